@@ -1,0 +1,95 @@
+/**
+ * The one family of errors. Every failure that caisson reports is a `CaissonError` whose `code` says what
+ * happened; nothing has to be read out of the text.
+ */
+
+/** What went wrong, for programs. */
+export type ErrorCode =
+  /** An option's value is malformed or out of range. */
+  | 'ERR_INVALID_OPTION'
+  /** A known option of Docker's or of OCI's that caisson does not have (yet). */
+  | 'ERR_UNSUPPORTED_OPTION'
+  /** Options that exclude each other. */
+  | 'ERR_CONFLICTING_OPTIONS'
+  | 'ERR_NO_SUCH_IMAGE'
+  /** The root directory is missing, not a directory, or empty. */
+  | 'ERR_INVALID_ROOTFS'
+  /** A user or group is not in the container's own account files. */
+  | 'ERR_NO_SUCH_USER'
+  /** The source of a bind mount or device does not exist. */
+  | 'ERR_NO_SUCH_SOURCE'
+  /** Another container has that name. */
+  | 'ERR_NAME_IN_USE'
+  | 'ERR_COMMAND_NOT_FOUND'
+  | 'ERR_COMMAND_NOT_EXECUTABLE'
+  /** The working directory cannot be entered. */
+  | 'ERR_INVALID_WORKDIR'
+  /** A limit was asked for that no cgroup controller of this machine can set. */
+  | 'ERR_CGROUP_CONTROLLER_MISSING'
+  /** The kernel lacks something that was asked for. */
+  | 'ERR_KERNEL_FEATURE_MISSING'
+  /** The process may not do this; the hint says what would allow it. */
+  | 'ERR_NO_PRIVILEGES'
+  /** A step of the launch program failed in a way that has no code of its own. */
+  | 'ERR_START_FAILED'
+  /** The native addon could not be loaded. */
+  | 'ERR_NATIVE_LOAD'
+  /** The engine was closed. */
+  | 'ERR_ENGINE_CLOSED'
+  /** The AbortSignal was already aborted before the container was started. */
+  | 'ERR_ABORTED'
+  /** A launch program could not be encoded or decoded. */
+  | 'ERR_INVALID_PROGRAM';
+
+/** Where and why: everything that is known of a failure, apart from its code and text. */
+export interface ErrorDetails {
+  /** The stage of the start: `config`, `image`, `host`, `container`, `exec`, `teardown`. */
+  readonly stage?: string | undefined;
+  /** The launch-program step that failed, such as `mount.fs`. */
+  readonly step?: string | undefined;
+  /** The step's index in its half of the program. */
+  readonly stepIndex?: number | undefined;
+  /** The system call that failed, such as `move_mount`. */
+  readonly syscall?: string | undefined;
+  /** Its error, by name: `EPERM`. */
+  readonly errno?: string | undefined;
+  /** The path, option or other object that it was about. */
+  readonly path?: string | undefined;
+  /** What to do about it. */
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+export class CaissonError extends Error {
+  readonly code: ErrorCode;
+  readonly stage?: string | undefined;
+  readonly step?: string | undefined;
+  readonly stepIndex?: number | undefined;
+  readonly syscall?: string | undefined;
+  readonly errno?: string | undefined;
+  readonly path?: string | undefined;
+  readonly hint?: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(
+      details.hint === undefined ? message : `${message} (${details.hint})`,
+      details.cause === undefined ? undefined : { cause: details.cause },
+    );
+    this.name = 'CaissonError';
+    this.code = code;
+    this.stage = details.stage;
+    this.step = details.step;
+    this.stepIndex = details.stepIndex;
+    this.syscall = details.syscall;
+    this.errno = details.errno;
+    this.path = details.path;
+    this.hint = details.hint;
+  }
+
+  /** The exit code that Docker's command line would end with: 127, 126 or 125. */
+  get exitCode(): 125 | 126 | 127 {
+    if (this.code === 'ERR_COMMAND_NOT_FOUND') return 127;
+    if (this.code === 'ERR_COMMAND_NOT_EXECUTABLE') return 126;
+    return 125;
+  }
+}

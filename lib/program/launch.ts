@@ -1,0 +1,58 @@
+/** What `compile` needs beside the OCI spec: everything about one launch that the spec has no word for. */
+import type { CgroupPlan } from '../cgroup/plan.js';
+
+/** How the root is put together. */
+export type RootPlan =
+  | {
+      readonly kind: 'overlay';
+      /** Lower layers, topmost first: absolute host directories. */
+      readonly lowers: readonly string[];
+      /**
+       * Subtrees of the overlay and where they appear, root first. An image is `[{ from: '.', to: '/' }]`;
+       * the `host` image shows `.root` at `/` and the overlay itself at `/usr`.
+       */
+      readonly views: readonly RootView[];
+      readonly readOnly: boolean;
+    }
+  | {
+      /** The directory itself, without a layer above. */
+      readonly kind: 'direct';
+      readonly path: string;
+      readonly readOnly: boolean;
+    };
+
+export interface RootView {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** A small file that the engine writes for the container: /etc/hosts, /etc/hostname, /etc/resolv.conf. */
+export interface InjectedFile {
+  /** Absolute path inside the container. */
+  readonly path: string;
+  readonly content: string;
+}
+
+/** Where one of the program's three standard streams goes. */
+export type StdioPlan = 'pipe' | 'null' | 'inherit';
+
+export interface LaunchInput {
+  /** Long id, 64 hex digits. */
+  readonly id: string;
+  /** The container's own directory on the host, such as `/var/lib/caisson/containers/<id>`. */
+  readonly directory: string;
+  /** Target of the `owner` link in that directory: who may clean up. */
+  readonly owner: string;
+  readonly root: RootPlan;
+  readonly files: readonly InjectedFile[];
+  readonly cgroup: CgroupPlan;
+  /** Compiled filter: an array of `struct sock_filter`, 8 bytes each. */
+  readonly seccomp?: Uint8Array | undefined;
+  /** caisson-init stays as pid 1, reaps and forwards signals. */
+  readonly init: boolean;
+  readonly stdin: StdioPlan;
+  readonly stdout: StdioPlan;
+  readonly stderr: StdioPlan;
+  /** The terminal's size in characters, where `spec.process.terminal`. */
+  readonly terminal?: { readonly cols: number; readonly rows: number } | undefined;
+}
