@@ -1,0 +1,68 @@
+{
+  # Two products side by side: the addon that Node loads, and caisson-init, the freestanding static program
+  # that the addon puts into new containers. Which sources make which: cpp/sources.json.
+  'variables': {
+    'warnings': [
+      '-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Wno-missing-field-initializers',
+      '<!@(node -p "process.env.CI ? \'-Werror\' : \'\'")',
+    ],
+  },
+  'targets': [
+    {
+      'target_name': 'caisson',
+      'sources': ['<!@(node scripts/list-sources.mjs addon)'],
+      'include_dirs': ['cpp'],
+      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+      'cflags': ['<@(warnings)', '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections'],
+      'cflags!': ['-O3', '-Wno-unused-parameter'],
+      'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
+      'cflags_cc': [
+        '-std=c++20', '-fvisibility-inlines-hidden',
+        # As system headers, so that our warnings are not about them.
+        '-isystem<!(node -p "path.dirname(require.resolve(\'node-addon-api\'))")',
+      ],
+      # The C++ library is linked in: what a program's own Node brings along may be older than our compiler's.
+      'ldflags': ['-Wl,--gc-sections', '-Wl,--exclude-libs,ALL', '-static-libstdc++'],
+      'libraries': ['-l:libseccomp.a'],
+      'configurations': {
+        'Release': { 'cflags': ['-O2', '-fno-plt'] },
+        'Debug': { 'defines': ['CAISSON_FAULTS=1'], 'cflags!': ['-O0'], 'cflags': ['-O1'] },
+      },
+    },
+    {
+      'target_name': 'caisson-init',
+      'type': 'executable',
+      'sources': ['<!@(node scripts/list-sources.mjs init)'],
+      # Nothing of Node's: no headers, no threads, no exported symbols.
+      'include_dirs!': ['<(node_root_dir)/include/node'],
+      'include_dirs': ['cpp'],
+      'defines': ['CAISSON_FREESTANDING=1'],
+      'cflags!': ['-pthread', '-fPIC', '-fPIE', '-O3', '-Wno-unused-parameter'],
+      'cflags': [
+        '<@(warnings)', '-ffreestanding', '-fno-pic', '-fno-pie', '-fno-stack-protector',
+        '-U_FORTIFY_SOURCE', '-fno-asynchronous-unwind-tables', '-fno-unwind-tables',
+        '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections',
+        # A loop in our own memset must not become a call of memset; clang does not know the name.
+        '-fno-tree-loop-distribute-patterns', '-Wno-ignored-optimization-argument',
+      ],
+      'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
+      'cflags_cc': ['-std=c++20', '-fno-threadsafe-statics', '-fno-use-cxa-atexit'],
+      'ldflags!': ['-pthread', '-rdynamic', '-fPIC'],
+      'ldflags': [
+        '-nostdlib', '-static', '-no-pie',
+        '-Wl,--build-id=none', '-Wl,-z,noexecstack', '-Wl,-z,norelro', '-Wl,--gc-sections',
+        # One mapping for headers and code: a page fault less at each exec.
+        '-Wl,-z,noseparate-code',
+      ],
+      'libraries': ['-lgcc'],
+      'conditions': [
+        # libgcc's out-of-line atomics ask the C library's auxiliary vector, and there is no C library.
+        ['target_arch=="arm64"', { 'cflags': ['-mno-outline-atomics'] }],
+      ],
+      'configurations': {
+        'Release': { 'cflags': ['-O2'] },
+        'Debug': { 'defines': ['CAISSON_FAULTS=1'], 'cflags!': ['-O0'], 'cflags': ['-O1'] },
+      },
+    },
+  ],
+}
