@@ -1,4 +1,9 @@
 /** What the launch program does to cgroups for one container: made by `planCgroups`, used by `compile`. */
+import { CaissonError } from '../errors.js';
+import type { LinuxDeviceCgroup, LinuxResources } from '../oci/runtime-spec.js';
+import type { CgroupHierarchy, CgroupLayout } from './detect.js';
+import { type LimitOptions, writeLimits } from './resources.js';
+import { type Sink, Sinks } from './sinks.js';
 
 /** One file to write, relative to the directory that it belongs to. */
 export interface CgroupWrite {
@@ -13,9 +18,15 @@ export interface CgroupPlacement {
   readonly controllers: readonly string[];
   /** Where the hierarchy is mounted, such as `/sys/fs/cgroup/memory`. */
   readonly mountPoint: string;
+  /**
+   * Written to the mount point before the parent is made (v2: `cgroup.subtree_control`). Idempotent, but not
+   * free: a write to `cgroup.subtree_control` waits for dying cgroups below even when it changes nothing, so
+   * skip it where the file already names the controllers.
+   */
+  readonly grandparentWrites?: readonly CgroupWrite[] | undefined;
   /** The parent, shared by all containers: `<mountPoint>/caisson`. Made when missing. */
   readonly parent: string;
-  /** Written to the parent each time before the container's directory is made (idempotent). */
+  /** Written to the parent each time before the container's directory is made (idempotent; see above). */
   readonly parentWrites: readonly CgroupWrite[];
   /** The container's own directory: `<parent>/<long id>`. */
   readonly dir: string;
@@ -29,4 +40,104 @@ export interface CgroupPlan {
   readonly placements: readonly CgroupPlacement[];
   /** The file whose `oom_kill N` line counts OOM kills (v1 `memory.oom_control`, v2 `memory.events`). */
   readonly oomFile?: string | undefined;
+  /**
+   * Device rules for a BPF program on the v2 placement, in order: where there is no v1 devices controller,
+   * no file can express them.
+   */
+  readonly deviceRules?: readonly LinuxDeviceCgroup[] | undefined;
+}
+
+/** v2 controllers that every container gets, limits or not: their files are its statistics. */
+const v2Always: ReadonlySet<string> = new Set(['cpu', 'io', 'memory', 'pids']);
+
+/**
+ * Turns the limits of the runtime spec into file writes: pure, and some microseconds long. Every usable v1
+ * hierarchy with controllers gets a directory, for statistics, freezing and killing; a hybrid machine's
+ * cgroup2 gets one only when a limit needs it.
+ *
+ * @param id the container's long id; it becomes a directory's name.
+ * @throws ERR_CGROUP_CONTROLLER_MISSING for a limit that this machine cannot set, ERR_INVALID_OPTION for a
+ *   value that no machine accepts, ERR_UNSUPPORTED_OPTION for what caisson does not set.
+ */
+export function planCgroups(
+  layout: CgroupLayout,
+  id: string,
+  resources: LinuxResources,
+  options: LimitOptions = {},
+): CgroupPlan {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.+-]{0,254}$/.test(id)) {
+    throw new CaissonError('ERR_INVALID_OPTION', `id: ${JSON.stringify(id)} cannot name a cgroup`, {
+      stage: 'config',
+      path: 'id',
+    });
+  }
+  const sinks = new Sinks(layout);
+  const deviceRules = writeLimits(sinks, resources, options);
+  const placements: CgroupPlacement[] = [];
+  for (const hierarchy of layout.hierarchies) {
+    if (!hierarchy.usable) continue;
+    const sink = sinks.get(hierarchy);
+    if (hierarchy.version === 1 && hierarchy.controllers.length > 0) {
+      placements.push(placeV1(hierarchy, id, sink));
+    } else if (hierarchy.version === 2 && (sink !== undefined || ofUse(layout, hierarchy))) {
+      placements.push(placeV2(hierarchy, id, sink));
+    }
+  }
+  // A controller is in one hierarchy only, so there is at most one such placement.
+  const memory = placements.find((placement) => placement.controllers.includes('memory'));
+  const oomFile =
+    memory && `${memory.dir}/${memory.version === 1 ? 'memory.oom_control' : 'memory.events'}`;
+  return { mode: layout.mode, placements, oomFile, deviceRules };
+}
+
+/** A hybrid machine's cgroup2 usually has no controller worth a directory for each container. */
+function ofUse(layout: CgroupLayout, unified: CgroupHierarchy): boolean {
+  return layout.mode === 'v2' || unified.controllers.some((name) => v2Always.has(name));
+}
+
+function placeV1(hierarchy: CgroupHierarchy, id: string, sink: Sink | undefined): CgroupPlacement {
+  const parent = `${hierarchy.mountPoint}/caisson`;
+  return {
+    version: 1,
+    controllers: hierarchy.controllers,
+    mountPoint: hierarchy.mountPoint,
+    parent,
+    parentWrites: cpusetParent(hierarchy),
+    dir: `${parent}/${id}`,
+    writes: sink?.writes ?? [],
+  };
+}
+
+/**
+ * A v1 cpuset takes no process before it has cpus and mems. The parent gets what the mount point has, and
+ * `clone_children` makes the kernel hand that on to each container; the root's own setting is left alone.
+ */
+function cpusetParent(hierarchy: CgroupHierarchy): CgroupWrite[] {
+  if (!hierarchy.controllers.includes('cpuset')) return [];
+  return [
+    { file: 'cpuset.cpus', value: hierarchy.cpus ?? '0' },
+    { file: 'cpuset.mems', value: hierarchy.mems ?? '0' },
+    { file: 'cgroup.clone_children', value: '1' },
+  ];
+}
+
+function placeV2(hierarchy: CgroupHierarchy, id: string, sink: Sink | undefined): CgroupPlacement {
+  const parent = `${hierarchy.mountPoint}/caisson`;
+  const enabled = hierarchy.controllers.filter(
+    (name) => v2Always.has(name) || sink?.needed.has(name) === true,
+  );
+  const enable =
+    enabled.length === 0
+      ? []
+      : [{ file: 'cgroup.subtree_control', value: enabled.map((name) => `+${name}`).join(' ') }];
+  return {
+    version: 2,
+    controllers: hierarchy.controllers,
+    mountPoint: hierarchy.mountPoint,
+    grandparentWrites: enable,
+    parent,
+    parentWrites: enable,
+    dir: `${parent}/${id}`,
+    writes: sink?.writes ?? [],
+  };
 }

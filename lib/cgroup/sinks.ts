@@ -1,0 +1,164 @@
+/** Where limits go: one sink for each hierarchy that a plan touches, and the errors of what cannot be set. */
+import { CaissonError } from '../errors.js';
+import type { CgroupHierarchy, CgroupLayout } from './detect.js';
+import type { CgroupWrite } from './plan.js';
+
+/** Docker's words for the limits of the runtime spec, for error texts. */
+const flags: Readonly<Record<string, string>> = {
+  'memory.limit': '--memory',
+  'memory.reservation': '--memory-reservation',
+  'memory.swap': '--memory-swap',
+  'memory.swappiness': '--memory-swappiness',
+  'memory.disableOOMKiller': '--oom-kill-disable',
+  'cpu.shares': '--cpu-shares',
+  'cpu.quota': '--cpus, --cpu-quota',
+  'cpu.period': '--cpu-period',
+  'cpu.realtimeRuntime': '--cpu-rt-runtime',
+  'cpu.realtimePeriod': '--cpu-rt-period',
+  'cpu.cpus': '--cpuset-cpus',
+  'cpu.mems': '--cpuset-mems',
+  'pids.limit': '--pids-limit',
+  'blockIO.weight': '--blkio-weight',
+  'blockIO.weightDevice': '--blkio-weight-device',
+  'blockIO.throttleReadBpsDevice': '--device-read-bps',
+  'blockIO.throttleWriteBpsDevice': '--device-write-bps',
+  'blockIO.throttleReadIOPSDevice': '--device-read-iops',
+  'blockIO.throttleWriteIOPSDevice': '--device-write-iops',
+  devices: '--device, --device-cgroup-rule',
+};
+
+/** An option by its spec name and, where there is one, Docker's: `memory.limit (--memory)`. */
+export function optionName(option: string): string {
+  const flag = flags[option];
+  return flag === undefined ? option : `${option} (${flag})`;
+}
+
+export function invalidOption(option: string, message: string, hint?: string): CaissonError {
+  return new CaissonError('ERR_INVALID_OPTION', `${optionName(option)}: ${message}`, {
+    stage: 'config',
+    path: option,
+    hint,
+  });
+}
+
+/** The error of a limit whose controller is not here, with the reason as far as it is known. */
+export function missingController(
+  layout: CgroupLayout,
+  option: string,
+  controller: string,
+): CaissonError {
+  const mounted = layout.hierarchies.find((h) => h.controllers.includes(controller));
+  let hint: string;
+  if (layout.disabled.has(controller)) {
+    hint = `the kernel was started with it switched off; remove cgroup_disable=${controller}`;
+  } else if (mounted?.readOnly === true) {
+    hint = `${mounted.mountPoint} is mounted read-only`;
+  } else if (mounted !== undefined) {
+    hint = `${mounted.mountPoint} is not writable for this user`;
+  } else if (layout.unified !== undefined && layout.mode === 'v2') {
+    hint = `it is not in ${layout.unified.mountPoint}/cgroup.controllers`;
+  } else {
+    hint = 'it is not mounted in any cgroup hierarchy';
+  }
+  return new CaissonError(
+    'ERR_CGROUP_CONTROLLER_MISSING',
+    `${optionName(option)} needs the cgroup controller ${controller}, which this machine does not offer`,
+    { stage: 'config', path: option, hint },
+  );
+}
+
+/** The error of a limit whose controller is here, but whose file is not. */
+export function missingFile(option: string, controller: string, file: string): CaissonError {
+  const hint = fileHints.find(([pattern]) => pattern.test(file))?.[1];
+  return new CaissonError(
+    'ERR_CGROUP_CONTROLLER_MISSING',
+    `${optionName(option)} needs the cgroup file ${file}, which the controller ${controller} of this kernel does not have`,
+    { stage: 'config', path: option, hint },
+  );
+}
+
+const fileHints: readonly (readonly [RegExp, string])[] = [
+  [/memsw|swap\.max/, 'swap accounting is off; start the kernel with swapaccount=1'],
+  [/weight/, 'load the bfq scheduler (modprobe bfq), which brings it'],
+  [/cfs_|cpu\.max/, 'the kernel was built without CONFIG_CFS_BANDWIDTH'],
+  [/throttle|io\.max/, 'the kernel was built without CONFIG_BLK_DEV_THROTTLING'],
+  [/^hugetlb/, 'the kernel has no huge pages of that size'],
+];
+
+/**
+ * Files that v1 controllers do not have in a hierarchy's real root (`CFTYPE_NOT_ON_ROOT`), so that their
+ * absence there says nothing about a child.
+ */
+const notOnRoot = /^(?:pids|freezer|hugetlb|rdma)\.|weight/;
+
+/** Whether a container's cgroup has a file: true, false, or undefined where only a probe could tell. */
+export function hasFile(hierarchy: CgroupHierarchy, file: string): boolean | undefined {
+  const controller = file.slice(0, file.indexOf('.'));
+  if (hierarchy.probed?.has(controller) === true) return hierarchy.childFiles?.has(file);
+  if (hierarchy.files.has(file)) return true;
+  if (hierarchy.version === 2 || hierarchy.files.size === 0) return undefined;
+  if (hierarchy.mountRoot === '/' && notOnRoot.test(file)) return undefined;
+  return false;
+}
+
+/** Collects the writes of one hierarchy. */
+export class Sink {
+  readonly writes: CgroupWrite[] = [];
+  /** Controllers that a limit needs: v2 has to enable them. */
+  readonly needed = new Set<string>();
+
+  constructor(readonly hierarchy: CgroupHierarchy) {}
+
+  get version(): 1 | 2 {
+    return this.hierarchy.version;
+  }
+
+  /** False only where the file is known to be missing. */
+  offers(file: string): boolean {
+    return hasFile(this.hierarchy, file) !== false;
+  }
+
+  /** Adds one write, or throws when the kernel is known to lack the file. */
+  put(option: string, controller: string, file: string, value: string | number): void {
+    if (!this.offers(file)) throw missingFile(option, controller, file);
+    if (typeof value === 'number' && (!Number.isSafeInteger(value) || value < 0)) {
+      throw invalidOption(option, `${value} is not a whole number`);
+    }
+    this.writes.push({ file, value: String(value) });
+  }
+}
+
+/** The sinks of one plan, found by controller. */
+export class Sinks {
+  private readonly byHierarchy = new Map<CgroupHierarchy, Sink>();
+
+  constructor(readonly layout: CgroupLayout) {}
+
+  /** The sink of a controller's hierarchy; throws when the machine has none. */
+  need(option: string, controller: string, v2Name: string = controller): Sink {
+    const { controllers } = this.layout;
+    const v1 = controllers.get(controller);
+    const hierarchy = v1?.version === 1 ? v1 : controllers.get(v2Name);
+    if (hierarchy === undefined) {
+      const name = this.layout.mode === 'v2' ? v2Name : controller;
+      throw missingController(this.layout, option, name);
+    }
+    const sink = this.of(hierarchy);
+    sink.needed.add(hierarchy.version === 2 ? v2Name : controller);
+    return sink;
+  }
+
+  /** The sink of a hierarchy, whichever controllers it has. */
+  of(hierarchy: CgroupHierarchy): Sink {
+    let sink = this.byHierarchy.get(hierarchy);
+    if (sink === undefined) {
+      sink = new Sink(hierarchy);
+      this.byHierarchy.set(hierarchy, sink);
+    }
+    return sink;
+  }
+
+  get(hierarchy: CgroupHierarchy): Sink | undefined {
+    return this.byHierarchy.get(hierarchy);
+  }
+}
