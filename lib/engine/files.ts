@@ -1,0 +1,120 @@
+/** /etc/hosts, /etc/hostname and /etc/resolv.conf: what the container is told about names. */
+import { isIP } from 'node:net';
+import type { InjectedFile } from '../program/launch.js';
+import { invalid, plainString, stringList, unsupported } from './check.js';
+import type { NetworkOptions } from './options.js';
+
+export interface NameConfig {
+  readonly addHost: readonly { readonly name: string; readonly ip: string }[];
+  readonly dns: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly dnsOption: readonly string[];
+}
+
+const NO_NAMES: NameConfig = Object.freeze({
+  addHost: Object.freeze([]),
+  dns: Object.freeze([]),
+  dnsSearch: Object.freeze([]),
+  dnsOption: Object.freeze([]),
+});
+
+export function normalizeNames(options: NetworkOptions): NameConfig {
+  const { addHost, dns, dnsSearch, dnsOption } = options;
+  if (
+    addHost === undefined &&
+    dns === undefined &&
+    dnsSearch === undefined &&
+    dnsOption === undefined
+  )
+    return NO_NAMES;
+  return {
+    addHost: stringList('addHost', addHost ?? []).map(parseHost),
+    dns: stringList('dns', dns ?? []).map((address) => {
+      if (isIP(address) === 0) throw invalid('dns', address, 'is not an IP address');
+      return address;
+    }),
+    dnsSearch: stringList('dnsSearch', dnsSearch ?? []).map((domain) =>
+      checkWord('dnsSearch', domain),
+    ),
+    dnsOption: stringList('dnsOption', dnsOption ?? []).map((option) =>
+      checkWord('dnsOption', option),
+    ),
+  };
+}
+
+/** `name:ip` or `name=ip`; an IPv6 address may stand in brackets. */
+function parseHost(text: string): { name: string; ip: string } {
+  const match = /^([^:=\s]+)[:=](.+)$/.exec(text);
+  const [, name = '', address = ''] = match ?? [];
+  if (address === 'host-gateway') {
+    throw unsupported(
+      'addHost',
+      text,
+      'needs a network with a gateway, which caisson does not have yet',
+    );
+  }
+  const ip = address.startsWith('[') && address.endsWith(']') ? address.slice(1, -1) : address;
+  if (match === null || isIP(ip) === 0) throw invalid('addHost', text, 'is not name:ip');
+  return { name: plainString('addHost', name), ip };
+}
+
+/** A word of a line of resolv.conf(5): anything with white space in it would be more than that. */
+function checkWord(option: string, text: string): string {
+  if (!/^[^\s#;]+$/.test(text)) throw invalid(option, text, 'is not one word');
+  return text;
+}
+
+/** The host's own files, read by the caller; needed with `network: 'host'` only. */
+export interface HostFiles {
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
+
+/** Docker's (moby libnetwork/etchosts), for a container that has a loopback interface and nothing else. */
+const LOOPBACK_HOSTS = `127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+`;
+
+/**
+ * The three files. Without a network the container's own name leads to its loopback interface (127.0.1.1, as
+ * on Debian), so that programs which look themselves up do not wait for a name server.
+ */
+export function injectedFiles(
+  names: NameConfig,
+  hostname: string,
+  host?: HostFiles,
+): readonly InjectedFile[] {
+  let hosts =
+    host === undefined ? `${LOOPBACK_HOSTS}127.0.1.1\t${hostname}\n` : withNewline(host.hosts);
+  for (const { name, ip } of names.addHost) hosts += `${ip}\t${name}\n`;
+  return [
+    { path: '/etc/hosts', content: hosts },
+    { path: '/etc/hostname', content: `${hostname}\n` },
+    { path: '/etc/resolv.conf', content: resolvConf(names, host?.resolvConf) },
+  ];
+}
+
+function withNewline(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`;
+}
+
+/** What was asked replaces the host's lines of the same kind; the others stay. */
+function resolvConf({ dns, dnsSearch, dnsOption }: NameConfig, host: string | undefined): string {
+  const kept = (host ?? '').split('\n').filter((line) => {
+    const keyword = line.trimStart().split(/\s/, 1)[0];
+    if (keyword === 'nameserver') return dns.length === 0;
+    if (keyword === 'search' || keyword === 'domain') return dnsSearch.length === 0;
+    if (keyword === 'options') return dnsOption.length === 0;
+    return line !== '';
+  });
+  for (const address of dns) kept.push(`nameserver ${address}`);
+  // Docker's word for "no search list at all".
+  if (dnsSearch.length > 0 && !(dnsSearch.length === 1 && dnsSearch[0] === '.'))
+    kept.push(`search ${dnsSearch.join(' ')}`);
+  if (dnsOption.length > 0) kept.push(`options ${dnsOption.join(' ')}`);
+  return kept.length === 0 ? '' : `${kept.join('\n')}\n`;
+}

@@ -1,0 +1,227 @@
+/**
+ * What a caller may ask of a container: Docker's words in camelCase, with Docker's meaning and units where
+ * Docker has the word (https://docs.docker.com/reference/cli/docker/container/run/).
+ */
+
+/** Bytes as a number, or Docker's spelling: `64m`, `1.5g`. */
+export type Size = number | string;
+
+/** Where one of the standard streams goes: into the Execution, nowhere, or to this process's own stream. */
+export type Stdio = 'pipe' | 'null' | 'inherit';
+
+/** A limit on one block device of the host: `/dev/sda:1m`, or its parts. */
+export type DeviceRate = string | { readonly path: string; readonly rate: Size };
+
+/** In characters. */
+export interface TerminalSize {
+  readonly cols: number;
+  readonly rows: number;
+}
+
+export type BindPropagation = 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
+
+/** One `--mount`. */
+export type MountOption = BindMountOption | TmpfsMountOption;
+
+export interface BindMountOption {
+  readonly type: 'bind';
+  /** Absolute path on the host. */
+  readonly source: string;
+  /** Absolute path in the container. */
+  readonly target: string;
+  readonly readOnly?: boolean | undefined;
+  /** Default `rprivate`. */
+  readonly bindPropagation?: BindPropagation | undefined;
+  /** Mounts below the source come along. Default true. */
+  readonly bindRecursive?: boolean | undefined;
+}
+
+export interface TmpfsMountOption {
+  readonly type: 'tmpfs';
+  readonly target: string;
+  readonly readOnly?: boolean | undefined;
+  readonly tmpfsSize?: Size | undefined;
+  /** Permission bits as a number (`0o1777`, the default) or as octal digits. */
+  readonly tmpfsMode?: number | string | undefined;
+}
+
+/** Soft and hard limit; -1 is "no limit". */
+export interface Ulimit {
+  readonly soft: number;
+  /** Default: the soft limit. */
+  readonly hard?: number | undefined;
+}
+
+export interface RunOptions
+  extends ProcessOptions, IsolationOptions, ResourceOptions, MountOptions, NetworkOptions {
+  /** `[a-zA-Z0-9][a-zA-Z0-9_.-]+`. Default: one made of two words. */
+  readonly name?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | readonly string[] | undefined;
+}
+
+export interface ProcessOptions {
+  /** A record, or `NAME=value` strings; `NAME` alone (in a record: undefined) takes the image's variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>> | readonly string[] | undefined;
+  /** Absolute. Default: the image's, else `/`. */
+  readonly workdir?: string | undefined;
+  /** `name|uid[:group|gid]`, looked up in the container's own account files. */
+  readonly user?: string | undefined;
+  readonly groupAdd?: readonly (string | number)[] | undefined;
+  /** In place of the image's, whose command is dropped with it. Empty: no entrypoint. */
+  readonly entrypoint?: string | readonly string[] | undefined;
+  /** caisson-init stays as pid 1, reaps and forwards signals. Default true. */
+  readonly init?: boolean | undefined;
+  /** A terminal of the container's own. `true` is 80 × 24. */
+  readonly tty?: boolean | TerminalSize | undefined;
+  readonly stdin?: Stdio | undefined;
+  readonly stdout?: Stdio | undefined;
+  readonly stderr?: Stdio | undefined;
+  /** Milliseconds from the start until the whole container is killed. */
+  readonly timeout?: number | undefined;
+  /** Aborting kills the whole container. */
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes captured of each stream; what comes after is dropped. Default 100 MiB. */
+  readonly maxOutput?: Size | undefined;
+  /** Name or number of the signal that asks the program to end. Default SIGTERM. */
+  readonly stopSignal?: string | number | undefined;
+}
+
+export interface IsolationOptions {
+  /** Default: the first 12 digits of the id. */
+  readonly hostname?: string | undefined;
+  /** NIS domain name. */
+  readonly domainname?: string | undefined;
+  /** `auto` (default): ids of its own from a free range. `host`: no user namespace. */
+  readonly userns?: 'auto' | 'host' | undefined;
+  /** With or without `CAP_`, in any case; `ALL`. */
+  readonly capAdd?: readonly string[] | undefined;
+  readonly capDrop?: readonly string[] | undefined;
+  /** All capabilities and devices, no filter, no masks. Implies `userns: 'host'`. */
+  readonly privileged?: boolean | undefined;
+  /** `no-new-privileges[:true|false]`, `seccomp=FILE|unconfined`. */
+  readonly securityOpt?: readonly string[] | undefined;
+  /** The root is mounted read-only. */
+  readonly readOnly?: boolean | undefined;
+  /** `NAME=value` strings or a record; only those of the container's own namespaces. */
+  readonly sysctls?: Readonly<Record<string, string | number>> | readonly string[] | undefined;
+}
+
+/** Limits. 0 means "not set", as it does for Docker, unless said otherwise. */
+export interface ResourceOptions {
+  /** At least 4 MiB. */
+  readonly memory?: Size | undefined;
+  readonly memoryReservation?: Size | undefined;
+  /** Memory and swap together; -1: as much swap as there is. Default: twice `memory`. */
+  readonly memorySwap?: Size | undefined;
+  /** 0 to 100; -1 is "not set". */
+  readonly memorySwappiness?: number | string | undefined;
+  readonly oomKillDisable?: boolean | undefined;
+  /** -1000 to 1000; 0 is a value. */
+  readonly oomScoreAdj?: number | string | undefined;
+  /** 2 to 262144. */
+  readonly cpuShares?: number | string | undefined;
+  /** Processors' worth of time: 0.5. */
+  readonly cpus?: number | string | undefined;
+  /** Microseconds, 1000 to 1000000. */
+  readonly cpuPeriod?: number | string | undefined;
+  /** Microseconds, at least 1000; -1: no limit. */
+  readonly cpuQuota?: number | string | undefined;
+  /** A list: `0-3,7`. */
+  readonly cpusetCpus?: string | undefined;
+  readonly cpusetMems?: string | undefined;
+  /** 0 or -1: no limit. */
+  readonly pidsLimit?: number | string | undefined;
+  /** 10 to 1000. */
+  readonly blkioWeight?: number | string | undefined;
+  /** Bytes a second. */
+  readonly deviceReadBps?: readonly DeviceRate[] | undefined;
+  readonly deviceWriteBps?: readonly DeviceRate[] | undefined;
+  /** Operations a second. */
+  readonly deviceReadIops?: readonly DeviceRate[] | undefined;
+  readonly deviceWriteIops?: readonly DeviceRate[] | undefined;
+  /** `NAME=soft[:hard]` strings, or a record. */
+  readonly ulimits?: Readonly<Record<string, number | Ulimit>> | readonly string[] | undefined;
+}
+
+export interface MountOptions {
+  /** `source:target[:options]` with `ro rw rbind bind` and the propagations. */
+  readonly volumes?: readonly string[] | undefined;
+  readonly mounts?: readonly MountOption[] | undefined;
+  /** Target to mount options, or `target[:options]` strings. */
+  readonly tmpfs?: Readonly<Record<string, string>> | readonly string[] | undefined;
+  /** `/dev/x[:/dev/y][:rwm]`. */
+  readonly devices?: readonly string[] | undefined;
+  /** Of /dev/shm. Default 64 MiB. */
+  readonly shmSize?: Size | undefined;
+}
+
+export interface NetworkOptions {
+  /** `none` (default): loopback only. `host`: the machine's own. */
+  readonly network?: 'none' | 'host' | undefined;
+  /** `name:ip`. */
+  readonly addHost?: readonly string[] | undefined;
+  /** Addresses of name servers. */
+  readonly dns?: readonly string[] | undefined;
+  readonly dnsSearch?: readonly string[] | undefined;
+  readonly dnsOption?: readonly string[] | undefined;
+}
+
+type Keys<T> = { readonly [K in keyof Required<T>]: true };
+
+/** Every option that there is; the type keeps the list complete. */
+export const RUN_OPTION_NAMES: Keys<RunOptions> = {
+  name: true,
+  labels: true,
+  env: true,
+  workdir: true,
+  user: true,
+  groupAdd: true,
+  entrypoint: true,
+  init: true,
+  tty: true,
+  stdin: true,
+  stdout: true,
+  stderr: true,
+  timeout: true,
+  signal: true,
+  maxOutput: true,
+  stopSignal: true,
+  hostname: true,
+  domainname: true,
+  userns: true,
+  capAdd: true,
+  capDrop: true,
+  privileged: true,
+  securityOpt: true,
+  readOnly: true,
+  sysctls: true,
+  memory: true,
+  memoryReservation: true,
+  memorySwap: true,
+  memorySwappiness: true,
+  oomKillDisable: true,
+  oomScoreAdj: true,
+  cpuShares: true,
+  cpus: true,
+  cpuPeriod: true,
+  cpuQuota: true,
+  cpusetCpus: true,
+  cpusetMems: true,
+  pidsLimit: true,
+  blkioWeight: true,
+  deviceReadBps: true,
+  deviceWriteBps: true,
+  deviceReadIops: true,
+  deviceWriteIops: true,
+  ulimits: true,
+  volumes: true,
+  mounts: true,
+  tmpfs: true,
+  devices: true,
+  shmSize: true,
+  network: true,
+  addHost: true,
+  dns: true,
+  dnsSearch: true,
+  dnsOption: true,
+};
