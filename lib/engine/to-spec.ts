@@ -1,0 +1,245 @@
+/** From a checked config to the OCI spec that the launch program is compiled from. Pure. */
+import { CaissonError } from '../errors.js';
+import type {
+  LinuxBlockIO,
+  LinuxCapabilities,
+  LinuxDevice,
+  LinuxIdMapping,
+  LinuxResources,
+  LinuxSeccomp,
+  Mount,
+  Process,
+  Spec,
+} from '../oci/runtime-spec.js';
+import type { ContainerConfig } from './config.js';
+import * as defaults from './default-spec.js';
+import { buildEnvironment } from './env.js';
+import { shortId } from './ids.js';
+import { NO_SOURCES, type Sources } from './sources.js';
+import type { ResolvedUser } from './user.js';
+
+/** What was found out about this one container. */
+export interface SpecFacts {
+  /** Long id. */
+  readonly id: string;
+  /** Host ids behind the container's 0 to size-1; missing with `userns: 'host'`. */
+  readonly idRange?: { readonly base: number; readonly size: number } | undefined;
+  readonly user: ResolvedUser;
+  /** Where the config names none. Default: the short id. */
+  readonly hostname?: string | undefined;
+  readonly seccomp?: LinuxSeccomp | undefined;
+  /** Of `checkSources`. */
+  readonly sources?: Sources | undefined;
+}
+
+/** The name that the container will have for itself. */
+export function hostnameOf(
+  config: ContainerConfig,
+  facts: Pick<SpecFacts, 'id' | 'hostname'>,
+): string {
+  return config.hostname ?? facts.hostname ?? shortId(facts.id);
+}
+
+export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
+  const { privileged } = config;
+  const { idRange, sources = NO_SOURCES } = facts;
+  if (idRange !== undefined) checkIds(facts.user, idRange.size);
+  const hostname = hostnameOf(config, facts);
+  const mapping: readonly LinuxIdMapping[] | undefined =
+    idRange === undefined
+      ? undefined
+      : [{ containerID: 0, hostID: idRange.base, size: idRange.size }];
+  return {
+    ociVersion: defaults.OCI_VERSION,
+    process: processOf(config, facts.user, hostname),
+    root: { path: 'rootfs', readonly: config.readOnly },
+    hostname,
+    domainname: config.domainname,
+    mounts: mountsOf(config, mapping, sources),
+    linux: {
+      uidMappings: mapping,
+      gidMappings: mapping,
+      namespaces: defaults.namespacesFor(mapping !== undefined, config.network !== 'host'),
+      devices: devicesOf(config, mapping !== undefined, sources),
+      resources: resourcesOf(config, sources),
+      cgroupsPath: `/caisson/${facts.id}`,
+      sysctl: config.sysctls,
+      seccomp: facts.seccomp,
+      maskedPaths: privileged ? defaults.NO_PATHS : defaults.MASKED_PATHS,
+      readonlyPaths: privileged ? defaults.NO_PATHS : defaults.READONLY_PATHS,
+    },
+  };
+}
+
+/** An id of the image's account files may lie outside the container's range, and would be nobody's. */
+function checkIds(user: ResolvedUser, size: number): void {
+  const outside = [user.uid, user.gid, ...user.additionalGids].find((id) => id >= size);
+  if (outside === undefined) return;
+  throw new CaissonError(
+    'ERR_INVALID_OPTION',
+    `user: the id ${outside} is not one of the container's ${size}`,
+    {
+      stage: 'config',
+      path: 'user',
+      hint: 'userns "host" has all ids',
+    },
+  );
+}
+
+function processOf(config: ContainerConfig, user: ResolvedUser, hostname: string): Process {
+  const { terminal } = config;
+  return {
+    terminal: terminal !== undefined,
+    consoleSize:
+      terminal === undefined ? undefined : { height: terminal.rows, width: terminal.cols },
+    user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+    args: config.args,
+    env: buildEnvironment(config.imageEnv, config.env, {
+      hostname,
+      home: user.home,
+      terminal: terminal !== undefined,
+    }),
+    cwd: config.workdir,
+    capabilities: capabilitySets(config.capabilities, user.uid),
+    rlimits: config.rlimits,
+    noNewPrivileges: config.noNewPrivileges,
+    oomScoreAdj: config.oomScoreAdj,
+  };
+}
+
+/**
+ * As Docker has it: who is not root starts without any, and can win back no more than the bounding set.
+ * Nothing is inheritable or ambient (CVE-2022-24769, CVE-2022-29162).
+ */
+function capabilitySets(names: readonly string[], uid: number): LinuxCapabilities {
+  const active = uid === 0 ? names : defaults.NO_PATHS;
+  return {
+    bounding: names,
+    effective: active,
+    permitted: active,
+    inheritable: defaults.NO_PATHS,
+    ambient: defaults.NO_PATHS,
+  };
+}
+
+/** Docker's mounts, less those that the user replaces, then the user's. */
+function mountsOf(
+  config: ContainerConfig,
+  mapping: readonly LinuxIdMapping[] | undefined,
+  sources: Sources,
+): readonly Mount[] {
+  const { privileged } = config;
+  const ownUsers = mapping !== undefined;
+  const own: Mount[] = [
+    defaults.PROC,
+    defaults.DEV,
+    defaults.PTS,
+    privileged
+      ? defaults.PRIVILEGED_SYS
+      : ownUsers && config.network === 'host'
+        ? defaults.BOUND_SYS
+        : defaults.SYS,
+    privileged ? defaults.PRIVILEGED_CGROUP : defaults.CGROUP,
+    defaults.MQUEUE,
+    defaults.shm(config.shmSize),
+  ];
+  if (config.mounts.length === 0 && sources.devices.length === 0) return own;
+
+  const targets = new Set(config.mounts.map(({ target }) => target));
+  const ownDev = !targets.has('/dev');
+  const mounts = own.filter(
+    ({ destination }) => !targets.has(destination) && (ownDev || !destination.startsWith('/dev/')),
+  );
+  // Who has users of its own may not make nodes: the host's are bound.
+  if (ownUsers && ownDev) {
+    for (const { source, node } of sources.devices) {
+      mounts.push({ destination: node.path, type: 'bind', source, options: DEVICE_BIND });
+    }
+  }
+  for (const { type, source, target, options } of config.mounts) {
+    if (type === 'tmpfs') mounts.push({ destination: target, type, source: 'tmpfs', options });
+    else if (mapping === undefined) mounts.push({ destination: target, type, source, options });
+    else {
+      // Ownership reads as on the host, whatever ids the container has.
+      const idmap = options[0] === 'rbind' ? 'ridmap' : 'idmap';
+      mounts.push({
+        destination: target,
+        type,
+        source,
+        options: [...options, idmap],
+        uidMappings: mapping,
+        gidMappings: mapping,
+      });
+    }
+  }
+  return mounts;
+}
+
+const DEVICE_BIND: readonly string[] = Object.freeze(['bind', 'rprivate', 'nosuid', 'noexec']);
+
+function devicesOf(
+  config: ContainerConfig,
+  ownUsers: boolean,
+  sources: Sources,
+): readonly LinuxDevice[] {
+  if (config.mounts.some(({ target }) => target === '/dev')) return [];
+  if (ownUsers || sources.devices.length === 0) return defaults.DEVICES;
+  const byPath = new Map(defaults.DEVICES.map((node) => [node.path, node]));
+  for (const { node } of sources.devices) byPath.set(node.path, node);
+  return [...byPath.values()];
+}
+
+function resourcesOf(config: ContainerConfig, sources: Sources): LinuxResources {
+  const asked = config.resources;
+  const memory =
+    asked.memory !== undefined ||
+    asked.memoryReservation !== undefined ||
+    asked.memorySwappiness !== undefined ||
+    asked.oomKillDisable === true;
+  const cpu =
+    asked.cpuShares !== undefined ||
+    asked.cpuQuota !== undefined ||
+    asked.cpuPeriod !== undefined ||
+    asked.cpusetCpus !== undefined ||
+    asked.cpusetMems !== undefined;
+  return {
+    devices: deviceRules(config, sources),
+    memory: memory
+      ? {
+          limit: asked.memory,
+          reservation: asked.memoryReservation,
+          swap: asked.memorySwap,
+          swappiness: asked.memorySwappiness,
+          disableOOMKiller: asked.oomKillDisable,
+        }
+      : undefined,
+    cpu: cpu
+      ? {
+          shares: asked.cpuShares,
+          quota: asked.cpuQuota,
+          period: asked.cpuPeriod,
+          cpus: asked.cpusetCpus,
+          mems: asked.cpusetMems,
+        }
+      : undefined,
+    pids: asked.pidsLimit === undefined ? undefined : { limit: asked.pidsLimit },
+    blockIO: blockIO(asked.blkioWeight, sources),
+  };
+}
+
+function deviceRules(config: ContainerConfig, sources: Sources): LinuxResources['devices'] {
+  if (config.privileged) return defaults.ALL_DEVICES;
+  if (sources.devices.length === 0) return defaults.DEVICE_RULES;
+  return [...defaults.DEVICE_RULES, ...sources.devices.map(({ rule }) => rule)];
+}
+
+function blockIO(weight: number | undefined, { throttles }: Sources): LinuxBlockIO | undefined {
+  if (weight === undefined && throttles === NO_SOURCES.throttles) return undefined;
+  return {
+    weight,
+    throttleReadBpsDevice: throttles.readBps,
+    throttleWriteBpsDevice: throttles.writeBps,
+    throttleReadIOPSDevice: throttles.readIops,
+    throttleWriteIOPSDevice: throttles.writeIops,
+  };
+}
