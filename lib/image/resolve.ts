@@ -1,0 +1,58 @@
+/** From what the user names as an image to a root and its defaults. */
+import { CaissonError } from '../errors.js';
+import type { RootPlan } from '../program/launch.js';
+import { hostImage } from './host.js';
+import type { HostBind } from './host-skeleton.js';
+import { planRootfs, type RootfsImage } from './rootfs.js';
+
+/** What an image says about its processes (OCI image spec, config.md), where the user says nothing. */
+export interface ImageDefaults {
+  /** `NAME=value`. */
+  readonly env: readonly string[];
+  readonly cmd: readonly string[];
+  readonly entrypoint: readonly string[];
+  /** `user[:group]`; empty is root. */
+  readonly user: string;
+  readonly workdir: string;
+}
+
+export interface ResolvedImage {
+  readonly root: RootPlan;
+  /** Directories of the host to bind read-only, before the user's mounts. */
+  readonly binds: readonly HostBind[];
+  readonly defaults: ImageDefaults;
+  /** For `ps`: `host`, or the root directory's path. */
+  readonly name: string;
+}
+
+const defaults: ImageDefaults = {
+  env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+  cmd: [],
+  entrypoint: [],
+  user: '',
+  workdir: '/',
+};
+
+const hostDefaults: ImageDefaults = { ...defaults, cmd: ['/bin/sh'] };
+
+/**
+ * @param dataRoot caisson's data directory, where the host image's skeleton is kept.
+ * @throws ERR_NO_SUCH_IMAGE, ERR_INVALID_ROOTFS
+ */
+export async function resolveImage(
+  image: string | RootfsImage,
+  dataRoot: string,
+): Promise<ResolvedImage> {
+  if (typeof image !== 'string') {
+    return { root: await planRootfs(image), binds: [], defaults, name: image.path };
+  }
+  if (image === 'host') {
+    const { root, binds } = await hostImage(dataRoot);
+    return { root, binds, defaults: hostDefaults, name: 'host' };
+  }
+  throw new CaissonError('ERR_NO_SUCH_IMAGE', `No such image: ${image}`, {
+    stage: 'image',
+    path: image,
+    hint: "images from registries are not implemented yet; use 'host', or rootfs() (--rootfs DIR)",
+  });
+}

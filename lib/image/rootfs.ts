@@ -1,0 +1,92 @@
+/** A directory on the host as a container's root: one made by debootstrap, unpacked from an archive, … */
+import { readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { CaissonError } from '../errors.js';
+import type { RootPlan } from '../program/launch.js';
+
+/**
+ * What happens to writes. `overlay`: they go into a layer of the container's own, above the directory;
+ * `direct`: into the directory; `none`: they fail.
+ */
+export type RootfsWritable = 'overlay' | 'direct' | 'none';
+
+export interface RootfsOptions {
+  /** The default is `overlay`. */
+  readonly writable?: RootfsWritable | undefined;
+}
+
+/** A value for the image's place in `run` and `create`; made by `rootfs`. */
+export interface RootfsImage {
+  readonly kind: 'rootfs';
+  /** Absolute. */
+  readonly path: string;
+  readonly writable: RootfsWritable;
+}
+
+/**
+ * Names a directory as the root. A relative path is taken from the present working directory, at once.
+ * Nothing is looked at before a container is started.
+ *
+ * @throws ERR_INVALID_ROOTFS for what cannot be a path, ERR_INVALID_OPTION for another `writable`.
+ */
+export function rootfs(path: string, options: RootfsOptions = {}): RootfsImage {
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+    throw invalid(String(path), 'is no path');
+  }
+  const { writable = 'overlay' } = options;
+  if (!['overlay', 'direct', 'none'].includes(writable)) {
+    throw new CaissonError('ERR_INVALID_OPTION', `writable: ${String(writable)} is not known`, {
+      stage: 'config',
+      path: 'writable',
+      hint: 'one of overlay, direct, none',
+    });
+  }
+  return { kind: 'rootfs', path: resolve(path), writable };
+}
+
+/** Looks at the directory and says how the root is put together. */
+export async function planRootfs({ path, writable }: RootfsImage): Promise<RootPlan> {
+  if (path === '/') {
+    throw invalid(path, 'is the host itself', "use the image 'host' for a root with its programs");
+  }
+  let names: string[];
+  try {
+    // One call says whether it is missing, no directory, closed to this user, or empty.
+    names = await readdir(path);
+  } catch (error) {
+    throw unreadable(path, error as NodeJS.ErrnoException);
+  }
+  if (names.length === 0) {
+    throw invalid(path, 'is empty', 'fill it first, for example with debootstrap');
+  }
+  if (writable !== 'overlay') return { kind: 'direct', path, readOnly: writable === 'none' };
+  return { kind: 'overlay', lowers: [path], views: [{ from: '.', to: '/' }], readOnly: false };
+}
+
+function unreadable(path: string, error: NodeJS.ErrnoException): CaissonError {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: 'does not exist',
+    ENOTDIR: 'is not a directory',
+    EACCES: 'cannot be read by this user',
+  };
+  const hint =
+    error.code === 'ENOTDIR' ? 'unpack an archive into a directory of its own first' : undefined;
+  const reason = reasons[error.code ?? ''] ?? `cannot be read: ${error.code ?? error.message}`;
+  return invalid(path, reason, hint, error);
+}
+
+function invalid(
+  path: string,
+  reason: string,
+  hint?: string,
+  cause?: NodeJS.ErrnoException,
+): CaissonError {
+  return new CaissonError('ERR_INVALID_ROOTFS', `root directory ${path} ${reason}`, {
+    stage: 'image',
+    path,
+    hint,
+    errno: cause?.code,
+    syscall: cause?.syscall,
+    cause,
+  });
+}
