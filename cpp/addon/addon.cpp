@@ -1,0 +1,166 @@
+// The N-API surface: converts arguments, hands work to host/, nothing else. lib/native/binding.ts types it.
+#include <fcntl.h>
+#include <napi.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "../base/mount_api.h"
+#include "../steps/resolve.h"
+#include "container.h"
+#include "environment.h"
+#include "seccomp.h"
+
+namespace caisson {
+namespace {
+
+Napi::Value setup(const Napi::CallbackInfo& info) {
+  Launcher::instance().set_init_path(info[0].As<Napi::String>().Utf8Value());
+  return info.Env().Undefined();
+}
+
+// The instruction table, so that a test can compare it with its twin in TypeScript.
+Napi::Value instructions(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto list = Napi::Array::New(env);
+  uint32_t at = 0;
+  for (const Instruction& rule : kInstructions) {
+    auto entry = Napi::Object::New(env);
+    entry.Set("name", rule.name);
+    entry.Set("halves", Napi::Number::New(env, rule.halves));
+    list.Set(at++, entry);
+  }
+  return list;
+}
+
+// lockByte(fd, offset) → whether the byte is now ours: an open-file-description lock (fcntl(2)), which
+// the kernel gives back when the last copy of the descriptor is closed, however that comes about.
+Napi::Value lock_byte(const Napi::CallbackInfo& info) {
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = info[1].As<Napi::Number>().Int64Value();
+  lock.l_len = 1;
+  const int result = fcntl(info[0].As<Napi::Number>().Int32Value(), F_OFD_SETLK, &lock);
+  return Napi::Boolean::New(info.Env(), result == 0);
+}
+
+// resize(fd, columns, rows) → 0 or a negated errno
+Napi::Value resize(const Napi::CallbackInfo& info) {
+  winsize size{};
+  size.ws_col = static_cast<unsigned short>(info[1].As<Napi::Number>().Uint32Value());
+  size.ws_row = static_cast<unsigned short>(info[2].As<Napi::Number>().Uint32Value());
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  return Napi::Number::New(info.Env(), static_cast<double>(sys::call(__NR_ioctl, fd, TIOCSWINSZ, &size)));
+}
+
+// readBelow(root, path, limit): a file inside a container's root, resolved there. Resolves to a Buffer, or
+// to null when there is none.
+class ReadBelow : public Napi::AsyncWorker {
+ public:
+  ReadBelow(Napi::Env env, std::string root, std::string path, size_t limit)
+      : Napi::AsyncWorker(env),
+        promise_(Napi::Promise::Deferred::New(env)),
+        root_(std::move(root)),
+        path_(std::move(path)),
+        limit_(limit) {}
+
+  Napi::Promise promise() const { return promise_.Promise(); }
+
+  void Execute() override {
+    const UniqueFd root(open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!root.valid()) return;
+    auto file = open_below(root.get(), path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!file.ok()) return;
+    found_ = true;
+    char part[4096];
+    while (bytes_.size() < limit_) {
+      const ssize_t n = read(file.value().get(), part, sizeof part);
+      if (n <= 0) break;
+      bytes_.append(part, static_cast<size_t>(n));
+    }
+  }
+
+  void OnOK() override {
+    if (found_)
+      promise_.Resolve(Napi::Buffer<char>::Copy(Env(), bytes_.data(), bytes_.size()));
+    else
+      promise_.Resolve(Env().Null());
+  }
+
+ private:
+  Napi::Promise::Deferred promise_;
+  std::string root_;
+  std::string path_;
+  size_t limit_;
+  std::string bytes_;
+  bool found_ = false;
+};
+
+Napi::Value read_below(const Napi::CallbackInfo& info) {
+  auto* worker = new ReadBelow(info.Env(), info[0].As<Napi::String>(), info[1].As<Napi::String>(),
+                               info[2].As<Napi::Number>().Uint32Value());
+  worker->Queue();
+  return worker->promise();
+}
+
+// Whether overlay takes layers as descriptors (Linux 6.13), found by asking.
+bool overlay_takes_descriptors() {
+  const UniqueFd context(static_cast<int>(sys::call(__NR_fsopen, "overlay", FSOPEN_CLOEXEC)));
+  if (!context.valid()) return false;
+  const UniqueFd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return sys::call(__NR_fsconfig, context.get(), FSCONFIG_SET_FD, "lowerdir+", nullptr, directory.get()) == 0;
+}
+
+Napi::Value probe(const Napi::CallbackInfo& info) {
+  auto facts = Napi::Object::New(info.Env());
+  facts.Set("overlayByDescriptor", Napi::Boolean::New(info.Env(), overlay_takes_descriptors()));
+  return facts;
+}
+
+Napi::Value retain(const Napi::CallbackInfo& info) {
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  Launcher::instance().retain(ProgramBytes::copy(bytes.Data(), bytes.ByteLength()));
+  return info.Env().Undefined();
+}
+
+// release(callback): called when the guard has ended too, if this was the last engine of the process.
+Napi::Value release(const Napi::CallbackInfo& info) {
+  Environment& environment = Environment::of(info.Env());
+  auto callback = std::make_shared<Napi::FunctionReference>(Napi::Persistent(info[0].As<Napi::Function>()));
+  callback->SuppressDestruct();
+  environment.begin_work();
+  Launcher::instance().release([inbox = environment.inbox(), &environment, callback] {
+    inbox->post([&environment, callback] {
+      environment.end_work();
+      callback->MakeCallback(environment.env().Global(), {});
+      callback->Unref();
+    });
+  });
+  return info.Env().Undefined();
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData<Environment>(new Environment(env));
+  exports.Set("setup", Napi::Function::New(env, setup));
+  exports.Set("instructions", Napi::Function::New(env, instructions));
+  exports.Set("launch", Napi::Function::New(env, Container::launch));
+  exports.Set("lockByte", Napi::Function::New(env, lock_byte));
+  exports.Set("resize", Napi::Function::New(env, resize));
+  exports.Set("readBelow", Napi::Function::New(env, read_below));
+  exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("retain", Napi::Function::New(env, retain));
+  exports.Set("release", Napi::Function::New(env, release));
+  exports.Set("compileSeccomp", Napi::Function::New(env, CompileSeccomp));
+#ifdef CAISSON_FAULTS
+  exports.Set("faults", Napi::Boolean::New(env, true));
+#else
+  exports.Set("faults", Napi::Boolean::New(env, false));
+#endif
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(caisson, initialize)
+
+}  // namespace caisson

@@ -1,0 +1,72 @@
+// One container as JavaScript sees it: started by a launcher thread, watched by the event loop, undone by
+// the undertaker.
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+#include <memory>
+
+#include "../host/launcher.h"
+#include "environment.h"
+
+namespace caisson {
+
+// The first argument of the callback; lib/native/binding.ts is its twin.
+enum class Event : uint32_t {
+  kLaunched,  // pid, descriptors of the kept slots (-1 where empty)
+  kFailed,    // error record, stamps
+  kTerminal,  // descriptor of the terminal's other end
+  kStarted,   // the program has been exec'ed
+  kExited,    // exit code or -1, signal or 0, OOM kills, stamps
+  kGone,      // error record or null: everything is undone
+};
+
+class Container {
+ public:
+  // JS: launch(program, teardown, keep, hold, oomSlot, callback) → { kill(signal) → 0 or negated errno }
+  static Napi::Value launch(const Napi::CallbackInfo& info);
+
+  // The environment is closing: end the process, forget JavaScript.
+  void abandon();
+
+ private:
+  struct Watch {
+    uv_poll_t poll;
+    Container* owner;
+    bool open = false;
+  };
+
+  Container(Environment& environment, std::shared_ptr<Launch> launch, Napi::Function callback);
+
+  void launched();
+  void watch(Watch& watch, int fd, uv_poll_cb callback);
+  void unwatch(Watch& watch);
+  void read_control();
+  void child_exited();
+  void emit(std::initializer_list<napi_value> arguments);
+  void tear_down();
+  void gone(const TeardownOutcome& outcome);
+  void finish();
+  long kill(int signal);
+  double oom_kills() const;
+  Napi::Value stamps() const;
+  Napi::Value error_value(const ErrorRecord& error) const;
+
+  Environment& environment_;
+  std::shared_ptr<Launch> launch_;
+  Napi::FunctionReference callback_;
+  UniqueFd oom_;
+  Watch exit_watch_;
+  Watch control_watch_;
+  bool has_process_ = false;
+  bool control_ended_ = false;
+  bool abandoned_ = false;
+  bool finished_ = false;
+  int pending_signal_ = 0;
+  int handles_ = 0;
+  // Shared with the JS object, which may outlive this one.
+  std::shared_ptr<Container*> self_;
+};
+
+}  // namespace caisson

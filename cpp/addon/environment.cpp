@@ -1,0 +1,67 @@
+#include "environment.h"
+
+#include "container.h"
+
+namespace caisson {
+
+bool Environment::Inbox::post(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  if (wake_ == nullptr) return false;
+  tasks_.push_back(std::move(task));
+  uv_async_send(wake_);
+  return true;
+}
+
+Environment::Environment(Napi::Env env) : env_(env), inbox_(std::make_shared<Inbox>()) {
+  napi_get_uv_event_loop(env, &loop_);
+  wake_.data = this;
+  uv_async_init(loop_, &wake_, [](uv_async_t* handle) { static_cast<Environment*>(handle->data)->run_tasks(); });
+  uv_unref(reinterpret_cast<uv_handle_t*>(&wake_));
+  handle_opened();
+  inbox_->wake_ = &wake_;
+  napi_add_async_cleanup_hook(
+      env,
+      [](napi_async_cleanup_hook_handle hook, void* data) { static_cast<Environment*>(data)->close(hook); },
+      this, nullptr);
+}
+
+void Environment::run_tasks() {
+  std::deque<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(inbox_->mutex_);
+    tasks.swap(inbox_->tasks_);
+  }
+  const Napi::HandleScope scope(env_);
+  for (auto& task : tasks) task();
+}
+
+void Environment::begin_work() {
+  if (work_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&wake_));
+}
+
+void Environment::end_work() {
+  if (--work_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&wake_));
+}
+
+void Environment::handle_closed() {
+  if (--handles_ > 0 || closing_ == nullptr) return;
+  // From here on the addon's instance data may go.
+  napi_remove_async_cleanup_hook(closing_);
+}
+
+// The environment ends: so do its containers. What is still to be undone is done by the undertaker, or,
+// when the whole process is ending, by the guard.
+void Environment::close(napi_async_cleanup_hook_handle hook) {
+  closing_ = hook;
+  {
+    const std::lock_guard lock(inbox_->mutex_);
+    inbox_->wake_ = nullptr;
+    inbox_->tasks_.clear();
+  }
+  const std::set<Container*> containers = containers_;
+  for (Container* container : containers) container->abandon();
+  uv_close(reinterpret_cast<uv_handle_t*>(&wake_),
+           [](uv_handle_t* handle) { static_cast<Environment*>(handle->data)->handle_closed(); });
+}
+
+}  // namespace caisson

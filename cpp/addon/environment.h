@@ -1,0 +1,65 @@
+// What one JavaScript environment (the main thread or a worker) has of the addon: the way back from
+// native threads, and the containers that end with it.
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+
+namespace caisson {
+
+class Container;
+
+class Environment {
+ public:
+  static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+  explicit Environment(Napi::Env env);
+
+  Napi::Env env() const { return env_; }
+  uv_loop_t* loop() const { return loop_; }
+
+  // What native threads hold: they may outlive the environment.
+  class Inbox {
+   public:
+    // Runs `task` on the JavaScript thread; false when the environment is gone (the task is dropped).
+    bool post(std::function<void()> task);
+
+   private:
+    friend class Environment;
+    std::mutex mutex_;
+    std::deque<std::function<void()>> tasks_;
+    uv_async_t* wake_ = nullptr;  // null once the environment is closing
+  };
+  const std::shared_ptr<Inbox>& inbox() const { return inbox_; }
+
+  // The event loop stays alive while native work is under way.
+  void begin_work();
+  void end_work();
+
+  void add(Container* container) { containers_.insert(container); }
+  void remove(Container* container) { containers_.erase(container); }
+
+  // Counts uv handles, so that closing can wait for them.
+  void handle_opened() { ++handles_; }
+  void handle_closed();
+
+ private:
+  void run_tasks();
+  void close(napi_async_cleanup_hook_handle hook);
+
+  Napi::Env env_;
+  uv_loop_t* loop_ = nullptr;
+  uv_async_t wake_{};
+  std::shared_ptr<Inbox> inbox_;
+  std::set<Container*> containers_;
+  unsigned work_ = 0;
+  unsigned handles_ = 0;
+  napi_async_cleanup_hook_handle closing_ = nullptr;
+};
+
+}  // namespace caisson

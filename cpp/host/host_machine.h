@@ -1,0 +1,68 @@
+// The host's half of a start, executed on a launcher thread of the Node process.
+#pragma once
+
+#include "../steps/machine.h"
+
+namespace caisson {
+
+// What a launcher thread has for itself, made once.
+struct Workplace {
+  UniqueFd host_mounts;   // the mount namespace in which Node lives
+  UniqueFd host_root;     // its root directory as Node sees it
+  UniqueFd small_mounts;  // a mount namespace with a handful of mounts: what containers are cloned from
+  UniqueFd proc;          // a procfs of our own, whatever /proc is
+  alignas(16) unsigned char stack[16 << 10];  // for the child until it execs
+};
+
+// The thread leaves its file system context behind and makes its small mount namespace.
+Status prepare_workplace(Workplace& workplace);
+Status enter_small_mounts(const Workplace& workplace);
+Status enter_host_mounts(const Workplace& workplace);
+
+struct HostMachine : Machine {
+  HostMachine(const Program& from, Page* shared, Workplace& place, int page_descriptor, int init_descriptor)
+      : Machine(from, shared), workplace(place), page_fd(page_descriptor), init_fd(init_descriptor) {}
+  ~HostMachine();
+
+  Workplace& workplace;
+  int page_fd;
+  int init_fd;
+  int pid = -1;
+  UniqueFd pidfd;
+  UniqueFd control;
+  bool fsids_changed = false;
+};
+
+// Runs the host's half; a failure is recorded in the page. The calling thread's identity and mount
+// namespace are as before afterwards, whatever happened.
+bool run_host(HostMachine& machine);
+
+// Opens /proc/<pid>/<name> of the cloned process in the workplace's own procfs.
+Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags);
+
+inline HostMachine& host(Machine& machine) { return static_cast<HostMachine&>(machine); }
+
+namespace steps {
+// process.cpp
+Status clone(Machine&, const Step&);
+Status ids_map(Machine&, const Step&);
+Status ns_open(Machine&, const Step&);
+Status oom_set(Machine&, const Step&);
+Status release(Machine&, const Step&);
+Status fsids_set(Machine&, const Step&);
+// trees.cpp
+Status tree_open(Machine&, const Step&);
+Status fs_make(Machine&, const Step&);
+Status overlay_make(Machine&, const Step&);
+Status node_make(Machine&, const Step&);
+// resources.cpp
+Status fd_dup(Machine&, const Step&);
+Status pipe_make(Machine&, const Step&);
+Status cgroup_make(Machine&, const Step&);
+Status cgroup_write(Machine&, const Step&);
+}  // namespace steps
+
+// Restores the thread's own file system identity; safe to call when nothing was changed.
+Status restore_fsids(HostMachine& machine);
+
+}  // namespace caisson

@@ -1,0 +1,248 @@
+#include "launcher.h"
+
+#include <linux/memfd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <thread>
+
+#include "../base/mount_api.h"
+#include "../steps/teardown.h"
+#include "spawn.h"
+
+namespace caisson {
+namespace {
+
+constexpr unsigned kMostLaunchers = 4;
+constexpr int kKill = 9, kPidfd = 3, kExited = 4, kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
+constexpr size_t kNoStep = 0xffffffff;  // before the first step
+
+Result<Page*> make_page(const ProgramBytes& program, size_t& size, UniqueFd& fd) {
+  auto memory = own_fd(sys::call(__NR_memfd_create, "caisson-page", MFD_CLOEXEC), "memfd_create", nullptr);
+  if (!memory.ok()) return memory.error();
+  size = kProgramOffset + program.size;
+  if (const long sized = sys::call(__NR_ftruncate, memory.value().get(), size); sized < 0)
+    return failure(sized, "ftruncate");
+  const long address = sys::call(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                                 memory.value().get(), 0);
+  if (address < 0 && address > -4096) return failure(address, "mmap");
+  auto* page = reinterpret_cast<Page*>(address);
+  page->program_size = static_cast<uint32_t>(program.size);
+  memcpy(reinterpret_cast<char*>(page) + kProgramOffset, program.data(), program.size);
+  fd = memory.take();
+  return static_cast<Page*&&>(page);
+}
+
+void kill_and_reap(Launch& launch) {
+  if (!launch.pidfd.valid()) return;
+  sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), kKill, nullptr, 0);
+  sys::call(__NR_waitid, kPidfd, launch.pidfd.get(), nullptr, kExited | kAnyChild, nullptr);
+  launch.pidfd.reset();
+}
+
+TeardownOutcome undo(const ProgramBytes& bytes) {
+  TeardownOutcome outcome;
+  Program program;
+  const char* reason = nullptr;
+  if (!Program::decode(bytes.data(), bytes.size, program, reason)) {
+    outcome.failed = true;
+    outcome.error.number = 22;
+    copy_text(outcome.error.call, "decode");
+    copy_text(outcome.error.object, reason);
+    return outcome;
+  }
+  const TeardownResult result = run_teardown(program);
+  if (!result.status.ok()) {
+    const Error error = result.status.error();
+    outcome.failed = true;
+    outcome.error.half = static_cast<uint32_t>(Half::kTeardown);
+    outcome.error.step = static_cast<uint32_t>(result.step);
+    outcome.error.number = error.number;
+    copy_text(outcome.error.call, error.call);
+    copy_text(outcome.error.object, error.object);
+  }
+  return outcome;
+}
+
+}  // namespace
+
+ProgramBytes ProgramBytes::copy(const void* bytes, size_t size) {
+  ProgramBytes copy;
+  copy.words.resize((size + sizeof(uint64_t) - 1) / sizeof(uint64_t));
+  copy.size = size;
+  memcpy(copy.words.data(), bytes, size);
+  return copy;
+}
+
+Launch::~Launch() {
+  for (const int fd : kept)
+    if (fd >= 0) sys::close(fd);
+  if (page != nullptr) sys::call(__NR_munmap, page, page_size);
+}
+
+void Launch::fail(Half half, size_t step, Error why) {
+  failed = true;
+  error.half = static_cast<uint32_t>(half);
+  error.step = static_cast<uint32_t>(step);
+  error.number = why.number;
+  copy_text(error.call, why.call);
+  copy_text(error.object, why.object);
+}
+
+// Never destroyed: its threads outlast the static destructors of a process that exits.
+Launcher& Launcher::instance() {
+  static Launcher* const launcher = new Launcher();
+  return *launcher;
+}
+
+void Launcher::set_init_path(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  if (init_path_.empty()) init_path_ = path;
+}
+
+Result<int> Launcher::init_fd() {
+  if (!init_.valid()) {
+    auto loaded = load_init(init_path_.c_str());
+    if (!loaded.ok()) return loaded.error();
+    init_ = loaded.take();
+  }
+  return init_.get();
+}
+
+void Launcher::submit(Queue& queue, unsigned most, std::function<void(Workplace&)> job) {
+  const std::lock_guard lock(queue.mutex);
+  queue.jobs.push_back(std::move(job));
+  if (queue.idle >= queue.jobs.size() || queue.threads == most) {
+    queue.ready.notify_one();
+    return;
+  }
+  ++queue.threads;
+  std::thread([&queue] {
+    // A signal for Node must not be handled on a thread that shares its memory with a starting child.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    Workplace workplace;
+    for (;;) {
+      std::function<void(Workplace&)> next;
+      {
+        std::unique_lock waiting(queue.mutex);
+        ++queue.idle;
+        queue.ready.wait(waiting, [&queue] { return !queue.jobs.empty(); });
+        --queue.idle;
+        next = std::move(queue.jobs.front());
+        queue.jobs.pop_front();
+      }
+      next(workplace);
+    }
+  }).detach();
+}
+
+Status Launcher::add_to_guard(Launch& launch, Workplace& workplace) {
+  const std::lock_guard lock(mutex_);
+  auto init = init_fd();
+  if (!init.ok()) return init.error();
+  launch.token = next_token_++;
+  for (int attempt = 0;; ++attempt) {
+    // The guard starts with what the engine leaves behind at its own end; it undoes the newest first.
+    Status ready;
+    Guard& guard = guard_;
+    const bool fresh = !guard.running();
+    ready = guard.ensure(init.value(), workplace.stack, sizeof workplace.stack);
+    if (ready.ok() && fresh && at_end_.size > 0) ready = guard.add(0, at_end_.data(), at_end_.size);
+    if (ready.ok()) ready = guard.add(launch.token, launch.teardown.data(), launch.teardown.size);
+    if (ready.ok() || attempt == 1) return ready;
+  }
+}
+
+void Launcher::execute(Launch& launch, Workplace& workplace) {
+  Program program;
+  const char* reason = nullptr;
+  if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {
+    launch.fail(Half::kHost, kNoStep, Error{22, "decode", reason});
+    return;
+  }
+  if (!workplace.small_mounts.valid())
+    if (Status made = prepare_workplace(workplace); !made.ok()) {
+      launch.fail(Half::kHost, kNoStep, made.error());
+      return;
+    }
+  if (Status added = add_to_guard(launch, workplace); !added.ok()) {
+    launch.fail(Half::kHost, kNoStep, added.error());
+    return;
+  }
+  UniqueFd page_fd;
+  auto page = make_page(launch.program, launch.page_size, page_fd);
+  if (!page.ok()) {
+    launch.fail(Half::kHost, kNoStep, page.error());
+    const std::lock_guard lock(mutex_);
+    guard_.done(launch.token);
+    return;
+  }
+  launch.page = page.value();
+  HostMachine machine(program, launch.page, workplace, page_fd.get(), init_.get());
+  const bool ok = run_host(machine);
+  launch.pid = machine.pid;
+  launch.pidfd = std::move(machine.pidfd);
+  launch.control = std::move(machine.control);
+  const auto take = [&machine](uint16_t slot) {
+    if (slot >= machine.program.slots()) return -1;
+    const int fd = machine.slots[slot];
+    machine.slots[slot] = -1;
+    return fd;
+  };
+  for (const uint16_t slot : launch.keep) launch.kept.push_back(take(slot));
+  for (const uint16_t slot : launch.hold) launch.held.emplace_back(take(slot));
+  if (!ok) {
+    launch.failed = true;
+    launch.error = launch.page->error;
+  }
+}
+
+void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done) {
+  submit(starts_, kMostLaunchers, [this, launch, done = std::move(done)](Workplace& workplace) {
+    execute(*launch, workplace);
+    if (launch->failed && launch->token != 0) {
+      kill_and_reap(*launch);
+      launch->control.reset();
+      launch->held.clear();
+      static_cast<void>(undo(launch->teardown));
+      const std::lock_guard lock(mutex_);
+      guard_.done(launch->token);
+    }
+    done();
+  });
+}
+
+void Launcher::tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done) {
+  submit(ends_, 1, [this, launch, done = std::move(done)](Workplace&) {
+    kill_and_reap(*launch);
+    launch->control.reset();
+    launch->held.clear();
+    const TeardownOutcome outcome = undo(launch->teardown);
+    {
+      const std::lock_guard lock(mutex_);
+      guard_.done(launch->token);
+    }
+    done(outcome);
+  });
+}
+
+void Launcher::retain(ProgramBytes at_end) {
+  const std::lock_guard lock(mutex_);
+  ++engines_;
+  if (at_end_.size == 0) at_end_ = std::move(at_end);
+}
+
+void Launcher::release(std::function<void()> done) {
+  submit(ends_, 1, [this, done = std::move(done)](Workplace&) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (engines_ > 0 && --engines_ == 0) guard_.stop();
+    }
+    done();
+  });
+}
+
+}  // namespace caisson

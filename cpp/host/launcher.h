@@ -1,0 +1,102 @@
+// The native threads: launchers execute the host's half of starts, the undertaker tears down. Both belong
+// to the process, not to a JavaScript environment, and live as long as it does, because a container's
+// parent-death signal follows the thread that cloned it.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "guard.h"
+#include "host_machine.h"
+
+namespace caisson {
+
+// A program's bytes, aligned for the decoder.
+struct ProgramBytes {
+  std::vector<uint64_t> words;
+  size_t size = 0;
+
+  static ProgramBytes copy(const void* bytes, size_t size);
+  const void* data() const { return words.data(); }
+};
+
+// One start, from its program to its process.
+struct Launch {
+  ProgramBytes program;
+  ProgramBytes teardown;
+  std::vector<uint16_t> keep;  // slots whose descriptors the caller wants
+  std::vector<uint16_t> hold;  // slots that stay open until teardown
+
+  // Outcome.
+  uint64_t token = 0;
+  Page* page = nullptr;
+  size_t page_size = 0;
+  int pid = -1;
+  UniqueFd pidfd;
+  UniqueFd control;
+  std::vector<int> kept;  // parallel to `keep`; -1 where the slot is empty
+  std::vector<UniqueFd> held;
+  ErrorRecord error{};  // of a failed start
+  bool failed = false;
+
+  Launch() = default;
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+  ~Launch();
+
+  void fail(Half half, size_t step, Error error);
+};
+
+struct TeardownOutcome {
+  bool failed = false;
+  ErrorRecord error{};
+};
+
+class Launcher {
+ public:
+  static Launcher& instance();
+
+  // Path of caisson-init; the first call counts.
+  void set_init_path(const std::string& path);
+
+  // Runs on a launcher thread; `done` is called there.
+  void launch(std::shared_ptr<Launch> launch, std::function<void()> done);
+  // Runs on the undertaker: kills and reaps what may still live, undoes, tells the guard.
+  void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
+
+  // Engines in this process. The last release stops the guard; `done` is called when it has ended.
+  void retain(ProgramBytes at_end);
+  void release(std::function<void()> done);
+
+ private:
+  struct Queue {
+    std::mutex mutex;
+    std::condition_variable ready;
+    std::deque<std::function<void(Workplace&)>> jobs;
+    unsigned threads = 0;
+    unsigned idle = 0;
+  };
+
+  Launcher() = default;
+  void submit(Queue& queue, unsigned most, std::function<void(Workplace&)> job);
+  void execute(Launch& launch, Workplace& workplace);
+  Status add_to_guard(Launch& launch, Workplace& workplace);
+  Result<int> init_fd();
+
+  Queue starts_;
+  Queue ends_;
+  std::mutex mutex_;  // guards what follows
+  std::string init_path_;
+  UniqueFd init_;
+  Guard guard_;
+  ProgramBytes at_end_;
+  unsigned engines_ = 0;
+  uint64_t next_token_ = 1;
+};
+
+}  // namespace caisson

@@ -1,0 +1,110 @@
+#include "spawn.h"
+
+#include <linux/memfd.h>
+#include <linux/prctl.h>
+#include <fcntl.h>
+
+#include "../base/clone.h"
+#include "../base/mount_api.h"
+#include "../base/text.h"
+#include "capabilities.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
+namespace caisson {
+namespace {
+
+constexpr int kChildSignal = 17, kInvalid = 22;
+constexpr unsigned kLastCapability = 63;
+
+struct Child {
+  const InitProcess& process;
+  volatile long failed = 0;  // what went wrong before exec, as a negated errno
+  const char* volatile call = nullptr;
+};
+
+// Runs in the new process while it still shares Node's memory: raw system calls only, and no change of
+// credentials but of the inheritable and ambient sets, which leave `dumpable` alone.
+void start(void* argument) {
+  Child& child = *static_cast<Child*>(argument);
+  const auto give_up = [&child](long result, const char* call) {
+    child.failed = result;
+    child.call = call;
+    sys::exit_group(127);
+  };
+  // The descriptor table is a copy: what this does to it, Node does not see.
+  if (const long closed = sys::call(__NR_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */); closed < 0)
+    give_up(closed, "close_range");
+  for (const int fd : child.process.keep)
+    if (fd >= 0)
+      if (const long kept = sys::call(__NR_fcntl, fd, F_SETFD, 0); kept < 0) give_up(kept, "fcntl F_SETFD");
+  if (child.process.new_userns) {
+    // Without an id map there is no root yet, and exec would drop every capability that is not ambient.
+    Capabilities capabilities;
+    if (const long got = capabilities.get(); got < 0) give_up(got, "capget");
+    for (auto& half : capabilities.data) half.inheritable = half.permitted;
+    if (const long set = capabilities.set(); set < 0) give_up(set, "capset");
+    for (unsigned cap = 0; cap <= kLastCapability; ++cap)
+      if (capabilities.permitted(cap))
+        if (const long raised = sys::call(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap); raised < 0)
+          give_up(raised, "prctl PR_CAP_AMBIENT_RAISE");
+  }
+  const char* const environment[] = {nullptr};
+  give_up(sys::call(__NR_execveat, child.process.init_fd, "", child.process.arguments, environment,
+                    AT_EMPTY_PATH),
+          "execveat");
+}
+
+}  // namespace
+
+Result<int> spawn_init(const InitProcess& process, uint64_t namespaces, int cgroup, void* stack,
+                       size_t stack_size, UniqueFd& pidfd) {
+  Child child{process};
+  int descriptor = -1;
+  clone_args clone{};
+  clone.flags = namespaces | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
+  clone.pidfd = reinterpret_cast<uint64_t>(&descriptor);
+  clone.exit_signal = kChildSignal;
+  clone.stack = reinterpret_cast<uint64_t>(stack);
+  clone.stack_size = stack_size;
+  if (cgroup >= 0) {
+    clone.flags |= CLONE_INTO_CGROUP;
+    clone.cgroup = static_cast<uint64_t>(cgroup);
+  }
+  const long pid = clone_with_stack(&clone, start, &child);
+  if (pid < 0) return failure(pid, "clone3");
+  pidfd.reset(descriptor);
+  if (child.failed != 0) {
+    // Already on its way out; nobody else will reap it.
+    sys::call(__NR_waitid, 3 /* P_PIDFD */, descriptor, nullptr, 4 /* WEXITED */, nullptr);
+    pidfd.reset();
+    return failure(child.failed, child.call);
+  }
+  return static_cast<int>(pid);
+}
+
+Result<UniqueFd> load_init(const char* path) {
+  auto file = own_fd(sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), "openat", path);
+  if (!file.ok()) return file;
+  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  long memory = sys::call(__NR_memfd_create, "caisson-init", flags | MFD_EXEC);
+  if (memory == -kInvalid) memory = sys::call(__NR_memfd_create, "caisson-init", flags);  // before 6.3
+  auto writable = own_fd(memory, "memfd_create", path);
+  if (!writable.ok()) return writable;
+  for (;;) {
+    const long n = sys::call(__NR_sendfile, writable.value().get(), file.value().get(), nullptr, 1 << 20);
+    if (n < 0) return failure(n, "sendfile", path);
+    if (n == 0) break;
+  }
+  const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  const long sealed = sys::call(__NR_fcntl, writable.value().get(), F_ADD_SEALS, seals);
+  if (sealed < 0) return failure(sealed, "fcntl F_ADD_SEALS", path);
+  // A file that is open for writing cannot be executed, so open it again and drop the first descriptor.
+  Text<48> link;
+  link.add("/proc/self/fd/").add(static_cast<uint64_t>(writable.value().get()));
+  return own_fd(sys::call(__NR_openat, AT_FDCWD, link.c_str(), O_RDONLY | O_CLOEXEC), "openat", path);
+}
+
+}  // namespace caisson

@@ -1,0 +1,25 @@
+// Starting caisson-init from Node without copying Node.
+#pragma once
+
+#include "../base/result.h"
+#include "../base/unique_fd.h"
+
+namespace caisson {
+
+struct InitProcess {
+  const char* const* arguments;
+  int init_fd;      // the sealed memfd with caisson-init
+  int keep[2];      // the only descriptors above 2 that it gets; -1: none
+  bool new_userns;  // raise every capability as ambient, or exec would drop them all
+};
+
+// clone3 with the address space shared until exec: costs the same at any size of Node's heap. `stack` is
+// for the child's few calls. `cgroup` (or -1) is a cgroup2 directory to be born in.
+Result<int> spawn_init(const InitProcess& process, uint64_t namespaces, int cgroup, void* stack,
+                       size_t stack_size, UniqueFd& pidfd);
+
+// caisson-init in a sealed memfd, opened read-only: what runs inside containers can neither be
+// overwritten through /proc/self/exe nor is it a file that anybody could swap (CVE-2019-5736).
+Result<UniqueFd> load_init(const char* path);
+
+}  // namespace caisson

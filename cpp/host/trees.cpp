@@ -1,0 +1,173 @@
+// tree.open, fs.make, overlay.make, node.make: mounts that are built before anybody can see them.
+#include <sys/statfs.h>
+
+#include "../base/mount_api.h"
+#include "host_machine.h"
+
+namespace caisson::steps {
+namespace {
+
+constexpr int kInvalid = 22, kReadOnly = 30;
+constexpr long kReadOnlyFlag = 1;  // ST_RDONLY
+
+// How the running kernel takes overlay layers; probed once (probe.cpp).
+enum class OverlayWay : uint64_t { kDescriptors = 0, kAttached = 1 };
+
+uint16_t listed(Blob list, uint32_t index) {
+  uint16_t slot;
+  __builtin_memcpy(&slot, list.data + index * 2, sizeof slot);
+  return slot;
+}
+
+Status add_layer(int context, const char* key, int fd) {
+  return check(sys::call(__NR_fsconfig, context, FSCONFIG_SET_FD, key, nullptr, fd), "fsconfig", key);
+}
+
+Status set_text(int context, const char* key, const char* value) {
+  return check(sys::call(__NR_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0), "fsconfig", key);
+}
+
+Status set_options(int context, const char* options) {
+  while (options != nullptr && *options != '\0') {
+    Text<64> key, value;
+    while (*options != '\0' && *options != '=') key.add(options++, 1);
+    if (*options == '=') ++options;
+    while (*options != '\0' && *options != ',') value.add(options++, 1);
+    if (*options == ',') ++options;
+    if (Status set = set_text(context, key.c_str(), value.c_str()); !set.ok()) return set;
+  }
+  return {};
+}
+
+// Kernels from 6.13 on (6.15 for detached layers): every layer is a descriptor.
+Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int context) {
+  const Blob lowers = machine.blob(step, 0);
+  for (uint32_t i = 0; i < lowers.size / 2; ++i)
+    if (Status added = add_layer(context, "lowerdir+", machine.slots[listed(lowers, i)]); !added.ok())
+      return added.error();
+  if (const int own = machine.slot(step, 1); own >= 0) {
+    // Both must be seen through one mount, or overlay refuses them.
+    for (const char* const* part : (const char* const[][2]){{"upperdir", "upper"}, {"workdir", "work"}}) {
+      auto directory = own_fd(
+          sys::call(__NR_openat, own, part[1], O_PATH | O_DIRECTORY | O_CLOEXEC), "openat", part[1]);
+      if (!directory.ok()) return directory;
+      if (Status added = add_layer(context, part[0], directory.value().get()); !added.ok())
+        return added.error();
+    }
+  }
+  return finish_filesystem(context, step.number[1], "overlay");
+}
+
+// Older kernels: the layers are attached in the launcher's own mount namespace for the moment of the
+// mount, and named by path.
+Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int context) {
+  const Blob lowers = machine.blob(step, 0);
+  const int own = machine.slot(step, 1);
+  const uint32_t count = lowers.size / 2;
+  const Workplace& workplace = host(machine).workplace;
+  if (Status entered = enter_small_mounts(workplace); !entered.ok()) return entered.error();
+
+  const auto attach = [&](int tree, uint32_t index) -> Status {
+    Text<32> path;
+    path.add("/layer/").add(index);
+    const long made = sys::call(__NR_mkdirat, AT_FDCWD, path.c_str(), 0755);
+    if (made < 0 && made != -17) return failure(made, "mkdirat", machine.keep(path.c_str()));
+    return check(
+        sys::call(__NR_move_mount, tree, "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
+        "move_mount", machine.keep(path.c_str()));
+  };
+  uint32_t attached = 0;
+  const auto build = [&]() -> Result<UniqueFd> {
+    Text<4096> lowerdir;
+    for (; attached < count; ++attached) {
+      if (Status done = attach(machine.slots[listed(lowers, attached)], attached); !done.ok())
+        return done.error();
+      lowerdir.add(attached == 0 ? "/layer/" : ":/layer/").add(attached);
+    }
+    if (lowerdir.truncated()) return failure(-kInvalid, "fsconfig", "lowerdir");
+    if (Status set = set_text(context, "lowerdir", lowerdir.c_str()); !set.ok()) return set.error();
+    if (own >= 0) {
+      if (Status done = attach(own, attached); !done.ok()) return done.error();
+      Text<48> upper, work;
+      upper.add("/layer/").add(attached).add("/upper");
+      work.add("/layer/").add(attached).add("/work");
+      ++attached;
+      if (Status set = set_text(context, "upperdir", upper.c_str()); !set.ok()) return set.error();
+      if (Status set = set_text(context, "workdir", work.c_str()); !set.ok()) return set.error();
+    }
+    return finish_filesystem(context, step.number[1], "overlay");
+  };
+  auto built = build();
+  while (attached > 0) {
+    Text<32> path;
+    path.add("/layer/").add(--attached);
+    sys::call(__NR_umount2, path.c_str(), kDetach);
+  }
+  if (Status left = enter_host_mounts(workplace); !left.ok()) return left.error();
+  return built;
+}
+
+}  // namespace
+
+// A detached copy of a host directory's (or file's) mount; slot 1 names the user namespace whose ids it
+// shall speak. number: recursive, attributes, whether submounts that cannot be mapped are tolerated.
+Status tree_open(Machine& machine, const Step& step) {
+  const char* path = machine.text(step, 0);
+  const bool recursive = step.number[0] != 0;
+  const int userns = machine.slot(step, 1);
+  auto tree = clone_tree(AT_FDCWD, path, recursive);
+  if (!tree.ok()) return tree.error();
+  const int fd = tree.value().get();
+  if (userns >= 0) {
+    Status mapped = set_mount_attributes(fd, 0, 0, recursive, 0, userns, path);
+    // Some submount (proc, FUSE …) may not take a map; the tree's own mount must.
+    if (!mapped.ok() && recursive) mapped = set_mount_attributes(fd, 0, 0, false, 0, userns, path);
+    if (!mapped.ok()) return mapped;
+  }
+  Status changed = set_mount_attributes(fd, step.number[1], 0, recursive, step.number[2], -1, path);
+  if (!changed.ok()) return changed;
+  machine.fill(step, 0, tree.value().release());
+  return {};
+}
+
+Status fs_make(Machine& machine, const Step& step) {
+  auto mount = make_filesystem(machine.text(step, 0), machine.text(step, 1), step.number[0]);
+  if (!mount.ok()) return mount.error();
+  machine.fill(step, 0, mount.value().release());
+  return {};
+}
+
+Status overlay_make(Machine& machine, const Step& step) {
+  const Blob lowers = machine.blob(step, 0);
+  for (uint32_t i = 0; i < lowers.size / 2; ++i)
+    if (listed(lowers, i) >= machine.program.slots()) return Error{kInvalid, "fsconfig", "lowerdir"};
+  auto context = own_fd(sys::call(__NR_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen", "overlay");
+  if (!context.ok()) return context.error();
+  const int fd = context.value().get();
+  if (Status set = set_text(fd, "source", "caisson"); !set.ok()) return set;
+  if (Status set = set_options(fd, machine.text(step, 1)); !set.ok()) return set;
+  auto mount = static_cast<OverlayWay>(step.number[0]) == OverlayWay::kDescriptors
+                   ? overlay_by_descriptors(machine, step, fd)
+                   : overlay_by_paths(machine, step, fd);
+  if (!mount.ok()) return mount.error();
+  if (machine.slot(step, 1) >= 0) {
+    // A work directory that overlay cannot write makes it read-only without a word.
+    struct statfs state{};
+    if (const long got = sys::call(__NR_fstatfs, mount.value().get(), &state); got < 0)
+      return failure(got, "fstatfs", "overlay");
+    if ((state.f_flags & kReadOnlyFlag) != 0) return Error{kReadOnly, "fsmount", "overlay"};
+  }
+  machine.fill(step, 0, mount.value().release());
+  return {};
+}
+
+Status node_make(Machine& machine, const Step& step) {
+  const char* path = machine.text(step, 0);
+  const int base = machine.slot(step, 0);
+  const long made = sys::call(__NR_mknodat, base, path, step.number[0], step.number[1]);
+  if (made < 0) return failure(made, "mknodat", path);
+  // mknod(2) applies the umask, and Node's is not ours to change.
+  return check(sys::call(__NR_fchmodat, base, path, step.number[0] & 07777), "fchmodat", path);
+}
+
+}  // namespace caisson::steps

@@ -1,0 +1,76 @@
+// caisson-init: one static executable without a libc, run from a sealed memfd. The first argument names
+// the face; descriptors are passed by number.
+#include <linux/prctl.h>
+#include <linux/stat.h>
+#include <sys/mman.h>
+#include <fcntl.h>
+
+#include "../machine/container_steps.h"
+#include "faces.h"
+
+namespace caisson {
+namespace {
+
+constexpr int kUsage = 64, kKill = 9, kSignals = 64;
+
+// Ignored signals survive exec, and Node ignores SIGPIPE: programs inside expect the defaults.
+void reset_signals() {
+  struct {
+    void* handler;
+    unsigned long flags;
+    void* restorer;
+    uint64_t mask;
+  } defaults{};
+  for (int signal = 1; signal <= kSignals; ++signal)
+    sys::call(__NR_rt_sigaction, signal, &defaults, nullptr, sizeof defaults.mask);
+}
+
+int descriptor(const char* text) {
+  uint64_t number = 0;
+  return parse_number(text, number) && *text == '\0' && number < 1u << 30 ? static_cast<int>(number) : -1;
+}
+
+}  // namespace
+
+void init_face(int page_fd, int control) {
+  // Set first of all, and again before exec; in between `await` notices the end of Node's side.
+  sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  // Nobody inside may look into this process while it still holds anything of the host (CVE-2016-9962).
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
+  struct statx info{};
+  if (sys::call(__NR_statx, page_fd, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0) sys::exit_group(kUsage);
+  const long memory =
+      sys::call(__NR_mmap, nullptr, info.stx_size, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd, 0);
+  sys::close(page_fd);
+  if (memory < 0 && memory > -4096) sys::exit_group(kUsage);
+  auto* page = reinterpret_cast<Page*>(memory);
+  page->start[1] = sys::monotonic();
+  Program program;
+  const char* reason = nullptr;
+  if (page->program_size > info.stx_size - kProgramOffset ||
+      !Program::decode(program_of(page), page->program_size, program, reason)) {
+    record_error(page, Half::kContainer, 0, Error{8 /* ENOEXEC */, "decode", reason});
+    sys::exit_group(1);
+  }
+  reset_signals();
+  sys::call(__NR_umask, 022);
+  ContainerMachine machine(program, page, control);
+  run_container(machine, 0);
+  sys::exit_group(1);
+}
+
+extern "C" [[noreturn]] void caisson_main(long* stack) {
+  const long count = stack[0];
+  auto** arguments = reinterpret_cast<char**>(stack + 1);
+  if (count == 4 && equal(arguments[1], "init")) init_face(descriptor(arguments[2]), descriptor(arguments[3]));
+  if (count == 3 && equal(arguments[1], "guard")) guard_face(descriptor(arguments[2]));
+  sys::exit_group(kUsage);
+}
+
+#if defined(__x86_64__)
+asm(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call caisson_main\n ud2\n");
+#elif defined(__aarch64__)
+asm(".globl _start\n_start:\n mov x29, xzr\n mov x30, xzr\n mov x0, sp\n bl caisson_main\n brk 0\n");
+#endif
+
+}  // namespace caisson

@@ -1,0 +1,66 @@
+// The container's half: every step that caisson-init executes inside, one file a kernel topic.
+#pragma once
+
+#include "../steps/machine.h"
+
+namespace caisson {
+
+struct ContainerMachine : Machine {
+  ContainerMachine(const Program& from, Page* shared, int control_socket)
+      : Machine(from, shared), control(control_socket) {}
+  // Socket to Node's side: carries descriptors in, the terminal out; its end tells that exec happened.
+  int control;
+  // The process was forked by an `init` step: pid 1 stays above it.
+  bool under_init = false;
+};
+
+inline ContainerMachine& container(Machine& machine) {
+  return static_cast<ContainerMachine&>(machine);
+}
+
+namespace steps {
+// control.cpp
+Status await(Machine&, const Step&);
+// mounts.cpp
+Status mount_attach(Machine&, const Step&);
+Status mount_fs(Machine&, const Step&);
+Status mount_attr(Machine&, const Step&);
+Status mount_mask(Machine&, const Step&);
+Status mount_readonly(Machine&, const Step&);
+Status tree_view(Machine&, const Step&);
+Status root_pivot(Machine&, const Step&);
+// namespaces.cpp
+Status cgroup_enter(Machine&, const Step&);
+Status ns_unshare(Machine&, const Step&);
+Status host_name(Machine&, const Step&);
+Status domain_name(Machine&, const Step&);
+Status link_up(Machine&, const Step&);
+Status sysctl_write(Machine&, const Step&);
+// identity.cpp
+Status ids_set(Machine&, const Step&);
+Status groups_set(Machine&, const Step&);
+Status caps_bound(Machine&, const Step&);
+Status caps_set(Machine&, const Step&);
+Status nnp_set(Machine&, const Step&);
+Status seccomp_load(Machine&, const Step&);
+Status rlimit_set(Machine&, const Step&);
+// terminal.cpp
+Status tty_open(Machine&, const Step&);
+Status stdio_set(Machine&, const Step&);
+Status session_new(Machine&, const Step&);
+// program.cpp
+Status dir_change(Machine&, const Step&);
+Status exec(Machine&, const Step&);
+}  // namespace steps
+
+// Executes the container's half from step `first` on. Returns only when a step failed (recorded in the
+// page) or, at an `init` step, in the process that stays: never in the one that execs.
+void run_container(ContainerMachine& machine, size_t first);
+
+// Pid 1's life after `init`: reaps, forwards signals, ends with the main program. Never returns.
+[[noreturn]] void be_init(Page* page, int main_pid);
+
+// True once Node's side has closed its end: nobody is left to own this container.
+bool abandoned(int control);
+
+}  // namespace caisson

@@ -1,0 +1,59 @@
+#include <fcntl.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "../base/mount_api.h"
+#include "../steps/resolve.h"
+#include "container_steps.h"
+
+namespace caisson::steps {
+
+// Joining a v1 cgroup by writing "0" to its `tasks` file: a single thread that moves itself needs no
+// lock over all thread groups (kernel/cgroup: cgroup_procs_write_start), which a write of another's pid,
+// or to cgroup.procs, waits milliseconds for.
+Status cgroup_enter(Machine& machine, const Step& step) {
+  const long written = sys::call(__NR_write, machine.slot(step, 0), "0", 1);
+  return check(written, "write", "tasks");
+}
+
+Status ns_unshare(Machine&, const Step& step) {
+  return check(sys::call(__NR_unshare, step.number[0]), "unshare");
+}
+
+Status host_name(Machine& machine, const Step& step) {
+  const Blob name = machine.blob(step, 0);
+  return check(sys::call(__NR_sethostname, name.data, name.size), "sethostname", name.data);
+}
+
+Status domain_name(Machine& machine, const Step& step) {
+  const Blob name = machine.blob(step, 0);
+  return check(sys::call(__NR_setdomainname, name.data, name.size), "setdomainname", name.data);
+}
+
+Status link_up(Machine& machine, const Step& step) {
+  const char* name = machine.text(step, 0);
+  auto socket = own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", name);
+  if (!socket.ok()) return socket.error();
+  ifreq request{};
+  copy_text(request.ifr_name, name);
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request), "ioctl SIOCSIFFLAGS",
+               name);
+}
+
+// Through a procfs of its own, so that nothing the image or a volume put over /proc can redirect it
+// (CVE-2025-52881).
+Status sysctl_write(Machine& machine, const Step& step) {
+  const char* key = machine.text(step, 0);
+  const Blob value = machine.blob(step, 1);
+  auto proc = make_filesystem("proc", nullptr, 0);
+  if (!proc.ok()) return Error{proc.error().number, proc.error().call, key};
+  Text<512> path;
+  path.add("sys/").add(key);
+  auto file = open_below(proc.value().get(), path.c_str(), O_WRONLY, Follow::kNoLinks);
+  if (!file.ok()) return Error{file.error().number, file.error().call, key};
+  return check(sys::call(__NR_write, file.value().get(), value.data, value.size), "write", key);
+}
+
+}  // namespace caisson::steps

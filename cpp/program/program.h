@@ -1,0 +1,34 @@
+// A decoded program: the bytes as they are, checked once, so that whoever executes it need not look again.
+#pragma once
+
+#include "instruction.h"
+
+namespace caisson {
+
+struct Blob {
+  const char* data = nullptr;
+  uint32_t size = 0;
+};
+
+class Program {
+ public:
+  // Checks everything: sizes, counts, opcodes, slots, texts. On success the program refers to `bytes`,
+  // which must stay; otherwise `reason` says what is wrong.
+  static bool decode(const void* bytes, size_t size, Program& program, const char*& reason);
+
+  size_t count(Half half) const { return header_->steps[static_cast<uint32_t>(half)]; }
+  const Step& step(Half half, size_t index) const;
+  size_t slots() const { return header_->slots; }
+  const Header& header() const { return *header_; }
+
+  // The text of a step; null when it has none.
+  const char* text(const Step& step, int index) const;
+  Blob blob(const Step& step, int index) const;
+
+ private:
+  const Header* header_ = nullptr;
+};
+
+inline const Instruction& instruction(Op op) { return kInstructions[static_cast<size_t>(op)]; }
+
+}  // namespace caisson

@@ -1,0 +1,52 @@
+#include "../base/mount_api.h"
+#include "../base/text.h"
+
+namespace caisson {
+namespace {
+
+constexpr int kNoSpace = 28;
+
+// "key=value,flag" → one fsconfig(2) each.
+Status configure(int context, const char* options, const char* type) {
+  while (*options != '\0') {
+    Text<4096> key;
+    Text<4096> value;
+    bool has_value = false;
+    for (; *options != '\0' && *options != ','; ++options) {
+      if (!has_value && *options == '=')
+        has_value = true;
+      else if (has_value)
+        value.add(options, 1);
+      else
+        key.add(options, 1);
+    }
+    if (*options == ',') ++options;
+    if (key.size() == 0) continue;
+    if (key.truncated() || value.truncated()) return failure(-kNoSpace, "fsconfig", type);
+    const unsigned command = has_value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG;
+    const long set = sys::call(__NR_fsconfig, context, command, key.c_str(),
+                               has_value ? value.c_str() : nullptr, 0);
+    if (set < 0) return failure(set, "fsconfig", type);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<UniqueFd> finish_filesystem(int context, uint64_t attributes, const char* type) {
+  const long created = sys::call(__NR_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
+  if (created < 0) return failure(created, "fsconfig", type);
+  return own_fd(sys::call(__NR_fsmount, context, FSMOUNT_CLOEXEC, attributes), "fsmount", type);
+}
+
+Result<UniqueFd> make_filesystem(const char* type, const char* options, uint64_t attributes) {
+  auto context = own_fd(sys::call(__NR_fsopen, type, FSOPEN_CLOEXEC), "fsopen", type);
+  if (!context.ok()) return context;
+  if (options != nullptr) {
+    Status configured = configure(context.value().get(), options, type);
+    if (!configured.ok()) return configured.error();
+  }
+  return finish_filesystem(context.value().get(), attributes, type);
+}
+
+}  // namespace caisson

@@ -1,0 +1,69 @@
+// What executing a step needs: the program, the slots, and room for one path. The host's half and the
+// container's half each bring a table of handlers; those that both can run are in this directory.
+#pragma once
+
+#include "../base/result.h"
+#include "../base/text.h"
+#include "../base/unique_fd.h"
+#include "../program/page.h"
+#include "../program/program.h"
+
+namespace caisson {
+
+struct Machine {
+  Machine(const Program& from, Page* shared) : program(from), page(shared) {
+    for (int& fd : slots) fd = -1;
+  }
+
+  const char* text(const Step& step, int index) const { return program.text(step, index); }
+  Blob blob(const Step& step, int index) const { return program.blob(step, index); }
+  // The descriptor in the step's slot, or -1.
+  int slot(const Step& step, int index) const {
+    return step.slot[index] < 0 ? -1 : slots[step.slot[index]];
+  }
+  void fill(const Step& step, int index, int fd) {
+    int& place = slots[step.slot[index]];
+    if (place >= 0) sys::close(place);
+    place = fd;
+  }
+  // Keeps `text` for an error that outlives the caller's buffer.
+  const char* keep(const char* text) {
+    copy_text(detail, text);
+    return detail;
+  }
+
+  const Program& program;
+  Page* page;
+  int slots[kMaxSlots];
+  char detail[sizeof(ErrorRecord::object)];
+};
+
+using Handler = Status (*)(Machine&, const Step&);
+
+inline void record_error(Page* page, Half half, size_t step, Error error) {
+  if (load_acquire(page->failed) != 0) return;
+  page->error.half = static_cast<uint32_t>(half);
+  page->error.step = static_cast<uint32_t>(step);
+  page->error.number = error.number;
+  copy_text(page->error.call, error.call);
+  copy_text(page->error.object, error.object);
+  store_release(page->failed, 1u);
+}
+
+#ifdef CAISSON_FAULTS
+inline Fault fault_at(const Program& program, Half half, size_t step) {
+  const Header& header = program.header();
+  if (header.fault_half != static_cast<uint16_t>(half) || header.fault_step != step) return Fault::kNone;
+  return static_cast<Fault>(header.fault_action);
+}
+#endif
+
+// Steps that both halves can run. A base slot of -1 means the host's (or the current) root.
+namespace steps {
+Status dir_make(Machine&, const Step&);
+Status symlink_make(Machine&, const Step&);
+Status file_write(Machine&, const Step&);
+Status file_open(Machine&, const Step&);
+}  // namespace steps
+
+}  // namespace caisson

@@ -1,0 +1,23 @@
+// Undoing: what a start left on the host goes away again. Run by Node's side after a container has ended
+// or failed to start, and by the guard when Node itself is gone.
+#pragma once
+
+#include "../program/program.h"
+#include "../base/result.h"
+
+namespace caisson {
+
+// Runs every step of the program's teardown half, also after one has failed; the first failure is kept.
+struct TeardownResult {
+  Status status;
+  size_t step = 0;
+};
+TeardownResult run_teardown(const Program& program);
+
+// Removes a cgroup directory, ending whatever still lives in it.
+Status remove_cgroup(const char* path);
+
+// Removes a directory with all that is below it; missing is fine.
+Status remove_tree(const char* path);
+
+}  // namespace caisson
