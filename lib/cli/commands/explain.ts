@@ -1,0 +1,39 @@
+/** `caisson explain run …`: the launch program, printed instead of run. */
+import { Engine } from '../../engine/engine.js';
+import { print } from '../report.js';
+import { parseRun } from '../run-flags.js';
+import { UsageError } from '../usage-error.js';
+import { type EngineLocation, imageOf } from './run.js';
+
+export async function explain(args: readonly string[], location: EngineLocation): Promise<number> {
+  const [verb, ...rest] = args;
+  if (verb === '--help') return help('explain');
+  if (verb !== 'run') {
+    const what =
+      verb === undefined ? '"caisson explain" requires a command' : `cannot explain "${verb}"`;
+    throw new UsageError('ERR_INVALID_OPTION', what, 'explain', 1);
+  }
+  const invocation = parseRun('explain run', rest, { env: process.env, cwd: process.cwd() });
+  if (invocation === undefined) return help('explain run');
+  const engine = await Engine.open(location);
+  try {
+    const { options, argv, tty, interactive } = invocation;
+    const text = await engine.explain(imageOf(invocation), argv, {
+      ...options,
+      tty,
+      ...(tty
+        ? {}
+        : { stdin: interactive ? 'inherit' : 'null', stdout: 'inherit', stderr: 'inherit' }),
+    });
+    print(1, text.endsWith('\n') ? text : `${text}\n`);
+    return 0;
+  } finally {
+    await engine.close();
+  }
+}
+
+async function help(path: string): Promise<number> {
+  const { helpText } = await import('../help.js');
+  print(1, helpText(path));
+  return 0;
+}

@@ -1,0 +1,50 @@
+/** What the command line says when something fails. */
+import { writeSync } from 'node:fs';
+import { CaissonError } from '../errors.js';
+import { RUN_FLAGS } from './flag-table.js';
+import { UsageError } from './usage-error.js';
+
+/** Straight to the descriptor: complete before the process ends, and without making a stream of it. */
+export function print(fd: 1 | 2, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let done = 0; done < bytes.length;) {
+    try {
+      done += writeSync(fd, bytes, done);
+    } catch (error) {
+      // A pipe that somebody made non-blocking is full: its reader is slow. Any other failure: nobody reads.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+const FLAG_OF_OPTION: ReadonlyMap<string, string> = new Map(
+  RUN_FLAGS.flatMap(({ long, option }) => (option === undefined ? [] : [[option, long]])),
+);
+
+/** The library names its options; who typed a command knows flags. The hint gets a line of its own. */
+export function errorText(error: CaissonError): string {
+  const { message, hint, path } = error;
+  const tail = hint === undefined ? '' : ` (${hint})`;
+  let text = tail !== '' && message.endsWith(tail) ? message.slice(0, -tail.length) : message;
+  const flag = path === undefined ? undefined : FLAG_OF_OPTION.get(path);
+  if (flag !== undefined && text.startsWith(`${String(path)}: `)) {
+    text = `invalid --${flag}: ${text.slice(String(path).length + 2)}`;
+  }
+  return `caisson: ${text}\n${hint === undefined ? '' : `hint: ${hint}\n`}`;
+}
+
+/** Prints it and answers the exit code. */
+export async function reportError(error: unknown): Promise<number> {
+  if (error instanceof UsageError) {
+    const { usageText } = await import('./help.js');
+    print(2, `caisson: ${error.message}\n${usageText(error.command)}`);
+    return error.status;
+  }
+  if (error instanceof CaissonError) {
+    print(2, errorText(error));
+    return error.exitCode;
+  }
+  print(2, `caisson: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return 125;
+}
