@@ -21,7 +21,7 @@ describe('cgroups: what the machine has', () => {
     const [only] = layout.hierarchies;
     expect(only).to.include({ version: 2, mountPoint: '/sys/fs/cgroup', mountRoot: '/' });
     expect(only).to.include({ cpus: '0-3', mems: '0', usable: true });
-    expect(only?.ownPath).to.equal('/user.slice/user-1000.slice/session-3.scope');
+    expect(only?.ownPath).to.equal('/user.slice/user-1000.slice/user@1000.service');
     expect([...layout.controllers.keys()]).to.include.members(['cpu', 'io', 'memory', 'pids']);
     expect(layout.unified).to.equal(only);
   });
@@ -41,7 +41,7 @@ describe('cgroups: what the machine has', () => {
     const layout = await detect(comountedV1);
     const systemd = layout.hierarchies.find((h) => h.name === 'systemd');
     expect(systemd?.controllers).to.deep.equal([]);
-    expect(systemd?.ownPath).to.equal('/user.slice/user-0.slice/session-1.scope');
+    expect(systemd?.ownPath).to.equal('/user.slice/user-0.slice/user@0.service');
     expect([...layout.controllers.values()]).not.to.include(systemd);
   });
 

@@ -50,7 +50,7 @@ export const systemdV2: Machine = {
     '/proc/self/mountinfo': `${base}26 22 0:25 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:7 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot
 `,
     '/proc/cgroups': enabledControllers,
-    '/proc/self/cgroup': '0::/user.slice/user-1000.slice/session-3.scope\n',
+    '/proc/self/cgroup': '0::/user.slice/user-1000.slice/user@1000.service\n',
     '/sys/fs/cgroup/cgroup.controllers': 'cpuset cpu io memory hugetlb pids rdma misc\n',
     '/sys/fs/cgroup/cgroup.subtree_control': 'cpu memory pids\n',
     '/sys/fs/cgroup/cpuset.cpus.effective': '0-3\n',
@@ -79,7 +79,7 @@ export const comountedV1: Machine = {
 4:cpuset:/
 3:cpuacct,cpu:/user.slice
 2:memory:/user.slice
-1:name=systemd:/user.slice/user-0.slice/session-1.scope
+1:name=systemd:/user.slice/user-0.slice/user@0.service
 `,
     '/sys/fs/cgroup/cpuset/cpuset.cpus': '0-7\n',
     '/sys/fs/cgroup/cpuset/cpuset.mems': '0-1\n',
