@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -59,11 +59,13 @@ int main(int argc, char** argv) {
         shared[0] = now() - from;
         if (round % 20 == 0) {
           from = now();
-          for (int n = 0; n < CALLS; n++) syscall(SYS_getppid);
+          for (int n = 0; n < CALLS; n++)
+            syscall(SYS_getppid);
           shared[1] = (now() - from) / CALLS * 1e3;
           from = now();
           // Decided by its argument, hence always by the program.
-          for (int n = 0; n < CALLS; n++) syscall(SYS_personality, 0xffffffff);
+          for (int n = 0; n < CALLS; n++)
+            syscall(SYS_personality, 0xffffffff);
           shared[2] = (now() - from) / CALLS * 1e3;
         }
         _exit(0);

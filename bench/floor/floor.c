@@ -135,6 +135,7 @@ static const struct limit kLimits1[] = {
     {"devices", "devices.allow", "c 1:8 rwm"},
     {"devices", "devices.allow", "c 1:9 rwm"},
     {"devices", "devices.allow", "c 5:0 rwm"},
+    {"devices", "devices.allow", "c 5:1 rwm"},
     {"devices", "devices.allow", "c 5:2 rwm"},
     {"devices", "devices.allow", "c 136:* rwm"},
 };
@@ -591,7 +592,7 @@ static void start(int index) {
   if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) die("pipe");
   shared->stdout_fd = out[1];
   shared->stderr_fd = err[1];
-  shared->null_fd = open("/proc/self/fd/0", O_RDONLY | O_CLOEXEC);
+  shared->null_fd = openat(host_root, "dev/null", O_RDONLY | O_CLOEXEC);
   mark();
 
   struct clone_args arguments = {

@@ -1,0 +1,139 @@
+/**
+ * How long a start takes: the C floor, caisson from Node and as a command, `child_process.spawn`, and the other
+ * engines of this machine, from request to exit of a program that does nothing. All in one run and in turn,
+ * because machines differ, and differ from minute to minute: only the ratios mean something.
+ */
+import { existsSync } from 'node:fs';
+import { freemem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Contestant, Sample } from './contestant.js';
+import { LineProcess } from './line-process.js';
+import { openCommands, openLaunchers } from './peers.js';
+import { FLOOR, type Result, caissonName, save, spawnName, table, targets } from './report.js';
+import { summarize } from './statistics.js';
+import { openWorkspace } from './workspace.js';
+
+const usage = `usage: npm run bench -- [options]
+  --quick            a tenth of the starts, and no 4 GiB heap
+  --only PATTERN     only contestants whose name matches (the floor is always there)
+  --rounds N         rounds back to back (20), of 10 starts each
+  --spaced-rounds N  rounds with 100 ms between starts (10), of 5 starts each
+  --heap MIB         heaps of the Node contestants; may be repeated (50, 4096)
+  --check            exit with 1 when a target of the project is missed`;
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    'spaced-rounds': { type: 'string' },
+    heap: { type: 'string', multiple: true },
+    check: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  console.log(usage);
+  process.exit(0);
+}
+
+const rounds = Number(values.rounds ?? (values.quick ? 3 : 20));
+const spacedRounds = Number(values['spaced-rounds'] ?? (values.quick ? 2 : 10));
+const heaps = (values.heap?.map(Number) ?? (values.quick ? [50] : [50, 4096])).filter((mib) => {
+  if (mib * 2 ** 20 < freemem() * 0.8) return true;
+  console.error(`left out: a heap of ${mib} MiB does not fit this machine`);
+  return false;
+});
+const only = new RegExp(values.only ?? '');
+
+if (process.getuid?.() !== 0) {
+  console.error('bench: needs root, as the floor and most contestants do');
+  process.exit(1);
+}
+
+await using workspace = await openWorkspace();
+await using floor = new LineProcess(workspace.helper('floor'), [
+  ...['--serve', '--work', workspace.directory, '--lower', workspace.root],
+]);
+const launchers = openLaunchers(workspace);
+const nodes: LineProcess[] = [launchers.plain, launchers.v1Only];
+await using _nodes = {
+  [Symbol.asyncDispose]: async (): Promise<void> => {
+    for (const node of nodes) await node[Symbol.asyncDispose]();
+  },
+};
+
+const contestants: Contestant[] = [
+  { name: FLOOR, run: async (count, spacing) => await floor.ask<Sample>(`${count} ${spacing}`) },
+];
+const worker = fileURLToPath(new URL('node-worker.js', import.meta.url));
+for (const heap of heaps) {
+  const node = new LineProcess(process.execPath, [
+    ...[`--max-old-space-size=${heap + 1024}`, worker],
+    ...[String(heap), workspace.directory, workspace.root],
+  ]);
+  nodes.push(node);
+  const ask =
+    (what: string) =>
+    async (count: number, spacing: number): Promise<Sample[]> =>
+      await node.ask<Sample>(`${what} ${count} ${spacing}`);
+  if (existsSync(new URL('../lib/index.js', import.meta.url))) {
+    contestants.push({ name: caissonName(heap), run: ask('caisson') });
+  } else {
+    console.error('left out: caisson, which is not built');
+  }
+  contestants.push({ name: spawnName(heap), run: ask('spawn'), slow: heap > 1024 });
+}
+contestants.push(...(await openCommands(workspace, launchers)));
+
+/** Runs everybody in turn, round after round; whoever fails is left out from then on. */
+const failed = new Set<Contestant>();
+async function race(
+  times: number,
+  starts: number,
+  spacing: number,
+): Promise<Map<string, Sample[]>> {
+  const samples = new Map<string, Sample[]>();
+  for (let round = 0; round < times; round++) {
+    for (const contestant of taking) {
+      if (failed.has(contestant)) continue;
+      const count = contestant.slow === true ? Math.ceil(starts / 5) : starts;
+      try {
+        const taken = await contestant.run(count, spacing);
+        samples.set(contestant.name, [...(samples.get(contestant.name) ?? []), ...taken]);
+      } catch (error) {
+        failed.add(contestant);
+        console.error(`left out: ${contestant.name}: ${(error as Error).message}`);
+      }
+    }
+    if (process.stderr.isTTY) process.stderr.write(`\rround ${round + 1} of ${times} `);
+  }
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  return samples;
+}
+
+const taking = contestants.filter(({ name }) => name === FLOOR || only.test(name));
+await race(1, 3, 0);
+const backToBack = await race(rounds, 10, 0);
+const spaced = await race(spacedRounds, 5, 100);
+
+const results = taking
+  .filter((contestant) => !failed.has(contestant))
+  .map(({ name }): Result => {
+    const dense = backToBack.get(name);
+    const sparse = spaced.get(name);
+    return {
+      name,
+      backToBack: dense && summarize(dense),
+      spaced: sparse && summarize(sparse),
+    };
+  });
+const met = targets(results, heaps);
+console.log(table(results));
+console.log('');
+for (const { text, value, limit, met: good } of met) {
+  console.log(`${good ? '✔' : '✘'} ${text}: ${value.toFixed(3)} (at most ${limit})`);
+}
+console.log(await save(results, met, { rounds, spacedRounds, heaps }));
+if (values.check && met.some((target) => !target.met)) process.exitCode = 1;

@@ -1,0 +1,94 @@
+/**
+ * Runs inside a Node process with a heap of a given size, and starts programs from there: containers by caisson,
+ * plain processes by `child_process.spawn`. `node node-worker.js HEAP_MIB DIRECTORY ROOT`, then lines
+ * "caisson|spawn COUNT SPACING_MS" on stdin.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { performance } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Sample } from './contestant.js';
+
+const [heapMib = '50', directory = '', root = ''] = process.argv.slice(2);
+
+/** Live, touched memory in the JavaScript heap: arrays of 8 MiB. */
+const ballast: number[][] = [];
+while (process.memoryUsage().heapUsed < (Number(heapMib) - 4) * 2 ** 20) {
+  ballast.push(new Array<number>(2 ** 20).fill(ballast.length + 0.5));
+}
+
+interface Starter extends AsyncDisposable {
+  readonly start: () => Promise<number | null>;
+}
+
+const spawner: Starter = {
+  start: async () => {
+    const child = spawn(`${root}/true`, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [code] = (await once(child, 'close')) as [number | null];
+    return code;
+  },
+  [Symbol.asyncDispose]: async () => {
+    await Promise.resolve();
+  },
+};
+
+/** What is used of the package here. */
+interface CaissonModule {
+  readonly rootfs: (directory: string) => unknown;
+  readonly Engine: {
+    readonly open: (options: { dataRoot: string; runRoot: string }) => Promise<
+      AsyncDisposable & {
+        readonly run: (
+          image: unknown,
+          argv: readonly string[],
+          options: object,
+        ) => Promise<{ readonly exitCode: number }>;
+      }
+    >;
+  };
+}
+const entry = new URL('../lib/index.js', import.meta.url).href;
+
+async function openCaisson(): Promise<Starter> {
+  const { Engine, rootfs } = (await import(entry)) as CaissonModule;
+  const engine = await Engine.open({
+    dataRoot: `${directory}/data-${heapMib}`,
+    runRoot: `${directory}/run-${heapMib}`,
+  });
+  const options = { memory: '64m', cpuShares: 512 };
+  return {
+    start: async () => (await engine.run(rootfs(root), ['/true'], options)).exitCode,
+    [Symbol.asyncDispose]: async () => {
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function time(starter: Starter): Promise<Sample> {
+  const before = performance.eventLoopUtilization();
+  const begin = performance.now();
+  const pending = starter.start();
+  const called = performance.now();
+  const code = await pending;
+  const end = performance.now();
+  const busy = performance.eventLoopUtilization(before).active;
+  if (code !== 0) throw new Error(`/true ended with ${code}`);
+  return { us: (end - begin) * 1e3, jsUs: busy * 1e3, callUs: (called - begin) * 1e3 };
+}
+
+const starters = new Map<string, Starter>([['spawn', spawner]]);
+for await (const line of createInterface({ input: process.stdin })) {
+  const [what = '', count, spacing] = line.split(' ');
+  let starter = starters.get(what);
+  if (starter === undefined) {
+    starter = await openCaisson();
+    starters.set(what, starter);
+  }
+  for (let i = 0; i < Number(count); i++) {
+    if (Number(spacing) > 0) await sleep(Number(spacing));
+    console.log(JSON.stringify(await time(starter)));
+  }
+  console.log('{"done":true}');
+}
+for (const starter of starters.values()) await starter[Symbol.asyncDispose]();

@@ -1,0 +1,137 @@
+/** The bench's results, as a table and as JSON. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cpus, release, totalmem } from 'node:os';
+import type { Summary } from './statistics.js';
+import { repository } from './workspace.js';
+
+export type Mode = 'backToBack' | 'spaced';
+
+export interface Result {
+  readonly name: string;
+  readonly backToBack?: Summary | undefined;
+  readonly spaced?: Summary | undefined;
+}
+
+export const FLOOR = 'floor (C)';
+export const CRUN = 'crun, seccomp as Docker';
+
+/** What the project holds itself to: a ratio of two medians, or a time, and its limit. */
+export interface Target {
+  readonly text: string;
+  readonly value: number;
+  readonly limit: number;
+  readonly met: boolean;
+}
+
+function p50(results: readonly Result[], name: string, mode: Mode): number {
+  return results.find((result) => result.name === name)?.[mode]?.p50Us ?? NaN;
+}
+
+export function caissonName(heapMib: number): string {
+  return `caisson, heap ${size(heapMib)}`;
+}
+export function spawnName(heapMib: number): string {
+  return `child_process.spawn, heap ${size(heapMib)}`;
+}
+function size(heapMib: number): string {
+  return heapMib >= 1024 ? `${heapMib / 1024} GiB` : `${heapMib} MiB`;
+}
+
+export function targets(results: readonly Result[], heaps: readonly number[]): Target[] {
+  const [small = 50, large] = heaps;
+  const caisson = p50(results, caissonName(small), 'backToBack');
+  const found: Target[] = [];
+  const target = (text: string, value: number, limit: number): void => {
+    if (!Number.isNaN(value)) found.push({ text, value, limit, met: value <= limit });
+  };
+  target('caisson ÷ floor, back to back', caisson / p50(results, FLOOR, 'backToBack'), 1.6);
+  target('caisson ÷ crun, back to back', caisson / p50(results, CRUN, 'backToBack'), 0.2);
+  if (large !== undefined) {
+    const heavy = p50(results, caissonName(large), 'backToBack');
+    target(`heap ${size(large)} ÷ ${size(small)}`, heavy / caisson, 1.2);
+  }
+  const js = results.find((result) => result.name === caissonName(small))?.backToBack?.jsP50Us;
+  target('JavaScript thread busy a start, ms', (js ?? NaN) / 1e3, 0.2);
+  return found;
+}
+
+const ms = (us: number | undefined): string =>
+  us === undefined || Number.isNaN(us)
+    ? ''
+    : (us / 1e3).toFixed(us < 100 ? 3 : us < 100_000 ? 2 : 0);
+const ratio = (value: number): string =>
+  Number.isFinite(value) ? value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0) : '';
+
+export function table(results: readonly Result[]): string {
+  const floor = p50(results, FLOOR, 'backToBack');
+  const floorSpaced = p50(results, FLOOR, 'spaced');
+  const crun = p50(results, CRUN, 'backToBack');
+  const rows: string[][] = [
+    ['', 'back to back', '', '', '', '100 ms apart', '', '', 'JS thread'],
+    ['ms', 'p50', 'p95', '÷ floor', '÷ crun', 'p50', 'p95', '÷ floor', 'p50'],
+  ];
+  for (const { name, backToBack, spaced } of results) {
+    rows.push([
+      name,
+      ms(backToBack?.p50Us),
+      ms(backToBack?.p95Us),
+      ratio((backToBack?.p50Us ?? NaN) / floor),
+      ratio((backToBack?.p50Us ?? NaN) / crun),
+      ms(spaced?.p50Us),
+      ms(spaced?.p95Us),
+      ratio((spaced?.p50Us ?? NaN) / floorSpaced),
+      ms(backToBack?.jsP50Us),
+    ]);
+  }
+  const widths = rows[1]?.map((_, column) =>
+    Math.max(...rows.slice(1).map((row) => row[column]?.length ?? 0)),
+  );
+  const head = rows[0] ?? [];
+  const pad = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => {
+        const width = widths?.[column] ?? 0;
+        return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+      })
+      .join('  ');
+  // The upper line's words span the columns below them.
+  const [a, b, c, d, e, f, g, h] = widths ?? [];
+  const span = (...parts: (number | undefined)[]): number =>
+    parts.reduce<number>((sum, part) => sum + (part ?? 0) + 2, -2);
+  const top = [
+    ''.padEnd(a ?? 0),
+    (head[1] ?? '').padStart(span(b, c, d, e)),
+    (head[5] ?? '').padStart(span(f, g, h)),
+    head[8] ?? '',
+  ].join('  ');
+  return [top, ...rows.slice(1).map(pad)].join('\n');
+}
+
+export async function save(
+  results: readonly Result[],
+  met: readonly Target[],
+  options: object,
+): Promise<string> {
+  const manifest = JSON.parse(await readFile(`${repository}package.json`, 'utf8')) as {
+    version: string;
+  };
+  const directory = `${repository}bench/results`;
+  await mkdir(directory, { recursive: true });
+  const file = `${directory}/latest.json`;
+  const machine = {
+    kernel: release(),
+    cpus: cpus().length,
+    memoryGib: Math.round(totalmem() / 2 ** 30),
+    node: process.versions.node,
+  };
+  const content = {
+    date: new Date().toISOString(),
+    version: manifest.version,
+    machine,
+    options,
+    results,
+    targets: met,
+  };
+  await writeFile(file, `${JSON.stringify(content, undefined, 2)}\n`);
+  return file;
+}
