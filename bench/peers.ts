@@ -131,7 +131,9 @@ export async function openCommands(
       const answers = await launcher.ask<Sample & { exitCode?: number }>(line);
       const failed = answers.find((answer) => answer.exitCode !== undefined);
       if (failed === undefined) return answers;
-      throw new Error(`${name}: exit code ${failed.exitCode}: ${launcher.complaints.split('\n')[0]}`);
+      throw new Error(
+        `${name}: exit code ${failed.exitCode}: ${launcher.complaints.split('\n')[0]}`,
+      );
     };
     try {
       await start(2, 0);
