@@ -25,6 +25,7 @@ function commandTree(): Command {
     .usage('[OPTIONS] COMMAND')
     .description('Linux containers from Node.js, in milliseconds')
     .helpCommand(false)
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .addHelpText('after', EXAMPLES);
   const run = addFlags(program.command('run'), RUN_FLAGS)
     .usage('[OPTIONS] IMAGE [COMMAND] [ARG...]')

@@ -3,14 +3,16 @@ import { resolve } from 'node:path';
 import { invalid, unsupported } from '../engine/check.js';
 import type { BindPropagation, MountOption } from '../engine/options.js';
 
-type Draft = { -readonly [K in 'readOnly' | 'bindRecursive']?: boolean } & {
+interface Draft {
   type?: string;
   source?: string;
   target?: string;
+  readOnly?: boolean;
+  bindRecursive?: boolean;
   bindPropagation?: BindPropagation;
   tmpfsSize?: string;
   tmpfsMode?: string;
-};
+}
 
 export function parseMountFlag(text: string, cwd: string): MountOption {
   const draft: Draft = {};

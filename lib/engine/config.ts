@@ -174,7 +174,7 @@ function stream(
     throw conflicting(
       option,
       '"inherit" excludes tty',
-      'the container has a terminal of its own, never the caller’s',
+      "the container has a terminal of its own, never the caller's",
     );
   }
   return value;
@@ -188,7 +188,7 @@ function normalizeUserns(value: string | undefined, privileged: boolean): 'auto'
     throw conflicting(
       'userns',
       '"auto" excludes privileged',
-      'a privileged container has the host’s users',
+      "a privileged container has the host's users",
     );
   }
   return value;

@@ -48,7 +48,7 @@ export function parseCpus(option: string, value: number | string): number {
     throw invalid(option, value, 'is not a number of processors', 'such as 0.5 or 2');
   const fraction = (match[2] ?? '').replace(/0+$/, '');
   if (fraction.length > 9) throw invalid(option, value, 'has more than nine decimals');
-  const nano = Number(match[1] || '0') * 1e9 + Number(fraction.padEnd(9, '0'));
+  const nano = Number(match[1] === '' ? 0 : match[1]) * 1e9 + Number(fraction.padEnd(9, '0'));
   if (!Number.isSafeInteger(nano)) throw invalid(option, value, 'is too large');
   return nano;
 }

@@ -31,18 +31,17 @@ const ROOT: ResolvedUser = Object.freeze({
 });
 
 const NUMBER = /^(?:0|[1-9]\d{0,9})$/;
-/** useradd's rule, with capitals, dots and `@` as directories have them. */
-const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}\$?$/;
+/** useradd's rule, with capitals, dots and `@` as directories have them: never a digit first. */
+const NAME = /^[A-Za-z_][A-Za-z0-9_.@-]{0,254}\$?$/;
 
-/** An id, or a name that is not all digits. */
+/** An id, or a name. */
 function parsePart(option: string, given: unknown, part: string): string | number {
   if (NUMBER.test(part)) {
     const id = Number(part);
     if (id > MAX_ID) throw invalid(option, given, `has an id above ${MAX_ID}`);
     return id;
   }
-  if (!NAME.test(part) || /^\d+$/.test(part))
-    throw invalid(option, given, 'is not name|uid[:group|gid]');
+  if (!NAME.test(part)) throw invalid(option, given, 'is not name|uid[:group|gid]');
   return part;
 }
 

@@ -1,9 +1,8 @@
 /** `caisson explain run …`: the launch program, printed instead of run. */
-import { Engine } from '../../engine/engine.js';
 import { print } from '../report.js';
 import { parseRun } from '../run-flags.js';
 import { UsageError } from '../usage-error.js';
-import { type EngineLocation, imageOf } from './run.js';
+import { type EngineLocation, imageOf, openEngine } from './run.js';
 
 export async function explain(args: readonly string[], location: EngineLocation): Promise<number> {
   const [verb, ...rest] = args;
@@ -15,7 +14,7 @@ export async function explain(args: readonly string[], location: EngineLocation)
   }
   const invocation = parseRun('explain run', rest, { env: process.env, cwd: process.cwd() });
   if (invocation === undefined) return help('explain run');
-  const engine = await Engine.open(location);
+  const engine = await openEngine(location);
   try {
     const { options, argv, tty, interactive } = invocation;
     const text = await engine.explain(imageOf(invocation), argv, {

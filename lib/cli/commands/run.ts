@@ -1,7 +1,7 @@
 /** `caisson run`. */
 import { finished } from 'node:stream';
 import { isatty } from 'node:tty';
-import { Engine } from '../../engine/engine.js';
+import type { Engine } from '../../engine/engine.js';
 import type { Execution, RunResult } from '../../engine/execution.js';
 import type { RunOptions, Stdio } from '../../engine/options.js';
 import { CaissonError } from '../../errors.js';
@@ -33,7 +33,7 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
   const cidfile = invocation.cidfile === undefined ? undefined : new CidFile(invocation.cidfile);
   let started = false;
   try {
-    const engine = await Engine.open(location);
+    const engine = await openEngine(location);
     try {
       const result = await attend(engine, invocation, (execution) => {
         cidfile?.write(execution.id);
@@ -50,6 +50,12 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
   } finally {
     if (!started) cidfile?.remove();
   }
+}
+
+/** Loaded only now: help and mistakes in the flags need no addon. */
+export async function openEngine(location: EngineLocation): Promise<Engine> {
+  const { Engine } = await import('../../engine/engine.js');
+  return Engine.open(location);
 }
 
 /** A name, or a directory in its place. */

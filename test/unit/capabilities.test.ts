@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import {
+  CAPABILITIES,
+  capabilityNumber,
+  containerCapabilities,
+  DEFAULT_CAPABILITIES,
+} from '../../lib/engine/capabilities.js';
+import { expectError } from './expect-error.js';
+
+describe('capabilities', () => {
+  it("has the kernel's numbers", () => {
+    expect(CAPABILITIES).to.have.length(41);
+    expect(new Set(CAPABILITIES).size).to.equal(41);
+    expect(capabilityNumber('CAP_CHOWN')).to.equal(0);
+    expect(capabilityNumber('CAP_SYS_ADMIN')).to.equal(21);
+    expect(capabilityNumber('CAP_AUDIT_READ')).to.equal(37);
+    expect(capabilityNumber('CAP_CHECKPOINT_RESTORE')).to.equal(40);
+    for (const name of DEFAULT_CAPABILITIES) expect(CAPABILITIES).to.include(name);
+  });
+
+  it("starts from Docker's fourteen", () => {
+    expect(containerCapabilities(undefined, undefined, false)).to.equal(DEFAULT_CAPABILITIES);
+    expect(DEFAULT_CAPABILITIES).to.have.length(14);
+  });
+
+  it('adds and drops, in any spelling', () => {
+    const added = containerCapabilities(['net_admin', 'CAP_SYS_TIME', 'Chown'], undefined, false);
+    expect(added).to.have.members([...DEFAULT_CAPABILITIES, 'CAP_NET_ADMIN', 'CAP_SYS_TIME']);
+    const dropped = containerCapabilities(undefined, ['mknod', 'CAP_NET_RAW', 'SYS_ADMIN'], false);
+    expect(dropped).to.have.length(12);
+    expect(containerCapabilities(['KILL'], ['KILL'], false)).to.include('CAP_KILL');
+  });
+
+  it('means all by ALL', () => {
+    expect(containerCapabilities(['ALL'], undefined, false)).to.deep.equal(CAPABILITIES);
+    expect(containerCapabilities(['all'], ['sys_admin'], false)).to.deep.equal(
+      CAPABILITIES.filter((name) => name !== 'CAP_SYS_ADMIN'),
+    );
+    expect(containerCapabilities(undefined, ['ALL'], false)).to.deep.equal([]);
+    expect(containerCapabilities(['CHOWN'], ['ALL'], false)).to.deep.equal(['CAP_CHOWN']);
+    expect(containerCapabilities(['ALL'], ['ALL'], false)).to.deep.equal([]);
+  });
+
+  it("goes no further than the host's kernel", () => {
+    expect(containerCapabilities(undefined, undefined, true, 38)).to.have.length(39);
+    expect(containerCapabilities(['ALL'], undefined, false, 38)).not.to.include('CAP_BPF');
+    expectError(
+      () => containerCapabilities(['BPF'], undefined, false, 38),
+      'ERR_KERNEL_FEATURE_MISSING',
+      /capAdd: .*CAP_BPF/,
+    );
+  });
+
+  it('refuses unknown names, also for a privileged container', () => {
+    expectError(
+      () => containerCapabilities(['SYS_ADMN'], undefined, false),
+      'ERR_INVALID_OPTION',
+      /capAdd: "SYS_ADMN"/,
+    );
+    expectError(
+      () => containerCapabilities(undefined, ['CAP'], true),
+      'ERR_INVALID_OPTION',
+      /capDrop: "CAP"/,
+    );
+  });
+});

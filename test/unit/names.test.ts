@@ -1,0 +1,67 @@
+import { expect } from 'chai';
+import { injectedFiles, normalizeNames } from '../../lib/engine/files.js';
+import { checkContainerName } from '../../lib/engine/host-names.js';
+import { newId, shortId } from '../../lib/engine/ids.js';
+import { randomName } from '../../lib/engine/names.js';
+
+describe('ids and names', () => {
+  it('draws ids of 64 digits whose first twelve are not all decimal', () => {
+    for (let n = 0; n < 2000; n++) {
+      const id = newId();
+      expect(id).to.match(/^[0-9a-f]{64}$/);
+      expect(shortId(id)).to.match(/^(?=.*[a-f])[0-9a-f]{12}$/);
+    }
+  });
+
+  it('makes names that are valid', () => {
+    for (let n = 0; n < 500; n++) {
+      expect(randomName()).to.match(/^[a-z]+_[a-z]+$/);
+      expect(checkContainerName(randomName(n % 4))).to.match(/^[a-z]+_[a-z]+\d*$/);
+    }
+  });
+});
+
+describe('injected files', () => {
+  const content = (
+    names: Parameters<typeof normalizeNames>[0],
+    host?: Parameters<typeof injectedFiles>[2],
+  ): Record<string, string> =>
+    Object.fromEntries(
+      injectedFiles(normalizeNames(names), 'box', host).map((file) => [file.path, file.content]),
+    );
+
+  it('tells a container without a network about its loopback', () => {
+    const files = content({});
+    expect(files['/etc/hostname']).to.equal('box\n');
+    expect(files['/etc/hosts']).to.match(/^127\.0\.0\.1\tlocalhost\n/);
+    expect(files['/etc/hosts']).to.include('127.0.1.1\tbox\n');
+    expect(files['/etc/resolv.conf']).to.equal('');
+  });
+
+  it('adds what was asked', () => {
+    const files = content({
+      addHost: ['db:10.0.0.1', 'six=[::1]', 'v6:fe80::1'],
+      dns: ['1.1.1.1', '::1'],
+      dnsSearch: ['a.b'],
+      dnsOption: ['ndots:2'],
+    });
+    expect(files['/etc/hosts']?.endsWith('10.0.0.1\tdb\n::1\tsix\nfe80::1\tv6\n')).to.equal(true);
+    expect(files['/etc/resolv.conf']).to.equal(
+      'nameserver 1.1.1.1\nnameserver ::1\nsearch a.b\noptions ndots:2\n',
+    );
+  });
+
+  it("starts from the host's files, less what was replaced", () => {
+    const host = {
+      hosts: '127.0.0.1 localhost',
+      resolvConf: '# theirs\nnameserver 9.9.9.9\nsearch corp\noptions edns0\n',
+    };
+    expect(content({ addHost: ['a:1.2.3.4'] }, host)['/etc/hosts']).to.equal(
+      '127.0.0.1 localhost\n1.2.3.4\ta\n',
+    );
+    expect(content({}, host)['/etc/resolv.conf']).to.equal(host.resolvConf);
+    expect(content({ dns: ['1.1.1.1'], dnsSearch: ['.'] }, host)['/etc/resolv.conf']).to.equal(
+      '# theirs\noptions edns0\nnameserver 1.1.1.1\n',
+    );
+  });
+});
