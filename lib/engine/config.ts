@@ -11,6 +11,7 @@ import {
   unsupported,
   wholeNumber,
 } from './check.js';
+import { SHM_SIZE } from './default-spec.js';
 import { type DeviceConfig, normalizeDevices } from './devices.js';
 import { normalizeEnv } from './env.js';
 import { type NameConfig, normalizeNames } from './files.js';
@@ -29,7 +30,6 @@ import { parseGroup, parseUser } from './user.js';
 export const ID_RANGE_SIZE = 65_536;
 
 const DEFAULT_MAX_OUTPUT = 100 * 2 ** 20;
-const DEFAULT_SHM_SIZE = 64 * 2 ** 20;
 const DEFAULT_TERMINAL: TerminalSize = Object.freeze({ cols: 80, rows: 24 });
 /** setTimeout's limit, 24 days. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
@@ -306,7 +306,7 @@ function normalizeMaxOutput(value: RunOptions['maxOutput']): number {
 }
 
 function normalizeShmSize(value: RunOptions['shmSize']): number {
-  if (value === undefined) return DEFAULT_SHM_SIZE;
+  if (value === undefined) return SHM_SIZE;
   const size = parseSize('shmSize', value);
   if (size === 0) throw invalid('shmSize', value, 'is not more than 0');
   return size;

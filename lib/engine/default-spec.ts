@@ -67,14 +67,18 @@ export const BOUND_SYS = mount('/sys', 'bind', '/sys', [
   'rro',
 ]);
 
+function shmOf(size: number): Mount {
+  const options = ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${size}`];
+  return mount('/dev/shm', 'tmpfs', 'shm', options);
+}
+
+/** Bytes. */
+export const SHM_SIZE = 64 * 2 ** 20;
+const SHM = shmOf(SHM_SIZE);
+
 /** /dev/shm; `size` in bytes. */
 export function shm(size: number): Mount {
-  return {
-    destination: '/dev/shm',
-    type: 'tmpfs',
-    source: 'shm',
-    options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${size}`],
-  };
+  return size === SHM_SIZE ? SHM : shmOf(size);
 }
 
 function device(path: string, major: number, minor: number): LinuxDevice {

@@ -8,10 +8,8 @@ import type { ContainerConfig } from './config.js';
 import type { DeviceConfig } from './devices.js';
 import type { ThrottleKind } from './resources.js';
 
-/** A device node of the host and where it appears. */
+/** A device of the host: its node in the container, and the right to use it. */
 export interface SourceDevice {
-  /** Path on the host. */
-  readonly source: string;
   readonly node: LinuxDevice;
   readonly rule: LinuxDeviceCgroup;
 }
@@ -78,11 +76,10 @@ function numbers({ rdev }: Stats): { major: number; minor: number } {
   return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
 }
 
-function deviceOf(source: string, target: string, access: string, stats: Stats): SourceDevice {
+function deviceOf(target: string, access: string, stats: Stats): SourceDevice {
   const type = stats.isBlockDevice() ? 'b' : 'c';
   const { major, minor } = numbers(stats);
   return {
-    source,
     node: {
       path: target,
       type,
@@ -103,13 +100,12 @@ function isDevice(stats: Stats): boolean {
 /** A node, or a directory of them as Docker takes it. */
 async function namedDevice({ source, target, access }: DeviceConfig): Promise<SourceDevice[]> {
   const stats = await look('devices', source);
-  if (isDevice(stats)) return [deviceOf(source, target, access, stats)];
+  if (isDevice(stats)) return [deviceOf(target, access, stats)];
   if (!stats.isDirectory()) throw invalid('devices', source, 'is not a device');
   const below = await hostDevices(source);
   if (below.length === 0) throw invalid('devices', source, 'has no devices in it');
-  return below.map(({ source: path, node, rule }) => ({
-    source: path,
-    node: { ...node, path: target + path.slice(source.length) },
+  return below.map(({ node, rule }) => ({
+    node: { ...node, path: target + node.path.slice(source.length) },
     rule: { ...rule, access },
   }));
 }
@@ -135,7 +131,7 @@ async function hostDevices(directory: string): Promise<SourceDevice[]> {
     if (entry.isDirectory()) found.push(...(await hostDevices(path)));
     else if (entry.isBlockDevice() || entry.isCharacterDevice()) {
       const stats = await stat(path).catch(() => undefined);
-      if (stats !== undefined && isDevice(stats)) found.push(deviceOf(path, path, 'rwm', stats));
+      if (stats !== undefined && isDevice(stats)) found.push(deviceOf(path, 'rwm', stats));
     }
   }
   return found;

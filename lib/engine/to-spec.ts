@@ -55,12 +55,12 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
     root: { path: 'rootfs', readonly: config.readOnly },
     hostname,
     domainname: config.domainname,
-    mounts: mountsOf(config, mapping, sources),
+    mounts: mountsOf(config, mapping),
     linux: {
       uidMappings: mapping,
       gidMappings: mapping,
       namespaces: defaults.namespacesFor(mapping !== undefined, config.network !== 'host'),
-      devices: devicesOf(config, mapping !== undefined, sources),
+      devices: devicesOf(config, sources),
       resources: resourcesOf(config, sources),
       cgroupsPath: `/caisson/${facts.id}`,
       sysctl: config.sysctls,
@@ -126,7 +126,6 @@ function capabilitySets(names: readonly string[], uid: number): LinuxCapabilitie
 function mountsOf(
   config: ContainerConfig,
   mapping: readonly LinuxIdMapping[] | undefined,
-  sources: Sources,
 ): readonly Mount[] {
   const { privileged } = config;
   const ownUsers = mapping !== undefined;
@@ -143,19 +142,13 @@ function mountsOf(
     defaults.MQUEUE,
     defaults.shm(config.shmSize),
   ];
-  if (config.mounts.length === 0 && sources.devices.length === 0) return own;
+  if (config.mounts.length === 0) return own;
 
   const targets = new Set(config.mounts.map(({ target }) => target));
   const ownDev = !targets.has('/dev');
   const mounts = own.filter(
     ({ destination }) => !targets.has(destination) && (ownDev || !destination.startsWith('/dev/')),
   );
-  // Who has users of its own may not make nodes: the host's are bound.
-  if (ownUsers && ownDev) {
-    for (const { source, node } of sources.devices) {
-      mounts.push({ destination: node.path, type: 'bind', source, options: DEVICE_BIND });
-    }
-  }
   for (const { type, source, target, options } of config.mounts) {
     if (type === 'tmpfs') mounts.push({ destination: target, type, source: 'tmpfs', options });
     else if (mapping === undefined) mounts.push({ destination: target, type, source, options });
@@ -175,15 +168,10 @@ function mountsOf(
   return mounts;
 }
 
-const DEVICE_BIND: readonly string[] = Object.freeze(['bind', 'rprivate', 'nosuid', 'noexec']);
-
-function devicesOf(
-  config: ContainerConfig,
-  ownUsers: boolean,
-  sources: Sources,
-): readonly LinuxDevice[] {
+/** Made by the host, so that a container with users of its own can use them too. */
+function devicesOf(config: ContainerConfig, sources: Sources): readonly LinuxDevice[] {
   if (config.mounts.some(({ target }) => target === '/dev')) return [];
-  if (ownUsers || sources.devices.length === 0) return defaults.DEVICES;
+  if (sources.devices.length === 0) return defaults.DEVICES;
   const byPath = new Map(defaults.DEVICES.map((node) => [node.path, node]));
   for (const { node } of sources.devices) byPath.set(node.path, node);
   return [...byPath.values()];

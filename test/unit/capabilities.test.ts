@@ -1,20 +1,11 @@
 import { expect } from 'chai';
-import {
-  CAPABILITIES,
-  capabilityNumber,
-  containerCapabilities,
-  DEFAULT_CAPABILITIES,
-} from '../../lib/engine/capabilities.js';
+import { containerCapabilities, DEFAULT_CAPABILITIES } from '../../lib/engine/capabilities.js';
+import { CAPABILITIES } from '../../lib/oci/capabilities.js';
 import { expectError } from './expect-error.js';
 
 describe('capabilities', () => {
-  it("has the kernel's numbers", () => {
+  it('are all known to the kernel', () => {
     expect(CAPABILITIES).to.have.length(41);
-    expect(new Set(CAPABILITIES).size).to.equal(41);
-    expect(capabilityNumber('CAP_CHOWN')).to.equal(0);
-    expect(capabilityNumber('CAP_SYS_ADMIN')).to.equal(21);
-    expect(capabilityNumber('CAP_AUDIT_READ')).to.equal(37);
-    expect(capabilityNumber('CAP_CHECKPOINT_RESTORE')).to.equal(40);
     for (const name of DEFAULT_CAPABILITIES) expect(CAPABILITIES).to.include(name);
   });
 
