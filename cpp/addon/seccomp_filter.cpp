@@ -260,17 +260,40 @@ constexpr size_t high_word(uint8_t argument) {
   return low_word(argument) + sizeof(uint32_t);
 }
 
-Label word_equals(Assembler& out, size_t offset, uint32_t bits, uint32_t value, Label yes,
-                  Label no) {
-  if (bits == 0) return yes;
-  Label next = out.jump(BPF_JEQ, value, yes, no);
-  if (bits != UINT32_MAX) next = out.mask(bits, next);
-  return out.load(offset, next);
+// (argument & bits) == value, which most conditions are.
+struct Equality {
+  uint8_t argument;
+  uint64_t bits;
+  uint64_t value;
+};
+
+std::optional<Equality> equality(const Condition& condition) {
+  const auto [argument, compare, value, value_two] = condition;
+  if (compare == Compare::kEqual) return Equality{argument, UINT64_MAX, value};
+  if (compare == Compare::kMaskedEqual) return Equality{argument, value, value_two & value};
+  return std::nullopt;
 }
 
-Label equals(Assembler& out, uint8_t argument, uint64_t bits, uint64_t value, Label yes, Label no) {
-  const Label rest = word_equals(out, low_word(argument), low(bits), low(value), yes, no);
-  return word_equals(out, high_word(argument), high(bits), high(value), rest, no);
+Label load_masked(Assembler& out, size_t offset, uint32_t bits, Label then) {
+  if (bits != UINT32_MAX) then = out.mask(bits, then);
+  return out.load(offset, then);
+}
+
+// Equalities that differ in the lower half of their values only: whether one of them holds. The
+// argument is loaded once for all.
+Label equals_any(Assembler& out, const std::vector<Equality>& equalities, Label yes, Label no) {
+  const auto [argument, bits, value] = equalities[0];
+  Label test = yes;
+  if (low(bits) != 0) {
+    test = no;
+    for (size_t i = equalities.size(); i-- > 0;) {
+      test = out.jump(BPF_JEQ, low(equalities[i].value), yes, test);
+    }
+    test = load_masked(out, low_word(argument), low(bits), test);
+  }
+  if (high(bits) == 0) return test;
+  return load_masked(out, high_word(argument), high(bits),
+                     out.jump(BPF_JEQ, high(value), test, no));
 }
 
 // `test` is BPF_JGT or BPF_JGE, on 64 bits.
@@ -284,12 +307,11 @@ Label exceeds(Assembler& out, uint16_t test, uint8_t argument, uint64_t value, L
 Label holds(Assembler& out, const Condition& condition, Label yes, Label no) {
   const auto [argument, compare, value, value_two] = condition;
   switch (compare) {
-    case Compare::kNotEqual:
-      return equals(out, argument, UINT64_MAX, value, no, yes);
     case Compare::kEqual:
-      return equals(out, argument, UINT64_MAX, value, yes, no);
     case Compare::kMaskedEqual:
-      return equals(out, argument, value, value_two & value, yes, no);
+      return equals_any(out, {*equality(condition)}, yes, no);
+    case Compare::kNotEqual:
+      return equals_any(out, {{argument, UINT64_MAX, value}}, no, yes);
     case Compare::kGreater:
       return exceeds(out, BPF_JGT, argument, value, yes, no);
     case Compare::kGreaterOrEqual:
@@ -302,48 +324,43 @@ Label holds(Assembler& out, const Condition& condition, Label yes, Label no) {
   return no;
 }
 
-// Whether both ask if the same argument is some number, and the numbers differ in their lower half
-// only.
-bool alike(const Alternative& a, const Alternative& b) {
-  if (a.conditions.size() != 1 || b.conditions.size() != 1) return false;
-  const Condition& x = a.conditions[0];
-  const Condition& y = b.conditions[0];
-  return a.action == b.action && x.compare == Compare::kEqual && y.compare == Compare::kEqual &&
-         x.argument == y.argument && high(x.value) == high(y.value);
-}
-
-// Decides between the numbers in all[begin, end): loads the argument once for all of them.
-Label emit_list(Assembler& out, const std::vector<Alternative>& all, size_t begin, size_t end,
-                Label yes, Label no) {
-  const Condition& any = all[begin].conditions[0];
-  Label test = no;
-  for (size_t i = end; i-- > begin;) {
-    test = out.jump(BPF_JEQ, low(all[i].conditions[0].value), yes, test);
+// What the alternatives that end before `end` have in common, as far as equals_any can do them
+// together: the last one, and those before it that are like it. Empty where the last one is of
+// another kind.
+std::vector<Equality> common_equalities(const std::vector<Alternative>& all, size_t end) {
+  std::vector<Equality> found;
+  for (size_t i = end; i-- > 0;) {
+    if (all[i].action != all[end - 1].action || all[i].conditions.size() != 1) break;
+    const auto next = equality(all[i].conditions[0]);
+    if (!next) break;
+    if (!found.empty() && (next->argument != found[0].argument || next->bits != found[0].bits ||
+                           high(next->value) != high(found[0].value))) {
+      break;
+    }
+    found.push_back(*next);
   }
-  test = out.jump(BPF_JEQ, high(any.value), out.load(low_word(any.argument), test), no);
-  return out.load(high_word(any.argument), test);
+  return found;
 }
 
 Label emit_verdict(Assembler& out, const Verdict& verdict, uint32_t otherwise) {
   if (verdict.action) return out.result(*verdict.action);
   const std::vector<Alternative>& all = verdict.alternatives;
-  Label next = out.result(otherwise);
+  Label no = out.result(otherwise);
   for (size_t end = all.size(); end > 0;) {
     const auto& [action, conditions] = all[end - 1];
-    const Label no = next;
-    next = out.result(action);
-    size_t begin = end - 1;
-    while (begin > 0 && alike(all[begin - 1], all[end - 1]))
-      begin--;
-    if (end - begin > 1) {
-      next = emit_list(out, all, begin, end, next, no);
-    } else {
+    const std::vector<Equality> equalities = common_equalities(all, end);
+    Label entry = out.result(action);
+    if (equalities.empty()) {
       for (size_t c = conditions.size(); c-- > 0;)
-        next = holds(out, conditions[c], next, no);
+        entry = holds(out, conditions[c], entry, no);
+      end--;
+    } else {
+      entry = equals_any(out, equalities, entry, no);
+      end -= equalities.size();
     }
-    end = begin;
+    no = entry;
   }
-  return next;
+  return no;
 }
 
 // A binary search. The accumulator holds the number all the way, so that the kernel can tell at

@@ -9,10 +9,9 @@
  * - `ENOSYS` for calls younger than this profile (`encodeProfile` adds that) and for `clone3`: C libraries
  *   then take the older call, where `EPERM` would end them.
  *
- * Conditions compare all 64 bits of an argument, while the kernel reads an `int` from the lower 32. Every
- * condition here is one that a value with bits above 31 fails (or whose mask covers what the kernel reads).
- * "Not equal" and "greater than" are not of that kind: they let `0x1_0000_0028` pass for a family that is
- * not `AF_VSOCK` (40).
+ * An argument has 64 bits, while the kernel reads an `int` or a flag word from the lower 32, whatever stands
+ * above. Every condition here therefore looks at the lower half alone: "not equal to AF_VSOCK" on 64 bits
+ * would let `0x1_0000_0028` pass.
  */
 import type { LinuxSeccomp, LinuxSyscall } from './runtime-spec.js';
 
@@ -133,6 +132,7 @@ const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
  */
 const FAMILIES = [1, 2, 10, 15, 16, 17, 29, 31, 43, 44];
 
+const LOWER_HALF = 0xffffffff;
 const EPERM = 1;
 const ENOSYS = 38;
 
@@ -163,15 +163,11 @@ function make(capabilities: ReadonlySet<string>, arch: SeccompArch): LinuxSeccom
   const refused = new Set(GATED.flatMap(([, calls]) => calls.filter((name) => !granted.has(name))));
   const syscalls: LinuxSyscall[] = [
     { names: [...ALLOWED, ...ALLOWED_ON[arch], ...granted], action: 'SCMP_ACT_ALLOW' },
-    ...FAMILIES.map((family) => allowEqual('socket', family)),
-    ...PERSONALITIES.map((personality) => allowEqual('personality', personality)),
+    ...FAMILIES.map((family) => allowWhere('socket', LOWER_HALF, family)),
+    ...PERSONALITIES.map((personality) => allowWhere('personality', LOWER_HALF, personality)),
   ];
   if (!granted.has('clone')) {
-    syscalls.push({
-      names: ['clone'],
-      action: 'SCMP_ACT_ALLOW',
-      args: [{ index: 0, value: NAMESPACE_FLAGS, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }],
-    });
+    syscalls.push(allowWhere('clone', NAMESPACE_FLAGS, 0));
     refused.delete('clone');
     // Its flags are in memory, where no filter sees them.
     syscalls.push({ names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS });
@@ -186,11 +182,12 @@ function make(capabilities: ReadonlySet<string>, arch: SeccompArch): LinuxSeccom
   };
 }
 
-function allowEqual(name: string, value: number): LinuxSyscall {
+/** Allowed where the first argument's bits in `mask` are `value`. */
+function allowWhere(name: string, mask: number, value: number): LinuxSyscall {
   return {
     names: [name],
     action: 'SCMP_ACT_ALLOW',
-    args: [{ index: 0, value, op: 'SCMP_CMP_EQ' }],
+    args: [{ index: 0, value: mask, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' }],
   };
 }
 

@@ -1,9 +1,11 @@
-// Compiles a seccomp profile with libseccomp, for the unit tests to hold caisson's own compiler against.
+// Compiles a seccomp profile with libseccomp, for the unit tests to hold caisson's own compiler
+// against.
 //
 //   cc -o seccomp_reference seccomp_reference.c -lseccomp
 //
 // Standard input, a line each: `default ACTION`, then `arch NAME`, then
-// `rule ACTION NAME [ARGUMENT OPERATOR VALUE VALUE2]...`; standard output: an array of struct sock_filter.
+// `rule ACTION NAME [ARGUMENT OPERATOR VALUE VALUE2]...`; standard output: an array of struct
+// sock_filter; standard error: the names that libseccomp does not know.
 #include <errno.h>
 #include <inttypes.h>
 #include <seccomp.h>
@@ -45,7 +47,8 @@ int main(void) {
         rest += more;
       }
       const int number = seccomp_syscall_resolve_name(name);
-      // The same two rules that the container runtimes leave out.
+      // What container runtimes leave out, too.
+      if (number == __NR_SCMP_ERROR) fprintf(stderr, "%s\n", name);
       if (number == __NR_SCMP_ERROR || action == default_action) continue;
       const int result = seccomp_rule_add_array(context, action, number, count, args);
       if (result < 0 && result != -EEXIST) return fail(name, -result);
