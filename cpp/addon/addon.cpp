@@ -18,6 +18,14 @@ Napi::Value setup(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// A callback that native threads carry along; it may outlive the environment.
+std::shared_ptr<Napi::FunctionReference> persistent(const Napi::Value& function) {
+  auto reference =
+      std::make_shared<Napi::FunctionReference>(Napi::Persistent(function.As<Napi::Function>()));
+  reference->SuppressDestruct();
+  return reference;
+}
+
 // The instruction table, so that a test can compare it with its twin in TypeScript.
 Napi::Value instructions(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -117,6 +125,26 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   return facts;
 }
 
+// undo(teardown, callback): for containers whose owner is gone.
+Napi::Value undo(const Napi::CallbackInfo& info) {
+  Environment& environment = Environment::of(info.Env());
+  auto launch = std::make_shared<Launch>();
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  launch->teardown = ProgramBytes::copy(bytes.Data(), bytes.ByteLength());
+  auto callback = persistent(info[1]);
+  environment.begin_work();
+  Launcher::instance().tear_down(
+      launch, [inbox = environment.inbox(), &environment, callback](TeardownOutcome outcome) {
+        inbox->post([&environment, callback, outcome] {
+          environment.end_work();
+          const Napi::Env env = environment.env();
+          callback->MakeCallback(env.Global(), {outcome.failed ? error_value(env, outcome.error) : env.Null()});
+          callback->Unref();
+        });
+      });
+  return info.Env().Undefined();
+}
+
 Napi::Value retain(const Napi::CallbackInfo& info) {
   const auto bytes = info[0].As<Napi::Uint8Array>();
   Launcher::instance().retain(ProgramBytes::copy(bytes.Data(), bytes.ByteLength()));
@@ -126,8 +154,7 @@ Napi::Value retain(const Napi::CallbackInfo& info) {
 // release(callback): called when the guard has ended too, if this was the last engine of the process.
 Napi::Value release(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
-  auto callback = std::make_shared<Napi::FunctionReference>(Napi::Persistent(info[0].As<Napi::Function>()));
-  callback->SuppressDestruct();
+  auto callback = persistent(info[0]);
   environment.begin_work();
   Launcher::instance().release([inbox = environment.inbox(), &environment, callback] {
     inbox->post([&environment, callback] {
@@ -148,6 +175,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("resize", Napi::Function::New(env, resize));
   exports.Set("readBelow", Napi::Function::New(env, read_below));
   exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("undo", Napi::Function::New(env, undo));
   exports.Set("retain", Napi::Function::New(env, retain));
   exports.Set("release", Napi::Function::New(env, release));
   exports.Set("compileSeccomp", Napi::Function::New(env, CompileSeccomp));

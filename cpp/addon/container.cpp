@@ -85,7 +85,7 @@ void Container::launched() {
   environment_.end_work();
   const Napi::Env env = environment_.env();
   if (launch_->failed) {
-    emit({number(env, Event::kFailed), error_value(launch_->error), stamps()});
+    emit({number(env, Event::kFailed), error_value(env, launch_->error), stamps()});
     emit({number(env, Event::kGone), env.Null()});
     finish();
     return;
@@ -166,7 +166,7 @@ void Container::child_exited() {
   const Napi::HandleScope scope(env);
   const Page* page = launch_->page;
   if (load_acquire(page->failed) != 0) {
-    emit({number(env, Event::kFailed), error_value(page->error), stamps()});
+    emit({number(env, Event::kFailed), error_value(env, page->error), stamps()});
   } else {
     int code = info.si_code == CLD_EXITED ? info.si_status : -1;
     int signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
@@ -207,7 +207,7 @@ void Container::tear_down() {
 void Container::gone(const TeardownOutcome& outcome) {
   environment_.end_work();
   const Napi::Env env = environment_.env();
-  emit({number(env, Event::kGone), outcome.failed ? error_value(outcome.error) : env.Null()});
+  emit({number(env, Event::kGone), outcome.failed ? error_value(env, outcome.error) : env.Null()});
   finish();
 }
 
@@ -243,8 +243,7 @@ long Container::kill(int signal) {
   return sys::call(__NR_pidfd_send_signal, launch_->pidfd.get(), signal, nullptr, 0);
 }
 
-Napi::Value Container::error_value(const ErrorRecord& error) const {
-  const Napi::Env env = environment_.env();
+Napi::Value error_value(Napi::Env env, const ErrorRecord& error) {
   auto value = Napi::Object::New(env);
   value.Set("half", Napi::Number::New(env, error.half));
   value.Set("step", Napi::Number::New(env, error.step));

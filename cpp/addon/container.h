@@ -22,6 +22,9 @@ enum class Event : uint32_t {
   kGone,      // error record or null: everything is undone
 };
 
+// { half, step, errno, call, object }
+Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
+
 class Container {
  public:
   // JS: launch(program, teardown, keep, hold, oomSlot, callback) → { kill(signal) → 0 or negated errno }
@@ -51,7 +54,6 @@ class Container {
   long kill(int signal);
   double oom_kills() const;
   Napi::Value stamps() const;
-  Napi::Value error_value(const ErrorRecord& error) const;
 
   Environment& environment_;
   std::shared_ptr<Launch> launch_;

@@ -221,7 +221,7 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch, std::function<void(Tear
     launch->control.reset();
     launch->held.clear();
     const TeardownOutcome outcome = undo(launch->teardown);
-    {
+    if (launch->token != 0) {
       const std::lock_guard lock(mutex_);
       guard_.done(launch->token);
     }

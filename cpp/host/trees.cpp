@@ -165,9 +165,7 @@ Status node_make(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   const int base = machine.slot(step, 0);
   const long made = sys::call(__NR_mknodat, base, path, step.number[0], step.number[1]);
-  if (made < 0) return failure(made, "mknodat", path);
-  // mknod(2) applies the umask, and Node's is not ours to change.
-  return check(sys::call(__NR_fchmodat, base, path, step.number[0] & 07777), "fchmodat", path);
+  return check(made, "mknodat", path);
 }
 
 }  // namespace caisson::steps

@@ -20,6 +20,8 @@ Status prepare_workplace(Workplace& workplace) {
   if (!host_root.ok()) return host_root.error();
   if (const long made = sys::call(__NR_unshare, CLONE_FS | CLONE_NEWNS); made < 0)
     return failure(made, "unshare", "a mount namespace for the launcher");
+  // The thread's own from here on; modes in programs are meant as they are.
+  sys::call(__NR_umask, 0);
   const long isolated = sys::call(__NR_mount, "none", "/", nullptr, 0x44000 /* MS_REC|MS_PRIVATE */, nullptr);
   if (isolated < 0) return failure(isolated, "mount", "/");
 

@@ -8,10 +8,11 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kNotFound = 2, kNotDirectory = 20, kInvalid = 22, kLoop = 40;
+constexpr int kNotFound = 2, kNotDirectory = 20, kLoop = 40;
 constexpr uint32_t kTypeMask = 0170000, kDirectoryType = 0040000;
 
-enum class Target : uint64_t { kDirectory = 0, kFile = 1, kExisting = 2 };
+// What to make where a mount point is missing; kAsTree: whatever the tree's own root is.
+enum class Target : uint64_t { kDirectory = 0, kFile = 1, kExisting = 2, kAsTree = 3 };
 
 // Kernel filesystems go only onto real directories: a link in the image could lead the mount, and what is
 // written through it later, elsewhere (CVE-2019-19921, CVE-2023-27561).
@@ -30,17 +31,15 @@ Status mount_attach(Machine& machine, const Step& step) {
   const int tree = machine.slot(step, 0);
   const int base = machine.slot(step, 1);
   const char* path = machine.text(step, 0);
-  auto target = [&]() -> Result<UniqueFd> {
-    switch (static_cast<Target>(step.number[1])) {
-      case Target::kDirectory:
-        return ensure_directory(base, path);
-      case Target::kFile:
-        return ensure_file(base, path);
-      case Target::kExisting:
-        break;
-    }
-    return open_below(base, path, O_PATH);
-  }();
+  auto kind = static_cast<Target>(step.number[1]);
+  if (kind == Target::kAsTree) {
+    auto type = file_type(tree, path);
+    if (!type.ok()) return type.error();
+    kind = type.value() == kDirectoryType ? Target::kDirectory : Target::kFile;
+  }
+  auto target = kind == Target::kDirectory ? ensure_directory(base, path)
+                : kind == Target::kFile    ? ensure_file(base, path)
+                                           : open_below(base, path, O_PATH);
   if (!target.ok()) return target.error();
   Status changed = set_mount_attributes(tree, step.number[0], 0, step.number[2] != 0, 0, -1, path);
   if (!changed.ok()) return changed;

@@ -117,10 +117,11 @@ Status empty_directory(int top, const char* path) {
 
 }  // namespace
 
-Status remove_cgroup(const char* path) {
+Status remove_cgroup(const char* path, bool only_if_unused) {
   for (int attempt = 0;; ++attempt) {
     const long gone = sys::call(__NR_unlinkat, AT_FDCWD, path, kRemoveDirectory);
     if (gone == 0 || gone == -kNotFound) return {};
+    if (gone == -kBusy && only_if_unused) return {};
     if (gone != -kBusy || attempt == kBusyAttempts) return failure(gone, "rmdir", path);
     // Busy for a moment after the last process was reaped; longer only when some are alive.
     const long fd = sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -149,7 +150,8 @@ TeardownResult run_teardown(const Program& program) {
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
     const char* path = program.text(step, 0);
-    Status status = step.op == Op::kCgroupRemove ? remove_cgroup(path) : remove_tree(path);
+    Status status = step.op == Op::kCgroupRemove ? remove_cgroup(path, step.number[0] != 0)
+                                                  : remove_tree(path);
     if (!status.ok() && result.status.ok()) {
       result.status = status;
       result.step = i;

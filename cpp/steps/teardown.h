@@ -14,8 +14,9 @@ struct TeardownResult {
 };
 TeardownResult run_teardown(const Program& program);
 
-// Removes a cgroup directory, ending whatever still lives in it.
-Status remove_cgroup(const char* path);
+// Removes a cgroup directory, ending whatever still lives in it; or, with `only_if_unused`, leaves it
+// where others have cgroups below.
+Status remove_cgroup(const char* path, bool only_if_unused);
 
 // Removes a directory with all that is below it; missing is fine.
 Status remove_tree(const char* path);

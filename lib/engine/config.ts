@@ -300,7 +300,7 @@ function normalizeTimeout(value: number | undefined): number | undefined {
   return value;
 }
 
-function normalizeMaxOutput(value: RunOptions['maxOutput']): number {
+export function normalizeMaxOutput(value: RunOptions['maxOutput']): number {
   if (value === undefined) return DEFAULT_MAX_OUTPUT;
   return value === Number.POSITIVE_INFINITY ? value : parseSize('maxOutput', value);
 }

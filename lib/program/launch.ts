@@ -48,6 +48,8 @@ export interface LaunchInput {
   readonly cgroup: CgroupPlan;
   /** Compiled filter: an array of `struct sock_filter`, 8 bytes each. */
   readonly seccomp?: Uint8Array | undefined;
+  /** SECCOMP_FILTER_FLAG_* bits. */
+  readonly seccompFlags?: number | undefined;
   /** caisson-init stays as pid 1, reaps and forwards signals. */
   readonly init: boolean;
   readonly stdin: StdioPlan;

@@ -1,0 +1,208 @@
+/** The engine: where containers are made, and what they share. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
+import { planCgroups } from '../cgroup/plan.js';
+import { CaissonError } from '../errors.js';
+import type { RootfsImage } from '../image/rootfs.js';
+import type { Binding } from '../native/binding.js';
+import { loadNative } from '../native/load.js';
+import { compileEngineTeardown, compileTeardown, type KernelFacts } from '../program/compile.js';
+import { Encoder, type Fault } from '../program/encode.js';
+import { explain } from '../program/explain.js';
+import type { HostFacts } from './config.js';
+import { Execution } from './execution.js';
+import { IdRanges } from './id-ranges.js';
+import { newId } from './ids.js';
+import { launch } from './launch.js';
+import type { RunOptions } from './options.js';
+import { findAbandoned, ownerName } from './owner.js';
+import { prepare, type Surroundings } from './prepare.js';
+
+export interface EngineOptions {
+  /** What outlives a reboot: images, containers' files. Default `/var/lib/caisson`. */
+  readonly dataRoot?: string | undefined;
+  /** What does not: locks. Default `/run/caisson`. */
+  readonly runRoot?: string | undefined;
+  /** Makes one step of every start fail or be killed; for tests, in debug builds of the addon. */
+  readonly fault?: Fault | undefined;
+}
+
+export class Engine implements Surroundings {
+  /** @internal */
+  readonly encoder = new Encoder();
+  private readonly running = new Set<Promise<void>>();
+  private readonly executions = new Set<Execution>();
+  private closing: Promise<void> | undefined;
+
+  private constructor(
+    readonly dataRoot: string,
+    /** @internal */
+    readonly containersRoot: string,
+    /** @internal */
+    readonly binding: Binding,
+    /** @internal */
+    readonly layout: CgroupLayout,
+    /** @internal */
+    readonly kernel: KernelFacts,
+    /** @internal */
+    readonly host: HostFacts,
+    /** @internal */
+    readonly owner: string,
+    /** @internal */
+    readonly idRanges: IdRanges,
+    /** @internal */
+    readonly fault: Fault | undefined,
+  ) {}
+
+  /**
+   * Looks at the machine, and undoes what containers of dead processes left behind.
+   *
+   * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES
+   */
+  static async open(options: EngineOptions = {}): Promise<Engine> {
+    const { dataRoot = '/var/lib/caisson', runRoot = '/run/caisson', fault } = options;
+    const binding = loadNative();
+    if (process.geteuid?.() !== 0) {
+      throw new CaissonError('ERR_NO_PRIVILEGES', 'starting containers needs root', {
+        stage: 'config',
+        hint: 'run as root; containers for ordinary users are not there yet',
+      });
+    }
+    if (fault !== undefined && !binding.faults) {
+      throw new CaissonError('ERR_UNSUPPORTED_OPTION', 'fault: only debug builds inject faults', {
+        stage: 'config',
+        path: 'fault',
+      });
+    }
+    const containersRoot = join(dataRoot, 'containers');
+    // Files of container root are root's on the disk too, set-user-id ones among them: keep others out.
+    await mkdir(containersRoot, { recursive: true, mode: 0o700 });
+    await mkdir(runRoot, { recursive: true, mode: 0o700 });
+    const [layout, host, owner, idRanges] = await Promise.all([
+      detectCgroups(),
+      lookAtHost(),
+      ownerName(),
+      IdRanges.open(binding, join(runRoot, 'ids')),
+    ]);
+    const engine = new Engine(
+      dataRoot,
+      containersRoot,
+      binding,
+      layout,
+      binding.probe(),
+      host,
+      owner,
+      idRanges,
+      fault,
+    );
+    const parents = planCgroups(layout, 'none', {}).placements.map(({ parent }) => parent);
+    binding.retain(engine.encoder.encode(compileEngineTeardown(parents)));
+    await engine.undoAbandoned();
+    return engine;
+  }
+
+  /**
+   * Starts a container, and ends with it: the container goes when its program does, or this process.
+   *
+   * Returns at once. Awaiting the result waits for the exit and for all output; whatever is wrong with the
+   * arguments rejects it, before anything is made.
+   *
+   * @param image `host`, or a root directory by `rootfs()`.
+   * @param argv the program and its arguments; empty for the image's own.
+   */
+  run(image: string | RootfsImage, argv: readonly string[] = [], options: RunOptions = {}): Execution {
+    const id = newId();
+    const execution = new Execution(id, options);
+    this.executions.add(execution);
+    const life = this.start(execution, image, argv, options).finally(() => {
+      this.running.delete(life);
+      this.executions.delete(execution);
+    });
+    this.running.add(life);
+    return execution;
+  }
+
+  /** The launch program of such a `run`, in words. Nothing is made. */
+  async explain(
+    image: string | RootfsImage,
+    argv: readonly string[] = [],
+    options: RunOptions = {},
+  ): Promise<string> {
+    const prepared = await prepare(this, newId(), image, argv, options);
+    prepared.release();
+    const { program, teardown } = prepared.launchable;
+    return explain({ ...program, teardown: teardown.teardown });
+  }
+
+  /** Ends what still runs, and resolves when nothing of it is left. */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async shutDown(): Promise<void> {
+    for (const execution of this.executions) execution.kill();
+    await Promise.all(this.running);
+    await new Promise<void>((resolve) => this.binding.release(resolve));
+    await this.idRanges.close();
+  }
+
+  /** Resolves when the container is gone and everything undone; never rejects. */
+  private async start(
+    execution: Execution,
+    image: string | RootfsImage,
+    argv: readonly string[],
+    options: RunOptions,
+  ): Promise<void> {
+    try {
+      if (this.closing !== undefined) {
+        throw new CaissonError('ERR_ENGINE_CLOSED', 'the engine is closed', { stage: 'config' });
+      }
+      if (options.signal?.aborted === true) {
+        throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
+          stage: 'config',
+          path: 'signal',
+          cause: options.signal.reason,
+        });
+      }
+      const prepared = await prepare(this, execution.id, image, argv, options);
+      try {
+        execution.watch(prepared.config, options.signal);
+        await launch(this, execution, prepared);
+      } finally {
+        prepared.release();
+      }
+    } catch (error) {
+      execution.hasFailed(error);
+    }
+  }
+
+  private async undoAbandoned(): Promise<void> {
+    const ids = await findAbandoned(this.containersRoot);
+    await Promise.all(
+      ids.map((id) => {
+        const cgroup = planCgroups(this.layout, id, {});
+        const teardown = compileTeardown(cgroup, join(this.containersRoot, id));
+        return new Promise<void>((resolve) =>
+          this.binding.undo(this.encoder.encode(teardown), () => resolve()),
+        );
+      }),
+    );
+  }
+}
+
+async function lookAtHost(): Promise<HostFacts> {
+  const read = async (path: string, otherwise: string) =>
+    (await readFile(path, 'utf8').catch(() => otherwise)).trim();
+  const [cpus, mems, lastCap] = await Promise.all([
+    read('/sys/devices/system/cpu/online', '0'),
+    read('/sys/devices/system/node/online', '0'),
+    read('/proc/sys/kernel/cap_last_cap', '40'),
+  ]);
+  return { cpus, mems, lastCap: Number(lastCap) };
+}

@@ -1,0 +1,249 @@
+/** One `run`: a promise of its result, its streams, and an iterable of its lines. */
+import { constants } from 'node:os';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import type { Timeline } from '../program/timeline.js';
+import { type ContainerConfig, normalizeMaxOutput } from './config.js';
+import type { RunOptions, TerminalSize } from './options.js';
+import { parseSignal } from './signals.js';
+import { Input, Output } from './streams.js';
+
+export interface RunResult {
+  /** Long id. */
+  readonly id: string;
+  /** The program's own; 128+n when signal n ended it. */
+  readonly exitCode: number;
+  /** `SIGKILL`, when a signal ended it. */
+  readonly signal?: string | undefined;
+  /** What was captured, up to `maxOutput`. With a terminal everything is in `stdout`. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The kernel killed a process of the container for want of memory. */
+  readonly oomKilled: boolean;
+  /** `timeout` ended it. */
+  readonly timedOut: boolean;
+  /** The AbortSignal ended it. */
+  readonly aborted: boolean;
+  /** More came than `maxOutput`; where nobody read the stream, that ended it. */
+  readonly outputTruncated: boolean;
+  /** How the start went, step by step. */
+  readonly timeline: Timeline;
+  /** Milliseconds from the call to the end. */
+  readonly durationMs: number;
+}
+
+const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
+
+const SIGKILL = constants.signals.SIGKILL;
+
+/** What the engine tells an execution. */
+export interface Ended {
+  readonly code: number;
+  readonly signal: number;
+  readonly oomKills: number;
+  readonly timeline: () => Timeline;
+}
+
+function captureLimit({ maxOutput }: RunOptions): number {
+  try {
+    return normalizeMaxOutput(maxOutput);
+  } catch {
+    return 0;
+  }
+}
+
+export class Execution implements PromiseLike<RunResult> {
+  /** Resolves when the program has been exec'ed; rejects with why it was not. */
+  readonly started: Promise<void>;
+  private readonly result: Promise<RunResult>;
+  private readonly begun = performance.now();
+  private out: Output | undefined;
+  private err: Output | undefined;
+  private in_: Input | undefined;
+  private sendSignal: ((signal: number) => void) | undefined;
+  private sendSize: ((size: TerminalSize) => void) | undefined;
+  private pendingSignals: number[] = [];
+  private over = false;
+  private timedOut = false;
+  private aborted = false;
+  private timer: NodeJS.Timeout | undefined;
+  private unlisten: (() => void) | undefined;
+  private markStarted!: () => void;
+  private markFailed!: (error: unknown) => void;
+  private resolveResult!: (result: RunResult) => void;
+  private rejectResult!: (error: unknown) => void;
+
+  constructor(
+    /** Long id. */
+    readonly id: string,
+    options: RunOptions,
+  ) {
+    this.started = new Promise((resolve, reject) => {
+      this.markStarted = resolve;
+      this.markFailed = reject;
+    });
+    // Who does not look at `started` learns of a failure from the result.
+    this.started.catch(() => undefined);
+    this.result = new Promise((resolve, reject) => {
+      this.resolveResult = resolve;
+      this.rejectResult = reject;
+    });
+    // The options have not been checked yet, and a mistake in them will reject the result.
+    const terminal = options.tty !== undefined && options.tty !== false;
+    const { stdin = terminal ? 'pipe' : 'null', stdout = 'pipe', stderr = 'pipe' } = options;
+    const limit = captureLimit(options);
+    const onLimit = () => this.kill();
+    if (stdout === 'pipe') this.out = new Output(limit, onLimit);
+    if (stderr === 'pipe' && !terminal) this.err = new Output(limit, onLimit);
+    if (stdin === 'pipe') this.in_ = new Input();
+  }
+
+  /** Undefined unless `stdin: 'pipe'`. Ending it closes the program's standard input. */
+  get stdin(): Writable | undefined {
+    return this.in_;
+  }
+
+  /** Undefined unless `stdout: 'pipe'`. Reading it applies back-pressure to the program. */
+  get stdout(): Readable | undefined {
+    return this.out?.stream;
+  }
+
+  get stderr(): Readable | undefined {
+    return this.err?.stream;
+  }
+
+  /** Sends a signal to the program, by name (`SIGTERM`, `TERM`) or number. KILL ends the whole container. */
+  kill(signal: string | number = SIGKILL): void {
+    const number = parseSignal('signal', signal);
+    if (this.over) return;
+    if (this.sendSignal === undefined) this.pendingSignals.push(number);
+    else this.sendSignal(number);
+  }
+
+  /** Changes the terminal's size; without a terminal nothing happens. */
+  resize(size: TerminalSize): void {
+    this.sendSize?.(size);
+  }
+
+  then<A = RunResult, B = never>(
+    onfulfilled?: ((value: RunResult) => A | PromiseLike<A>) | null,
+    onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.result.then(onfulfilled, onrejected);
+  }
+
+  catch<B = never>(
+    onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<RunResult | B> {
+    return this.result.catch(onrejected);
+  }
+
+  finally(onfinally?: (() => void) | null): Promise<RunResult> {
+    return this.result.finally(onfinally);
+  }
+
+  /** Lines of standard output, as they come; then throws if the start failed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+    const { stdout } = this;
+    if (stdout !== undefined) yield* createInterface({ input: stdout, crlfDelay: Infinity });
+    await this.result;
+  }
+
+  /** Ends the container if it still runs, and waits for that. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    await this.result.catch(() => undefined);
+  }
+
+  // What follows is the engine's side.
+
+  /** @internal */
+  watch({ timeout }: Pick<ContainerConfig, 'timeout'>, signal: AbortSignal | undefined): void {
+    if (timeout !== undefined) {
+      const left = Math.max(0, timeout - (performance.now() - this.begun));
+      this.timer = setTimeout(() => {
+        this.timedOut = true;
+        this.kill();
+      }, left);
+    }
+    if (signal !== undefined) {
+      const onAbort = () => {
+        this.aborted = true;
+        this.kill();
+      };
+      if (signal.aborted) onAbort();
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.unlisten = () => signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** @internal The process exists. */
+  connect(
+    fds: { stdin: number; stdout: number; stderr: number },
+    sendSignal: (signal: number) => void,
+  ): void {
+    this.sendSignal = sendSignal;
+    if (fds.stdin >= 0) this.in_?.attach(fds.stdin);
+    if (fds.stdout >= 0) this.out?.attach(fds.stdout, false);
+    if (fds.stderr >= 0) this.err?.attach(fds.stderr, false);
+    for (const signal of this.pendingSignals) sendSignal(signal);
+    this.pendingSignals = [];
+  }
+
+  /** @internal */
+  connectTerminal(fd: number, sendSize: (size: TerminalSize) => void): void {
+    this.sendSize = sendSize;
+    this.out?.attach(fd, true);
+    this.in_?.attachTerminal(fd);
+    if (this.out === undefined) new Output(0, () => undefined).attach(fd, true);
+  }
+
+  /** @internal */
+  hasStarted(): void {
+    this.markStarted();
+  }
+
+  /** @internal */
+  hasFailed(error: unknown): void {
+    this.finish();
+    this.out?.end();
+    this.err?.end();
+    this.markFailed(error);
+    this.rejectResult(error);
+  }
+
+  /** @internal The program has ended; the result follows when its output has arrived. */
+  async hasEnded({ code, signal, oomKills, timeline }: Ended): Promise<void> {
+    this.finish();
+    this.markStarted();
+    const durationMs = performance.now() - this.begun;
+    await this.out?.whenEnded();
+    await this.err?.whenEnded();
+    const { id, out, err, timedOut, aborted } = this;
+    let drawn: Timeline | undefined;
+    this.resolveResult({
+      id,
+      exitCode: signal === 0 ? code : 128 + signal,
+      signal: signal === 0 ? undefined : (SIGNAL_NAMES.get(signal) ?? String(signal)),
+      stdout: out?.text() ?? '',
+      stderr: err?.text() ?? '',
+      oomKilled: oomKills > 0,
+      timedOut,
+      aborted,
+      outputTruncated: (out?.truncated ?? false) || (err?.truncated ?? false),
+      get timeline() {
+        return (drawn ??= timeline());
+      },
+      durationMs,
+    });
+  }
+
+  private finish(): void {
+    this.over = true;
+    clearTimeout(this.timer);
+    this.unlisten?.();
+    this.in_?.detach();
+  }
+}

@@ -1,0 +1,68 @@
+/** Hands a launch program to the native machine and follows the container to its end. */
+import { EVENT, type Binding, type NativeContainer, type NativeError } from '../native/binding.js';
+import type { Encoder, Fault } from '../program/encode.js';
+import { failureOf } from '../program/failure.js';
+import { makeTimeline } from '../program/timeline.js';
+import type { Execution } from './execution.js';
+import type { Prepared } from './prepare.js';
+
+interface Launcher {
+  readonly binding: Binding;
+  readonly encoder: Encoder;
+  readonly fault: Fault | undefined;
+}
+
+/** A slot number that no program has: "nothing to keep". */
+const NO_SLOT = 0xffff;
+
+/** Resolves when the container is gone and everything undone. */
+export function launch(
+  { binding, encoder, fault }: Launcher,
+  execution: Execution,
+  { config, launchable }: Prepared,
+): Promise<void> {
+  const { program, teardown, slots } = launchable;
+  return new Promise((resolve) => {
+    const keep = [slots.stdin ?? NO_SLOT, slots.stdout ?? NO_SLOT, slots.stderr ?? NO_SLOT];
+    // One encoder serves both: the addon has copied the first by the time that the second is written.
+    const undo = Uint8Array.from(encoder.encode(teardown));
+    const container: NativeContainer = binding.launch(
+      encoder.encode(program, fault),
+      undo,
+      keep,
+      slots.hold,
+      slots.oom ?? -1,
+      (event, a, b, c, d) => {
+        switch (event) {
+          case EVENT.launched: {
+            const [stdin = -1, stdout = -1, stderr = -1] = b as number[];
+            execution.connect({ stdin, stdout, stderr }, (signal) => container.kill(signal));
+            break;
+          }
+          case EVENT.terminal: {
+            const fd = a as number;
+            execution.connectTerminal(fd, ({ cols, rows }) => binding.resize(fd, cols, rows));
+            break;
+          }
+          case EVENT.started:
+            execution.hasStarted();
+            break;
+          case EVENT.failed:
+            execution.hasFailed(failureOf(a as NativeError, program, config.args));
+            break;
+          case EVENT.exited:
+            void execution.hasEnded({
+              code: a as number,
+              signal: b as number,
+              oomKills: c as number,
+              timeline: () => makeTimeline(program, d as Float64Array),
+            });
+            break;
+          case EVENT.gone:
+            resolve();
+            break;
+        }
+      },
+    );
+  });
+}

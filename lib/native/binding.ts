@@ -1,0 +1,71 @@
+/** The native surface, typed in one place. The other side: cpp/addon/. */
+
+/** A failed step as the machine records it. */
+export interface NativeError {
+  /** 0 host, 1 container, 2 teardown. */
+  readonly half: number;
+  /** Index in its half; 0xffffffff: before the first step. */
+  readonly step: number;
+  /** A positive errno. */
+  readonly errno: number;
+  readonly call: string;
+  readonly object: string;
+}
+
+/** Of cpp/addon/container.h. */
+export const EVENT = {
+  launched: 0,
+  failed: 1,
+  terminal: 2,
+  started: 3,
+  exited: 4,
+  gone: 5,
+} as const;
+
+/**
+ * What happens to a container, in this order: `launched` (pid, descriptors of the kept slots), `terminal`
+ * (its descriptor), `started`, then `exited` (code or -1, signal or 0, OOM kills, time stamps) or `failed`
+ * (error, time stamps), and last `gone` (error or null) when everything is undone.
+ */
+export type NativeListener = (
+  event: (typeof EVENT)[keyof typeof EVENT],
+  a?: unknown,
+  b?: unknown,
+  c?: unknown,
+  d?: unknown,
+) => void;
+
+export interface NativeContainer {
+  /** 0 or a negated errno. */
+  kill(signal: number): number;
+}
+
+export interface Binding {
+  /** Whether this is a debug build, in which faults can be injected. */
+  readonly faults: boolean;
+  setup(initPath: string): void;
+  instructions(): { name: string; halves: number }[];
+  launch(
+    program: Uint8Array,
+    teardown: Uint8Array,
+    keep: readonly number[],
+    hold: readonly number[],
+    oomSlot: number,
+    listener: NativeListener,
+  ): NativeContainer;
+  /** Runs a program's teardown half on the undertaker's thread. */
+  undo(teardown: Uint8Array, callback: (error: NativeError | null) => void): void;
+  lockByte(fd: number, offset: number): boolean;
+  /** 0 or a negated errno. */
+  resize(fd: number, cols: number, rows: number): number;
+  readBelow(root: string, path: string, limit: number): Promise<Buffer | null>;
+  probe(): { overlayByDescriptor: boolean };
+  /** Counts this process's engines; the program is what the guard undoes last. */
+  retain(atEnd: Uint8Array): void;
+  release(callback: () => void): void;
+  compileSeccomp(
+    architectures: readonly string[],
+    names: readonly string[],
+    words: BigUint64Array,
+  ): Promise<{ readonly filter: Uint8Array; readonly unknown: readonly string[] }>;
+}

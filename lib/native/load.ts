@@ -1,0 +1,58 @@
+/** Loads the addon: a prebuilt one, or the one that was built here. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CaissonError } from '../errors.js';
+import type { Binding } from './binding.js';
+
+const require = createRequire(import.meta.url);
+
+/** The package's directory, above dist/lib/native/. */
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+let binding: Binding | undefined;
+
+/**
+ * @throws ERR_NATIVE_LOAD with what was tried. `CAISSON_NATIVE` names a directory with `caisson.node` and
+ *   `caisson-init` to use instead, such as `build/Debug`.
+ */
+export function loadNative(): Binding {
+  binding ??= load();
+  return binding;
+}
+
+function load(): Binding {
+  let path: string;
+  let loaded: Binding;
+  try {
+    const chosen = process.env['CAISSON_NATIVE'];
+    if (chosen === undefined) {
+      const find = require('node-gyp-build') as { resolve(directory: string): string };
+      path = find.resolve(packageRoot);
+    } else {
+      path = join(chosen, 'caisson.node');
+    }
+    loaded = require(path) as Binding;
+  } catch (cause) {
+    throw new CaissonError(
+      'ERR_NATIVE_LOAD',
+      `the native addon cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        stage: 'config',
+        cause,
+        hint: 'caisson runs on Linux, x64 and arm64; in a checkout, run scripts/setup first',
+      },
+    );
+  }
+  const init = join(dirname(path), 'caisson-init');
+  if (!existsSync(init)) {
+    throw new CaissonError('ERR_NATIVE_LOAD', `${init} is missing`, {
+      stage: 'config',
+      path: init,
+      hint: 'the package is incomplete: install it again',
+    });
+  }
+  loaded.setup(init);
+  return loaded;
+}

@@ -1,0 +1,316 @@
+/** The container's half: from fresh namespaces to the user's program. Order is what matters here. */
+import { RLIMITS } from '../oci/rlimits.js';
+import { capabilityMask } from '../oci/capabilities.js';
+import type { Mount, Spec } from '../oci/runtime-spec.js';
+import type { Shared } from './compile.js';
+import { idList, stringList } from './encode.js';
+import type { Step } from './instructions.js';
+import type { LaunchInput } from './launch.js';
+import { ATTR, parseMountOptions } from './mount-options.js';
+import type { Slots } from './slots.js';
+
+/** linux/sched.h */
+const UNSHARE = {
+  uts: 0x0400_0000,
+  ipc: 0x0800_0000,
+  network: 0x4000_0000,
+  cgroup: 0x0200_0000,
+} as const;
+
+/** open(2) */
+const O_RDWR_NOCTTY = 2 | 0x100;
+
+/** What `mount.attach` makes when its target is missing: as the tree's own root is. */
+const TARGET_AS_TREE = 3;
+const TARGET_DIRECTORY = 0;
+const TARGET_FILE = 1;
+
+/** Places in the launcher's small mount namespace, of which the container has a copy until it pivots. */
+const STAGE = '/stage';
+const ROOT = '/root';
+const SCRATCH = '/scratch';
+
+export function compileContainer(
+  spec: Spec,
+  input: LaunchInput,
+  shared: Shared,
+  slots: Slots,
+): Step[] {
+  const steps: Step[] = [];
+  const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
+
+  // Needs nothing of the host's half, and runs while that is at work.
+  let unshare = 0;
+  for (const type of ['uts', 'ipc', 'network'] as const) {
+    if (namespaces.has(type)) unshare |= UNSHARE[type];
+  }
+  if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });
+  if (spec.hostname !== undefined) steps.push({ op: 'host.name', texts: [spec.hostname] });
+  if (spec.domainname !== undefined) steps.push({ op: 'domain.name', texts: [spec.domainname] });
+  if (namespaces.has('network')) steps.push({ op: 'link.up', texts: ['lo'] });
+
+  steps.push({ op: 'await' });
+  if (shared.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
+  for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
+  if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.cgroup] });
+
+  const root = attachRoot(steps, input, shared, slots);
+  attachMounts(steps, spec, input, shared, slots, root);
+
+  const terminal = spec.process?.terminal === true ? slots.take() : undefined;
+  if (terminal !== undefined) {
+    const { cols, rows } = input.terminal ?? { cols: 0, rows: 0 };
+    steps.push({
+      op: 'tty.open',
+      slots: [terminal, root],
+      numbers: [cols * 0x1_0000 + rows, spec.process?.user?.uid ?? 0, 1],
+    });
+  }
+  steps.push({ op: 'root.pivot', slots: [root] });
+
+  for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) {
+    steps.push({ op: 'sysctl.write', texts: [key.replaceAll('.', '/'), value] });
+  }
+  if (input.init) steps.push({ op: 'init' });
+  connectStdio(steps, shared, slots, terminal);
+  becomeUser(steps, spec, input);
+  const env = spec.process?.env ?? [];
+  steps.push({
+    op: 'exec',
+    texts: [stringList(spec.process?.args ?? []), stringList(env), searchPath(env)],
+  });
+  return steps;
+}
+
+/** Puts the root where it can be pivoted to; returns the slot that stands for it. */
+function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots: Slots): number {
+  steps.push({
+    op: 'mount.attach',
+    slots: [shared.scratch],
+    texts: [SCRATCH],
+    numbers: [0, TARGET_DIRECTORY],
+  });
+  if (root.kind === 'direct' || (root.views.length === 1 && root.views[0]?.from === '.')) {
+    steps.push({
+      op: 'mount.attach',
+      slots: [shared.root],
+      texts: [ROOT],
+      numbers: [0, TARGET_DIRECTORY],
+    });
+    return shared.root;
+  }
+  // The overlay is seen in parts: each part is a mount of its own of the same filesystem.
+  steps.push({
+    op: 'mount.attach',
+    slots: [shared.root],
+    texts: [STAGE],
+    numbers: [0, TARGET_DIRECTORY],
+  });
+  let top: number | undefined;
+  for (const { from, to } of root.views) {
+    let tree = shared.root;
+    if (from !== '.') {
+      tree = slots.take();
+      steps.push({ op: 'tree.view', slots: [tree, shared.root], texts: [from] });
+    }
+    steps.push({
+      op: 'mount.attach',
+      slots: [tree, top],
+      texts: [to === '/' ? ROOT : to],
+      numbers: [0, TARGET_DIRECTORY],
+    });
+    top ??= tree;
+    // The parts themselves show through the one that shows everything.
+    if (from === '.') {
+      for (const part of root.views) {
+        if (part.from === '.') continue;
+        steps.push({
+          op: 'mount.mask',
+          slots: [top, shared.scratch],
+          texts: [`${to}/${part.from}`],
+        });
+      }
+    }
+  }
+  return top ?? shared.root;
+}
+
+function attachMounts(
+  steps: Step[],
+  spec: Spec,
+  input: LaunchInput,
+  shared: Shared,
+  slots: Slots,
+  root: number,
+): void {
+  const view = (path: string) => {
+    const slot = slots.take();
+    steps.push({ op: 'tree.view', slots: [slot, shared.scratch], texts: [path] });
+    return slot;
+  };
+  spec.mounts?.forEach((mount, index) => {
+    const tree = shared.binds.get(index);
+    const { attributes, data } = parseMountOptions(mount.options);
+    if (tree !== undefined) {
+      steps.push({
+        op: 'mount.attach',
+        slots: [tree, root],
+        texts: [mount.destination],
+        numbers: [0, TARGET_AS_TREE],
+      });
+    } else if (mount.destination === '/dev' && mount.type === 'tmpfs') {
+      steps.push({
+        op: 'mount.attach',
+        slots: [view('dev'), root],
+        texts: ['/dev'],
+        numbers: [attributes & ~(ATTR.strictAtime | ATTR.noAtime), TARGET_DIRECTORY],
+      });
+    } else if (mount.type === 'cgroup' || mount.type === 'cgroup2') {
+      attachCgroups(steps, mount, input, root);
+    } else {
+      steps.push({
+        op: 'mount.fs',
+        slots: [root],
+        texts: [mount.type, data === '' ? undefined : data, mount.destination],
+        numbers: [attributes],
+      });
+    }
+  });
+  input.files.forEach(({ path }, index) => {
+    steps.push({
+      op: 'mount.attach',
+      slots: [view(`file${index}`), root],
+      texts: [path],
+      numbers: [0, TARGET_FILE],
+    });
+  });
+  for (const path of spec.linux?.maskedPaths ?? []) {
+    steps.push({ op: 'mount.mask', slots: [root, shared.scratch], texts: [path] });
+  }
+  for (const path of spec.linux?.readonlyPaths ?? []) {
+    steps.push({ op: 'mount.readonly', slots: [root], texts: [path] });
+  }
+  const cwd = spec.process?.cwd ?? '/';
+  // As Docker: a working directory that is missing is made.
+  if (cwd !== '/') {
+    steps.push({ op: 'dir.make', slots: [root], texts: [cwd], numbers: [0o755, 1] });
+  }
+  if (input.root.readOnly) {
+    const places = input.root.kind === 'direct' ? ['/'] : input.root.views.map(({ to }) => to);
+    for (const place of places) {
+      steps.push({ op: 'mount.attr', slots: [root], texts: [place], numbers: [ATTR.readOnly] });
+    }
+  }
+}
+
+/** The container's own cgroups as it sees them: one cgroup2, or a directory of v1 hierarchies. */
+function attachCgroups(steps: Step[], mount: Mount, input: LaunchInput, root: number): void {
+  const { attributes } = parseMountOptions(mount.options);
+  const { placements, mode } = input.cgroup;
+  const fs = (type: string, options: string | undefined, target: string, attr: number) => {
+    steps.push({ op: 'mount.fs', slots: [root], texts: [type, options, target], numbers: [attr] });
+  };
+  if (mode === 'none') return;
+  if (mode === 'v2') {
+    fs('cgroup2', undefined, mount.destination, attributes);
+    return;
+  }
+  fs('tmpfs', 'mode=0755,size=1m', mount.destination, attributes & ~ATTR.readOnly);
+  for (const { version, controllers } of placements) {
+    if (version === 2) {
+      fs('cgroup2', undefined, `${mount.destination}/unified`, attributes);
+      continue;
+    }
+    const name = controllers.join(',');
+    fs('cgroup', name, `${mount.destination}/${name}`, attributes);
+    if (controllers.length === 1) continue;
+    for (const controller of controllers) {
+      steps.push({
+        op: 'symlink.make',
+        slots: [root],
+        texts: [name, `${mount.destination.slice(1)}/${controller}`],
+      });
+    }
+  }
+  if ((attributes & ATTR.readOnly) !== 0) {
+    steps.push({
+      op: 'mount.attr',
+      slots: [root],
+      texts: [mount.destination],
+      numbers: [ATTR.readOnly],
+    });
+  }
+}
+
+function connectStdio(
+  steps: Step[],
+  shared: Shared,
+  slots: Slots,
+  terminal: number | undefined,
+): void {
+  let { stdin, stdout, stderr } = shared;
+  if (terminal !== undefined) stdin = stdout = stderr = terminal;
+  if (stdin === undefined || stdout === undefined || stderr === undefined) {
+    const none = slots.take();
+    steps.push({ op: 'file.open', slots: [none], texts: ['/dev/null'], numbers: [O_RDWR_NOCTTY] });
+    stdin ??= none;
+    stdout ??= none;
+    stderr ??= none;
+  }
+  steps.push(
+    { op: 'stdio.set', slots: [stdin, stdout, stderr] },
+    { op: 'session.new', numbers: [terminal === undefined ? 0 : 1] },
+  );
+}
+
+/** Limits, directory, groups, filter, ids and capabilities, in the order in which each is still allowed. */
+function becomeUser(steps: Step[], spec: Spec, input: LaunchInput): void {
+  const { process } = spec;
+  const { capabilities, user } = process ?? {};
+  for (const { type, soft, hard } of process?.rlimits ?? []) {
+    steps.push({ op: 'rlimit.set', numbers: [RLIMITS[type], limit(soft), limit(hard)] });
+  }
+  steps.push({ op: 'dir.change', texts: [process?.cwd ?? '/'] });
+  if (capabilities?.bounding !== undefined) {
+    steps.push({ op: 'caps.bound', numbers: [capabilityMask(capabilities.bounding)] });
+  }
+  const filter: Step[] =
+    input.seccomp === undefined
+      ? []
+      : [{ op: 'seccomp.load', texts: [input.seccomp], numbers: [input.seccompFlags ?? 0] }];
+  const noNewPrivileges = process?.noNewPrivileges === true;
+  // Loading a filter needs CAP_SYS_ADMIN or no-new-privileges: with the latter it comes last, so that it
+  // need not allow what comes before.
+  if (noNewPrivileges) steps.push({ op: 'nnp.set' });
+  else steps.push(...filter);
+  steps.push(
+    { op: 'groups.set', texts: [idList(user?.additionalGids ?? [])] },
+    { op: 'ids.set', numbers: [user?.uid ?? 0, user?.gid ?? 0, 1] },
+  );
+  if (capabilities !== undefined) {
+    steps.push({
+      op: 'caps.set',
+      numbers: [
+        capabilityMask(capabilities.effective),
+        capabilityMask(capabilities.permitted),
+        capabilityMask(capabilities.inheritable),
+        capabilityMask(capabilities.ambient),
+      ],
+    });
+  }
+  if (noNewPrivileges) steps.push(...filter);
+}
+
+/** "No limit" is all ones; see PosixRlimit. */
+function limit(value: number): bigint {
+  return value >= 2 ** 53 || value < 0 ? 0xffff_ffff_ffff_ffffn : BigInt(value);
+}
+
+/** Where a command without a slash is looked for. */
+function searchPath(env: readonly string[]): string {
+  for (let i = env.length - 1; i >= 0; i--) {
+    const entry = env[i];
+    if (entry?.startsWith('PATH=') === true) return entry.slice(5);
+  }
+  return '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+}

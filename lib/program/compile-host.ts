@@ -1,0 +1,285 @@
+/** The host's half: what only the host's root can do, before and beside the new process. */
+import type { CgroupPlacement } from '../cgroup/plan.js';
+import type { LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
+import type { KernelFacts, Shared } from './compile.js';
+import { slotList } from './encode.js';
+import type { Step } from './instructions.js';
+import type { LaunchInput, StdioPlan } from './launch.js';
+import { ATTR, parseMountOptions, PROPAGATION } from './mount-options.js';
+import type { LaunchSlots, Slots } from './slots.js';
+
+/** linux/sched.h: the namespaces that a process can only be born into. The others it makes itself. */
+const CLONE = { mount: 0x0002_0000, user: 0x1000_0000, pid: 0x2000_0000 } as const;
+
+/** open(2) flags, generic Linux values. */
+const O_WRONLY = 1;
+const O_RDONLY = 0;
+const O_PATH_DIRECTORY = 0x20_0000 | 0x1_0000;
+
+const S_IFCHR = 0o020000;
+const S_IFBLK = 0o060000;
+const S_IFIFO = 0o010000;
+
+/** Links of /dev that runtimes make: config-linux.md, "Default Devices" and "Dev symbolic links". */
+const DEV_LINKS: readonly (readonly [string, string])[] = [
+  ['/proc/self/fd', 'dev/fd'],
+  ['/proc/self/fd/0', 'dev/stdin'],
+  ['/proc/self/fd/1', 'dev/stdout'],
+  ['/proc/self/fd/2', 'dev/stderr'],
+  ['/proc/kcore', 'dev/core'],
+  ['pts/ptmx', 'dev/ptmx'],
+];
+
+export function compileHost(
+  spec: Spec,
+  input: LaunchInput,
+  kernel: KernelFacts,
+  shared: Shared,
+  slots: Slots,
+): { steps: Step[]; slots: LaunchSlots } {
+  const steps: Step[] = [];
+  const { ownUsers } = shared;
+  const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
+
+  // v2: the process is born in its cgroup. v1: it enters by itself, later, so the process comes first and
+  // makes its namespaces while this half goes on.
+  const v2 = input.cgroup.placements.filter(({ version }) => version === 2);
+  let born: number | undefined;
+  // The directory says whose the cgroups are, so it is there before any of them.
+  if (v2.length > 0) makeDirectory(steps, input);
+  for (const placement of v2) {
+    makeCgroup(steps, placement);
+    born = slots.take();
+    steps.push({ op: 'file.open', slots: [born], texts: [placement.dir], numbers: [O_PATH_DIRECTORY] });
+  }
+  let flags = CLONE.mount | CLONE.pid;
+  if (ownUsers) flags |= CLONE.user;
+  if (!namespaces.has('pid')) flags &= ~CLONE.pid;
+  steps.push({ op: 'clone', slots: [born], numbers: [flags] });
+  if (born === undefined) makeDirectory(steps, input);
+  for (const placement of input.cgroup.placements) {
+    if (placement.version !== 1) continue;
+    makeCgroup(steps, placement);
+    const tasks = slots.take();
+    shared.tasks.push(tasks);
+    steps.push({
+      op: 'file.open',
+      slots: [tasks],
+      texts: [`${placement.dir}/tasks`],
+      numbers: [O_WRONLY],
+    });
+  }
+  let oom: number | undefined;
+  if (input.cgroup.oomFile !== undefined) {
+    oom = slots.take();
+    steps.push({
+      op: 'file.open',
+      slots: [oom],
+      texts: [input.cgroup.oomFile],
+      numbers: [O_RDONLY],
+    });
+  }
+
+  const user = spec.process?.user ?? { uid: 0, gid: 0 };
+  const hostUid = hostId(spec.linux?.uidMappings, user.uid);
+  const hostGid = hostId(spec.linux?.gidMappings, user.gid);
+  const near: { stdin?: number; stdout?: number; stderr?: number } = {};
+  const pipe = (name: keyof typeof near, plan: StdioPlan, inside: number | undefined) => {
+    if (inside === undefined) return;
+    if (plan === 'inherit') {
+      const number = ['stdin', 'stdout', 'stderr'].indexOf(name);
+      steps.push({ op: 'fd.dup', slots: [inside], numbers: [number] });
+      return;
+    }
+    const outside = slots.take();
+    near[name] = outside;
+    steps.push({
+      op: 'pipe.make',
+      slots: [inside, outside],
+      numbers: [name === 'stdin' ? 0 : 1, hostUid, hostGid],
+    });
+  };
+  pipe('stdin', input.stdin, shared.stdin);
+  pipe('stdout', input.stdout, shared.stdout);
+  pipe('stderr', input.stderr, shared.stderr);
+
+  let userns: number | undefined;
+  if (ownUsers) {
+    steps.push({
+      op: 'ids.map',
+      texts: [idMap(spec.linux?.uidMappings), idMap(spec.linux?.gidMappings)],
+    });
+    userns = slots.take();
+    steps.push({ op: 'ns.open', slots: [userns], texts: ['user'] });
+  }
+  const mounts = slots.take();
+  steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
+
+  makeRoot(steps, input, kernel, shared, slots, userns);
+  makeScratch(steps, spec, input, shared);
+  if (ownUsers) steps.push({ op: 'fsids.set', numbers: [0, 0] });
+
+  spec.mounts?.forEach((mount, index) => {
+    const tree = shared.binds.get(index);
+    if (tree === undefined) return;
+    const options = parseMountOptions(mount.options);
+    steps.push({
+      op: 'tree.open',
+      slots: [tree, options.idmapped ? userns : undefined],
+      texts: [mount.source],
+      numbers: [options.recursive ? 1 : 0, options.attributes, options.propagation],
+    });
+  });
+  const adjustment = spec.process?.oomScoreAdj;
+  if (adjustment !== undefined) steps.push({ op: 'oom.set', numbers: [adjustment] });
+
+  const released = [shared.root, shared.scratch, ...shared.binds.values(), ...shared.tasks];
+  for (const stream of [shared.stdin, shared.stdout, shared.stderr]) {
+    if (stream !== undefined) released.push(stream);
+  }
+  steps.push({ op: 'release', texts: [slotList(released)] });
+  return { steps, slots: { ...near, oom, hold: [mounts] } };
+}
+
+function makeDirectory(steps: Step[], { directory, owner }: LaunchInput): void {
+  steps.push(
+    { op: 'dir.make', texts: [directory], numbers: [0o700] },
+    { op: 'symlink.make', texts: [owner, `${directory}/owner`] },
+  );
+}
+
+function makeCgroup(steps: Step[], placement: CgroupPlacement): void {
+  const write = (directory: string) => (entry: { file: string; value: string }) => {
+    steps.push({ op: 'cgroup.write', texts: [`${directory}/${entry.file}`, entry.value] });
+  };
+  placement.grandparentWrites?.forEach(write(placement.mountPoint));
+  steps.push({ op: 'cgroup.make', texts: [placement.parent], numbers: [1] });
+  placement.parentWrites.forEach(write(placement.parent));
+  steps.push({ op: 'cgroup.make', texts: [placement.dir] });
+  placement.writes.forEach(write(placement.dir));
+}
+
+/** The root as a detached tree in `shared.root`. Leaves the thread with container root's file ids. */
+function makeRoot(
+  steps: Step[],
+  { root, directory }: LaunchInput,
+  kernel: KernelFacts,
+  shared: Shared,
+  slots: Slots,
+  userns: number | undefined,
+): void {
+  const { ownUsers, rootUid, rootGid } = shared;
+  const assume = () => {
+    // Work directories and device nodes then belong to container root, whose ids the layers speak.
+    if (ownUsers) steps.push({ op: 'fsids.set', numbers: [rootUid, rootGid] });
+  };
+  const open = (path: string) => {
+    const slot = slots.take();
+    steps.push({
+      op: 'tree.open',
+      slots: [slot, userns],
+      texts: [path],
+      numbers: [0, 0, PROPAGATION.private],
+    });
+    return slot;
+  };
+  if (root.kind === 'direct') {
+    steps.push({
+      op: 'tree.open',
+      slots: [shared.root, userns],
+      texts: [root.path],
+      numbers: [1, 0, PROPAGATION.private],
+    });
+    assume();
+    return;
+  }
+  steps.push(
+    { op: 'dir.make', texts: [`${directory}/upper`], numbers: [0o755] },
+    { op: 'dir.make', texts: [`${directory}/work`], numbers: [0o700] },
+  );
+  const lowers = root.lowers.map(open);
+  const own = open(directory);
+  assume();
+  steps.push({
+    op: 'overlay.make',
+    slots: [shared.root, own],
+    texts: [slotList(lowers)],
+    numbers: [kernel.overlayByDescriptor ? 0 : 1],
+  });
+}
+
+/** One tmpfs for the device nodes, the injected files, and the empty directory that masks are made of. */
+function makeScratch(
+  steps: Step[],
+  spec: Spec,
+  { files }: LaunchInput,
+  { scratch }: Shared,
+): void {
+  const on = [scratch];
+  steps.push(
+    {
+      op: 'fs.make',
+      slots: on,
+      texts: ['tmpfs', 'mode=0755,size=65536k'],
+      numbers: [ATTR.noSuid | ATTR.strictAtime],
+    },
+    { op: 'dir.make', slots: on, texts: ['empty'], numbers: [0o755] },
+    { op: 'dir.make', slots: on, texts: ['dev'], numbers: [0o755] },
+  );
+  let hasNull = false;
+  for (const device of spec.linux?.devices ?? []) {
+    if (!device.path.startsWith('/dev/')) continue;
+    const path = device.path.slice(1);
+    hasNull ||= path === 'dev/null';
+    const type = device.type === 'b' ? S_IFBLK : device.type === 'p' ? S_IFIFO : S_IFCHR;
+    const mode = type | (device.fileMode ?? 0o666);
+    const parent = path.slice(0, path.lastIndexOf('/'));
+    if (parent !== 'dev') {
+      steps.push({ op: 'dir.make', slots: on, texts: [parent], numbers: [0o755, 1] });
+    }
+    steps.push({
+      op: 'node.make',
+      slots: on,
+      texts: [path],
+      numbers: [mode, deviceNumber(device.major ?? 0, device.minor ?? 0)],
+    });
+  }
+  // Masks need one that the container has never had in its hands.
+  if (!hasNull) {
+    steps.push({
+      op: 'node.make',
+      slots: on,
+      texts: ['dev/null'],
+      numbers: [S_IFCHR | 0o666, deviceNumber(1, 3)],
+    });
+  }
+  for (const [target, path] of DEV_LINKS) {
+    steps.push({ op: 'symlink.make', slots: on, texts: [target, path] });
+  }
+  files.forEach(({ content }, index) => {
+    steps.push({
+      op: 'file.write',
+      slots: on,
+      texts: [`file${index}`, content],
+      numbers: [0o644],
+    });
+  });
+}
+
+/** The kernel's encoding of a device number: linux/kdev_t.h, new_encode_dev. */
+function deviceNumber(major: number, minor: number): number {
+  return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+}
+
+function idMap(mappings: readonly LinuxIdMapping[] = []): string {
+  return mappings.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join('');
+}
+
+/** The host's id behind a container's. */
+function hostId(mappings: readonly LinuxIdMapping[] | undefined, id: number): number {
+  if (mappings === undefined || mappings.length === 0) return id;
+  for (const { containerID, hostID, size } of mappings) {
+    if (id >= containerID && id < containerID + size) return hostID + (id - containerID);
+  }
+  return mappings[0]?.hostID ?? 0;
+}

@@ -1,0 +1,98 @@
+/**
+ * `compile`: OCI spec + launch input → launch program. Pure: all policy and all ordering of a start is here
+ * and in its two halves, and nothing here looks at the machine.
+ */
+import type { CgroupPlan } from '../cgroup/plan.js';
+import type { Spec } from '../oci/runtime-spec.js';
+import { compileContainer } from './compile-container.js';
+import { compileHost } from './compile-host.js';
+import type { Program, Step } from './instructions.js';
+import type { LaunchInput } from './launch.js';
+import { parseMountOptions } from './mount-options.js';
+import { type LaunchSlots, Slots } from './slots.js';
+
+/** What the running kernel can do; from a probe. */
+export interface KernelFacts {
+  /** overlay takes its layers as descriptors (Linux 6.13 and later). */
+  readonly overlayByDescriptor: boolean;
+}
+
+export interface Launchable {
+  readonly program: Program;
+  /** The teardown half on its own, for those who undo. */
+  readonly teardown: Program;
+  readonly slots: LaunchSlots;
+}
+
+/** Registers that both halves speak of. */
+export interface Shared {
+  /** A new user namespace: the container's ids are not the host's. */
+  readonly ownUsers: boolean;
+  /** Host id of container root. */
+  readonly rootUid: number;
+  readonly rootGid: number;
+  readonly root: number;
+  /** A tmpfs with the container's devices, injected files and what masks are made of. */
+  readonly scratch: number;
+  /** Detached trees of bind mounts, by their index in `spec.mounts`. */
+  readonly binds: ReadonlyMap<number, number>;
+  readonly stdin?: number | undefined;
+  readonly stdout?: number | undefined;
+  readonly stderr?: number | undefined;
+  /** v1: `tasks` files to enter by. */
+  readonly tasks: number[];
+}
+
+export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): Launchable {
+  const slots = new Slots();
+  const uids = spec.linux?.uidMappings ?? [];
+  const gids = spec.linux?.gidMappings ?? [];
+  const terminal = spec.process?.terminal === true;
+  const binds = new Map<number, number>();
+  spec.mounts?.forEach((mount, index) => {
+    if (mount.type === 'bind' || parseMountOptions(mount.options).recursive) {
+      binds.set(index, slots.take());
+    }
+  });
+  const stream = (plan: LaunchInput['stdin']) =>
+    terminal || plan === 'null' ? undefined : slots.take();
+  const shared: Shared = {
+    ownUsers: uids.length > 0,
+    rootUid: uids[0]?.hostID ?? 0,
+    rootGid: gids[0]?.hostID ?? 0,
+    root: slots.take(),
+    scratch: slots.take(),
+    binds,
+    stdin: stream(input.stdin),
+    stdout: stream(input.stdout),
+    stderr: stream(input.stderr),
+    tasks: [],
+  };
+  const host = compileHost(spec, input, kernel, shared, slots);
+  const container = compileContainer(spec, input, shared, slots);
+  return {
+    program: { slots: slots.count, host: host.steps, container, teardown: [] },
+    teardown: compileTeardown(input.cgroup, input.directory),
+    slots: host.slots,
+  };
+}
+
+/** The inverse of every step that leaves something on the host, last made first. */
+export function compileTeardown(cgroup: CgroupPlan, directory: string): Program {
+  const teardown: Step[] = cgroup.placements.map(({ dir }) => ({
+    op: 'cgroup.remove',
+    texts: [dir],
+  }));
+  teardown.reverse().push({ op: 'tree.remove', texts: [directory] });
+  return { slots: 0, host: [], container: [], teardown };
+}
+
+/** What an engine leaves when its last container is gone: parents of cgroups, if nobody else uses them. */
+export function compileEngineTeardown(parents: readonly string[]): Program {
+  const teardown: Step[] = parents.map((path) => ({
+    op: 'cgroup.remove',
+    texts: [path],
+    numbers: [1],
+  }));
+  return { slots: 0, host: [], container: [], teardown };
+}

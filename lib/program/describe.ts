@@ -1,0 +1,168 @@
+/**
+ * Each step in words that a reader of man pages understands. `explain`, error texts and the timeline are
+ * written from here.
+ */
+import { CAPABILITIES } from '../oci/capabilities.js';
+import { RLIMITS } from '../oci/rlimits.js';
+import type { Opcode, Step } from './instructions.js';
+import { ATTR, PROPAGATION } from './mount-options.js';
+
+const NAMESPACES: readonly (readonly [number, string])[] = [
+  [0x0002_0000, 'mount'],
+  [0x0400_0000, 'uts'],
+  [0x0800_0000, 'ipc'],
+  [0x1000_0000, 'user'],
+  [0x2000_0000, 'pid'],
+  [0x4000_0000, 'net'],
+  [0x0200_0000, 'cgroup'],
+];
+
+const ATTRIBUTES: readonly (readonly [number, string])[] = [
+  [ATTR.readOnly, 'ro'],
+  [ATTR.noSuid, 'nosuid'],
+  [ATTR.noDev, 'nodev'],
+  [ATTR.noExec, 'noexec'],
+  [ATTR.noAtime, 'noatime'],
+  [ATTR.strictAtime, 'strictatime'],
+];
+
+function bits(value: number, names: readonly (readonly [number, string])[]): string {
+  return names
+    .filter(([bit]) => (value & bit) === bit)
+    .map(([, name]) => name)
+    .join(',');
+}
+
+class Operands {
+  constructor(private readonly step: Step) {}
+
+  text(index: number): string {
+    const text = this.step.texts?.[index];
+    return typeof text === 'string' ? text : '';
+  }
+  bytes(index: number): number {
+    return this.step.texts?.[index]?.length ?? 0;
+  }
+  slots16(index: number): string {
+    const text = this.step.texts?.[index];
+    if (!(text instanceof Uint8Array)) return '';
+    return [...new Uint16Array(text.slice().buffer)].map((slot) => `$${slot}`).join(' ');
+  }
+  ids32(index: number): string {
+    const text = this.step.texts?.[index];
+    return text instanceof Uint8Array ? [...new Uint32Array(text.slice().buffer)].join(',') : '';
+  }
+  number(index: number): number {
+    return Number(this.step.numbers?.[index] ?? 0);
+  }
+  mask(index: number): string {
+    const mask = BigInt(this.step.numbers?.[index] ?? 0);
+    if (mask === 0n) return 'none';
+    const names = CAPABILITIES.filter((_, number) => ((mask >> BigInt(number)) & 1n) === 1n);
+    return names.length === CAPABILITIES.length
+      ? 'all'
+      : names.map((name) => name.slice(4).toLowerCase()).join(',');
+  }
+  slot(index: number): string {
+    const slot = this.step.slots?.[index];
+    return slot === undefined ? '' : `$${slot}`;
+  }
+  below(index: number, path: string): string {
+    const slot = this.slot(index);
+    return slot === '' ? path : `${slot}:${path}`;
+  }
+  options(index: number): string {
+    const attributes = bits(this.number(index), ATTRIBUTES);
+    return attributes === '' ? '' : ` (${attributes})`;
+  }
+}
+
+const octal = (mode: number) => `0${(mode & 0o7777).toString(8)}`;
+
+const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
+  'dir.make': (o) => `mkdir ${o.below(0, o.text(0))} ${octal(o.number(0))}`,
+  'symlink.make': (o) => `symlink ${o.below(0, o.text(1))} -> ${o.text(0)}`,
+  'node.make': (o) => `mknod ${o.below(0, o.text(0))} ${octal(o.number(0))} ${device(o.number(1))}`,
+  'file.write': (o) => `write ${o.below(0, o.text(0))}, ${o.bytes(1)} bytes`,
+  'file.open': (o) => `${o.slot(0)} = open ${o.below(1, o.text(0))}`,
+  'fd.dup': (o) => `${o.slot(0)} = dup ${o.number(0)}`,
+  'pipe.make': (o) =>
+    `pipe: the container ${o.number(0) === 0 ? 'reads' : 'writes'} ${o.slot(0)}, Node has ${o.slot(1)}`,
+  'cgroup.make': (o) => `mkdir ${o.text(0)}`,
+  'cgroup.write': (o) => `write ${JSON.stringify(o.text(1))} to ${o.text(0)}`,
+  clone: (o) =>
+    `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces` +
+    (o.slot(0) === '' ? '' : ` into cgroup ${o.slot(0)}`),
+  'ids.map': (o) => `map ids: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
+  'ns.open': (o) => `${o.slot(0)} = open the container's ${o.text(0)} namespace`,
+  'tree.open': (o) =>
+    `${o.slot(0)} = open_tree ${o.text(0)}${o.number(0) === 0 ? '' : ', recursively'}` +
+    (o.slot(1) === '' ? '' : `, idmapped by ${o.slot(1)}`) +
+    o.options(1) +
+    propagation(o.number(2)),
+  'fs.make': (o) => `${o.slot(0)} = fsmount ${o.text(0)} ${o.text(1)}${o.options(0)}`,
+  'overlay.make': (o) =>
+    `${o.slot(0)} = fsmount overlay, lower ${o.slots16(0)}` +
+    (o.slot(1) === '' ? '' : `, upper and work in ${o.slot(1)}`) +
+    (o.number(0) === 0 ? '' : ', layers attached by path'),
+  'fsids.set': (o) => `set this thread's file ids to ${o.number(0)}:${o.number(1)}`,
+  'oom.set': (o) => `write ${o.number(0)} to oom_score_adj`,
+  release: (o) => `let the container go on, with ${o.slots16(0)}`,
+  await: () => `wait for the host's half`,
+  'ids.set': (o) => `setresuid ${o.number(0)}, setresgid ${o.number(1)}`,
+  'groups.set': (o) => `setgroups [${o.ids32(0)}]`,
+  'cgroup.enter': (o) => `enter cgroup ${o.slot(0)}`,
+  'ns.unshare': (o) => `unshare ${bits(o.number(0), NAMESPACES)}`,
+  'mount.attach': (o) => `attach ${o.slot(0)} at ${o.below(1, o.text(0))}${o.options(0)}`,
+  'mount.fs': (o) =>
+    `mount ${o.text(0)} on ${o.text(2)}${o.text(1) === '' ? '' : ` -o ${o.text(1)}`}${o.options(0)}`,
+  'mount.attr': (o) => `remount ${o.text(0)}${o.options(0)}`,
+  'mount.mask': (o) => `mask ${o.text(0)}`,
+  'mount.readonly': (o) => `make ${o.text(0)} read-only`,
+  'tree.view': (o) => `${o.slot(0)} = open_tree ${o.below(1, o.text(0))}`,
+  'root.pivot': (o) => `pivot_root to ${o.slot(0)}, drop the old root`,
+  'host.name': (o) => `sethostname ${o.text(0)}`,
+  'domain.name': (o) => `setdomainname ${o.text(0)}`,
+  'link.up': (o) => `set link ${o.text(0)} up`,
+  'sysctl.write': (o) => `sysctl ${o.text(0).replaceAll('/', '.')} = ${o.text(1)}`,
+  'rlimit.set': (o) =>
+    `setrlimit ${rlimitName(o.number(0))} ${rlimit(o.number(1))}:${rlimit(o.number(2))}`,
+  'tty.open': (o) =>
+    `${o.slot(0)} = a terminal of ${o.number(0) >>> 16}x${o.number(0) & 0xffff} on the container's devpts`,
+  'stdio.set': (o) => `stdin, stdout, stderr = ${o.slot(0)} ${o.slot(1)} ${o.slot(2)}`,
+  'session.new': (o) => `setsid${o.number(0) === 0 ? '' : ' with a controlling terminal'}`,
+  'dir.change': (o) => `chdir ${o.text(0)}`,
+  'caps.bound': (o) => `drop from the bounding set all but ${o.mask(0)}`,
+  'caps.set': (o) => `capset effective ${o.mask(0)}; permitted ${o.mask(1)}`,
+  'nnp.set': () => 'set no_new_privs',
+  'seccomp.load': (o) => `load a seccomp filter of ${o.bytes(0) / 8} instructions`,
+  init: () => 'fork: pid 1 stays to reap and to forward signals',
+  exec: (o) => `execve ${o.text(0).split('\0').slice(0, -1).map(quote).join(' ')}`,
+  'cgroup.remove': (o) => `rmdir ${o.text(0)}${o.number(0) === 0 ? '' : ' if unused'}`,
+  'tree.remove': (o) => `remove ${o.text(0)} and all below`,
+};
+
+export function describe(step: Step): string {
+  return WORDS[step.op](new Operands(step));
+}
+
+function quote(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
+}
+
+function device(number: number): string {
+  return `${(number >> 8) & 0xfff}:${(number & 0xff) | ((number >> 12) & 0xfff00)}`;
+}
+
+function propagation(flags: number): string {
+  const name = Object.entries(PROPAGATION).find(([, bit]) => bit === flags)?.[0];
+  return name === undefined || name === 'private' ? '' : `, ${name}`;
+}
+
+function rlimitName(number: number): string {
+  return Object.entries(RLIMITS).find(([, n]) => n === number)?.[0] ?? String(number);
+}
+
+function rlimit(value: number): string {
+  return value >= 2 ** 53 ? 'unlimited' : String(value);
+}

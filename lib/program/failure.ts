@@ -1,0 +1,130 @@
+/** From the machine's error record to a typed error with an address and, where one is known, a cure. */
+import { CaissonError, type ErrorCode } from '../errors.js';
+import type { NativeError } from '../native/binding.js';
+import { describe } from './describe.js';
+import { errnoName } from './errno.js';
+import { HALVES, type Program, type Step } from './instructions.js';
+
+const BEFORE_FIRST_STEP = 0xffffffff;
+
+/** Hints by step and error; `*` stands for every step. */
+const HINTS: Readonly<Record<string, string>> = {
+  'clone EPERM': 'new namespaces need CAP_SYS_ADMIN, or user namespaces that the host allows',
+  'clone ENOSPC': 'raise /proc/sys/user/max_*_namespaces',
+  'clone EAGAIN': 'a limit on processes is reached: ulimit -u, or pids.max of the cgroup around',
+  'ids.map EPERM': 'the id range must lie in what this user may map',
+  'tree.open EINVAL':
+    'the filesystem there cannot be idmapped; userns "host" (--userns=host) needs no mapping',
+  'tree.open ENOENT': 'it vanished after it was checked',
+  'overlay.make EINVAL':
+    'a layer lies on a filesystem that overlay does not take; put the data root on ext4, xfs or btrfs',
+  'overlay.make EROFS': 'the data root must be writable for the container',
+  'oom.set EACCES': 'lowering the score needs CAP_SYS_RESOURCE',
+  'rlimit.set EPERM': 'raising a hard limit needs CAP_SYS_RESOURCE',
+  'cgroup.write EBUSY': 'the value is below what is in use',
+  'cgroup.write EINVAL': 'the kernel refuses the value',
+  'mount.fs ENOTDIR': 'a kernel filesystem is mounted only on a real directory, not on a link',
+  'session.new EPERM': 'the terminal is in use by another session',
+  'dir.change EACCES': 'the user may not enter it',
+  '* ENOMEM': 'the memory limit leaves no room for the set-up, or the machine is out of memory',
+  '* EMFILE': 'raise the limit on open files: ulimit -n',
+};
+
+function hintFor(op: string, errno: string): string | undefined {
+  return HINTS[`${op} ${errno}`] ?? HINTS[`* ${errno}`];
+}
+
+export function failureOf(error: NativeError, program: Program, args: readonly string[]): CaissonError {
+  const half = HALVES[error.half] ?? 'host';
+  const errno = errnoName(error.errno);
+  const step = error.step === BEFORE_FIRST_STEP ? undefined : program[half][error.step];
+  if (step === undefined) return beforeFirstStep(error, errno);
+  if (step.op === 'exec') return execFailure(error, errno, args);
+  const path = error.object === '' ? undefined : error.object;
+  const details = {
+    stage: half,
+    step: step.op,
+    stepIndex: error.step,
+    syscall: error.call,
+    errno,
+    path,
+    hint: hintFor(step.op, errno),
+  };
+  const where = path === undefined || describe(step).includes(path) ? '' : ` (${path})`;
+  return new CaissonError(
+    codeFor(step, errno),
+    `cannot start: ${describe(step)}${where}: ${error.call}: ${errno}`,
+    details,
+  );
+}
+
+function codeFor(step: Step, errno: string): ErrorCode {
+  if (step.op === 'dir.change') return 'ERR_INVALID_WORKDIR';
+  if (errno === 'ENOSYS') return 'ERR_KERNEL_FEATURE_MISSING';
+  if (errno === 'EPERM' && (step.op === 'clone' || step.op === 'ids.map')) return 'ERR_NO_PRIVILEGES';
+  return 'ERR_START_FAILED';
+}
+
+function beforeFirstStep(error: NativeError, errno: string): CaissonError {
+  const about = error.object === '' ? '' : ` ${error.object}`;
+  const details = {
+    stage: 'host',
+    syscall: error.call,
+    errno,
+    path: error.object === '' ? undefined : error.object,
+  };
+  if (error.call === 'decode') {
+    return new CaissonError('ERR_INVALID_PROGRAM', `the launch program is invalid:${about}`, details);
+  }
+  const denied = errno === 'EPERM' || errno === 'EACCES';
+  return new CaissonError(
+    denied ? 'ERR_NO_PRIVILEGES' : 'ERR_START_FAILED',
+    `cannot prepare a start: ${error.call}${about}: ${errno}`,
+    { ...details, hint: denied ? 'containers need root (CAP_SYS_ADMIN) for now' : undefined },
+  );
+}
+
+/** Missing is 127, not executable 126; a missing interpreter or loader is named. */
+function execFailure(error: NativeError, errno: string, args: readonly string[]): CaissonError {
+  const command = args[0] ?? '';
+  const details = { stage: 'exec', step: 'exec', syscall: 'execve', errno, path: error.object };
+  const missing = errno === 'ENOENT';
+  if (missing && error.call === 'execve interpreter') {
+    return new CaissonError(
+      'ERR_COMMAND_NOT_FOUND',
+      `${quoted(command)}: its interpreter ${quoted(error.object)} is not in the container`,
+      { ...details, hint: 'the first line of the script names it' },
+    );
+  }
+  if (missing && error.call === 'execve loader') {
+    return new CaissonError(
+      'ERR_COMMAND_NOT_FOUND',
+      `${quoted(command)}: its loader ${quoted(error.object)} is not in the container`,
+      { ...details, hint: 'the program is linked dynamically, for another system than this root' },
+    );
+  }
+  if (missing) {
+    return new CaissonError(
+      'ERR_COMMAND_NOT_FOUND',
+      command.includes('/')
+        ? `${quoted(command)}: no such file in the container`
+        : `${quoted(command)}: executable file not found in $PATH`,
+      details,
+    );
+  }
+  const why: Readonly<Record<string, string>> = {
+    EACCES: 'permission denied: not executable, or a directory, for this user',
+    ENOEXEC: 'exec format error: neither a program for this machine nor a script with #!',
+    ENOTDIR: 'a part of its path is not a directory',
+    E2BIG: 'the arguments and the environment are too large',
+  };
+  return new CaissonError(
+    errno === 'ENOTDIR' ? 'ERR_COMMAND_NOT_FOUND' : 'ERR_COMMAND_NOT_EXECUTABLE',
+    `${quoted(command)}: ${why[errno] ?? errno}`,
+    details,
+  );
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}

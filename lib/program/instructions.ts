@@ -1,0 +1,82 @@
+/**
+ * The instruction set: every step that a launch program can have, in the words of the man pages. The
+ * numbers are those of cpp/program/instruction.h; `explain`, error texts and the timeline are written from
+ * this table, so that a step cannot exist without its words.
+ */
+
+/** One step, with its operands by position: see docs/launch-program.md for what each means. */
+export interface Step {
+  readonly op: Opcode;
+  readonly slots?: readonly (number | undefined)[] | undefined;
+  readonly texts?: readonly (string | Uint8Array | undefined)[] | undefined;
+  readonly numbers?: readonly (number | bigint | undefined)[] | undefined;
+}
+
+export interface Program {
+  /** Registers for descriptors that the program uses. */
+  readonly slots: number;
+  readonly host: readonly Step[];
+  readonly container: readonly Step[];
+  readonly teardown: readonly Step[];
+}
+
+export type Half = 'host' | 'container' | 'teardown';
+export const HALVES: readonly Half[] = ['host', 'container', 'teardown'];
+
+/** In the order of their numbers; `none` is 0. */
+export const OPCODES = [
+  'none',
+  'dir.make',
+  'symlink.make',
+  'node.make',
+  'file.write',
+  'file.open',
+  'fd.dup',
+  'pipe.make',
+  'cgroup.make',
+  'cgroup.write',
+  'clone',
+  'ids.map',
+  'ns.open',
+  'tree.open',
+  'fs.make',
+  'overlay.make',
+  'fsids.set',
+  'oom.set',
+  'release',
+  'await',
+  'ids.set',
+  'groups.set',
+  'cgroup.enter',
+  'ns.unshare',
+  'mount.attach',
+  'mount.fs',
+  'mount.attr',
+  'mount.mask',
+  'mount.readonly',
+  'tree.view',
+  'root.pivot',
+  'host.name',
+  'domain.name',
+  'link.up',
+  'sysctl.write',
+  'rlimit.set',
+  'tty.open',
+  'stdio.set',
+  'session.new',
+  'dir.change',
+  'caps.bound',
+  'caps.set',
+  'nnp.set',
+  'seccomp.load',
+  'init',
+  'exec',
+  'cgroup.remove',
+  'tree.remove',
+] as const;
+
+export type Opcode = Exclude<(typeof OPCODES)[number], 'none'>;
+
+export const OPCODE_NUMBERS: Readonly<Record<Opcode, number>> = Object.fromEntries(
+  OPCODES.map((name, number) => [name, number]),
+) as Record<Opcode, number>;

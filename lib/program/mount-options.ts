@@ -1,0 +1,90 @@
+/** Mount options of the OCI spec (config.md, "Linux mount options") as the new mount API takes them. */
+
+/** linux/mount.h, MOUNT_ATTR_*. */
+export const ATTR = {
+  readOnly: 0x1,
+  noSuid: 0x2,
+  noDev: 0x4,
+  noExec: 0x8,
+  noAtime: 0x10,
+  strictAtime: 0x20,
+  noDirAtime: 0x80,
+  noSymFollow: 0x20_0000,
+} as const;
+
+/** linux/mount.h, MS_*: how mount events travel. */
+export const PROPAGATION = {
+  unbindable: 1 << 17,
+  private: 1 << 18,
+  slave: 1 << 19,
+  shared: 1 << 20,
+} as const;
+
+const ATTRIBUTES: Readonly<Record<string, number>> = {
+  ro: ATTR.readOnly,
+  rro: ATTR.readOnly,
+  nosuid: ATTR.noSuid,
+  rnosuid: ATTR.noSuid,
+  nodev: ATTR.noDev,
+  rnodev: ATTR.noDev,
+  noexec: ATTR.noExec,
+  rnoexec: ATTR.noExec,
+  noatime: ATTR.noAtime,
+  rnoatime: ATTR.noAtime,
+  strictatime: ATTR.strictAtime,
+  nodiratime: ATTR.noDirAtime,
+  nosymfollow: ATTR.noSymFollow,
+};
+
+const IGNORED: ReadonlySet<string> = new Set([
+  'defaults',
+  'rw',
+  'suid',
+  'dev',
+  'exec',
+  'atime',
+  'diratime',
+  'relatime',
+  'newinstance', // every devpts is one since Linux 4.7
+]);
+
+export interface MountOptions {
+  /** MOUNT_ATTR_* bits. */
+  readonly attributes: number;
+  /** MS_* bit; private where nothing is said, as with Docker. */
+  readonly propagation: number;
+  readonly recursive: boolean;
+  readonly idmapped: boolean;
+  /** What is left: the filesystem's own, "key=value,flag". */
+  readonly data: string;
+}
+
+const parsed = new WeakMap<readonly string[], MountOptions>();
+
+export function parseMountOptions(options: readonly string[] = []): MountOptions {
+  let result = parsed.get(options);
+  if (result === undefined) {
+    result = parse(options);
+    parsed.set(options, result);
+  }
+  return result;
+}
+
+function parse(options: readonly string[]): MountOptions {
+  let attributes = 0;
+  let propagation: number = PROPAGATION.private;
+  let recursive = false;
+  let idmapped = false;
+  const data: string[] = [];
+  for (const option of options) {
+    const attribute = ATTRIBUTES[option];
+    const way = PROPAGATION[(option.startsWith('r') ? option.slice(1) : option) as 'private'];
+    if (attribute !== undefined) attributes |= attribute;
+    else if ((way as number | undefined) !== undefined) propagation = way;
+    else if (option === 'bind') recursive = false;
+    else if (option === 'rbind') recursive = true;
+    else if (option === 'idmap' || option === 'ridmap') idmapped = true;
+    else if (!IGNORED.has(option)) data.push(option);
+  }
+  return { attributes, propagation, recursive, idmapped, data: data.join(',') };
+}

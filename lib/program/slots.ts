@@ -1,0 +1,20 @@
+/** Hands out the machine's registers for descriptors. */
+export class Slots {
+  count = 0;
+
+  take(): number {
+    return this.count++;
+  }
+}
+
+/** Slots that whoever starts the program wants to know of. */
+export interface LaunchSlots {
+  /** Node's ends of the standard streams; undefined where there is no pipe. */
+  readonly stdin?: number | undefined;
+  readonly stdout?: number | undefined;
+  readonly stderr?: number | undefined;
+  /** The file that counts OOM kills. */
+  readonly oom?: number | undefined;
+  /** Stay open until teardown: what they refer to is then freed off the path to the answer. */
+  readonly hold: readonly number[];
+}

@@ -1,0 +1,64 @@
+/** The start as a waterfall, from the time stamps of the native machine. */
+import { describe } from './describe.js';
+import type { Program, Step } from './instructions.js';
+
+export interface TimelineStep {
+  readonly half: 'host' | 'container';
+  readonly op: string;
+  readonly description: string;
+  /** Microseconds since the launch program began. */
+  readonly start: number;
+  /** Microseconds that it took. */
+  readonly duration: number;
+}
+
+export interface Timeline {
+  readonly steps: readonly TimelineStep[];
+  /** Microseconds from the first step to the last. */
+  readonly total: number;
+}
+
+/**
+ * @param stamps nanoseconds: the host half's start and the end of each of its steps, then the same of the
+ *   container's half. 0: not reached.
+ */
+export function makeTimeline(program: Program, stamps: Float64Array): Timeline {
+  const origin = stamps[0] ?? 0;
+  const steps: TimelineStep[] = [];
+  const add = (half: 'host' | 'container', list: readonly Step[], first: number) => {
+    let start = stamps[first] ?? 0;
+    list.forEach((step, index) => {
+      const end = stamps[first + 1 + index] ?? 0;
+      if (end === 0) return;
+      steps.push({
+        half,
+        op: step.op,
+        description: describe(step),
+        start: (start - origin) / 1000,
+        duration: (end - start) / 1000,
+      });
+      start = end;
+    });
+  };
+  add('host', program.host, 0);
+  add('container', program.container, program.host.length + 1);
+  const total = steps.reduce((latest, step) => Math.max(latest, step.start + step.duration), 0);
+  return { steps, total };
+}
+
+const BAR = 40;
+
+/** For people: one line a step, microseconds, and a bar where it lies in the whole. */
+export function drawTimeline({ steps, total }: Timeline): string {
+  const scale = total === 0 ? 0 : BAR / total;
+  const lines = steps.map(({ half, op, description, start, duration }) => {
+    const from = Math.min(BAR - 1, Math.floor(start * scale));
+    const width = Math.max(1, Math.min(BAR - from, Math.round(duration * scale)));
+    const bar = `${' '.repeat(from)}${(half === 'host' ? '▒' : '█').repeat(width)}`.padEnd(BAR);
+    return `${start.toFixed(0).padStart(7)} ${duration.toFixed(0).padStart(6)} ${bar} ${op.padEnd(15)} ${description}`;
+  });
+  return (
+    `  start   took  (microseconds; ▒ host, █ container)\n${lines.join('\n')}\n` +
+    `${total.toFixed(0).padStart(7)} in all\n`
+  );
+}
