@@ -4,12 +4,13 @@ import { CaissonError } from '../errors.js';
 /** A value as it appears in an error text: quoted, in one line, not longer than a line. */
 export function show(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
-  let text: string;
+  let text: string | undefined;
   try {
-    text = JSON.stringify(value) ?? String(value);
+    text = JSON.stringify(value);
   } catch {
-    text = String(value);
+    // Circular, or with a bigint in it.
   }
+  text ??= Object.prototype.toString.call(value);
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }
 

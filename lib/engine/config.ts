@@ -272,8 +272,9 @@ function normalizeGroups(
   value: RunOptions['groupAdd'],
   userns: 'auto' | 'host',
 ): readonly (string | number)[] | undefined {
-  if (value === undefined || value.length === 0) return undefined;
+  if (value === undefined) return undefined;
   if (!Array.isArray(value)) throw invalid('groupAdd', value, 'is not an array of groups');
+  if (value.length === 0) return undefined;
   return (value as readonly (string | number)[]).map((group) => {
     const parsed = parseGroup(group);
     checkMapped('groupAdd', parsed, userns);

@@ -8,6 +8,9 @@ const NUMBERS = constants.signals as Readonly<Record<string, number | undefined>
 
 /** The number of `TERM`, `SIGTERM`, `15`, `RTMIN+1` or `RTMAX-1`, in any case. */
 export function parseSignal(option: string, value: string | number): number {
+  if (typeof value !== 'string' && typeof value !== 'number') {
+    throw invalid(option, value, 'is not a signal');
+  }
   const text = String(value).toUpperCase();
   if (/^\d{1,2}$/.test(text)) {
     const number = Number(text);

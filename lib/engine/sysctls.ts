@@ -45,6 +45,9 @@ export function normalizeSysctls(
     for (const [name, setting] of Object.entries(
       value as Readonly<Record<string, string | number>>,
     )) {
+      if (typeof setting !== 'string' && typeof setting !== 'number') {
+        throw invalid('sysctls', { [name]: setting }, 'is not a string or a number');
+      }
       set(sysctls, name, String(setting), network);
     }
   }
