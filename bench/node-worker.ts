@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Engine, rootfs } from '../lib/index.js';
 import type { Sample } from './contestant.js';
 
 const [heapMib = '50', directory = '', root = ''] = process.argv.slice(2);
@@ -33,25 +34,7 @@ const spawner: Starter = {
   },
 };
 
-/** What is used of the package here. */
-interface CaissonModule {
-  readonly rootfs: (directory: string) => unknown;
-  readonly Engine: {
-    readonly open: (options: { dataRoot: string; runRoot: string }) => Promise<
-      AsyncDisposable & {
-        readonly run: (
-          image: unknown,
-          argv: readonly string[],
-          options: object,
-        ) => Promise<{ readonly exitCode: number }>;
-      }
-    >;
-  };
-}
-const entry = new URL('../lib/index.js', import.meta.url).href;
-
 async function openCaisson(): Promise<Starter> {
-  const { Engine, rootfs } = (await import(entry)) as CaissonModule;
   const engine = await Engine.open({
     dataRoot: `${directory}/data-${heapMib}`,
     runRoot: `${directory}/run-${heapMib}`,
