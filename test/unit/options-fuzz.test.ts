@@ -40,7 +40,7 @@ describe('options of the wrong kind', () => {
       fc.assert(
         fc.property(value, (given) => {
           survives(() => {
-            const config = normalize(['x'], { [name]: given } as RunOptions, IMAGE, HOST);
+            const config = normalize(['x'], { [name]: given }, IMAGE, HOST);
             const spec = toSpec(config, { id: 'a'.repeat(64), user: USER });
             // Nothing that the kernel would cut short gets through.
             if (JSON.stringify(spec).includes('\\u0000')) throw new Error('a NUL byte got through');
