@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { parseMountFlag } from '../../lib/cli/mount-flag.js';
 import { parseRun } from '../../lib/cli/run-flags.js';
 import { normalize } from '../../lib/engine/config.js';
-import { RUN_OPTION_NAMES, type RunOptions } from '../../lib/engine/options.js';
+import { RUN_OPTION_NAMES } from '../../lib/engine/options.js';
 import { toSpec } from '../../lib/engine/to-spec.js';
 import { CaissonError } from '../../lib/errors.js';
 
