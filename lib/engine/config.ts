@@ -1,7 +1,7 @@
 /** From what a caller asked for to what a container is: checked, with all defaults filled in. */
 import { posix } from 'node:path';
 import type { PosixRlimit } from '../oci/runtime-spec.js';
-import { containerCapabilities } from './capabilities.js';
+import { type CapabilityLimits, containerCapabilities } from './capabilities.js';
 import {
   boolean,
   conflicting,
@@ -44,10 +44,8 @@ export interface ImageDefaults {
   readonly workdir?: string | undefined;
 }
 
-export interface HostFacts extends HostResources {
-  /** /proc/sys/kernel/cap_last_cap. Default: the newest capability that caisson knows. */
-  readonly lastCap?: number | undefined;
-}
+/** What has to be known of the machine and of this process. */
+export interface HostFacts extends HostResources, CapabilityLimits {}
 
 export interface ContainerConfig {
   readonly name?: string | undefined;
@@ -136,7 +134,10 @@ export function normalize(
     hostname: options.hostname === undefined ? undefined : checkHostname(options.hostname),
     domainname: options.domainname === undefined ? undefined : checkDomainname(options.domainname),
     userns,
-    capabilities: containerCapabilities(options.capAdd, options.capDrop, privileged, host.lastCap),
+    capabilities: containerCapabilities(options.capAdd, options.capDrop, privileged, {
+      lastCap: host.lastCap,
+      permitted: userns === 'host' ? host.permitted : undefined,
+    }),
     privileged,
     noNewPrivileges: security.noNewPrivileges,
     seccomp: security.seccomp,
