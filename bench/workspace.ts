@@ -1,6 +1,6 @@
 /** What all contestants share: the built helpers, and a root whose `/true` does nothing. */
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -24,6 +24,9 @@ export async function openWorkspace(): Promise<Workspace> {
   await mkdir(directory, { recursive: true });
   await run(`${repository}scripts/make-rootfs`, ['busybox', root]);
   await copyFile(helper('true'), `${root}/true`);
+  // Engines bind their own over these; as images do, this one has them already.
+  for (const name of ['hosts', 'hostname', 'resolv.conf'])
+    await writeFile(`${root}/etc/${name}`, '');
   return {
     directory,
     root,

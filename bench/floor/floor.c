@@ -83,21 +83,24 @@ enum { kFirstId = 1800000000, kIds = 65536, kMaxHierarchies = 16, kStack = 256 <
 static const char *work, *lower;
 static bool with_cgroup = true, with_seccomp = true, print_steps, style_fork;
 
-static const char* const kMasked[] = {"proc/kcore",
-                                      "proc/keys",
-                                      "proc/latency_stats",
-                                      "proc/timer_list",
-                                      "proc/sched_debug",
-                                      "proc/scsi",
-                                      "proc/acpi",
-                                      "proc/asound",
-                                      "proc/interrupts",
-                                      "sys/firmware",
-                                      "sys/devices/virtual/powercap"};
+static const char* const kMasked[] = {
+    "proc/kcore",       "proc/keys",        "proc/latency_stats", "proc/timer_list",
+    "proc/timer_stats", "proc/sched_debug", "proc/scsi",          "proc/acpi",
+    "proc/asound",      "proc/interrupts",  "sys/firmware",       "sys/devices/virtual/powercap"};
 static const char* const kReadOnlyPaths[] = {"proc/bus", "proc/fs", "proc/irq", "proc/sys",
                                              "proc/sysrq-trigger"};
 enum { kMaskedCount = sizeof kMasked / sizeof *kMasked };
 static bool masked_is_dir[kMaskedCount], masked_exists[kMaskedCount], read_only_exists[5];
+
+// Small files of the container's own, bound over those of the root.
+static const struct {
+  const char *scratch, *path, *content;
+} kFiles[] = {
+    {"/scratch/hosts", "etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n"},
+    {"/scratch/hostname", "etc/hostname", "0123456789ab\n"},
+    {"/scratch/resolv.conf", "etc/resolv.conf", ""},
+};
+enum { kFileCount = sizeof kFiles / sizeof *kFiles };
 
 // The 14 capabilities of the usual default.
 static const uint64_t kCapabilities =
@@ -125,6 +128,7 @@ struct limit {
 };
 static const struct limit kLimits1[] = {
     {"memory", "memory.limit_in_bytes", "67108864"},
+    {"memory", "memory.memsw.limit_in_bytes", "134217728"},
     {"cpu", "cpu.shares", "512"},
     {"devices", "devices.deny", "a"},
     {"devices", "devices.allow", "c *:* m"},
@@ -289,10 +293,10 @@ static bool has_word(const char* list, const char* word) {
 // ---- the two halves of a start
 // -----------------------------------------------------------------------------------
 struct shared {
-  _Atomic uint32_t ids_ready, root_ready, dev_ready;
+  _Atomic uint32_t ids_ready, root_ready, scratch_ready;
   const char* failed;  // what the child could not do
   long error;
-  int stdout_fd, stderr_fd, null_fd, root_fd, dev_fd;
+  int stdout_fd, stderr_fd, null_fd, root_fd, scratch_fd;
   uint64_t child_marks[16];
   int child_mark_count;
 };
@@ -353,9 +357,11 @@ static void child_mounts(void) {
   TRY("proc", mount_("proc", "proc", "proc", kNoSuid | kNoDev | kNoExec, NULL));
   TRY("sysfs", mount_("sysfs", "sys", "sysfs", kReadOnly | kNoSuid | kNoDev | kNoExec, NULL));
   child_mark();
-  await(&shared->dev_ready);
+  await(&shared->scratch_ready);
   TRY("close_range", RAW3(SYS_close_range, 3, ~0u, 6 /* UNSHARE | CLOEXEC */));
-  TRY("dev", RAW5(SYS_move_mount, shared->dev_fd, "", AT_FDCWD, "dev", MOVE_MOUNT_F_EMPTY_PATH));
+  TRY("scratch",
+      RAW5(SYS_move_mount, shared->scratch_fd, "", AT_FDCWD, "/scratch", MOVE_MOUNT_F_EMPTY_PATH));
+  TRY("dev", mount_("/scratch/dev", "dev", NULL, kBind, NULL));
   TRY("devpts", mount_("devpts", "dev/pts", "devpts", kNoSuid | kNoExec,
                        "newinstance,ptmxmode=0666,mode=0620,gid=5"));
   TRY("shm",
@@ -387,6 +393,9 @@ static void child_mounts(void) {
   }
 
   child_mark();
+  for (int i = 0; i < kFileCount; i++)
+    TRY(kFiles[i].path, mount_(kFiles[i].scratch, kFiles[i].path, NULL, kBind, NULL));
+
   // One empty read-only directory hides all directories, the container's own /dev/null all files.
   const char* empty = NULL;
   for (int i = 0; i < kMaskedCount; i++) {
@@ -512,16 +521,28 @@ static int make_overlay(int user_namespace, int directory) {
   return mount;
 }
 
-static int make_dev(void) {
+// A tmpfs with the container's /dev and its small files: made by the host's root, because nobody
+// else can make nodes.
+static int make_scratch(void) {
   RAW1(SYS_setfsgid, kFirstId);
   RAW1(SYS_setfsuid, kFirstId);
   const int fs = check("fsopen tmpfs", RAW2(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC));
   check("mode", RAW5(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "755", 0));
   check("size", RAW5(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", "65536k", 0));
   check("create tmpfs", RAW5(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
-  const int dev = check("fsmount tmpfs", RAW3(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
-                                              MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+  const int scratch =
+      check("fsmount tmpfs", RAW3(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID));
   close(fs);
+  for (int i = 0; i < kFileCount; i++) {
+    const char* const name = kFiles[i].scratch + sizeof "/scratch";
+    const int fd =
+        check(name, RAW4(SYS_openat, scratch, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (write(fd, kFiles[i].content, strlen(kFiles[i].content)) < 0) die("%s", name);
+    close(fd);
+  }
+  check("dev", RAW3(SYS_mkdirat, scratch, "dev", 0755));
+  const int dev =
+      check("dev", RAW4(SYS_openat, scratch, "dev", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
   static const struct {
     const char* name;
     unsigned major, minor;
@@ -530,17 +551,18 @@ static int make_dev(void) {
   for (int i = 0; i < 6; i++)
     check(nodes[i].name, RAW4(SYS_mknodat, dev, nodes[i].name, S_IFCHR | 0666,
                               makedev(nodes[i].major, nodes[i].minor)));
-  check("dev/pts", RAW3(SYS_mkdirat, dev, "pts", 0755));
-  check("dev/shm", RAW3(SYS_mkdirat, dev, "shm", 0755));
-  check("dev/mqueue", RAW3(SYS_mkdirat, dev, "mqueue", 0755));
-  check("dev/ptmx", RAW3(SYS_symlinkat, "pts/ptmx", dev, "ptmx"));
-  check("dev/fd", RAW3(SYS_symlinkat, "/proc/self/fd", dev, "fd"));
-  check("dev/stdin", RAW3(SYS_symlinkat, "/proc/self/fd/0", dev, "stdin"));
-  check("dev/stdout", RAW3(SYS_symlinkat, "/proc/self/fd/1", dev, "stdout"));
-  check("dev/stderr", RAW3(SYS_symlinkat, "/proc/self/fd/2", dev, "stderr"));
+  static const char* const directories[] = {"pts", "shm", "mqueue"};
+  for (int i = 0; i < 3; i++)
+    check(directories[i], RAW3(SYS_mkdirat, dev, directories[i], 0755));
+  static const char* const links[][2] = {
+      {"ptmx", "pts/ptmx"},          {"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"},
+      {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"}};
+  for (int i = 0; i < 6; i++)
+    check(links[i][0], RAW3(SYS_symlinkat, links[i][1], dev, links[i][0]));
+  close(dev);
   RAW1(SYS_setfsuid, 0);
   RAW1(SYS_setfsgid, 0);
-  return dev;
+  return scratch;
 }
 
 static void make_cgroups(const char* name) {
@@ -559,6 +581,8 @@ static void make_cgroups(const char* name) {
       if (j == 0 || fd < 0 || strcmp(limits[j].file, limits[j - 1].file) != 0) {
         if (fd >= 0) close(fd);
         fd = openat(h->dir, limits[j].file, O_WRONLY | O_CLOEXEC);
+        // The kernel may have been built without accounting of swap.
+        if (fd < 0 && errno == ENOENT) continue;
       }
       if (write(fd, limits[j].value, strlen(limits[j].value)) < 0)
         die("%s/%s = %s", h->mount, limits[j].file, limits[j].value);
@@ -628,8 +652,8 @@ static void start(int index) {
   shared->root_fd = make_overlay(user_namespace, directory);
   post(&shared->root_ready);
   mark();
-  shared->dev_fd = make_dev();
-  post(&shared->dev_ready);
+  shared->scratch_fd = make_scratch();
+  post(&shared->scratch_ready);
   mark();
 
   siginfo_t info;
@@ -653,8 +677,9 @@ static void start(int index) {
   if (info.si_code != CLD_EXITED || info.si_status != 0)
     die("/true ended with code %d status %d", info.si_code, info.si_status);
 
-  const int done[] = {out[0],         err[0],         shared->null_fd, shared->root_fd,
-                      shared->dev_fd, user_namespace, child_pidfd};
+  const int done[] = {
+      out[0],         err[0],     shared->null_fd, shared->root_fd, shared->scratch_fd,
+      user_namespace, child_pidfd};
   for (size_t i = 0; i < sizeof done / sizeof *done; i++)
     close(done[i]);
   child_pidfd = -1;
@@ -784,8 +809,8 @@ static void prepare_mounts(void) {
   // On top of the run's own directory, whose clone is taken already.
   check("small root", mount_("floor", path, "tmpfs", 0, "size=64k,mode=755"));
   if (chdir(path) != 0) die("chdir");
-  static const char* const directories[] = {"proc", "sys", "mnt", "lower", "work"};
-  for (int i = 0; i < 5; i++)
+  static const char* const directories[] = {"proc", "sys", "mnt", "scratch", "lower", "work"};
+  for (int i = 0; i < 6; i++)
     if (mkdir(directories[i], 0755) != 0) die("mkdir %s", directories[i]);
   check("attach lower",
         RAW5(SYS_move_mount, lower_tree, "", AT_FDCWD, "lower", MOVE_MOUNT_F_EMPTY_PATH));
