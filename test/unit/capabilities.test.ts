@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { containerCapabilities, DEFAULT_CAPABILITIES } from '../../lib/engine/capabilities.js';
 import { CAPABILITIES } from '../../lib/oci/capabilities.js';
-import { expectError } from './expect-error.js';
+import { expectError } from './support/expect-error.js';
 
 describe('capabilities', () => {
   it('are all known to the kernel', () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { type ContainerConfig, type ImageDefaults, normalize } from '../../lib/engine/config.js';
 import type { RunOptions } from '../../lib/engine/options.js';
 import type { ErrorCode } from '../../lib/errors.js';
-import { expectError } from './expect-error.js';
+import { expectError } from './support/expect-error.js';
 
 const IMAGE: ImageDefaults = {
   env: ['PATH=/bin'],

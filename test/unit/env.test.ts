@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { buildEnvironment, DEFAULT_PATH, parseEnvFile } from '../../lib/engine/env.js';
-import { expectError } from './expect-error.js';
+import { expectError } from './support/expect-error.js';
 
 const FACTS = { hostname: 'box', home: '/root', terminal: false };
 

@@ -11,7 +11,7 @@ import { UsageError } from '../../lib/cli/usage-error.js';
 import { normalize } from '../../lib/engine/config.js';
 import type { RunOptions } from '../../lib/engine/options.js';
 import type { ErrorCode } from '../../lib/errors.js';
-import { expectError } from './expect-error.js';
+import { expectError } from './support/expect-error.js';
 
 const AROUND = { env: { KNOWN: 'yes' }, cwd: '/here' };
 

@@ -4,7 +4,7 @@ import type { RunOptions } from '../../lib/engine/options.js';
 import { checkSources } from '../../lib/engine/sources.js';
 import { type SpecFacts, toSpec } from '../../lib/engine/to-spec.js';
 import type { Spec } from '../../lib/oci/runtime-spec.js';
-import { expectError, expectRejection } from './expect-error.js';
+import { expectError, expectRejection } from './support/expect-error.js';
 
 const ID = 'abcdef012345'.padEnd(64, '6');
 const ROOT = { uid: 0, gid: 0, additionalGids: [0], home: '/root' };

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { parseList } from '../../lib/engine/cpu-list.js';
 import { parseSignal } from '../../lib/engine/signals.js';
 import { parseCpus, parseDuration, parseRate, parseSize } from '../../lib/engine/units.js';
-import { expectError } from './expect-error.js';
+import { expectError } from './support/expect-error.js';
 
 describe('sizes', () => {
   const cases: readonly (readonly [string, number])[] = [

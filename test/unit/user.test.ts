@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type ResolvedUser, resolveUser } from '../../lib/engine/user.js';
-import { expectRejection } from './expect-error.js';
+import { expectRejection } from './support/expect-error.js';
 
 const PASSWD = `root:x:0:0:root:/root:/bin/bash
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin

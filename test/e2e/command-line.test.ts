@@ -1,0 +1,255 @@
+/** `bin/caisson` as people type it, on real containers of the `host` image. */
+import { expect } from 'chai';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const BIN = fileURLToPath(new URL('../../../bin/caisson', import.meta.url));
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function caisson(args: readonly string[], input = '', env: NodeJS.ProcessEnv = process.env): Ended {
+  const { status, stdout, stderr } = spawnSync(BIN, args, {
+    input,
+    env,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  });
+  return { status, stdout, stderr };
+}
+
+/** The same with a terminal around it, whose output is all in one. */
+function inTerminal(command: string): Ended {
+  const { status, stdout, stderr } = spawnSync(
+    'script',
+    ['-qec', `stty cols 101 rows 33; ${command}`, '/dev/null'],
+    { encoding: 'utf8', input: '' },
+  );
+  return { status, stdout: stdout.replace(/\r+\n/g, '\n'), stderr };
+}
+
+describe('caisson: the command itself', () => {
+  it('shows its help, and the help of its commands', () => {
+    for (const args of [
+      [],
+      ['--help'],
+      ['help'],
+      ['run', '--help'],
+      ['explain', 'run', '--help'],
+      ['version', '--help'],
+    ]) {
+      const { status, stdout } = caisson(args);
+      expect(status, args.join(' ')).to.equal(0);
+      expect(stdout).to.match(/^Usage: caisson/);
+    }
+    expect(caisson([]).stdout).to.include('Examples:');
+  });
+
+  it('tells its version', () => {
+    expect(caisson(['--version']).stdout).to.match(/^caisson version \d+\.\d+\.\d+\n$/);
+    expect(JSON.parse(caisson(['version', '--format', 'json']).stdout)).to.include.keys(
+      'version',
+      'node',
+      'kernel',
+    );
+  });
+
+  it("ends with Docker's codes for mistakes", () => {
+    expect(caisson(['nope'])).to.deep.include({ status: 1 });
+    expect(caisson(['ps'])).to.deep.include({ status: 1 });
+    expect(caisson(['run'])).to.deep.include({ status: 1 });
+    expect(caisson(['--nope'])).to.deep.include({ status: 125 });
+    expect(caisson(['run', '--nope', 'host'])).to.deep.include({ status: 125 });
+    expect(caisson(['run', '-d', 'host'])).to.deep.include({ status: 125 });
+    const { status, stderr } = caisson(['run', '-m']);
+    expect(status).to.equal(125);
+    expect(stderr).to.match(
+      /^caisson: flag needs an argument: 'm' in -m\n\nUsage: {2}caisson run /,
+    );
+  });
+});
+
+describe('caisson run', () => {
+  let dir: string;
+
+  before(function () {
+    if (process.geteuid?.() !== 0) this.skip();
+    dir = mkdtempSync(join(tmpdir(), 'caisson-cli-'));
+  });
+
+  after(() => {
+    if (dir !== undefined) rmSync(dir, { recursive: true });
+  });
+
+  it('passes on what the program writes and how it ends', () => {
+    const ended = caisson(['run', '--rm', 'host', 'sh', '-c', 'echo out; echo err >&2; exit 7']);
+    expect(ended).to.deep.equal({ status: 7, stdout: 'out\n', stderr: 'err\n' });
+    expect(
+      caisson(['run', 'host', 'sh', '-c', 'kill -9 $$ ; kill -TERM 1; exit 3']).status,
+    ).to.equal(3);
+    expect(caisson(['run', '--init', 'host', 'sh', '-c', 'kill -9 $$']).status).to.equal(137);
+  });
+
+  it('ends with 125, 126, 127 when it cannot start, and leaves no cidfile', () => {
+    const cid = join(dir, 'failed');
+    for (const [status, args] of [
+      [125, ['-m', '1x', 'host', 'true']],
+      [125, ['-m', '1k', 'host', 'true']],
+      [125, ['--cpuset-cpus', '4095', 'host', 'true']],
+      [125, ['-u', 'no-such-user', 'host', 'true']],
+      [125, ['-v', '/no/such/source:/x', 'host', 'true']],
+      [125, ['-e', '=x', 'host', 'true']],
+      [125, ['-h', 'a_b', 'host', 'true']],
+      [125, ['no-such-image', 'true']],
+      [125, ['--rootfs', '/no/such/root', 'true']],
+      [126, ['host', '/etc']],
+      [127, ['host', 'no-such-command']],
+    ] as const) {
+      const ended = caisson(['run', '--cidfile', cid, ...args]);
+      expect(ended.status, args.join(' ')).to.equal(status);
+      expect(ended.stderr, args.join(' ')).to.match(/^caisson: /);
+      expect(existsSync(cid), args.join(' ')).to.equal(false);
+    }
+  });
+
+  it('writes the id to a new file only', () => {
+    const cid = join(dir, 'cid');
+    const { stdout } = caisson(['run', '--cidfile', cid, 'host', 'hostname']);
+    const id = readFileSync(cid, 'utf8');
+    expect(id).to.match(/^[0-9a-f]{64}$/);
+    expect(stdout).to.equal(`${id.slice(0, 12)}\n`);
+    expect(caisson(['run', '--cidfile', cid, 'host', 'true'])).to.deep.include({ status: 125 });
+    expect(readFileSync(cid, 'utf8')).to.equal(id);
+  });
+
+  it('gives the program its input with -i only', () => {
+    expect(caisson(['run', '-i', 'host', 'cat'], 'hello').stdout).to.equal('hello');
+    expect(caisson(['run', 'host', 'cat'], 'hello').stdout).to.equal('');
+    expect(
+      caisson(['run', '-a', 'stderr', 'host', 'sh', '-c', 'echo out; echo err >&2']),
+    ).to.deep.include({
+      stdout: '',
+      stderr: 'err\n',
+    });
+  });
+
+  it('has the environment that was asked for and nothing else', () => {
+    const file = join(dir, 'vars');
+    writeFileSync(file, '# comment\nFROM_FILE=1\nFROM_CALLER\n');
+    const env = { ...process.env, FROM_CALLER: 'c', SECRET: 's', NAMED: 'n' };
+    const { stdout } = caisson(
+      ['run', '--env-file', file, '-e', 'NAMED', '-e', 'A=b c', 'host', 'env'],
+      '',
+      env,
+    );
+    const names = stdout.trim().split('\n').sort();
+    expect(names.filter((line) => !/^(?:PATH|HOSTNAME|HOME)=/.test(line))).to.deep.equal([
+      'A=b c',
+      'FROM_CALLER=c',
+      'FROM_FILE=1',
+      'NAMED=n',
+    ]);
+  });
+
+  it('binds what stands beside the caller', () => {
+    mkdirSync(join(dir, 'src'));
+    writeFileSync(join(dir, 'src', 'file'), 'content');
+    const { stdout, status } = spawnSync(
+      BIN,
+      ['run', '-v', './src:/mnt/src:ro', 'host', 'sh', '-c', 'cat /mnt/src/file; touch /mnt/src/x'],
+      {
+        cwd: dir,
+        encoding: 'utf8',
+      },
+    );
+    expect(stdout).to.equal('content');
+    expect(status).to.equal(1);
+  });
+
+  it('does not let a program take pipes for a terminal, or lose output', () => {
+    expect(caisson(['run', 'host', 'sh', '-c', 'test -t 1 || echo pipe']).stdout).to.equal(
+      'pipe\n',
+    );
+    expect(caisson(['run', 'host', 'seq', '1', '200000']).stdout).to.have.length(1_288_895);
+  });
+
+  it('passes signals on', async () => {
+    const child = spawn(BIN, [
+      'run',
+      'host',
+      'sh',
+      '-c',
+      'trap "echo got; exit 5" USR1; echo ready; while :; do sleep 0.1; done',
+    ]);
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      if (output === 'ready\n') child.kill('SIGUSR1');
+    });
+    const status = await new Promise((resolve) => child.on('close', resolve));
+    expect(status).to.equal(5);
+    expect(output).to.equal('ready\ngot\n');
+  });
+
+  it('draws the timeline on stderr', () => {
+    const { stdout, stderr } = caisson(['run', '--trace', 'host', 'echo', 'x']);
+    expect(stdout).to.equal('x\n');
+    expect(stderr).to.match(/in all\n$/);
+  });
+
+  it('explains instead of running', () => {
+    const { status, stdout } = caisson([
+      'explain',
+      'run',
+      '-m',
+      '64m',
+      '-h',
+      'box',
+      'host',
+      'true',
+    ]);
+    expect(status).to.equal(0);
+    expect(stdout).to.match(/box/);
+    expect(stdout).to.match(/67108864/);
+  });
+});
+
+describe('caisson run -t', () => {
+  before(function () {
+    if (process.geteuid?.() !== 0) this.skip();
+  });
+
+  it("gives the program a terminal of its own, of the caller's size", () => {
+    const { status, stdout } = inTerminal(`${BIN} run -t host sh -c 'tty; stty size; exit 4'`);
+    expect(stdout).to.equal('/dev/pts/0\n33 101\n');
+    expect(status).to.equal(4);
+  });
+
+  it("puts the caller's terminal back", () => {
+    const { stdout } = inTerminal(
+      `stty -g; ${BIN} run -it host true; stty -g; ${BIN} run -it host no-such >/dev/null; stty -g`,
+    );
+    const states = stdout.match(/[0-9a-f]+(?::[0-9a-f]+){20,}/g) ?? [];
+    expect(states).to.have.length(3);
+    expect(new Set(states).size).to.equal(1);
+  });
+
+  it('refuses -it without a terminal', () => {
+    const { status, stderr } = caisson(['run', '-it', 'host', 'sh']);
+    expect(status).to.equal(125);
+    expect(stderr).to.include('the input device is not a TTY');
+  });
+
+  it('does not pass the terminal itself on without -t', () => {
+    const { stdout } = inTerminal(
+      `${BIN} run host sh -c 'test -t 1 || echo none; test -t 0 || echo none'`,
+    );
+    expect(stdout).to.equal('none\nnone\n');
+  });
+});
