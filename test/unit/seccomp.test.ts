@@ -404,7 +404,7 @@ describe('seccomp: what a profile means', function () {
     for (const i of [0, 1, 2, 149, 298, 299]) {
       const [right, wrong] = i % 2 ? [NR.read, NR.mount] : [NR.mount, NR.read];
       expect(ask(filter, right, [i * 2 ** 33 + i, i])).to.equal(RET.ALLOW);
-      expect(ask(filter, right, [i * 2 ** 33 + i, i - 1 + 1])).to.equal(RET.ALLOW);
+      expect(ask(filter, right, [i * 2 ** 33 + i, i + 1])).to.equal(RET.ALLOW);
       expect(ask(filter, wrong, [i * 2 ** 33 + i, i])).to.equal(EACCES);
       expect(ask(filter, right, [i * 2 ** 33 + i + 1, i])).to.equal(EACCES);
     }
