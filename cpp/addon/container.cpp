@@ -152,11 +152,13 @@ void Container::read_control() {
 
 void Container::child_exited() {
   siginfo_t info{};
-  const long waited = sys::call(__NR_waitid, P_PIDFD, launch_->pidfd.get(), &info, WEXITED | WNOHANG | __WALL,
-                                nullptr);
+  // Only looks: reaping the first process of a pid namespace takes the kernel most of a millisecond, and
+  // is the undertaker's work.
+  const long waited = sys::call(__NR_waitid, P_PIDFD, launch_->pidfd.get(), &info,
+                                WEXITED | WNOHANG | WNOWAIT | __WALL, nullptr);
   if (waited < 0 || info.si_pid == 0) return;
   unwatch(exit_watch_);
-  launch_->pidfd.reset();
+  exited_ = true;
   read_control();
   if (!control_ended_) {
     control_ended_ = true;
@@ -239,7 +241,7 @@ long Container::kill(int signal) {
     pending_signal_ = signal;
     return 0;
   }
-  if (!launch_->pidfd.valid()) return -ESRCH;
+  if (exited_) return -ESRCH;
   return sys::call(__NR_pidfd_send_signal, launch_->pidfd.get(), signal, nullptr, 0);
 }
 

@@ -62,6 +62,7 @@ class Container {
   Watch exit_watch_;
   Watch control_watch_;
   bool has_process_ = false;
+  bool exited_ = false;
   bool control_ended_ = false;
   bool abandoned_ = false;
   bool finished_ = false;

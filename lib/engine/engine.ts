@@ -111,7 +111,11 @@ export class Engine implements Surroundings {
    * @param image `host`, or a root directory by `rootfs()`.
    * @param argv the program and its arguments; empty for the image's own.
    */
-  run(image: string | RootfsImage, argv: readonly string[] = [], options: RunOptions = {}): Execution {
+  run(
+    image: string | RootfsImage,
+    argv: readonly string[] = [],
+    options: RunOptions = {},
+  ): Execution {
     const id = newId();
     const execution = new Execution(id, options);
     this.executions.add(execution);

@@ -109,7 +109,8 @@ async function readInImage(
   path: string,
 ): Promise<string | undefined> {
   const places = root.kind === 'direct' ? [root.path] : root.lowers;
-  const from = root.kind === 'direct' ? '.' : (root.views.find(({ to }) => to === '/')?.from ?? '.');
+  const from =
+    root.kind === 'direct' ? '.' : (root.views.find(({ to }) => to === '/')?.from ?? '.');
   for (const place of places) {
     const content = await binding.readBelow(join(place, from), path, ACCOUNT_FILE_LIMIT);
     if (content !== null) return content.toString('utf8');
@@ -139,15 +140,13 @@ async function seccompProfile(config: ContainerConfig): Promise<LinuxSeccomp | u
 function withImageBinds(spec: Spec, { binds }: ResolvedImage): Spec {
   if (binds.length === 0) return spec;
   const mapping = spec.linux?.uidMappings;
-  const mounts = binds.map(
-    ({ source, to }): Mount => ({
-      destination: to,
-      type: 'bind',
-      source,
-      options: ['bind', 'ro', ...(mapping === undefined ? [] : ['idmap'])],
-      uidMappings: mapping,
-      gidMappings: mapping,
-    }),
-  );
+  const mounts = binds.map(({ source, to }): Mount => ({
+    destination: to,
+    type: 'bind',
+    source,
+    options: ['bind', 'ro', ...(mapping === undefined ? [] : ['idmap'])],
+    uidMappings: mapping,
+    gidMappings: mapping,
+  }));
   return { ...spec, mounts: [...mounts, ...(spec.mounts ?? [])] };
 }

@@ -49,6 +49,28 @@ export async function planRootfs({ path, writable }: RootfsImage): Promise<RootP
   if (path === '/') {
     throw invalid(path, 'is the host itself', "use the image 'host' for a root with its programs");
   }
+  await check(path);
+  if (writable === 'direct') return { kind: 'direct', path, readOnly: false };
+  // Also without writing: what is missing of the mount points is made in the layer above, not in the
+  // directory.
+  return {
+    kind: 'overlay',
+    lowers: [path],
+    views: [{ from: '.', to: '/' }],
+    readOnly: writable === 'none',
+  };
+}
+
+/** For how long a look at a directory is good, in milliseconds. */
+const recheckAfter = 1000;
+const maxRemembered = 256;
+
+/** When each directory was last found good. */
+const checked = new Map<string, number>();
+
+async function check(path: string): Promise<void> {
+  const now = performance.now();
+  if (now - (checked.get(path) ?? -Infinity) < recheckAfter) return;
   let names: string[];
   try {
     // One call says whether it is missing, no directory, closed to this user, or empty.
@@ -59,8 +81,8 @@ export async function planRootfs({ path, writable }: RootfsImage): Promise<RootP
   if (names.length === 0) {
     throw invalid(path, 'is empty', 'fill it first, for example with debootstrap');
   }
-  if (writable !== 'overlay') return { kind: 'direct', path, readOnly: writable === 'none' };
-  return { kind: 'overlay', lowers: [path], views: [{ from: '.', to: '/' }], readOnly: false };
+  if (checked.size >= maxRemembered) checked.clear();
+  checked.set(path, now);
 }
 
 function unreadable(path: string, error: NodeJS.ErrnoException): CaissonError {

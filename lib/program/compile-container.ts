@@ -41,7 +41,7 @@ export function compileContainer(
 
   // Needs nothing of the host's half, and runs while that is at work.
   let unshare = 0;
-  for (const type of ['uts', 'ipc', 'network'] as const) {
+  for (const type of ['uts', 'network'] as const) {
     if (namespaces.has(type)) unshare |= UNSHARE[type];
   }
   if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });
@@ -52,7 +52,12 @@ export function compileContainer(
   steps.push({ op: 'await' });
   if (shared.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
   for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
-  if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.cgroup] });
+  // The message queues' filesystem belongs to who made the namespace, hence after `ids.set`.
+  unshare = 0;
+  for (const type of ['ipc', 'cgroup'] as const) {
+    if (namespaces.has(type)) unshare |= UNSHARE[type];
+  }
+  if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });
 
   const root = attachRoot(steps, input, shared, slots);
   attachMounts(steps, spec, input, shared, slots, root);

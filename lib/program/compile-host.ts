@@ -50,7 +50,12 @@ export function compileHost(
   for (const placement of v2) {
     makeCgroup(steps, placement);
     born = slots.take();
-    steps.push({ op: 'file.open', slots: [born], texts: [placement.dir], numbers: [O_PATH_DIRECTORY] });
+    steps.push({
+      op: 'file.open',
+      slots: [born],
+      texts: [placement.dir],
+      numbers: [O_PATH_DIRECTORY],
+    });
   }
   let flags = CLONE.mount | CLONE.pid;
   if (ownUsers) flags |= CLONE.user;
@@ -209,12 +214,7 @@ function makeRoot(
 }
 
 /** One tmpfs for the device nodes, the injected files, and the empty directory that masks are made of. */
-function makeScratch(
-  steps: Step[],
-  spec: Spec,
-  { files }: LaunchInput,
-  { scratch }: Shared,
-): void {
+function makeScratch(steps: Step[], spec: Spec, { files }: LaunchInput, { scratch }: Shared): void {
   const on = [scratch];
   steps.push(
     {

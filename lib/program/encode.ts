@@ -112,7 +112,9 @@ export class Encoder {
         { stage: 'config' },
       );
     }
-    const larger = Buffer.allocUnsafeSlow(Math.min(MAX_SIZE, Math.max(needed, this.bytes.length * 2)));
+    const larger = Buffer.allocUnsafeSlow(
+      Math.min(MAX_SIZE, Math.max(needed, this.bytes.length * 2)),
+    );
     this.bytes.copy(larger);
     this.bytes = larger;
   }

@@ -34,7 +34,11 @@ function hintFor(op: string, errno: string): string | undefined {
   return HINTS[`${op} ${errno}`] ?? HINTS[`* ${errno}`];
 }
 
-export function failureOf(error: NativeError, program: Program, args: readonly string[]): CaissonError {
+export function failureOf(
+  error: NativeError,
+  program: Program,
+  args: readonly string[],
+): CaissonError {
   const half = HALVES[error.half] ?? 'host';
   const errno = errnoName(error.errno);
   const step = error.step === BEFORE_FIRST_STEP ? undefined : program[half][error.step];
@@ -61,7 +65,8 @@ export function failureOf(error: NativeError, program: Program, args: readonly s
 function codeFor(step: Step, errno: string): ErrorCode {
   if (step.op === 'dir.change') return 'ERR_INVALID_WORKDIR';
   if (errno === 'ENOSYS') return 'ERR_KERNEL_FEATURE_MISSING';
-  if (errno === 'EPERM' && (step.op === 'clone' || step.op === 'ids.map')) return 'ERR_NO_PRIVILEGES';
+  if (errno === 'EPERM' && (step.op === 'clone' || step.op === 'ids.map'))
+    return 'ERR_NO_PRIVILEGES';
   return 'ERR_START_FAILED';
 }
 
@@ -74,7 +79,11 @@ function beforeFirstStep(error: NativeError, errno: string): CaissonError {
     path: error.object === '' ? undefined : error.object,
   };
   if (error.call === 'decode') {
-    return new CaissonError('ERR_INVALID_PROGRAM', `the launch program is invalid:${about}`, details);
+    return new CaissonError(
+      'ERR_INVALID_PROGRAM',
+      `the launch program is invalid:${about}`,
+      details,
+    );
   }
   const denied = errno === 'EPERM' || errno === 'EACCES';
   return new CaissonError(
