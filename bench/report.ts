@@ -67,8 +67,8 @@ export function table(results: readonly Result[]): string {
   const floorSpaced = p50(results, FLOOR, 'spaced');
   const crun = p50(results, CRUN, 'backToBack');
   const rows: string[][] = [
-    ['', 'back to back', '', '', '', '100 ms apart', '', '', 'JS thread'],
-    ['ms', 'p50', 'p95', '÷ floor', '÷ crun', 'p50', 'p95', '÷ floor', 'p50'],
+    ['', 'back to back', '', '', '', '100 ms apart', '', '', 'JS thread', ''],
+    ['ms', 'p50', 'p95', '÷ floor', '÷ crun', 'p50', 'p95', '÷ floor', 'busy', 'call'],
   ];
   for (const { name, backToBack, spaced } of results) {
     rows.push([
@@ -81,6 +81,7 @@ export function table(results: readonly Result[]): string {
       ms(spaced?.p95Us),
       ratio((spaced?.p50Us ?? NaN) / floorSpaced),
       ms(backToBack?.jsP50Us),
+      ms(backToBack?.callP50Us),
     ]);
   }
   const widths = rows[1]?.map((_, column) =>
@@ -95,14 +96,14 @@ export function table(results: readonly Result[]): string {
       })
       .join('  ');
   // The upper line's words span the columns below them.
-  const [a, b, c, d, e, f, g, h] = widths ?? [];
+  const [a, b, c, d, e, f, g, h, i, j] = widths ?? [];
   const span = (...parts: (number | undefined)[]): number =>
     parts.reduce<number>((sum, part) => sum + (part ?? 0) + 2, -2);
   const top = [
     ''.padEnd(a ?? 0),
     (head[1] ?? '').padStart(span(b, c, d, e)),
     (head[5] ?? '').padStart(span(f, g, h)),
-    head[8] ?? '',
+    (head[8] ?? '').padStart(span(i, j)),
   ].join('  ');
   return [top, ...rows.slice(1).map(pad)].join('\n');
 }

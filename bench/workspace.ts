@@ -1,6 +1,8 @@
 /** What all contestants share: the built helpers, and a root whose `/true` does nothing. */
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -10,7 +12,6 @@ const run = promisify(execFile);
 export const repository = fileURLToPath(new URL('../../', import.meta.url));
 
 export interface Workspace extends AsyncDisposable {
-  /** On the disk, not a tmpfs: that is where containers' upper layers are. */
   readonly directory: string;
   readonly root: string;
   readonly helper: (name: 'floor' | 'launch' | 'true') => string;
@@ -19,9 +20,16 @@ export interface Workspace extends AsyncDisposable {
 export async function openWorkspace(): Promise<Workspace> {
   await run(`${repository}bench/floor/build`);
   const helper = (name: string): string => `${repository}build/bench/${name}`;
-  const directory = `${repository}.cache/bench`;
+  // On the disk, and where users other than root may go, as crun's and runc's container root has to.
+  const directory = await mkdtemp('/var/tmp/caisson-bench-');
+  await chmod(directory, 0o755);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      rmSync(directory, { recursive: true, force: true });
+      process.exit(128 + constants.signals[signal]);
+    });
+  }
   const root = `${directory}/root`;
-  await mkdir(directory, { recursive: true });
   await run(`${repository}scripts/make-rootfs`, ['busybox', root]);
   await copyFile(helper('true'), `${root}/true`);
   // Engines bind their own over these; as images do, this one has them already.
