@@ -51,16 +51,17 @@ export function compileContainer(
 
   steps.push({ op: 'await' });
   if (shared.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
-  for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
   // The message queues' filesystem belongs to who made the namespace, hence after `ids.set`.
-  unshare = 0;
-  for (const type of ['ipc', 'cgroup'] as const) {
-    if (namespaces.has(type)) unshare |= UNSHARE[type];
-  }
-  if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });
-
+  if (namespaces.has('ipc')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.ipc] });
   const root = attachRoot(steps, input, shared, slots);
   attachMounts(steps, spec, input, shared, slots, root);
+
+  // Cgroups come late: what the set-up has used of memory is not charged to the container's limit.
+  steps.push({ op: 'await' });
+  for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
+  if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.cgroup] });
+  attachCgroups(steps, spec, input, root);
+  finishRoot(steps, spec, input, root);
 
   const terminal = spec.process?.terminal === true ? slots.take() : undefined;
   if (terminal !== undefined) {
@@ -155,6 +156,7 @@ function attachMounts(
   };
   spec.mounts?.forEach((mount, index) => {
     const tree = shared.binds.get(index);
+    if (isCgroup(mount)) return;
     const { attributes, data } = parseMountOptions(mount.options);
     if (tree !== undefined) {
       steps.push({
@@ -170,8 +172,6 @@ function attachMounts(
         texts: ['/dev'],
         numbers: [attributes & ~(ATTR.strictAtime | ATTR.noAtime), TARGET_DIRECTORY],
       });
-    } else if (mount.type === 'cgroup' || mount.type === 'cgroup2') {
-      attachCgroups(steps, mount, input, root);
     } else {
       steps.push({
         op: 'mount.fs',
@@ -195,6 +195,14 @@ function attachMounts(
   for (const path of spec.linux?.readonlyPaths ?? []) {
     steps.push({ op: 'mount.readonly', slots: [root], texts: [path] });
   }
+}
+
+function isCgroup({ type }: Mount): boolean {
+  return type === 'cgroup' || type === 'cgroup2';
+}
+
+/** What has to come after all mounts. */
+function finishRoot(steps: Step[], spec: Spec, input: LaunchInput, root: number): void {
   const cwd = spec.process?.cwd ?? '/';
   // As Docker: a working directory that is missing is made.
   if (cwd !== '/') {
@@ -209,7 +217,9 @@ function attachMounts(
 }
 
 /** The container's own cgroups as it sees them: one cgroup2, or a directory of v1 hierarchies. */
-function attachCgroups(steps: Step[], mount: Mount, input: LaunchInput, root: number): void {
+function attachCgroups(steps: Step[], spec: Spec, input: LaunchInput, root: number): void {
+  const mount = spec.mounts?.find(isCgroup);
+  if (mount === undefined) return;
   const { attributes } = parseMountOptions(mount.options);
   const { placements, mode } = input.cgroup;
   const fs = (type: string, options: string | undefined, target: string, attr: number) => {

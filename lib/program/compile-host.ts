@@ -62,6 +62,25 @@ export function compileHost(
   if (!namespaces.has('pid')) flags &= ~CLONE.pid;
   steps.push({ op: 'clone', slots: [born], numbers: [flags] });
   if (born === undefined) makeDirectory(steps, input);
+
+  let userns: number | undefined;
+  if (ownUsers) {
+    steps.push({
+      op: 'ids.map',
+      texts: [idMap(spec.linux?.uidMappings), idMap(spec.linux?.gidMappings)],
+    });
+    userns = slots.take();
+    steps.push({ op: 'ns.open', slots: [userns], texts: ['user'] });
+  }
+  const mounts = slots.take();
+  steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
+  makeRoot(steps, input, kernel, shared, slots, userns);
+  makeScratch(steps, spec, input, shared);
+  if (ownUsers) steps.push({ op: 'fsids.set', numbers: [0, 0] });
+  openBinds(steps, spec, shared, userns);
+  // The container has what its mounts need, and makes them while the rest is made here.
+  release(steps, [shared.root, shared.scratch, ...shared.binds.values()]);
+
   for (const placement of input.cgroup.placements) {
     if (placement.version !== 1) continue;
     makeCgroup(steps, placement);
@@ -84,7 +103,41 @@ export function compileHost(
       numbers: [O_RDONLY],
     });
   }
+  const near = makePipes(steps, spec, input, shared, slots);
+  const adjustment = spec.process?.oomScoreAdj;
+  if (adjustment !== undefined) steps.push({ op: 'oom.set', numbers: [adjustment] });
+  const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
+  release(steps, [...shared.tasks, ...streams]);
+  return { steps, slots: { ...near, oom, hold: [mounts] } };
+}
 
+/** Hands descriptors to the container, which waits for them at an `await`. */
+function release(steps: Step[], slots: readonly number[]): void {
+  steps.push({ op: 'release', texts: [slotList(slots)] });
+}
+
+function openBinds(steps: Step[], spec: Spec, shared: Shared, userns: number | undefined): void {
+  spec.mounts?.forEach((mount, index) => {
+    const tree = shared.binds.get(index);
+    if (tree === undefined) return;
+    const options = parseMountOptions(mount.options);
+    steps.push({
+      op: 'tree.open',
+      slots: [tree, options.idmapped ? userns : undefined],
+      texts: [mount.source],
+      numbers: [options.recursive ? 1 : 0, options.attributes, options.propagation],
+    });
+  });
+}
+
+/** Makes the pipes, or passes on Node's own streams; returns the slots of Node's ends. */
+function makePipes(
+  steps: Step[],
+  spec: Spec,
+  input: LaunchInput,
+  shared: Shared,
+  slots: Slots,
+): Pick<LaunchSlots, 'stdin' | 'stdout' | 'stderr'> {
   const user = spec.process?.user ?? { uid: 0, gid: 0 };
   const hostUid = hostId(spec.linux?.uidMappings, user.uid);
   const hostGid = hostId(spec.linux?.gidMappings, user.gid);
@@ -107,43 +160,7 @@ export function compileHost(
   pipe('stdin', input.stdin, shared.stdin);
   pipe('stdout', input.stdout, shared.stdout);
   pipe('stderr', input.stderr, shared.stderr);
-
-  let userns: number | undefined;
-  if (ownUsers) {
-    steps.push({
-      op: 'ids.map',
-      texts: [idMap(spec.linux?.uidMappings), idMap(spec.linux?.gidMappings)],
-    });
-    userns = slots.take();
-    steps.push({ op: 'ns.open', slots: [userns], texts: ['user'] });
-  }
-  const mounts = slots.take();
-  steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
-
-  makeRoot(steps, input, kernel, shared, slots, userns);
-  makeScratch(steps, spec, input, shared);
-  if (ownUsers) steps.push({ op: 'fsids.set', numbers: [0, 0] });
-
-  spec.mounts?.forEach((mount, index) => {
-    const tree = shared.binds.get(index);
-    if (tree === undefined) return;
-    const options = parseMountOptions(mount.options);
-    steps.push({
-      op: 'tree.open',
-      slots: [tree, options.idmapped ? userns : undefined],
-      texts: [mount.source],
-      numbers: [options.recursive ? 1 : 0, options.attributes, options.propagation],
-    });
-  });
-  const adjustment = spec.process?.oomScoreAdj;
-  if (adjustment !== undefined) steps.push({ op: 'oom.set', numbers: [adjustment] });
-
-  const released = [shared.root, shared.scratch, ...shared.binds.values(), ...shared.tasks];
-  for (const stream of [shared.stdin, shared.stdout, shared.stderr]) {
-    if (stream !== undefined) released.push(stream);
-  }
-  steps.push({ op: 'release', texts: [slotList(released)] });
-  return { steps, slots: { ...near, oom, hold: [mounts] } };
+  return near;
 }
 
 function makeDirectory(steps: Step[], { directory, owner }: LaunchInput): void {
@@ -158,7 +175,12 @@ function makeCgroup(steps: Step[], placement: CgroupPlacement): void {
     steps.push({ op: 'cgroup.write', texts: [`${directory}/${entry.file}`, entry.value] });
   };
   placement.grandparentWrites?.forEach(write(placement.mountPoint));
-  steps.push({ op: 'cgroup.make', texts: [placement.parent], numbers: [1] });
+  // The parent is there already but for the first container: then its set-up is skipped.
+  steps.push({
+    op: 'cgroup.make',
+    texts: [placement.parent],
+    numbers: [1, placement.parentWrites.length],
+  });
   placement.parentWrites.forEach(write(placement.parent));
   steps.push({ op: 'cgroup.make', texts: [placement.dir] });
   placement.writes.forEach(write(placement.dir));
