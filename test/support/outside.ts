@@ -1,0 +1,133 @@
+/** A container as the kernel shows it to the host. */
+import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export const NAMESPACES = ['mnt', 'uts', 'ipc', 'pid', 'net', 'user', 'cgroup'] as const;
+
+/** Waits until `look` no longer throws; then its value. The last error, when it never does. */
+export async function eventually<T>(look: () => T | Promise<T>, patience = 10_000): Promise<T> {
+  const end = performance.now() + patience;
+  for (;;) {
+    try {
+      return await look();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+    await sleep(10);
+  }
+}
+
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Namespace to its identity, such as `uts:[4026531838]`. */
+export async function namespacesOf(pid: number | 'self'): Promise<Record<string, string>> {
+  const entries = NAMESPACES.map(
+    async (name) => [name, await readlink(`/proc/${pid}/ns/${name}`)] as const,
+  );
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+/** The lines of /proc/PID/status. */
+export async function statusOf(pid: number): Promise<Record<string, string>> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Object.fromEntries(
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(':\t') as [string, string]),
+  );
+}
+
+/** The parents of a process, nearest first. */
+export async function ancestorsOf(pid: number): Promise<number[]> {
+  const found: number[] = [];
+  for (let at = pid; at > 1;) {
+    at = Number((await statusOf(at))['PPid']);
+    found.push(at);
+  }
+  return found;
+}
+
+export interface Hierarchy {
+  readonly version: 1 | 2;
+  /** Of v1, by mount options: `cpu`, `cpuacct`. */
+  readonly controllers: readonly string[];
+  readonly mountPoint: string;
+}
+
+/** The cgroup hierarchies of this machine: proc_pid_mountinfo(5). */
+export async function hierarchies(): Promise<Hierarchy[]> {
+  const found: Hierarchy[] = [];
+  for (const line of (await readFile('/proc/self/mountinfo', 'utf8')).trimEnd().split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    const mountPoint = before.split(' ')[4] ?? '';
+    const [type, , options = ''] = after.split(' ');
+    if (type === 'cgroup2') found.push({ version: 2, controllers: [], mountPoint });
+    else if (type === 'cgroup') {
+      const controllers = options.split(',').filter((word) => word !== 'rw' && word !== 'ro');
+      if (controllers.some((word) => word.startsWith('name='))) continue;
+      found.push({ version: 1, controllers, mountPoint });
+    }
+  }
+  return found;
+}
+
+/** The directories that a container has in the cgroup hierarchies. */
+export async function cgroupsOf(id: string): Promise<string[]> {
+  const directories = (await hierarchies()).map(({ mountPoint }) =>
+    join(mountPoint, 'caisson', id),
+  );
+  const there = await Promise.all(directories.map(exists));
+  return directories.filter((_, index) => there[index]);
+}
+
+/** A container's directory for a controller: v1's, else v2's. */
+export async function cgroupOf(
+  id: string,
+  controller: string,
+): Promise<{ version: 1 | 2; directory: string }> {
+  const all = await hierarchies();
+  const found =
+    all.find(({ controllers }) => controllers.includes(controller)) ??
+    all.find(({ version }) => version === 2);
+  if (found === undefined) throw new Error(`no hierarchy has ${controller}`);
+  return { version: found.version, directory: join(found.mountPoint, 'caisson', id) };
+}
+
+/** The host's pids of everything in a container's cgroups. */
+export async function processesOf(id: string): Promise<number[]> {
+  const pids = new Set<number>();
+  for (const directory of await cgroupsOf(id)) {
+    const text = await readFile(join(directory, 'cgroup.procs'), 'utf8').catch(() => '');
+    for (const line of text.split('\n')) if (line !== '') pids.add(Number(line));
+  }
+  return [...pids];
+}
+
+/** The host's pid behind a pid of the container. */
+export async function pidOutside(id: string, inside: number): Promise<number> {
+  for (const pid of await processesOf(id)) {
+    const status = await statusOf(pid).catch(() => undefined);
+    const numbers = status?.['NSpid']?.split('\t').map(Number) ?? [];
+    if (numbers.length > 1 && numbers.at(-1) === inside) return pid;
+  }
+  throw new Error(`container ${id} has no process ${inside}`);
+}
+
+/** Everything that a container has on the host: empty once it is gone. */
+export async function tracesOf(id: string, dataRoot: string): Promise<string[]> {
+  const traces = await cgroupsOf(id);
+  const containers: string[] = await readdir(join(dataRoot, 'containers')).catch(() => []);
+  if (containers.includes(id)) traces.push(join(dataRoot, 'containers', id));
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
+  return [...traces, ...mounts.filter((line) => line.includes(id))];
+}
