@@ -177,7 +177,11 @@ export class Engine implements Surroundings {
       const prepared = await prepare(this, execution.id, image, argv, options);
       try {
         execution.watch(prepared.config, options.signal);
-        await launch(this, execution, prepared);
+        let failure = await launch(this, execution, prepared);
+        if (failure !== undefined && lostParent(failure)) {
+          failure = await launch(this, execution, prepared);
+        }
+        if (failure !== undefined) throw failure;
       } finally {
         prepared.release();
       }
@@ -200,13 +204,28 @@ export class Engine implements Surroundings {
   }
 }
 
+/**
+ * Another process, ending, removed the cgroup that all containers share between this start's making it and
+ * its use. The next attempt makes it again.
+ */
+function lostParent({ stage, step, errno }: CaissonError): boolean {
+  return stage === 'host' && step?.startsWith('cgroup.') === true && errno === 'ENOENT';
+}
+
 async function lookAtHost(): Promise<HostFacts> {
   const read = async (path: string, otherwise: string) =>
     (await readFile(path, 'utf8').catch(() => otherwise)).trim();
-  const [cpus, mems, lastCap] = await Promise.all([
+  const [cpus, mems, lastCap, status] = await Promise.all([
     read('/sys/devices/system/cpu/online', '0'),
     read('/sys/devices/system/node/online', '0'),
     read('/proc/sys/kernel/cap_last_cap', '40'),
+    read('/proc/self/status', ''),
   ]);
-  return { cpus, mems, lastCap: Number(lastCap) };
+  const permitted = /^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  return {
+    cpus,
+    mems,
+    lastCap: Number(lastCap),
+    permitted: permitted === undefined ? undefined : BigInt(`0x${permitted}`),
+  };
 }

@@ -1,4 +1,5 @@
 /** Hands a launch program to the native machine and follows the container to its end. */
+import type { CaissonError } from '../errors.js';
 import { EVENT, type Binding, type NativeContainer, type NativeError } from '../native/binding.js';
 import type { Encoder, Fault } from '../program/encode.js';
 import { failureOf } from '../program/failure.js';
@@ -15,14 +16,15 @@ interface Launcher {
 /** A slot number that no program has: "nothing to keep". */
 const NO_SLOT = 0xffff;
 
-/** Resolves when the container is gone and everything undone. */
+/** Resolves when the container is gone and everything undone: with why, if it could not be started. */
 export function launch(
   { binding, encoder, fault }: Launcher,
   execution: Execution,
   { config, launchable }: Prepared,
-): Promise<void> {
+): Promise<CaissonError | undefined> {
   const { program, teardown, slots } = launchable;
   return new Promise((resolve) => {
+    let failure: CaissonError | undefined;
     const keep = [slots.stdin ?? NO_SLOT, slots.stdout ?? NO_SLOT, slots.stderr ?? NO_SLOT];
     // One encoder serves both: the addon has copied the first by the time that the second is written.
     const undo = Uint8Array.from(encoder.encode(teardown));
@@ -48,7 +50,7 @@ export function launch(
             execution.hasStarted();
             break;
           case EVENT.failed:
-            execution.hasFailed(failureOf(a as NativeError, program, config.args));
+            failure = failureOf(a as NativeError, program, config.args);
             break;
           case EVENT.exited:
             void execution.hasEnded({
@@ -59,7 +61,7 @@ export function launch(
             });
             break;
           case EVENT.gone:
-            resolve();
+            resolve(failure);
             break;
         }
       },

@@ -145,7 +145,8 @@ export interface Hook {
 export interface Linux {
   readonly uidMappings?: readonly LinuxIdMapping[] | undefined;
   readonly gidMappings?: readonly LinuxIdMapping[] | undefined;
-  readonly timeOffsets?: Readonly<Partial<Record<'monotonic' | 'boottime', TimeOffset>>> | undefined;
+  readonly timeOffsets?:
+    Readonly<Partial<Record<'monotonic' | 'boottime', TimeOffset>>> | undefined;
   /** Names with dots: `net.ipv4.ip_forward`. */
   readonly sysctl?: Readonly<Record<string, string>> | undefined;
   readonly resources?: LinuxResources | undefined;
@@ -175,7 +176,8 @@ export interface TimeOffset {
   readonly nanosecs?: number | undefined;
 }
 
-export type LinuxNamespaceType = 'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'user' | 'cgroup' | 'time';
+export type LinuxNamespaceType =
+  'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'user' | 'cgroup' | 'time';
 
 export interface LinuxNamespace {
   readonly type: LinuxNamespaceType;

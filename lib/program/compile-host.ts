@@ -175,12 +175,10 @@ function makeCgroup(steps: Step[], placement: CgroupPlacement): void {
     steps.push({ op: 'cgroup.write', texts: [`${directory}/${entry.file}`, entry.value] });
   };
   placement.grandparentWrites?.forEach(write(placement.mountPoint));
-  // The parent is there already but for the first container: then its set-up is skipped.
-  steps.push({
-    op: 'cgroup.make',
-    texts: [placement.parent],
-    numbers: [1, placement.parentWrites.length],
-  });
+  // v2: a parent that is there has its controllers, and writing them again would wait for dying cgroups.
+  // v1: another process may be just about to set it up, and an empty cpuset takes no process.
+  const skip = placement.version === 2 ? placement.parentWrites.length : 0;
+  steps.push({ op: 'cgroup.make', texts: [placement.parent], numbers: [1, skip] });
   placement.parentWrites.forEach(write(placement.parent));
   steps.push({ op: 'cgroup.make', texts: [placement.dir] });
   placement.writes.forEach(write(placement.dir));

@@ -17,12 +17,17 @@ export interface Fault {
 
 const FAULTS = { fail: 1, 'kill-init': 2, 'kill-node': 3, 'kill-both': 4 } as const;
 
+/** A text that is longer is written by Node's own encoder. */
+const SHORT_TEXT = 96;
+
 /**
  * Encodes with a buffer that is reused: the result is a view that the next call overwrites, because the
- * addon copies what it is given.
+ * addon copies what it is given. Little-endian machines only, which are all that caisson runs on.
  */
 export class Encoder {
   private bytes = Buffer.allocUnsafeSlow(32 << 10);
+  private halves = new Int16Array(this.bytes.buffer);
+  private words = new Uint32Array(this.bytes.buffer);
   private end = 0;
 
   encode(program: Program, fault?: Fault): Uint8Array {
@@ -30,7 +35,7 @@ export class Encoder {
     const arena = HEADER_SIZE + (host.length + container.length + teardown.length) * STEP_SIZE;
     this.end = 0;
     this.reserve(arena + 4);
-    this.bytes.fill(0, 0, arena + 4);
+    this.words.fill(0, 0, (arena + 4) >> 2);
     this.end = arena + 4; // offset 0 of the arena means "no text"
 
     let at = HEADER_SIZE;
@@ -40,45 +45,51 @@ export class Encoder {
         at += STEP_SIZE;
       }
     }
-    const { bytes, end } = this;
-    bytes.writeUInt32LE(MAGIC, 0);
-    bytes.writeUInt32LE(VERSION, 4);
-    bytes.writeUInt32LE(end, 8);
-    bytes.writeUInt16LE(slots, 12);
-    bytes.writeUInt16LE(host.length, 14);
-    bytes.writeUInt16LE(container.length, 16);
-    bytes.writeUInt16LE(teardown.length, 18);
-    bytes.writeUInt32LE(arena, 20);
+    const { halves, words, end } = this;
+    words[0] = MAGIC;
+    words[1] = VERSION;
+    words[2] = end;
+    halves[6] = slots;
+    halves[7] = host.length;
+    halves[8] = container.length;
+    halves[9] = teardown.length;
+    words[5] = arena;
     if (fault !== undefined) {
-      bytes.writeUInt16LE(fault.half === 'host' ? 0 : 1, 24);
-      bytes.writeUInt16LE(fault.step, 26);
-      bytes.writeUInt32LE(FAULTS[fault.action], 28);
+      halves[12] = fault.half === 'host' ? 0 : 1;
+      halves[13] = fault.step;
+      words[7] = FAULTS[fault.action];
     }
-    return bytes.subarray(0, end);
+    return this.bytes.subarray(0, end);
   }
 
   private step({ op, slots, texts, numbers }: Step, at: number, arena: number): void {
-    const { bytes } = this;
-    bytes.writeUInt16LE(OPCODE_NUMBERS[op], at);
-    for (let i = 0; i < 4; i++) bytes.writeInt16LE(slots?.[i] ?? -1, at + 4 + 2 * i);
+    const { halves } = this;
+    const half = at >> 1;
+    halves[half] = OPCODE_NUMBERS[op];
+    for (let i = 0; i < 4; i++) halves[half + 2 + i] = slots?.[i] ?? -1;
     if (numbers !== undefined) {
-      for (let i = 0; i < numbers.length; i++) {
-        const number = numbers[i];
-        if (number === undefined || number === 0) continue;
-        const place = at + 32 + 8 * i;
-        if (typeof number === 'bigint') bytes.writeBigUInt64LE(BigInt.asUintN(64, number), place);
-        else if (number >= 0 && number <= 0xffffffff) bytes.writeUInt32LE(number, place);
-        else bytes.writeBigInt64LE(BigInt(number), place);
-      }
+      const place = (at + 32) >> 2;
+      for (let i = 0; i < numbers.length; i++) this.number(numbers[i] ?? 0, place + 2 * i);
     }
     if (texts === undefined) return;
     for (let i = 0; i < texts.length; i++) {
       const text = texts[i];
-      // The buffer may move while texts are added: write through `this`.
-      if (text !== undefined) {
-        const offset = this.text(text) - arena;
-        this.bytes.writeUInt32LE(offset, at + 12 + 4 * i);
-      }
+      if (text === undefined) continue;
+      const offset = this.text(text) - arena;
+      // The buffer may have moved: look it up only now.
+      this.words[((at + 12) >> 2) + i] = offset;
+    }
+  }
+
+  /** 64 bits, two's complement. */
+  private number(number: number | bigint, place: number): void {
+    const { words } = this;
+    if (typeof number === 'bigint') {
+      words[place] = Number(number & 0xffff_ffffn);
+      words[place + 1] = Number((number >> 32n) & 0xffff_ffffn);
+    } else {
+      words[place] = number;
+      words[place + 1] = Math.floor(number / 0x1_0000_0000);
     }
   }
 
@@ -86,20 +97,30 @@ export class Encoder {
   private text(text: string | Uint8Array): number {
     const most = typeof text === 'string' ? text.length * 3 : text.length;
     this.reserve(most + 12);
-    const { bytes } = this;
-    const start = this.end;
-    let size: number;
-    if (typeof text === 'string') {
-      size = bytes.write(text, start + 4);
-    } else {
-      bytes.set(text, start + 4);
-      size = text.length;
-    }
-    bytes.writeUInt32LE(size, start);
+    const { bytes, end: start } = this;
+    const size = this.characters(text, start + 4);
+    this.words[start >> 2] = size;
     const after = start + 4 + size;
     this.end = (after + 4) & ~3;
-    bytes.fill(0, after, this.end);
+    for (let i = after; i < this.end; i++) bytes[i] = 0;
     return start;
+  }
+
+  /** Writes the text's bytes; returns how many. */
+  private characters(text: string | Uint8Array, at: number): number {
+    const { bytes } = this;
+    if (typeof text !== 'string') {
+      bytes.set(text, at);
+      return text.length;
+    }
+    const { length } = text;
+    if (length > SHORT_TEXT) return bytes.write(text, at);
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) return bytes.write(text, at);
+      bytes[at + i] = code;
+    }
+    return length;
   }
 
   private reserve(more: number): void {
@@ -112,11 +133,12 @@ export class Encoder {
         { stage: 'config' },
       );
     }
-    const larger = Buffer.allocUnsafeSlow(
-      Math.min(MAX_SIZE, Math.max(needed, this.bytes.length * 2)),
-    );
+    const size = Math.min(MAX_SIZE, Math.max(needed, this.bytes.length * 2));
+    const larger = Buffer.allocUnsafeSlow((size + 3) & ~3);
     this.bytes.copy(larger);
     this.bytes = larger;
+    this.halves = new Int16Array(larger.buffer);
+    this.words = new Uint32Array(larger.buffer);
   }
 }
 

@@ -97,16 +97,13 @@ async function withTerminal(
   }
 }
 
-const DESCRIPTORS: Readonly<Record<StreamName, number>> = { stdin: 0, stdout: 1, stderr: 2 };
-
 /**
- * The container gets this command's own descriptors, and nothing passes through here. A terminal is the
- * exception: without -t a program must not take its output for one, and a container must not hold the
- * caller's (CVE-2017-5226).
+ * Every stream passes through here: a container that had this command's own descriptors could not open
+ * /dev/stdout again, because the pipe or terminal behind it belongs to somebody who is nobody inside, and
+ * would hold the caller's terminal (CVE-2017-5226).
  */
 function streamFor(name: StreamName, invocation: RunInvocation): Stdio {
-  if (!invocation.attach.has(name)) return 'null';
-  return isatty(DESCRIPTORS[name]) ? 'pipe' : 'inherit';
+  return invocation.attach.has(name) ? 'pipe' : 'null';
 }
 
 async function withStreams(
@@ -136,11 +133,7 @@ async function withStreams(
   }
 }
 
-/**
- * Copies the streams that are pipes; process.stdin and its like are not touched for the others, because a
- * pipe that Node has looked at does not block any more, for the container neither. The returned function
- * resolves when all output has been written.
- */
+/** Copies the streams. The returned function resolves when all output has been written. */
 function copyStreams(execution: Execution, stdio: RunOptions): () => Promise<unknown> {
   const ends: Promise<void>[] = [];
   for (const name of ['stdout', 'stderr'] as const) {
