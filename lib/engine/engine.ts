@@ -178,7 +178,8 @@ export class Engine implements Surroundings {
       try {
         execution.watch(prepared.config, options.signal);
         let failure = await launch(this, execution, prepared);
-        if (failure !== undefined && lostParent(failure)) {
+        for (let retry = 0; failure !== undefined && lostParent(failure); retry++) {
+          if (retry === LOST_PARENT_RETRIES) break;
           failure = await launch(this, execution, prepared);
         }
         if (failure !== undefined) throw failure;
@@ -204,12 +205,16 @@ export class Engine implements Surroundings {
   }
 }
 
+const LOST_PARENT_RETRIES = 8;
+
 /**
  * Another process, ending, removed the cgroup that all containers share between this start's making it and
  * its use. The next attempt makes it again.
  */
+const gone: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENODEV']);
+
 function lostParent({ stage, step, errno }: CaissonError): boolean {
-  return stage === 'host' && step?.startsWith('cgroup.') === true && errno === 'ENOENT';
+  return stage === 'host' && step?.startsWith('cgroup.') === true && gone.has(errno);
 }
 
 async function lookAtHost(): Promise<HostFacts> {
