@@ -56,14 +56,17 @@ export function failureOf(
   };
   const where = path === undefined || describe(step).includes(path) ? '' : ` (${path})`;
   return new CaissonError(
-    codeFor(step, errno),
+    codeFor(half, step, errno),
     `cannot start: ${describe(step)}${where}: ${error.call}: ${errno}`,
     details,
   );
 }
 
-function codeFor(step: Step, errno: string): ErrorCode {
-  if (step.op === 'dir.change') return 'ERR_INVALID_WORKDIR';
+function codeFor(half: (typeof HALVES)[number], step: Step, errno: string): ErrorCode {
+  // The only directory that the container's half makes for its own sake is the one that it then changes to.
+  if (step.op === 'dir.change' || (step.op === 'dir.make' && half === 'container')) {
+    return 'ERR_INVALID_WORKDIR';
+  }
   if (errno === 'ENOSYS') return 'ERR_KERNEL_FEATURE_MISSING';
   if (errno === 'EPERM' && (step.op === 'clone' || step.op === 'ids.map'))
     return 'ERR_NO_PRIVILEGES';
