@@ -186,7 +186,7 @@ function attachMounts(
       op: 'mount.attach',
       slots: [view(`file${index}`), root],
       texts: [path],
-      numbers: [0, TARGET_FILE],
+      numbers: [input.root.readOnly ? ATTR.readOnly : 0, TARGET_FILE],
     });
   });
   for (const path of spec.linux?.maskedPaths ?? []) {
