@@ -79,7 +79,7 @@ export async function prepare(
         directory: join(around.containersRoot, id),
         owner: around.owner,
         root: { ...resolved.root, readOnly },
-        files: injectedFiles(config.names, hostnameOf(config, facts), hostFiles),
+        files: filesOf(config, hostnameOf(config, facts), hostFiles),
         cgroup,
         seccomp: filter,
         seccompFlags: profile === undefined ? 0 : filterFlags(profile),
@@ -96,6 +96,14 @@ export async function prepare(
     giveBack(around, range);
     throw error;
   }
+}
+
+/** Whoever mounts something of his own at the place of such a file means that. */
+function filesOf(config: ContainerConfig, hostname: string, host?: HostFiles) {
+  const files = injectedFiles(config.names, hostname, host);
+  const { mounts } = config;
+  if (mounts.length === 0) return files;
+  return files.filter(({ path }) => !mounts.some(({ target }) => target === path));
 }
 
 function giveBack({ idRanges }: Surroundings, range: IdRange | undefined): void {
