@@ -207,12 +207,13 @@ export class Engine implements Surroundings {
 
 const LOST_PARENT_RETRIES = 8;
 
+/** What a write below a removed cgroup says. */
+const gone: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENODEV']);
+
 /**
  * Another process, ending, removed the cgroup that all containers share between this start's making it and
  * its use. The next attempt makes it again.
  */
-const gone: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENODEV']);
-
 function lostParent({ stage, step, errno }: CaissonError): boolean {
   return stage === 'host' && step?.startsWith('cgroup.') === true && gone.has(errno);
 }

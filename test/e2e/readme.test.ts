@@ -1,0 +1,69 @@
+/** Everything in the README works when it is pasted. */
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import ts from 'typescript';
+
+const run = promisify(execFile);
+const directory = '.cache/readme';
+
+/** Code blocks of a language, in order. */
+function blocks(markdown: string, language: string): string[] {
+  return [...markdown.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(
+    ([, code = '']) => code,
+  );
+}
+
+/** What the comments behind `console.log` promise, in order. */
+function promised(code: string): string[] {
+  return [...code.matchAll(/^\s*console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text = '']) => text);
+}
+
+describe('README', () => {
+  let readme: string;
+
+  before(async () => {
+    readme = await readFile('README.md', 'utf8');
+    await mkdir(directory, { recursive: true });
+  });
+
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  it('has programs that run and print what they say', async function () {
+    this.timeout(60_000);
+    const programs = blocks(readme, 'ts');
+    expect(programs).to.have.length.above(2);
+    for (const [index, code] of programs.entries()) {
+      const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+      const { outputText } = ts.transpileModule(code, { compilerOptions: options });
+      const file = `${directory}/program-${index}.mjs`;
+      await writeFile(file, outputText);
+      const { stdout } = await run(process.execPath, [file]);
+      const lines = stdout.split('\n');
+      expect(lines, code).to.include.members(promised(code));
+      expect(stdout.trim()).to.not.equal('');
+    }
+  });
+
+  it('has commands that work', async function () {
+    this.timeout(60_000);
+    const commands = blocks(readme, 'sh').flatMap((block) => block.trim().split('\n'));
+    expect(commands).to.have.length.above(7);
+    const outputs = new Map<string, string>();
+    for (const command of commands) {
+      const { stdout } = await run('sh', ['-ec', command]);
+      outputs.set(command, stdout);
+    }
+    const of = (part: string) =>
+      [...outputs].find(([command]) => command.includes(part))?.[1] ?? 'no such command';
+    expect(of('rm -rf /bin')).to.equal('hello\n');
+    expect(of('ls /').split('\n')).to.include.members(['bin', 'etc']);
+    expect(of('explain run')).to.match(/clone3 caisson-init with new .*execve true/s);
+    expect(of('-h box')).to.equal('box\nsh\n');
+    expect(of('GREETING')).to.equal('hello\nnobody\n/tmp\n');
+    expect(of('--read-only')).to.equal('/src/README.md\n');
+    expect(of('wc -w')).to.equal('3\n');
+    await rm('.cache/readme-root', { recursive: true, force: true });
+  });
+});
