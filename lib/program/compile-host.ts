@@ -1,4 +1,5 @@
 /** The host's half: what only the host's root can do, before and beside the new process. */
+import { constants } from 'node:fs';
 import type { CgroupPlacement } from '../cgroup/plan.js';
 import type { LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
 import type { KernelFacts, Shared } from './compile.js';
@@ -11,10 +12,9 @@ import type { LaunchSlots, Slots } from './slots.js';
 /** linux/sched.h: the namespaces that a process can only be born into. The others it makes itself. */
 const CLONE = { mount: 0x0002_0000, user: 0x1000_0000, pid: 0x2000_0000 } as const;
 
-/** open(2) flags, generic Linux values. */
-const O_WRONLY = 1;
-const O_RDONLY = 0;
-const O_PATH_DIRECTORY = 0x20_0000 | 0x1_0000;
+/** open(2). The number of O_DIRECTORY differs between architectures: on arm64, x86's is O_DIRECT. */
+const { O_RDONLY, O_WRONLY, O_DIRECTORY } = constants;
+const O_PATH_DIRECTORY = 0x20_0000 | O_DIRECTORY;
 
 const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
