@@ -1,4 +1,5 @@
-// The N-API surface: converts arguments, hands work to host/, nothing else. lib/native/binding.ts types it.
+// The N-API surface: converts arguments, hands work to host/, nothing else. lib/native/binding.ts
+// types it.
 #include <fcntl.h>
 #include <napi.h>
 #include <sys/ioctl.h>
@@ -40,10 +41,11 @@ Napi::Value instructions(const Napi::CallbackInfo& info) {
   return list;
 }
 
-// lockByte(fd, offset) → whether the byte is now ours: an open-file-description lock (fcntl(2)), which
-// the kernel gives back when the last copy of the descriptor is closed, however that comes about.
+// lockByte(fd, offset) → whether the byte is now ours: an open-file-description lock (fcntl(2)),
+// which the kernel gives back when the last copy of the descriptor is closed, however that comes
+// about.
 Napi::Value lock_byte(const Napi::CallbackInfo& info) {
-  struct flock lock{};
+  struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = info[1].As<Napi::Number>().Int64Value();
@@ -58,11 +60,12 @@ Napi::Value resize(const Napi::CallbackInfo& info) {
   size.ws_col = static_cast<unsigned short>(info[1].As<Napi::Number>().Uint32Value());
   size.ws_row = static_cast<unsigned short>(info[2].As<Napi::Number>().Uint32Value());
   const int fd = info[0].As<Napi::Number>().Int32Value();
-  return Napi::Number::New(info.Env(), static_cast<double>(sys::call(__NR_ioctl, fd, TIOCSWINSZ, &size)));
+  return Napi::Number::New(info.Env(),
+                           static_cast<double>(sys::call(__NR_ioctl, fd, TIOCSWINSZ, &size)));
 }
 
-// readBelow(root, path, limit): a file inside a container's root, resolved there. Resolves to a Buffer, or
-// to null when there is none.
+// readBelow(root, path, limit): a file inside a container's root, resolved there. Resolves to a
+// Buffer, or to null when there is none.
 class ReadBelow : public Napi::AsyncWorker {
  public:
   ReadBelow(Napi::Env env, std::string root, std::string path, size_t limit)
@@ -116,7 +119,8 @@ bool overlay_takes_descriptors() {
   const UniqueFd context(static_cast<int>(sys::call(__NR_fsopen, "overlay", FSOPEN_CLOEXEC)));
   if (!context.valid()) return false;
   const UniqueFd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  return sys::call(__NR_fsconfig, context.get(), FSCONFIG_SET_FD, "lowerdir+", nullptr, directory.get()) == 0;
+  return sys::call(__NR_fsconfig, context.get(), FSCONFIG_SET_FD, "lowerdir+", nullptr,
+                   directory.get()) == 0;
 }
 
 Napi::Value probe(const Napi::CallbackInfo& info) {
@@ -138,7 +142,8 @@ Napi::Value undo(const Napi::CallbackInfo& info) {
         inbox->post([&environment, callback, outcome] {
           environment.end_work();
           const Napi::Env env = environment.env();
-          callback->MakeCallback(env.Global(), {outcome.failed ? error_value(env, outcome.error) : env.Null()});
+          callback->MakeCallback(env.Global(),
+                                 {outcome.failed ? error_value(env, outcome.error) : env.Null()});
           callback->Unref();
         });
       });
@@ -151,7 +156,8 @@ Napi::Value retain(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// release(callback): called when the guard has ended too, if this was the last engine of the process.
+// release(callback): called when the guard has ended too, if this was the last engine of the
+// process.
 Napi::Value release(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   auto callback = persistent(info[0]);

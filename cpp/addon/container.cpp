@@ -32,7 +32,8 @@ Napi::Value number(Napi::Env env, Event event) {
 
 }  // namespace
 
-Container::Container(Environment& environment, std::shared_ptr<Launch> launch, Napi::Function callback)
+Container::Container(Environment& environment, std::shared_ptr<Launch> launch,
+                     Napi::Function callback)
     : environment_(environment), launch_(std::move(launch)), callback_(Napi::Persistent(callback)) {
   exit_watch_.owner = control_watch_.owner = this;
   self_ = std::make_shared<Container*>(this);
@@ -62,16 +63,18 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
       container->launched();
     });
     // The environment is gone, and the container object with it: end what was just started.
-    if (!delivered && !launch->failed) Launcher::instance().tear_down(launch, [](TeardownOutcome) {});
+    if (!delivered && !launch->failed)
+      Launcher::instance().tear_down(launch, [](TeardownOutcome) {});
   });
 
   auto handle = Napi::Object::New(env);
   auto self = container->self_;
-  handle.Set("kill", Napi::Function::New(env, [self](const Napi::CallbackInfo& call) -> Napi::Value {
-               const int signal = call[0].As<Napi::Number>().Int32Value();
-               return Napi::Number::New(call.Env(),
-                                        static_cast<double>(*self == nullptr ? -ESRCH : (*self)->kill(signal)));
-             }));
+  handle.Set(
+      "kill", Napi::Function::New(env, [self](const Napi::CallbackInfo& call) -> Napi::Value {
+        const int signal = call[0].As<Napi::Number>().Int32Value();
+        return Napi::Number::New(
+            call.Env(), static_cast<double>(*self == nullptr ? -ESRCH : (*self)->kill(signal)));
+      }));
   return handle;
 }
 
@@ -91,14 +94,13 @@ void Container::launched() {
     return;
   }
   has_process_ = true;
-  watch(exit_watch_, launch_->pidfd.get(), [](uv_poll_t* poll, int, int) {
-    static_cast<Watch*>(poll->data)->owner->child_exited();
-  });
-  watch(control_watch_, launch_->control.get(), [](uv_poll_t* poll, int, int) {
-    static_cast<Watch*>(poll->data)->owner->read_control();
-  });
+  watch(exit_watch_, launch_->pidfd.get(),
+        [](uv_poll_t* poll, int, int) { static_cast<Watch*>(poll->data)->owner->child_exited(); });
+  watch(control_watch_, launch_->control.get(),
+        [](uv_poll_t* poll, int, int) { static_cast<Watch*>(poll->data)->owner->read_control(); });
   auto fds = Napi::Array::New(env, launch_->kept.size());
-  for (uint32_t i = 0; i < launch_->kept.size(); ++i) fds.Set(i, Napi::Number::New(env, launch_->kept[i]));
+  for (uint32_t i = 0; i < launch_->kept.size(); ++i)
+    fds.Set(i, Napi::Number::New(env, launch_->kept[i]));
   launch_->kept.clear();  // JavaScript's from here on
   if (pending_signal_ != 0) kill(pending_signal_);
   emit({number(env, Event::kLaunched), Napi::Number::New(env, launch_->pid), fds});
@@ -133,13 +135,14 @@ void Container::read_control() {
     int fds[kMaxPassedFds];
     auto received = receive_message(launch_->control.get(), &message, sizeof message, fds);
     if (!received.ok() && received.error().number == EAGAIN) return;
-    if (received.ok() && received.value().size == sizeof message && message.magic == kTerminalMagic &&
-        received.value().fd_count == 1) {
+    if (received.ok() && received.value().size == sizeof message &&
+        message.magic == kTerminalMagic && received.value().fd_count == 1) {
       emit({number(env, Event::kTerminal), Napi::Number::New(env, fds[0])});
       continue;
     }
     if (received.ok())
-      for (size_t i = 0; i < received.value().fd_count; ++i) sys::close(fds[i]);
+      for (size_t i = 0; i < received.value().fd_count; ++i)
+        sys::close(fds[i]);
     control_ended_ = true;
     unwatch(control_watch_);
     const Page* page = launch_->page;
@@ -152,8 +155,8 @@ void Container::read_control() {
 
 void Container::child_exited() {
   siginfo_t info{};
-  // Only looks: reaping the first process of a pid namespace takes the kernel most of a millisecond, and
-  // is the undertaker's work.
+  // Only looks: reaping the first process of a pid namespace takes the kernel most of a
+  // millisecond, and is the undertaker's work.
   const long waited = sys::call(__NR_waitid, P_PIDFD, launch_->pidfd.get(), &info,
                                 WEXITED | WNOHANG | WNOWAIT | __WALL, nullptr);
   if (waited < 0 || info.si_pid == 0) return;
@@ -201,9 +204,10 @@ double Container::oom_kills() const {
 void Container::tear_down() {
   oom_.reset();
   environment_.begin_work();
-  Launcher::instance().tear_down(launch_, [inbox = environment_.inbox(), this](TeardownOutcome outcome) {
-    inbox->post([this, outcome] { gone(outcome); });
-  });
+  Launcher::instance().tear_down(launch_,
+                                 [inbox = environment_.inbox(), this](TeardownOutcome outcome) {
+                                   inbox->post([this, outcome] { gone(outcome); });
+                                 });
 }
 
 void Container::gone(const TeardownOutcome& outcome) {
@@ -252,7 +256,8 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error) {
   value.Set("errno", Napi::Number::New(env, error.number));
   // The record comes from memory that a child could write: bounded reads only.
   value.Set("call", Napi::String::New(env, error.call, strnlen(error.call, sizeof error.call)));
-  value.Set("object", Napi::String::New(env, error.object, strnlen(error.object, sizeof error.object)));
+  value.Set("object",
+            Napi::String::New(env, error.object, strnlen(error.object, sizeof error.object)));
   return value;
 }
 
@@ -267,7 +272,8 @@ Napi::Value Container::stamps() const {
   size_t at = 0;
   for (const auto& [half, count] : {std::pair<size_t, size_t>{0, host}, {1, inside}}) {
     array[at++] = static_cast<double>(page->start[half]);
-    for (size_t i = 0; i < count; ++i) array[at++] = static_cast<double>(page->end[half][i]);
+    for (size_t i = 0; i < count; ++i)
+      array[at++] = static_cast<double>(page->end[half][i]);
   }
   return array;
 }

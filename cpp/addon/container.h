@@ -1,5 +1,5 @@
-// One container as JavaScript sees it: started by a launcher thread, watched by the event loop, undone by
-// the undertaker.
+// One container as JavaScript sees it: started by a launcher thread, watched by the event loop,
+// undone by the undertaker.
 #pragma once
 
 #include <napi.h>
@@ -27,7 +27,8 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
 
 class Container {
  public:
-  // JS: launch(program, teardown, keep, hold, oomSlot, callback) → { kill(signal) → 0 or negated errno }
+  // JS: launch(program, teardown, keep, hold, oomSlot, callback) → { kill(signal) → 0 or negated
+  // errno }
   static Napi::Value launch(const Napi::CallbackInfo& info);
 
   // The environment is closing: end the process, forget JavaScript.

@@ -15,13 +15,16 @@ bool Environment::Inbox::post(std::function<void()> task) {
 Environment::Environment(Napi::Env env) : env_(env), inbox_(std::make_shared<Inbox>()) {
   napi_get_uv_event_loop(env, &loop_);
   wake_.data = this;
-  uv_async_init(loop_, &wake_, [](uv_async_t* handle) { static_cast<Environment*>(handle->data)->run_tasks(); });
+  uv_async_init(loop_, &wake_,
+                [](uv_async_t* handle) { static_cast<Environment*>(handle->data)->run_tasks(); });
   uv_unref(reinterpret_cast<uv_handle_t*>(&wake_));
   handle_opened();
   inbox_->wake_ = &wake_;
   napi_add_async_cleanup_hook(
       env,
-      [](napi_async_cleanup_hook_handle hook, void* data) { static_cast<Environment*>(data)->close(hook); },
+      [](napi_async_cleanup_hook_handle hook, void* data) {
+        static_cast<Environment*>(data)->close(hook);
+      },
       this, nullptr);
 }
 
@@ -32,7 +35,8 @@ void Environment::run_tasks() {
     tasks.swap(inbox_->tasks_);
   }
   const Napi::HandleScope scope(env_);
-  for (auto& task : tasks) task();
+  for (auto& task : tasks)
+    task();
 }
 
 void Environment::begin_work() {
@@ -49,8 +53,8 @@ void Environment::handle_closed() {
   napi_remove_async_cleanup_hook(closing_);
 }
 
-// The environment ends: so do its containers. What is still to be undone is done by the undertaker, or,
-// when the whole process is ending, by the guard.
+// The environment ends: so do its containers. What is still to be undone is done by the undertaker,
+// or, when the whole process is ending, by the guard.
 void Environment::close(napi_async_cleanup_hook_handle hook) {
   closing_ = hook;
   {
@@ -59,7 +63,8 @@ void Environment::close(napi_async_cleanup_hook_handle hook) {
     inbox_->tasks_.clear();
   }
   const std::set<Container*> containers = containers_;
-  for (Container* container : containers) container->abandon();
+  for (Container* container : containers)
+    container->abandon();
   uv_close(reinterpret_cast<uv_handle_t*>(&wake_),
            [](uv_handle_t* handle) { static_cast<Environment*>(handle->data)->handle_closed(); });
 }

@@ -26,7 +26,8 @@ class Environment {
   // What native threads hold: they may outlive the environment.
   class Inbox {
    public:
-    // Runs `task` on the JavaScript thread; false when the environment is gone (the task is dropped).
+    // Runs `task` on the JavaScript thread; false when the environment is gone (the task is
+    // dropped).
     bool post(std::function<void()> task);
 
    private:

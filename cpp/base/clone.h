@@ -7,9 +7,9 @@
 
 namespace caisson {
 
-// With CLONE_VM | CLONE_VFORK the caller sleeps until the child has exec'ed or ended; the child may then
-// do nothing but raw system calls. Returns the child's pid or a negated errno.
-// `stack` and `stack_size` go into `arguments` (16-byte aligned).
+// With CLONE_VM | CLONE_VFORK the caller sleeps until the child has exec'ed or ended; the child may
+// then do nothing but raw system calls. Returns the child's pid or a negated errno. `stack` and
+// `stack_size` go into `arguments` (16-byte aligned).
 inline long clone_with_stack(clone_args* arguments, void (*body)(void*), void* argument) {
 #if defined(__x86_64__)
   long result;

@@ -1,8 +1,9 @@
-// The mount system calls of Linux 5.2 and later; glibc's <sys/mount.h> is not available to caisson-init.
+// The mount system calls of Linux 5.2 and later; glibc's <sys/mount.h> is not available to
+// caisson-init.
 #pragma once
 
-#include <linux/mount.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 
 #include "result.h"
 #include "sys.h"
@@ -23,8 +24,8 @@ inline Result<UniqueFd> own_fd(long result, const char* call, const char* object
 
 // A detached copy of the mount at `directory`/`path`.
 inline Result<UniqueFd> clone_tree(int directory, const char* path, bool recursive) {
-  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (path[0] == '\0' ? AT_EMPTY_PATH : 0u) |
-                         (recursive ? AT_RECURSIVE : 0u);
+  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+                         (path[0] == '\0' ? AT_EMPTY_PATH : 0u) | (recursive ? AT_RECURSIVE : 0u);
   return own_fd(sys::call(__NR_open_tree, directory, path, flags), "open_tree", path);
 }
 
@@ -48,7 +49,8 @@ inline Status attach_mount(int mount, int target, const char* object) {
                "move_mount", object);
 }
 
-// A new instance of a filesystem, mounted nowhere. `options` are "key=value,flag,…" as for mount(8).
+// A new instance of a filesystem, mounted nowhere. `options` are "key=value,flag,…" as for
+// mount(8).
 Result<UniqueFd> make_filesystem(const char* type, const char* options, uint64_t attributes);
 
 // Turns a configured filesystem context into a detached mount.

@@ -1,5 +1,5 @@
-// The one error contract: a value, or what failed. `call` is the system call, `object` the path or name
-// that it was about; both outlive the error (literals, or the program's own text).
+// The one error contract: a value, or what failed. `call` is the system call, `object` the path or
+// name that it was about; both outlive the error (literals, or the program's own text).
 #pragma once
 
 namespace caisson {

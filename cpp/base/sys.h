@@ -1,5 +1,5 @@
-// Raw system calls. caisson-init has no libc, and the addon wants neither errno nor glibc's process-wide
-// versions of setresuid and its kin, so both speak to the kernel through this header.
+// Raw system calls. caisson-init has no libc, and the addon wants neither errno nor glibc's
+// process-wide versions of setresuid and its kin, so both speak to the kernel through this header.
 // A result in [-4095, -1] is a negated errno.
 #pragma once
 
@@ -10,13 +10,27 @@
 namespace caisson::sys {
 
 // Arguments are integers or pointers; the kernel takes words.
-inline long word(const volatile void* pointer) { return reinterpret_cast<long>(pointer); }
-inline long word(decltype(nullptr)) { return 0; }
-inline long word(long value) { return value; }
-inline long word(unsigned long value) { return static_cast<long>(value); }
-inline long word(unsigned long long value) { return static_cast<long>(value); }
-inline long word(int value) { return value; }
-inline long word(unsigned value) { return static_cast<long>(value); }
+inline long word(const volatile void* pointer) {
+  return reinterpret_cast<long>(pointer);
+}
+inline long word(decltype(nullptr)) {
+  return 0;
+}
+inline long word(long value) {
+  return value;
+}
+inline long word(unsigned long value) {
+  return static_cast<long>(value);
+}
+inline long word(unsigned long long value) {
+  return static_cast<long>(value);
+}
+inline long word(int value) {
+  return value;
+}
+inline long word(unsigned value) {
+  return static_cast<long>(value);
+}
 
 #if defined(__x86_64__)
 inline long raw(long number, long a, long b, long c, long d, long e, long f) {
@@ -39,7 +53,10 @@ inline long raw(long number, long a, long b, long c, long d, long e, long f) {
   register long x3 asm("x3") = d;
   register long x4 asm("x4") = e;
   register long x5 asm("x5") = f;
-  asm volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  asm volatile("svc 0"
+               : "+r"(x0)
+               : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+               : "memory");
   return x0;
 }
 #else
@@ -51,10 +68,13 @@ inline long call(long number, A a = 0, B b = 0, C c = 0, D d = 0, E e = 0, F f =
   return raw(number, word(a), word(b), word(c), word(d), word(e), word(f));
 }
 
-inline long close(int fd) { return call(__NR_close, fd); }
+inline long close(int fd) {
+  return call(__NR_close, fd);
+}
 
 [[noreturn]] inline void exit_group(int status) {
-  for (;;) call(__NR_exit_group, status);
+  for (;;)
+    call(__NR_exit_group, status);
 }
 
 // CLOCK_MONOTONIC in nanoseconds.
@@ -63,13 +83,15 @@ inline uint64_t monotonic() {
     long seconds, nanoseconds;
   } time{};
   call(__NR_clock_gettime, 1, &time);
-  return static_cast<uint64_t>(time.seconds) * 1000000000u + static_cast<uint64_t>(time.nanoseconds);
+  return static_cast<uint64_t>(time.seconds) * 1000000000u +
+         static_cast<uint64_t>(time.nanoseconds);
 }
 
 inline void sleep(uint64_t nanoseconds) {
   struct {
     long seconds, nanoseconds;
-  } time{static_cast<long>(nanoseconds / 1000000000u), static_cast<long>(nanoseconds % 1000000000u)};
+  } time{static_cast<long>(nanoseconds / 1000000000u),
+         static_cast<long>(nanoseconds % 1000000000u)};
   call(__NR_nanosleep, &time, nullptr);
 }
 

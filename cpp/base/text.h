@@ -8,12 +8,14 @@ namespace caisson {
 
 inline size_t length(const char* text) {
   size_t n = 0;
-  while (text[n] != '\0') ++n;
+  while (text[n] != '\0')
+    ++n;
   return n;
 }
 
 inline bool equal(const char* a, const char* b) {
-  while (*a != '\0' && *a == *b) ++a, ++b;
+  while (*a != '\0' && *a == *b)
+    ++a, ++b;
   return *a == *b;
 }
 
@@ -30,19 +32,23 @@ class Text {
   Text() { bytes_[0] = '\0'; }
 
   Text& add(const char* text) {
-    while (*text != '\0') add_byte(*text++);
+    while (*text != '\0')
+      add_byte(*text++);
     return *this;
   }
   Text& add(const char* text, size_t size) {
-    for (size_t i = 0; i < size; ++i) add_byte(text[i]);
+    for (size_t i = 0; i < size; ++i)
+      add_byte(text[i]);
     return *this;
   }
   Text& add(uint64_t number) {
     char digits[20];
     int n = 0;
-    do digits[n++] = static_cast<char>('0' + number % 10);
+    do
+      digits[n++] = static_cast<char>('0' + number % 10);
     while ((number /= 10) != 0);
-    while (n > 0) add_byte(digits[--n]);
+    while (n > 0)
+      add_byte(digits[--n]);
     return *this;
   }
 
@@ -75,7 +81,8 @@ template <size_t N>
 inline void copy_text(char (&to)[N], const char* from) {
   size_t i = 0;
   if (from != nullptr)
-    for (; i + 1 < N && from[i] != '\0'; ++i) to[i] = from[i];
+    for (; i + 1 < N && from[i] != '\0'; ++i)
+      to[i] = from[i];
   to[i] = '\0';
 }
 

@@ -1,7 +1,7 @@
 #include "guard.h"
 
-#include <sys/socket.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <vector>
 
@@ -26,14 +26,16 @@ Status Guard::ensure(int init_fd, void* stack, size_t stack_size) {
   Text<16> number;
   number.add(static_cast<uint64_t>(theirs.get()));
   const char* const arguments[] = {"caisson-guard", "guard", number.c_str(), nullptr};
-  auto pid = spawn_init({arguments, init_fd, {theirs.get(), -1}, false}, 0, -1, stack, stack_size, pidfd_);
+  auto pid =
+      spawn_init({arguments, init_fd, {theirs.get(), -1}, false}, 0, -1, stack, stack_size, pidfd_);
   if (!pid.ok()) return pid.error();
   socket_ = static_cast<UniqueFd&&>(ours);
   return {};
 }
 
 Status Guard::add(uint64_t token, const void* program, size_t size) {
-  if (size + sizeof(GuardMessage) > kMaxGuardMessage) return failure(-kMessageSize, "sendmsg", "the guard");
+  if (size + sizeof(GuardMessage) > kMaxGuardMessage)
+    return failure(-kMessageSize, "sendmsg", "the guard");
   std::vector<unsigned char> message(sizeof(GuardMessage) + size);
   const GuardMessage head{GuardVerb::kAdd, 0, token};
   memcpy(message.data(), &head, sizeof head);

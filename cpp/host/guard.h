@@ -1,5 +1,5 @@
-// Node's side of the guard (cpp/init/guard.cpp): one process beside each Node process that has containers,
-// which undoes what is left when Node is killed.
+// Node's side of the guard (cpp/init/guard.cpp): one process beside each Node process that has
+// containers, which undoes what is left when Node is killed.
 #pragma once
 
 #include <stdint.h>

@@ -7,10 +7,11 @@ namespace caisson {
 
 // What a launcher thread has for itself, made once.
 struct Workplace {
-  UniqueFd host_mounts;   // the mount namespace in which Node lives
-  UniqueFd host_root;     // its root directory as Node sees it
-  UniqueFd small_mounts;  // a mount namespace with a handful of mounts: what containers are cloned from
-  UniqueFd proc;          // a procfs of our own, whatever /proc is
+  UniqueFd host_mounts;  // the mount namespace in which Node lives
+  UniqueFd host_root;    // its root directory as Node sees it
+  UniqueFd
+      small_mounts;  // a mount namespace with a handful of mounts: what containers are cloned from
+  UniqueFd proc;     // a procfs of our own, whatever /proc is
   alignas(16) unsigned char stack[16 << 10];  // for the child until it execs
 };
 
@@ -20,8 +21,12 @@ Status enter_small_mounts(const Workplace& workplace);
 Status enter_host_mounts(const Workplace& workplace);
 
 struct HostMachine : Machine {
-  HostMachine(const Program& from, Page* shared, Workplace& place, int page_descriptor, int init_descriptor)
-      : Machine(from, shared), workplace(place), page_fd(page_descriptor), init_fd(init_descriptor) {}
+  HostMachine(const Program& from, Page* shared, Workplace& place, int page_descriptor,
+              int init_descriptor)
+      : Machine(from, shared),
+        workplace(place),
+        page_fd(page_descriptor),
+        init_fd(init_descriptor) {}
   ~HostMachine();
 
   Workplace& workplace;
@@ -42,7 +47,9 @@ bool run_host(HostMachine& machine);
 // Opens /proc/<pid>/<name> of the cloned process in the workplace's own procfs.
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags);
 
-inline HostMachine& host(Machine& machine) { return static_cast<HostMachine&>(machine); }
+inline HostMachine& host(Machine& machine) {
+  return static_cast<HostMachine&>(machine);
+}
 
 namespace steps {
 // process.cpp

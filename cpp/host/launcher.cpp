@@ -15,17 +15,19 @@ namespace caisson {
 namespace {
 
 constexpr unsigned kMostLaunchers = 4;
-constexpr int kKill = 9, kPidfd = 3, kExited = 4, kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
+constexpr int kKill = 9, kPidfd = 3, kExited = 4,
+              kAnyChild = 0x40000000;   // P_PIDFD, WEXITED, __WALL
 constexpr size_t kNoStep = 0xffffffff;  // before the first step
 
 Result<Page*> make_page(const ProgramBytes& program, size_t& size, UniqueFd& fd) {
-  auto memory = own_fd(sys::call(__NR_memfd_create, "caisson-page", MFD_CLOEXEC), "memfd_create", nullptr);
+  auto memory =
+      own_fd(sys::call(__NR_memfd_create, "caisson-page", MFD_CLOEXEC), "memfd_create", nullptr);
   if (!memory.ok()) return memory.error();
   size = kProgramOffset + program.size;
   if (const long sized = sys::call(__NR_ftruncate, memory.value().get(), size); sized < 0)
     return failure(sized, "ftruncate");
-  const long address = sys::call(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-                                 memory.value().get(), 0);
+  const long address = sys::call(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_POPULATE, memory.value().get(), 0);
   if (address < 0 && address > -4096) return failure(address, "mmap");
   auto* page = reinterpret_cast<Page*>(address);
   page->program_size = static_cast<uint32_t>(program.size);
@@ -119,7 +121,8 @@ void Launcher::submit(Queue& queue, unsigned most, std::function<void(Workplace&
   }
   ++queue.threads;
   std::thread([&queue] {
-    // A signal for Node must not be handled on a thread that shares its memory with a starting child.
+    // A signal for Node must not be handled on a thread that shares its memory with a starting
+    // child.
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, nullptr);
@@ -145,7 +148,8 @@ Status Launcher::add_to_guard(Launch& launch, Workplace& workplace) {
   if (!init.ok()) return init.error();
   launch.token = next_token_++;
   for (int attempt = 0;; ++attempt) {
-    // The guard starts with what the engine leaves behind at its own end; it undoes the newest first.
+    // The guard starts with what the engine leaves behind at its own end; it undoes the newest
+    // first.
     Status ready;
     Guard& guard = guard_;
     const bool fresh = !guard.running();
@@ -192,8 +196,10 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
     machine.slots[slot] = -1;
     return fd;
   };
-  for (const uint16_t slot : launch.keep) launch.kept.push_back(take(slot));
-  for (const uint16_t slot : launch.hold) launch.held.emplace_back(take(slot));
+  for (const uint16_t slot : launch.keep)
+    launch.kept.push_back(take(slot));
+  for (const uint16_t slot : launch.hold)
+    launch.held.emplace_back(take(slot));
   if (!ok) {
     launch.failed = true;
     launch.error = launch.page->error;
@@ -215,7 +221,8 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
   });
 }
 
-void Launcher::tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done) {
+void Launcher::tear_down(std::shared_ptr<Launch> launch,
+                         std::function<void(TeardownOutcome)> done) {
   submit(ends_, 1, [this, launch, done = std::move(done)](Workplace&) {
     kill_and_reap(*launch);
     launch->control.reset();

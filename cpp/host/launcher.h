@@ -1,6 +1,6 @@
-// The native threads: launchers execute the host's half of starts, the undertaker tears down. Both belong
-// to the process, not to a JavaScript environment, and live as long as it does, because a container's
-// parent-death signal follows the thread that cloned it.
+// The native threads: launchers execute the host's half of starts, the undertaker tears down. Both
+// belong to the process, not to a JavaScript environment, and live as long as it does, because a
+// container's parent-death signal follows the thread that cloned it.
 #pragma once
 
 #include <condition_variable>

@@ -1,8 +1,8 @@
 // clone, ids.map, ns.open, oom.set, release, fsids.set
-#include <linux/sched.h>
-#include <linux/prctl.h>
-#include <sys/socket.h>
 #include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <sys/socket.h>
 
 #include "../base/fd_message.h"
 #include "../base/mount_api.h"
@@ -16,8 +16,9 @@ namespace caisson {
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags) {
   Text<64> path;
   path.add(static_cast<uint64_t>(machine.pid)).add("/").add(name);
-  return own_fd(sys::call(__NR_openat, machine.workplace.proc.get(), path.c_str(), flags | O_CLOEXEC),
-                "openat", machine.keep(path.c_str()));
+  return own_fd(
+      sys::call(__NR_openat, machine.workplace.proc.get(), path.c_str(), flags | O_CLOEXEC),
+      "openat", machine.keep(path.c_str()));
 }
 
 namespace {
@@ -36,7 +37,8 @@ Status set_fsids(uint64_t uid, uint64_t gid) {
   sys::call(__NR_setfsuid, uid);
   Capabilities capabilities;
   if (const long got = capabilities.get(); got < 0) return failure(got, "capget");
-  for (auto& half : capabilities.data) half.effective = half.permitted;
+  for (auto& half : capabilities.data)
+    half.effective = half.permitted;
   if (const long set = capabilities.set(); set < 0) return failure(set, "capset");
   if (dumpable == 1) sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
   // setfsuid(2) reports no error: ask again.
@@ -70,10 +72,12 @@ Status clone(Machine& base, const Step& step) {
   Text<16> page_number, control_number;
   page_number.add(static_cast<uint64_t>(machine.page_fd));
   control_number.add(static_cast<uint64_t>(childs_end.get()));
-  const char* const arguments[] = {"caisson-init", "init", page_number.c_str(), control_number.c_str(),
-                                   nullptr};
+  const char* const arguments[] = {"caisson-init", "init", page_number.c_str(),
+                                   control_number.c_str(), nullptr};
   const uint64_t namespaces = step.number[0];
-  InitProcess process{arguments, machine.init_fd, {machine.page_fd, childs_end.get()},
+  InitProcess process{arguments,
+                      machine.init_fd,
+                      {machine.page_fd, childs_end.get()},
                       (namespaces & CLONE_NEWUSER) != 0};
   if (Status entered = enter_small_mounts(machine.workplace); !entered.ok()) return entered;
   auto pid = spawn_init(process, namespaces, machine.slot(step, 0), machine.workplace.stack,
@@ -89,9 +93,11 @@ Status ids_map(Machine& base, const Step& step) {
   HostMachine& machine = host(base);
   if (step.number[0] != 0) {
     // Who may not map groups freely must give up setgroups first (CVE-2014-8989).
-    if (Status denied = write_of_child(machine, "setgroups", "deny", 4); !denied.ok()) return denied;
+    if (Status denied = write_of_child(machine, "setgroups", "deny", 4); !denied.ok())
+      return denied;
   }
-  if (Status mapped = write_of_child(machine, "uid_map", uids.data, uids.size); !mapped.ok()) return mapped;
+  if (Status mapped = write_of_child(machine, "uid_map", uids.data, uids.size); !mapped.ok())
+    return mapped;
   return write_of_child(machine, "gid_map", gids.data, gids.size);
 }
 

@@ -12,18 +12,20 @@ constexpr int kExists = 17;
 }  // namespace
 
 Status fd_dup(Machine& machine, const Step& step) {
-  auto copy = own_fd(sys::call(__NR_fcntl, step.number[0], F_DUPFD_CLOEXEC, 3), "fcntl F_DUPFD_CLOEXEC",
-                     nullptr);
+  auto copy = own_fd(sys::call(__NR_fcntl, step.number[0], F_DUPFD_CLOEXEC, 3),
+                     "fcntl F_DUPFD_CLOEXEC", nullptr);
   if (!copy.ok()) return copy.error();
   machine.fill(step, 0, copy.value().release());
   return {};
 }
 
-// Slot 0 is the container's end, slot 1 Node's (non-blocking). number: whether the container writes, and
-// the owner's uid and gid, without which the container could not open /dev/stdout again.
+// Slot 0 is the container's end, slot 1 Node's (non-blocking). number: whether the container
+// writes, and the owner's uid and gid, without which the container could not open /dev/stdout
+// again.
 Status pipe_make(Machine& machine, const Step& step) {
   int ends[2];
-  if (const long made = sys::call(__NR_pipe2, ends, O_CLOEXEC); made < 0) return failure(made, "pipe2");
+  if (const long made = sys::call(__NR_pipe2, ends, O_CLOEXEC); made < 0)
+    return failure(made, "pipe2");
   const bool container_writes = step.number[0] != 0;
   const int inside = ends[container_writes ? 1 : 0], outside = ends[container_writes ? 0 : 1];
   machine.fill(step, 0, inside);
@@ -31,7 +33,8 @@ Status pipe_make(Machine& machine, const Step& step) {
   if (const long owned = sys::call(__NR_fchown, inside, step.number[1], step.number[2]); owned < 0)
     return failure(owned, "fchown", "a pipe");
   const long flags = sys::call(__NR_fcntl, outside, F_GETFL);
-  return check(sys::call(__NR_fcntl, outside, F_SETFL, flags | O_NONBLOCK), "fcntl F_SETFL", "a pipe");
+  return check(sys::call(__NR_fcntl, outside, F_SETFL, flags | O_NONBLOCK), "fcntl F_SETFL",
+               "a pipe");
 }
 
 Status cgroup_make(Machine& machine, const Step& step) {

@@ -7,25 +7,44 @@ constexpr int kInputOutput = 5, kKill = 9;
 
 Handler handler(Op op) {
   switch (op) {
-    case Op::kDirMake: return steps::dir_make;
-    case Op::kSymlinkMake: return steps::symlink_make;
-    case Op::kNodeMake: return steps::node_make;
-    case Op::kFileWrite: return steps::file_write;
-    case Op::kFileOpen: return steps::file_open;
-    case Op::kFdDup: return steps::fd_dup;
-    case Op::kPipeMake: return steps::pipe_make;
-    case Op::kCgroupMake: return steps::cgroup_make;
-    case Op::kCgroupWrite: return steps::cgroup_write;
-    case Op::kClone: return steps::clone;
-    case Op::kIdsMap: return steps::ids_map;
-    case Op::kNsOpen: return steps::ns_open;
-    case Op::kTreeOpen: return steps::tree_open;
-    case Op::kFsMake: return steps::fs_make;
-    case Op::kOverlayMake: return steps::overlay_make;
-    case Op::kFsidsSet: return steps::fsids_set;
-    case Op::kOomSet: return steps::oom_set;
-    case Op::kRelease: return steps::release;
-    default: return nullptr;
+    case Op::kDirMake:
+      return steps::dir_make;
+    case Op::kSymlinkMake:
+      return steps::symlink_make;
+    case Op::kNodeMake:
+      return steps::node_make;
+    case Op::kFileWrite:
+      return steps::file_write;
+    case Op::kFileOpen:
+      return steps::file_open;
+    case Op::kFdDup:
+      return steps::fd_dup;
+    case Op::kPipeMake:
+      return steps::pipe_make;
+    case Op::kCgroupMake:
+      return steps::cgroup_make;
+    case Op::kCgroupWrite:
+      return steps::cgroup_write;
+    case Op::kClone:
+      return steps::clone;
+    case Op::kIdsMap:
+      return steps::ids_map;
+    case Op::kNsOpen:
+      return steps::ns_open;
+    case Op::kTreeOpen:
+      return steps::tree_open;
+    case Op::kFsMake:
+      return steps::fs_make;
+    case Op::kOverlayMake:
+      return steps::overlay_make;
+    case Op::kFsidsSet:
+      return steps::fsids_set;
+    case Op::kOomSet:
+      return steps::oom_set;
+    case Op::kRelease:
+      return steps::release;
+    default:
+      return nullptr;
   }
 }
 
@@ -75,7 +94,8 @@ bool run_host(HostMachine& machine) {
   const Header& header = machine.program.header();
   if (header.fault_half == static_cast<uint16_t>(Half::kContainer) &&
       header.fault_action > static_cast<uint32_t>(Fault::kFail)) {
-    for (int i = 0; i < 3000 && load_acquire(page->fault_reached) == 0; ++i) sys::sleep(1000000);
+    for (int i = 0; i < 3000 && load_acquire(page->fault_reached) == 0; ++i)
+      sys::sleep(1000000);
     inject_kill(machine, static_cast<Fault>(header.fault_action));
   }
 #endif

@@ -1,8 +1,8 @@
 #include "spawn.h"
 
+#include <fcntl.h>
 #include <linux/memfd.h>
 #include <linux/prctl.h>
-#include <fcntl.h>
 
 #include "../base/clone.h"
 #include "../base/mount_api.h"
@@ -25,8 +25,8 @@ struct Child {
   const char* volatile call = nullptr;
 };
 
-// Runs in the new process while it still shares Node's memory: raw system calls only, and no change of
-// credentials but of the inheritable and ambient sets, which leave `dumpable` alone.
+// Runs in the new process while it still shares Node's memory: raw system calls only, and no change
+// of credentials but of the inheritable and ambient sets, which leave `dumpable` alone.
 void start(void* argument) {
   Child& child = *static_cast<Child*>(argument);
   const auto give_up = [&child](long result, const char* call) {
@@ -35,20 +35,25 @@ void start(void* argument) {
     sys::exit_group(127);
   };
   // The descriptor table is a copy: what this does to it, Node does not see.
-  if (const long closed = sys::call(__NR_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */); closed < 0)
+  if (const long closed = sys::call(__NR_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
+      closed < 0)
     give_up(closed, "close_range");
   for (const int fd : child.process.keep)
     if (fd >= 0)
-      if (const long kept = sys::call(__NR_fcntl, fd, F_SETFD, 0); kept < 0) give_up(kept, "fcntl F_SETFD");
+      if (const long kept = sys::call(__NR_fcntl, fd, F_SETFD, 0); kept < 0)
+        give_up(kept, "fcntl F_SETFD");
   if (child.process.new_userns) {
-    // Without an id map there is no root yet, and exec would drop every capability that is not ambient.
+    // Without an id map there is no root yet, and exec would drop every capability that is not
+    // ambient.
     Capabilities capabilities;
     if (const long got = capabilities.get(); got < 0) give_up(got, "capget");
-    for (auto& half : capabilities.data) half.inheritable = half.permitted;
+    for (auto& half : capabilities.data)
+      half.inheritable = half.permitted;
     if (const long set = capabilities.set(); set < 0) give_up(set, "capset");
     for (unsigned cap = 0; cap <= kLastCapability; ++cap)
       if (capabilities.permitted(cap))
-        if (const long raised = sys::call(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap); raised < 0)
+        if (const long raised = sys::call(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap);
+            raised < 0)
           give_up(raised, "prctl PR_CAP_AMBIENT_RAISE");
   }
   const char* const environment[] = {nullptr};
@@ -90,21 +95,25 @@ Result<UniqueFd> load_init(const char* path) {
   if (!file.ok()) return file;
   const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   long memory = sys::call(__NR_memfd_create, "caisson-init", flags | MFD_EXEC);
-  if (memory == -kInvalid) memory = sys::call(__NR_memfd_create, "caisson-init", flags);  // before 6.3
+  if (memory == -kInvalid)
+    memory = sys::call(__NR_memfd_create, "caisson-init", flags);  // before 6.3
   auto writable = own_fd(memory, "memfd_create", path);
   if (!writable.ok()) return writable;
   for (;;) {
-    const long n = sys::call(__NR_sendfile, writable.value().get(), file.value().get(), nullptr, 1 << 20);
+    const long n =
+        sys::call(__NR_sendfile, writable.value().get(), file.value().get(), nullptr, 1 << 20);
     if (n < 0) return failure(n, "sendfile", path);
     if (n == 0) break;
   }
   const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
   const long sealed = sys::call(__NR_fcntl, writable.value().get(), F_ADD_SEALS, seals);
   if (sealed < 0) return failure(sealed, "fcntl F_ADD_SEALS", path);
-  // A file that is open for writing cannot be executed, so open it again and drop the first descriptor.
+  // A file that is open for writing cannot be executed, so open it again and drop the first
+  // descriptor.
   Text<48> link;
   link.add("/proc/self/fd/").add(static_cast<uint64_t>(writable.value().get()));
-  return own_fd(sys::call(__NR_openat, AT_FDCWD, link.c_str(), O_RDONLY | O_CLOEXEC), "openat", path);
+  return own_fd(sys::call(__NR_openat, AT_FDCWD, link.c_str(), O_RDONLY | O_CLOEXEC), "openat",
+                path);
 }
 
 }  // namespace caisson

@@ -13,8 +13,8 @@ struct InitProcess {
   bool new_userns;  // raise every capability as ambient, or exec would drop them all
 };
 
-// clone3 with the address space shared until exec: costs the same at any size of Node's heap. `stack` is
-// for the child's few calls. `cgroup` (or -1) is a cgroup2 directory to be born in.
+// clone3 with the address space shared until exec: costs the same at any size of Node's heap.
+// `stack` is for the child's few calls. `cgroup` (or -1) is a cgroup2 directory to be born in.
 Result<int> spawn_init(const InitProcess& process, uint64_t namespaces, int cgroup, void* stack,
                        size_t stack_size, UniqueFd& pidfd);
 

@@ -20,19 +20,23 @@ uint16_t listed(Blob list, uint32_t index) {
 }
 
 Status add_layer(int context, const char* key, int fd) {
-  return check(sys::call(__NR_fsconfig, context, FSCONFIG_SET_FD, key, nullptr, fd), "fsconfig", key);
+  return check(sys::call(__NR_fsconfig, context, FSCONFIG_SET_FD, key, nullptr, fd), "fsconfig",
+               key);
 }
 
 Status set_text(int context, const char* key, const char* value) {
-  return check(sys::call(__NR_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0), "fsconfig", key);
+  return check(sys::call(__NR_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0), "fsconfig",
+               key);
 }
 
 Status set_options(int context, const char* options) {
   while (options != nullptr && *options != '\0') {
     Text<64> key, value;
-    while (*options != '\0' && *options != '=') key.add(options++, 1);
+    while (*options != '\0' && *options != '=')
+      key.add(options++, 1);
     if (*options == '=') ++options;
-    while (*options != '\0' && *options != ',') value.add(options++, 1);
+    while (*options != '\0' && *options != ',')
+      value.add(options++, 1);
     if (*options == ',') ++options;
     if (Status set = set_text(context, key.c_str(), value.c_str()); !set.ok()) return set;
   }
@@ -43,13 +47,16 @@ Status set_options(int context, const char* options) {
 Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int context) {
   const Blob lowers = machine.blob(step, 0);
   for (uint32_t i = 0; i < lowers.size / 2; ++i)
-    if (Status added = add_layer(context, "lowerdir+", machine.slots[listed(lowers, i)]); !added.ok())
+    if (Status added = add_layer(context, "lowerdir+", machine.slots[listed(lowers, i)]);
+        !added.ok())
       return added.error();
   if (const int own = machine.slot(step, 1); own >= 0) {
     // Both must be seen through one mount, or overlay refuses them.
-    for (const char* const* part : (const char* const[][2]){{"upperdir", "upper"}, {"workdir", "work"}}) {
-      auto directory = own_fd(
-          sys::call(__NR_openat, own, part[1], O_PATH | O_DIRECTORY | O_CLOEXEC), "openat", part[1]);
+    for (const char* const* part :
+         (const char* const[][2]){{"upperdir", "upper"}, {"workdir", "work"}}) {
+      auto directory =
+          own_fd(sys::call(__NR_openat, own, part[1], O_PATH | O_DIRECTORY | O_CLOEXEC), "openat",
+                 part[1]);
       if (!directory.ok()) return directory;
       if (Status added = add_layer(context, part[0], directory.value().get()); !added.ok())
         return added.error();
@@ -58,8 +65,8 @@ Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int 
   return finish_filesystem(context, step.number[1], "overlay");
 }
 
-// Older kernels: the layers are attached in the launcher's own mount namespace for the moment of the
-// mount, and named by path.
+// Older kernels: the layers are attached in the launcher's own mount namespace for the moment of
+// the mount, and named by path.
 Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int context) {
   const Blob lowers = machine.blob(step, 0);
   const int own = machine.slot(step, 1);
@@ -109,8 +116,9 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
 
 }  // namespace
 
-// A detached copy of a host directory's (or file's) mount; slot 1 names the user namespace whose ids it
-// shall speak. number: recursive, attributes, whether submounts that cannot be mapped are tolerated.
+// A detached copy of a host directory's (or file's) mount; slot 1 names the user namespace whose
+// ids it shall speak. number: recursive, attributes, whether submounts that cannot be mapped are
+// tolerated.
 Status tree_open(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   const bool recursive = step.number[0] != 0;
@@ -140,7 +148,8 @@ Status fs_make(Machine& machine, const Step& step) {
 Status overlay_make(Machine& machine, const Step& step) {
   const Blob lowers = machine.blob(step, 0);
   for (uint32_t i = 0; i < lowers.size / 2; ++i)
-    if (listed(lowers, i) >= machine.program.slots()) return Error{kInvalid, "fsconfig", "lowerdir"};
+    if (listed(lowers, i) >= machine.program.slots())
+      return Error{kInvalid, "fsconfig", "lowerdir"};
   auto context = own_fd(sys::call(__NR_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen", "overlay");
   if (!context.ok()) return context.error();
   const int fd = context.value().get();
@@ -152,7 +161,7 @@ Status overlay_make(Machine& machine, const Step& step) {
   if (!mount.ok()) return mount.error();
   if (machine.slot(step, 1) >= 0) {
     // A work directory that overlay cannot write makes it read-only without a word.
-    struct statfs state{};
+    struct statfs state {};
     if (const long got = sys::call(__NR_fstatfs, mount.value().get(), &state); got < 0)
       return failure(got, "fstatfs", "overlay");
     if ((state.f_flags & kReadOnlyFlag) != 0) return Error{kReadOnly, "fsmount", "overlay"};

@@ -20,7 +20,9 @@ struct Charge {
 };
 static_assert(sizeof(Charge) % alignof(Step) == 0);
 
-void* program_bytes(Charge* charge) { return charge + 1; }
+void* program_bytes(Charge* charge) {
+  return charge + 1;
+}
 
 Charge* remember(Charge* head, uint64_t token, const void* bytes, size_t size) {
   const size_t mapped = sizeof(Charge) + size;
@@ -79,7 +81,8 @@ void guard_face(int socket) {
     else if (head.verb == GuardVerb::kDone)
       charges = forget(charges, head.token);
   }
-  for (Charge* charge = charges; charge != nullptr; charge = charge->next) undo(charge);
+  for (Charge* charge = charges; charge != nullptr; charge = charge->next)
+    undo(charge);
   sys::exit_group(0);
 }
 

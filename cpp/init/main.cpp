@@ -1,9 +1,9 @@
-// caisson-init: one static executable without a libc, run from a sealed memfd. The first argument names
-// the face; descriptors are passed by number.
+// caisson-init: one static executable without a libc, run from a sealed memfd. The first argument
+// names the face; descriptors are passed by number.
+#include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/stat.h>
 #include <sys/mman.h>
-#include <fcntl.h>
 
 #include "../machine/container_steps.h"
 #include "faces.h"
@@ -27,7 +27,8 @@ void reset_signals() {
 
 int descriptor(const char* text) {
   uint64_t number = 0;
-  return parse_number(text, number) && *text == '\0' && number < 1u << 30 ? static_cast<int>(number) : -1;
+  return parse_number(text, number) && *text == '\0' && number < 1u << 30 ? static_cast<int>(number)
+                                                                          : -1;
 }
 
 }  // namespace
@@ -35,10 +36,12 @@ int descriptor(const char* text) {
 void init_face(int page_fd, int control) {
   // Set first of all, and again before exec; in between `await` notices the end of Node's side.
   sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
-  // Nobody inside may look into this process while it still holds anything of the host (CVE-2016-9962).
+  // Nobody inside may look into this process while it still holds anything of the host
+  // (CVE-2016-9962).
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
-  struct statx info{};
-  if (sys::call(__NR_statx, page_fd, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0) sys::exit_group(kUsage);
+  struct statx info {};
+  if (sys::call(__NR_statx, page_fd, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0)
+    sys::exit_group(kUsage);
   const long memory =
       sys::call(__NR_mmap, nullptr, info.stx_size, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd, 0);
   sys::close(page_fd);
@@ -62,15 +65,18 @@ void init_face(int page_fd, int control) {
 extern "C" [[noreturn]] void caisson_main(long* stack) {
   const long count = stack[0];
   auto** arguments = reinterpret_cast<char**>(stack + 1);
-  if (count == 4 && equal(arguments[1], "init")) init_face(descriptor(arguments[2]), descriptor(arguments[3]));
+  if (count == 4 && equal(arguments[1], "init"))
+    init_face(descriptor(arguments[2]), descriptor(arguments[3]));
   if (count == 3 && equal(arguments[1], "guard")) guard_face(descriptor(arguments[2]));
   sys::exit_group(kUsage);
 }
 
 #if defined(__x86_64__)
-asm(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call caisson_main\n ud2\n");
+asm(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call "
+    "caisson_main\n ud2\n");
 #elif defined(__aarch64__)
-asm(".globl _start\n_start:\n mov x29, xzr\n mov x30, xzr\n mov x0, sp\n bl caisson_main\n brk 0\n");
+asm(".globl _start\n_start:\n mov x29, xzr\n mov x30, xzr\n mov x0, sp\n bl caisson_main\n brk "
+    "0\n");
 #endif
 
 }  // namespace caisson

@@ -8,7 +8,8 @@ namespace caisson {
 struct ContainerMachine : Machine {
   ContainerMachine(const Program& from, Page* shared, int control_socket)
       : Machine(from, shared), control(control_socket) {}
-  // Socket to Node's side: carries descriptors in, the terminal out; its end tells that exec happened.
+  // Socket to Node's side: carries descriptors in, the terminal out; its end tells that exec
+  // happened.
   int control;
   // The process was forked by an `init` step: pid 1 stays above it.
   bool under_init = false;
@@ -53,8 +54,8 @@ Status dir_change(Machine&, const Step&);
 Status exec(Machine&, const Step&);
 }  // namespace steps
 
-// Executes the container's half from step `first` on. Returns only when a step failed (recorded in the
-// page) or, at an `init` step, in the process that stays: never in the one that execs.
+// Executes the container's half from step `first` on. Returns only when a step failed (recorded in
+// the page) or, at an `init` step, in the process that stays: never in the one that execs.
 void run_container(ContainerMachine& machine, size_t first);
 
 // Pid 1's life after `init`: reaps, forwards signals, ends with the main program. Never returns.

@@ -40,8 +40,8 @@ Status caps_bound(Machine&, const Step& step) {
 }
 
 Status caps_set(Machine&, const Step& step) {
-  const uint64_t effective = step.number[0], permitted = step.number[1], inheritable = step.number[2],
-                 ambient = step.number[3];
+  const uint64_t effective = step.number[0], permitted = step.number[1],
+                 inheritable = step.number[2], ambient = step.number[3];
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2];
   for (int i = 0; i < 2; ++i) {
@@ -50,8 +50,10 @@ Status caps_set(Machine&, const Step& step) {
     data[i].permitted = static_cast<uint32_t>(permitted >> shift);
     data[i].inheritable = static_cast<uint32_t>(inheritable >> shift);
   }
-  if (const long set = sys::call(__NR_capset, &header, data); set < 0) return failure(set, "capset");
-  if (const long cleared = sys::call(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL); cleared < 0)
+  if (const long set = sys::call(__NR_capset, &header, data); set < 0)
+    return failure(set, "capset");
+  if (const long cleared = sys::call(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+      cleared < 0)
     return failure(cleared, "prctl PR_CAP_AMBIENT_CLEAR_ALL");
   for (unsigned cap = 0; cap < 64; ++cap) {
     if ((ambient >> cap & 1) == 0) continue;
@@ -72,7 +74,8 @@ Status seccomp_load(Machine& machine, const Step& step) {
     return Error{kInvalid, "seccomp", "the filter's length"};
   sock_fprog program{static_cast<unsigned short>(count),
                      const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(filter.data))};
-  return check(sys::call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, step.number[0], &program), "seccomp");
+  return check(sys::call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, step.number[0], &program),
+               "seccomp");
 }
 
 Status rlimit_set(Machine&, const Step& step) {

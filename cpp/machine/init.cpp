@@ -6,7 +6,8 @@
 namespace caisson {
 namespace {
 
-constexpr int kInterrupted = 4, kChildSignal = 17, kStopSignal = 19, kTerminalIn = 21, kTerminalOut = 22;
+constexpr int kInterrupted = 4, kChildSignal = 17, kStopSignal = 19, kTerminalIn = 21,
+              kTerminalOut = 22;
 constexpr int kPipe = 13, kUrgent = 23, kWindow = 28;
 
 // As for `docker run --sig-proxy`: these speak of the receiver, not of its charge.

@@ -1,5 +1,5 @@
-#include <sys/statfs.h>
 #include <linux/stat.h>
+#include <sys/statfs.h>
 
 #include "../base/mount_api.h"
 #include "../steps/resolve.h"
@@ -14,12 +14,14 @@ constexpr uint32_t kTypeMask = 0170000, kDirectoryType = 0040000;
 // What to make where a mount point is missing; kAsTree: whatever the tree's own root is.
 enum class Target : uint64_t { kDirectory = 0, kFile = 1, kExisting = 2, kAsTree = 3 };
 
-// Kernel filesystems go only onto real directories: a link in the image could lead the mount, and what is
-// written through it later, elsewhere (CVE-2019-19921, CVE-2023-27561).
-bool must_not_follow(const char* type) { return equal(type, "proc") || equal(type, "sysfs"); }
+// Kernel filesystems go only onto real directories: a link in the image could lead the mount, and
+// what is written through it later, elsewhere (CVE-2019-19921, CVE-2023-27561).
+bool must_not_follow(const char* type) {
+  return equal(type, "proc") || equal(type, "sysfs");
+}
 
 Result<uint32_t> file_type(int fd, const char* path) {
-  struct statx info{};
+  struct statx info {};
   const long result = sys::call(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &info);
   if (result < 0) return failure(result, "statx", path);
   return uint32_t{info.stx_mode & kTypeMask};
@@ -65,12 +67,12 @@ Status mount_attr(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   auto target = open_below(machine.slot(step, 0), path, O_PATH);
   if (!target.ok()) return target.error();
-  return set_mount_attributes(target.value().get(), step.number[0], step.number[2], step.number[1] != 0,
-                              step.number[3], -1, path);
+  return set_mount_attributes(target.value().get(), step.number[0], step.number[2],
+                              step.number[1] != 0, step.number[3], -1, path);
 }
 
-// Hides a path: a directory below an empty read-only one, a file below the null device. Both come from
-// `scratch`, which the host's half made and the container has never seen (CVE-2025-31133).
+// Hides a path: a directory below an empty read-only one, a file below the null device. Both come
+// from `scratch`, which the host's half made and the container has never seen (CVE-2025-31133).
 Status mount_mask(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   auto target = open_below(machine.slot(step, 0), path, O_PATH);
@@ -81,7 +83,8 @@ Status mount_mask(Machine& machine, const Step& step) {
   auto cover = clone_tree(machine.slot(step, 1), directory ? "empty" : "dev/null", false);
   if (!cover.ok()) return Error{cover.error().number, cover.error().call, path};
   if (directory) {
-    Status changed = set_mount_attributes(cover.value().get(), MOUNT_ATTR_RDONLY, 0, false, 0, -1, path);
+    Status changed =
+        set_mount_attributes(cover.value().get(), MOUNT_ATTR_RDONLY, 0, false, 0, -1, path);
     if (!changed.ok()) return changed;
   }
   return attach_mount(cover.value().get(), target.value().get(), path);
@@ -93,7 +96,8 @@ Status mount_readonly(Machine& machine, const Step& step) {
   if (!target.ok()) return target.error().number == kNotFound ? Status{} : Status{target.error()};
   auto copy = clone_tree(target.value().get(), "", true);
   if (!copy.ok()) return Error{copy.error().number, copy.error().call, path};
-  Status changed = set_mount_attributes(copy.value().get(), MOUNT_ATTR_RDONLY, 0, true, 0, -1, path);
+  Status changed =
+      set_mount_attributes(copy.value().get(), MOUNT_ATTR_RDONLY, 0, true, 0, -1, path);
   if (!changed.ok()) return changed;
   return attach_mount(copy.value().get(), target.value().get(), path);
 }
@@ -110,8 +114,10 @@ Status tree_view(Machine& machine, const Step& step) {
 
 Status root_pivot(Machine& machine, const Step& step) {
   const int root = machine.slot(step, 0);
-  // pivot_root(2): with "." twice the old root is stacked below the new one, and detaching "." drops it.
-  if (const long moved = sys::call(__NR_fchdir, root); moved < 0) return failure(moved, "fchdir", "/");
+  // pivot_root(2): with "." twice the old root is stacked below the new one, and detaching "."
+  // drops it.
+  if (const long moved = sys::call(__NR_fchdir, root); moved < 0)
+    return failure(moved, "fchdir", "/");
   if (const long turned = sys::call(__NR_pivot_root, ".", "."); turned < 0)
     return failure(turned, "pivot_root", "/");
   if (const long gone = sys::call(__NR_umount2, ".", kDetach); gone < 0)

@@ -9,9 +9,9 @@
 
 namespace caisson::steps {
 
-// Joining a v1 cgroup by writing "0" to its `tasks` file: a single thread that moves itself needs no
-// lock over all thread groups (kernel/cgroup: cgroup_procs_write_start), which a write of another's pid,
-// or to cgroup.procs, waits milliseconds for.
+// Joining a v1 cgroup by writing "0" to its `tasks` file: a single thread that moves itself needs
+// no lock over all thread groups (kernel/cgroup: cgroup_procs_write_start), which a write of
+// another's pid, or to cgroup.procs, waits milliseconds for.
 Status cgroup_enter(Machine& machine, const Step& step) {
   const long written = sys::call(__NR_write, machine.slot(step, 0), "0", 1);
   return check(written, "write", "tasks");
@@ -33,13 +33,14 @@ Status domain_name(Machine& machine, const Step& step) {
 
 Status link_up(Machine& machine, const Step& step) {
   const char* name = machine.text(step, 0);
-  auto socket = own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", name);
+  auto socket =
+      own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", name);
   if (!socket.ok()) return socket.error();
   ifreq request{};
   copy_text(request.ifr_name, name);
   request.ifr_flags = IFF_UP | IFF_RUNNING;
-  return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request), "ioctl SIOCSIFFLAGS",
-               name);
+  return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request),
+               "ioctl SIOCSIFFLAGS", name);
 }
 
 // Through a procfs of its own, so that nothing the image or a volume put over /proc can redirect it

@@ -16,9 +16,10 @@ constexpr size_t kMaxPath = 4096;
 // A NULL-terminated pointer array over "one\0two\0".
 char** pointers(Blob list) {
   size_t count = 0;
-  for (uint32_t i = 0; i < list.size; ++i) count += list.data[i] == '\0';
-  const long memory = sys::call(__NR_mmap, nullptr, (count + 1) * sizeof(char*), PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (uint32_t i = 0; i < list.size; ++i)
+    count += list.data[i] == '\0';
+  const long memory = sys::call(__NR_mmap, nullptr, (count + 1) * sizeof(char*),
+                                PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory < 0 && memory > -4096) return nullptr;
   auto** array = reinterpret_cast<char**>(memory);
   size_t n = 0;
@@ -28,8 +29,8 @@ char** pointers(Blob list) {
   return array;
 }
 
-// ENOENT for a file that exists speaks of what should run it: a script's interpreter, or the loader of a
-// dynamic program. Says which.
+// ENOENT for a file that exists speaks of what should run it: a script's interpreter, or the loader
+// of a dynamic program. Says which.
 Error explain_not_found(Machine& machine, const char* path) {
   const Error plain{kNotFound, "execve", machine.keep(path)};
   const long fd = sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -41,9 +42,11 @@ Error explain_not_found(Machine& machine, const char* path) {
   head[size] = '\0';
   if (head[0] == '#' && head[1] == '!') {
     char* start = head + 2;
-    while (*start == ' ' || *start == '\t') ++start;
+    while (*start == ' ' || *start == '\t')
+      ++start;
     char* end = start;
-    while (*end != '\0' && *end != ' ' && *end != '\t' && *end != '\n') ++end;
+    while (*end != '\0' && *end != ' ' && *end != '\t' && *end != '\n')
+      ++end;
     *end = '\0';
     return {kNotFound, "execve interpreter", machine.keep(start)};
   }
@@ -71,7 +74,8 @@ Error explain_not_found(Machine& machine, const char* path) {
 
 Status dir_change(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
-  if (const long moved = sys::call(__NR_chdir, path); moved < 0) return failure(moved, "chdir", path);
+  if (const long moved = sys::call(__NR_chdir, path); moved < 0)
+    return failure(moved, "chdir", path);
   // A directory outside the root reads "(unreachable)…" (CVE-2024-21626).
   char where[kMaxPath];
   if (const long got = sys::call(__NR_getcwd, where, sizeof where); got < 0)
@@ -80,8 +84,8 @@ Status dir_change(Machine& machine, const Step& step) {
   return {};
 }
 
-// Replaces caisson-init by the program: text 0 its arguments, text 1 its environment, text 2 where to look
-// for a name without a slash.
+// Replaces caisson-init by the program: text 0 its arguments, text 1 its environment, text 2 where
+// to look for a name without a slash.
 Status exec(Machine& machine, const Step& step) {
   char** arguments = pointers(machine.blob(step, 0));
   char** environment = pointers(machine.blob(step, 1));
@@ -91,8 +95,8 @@ Status exec(Machine& machine, const Step& step) {
   // From here on nothing but 0, 1 and 2 survives.
   const long closed = sys::call(__NR_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
   if (closed < 0) return failure(closed, "close_range");
-  // Identities have changed since pid 1 began, which clears the parent-death signal: set it again, and
-  // look whether the parent died in between.
+  // Identities have changed since pid 1 began, which clears the parent-death signal: set it again,
+  // and look whether the parent died in between.
   if (!container(machine).under_init) {
     if (const long set = sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill); set < 0)
       return failure(set, "prctl PR_SET_PDEATHSIG");
@@ -113,7 +117,8 @@ Status exec(Machine& machine, const Step& step) {
   if (name[0] == '\0') search = nullptr;
   while (search != nullptr) {
     const char* end = search;
-    while (*end != '\0' && *end != ':') ++end;
+    while (*end != '\0' && *end != ':')
+      ++end;
     Text<kMaxPath> path;
     path.add(search, static_cast<size_t>(end - search));
     if (path.size() > 0) path.add("/");

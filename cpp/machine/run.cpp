@@ -66,8 +66,8 @@ void run_main_program(void* argument) {
 
 alignas(16) unsigned char main_stack[64 << 10];
 
-// Leaves the process that stays with a name for `ps` (the kernel's would be the memfd's) and nothing but the
-// right to signal what it looks after.
+// Leaves the process that stays with a name for `ps` (the kernel's would be the memfd's) and
+// nothing but the right to signal what it looks after.
 void drop_to_init() {
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-init");
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -77,7 +77,8 @@ void drop_to_init() {
   sys::call(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1);
 }
 
-// The fork at `init`: the child goes on with the next step and execs; the parent becomes pid 1 proper.
+// The fork at `init`: the child goes on with the next step and execs; the parent becomes pid 1
+// proper.
 Status stay_as_init(ContainerMachine& machine, size_t next) {
   Fork fork{&machine, next};
   clone_args arguments{};
@@ -96,7 +97,8 @@ Status stay_as_init(ContainerMachine& machine, size_t next) {
 // Waits to be killed by Node's side, which alone can kill both.
 void wait_for_kill(Page* page) {
   store_release(page->fault_reached, 1u);
-  for (int i = 0; i < 5000; ++i) sys::sleep(1000000);
+  for (int i = 0; i < 5000; ++i)
+    sys::sleep(1000000);
 }
 #endif
 
@@ -118,8 +120,7 @@ void run_container(ContainerMachine& machine, size_t first) {
     {
       // `exec` and `init` end the run: their time is up to where they begin.
       if (step.op == Op::kExec || step.op == Op::kInit) ends[i] = sys::monotonic();
-      status = step.op == Op::kInit ? stay_as_init(machine, i + 1)
-                                    : kTable[step.op](machine, step);
+      status = step.op == Op::kInit ? stay_as_init(machine, i + 1) : kTable[step.op](machine, step);
     }
     ends[i] = sys::monotonic();
     if (!status.ok()) {

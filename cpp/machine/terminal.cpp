@@ -19,9 +19,10 @@ constexpr int kNoDevice = 19;
 // /dev/pts/ptmx must be the multiplexer of a devpts: anything else could be a trap of the image's
 // (CVE-2025-52565).
 Status check_multiplexer(int fd, const char* path) {
-  struct statfs where{};
-  if (const long got = sys::call(__NR_fstatfs, fd, &where); got < 0) return failure(got, "fstatfs", path);
-  struct statx info{};
+  struct statfs where {};
+  if (const long got = sys::call(__NR_fstatfs, fd, &where); got < 0)
+    return failure(got, "fstatfs", path);
+  struct statx info {};
   const long got = sys::call(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &info);
   if (got < 0) return failure(got, "statx", path);
   if (where.f_type != DEVPTS_SUPER_MAGIC || info.stx_rdev_major != 5 || info.stx_rdev_minor != 2)
@@ -31,8 +32,8 @@ Status check_multiplexer(int fd, const char* path) {
 
 }  // namespace
 
-// A pseudoterminal on the container's own devpts. Its near end stays in the slot; the far end goes to
-// Node's side. number: columns << 16 | rows, owner's uid, whether to show it as /dev/console.
+// A pseudoterminal on the container's own devpts. Its near end stays in the slot; the far end goes
+// to Node's side. number: columns << 16 | rows, owner's uid, whether to show it as /dev/console.
 Status tty_open(Machine& machine, const Step& step) {
   const char* path = "dev/pts/ptmx";
   const int root = machine.slot(step, 1);

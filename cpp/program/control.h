@@ -1,12 +1,13 @@
-// What goes over the control socket between Node's side and a parked or starting caisson-init, and between
-// Node's side and the guard. One SOCK_SEQPACKET message each.
+// What goes over the control socket between Node's side and a parked or starting caisson-init, and
+// between Node's side and the guard. One SOCK_SEQPACKET message each.
 #pragma once
 
 #include "instruction.h"
 
 namespace caisson {
 
-// Node's side → container, once an `await` may go on. The descriptors fill the named slots in order.
+// Node's side → container, once an `await` may go on. The descriptors fill the named slots in
+// order.
 struct ReleaseMessage {
   uint16_t count;
   uint16_t slot[kMaxSlots];

@@ -1,10 +1,10 @@
-// The instruction set and the program's binary form. `lib/program/instructions.ts` is its twin; a unit
-// test compares the two tables. docs/launch-program.md says what each step means.
+// The instruction set and the program's binary form. `lib/program/instructions.ts` is its twin; a
+// unit test compares the two tables. docs/launch-program.md says what each step means.
 //
 //   Header | Step[host] | Step[container] | Step[teardown] | arena
 //
-// All numbers are little-endian. A step names texts by their offset in the arena, where a text is a 32-bit
-// length, its bytes, and a NUL; offset 0 means "no text".
+// All numbers are little-endian. A step names texts by their offset in the arena, where a text is a
+// 32-bit length, its bytes, and a NUL; offset 0 means "no text".
 #pragma once
 
 #include <stddef.h>

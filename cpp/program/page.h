@@ -1,5 +1,6 @@
 // The page that Node's side and caisson-init share for one start: time stamps, the error, the main
-// program's exit status, and after it the program itself. It is gone from the child once it has exec'ed.
+// program's exit status, and after it the program itself. It is gone from the child once it has
+// exec'ed.
 #pragma once
 
 #include "instruction.h"

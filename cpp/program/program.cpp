@@ -3,7 +3,9 @@
 namespace caisson {
 namespace {
 
-const char* bytes_of(const Header* header) { return reinterpret_cast<const char*>(header); }
+const char* bytes_of(const Header* header) {
+  return reinterpret_cast<const char*>(header);
+}
 
 uint32_t load32(const char* at) {
   uint32_t value;
@@ -42,7 +44,8 @@ const char* check_step(const Step& step, uint8_t half, uint16_t slots, const cha
       continue;
     }
     if (((rule.texts | rule.options) & bit) == 0) return "an unexpected text";
-    if (const char* reason = check_text(arena, arena_size, text, (rule.blobs & bit) != 0)) return reason;
+    if (const char* reason = check_text(arena, arena_size, text, (rule.blobs & bit) != 0))
+      return reason;
   }
   return nullptr;
 }
@@ -86,7 +89,8 @@ bool Program::decode(const void* bytes, size_t size, Program& program, const cha
 }
 
 const Step& Program::step(Half half, size_t index) const {
-  for (uint32_t i = 0; i < static_cast<uint32_t>(half); ++i) index += header_->steps[i];
+  for (uint32_t i = 0; i < static_cast<uint32_t>(half); ++i)
+    index += header_->steps[i];
   return reinterpret_cast<const Step*>(bytes_of(header_) + sizeof(Header))[index];
 }
 
@@ -96,6 +100,8 @@ Blob Program::blob(const Step& step, int index) const {
   return {record + 4, load32(record)};
 }
 
-const char* Program::text(const Step& step, int index) const { return blob(step, index).data; }
+const char* Program::text(const Step& step, int index) const {
+  return blob(step, index).data;
+}
 
 }  // namespace caisson

@@ -1,4 +1,5 @@
-// A decoded program: the bytes as they are, checked once, so that whoever executes it need not look again.
+// A decoded program: the bytes as they are, checked once, so that whoever executes it need not look
+// again.
 #pragma once
 
 #include "instruction.h"
@@ -12,8 +13,8 @@ struct Blob {
 
 class Program {
  public:
-  // Checks everything: sizes, counts, opcodes, slots, texts. On success the program refers to `bytes`,
-  // which must stay; otherwise `reason` says what is wrong.
+  // Checks everything: sizes, counts, opcodes, slots, texts. On success the program refers to
+  // `bytes`, which must stay; otherwise `reason` says what is wrong.
   static bool decode(const void* bytes, size_t size, Program& program, const char*& reason);
 
   size_t count(Half half) const { return header_->steps[static_cast<uint32_t>(half)]; }
@@ -29,6 +30,8 @@ class Program {
   const Header* header_ = nullptr;
 };
 
-inline const Instruction& instruction(Op op) { return kInstructions[static_cast<size_t>(op)]; }
+inline const Instruction& instruction(Op op) {
+  return kInstructions[static_cast<size_t>(op)];
+}
 
 }  // namespace caisson

@@ -47,7 +47,8 @@ Result<Received> receive_message(int socket, void* bytes, size_t capacity, int* 
   message.msg_control = control.bytes;
   message.msg_controllen = sizeof control.bytes;
   long size = 0;
-  do size = sys::call(__NR_recvmsg, socket, &message, MSG_CMSG_CLOEXEC);
+  do
+    size = sys::call(__NR_recvmsg, socket, &message, MSG_CMSG_CLOEXEC);
   while (size == -kInterrupted);
   if (size < 0) return failure(size, "recvmsg");
   Received received;
@@ -60,7 +61,8 @@ Result<Received> receive_message(int socket, void* bytes, size_t capacity, int* 
     }
   }
   if ((message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0) {
-    for (size_t i = 0; i < received.fd_count; ++i) sys::close(fds[i]);
+    for (size_t i = 0; i < received.fd_count; ++i)
+      sys::close(fds[i]);
     return failure(-kMessageSize, "recvmsg");
   }
   return received;

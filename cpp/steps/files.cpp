@@ -34,12 +34,13 @@ Status file_write(Machine& machine, const Step& step) {
   const Blob content = machine.blob(step, 1);
   const auto mode = static_cast<uint32_t>(step.number[0]);
   const uint64_t create = mode != 0 ? O_CREAT | O_EXCL : 0;
-  auto file = open_below(machine.slot(step, 0), path, O_WRONLY | O_NOFOLLOW | create, Follow::kInRoot,
-                         mode);
+  auto file = open_below(machine.slot(step, 0), path, O_WRONLY | O_NOFOLLOW | create,
+                         Follow::kInRoot, mode);
   if (!file.ok()) return file.error();
   uint32_t done = 0;
   while (done < content.size) {
-    const long n = sys::call(__NR_write, file.value().get(), content.data + done, content.size - done);
+    const long n =
+        sys::call(__NR_write, file.value().get(), content.data + done, content.size - done);
     if (n < 0) return failure(n, "write", path);
     done += static_cast<uint32_t>(n);
   }

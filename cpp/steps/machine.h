@@ -1,5 +1,6 @@
-// What executing a step needs: the program, the slots, and room for one path. The host's half and the
-// container's half each bring a table of handlers; those that both can run are in this directory.
+// What executing a step needs: the program, the slots, and room for one path. The host's half and
+// the container's half each bring a table of handlers; those that both can run are in this
+// directory.
 #pragma once
 
 #include "../base/result.h"
@@ -12,7 +13,8 @@ namespace caisson {
 
 struct Machine {
   Machine(const Program& from, Page* shared) : program(from), page(shared) {
-    for (int& fd : slots) fd = -1;
+    for (int& fd : slots)
+      fd = -1;
   }
 
   const char* text(const Step& step, int index) const { return program.text(step, index); }
@@ -53,7 +55,8 @@ inline void record_error(Page* page, Half half, size_t step, Error error) {
 #ifdef CAISSON_FAULTS
 inline Fault fault_at(const Program& program, Half half, size_t step) {
   const Header& header = program.header();
-  if (header.fault_half != static_cast<uint16_t>(half) || header.fault_step != step) return Fault::kNone;
+  if (header.fault_half != static_cast<uint16_t>(half) || header.fault_step != step)
+    return Fault::kNone;
   return static_cast<Fault>(header.fault_action);
 }
 #endif

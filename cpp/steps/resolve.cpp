@@ -16,7 +16,8 @@ bool split(const char* path, Text<kMaxPath>& parent, const char*& name) {
   size_t end = length(path);
   if (end == 0 || path[end - 1] == '/') return false;
   size_t cut = end;
-  while (cut > 0 && path[cut - 1] != '/') --cut;
+  while (cut > 0 && path[cut - 1] != '/')
+    --cut;
   name = path + cut;
   parent.add(path, cut == 0 ? 0 : cut - 1);
   if (parent.size() == 0) parent.add(path[0] == '/' ? "/" : ".");
@@ -25,7 +26,8 @@ bool split(const char* path, Text<kMaxPath>& parent, const char*& name) {
 
 }  // namespace
 
-Result<UniqueFd> open_below(int root, const char* path, uint64_t flags, Follow follow, uint64_t mode) {
+Result<UniqueFd> open_below(int root, const char* path, uint64_t flags, Follow follow,
+                            uint64_t mode) {
   open_how how{};
   how.flags = flags | O_CLOEXEC;
   how.mode = mode;
@@ -33,7 +35,8 @@ Result<UniqueFd> open_below(int root, const char* path, uint64_t flags, Follow f
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
     if (follow == Follow::kNoLinks) how.resolve |= RESOLVE_NO_SYMLINKS;
   }
-  // EAGAIN: a rename or mount elsewhere made the kernel unsure that it stayed inside; it asks to retry.
+  // EAGAIN: a rename or mount elsewhere made the kernel unsure that it stayed inside; it asks to
+  // retry.
   for (int attempt = 0;; ++attempt) {
     const long fd = sys::call(__NR_openat2, root >= 0 ? root : AT_FDCWD, path, &how, sizeof how);
     if (fd == -kAgain && attempt < 64) continue;
@@ -50,9 +53,11 @@ Result<UniqueFd> ensure_directory(int root, const char* path, Follow follow, uin
   Text<kMaxPath> so_far;
   const char* rest = path;
   while (*rest != '\0') {
-    while (*rest == '/') so_far.add(rest++, 1);
+    while (*rest == '/')
+      so_far.add(rest++, 1);
     const char* start = rest;
-    while (*rest != '\0' && *rest != '/') ++rest;
+    while (*rest != '\0' && *rest != '/')
+      ++rest;
     if (rest == start) break;
     Text<kMaxPath> parent_path;
     parent_path.add(so_far.c_str());

@@ -11,8 +11,8 @@ enum class Follow { kInRoot, kNoLinks };
 
 // openat2(2) of `path` below `root` (RESOLVE_IN_ROOT: links and `..` stay inside; no magic links).
 // With root -1 the path is the caller's own and resolved plainly.
-Result<UniqueFd> open_below(int root, const char* path, uint64_t flags, Follow follow = Follow::kInRoot,
-                            uint64_t mode = 0);
+Result<UniqueFd> open_below(int root, const char* path, uint64_t flags,
+                            Follow follow = Follow::kInRoot, uint64_t mode = 0);
 
 // The directory at `path`, made with its missing parents (mode 0755) by walking descriptors.
 Result<UniqueFd> ensure_directory(int root, const char* path, Follow follow = Follow::kInRoot,

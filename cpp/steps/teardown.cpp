@@ -11,7 +11,7 @@ namespace {
 constexpr int kNotFound = 2, kBusy = 16, kExists = 17, kIsDirectory = 21, kNotEmpty = 39;
 constexpr int kKill = 9;
 constexpr uint64_t kMillisecond = 1000000;
-constexpr int kBusyAttempts = 2000;  // of one millisecond each
+constexpr int kBusyAttempts = 2000;      // of one millisecond each
 constexpr int kRemoveDirectory = 0x200;  // AT_REMOVEDIR
 
 struct DirectoryEntry {
@@ -33,7 +33,8 @@ void write_file(int directory, const char* name, const char* value) {
   sys::close(static_cast<int>(fd));
 }
 
-// Ends everything in a cgroup: at once on v2; on v1 by pid, with forks stopped and freezing undone first.
+// Ends everything in a cgroup: at once on v2; on v1 by pid, with forks stopped and freezing undone
+// first.
 void kill_members(int directory) {
   write_file(directory, "cgroup.kill", "1");
   write_file(directory, "pids.max", "0");
@@ -79,13 +80,14 @@ Status empty_directory(int top, const char* path) {
         if (is_dots(entry->name)) continue;
         seen = true;
         long gone = sys::call(__NR_unlinkat, top, entry->name, 0);
-        if (gone == -kIsDirectory) gone = sys::call(__NR_unlinkat, top, entry->name, kRemoveDirectory);
+        if (gone == -kIsDirectory)
+          gone = sys::call(__NR_unlinkat, top, entry->name, kRemoveDirectory);
         if (gone == 0 || gone == -kNotFound) continue;
         if (gone != -kNotEmpty && gone != -kExists) return failure(gone, "unlinkat", path);
 
         // Lift the children of this directory into `top`, then remove it.
-        const long fd =
-            sys::call(__NR_openat, top, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        const long fd = sys::call(__NR_openat, top, entry->name,
+                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0) return failure(fd, "openat", path);
         UniqueFd child(static_cast<int>(fd));
         alignas(DirectoryEntry) char inner[4096];
@@ -150,8 +152,8 @@ TeardownResult run_teardown(const Program& program) {
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
     const char* path = program.text(step, 0);
-    Status status = step.op == Op::kCgroupRemove ? remove_cgroup(path, step.number[0] != 0)
-                                                  : remove_tree(path);
+    Status status =
+        step.op == Op::kCgroupRemove ? remove_cgroup(path, step.number[0] != 0) : remove_tree(path);
     if (!status.ok() && result.status.ok()) {
       result.status = status;
       result.step = i;

@@ -1,21 +1,22 @@
-// Undoing: what a start left on the host goes away again. Run by Node's side after a container has ended
-// or failed to start, and by the guard when Node itself is gone.
+// Undoing: what a start left on the host goes away again. Run by Node's side after a container has
+// ended or failed to start, and by the guard when Node itself is gone.
 #pragma once
 
-#include "../program/program.h"
 #include "../base/result.h"
+#include "../program/program.h"
 
 namespace caisson {
 
-// Runs every step of the program's teardown half, also after one has failed; the first failure is kept.
+// Runs every step of the program's teardown half, also after one has failed; the first failure is
+// kept.
 struct TeardownResult {
   Status status;
   size_t step = 0;
 };
 TeardownResult run_teardown(const Program& program);
 
-// Removes a cgroup directory, ending whatever still lives in it; or, with `only_if_unused`, leaves it
-// where others have cgroups below.
+// Removes a cgroup directory, ending whatever still lives in it; or, with `only_if_unused`, leaves
+// it where others have cgroups below.
 Status remove_cgroup(const char* path, bool only_if_unused);
 
 // Removes a directory with all that is below it; missing is fine.
