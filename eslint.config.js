@@ -47,7 +47,13 @@ export default defineConfig(
   },
   {
     // Command lines and benches print; that is what they are for.
-    files: ['lib/cli/**/*.ts', 'lib/oci-cli/**/*.ts', 'bench/**/*.ts', 'test/**/*.ts'],
+    files: [
+      'lib/cli/**/*.ts',
+      'lib/oci-cli/**/*.ts',
+      'bench/**/*.ts',
+      'examples/**/*.ts',
+      'test/**/*.ts',
+    ],
     rules: { 'no-console': 'off' },
   },
   {
