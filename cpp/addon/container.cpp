@@ -13,11 +13,12 @@
 namespace caisson {
 namespace {
 
+// -1, for no slot, becomes a number that no program has.
 std::vector<uint16_t> slot_list(const Napi::Value& value) {
   std::vector<uint16_t> slots;
   const auto array = value.As<Napi::Array>();
   for (uint32_t i = 0; i < array.Length(); ++i)
-    slots.push_back(static_cast<uint16_t>(array.Get(i).As<Napi::Number>().Uint32Value()));
+    slots.push_back(static_cast<uint16_t>(array.Get(i).As<Napi::Number>().Int32Value()));
   return slots;
 }
 
@@ -36,6 +37,10 @@ Container::Container(Environment& environment, std::shared_ptr<Launch> launch,
                      Napi::Function callback)
     : environment_(environment), launch_(std::move(launch)), callback_(Napi::Persistent(callback)) {
   exit_watch_.owner = control_watch_.owner = this;
+  for (Reader& reader : readers_) {
+    reader.watch.owner = this;
+    reader.number = &reader == readers_ ? 1 : 2;
+  }
   self_ = std::make_shared<Container*>(this);
   environment_.add(this);
 }
@@ -48,20 +53,11 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
   launch->teardown = program_bytes(info[1]);
   launch->keep = slot_list(info[2]);
   launch->hold = slot_list(info[3]);
-  const int oom_slot = info[4].As<Napi::Number>().Int32Value();
-  if (oom_slot >= 0) launch->keep.push_back(static_cast<uint16_t>(oom_slot));
-  auto* container = new Container(environment, launch, info[5].As<Napi::Function>());
-  const bool has_oom = oom_slot >= 0;
+  auto* container = new Container(environment, launch, info[4].As<Napi::Function>());
 
   environment.begin_work();
-  Launcher::instance().launch(launch, [inbox = environment.inbox(), container, launch, has_oom] {
-    const bool delivered = inbox->post([container, has_oom] {
-      if (has_oom && !container->launch_->kept.empty()) {
-        container->oom_.reset(container->launch_->kept.back());
-        container->launch_->kept.pop_back();
-      }
-      container->launched();
-    });
+  Launcher::instance().launch(launch, [inbox = environment.inbox(), container, launch] {
+    const bool delivered = inbox->post([container] { container->launched(); });
     // The environment is gone, and the container object with it: end what was just started.
     if (!delivered && !launch->failed)
       Launcher::instance().tear_down(launch, [](TeardownOutcome) {});
@@ -75,6 +71,12 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
         return Napi::Number::New(
             call.Env(), static_cast<double>(*self == nullptr ? -ESRCH : (*self)->kill(signal)));
       }));
+  for (const bool paused : {true, false})
+    handle.Set(paused ? "pause" : "resume",
+               Napi::Function::New(env, [self, paused](const Napi::CallbackInfo& call) {
+                 const uint32_t stream = call[0].As<Napi::Number>().Uint32Value();
+                 if (*self != nullptr) (*self)->set_paused(stream, paused);
+               }));
   return handle;
 }
 
@@ -98,12 +100,59 @@ void Container::launched() {
         [](uv_poll_t* poll, int, int) { static_cast<Watch*>(poll->data)->owner->child_exited(); });
   watch(control_watch_, launch_->control.get(),
         [](uv_poll_t* poll, int, int) { static_cast<Watch*>(poll->data)->owner->read_control(); });
-  auto fds = Napi::Array::New(env, launch_->kept.size());
-  for (uint32_t i = 0; i < launch_->kept.size(); ++i)
-    fds.Set(i, Napi::Number::New(env, launch_->kept[i]));
-  launch_->kept.clear();  // JavaScript's from here on
+  // In the order of launch()'s `slots`; the descriptors change hands here.
+  std::vector<int> kept;
+  kept.swap(launch_->kept);
+  kept.resize(4, -1);
+  for (Reader& reader : readers_) {
+    reader.fd.reset(kept[reader.number]);
+    if (reader.fd.valid()) watch(reader.watch, reader.fd.get(), stream_readable);
+  }
+  oom_.reset(kept[3]);
   if (pending_signal_ != 0) kill(pending_signal_);
-  emit({number(env, Event::kLaunched), Napi::Number::New(env, launch_->pid), fds});
+  emit({number(env, Event::kLaunched), Napi::Number::New(env, launch_->pid),
+        Napi::Number::New(env, kept[0])});
+}
+
+void Container::stream_readable(uv_poll_t* poll, int, int) {
+  Container* owner = static_cast<Watch*>(poll->data)->owner;
+  const Napi::HandleScope scope(owner->environment_.env());
+  owner->read_stream(owner->readers_[poll == &owner->readers_[0].watch.poll ? 0 : 1], false);
+}
+
+// Delivers what is there: up to a quarter of a megabyte before other work of the event loop has its
+// turn, or everything once the container has ended.
+void Container::read_stream(Reader& reader, bool to_the_end) {
+  static thread_local char bytes[64 << 10];
+  const Napi::Env env = environment_.env();
+  for (int turn = 0; reader.fd.valid() && !reader.paused && (to_the_end || turn < 4); ++turn) {
+    const long size = sys::call(__NR_read, reader.fd.get(), bytes, sizeof bytes);
+    if (size == -EAGAIN || size == -EINTR) return;
+    if (size <= 0) {
+      end_stream(reader);
+      return;
+    }
+    emit({number(env, Event::kData), Napi::Number::New(env, reader.number),
+          Napi::Buffer<char>::Copy(env, bytes, static_cast<size_t>(size))});
+  }
+}
+
+void Container::end_stream(Reader& reader) {
+  const Napi::Env env = environment_.env();
+  unwatch(reader.watch);
+  reader.fd.reset();
+  emit({number(env, Event::kEnd), Napi::Number::New(env, reader.number)});
+  if (gone_) finish_when_read();
+}
+
+void Container::set_paused(uint32_t number, bool paused) {
+  Reader& reader = readers_[number == 2 ? 1 : 0];
+  if (!reader.fd.valid() || reader.paused == paused) return;
+  reader.paused = paused;
+  if (paused)
+    uv_poll_stop(&reader.watch.poll);
+  else
+    uv_poll_start(&reader.watch.poll, UV_READABLE, stream_readable);
 }
 
 void Container::watch(Watch& watch, int fd, uv_poll_cb callback) {
@@ -169,6 +218,9 @@ void Container::child_exited() {
   }
   const Napi::Env env = environment_.env();
   const Napi::HandleScope scope(env);
+  // Whoever wrote is gone, so that what is in the pipes is all there will be.
+  for (Reader& reader : readers_)
+    read_stream(reader, true);
   const Page* page = launch_->page;
   if (load_acquire(page->failed) != 0) {
     emit({number(env, Event::kFailed), error_value(env, page->error), stamps()});
@@ -214,6 +266,14 @@ void Container::gone(const TeardownOutcome& outcome) {
   environment_.end_work();
   const Napi::Env env = environment_.env();
   emit({number(env, Event::kGone), outcome.failed ? error_value(env, outcome.error) : env.Null()});
+  gone_ = true;
+  finish_when_read();
+}
+
+// A slow reader may still have output to fetch when the container is long gone.
+void Container::finish_when_read() {
+  for (const Reader& reader : readers_)
+    if (reader.fd.valid()) return;
   finish();
 }
 
@@ -234,6 +294,8 @@ void Container::abandon() {
   callback_.SuppressDestruct();
   unwatch(exit_watch_);
   unwatch(control_watch_);
+  for (Reader& reader : readers_)
+    unwatch(reader.watch);
   // Without a process the launcher still has it, and will find nobody to deliver to.
   if (has_process_) Launcher::instance().tear_down(launch_, [](TeardownOutcome) {});
   finished_ = true;

@@ -20,6 +20,8 @@ enum class Event : uint32_t {
   kStarted,   // the program has been exec'ed
   kExited,    // exit code or -1, signal or 0, OOM kills, stamps
   kGone,      // error record or null: everything is undone
+  kData,      // 1 or 2 (stdout, stderr), a Buffer
+  kEnd,       // 1 or 2: everything that was written has been delivered
 };
 
 // { half, step, errno, call, object }
@@ -27,8 +29,9 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
 
 class Container {
  public:
-  // JS: launch(program, teardown, keep, hold, oomSlot, callback) → { kill(signal) → 0 or negated
-  // errno }
+  // JS: launch(program, teardown, slots, hold, callback) → { kill(signal) → 0 or negated errno,
+  // pause(stream), resume(stream) }, with the slots of stdin, stdout, stderr and the file that
+  // counts OOM kills, -1 where there is none.
   static Napi::Value launch(const Napi::CallbackInfo& info);
 
   // The environment is closing: end the process, forget JavaScript.
@@ -41,6 +44,15 @@ class Container {
     bool open = false;
   };
 
+  // Node's end of the container's stdout or stderr. Read here and not by a stream of Node's own,
+  // whose making and unmaking costs the JavaScript thread more than all the rest of a start.
+  struct Reader {
+    Watch watch;
+    UniqueFd fd;
+    unsigned number = 0;  // 1 or 2
+    bool paused = false;
+  };
+
   Container(Environment& environment, std::shared_ptr<Launch> launch, Napi::Function callback);
 
   void launched();
@@ -48,9 +60,14 @@ class Container {
   void unwatch(Watch& watch);
   void read_control();
   void child_exited();
+  static void stream_readable(uv_poll_t* poll, int status, int events);
+  void read_stream(Reader& reader, bool to_the_end);
+  void end_stream(Reader& reader);
+  void set_paused(uint32_t number, bool paused);
   void emit(std::initializer_list<napi_value> arguments);
   void tear_down();
   void gone(const TeardownOutcome& outcome);
+  void finish_when_read();
   void finish();
   long kill(int signal);
   double oom_kills() const;
@@ -62,10 +79,12 @@ class Container {
   UniqueFd oom_;
   Watch exit_watch_;
   Watch control_watch_;
+  Reader readers_[2];
   bool has_process_ = false;
   bool exited_ = false;
   bool control_ended_ = false;
   bool abandoned_ = false;
+  bool gone_ = false;
   bool finished_ = false;
   int pending_signal_ = 0;
   int handles_ = 0;

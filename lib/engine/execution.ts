@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import type { NativeContainer } from '../native/binding.js';
 import type { Timeline } from '../program/timeline.js';
 import { type ContainerConfig, normalizeMaxOutput } from './config.js';
 import type { RunOptions, TerminalSize } from './options.js';
@@ -179,25 +180,32 @@ export class Execution implements PromiseLike<RunResult> {
     }
   }
 
-  /** @internal The process exists. */
-  connect(
-    fds: { stdin: number; stdout: number; stderr: number },
-    sendSignal: (signal: number) => void,
-  ): void {
-    this.sendSignal = sendSignal;
-    if (fds.stdin >= 0) this.in_?.attach(fds.stdin);
-    if (fds.stdout >= 0) this.out?.attach(fds.stdout, false);
-    if (fds.stderr >= 0) this.err?.attach(fds.stderr, false);
-    for (const signal of this.pendingSignals) sendSignal(signal);
+  /** @internal The process exists; `stdin` is Node's end of its input, or -1. */
+  connect(container: NativeContainer, stdin: number): void {
+    this.sendSignal = (signal) => container.kill(signal);
+    if (stdin >= 0) this.in_?.attach(stdin);
+    this.out?.connect({ pause: () => container.pause(1), resume: () => container.resume(1) });
+    this.err?.connect({ pause: () => container.pause(2), resume: () => container.resume(2) });
+    for (const signal of this.pendingSignals) container.kill(signal);
     this.pendingSignals = [];
+  }
+
+  /** @internal */
+  hasWritten(stream: 1 | 2, chunk: Buffer): void {
+    (stream === 1 ? this.out : this.err)?.take(chunk);
+  }
+
+  /** @internal */
+  hasClosed(stream: 1 | 2): void {
+    (stream === 1 ? this.out : this.err)?.end();
   }
 
   /** @internal */
   connectTerminal(fd: number, sendSize: (size: TerminalSize) => void): void {
     this.sendSize = sendSize;
-    this.out?.attach(fd, true);
+    this.out?.attachTerminal(fd);
     this.in_?.attachTerminal(fd);
-    if (this.out === undefined) new Output(0, () => undefined).attach(fd, true);
+    if (this.out === undefined) new Output(0, () => undefined).attachTerminal(fd);
   }
 
   /** @internal */

@@ -13,9 +13,6 @@ interface Launcher {
   readonly fault: Fault | undefined;
 }
 
-/** A slot number that no program has: "nothing to keep". */
-const NO_SLOT = 0xffff;
-
 /** Resolves when the container is gone and everything undone: with why, if it could not be started. */
 export function launch(
   { binding, encoder, fault }: Launcher,
@@ -25,22 +22,25 @@ export function launch(
   const { program, teardown, slots } = launchable;
   return new Promise((resolve) => {
     let failure: CaissonError | undefined;
-    const keep = [slots.stdin ?? NO_SLOT, slots.stdout ?? NO_SLOT, slots.stderr ?? NO_SLOT];
+    const kept = [slots.stdin, slots.stdout, slots.stderr, slots.oom].map((slot) => slot ?? -1);
     // One encoder serves both: the addon has copied the first by the time that the second is written.
     const undo = Uint8Array.from(encoder.encode(teardown));
     const container: NativeContainer = binding.launch(
       encoder.encode(program, fault),
       undo,
-      keep,
+      kept,
       slots.hold,
-      slots.oom ?? -1,
       (event, a, b, c, d) => {
         switch (event) {
-          case EVENT.launched: {
-            const [stdin = -1, stdout = -1, stderr = -1] = b as number[];
-            execution.connect({ stdin, stdout, stderr }, (signal) => container.kill(signal));
+          case EVENT.launched:
+            execution.connect(container, b as number);
             break;
-          }
+          case EVENT.data:
+            execution.hasWritten(a as 1 | 2, b as Buffer);
+            break;
+          case EVENT.end:
+            execution.hasClosed(a as 1 | 2);
+            break;
           case EVENT.terminal: {
             const fd = a as number;
             execution.connectTerminal(fd, ({ cols, rows }) => binding.resize(fd, cols, rows));

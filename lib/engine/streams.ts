@@ -10,6 +10,12 @@ import { ReadStream } from 'node:tty';
 /** How long to wait before a terminal that takes nothing is offered the rest again, in milliseconds. */
 const TERMINAL_RETRY = 5;
 
+/** Whatever delivers output, and can be asked to wait. */
+interface Source {
+  pause(): unknown;
+  resume(): unknown;
+}
+
 /**
  * Output of a container: captured up to a limit, and a stream for whoever asks for it. Only a stream that was
  * asked for exerts back-pressure.
@@ -18,7 +24,8 @@ export class Output {
   private chunks: Buffer[] = [];
   private captured = 0;
   private reader: Readable | undefined;
-  private source: Socket | undefined;
+  private source: Source | undefined;
+  private wantsPause = false;
   private over = false;
   private readonly ended: Promise<void>;
   private markEnded!: () => void;
@@ -33,25 +40,32 @@ export class Output {
     this.ended = new Promise((resolve) => (this.markEnded = resolve));
   }
 
-  /** Connects to Node's end of a pipe, or of a terminal. */
-  attach(fd: number, terminal: boolean): void {
-    const source = terminal
-      ? new ReadStream(fd)
-      : new Socket({ fd, readable: true, writable: false });
+  /** The process exists, and what it writes will be handed to `take`. */
+  connect(source: Source): void {
     this.source = source;
-    source.on('data', (chunk: Buffer) => this.take(chunk));
-    source.once('end', () => this.end());
-    // A terminal whose other end is gone reads as EIO; nothing that was written is lost by then.
-    source.once('error', () => this.end());
-    source.once('close', () => this.end());
+    if (this.wantsPause) source.pause();
   }
 
-  /** Nothing will be attached. */
+  /** Reads a terminal's other end. */
+  attachTerminal(fd: number): void {
+    const source = new ReadStream(fd);
+    this.connect(source);
+    source.on('data', (chunk: Buffer) => this.take(chunk));
+    // A terminal whose other end is gone reads as EIO; nothing that was written is lost by then.
+    for (const event of ['end', 'error', 'close']) {
+      source.once(event, () => {
+        source.destroy();
+        this.end();
+      });
+    }
+  }
+
+  /** Nothing more will come. */
   end(): void {
     if (this.over) return;
     this.over = true;
     this.reader?.push(null);
-    this.source?.destroy();
+    this.source = undefined;
     this.markEnded();
   }
 
@@ -63,10 +77,10 @@ export class Output {
   get stream(): Readable {
     if (this.reader === undefined) {
       const reader = new Readable({
-        read: () => this.source?.resume(),
+        read: () => this.resume(),
         destroy: (error, callback) => {
           // Nobody reads any more: let the container write into the void.
-          this.source?.resume();
+          this.resume();
           callback(error);
         },
       });
@@ -84,7 +98,14 @@ export class Output {
     return (this.chunks.length === 1 ? only : Buffer.concat(this.chunks)).toString('utf8');
   }
 
-  private take(chunk: Buffer): void {
+  private resume(): void {
+    if (!this.wantsPause) return;
+    this.wantsPause = false;
+    this.source?.resume();
+  }
+
+  /** Some output. */
+  take(chunk: Buffer): void {
     const { reader, limit } = this;
     if (this.captured < limit) {
       const room = limit - this.captured;
@@ -95,7 +116,10 @@ export class Output {
     } else if (chunk.length > 0 && limit > 0) {
       this.exceeded();
     }
-    if (reader !== undefined && !reader.destroyed && !reader.push(chunk)) this.source?.pause();
+    if (reader !== undefined && !reader.destroyed && !reader.push(chunk) && !this.over) {
+      this.wantsPause = true;
+      this.source?.pause();
+    }
   }
 
   private exceeded(): void {

@@ -20,12 +20,15 @@ export const EVENT = {
   started: 3,
   exited: 4,
   gone: 5,
+  data: 6,
+  end: 7,
 } as const;
 
 /**
- * What happens to a container, in this order: `launched` (pid, descriptors of the kept slots), `terminal`
- * (its descriptor), `started`, then `exited` (code or -1, signal or 0, OOM kills, time stamps) or `failed`
- * (error, time stamps), and last `gone` (error or null) when everything is undone.
+ * What happens to a container, in this order: `launched` (pid, Node's end of stdin or -1), `terminal` (its
+ * descriptor), `started`, then `exited` (code or -1, signal or 0, OOM kills, time stamps) or `failed` (error,
+ * time stamps), and last `gone` (error or null) when everything is undone. Meanwhile, and until both have
+ * ended, `data` (1 stdout or 2 stderr, bytes) and `end` (1 or 2).
  */
 export type NativeListener = (
   event: (typeof EVENT)[keyof typeof EVENT],
@@ -38,6 +41,9 @@ export type NativeListener = (
 export interface NativeContainer {
   /** 0 or a negated errno. */
   kill(signal: number): number;
+  /** No more `data` of stdout (1) or stderr (2) for now: the container's writes fill the pipe, and wait. */
+  pause(stream: 1 | 2): void;
+  resume(stream: 1 | 2): void;
 }
 
 export interface Binding {
@@ -48,9 +54,9 @@ export interface Binding {
   launch(
     program: Uint8Array,
     teardown: Uint8Array,
-    keep: readonly number[],
+    /** Of stdin, stdout, stderr and the file that counts OOM kills; -1 where there is none. */
+    slots: readonly number[],
     hold: readonly number[],
-    oomSlot: number,
     listener: NativeListener,
   ): NativeContainer;
   /** Runs a program's teardown half on the undertaker's thread. */
