@@ -7,7 +7,8 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kExists = 17;
+constexpr int kNotFound = 2, kExists = 17;
+constexpr size_t kMaxPath = 4096;
 
 }  // namespace
 
@@ -37,9 +38,20 @@ Status pipe_make(Machine& machine, const Step& step) {
                "a pipe");
 }
 
+// number 0: may exist already, and then number 1 steps that set it up are left out.
 Status cgroup_make(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
-  const long made = sys::call(__NR_mkdirat, AT_FDCWD, path, 0755);
+  long made = sys::call(__NR_mkdirat, AT_FDCWD, path, 0755);
+  if (made == -kNotFound) {
+    // The parent, which all containers share, goes with the last of them.
+    Text<kMaxPath> parent;
+    size_t end = length(path);
+    while (end > 0 && path[end - 1] != '/')
+      --end;
+    parent.add(path, end == 0 ? 0 : end - 1);
+    sys::call(__NR_mkdirat, AT_FDCWD, parent.c_str(), 0755);
+    made = sys::call(__NR_mkdirat, AT_FDCWD, path, 0755);
+  }
   if (made == -kExists && step.number[0] != 0) {
     host(machine).skip = step.number[1];
     return {};
@@ -47,12 +59,20 @@ Status cgroup_make(Machine& machine, const Step& step) {
   return check(made, "mkdir", path);
 }
 
+// Each line of the text is a write of its own, as files like devices.allow and io.max want it.
 Status cgroup_write(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
-  const Blob value = machine.blob(step, 1);
   auto file = own_fd(sys::call(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC), "openat", path);
   if (!file.ok()) return file.error();
-  return check(sys::call(__NR_write, file.value().get(), value.data, value.size), "write", path);
+  for (const char* line = machine.text(step, 1);;) {
+    const char* end = line;
+    while (*end != '\0' && *end != '\n')
+      ++end;
+    const long written = sys::call(__NR_write, file.value().get(), line, end - line);
+    if (written < 0) return failure(written, "write", path);
+    if (*end == '\0') return {};
+    line = end + 1;
+  }
 }
 
 }  // namespace caisson::steps

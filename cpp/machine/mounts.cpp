@@ -71,35 +71,55 @@ Status mount_attr(Machine& machine, const Step& step) {
                               step.number[1] != 0, step.number[3], -1, path);
 }
 
-// Hides a path: a directory below an empty read-only one, a file below the null device. Both come
+namespace {
+
+// Does something to each path of a step's list ("one\0two\0"); those that the kernel does not have
+// are passed over.
+template <class Action>
+Status for_each_path(Machine& machine, const Step& step, Action action) {
+  const Blob list = machine.blob(step, 0);
+  for (uint32_t at = 0; at < list.size; at += static_cast<uint32_t>(length(list.data + at)) + 1) {
+    const char* path = list.data + at;
+    auto target = open_below(machine.slot(step, 0), path, O_PATH);
+    if (!target.ok()) {
+      if (target.error().number == kNotFound) continue;
+      return target.error();
+    }
+    if (Status done = action(target.value().get(), path); !done.ok()) return done;
+  }
+  return {};
+}
+
+}  // namespace
+
+// Hides paths: a directory below an empty read-only one, a file below the null device. Both come
 // from `scratch`, which the host's half made and the container has never seen (CVE-2025-31133).
 Status mount_mask(Machine& machine, const Step& step) {
-  const char* path = machine.text(step, 0);
-  auto target = open_below(machine.slot(step, 0), path, O_PATH);
-  if (!target.ok()) return target.error().number == kNotFound ? Status{} : Status{target.error()};
-  auto type = file_type(target.value().get(), path);
-  if (!type.ok()) return type.error();
-  const bool directory = type.value() == kDirectoryType;
-  auto cover = clone_tree(machine.slot(step, 1), directory ? "empty" : "dev/null", false);
-  if (!cover.ok()) return Error{cover.error().number, cover.error().call, path};
-  if (directory) {
-    Status changed =
-        set_mount_attributes(cover.value().get(), MOUNT_ATTR_RDONLY, 0, false, 0, -1, path);
-    if (!changed.ok()) return changed;
-  }
-  return attach_mount(cover.value().get(), target.value().get(), path);
+  const int scratch = machine.slot(step, 1);
+  return for_each_path(machine, step, [scratch](int target, const char* path) -> Status {
+    auto type = file_type(target, path);
+    if (!type.ok()) return type.error();
+    const bool directory = type.value() == kDirectoryType;
+    auto cover = clone_tree(scratch, directory ? "empty" : "dev/null", false);
+    if (!cover.ok()) return Error{cover.error().number, cover.error().call, path};
+    const int fd = cover.value().get();
+    if (directory)
+      if (Status set = set_mount_attributes(fd, MOUNT_ATTR_RDONLY, 0, false, 0, -1, path);
+          !set.ok())
+        return set;
+    return attach_mount(fd, target, path);
+  });
 }
 
 Status mount_readonly(Machine& machine, const Step& step) {
-  const char* path = machine.text(step, 0);
-  auto target = open_below(machine.slot(step, 0), path, O_PATH);
-  if (!target.ok()) return target.error().number == kNotFound ? Status{} : Status{target.error()};
-  auto copy = clone_tree(target.value().get(), "", true);
-  if (!copy.ok()) return Error{copy.error().number, copy.error().call, path};
-  Status changed =
-      set_mount_attributes(copy.value().get(), MOUNT_ATTR_RDONLY, 0, true, 0, -1, path);
-  if (!changed.ok()) return changed;
-  return attach_mount(copy.value().get(), target.value().get(), path);
+  return for_each_path(machine, step, [](int target, const char* path) -> Status {
+    auto copy = clone_tree(target, "", true);
+    if (!copy.ok()) return Error{copy.error().number, copy.error().call, path};
+    const int fd = copy.value().get();
+    if (Status set = set_mount_attributes(fd, MOUNT_ATTR_RDONLY, 0, true, 0, -1, path); !set.ok())
+      return set;
+    return attach_mount(fd, target, path);
+  });
 }
 
 Status tree_view(Machine& machine, const Step& step) {

@@ -133,7 +133,7 @@ function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots:
         steps.push({
           op: 'mount.mask',
           slots: [top, shared.scratch],
-          texts: [`${to}/${part.from}`],
+          texts: [stringList([`${to}/${part.from}`])],
         });
       }
     }
@@ -189,11 +189,13 @@ function attachMounts(
       numbers: [input.root.readOnly ? ATTR.readOnly : 0, TARGET_FILE],
     });
   });
-  for (const path of spec.linux?.maskedPaths ?? []) {
-    steps.push({ op: 'mount.mask', slots: [root, shared.scratch], texts: [path] });
+  const { maskedPaths = [], readonlyPaths = [] } = spec.linux ?? {};
+  if (maskedPaths.length > 0) {
+    const paths = stringList(maskedPaths);
+    steps.push({ op: 'mount.mask', slots: [root, shared.scratch], texts: [paths] });
   }
-  for (const path of spec.linux?.readonlyPaths ?? []) {
-    steps.push({ op: 'mount.readonly', slots: [root], texts: [path] });
+  if (readonlyPaths.length > 0) {
+    steps.push({ op: 'mount.readonly', slots: [root], texts: [stringList(readonlyPaths)] });
   }
 }
 

@@ -1,6 +1,6 @@
 /** The host's half: what only the host's root can do, before and beside the new process. */
 import { constants } from 'node:fs';
-import type { CgroupPlacement } from '../cgroup/plan.js';
+import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
 import type { LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
 import type { KernelFacts, Shared } from './compile.js';
 import { slotList } from './encode.js';
@@ -171,17 +171,29 @@ function makeDirectory(steps: Step[], { directory, owner }: LaunchInput): void {
 }
 
 function makeCgroup(steps: Step[], placement: CgroupPlacement): void {
-  const write = (directory: string) => (entry: { file: string; value: string }) => {
-    steps.push({ op: 'cgroup.write', texts: [`${directory}/${entry.file}`, entry.value] });
-  };
-  placement.grandparentWrites?.forEach(write(placement.mountPoint));
+  const { grandparentWrites = [], parentWrites } = placement;
+  writeFiles(steps, placement.mountPoint, grandparentWrites);
   // v2: a parent that is there has its controllers, and writing them again would wait for dying cgroups.
   // v1: another process may be just about to set it up, and an empty cpuset takes no process.
-  const skip = placement.version === 2 ? placement.parentWrites.length : 0;
-  steps.push({ op: 'cgroup.make', texts: [placement.parent], numbers: [1, skip] });
-  placement.parentWrites.forEach(write(placement.parent));
+  // Where there is nothing to set up, making the container's directory makes the parent too.
+  if (parentWrites.length > 0) {
+    const skip = placement.version === 2 ? parentWrites.length : 0;
+    steps.push({ op: 'cgroup.make', texts: [placement.parent], numbers: [1, skip] });
+    writeFiles(steps, placement.parent, parentWrites);
+  }
   steps.push({ op: 'cgroup.make', texts: [placement.dir] });
-  placement.writes.forEach(write(placement.dir));
+  writeFiles(steps, placement.dir, placement.writes);
+}
+
+/** Writes to the same file in a row become one step with a line each. */
+function writeFiles(steps: Step[], directory: string, writes: readonly CgroupWrite[]): void {
+  for (let i = 0; i < writes.length;) {
+    const first = writes[i++];
+    if (first === undefined) break;
+    let { value } = first;
+    for (; writes[i]?.file === first.file; i++) value += `\n${writes[i]?.value ?? ''}`;
+    steps.push({ op: 'cgroup.write', texts: [`${directory}/${first.file}`, value] });
+  }
 }
 
 /** The root as a detached tree in `shared.root`. Leaves the thread with container root's file ids. */

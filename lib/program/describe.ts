@@ -40,6 +40,9 @@ class Operands {
     const text = this.step.texts?.[index];
     return typeof text === 'string' ? text : '';
   }
+  list(index: number): string {
+    return this.text(index).split('\0').slice(0, -1).map(quote).join(' ');
+  }
   bytes(index: number): number {
     return this.step.texts?.[index]?.length ?? 0;
   }
@@ -117,8 +120,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'mount.fs': (o) =>
     `mount ${o.text(0)} on ${o.text(2)}${o.text(1) === '' ? '' : ` -o ${o.text(1)}`}${o.options(0)}`,
   'mount.attr': (o) => `remount ${o.text(0)}${o.options(0)}`,
-  'mount.mask': (o) => `mask ${o.text(0)}`,
-  'mount.readonly': (o) => `make ${o.text(0)} read-only`,
+  'mount.mask': (o) => `mask ${o.list(0)}`,
+  'mount.readonly': (o) => `make read-only ${o.list(0)}`,
   'tree.view': (o) => `${o.slot(0)} = open_tree ${o.below(1, o.text(0))}`,
   'root.pivot': (o) => `pivot_root to ${o.slot(0)}, drop the old root`,
   'host.name': (o) => `sethostname ${o.text(0)}`,
@@ -137,7 +140,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'nnp.set': () => 'set no_new_privs',
   'seccomp.load': (o) => `load a seccomp filter of ${o.bytes(0) / 8} instructions`,
   init: () => 'fork: pid 1 stays to reap and to forward signals',
-  exec: (o) => `execve ${o.text(0).split('\0').slice(0, -1).map(quote).join(' ')}`,
+  exec: (o) => `execve ${o.list(0)}`,
   'cgroup.remove': (o) => `rmdir ${o.text(0)}${o.number(0) === 0 ? '' : ' if unused'}`,
   'tree.remove': (o) => `remove ${o.text(0)} and all below`,
 };
