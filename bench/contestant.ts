@@ -5,8 +5,8 @@ export interface Sample {
   readonly us: number;
   /** How long the JavaScript thread was busy with it, where there is one. */
   readonly jsUs?: number | undefined;
-  /** The longest stretch for which nothing else could run on the JavaScript thread; measured in runs of its own. */
-  readonly blockedUs?: number | undefined;
+  /** How much of that was the call itself, before it returned its promise. */
+  readonly callUs?: number | undefined;
 }
 
 export interface Contestant {
@@ -15,6 +15,4 @@ export interface Contestant {
   readonly slow?: boolean | undefined;
   /** Runs that many starts, pausing before each, and resolves to their times. */
   readonly run: (count: number, spacingMs: number) => Promise<readonly Sample[]>;
-  /** The same, but with `blockedUs` and untrustworthy times. */
-  readonly runBlocked?: ((count: number) => Promise<readonly Sample[]>) | undefined;
 }

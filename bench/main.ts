@@ -78,7 +78,6 @@ for (const heap of heaps) {
     name,
     slow: what === 'spawn' && heap > 1024,
     run: async (count, spacing) => await node.ask<Sample>(`${what} ${count} ${spacing}`),
-    runBlocked: async (count) => await node.ask<Sample>(`${what} ${count} 0 blocked`),
   });
   if (existsSync(new URL('../lib/index.js', import.meta.url))) {
     contestants.push(contestant(caissonName(heap), 'caisson'));
@@ -89,18 +88,20 @@ for (const heap of heaps) {
 }
 contestants.push(...(await openCommands(workspace, launchers)));
 
-type Turn = (contestant: Contestant, count: number) => Promise<readonly Sample[]> | undefined;
-
 /** Runs everybody in turn, round after round; whoever fails is left out from then on. */
 const failed = new Set<Contestant>();
-async function race(times: number, starts: number, turn: Turn): Promise<Map<string, Sample[]>> {
+async function race(
+  times: number,
+  starts: number,
+  spacing: number,
+): Promise<Map<string, Sample[]>> {
   const samples = new Map<string, Sample[]>();
   for (let round = 0; round < times; round++) {
     for (const contestant of taking) {
       if (failed.has(contestant)) continue;
       const count = contestant.slow === true ? Math.ceil(starts / 5) : starts;
       try {
-        const taken = (await turn(contestant, count)) ?? [];
+        const taken = await contestant.run(count, spacing);
         samples.set(contestant.name, [...(samples.get(contestant.name) ?? []), ...taken]);
       } catch (error) {
         failed.add(contestant);
@@ -115,22 +116,19 @@ async function race(times: number, starts: number, turn: Turn): Promise<Map<stri
 
 const taking = contestants.filter(({ name }) => name === FLOOR || only.test(name));
 // To warm up: compilers, caches, the kernel's own.
-await race(1, 10, async ({ run }, count) => await run(count, 0));
-const backToBack = await race(rounds, 10, async ({ run }, count) => await run(count, 0));
-const spaced = await race(spacedRounds, 5, async ({ run }, count) => await run(count, 100));
-const blocked = await race(spacedRounds, 5, ({ runBlocked }, count) => runBlocked?.(count));
+await race(1, 10, 0);
+const backToBack = await race(rounds, 10, 0);
+const spaced = await race(spacedRounds, 5, 100);
 
 const results = taking
   .filter((contestant) => !failed.has(contestant))
   .map(({ name }): Result => {
     const dense = backToBack.get(name);
     const sparse = spaced.get(name);
-    const block = blocked.get(name);
     return {
       name,
       backToBack: dense && summarize(dense),
       spaced: sparse && summarize(sparse),
-      blocked: block?.length ? summarize(block) : undefined,
     };
   });
 const met = targets(results, heaps);

@@ -1,7 +1,7 @@
 /**
  * Runs inside a Node process with a heap of a given size, and starts programs from there: containers by caisson,
  * plain processes by `child_process.spawn`. `node node-worker.js HEAP_MIB DIRECTORY ROOT`, then lines
- * "caisson|spawn COUNT SPACING_MS [blocked]" on stdin.
+ * "caisson|spawn COUNT SPACING_MS" on stdin.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -54,30 +54,13 @@ async function openCaisson(): Promise<Starter> {
 async function time(starter: Starter): Promise<Sample> {
   const before = performance.eventLoopUtilization();
   const begin = performance.now();
-  const code = await starter.start();
+  const pending = starter.start();
+  const called = performance.now();
+  const code = await pending;
   const end = performance.now();
   const busy = performance.eventLoopUtilization(before).active;
   if (code !== 0) throw new Error(`/true ended with ${code}`);
-  return { us: (end - begin) * 1e3, jsUs: busy * 1e3 };
-}
-
-/** How long somebody else's work on this thread would have had to wait: the longest gap between two turns of the loop. */
-async function timeBlocked(starter: Starter): Promise<Sample> {
-  let running = true;
-  let longest = 0;
-  let last = performance.now();
-  const tick = (): void => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-    if (running) setImmediate(tick);
-  };
-  setImmediate(tick);
-  const begin = last;
-  await starter.start();
-  const us = (performance.now() - begin) * 1e3;
-  running = false;
-  return { us, blockedUs: longest * 1e3 };
+  return { us: (end - begin) * 1e3, jsUs: busy * 1e3, callUs: (called - begin) * 1e3 };
 }
 
 // A constant of a module that nobody reads again is garbage.
@@ -85,7 +68,7 @@ Object.assign(globalThis, { ballast });
 
 const starters = new Map<string, Starter>([['spawn', spawner]]);
 for await (const line of createInterface({ input: process.stdin })) {
-  const [what = '', count, spacing, blocked] = line.split(' ');
+  const [what = '', count, spacing] = line.split(' ');
   let starter = starters.get(what);
   if (starter === undefined) {
     starter = await openCaisson();
@@ -93,8 +76,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   for (let i = 0; i < Number(count); i++) {
     if (Number(spacing) > 0) await sleep(Number(spacing));
-    const sample = await (blocked === undefined ? time(starter) : timeBlocked(starter));
-    console.log(JSON.stringify(sample));
+    console.log(JSON.stringify(await time(starter)));
   }
   console.log('{"done":true}');
 }

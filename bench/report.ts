@@ -10,8 +10,6 @@ export interface Result {
   readonly name: string;
   readonly backToBack?: Summary | undefined;
   readonly spaced?: Summary | undefined;
-  /** Only its `blockedP50Us` means something. */
-  readonly blocked?: Summary | undefined;
 }
 
 export const FLOOR = 'floor (C)';
@@ -52,11 +50,8 @@ export function targets(results: readonly Result[], heaps: readonly number[]): T
     const heavy = p50(results, caissonName(large), 'backToBack');
     target(`heap ${size(large)} ÷ ${size(small)}`, heavy / caisson, 1.2);
   }
-  const node = results.find((result) => result.name === caissonName(small));
-  const blocked = (node?.blocked?.blockedP50Us ?? NaN) / 1e3;
-  target('JavaScript thread blocked at a stretch, ms', blocked, 0.2);
-  const busy = (node?.backToBack?.jsP50Us ?? NaN) / 1e3;
-  target('JavaScript thread busy, all of a start, ms', busy, 0.2);
+  const js = results.find((result) => result.name === caissonName(small))?.backToBack?.jsP50Us;
+  target('JavaScript thread busy, all of a start, ms', (js ?? NaN) / 1e3, 0.2);
   return found;
 }
 
@@ -73,9 +68,9 @@ export function table(results: readonly Result[]): string {
   const crun = p50(results, CRUN, 'backToBack');
   const rows: string[][] = [
     ['', 'back to back', '', '', '', '100 ms apart', '', '', 'JS thread', ''],
-    ['ms', 'p50', 'p95', '÷ floor', '÷ crun', 'p50', 'p95', '÷ floor', 'busy', 'block'],
+    ['ms', 'p50', 'p95', '÷ floor', '÷ crun', 'p50', 'p95', '÷ floor', 'busy', 'call'],
   ];
-  for (const { name, backToBack, spaced, blocked } of results) {
+  for (const { name, backToBack, spaced } of results) {
     rows.push([
       name,
       ms(backToBack?.p50Us),
@@ -86,7 +81,7 @@ export function table(results: readonly Result[]): string {
       ms(spaced?.p95Us),
       ratio((spaced?.p50Us ?? NaN) / floorSpaced),
       ms(backToBack?.jsP50Us),
-      ms(blocked?.blockedP50Us),
+      ms(backToBack?.callP50Us),
     ]);
   }
   const widths = rows[1]?.map((_, column) =>

@@ -8,7 +8,7 @@ export interface Summary {
   readonly minUs: number;
   readonly jsP50Us?: number | undefined;
   readonly jsP95Us?: number | undefined;
-  readonly blockedP50Us?: number | undefined;
+  readonly callP50Us?: number | undefined;
 }
 
 export function percentile(values: readonly number[], part: number): number {
@@ -21,7 +21,7 @@ export function summarize(samples: readonly Sample[]): Summary {
     samples.map(pick).filter((value) => value !== undefined);
   const all = of((sample) => sample.us);
   const js = of((sample) => sample.jsUs);
-  const blocked = of((sample) => sample.blockedUs);
+  const call = of((sample) => sample.callUs);
   return {
     count: all.length,
     p50Us: percentile(all, 0.5),
@@ -29,6 +29,6 @@ export function summarize(samples: readonly Sample[]): Summary {
     minUs: percentile(all, 0),
     jsP50Us: js.length === 0 ? undefined : percentile(js, 0.5),
     jsP95Us: js.length === 0 ? undefined : percentile(js, 0.95),
-    blockedP50Us: blocked.length === 0 ? undefined : percentile(blocked, 0.5),
+    callP50Us: call.length === 0 ? undefined : percentile(call, 0.5),
   };
 }
