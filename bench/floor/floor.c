@@ -117,6 +117,7 @@ struct hierarchy {
   bool v2, into;         // into: the child is cloned right into it
   char controllers[64];  // the mount option, such as "cpu,cpuacct"
   char mount[200];
+  int top;     // the mount point
   int parent;  // <mount>/caisson-floor-<pid>
   int dir;     // the container's own, while it is being started
   int tasks;
@@ -149,7 +150,7 @@ static const struct limit kLimits2[] = {{"memory", "memory.max", "67108864"},
 
 // ---- failing and cleaning
 // ----------------------------------------------------------------------------------------
-static int host_root = -1;
+static int null_device = -1;
 static int work_parent = -1, work_dir = -1;  // DIR, DIR/caisson-floor-<pid>
 static char run_name[64];
 static pid_t owner;
@@ -183,26 +184,23 @@ static int remove_cgroup(int at, const char* name) {
   return -1;
 }
 
-static void remove_cgroup_run(const char* mount, const char* name) {
-  const int at = openat(host_root, mount + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (at < 0) return;
-  const int run = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (run >= 0) {
-    for (int i = 0; i < 64; i++) {
-      char child[16];
-      snprintf(child, sizeof child, "c%d", i);
-      if (faccessat(run, child, F_OK, 0) == 0) remove_cgroup(run, child);
-    }
-    close(run);
-    remove_cgroup(at, name);
+// `top`: a hierarchy's mount point; `name`: a run's directory there.
+static void remove_cgroup_run(int top, const char* name) {
+  const int run = openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (run < 0) return;
+  for (int i = 0; i < 64; i++) {
+    char child[16];
+    snprintf(child, sizeof child, "c%d", i);
+    if (faccessat(run, child, F_OK, 0) == 0) remove_cgroup(run, child);
   }
-  close(at);
+  close(run);
+  remove_cgroup(top, name);
 }
 
 static void clean(void) {
   if (getpid() != owner) return;
   for (int i = 0; i < hierarchy_count; i++)
-    remove_cgroup_run(hierarchies[i].mount, run_name);
+    remove_cgroup_run(hierarchies[i].top, run_name);
   if (work_dir >= 0) remove_tree(work_parent, run_name);
 }
 
@@ -247,7 +245,7 @@ static void clean_dead_runs(const char* directory) {
     int pid = 0;
     if (sscanf(name, "caisson-floor-%d", &pid) != 1 || pid <= 0 || kill(pid, 0) == 0) continue;
     if (strncmp(directory, "/sys/fs/cgroup", 14) == 0)
-      remove_cgroup_run(directory, name);
+      remove_cgroup_run(fd, name);
     else
       remove_tree(fd, name);
   }
@@ -619,7 +617,8 @@ static void start(int index) {
   if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) die("pipe");
   shared->stdout_fd = out[1];
   shared->stderr_fd = err[1];
-  shared->null_fd = openat(host_root, "dev/null", O_RDONLY | O_CLOEXEC);
+  snprintf(text, sizeof text, "/proc/self/fd/%d", null_device);
+  shared->null_fd = open(text, O_RDONLY | O_CLOEXEC);
   mark();
 
   struct clone_args arguments = {
@@ -770,6 +769,9 @@ static void prepare_cgroups(void) {
   for (int i = 0; i < hierarchy_count; i++) {
     struct hierarchy* const h = &hierarchies[i];
     clean_dead_runs(h->mount);
+    // By descriptor: after the small root is entered, the path leads nowhere.
+    h->top = open(h->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (h->top < 0) die("open %s", h->mount);
     snprintf(path, sizeof path, "%s/%s", h->mount, run_name);
     if (mkdir(path, 0755) != 0) die("mkdir %s", path);
     h->parent = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -787,13 +789,11 @@ static void prepare_cgroups(void) {
       if (!write_at(h->parent, "cgroup.clone_children", "1")) die("clone_children");
     }
     if (h->v2) {
-      const int top = open(h->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
       static const char* const wanted[] = {"+cpu", "+memory", "+io", "+pids"};
       for (int j = 0; j < 4; j++) {
-        write_at(top, "cgroup.subtree_control", wanted[j]);
+        write_at(h->top, "cgroup.subtree_control", wanted[j]);
         write_at(h->parent, "cgroup.subtree_control", wanted[j]);
       }
-      close(top);
     }
   }
 }
@@ -862,7 +862,7 @@ int main(int count_arguments, char** arguments) {
 
   owner = getpid();
   snprintf(run_name, sizeof run_name, "caisson-floor-%d", owner);
-  host_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  null_device = open("/dev/null", O_PATH | O_CLOEXEC);
   clean_dead_runs(work);
   char path[4096];
   snprintf(path, sizeof path, "%s/%s", work, run_name);
