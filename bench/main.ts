@@ -52,7 +52,7 @@ if (process.getuid?.() !== 0) {
   process.exit(1);
 }
 
-await using workspace = await openWorkspace();
+const workspace = await openWorkspace();
 await using floor = new LineProcess(workspace.helper('floor'), [
   ...['--serve', '--work', workspace.directory, '--lower', workspace.root],
 ]);

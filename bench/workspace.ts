@@ -1,7 +1,7 @@
 /** What all contestants share: the built helpers, and a root whose `/true` does nothing. */
 import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -11,7 +11,7 @@ const run = promisify(execFile);
 /** The repository. The bench runs from `dist/bench`. */
 export const repository = fileURLToPath(new URL('../../', import.meta.url));
 
-export interface Workspace extends AsyncDisposable {
+export interface Workspace {
   readonly directory: string;
   readonly root: string;
   readonly helper: (name: 'floor' | 'launch' | 'true') => string;
@@ -23,11 +23,12 @@ export async function openWorkspace(): Promise<Workspace> {
   // On the disk, and where users other than root may go, as crun's and runc's container root has to.
   const directory = await mkdtemp('/var/tmp/caisson-bench-');
   await chmod(directory, 0o755);
+  // However it ends.
+  process.once('exit', () => {
+    rmSync(directory, { recursive: true, force: true });
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
-      rmSync(directory, { recursive: true, force: true });
-      process.exit(128 + constants.signals[signal]);
-    });
+    process.once(signal, () => process.exit(128 + constants.signals[signal]));
   }
   const root = `${directory}/root`;
   await run(`${repository}scripts/make-rootfs`, ['busybox', root]);
@@ -35,10 +36,5 @@ export async function openWorkspace(): Promise<Workspace> {
   // Engines bind their own over these; as images do, this one has them already.
   for (const name of ['hosts', 'hostname', 'resolv.conf'])
     await writeFile(`${root}/etc/${name}`, '');
-  return {
-    directory,
-    root,
-    helper,
-    [Symbol.asyncDispose]: async () => await rm(directory, { recursive: true, force: true }),
-  };
+  return { directory, root, helper };
 }
