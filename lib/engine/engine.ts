@@ -135,8 +135,7 @@ export class Engine implements Surroundings {
   ): Promise<string> {
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
-    const { program, teardown } = prepared.launchable;
-    return explain({ ...program, teardown: teardown.teardown });
+    return explain(prepared.steps());
   }
 
   /** Ends what still runs, and resolves when nothing of it is left. */
@@ -177,10 +176,10 @@ export class Engine implements Surroundings {
       const prepared = await prepare(this, execution.id, image, argv, options);
       try {
         execution.watch(prepared.config, options.signal);
-        let failure = await launch(this, execution, prepared);
+        let failure = await launch(this.binding, execution, prepared);
         for (let retry = 0; failure !== undefined && lostParent(failure); retry++) {
           if (retry === LOST_PARENT_RETRIES) break;
-          failure = await launch(this, execution, prepared);
+          failure = await launch(this.binding, execution, prepared);
         }
         if (failure !== undefined) throw failure;
       } finally {

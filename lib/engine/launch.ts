@@ -1,33 +1,24 @@
 /** Hands a launch program to the native machine and follows the container to its end. */
 import type { CaissonError } from '../errors.js';
 import { EVENT, type Binding, type NativeContainer, type NativeError } from '../native/binding.js';
-import type { Encoder, Fault } from '../program/encode.js';
 import { failureOf } from '../program/failure.js';
 import { makeTimeline } from '../program/timeline.js';
 import type { Execution } from './execution.js';
 import type { Prepared } from './prepare.js';
 
-interface Launcher {
-  readonly binding: Binding;
-  readonly encoder: Encoder;
-  readonly fault: Fault | undefined;
-}
-
 /** Resolves when the container is gone and everything undone: with why, if it could not be started. */
 export function launch(
-  { binding, encoder, fault }: Launcher,
+  binding: Binding,
   execution: Execution,
-  { config, launchable }: Prepared,
+  prepared: Prepared,
 ): Promise<CaissonError | undefined> {
-  const { program, teardown, slots } = launchable;
+  const { config, program, teardown, slots, identity } = prepared;
   return new Promise((resolve) => {
     let failure: CaissonError | undefined;
     const kept = [slots.stdin, slots.stdout, slots.stderr, slots.oom].map((slot) => slot ?? -1);
-    // One encoder serves both: the addon has copied the first by the time that the second is written.
-    const undo = Uint8Array.from(encoder.encode(teardown));
     const container: NativeContainer = binding.launch(
-      encoder.encode(program, fault),
-      undo,
+      program.stamp(identity),
+      teardown.stamp(identity),
       kept,
       slots.hold,
       (event, a, b, c, d) => {
@@ -50,14 +41,14 @@ export function launch(
             execution.hasStarted();
             break;
           case EVENT.failed:
-            failure = failureOf(a as NativeError, program, config.args);
+            failure = failureOf(a as NativeError, prepared.steps(), config.args);
             break;
           case EVENT.exited:
             void execution.hasEnded({
               code: a as number,
               signal: b as number,
               oomKills: c as number,
-              timeline: () => makeTimeline(program, d as Float64Array),
+              timeline: () => makeTimeline(prepared.steps(), d as Float64Array),
             });
             break;
           case EVENT.gone:

@@ -12,11 +12,15 @@ import { defaultSeccompProfile, type SeccompArch } from '../oci/seccomp-default.
 import { filterFlags } from '../oci/seccomp-encode.js';
 import type { LinuxSeccomp, Mount, Spec } from '../oci/runtime-spec.js';
 import { compile, type KernelFacts, type Launchable } from '../program/compile.js';
-import { type ContainerConfig, type HostFacts, normalize } from './config.js';
+import type { Encoder, Fault } from '../program/encode.js';
+import type { Program } from '../program/instructions.js';
+import type { LaunchSlots } from '../program/slots.js';
+import { type Identity, instantiate, PLACEHOLDER, Template } from '../program/template.js';
+import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from './config.js';
 import { type HostFiles, injectedFiles } from './files.js';
-import type { IdRange, IdRanges } from './id-ranges.js';
+import type { IdRanges } from './id-ranges.js';
 import type { RunOptions } from './options.js';
-import { checkSources } from './sources.js';
+import { checkSources, NO_SOURCES } from './sources.js';
 import { hostnameOf, toSpec } from './to-spec.js';
 import { resolveUser } from './user.js';
 
@@ -30,17 +34,41 @@ export interface Surroundings {
   readonly host: HostFacts;
   readonly owner: string;
   readonly idRanges: IdRanges;
+  readonly encoder: Encoder;
+  readonly fault: Fault | undefined;
 }
 
+/** One start, ready to be handed to the machine. */
 export interface Prepared {
   readonly config: ContainerConfig;
-  readonly launchable: Launchable;
+  readonly program: Template;
+  readonly teardown: Template;
+  readonly slots: LaunchSlots;
+  readonly identity: Identity;
+  /** The steps, for `explain`, errors and the timeline. */
+  steps(): Program;
   /** Gives back what was claimed; when the container is gone. */
   release(): void;
 }
 
+/** What is the same for every start that is asked for in the same words. */
+interface Recipe {
+  readonly config: ContainerConfig;
+  readonly resolved: ResolvedImage;
+  readonly launchable: Launchable;
+  readonly program: Template;
+  readonly teardown: Template;
+  /** Nothing of the host was looked up for it that could have changed since, but what is checked again. */
+  readonly lasting: boolean;
+}
+
 /** Account files are read up to here, in bytes. */
 const ACCOUNT_FILE_LIMIT = 4 << 20;
+
+/** How many recipes an engine keeps. */
+const MAX_RECIPES = 64;
+
+const kept = new WeakMap<Surroundings, Map<string, Recipe>>();
 
 export async function prepare(
   around: Surroundings,
@@ -50,6 +78,71 @@ export async function prepare(
   options: RunOptions,
 ): Promise<Prepared> {
   const resolved = await resolveImage(image, around.dataRoot);
+  const recipe = await recipeFor(around, image, resolved, argv, options);
+  const range = recipe.config.userns === 'auto' ? around.idRanges.claim() : undefined;
+  const identity = { id, base: range?.base };
+  return {
+    config: recipe.config,
+    program: recipe.program,
+    teardown: recipe.teardown,
+    slots: recipe.launchable.slots,
+    identity,
+    steps: () => {
+      const { program, teardown } = recipe.launchable;
+      return instantiate({ ...program, teardown: teardown.teardown }, identity);
+    },
+    release: () => {
+      if (range !== undefined) around.idRanges.release(range);
+    },
+  };
+}
+
+async function recipeFor(
+  around: Surroundings,
+  image: string | RootfsImage,
+  resolved: ResolvedImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<Recipe> {
+  let recipes = kept.get(around);
+  if (recipes === undefined) kept.set(around, (recipes = new Map<string, Recipe>()));
+  const words = inWords(image, argv, options);
+  const known = words === undefined ? undefined : recipes.get(words);
+  if (known?.resolved.root === resolved.root) {
+    if (known.config.mounts.length > 0) await checkSources(known.config);
+    return known;
+  }
+  const recipe = await write(around, resolved, argv, options);
+  if (words !== undefined && recipe.lasting) {
+    const [oldest] = recipes.keys();
+    if (recipes.size >= MAX_RECIPES && oldest !== undefined) recipes.delete(oldest);
+    recipes.set(words, recipe);
+  }
+  return recipe;
+}
+
+/** What was asked for as one text; undefined for what JSON cannot tell from something else. */
+function inWords(
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): string | undefined {
+  const { signal, ...words } = options;
+  void signal;
+  if (typeof words.maxOutput === 'number' && !Number.isFinite(words.maxOutput)) return undefined;
+  try {
+    return JSON.stringify([image, argv, words]);
+  } catch {
+    return undefined; // not plain data: `normalize` will say what is wrong
+  }
+}
+
+async function write(
+  around: Surroundings,
+  resolved: ResolvedImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
   const [sources, user, hostFiles] = await Promise.all([
     checkSources(config),
@@ -62,40 +155,49 @@ export async function prepare(
       ? undefined
       : await compileProfile(profile, around.binding, join(around.dataRoot, 'cache'));
 
-  const range = config.userns === 'auto' ? around.idRanges.claim() : undefined;
-  try {
-    const facts = { id, idRange: range, user, seccomp: profile, sources };
-    const spec = withImageBinds(toSpec(config, facts), resolved);
-    const resources = spec.linux?.resources ?? {};
-    // Who cannot make device nodes has only those that it was given.
-    const cgroup = planCgroups(await layoutFor(resources), id, resources, {
-      deviceRules: config.userns === 'auto' ? 'optional' : 'required',
-    });
-    const readOnly = config.readOnly || resolved.root.readOnly;
-    const launchable = compile(
-      spec,
-      {
-        id,
-        directory: join(around.containersRoot, id),
-        owner: around.owner,
-        root: { ...resolved.root, readOnly },
-        files: filesOf(config, hostnameOf(config, facts), hostFiles),
-        cgroup,
-        seccomp: filter,
-        seccompFlags: profile === undefined ? 0 : filterFlags(profile),
-        init: config.init,
-        stdin: config.stdin,
-        stdout: config.stdout,
-        stderr: config.stderr,
-        terminal: config.terminal,
-      },
-      around.kernel,
-    );
-    return { config, launchable, release: () => giveBack(around, range) };
-  } catch (error) {
-    giveBack(around, range);
-    throw error;
-  }
+  const { id, base } = PLACEHOLDER;
+  const idRange = config.userns === 'auto' ? { base, size: ID_RANGE_SIZE } : undefined;
+  const facts = { id, idRange, user, seccomp: profile, sources };
+  const spec = withImageBinds(toSpec(config, facts), resolved);
+  const resources = spec.linux?.resources ?? {};
+  // Who cannot make device nodes has only those that it was given.
+  const cgroup = planCgroups(await layoutFor(resources), id, resources, {
+    deviceRules: config.userns === 'auto' ? 'optional' : 'required',
+  });
+  const readOnly = config.readOnly || resolved.root.readOnly;
+  const launchable = compile(
+    spec,
+    {
+      id,
+      directory: join(around.containersRoot, id),
+      owner: around.owner,
+      root: { ...resolved.root, readOnly },
+      files: filesOf(config, hostnameOf(config, facts), hostFiles),
+      cgroup,
+      seccomp: filter,
+      seccompFlags: profile === undefined ? 0 : filterFlags(profile),
+      init: config.init,
+      stdin: config.stdin,
+      stdout: config.stdout,
+      stderr: config.stderr,
+      terminal: config.terminal,
+    },
+    around.kernel,
+  );
+  const lasting =
+    config.user === undefined &&
+    config.groupAdd === undefined &&
+    config.network !== 'host' &&
+    config.seccomp.kind !== 'file' &&
+    sources === NO_SOURCES;
+  return {
+    config,
+    resolved,
+    launchable,
+    program: new Template(launchable.program, around.encoder, around.fault),
+    teardown: new Template(launchable.teardown, around.encoder),
+    lasting,
+  };
 }
 
 /** Whoever mounts something of his own at the place of such a file means that. */
@@ -104,10 +206,6 @@ function filesOf(config: ContainerConfig, hostname: string, host?: HostFiles) {
   const { mounts } = config;
   if (mounts.length === 0) return files;
   return files.filter(({ path }) => !mounts.some(({ target }) => target === path));
-}
-
-function giveBack({ idRanges }: Surroundings, range: IdRange | undefined): void {
-  if (range !== undefined) idRanges.release(range);
 }
 
 /** The first layer that has the file; links are followed inside that layer only. */

@@ -49,7 +49,25 @@ export async function planRootfs({ path, writable }: RootfsImage): Promise<RootP
   if (path === '/') {
     throw invalid(path, 'is the host itself', "use the image 'host' for a root with its programs");
   }
+  const key = `${writable}\0${path}`;
+  const now = performance.now();
+  const known = plans.get(key);
+  if (known !== undefined && now - known.checkedAt < recheckAfter) return known.plan;
   await check(path);
+  const plan = known?.plan ?? planOf(path, writable);
+  if (plans.size >= maxRemembered) plans.clear();
+  plans.set(key, { plan, checkedAt: now });
+  return plan;
+}
+
+/** For how long a look at a directory is good, in milliseconds. */
+const recheckAfter = 1000;
+const maxRemembered = 256;
+
+/** The same directory has the same plan, as an object too: what is compiled from it is found by that. */
+const plans = new Map<string, { readonly plan: RootPlan; readonly checkedAt: number }>();
+
+function planOf(path: string, writable: RootfsWritable): RootPlan {
   if (writable === 'direct') return { kind: 'direct', path, readOnly: false };
   // Also without writing: what is missing of the mount points is made in the layer above, not in the
   // directory.
@@ -61,16 +79,7 @@ export async function planRootfs({ path, writable }: RootfsImage): Promise<RootP
   };
 }
 
-/** For how long a look at a directory is good, in milliseconds. */
-const recheckAfter = 1000;
-const maxRemembered = 256;
-
-/** When each directory was last found good. */
-const checked = new Map<string, number>();
-
 async function check(path: string): Promise<void> {
-  const now = performance.now();
-  if (now - (checked.get(path) ?? -Infinity) < recheckAfter) return;
   let names: string[];
   try {
     // One call says whether it is missing, no directory, closed to this user, or empty.
@@ -81,8 +90,6 @@ async function check(path: string): Promise<void> {
   if (names.length === 0) {
     throw invalid(path, 'is empty', 'fill it first, for example with debootstrap');
   }
-  if (checked.size >= maxRemembered) checked.clear();
-  checked.set(path, now);
 }
 
 function unreadable(path: string, error: NodeJS.ErrnoException): CaissonError {

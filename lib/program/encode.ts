@@ -4,8 +4,8 @@ import { OPCODE_NUMBERS, type Program, type Step } from './instructions.js';
 
 const MAGIC = 0x314e5343;
 const VERSION = 1;
-const HEADER_SIZE = 40;
-const STEP_SIZE = 64;
+export const HEADER_SIZE = 40;
+export const STEP_SIZE = 64;
 const MAX_SIZE = 8 << 20;
 
 /** What to do at one step instead of running it. Debug builds of the addon only. */
