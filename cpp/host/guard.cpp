@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <vector>
 
@@ -13,16 +14,20 @@
 namespace caisson {
 namespace {
 
-constexpr int kMessageSize = 90;
+constexpr int kPipe = 32, kMessageSize = 90, kReset = 104;
+// A guard that was stopped must not stop all starts with it.
+constexpr timeval kPatience{5, 0};
 
 }  // namespace
 
-Status Guard::ensure(int init_fd, void* stack, size_t stack_size) {
-  if (socket_.valid()) return {};
+Status Guard::start(int init_fd, void* stack, size_t stack_size) {
   int pair[2];
   const long paired = sys::call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
   if (paired < 0) return failure(paired, "socketpair", "the guard");
   UniqueFd ours(pair[0]), theirs(pair[1]);
+  const long set =
+      sys::call(__NR_setsockopt, ours.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
+  if (set < 0) return failure(set, "setsockopt", "the guard");
   Text<16> number;
   number.add(static_cast<uint64_t>(theirs.get()));
   const char* const arguments[] = {"caisson-guard", "guard", number.c_str(), nullptr};
@@ -41,12 +46,12 @@ Status Guard::add(uint64_t token, const void* program, size_t size) {
   memcpy(message.data(), &head, sizeof head);
   memcpy(message.data() + sizeof head, program, size);
   Status sent = send_message(socket_.get(), message.data(), message.size(), nullptr, 0);
-  if (!sent.ok()) {
-    // Somebody killed the guard: the next start brings a new one.
-    socket_.reset();
-    pidfd_.reset();
-  }
-  return sent;
+  if (sent.ok()) return {};
+  const int number = sent.error().number;
+  // Only when somebody killed it: a guard that lives would take the end of its socket for the end
+  // of Node, and undo what is running.
+  if (number == kPipe || number == kReset) stop();
+  return Error{number, sent.error().call, "the guard"};
 }
 
 void Guard::done(uint64_t token) {

@@ -12,9 +12,10 @@ namespace caisson {
 class Guard {
  public:
   bool running() const { return socket_.valid(); }
-  // Starts the guard if there is none. Called on a launcher thread.
-  Status ensure(int init_fd, void* stack, size_t stack_size);
-  // From now on `program`'s teardown half is run should this process die.
+  // Starts the guard. Called on a launcher thread.
+  Status start(int init_fd, void* stack, size_t stack_size);
+  // From now on `program`'s teardown half is run should this process die. A failure leaves the
+  // guard as it is, unless it was found dead: then it is no longer `running`.
   Status add(uint64_t token, const void* program, size_t size);
   void done(uint64_t token);
   // Lets the guard run what is left and waits for its end.

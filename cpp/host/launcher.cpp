@@ -142,25 +142,43 @@ void Launcher::submit(Queue& queue, unsigned most, std::function<void(Workplace&
   }).detach();
 }
 
-Status Launcher::add_to_guard(Launch& launch, Workplace& workplace) {
-  const std::lock_guard lock(mutex_);
+Status Launcher::start_guard(Workplace& workplace) {
   auto init = init_fd();
   if (!init.ok()) return init.error();
-  launch.token = next_token_++;
-  for (int attempt = 0;; ++attempt) {
-    // The guard starts with what the engine leaves behind at its own end; it undoes the newest
-    // first.
-    Status ready;
-    Guard& guard = guard_;
-    const bool fresh = !guard.running();
-    ready = guard.ensure(init.value(), workplace.stack, sizeof workplace.stack);
-    if (ready.ok() && fresh && at_end_.size > 0) ready = guard.add(0, at_end_.data(), at_end_.size);
-    if (ready.ok()) ready = guard.add(launch.token, launch.teardown.data(), launch.teardown.size);
-    if (ready.ok() || attempt == 1) return ready;
-  }
+  if (Status started = guard_.start(init.value(), workplace.stack, sizeof workplace.stack);
+      !started.ok())
+    return started;
+  // What the engine leaves behind at its own end comes first, because the newest is undone first.
+  // Then, if somebody killed the guard before this one, the containers that it had.
+  if (at_end_.size > 0)
+    if (Status added = guard_.add(0, at_end_.data(), at_end_.size); !added.ok()) return added;
+  for (const auto& [token, launch] : guarded_)
+    if (Status added = guard_.add(token, launch->teardown.data(), launch->teardown.size);
+        !added.ok())
+      return added;
+  return {};
 }
 
-void Launcher::execute(Launch& launch, Workplace& workplace) {
+Status Launcher::add_to_guard(const std::shared_ptr<Launch>& launch, Workplace& workplace) {
+  const std::lock_guard lock(mutex_);
+  launch->token = next_token_++;
+  Status added;
+  if (guard_.running())
+    added = guard_.add(launch->token, launch->teardown.data(), launch->teardown.size);
+  if (guard_.running() && !added.ok()) return added;
+  guarded_[launch->token] = launch;
+  return guard_.running() ? Status{} : start_guard(workplace);
+}
+
+void Launcher::remove_from_guard(const Launch& launch) {
+  if (launch.token == 0) return;
+  const std::lock_guard lock(mutex_);
+  guard_.done(launch.token);
+  guarded_.erase(launch.token);
+}
+
+void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workplace) {
+  Launch& launch = *shared;
   Program program;
   const char* reason = nullptr;
   if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {
@@ -172,7 +190,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
       launch.fail(Half::kHost, kNoStep, made.error());
       return;
     }
-  if (Status added = add_to_guard(launch, workplace); !added.ok()) {
+  if (Status added = add_to_guard(shared, workplace); !added.ok()) {
     launch.fail(Half::kHost, kNoStep, added.error());
     return;
   }
@@ -180,8 +198,6 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   auto page = make_page(launch.program, launch.page_size, page_fd);
   if (!page.ok()) {
     launch.fail(Half::kHost, kNoStep, page.error());
-    const std::lock_guard lock(mutex_);
-    guard_.done(launch.token);
     return;
   }
   launch.page = page.value();
@@ -208,14 +224,13 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
 
 void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done) {
   submit(starts_, kMostLaunchers, [this, launch, done = std::move(done)](Workplace& workplace) {
-    execute(*launch, workplace);
+    execute(launch, workplace);
     if (launch->failed && launch->token != 0) {
       kill_and_reap(*launch);
       launch->control.reset();
       launch->held.clear();
       static_cast<void>(undo(launch->teardown));
-      const std::lock_guard lock(mutex_);
-      guard_.done(launch->token);
+      remove_from_guard(*launch);
     }
     done();
   });
@@ -228,10 +243,7 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
     launch->control.reset();
     launch->held.clear();
     const TeardownOutcome outcome = undo(launch->teardown);
-    if (launch->token != 0) {
-      const std::lock_guard lock(mutex_);
-      guard_.done(launch->token);
-    }
+    remove_from_guard(*launch);
     done(outcome);
   });
 }

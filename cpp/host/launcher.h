@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -84,8 +85,11 @@ class Launcher {
 
   Launcher() = default;
   void submit(Queue& queue, unsigned most, std::function<void(Workplace&)> job);
-  void execute(Launch& launch, Workplace& workplace);
-  Status add_to_guard(Launch& launch, Workplace& workplace);
+  void execute(const std::shared_ptr<Launch>& shared, Workplace& workplace);
+  // Tells the guard of a launch, and starts it where it is not running.
+  Status add_to_guard(const std::shared_ptr<Launch>& launch, Workplace& workplace);
+  void remove_from_guard(const Launch& launch);
+  Status start_guard(Workplace& workplace);
   Result<int> init_fd();
 
   Queue starts_;
@@ -94,6 +98,7 @@ class Launcher {
   std::string init_path_;
   UniqueFd init_;
   Guard guard_;
+  std::map<uint64_t, std::shared_ptr<Launch>> guarded_;  // by token
   ProgramBytes at_end_;
   unsigned engines_ = 0;
   uint64_t next_token_ = 1;

@@ -10,6 +10,9 @@
 namespace caisson {
 namespace {
 
+constexpr int kReset = 104;
+constexpr uint64_t kPause = 10'000'000;  // nanoseconds
+
 // One container that may need undoing: its teardown program in a mapping of its own.
 struct Charge {
   Charge* next;
@@ -71,8 +74,16 @@ void guard_face(int socket) {
   int fds[kMaxPassedFds];
   for (;;) {
     auto received = receive_message(0, message, sizeof message, fds);
-    if (!received.ok() || received.value().size == 0) break;
+    if (!received.ok()) {
+      // Out of memory, perhaps: Node lives, and so do its containers.
+      if (received.error().number == kReset) break;
+      sys::sleep(kPause);
+      continue;
+    }
     const size_t size = received.value().size;
+    if (size == 0) break;
+    for (size_t i = 0; i < received.value().fd_count; ++i)
+      sys::close(fds[i]);
     if (size < sizeof(GuardMessage)) continue;
     GuardMessage head;
     __builtin_memcpy(&head, message, sizeof head);
