@@ -7,7 +7,7 @@
 namespace caisson {
 namespace {
 
-constexpr int kInputOutput = 5, kChild = 17 /* SIGCHLD */;
+constexpr int kInputOutput = 5, kKill = 9, kChild = 17 /* SIGCHLD */;
 
 struct Table {
   Handler handler[static_cast<size_t>(Op::kCount)] = {};
@@ -90,6 +90,10 @@ Status stay_as_init(ContainerMachine& machine, size_t next) {
   if (pid < 0) return failure(pid, "clone3");
   if (load_acquire(machine.page->failed) != 0) sys::exit_group(1);
   drop_to_init();
+  // `ids.set` has cleared the parent-death signal of main.cpp: without it this container would
+  // outlive Node. The parent may have died in between.
+  sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  if (abandoned(machine.control)) sys::exit_group(1);
   be_init(machine.page, static_cast<int>(pid));
 }
 
