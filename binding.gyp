@@ -12,7 +12,11 @@
       'target_name': 'caisson',
       'sources': ['<!@(node scripts/list-sources.mjs addon)'],
       'include_dirs': ['cpp'],
-      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+      'defines': [
+        'NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED',
+        # In a worker that is being terminated nothing can be thrown: that is no reason to abort.
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+      ],
       'cflags': ['<@(warnings)', '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections'],
       'cflags!': ['-O3', '-Wno-unused-parameter'],
       'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],

@@ -137,16 +137,15 @@ Napi::Value undo(const Napi::CallbackInfo& info) {
   launch->teardown = ProgramBytes::copy(bytes.Data(), bytes.ByteLength());
   auto callback = persistent(info[1]);
   environment.begin_work();
-  Launcher::instance().tear_down(
-      launch, [inbox = environment.inbox(), &environment, callback](TeardownOutcome outcome) {
-        inbox->post([&environment, callback, outcome] {
-          environment.end_work();
-          const Napi::Env env = environment.env();
-          callback->MakeCallback(env.Global(),
-                                 {outcome.failed ? error_value(env, outcome.error) : env.Null()});
-          callback->Unref();
-        });
-      });
+  Launcher::instance().tear_down(launch, [inbox = environment.inbox(), &environment,
+                                          callback](TeardownOutcome outcome) {
+    inbox->post([&environment, callback, outcome] {
+      environment.end_work();
+      const Napi::Env env = environment.env();
+      environment.call(*callback, {outcome.failed ? error_value(env, outcome.error) : env.Null()});
+      callback->Reset();
+    });
+  });
   return info.Env().Undefined();
 }
 
@@ -165,8 +164,8 @@ Napi::Value release(const Napi::CallbackInfo& info) {
   Launcher::instance().release([inbox = environment.inbox(), &environment, callback] {
     inbox->post([&environment, callback] {
       environment.end_work();
-      callback->MakeCallback(environment.env().Global(), {});
-      callback->Unref();
+      environment.call(*callback, {});
+      callback->Reset();
     });
   });
   return info.Env().Undefined();

@@ -82,7 +82,7 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
 
 void Container::emit(std::initializer_list<napi_value> arguments) {
   if (abandoned_) return;
-  callback_.MakeCallback(environment_.env().Global(), arguments);
+  environment_.call(callback_, arguments);
 }
 
 // Back on the JavaScript thread: the host's half is done, or has failed and is undone.

@@ -39,6 +39,18 @@ void Environment::run_tasks() {
     task();
 }
 
+void Environment::call(const Napi::FunctionReference& callback,
+                       std::initializer_list<napi_value> arguments) {
+  const Napi::HandleScope scope(env_);
+  napi_value result;
+  const napi_status status = napi_make_callback(env_, nullptr, env_.Global(), callback.Value(),
+                                                arguments.size(), arguments.begin(), &result);
+  if (status != napi_pending_exception) return;
+  napi_value thrown;
+  if (napi_get_and_clear_last_exception(env_, &thrown) == napi_ok)
+    napi_fatal_exception(env_, thrown);
+}
+
 void Environment::begin_work() {
   if (work_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&wake_));
 }

@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -22,6 +23,10 @@ class Environment {
 
   Napi::Env env() const { return env_; }
   uv_loop_t* loop() const { return loop_; }
+
+  // Calls back into JavaScript from the event loop. What the callback throws is an uncaught
+  // exception of the program: left pending, it would make every later call of this addon fail.
+  void call(const Napi::FunctionReference& callback, std::initializer_list<napi_value> arguments);
 
   // What native threads hold: they may outlive the environment.
   class Inbox {
