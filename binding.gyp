@@ -26,7 +26,11 @@
         '-isystem<!(node -p "path.dirname(require.resolve(\'node-addon-api\'))")',
       ],
       # The C++ library is linked in: what a program's own Node brings along may be older than our compiler's.
-      'ldflags': ['-Wl,--gc-sections', '-Wl,--exclude-libs,ALL', '-static-libstdc++'],
+      'ldflags': [
+        '-Wl,--gc-sections', '-Wl,--exclude-libs,ALL', '-static-libstdc++',
+        # Node unloads an addon with the last worker that has loaded it, and our threads would be left without code.
+        '-Wl,-z,nodelete',
+      ],
       'libraries': ['-l:libseccomp.a'],
       'configurations': {
         'Release': { 'cflags': ['-O2', '-fno-plt'] },
