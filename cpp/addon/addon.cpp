@@ -132,20 +132,21 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
 // undo(teardown, callback): for containers whose owner is gone.
 Napi::Value undo(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
-  auto launch = std::make_shared<Launch>();
   const auto bytes = info[0].As<Napi::Uint8Array>();
-  launch->teardown = ProgramBytes::copy(bytes.Data(), bytes.ByteLength());
   auto callback = persistent(info[1]);
   environment.begin_work();
-  Launcher::instance().tear_down(launch, [inbox = environment.inbox(), &environment,
-                                          callback](TeardownOutcome outcome) {
-    inbox->post([&environment, callback, outcome] {
-      environment.end_work();
-      const Napi::Env env = environment.env();
-      environment.call(*callback, {outcome.failed ? error_value(env, outcome.error) : env.Null()});
-      callback->Reset();
-    });
-  });
+  Launcher::instance().undo(
+      ProgramBytes::copy(bytes.Data(), bytes.ByteLength()),
+      [inbox = environment.inbox(), &environment, callback](TeardownOutcome outcome) {
+        inbox->post([&environment, callback, outcome] {
+          environment.end_work();
+          if (!environment.usable()) return;
+          const Napi::Env env = environment.env();
+          environment.call(*callback,
+                           {outcome.failed ? error_value(env, outcome.error) : env.Null()});
+          callback->Reset();
+        });
+      });
   return info.Env().Undefined();
 }
 
@@ -164,6 +165,7 @@ Napi::Value release(const Napi::CallbackInfo& info) {
   Launcher::instance().release([inbox = environment.inbox(), &environment, callback] {
     inbox->post([&environment, callback] {
       environment.end_work();
+      if (!environment.usable()) return;
       environment.call(*callback, {});
       callback->Reset();
     });

@@ -1,11 +1,11 @@
 #include "launcher.h"
 
 #include <linux/memfd.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include <thread>
 
 #include "../base/mount_api.h"
 #include "../steps/teardown.h"
@@ -14,10 +14,8 @@
 namespace caisson {
 namespace {
 
-constexpr unsigned kMostLaunchers = 4;
-constexpr int kKill = 9, kPidfd = 3, kExited = 4,
-              kAnyChild = 0x40000000;   // P_PIDFD, WEXITED, __WALL
-constexpr size_t kNoStep = 0xffffffff;  // before the first step
+constexpr int kInterrupted = 4, kKill = 9, kPidfd = 3, kExited = 4,
+              kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
 
 Result<Page*> make_page(const ProgramBytes& program, size_t& size, UniqueFd& fd) {
   auto memory =
@@ -39,11 +37,15 @@ Result<Page*> make_page(const ProgramBytes& program, size_t& size, UniqueFd& fd)
 void kill_and_reap(Launch& launch) {
   if (!launch.pidfd.valid()) return;
   sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), kKill, nullptr, 0);
+  // By poll: the event loop has made the descriptor non-blocking, and waitid would not wait.
+  pollfd end{launch.pidfd.get(), POLLIN, 0};
+  while (sys::call(__NR_ppoll, &end, 1, nullptr, nullptr, 0) == -kInterrupted) {
+  }
   sys::call(__NR_waitid, kPidfd, launch.pidfd.get(), nullptr, kExited | kAnyChild, nullptr);
   launch.pidfd.reset();
 }
 
-TeardownOutcome undo(const ProgramBytes& bytes) {
+TeardownOutcome run_undo(const ProgramBytes& bytes) {
   TeardownOutcome outcome;
   Program program;
   const char* reason = nullptr;
@@ -112,34 +114,46 @@ Result<int> Launcher::init_fd() {
   return init_.get();
 }
 
-void Launcher::submit(Queue& queue, unsigned most, std::function<void(Workplace&)> job) {
+// Only JavaScript's threads hire: a thread shares root and working directory with its creator, and
+// while a launcher shares them with anybody it can change no mount namespace (setns(2), EINVAL).
+// pthread_create, because std::thread would throw, and there are no exceptions here.
+Status Launcher::hire(Queue& queue) {
+  const std::lock_guard lock(queue.mutex);
+  if (queue.idle > queue.jobs.size() || queue.threads == queue.most) return {};
+  // A signal for Node must not be handled on a thread that shares its memory with a starting child.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  const int failed = pthread_create(&thread, nullptr, work, &queue);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (failed != 0) return queue.threads > 0 ? Status{} : Status{failure(-failed, "pthread_create")};
+  pthread_detach(thread);
+  ++queue.threads;
+  return {};
+}
+
+void* Launcher::work(void* argument) {
+  Queue& queue = *static_cast<Queue*>(argument);
+  Workplace workplace;
+  for (;;) {
+    std::function<void(Workplace&)> next;
+    {
+      std::unique_lock waiting(queue.mutex);
+      ++queue.idle;
+      queue.ready.wait(waiting, [&queue] { return !queue.jobs.empty(); });
+      --queue.idle;
+      next = std::move(queue.jobs.front());
+      queue.jobs.pop_front();
+    }
+    next(workplace);
+  }
+}
+
+void Launcher::submit(Queue& queue, std::function<void(Workplace&)> job) {
   const std::lock_guard lock(queue.mutex);
   queue.jobs.push_back(std::move(job));
-  if (queue.idle >= queue.jobs.size() || queue.threads == most) {
-    queue.ready.notify_one();
-    return;
-  }
-  ++queue.threads;
-  std::thread([&queue] {
-    // A signal for Node must not be handled on a thread that shares its memory with a starting
-    // child.
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, nullptr);
-    Workplace workplace;
-    for (;;) {
-      std::function<void(Workplace&)> next;
-      {
-        std::unique_lock waiting(queue.mutex);
-        ++queue.idle;
-        queue.ready.wait(waiting, [&queue] { return !queue.jobs.empty(); });
-        --queue.idle;
-        next = std::move(queue.jobs.front());
-        queue.jobs.pop_front();
-      }
-      next(workplace);
-    }
-  }).detach();
+  queue.ready.notify_one();
 }
 
 Status Launcher::start_guard(Workplace& workplace) {
@@ -182,22 +196,22 @@ void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workpla
   Program program;
   const char* reason = nullptr;
   if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {
-    launch.fail(Half::kHost, kNoStep, Error{22, "decode", reason});
+    launch.fail(Half::kHost, kBeforeFirstStep, Error{22, "decode", reason});
     return;
   }
   if (!workplace.small_mounts.valid())
     if (Status made = prepare_workplace(workplace); !made.ok()) {
-      launch.fail(Half::kHost, kNoStep, made.error());
+      launch.fail(Half::kHost, kBeforeFirstStep, made.error());
       return;
     }
   if (Status added = add_to_guard(shared, workplace); !added.ok()) {
-    launch.fail(Half::kHost, kNoStep, added.error());
+    launch.fail(Half::kHost, kBeforeFirstStep, added.error());
     return;
   }
   UniqueFd page_fd;
   auto page = make_page(launch.program, launch.page_size, page_fd);
   if (!page.ok()) {
-    launch.fail(Half::kHost, kNoStep, page.error());
+    launch.fail(Half::kHost, kBeforeFirstStep, page.error());
     return;
   }
   launch.page = page.value();
@@ -223,13 +237,21 @@ void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workpla
 }
 
 void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done) {
-  submit(starts_, kMostLaunchers, [this, launch, done = std::move(done)](Workplace& workplace) {
+  // Whoever is to bury it must be there before it is born.
+  Status hired = hire(ends_);
+  if (hired.ok()) hired = hire(starts_);
+  if (!hired.ok()) {
+    launch->fail(Half::kHost, kBeforeFirstStep, hired.error());
+    done();
+    return;
+  }
+  submit(starts_, [this, launch, done = std::move(done)](Workplace& workplace) {
     execute(launch, workplace);
     if (launch->failed && launch->token != 0) {
       kill_and_reap(*launch);
       launch->control.reset();
       launch->held.clear();
-      static_cast<void>(undo(launch->teardown));
+      static_cast<void>(run_undo(launch->teardown));
       remove_from_guard(*launch);
     }
     done();
@@ -238,11 +260,11 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
 
 void Launcher::tear_down(std::shared_ptr<Launch> launch,
                          std::function<void(TeardownOutcome)> done) {
-  submit(ends_, 1, [this, launch, done = std::move(done)](Workplace&) {
+  submit(ends_, [this, launch, done = std::move(done)](Workplace&) {
     kill_and_reap(*launch);
     launch->control.reset();
     launch->held.clear();
-    const TeardownOutcome outcome = undo(launch->teardown);
+    const TeardownOutcome outcome = run_undo(launch->teardown);
     remove_from_guard(*launch);
     done(outcome);
   });
@@ -254,14 +276,30 @@ void Launcher::retain(ProgramBytes at_end) {
   if (at_end_.size == 0) at_end_ = std::move(at_end);
 }
 
+void Launcher::undo(ProgramBytes teardown, std::function<void(TeardownOutcome)> done) {
+  auto launch = std::make_shared<Launch>();
+  launch->teardown = std::move(teardown);
+  if (Status hired = hire(ends_); !hired.ok()) {
+    launch->fail(Half::kTeardown, kBeforeFirstStep, hired.error());
+    done({true, launch->error});
+    return;
+  }
+  tear_down(launch, std::move(done));
+}
+
 void Launcher::release(std::function<void()> done) {
-  submit(ends_, 1, [this, done = std::move(done)](Workplace&) {
+  const auto leave = [this, done = std::move(done)] {
     {
       const std::lock_guard lock(mutex_);
       if (engines_ > 0 && --engines_ == 0) guard_.stop();
     }
     done();
-  });
+  };
+  // Without a thread to be had, JavaScript waits.
+  if (hire(ends_).ok())
+    submit(ends_, [leave](Workplace&) { leave(); });
+  else
+    leave();
 }
 
 }  // namespace caisson

@@ -17,6 +17,8 @@
 
 namespace caisson {
 
+constexpr size_t kBeforeFirstStep = 0xffffffff;  // in place of a step's index
+
 // A program's bytes, aligned for the decoder.
 struct ProgramBytes {
   std::vector<uint64_t> words;
@@ -51,6 +53,8 @@ struct Launch {
   ~Launch();
 
   void fail(Half half, size_t step, Error error);
+  // Of `program`, which has been decoded.
+  const Header& header() const { return *static_cast<const Header*>(program.data()); }
 };
 
 struct TeardownOutcome {
@@ -65,12 +69,16 @@ class Launcher {
   // Path of caisson-init; the first call counts.
   void set_init_path(const std::string& path);
 
-  // Runs on a launcher thread; `done` is called there.
+  // Runs on a launcher thread; `done` is called there. Called by JavaScript.
   void launch(std::shared_ptr<Launch> launch, std::function<void()> done);
-  // Runs on the undertaker: kills and reaps what may still live, undoes, tells the guard.
+  // Runs on the undertaker: kills and reaps what may still live, undoes, tells the guard. Called by
+  // anybody for what was launched.
   void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
+  // The same for what another process has launched. Called by JavaScript.
+  void undo(ProgramBytes teardown, std::function<void(TeardownOutcome)> done);
 
   // Engines in this process. The last release stops the guard; `done` is called when it has ended.
+  // Called by JavaScript.
   void retain(ProgramBytes at_end);
   void release(std::function<void()> done);
 
@@ -79,12 +87,16 @@ class Launcher {
     std::mutex mutex;
     std::condition_variable ready;
     std::deque<std::function<void(Workplace&)>> jobs;
+    const unsigned most;  // threads
     unsigned threads = 0;
     unsigned idle = 0;
   };
 
   Launcher() = default;
-  void submit(Queue& queue, unsigned most, std::function<void(Workplace&)> job);
+  // A thread more if all are busy. Fails only when there is none at all.
+  static Status hire(Queue& queue);
+  static void* work(void* queue);
+  static void submit(Queue& queue, std::function<void(Workplace&)> job);
   void execute(const std::shared_ptr<Launch>& shared, Workplace& workplace);
   // Tells the guard of a launch, and starts it where it is not running.
   Status add_to_guard(const std::shared_ptr<Launch>& launch, Workplace& workplace);
@@ -92,8 +104,8 @@ class Launcher {
   Status start_guard(Workplace& workplace);
   Result<int> init_fd();
 
-  Queue starts_;
-  Queue ends_;
+  Queue starts_{.most = 4};
+  Queue ends_{.most = 1};
   std::mutex mutex_;  // guards what follows
   std::string init_path_;
   UniqueFd init_;
