@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "../base/fd_message.h"
 #include "../program/control.h"
 
@@ -27,9 +29,7 @@ ProgramBytes program_bytes(const Napi::Value& value) {
   return ProgramBytes::copy(array.Data(), array.ByteLength());
 }
 
-Napi::Value number(Napi::Env env, Event event) {
-  return Napi::Number::New(env, static_cast<double>(event));
-}
+constexpr int kUnknownExit = 255;
 
 }  // namespace
 
@@ -57,10 +57,11 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
 
   environment.begin_work();
   Launcher::instance().launch(launch, [inbox = environment.inbox(), container, launch] {
-    const bool delivered = inbox->post([container] { container->launched(); });
-    // The environment is gone, and the container object with it: end what was just started.
-    if (!delivered && !launch->failed)
-      Launcher::instance().tear_down(launch, [](TeardownOutcome) {});
+    // When the environment is gone, so is the container object: end what was just started.
+    const auto otherwise = [launch] {
+      if (!launch->failed) Launcher::instance().tear_down(launch, [](TeardownOutcome) {});
+    };
+    inbox->post([container] { container->launched(); }, otherwise);
   });
 
   auto handle = Napi::Object::New(env);
@@ -80,43 +81,69 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
   return handle;
 }
 
-void Container::emit(std::initializer_list<napi_value> arguments) {
-  if (abandoned_) return;
-  environment_.call(callback_, arguments);
+// `arguments` makes what follows the event's number.
+template <class Arguments>
+void Container::emit(Event event, Arguments arguments) {
+  if (abandoned_ || !environment_.usable()) return;
+  const Napi::Env env = environment_.env();
+  const Napi::HandleScope scope(env);
+  std::vector<napi_value> all{Napi::Number::New(env, static_cast<double>(event))};
+  const std::vector<napi_value> more = arguments(env);
+  all.insert(all.end(), more.begin(), more.end());
+  environment_.call(callback_, all);
 }
 
 // Back on the JavaScript thread: the host's half is done, or has failed and is undone.
 void Container::launched() {
   environment_.end_work();
-  const Napi::Env env = environment_.env();
   if (launch_->failed) {
-    emit({number(env, Event::kFailed), error_value(env, launch_->error), stamps()});
-    emit({number(env, Event::kGone), env.Null()});
+    emit_failure(launch_->error);
+    emit(Event::kGone, [](Napi::Env env) { return std::vector<napi_value>{env.Null()}; });
     finish();
     return;
   }
   has_process_ = true;
-  watch(exit_watch_, launch_->pidfd.get(),
-        [](uv_poll_t* poll, int, int) { static_cast<Watch*>(poll->data)->owner->child_exited(); });
-  watch(control_watch_, launch_->control.get(),
-        [](uv_poll_t* poll, int, int) { static_cast<Watch*>(poll->data)->owner->read_control(); });
-  // In the order of launch()'s `slots`; the descriptors change hands here.
-  std::vector<int> kept;
-  kept.swap(launch_->kept);
+  // In the order of launch()'s `slots`; the descriptors change hands here, stdin's with the event.
+  std::vector<int>& kept = launch_->kept;
   kept.resize(4, -1);
+  int error = watch(exit_watch_, launch_->pidfd.get(), [](uv_poll_t* poll, int, int) {
+    static_cast<Watch*>(poll->data)->owner->child_exited();
+  });
+  if (error == 0)
+    error = watch(control_watch_, launch_->control.get(), [](uv_poll_t* poll, int, int) {
+      static_cast<Watch*>(poll->data)->owner->read_control();
+    });
   for (Reader& reader : readers_) {
-    reader.fd.reset(kept[reader.number]);
-    if (reader.fd.valid()) watch(reader.watch, reader.fd.get(), stream_readable);
+    if (error != 0 || kept[reader.number] < 0) continue;
+    reader.fd.reset(std::exchange(kept[reader.number], -1));
+    error = watch(reader.watch, reader.fd.get(), stream_readable);
   }
-  oom_.reset(kept[3]);
+  if (error != 0) {
+    cannot_watch(error);
+    return;
+  }
+  oom_.reset(std::exchange(kept[3], -1));
   if (pending_signal_ != 0) kill(pending_signal_);
-  emit({number(env, Event::kLaunched), Napi::Number::New(env, launch_->pid),
-        Napi::Number::New(env, kept[0])});
+  emit(Event::kLaunched, [this, &kept](Napi::Env env) {
+    return std::vector<napi_value>{Napi::Number::New(env, launch_->pid),
+                                   Napi::Number::New(env, std::exchange(kept[0], -1))};
+  });
+}
+
+// Without eyes on it there is no use in the container.
+void Container::cannot_watch(int error) {
+  unwatch(exit_watch_);
+  unwatch(control_watch_);
+  exited_ = control_ended_ = true;
+  for (Reader& reader : readers_)
+    if (reader.fd.valid()) end_stream(reader);
+  launch_->fail(Half::kHost, kBeforeFirstStep, Error{-error, "epoll_ctl"});
+  emit_failure(launch_->error);
+  tear_down();
 }
 
 void Container::stream_readable(uv_poll_t* poll, int, int) {
   Container* owner = static_cast<Watch*>(poll->data)->owner;
-  const Napi::HandleScope scope(owner->environment_.env());
   owner->read_stream(owner->readers_[poll == &owner->readers_[0].watch.poll ? 0 : 1], false);
 }
 
@@ -124,7 +151,6 @@ void Container::stream_readable(uv_poll_t* poll, int, int) {
 // turn, or everything once the container has ended.
 void Container::read_stream(Reader& reader, bool to_the_end) {
   static thread_local char bytes[64 << 10];
-  const Napi::Env env = environment_.env();
   for (int turn = 0; reader.fd.valid() && !reader.paused && (to_the_end || turn < 4); ++turn) {
     const long size = sys::call(__NR_read, reader.fd.get(), bytes, sizeof bytes);
     if (size == -EAGAIN || size == -EINTR) return;
@@ -132,16 +158,20 @@ void Container::read_stream(Reader& reader, bool to_the_end) {
       end_stream(reader);
       return;
     }
-    emit({number(env, Event::kData), Napi::Number::New(env, reader.number),
-          Napi::Buffer<char>::Copy(env, bytes, static_cast<size_t>(size))});
+    emit(Event::kData, [&reader, size](Napi::Env env) {
+      return std::vector<napi_value>{
+          Napi::Number::New(env, reader.number),
+          Napi::Buffer<char>::Copy(env, bytes, static_cast<size_t>(size))};
+    });
   }
 }
 
 void Container::end_stream(Reader& reader) {
-  const Napi::Env env = environment_.env();
   unwatch(reader.watch);
   reader.fd.reset();
-  emit({number(env, Event::kEnd), Napi::Number::New(env, reader.number)});
+  emit(Event::kEnd, [&reader](Napi::Env env) {
+    return std::vector<napi_value>{Napi::Number::New(env, reader.number)};
+  });
   if (gone_) finish_when_read();
 }
 
@@ -155,13 +185,15 @@ void Container::set_paused(uint32_t number, bool paused) {
     uv_poll_start(&reader.watch.poll, UV_READABLE, stream_readable);
 }
 
-void Container::watch(Watch& watch, int fd, uv_poll_cb callback) {
-  uv_poll_init(environment_.loop(), &watch.poll, fd);
+// 0 or a negated errno.
+int Container::watch(Watch& watch, int fd, uv_poll_cb callback) {
+  if (const int error = uv_poll_init(environment_.loop(), &watch.poll, fd); error != 0)
+    return error;
   watch.poll.data = &watch;
   watch.open = true;
   ++handles_;
   environment_.handle_opened();
-  uv_poll_start(&watch.poll, UV_READABLE, callback);
+  return uv_poll_start(&watch.poll, UV_READABLE, callback);
 }
 
 void Container::unwatch(Watch& watch) {
@@ -177,28 +209,34 @@ void Container::unwatch(Watch& watch) {
 
 // A terminal's descriptor, or the end: the program was exec'ed, or will never be.
 void Container::read_control() {
-  const Napi::Env env = environment_.env();
-  const Napi::HandleScope scope(env);
   while (!control_ended_) {
     TerminalMessage message{};
     int fds[kMaxPassedFds];
     auto received = receive_message(launch_->control.get(), &message, sizeof message, fds);
-    if (!received.ok() && received.error().number == EAGAIN) return;
-    if (received.ok() && received.value().size == sizeof message &&
-        message.magic == kTerminalMagic && received.value().fd_count == 1) {
-      emit({number(env, Event::kTerminal), Napi::Number::New(env, fds[0])});
+    const int error = received.error().number;
+    if (error == EAGAIN) return;
+    const Received& got = received.value();
+    if (error == 0 && got.size == sizeof message && message.magic == kTerminalMagic &&
+        got.fd_count == 1 && environment_.usable()) {
+      emit(Event::kTerminal, [&fds](Napi::Env env) {
+        return std::vector<napi_value>{Napi::Number::New(env, fds[0])};
+      });
       continue;
     }
-    if (received.ok())
-      for (size_t i = 0; i < received.value().fd_count; ++i)
-        sys::close(fds[i]);
+    for (size_t i = 0; i < got.fd_count; ++i)
+      sys::close(fds[i]);
     control_ended_ = true;
     unwatch(control_watch_);
+    // ECONNRESET: it ended with something unread. Else, as with EMFILE, its terminal is lost.
+    if (error != 0 && error != ECONNRESET) {
+      launch_->fail(Half::kHost, kBeforeFirstStep, received.error());
+      kill(SIGKILL);
+      return;
+    }
     const Page* page = launch_->page;
-    const auto* program = static_cast<const Header*>(program_of(page));
-    const size_t last = program->steps[static_cast<size_t>(Half::kContainer)] - 1u;
+    const size_t last = launch_->header().steps[static_cast<size_t>(Half::kContainer)] - 1u;
     if (load_acquire(page->failed) == 0 && load_acquire(page->end[1][last]) != 0)
-      emit({number(env, Event::kStarted)});
+      emit(Event::kStarted, [](Napi::Env) { return std::vector<napi_value>{}; });
   }
 }
 
@@ -208,7 +246,9 @@ void Container::child_exited() {
   // millisecond, and is the undertaker's work.
   const long waited = sys::call(__NR_waitid, P_PIDFD, launch_->pidfd.get(), &info,
                                 WEXITED | WNOHANG | WNOWAIT | __WALL, nullptr);
-  if (waited < 0 || info.si_pid == 0) return;
+  // ECHILD: somebody else in this process has reaped it, and took its status along.
+  const bool stolen = waited == -ECHILD;
+  if (!stolen && (waited < 0 || info.si_pid == 0)) return;
   unwatch(exit_watch_);
   exited_ = true;
   read_control();
@@ -216,27 +256,36 @@ void Container::child_exited() {
     control_ended_ = true;
     unwatch(control_watch_);
   }
-  const Napi::Env env = environment_.env();
-  const Napi::HandleScope scope(env);
   // Whoever wrote is gone, so that what is in the pipes is all there will be.
   for (Reader& reader : readers_)
     read_stream(reader, true);
   const Page* page = launch_->page;
-  if (load_acquire(page->failed) != 0) {
-    emit({number(env, Event::kFailed), error_value(env, page->error), stamps()});
+  if (launch_->failed) {
+    emit_failure(launch_->error);
+  } else if (load_acquire(page->failed) != 0) {
+    emit_failure(page->error);
   } else {
     int code = info.si_code == CLD_EXITED ? info.si_status : -1;
     int signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+    if (stolen) code = kUnknownExit;
     if (load_acquire(page->exited) != 0) {
       // What init saw of the main program is more precise than init's own exit code.
       const int status = static_cast<int>(page->status);
       code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
       signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     }
-    emit({number(env, Event::kExited), Napi::Number::New(env, code), Napi::Number::New(env, signal),
-          Napi::Number::New(env, oom_kills()), stamps()});
+    emit(Event::kExited, [&](Napi::Env env) {
+      return std::vector<napi_value>{Napi::Number::New(env, code), Napi::Number::New(env, signal),
+                                     Napi::Number::New(env, oom_kills()), stamps(env)};
+    });
   }
   tear_down();
+}
+
+void Container::emit_failure(const ErrorRecord& error) {
+  emit(Event::kFailed, [this, &error](Napi::Env env) {
+    return std::vector<napi_value>{error_value(env, error), stamps(env)};
+  });
 }
 
 // The count behind "oom_kill " in v1's memory.oom_control or v2's memory.events.
@@ -255,6 +304,7 @@ double Container::oom_kills() const {
 
 void Container::tear_down() {
   oom_.reset();
+  ending_ = true;
   environment_.begin_work();
   Launcher::instance().tear_down(launch_,
                                  [inbox = environment_.inbox(), this](TeardownOutcome outcome) {
@@ -264,8 +314,9 @@ void Container::tear_down() {
 
 void Container::gone(const TeardownOutcome& outcome) {
   environment_.end_work();
-  const Napi::Env env = environment_.env();
-  emit({number(env, Event::kGone), outcome.failed ? error_value(env, outcome.error) : env.Null()});
+  emit(Event::kGone, [&outcome](Napi::Env env) {
+    return std::vector<napi_value>{outcome.failed ? error_value(env, outcome.error) : env.Null()};
+  });
   gone_ = true;
   finish_when_read();
 }
@@ -296,15 +347,16 @@ void Container::abandon() {
   unwatch(control_watch_);
   for (Reader& reader : readers_)
     unwatch(reader.watch);
-  // Without a process the launcher still has it, and will find nobody to deliver to.
-  if (has_process_) Launcher::instance().tear_down(launch_, [](TeardownOutcome) {});
+  // Without a process the launcher still has it, and will find nobody to deliver to. Later, the
+  // undertaker has it.
+  if (has_process_ && !ending_) Launcher::instance().tear_down(launch_, [](TeardownOutcome) {});
   finished_ = true;
   if (handles_ == 0) delete this;
 }
 
 long Container::kill(int signal) {
   if (!has_process_) {
-    pending_signal_ = signal;
+    if (pending_signal_ != SIGKILL) pending_signal_ = signal;
     return 0;
   }
   if (exited_) return -ESRCH;
@@ -324,12 +376,12 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error) {
 }
 
 // [host start, host step ends …, container start, container step ends …] in nanoseconds.
-Napi::Value Container::stamps() const {
-  const Napi::Env env = environment_.env();
+Napi::Value Container::stamps(Napi::Env env) const {
   const Page* page = launch_->page;
   if (page == nullptr) return env.Null();
-  const auto* program = static_cast<const Header*>(program_of(page));
-  const size_t host = program->steps[0], inside = program->steps[1];
+  // By the program as it was sent: the one in the page is within reach of the container's init.
+  const Header& header = launch_->header();
+  const size_t host = header.steps[0], inside = header.steps[1];
   auto array = Napi::Float64Array::New(env, host + inside + 2);
   size_t at = 0;
   for (const auto& [half, count] : {std::pair<size_t, size_t>{0, host}, {1, inside}}) {

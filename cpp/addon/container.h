@@ -56,7 +56,8 @@ class Container {
   Container(Environment& environment, std::shared_ptr<Launch> launch, Napi::Function callback);
 
   void launched();
-  void watch(Watch& watch, int fd, uv_poll_cb callback);
+  int watch(Watch& watch, int fd, uv_poll_cb callback);
+  void cannot_watch(int error);
   void unwatch(Watch& watch);
   void read_control();
   void child_exited();
@@ -64,14 +65,16 @@ class Container {
   void read_stream(Reader& reader, bool to_the_end);
   void end_stream(Reader& reader);
   void set_paused(uint32_t number, bool paused);
-  void emit(std::initializer_list<napi_value> arguments);
+  template <class Arguments>
+  void emit(Event event, Arguments arguments);
+  void emit_failure(const ErrorRecord& error);
   void tear_down();
   void gone(const TeardownOutcome& outcome);
   void finish_when_read();
   void finish();
   long kill(int signal);
   double oom_kills() const;
-  Napi::Value stamps() const;
+  Napi::Value stamps(Napi::Env env) const;
 
   Environment& environment_;
   std::shared_ptr<Launch> launch_;
@@ -82,6 +85,7 @@ class Container {
   Reader readers_[2];
   bool has_process_ = false;
   bool exited_ = false;
+  bool ending_ = false;
   bool control_ended_ = false;
   bool abandoned_ = false;
   bool gone_ = false;

@@ -4,12 +4,16 @@
 
 namespace caisson {
 
-bool Environment::Inbox::post(std::function<void()> task) {
-  const std::lock_guard lock(mutex_);
-  if (wake_ == nullptr) return false;
-  tasks_.push_back(std::move(task));
-  uv_async_send(wake_);
-  return true;
+void Environment::Inbox::post(std::function<void()> task, std::function<void()> otherwise) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (wake_ != nullptr) {
+      tasks_.push_back({std::move(task), std::move(otherwise)});
+      uv_async_send(wake_);
+      return;
+    }
+  }
+  otherwise();
 }
 
 Environment::Environment(Napi::Env env) : env_(env), inbox_(std::make_shared<Inbox>()) {
@@ -29,26 +33,32 @@ Environment::Environment(Napi::Env env) : env_(env), inbox_(std::make_shared<Inb
 }
 
 void Environment::run_tasks() {
-  std::deque<std::function<void()>> tasks;
+  std::deque<Inbox::Task> tasks;
   {
     const std::lock_guard lock(inbox_->mutex_);
     tasks.swap(inbox_->tasks_);
   }
   const Napi::HandleScope scope(env_);
   for (auto& task : tasks)
-    task();
+    task.run();
 }
 
 void Environment::call(const Napi::FunctionReference& callback,
-                       std::initializer_list<napi_value> arguments) {
+                       const std::vector<napi_value>& arguments) {
   const Napi::HandleScope scope(env_);
   napi_value result;
   const napi_status status = napi_make_callback(env_, nullptr, env_.Global(), callback.Value(),
-                                                arguments.size(), arguments.begin(), &result);
+                                                arguments.size(), arguments.data(), &result);
   if (status != napi_pending_exception) return;
   napi_value thrown;
   if (napi_get_and_clear_last_exception(env_, &thrown) == napi_ok)
     napi_fatal_exception(env_, thrown);
+}
+
+bool Environment::usable() const {
+  const Napi::HandleScope scope(env_);
+  bool has = false;
+  return napi_has_element(env_, env_.Global(), 0, &has) == napi_ok;
 }
 
 void Environment::begin_work() {
@@ -69,11 +79,14 @@ void Environment::handle_closed() {
 // or, when the whole process is ending, by the guard.
 void Environment::close(napi_async_cleanup_hook_handle hook) {
   closing_ = hook;
+  std::deque<Inbox::Task> undelivered;
   {
     const std::lock_guard lock(inbox_->mutex_);
     inbox_->wake_ = nullptr;
-    inbox_->tasks_.clear();
+    undelivered.swap(inbox_->tasks_);
   }
+  for (auto& task : undelivered)
+    task.otherwise();
   const std::set<Container*> containers = containers_;
   for (Container* container : containers)
     container->abandon();

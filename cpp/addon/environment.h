@@ -7,10 +7,10 @@
 
 #include <deque>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <set>
+#include <vector>
 
 namespace caisson {
 
@@ -26,19 +26,27 @@ class Environment {
 
   // Calls back into JavaScript from the event loop. What the callback throws is an uncaught
   // exception of the program: left pending, it would make every later call of this addon fail.
-  void call(const Napi::FunctionReference& callback, std::initializer_list<napi_value> arguments);
+  void call(const Napi::FunctionReference& callback, const std::vector<napi_value>& arguments);
+  // False in a worker that is being terminated, whose loop still runs for a while: nothing can be
+  // made for JavaScript then, let alone called.
+  bool usable() const;
 
   // What native threads hold: they may outlive the environment.
   class Inbox {
    public:
-    // Runs `task` on the JavaScript thread; false when the environment is gone (the task is
-    // dropped).
-    bool post(std::function<void()> task);
+    // Runs `task` on the JavaScript thread; or, if the environment ends before that, `otherwise`
+    // on the thread that notices.
+    void post(
+        std::function<void()> task, std::function<void()> otherwise = [] {});
 
    private:
     friend class Environment;
+    struct Task {
+      std::function<void()> run;
+      std::function<void()> otherwise;
+    };
     std::mutex mutex_;
-    std::deque<std::function<void()>> tasks_;
+    std::deque<Task> tasks_;
     uv_async_t* wake_ = nullptr;  // null once the environment is closing
   };
   const std::shared_ptr<Inbox>& inbox() const { return inbox_; }
