@@ -66,10 +66,8 @@ void run_main_program(void* argument) {
 
 alignas(16) unsigned char main_stack[64 << 10];
 
-// Leaves the process that stays with a name for `ps` (the kernel's would be the memfd's) and
-// nothing but the right to signal what it looks after.
+// Leaves the process that stays with nothing but the right to signal what it looks after.
 void drop_to_init() {
-  sys::call(__NR_prctl, PR_SET_NAME, "caisson-init");
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
   data[0].effective = data[0].permitted = 1u << CAP_KILL;
@@ -80,6 +78,8 @@ void drop_to_init() {
 // The fork at `init`: the child goes on with the next step and execs; the parent becomes pid 1
 // proper.
 Status stay_as_init(ContainerMachine& machine, size_t next) {
+  // For `ps`, which would show the memfd's name; before the program inside can look.
+  sys::call(__NR_prctl, PR_SET_NAME, "caisson-init");
   Fork fork{&machine, next};
   clone_args arguments{};
   arguments.flags = CLONE_VM | CLONE_VFORK;
