@@ -1,0 +1,83 @@
+/** Who outlives whom: environments, workers, listeners, the guard, Node. Each in a process of its own. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { Engine } from '../../lib/engine/engine.js';
+import { eventually, processesOf, tracesOf } from '../support/outside.js';
+import { Workshop } from '../support/workshop.js';
+
+const execute = promisify(execFile);
+
+describe('lifetime', function () {
+  this.timeout(60_000);
+  let shop: Workshop;
+
+  before(async () => {
+    shop = await Workshop.open();
+  });
+
+  after(() => shop.close());
+
+  /** The JSON that a program of test/support/programs writes last, and how it ended. */
+  const run = async (program: string, ...extra: string[]) => {
+    const path = fileURLToPath(new URL(`../support/programs/${program}.js`, import.meta.url));
+    const roots = [shop.path('busybox'), shop.path(program, 'data'), shop.path(program, 'run')];
+    const ended = await execute(process.execPath, [path, ...roots, ...extra], {
+      timeout: 50_000,
+      killSignal: 'SIGKILL',
+    }).catch((error: unknown) => error as { stdout: string; stderr: string; signal: string });
+    const signal = 'signal' in ended ? ended.signal : undefined;
+    const last = ended.stdout.trim().split('\n').at(-1) ?? '';
+    expect(last, `${program}: ${signal}\n${ended.stderr}`).to.match(/^["{]/);
+    return { signal, said: JSON.parse(last) as unknown };
+  };
+
+  it('a listener that throws is uncaught, and misses nothing', async () => {
+    const { said } = await run('throwing-listener');
+    const { events, uncaught, stdout } = said as {
+      events: string[];
+      uncaught: string[];
+      stdout: string;
+    };
+    expect(events).to.include.members(['launched', 'started', 'data', 'end', 'exited', 'gone']);
+    expect(events.at(-1)).to.equal('gone');
+    expect(uncaught).to.deep.equal(events);
+    expect(stdout).to.equal('and again\n');
+  });
+
+  it('a worker may be terminated at any moment: its containers end with it', async () => {
+    const { said } = await run('terminated-workers');
+    expect(said).to.equal('nothing left');
+  });
+
+  it('a guard that was killed comes back with the next start, for all containers', async () => {
+    const { signal, said } = await run('guarded', 'init', 'another guard');
+    const { ids, guards } = said as { ids: string[]; guards: number };
+    expect(signal).to.equal('SIGKILL');
+    expect(guards).to.equal(1);
+    expect(ids).to.have.length(2);
+    for (const id of ids) {
+      await eventually(async () => {
+        expect(await tracesOf(id, shop.path('guarded', 'data'))).to.deep.equal([]);
+      });
+    }
+  });
+
+  for (const init of ['init', 'no init']) {
+    it(`containers die with Node even without a guard (${init})`, async () => {
+      const { signal, said } = await run('guarded', init);
+      const { ids, guards } = said as { ids: string[]; guards: number };
+      expect(signal).to.equal('SIGKILL');
+      expect(guards).to.equal(0);
+      const id = ids[0]!;
+      await eventually(async () => expect(await processesOf(id)).to.deep.equal([]));
+      // And whoever opens an engine there next cleans up.
+      const dataRoot = shop.path('guarded', 'data');
+      expect(await tracesOf(id, dataRoot)).not.to.deep.equal([]);
+      await using engine = await Engine.open({ dataRoot, runRoot: shop.path('guarded', 'run') });
+      expect(engine.dataRoot).to.equal(dataRoot);
+      expect(await tracesOf(id, dataRoot)).to.deep.equal([]);
+    });
+  }
+});

@@ -1,0 +1,34 @@
+/** A listener that throws at each event of a container; writes which events came and what was uncaught. */
+import { Engine } from '../../../lib/engine/engine.js';
+import { newId } from '../../../lib/engine/ids.js';
+import { prepare } from '../../../lib/engine/prepare.js';
+import { rootfs } from '../../../lib/image/rootfs.js';
+import { EVENT } from '../../../lib/native/binding.js';
+
+const [busybox = '', dataRoot = '', runRoot = ''] = process.argv.slice(2);
+const uncaught: string[] = [];
+process.on('uncaughtException', (error) => uncaught.push(error.message));
+
+const engine = await Engine.open({ dataRoot, runRoot });
+const image = rootfs(busybox);
+const prepared = await prepare(engine, newId(), image, ['echo', 'hello'], {});
+const events: string[] = [];
+await new Promise<void>((resolve) => {
+  engine.binding.launch(
+    prepared.program.stamp(prepared.identity),
+    prepared.teardown.stamp(prepared.identity),
+    [-1, prepared.slots.stdout ?? -1, prepared.slots.stderr ?? -1, -1],
+    prepared.slots.hold,
+    (event) => {
+      const name = Object.entries(EVENT).find(([, number]) => number === event)?.[0] ?? '?';
+      events.push(name);
+      if (event === EVENT.gone) resolve();
+      throw new Error(name);
+    },
+  );
+});
+prepared.release();
+// And the next container is heard of as if nothing had been.
+const { stdout } = await engine.run(image, ['echo', 'and again']);
+await engine.close();
+console.log(JSON.stringify({ events, uncaught, stdout }));
