@@ -1,8 +1,9 @@
 /** The container's half: from fresh namespaces to the user's program. Order is what matters here. */
 import { RLIMITS } from '../oci/rlimits.js';
 import { capabilityMask } from '../oci/capabilities.js';
-import type { Mount, Spec } from '../oci/runtime-spec.js';
-import type { Shared } from './compile.js';
+import type { Spec } from '../oci/runtime-spec.js';
+import { isCgroup, isPlainShm, type Shared } from './compile.js';
+import { hierarchyName } from './compile-host.js';
 import { idList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput } from './launch.js';
@@ -60,7 +61,7 @@ export function compileContainer(
   steps.push({ op: 'await' });
   for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
   if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.cgroup] });
-  attachCgroups(steps, spec, input, root);
+  attachCgroups(steps, spec, input, shared, slots, root);
   finishRoot(steps, spec, input, root);
 
   const terminal = spec.process?.terminal === true ? slots.take() : undefined;
@@ -172,6 +173,13 @@ function attachMounts(
         texts: ['/dev'],
         numbers: [attributes & ~(ATTR.strictAtime | ATTR.noAtime), TARGET_DIRECTORY],
       });
+    } else if (shared.shm !== undefined && isPlainShm(mount)) {
+      steps.push({
+        op: 'mount.attach',
+        slots: [shared.shm, root],
+        texts: [mount.destination],
+        numbers: [0, TARGET_DIRECTORY],
+      });
     } else {
       steps.push({
         op: 'mount.fs',
@@ -199,10 +207,6 @@ function attachMounts(
   }
 }
 
-function isCgroup({ type }: Mount): boolean {
-  return type === 'cgroup' || type === 'cgroup2';
-}
-
 /** What has to come after all mounts. */
 function finishRoot(steps: Step[], spec: Spec, input: LaunchInput, root: number): void {
   const cwd = spec.process?.cwd ?? '/';
@@ -219,44 +223,37 @@ function finishRoot(steps: Step[], spec: Spec, input: LaunchInput, root: number)
 }
 
 /** The container's own cgroups as it sees them: one cgroup2, or a directory of v1 hierarchies. */
-function attachCgroups(steps: Step[], spec: Spec, input: LaunchInput, root: number): void {
+function attachCgroups(
+  steps: Step[],
+  spec: Spec,
+  input: LaunchInput,
+  shared: Shared,
+  slots: Slots,
+  root: number,
+): void {
   const mount = spec.mounts?.find(isCgroup);
-  if (mount === undefined) return;
-  const { attributes } = parseMountOptions(mount.options);
   const { placements, mode } = input.cgroup;
-  const fs = (type: string, options: string | undefined, target: string, attr: number) => {
-    steps.push({ op: 'mount.fs', slots: [root], texts: [type, options, target], numbers: [attr] });
+  if (mount === undefined || mode === 'none') return;
+  const { attributes } = parseMountOptions(mount.options);
+  const attach = (tree: number | undefined, target: string, set: number) => {
+    steps.push({
+      op: 'mount.attach',
+      slots: [tree, root],
+      texts: [target],
+      numbers: [set, TARGET_DIRECTORY],
+    });
   };
-  if (mode === 'none') return;
   if (mode === 'v2') {
-    fs('cgroup2', undefined, mount.destination, attributes);
+    attach(shared.cgroups.get(0), mount.destination, 0);
     return;
   }
-  fs('tmpfs', 'mode=0755,size=1m', mount.destination, attributes & ~ATTR.readOnly);
-  for (const { version, controllers } of placements) {
-    if (version === 2) {
-      fs('cgroup2', undefined, `${mount.destination}/unified`, attributes);
-      continue;
-    }
-    const name = controllers.join(',');
-    fs('cgroup', name, `${mount.destination}/${name}`, attributes);
-    if (controllers.length === 1) continue;
-    for (const controller of controllers) {
-      steps.push({
-        op: 'symlink.make',
-        slots: [root],
-        texts: [name, `${mount.destination.slice(1)}/${controller}`],
-      });
-    }
-  }
-  if ((attributes & ATTR.readOnly) !== 0) {
-    steps.push({
-      op: 'mount.attr',
-      slots: [root],
-      texts: [mount.destination],
-      numbers: [ATTR.readOnly],
-    });
-  }
+  const directory = slots.take();
+  steps.push({ op: 'tree.view', slots: [directory, shared.scratch], texts: ['cgroup'] });
+  attach(directory, mount.destination, attributes);
+  placements.forEach(({ version, controllers }, index) => {
+    const name = hierarchyName(version, controllers);
+    attach(shared.cgroups.get(index), `${mount.destination}/${name}`, 0);
+  });
 }
 
 function connectStdio(

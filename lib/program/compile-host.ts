@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
 import type { LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
-import type { KernelFacts, Shared } from './compile.js';
+import { isCgroup, isPlainShm, type KernelFacts, type Shared } from './compile.js';
 import { slotList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput, StdioPlan } from './launch.js';
@@ -76,10 +76,13 @@ export function compileHost(
   steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
   makeRoot(steps, input, kernel, shared, slots, userns);
   makeScratch(steps, spec, input, shared);
+  makeShm(steps, spec, shared);
   if (ownUsers) steps.push({ op: 'fsids.set', numbers: [0, 0] });
   openBinds(steps, spec, shared, userns);
   // The container has what its mounts need, and makes them while the rest is made here.
-  release(steps, [shared.root, shared.scratch, ...shared.binds.values()]);
+  const early = [shared.root, shared.scratch, ...shared.binds.values()];
+  if (shared.shm !== undefined) early.push(shared.shm);
+  release(steps, early);
 
   for (const placement of input.cgroup.placements) {
     if (placement.version !== 1) continue;
@@ -93,6 +96,7 @@ export function compileHost(
       numbers: [O_WRONLY],
     });
   }
+  openCgroups(steps, spec, input, shared);
   let oom: number | undefined;
   if (input.cgroup.oomFile !== undefined) {
     oom = slots.take();
@@ -107,7 +111,7 @@ export function compileHost(
   const adjustment = spec.process?.oomScoreAdj;
   if (adjustment !== undefined) steps.push({ op: 'oom.set', numbers: [adjustment] });
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
-  release(steps, [...shared.tasks, ...streams]);
+  release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
   return { steps, slots: { ...near, oom, hold: [mounts] } };
 }
 
@@ -128,6 +132,30 @@ function openBinds(steps: Step[], spec: Spec, shared: Shared, userns: number | u
       numbers: [options.recursive ? 1 : 0, options.attributes, options.propagation],
     });
   });
+}
+
+/**
+ * The container sees its cgroups as copies of its own directories: a tenth of what mounting each hierarchy
+ * anew inside would take.
+ */
+function openCgroups(steps: Step[], spec: Spec, input: LaunchInput, shared: Shared): void {
+  const mount = spec.mounts?.find(isCgroup);
+  if (mount === undefined) return;
+  const { attributes } = parseMountOptions(mount.options);
+  input.cgroup.placements.forEach(({ dir }, index) => {
+    steps.push({
+      op: 'tree.open',
+      slots: [shared.cgroups.get(index)],
+      texts: [dir],
+      numbers: [0, attributes, PROPAGATION.private],
+    });
+  });
+}
+
+function makeShm(steps: Step[], spec: Spec, { shm }: Shared): void {
+  if (shm === undefined) return;
+  const { attributes, data } = parseMountOptions(spec.mounts?.find(isPlainShm)?.options);
+  steps.push({ op: 'fs.make', slots: [shm], texts: ['tmpfs', data], numbers: [attributes] });
 }
 
 /** Makes the pipes, or passes on Node's own streams; returns the slots of Node's ends. */
@@ -246,7 +274,12 @@ function makeRoot(
 }
 
 /** One tmpfs for the device nodes, the injected files, and the empty directory that masks are made of. */
-function makeScratch(steps: Step[], spec: Spec, { files }: LaunchInput, { scratch }: Shared): void {
+function makeScratch(
+  steps: Step[],
+  spec: Spec,
+  { files, cgroup }: LaunchInput,
+  { scratch }: Shared,
+): void {
   const on = [scratch];
   steps.push(
     {
@@ -288,6 +321,17 @@ function makeScratch(steps: Step[], spec: Spec, { files }: LaunchInput, { scratc
   for (const [target, path] of DEV_LINKS) {
     steps.push({ op: 'symlink.make', slots: on, texts: [target, path] });
   }
+  if (cgroup.mode !== 'v2' && spec.mounts?.some(isCgroup) === true) {
+    steps.push({ op: 'dir.make', slots: on, texts: ['cgroup'], numbers: [0o755] });
+    for (const { controllers, version } of cgroup.placements) {
+      const name = hierarchyName(version, controllers);
+      steps.push({ op: 'dir.make', slots: on, texts: [`cgroup/${name}`], numbers: [0o755] });
+      if (controllers.length < 2 || version === 2) continue;
+      for (const controller of controllers) {
+        steps.push({ op: 'symlink.make', slots: on, texts: [name, `cgroup/${controller}`] });
+      }
+    }
+  }
   files.forEach(({ content }, index) => {
     steps.push({
       op: 'file.write',
@@ -296,6 +340,11 @@ function makeScratch(steps: Step[], spec: Spec, { files }: LaunchInput, { scratc
       numbers: [0o644],
     });
   });
+}
+
+/** Below /sys/fs/cgroup: as systemd and Docker name them. */
+export function hierarchyName(version: 1 | 2, controllers: readonly string[]): string {
+  return version === 2 ? 'unified' : controllers.join(',');
 }
 
 /** The kernel's encoding of a device number: linux/kdev_t.h, new_encode_dev. */

@@ -3,7 +3,7 @@
  * and in its two halves, and nothing here looks at the machine.
  */
 import type { CgroupPlan } from '../cgroup/plan.js';
-import type { Spec } from '../oci/runtime-spec.js';
+import type { Mount, Spec } from '../oci/runtime-spec.js';
 import { compileContainer } from './compile-container.js';
 import { compileHost } from './compile-host.js';
 import type { Program, Step } from './instructions.js';
@@ -41,6 +41,10 @@ export interface Shared {
   readonly stderr?: number | undefined;
   /** v1: `tasks` files to enter by. */
   readonly tasks: number[];
+  /** Trees of the container's own cgroups, by their index in the plan's placements. */
+  readonly cgroups: ReadonlyMap<number, number>;
+  /** /dev/shm, unless it has an owner of its own. */
+  readonly shm?: number | undefined;
 }
 
 export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): Launchable {
@@ -67,6 +71,12 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
     stdout: stream(input.stdout),
     stderr: stream(input.stderr),
     tasks: [],
+    cgroups: new Map(
+      spec.mounts?.some(isCgroup) === true
+        ? input.cgroup.placements.map((_, index) => [index, slots.take()])
+        : [],
+    ),
+    shm: spec.mounts?.some(isPlainShm) === true ? slots.take() : undefined,
   };
   const host = compileHost(spec, input, kernel, shared, slots);
   const container = compileContainer(spec, input, shared, slots);
@@ -75,6 +85,19 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
     teardown: compileTeardown(input.cgroup, input.directory),
     slots: host.slots,
   };
+}
+
+export function isCgroup({ type }: Mount): boolean {
+  return type === 'cgroup' || type === 'cgroup2';
+}
+
+/** Owners would be the host's ids if it were made outside. */
+export function isPlainShm({ type, destination, options }: Mount): boolean {
+  return (
+    destination === '/dev/shm' &&
+    type === 'tmpfs' &&
+    options?.some((option) => /^[ug]id=/.test(option)) !== true
+  );
 }
 
 /** The inverse of every step that leaves something on the host, last made first. */
