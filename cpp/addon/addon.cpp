@@ -178,6 +178,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("setup", Napi::Function::New(env, setup));
   exports.Set("instructions", Napi::Function::New(env, instructions));
   exports.Set("launch", Napi::Function::New(env, Container::launch));
+  exports.Set("kill", Napi::Function::New(env, Container::kill_by_token));
+  exports.Set("pause", Napi::Function::New(env, Container::pause_by_token));
+  exports.Set("resume", Napi::Function::New(env, Container::resume_by_token));
   exports.Set("lockByte", Napi::Function::New(env, lock_byte));
   exports.Set("resize", Napi::Function::New(env, resize));
   exports.Set("readBelow", Napi::Function::New(env, read_below));

@@ -41,8 +41,7 @@ Container::Container(Environment& environment, std::shared_ptr<Launch> launch,
     reader.watch.owner = this;
     reader.number = &reader == readers_ ? 1 : 2;
   }
-  self_ = std::make_shared<Container*>(this);
-  environment_.add(this);
+  token_ = environment_.add(this);
 }
 
 Napi::Value Container::launch(const Napi::CallbackInfo& info) {
@@ -64,21 +63,30 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
     inbox->post([container] { container->launched(); }, otherwise);
   });
 
-  auto handle = Napi::Object::New(env);
-  auto self = container->self_;
-  handle.Set(
-      "kill", Napi::Function::New(env, [self](const Napi::CallbackInfo& call) -> Napi::Value {
-        const int signal = call[0].As<Napi::Number>().Int32Value();
-        return Napi::Number::New(
-            call.Env(), static_cast<double>(*self == nullptr ? -ESRCH : (*self)->kill(signal)));
-      }));
-  for (const bool paused : {true, false})
-    handle.Set(paused ? "pause" : "resume",
-               Napi::Function::New(env, [self, paused](const Napi::CallbackInfo& call) {
-                 const uint32_t stream = call[0].As<Napi::Number>().Uint32Value();
-                 if (*self != nullptr) (*self)->set_paused(stream, paused);
-               }));
-  return handle;
+  return Napi::Number::New(env, container->token_);
+}
+
+Napi::Value Container::kill_by_token(const Napi::CallbackInfo& info) {
+  Container* container = find(info);
+  const int signal = info[1].As<Napi::Number>().Int32Value();
+  return Napi::Number::New(
+      info.Env(), static_cast<double>(container == nullptr ? -ESRCH : container->kill(signal)));
+}
+
+Napi::Value Container::pause_by_token(const Napi::CallbackInfo& info) {
+  if (Container* container = find(info))
+    container->set_paused(info[1].As<Napi::Number>().Uint32Value(), true);
+  return info.Env().Undefined();
+}
+
+Napi::Value Container::resume_by_token(const Napi::CallbackInfo& info) {
+  if (Container* container = find(info))
+    container->set_paused(info[1].As<Napi::Number>().Uint32Value(), false);
+  return info.Env().Undefined();
+}
+
+Container* Container::find(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).find(info[0].As<Napi::Number>().Uint32Value());
 }
 
 // `arguments` makes what follows the event's number.
@@ -330,8 +338,7 @@ void Container::finish_when_read() {
 
 // Nothing more will happen to this container.
 void Container::finish() {
-  *self_ = nullptr;
-  environment_.remove(this);
+  environment_.remove(token_);
   launch_.reset();
   callback_.Reset();
   finished_ = true;
@@ -340,8 +347,7 @@ void Container::finish() {
 
 void Container::abandon() {
   abandoned_ = true;
-  *self_ = nullptr;
-  environment_.remove(this);
+  environment_.remove(token_);
   callback_.SuppressDestruct();
   unwatch(exit_watch_);
   unwatch(control_watch_);

@@ -29,10 +29,15 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
 
 class Container {
  public:
-  // JS: launch(program, teardown, slots, hold, callback) → { kill(signal) → 0 or negated errno,
-  // pause(stream), resume(stream) }, with the slots of stdin, stdout, stderr and the file that
-  // counts OOM kills, -1 where there is none.
+  // JS: launch(program, teardown, slots, hold, callback) → token, with the slots of stdin, stdout,
+  // stderr and the file that counts OOM kills, -1 where there is none. The token is what the others
+  // want; once the container is gone they do nothing.
   static Napi::Value launch(const Napi::CallbackInfo& info);
+  // kill(token, signal) → 0 or a negated errno
+  static Napi::Value kill_by_token(const Napi::CallbackInfo& info);
+  // pause(token, stream), resume(token, stream): 1 is stdout, 2 stderr
+  static Napi::Value pause_by_token(const Napi::CallbackInfo& info);
+  static Napi::Value resume_by_token(const Napi::CallbackInfo& info);
 
   // The environment is closing: end the process, forget JavaScript.
   void abandon();
@@ -55,6 +60,7 @@ class Container {
 
   Container(Environment& environment, std::shared_ptr<Launch> launch, Napi::Function callback);
 
+  static Container* find(const Napi::CallbackInfo& info);
   void launched();
   int watch(Watch& watch, int fd, uv_poll_cb callback);
   void cannot_watch(int error);
@@ -92,8 +98,7 @@ class Container {
   bool finished_ = false;
   int pending_signal_ = 0;
   int handles_ = 0;
-  // Shared with the JS object, which may outlive this one.
-  std::shared_ptr<Container*> self_;
+  uint32_t token_ = 0;
 };
 
 }  // namespace caisson

@@ -87,8 +87,8 @@ void Environment::close(napi_async_cleanup_hook_handle hook) {
   }
   for (auto& task : undelivered)
     task.otherwise();
-  const std::set<Container*> containers = containers_;
-  for (Container* container : containers)
+  const std::unordered_map<uint32_t, Container*> containers = containers_;
+  for (const auto& [token, container] : containers)
     container->abandon();
   uv_close(reinterpret_cast<uv_handle_t*>(&wake_),
            [](uv_handle_t* handle) { static_cast<Environment*>(handle->data)->handle_closed(); });

@@ -9,7 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
+#include <unordered_map>
 #include <vector>
 
 namespace caisson {
@@ -55,8 +55,16 @@ class Environment {
   void begin_work();
   void end_work();
 
-  void add(Container* container) { containers_.insert(container); }
-  void remove(Container* container) { containers_.erase(container); }
+  // Containers are known to JavaScript by a token, so that making one makes no objects.
+  uint32_t add(Container* container) {
+    containers_.emplace(++last_token_, container);
+    return last_token_;
+  }
+  void remove(uint32_t token) { containers_.erase(token); }
+  Container* find(uint32_t token) const {
+    const auto found = containers_.find(token);
+    return found == containers_.end() ? nullptr : found->second;
+  }
 
   // Counts uv handles, so that closing can wait for them.
   void handle_opened() { ++handles_; }
@@ -70,7 +78,8 @@ class Environment {
   uv_loop_t* loop_ = nullptr;
   uv_async_t wake_{};
   std::shared_ptr<Inbox> inbox_;
-  std::set<Container*> containers_;
+  std::unordered_map<uint32_t, Container*> containers_;
+  uint32_t last_token_ = 0;
   unsigned work_ = 0;
   unsigned handles_ = 0;
   napi_async_cleanup_hook_handle closing_ = nullptr;

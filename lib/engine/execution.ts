@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import type { NativeContainer } from '../native/binding.js';
+import type { Binding, NativeContainer } from '../native/binding.js';
 import type { Timeline } from '../program/timeline.js';
 import { type ContainerConfig, normalizeMaxOutput } from './config.js';
 import type { RunOptions, TerminalSize } from './options.js';
@@ -181,12 +181,16 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   /** @internal The process exists; `stdin` is Node's end of its input, or -1. */
-  connect(container: NativeContainer, stdin: number): void {
-    this.sendSignal = (signal) => container.kill(signal);
+  connect(binding: Binding, container: NativeContainer, stdin: number): void {
+    this.sendSignal = (signal) => binding.kill(container, signal);
     if (stdin >= 0) this.in_?.attach(stdin);
-    this.out?.connect({ pause: () => container.pause(1), resume: () => container.resume(1) });
-    this.err?.connect({ pause: () => container.pause(2), resume: () => container.resume(2) });
-    for (const signal of this.pendingSignals) container.kill(signal);
+    const source = (stream: 1 | 2) => ({
+      pause: () => binding.pause(container, stream),
+      resume: () => binding.resume(container, stream),
+    });
+    this.out?.connect(source(1));
+    this.err?.connect(source(2));
+    for (const signal of this.pendingSignals) binding.kill(container, signal);
     this.pendingSignals = [];
   }
 

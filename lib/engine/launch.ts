@@ -24,7 +24,7 @@ export function launch(
       (event, a, b, c, d) => {
         switch (event) {
           case EVENT.launched:
-            execution.connect(container, b as number);
+            execution.connect(binding, container, b as number);
             break;
           case EVENT.data:
             execution.hasWritten(a as 1 | 2, b as Buffer);

@@ -38,13 +38,8 @@ export type NativeListener = (
   d?: unknown,
 ) => void;
 
-export interface NativeContainer {
-  /** 0 or a negated errno. */
-  kill(signal: number): number;
-  /** No more `data` of stdout (1) or stderr (2) for now: the container's writes fill the pipe, and wait. */
-  pause(stream: 1 | 2): void;
-  resume(stream: 1 | 2): void;
-}
+/** A launched container, for the calls that take one; they do nothing once it is gone. */
+export type NativeContainer = number;
 
 export interface Binding {
   /** Whether this is a debug build, in which faults can be injected. */
@@ -59,6 +54,11 @@ export interface Binding {
     hold: readonly number[],
     listener: NativeListener,
   ): NativeContainer;
+  /** 0 or a negated errno. */
+  kill(container: NativeContainer, signal: number): number;
+  /** No more `data` of stdout (1) or stderr (2) for now: the container's writes fill the pipe, and wait. */
+  pause(container: NativeContainer, stream: 1 | 2): void;
+  resume(container: NativeContainer, stream: 1 | 2): void;
   /** Runs a program's teardown half on the undertaker's thread. */
   undo(teardown: Uint8Array, callback: (error: NativeError | null) => void): void;
   lockByte(fd: number, offset: number): boolean;
