@@ -33,8 +33,11 @@ export interface RunResult {
   readonly durationMs: number;
 }
 
+/** Of two names for one number the first is the usual one: SIGABRT, not SIGIOT. */
 const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
 );
 
 const SIGKILL = constants.signals.SIGKILL;
@@ -145,10 +148,19 @@ export class Execution implements PromiseLike<RunResult> {
     return this.result.finally(onfinally);
   }
 
-  /** Lines of standard output, as they come; then throws if the start failed. */
+  /**
+   * Lines of standard output, as they come; then throws if the start failed. Who leaves the loop early reads
+   * no more: the program writes on, into what is captured.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
     const { stdout } = this;
-    if (stdout !== undefined) yield* createInterface({ input: stdout, crlfDelay: Infinity });
+    if (stdout !== undefined) {
+      try {
+        yield* createInterface({ input: stdout, crlfDelay: Infinity });
+      } finally {
+        stdout.destroy();
+      }
+    }
     await this.result;
   }
 
@@ -231,6 +243,8 @@ export class Execution implements PromiseLike<RunResult> {
     this.finish();
     this.markStarted();
     const durationMs = performance.now() - this.begun;
+    this.out?.drain();
+    this.err?.drain();
     await this.out?.whenEnded();
     await this.err?.whenEnded();
     const { id, out, err, timedOut, aborted } = this;

@@ -27,12 +27,13 @@ export class Output {
   private source: Source | undefined;
   private wantsPause = false;
   private over = false;
+  private draining = false;
   private readonly ended: Promise<void>;
   private markEnded!: () => void;
   /** More came than `limit`. */
   truncated = false;
 
-  /** @param limit bytes to capture. @param onLimit called once when more comes and nobody else reads it. */
+  /** @param limit bytes to capture; 0: none. @param onLimit called when more comes and nobody reads it. */
   constructor(
     private readonly limit: number,
     private readonly onLimit: () => void,
@@ -67,6 +68,15 @@ export class Output {
     this.reader?.push(null);
     this.source = undefined;
     this.markEnded();
+  }
+
+  /**
+   * Nobody writes any more: what is still in the pipe, which is not much, is taken out of it, whether
+   * anybody reads it or not.
+   */
+  drain(): void {
+    this.draining = true;
+    this.resume();
   }
 
   /** Resolves when everything that was written has arrived. */
@@ -106,26 +116,22 @@ export class Output {
 
   /** Some output. */
   take(chunk: Buffer): void {
-    const { reader, limit } = this;
-    if (this.captured < limit) {
-      const room = limit - this.captured;
+    const { limit } = this;
+    const reader = this.reader?.destroyed === false ? this.reader : undefined;
+    const room = limit - this.captured;
+    if (room > 0) {
       const part = chunk.length <= room ? chunk : chunk.subarray(0, room);
       this.chunks.push(part);
       this.captured += part.length;
-      if (part.length < chunk.length) this.exceeded();
-    } else if (chunk.length > 0 && limit > 0) {
-      this.exceeded();
     }
-    if (reader !== undefined && !reader.destroyed && !reader.push(chunk) && !this.over) {
+    if (chunk.length > room && limit > 0) {
+      this.truncated = true;
+      if (reader === undefined) this.onLimit();
+    }
+    if (reader?.push(chunk) === false && !this.over && !this.draining) {
       this.wantsPause = true;
       this.source?.pause();
     }
-  }
-
-  private exceeded(): void {
-    if (this.truncated) return;
-    this.truncated = true;
-    if (this.reader === undefined) this.onLimit();
   }
 }
 
