@@ -1,0 +1,292 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { expect } from 'chai';
+import type { CaissonError } from '../../lib/errors.js';
+import { eventually, processesOf, sleep } from '../support/outside.js';
+import { Workshop } from '../support/workshop.js';
+
+/** 99,999,999 bytes of text, all lines different, and what its checksum is. */
+const BIG = 'seq -w 11111111 >/tmp/big && sha256sum </tmp/big >&2 && cat /tmp/big';
+const BIG_SIZE = 99_999_999;
+
+const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
+
+describe('streams', () => {
+  let shop: Workshop;
+
+  before(async () => {
+    shop = await Workshop.open();
+  });
+
+  after(() => shop.close());
+
+  const sh = (command: string, options = {}) =>
+    shop.engine.run(shop.busybox, ['sh', '-c', command], options);
+
+  describe('output', () => {
+    it('keeps stdout and stderr apart, each in its order', async () => {
+      const { stdout, stderr } = await sh(
+        'i=0; while [ $i -lt 500 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done',
+      );
+      const lines = (name: string) =>
+        Array.from({ length: 500 }, (_, index) => `${name} ${index}\n`).join('');
+      expect(stdout).to.equal(lines('out'));
+      expect(stderr).to.equal(lines('err'));
+    });
+
+    it('is whole, 100 MB of it', async function () {
+      this.timeout(60_000);
+      const { stdout, stderr, outputTruncated, exitCode } = await shop.engine.run('host', [
+        'sh',
+        '-c',
+        BIG,
+      ]);
+      expect(exitCode).to.equal(0);
+      expect(stdout.length).to.equal(BIG_SIZE);
+      expect(outputTruncated).to.equal(false);
+      expect(`${sha256(stdout)}  -\n`).to.equal(stderr);
+    });
+
+    it('is whole for a slow reader, for whom the container waits', async function () {
+      this.timeout(60_000);
+      const run = shop.engine.run('host', ['sh', '-c', BIG], { maxOutput: '1m' });
+      const stream = run.stdout!;
+      // Asked for, and not read: the program fills the pipe and a little more, and then stands still.
+      const written = async () => {
+        const [cat] = (
+          await Promise.all(
+            (await processesOf(run.id)).map(async (pid) => {
+              const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
+              return name === 'cat\n' ? pid : 0;
+            }),
+          )
+        ).filter((pid) => pid > 0);
+        return Number(/^wchar: (\d+)/m.exec(await readFile(`/proc/${cat}/io`, 'utf8'))![1]);
+      };
+      const standing = await eventually(async () => {
+        const first = await written();
+        await sleep(200);
+        const second = await written();
+        expect(first).to.be.greaterThan(0);
+        expect(second).to.equal(first);
+        return second;
+      }, 30_000);
+      expect(standing).to.be.lessThan(4 << 20);
+
+      const hash = createHash('sha256');
+      let size = 0;
+      let pauses = 0;
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        hash.update(chunk);
+        size += chunk.length;
+        if (size > (pauses + 1) * 10_000_000 && pauses++ < 9) await sleep(20);
+      }
+      expect(size).to.equal(BIG_SIZE);
+      const result = await run;
+      expect(`${hash.digest('hex')}  -\n`).to.equal(result.stderr);
+      // What was captured beside it is cut off; that did not end the container.
+      expect(result).to.include({ outputTruncated: true, exitCode: 0 });
+      expect(result.stdout.length).to.equal(1 << 20);
+    });
+
+    it('is not lost at the exit, in many short runs', async () => {
+      for (let round = 0; round < 6; round++) {
+        const sizes = Array.from(
+          { length: 10 },
+          (_, index) => 1 + (((round * 10 + index) * 7919) % 200_000),
+        );
+        const results = await Promise.all(
+          sizes.map((size) =>
+            sh(`head -c ${size} /dev/zero | tr '\\0' x; head -c ${size} /dev/zero >&2`),
+          ),
+        );
+        for (const [index, { stdout, stderr }] of results.entries()) {
+          expect(stdout).to.equal('x'.repeat(sizes[index]!));
+          expect(stderr.length).to.equal(sizes[index]);
+        }
+      }
+    });
+
+    it('of a program that is killed is there up to that point', async () => {
+      const { stdout, exitCode } = await sh('seq 10000; kill -9 $$; echo never');
+      expect(exitCode).to.equal(137);
+      expect(stdout.endsWith('\n9999\n10000\n')).to.equal(true);
+      expect(stdout.length).to.equal(48_894);
+    });
+
+    it('ends the container at its limit when nobody reads it', async () => {
+      for (const stream of ['', ' >&2']) {
+        const result = await sh(`yes${stream}`, { maxOutput: 1000 });
+        expect(result).to.include({ outputTruncated: true, signal: 'SIGKILL', timedOut: false });
+        expect(result.stdout + result.stderr).to.equal('y\n'.repeat(500));
+      }
+    });
+
+    it('may be as long as the limit', async () => {
+      const exact = await sh('head -c 1000 /dev/zero', { maxOutput: 1000 });
+      expect(exact).to.include({ outputTruncated: false, exitCode: 0 });
+      const none = await sh('head -c 100000 /dev/zero', { maxOutput: 0 });
+      expect(none).to.include({ outputTruncated: false, exitCode: 0, stdout: '' });
+    });
+
+    it('can be bytes that are no text', async () => {
+      const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+      const run = shop.engine.run(shop.busybox, ['cat'], { stdin: 'pipe' });
+      run.stdin!.end(bytes);
+      const chunks: Buffer[] = [];
+      for await (const chunk of run.stdout as AsyncIterable<Buffer>) chunks.push(chunk);
+      expect(Buffer.concat(chunks).equals(bytes)).to.equal(true);
+      await run;
+    });
+
+    it('is text even when a character comes in two parts', async () => {
+      const { stdout } = await sh("printf '\\342\\202'; sleep 0.05; printf '\\254'");
+      expect(stdout).to.equal('€');
+      const lines: string[] = [];
+      for await (const line of sh("printf 'a\\342\\202'; sleep 0.05; printf '\\254\\nb'"))
+        lines.push(line);
+      expect(lines).to.deep.equal(['a€', 'b']);
+    });
+
+    it('that was asked for late begins at the beginning', async () => {
+      const run = sh('echo early; read line; echo late', { stdin: 'pipe' });
+      await run.started;
+      await sleep(50);
+      const seen: string[] = [];
+      run.stdout!.on('data', (chunk: Buffer) => seen.push(chunk.toString()));
+      run.stdin!.end('\n');
+      const { stdout } = await run;
+      await eventually(() => expect(seen.join('')).to.equal('early\nlate\n'));
+      expect(stdout).to.equal('early\nlate\n');
+    });
+
+    it('can be nothing', async () => {
+      const run = sh('echo out; echo err >&2; ls -l /proc/self/fd/1', { stdout: 'null' });
+      expect(run.stdout).to.equal(undefined);
+      const result = await run;
+      expect([result.stdout, result.stderr]).to.deep.equal(['', 'err\n']);
+      const both = sh('readlink /proc/$$/fd/2', { stderr: 'null' });
+      expect(both.stderr).to.equal(undefined);
+      expect((await both).stdout).to.equal('/dev/null\n');
+    });
+  });
+
+  describe('lines', () => {
+    it('come one by one', async () => {
+      const run = sh('echo 1; read x; echo "2 $x"; read x; printf "3 $x"', { stdin: 'pipe' });
+      const lines: string[] = [];
+      for await (const line of run) {
+        lines.push(line);
+        run.stdin!.write('go\n');
+      }
+      expect(lines).to.deep.equal(['1', '2 go', '3 go']);
+      expect((await run).exitCode).to.equal(0);
+    });
+
+    it('end with the error of a start that failed', async () => {
+      let code: string | undefined;
+      try {
+        for await (const line of shop.engine.run(shop.busybox, ['/missing']))
+          expect(line).to.equal('');
+      } catch (error) {
+        code = (error as CaissonError).code;
+      }
+      expect(code).to.equal('ERR_COMMAND_NOT_FOUND');
+    });
+
+    it('that nobody reads any more hold nothing up', async () => {
+      const run = sh('seq 1000000; exit 5');
+      for await (const line of run) if (line === '10') break;
+      const { exitCode, stdout } = await run;
+      expect(exitCode).to.equal(5);
+      expect(stdout.length).to.equal(6_888_896);
+    });
+  });
+
+  describe('input', () => {
+    it('is nothing by default', async () => {
+      const run = sh('wc -c; readlink /proc/$$/fd/0');
+      expect(run.stdin).to.equal(undefined);
+      expect((await run).stdout).to.equal('0\n/dev/null\n');
+    });
+
+    it('arrives whole, and its end is its end', async () => {
+      const data = Buffer.alloc(10_000_000);
+      for (let index = 0; index < data.length; index += 4)
+        data.writeUInt32LE((index * 2_654_435_761) % 2 ** 32, index);
+      const run = sh('sha256sum; echo still here; echo "$(id -u)" >&2', { stdin: 'pipe' });
+      run.stdin!.end(data);
+      const { stdout, stderr } = await run;
+      expect(stdout).to.equal(`${sha256(data)}  -\nstill here\n`);
+      expect(stderr).to.equal('0\n');
+    });
+
+    it('and output flow at the same time', async () => {
+      const run = shop.engine.run(shop.busybox, ['cat'], { stdin: 'pipe' });
+      const text = 'x'.repeat(65_535) + '\n';
+      const source = Readable.from(Array.from({ length: 100 }, () => text));
+      await pipeline(source, run.stdin!);
+      const { stdout } = await run;
+      expect(stdout.length).to.equal(6_553_600);
+      expect(stdout).to.equal(text.repeat(100));
+    });
+
+    it('may be written before there is a process', async () => {
+      const run = sh('cat', { stdin: 'pipe' });
+      run.stdin!.write('one ');
+      run.stdin!.write('two ');
+      run.stdin!.end('three');
+      expect((await run).stdout).to.equal('one two three');
+    });
+
+    it('exerts back-pressure on who writes it', async () => {
+      const run = sh('read line; sleep 0.2; wc -c', { stdin: 'pipe' });
+      await run.started;
+      const chunk = Buffer.alloc(1 << 20, 'x');
+      run.stdin!.write('line\n');
+      expect(run.stdin!.write(chunk)).to.equal(false);
+      let drained = false;
+      run.stdin!.once('drain', () => (drained = true));
+      run.stdin!.end();
+      expect((await run).stdout).to.equal(`${1 << 20}\n`);
+      expect(drained || run.stdin!.writableFinished).to.equal(true);
+    });
+
+    it('that the program does not read is no error', async () => {
+      const errors: unknown[] = [];
+      for (const command of ['exit 3', 'exec <&-; sleep 0.1; exit 3', 'read x; exit 3']) {
+        const run = sh(command, { stdin: 'pipe' });
+        run.stdin!.on('error', (error) => errors.push(error));
+        const source = Readable.from(
+          Array.from({ length: 50 }, () => Buffer.alloc(100_000, 'a\n')),
+        );
+        await pipeline(source, run.stdin!);
+        expect((await run).exitCode).to.equal(3);
+        run.stdin!.write('later');
+        run.stdin!.end();
+      }
+      expect(errors).to.deep.equal([]);
+    });
+
+    it('that is never ended ends with the program', async () => {
+      const run = sh('echo done', { stdin: 'pipe' });
+      run.stdin!.write('x');
+      expect((await run).stdout).to.equal('done\n');
+    });
+
+    it('of a start that failed goes nowhere', async () => {
+      const run = shop.engine.run(shop.busybox, ['/missing'], { stdin: 'pipe' });
+      const written = new Promise((resolve) =>
+        run.stdin!.end('x'.repeat(1_000_000), () => resolve(true)),
+      );
+      const code = await run.then(
+        () => '',
+        (error: unknown) => (error as CaissonError).code,
+      );
+      expect(code).to.equal('ERR_COMMAND_NOT_FOUND');
+      expect(await written).to.equal(true);
+    });
+  });
+});
