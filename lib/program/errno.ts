@@ -1,8 +1,13 @@
 /** Errors by name. */
 import { constants } from 'node:os';
 
+/** Second names of numbers that man pages and the kernel know by another. */
+const ALIASES: ReadonlySet<string> = new Set(['EWOULDBLOCK', 'EDEADLOCK', 'ENOTSUP']);
+
 const NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+  Object.entries(constants.errno)
+    .filter(([name]) => !ALIASES.has(name))
+    .map(([name, number]) => [number, name]),
 );
 
 /** `EPERM` for 1; `errno 524` for what has no name in userspace. */

@@ -12,6 +12,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'clone EPERM': 'new namespaces need CAP_SYS_ADMIN, or user namespaces that the host allows',
   'clone ENOSPC': 'raise /proc/sys/user/max_*_namespaces',
   'clone EAGAIN': 'a limit on processes is reached: ulimit -u, or pids.max of the cgroup around',
+  'init EAGAIN':
+    'a limit on processes is reached: pidsLimit has to leave room for init and the program',
   'ids.map EPERM': 'the id range must lie in what this user may map',
   'tree.open EINVAL':
     'the filesystem there cannot be idmapped; userns "host" (--userns=host) needs no mapping',
