@@ -154,8 +154,9 @@ describe('isolation', () => {
       it('has a loopback interface that is up, and no other', async () => {
         const text = await shop.sh(
           'cat /sys/class/net/lo/flags; ls /sys/class/net; ' +
-            '(echo hello | nc -l -p 7 127.0.0.1 >/dev/null &) ; ' +
-            'until nc 127.0.0.1 7 </dev/null; do usleep 10000; done; tail -n +3 /proc/net/dev',
+            '(nc -l -p 7 127.0.0.1 >/tmp/heard &) ; ' +
+            'until echo hello | nc 127.0.0.1 7; do usleep 10000; done; ' +
+            'until grep hello /tmp/heard; do usleep 1000; done; tail -n +3 /proc/net/dev',
           { userns },
         );
         const [flags, interfaces, heard, ...devices] = text.split('\n');
