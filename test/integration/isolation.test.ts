@@ -154,7 +154,7 @@ describe('isolation', () => {
       it('has a loopback interface that is up, and no other', async () => {
         const text = await shop.sh(
           'cat /sys/class/net/lo/flags; ls /sys/class/net; ' +
-            '(nc -l -p 7 127.0.0.1 >/tmp/heard &) ; ' +
+            '(sleep 60 | nc -l -p 7 >/tmp/heard &) ; ' +
             'until echo hello | nc 127.0.0.1 7; do usleep 10000; done; ' +
             'until grep hello /tmp/heard; do usleep 1000; done; tail -n +3 /proc/net/dev',
           { userns },
