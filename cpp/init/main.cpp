@@ -34,7 +34,8 @@ int descriptor(const char* text) {
 }  // namespace
 
 void init_face(int page_fd, int control) {
-  // Set first of all, and again before exec; in between `await` notices the end of Node's side.
+  // Set first of all, and again after each change of identity; `await`, `init` and `exec` notice
+  // when Node's side has ended meanwhile.
   sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
   // Nobody inside may look into this process while it still holds anything of the host
   // (CVE-2016-9962).

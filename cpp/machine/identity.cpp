@@ -8,19 +8,25 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kInvalid = 22;
+constexpr int kKill = 9, kInvalid = 22;
 
 }  // namespace
 
 // Number 2 asks to keep the permitted capabilities over the change (a user other than root whose
 // capabilities are set in a later step).
-Status ids_set(Machine&, const Step& step) {
+Status ids_set(Machine& machine, const Step& step) {
   if (const long kept = sys::call(__NR_prctl, PR_SET_KEEPCAPS, step.number[2]); kept < 0)
     return failure(kept, "prctl PR_SET_KEEPCAPS");
   const uint64_t uid = step.number[0], gid = step.number[1];
   if (const long set = sys::call(__NR_setresgid, gid, gid, gid); set < 0)
     return failure(set, "setresgid");
-  return check(sys::call(__NR_setresuid, uid, uid, uid), "setresuid");
+  if (const long set = sys::call(__NR_setresuid, uid, uid, uid); set < 0)
+    return failure(set, "setresuid");
+  // A change of identity undoes both. Below pid 1 of ours the parent is not Node, and the program
+  // shall not find a signal set.
+  if (!container(machine).under_init) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
+  return {};
 }
 
 Status groups_set(Machine& machine, const Step& step) {
