@@ -153,6 +153,7 @@ Napi::Value undo(const Napi::CallbackInfo& info) {
 Napi::Value retain(const Napi::CallbackInfo& info) {
   const auto bytes = info[0].As<Napi::Uint8Array>();
   Launcher::instance().retain(ProgramBytes::copy(bytes.Data(), bytes.ByteLength()));
+  Environment::of(info.Env()).engine_opened();
   return info.Env().Undefined();
 }
 
@@ -162,6 +163,7 @@ Napi::Value release(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   auto callback = persistent(info[0]);
   environment.begin_work();
+  environment.engine_closed();
   Launcher::instance().release([inbox = environment.inbox(), &environment, callback] {
     inbox->post([&environment, callback] {
       environment.end_work();

@@ -366,7 +366,9 @@ long Container::kill(int signal) {
     return 0;
   }
   if (exited_) return -ESRCH;
-  return sys::call(__NR_pidfd_send_signal, launch_->pidfd.get(), signal, nullptr, 0);
+  const long sent = sys::call(__NR_pidfd_send_signal, launch_->pidfd.get(), signal, nullptr, 0);
+  if (sent == 0 && signal == SIGKILL) Launcher::instance().kill(launch_);
+  return sent;
 }
 
 Napi::Value error_value(Napi::Env env, const ErrorRecord& error) {

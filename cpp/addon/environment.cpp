@@ -90,6 +90,8 @@ void Environment::close(napi_async_cleanup_hook_handle hook) {
   const std::unordered_map<uint32_t, Container*> containers = containers_;
   for (const auto& [token, container] : containers)
     container->abandon();
+  for (; engines_ > 0; --engines_)
+    Launcher::instance().release([] {});
   uv_close(reinterpret_cast<uv_handle_t*>(&wake_),
            [](uv_handle_t* handle) { static_cast<Environment*>(handle->data)->handle_closed(); });
 }

@@ -55,6 +55,10 @@ class Environment {
   void begin_work();
   void end_work();
 
+  // Engines that were opened here and not closed end with the environment.
+  void engine_opened() { ++engines_; }
+  void engine_closed() { --engines_; }
+
   // Containers are known to JavaScript by a token, so that making one makes no objects.
   uint32_t add(Container* container) {
     containers_.emplace(++last_token_, container);
@@ -82,6 +86,7 @@ class Environment {
   uint32_t last_token_ = 0;
   unsigned work_ = 0;
   unsigned handles_ = 0;
+  unsigned engines_ = 0;
   napi_async_cleanup_hook_handle closing_ = nullptr;
 };
 

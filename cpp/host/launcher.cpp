@@ -34,9 +34,22 @@ Result<Page*> make_page(const ProgramBytes& program, size_t& size, UniqueFd& fd)
   return static_cast<Page*&&>(page);
 }
 
+void kill_all(const Launch& launch) {
+  pollfd end{launch.pidfd.get(), POLLIN, 0};
+  struct {
+    long seconds, nanoseconds;
+  } now{};
+  if (sys::call(__NR_ppoll, &end, 1, &now, nullptr, 0) > 0) return;  // it has ended
+  sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), kKill, nullptr, 0);
+  Program program;
+  const char* reason = nullptr;
+  if (Program::decode(launch.teardown.data(), launch.teardown.size, program, reason))
+    end_frozen(program);
+}
+
 void kill_and_reap(Launch& launch) {
   if (!launch.pidfd.valid()) return;
-  sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), kKill, nullptr, 0);
+  kill_all(launch);
   // By poll: the event loop has made the descriptor non-blocking, and waitid would not wait.
   pollfd end{launch.pidfd.get(), POLLIN, 0};
   while (sys::call(__NR_ppoll, &end, 1, nullptr, nullptr, 0) == -kInterrupted) {
@@ -189,6 +202,8 @@ void Launcher::remove_from_guard(const Launch& launch) {
   const std::lock_guard lock(mutex_);
   guard_.done(launch.token);
   guarded_.erase(launch.token);
+  // The last engine could not wait for this one: its environment ended.
+  if (engines_ == 0 && guarded_.empty()) guard_.stop();
 }
 
 void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workplace) {
@@ -220,6 +235,11 @@ void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workpla
   launch.pid = machine.pid;
   launch.pidfd = std::move(machine.pidfd);
   launch.control = std::move(machine.control);
+  if (!ok) {
+    launch.failed = true;
+    launch.error = launch.page->error;
+    return;
+  }
   const auto take = [&machine](uint16_t slot) {
     if (slot >= machine.program.slots()) return -1;
     const int fd = machine.slots[slot];
@@ -230,10 +250,6 @@ void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workpla
     launch.kept.push_back(take(slot));
   for (const uint16_t slot : launch.hold)
     launch.held.emplace_back(take(slot));
-  if (!ok) {
-    launch.failed = true;
-    launch.error = launch.page->error;
-  }
 }
 
 void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done) {
@@ -270,6 +286,12 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
   });
 }
 
+void Launcher::kill(std::shared_ptr<Launch> launch) {
+  submit(ends_, [launch](Workplace&) {
+    if (launch->pidfd.valid()) kill_all(*launch);
+  });
+}
+
 void Launcher::retain(ProgramBytes at_end) {
   const std::lock_guard lock(mutex_);
   ++engines_;
@@ -291,7 +313,7 @@ void Launcher::release(std::function<void()> done) {
   const auto leave = [this, done = std::move(done)] {
     {
       const std::lock_guard lock(mutex_);
-      if (engines_ > 0 && --engines_ == 0) guard_.stop();
+      if (engines_ > 0 && --engines_ == 0 && guarded_.empty()) guard_.stop();
     }
     done();
   };

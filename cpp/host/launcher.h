@@ -76,6 +76,8 @@ class Launcher {
   void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
   // The same for what another process has launched. Called by JavaScript.
   void undo(ProgramBytes teardown, std::function<void(TeardownOutcome)> done);
+  // SIGKILL, on the undertaker, for what is frozen in a v1 cgroup and would not take notice.
+  void kill(std::shared_ptr<Launch> launch);
 
   // Engines in this process. The last release stops the guard; `done` is called when it has ended.
   // Called by JavaScript.

@@ -13,6 +13,7 @@ constexpr int kKill = 9;
 constexpr uint64_t kMillisecond = 1000000;
 constexpr int kBusyAttempts = 2000;      // of one millisecond each
 constexpr int kRemoveDirectory = 0x200;  // AT_REMOVEDIR
+constexpr uint8_t kDirectoryEntry = 4;   // DT_DIR
 
 struct DirectoryEntry {
   uint64_t inode;
@@ -33,8 +34,8 @@ void write_file(int directory, const char* name, const char* value) {
   sys::close(static_cast<int>(fd));
 }
 
-// Ends everything in a cgroup: at once on v2; on v1 by pid, with forks stopped and freezing undone
-// first.
+// Ends everything in a cgroup: at once on v2; on v1 by pid, with forks stopped first. The frozen
+// take notice when they are thawed.
 void kill_members(int directory) {
   write_file(directory, "cgroup.kill", "1");
   write_file(directory, "pids.max", "0");
@@ -59,6 +60,51 @@ void kill_members(int directory) {
     }
   }
   write_file(directory, "freezer.state", "THAWED");
+}
+
+// The first directory in `parent`; false when there is none.
+bool first_directory(int parent, Text<256>& name) {
+  alignas(DirectoryEntry) char bytes[4096];
+  for (;;) {
+    const long n = sys::call(__NR_getdents64, parent, bytes, sizeof bytes);
+    if (n <= 0) return false;
+    for (long at = 0; at < n;) {
+      const auto* entry = reinterpret_cast<const DirectoryEntry*>(bytes + at);
+      at += entry->size;
+      if (entry->type != kDirectoryEntry || is_dots(entry->name)) continue;
+      name.clear();
+      name.add(entry->name);
+      return true;
+    }
+  }
+}
+
+// Ends and removes the cgroups that a container has made below its own, the deepest first, with two
+// descriptors at any depth. Stops at one that is still busy.
+void clear_below(int top) {
+  for (;;) {
+    UniqueFd here, parent;
+    Text<256> name;
+    int at = top;
+    for (;;) {
+      // A descriptor of its own for each look, because reading a directory moves on in it.
+      const long list = sys::call(__NR_openat, at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      if (list < 0) return;
+      UniqueFd listed(static_cast<int>(list));
+      Text<256> child;
+      if (!first_directory(listed.get(), child)) break;
+      const long fd = sys::call(__NR_openat, at, child.c_str(),
+                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      if (fd < 0) return;
+      name = child;
+      parent = static_cast<UniqueFd&&>(listed);
+      here.reset(static_cast<int>(fd));
+      at = here.get();
+    }
+    if (!here.valid()) return;
+    kill_members(here.get());
+    if (sys::call(__NR_unlinkat, parent.get(), name.c_str(), kRemoveDirectory) < 0) return;
+  }
 }
 
 // Empties the directory `top` without ever being more than two levels deep: a directory that is not
@@ -88,6 +134,7 @@ Status empty_directory(int top, const char* path) {
         // Lift the children of this directory into `top`, then remove it.
         const long fd = sys::call(__NR_openat, top, entry->name,
                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd == -kNotFound) continue;  // somebody else is cleaning up too
         if (fd < 0) return failure(fd, "openat", path);
         UniqueFd child(static_cast<int>(fd));
         alignas(DirectoryEntry) char inner[4096];
@@ -130,8 +177,23 @@ Status remove_cgroup(const char* path, bool only_if_unused) {
     if (fd >= 0) {
       UniqueFd directory(static_cast<int>(fd));
       kill_members(directory.get());
+      clear_below(directory.get());
     }
     sys::sleep(attempt < 20 ? kMillisecond / 10 : kMillisecond);
+  }
+}
+
+void end_frozen(const Program& program) {
+  for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
+    const Step& step = program.step(Half::kTeardown, i);
+    if (step.op != Op::kCgroupRemove || step.number[0] != 0) continue;
+    const long fd =
+        sys::call(__NR_openat, AT_FDCWD, program.text(step, 0), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) continue;
+    UniqueFd directory(static_cast<int>(fd));
+    if (sys::call(__NR_faccessat, directory.get(), "freezer.state", 0) < 0) continue;
+    kill_members(directory.get());
+    clear_below(directory.get());
   }
 }
 
