@@ -36,7 +36,7 @@ export type ErrorCode =
   | 'ERR_NATIVE_LOAD'
   /** The engine was closed. */
   | 'ERR_ENGINE_CLOSED'
-  /** The AbortSignal was already aborted before the container was started. */
+  /** The container was to end before its program had been started. */
   | 'ERR_ABORTED'
   /** A launch program could not be encoded or decoded. */
   | 'ERR_INVALID_PROGRAM';

@@ -133,6 +133,7 @@ export class Engine implements Surroundings {
     argv: readonly string[] = [],
     options: RunOptions = {},
   ): Promise<string> {
+    this.checkOpen();
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
     return explain(prepared.steps());
@@ -146,6 +147,11 @@ export class Engine implements Surroundings {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  private checkOpen(): void {
+    if (this.closing === undefined) return;
+    throw new CaissonError('ERR_ENGINE_CLOSED', 'the engine is closed', { stage: 'config' });
   }
 
   private async shutDown(): Promise<void> {
@@ -163,9 +169,7 @@ export class Engine implements Surroundings {
     options: RunOptions,
   ): Promise<void> {
     try {
-      if (this.closing !== undefined) {
-        throw new CaissonError('ERR_ENGINE_CLOSED', 'the engine is closed', { stage: 'config' });
-      }
+      this.checkOpen();
       if (options.signal?.aborted === true) {
         throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
           stage: 'config',

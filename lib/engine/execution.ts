@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { Binding, NativeContainer } from '../native/binding.js';
 import type { Timeline } from '../program/timeline.js';
+import { CaissonError } from '../errors.js';
 import { type ContainerConfig, normalizeMaxOutput } from './config.js';
 import type { RunOptions, TerminalSize } from './options.js';
 import { parseSignal } from './signals.js';
@@ -47,6 +48,8 @@ export interface Ended {
   readonly code: number;
   readonly signal: number;
   readonly oomKills: number;
+  /** The program was exec'ed. */
+  readonly started: boolean;
   readonly timeline: () => Timeline;
 }
 
@@ -62,6 +65,7 @@ export class Execution implements PromiseLike<RunResult> {
   /** Resolves when the program has been exec'ed; rejects with why it was not. */
   readonly started: Promise<void>;
   private readonly result: Promise<RunResult>;
+  private readonly terminal: boolean;
   private readonly begun = performance.now();
   private out: Output | undefined;
   private err: Output | undefined;
@@ -70,6 +74,7 @@ export class Execution implements PromiseLike<RunResult> {
   private sendSize: ((size: TerminalSize) => void) | undefined;
   private pendingSignals: number[] = [];
   private over = false;
+  private killed_ = false;
   private timedOut = false;
   private aborted = false;
   private timer: NodeJS.Timeout | undefined;
@@ -95,7 +100,7 @@ export class Execution implements PromiseLike<RunResult> {
       this.rejectResult = reject;
     });
     // The options have not been checked yet, and a mistake in them will reject the result.
-    const terminal = options.tty !== undefined && options.tty !== false;
+    const terminal = (this.terminal = options.tty !== undefined && options.tty !== false);
     const { stdin = terminal ? 'pipe' : 'null', stdout = 'pipe', stderr = 'pipe' } = options;
     const limit = captureLimit(options);
     const onLimit = () => this.kill();
@@ -122,6 +127,7 @@ export class Execution implements PromiseLike<RunResult> {
   kill(signal: string | number = SIGKILL): void {
     const number = parseSignal('signal', signal);
     if (this.over) return;
+    if (number === SIGKILL) this.killed_ = true;
     if (this.sendSignal === undefined) this.pendingSignals.push(number);
     else this.sendSignal(number);
   }
@@ -192,6 +198,11 @@ export class Execution implements PromiseLike<RunResult> {
     }
   }
 
+  /** @internal Somebody asked for its end: the caller, a limit, a timeout. */
+  get killed(): boolean {
+    return this.killed_;
+  }
+
   /** @internal The process exists; `stdin` is Node's end of its input, or -1. */
   connect(binding: Binding, container: NativeContainer, stdin: number): void {
     this.sendSignal = (signal) => binding.kill(container, signal);
@@ -239,10 +250,19 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   /** @internal The program has ended; the result follows when its output has arrived. */
-  async hasEnded({ code, signal, oomKills, timeline }: Ended): Promise<void> {
+  async hasEnded({ code, signal, oomKills, started, timeline }: Ended): Promise<void> {
     this.finish();
-    this.markStarted();
+    if (started) this.markStarted();
+    else {
+      this.markFailed(
+        new CaissonError('ERR_ABORTED', 'the container was killed before its program was started', {
+          stage: 'container',
+        }),
+      );
+    }
     const durationMs = performance.now() - this.begun;
+    // A terminal that it did not come to make has no end either.
+    if (this.terminal && this.sendSize === undefined) this.out?.end();
     this.out?.drain();
     this.err?.drain();
     await this.out?.whenEnded();

@@ -1,7 +1,7 @@
 /** Hands a launch program to the native machine and follows the container to its end. */
 import type { CaissonError } from '../errors.js';
 import { EVENT, type Binding, type NativeContainer, type NativeError } from '../native/binding.js';
-import { failureOf } from '../program/failure.js';
+import { endedEarly, failureOf } from '../program/failure.js';
 import { makeTimeline } from '../program/timeline.js';
 import type { Execution } from './execution.js';
 import type { Prepared } from './prepare.js';
@@ -43,14 +43,27 @@ export function launch(
           case EVENT.failed:
             failure = failureOf(a as NativeError, prepared.steps(), config.args);
             break;
-          case EVENT.exited:
+          case EVENT.exited: {
+            const [code, signal, oomKills] = [a as number, b as number, c as number];
+            const stamps = d as Float64Array;
+            // The last stamp is that of the exec.
+            const early =
+              stamps.at(-1) === 0
+                ? endedEarly(prepared.steps(), stamps, { code, signal, oomKills })
+                : undefined;
+            if (early !== undefined && !execution.killed) {
+              failure = early;
+              break;
+            }
             void execution.hasEnded({
-              code: a as number,
-              signal: b as number,
-              oomKills: c as number,
-              timeline: () => makeTimeline(prepared.steps(), d as Float64Array),
+              code,
+              signal,
+              oomKills,
+              started: early === undefined,
+              timeline: () => makeTimeline(prepared.steps(), stamps),
             });
             break;
+          }
           case EVENT.gone:
             resolve(failure);
             break;

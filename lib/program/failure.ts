@@ -64,6 +64,31 @@ export function failureOf(
   );
 }
 
+/**
+ * What it means that caisson-init has ended by itself before the exec, without an error record.
+ *
+ * @param stamps as for `makeTimeline`.
+ */
+export function endedEarly(
+  program: Program,
+  stamps: Float64Array,
+  { code, signal, oomKills }: { code: number; signal: number; oomKills: number },
+): CaissonError {
+  const stepIndex = stamps.subarray(program.host.length + 2).indexOf(0);
+  const step = program.container[stepIndex] ?? { op: 'exec' };
+  const how = signal === 0 ? `ended with ${code}` : `was killed by signal ${signal}`;
+  return new CaissonError(
+    'ERR_START_FAILED',
+    `cannot start: caisson-init ${how} at this step: ${describe(step)}`,
+    {
+      stage: 'container',
+      step: step.op,
+      stepIndex,
+      hint: oomKills > 0 ? HINTS['* ENOMEM'] : undefined,
+    },
+  );
+}
+
 function codeFor(half: (typeof HALVES)[number], step: Step, errno: string): ErrorCode {
   // The only directory that the container's half makes for its own sake is the one that it then changes to.
   if (step.op === 'dir.change' || (step.op === 'dir.make' && half === 'container')) {
@@ -101,7 +126,14 @@ function beforeFirstStep(error: NativeError, errno: string): CaissonError {
 /** Missing is 127, not executable 126; a missing interpreter or loader is named. */
 function execFailure(error: NativeError, errno: string, args: readonly string[]): CaissonError {
   const command = args[0] ?? '';
-  const details = { stage: 'exec', step: 'exec', syscall: 'execve', errno, path: error.object };
+  const details = {
+    stage: 'exec',
+    step: 'exec',
+    stepIndex: error.step,
+    syscall: 'execve',
+    errno,
+    path: error.object,
+  };
   const missing = errno === 'ENOENT';
   if (missing && error.call === 'execve interpreter') {
     return new CaissonError(
