@@ -1,0 +1,87 @@
+/**
+ * What a process with containers can leave behind besides the containers' own traces. Other engines may be
+ * at work on the same machine: everything is looked for among what belongs to one process.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { eventually, hierarchies } from './outside.js';
+
+/** The processes in a cgroup. */
+export async function processesIn(cgroup: string): Promise<number[]> {
+  const text = await readFile(join(cgroup, 'cgroup.procs'), 'utf8').catch(() => '');
+  return text.split('\n').filter(Boolean).map(Number);
+}
+
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly name: string;
+  readonly state: string;
+}
+
+/** From /proc/PID/stat, proc_pid_stat(5); the name is that of the command line, where there is one. */
+function processes(): Process[] {
+  return readdirSync('/proc').flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+      const end = stat.lastIndexOf(')');
+      const [state = '', parent] = stat.slice(end + 2).split(' ');
+      const [command = ''] = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0');
+      const name = command === '' ? stat.slice(stat.indexOf('(') + 1, end) : command;
+      return [{ pid: Number(entry), parent: Number(parent), name, state }];
+    } catch {
+      return []; // it has just ended
+    }
+  });
+}
+
+/** The children of a process, zombies too: `pid name state`. */
+export function childrenOf(pid: number): string[] {
+  return processes()
+    .filter(({ parent }) => parent === pid)
+    .map((child) => `${child.pid} ${child.name} ${child.state}`);
+}
+
+/** The guard that a process has. */
+export function guardOf(pid: number): number | undefined {
+  return processes().find(({ parent, name }) => parent === pid && name === 'caisson-guard')?.pid;
+}
+
+/**
+ * The parents of cgroups that nobody uses. An engine that is open anywhere on the machine may have need of
+ * them, so there are none of them to complain of while some guard is alive.
+ */
+export async function unusedParents(): Promise<string[]> {
+  const guarded = () => processes().some(({ name }) => name === 'caisson-guard');
+  if (guarded()) return [];
+  const found: string[] = [];
+  for (const { mountPoint } of await hierarchies()) {
+    const parent = join(mountPoint, 'caisson');
+    const entries = await readdir(parent, { withFileTypes: true }).catch(() => undefined);
+    if (entries?.some((entry) => entry.isDirectory()) === false) found.push(`cgroup ${parent}`);
+  }
+  return guarded() ? [] : found;
+}
+
+/** What the descriptors of this process refer to, sorted, without numbers. */
+export function openDescriptors(): string[] {
+  const found: string[] = [];
+  for (const fd of readdirSync('/proc/self/fd')) {
+    try {
+      found.push(readlinkSync(`/proc/self/fd/${fd}`).replaceAll(/\d+/g, 'N'));
+    } catch {
+      // The one by which the directory was read.
+    }
+  }
+  return found.sort();
+}
+
+/** Waits until `look` finds nothing; throws with what it still found. */
+export function untilNothing(look: () => string[] | Promise<string[]>): Promise<void> {
+  return eventually(async () => {
+    const found = await look();
+    if (found.length > 0) throw new Error(`left behind:\n  ${found.join('\n  ')}`);
+  }, 15_000);
+}
