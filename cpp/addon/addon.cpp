@@ -2,7 +2,6 @@
 // types it.
 #include <fcntl.h>
 #include <napi.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "../base/mount_api.h"
@@ -52,16 +51,6 @@ Napi::Value lock_byte(const Napi::CallbackInfo& info) {
   lock.l_len = 1;
   const int result = fcntl(info[0].As<Napi::Number>().Int32Value(), F_OFD_SETLK, &lock);
   return Napi::Boolean::New(info.Env(), result == 0);
-}
-
-// resize(fd, columns, rows) → 0 or a negated errno
-Napi::Value resize(const Napi::CallbackInfo& info) {
-  winsize size{};
-  size.ws_col = static_cast<unsigned short>(info[1].As<Napi::Number>().Uint32Value());
-  size.ws_row = static_cast<unsigned short>(info[2].As<Napi::Number>().Uint32Value());
-  const int fd = info[0].As<Napi::Number>().Int32Value();
-  return Napi::Number::New(info.Env(),
-                           static_cast<double>(sys::call(__NR_ioctl, fd, TIOCSWINSZ, &size)));
 }
 
 // readBelow(root, path, limit): a file inside a container's root, resolved there. Resolves to a
@@ -183,8 +172,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("kill", Napi::Function::New(env, Container::kill_by_token));
   exports.Set("pause", Napi::Function::New(env, Container::pause_by_token));
   exports.Set("resume", Napi::Function::New(env, Container::resume_by_token));
+  exports.Set("write", Napi::Function::New(env, Container::write_by_token));
+  exports.Set("resize", Napi::Function::New(env, Container::resize_by_token));
   exports.Set("lockByte", Napi::Function::New(env, lock_byte));
-  exports.Set("resize", Napi::Function::New(env, resize));
   exports.Set("readBelow", Napi::Function::New(env, read_below));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("undo", Napi::Function::New(env, undo));

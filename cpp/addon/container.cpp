@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,6 +84,27 @@ Napi::Value Container::resume_by_token(const Napi::CallbackInfo& info) {
   if (Container* container = find(info))
     container->set_paused(info[1].As<Napi::Number>().Uint32Value(), false);
   return info.Env().Undefined();
+}
+
+Napi::Value Container::write_by_token(const Napi::CallbackInfo& info) {
+  const Container* container = find(info);
+  const auto bytes = info[1].As<Napi::Uint8Array>();
+  long written = -EIO;
+  if (container != nullptr && container->near_end_.valid())
+    written =
+        sys::call(__NR_write, container->readers_[0].fd.get(), bytes.Data(), bytes.ByteLength());
+  return Napi::Number::New(info.Env(), static_cast<double>(written));
+}
+
+Napi::Value Container::resize_by_token(const Napi::CallbackInfo& info) {
+  const Container* container = find(info);
+  winsize size{};
+  size.ws_col = static_cast<unsigned short>(info[1].As<Napi::Number>().Uint32Value());
+  size.ws_row = static_cast<unsigned short>(info[2].As<Napi::Number>().Uint32Value());
+  long result = -EIO;
+  if (container != nullptr && container->near_end_.valid())
+    result = sys::call(__NR_ioctl, container->readers_[0].fd.get(), TIOCSWINSZ, &size);
+  return Napi::Number::New(info.Env(), static_cast<double>(result));
 }
 
 Container* Container::find(const Napi::CallbackInfo& info) {
@@ -215,7 +237,7 @@ void Container::unwatch(Watch& watch) {
   });
 }
 
-// A terminal's descriptor, or the end: the program was exec'ed, or will never be.
+// A terminal, or the end: the program was exec'ed, or will never be.
 void Container::read_control() {
   while (!control_ended_) {
     TerminalMessage message{};
@@ -224,11 +246,18 @@ void Container::read_control() {
     const int error = received.error().number;
     if (error == EAGAIN) return;
     const Received& got = received.value();
+    Reader& screen = readers_[0];
     if (error == 0 && got.size == sizeof message && message.magic == kTerminalMagic &&
-        got.fd_count == 1 && environment_.usable()) {
-      emit(Event::kTerminal, [&fds](Napi::Env env) {
-        return std::vector<napi_value>{Napi::Number::New(env, fds[0])};
-      });
+        got.fd_count == 2 && !screen.fd.valid() && environment_.usable()) {
+      screen.fd.reset(fds[0]);
+      near_end_.reset(fds[1]);
+      if (const int failed = watch(screen.watch, fds[0], stream_readable); failed != 0) {
+        end_stream(screen);
+        launch_->fail(Half::kHost, kBeforeFirstStep, Error{-failed, "epoll_ctl"});
+        kill(SIGKILL);
+        continue;
+      }
+      emit(Event::kTerminal, [](Napi::Env) { return std::vector<napi_value>{}; });
       continue;
     }
     for (size_t i = 0; i < got.fd_count; ++i)
@@ -264,7 +293,8 @@ void Container::child_exited() {
     control_ended_ = true;
     unwatch(control_watch_);
   }
-  // Whoever wrote is gone, so that what is in the pipes is all there will be.
+  // Whoever wrote is gone, so that what is in the pipes, or on the terminal, is all there will be.
+  near_end_.reset();
   for (Reader& reader : readers_)
     read_stream(reader, true);
   const Page* page = launch_->page;

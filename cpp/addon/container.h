@@ -16,7 +16,7 @@ namespace caisson {
 enum class Event : uint32_t {
   kLaunched,  // pid, descriptors of the kept slots (-1 where empty)
   kFailed,    // error record, stamps
-  kTerminal,  // descriptor of the terminal's other end
+  kTerminal,  // it can be written to, and have its size changed; what it shows is stdout
   kStarted,   // the program has been exec'ed
   kExited,    // exit code or -1, signal or 0, OOM kills, stamps
   kGone,      // error record or null: everything is undone
@@ -38,6 +38,10 @@ class Container {
   // pause(token, stream), resume(token, stream): 1 is stdout, 2 stderr
   static Napi::Value pause_by_token(const Napi::CallbackInfo& info);
   static Napi::Value resume_by_token(const Napi::CallbackInfo& info);
+  // write(token, bytes) → how many the terminal has taken, or a negated errno
+  static Napi::Value write_by_token(const Napi::CallbackInfo& info);
+  // resize(token, columns, rows) → 0 or a negated errno
+  static Napi::Value resize_by_token(const Napi::CallbackInfo& info);
 
   // The environment is closing: end the process, forget JavaScript.
   void abandon();
@@ -49,8 +53,9 @@ class Container {
     bool open = false;
   };
 
-  // Node's end of the container's stdout or stderr. Read here and not by a stream of Node's own,
-  // whose making and unmaking costs the JavaScript thread more than all the rest of a start.
+  // Node's end of the container's stdout or stderr, or of its terminal. Read here and not by a
+  // stream of Node's own, whose making and unmaking costs the JavaScript thread more than all the
+  // rest of a start.
   struct Reader {
     Watch watch;
     UniqueFd fd;
@@ -89,6 +94,9 @@ class Container {
   Watch exit_watch_;
   Watch control_watch_;
   Reader readers_[2];
+  // The terminal's near end: without it a program that closes the last of its own would take the
+  // terminal away from everybody else. Empty once the container has ended, or without a terminal.
+  UniqueFd near_end_;
   bool has_process_ = false;
   bool exited_ = false;
   bool ending_ = false;

@@ -33,11 +33,13 @@ Status check_multiplexer(int fd, const char* path) {
 }  // namespace
 
 // A pseudoterminal on the container's own devpts. Its near end stays in the slot; the far end goes
-// to Node's side. number: columns << 16 | rows, owner's uid, whether to show it as /dev/console.
+// to Node's side (non-blocking), with a copy of the near one: as long as somebody has that open,
+// the far end waits for the next output rather than fail. number: columns << 16 | rows, owner's
+// uid, whether to show it as /dev/console.
 Status tty_open(Machine& machine, const Step& step) {
   const char* path = "dev/pts/ptmx";
   const int root = machine.slot(step, 1);
-  auto opened = open_below(root, path, O_RDWR | O_NOCTTY | O_NOFOLLOW);
+  auto opened = open_below(root, path, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
   if (!opened.ok()) return opened.error();
   const int master = opened.value().get();
   if (Status checked = check_multiplexer(master, path); !checked.ok()) return checked;
@@ -71,7 +73,8 @@ Status tty_open(Machine& machine, const Step& step) {
     if (!shown.ok()) return shown;
   }
   const TerminalMessage message{kTerminalMagic};
-  Status sent = send_message(container(machine).control, &message, sizeof message, &master, 1);
+  const int ends[] = {master, peer.value().get()};
+  Status sent = send_message(container(machine).control, &message, sizeof message, ends, 2);
   if (!sent.ok()) return sent;
   machine.fill(step, 0, peer.value().release());
   return {};

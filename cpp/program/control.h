@@ -13,7 +13,7 @@ struct ReleaseMessage {
   uint16_t slot[kMaxSlots];
 };
 
-// Container → Node's side, with the descriptor of the terminal's other end.
+// Container → Node's side, with the descriptors of the terminal's far end and of its near one.
 struct TerminalMessage {
   uint32_t magic;
 };

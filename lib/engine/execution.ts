@@ -72,6 +72,7 @@ export class Execution implements PromiseLike<RunResult> {
   private in_: Input | undefined;
   private sendSignal: ((signal: number) => void) | undefined;
   private sendSize: ((size: TerminalSize) => void) | undefined;
+  private pendingSize: TerminalSize | undefined;
   private pendingSignals: number[] = [];
   private over = false;
   private killed_ = false;
@@ -134,7 +135,8 @@ export class Execution implements PromiseLike<RunResult> {
 
   /** Changes the terminal's size; without a terminal nothing happens. */
   resize(size: TerminalSize): void {
-    this.sendSize?.(size);
+    if (this.sendSize === undefined) this.pendingSize = size;
+    else this.sendSize(size);
   }
 
   then<A = RunResult, B = never>(
@@ -227,12 +229,11 @@ export class Execution implements PromiseLike<RunResult> {
     (stream === 1 ? this.out : this.err)?.end();
   }
 
-  /** @internal */
-  connectTerminal(fd: number, sendSize: (size: TerminalSize) => void): void {
-    this.sendSize = sendSize;
-    this.out?.attachTerminal(fd);
-    this.in_?.attachTerminal(fd);
-    if (this.out === undefined) new Output(0, () => undefined).attachTerminal(fd);
+  /** @internal What the terminal shows is stdout. */
+  connectTerminal(binding: Binding, container: NativeContainer): void {
+    this.sendSize = ({ cols, rows }) => binding.resize(container, cols, rows);
+    if (this.pendingSize !== undefined) this.sendSize(this.pendingSize);
+    this.in_?.attachTerminal((bytes) => binding.write(container, bytes));
   }
 
   /** @internal */

@@ -32,11 +32,9 @@ export function launch(
           case EVENT.end:
             execution.hasClosed(a as 1 | 2);
             break;
-          case EVENT.terminal: {
-            const fd = a as number;
-            execution.connectTerminal(fd, ({ cols, rows }) => binding.resize(fd, cols, rows));
+          case EVENT.terminal:
+            execution.connectTerminal(binding, container);
             break;
-          }
           case EVENT.started:
             execution.hasStarted();
             break;

@@ -2,10 +2,9 @@
  * The standard streams of a container: usable from the moment `run` returns, connected to a descriptor when
  * the process has been launched.
  */
-import { write } from 'node:fs';
 import { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { Readable, Writable } from 'node:stream';
-import { ReadStream } from 'node:tty';
 
 /** How long to wait before a terminal that takes nothing is offered the rest again, in milliseconds. */
 const TERMINAL_RETRY = 5;
@@ -45,20 +44,6 @@ export class Output {
   connect(source: Source): void {
     this.source = source;
     if (this.wantsPause) source.pause();
-  }
-
-  /** Reads a terminal's other end. */
-  attachTerminal(fd: number): void {
-    const source = new ReadStream(fd);
-    this.connect(source);
-    source.on('data', (chunk: Buffer) => this.take(chunk));
-    // A terminal whose other end is gone reads as EIO; nothing that was written is lost by then.
-    for (const event of ['end', 'error', 'close']) {
-      source.once(event, () => {
-        source.destroy();
-        this.end();
-      });
-    }
   }
 
   /** Nothing more will come. */
@@ -138,7 +123,7 @@ export class Output {
 /** Input of a container. What is written before the process exists waits for it; `end()` closes its stdin. */
 export class Input extends Writable {
   private target: Socket | undefined;
-  private terminal: number | undefined;
+  private terminal: ((bytes: Uint8Array) => number) | undefined;
   private waiting: (() => void) | undefined;
   private closed_ = false;
 
@@ -153,9 +138,9 @@ export class Input extends Writable {
     this.resumeWaiting();
   }
 
-  /** A terminal's descriptor, which belongs to the stream that reads it. */
-  attachTerminal(fd: number): void {
-    this.terminal = fd;
+  /** @param write how many of the bytes the terminal has taken, or a negated errno. */
+  attachTerminal(write: (bytes: Uint8Array) => number): void {
+    this.terminal = write;
     this.resumeWaiting();
   }
 
@@ -201,22 +186,18 @@ export class Input extends Writable {
     waiting?.();
   }
 
-  /** A terminal takes a few KiB at a time and then says EAGAIN. */
+  /** A terminal takes some KiB at a time and then says EAGAIN. */
   private writeTerminal(chunk: Buffer, callback: () => void): void {
-    const fd = this.terminal;
-    if (fd === undefined) {
-      callback();
-      return;
-    }
-    write(fd, chunk, 0, chunk.length, null, (error, written) => {
-      if (error === null) {
-        if (written < chunk.length) this.writeTerminal(chunk.subarray(written), callback);
-        else callback();
-      } else if (error.code === 'EAGAIN') {
-        setTimeout(() => this.writeTerminal(chunk, callback), TERMINAL_RETRY);
-      } else {
-        callback();
+    let rest = chunk;
+    while (rest.length > 0 && this.terminal !== undefined) {
+      const written = this.terminal(rest);
+      if (written === -constants.errno.EAGAIN) {
+        setTimeout(() => this.writeTerminal(rest, callback), TERMINAL_RETRY);
+        return;
       }
-    });
+      if (written <= 0) break; // it is gone
+      rest = rest.subarray(written);
+    }
+    callback();
   }
 }

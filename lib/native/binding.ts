@@ -25,8 +25,8 @@ export const EVENT = {
 } as const;
 
 /**
- * What happens to a container, in this order: `launched` (pid, Node's end of stdin or -1), `terminal` (its
- * descriptor), `started`, then `exited` (code or -1, signal or 0, OOM kills, time stamps) or `failed` (error,
+ * What happens to a container, in this order: `launched` (pid, Node's end of stdin or -1), `terminal` (if
+ * there is one), `started`, then `exited` (code or -1, signal or 0, OOM kills, time stamps) or `failed` (error,
  * time stamps), and last `gone` (error or null) when everything is undone. Meanwhile, and until both have
  * ended, `data` (1 stdout or 2 stderr, bytes) and `end` (1 or 2).
  */
@@ -59,11 +59,13 @@ export interface Binding {
   /** No more `data` of stdout (1) or stderr (2) for now: the container's writes fill the pipe, and wait. */
   pause(container: NativeContainer, stream: 1 | 2): void;
   resume(container: NativeContainer, stream: 1 | 2): void;
+  /** How many of the bytes the terminal has taken, or a negated errno; -EAGAIN when it is full. */
+  write(container: NativeContainer, bytes: Uint8Array): number;
+  /** The terminal's size, in characters. 0 or a negated errno. */
+  resize(container: NativeContainer, cols: number, rows: number): number;
   /** Runs a program's teardown half on the undertaker's thread. */
   undo(teardown: Uint8Array, callback: (error: NativeError | null) => void): void;
   lockByte(fd: number, offset: number): boolean;
-  /** 0 or a negated errno. */
-  resize(fd: number, cols: number, rows: number): number;
   readBelow(root: string, path: string, limit: number): Promise<Buffer | null>;
   probe(): { overlayByDescriptor: boolean };
   /** Counts this process's engines; the program is what the guard undoes last. */
