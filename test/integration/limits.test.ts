@@ -396,7 +396,13 @@ describe('limits', () => {
       const begin = performance.now();
       const [used] = await measure([box], 1200);
       expect(used! / ((performance.now() - begin) / 1000)).to.be.at.most(0.65);
-      expect(await limit(box.id, 'cpu', 'cpu.stat', 'cpu.stat')).to.match(/^nr_throttled [1-9]/m);
+      // On a machine that is busy with other things, a while may pass before it wants more than it may have.
+      let stat = '';
+      for (let i = 0; i < 100 && !/^nr_throttled [1-9]/m.test(stat); i++) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        stat = await limit(box.id, 'cpu', 'cpu.stat', 'cpu.stat');
+      }
+      expect(stat).to.match(/^nr_throttled [1-9]/m);
     });
   });
 
