@@ -266,7 +266,13 @@ function connectStdio(
   if (terminal !== undefined) stdin = stdout = stderr = terminal;
   if (stdin === undefined || stdout === undefined || stderr === undefined) {
     const none = slots.take();
-    steps.push({ op: 'file.open', slots: [none], texts: ['/dev/null'], numbers: [O_RDWR_NOCTTY] });
+    // The engine's own: the container's /dev may be a volume, with anything under that name.
+    steps.push({
+      op: 'file.open',
+      slots: [none, shared.scratch],
+      texts: ['dev/null'],
+      numbers: [O_RDWR_NOCTTY],
+    });
     stdin ??= none;
     stdout ??= none;
     stderr ??= none;
