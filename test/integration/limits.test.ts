@@ -498,7 +498,7 @@ describe('limits', () => {
 
     // The controller vanishes from a mount namespace of this child's own; the machine's mounts stay.
     const without = async (prepare: string, options: RunOptions) => {
-      const script = fileURLToPath(new URL('fixtures/run.js', import.meta.url));
+      const script = fileURLToPath(new URL('../support/programs/run-one.js', import.meta.url));
       const { stdout } = await promisify(execFile)('unshare', [
         '--mount',
         '--propagation=private',

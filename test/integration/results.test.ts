@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { RunResult } from '../../lib/engine/execution.js';
@@ -233,6 +234,16 @@ describe('results', () => {
         controller.abort();
         expect((await run).aborted).to.equal(true);
       }
+    });
+
+    it('leaves nothing of itself on a signal that was not aborted', async () => {
+      const { signal } = new AbortController();
+      await Promise.allSettled([
+        ...Array.from({ length: 12 }, () => sh('true', { signal })),
+        shop.engine.run(shop.busybox, ['/missing'], { signal }),
+        sh('true', { signal, memory: 'much' }),
+      ]);
+      expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
     });
 
     it('was there before the start when the signal was aborted', async () => {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, chown, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { rootfs } from '../../lib/image/rootfs.js';
-import { exists } from '../support/outside.js';
+import { exists, spareDevice } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
 
 /** Every path below a directory with what a stray write would change. */
@@ -374,18 +374,19 @@ describe('roots', () => {
         );
       });
 
-      it(`are given one by one (userns "${userns}")`, async () => {
-        const { rdev } = await lstat('/dev/loop-control');
+      it(`are given one by one (userns "${userns}")`, async function () {
+        const device = await spareDevice();
+        if (device === undefined) this.skip();
+        const { rdev } = await lstat(device);
         const number = `${(rdev >> 8).toString(16)} ${(rdev & 0xff).toString(16)}`;
         const text = await shop.sh(
-          'stat -c "%t %T" /dev/loop-control /dev/sub/control; ' +
-            'for f in loop-control sub/control; do (: </dev/$f) && echo read; (: >/dev/$f) && echo wrote; done; true',
-          { userns, devices: ['/dev/loop-control', '/dev/loop-control:/dev/sub/control:rwm'] },
+          `for f in ${device} /dev/sub/it; do stat -c "%t %T" $f; (: <$f) && echo read; (: >$f) && echo wrote; done`,
+          { userns, devices: [device, `${device}:/dev/sub/it:rwm`] },
         );
-        expect(text).to.equal(`${number}\n${number}\nread\nwrote\nread\nwrote`);
+        expect(text).to.equal(`${number}\nread\nwrote\n${number}\nread\nwrote`);
         const reading = await shop.sh(
-          '(: </dev/loop-control) && echo read; (: >/dev/loop-control) 2>/dev/null && echo wrote; true',
-          { userns, devices: ['/dev/loop-control:r'] },
+          `(: <${device}) && echo read; (: >${device}) 2>/dev/null && echo wrote; true`,
+          { userns, devices: [`${device}:r`] },
         );
         expect(reading).to.equal('read');
       });
@@ -399,6 +400,18 @@ describe('roots', () => {
         expect(text).to.equal('done');
       });
     }
+  });
+
+  it('do not say what /dev/null is for the standard streams', async () => {
+    await mkdir(shop.path('dev'));
+    await writeFile(shop.path('dev/null'), 'not null');
+    const options = { volumes: [`${shop.path('dev')}:/dev`], stderr: 'null' } as const;
+    const { stdout } = await shop.engine.run(
+      shop.busybox,
+      ['sh', '-c', 'cat; echo lost >&2; cat /dev/null'],
+      options,
+    );
+    expect(stdout).to.equal('not null');
   });
 
   describe('the working directory', () => {

@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { CaissonError } from '../../lib/errors.js';
 import { eventually, processesOf, sleep } from '../support/outside.js';
@@ -203,6 +205,31 @@ describe('streams', () => {
       expect(exitCode).to.equal(5);
       expect(stdout.length).to.equal(6_888_896);
     });
+  });
+
+  it('may be this process’s own', async () => {
+    const script = fileURLToPath(new URL('../support/programs/run-one.js', import.meta.url));
+    const child = spawn(
+      process.execPath,
+      [
+        script,
+        shop.path('inherit'),
+        shop.path('busybox'),
+        JSON.stringify(['sh', '-c', 'read line; echo "out $line"; echo "err $line" >&2; cat']),
+        JSON.stringify({ stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' }),
+      ],
+      { stdio: 'pipe' },
+    );
+    child.stdin.end('one\ntwo\n');
+    const [stdout, stderr] = await Promise.all(
+      [child.stdout, child.stderr].map(async (stream) => {
+        let text = '';
+        for await (const chunk of stream as AsyncIterable<Buffer>) text += chunk.toString();
+        return text;
+      }),
+    );
+    expect(stdout).to.equal('out one\ntwo\n{"exitCode":0,"stdout":"","stderr":""}\n');
+    expect(stderr).to.equal('err one\n');
   });
 
   describe('input', () => {

@@ -28,6 +28,14 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
+/** A device that no container has of itself, and that does nothing when it is opened. */
+export async function spareDevice(): Promise<string | undefined> {
+  for (const path of ['/dev/loop-control', '/dev/fuse', '/dev/net/tun']) {
+    if (await exists(path)) return path;
+  }
+  return undefined;
+}
+
 /** Namespace to its identity, such as `uts:[4026531838]`. */
 export async function namespacesOf(pid: number | 'self'): Promise<Record<string, string>> {
   const entries = NAMESPACES.map(
