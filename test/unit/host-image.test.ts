@@ -286,9 +286,11 @@ describe('images', () => {
         path,
         readOnly: false,
       });
+      // Also without writing: what is missing of the mount points is made above it.
       expect(await planRootfs(rootfs(path, { writable: 'none' }))).to.deep.equal({
-        kind: 'direct',
-        path,
+        kind: 'overlay',
+        lowers: [path],
+        views: [{ from: '.', to: '/' }],
         readOnly: true,
       });
     });
