@@ -1,3 +1,4 @@
+#include <linux/magic.h>
 #include <linux/stat.h>
 #include <sys/statfs.h>
 
@@ -8,7 +9,7 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kNotFound = 2, kNotDirectory = 20, kLoop = 40;
+constexpr int kNotFound = 2, kAccess = 13, kNotDirectory = 20, kLoop = 40;
 constexpr uint32_t kTypeMask = 0170000, kDirectoryType = 0040000;
 
 // What to make where a mount point is missing; kAsTree: whatever the tree's own root is.
@@ -27,6 +28,16 @@ Result<uint32_t> file_type(int fd, const char* path) {
   return uint32_t{info.stx_mode & kTypeMask};
 }
 
+// Below /proc nothing is mounted but masks, whatever links of the image led there: what the kernel
+// says of processes is believed (CVE-2019-16884).
+Status refuse_procfs(int target, const char* path) {
+  struct statfs where {};
+  if (const long got = sys::call(__NR_fstatfs, target, &where); got < 0)
+    return failure(got, "fstatfs", path);
+  if (where.f_type == PROC_SUPER_MAGIC) return Error{kAccess, "move_mount", path};
+  return {};
+}
+
 }  // namespace
 
 Status mount_attach(Machine& machine, const Step& step) {
@@ -43,6 +54,7 @@ Status mount_attach(Machine& machine, const Step& step) {
                 : kind == Target::kFile    ? ensure_file(base, path)
                                            : open_below(base, path, O_PATH);
   if (!target.ok()) return target.error();
+  if (Status refused = refuse_procfs(target.value().get(), path); !refused.ok()) return refused;
   Status changed = set_mount_attributes(tree, step.number[0], 0, step.number[2] != 0, 0, -1, path);
   if (!changed.ok()) return changed;
   return attach_mount(tree, target.value().get(), path);
@@ -58,6 +70,7 @@ Status mount_fs(Machine& machine, const Step& step) {
     const int number = target.error().number == kLoop ? kNotDirectory : target.error().number;
     return Error{number, target.error().call, path};
   }
+  if (Status refused = refuse_procfs(target.value().get(), path); !refused.ok()) return refused;
   auto mount = make_filesystem(type, machine.text(step, 1), step.number[0]);
   if (!mount.ok()) return Error{mount.error().number, mount.error().call, path};
   return attach_mount(mount.value().get(), target.value().get(), path);

@@ -25,6 +25,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'rlimit.set EPERM': 'raising a hard limit needs CAP_SYS_RESOURCE',
   'cgroup.write EBUSY': 'the value is below what is in use',
   'cgroup.write EINVAL': 'the kernel refuses the value',
+  'mount.attach EACCES': 'below /proc only the engine mounts',
+  'mount.fs EACCES': 'below /proc only the engine mounts',
   'mount.fs ENOTDIR': 'a kernel filesystem is mounted only on a real directory, not on a link',
   'session.new EPERM': 'the terminal is in use by another session',
   'dir.change EACCES': 'the user may not enter it',
