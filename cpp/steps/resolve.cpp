@@ -8,7 +8,8 @@
 namespace caisson {
 namespace {
 
-constexpr int kNotFound = 2, kExists = 17, kNameTooLong = 36, kAgain = 11;
+constexpr int kMaxLinks = 40;
+constexpr int kNotFound = 2, kExists = 17, kNameTooLong = 36, kLoop = 40, kAgain = 11;
 constexpr size_t kMaxPath = 4096;
 
 // Splits a path into its parent (copied) and its last component.
@@ -45,11 +46,26 @@ Result<UniqueFd> open_below(int root, const char* path, uint64_t flags, Follow f
   }
 }
 
-Result<UniqueFd> ensure_directory(int root, const char* path, Follow follow, uint32_t mode) {
-  auto found = open_below(root, path, O_PATH | O_DIRECTORY, follow);
-  if (found.ok() || found.error().number != kNotFound) return found;
+namespace {
 
-  // Make what is missing, one component after another, each below the descriptor of its parent.
+// Where the link `name` in `parent` leads, with `rest` behind it, as a path from the same root;
+// `parent_path` is that of `parent`.
+Status follow_link(int parent, const char* parent_path, const char* name, const char* rest,
+                   Text<kMaxPath>& to) {
+  char link[kMaxPath];
+  const long size = sys::call(__NR_readlinkat, parent, name, link, sizeof link);
+  if (size < 0) return failure(size, "readlinkat");
+  to.clear();
+  if (link[0] != '/') to.add(parent_path).add("/");
+  to.add(link, static_cast<size_t>(size)).add(rest);
+  if (to.truncated()) return failure(-kNameTooLong, "readlinkat");
+  return {};
+}
+
+// Makes what is missing of `path`, one component after another, each below the descriptor of its
+// parent. At a link that leads nowhere yet it stops, and `next` is the path to go on with.
+Status make_directories(int root, const char* path, Follow follow, uint32_t mode,
+                        Text<kMaxPath>& next) {
   Text<kMaxPath> so_far;
   const char* rest = path;
   while (*rest != '\0') {
@@ -63,34 +79,73 @@ Result<UniqueFd> ensure_directory(int root, const char* path, Follow follow, uin
     parent_path.add(so_far.c_str());
     if (parent_path.size() == 0) parent_path.add(".");
     so_far.add(start, static_cast<size_t>(rest - start));
-    if (so_far.truncated()) return failure(-kNameTooLong, "mkdirat", path);
+    if (so_far.truncated()) return failure(-kNameTooLong, "mkdirat");
     auto here = open_below(root, so_far.c_str(), O_PATH | O_DIRECTORY, follow);
     if (here.ok()) continue;
-    if (here.error().number != kNotFound) return Error{here.error().number, "openat2", path};
+    if (here.error().number != kNotFound) return Error{here.error().number, "openat2"};
     auto parent = open_below(root, parent_path.c_str(), O_PATH | O_DIRECTORY, follow);
-    if (!parent.ok()) return Error{parent.error().number, "openat2", path};
+    if (!parent.ok()) return Error{parent.error().number, "openat2"};
     Text<256> name;
     name.add(start, static_cast<size_t>(rest - start));
-    if (name.truncated()) return failure(-kNameTooLong, "mkdirat", path);
+    if (name.truncated()) return failure(-kNameTooLong, "mkdirat");
     const long made = sys::call(__NR_mkdirat, parent.value().get(), name.c_str(), mode);
-    if (made < 0 && made != -kExists) return failure(made, "mkdirat", path);
+    if (made >= 0) continue;
+    if (made != -kExists) return failure(made, "mkdirat");
+    // Either somebody else has just made it, or it is a link to what does not exist.
+    if (open_below(root, so_far.c_str(), O_PATH | O_DIRECTORY, follow).ok()) continue;
+    return follow_link(parent.value().get(), parent_path.c_str(), name.c_str(), rest, next);
   }
-  return open_below(root, path, O_PATH | O_DIRECTORY, follow);
+  return {};
+}
+
+}  // namespace
+
+Result<UniqueFd> ensure_directory(int root, const char* path, Follow follow, uint32_t mode) {
+  auto found = open_below(root, path, O_PATH | O_DIRECTORY, follow);
+  if (found.ok() || found.error().number != kNotFound) return found;
+  Text<kMaxPath> whole, next;
+  whole.add(path);
+  if (whole.truncated()) return failure(-kNameTooLong, "mkdirat", path);
+  for (int links = 0; links < kMaxLinks; ++links) {
+    next.clear();
+    if (Status made = make_directories(root, whole.c_str(), follow, mode, next); !made.ok())
+      return Error{made.error().number, made.error().call, path};
+    if (next.size() == 0) {
+      auto directory = open_below(root, whole.c_str(), O_PATH | O_DIRECTORY, follow);
+      if (!directory.ok()) return Error{directory.error().number, directory.error().call, path};
+      return directory;
+    }
+    whole = next;
+  }
+  return failure(-kLoop, "openat2", path);
 }
 
 Result<UniqueFd> ensure_file(int root, const char* path) {
   auto found = open_below(root, path, O_PATH);
   if (found.ok() || found.error().number != kNotFound) return found;
-  Text<kMaxPath> parent_path;
-  const char* name = nullptr;
-  if (!split(path, parent_path, name)) return failure(-kNotFound, "openat2", path);
-  auto parent = ensure_directory(root, parent_path.c_str());
-  if (!parent.ok()) return Error{parent.error().number, parent.error().call, path};
-  const long fd = sys::call(__NR_openat, parent.value().get(), name,
-                            O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
-  if (fd < 0 && fd != -kExists) return failure(fd, "openat", path);
-  UniqueFd made(fd < 0 ? -1 : static_cast<int>(fd));
-  return open_below(root, path, O_PATH);
+  Text<kMaxPath> whole, next;
+  whole.add(path);
+  if (whole.truncated()) return failure(-kNameTooLong, "openat", path);
+  for (int links = 0; links < kMaxLinks; ++links) {
+    Text<kMaxPath> parent_path;
+    const char* name = nullptr;
+    if (!split(whole.c_str(), parent_path, name)) return failure(-kNotFound, "openat2", path);
+    auto parent = ensure_directory(root, parent_path.c_str());
+    if (!parent.ok()) return Error{parent.error().number, parent.error().call, path};
+    const long fd = sys::call(__NR_openat, parent.value().get(), name,
+                              O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
+    if (fd < 0 && fd != -kExists) return failure(fd, "openat", path);
+    UniqueFd made(fd < 0 ? -1 : static_cast<int>(fd));
+    auto file = open_below(root, whole.c_str(), O_PATH);
+    if (file.ok()) return file;
+    if (file.error().number != kNotFound || fd >= 0)
+      return Error{file.error().number, file.error().call, path};
+    // A link to what does not exist, such as /etc/resolv.conf often is.
+    Status followed = follow_link(parent.value().get(), parent_path.c_str(), name, "", next);
+    if (!followed.ok()) return Error{followed.error().number, followed.error().call, path};
+    whole = next;
+  }
+  return failure(-kLoop, "openat2", path);
 }
 
 }  // namespace caisson

@@ -14,7 +14,8 @@ enum class Follow { kInRoot, kNoLinks };
 Result<UniqueFd> open_below(int root, const char* path, uint64_t flags,
                             Follow follow = Follow::kInRoot, uint64_t mode = 0);
 
-// The directory at `path`, made with its missing parents (mode 0755) by walking descriptors.
+// The directory at `path`, made with its missing parents (mode 0755) by walking descriptors. Links
+// are followed, below the root, also where they lead to what does not exist yet.
 Result<UniqueFd> ensure_directory(int root, const char* path, Follow follow = Follow::kInRoot,
                                   uint32_t mode = 0755);
 

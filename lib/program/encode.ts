@@ -17,6 +17,9 @@ export interface Fault {
 
 const FAULTS = { fail: 1, 'kill-init': 2, 'kill-node': 3, 'kill-both': 4 } as const;
 
+/** Bytes of a text that is worth being measured before there is room made for it. */
+const LONG_TEXT = 1 << 20;
+
 /** A text that is longer is written by Node's own encoder. */
 const SHORT_TEXT = 96;
 
@@ -95,7 +98,9 @@ export class Encoder {
 
   /** Appends a text record, 4-aligned: length, bytes, NUL. */
   private text(text: string | Uint8Array): number {
-    const most = typeof text === 'string' ? text.length * 3 : text.length;
+    // Three bytes a character at most; looked at more closely before it is too much.
+    let most = typeof text === 'string' ? text.length * 3 : text.length;
+    if (most > LONG_TEXT) most = Buffer.byteLength(text);
     this.reserve(most + 12);
     const { bytes, end: start } = this;
     const size = this.characters(text, start + 4);
