@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { Engine } from '../../lib/engine/engine.js';
 import { eventually, processesOf, tracesOf } from '../support/outside.js';
+import { slowness } from '../support/slowness.js';
 import { Workshop } from '../support/workshop.js';
 
 const execute = promisify(execFile);
@@ -24,7 +25,7 @@ describe('lifetime', function () {
     const path = fileURLToPath(new URL(`../support/programs/${program}.js`, import.meta.url));
     const roots = [shop.path('busybox'), shop.path(program, 'data'), shop.path(program, 'run')];
     const ended = await execute(process.execPath, [path, ...roots, ...extra], {
-      timeout: 50_000,
+      timeout: 50_000 * slowness,
       killSignal: 'SIGKILL',
     }).catch((error: unknown) => error as { stdout: string; stderr: string; signal: string });
     const signal = 'signal' in ended ? ended.signal : undefined;

@@ -1,12 +1,13 @@
 /** A container as the kernel shows it to the host. */
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { slowness } from './slowness.js';
 
 export const NAMESPACES = ['mnt', 'uts', 'ipc', 'pid', 'net', 'user', 'cgroup'] as const;
 
 /** Waits until `look` no longer throws; then its value. The last error, when it never does. */
 export async function eventually<T>(look: () => T | Promise<T>, patience = 10_000): Promise<T> {
-  const end = performance.now() + patience;
+  const end = performance.now() + patience * slowness;
   for (;;) {
     try {
       return await look();

@@ -1,0 +1,23 @@
+/** Says which machine the tests run on, in lines that scripts/record-platform.mjs reads. */
+import { readFile } from 'node:fs/promises';
+import { release } from 'node:os';
+import { detectCgroups } from '../../lib/cgroup/detect.js';
+import { loadNative } from '../../lib/native/load.js';
+
+async function distribution(): Promise<string> {
+  const text = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  return /^PRETTY_NAME="?([^"\n]*)/m.exec(text)?.[1] ?? 'unknown';
+}
+
+const { mode, controllers } = await detectCgroups();
+const v2 = [...controllers].filter(([, { version }]) => version === 2).map(([name]) => name);
+const { overlayByDescriptor } = loadNative().probe();
+const facts = {
+  kernel: release(),
+  system: await distribution(),
+  node: process.version,
+  cgroups: mode,
+  'cgroup v2 has': v2.join(' ') || 'no controllers',
+  'overlay layers': overlayByDescriptor ? 'by descriptor' : 'by path',
+};
+for (const [name, value] of Object.entries(facts)) console.log(`machine: ${name}: ${value}`);
