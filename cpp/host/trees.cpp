@@ -10,7 +10,7 @@ namespace {
 constexpr int kInvalid = 22, kReadOnly = 30;
 constexpr long kReadOnlyFlag = 1;  // ST_RDONLY
 
-// How the running kernel takes overlay layers; probed once (probe.cpp).
+// How the running kernel takes overlay layers; found by the addon's `probe`.
 enum class OverlayWay : uint64_t { kDescriptors = 0, kAttached = 1 };
 
 uint16_t listed(Blob list, uint32_t index) {
@@ -43,7 +43,7 @@ Status set_options(int context, const char* options) {
   return {};
 }
 
-// Kernels from 6.13 on (6.15 for detached layers): every layer is a descriptor.
+// Kernels from 6.15 on: every layer is a descriptor.
 Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int context) {
   const Blob lowers = machine.blob(step, 0);
   for (uint32_t i = 0; i < lowers.size / 2; ++i)

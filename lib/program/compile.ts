@@ -13,7 +13,7 @@ import { type LaunchSlots, Slots } from './slots.js';
 
 /** What the running kernel can do; from a probe. */
 export interface KernelFacts {
-  /** overlay takes its layers as descriptors (Linux 6.13 and later). */
+  /** overlay takes its layers as descriptors of detached mounts (Linux 6.15 and later). */
   readonly overlayByDescriptor: boolean;
 }
 
