@@ -12,6 +12,10 @@ struct Workplace {
   UniqueFd
       small_mounts;  // a mount namespace with a handful of mounts: what containers are cloned from
   UniqueFd proc;     // a procfs of our own, whatever /proc is
+  // The device filter that was loaded last, and its instructions: containers mostly share one.
+  UniqueFd device_filter;
+  uint32_t device_filter_size = 0;
+  unsigned char device_filter_bytes[2048];
   alignas(16) unsigned char stack[16 << 10];  // for the child until it execs
 };
 
@@ -36,8 +40,6 @@ struct HostMachine : Machine {
   UniqueFd pidfd;
   UniqueFd control;
   bool fsids_changed = false;
-  // Steps to leave out next: the set-up of a shared cgroup that is there already.
-  uint64_t skip = 0;
 };
 
 // Runs the host's half; a failure is recorded in the page. The calling thread's identity and mount
@@ -64,6 +66,8 @@ Status tree_open(Machine&, const Step&);
 Status fs_make(Machine&, const Step&);
 Status overlay_make(Machine&, const Step&);
 Status node_make(Machine&, const Step&);
+// devices.cpp
+Status cgroup_devices(Machine&, const Step&);
 // resources.cpp
 Status fd_dup(Machine&, const Step&);
 Status pipe_make(Machine&, const Step&);

@@ -25,6 +25,8 @@ Handler handler(Op op) {
       return steps::cgroup_make;
     case Op::kCgroupWrite:
       return steps::cgroup_write;
+    case Op::kCgroupDevices:
+      return steps::cgroup_devices;
     case Op::kClone:
       return steps::clone;
     case Op::kIdsMap:
@@ -70,11 +72,6 @@ bool run_host(HostMachine& machine) {
   const size_t count = machine.program.count(Half::kHost);
   for (size_t i = 0; i < count; ++i) {
     const Step& step = machine.program.step(Half::kHost, i);
-    if (machine.skip > 0) {
-      --machine.skip;
-      page->end[0][i] = page->end[0][i - 1];
-      continue;
-    }
     Status status;
 #ifdef CAISSON_FAULTS
     const Fault fault = fault_at(machine.program, Half::kHost, i);

@@ -27,14 +27,21 @@ export function writeDevices(
   return undefined;
 }
 
+/** A rule's rights, checked. */
+export function rightsOf({ access = 'rwm' }: LinuxDeviceCgroup): string {
+  if (!/^[rwm]{1,3}$/.test(access)) {
+    throw invalidOption('devices', `access ${JSON.stringify(access)} is not made of r, w and m`);
+  }
+  return access;
+}
+
 /**
  * A rule in the kernel's words (cgroup-v1/devices.rst). The kernel takes a leading `a` as all devices with
  * all rights, whatever follows, so that a narrower rule for both types has to be two.
  */
-function deviceLines({ type = 'a', major, minor, access = 'rwm' }: LinuxDeviceCgroup): string[] {
-  if (!/^[rwm]{1,3}$/.test(access)) {
-    throw invalidOption('devices', `access ${JSON.stringify(access)} is not made of r, w and m`);
-  }
+function deviceLines(rule: LinuxDeviceCgroup): string[] {
+  const { type = 'a', major, minor } = rule;
+  const access = rightsOf(rule);
   const number = (value: number | undefined): string =>
     value === undefined || value < 0 ? '*' : String(value);
   const rest = `${number(major)}:${number(minor)} ${access}`;

@@ -21,7 +21,7 @@ export interface CgroupPlacement {
   /**
    * Written to the mount point before the parent is made (v2: `cgroup.subtree_control`). Idempotent, but not
    * free: a write to `cgroup.subtree_control` waits for dying cgroups below even when it changes nothing, so
-   * skip it where the file already names the controllers.
+   * it is left out where the file already names the controllers.
    */
   readonly grandparentWrites?: readonly CgroupWrite[] | undefined;
   /** The parent, shared by all containers: `<mountPoint>/caisson`. Made when missing. */

@@ -1,5 +1,6 @@
 /** The host's half: what only the host's root can do, before and beside the new process. */
 import { constants } from 'node:fs';
+import { compileDeviceRules } from '../cgroup/device-filter.js';
 import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
 import type { LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
 import { isCgroup, isPlainShm, type KernelFacts, type Shared } from './compile.js';
@@ -96,6 +97,7 @@ export function compileHost(
       numbers: [O_WRONLY],
     });
   }
+  if (born !== undefined) filterDevices(steps, input, born);
   openCgroups(steps, spec, input, shared);
   let oom: number | undefined;
   if (input.cgroup.oomFile !== undefined) {
@@ -113,6 +115,13 @@ export function compileHost(
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
   return { steps, slots: { ...near, oom, hold: [mounts] } };
+}
+
+/** v2: until then the container's half runs, which makes and opens no device but those that it is given. */
+function filterDevices(steps: Step[], { cgroup }: LaunchInput, directory: number): void {
+  const filter = compileDeviceRules(cgroup.deviceRules ?? []);
+  if (filter === undefined) return;
+  steps.push({ op: 'cgroup.devices', slots: [directory], texts: [filter] });
 }
 
 /** Hands descriptors to the container, which waits for them at an `await`. */
@@ -200,27 +209,33 @@ function makeDirectory(steps: Step[], { directory, owner }: LaunchInput): void {
 
 function makeCgroup(steps: Step[], placement: CgroupPlacement): void {
   const { grandparentWrites = [], parentWrites } = placement;
-  writeFiles(steps, placement.mountPoint, grandparentWrites);
-  // v2: a parent that is there has its controllers, and writing them again would wait for dying cgroups.
-  // v1: another process may be just about to set it up, and an empty cpuset takes no process.
+  // v2: to enable controllers again would wait for dying cgroups, so it is done where one is missing.
+  const once = placement.version === 2;
+  writeFiles(steps, placement.mountPoint, grandparentWrites, once);
   // Where there is nothing to set up, making the container's directory makes the parent too.
   if (parentWrites.length > 0) {
-    const skip = placement.version === 2 ? parentWrites.length : 0;
-    steps.push({ op: 'cgroup.make', texts: [placement.parent], numbers: [1, skip] });
-    writeFiles(steps, placement.parent, parentWrites);
+    steps.push({ op: 'cgroup.make', texts: [placement.parent], numbers: [1] });
+    // Even when it was there: another process may be just about to set it up.
+    writeFiles(steps, placement.parent, parentWrites, once);
   }
   steps.push({ op: 'cgroup.make', texts: [placement.dir] });
   writeFiles(steps, placement.dir, placement.writes);
 }
 
 /** Writes to the same file in a row become one step with a line each. */
-function writeFiles(steps: Step[], directory: string, writes: readonly CgroupWrite[]): void {
+function writeFiles(
+  steps: Step[],
+  directory: string,
+  writes: readonly CgroupWrite[],
+  once = false,
+): void {
   for (let i = 0; i < writes.length;) {
     const first = writes[i++];
     if (first === undefined) break;
     let { value } = first;
     for (; writes[i]?.file === first.file; i++) value += `\n${writes[i]?.value ?? ''}`;
-    steps.push({ op: 'cgroup.write', texts: [`${directory}/${first.file}`, value] });
+    const texts = [`${directory}/${first.file}`, value];
+    steps.push({ op: 'cgroup.write', texts, numbers: [once ? 1 : 0] });
   }
 }
 

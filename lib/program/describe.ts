@@ -92,7 +92,10 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'pipe.make': (o) =>
     `pipe: the container ${o.number(0) === 0 ? 'reads' : 'writes'} ${o.slot(0)}, Node has ${o.slot(1)}`,
   'cgroup.make': (o) => `mkdir ${o.text(0)}`,
-  'cgroup.write': (o) => `write ${JSON.stringify(o.text(1))} to ${o.text(0)}`,
+  'cgroup.write': (o) =>
+    `write ${JSON.stringify(o.text(1))} to ${o.text(0)}${o.number(0) === 0 ? '' : ' if missing'}`,
+  'cgroup.devices': (o) =>
+    `filter the devices of ${o.slot(0)} by a BPF program of ${o.bytes(0) / 8} instructions`,
   clone: (o) =>
     `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces` +
     (o.slot(0) === '' ? '' : ` into cgroup ${o.slot(0)}`),

@@ -35,6 +35,7 @@ export const OPCODES = [
   'pipe.make',
   'cgroup.make',
   'cgroup.write',
+  'cgroup.devices',
   'clone',
   'ids.map',
   'ns.open',
