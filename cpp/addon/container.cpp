@@ -154,9 +154,9 @@ void Container::launched() {
   }
   oom_.reset(std::exchange(kept[3], -1));
   if (pending_signal_ != 0) kill(pending_signal_);
-  emit(Event::kLaunched, [this, &kept](Napi::Env env) {
-    return std::vector<napi_value>{Napi::Number::New(env, launch_->pid),
-                                   Napi::Number::New(env, std::exchange(kept[0], -1))};
+  if (kept[0] < 0) return;
+  emit(Event::kInput, [&kept](Napi::Env env) {
+    return std::vector<napi_value>{Napi::Number::New(env, std::exchange(kept[0], -1))};
   });
 }
 

@@ -14,7 +14,7 @@ namespace caisson {
 
 // The first argument of the callback; lib/native/binding.ts is its twin.
 enum class Event : uint32_t {
-  kLaunched,  // pid, descriptors of the kept slots (-1 where empty)
+  kInput,     // descriptor of Node's end of stdin, where there is a pipe
   kFailed,    // error record, stamps
   kTerminal,  // it can be written to, and have its size changed; what it shows is stdout
   kStarted,   // the program has been exec'ed

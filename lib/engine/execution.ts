@@ -205,10 +205,9 @@ export class Execution implements PromiseLike<RunResult> {
     return this.killed_;
   }
 
-  /** @internal The process exists; `stdin` is Node's end of its input, or -1. */
-  connect(binding: Binding, container: NativeContainer, stdin: number): void {
+  /** @internal It has been handed to the native machine. */
+  connect(binding: Binding, container: NativeContainer): void {
     this.sendSignal = (signal) => binding.kill(container, signal);
-    if (stdin >= 0) this.in_?.attach(stdin);
     const source = (stream: 1 | 2) => ({
       pause: () => binding.pause(container, stream),
       resume: () => binding.resume(container, stream),
@@ -217,6 +216,11 @@ export class Execution implements PromiseLike<RunResult> {
     this.err?.connect(source(2));
     for (const signal of this.pendingSignals) binding.kill(container, signal);
     this.pendingSignals = [];
+  }
+
+  /** @internal Node's end of its input. */
+  connectInput(fd: number): void {
+    this.in_?.attach(fd);
   }
 
   /** @internal */

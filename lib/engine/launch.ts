@@ -23,8 +23,8 @@ export function launch(
       slots.hold,
       (event, a, b, c, d) => {
         switch (event) {
-          case EVENT.launched:
-            execution.connect(binding, container, b as number);
+          case EVENT.input:
+            execution.connectInput(a as number);
             break;
           case EVENT.data:
             execution.hasWritten(a as 1 | 2, b as Buffer);
@@ -68,5 +68,6 @@ export function launch(
         }
       },
     );
+    execution.connect(binding, container);
   });
 }

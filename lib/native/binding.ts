@@ -14,7 +14,7 @@ export interface NativeError {
 
 /** Of cpp/addon/container.h. */
 export const EVENT = {
-  launched: 0,
+  input: 0,
   failed: 1,
   terminal: 2,
   started: 3,
@@ -25,7 +25,7 @@ export const EVENT = {
 } as const;
 
 /**
- * What happens to a container, in this order: `launched` (pid, Node's end of stdin or -1), `terminal` (if
+ * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `terminal` (if
  * there is one), `started`, then `exited` (code or -1, signal or 0, OOM kills, time stamps) or `failed` (error,
  * time stamps), and last `gone` (error or null) when everything is undone. Meanwhile, and until both have
  * ended, `data` (1 stdout or 2 stderr, bytes) and `end` (1 or 2).
