@@ -41,7 +41,7 @@ describe('lifetime', function () {
       uncaught: string[];
       stdout: string;
     };
-    expect(events).to.include.members(['launched', 'started', 'data', 'end', 'exited', 'gone']);
+    expect(events).to.include.members(['started', 'data', 'end', 'exited', 'gone']);
     expect(events.at(-1)).to.equal('gone');
     expect(uncaught).to.deep.equal(events);
     expect(stdout).to.equal('and again\n');
