@@ -1,6 +1,8 @@
 #include "teardown.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/stat.h>
 
 #include "../base/text.h"
 #include "../base/unique_fd.h"
@@ -8,7 +10,9 @@
 namespace caisson {
 namespace {
 
-constexpr int kNotFound = 2, kBusy = 16, kExists = 17, kIsDirectory = 21, kNotEmpty = 39;
+constexpr int kNotPermitted = 1, kNotFound = 2, kBusy = 16, kExists = 17, kIsDirectory = 21,
+              kNotEmpty = 39;
+constexpr uint32_t kTypeMask = 0170000, kFileType = 0100000, kDirectoryType = 0040000;
 constexpr int kKill = 9;
 constexpr uint64_t kMillisecond = 1000000;
 constexpr int kBusyAttempts = 2000;      // of one millisecond each
@@ -107,62 +111,128 @@ void clear_below(int top) {
   }
 }
 
-// Empties the directory `top` without ever being more than two levels deep: a directory that is not
-// empty is renamed into `top` and dealt with there. So depth costs neither stack nor descriptors.
-Status empty_directory(int top, const char* path) {
-  uint64_t serial = 0;
-  alignas(DirectoryEntry) char bytes[8192];
-  // Each round removes or lifts everything that it sees; the loop ends when a round sees nothing.
-  for (;;) {
-    bool seen = false;
-    sys::call(__NR_lseek, top, 0, 0);
-    for (;;) {
-      const long n = sys::call(__NR_getdents64, top, bytes, sizeof bytes);
-      if (n < 0) return failure(n, "getdents64", path);
-      if (n == 0) break;
-      for (long at = 0; at < n;) {
-        auto* entry = reinterpret_cast<DirectoryEntry*>(bytes + at);
-        at += entry->size;
-        if (is_dots(entry->name)) continue;
-        seen = true;
-        long gone = sys::call(__NR_unlinkat, top, entry->name, 0);
-        if (gone == -kIsDirectory)
-          gone = sys::call(__NR_unlinkat, top, entry->name, kRemoveDirectory);
-        if (gone == 0 || gone == -kNotFound) continue;
-        if (gone != -kNotEmpty && gone != -kExists) return failure(gone, "unlinkat", path);
+// Undoes chattr(1) +i and +a, which only somebody very privileged can have set.
+void clear_flags(int fd) {
+  int flags = 0;
+  if (sys::call(__NR_ioctl, fd, FS_IOC_GETFLAGS, &flags) < 0) return;
+  flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+  sys::call(__NR_ioctl, fd, FS_IOC_SETFLAGS, &flags);
+}
 
-        // Lift the children of this directory into `top`, then remove it.
-        const long fd = sys::call(__NR_openat, top, entry->name,
-                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd == -kNotFound) continue;  // somebody else is cleaning up too
-        if (fd < 0) return failure(fd, "openat", path);
-        UniqueFd child(static_cast<int>(fd));
-        alignas(DirectoryEntry) char inner[4096];
-        for (;;) {
-          const long m = sys::call(__NR_getdents64, child.get(), inner, sizeof inner);
-          if (m < 0) return failure(m, "getdents64", path);
-          if (m == 0) break;
-          for (long i = 0; i < m;) {
-            auto* grandchild = reinterpret_cast<DirectoryEntry*>(inner + i);
-            i += grandchild->size;
-            if (is_dots(grandchild->name)) continue;
-            long result = sys::call(__NR_unlinkat, child.get(), grandchild->name, 0);
-            if (result == -kIsDirectory)
-              result = sys::call(__NR_unlinkat, child.get(), grandchild->name, kRemoveDirectory);
-            while (result == -kNotEmpty || result == -kExists) {
-              Text<32> name;
-              name.add("~").add(++serial);
-              result = sys::call(__NR_renameat2, child.get(), grandchild->name, top, name.c_str(),
-                                 1 /* RENAME_NOREPLACE */);
-            }
-            if (result < 0 && result != -kNotFound) return failure(result, "unlinkat", path);
-          }
-        }
-      }
-    }
-    if (!seen) return {};
+// The same by name, for files and directories: opening anything else may have effects.
+void clear_flags(int directory, const char* name) {
+  struct statx info {};
+  const long got = sys::call(__NR_statx, directory, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &info);
+  const uint32_t type = info.stx_mode & kTypeMask;
+  if (got < 0 || (type != kFileType && type != kDirectoryType)) return;
+  const UniqueFd fd(static_cast<int>(sys::call(
+      __NR_openat, directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)));
+  if (fd.valid()) clear_flags(fd.get());
+}
+
+long remove_entry(int directory, const char* name) {
+  for (int attempt = 0;; ++attempt) {
+    long gone = sys::call(__NR_unlinkat, directory, name, 0);
+    if (gone == -kIsDirectory) gone = sys::call(__NR_unlinkat, directory, name, kRemoveDirectory);
+    if (gone != -kNotPermitted || attempt > 0) return gone == -kExists ? -kNotEmpty : gone;
+    clear_flags(directory);
+    clear_flags(directory, name);
   }
 }
+
+// Reads a directory's entries; the callback gets each name but `.` and `..`.
+template <class Callback>
+long each_entry(int directory, Callback callback) {
+  alignas(DirectoryEntry) char bytes[4096];
+  sys::call(__NR_lseek, directory, 0, 0);
+  for (;;) {
+    const long n = sys::call(__NR_getdents64, directory, bytes, sizeof bytes);
+    if (n <= 0) return n;
+    for (long at = 0; at < n;) {
+      const auto* entry = reinterpret_cast<const DirectoryEntry*>(bytes + at);
+      at += entry->size;
+      if (!is_dots(entry->name)) callback(*entry);
+    }
+  }
+}
+
+// Empties one directory without ever being more than two levels deep: what is in a directory that
+// is not empty is moved up into `top` and dealt with there. So depth costs neither stack nor
+// descriptors.
+class Emptying {
+ public:
+  Emptying(int top, const char* path) : top_(top), path_(path) {}
+
+  // Each round removes or lifts what it sees, whatever of it fails: one file that cannot be removed
+  // must not keep all others, and a full disk has room for a rename once something is gone. Ends
+  // when a round sees nothing, or changes nothing.
+  Status run() {
+    for (;;) {
+      failed_ = {};
+      progress_ = seen_ = false;
+      const long read = each_entry(top_, [this](const DirectoryEntry& entry) { remove(entry); });
+      if (read < 0) return failure(read, "getdents64", path_);
+      if (!seen_) return {};
+      if (!progress_) return failed_.ok() ? failure(-kNotEmpty, "unlinkat", path_) : failed_;
+    }
+  }
+
+ private:
+  void remove(const DirectoryEntry& entry) {
+    const long gone = remove_entry(top_, entry.name);
+    if (gone == -kNotFound) return;
+    seen_ = true;
+    if (gone == 0)
+      progress_ = true;
+    else if (gone == -kNotEmpty)
+      lift_children(entry.name);
+    else
+      note(gone, "unlinkat");
+  }
+
+  void lift_children(const char* name) {
+    const long fd =
+        sys::call(__NR_openat, top_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd == -kNotFound) return;  // somebody else is cleaning up too
+    if (fd < 0) return note(fd, "openat");
+    const UniqueFd child(static_cast<int>(fd));
+    const long read = each_entry(child.get(), [this, &child](const DirectoryEntry& entry) {
+      long gone = remove_entry(child.get(), entry.name);
+      if (gone == -kNotEmpty) gone = lift(child.get(), entry.name);
+      if (gone == 0)
+        progress_ = true;
+      else if (gone != -kNotFound)
+        note(gone, "unlinkat");
+    });
+    if (read < 0) note(read, "getdents64");
+  }
+
+  long lift(int child, const char* name) {
+    for (bool cleared = false;;) {
+      Text<32> free_name;
+      free_name.add("~").add(++serial_);
+      const long moved =
+          sys::call(__NR_renameat2, child, name, top_, free_name.c_str(), 1 /* RENAME_NOREPLACE */);
+      if (moved == -kExists) continue;
+      if (moved != -kNotPermitted || cleared) return moved;
+      cleared = true;
+      clear_flags(top_);
+      clear_flags(child);
+      clear_flags(child, name);
+    }
+  }
+
+  void note(long result, const char* call) {
+    if (failed_.ok()) failed_ = failure(result, call, path_);
+  }
+
+  int top_;
+  const char* path_;
+  uint64_t serial_ = 0;
+  bool seen_ = false;
+  bool progress_ = false;
+  Status failed_;
+};
 
 }  // namespace
 
@@ -202,9 +272,9 @@ Status remove_tree(const char* path) {
       sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd == -kNotFound) return {};
   if (fd < 0) return failure(fd, "openat", path);
-  UniqueFd top(static_cast<int>(fd));
-  if (Status emptied = empty_directory(top.get(), path); !emptied.ok()) return emptied;
-  const long gone = sys::call(__NR_unlinkat, AT_FDCWD, path, kRemoveDirectory);
+  const UniqueFd top(static_cast<int>(fd));
+  if (Status emptied = Emptying(top.get(), path).run(); !emptied.ok()) return emptied;
+  const long gone = remove_entry(AT_FDCWD, path);
   if (gone == -kNotFound) return {};
   return check(gone, "rmdir", path);
 }
