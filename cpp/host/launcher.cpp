@@ -14,8 +14,9 @@
 namespace caisson {
 namespace {
 
-constexpr int kInterrupted = 4, kKill = 9, kPidfd = 3, kExited = 4,
-              kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
+constexpr int kKill = 9, kPidfd = 3, kExited = 4, kNoHang = 1,
+              kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, WNOHANG, __WALL
+constexpr int kDeathPatience = 300;    // tenths of a second
 
 Result<Page*> make_page(const ProgramBytes& program, size_t& size, UniqueFd& fd) {
   auto memory =
@@ -50,11 +51,16 @@ void kill_all(const Launch& launch) {
 void kill_and_reap(Launch& launch) {
   if (!launch.pidfd.valid()) return;
   kill_all(launch);
-  // By poll: the event loop has made the descriptor non-blocking, and waitid would not wait.
-  pollfd end{launch.pidfd.get(), POLLIN, 0};
-  while (sys::call(__NR_ppoll, &end, 1, nullptr, nullptr, 0) == -kInterrupted) {
+  // By poll: the event loop has made the descriptor non-blocking, and waitid would not wait. Nobody
+  // waits for ever, not even for a process that hangs in a network filesystem.
+  for (int waited = 0; waited < kDeathPatience; ++waited) {
+    pollfd end{launch.pidfd.get(), POLLIN, 0};
+    const timespec slice{0, 100'000'000};
+    if (sys::call(__NR_ppoll, &end, 1, &slice, nullptr, 0) > 0) break;
+    kill_all(launch);
   }
-  sys::call(__NR_waitid, kPidfd, launch.pidfd.get(), nullptr, kExited | kAnyChild, nullptr);
+  sys::call(__NR_waitid, kPidfd, launch.pidfd.get(), nullptr, kExited | kNoHang | kAnyChild,
+            nullptr);
   launch.pidfd.reset();
 }
 

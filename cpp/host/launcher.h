@@ -74,7 +74,9 @@ class Launcher {
   // Runs on the undertaker: kills and reaps what may still live, undoes, tells the guard. Called by
   // anybody for what was launched.
   void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
-  // The same for what another process has launched. Called by JavaScript.
+  // After a SIGKILL: sees to it that it arrives also in what is frozen.
+  void thaw(std::shared_ptr<Launch> launch);
+  // Tears down what another process has launched. Called by JavaScript.
   void undo(ProgramBytes teardown, std::function<void(TeardownOutcome)> done);
   // SIGKILL, on the undertaker, for what is frozen in a v1 cgroup and would not take notice.
   void kill(std::shared_ptr<Launch> launch);

@@ -14,10 +14,11 @@ constexpr int kNotPermitted = 1, kNotFound = 2, kBusy = 16, kExists = 17, kIsDir
               kNotEmpty = 39;
 constexpr uint32_t kTypeMask = 0170000, kFileType = 0100000, kDirectoryType = 0040000;
 constexpr int kKill = 9;
+constexpr size_t kVictims = 64;
+constexpr uint8_t kDirectoryEntry = 4;  // DT_DIR
 constexpr uint64_t kMillisecond = 1000000;
 constexpr int kBusyAttempts = 2000;      // of one millisecond each
 constexpr int kRemoveDirectory = 0x200;  // AT_REMOVEDIR
-constexpr uint8_t kDirectoryEntry = 4;   // DT_DIR
 
 struct DirectoryEntry {
   uint64_t inode;
@@ -31,85 +32,188 @@ bool is_dots(const char* name) {
   return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
 }
 
-void write_file(int directory, const char* name, const char* value) {
-  const long fd = sys::call(__NR_openat, directory, name, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;  // not a file of this hierarchy
-  sys::call(__NR_write, fd, value, length(value));
-  sys::close(static_cast<int>(fd));
+// False where a cgroup of this kind has no such file.
+bool write_file(int directory, const char* name, const char* value) {
+  const UniqueFd file(
+      static_cast<int>(sys::call(__NR_openat, directory, name, O_WRONLY | O_CLOEXEC)));
+  if (!file.valid()) return false;
+  return sys::call(__NR_write, file.get(), value, length(value)) >= 0;
 }
 
-// Ends everything in a cgroup: at once on v2; on v1 by pid, with forks stopped first. The frozen
-// take notice when they are thawed.
-void kill_members(int directory) {
-  write_file(directory, "cgroup.kill", "1");
-  write_file(directory, "pids.max", "0");
-  const long fd = sys::call(__NR_openat, directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  UniqueFd file(static_cast<int>(fd));
-  char bytes[4096];
-  uint64_t pid = 0;
-  bool inside = false;
-  for (;;) {
-    const long n = sys::call(__NR_read, file.get(), bytes, sizeof bytes);
-    if (n <= 0) break;
-    for (long i = 0; i < n; ++i) {
-      if (bytes[i] >= '0' && bytes[i] <= '9') {
-        pid = pid * 10 + static_cast<uint64_t>(bytes[i] - '0');
-        inside = true;
-      } else {
-        if (inside && pid > 1) sys::call(__NR_kill, static_cast<long>(pid), kKill);
-        pid = 0;
-        inside = false;
-      }
-    }
-  }
-  write_file(directory, "freezer.state", "THAWED");
-}
-
-// The first directory in `parent`; false when there is none.
-bool first_directory(int parent, Text<256>& name) {
+// Reads a directory's entries; the callback gets all but `.` and `..`.
+template <class Callback>
+long each_entry(int directory, Callback callback) {
   alignas(DirectoryEntry) char bytes[4096];
+  sys::call(__NR_lseek, directory, 0, 0);
   for (;;) {
-    const long n = sys::call(__NR_getdents64, parent, bytes, sizeof bytes);
-    if (n <= 0) return false;
+    const long n = sys::call(__NR_getdents64, directory, bytes, sizeof bytes);
+    if (n <= 0) return n;
     for (long at = 0; at < n;) {
       const auto* entry = reinterpret_cast<const DirectoryEntry*>(bytes + at);
       at += entry->size;
-      if (entry->type != kDirectoryEntry || is_dots(entry->name)) continue;
-      name.clear();
-      name.add(entry->name);
-      return true;
+      if (!is_dots(entry->name)) callback(*entry);
     }
   }
 }
 
-// Ends and removes the cgroups that a container has made below its own, the deepest first, with two
-// descriptors at any depth. Stops at one that is still busy.
-void clear_below(int top) {
+UniqueFd open_directory(int directory, const char* name) {
+  return UniqueFd(static_cast<int>(
+      sys::call(__NR_openat, directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)));
+}
+
+// The pids in a cgroup.procs, from its beginning.
+template <class Callback>
+void each_member(int file, Callback callback) {
+  char bytes[1024];
+  uint64_t pid = 0;
+  sys::call(__NR_lseek, file, 0, 0);
   for (;;) {
-    UniqueFd here, parent;
-    Text<256> name;
-    int at = top;
-    for (;;) {
-      // A descriptor of its own for each look, because reading a directory moves on in it.
-      const long list = sys::call(__NR_openat, at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      if (list < 0) return;
-      UniqueFd listed(static_cast<int>(list));
-      Text<256> child;
-      if (!first_directory(listed.get(), child)) break;
-      const long fd = sys::call(__NR_openat, at, child.c_str(),
-                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-      if (fd < 0) return;
-      name = child;
-      parent = static_cast<UniqueFd&&>(listed);
-      here.reset(static_cast<int>(fd));
-      at = here.get();
+    const long n = sys::call(__NR_read, file, bytes, sizeof bytes);
+    if (n <= 0) return;
+    for (long i = 0; i < n; ++i) {
+      if (bytes[i] >= '0' && bytes[i] <= '9') {
+        pid = pid * 10 + static_cast<uint64_t>(bytes[i] - '0');
+      } else {
+        if (pid > 1) callback(pid);
+        pid = 0;
+      }
     }
-    if (!here.valid()) return;
-    kill_members(here.get());
-    if (sys::call(__NR_unlinkat, parent.get(), name.c_str(), kRemoveDirectory) < 0) return;
   }
 }
+
+// Ends what is in a cgroup: at once with all below it on v2; on v1 by pid, some at a time, with
+// forks stopped first. The frozen take notice when they are thawed.
+void kill_members(int directory) {
+  if (write_file(directory, "cgroup.kill", "1")) return;
+  write_file(directory, "pids.max", "0");
+  const UniqueFd file(
+      static_cast<int>(sys::call(__NR_openat, directory, "cgroup.procs", O_RDONLY | O_CLOEXEC)));
+  if (!file.valid()) return;
+  // Who is listed while we hold a pidfd of that number is that process, and not the number's next
+  // user.
+  struct {
+    uint64_t pid = 0;
+    UniqueFd pidfd;
+  } victims[kVictims];
+  size_t count = 0;
+  each_member(file.get(), [&](uint64_t pid) {
+    if (count == kVictims) return;
+    const long pidfd = sys::call(__NR_pidfd_open, pid, 0);
+    if (pidfd < 0) return;
+    victims[count].pid = pid;
+    victims[count++].pidfd.reset(static_cast<int>(pidfd));
+  });
+  if (count > 0)
+    each_member(file.get(), [&](uint64_t pid) {
+      for (size_t i = 0; i < count; ++i)
+        if (victims[i].pid == pid)
+          sys::call(__NR_pidfd_send_signal, victims[i].pidfd.get(), kKill, nullptr, 0);
+    });
+  write_file(directory, "freezer.state", "THAWED");
+}
+
+bool has_children(int directory) {
+  bool found = false;
+  each_entry(directory,
+             [&found](const DirectoryEntry& entry) { found |= entry.type == kDirectoryEntry; });
+  return found;
+}
+
+// Calls `visit` with a cgroup and all below it, parents first. However deep they are, it takes two
+// descriptors and no memory: on the way up, a child is found again by its inode.
+template <class Visit>
+void each_cgroup(const char* path, Visit visit) {
+  UniqueFd here = open_directory(AT_FDCWD, path);
+  if (!here.valid() || !visit(here.get())) return;
+  uint64_t after = 0;
+  for (size_t depth = 0; here.valid();) {
+    UniqueFd next;
+    bool open = after == 0;
+    each_entry(here.get(), [&](const DirectoryEntry& entry) {
+      if (entry.type != kDirectoryEntry || next.valid()) return;
+      if (open) next = open_directory(here.get(), entry.name);
+      open |= entry.inode == after;
+    });
+    if (next.valid()) {
+      visit(next.get());
+      here = static_cast<UniqueFd&&>(next);
+      after = 0;
+      ++depth;
+      continue;
+    }
+    if (depth-- == 0) return;
+    struct statx info {};
+    sys::call(__NR_statx, here.get(), "", AT_EMPTY_PATH, STATX_INO, &info);
+    after = info.stx_ino;
+    here = open_directory(here.get(), "..");
+  }
+}
+
+// The end of a cgroup, with those that the container has made in it.
+class CgroupRemoval {
+ public:
+  explicit CgroupRemoval(const char* path) : path_(path) {}
+
+  Status run(bool only_if_unused) {
+    for (;;) {
+      const long gone = remove(AT_FDCWD, path_);
+      if (gone == 0 || gone == -kNotFound) return {};
+      if (gone == -kBusy && only_if_unused) return {};
+      if (gone != -kBusy) return failure(gone, "rmdir", path_);
+      // Busy for a moment after the last process was reaped; longer only when some are alive.
+      if (const UniqueFd top = open_directory(AT_FDCWD, path_); top.valid()) {
+        kill_members(top.get());
+        if (has_children(top.get())) empty(top.get());
+      }
+      if (!wait()) return failure(gone, "rmdir", path_);
+    }
+  }
+
+ private:
+  // Deepest first, with two descriptors: leaves go, and what is below a cgroup goes before it.
+  void empty(int top) {
+    UniqueFd here = open_directory(top, ".");
+    for (size_t depth = 0; here.valid();) {
+      UniqueFd next;
+      bool busy = false;
+      each_entry(here.get(), [&](const DirectoryEntry& entry) {
+        if (entry.type != kDirectoryEntry || next.valid()) return;
+        if (remove(here.get(), entry.name) != -kBusy) return;
+        UniqueFd child = open_directory(here.get(), entry.name);
+        if (!child.valid()) return;
+        kill_members(child.get());
+        if (has_children(child.get()))
+          next = static_cast<UniqueFd&&>(child);
+        else
+          busy = true;
+      });
+      if (next.valid()) {
+        here = static_cast<UniqueFd&&>(next);
+        ++depth;
+      } else if (busy) {
+        if (!wait()) return;
+      } else {
+        if (depth-- == 0) return;
+        here = open_directory(here.get(), "..");
+      }
+    }
+  }
+
+  long remove(int directory, const char* name) {
+    const long gone = sys::call(__NR_unlinkat, directory, name, kRemoveDirectory);
+    if (gone == 0) attempt_ = 0;
+    return gone;
+  }
+
+  bool wait() {
+    if (attempt_ == kBusyAttempts) return false;
+    sys::sleep(attempt_++ < 20 ? kMillisecond / 10 : kMillisecond);
+    return true;
+  }
+
+  const char* path_;
+  int attempt_ = 0;  // since something was removed
+};
 
 // Undoes chattr(1) +i and +a, which only somebody very privileged can have set.
 void clear_flags(int fd) {
@@ -137,22 +241,6 @@ long remove_entry(int directory, const char* name) {
     if (gone != -kNotPermitted || attempt > 0) return gone == -kExists ? -kNotEmpty : gone;
     clear_flags(directory);
     clear_flags(directory, name);
-  }
-}
-
-// Reads a directory's entries; the callback gets each name but `.` and `..`.
-template <class Callback>
-long each_entry(int directory, Callback callback) {
-  alignas(DirectoryEntry) char bytes[4096];
-  sys::call(__NR_lseek, directory, 0, 0);
-  for (;;) {
-    const long n = sys::call(__NR_getdents64, directory, bytes, sizeof bytes);
-    if (n <= 0) return n;
-    for (long at = 0; at < n;) {
-      const auto* entry = reinterpret_cast<const DirectoryEntry*>(bytes + at);
-      at += entry->size;
-      if (!is_dots(entry->name)) callback(*entry);
-    }
   }
 }
 
@@ -237,33 +325,18 @@ class Emptying {
 }  // namespace
 
 Status remove_cgroup(const char* path, bool only_if_unused) {
-  for (int attempt = 0;; ++attempt) {
-    const long gone = sys::call(__NR_unlinkat, AT_FDCWD, path, kRemoveDirectory);
-    if (gone == 0 || gone == -kNotFound) return {};
-    if (gone == -kBusy && only_if_unused) return {};
-    if (gone != -kBusy || attempt == kBusyAttempts) return failure(gone, "rmdir", path);
-    // Busy for a moment after the last process was reaped; longer only when some are alive.
-    const long fd = sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-      UniqueFd directory(static_cast<int>(fd));
-      kill_members(directory.get());
-      clear_below(directory.get());
-    }
-    sys::sleep(attempt < 20 ? kMillisecond / 10 : kMillisecond);
-  }
+  return CgroupRemoval(path).run(only_if_unused);
 }
 
 void end_frozen(const Program& program) {
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
     if (step.op != Op::kCgroupRemove || step.number[0] != 0) continue;
-    const long fd =
-        sys::call(__NR_openat, AT_FDCWD, program.text(step, 0), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) continue;
-    UniqueFd directory(static_cast<int>(fd));
-    if (sys::call(__NR_faccessat, directory.get(), "freezer.state", 0) < 0) continue;
-    kill_members(directory.get());
-    clear_below(directory.get());
+    each_cgroup(program.text(step, 0), [](int directory) {
+      if (sys::call(__NR_faccessat, directory, "freezer.state", 0) < 0) return false;
+      kill_members(directory);
+      return true;
+    });
   }
 }
 

@@ -18,8 +18,8 @@ TeardownResult run_teardown(const Program& program);
 // Kills what is in the program's v1 freezer, which SIGKILL alone does not while it is frozen.
 void end_frozen(const Program& program);
 
-// Removes a cgroup directory, ending whatever still lives in it; or, with `only_if_unused`, leaves
-// it where others have cgroups below.
+// Removes a cgroup directory with those below it, ending whatever still lives in them; or, with
+// `only_if_unused`, leaves it where others have cgroups below.
 Status remove_cgroup(const char* path, bool only_if_unused);
 
 // Removes a directory with all that is below it; missing is fine.
