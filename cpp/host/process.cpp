@@ -4,6 +4,8 @@
 #include <linux/sched.h>
 #include <sys/socket.h>
 
+#include <mutex>
+
 #include "../base/fd_message.h"
 #include "../base/mount_api.h"
 #include "../program/control.h"
@@ -30,8 +32,11 @@ Status write_of_child(HostMachine& machine, const char* name, const char* value,
 }
 
 // Sets the thread's file system ids, keeping its capabilities effective. Thread credentials are per
-// thread, but changing them clears `dumpable` for the whole process: put back what was there.
+// thread, but changing them clears `dumpable` for the whole process: put back what was there, one
+// thread at a time, or one would take for the process's own what another has just cleared.
 Status set_fsids(uint64_t uid, uint64_t gid) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
   const long dumpable = sys::call(__NR_prctl, PR_GET_DUMPABLE);
   sys::call(__NR_setfsgid, gid);
   sys::call(__NR_setfsuid, uid);
