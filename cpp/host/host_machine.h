@@ -7,11 +7,11 @@ namespace caisson {
 
 // What a launcher thread has for itself, made once.
 struct Workplace {
-  UniqueFd host_mounts;  // the mount namespace in which Node lives
-  UniqueFd host_root;    // its root directory as Node sees it
-  UniqueFd
-      small_mounts;  // a mount namespace with a handful of mounts: what containers are cloned from
-  UniqueFd proc;     // a procfs of our own, whatever /proc is
+  UniqueFd host_mounts;   // the mount namespace in which Node lives
+  UniqueFd host_root;     // its root directory as Node sees it
+  UniqueFd small_mounts;  // a namespace with a handful of mounts: containers are cloned from it
+  UniqueFd proc;          // a procfs of our own, whatever /proc is
+  bool away = false;      // the thread is not in the host's mount namespace
   // The device filter that was loaded last, and its instructions: containers mostly share one.
   UniqueFd device_filter;
   uint32_t device_filter_size = 0;
@@ -19,10 +19,11 @@ struct Workplace {
   alignas(16) unsigned char stack[16 << 10];  // for the child until it execs
 };
 
-// The thread leaves its file system context behind and makes its small mount namespace.
+// Makes sure that the thread has its small mount namespace, and that it is in the host's: whatever
+// a failure left behind is put right by the next start.
 Status prepare_workplace(Workplace& workplace);
-Status enter_small_mounts(const Workplace& workplace);
-Status enter_host_mounts(const Workplace& workplace);
+Status enter_small_mounts(Workplace& workplace);
+Status enter_host_mounts(Workplace& workplace);
 
 struct HostMachine : Machine {
   HostMachine(const Program& from, Page* shared, Workplace& place, int page_descriptor,

@@ -220,11 +220,10 @@ void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workpla
     launch.fail(Half::kHost, kBeforeFirstStep, Error{22, "decode", reason});
     return;
   }
-  if (!workplace.small_mounts.valid())
-    if (Status made = prepare_workplace(workplace); !made.ok()) {
-      launch.fail(Half::kHost, kBeforeFirstStep, made.error());
-      return;
-    }
+  if (Status ready = prepare_workplace(workplace); !ready.ok()) {
+    launch.fail(Half::kHost, kBeforeFirstStep, ready.error());
+    return;
+  }
   if (Status added = add_to_guard(shared, workplace); !added.ok()) {
     launch.fail(Half::kHost, kBeforeFirstStep, added.error());
     return;

@@ -71,7 +71,7 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
   const Blob lowers = machine.blob(step, 0);
   const int own = machine.slot(step, 1);
   const uint32_t count = lowers.size / 2;
-  const Workplace& workplace = host(machine).workplace;
+  Workplace& workplace = host(machine).workplace;
   if (Status entered = enter_small_mounts(workplace); !entered.ok()) return entered.error();
 
   const auto attach = [&](int tree, uint32_t index) -> Status {

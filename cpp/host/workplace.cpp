@@ -6,22 +6,35 @@
 #include "host_machine.h"
 
 namespace caisson {
+namespace {
 
-// Containers are cloned from a mount namespace that holds three mounts instead of the host's
-// thousands: clone copies the table (3 ms for 5,000 mounts). It carries an unmasked proc and sysfs
-// of its own, without which a user namespace may mount neither.
-Status prepare_workplace(Workplace& workplace) {
-  auto host_mounts =
-      own_fd(sys::call(__NR_openat, AT_FDCWD, "/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC),
-             "openat", "/proc/thread-self/ns/mnt");
-  if (!host_mounts.ok()) return host_mounts.error();
-  auto host_root = own_fd(sys::call(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC),
-                          "openat", "/");
-  if (!host_root.ok()) return host_root.error();
-  if (const long made = sys::call(__NR_unshare, CLONE_FS | CLONE_NEWNS); made < 0)
-    return failure(made, "unshare", "a mount namespace for the launcher");
+constexpr const char* kOwnMounts = "/proc/thread-self/ns/mnt";
+
+Result<UniqueFd> open_plain(const char* path, int flags) {
+  return own_fd(sys::call(__NR_openat, AT_FDCWD, path, flags | O_CLOEXEC), "openat", path);
+}
+
+// The thread leaves the file system context that it shares with the others behind.
+Status leave_the_others(Workplace& workplace) {
+  auto mounts = open_plain(kOwnMounts, O_RDONLY);
+  if (!mounts.ok()) return mounts.error();
+  auto root = open_plain("/", O_PATH | O_DIRECTORY);
+  if (!root.ok()) return root.error();
+  if (const long made = sys::call(__NR_unshare, CLONE_FS); made < 0)
+    return failure(made, "unshare", "a root directory for the launcher");
   // The thread's own from here on; modes in programs are meant as they are.
   sys::call(__NR_umask, 0);
+  workplace.host_mounts = mounts.take();
+  workplace.host_root = root.take();
+  return {};
+}
+
+Status build_small_mounts(Workplace& workplace) {
+  // What a chrooted Node calls its root may not be a mount; the namespace's own root is.
+  const long plain = sys::call(__NR_setns, workplace.host_mounts.get(), CLONE_NEWNS);
+  if (plain < 0) return failure(plain, "setns", "the host's mount namespace");
+  if (const long made = sys::call(__NR_unshare, CLONE_NEWNS); made < 0)
+    return failure(made, "unshare", "a mount namespace for the launcher");
   const long isolated =
       sys::call(__NR_mount, "none", "/", nullptr, 0x44000 /* MS_REC|MS_PRIVATE */, nullptr);
   if (isolated < 0) return failure(isolated, "mount", "/");
@@ -47,33 +60,50 @@ Status prepare_workplace(Workplace& workplace) {
                                   equal(type, "proc") ? "/proc" : "/sys", MOVE_MOUNT_F_EMPTY_PATH);
     if (placed < 0) return failure(placed, "move_mount", type);
   }
-  auto proc = own_fd(sys::call(__NR_openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC),
-                     "openat", "/proc");
+  auto proc = open_plain("/proc", O_PATH | O_DIRECTORY);
   if (!proc.ok()) return proc.error();
-  auto small =
-      own_fd(sys::call(__NR_openat, AT_FDCWD, "/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC),
-             "openat", "/proc/thread-self/ns/mnt");
+  auto small = open_plain(kOwnMounts, O_RDONLY);
   if (!small.ok()) return small.error();
-  workplace.host_mounts = host_mounts.take();
-  workplace.host_root = host_root.take();
   workplace.proc = proc.take();
   workplace.small_mounts = small.take();
-  return enter_host_mounts(workplace);
+  return {};
 }
 
-Status enter_small_mounts(const Workplace& workplace) {
+}  // namespace
+
+// Containers are cloned from a mount namespace that holds three mounts instead of the host's
+// thousands: clone copies the table (3 ms for 5,000 mounts). It carries an unmasked proc and sysfs
+// of its own, without which a user namespace may mount neither.
+Status prepare_workplace(Workplace& workplace) {
+  if (!workplace.host_root.valid())
+    if (Status left = leave_the_others(workplace); !left.ok()) return left;
+  Status made;
+  if (!workplace.small_mounts.valid()) {
+    workplace.away = true;
+    made = build_small_mounts(workplace);
+  }
+  if (!workplace.away) return made;
+  Status back = enter_host_mounts(workplace);
+  return made.ok() ? back : made;
+}
+
+Status enter_small_mounts(Workplace& workplace) {
+  workplace.away = true;
   return check(sys::call(__NR_setns, workplace.small_mounts.get(), CLONE_NEWNS), "setns",
                "the launcher's mount namespace");
 }
 
-Status enter_host_mounts(const Workplace& workplace) {
+Status enter_host_mounts(Workplace& workplace) {
   if (const long entered = sys::call(__NR_setns, workplace.host_mounts.get(), CLONE_NEWNS);
       entered < 0)
     return failure(entered, "setns", "the host's mount namespace");
   // setns moves to the namespace's own root, which a chrooted Node does not see as its root.
   if (const long moved = sys::call(__NR_fchdir, workplace.host_root.get()); moved < 0)
     return failure(moved, "fchdir", "/");
-  return check(sys::call(__NR_chroot, "."), "chroot", "/");
+  if (const long turned = sys::call(__NR_chroot, "."); turned < 0)
+    return failure(turned, "chroot", "/");
+  workplace.away = false;
+  return {};
 }
 
 }  // namespace caisson
