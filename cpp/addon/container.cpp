@@ -271,8 +271,7 @@ void Container::read_control() {
       return;
     }
     const Page* page = launch_->page;
-    const size_t last = launch_->header().steps[static_cast<size_t>(Half::kContainer)] - 1u;
-    if (load_acquire(page->failed) == 0 && load_acquire(page->end[1][last]) != 0)
+    if (load_acquire(page->failed) == 0 && load_acquire(page->executing) != 0)
       emit(Event::kStarted, [](Napi::Env) { return std::vector<napi_value>{}; });
   }
 }

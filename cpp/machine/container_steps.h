@@ -13,6 +13,8 @@ struct ContainerMachine : Machine {
   int control;
   // The process was forked by an `init` step: pid 1 stays above it.
   bool under_init = false;
+  // Nothing but 0, 1 and 2 survives exec, and signals are as a program expects them.
+  bool sealed = false;
 };
 
 inline ContainerMachine& container(Machine& machine) {
@@ -57,6 +59,9 @@ Status exec(Machine&, const Step&);
 // Executes the container's half from step `first` on. Returns only when a step failed (recorded in
 // the page) or, at an `init` step, in the process that stays: never in the one that execs.
 void run_container(ContainerMachine& machine, size_t first);
+
+// What exec needs done before, so that a seccomp filter need not allow it.
+Status seal(ContainerMachine& machine);
 
 // Pid 1's life after `init`: reaps, forwards signals, ends with the main program. Never returns.
 [[noreturn]] void be_init(Page* page, int main_pid);

@@ -78,6 +78,7 @@ Status seccomp_load(Machine& machine, const Step& step) {
   const size_t count = filter.size / sizeof(sock_filter);
   if (count == 0 || count > 65535 || filter.size % sizeof(sock_filter) != 0)
     return Error{kInvalid, "seccomp", "the filter's length"};
+  if (Status sealed = seal(container(machine)); !sealed.ok()) return sealed;
   sock_fprog program{static_cast<unsigned short>(count),
                      const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(filter.data))};
   return check(sys::call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, step.number[0], &program),

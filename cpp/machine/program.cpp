@@ -6,7 +6,21 @@
 
 #include "container_steps.h"
 
-namespace caisson::steps {
+namespace caisson {
+
+Status seal(ContainerMachine& machine) {
+  if (machine.sealed) return {};
+  const long closed = sys::call(__NR_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
+  if (closed < 0) return failure(closed, "close_range");
+  const uint64_t no_signals = 0;
+  const long unblocked =
+      sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &no_signals, nullptr, sizeof no_signals);
+  if (unblocked < 0) return failure(unblocked, "rt_sigprocmask");
+  machine.sealed = true;
+  return {};
+}
+
+namespace steps {
 namespace {
 
 constexpr int kNotFound = 2, kNoMemory = 12, kAccess = 13, kNotDirectory = 20, kNameTooLong = 36;
@@ -92,9 +106,7 @@ Status exec(Machine& machine, const Step& step) {
   if (arguments == nullptr || environment == nullptr) return failure(-kNoMemory, "mmap");
   if (arguments[0] == nullptr) return failure(-kNotFound, "execve", "");
 
-  // From here on nothing but 0, 1 and 2 survives.
-  const long closed = sys::call(__NR_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
-  if (closed < 0) return failure(closed, "close_range");
+  if (Status sealed = seal(container(machine)); !sealed.ok()) return sealed;
   // Identities have changed since pid 1 began, which clears the parent-death signal: set it again,
   // and look whether the parent died in between.
   if (!container(machine).under_init) {
@@ -102,9 +114,7 @@ Status exec(Machine& machine, const Step& step) {
       return failure(set, "prctl PR_SET_PDEATHSIG");
     if (abandoned(container(machine).control)) sys::exit_group(1);
   }
-  const uint64_t no_signals = 0;
-  sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &no_signals, nullptr, sizeof no_signals);
-
+  store_release(machine.page->executing, 1u);
   const char* name = arguments[0];
   if (contains(name, '/')) {
     const long result = sys::call(__NR_execve, name, arguments, environment);
@@ -141,4 +151,5 @@ Status exec(Machine& machine, const Step& step) {
   return error;
 }
 
-}  // namespace caisson::steps
+}  // namespace steps
+}  // namespace caisson

@@ -111,7 +111,11 @@ void wait_for_kill(Page* page) {
 void run_container(ContainerMachine& machine, size_t first) {
   const Program& program = machine.program;
   const size_t count = program.count(Half::kContainer);
-  uint64_t* ends = machine.page->end[1];
+  const auto stamp = [ends = machine.page->end[1]](size_t step) {
+    const uint64_t now = sys::monotonic();
+    // A seccomp filter may deny the clock, which programs ask without a system call.
+    ends[step] = now == 0 && step > 0 ? ends[step - 1] : now;
+  };
   for (size_t i = first; i < count; ++i) {
     const Step& step = program.step(Half::kContainer, i);
     Status status;
@@ -123,10 +127,10 @@ void run_container(ContainerMachine& machine, size_t first) {
 #endif
     {
       // `exec` and `init` end the run: their time is up to where they begin.
-      if (step.op == Op::kExec || step.op == Op::kInit) ends[i] = sys::monotonic();
+      if (step.op == Op::kExec || step.op == Op::kInit) stamp(i);
       status = step.op == Op::kInit ? stay_as_init(machine, i + 1) : kTable[step.op](machine, step);
     }
-    ends[i] = sys::monotonic();
+    stamp(i);
     if (!status.ok()) {
       record_error(machine.page, Half::kContainer, i, status.error());
       return;

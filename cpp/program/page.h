@@ -25,7 +25,8 @@ struct Page {
   // Debug builds: the child has reached the step at which it is to be killed.
   uint32_t fault_reached;
   uint32_t program_size;
-  uint32_t reserved;
+  // The container's half has come to execve(2): from here on only `failed` tells that it did not.
+  uint32_t executing;
   ErrorRecord error;
   // CLOCK_MONOTONIC nanoseconds; a step's start is the end of the one before it.
   uint64_t start[2];

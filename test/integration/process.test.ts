@@ -278,6 +278,29 @@ describe('the process', () => {
     });
   });
 
+  it('starts under a filter that leaves it little', async () => {
+    // What the last steps before the program cannot do without, and what busybox does.
+    const names =
+      'setgroups setresgid setresuid prctl capset mmap execve ' +
+      'brk arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink readlinkat getrandom mprotect ' +
+      'getuid geteuid getgid getegid uname write writev fstat newfstatat exit_group';
+    const profile = {
+      defaultAction: 'SCMP_ACT_ERRNO',
+      syscalls: [{ names: names.split(' '), action: 'SCMP_ACT_ALLOW' }],
+    };
+    await writeFile(shop.path('tight.json'), JSON.stringify(profile));
+    for (const init of [true, false]) {
+      const execution = shop.engine.run(shop.busybox, ['echo', 'hello'], {
+        init,
+        securityOpt: [`seccomp=${shop.path('tight.json')}`],
+      });
+      await execution.started;
+      const { stdout, exitCode, timeline } = await execution;
+      expect(`${exitCode} ${stdout}`).to.equal('0 hello\n');
+      expect(timeline.steps.at(-1)?.op).to.equal('exec');
+    }
+  });
+
   describe('kernel paths', () => {
     it('that tell or change too much are masked or read-only', async () => {
       const text = await shop.sh(
