@@ -49,8 +49,11 @@ inline Status attach_mount(int mount, int target, const char* object) {
                "move_mount", object);
 }
 
-// A new instance of a filesystem, mounted nowhere. `options` are "key=value,flag,…" as for
-// mount(8).
+// Sets "key=value,flag,…", as for mount(8), in a filesystem context. The kernel takes at most 255
+// bytes of each key and value.
+Status configure_filesystem(int context, const char* options, const char* type);
+
+// A new instance of a filesystem, mounted nowhere. `options` as above, or null.
 Result<UniqueFd> make_filesystem(const char* type, const char* options, uint64_t attributes);
 
 // Turns a configured filesystem context into a detached mount.

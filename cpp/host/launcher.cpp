@@ -14,7 +14,7 @@
 namespace caisson {
 namespace {
 
-constexpr int kKill = 9, kPidfd = 3, kExited = 4, kNoHang = 1,
+constexpr int kInvalid = 22, kKill = 9, kPidfd = 3, kExited = 4, kNoHang = 1,
               kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, WNOHANG, __WALL
 constexpr int kDeathPatience = 300;    // tenths of a second
 
@@ -70,7 +70,7 @@ TeardownOutcome run_undo(const ProgramBytes& bytes) {
   const char* reason = nullptr;
   if (!Program::decode(bytes.data(), bytes.size, program, reason)) {
     outcome.failed = true;
-    outcome.error.number = 22;
+    outcome.error.number = kInvalid;
     copy_text(outcome.error.call, "decode");
     copy_text(outcome.error.object, reason);
     return outcome;
@@ -217,7 +217,11 @@ void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workpla
   Program program;
   const char* reason = nullptr;
   if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {
-    launch.fail(Half::kHost, kBeforeFirstStep, Error{22, "decode", reason});
+    launch.fail(Half::kHost, kBeforeFirstStep, Error{kInvalid, "decode", reason});
+    return;
+  }
+  if (program.count(Half::kContainer) == 0) {
+    launch.fail(Half::kHost, kBeforeFirstStep, Error{kInvalid, "decode", "nothing to start"});
     return;
   }
   if (Status ready = prepare_workplace(workplace); !ready.ok()) {

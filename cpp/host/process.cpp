@@ -14,10 +14,16 @@
 #include "spawn.h"
 
 namespace caisson {
+namespace {
+
+constexpr int kInvalid = 22, kNameTooLong = 36;
+
+}  // namespace
 
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags) {
   Text<64> path;
   path.add(static_cast<uint64_t>(machine.pid)).add("/").add(name);
+  if (path.truncated()) return failure(-kNameTooLong, "openat", machine.keep(path.c_str()));
   return own_fd(
       sys::call(__NR_openat, machine.workplace.proc.get(), path.c_str(), flags | O_CLOEXEC),
       "openat", machine.keep(path.c_str()));
@@ -107,7 +113,7 @@ Status ids_map(Machine& base, const Step& step) {
 }
 
 Status ns_open(Machine& base, const Step& step) {
-  Text<32> name;
+  Text<64> name;
   name.add("ns/").add(base.text(step, 0));
   auto opened = open_of_child(host(base), name.c_str(), O_RDONLY);
   if (!opened.ok()) return opened.error();
@@ -116,10 +122,10 @@ Status ns_open(Machine& base, const Step& step) {
 }
 
 Status oom_set(Machine& base, const Step& step) {
-  Text<16> value;
-  const auto score = static_cast<int64_t>(step.number[0]);
-  if (score < 0) value.add("-");
-  value.add(static_cast<uint64_t>(score < 0 ? -score : score));
+  Text<24> value;
+  const uint64_t score = step.number[0];
+  const bool negative = static_cast<int64_t>(score) < 0;
+  value.add(negative ? "-" : "").add(negative ? 0 - score : score);
   return write_of_child(host(base), "oom_score_adj", value.c_str(), value.size());
 }
 
@@ -131,7 +137,7 @@ Status release(Machine& base, const Step& step) {
     uint16_t slot;
     __builtin_memcpy(&slot, list.data + at, sizeof slot);
     if (slot >= base.program.slots() || message.count == kMaxSlots || base.slots[slot] < 0)
-      return Error{22 /* EINVAL */, "sendmsg", "the list of slots"};
+      return Error{kInvalid, "sendmsg", "the list of slots"};
     message.slot[message.count] = slot;
     fds[message.count++] = base.slots[slot];
   }

@@ -5,50 +5,34 @@ namespace {
 
 constexpr int kInputOutput = 5, kKill = 9;
 
-Handler handler(Op op) {
-  switch (op) {
-    case Op::kDirMake:
-      return steps::dir_make;
-    case Op::kSymlinkMake:
-      return steps::symlink_make;
-    case Op::kNodeMake:
-      return steps::node_make;
-    case Op::kFileWrite:
-      return steps::file_write;
-    case Op::kFileOpen:
-      return steps::file_open;
-    case Op::kFdDup:
-      return steps::fd_dup;
-    case Op::kPipeMake:
-      return steps::pipe_make;
-    case Op::kCgroupMake:
-      return steps::cgroup_make;
-    case Op::kCgroupWrite:
-      return steps::cgroup_write;
-    case Op::kCgroupDevices:
-      return steps::cgroup_devices;
-    case Op::kClone:
-      return steps::clone;
-    case Op::kIdsMap:
-      return steps::ids_map;
-    case Op::kNsOpen:
-      return steps::ns_open;
-    case Op::kTreeOpen:
-      return steps::tree_open;
-    case Op::kFsMake:
-      return steps::fs_make;
-    case Op::kOverlayMake:
-      return steps::overlay_make;
-    case Op::kFsidsSet:
-      return steps::fsids_set;
-    case Op::kOomSet:
-      return steps::oom_set;
-    case Op::kRelease:
-      return steps::release;
-    default:
-      return nullptr;
-  }
+constexpr Handlers make_handlers() {
+  Handlers all;
+  all.set(Op::kDirMake, steps::dir_make);
+  all.set(Op::kSymlinkMake, steps::symlink_make);
+  all.set(Op::kNodeMake, steps::node_make);
+  all.set(Op::kFileWrite, steps::file_write);
+  all.set(Op::kFileOpen, steps::file_open);
+  all.set(Op::kFdDup, steps::fd_dup);
+  all.set(Op::kPipeMake, steps::pipe_make);
+  all.set(Op::kCgroupMake, steps::cgroup_make);
+  all.set(Op::kCgroupWrite, steps::cgroup_write);
+  all.set(Op::kCgroupDevices, steps::cgroup_devices);
+  all.set(Op::kClone, steps::clone);
+  all.set(Op::kIdsMap, steps::ids_map);
+  all.set(Op::kNsOpen, steps::ns_open);
+  all.set(Op::kTreeOpen, steps::tree_open);
+  all.set(Op::kFsMake, steps::fs_make);
+  all.set(Op::kOverlayMake, steps::overlay_make);
+  all.set(Op::kFsidsSet, steps::fsids_set);
+  all.set(Op::kOomSet, steps::oom_set);
+  all.set(Op::kRelease, steps::release);
+  return all;
 }
+
+constexpr Handlers kHandlers = make_handlers();
+
+// Whoever adds an instruction for this half adds its handler.
+static_assert(kHandlers.complete(kInHost));
 
 #ifdef CAISSON_FAULTS
 void inject_kill(HostMachine& machine, Fault fault) {
@@ -79,7 +63,7 @@ bool run_host(HostMachine& machine) {
     if (fault > Fault::kFail) inject_kill(machine, fault);
     if (status.ok())
 #endif
-      status = handler(step.op)(machine, step);
+      status = kHandlers[step.op](machine, step);
     page->end[0][i] = sys::monotonic();
     if (!status.ok()) {
       record_error(page, Half::kHost, i, status.error());

@@ -7,7 +7,7 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kInvalid = 22, kReadOnly = 30;
+constexpr int kExists = 17, kInvalid = 22, kReadOnly = 30;
 constexpr long kReadOnlyFlag = 1;  // ST_RDONLY
 
 // How the running kernel takes overlay layers; found by the addon's `probe`.
@@ -27,20 +27,6 @@ Status add_layer(int context, const char* key, int fd) {
 Status set_text(int context, const char* key, const char* value) {
   return check(sys::call(__NR_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0), "fsconfig",
                key);
-}
-
-Status set_options(int context, const char* options) {
-  while (options != nullptr && *options != '\0') {
-    Text<64> key, value;
-    while (*options != '\0' && *options != '=')
-      key.add(options++, 1);
-    if (*options == '=') ++options;
-    while (*options != '\0' && *options != ',')
-      value.add(options++, 1);
-    if (*options == ',') ++options;
-    if (Status set = set_text(context, key.c_str(), value.c_str()); !set.ok()) return set;
-  }
-  return {};
 }
 
 // Kernels from 6.15 on: every layer is a descriptor.
@@ -66,48 +52,51 @@ Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int 
 }
 
 // Older kernels: the layers are attached in the launcher's own mount namespace for the moment of
-// the mount, and named by path.
+// the mount, and named by path: by numbers, since all names together may have 255 bytes.
 Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int context) {
   const Blob lowers = machine.blob(step, 0);
   const int own = machine.slot(step, 1);
   const uint32_t count = lowers.size / 2;
   Workplace& workplace = host(machine).workplace;
-  if (Status entered = enter_small_mounts(workplace); !entered.ok()) return entered.error();
 
-  const auto attach = [&](int tree, uint32_t index) -> Status {
-    Text<32> path;
-    path.add("/layer/").add(index);
-    const long made = sys::call(__NR_mkdirat, AT_FDCWD, path.c_str(), 0755);
-    if (made < 0 && made != -17) return failure(made, "mkdirat", machine.keep(path.c_str()));
-    return check(
-        sys::call(__NR_move_mount, tree, "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
-        "move_mount", machine.keep(path.c_str()));
-  };
   uint32_t attached = 0;
+  const auto attach = [&](int tree) -> Status {
+    Text<16> path;
+    path.add(attached);
+    const long made = sys::call(__NR_mkdirat, AT_FDCWD, path.c_str(), 0755);
+    if (made < 0 && made != -kExists) return failure(made, "mkdirat", machine.keep(path.c_str()));
+    const long moved =
+        sys::call(__NR_move_mount, tree, "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH);
+    if (moved < 0) return failure(moved, "move_mount", machine.keep(path.c_str()));
+    ++attached;
+    return {};
+  };
   const auto build = [&]() -> Result<UniqueFd> {
-    Text<4096> lowerdir;
-    for (; attached < count; ++attached) {
-      if (Status done = attach(machine.slots[listed(lowers, attached)], attached); !done.ok())
-        return done.error();
-      lowerdir.add(attached == 0 ? "/layer/" : ":/layer/").add(attached);
+    if (const long moved = sys::call(__NR_chdir, "/layer"); moved < 0)
+      return failure(moved, "chdir", "/layer");
+    Text<256> lowerdir;
+    for (uint32_t i = 0; i < count; ++i) {
+      lowerdir.add(i == 0 ? "" : ":").add(attached);
+      if (Status done = attach(machine.slots[listed(lowers, i)]); !done.ok()) return done.error();
     }
     if (lowerdir.truncated()) return failure(-kInvalid, "fsconfig", "lowerdir");
     if (Status set = set_text(context, "lowerdir", lowerdir.c_str()); !set.ok()) return set.error();
     if (own >= 0) {
-      if (Status done = attach(own, attached); !done.ok()) return done.error();
-      Text<48> upper, work;
-      upper.add("/layer/").add(attached).add("/upper");
-      work.add("/layer/").add(attached).add("/work");
-      ++attached;
+      Text<32> upper, work;
+      upper.add(attached).add("/upper");
+      work.add(attached).add("/work");
+      if (Status done = attach(own); !done.ok()) return done.error();
       if (Status set = set_text(context, "upperdir", upper.c_str()); !set.ok()) return set.error();
       if (Status set = set_text(context, "workdir", work.c_str()); !set.ok()) return set.error();
     }
     return finish_filesystem(context, step.number[1], "overlay");
   };
+
+  if (Status entered = enter_small_mounts(workplace); !entered.ok()) return entered.error();
   auto built = build();
   while (attached > 0) {
-    Text<32> path;
-    path.add("/layer/").add(--attached);
+    Text<16> path;
+    path.add(--attached);
     sys::call(__NR_umount2, path.c_str(), kDetach);
   }
   if (Status left = enter_host_mounts(workplace); !left.ok()) return left.error();
@@ -117,8 +106,7 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
 }  // namespace
 
 // A detached copy of a host directory's (or file's) mount; slot 1 names the user namespace whose
-// ids it shall speak. number: recursive, attributes, whether submounts that cannot be mapped are
-// tolerated.
+// ids it shall speak. number: recursive, attributes, propagation.
 Status tree_open(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   const bool recursive = step.number[0] != 0;
@@ -154,7 +142,8 @@ Status overlay_make(Machine& machine, const Step& step) {
   if (!context.ok()) return context.error();
   const int fd = context.value().get();
   if (Status set = set_text(fd, "source", "caisson"); !set.ok()) return set;
-  if (Status set = set_options(fd, machine.text(step, 1)); !set.ok()) return set;
+  if (const char* options = machine.text(step, 1); options != nullptr)
+    if (Status set = configure_filesystem(fd, options, "overlay"); !set.ok()) return set;
   auto mount = static_cast<OverlayWay>(step.number[0]) == OverlayWay::kDescriptors
                    ? overlay_by_descriptors(machine, step, fd)
                    : overlay_by_paths(machine, step, fd);

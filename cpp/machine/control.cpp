@@ -6,8 +6,11 @@
 #include "container_steps.h"
 
 namespace caisson {
+namespace {
 
-constexpr int kInvalid = 22, kPipe = 32;
+constexpr int kInvalid = 22;
+
+}  // namespace
 
 bool abandoned(int control) {
   pollfd waiting{control, 0, 0};
@@ -21,13 +24,14 @@ bool abandoned(int control) {
 namespace steps {
 
 Status await(Machine& machine, const Step&) {
-  ReleaseMessage message;
+  ReleaseMessage message{};
   int fds[kMaxPassedFds];
   auto received = receive_message(container(machine).control, &message, sizeof message, fds);
   if (!received.ok()) return received.error();
   const Received& got = received.value();
   if (got.size == 0) sys::exit_group(1);  // Node's side gave up or is gone: nobody to report to
-  if (got.size < sizeof message.count || message.count != got.fd_count || message.count > kMaxSlots)
+  const size_t size = sizeof message.count + message.count * sizeof message.slot[0];
+  if (message.count != got.fd_count || message.count > kMaxSlots || got.size != size)
     return Error{kInvalid, "recvmsg", "the release message"};
   for (size_t i = 0; i < message.count; ++i) {
     if (message.slot[i] >= machine.program.slots()) return Error{kInvalid, "recvmsg", "a slot"};

@@ -8,6 +8,11 @@
 #include "container_steps.h"
 
 namespace caisson::steps {
+namespace {
+
+constexpr int kNameTooLong = 36;
+
+}  // namespace
 
 // Joining a v1 cgroup by writing "0" to its `tasks` file: a single thread that moves itself needs
 // no lock over all thread groups (kernel/cgroup: cgroup_procs_write_start), which a write of
@@ -37,6 +42,7 @@ Status link_up(Machine& machine, const Step& step) {
       own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", name);
   if (!socket.ok()) return socket.error();
   ifreq request{};
+  if (length(name) >= sizeof request.ifr_name) return failure(-kNameTooLong, "ioctl", name);
   copy_text(request.ifr_name, name);
   request.ifr_flags = IFF_UP | IFF_RUNNING;
   return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request),
@@ -48,10 +54,11 @@ Status link_up(Machine& machine, const Step& step) {
 Status sysctl_write(Machine& machine, const Step& step) {
   const char* key = machine.text(step, 0);
   const Blob value = machine.blob(step, 1);
-  auto proc = make_filesystem("proc", nullptr, 0);
-  if (!proc.ok()) return Error{proc.error().number, proc.error().call, key};
   Text<512> path;
   path.add("sys/").add(key);
+  if (path.truncated()) return failure(-kNameTooLong, "openat2", key);
+  auto proc = make_filesystem("proc", nullptr, 0);
+  if (!proc.ok()) return Error{proc.error().number, proc.error().call, key};
   auto file = open_below(proc.value().get(), path.c_str(), O_WRONLY, Follow::kNoLinks);
   if (!file.ok()) return Error{file.error().number, file.error().call, key};
   return check(sys::call(__NR_write, file.value().get(), value.data, value.size), "write", key);

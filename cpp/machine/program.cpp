@@ -27,9 +27,9 @@ constexpr int kNotFound = 2, kNoMemory = 12, kAccess = 13, kNotDirectory = 20, k
 constexpr int kKill = 9;
 constexpr size_t kMaxPath = 4096;
 
-// A NULL-terminated pointer array over "one\0two\0".
+// A NULL-terminated pointer array over "one\0two\0"; the last NUL may be the text's own.
 char** pointers(Blob list) {
-  size_t count = 0;
+  size_t count = 1;
   for (uint32_t i = 0; i < list.size; ++i)
     count += list.data[i] == '\0';
   const long memory = sys::call(__NR_mmap, nullptr, (count + 1) * sizeof(char*),

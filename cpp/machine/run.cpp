@@ -9,48 +9,45 @@ namespace {
 
 constexpr int kInputOutput = 5, kKill = 9, kChild = 17 /* SIGCHLD */;
 
-struct Table {
-  Handler handler[static_cast<size_t>(Op::kCount)] = {};
-  constexpr Handler& operator[](Op op) { return handler[static_cast<size_t>(op)]; }
-  constexpr Handler operator[](Op op) const { return handler[static_cast<size_t>(op)]; }
-};
-
-constexpr Table make_table() {
-  Table table;
-  table[Op::kDirMake] = steps::dir_make;
-  table[Op::kSymlinkMake] = steps::symlink_make;
-  table[Op::kFileWrite] = steps::file_write;
-  table[Op::kFileOpen] = steps::file_open;
-  table[Op::kAwait] = steps::await;
-  table[Op::kIdsSet] = steps::ids_set;
-  table[Op::kGroupsSet] = steps::groups_set;
-  table[Op::kCgroupEnter] = steps::cgroup_enter;
-  table[Op::kNsUnshare] = steps::ns_unshare;
-  table[Op::kMountAttach] = steps::mount_attach;
-  table[Op::kMountFs] = steps::mount_fs;
-  table[Op::kMountAttr] = steps::mount_attr;
-  table[Op::kMountMask] = steps::mount_mask;
-  table[Op::kMountReadonly] = steps::mount_readonly;
-  table[Op::kTreeView] = steps::tree_view;
-  table[Op::kRootPivot] = steps::root_pivot;
-  table[Op::kHostName] = steps::host_name;
-  table[Op::kDomainName] = steps::domain_name;
-  table[Op::kLinkUp] = steps::link_up;
-  table[Op::kSysctlWrite] = steps::sysctl_write;
-  table[Op::kRlimitSet] = steps::rlimit_set;
-  table[Op::kTtyOpen] = steps::tty_open;
-  table[Op::kStdioSet] = steps::stdio_set;
-  table[Op::kSessionNew] = steps::session_new;
-  table[Op::kDirChange] = steps::dir_change;
-  table[Op::kCapsBound] = steps::caps_bound;
-  table[Op::kCapsSet] = steps::caps_set;
-  table[Op::kNnpSet] = steps::nnp_set;
-  table[Op::kSeccompLoad] = steps::seccomp_load;
-  table[Op::kExec] = steps::exec;
-  return table;
+constexpr Handlers make_handlers() {
+  Handlers all;
+  all.set(Op::kDirMake, steps::dir_make);
+  all.set(Op::kSymlinkMake, steps::symlink_make);
+  all.set(Op::kFileWrite, steps::file_write);
+  all.set(Op::kFileOpen, steps::file_open);
+  all.set(Op::kAwait, steps::await);
+  all.set(Op::kIdsSet, steps::ids_set);
+  all.set(Op::kGroupsSet, steps::groups_set);
+  all.set(Op::kCgroupEnter, steps::cgroup_enter);
+  all.set(Op::kNsUnshare, steps::ns_unshare);
+  all.set(Op::kMountAttach, steps::mount_attach);
+  all.set(Op::kMountFs, steps::mount_fs);
+  all.set(Op::kMountAttr, steps::mount_attr);
+  all.set(Op::kMountMask, steps::mount_mask);
+  all.set(Op::kMountReadonly, steps::mount_readonly);
+  all.set(Op::kTreeView, steps::tree_view);
+  all.set(Op::kRootPivot, steps::root_pivot);
+  all.set(Op::kHostName, steps::host_name);
+  all.set(Op::kDomainName, steps::domain_name);
+  all.set(Op::kLinkUp, steps::link_up);
+  all.set(Op::kSysctlWrite, steps::sysctl_write);
+  all.set(Op::kRlimitSet, steps::rlimit_set);
+  all.set(Op::kTtyOpen, steps::tty_open);
+  all.set(Op::kStdioSet, steps::stdio_set);
+  all.set(Op::kSessionNew, steps::session_new);
+  all.set(Op::kDirChange, steps::dir_change);
+  all.set(Op::kCapsBound, steps::caps_bound);
+  all.set(Op::kCapsSet, steps::caps_set);
+  all.set(Op::kNnpSet, steps::nnp_set);
+  all.set(Op::kSeccompLoad, steps::seccomp_load);
+  all.set(Op::kExec, steps::exec);
+  return all;
 }
 
-constexpr Table kTable = make_table();
+constexpr Handlers kHandlers = make_handlers();
+
+// Whoever adds an instruction for this half adds its handler; `init` is handled here.
+static_assert(kHandlers.complete(kInContainer, Op::kInit));
 
 struct Fork {
   ContainerMachine* machine;
@@ -128,7 +125,8 @@ void run_container(ContainerMachine& machine, size_t first) {
     {
       // `exec` and `init` end the run: their time is up to where they begin.
       if (step.op == Op::kExec || step.op == Op::kInit) stamp(i);
-      status = step.op == Op::kInit ? stay_as_init(machine, i + 1) : kTable[step.op](machine, step);
+      status =
+          step.op == Op::kInit ? stay_as_init(machine, i + 1) : kHandlers[step.op](machine, step);
     }
     stamp(i);
     if (!status.ok()) {

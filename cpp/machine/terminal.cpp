@@ -85,8 +85,10 @@ Status stdio_set(Machine& machine, const Step& step) {
   for (int target = 0; target < 3; ++target) {
     const int fd = machine.slot(step, target);
     if (fd < 0) continue;
-    const long placed = sys::call(__NR_dup3, fd, target, 0);
-    if (placed < 0 && fd != target) return failure(placed, "dup3");
+    // dup3 refuses what is in its place already, and leaves it to be closed by exec.
+    const long placed =
+        fd == target ? sys::call(__NR_fcntl, fd, F_SETFD, 0) : sys::call(__NR_dup3, fd, target, 0);
+    if (placed < 0) return failure(placed, "dup3");
   }
   return {};
 }

@@ -30,6 +30,7 @@ const char* check_text(const char* arena, uint32_t size, uint32_t offset, bool b
 const char* check_step(const Step& step, uint8_t half, uint16_t slots, const char* arena,
                        uint32_t arena_size) {
   if (step.op == Op::kNone || step.op >= Op::kCount) return "unknown instruction";
+  if (step.reserved != 0 || step.reserved2 != 0) return "a reserved field is set";
   const Instruction& rule = instruction(step.op);
   if ((rule.halves & half) == 0) return "an instruction in the wrong half";
   for (int i = 0; i < 4; ++i) {
@@ -50,6 +51,18 @@ const char* check_step(const Step& step, uint8_t half, uint16_t slots, const cha
   return nullptr;
 }
 
+// A program starts one process, which becomes the user's program; or it only undoes.
+const char* check_shape(const Header& header, const Step* steps) {
+  const size_t host = header.steps[0], inside = header.steps[1];
+  size_t clones = 0;
+  for (size_t i = 0; i < host; ++i)
+    clones += steps[i].op == Op::kClone ? 1 : 0;
+  if (clones != (host + inside > 0 ? 1 : 0)) return "not one clone";
+  if (clones > 0 && (inside == 0 || steps[host + inside - 1].op != Op::kExec))
+    return "the container's half does not end with exec";
+  return nullptr;
+}
+
 }  // namespace
 
 bool Program::decode(const void* bytes, size_t size, Program& program, const char*& reason) {
@@ -63,6 +76,8 @@ bool Program::decode(const void* bytes, size_t size, Program& program, const cha
     reason = "the magic number or version does not match";
   else if (header->size != size)
     reason = "the size does not match";
+  else if (header->reserved[0] != 0 || header->reserved[1] != 0)
+    reason = "a reserved field is set";
   else if (header->slots > kMaxSlots)
     reason = "too many slots";
   else if (header->steps[0] > kMaxHostSteps || header->steps[1] > kMaxContainerSteps ||
@@ -84,6 +99,8 @@ bool Program::decode(const void* bytes, size_t size, Program& program, const cha
                           bytes_of(header) + arena, static_cast<uint32_t>(size - arena));
       if (reason != nullptr) return false;
     }
+  reason = check_shape(*header, steps);
+  if (reason != nullptr) return false;
   program.header_ = header;
   return true;
 }

@@ -4,13 +4,15 @@
 namespace caisson {
 namespace {
 
-constexpr int kNoSpace = 28;
+constexpr int kInvalid = 22;
+constexpr size_t kMaxParameter = 256;
 
-// "key=value,flag" → one fsconfig(2) each.
-Status configure(int context, const char* options, const char* type) {
+}  // namespace
+
+Status configure_filesystem(int context, const char* options, const char* type) {
   while (*options != '\0') {
-    Text<4096> key;
-    Text<4096> value;
+    Text<kMaxParameter> key;
+    Text<kMaxParameter> value;
     bool has_value = false;
     for (; *options != '\0' && *options != ','; ++options) {
       if (!has_value && *options == '=')
@@ -22,7 +24,7 @@ Status configure(int context, const char* options, const char* type) {
     }
     if (*options == ',') ++options;
     if (key.size() == 0) continue;
-    if (key.truncated() || value.truncated()) return failure(-kNoSpace, "fsconfig", type);
+    if (key.truncated() || value.truncated()) return failure(-kInvalid, "fsconfig", type);
     const unsigned command = has_value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG;
     const long set = sys::call(__NR_fsconfig, context, command, key.c_str(),
                                has_value ? value.c_str() : nullptr, 0);
@@ -30,8 +32,6 @@ Status configure(int context, const char* options, const char* type) {
   }
   return {};
 }
-
-}  // namespace
 
 Result<UniqueFd> finish_filesystem(int context, uint64_t attributes, const char* type) {
   const long created = sys::call(__NR_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
@@ -43,7 +43,7 @@ Result<UniqueFd> make_filesystem(const char* type, const char* options, uint64_t
   auto context = own_fd(sys::call(__NR_fsopen, type, FSOPEN_CLOEXEC), "fsopen", type);
   if (!context.ok()) return context;
   if (options != nullptr) {
-    Status configured = configure(context.value().get(), options, type);
+    Status configured = configure_filesystem(context.value().get(), options, type);
     if (!configured.ok()) return configured.error();
   }
   return finish_filesystem(context.value().get(), attributes, type);

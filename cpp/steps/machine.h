@@ -42,6 +42,27 @@ struct Machine {
 
 using Handler = Status (*)(Machine&, const Step&);
 
+// The handlers of one half, by instruction.
+class Handlers {
+ public:
+  constexpr void set(Op op, Handler handler) {
+    handlers_[static_cast<size_t>(op)] = handler;
+    known_[static_cast<size_t>(op)] = true;
+  }
+  constexpr Handler operator[](Op op) const { return handlers_[static_cast<size_t>(op)]; }
+  // Whether every instruction that this half may have is there, but for one.
+  constexpr bool complete(uint8_t half, Op apart = Op::kNone) const {
+    for (size_t op = 0; op < static_cast<size_t>(Op::kCount); ++op)
+      if ((kInstructions[op].halves & half) != 0 && !known_[op] && static_cast<Op>(op) != apart)
+        return false;
+    return true;
+  }
+
+ private:
+  Handler handlers_[static_cast<size_t>(Op::kCount)] = {};
+  bool known_[static_cast<size_t>(Op::kCount)] = {};
+};
+
 inline void record_error(Page* page, Half half, size_t step, Error error) {
   if (load_acquire(page->failed) != 0) return;
   page->error.half = static_cast<uint32_t>(half);
