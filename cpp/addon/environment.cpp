@@ -4,6 +4,12 @@
 
 namespace caisson {
 
+bool usable(Napi::Env env) {
+  const Napi::HandleScope scope(env);
+  bool has = false;
+  return napi_has_element(env, env.Global(), 0, &has) == napi_ok;
+}
+
 void Environment::Inbox::post(std::function<void()> task, std::function<void()> otherwise) {
   {
     const std::lock_guard lock(mutex_);
@@ -53,12 +59,6 @@ void Environment::call(const Napi::FunctionReference& callback,
   napi_value thrown;
   if (napi_get_and_clear_last_exception(env_, &thrown) == napi_ok)
     napi_fatal_exception(env_, thrown);
-}
-
-bool Environment::usable() const {
-  const Napi::HandleScope scope(env_);
-  bool has = false;
-  return napi_has_element(env_, env_.Global(), 0, &has) == napi_ok;
 }
 
 void Environment::begin_work() {

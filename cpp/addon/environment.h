@@ -16,6 +16,10 @@ namespace caisson {
 
 class Container;
 
+// False in a worker that is being terminated, whose loop still runs for a while: nothing can be
+// made for JavaScript then, let alone called.
+bool usable(Napi::Env env);
+
 class Environment {
  public:
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
@@ -27,9 +31,7 @@ class Environment {
   // Calls back into JavaScript from the event loop. What the callback throws is an uncaught
   // exception of the program: left pending, it would make every later call of this addon fail.
   void call(const Napi::FunctionReference& callback, const std::vector<napi_value>& arguments);
-  // False in a worker that is being terminated, whose loop still runs for a while: nothing can be
-  // made for JavaScript then, let alone called.
-  bool usable() const;
+  bool usable() const { return caisson::usable(env_); }
 
   // What native threads hold: they may outlive the environment.
   class Inbox {

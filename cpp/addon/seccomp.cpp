@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "environment.h"
 #include "seccomp_filter.h"
 
 namespace caisson {
@@ -39,6 +40,7 @@ class CompileWorker : public Napi::AsyncWorker {
 
   void OnOK() override {
     const Napi::Env env = Env();
+    if (!usable(env)) return;
     const size_t size = filter_.program.size() * sizeof(sock_filter);
     auto bytes = Napi::Uint8Array::New(env, size);
     auto unknown = Napi::Array::New(env, filter_.unknown.size());
@@ -54,6 +56,7 @@ class CompileWorker : public Napi::AsyncWorker {
   }
 
   void OnError(const Napi::Error& failed) override {
+    if (!usable(Env())) return;
     const Napi::Object error = failed.Value();
     error.Set("code", error_.number == E2BIG ? "E2BIG" : "EINVAL");
     deferred_.Reject(error);
