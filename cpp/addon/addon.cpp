@@ -1,5 +1,6 @@
 // The N-API surface: converts arguments, hands work to host/, nothing else. lib/native/binding.ts
 // types it.
+#include <errno.h>
 #include <fcntl.h>
 #include <napi.h>
 #include <stdlib.h>
@@ -72,18 +73,25 @@ class ReadBelow : public Napi::AsyncWorker {
   void Execute() override {
     const UniqueFd root(open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!root.valid()) return;
-    auto file = open_below(root.get(), path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (!file.ok()) return;
+    // Only looked at first: opening what is no plain file, a device say, may have effects.
+    auto place = open_below(root.get(), path_.c_str(), O_PATH);
+    struct stat info {};
+    if (!place.ok() || fstat(place.value().get(), &info) != 0 || !S_ISREG(info.st_mode)) return;
+    const std::string link = "/proc/self/fd/" + std::to_string(place.value().get());
+    const UniqueFd file(open(link.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.valid()) return;
     found_ = true;
     char part[4096];
     while (bytes_.size() < limit_) {
-      const ssize_t n = read(file.value().get(), part, sizeof part);
+      const ssize_t n = read(file.get(), part, sizeof part);
+      if (n < 0 && errno == EINTR) continue;
       if (n <= 0) break;
       bytes_.append(part, static_cast<size_t>(n));
     }
   }
 
   void OnOK() override {
+    if (!usable(Env())) return;
     if (found_)
       promise_.Resolve(Napi::Buffer<char>::Copy(Env(), bytes_.data(), bytes_.size()));
     else
