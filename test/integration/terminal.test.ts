@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import type { Execution } from '../../lib/engine/execution.js';
@@ -161,20 +161,24 @@ describe('the terminal', () => {
       const screen = new Screen(
         shop.engine.run(shop.busybox, ['sh', '-i'], { tty: true, env: { PS1: '# ' } }),
       );
-      // The shell, while it reads a line, does the echo itself: wait until it has handed over.
-      const running = () =>
-        eventually(async () => expect((await processesOf(screen.execution.id)).length).to.equal(3));
+      // The shell, while it reads a line, does the echo itself: wait until it has handed over the terminal.
+      const running = (program: string) =>
+        eventually(async () => {
+          const pids = await processesOf(screen.execution.id);
+          const names = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/comm`, 'utf8')));
+          expect(names).to.include(`${program}\n`);
+        });
       await screen.until(/# /);
       screen.type('sleep 1000\n');
       await screen.until(/sleep 1000\r\n/);
-      await running();
+      await running('sleep');
       screen.type('\x03');
       await screen.until(/\^C[^]*# /);
       screen.type('echo $?\n');
       await screen.until(/\r\n130\r\n/);
       screen.type('cat\n');
       await screen.until(/cat\r\n/);
-      await running();
+      await running('cat');
       screen.type('line\n');
       await screen.until(/line\r\nline\r\n/);
       screen.type('\x04');
