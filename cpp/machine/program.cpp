@@ -26,6 +26,7 @@ namespace {
 constexpr int kNotFound = 2, kNoMemory = 12, kAccess = 13, kNotDirectory = 20, kNameTooLong = 36;
 constexpr int kKill = 9;
 constexpr size_t kMaxPath = 4096;
+constexpr int kMostInterpreters = 5;  // fs/exec.c, exec_binprm
 
 // A NULL-terminated pointer array over "one\0two\0"; the last NUL may be the text's own.
 char** pointers(Blob list) {
@@ -43,45 +44,61 @@ char** pointers(Blob list) {
   return array;
 }
 
-// ENOENT for a file that exists speaks of what should run it: a script's interpreter, or the loader
-// of a dynamic program. Says which.
-Error explain_not_found(Machine& machine, const char* path) {
-  const Error plain{kNotFound, "execve", machine.keep(path)};
+struct Runner {
+  const char* call = nullptr;
+  Text<512> path;
+};
+
+// What the kernel runs `path` by: a script's interpreter, or the loader of a dynamic program. None
+// for anything else, and for what is not there.
+bool find_runner(const char* path, Runner& runner) {
   const long fd = sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return plain;
+  if (fd < 0) return false;
   UniqueFd file(static_cast<int>(fd));
   alignas(Elf64_Ehdr) char head[4096];
   const long size = sys::call(__NR_pread64, file.get(), head, sizeof head - 1, 0);
-  if (size < 4) return plain;
+  if (size < 4) return false;
   head[size] = '\0';
+  runner.path.clear();
   if (head[0] == '#' && head[1] == '!') {
-    char* start = head + 2;
-    while (*start == ' ' || *start == '\t')
-      ++start;
-    char* end = start;
-    while (*end != '\0' && *end != ' ' && *end != '\t' && *end != '\n')
-      ++end;
-    *end = '\0';
-    return {kNotFound, "execve interpreter", machine.keep(start)};
+    const char* at = head + 2;
+    while (*at == ' ' || *at == '\t')
+      ++at;
+    while (*at != '\0' && *at != ' ' && *at != '\t' && *at != '\n')
+      runner.path.add(at++, 1);
+    runner.call = "execve interpreter";
+    return true;
   }
   const auto* elf = reinterpret_cast<const Elf64_Ehdr*>(head);
   if (size < static_cast<long>(sizeof *elf) || __builtin_memcmp(head, ELFMAG, SELFMAG) != 0 ||
       elf->e_ident[EI_CLASS] != ELFCLASS64)
-    return plain;
+    return false;
   for (unsigned i = 0; i < elf->e_phnum; ++i) {
     const uint64_t at = elf->e_phoff + uint64_t{i} * sizeof(Elf64_Phdr);
     if (at > static_cast<uint64_t>(size) - sizeof(Elf64_Phdr)) break;
     Elf64_Phdr segment;
     __builtin_memcpy(&segment, head + at, sizeof segment);
     if (segment.p_type != PT_INTERP) continue;
-    char loader[256];
+    char loader[512];
     const uint64_t wanted = segment.p_filesz < sizeof loader ? segment.p_filesz : sizeof loader - 1;
     const long got = sys::call(__NR_pread64, file.get(), loader, wanted, segment.p_offset);
-    if (got <= 0) return plain;
+    if (got <= 0) return false;
     loader[got] = '\0';
-    return {kNotFound, "execve loader", machine.keep(loader)};
+    runner.path.add(loader);
+    runner.call = "execve loader";
+    return true;
   }
-  return plain;
+  return false;
+}
+
+// ENOENT for a file that exists speaks of what should run it, which may be a script itself. Says
+// which is missing.
+Error explain_not_found(Machine& machine, const char* path) {
+  Error error{kNotFound, "execve", machine.keep(path)};
+  Runner runner;
+  for (int depth = 0; depth < kMostInterpreters && find_runner(machine.detail, runner); ++depth)
+    error = {kNotFound, runner.call, machine.keep(runner.path.c_str())};
+  return error;
 }
 
 }  // namespace

@@ -108,6 +108,7 @@ export function normalize(
     if (!(key in RUN_OPTION_NAMES))
       throw invalid(key, (options as Record<string, unknown>)[key], 'is not an option');
   }
+  checkAbortSignal(options.signal);
   const privileged = flag('privileged', options.privileged, false);
   const userns = normalizeUserns(options.userns, privileged);
   const network = normalizeNetwork(options.network);
@@ -292,6 +293,14 @@ function checkMapped(option: string, id: string | number, userns: 'auto' | 'host
       'userns "host" has them all',
     );
   }
+}
+
+/** By what is used of it: one of another realm, or a stand-in, will do. */
+function checkAbortSignal(value: unknown): void {
+  if (value === undefined) return;
+  const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
+    throw invalid('signal', value, 'is not an AbortSignal');
 }
 
 function normalizeTimeout(value: number | undefined): number | undefined {

@@ -10,6 +10,7 @@ import { loadNative } from '../native/load.js';
 import { compileEngineTeardown, compileTeardown, type KernelFacts } from '../program/compile.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import { explain } from '../program/explain.js';
+import { invalid } from './check.js';
 import type { HostFacts } from './config.js';
 import { Execution } from './execution.js';
 import { IdRanges } from './id-ranges.js';
@@ -117,7 +118,7 @@ export class Engine implements Surroundings {
     options: RunOptions = {},
   ): Execution {
     const id = newId();
-    const execution = new Execution(id, options);
+    const execution = new Execution(id, isRecord(options) ? options : {});
     this.executions.add(execution);
     const life = this.start(execution, image, argv, options).finally(() => {
       this.running.delete(life);
@@ -133,7 +134,7 @@ export class Engine implements Surroundings {
     argv: readonly string[] = [],
     options: RunOptions = {},
   ): Promise<string> {
-    this.checkOpen();
+    this.check(options);
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
     return explain(prepared.steps());
@@ -149,9 +150,11 @@ export class Engine implements Surroundings {
     return this.close();
   }
 
-  private checkOpen(): void {
-    if (this.closing === undefined) return;
-    throw new CaissonError('ERR_ENGINE_CLOSED', 'the engine is closed', { stage: 'config' });
+  private check(options: RunOptions): void {
+    if (this.closing !== undefined) {
+      throw new CaissonError('ERR_ENGINE_CLOSED', 'the engine is closed', { stage: 'config' });
+    }
+    if (!isRecord(options)) throw invalid('options', options, 'is not an object');
   }
 
   private async shutDown(): Promise<void> {
@@ -169,7 +172,7 @@ export class Engine implements Surroundings {
     options: RunOptions,
   ): Promise<void> {
     try {
-      this.checkOpen();
+      this.check(options);
       if (options.signal?.aborted === true) {
         throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
           stage: 'config',
@@ -206,6 +209,10 @@ export class Engine implements Surroundings {
       }),
     );
   }
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const LOST_PARENT_RETRIES = 8;

@@ -3,7 +3,7 @@ import { CaissonError } from '../errors.js';
 import type { RootPlan } from '../program/launch.js';
 import { hostImage } from './host.js';
 import type { HostBind } from './host-skeleton.js';
-import { planRootfs, type RootfsImage } from './rootfs.js';
+import { isRootfs, planRootfs, type RootfsImage } from './rootfs.js';
 
 /** What an image says about its processes (OCI image spec, config.md), where the user says nothing. */
 export interface ImageDefaults {
@@ -37,13 +37,19 @@ const hostDefaults: ImageDefaults = { ...defaults, cmd: ['/bin/sh'] };
 
 /**
  * @param dataRoot caisson's data directory, where the host image's skeleton is kept.
- * @throws ERR_NO_SUCH_IMAGE, ERR_INVALID_ROOTFS
+ * @throws ERR_NO_SUCH_IMAGE, ERR_INVALID_ROOTFS, ERR_INVALID_OPTION for what can be neither
  */
 export async function resolveImage(
   image: string | RootfsImage,
   dataRoot: string,
 ): Promise<ResolvedImage> {
   if (typeof image !== 'string') {
+    if (!isRootfs(image)) {
+      throw new CaissonError('ERR_INVALID_OPTION', 'image: neither a name nor made by rootfs()', {
+        stage: 'image',
+        path: 'image',
+      });
+    }
     return { root: await planRootfs(image), binds: [], defaults, name: image.path };
   }
   if (image === 'host') {

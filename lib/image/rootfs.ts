@@ -23,6 +23,14 @@ export interface RootfsImage {
   readonly writable: RootfsWritable;
 }
 
+const WRITABLE: readonly unknown[] = ['overlay', 'direct', 'none'];
+
+/** Whether the value is what `rootfs` makes. */
+export function isRootfs(value: unknown): value is RootfsImage {
+  const { kind, path, writable } = (value ?? {}) as Partial<RootfsImage>;
+  return kind === 'rootfs' && typeof path === 'string' && WRITABLE.includes(writable);
+}
+
 /**
  * Names a directory as the root. A relative path is taken from the present working directory, at once.
  * Nothing is looked at before a container is started.
@@ -34,7 +42,7 @@ export function rootfs(path: string, options: RootfsOptions = {}): RootfsImage {
     throw invalid(String(path), 'is no path');
   }
   const { writable = 'overlay' } = options;
-  if (!['overlay', 'direct', 'none'].includes(writable)) {
+  if (!WRITABLE.includes(writable)) {
     throw new CaissonError('ERR_INVALID_OPTION', `writable: ${String(writable)} is not known`, {
       stage: 'config',
       path: 'writable',
