@@ -6,8 +6,6 @@
 
 namespace caisson::steps {
 
-constexpr int kExists = 17;
-
 Status dir_make(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   const int base = machine.slot(step, 0);
