@@ -1,5 +1,6 @@
 #include "launcher.h"
 
+#include <fcntl.h>
 #include <linux/memfd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -16,15 +17,22 @@ namespace {
 
 constexpr int kInvalid = 22, kKill = 9, kPidfd = 3, kExited = 4, kNoHang = 1,
               kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, WNOHANG, __WALL
+constexpr unsigned kNoExecSeal = 8;    // MFD_NOEXEC_SEAL, which older headers do not have
 constexpr int kDeathPatience = 300;    // tenths of a second
 
 Result<Page*> make_page(const ProgramBytes& program, size_t& size, UniqueFd& fd) {
-  auto memory =
-      own_fd(sys::call(__NR_memfd_create, "caisson-page", MFD_CLOEXEC), "memfd_create", nullptr);
+  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  long made = sys::call(__NR_memfd_create, "caisson-page", flags | kNoExecSeal);
+  if (made == -kInvalid) made = sys::call(__NR_memfd_create, "caisson-page", flags);  // before 6.3
+  auto memory = own_fd(made, "memfd_create", nullptr);
   if (!memory.ok()) return memory.error();
   size = kProgramOffset + program.size;
   if (const long sized = sys::call(__NR_ftruncate, memory.value().get(), size); sized < 0)
     return failure(sized, "ftruncate");
+  // Whoever cut it short would make Node fail at its next look (SIGBUS).
+  const long sealed = sys::call(__NR_fcntl, memory.value().get(), F_ADD_SEALS,
+                                F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+  if (sealed < 0) return failure(sealed, "fcntl F_ADD_SEALS");
   const long address = sys::call(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE,
                                  MAP_SHARED | MAP_POPULATE, memory.value().get(), 0);
   if (address < 0 && address > -4096) return failure(address, "mmap");
@@ -245,6 +253,8 @@ void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workpla
   launch.pidfd = std::move(machine.pidfd);
   launch.control = std::move(machine.control);
   if (!ok) {
+    // The error is read when nobody can be writing one any more.
+    kill_and_reap(launch);
     launch.failed = true;
     launch.error = launch.page->error;
     return;
