@@ -19,7 +19,7 @@
 namespace {
 
 using caisson::remove_tree;
-using namespace caisson::test;  // NOLINT(google-build-using-namespace)
+using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
 
 void expect_removed(const std::string& path) {
   const caisson::Status status = remove_tree(path.c_str());

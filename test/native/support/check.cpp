@@ -9,7 +9,7 @@
 #include <fstream>
 #include <vector>
 
-namespace caisson::test {
+namespace caisson::testing {
 namespace {
 
 int failures = 0;
@@ -74,4 +74,4 @@ bool exists(const std::string& path) {
   return lstat(path.c_str(), &info) == 0;
 }
 
-}  // namespace caisson::test
+}  // namespace caisson::testing

@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-namespace caisson::test {
+namespace caisson::testing {
 
 // Runs one case and says its name; what fails in it is counted and told, and the case goes on.
 void test(const char* name, const std::function<void()>& body);
@@ -38,4 +38,4 @@ void write_file(const std::string& path, const std::string& content = "");
 std::string read_file(const std::string& path);
 bool exists(const std::string& path);  // links are not followed
 
-}  // namespace caisson::test
+}  // namespace caisson::testing
