@@ -12,6 +12,7 @@
 
 #include "../base/fd_message.h"
 #include "../program/control.h"
+#include "../steps/teardown.h"
 
 namespace caisson {
 namespace {
@@ -312,8 +313,9 @@ void Container::child_exited() {
       signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     }
     emit(Event::kExited, [&](Napi::Env env) {
-      return std::vector<napi_value>{Napi::Number::New(env, code), Napi::Number::New(env, signal),
-                                     Napi::Number::New(env, oom_kills()), stamps(env)};
+      return std::vector<napi_value>{
+          Napi::Number::New(env, code), Napi::Number::New(env, signal),
+          Napi::Number::New(env, oom_.valid() ? count_oom_kills(oom_.get()) : 0), stamps(env)};
     });
   }
   tear_down();
@@ -323,20 +325,6 @@ void Container::emit_failure(const ErrorRecord& error) {
   emit(Event::kFailed, [this, &error](Napi::Env env) {
     return std::vector<napi_value>{error_value(env, error), stamps(env)};
   });
-}
-
-// The count behind "oom_kill " in v1's memory.oom_control or v2's memory.events.
-double Container::oom_kills() const {
-  char text[512];
-  if (!oom_.valid()) return 0;
-  const ssize_t size = pread(oom_.get(), text, sizeof text - 1, 0);
-  if (size <= 0) return 0;
-  text[size] = '\0';
-  for (const char* line = text; line != nullptr; line = strchr(line, '\n')) {
-    if (*line == '\n') ++line;
-    if (strncmp(line, "oom_kill ", 9) == 0) return strtod(line + 9, nullptr);
-  }
-  return 0;
 }
 
 void Container::tear_down() {

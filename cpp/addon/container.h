@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "../host/launcher.h"
+#include "../launcher/launcher.h"
 #include "environment.h"
 
 namespace caisson {
@@ -84,7 +84,6 @@ class Container {
   void finish_when_read();
   void finish();
   long kill(int signal);
-  double oom_kills() const;
   Napi::Value stamps(Napi::Env env) const;
 
   Environment& environment_;

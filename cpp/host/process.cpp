@@ -4,10 +4,9 @@
 #include <linux/sched.h>
 #include <sys/socket.h>
 
-#include <mutex>
-
 #include "../base/fd_message.h"
 #include "../base/mount_api.h"
+#include "../base/spin_lock.h"
 #include "../program/control.h"
 #include "capabilities.h"
 #include "host_machine.h"
@@ -41,8 +40,8 @@ Status write_of_child(HostMachine& machine, const char* name, const char* value,
 // thread, but changing them clears `dumpable` for the whole process: put back what was there, one
 // thread at a time, or one would take for the process's own what another has just cleared.
 Status set_fsids(uint64_t uid, uint64_t gid) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
+  static SpinLock one_at_a_time;
+  const SpinGuard lock(one_at_a_time);
   const long dumpable = sys::call(__NR_prctl, PR_GET_DUMPABLE);
   sys::call(__NR_setfsgid, gid);
   sys::call(__NR_setfsuid, uid);
@@ -88,7 +87,7 @@ Status clone(Machine& base, const Step& step) {
   const uint64_t namespaces = step.number[0];
   InitProcess process{arguments,
                       machine.init_fd,
-                      {machine.page_fd, childs_end.get()},
+                      {machine.page_fd, childs_end.get(), -1, -1},
                       (namespaces & CLONE_NEWUSER) != 0};
   if (Status entered = enter_small_mounts(machine.workplace); !entered.ok()) return entered;
   auto pid = spawn_init(process, namespaces, machine.slot(step, 0), machine.workplace.stack,

@@ -9,4 +9,8 @@ namespace caisson {
 // however it went, the guard runs the teardown of every container that was still there, and ends.
 [[noreturn]] void guard_face(int socket);
 
+// `caisson-init monitor CONFIG INIT CLIENT [IDS] ID`: outside; keeps one detached container, and is
+// nobody's child. IDS is only held, for the lock on it; ID is for who looks at `ps`.
+[[noreturn]] void monitor_face(int config_fd, int init_fd, int client);
+
 }  // namespace caisson

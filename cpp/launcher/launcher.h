@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "../host/host_machine.h"
 #include "guard.h"
-#include "host_machine.h"
 
 namespace caisson {
 
@@ -81,6 +81,15 @@ class Launcher {
   // SIGKILL, on the undertaker, for what is frozen in a v1 cgroup and would not take notice.
   void kill(std::shared_ptr<Launch> launch);
 
+  // Starts a monitor, which from then on is on its own (cpp/monitor/monitor.h). `done` gets Node's
+  // end of the connection to it. `ids` (or -1) is for it to hold. Called by JavaScript.
+  struct Keeping {
+    ProgramBytes config;
+    UniqueFd ids;
+    std::string id;
+  };
+  void keep(std::shared_ptr<Keeping> keeping, std::function<void(Result<UniqueFd>)> done);
+
   // Engines in this process. The last release stops the guard; `done` is called when it has ended.
   // Called by JavaScript.
   void retain(ProgramBytes at_end);
@@ -106,6 +115,7 @@ class Launcher {
   Status add_to_guard(const std::shared_ptr<Launch>& launch, Workplace& workplace);
   void remove_from_guard(const Launch& launch);
   Status start_guard(Workplace& workplace);
+  Result<UniqueFd> start_monitor(const Keeping& keeping, Workplace& workplace);
   Result<int> init_fd();
 
   Queue starts_{.most = 4};
