@@ -20,6 +20,20 @@ export type ErrorCode =
   | 'ERR_NO_SUCH_SOURCE'
   /** Another container has that name. */
   | 'ERR_NAME_IN_USE'
+  | 'ERR_NO_SUCH_CONTAINER'
+  /** Several containers' ids begin so. */
+  | 'ERR_AMBIGUOUS_ID'
+  /** It runs, and must not for this; `force` ends it first, where there is one. */
+  | 'ERR_CONTAINER_RUNNING'
+  /** It does not run, and must for this. */
+  | 'ERR_CONTAINER_NOT_RUNNING'
+  | 'ERR_CONTAINER_PAUSED'
+  | 'ERR_CONTAINER_NOT_PAUSED'
+  /** Somebody has been changing the container for too long. */
+  | 'ERR_LOCK_TIMEOUT'
+  /** A file of the container's is torn or not ours. */
+  | 'ERR_DAMAGED_STATE'
+  | 'ERR_REMOVE_FAILED'
   | 'ERR_COMMAND_NOT_FOUND'
   | 'ERR_COMMAND_NOT_EXECUTABLE'
   /** The working directory cannot be entered. */

@@ -39,13 +39,17 @@ void Client::close() {
   attached = 0;
 }
 
+// What came before the other end went is served first.
 bool Client::receive() {
+  bool any = false;
   while (in_size_ < kBuffer) {
     const long size = sys::call(__NR_recvfrom, fd_.get(), memory_ + in_size_, kBuffer - in_size_,
                                 MSG_DONTWAIT, nullptr, nullptr);
     if (size == -kInterrupted) continue;
     if (size == -kAgain) break;
+    if (size <= 0 && any) break;
     if (size <= 0) return false;
+    any = true;
     in_size_ += static_cast<size_t>(size);
   }
   return in_size_ < kHead || load32(memory_) <= kMaxPayload;

@@ -28,7 +28,7 @@ enum class Reply : uint8_t {
   kStarted = 4,
   kFailed = 5,
   kExited = 6,
-  kError = 7,
+  kDone = 7,
 };
 
 enum Attachment : uint8_t { kAttachIn = 1, kAttachOut = 2, kAttachErr = 4 };

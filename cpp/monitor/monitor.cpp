@@ -17,8 +17,8 @@
 namespace caisson {
 namespace {
 
-constexpr int kNotFound = 2, kInterrupted = 4, kAgain = 11, kAccess = 13, kNoDevice = 19,
-              kReset = 104;
+constexpr int kNotFound = 2, kNoProcess = 3, kInterrupted = 4, kAgain = 11, kAccess = 13,
+              kNoDevice = 19, kInvalid = 22, kReset = 104;
 constexpr int kKill = 9, kTerminate = 15, kMaxSignal = 64;
 constexpr int kPidfd = 3, kExited = 4, kNoHang = 1, kAnyChild = 0x40000000;  // waitid(2)
 constexpr int kExitedNormally = 1;                                           // CLD_EXITED
@@ -271,7 +271,7 @@ void Monitor::step() {
   const unsigned first_client = count;
   for (const Client& client : clients_) {
     Frame frame;
-    const bool blocked = input_full_ && client.next(frame) && frame.type == Request::kInput;
+    const bool blocked = client.next(frame);  // it waits for room, or for the program
     const int events = (blocked ? 0 : POLLIN) | (client.waiting() ? POLLOUT : 0);
     add(client.connected() ? client.fd() : -1, static_cast<short>(events));
   }
@@ -296,7 +296,9 @@ void Monitor::step() {
       Client& client = clients_[i];
       if (events == 0 || !client.connected()) continue;
       if ((events & POLLOUT) != 0) client.resume();
-      if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 && !client.receive())
+      const bool gone = (events & (POLLHUP | POLLERR)) != 0 && client.full();
+      if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+          (gone || !client.receive()))
         drop(client);
     }
     if (polled[at_pidfd].revents != 0) child_ended();
@@ -586,7 +588,7 @@ bool Monitor::handle(Client& client, const Frame& frame) {
       }
       break;
     case Request::kSignal:
-      if (frame.size == 4) signal(load_int(frame.payload));
+      if (frame.size == 4) done(client, signal(load_int(frame.payload)));
       break;
     case Request::kStop:
       if (frame.size == 8) stop(load_int(frame.payload), load_int(frame.payload + 4));
@@ -595,18 +597,25 @@ bool Monitor::handle(Client& client, const Frame& frame) {
       if (frame.size == 5 && frame.payload[0] < static_cast<uint8_t>(RestartPolicy::kCount)) {
         policy_ = static_cast<RestartPolicy>(frame.payload[0]);
         retries_ = load_int(frame.payload + 1);
+        done(client, 0);
       }
       break;
     case Request::kRenamed:
       if (frame.size > 0 && frame.size < sizeof name_) {
         __builtin_memcpy(name_, frame.payload, frame.size);
         name_[frame.size] = '\0';
+        done(client, 0);
       }
       break;
     default:
       drop(client);  // it speaks another language
   }
   return true;
+}
+
+void Monitor::done(Client& client, long result) {
+  const int number = static_cast<int>(-result);
+  client.send(Reply::kDone, &number, sizeof number);
 }
 
 bool Monitor::feed_input(Client& client, const Frame& frame) {
@@ -647,24 +656,26 @@ void Monitor::drop(Client& client) {
   client.close();
 }
 
-void Monitor::signal(int number) {
-  if (number < 1 || number > kMaxSignal) return;
+// 0 or a negated errno.
+long Monitor::signal(int number) {
+  if (number < 1 || number > kMaxSignal) return -kInvalid;
   const bool meant_to_end = number == kKill || number == config_.header().stop_signal;
   if (meant_to_end) stopping_ = true;
   if (restart_at_ != kNone) {
-    if (!meant_to_end) return;
+    if (!meant_to_end) return -kNoProcess;
     restart_at_ = kNone;
     state_.stopped = true;
     leave("exited");
-    return;
+    return 0;
   }
+  if (!pidfd_.valid() || ended_) return -kNoProcess;
   if (number == kKill) {
     kill_all();
-    return;
+    return 0;
   }
-  if (!pidfd_.valid() || ended_) return;
-  sys::call(__NR_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
+  const long sent = sys::call(__NR_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
   if (meant_to_end) thaw(config_.teardown());
+  return sent;
 }
 
 void Monitor::stop(int number, int milliseconds) {

@@ -38,11 +38,12 @@ class Monitor {
   void leave(const char* status);
   bool wants_restart(int code) const;
   void serve(Client& client);
+  static void done(Client& client, long result);
   bool handle(Client& client, const Frame& frame);
   bool feed_input(Client& client, const Frame& frame);
   void close_input();
   void drop(Client& client);
-  void signal(int number);
+  long signal(int number);
   void stop(int number, int milliseconds);
   void kill_all();
   void save();

@@ -41,6 +41,11 @@ const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
     .map(([name, number]) => [number, name]),
 );
 
+/** `SIGKILL` for 9; the number itself for what has no name. */
+export function signalName(number: number): string {
+  return SIGNAL_NAMES.get(number) ?? String(number);
+}
+
 const SIGKILL = constants.signals.SIGKILL;
 
 /** What the engine tells an execution. */
@@ -277,7 +282,7 @@ export class Execution implements PromiseLike<RunResult> {
     this.resolveResult({
       id,
       exitCode: signal === 0 ? code : 128 + signal,
-      signal: signal === 0 ? undefined : (SIGNAL_NAMES.get(signal) ?? String(signal)),
+      signal: signal === 0 ? undefined : signalName(signal),
       stdout: out?.text() ?? '',
       stderr: err?.text() ?? '',
       oomKilled: oomKills > 0,

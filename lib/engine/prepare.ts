@@ -1,5 +1,5 @@
 /** From what `run` was asked to a launch program: everything that can fail before anything is made. */
-import { readFile } from 'node:fs/promises';
+import { type FileHandle, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import { planCgroups } from '../cgroup/plan.js';
@@ -80,7 +80,54 @@ export async function prepare(
   const resolved = await resolveImage(image, around.dataRoot);
   const recipe = await recipeFor(around, image, resolved, argv, options);
   const range = recipe.config.userns === 'auto' ? around.idRanges.claim() : undefined;
-  const identity = { id, base: range?.base };
+  return {
+    ...prepared(recipe, { id, base: range?.base }),
+    release: () => {
+      if (range !== undefined) around.idRanges.release(range);
+    },
+  };
+}
+
+/** One start by a monitor, which holds what was claimed for it. */
+export interface KeptStart extends Omit<Prepared, 'release'> {
+  /** With the lock on its range of host ids; the caller's to close. */
+  readonly ids: FileHandle | undefined;
+}
+
+/** The same for a container that is kept; its configuration alone, where nothing is claimed for it. */
+export async function prepareKept(
+  around: Surroundings,
+  id: string,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<KeptStart> {
+  const recipe = await writeKept(around, image, argv, options);
+  const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
+  return { ...prepared(recipe, { id, base: claim?.range.base }), ids: claim?.file };
+}
+
+/** What such a container would be: every mistake is found, and nothing made. */
+export async function checkKept(
+  around: Surroundings,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<ContainerConfig> {
+  return (await writeKept(around, image, argv, options)).config;
+}
+
+async function writeKept(
+  around: Surroundings,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<Recipe> {
+  const resolved = await resolveImage(image, around.dataRoot);
+  return write(around, resolved, argv, options, undefined);
+}
+
+function prepared(recipe: Recipe, identity: Identity): Omit<Prepared, 'release'> {
   return {
     config: recipe.config,
     program: recipe.program,
@@ -90,9 +137,6 @@ export async function prepare(
     steps: () => {
       const { program, teardown } = recipe.launchable;
       return instantiate({ ...program, teardown: teardown.teardown }, identity);
-    },
-    release: () => {
-      if (range !== undefined) around.idRanges.release(range);
     },
   };
 }
@@ -112,7 +156,7 @@ async function recipeFor(
     if (known.config.mounts.length > 0) await checkSources(known.config);
     return known;
   }
-  const recipe = await write(around, resolved, argv, options);
+  const recipe = await write(around, resolved, argv, options, around.owner);
   if (words !== undefined && recipe.lasting) {
     const [oldest] = recipes.keys();
     if (recipes.size >= MAX_RECIPES && oldest !== undefined) recipes.delete(oldest);
@@ -142,6 +186,7 @@ async function write(
   resolved: ResolvedImage,
   argv: readonly string[],
   options: RunOptions,
+  owner: string | undefined,
 ): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
   const [sources, user, hostFiles] = await Promise.all([
@@ -170,7 +215,7 @@ async function write(
     {
       id,
       directory: join(around.containersRoot, id),
-      owner: around.owner,
+      owner,
       root: { ...resolved.root, readOnly },
       files: filesOf(config, hostnameOf(config, facts), hostFiles),
       cgroup,

@@ -65,6 +65,16 @@ export interface Binding {
   resize(container: NativeContainer, cols: number, rows: number): number;
   /** Runs a program's teardown half on the undertaker's thread. */
   undo(teardown: Uint8Array, callback: (error: NativeError | null) => void): void;
+  /**
+   * Starts a monitor with a configuration (lib/engine/monitor-config.ts); it holds a copy of `ids` (or -1). The
+   * callback gets a descriptor of the connection to it.
+   */
+  keep(
+    config: Uint8Array,
+    ids: number,
+    id: string,
+    callback: (error: NativeError | null, fd: number) => void,
+  ): void;
   lockByte(fd: number, offset: number): boolean;
   readBelow(root: string, path: string, limit: number): Promise<Buffer | null>;
   probe(): { overlayByDescriptor: boolean };

@@ -201,6 +201,7 @@ function makePipes(
 }
 
 function makeDirectory(steps: Step[], { directory, owner }: LaunchInput): void {
+  if (owner === undefined) return;
   steps.push(
     { op: 'dir.make', texts: [directory], numbers: [0o700] },
     { op: 'symlink.make', texts: [owner, `${directory}/owner`] },
@@ -242,7 +243,7 @@ function writeFiles(
 /** The root as a detached tree in `shared.root`. Leaves the thread with container root's file ids. */
 function makeRoot(
   steps: Step[],
-  { root, directory }: LaunchInput,
+  { root, directory, owner }: LaunchInput,
   kernel: KernelFacts,
   shared: Shared,
   slots: Slots,
@@ -273,9 +274,10 @@ function makeRoot(
     assume();
     return;
   }
+  const mayExist = owner === undefined ? 1 : 0;
   steps.push(
-    { op: 'dir.make', texts: [`${directory}/upper`], numbers: [0o755] },
-    { op: 'dir.make', texts: [`${directory}/work`], numbers: [0o700] },
+    { op: 'dir.make', texts: [`${directory}/upper`], numbers: [0o755, mayExist] },
+    { op: 'dir.make', texts: [`${directory}/work`], numbers: [0o700, mayExist] },
   );
   const lowers = root.lowers.map(open);
   const own = open(directory);

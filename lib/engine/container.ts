@@ -1,0 +1,397 @@
+/** One container that is kept: Docker's verbs as methods. */
+import { CaissonError } from '../errors.js';
+import { Attached, type AttachOptions, type AttachResult } from './attached.js';
+import { checkContainerName } from './host-names.js';
+import { wholeNumber } from './check.js';
+import { shortId } from './ids.js';
+import { isTerminal, startKept } from './keep.js';
+import { withLock } from './locks.js';
+import { discard, discardUnreadable, isSettled, mend, tell, undoRun } from './mend.js';
+import { MonitorConnection, type MonitorExit } from './monitor-connection.js';
+import type { Surroundings } from './prepare.js';
+import { parseSignal } from './signals.js';
+import { noSuchContainer, type Store } from './store.js';
+import type { ContainerInfo, ContainerStatus, StoredConfig, StoredState } from './stored.js';
+
+/** Where containers live, and what starts them. */
+export interface ContainerHome {
+  readonly store: Store;
+  /** What starting one needs, which is more than all the rest does. */
+  surroundings(): Promise<Surroundings>;
+}
+
+export interface StopOptions {
+  /** In place of the container's stop signal. */
+  readonly signal?: string | number | undefined;
+  /** Seconds until it is killed; -1: never. Default: the container's. */
+  readonly timeout?: number | undefined;
+}
+
+export interface RemoveOptions {
+  /** Kills it first if it runs. */
+  readonly force?: boolean | undefined;
+}
+
+export interface ContainerExit {
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  /** Why it could not be started, or what befell it. */
+  readonly error: string;
+}
+
+/** Milliseconds before somebody is looked for again who has just left, or is about to come. */
+const PAUSE = 10;
+const SIGKILL = 9;
+const ESRCH = 3;
+const MAX_STOP_TIMEOUT = 2_000_000;
+
+export class Container {
+  constructor(
+    private readonly home: ContainerHome,
+    /** Long id. */
+    readonly id: string,
+  ) {}
+
+  get shortId(): string {
+    return shortId(this.id);
+  }
+
+  /**
+   * What it is and how it is.
+   *
+   * @throws ERR_NO_SUCH_CONTAINER when it has been removed
+   */
+  async inspect(): Promise<ContainerInfo> {
+    const { store } = this.home;
+    for (;;) {
+      const config = store.config(this.id);
+      if (config === undefined) throw noSuchContainer(this.id);
+      const found = store.state(this.id);
+      if (isSettled(store, found)) {
+        return { config, state: found.state, status: await this.statusOf(found.state) };
+      }
+      await mend(store, this.id);
+      // Its monitor is at work: removing it, or writing its end.
+      if (!isSettled(store, store.state(this.id))) await pause();
+    }
+  }
+
+  /** Starts it. A container that runs already is left as it is. */
+  async start(): Promise<void> {
+    await this.startWith(undefined);
+  }
+
+  /** Starts it with a client attached that misses nothing. What prevents the start rejects the client. */
+  async startAttached(options: AttachOptions = {}): Promise<Attached> {
+    const { config } = await this.inspect();
+    const attached = this.client(config, options);
+    const started = this.startWith(attached);
+    started.catch(attached.fail);
+    return attached;
+  }
+
+  private async startWith(attached: Attached | undefined): Promise<void> {
+    const { store } = this.home;
+    const around = await this.home.surroundings();
+    await withLock(store.places.runRoot, this.id, async () => {
+      const config = store.config(this.id);
+      if (config === undefined) throw noSuchContainer(this.id);
+      const { state, damaged } = store.state(this.id);
+      const status = await this.statusOf(state);
+      if (status === 'paused') throw this.paused('start');
+      if (store.isKept(state)) {
+        if (attached !== undefined) throw this.running('start it with a client');
+        return;
+      }
+      // What a killed monitor may have left, at whatever point of its life.
+      if (damaged || state.status !== 'created' || state.finishedAt !== '') await undoRun(this.id);
+      try {
+        await startKept(around, store, config, attached);
+      } catch (error) {
+        await this.startFailed(config, state, error);
+        throw error;
+      }
+    });
+  }
+
+  /** As Docker: the container stays as it was, with the exit code that the command line would end with. */
+  private async startFailed(
+    config: StoredConfig,
+    before: StoredState,
+    error: unknown,
+  ): Promise<void> {
+    const { store } = this.home;
+    await undoRun(this.id);
+    if (store.config(this.id) === undefined) return; // it has removed itself
+    if (config.autoRemove) {
+      await discard(store, config);
+      return;
+    }
+    const failed = error instanceof CaissonError ? error : undefined;
+    await store.writeState(this.id, {
+      ...before,
+      status: before.status === 'created' ? 'created' : 'exited',
+      pid: 0,
+      startTime: '',
+      monitor: '',
+      exitCode: failed?.exitCode === 125 || failed === undefined ? 128 : failed.exitCode,
+      error: error instanceof Error ? error.message : String(error),
+    });
+  }
+
+  /** A client of a running container: its streams from now on. */
+  async attach(options: AttachOptions = {}): Promise<Attached> {
+    const { config, status } = await this.inspect();
+    if (status === 'paused') throw this.paused('attach to');
+    const attached = this.client(config, options);
+    const connection = await this.connect(attached.listener);
+    if (connection === undefined) throw this.notRunning();
+    connection.attach(attached.bits);
+    attached.connect(connection);
+    return attached;
+  }
+
+  private client(config: StoredConfig, options: AttachOptions): Attached {
+    const terminal = isTerminal(config.options);
+    const stdin = (options.stdin ?? true) && config.openStdin;
+    return new Attached(
+      { kill: (signal) => this.kill(signal), exit: () => this.attachedExit() },
+      { ...options, stdin },
+      terminal,
+    );
+  }
+
+  private async attachedExit(): Promise<AttachResult> {
+    const { exitCode, oomKilled } = await this.wait();
+    return { exitCode, oomKilled, detached: false };
+  }
+
+  /** Waits until it does not run, nor is about to. One that does not run is no reason to wait. */
+  async wait(): Promise<ContainerExit> {
+    for (;;) {
+      const { state } = await this.inspect();
+      if (!isActive(state)) return exitOf(state);
+      const exit = await this.monitorEnd();
+      if (exit !== undefined) return exit;
+      await pause();
+    }
+  }
+
+  /** Until the monitor says that it was the last run; undefined when it left, or is not there. */
+  private async monitorEnd(
+    ask?: (connection: MonitorConnection) => void,
+  ): Promise<ContainerExit | undefined> {
+    return new Promise((resolve) => {
+      const listener = {
+        exited: (exit: MonitorExit) => {
+          if (exit.restarting) return;
+          resolve({
+            exitCode: exit.signal === 0 ? exit.code : 128 + exit.signal,
+            oomKilled: exit.oomKills > 0,
+            error: '',
+          });
+        },
+        closed: () => resolve(undefined),
+      };
+      void this.connect(listener).then((connection) => {
+        if (connection === undefined) resolve(undefined);
+        else ask?.(connection);
+      });
+    });
+  }
+
+  /** Its stop signal; after the timeout everything in it is killed. One that does not run is left as it is. */
+  async stop({ signal, timeout }: StopOptions = {}): Promise<void> {
+    const number = signal === undefined ? undefined : parseSignal('signal', signal);
+    const limit =
+      timeout === undefined ? undefined : wholeNumber('timeout', timeout, -1, MAX_STOP_TIMEOUT);
+    const { config, state } = await this.inspect();
+    if (!isActive(state)) return;
+    const seconds = limit ?? config.stopTimeout;
+    await this.monitorEnd((connection) =>
+      connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000),
+    );
+    await this.settled();
+    await tell(this.home.store, config, 'stop');
+  }
+
+  /**
+   * Sends a signal to the program (KILL, which is the default, ends everything) and waits for the end after KILL.
+   *
+   * @throws ERR_CONTAINER_NOT_RUNNING
+   */
+  async kill(signal: string | number = SIGKILL): Promise<void> {
+    const number = parseSignal('signal', signal);
+    const { config, state } = await this.inspect();
+    if (!isActive(state)) throw this.notRunning();
+    let errno: number | undefined;
+    await new Promise<void>((resolve) => {
+      const listener = {
+        done: (result: number) => {
+          errno = result;
+          if (number !== SIGKILL || result !== 0) resolve();
+        },
+        exited: () => resolve(),
+        closed: () => resolve(),
+      };
+      void this.connect(listener).then((connection) => {
+        if (connection === undefined) resolve();
+        else connection.signal(number);
+      });
+    });
+    if (errno === undefined || errno === ESRCH) throw this.notRunning();
+    if (number === SIGKILL) await this.settled();
+    await tell(this.home.store, config, 'kill', { signal: String(number) });
+  }
+
+  /** Stops and starts it. */
+  async restart(options: StopOptions = {}): Promise<void> {
+    await this.stop(options);
+    await this.start();
+    const config = this.home.store.config(this.id);
+    if (config !== undefined) await tell(this.home.store, config, 'restart');
+  }
+
+  /**
+   * Another name.
+   *
+   * @throws ERR_NAME_IN_USE
+   */
+  async rename(name: string): Promise<void> {
+    const wanted = checkContainerName(name);
+    const { store } = this.home;
+    await withLock(store.places.runRoot, this.id, async () => {
+      const config = store.config(this.id);
+      if (config === undefined) throw noSuchContainer(this.id);
+      if (config.name === wanted) throw nameInUse(wanted, this.id);
+      if (!(await store.claimName(wanted, this.id)))
+        throw nameInUse(wanted, await store.named(wanted));
+      const renamed = { ...config, name: wanted };
+      await store.writeConfig(renamed);
+      await this.tellMonitor((connection) => connection.renamed(wanted));
+      await store.releaseName(config.name, this.id);
+      await tell(store, renamed, 'rename', { oldName: config.name });
+    });
+  }
+
+  /** Asks its monitor, if it has one, and waits until that is done. */
+  private async tellMonitor(ask: (connection: MonitorConnection) => void): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const listener = { done: () => resolve(), closed: () => resolve() };
+      void this.connect(listener).then((connection) => {
+        if (connection === undefined) resolve();
+        else ask(connection);
+        listener.done = () => {
+          connection?.close();
+          resolve();
+        };
+      });
+    });
+  }
+
+  /**
+   * Removes it with all that it wrote.
+   *
+   * @throws ERR_CONTAINER_RUNNING without `force`
+   */
+  async remove({ force = false }: RemoveOptions = {}): Promise<void> {
+    const { store } = this.home;
+    const { runRoot } = store.places;
+    let config: StoredConfig | undefined;
+    try {
+      const { state } = await this.inspect();
+      if (isActive(state)) {
+        if (!force) throw this.running('remove it', 'stop it first, or use force (rm -f)');
+        await this.kill().catch(ignoreNotRunning);
+      }
+    } catch (error) {
+      if (!(error instanceof CaissonError)) throw error;
+      if (error.code === 'ERR_DAMAGED_STATE' && force) {
+        await withLock(runRoot, this.id, () => discardUnreadable(store, this.id));
+        return;
+      }
+      // With `autoRemove` it goes by itself when it is killed.
+      if (!(error.code === 'ERR_NO_SUCH_CONTAINER' && force)) throw error;
+    }
+    await withLock(runRoot, this.id, async () => {
+      config = store.config(this.id);
+      if (config === undefined) return;
+      const { state } = store.state(this.id);
+      if (isActive(state) && store.isKept(state))
+        throw this.running('remove it', 'somebody has just started it');
+      await store.writeState(this.id, { ...state, status: 'removing', monitor: '' });
+      await discard(store, config);
+    });
+  }
+
+  private async connect(
+    listener: ConstructorParameters<typeof MonitorConnection>[1],
+  ): Promise<MonitorConnection | undefined> {
+    return MonitorConnection.open(this.home.store.sockets, this.id, listener);
+  }
+
+  /** Until what is on disk says what has just happened. */
+  private async settled(): Promise<void> {
+    await this.inspect().catch((error: unknown) => {
+      if (!(error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER')) throw error;
+    });
+  }
+
+  private async statusOf(state: StoredState): Promise<ContainerStatus> {
+    return Promise.resolve(state.status);
+  }
+
+  private running(what: string, hint?: string): CaissonError {
+    return new CaissonError(
+      'ERR_CONTAINER_RUNNING',
+      `cannot ${what}: container ${this.shortId} is running`,
+      { stage: 'config', path: this.id, hint },
+    );
+  }
+
+  private notRunning(): CaissonError {
+    return new CaissonError(
+      'ERR_CONTAINER_NOT_RUNNING',
+      `container ${this.shortId} is not running`,
+      {
+        stage: 'config',
+        path: this.id,
+      },
+    );
+  }
+
+  private paused(what: string): CaissonError {
+    return new CaissonError(
+      'ERR_CONTAINER_PAUSED',
+      `cannot ${what} container ${this.shortId}: it is paused`,
+      { stage: 'config', path: this.id, hint: 'unpause it first' },
+    );
+  }
+}
+
+export function nameInUse(name: string, id: string | undefined): CaissonError {
+  return new CaissonError(
+    'ERR_NAME_IN_USE',
+    `the name "${name}" is in use by container ${id === undefined ? '(unknown)' : shortId(id)}`,
+    { stage: 'config', path: name, hint: 'remove or rename that container, or choose another name' },
+  );
+}
+
+/** It runs, or will again by itself. */
+export function isActive({ status }: StoredState): boolean {
+  return status === 'running' || status === 'restarting';
+}
+
+function exitOf({ exitCode, oomKilled, error }: StoredState): ContainerExit {
+  return { exitCode, oomKilled, error };
+}
+
+function ignoreNotRunning(error: unknown): void {
+  const code = error instanceof CaissonError ? error.code : undefined;
+  if (code !== 'ERR_CONTAINER_NOT_RUNNING' && code !== 'ERR_NO_SUCH_CONTAINER') throw error;
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, PAUSE));
+}
+
