@@ -43,8 +43,13 @@ async function isAbandoned(path: string, boot: string): Promise<boolean> {
     const made = await stat(path).catch(() => undefined);
     return made !== undefined && Date.now() - made.ctimeMs > HALF_MADE;
   }
+  return !(await isRunning(owner, boot));
+}
+
+/** Whether the process of that name, as `ownerName` makes them, is still there. */
+export async function isRunning(owner: string, boot?: string): Promise<boolean> {
   const [pid = '', start = '', at = ''] = owner.split(' ');
-  if (at !== boot) return true;
+  if (at !== (boot ?? (await bootId()))) return false;
   const now = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  return now === undefined || startTime(now) !== start;
+  return now !== undefined && startTime(now) === start;
 }
