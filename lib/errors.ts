@@ -52,6 +52,14 @@ export type ErrorCode =
   | 'ERR_ENGINE_CLOSED'
   /** The container was to end before its program had been started. */
   | 'ERR_ABORTED'
+  /** An event could not be written down. */
+  | 'ERR_EVENT_LOG'
+  /** A container's processes did not stop, or could not be let go on. */
+  | 'ERR_FREEZE_FAILED'
+  /** A limit of a running container could not be changed; those before it are as they were. */
+  | 'ERR_UPDATE_FAILED'
+  /** The host's ps could not be run, or its answer not be used. */
+  | 'ERR_PS_FAILED'
   /** A launch program could not be encoded or decoded. */
   | 'ERR_INVALID_PROGRAM';
 
