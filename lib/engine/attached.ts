@@ -113,10 +113,12 @@ export class Attached implements PromiseLike<AttachResult> {
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
     const { stdout } = this;
     if (stdout !== undefined) {
+      let whole = false;
       try {
         yield* createInterface({ input: stdout, crlfDelay: Infinity });
+        whole = true;
       } finally {
-        this.detach();
+        if (!whole) this.detach();
       }
     }
     await this.result;

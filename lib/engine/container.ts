@@ -7,7 +7,7 @@ import { shortId } from './ids.js';
 import { isTerminal, startKept } from './keep.js';
 import { withLock } from './locks.js';
 import { discard, discardUnreadable, isSettled, mend, tell, undoRun } from './mend.js';
-import { MonitorConnection, type MonitorExit } from './monitor-connection.js';
+import { MonitorConnection, type MonitorExit, type MonitorListener } from './monitor-connection.js';
 import type { Surroundings } from './prepare.js';
 import { parseSignal } from './signals.js';
 import { noSuchContainer, type Store } from './store.js';
@@ -82,11 +82,9 @@ export class Container {
   }
 
   /** Starts it with a client attached that misses nothing. What prevents the start rejects the client. */
-  async startAttached(options: AttachOptions = {}): Promise<Attached> {
-    const { config } = await this.inspect();
-    const attached = this.client(config, options);
-    const started = this.startWith(attached);
-    started.catch(attached.fail);
+  startAttached(options: AttachOptions = {}): Attached {
+    const attached = this.client(options);
+    this.startWith(attached).catch(attached.fail);
     return attached;
   }
 
@@ -139,25 +137,38 @@ export class Container {
     });
   }
 
-  /** A client of a running container: its streams from now on. */
-  async attach(options: AttachOptions = {}): Promise<Attached> {
-    const { config, status } = await this.inspect();
-    if (status === 'paused') throw this.paused('attach to');
-    const attached = this.client(config, options);
-    const connection = await this.connect(attached.listener);
-    if (connection === undefined) throw this.notRunning();
-    connection.attach(attached.bits);
-    attached.connect(connection);
+  /** A client of a running container: its streams from now on. What prevents it rejects the client. */
+  attach(options: AttachOptions = {}): Attached {
+    const attached = this.client(options);
+    this.connectClient(attached).catch(attached.fail);
     return attached;
   }
 
-  private client(config: StoredConfig, options: AttachOptions): Attached {
-    const terminal = isTerminal(config.options);
-    const stdin = (options.stdin ?? true) && config.openStdin;
+  private async connectClient(attached: Attached): Promise<void> {
+    const { status } = await this.inspect();
+    if (status === 'paused') throw this.paused('attach to');
+    const connection = await MonitorConnection.open(
+      this.home.store.sockets,
+      this.id,
+      attached.listener,
+    );
+    if (connection === undefined) throw this.notRunning();
+    connection.attach(attached.bits);
+    attached.connect(connection);
+  }
+
+  /** Not asynchronous, because an Attached is a promise, which others cannot be of. */
+  private client(options: AttachOptions): Attached {
+    let config: StoredConfig | undefined;
+    try {
+      config = this.home.store.config(this.id);
+    } catch {
+      // Damaged; whoever starts or looks at it says so.
+    }
     return new Attached(
       { kill: (signal) => this.kill(signal), exit: () => this.attachedExit() },
-      { ...options, stdin },
-      terminal,
+      { ...options, stdin: (options.stdin ?? true) && config?.openStdin === true },
+      config !== undefined && isTerminal(config.options),
     );
   }
 
@@ -178,26 +189,39 @@ export class Container {
   }
 
   /** Until the monitor says that it was the last run; undefined when it left, or is not there. */
-  private async monitorEnd(
+  private monitorEnd(
     ask?: (connection: MonitorConnection) => void,
   ): Promise<ContainerExit | undefined> {
-    return new Promise((resolve) => {
-      const listener = {
-        exited: (exit: MonitorExit) => {
-          if (exit.restarting) return;
-          resolve({
-            exitCode: exit.signal === 0 ? exit.code : 128 + exit.signal,
-            oomKilled: exit.oomKills > 0,
-            error: '',
-          });
-        },
-        closed: () => resolve(undefined),
-      };
-      void this.connect(listener).then((connection) => {
-        if (connection === undefined) resolve(undefined);
-        else ask?.(connection);
-      });
+    return this.talk(ask, (answer) => ({
+      exited: (exit: MonitorExit) => {
+        if (exit.restarting) return;
+        answer({
+          exitCode: exit.signal === 0 ? exit.code : 128 + exit.signal,
+          oomKilled: exit.oomKills > 0,
+          error: '',
+        });
+      },
+    }));
+  }
+
+  /** Asks the monitor, and waits for an answer; undefined when it left before, or is not there. */
+  private async talk<T>(
+    ask: ((connection: MonitorConnection) => void) | undefined,
+    listen: (answer: (value: T) => void) => MonitorListener,
+  ): Promise<T | undefined> {
+    let answer!: (value: T | undefined) => void;
+    const answered = new Promise<T | undefined>((resolve) => (answer = resolve));
+    const connection = await MonitorConnection.open(this.home.store.sockets, this.id, {
+      ...listen(answer),
+      closed: () => answer(undefined),
     });
+    if (connection === undefined) return undefined;
+    ask?.(connection);
+    try {
+      return await answered;
+    } finally {
+      connection.close();
+    }
   }
 
   /** Its stop signal; after the timeout everything in it is killed. One that does not run is left as it is. */
@@ -224,22 +248,12 @@ export class Container {
     const number = parseSignal('signal', signal);
     const { config, state } = await this.inspect();
     if (!isActive(state)) throw this.notRunning();
-    let errno: number | undefined;
-    await new Promise<void>((resolve) => {
-      const listener = {
-        done: (result: number) => {
-          errno = result;
-          if (number !== SIGKILL || result !== 0) resolve();
-        },
-        exited: () => resolve(),
-        closed: () => resolve(),
-      };
-      void this.connect(listener).then((connection) => {
-        if (connection === undefined) resolve();
-        else connection.signal(number);
-      });
-    });
+    const errno = await this.talk<number>(
+      (connection) => connection.signal(number),
+      (answer) => ({ done: answer }),
+    );
     if (errno === undefined || errno === ESRCH) throw this.notRunning();
+    if (number === SIGKILL) await this.monitorEnd();
     if (number === SIGKILL) await this.settled();
     await tell(this.home.store, config, 'kill', { signal: String(number) });
   }
@@ -268,24 +282,12 @@ export class Container {
         throw nameInUse(wanted, await store.named(wanted));
       const renamed = { ...config, name: wanted };
       await store.writeConfig(renamed);
-      await this.tellMonitor((connection) => connection.renamed(wanted));
+      await this.talk<number>(
+        (connection) => connection.renamed(wanted),
+        (answer) => ({ done: answer }),
+      );
       await store.releaseName(config.name, this.id);
       await tell(store, renamed, 'rename', { oldName: config.name });
-    });
-  }
-
-  /** Asks its monitor, if it has one, and waits until that is done. */
-  private async tellMonitor(ask: (connection: MonitorConnection) => void): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const listener = { done: () => resolve(), closed: () => resolve() };
-      void this.connect(listener).then((connection) => {
-        if (connection === undefined) resolve();
-        else ask(connection);
-        listener.done = () => {
-          connection?.close();
-          resolve();
-        };
-      });
     });
   }
 
@@ -322,12 +324,6 @@ export class Container {
       await store.writeState(this.id, { ...state, status: 'removing', monitor: '' });
       await discard(store, config);
     });
-  }
-
-  private async connect(
-    listener: ConstructorParameters<typeof MonitorConnection>[1],
-  ): Promise<MonitorConnection | undefined> {
-    return MonitorConnection.open(this.home.store.sockets, this.id, listener);
   }
 
   /** Until what is on disk says what has just happened. */
@@ -373,7 +369,11 @@ export function nameInUse(name: string, id: string | undefined): CaissonError {
   return new CaissonError(
     'ERR_NAME_IN_USE',
     `the name "${name}" is in use by container ${id === undefined ? '(unknown)' : shortId(id)}`,
-    { stage: 'config', path: name, hint: 'remove or rename that container, or choose another name' },
+    {
+      stage: 'config',
+      path: name,
+      hint: 'remove or rename that container, or choose another name',
+    },
   );
 }
 
@@ -394,4 +394,3 @@ function ignoreNotRunning(error: unknown): void {
 function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, PAUSE));
 }
-

@@ -122,10 +122,14 @@ function untilStarted(
       },
       closed: () => {
         reject(
-          new CaissonError('ERR_START_FAILED', 'the monitor ended before the container was started', {
-            stage: 'host',
-            hint: 'somebody killed it, or the machine is out of memory',
-          }),
+          new CaissonError(
+            'ERR_START_FAILED',
+            'the monitor ended before the container was started',
+            {
+              stage: 'host',
+              hint: 'somebody killed it, or the machine is out of memory',
+            },
+          ),
         );
       },
     });

@@ -19,13 +19,21 @@ export async function withLock<T>(runRoot: string, id: string, work: () => Promi
   try {
     const byte = Number.parseInt(id.slice(0, 12), 16);
     const end = performance.now() + PATIENCE;
-    for (let pause = 1; !native.lockByte(file.fd, byte); pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (
+      let pause = 1;
+      !native.lockByte(file.fd, byte);
+      pause = Math.min(pause * 2, LONGEST_PAUSE)
+    ) {
       if (performance.now() > end) {
-        throw new CaissonError('ERR_LOCK_TIMEOUT', `container ${id.slice(0, 12)} is being changed`, {
-          stage: 'config',
-          path: id,
-          hint: 'somebody has been starting, stopping or removing it for a minute',
-        });
+        throw new CaissonError(
+          'ERR_LOCK_TIMEOUT',
+          `container ${id.slice(0, 12)} is being changed`,
+          {
+            stage: 'config',
+            path: id,
+            hint: 'somebody has been starting, stopping or removing it for a minute',
+          },
+        );
       }
       await sleep(pause);
     }

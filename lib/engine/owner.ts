@@ -33,8 +33,7 @@ export async function findAbandoned(directory: string): Promise<string[]> {
   if (names.length === 0) return [];
   const abandoned: string[] = [];
   for (const id of names) {
-    if (/^[0-9a-f]{64}$/.test(id) && (await isAbandoned(join(directory, id))))
-      abandoned.push(id);
+    if (/^[0-9a-f]{64}$/.test(id) && (await isAbandoned(join(directory, id)))) abandoned.push(id);
   }
   return abandoned;
 }

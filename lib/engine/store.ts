@@ -1,15 +1,6 @@
 /** What is on disk of containers that are kept (docs/lifecycle.md): found, read, claimed, replaced. */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import {
-  lstat,
-  mkdir,
-  readlink,
-  rename,
-  rm,
-  symlink,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
+import { lstat, mkdir, readlink, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
@@ -162,7 +153,8 @@ export class Store {
   }
 
   async releaseName(name: string, id: string): Promise<void> {
-    if ((await this.named(name)) === id) await unlink(join(this.names, name)).catch(() => undefined);
+    if ((await this.named(name)) === id)
+      await unlink(join(this.names, name)).catch(() => undefined);
   }
 
   // ---- files
@@ -192,11 +184,15 @@ export class Store {
     if (text === undefined) return undefined;
     const config = parse(text) as StoredConfig | undefined;
     if (config?.version !== 1 || config.id !== id || typeof config.name !== 'string') {
-      throw new CaissonError('ERR_DAMAGED_STATE', `container ${id.slice(0, 12)}: ${path} is damaged`, {
-        stage: 'config',
-        path,
-        hint: 'what it was cannot be known any more; rm -f removes it',
-      });
+      throw new CaissonError(
+        'ERR_DAMAGED_STATE',
+        `container ${id.slice(0, 12)}: ${path} is damaged`,
+        {
+          stage: 'config',
+          path,
+          hint: 'what it was cannot be known any more; rm -f removes it',
+        },
+      );
     }
     return config;
   }
@@ -275,4 +271,3 @@ async function replace(path: string, text: string): Promise<void> {
     throw error;
   }
 }
-
