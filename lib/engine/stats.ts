@@ -1,6 +1,7 @@
 /** One sample of what a container uses. Counters count from its start. */
 import { readFile } from 'node:fs/promises';
 import { type CgroupPlace, existing, isGone, parseFlat, readIn } from '../cgroup/places.js';
+import { processesOf } from './processes.js';
 import { formatTimeStamp } from './time-stamp.js';
 
 export interface ContainerStats {
@@ -124,6 +125,8 @@ export async function readStats(
   // Half of an ended container's numbers are nobody's.
   if (pid !== undefined && networks === undefined) return undefined;
   if ((await existing(there)).length < there.length) return undefined;
+  // It has ended, and nobody has come to clean up yet.
+  if ((await processesOf(there.slice(0, 1).map(({ dir }) => dir))).length === 0) return undefined;
   return { read, cpu, memory, pids, blkio, networks, pressure };
 }
 
