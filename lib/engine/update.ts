@@ -5,7 +5,7 @@ import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../cgroup/d
 import { type CgroupPlan, planCgroups } from '../cgroup/plan.js';
 import { isGone, readIn } from '../cgroup/places.js';
 import { CaissonError } from '../errors.js';
-import { show, unsupported } from './check.js';
+import { invalid, show, unsupported } from './check.js';
 import type { ResourceOptions, RunOptions } from './options.js';
 import { normalizeResources, type HostResources } from './resources.js';
 import { NO_SOURCES } from './sources.js';
@@ -79,9 +79,11 @@ export async function updateResources(
 
 /** Checked as a whole: a new limit may be at odds with an old one. */
 export function mergeResources(current: RunOptions, change: ResourceChange): RunOptions {
+  if (typeof change !== 'object' || (change as unknown) === null)
+    throw invalid('change', change, 'is not an object');
   const options: Record<string, unknown> = { ...current };
   for (const [name, value] of Object.entries(change)) {
-    if (!(name in CHANGEABLE))
+    if (!Object.hasOwn(CHANGEABLE, name))
       throw unsupported(name, value, 'cannot be changed while the container runs');
     if (value !== undefined) options[name] = value;
   }
@@ -109,7 +111,8 @@ export function planUpdate(
   for (const [key, write] of from) {
     if (to.has(key)) continue;
     const hierarchy = layout.hierarchies.find((h) => write.dir === `${h.mountPoint}/caisson/${id}`);
-    writes.push({ ...write, value: unlimited(write, hierarchy) });
+    const value = unlimited(write, hierarchy);
+    if (value !== write.value) writes.push({ ...write, value });
   }
   const enable = after.placements
     .filter(({ version }) => version === 2)
@@ -166,8 +169,7 @@ function unlimited({ file }: CgroupFileWrite, hierarchy: CgroupHierarchy | undef
       return 'max 100000';
     case 'cpuset.cpus':
     case 'cpuset.mems':
-      // v1 has to have some; on v2 an empty one has what its parent has.
-      if (hierarchy?.version === 2) return '\n';
+      // Once there are processes in it, none at all is refused: ENOSPC, on v2 too.
       return (file === 'cpuset.cpus' ? hierarchy?.cpus : hierarchy?.mems) ?? '0';
     default:
       return 'max'; // memory.max, memory.swap.max, pids.max
@@ -220,9 +222,10 @@ async function valueOf({ dir, file }: CgroupFileWrite): Promise<string> {
   const text = await readIn(dir, file);
   if (text === undefined)
     throw Object.assign(new Error('no such file'), { code: 'ENOENT', syscall: 'open' });
-  // Weights of devices have lines of their own below; an empty cpuset is written as an empty line.
+  // Weights of devices have lines of their own below.
   const [first = ''] = text.split('\n', 1);
-  return first === '' ? '\n' : first;
+  // A cpuset of v2 that was never set cannot be made so again; what that stood for can.
+  return first === '' ? ((await readIn(dir, `${file}.effective`))?.trim() ?? '') : first;
 }
 
 async function put({ dir, file, value }: CgroupFileWrite): Promise<void> {

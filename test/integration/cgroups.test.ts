@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -73,12 +73,14 @@ describe('a running container', () => {
       const all = await directories(box.id);
       const found = await eventually(async () => {
         const pids = await processesOf(all);
+        const commands = pids.map((pid) =>
+          readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'),
+        );
+        const sleepers = commands.filter(([name]) => name === 'sleep').map(([, time]) => time);
+        expect(sleepers).to.have.members(['1000', '1001']);
         expect(pids.length).to.equal(4);
         return pids;
       });
-      const names = found.map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'));
-      const sleepers = names.filter(([name]) => name === 'sleep').map(([, time]) => time);
-      expect(sleepers).to.have.members(['1000', '1001']);
 
       const below = all.map((dir) => join(dir, 'below'));
       const moved = found.at(-1)!;
@@ -204,17 +206,36 @@ describe('a running container', () => {
   });
 
   describe('top', () => {
+    before(function () {
+      if (spawnSync('ps').error !== undefined) this.skip();
+    });
+
+    it('says that there is no ps', async () => {
+      const { PATH } = process.env;
+      process.env['PATH'] = '/nowhere';
+      try {
+        const { code, errno, message } = await errorOf(top([]));
+        expect([code, errno]).to.deep.equal(['ERR_PS_FAILED', 'ENOENT']);
+        expect(message).to.match(/no ps on this machine/);
+      } finally {
+        process.env['PATH'] = PATH;
+      }
+    });
+
     it('has its processes and no others, in ps’s words', async () => {
       await using box = await start('sleep 1000 & sleep  "1001" & wait');
       await using other = await start('sleep 1002');
       const all = await directories(box.id);
       await eventually(async () => expect((await processesOf(all)).length).to.equal(4));
+      await eventually(async () => {
+        const rows = (await top(all)).processes.map((row) => row.at(-1));
+        expect(rows).to.include.members(['sleep 1000', 'sleep 1001']);
+      });
       const { titles, processes } = await top(all);
       expect(titles.slice(0, 3)).to.deep.equal(['UID', 'PID', 'PPID']);
       const pids = processes.map((row) => Number(row[1]));
       expect(pids).to.have.members(await processesOf(all));
       for (const row of processes) expect(row.length).to.equal(titles.length);
-      expect(processes.map((row) => row.at(-1))).to.include.members(['sleep 1000', 'sleep 1001']);
       expect(await processesOf(await directories(other.id))).not.to.include(pids[0]);
     });
 
