@@ -22,6 +22,9 @@ export type ErrorCode =
   | 'ERR_NO_SUCH_SOURCE'
   /** Another container has that name. */
   | 'ERR_NAME_IN_USE'
+  | 'ERR_NO_SUCH_CONTAINER'
+  /** Several containers' ids begin so. */
+  | 'ERR_AMBIGUOUS_ID'
   | 'ERR_COMMAND_NOT_FOUND'
   | 'ERR_COMMAND_NOT_EXECUTABLE'
   /** The working directory cannot be entered. */
