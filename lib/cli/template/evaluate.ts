@@ -2,7 +2,16 @@
 import { TemplateError } from './error.js';
 import { FunctionFailure, type TemplateFunction } from './functions.js';
 import type { Command, Node, Operand, Pipe } from './parse.js';
-import { format, has, isObject, sortedKeys, structType, truth, typeName } from './values.js';
+import {
+  format,
+  has,
+  isObject,
+  isStringMap,
+  sortedKeys,
+  structType,
+  truth,
+  typeName,
+} from './values.js';
 
 export interface EvaluateOptions {
   readonly functions: ReadonlyMap<string, TemplateFunction>;
@@ -303,7 +312,8 @@ class Evaluation {
         position,
         text,
       );
-    if (found === undefined && strict && !has(value, name))
+    // As Docker: a label that is not there is no mistake.
+    if (found === undefined && strict && !has(value, name) && !isStringMap(value))
       throw this.#error(`map has no entry for key "${name}"`, position, text);
     return found;
   }
