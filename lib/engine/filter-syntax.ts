@@ -22,7 +22,7 @@ export function parseFilterList(list: readonly string[], rules: Rules): Filters 
     if (equals < 0)
       throw new CaissonError(
         'ERR_INVALID_OPTION',
-        `filter: bad format of filter ${JSON.stringify(text)} (expected name=value)`,
+        `bad format of filter ${JSON.stringify(text)} (expected name=value)`,
         { stage: 'config', path: 'filter' },
       );
     const key = text.slice(0, equals).trim().toLowerCase();
@@ -30,7 +30,7 @@ export function parseFilterList(list: readonly string[], rules: Rules): Filters 
     // `label!=x` is Docker's spelling of the key `label!`.
     const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
     if (rule === undefined)
-      throw new CaissonError('ERR_INVALID_OPTION', `filter: invalid filter '${key}'`, {
+      throw new CaissonError('ERR_INVALID_OPTION', `invalid filter '${key}'`, {
         stage: 'config',
         path: 'filter',
         hint: `one of ${Object.keys(rules).join(', ')}`,
@@ -45,12 +45,8 @@ export function parseFilterList(list: readonly string[], rules: Rules): Filters 
 }
 
 export function refuseFilter(key: string, value: string, why: string): CaissonError {
-  return new CaissonError(
-    'ERR_INVALID_OPTION',
-    `filter: invalid filter '${key}=${value}': it ${why}`,
-    {
-      stage: 'config',
-      path: 'filter',
-    },
-  );
+  return new CaissonError('ERR_INVALID_OPTION', `invalid filter '${key}=${value}': it ${why}`, {
+    stage: 'config',
+    path: 'filter',
+  });
 }

@@ -104,10 +104,10 @@ describe('ps --filter', () => {
   }
 
   const wrong: readonly (readonly [string, RegExp])[] = [
-    ['x=1', /^filter: invalid filter 'x'/],
+    ['x=1', /^invalid filter 'x'/],
     ['constructor=1', /invalid filter 'constructor'/],
     ['until=1', /invalid filter 'until'/],
-    ['name', /bad format of filter "name" \(expected name=value\)/],
+    ['name', /^bad format of filter "name" \(expected name=value\)/],
     ['status=asleep', /invalid filter 'status=asleep'.*running/],
     ['exited=x', /invalid filter 'exited=x'/],
     ['exited=', /invalid filter 'exited='/],
