@@ -11,6 +11,8 @@ export type ErrorCode =
   | 'ERR_UNSUPPORTED_OPTION'
   /** Options that exclude each other. */
   | 'ERR_CONFLICTING_OPTIONS'
+  /** A `--format` that is no template, or does not fit what it is given. */
+  | 'ERR_INVALID_TEMPLATE'
   | 'ERR_NO_SUCH_IMAGE'
   /** The root directory is missing, not a directory, or empty. */
   | 'ERR_INVALID_ROOTFS'

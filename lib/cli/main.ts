@@ -1,16 +1,17 @@
 /** The command line: flags of caisson itself, then a command. */
+import type { EngineLocation } from './commands/run.js';
 import { GLOBAL_FLAGS } from './flag-table.js';
 import { FlagParser } from './parse-flags.js';
 import { print, reportError } from './report.js';
 
 /** Docker's commands that caisson will have; until then each says so. */
-const NOT_YET: ReadonlySet<string> = new Set(
+const NOT_YET: ReadonlySet<string> = new Set<string>(
   (
-    'attach commit container cp create diff events exec export history image images import info inspect kill load ' +
-    'logs network pause port ps pull push rename restart rm rmi save start stats stop system tag top unpause update ' +
+    'attach commit cp create diff events exec export history image images import info inspect kill load ' +
+    'logs network pause port prune ps pull push rename restart rm rmi save start stats stop system tag top unpause update ' +
     'volume wait'
   ).split(' '),
-);
+).add('container prune');
 
 /** Answers the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -40,10 +41,28 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     ...(dataRoot === undefined ? {} : { dataRoot }),
     ...(runRoot === undefined ? {} : { runRoot }),
   };
-  // Each command is loaded only when it is meant: most of a short command's time is loading.
+  if (command !== 'container') return runCommand(command, args, location);
+  const [verb, ...words] = args;
+  if (verb === undefined || verb === '--help') {
+    const { helpText } = await import('./help.js');
+    print(1, helpText('container'));
+    return 0;
+  }
+  const { containerCommand } = await import('./container-group.js');
+  return runCommand(containerCommand(verb) ?? `container ${verb}`, words, location);
+}
+
+/** Each command is loaded only when it is meant: most of a short command's time is loading. */
+async function runCommand(
+  command: string,
+  args: readonly string[],
+  location: EngineLocation,
+): Promise<number> {
   switch (command) {
     case 'run':
       return (await import('./commands/run.js')).run(args, location);
+    case 'completion':
+      return (await import('./commands/completion.js')).completion(args);
     case 'explain':
       return (await import('./commands/explain.js')).explain(args, location);
     case 'version':

@@ -10,6 +10,7 @@ import { CidFile } from '../cidfile.js';
 import { print } from '../report.js';
 import { parseRun, type RunInvocation, type StreamName } from '../run-flags.js';
 import { ignoreSignals, proxySignals } from '../signal-proxy.js';
+import { UsageError } from '../usage-error.js';
 
 /** Where the engine keeps what it keeps. */
 export interface EngineLocation {
@@ -24,6 +25,7 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
     print(1, helpText('run'));
     return 0;
   }
+  refuseKept(invocation);
   if (invocation.tty && invocation.attach.has('stdin') && !isatty(0)) {
     throw new CaissonError('ERR_INVALID_OPTION', 'the input device is not a TTY', {
       stage: 'config',
@@ -50,6 +52,13 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
   } finally {
     if (!started) cidfile?.remove();
   }
+}
+
+/** What only a container that is kept can have: `run` makes none yet. */
+function refuseKept({ detach, restart }: RunInvocation): void {
+  const flag = detach ? '-d, --detach' : restart.name === 'no' ? undefined : '--restart';
+  if (flag !== undefined)
+    throw new UsageError('ERR_UNSUPPORTED_OPTION', `the flag ${flag} is not supported yet`, 'run');
 }
 
 /** Loaded only now: help and mistakes in the flags need no addon. */

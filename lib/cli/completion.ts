@@ -1,0 +1,1 @@
+export const completionScript = (s: string): string => s;
