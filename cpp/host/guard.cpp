@@ -31,8 +31,8 @@ Status Guard::start(int init_fd, void* stack, size_t stack_size) {
   Text<16> number;
   number.add(static_cast<uint64_t>(theirs.get()));
   const char* const arguments[] = {"caisson-guard", "guard", number.c_str(), nullptr};
-  auto pid =
-      spawn_init({arguments, init_fd, {theirs.get(), -1}, false}, 0, -1, stack, stack_size, pidfd_);
+  auto pid = spawn_init({arguments, init_fd, {theirs.get(), -1, -1, -1}, false}, 0, -1, stack,
+                        stack_size, pidfd_);
   if (!pid.ok()) return pid.error();
   socket_ = static_cast<UniqueFd&&>(ours);
   return {};
