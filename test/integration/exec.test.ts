@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, readlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readlink, rmdir, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -15,6 +15,7 @@ import {
   cgroupOf,
   cgroupsOf,
   eventually,
+  hierarchies,
   namespacesOf,
   processesOf,
   sleep,
@@ -155,6 +156,39 @@ describe('exec', function () {
       });
     });
   }
+
+  it('is born in the cgroup2 that a container has, beside v1 ones too', async function () {
+    const unified = (await hierarchies()).find(({ version }) => version === 2);
+    if (unified === undefined) return this.skip();
+    const { container, target } = await contain();
+    const parent = join(unified.mountPoint, 'caisson');
+    const directory = join(parent, container.id);
+    // A hybrid machine's has no use for containers: give it to this one.
+    const made = !existsSync(directory);
+    if (made) {
+      await mkdir(directory, { recursive: true });
+      for (const pid of await processesOf(container.id))
+        await writeFile(join(directory, 'cgroup.procs'), String(pid));
+    }
+    try {
+      const execution = run(target, ['sleep', '992']);
+      await execution.started;
+      const pid = await found(container.id, 'sleep 992');
+      expect(await processesIn(directory)).to.include(pid);
+      expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).to.equal(
+        await readFile(`/proc/${target.pid}/cgroup`, 'utf8'),
+      );
+      expect(await output(target, 'grep ^0: /proc/self/cgroup')).to.match(/^0::\/(\.\.)?/);
+    } finally {
+      container.kill();
+      await container;
+      if (made) {
+        await eventually(() => rmdir(directory));
+        // Others may have need of it.
+        await rmdir(parent).catch(() => undefined);
+      }
+    }
+  });
 
   describe('its program', () => {
     it('has the container’s environment, directory and user, and its own on top', async () => {
