@@ -52,6 +52,8 @@ export type ErrorCode =
   | 'ERR_NATIVE_LOAD'
   /** The engine was closed. */
   | 'ERR_ENGINE_CLOSED'
+  /** The container has no process any more, or another one than was meant. */
+  | 'ERR_CONTAINER_NOT_RUNNING'
   /** The container was to end before its program had been started. */
   | 'ERR_ABORTED'
   /** An event could not be written down. */

@@ -206,6 +206,16 @@ void Container::end_stream(Reader& reader) {
   if (gone_) finish_when_read();
 }
 
+// What the killed program has forked lives on in the container, and may hold the streams for ever:
+// what is in the pipe now is the last that is delivered, whether somebody is reading or not.
+void Container::cut_short(Reader& reader) {
+  static constexpr int kTurns = 4;  // a megabyte: no pipe is larger unless root has made it so
+  reader.paused = false;
+  for (int turn = 0; reader.fd.valid() && turn < kTurns; ++turn)
+    read_stream(reader, false);
+  if (reader.fd.valid()) end_stream(reader);
+}
+
 void Container::set_paused(uint32_t number, bool paused) {
   Reader& reader = readers_[number == 2 ? 1 : 0];
   if (!reader.fd.valid() || reader.paused == paused) return;
@@ -274,7 +284,24 @@ void Container::read_control() {
     const Page* page = launch_->page;
     if (load_acquire(page->failed) == 0 && load_acquire(page->executing) != 0)
       emit(Event::kStarted, [](Napi::Env) { return std::vector<napi_value>{}; });
+    else
+      return;
+    if (launch_->detached) leave();
   }
+}
+
+// It is on its own from here on.
+void Container::leave() {
+  unwatch(exit_watch_);
+  exited_ = ending_ = true;
+  emit(Event::kExited, [this](Napi::Env env) {
+    return std::vector<napi_value>{Napi::Number::New(env, 0), Napi::Number::New(env, 0),
+                                   Napi::Number::New(env, 0), stamps(env)};
+  });
+  oom_.reset();
+  environment_.begin_work();
+  Launcher::instance().leave(
+      launch_, [inbox = environment_.inbox(), this] { inbox->post([this] { gone({}); }); });
 }
 
 void Container::child_exited() {
@@ -289,14 +316,17 @@ void Container::child_exited() {
   unwatch(exit_watch_);
   exited_ = true;
   read_control();
+  if (ending_) return;
   if (!control_ended_) {
     control_ended_ = true;
     unwatch(control_watch_);
   }
   // Whoever wrote is gone, so that what is in the pipes, or on the terminal, is all there will be.
   near_end_.reset();
-  for (Reader& reader : readers_)
+  for (Reader& reader : readers_) {
     read_stream(reader, true);
+    if (launch_->joined && killed_) cut_short(reader);
+  }
   const Page* page = launch_->page;
   if (launch_->failed) {
     emit_failure(launch_->error);
@@ -384,6 +414,7 @@ long Container::kill(int signal) {
   }
   if (exited_) return -ESRCH;
   const long sent = sys::call(__NR_pidfd_send_signal, launch_->pidfd.get(), signal, nullptr, 0);
+  if (signal == SIGKILL) killed_ = true;
   if (sent == 0 && signal == SIGKILL) Launcher::instance().kill(launch_);
   return sent;
 }

@@ -18,7 +18,8 @@ enum class Event : uint32_t {
   kFailed,    // error record, stamps
   kTerminal,  // it can be written to, and have its size changed; what it shows is stdout
   kStarted,   // the program has been exec'ed
-  kExited,    // exit code or -1, signal or 0, OOM kills, stamps
+  kExited,    // exit code or -1, signal or 0, OOM kills, stamps; of a detached one, right after
+              // kStarted
   kGone,      // error record or null: everything is undone
   kData,      // 1 or 2 (stdout, stderr), a Buffer
   kEnd,       // 1 or 2: everything that was written has been delivered
@@ -75,11 +76,13 @@ class Container {
   static void stream_readable(uv_poll_t* poll, int status, int events);
   void read_stream(Reader& reader, bool to_the_end);
   void end_stream(Reader& reader);
+  void cut_short(Reader& reader);
   void set_paused(uint32_t number, bool paused);
   template <class Arguments>
   void emit(Event event, Arguments arguments);
   void emit_failure(const ErrorRecord& error);
   void tear_down();
+  void leave();
   void gone(const TeardownOutcome& outcome);
   void finish_when_read();
   void finish();
@@ -99,6 +102,7 @@ class Container {
   bool has_process_ = false;
   bool exited_ = false;
   bool ending_ = false;
+  bool killed_ = false;
   bool control_ended_ = false;
   bool abandoned_ = false;
   bool gone_ = false;

@@ -229,6 +229,8 @@ void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workpla
   HostMachine machine(program, launch.page, workplace, page_fd.get(), init_.get());
   const bool ok = run_host(machine);
   launch.pid = machine.pid;
+  launch.joined = machine.joined;
+  launch.detached = machine.detached;
   launch.pidfd = std::move(machine.pidfd);
   launch.control = std::move(machine.control);
   if (!ok) {
@@ -281,6 +283,16 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
     const TeardownOutcome outcome = run_undo(launch->teardown);
     remove_from_guard(*launch);
     done(outcome);
+  });
+}
+
+void Launcher::leave(std::shared_ptr<Launch> launch, std::function<void()> done) {
+  submit(ends_, [this, launch, done = std::move(done)](Workplace&) {
+    launch->pidfd.reset();
+    launch->control.reset();
+    launch->held.clear();
+    remove_from_guard(*launch);
+    done();
   });
 }
 

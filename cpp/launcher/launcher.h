@@ -46,6 +46,9 @@ struct Launch {
   std::vector<UniqueFd> held;
   ErrorRecord error{};  // of a failed start
   bool failed = false;
+  bool joined = false;  // in a container that was there before, and has processes of its own
+  bool detached =
+      false;  // once its program has been exec'ed nobody here has anything to do with it
 
   Launch() = default;
   Launch(const Launch&) = delete;
@@ -74,6 +77,8 @@ class Launcher {
   // Runs on the undertaker: kills and reaps what may still live, undoes, tells the guard. Called by
   // anybody for what was launched.
   void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
+  // Lets go of a detached process that has been exec'ed: nothing is killed, nothing undone.
+  void leave(std::shared_ptr<Launch> launch, std::function<void()> done);
   // After a SIGKILL: sees to it that it arrives also in what is frozen.
   void thaw(std::shared_ptr<Launch> launch);
   // Tears down what another process has launched. Called by JavaScript.

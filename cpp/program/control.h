@@ -19,6 +19,16 @@ struct TerminalMessage {
 };
 constexpr uint32_t kTerminalMagic = 0x54545943;  // "CYTT"
 
+// The process that stays outside → Node's side: whom it has cloned into a container's pid
+// namespace, with a pidfd; or why not.
+struct ClonedMessage {
+  uint32_t magic;
+  int32_t pid;    // as Node's side sees it, or a negated errno
+  uint32_t call;  // which failed
+};
+constexpr uint32_t kClonedMagic = 0x434c4e44;  // "DNLC"
+constexpr const char* kClonedCalls[] = {"prctl", "setns", "dup3", "clone3"};
+
 // Node's side → guard. kAdd is followed by a program of which only the teardown half is used.
 enum class GuardVerb : uint32_t { kAdd = 1, kDone = 2 };
 struct GuardMessage {

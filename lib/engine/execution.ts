@@ -129,7 +129,10 @@ export class Execution implements PromiseLike<RunResult> {
     return this.err?.stream;
   }
 
-  /** Sends a signal to the program, by name (`SIGTERM`, `TERM`) or number. KILL ends the whole container. */
+  /**
+   * Sends a signal to the program, by name (`SIGTERM`, `TERM`) or number. KILL ends the whole container; of
+   * `exec`, the program alone.
+   */
   kill(signal: string | number = SIGKILL): void {
     const number = parseSignal('signal', signal);
     if (this.over) return;

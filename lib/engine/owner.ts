@@ -10,7 +10,7 @@ import { join } from 'node:path';
 const HALF_MADE = 60_000;
 
 /** Field 22 of /proc/<pid>/stat, after the command's name, which may contain anything. */
-function startTime(stat: string): string {
+export function startTime(stat: string): string {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 

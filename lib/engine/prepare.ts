@@ -63,7 +63,7 @@ interface Recipe {
 }
 
 /** Account files are read up to here, in bytes. */
-const ACCOUNT_FILE_LIMIT = 4 << 20;
+export const ACCOUNT_FILE_LIMIT = 4 << 20;
 
 /** How many recipes an engine keeps. */
 const MAX_RECIPES = 64;
@@ -277,7 +277,7 @@ async function readHostFiles(): Promise<HostFiles> {
 
 const capabilitySets = new WeakMap<readonly string[], ReadonlySet<string>>();
 
-async function seccompProfile(config: ContainerConfig): Promise<LinuxSeccomp | undefined> {
+export async function seccompProfile(config: ContainerConfig): Promise<LinuxSeccomp | undefined> {
   const { seccomp, capabilities } = config;
   if (seccomp.kind === 'unconfined') return undefined;
   let set = capabilitySets.get(capabilities);
