@@ -6,7 +6,7 @@ import { type CreateOptions, splitOptions } from './create-options.js';
 import { newId } from './ids.js';
 import { storedImage } from './image-of.js';
 import { discardUnreadable, tell } from './mend.js';
-import { randomName } from './names.js';
+import { randomName } from './random-name.js';
 import { checkKept, type Surroundings } from './prepare.js';
 import type { Store } from './store.js';
 import type { StoredConfig } from './stored.js';
