@@ -36,6 +36,10 @@ export type ErrorCode =
   /** A file of the container's is torn or not ours. */
   | 'ERR_DAMAGED_STATE'
   | 'ERR_REMOVE_FAILED'
+  /** Nothing that it writes is kept. */
+  | 'ERR_NO_LOG'
+  /** What was waited for did not come in time. */
+  | 'ERR_TIMEOUT'
   | 'ERR_COMMAND_NOT_FOUND'
   | 'ERR_COMMAND_NOT_EXECUTABLE'
   /** The working directory cannot be entered. */

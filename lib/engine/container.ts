@@ -1,8 +1,23 @@
 /** One container that is kept: Docker's verbs as methods. */
 import { CaissonError } from '../errors.js';
+import type { CgroupLayout } from '../cgroup/detect.js';
+import { type CgroupPlace, placesOf } from '../cgroup/places.js';
 import { Attached, type AttachOptions, type AttachResult } from './attached.js';
+import { type ExecPlace, type StartedExec, startExec } from './exec.js';
+import type { ExecOptions } from './exec-options.js';
+import type { Execution } from './execution.js';
+import { freezerState, setFrozen } from './freezer.js';
 import { checkContainerName } from './host-names.js';
-import { wholeNumber } from './check.js';
+import { imageOf } from './image-of.js';
+import { type LogEntry, type LogOptions, readLogs } from './log-reader.js';
+import { POLICY_NUMBERS } from './monitor-config.js';
+import { normalizeResources } from './resources.js';
+import { parseRestartPolicy } from './restart-policy.js';
+import { type ContainerStats, readStats } from './stats.js';
+import { top, type TopResult } from './top.js';
+import { mergeResources, type ResourceChange, updateResources } from './update.js';
+import { waitFor } from './wait-for.js';
+import { conflicting, wholeNumber } from './check.js';
 import { shortId } from './ids.js';
 import { isTerminal, startKept } from './keep.js';
 import { withLock } from './locks.js';
@@ -11,13 +26,37 @@ import { MonitorConnection, type MonitorExit, type MonitorListener } from './mon
 import type { Surroundings } from './prepare.js';
 import { parseSignal } from './signals.js';
 import { noSuchContainer, type Store } from './store.js';
-import type { ContainerInfo, ContainerStatus, StoredConfig, StoredState } from './stored.js';
+import type {
+  ContainerInfo,
+  ContainerStatus,
+  RestartPolicy,
+  StoredConfig,
+  StoredState,
+} from './stored.js';
 
 /** Where containers live, and what starts them. */
 export interface ContainerHome {
   readonly store: Store;
+  /** The machine's cgroups. */
+  cgroups(): Promise<CgroupLayout>;
   /** What starting one needs, which is more than all the rest does. */
   surroundings(): Promise<Surroundings>;
+  /** Is told of each program that was started in a container and ends with this process. */
+  adopt(exec: StartedExec): void;
+}
+
+export interface UpdateOptions extends ResourceChange {
+  readonly restart?: string | RestartPolicy | undefined;
+}
+
+/** What `waitFor` waits for: one of these. */
+export interface WaitCondition {
+  /** A line of the log that contains the text, or matches. */
+  readonly log?: string | RegExp | undefined;
+  /** A TCP port on which something in the container listens. */
+  readonly port?: number | undefined;
+  /** Milliseconds; default 60,000. */
+  readonly timeout?: number | undefined;
 }
 
 export interface StopOptions {
@@ -258,6 +297,158 @@ export class Container {
     await tell(this.home.store, config, 'kill', { signal: String(number) });
   }
 
+  /**
+   * Everything in it stands still, until `unpause`.
+   *
+   * @throws ERR_CONTAINER_NOT_RUNNING, ERR_CONTAINER_PAUSED, ERR_FREEZE_FAILED
+   */
+  async pause(): Promise<void> {
+    await this.freeze(true, 'pause');
+  }
+
+  /** @throws ERR_CONTAINER_NOT_PAUSED */
+  async unpause(): Promise<void> {
+    await this.freeze(false, 'unpause');
+  }
+
+  private async freeze(frozen: boolean, action: string): Promise<void> {
+    const { store } = this.home;
+    await withLock(store.places.runRoot, this.id, async () => {
+      const config = store.config(this.id);
+      if (config === undefined) throw noSuchContainer(this.id);
+      const { state } = store.state(this.id);
+      const status = isSettled(store, { state, damaged: false })
+        ? await this.statusOf(state)
+        : 'dead';
+      if (!frozen && status !== 'paused') {
+        throw new CaissonError(
+          'ERR_CONTAINER_NOT_PAUSED',
+          `container ${this.shortId} is not paused`,
+          { stage: 'config', path: this.id },
+        );
+      }
+      if (frozen && status === 'paused') throw this.paused('pause');
+      if (frozen && status !== 'running') throw this.notRunning();
+      await setFrozen(await this.places(), frozen);
+      await tell(store, config, action);
+    });
+  }
+
+  /**
+   * A further program in it, which ends with this process unless detached (exec.ts).
+   *
+   * @throws (as rejections) ERR_CONTAINER_NOT_RUNNING, ERR_CONTAINER_PAUSED, and what `run` rejects with
+   */
+  exec(argv: readonly string[], options: ExecOptions = {}): Execution {
+    const started = startExec(() => this.execPlace(argv), argv, options);
+    this.home.adopt(started);
+    return started.execution;
+  }
+
+  private async execPlace(argv: readonly string[]): Promise<ExecPlace> {
+    const { config, state, status } = await this.inspect();
+    if (status === 'paused') throw this.paused('exec in');
+    if (status !== 'running') throw this.notRunning();
+    const around = await this.home.surroundings();
+    const command = Array.isArray(argv) ? argv.join(' ') : '';
+    await tell(this.home.store, config, 'exec_start', { execCommand: command });
+    return {
+      around,
+      container: {
+        id: this.id,
+        image: imageOf(config.image),
+        argv: config.argv,
+        options: config.options,
+        pid: state.pid,
+        startTime: state.startTime,
+        idBase: state.idBase,
+      },
+    };
+  }
+
+  /**
+   * What it wrote, oldest first; with `follow` until it ends.
+   *
+   * @throws ERR_INVALID_OPTION, ERR_NO_LOG
+   */
+  logs(options: Omit<LogOptions, 'ended'> = {}): AsyncGenerator<LogEntry> {
+    const { store } = this.home;
+    const config = store.config(this.id);
+    if (config === undefined) throw noSuchContainer(this.id);
+    if (config.log.driver === 'none') {
+      throw new CaissonError('ERR_NO_LOG', 'the log driver "none" keeps nothing to be read', {
+        stage: 'config',
+        path: this.id,
+      });
+    }
+    return readLogs(store.directory(this.id), {
+      ...options,
+      ended: async () => {
+        await this.wait();
+      },
+    });
+  }
+
+  /** One look at what it uses; undefined when it does not run. */
+  async stats(): Promise<ContainerStats | undefined> {
+    const { state } = await this.inspect();
+    if (state.status !== 'running') return undefined;
+    return readStats(await this.places(), state.pid);
+  }
+
+  /**
+   * Its processes, as the host's `ps` shows them.
+   *
+   * @param psArgs default `-ef`
+   */
+  async top(psArgs?: readonly string[]): Promise<TopResult> {
+    const { status } = await this.inspect();
+    if (status !== 'running' && status !== 'paused') throw this.notRunning();
+    return top(
+      (await this.places()).map(({ dir }) => dir),
+      psArgs,
+    );
+  }
+
+  /** Changes limits, at once where it runs, and the restart policy. All of it, or nothing. */
+  async update({ restart, ...change }: UpdateOptions): Promise<void> {
+    const { store } = this.home;
+    const policy = restart === undefined ? undefined : parseRestartPolicy('restart', restart);
+    await withLock(store.places.runRoot, this.id, async () => {
+      const config = store.config(this.id);
+      if (config === undefined) throw noSuchContainer(this.id);
+      if (policy !== undefined && policy.name !== 'no' && config.autoRemove)
+        throw conflicting('restart', 'the container is removed when it exits');
+      const { state } = store.state(this.id);
+      const around = await this.home.surroundings();
+      const { layout, host } = around;
+      const options =
+        state.status === 'running'
+          ? await updateResources({ layout, host }, this.id, config.options, change)
+          : mergeResources(config.options, change);
+      // What does not run is checked as its next start will.
+      if (state.status !== 'running') normalizeResources(options, host);
+      const updated = { ...config, options, restart: policy ?? config.restart };
+      await store.writeConfig(updated);
+      if (policy !== undefined) {
+        await this.talk<number>(
+          (connection) => connection.policy(POLICY_NUMBERS[policy.name], policy.maximumRetryCount),
+          (answer) => ({ done: answer }),
+        );
+      }
+      await tell(store, updated, 'update');
+    });
+  }
+
+  /**
+   * Resolves when the condition holds.
+   *
+   * @throws ERR_TIMEOUT; ERR_CONTAINER_NOT_RUNNING when it ends before
+   */
+  async waitFor(condition: WaitCondition): Promise<void> {
+    await waitFor(this, condition);
+  }
+
   /** Stops and starts it. */
   async restart(options: StopOptions = {}): Promise<void> {
     await this.stop(options);
@@ -334,7 +525,12 @@ export class Container {
   }
 
   private async statusOf(state: StoredState): Promise<ContainerStatus> {
-    return Promise.resolve(state.status);
+    if (state.status !== 'running') return state.status;
+    return (await freezerState(await this.places())) === 'paused' ? 'paused' : 'running';
+  }
+
+  private async places(): Promise<readonly CgroupPlace[]> {
+    return placesOf(await this.home.cgroups(), this.id);
   }
 
   private running(what: string, hint?: string): CaissonError {

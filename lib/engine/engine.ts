@@ -16,6 +16,8 @@ import type { Container, ContainerHome } from './container.js';
 import { Containers } from './containers.js';
 import { createContainer } from './create.js';
 import type { CreateOptions } from './create-options.js';
+import type { StartedExec } from './exec.js';
+import { type EventOptions, followEvents } from './event-log.js';
 import { Execution } from './execution.js';
 import { IdRanges } from './id-ranges.js';
 import { newId } from './ids.js';
@@ -24,7 +26,7 @@ import type { RunOptions } from './options.js';
 import { findAbandoned, ownerName } from './owner.js';
 import { prepare, type Surroundings } from './prepare.js';
 import { DEFAULT_PLACES, type Places, Store } from './store.js';
-import type { ContainerInfo } from './stored.js';
+import type { ContainerEvent, ContainerInfo } from './stored.js';
 
 export interface EngineOptions {
   /** What outlives a reboot: images, containers' files. Default `/var/lib/caisson`. */
@@ -76,6 +78,26 @@ export class Engine implements Surroundings, ContainerHome {
   /** @internal */
   surroundings(): Promise<Surroundings> {
     return Promise.resolve(this);
+  }
+
+  /** @internal */
+  cgroups(): Promise<CgroupLayout> {
+    return Promise.resolve(this.layout);
+  }
+
+  /** @internal */
+  adopt({ execution, gone }: StartedExec): void {
+    this.executions.add(execution);
+    const life = gone.finally(() => {
+      this.running.delete(life);
+      this.executions.delete(execution);
+    });
+    this.running.add(life);
+  }
+
+  /** What happens to containers that are kept, whoever does it: with `since` also what has happened. */
+  events(options: EventOptions = {}): AsyncGenerator<ContainerEvent> {
+    return followEvents(this.store.places.runRoot, options);
   }
 
   /**

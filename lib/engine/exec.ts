@@ -37,6 +37,12 @@ export interface ExecTarget {
   readonly idBase: number;
 }
 
+/** The container, and what starts programs in it. */
+export interface ExecPlace {
+  readonly around: Surroundings;
+  readonly container: ExecTarget;
+}
+
 export interface StartedExec {
   readonly execution: Execution;
   /** Resolves when nothing is left of it; never rejects. */
@@ -62,20 +68,19 @@ export function exec(
   argv: readonly string[],
   options: ExecOptions = {},
 ): Execution {
-  return startExec(around, container, argv, options).execution;
+  return startExec(() => Promise.resolve({ around, container }), argv, options).execution;
 }
 
 /** The same, for who wants to know when all is over. The execution's id is its own, not the container's. */
 export function startExec(
-  around: Surroundings,
-  container: ExecTarget,
+  find: () => Promise<ExecPlace>,
   argv: readonly string[],
   options: ExecOptions = {},
 ): StartedExec {
   const given = (typeof options === 'object' ? options : {}) as ExecOptions | null;
   const streams = given?.detach === true ? DETACHED : given;
   const execution = new Execution(newId(), { ...streams });
-  const gone = run(around, execution, container, argv, options).catch((error: unknown) => {
+  const gone = run(find, execution, argv, options).catch((error: unknown) => {
     execution.hasFailed(error);
   });
   return { execution, gone };
@@ -95,12 +100,12 @@ export async function explainExec(
 const DETACHED: ExecOptions = { stdin: 'null', stdout: 'null', stderr: 'null' };
 
 async function run(
-  around: Surroundings,
+  find: () => Promise<ExecPlace>,
   execution: Execution,
-  container: ExecTarget,
   argv: readonly string[],
   options: ExecOptions,
 ): Promise<void> {
+  const { around, container } = await find();
   const config = normalizeExec(argv, options, container.idBase === 0 ? 'host' : 'auto');
   if (options.signal?.aborted === true) {
     throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
