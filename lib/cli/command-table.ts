@@ -41,11 +41,12 @@ export interface CommandEntry {
 
 /** What main.ts knows, by name: only this is shown and completed. */
 export const REGISTERED: ReadonlySet<string> = new Set([
-  'completion',
-  'explain',
+  ...'attach completion create events exec explain inspect kill logs pause prune ps rename restart rm run'.split(
+    ' ',
+  ),
+  ...'start stats stop top unpause update version wait'.split(' '),
+  'container prune',
   'explain run',
-  'run',
-  'version',
 ]);
 
 const RUN_USAGE = '[OPTIONS] IMAGE [COMMAND] [ARG...]';

@@ -199,7 +199,11 @@ function absoluteSource(volume: string, cwd: string): string {
 }
 
 /** Files first, then the flags; a name alone takes its value from the caller. */
-function environment(flags: ParsedFlags, { env, cwd }: Surroundings): readonly string[] {
+/** What `-e` and `--env-file` say. */
+export function environment(
+  flags: Pick<ParsedFlags, 'values'>,
+  { env, cwd }: Surroundings,
+): readonly string[] {
   const assignments: string[] = [];
   for (const file of flags.values.get('env-file') ?? []) {
     const content = readLines('env-file', resolve(cwd, file), file);

@@ -5,6 +5,7 @@ import { signalName } from './execution.js';
 import { ATTACH, type MonitorConnection, type MonitorListener } from './monitor-connection.js';
 import type { TerminalSize } from './options.js';
 import { parseSignal } from './signals.js';
+import type { Timeline } from '../program/timeline.js';
 import { Output } from './streams.js';
 
 export interface AttachOptions {
@@ -38,6 +39,9 @@ export class Attached implements PromiseLike<AttachResult> {
   private readonly err: Output | undefined;
   private readonly in_: Writable | undefined;
   private connection: MonitorConnection | undefined;
+  /** @internal By who started the container: makes a timeline of the monitor's time stamps. */
+  draw: ((stamps: Float64Array) => Timeline) | undefined;
+  private stamps: Float64Array | undefined;
   private size: TerminalSize | undefined;
   private over = false;
   private markConnected!: () => void;
@@ -81,6 +85,11 @@ export class Attached implements PromiseLike<AttachResult> {
 
   get stderr(): Readable | undefined {
     return this.err?.stream;
+  }
+
+  /** How the start went, step by step; once it has ended, of a client that was there from the beginning. */
+  get timeline(): Timeline | undefined {
+    return this.stamps === undefined ? undefined : this.draw?.(this.stamps);
   }
 
   /** Changes the terminal's size; without a terminal nothing happens. */
@@ -146,13 +155,15 @@ export class Attached implements PromiseLike<AttachResult> {
       started: () => this.markStarted(),
       output: (stream, bytes) => (stream === 1 ? this.out : this.err)?.take(bytes),
       outputEnd: (stream) => (stream === 1 ? this.out : this.err)?.end(),
-      exited: ({ code, signal, oomKills }) =>
+      exited: ({ code, signal, oomKills, stamps }) => {
+        this.stamps = stamps;
         void this.end({
           exitCode: signal === 0 ? code : 128 + signal,
           signal: signal === 0 ? undefined : signalName(signal),
           oomKilled: oomKills > 0,
           detached: false,
-        }),
+        });
+      },
       closed: () => {
         if (!this.over) this.container.exit().then((exit) => this.end(exit), this.fail);
       },

@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { CaissonError } from '../errors.js';
 import { errnoName } from '../program/errno.js';
 import { endedEarly, failureOf } from '../program/failure.js';
+import { makeTimeline } from '../program/timeline.js';
 import type { NativeError } from '../native/binding.js';
 import type { Attached } from './attached.js';
 import { eventAttributes } from './event-attributes.js';
@@ -38,6 +39,7 @@ export async function startKept(
   try {
     store.prepare();
     const socket = await spawnMonitor(around, store, config, start, attached?.bits ?? 0);
+    if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
     await untilStarted(socket, start, attached);
   } finally {
     await start.ids?.close();

@@ -62,6 +62,8 @@ describe('exec', function () {
     }
   });
 
+  const place = (container: ExecTarget) => () =>
+    Promise.resolve({ around: shop.engine, container });
   const run = (target: ExecTarget, command: string | readonly string[], options?: ExecOptions) =>
     exec(shop.engine, target, typeof command === 'string' ? sh(command) : command, options);
 
@@ -359,10 +361,10 @@ describe('exec', function () {
 
     it('leaves no process and no descriptor', async () => {
       const { target } = await contain();
-      await startExec(shop.engine, target, ['true']).gone;
+      await startExec(place(target), ['true']).gone;
       const before = [childrenOf(process.pid), openDescriptors()];
       for (let i = 0; i < 20; i++) {
-        const { execution, gone } = startExec(shop.engine, target, i % 2 === 0 ? ['true'] : ['no']);
+        const { execution, gone } = startExec(place(target), i % 2 === 0 ? ['true'] : ['no']);
         await execution.catch(() => undefined);
         await gone;
       }
@@ -432,10 +434,10 @@ describe('exec', function () {
 
     it('does not keep a process in its client', async () => {
       const { target } = await contain();
-      await startExec(shop.engine, target, ['true']).gone;
+      await startExec(place(target), ['true']).gone;
       const before = [childrenOf(process.pid), openDescriptors()];
       for (let i = 0; i < 5; i++)
-        await startExec(shop.engine, target, ['true'], { detach: true }).gone;
+        await startExec(place(target), ['true'], { detach: true }).gone;
       expect([childrenOf(process.pid), openDescriptors()]).to.deep.equal(before);
     });
 
