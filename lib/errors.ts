@@ -27,8 +27,6 @@ export type ErrorCode =
   | 'ERR_AMBIGUOUS_ID'
   /** It runs, and must not for this; `force` ends it first, where there is one. */
   | 'ERR_CONTAINER_RUNNING'
-  /** It does not run, and must for this. */
-  | 'ERR_CONTAINER_NOT_RUNNING'
   | 'ERR_CONTAINER_PAUSED'
   | 'ERR_CONTAINER_NOT_PAUSED'
   /** Somebody has been changing the container for too long. */

@@ -65,7 +65,7 @@ async function withStreams(attached: Attached, options: ClientOptions): Promise<
   }
   try {
     const result = await attached;
-    process.stdin.unpipe().pause().unref();
+    if (options.stdin) process.stdin.unpipe().pause();
     if (!result.detached) await Promise.all(ends);
     return result;
   } finally {

@@ -275,7 +275,7 @@ export class Container {
       connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000),
     );
     await this.settled();
-    await tell(this.home.store, config, 'stop');
+    tell(this.home.store, config, 'stop');
   }
 
   /**
@@ -294,7 +294,7 @@ export class Container {
     if (errno === undefined || errno === ESRCH) throw this.notRunning();
     if (number === SIGKILL) await this.monitorEnd();
     if (number === SIGKILL) await this.settled();
-    await tell(this.home.store, config, 'kill', { signal: String(number) });
+    tell(this.home.store, config, 'kill', { signal: String(number) });
   }
 
   /**
@@ -330,7 +330,7 @@ export class Container {
       if (frozen && status === 'paused') throw this.paused('pause');
       if (frozen && status !== 'running') throw this.notRunning();
       await setFrozen(await this.places(), frozen);
-      await tell(store, config, action);
+      tell(store, config, action);
     });
   }
 
@@ -351,7 +351,7 @@ export class Container {
     if (status !== 'running') throw this.notRunning();
     const around = await this.home.surroundings();
     const command = Array.isArray(argv) ? argv.join(' ') : '';
-    await tell(this.home.store, config, 'exec_start', { execCommand: command });
+    tell(this.home.store, config, 'exec_start', { execCommand: command });
     return {
       around,
       container: {
@@ -436,7 +436,7 @@ export class Container {
           (answer) => ({ done: answer }),
         );
       }
-      await tell(store, updated, 'update');
+      tell(store, updated, 'update');
     });
   }
 
@@ -454,7 +454,7 @@ export class Container {
     await this.stop(options);
     await this.start();
     const config = this.home.store.config(this.id);
-    if (config !== undefined) await tell(this.home.store, config, 'restart');
+    if (config !== undefined) tell(this.home.store, config, 'restart');
   }
 
   /**
@@ -478,7 +478,7 @@ export class Container {
         (answer) => ({ done: answer }),
       );
       await store.releaseName(config.name, this.id);
-      await tell(store, renamed, 'rename', { oldName: config.name });
+      tell(store, renamed, 'rename', { oldName: config.name });
     });
   }
 

@@ -47,7 +47,7 @@ export async function createContainer(
       cause,
     });
   }
-  await tell(store, stored, 'create');
+  tell(store, stored, 'create');
   return new Container(home, id);
 }
 

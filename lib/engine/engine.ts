@@ -124,10 +124,9 @@ export class Engine implements Surroundings, ContainerHome {
     const store = new Store({ dataRoot, runRoot });
     // Files of container root are root's on the disk too, set-user-id ones among them: keep others out.
     store.prepare();
-    const [layout, host, owner, idRanges] = await Promise.all([
+    const [layout, host, idRanges] = await Promise.all([
       detectCgroups(),
       lookAtHost(),
-      ownerName(),
       IdRanges.open(binding, join(runRoot, 'ids')),
     ]);
     const engine = new Engine(
@@ -136,7 +135,7 @@ export class Engine implements Surroundings, ContainerHome {
       layout,
       binding.probe(),
       host,
-      owner,
+      ownerName(),
       idRanges,
       fault,
     );

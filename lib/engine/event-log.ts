@@ -40,7 +40,7 @@ export function timeNanoNow(): string {
  *
  * @throws ERR_EVENT_LOG
  */
-export async function appendEvent(runRoot: string, event: ContainerEvent): Promise<void> {
+export function appendEvent(runRoot: string, event: ContainerEvent): void {
   const path = join(runRoot, EVENT_FILE);
   const { type, action, id, attributes, timeNano } = event;
   const line = Buffer.from(`${JSON.stringify({ type, action, id, attributes, timeNano })}\n`);
@@ -60,8 +60,12 @@ export async function appendEvent(runRoot: string, event: ContainerEvent): Promi
       },
     );
   }
-  // The event is there. That the file could not be rotated is the next one's to try again.
-  if (size >= EVENT_FILE_SIZE) await rotate(path).catch(() => undefined);
+  if (size < EVENT_FILE_SIZE) return;
+  try {
+    rotate(path);
+  } catch {
+    // The event is there. That the file could not be rotated is the next one's to try again.
+  }
 }
 
 /** Returns the size that the file has now. */
@@ -85,7 +89,7 @@ function appendLine(path: string, line: Buffer): number {
  * Two that rotate at once would rename a fresh file over the full one. Who has made the link rotates, after
  * another look at the size; a link whose maker is dead is taken away.
  */
-async function rotate(path: string): Promise<void> {
+function rotate(path: string): void {
   const lock = `${path}.rotating`;
   const owner = ownerName();
   try {

@@ -45,7 +45,7 @@ export async function mend(store: Store, id: string): Promise<void> {
       exitCode: UNKNOWN_EXIT,
       error: reason(state, damaged),
     });
-    await tell(store, config, 'die', { exitCode: String(UNKNOWN_EXIT) });
+    tell(store, config, 'die', { exitCode: String(UNKNOWN_EXIT) });
   });
 }
 
@@ -66,7 +66,7 @@ export async function discard(store: Store, config: StoredConfig): Promise<void>
   const { id, name } = config;
   await store.releaseName(name, id);
   await runTeardown(id, store.directory(id));
-  await tell(store, config, 'destroy');
+  tell(store, config, 'destroy');
 }
 
 /** The same for one whose configuration cannot be read. */
@@ -93,18 +93,22 @@ async function runTeardown(id: string, directory: string | undefined): Promise<v
   });
 }
 
-/** Appends an event of a container. */
-export async function tell(
+/** Appends an event of a container. What has been done is done, also where it cannot be told. */
+export function tell(
   store: Store,
   config: StoredConfig,
   action: string,
   more: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  await appendEvent(store.places.runRoot, {
-    type: 'container',
-    action,
-    id: config.id,
-    attributes: { name: config.name, ...eventAttributes(config), ...more },
-    timeNano: timeNanoNow(),
-  });
+): void {
+  try {
+    appendEvent(store.places.runRoot, {
+      type: 'container',
+      action,
+      id: config.id,
+      attributes: { name: config.name, ...eventAttributes(config), ...more },
+      timeNano: timeNanoNow(),
+    });
+  } catch (error) {
+    if (!(error instanceof CaissonError)) throw error;
+  }
 }

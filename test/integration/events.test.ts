@@ -43,8 +43,8 @@ describe('events', () => {
   }
 
   it('are a line each, which only their owner may read', async () => {
-    await appendEvent(runRoot, event('create', 1, { name: 'a "b"\n' }));
-    await appendEvent(runRoot, event('start', 2));
+    appendEvent(runRoot, event('create', 1, { name: 'a "b"\n' }));
+    appendEvent(runRoot, event('start', 2));
     const lines = (await readFile(path(), 'utf8')).split('\n');
     expect(lines.length).to.equal(3);
     expect(JSON.parse(lines[0]!)).to.deep.equal(event('create', 1, { name: 'a "b"\n' }));
@@ -53,7 +53,7 @@ describe('events', () => {
 
   it('of the past are selected by time and by what the caller says', async () => {
     for (let second = 0; second < 6; second++)
-      await appendEvent(runRoot, event(`${second}`, second));
+      appendEvent(runRoot, event(`${second}`, second));
     const until = '2026-01-01T00:00:04Z';
     expect(await actions({ until })).to.deep.equal(['0', '1', '2', '3', '4']);
     const since = '2026-01-01T00:00:02Z';
@@ -63,13 +63,13 @@ describe('events', () => {
   });
 
   it('are those from the call on, unless earlier ones are asked for', async () => {
-    await appendEvent(runRoot, event('old'));
+    appendEvent(runRoot, event('old'));
     const events = followEvents(runRoot);
-    await appendEvent(runRoot, event('new'));
+    appendEvent(runRoot, event('new'));
     expect((await events.next()).value).to.deep.equal(event('new'));
     const next = events.next();
     await sleep(20);
-    await appendEvent(runRoot, event('newer'));
+    appendEvent(runRoot, event('newer'));
     expect((await next).value).to.deep.equal(event('newer'));
     await events.return(undefined);
   });
@@ -78,7 +78,7 @@ describe('events', () => {
     const first = followEvents(runRoot);
     writeFileSync(path('events.1'), `${JSON.stringify(event('old'))}\n`);
     const events = followEvents(runRoot);
-    await appendEvent(runRoot, event('new'));
+    appendEvent(runRoot, event('new'));
     expect((await events.next()).value).to.deep.equal(event('new'));
     await events.return(undefined);
     expect((await first.next()).value).to.deep.equal(event('old'));
@@ -86,7 +86,7 @@ describe('events', () => {
   });
 
   it('end when they are aborted and when `until` has come, and leave nothing open', async () => {
-    await appendEvent(runRoot, event('old'));
+    appendEvent(runRoot, event('old'));
     const own = openDescriptors().length;
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 50);
@@ -98,12 +98,12 @@ describe('events', () => {
   });
 
   it('survive what was cut short or is none', async () => {
-    await appendEvent(runRoot, event('a'));
+    appendEvent(runRoot, event('a'));
     const torn = JSON.stringify(event('torn', 0, { text: '{"type":"container"' })).slice(0, -40);
     appendFileSync(path(), torn);
-    await appendEvent(runRoot, event('b'));
+    appendEvent(runRoot, event('b'));
     appendFileSync(path(), 'x\n\n{}\nnull\n{"type":"container","timeNano":"x"}\n');
-    await appendEvent(runRoot, event('c'));
+    appendEvent(runRoot, event('c'));
     expect(await actions({ until: '1s' })).to.deep.equal(['a', 'b', 'c']);
   });
 
@@ -112,7 +112,7 @@ describe('events', () => {
     const wrong = { since: '1m', until: '2m' };
     expectError(() => followEvents(runRoot, wrong), 'ERR_INVALID_OPTION', /^until: /);
     symlinkSync('/dev/null', path());
-    const error: unknown = await appendEvent(runRoot, event('a')).catch(
+    const error: unknown = appendEvent(runRoot, event('a')).catch(
       (thrown: unknown) => thrown,
     );
     expect(error).to.deep.include({ code: 'ERR_EVENT_LOG', errno: 'ELOOP', syscall: 'open' });
@@ -122,13 +122,13 @@ describe('events', () => {
     const text = 'x'.repeat(EVENT_FILE_SIZE);
 
     it('when the file is full, and read across both', async () => {
-      await appendEvent(runRoot, event('a'));
-      await appendEvent(runRoot, event('b', 0, { text: text.slice(0, 900_000) }));
+      appendEvent(runRoot, event('a'));
+      appendEvent(runRoot, event('b', 0, { text: text.slice(0, 900_000) }));
       expect(existsSync(path('events.1'))).to.equal(false);
       for (let i = 0; i < 4; i++)
-        await appendEvent(runRoot, event(`c${i}`, 0, { text: text.slice(0, 900_000) }));
+        appendEvent(runRoot, event(`c${i}`, 0, { text: text.slice(0, 900_000) }));
       expect(existsSync(path())).to.equal(false);
-      await appendEvent(runRoot, event('d'));
+      appendEvent(runRoot, event('d'));
       const expected = ['a', 'b', 'c0', 'c1', 'c2', 'c3', 'd'];
       expect(await actions({ until: '1s' })).to.deep.equal(expected);
       expect(await readdir(runRoot)).to.have.members(['events', 'events.1']);
@@ -137,12 +137,12 @@ describe('events', () => {
     it('by one at a time, and by the next one when that one has died', async () => {
       writeFileSync(path(), `${text}\n`);
       symlinkSync(await ownerName(), path('events.rotating'));
-      await appendEvent(runRoot, event('a'));
+      appendEvent(runRoot, event('a'));
       expect(existsSync(path('events.1'))).to.equal(false);
       await rm(path('events.rotating'));
       symlinkSync('1 1 another-boot', path('events.rotating'));
-      await appendEvent(runRoot, event('b'));
-      await appendEvent(runRoot, event('c'));
+      appendEvent(runRoot, event('b'));
+      appendEvent(runRoot, event('c'));
       expect(existsSync(path('events.1'))).to.equal(true);
       expect(existsSync(path('events.rotating'))).to.equal(false);
       expect(await actions({ until: '1s' })).to.deep.equal(['a', 'b', 'c']);

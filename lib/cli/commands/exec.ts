@@ -37,7 +37,7 @@ export async function exec(args: readonly string[], location: EngineLocation): P
     ['env-file', line.values('env-file')],
   ]);
   const env = environment(
-    { values: values as Map<string, string[]> },
+    { values },
     { env: process.env, cwd: process.cwd() },
   );
   try {
@@ -104,7 +104,7 @@ async function withStreams(execution: Execution, interactive: boolean): Promise<
     process.stdin.pipe(execution.stdin);
   }
   const { exitCode } = await execution;
-  process.stdin.unpipe().pause().unref();
+  if (interactive) process.stdin.unpipe().pause();
   await Promise.all(ends);
   return exitCode;
 }
