@@ -113,6 +113,17 @@ describe('log reader', () => {
     );
   });
 
+  it('ends where the log ended when it was opened, however fast it grows', async () => {
+    using writer = new LogWriter(fresh(), 3);
+    for (let i = 0; i < 2000; i++) writer.write(out(`${i}\n`));
+    let seen = 0;
+    for await (const { bytes } of readLogs(directory)) {
+      expect(bytes.toString()).to.equal(`${seen++}\n`);
+      writer.write(out('later\n'));
+    }
+    expect(seen).to.equal(2000);
+  });
+
   it('refuses what it is not told clearly, at once', () => {
     for (const options of [
       { tail: -1 },
