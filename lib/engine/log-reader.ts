@@ -29,6 +29,8 @@ export interface LogOptions {
    * has been given. Called once. Without it, following ends by `signal`, `until`, or with the directory.
    */
   readonly ended?: (() => Promise<void>) | undefined;
+  /** Called once the files are open: `tail` has been counted, and what is written from now on is new. */
+  readonly onOpen?: (() => void) | undefined;
   /** Called for each line that could not be read, whole or in part. */
   readonly onDamaged?: (() => void) | undefined;
 }
@@ -119,6 +121,7 @@ class Follower {
     );
     if (this.watch === undefined) this.limit = ends.at(-1)?.end ?? 0;
     if (this.selection.tail !== undefined) await seekTail(ends, this.selection.tail);
+    this.options.onOpen?.();
   }
 
   async *entries(): AsyncGenerator<LogEntry> {

@@ -200,7 +200,7 @@ async function v2Times({ dir }: CgroupPlace): Promise<CpuTimes | undefined> {
 }
 
 /** proc_stat(5): of the first line user to softirq, as Docker adds them up; a line for each online processor. */
-function parseProcStat(text: string): Pick<CpuStats, 'systemUsage' | 'onlineCpus'> {
+export function parseProcStat(text: string): Pick<CpuStats, 'systemUsage' | 'onlineCpus'> {
   const [first = ''] = text.split('\n', 1);
   const ticks = first.trim().split(/\s+/).slice(1, 8).map(Number);
   return {

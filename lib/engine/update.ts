@@ -1,9 +1,9 @@
 /** Other limits for a container that runs: which files to write, in which order, and back when one refuses. */
 import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../cgroup/detect.js';
 import { type CgroupPlan, planCgroups } from '../cgroup/plan.js';
-import { isGone, readIn } from '../cgroup/places.js';
+import { isGone, parseFlat, readIn } from '../cgroup/places.js';
 import { CaissonError } from '../errors.js';
 import { invalid, show, unsupported } from './check.js';
 import type { ResourceOptions, RunOptions } from './options.js';
@@ -65,6 +65,7 @@ export async function updateResources(
   for (const write of planned.enable) await enableControllers(write);
   const seen = await lookInto(layout, id);
   const { writes } = planUpdate({ layout: seen, host }, id, current, options);
+  for (const write of writes) await checkRoom(write);
   for (const write of await inOrder(writes)) {
     try {
       undo.unshift({ ...write, value: await valueOf(write) });
@@ -181,6 +182,24 @@ async function enableControllers(write: CgroupFileWrite): Promise<void> {
   const now = new Set((await readIn(write.dir, write.file))?.trim().split(' '));
   const missing = write.value.split(' ').filter((word) => !now.has(word.slice(1)));
   if (missing.length > 0) await put({ ...write, value: missing.join(' ') }).catch(() => undefined);
+}
+
+/**
+ * Where v1 refuses a limit that what is in use does not fit into, v2 takes it and kills until it does. Only what
+ * lives in swap or nowhere counts here; the rest is reclaimed.
+ */
+async function checkRoom(write: CgroupFileWrite): Promise<void> {
+  const { dir, file, value } = write;
+  if (file !== 'memory.max' || value === 'max') return;
+  const [stat, meminfo] = await Promise.all([
+    readIn(dir, 'memory.stat'),
+    readFile('/proc/meminfo', 'utf8'),
+  ]);
+  const used = parseFlat(stat);
+  const swap = Number(/^SwapFree:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? 0) * 1024;
+  if ((used.get('anon') ?? 0) + (used.get('shmem') ?? 0) - swap > Number(value)) {
+    throw refused(write, Object.assign(new Error('in use'), { code: 'EBUSY' }));
+  }
 }
 
 /** The layout with the files that this container's own directories have: nothing has to be guessed. */

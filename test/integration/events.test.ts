@@ -1,6 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  openSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -132,6 +142,21 @@ describe('events', () => {
       const expected = ['a', 'b', 'c0', 'c1', 'c2', 'c3', 'd'];
       expect(await actions({ until: '1s' })).to.deep.equal(expected);
       expect(await readdir(runRoot)).to.have.members(['events', 'events.1']);
+    });
+
+    it('under the hands of somebody who is about to write', async () => {
+      await appendEvent(runRoot, event('a'));
+      const events = followEvents(runRoot, { since: 0 });
+      const next = async () => ((await events.next()).value as ContainerEvent).action;
+      expect(await next()).to.equal('a');
+      const late = openSync(path(), 'a');
+      renameSync(path(), path('events.1'));
+      await appendEvent(runRoot, event('b'));
+      expect(await next()).to.equal('b');
+      writeSync(late, `${JSON.stringify(event('c'))}\n`);
+      closeSync(late);
+      expect(await next()).to.equal('c');
+      await events.return(undefined);
     });
 
     it('by one at a time, and by the next one when that one has died', async () => {

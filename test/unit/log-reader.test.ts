@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { type LogEntry, type LogOptions, readLogs } from '../../lib/engine/log-reader.js';
 import { formatTimeStamp } from '../../lib/engine/time-stamp.js';
 import { type Line, LogWriter } from '../support/log-writer.js';
-import { eventually, sleep } from '../support/outside.js';
+import { eventually } from '../support/outside.js';
 import { expectError } from './support/expect-error.js';
 
 const EPOCH = 1_767_225_600n * 1_000_000_000n;
@@ -38,11 +38,16 @@ function texts(entries: readonly LogEntry[]): string[] {
 class Reading {
   readonly entries: LogEntry[] = [];
   readonly done: Promise<void>;
+  /** What is written from then on is new. */
+  readonly open: Promise<void>;
   private end: (() => void) | undefined;
 
   constructor(directory: string, options: LogOptions = {}) {
     const ended = new Promise<void>((resolve) => (this.end = resolve));
-    this.done = this.run(readLogs(directory, { follow: true, ended: () => ended, ...options }));
+    let opened: () => void = () => undefined;
+    this.open = new Promise<void>((resolve) => (opened = resolve));
+    const own = { follow: true, ended: () => ended, onOpen: () => opened() };
+    this.done = this.run(readLogs(directory, { ...own, ...options }));
   }
 
   get texts(): string[] {
@@ -106,6 +111,17 @@ describe('log reader', () => {
     expect(texts(await all(directory))).to.deep.equal(
       Array.from({ length: 11 }, (_, i) => `${i + 4}\n`),
     );
+  });
+
+  it('ends where the log ended when it was opened, however fast it grows', async () => {
+    using writer = new LogWriter(fresh(), 3);
+    for (let i = 0; i < 2000; i++) writer.write(out(`${i}\n`));
+    let seen = 0;
+    for await (const { bytes } of readLogs(directory)) {
+      expect(bytes.toString()).to.equal(`${seen++}\n`);
+      writer.write(out('later\n'));
+    }
+    expect(seen).to.equal(2000);
   });
 
   it('refuses what it is not told clearly, at once', () => {
@@ -249,7 +265,7 @@ describe('log reader', () => {
       writer.write(out('old\n'));
       writer.append(Buffer.from('{"log":"new 1\\n","stream":"stdout",'));
       const reading = new Reading(directory, { tail: 0 });
-      await sleep(50);
+      await reading.open;
       expect(reading.texts).to.deep.equal([]);
       writer.append(Buffer.from(`"time":"${at(0)}"}\n`));
       writer.write(out('new 2\n'));
@@ -258,7 +274,7 @@ describe('log reader', () => {
 
     it('begins before there is a log, and gives it whole', async () => {
       const reading = new Reading(fresh());
-      await sleep(20);
+      await reading.open;
       using writer = new LogWriter(directory, 2);
       writer.write(out('a\n'));
       await eventually(() => expect(reading.texts).to.deep.equal(['a\n']));
@@ -497,8 +513,7 @@ describe('log reader', () => {
             const first = expected(files, question);
             const known = files.flat().length;
             const reading = new Reading(directory, question);
-            // The reader opens its files first: a tail is counted in what it finds there.
-            await sleep(5);
+            await reading.open;
             for (const [index, step] of after.entries()) {
               perform(writer, files, writer, step);
               if (pauses[index % pauses.length] === true) await new Promise(setImmediate);

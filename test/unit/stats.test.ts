@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { CgroupPlace } from '../../lib/cgroup/places.js';
-import { type ContainerStats, cpuPercent, readStats } from '../../lib/engine/stats.js';
+import {
+  type ContainerStats,
+  cpuPercent,
+  parseProcStat,
+  readStats,
+} from '../../lib/engine/stats.js';
 
 /** Of a container on Linux 6.1 with all of cgroup v2. */
 const V2 = {
@@ -158,6 +163,16 @@ describe('stats of what the kernel says', () => {
     expect(await readStats([])).to.equal(undefined);
     // 4194305 is no pid: there cannot be more than 2^22.
     expect(await readStats([place(2, V2)], 4_194_305)).to.equal(undefined);
+  });
+
+  it('have all of the machine’s time but what was stolen, and guests’, which is user’s too', () => {
+    const text = `cpu  10 20 30 400 5 6 7 1000 2000 4000
+cpu0 5 10 15 200 2 3 3 500 1000 2000
+cpu2 5 10 15 200 3 3 4 500 1000 2000
+intr 12 34
+ctxt 1
+`;
+    expect(parseProcStat(text)).to.deep.equal({ systemUsage: 478 * 1e7, onlineCpus: 2 });
   });
 
   it('make a percentage of one processor', () => {
