@@ -133,6 +133,11 @@ class Evaluation {
     if (Array.isArray(value)) return value.map((item, at) => [at, item as unknown]);
     if (isObject(value) && structType(value) === undefined)
       return sortedKeys(value).map((key) => [key, value[key]]);
+    if (typeof value === 'number' && Number.isInteger(value))
+      return Array.from({ length: Math.max(0, Math.min(value, MAX_STEPS + 1)) }, (_item, at) => [
+        at,
+        at,
+      ]);
     throw this.#error(`range can't iterate over ${typeName(value)}`, position);
   }
 
