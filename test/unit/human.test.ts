@@ -79,6 +79,11 @@ describe('shares and long texts', () => {
     expect(ellipsis('abc', 3)).to.equal('abc');
     expect(ellipsis('abcd', 3)).to.equal('ab…');
     expect(ellipsis('äöüß', 4)).to.equal('äöüß');
-    expect(ellipsis('😀😀😀', 2)).to.equal('😀…');
+    expect(ellipsis('😀😀😀', 6)).to.equal('😀😀😀');
+    expect(ellipsis('😀😀😀', 5)).to.equal('😀😀…');
+    expect(ellipsis('😀😀😀', 4)).to.equal('😀…');
+    expect(ellipsis('漢字x', 5)).to.equal('漢字x');
+    expect(ellipsis('漢字xy', 5)).to.equal('漢字…');
+    expect(ellipsis('x'.repeat(1000), 5)).to.equal('xxxx…');
   });
 });

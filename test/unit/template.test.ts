@@ -157,7 +157,10 @@ describe('templates: control', () => {
   renders('{{if $x := .Count}}{{$x}}{{end}}', '3');
   renders('{{$x := 1}}{{range .List}}{{$x = .}}{{end}}{{$x}}', 'c');
   renders('{{$x := 1}}{{if true}}{{$x := 2}}{{$x}}{{end}}{{$x}}', '21');
-  fails('{{range .Count}}{{end}}', 'execute', /range can't iterate over int/);
+  renders('{{range .Count}}{{.}}{{end}}{{range 0}}x{{else}}none{{end}}', '012none');
+  fails('{{range .Ratio}}{{end}}', 'execute', /range can't iterate over float64/);
+  fails('{{range .Name}}{{end}}', 'execute', /range can't iterate over string/);
+  fails('{{range 1000000000}}{{end}}', 'execute', /takes too long/);
   fails('{{if .On}}', 'parse', /unexpected EOF/);
   fails('{{end}}', 'parse', /unexpected {{end}}/);
   fails('{{else}}', 'parse', /unexpected {{else}}/);
@@ -191,6 +194,8 @@ describe('templates: text around actions', () => {
   fails('{{.Name | "x"}}', 'parse', /non executable command in pipeline stage 2/);
   fails('{{nil}}', 'execute', /nil is not a command/);
   fails('{{#}}', 'parse', /unexpected "#" in command/);
+  fails('{{1e1000}}', 'parse', /bad number syntax/);
+  fails('{{08}}', 'parse', /bad number syntax/);
   fails('{{1x}}', 'parse', /bad number syntax/);
 });
 
@@ -205,11 +210,12 @@ describe('templates: functions', () => {
   renders('{{index .List 2}} {{index .Nested 0 "Name"}}', 'c one');
   renders('{{len .List}} {{len .Name}} {{len .Labels}}', '3 4 2');
   renders('{{join .List ", "}} {{join .NoList ","}}', 'a, b, c ');
-  renders('{{.Name | upper | lower}} {{upper "ab"}} {{title "of men"}}', '/box AB Of Men');
+  renders(`{{.Name | upper | lower}} {{upper "ab"}} {{title "of men's"}}`, "/box AB Of Men'S");
   renders('{{index (split .Name "/") 1}}', 'box');
   renders('{{slice .Name 1}} {{slice .Name 1 3}} {{slice .List 1}}', 'box bo [b c]');
   renders('{{truncate .Name 2}}{{truncate .Name 9}}', '/b/box');
   renders('[{{pad .Name 1 2}}][{{pad "" 1 2}}]', '[ /box  ][]');
+  renders('{{html "<a&b>"}} {{urlquery "a b&c"}}', '&lt;a&amp;b&gt; a+b%26c');
   renders('{{println .Count "x"}}', '3 x\n');
   renders('{{print 1 2 "a" 3}}', '1 2a3');
   renders('{{eq .Count 3}} {{eq .Name "a" "/box"}} {{ne .Count 3}}', 'true true false');
@@ -222,7 +228,7 @@ describe('templates: functions', () => {
   renders('{{if and (eq .State.Status "running") (not .Off)}}up{{end}}', 'up');
   renders('{{eq .None nil}}', 'true');
   renders('{{"a\\tb\\x41\\u00e9\\""}} {{`a\\tb`}} {{\'a\'}}', 'a\tbAé" a\\tb 97');
-  renders('{{0x1F}} {{1e3}} {{-2}} {{+3}} {{.5}} {{1_000}}', '31 1000 -2 3 0.5 1000');
+  renders('{{0x1F}} {{1e3}} {{-2}} {{+3}} {{.5}} {{1_000}} {{017}}', '31 1000 -2 3 0.5 1000 15');
   fails('{{index .List 9}}', 'execute', /error calling index: index out of range: 9/);
   fails('{{index .None 1}}', 'execute', /index of untyped nil/);
   fails('{{len .Count}}', 'execute', /len of type int/);
@@ -250,6 +256,11 @@ describe('templates: printf', () => {
   );
   renders('{{printf "%s" .List}} {{printf "%q" .List}}', '[a b c] ["a" "b" "c"]');
   renders('{{.Name | printf "%s-%s" "x"}}', 'x-/box');
+  renders(
+    '{{printf "%g|%G|%g|%g|%.3g|%.3g" 0.00001 1e21 123456 1234567 1234.5 0.5}}',
+    '1e-05|1E+21|123456|1.234567e+06|1.23e+03|0.5',
+  );
+  renders('{{printf "%x|% x|%#x|%#o|%b" "hi" "hi" 255 8 -5}}', '6869|68 69|0xff|010|-101');
   renders('{{printf "%9999999999d" 1}}', '%!(BADWIDTH)');
 });
 

@@ -4,7 +4,7 @@ import type { Flag } from '../flag-table.js';
 export const RESTART_FLAG: Flag = {
   long: 'restart',
   value: 'policy',
-  completes: ['no', 'on-failure', 'on-failure:3', 'always', 'unless-stopped'],
+  completes: ['no', 'on-failure', 'always', 'unless-stopped'],
   help: 'When to start again: no (default), on-failure[:n], always, unless-stopped',
 };
 

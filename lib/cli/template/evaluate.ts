@@ -110,10 +110,9 @@ class Evaluation {
   #range(pipe: Pipe, body: readonly Node[], otherwise: readonly Node[], dot: unknown): Jump {
     const mark = this.#variables.length;
     const value = this.#commands(pipe, dot);
-    const entries = this.#entries(value, pipe.position);
-    let jump: Jump;
-    if (entries.length === 0) jump = this.#walk(otherwise, dot);
-    for (const [key, element] of entries) {
+    let empty = true;
+    for (const [key, element] of this.#entries(value, pipe.position)) {
+      empty = false;
       this.#step(pipe.position);
       const [first, second] = pipe.variables;
       if (second !== undefined) {
@@ -124,16 +123,19 @@ class Evaluation {
       this.#variables.length = mark;
       if (ended === 'break') break;
     }
+    const jump = empty ? this.#walk(otherwise, dot) : undefined;
     this.#variables.length = mark;
     return jump;
   }
 
-  #entries(value: unknown, position: number): readonly (readonly [string | number, unknown])[] {
-    if (value === undefined || value === null) return [];
-    if (Array.isArray(value)) return value.map((item, at) => [at, item as unknown]);
-    if (isObject(value) && structType(value) === undefined)
-      return sortedKeys(value).map((key) => [key, value[key]]);
-    throw this.#error(`range can't iterate over ${typeName(value)}`, position);
+  *#entries(value: unknown, position: number): Generator<readonly [string | number, unknown]> {
+    if (value === undefined || value === null) return;
+    if (Array.isArray(value)) yield* value.entries();
+    else if (isObject(value) && structType(value) === undefined)
+      for (const key of sortedKeys(value)) yield [key, value[key]];
+    else if (typeof value === 'number' && Number.isInteger(value))
+      for (let at = 0; at < value; at++) yield [at, at];
+    else throw this.#error(`range can't iterate over ${typeName(value)}`, position);
   }
 
   #set({ assigns, position }: Pipe, name: string, value: unknown): void {

@@ -168,9 +168,22 @@ function truncate(value: string, width: number): string {
 
 function title(value: string): string {
   return value.replace(
-    /(^|[^\p{L}\p{Nd}_'])(\p{L})/gu,
+    /(^|[^\p{L}\p{Nd}_])(\p{L})/gu,
     (_all, before: string, letter: string) => before + letter.toUpperCase(),
   );
+}
+
+const HTML: Readonly<Record<string, string | undefined>> = {
+  '\0': '\uFFFD',
+  '"': '&#34;',
+  "'": '&#39;',
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+};
+
+function escapeHtml(value: string): string {
+  return value.replace(/[\0"'&<>]/g, (letter) => HTML[letter] ?? letter);
 }
 
 const same = (args: readonly unknown[]): unknown => args[0];
@@ -197,6 +210,8 @@ export const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map(
     split: [2, 2, ([value, separator]) => text(value).split(text(separator))],
     join: [2, 2, ([value, separator]) => list(value).map(or).join(text(separator))],
     title: [1, 1, ([value]) => title(text(value))],
+    html: [0, Infinity, (args) => escapeHtml(print(args))],
+    urlquery: [0, Infinity, (args) => new URLSearchParams([['', print(args)]]).toString().slice(1)],
     lower: [1, 1, ([value]) => text(value).toLowerCase()],
     upper: [1, 1, ([value]) => text(value).toUpperCase()],
     pad: [3, 3, ([value, before, after]) => padWith(text(value), whole(before), whole(after))],

@@ -148,7 +148,7 @@ class ActionLexer {
       const text = match(NUMBER, source, at);
       if (text === '' || /[\p{L}\p{Nd}_.]/u.test(source[at + text.length] ?? ''))
         throw this.#error(`bad number syntax: "${source.slice(at, at + text.length + 1)}"`, at);
-      if (Number.isNaN(toNumber(text))) throw this.#error(`bad number syntax: "${text}"`, at);
+      if (!Number.isFinite(toNumber(text))) throw this.#error(`bad number syntax: "${text}"`, at);
       this.#push('number', text, at + text.length);
     } else {
       const name = match(IDENTIFIER, source, at);
@@ -221,5 +221,9 @@ function match(pattern: RegExp, source: string, at: number): string {
 export function toNumber(text: string): number {
   const negative = text.startsWith('-');
   const digits = text.replace(/^[+-]/, '').replace(/_/g, '');
-  return negative ? -Number(digits) : Number(digits);
+  // Go's octal numbers, with and without the letter.
+  const octal = /^0(\d+)$/.exec(digits)?.[1];
+  const value =
+    octal === undefined ? Number(digits) : /^[0-7]+$/.test(octal) ? parseInt(octal, 8) : NaN;
+  return negative ? -value : value;
 }

@@ -1,5 +1,5 @@
 /** The verbs of Go's fmt that formats use: `%s %v %d %q %t %x %X %o %b %c %f %e %g %U %T %%`, with flags, width, precision. */
-import { format, typeName } from './values.js';
+import { format, formatFloat, typeName } from './values.js';
 
 const DIRECTIVE = /%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d*))?([\s\S])?/gu;
 /** fmt's own limit for both. */
@@ -95,13 +95,17 @@ function convert(
       break;
     case 'o':
     case 'b':
-      if (isWhole(value)) return signed(value.toString(verb === 'o' ? 8 : 2), value, flags);
+      if (isWhole(value)) {
+        const prefix = verb === 'o' && flags.includes('#') ? '0' : '';
+        const text = prefix + Math.abs(value).toString(verb === 'o' ? 8 : 2);
+        return signed(text, value, flags, value < 0);
+      }
       break;
     case 'x':
     case 'X': {
       const hex =
         typeof value === 'string'
-          ? Buffer.from(cut(value, precision)).toString('hex')
+          ? hexOf(cut(value, precision), flags)
           : isWhole(value)
             ? Math.abs(value).toString(16)
             : undefined;
@@ -131,17 +135,20 @@ function convert(
     case 'g':
     case 'G':
       if (typeof value === 'number') {
-        const text =
-          precision === undefined
-            ? String(value)
-            : exponent(String(Number(value.toPrecision(Math.min(Math.max(precision, 1), 100)))));
-        return signed(text, value, flags);
+        const text = formatFloat(value, precision);
+        return signed(verb === 'G' ? text.toUpperCase() : text, value, flags);
       }
       break;
   }
   return value === undefined || value === null
     ? `%!${verb}(<nil>)`
     : `%!${verb}(${typeName(value)}=${plain(value)})`;
+}
+
+/** With a space between bytes for `% x`. */
+function hexOf(text: string, flags: string): string {
+  const hex = Buffer.from(text).toString('hex');
+  return flags.includes(' ') ? hex.replace(/..(?=.)/g, '$& ') : hex;
 }
 
 function isWhole(value: unknown): value is number {

@@ -81,7 +81,22 @@ export function format(value: unknown, depth = 0): string {
 }
 
 function formatNumber(value: number): string {
+  return Number.isInteger(value) ? String(value) : formatFloat(value);
+}
+
+/** fmt's `%g`: with an exponent when it is below -4 or not below the precision; six for the shortest form. */
+export function formatFloat(value: number, precision?: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value < 0 ? '-Inf' : '+Inf';
-  return String(value);
+  const digits = precision === undefined ? undefined : Math.min(Math.max(precision, 1), 100);
+  const [mantissa = '', exponentText] = value
+    .toExponential(digits === undefined ? undefined : digits - 1)
+    .split('e');
+  const exponent = Number(exponentText);
+  const short = mantissa.includes('.') ? mantissa.replace(/\.?0+$/, '') : mantissa;
+  const count = short.replace(/[-.]/g, '').length;
+  const limit = digits === undefined ? 6 : digits > count && count > exponent ? count : digits;
+  if (exponent < -4 || exponent >= limit)
+    return `${short}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+  return value.toFixed(Math.min(Math.max(count - exponent - 1, 0), 100));
 }
