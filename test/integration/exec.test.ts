@@ -178,11 +178,19 @@ describe('exec', function () {
       expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).to.equal(
         await readFile(`/proc/${target.pid}/cgroup`, 'utf8'),
       );
-      expect(await output(target, 'grep ^0: /proc/self/cgroup')).to.match(/^0::\/(\.\.)?/);
+      // Who hands controllers on to cgroups below has none of its own processes beside them.
+      const below = join(directory, 'below');
+      await mkdir(below);
+      for (const one of await processesIn(directory))
+        await writeFile(join(below, 'cgroup.procs'), String(one));
+      expect(await output(target, 'cat /proc/self/cgroup')).to.match(/^0::.*\/below$/m);
+      execution.kill();
+      await execution;
     } finally {
       container.kill();
       await container;
       if (made) {
+        await eventually(() => rmdir(join(directory, 'below')));
         await eventually(() => rmdir(directory));
         // Others may have need of it.
         await rmdir(parent).catch(() => undefined);
@@ -528,9 +536,13 @@ describe('exec', function () {
       expect(over).to.equal(false);
       // Starts elsewhere are not held up.
       expect(await shop.sh('echo other')).to.equal('other');
+      const killed = run(target, SLEEP);
+      await sleep(200);
+      killed.kill();
       await freeze(false);
       expect((await running).stdout).to.equal('done\n');
       expect((await waiting).stdout).to.equal('late\n');
+      expect((await killed).signal).to.equal('SIGKILL');
     });
   });
 
