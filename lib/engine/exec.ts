@@ -153,6 +153,7 @@ async function prepareExec(
   });
   return {
     config,
+    joins: true,
     program: new Template(launchable.program, around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),
     slots: launchable.slots,
