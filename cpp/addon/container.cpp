@@ -208,12 +208,14 @@ void Container::end_stream(Reader& reader) {
 
 // What the killed program has forked lives on in the container, and may hold the streams for ever:
 // what is in the pipe now is the last that is delivered, whether somebody is reading or not.
-void Container::cut_short(Reader& reader) {
+void Container::cut_short() {
   static constexpr int kTurns = 4;  // a megabyte: no pipe is larger unless root has made it so
-  reader.paused = false;
-  for (int turn = 0; reader.fd.valid() && turn < kTurns; ++turn)
-    read_stream(reader, false);
-  if (reader.fd.valid()) end_stream(reader);
+  for (Reader& reader : readers_) {
+    reader.paused = false;
+    for (int turn = 0; reader.fd.valid() && turn < kTurns; ++turn)
+      read_stream(reader, false);
+    if (reader.fd.valid()) end_stream(reader);
+  }
 }
 
 void Container::set_paused(uint32_t number, bool paused) {
@@ -323,10 +325,9 @@ void Container::child_exited() {
   }
   // Whoever wrote is gone, so that what is in the pipes, or on the terminal, is all there will be.
   near_end_.reset();
-  for (Reader& reader : readers_) {
+  for (Reader& reader : readers_)
     read_stream(reader, true);
-    if (launch_->joined && killed_) cut_short(reader);
-  }
+  if (launch_->joined && killed_) cut_short();
   const Page* page = launch_->page;
   if (launch_->failed) {
     emit_failure(launch_->error);
@@ -412,7 +413,14 @@ long Container::kill(int signal) {
     if (pending_signal_ != SIGKILL) pending_signal_ = signal;
     return 0;
   }
-  if (exited_) return -ESRCH;
+  if (exited_) {
+    // Not at once: JavaScript, which is calling, does not expect to be called.
+    if (launch_->joined && signal == SIGKILL)
+      environment_.inbox()->post([&environment = environment_, token = token_] {
+        if (Container* container = environment.find(token)) container->cut_short();
+      });
+    return -ESRCH;
+  }
   const long sent = sys::call(__NR_pidfd_send_signal, launch_->pidfd.get(), signal, nullptr, 0);
   if (signal == SIGKILL) killed_ = true;
   if (sent == 0 && signal == SIGKILL) Launcher::instance().kill(launch_);

@@ -76,7 +76,7 @@ class Container {
   static void stream_readable(uv_poll_t* poll, int status, int events);
   void read_stream(Reader& reader, bool to_the_end);
   void end_stream(Reader& reader);
-  void cut_short(Reader& reader);
+  void cut_short();
   void set_paused(uint32_t number, bool paused);
   template <class Arguments>
   void emit(Event event, Arguments arguments);

@@ -59,7 +59,7 @@ export interface StartedExec {
  * KILL the result does not wait for what those may still write.
  *
  * @param container running, and not paused: that is for the caller to see to. What is started in a paused one
- *   waits until it goes on.
+ *   waits until it goes on; with cgroup v1 even a KILL does.
  * @throws (as rejections) ERR_CONTAINER_NOT_RUNNING where its first process is gone, and what `run` throws
  */
 export function exec(
@@ -136,7 +136,7 @@ async function prepareExec(
   const [user, profile, placements] = await Promise.all([
     userOf(around, target, config.user ?? container.user, container.groupAdd),
     config.privileged ? undefined : seccompProfile(container),
-    placementsOf(around, id),
+    placementsOf(around, target),
   ]);
   const filter =
     profile === undefined
@@ -158,6 +158,7 @@ async function prepareExec(
   });
   return {
     config,
+    joins: true,
     program: new Template(launchable.program, around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),
     slots: launchable.slots,
@@ -212,14 +213,24 @@ async function userOf(
   }
 }
 
-/** Those of its cgroups that there are: which limits it was given does not matter here. */
+/**
+ * Those of its cgroups that there are: which limits it was given does not matter here. In v2 one that hands
+ * controllers on to cgroups below takes no process (EBUSY): where its first process has gone, there is room.
+ */
 async function placementsOf(
   { layout }: Surroundings,
-  id: string,
+  { id, pid }: ExecTarget,
 ): Promise<ExecInput['placements']> {
+  const memberships = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
+  const own = `/caisson/${id}`;
+  const first = /^0::(\/.*)$/m.exec(memberships)?.[1] ?? '';
+  const unified = first.startsWith(`${own}/`) ? first : own;
   const all = layout.hierarchies
     .filter(({ usable }) => usable)
-    .map(({ version, mountPoint }) => ({ version, dir: `${mountPoint}/caisson/${id}` }));
+    .map(({ version, mountPoint }) => ({
+      version,
+      dir: `${mountPoint}${version === 2 ? unified : own}`,
+    }));
   const there = await Promise.all(
     all.map(({ dir }) =>
       access(dir).then(

@@ -80,6 +80,7 @@ export class Execution implements PromiseLike<RunResult> {
   private pendingSize: TerminalSize | undefined;
   private pendingSignals: number[] = [];
   private over = false;
+  private joins = false;
   private killed_ = false;
   private timedOut = false;
   private aborted = false;
@@ -214,7 +215,8 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   /** @internal It has been handed to the native machine. */
-  connect(binding: Binding, container: NativeContainer): void {
+  connect(binding: Binding, container: NativeContainer, joins = false): void {
+    this.joins = joins;
     this.sendSignal = (signal) => binding.kill(container, signal);
     const source = (stream: 1 | 2) => ({
       pause: () => binding.pause(container, stream),
@@ -264,7 +266,9 @@ export class Execution implements PromiseLike<RunResult> {
 
   /** @internal The program has ended; the result follows when its output has arrived. */
   async hasEnded({ code, signal, oomKills, started, timeline }: Ended): Promise<void> {
-    this.finish();
+    // What an exec has forked may go on and write: until it no longer does, or somebody has enough of it.
+    if (this.joins) this.in_?.detach();
+    else this.finish();
     if (started) this.markStarted();
     else {
       this.markFailed(
@@ -280,6 +284,7 @@ export class Execution implements PromiseLike<RunResult> {
     this.err?.drain();
     await this.out?.whenEnded();
     await this.err?.whenEnded();
+    this.finish();
     const { id, out, err, timedOut, aborted } = this;
     let drawn: Timeline | undefined;
     this.resolveResult({

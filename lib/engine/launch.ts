@@ -10,6 +10,8 @@ import type { Prepared } from './prepare.js';
 /** What is launched: a container, or a further program in one. */
 export type Launching = Omit<Prepared, 'config' | 'release'> & {
   readonly config: Pick<ContainerConfig, 'args'>;
+  /** In a container that goes on when this ends. */
+  readonly joins?: boolean;
 };
 
 /** Resolves when the container is gone and everything undone: with why, if it could not be started. */
@@ -74,6 +76,6 @@ export function launch(
         }
       },
     );
-    execution.connect(binding, container);
+    execution.connect(binding, container, prepared.joins);
   });
 }

@@ -28,7 +28,8 @@ export const EVENT = {
  * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `terminal` (if
  * there is one), `started`, then `exited` (code or -1, signal or 0, OOM kills, time stamps) or `failed` (error,
  * time stamps), and last `gone` (error or null) when everything is undone. Meanwhile, and until both have
- * ended, `data` (1 stdout or 2 stderr, bytes) and `end` (1 or 2).
+ * ended, `data` (1 stdout or 2 stderr, bytes) and `end` (1 or 2). Of a detached exec, `exited` says that it is on
+ * its own.
  */
 export type NativeListener = (
   event: (typeof EVENT)[keyof typeof EVENT],

@@ -84,6 +84,12 @@ describe('exec', function () {
     return error as CaissonError;
   };
 
+  /** Children and descriptors. Whether a child runs or sleeps at this moment says nothing; a zombie does. */
+  const ownThings = () => [
+    ...childrenOf(process.pid).map((child) => child.replace(/ [RSD]$/, '')),
+    ...openDescriptors(),
+  ];
+
   /** The host's pid of a process of the container whose command line begins so. */
   const find = async (id: string, command: string): Promise<number | undefined> => {
     for (const pid of await processesOf(id)) {
@@ -180,11 +186,19 @@ describe('exec', function () {
       expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).to.equal(
         await readFile(`/proc/${target.pid}/cgroup`, 'utf8'),
       );
-      expect(await output(target, 'grep ^0: /proc/self/cgroup')).to.match(/^0::\/(\.\.)?/);
+      // Who hands controllers on to cgroups below has none of its own processes beside them.
+      const below = join(directory, 'below');
+      await mkdir(below);
+      for (const one of await processesIn(directory))
+        await writeFile(join(below, 'cgroup.procs'), String(one));
+      expect(await output(target, 'cat /proc/self/cgroup')).to.match(/^0::.*\/below$/m);
+      execution.kill();
+      await execution;
     } finally {
       container.kill();
       await container;
       if (made) {
+        await eventually(() => rmdir(join(directory, 'below')));
         await eventually(() => rmdir(directory));
         // Others may have need of it.
         await rmdir(parent).catch(() => undefined);
@@ -359,16 +373,35 @@ describe('exec', function () {
       expect(loud.stdout).to.have.length(1000);
     });
 
+    it('is final when somebody has enough of what it has left writing', async () => {
+      const { target } = await contain();
+      const background = 'sleep 1000 & yes x & echo first';
+      const timed = await run(target, 'sleep 1000 & echo first', { timeout: 400 });
+      expect(timed).to.deep.include({ exitCode: 0, timedOut: true, stdout: 'first\n' });
+      const killed = run(target, 'sleep 1000 & echo first; exit 4');
+      await sleep(300);
+      killed.kill();
+      expect(await killed).to.deep.include({ exitCode: 4, timedOut: false, stdout: 'first\n' });
+      // Held back by a reader that does not read.
+      const held = run(target, background);
+      held.stdout!.pause();
+      held.stdout!.on('data', () => undefined).pause();
+      await sleep(300);
+      held.kill();
+      held.stdout!.resume();
+      expect((await held).exitCode).to.equal(0);
+    });
+
     it('leaves no process and no descriptor', async () => {
       const { target } = await contain();
       await startExec(place(target), ['true']).gone;
-      const before = [childrenOf(process.pid), openDescriptors()];
+      const before = ownThings();
       for (let i = 0; i < 20; i++) {
         const { execution, gone } = startExec(place(target), i % 2 === 0 ? ['true'] : ['no']);
         await execution.catch(() => undefined);
         await gone;
       }
-      expect([childrenOf(process.pid), openDescriptors()]).to.deep.equal(before);
+      expect(ownThings()).to.deep.equal(before);
     });
 
     it('comes with its client’s, whatever killed that', async () => {
@@ -435,10 +468,9 @@ describe('exec', function () {
     it('does not keep a process in its client', async () => {
       const { target } = await contain();
       await startExec(place(target), ['true']).gone;
-      const before = [childrenOf(process.pid), openDescriptors()];
-      for (let i = 0; i < 5; i++)
-        await startExec(place(target), ['true'], { detach: true }).gone;
-      expect([childrenOf(process.pid), openDescriptors()]).to.deep.equal(before);
+      const before = ownThings();
+      for (let i = 0; i < 5; i++) await startExec(place(target), ['true'], { detach: true }).gone;
+      expect(ownThings()).to.deep.equal(before);
     });
 
     it('fails like any other', async () => {
@@ -530,9 +562,13 @@ describe('exec', function () {
       expect(over).to.equal(false);
       // Starts elsewhere are not held up.
       expect(await shop.sh('echo other')).to.equal('other');
+      const killed = run(target, SLEEP);
+      await sleep(200);
+      killed.kill();
       await freeze(false);
       expect((await running).stdout).to.equal('done\n');
       expect((await waiting).stdout).to.equal('late\n');
+      expect((await killed).signal).to.equal('SIGKILL');
     });
   });
 
