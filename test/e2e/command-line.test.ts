@@ -60,6 +60,21 @@ describe('caisson: the command itself', () => {
     );
   });
 
+  it('prints what shells complete with', () => {
+    const { status, stdout } = caisson(['completion', 'bash']);
+    expect(status).to.equal(0);
+    const script = `${stdout}\nCOMP_WORDS=(caisson run --res) COMP_CWORD=2; _caisson; echo "\${COMPREPLY[@]}"`;
+    expect(spawnSync('bash', ['-c', script], { encoding: 'utf8' }).stdout).to.equal('--restart\n');
+  });
+
+  it('takes the commands of containers with that word before them', () => {
+    expect(caisson(['container', 'run', '--rm', 'host', 'echo', 'hi'])).to.deep.include({
+      status: 0,
+      stdout: 'hi\n',
+    });
+    expect(caisson(['container', '--help']).stdout).to.match(/^Usage: caisson container COMMAND/);
+  });
+
   it("ends with Docker's codes for mistakes", () => {
     expect(caisson(['nope'])).to.deep.include({ status: 1 });
     expect(caisson(['ps'])).to.deep.include({ status: 1 });
@@ -67,6 +82,10 @@ describe('caisson: the command itself', () => {
     expect(caisson(['--nope'])).to.deep.include({ status: 125 });
     expect(caisson(['run', '--nope', 'host'])).to.deep.include({ status: 125 });
     expect(caisson(['run', '-d', 'host'])).to.deep.include({ status: 125 });
+    expect(caisson(['run', '--restart=always', 'host', 'true'])).to.deep.include({ status: 125 });
+    expect(caisson(['container', 'nope'])).to.deep.include({ status: 1 });
+    expect(caisson(['completion', 'csh'])).to.deep.include({ status: 125 });
+    expect(caisson(['completion'])).to.deep.include({ status: 1 });
     const { status, stderr } = caisson(['run', '-m']);
     expect(status).to.equal(125);
     expect(stderr).to.match(
