@@ -77,11 +77,11 @@ describe('caisson: the command itself', () => {
 
   it("ends with Docker's codes for mistakes", () => {
     expect(caisson(['nope'])).to.deep.include({ status: 1 });
-    expect(caisson(['ps'])).to.deep.include({ status: 1 });
+    expect(caisson(['network'])).to.deep.include({ status: 1 });
     expect(caisson(['run'])).to.deep.include({ status: 1 });
     expect(caisson(['--nope'])).to.deep.include({ status: 125 });
     expect(caisson(['run', '--nope', 'host'])).to.deep.include({ status: 125 });
-    expect(caisson(['run', '-d', 'host'])).to.deep.include({ status: 125 });
+    expect(caisson(['run', '-P', 'host'])).to.deep.include({ status: 125 });
     expect(caisson(['run', '--restart=always', 'host', 'true'])).to.deep.include({ status: 125 });
     expect(caisson(['container', 'nope'])).to.deep.include({ status: 1 });
     expect(caisson(['completion', 'csh'])).to.deep.include({ status: 125 });
@@ -130,7 +130,7 @@ describe('caisson run', () => {
       [126, ['host', '/etc']],
       [127, ['host', 'no-such-command']],
     ] as const) {
-      const ended = caisson(['run', '--cidfile', cid, ...args]);
+      const ended = caisson(['run', '--rm', '--cidfile', cid, ...args]);
       expect(ended.status, args.join(' ')).to.equal(status);
       expect(ended.stderr, args.join(' ')).to.match(/^caisson: /);
       expect(existsSync(cid), args.join(' ')).to.equal(false);

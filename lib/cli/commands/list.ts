@@ -100,7 +100,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
           ...(line.has('size') ? { sizeRw: await writtenBy(home, info) } : {}),
         });
         if (template === undefined) shapes.push(shape);
-        else lines.push(`${template.execute(shape)}\n`);
+        else lines.push(`${template.execute(shape, { missingKey: 'error' })}\n`);
       } catch (error) {
         code = 1;
         if (error instanceof TemplateError) {
