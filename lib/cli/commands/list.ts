@@ -61,7 +61,7 @@ function isUp({ status }: ContainerInfo): boolean {
 
 /** Bytes in its writable layer. */
 async function writtenBy(home: CommandHome, { config }: ContainerInfo): Promise<number> {
-  const { treeSize } = await import('../tree-size.js');
+  const { treeSize } = await import('../../engine/tree-size.js');
   return treeSize(`${home.store.directory(config.id)}/upper`);
 }
 
