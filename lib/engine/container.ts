@@ -80,6 +80,8 @@ export interface ContainerExit {
 
 /** Milliseconds before somebody is looked for again who has just left, or is about to come. */
 const PAUSE = 10;
+/** Milliseconds. */
+const STATS_INTERVAL = 1000;
 const SIGKILL = 9;
 const ESRCH = 3;
 const MAX_STOP_TIMEOUT = 2_000_000;
@@ -397,6 +399,20 @@ export class Container {
   }
 
   /**
+   * Looks again and again, until it ends.
+   *
+   * @param interval milliseconds between two looks
+   */
+  async *watchStats(interval = STATS_INTERVAL): AsyncGenerator<ContainerStats, void, undefined> {
+    for (;;) {
+      const stats = await this.stats();
+      if (stats === undefined) return;
+      yield stats;
+      await new Promise((resolve) => setTimeout(resolve, interval));
+    }
+  }
+
+  /**
    * Its processes, as the host's `ps` shows them.
    *
    * @param psArgs default `-ef`
@@ -514,6 +530,13 @@ export class Container {
         throw this.running('remove it', 'somebody has just started it');
       await store.writeState(this.id, { ...state, status: 'removing', monitor: '' });
       await discard(store, config);
+    });
+  }
+
+  /** Removes it, running or not. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.remove({ force: true }).catch((error: unknown) => {
+      if (!(error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER')) throw error;
     });
   }
 
