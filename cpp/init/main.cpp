@@ -68,7 +68,8 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   auto** arguments = reinterpret_cast<char**>(stack + 1);
   if (count == 4 && equal(arguments[1], "init"))
     init_face(descriptor(arguments[2]), descriptor(arguments[3]));
-  if (count == 3 && equal(arguments[1], "guard")) guard_face(descriptor(arguments[2]));
+  if (count == 4 && equal(arguments[1], "guard"))
+    guard_face(descriptor(arguments[2]), descriptor(arguments[3]));
   sys::exit_group(kUsage);
 }
 
