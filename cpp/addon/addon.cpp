@@ -156,8 +156,9 @@ Napi::Value undo(const Napi::CallbackInfo& info) {
           environment.end_work();
           if (!environment.usable()) return;
           const Napi::Env env = environment.env();
-          environment.call(*callback,
-                           {outcome.failed ? error_value(env, outcome.error) : env.Null()});
+          const napi_value error =
+              outcome.failed ? error_value(env, outcome.error) : Napi::Value(env.Null());
+          environment.call(*callback, {&error, 1});
           callback->Reset();
         });
       });
@@ -195,6 +196,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("instructions", Napi::Function::New(env, instructions));
   exports.Set("launch", Napi::Function::New(env, Container::launch));
   exports.Set("kill", Napi::Function::New(env, Container::kill_by_token));
+  exports.Set("watchStart", Napi::Function::New(env, Container::watch_start_by_token));
   exports.Set("pause", Napi::Function::New(env, Container::pause_by_token));
   exports.Set("resume", Napi::Function::New(env, Container::resume_by_token));
   exports.Set("write", Napi::Function::New(env, Container::write_by_token));

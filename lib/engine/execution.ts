@@ -53,6 +53,26 @@ export interface Ended {
   readonly timeline: () => Timeline;
 }
 
+interface Deferred {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function defer(): Deferred {
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<void>((...both) => ([resolve, reject] = both));
+  // Who does not wait for it learns of a failure from the result.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+function settle(deferred: Deferred, outcome: { readonly error?: unknown }): void {
+  if ('error' in outcome) deferred.reject(outcome.error);
+  else deferred.resolve();
+}
+
 function captureLimit({ maxOutput }: RunOptions): number {
   try {
     return normalizeMaxOutput(maxOutput);
@@ -62,8 +82,6 @@ function captureLimit({ maxOutput }: RunOptions): number {
 }
 
 export class Execution implements PromiseLike<RunResult> {
-  /** Resolves when the program has been exec'ed; rejects with why it was not. */
-  readonly started: Promise<void>;
   private readonly result: Promise<RunResult>;
   private readonly terminal: boolean;
   private readonly begun = performance.now();
@@ -80,8 +98,10 @@ export class Execution implements PromiseLike<RunResult> {
   private aborted = false;
   private timer: NodeJS.Timeout | undefined;
   private unlisten: (() => void) | undefined;
-  private markStarted!: () => void;
-  private markFailed!: (error: unknown) => void;
+  /** How the start went, once that is known; made of it only when somebody asks. */
+  private outcome: { readonly error?: unknown } | undefined;
+  private start: Deferred | undefined;
+  private watchStart: (() => void) | undefined;
   private resolveResult!: (result: RunResult) => void;
   private rejectResult!: (error: unknown) => void;
 
@@ -90,12 +110,6 @@ export class Execution implements PromiseLike<RunResult> {
     readonly id: string,
     options: RunOptions,
   ) {
-    this.started = new Promise((resolve, reject) => {
-      this.markStarted = resolve;
-      this.markFailed = reject;
-    });
-    // Who does not look at `started` learns of a failure from the result.
-    this.started.catch(() => undefined);
     this.result = new Promise((resolve, reject) => {
       this.resolveResult = resolve;
       this.rejectResult = reject;
@@ -108,6 +122,16 @@ export class Execution implements PromiseLike<RunResult> {
     if (stdout === 'pipe') this.out = new Output(limit, onLimit);
     if (stderr === 'pipe' && !terminal) this.err = new Output(limit, onLimit);
     if (stdin === 'pipe') this.in_ = new Input();
+  }
+
+  /** Resolves when the program has been exec'ed; rejects with why it was not. */
+  get started(): Promise<void> {
+    if (this.start === undefined) {
+      this.start = defer();
+      if (this.outcome === undefined) this.watchStart?.();
+      else settle(this.start, this.outcome);
+    }
+    return this.start.promise;
   }
 
   /** Undefined unless `stdin: 'pipe'`. Ending it closes the program's standard input. */
@@ -205,9 +229,15 @@ export class Execution implements PromiseLike<RunResult> {
     return this.killed_;
   }
 
+  /** @internal Somebody waits for `started`. */
+  get startWanted(): boolean {
+    return this.start !== undefined;
+  }
+
   /** @internal It has been handed to the native machine. */
   connect(binding: Binding, container: NativeContainer): void {
     this.sendSignal = (signal) => binding.kill(container, signal);
+    this.watchStart = () => binding.watchStart(container);
     const source = (stream: 1 | 2) => ({
       pause: () => binding.pause(container, stream),
       resume: () => binding.resume(container, stream),
@@ -242,7 +272,7 @@ export class Execution implements PromiseLike<RunResult> {
 
   /** @internal */
   hasStarted(): void {
-    this.markStarted();
+    this.startIs({});
   }
 
   /** @internal */
@@ -250,28 +280,37 @@ export class Execution implements PromiseLike<RunResult> {
     this.finish();
     this.out?.end();
     this.err?.end();
-    this.markFailed(error);
+    this.startIs({ error });
     this.rejectResult(error);
   }
 
   /** @internal The program has ended; the result follows when its output has arrived. */
-  async hasEnded({ code, signal, oomKills, started, timeline }: Ended): Promise<void> {
+  hasEnded(ended: Ended): void {
     this.finish();
-    if (started) this.markStarted();
+    if (ended.started) this.hasStarted();
     else {
-      this.markFailed(
-        new CaissonError('ERR_ABORTED', 'the container was killed before its program was started', {
-          stage: 'container',
-        }),
+      const error = new CaissonError(
+        'ERR_ABORTED',
+        'the container was killed before its program was started',
+        { stage: 'container' },
       );
+      this.startIs({ error });
     }
     const durationMs = performance.now() - this.begun;
+    const { out, err } = this;
     // A terminal that it did not come to make has no end either.
-    if (this.terminal && this.sendSize === undefined) this.out?.end();
-    this.out?.drain();
-    this.err?.drain();
-    await this.out?.whenEnded();
-    await this.err?.whenEnded();
+    if (this.terminal && this.sendSize === undefined) out?.end();
+    out?.drain();
+    err?.drain();
+    const andErr = () => {
+      if (err === undefined) this.resolve(ended, durationMs);
+      else err.onEnd(() => this.resolve(ended, durationMs));
+    };
+    if (out === undefined) andErr();
+    else out.onEnd(andErr);
+  }
+
+  private resolve({ code, signal, oomKills, timeline }: Ended, durationMs: number): void {
     const { id, out, err, timedOut, aborted } = this;
     let drawn: Timeline | undefined;
     this.resolveResult({
@@ -291,9 +330,15 @@ export class Execution implements PromiseLike<RunResult> {
     });
   }
 
+  private startIs(outcome: { readonly error?: unknown }): void {
+    if (this.outcome !== undefined) return;
+    this.outcome = outcome;
+    if (this.start !== undefined) settle(this.start, outcome);
+  }
+
   private finish(): void {
     this.over = true;
-    clearTimeout(this.timer);
+    if (this.timer !== undefined) clearTimeout(this.timer);
     this.unlisten?.();
     this.in_?.detach();
   }

@@ -21,7 +21,8 @@ export function launch(
       teardown.stamp(identity),
       kept,
       slots.hold,
-      (event, a, b, c, d) => {
+      execution.startWanted || config.terminal !== undefined,
+      (event, a, b, c, d, e) => {
         switch (event) {
           case EVENT.input:
             execution.connectInput(a as number);
@@ -44,6 +45,7 @@ export function launch(
           case EVENT.exited: {
             const [code, signal, oomKills] = [a as number, b as number, c as number];
             const stamps = d as Float64Array;
+            const streams = e as number;
             // The last stamp is that of the exec.
             const early =
               stamps.at(-1) === 0
@@ -53,7 +55,9 @@ export function launch(
               failure = early;
               break;
             }
-            void execution.hasEnded({
+            if ((streams & 1) !== 0) execution.hasClosed(1);
+            if ((streams & 2) !== 0) execution.hasClosed(2);
+            execution.hasEnded({
               code,
               signal,
               oomKills,

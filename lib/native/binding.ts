@@ -26,9 +26,10 @@ export const EVENT = {
 
 /**
  * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `terminal` (if
- * there is one), `started`, then `exited` (code or -1, signal or 0, OOM kills, time stamps) or `failed` (error,
- * time stamps), and last `gone` (error or null) when everything is undone. Meanwhile, and until both have
- * ended, `data` (1 stdout or 2 stderr, bytes) and `end` (1 or 2).
+ * there is one) and `started` (both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
+ * time stamps, bits of the streams that ended with it: 1 and 2) or `failed` (error, time stamps), and last `gone`
+ * (error or null) when everything is undone. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
+ * bytes) and `end` (1 or 2; before the exit only of a stream that was paused or resumed).
  */
 export type NativeListener = (
   event: (typeof EVENT)[keyof typeof EVENT],
@@ -36,6 +37,7 @@ export type NativeListener = (
   b?: unknown,
   c?: unknown,
   d?: unknown,
+  e?: unknown,
 ) => void;
 
 /** A launched container, for the calls that take one; they do nothing once it is gone. */
@@ -52,10 +54,14 @@ export interface Binding {
     /** Of stdin, stdout, stderr and the file that counts OOM kills; -1 where there is none. */
     slots: readonly number[],
     hold: readonly number[],
+    /** As by `watchStart`. */
+    watchStart: boolean,
     listener: NativeListener,
   ): NativeContainer;
   /** 0 or a negated errno. */
   kill(container: NativeContainer, signal: number): number;
+  /** From now on `terminal` and `started` are told: what nobody waits for need not wake this thread. */
+  watchStart(container: NativeContainer): void;
   /** No more `data` of stdout (1) or stderr (2) for now: the container's writes fill the pipe, and wait. */
   pause(container: NativeContainer, stream: 1 | 2): void;
   resume(container: NativeContainer, stream: 1 | 2): void;
