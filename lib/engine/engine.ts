@@ -18,7 +18,7 @@ import { newId } from './ids.js';
 import { launch } from './launch.js';
 import type { RunOptions } from './options.js';
 import { findAbandoned, ownerName } from './owner.js';
-import { prepare, type Surroundings } from './prepare.js';
+import { prepare, recall, type Surroundings } from './prepare.js';
 
 export interface EngineOptions {
   /** What outlives a reboot: images, containers' files. Default `/var/lib/caisson`. */
@@ -32,7 +32,6 @@ export interface EngineOptions {
 export class Engine implements Surroundings {
   /** @internal */
   readonly encoder = new Encoder();
-  private readonly running = new Set<Promise<void>>();
   private readonly executions = new Set<Execution>();
   private closing: Promise<void> | undefined;
 
@@ -120,11 +119,7 @@ export class Engine implements Surroundings {
     const id = newId();
     const execution = new Execution(id, isRecord(options) ? options : {});
     this.executions.add(execution);
-    const life = this.start(execution, image, argv, options).finally(() => {
-      this.running.delete(life);
-      this.executions.delete(execution);
-    });
-    this.running.add(life);
+    execution.gone = this.start(execution, image, argv, options);
     return execution;
   }
 
@@ -159,7 +154,7 @@ export class Engine implements Surroundings {
 
   private async shutDown(): Promise<void> {
     for (const execution of this.executions) execution.kill();
-    await Promise.all(this.running);
+    await Promise.all([...this.executions].map(async ({ gone }) => gone));
     await new Promise<void>((resolve) => this.binding.release(resolve));
     await this.idRanges.close();
   }
@@ -180,7 +175,9 @@ export class Engine implements Surroundings {
           cause: options.signal.reason,
         });
       }
-      const prepared = await prepare(this, execution.id, image, argv, options);
+      const prepared =
+        recall(this, execution.id, image, argv, options) ??
+        (await prepare(this, execution.id, image, argv, options));
       try {
         execution.watch(prepared.config, options.signal);
         let failure = await launch(this.binding, execution, prepared);
@@ -194,6 +191,8 @@ export class Engine implements Surroundings {
       }
     } catch (error) {
       execution.hasFailed(error);
+    } finally {
+      this.executions.delete(execution);
     }
   }
 

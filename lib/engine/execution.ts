@@ -81,7 +81,34 @@ function captureLimit({ maxOutput }: RunOptions): number {
   }
 }
 
+class Result implements RunResult {
+  readonly #draw: () => Timeline;
+  #timeline: Timeline | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly exitCode: number,
+    readonly signal: string | undefined,
+    readonly stdout: string,
+    readonly stderr: string,
+    readonly oomKilled: boolean,
+    readonly timedOut: boolean,
+    readonly aborted: boolean,
+    readonly outputTruncated: boolean,
+    readonly durationMs: number,
+    draw: () => Timeline,
+  ) {
+    this.#draw = draw;
+  }
+
+  get timeline(): Timeline {
+    return (this.#timeline ??= this.#draw());
+  }
+}
+
 export class Execution implements PromiseLike<RunResult> {
+  /** @internal Resolves when nothing of it is left. */
+  gone: Promise<void> | undefined;
   private readonly result: Promise<RunResult>;
   private readonly terminal: boolean;
   private readonly begun = performance.now();
@@ -312,22 +339,21 @@ export class Execution implements PromiseLike<RunResult> {
 
   private resolve({ code, signal, oomKills, timeline }: Ended, durationMs: number): void {
     const { id, out, err, timedOut, aborted } = this;
-    let drawn: Timeline | undefined;
-    this.resolveResult({
-      id,
-      exitCode: signal === 0 ? code : 128 + signal,
-      signal: signal === 0 ? undefined : (SIGNAL_NAMES.get(signal) ?? String(signal)),
-      stdout: out?.text() ?? '',
-      stderr: err?.text() ?? '',
-      oomKilled: oomKills > 0,
-      timedOut,
-      aborted,
-      outputTruncated: (out?.truncated ?? false) || (err?.truncated ?? false),
-      get timeline() {
-        return (drawn ??= timeline());
-      },
-      durationMs,
-    });
+    this.resolveResult(
+      new Result(
+        id,
+        signal === 0 ? code : 128 + signal,
+        signal === 0 ? undefined : (SIGNAL_NAMES.get(signal) ?? String(signal)),
+        out?.text() ?? '',
+        err?.text() ?? '',
+        oomKills > 0,
+        timedOut,
+        aborted,
+        (out?.truncated ?? false) || (err?.truncated ?? false),
+        durationMs,
+        timeline,
+      ),
+    );
   }
 
   private startIs(outcome: { readonly error?: unknown }): void {
