@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <chrono>
+
 #include "../base/mount_api.h"
 #include "../steps/teardown.h"
 #include "spawn.h"
@@ -19,6 +21,9 @@ constexpr int kInvalid = 22, kKill = 9, kPidfd = 3, kExited = 4, kNoHang = 1,
               kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, WNOHANG, __WALL
 constexpr unsigned kNoExecSeal = 8;    // MFD_NOEXEC_SEAL, which older headers do not have
 constexpr int kDeathPatience = 300;    // tenths of a second
+// How long, and how many at most, ends wait while there are starts.
+constexpr std::chrono::milliseconds kPatience{10};
+constexpr size_t kBacklog = 4;
 
 Result<Page*> make_page(const ProgramBytes& program, size_t& size, UniqueFd& fd) {
   const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
@@ -169,6 +174,10 @@ void* Launcher::work(void* argument) {
       std::unique_lock waiting(queue.mutex);
       ++queue.idle;
       queue.ready.wait(waiting, [&queue] { return !queue.jobs.empty(); });
+      // A machine with few processors would take them from who waits for a start, to undo what
+      // nobody waits for.
+      queue.ready.wait_for(waiting, kPatience,
+                           [&queue] { return queue.before == 0 || queue.jobs.size() > kBacklog; });
       --queue.idle;
       next = std::move(queue.jobs.front());
       queue.jobs.pop_front();
@@ -183,6 +192,15 @@ void Launcher::submit(Queue& queue, std::function<void(Workplace&)> job) {
     queue.jobs.push_back(std::move(job));
   }
   queue.ready.notify_one();
+}
+
+void Launcher::goes_first(int starts) {
+  {
+    const std::lock_guard lock(ends_.mutex);
+    ends_.before += static_cast<unsigned>(starts);
+    if (ends_.before > 0) return;
+  }
+  ends_.ready.notify_all();
 }
 
 Status Launcher::start_guard(Workplace& workplace) {
@@ -277,8 +295,10 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
     done();
     return;
   }
+  goes_first(1);
   submit(starts_, [this, launch, done = std::move(done)](Workplace& workplace) {
     execute(*launch, workplace);
+    goes_first(-1);
     if (launch->failed && launch->guarded) {
       kill_and_reap(*launch);
       launch->control.reset();

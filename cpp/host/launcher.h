@@ -94,6 +94,7 @@ class Launcher {
     const unsigned most;  // threads
     unsigned threads = 0;
     unsigned idle = 0;
+    unsigned before = 0;  // what goes first, for a moment: starts before ends
   };
 
   Launcher() = default;
@@ -101,6 +102,8 @@ class Launcher {
   static Status hire(Queue& queue);
   static void* work(void* queue);
   static void submit(Queue& queue, std::function<void(Workplace&)> job);
+  // One start more that ends let go first, or one less.
+  void goes_first(int starts);
   void execute(Launch& launch, Workplace& workplace);
   // Journals what undoes a launch, and starts the guard where it is not running.
   Status add_to_guard(Launch& launch, Workplace& workplace);
