@@ -143,11 +143,13 @@ void Container::launched() {
   has_process_ = true;
   // In the order of launch()'s `slots`; the descriptors change hands here, stdin's with the event.
   std::vector<int>& kept = launch_->kept;
-  kept.resize(4, -1);
+  kept.resize(6, -1);
   int error = environment_.watch(token_, Source::kExit, launch_->pidfd.get());
   for (Reader& reader : readers_) {
     if (error != 0 || kept[reader.number] < 0) continue;
     reader.fd.reset(std::exchange(kept[reader.number], -1));
+    reader.inside.reset(std::exchange(kept[reader.number + 3], -1));
+    if (reader.followed) reader.inside.reset();
     if (!reader.paused) error = watch(reader);
   }
   if (error != 0) {
@@ -220,16 +222,13 @@ bool Container::deliver(Reader& reader, unsigned turns) {
 }
 
 void Container::read_stream(Reader& reader) {
-  if (!deliver(reader, kTurns)) return;
-  if (reader.followed || exited_)
-    end_stream(reader);
-  else
-    unwatch(reader);
+  if (deliver(reader, kTurns)) end_stream(reader);
 }
 
 void Container::end_stream(Reader& reader) {
   unwatch(reader);
   reader.fd.reset();
+  reader.inside.reset();
   emit(Event::kEnd, [&reader](Napi::Env env) {
     return std::array<napi_value, 1>{Napi::Number::New(env, reader.number)};
   });
@@ -240,6 +239,7 @@ void Container::set_paused(uint32_t number, bool paused) {
   Reader& reader = readers_[number == 2 ? 1 : 0];
   reader.paused = paused;
   reader.followed = true;
+  reader.inside.reset();
   if (!reader.fd.valid()) return;
   if (paused)
     unwatch(reader);
@@ -313,6 +313,7 @@ void Container::child_exited() {
   near_end_.reset();
   unsigned ended = 0;
   for (Reader& reader : readers_) {
+    reader.inside.reset();
     if (!deliver(reader, kToTheEnd)) continue;
     unwatch(reader);
     reader.fd.reset();

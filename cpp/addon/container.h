@@ -30,8 +30,9 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
 class Container {
  public:
   // JS: launch(program, teardown, slots, hold, watch start, callback) → token, with the slots of
-  // stdin, stdout, stderr and the file that counts OOM kills, -1 where there is none. The token is
-  // what the others want; once the container is gone they do nothing.
+  // stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and
+  // stderr, -1 where there is none. The token is what the others want; once the container is gone
+  // they do nothing.
   static Napi::Value launch(const Napi::CallbackInfo& info);
   // kill(token, signal) → 0 or a negated errno
   static Napi::Value kill_by_token(const Napi::CallbackInfo& info);
@@ -56,6 +57,9 @@ class Container {
   // rest of a start.
   struct Reader {
     UniqueFd fd;
+    // The container's end of the pipe. While it is open here the pipe has no end, which would wake
+    // the JavaScript thread a moment before the exit does.
+    UniqueFd inside;
     unsigned number = 0;  // 1 or 2
     bool watched = false;
     bool paused = false;

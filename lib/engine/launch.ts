@@ -15,7 +15,9 @@ export function launch(
   const { config, program, teardown, slots, identity } = prepared;
   return new Promise((resolve) => {
     let failure: CaissonError | undefined;
-    const kept = [slots.stdin, slots.stdout, slots.stderr, slots.oom].map((slot) => slot ?? -1);
+    const { stdin = -1, stdout = -1, stderr = -1, oom = -1 } = slots;
+    const { stdoutInside = -1, stderrInside = -1 } = slots;
+    const kept = [stdin, stdout, stderr, oom, stdoutInside, stderrInside];
     const container: NativeContainer = binding.launch(
       program.stamp(identity),
       teardown.stamp(identity),

@@ -51,7 +51,10 @@ export interface Binding {
   launch(
     program: Uint8Array,
     teardown: Uint8Array,
-    /** Of stdin, stdout, stderr and the file that counts OOM kills; -1 where there is none. */
+    /**
+     * Of stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and stderr; -1
+     * where there is none.
+     */
     slots: readonly number[],
     hold: readonly number[],
     /** As by `watchStart`. */

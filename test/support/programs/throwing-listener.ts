@@ -17,7 +17,7 @@ await new Promise<void>((resolve) => {
   const container = engine.binding.launch(
     prepared.program.stamp(prepared.identity),
     prepared.teardown.stamp(prepared.identity),
-    [-1, prepared.slots.stdout ?? -1, prepared.slots.stderr ?? -1, -1],
+    [-1, prepared.slots.stdout ?? -1, prepared.slots.stderr ?? -1, -1, -1, -1],
     prepared.slots.hold,
     true,
     (event) => {
