@@ -11,6 +11,8 @@ export type ErrorCode =
   | 'ERR_UNSUPPORTED_OPTION'
   /** Options that exclude each other. */
   | 'ERR_CONFLICTING_OPTIONS'
+  /** A `--format` that is no template, or does not fit what it is given. */
+  | 'ERR_INVALID_TEMPLATE'
   | 'ERR_NO_SUCH_IMAGE'
   /** The root directory is missing, not a directory, or empty. */
   | 'ERR_INVALID_ROOTFS'
@@ -20,6 +22,22 @@ export type ErrorCode =
   | 'ERR_NO_SUCH_SOURCE'
   /** Another container has that name. */
   | 'ERR_NAME_IN_USE'
+  | 'ERR_NO_SUCH_CONTAINER'
+  /** Several containers' ids begin so. */
+  | 'ERR_AMBIGUOUS_ID'
+  /** It runs, and must not for this; `force` ends it first, where there is one. */
+  | 'ERR_CONTAINER_RUNNING'
+  | 'ERR_CONTAINER_PAUSED'
+  | 'ERR_CONTAINER_NOT_PAUSED'
+  /** Somebody has been changing the container for too long. */
+  | 'ERR_LOCK_TIMEOUT'
+  /** A file of the container's is torn or not ours. */
+  | 'ERR_DAMAGED_STATE'
+  | 'ERR_REMOVE_FAILED'
+  /** Nothing that it writes is kept. */
+  | 'ERR_NO_LOG'
+  /** What was waited for did not come in time. */
+  | 'ERR_TIMEOUT'
   | 'ERR_COMMAND_NOT_FOUND'
   | 'ERR_COMMAND_NOT_EXECUTABLE'
   /** The working directory cannot be entered. */
@@ -36,8 +54,18 @@ export type ErrorCode =
   | 'ERR_NATIVE_LOAD'
   /** The engine was closed. */
   | 'ERR_ENGINE_CLOSED'
+  /** The container has no process any more, or another one than was meant. */
+  | 'ERR_CONTAINER_NOT_RUNNING'
   /** The container was to end before its program had been started. */
   | 'ERR_ABORTED'
+  /** An event could not be written down. */
+  | 'ERR_EVENT_LOG'
+  /** A container's processes did not stop, or could not be let go on. */
+  | 'ERR_FREEZE_FAILED'
+  /** A limit of a running container could not be changed; those before it are as they were. */
+  | 'ERR_UPDATE_FAILED'
+  /** The host's ps could not be run, or its answer not be used. */
+  | 'ERR_PS_FAILED'
   /** A launch program could not be encoded or decoded. */
   | 'ERR_INVALID_PROGRAM';
 

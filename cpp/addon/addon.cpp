@@ -8,6 +8,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "../base/mount_api.h"
 #include "../steps/resolve.h"
 #include "container.h"
@@ -165,6 +167,41 @@ Napi::Value undo(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// keep(config, ids, id, callback): starts a monitor. The callback gets an error or null, and this
+// end of the connection to it.
+Napi::Value keep(const Napi::CallbackInfo& info) {
+  Environment& environment = Environment::of(info.Env());
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  auto keeping = std::make_shared<Launcher::Keeping>();
+  keeping->config = ProgramBytes::copy(bytes.Data(), bytes.ByteLength());
+  if (const int ids = info[1].As<Napi::Number>().Int32Value(); ids >= 0)
+    keeping->ids.reset(fcntl(ids, F_DUPFD_CLOEXEC, 3));
+  keeping->id = info[2].As<Napi::String>().Utf8Value();
+  auto callback = persistent(info[3]);
+  environment.begin_work();
+  Launcher::instance().keep(
+      keeping, [inbox = environment.inbox(), &environment, callback](Result<UniqueFd> result) {
+        // Shared, because functions are copied.
+        auto outcome = std::make_shared<Result<UniqueFd>>(std::move(result));
+        inbox->post([&environment, callback, outcome] {
+          environment.end_work();
+          if (!environment.usable()) return;
+          const Napi::Env env = environment.env();
+          std::array<napi_value, 2> arguments{env.Null(), env.Null()};
+          if (outcome->ok()) {
+            arguments[1] = Napi::Number::New(env, outcome->value().release());
+          } else {
+            Launch failed;
+            failed.fail(Half::kHost, kBeforeFirstStep, outcome->error());
+            arguments[0] = error_value(env, failed.error);
+          }
+          environment.call(*callback, arguments);
+          callback->Reset();
+        });
+      });
+  return info.Env().Undefined();
+}
+
 Napi::Value retain(const Napi::CallbackInfo& info) {
   const auto bytes = info[0].As<Napi::Uint8Array>();
   Launcher::instance().retain(ProgramBytes::copy(bytes.Data(), bytes.ByteLength()));
@@ -205,6 +242,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("readBelow", Napi::Function::New(env, read_below));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("undo", Napi::Function::New(env, undo));
+  exports.Set("keep", Napi::Function::New(env, keep));
   exports.Set("retain", Napi::Function::New(env, retain));
   exports.Set("release", Napi::Function::New(env, release));
   exports.Set("compileSeccomp", Napi::Function::New(env, CompileSeccomp));

@@ -14,6 +14,7 @@
 
 #include "../base/fd_message.h"
 #include "../program/control.h"
+#include "../steps/teardown.h"
 
 namespace caisson {
 namespace {
@@ -35,6 +36,8 @@ ProgramBytes program_bytes(const Napi::Value& value) {
 constexpr int kUnknownExit = 255;
 // A quarter of a megabyte before other work of the event loop has its turn.
 constexpr unsigned kTurns = 4, kToTheEnd = ~0u;
+// A megabyte: no pipe is larger unless root has made it so.
+constexpr unsigned kLastTurns = 16;
 
 }  // namespace
 
@@ -158,7 +161,7 @@ void Container::launched() {
   }
   oom_.reset(std::exchange(kept[3], -1));
   if (pending_signal_ != 0) kill(pending_signal_);
-  if (start_wanted_) watch_start();
+  if (start_wanted_ || launch_->detached) watch_start();
   if (kept[0] < 0) return;
   emit(Event::kInput, [&kept](Napi::Env env) {
     return std::array<napi_value, 1>{Napi::Number::New(env, std::exchange(kept[0], -1))};
@@ -235,6 +238,24 @@ void Container::end_stream(Reader& reader) {
   if (gone_) finish_when_read();
 }
 
+// What the killed program has forked lives on in the container, and may hold the streams for ever:
+// what is in the pipe now is the last that is delivered, whether somebody is reading or not.
+void Container::cut_short() {
+  for (Reader& reader : readers_) {
+    for (unsigned turn = 0; reader.fd.valid() && turn < kLastTurns; ++turn) {
+      reader.paused = false;
+      if (deliver(reader, 1)) break;
+    }
+    if (reader.fd.valid()) end_stream(reader);
+  }
+}
+
+// The process is gone: true when there is nothing left to come.
+bool Container::deliver_last(Reader& reader) {
+  // What others in the container go on writing is no reason to keep the event loop from its work.
+  return deliver(reader, launch_->joined ? kTurns : kToTheEnd);
+}
+
 void Container::set_paused(uint32_t number, bool paused) {
   Reader& reader = readers_[number == 2 ? 1 : 0];
   reader.paused = paused;
@@ -290,7 +311,25 @@ void Container::read_control() {
     const Page* page = launch_->page;
     if (load_acquire(page->failed) == 0 && load_acquire(page->executing) != 0)
       emit(Event::kStarted, [](Napi::Env) { return std::array<napi_value, 0>{}; });
+    else
+      return;
+    if (launch_->detached) leave();
   }
+}
+
+// It is on its own from here on.
+void Container::leave() {
+  environment_.unwatch(launch_->pidfd.get());
+  exited_ = ending_ = true;
+  emit(Event::kExited, [this](Napi::Env env) {
+    const napi_value zero = Napi::Number::New(env, 0);
+    return std::array<napi_value, 5>{zero, zero, zero, stamps(env), zero};
+  });
+  oom_.reset();
+  Launcher::instance().leave(
+      launch_, [inbox = environment_.inbox(), &environment = environment_, token = token_] {
+        inbox->post([&environment, token] { environment.find(token)->gone({}); });
+      });
 }
 
 void Container::child_exited() {
@@ -305,6 +344,7 @@ void Container::child_exited() {
   environment_.unwatch(launch_->pidfd.get());
   exited_ = true;
   if (start_wanted_) read_control();
+  if (ending_) return;
   if (!control_ended_) {
     control_ended_ = true;
     if (control_watched_) environment_.unwatch(launch_->control.get());
@@ -314,11 +354,12 @@ void Container::child_exited() {
   unsigned ended = 0;
   for (Reader& reader : readers_) {
     reader.inside.reset();
-    if (!deliver(reader, kToTheEnd)) continue;
+    if (!deliver_last(reader)) continue;
     unwatch(reader);
     reader.fd.reset();
     ended |= reader.number;
   }
+  if (launch_->joined && killed_) cut_short();
   const Page* page = launch_->page;
   if (launch_->failed) {
     emit_failure(launch_->error);
@@ -335,9 +376,10 @@ void Container::child_exited() {
       signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     }
     emit(Event::kExited, [&](Napi::Env env) {
-      return std::array<napi_value, 5>{Napi::Number::New(env, code), Napi::Number::New(env, signal),
-                                       Napi::Number::New(env, oom_kills()), stamps(env),
-                                       Napi::Number::New(env, ended)};
+      return std::array<napi_value, 5>{
+          Napi::Number::New(env, code), Napi::Number::New(env, signal),
+          Napi::Number::New(env, oom_.valid() ? count_oom_kills(oom_.get()) : 0), stamps(env),
+          Napi::Number::New(env, ended)};
     });
   }
   tear_down();
@@ -347,20 +389,6 @@ void Container::emit_failure(const ErrorRecord& error) {
   emit(Event::kFailed, [this, &error](Napi::Env env) {
     return std::array<napi_value, 2>{error_value(env, error), stamps(env)};
   });
-}
-
-// The count behind "oom_kill " in v1's memory.oom_control or v2's memory.events.
-double Container::oom_kills() const {
-  char text[512];
-  if (!oom_.valid()) return 0;
-  const ssize_t size = pread(oom_.get(), text, sizeof text - 1, 0);
-  if (size <= 0) return 0;
-  text[size] = '\0';
-  for (const char* line = text; line != nullptr; line = strchr(line, '\n')) {
-    if (*line == '\n') ++line;
-    if (strncmp(line, "oom_kill ", 9) == 0) return strtod(line + 9, nullptr);
-  }
-  return 0;
 }
 
 void Container::tear_down() {
@@ -413,8 +441,16 @@ long Container::kill(int signal) {
     if (pending_signal_ != SIGKILL) pending_signal_ = signal;
     return 0;
   }
-  if (exited_) return -ESRCH;
+  if (exited_) {
+    // Not at once: JavaScript, which is calling, does not expect to be called.
+    if (launch_->joined && signal == SIGKILL)
+      environment_.inbox()->post([&environment = environment_, token = token_] {
+        if (const auto container = environment.find(token)) container->cut_short();
+      });
+    return -ESRCH;
+  }
   const long sent = sys::call(__NR_pidfd_send_signal, launch_->pidfd.get(), signal, nullptr, 0);
+  if (signal == SIGKILL) killed_ = true;
   if (sent == 0 && signal == SIGKILL) Launcher::instance().kill(launch_);
   return sent;
 }

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "../host/launcher.h"
+#include "../launcher/launcher.h"
 #include "environment.h"
 
 namespace caisson {
@@ -16,9 +16,9 @@ enum class Event : uint32_t {
   kInput,     // descriptor of Node's end of stdin, where there is a pipe
   kFailed,    // error record, stamps
   kTerminal,  // it can be written to, and have its size changed; what it shows is stdout
-  kStarted,   // the program has been exec'ed; only when somebody waits for it
+  kStarted,   // the program has been exec'ed; only when somebody waits for it, or it is detached
   kExited,    // exit code or -1, signal or 0, OOM kills, stamps, bits of the streams that ended
-              // with it (1 stdout, 2 stderr)
+              // with it (1 stdout, 2 stderr); of a detached one, right after kStarted
   kGone,      // error record or null: everything is undone
   kData,      // 1 or 2 (stdout, stderr), a Buffer
   kEnd,       // 1 or 2: everything that was written has been delivered
@@ -80,16 +80,18 @@ class Container {
   bool deliver(Reader& reader, unsigned turns);
   void read_stream(Reader& reader);
   void end_stream(Reader& reader);
+  bool deliver_last(Reader& reader);
+  void cut_short();
   void set_paused(uint32_t number, bool paused);
   template <class Arguments>
   void emit(Event event, Arguments arguments);
   void emit_failure(const ErrorRecord& error);
   void tear_down();
+  void leave();
   void gone(const TeardownOutcome& outcome);
   void finish_when_read();
   void finish();
   long kill(int signal);
-  double oom_kills() const;
   Napi::Value stamps(Napi::Env env) const;
 
   Environment& environment_;
@@ -105,6 +107,7 @@ class Container {
   bool ending_ = false;
   bool start_wanted_ = false;
   bool control_watched_ = false;
+  bool killed_ = false;
   bool control_ended_ = false;
   bool abandoned_ = false;
   bool gone_ = false;

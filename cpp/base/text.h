@@ -76,6 +76,23 @@ class Text {
   bool truncated_ = false;
 };
 
+// Adds `text` as the inside of a JSON string. Bytes above 127 go as they are.
+template <size_t N>
+inline Text<N>& add_json(Text<N>& to, const char* text) {
+  constexpr const char* kHex = "0123456789abcdef";
+  for (; *text != '\0'; ++text) {
+    const auto byte = static_cast<unsigned char>(*text);
+    if (byte == '"' || byte == '\\') {
+      to.add("\\").add(text, 1);
+    } else if (byte < 0x20) {
+      to.add("\\u00").add(kHex + (byte >> 4), 1).add(kHex + (byte & 15), 1);
+    } else {
+      to.add(text, 1);
+    }
+  }
+  return to;
+}
+
 // Copies at most N - 1 bytes and always ends with NUL.
 template <size_t N>
 inline void copy_text(char (&to)[N], const char* from) {

@@ -41,13 +41,16 @@ struct HostMachine : Machine {
   UniqueFd pidfd;
   UniqueFd control;
   bool fsids_changed = false;
+  bool joined = false;    // the process is in a container that was there before
+  bool detached = false;  // it is to outlive Node
 };
 
 // Runs the host's half; a failure is recorded in the page. The calling thread's identity and mount
 // namespace are as before afterwards, whatever happened.
 bool run_host(HostMachine& machine);
 
-// Opens /proc/<pid>/<name> of the cloned process in the workplace's own procfs.
+// Opens /proc/<pid>/<name> in the workplace's own procfs; the second, of the cloned process.
+Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char* name, int flags);
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags);
 
 inline HostMachine& host(Machine& machine) {
@@ -56,6 +59,7 @@ inline HostMachine& host(Machine& machine) {
 
 namespace steps {
 // process.cpp
+Status process_open(Machine&, const Step&);
 Status clone(Machine&, const Step&);
 Status ids_map(Machine&, const Step&);
 Status ns_open(Machine&, const Step&);

@@ -1,13 +1,13 @@
-// clone, ids.map, ns.open, oom.set, release, fsids.set
+// process.open, clone, ids.map, ns.open, oom.set, release, fsids.set
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sys/socket.h>
-
-#include <mutex>
 
 #include "../base/fd_message.h"
 #include "../base/mount_api.h"
+#include "../base/spin_lock.h"
 #include "../program/control.h"
 #include "capabilities.h"
 #include "host_machine.h"
@@ -16,17 +16,23 @@
 namespace caisson {
 namespace {
 
-constexpr int kInvalid = 22, kNameTooLong = 36;
+constexpr int kNoProcess = 3, kInvalid = 22, kNameTooLong = 36;
+constexpr int kPidfd = 3, kExited = 4, kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
+constexpr int kStartTime = 22;                                  // of the fields of proc_pid_stat(5)
 
 }  // namespace
 
-Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags) {
+Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char* name, int flags) {
   Text<64> path;
-  path.add(static_cast<uint64_t>(machine.pid)).add("/").add(name);
+  path.add(pid).add("/").add(name);
   if (path.truncated()) return failure(-kNameTooLong, "openat", machine.keep(path.c_str()));
   return own_fd(
       sys::call(__NR_openat, machine.workplace.proc.get(), path.c_str(), flags | O_CLOEXEC),
       "openat", machine.keep(path.c_str()));
+}
+
+Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags) {
+  return open_of_process(machine, static_cast<uint64_t>(machine.pid), name, flags);
 }
 
 namespace {
@@ -41,8 +47,8 @@ Status write_of_child(HostMachine& machine, const char* name, const char* value,
 // thread, but changing them clears `dumpable` for the whole process: put back what was there, one
 // thread at a time, or one would take for the process's own what another has just cleared.
 Status set_fsids(uint64_t uid, uint64_t gid) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
+  static SpinLock one_at_a_time;
+  const SpinGuard lock(one_at_a_time);
   const long dumpable = sys::call(__NR_prctl, PR_GET_DUMPABLE);
   sys::call(__NR_setfsgid, gid);
   sys::call(__NR_setfsuid, uid);
@@ -67,7 +73,65 @@ Status restore_fsids(HostMachine& machine) {
                    static_cast<uint64_t>(sys::call(__NR_getegid)));
 }
 
+namespace {
+
+// Field 22 of /proc/<pid>/stat; the second may contain anything, parentheses and spaces too.
+Result<uint64_t> start_time(HostMachine& machine, uint64_t pid) {
+  auto file = open_of_process(machine, pid, "stat", O_RDONLY);
+  if (!file.ok()) return failure(-kNoProcess, "openat", machine.detail);
+  char text[1024];
+  const long size = sys::call(__NR_read, file.value().get(), text, sizeof text - 1);
+  if (size < 0) return failure(size, "read", machine.detail);
+  text[size] = '\0';
+  const char* at = text;
+  for (const char* c = text; *c != '\0'; ++c)
+    if (*c == ')') at = c + 1;
+  for (int field = 2; field < kStartTime && *at != '\0'; ++at)
+    if (*at == ' ') ++field;
+  uint64_t time = 0;
+  if (!parse_number(at, time)) return failure(-kInvalid, "read", machine.detail);
+  return static_cast<uint64_t&&>(time);
+}
+
+// The child that has been cloned stays outside, and tells of the one that it has cloned inside:
+// from here on the latter is the child. Neither can be frozen with the container before that.
+Status follow(HostMachine& machine) {
+  UniqueFd outside = static_cast<UniqueFd&&>(machine.pidfd);
+  pollfd waiting[] = {{machine.control.get(), POLLIN, 0}, {outside.get(), POLLIN, 0}};
+  sys::call(__NR_ppoll, waiting, 2, nullptr, nullptr, 0);
+  ClonedMessage message{};
+  int fds[kMaxPassedFds];
+  auto received = receive_message(machine.control.get(), &message, sizeof message, fds);
+  const long reaped =
+      sys::call(__NR_waitid, kPidfd, outside.get(), nullptr, kExited | kAnyChild, nullptr);
+  // Somebody has killed it.
+  if (!received.ok()) return Error{received.error().number, "recvmsg", "the process outside"};
+  const Received& got = received.value();
+  if (got.fd_count == 1) machine.pidfd.reset(fds[0]);
+  if (got.size != sizeof message || message.magic != kClonedMagic ||
+      message.call >= sizeof kClonedCalls / sizeof kClonedCalls[0])
+    return Error{kInvalid, "recvmsg", "the process outside"};
+  if (message.pid < 0) return failure(message.pid, kClonedCalls[message.call]);
+  machine.pid = message.pid;
+  return check(reaped, "waitid", "the process outside");
+}
+
+}  // namespace
+
 namespace steps {
+
+// A pid may have another user by now: what counts is who has it while the descriptor is open.
+Status process_open(Machine& base, const Step& step) {
+  HostMachine& machine = host(base);
+  const uint64_t pid = step.number[0];
+  auto pidfd = own_fd(sys::call(__NR_pidfd_open, pid, 0), "pidfd_open", nullptr);
+  if (!pidfd.ok()) return pidfd.error();
+  auto started = start_time(machine, pid);
+  if (!started.ok()) return started.error();
+  if (started.value() != step.number[1]) return failure(-kNoProcess, "pidfd_open");
+  base.fill(step, 0, pidfd.value().release());
+  return {};
+}
 
 Status clone(Machine& base, const Step& step) {
   HostMachine& machine = host(base);
@@ -80,23 +144,38 @@ Status clone(Machine& base, const Step& step) {
   const long set = sys::call(__NR_fcntl, pair[0], F_SETFL, O_RDWR | O_NONBLOCK);
   if (set < 0) return failure(set, "fcntl F_SETFL");
 
-  Text<16> page_number, control_number;
+  const int cgroup = machine.slot(step, 0), target = machine.slot(step, 1);
+  machine.joined = step.slot[1] >= 0;
+  machine.detached = step.number[1] != 0;
+  Text<16> page_number, control_number, target_number, cgroup_number;
   page_number.add(static_cast<uint64_t>(machine.page_fd));
   control_number.add(static_cast<uint64_t>(childs_end.get()));
-  const char* const arguments[] = {"caisson-init", "init", page_number.c_str(),
-                                   control_number.c_str(), nullptr};
+  const char* arguments[] = {
+      "caisson-init", "init", page_number.c_str(), control_number.c_str(), nullptr, nullptr,
+      nullptr,        nullptr};
   const uint64_t namespaces = step.number[0];
   InitProcess process{arguments,
                       machine.init_fd,
-                      {machine.page_fd, childs_end.get()},
+                      {machine.page_fd, childs_end.get(), -1, -1},
                       (namespaces & CLONE_NEWUSER) != 0};
+  if (machine.joined) {
+    arguments[1] = "join";
+    arguments[4] = target_number.add(static_cast<uint64_t>(target)).c_str();
+    if (cgroup >= 0) cgroup_number.add(static_cast<uint64_t>(cgroup));
+    arguments[5] = cgroup < 0 ? "-" : cgroup_number.c_str();
+    if (machine.detached) arguments[6] = "detached";
+    process.keep[2] = target;
+    process.keep[3] = cgroup;
+  }
   if (Status entered = enter_small_mounts(machine.workplace); !entered.ok()) return entered;
-  auto pid = spawn_init(process, namespaces, machine.slot(step, 0), machine.workplace.stack,
+  auto pid = spawn_init(process, namespaces, machine.joined ? -1 : cgroup, machine.workplace.stack,
                         sizeof machine.workplace.stack, machine.pidfd);
   Status left = enter_host_mounts(machine.workplace);
   if (!pid.ok()) return pid.error();
   machine.pid = pid.value();
-  return left;
+  if (!left.ok() || !machine.joined) return left;
+  childs_end.reset();
+  return follow(machine);
 }
 
 Status ids_map(Machine& base, const Step& step) {

@@ -17,6 +17,7 @@ constexpr Handlers make_handlers() {
   all.set(Op::kCgroupMake, steps::cgroup_make);
   all.set(Op::kCgroupWrite, steps::cgroup_write);
   all.set(Op::kCgroupDevices, steps::cgroup_devices);
+  all.set(Op::kProcessOpen, steps::process_open);
   all.set(Op::kClone, steps::clone);
   all.set(Op::kIdsMap, steps::ids_map);
   all.set(Op::kNsOpen, steps::ns_open);

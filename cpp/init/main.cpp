@@ -33,10 +33,10 @@ int descriptor(const char* text) {
 
 }  // namespace
 
-void init_face(int page_fd, int control) {
+void init_face(int page_fd, int control, bool outlives_node) {
   // Set first of all, and again after each change of identity; `await`, `init` and `exec` notice
   // when Node's side has ended meanwhile.
-  sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  if (!outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
   // Nobody inside may look into this process while it still holds anything of the host
   // (CVE-2016-9962).
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
@@ -59,6 +59,7 @@ void init_face(int page_fd, int control) {
   reset_signals();
   sys::call(__NR_umask, 022);
   ContainerMachine machine(program, page, control);
+  machine.outlives_node = outlives_node;
   run_container(machine, 0);
   sys::exit_group(1);
 }
@@ -67,7 +68,12 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   const long count = stack[0];
   auto** arguments = reinterpret_cast<char**>(stack + 1);
   if (count == 4 && equal(arguments[1], "init"))
-    init_face(descriptor(arguments[2]), descriptor(arguments[3]));
+    init_face(descriptor(arguments[2]), descriptor(arguments[3]), false);
+  if ((count == 6 || count == 7) && equal(arguments[1], "join"))
+    join_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
+              descriptor(arguments[5]), count == 7);
+  if (count == 7 && equal(arguments[1], "monitor"))
+    monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]));
   if (count == 4 && equal(arguments[1], "guard"))
     guard_face(descriptor(arguments[2]), descriptor(arguments[3]));
   sys::exit_group(kUsage);

@@ -11,8 +11,8 @@ struct ContainerMachine : Machine {
   // Socket to Node's side: carries descriptors in, the terminal out; its end tells that exec
   // happened.
   int control;
-  // The process was forked by an `init` step: pid 1 stays above it.
-  bool under_init = false;
+  // No parent-death signal: pid 1 of ours stays above it, which has one, or it is detached.
+  bool outlives_node = false;
   // Nothing but 0, 1 and 2 survives exec, and signals are as a program expects them.
   bool sealed = false;
 };
@@ -34,6 +34,7 @@ Status tree_view(Machine&, const Step&);
 Status root_pivot(Machine&, const Step&);
 // namespaces.cpp
 Status cgroup_enter(Machine&, const Step&);
+Status ns_join(Machine&, const Step&);
 Status ns_unshare(Machine&, const Step&);
 Status host_name(Machine&, const Step&);
 Status domain_name(Machine&, const Step&);

@@ -24,7 +24,7 @@ Status ids_set(Machine& machine, const Step& step) {
     return failure(set, "setresuid");
   // A change of identity undoes both. Below pid 1 of ours the parent is not Node, and the program
   // shall not find a signal set.
-  if (!container(machine).under_init) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  if (!container(machine).outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   return {};
 }

@@ -126,7 +126,7 @@ Status exec(Machine& machine, const Step& step) {
   if (Status sealed = seal(container(machine)); !sealed.ok()) return sealed;
   // Identities have changed since pid 1 began, which clears the parent-death signal: set it again,
   // and look whether the parent died in between.
-  if (!container(machine).under_init) {
+  if (!container(machine).outlives_node) {
     if (const long set = sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill); set < 0)
       return failure(set, "prctl PR_SET_PDEATHSIG");
     if (abandoned(container(machine).control)) sys::exit_group(1);

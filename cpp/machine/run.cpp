@@ -19,6 +19,7 @@ constexpr Handlers make_handlers() {
   all.set(Op::kIdsSet, steps::ids_set);
   all.set(Op::kGroupsSet, steps::groups_set);
   all.set(Op::kCgroupEnter, steps::cgroup_enter);
+  all.set(Op::kNsJoin, steps::ns_join);
   all.set(Op::kNsUnshare, steps::ns_unshare);
   all.set(Op::kMountAttach, steps::mount_attach);
   all.set(Op::kMountFs, steps::mount_fs);
@@ -56,7 +57,7 @@ struct Fork {
 
 void run_main_program(void* argument) {
   const Fork& fork = *static_cast<Fork*>(argument);
-  fork.machine->under_init = true;
+  fork.machine->outlives_node = true;
   run_container(*fork.machine, fork.next);
   sys::exit_group(1);
 }

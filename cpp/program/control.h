@@ -19,4 +19,14 @@ struct TerminalMessage {
 };
 constexpr uint32_t kTerminalMagic = 0x54545943;  // "CYTT"
 
+// The process that stays outside → Node's side: whom it has cloned into a container's pid
+// namespace, with a pidfd; or why not.
+struct ClonedMessage {
+  uint32_t magic;
+  int32_t pid;    // as Node's side sees it, or a negated errno
+  uint32_t call;  // which failed
+};
+constexpr uint32_t kClonedMagic = 0x434c4e44;  // "DNLC"
+constexpr const char* kClonedCalls[] = {"prctl", "setns", "dup3", "clone3"};
+
 }  // namespace caisson

@@ -28,6 +28,10 @@ struct Machine {
     if (place >= 0) sys::close(place);
     place = fd;
   }
+  // Closes the descriptor in the step's slot.
+  void empty(const Step& step, int index) {
+    if (step.slot[index] >= 0) fill(step, index, -1);
+  }
   // Keeps `text` for an error that outlives the caller's buffer.
   const char* keep(const char* text) {
     copy_text(detail, text);

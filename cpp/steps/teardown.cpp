@@ -340,6 +340,36 @@ void end_frozen(const Program& program) {
   }
 }
 
+void thaw(const Program& program) {
+  for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
+    const Step& step = program.step(Half::kTeardown, i);
+    if (step.op != Op::kCgroupRemove || step.number[0] != 0) continue;
+    const UniqueFd directory = open_directory(AT_FDCWD, program.text(step, 0));
+    if (!directory.valid()) continue;
+    write_file(directory.get(), "freezer.state", "THAWED");
+    write_file(directory.get(), "cgroup.freeze", "0");
+  }
+}
+
+uint32_t count_oom_kills(int fd) {
+  constexpr const char* kKey = "oom_kill ";
+  char text[512];
+  const long size = sys::call(__NR_pread64, fd, text, sizeof text - 1, 0);
+  if (size <= 0) return 0;
+  text[size] = '\0';
+  for (const char* line = text; *line != '\0';) {
+    const char* key = kKey;
+    const char* at = line;
+    while (*key != '\0' && *at == *key)
+      ++at, ++key;
+    uint64_t number = 0;
+    if (*key == '\0' && parse_number(at, number)) return static_cast<uint32_t>(number);
+    while (*line != '\0' && *line++ != '\n') {
+    }
+  }
+  return 0;
+}
+
 Status remove_tree(const char* path) {
   const long fd =
       sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -18,6 +18,12 @@ TeardownResult run_teardown(const Program& program);
 // Kills what is in the program's v1 freezer, which SIGKILL alone does not while it is frozen.
 void end_frozen(const Program& program);
 
+// Lets what was paused go on: what the program's teardown would remove is frozen no more.
+void thaw(const Program& program);
+
+// The count behind "oom_kill " in v1's memory.oom_control or v2's memory.events.
+uint32_t count_oom_kills(int fd);
+
 // Removes a cgroup directory with those below it, ending whatever still lives in them; or, with
 // `only_if_unused`, leaves it where others have cgroups below.
 Status remove_cgroup(const char* path, bool only_if_unused);

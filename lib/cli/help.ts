@@ -1,6 +1,7 @@
 /** Help and usage. The only file that needs commander, and it is loaded only when somebody has to read. */
 import { Command, Option } from 'commander';
-import { type Flag, GLOBAL_FLAGS, RUN_FLAGS } from './flag-table.js';
+import { type CommandEntry, COMMANDS, registeredCommands } from './command-table.js';
+import { type Flag, GLOBAL_FLAGS } from './flag-table.js';
 
 const EXAMPLES = `
 Examples:
@@ -12,48 +13,86 @@ Examples:
 
 Run 'caisson COMMAND --help' for more information on a command.`;
 
+/** Commands that only have commands. */
+const GROUPS: Readonly<Record<string, readonly [usage: string, description: string] | undefined>> =
+  {
+    container: ['COMMAND', 'Manage containers'],
+    explain: [
+      'run [OPTIONS] IMAGE [COMMAND] [ARG...]',
+      "Print what a command would do, in the kernel's words",
+    ],
+  };
+
 function addFlags(command: Command, flags: readonly Flag[]): Command {
-  for (const { long, short, value, help } of flags) {
+  const sorted = [...flags].sort((a, b) => (a.long < b.long ? -1 : 1));
+  for (const { long, short, value, help } of sorted) {
     const name = short === undefined ? `--${long}` : `-${short}, --${long}`;
     command.addOption(new Option(value === undefined ? name : `${name} <${value}>`, help));
   }
   return command.helpOption(false);
 }
 
-function commandTree(): Command {
+function commandTree(entries: readonly CommandEntry[]): Command {
   const program = addFlags(new Command('caisson'), GLOBAL_FLAGS)
     .usage('[OPTIONS] COMMAND')
     .description('Linux containers from Node.js, in milliseconds')
     .helpCommand(false)
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .addHelpText('after', EXAMPLES);
-  const run = addFlags(program.command('run'), RUN_FLAGS)
-    .usage('[OPTIONS] IMAGE [COMMAND] [ARG...]')
-    .description('Create and run a new container from an image');
-  const explain = addFlags(program.command('explain'), [])
-    .usage('run [OPTIONS] IMAGE [COMMAND] [ARG...]')
-    .description("Print what a command would do, in the kernel's words")
-    .helpCommand(false);
-  addFlags(explain.command('run'), RUN_FLAGS)
-    .usage('[OPTIONS] IMAGE [COMMAND] [ARG...]')
-    .description(`Print the launch program of "${run.name()}" instead of running it`);
-  addFlags(program.command('version'), [{ long: 'format', value: 'json', help: 'Print as JSON' }])
-    .usage('[OPTIONS]')
-    .description('Show the versions of caisson and of what it runs on');
+  for (const entry of entries) {
+    const path = entry.spec.name.split(' ');
+    const name = path.pop() ?? '';
+    addEntry(path.reduce(group, program), name, entry);
+    if (entry.ofContainers) addEntry(group(program, 'container'), name, entry);
+  }
   return program;
 }
 
-function find(path: string): Command {
-  let command = commandTree();
-  for (const name of path.split(' '))
-    command = command.commands.find((child) => child.name() === name) ?? command;
+/** The child of that name, made if it is not there. */
+function group(parent: Command, name: string): Command {
+  const [usage = 'COMMAND', description = ''] = GROUPS[name] ?? [];
+  return (
+    childOf(parent, name) ??
+    parent
+      .command(name)
+      .helpOption(false)
+      .helpCommand(false)
+      .usage(usage)
+      .description(description)
+      .configureHelp({ subcommandTerm: (command) => command.name() })
+  );
+}
+
+function childOf(parent: Command, name: string): Command | undefined {
+  return parent.commands.find((child) => child.name() === name || child.aliases().includes(name));
+}
+
+function addEntry(parent: Command, name: string, entry: CommandEntry): void {
+  const { spec, usage, description, examples, aliases } = entry;
+  const command = addFlags(parent.command(name), spec.flags).usage(usage).description(description);
+  if (parent.name() === 'container') command.aliases([...(aliases ?? [])]);
+  if (examples.length > 0) command.addHelpText('after', exampleText(examples));
+}
+
+function exampleText(examples: CommandEntry['examples']): string {
+  const width = Math.max(...examples.map(([command]) => command.length));
+  const lines = examples.map(([command, what]) => `  ${command.padEnd(width)}   ${what}`);
+  return `\nExamples:\n${lines.join('\n')}`;
+}
+
+function find(path: string, entries: readonly CommandEntry[]): Command {
+  let command = commandTree(entries);
+  for (const name of path.split(' ')) command = childOf(command, name) ?? command;
   return command;
 }
 
 /** The whole help of a command, such as `explain run`; of caisson itself for the empty string. */
-export function helpText(path: string): string {
+export function helpText(
+  path: string,
+  entries: readonly CommandEntry[] = registeredCommands(),
+): string {
   let text = '';
-  const command = find(path);
+  const command = find(path, entries);
   command.configureOutput({ writeOut: (part) => (text += part) });
   command.outputHelp();
   return text;
@@ -62,5 +101,5 @@ export function helpText(path: string): string {
 /** What follows an error about the command line, in Docker's words. */
 export function usageText(path: string): string {
   const name = path === '' ? 'caisson' : `caisson ${path}`;
-  return `\nUsage:  ${name} ${find(path).usage()}\n\nRun '${name} --help' for more information\n`;
+  return `\nUsage:  ${name} ${find(path, COMMANDS).usage()}\n\nRun '${name} --help' for more information\n`;
 }

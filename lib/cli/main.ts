@@ -1,15 +1,14 @@
 /** The command line: flags of caisson itself, then a command. */
 import { GLOBAL_FLAGS } from './flag-table.js';
+import type { EngineLocation } from './home.js';
 import { FlagParser } from './parse-flags.js';
 import { print, reportError } from './report.js';
 
 /** Docker's commands that caisson will have; until then each says so. */
-const NOT_YET: ReadonlySet<string> = new Set(
-  (
-    'attach commit container cp create diff events exec export history image images import info inspect kill load ' +
-    'logs network pause port ps pull push rename restart rm rmi save start stats stop system tag top unpause update ' +
-    'volume wait'
-  ).split(' '),
+const NOT_YET: ReadonlySet<string> = new Set<string>(
+  'commit cp diff export history image images import info load network port pull push rmi save system tag volume'.split(
+    ' ',
+  ),
 );
 
 /** Answers the exit code. */
@@ -40,10 +39,56 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     ...(dataRoot === undefined ? {} : { dataRoot }),
     ...(runRoot === undefined ? {} : { runRoot }),
   };
-  // Each command is loaded only when it is meant: most of a short command's time is loading.
+  if (command !== 'container') return runCommand(command, args, location);
+  const [verb, ...words] = args;
+  if (verb === undefined || verb === '--help') {
+    const { helpText } = await import('./help.js');
+    print(1, helpText('container'));
+    return 0;
+  }
+  const { containerCommand } = await import('./container-group.js');
+  return runCommand(containerCommand(verb) ?? `container ${verb}`, words, location);
+}
+
+/** Each command is loaded only when it is meant: most of a short command's time is loading. */
+async function runCommand(
+  command: string,
+  args: readonly string[],
+  location: EngineLocation,
+): Promise<number> {
   switch (command) {
     case 'run':
-      return (await import('./commands/run.js')).run(args, location);
+    case 'create':
+      return (await import('./commands/run.js'))[command](args, location);
+    case 'start':
+    case 'stop':
+    case 'restart':
+    case 'kill':
+    case 'pause':
+    case 'unpause':
+    case 'attach':
+    case 'wait':
+    case 'rename':
+    case 'rm':
+      return (await import('./commands/lifecycle.js'))[command](args, location);
+    case 'exec':
+      return (await import('./commands/exec.js')).exec(args, location);
+    case 'logs':
+      return (await import('./commands/logs.js')).logs(args, location);
+    case 'ps':
+    case 'inspect':
+      return (await import('./commands/list.js'))[command](args, location);
+    case 'stats':
+    case 'top':
+    case 'update':
+      return (await import('./commands/usage.js'))[command](args, location);
+    case 'events':
+      return (await import('./commands/events.js')).events(args, location);
+    case 'container prune':
+    case 'prune':
+      return (await import('./commands/events.js')).prune(args, location);
+    case 'completion':
+      return (await import('./commands/completion.js')).completion(args);
     case 'explain':
       return (await import('./commands/explain.js')).explain(args, location);
     case 'version':

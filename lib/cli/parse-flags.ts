@@ -1,16 +1,10 @@
 /**
  * Flags as Docker's command line takes them (Go's pflag): `--name value`, `--name=value`, `-abc`, `-m64m`,
- * `-m=64m`, `--switch=false`. Flags end at the first argument that is none, because what follows belongs to
- * the container, or at `--`.
+ * `-m=64m`, `--switch=false`. Flags end at `--`; of some commands at the first argument that is none, because what
+ * follows belongs to the container.
  */
-import type { Flag } from './flag-table.js';
+import type { Flag, UnsupportedFlag } from './flag-table.js';
 import { UsageError } from './usage-error.js';
-
-interface UnsupportedFlag {
-  readonly long: string;
-  readonly short?: string;
-  readonly value: boolean;
-}
 
 export interface ParsedFlags {
   /** By long name: every value in order, of switches the last. */
@@ -27,6 +21,7 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
 
 export class FlagParser {
   readonly #command: string;
+  readonly #endsAtArgument: boolean;
   readonly #long = new Map<string, Flag | UnsupportedFlag>();
   readonly #short = new Map<string, Flag | UnsupportedFlag>();
 
@@ -34,8 +29,10 @@ export class FlagParser {
     command: string,
     flags: readonly Flag[],
     unsupported: readonly UnsupportedFlag[] = [],
+    endsAtArgument = true,
   ) {
     this.#command = command;
+    this.#endsAtArgument = endsAtArgument;
     for (const flag of [...flags, ...unsupported]) {
       this.#long.set(flag.long, flag);
       if (flag.short !== undefined) this.#short.set(flag.short, flag);
@@ -46,6 +43,7 @@ export class FlagParser {
   parse(args: readonly string[]): ParsedFlags {
     const values = new Map<string, string[]>();
     const switches = new Map<string, boolean>();
+    const rest: string[] = [];
     let next = 0;
 
     /** `given` is the value attached to the flag, if one was. */
@@ -77,7 +75,12 @@ export class FlagParser {
         next++;
         break;
       }
-      if (!arg.startsWith('-') || arg === '-') break;
+      if (!arg.startsWith('-') || arg === '-') {
+        if (this.#endsAtArgument) break;
+        rest.push(arg);
+        next++;
+        continue;
+      }
       next++;
       if (arg.startsWith('--')) {
         const equals = arg.indexOf('=');
@@ -102,7 +105,7 @@ export class FlagParser {
         break;
       }
     }
-    return { values, switches, rest: args.slice(next) };
+    return { values, switches, rest: [...rest, ...args.slice(next)] };
   }
 
   #error(message: string): UsageError {
@@ -127,6 +130,6 @@ function takesValue(flag: Flag | UnsupportedFlag): boolean {
 }
 
 /** `-m, --memory`. */
-function spell(flag: Flag | UnsupportedFlag): string {
+export function spell(flag: Flag | UnsupportedFlag): string {
   return flag.short === undefined ? `--${flag.long}` : `-${flag.short}, --${flag.long}`;
 }

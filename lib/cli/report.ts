@@ -1,7 +1,6 @@
 /** What the command line says when something fails. */
 import { writeSync } from 'node:fs';
 import { CaissonError } from '../errors.js';
-import { RUN_FLAGS } from './flag-table.js';
 import { UsageError } from './usage-error.js';
 
 /** Straight to the descriptor: complete before the process ends, and without making a stream of it. */
@@ -18,22 +17,6 @@ export function print(fd: 1 | 2, text: string): void {
   }
 }
 
-const FLAG_OF_OPTION: ReadonlyMap<string, string> = new Map(
-  RUN_FLAGS.flatMap(({ long, option }) => (option === undefined ? [] : [[option, long]])),
-);
-
-/** The library names its options; who typed a command knows flags. The hint gets a line of its own. */
-export function errorText(error: CaissonError): string {
-  const { message, hint, path } = error;
-  const tail = hint === undefined ? '' : ` (${hint})`;
-  let text = tail !== '' && message.endsWith(tail) ? message.slice(0, -tail.length) : message;
-  const flag = path === undefined ? undefined : FLAG_OF_OPTION.get(path);
-  if (flag !== undefined && text.startsWith(`${String(path)}: `)) {
-    text = `invalid --${flag}: ${text.slice(String(path).length + 2)}`;
-  }
-  return `caisson: ${text}\n${hint === undefined ? '' : `hint: ${hint}\n`}`;
-}
-
 /** Prints it and answers the exit code. */
 export async function reportError(error: unknown): Promise<number> {
   if (error instanceof UsageError) {
@@ -42,6 +25,7 @@ export async function reportError(error: unknown): Promise<number> {
     return error.status;
   }
   if (error instanceof CaissonError) {
+    const { errorText } = await import('./error-text.js');
     print(2, errorText(error));
     return error.exitCode;
   }

@@ -1,15 +1,21 @@
-/** From the words after `caisson run` to an image, an argv and the library's options. */
+/** From the words after `caisson run` or `create` to an image, an argv and the library's options. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { conflicting, invalid } from '../engine/check.js';
+import { conflicting, invalid, unsupported, wholeNumber } from '../engine/check.js';
 import { parseEnvFile } from '../engine/env.js';
+import { parseLogConfig } from '../engine/log-config.js';
 import type { MountOption, RunOptions } from '../engine/options.js';
+import { parseRestartPolicy } from '../engine/restart-policy.js';
+import { parseSignal } from '../engine/signals.js';
+import type { LogConfig, RestartPolicy } from '../engine/stored.js';
 import { CaissonError } from '../errors.js';
 import type { RootfsWritable } from '../image/rootfs.js';
-import { RUN_FLAGS, UNSUPPORTED_RUN_FLAGS } from './flag-table.js';
+import { checkArguments } from './command-line.js';
+import { parseDetachKeys } from './detach-keys.js';
+import { CREATE, CREATE_FLAGS } from './flags/create.js';
+import { RUN } from './flags/run.js';
 import { parseMountFlag } from './mount-flag.js';
 import { FlagParser, type ParsedFlags } from './parse-flags.js';
-import { UsageError } from './usage-error.js';
 
 export type StreamName = 'stdin' | 'stdout' | 'stderr';
 
@@ -27,6 +33,19 @@ export interface RunInvocation {
   readonly trace: boolean;
   /** Absolute. */
   readonly cidfile?: string;
+  /** Nothing is attached then. */
+  readonly detach: boolean;
+  readonly detachKeys: Uint8Array;
+  /** `--rm` */
+  readonly autoRemove: boolean;
+  readonly restart: RestartPolicy;
+  readonly log: LogConfig;
+  /** By number; missing: the image's, else TERM. */
+  readonly stopSignal?: number;
+  /** Seconds; -1: for ever. */
+  readonly stopTimeout?: number;
+  readonly quiet: boolean;
+  readonly pull: 'missing' | 'never';
 }
 
 /** What the command line takes from its surroundings. */
@@ -35,23 +54,17 @@ export interface Surroundings {
   readonly cwd: string;
 }
 
-/** Undefined: help was asked for. `command` is what a usage error shows: `run` or `explain run`. */
+/** Undefined: help was asked for. `command` is what a usage error shows: `run`, `create` or `explain run`. */
 export function parseRun(
   command: string,
   args: readonly string[],
   around: Surroundings,
 ): RunInvocation | undefined {
-  const flags = new FlagParser(command, RUN_FLAGS, UNSUPPORTED_RUN_FLAGS).parse(args);
+  const spec = { ...(command === 'create' ? CREATE : RUN), name: command };
+  const flags = new FlagParser(command, spec.flags, spec.unsupported).parse(args);
   if (flags.switches.get('help') === true) return undefined;
-  const [first, ...argv] = flags.rest;
-  if (first === undefined) {
-    throw new UsageError(
-      'ERR_INVALID_OPTION',
-      `"caisson ${command}" requires at least 1 argument`,
-      command,
-      1,
-    );
-  }
+  checkArguments(spec, flags.rest.length);
+  const [first = '', ...argv] = flags.rest;
   const isRootfs = flags.switches.get('rootfs') === true;
   const writable = last(flags, 'writable');
   if (writable !== undefined && !isRootfs) throw conflicting('writable', 'needs --rootfs');
@@ -67,6 +80,8 @@ export function parseRun(
   const cidfile = last(flags, 'cidfile');
   if (cidfile === '') throw invalid('cidfile', cidfile, 'is empty');
   const interactive = flags.switches.get('interactive') === true;
+  const detach = flags.switches.get('detach') === true;
+  checkPlatform(last(flags, 'platform'));
   return {
     image: isRootfs ? resolve(around.cwd, first) : first,
     ...(isRootfs ? { rootfs: { writable: writable ?? 'overlay' } } : {}),
@@ -74,11 +89,77 @@ export function parseRun(
     options: runOptions(flags, around),
     tty: flags.switches.get('tty') === true,
     interactive,
-    attach: attached(flags, interactive),
-    sigProxy: flags.switches.get('sig-proxy') ?? true,
+    attach: attached(flags, interactive, detach),
+    sigProxy: !detach && (flags.switches.get('sig-proxy') ?? true),
     trace: flags.switches.get('trace') === true,
     ...(cidfile === undefined ? {} : { cidfile: resolve(around.cwd, cidfile) }),
+    detach,
+    detachKeys: parseDetachKeys(last(flags, 'detach-keys')),
+    ...kept(flags),
+    quiet: flags.switches.get('quiet') === true,
+    pull: pullPolicy(last(flags, 'pull')),
   };
+}
+
+/** How the container is kept, rather than how it runs. */
+function kept(
+  flags: ParsedFlags,
+): Pick<RunInvocation, 'autoRemove' | 'restart' | 'log' | 'stopSignal' | 'stopTimeout'> {
+  const autoRemove = flags.switches.get('rm') === true;
+  const restart = parseRestartPolicy('restart', last(flags, 'restart'));
+  if (autoRemove && restart.name !== 'no')
+    throw exclusive('restart', 'conflicting options: cannot specify both --restart and --rm');
+  const log = parseLogConfig(last(flags, 'log-driver'), flags.values.get('log-opt'), {
+    driver: 'log-driver',
+    options: 'log-opt',
+  });
+  const signal = last(flags, 'stop-signal');
+  const timeout = last(flags, 'stop-timeout');
+  return {
+    autoRemove,
+    restart,
+    log,
+    ...(signal === undefined ? {} : { stopSignal: parseSignal('stopSignal', signal) }),
+    ...(timeout === undefined
+      ? {}
+      : { stopTimeout: wholeNumber('stop-timeout', timeout, -1, MAX_STOP_TIMEOUT) }),
+  };
+}
+
+/** Seconds: what fits a timer of milliseconds. */
+const MAX_STOP_TIMEOUT = 2_000_000;
+
+function exclusive(option: string, message: string): CaissonError {
+  return new CaissonError('ERR_CONFLICTING_OPTIONS', message, { stage: 'config', path: option });
+}
+
+/** Images come from this machine: there is nothing to fetch, and so nothing to fetch always. */
+function pullPolicy(value: string | undefined): 'missing' | 'never' {
+  if (value === undefined || value === 'missing' || value === 'never') return value ?? 'missing';
+  throw value === 'always'
+    ? unsupported(
+        'pull',
+        value,
+        'is not supported yet: there is nothing to pull from',
+        'missing or never',
+      )
+    : invalid('pull', value, 'is not one of missing, never');
+}
+
+/** Node's names of processors and the OCI's. */
+const ARCHITECTURES: Readonly<Record<string, readonly string[] | undefined>> = {
+  x64: ['amd64', 'x86_64', 'x86-64'],
+  arm64: ['arm64', 'aarch64', 'arm64/v8', 'aarch64/v8'],
+};
+
+/** `linux`, `linux/amd64`, `amd64`: programs for other machines cannot run here. */
+function checkPlatform(value: string | undefined): void {
+  if (value === undefined || value === '') return;
+  const platform = value.toLowerCase();
+  const own = ARCHITECTURES[process.arch] ?? [process.arch];
+  const architecture = platform.startsWith('linux/') ? platform.slice('linux/'.length) : platform;
+  if (platform === 'linux' || own.includes(architecture)) return;
+  throw unsupported('platform', value, 'is not what this machine is', `linux/${own[0] ?? ''}`);
 }
 
 function last(flags: ParsedFlags, name: string): string | undefined {
@@ -90,7 +171,7 @@ type OptionsDraft = { -readonly [K in keyof RunOptions]: unknown };
 /** Flags with a meaning of their own here; every other one with an `option` is handed on as it is. */
 function runOptions(flags: ParsedFlags, around: Surroundings): RunOptions {
   const draft: OptionsDraft = { init: false };
-  for (const { long, option, repeatable } of RUN_FLAGS) {
+  for (const { long, option, repeatable } of CREATE_FLAGS) {
     if (option === undefined || option === 'tty') continue;
     const values = flags.values.get(long);
     const state = flags.switches.get(long);
@@ -99,6 +180,8 @@ function runOptions(flags: ParsedFlags, around: Surroundings): RunOptions {
   }
   const env = environment(flags, around);
   if (env.length > 0) draft.env = env;
+  const labels = labelList(flags, around);
+  if (labels.length > 0) draft.labels = labels;
   const volumes = flags.values.get('volume');
   if (volumes !== undefined)
     draft.volumes = volumes.map((text) => absoluteSource(text, around.cwd));
@@ -116,12 +199,15 @@ function absoluteSource(volume: string, cwd: string): string {
 }
 
 /** Files first, then the flags; a name alone takes its value from the caller. */
-function environment(flags: ParsedFlags, { env, cwd }: Surroundings): readonly string[] {
+/** What `-e` and `--env-file` say. */
+export function environment(
+  flags: Pick<ParsedFlags, 'values'>,
+  { env, cwd }: Surroundings,
+): readonly string[] {
   const assignments: string[] = [];
   for (const file of flags.values.get('env-file') ?? []) {
-    assignments.push(
-      ...parseEnvFile(file, readEnvFile(resolve(cwd, file), file), (name) => env[name]),
-    );
+    const content = readLines('env-file', resolve(cwd, file), file);
+    assignments.push(...parseEnvFile(file, content, (name) => env[name]));
   }
   for (const text of flags.values.get('env') ?? []) {
     const value = text.includes('=') ? undefined : env[text];
@@ -130,21 +216,40 @@ function environment(flags: ParsedFlags, { env, cwd }: Surroundings): readonly s
   return assignments;
 }
 
-function readEnvFile(path: string, given: string): string {
+/** Files first, so that the flags win; the files have the form of those of the environment. */
+function labelList(flags: ParsedFlags, { cwd }: Surroundings): readonly string[] {
+  const labels: string[] = [];
+  for (const file of flags.values.get('label-file') ?? []) {
+    const content = readLines('label-file', resolve(cwd, file), file);
+    labels.push(...parseEnvFile(file, content, () => '', 'label-file'));
+  }
+  return [...labels, ...(flags.values.get('label') ?? [])];
+}
+
+function readLines(flag: string, path: string, given: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw new CaissonError(
       code === 'ENOENT' ? 'ERR_NO_SUCH_SOURCE' : 'ERR_INVALID_OPTION',
-      `env-file: "${given}" ${code === 'ENOENT' ? 'does not exist' : code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'is not UTF-8' : `cannot be read: ${code ?? String(cause)}`}`,
+      `${flag}: "${given}" ${code === 'ENOENT' ? 'does not exist' : code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'is not UTF-8' : `cannot be read: ${code ?? String(cause)}`}`,
       { stage: 'config', path: given, errno: code, cause },
     );
   }
 }
 
-function attached(flags: ParsedFlags, interactive: boolean): ReadonlySet<StreamName> {
+function attached(
+  flags: ParsedFlags,
+  interactive: boolean,
+  detach: boolean,
+): ReadonlySet<StreamName> {
   const asked = flags.values.get('attach');
+  if (detach) {
+    if (asked !== undefined)
+      throw exclusive('detach', 'conflicting options: cannot specify both --attach and --detach');
+    return new Set();
+  }
   if (asked === undefined)
     return new Set(interactive ? ['stdin', 'stdout', 'stderr'] : ['stdout', 'stderr']);
   return new Set(

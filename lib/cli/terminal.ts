@@ -1,12 +1,13 @@
 /** The caller's terminal while the container has one of its own (`-t`). */
-import { finished, type Readable, type Writable } from 'node:stream';
+import { finished, type Readable, type Transform, type Writable } from 'node:stream';
 import type { TerminalSize } from '../engine/options.js';
 
 /** What of an Execution a terminal needs. */
 export interface TerminalExecution {
   readonly stdin?: Writable | undefined;
   readonly stdout?: Readable | undefined;
-  kill(signal: NodeJS.Signals): unknown;
+  /** Nobody sits at the terminal any more. */
+  leave(): unknown;
   resize(size: TerminalSize): unknown;
 }
 
@@ -33,11 +34,19 @@ const ENDING: readonly (readonly [NodeJS.Signals, number])[] = [
 export class CallerTerminal {
   readonly #execution: TerminalExecution;
   readonly #interactive: boolean;
+  readonly #keys: Transform | undefined;
   readonly #output: Promise<void>;
   readonly #undo: (() => void)[] = [];
 
-  constructor(execution: TerminalExecution, interactive: boolean, showOutput: boolean) {
+  /** @param keys what is typed goes through it. */
+  constructor(
+    execution: TerminalExecution,
+    interactive: boolean,
+    showOutput: boolean,
+    keys?: Transform,
+  ) {
     this.#execution = execution;
+    this.#keys = keys;
     this.#interactive = interactive && execution.stdin !== undefined;
     process.on('exit', this.close);
     this.#undo.push(() => process.off('exit', this.close));
@@ -66,9 +75,11 @@ export class CallerTerminal {
     }
     // The container may end while keys are under way.
     target.on('error', () => undefined);
-    stdin.pipe(target);
+    const keys = this.#keys;
+    if (keys === undefined) stdin.pipe(target);
+    else stdin.pipe(keys).pipe(target);
     this.#undo.push(() => {
-      stdin.unpipe(target);
+      stdin.unpipe(keys ?? target);
       stdin.pause();
       stdin.unref();
     });
@@ -98,7 +109,7 @@ export class CallerTerminal {
     for (const [name, number] of ENDING) {
       const onSignal = (): void => {
         this.close();
-        void Promise.resolve(this.#execution.kill('SIGKILL'))
+        void Promise.resolve(this.#execution.leave())
           .catch(() => undefined)
           .finally(() => process.exit(128 + number));
       };

@@ -158,11 +158,11 @@ export function normalize(
   };
 }
 
-function flag(option: string, value: boolean | undefined, fallback: boolean): boolean {
+export function flag(option: string, value: boolean | undefined, fallback: boolean): boolean {
   return value === undefined ? fallback : boolean(option, value);
 }
 
-function stream(
+export function stream(
   option: string,
   value: Stdio | undefined,
   fallback: Stdio,
@@ -202,7 +202,7 @@ function normalizeNetwork(value: string | undefined): 'none' | 'host' {
   throw unsupported('network', value, 'is not supported yet', 'none or host');
 }
 
-function normalizeTerminal(value: RunOptions['tty']): TerminalSize | undefined {
+export function normalizeTerminal(value: RunOptions['tty']): TerminalSize | undefined {
   if (value === undefined || value === false) return undefined;
   if (value === true) return DEFAULT_TERMINAL;
   if (typeof value !== 'object' || value === null)
@@ -253,7 +253,7 @@ function normalizeArgs(
   return args;
 }
 
-function normalizeWorkdir(value: string | undefined): string {
+export function normalizeWorkdir(value: string | undefined): string {
   if (value === undefined || value === '' || value === '/') return '/';
   const text = plainString('workdir', value);
   if (!text.startsWith('/'))
@@ -262,7 +262,10 @@ function normalizeWorkdir(value: string | undefined): string {
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }
 
-function normalizeUser(value: string | undefined, userns: 'auto' | 'host'): string | undefined {
+export function normalizeUser(
+  value: string | undefined,
+  userns: 'auto' | 'host',
+): string | undefined {
   if (value === undefined || value === '') return undefined;
   const { user, group } = parseUser('user', value);
   checkMapped('user', user, userns);
@@ -296,14 +299,14 @@ function checkMapped(option: string, id: string | number, userns: 'auto' | 'host
 }
 
 /** By what is used of it: one of another realm, or a stand-in, will do. */
-function checkAbortSignal(value: unknown): void {
+export function checkAbortSignal(value: unknown): void {
   if (value === undefined) return;
   const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
   if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
     throw invalid('signal', value, 'is not an AbortSignal');
 }
 
-function normalizeTimeout(value: number | undefined): number | undefined {
+export function normalizeTimeout(value: number | undefined): number | undefined {
   if (value === undefined || value === 0) return undefined;
   if (typeof value !== 'number' || !(value > 0) || value > MAX_TIMEOUT) {
     throw invalid('timeout', value, `is not a time in milliseconds up to ${MAX_TIMEOUT}`);

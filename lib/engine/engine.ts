@@ -1,5 +1,5 @@
 /** The engine: where containers are made, and what they share. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
 import { planCgroups } from '../cgroup/plan.js';
@@ -12,6 +12,12 @@ import { Encoder, type Fault } from '../program/encode.js';
 import { explain } from '../program/explain.js';
 import { invalid } from './check.js';
 import type { HostFacts } from './config.js';
+import type { Container, ContainerHome } from './container.js';
+import { Containers } from './containers.js';
+import { createContainer } from './create.js';
+import type { CreateOptions } from './create-options.js';
+import type { StartedExec } from './exec.js';
+import { type EventOptions, followEvents } from './event-log.js';
 import { Execution } from './execution.js';
 import { IdRanges } from './id-ranges.js';
 import { newId } from './ids.js';
@@ -19,6 +25,8 @@ import { launch } from './launch.js';
 import type { RunOptions } from './options.js';
 import { findAbandoned, ownerName } from './owner.js';
 import { prepare, recall, type Surroundings } from './prepare.js';
+import { DEFAULT_PLACES, type Places, Store } from './store.js';
+import type { ContainerEvent, ContainerInfo } from './stored.js';
 
 export interface EngineOptions {
   /** What outlives a reboot: images, containers' files. Default `/var/lib/caisson`. */
@@ -29,16 +37,16 @@ export interface EngineOptions {
   readonly fault?: Fault | undefined;
 }
 
-export class Engine implements Surroundings {
+export class Engine implements Surroundings, ContainerHome {
   /** @internal */
   readonly encoder = new Encoder();
   private readonly executions = new Set<Execution>();
   private closing: Promise<void> | undefined;
+  private readonly containers_: Containers;
 
   private constructor(
-    readonly dataRoot: string,
     /** @internal */
-    readonly containersRoot: string,
+    readonly store: Store,
     /** @internal */
     readonly binding: Binding,
     /** @internal */
@@ -53,7 +61,39 @@ export class Engine implements Surroundings {
     readonly idRanges: IdRanges,
     /** @internal */
     readonly fault: Fault | undefined,
-  ) {}
+  ) {
+    this.containers_ = new Containers(this);
+  }
+
+  get dataRoot(): string {
+    return this.store.places.dataRoot;
+  }
+
+  /** @internal */
+  get containersRoot(): string {
+    return this.store.containers;
+  }
+
+  /** @internal */
+  surroundings(): Promise<Surroundings> {
+    return Promise.resolve(this);
+  }
+
+  /** @internal */
+  cgroups(): Promise<CgroupLayout> {
+    return Promise.resolve(this.layout);
+  }
+
+  /** @internal */
+  adopt({ execution, gone }: StartedExec): void {
+    this.executions.add(execution);
+    execution.gone = gone.finally(() => this.executions.delete(execution));
+  }
+
+  /** What happens to containers that are kept, whoever does it: with `since` also what has happened. */
+  events(options: EventOptions = {}): AsyncGenerator<ContainerEvent> {
+    return followEvents(this.store.places.runRoot, options);
+  }
 
   /**
    * Looks at the machine, and undoes what containers of dead processes left behind.
@@ -61,7 +101,8 @@ export class Engine implements Surroundings {
    * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const { dataRoot = '/var/lib/caisson', runRoot = '/run/caisson', fault } = options;
+    const { dataRoot, runRoot } = { ...DEFAULT_PLACES, ...placesOf(options) };
+    const { fault } = options;
     const binding = loadNative();
     if (process.geteuid?.() !== 0) {
       throw new CaissonError('ERR_NO_PRIVILEGES', 'starting containers needs root', {
@@ -75,24 +116,21 @@ export class Engine implements Surroundings {
         path: 'fault',
       });
     }
-    const containersRoot = join(dataRoot, 'containers');
+    const store = new Store({ dataRoot, runRoot });
     // Files of container root are root's on the disk too, set-user-id ones among them: keep others out.
-    await mkdir(containersRoot, { recursive: true, mode: 0o700 });
-    await mkdir(runRoot, { recursive: true, mode: 0o700 });
-    const [layout, host, owner, idRanges] = await Promise.all([
+    store.prepare();
+    const [layout, host, idRanges] = await Promise.all([
       detectCgroups(),
       lookAtHost(),
-      ownerName(),
       IdRanges.open(binding, join(runRoot, 'ids')),
     ]);
     const engine = new Engine(
-      dataRoot,
-      containersRoot,
+      store,
       binding,
       layout,
       binding.probe(),
       host,
-      owner,
+      ownerName(),
       idRanges,
       fault,
     );
@@ -123,6 +161,35 @@ export class Engine implements Surroundings {
     return execution;
   }
 
+  /**
+   * Makes a container that is kept: it has a name, can be started again and again, runs on when this process
+   * ends, and stays until it is removed. It does not run yet.
+   *
+   * @throws what `run` rejects with; ERR_NAME_IN_USE
+   */
+  async create(
+    image: string | RootfsImage,
+    argv: readonly string[] = [],
+    options: CreateOptions = {},
+  ): Promise<Container> {
+    this.check(options);
+    return createContainer(this, this, image, argv, options);
+  }
+
+  /**
+   * The container with that id, name, or beginning of an id.
+   *
+   * @throws ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID
+   */
+  async get(reference: string): Promise<Container> {
+    return this.containers_.get(reference);
+  }
+
+  /** All containers that are kept, newest first. */
+  async list(): Promise<ContainerInfo[]> {
+    return this.containers_.list();
+  }
+
   /** The launch program of such a `run`, in words. Nothing is made. */
   async explain(
     image: string | RootfsImage,
@@ -145,7 +212,7 @@ export class Engine implements Surroundings {
     return this.close();
   }
 
-  private check(options: RunOptions): void {
+  private check(options: RunOptions | CreateOptions): void {
     if (this.closing !== undefined) {
       throw new CaissonError('ERR_ENGINE_CLOSED', 'the engine is closed', { stage: 'config' });
     }
@@ -208,6 +275,13 @@ export class Engine implements Surroundings {
       }),
     );
   }
+}
+
+function placesOf({ dataRoot, runRoot }: EngineOptions): Partial<Places> {
+  return {
+    ...(dataRoot === undefined ? {} : { dataRoot }),
+    ...(runRoot === undefined ? {} : { runRoot }),
+  };
 }
 
 function isRecord(value: unknown): boolean {

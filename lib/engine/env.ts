@@ -70,6 +70,7 @@ export function parseEnvFile(
   file: string,
   content: string,
   lookup: (name: string) => string | undefined,
+  option = 'env-file',
 ): readonly string[] {
   const assignments: string[] = [];
   const lines = content.replace(/^\uFEFF/, '').split('\n');
@@ -79,7 +80,7 @@ export function parseEnvFile(
     const equals = line.indexOf('=');
     const name = equals < 0 ? line : line.slice(0, equals);
     const fail = (why: string): CaissonError =>
-      new CaissonError('ERR_INVALID_OPTION', `env-file: ${file}, line ${index + 1}: ${why}`, {
+      new CaissonError('ERR_INVALID_OPTION', `${option}: ${file}, line ${index + 1}: ${why}`, {
         stage: 'config',
         path: file,
       });

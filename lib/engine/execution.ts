@@ -41,6 +41,11 @@ const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
     .map(([name, number]) => [number, name]),
 );
 
+/** `SIGKILL` for 9; the number itself for what has no name. */
+export function signalName(number: number): string {
+  return SIGNAL_NAMES.get(number) ?? String(number);
+}
+
 const SIGKILL = constants.signals.SIGKILL;
 
 /** What the engine tells an execution. */
@@ -120,6 +125,7 @@ export class Execution implements PromiseLike<RunResult> {
   private pendingSize: TerminalSize | undefined;
   private pendingSignals: number[] = [];
   private over = false;
+  private joins = false;
   private killed_ = false;
   private timedOut = false;
   private aborted = false;
@@ -175,7 +181,10 @@ export class Execution implements PromiseLike<RunResult> {
     return this.err?.stream;
   }
 
-  /** Sends a signal to the program, by name (`SIGTERM`, `TERM`) or number. KILL ends the whole container. */
+  /**
+   * Sends a signal to the program, by name (`SIGTERM`, `TERM`) or number. KILL ends the whole container; of
+   * `exec`, the program alone.
+   */
   kill(signal: string | number = SIGKILL): void {
     const number = parseSignal('signal', signal);
     if (this.over) return;
@@ -262,7 +271,8 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   /** @internal It has been handed to the native machine. */
-  connect(binding: Binding, container: NativeContainer): void {
+  connect(binding: Binding, container: NativeContainer, joins = false): void {
+    this.joins = joins;
     this.sendSignal = (signal) => binding.kill(container, signal);
     this.watchStart = () => binding.watchStart(container);
     const source = (stream: 1 | 2) => ({
@@ -313,7 +323,9 @@ export class Execution implements PromiseLike<RunResult> {
 
   /** @internal The program has ended; the result follows when its output has arrived. */
   hasEnded(ended: Ended): void {
-    this.finish();
+    // What an exec has forked may go on and write: until it no longer does, or somebody has enough of it.
+    if (this.joins) this.in_?.detach();
+    else this.finish();
     if (ended.started) this.hasStarted();
     else {
       const error = new CaissonError(
@@ -338,12 +350,13 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   private resolve({ code, signal, oomKills, timeline }: Ended, durationMs: number): void {
+    if (this.joins) this.finish();
     const { id, out, err, timedOut, aborted } = this;
     this.resolveResult(
       new Result(
         id,
         signal === 0 ? code : 128 + signal,
-        signal === 0 ? undefined : (SIGNAL_NAMES.get(signal) ?? String(signal)),
+        signal === 0 ? undefined : signalName(signal),
         out?.text() ?? '',
         err?.text() ?? '',
         oomKills > 0,

@@ -25,6 +25,7 @@ export class IdRanges {
 
   private constructor(
     private readonly binding: Binding,
+    private readonly lockFile: string,
     private readonly file: FileHandle,
     private readonly taken: ReadonlySet<number>,
   ) {
@@ -33,32 +34,42 @@ export class IdRanges {
 
   static async open(binding: Binding, lockFile: string): Promise<IdRanges> {
     const taken = await rangesInUse();
-    return new IdRanges(binding, await open(lockFile, 'a', 0o600), taken);
+    return new IdRanges(binding, lockFile, await open(lockFile, 'a', 0o600), taken);
   }
 
   /** A range that nobody else on this machine has. */
   claim(): IdRange {
-    let index = this.free.pop();
-    for (let tries = 0; index === undefined && tries < RANGES; tries++) {
+    const index = this.free.pop() ?? this.lock(this.file);
+    this.held.add(index);
+    return rangeOf(index);
+  }
+
+  /** A range whose claim is the file's, and goes to whoever is given that. */
+  async claimApart(): Promise<{ readonly range: IdRange; readonly file: FileHandle }> {
+    const file = await open(this.lockFile, 'a', 0o600);
+    try {
+      return { range: rangeOf(this.lock(file)), file };
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  private lock(file: FileHandle): number {
+    for (let tries = 0; tries < RANGES; tries++) {
       const candidate = this.next;
       this.next = (this.next + 1) % RANGES;
       if (this.taken.has(candidate) || this.held.has(candidate)) continue;
-      if (this.binding.lockByte(this.file.fd, candidate)) {
-        this.held.add(candidate);
-        index = candidate;
-      }
+      if (this.binding.lockByte(file.fd, candidate)) return candidate;
     }
-    if (index === undefined) {
-      throw new CaissonError(
-        'ERR_START_FAILED',
-        'no range of host ids is free for another container',
-        {
-          stage: 'config',
-          hint: `containers have the ids ${FIRST_ID} to ${LAST_ID}; userns "host" needs none`,
-        },
-      );
-    }
-    return { base: FIRST_ID + index * ID_RANGE_SIZE, size: ID_RANGE_SIZE };
+    throw new CaissonError(
+      'ERR_START_FAILED',
+      'no range of host ids is free for another container',
+      {
+        stage: 'config',
+        hint: `containers have the ids ${FIRST_ID} to ${LAST_ID}; userns "host" needs none`,
+      },
+    );
   }
 
   /** For the next container of this engine; the lock stays. */
@@ -69,6 +80,10 @@ export class IdRanges {
   close(): Promise<void> {
     return this.file.close();
   }
+}
+
+function rangeOf(index: number): IdRange {
+  return { base: FIRST_ID + index * ID_RANGE_SIZE, size: ID_RANGE_SIZE };
 }
 
 /** Ranges with ids that the host's account files give to somebody. */

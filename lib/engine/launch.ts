@@ -3,14 +3,22 @@ import type { CaissonError } from '../errors.js';
 import { EVENT, type Binding, type NativeContainer, type NativeError } from '../native/binding.js';
 import { endedEarly, failureOf } from '../program/failure.js';
 import { makeTimeline } from '../program/timeline.js';
+import type { ContainerConfig } from './config.js';
 import type { Execution } from './execution.js';
 import type { Prepared } from './prepare.js';
+
+/** What is launched: a container, or a further program in one. */
+export type Launching = Omit<Prepared, 'config' | 'release'> & {
+  readonly config: Pick<ContainerConfig, 'args' | 'terminal'>;
+  /** In a container that goes on when this ends. */
+  readonly joins?: boolean;
+};
 
 /** Resolves when the container is gone and everything undone: with why, if it could not be started. */
 export function launch(
   binding: Binding,
   execution: Execution,
-  prepared: Prepared,
+  prepared: Launching,
 ): Promise<CaissonError | undefined> {
   const { config, program, teardown, slots, identity } = prepared;
   return new Promise((resolve) => {
@@ -74,6 +82,6 @@ export function launch(
         }
       },
     );
-    execution.connect(binding, container);
+    execution.connect(binding, container, prepared.joins);
   });
 }

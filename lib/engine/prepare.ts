@@ -1,5 +1,5 @@
 /** From what `run` was asked to a launch program: everything that can fail before anything is made. */
-import { readFile } from 'node:fs/promises';
+import { type FileHandle, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import { planCgroups } from '../cgroup/plan.js';
@@ -63,25 +63,19 @@ interface Recipe {
 }
 
 /** Account files are read up to here, in bytes. */
-const ACCOUNT_FILE_LIMIT = 4 << 20;
+export const ACCOUNT_FILE_LIMIT = 4 << 20;
 
 /** How many recipes an engine keeps. */
 const MAX_RECIPES = 64;
 
 const kept = new WeakMap<Surroundings, Map<string, Recipe>>();
 
-class Start implements Prepared {
-  readonly identity: Identity;
-  private readonly range: IdRange | undefined;
-
+/** A recipe for somebody. */
+class Stamped implements Omit<Prepared, 'release'> {
   constructor(
-    private readonly around: Surroundings,
     private readonly recipe: Recipe,
-    id: string,
-  ) {
-    this.range = recipe.config.userns === 'auto' ? around.idRanges.claim() : undefined;
-    this.identity = { id, base: this.range?.base };
-  }
+    readonly identity: Identity,
+  ) {}
 
   get config(): ContainerConfig {
     return this.recipe.config;
@@ -103,9 +97,22 @@ class Start implements Prepared {
     const { program, teardown } = this.recipe.launchable;
     return instantiate({ ...program, teardown: teardown.teardown }, this.identity);
   }
+}
+
+/** The same, with what this process has claimed for it. */
+class Start extends Stamped implements Prepared {
+  private readonly range: IdRange | undefined;
+  private readonly idRanges: IdRanges;
+
+  constructor({ idRanges }: Surroundings, recipe: Recipe, id: string) {
+    const range = recipe.config.userns === 'auto' ? idRanges.claim() : undefined;
+    super(recipe, { id, base: range?.base });
+    this.range = range;
+    this.idRanges = idRanges;
+  }
 
   release(): void {
-    if (this.range !== undefined) this.around.idRanges.release(this.range);
+    if (this.range !== undefined) this.idRanges.release(this.range);
   }
 }
 
@@ -135,6 +142,45 @@ export function recall(
   return recipe.config.mounts.length > 0 ? undefined : new Start(around, recipe, id);
 }
 
+/** One start by a monitor, which holds what was claimed for it. */
+export interface KeptStart extends Omit<Prepared, 'release'> {
+  /** With the lock on its range of host ids; the caller's to close. */
+  readonly ids: FileHandle | undefined;
+}
+
+/** The same for a container that is kept; its configuration alone, where nothing is claimed for it. */
+export async function prepareKept(
+  around: Surroundings,
+  id: string,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<KeptStart> {
+  const recipe = await writeKept(around, image, argv, options);
+  const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
+  return Object.assign(new Stamped(recipe, { id, base: claim?.range.base }), { ids: claim?.file });
+}
+
+/** What such a container would be: every mistake is found, and nothing made. */
+export async function checkKept(
+  around: Surroundings,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<ContainerConfig> {
+  return (await writeKept(around, image, argv, options)).config;
+}
+
+async function writeKept(
+  around: Surroundings,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<Recipe> {
+  const resolved = await resolveImage(image, around.dataRoot);
+  return write(around, resolved, argv, options, undefined);
+}
+
 async function recipeFor(
   around: Surroundings,
   image: string | RootfsImage,
@@ -150,7 +196,7 @@ async function recipeFor(
     if (known.config.mounts.length > 0) await checkSources(known.config);
     return known;
   }
-  const recipe = await write(around, resolved, argv, options);
+  const recipe = await write(around, resolved, argv, options, around.owner);
   if (words !== undefined && recipe.lasting) {
     const [oldest] = recipes.keys();
     if (recipes.size >= MAX_RECIPES && oldest !== undefined) recipes.delete(oldest);
@@ -184,6 +230,7 @@ async function write(
   resolved: ResolvedImage,
   argv: readonly string[],
   options: RunOptions,
+  owner: string | undefined,
 ): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
   const [sources, user, hostFiles] = await Promise.all([
@@ -212,7 +259,7 @@ async function write(
     {
       id,
       directory: join(around.containersRoot, id),
-      owner: around.owner,
+      owner,
       root: { ...resolved.root, readOnly },
       files: filesOf(config, hostnameOf(config, facts), hostFiles),
       cgroup,
@@ -274,7 +321,7 @@ async function readHostFiles(): Promise<HostFiles> {
 
 const capabilitySets = new WeakMap<readonly string[], ReadonlySet<string>>();
 
-async function seccompProfile(config: ContainerConfig): Promise<LinuxSeccomp | undefined> {
+export async function seccompProfile(config: ContainerConfig): Promise<LinuxSeccomp | undefined> {
   const { seccomp, capabilities } = config;
   if (seccomp.kind === 'unconfined') return undefined;
   let set = capabilitySets.get(capabilities);

@@ -15,6 +15,7 @@ import type { ContainerConfig } from './config.js';
 import * as defaults from './default-spec.js';
 import { buildEnvironment } from './env.js';
 import { shortId } from './ids.js';
+import type { Resources } from './resources.js';
 import { NO_SOURCES, type Sources } from './sources.js';
 import type { ResolvedUser } from './user.js';
 
@@ -178,7 +179,14 @@ function devicesOf(config: ContainerConfig, sources: Sources): readonly LinuxDev
 }
 
 function resourcesOf(config: ContainerConfig, sources: Sources): LinuxResources {
-  const asked = config.resources;
+  return {
+    devices: deviceRules(config, sources),
+    ...limitsOf(config.resources, sources.throttles),
+  };
+}
+
+/** The limits alone: what can be changed while a container runs. */
+export function limitsOf(asked: Resources, throttles: Sources['throttles']): LinuxResources {
   const memory =
     asked.memory !== undefined ||
     asked.memoryReservation !== undefined ||
@@ -191,7 +199,6 @@ function resourcesOf(config: ContainerConfig, sources: Sources): LinuxResources 
     asked.cpusetCpus !== undefined ||
     asked.cpusetMems !== undefined;
   return {
-    devices: deviceRules(config, sources),
     memory: memory
       ? {
           limit: asked.memory,
@@ -211,7 +218,7 @@ function resourcesOf(config: ContainerConfig, sources: Sources): LinuxResources 
         }
       : undefined,
     pids: asked.pidsLimit === undefined ? undefined : { limit: asked.pidsLimit },
-    blockIO: blockIO(asked.blkioWeight, sources),
+    blockIO: blockIO(asked.blkioWeight, throttles),
   };
 }
 
@@ -221,7 +228,10 @@ function deviceRules(config: ContainerConfig, sources: Sources): LinuxResources[
   return [...defaults.DEVICE_RULES, ...sources.devices.map(({ rule }) => rule)];
 }
 
-function blockIO(weight: number | undefined, { throttles }: Sources): LinuxBlockIO | undefined {
+function blockIO(
+  weight: number | undefined,
+  throttles: Sources['throttles'],
+): LinuxBlockIO | undefined {
   if (weight === undefined && throttles === NO_SOURCES.throttles) return undefined;
   return {
     weight,

@@ -29,7 +29,8 @@ export const EVENT = {
  * there is one) and `started` (both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
  * time stamps, bits of the streams that ended with it: 1 and 2) or `failed` (error, time stamps), and last `gone`
  * (error or null) when everything is undone. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
- * bytes) and `end` (1 or 2; before the exit only of a stream that was paused or resumed).
+ * bytes) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
+ * `started` is always told, and `exited` says that it is on its own.
  */
 export type NativeListener = (
   event: (typeof EVENT)[keyof typeof EVENT],
@@ -74,6 +75,16 @@ export interface Binding {
   resize(container: NativeContainer, cols: number, rows: number): number;
   /** Runs a program's teardown half on the undertaker's thread. */
   undo(teardown: Uint8Array, callback: (error: NativeError | null) => void): void;
+  /**
+   * Starts a monitor with a configuration (lib/engine/monitor-config.ts); it holds a copy of `ids` (or -1). The
+   * callback gets a descriptor of the connection to it.
+   */
+  keep(
+    config: Uint8Array,
+    ids: number,
+    id: string,
+    callback: (error: NativeError | null, fd: number) => void,
+  ): void;
   lockByte(fd: number, offset: number): boolean;
   readBelow(root: string, path: string, limit: number): Promise<Buffer | null>;
   probe(): { overlayByDescriptor: boolean };

@@ -1,10 +1,15 @@
 /** The container's half: from fresh namespaces to the user's program. Order is what matters here. */
-import { RLIMITS } from '../oci/rlimits.js';
-import { capabilityMask } from '../oci/capabilities.js';
 import type { Spec } from '../oci/runtime-spec.js';
 import { isCgroup, isPlainShm, type Shared } from './compile.js';
 import { hierarchyName } from './compile-host.js';
-import { idList, stringList } from './encode.js';
+import {
+  becomeUser,
+  connectStdio,
+  execProgram,
+  O_RDWR_NOCTTY,
+  openTerminal,
+} from './compile-process.js';
+import { stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput } from './launch.js';
 import { ATTR, parseMountOptions } from './mount-options.js';
@@ -17,9 +22,6 @@ const UNSHARE = {
   network: 0x4000_0000,
   cgroup: 0x0200_0000,
 } as const;
-
-/** open(2) */
-const O_RDWR_NOCTTY = 2 | 0x100;
 
 /** What `mount.attach` makes when its target is missing: as the tree's own root is. */
 const TARGET_AS_TREE = 3;
@@ -64,28 +66,26 @@ export function compileContainer(
   attachCgroups(steps, spec, input, shared, slots, root);
   finishRoot(steps, spec, input, root);
 
-  const terminal = spec.process?.terminal === true ? slots.take() : undefined;
-  if (terminal !== undefined) {
-    const { cols, rows } = input.terminal ?? { cols: 0, rows: 0 };
-    steps.push({
-      op: 'tty.open',
-      slots: [terminal, root],
-      numbers: [cols * 0x1_0000 + rows, spec.process?.user?.uid ?? 0, 1],
-    });
-  }
+  const terminal = openTerminal(steps, spec, input.terminal, slots, root, true);
   steps.push({ op: 'root.pivot', slots: [root] });
 
   for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) {
     steps.push({ op: 'sysctl.write', texts: [key.replaceAll('.', '/'), value] });
   }
   if (input.init) steps.push({ op: 'init' });
-  connectStdio(steps, shared, slots, terminal);
-  becomeUser(steps, spec, input);
-  const env = spec.process?.env ?? [];
-  steps.push({
-    op: 'exec',
-    texts: [stringList(spec.process?.args ?? []), stringList(env), searchPath(env)],
+  connectStdio(steps, shared, terminal, () => {
+    const none = slots.take();
+    // The engine's own: the container's /dev may be a volume, with anything under that name.
+    steps.push({
+      op: 'file.open',
+      slots: [none, shared.scratch],
+      texts: ['dev/null'],
+      numbers: [O_RDWR_NOCTTY],
+    });
+    return none;
   });
+  becomeUser(steps, spec, input);
+  execProgram(steps, spec);
   return steps;
 }
 
@@ -254,83 +254,4 @@ function attachCgroups(
     const name = hierarchyName(version, controllers);
     attach(shared.cgroups.get(index), `${mount.destination}/${name}`, 0);
   });
-}
-
-function connectStdio(
-  steps: Step[],
-  shared: Shared,
-  slots: Slots,
-  terminal: number | undefined,
-): void {
-  let { stdin, stdout, stderr } = shared;
-  if (terminal !== undefined) stdin = stdout = stderr = terminal;
-  if (stdin === undefined || stdout === undefined || stderr === undefined) {
-    const none = slots.take();
-    // The engine's own: the container's /dev may be a volume, with anything under that name.
-    steps.push({
-      op: 'file.open',
-      slots: [none, shared.scratch],
-      texts: ['dev/null'],
-      numbers: [O_RDWR_NOCTTY],
-    });
-    stdin ??= none;
-    stdout ??= none;
-    stderr ??= none;
-  }
-  steps.push(
-    { op: 'stdio.set', slots: [stdin, stdout, stderr] },
-    { op: 'session.new', numbers: [terminal === undefined ? 0 : 1] },
-  );
-}
-
-/** Limits, directory, groups, filter, ids and capabilities, in the order in which each is still allowed. */
-function becomeUser(steps: Step[], spec: Spec, input: LaunchInput): void {
-  const { process } = spec;
-  const { capabilities, user } = process ?? {};
-  for (const { type, soft, hard } of process?.rlimits ?? []) {
-    steps.push({ op: 'rlimit.set', numbers: [RLIMITS[type], limit(soft), limit(hard)] });
-  }
-  steps.push({ op: 'dir.change', texts: [process?.cwd ?? '/'] });
-  if (capabilities?.bounding !== undefined) {
-    steps.push({ op: 'caps.bound', numbers: [capabilityMask(capabilities.bounding)] });
-  }
-  const filter: Step[] =
-    input.seccomp === undefined
-      ? []
-      : [{ op: 'seccomp.load', texts: [input.seccomp], numbers: [input.seccompFlags ?? 0] }];
-  const noNewPrivileges = process?.noNewPrivileges === true;
-  // Loading a filter needs CAP_SYS_ADMIN or no-new-privileges: with the latter it comes last, so that it
-  // need not allow what comes before.
-  if (noNewPrivileges) steps.push({ op: 'nnp.set' });
-  else steps.push(...filter);
-  steps.push(
-    { op: 'groups.set', texts: [idList(user?.additionalGids ?? [])] },
-    { op: 'ids.set', numbers: [user?.uid ?? 0, user?.gid ?? 0, 1] },
-  );
-  if (capabilities !== undefined) {
-    steps.push({
-      op: 'caps.set',
-      numbers: [
-        capabilityMask(capabilities.effective),
-        capabilityMask(capabilities.permitted),
-        capabilityMask(capabilities.inheritable),
-        capabilityMask(capabilities.ambient),
-      ],
-    });
-  }
-  if (noNewPrivileges) steps.push(...filter);
-}
-
-/** "No limit" is all ones; see PosixRlimit. */
-function limit(value: number): bigint {
-  return value >= 2 ** 53 || value < 0 ? 0xffff_ffff_ffff_ffffn : BigInt(value);
-}
-
-/** Where a command without a slash is looked for. */
-function searchPath(env: readonly string[]): string {
-  for (let i = env.length - 1; i >= 0; i--) {
-    const entry = env[i];
-    if (entry?.startsWith('PATH=') === true) return entry.slice(5);
-  }
-  return '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 }

@@ -15,9 +15,9 @@ const CLONE = { mount: 0x0002_0000, user: 0x1000_0000, pid: 0x2000_0000 } as con
 
 /** open(2). The number of O_DIRECTORY differs between architectures: on arm64, x86's is O_DIRECT. */
 const { O_RDONLY, O_WRONLY, O_DIRECTORY } = constants;
-const O_PATH_DIRECTORY = 0x20_0000 | O_DIRECTORY;
+export const O_PATH_DIRECTORY = 0x20_0000 | O_DIRECTORY;
 
-const S_IFCHR = 0o020000;
+export const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
 const S_IFIFO = 0o010000;
 
@@ -125,7 +125,7 @@ function filterDevices(steps: Step[], { cgroup }: LaunchInput, directory: number
 }
 
 /** Hands descriptors to the container, which waits for them at an `await`. */
-function release(steps: Step[], slots: readonly number[]): void {
+export function release(steps: Step[], slots: readonly number[]): void {
   steps.push({ op: 'release', texts: [slotList(slots)] });
 }
 
@@ -168,11 +168,11 @@ function makeShm(steps: Step[], spec: Spec, { shm }: Shared): void {
 }
 
 /** Makes the pipes, or passes on Node's own streams; returns the slots of Node's ends. */
-function makePipes(
+export function makePipes(
   steps: Step[],
   spec: Spec,
-  input: LaunchInput,
-  shared: Shared,
+  input: Pick<LaunchInput, 'stdin' | 'stdout' | 'stderr'>,
+  shared: Pick<Shared, 'stdin' | 'stdout' | 'stderr'>,
   slots: Slots,
 ): Omit<LaunchSlots, 'oom' | 'hold'> {
   const user = spec.process?.user ?? { uid: 0, gid: 0 };
@@ -205,6 +205,7 @@ function makePipes(
 }
 
 function makeDirectory(steps: Step[], { directory, owner }: LaunchInput): void {
+  if (owner === undefined) return;
   steps.push(
     { op: 'dir.make', texts: [directory], numbers: [0o700] },
     { op: 'symlink.make', texts: [owner, `${directory}/owner`] },
@@ -246,7 +247,7 @@ function writeFiles(
 /** The root as a detached tree in `shared.root`. Leaves the thread with container root's file ids. */
 function makeRoot(
   steps: Step[],
-  { root, directory }: LaunchInput,
+  { root, directory, owner }: LaunchInput,
   kernel: KernelFacts,
   shared: Shared,
   slots: Slots,
@@ -277,9 +278,10 @@ function makeRoot(
     assume();
     return;
   }
+  const mayExist = owner === undefined ? 1 : 0;
   steps.push(
-    { op: 'dir.make', texts: [`${directory}/upper`], numbers: [0o755] },
-    { op: 'dir.make', texts: [`${directory}/work`], numbers: [0o700] },
+    { op: 'dir.make', texts: [`${directory}/upper`], numbers: [0o755, mayExist] },
+    { op: 'dir.make', texts: [`${directory}/work`], numbers: [0o700, mayExist] },
   );
   const lowers = root.lowers.map(open);
   const own = open(directory);
@@ -367,7 +369,7 @@ export function hierarchyName(version: 1 | 2, controllers: readonly string[]): s
 }
 
 /** The kernel's encoding of a device number: linux/kdev_t.h, new_encode_dev. */
-function deviceNumber(major: number, minor: number): number {
+export function deviceNumber(major: number, minor: number): number {
   return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
 }
 

@@ -82,7 +82,10 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
   const container = compileContainer(spec, input, shared, slots);
   return {
     program: { slots: slots.count, host: host.steps, container, teardown: [] },
-    teardown: compileTeardown(input.cgroup, input.directory),
+    teardown: compileTeardown(
+      input.cgroup,
+      input.owner === undefined ? undefined : input.directory,
+    ),
     slots: host.slots,
   };
 }
@@ -100,22 +103,28 @@ export function isPlainShm({ type, destination, options }: Mount): boolean {
   );
 }
 
-/** The inverse of every step that leaves something on the host, last made first. */
-export function compileTeardown(cgroup: CgroupPlan, directory: string): Program {
+/**
+ * The inverse of every step that leaves something on the host, last made first.
+ *
+ * @param directory undefined for a container that is kept: it stays. There is then no engine to wait for either,
+ *   whose end would take the parents of the cgroups away.
+ */
+export function compileTeardown(cgroup: CgroupPlan, directory: string | undefined): Program {
   const teardown: Step[] = cgroup.placements.map(({ dir }) => ({
     op: 'cgroup.remove',
     texts: [dir],
   }));
-  teardown.reverse().push({ op: 'tree.remove', texts: [directory] });
+  teardown.reverse();
+  if (directory !== undefined) teardown.push({ op: 'tree.remove', texts: [directory] });
+  else teardown.push(...removeParents(cgroup.placements.map(({ parent }) => parent)));
   return { slots: 0, host: [], container: [], teardown };
 }
 
 /** What an engine leaves when its last container is gone: parents of cgroups, if nobody else uses them. */
 export function compileEngineTeardown(parents: readonly string[]): Program {
-  const teardown: Step[] = parents.map((path) => ({
-    op: 'cgroup.remove',
-    texts: [path],
-    numbers: [1],
-  }));
-  return { slots: 0, host: [], container: [], teardown };
+  return { slots: 0, host: [], container: [], teardown: removeParents(parents) };
+}
+
+function removeParents(parents: readonly string[]): Step[] {
+  return parents.map((path) => ({ op: 'cgroup.remove', texts: [path], numbers: [1] }));
 }

@@ -96,9 +96,13 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     `write ${JSON.stringify(o.text(1))} to ${o.text(0)}${o.number(0) === 0 ? '' : ' if missing'}`,
   'cgroup.devices': (o) =>
     `filter the devices of ${o.slot(0)} by a BPF program of ${o.bytes(0) / 8} instructions`,
+  'process.open': (o) => `${o.slot(0)} = pidfd_open ${o.number(0)}, started at ${o.number(1)}`,
   clone: (o) =>
-    `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces` +
-    (o.slot(0) === '' ? '' : ` into cgroup ${o.slot(0)}`),
+    (o.slot(1) === ''
+      ? `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces`
+      : `clone3 caisson-init in the pid namespace of ${o.slot(1)}`) +
+    (o.slot(0) === '' ? '' : ` into cgroup ${o.slot(0)}`) +
+    (o.number(1) === 0 ? '' : ', detached'),
   'ids.map': (o) => `map ids: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'ns.open': (o) => `${o.slot(0)} = open the container's ${o.text(0)} namespace`,
   'tree.open': (o) =>
@@ -118,6 +122,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'ids.set': (o) => `setresuid ${o.number(0)}, setresgid ${o.number(1)}`,
   'groups.set': (o) => `setgroups [${o.ids32(0)}]`,
   'cgroup.enter': (o) => `enter cgroup ${o.slot(0)}`,
+  'ns.join': (o) => `setns ${bits(o.number(0), NAMESPACES)} of ${o.slot(0)}`,
   'ns.unshare': (o) => `unshare ${bits(o.number(0), NAMESPACES)}`,
   'mount.attach': (o) => `attach ${o.slot(0)} at ${o.below(1, o.text(0))}${o.options(0)}`,
   'mount.fs': (o) =>

@@ -14,3 +14,9 @@ const NAMES: ReadonlyMap<number, string> = new Map(
 export function errnoName(number: number): string {
   return NAMES.get(number) ?? `errno ${number}`;
 }
+
+/** Whether it is a failed system call of Node's own with one of these errors. */
+export function isErrno(error: unknown, ...names: readonly string[]): boolean {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === 'string' && names.includes(code);
+}

@@ -41,8 +41,11 @@ export interface LaunchInput {
   readonly id: string;
   /** The container's own directory on the host, such as `/var/lib/caisson/containers/<id>`. */
   readonly directory: string;
-  /** Target of the `owner` link in that directory: who may clean up. */
-  readonly owner: string;
+  /**
+   * Target of the `owner` link in that directory: who may clean up. Undefined for a container that is kept: its
+   * directory is there already, and stays.
+   */
+  readonly owner: string | undefined;
   readonly root: RootPlan;
   readonly files: readonly InjectedFile[];
   readonly cgroup: CgroupPlan;

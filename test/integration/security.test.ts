@@ -1,9 +1,9 @@
 /**
- * Mistakes that other runtimes made: one test each, which fails on an engine that makes it again.
+ * Mistakes that other runtimes made: one test each, which fails on an engine that makes it again. Those of joining
+ * a container are in exec-security.test.ts.
  *
  * Not here, because what they are about does not exist yet:
  *
- *   CVE-2016-9962 (joining), CVE-2022-29162 (exec)   there is no exec; what they are about in a start is here
  *   CVE-2018-15664, CVE-2019-14271                   there is no cp
  *   CVE-2014-8989, CVE-2023-25809                    starting needs root: nobody has to give up setgroups, and
  *                                                    there is no rootless cgroup mount

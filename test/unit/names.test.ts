@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { injectedFiles, normalizeNames } from '../../lib/engine/files.js';
 import { checkContainerName } from '../../lib/engine/host-names.js';
 import { newId, shortId } from '../../lib/engine/ids.js';
-import { randomName } from '../../lib/engine/names.js';
+import { randomName } from '../../lib/engine/random-name.js';
 
 describe('ids and names', () => {
   it('draws ids of 64 digits whose first twelve are not all decimal', () => {
@@ -18,6 +18,25 @@ describe('ids and names', () => {
       expect(randomName()).to.match(/^[a-z]+_[a-z]+$/);
       expect(checkContainerName(randomName(n % 4))).to.match(/^[a-z]+_[a-z]+\d*$/);
     }
+  });
+});
+
+describe('the words of names', () => {
+  it('are many enough for few to meet', () => {
+    const adjectives = new Set<string>();
+    const surnames = new Set<string>();
+    const names = new Set<string>();
+    for (let n = 0; n < 20_000; n++) {
+      const name = randomName();
+      names.add(name);
+      const [adjective = '', surname = ''] = name.split('_');
+      adjectives.add(adjective);
+      surnames.add(surname);
+    }
+    expect(adjectives.size).to.be.at.least(90);
+    expect(surnames.size).to.be.at.least(150);
+    // 20,000 draws of adjectives × surnames: with too few words most would be repeated.
+    expect(names.size).to.be.greaterThan(8_000);
   });
 });
 

@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CidFile } from '../../lib/cli/cidfile.js';
-import { RUN_FLAGS, UNSUPPORTED_RUN_FLAGS } from '../../lib/cli/flag-table.js';
+import { errorText } from '../../lib/cli/error-text.js';
+import { UNSUPPORTED_CREATE_FLAGS } from '../../lib/cli/flags/create.js';
+import { RUN_FLAGS } from '../../lib/cli/flags/run.js';
 import { parseMountFlag } from '../../lib/cli/mount-flag.js';
-import { errorText } from '../../lib/cli/report.js';
 import { parseRun, type RunInvocation } from '../../lib/cli/run-flags.js';
 import { UsageError } from '../../lib/cli/usage-error.js';
 import { normalize } from '../../lib/engine/config.js';
@@ -121,10 +122,8 @@ describe('run: spellings of flags', () => {
   usage(['-m'], 'ERR_INVALID_OPTION', /^flag needs an argument: 'm' in -m/);
   usage(['--memory'], 'ERR_INVALID_OPTION', /^flag needs an argument: --memory/);
   usage(['--init=maybe', 'host'], 'ERR_INVALID_OPTION', /"maybe" for "--init"/);
-  usage(['-d', 'host'], 'ERR_UNSUPPORTED_OPTION', /-d, --detach is not supported/);
-  usage(['-itd', 'host'], 'ERR_UNSUPPORTED_OPTION', /-d, --detach/);
   usage(['-p', '80:80', 'host'], 'ERR_UNSUPPORTED_OPTION', /-p, --publish /);
-  usage(['--restart=always', 'host'], 'ERR_UNSUPPORTED_OPTION', /--restart/);
+  usage(['-itP', 'host'], 'ERR_UNSUPPORTED_OPTION', /-P, --publish-all/);
   usage(['--health-cmd', 'x', 'host'], 'ERR_UNSUPPORTED_OPTION', /--health-cmd/);
   usage(['--gpus', 'all', 'host'], 'ERR_UNSUPPORTED_OPTION', /--gpus/);
 
@@ -147,12 +146,12 @@ describe('run: every flag of Docker 28', () => {
     'stop-timeout storage-opt sysctl tmpfs tty ulimit use-api-socket user userns uts volume volume-driver volumes-from workdir';
 
   it('is either there or refused by name', () => {
-    const known = new Set([...RUN_FLAGS, ...UNSUPPORTED_RUN_FLAGS].map(({ long }) => long));
+    const known = new Set([...RUN_FLAGS, ...UNSUPPORTED_CREATE_FLAGS].map(({ long }) => long));
     expect(docker.split(' ').filter((name) => !known.has(name))).to.deep.equal([]);
   });
 
   it('is not both', () => {
-    const all = [...RUN_FLAGS, ...UNSUPPORTED_RUN_FLAGS].flatMap(({ long, short }) => [
+    const all = [...RUN_FLAGS, ...UNSUPPORTED_CREATE_FLAGS].flatMap(({ long, short }) => [
       long,
       short ?? '',
     ]);
@@ -436,4 +435,128 @@ describe('--mount', () => {
       expectError(() => parse(text), code, /^mounts: /);
     });
   }
+});
+
+describe('run: how the container is kept', () => {
+  it('has defaults', () => {
+    expect(run('host')).to.deep.include({
+      detach: false,
+      autoRemove: false,
+      quiet: false,
+      pull: 'missing',
+      restart: { name: 'no', maximumRetryCount: 0 },
+      log: { driver: 'json-file', maxSize: 10_485_760, maxFile: 3 },
+    });
+    expect(run('host')).to.not.have.any.keys('stopSignal', 'stopTimeout');
+    expect([...run('host').detachKeys]).to.deep.equal([16, 17]);
+  });
+
+  it('is told', () => {
+    const invocation = run('-dq', '--restart', 'on-failure:3', '--stop-signal', 'int', '--stop-timeout=-1', '--log-opt', 'max-size=1m', '--log-opt=max-file=2', '--pull=never', '--detach-keys', 'ctrl-x,q', 'host'); // prettier-ignore
+    expect(invocation).to.deep.include({
+      detach: true,
+      quiet: true,
+      pull: 'never',
+      restart: { name: 'on-failure', maximumRetryCount: 3 },
+      log: { driver: 'json-file', maxSize: 2 ** 20, maxFile: 2 },
+      stopSignal: 2,
+      stopTimeout: -1,
+    });
+    expect(invocation.options.stopSignal).to.equal('int');
+    expect([...invocation.detachKeys]).to.deep.equal([24, 113]);
+    expect(run('--log-driver', 'none', 'host').log.driver).to.equal('none');
+    expect(run('--rm', '--restart=no', 'host').autoRemove).to.equal(true);
+  });
+
+  it('attaches nothing when it is left alone', () => {
+    const { attach, sigProxy, interactive } = run('-di', 'host');
+    expect(attach.size).to.equal(0);
+    expect(sigProxy).to.equal(false);
+    expect(interactive).to.equal(true);
+    expect(run('-d=false', 'host').attach.size).to.equal(2);
+  });
+
+  it('runs on this machine only', () => {
+    const own = process.arch === 'x64' ? 'amd64' : process.arch;
+    for (const platform of ['linux', own, `linux/${own}`, `Linux/${own}`, ''])
+      expect(run('--platform', platform, 'host').image).to.equal('host');
+  });
+
+  const wrong: readonly (readonly [readonly string[], ErrorCode, RegExp])[] = [
+    [['--rm', '--restart=always'], 'ERR_CONFLICTING_OPTIONS', /both --restart and --rm/],
+    [['-d', '-a', 'stdout'], 'ERR_CONFLICTING_OPTIONS', /both --attach and --detach/],
+    [['--restart=sometimes'], 'ERR_INVALID_OPTION', /^restart: "sometimes"/],
+    [['--restart=always:-1'], 'ERR_INVALID_OPTION', /is negative/],
+    [['--log-driver=x'], 'ERR_INVALID_OPTION', /^log-driver: "x" is not a log driver/],
+    [['--log-driver=syslog'], 'ERR_UNSUPPORTED_OPTION', /^log-driver: "syslog"/],
+    [['--log-opt=max-size=x'], 'ERR_INVALID_OPTION', /^log-opt: "max-size=x"/],
+    [['--log-opt=nope=1'], 'ERR_INVALID_OPTION', /^log-opt: "nope"/],
+    [['--stop-signal=NOPE'], 'ERR_INVALID_OPTION', /^stopSignal: "NOPE" is not a signal/],
+    [['--stop-timeout=soon'], 'ERR_INVALID_OPTION', /^stop-timeout: "soon" is not a whole number/],
+    [['--stop-timeout=-2'], 'ERR_INVALID_OPTION', /^stop-timeout: .*out of range/],
+    [['--detach-keys=ctrl-pp'], 'ERR_INVALID_OPTION', /^detach-keys: .*"ctrl-pp"/],
+    [['--pull=always'], 'ERR_UNSUPPORTED_OPTION', /^pull: "always" is not supported/],
+    [['--pull=maybe'], 'ERR_INVALID_OPTION', /^pull: "maybe"/],
+    [['--platform=linux/s390x'], 'ERR_UNSUPPORTED_OPTION', /^platform: .*not what this machine is/],
+    [['--platform=windows'], 'ERR_UNSUPPORTED_OPTION', /^platform: /],
+    [['--label-file=/nowhere/at/all'], 'ERR_NO_SUCH_SOURCE', /^label-file: .*does not exist/],
+  ];
+  for (const [flags, code, text] of wrong) {
+    it(`refuses ${flags.join(' ')}`, () => {
+      expectError(() => run(...flags, 'host'), code, text);
+    });
+  }
+
+  it('names the flag in what is printed', () => {
+    const said = (...flags: readonly string[]): string =>
+      errorText(expectError(() => run(...flags, 'host'), 'ERR_INVALID_OPTION', /./));
+    expect(said('--log-opt=max-size=x')).to.match(/^caisson: invalid --log-opt: "max-size=x" does/);
+    expect(said('--stop-signal=NOPE')).to.match(/^caisson: invalid --stop-signal: "NOPE"/);
+    expect(said('--restart=x')).to.match(/^caisson: invalid --restart: "x"/);
+  });
+});
+
+describe('run: labels from files', () => {
+  let dir: string;
+  before(() => (dir = mkdtempSync(join(tmpdir(), 'caisson-labels-'))));
+  after(() => rmSync(dir, { recursive: true }));
+
+  it('come before those of flags', () => {
+    writeFileSync(join(dir, 'a'), '# comment\n\ncom.x=1\nalone\n  spaced=a b \n');
+    writeFileSync(join(dir, 'b'), 'com.x=2\r\n');
+    const invocation = parseRun('run', ['-l', 'com.x=3', '--label-file', 'a', '--label-file', join(dir, 'b'), 'host'], { env: {}, cwd: dir }); // prettier-ignore
+    expect(invocation!.options.labels).to.deep.equal([
+      'com.x=1',
+      'alone=',
+      'spaced=a b ',
+      'com.x=2',
+      'com.x=3',
+    ]);
+  });
+
+  it('are refused by file and line', () => {
+    writeFileSync(join(dir, 'c'), 'a=1\nb c=2\n');
+    const error = expectError(
+      () => parseRun('run', ['--label-file', join(dir, 'c'), 'host'], AROUND),
+      'ERR_INVALID_OPTION',
+      /^label-file: .*line 2: the variable name "b c"/,
+    );
+    expect(error.path).to.equal(join(dir, 'c'));
+  });
+});
+
+describe('create', () => {
+  it('is run without what only a running one has', () => {
+    const invocation = parseRun('create', ['-it', '--name', 'x', '--restart=always', 'host', 'ls', '-d'], AROUND)!; // prettier-ignore
+    expect(invocation).to.deep.include({ tty: true, interactive: true, argv: ['ls', '-d'] });
+    expect(invocation.restart.name).to.equal('always');
+    expect(invocation.options.name).to.equal('x');
+    for (const flag of ['-d', '--detach-keys=a', '--sig-proxy', '--trace']) {
+      const error = expectError(() => parseRun('create', [flag, 'host'], AROUND), 'ERR_INVALID_OPTION', /^unknown /); // prettier-ignore
+      expect((error as UsageError).command).to.equal('create');
+    }
+    const missing = expectError(() => parseRun('create', [], AROUND), 'ERR_INVALID_OPTION', /^"caisson create" requires at least 1 argument/); // prettier-ignore
+    expect((missing as UsageError).status).to.equal(1);
+    expect(parseRun('create', ['--help'], AROUND)).to.equal(undefined);
+  });
 });

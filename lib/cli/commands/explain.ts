@@ -2,7 +2,8 @@
 import { print } from '../report.js';
 import { parseRun } from '../run-flags.js';
 import { UsageError } from '../usage-error.js';
-import { type EngineLocation, imageOf, openEngine } from './run.js';
+import { type EngineLocation, openEngine } from '../home.js';
+import { imageOf } from './run.js';
 
 export async function explain(args: readonly string[], location: EngineLocation): Promise<number> {
   const [verb, ...rest] = args;

@@ -1,5 +1,6 @@
 #include "launcher.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <poll.h>
@@ -7,46 +8,24 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include <chrono>
 
 #include "../base/mount_api.h"
+#include "../host/page_memory.h"
+#include "../host/spawn.h"
 #include "../steps/teardown.h"
-#include "spawn.h"
 
 namespace caisson {
 namespace {
 
 constexpr int kInvalid = 22, kKill = 9, kPidfd = 3, kExited = 4, kNoHang = 1,
               kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, WNOHANG, __WALL
-constexpr unsigned kNoExecSeal = 8;    // MFD_NOEXEC_SEAL, which older headers do not have
 constexpr int kDeathPatience = 300;    // tenths of a second
 // How long, and how many at most, ends wait while there are starts.
 constexpr std::chrono::milliseconds kPatience{10};
 constexpr size_t kBacklog = 4;
-
-Result<Page*> make_page(const ProgramBytes& program, size_t& size, UniqueFd& fd) {
-  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  long made = sys::call(__NR_memfd_create, "caisson-page", flags | kNoExecSeal);
-  if (made == -kInvalid) made = sys::call(__NR_memfd_create, "caisson-page", flags);  // before 6.3
-  auto memory = own_fd(made, "memfd_create", nullptr);
-  if (!memory.ok()) return memory.error();
-  size = kProgramOffset + program.size;
-  if (const long sized = sys::call(__NR_ftruncate, memory.value().get(), size); sized < 0)
-    return failure(sized, "ftruncate");
-  // Whoever cut it short would make Node fail at its next look (SIGBUS).
-  const long sealed = sys::call(__NR_fcntl, memory.value().get(), F_ADD_SEALS,
-                                F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-  if (sealed < 0) return failure(sealed, "fcntl F_ADD_SEALS");
-  const long address = sys::call(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_POPULATE, memory.value().get(), 0);
-  if (address < 0 && address > -4096) return failure(address, "mmap");
-  auto* page = reinterpret_cast<Page*>(address);
-  page->program_size = static_cast<uint32_t>(program.size);
-  memcpy(reinterpret_cast<char*>(page) + kProgramOffset, program.data(), program.size);
-  fd = memory.take();
-  return static_cast<Page*&&>(page);
-}
 
 void kill_all(const Launch& launch) {
   pollfd end{launch.pidfd.get(), POLLIN, 0};
@@ -256,7 +235,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
     return;
   }
   UniqueFd page_fd;
-  auto page = make_page(launch.program, launch.page_size, page_fd);
+  auto page = make_page(launch.program.data(), launch.program.size, launch.page_size, page_fd);
   if (!page.ok()) {
     launch.fail(Half::kHost, kBeforeFirstStep, page.error());
     return;
@@ -265,6 +244,8 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   HostMachine machine(program, launch.page, workplace, page_fd.get(), init_.get());
   const bool ok = run_host(machine);
   launch.pid = machine.pid;
+  launch.joined = machine.joined;
+  launch.detached = machine.detached;
   launch.pidfd = std::move(machine.pidfd);
   launch.control = std::move(machine.control);
   if (!ok) {
@@ -322,9 +303,76 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
   });
 }
 
+void Launcher::leave(std::shared_ptr<Launch> launch, std::function<void()> done) {
+  submit(ends_, [this, launch, done = std::move(done)](Workplace&) {
+    launch->pidfd.reset();
+    launch->control.reset();
+    launch->held.clear();
+    remove_from_guard(*launch);
+    done();
+  });
+}
+
 void Launcher::kill(std::shared_ptr<Launch> launch) {
   submit(ends_, [launch](Workplace&) {
     if (launch->pidfd.valid()) kill_all(*launch);
+  });
+}
+
+Result<UniqueFd> Launcher::start_monitor(const Keeping& keeping, Workplace& workplace) {
+  int init = -1;
+  {
+    const std::lock_guard lock(mutex_);
+    auto loaded = init_fd();
+    if (!loaded.ok()) return loaded.error();
+    init = loaded.value();
+  }
+  auto config =
+      own_fd(sys::call(__NR_memfd_create, "caisson-monitor", MFD_CLOEXEC | MFD_ALLOW_SEALING),
+             "memfd_create", "the monitor");
+  if (!config.ok()) return config.error();
+  const int fd = config.value().get();
+  for (size_t at = 0; at < keeping.config.size;) {
+    const long written =
+        sys::call(__NR_write, fd, static_cast<const char*>(keeping.config.data()) + at,
+                  keeping.config.size - at);
+    if (written < 0) return failure(written, "write", "the monitor");
+    at += static_cast<size_t>(written);
+  }
+  const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  if (const long sealed = sys::call(__NR_fcntl, fd, F_ADD_SEALS, seals); sealed < 0)
+    return failure(sealed, "fcntl F_ADD_SEALS", "the monitor");
+  int pair[2];
+  const long paired = sys::call(__NR_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+  if (paired < 0) return failure(paired, "socketpair", "the monitor");
+  UniqueFd ours(pair[0]);
+  const UniqueFd theirs(pair[1]);
+
+  const int ids = keeping.ids.get();
+  const std::string numbers[] = {std::to_string(fd), std::to_string(init),
+                                 std::to_string(theirs.get()), std::to_string(ids)};
+  const char* const arguments[] = {
+      "caisson-monitor",  "monitor",          numbers[0].c_str(), numbers[1].c_str(),
+      numbers[2].c_str(), numbers[3].c_str(), keeping.id.c_str(), nullptr};
+  UniqueFd pidfd;
+  auto pid = spawn_init({arguments, init, {fd, init, theirs.get(), ids}, false}, 0, -1,
+                        workplace.stack, sizeof workplace.stack, pidfd);
+  if (!pid.ok()) return pid.error();
+  // What was started has a child and ends: the monitor is nobody's.
+  siginfo_t info{};
+  const long waited =
+      sys::call(__NR_waitid, kPidfd, pidfd.get(), &info, kExited | kAnyChild, nullptr);
+  if (waited == 0 && info.si_status != 0) return failure(-EAGAIN, "fork", "the monitor");
+  return static_cast<UniqueFd&&>(ours);
+}
+
+void Launcher::keep(std::shared_ptr<Keeping> keeping, std::function<void(Result<UniqueFd>)> done) {
+  if (Status hired = hire(starts_); !hired.ok()) {
+    done(hired.error());
+    return;
+  }
+  submit(starts_, [this, keeping, done = std::move(done)](Workplace& workplace) {
+    done(start_monitor(*keeping, workplace));
   });
 }
 

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "../host/host_machine.h"
 #include "guard.h"
-#include "host_machine.h"
 
 namespace caisson {
 
@@ -46,6 +46,9 @@ struct Launch {
   std::vector<UniqueFd> held;
   ErrorRecord error{};  // of a failed start
   bool failed = false;
+  bool joined = false;  // in a container that was there before, and has processes of its own
+  bool detached =
+      false;  // once its program has been exec'ed nobody here has anything to do with it
 
   Launch() = default;
   Launch(const Launch&) = delete;
@@ -74,12 +77,23 @@ class Launcher {
   // Runs on the undertaker: kills and reaps what may still live, undoes, and strikes it from the
   // guard's journal. Called by anybody for what was launched.
   void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
+  // Lets go of a detached process that has been exec'ed: nothing is killed, nothing undone.
+  void leave(std::shared_ptr<Launch> launch, std::function<void()> done);
   // After a SIGKILL: sees to it that it arrives also in what is frozen.
   void thaw(std::shared_ptr<Launch> launch);
   // Tears down what another process has launched. Called by JavaScript.
   void undo(ProgramBytes teardown, std::function<void(TeardownOutcome)> done);
   // SIGKILL, on the undertaker, for what is frozen in a v1 cgroup and would not take notice.
   void kill(std::shared_ptr<Launch> launch);
+
+  // Starts a monitor, which from then on is on its own (cpp/monitor/monitor.h). `done` gets Node's
+  // end of the connection to it. `ids` (or -1) is for it to hold. Called by JavaScript.
+  struct Keeping {
+    ProgramBytes config;
+    UniqueFd ids;
+    std::string id;
+  };
+  void keep(std::shared_ptr<Keeping> keeping, std::function<void(Result<UniqueFd>)> done);
 
   // Engines in this process. The last release stops the guard; `done` is called when it has ended.
   // Called by JavaScript.
@@ -109,6 +123,7 @@ class Launcher {
   Status add_to_guard(Launch& launch, Workplace& workplace);
   void remove_from_guard(Launch& launch);
   Status start_guard(Workplace& workplace);
+  Result<UniqueFd> start_monitor(const Keeping& keeping, Workplace& workplace);
   Result<int> init_fd();
 
   Queue starts_{.most = 4};

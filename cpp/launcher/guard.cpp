@@ -6,8 +6,8 @@
 
 #include "../base/mount_api.h"
 #include "../base/text.h"
+#include "../host/spawn.h"
 #include "../program/journal.h"
-#include "spawn.h"
 
 namespace caisson {
 namespace {
@@ -48,8 +48,8 @@ Status Guard::start(int init_fd, void* stack, size_t stack_size) {
   journal.add(static_cast<uint64_t>(journal_.get()));
   const char* const arguments[] = {"caisson-guard", "guard", life.c_str(), journal.c_str(),
                                    nullptr};
-  auto pid = spawn_init({arguments, init_fd, {theirs.get(), journal_.get()}, false}, 0, -1, stack,
-                        stack_size, pidfd_);
+  auto pid = spawn_init({arguments, init_fd, {theirs.get(), journal_.get(), -1, -1}, false}, 0, -1,
+                        stack, stack_size, pidfd_);
   if (!pid.ok()) return pid.error();
   life_ = static_cast<UniqueFd&&>(ours);
   return {};

@@ -1,0 +1,31 @@
+// A lock for the few system calls that must not be mixed with another thread's; works without a libc.
+#pragma once
+
+#include "sys.h"
+
+namespace caisson {
+
+class SpinLock {
+ public:
+  void lock() {
+    while (__atomic_exchange_n(&taken_, true, __ATOMIC_ACQUIRE))
+      sys::call(__NR_sched_yield);
+  }
+  void unlock() { __atomic_store_n(&taken_, false, __ATOMIC_RELEASE); }
+
+ private:
+  bool taken_ = false;
+};
+
+class SpinGuard {
+ public:
+  explicit SpinGuard(SpinLock& lock) : lock_(lock) { lock_.lock(); }
+  ~SpinGuard() { lock_.unlock(); }
+  SpinGuard(const SpinGuard&) = delete;
+  SpinGuard& operator=(const SpinGuard&) = delete;
+
+ private:
+  SpinLock& lock_;
+};
+
+}  // namespace caisson

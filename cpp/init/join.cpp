@@ -1,0 +1,74 @@
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <poll.h>
+
+#include "../base/fd_message.h"
+#include "../base/sys.h"
+#include "../program/control.h"
+#include "faces.h"
+
+namespace caisson {
+namespace {
+
+constexpr int kNoProcess = 3, kNoMemory = 12, kKill = 9;
+constexpr int kCloseOnExec = 02000000;  // O_CLOEXEC
+
+// In the order of kClonedCalls.
+enum Call : uint32_t { kPrctl, kSetns, kDup, kClone };
+
+[[noreturn]] void report(int control, long result, Call call, int pidfd) {
+  const ClonedMessage message{kClonedMagic, static_cast<int32_t>(result), call};
+  const bool sent = send_message(control, &message, sizeof message, &pidfd, pidfd < 0 ? 0 : 1).ok();
+  sys::exit_group(sent && result > 0 ? 0 : 1);
+}
+
+// A pid namespace whose first process is ending takes nobody, which the kernel calls ENOMEM.
+bool ends_soon(int target) {
+  pollfd end{target, POLLIN, 0};
+  struct {
+    long seconds, nanoseconds;
+  } patience{2, 0};
+  return sys::call(__NR_ppoll, &end, 1, &patience, nullptr, 0) > 0;
+}
+
+}  // namespace
+
+void join_face(int page_fd, int control, int target, int cgroup, bool detached) {
+  sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  // Inherited by the clone: whoever is inside already sees it from its first moment on
+  // (CVE-2016-9962).
+  if (const long hidden = sys::call(__NR_prctl, PR_SET_DUMPABLE, 0); hidden < 0)
+    report(control, hidden, kPrctl, -1);
+  if (const long joined = sys::call(__NR_setns, target, CLONE_NEWPID); joined < 0)
+    report(control, joined, kSetns, -1);
+  // Node's own streams stay outside. Something has to be in their place, or what comes later would
+  // take their numbers.
+  for (int fd = 0; fd < 3; ++fd)
+    if (const long placed = sys::call(__NR_dup3, control, fd, kCloseOnExec); placed < 0)
+      report(control, placed, kDup, -1);
+
+  int pidfd = -1;
+  clone_args clone{};
+  clone.flags = CLONE_PIDFD;
+  clone.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  // Node's child, as a container is, and told of by the signal that this one has. A detached one is
+  // soon nobody's, and its reaper is whoever has that task out there.
+  if (detached)
+    clone.exit_signal = 17;  // SIGCHLD
+  else
+    clone.flags |= CLONE_PARENT;
+  if (cgroup >= 0) {
+    clone.flags |= CLONE_INTO_CGROUP;
+    clone.cgroup = static_cast<uint64_t>(cgroup);
+  }
+  const long pid = sys::call(__NR_clone3, &clone, sizeof clone);
+  if (pid == 0) {
+    sys::close(target);
+    if (cgroup >= 0) sys::close(cgroup);
+    init_face(page_fd, control, detached);
+  }
+  const bool ended = pid == -kNoMemory && ends_soon(target);
+  report(control, ended ? -kNoProcess : pid, kClone, pidfd);
+}
+
+}  // namespace caisson

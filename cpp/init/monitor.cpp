@@ -1,0 +1,71 @@
+#include "../monitor/monitor.h"
+
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/stat.h>
+#include <sys/mman.h>
+
+#include <initializer_list>
+#include <new>
+
+#include "../base/sys.h"
+#include "faces.h"
+
+namespace caisson {
+namespace {
+
+// Leaves whoever started it: the monitor's parent is the machine's init.
+void become_orphan() {
+#if defined(__x86_64__)
+  const long forked = sys::call(__NR_fork);
+#else
+  const long forked = sys::call(__NR_clone, 17 /* SIGCHLD */, 0, 0, 0, 0);
+#endif
+  if (forked != 0) sys::exit_group(forked < 0 ? 1 : 0);
+}
+
+void* const kFailed = reinterpret_cast<void*>(-1);
+
+const void* map(int fd, size_t& size) {
+  struct statx info {};
+  if (sys::call(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0) return kFailed;
+  size = info.stx_size;
+  const long memory = sys::call(__NR_mmap, nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  return memory < 0 && memory > -4096 ? kFailed : reinterpret_cast<const void*>(memory);
+}
+
+alignas(Monitor) unsigned char place[sizeof(Monitor)];
+
+}  // namespace
+
+void monitor_face(int config_fd, int init_fd, int client) {
+  sys::call(__NR_setsid);
+  become_orphan();
+  sys::call(__NR_prctl, PR_SET_NAME, "caisson-monitor");
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
+  sys::call(__NR_umask, 0);
+  sys::call(__NR_chdir, "/");
+  // Starting children inherit this, and begin with none blocked when they exec (program.cpp, seal).
+  const uint64_t all = ~uint64_t{0};
+  sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, nullptr, sizeof all);
+  const long null = sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; ++fd)
+    if (null < 0)
+      sys::close(fd);
+    else
+      sys::call(__NR_dup3, null, fd, 0);
+  if (null > 2) sys::close(static_cast<int>(null));
+  for (const int fd : {init_fd, client})
+    sys::call(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
+
+  size_t size = 0;
+  const void* bytes = map(config_fd, size);
+  sys::close(config_fd);
+  static MonitorConfig config;
+  if (bytes == kFailed || !MonitorConfig::decode(bytes, size, config)) sys::exit_group(1);
+  auto* monitor = new (place) Monitor(config, init_fd);
+  monitor->run(client);
+  sys::exit_group(0);
+}
+
+}  // namespace caisson

@@ -1,0 +1,80 @@
+// One connection to a monitor: frames in both directions (docs/lifecycle.md).
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../base/unique_fd.h"
+
+namespace caisson {
+
+// To the monitor.
+enum class Request : uint8_t {
+  kAttach = 1,
+  kInput = 2,
+  kInputEnd = 3,
+  kResize = 4,
+  kSignal = 5,
+  kStop = 6,
+  kPolicy = 7,
+  kRenamed = 8,
+};
+
+// From the monitor.
+enum class Reply : uint8_t {
+  kAttached = 1,
+  kOutput = 2,
+  kOutputEnd = 3,
+  kStarted = 4,
+  kFailed = 5,
+  kExited = 6,
+  kDone = 7,
+};
+
+enum Attachment : uint8_t { kAttachIn = 1, kAttachOut = 2, kAttachErr = 4 };
+
+constexpr size_t kMaxPayload = 64u << 10;
+
+struct Frame {
+  Request type;
+  const unsigned char* payload;
+  uint32_t size;
+};
+
+class Client {
+ public:
+  // False when there is no memory for it; the descriptor is closed then.
+  bool open(int fd);
+  void close();
+  bool connected() const { return fd_.valid(); }
+  int fd() const { return fd_.get(); }
+
+  // Reads what is there. False when the other end is gone or speaks nonsense.
+  bool receive();
+  // The next whole frame; it stays until `consume`.
+  bool next(Frame& frame) const;
+  void consume();
+  bool full() const { return in_size_ == kBuffer; }
+
+  // What the socket does not take at once waits here; who lets too much of it wait is let go.
+  void send(Reply type, const void* first, size_t first_size, const void* second = nullptr,
+            size_t second_size = 0);
+  bool waiting() const { return out_size_ > out_done_; }
+  // Sends what waits, as far as the socket takes it.
+  void resume();
+
+  uint8_t attached = 0;     // bits of Attachment
+  uint32_t input_done = 0;  // bytes of the frame at the head that have gone to stdin
+
+ private:
+  static constexpr size_t kHead = 5;
+  static constexpr size_t kBuffer = kMaxPayload + kHead;
+  static constexpr size_t kWaiting = kMaxPayload + (32u << 10);
+
+  UniqueFd fd_;
+  unsigned char* memory_ = nullptr;  // kBuffer in, kWaiting out
+  size_t in_size_ = 0;
+  size_t out_size_ = 0, out_done_ = 0;
+};
+
+}  // namespace caisson

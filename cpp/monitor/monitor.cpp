@@ -1,0 +1,742 @@
+#include "monitor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+
+#include "../base/fd_message.h"
+#include "../base/mount_api.h"
+#include "../host/page_memory.h"
+#include "../program/control.h"
+#include "../steps/teardown.h"
+
+namespace caisson {
+namespace {
+
+constexpr int kNotFound = 2, kNoProcess = 3, kInterrupted = 4, kAgain = 11, kAccess = 13,
+              kNoDevice = 19, kInvalid = 22, kReset = 104;
+constexpr int kKill = 9, kTerminate = 15, kMaxSignal = 64;
+constexpr int kPidfd = 3, kExited = 4, kNoHang = 1, kAnyChild = 0x40000000;  // waitid(2)
+constexpr int kExitedNormally = 1;                                           // CLD_EXITED
+constexpr uint64_t kMillisecond = 1000000, kSecond = 1000 * kMillisecond;
+constexpr uint64_t kFirstPause = 100 * kMillisecond, kLongestPause = 60 * kSecond;
+constexpr uint64_t kSteady = 10 * kSecond;     // a run of that length resets the pause
+constexpr uint64_t kIdle = 50 * kMillisecond;  // then an unfinished line is written
+constexpr uint64_t kLateOutput = 5 * kSecond;  // how long output may outlive the program
+constexpr uint64_t kFarewell = 30 * kSecond;   // for clients that have not read everything yet
+constexpr int kLostParentRetries = 8;
+constexpr uint64_t kNone = 0;
+
+int load_int(const unsigned char* at) {
+  int value;
+  __builtin_memcpy(&value, at, sizeof value);
+  return value;
+}
+
+unsigned load_half(const unsigned char* at) {
+  unsigned short value;
+  __builtin_memcpy(&value, at, sizeof value);
+  return value;
+}
+
+// What a failed start ends with on the command line: 127, 126, or 128 (docker run).
+int start_code(const ErrorRecord& error) {
+  if (!equal(error.call, "execve") && !equal(error.call, "execve interpreter") &&
+      !equal(error.call, "execve loader"))
+    return 128;
+  return error.number == kNotFound ? 127 : error.number == kAccess ? 126 : 128;
+}
+
+void sooner(uint64_t& at, uint64_t other) {
+  if (other != kNone && (at == kNone || other < at)) at = other;
+}
+
+}  // namespace
+
+Monitor::Monitor(const MonitorConfig& config, int init_fd)
+    : config_(config),
+      init_fd_(init_fd),
+      policy_(static_cast<RestartPolicy>(config.header().policy)),
+      retries_(config.header().retries) {
+  copy_text(name_, config.text(MonitorText::kName));
+  state_.id_base = config.header().id_base;
+  const auto own = static_cast<int>(sys::call(__NR_getpid));
+  char start_time[24];
+  read_start_time(own, start_time);
+  Text<sizeof state_.monitor> monitor;
+  monitor.add(static_cast<uint64_t>(own)).add(" ").add(start_time).add(" ");
+  monitor.add(config.text(MonitorText::kBootId));
+  copy_text(state_.monitor, monitor.c_str());
+}
+
+void Monitor::run(int first) {
+  if (first >= 0 && clients_[0].open(first))
+    clients_[0].attached = static_cast<uint8_t>(config_.header().attach);
+  if (!open_places()) return;
+  if (!start()) return;
+  while (!finished_)
+    step();
+  // Everything is recorded. Who is still reading gets the rest.
+  const uint64_t end = sys::monotonic() + kFarewell;
+  for (;;) {
+    pollfd waiting[kClients];
+    unsigned count = 0;
+    for (Client& client : clients_)
+      if (client.connected() && client.waiting()) waiting[count++] = {client.fd(), POLLOUT, 0};
+    const uint64_t now = sys::monotonic();
+    if (count == 0 || now >= end) return;
+    const timespec slice{1, 0};
+    sys::call(__NR_ppoll, waiting, count, &slice, nullptr, 0);
+    for (Client& client : clients_)
+      if (client.connected() && client.waiting()) client.resume();
+  }
+}
+
+bool Monitor::open_places() {
+  const int directory_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  directory_.reset(static_cast<int>(
+      sys::call(__NR_openat, AT_FDCWD, config_.text(MonitorText::kDirectory), directory_flags)));
+  sockets_.reset(static_cast<int>(
+      sys::call(__NR_openat, AT_FDCWD, config_.text(MonitorText::kSockets), directory_flags)));
+  ErrorRecord error{};
+  const auto fail = [&](long result, const char* call, const char* object) {
+    error.number = static_cast<int>(-result);
+    error.step = 0xffffffff;
+    copy_text(error.call, call);
+    copy_text(error.object, object);
+    start_failed(error);
+    return false;
+  };
+  if (!directory_.valid()) return fail(-kNotFound, "openat", config_.text(MonitorText::kDirectory));
+  if (!sockets_.valid()) return fail(-kNotFound, "openat", config_.text(MonitorText::kSockets));
+  if (!config_.has(kMonitorNoLog))
+    log_.open(directory_.get(), config_.header().log_size, config_.header().log_files);
+  // All signals are blocked (the face did that): this one is read, the others wait for ever.
+  const uint64_t terminate = uint64_t{1} << (kTerminate - 1);
+  signals_.reset(static_cast<int>(
+      sys::call(__NR_signalfd4, -1, &terminate, sizeof terminate, O_CLOEXEC | O_NONBLOCK)));
+  listen();
+  return true;
+}
+
+// Without a socket the container runs all the same; it can then be neither attached to nor stopped
+// with a time limit, and says so by being unreachable.
+void Monitor::listen() {
+  const char* id = config_.text(MonitorText::kId);
+  UniqueFd socket(static_cast<int>(
+      sys::call(__NR_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
+  if (!socket.valid()) return;
+  // A path has 108 bytes at most; by descriptor it fits, wherever the directory is.
+  Text<sizeof sockaddr_un::sun_path> path;
+  path.add("/proc/self/fd/").add(static_cast<uint64_t>(sockets_.get())).add("/").add(id);
+  sockaddr_un address{};
+  if (path.truncated()) return;
+  address.sun_family = AF_UNIX;
+  copy_text(address.sun_path, path.c_str());
+  sys::call(__NR_unlinkat, sockets_.get(), id, 0);
+  if (sys::call(__NR_bind, socket.get(), &address, sizeof address) < 0) return;
+  if (sys::call(__NR_listen, socket.get(), 16) < 0) return;
+  listener_ = static_cast<UniqueFd&&>(socket);
+}
+
+// Runs the program's first half. Whatever of it failed has been undone when this is false.
+bool Monitor::launch() {
+  close_run();
+  UniqueFd page_fd;
+  const Blob program = config_.blob(MonitorText::kProgram);
+  ErrorRecord error{};
+  const auto fail = [&](Error why) {
+    error.number = why.number;
+    error.step = 0xffffffff;
+    copy_text(error.call, why.call);
+    copy_text(error.object, why.object);
+    start_failed(error);
+    return false;
+  };
+  if (Status ready = prepare_workplace(workplace_); !ready.ok()) return fail(ready.error());
+  for (int attempt = 0;; ++attempt) {
+    auto page = make_page(program.data, program.size, page_size_, page_fd);
+    if (!page.ok()) return fail(page.error());
+    page_ = page.value();
+    HostMachine machine(config_.program(), page_, workplace_, page_fd.get(), init_fd_);
+    const bool ok = run_host(machine);
+    pid_ = machine.pid;
+    pidfd_ = static_cast<UniqueFd&&>(machine.pidfd);
+    control_ = static_cast<UniqueFd&&>(machine.control);
+    if (ok) {
+      const auto take = [&machine, this](int which) {
+        const int slot = config_.header().slots[which];
+        if (slot < 0) return -1;
+        const int fd = machine.slots[slot];
+        machine.slots[slot] = -1;
+        return fd;
+      };
+      input_.reset(take(0));
+      outputs_[0].reset(take(1));
+      outputs_[1].reset(take(2));
+      oom_.reset(take(3));
+      return true;
+    }
+    if (pidfd_.valid()) {
+      kill_all();
+      pollfd end{pidfd_.get(), POLLIN, 0};
+      const timespec patience{30, 0};
+      sys::call(__NR_ppoll, &end, 1, &patience, nullptr, 0);
+      sys::call(__NR_waitid, kPidfd, pidfd_.get(), nullptr, kExited | kNoHang | kAnyChild, nullptr);
+    }
+    error = page_->error;
+    static_cast<void>(run_teardown(config_.teardown()));
+    // Another engine, ending, took the cgroup that all containers share away between its making and
+    // its use (lib/engine/engine.ts has the same for its own starts).
+    const bool lost_parent = error.half == static_cast<uint32_t>(Half::kHost) &&
+                             error.step < config_.program().count(Half::kHost) &&
+                             (error.number == kNotFound || error.number == kNoDevice);
+    const Op op = lost_parent ? config_.program().step(Half::kHost, error.step).op : Op::kNone;
+    const bool again = op == Op::kCgroupMake || op == Op::kCgroupWrite;
+    if (!again || attempt == kLostParentRetries) break;
+    close_run();
+  }
+  start_failed(error);
+  return false;
+}
+
+bool Monitor::start() {
+  began_ = sys::monotonic();
+  restart_at_ = kNone;
+  if (!launch()) return false;
+  state_.pid = pid_;
+  read_start_time(pid_, state_.start_time);
+  return true;
+}
+
+void Monitor::close_run() {
+  if (page_ != nullptr) sys::call(__NR_munmap, page_, page_size_);
+  page_ = nullptr;
+  pid_ = -1;
+  pidfd_.reset();
+  control_.reset();
+  input_.reset();
+  outputs_[0].reset();
+  outputs_[1].reset();
+  near_end_.reset();
+  oom_.reset();
+  executing_ = ended_ = input_full_ = false;
+  give_up_at_ = kill_at_ = kNone;
+}
+
+// A client that has not taken what it got holds the container back, as a pipe would.
+bool Monitor::held_back() const {
+  for (const Client& client : clients_)
+    if (client.connected() && (client.attached & (kAttachOut | kAttachErr)) != 0 &&
+        client.waiting())
+      return true;
+  return false;
+}
+
+int Monitor::timeout() const {
+  uint64_t at = kNone;
+  sooner(at, restart_at_);
+  sooner(at, kill_at_);
+  sooner(at, flush_at_);
+  sooner(at, give_up_at_);
+  if (at == kNone) return -1;
+  const uint64_t now = sys::monotonic();
+  return at <= now ? 0 : static_cast<int>((at - now) / kMillisecond) + 1;
+}
+
+void Monitor::step() {
+  pollfd polled[8 + kClients];
+  unsigned count = 0;
+  const auto add = [&](int fd, short events) {
+    polled[count].fd = fd;
+    polled[count].events = events;
+    polled[count].revents = 0;
+    return count++;
+  };
+  const unsigned at_listener = add(listener_.get(), POLLIN);
+  const unsigned at_signals = add(signals_.get(), POLLIN);
+  const unsigned at_control = add(control_.get(), POLLIN);
+  const unsigned at_pidfd = add(ended_ ? -1 : pidfd_.get(), POLLIN);
+  const bool held = held_back();
+  unsigned at_output[2];
+  for (unsigned i = 0; i < 2; ++i)
+    at_output[i] = add(held ? -1 : outputs_[i].get(), POLLIN);
+  // A terminal's input and output are one descriptor.
+  const int input = config_.has(kMonitorTerminal) ? outputs_[0].get() : input_.get();
+  const unsigned at_input = add(input_full_ ? input : -1, POLLOUT);
+  const unsigned first_client = count;
+  for (const Client& client : clients_) {
+    Frame frame;
+    const bool blocked = client.next(frame);  // it waits for room, or for the program
+    const int events = (blocked ? 0 : POLLIN) | (client.waiting() ? POLLOUT : 0);
+    add(client.connected() ? client.fd() : -1, static_cast<short>(events));
+  }
+  const int milliseconds = timeout();
+  const timespec wait{milliseconds / 1000, milliseconds % 1000 * 1000000};
+  const long ready =
+      sys::call(__NR_ppoll, polled, count, milliseconds < 0 ? nullptr : &wait, nullptr, 0);
+  if (ready < 0 && ready != -kInterrupted) sys::sleep(kMillisecond);  // out of memory, perhaps
+  if (ready > 0) {
+    if (polled[at_signals].revents != 0) {
+      char info[128];  // struct signalfd_siginfo
+      if (sys::call(__NR_read, signals_.get(), info, sizeof info) == sizeof info)
+        stop(config_.header().stop_signal,
+             config_.header().stop_timeout < 0 ? -1 : config_.header().stop_timeout * 1000);
+    }
+    if (polled[at_control].revents != 0) read_control();
+    for (unsigned i = 0; i < 2; ++i)
+      if (polled[at_output[i]].revents != 0) read_output(i);
+    if (polled[at_input].revents != 0) input_full_ = false;
+    for (size_t i = 0; i < kClients; ++i) {
+      const short events = polled[first_client + i].revents;
+      Client& client = clients_[i];
+      if (events == 0 || !client.connected()) continue;
+      if ((events & POLLOUT) != 0) client.resume();
+      const bool gone = (events & (POLLHUP | POLLERR)) != 0 && client.full();
+      if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+          (gone || !client.receive()))
+        drop(client);
+    }
+    if (polled[at_pidfd].revents != 0) child_ended();
+    if (polled[at_listener].revents != 0) accept();
+  }
+  for (Client& client : clients_)
+    if (client.connected()) serve(client);
+
+  const uint64_t now = sys::monotonic();
+  if (flush_at_ != kNone && now >= flush_at_) {
+    flush_at_ = kNone;
+    log_.flush(false);
+  }
+  if (kill_at_ != kNone && now >= kill_at_) {
+    kill_at_ = kNone;
+    kill_all();
+  }
+  if (ended_) {
+    const bool late = give_up_at_ != kNone && now >= give_up_at_ && !held_back();
+    if (late)
+      for (unsigned i = 0; i < 2; ++i)
+        end_output(i);
+    if (!outputs_[0].valid() && !outputs_[1].valid()) end_run();
+  }
+  if (restart_at_ != kNone && now >= restart_at_) start();
+}
+
+void Monitor::accept() {
+  const long fd =
+      sys::call(__NR_accept4, listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return;
+  for (Client& client : clients_)
+    if (!client.connected()) {
+      client.open(static_cast<int>(fd));
+      return;
+    }
+  sys::close(static_cast<int>(fd));
+}
+
+// The terminal, or the end: the program was exec'ed, or will never be.
+void Monitor::read_control() {
+  while (control_.valid()) {
+    TerminalMessage message{};
+    int fds[kMaxPassedFds];
+    auto received = receive_message(control_.get(), &message, sizeof message, fds);
+    const int error = received.error().number;
+    if (error == kAgain) return;
+    const Received& got = received.value();
+    if (error == 0 && got.size == sizeof message && message.magic == kTerminalMagic &&
+        got.fd_count == 2 && !outputs_[0].valid()) {
+      outputs_[0].reset(fds[0]);
+      near_end_.reset(fds[1]);
+      continue;
+    }
+    for (size_t i = 0; i < got.fd_count; ++i)
+      sys::close(fds[i]);
+    control_.reset();
+    if (error != 0 && error != kReset) kill_all();  // its terminal is lost
+    if (load_acquire(page_->failed) == 0 && load_acquire(page_->executing) != 0) started();
+  }
+}
+
+void Monitor::started() {
+  executing_ = true;
+  format_time(wall_time(), state_.started_at);
+  state_.status = "running";
+  state_.stopped = false;
+  state_.error[0] = '\0';
+  stopping_ = false;
+  save();
+  event("start");
+  tell_all([this](Client& client) { client.send(Reply::kStarted, &pid_, sizeof pid_); });
+}
+
+void Monitor::child_ended() {
+  struct {
+    int number, error, code, padding, pid, uid, status;
+    int rest[32];
+  } info{};
+  const long waited =
+      sys::call(__NR_waitid, kPidfd, pidfd_.get(), &info, kExited | kNoHang | kAnyChild, nullptr);
+  if (waited < 0 || info.pid == 0) return;
+  ended_ = true;
+  read_control();
+  control_.reset();
+  near_end_.reset();
+  const bool normal = info.code == kExitedNormally;
+  status_code_ = normal ? info.status : -1;
+  status_signal_ = normal ? 0 : info.status;
+  if (load_acquire(page_->exited) != 0) {
+    // What init saw of the main program is more precise than init's own exit code.
+    const auto status = static_cast<int>(page_->status);
+    status_signal_ = status & 0x7f;
+    status_code_ = status_signal_ == 0 ? status >> 8 & 0xff : -1;
+  }
+  give_up_at_ = sys::monotonic() + kLateOutput;
+}
+
+void Monitor::read_output(unsigned index) {
+  static char bytes[16u << 10];
+  UniqueFd& output = outputs_[index];
+  const auto stream = static_cast<unsigned char>(index + 1);
+  const uint8_t wanted = index == 0 ? kAttachOut : kAttachErr;
+  // As much as a pipe holds, then others have their turn.
+  for (int turn = 0; turn < 4 && output.valid() && !held_back(); ++turn) {
+    const long size = sys::call(__NR_read, output.get(), bytes, sizeof bytes);
+    if (size == -kAgain || size == -kInterrupted) break;
+    if (size <= 0) {
+      end_output(index);
+      break;
+    }
+    log_.write(static_cast<Stream>(index), bytes, static_cast<size_t>(size));
+    for (Client& client : clients_)
+      if (client.connected() && (client.attached & wanted) != 0)
+        client.send(Reply::kOutput, &stream, 1, bytes, static_cast<size_t>(size));
+  }
+  flush_at_ = log_.unfinished() ? sys::monotonic() + kIdle : kNone;
+  if (log_.lost() != state_.log_lost) {
+    state_.log_lost = log_.lost();
+    if (!log_loss_told_) {
+      log_loss_told_ = true;
+      Text<64> why;
+      why.add("\"errno\":\"").add(static_cast<uint64_t>(log_.lost_reason())).add("\"");
+      event("log_lost", why.c_str());
+      save();
+    }
+  }
+}
+
+void Monitor::end_output(unsigned index) {
+  UniqueFd& output = outputs_[index];
+  if (!output.valid()) return;
+  output.reset();
+  const auto stream = static_cast<unsigned char>(index + 1);
+  const uint8_t wanted = index == 0 ? kAttachOut : kAttachErr;
+  for (Client& client : clients_)
+    if (client.connected() && (client.attached & wanted) != 0)
+      client.send(Reply::kOutputEnd, &stream, 1);
+}
+
+// The container has ended and everything that it wrote is where it belongs.
+void Monitor::end_run() {
+  static double all_stamps[2 + 2 * kMaxHostSteps];
+  const size_t stamped = stamps(all_stamps) * sizeof(double);
+  log_.flush(true);
+  flush_at_ = kNone;
+  const bool failed = load_acquire(page_->failed) != 0;
+  const ErrorRecord error = page_->error;
+  uint32_t oom_kills = 0;
+  if (oom_.valid()) oom_kills = count_oom_kills(oom_.get());
+  oom_.reset();
+  const bool was_stopped = stopping_;
+  static_cast<void>(run_teardown(config_.teardown()));
+  if (failed) {
+    start_failed(error);
+    return;
+  }
+  const int code = status_signal_ == 0 ? status_code_ : 128 + status_signal_;
+  format_time(wall_time(), state_.finished_at);
+  state_.pid = 0;
+  state_.start_time[0] = '\0';
+  state_.exit_code = code;
+  state_.oom_killed = oom_kills > 0;
+  state_.stopped = was_stopped;
+  state_.log_lost = log_.lost();
+  if (!executing_) copy_text(state_.error, "it ended before its program was started");
+  Text<64> attributes;
+  attributes.add("\"exitCode\":\"").add(static_cast<uint64_t>(code)).add("\"");
+  if (oom_kills > 0) event("oom");
+  event("die", attributes.c_str());
+
+  const bool again = executing_ && wants_restart(code);
+  if (again) {
+    const uint64_t now = sys::monotonic();
+    pause_ = pause_ == 0 || now - began_ >= kSteady ? kFirstPause : pause_ * 2;
+    if (pause_ > kLongestPause) pause_ = kLongestPause;
+    restart_at_ = now + pause_;
+    ++state_.restart_count;
+    state_.status = "restarting";
+    save();
+  } else {
+    leave("exited");
+  }
+  struct __attribute__((packed)) {
+    int32_t code, signal;
+    uint32_t oom_kills;
+    uint8_t restarting;
+  } exited{status_code_, status_signal_, oom_kills, again};
+  tell_all([&](Client& client) {
+    client.send(Reply::kExited, &exited, sizeof exited, all_stamps, stamped);
+    client.attached = 0;
+  });
+  close_run();
+}
+
+// Nothing is running, and this is why. At the first start the container stays as it was made.
+void Monitor::start_failed(const ErrorRecord& error) {
+  static double all_stamps[2 + 2 * kMaxHostSteps];
+  const size_t stamped = stamps(all_stamps) * sizeof(double);
+  state_.pid = 0;
+  state_.start_time[0] = '\0';
+  state_.exit_code = start_code(error);
+  Text<sizeof state_.error> why;
+  why.add(error.call)
+      .add(" ")
+      .add(error.object)
+      .add(": errno ")
+      .add(static_cast<uint64_t>(error.number));
+  copy_text(state_.error, why.c_str());
+  leave(state_.started_at[0] == '\0' ? "created" : "exited");
+  tell_all([&](Client& client) {
+    client.send(Reply::kFailed, &error, sizeof error, all_stamps, stamped);
+  });
+  close_run();
+}
+
+// The last word on disk. Who connects from here on finds nobody, and reads that.
+void Monitor::leave(const char* status) {
+  finished_ = true;
+  listener_.reset();
+  const char* id = config_.text(MonitorText::kId);
+  if (sockets_.valid()) sys::call(__NR_unlinkat, sockets_.get(), id, 0);
+  state_.status = status;
+  state_.monitor[0] = '\0';
+  if (!config_.has(kMonitorAutoRemove)) {
+    save();
+    return;
+  }
+  state_.status = "removing";
+  save();
+  // The name goes first, and only while it is this container's.
+  Text<512> link;
+  link.add(config_.text(MonitorText::kNames)).add("/").add(name_);
+  char target[80];
+  const long size = sys::call(__NR_readlinkat, AT_FDCWD, link.c_str(), target, sizeof target - 1);
+  if (!link.truncated() && size > 0) {
+    target[size] = '\0';
+    if (equal(target, id)) sys::call(__NR_unlinkat, AT_FDCWD, link.c_str(), 0);
+  }
+  static_cast<void>(remove_tree(config_.text(MonitorText::kDirectory)));
+  event("destroy");
+}
+
+bool Monitor::wants_restart(int code) const {
+  if (stopping_) return false;
+  switch (policy_) {
+    case RestartPolicy::kAlways:
+    case RestartPolicy::kUnlessStopped:
+      return true;
+    case RestartPolicy::kOnFailure:
+      return code != 0 && (retries_ == 0 || state_.restart_count < static_cast<uint32_t>(retries_));
+    default:
+      return false;
+  }
+}
+
+void Monitor::serve(Client& client) {
+  Frame frame;
+  while (client.connected() && client.next(frame)) {
+    if (!handle(client, frame)) return;
+    if (client.connected()) client.consume();
+  }
+}
+
+// False when the frame has to wait.
+bool Monitor::handle(Client& client, const Frame& frame) {
+  switch (frame.type) {
+    case Request::kAttach: {
+      if (frame.size < 1) break;
+      client.attached = frame.payload[0] & (kAttachIn | kAttachOut | kAttachErr);
+      const auto about = static_cast<unsigned char>((config_.has(kMonitorOpenStdin) ? 1 : 0) |
+                                                    (config_.has(kMonitorTerminal) ? 2 : 0));
+      client.send(Reply::kAttached, &about, 1);
+      break;
+    }
+    case Request::kInput:
+      return (client.attached & kAttachIn) == 0 || feed_input(client, frame);
+    case Request::kInputEnd:
+      if ((client.attached & kAttachIn) != 0 && config_.has(kMonitorStdinOnce)) close_input();
+      break;
+    case Request::kResize:
+      if (frame.size == 4 && near_end_.valid()) {
+        winsize size{};
+        size.ws_col = static_cast<unsigned short>(load_half(frame.payload));
+        size.ws_row = static_cast<unsigned short>(load_half(frame.payload + 2));
+        sys::call(__NR_ioctl, outputs_[0].get(), TIOCSWINSZ, &size);
+      }
+      break;
+    case Request::kSignal:
+      if (frame.size == 4) done(client, signal(load_int(frame.payload)));
+      break;
+    case Request::kStop:
+      if (frame.size == 8) stop(load_int(frame.payload), load_int(frame.payload + 4));
+      break;
+    case Request::kPolicy:
+      if (frame.size == 5 && frame.payload[0] < static_cast<uint8_t>(RestartPolicy::kCount)) {
+        policy_ = static_cast<RestartPolicy>(frame.payload[0]);
+        retries_ = load_int(frame.payload + 1);
+        done(client, 0);
+      }
+      break;
+    case Request::kRenamed:
+      if (frame.size > 0 && frame.size < sizeof name_) {
+        __builtin_memcpy(name_, frame.payload, frame.size);
+        name_[frame.size] = '\0';
+        done(client, 0);
+      }
+      break;
+    default:
+      drop(client);  // it speaks another language
+  }
+  return true;
+}
+
+void Monitor::done(Client& client, long result) {
+  const int number = static_cast<int>(-result);
+  client.send(Reply::kDone, &number, sizeof number);
+}
+
+bool Monitor::feed_input(Client& client, const Frame& frame) {
+  // Before the terminal is there, or the program, input waits; afterwards there is nobody to read
+  // it.
+  if (!executing_ && !ended_ && !finished_) return false;
+  const bool terminal = config_.has(kMonitorTerminal);
+  while (client.input_done < frame.size) {
+    const int fd = terminal ? (near_end_.valid() ? outputs_[0].get() : -1) : input_.get();
+    if (fd < 0) break;
+    if (input_full_) return false;
+    const long written = sys::call(__NR_write, fd, frame.payload + client.input_done,
+                                   frame.size - client.input_done);
+    if (written == -kInterrupted) continue;
+    if (written == -kAgain) {
+      input_full_ = true;
+      return false;
+    }
+    if (written <= 0) {  // nobody reads it any more
+      if (!terminal) input_.reset();
+      break;
+    }
+    client.input_done += static_cast<uint32_t>(written);
+  }
+  return true;
+}
+
+void Monitor::close_input() {
+  input_.reset();
+  input_full_ = false;
+}
+
+void Monitor::drop(Client& client) {
+  // Docker's StdinOnce: the input ends with whoever gave it.
+  if ((client.attached & kAttachIn) != 0 && config_.has(kMonitorStdinOnce) &&
+      !config_.has(kMonitorTerminal))
+    close_input();
+  client.close();
+}
+
+// 0 or a negated errno.
+long Monitor::signal(int number) {
+  if (number < 1 || number > kMaxSignal) return -kInvalid;
+  const bool meant_to_end = number == kKill || number == config_.header().stop_signal;
+  if (meant_to_end) stopping_ = true;
+  if (restart_at_ != kNone) {
+    if (!meant_to_end) return -kNoProcess;
+    restart_at_ = kNone;
+    state_.stopped = true;
+    leave("exited");
+    return 0;
+  }
+  if (!pidfd_.valid() || ended_) return -kNoProcess;
+  if (number == kKill) {
+    kill_all();
+    return 0;
+  }
+  const long sent = sys::call(__NR_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
+  if (meant_to_end) thaw(config_.teardown());
+  return sent;
+}
+
+void Monitor::stop(int number, int milliseconds) {
+  if (number < 1 || number > kMaxSignal) number = config_.header().stop_signal;
+  stopping_ = true;
+  if (restart_at_ != kNone) {
+    restart_at_ = kNone;
+    state_.stopped = true;
+    leave("exited");
+    return;
+  }
+  if (!pidfd_.valid() || ended_) return;
+  if (number == kKill) {
+    kill_all();
+    return;
+  }
+  sys::call(__NR_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
+  thaw(config_.teardown());
+  if (milliseconds >= 0)
+    kill_at_ = sys::monotonic() + static_cast<uint64_t>(milliseconds) * kMillisecond + 1;
+}
+
+// SIGKILL to the first process ends the pid namespace; what is frozen takes notice when thawed.
+void Monitor::kill_all() {
+  if (!pidfd_.valid() || ended_) return;
+  sys::call(__NR_pidfd_send_signal, pidfd_.get(), kKill, nullptr, 0);
+  end_frozen(config_.teardown());
+}
+
+void Monitor::save() {
+  if (directory_.valid()) static_cast<void>(write_state(directory_.get(), state_));
+}
+
+void Monitor::event(const char* action, const char* more) {
+  Text<4096> attributes;
+  add_json(attributes.add("\"name\":\""), name_);
+  attributes.add("\"");
+  const char* others = config_.text(MonitorText::kAttributes);
+  if (others[0] != '\0') attributes.add(",").add(others);
+  if (attributes.truncated()) return;
+  append_event(config_.text(MonitorText::kEvents), action, config_.text(MonitorText::kId),
+               attributes.c_str(), more);
+}
+
+// [host start, host step ends …, container start, container step ends …]: how many.
+size_t Monitor::stamps(double* to) const {
+  if (page_ == nullptr) return 0;
+  size_t at = 0;
+  for (unsigned half = 0; half < 2; ++half) {
+    to[at++] = static_cast<double>(page_->start[half]);
+    const size_t count = config_.program().count(static_cast<Half>(half));
+    for (size_t i = 0; i < count; ++i)
+      to[at++] = static_cast<double>(page_->end[half][i]);
+  }
+  return at;
+}
+
+template <class Send>
+void Monitor::tell_all(Send send) {
+  for (Client& client : clients_)
+    if (client.connected()) send(client);
+}
+
+}  // namespace caisson

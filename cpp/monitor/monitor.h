@@ -1,0 +1,86 @@
+// The monitor keeps one container: it runs its program, and runs it again; owns its streams, writes
+// its log, serves whoever attaches, and records what becomes of it. It needs nobody: what started
+// it may be long gone.
+#pragma once
+
+#include "../host/host_machine.h"
+#include "../program/monitor_config.h"
+#include "client.h"
+#include "log_writer.h"
+#include "state_file.h"
+
+namespace caisson {
+
+class Monitor {
+ public:
+  Monitor(const MonitorConfig& config, int init_fd);
+  // `first`: a client that is there from the beginning, or -1. Returns when there is nothing left
+  // to keep.
+  void run(int first);
+
+ private:
+  static constexpr size_t kClients = 24;
+
+  bool open_places();
+  void listen();
+  bool start();
+  bool launch();
+  void close_run();
+  void step();
+  void accept();
+  void read_control();
+  void started();
+  void child_ended();
+  void read_output(unsigned index);
+  void end_output(unsigned index);
+  void end_run();
+  void start_failed(const ErrorRecord& error);
+  void leave(const char* status);
+  bool wants_restart(int code) const;
+  void serve(Client& client);
+  static void done(Client& client, long result);
+  bool handle(Client& client, const Frame& frame);
+  bool feed_input(Client& client, const Frame& frame);
+  void close_input();
+  void drop(Client& client);
+  long signal(int number);
+  void stop(int number, int milliseconds);
+  void kill_all();
+  void save();
+  void event(const char* action, const char* more = "");
+  size_t stamps(double* to) const;
+  bool held_back() const;
+  int timeout() const;
+  template <class Send>
+  void tell_all(Send send);
+
+  const MonitorConfig& config_;
+  int init_fd_;
+  Workplace workplace_;
+  Client clients_[kClients];
+  LogWriter log_;
+  StateRecord state_;
+  UniqueFd directory_, sockets_, listener_, signals_;
+  char name_[256];
+
+  // Of the present run.
+  Page* page_ = nullptr;
+  size_t page_size_ = 0;
+  int pid_ = -1;
+  UniqueFd pidfd_, control_, input_, outputs_[2], near_end_, oom_;
+  bool executing_ = false;  // the program has been exec'ed
+  bool ended_ = false;      // the first process is gone; its output may still be there
+  int status_code_ = 0, status_signal_ = 0;
+
+  RestartPolicy policy_;
+  int retries_;
+  bool stopping_ = false;  // somebody asked for the end
+  bool finished_ = false;  // nothing more will run
+  bool input_full_ = false;
+  uint64_t began_ = 0;  // monotonic, ns
+  uint64_t pause_ = 0;  // before the next run, ns
+  uint64_t restart_at_ = 0, kill_at_ = 0, flush_at_ = 0, give_up_at_ = 0;
+  bool log_loss_told_ = false;
+};
+
+}  // namespace caisson

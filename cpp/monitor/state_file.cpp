@@ -1,0 +1,84 @@
+#include "state_file.h"
+
+#include <fcntl.h>
+
+#include "../base/mount_api.h"
+#include "../base/text.h"
+
+namespace caisson {
+namespace {
+
+constexpr const char* kState = "state.json";
+constexpr const char* kNext = "state.json.new";
+constexpr size_t kMaxEvent = 16u << 10;
+constexpr uint64_t kBillion = 1000000000;
+
+}  // namespace
+
+Status write_state(int directory, const StateRecord& state) {
+  Text<4096> text;
+  text.add("{\"status\":\"").add(state.status);
+  text.add("\",\"pid\":").add(static_cast<uint64_t>(state.pid));
+  text.add(",\"startTime\":\"").add(state.start_time);
+  text.add("\",\"monitor\":\"").add(state.monitor);
+  text.add("\",\"idBase\":").add(uint64_t{state.id_base});
+  text.add(",\"startedAt\":\"").add(state.started_at);
+  text.add("\",\"finishedAt\":\"").add(state.finished_at);
+  text.add("\",\"exitCode\":").add(static_cast<uint64_t>(state.exit_code));
+  text.add(",\"oomKilled\":").add(state.oom_killed ? "true" : "false");
+  add_json(text.add(",\"error\":\""), state.error);
+  text.add("\",\"restartCount\":").add(uint64_t{state.restart_count});
+  text.add(",\"stopped\":").add(state.stopped ? "true" : "false");
+  text.add(",\"logLost\":").add(state.log_lost).add("}\n");
+  auto file = own_fd(sys::call(__NR_openat, directory, kNext,
+                               O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600),
+                     "openat", kNext);
+  if (!file.ok()) return file.error();
+  const long written = sys::call(__NR_write, file.value().get(), text.c_str(), text.size());
+  if (written < 0) return failure(written, "write", kNext);
+  if (static_cast<size_t>(written) != text.size()) return Error{28 /* ENOSPC */, "write", kNext};
+  return check(sys::call(__NR_renameat2, directory, kNext, directory, kState, 0), "renameat2",
+               kState);
+}
+
+void read_start_time(int pid, char (&to)[24]) {
+  to[0] = '\0';
+  Text<32> path;
+  path.add("/proc/").add(static_cast<uint64_t>(pid)).add("/stat");
+  const UniqueFd file(
+      static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC)));
+  if (!file.valid()) return;
+  char bytes[1024];
+  const long size = sys::call(__NR_read, file.get(), bytes, sizeof bytes - 1);
+  if (size <= 0) return;
+  bytes[size] = '\0';
+  // The command's name may contain anything: count fields from the last ')'.
+  long at = size;
+  while (at > 0 && bytes[at - 1] != ')')
+    --at;
+  for (int field = 2; field < 22 && bytes[at] != '\0'; ++at)
+    if (bytes[at] == ' ') ++field;
+  size_t n = 0;
+  while (n + 1 < sizeof to && bytes[at] >= '0' && bytes[at] <= '9')
+    to[n++] = bytes[at++];
+  to[n] = '\0';
+}
+
+void append_event(const char* path, const char* action, const char* id, const char* attributes,
+                  const char* more) {
+  const WallTime now = wall_time();
+  Text<kMaxEvent> text;
+  text.add("{\"type\":\"container\",\"action\":\"").add(action);
+  text.add("\",\"id\":\"").add(id);
+  text.add("\",\"attributes\":{").add(attributes);
+  if (more[0] != '\0') text.add(attributes[0] == '\0' ? "" : ",").add(more);
+  text.add("},\"timeNano\":\"");
+  text.add(static_cast<uint64_t>(now.seconds) * kBillion + static_cast<uint64_t>(now.nanoseconds));
+  text.add("\"}\n");
+  if (text.truncated()) return;
+  const UniqueFd file(static_cast<int>(
+      sys::call(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)));
+  if (file.valid()) sys::call(__NR_write, file.get(), text.c_str(), text.size());
+}
+
+}  // namespace caisson

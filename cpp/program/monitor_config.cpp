@@ -1,0 +1,56 @@
+#include "monitor_config.h"
+
+namespace caisson {
+namespace {
+
+constexpr size_t kMaxSize = 16u << 20;
+constexpr uint32_t kTexts = static_cast<uint32_t>(MonitorText::kCount);
+constexpr uint32_t kMaxSignal = 64;
+
+bool plain(Blob blob) {
+  for (uint32_t i = 0; i < blob.size; ++i)
+    if (blob.data[i] == '\0') return false;
+  return true;
+}
+
+}  // namespace
+
+Blob MonitorConfig::blob(MonitorText which) const {
+  const char* record =
+      reinterpret_cast<const char*>(header_) + header_->text[static_cast<uint32_t>(which)];
+  uint32_t size;
+  __builtin_memcpy(&size, record, sizeof size);
+  return {record + 8, size};
+}
+
+bool MonitorConfig::decode(const void* bytes, size_t size, MonitorConfig& config) {
+  const auto* header = static_cast<const MonitorHeader*>(bytes);
+  if (reinterpret_cast<uintptr_t>(bytes) % alignof(Step) != 0 || size < sizeof *header ||
+      size > kMaxSize || header->magic != kMonitorMagic || header->size != size)
+    return false;
+  if (header->policy >= static_cast<uint32_t>(RestartPolicy::kCount) || header->retries < 0 ||
+      header->stop_signal < 1 || header->stop_signal > static_cast<int32_t>(kMaxSignal) ||
+      header->log_files == 0)
+    return false;
+  config.header_ = header;
+  for (uint32_t i = 0; i < kTexts; ++i) {
+    const uint32_t at = header->text[i];
+    if (at % 8 != 0 || at < sizeof *header || at > size || size - at < 9) return false;
+    const Blob text = config.blob(static_cast<MonitorText>(i));
+    if (text.size > size - at - 9 || text.data[text.size] != '\0') return false;
+    const bool program = i >= static_cast<uint32_t>(MonitorText::kProgram);
+    if (!program && !plain(text)) return false;
+  }
+  const Blob program = config.blob(MonitorText::kProgram),
+             teardown = config.blob(MonitorText::kTeardown);
+  const char* reason = nullptr;
+  if (!Program::decode(program.data, program.size, config.program_, reason) ||
+      !Program::decode(teardown.data, teardown.size, config.teardown_, reason) ||
+      config.program_.count(Half::kContainer) == 0)
+    return false;
+  for (const int16_t slot : header->slots)
+    if (slot < -1 || slot >= static_cast<int>(config.program_.slots())) return false;
+  return true;
+}
+
+}  // namespace caisson

@@ -1,0 +1,76 @@
+// What a monitor is told of its container: one block of memory, written by
+// lib/runtime/monitor-config.ts.
+//
+//   MonitorHeader | texts, each: u32 size, u32 0, bytes, NUL, padded to 8 bytes
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "program.h"
+
+namespace caisson {
+
+constexpr uint32_t kMonitorMagic = 0x314d5343;  // "CSM1"
+
+enum MonitorFlag : uint32_t {
+  kMonitorTerminal = 1,
+  kMonitorOpenStdin = 2,
+  kMonitorStdinOnce = 4,
+  kMonitorAutoRemove = 8,
+  kMonitorNoLog = 16,
+};
+
+enum class RestartPolicy : uint32_t { kNo, kOnFailure, kAlways, kUnlessStopped, kCount };
+
+// Texts by their place in the header.
+enum class MonitorText : uint32_t {
+  kId,
+  kDirectory,   // the container's own, on the disk
+  kNames,       // the directory of names
+  kName,        // its name there
+  kSockets,     // the directory for its socket, which is named by the id
+  kEvents,      // the file of events
+  kAttributes,  // members of an event's "attributes", as JSON, without braces
+  kBootId,
+  kProgram,
+  kTeardown,
+  kCount,
+};
+
+struct MonitorHeader {
+  uint32_t magic;
+  uint32_t size;
+  uint32_t flags;
+  uint32_t policy;
+  int32_t retries;  // with on-failure; 0 is without end
+  int32_t stop_signal;
+  int32_t stop_timeout;  // seconds, for an end that a signal to the monitor asks for; -1: for ever
+  uint32_t id_base;
+  uint64_t log_size;  // bytes, after which a log file is rotated
+  uint32_t log_files;
+  uint32_t attach;   // what the first client is attached to: bits as in a frame
+  int16_t slots[4];  // stdin, stdout, stderr, the file that counts OOM kills; -1: none
+  uint32_t text[static_cast<size_t>(MonitorText::kCount)];  // offsets
+};
+static_assert(sizeof(MonitorHeader) == 96);
+
+class MonitorConfig {
+ public:
+  // Checks everything that is relied on; `config` refers to `bytes` afterwards.
+  static bool decode(const void* bytes, size_t size, MonitorConfig& config);
+
+  const MonitorHeader& header() const { return *header_; }
+  bool has(MonitorFlag flag) const { return (header_->flags & flag) != 0; }
+  const char* text(MonitorText which) const { return blob(which).data; }
+  Blob blob(MonitorText which) const;
+  const Program& program() const { return program_; }
+  const Program& teardown() const { return teardown_; }
+
+ private:
+  const MonitorHeader* header_ = nullptr;
+  Program program_;
+  Program teardown_;
+};
+
+}  // namespace caisson

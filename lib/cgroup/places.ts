@@ -1,0 +1,66 @@
+/** Where a container's cgroups are, once it runs. */
+import { readFile, stat } from 'node:fs/promises';
+import type { CgroupLayout } from './detect.js';
+
+/** A container's directory in one hierarchy; any `CgroupPlacement` is one. */
+export interface CgroupPlace {
+  readonly version: 1 | 2;
+  readonly controllers: readonly string[];
+  readonly dir: string;
+}
+
+/**
+ * One for each hierarchy that could have it. Whether a hybrid machine's cgroup2 does depends on the limits that
+ * the container was started with: see `existing`.
+ */
+export function placesOf(layout: CgroupLayout, id: string): CgroupPlace[] {
+  return layout.hierarchies
+    .filter(
+      ({ usable, version, controllers }) => usable && (version === 2 || controllers.length > 0),
+    )
+    .map(({ version, controllers, mountPoint }) => ({
+      version,
+      controllers,
+      dir: `${mountPoint}/caisson/${id}`,
+    }));
+}
+
+export async function existing<T extends CgroupPlace>(places: readonly T[]): Promise<T[]> {
+  const there = await Promise.all(
+    places.map(async ({ dir }) =>
+      stat(dir).then(
+        (stats) => stats.isDirectory(),
+        () => false,
+      ),
+    ),
+  );
+  return places.filter((_, index) => there[index]);
+}
+
+/** What the kernel says of files in a cgroup that is being removed, and of processes that have just ended. */
+const gone: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENODEV', 'ESRCH', 'ENOTDIR']);
+
+export function isGone(error: unknown): boolean {
+  return gone.has((error as NodeJS.ErrnoException).code);
+}
+
+/** A file of a cgroup; undefined where it, or the whole cgroup, is missing. */
+export async function readIn(dir: string, file: string): Promise<string | undefined> {
+  try {
+    return await readFile(`${dir}/${file}`, 'utf8');
+  } catch (error) {
+    // EOPNOTSUPP: the file is there and its feature is off, as PSI's with psi=0.
+    if (isGone(error) || (error as NodeJS.ErrnoException).code === 'EOPNOTSUPP') return undefined;
+    throw error;
+  }
+}
+
+/** Lines of a name and a number, as `memory.stat` and `cgroup.events` have them. */
+export function parseFlat(text: string | undefined): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const line of (text ?? '').split('\n')) {
+    const [name = '', value = ''] = line.split(' ');
+    if (/^\d+$/.test(value)) found.set(name, Number(value));
+  }
+  return found;
+}

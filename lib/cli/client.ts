@@ -1,0 +1,74 @@
+/** The caller's terminal or streams, connected to a container that is kept: for run, start and attach. */
+import { finished } from 'node:stream';
+import type { Attached, AttachResult } from '../engine/attached.js';
+import { DetachFilter } from './detach-keys.js';
+import { ignoreSignals, proxySignals } from './signal-proxy.js';
+
+export interface ClientOptions {
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly sigProxy: boolean;
+  readonly detachKeys: Uint8Array;
+  /** The terminal shows nothing yet: what is there is drawn anew. */
+  readonly redraw?: boolean;
+}
+
+/** Resolves when the container has ended, or this client has left it. */
+export function serveClient(attached: Attached, options: ClientOptions): Promise<AttachResult> {
+  return options.tty ? withTerminal(attached, options) : withStreams(attached, options);
+}
+
+async function withTerminal(attached: Attached, options: ClientOptions): Promise<AttachResult> {
+  const { callerSize, CallerTerminal } = await import('./terminal.js');
+  const keys = new DetachFilter(options.detachKeys);
+  keys.once('detach', () => attached.detach());
+  const terminal = new CallerTerminal(
+    {
+      stdin: attached.stdin,
+      stdout: attached.stdout,
+      leave: () => attached.detach(),
+      resize: (size) => attached.resize(size),
+    },
+    options.stdin,
+    true,
+    keys,
+  );
+  try {
+    const size = callerSize();
+    if (size !== undefined) {
+      // A change of size makes programs draw their screen again; the same size would be no change.
+      if (options.redraw === true) attached.resize({ cols: size.cols, rows: size.rows + 1 });
+      attached.resize(size);
+    }
+    const result = await attached;
+    if (!result.detached) await terminal.drained();
+    return result;
+  } finally {
+    terminal.close();
+  }
+}
+
+async function withStreams(attached: Attached, options: ClientOptions): Promise<AttachResult> {
+  const release = options.sigProxy ? proxySignals(attached) : ignoreSignals();
+  const ends: Promise<void>[] = [];
+  for (const name of ['stdout', 'stderr'] as const) {
+    const source = attached[name];
+    if (source === undefined) continue;
+    source.pipe(process[name], { end: false });
+    process[name].on('error', () => source.resume());
+    ends.push(new Promise((resolve) => finished(source, { writable: false }, () => resolve())));
+  }
+  const { stdin } = attached;
+  if (options.stdin && stdin !== undefined) {
+    stdin.on('error', () => undefined);
+    process.stdin.pipe(stdin);
+  }
+  try {
+    const result = await attached;
+    if (options.stdin) process.stdin.unpipe().pause();
+    if (!result.detached) await Promise.all(ends);
+    return result;
+  } finally {
+    release();
+  }
+}

@@ -1,0 +1,76 @@
+/** A command's words, taken apart by its spec: what every command but `run` and `create` begins with. */
+import type { CommandSpec } from './flag-table.js';
+import { FlagParser, type ParsedFlags, spell } from './parse-flags.js';
+import { UsageError } from './usage-error.js';
+
+export class CommandLine {
+  readonly args: readonly string[];
+  readonly #spec: CommandSpec;
+  readonly #flags: ParsedFlags;
+
+  constructor(spec: CommandSpec, flags: ParsedFlags) {
+    this.#spec = spec;
+    this.#flags = flags;
+    this.args = flags.rest;
+  }
+
+  /** Whether a switch is on; `fallback` when it was not given. */
+  has(name: string, fallback = false): boolean {
+    return this.#flags.switches.get(name) ?? fallback;
+  }
+
+  /** Of a flag that was given several times the last value counts. */
+  value(name: string): string | undefined {
+    return this.#flags.values.get(name)?.at(-1);
+  }
+
+  values(name: string): readonly string[] {
+    return this.#flags.values.get(name) ?? [];
+  }
+
+  /** Of a flag that takes a whole number. Throws a UsageError. */
+  integer(name: string): number | undefined {
+    const text = this.value(name);
+    if (text === undefined) return undefined;
+    const number = /^[+-]?\d{1,15}$/.test(text) ? Number(text) : undefined;
+    if (number !== undefined) return number;
+    const flag = this.#spec.flags.find(({ long }) => long === name);
+    throw new UsageError(
+      'ERR_INVALID_OPTION',
+      `invalid argument "${text}" for "${flag === undefined ? `--${name}` : spell(flag)}" flag: not a whole number`,
+      this.#spec.name,
+    );
+  }
+}
+
+/** Undefined: help was asked for. Throws a UsageError, with Docker's exit code. */
+export function parseCommandLine(
+  spec: CommandSpec,
+  words: readonly string[],
+): CommandLine | undefined {
+  const parser = new FlagParser(
+    spec.name,
+    spec.flags,
+    spec.unsupported,
+    spec.endsAtArgument === true,
+  );
+  const flags = parser.parse(words);
+  if (flags.switches.get('help') === true) return undefined;
+  checkArguments(spec, flags.rest.length);
+  return new CommandLine(spec, flags);
+}
+
+/** In the words of docker/cli (cli/required.go), which exits with 1. */
+export function checkArguments({ name, args: [min, max] }: CommandSpec, count: number): void {
+  if (count >= min && count <= max) return;
+  const plural = (n: number): string => `${n} argument${n === 1 ? '' : 's'}`;
+  const what =
+    max === 0
+      ? 'accepts no arguments'
+      : min === max
+        ? `requires exactly ${plural(min)}`
+        : count < min
+          ? `requires at least ${plural(min)}`
+          : `requires at most ${plural(max)}`;
+  throw new UsageError('ERR_INVALID_OPTION', `"caisson ${name}" ${what}`, name, 1);
+}

@@ -1,0 +1,110 @@
+/** `caisson exec`. */
+import { finished } from 'node:stream';
+import { isatty } from 'node:tty';
+import type { Execution } from '../../engine/execution.js';
+import { CaissonError } from '../../errors.js';
+import { parseCommandLine } from '../command-line.js';
+import { complain } from '../each.js';
+import { EXEC } from '../flags/exec.js';
+import { at, type EngineLocation } from '../home.js';
+import { print } from '../report.js';
+import { environment } from '../run-flags.js';
+
+export async function exec(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(EXEC, args);
+  if (line === undefined) {
+    const { helpText } = await import('../help.js');
+    print(1, helpText('exec'));
+    return 0;
+  }
+  if (line.value('detach-keys') !== undefined) {
+    throw new CaissonError(
+      'ERR_UNSUPPORTED_OPTION',
+      'detach-keys: a program that was started by exec ends with its client',
+      { stage: 'config', path: 'detach-keys', hint: 'use exec -d for one that stays' },
+    );
+  }
+  const [name = '', ...argv] = line.args;
+  const tty = line.has('tty');
+  const interactive = line.has('interactive');
+  const detach = line.has('detach');
+  if (tty && interactive && !detach && !isatty(0)) {
+    print(2, 'caisson: the input device is not a TTY\n');
+    return 1;
+  }
+  const values = new Map([
+    ['env', line.values('env')],
+    ['env-file', line.values('env-file')],
+  ]);
+  const env = environment(
+    { values },
+    { env: process.env, cwd: process.cwd() },
+  );
+  try {
+    return await at(location, async (home) => {
+      const container = await home.get(name);
+      const { callerSize } = await import('../terminal.js');
+      const execution = container.exec(argv, {
+        env,
+        user: line.value('user'),
+        workdir: line.value('workdir'),
+        privileged: line.has('privileged'),
+        tty: tty && !detach ? (callerSize() ?? true) : undefined,
+        ...(detach
+          ? { detach: true }
+          : { stdin: interactive ? 'pipe' : 'null', stdout: 'pipe', maxOutput: 0 }),
+      });
+      if (detach) {
+        await execution;
+        return 0;
+      }
+      return tty ? withTerminal(execution, interactive) : withStreams(execution, interactive);
+    });
+  } catch (error) {
+    await complain(error);
+    // As Docker: 126 also for a program that is missing; other failures are the engine's.
+    const started = error instanceof CaissonError && error.exitCode !== 125;
+    return started ? 126 : 1;
+  }
+}
+
+async function withTerminal(execution: Execution, interactive: boolean): Promise<number> {
+  const { CallerTerminal } = await import('../terminal.js');
+  const terminal = new CallerTerminal(
+    {
+      stdin: execution.stdin,
+      stdout: execution.stdout,
+      leave: () => execution.kill('SIGKILL'),
+      resize: (size) => execution.resize(size),
+    },
+    interactive,
+    true,
+  );
+  try {
+    const { exitCode } = await execution;
+    await terminal.drained();
+    return exitCode;
+  } finally {
+    terminal.close();
+  }
+}
+
+/** As Docker: signals are not passed on; the program ends with this command. */
+async function withStreams(execution: Execution, interactive: boolean): Promise<number> {
+  const ends: Promise<void>[] = [];
+  for (const name of ['stdout', 'stderr'] as const) {
+    const source = execution[name];
+    if (source === undefined) continue;
+    source.pipe(process[name], { end: false });
+    process[name].on('error', () => source.resume());
+    ends.push(new Promise((resolve) => finished(source, { writable: false }, () => resolve())));
+  }
+  if (interactive && execution.stdin !== undefined) {
+    execution.stdin.on('error', () => undefined);
+    process.stdin.pipe(execution.stdin);
+  }
+  const { exitCode } = await execution;
+  if (interactive) process.stdin.unpipe().pause();
+  await Promise.all(ends);
+  return exitCode;
+}

@@ -1,0 +1,162 @@
+/** `caisson start stop restart kill pause unpause rm rename wait attach`. */
+import { isatty } from 'node:tty';
+import type { Container } from '../../engine/container.js';
+import { isTerminal } from '../../engine/keep.js';
+import { parseSignal } from '../../engine/signals.js';
+import { CaissonError } from '../../errors.js';
+import { serveClient } from '../client.js';
+import { type CommandLine, parseCommandLine } from '../command-line.js';
+import { parseDetachKeys } from '../detach-keys.js';
+import { complain, each } from '../each.js';
+import type { CommandSpec } from '../flag-table.js';
+import { ATTACH } from '../flags/attach.js';
+import { KILL } from '../flags/kill.js';
+import { PAUSE, UNPAUSE } from '../flags/pause.js';
+import { RENAME } from '../flags/rename.js';
+import { RM } from '../flags/rm.js';
+import { START } from '../flags/start.js';
+import { RESTART, STOP } from '../flags/stop.js';
+import { WAIT } from '../flags/wait.js';
+import { at, type EngineLocation } from '../home.js';
+import { print } from '../report.js';
+
+type Command = (args: readonly string[], location: EngineLocation) => Promise<number>;
+
+/** With its flags taken apart, or its help printed. */
+function command(
+  spec: CommandSpec,
+  work: (line: CommandLine, location: EngineLocation) => Promise<number>,
+): Command {
+  return async (args, location) => {
+    const line = parseCommandLine(spec, args);
+    if (line !== undefined) return failing(() => work(line, location));
+    const { helpText } = await import('../help.js');
+    print(1, helpText(spec.name));
+    return 0;
+  };
+}
+
+/** As Docker: what fails in the engine is 1. */
+async function failing(work: () => Promise<number>): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    await complain(error);
+    return 1;
+  }
+}
+
+const stopOptions = (line: CommandLine) => {
+  const signal = line.value('signal');
+  return {
+    signal: signal === undefined ? undefined : parseSignal('signal', signal),
+    timeout: line.integer('timeout'),
+  };
+};
+
+export const stop = command(STOP, (line, location) => {
+  const options = stopOptions(line);
+  return each(line.args, location, (container) => container.stop(options));
+});
+
+export const restart = command(RESTART, (line, location) => {
+  const options = stopOptions(line);
+  return each(line.args, location, (container) => container.restart(options));
+});
+
+export const kill = command(KILL, (line, location) => {
+  const signal = parseSignal('signal', line.value('signal') ?? 'KILL');
+  return each(line.args, location, (container) => container.kill(signal));
+});
+
+export const pause = command(PAUSE, (line, location) =>
+  each(line.args, location, (container) => container.pause()),
+);
+
+export const unpause = command(UNPAUSE, (line, location) =>
+  each(line.args, location, (container) => container.unpause()),
+);
+
+export const wait = command(WAIT, (line, location) =>
+  each(line.args, location, async (container) => String((await container.wait()).exitCode)),
+);
+
+export const rename = command(RENAME, ({ args: [from = '', to = ''] }, location) =>
+  at(location, async (home) => {
+    await (await home.get(from)).rename(to);
+    return 0;
+  }),
+);
+
+export const rm = command(RM, (line, location) =>
+  at(location, async (home) => {
+    const force = line.has('force');
+    let code = 0;
+    for (const name of line.args) {
+      try {
+        await (await home.get(name)).remove({ force });
+        print(1, `${name}\n`);
+      } catch (error) {
+        await complain(error);
+        const unknown = error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER';
+        if (!(force && unknown)) code = 1;
+      }
+    }
+    return code;
+  }),
+);
+
+export const start = command(START, (line, location) => {
+  const attach = line.has('attach') || line.has('interactive');
+  if (!attach) return each(line.args, location, (container) => container.start());
+  if (line.args.length > 1) {
+    throw new CaissonError('ERR_CONFLICTING_OPTIONS', 'only one container can be attached to', {
+      stage: 'config',
+    });
+  }
+  const detachKeys = parseDetachKeys(line.value('detach-keys'));
+  return at(location, async (home) => {
+    const container = await home.get(line.args[0] ?? '');
+    const { config } = await container.inspect();
+    const stdin = line.has('interactive') && config.openStdin;
+    const attached = container.startAttached({ stdin });
+    const tty = isTerminal(config.options);
+    const result = await serveClient(attached, { tty, stdin, sigProxy: true, detachKeys });
+    return result.detached ? 0 : result.exitCode;
+  });
+});
+
+export const attach = command(ATTACH, (line, location) => {
+  const detachKeys = parseDetachKeys(line.value('detach-keys'));
+  return at(location, async (home) => {
+    const container = await home.get(line.args[0] ?? '');
+    const { config, status } = await container.inspect();
+    mustRun(container, status);
+    const tty = isTerminal(config.options);
+    const stdin = !line.has('no-stdin') && config.openStdin;
+    if (tty && stdin && !isatty(0)) {
+      throw new CaissonError('ERR_INVALID_OPTION', 'the input device is not a TTY', {
+        stage: 'config',
+        hint: 'attach to a container with a terminal from a terminal, or use --no-stdin',
+      });
+    }
+    const attached = container.attach({ stdin });
+    const result = await serveClient(attached, {
+      tty,
+      stdin,
+      sigProxy: line.has('sig-proxy', true),
+      detachKeys,
+      redraw: true,
+    });
+    return result.detached ? 1 : result.exitCode;
+  });
+});
+
+function mustRun(container: Container, status: string): void {
+  if (status === 'running' || status === 'restarting' || status === 'paused') return;
+  throw new CaissonError(
+    'ERR_CONTAINER_NOT_RUNNING',
+    `cannot attach to container ${container.shortId}: it is not running`,
+    { stage: 'config', path: container.id, hint: 'start -a starts it and attaches' },
+  );
+}

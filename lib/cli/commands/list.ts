@@ -1,0 +1,123 @@
+/** `caisson ps` and `caisson inspect`. */
+import type { ContainerInfo } from '../../engine/stored.js';
+import { checkReferences, impliesAll, matches, parseFilters } from '../../engine/filters.js';
+import { parseCommandLine } from '../command-line.js';
+import { complain } from '../each.js';
+import { INSPECT } from '../flags/inspect.js';
+import { PS } from '../flags/ps.js';
+import { at, type CommandHome, type EngineLocation } from '../home.js';
+import { PS_HEADINGS, PS_TABLE, PS_TABLE_WITH_SIZE, psShape } from '../ps-shape.js';
+import { print } from '../report.js';
+import { listFormat } from '../table.js';
+import { TemplateError } from '../template.js';
+
+export async function ps(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(PS, args);
+  if (line === undefined) return help('ps');
+  const filters = parseFilters(line.values('filter'));
+  const last = line.has('latest') ? 1 : (line.integer('last') ?? -1);
+  const noTrunc = line.has('no-trunc');
+  const withSize = line.has('size');
+  return at(location, async (home) => {
+    const everything = await home.containers.list();
+    checkReferences(filters, everything);
+    const all = line.has('all') || last > 0 || impliesAll(filters) || filters.has('exited');
+    let shown = everything.filter(
+      (info) => (all || isUp(info)) && matches(filters, info, everything),
+    );
+    if (last > 0) shown = shown.slice(0, last);
+    if (line.has('quiet') && line.value('format') === undefined) {
+      print(1, shown.map(({ config: { id } }) => `${noTrunc ? id : id.slice(0, 12)}\n`).join(''));
+      return 0;
+    }
+    const now = new Date();
+    try {
+      const format = listFormat(
+        line.value('format'),
+        withSize ? PS_TABLE_WITH_SIZE : PS_TABLE,
+        PS_HEADINGS,
+      );
+      const rows = await Promise.all(
+        shown.map(async (info) =>
+          psShape(info, now, {
+            noTrunc,
+            ...(withSize ? { size: { writable: await writtenBy(home, info) } } : {}),
+          }),
+        ),
+      );
+      print(1, format.render(rows));
+      return 0;
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      print(2, `caisson: ${error.message}\n`);
+      return 1;
+    }
+  });
+}
+
+function isUp({ status }: ContainerInfo): boolean {
+  return status === 'running' || status === 'paused' || status === 'restarting';
+}
+
+/** Bytes in its writable layer. */
+async function writtenBy(home: CommandHome, { config }: ContainerInfo): Promise<number> {
+  const { treeSize } = await import('../tree-size.js');
+  return treeSize(`${home.store.directory(config.id)}/upper`);
+}
+
+export async function inspect(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(INSPECT, args);
+  if (line === undefined) return help('inspect');
+  const type = line.value('type');
+  if (type !== undefined && type !== 'container') {
+    print(2, `caisson: "${type}" is not a type of object that there is: container\n`);
+    return 1;
+  }
+  const { inspectShape } = await import('../docker-shape.js');
+  const { parseTemplate } = await import('../template.js');
+  const text = line.value('format');
+  let template: ReturnType<typeof parseTemplate> | undefined;
+  try {
+    if (text !== undefined && text !== '')
+      template = parseTemplate(text === 'json' ? '{{json .}}' : text);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    print(2, `caisson: template parsing error: ${error.message}\n`);
+    return 64;
+  }
+  return at(location, async (home) => {
+    let code = 0;
+    const shapes: object[] = [];
+    const lines: string[] = [];
+    for (const name of line.args) {
+      try {
+        const info = await (await home.get(name)).inspect();
+        const directory = home.store.directory(info.config.id);
+        const shape = inspectShape(info, {
+          ...(info.config.log.driver === 'none' ? {} : { logPath: `${directory}/json.log` }),
+          upperDir: `${directory}/upper`,
+          workDir: `${directory}/work`,
+          ...(line.has('size') ? { sizeRw: await writtenBy(home, info) } : {}),
+        });
+        if (template === undefined) shapes.push(shape);
+        else lines.push(`${template.execute(shape)}\n`);
+      } catch (error) {
+        code = 1;
+        if (error instanceof TemplateError) {
+          print(2, `caisson: template parsing error: ${error.message}\n`);
+          continue;
+        }
+        await complain(error);
+      }
+    }
+    if (template === undefined) print(1, `${JSON.stringify(shapes, undefined, 4)}\n`);
+    else print(1, lines.join('') || '\n');
+    return code;
+  });
+}
+
+async function help(name: string): Promise<number> {
+  const { helpText } = await import('../help.js');
+  print(1, helpText(name));
+  return 0;
+}

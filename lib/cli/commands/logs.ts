@@ -1,0 +1,72 @@
+/** `caisson logs`. */
+import { writeSync } from 'node:fs';
+import { parseCommandLine } from '../command-line.js';
+import { complain } from '../each.js';
+import { LOGS } from '../flags/logs.js';
+import { at, type EngineLocation } from '../home.js';
+import { print } from '../report.js';
+
+export async function logs(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(LOGS, args);
+  if (line === undefined) {
+    const { helpText } = await import('../help.js');
+    print(1, helpText('logs'));
+    return 0;
+  }
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  process.once('SIGTERM', () => stop.abort());
+  // Who reads no more ends this command, quietly.
+  process.stdout.on('error', () => stop.abort());
+  try {
+    return await at(location, async (home) => {
+      const container = await home.get(line.args[0] ?? '');
+      const { state } = await container.inspect();
+      let damaged = 0;
+      const entries = container.logs({
+        follow: line.has('follow'),
+        tail: line.value('tail'),
+        since: line.value('since'),
+        until: line.value('until'),
+        signal: stop.signal,
+        onDamaged: () => damaged++,
+      });
+      const stamped = line.has('timestamps');
+      let begun = false; // a line is only partly printed
+      for await (const { stream, time, bytes, partial } of entries) {
+        const stamp = stamped && !begun ? Buffer.from(`${time} `) : undefined;
+        begun = partial;
+        if (
+          !write(
+            stream === 'stdout' ? 1 : 2,
+            stamp === undefined ? bytes : Buffer.concat([stamp, bytes]),
+          )
+        )
+          break;
+      }
+      if (damaged > 0) print(2, `caisson: ${damaged} damaged lines of the log were left out\n`);
+      if (state.logLost > 0)
+        print(
+          2,
+          `caisson: ${state.logLost} bytes of output are missing: they could not be written\n`,
+        );
+      return 0;
+    });
+  } catch (error) {
+    await complain(error);
+    return 1;
+  }
+}
+
+/** False when nobody reads any more. */
+function write(fd: 1 | 2, bytes: Buffer): boolean {
+  for (let done = 0; done < bytes.length;) {
+    try {
+      done += writeSync(fd, bytes, done);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return false;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+  return true;
+}

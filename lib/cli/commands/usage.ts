@@ -1,0 +1,155 @@
+/** `caisson stats`, `top` and `update`. */
+import type { Container } from '../../engine/container.js';
+import { cpuPercent, type ContainerStats } from '../../engine/stats.js';
+import type { ContainerInfo } from '../../engine/stored.js';
+import { parseCommandLine } from '../command-line.js';
+import { complain, each } from '../each.js';
+import { RESOURCE_FLAGS } from '../flags/resources.js';
+import { STATS } from '../flags/stats.js';
+import { TOP } from '../flags/top.js';
+import { UPDATE } from '../flags/update.js';
+import { at, type CommandHome, type EngineLocation } from '../home.js';
+import { bytesSize, humanSize, percentage } from '../human.js';
+import { print } from '../report.js';
+import { alignColumns, listFormat } from '../table.js';
+import { markStruct, TemplateError } from '../template.js';
+
+/** Between two looks, in milliseconds. */
+const INTERVAL = 1000;
+
+const TABLE =
+  '{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}';
+
+const HEADINGS = markStruct('Headings', {
+  BlockIO: 'BLOCK I/O',
+  CPUPerc: 'CPU %',
+  Container: 'CONTAINER',
+  ID: 'CONTAINER ID',
+  MemPerc: 'MEM %',
+  MemUsage: 'MEM USAGE / LIMIT',
+  Name: 'NAME',
+  NetIO: 'NET I/O',
+  PIDs: 'PIDS',
+});
+
+export async function stats(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(STATS, args);
+  if (line === undefined) return help('stats');
+  const names = line.args;
+  const once = line.has('no-stream');
+  try {
+    const format = listFormat(line.value('format'), TABLE, HEADINGS);
+    return await at(location, async (home) => {
+      const before = new Map<string, ContainerStats>();
+      const rows = async () => {
+        const infos = await chosen(home, names, line.has('all'));
+        return Promise.all(infos.map((info) => row(home, info, before, line.has('no-trunc'))));
+      };
+      await rows();
+      let stopped = false;
+      process.once('SIGINT', () => (stopped = true));
+      process.once('SIGTERM', () => (stopped = true));
+      for (;;) {
+        await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+        if (stopped) return 0;
+        const text = format.render(await rows());
+        // On a terminal each look replaces the one before.
+        print(1, process.stdout.isTTY && !once && format.isTable ? `\x1b[2J\x1b[H${text}` : text);
+        if (once) return 0;
+      }
+    });
+  } catch (error) {
+    if (!(error instanceof TemplateError)) {
+      await complain(error);
+      return 1;
+    }
+    print(2, `caisson: ${error.message}\n`);
+    return 1;
+  }
+}
+
+async function chosen(
+  home: CommandHome,
+  names: readonly string[],
+  all: boolean,
+): Promise<ContainerInfo[]> {
+  if (names.length > 0)
+    return Promise.all(names.map(async (name) => (await home.get(name)).inspect()));
+  const infos = await home.containers.list();
+  return infos.filter(({ status }) => all || status === 'running' || status === 'paused');
+}
+
+async function row(
+  home: CommandHome,
+  { config: { id, name } }: ContainerInfo,
+  before: Map<string, ContainerStats>,
+  noTrunc: boolean,
+): Promise<object> {
+  const now = await (await home.get(id)).stats().catch(() => undefined);
+  const previous = before.get(id);
+  if (now !== undefined) before.set(id, now);
+  const memory = now?.memory;
+  const network = Object.values(now?.networks ?? {});
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const pair = (a: number, b: number) => `${humanSize(a)} / ${humanSize(b)}`;
+  return markStruct('Stats', {
+    BlockIO:
+      now === undefined ? '-- / --' : pair(now.blkio?.readBytes ?? 0, now.blkio?.writeBytes ?? 0),
+    CPUPerc:
+      now === undefined ? '--' : percentage(previous === undefined ? 0 : cpuPercent(previous, now)),
+    Container: id,
+    ID: noTrunc ? id : id.slice(0, 12),
+    MemPerc: memory === undefined ? '--' : percentage((memory.usage / memory.limit) * 100),
+    MemUsage:
+      memory === undefined ? '-- / --' : `${bytesSize(memory.usage)} / ${bytesSize(memory.limit)}`,
+    Name: name,
+    NetIO:
+      now === undefined
+        ? '-- / --'
+        : pair(
+            sum(network.map(({ rxBytes }) => rxBytes)),
+            sum(network.map(({ txBytes }) => txBytes)),
+          ),
+    PIDs: now?.pids === undefined ? '--' : String(now.pids.current),
+  });
+}
+
+export async function top(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(TOP, args);
+  if (line === undefined) return help('top');
+  const [name = '', ...psArgs] = line.args;
+  try {
+    return await at(location, async (home) => {
+      const container: Container = await home.get(name);
+      const { titles, processes } = await container.top(psArgs.length === 0 ? undefined : psArgs);
+      const text = [titles, ...processes].map((fields) => fields.join('\t')).join('\n');
+      print(1, alignColumns(`${text}\n`, 20));
+      return 0;
+    });
+  } catch (error) {
+    await complain(error);
+    return 1;
+  }
+}
+
+export async function update(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(UPDATE, args);
+  if (line === undefined) return help('update');
+  const change: Record<string, unknown> = {};
+  for (const { long, option } of RESOURCE_FLAGS) {
+    const value = line.value(long);
+    if (value !== undefined && option !== undefined) change[option] = value;
+  }
+  const restart = line.value('restart');
+  if (restart === undefined && Object.keys(change).length === 0) {
+    print(2, 'caisson: you must provide one or more flags when using this command.\n');
+    return 1;
+  }
+  return each(line.args, location, (container) => container.update({ ...change, restart }));
+}
+
+async function help(name: string): Promise<number> {
+  const { helpText } = await import('../help.js');
+  print(1, helpText(name));
+  return 0;
+}

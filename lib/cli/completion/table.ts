@@ -1,0 +1,85 @@
+/** What a shell has to know of the command line, in one shape for all of them. */
+import type { CommandEntry } from '../command-table.js';
+import { type Flag, GLOBAL_FLAGS } from '../flag-table.js';
+
+/** One point of the command line: caisson itself, a group of commands, or a command. */
+export interface Place {
+  /** As it is typed after `caisson`; empty for caisson itself. */
+  readonly path: string;
+  readonly flags: readonly Flag[];
+  /** Commands below it, with what they do. */
+  readonly children: readonly (readonly [name: string, description: string])[];
+  /** Words, or `@` and a kind: `@all`, `@running`, `@paused`, `@stopped`, `@image`. */
+  readonly argument: string;
+  /** How many arguments that is said of. */
+  readonly count: number;
+  /** Flags end at the first argument. */
+  readonly ends: boolean;
+}
+
+const DESCRIPTIONS: Readonly<Record<string, string | undefined>> = {
+  container: 'Manage containers',
+  explain: "Print what a command would do, in the kernel's words",
+};
+
+export function places(entries: readonly CommandEntry[]): readonly Place[] {
+  const known = new Map<string, Place>([['', group('', GLOBAL_FLAGS)]]);
+  for (const entry of entries) {
+    const { name } = entry.spec;
+    add(known, name, entry);
+    if (!entry.ofContainers) continue;
+    for (const alias of [name, ...(entry.aliases ?? [])]) add(known, `container ${alias}`, entry);
+  }
+  return [...known.values()];
+}
+
+function group(path: string, flags: readonly Flag[]): Place {
+  return { path, flags, children: [], argument: '', count: 0, ends: false };
+}
+
+function add(known: Map<string, Place>, path: string, entry: CommandEntry): void {
+  const { spec, argument = '' } = entry;
+  const ends = spec.endsAtArgument === true;
+  known.set(path, {
+    path,
+    flags: spec.flags,
+    children: known.get(path)?.children ?? [],
+    argument: typeof argument === 'string' && argument !== '' ? `@${argument}` : words(argument),
+    // Of two names the second one is new: rename. Of what ends flags, the rest is not caisson's.
+    count: ends || spec.args[1] === 2 ? 1 : spec.args[1],
+    ends,
+  });
+  link(known, path, entry.description);
+}
+
+function words(argument: string | readonly string[]): string {
+  return typeof argument === 'string' ? argument : argument.join(' ');
+}
+
+/** Tells the parents, which are made where they are not there yet. */
+function link(known: Map<string, Place>, path: string, description: string): void {
+  const space = path.lastIndexOf(' ');
+  const parentPath = space < 0 ? '' : path.slice(0, space);
+  const name = path.slice(space + 1);
+  const parent = known.get(parentPath) ?? group(parentPath, []);
+  if (!known.has(parentPath)) link(known, parentPath, DESCRIPTIONS[parentPath] ?? '');
+  if (parent.children.some(([child]) => child === name)) known.set(parentPath, parent);
+  else known.set(parentPath, { ...parent, children: [...parent.children, [name, description]] });
+}
+
+/** All spellings: `--memory`, `-m`. */
+export function spellings(flag: Flag): readonly string[] {
+  return flag.short === undefined ? [`--${flag.long}`] : [`--${flag.long}`, `-${flag.short}`];
+}
+
+/** As `Place.argument`, of a flag's value; also `@file` and `@directory`. Empty: nothing is known. */
+export function valueKind({ completes }: Flag): string {
+  if (completes === undefined) return '';
+  if (typeof completes !== 'string') return completes.join(' ');
+  return completes === 'container' ? '@all' : `@${completes}`;
+}
+
+/** In single quotes, for all three shells. */
+export function quoted(text: string): string {
+  return `'${text.replace(/'/g, `'\\''`)}'`;
+}

@@ -1,0 +1,20 @@
+/** `events`. */
+import type { CommandSpec } from '../flag-table.js';
+import { HELP_FLAG } from '../flag-table.js';
+import { FILTER_FLAG } from './common.js';
+
+export const EVENTS: CommandSpec = {
+  name: 'events',
+  flags: [
+    FILTER_FLAG,
+    { long: 'format', value: 'format', completes: ['json'], help: 'json, or a template a line' },
+    {
+      long: 'since',
+      value: 'time',
+      help: 'From then on: 10m (ago), a date, or seconds since 1970',
+    },
+    { long: 'until', value: 'time', help: 'Up to then, and no further' },
+    HELP_FLAG,
+  ],
+  args: [0, 0],
+};

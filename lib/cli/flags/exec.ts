@@ -1,0 +1,22 @@
+/** `exec`. */
+import type { CommandSpec } from '../flag-table.js';
+import { HELP_FLAG } from '../flag-table.js';
+import { DETACH_KEYS_FLAG, ENV_FILE_FLAG } from './common.js';
+
+export const EXEC: CommandSpec = {
+  name: 'exec',
+  flags: [
+    { long: 'detach', short: 'd', help: 'Leave it running' },
+    DETACH_KEYS_FLAG,
+    { long: 'env', short: 'e', value: 'list', repeatable: true, help: 'Set environment variables' },
+    ENV_FILE_FLAG,
+    { long: 'interactive', short: 'i', help: 'Keep stdin open' },
+    { long: 'privileged', help: 'All capabilities' },
+    { long: 'tty', short: 't', help: 'Give it a terminal' },
+    { long: 'user', short: 'u', value: 'string', help: 'User (name|uid[:group|gid])' },
+    { long: 'workdir', short: 'w', value: 'string', help: 'Working directory' },
+    HELP_FLAG,
+  ],
+  endsAtArgument: true,
+  args: [2, Infinity],
+};

@@ -1,0 +1,20 @@
+/** `inspect`. */
+import type { CommandSpec } from '../flag-table.js';
+import { HELP_FLAG } from '../flag-table.js';
+
+export const INSPECT: CommandSpec = {
+  name: 'inspect',
+  flags: [
+    {
+      long: 'format',
+      short: 'f',
+      value: 'format',
+      completes: ['json'],
+      help: 'json, or a template for each',
+    },
+    { long: 'size', short: 's', help: 'Sizes of what was written' },
+    { long: 'type', value: 'type', completes: ['container'], help: 'Only objects of this type' },
+    HELP_FLAG,
+  ],
+  args: [1, Infinity],
+};

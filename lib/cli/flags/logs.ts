@@ -1,0 +1,27 @@
+/** `logs`. */
+import type { CommandSpec } from '../flag-table.js';
+import { HELP_FLAG } from '../flag-table.js';
+
+export const LOGS: CommandSpec = {
+  name: 'logs',
+  flags: [
+    { long: 'details', help: 'Show extra attributes, of which there are none' },
+    { long: 'follow', short: 'f', help: 'Go on as long as the container runs' },
+    {
+      long: 'since',
+      value: 'time',
+      help: 'From then on: 10m (ago), a date, or seconds since 1970',
+    },
+    {
+      long: 'tail',
+      short: 'n',
+      value: 'n',
+      completes: ['all'],
+      help: 'Only the last lines (default all)',
+    },
+    { long: 'timestamps', short: 't', help: 'Show when each line was written' },
+    { long: 'until', value: 'time', help: 'Up to then' },
+    HELP_FLAG,
+  ],
+  args: [1, 1],
+};

@@ -1,0 +1,17 @@
+/** `container prune`, and `prune`, which is the same as long as there is nothing else to prune. */
+import type { CommandSpec, Flag } from '../flag-table.js';
+import { HELP_FLAG } from '../flag-table.js';
+
+const FLAGS: readonly Flag[] = [
+  {
+    long: 'filter',
+    value: 'filter',
+    repeatable: true,
+    help: 'Only what matches: until=24h, label=…, label!=…',
+  },
+  { long: 'force', short: 'f', help: 'Do not ask' },
+  HELP_FLAG,
+];
+
+export const CONTAINER_PRUNE: CommandSpec = { name: 'container prune', flags: FLAGS, args: [0, 0] };
+export const PRUNE: CommandSpec = { name: 'prune', flags: FLAGS, args: [0, 0] };

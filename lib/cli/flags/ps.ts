@@ -1,0 +1,20 @@
+/** `ps`. */
+import type { CommandSpec } from '../flag-table.js';
+import { HELP_FLAG } from '../flag-table.js';
+import { FILTER_FLAG, LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common.js';
+
+export const PS: CommandSpec = {
+  name: 'ps',
+  flags: [
+    { long: 'all', short: 'a', help: 'Also those that do not run' },
+    FILTER_FLAG,
+    LIST_FORMAT_FLAG,
+    { long: 'last', short: 'n', value: 'n', help: 'The n that were created last, in any state' },
+    { long: 'latest', short: 'l', help: 'The one that was created last, in any state' },
+    NO_TRUNC_FLAG,
+    { long: 'quiet', short: 'q', help: 'Only ids' },
+    { long: 'size', short: 's', help: 'Sizes of what was written' },
+    HELP_FLAG,
+  ],
+  args: [0, 0],
+};

@@ -1,0 +1,19 @@
+/** `start`. */
+import type { CommandSpec } from '../flag-table.js';
+import { HELP_FLAG } from '../flag-table.js';
+import { DETACH_KEYS_FLAG } from './common.js';
+
+export const START: CommandSpec = {
+  name: 'start',
+  flags: [
+    { long: 'attach', short: 'a', help: 'Show its output, and pass signals on to it' },
+    DETACH_KEYS_FLAG,
+    { long: 'interactive', short: 'i', help: 'Send it what is typed' },
+    HELP_FLAG,
+  ],
+  unsupported: [
+    { long: 'checkpoint', value: true },
+    { long: 'checkpoint-dir', value: true },
+  ],
+  args: [1, Infinity],
+};

@@ -1,0 +1,16 @@
+/** `stats`. */
+import type { CommandSpec } from '../flag-table.js';
+import { HELP_FLAG } from '../flag-table.js';
+import { LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common.js';
+
+export const STATS: CommandSpec = {
+  name: 'stats',
+  flags: [
+    { long: 'all', short: 'a', help: 'Also those that do not run' },
+    LIST_FORMAT_FLAG,
+    { long: 'no-stream', help: 'Once, rather than again and again' },
+    NO_TRUNC_FLAG,
+    HELP_FLAG,
+  ],
+  args: [0, Infinity],
+};

@@ -1,0 +1,81 @@
+/** Where a command finds containers; the engine is opened only by what needs it. */
+import { detectCgroups, type CgroupLayout } from '../cgroup/detect.js';
+import type { Container, ContainerHome } from '../engine/container.js';
+import { Containers } from '../engine/containers.js';
+import type { Engine } from '../engine/engine.js';
+import type { StartedExec } from '../engine/exec.js';
+import { DEFAULT_PLACES, Store } from '../engine/store.js';
+import { CaissonError } from '../errors.js';
+
+/** Where the engine keeps what it keeps. */
+export interface EngineLocation {
+  readonly dataRoot?: string;
+  readonly runRoot?: string;
+}
+
+export class CommandHome implements ContainerHome {
+  readonly store: Store;
+  readonly containers: Containers;
+  #engine: Promise<Engine> | undefined;
+  #cgroups: Promise<CgroupLayout> | undefined;
+
+  constructor(private readonly location: EngineLocation) {
+    this.store = new Store({ ...DEFAULT_PLACES, ...location });
+    this.containers = new Containers(this);
+    if (process.geteuid?.() !== 0) {
+      throw new CaissonError(
+        'ERR_NO_PRIVILEGES',
+        'containers can be seen and changed by root only',
+        {
+          stage: 'config',
+          hint: 'run as root; containers for ordinary users are not there yet',
+        },
+      );
+    }
+    this.store.prepare();
+  }
+
+  get(reference: string): Promise<Container> {
+    return this.containers.get(reference);
+  }
+
+  cgroups(): Promise<CgroupLayout> {
+    return (this.#cgroups ??= detectCgroups());
+  }
+
+  engine(): Promise<Engine> {
+    return (this.#engine ??= openEngine(this.location));
+  }
+
+  surroundings(): Promise<Engine> {
+    return this.engine();
+  }
+
+  adopt(exec: StartedExec): void {
+    void this.engine().then((engine) => engine.adopt(exec));
+  }
+
+  async close(): Promise<void> {
+    const engine = await this.#engine?.catch(() => undefined);
+    await engine?.close();
+  }
+}
+
+/** Loaded only now: help and mistakes in the flags need no addon. */
+export async function openEngine(location: EngineLocation): Promise<Engine> {
+  const { Engine } = await import('../engine/engine.js');
+  return Engine.open(location);
+}
+
+/** Does something there, and leaves. */
+export async function at<T>(
+  location: EngineLocation,
+  work: (home: CommandHome) => Promise<T>,
+): Promise<T> {
+  const home = new CommandHome(location);
+  try {
+    return await work(home);
+  } finally {
+    await home.close();
+  }
+}

@@ -1,0 +1,225 @@
+/** A client of a running container: its streams, and a promise of how it ended or was left. */
+import { createInterface } from 'node:readline';
+import { type Readable, Writable } from 'node:stream';
+import { signalName } from './execution.js';
+import { ATTACH, type MonitorConnection, type MonitorListener } from './monitor-connection.js';
+import type { TerminalSize } from './options.js';
+import { parseSignal } from './signals.js';
+import type { Timeline } from '../program/timeline.js';
+import { Output } from './streams.js';
+
+export interface AttachOptions {
+  /** Default: true where the container has an input that stays open. */
+  readonly stdin?: boolean | undefined;
+  readonly stdout?: boolean | undefined;
+  readonly stderr?: boolean | undefined;
+}
+
+export interface AttachResult {
+  /** The program's own; 128+n when signal n ended it; -1 when this client has left before. */
+  readonly exitCode: number;
+  readonly signal?: string | undefined;
+  readonly oomKilled: boolean;
+  /** This client has left; the container may run on. */
+  readonly detached: boolean;
+}
+
+/** What an attachment needs of its container. */
+export interface AttachedTo {
+  kill(signal: number): Promise<void>;
+  /** How it ended, when the monitor has gone without a word. */
+  exit(): Promise<AttachResult>;
+}
+
+export class Attached implements PromiseLike<AttachResult> {
+  /** Resolves when the program has been exec'ed; rejects with why it was not. */
+  readonly started: Promise<void>;
+  private readonly result: Promise<AttachResult>;
+  private readonly out: Output | undefined;
+  private readonly err: Output | undefined;
+  private readonly in_: Writable | undefined;
+  private connection: MonitorConnection | undefined;
+  /** @internal By who started the container: makes a timeline of the monitor's time stamps. */
+  draw: ((stamps: Float64Array) => Timeline) | undefined;
+  private stamps: Float64Array | undefined;
+  private size: TerminalSize | undefined;
+  private over = false;
+  private markConnected!: () => void;
+  private readonly connected: Promise<void>;
+  private markStarted!: () => void;
+  private markFailed!: (error: unknown) => void;
+  private resolve!: (result: AttachResult) => void;
+  private reject!: (error: unknown) => void;
+
+  /** @internal By `Container.attach` and `startAttached`. */
+  constructor(
+    private readonly container: AttachedTo,
+    { stdin = false, stdout = true, stderr = true }: AttachOptions,
+    terminal: boolean,
+  ) {
+    this.connected = new Promise((resolve) => (this.markConnected = resolve));
+    this.started = new Promise((resolve, reject) => {
+      this.markStarted = resolve;
+      this.markFailed = reject;
+    });
+    this.started.catch(() => undefined);
+    this.result = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.result.catch(() => undefined);
+    if (stdout || (terminal && stderr)) this.out = new Output(0, () => undefined);
+    if (stderr && !terminal) this.err = new Output(0, () => undefined);
+    if (stdin) this.in_ = this.makeInput();
+  }
+
+  /** Undefined unless attached with `stdin`. */
+  get stdin(): Writable | undefined {
+    return this.in_;
+  }
+
+  /** With a terminal everything is in stdout. Who asks for it must read it: the container waits for that. */
+  get stdout(): Readable | undefined {
+    return this.out?.stream;
+  }
+
+  get stderr(): Readable | undefined {
+    return this.err?.stream;
+  }
+
+  /** How the start went, step by step; once it has ended, of a client that was there from the beginning. */
+  get timeline(): Timeline | undefined {
+    return this.stamps === undefined ? undefined : this.draw?.(this.stamps);
+  }
+
+  /** Changes the terminal's size; without a terminal nothing happens. */
+  resize(size: TerminalSize): void {
+    this.size = size;
+    this.connection?.resize(size.cols, size.rows);
+  }
+
+  /** Sends a signal to the program; KILL ends the container. */
+  async kill(signal: string | number = 'SIGKILL'): Promise<void> {
+    await this.container.kill(parseSignal('signal', signal));
+  }
+
+  /** Leaves. The container runs on. */
+  detach(): void {
+    if (this.over) return;
+    this.finish();
+    this.connection?.close();
+    this.resolve({ exitCode: -1, oomKilled: false, detached: true });
+  }
+
+  then<A = AttachResult, B = never>(
+    onfulfilled?: ((value: AttachResult) => A | PromiseLike<A>) | null,
+    onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.result.then(onfulfilled, onrejected);
+  }
+
+  /** Lines of standard output, as they come. Leaving the loop detaches. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+    const { stdout } = this;
+    if (stdout !== undefined) {
+      let whole = false;
+      try {
+        yield* createInterface({ input: stdout, crlfDelay: Infinity });
+        whole = true;
+      } finally {
+        if (!whole) this.detach();
+      }
+    }
+    await this.result;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.detach();
+    return Promise.resolve();
+  }
+
+  // What follows is the container's side.
+
+  /** @internal */
+  get bits(): number {
+    return (
+      (this.in_ === undefined ? 0 : ATTACH.stdin) |
+      (this.out === undefined ? 0 : ATTACH.stdout) |
+      (this.err === undefined ? 0 : ATTACH.stderr)
+    );
+  }
+
+  /** @internal */
+  get listener(): MonitorListener {
+    return {
+      started: () => this.markStarted(),
+      output: (stream, bytes) => (stream === 1 ? this.out : this.err)?.take(bytes),
+      outputEnd: (stream) => (stream === 1 ? this.out : this.err)?.end(),
+      exited: ({ code, signal, oomKills, stamps }) => {
+        this.stamps = stamps;
+        this.end({
+          exitCode: signal === 0 ? code : 128 + signal,
+          signal: signal === 0 ? undefined : signalName(signal),
+          oomKilled: oomKills > 0,
+          detached: false,
+        });
+      },
+      closed: () => {
+        if (!this.over) this.container.exit().then((exit) => this.end(exit), this.fail);
+      },
+    };
+  }
+
+  /** @internal */
+  connect(connection: MonitorConnection): void {
+    this.connection = connection;
+    const source = { pause: () => connection.pause(), resume: () => connection.resume() };
+    this.out?.connect(source);
+    this.err?.connect(source);
+    if (this.size !== undefined) connection.resize(this.size.cols, this.size.rows);
+    this.markConnected();
+  }
+
+  /** @internal */
+  readonly fail = (error: unknown): void => {
+    this.finish();
+    this.connection?.close();
+    this.out?.end();
+    this.err?.end();
+    this.markFailed(error);
+    this.reject(error);
+  };
+
+  private end(result: AttachResult): void {
+    if (this.over) return;
+    this.finish();
+    this.markStarted();
+    this.connection?.close();
+    this.out?.end();
+    this.err?.end();
+    this.resolve(result);
+  }
+
+  private finish(): void {
+    this.over = true;
+    this.markConnected();
+    this.in_?.destroy();
+  }
+
+  private makeInput(): Writable {
+    return new Writable({
+      write: (chunk: Buffer, _encoding, callback) => {
+        void this.connected.then(() => {
+          if (this.over || this.connection === undefined) callback();
+          else this.connection.input(chunk, callback);
+        });
+      },
+      final: (callback) => {
+        void this.connected.then(() => {
+          if (!this.over) this.connection?.inputEnd();
+          callback();
+        });
+      },
+    });
+  }
+}

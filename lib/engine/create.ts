@@ -1,0 +1,64 @@
+/** Making a container that is kept. */
+import { CaissonError } from '../errors.js';
+import type { RootfsImage } from '../image/rootfs.js';
+import { Container, type ContainerHome, nameInUse } from './container.js';
+import { type CreateOptions, splitOptions } from './create-options.js';
+import { newId } from './ids.js';
+import { storedImage } from './image-of.js';
+import { discardUnreadable, tell } from './mend.js';
+import { randomName } from './random-name.js';
+import { checkKept, type Surroundings } from './prepare.js';
+import type { Store } from './store.js';
+import type { StoredConfig } from './stored.js';
+
+const NAME_ATTEMPTS = 20;
+
+export async function createContainer(
+  home: ContainerHome,
+  around: Surroundings,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: CreateOptions,
+): Promise<Container> {
+  const { run, kept } = splitOptions(options);
+  const config = await checkKept(around, image, argv, run);
+  const { store } = home;
+  const id = newId();
+  const name = await claimName(store, id, config.name);
+  const stored: StoredConfig = {
+    version: 1,
+    id,
+    name,
+    created: new Date().toISOString(),
+    image: storedImage(image),
+    argv,
+    command: config.args,
+    options: { ...run, name: undefined, labels: config.labels },
+    ...kept,
+  };
+  try {
+    await store.add(stored);
+  } catch (cause) {
+    await store.releaseName(name, id);
+    await discardUnreadable(store, id).catch(() => undefined);
+    throw new CaissonError('ERR_START_FAILED', `cannot write to ${store.directory(id)}`, {
+      stage: 'config',
+      path: store.directory(id),
+      cause,
+    });
+  }
+  tell(store, stored, 'create');
+  return new Container(home, id);
+}
+
+async function claimName(store: Store, id: string, wanted: string | undefined): Promise<string> {
+  if (wanted !== undefined) {
+    if (await store.claimName(wanted, id)) return wanted;
+    throw nameInUse(wanted, await store.named(wanted));
+  }
+  for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
+    const name = randomName(attempt);
+    if (await store.claimName(name, id)) return name;
+  }
+  throw new CaissonError('ERR_NAME_IN_USE', 'no free name was found', { stage: 'config' });
+}

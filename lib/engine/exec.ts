@@ -1,0 +1,276 @@
+/** A further program in a container that runs. */
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CaissonError } from '../errors.js';
+import { resolveImage } from '../image/resolve.js';
+import type { RootfsImage } from '../image/rootfs.js';
+import { compileProfile } from '../oci/seccomp.js';
+import { filterFlags } from '../oci/seccomp-encode.js';
+import type { Spec } from '../oci/runtime-spec.js';
+import { compileExec, type ExecInput } from '../program/compile-exec.js';
+import { explain } from '../program/explain.js';
+import { Template } from '../program/template.js';
+import { containerCapabilities } from './capabilities.js';
+import { type ContainerConfig, ID_RANGE_SIZE, normalize } from './config.js';
+import { type ExecConfig, type ExecOptions, normalizeExec } from './exec-options.js';
+import { Execution } from './execution.js';
+import { newId } from './ids.js';
+import { launch, type Launching } from './launch.js';
+import type { RunOptions } from './options.js';
+import { startTime } from './owner.js';
+import { ACCOUNT_FILE_LIMIT, seccompProfile, type Surroundings } from './prepare.js';
+import { toSpec } from './to-spec.js';
+import { resolveUser } from './user.js';
+
+/** The container: what it was started as, and what it is now. */
+export interface ExecTarget {
+  /** Long id. */
+  readonly id: string;
+  readonly image: string | RootfsImage;
+  readonly argv: readonly string[];
+  readonly options: RunOptions;
+  /** Of its first process, as this process sees it. */
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat. */
+  readonly startTime: string;
+  /** The first host id of its users; 0 with the host's own. */
+  readonly idBase: number;
+}
+
+/** The container, and what starts programs in it. */
+export interface ExecPlace {
+  readonly around: Surroundings;
+  readonly container: ExecTarget;
+}
+
+export interface StartedExec {
+  readonly execution: Execution;
+  /** Resolves when nothing is left of it; never rejects. */
+  readonly gone: Promise<void>;
+}
+
+/**
+ * Starts a program in a running container: in its namespaces, cgroups and root, as its user unless told
+ * otherwise, and with no more rights than it has. It ends with the container, and with this process unless
+ * detached.
+ *
+ * Returns at once; whatever is wrong with the arguments rejects the result before anything is made. A signal,
+ * KILL too, reaches the program only: what it has forked lives on in the container, as with Docker. After a
+ * KILL the result does not wait for what those may still write.
+ *
+ * @param container running, and not paused: that is for the caller to see to. What is started in a paused one
+ *   waits until it goes on; with cgroup v1 even a KILL does.
+ * @throws (as rejections) ERR_CONTAINER_NOT_RUNNING where its first process is gone, and what `run` throws
+ */
+export function exec(
+  around: Surroundings,
+  container: ExecTarget,
+  argv: readonly string[],
+  options: ExecOptions = {},
+): Execution {
+  return startExec(() => Promise.resolve({ around, container }), argv, options).execution;
+}
+
+/** The same, for who wants to know when all is over. The execution's id is its own, not the container's. */
+export function startExec(
+  find: () => Promise<ExecPlace>,
+  argv: readonly string[],
+  options: ExecOptions = {},
+): StartedExec {
+  const given = (typeof options === 'object' ? options : {}) as ExecOptions | null;
+  const streams = given?.detach === true ? DETACHED : given;
+  const execution = new Execution(newId(), { ...streams });
+  const gone = run(find, execution, argv, options).catch((error: unknown) => {
+    execution.hasFailed(error);
+  });
+  return { execution, gone };
+}
+
+/** The launch program of such an `exec`, in words. Nothing is started. */
+export async function explainExec(
+  around: Surroundings,
+  container: ExecTarget,
+  argv: readonly string[],
+  options: ExecOptions = {},
+): Promise<string> {
+  const config = normalizeExec(argv, options, container.idBase === 0 ? 'host' : 'auto');
+  return explain((await prepareExec(around, container, config)).steps());
+}
+
+const DETACHED: ExecOptions = { stdin: 'null', stdout: 'null', stderr: 'null' };
+
+async function run(
+  find: () => Promise<ExecPlace>,
+  execution: Execution,
+  argv: readonly string[],
+  options: ExecOptions,
+): Promise<void> {
+  const { around, container } = await find();
+  const config = normalizeExec(argv, options, container.idBase === 0 ? 'host' : 'auto');
+  if (options.signal?.aborted === true) {
+    throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
+      stage: 'config',
+      path: 'signal',
+      cause: options.signal.reason,
+    });
+  }
+  const prepared = await prepareExec(around, container, config);
+  execution.watch(config, options.signal);
+  const failure = await launch(around.binding, execution, prepared);
+  if (failure === undefined) return;
+  // A container that ends takes what is being started in it along, at whichever step.
+  if (failure.stage !== 'exec' && (await isEnding(container, failure)))
+    throw notRunning(container, failure);
+  throw failure;
+}
+
+async function prepareExec(
+  around: Surroundings,
+  target: ExecTarget,
+  config: ExecConfig,
+): Promise<Launching> {
+  const { image, argv, options, id } = target;
+  const resolved = await resolveImage(image, around.dataRoot);
+  const container = normalize(argv, options, resolved.defaults, around.host);
+  const inside = insideOf(around, container, config);
+  const [user, profile, placements] = await Promise.all([
+    userOf(around, target, config.user ?? container.user, container.groupAdd),
+    config.privileged ? undefined : seccompProfile(container),
+    placementsOf(around, target),
+  ]);
+  const filter =
+    profile === undefined
+      ? undefined
+      : await compileProfile(profile, around.binding, join(around.dataRoot, 'cache'));
+  const idRange = target.idBase === 0 ? undefined : { base: target.idBase, size: ID_RANGE_SIZE };
+  const spec: Spec = toSpec(inside, { id, idRange, user });
+  const launchable = compileExec(spec, {
+    pid: target.pid,
+    startTime: BigInt(target.startTime),
+    placements,
+    seccomp: filter,
+    seccompFlags: profile === undefined ? 0 : filterFlags(profile),
+    stdin: config.stdin,
+    stdout: config.stdout,
+    stderr: config.stderr,
+    terminal: config.terminal,
+    detached: config.detached,
+  });
+  return {
+    config,
+    joins: true,
+    program: new Template(launchable.program, around.encoder, around.fault),
+    teardown: new Template(launchable.teardown, around.encoder),
+    slots: launchable.slots,
+    identity: { id, base: undefined },
+    steps: () => launchable.program,
+  };
+}
+
+/** The container with this program in place of its own. */
+function insideOf(
+  { host }: Surroundings,
+  container: ContainerConfig,
+  config: ExecConfig,
+): ContainerConfig {
+  const { userns, capabilities } = container;
+  return {
+    ...container,
+    args: config.args,
+    env: [...container.env, ...config.env],
+    workdir: config.workdir ?? container.workdir,
+    terminal: config.terminal,
+    capabilities: config.privileged
+      ? containerCapabilities(undefined, undefined, true, {
+          lastCap: host.lastCap,
+          permitted: userns === 'host' ? host.permitted : undefined,
+        })
+      : capabilities,
+  };
+}
+
+/**
+ * Looked up in what is the container's root now, mounts and all. The pid is looked at before and after: what
+ * was read in between is then the container's.
+ */
+async function userOf(
+  { binding }: Surroundings,
+  target: ExecTarget,
+  user: string | undefined,
+  groups: ContainerConfig['groupAdd'],
+) {
+  const alive = async () => {
+    if (!(await isAlive(target))) throw notRunning(target);
+  };
+  await alive();
+  try {
+    return await resolveUser(user, groups, async (path) => {
+      const content = await binding.readBelow(`/proc/${target.pid}/root`, path, ACCOUNT_FILE_LIMIT);
+      return content?.toString('utf8');
+    });
+  } finally {
+    await alive();
+  }
+}
+
+/**
+ * Those of its cgroups that there are: which limits it was given does not matter here. In v2 one that hands
+ * controllers on to cgroups below takes no process (EBUSY): where its first process has gone, there is room.
+ */
+async function placementsOf(
+  { layout }: Surroundings,
+  { id, pid }: ExecTarget,
+): Promise<ExecInput['placements']> {
+  const memberships = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
+  const own = `/caisson/${id}`;
+  const first = /^0::(\/.*)$/m.exec(memberships)?.[1] ?? '';
+  const unified = first.startsWith(`${own}/`) ? first : own;
+  const all = layout.hierarchies
+    .filter(({ usable }) => usable)
+    .map(({ version, mountPoint }) => ({
+      version,
+      dir: `${mountPoint}${version === 2 ? unified : own}`,
+    }));
+  const there = await Promise.all(
+    all.map(({ dir }) =>
+      access(dir).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return all.filter((_, index) => there[index]);
+}
+
+/** How often, and after how many milliseconds, one looks again. */
+const LOOKS = 20;
+const PAUSE = 10;
+
+async function isEnding(target: ExecTarget, { errno }: CaissonError): Promise<boolean> {
+  if (!(await isAlive(target))) return true;
+  // Without an error it was killed: perhaps with everything in its cgroup, in whatever order.
+  for (let look = 0; errno === undefined && look < LOOKS; look++) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    if (!(await isAlive(target))) return true;
+  }
+  return false;
+}
+
+/** linux/sched.h, in field 9 of /proc/<pid>/stat. A pid namespace may take a while to end with its first process. */
+const PF_EXITING = 0x4;
+
+/** Its first process is there, is that one, and has not begun to end. */
+async function isAlive({ pid, startTime: started }: ExecTarget): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  if (stat === undefined || startTime(stat) !== started) return false;
+  const [state = '', , , , , , flags] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return !/^[ZXx]/.test(state) && (Number(flags) & PF_EXITING) === 0;
+}
+
+function notRunning({ id }: ExecTarget, cause?: CaissonError): CaissonError {
+  return new CaissonError(
+    'ERR_CONTAINER_NOT_RUNNING',
+    `the container ${id.slice(0, 12)} is not running`,
+    { stage: cause?.stage ?? 'config', step: cause?.step, cause },
+  );
+}

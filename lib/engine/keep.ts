@@ -1,0 +1,140 @@
+/** Starting a container that is kept: its monitor, and the wait for the program's exec. */
+import { join } from 'node:path';
+import { Socket } from 'node:net';
+import { CaissonError } from '../errors.js';
+import { errnoName } from '../program/errno.js';
+import { endedEarly, failureOf } from '../program/failure.js';
+import { makeTimeline } from '../program/timeline.js';
+import type { NativeError } from '../native/binding.js';
+import type { Attached } from './attached.js';
+import { eventAttributes } from './event-attributes.js';
+import { imageOf } from './image-of.js';
+import { MonitorConnection } from './monitor-connection.js';
+import { encodeMonitorConfig } from './monitor-config.js';
+import type { RunOptions } from './options.js';
+import { bootId } from './owner.js';
+import { type KeptStart, prepareKept, type Surroundings } from './prepare.js';
+import type { Store } from './store.js';
+import type { StoredConfig } from './stored.js';
+
+/**
+ * Starts the container; the caller holds its lock and knows that it does not run. Resolves when the program has
+ * been exec'ed.
+ *
+ * @param attached a client that is there from the beginning; it gets the end, too.
+ * @throws what `Engine.run` rejects with for the same mistakes
+ */
+export async function startKept(
+  around: Surroundings,
+  store: Store,
+  config: StoredConfig,
+  attached: Attached | undefined,
+): Promise<void> {
+  const { id } = config;
+  const { options, openStdin } = config;
+  const start = await prepareKept(around, id, imageOf(config.image), config.argv, {
+    ...options,
+    stdin: openStdin || isTerminal(options) ? 'pipe' : 'null',
+  });
+  try {
+    store.prepare();
+    const socket = await spawnMonitor(around, store, config, start, attached?.bits ?? 0);
+    if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
+    await untilStarted(socket, start, attached);
+  } finally {
+    await start.ids?.close();
+  }
+}
+
+export function isTerminal({ tty }: RunOptions): boolean {
+  return tty !== undefined && tty !== false;
+}
+
+async function spawnMonitor(
+  around: Surroundings,
+  store: Store,
+  config: StoredConfig,
+  start: KeptStart,
+  attach: number,
+): Promise<Socket> {
+  const { id, name, log } = config;
+  const bytes = encodeMonitorConfig({
+    id,
+    name,
+    terminal: start.config.terminal !== undefined,
+    openStdin: config.openStdin,
+    stdinOnce: config.stdinOnce,
+    autoRemove: config.autoRemove,
+    log: log.driver === 'none' ? undefined : log,
+    restart: config.restart,
+    stopSignal: config.stopSignal,
+    stopTimeout: config.stopTimeout,
+    idBase: start.identity.base ?? 0,
+    attach,
+    slots: start.slots,
+    directory: join(around.containersRoot, id),
+    names: store.names,
+    sockets: store.sockets,
+    events: store.events,
+    attributes: eventAttributes(config),
+    bootId: bootId(),
+    program: start.program.stamp(start.identity),
+    teardown: start.teardown.stamp(start.identity),
+  });
+  const fd = await new Promise<number>((resolve, reject) => {
+    around.binding.keep(bytes, start.ids?.fd ?? -1, id, (error, connection) => {
+      if (error === null) resolve(connection);
+      else reject(monitorFailed(error));
+    });
+  });
+  return new Socket({ fd, readable: true, writable: true });
+}
+
+function monitorFailed({ call, errno }: NativeError): CaissonError {
+  return new CaissonError(
+    'ERR_START_FAILED',
+    `cannot start the monitor: ${call}: ${errnoName(errno)}`,
+    { stage: 'host', syscall: call, errno: errnoName(errno) },
+  );
+}
+
+function untilStarted(
+  socket: Socket,
+  start: KeptStart,
+  attached: Attached | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const then = attached?.listener ?? {};
+    const connection = new MonitorConnection(socket, {
+      ...then,
+      started: (pid) => {
+        then.started?.(pid);
+        if (attached === undefined) connection.close();
+        else connection.listener = then;
+        resolve();
+      },
+      failed: (error) => {
+        connection.close();
+        reject(failureOf(error, start.steps(), start.config.args));
+      },
+      // Its end came before its exec.
+      exited: ({ code, signal, oomKills, stamps }) => {
+        connection.close();
+        reject(endedEarly(start.steps(), stamps, { code, signal, oomKills }));
+      },
+      closed: () => {
+        reject(
+          new CaissonError(
+            'ERR_START_FAILED',
+            'the monitor ended before the container was started',
+            {
+              stage: 'host',
+              hint: 'somebody killed it, or the machine is out of memory',
+            },
+          ),
+        );
+      },
+    });
+    attached?.connect(connection);
+  });
+}

@@ -1,0 +1,44 @@
+/**
+ * One lock a container, for changes that must not be mixed: a byte of a file, locked by a descriptor of its own
+ * (fcntl(2), open file description locks), so that the kernel takes it back however its holder ends.
+ */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CaissonError } from '../errors.js';
+import { loadNative } from '../native/load.js';
+
+/** Milliseconds; whoever holds one is starting or removing a container. */
+const PATIENCE = 60_000;
+const LONGEST_PAUSE = 20;
+
+/** @throws ERR_LOCK_TIMEOUT when somebody holds it for a minute. */
+export async function withLock<T>(runRoot: string, id: string, work: () => Promise<T>): Promise<T> {
+  const native = loadNative();
+  const file = await open(join(runRoot, 'locks'), 'a', 0o600);
+  try {
+    const byte = Number.parseInt(id.slice(0, 12), 16);
+    const end = performance.now() + PATIENCE;
+    for (
+      let pause = 1;
+      !native.lockByte(file.fd, byte);
+      pause = Math.min(pause * 2, LONGEST_PAUSE)
+    ) {
+      if (performance.now() > end) {
+        throw new CaissonError(
+          'ERR_LOCK_TIMEOUT',
+          `container ${id.slice(0, 12)} is being changed`,
+          {
+            stage: 'config',
+            path: id,
+            hint: 'somebody has been starting, stopping or removing it for a minute',
+          },
+        );
+      }
+      await sleep(pause);
+    }
+    return await work();
+  } finally {
+    await file.close();
+  }
+}

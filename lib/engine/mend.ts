@@ -1,0 +1,114 @@
+/** How a container really is: what its state says, unless whoever wrote that is gone. */
+import { detectCgroups } from '../cgroup/detect.js';
+import { planCgroups } from '../cgroup/plan.js';
+import { CaissonError } from '../errors.js';
+import { loadNative } from '../native/load.js';
+import { compileTeardown } from '../program/compile.js';
+import { Encoder } from '../program/encode.js';
+import { appendEvent, timeNanoNow } from './event-log.js';
+import { eventAttributes } from './event-attributes.js';
+import { withLock } from './locks.js';
+import { bootId } from './owner.js';
+import type { Store } from './store.js';
+import type { StoredConfig, StoredState } from './stored.js';
+
+/** As Docker says of a container whose end nobody saw. */
+const UNKNOWN_EXIT = 255;
+
+/** Whether a state can be believed as it is: nobody who should be there is missing. */
+export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
+  if (damaged || state.status === 'removing') return false;
+  const active = state.status === 'running' || state.status === 'restarting';
+  return !active || store.isKept(state);
+}
+
+/** Puts right what a killed monitor, a crash, or a restart of the machine left. */
+export async function mend(store: Store, id: string): Promise<void> {
+  await withLock(store.places.runRoot, id, async () => {
+    const config = store.config(id);
+    if (config === undefined) return;
+    const { state, damaged } = store.state(id);
+    if (isSettled(store, { state, damaged })) return;
+    if (store.isKept(state)) return; // it is just removing itself
+    await undoRun(id);
+    if (config.autoRemove || state.status === 'removing') {
+      await discard(store, config);
+      return;
+    }
+    await store.writeState(id, {
+      ...state,
+      status: 'exited',
+      pid: 0,
+      startTime: '',
+      monitor: '',
+      finishedAt: new Date().toISOString(),
+      exitCode: UNKNOWN_EXIT,
+      error: reason(state, damaged),
+    });
+    tell(store, config, 'die', { exitCode: String(UNKNOWN_EXIT) });
+  });
+}
+
+function reason({ monitor }: StoredState, damaged: boolean): string {
+  if (damaged) return 'its state was damaged; what ran of it has been ended';
+  return monitor.endsWith(bootId())
+    ? 'its monitor was killed, and the container with it'
+    : 'the machine was restarted while it ran';
+}
+
+/** Ends and removes what a run has outside the container's directory. Nothing of it need be there. */
+export async function undoRun(id: string): Promise<void> {
+  await runTeardown(id, undefined);
+}
+
+/** Removes a container that does not run: its name, its files. */
+export async function discard(store: Store, config: StoredConfig): Promise<void> {
+  const { id, name } = config;
+  await store.releaseName(name, id);
+  await runTeardown(id, store.directory(id));
+  tell(store, config, 'destroy');
+}
+
+/** The same for one whose configuration cannot be read. */
+export async function discardUnreadable(store: Store, id: string): Promise<void> {
+  await runTeardown(id, store.directory(id));
+}
+
+async function runTeardown(id: string, directory: string | undefined): Promise<void> {
+  const native = loadNative();
+  const plan = planCgroups(await detectCgroups(), id, {});
+  const bytes = new Encoder().encode(compileTeardown(plan, directory));
+  await new Promise<void>((resolve, reject) => {
+    native.undo(bytes, (error) => {
+      if (error === null) resolve();
+      else
+        reject(
+          new CaissonError('ERR_REMOVE_FAILED', `cannot remove ${error.object}: ${error.call}`, {
+            stage: 'teardown',
+            syscall: error.call,
+            path: error.object,
+          }),
+        );
+    });
+  });
+}
+
+/** Appends an event of a container. What has been done is done, also where it cannot be told. */
+export function tell(
+  store: Store,
+  config: StoredConfig,
+  action: string,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  try {
+    appendEvent(store.places.runRoot, {
+      type: 'container',
+      action,
+      id: config.id,
+      attributes: { name: config.name, ...eventAttributes(config), ...more },
+      timeNano: timeNanoNow(),
+    });
+  } catch (error) {
+    if (!(error instanceof CaissonError)) throw error;
+  }
+}

@@ -1,0 +1,273 @@
+/** What is on disk of containers that are kept (docs/lifecycle.md): found, read, claimed, replaced. */
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { lstat, mkdir, readlink, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CaissonError } from '../errors.js';
+import { isErrno } from '../program/errno.js';
+import { isAlive } from './owner.js';
+import type { StoredConfig, StoredState, StoredStatus } from './stored.js';
+
+const LONG_ID = /^[0-9a-f]{64}$/;
+const PREFIX = /^[0-9a-f]{1,64}$/;
+
+/** A name whose container is not there yet is younger than this, in milliseconds. */
+const HALF_MADE = 30_000;
+
+export const CREATED: StoredState = {
+  status: 'created',
+  pid: 0,
+  startTime: '',
+  monitor: '',
+  idBase: 0,
+  startedAt: '',
+  finishedAt: '',
+  exitCode: 0,
+  oomKilled: false,
+  error: '',
+  restartCount: 0,
+  stopped: false,
+  logLost: 0,
+};
+
+const STATUSES: ReadonlySet<StoredStatus> = new Set([
+  'created',
+  'running',
+  'restarting',
+  'exited',
+  'removing',
+]);
+
+export interface Places {
+  readonly dataRoot: string;
+  readonly runRoot: string;
+}
+
+export const DEFAULT_PLACES: Places = { dataRoot: '/var/lib/caisson', runRoot: '/run/caisson' };
+
+export class Store {
+  readonly containers: string;
+  readonly names: string;
+  readonly sockets: string;
+  readonly events: string;
+
+  constructor(readonly places: Places) {
+    this.containers = join(places.dataRoot, 'containers');
+    this.names = join(places.dataRoot, 'names');
+    this.sockets = join(places.runRoot, 'monitors');
+    this.events = join(places.runRoot, 'events');
+  }
+
+  /** Makes the directories, which only their owner may enter. */
+  prepare(): void {
+    const { dataRoot, runRoot } = this.places;
+    for (const path of [dataRoot, this.containers, this.names, runRoot, this.sockets])
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+  }
+
+  directory(id: string): string {
+    return join(this.containers, id);
+  }
+
+  // ---- finding
+
+  /** Long ids of all containers that are kept. */
+  ids(): string[] {
+    try {
+      return readdirSync(this.containers).filter((name) => LONG_ID.test(name));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw error;
+    }
+  }
+
+  /**
+   * By long id, by name, or by the beginning of an id, in this order.
+   *
+   * @throws ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID
+   */
+  async find(reference: string): Promise<string> {
+    if (typeof reference === 'string' && reference !== '') {
+      if (LONG_ID.test(reference) && (await this.exists(reference))) return reference;
+      const name = reference.startsWith('/') ? reference.slice(1) : reference;
+      const named = name.includes('/') || name === '' ? undefined : await this.named(name);
+      if (named !== undefined && (await this.exists(named))) return named;
+      if (PREFIX.test(reference)) {
+        const found: string[] = [];
+        for (const id of this.ids())
+          if (id.startsWith(reference) && (await this.exists(id))) found.push(id);
+        if (found.length > 1) {
+          throw new CaissonError(
+            'ERR_AMBIGUOUS_ID',
+            `multiple containers have ids that begin with ${reference}`,
+            { stage: 'config', path: reference, hint: 'give more digits' },
+          );
+        }
+        if (found[0] !== undefined) return found[0];
+      }
+    }
+    throw noSuchContainer(reference);
+  }
+
+  private async exists(id: string): Promise<boolean> {
+    return lstat(join(this.directory(id), 'config.json')).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  // ---- names
+
+  /** The id that has the name. */
+  async named(name: string): Promise<string | undefined> {
+    return readlink(join(this.names, name)).catch(() => undefined);
+  }
+
+  /** False when somebody has it. A name that a crash left to no container is taken over. */
+  async claimName(name: string, id: string): Promise<boolean> {
+    const link = join(this.names, name);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      try {
+        await symlink(id, link);
+        return true;
+      } catch (error) {
+        if (!isErrno(error, 'EEXIST')) throw error;
+      }
+      if (!(await this.isStale(link))) return false;
+      // Renamed aside and looked at again: between the two looks somebody else may have mended it.
+      const aside = join(this.names, `.stale-${process.pid}-${id}`);
+      await rename(link, aside).catch(() => undefined);
+      if (!(await this.isStale(aside, 0))) await rename(aside, link).catch(() => undefined);
+      else await rm(aside, { force: true });
+    }
+    return false;
+  }
+
+  private async isStale(link: string, age = HALF_MADE): Promise<boolean> {
+    const [target, made] = await Promise.all([
+      readlink(link).catch(() => undefined),
+      lstat(link).catch(() => undefined),
+    ]);
+    if (made === undefined) return false;
+    if (target !== undefined && LONG_ID.test(target) && (await this.exists(target))) return false;
+    return Date.now() - made.ctimeMs >= age;
+  }
+
+  async releaseName(name: string, id: string): Promise<void> {
+    if ((await this.named(name)) === id)
+      await unlink(join(this.names, name)).catch(() => undefined);
+  }
+
+  // ---- files
+
+  /** A new container's directory, with what it is. */
+  async add(config: StoredConfig): Promise<void> {
+    await mkdir(this.directory(config.id), { mode: 0o700 });
+    await this.writeConfig(config);
+  }
+
+  async writeConfig(config: StoredConfig): Promise<void> {
+    await replace(join(this.directory(config.id), 'config.json'), `${JSON.stringify(config)}\n`);
+  }
+
+  async writeState(id: string, state: StoredState): Promise<void> {
+    await replace(join(this.directory(id), 'state.json'), `${JSON.stringify(state)}\n`);
+  }
+
+  /**
+   * Undefined when there is no such container (any more).
+   *
+   * @throws ERR_DAMAGED_STATE when its configuration cannot be read
+   */
+  config(id: string): StoredConfig | undefined {
+    const path = join(this.directory(id), 'config.json');
+    const text = readIfThere(path);
+    if (text === undefined) return undefined;
+    const config = parse(text) as StoredConfig | undefined;
+    if (config?.version !== 1 || config.id !== id || typeof config.name !== 'string') {
+      throw new CaissonError(
+        'ERR_DAMAGED_STATE',
+        `container ${id.slice(0, 12)}: ${path} is damaged`,
+        {
+          stage: 'config',
+          path,
+          hint: 'what it was cannot be known any more; rm -f removes it',
+        },
+      );
+    }
+    return config;
+  }
+
+  /** Damaged is said of what cannot be believed: a torn or foreign file. */
+  state(id: string): { readonly state: StoredState; readonly damaged: boolean } {
+    const text = readIfThere(join(this.directory(id), 'state.json'));
+    if (text === undefined) return { state: CREATED, damaged: false };
+    const value = parse(text);
+    if (!isState(value)) return { state: CREATED, damaged: true };
+    return { state: { ...CREATED, ...value }, damaged: false };
+  }
+
+  /** Whether somebody keeps it running, or is about to run it again. */
+  isKept({ monitor }: StoredState): boolean {
+    return monitor !== '' && isAlive(monitor);
+  }
+
+  /** Directories without a configuration that a crash left, or that nobody can read. */
+  async halfMade(): Promise<string[]> {
+    const found: string[] = [];
+    for (const id of this.ids()) {
+      if (await this.exists(id)) continue;
+      found.push(id);
+    }
+    return found;
+  }
+}
+
+export function noSuchContainer(reference: unknown): CaissonError {
+  const text = typeof reference === 'string' ? reference : JSON.stringify(reference);
+  return new CaissonError('ERR_NO_SUCH_CONTAINER', `No such container: ${text}`, {
+    stage: 'config',
+    path: text,
+  });
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function isState(value: unknown): value is StoredState {
+  const state = value as StoredState | undefined;
+  return (
+    typeof state === 'object' &&
+    (state as StoredState | null) !== null &&
+    STATUSES.has(state.status) &&
+    Number.isInteger(state.pid) &&
+    typeof state.monitor === 'string' &&
+    Number.isInteger(state.exitCode)
+  );
+}
+
+let serial = 0;
+
+async function replace(path: string, text: string): Promise<void> {
+  const next = `${path}.${process.pid}-${serial++}`;
+  try {
+    await writeFile(next, text, { mode: 0o600 });
+    await rename(next, path);
+  } catch (error) {
+    await rm(next, { force: true });
+    throw error;
+  }
+}

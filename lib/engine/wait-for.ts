@@ -1,0 +1,81 @@
+/** Waiting until a container is ready for what it was started for. */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CaissonError } from '../errors.js';
+import { invalid, wholeNumber } from './check.js';
+import type { Container, WaitCondition } from './container.js';
+
+const DEFAULT_TIMEOUT = 60_000;
+/** Milliseconds between two looks at a port. */
+const LOOK = 20;
+
+export async function waitFor(container: Container, condition: WaitCondition): Promise<void> {
+  const { log, port, timeout = DEFAULT_TIMEOUT } = condition;
+  if ((log === undefined) === (port === undefined))
+    throw invalid('condition', condition, 'does not name one of log and port');
+  const stop = new AbortController();
+  const limit = wholeNumber('timeout', timeout, 1, 2 ** 31 - 1);
+  const timer = setTimeout(() => stop.abort(), limit);
+  try {
+    const found =
+      log === undefined
+        ? await portListens(container, wholeNumber('port', port, 1, 65_535), stop.signal)
+        : await lineAppears(container, log, stop.signal);
+    if (found) return;
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+  }
+  const what = log === undefined ? `port ${String(port)}` : `a line with ${String(log)}`;
+  const { status } = await container.inspect();
+  if (status === 'running' || status === 'paused') {
+    throw new CaissonError('ERR_TIMEOUT', `${what} did not come within ${limit} ms`, {
+      stage: 'config',
+      path: container.id,
+    });
+  }
+  throw new CaissonError(
+    'ERR_CONTAINER_NOT_RUNNING',
+    `container ${container.shortId} ended before ${what} came`,
+    { stage: 'config', path: container.id },
+  );
+}
+
+async function lineAppears(
+  container: Container,
+  wanted: string | RegExp,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let line = '';
+  for await (const { bytes, partial } of container.logs({ follow: true, signal })) {
+    line += bytes.toString('utf8');
+    if (typeof wanted === 'string' ? line.includes(wanted) : line.search(wanted) >= 0) return true;
+    if (!partial) line = '';
+  }
+  return false;
+}
+
+/** By the tables of its network namespace, proc_pid_net(5): nothing of the container is asked or woken. */
+async function portListens(
+  container: Container,
+  port: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  while (!signal.aborted) {
+    const { state, status } = await container.inspect();
+    if (status !== 'running' && status !== 'paused') return false;
+    for (const table of ['tcp', 'tcp6']) {
+      const text = await readFile(`/proc/${state.pid}/net/${table}`, 'utf8').catch(() => '');
+      for (const row of text.split('\n').slice(1)) {
+        const [, local, , socket] = row.trim().split(/\s+/);
+        if (socket === LISTEN && local?.endsWith(wanted) === true) return true;
+      }
+    }
+    await sleep(LOOK);
+  }
+  return false;
+}
+
+/** include/net/tcp_states.h */
+const LISTEN = '0A';

@@ -1,0 +1,132 @@
+/**
+ * `compileExec`: a further program in a container that is there already, as a launch program. Pure. It makes
+ * nothing that outlives its process, so that there is nothing to undo either.
+ */
+import { constants } from 'node:fs';
+import type { CgroupPlacement } from '../cgroup/plan.js';
+import type { Spec } from '../oci/runtime-spec.js';
+import type { Launchable } from './compile.js';
+import { deviceNumber, makePipes, O_PATH_DIRECTORY, release, S_IFCHR } from './compile-host.js';
+import {
+  becomeUser,
+  connectStdio,
+  execProgram,
+  O_RDWR_NOCTTY,
+  openTerminal,
+} from './compile-process.js';
+import type { Step } from './instructions.js';
+import type { LaunchInput } from './launch.js';
+import { Slots } from './slots.js';
+
+/** linux/sched.h: what is joined by setns(2). A pid namespace is what one is born into. */
+const JOIN = {
+  mount: 0x0002_0000,
+  uts: 0x0400_0000,
+  ipc: 0x0800_0000,
+  user: 0x1000_0000,
+  network: 0x4000_0000,
+  cgroup: 0x0200_0000,
+} as const;
+
+export interface ExecInput extends Pick<
+  LaunchInput,
+  'stdin' | 'stdout' | 'stderr' | 'terminal' | 'seccomp' | 'seccompFlags'
+> {
+  /** The container's first process, as this process sees it. */
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat: who has the pid now may be another. */
+  readonly startTime: bigint;
+  /** The container's own cgroups. */
+  readonly placements: readonly Pick<CgroupPlacement, 'version' | 'dir'>[];
+  /** The program outlives this process. Its streams are `null`. */
+  readonly detached: boolean;
+}
+
+/** @param spec the container's own, with the process that is to be started in place of its first. */
+export function compileExec(spec: Spec, input: ExecInput): Launchable {
+  const slots = new Slots();
+  const terminal = spec.process?.terminal === true;
+  const stream = (plan: LaunchInput['stdin']) =>
+    terminal || plan === 'null' ? undefined : slots.take();
+  const streams = {
+    stdin: stream(input.stdin),
+    stdout: stream(input.stdout),
+    stderr: stream(input.stderr),
+  };
+  const target = slots.take();
+  const tasks: number[] = [];
+  const host: Step[] = [
+    { op: 'process.open', slots: [target], numbers: [input.pid, input.startTime] },
+  ];
+  const open = (path: string, flags: number) => {
+    const slot = slots.take();
+    host.push({ op: 'file.open', slots: [slot], texts: [path], numbers: [flags] });
+    return slot;
+  };
+  const unified = input.placements.find(({ version }) => version === 2);
+  const born = unified === undefined ? undefined : open(unified.dir, O_PATH_DIRECTORY);
+  host.push({ op: 'clone', slots: [born, target], numbers: [0, input.detached ? 1 : 0] });
+  for (const { version, dir } of input.placements) {
+    if (version === 1) tasks.push(open(`${dir}/tasks`, constants.O_WRONLY));
+  }
+  const near = makePipes(host, spec, input, streams, slots);
+  const needsNull = !terminal && Object.values(streams).some((slot) => slot === undefined);
+  const none = needsNull ? makeNull(host, slots) : undefined;
+  const adjustment = spec.process?.oomScoreAdj;
+  if (adjustment !== undefined) host.push({ op: 'oom.set', numbers: [adjustment] });
+  const passed = [...Object.values(streams), none].filter((slot) => slot !== undefined);
+  release(host, [target, ...tasks, ...passed]);
+  const container = compileInside(spec, input, { ...streams, tasks, target, none }, slots);
+  return {
+    program: { slots: slots.count, host, container, teardown: [] },
+    teardown: { slots: 0, host: [], container: [], teardown: [] },
+    slots: { ...near, hold: [] },
+  };
+}
+
+interface Passed {
+  readonly stdin: number | undefined;
+  readonly stdout: number | undefined;
+  readonly stderr: number | undefined;
+  readonly tasks: readonly number[];
+  readonly target: number;
+  readonly none: number | undefined;
+}
+
+function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slots): Step[] {
+  const steps: Step[] = [{ op: 'await' }];
+  // While it is still outside, because a cgroup namespace shows what one was in when one joined it.
+  for (const tasks of passed.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
+  const ownUsers = (spec.linux?.uidMappings?.length ?? 0) > 0;
+  let flags = ownUsers ? JOIN.user : 0;
+  for (const { type } of spec.linux?.namespaces ?? []) flags |= JOIN[type as 'mount'] ?? 0;
+  steps.push({ op: 'ns.join', slots: [passed.target], numbers: [flags] });
+  // Until then it is nobody in there: none of its ids has a name.
+  if (ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
+  let terminal: number | undefined;
+  if (spec.process?.terminal === true) {
+    const root = slots.take();
+    steps.push({ op: 'file.open', slots: [root], texts: ['/'], numbers: [O_PATH_DIRECTORY] });
+    terminal = openTerminal(steps, spec, input.terminal, slots, root, false);
+  }
+  connectStdio(steps, passed, terminal, () => passed.none ?? 0);
+  becomeUser(steps, spec, input);
+  execProgram(steps, spec);
+  return steps;
+}
+
+/** A null device that the container has never had in its hands, and that is not the host's either. */
+function makeNull(host: Step[], slots: Slots): number {
+  const [scratch, none] = [slots.take(), slots.take()];
+  host.push(
+    { op: 'fs.make', slots: [scratch], texts: ['tmpfs', 'mode=0755,size=4k'], numbers: [0] },
+    {
+      op: 'node.make',
+      slots: [scratch],
+      texts: ['null'],
+      numbers: [S_IFCHR | 0o666, deviceNumber(1, 3)],
+    },
+    { op: 'file.open', slots: [none, scratch], texts: ['null'], numbers: [O_RDWR_NOCTTY] },
+  );
+  return none;
+}

@@ -1,0 +1,116 @@
+/** How the process inside becomes the user's program: the same for a container's first and for every further one. */
+import { capabilityMask } from '../oci/capabilities.js';
+import { RLIMITS } from '../oci/rlimits.js';
+import type { Spec } from '../oci/runtime-spec.js';
+import type { Shared } from './compile.js';
+import { idList, stringList } from './encode.js';
+import type { Step } from './instructions.js';
+import type { LaunchInput } from './launch.js';
+import type { Slots } from './slots.js';
+
+/** open(2) */
+export const O_RDWR_NOCTTY = 2 | 0x100;
+
+/** A terminal on the devpts below `root`, where the program wants one; returns its slot. */
+export function openTerminal(
+  steps: Step[],
+  { process }: Spec,
+  size: LaunchInput['terminal'],
+  slots: Slots,
+  root: number,
+  console: boolean,
+): number | undefined {
+  if (process?.terminal !== true) return undefined;
+  const terminal = slots.take();
+  const { cols, rows } = size ?? { cols: 0, rows: 0 };
+  steps.push({
+    op: 'tty.open',
+    slots: [terminal, root],
+    numbers: [cols * 0x1_0000 + rows, process.user?.uid ?? 0, console ? 1 : 0],
+  });
+  return terminal;
+}
+
+/** `none` opens a null device, for what is connected to nothing. */
+export function connectStdio(
+  steps: Step[],
+  streams: Pick<Shared, 'stdin' | 'stdout' | 'stderr'>,
+  terminal: number | undefined,
+  none: () => number,
+): void {
+  let { stdin, stdout, stderr } = streams;
+  if (terminal !== undefined) stdin = stdout = stderr = terminal;
+  if (stdin === undefined || stdout === undefined || stderr === undefined) {
+    const nothing = none();
+    stdin ??= nothing;
+    stdout ??= nothing;
+    stderr ??= nothing;
+  }
+  steps.push(
+    { op: 'stdio.set', slots: [stdin, stdout, stderr] },
+    { op: 'session.new', numbers: [terminal === undefined ? 0 : 1] },
+  );
+}
+
+/** Limits, directory, groups, filter, ids and capabilities, in the order in which each is still allowed. */
+export function becomeUser(
+  steps: Step[],
+  { process }: Spec,
+  input: Pick<LaunchInput, 'seccomp' | 'seccompFlags'>,
+): void {
+  const { capabilities, user } = process ?? {};
+  for (const { type, soft, hard } of process?.rlimits ?? []) {
+    steps.push({ op: 'rlimit.set', numbers: [RLIMITS[type], limit(soft), limit(hard)] });
+  }
+  steps.push({ op: 'dir.change', texts: [process?.cwd ?? '/'] });
+  if (capabilities?.bounding !== undefined) {
+    steps.push({ op: 'caps.bound', numbers: [capabilityMask(capabilities.bounding)] });
+  }
+  const filter: Step[] =
+    input.seccomp === undefined
+      ? []
+      : [{ op: 'seccomp.load', texts: [input.seccomp], numbers: [input.seccompFlags ?? 0] }];
+  const noNewPrivileges = process?.noNewPrivileges === true;
+  // Loading a filter needs CAP_SYS_ADMIN or no-new-privileges: with the latter it comes last, so that it
+  // need not allow what comes before.
+  if (noNewPrivileges) steps.push({ op: 'nnp.set' });
+  else steps.push(...filter);
+  steps.push(
+    { op: 'groups.set', texts: [idList(user?.additionalGids ?? [])] },
+    { op: 'ids.set', numbers: [user?.uid ?? 0, user?.gid ?? 0, 1] },
+  );
+  if (capabilities !== undefined) {
+    steps.push({
+      op: 'caps.set',
+      numbers: [
+        capabilityMask(capabilities.effective),
+        capabilityMask(capabilities.permitted),
+        capabilityMask(capabilities.inheritable),
+        capabilityMask(capabilities.ambient),
+      ],
+    });
+  }
+  if (noNewPrivileges) steps.push(...filter);
+}
+
+export function execProgram(steps: Step[], { process }: Spec): void {
+  const env = process?.env ?? [];
+  steps.push({
+    op: 'exec',
+    texts: [stringList(process?.args ?? []), stringList(env), searchPath(env)],
+  });
+}
+
+/** "No limit" is all ones; see PosixRlimit. */
+function limit(value: number): bigint {
+  return value >= 2 ** 53 || value < 0 ? 0xffff_ffff_ffff_ffffn : BigInt(value);
+}
+
+/** Where a command without a slash is looked for. */
+function searchPath(env: readonly string[]): string {
+  for (let i = env.length - 1; i >= 0; i--) {
+    const entry = env[i];
+    if (entry?.startsWith('PATH=') === true) return entry.slice(5);
+  }
+  return '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+}

@@ -1,0 +1,651 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, readlink, rmdir, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { exec, explainExec, type ExecTarget, startExec } from '../../lib/engine/exec.js';
+import type { ExecOptions } from '../../lib/engine/exec-options.js';
+import type { Execution, RunResult } from '../../lib/engine/execution.js';
+import type { RunOptions } from '../../lib/engine/options.js';
+import { CaissonError, type ErrorCode } from '../../lib/index.js';
+import { targetOf } from '../support/exec-target.js';
+import { childrenOf, openDescriptors, processesIn, untilNothing } from '../support/leftovers.js';
+import { Ward } from '../support/nursery.js';
+import {
+  cgroupOf,
+  cgroupsOf,
+  eventually,
+  hierarchies,
+  namespacesOf,
+  processesOf,
+  sleep,
+  statusOf,
+} from '../support/outside.js';
+import { debugNative, fixture } from '../support/places.js';
+import { Workshop } from '../support/workshop.js';
+import type { DoomedExecTask } from './fixtures/doomed-exec.js';
+import type { EachExecStepReport, EachExecStepTask } from './fixtures/each-exec-step.js';
+import { stepsIn, type StepAddress } from './fixtures/starts.js';
+
+const sh = (command: string) => ['sh', '-c', command];
+const SLEEP = ['sleep', '1000'];
+
+describe('exec', function () {
+  this.timeout(120_000);
+  let shop: Workshop;
+  const containers: Execution[] = [];
+  const wards: Ward[] = [];
+
+  before(async () => {
+    shop = await Workshop.open();
+  });
+
+  after(async () => {
+    await Promise.all(wards.map((child) => child.discard()));
+    await shop.close();
+  });
+
+  const contain = async (
+    options: RunOptions = {},
+    image = shop.busybox,
+  ): Promise<{ container: Execution; target: ExecTarget }> => {
+    const container = shop.engine.run(image, SLEEP, options);
+    containers.push(container);
+    await container.started;
+    return { container, target: await targetOf(container.id, image, SLEEP, options) };
+  };
+
+  afterEach(async () => {
+    for (const container of containers.splice(0)) {
+      container.kill();
+      await container.catch(() => undefined);
+    }
+  });
+
+  const place = (container: ExecTarget) => () =>
+    Promise.resolve({ around: shop.engine, container });
+  const run = (target: ExecTarget, command: string | readonly string[], options?: ExecOptions) =>
+    exec(shop.engine, target, typeof command === 'string' ? sh(command) : command, options);
+
+  /** The output of what has to succeed. */
+  const output = async (target: ExecTarget, command: string, options?: ExecOptions) => {
+    const { exitCode, stdout, stderr } = await run(target, command, options);
+    expect(exitCode, `${command}\n${stdout}${stderr}`).to.equal(0);
+    return stdout.trimEnd();
+  };
+
+  const refused = async (execution: PromiseLike<RunResult>, code: ErrorCode) => {
+    const error = await execution.then(
+      (result) => result,
+      (reason: unknown) => reason,
+    );
+    expect(error, JSON.stringify(error)).to.be.instanceOf(CaissonError);
+    expect((error as CaissonError).code, String(error)).to.equal(code);
+    return error as CaissonError;
+  };
+
+  /** Children and descriptors. Whether a child runs or sleeps at this moment says nothing; a zombie does. */
+  const ownThings = () => [
+    ...childrenOf(process.pid).map((child) => child.replace(/ [RSD]$/, '')),
+    ...openDescriptors(),
+  ];
+
+  /** The host's pid of a process of the container whose command line begins so. */
+  const find = async (id: string, command: string): Promise<number | undefined> => {
+    for (const pid of await processesOf(id)) {
+      const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      if (line.replaceAll('\0', ' ').startsWith(command)) return pid;
+    }
+    return undefined;
+  };
+
+  const found = (id: string, command: string): Promise<number> =>
+    eventually(async () => {
+      const pid = await find(id, command);
+      if (pid === undefined) throw new Error(`no ${command}`);
+      return pid;
+    });
+
+  const CASES: Record<string, RunOptions> = {
+    'users of its own': {},
+    'the host’s users': { userns: 'host' },
+    'without init': { init: false },
+    'the host’s network': { network: 'host' },
+    privileged: { privileged: true },
+    'a memory limit, no-new-privileges, read-only': {
+      memory: '64m',
+      securityOpt: ['no-new-privileges'],
+      readOnly: true,
+    },
+  };
+
+  for (const [title, options] of Object.entries(CASES)) {
+    describe(title, () => {
+      it('is in all namespaces and cgroups of the container, from outside and inside', async () => {
+        const { container, target } = await contain(options);
+        const execution = run(target, ['sleep', '999']);
+        await execution.started;
+        const pid = await found(container.id, 'sleep 999');
+        expect(await namespacesOf(pid)).to.deep.equal(await namespacesOf(target.pid));
+        expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).to.equal(
+          await readFile(`/proc/${target.pid}/cgroup`, 'utf8'),
+        );
+        for (const cgroup of await cgroupsOf(container.id))
+          expect(await processesIn(cgroup)).to.include(pid);
+        expect(childrenOf(process.pid).some((line) => line.startsWith(`${pid} `))).to.equal(true);
+        const look =
+          'cat /proc/1/cgroup >/tmp/1; cmp /proc/self/cgroup /tmp/1 && ' +
+          'hostname; ls /; tr "\\0" " " </proc/1/cmdline';
+        if (options.readOnly !== true) {
+          expect(await output(target, look)).to.match(
+            new RegExp(`^${container.id.slice(0, 12)}\n(.*\n)*bin\n`),
+          );
+        }
+        execution.kill();
+        expect((await execution).signal).to.equal('SIGKILL');
+      });
+
+      it('has what a program of the container’s own has, and nothing more', async () => {
+        const { container, target } = await contain(options);
+        const look = (status: Record<string, string>) =>
+          ['Uid', 'Gid', 'Groups', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs']
+            .concat('Seccomp', 'SigBlk', 'SigIgn')
+            .map((name) => `${name} ${status[name] ?? ''}`);
+        const own = look(await statusOf(await found(container.id, 'sleep 1000')));
+        const execution = run(target, ['sleep', '999']);
+        await execution.started;
+        const joined = await found(container.id, 'sleep 999');
+        expect(look(await statusOf(joined))).to.deep.equal(own);
+        expect(await readlink(`/proc/${joined}/cwd`)).to.equal(
+          await readlink(`/proc/${await found(container.id, 'sleep 1000')}/cwd`),
+        );
+        execution.kill();
+        await execution;
+      });
+    });
+  }
+
+  it('is born in the cgroup2 that a container has, beside v1 ones too', async function () {
+    const unified = (await hierarchies()).find(({ version }) => version === 2);
+    if (unified === undefined) return this.skip();
+    const { container, target } = await contain();
+    const parent = join(unified.mountPoint, 'caisson');
+    const directory = join(parent, container.id);
+    // A hybrid machine's has no use for containers: give it to this one.
+    const made = !existsSync(directory);
+    if (made) {
+      await mkdir(directory, { recursive: true });
+      for (const pid of await processesOf(container.id))
+        await writeFile(join(directory, 'cgroup.procs'), String(pid));
+    }
+    try {
+      const execution = run(target, ['sleep', '992']);
+      await execution.started;
+      const pid = await found(container.id, 'sleep 992');
+      expect(await processesIn(directory)).to.include(pid);
+      expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).to.equal(
+        await readFile(`/proc/${target.pid}/cgroup`, 'utf8'),
+      );
+      // Who hands controllers on to cgroups below has none of its own processes beside them.
+      const below = join(directory, 'below');
+      await mkdir(below);
+      for (const one of await processesIn(directory))
+        await writeFile(join(below, 'cgroup.procs'), String(one));
+      expect(await output(target, 'cat /proc/self/cgroup')).to.match(/^0::.*\/below$/m);
+      execution.kill();
+      await execution;
+    } finally {
+      container.kill();
+      await container;
+      if (made) {
+        await eventually(() => rmdir(join(directory, 'below')));
+        await eventually(() => rmdir(directory));
+        // Others may have need of it.
+        await rmdir(parent).catch(() => undefined);
+      }
+    }
+  });
+
+  describe('its program', () => {
+    it('has the container’s environment, directory and user, and its own on top', async () => {
+      const options: RunOptions = {
+        env: { A: 'container', B: 'container', C: 'container' },
+        workdir: '/tmp',
+        user: 'user',
+        groupAdd: [7],
+        hostname: 'box',
+      };
+      const { target } = await contain(options);
+      process.env['CAISSON_TEST_LEAK'] = 'of the host';
+      const { stdout } = await run(target, 'env; pwd; id -u; id -g; id -G', {
+        env: ['B=exec', 'C'],
+      });
+      delete process.env['CAISSON_TEST_LEAK'];
+      expect(stdout.trimEnd().split('\n').sort()).to.deep.equal(
+        [
+          'A=container',
+          'B=exec',
+          'HOME=/home/user',
+          'HOSTNAME=box',
+          'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+          'PWD=/tmp',
+          'SHLVL=1',
+          '/tmp',
+          '1000',
+          '1000',
+          '1000 7 29',
+        ].sort(),
+      );
+      expect(
+        await output(target, 'pwd; id -u; echo $HOME', { workdir: '/etc/', user: '0:0' }),
+      ).to.equal('/etc\n0\n/root');
+    });
+
+    it('finds its user in the files as they are now', async () => {
+      const { target } = await contain();
+      await refused(run(target, ['true'], { user: 'late' }), 'ERR_NO_SUCH_USER');
+      await output(target, 'echo late:x:1234:4321::/tmp: >>/etc/passwd');
+      expect(await output(target, 'id -u; id -g', { user: 'late' })).to.equal('1234\n4321');
+    });
+
+    it('does not follow the container’s links to the host’s account files', async () => {
+      const { target } = await contain();
+      await writeFile(shop.path('passwd'), 'intruder:x:0:0::/:\n');
+      await output(
+        target,
+        `rm /etc/passwd; ln -s /proc/1/root/../../../../../../..${shop.path('passwd')} /etc/passwd`,
+      );
+      await refused(run(target, ['true'], { user: 'intruder' }), 'ERR_NO_SUCH_USER');
+    });
+
+    it('ends with its own code, or by a signal', async () => {
+      const { target } = await contain();
+      expect((await run(target, 'exit 42')).exitCode).to.equal(42);
+      const execution = run(target, 'trap "exit 3" TERM; echo ready; while :; do sleep 0.1; done');
+      for await (const line of execution) {
+        expect(line).to.equal('ready');
+        execution.kill('TERM');
+      }
+      expect((await execution).exitCode).to.equal(3);
+      const { exitCode, signal } = await run(target, 'kill -SEGV $$');
+      expect({ exitCode, signal }).to.deep.equal({ exitCode: 139, signal: 'SIGSEGV' });
+    });
+
+    it('is missing, or not executable, or has no directory', async () => {
+      const { target } = await contain();
+      const missing = await refused(run(target, ['no-such-program']), 'ERR_COMMAND_NOT_FOUND');
+      expect(missing.exitCode).to.equal(127);
+      const denied = await refused(run(target, ['/etc/passwd']), 'ERR_COMMAND_NOT_EXECUTABLE');
+      expect(denied.exitCode).to.equal(126);
+      await refused(run(target, ['true'], { workdir: '/no/such' }), 'ERR_INVALID_WORKDIR');
+    });
+
+    it('has streams of its own, of any size, with stdin that ends', async () => {
+      const { target } = await contain();
+      const execution = run(target, 'md5sum; echo err >&2', { stdin: 'pipe' });
+      const bytes = Buffer.alloc(10 << 20, 'abcdefg');
+      execution.stdin!.end(bytes);
+      const { stdout, stderr } = await execution;
+      expect(stdout).to.equal(`${createHash('md5').update(bytes).digest('hex')}  -\n`);
+      expect(stderr).to.equal('err\n');
+      const large = await run(target, 'yes 123456789 | head -c 10485760');
+      expect(large.stdout).to.have.length(10 << 20);
+    });
+
+    it('waits for what it has forked and that writes', async () => {
+      const { target } = await contain();
+      const { stdout } = await run(target, '(sleep 0.3; echo late) & echo early');
+      expect(stdout).to.equal('early\nlate\n');
+    });
+  });
+
+  describe('a terminal', () => {
+    it('is one of the container’s own, with a size that changes', async () => {
+      for (const userns of ['auto', 'host'] as const) {
+        const { target } = await contain({ userns });
+        const execution = run(
+          target,
+          'tty; stty size; ls /dev/console; trap "stty size; exit 5" WINCH; echo $TERM; ' +
+            'while :; do sleep 0.1; done',
+          { tty: { cols: 101, rows: 31 } },
+        );
+        let text = '';
+        execution.stdout!.on('data', (chunk: Buffer) => {
+          text += chunk.toString();
+          if (text.includes('xterm')) execution.resize({ cols: 55, rows: 44 });
+        });
+        const { exitCode } = await execution;
+        expect(exitCode, text).to.equal(5);
+        expect(text).to.match(
+          /^\/dev\/pts\/0\r\n31 101\r\n.*No such file.*\r\nxterm\r\n44 55\r\n$/,
+        );
+      }
+    });
+
+    it('takes what is typed, and its interrupt', async () => {
+      const { target } = await contain();
+      const execution = run(target, 'read x; echo got $x; sleep 1000', { tty: true });
+      execution.stdin!.write('hello\n');
+      for await (const line of execution) if (line === 'got hello') execution.stdin!.write('\x03');
+      expect((await execution).signal ?? (await execution).exitCode).to.be.oneOf(['SIGINT', 130]);
+    });
+  });
+
+  describe('its end', () => {
+    it('comes with the container’s, by SIGKILL', async () => {
+      for (const options of [{}, { tty: true }] as const) {
+        const { container, target } = await contain();
+        const execution = run(target, SLEEP, options);
+        await execution.started;
+        container.kill();
+        expect((await execution).signal).to.equal('SIGKILL');
+      }
+    });
+
+    it('by KILL leaves alone what it has forked, and does not wait for it', async () => {
+      const { container, target } = await contain();
+      const execution = run(target, 'sleep 998 & echo ready; sleep 997; true');
+      for await (const line of execution) {
+        expect(line).to.equal('ready');
+        break;
+      }
+      execution.kill();
+      const { signal, stdout } = await execution;
+      expect({ signal, stdout }).to.deep.equal({ signal: 'SIGKILL', stdout: 'ready\n' });
+      expect(await find(container.id, 'sleep 998')).to.be.a('number');
+      expect(await output(target, 'true')).to.equal('');
+    });
+
+    it('by a timeout, an abort, or too much output that nobody reads', async () => {
+      const { target } = await contain();
+      const timed = await run(target, 'sleep 1000; true', { timeout: 300 });
+      expect({ timedOut: timed.timedOut, signal: timed.signal }).to.deep.equal({
+        timedOut: true,
+        signal: 'SIGKILL',
+      });
+      const controller = new AbortController();
+      const execution = run(target, 'sleep 1000; true', { signal: controller.signal });
+      await execution.started;
+      controller.abort();
+      expect((await execution).aborted).to.equal(true);
+      const loud = await run(target, 'yes & yes', { maxOutput: 1000 });
+      expect(loud.outputTruncated).to.equal(true);
+      expect(loud.stdout).to.have.length(1000);
+    });
+
+    it('is final when somebody has enough of what it has left writing', async () => {
+      const { target } = await contain();
+      const background = 'sleep 1000 & yes x & echo first';
+      const timed = await run(target, 'sleep 1000 & echo first', { timeout: 400 });
+      expect(timed).to.deep.include({ exitCode: 0, timedOut: true, stdout: 'first\n' });
+      const killed = run(target, 'sleep 1000 & echo first; exit 4');
+      await sleep(300);
+      killed.kill();
+      expect(await killed).to.deep.include({ exitCode: 4, timedOut: false, stdout: 'first\n' });
+      // Held back by a reader that does not read.
+      const held = run(target, background);
+      held.stdout!.pause();
+      held.stdout!.on('data', () => undefined).pause();
+      await sleep(300);
+      held.kill();
+      held.stdout!.resume();
+      expect((await held).exitCode).to.equal(0);
+    });
+
+    it('leaves no process and no descriptor', async () => {
+      const { target } = await contain();
+      await startExec(place(target), ['true']).gone;
+      const before = ownThings();
+      for (let i = 0; i < 20; i++) {
+        const { execution, gone } = startExec(place(target), i % 2 === 0 ? ['true'] : ['no']);
+        await execution.catch(() => undefined);
+        await gone;
+      }
+      expect(ownThings()).to.deep.equal(before);
+    });
+
+    it('comes with its client’s, whatever killed that', async () => {
+      const { container, target } = await contain();
+      const own = await processesOf(container.id);
+      for (const options of [{}, { tty: true }, { user: '1000' }]) {
+        const child = await doomed(target, { argv: ['sleep', '996'], options });
+        expect(await child.next()).to.equal('started');
+        await found(container.id, 'sleep 996');
+        child.kill();
+        await child.buried();
+        await untilNothing(async () =>
+          (await processesOf(container.id)).filter((pid) => !own.includes(pid)).map(String),
+        );
+      }
+    });
+  });
+
+  const doomed = async (
+    target: ExecTarget,
+    task: Pick<DoomedExecTask, 'argv' | 'options' | 'fault'>,
+  ): Promise<Ward> => {
+    const whole: DoomedExecTask = {
+      dataRoot: shop.path('other/data'),
+      runRoot: shop.path('other/run'),
+      target,
+      root: shop.busybox.path,
+      ...task,
+    };
+    const child = await Ward.start(fixture('doomed-exec'), whole, {
+      CAISSON_NATIVE: debugNative,
+    });
+    wards.push(child);
+    return child;
+  };
+
+  describe('detached', () => {
+    it('is there when it has been exec’ed, and outlives its client', async () => {
+      const { container, target } = await contain();
+      const child = await doomed(target, { argv: ['sleep', '995'], options: { detach: true } });
+      expect(await child.next()).to.equal('started');
+      expect(await child.next()).to.deep.equal({ survived: 0 });
+      await child.ended;
+      await sleep(100);
+      const pid = await found(container.id, 'sleep 995');
+      expect(await namespacesOf(pid)).to.deep.equal(await namespacesOf(target.pid));
+      for (const fd of [0, 1, 2]) expect(await readlink(`/proc/${pid}/fd/${fd}`)).to.equal('/null');
+      container.kill();
+      await untilNothing(async () => (await processesOf(container.id)).map(String));
+      await child.buried();
+    });
+
+    it('outlives a client that is killed', async () => {
+      const { container, target } = await contain();
+      const argv = sh('(sleep 2; echo >/tmp/alive) & sleep 994');
+      const child = await doomed(target, { argv, options: { detach: true, user: '1000' } });
+      await child.next();
+      child.kill();
+      await child.ended;
+      expect(await output(target, 'sleep 3; ls /tmp/alive')).to.equal('/tmp/alive');
+      await found(container.id, 'sleep 994');
+    });
+
+    it('does not keep a process in its client', async () => {
+      const { target } = await contain();
+      await startExec(place(target), ['true']).gone;
+      const before = ownThings();
+      for (let i = 0; i < 5; i++) await startExec(place(target), ['true'], { detach: true }).gone;
+      expect(ownThings()).to.deep.equal(before);
+    });
+
+    it('fails like any other', async () => {
+      const { target } = await contain();
+      await refused(run(target, ['nothing'], { detach: true }), 'ERR_COMMAND_NOT_FOUND');
+      for (const options of [{ tty: true }, { timeout: 1 }, { stdout: 'pipe' }] as const)
+        await refused(
+          run(target, ['true'], { detach: true, ...options }),
+          'ERR_CONFLICTING_OPTIONS',
+        );
+    });
+  });
+
+  describe('privileged', () => {
+    it('has all capabilities over the container, and no filter', async () => {
+      const { target } = await contain();
+      const look = 'grep -E "^(CapEff|Seccomp):" /proc/self/status';
+      expect(await output(target, look)).to.equal('CapEff:\t00000000a80425fb\nSeccomp:\t2');
+      const last = Number(await readFile('/proc/sys/kernel/cap_last_cap', 'utf8'));
+      const all = ((1n << BigInt(last + 1)) - 1n).toString(16).padStart(16, '0');
+      expect(await output(target, look, { privileged: true })).to.equal(
+        `CapEff:\t${all}\nSeccomp:\t0`,
+      );
+      // Over the container's own only.
+      await output(target, 'hostname renamed', { privileged: true });
+      expect(
+        (await run(target, 'echo 1 >/proc/sys/vm/drop_caches', { privileged: true })).exitCode,
+      ).not.to.equal(0);
+    });
+  });
+
+  describe('a container that', () => {
+    it('is gone', async () => {
+      const { container, target } = await contain();
+      container.kill();
+      await container;
+      await eventually(() => {
+        if (existsSync(`/proc/${target.pid}`)) throw new Error('still there');
+      });
+      await refused(run(target, ['true']), 'ERR_CONTAINER_NOT_RUNNING');
+    });
+
+    it('has another’s pid (crun #1200)', async () => {
+      const { target } = await contain();
+      const other = await contain();
+      // Its own number, with the start time of another process: as if it had been used again.
+      for (const wrong of [
+        { ...target, startTime: String(BigInt(target.startTime) + 1n) },
+        {
+          ...target,
+          pid: other.target.pid,
+          startTime: String(BigInt(other.target.startTime) + 9n),
+        },
+        { ...target, pid: process.pid },
+      ])
+        await refused(run(wrong, ['true']), 'ERR_CONTAINER_NOT_RUNNING');
+    });
+
+    it('ends while something is started in it', async () => {
+      for (let delay = 0; delay < 10; delay++) {
+        const { container, target } = await contain();
+        const many = Array.from({ length: 3 }, () =>
+          run(target, SLEEP).then<string | undefined, string>(
+            ({ signal }) => signal,
+            (error: unknown) => (error as CaissonError).code,
+          ),
+        );
+        await sleep(delay);
+        container.kill();
+        for (const outcome of await Promise.all(many))
+          expect(outcome).to.be.oneOf(['SIGKILL', 'ERR_CONTAINER_NOT_RUNNING']);
+      }
+    });
+
+    it('is paused in the middle', async () => {
+      const { container, target } = await contain();
+      const { version, directory } = await cgroupOf(container.id, 'freezer');
+      const freeze = (frozen: boolean) =>
+        version === 1
+          ? writeFile(join(directory, 'freezer.state'), frozen ? 'FROZEN' : 'THAWED')
+          : writeFile(join(directory, 'cgroup.freeze'), frozen ? '1' : '0');
+      const running = run(target, 'sleep 0.5; echo done');
+      await running.started;
+      await freeze(true);
+      const waiting = run(target, ['echo', 'late']);
+      let over = false;
+      void Promise.all([running, waiting]).then(() => (over = true));
+      await sleep(1000);
+      expect(over).to.equal(false);
+      // Starts elsewhere are not held up.
+      expect(await shop.sh('echo other')).to.equal('other');
+      const killed = run(target, SLEEP);
+      await sleep(200);
+      killed.kill();
+      await freeze(false);
+      expect((await running).stdout).to.equal('done\n');
+      expect((await waiting).stdout).to.equal('late\n');
+      expect((await killed).signal).to.equal('SIGKILL');
+    });
+  });
+
+  it('refuses what it does not know before anything is touched', async () => {
+    const { target } = await contain();
+    const gone = { ...target, pid: 2 ** 22 + 1 };
+    const wrong: [ErrorCode, unknown, (readonly string[])?][] = [
+      ['ERR_INVALID_OPTION', { memory: 1 }],
+      ['ERR_INVALID_OPTION', { workdir: 'relative' }],
+      ['ERR_INVALID_OPTION', { user: '0x0' }],
+      ['ERR_INVALID_OPTION', { user: '65536' }],
+      ['ERR_INVALID_OPTION', { env: ['=x'] }],
+      ['ERR_INVALID_OPTION', { privileged: 'yes' }],
+      ['ERR_INVALID_OPTION', { detach: 1 }],
+      ['ERR_INVALID_OPTION', { timeout: -1 }],
+      ['ERR_INVALID_OPTION', { tty: { cols: 0, rows: 1 } }],
+      ['ERR_CONFLICTING_OPTIONS', { tty: true, stdin: 'inherit' }],
+      ['ERR_INVALID_OPTION', null],
+      ['ERR_INVALID_OPTION', {}, []],
+      ['ERR_INVALID_OPTION', {}, ['']],
+      ['ERR_INVALID_OPTION', {}, ['a\0b']],
+    ];
+    for (const [code, options, argv = ['true']] of wrong)
+      await refused(exec(shop.engine, gone, argv, options as ExecOptions), code);
+  });
+
+  describe('undo', () => {
+    const OPTIONS: Record<string, ExecOptions> = {
+      plain: { stdin: 'pipe' },
+      terminal: { tty: true, user: '1000', workdir: '/tmp', env: { A: '1' } },
+      detached: { detach: true },
+    };
+
+    for (const [name, options] of Object.entries(OPTIONS)) {
+      for (const action of ['fail', 'kill-init'] as const) {
+        it(`${action} at each step of "${name}" leaves nothing`, async () => {
+          const roots = shop.path(`${action}-${name}`);
+          const task: EachExecStepTask = {
+            dataRoot: join(roots, 'data'),
+            runRoot: join(roots, 'run'),
+            busybox: shop.busybox.path,
+            volume: roots,
+            options,
+            action,
+          };
+          const child = await Ward.start(fixture('each-exec-step'), task, {
+            CAISSON_NATIVE: debugNative,
+          });
+          wards.push(child);
+          const { steps, complaints } = await child.next<EachExecStepReport>();
+          await child.buried();
+          expect(steps).to.have.length.above(15);
+          expect(complaints, complaints.join('\n')).to.have.length(0);
+        });
+      }
+
+      it(`the death of its client at any step of "${name}" leaves nothing`, async () => {
+        const { container, target } = await contain();
+        const own = await processesOf(container.id);
+        const steps: StepAddress[] = stepsIn(
+          await explainExec(shop.engine, target, ['sleep', '993'], options),
+        );
+        const released = steps.findIndex(({ op }) => op === 'release');
+        for (const { half, step, op } of steps) {
+          // Detached, it is on its own once it has been let go.
+          if (options.detach === true && (half === 'container' || step >= released)) continue;
+          const action = step % 2 === 0 ? 'kill-node' : 'kill-both';
+          const fault = { half, step, action } as const;
+          const child = await doomed(target, { argv: ['sleep', '993'], options, fault });
+          const { signal, stderr } = await child.ended;
+          expect(signal, `${half} ${op}: ${stderr}`).to.equal('SIGKILL');
+          await child.buried();
+          await untilNothing(async () =>
+            (await processesOf(container.id)).filter((pid) => !own.includes(pid)).map(String),
+          );
+        }
+      });
+    }
+  });
+});

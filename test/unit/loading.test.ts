@@ -1,0 +1,55 @@
+/** Most of a short command's time is loading: what each part of the command line pulls in with it. */
+import { expect } from 'chai';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const DIST = new URL('../../', import.meta.url);
+const IMPORT = /^(?:import|export)\s(?:[^'"]*?\sfrom\s)?['"]([^'"]+)['"]/gm;
+
+/** Everything that the compiled file imports, and what that does; not what is imported when it is needed. */
+function loaded(entry: string): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const visit = (url: URL): void => {
+    if (!existsSync(url)) throw new Error(`${url.href} is not there`);
+    for (const [, name = ''] of readFileSync(url, 'utf8').matchAll(IMPORT)) {
+      const next = name.startsWith('.') ? new URL(name, url) : undefined;
+      const key = next === undefined ? name : fileURLToPath(next).slice(fileURLToPath(DIST).length);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      if (next !== undefined) visit(next);
+    }
+  };
+  visit(new URL(`${entry}.js`, new URL('lib/', DIST)));
+  return seen;
+}
+
+describe('loading', () => {
+  it('sees imports at all', () => {
+    expect([...loaded('cli/help')]).to.include.members(['commander', 'lib/cli/flags/run.js']);
+    expect([...loaded('engine/engine')].some((name) => name.startsWith('lib/native/'))).to.equal(
+      true,
+    );
+  });
+
+  const parts: Readonly<Record<string, readonly string[]>> = {
+    main: ['cli/main'],
+    ps: ['cli/ps-shape', 'cli/table', 'engine/filters', 'cli/command-line', 'cli/flags/ps'],
+    inspect: ['cli/docker-shape', 'cli/template', 'cli/flags/inspect'],
+    events: ['engine/event-filters', 'engine/moments', 'cli/flags/events'],
+    stop: ['cli/command-line', 'cli/flags/stop', 'engine/signals'],
+    attach: ['cli/detach-keys', 'cli/flags/attach'],
+    prune: ['engine/prune-filters', 'cli/flags/prune'],
+  };
+  for (const [name, entries] of Object.entries(parts)) {
+    it(`${name} takes neither the addon nor commander nor the flags of others`, () => {
+      const all = entries.flatMap((entry) => [...loaded(entry)]);
+      expect(
+        all.filter((file) =>
+          /^commander$|node-gyp-build|lib\/native\/|lib\/image\/|engine\/engine\.js/.test(file),
+        ),
+      ).to.deep.equal([]);
+      expect(all).to.not.include('lib/cli/command-table.js');
+      expect(all).to.not.include('lib/cli/flags/run.js');
+    });
+  }
+});
