@@ -367,7 +367,6 @@ void Monitor::started() {
   state_.status = "running";
   state_.stopped = false;
   state_.error[0] = '\0';
-  stopping_ = false;
   save();
   event("start");
   tell_all([this](Client& client) { client.send(Reply::kStarted, &pid_, sizeof pid_); });

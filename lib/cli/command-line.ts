@@ -32,12 +32,24 @@ export class CommandLine {
   integer(name: string): number | undefined {
     const text = this.value(name);
     if (text === undefined) return undefined;
-    const number = /^[+-]?\d{1,15}$/.test(text) ? Number(text) : undefined;
-    if (number !== undefined) return number;
+    if (/^[+-]?\d{1,15}$/.test(text)) return Number(text);
+    throw this.#invalid(name, text, 'not a whole number');
+  }
+
+  /** `--tail`: how many lines, or undefined for all of them, as Docker also takes a negative number to mean. */
+  lines(name: string): number | undefined {
+    const text = this.value(name);
+    if (text === undefined || text === 'all') return undefined;
+    if (!/^-?\d{1,15}$/.test(text))
+      throw this.#invalid(name, text, 'neither a number of lines nor "all"');
+    return text.startsWith('-') ? undefined : Number(text);
+  }
+
+  #invalid(name: string, text: string, why: string): UsageError {
     const flag = this.#spec.flags.find(({ long }) => long === name);
-    throw new UsageError(
+    return new UsageError(
       'ERR_INVALID_OPTION',
-      `invalid argument "${text}" for "${flag === undefined ? `--${name}` : spell(flag)}" flag: not a whole number`,
+      `invalid argument "${text}" for "${flag === undefined ? `--${name}` : spell(flag)}" flag: ${why}`,
       this.#spec.name,
     );
   }

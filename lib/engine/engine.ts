@@ -13,7 +13,7 @@ import { explain } from '../program/explain.js';
 import { invalid } from './check.js';
 import type { HostFacts } from './config.js';
 import type { Container, ContainerHome } from './container.js';
-import { Containers } from './containers.js';
+import { Containers, type Pruned } from './containers.js';
 import { createContainer } from './create.js';
 import type { CreateOptions } from './create-options.js';
 import type { StartedExec } from './exec.js';
@@ -88,6 +88,15 @@ export class Engine implements Surroundings, ContainerHome {
   adopt({ execution, gone }: StartedExec): void {
     this.executions.add(execution);
     execution.gone = gone.finally(() => this.executions.delete(execution));
+  }
+
+  /**
+   * Removes containers that do not run.
+   *
+   * @param chosen default: all of them.
+   */
+  async prune(chosen?: (info: ContainerInfo) => boolean): Promise<Pruned> {
+    return this.containers_.prune(chosen);
   }
 
   /** What happens to containers that are kept, whoever does it: with `since` also what has happened. */

@@ -3,7 +3,7 @@ import { CaissonError } from '../errors.js';
 import { any, type Filters, oneOf, parseFilterList, type Rules } from './filter-syntax.js';
 import { withTag } from './image-names.js';
 import { hasLabels, labelsOf } from './labels.js';
-import { nanoseconds } from './moments.js';
+import { nanosecondsOf } from './time-stamp.js';
 import type { ContainerInfo, ContainerStatus } from './stored.js';
 
 export type { Filters } from './filter-syntax.js';
@@ -123,7 +123,8 @@ const MATCHERS: Readonly<Record<string, Matcher | undefined>> = {
 };
 
 function compareAge(a: ContainerInfo, b: ContainerInfo): number {
-  const difference = nanoseconds(a.config.created) - nanoseconds(b.config.created);
+  const made = (info: ContainerInfo) => nanosecondsOf(info.config.created) ?? 0n;
+  const difference = made(a) - made(b);
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 

@@ -1,7 +1,7 @@
 /** `prune --filter`. */
 import { any, parseFilterList, refuseFilter, type Rules } from './filter-syntax.js';
 import { hasLabel, hasLabels, labelsOf } from './labels.js';
-import { nanoseconds, parseMoment } from './moments.js';
+import { nanosecondsOf, parseTimeStamp } from './time-stamp.js';
 import type { ContainerInfo } from './stored.js';
 
 const PRUNE_RULES: Rules = { until: any, label: any, 'label!': any };
@@ -19,7 +19,7 @@ export function parsePruneFilters(list: readonly string[], now: Date): PruneFilt
   if (until.length > 1) throw refuseFilter('until', until.join(', '), 'can be given only once');
   const [moment] = until;
   return {
-    ...(moment === undefined ? {} : { until: parseMoment('until', moment, now) }),
+    ...(moment === undefined ? {} : { until: parseTimeStamp('until', moment, now.getTime()) }),
     labels: filters.get('label') ?? [],
     withoutLabels: filters.get('label!') ?? [],
   };
@@ -28,7 +28,7 @@ export function parsePruneFilters(list: readonly string[], now: Date): PruneFilt
 /** Whether `prune` may take it; that it does not run is for the caller to see. */
 export function matchesPrune(filters: PruneFilters, { config }: ContainerInfo): boolean {
   const labels = labelsOf(config.options.labels);
-  const made = nanoseconds(config.created);
+  const made = nanosecondsOf(config.created) ?? 0n;
   return (
     (filters.until === undefined || made < filters.until) &&
     hasLabels(filters.labels, labels) &&

@@ -210,16 +210,6 @@ export class Store {
   isKept({ monitor }: StoredState): boolean {
     return monitor !== '' && isAlive(monitor);
   }
-
-  /** Directories without a configuration that a crash left, or that nobody can read. */
-  async halfMade(): Promise<string[]> {
-    const found: string[] = [];
-    for (const id of this.ids()) {
-      if (await this.exists(id)) continue;
-      found.push(id);
-    }
-    return found;
-  }
 }
 
 export function noSuchContainer(reference: unknown): CaissonError {

@@ -14,8 +14,18 @@ interface Ended {
   readonly stderr: string;
 }
 
+/** What is kept is kept here, and goes with the last test. */
+const HOME = mkdtempSync(join(tmpdir(), 'caisson-cli-home-'));
+const PLACES = ['--data-root', join(HOME, 'data'), '--run-root', join(HOME, 'run')];
+
+after(() => {
+  const left = caisson(['ps', '-aq']).stdout.split('\n').filter(Boolean);
+  if (left.length > 0) caisson(['rm', '-f', ...left]);
+  rmSync(HOME, { recursive: true, force: true });
+});
+
 function caisson(args: readonly string[], input = '', env: NodeJS.ProcessEnv = process.env): Ended {
-  const { status, stdout, stderr } = spawnSync(BIN, args, {
+  const { status, stdout, stderr } = spawnSync(BIN, [...PLACES, ...args], {
     input,
     env,
     encoding: 'utf8',
@@ -60,13 +70,31 @@ describe('caisson: the command itself', () => {
     );
   });
 
+  it('prints what shells complete with', () => {
+    const { status, stdout } = caisson(['completion', 'bash']);
+    expect(status).to.equal(0);
+    const script = `${stdout}\nCOMP_WORDS=(caisson run --res) COMP_CWORD=2; _caisson; echo "\${COMPREPLY[@]}"`;
+    expect(spawnSync('bash', ['-c', script], { encoding: 'utf8' }).stdout).to.equal('--restart\n');
+  });
+
+  it('takes the commands of containers with that word before them', () => {
+    expect(caisson(['container', 'run', '--rm', 'host', 'echo', 'hi'])).to.deep.include({
+      status: 0,
+      stdout: 'hi\n',
+    });
+    expect(caisson(['container', '--help']).stdout).to.match(/^Usage: caisson container COMMAND/);
+  });
+
   it("ends with Docker's codes for mistakes", () => {
     expect(caisson(['nope'])).to.deep.include({ status: 1 });
-    expect(caisson(['ps'])).to.deep.include({ status: 1 });
+    expect(caisson(['network'])).to.deep.include({ status: 1 });
     expect(caisson(['run'])).to.deep.include({ status: 1 });
     expect(caisson(['--nope'])).to.deep.include({ status: 125 });
     expect(caisson(['run', '--nope', 'host'])).to.deep.include({ status: 125 });
-    expect(caisson(['run', '-d', 'host'])).to.deep.include({ status: 125 });
+    expect(caisson(['run', '-P', 'host'])).to.deep.include({ status: 125 });
+    expect(caisson(['container', 'nope'])).to.deep.include({ status: 1 });
+    expect(caisson(['completion', 'csh'])).to.deep.include({ status: 125 });
+    expect(caisson(['completion'])).to.deep.include({ status: 1 });
     const { status, stderr } = caisson(['run', '-m']);
     expect(status).to.equal(125);
     expect(stderr).to.match(
@@ -111,7 +139,7 @@ describe('caisson run', () => {
       [126, ['host', '/etc']],
       [127, ['host', 'no-such-command']],
     ] as const) {
-      const ended = caisson(['run', '--cidfile', cid, ...args]);
+      const ended = caisson(['run', '--rm', '--cidfile', cid, ...args]);
       expect(ended.status, args.join(' ')).to.equal(status);
       expect(ended.stderr, args.join(' ')).to.match(/^caisson: /);
       expect(existsSync(cid), args.join(' ')).to.equal(false);
@@ -162,7 +190,16 @@ describe('caisson run', () => {
     writeFileSync(join(dir, 'src', 'file'), 'content');
     const { stdout, status } = spawnSync(
       BIN,
-      ['run', '-v', './src:/mnt/src:ro', 'host', 'sh', '-c', 'cat /mnt/src/file; touch /mnt/src/x'],
+      [
+        ...PLACES,
+        'run',
+        '-v',
+        './src:/mnt/src:ro',
+        'host',
+        'sh',
+        '-c',
+        'cat /mnt/src/file; touch /mnt/src/x',
+      ],
       {
         cwd: dir,
         encoding: 'utf8',
@@ -181,6 +218,7 @@ describe('caisson run', () => {
 
   it('passes signals on', async () => {
     const child = spawn(BIN, [
+      ...PLACES,
       'run',
       'host',
       'sh',
@@ -226,14 +264,16 @@ describe('caisson run -t', () => {
   });
 
   it("gives the program a terminal of its own, of the caller's size", () => {
-    const { status, stdout } = inTerminal(`${BIN} run -t host sh -c 'tty; stty size; exit 4'`);
+    const { status, stdout } = inTerminal(
+      `${BIN} ${PLACES.join(' ')} run -t host sh -c 'tty; stty size; exit 4'`,
+    );
     expect(stdout).to.equal('/dev/pts/0\n33 101\n');
     expect(status).to.equal(4);
   });
 
   it("puts the caller's terminal back", () => {
     const { stdout } = inTerminal(
-      `stty -g; ${BIN} run -it host true; stty -g; ${BIN} run -it host no-such >/dev/null; stty -g`,
+      `stty -g; ${BIN} ${PLACES.join(' ')} run -it host true; stty -g; ${BIN} ${PLACES.join(' ')} run -it host no-such >/dev/null; stty -g`,
     );
     const states = stdout.match(/[0-9a-f]+(?::[0-9a-f]+){20,}/g) ?? [];
     expect(states).to.have.length(3);
@@ -248,7 +288,7 @@ describe('caisson run -t', () => {
 
   it('does not pass the terminal itself on without -t', () => {
     const { stdout } = inTerminal(
-      `${BIN} run host sh -c 'test -t 1 || echo none; test -t 0 || echo none'`,
+      `${BIN} ${PLACES.join(' ')} run host sh -c 'test -t 1 || echo none; test -t 0 || echo none'`,
     );
     expect(stdout).to.equal('none\nnone\n');
   });

@@ -147,13 +147,13 @@ describe('events', () => {
     });
 
     it('under the hands of somebody who is about to write', async () => {
-      await appendEvent(runRoot, event('a'));
+      appendEvent(runRoot, event('a'));
       const events = followEvents(runRoot, { since: 0 });
       const next = async () => ((await events.next()).value as ContainerEvent).action;
       expect(await next()).to.equal('a');
       const late = openSync(path(), 'a');
       renameSync(path(), path('events.1'));
-      await appendEvent(runRoot, event('b'));
+      appendEvent(runRoot, event('b'));
       expect(await next()).to.equal('b');
       writeSync(late, `${JSON.stringify(event('c'))}\n`);
       closeSync(late);
@@ -163,7 +163,7 @@ describe('events', () => {
 
     it('by one at a time, and by the next one when that one has died', async () => {
       writeFileSync(path(), `${text}\n`);
-      symlinkSync(await ownerName(), path('events.rotating'));
+      symlinkSync(ownerName(), path('events.rotating'));
       appendEvent(runRoot, event('a'));
       expect(existsSync(path('events.1'))).to.equal(false);
       await rm(path('events.rotating'));

@@ -141,6 +141,22 @@ describe('command lines', () => {
     });
   }
 
+  it('count lines', () => {
+    const lines = (text: string): number | undefined =>
+      parseCommandLine(LOGS, ['-n', text, 'a'])!.lines('tail');
+    expect(lines('20')).to.equal(20);
+    expect(lines('0')).to.equal(0);
+    expect(lines('all')).to.equal(undefined);
+    expect(lines('-1')).to.equal(undefined);
+    expect(parseCommandLine(LOGS, ['a'])!.lines('tail')).to.equal(undefined);
+    for (const text of ['abc', '', '1.5', 'ALL'])
+      expectError(
+        () => lines(text),
+        'ERR_INVALID_OPTION',
+        /for "-n, --tail" flag: neither a number of lines nor "all"/,
+      );
+  });
+
   it('refuse what is no whole number', () => {
     for (const text of ['x', '', '1.5', '1e3', '0x1']) {
       const line = parseCommandLine(PS, ['-n', text])!;

@@ -35,7 +35,7 @@ describe('loading', () => {
     main: ['cli/main'],
     ps: ['cli/ps-shape', 'cli/table', 'engine/filters', 'cli/command-line', 'cli/flags/ps'],
     inspect: ['cli/docker-shape', 'cli/template', 'cli/flags/inspect'],
-    events: ['engine/event-filters', 'engine/moments', 'cli/flags/events'],
+    events: ['engine/event-filters', 'engine/time-stamp', 'cli/flags/events'],
     stop: ['cli/command-line', 'cli/flags/stop', 'engine/signals'],
     attach: ['cli/detach-keys', 'cli/flags/attach'],
     prune: ['engine/prune-filters', 'cli/flags/prune'],

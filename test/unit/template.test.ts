@@ -319,6 +319,16 @@ describe('templates: whatever they are', () => {
       /nested too deeply/,
     );
     expect(render(' '.repeat(200_000) + '{{- "x"}}')).to.equal('x');
+    for (const growing of [
+      '{{$x := "ab"}}{{range 100}}{{$x = print $x $x}}{{end}}{{len $x}}',
+      '{{$x := "ab"}}{{range 40}}{{$x = printf "%s%s" $x $x}}{{end}}',
+      '{{$x := split "a,b" ","}}{{range 60}}{{$x = split (join $x ",,") ""}}{{end}}{{len $x}}',
+      `{{$x := printf "%1000000s" "x"}}{{$y := print ${'$x '.repeat(600)}}}`,
+    ])
+      expect(() => render(growing), growing.slice(0, 60)).to.throw(TemplateError, /too long/);
+    expect(() =>
+      render('{{$x := printf "%1000000s" "x"}}{{range 100000}}{{$y := len $x}}{{end}}'),
+    ).to.throw(TemplateError, /takes too long/);
     const circle: Record<string, unknown> = {};
     circle['self'] = circle;
     expect(render('{{.}}', circle)).to.include('…');

@@ -3,16 +3,15 @@ import { matchesEvent, parseEventFilters } from '../../engine/event-filters.js';
 import { followEvents } from '../../engine/event-log.js';
 import { matchesPrune, parsePruneFilters } from '../../engine/prune-filters.js';
 import type { ContainerEvent } from '../../engine/stored.js';
-import { formatTimeStamp } from '../../engine/time-stamp.js';
 import { parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
+import { eventJson, eventLine, eventShape } from '../event-shape.js';
 import { EVENTS } from '../flags/events.js';
 import { CONTAINER_PRUNE } from '../flags/prune.js';
 import { at, type EngineLocation } from '../home.js';
 import { humanSize } from '../human.js';
 import { print } from '../report.js';
 import { parseTemplate, TemplateError } from '../template.js';
-import { treeSize } from '../tree-size.js';
 
 export async function events(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(EVENTS, args);
@@ -22,11 +21,7 @@ export async function events(args: readonly string[], location: EngineLocation):
   process.once('SIGTERM', () => stop.abort());
   try {
     const filters = parseEventFilters(line.values('filter'));
-    const format = line.value('format');
-    const template =
-      format === undefined || format === ''
-        ? undefined
-        : parseTemplate(format === 'json' ? '{{json .}}' : format);
+    const write = writer(line.value('format'));
     return await at(location, async (home) => {
       const found = followEvents(home.store.places.runRoot, {
         since: line.value('since'),
@@ -34,8 +29,7 @@ export async function events(args: readonly string[], location: EngineLocation):
         signal: stop.signal,
         filter: (event) => matchesEvent(filters, event),
       });
-      for await (const event of found)
-        print(1, `${template === undefined ? sentence(event) : template.execute(shape(event))}\n`);
+      for await (const event of found) print(1, `${write(event)}\n`);
       return 0;
     });
   } catch (error) {
@@ -48,29 +42,12 @@ export async function events(args: readonly string[], location: EngineLocation):
   }
 }
 
-/** As Docker prints it: time, type, action, id, and in brackets what else is known. */
-function sentence({ type, action, id, attributes, timeNano }: ContainerEvent): string {
-  const more = Object.entries(attributes)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}=${value}`)
-    .join(', ');
-  return `${formatTimeStamp(BigInt(timeNano))} ${type} ${action} ${id} (${more})`;
-}
-
-/** Of Docker's API (system events). */
-function shape({ type, action, id, attributes, timeNano }: ContainerEvent): object {
-  return {
-    status: action,
-    id,
-    from: attributes['image'] ?? '',
-    Type: type,
-    Action: action,
-    Actor: { ID: id, Attributes: attributes },
-    scope: 'local',
-    time: Number(BigInt(timeNano) / 1_000_000_000n),
-    timeNano: Number(timeNano),
-    ID: id,
-  };
+/** As a line of text, as JSON, or by a template. */
+function writer(format: string | undefined): (event: ContainerEvent) => string {
+  if (format === undefined || format === '') return eventLine;
+  if (format === 'json') return eventJson;
+  const template = parseTemplate(format);
+  return (event) => template.execute(eventShape(event));
 }
 
 export async function prune(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -80,21 +57,7 @@ export async function prune(args: readonly string[], location: EngineLocation): 
     const filters = parsePruneFilters(line.values('filter'), new Date());
     if (!line.has('force') && !(await agreed())) return 0;
     return await at(location, async (home) => {
-      const removed: string[] = [];
-      let freed = 0;
-      for (const info of await home.containers.list()) {
-        const { config, status } = info;
-        if (status !== 'created' && status !== 'exited' && status !== 'dead') continue;
-        if (!matchesPrune(filters, info)) continue;
-        const size = await treeSize(home.store.directory(config.id));
-        try {
-          await (await home.get(config.id)).remove();
-          removed.push(config.id);
-          freed += size;
-        } catch (error) {
-          await complain(error); // somebody has started or removed it
-        }
-      }
+      const { removed, freed } = await home.containers.prune((info) => matchesPrune(filters, info));
       if (removed.length > 0) print(1, `Deleted Containers:\n${removed.join('\n')}\n\n`);
       print(1, `Total reclaimed space: ${humanSize(freed)}\n`);
       return 0;

@@ -36,10 +36,7 @@ export async function exec(args: readonly string[], location: EngineLocation): P
     ['env', line.values('env')],
     ['env-file', line.values('env-file')],
   ]);
-  const env = environment(
-    { values },
-    { env: process.env, cwd: process.cwd() },
-  );
+  const env = environment({ values }, { env: process.env, cwd: process.cwd() });
   try {
     return await at(location, async (home) => {
       const container = await home.get(name);

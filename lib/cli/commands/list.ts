@@ -61,7 +61,7 @@ function isUp({ status }: ContainerInfo): boolean {
 
 /** Bytes in its writable layer. */
 async function writtenBy(home: CommandHome, { config }: ContainerInfo): Promise<number> {
-  const { treeSize } = await import('../tree-size.js');
+  const { treeSize } = await import('../../engine/tree-size.js');
   return treeSize(`${home.store.directory(config.id)}/upper`);
 }
 
@@ -100,7 +100,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
           ...(line.has('size') ? { sizeRw: await writtenBy(home, info) } : {}),
         });
         if (template === undefined) shapes.push(shape);
-        else lines.push(`${template.execute(shape)}\n`);
+        else lines.push(`${template.execute(shape, { missingKey: 'error' })}\n`);
       } catch (error) {
         code = 1;
         if (error instanceof TemplateError) {

@@ -25,7 +25,7 @@ export async function logs(args: readonly string[], location: EngineLocation): P
       let damaged = 0;
       const entries = container.logs({
         follow: line.has('follow'),
-        tail: line.value('tail'),
+        tail: line.lines('tail'),
         since: line.value('since'),
         until: line.value('until'),
         signal: stop.signal,

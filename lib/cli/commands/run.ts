@@ -2,7 +2,6 @@
 import { isatty } from 'node:tty';
 import type { Container } from '../../engine/container.js';
 import type { CreateOptions } from '../../engine/create-options.js';
-import type { RunOptions } from '../../engine/options.js';
 import { CaissonError } from '../../errors.js';
 import { rootfs, type RootfsImage } from '../../image/rootfs.js';
 import { CidFile } from '../cidfile.js';
@@ -21,9 +20,15 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
     });
   }
   return at(location, async (home) => {
-    const container = await make(home, invocation);
-    if (!invocation.detach) return attend(container, invocation);
-    await container.start();
+    const { container, cidfile } = await make(home, invocation);
+    try {
+      if (!invocation.detach) return await attend(container, invocation);
+      await container.start();
+    } catch (error) {
+      // With --rm there is no container that it could name.
+      if (invocation.autoRemove) cidfile?.remove();
+      throw error;
+    }
     print(1, `${container.id}\n`);
     return 0;
   });
@@ -34,7 +39,7 @@ export async function create(args: readonly string[], location: EngineLocation):
   if (invocation === undefined) return help('create');
   try {
     return await at(location, async (home) => {
-      print(1, `${(await make(home, invocation)).id}\n`);
+      print(1, `${(await make(home, invocation)).container.id}\n`);
       return 0;
     });
   } catch (error) {
@@ -45,7 +50,10 @@ export async function create(args: readonly string[], location: EngineLocation):
   }
 }
 
-async function make(home: CommandHome, invocation: RunInvocation): Promise<Container> {
+async function make(
+  home: CommandHome,
+  invocation: RunInvocation,
+): Promise<{ container: Container; cidfile: CidFile | undefined }> {
   const cidfile = invocation.cidfile === undefined ? undefined : new CidFile(invocation.cidfile);
   try {
     const engine = await home.engine();
@@ -55,7 +63,7 @@ async function make(home: CommandHome, invocation: RunInvocation): Promise<Conta
       createOptions(invocation),
     );
     cidfile?.write(container.id);
-    return container;
+    return { container, cidfile };
   } catch (error) {
     cidfile?.remove();
     throw error;
@@ -66,10 +74,9 @@ async function make(home: CommandHome, invocation: RunInvocation): Promise<Conta
 function createOptions(invocation: RunInvocation): CreateOptions {
   const { options, tty, interactive, log, attach } = invocation;
   return {
-    ...runOptions(invocation),
+    ...options,
     ...(tty ? { tty: size() ?? true } : {}),
     ...(invocation.stopSignal === undefined ? {} : { stopSignal: invocation.stopSignal }),
-    labels: options.labels,
     restart: invocation.restart,
     autoRemove: invocation.autoRemove,
     stopTimeout: invocation.stopTimeout,
@@ -79,11 +86,6 @@ function createOptions(invocation: RunInvocation): CreateOptions {
     openStdin: interactive,
     stdinOnce: interactive && attach.has('stdin'),
   };
-}
-
-/** As Docker, and unlike the library: an init only when asked for. */
-export function runOptions({ options }: RunInvocation): RunOptions {
-  return options;
 }
 
 function size(): { cols: number; rows: number } | undefined {

@@ -20,8 +20,11 @@ export interface EvaluateOptions {
 }
 
 /** A template is written by hand and made for one object; what exceeds these is a mistake in it. */
-const MAX_STEPS = 1_000_000;
+const MAX_STEPS = 200_000;
 const MAX_OUTPUT = 64 * 2 ** 20;
+const MAX_VALUE = 8 * 2 ** 20;
+/** Characters or elements that count as one step. */
+const WEIGHT = 1000;
 
 export function evaluate(
   source: string,
@@ -62,6 +65,14 @@ class Evaluation {
 
   #step(position: number): void {
     if (++this.#steps > MAX_STEPS) throw this.#error('the template takes too long', position);
+  }
+
+  /** Long texts and lists are work too: a loop can make them twice as long each time. */
+  #weigh(value: unknown, position: number): void {
+    const size = typeof value === 'string' || Array.isArray(value) ? value.length : 0;
+    if (size > MAX_VALUE) throw this.#error('a value is too long', position);
+    this.#steps += Math.trunc(size / WEIGHT);
+    this.#step(position);
   }
 
   #print(text: string, position: number): void {
@@ -225,15 +236,19 @@ class Evaluation {
     }
     if (name === 'and' || name === 'or') return this.#shortCircuit(name, operands, dot, previous);
     const args = [...operands.map((operand) => this.#operand(operand, dot)), ...previous];
+    for (const arg of args) this.#weigh(arg, position);
     return this.#guard(name, position, () => called.call(args));
   }
 
   /** Errors of functions get a place. */
   #guard(name: string, position: number, call: () => unknown): unknown {
     try {
-      return call();
+      const value = call();
+      this.#weigh(value, position);
+      return value;
     } catch (error) {
-      if (!(error instanceof FunctionFailure)) throw error;
+      // A RangeError: the text would be longer than V8 can make one.
+      if (!(error instanceof FunctionFailure || error instanceof RangeError)) throw error;
       throw this.#error(`error calling ${name}: ${error.message}`, position, name);
     }
   }
