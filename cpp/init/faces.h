@@ -14,9 +14,9 @@ namespace caisson {
 [[noreturn]] void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
                             bool detached);
 
-// `caisson-init guard SOCKET`: outside; one for each Node process. When that process is gone,
-// however it went, the guard runs the teardown of every container that was still there, and ends.
-[[noreturn]] void guard_face(int socket);
+// `caisson-init guard PIPE JOURNAL`: outside; one for each Node process. When that process is gone,
+// however it went, the pipe ends; the guard then runs every teardown in the journal, and ends.
+[[noreturn]] void guard_face(int life, int journal);
 
 // `caisson-init monitor CONFIG INIT CLIENT [IDS] ID`: outside; keeps one detached container, and is
 // nobody's child. IDS is only held, for the lock on it; ID is for who looks at `ps`.

@@ -157,7 +157,7 @@ export class Attached implements PromiseLike<AttachResult> {
       outputEnd: (stream) => (stream === 1 ? this.out : this.err)?.end(),
       exited: ({ code, signal, oomKills, stamps }) => {
         this.stamps = stamps;
-        void this.end({
+        this.end({
           exitCode: signal === 0 ? code : 128 + signal,
           signal: signal === 0 ? undefined : signalName(signal),
           oomKilled: oomKills > 0,
@@ -190,15 +190,13 @@ export class Attached implements PromiseLike<AttachResult> {
     this.reject(error);
   };
 
-  private async end(result: AttachResult): Promise<void> {
+  private end(result: AttachResult): void {
     if (this.over) return;
     this.finish();
     this.markStarted();
     this.connection?.close();
-    for (const output of [this.out, this.err]) {
-      output?.end();
-      await output?.whenEnded();
-    }
+    this.out?.end();
+    this.err?.end();
     this.resolve(result);
   }
 

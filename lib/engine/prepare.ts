@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { layoutFor } from '../cgroup/probe.js';
-import { resolveImage, type ResolvedImage } from '../image/resolve.js';
+import { knownImage, resolveImage, type ResolvedImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import type { Binding } from '../native/binding.js';
 import { compileProfile } from '../oci/seccomp.js';
@@ -18,7 +18,7 @@ import type { LaunchSlots } from '../program/slots.js';
 import { type Identity, instantiate, PLACEHOLDER, Template } from '../program/template.js';
 import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from './config.js';
 import { type HostFiles, injectedFiles } from './files.js';
-import type { IdRanges } from './id-ranges.js';
+import type { IdRange, IdRanges } from './id-ranges.js';
 import type { RunOptions } from './options.js';
 import { checkSources, NO_SOURCES } from './sources.js';
 import { hostnameOf, toSpec } from './to-spec.js';
@@ -70,6 +70,52 @@ const MAX_RECIPES = 64;
 
 const kept = new WeakMap<Surroundings, Map<string, Recipe>>();
 
+/** A recipe for somebody. */
+class Stamped implements Omit<Prepared, 'release'> {
+  constructor(
+    private readonly recipe: Recipe,
+    readonly identity: Identity,
+  ) {}
+
+  get config(): ContainerConfig {
+    return this.recipe.config;
+  }
+
+  get program(): Template {
+    return this.recipe.program;
+  }
+
+  get teardown(): Template {
+    return this.recipe.teardown;
+  }
+
+  get slots(): LaunchSlots {
+    return this.recipe.launchable.slots;
+  }
+
+  steps(): Program {
+    const { program, teardown } = this.recipe.launchable;
+    return instantiate({ ...program, teardown: teardown.teardown }, this.identity);
+  }
+}
+
+/** The same, with what this process has claimed for it. */
+class Start extends Stamped implements Prepared {
+  private readonly range: IdRange | undefined;
+  private readonly idRanges: IdRanges;
+
+  constructor({ idRanges }: Surroundings, recipe: Recipe, id: string) {
+    const range = recipe.config.userns === 'auto' ? idRanges.claim() : undefined;
+    super(recipe, { id, base: range?.base });
+    this.range = range;
+    this.idRanges = idRanges;
+  }
+
+  release(): void {
+    if (this.range !== undefined) this.idRanges.release(this.range);
+  }
+}
+
 export async function prepare(
   around: Surroundings,
   id: string,
@@ -78,14 +124,22 @@ export async function prepare(
   options: RunOptions,
 ): Promise<Prepared> {
   const resolved = await resolveImage(image, around.dataRoot);
-  const recipe = await recipeFor(around, image, resolved, argv, options);
-  const range = recipe.config.userns === 'auto' ? around.idRanges.claim() : undefined;
-  return {
-    ...prepared(recipe, { id, base: range?.base }),
-    release: () => {
-      if (range !== undefined) around.idRanges.release(range);
-    },
-  };
+  return new Start(around, await recipeFor(around, image, resolved, argv, options), id);
+}
+
+/** At once, for what was started before in the same words; undefined where something must be looked at. */
+export function recall(
+  around: Surroundings,
+  id: string,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Prepared | undefined {
+  const root = knownImage(image, around.dataRoot);
+  const words = root === undefined ? undefined : inWords(image, argv, options);
+  const recipe = words === undefined ? undefined : kept.get(around)?.get(words);
+  if (recipe?.resolved.root !== root || recipe === undefined) return undefined;
+  return recipe.config.mounts.length > 0 ? undefined : new Start(around, recipe, id);
 }
 
 /** One start by a monitor, which holds what was claimed for it. */
@@ -104,7 +158,7 @@ export async function prepareKept(
 ): Promise<KeptStart> {
   const recipe = await writeKept(around, image, argv, options);
   const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
-  return { ...prepared(recipe, { id, base: claim?.range.base }), ids: claim?.file };
+  return Object.assign(new Stamped(recipe, { id, base: claim?.range.base }), { ids: claim?.file });
 }
 
 /** What such a container would be: every mistake is found, and nothing made. */
@@ -125,20 +179,6 @@ async function writeKept(
 ): Promise<Recipe> {
   const resolved = await resolveImage(image, around.dataRoot);
   return write(around, resolved, argv, options, undefined);
-}
-
-function prepared(recipe: Recipe, identity: Identity): Omit<Prepared, 'release'> {
-  return {
-    config: recipe.config,
-    program: recipe.program,
-    teardown: recipe.teardown,
-    slots: recipe.launchable.slots,
-    identity,
-    steps: () => {
-      const { program, teardown } = recipe.launchable;
-      return instantiate({ ...program, teardown: teardown.teardown }, identity);
-    },
-  };
 }
 
 async function recipeFor(
@@ -171,8 +211,12 @@ function inWords(
   argv: readonly string[],
   options: RunOptions,
 ): string | undefined {
-  const { signal, ...words } = options;
-  void signal;
+  let words = options;
+  if (options.signal !== undefined) {
+    const { signal, ...rest } = options;
+    void signal;
+    words = rest;
+  }
   if (typeof words.maxOutput === 'number' && !Number.isFinite(words.maxOutput)) return undefined;
   try {
     return JSON.stringify([image, argv, words]);
