@@ -244,6 +244,7 @@ export class Engine implements Surroundings, ContainerHome {
   ): Promise<void> {
     try {
       this.check(options);
+      checkOfRun(options);
       if (options.signal?.aborted === true) {
         throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
           stage: 'config',
@@ -283,6 +284,14 @@ export class Engine implements Surroundings, ContainerHome {
         );
       }),
     );
+  }
+}
+
+/** What only a container that is kept has: a run has no place for it, and nobody who would ask. */
+function checkOfRun(options: RunOptions): void {
+  for (const name of ['name', 'labels', 'stopSignal'] as const) {
+    if (options[name] !== undefined)
+      throw invalid(name, options[name], 'is for containers that are kept', 'see Engine.create');
   }
 }
 
