@@ -18,6 +18,7 @@ enum class Request : uint8_t {
   kStop = 6,
   kPolicy = 7,
   kRenamed = 8,
+  kLimits = 9,
 };
 
 // From the monitor.

@@ -1,6 +1,17 @@
 /** What is on disk of containers that are kept (docs/lifecycle.md): found, read, claimed, replaced. */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { lstat, mkdir, readlink, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
@@ -153,6 +164,12 @@ export class Store {
       await unlink(join(this.names, name)).catch(() => undefined);
   }
 
+  /** Whatever names point to it. */
+  async releaseNamesOf(id: string): Promise<void> {
+    const names: string[] = await readdir(this.names).catch(() => []);
+    for (const name of names) await this.releaseName(name, id);
+  }
+
   // ---- files
 
   /** A new container's directory, with what it is. */
@@ -166,7 +183,16 @@ export class Store {
   }
 
   async writeState(id: string, state: StoredState): Promise<void> {
-    await replace(join(this.directory(id), 'state.json'), `${JSON.stringify(state)}\n`);
+    const path = join(this.directory(id), 'state.json');
+    const text = `${JSON.stringify(state)}\n`;
+    try {
+      await replace(path, text);
+    } catch (error) {
+      if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+      // The old one has room for it. Who finds it torn mends it.
+      await writeFile(path, text, { flag: 'r+' });
+      await truncate(path, Buffer.byteLength(text));
+    }
   }
 
   /**
