@@ -252,12 +252,13 @@ export class Container {
 
   /** @param signal what is then said is how it is */
   private async endOf(signal: AbortSignal | undefined): Promise<ContainerExit> {
+    const enough = () => signal?.aborted === true;
     for (;;) {
       const { state } = await this.inspect();
-      if (!isActive(state) || signal?.aborted === true) return exitOf(state);
+      if (!isActive(state) || enough()) return exitOf(state);
       const exit = await this.monitorEnd(signal);
       if (exit !== undefined) return exit;
-      if (signal?.aborted !== true) await pause();
+      if (!enough()) await pause();
     }
   }
 
