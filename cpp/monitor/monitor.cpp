@@ -277,7 +277,7 @@ void Monitor::step() {
     Frame frame;
     const bool blocked = client.next(frame);  // it waits for room, or for the program
     const int events = (blocked ? 0 : POLLIN) | (client.waiting() ? POLLOUT : 0);
-    add(client.connected() ? client.fd() : -1, static_cast<short>(events));
+    add(client.connected() && events != 0 ? client.fd() : -1, static_cast<short>(events));
   }
   const int milliseconds = timeout();
   const timespec wait{milliseconds / 1000, milliseconds % 1000 * 1000000};
@@ -299,10 +299,8 @@ void Monitor::step() {
       const short events = polled[first_client + i].revents;
       Client& client = clients_[i];
       if (events == 0 || !client.connected()) continue;
-      if ((events & POLLOUT) != 0) client.resume();
-      const bool gone = (events & (POLLHUP | POLLERR)) != 0 && client.full();
-      if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 &&
-          (gone || !client.receive()))
+      if ((events & (POLLOUT | POLLHUP | POLLERR)) != 0) client.resume();
+      if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 && !client.receive())
         drop(client);
     }
     if (polled[at_pidfd].revents != 0) child_ended();
@@ -581,6 +579,7 @@ void Monitor::serve(Client& client) {
     if (!handle(client, frame)) return;
     if (client.connected()) client.consume();
   }
+  if (client.connected() && client.left()) drop(client);
 }
 
 // False when the frame has to wait.

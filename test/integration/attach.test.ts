@@ -289,7 +289,7 @@ describe('attached clients', function () {
         before = now;
         await sleep(200);
         expect(stands, `${now} bytes and growing`).to.equal(true);
-      }, 20_000);
+      }, 40_000);
       await sleep(300);
       expect(await size()).to.equal(before);
       ward.kill();
@@ -319,7 +319,7 @@ describe('attached clients', function () {
       await sleep(500);
       const begin = performance.now();
       await container.kill();
-      expect(performance.now() - begin).to.be.below(8000);
+      expect(performance.now() - begin).to.be.below(15_000);
       expect((await container.inspect()).state.exitCode).to.equal(137);
       ward.kill();
       await kept.expectQuiet(container);
