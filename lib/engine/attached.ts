@@ -32,7 +32,10 @@ export interface AttachedTo {
 }
 
 export class Attached implements PromiseLike<AttachResult> {
-  /** Resolves when the program has been exec'ed; rejects with why it was not. */
+  /**
+   * Resolves when the program has been exec'ed, or, where it ran before, when all that it writes comes here;
+   * rejects with why it does not.
+   */
   readonly started: Promise<void>;
   private readonly result: Promise<AttachResult>;
   private readonly out: Output | undefined;
@@ -153,6 +156,7 @@ export class Attached implements PromiseLike<AttachResult> {
   get listener(): MonitorListener {
     return {
       started: () => this.markStarted(),
+      attached: () => this.markStarted(),
       output: (stream, bytes) => (stream === 1 ? this.out : this.err)?.take(bytes),
       outputEnd: (stream) => (stream === 1 ? this.out : this.err)?.end(),
       exited: ({ code, signal, oomKills, stamps }) => {
