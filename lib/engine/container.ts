@@ -329,7 +329,13 @@ export class Container {
       }
       if (frozen && status === 'paused') throw this.paused('pause');
       if (frozen && status !== 'running') throw this.notRunning();
-      await setFrozen(await this.places(), frozen);
+      try {
+        await setFrozen(await this.places(), frozen);
+      } catch (error) {
+        // It has ended meanwhile, or is about to be run again.
+        if ((await freezerState(await this.places())) === undefined) throw this.notRunning();
+        throw error;
+      }
       tell(store, config, action);
     });
   }

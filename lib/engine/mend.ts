@@ -5,6 +5,7 @@ import { CaissonError } from '../errors.js';
 import { loadNative } from '../native/load.js';
 import { compileTeardown } from '../program/compile.js';
 import { Encoder } from '../program/encode.js';
+import { errnoName } from '../program/errno.js';
 import { appendEvent, timeNanoNow } from './event-log.js';
 import { eventAttributes } from './event-attributes.js';
 import { withLock } from './locks.js';
@@ -83,11 +84,16 @@ async function runTeardown(id: string, directory: string | undefined): Promise<v
       if (error === null) resolve();
       else
         reject(
-          new CaissonError('ERR_REMOVE_FAILED', `cannot remove ${error.object}: ${error.call}`, {
-            stage: 'teardown',
-            syscall: error.call,
-            path: error.object,
-          }),
+          new CaissonError(
+            'ERR_REMOVE_FAILED',
+            `cannot remove ${error.object}: ${error.call}: ${errnoName(error.errno)}`,
+            {
+              stage: 'teardown',
+              syscall: error.call,
+              errno: errnoName(error.errno),
+              path: error.object,
+            },
+          ),
         );
     });
   });

@@ -1,6 +1,7 @@
 /** kill -9: of who started containers, which must not notice, and of monitors, with which theirs end. */
 import { expect } from 'chai';
 import type { Container } from '../../lib/engine/container.js';
+import { startTimeOf } from '../../lib/engine/owner.js';
 import { cgroupsOf, eventually, processesOf, sleep } from '../support/outside.js';
 import { count, type Counted, COUNTING } from './support/counting.js';
 import { atOnce, type Ground, killIfThere, monitors } from './support/ground.js';
@@ -78,9 +79,13 @@ async function killedMonitors(ground: Ground): Promise<void> {
       });
       await container.start();
       await bring(container);
-      for (const pid of monitors().get(container.id) ?? []) killIfThere(pid);
-      if (moment !== 'paused')
-        await eventually(async () => expect(await processesOf(container.id)).to.deep.equal([]));
+      const keepers = monitors().get(container.id) ?? [];
+      for (const pid of keepers) killIfThere(pid);
+      await eventually(async () => {
+        expect(keepers.map(startTimeOf), 'monitors').to.deep.equal([undefined]);
+        // What is frozen dies when the next call thaws it.
+        if (moment !== 'paused') expect(await processesOf(container.id)).to.deep.equal([]);
+      });
       const { status, state } = await container.inspect();
       expect(status, moment).to.equal('exited');
       expect(state, moment).to.include({ exitCode: 255, pid: 0, monitor: '' });

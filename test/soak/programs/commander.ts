@@ -3,6 +3,7 @@ import type { Container } from '../../../lib/engine/container.js';
 import { Engine } from '../../../lib/engine/engine.js';
 import { CaissonError, type ErrorCode } from '../../../lib/errors.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
+import { describeContainer } from '../support/describe.js';
 import { tell } from '../../support/nursery.js';
 import type { CommanderReport, CommanderTask, Unexpected } from './task.js';
 
@@ -11,7 +12,7 @@ const { dataRoot, runRoot, busybox, seed, count, names } = JSON.parse(
 ) as CommanderTask;
 
 /** Milliseconds after which a command is taken to hang. */
-const PATIENCE = 60_000;
+const PATIENCE = 30_000;
 
 /** mulberry32: the same commands for the same seed, though not in the same company. */
 let state = seed;
@@ -34,7 +35,8 @@ const PROGRAMS = [
 ];
 
 const engine = await Engine.open({ dataRoot, runRoot });
-const named = (): Promise<Container> => engine.get(one(names));
+let subject: Container | undefined;
+const named = async (): Promise<Container> => (subject = await engine.get(one(names)));
 
 /** Weights; what others may have done meanwhile; and the command itself. */
 type Command = readonly [number, readonly ErrorCode[], () => Promise<unknown>];
@@ -67,9 +69,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     10,
     [GONE, NOT_RUNNING, PAUSED],
     async () => {
-      // Somebody may pause it for long.
-      const execution = (await named()).exec(['echo', 'hello'], { timeout: 5000 });
-      await execution;
+      const container = await named();
+      // What has been paused with its container neither goes on nor, with v1's freezer, can be killed.
+      const release = setTimeout(() => void container.unpause().catch(() => undefined), 3000);
+      await container.exec(['echo', 'hello']).finally(() => clearTimeout(release));
     },
   ],
   inspect: [6, [GONE], async () => (await named()).inspect()],
@@ -92,10 +95,14 @@ for (let number = 0; number < count; number++) {
   const [, expected, run] = COMMANDS[command]!;
   const began = performance.now();
   let outcome = command;
+  subject = undefined;
   try {
     let timer: NodeJS.Timeout | undefined;
     const hanging = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`hangs for ${PATIENCE} ms`)), PATIENCE);
+      timer = setTimeout(() => {
+        const about = subject === undefined ? '' : describeContainer(engine.store, subject.id);
+        reject(new Error(`hangs for ${PATIENCE} ms: ${about}`));
+      }, PATIENCE);
     });
     await Promise.race([run(), hanging]).finally(() => clearTimeout(timer));
   } catch (error) {

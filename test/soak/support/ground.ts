@@ -206,6 +206,14 @@ export function monitors(): Map<string, number[]> {
   return found;
 }
 
+/** In the container's v1 freezer, or on v2. */
+export function processesIn(id: string): number[] {
+  const found = ['freezer/', 'unified/', ''].flatMap((hierarchy) =>
+    textOf(`/sys/fs/cgroup/${hierarchy}caisson/${id}/cgroup.procs`).split('\n'),
+  );
+  return [...new Set(found.filter((line) => line !== '').map(Number))];
+}
+
 /** Lines of proc_locks(5) that are about the file. */
 function locksOn(path: string): string[] {
   let inode: number;
