@@ -24,8 +24,9 @@ import { withLock } from './locks.js';
 import { discard, discardUnreadable, isSettled, mend, tell, undoRun } from './mend.js';
 import { MonitorConnection, type MonitorExit, type MonitorListener } from './monitor-connection.js';
 import type { Surroundings } from './prepare.js';
+import { isErrno } from '../program/errno.js';
 import { parseSignal } from './signals.js';
-import { noSuchContainer, type Store } from './store.js';
+import { CREATED, noSuchContainer, type Store } from './store.js';
 import type {
   ContainerInfo,
   ContainerStatus,
@@ -103,13 +104,19 @@ export class Container {
   async inspect(): Promise<ContainerInfo> {
     const { store } = this.home;
     for (;;) {
+      const found = store.state(this.id);
       const config = store.config(this.id);
       if (config === undefined) throw noSuchContainer(this.id);
-      const found = store.state(this.id);
       if (isSettled(store, found)) {
         return { config, state: found.state, status: await this.statusOf(found.state) };
       }
-      await mend(store, this.id);
+      try {
+        await mend(store, this.id);
+      } catch (error) {
+        // As Docker: something of it can be neither ended nor removed.
+        if (!(error instanceof CaissonError && error.code === 'ERR_REMOVE_FAILED')) throw error;
+        return { config, state: found.state, status: 'dead' };
+      }
       // Its monitor is at work: removing it, or writing its end.
       if (!isSettled(store, store.state(this.id))) await pause();
     }
@@ -131,9 +138,7 @@ export class Container {
     const { store } = this.home;
     const around = await this.home.surroundings();
     await withLock(store.places.runRoot, this.id, async () => {
-      const config = store.config(this.id);
-      if (config === undefined) throw noSuchContainer(this.id);
-      const { state, damaged } = store.state(this.id);
+      const { config, state, damaged } = this.stored();
       const status = await this.statusOf(state);
       if (status === 'paused') throw this.paused('start');
       if (store.isKept(state)) {
@@ -219,8 +224,8 @@ export class Container {
   /** Waits until it does not run, nor is about to. One that does not run is no reason to wait. */
   async wait(): Promise<ContainerExit> {
     for (;;) {
-      const { state } = await this.inspect();
-      if (!isActive(state)) return exitOf(state);
+      const { state, status } = await this.inspect();
+      if (!isActive(state) || status === 'dead') return exitOf(state);
       const exit = await this.monitorEnd();
       if (exit !== undefined) return exit;
       await pause();
@@ -314,9 +319,7 @@ export class Container {
   private async freeze(frozen: boolean, action: string): Promise<void> {
     const { store } = this.home;
     await withLock(store.places.runRoot, this.id, async () => {
-      const config = store.config(this.id);
-      if (config === undefined) throw noSuchContainer(this.id);
-      const { state } = store.state(this.id);
+      const { config, state } = this.stored();
       const status = isSettled(store, { state, damaged: false })
         ? await this.statusOf(state)
         : 'dead';
@@ -421,11 +424,9 @@ export class Container {
     const { store } = this.home;
     const policy = restart === undefined ? undefined : parseRestartPolicy('restart', restart);
     await withLock(store.places.runRoot, this.id, async () => {
-      const config = store.config(this.id);
-      if (config === undefined) throw noSuchContainer(this.id);
+      const { config, state } = this.stored();
       if (policy !== undefined && policy.name !== 'no' && config.autoRemove)
         throw conflicting('restart', 'the container is removed when it exits');
-      const { state } = store.state(this.id);
       const around = await this.home.surroundings();
       const { layout, host } = around;
       const options =
@@ -435,7 +436,7 @@ export class Container {
       // What does not run is checked as its next start will.
       if (state.status !== 'running') normalizeResources(options, host);
       const updated = { ...config, options, restart: policy ?? config.restart };
-      await store.writeConfig(updated);
+      await this.rewrite(updated, state);
       if (policy !== undefined) {
         await this.talk<number>(
           (connection) => connection.policy(POLICY_NUMBERS[policy.name], policy.maximumRetryCount),
@@ -472,17 +473,18 @@ export class Container {
     const wanted = checkContainerName(name);
     const { store } = this.home;
     await withLock(store.places.runRoot, this.id, async () => {
-      const config = store.config(this.id);
-      if (config === undefined) throw noSuchContainer(this.id);
+      const { config, state } = this.stored();
       if (config.name === wanted) throw nameInUse(wanted, this.id);
       if (!(await store.claimName(wanted, this.id)))
         throw nameInUse(wanted, await store.named(wanted));
       const renamed = { ...config, name: wanted };
-      await store.writeConfig(renamed);
-      await this.talk<number>(
+      await this.rewrite(renamed, state);
+      const told = await this.talk<number>(
         (connection) => connection.renamed(wanted),
         (answer) => ({ done: answer }),
       );
+      // Its monitor may have left without a word, and taken the container away by the name that it knew.
+      if (told === undefined) await this.unlessGone(renamed, state);
       await store.releaseName(config.name, this.id);
       tell(store, renamed, 'rename', { oldName: config.name });
     });
@@ -521,6 +523,36 @@ export class Container {
       await store.writeState(this.id, { ...state, status: 'removing', monitor: '' });
       await discard(store, config);
     });
+  }
+
+  /** Of whoever holds its lock: a container that is removing itself, for which nobody needs the lock, is gone. */
+  private stored(): { config: StoredConfig; state: StoredState; damaged: boolean } {
+    const { store } = this.home;
+    const found = store.state(this.id);
+    // In this order: what is removed loses its configuration first, and without a state it looks like new.
+    const config = store.config(this.id);
+    if (config === undefined || found.state.status === 'removing') throw noSuchContainer(this.id);
+    return { config, ...found };
+  }
+
+  private async rewrite(config: StoredConfig, before: StoredState): Promise<void> {
+    try {
+      await this.home.store.writeConfig(config);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }
+    await this.unlessGone(config, before);
+  }
+
+  /** @throws ERR_NO_SUCH_CONTAINER when it removed itself meanwhile; what was written since is removed, too. */
+  private async unlessGone(config: StoredConfig, before: StoredState): Promise<void> {
+    const { store } = this.home;
+    const { state } = store.state(this.id);
+    const lost = state === CREATED && before !== CREATED;
+    if (store.config(this.id) !== undefined && state.status !== 'removing' && !lost) return;
+    await store.releaseName(config.name, this.id);
+    await discardUnreadable(store, this.id);
+    throw noSuchContainer(this.id);
   }
 
   /** Until what is on disk says what has just happened. */

@@ -10,7 +10,7 @@ import { appendEvent, timeNanoNow } from './event-log.js';
 import { eventAttributes } from './event-attributes.js';
 import { withLock } from './locks.js';
 import { bootId } from './owner.js';
-import type { Store } from './store.js';
+import { CREATED, type Store } from './store.js';
 import type { StoredConfig, StoredState } from './stored.js';
 
 /** As Docker says of a container whose end nobody saw. */
@@ -62,11 +62,19 @@ export async function undoRun(id: string): Promise<void> {
   await runTeardown(id, undefined);
 }
 
-/** Removes a container that does not run: its name, its files. */
+/** Removes a container that does not run: its name, what it is, then all other files. */
 export async function discard(store: Store, config: StoredConfig): Promise<void> {
   const { id, name } = config;
   await store.releaseName(name, id);
-  await runTeardown(id, store.directory(id));
+  await store.removeConfig(id);
+  try {
+    await runTeardown(id, store.directory(id));
+  } catch (error) {
+    // Something of it is still there, and so must it be, to be removed again.
+    await store.writeState(id, { ...CREATED, status: 'removing' });
+    await store.writeConfig(config);
+    throw error;
+  }
   tell(store, config, 'destroy');
 }
 

@@ -169,6 +169,11 @@ export class Store {
     await replace(join(this.directory(config.id), 'config.json'), `${JSON.stringify(config)}\n`);
   }
 
+  /** From here on there is no such container, whatever is left of its directory. */
+  async removeConfig(id: string): Promise<void> {
+    await rm(join(this.directory(id), 'config.json'), { force: true });
+  }
+
   async writeState(id: string, state: StoredState): Promise<void> {
     await replace(join(this.directory(id), 'state.json'), `${JSON.stringify(state)}\n`);
   }
