@@ -323,20 +323,15 @@ export class Container {
       const status = isSettled(store, { state, damaged: false })
         ? await this.statusOf(state)
         : 'dead';
-      if (!frozen && status !== 'paused') {
-        throw new CaissonError(
-          'ERR_CONTAINER_NOT_PAUSED',
-          `container ${this.shortId} is not paused`,
-          { stage: 'config', path: this.id },
-        );
-      }
+      if (!frozen && status !== 'paused') throw this.notPaused();
       if (frozen && status === 'paused') throw this.paused('pause');
       if (frozen && status !== 'running') throw this.notRunning();
       try {
         await setFrozen(await this.places(), frozen);
       } catch (error) {
         // It has ended meanwhile, or is about to be run again.
-        if ((await freezerState(await this.places())) === undefined) throw this.notRunning();
+        if ((await freezerState(await this.places())) === undefined)
+          throw frozen ? this.notRunning() : this.notPaused();
         throw error;
       }
       tell(store, config, action);
@@ -588,6 +583,13 @@ export class Container {
         path: this.id,
       },
     );
+  }
+
+  private notPaused(): CaissonError {
+    return new CaissonError('ERR_CONTAINER_NOT_PAUSED', `container ${this.shortId} is not paused`, {
+      stage: 'config',
+      path: this.id,
+    });
   }
 
   private paused(what: string): CaissonError {

@@ -16,6 +16,8 @@ import type { StoredConfig, StoredState } from './stored.js';
 /** As Docker says of a container whose end nobody saw. */
 const UNKNOWN_EXIT = 255;
 
+const REMOVE_ATTEMPTS = 5;
+
 /** Whether a state can be believed as it is: nobody who should be there is missing. */
 export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
   if (damaged || state.status === 'removing') return false;
@@ -67,15 +69,26 @@ export async function discard(store: Store, config: StoredConfig): Promise<void>
   const { id, name } = config;
   await store.releaseName(name, id);
   await store.removeConfig(id);
-  try {
-    await runTeardown(id, store.directory(id));
-  } catch (error) {
-    // Something of it is still there, and so must it be, to be removed again.
-    await store.writeState(id, { ...CREATED, status: 'removing' });
-    await store.writeConfig(config);
-    throw error;
-  }
+  await removeFiles(store, config);
   tell(store, config, 'destroy');
+}
+
+async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
+  const { id } = config;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await runTeardown(id, store.directory(id));
+      return;
+    } catch (error) {
+      // Its monitor removes the same files, and each may find what the other is moving.
+      const busy = error instanceof CaissonError && error.errno === 'EBUSY';
+      if (!busy && attempt < REMOVE_ATTEMPTS) continue;
+      // Something of it is still there, and so must it be, to be removed again.
+      await store.writeState(id, { ...CREATED, status: 'removing' });
+      await store.writeConfig(config);
+      throw error;
+    }
+  }
 }
 
 /** The same for one whose configuration cannot be read. */
