@@ -21,12 +21,12 @@ import { conflicting, wholeNumber } from './check.js';
 import { shortId } from './ids.js';
 import { isTerminal, startKept } from './keep.js';
 import { withLock } from './locks.js';
-import { discard, discardUnreadable, isSettled, mend, tell, undoRun } from './mend.js';
+import { discard, discardUnreadable, mend, tell, undoRun } from './mend.js';
 import { MonitorConnection, type MonitorExit, type MonitorListener } from './monitor-connection.js';
 import type { Surroundings } from './prepare.js';
 import { isErrno } from '../program/errno.js';
 import { parseSignal } from './signals.js';
-import { CREATED, noSuchContainer, type Store } from './store.js';
+import { CREATED, isSettled, noSuchContainer, type Store } from './store.js';
 import type {
   ContainerInfo,
   ContainerStatus,

@@ -10,20 +10,13 @@ import { appendEvent, timeNanoNow } from './event-log.js';
 import { eventAttributes } from './event-attributes.js';
 import { withLock } from './locks.js';
 import { bootId } from './owner.js';
-import { CREATED, type Store } from './store.js';
+import { CREATED, isSettled, type Store } from './store.js';
 import type { StoredConfig, StoredState } from './stored.js';
 
 /** As Docker says of a container whose end nobody saw. */
 const UNKNOWN_EXIT = 255;
 
 const REMOVE_ATTEMPTS = 5;
-
-/** Whether a state can be believed as it is: nobody who should be there is missing. */
-export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
-  if (damaged || state.status === 'removing') return false;
-  const active = state.status === 'running' || state.status === 'restarting';
-  return !active || store.isKept(state);
-}
 
 /** Puts right what a killed monitor, a crash, or a restart of the machine left. */
 export async function mend(store: Store, id: string): Promise<void> {

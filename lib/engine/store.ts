@@ -227,6 +227,13 @@ export class Store {
   }
 }
 
+/** Whether a state can be believed as it is: nobody who should be there is missing. */
+export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
+  if (damaged || state.status === 'removing') return false;
+  const active = state.status === 'running' || state.status === 'restarting';
+  return !active || store.isKept(state);
+}
+
 export function noSuchContainer(reference: unknown): CaissonError {
   const text = typeof reference === 'string' ? reference : JSON.stringify(reference);
   return new CaissonError('ERR_NO_SUCH_CONTAINER', `No such container: ${text}`, {

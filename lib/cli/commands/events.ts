@@ -60,7 +60,7 @@ export async function prune(args: readonly string[], location: EngineLocation): 
     return await at(location, async (home) => {
       const removed: string[] = [];
       let freed = 0;
-      for (const info of await home.containers.list()) {
+      for (const info of await home.list()) {
         const { config, status } = info;
         if (status !== 'created' && status !== 'exited' && status !== 'dead') continue;
         if (!matchesPrune(filters, info)) continue;
