@@ -12,6 +12,7 @@ for (const path of Object.values(manifest.bin)) need(path);
 for (const entry of Object.values(manifest.exports)) {
   for (const path of typeof entry === 'string' ? [entry] : Object.values(entry)) need(path);
 }
+need('dist/lib/bundle/main.cjs');
 need('LICENSE');
 need('README.md');
 

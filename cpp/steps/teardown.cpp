@@ -47,6 +47,7 @@ long each_entry(int directory, Callback callback) {
   sys::call(__NR_lseek, directory, 0, 0);
   for (;;) {
     const long n = sys::call(__NR_getdents64, directory, bytes, sizeof bytes);
+    if (n == -kNotFound) return 0;  // somebody else has just removed it
     if (n <= 0) return n;
     for (long at = 0; at < n;) {
       const auto* entry = reinterpret_cast<const DirectoryEntry*>(bytes + at);
@@ -384,11 +385,18 @@ Status remove_tree(const char* path) {
 
 TeardownResult run_teardown(const Program& program) {
   TeardownResult result;
+  bool thawed = false;
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
     const char* path = program.text(step, 0);
-    Status status =
-        step.op == Op::kCgroupRemove ? remove_cgroup(path, step.number[0] != 0) : remove_tree(path);
+    const bool cgroup = step.op == Op::kCgroupRemove;
+    // Who is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all the others.
+    if (cgroup && step.number[0] == 0 && !thawed &&
+        sys::call(__NR_unlinkat, AT_FDCWD, path, kRemoveDirectory) == -kBusy) {
+      end_frozen(program);
+      thawed = true;
+    }
+    Status status = cgroup ? remove_cgroup(path, step.number[0] != 0) : remove_tree(path);
     if (!status.ok() && result.status.ok()) {
       result.status = status;
       result.step = i;

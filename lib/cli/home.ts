@@ -1,10 +1,11 @@
 /** Where a command finds containers; the engine is opened only by what needs it. */
 import { detectCgroups, type CgroupLayout } from '../cgroup/detect.js';
 import type { Container, ContainerHome } from '../engine/container.js';
-import { Containers } from '../engine/containers.js';
 import type { Engine } from '../engine/engine.js';
 import type { StartedExec } from '../engine/exec.js';
+import { listContainers } from '../engine/listing.js';
 import { DEFAULT_PLACES, Store } from '../engine/store.js';
+import type { ContainerInfo } from '../engine/stored.js';
 import { CaissonError } from '../errors.js';
 
 /** Where the engine keeps what it keeps. */
@@ -15,13 +16,11 @@ export interface EngineLocation {
 
 export class CommandHome implements ContainerHome {
   readonly store: Store;
-  readonly containers: Containers;
   #engine: Promise<Engine> | undefined;
   #cgroups: Promise<CgroupLayout> | undefined;
 
   constructor(private readonly location: EngineLocation) {
     this.store = new Store({ ...DEFAULT_PLACES, ...location });
-    this.containers = new Containers(this);
     if (process.geteuid?.() !== 0) {
       throw new CaissonError(
         'ERR_NO_PRIVILEGES',
@@ -35,8 +34,15 @@ export class CommandHome implements ContainerHome {
     this.store.prepare();
   }
 
-  get(reference: string): Promise<Container> {
-    return this.containers.get(reference);
+  /** What a container can do is loaded only now: who lists them needs little of it. */
+  async get(reference: string): Promise<Container> {
+    const id = await this.store.find(reference);
+    const { Container } = await import('../engine/container.js');
+    return new Container(this, id);
+  }
+
+  list(): Promise<ContainerInfo[]> {
+    return listContainers(this);
   }
 
   cgroups(): Promise<CgroupLayout> {

@@ -2,7 +2,6 @@
 import { CaissonError } from '../errors.js';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import { type CgroupPlace, placesOf } from '../cgroup/places.js';
-import { isErrno } from '../program/errno.js';
 import { Attached, type AttachOptions, type AttachResult } from './attached.js';
 import { type ExecPlace, type StartedExec, startExec } from './exec.js';
 import type { ExecOptions } from './exec-options.js';
@@ -28,11 +27,12 @@ import { conflicting, wholeNumber } from './check.js';
 import { shortId } from './ids.js';
 import { isTerminal, startKept } from './keep.js';
 import { withLock } from './locks.js';
-import { discard, discardUnreadable, isSettled, mend, tell, undoRun } from './mend.js';
+import { discard, discardUnreadable, mend, tell, undoRun } from './mend.js';
 import { MonitorConnection, type MonitorListener } from './monitor-connection.js';
 import type { Surroundings } from './prepare.js';
+import { isErrno } from '../program/errno.js';
 import { parseSignal } from './signals.js';
-import { noSuchContainer, type Store } from './store.js';
+import { CREATED, isSettled, noSuchContainer, type Store } from './store.js';
 import type {
   ContainerInfo,
   ContainerStatus,
@@ -114,13 +114,19 @@ export class Container {
   async inspect(): Promise<ContainerInfo> {
     const { store } = this.home;
     for (;;) {
+      const found = store.state(this.id);
       const config = store.config(this.id);
       if (config === undefined) throw noSuchContainer(this.id);
-      const found = store.state(this.id);
       if (isSettled(store, found)) {
         return { config, state: found.state, status: await this.statusOf(found.state) };
       }
-      await mend(store, this.id);
+      try {
+        await mend(store, this.id);
+      } catch (error) {
+        // As Docker: something of it can be neither ended nor removed.
+        if (!(error instanceof CaissonError && error.code === 'ERR_REMOVE_FAILED')) throw error;
+        return { config, state: found.state, status: 'dead' };
+      }
       // Its monitor is at work: removing it, or writing its end.
       if (!isSettled(store, store.state(this.id))) await pause();
     }
@@ -142,9 +148,7 @@ export class Container {
     const { store } = this.home;
     const around = await this.home.surroundings();
     await withLock(store.places.runRoot, this.id, async () => {
-      const config = store.config(this.id);
-      if (config === undefined) throw noSuchContainer(this.id);
-      const { state, damaged } = store.state(this.id);
+      const { config, state, damaged } = this.stored();
       const status = await this.statusOf(state);
       if (status === 'paused') throw this.paused('start');
       if (status === 'removing') throw noSuchContainer(this.id);
@@ -256,8 +260,8 @@ export class Container {
   private async endOf(signal: AbortSignal | undefined): Promise<ContainerExit> {
     const enough = () => signal?.aborted === true;
     for (;;) {
-      const { state } = await this.inspect();
-      if (!isActive(state) || enough()) return exitOf(state);
+      const { state, status } = await this.inspect();
+      if (!isActive(state) || status === 'dead' || enough()) return exitOf(state);
       const exit = await this.monitorEnd(signal);
       if (exit !== undefined) return exit;
       if (!enough()) await pause();
@@ -385,22 +389,21 @@ export class Container {
   private async freeze(frozen: boolean, action: string): Promise<void> {
     const { store } = this.home;
     await withLock(store.places.runRoot, this.id, async () => {
-      const config = store.config(this.id);
-      if (config === undefined) throw noSuchContainer(this.id);
-      const { state } = store.state(this.id);
+      const { config, state } = this.stored();
       const status = isSettled(store, { state, damaged: false })
         ? await this.statusOf(state)
         : 'dead';
-      if (!frozen && status !== 'paused') {
-        throw new CaissonError(
-          'ERR_CONTAINER_NOT_PAUSED',
-          `container ${this.shortId} is not paused`,
-          { stage: 'config', path: this.id },
-        );
-      }
+      if (!frozen && status !== 'paused') throw this.notPaused();
       if (frozen && status === 'paused') throw this.paused('pause');
       if (frozen && status !== 'running') throw this.notRunning();
-      await setFrozen(await this.places(), frozen);
+      try {
+        await setFrozen(await this.places(), frozen);
+      } catch (error) {
+        // It has ended meanwhile, or is about to be run again.
+        if ((await freezerState(await this.places())) === undefined)
+          throw frozen ? this.notRunning() : this.notPaused();
+        throw error;
+      }
       tell(store, config, action);
     });
   }
@@ -502,11 +505,9 @@ export class Container {
     const { store } = this.home;
     const policy = restart === undefined ? undefined : parseRestartPolicy('restart', restart);
     await withLock(store.places.runRoot, this.id, async () => {
-      const config = store.config(this.id);
-      if (config === undefined) throw noSuchContainer(this.id);
+      const { config, state } = this.stored();
       if (policy !== undefined && policy.name !== 'no' && config.autoRemove)
         throw conflicting('restart', 'the container is removed when it exits');
-      const { state } = store.state(this.id);
       const around = await this.home.surroundings();
       const { layout, host } = around;
       // For the runs that its monitor starts: the program that it has was made before.
@@ -522,7 +523,7 @@ export class Container {
       if (state.status === 'restarting')
         ({ writes } = planUpdate({ layout, host }, this.id, config.options, options));
       const updated = { ...config, options, restart: policy ?? config.restart };
-      await store.writeConfig(updated);
+      await this.rewrite(updated, state);
       if (isActive(state) && writes.length > 0) {
         await this.reach<number>(
           (connection) => connection.limits(writes),
@@ -565,18 +566,20 @@ export class Container {
     const wanted = checkContainerName(name);
     const { store } = this.home;
     await withLock(store.places.runRoot, this.id, async () => {
-      const config = store.config(this.id);
-      if (config === undefined) throw noSuchContainer(this.id);
+      const { config, state } = this.stored();
       if (config.name === wanted) throw nameInUse(wanted, this.id);
       if (!(await store.claimName(wanted, this.id)))
         throw nameInUse(wanted, await store.named(wanted));
       const renamed = { ...config, name: wanted };
-      await store.writeConfig(renamed);
-      if (isActive(store.state(this.id).state))
-        await this.reach<number>(
+      await this.rewrite(renamed, state);
+      if (isActive(store.state(this.id).state)) {
+        const told = await this.reach<number>(
           (connection) => connection.renamed(wanted),
           (answer) => ({ done: answer }),
         );
+        // Its monitor may have left without a word, and taken the container away by the name that it knew.
+        if (told === undefined) await this.unlessGone(renamed, state);
+      }
       await store.releaseName(config.name, this.id);
       tell(store, renamed, 'rename', { oldName: config.name });
     });
@@ -626,6 +629,36 @@ export class Container {
     });
   }
 
+  /** Of whoever holds its lock: a container that is removing itself, for which nobody needs the lock, is gone. */
+  private stored(): { config: StoredConfig; state: StoredState; damaged: boolean } {
+    const { store } = this.home;
+    const found = store.state(this.id);
+    // In this order: what is removed loses its configuration first, and without a state it looks like new.
+    const config = store.config(this.id);
+    if (config === undefined || found.state.status === 'removing') throw noSuchContainer(this.id);
+    return { config, ...found };
+  }
+
+  private async rewrite(config: StoredConfig, before: StoredState): Promise<void> {
+    try {
+      await this.home.store.writeConfig(config);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }
+    await this.unlessGone(config, before);
+  }
+
+  /** @throws ERR_NO_SUCH_CONTAINER when it removed itself meanwhile; what was written since is removed, too. */
+  private async unlessGone(config: StoredConfig, before: StoredState): Promise<void> {
+    const { store } = this.home;
+    const { state } = store.state(this.id);
+    const lost = state === CREATED && before !== CREATED;
+    if (store.config(this.id) !== undefined && state.status !== 'removing' && !lost) return;
+    await store.releaseName(config.name, this.id);
+    await discardUnreadable(store, this.id);
+    throw noSuchContainer(this.id);
+  }
+
   /** Removes it, running or not. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.remove({ force: true }).catch((error: unknown) => {
@@ -667,6 +700,13 @@ export class Container {
       `the monitor of container ${this.shortId} has no place for another client`,
       { stage: 'config', path: this.id, hint: 'too many are attached to it' },
     );
+  }
+
+  private notPaused(): CaissonError {
+    return new CaissonError('ERR_CONTAINER_NOT_PAUSED', `container ${this.shortId} is not paused`, {
+      stage: 'config',
+      path: this.id,
+    });
   }
 
   private paused(what: string): CaissonError {

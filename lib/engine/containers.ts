@@ -1,6 +1,7 @@
 /** All containers that are kept. */
 import { CaissonError } from '../errors.js';
 import { Container, type ContainerHome, isActive } from './container.js';
+import { listContainers } from './listing.js';
 import type { ContainerInfo } from './stored.js';
 import { treeSize } from './tree-size.js';
 
@@ -20,18 +21,8 @@ export class Containers {
   }
 
   /** Newest first. What is removed meanwhile, or cannot be read, is left out. */
-  async list(): Promise<ContainerInfo[]> {
-    const infos: ContainerInfo[] = [];
-    for (const id of this.home.store.ids()) {
-      try {
-        infos.push(await new Container(this.home, id).inspect());
-      } catch (error) {
-        if (!(error instanceof CaissonError)) throw error;
-        if (error.code !== 'ERR_NO_SUCH_CONTAINER' && error.code !== 'ERR_DAMAGED_STATE')
-          throw error;
-      }
-    }
-    return infos.sort((a, b) => (a.config.created < b.config.created ? 1 : -1));
+  list(): Promise<ContainerInfo[]> {
+    return listContainers(this.home);
   }
 
   /** Removes all that do not run, and are chosen. What somebody starts or removes meanwhile is left alone. */

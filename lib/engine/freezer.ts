@@ -2,9 +2,11 @@
  * Pausing: the freezer of cgroup v1 (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst), `cgroup.freeze`
  * of v2. A container is paused when all of it stands still, not when that has been asked for.
  */
+import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CgroupPlace, isGone, parseFlat, readIn } from '../cgroup/places.js';
+import type { CgroupLayout } from '../cgroup/detect.js';
+import { type CgroupPlace, isGone, parseFlat, placesOf, readIn } from '../cgroup/places.js';
 import { CaissonError } from '../errors.js';
 
 export type FreezerState = 'running' | 'paused';
@@ -25,6 +27,38 @@ export async function freezerState(
   const look = await freezer.look();
   if (look === undefined) return undefined;
   return look === 'thawed' ? 'running' : 'paused';
+}
+
+/** The same for one container after another, at once: whether it is paused. */
+export function freezerLook(layout: CgroupLayout): (id: string) => boolean {
+  const places = placesOf(layout, '');
+  const v1 = freezerV1(places);
+  if (v1 !== undefined) {
+    return (id) => {
+      const state = readAtOnce(`${v1.dir}${id}/freezer.state`)?.trim();
+      return state !== undefined && state !== 'THAWED';
+    };
+  }
+  const v2 = places.find(({ version }) => version === 2);
+  if (v2 === undefined) return () => false;
+  return (id) =>
+    readAtOnce(`${v2.dir}${id}/cgroup.freeze`)?.trim() === '1' ||
+    parseFlat(readAtOnce(`${v2.dir}${id}/cgroup.events`)).get('frozen') === 1;
+}
+
+function readAtOnce(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+function freezerV1(places: readonly CgroupPlace[]): CgroupPlace | undefined {
+  return places.find(
+    ({ version, controllers }) => version === 1 && controllers.includes('freezer'),
+  );
 }
 
 /**
@@ -84,9 +118,7 @@ interface Freezer {
 }
 
 async function freezerOf(places: readonly CgroupPlace[]): Promise<Freezer | undefined> {
-  const v1 = places.find(
-    ({ version, controllers }) => version === 1 && controllers.includes('freezer'),
-  );
+  const v1 = freezerV1(places);
   if (v1 !== undefined) {
     const path = `${v1.dir}/freezer.state`;
     return {

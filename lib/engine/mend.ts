@@ -5,22 +5,18 @@ import { CaissonError } from '../errors.js';
 import { loadNative } from '../native/load.js';
 import { compileTeardown } from '../program/compile.js';
 import { Encoder } from '../program/encode.js';
+import { errnoName } from '../program/errno.js';
 import { appendEvent, timeNanoNow } from './event-log.js';
 import { eventAttributes } from './event-attributes.js';
 import { withLock } from './locks.js';
 import { bootId } from './owner.js';
-import type { Store } from './store.js';
+import { CREATED, isSettled, type Store } from './store.js';
 import type { StoredConfig, StoredState } from './stored.js';
 
 /** As Docker says of a container whose end nobody saw. */
 const UNKNOWN_EXIT = 255;
 
-/** Whether a state can be believed as it is: nobody who should be there is missing. */
-export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
-  if (damaged || state.status === 'removing') return false;
-  const active = state.status === 'running' || state.status === 'restarting';
-  return !active || store.isKept(state);
-}
+const REMOVE_ATTEMPTS = 5;
 
 /** Puts right what a killed monitor, a crash, or a restart of the machine left. */
 export async function mend(store: Store, id: string): Promise<void> {
@@ -61,12 +57,31 @@ export async function undoRun(id: string): Promise<void> {
   await runTeardown(id, undefined);
 }
 
-/** Removes a container that does not run: its name, its files. */
+/** Removes a container that does not run: its name, what it is, then all other files. */
 export async function discard(store: Store, config: StoredConfig): Promise<void> {
   const { id, name } = config;
   await store.releaseName(name, id);
-  await runTeardown(id, store.directory(id));
+  await store.removeConfig(id);
+  await removeFiles(store, config);
   tell(store, config, 'destroy');
+}
+
+async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
+  const { id } = config;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await runTeardown(id, store.directory(id));
+      return;
+    } catch (error) {
+      // Its monitor removes the same files, and each may find what the other is moving.
+      const busy = error instanceof CaissonError && error.errno === 'EBUSY';
+      if (!busy && attempt < REMOVE_ATTEMPTS) continue;
+      // Something of it is still there, and so must it be, to be removed again.
+      await store.writeState(id, { ...CREATED, status: 'removing' });
+      await store.writeConfig(config);
+      throw error;
+    }
+  }
 }
 
 /** The same for one whose configuration cannot be read. */
@@ -84,11 +99,16 @@ async function runTeardown(id: string, directory: string | undefined): Promise<v
       if (error === null) resolve();
       else
         reject(
-          new CaissonError('ERR_REMOVE_FAILED', `cannot remove ${error.object}: ${error.call}`, {
-            stage: 'teardown',
-            syscall: error.call,
-            path: error.object,
-          }),
+          new CaissonError(
+            'ERR_REMOVE_FAILED',
+            `cannot remove ${error.object}: ${error.call}: ${errnoName(error.errno)}`,
+            {
+              stage: 'teardown',
+              syscall: error.call,
+              errno: errnoName(error.errno),
+              path: error.object,
+            },
+          ),
         );
     });
   });

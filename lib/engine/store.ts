@@ -182,6 +182,11 @@ export class Store {
     await replace(join(this.directory(config.id), 'config.json'), `${JSON.stringify(config)}\n`);
   }
 
+  /** From here on there is no such container, whatever is left of its directory. */
+  async removeConfig(id: string): Promise<void> {
+    await rm(join(this.directory(id), 'config.json'), { force: true });
+  }
+
   async writeState(id: string, state: StoredState): Promise<void> {
     const path = join(this.directory(id), 'state.json');
     const text = `${JSON.stringify(state)}\n`;
@@ -232,6 +237,13 @@ export class Store {
   isKept({ monitor }: StoredState): boolean {
     return monitor !== '' && isAlive(monitor);
   }
+}
+
+/** Whether a state can be believed as it is: nobody who should be there is missing. */
+export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
+  if (damaged || state.status === 'removing') return false;
+  const active = state.status === 'running' || state.status === 'restarting';
+  return !active || store.isKept(state);
 }
 
 export function noSuchContainer(reference: unknown): CaissonError {

@@ -8,7 +8,7 @@ import type { Binding } from './binding.js';
 
 const require = createRequire(import.meta.url);
 
-/** The package's directory, above dist/lib/native/. */
+/** The package's directory, above dist/lib/native/ and dist/lib/bundle/. */
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 let binding: Binding | undefined;

@@ -391,7 +391,6 @@ describe('a monitor', function () {
         await refused(shop.engine.get(id), 'ERR_NO_SUCH_CONTAINER');
         await refused(shop.engine.get(id.slice(0, 12)), 'ERR_NO_SUCH_CONTAINER');
         expect(await shop.engine.list()).to.deep.equal([]);
-        expect(await shop.engine.store.halfMade()).to.deep.equal([id]);
       } finally {
         await rm(shop.path('data/containers', id), { recursive: true });
       }

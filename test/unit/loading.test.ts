@@ -33,7 +33,7 @@ describe('loading', () => {
 
   const parts: Readonly<Record<string, readonly string[]>> = {
     main: ['cli/main'],
-    ps: ['cli/ps-shape', 'cli/table', 'engine/filters', 'cli/command-line', 'cli/flags/ps'],
+    ps: ['cli/commands/list'],
     inspect: ['cli/docker-shape', 'cli/template', 'cli/flags/inspect'],
     events: ['engine/event-filters', 'engine/time-stamp', 'cli/flags/events'],
     stop: ['cli/command-line', 'cli/flags/stop', 'engine/signals'],

@@ -57,7 +57,10 @@ export async function prune(args: readonly string[], location: EngineLocation): 
     const filters = parsePruneFilters(line.values('filter'), new Date());
     if (!line.has('force') && !(await agreed())) return 0;
     return await at(location, async (home) => {
-      const { removed, freed } = await home.containers.prune((info) => matchesPrune(filters, info));
+      const { Containers } = await import('../../engine/containers.js');
+      const { removed, freed } = await new Containers(home).prune((info) =>
+        matchesPrune(filters, info),
+      );
       if (removed.length > 0) print(1, `Deleted Containers:\n${removed.join('\n')}\n\n`);
       print(1, `Total reclaimed space: ${humanSize(freed)}\n`);
       return 0;

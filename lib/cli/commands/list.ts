@@ -19,7 +19,7 @@ export async function ps(args: readonly string[], location: EngineLocation): Pro
   const noTrunc = line.has('no-trunc');
   const withSize = line.has('size');
   return at(location, async (home) => {
-    const everything = await home.containers.list();
+    const everything = await home.list();
     checkReferences(filters, everything);
     const all = line.has('all') || last > 0 || impliesAll(filters) || filters.has('exited');
     let shown = everything.filter(

@@ -75,7 +75,7 @@ async function chosen(
 ): Promise<ContainerInfo[]> {
   if (names.length > 0)
     return Promise.all(names.map(async (name) => (await home.get(name)).inspect()));
-  const infos = await home.containers.list();
+  const infos = await home.list();
   return infos.filter(({ status }) => all || status === 'running' || status === 'paused');
 }
 

@@ -1,15 +1,15 @@
 /** `caisson version`. */
-import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { invalid } from '../../engine/check.js';
 import { parseCommandLine } from '../command-line.js';
 import { VERSION } from '../flags/version.js';
 import { print } from '../report.js';
 
-/** Of the package that this file is part of: dist/lib/cli/commands is four levels below it. */
+/** Of the package that this file is part of. */
 export function packageVersion(): string {
-  const text = readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+  const { version } = createRequire(import.meta.url)('caisson/package.json') as { version: string };
+  return version;
 }
 
 export async function version(args: readonly string[]): Promise<number> {
