@@ -6,6 +6,7 @@
 #include "../host/host_machine.h"
 #include "../program/monitor_config.h"
 #include "client.h"
+#include "health.h"
 #include "log_writer.h"
 #include "state_file.h"
 
@@ -81,6 +82,7 @@ class Monitor {
   uint64_t pause_ = 0;  // before the next run, ns
   uint64_t restart_at_ = 0, kill_at_ = 0, flush_at_ = 0, give_up_at_ = 0;
   bool log_loss_told_ = false;
+  Health health_;
 };
 
 }  // namespace caisson
