@@ -5,6 +5,7 @@
 
 #include "../host/page_memory.h"
 #include "../steps/teardown.h"
+#include "check_program.h"
 
 namespace caisson {
 namespace {
@@ -174,34 +175,6 @@ bool Health::launch() {
   killed_ = false;
   at_ = check_began_ + nanoseconds(config_.header().check_timeout);
 
-  // Not the page that it shares with whom it starts: the steps after that read the program too.
-  const Blob bytes = config_.blob(MonitorText::kCheck);
-  const long memory = sys::call(__NR_mmap, nullptr, bytes.size, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  ErrorRecord error{};
-  if (memory < 0 && memory > -4096) {
-    error.number = static_cast<int>(-memory);
-    copy_text(error.call, "mmap");
-    refuse(error);
-    return false;
-  }
-  auto* copy = reinterpret_cast<char*>(memory);
-  __builtin_memcpy(copy, bytes.data, bytes.size);
-  Program program;
-  const char* reason = nullptr;
-  bool started = false;
-  if (Program::decode(copy, bytes.size, program, reason)) started = launch(program, target_start_);
-  sys::call(__NR_munmap, copy, bytes.size);
-  return started;
-}
-
-bool Health::launch(Program& program, const char* start_time) {
-  for (size_t i = 0; i < program.count(Half::kHost); ++i) {
-    auto& step = const_cast<Step&>(program.step(Half::kHost, i));
-    if (step.op != Op::kProcessOpen) continue;
-    step.number[0] = static_cast<uint64_t>(target_);
-    parse_number(start_time, step.number[1]);
-  }
   ErrorRecord error{};
   const auto fail = [&](Error why) {
     error.number = why.number;
@@ -211,12 +184,17 @@ bool Health::launch(Program& program, const char* start_time) {
     return false;
   };
   if (Status ready = prepare_workplace(workplace_); !ready.ok()) return fail(ready.error());
+  CheckProgram check;
+  if (Status prepared = check.prepare(config_.blob(MonitorText::kCheck),
+                                      config_.text(MonitorText::kId), target_, target_start_);
+      !prepared.ok())
+    return fail(prepared.error());
   UniqueFd page_fd;
-  const Blob bytes{reinterpret_cast<const char*>(&program.header()), program.header().size};
+  const Blob bytes = check.bytes();
   auto page = make_page(bytes.data, bytes.size, page_size_, page_fd);
   if (!page.ok()) return fail(page.error());
   page_ = page.value();
-  HostMachine machine(program, page_, workplace_, page_fd.get(), init_fd_);
+  HostMachine machine(check.program(), page_, workplace_, page_fd.get(), init_fd_);
   const bool ok = run_host(machine);
   pid_ = machine.pid;
   pidfd_ = static_cast<UniqueFd&&>(machine.pidfd);

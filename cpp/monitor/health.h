@@ -37,7 +37,6 @@ class Health {
   static constexpr unsigned kResults = kMaxCheckResults + 1;  // with the one that is under way
 
   bool launch();
-  bool launch(Program& program, const char* start_time);
   void refuse(const ErrorRecord& error);
   void read(unsigned index);
   const char* reap();
