@@ -62,7 +62,8 @@ Monitor::Monitor(const MonitorConfig& config, int init_fd)
     : config_(config),
       init_fd_(init_fd),
       policy_(static_cast<RestartPolicy>(config.header().policy)),
-      retries_(config.header().retries) {
+      retries_(config.header().retries),
+      health_(config, workplace_, init_fd) {
   copy_text(name_, config.text(MonitorText::kName));
   state_.id_base = config.header().id_base;
   const auto own = static_cast<int>(sys::call(__NR_getpid));
@@ -247,13 +248,14 @@ int Monitor::timeout() const {
   const bool held = held_back();
   if (!held) sooner(at, give_up_at_);
   if (held && stopping_) sooner(at, let_go_at_);
+  sooner(at, health_.due());
   if (at == kNone) return -1;
   const uint64_t now = sys::monotonic();
   return at <= now ? 0 : static_cast<int>((at - now) / kMillisecond) + 1;
 }
 
 void Monitor::step() {
-  pollfd polled[8 + kClients];
+  pollfd polled[8 + Health::kPolled + kClients];
   unsigned count = 0;
   const auto add = [&](int fd, short events) {
     polled[count].fd = fd;
@@ -272,6 +274,9 @@ void Monitor::step() {
   // A terminal's input and output are one descriptor.
   const int input = config_.has(kMonitorTerminal) ? outputs_[0].get() : input_.get();
   const unsigned at_input = add(input_full_ ? input : -1, POLLOUT);
+  const unsigned at_health = count;
+  health_.poll(polled + count);
+  count += Health::kPolled;
   const unsigned first_client = count;
   for (const Client& client : clients_) {
     Frame frame;
@@ -308,6 +313,7 @@ void Monitor::step() {
   }
   for (Client& client : clients_)
     if (client.connected()) serve(client);
+  if (const char* change = health_.step(polled + at_health); change != nullptr) event(change);
 
   const uint64_t now = sys::monotonic();
   if (flush_at_ != kNone && now >= flush_at_) {
@@ -377,6 +383,7 @@ void Monitor::started() {
   state_.exit_code = 0;
   state_.oom_killed = false;
   state_.error[0] = '\0';
+  health_.begin(directory_.get(), pid_, state_.start_time);
   save();
   event("start");
   tell_all([this](Client& client) { client.send(Reply::kStarted, &pid_, sizeof pid_); });
@@ -391,6 +398,7 @@ void Monitor::child_ended() {
       sys::call(__NR_waitid, kPidfd, pidfd_.get(), &info, kExited | kNoHang | kAnyChild, nullptr);
   if (waited < 0 || info.pid == 0) return;
   ended_ = true;
+  health_.end();
   read_control();
   control_.reset();
   near_end_.reset();
@@ -730,6 +738,7 @@ void Monitor::stop(int number, int milliseconds) {
 // SIGKILL to the first process ends the pid namespace; what is frozen takes notice when thawed.
 void Monitor::kill_all() {
   if (!pidfd_.valid() || ended_) return;
+  health_.cancel();
   sys::call(__NR_pidfd_send_signal, pidfd_.get(), kKill, nullptr, 0);
   end_frozen(config_.teardown());
 }

@@ -6,6 +6,7 @@
 #include "../host/host_machine.h"
 #include "../program/monitor_config.h"
 #include "client.h"
+#include "health.h"
 #include "log_writer.h"
 #include "state_file.h"
 
@@ -90,6 +91,7 @@ class Monitor {
   size_t limits_size_ = 0;
   char limits_[kLimits];  // path, value, path …
   bool log_loss_told_ = false;
+  Health health_;
 };
 
 }  // namespace caisson

@@ -6,7 +6,7 @@ import { shortId } from '../engine/ids.js';
 import { labelsOf } from '../engine/labels.js';
 import { normalizeMounts } from '../engine/mounts.js';
 import type { DeviceRate, RunOptions } from '../engine/options.js';
-import type { ContainerInfo, LogConfig } from '../engine/stored.js';
+import type { ContainerInfo, Healthcheck, LogConfig, StoredHealth } from '../engine/stored.js';
 import { normalizeUlimits, RLIM_INFINITY } from '../engine/ulimits.js';
 import { parseCpus, parseRate, parseSize } from '../engine/units.js';
 import { markStringMap } from './template.js';
@@ -40,7 +40,7 @@ export interface InspectExtra {
 const NEVER = '0001-01-01T00:00:00Z';
 
 export function inspectShape(info: ContainerInfo, extra: InspectExtra = {}): object {
-  const { config, state, status } = info;
+  const { config, state, status, health } = info;
   const [path = '', ...args] = config.command;
   return {
     Id: config.id,
@@ -60,6 +60,7 @@ export function inspectShape(info: ContainerInfo, extra: InspectExtra = {}): obj
       Error: state.error,
       StartedAt: state.startedAt === '' ? NEVER : state.startedAt,
       FinishedAt: state.finishedAt === '' ? NEVER : state.finishedAt,
+      ...(health === undefined ? {} : { Health: healthOf(health) }),
     },
     Image: extra.imageId ?? imageName(info),
     ResolvConfPath: extra.resolvConfPath ?? '',
@@ -87,6 +88,34 @@ export function inspectShape(info: ContainerInfo, extra: InspectExtra = {}): obj
     Mounts: mountPoints(config.options),
     Config: containerConfig(info, extra),
     NetworkSettings: networkSettings(config.options.network ?? 'none'),
+  };
+}
+
+function healthOf({ status, failingStreak, log }: StoredHealth): object {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ start, end, exitCode, output }) => ({
+      Start: start,
+      End: end,
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
+}
+
+/** Docker's counts nanoseconds, and leaves out what was not said. */
+function healthcheck(check: Healthcheck): object {
+  const { test, retries } = check;
+  const time = (name: string, milliseconds: number) =>
+    milliseconds === 0 ? {} : { [name]: milliseconds * 1e6 };
+  return {
+    Test: typeof test === 'string' ? ['CMD-SHELL', test] : ['CMD', ...test],
+    ...time('Interval', check.interval),
+    ...time('Timeout', check.timeout),
+    ...time('StartPeriod', check.startPeriod),
+    ...time('StartInterval', check.startInterval),
+    ...(retries === 0 ? {} : { Retries: retries }),
   };
 }
 
@@ -299,6 +328,7 @@ function containerConfig(info: ContainerInfo, extra: InspectExtra): object {
     StdinOnce: config.stdinOnce,
     Env: environment(options, extra.imageEnv ?? []),
     Cmd: config.argv.length === 0 ? null : config.argv,
+    ...(config.healthcheck === undefined ? {} : { Healthcheck: healthcheck(config.healthcheck) }),
     Image: imageName(info),
     Volumes: null,
     WorkingDir: options.workdir ?? extra.imageWorkdir ?? '',

@@ -38,6 +38,7 @@ import type {
   ContainerStatus,
   RestartPolicy,
   StoredConfig,
+  StoredHealth,
   StoredState,
 } from './stored.js';
 
@@ -62,6 +63,8 @@ export interface WaitCondition {
   readonly log?: string | RegExp | undefined;
   /** A TCP port on which something in the container listens. */
   readonly port?: number | undefined;
+  /** Its health check says so. */
+  readonly healthy?: true | undefined;
   /** Milliseconds; default 60,000. */
   readonly timeout?: number | undefined;
 }
@@ -118,7 +121,9 @@ export class Container {
       const config = store.config(this.id);
       if (config === undefined) throw noSuchContainer(this.id);
       if (isSettled(store, found)) {
-        return { config, state: found.state, status: await this.statusOf(found.state) };
+        const status = await this.statusOf(found.state);
+        const health = config.healthcheck === undefined ? undefined : this.healthOf(status);
+        return { config, state: found.state, status, ...(health === undefined ? {} : { health }) };
       }
       try {
         await mend(store, this.id);
@@ -130,6 +135,13 @@ export class Container {
       // Its monitor is at work: removing it, or writing its end.
       if (!isSettled(store, store.state(this.id))) await pause();
     }
+  }
+
+  /** As Docker: nobody asks what does not run, and that is unhealthy. */
+  private healthOf(status: ContainerStatus): StoredHealth | undefined {
+    const health = this.home.store.health(this.id);
+    if (health === undefined || status === 'running' || status === 'paused') return health;
+    return { ...health, status: 'unhealthy' };
   }
 
   /** Starts it. A container that runs already is left as it is. */

@@ -12,6 +12,7 @@ import { defaultSeccompProfile, type SeccompArch } from '../oci/seccomp-default.
 import { filterFlags } from '../oci/seccomp-encode.js';
 import type { LinuxSeccomp, Mount, Spec } from '../oci/runtime-spec.js';
 import { compile, type KernelFacts, type Launchable } from '../program/compile.js';
+import type { ExecInput } from '../program/compile-exec.js';
 import type { Encoder, Fault } from '../program/encode.js';
 import type { Program } from '../program/instructions.js';
 import type { LaunchSlots } from '../program/slots.js';
@@ -22,7 +23,7 @@ import type { IdRange, IdRanges } from './id-ranges.js';
 import type { RunOptions } from './options.js';
 import { checkSources, NO_SOURCES } from './sources.js';
 import { hostnameOf, toSpec } from './to-spec.js';
-import { resolveUser } from './user.js';
+import { type ResolvedUser, resolveUser } from './user.js';
 
 /** What a start needs of its engine. */
 export interface Surroundings {
@@ -56,11 +57,17 @@ interface Recipe {
   readonly config: ContainerConfig;
   readonly resolved: ResolvedImage;
   readonly launchable: Launchable;
+  readonly joining: Joining;
   readonly program: Template;
   readonly teardown: Template;
   /** Nothing of the host was looked up for it that could have changed since, but what is checked again. */
   readonly lasting: boolean;
 }
+
+/** What a further program in the container has from its first one, compiled for PLACEHOLDER. */
+export type Joining = Pick<ExecInput, 'placements' | 'seccomp' | 'seccompFlags'> & {
+  readonly user: ResolvedUser;
+};
 
 /** Account files are read up to here, in bytes. */
 export const ACCOUNT_FILE_LIMIT = 4 << 20;
@@ -146,6 +153,7 @@ export function recall(
 export interface KeptStart extends Omit<Prepared, 'release'> {
   /** With the lock on its range of host ids; the caller's to close. */
   readonly ids: FileHandle | undefined;
+  readonly joining: Joining;
 }
 
 /** The same for a container that is kept; its configuration alone, where nothing is claimed for it. */
@@ -158,7 +166,10 @@ export async function prepareKept(
 ): Promise<KeptStart> {
   const recipe = await writeKept(around, image, argv, options);
   const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
-  return Object.assign(new Stamped(recipe, { id, base: claim?.range.base }), { ids: claim?.file });
+  return Object.assign(new Stamped(recipe, { id, base: claim?.range.base }), {
+    ids: claim?.file,
+    joining: recipe.joining,
+  });
 }
 
 /** What such a container would be: every mistake is found, and nothing made. */
@@ -254,6 +265,7 @@ async function write(
     deviceRules: config.userns === 'auto' ? 'optional' : 'required',
   });
   const readOnly = config.readOnly || resolved.root.readOnly;
+  const seccompFlags = profile === undefined ? 0 : filterFlags(profile);
   const launchable = compile(
     spec,
     {
@@ -264,7 +276,7 @@ async function write(
       files: filesOf(config, hostnameOf(config, facts), hostFiles),
       cgroup,
       seccomp: filter,
-      seccompFlags: profile === undefined ? 0 : filterFlags(profile),
+      seccompFlags,
       init: config.init,
       stdin: config.stdin,
       stdout: config.stdout,
@@ -283,6 +295,7 @@ async function write(
     config,
     resolved,
     launchable,
+    joining: { user, placements: cgroup.placements, seccomp: filter, seccompFlags },
     program: new Template(launchable.program, around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),
     lasting,

@@ -17,7 +17,13 @@ import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
 import { withLock } from './locks.js';
 import { isAlive } from './owner.js';
-import type { StoredConfig, StoredState, StoredStatus } from './stored.js';
+import type {
+  HealthStatus,
+  StoredConfig,
+  StoredHealth,
+  StoredState,
+  StoredStatus,
+} from './stored.js';
 
 const LONG_ID = /^[0-9a-f]{64}$/;
 const PREFIX = /^[0-9a-f]{1,64}$/;
@@ -51,6 +57,8 @@ const STATUSES: ReadonlySet<StoredStatus> = new Set([
   'exited',
   'removing',
 ]);
+
+const HEALTH_STATUSES: ReadonlySet<HealthStatus> = new Set(['starting', 'healthy', 'unhealthy']);
 
 export interface Places {
   readonly dataRoot: string;
@@ -233,6 +241,13 @@ export class Store {
     return { state: { ...CREATED, ...value }, damaged: false };
   }
 
+  /** Undefined where there has been no check, nor a start with one. */
+  health(id: string): StoredHealth | undefined {
+    const text = readIfThere(join(this.directory(id), 'health.json'));
+    const value = text === undefined ? undefined : parse(text);
+    return isHealth(value) ? value : undefined;
+  }
+
   /** Whether somebody keeps it running, or is about to run it again. */
   isKept({ monitor }: StoredState): boolean {
     return monitor !== '' && isAlive(monitor);
@@ -291,6 +306,17 @@ async function claim(link: string, id: string): Promise<boolean> {
     if (isErrno(error, 'EEXIST')) return false;
     throw error;
   }
+}
+
+function isHealth(value: unknown): value is StoredHealth {
+  const health = value as StoredHealth | undefined;
+  return (
+    typeof health === 'object' &&
+    (health as StoredHealth | null) !== null &&
+    HEALTH_STATUSES.has(health.status) &&
+    Number.isInteger(health.failingStreak) &&
+    Array.isArray(health.log)
+  );
 }
 
 let serial = 0;

@@ -85,6 +85,7 @@ function createOptions(invocation: RunInvocation): CreateOptions {
       log.driver === 'none' ? undefined : { 'max-size': log.maxSize, 'max-file': log.maxFile },
     openStdin: interactive,
     stdinOnce: interactive && attach.has('stdin'),
+    healthcheck: invocation.healthcheck,
   };
 }
 
