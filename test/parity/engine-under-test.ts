@@ -64,9 +64,10 @@ export class EngineUnderTest {
     return join(this.home, id);
   }
 
-  async runCase({ steps }: ParityCase, id: string): Promise<StepOutcome[]> {
+  async runCase({ steps, alone }: ParityCase, id: string): Promise<StepOutcome[]> {
     const directory = this.scratch(id);
     mkdirSync(directory, { recursive: true });
+    if (alone === true) await this.sh('docker ps -aq | xargs -r docker rm -fv', id);
     const outcomes: StepOutcome[] = [];
     try {
       for (const step of steps) outcomes.push(await this.sh(step, id));

@@ -16,7 +16,9 @@ import { judge, type Row } from './verdict.js';
 
 const [home = '', client = '', socket = '', rootfs = '', pattern = ''] = process.argv.slice(2);
 /** More, and what waits for a second waits for others instead. */
-const AT_ONCE = 3;
+const AT_ONCE = 4;
+/** Milliseconds; what has not been started by then is left out, and said to be. */
+const LIMIT = 8.5 * 60_000;
 
 const docker = new EngineUnderTest(
   'docker',
@@ -89,6 +91,7 @@ const rows = new Map<Job, Row>();
 /** On a machine that is busy a case may come out otherwise: what surprises is asked again, alone. */
 async function work(queue: Job[]): Promise<void> {
   for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+    if (performance.now() > LIMIT) return;
     rows.set(job, await attempt(job));
     process.stderr.write('.');
   }
@@ -119,8 +122,10 @@ mkdirSync(home, { recursive: true });
 writeFileSync(join(home, 'report.md'), report(ordered, versions));
 writeFileSync(join(home, 'outcomes.txt'), raw.join('\n'), 'utf8');
 const surprises = ordered.filter(({ surprise }) => surprise !== undefined);
+const left = jobs.length - ordered.length;
+if (left > 0) console.error(`${left} cases were left out: there was no time for them`);
 for (const { id, parityCase, surprise } of surprises)
   console.error(`${id} ${parityCase.name}: ${surprise ?? ''}`);
 for (const verdict of ['same', 'better', 'differs', 'missing'] as const)
   console.log(`${verdict} ${ordered.filter((row) => row.verdict === verdict).length}`);
-process.exit(surprises.length === 0 ? 0 : 1);
+process.exit(surprises.length === 0 && left === 0 ? 0 : 1);

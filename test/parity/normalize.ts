@@ -35,6 +35,7 @@ const MESSAGE = new RegExp(
     "'?docker '?[a-z ]+'? requires",
     'time="',
     'You must',
+    'container ID file',
     'docker-init',
     'strconv',
     'parse error',
@@ -44,7 +45,7 @@ const MESSAGE = new RegExp(
 const REST = /^(?:$|Usage: {2}|See '|Run '|hint: |See ".*--help| {2,}|Examples:|Options:)/;
 /** Of this machine, not of the engine's. */
 const NOISE =
-  /^(?:WARNING: IPv4 forwarding is disabled.*|WARNING: bridge-nf-call.*|WARNING: Your kernel does not support .*)\n/gm;
+  /^(?:(?:WARNING: )?IPv4 forwarding is disabled.*|WARNING: Your kernel does not support .*)\n/gm;
 
 export function normalize(
   outcome: StepOutcome,

@@ -44,6 +44,7 @@ export const EXEC: Section = {
         'sleep 0.5; docker exec $c cat /made',
         'docker exec -d $c /no/such',
       ],
+      verdict: { is: 'better', why: '126, as without -d' },
     },
     {
       name: '-e, --env-file',
@@ -70,6 +71,10 @@ export const EXEC: Section = {
         'docker exec -w /no/such $c pwd',
         'docker exec -w relative $c pwd',
       ],
+      verdict: {
+        is: 'better',
+        why: 'the message is on stderr; Docker writes it to stdout, among the data',
+      },
     },
     {
       name: 'the container’s user and directory',
@@ -80,7 +85,14 @@ export const EXEC: Section = {
         'docker exec -u 1234:5678 $c id',
       ],
     },
-    { name: '-u that is not there', steps: [up, 'docker exec -u nosuch $c id'] },
+    {
+      name: '-u that is not there',
+      steps: [up, 'docker exec -u nosuch $c id'],
+      verdict: {
+        is: 'better',
+        why: 'the message is on stderr; Docker writes it to stdout, among the data',
+      },
+    },
     {
       name: '--privileged',
       steps: [
@@ -89,6 +101,10 @@ export const EXEC: Section = {
         'docker exec $c grep CapEff /proc/self/status',
         'docker exec -u user $c grep CapEff /proc/self/status',
       ],
+      verdict: {
+        is: 'better',
+        why: 'works where this machine lacks a capability itself; Docker fails',
+      },
     },
     {
       name: 'a program that is not there',
@@ -99,6 +115,10 @@ export const EXEC: Section = {
         'docker exec $c /etc/passwd',
         'docker exec $c /etc',
       ],
+      verdict: {
+        is: 'better',
+        why: 'the message is on stderr; Docker writes it to stdout, among the data',
+      },
     },
     {
       name: 'of one that does not run',
@@ -124,6 +144,10 @@ export const EXEC: Section = {
     {
       name: 'TERM to its client',
       steps: [up, sh`docker exec $c sleep 3 & sleep 1; kill -TERM $!; wait $!`],
+      verdict: {
+        is: 'better',
+        why: 'the program ends with its client; with Docker it stays and nothing can kill it',
+      },
     },
     {
       name: 'twenty one after the other',
@@ -151,6 +175,10 @@ export const EXEC: Section = {
     {
       name: '--detach-keys that are none',
       steps: [up, 'docker exec --detach-keys ctrl-foo $c true'],
+      verdict: {
+        is: 'differs',
+        why: 'exec has no detach keys: what it started ends with its client',
+      },
     },
   ],
 };

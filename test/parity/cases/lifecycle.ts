@@ -140,6 +140,7 @@ export const LIFECYCLE: Section = {
         'docker create --name $c --stop-signal NOSUCH $image true',
         'docker create --name $c-b --stop-signal 99 $image true',
       ],
+      verdict: { is: 'better', why: '99 is refused too' },
     },
     {
       name: '--stop-timeout that is none',
@@ -395,6 +396,7 @@ export const RESTARTS: Section = {
         'docker kill -s USR1 $c; sleep 2',
         "docker inspect -f '{{.State.Status}}' $c",
       ],
+      verdict: { is: 'better', why: 'any signal disables a policy with Docker' },
     },
     {
       name: 'restarting while it waits',
@@ -446,6 +448,10 @@ export const RESTARTS: Section = {
         'docker run -d --restart on-failure:2 --name $c $image sh -c "sleep 0.2; exit 3"; timeout 20 docker wait $c',
         restarts,
       ],
+      verdict: {
+        is: 'differs',
+        why: 'waits until it does not run again, as its description says; Docker’s returns at the first end',
+      },
     },
     {
       name: 'update --restart',
@@ -467,6 +473,7 @@ export const ATTACH: Section = {
       steps: [
         sh`docker run -d -i --name $c $image sh -c 'read x; echo got; exit 6' >/dev/null; (sleep 1.2; echo line) | timeout 20 docker attach $c`,
       ],
+      verdict: { is: 'better', why: 'Docker loses output when stdin ends first' },
     },
     {
       name: 'output while it runs',

@@ -14,10 +14,12 @@ export const EXIT_CODES: Section = {
     {
       name: 'a script whose interpreter is missing',
       steps: [sh`printf '#!/no/such\n' >x; chmod +x x; docker run --rm -v $d/x:/x $image /x`],
+      verdict: { is: 'better', why: '127, and which interpreter; Docker’s 1 says nothing' },
     },
     {
       name: 'a file that is no program',
       steps: [sh`printf '\001\002\003' >x; chmod +x x; docker run --rm -v $d/x:/x $image /x`],
+      verdict: { is: 'better', why: '126; Docker’s 1 could be the program’s own' },
     },
     {
       name: 'killed by KILL from outside',
@@ -130,7 +132,14 @@ export const STREAMS: Section = {
       name: '-a with a wrong name',
       steps: ['docker run --rm -a stdoops $image true'],
     },
-    { name: '-a with -d', steps: ['docker run --rm -d -a stdout $image true'] },
+    {
+      name: '-a with -d',
+      steps: ['docker run --rm -d -a stdout $image true'],
+      verdict: {
+        is: 'differs',
+        why: '125, as of every other conflict of flags; Docker’s 1 here is an exception of its own',
+      },
+    },
     {
       name: '-d prints the long id',
       steps: [
@@ -202,6 +211,7 @@ export const STREAMS: Section = {
     {
       name: '--detach-keys that are none',
       steps: ['docker run --rm --detach-keys ctrl-foo -it $image true </dev/null'],
+      verdict: { is: 'better', why: 'named before a terminal is asked for' },
     },
     {
       name: 'signals to the client go to the program',
@@ -225,6 +235,7 @@ export const STREAMS: Section = {
     {
       name: 'the reader of its output goes away',
       steps: [sh`docker run --rm $image sh -c 'seq 100000; exit 0' | head -1`],
+      verdict: { is: 'better', why: 'no message; `head` has what it wanted' },
     },
   ],
 };

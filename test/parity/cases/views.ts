@@ -79,11 +79,13 @@ export const PS: Section = {
         sh`docker ps -a --filter name=$c --format '{{json .}}' | python3 -c 'import json,sys; print(sorted(json.load(sys.stdin)))'`,
         sh`docker ps -a --filter name=$c --format json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["Names"], d["State"], d["Command"])'`,
       ],
+      verdict: { is: 'differs', why: 'no Platform, which is null with Docker' },
     },
     {
       name: '--format that is wrong',
       steps: [
-        "docker ps --format '{{.Nope}}'",
+        'docker create --name $c $image true',
+        "docker ps -a --filter name=$c --format '{{.Nope}}'",
         "docker ps --format '{{.ID'",
         "docker ps -a --format '{{nosuch .ID}}'",
       ],
@@ -121,6 +123,7 @@ export const PS: Section = {
         "docker ps -a --filter name=$c --filter name=nosuch --format '{{.Names}}'",
         "docker ps -a --filter 'name=[' --format '{{.Names}}'",
       ],
+      verdict: { is: 'better', why: 'what is no regular expression is refused' },
     },
     {
       name: '--filter id',
@@ -184,6 +187,7 @@ export const PS: Section = {
         up,
         sh`docker ps -s --filter name=$c --format '{{.Size}}' | grep -c '^[0-9.]*k*B (virtual '`,
       ],
+      verdict: { is: 'differs', why: 'the size that is written, without the size of the image' },
     },
     {
       name: 'container ls and list',
@@ -242,7 +246,6 @@ export const INSPECT: Section = {
           'Hostname',
           'User',
           'WorkingDir',
-          'Env',
           'Labels',
           'Tty',
           'OpenStdin',
@@ -272,14 +275,28 @@ export const INSPECT: Section = {
           'PidsLimit',
           'ShmSize',
           'OomScoreAdj',
-          'MaskedPaths',
         ].map((member) => `docker inspect -f '{{json .HostConfig.${member}}}' $c`),
+      ],
+    },
+    {
+      name: 'JSON: what of /proc and /sys is hidden',
+      steps: [
+        'docker create --name $c $image true',
+        "docker inspect -f '{{json .HostConfig.MaskedPaths}}' $c",
+      ],
+      verdict: { is: 'better', why: 'two more, as Docker has them since 28' },
+    },
+    {
+      name: 'JSON: the environment',
+      steps: [
+        'docker create --name $c -e A=1 -e A=2 -e B= $image true',
+        sh`docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}' $c | grep -v '^PATH=' | grep .`,
       ],
     },
     {
       name: 'JSON: Mounts',
       steps: [
-        'docker create --name $c -v $d:/d:ro --mount type=bind,source=/tmp,target=/e $image true',
+        'mkdir e; docker create --name $c -v $d:/d:ro --mount type=bind,source=$d/e,target=/e $image true',
         sh`docker inspect -f '{{json .Mounts}}' $c | python3 -c 'import json,sys; [print(sorted(m.items())) for m in sorted(json.load(sys.stdin), key=lambda m: m["Destination"])]'`,
       ],
     },
@@ -494,6 +511,7 @@ export const USAGE: Section = {
       steps: [
         sh`since=$(date +%s); docker run -d --name $c $image sleep 60 >/dev/null; docker pause $c; docker unpause $c; docker kill -s CONT $c; docker stop -t 0 $c; docker start $c; docker restart -t 0 $c; docker kill $c; docker wait $c; sleep 1; docker events --since $since --until $(date +%s) --filter container=$c --filter type=container --format '{{.Action}}'`,
       ],
+      verdict: { is: 'differs', why: 'the KILL after the time of a stop has no event of its own' },
     },
     {
       name: 'events: attributes',
