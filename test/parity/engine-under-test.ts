@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ParityCase, StepOutcome } from './parity-case.js';
 
-const PTY = fileURLToPath(new URL('../../../test/parity/pty.py', import.meta.url));
+const PTY = fileURLToPath(new URL('../../../test/parity/terminal.py', import.meta.url));
 /** Nothing that is measured here takes as long. */
 const STEP_LIMIT_MS = 40_000;
 
@@ -44,6 +44,8 @@ export interface Images {
 export class EngineUnderTest {
   readonly #bin: string;
   readonly #prelude: string;
+  /** Leaders of the process groups of steps. */
+  readonly #running = new Set<number>();
 
   constructor(
     readonly name: string,
@@ -58,6 +60,11 @@ export class EngineUnderTest {
     chmodSync(join(this.#bin, 'docker'), 0o755);
     this.#prelude = join(home, 'prelude');
     writeFileSync(this.#prelude, PRELUDE);
+  }
+
+  /** Ends what is running. */
+  abandon(): void {
+    for (const leader of this.#running) process.kill(-leader, 'SIGKILL');
   }
 
   scratch(id: string): string {
@@ -100,13 +107,16 @@ export class EngineUnderTest {
           bare: this.images.bare,
         },
       });
+      const { pid } = child;
+      if (pid !== undefined) this.#running.add(pid);
       const code = await new Promise<number>((resolve, reject) => {
         const timer = setTimeout(() => {
-          if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+          if (pid !== undefined) process.kill(-pid, 'SIGKILL');
         }, STEP_LIMIT_MS);
         child.once('error', reject);
         child.once('exit', (status, signal) => {
           clearTimeout(timer);
+          if (pid !== undefined) this.#running.delete(pid);
           // 124 is what timeout(1) says.
           resolve(signal === null ? (status ?? -1) : 124);
         });

@@ -49,6 +49,8 @@ const jobs: Job[] = SECTIONS.flatMap((section) =>
   .filter(({ section, parityCase: { name } }) => `${section.title}: ${name}`.includes(pattern));
 
 const raw: string[] = [];
+/** What dash and Python say of a line or a script that is wrong, and the prelude of a wait that was in vain. */
+const BROKEN = /^(?:Traceback |sh: \d+: |\S+ is not [a-z]+$|\S+ has not said )/m;
 
 async function attempt({ section, parityCase, id }: Job): Promise<Row> {
   const outcomes = await Promise.all(
@@ -62,7 +64,13 @@ async function attempt({ section, parityCase, id }: Job): Promise<Row> {
   );
   const [theirs, ours] = outcomes;
   if (theirs === undefined || ours === undefined) throw new Error('two engines answer twice');
-  const row = judge(section, parityCase, id, theirs.normal, ours.normal);
+  const judged = judge(section, parityCase, id, theirs.normal, ours.normal);
+  // Two shells that fail alike are not two engines that are the same.
+  const broken = [...theirs.outcome, ...ours.outcome].find(({ stderr }) => BROKEN.test(stderr));
+  const row =
+    broken === undefined
+      ? judged
+      : { ...judged, surprise: `the case itself is wrong: ${broken.stderr.slice(-200)}` };
   raw.push(transcript(row, theirs.outcome, ours.outcome));
   return row;
 }
@@ -86,6 +94,11 @@ function transcript(
     '',
   ].join('\n');
 }
+
+process.once('SIGTERM', () => {
+  for (const engine of [docker, caisson]) engine.abandon();
+  process.exit(143);
+});
 
 const rows = new Map<Job, Row>();
 /** On a machine that is busy a case may come out otherwise: what surprises is asked again, alone. */

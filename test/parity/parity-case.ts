@@ -10,7 +10,7 @@ export interface ParityCase {
    * `$c` a container name of the case's own: it, `$c-b`, `$c-c` and `$c-d` are removed afterwards;
    * `$d` an empty directory, which is also the working directory;
    * `status NAME STATUS` waits for a container's status, `logged NAME TEXT` for its output;
-   * `pty …` is pty.py: a command with a terminal.
+   * `pty …` is terminal.py: a command with a terminal.
    */
   readonly steps: readonly string[];
   /** Needs an engine that has nothing else. */

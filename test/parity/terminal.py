@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a command with a terminal of its own: pty.py [-s COLSxROWS] [WAIT=SEND]... -- COMMAND...
+"""Runs a command with a terminal of its own: terminal.py [-s COLSxROWS] [WAIT=SEND]... -- COMMAND...
 
 Each WAIT is a text to wait for in what the terminal shows from the one before on; SEND, with Python's escapes, is typed
 then. What was shown goes to stdout; the exit code is the command's, or 124 after 20 seconds.
