@@ -357,6 +357,7 @@ export class Container {
     const { config, state } = await this.inspect();
     if (!isActive(state)) return;
     const seconds = limit ?? config.stopTimeout;
+    tell(this.home.store, config, 'kill', { signal: String(number ?? config.stopSignal) });
     await this.reach(
       (connection) =>
         connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000),
@@ -375,13 +376,14 @@ export class Container {
     const number = parseSignal('signal', signal);
     const { config, state } = await this.inspect();
     if (!isActive(state)) throw this.notRunning();
+    // Before it is sent: what follows from it is told by the monitor, and comes after it.
+    tell(this.home.store, config, 'kill', { signal: String(number) });
     const errno = await this.reach<number>(
       (connection) => connection.signal(number),
       (answer) => ({ done: answer }),
     );
     if (errno === undefined || errno === ESRCH) throw this.notRunning();
     if (number === SIGKILL) await this.untilLeft(state.monitor);
-    tell(this.home.store, config, 'kill', { signal: String(number) });
   }
 
   /**
@@ -428,7 +430,24 @@ export class Container {
   exec(argv: readonly string[], options: ExecOptions = {}): Execution {
     const started = startExec(() => this.execPlace(argv), argv, options);
     this.home.adopt(started);
+    if (options.detach !== true) {
+      started.execution.then(
+        ({ exitCode }) => this.tellExecEnd(exitCode),
+        () => undefined,
+      );
+    }
     return started.execution;
+  }
+
+  private tellExecEnd(exitCode: number): void {
+    let config: StoredConfig | undefined;
+    try {
+      config = this.home.store.config(this.id);
+    } catch {
+      // Damaged meanwhile; whoever looks at it says so.
+    }
+    if (config !== undefined)
+      tell(this.home.store, config, 'exec_die', { exitCode: String(exitCode) });
   }
 
   private async execPlace(argv: readonly string[]): Promise<ExecPlace> {
@@ -436,8 +455,10 @@ export class Container {
     if (status === 'paused') throw this.paused('exec in');
     if (status !== 'running') throw this.notRunning();
     const around = await this.home.surroundings();
-    const command = Array.isArray(argv) ? argv.join(' ') : '';
-    tell(this.home.store, config, 'exec_start', { execCommand: command });
+    // Docker's form: the program, a space, its arguments.
+    const [program = '', ...rest] = Array.isArray(argv) ? argv.map(String) : [];
+    for (const action of ['exec_create', 'exec_start'])
+      tell(this.home.store, config, `${action}: ${program} ${rest.join(' ')}`);
     return {
       around,
       container: {

@@ -41,7 +41,8 @@ export interface KeptOptions {
 }
 
 const SIGTERM = 15;
-const DEFAULT_STOP_TIMEOUT = 10;
+/** Seconds. */
+export const DEFAULT_STOP_TIMEOUT = 10;
 const MAX_STOP_TIMEOUT = 2_000_000;
 
 /** Options that only `run` has: in the library's spelling. */

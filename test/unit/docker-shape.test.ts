@@ -201,7 +201,6 @@ describe('inspect', () => {
       Entrypoint: null,
       OnBuild: null,
       Labels: {},
-      StopTimeout: 10,
     });
     expect(HostConfig).to.deep.include({
       Binds: null,
@@ -270,7 +269,7 @@ describe('inspect', () => {
           tty: true,
           init: true,
           userns: 'host',
-          capAdd: ['NET_ADMIN'],
+          capAdd: ['cap_sys_time', 'NET_ADMIN'],
           stopSignal: 'INT',
           groupAdd: [5, 'x'],
           addHost: ['a:1.2.3.4'],
@@ -321,7 +320,7 @@ describe('inspect', () => {
       LogConfig: { Type: 'none', Config: {} },
       AutoRemove: true,
       UsernsMode: 'host',
-      CapAdd: ['NET_ADMIN'],
+      CapAdd: ['CAP_NET_ADMIN', 'CAP_SYS_TIME'],
       GroupAdd: ['5', 'x'],
       ExtraHosts: ['a:1.2.3.4'],
       SecurityOpt: ['no-new-privileges'],
@@ -423,7 +422,12 @@ describe('inspect', () => {
     expect(render('{{index .Config.Labels "com.x"}}{{index .Config.Labels "z"}}')).to.equal('y');
     expect(render('{{.Config.Labels.z}}')).to.equal('<no value>');
     expect(render('{{range $k, $v := .NetworkSettings.Networks}}{{$k}}{{end}}')).to.equal('none');
-    expect(() => render('{{.Nope}}')).to.throw(TemplateError, /map has no entry for key "Nope"/);
+    expect(() => render('{{.Nope}}')).to.throw(TemplateError, /can't evaluate field Nope/);
+    // In the order of Docker's structs, which people compare texts of.
+    expect(render('{{json .HostConfig.RestartPolicy}}')).to.match(
+      /^\{"Name":"[a-z-]+","MaximumRetryCount":\d+\}$/,
+    );
+    expect(() => render('{{.State.Nope}}')).to.throw(TemplateError, /can't evaluate field Nope/);
     expect(JSON.parse(render('{{json .State}}'))).to.include({ Pid: 4242 });
   });
 });
