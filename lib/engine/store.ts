@@ -15,9 +15,10 @@ import {
 import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
-import { withLock } from './locks.js';
 import { isAlive } from './owner.js';
 import type {
+  ContainerInfo,
+  ContainerStatus,
   HealthStatus,
   StoredConfig,
   StoredHealth,
@@ -151,6 +152,8 @@ export class Store {
     if (await claim(link, id)) return true;
     if (!(await this.isStale(link))) return false;
     // One at a time: who looked before somebody else took it over would remove that one's claim.
+    // Loaded only now, with the addon: who only looks needs none.
+    const { withLock } = await import('./locks.js');
     await withLock(this.places.runRoot, NAMES_LOCK, async () => {
       if (await this.isStale(link)) await unlink(link).catch(() => undefined);
     });
@@ -246,6 +249,14 @@ export class Store {
     const text = readIfThere(join(this.directory(id), 'health.json'));
     const value = text === undefined ? undefined : parse(text);
     return isHealth(value) ? value : undefined;
+  }
+
+  /** With its health, where it has a check. As Docker: nobody asks what does not run, and that is unhealthy. */
+  describe(config: StoredConfig, state: StoredState, status: ContainerStatus): ContainerInfo {
+    const health = config.healthcheck === undefined ? undefined : this.health(config.id);
+    if (health === undefined) return { config, state, status };
+    const asked = status === 'running' || status === 'paused';
+    return { config, state, status, health: asked ? health : { ...health, status: 'unhealthy' } };
   }
 
   /** Whether somebody keeps it running, or is about to run it again. */

@@ -87,6 +87,7 @@ describe('containers that are kept', function () {
         'start',
         'pause',
         'unpause',
+        'kill',
         'die',
         'stop',
         'destroy',
@@ -158,6 +159,7 @@ describe('containers that are kept', function () {
       expect(await kept.actions(container)).to.deep.equal([
         'create',
         'start',
+        'kill',
         'die',
         'stop',
         'start',
