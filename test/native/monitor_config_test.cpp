@@ -100,7 +100,7 @@ int main() {
 
   test("a run has the process filled in, in a copy", [] {
     const std::string bytes = exec_program();
-    const std::string before = bytes;
+    const std::string before(bytes.data(), bytes.size());
     const Blob blob{bytes.data(), static_cast<uint32_t>(bytes.size())};
     CheckProgram run;
     expect(run.prepare(blob, "id", getpid(), "18446744073709551615").ok(), "it to be prepared");
