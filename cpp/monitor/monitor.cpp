@@ -398,8 +398,8 @@ void Monitor::child_ended() {
       sys::call(__NR_waitid, kPidfd, pidfd_.get(), &info, kExited | kNoHang | kAnyChild, nullptr);
   if (waited < 0 || info.pid == 0) return;
   ended_ = true;
-  health_.end();
   read_control();
+  health_.end();
   control_.reset();
   near_end_.reset();
   const bool normal = info.code == kExitedNormally;
