@@ -4,6 +4,9 @@ import type { Attached, AttachResult } from '../engine/attached.js';
 import { DetachFilter } from './detach-keys.js';
 import { ignoreSignals, proxySignals } from './signal-proxy.js';
 
+/** Milliseconds for a program to notice a size. */
+const REDRAW_PAUSE = 30;
+
 export interface ClientOptions {
   readonly tty: boolean;
   readonly stdin: boolean;
@@ -37,8 +40,11 @@ async function withTerminal(attached: Attached, options: ClientOptions): Promise
     const size = callerSize();
     if (size !== undefined) {
       // A change of size makes programs draw their screen again; the same size would be no change.
-      if (options.redraw === true) attached.resize({ cols: size.cols, rows: size.rows + 1 });
-      attached.resize(size);
+      if (options.redraw === true) {
+        attached.resize({ cols: size.cols, rows: size.rows + 1 });
+        // Two changes at once are one signal, after which the size is what it was.
+        setTimeout(() => attached.resize(callerSize() ?? size), REDRAW_PAUSE).unref();
+      } else attached.resize(size);
     }
     const result = await attached;
     if (!result.detached) await terminal.drained();

@@ -1,8 +1,10 @@
 /** Values of flags that are wrong by themselves, told apart from what the engine does not want: 125 and 1. */
-import { wholeNumber } from '../engine/check.js';
+import { unsupported, wholeNumber } from '../engine/check.js';
 import type { RunOptions } from '../engine/options.js';
 import { normalizeUlimits } from '../engine/ulimits.js';
 import { parseCpus, parseRate, parseSize } from '../engine/units.js';
+
+const USER_NAMESPACES: readonly unknown[] = ['auto', 'host'];
 
 /** What Docker's client reads of the values itself, so that a wrong one is an error of the flag's. */
 export function readValues(options: RunOptions): void {
@@ -18,5 +20,7 @@ export function readValues(options: RunOptions): void {
     for (const rate of options[name] ?? []) parseRate(name, rate, 'bps');
   for (const name of ['deviceReadIops', 'deviceWriteIops'] as const)
     for (const rate of options[name] ?? []) parseRate(name, rate, 'iops');
+  if (options.userns !== undefined && !USER_NAMESPACES.includes(options.userns))
+    throw unsupported('userns', options.userns, 'is not supported', 'auto or host');
   normalizeUlimits(options.ulimits);
 }

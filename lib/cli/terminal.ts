@@ -1,4 +1,5 @@
 /** The caller's terminal while the container has one of its own (`-t`). */
+import { spawnSync } from 'node:child_process';
 import { finished, type Readable, type Transform, type Writable } from 'node:stream';
 import type { TerminalSize } from '../engine/options.js';
 
@@ -17,6 +18,14 @@ export function callerSize(): TerminalSize | undefined {
   return stream !== undefined && stream.columns > 0 && stream.rows > 0
     ? { cols: stream.columns, rows: stream.rows }
     : undefined;
+}
+
+/**
+ * libuv's raw mode leaves ONLCR on (uv_tty_set_mode), and so a line feed of the container's, by which a program on
+ * the whole screen moves down, would also move to the left. setRawMode(false) puts this back too.
+ */
+function passOutput(): void {
+  spawnSync('stty', ['-opost'], { stdio: [0, 'ignore', 'ignore'] });
 }
 
 /** Signals after which nobody sits at the terminal any more, or nobody wants it. */
@@ -71,6 +80,7 @@ export class CallerTerminal {
     if (target === undefined) return;
     if (stdin.isTTY) {
       stdin.setRawMode(true);
+      passOutput();
       this.#undo.push(() => stdin.setRawMode(false));
     }
     // The container may end while keys are under way.

@@ -45,7 +45,8 @@ export class Attached implements PromiseLike<AttachResult> {
   /** @internal By who started the container: makes a timeline of the monitor's time stamps. */
   draw: ((stamps: Float64Array) => Timeline) | undefined;
   private stamps: Float64Array | undefined;
-  private size: TerminalSize | undefined;
+  /** From before there was a connection. */
+  private readonly sizes: TerminalSize[] = [];
   private over = false;
   private markConnected!: () => void;
   private readonly connected: Promise<void>;
@@ -97,8 +98,9 @@ export class Attached implements PromiseLike<AttachResult> {
 
   /** Changes the terminal's size; without a terminal nothing happens. */
   resize(size: TerminalSize): void {
-    this.size = size;
-    this.connection?.resize(size.cols, size.rows);
+    if (this.over) return;
+    if (this.connection === undefined) this.sizes.push(size);
+    else this.connection.resize(size.cols, size.rows);
   }
 
   /** Sends a signal to the program; KILL ends the container. */
@@ -180,7 +182,8 @@ export class Attached implements PromiseLike<AttachResult> {
     const source = { pause: () => connection.pause(), resume: () => connection.resume() };
     this.out?.connect(source);
     this.err?.connect(source);
-    if (this.size !== undefined) connection.resize(this.size.cols, this.size.rows);
+    // Each of them: a change and back again is what makes a program draw its screen.
+    for (const { cols, rows } of this.sizes.splice(0)) connection.resize(cols, rows);
     this.markConnected();
   }
 

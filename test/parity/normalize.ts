@@ -35,6 +35,7 @@ const MESSAGE = new RegExp(
     "'?docker '?[a-z ]+'? requires",
     'time="',
     'You must',
+    'you must',
     'container ID file',
     'docker-init',
     'strconv',
@@ -45,7 +46,7 @@ const MESSAGE = new RegExp(
 const REST = /^(?:$|Usage: {2}|See '|Run '|hint: |See ".*--help| {2,}|Examples:|Options:)/;
 /** Of this machine, not of the engine's. */
 const NOISE =
-  /^(?:(?:WARNING: )?IPv4 forwarding is disabled.*|WARNING: Your kernel does not support .*)\n/gm;
+  /^(?:(?:WARNING: )?IPv4 forwarding is disabled.*|WARNING: Your kernel does not support .*)\r?\n/gm;
 
 export function normalize(
   outcome: StepOutcome,
@@ -63,6 +64,8 @@ export function normalize(
 function stream(text: string, engine: EngineUnderTest, id: string, messages: boolean): string {
   let out = text.replace(NOISE, '');
   for (const path of [engine.scratch(id)]) out = out.replaceAll(path, 'DIR');
+  // A shell's prompt, drawn anew because a size came late.
+  out = out.replaceAll('\r/ # \x1b[J', '');
   if (!messages) out = collapseMessages(out);
   for (const image of Object.values(engine.images) as string[])
     out = out.replaceAll(image.replace(/^--rootfs /, ''), 'IMAGE');

@@ -15,17 +15,24 @@ import { TemplateError } from '../template.js';
 export async function ps(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(PS, args);
   if (line === undefined) return help('ps');
+  // As Docker's client, which reads numbers and the form of filters itself: 125.
+  const asked = line.integer('last');
+  parseFilters(line.values('filter').filter((text) => !text.includes('=')));
   try {
-    return await list(line, location);
+    return await list(line, asked, location);
   } catch (error) {
     await complain(error);
     return 1;
   }
 }
 
-async function list(line: CommandLine, location: EngineLocation): Promise<number> {
+async function list(
+  line: CommandLine,
+  asked: number | undefined,
+  location: EngineLocation,
+): Promise<number> {
   const filters = parseFilters(line.values('filter'));
-  const last = line.integer('last') ?? (line.has('latest') ? 1 : -1);
+  const last = asked ?? (line.has('latest') ? 1 : -1);
   const noTrunc = line.has('no-trunc');
   const withSize = line.has('size');
   return at(location, async (home) => {

@@ -87,6 +87,8 @@ async function row(
   noTrunc: boolean,
 ): Promise<object> {
   const now = await (await home.get(id)).stats().catch(() => undefined);
+  // As Docker: what does not run uses nothing. `--` is what the machine does not tell.
+  const idle = now === undefined;
   const previous = before.get(id);
   if (now !== undefined) before.set(id, now);
   const memory = now?.memory;
@@ -100,18 +102,22 @@ async function row(
     ),
     Container: id,
     ID: noTrunc ? id : id.slice(0, 12),
-    MemPerc: memory === undefined ? '--' : percentage((memory.usage / memory.limit) * 100),
-    MemUsage:
-      memory === undefined ? '-- / --' : `${bytesSize(memory.usage)} / ${bytesSize(memory.limit)}`,
-    Name: name,
-    NetIO:
-      now === undefined
+    MemPerc: idle
+      ? percentage(0)
+      : memory === undefined
+        ? '--'
+        : percentage((memory.usage / memory.limit) * 100),
+    MemUsage: idle
+      ? '0B / 0B'
+      : memory === undefined
         ? '-- / --'
-        : pair(
-            sum(network.map(({ rxBytes }) => rxBytes)),
-            sum(network.map(({ txBytes }) => txBytes)),
-          ),
-    PIDs: now?.pids === undefined ? '--' : String(now.pids.current),
+        : `${bytesSize(memory.usage)} / ${bytesSize(memory.limit)}`,
+    Name: name,
+    NetIO: pair(
+      sum(network.map(({ rxBytes }) => rxBytes)),
+      sum(network.map(({ txBytes }) => txBytes)),
+    ),
+    PIDs: idle ? '0' : now?.pids === undefined ? '--' : String(now.pids.current),
   });
 }
 

@@ -35,6 +35,10 @@ export const EXEC: Section = {
     {
       name: 'detaching by keys exits with 1',
       steps: [up, sh`pty '# =\x10\x11' -- docker exec -it $c sh >/dev/null`],
+      verdict: {
+        is: 'differs',
+        why: 'exec has no detach keys: what it started ends with its client',
+      },
     },
     {
       name: '-d',

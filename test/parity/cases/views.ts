@@ -532,6 +532,7 @@ export const USAGE: Section = {
         'docker events --filter nosuch=1 --since 1 --until 2',
         'docker events --since nonsense --until 2',
       ],
+      verdict: { is: 'better', why: 'a filter that there is not is refused' },
     },
     {
       name: 'events as they come',
