@@ -31,6 +31,7 @@ import { withLock } from './locks.js';
 import { discard, discardUnreadable, isSettled, mend, tell, undoRun } from './mend.js';
 import { MonitorConnection, type MonitorListener } from './monitor-connection.js';
 import type { Surroundings } from './prepare.js';
+import { settleStart, whileStarting } from './starting.js';
 import { parseSignal } from './signals.js';
 import { noSuchContainer, type Store } from './store.js';
 import type {
@@ -142,6 +143,7 @@ export class Container {
     await withLock(store.places.runRoot, this.id, async () => {
       const config = store.config(this.id);
       if (config === undefined) throw noSuchContainer(this.id);
+      await settleStart(store, this.id);
       const { state, damaged } = store.state(this.id);
       const status = await this.statusOf(state);
       if (status === 'paused') throw this.paused('start');
@@ -153,7 +155,7 @@ export class Container {
       // What a killed monitor may have left, at whatever point of its life.
       if (damaged || state.status !== 'created' || state.finishedAt !== '') await undoRun(this.id);
       try {
-        await startKept(around, store, config, attached);
+        await whileStarting(store, this.id, () => startKept(around, store, config, attached));
       } catch (error) {
         await this.startFailed(config, state, error);
         throw error;
@@ -575,6 +577,7 @@ export class Container {
     const { store } = this.home;
     const { runRoot } = store.places;
     let config: StoredConfig | undefined;
+    await withLock(runRoot, this.id, () => settleStart(store, this.id));
     try {
       const { state } = await this.inspect();
       if (isActive(state)) {
