@@ -218,6 +218,7 @@ void LogWriter::put(const char* text) {
 void LogWriter::put(const char* bytes, size_t size) {
   while (size > 0 && !failed_) {
     if (out_size_ == sizeof out_) write_out();
+    if (failed_) return;  // what has been written of the record has just been taken back
     const size_t room = sizeof out_ - out_size_;
     const size_t part = size < room ? size : room;
     __builtin_memcpy(out_ + out_size_, bytes, part);

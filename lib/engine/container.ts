@@ -31,6 +31,7 @@ import { discard, discardUnreadable, mend, tell, undoRun } from './mend.js';
 import { MonitorConnection, type MonitorListener } from './monitor-connection.js';
 import type { Surroundings } from './prepare.js';
 import { isErrno } from '../program/errno.js';
+import { settleStart, whileStarting } from './starting.js';
 import { parseSignal } from './signals.js';
 import { CREATED, isSettled, noSuchContainer, type Store } from './store.js';
 import type {
@@ -150,6 +151,7 @@ export class Container {
     const { store } = this.home;
     const around = await this.home.surroundings();
     await withLock(store.places.runRoot, this.id, async () => {
+      await settleStart(store, this.id);
       const { config, state, damaged } = this.stored();
       const status = await this.statusOf(state);
       if (status === 'paused') throw this.paused('start');
@@ -161,7 +163,7 @@ export class Container {
       // What a killed monitor may have left, at whatever point of its life.
       if (damaged || state.status !== 'created' || state.finishedAt !== '') await undoRun(this.id);
       try {
-        await startKept(around, store, config, attached);
+        await whileStarting(store, this.id, () => startKept(around, store, config, attached));
       } catch (error) {
         await this.startFailed(config, state, error);
         throw error;
@@ -617,6 +619,7 @@ export class Container {
     const { store } = this.home;
     const { runRoot } = store.places;
     let config: StoredConfig | undefined;
+    await withLock(runRoot, this.id, () => settleStart(store, this.id));
     try {
       const { state } = await this.inspect();
       if (isActive(state)) {

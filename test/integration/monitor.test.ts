@@ -65,7 +65,7 @@ describe('a monitor', function () {
   after(() => shop.close());
 
   /** Another process that starts a container; the container, as this one finds it. */
-  const startElsewhere = async (argv: string | readonly string[], attach = false) => {
+  const startElsewhere = async (argv: string | readonly string[], attach = false, wait = true) => {
     const task: KeepOneTask = {
       directory: shop.directory,
       root: shop.path('busybox'),
@@ -76,6 +76,7 @@ describe('a monitor', function () {
     const ward = await Ward.start(fixture('keep-one'), task);
     wards.push(ward);
     const container = await shop.engine.get(await ward.next<string>());
+    if (wait) expect(await ward.next<string>()).to.equal('started');
     return { ward, container: kept.adopt(container) };
   };
 
@@ -111,6 +112,24 @@ describe('a monitor', function () {
         await container.remove();
         await kept.expectGone(container);
       });
+    }
+  });
+
+  it('is the only one, although its starter is killed over the start', async () => {
+    for (let round = 0; round < 12; round++) {
+      const { ward, container } = await startElsewhere(SLEEP, false, false);
+      await sleep(round);
+      ward.kill();
+      if (round % 3 === 0) await ward.ended;
+      const other = await (await shop.openAnother()).get(container.id);
+      await Promise.all([container.start(), other.start()]);
+      await statusIs(container, 'running');
+      const monitor = await monitorOf(container);
+      expect(monitorsOf(container.id), `round ${round}`).to.deep.equal([monitor]);
+      const exec = container.exec(['true']);
+      expect((await exec).exitCode).to.equal(0);
+      await container.remove({ force: true });
+      await kept.expectGone(container);
     }
   });
 

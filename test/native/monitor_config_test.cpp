@@ -1,14 +1,8 @@
-// What a monitor is told: the health check in it, and what becomes of that for one run.
+// What a monitor is told: each way in which it can be malformed is refused.
 #include "../../cpp/program/monitor_config.h"
 
-#include <string.h>
-#include <unistd.h>
-
-#include <cstddef>
-
-#include "../../cpp/monitor/check_program.h"
 #include "support/check.h"
-#include "support/program_builder.h"
+#include "support/monitor_config_builder.h"
 
 namespace {
 
@@ -16,110 +10,129 @@ using namespace caisson;           // NOLINT(google-build-using-namespace)
 using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
 using Bytes = ProgramBuilder::Bytes;
 
-std::string text_of(Bytes bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+constexpr size_t kTexts = static_cast<size_t>(MonitorText::kCount);
+
+bool decodes(Bytes& bytes) {
+  MonitorConfig config;
+  return MonitorConfig::decode(bytes.data(), bytes.size(), config);
 }
 
-std::string exec_program(int opened = 1) {
-  auto builder = ProgramBuilder::startable();
-  for (int i = 0; i < opened; ++i)
-    builder.step(Half::kHost, Op::kProcessOpen, {{1}, {}, {0, 0}});
-  return text_of(builder.build());
+MonitorHeader& header(Bytes& bytes) {
+  return *reinterpret_cast<MonitorHeader*>(bytes.data());
 }
 
-// As lib/engine/monitor-config.ts writes it.
-Bytes config(
-    const std::string& check,
-    const std::function<void(MonitorHeader&)>& change = [](MonitorHeader&) {}) {
-  MonitorHeader header{};
-  header.magic = kMonitorMagic;
-  header.stop_signal = 15;
-  header.log_files = 1;
-  for (int16_t& slot : header.slots)
-    slot = -1;
-  header.check_interval = header.check_timeout = header.check_start_interval = 1;
-  header.check_retries = 1;
-  header.check_slots[0] = 2;
-  header.check_slots[1] = 3;
-  std::vector<unsigned char> bytes(sizeof header);
-  for (uint32_t i = 0; i < static_cast<uint32_t>(MonitorText::kCount); ++i) {
-    const auto which = static_cast<MonitorText>(i);
-    const std::string text =
-        which == MonitorText::kProgram    ? text_of(ProgramBuilder::startable().build())
-        : which == MonitorText::kTeardown ? text_of(ProgramBuilder::plain().build())
-        : which == MonitorText::kCheck    ? check
-                                          : "text";
-    header.text[i] = static_cast<uint32_t>(bytes.size());
-    const auto size = static_cast<uint32_t>(text.size());
-    const size_t at = bytes.size();
-    bytes.resize(at + 8 + (text.size() + 8) / 8 * 8);
-    memcpy(&bytes[at], &size, sizeof size);
-    memcpy(&bytes[at + 8], text.data(), text.size());
-  }
-  header.size = static_cast<uint32_t>(bytes.size());
-  change(header);
-  memcpy(bytes.data(), &header, sizeof header);
-  return Bytes(bytes);
+void refused(const char* what, const std::function<void(MonitorHeader&)>& spoil,
+             const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  Bytes bytes = monitor_config(monitor_parts());
+  spoil(header(bytes));
+  expect(!decodes(bytes), std::string(what) + " to be refused", file, line);
 }
 
-bool good(Bytes bytes) {
-  MonitorConfig decoded;
-  return MonitorConfig::decode(bytes.data(), bytes.size(), decoded);
+void text_refused(const char* what, MonitorText which, const std::string& text,
+                  const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  MonitorParts parts = monitor_parts();
+  parts.texts[static_cast<size_t>(which)] = text;
+  Bytes bytes = monitor_config(parts);
+  expect(!decodes(bytes), std::string(what) + " to be refused", file, line);
 }
 
 }  // namespace
 
 int main() {
-  test("without a check, nothing of one is looked at", [] {
-    expect(good(config("",
-                       [](MonitorHeader& header) {
-                         header.check_interval = header.check_retries = 0;
-                         header.check_slots[0] = -1;
-                       })),
-           "it to be taken");
-  });
-
-  test("a check has to be an exec with its output in slots, and with times", [] {
-    expect(good(config(exec_program())), "a sound one to be taken");
-    expect(!good(config("no program")), "no program to be refused");
-    expect(!good(config(text_of(ProgramBuilder::plain().build()))), "nothing to be refused");
-    expect(!good(config(exec_program(0))), "a container to be refused");
-    expect(!good(config(exec_program(2))), "two processes to be refused");
-    const auto refused = [](const char* what, const std::function<void(MonitorHeader&)>& change) {
-      expect(!good(config(exec_program(), change)), std::string(what) + " to be refused");
-    };
-    refused("no interval", [](MonitorHeader& header) { header.check_interval = 0; });
-    refused("no timeout", [](MonitorHeader& header) { header.check_timeout = 0; });
-    refused("no start interval", [](MonitorHeader& header) { header.check_start_interval = 0; });
-    refused("no retries", [](MonitorHeader& header) { header.check_retries = 0; });
-    refused("no stdout", [](MonitorHeader& header) { header.check_slots[0] = -1; });
-    refused("a slot that is not", [](MonitorHeader& header) { header.check_slots[1] = 8; });
-    refused("a text outside",
-            [](MonitorHeader& header) { header.text[10] = header.size & ~uint32_t{7}; });
-  });
-
-  test("a run has the process filled in, in a copy", [] {
-    const std::string bytes = exec_program();
-    const std::string before(bytes.data(), bytes.size());
-    const Blob blob{bytes.data(), static_cast<uint32_t>(bytes.size())};
-    CheckProgram run;
-    expect(run.prepare(blob, "id", getpid(), "18446744073709551615").ok(), "it to be prepared");
-    const Program& program = run.program();
-    size_t opened = 0;
-    for (size_t i = 0; i < program.count(Half::kHost); ++i) {
-      const Step& step = program.step(Half::kHost, i);
-      if (step.op != Op::kProcessOpen) continue;
-      ++opened;
-      expect_equal(step.number[0], static_cast<uint64_t>(getpid()), "pid");
-      expect_equal(step.number[1], UINT64_MAX, "start time");
+  test("a sound one says what was written", [] {
+    const MonitorParts parts = monitor_parts();
+    Bytes bytes = monitor_config(parts);
+    MonitorConfig config;
+    expect(MonitorConfig::decode(bytes.data(), bytes.size(), config), "it to be decoded");
+    for (size_t i = 0; i < kTexts; ++i) {
+      const Blob blob = config.blob(static_cast<MonitorText>(i));
+      expect(std::string(blob.data, blob.size) == parts.texts[i], "text " + std::to_string(i));
+      expect_equal(blob.data[blob.size], '\0');
     }
-    expect_equal(opened, 1u, "processes");
-    expect_equal(run.bytes().size, blob.size, "size");
-    expect(bytes == before, "the original to be as it was");
-
-    CheckProgram wrong;
-    expect_equal(wrong.prepare(blob, "id", getpid(), "").error().number, 8, "errno");
+    expect_equal(config.program().count(Half::kContainer), 1u);
+    expect_equal(config.teardown().count(Half::kTeardown), 0u);
+    expect(!config.has(kMonitorTerminal), "no terminal");
+    expect_equal(config.header().log_files, 3u);
   });
 
+  test("texts may be empty", [] {
+    MonitorParts parts = monitor_parts();
+    for (size_t i = 0; i < static_cast<size_t>(MonitorText::kProgram); ++i)
+      parts.texts[i] = "";
+    Bytes bytes = monitor_config(parts);
+    expect(decodes(bytes), "it to be decoded");
+  });
+
+  test("the header's bounds", [] {
+    refused("another magic", [](MonitorHeader& h) { ++h.magic; });
+    refused("another size", [](MonitorHeader& h) { ++h.size; });
+    refused("an unknown policy", [](MonitorHeader& h) { h.policy = 4; });
+    refused("fewer than no retries", [](MonitorHeader& h) { h.retries = -1; });
+    refused("signal 0", [](MonitorHeader& h) { h.stop_signal = 0; });
+    refused("signal 65", [](MonitorHeader& h) { h.stop_signal = 65; });
+    refused("a negative signal", [](MonitorHeader& h) { h.stop_signal = -9; });
+    refused("no log file", [](MonitorHeader& h) { h.log_files = 0; });
+    for (int slot = 0; slot < 4; ++slot) {
+      refused("a slot beyond the program's", [slot](MonitorHeader& h) { h.slots[slot] = 8; });
+      refused("a slot below none", [slot](MonitorHeader& h) { h.slots[slot] = -2; });
+    }
+  });
+
+  test("the texts' places", [] {
+    for (size_t i = 0; i < kTexts; ++i) {
+      refused("inside the header", [i](MonitorHeader& h) { h.text[i] = 0; });
+      refused("not aligned", [i](MonitorHeader& h) { h.text[i] += 4; });
+      refused("at the end", [i](MonitorHeader& h) { h.text[i] = h.size; });
+      refused("beyond the end", [i](MonitorHeader& h) { h.text[i] = h.size + 8; });
+      refused("far beyond", [i](MonitorHeader& h) { h.text[i] = 0xfffffff8; });
+      refused("too long", [i](MonitorHeader& h) {
+        auto* size = reinterpret_cast<uint32_t*>(reinterpret_cast<char*>(&h) + h.text[i]);
+        *size = h.size;
+      });
+      refused("as long as can be", [i](MonitorHeader& h) {
+        auto* size = reinterpret_cast<uint32_t*>(reinterpret_cast<char*>(&h) + h.text[i]);
+        *size = 0xffffffff;
+      });
+      refused("without its end", [i](MonitorHeader& h) {
+        auto* record = reinterpret_cast<char*>(&h) + h.text[i];
+        const uint32_t size = *reinterpret_cast<uint32_t*>(record);
+        record[8 + size] = 'x';
+      });
+    }
+  });
+
+  test("the texts themselves", [] {
+    for (size_t i = 0; i < static_cast<size_t>(MonitorText::kProgram); ++i)
+      text_refused("a NUL within", static_cast<MonitorText>(i), std::string("a\0b", 3));
+    text_refused("no program", MonitorText::kProgram, "");
+    text_refused("no program of ours", MonitorText::kProgram, "#!/bin/sh\n");
+    Bytes plain = ProgramBuilder::plain().build();
+    text_refused("a program that starts nothing", MonitorText::kProgram,
+                 std::string(reinterpret_cast<const char*>(plain.data()), plain.size()));
+    text_refused("no teardown", MonitorText::kTeardown, "");
+  });
+
+  test("each length that is cut off, and each place that is not aligned", [] {
+    Bytes whole = monitor_config(monitor_parts());
+    const uint32_t last = header(whole).text[kTexts - 1];
+    const size_t needed = last + 8 + *reinterpret_cast<uint32_t*>(whole.data() + last) + 1;
+    for (size_t size = 0; size < needed; ++size) {
+      std::vector<unsigned char> part(whole.data(), whole.data() + size);
+      Bytes cut(part);
+      expect(!decodes(cut), std::to_string(size) + " bytes to be refused");
+      if (size < sizeof(MonitorHeader)) continue;
+      header(cut).size = static_cast<uint32_t>(size);
+      expect(!decodes(cut), std::to_string(size) + " bytes, which it says, to be refused");
+    }
+    std::vector<unsigned char> shifted(whole.size() + alignof(Step));
+    for (size_t shift = 1; shift < alignof(Step); ++shift) {
+      memcpy(shifted.data() + shift, whole.data(), whole.size());
+      const auto at = reinterpret_cast<uintptr_t>(shifted.data() + shift);
+      if (at % alignof(Step) == 0) continue;
+      MonitorConfig config;
+      expect(!MonitorConfig::decode(shifted.data() + shift, whole.size(), config),
+             "a crooked one to be refused");
+    }
+  });
   return result();
 }

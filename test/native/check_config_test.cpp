@@ -1,0 +1,125 @@
+// What a monitor is told: the health check in it, and what becomes of that for one run.
+#include "../../cpp/program/monitor_config.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include <cstddef>
+
+#include "../../cpp/monitor/check_program.h"
+#include "support/check.h"
+#include "support/program_builder.h"
+
+namespace {
+
+using namespace caisson;           // NOLINT(google-build-using-namespace)
+using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
+using Bytes = ProgramBuilder::Bytes;
+
+std::string text_of(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string exec_program(int opened = 1) {
+  auto builder = ProgramBuilder::startable();
+  for (int i = 0; i < opened; ++i)
+    builder.step(Half::kHost, Op::kProcessOpen, {{1}, {}, {0, 0}});
+  return text_of(builder.build());
+}
+
+// As lib/engine/monitor-config.ts writes it.
+Bytes config(
+    const std::string& check,
+    const std::function<void(MonitorHeader&)>& change = [](MonitorHeader&) {}) {
+  MonitorHeader header{};
+  header.magic = kMonitorMagic;
+  header.stop_signal = 15;
+  header.log_files = 1;
+  for (int16_t& slot : header.slots)
+    slot = -1;
+  header.check_interval = header.check_timeout = header.check_start_interval = 1;
+  header.check_retries = 1;
+  header.check_slots[0] = 2;
+  header.check_slots[1] = 3;
+  std::vector<unsigned char> bytes(sizeof header);
+  for (uint32_t i = 0; i < static_cast<uint32_t>(MonitorText::kCount); ++i) {
+    const auto which = static_cast<MonitorText>(i);
+    const std::string text =
+        which == MonitorText::kProgram    ? text_of(ProgramBuilder::startable().build())
+        : which == MonitorText::kTeardown ? text_of(ProgramBuilder::plain().build())
+        : which == MonitorText::kCheck    ? check
+                                          : "text";
+    header.text[i] = static_cast<uint32_t>(bytes.size());
+    const auto size = static_cast<uint32_t>(text.size());
+    const size_t at = bytes.size();
+    bytes.resize(at + 8 + (text.size() + 8) / 8 * 8);
+    memcpy(&bytes[at], &size, sizeof size);
+    memcpy(&bytes[at + 8], text.data(), text.size());
+  }
+  header.size = static_cast<uint32_t>(bytes.size());
+  change(header);
+  memcpy(bytes.data(), &header, sizeof header);
+  return Bytes(bytes);
+}
+
+bool good(Bytes bytes) {
+  MonitorConfig decoded;
+  return MonitorConfig::decode(bytes.data(), bytes.size(), decoded);
+}
+
+}  // namespace
+
+int main() {
+  test("without a check, nothing of one is looked at", [] {
+    expect(good(config("",
+                       [](MonitorHeader& header) {
+                         header.check_interval = header.check_retries = 0;
+                         header.check_slots[0] = -1;
+                       })),
+           "it to be taken");
+  });
+
+  test("a check has to be an exec with its output in slots, and with times", [] {
+    expect(good(config(exec_program())), "a sound one to be taken");
+    expect(!good(config("no program")), "no program to be refused");
+    expect(!good(config(text_of(ProgramBuilder::plain().build()))), "nothing to be refused");
+    expect(!good(config(exec_program(0))), "a container to be refused");
+    expect(!good(config(exec_program(2))), "two processes to be refused");
+    const auto refused = [](const char* what, const std::function<void(MonitorHeader&)>& change) {
+      expect(!good(config(exec_program(), change)), std::string(what) + " to be refused");
+    };
+    refused("no interval", [](MonitorHeader& header) { header.check_interval = 0; });
+    refused("no timeout", [](MonitorHeader& header) { header.check_timeout = 0; });
+    refused("no start interval", [](MonitorHeader& header) { header.check_start_interval = 0; });
+    refused("no retries", [](MonitorHeader& header) { header.check_retries = 0; });
+    refused("no stdout", [](MonitorHeader& header) { header.check_slots[0] = -1; });
+    refused("a slot that is not", [](MonitorHeader& header) { header.check_slots[1] = 8; });
+    refused("a text outside",
+            [](MonitorHeader& header) { header.text[10] = header.size & ~uint32_t{7}; });
+  });
+
+  test("a run has the process filled in, in a copy", [] {
+    const std::string bytes = exec_program();
+    const std::string before(bytes.data(), bytes.size());
+    const Blob blob{bytes.data(), static_cast<uint32_t>(bytes.size())};
+    CheckProgram run;
+    expect(run.prepare(blob, "id", getpid(), "18446744073709551615").ok(), "it to be prepared");
+    const Program& program = run.program();
+    size_t opened = 0;
+    for (size_t i = 0; i < program.count(Half::kHost); ++i) {
+      const Step& step = program.step(Half::kHost, i);
+      if (step.op != Op::kProcessOpen) continue;
+      ++opened;
+      expect_equal(step.number[0], static_cast<uint64_t>(getpid()), "pid");
+      expect_equal(step.number[1], UINT64_MAX, "start time");
+    }
+    expect_equal(opened, 1u, "processes");
+    expect_equal(run.bytes().size, blob.size, "size");
+    expect(bytes == before, "the original to be as it was");
+
+    CheckProgram wrong;
+    expect_equal(wrong.prepare(blob, "id", getpid(), "").error().number, 8, "errno");
+  });
+
+  return result();
+}

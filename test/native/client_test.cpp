@@ -1,0 +1,195 @@
+// One connection of a monitor: frames however they are cut, a peer that is slow, gone, or mad.
+#include "../../cpp/monitor/client.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <memory>
+#include <vector>
+
+#include "support/check.h"
+
+namespace {
+
+using namespace caisson;           // NOLINT(google-build-using-namespace)
+using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
+
+std::string frame(unsigned char type, const std::string& payload) {
+  const auto size = static_cast<uint32_t>(payload.size());
+  std::string bytes(reinterpret_cast<const char*>(&size), sizeof size);
+  bytes.push_back(static_cast<char>(type));
+  return bytes + payload;
+}
+
+struct Pair {
+  Client client;
+  UniqueFd peer;
+
+  Pair() {
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) != 0) abort();
+    peer.reset(fds[1]);
+    expect(client.open(fds[0]), "an open client");
+  }
+  ~Pair() { client.close(); }
+
+  void say(const std::string& bytes) const {
+    expect_equal(write(peer.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  }
+  std::string hear() const {
+    std::string all;
+    char bytes[4096];
+    for (ssize_t size; (size = read(peer.get(), bytes, sizeof bytes)) > 0;)
+      all.append(bytes, static_cast<size_t>(size));
+    return all;
+  }
+};
+
+std::string payload_of(const Frame& got) {
+  return {reinterpret_cast<const char*>(got.payload), got.size};
+}
+
+}  // namespace
+
+int main() {
+  test("frames come whole, however they are cut", [] {
+    Pair pair;
+    const std::string bytes = frame(2, "hello") + frame(3, "") + frame(8, "name");
+    std::vector<std::string> got;
+    for (const char byte : bytes) {
+      pair.say(std::string(1, byte));
+      expect(pair.client.receive(), "good bytes");
+      for (Frame next; pair.client.next(next); pair.client.consume())
+        got.push_back(std::to_string(static_cast<int>(next.type)) + payload_of(next));
+    }
+    expect_equal(got.size(), size_t{3});
+    expect_equal(got[0] + "|" + got[1] + "|" + got[2], std::string("2hello|3|8name"));
+  });
+
+  test("many frames in one go, in order", [] {
+    Pair pair;
+    pair.say(frame(2, "a") + frame(2, "b") + frame(2, "c"));
+    expect(pair.client.receive(), "good bytes");
+    std::string got;
+    for (Frame next; pair.client.next(next); pair.client.consume())
+      got += payload_of(next);
+    expect_equal(got, std::string("abc"));
+  });
+
+  test("the largest frame fits, a larger one is nonsense", [] {
+    Pair pair;
+    const std::string large(kMaxPayload, 'x');
+    const std::string bytes = frame(2, large);
+    for (size_t at = 0; at < bytes.size(); at += 4096) {
+      pair.say(bytes.substr(at, 4096));
+      expect(pair.client.receive(), "good bytes");
+    }
+    Frame next;
+    expect(pair.client.next(next), "a frame");
+    expect(payload_of(next) == large, "all of it");
+    pair.client.consume();
+    expect(!pair.client.next(next), "nothing more");
+
+    Pair mad;
+    const uint32_t size = kMaxPayload + 1;
+    mad.say(std::string(reinterpret_cast<const char*>(&size), sizeof size) + "\1");
+    expect(!mad.client.receive(), "too much to be refused");
+    expect(!mad.client.next(next), "no frame of it");
+    Pair madder;
+    madder.say("\xff\xff\xff\xff\xff");
+    expect(!madder.client.receive(), "four billion bytes to be refused");
+    expect(!madder.client.next(next), "no frame of it");
+  });
+
+  test("what came before the peer went is there", [] {
+    Pair pair;
+    pair.say(frame(2, "last words") + "\3");
+    pair.peer.reset();
+    expect(pair.client.receive(), "good bytes");
+    expect(pair.client.left(), "it to have left");
+    Frame next;
+    expect(pair.client.next(next), "a frame");
+    expect_equal(payload_of(next), std::string("last words"));
+    pair.client.consume();
+    expect(!pair.client.next(next), "no half frame");
+  });
+
+  test("replies are frames, of two parts", [] {
+    Pair pair;
+    const unsigned char stream = 1;
+    pair.client.send(Reply::kOutput, &stream, 1, "text", 4);
+    pair.client.send(Reply::kOutputEnd, &stream, 1);
+    expect(!pair.client.waiting(), "nothing to wait");
+    expect(pair.hear() == frame(2, "\1text") + frame(3, "\1"), "both frames");
+  });
+
+  test("a slow peer gets all, in order, once", [] {
+    Pair pair;
+    const int small = 4096;
+    setsockopt(pair.client.fd(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    std::string wanted, got;
+    for (int i = 0; i < 2000; ++i) {
+      // As the monitor does: nothing more while something waits.
+      while (pair.client.waiting()) {
+        got += pair.hear();
+        pair.client.resume();
+      }
+      const std::string text = std::to_string(i) + std::string(static_cast<size_t>(i) % 700, '.');
+      wanted += frame(2, text);
+      pair.client.send(Reply::kOutput, text.data(), text.size());
+    }
+    while (pair.client.waiting()) {
+      got += pair.hear();
+      pair.client.resume();
+    }
+    got += pair.hear();
+    expect(pair.client.connected(), "a connection");
+    expect(got == wanted, "what was sent");
+  });
+
+  test("who lets too much wait is let go", [] {
+    Pair pair;
+    const std::string block(16 << 10, 'x');
+    int sent = 0;
+    while (pair.client.connected() && sent < 1000) {
+      pair.client.send(Reply::kOutput, block.data(), block.size());
+      ++sent;
+    }
+    expect(!pair.client.connected(), "an end of it");
+    expect(sent < 100, "it to come soon");
+  });
+
+  test("sending to nobody is no error, and nothing waits for ever", [] {
+    Pair pair;
+    pair.say(frame(2, "still to be served"));
+    expect(pair.client.receive(), "good bytes");
+    pair.peer.reset();
+    for (int i = 0; i < 100; ++i)
+      pair.client.send(Reply::kOutput, "text", 4);
+    expect(!pair.client.waiting(), "nothing to wait");
+    Frame next;
+    expect(pair.client.next(next), "what it had sent");
+    expect(pair.client.receive() && pair.client.left(), "it to have left");
+  });
+
+  test("a place can be used again", [] {
+    Client client;
+    for (int round = 0; round < 3; ++round) {
+      int fds[2];
+      if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0) abort();
+      const UniqueFd peer(fds[1]);
+      expect(client.open(fds[0]), "an open client");
+      Frame next;
+      expect(!client.next(next) && !client.waiting() && !client.left(), "nothing of the last one");
+      const std::string half = frame(2, "half").substr(0, 6);
+      expect_equal(write(peer.get(), half.data(), half.size()), static_cast<ssize_t>(half.size()));
+      expect(client.receive(), "good bytes");
+      client.close();
+      expect(!client.connected(), "a closed client");
+      client.close();
+    }
+  });
+  return result();
+}

@@ -1,0 +1,51 @@
+// Whatever bytes come: MonitorConfig::decode refuses them, or everything that they hold can be
+// read.
+#include <stdlib.h>
+#include <string.h>
+
+#include <memory>
+
+#include "../../cpp/program/monitor_config.h"
+
+using namespace caisson;  // NOLINT(google-build-using-namespace)
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  // A copy of exactly this size, aligned as the decoder wants it: what is read past it is noticed.
+  const auto copy = std::make_unique<uint8_t[]>(size);
+  if (size > 0) memcpy(copy.get(), data, size);
+  // The search would hardly find what depends on the size of its own attempts.
+  if (size >= sizeof(MonitorHeader)) {
+    reinterpret_cast<MonitorHeader*>(copy.get())->size = static_cast<uint32_t>(size);
+  }
+
+  MonitorConfig config;
+  if (!MonitorConfig::decode(copy.get(), size, config)) return 0;
+  for (uint32_t i = 0; i < static_cast<uint32_t>(MonitorText::kCount); ++i) {
+    const auto which = static_cast<MonitorText>(i);
+    const Blob blob = config.blob(which);
+    require(blob.data == config.text(which) && blob.data[blob.size] == '\0');
+    if (which < MonitorText::kProgram) require(strlen(blob.data) == blob.size);
+    unsigned sum = 0;
+    for (uint32_t at = 0; at < blob.size; ++at)
+      sum += static_cast<unsigned char>(blob.data[at]);
+    require(sum <= 255u * blob.size);
+  }
+  const MonitorHeader& header = config.header();
+  for (const int16_t slot : header.slots)
+    require(slot >= -1 && slot < static_cast<int>(config.program().slots()));
+  require(header.policy < static_cast<uint32_t>(RestartPolicy::kCount) && header.retries >= 0);
+  require(header.log_files > 0 && header.stop_signal >= 1 && header.stop_signal <= 64);
+  for (const Program* program : {&config.program(), &config.teardown()})
+    for (const Half half : {Half::kHost, Half::kContainer, Half::kTeardown})
+      for (size_t i = 0; i < program->count(half); ++i)
+        static_cast<void>(program->text(program->step(half, i), 0));
+  return 0;
+}
