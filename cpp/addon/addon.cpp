@@ -8,6 +8,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "../base/mount_api.h"
 #include "../steps/resolve.h"
 #include "container.h"
@@ -156,8 +158,9 @@ Napi::Value undo(const Napi::CallbackInfo& info) {
           environment.end_work();
           if (!environment.usable()) return;
           const Napi::Env env = environment.env();
-          environment.call(*callback,
-                           {outcome.failed ? error_value(env, outcome.error) : env.Null()});
+          const napi_value error =
+              outcome.failed ? error_value(env, outcome.error) : Napi::Value(env.Null());
+          environment.call(*callback, {&error, 1});
           callback->Reset();
         });
       });
@@ -184,14 +187,15 @@ Napi::Value keep(const Napi::CallbackInfo& info) {
           environment.end_work();
           if (!environment.usable()) return;
           const Napi::Env env = environment.env();
+          std::array<napi_value, 2> arguments{env.Null(), env.Null()};
           if (outcome->ok()) {
-            environment.call(*callback,
-                             {env.Null(), Napi::Number::New(env, outcome->value().release())});
+            arguments[1] = Napi::Number::New(env, outcome->value().release());
           } else {
             Launch failed;
             failed.fail(Half::kHost, kBeforeFirstStep, outcome->error());
-            environment.call(*callback, {error_value(env, failed.error), env.Null()});
+            arguments[0] = error_value(env, failed.error);
           }
+          environment.call(*callback, arguments);
           callback->Reset();
         });
       });
@@ -229,6 +233,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("instructions", Napi::Function::New(env, instructions));
   exports.Set("launch", Napi::Function::New(env, Container::launch));
   exports.Set("kill", Napi::Function::New(env, Container::kill_by_token));
+  exports.Set("watchStart", Napi::Function::New(env, Container::watch_start_by_token));
   exports.Set("pause", Napi::Function::New(env, Container::pause_by_token));
   exports.Set("resume", Napi::Function::New(env, Container::resume_by_token));
   exports.Set("write", Napi::Function::New(env, Container::write_by_token));

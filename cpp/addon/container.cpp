@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "../base/fd_message.h"
@@ -32,18 +34,18 @@ ProgramBytes program_bytes(const Napi::Value& value) {
 }
 
 constexpr int kUnknownExit = 255;
+// A quarter of a megabyte before other work of the event loop has its turn.
+constexpr unsigned kTurns = 4, kToTheEnd = ~0u;
+// A megabyte: no pipe is larger unless root has made it so.
+constexpr unsigned kLastTurns = 16;
 
 }  // namespace
 
 Container::Container(Environment& environment, std::shared_ptr<Launch> launch,
                      Napi::Function callback)
     : environment_(environment), launch_(std::move(launch)), callback_(Napi::Persistent(callback)) {
-  exit_watch_.owner = control_watch_.owner = this;
-  for (Reader& reader : readers_) {
-    reader.watch.owner = this;
+  for (Reader& reader : readers_)
     reader.number = &reader == readers_ ? 1 : 2;
-  }
-  token_ = environment_.add(this);
 }
 
 Napi::Value Container::launch(const Napi::CallbackInfo& info) {
@@ -54,41 +56,50 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
   launch->teardown = program_bytes(info[1]);
   launch->keep = slot_list(info[2]);
   launch->hold = slot_list(info[3]);
-  auto* container = new Container(environment, launch, info[4].As<Napi::Function>());
+  const std::shared_ptr<Container> container(
+      new Container(environment, launch, info[5].As<Napi::Function>()));
+  container->start_wanted_ = info[4].As<Napi::Boolean>().Value();
+  const uint32_t token = container->token_ = environment.add(container);
 
+  // Until it is gone.
   environment.begin_work();
-  Launcher::instance().launch(launch, [inbox = environment.inbox(), container, launch] {
+  Launcher::instance().launch(launch, [inbox = environment.inbox(), &environment, token, launch] {
     // When the environment is gone, so is the container object: end what was just started.
     const auto otherwise = [launch] {
       if (!launch->failed) Launcher::instance().tear_down(launch, [](TeardownOutcome) {});
     };
-    inbox->post([container] { container->launched(); }, otherwise);
+    inbox->post([&environment, token] { environment.find(token)->launched(); }, otherwise);
   });
 
-  return Napi::Number::New(env, container->token_);
+  return Napi::Number::New(env, token);
 }
 
 Napi::Value Container::kill_by_token(const Napi::CallbackInfo& info) {
-  Container* container = find(info);
+  const auto container = find(info);
   const int signal = info[1].As<Napi::Number>().Int32Value();
   return Napi::Number::New(
       info.Env(), static_cast<double>(container == nullptr ? -ESRCH : container->kill(signal)));
 }
 
+Napi::Value Container::watch_start_by_token(const Napi::CallbackInfo& info) {
+  if (const auto container = find(info)) container->watch_start();
+  return info.Env().Undefined();
+}
+
 Napi::Value Container::pause_by_token(const Napi::CallbackInfo& info) {
-  if (Container* container = find(info))
+  if (const auto container = find(info))
     container->set_paused(info[1].As<Napi::Number>().Uint32Value(), true);
   return info.Env().Undefined();
 }
 
 Napi::Value Container::resume_by_token(const Napi::CallbackInfo& info) {
-  if (Container* container = find(info))
+  if (const auto container = find(info))
     container->set_paused(info[1].As<Napi::Number>().Uint32Value(), false);
   return info.Env().Undefined();
 }
 
 Napi::Value Container::write_by_token(const Napi::CallbackInfo& info) {
-  const Container* container = find(info);
+  const auto container = find(info);
   const auto bytes = info[1].As<Napi::Uint8Array>();
   long written = -EIO;
   if (container != nullptr && container->near_end_.valid())
@@ -98,7 +109,7 @@ Napi::Value Container::write_by_token(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Container::resize_by_token(const Napi::CallbackInfo& info) {
-  const Container* container = find(info);
+  const auto container = find(info);
   winsize size{};
   size.ws_col = static_cast<unsigned short>(info[1].As<Napi::Number>().Uint32Value());
   size.ws_row = static_cast<unsigned short>(info[2].As<Napi::Number>().Uint32Value());
@@ -108,46 +119,41 @@ Napi::Value Container::resize_by_token(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(result));
 }
 
-Container* Container::find(const Napi::CallbackInfo& info) {
+std::shared_ptr<Container> Container::find(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env()).find(info[0].As<Napi::Number>().Uint32Value());
 }
 
-// `arguments` makes what follows the event's number.
+// `arguments` makes what follows the event's number: an array of napi_value.
 template <class Arguments>
 void Container::emit(Event event, Arguments arguments) {
   if (abandoned_ || !environment_.usable()) return;
   const Napi::Env env = environment_.env();
   const Napi::HandleScope scope(env);
-  std::vector<napi_value> all{Napi::Number::New(env, static_cast<double>(event))};
-  const std::vector<napi_value> more = arguments(env);
-  all.insert(all.end(), more.begin(), more.end());
+  const auto more = arguments(env);
+  std::array<napi_value, more.size() + 1> all{Napi::Number::New(env, static_cast<double>(event))};
+  std::copy(more.begin(), more.end(), all.begin() + 1);
   environment_.call(callback_, all);
 }
 
 // Back on the JavaScript thread: the host's half is done, or has failed and is undone.
 void Container::launched() {
-  environment_.end_work();
   if (launch_->failed) {
     emit_failure(launch_->error);
-    emit(Event::kGone, [](Napi::Env env) { return std::vector<napi_value>{env.Null()}; });
+    emit(Event::kGone, [](Napi::Env env) { return std::array<napi_value, 1>{env.Null()}; });
     finish();
     return;
   }
   has_process_ = true;
   // In the order of launch()'s `slots`; the descriptors change hands here, stdin's with the event.
   std::vector<int>& kept = launch_->kept;
-  kept.resize(4, -1);
-  int error = watch(exit_watch_, launch_->pidfd.get(), [](uv_poll_t* poll, int, int) {
-    static_cast<Watch*>(poll->data)->owner->child_exited();
-  });
-  if (error == 0)
-    error = watch(control_watch_, launch_->control.get(), [](uv_poll_t* poll, int, int) {
-      static_cast<Watch*>(poll->data)->owner->read_control();
-    });
+  kept.resize(6, -1);
+  int error = environment_.watch(token_, Source::kExit, launch_->pidfd.get());
   for (Reader& reader : readers_) {
     if (error != 0 || kept[reader.number] < 0) continue;
     reader.fd.reset(std::exchange(kept[reader.number], -1));
-    error = watch(reader.watch, reader.fd.get(), stream_readable);
+    reader.inside.reset(std::exchange(kept[reader.number + 3], -1));
+    if (reader.followed) reader.inside.reset();
+    if (!reader.paused) error = watch(reader);
   }
   if (error != 0) {
     cannot_watch(error);
@@ -155,16 +161,16 @@ void Container::launched() {
   }
   oom_.reset(std::exchange(kept[3], -1));
   if (pending_signal_ != 0) kill(pending_signal_);
+  if (start_wanted_ || launch_->detached) watch_start();
   if (kept[0] < 0) return;
   emit(Event::kInput, [&kept](Napi::Env env) {
-    return std::vector<napi_value>{Napi::Number::New(env, std::exchange(kept[0], -1))};
+    return std::array<napi_value, 1>{Napi::Number::New(env, std::exchange(kept[0], -1))};
   });
 }
 
 // Without eyes on it there is no use in the container.
 void Container::cannot_watch(int error) {
-  unwatch(exit_watch_);
-  unwatch(control_watch_);
+  environment_.unwatch(launch_->pidfd.get());
   exited_ = control_ended_ = true;
   for (Reader& reader : readers_)
     if (reader.fd.valid()) end_stream(reader);
@@ -173,35 +179,61 @@ void Container::cannot_watch(int error) {
   tear_down();
 }
 
-void Container::stream_readable(uv_poll_t* poll, int, int) {
-  Container* owner = static_cast<Watch*>(poll->data)->owner;
-  owner->read_stream(owner->readers_[poll == &owner->readers_[0].watch.poll ? 0 : 1], false);
+void Container::ready(Source source) {
+  switch (source) {
+    case Source::kExit:
+      if (!exited_) child_exited();
+      break;
+    case Source::kControl:
+      read_control();
+      break;
+    case Source::kStdout:
+      read_stream(readers_[0]);
+      break;
+    case Source::kStderr:
+      read_stream(readers_[1]);
+      break;
+  }
 }
 
-// Delivers what is there: up to a quarter of a megabyte before other work of the event loop has its
-// turn, or everything once the container has ended.
-void Container::read_stream(Reader& reader, bool to_the_end) {
+int Container::watch(Reader& reader) {
+  const Source source = reader.number == 1 ? Source::kStdout : Source::kStderr;
+  const int error = environment_.watch(token_, source, reader.fd.get());
+  reader.watched = error == 0;
+  return error;
+}
+
+void Container::unwatch(Reader& reader) {
+  if (reader.watched) environment_.unwatch(reader.fd.get());
+  reader.watched = false;
+}
+
+// Delivers what is there, in so many parts at most; true when there is nothing left to come.
+bool Container::deliver(Reader& reader, unsigned turns) {
   static thread_local char bytes[64 << 10];
-  for (int turn = 0; reader.fd.valid() && !reader.paused && (to_the_end || turn < 4); ++turn) {
+  for (; reader.fd.valid() && !reader.paused && turns > 0; --turns) {
     const long size = sys::call(__NR_read, reader.fd.get(), bytes, sizeof bytes);
-    if (size == -EAGAIN || size == -EINTR) return;
-    if (size <= 0) {
-      end_stream(reader);
-      return;
-    }
+    if (size == -EAGAIN || size == -EINTR) return false;
+    if (size <= 0) return true;
     emit(Event::kData, [&reader, size](Napi::Env env) {
-      return std::vector<napi_value>{
+      return std::array<napi_value, 2>{
           Napi::Number::New(env, reader.number),
           Napi::Buffer<char>::Copy(env, bytes, static_cast<size_t>(size))};
     });
   }
+  return false;
+}
+
+void Container::read_stream(Reader& reader) {
+  if (deliver(reader, kTurns)) end_stream(reader);
 }
 
 void Container::end_stream(Reader& reader) {
-  unwatch(reader.watch);
+  unwatch(reader);
   reader.fd.reset();
+  reader.inside.reset();
   emit(Event::kEnd, [&reader](Napi::Env env) {
-    return std::vector<napi_value>{Napi::Number::New(env, reader.number)};
+    return std::array<napi_value, 1>{Napi::Number::New(env, reader.number)};
   });
   if (gone_) finish_when_read();
 }
@@ -209,45 +241,38 @@ void Container::end_stream(Reader& reader) {
 // What the killed program has forked lives on in the container, and may hold the streams for ever:
 // what is in the pipe now is the last that is delivered, whether somebody is reading or not.
 void Container::cut_short() {
-  static constexpr int kTurns = 4;  // a megabyte: no pipe is larger unless root has made it so
   for (Reader& reader : readers_) {
-    reader.paused = false;
-    for (int turn = 0; reader.fd.valid() && turn < kTurns; ++turn)
-      read_stream(reader, false);
+    for (unsigned turn = 0; reader.fd.valid() && turn < kLastTurns; ++turn) {
+      reader.paused = false;
+      if (deliver(reader, 1)) break;
+    }
     if (reader.fd.valid()) end_stream(reader);
   }
 }
 
+// The process is gone: true when there is nothing left to come.
+bool Container::deliver_last(Reader& reader) {
+  // What others in the container go on writing is no reason to keep the event loop from its work.
+  return deliver(reader, launch_->joined ? kTurns : kToTheEnd);
+}
+
 void Container::set_paused(uint32_t number, bool paused) {
   Reader& reader = readers_[number == 2 ? 1 : 0];
-  if (!reader.fd.valid() || reader.paused == paused) return;
   reader.paused = paused;
+  reader.followed = true;
+  reader.inside.reset();
+  if (!reader.fd.valid()) return;
   if (paused)
-    uv_poll_stop(&reader.watch.poll);
-  else
-    uv_poll_start(&reader.watch.poll, UV_READABLE, stream_readable);
+    unwatch(reader);
+  else if (!reader.watched && watch(reader) != 0)
+    kill(SIGKILL);  // as when it cannot be watched from the beginning
 }
 
-// 0 or a negated errno.
-int Container::watch(Watch& watch, int fd, uv_poll_cb callback) {
-  if (const int error = uv_poll_init(environment_.loop(), &watch.poll, fd); error != 0)
-    return error;
-  watch.poll.data = &watch;
-  watch.open = true;
-  ++handles_;
-  environment_.handle_opened();
-  return uv_poll_start(&watch.poll, UV_READABLE, callback);
-}
-
-void Container::unwatch(Watch& watch) {
-  if (!watch.open) return;
-  watch.open = false;
-  uv_close(reinterpret_cast<uv_handle_t*>(&watch.poll), [](uv_handle_t* handle) {
-    Container* owner = static_cast<Watch*>(handle->data)->owner;
-    Environment& environment = owner->environment_;
-    if (--owner->handles_ == 0 && owner->finished_) delete owner;
-    environment.handle_closed();
-  });
+void Container::watch_start() {
+  start_wanted_ = true;
+  if (!has_process_ || control_ended_ || control_watched_) return;
+  control_watched_ = environment_.watch(token_, Source::kControl, launch_->control.get()) == 0;
+  if (!control_watched_) kill(SIGKILL);
 }
 
 // A terminal, or the end: the program was exec'ed, or will never be.
@@ -264,19 +289,19 @@ void Container::read_control() {
         got.fd_count == 2 && !screen.fd.valid() && environment_.usable()) {
       screen.fd.reset(fds[0]);
       near_end_.reset(fds[1]);
-      if (const int failed = watch(screen.watch, fds[0], stream_readable); failed != 0) {
+      if (const int failed = screen.paused ? 0 : watch(screen); failed != 0) {
         end_stream(screen);
         launch_->fail(Half::kHost, kBeforeFirstStep, Error{-failed, "epoll_ctl"});
         kill(SIGKILL);
         continue;
       }
-      emit(Event::kTerminal, [](Napi::Env) { return std::vector<napi_value>{}; });
+      emit(Event::kTerminal, [](Napi::Env) { return std::array<napi_value, 0>{}; });
       continue;
     }
     for (size_t i = 0; i < got.fd_count; ++i)
       sys::close(fds[i]);
     control_ended_ = true;
-    unwatch(control_watch_);
+    environment_.unwatch(launch_->control.get());
     // ECONNRESET: it ended with something unread. Else, as with EMFILE, its terminal is lost.
     if (error != 0 && error != ECONNRESET) {
       launch_->fail(Half::kHost, kBeforeFirstStep, received.error());
@@ -285,7 +310,7 @@ void Container::read_control() {
     }
     const Page* page = launch_->page;
     if (load_acquire(page->failed) == 0 && load_acquire(page->executing) != 0)
-      emit(Event::kStarted, [](Napi::Env) { return std::vector<napi_value>{}; });
+      emit(Event::kStarted, [](Napi::Env) { return std::array<napi_value, 0>{}; });
     else
       return;
     if (launch_->detached) leave();
@@ -294,16 +319,17 @@ void Container::read_control() {
 
 // It is on its own from here on.
 void Container::leave() {
-  unwatch(exit_watch_);
+  environment_.unwatch(launch_->pidfd.get());
   exited_ = ending_ = true;
   emit(Event::kExited, [this](Napi::Env env) {
-    return std::vector<napi_value>{Napi::Number::New(env, 0), Napi::Number::New(env, 0),
-                                   Napi::Number::New(env, 0), stamps(env)};
+    const napi_value zero = Napi::Number::New(env, 0);
+    return std::array<napi_value, 5>{zero, zero, zero, stamps(env), zero};
   });
   oom_.reset();
-  environment_.begin_work();
   Launcher::instance().leave(
-      launch_, [inbox = environment_.inbox(), this] { inbox->post([this] { gone({}); }); });
+      launch_, [inbox = environment_.inbox(), &environment = environment_, token = token_] {
+        inbox->post([&environment, token] { environment.find(token)->gone({}); });
+      });
 }
 
 void Container::child_exited() {
@@ -315,18 +341,24 @@ void Container::child_exited() {
   // ECHILD: somebody else in this process has reaped it, and took its status along.
   const bool stolen = waited == -ECHILD;
   if (!stolen && (waited < 0 || info.si_pid == 0)) return;
-  unwatch(exit_watch_);
+  environment_.unwatch(launch_->pidfd.get());
   exited_ = true;
-  read_control();
+  if (start_wanted_) read_control();
   if (ending_) return;
   if (!control_ended_) {
     control_ended_ = true;
-    unwatch(control_watch_);
+    if (control_watched_) environment_.unwatch(launch_->control.get());
   }
   // Whoever wrote is gone, so that what is in the pipes, or on the terminal, is all there will be.
   near_end_.reset();
-  for (Reader& reader : readers_)
-    read_stream(reader, true);
+  unsigned ended = 0;
+  for (Reader& reader : readers_) {
+    reader.inside.reset();
+    if (!deliver_last(reader)) continue;
+    unwatch(reader);
+    reader.fd.reset();
+    ended |= reader.number;
+  }
   if (launch_->joined && killed_) cut_short();
   const Page* page = launch_->page;
   if (launch_->failed) {
@@ -344,9 +376,10 @@ void Container::child_exited() {
       signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     }
     emit(Event::kExited, [&](Napi::Env env) {
-      return std::vector<napi_value>{
+      return std::array<napi_value, 5>{
           Napi::Number::New(env, code), Napi::Number::New(env, signal),
-          Napi::Number::New(env, oom_.valid() ? count_oom_kills(oom_.get()) : 0), stamps(env)};
+          Napi::Number::New(env, oom_.valid() ? count_oom_kills(oom_.get()) : 0), stamps(env),
+          Napi::Number::New(env, ended)};
     });
   }
   tear_down();
@@ -354,24 +387,23 @@ void Container::child_exited() {
 
 void Container::emit_failure(const ErrorRecord& error) {
   emit(Event::kFailed, [this, &error](Napi::Env env) {
-    return std::vector<napi_value>{error_value(env, error), stamps(env)};
+    return std::array<napi_value, 2>{error_value(env, error), stamps(env)};
   });
 }
 
 void Container::tear_down() {
   oom_.reset();
   ending_ = true;
-  environment_.begin_work();
-  Launcher::instance().tear_down(launch_,
-                                 [inbox = environment_.inbox(), this](TeardownOutcome outcome) {
-                                   inbox->post([this, outcome] { gone(outcome); });
-                                 });
+  Launcher::instance().tear_down(
+      launch_, [inbox = environment_.inbox(), &environment = environment_,
+                token = token_](TeardownOutcome outcome) {
+        inbox->post([&environment, token, outcome] { environment.find(token)->gone(outcome); });
+      });
 }
 
 void Container::gone(const TeardownOutcome& outcome) {
-  environment_.end_work();
   emit(Event::kGone, [&outcome](Napi::Env env) {
-    return std::vector<napi_value>{outcome.failed ? error_value(env, outcome.error) : env.Null()};
+    return std::array<napi_value, 1>{outcome.failed ? error_value(env, outcome.error) : env.Null()};
   });
   gone_ = true;
   finish_when_read();
@@ -386,26 +418,22 @@ void Container::finish_when_read() {
 
 // Nothing more will happen to this container.
 void Container::finish() {
-  environment_.remove(token_);
+  environment_.end_work();
   launch_.reset();
   callback_.Reset();
-  finished_ = true;
-  if (handles_ == 0) delete this;
+  environment_.remove(token_);
 }
 
 void Container::abandon() {
   abandoned_ = true;
-  environment_.remove(token_);
   callback_.SuppressDestruct();
-  unwatch(exit_watch_);
-  unwatch(control_watch_);
-  for (Reader& reader : readers_)
-    unwatch(reader.watch);
   // Without a process the launcher still has it, and will find nobody to deliver to. Later, the
   // undertaker has it.
-  if (has_process_ && !ending_) Launcher::instance().tear_down(launch_, [](TeardownOutcome) {});
-  finished_ = true;
-  if (handles_ == 0) delete this;
+  if (has_process_ && !ending_) {
+    environment_.unwatch(launch_->pidfd.get());
+    Launcher::instance().tear_down(launch_, [](TeardownOutcome) {});
+  }
+  environment_.remove(token_);
 }
 
 long Container::kill(int signal) {
@@ -417,7 +445,7 @@ long Container::kill(int signal) {
     // Not at once: JavaScript, which is calling, does not expect to be called.
     if (launch_->joined && signal == SIGKILL)
       environment_.inbox()->post([&environment = environment_, token = token_] {
-        if (Container* container = environment.find(token)) container->cut_short();
+        if (const auto container = environment.find(token)) container->cut_short();
       });
     return -ESRCH;
   }

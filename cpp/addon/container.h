@@ -3,7 +3,6 @@
 #pragma once
 
 #include <napi.h>
-#include <uv.h>
 
 #include <memory>
 
@@ -17,9 +16,9 @@ enum class Event : uint32_t {
   kInput,     // descriptor of Node's end of stdin, where there is a pipe
   kFailed,    // error record, stamps
   kTerminal,  // it can be written to, and have its size changed; what it shows is stdout
-  kStarted,   // the program has been exec'ed
-  kExited,    // exit code or -1, signal or 0, OOM kills, stamps; of a detached one, right after
-              // kStarted
+  kStarted,   // the program has been exec'ed; only when somebody waits for it, or it is detached
+  kExited,    // exit code or -1, signal or 0, OOM kills, stamps, bits of the streams that ended
+              // with it (1 stdout, 2 stderr); of a detached one, right after kStarted
   kGone,      // error record or null: everything is undone
   kData,      // 1 or 2 (stdout, stderr), a Buffer
   kEnd,       // 1 or 2: everything that was written has been delivered
@@ -30,12 +29,15 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
 
 class Container {
  public:
-  // JS: launch(program, teardown, slots, hold, callback) → token, with the slots of stdin, stdout,
-  // stderr and the file that counts OOM kills, -1 where there is none. The token is what the others
-  // want; once the container is gone they do nothing.
+  // JS: launch(program, teardown, slots, hold, watch start, callback) → token, with the slots of
+  // stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and
+  // stderr, -1 where there is none. The token is what the others want; once the container is gone
+  // they do nothing.
   static Napi::Value launch(const Napi::CallbackInfo& info);
   // kill(token, signal) → 0 or a negated errno
   static Napi::Value kill_by_token(const Napi::CallbackInfo& info);
+  // watchStart(token): `kTerminal` and `kStarted` are told from now on
+  static Napi::Value watch_start_by_token(const Napi::CallbackInfo& info);
   // pause(token, stream), resume(token, stream): 1 is stdout, 2 stderr
   static Napi::Value pause_by_token(const Napi::CallbackInfo& info);
   static Napi::Value resume_by_token(const Napi::CallbackInfo& info);
@@ -44,38 +46,41 @@ class Container {
   // resize(token, columns, rows) → 0 or a negated errno
   static Napi::Value resize_by_token(const Napi::CallbackInfo& info);
 
+  // Something of it is readable.
+  void ready(Source source);
   // The environment is closing: end the process, forget JavaScript.
   void abandon();
 
  private:
-  struct Watch {
-    uv_poll_t poll;
-    Container* owner;
-    bool open = false;
-  };
-
   // Node's end of the container's stdout or stderr, or of its terminal. Read here and not by a
   // stream of Node's own, whose making and unmaking costs the JavaScript thread more than all the
   // rest of a start.
   struct Reader {
-    Watch watch;
     UniqueFd fd;
+    // The container's end of the pipe. While it is open here the pipe has no end, which would wake
+    // the JavaScript thread a moment before the exit does.
+    UniqueFd inside;
     unsigned number = 0;  // 1 or 2
+    bool watched = false;
     bool paused = false;
+    // Somebody reads it as a stream, and learns of its end at once; otherwise with the exit.
+    bool followed = false;
   };
 
   Container(Environment& environment, std::shared_ptr<Launch> launch, Napi::Function callback);
 
-  static Container* find(const Napi::CallbackInfo& info);
+  static std::shared_ptr<Container> find(const Napi::CallbackInfo& info);
   void launched();
-  int watch(Watch& watch, int fd, uv_poll_cb callback);
   void cannot_watch(int error);
-  void unwatch(Watch& watch);
+  void watch_start();
   void read_control();
   void child_exited();
-  static void stream_readable(uv_poll_t* poll, int status, int events);
-  void read_stream(Reader& reader, bool to_the_end);
+  int watch(Reader& reader);
+  void unwatch(Reader& reader);
+  bool deliver(Reader& reader, unsigned turns);
+  void read_stream(Reader& reader);
   void end_stream(Reader& reader);
+  bool deliver_last(Reader& reader);
   void cut_short();
   void set_paused(uint32_t number, bool paused);
   template <class Arguments>
@@ -93,8 +98,6 @@ class Container {
   std::shared_ptr<Launch> launch_;
   Napi::FunctionReference callback_;
   UniqueFd oom_;
-  Watch exit_watch_;
-  Watch control_watch_;
   Reader readers_[2];
   // The terminal's near end: without it a program that closes the last of its own would take the
   // terminal away from everybody else. Empty once the container has ended, or without a terminal.
@@ -102,13 +105,13 @@ class Container {
   bool has_process_ = false;
   bool exited_ = false;
   bool ending_ = false;
+  bool start_wanted_ = false;
+  bool control_watched_ = false;
   bool killed_ = false;
   bool control_ended_ = false;
   bool abandoned_ = false;
   bool gone_ = false;
-  bool finished_ = false;
   int pending_signal_ = 0;
-  int handles_ = 0;
   uint32_t token_ = 0;
 };
 

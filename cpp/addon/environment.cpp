@@ -1,5 +1,8 @@
 #include "environment.h"
 
+#include <errno.h>
+#include <sys/epoll.h>
+
 #include "container.h"
 
 namespace caisson {
@@ -28,7 +31,7 @@ Environment::Environment(Napi::Env env) : env_(env), inbox_(std::make_shared<Inb
   uv_async_init(loop_, &wake_,
                 [](uv_async_t* handle) { static_cast<Environment*>(handle->data)->run_tasks(); });
   uv_unref(reinterpret_cast<uv_handle_t*>(&wake_));
-  handle_opened();
+  ++handles_;
   inbox_->wake_ = &wake_;
   napi_add_async_cleanup_hook(
       env,
@@ -49,8 +52,49 @@ void Environment::run_tasks() {
     task.run();
 }
 
+int Environment::open_poller() {
+  epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid()) return -errno;
+  if (const int error = uv_poll_init(loop_, &poller_, epoll_.get()); error != 0) {
+    epoll_.reset();
+    return error;
+  }
+  ++handles_;
+  poller_.data = this;
+  // What keeps the loop alive is that there are containers.
+  uv_unref(reinterpret_cast<uv_handle_t*>(&poller_));
+  return uv_poll_start(&poller_, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    static_cast<Environment*>(poll->data)->run_ready();
+  });
+}
+
+int Environment::watch(uint32_t token, Source source, int fd) {
+  if (!epoll_.valid())
+    if (const int error = open_poller(); error != 0) return error;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = uint64_t{token} << 32 | static_cast<uint32_t>(source);
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+void Environment::unwatch(int fd) {
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+// The rest, if there is more, has its turn when the loop comes round.
+void Environment::run_ready() {
+  epoll_event events[64];
+  const int count = epoll_wait(epoll_.get(), events, 64, 0);
+  const Napi::HandleScope scope(env_);
+  for (int i = 0; i < count; ++i) {
+    const uint64_t data = events[i].data.u64;
+    if (const auto container = find(static_cast<uint32_t>(data >> 32)))
+      container->ready(static_cast<Source>(static_cast<uint32_t>(data)));
+  }
+}
+
 void Environment::call(const Napi::FunctionReference& callback,
-                       const std::vector<napi_value>& arguments) {
+                       std::span<const napi_value> arguments) {
   const Napi::HandleScope scope(env_);
   napi_value result;
   const napi_status status = napi_make_callback(env_, nullptr, env_.Global(), callback.Value(),
@@ -87,13 +131,16 @@ void Environment::close(napi_async_cleanup_hook_handle hook) {
   }
   for (auto& task : undelivered)
     task.otherwise();
-  const std::unordered_map<uint32_t, Container*> containers = containers_;
+  const auto containers = containers_;
   for (const auto& [token, container] : containers)
     container->abandon();
   for (; engines_ > 0; --engines_)
     Launcher::instance().release([] {});
-  uv_close(reinterpret_cast<uv_handle_t*>(&wake_),
-           [](uv_handle_t* handle) { static_cast<Environment*>(handle->data)->handle_closed(); });
+  const auto closed = [](uv_handle_t* handle) {
+    static_cast<Environment*>(handle->data)->handle_closed();
+  };
+  if (epoll_.valid()) uv_close(reinterpret_cast<uv_handle_t*>(&poller_), closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&wake_), closed);
 }
 
 }  // namespace caisson

@@ -9,12 +9,17 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_map>
-#include <vector>
+
+#include "../base/unique_fd.h"
 
 namespace caisson {
 
 class Container;
+
+// What it is of a container that has become readable.
+enum class Source : uint32_t { kExit, kControl, kStdout, kStderr };
 
 // False in a worker that is being terminated, whose loop still runs for a while: nothing can be
 // made for JavaScript then, let alone called.
@@ -26,11 +31,10 @@ class Environment {
   explicit Environment(Napi::Env env);
 
   Napi::Env env() const { return env_; }
-  uv_loop_t* loop() const { return loop_; }
 
   // Calls back into JavaScript from the event loop. What the callback throws is an uncaught
   // exception of the program: left pending, it would make every later call of this addon fail.
-  void call(const Napi::FunctionReference& callback, const std::vector<napi_value>& arguments);
+  void call(const Napi::FunctionReference& callback, std::span<const napi_value> arguments);
   bool usable() const { return caisson::usable(env_); }
 
   // What native threads hold: they may outlive the environment.
@@ -61,30 +65,39 @@ class Environment {
   void engine_opened() { ++engines_; }
   void engine_closed() { --engines_; }
 
-  // Containers are known to JavaScript by a token, so that making one makes no objects.
-  uint32_t add(Container* container) {
-    containers_.emplace(++last_token_, container);
+  // Containers are known to JavaScript by a token, so that making one makes no objects. They live
+  // until they are removed and nobody is in the midst of one.
+  uint32_t add(std::shared_ptr<Container> container) {
+    containers_.emplace(++last_token_, std::move(container));
     return last_token_;
   }
   void remove(uint32_t token) { containers_.erase(token); }
-  Container* find(uint32_t token) const {
+  std::shared_ptr<Container> find(uint32_t token) const {
     const auto found = containers_.find(token);
     return found == containers_.end() ? nullptr : found->second;
   }
 
-  // Counts uv handles, so that closing can wait for them.
-  void handle_opened() { ++handles_; }
-  void handle_closed();
+  // Whenever the descriptor is readable, or its end has come, the container is told. 0 or a negated
+  // errno. One epoll for all of them, of which the event loop watches one descriptor for ever: a
+  // handle for each would cost the JavaScript thread a dozen system calls and another turn of the
+  // loop.
+  int watch(uint32_t token, Source source, int fd);
+  void unwatch(int fd);
 
  private:
+  int open_poller();
+  void run_ready();
   void run_tasks();
+  void handle_closed();
   void close(napi_async_cleanup_hook_handle hook);
 
   Napi::Env env_;
   uv_loop_t* loop_ = nullptr;
   uv_async_t wake_{};
+  UniqueFd epoll_;
+  uv_poll_t poller_{};
   std::shared_ptr<Inbox> inbox_;
-  std::unordered_map<uint32_t, Container*> containers_;
+  std::unordered_map<uint32_t, std::shared_ptr<Container>> containers_;
   uint32_t last_token_ = 0;
   unsigned work_ = 0;
   unsigned handles_ = 0;

@@ -1,4 +1,5 @@
-// A lock for the few system calls that must not be mixed with another thread's; works without a libc.
+// A lock for the few system calls that must not be mixed with another thread's; works without a
+// libc.
 #pragma once
 
 #include "sys.h"

@@ -147,29 +147,36 @@ Status clone(Machine& base, const Step& step) {
   const int cgroup = machine.slot(step, 0), target = machine.slot(step, 1);
   machine.joined = step.slot[1] >= 0;
   machine.detached = step.number[1] != 0;
-  Text<16> page_number, control_number, target_number, cgroup_number;
+  const uint64_t namespaces = step.number[0];
+  Text<24> page_number, control_number, target_number, cgroup_number, namespaces_number;
   page_number.add(static_cast<uint64_t>(machine.page_fd));
   control_number.add(static_cast<uint64_t>(childs_end.get()));
-  const char* arguments[] = {
-      "caisson-init", "init", page_number.c_str(), control_number.c_str(), nullptr, nullptr,
-      nullptr,        nullptr};
-  const uint64_t namespaces = step.number[0];
+  const char* arguments[] = {"caisson-init",
+                             "init",
+                             page_number.c_str(),
+                             control_number.c_str(),
+                             nullptr,
+                             nullptr,
+                             nullptr,
+                             nullptr,
+                             nullptr};
   InitProcess process{arguments,
                       machine.init_fd,
                       {machine.page_fd, childs_end.get(), -1, -1},
-                      (namespaces & CLONE_NEWUSER) != 0};
+                      !machine.joined && (namespaces & CLONE_NEWUSER) != 0};
   if (machine.joined) {
     arguments[1] = "join";
     arguments[4] = target_number.add(static_cast<uint64_t>(target)).c_str();
     if (cgroup >= 0) cgroup_number.add(static_cast<uint64_t>(cgroup));
     arguments[5] = cgroup < 0 ? "-" : cgroup_number.c_str();
-    if (machine.detached) arguments[6] = "detached";
+    arguments[6] = namespaces_number.add(namespaces).c_str();
+    if (machine.detached) arguments[7] = "detached";
     process.keep[2] = target;
     process.keep[3] = cgroup;
   }
   if (Status entered = enter_small_mounts(machine.workplace); !entered.ok()) return entered;
-  auto pid = spawn_init(process, namespaces, machine.joined ? -1 : cgroup, machine.workplace.stack,
-                        sizeof machine.workplace.stack, machine.pidfd);
+  auto pid = spawn_init(process, machine.joined ? 0 : namespaces, machine.joined ? -1 : cgroup,
+                        machine.workplace.stack, sizeof machine.workplace.stack, machine.pidfd);
   Status left = enter_host_mounts(machine.workplace);
   if (!pid.ok()) return pid.error();
   machine.pid = pid.value();

@@ -33,14 +33,18 @@ bool ends_soon(int target) {
 
 }  // namespace
 
-void join_face(int page_fd, int control, int target, int cgroup, bool detached) {
+void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
+               bool detached) {
   sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
-  // Inherited by the clone: whoever is inside already sees it from its first moment on
-  // (CVE-2016-9962).
+  // All at once (setns(2) with a pidfd, Linux 5.8): after the user namespace alone this process
+  // would lack the rights to join those that do not belong to it. Root and working directory become
+  // the mount namespace's own, so that the clone, whom others inside see from its first moment on,
+  // has nothing of the host in /proc/<pid>/root either.
+  if (const long joined = sys::call(__NR_setns, target, namespaces | CLONE_NEWPID); joined < 0)
+    report(control, joined, kSetns, -1);
+  // Inherited by the clone (CVE-2016-9962). Joining a user namespace has set it anew.
   if (const long hidden = sys::call(__NR_prctl, PR_SET_DUMPABLE, 0); hidden < 0)
     report(control, hidden, kPrctl, -1);
-  if (const long joined = sys::call(__NR_setns, target, CLONE_NEWPID); joined < 0)
-    report(control, joined, kSetns, -1);
   // Node's own streams stay outside. Something has to be in their place, or what comes later would
   // take their numbers.
   for (int fd = 0; fd < 3; ++fd)

@@ -69,12 +69,17 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   auto** arguments = reinterpret_cast<char**>(stack + 1);
   if (count == 4 && equal(arguments[1], "init"))
     init_face(descriptor(arguments[2]), descriptor(arguments[3]), false);
-  if ((count == 6 || count == 7) && equal(arguments[1], "join"))
-    join_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
-              descriptor(arguments[5]), count == 7);
+  if ((count == 7 || count == 8) && equal(arguments[1], "join")) {
+    const char* number = arguments[6];
+    uint64_t namespaces = 0;
+    if (parse_number(number, namespaces))
+      join_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
+                descriptor(arguments[5]), namespaces, count == 8);
+  }
   if (count == 7 && equal(arguments[1], "monitor"))
     monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]));
-  if (count == 3 && equal(arguments[1], "guard")) guard_face(descriptor(arguments[2]));
+  if (count == 4 && equal(arguments[1], "guard"))
+    guard_face(descriptor(arguments[2]), descriptor(arguments[3]));
   sys::exit_group(kUsage);
 }
 

@@ -1,67 +1,92 @@
 #include "guard.h"
 
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <poll.h>
 
-#include <vector>
-
-#include "../base/fd_message.h"
+#include "../base/mount_api.h"
 #include "../base/text.h"
 #include "../host/spawn.h"
-#include "../program/control.h"
+#include "../program/journal.h"
 
 namespace caisson {
 namespace {
 
-constexpr int kPipe = 32, kMessageSize = 90, kReset = 104;
-// A guard that was stopped must not stop all starts with it.
-constexpr timeval kPatience{5, 0};
+constexpr int kMessageSize = 90, kNoSpace = 28;
 
-}  // namespace
-
-Status Guard::start(int init_fd, void* stack, size_t stack_size) {
-  int pair[2];
-  const long paired = sys::call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
-  if (paired < 0) return failure(paired, "socketpair", "the guard");
-  UniqueFd ours(pair[0]), theirs(pair[1]);
-  const long set =
-      sys::call(__NR_setsockopt, ours.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
-  if (set < 0) return failure(set, "setsockopt", "the guard");
-  Text<16> number;
-  number.add(static_cast<uint64_t>(theirs.get()));
-  const char* const arguments[] = {"caisson-guard", "guard", number.c_str(), nullptr};
-  auto pid = spawn_init({arguments, init_fd, {theirs.get(), -1, -1, -1}, false}, 0, -1, stack,
-                        stack_size, pidfd_);
-  if (!pid.ok()) return pid.error();
-  socket_ = static_cast<UniqueFd&&>(ours);
+Status write_at(int file, const void* bytes, size_t size, uint64_t offset) {
+  const long written = sys::call(__NR_pwrite64, file, bytes, size, offset);
+  if (written < 0) return failure(written, "pwrite64", "the guard's journal");
+  if (static_cast<size_t>(written) < size)
+    return failure(-kNoSpace, "pwrite64", "the guard's journal");
   return {};
 }
 
-Status Guard::add(uint64_t token, const void* program, size_t size) {
-  if (size + sizeof(GuardMessage) > kMaxGuardMessage)
-    return failure(-kMessageSize, "sendmsg", "the guard");
-  std::vector<unsigned char> message(sizeof(GuardMessage) + size);
-  const GuardMessage head{GuardVerb::kAdd, 0, token};
-  memcpy(message.data(), &head, sizeof head);
-  memcpy(message.data() + sizeof head, program, size);
-  Status sent = send_message(socket_.get(), message.data(), message.size(), nullptr, 0);
-  if (sent.ok()) return {};
-  const int number = sent.error().number;
-  // Only when somebody killed it: a guard that lives would take the end of its socket for the end
-  // of Node, and undo what is running.
-  if (number == kPipe || number == kReset) stop();
-  return Error{number, sent.error().call, "the guard"};
+uint64_t place_of(uint32_t entry) {
+  return uint64_t{entry} * kJournalStride;
 }
 
-void Guard::done(uint64_t token) {
-  if (!socket_.valid()) return;
-  const GuardMessage message{GuardVerb::kDone, 0, token};
-  static_cast<void>(send_message(socket_.get(), &message, sizeof message, nullptr, 0));
+}  // namespace
+
+bool Guard::running() {
+  if (!pidfd_.valid()) return false;
+  pollfd end{pidfd_.get(), POLLIN, 0};
+  const timespec now{};
+  if (sys::call(__NR_ppoll, &end, 1, &now, nullptr, 0) <= 0) return true;
+  stop();
+  return false;
+}
+
+Status Guard::start(int init_fd, void* stack, size_t stack_size) {
+  if (Status opened = open_journal(); !opened.ok()) return opened;
+  int ends[2];
+  const long piped = sys::call(__NR_pipe2, ends, O_CLOEXEC);
+  if (piped < 0) return failure(piped, "pipe2", "the guard");
+  UniqueFd theirs(ends[0]), ours(ends[1]);
+  Text<16> life, journal;
+  life.add(static_cast<uint64_t>(theirs.get()));
+  journal.add(static_cast<uint64_t>(journal_.get()));
+  const char* const arguments[] = {"caisson-guard", "guard", life.c_str(), journal.c_str(),
+                                   nullptr};
+  auto pid = spawn_init({arguments, init_fd, {theirs.get(), journal_.get(), -1, -1}, false}, 0, -1,
+                        stack, stack_size, pidfd_);
+  if (!pid.ok()) return pid.error();
+  life_ = static_cast<UniqueFd&&>(ours);
+  return {};
+}
+
+Status Guard::open_journal() {
+  if (journal_.valid()) return {};
+  auto made =
+      own_fd(sys::call(__NR_memfd_create, "caisson-journal", MFD_CLOEXEC), "memfd_create", nullptr);
+  if (!made.ok()) return made.error();
+  journal_ = made.take();
+  return {};
+}
+
+Result<uint32_t> Guard::add(const void* program, size_t size) {
+  if (size > kMaxJournalled) return failure(-kMessageSize, "pwrite64", "the guard's journal");
+  if (Status opened = open_journal(); !opened.ok()) return opened.error();
+  if (free_.empty()) free_.push_back(entries_++);
+  uint32_t entry = free_.back();
+  // What says that it is valid comes last: this process may be killed at any moment.
+  const JournalEntry head{last_order_ + 1, static_cast<uint32_t>(size), 0};
+  Status written = write_at(journal_.get(), program, size, place_of(entry) + sizeof head);
+  if (written.ok()) written = write_at(journal_.get(), &head, sizeof head, place_of(entry));
+  if (!written.ok()) return written.error();
+  free_.pop_back();
+  ++last_order_;
+  return static_cast<uint32_t&&>(entry);
+}
+
+void Guard::done(uint32_t entry) {
+  const JournalEntry none{};
+  static_cast<void>(write_at(journal_.get(), &none, sizeof none, place_of(entry)));
+  free_.push_back(entry);
 }
 
 void Guard::stop() {
-  socket_.reset();
+  life_.reset();
   if (pidfd_.valid())
     sys::call(__NR_waitid, 3 /* P_PIDFD */, pidfd_.get(), nullptr, 4 /* WEXITED */, nullptr);
   pidfd_.reset();

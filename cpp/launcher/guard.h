@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include <vector>
+
 #include "../base/result.h"
 #include "../base/unique_fd.h"
 
@@ -11,19 +13,25 @@ namespace caisson {
 
 class Guard {
  public:
-  bool running() const { return socket_.valid(); }
-  // Starts the guard. Called on a launcher thread.
+  // Whether there is a guard; one that was killed is noticed here.
+  bool running();
+  // Starts the guard, for all that is in the journal. Called on a launcher thread.
   Status start(int init_fd, void* stack, size_t stack_size);
-  // From now on `program`'s teardown half is run should this process die. A failure leaves the
-  // guard as it is, unless it was found dead: then it is no longer `running`.
-  Status add(uint64_t token, const void* program, size_t size);
-  void done(uint64_t token);
+  // From now on `program`'s teardown half is run should this process die. The result is for `done`.
+  Result<uint32_t> add(const void* program, size_t size);
+  void done(uint32_t entry);
   // Lets the guard run what is left and waits for its end.
   void stop();
 
  private:
-  UniqueFd socket_;
+  Status open_journal();
+
+  UniqueFd journal_;
+  UniqueFd life_;  // the end of a pipe that is closed when this process is no more
   UniqueFd pidfd_;
+  std::vector<uint32_t> free_;
+  uint32_t entries_ = 0;
+  uint64_t last_order_ = 0;
 };
 
 }  // namespace caisson

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <chrono>
+
 #include "../base/mount_api.h"
 #include "../host/page_memory.h"
 #include "../host/spawn.h"
@@ -21,6 +23,9 @@ namespace {
 constexpr int kInvalid = 22, kKill = 9, kPidfd = 3, kExited = 4, kNoHang = 1,
               kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, WNOHANG, __WALL
 constexpr int kDeathPatience = 300;    // tenths of a second
+// How long, and how many at most, ends wait while there are starts.
+constexpr std::chrono::milliseconds kPatience{10};
+constexpr size_t kBacklog = 4;
 
 void kill_all(const Launch& launch) {
   pollfd end{launch.pidfd.get(), POLLIN, 0};
@@ -148,6 +153,10 @@ void* Launcher::work(void* argument) {
       std::unique_lock waiting(queue.mutex);
       ++queue.idle;
       queue.ready.wait(waiting, [&queue] { return !queue.jobs.empty(); });
+      // A machine with few processors would take them from who waits for a start, to undo what
+      // nobody waits for.
+      queue.ready.wait_for(waiting, kPatience,
+                           [&queue] { return queue.before == 0 || queue.jobs.size() > kBacklog; });
       --queue.idle;
       next = std::move(queue.jobs.front());
       queue.jobs.pop_front();
@@ -157,50 +166,56 @@ void* Launcher::work(void* argument) {
 }
 
 void Launcher::submit(Queue& queue, std::function<void(Workplace&)> job) {
-  const std::lock_guard lock(queue.mutex);
-  queue.jobs.push_back(std::move(job));
+  {
+    const std::lock_guard lock(queue.mutex);
+    queue.jobs.push_back(std::move(job));
+  }
   queue.ready.notify_one();
+}
+
+void Launcher::goes_first(int starts) {
+  {
+    const std::lock_guard lock(ends_.mutex);
+    ends_.before += static_cast<unsigned>(starts);
+    if (ends_.before > 0) return;
+  }
+  ends_.ready.notify_all();
 }
 
 Status Launcher::start_guard(Workplace& workplace) {
   auto init = init_fd();
   if (!init.ok()) return init.error();
-  if (Status started = guard_.start(init.value(), workplace.stack, sizeof workplace.stack);
-      !started.ok())
-    return started;
   // What the engine leaves behind at its own end comes first, because the newest is undone first.
-  // Then, if somebody killed the guard before this one, the containers that it had.
-  if (at_end_.size > 0)
-    if (Status added = guard_.add(0, at_end_.data(), at_end_.size); !added.ok()) return added;
-  for (const auto& [token, launch] : guarded_)
-    if (Status added = guard_.add(token, launch->teardown.data(), launch->teardown.size);
-        !added.ok())
-      return added;
+  if (at_end_.size > 0 && !at_end_journalled_) {
+    auto added = guard_.add(at_end_.data(), at_end_.size);
+    if (!added.ok()) return added.error();
+    at_end_journalled_ = true;
+  }
+  return guard_.start(init.value(), workplace.stack, sizeof workplace.stack);
+}
+
+Status Launcher::add_to_guard(Launch& launch, Workplace& workplace) {
+  const std::lock_guard lock(mutex_);
+  if (!guard_.running())
+    if (Status started = start_guard(workplace); !started.ok()) return started;
+  auto added = guard_.add(launch.teardown.data(), launch.teardown.size);
+  if (!added.ok()) return added.error();
+  launch.guarded = added.value();
+  ++guarded_;
   return {};
 }
 
-Status Launcher::add_to_guard(const std::shared_ptr<Launch>& launch, Workplace& workplace) {
+void Launcher::remove_from_guard(Launch& launch) {
+  if (!launch.guarded) return;
   const std::lock_guard lock(mutex_);
-  launch->token = next_token_++;
-  Status added;
-  if (guard_.running())
-    added = guard_.add(launch->token, launch->teardown.data(), launch->teardown.size);
-  if (guard_.running() && !added.ok()) return added;
-  guarded_[launch->token] = launch;
-  return guard_.running() ? Status{} : start_guard(workplace);
-}
-
-void Launcher::remove_from_guard(const Launch& launch) {
-  if (launch.token == 0) return;
-  const std::lock_guard lock(mutex_);
-  guard_.done(launch.token);
-  guarded_.erase(launch.token);
+  guard_.done(*launch.guarded);
+  launch.guarded.reset();
+  --guarded_;
   // The last engine could not wait for this one: its environment ended.
-  if (engines_ == 0 && guarded_.empty()) guard_.stop();
+  if (engines_ == 0 && guarded_ == 0) guard_.stop();
 }
 
-void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workplace) {
-  Launch& launch = *shared;
+void Launcher::execute(Launch& launch, Workplace& workplace) {
   Program program;
   const char* reason = nullptr;
   if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {
@@ -215,7 +230,7 @@ void Launcher::execute(const std::shared_ptr<Launch>& shared, Workplace& workpla
     launch.fail(Half::kHost, kBeforeFirstStep, ready.error());
     return;
   }
-  if (Status added = add_to_guard(shared, workplace); !added.ok()) {
+  if (Status added = add_to_guard(launch, workplace); !added.ok()) {
     launch.fail(Half::kHost, kBeforeFirstStep, added.error());
     return;
   }
@@ -261,9 +276,11 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
     done();
     return;
   }
+  goes_first(1);
   submit(starts_, [this, launch, done = std::move(done)](Workplace& workplace) {
-    execute(launch, workplace);
-    if (launch->failed && launch->token != 0) {
+    execute(*launch, workplace);
+    goes_first(-1);
+    if (launch->failed && launch->guarded) {
       kill_and_reap(*launch);
       launch->control.reset();
       launch->held.clear();
@@ -380,7 +397,7 @@ void Launcher::release(std::function<void()> done) {
   const auto leave = [this, done = std::move(done)] {
     {
       const std::lock_guard lock(mutex_);
-      if (engines_ > 0 && --engines_ == 0 && guarded_.empty()) guard_.stop();
+      if (engines_ > 0 && --engines_ == 0 && guarded_ == 0) guard_.stop();
     }
     done();
   };

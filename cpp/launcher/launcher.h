@@ -6,9 +6,9 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +36,7 @@ struct Launch {
   std::vector<uint16_t> hold;  // slots that stay open until teardown
 
   // Outcome.
-  uint64_t token = 0;
+  std::optional<uint32_t> guarded;  // its entry in the guard's journal
   Page* page = nullptr;
   size_t page_size = 0;
   int pid = -1;
@@ -74,8 +74,8 @@ class Launcher {
 
   // Runs on a launcher thread; `done` is called there. Called by JavaScript.
   void launch(std::shared_ptr<Launch> launch, std::function<void()> done);
-  // Runs on the undertaker: kills and reaps what may still live, undoes, tells the guard. Called by
-  // anybody for what was launched.
+  // Runs on the undertaker: kills and reaps what may still live, undoes, and strikes it from the
+  // guard's journal. Called by anybody for what was launched.
   void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
   // Lets go of a detached process that has been exec'ed: nothing is killed, nothing undone.
   void leave(std::shared_ptr<Launch> launch, std::function<void()> done);
@@ -108,6 +108,7 @@ class Launcher {
     const unsigned most;  // threads
     unsigned threads = 0;
     unsigned idle = 0;
+    unsigned before = 0;  // what goes first, for a moment: starts before ends
   };
 
   Launcher() = default;
@@ -115,10 +116,12 @@ class Launcher {
   static Status hire(Queue& queue);
   static void* work(void* queue);
   static void submit(Queue& queue, std::function<void(Workplace&)> job);
-  void execute(const std::shared_ptr<Launch>& shared, Workplace& workplace);
-  // Tells the guard of a launch, and starts it where it is not running.
-  Status add_to_guard(const std::shared_ptr<Launch>& launch, Workplace& workplace);
-  void remove_from_guard(const Launch& launch);
+  // One start more that ends let go first, or one less.
+  void goes_first(int starts);
+  void execute(Launch& launch, Workplace& workplace);
+  // Journals what undoes a launch, and starts the guard where it is not running.
+  Status add_to_guard(Launch& launch, Workplace& workplace);
+  void remove_from_guard(Launch& launch);
   Status start_guard(Workplace& workplace);
   Result<UniqueFd> start_monitor(const Keeping& keeping, Workplace& workplace);
   Result<int> init_fd();
@@ -129,10 +132,10 @@ class Launcher {
   std::string init_path_;
   UniqueFd init_;
   Guard guard_;
-  std::map<uint64_t, std::shared_ptr<Launch>> guarded_;  // by token
+  unsigned guarded_ = 0;  // launches in its journal
   ProgramBytes at_end_;
+  bool at_end_journalled_ = false;
   unsigned engines_ = 0;
-  uint64_t next_token_ = 1;
 };
 
 }  // namespace caisson

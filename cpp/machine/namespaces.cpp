@@ -24,14 +24,11 @@ Status cgroup_enter(Machine& machine, const Step& step) {
   return check(written, "write", "tasks");
 }
 
-// All at once (setns(2) with a pidfd, Linux 5.8): after the user namespace alone this process would
-// lack the rights to join those that do not belong to it. Root and working directory become the
-// mount namespace's own.
 Status ns_join(Machine& machine, const Step& step) {
   const long joined = sys::call(__NR_setns, machine.slot(step, 0), step.number[0]);
   if (joined < 0) return failure(joined, "setns");
   machine.empty(step, 0);
-  // As after every change of identity, which a new user namespace is.
+  // As after every change of identity, which a user namespace would be.
   if (!container(machine).outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   return {};

@@ -28,6 +28,7 @@ bool Client::open(int fd) {
   attached = 0;
   input_done = 0;
   in_size_ = out_size_ = out_done_ = 0;
+  left_ = deaf_ = false;
   return true;
 }
 
@@ -39,17 +40,16 @@ void Client::close() {
   attached = 0;
 }
 
-// What came before the other end went is served first.
 bool Client::receive() {
-  bool any = false;
   while (in_size_ < kBuffer) {
     const long size = sys::call(__NR_recvfrom, fd_.get(), memory_ + in_size_, kBuffer - in_size_,
                                 MSG_DONTWAIT, nullptr, nullptr);
     if (size == -kInterrupted) continue;
     if (size == -kAgain) break;
-    if (size <= 0 && any) break;
-    if (size <= 0) return false;
-    any = true;
+    if (size <= 0) {
+      left_ = true;
+      break;
+    }
     in_size_ += static_cast<size_t>(size);
   }
   return in_size_ < kHead || load32(memory_) <= kMaxPayload;
@@ -73,7 +73,7 @@ void Client::consume() {
 
 void Client::send(Reply type, const void* first, size_t first_size, const void* second,
                   size_t second_size) {
-  if (!fd_.valid()) return;
+  if (!fd_.valid() || deaf_) return;
   unsigned char head[kHead];
   const auto payload = static_cast<uint32_t>(first_size + second_size);
   __builtin_memcpy(head, &payload, sizeof payload);
@@ -91,7 +91,7 @@ void Client::send(Reply type, const void* first, size_t first_size, const void* 
       result = sys::call(__NR_sendmsg, fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (result == -kInterrupted);
     if (result < 0 && result != -kAgain) {
-      close();
+      deaf_ = true;  // what it has sent before it went is served all the same
       return;
     }
     if (result > 0) sent = static_cast<size_t>(result);
@@ -120,7 +120,8 @@ void Client::resume() {
     if (sent == -kInterrupted) continue;
     if (sent == -kAgain) return;
     if (sent <= 0) {
-      close();
+      deaf_ = true;
+      out_size_ = out_done_ = 0;
       return;
     }
     out_done_ += static_cast<size_t>(sent);

@@ -18,6 +18,7 @@ enum class Request : uint8_t {
   kStop = 6,
   kPolicy = 7,
   kRenamed = 8,
+  kLimits = 9,
 };
 
 // From the monitor.
@@ -49,12 +50,13 @@ class Client {
   bool connected() const { return fd_.valid(); }
   int fd() const { return fd_.get(); }
 
-  // Reads what is there. False when the other end is gone or speaks nonsense.
+  // Reads what is there. False when the other end speaks nonsense.
   bool receive();
+  // The other end has gone: what it has sent before is all that will come.
+  bool left() const { return left_; }
   // The next whole frame; it stays until `consume`.
   bool next(Frame& frame) const;
   void consume();
-  bool full() const { return in_size_ == kBuffer; }
 
   // What the socket does not take at once waits here; who lets too much of it wait is let go.
   void send(Reply type, const void* first, size_t first_size, const void* second = nullptr,
@@ -75,6 +77,7 @@ class Client {
   unsigned char* memory_ = nullptr;  // kBuffer in, kWaiting out
   size_t in_size_ = 0;
   size_t out_size_ = 0, out_done_ = 0;
+  bool left_ = false, deaf_ = false;
 };
 
 }  // namespace caisson

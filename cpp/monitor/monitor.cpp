@@ -17,17 +17,18 @@
 namespace caisson {
 namespace {
 
-constexpr int kNotFound = 2, kNoProcess = 3, kInterrupted = 4, kAgain = 11, kAccess = 13,
-              kNoDevice = 19, kInvalid = 22, kReset = 104;
+constexpr int kTooBig = 7, kNotFound = 2, kNoProcess = 3, kInterrupted = 4, kAgain = 11,
+              kAccess = 13, kNoDevice = 19, kInvalid = 22, kReset = 104;
 constexpr int kKill = 9, kTerminate = 15, kMaxSignal = 64;
 constexpr int kPidfd = 3, kExited = 4, kNoHang = 1, kAnyChild = 0x40000000;  // waitid(2)
 constexpr int kExitedNormally = 1;                                           // CLD_EXITED
 constexpr uint64_t kMillisecond = 1000000, kSecond = 1000 * kMillisecond;
 constexpr uint64_t kFirstPause = 100 * kMillisecond, kLongestPause = 60 * kSecond;
-constexpr uint64_t kSteady = 10 * kSecond;     // a run of that length resets the pause
-constexpr uint64_t kIdle = 50 * kMillisecond;  // then an unfinished line is written
-constexpr uint64_t kLateOutput = 5 * kSecond;  // how long output may outlive the program
-constexpr uint64_t kFarewell = 30 * kSecond;   // for clients that have not read everything yet
+constexpr uint64_t kSteady = 10 * kSecond;        // a run of that length resets the pause
+constexpr uint64_t kIdle = 50 * kMillisecond;     // then an unfinished line is written
+constexpr uint64_t kLatest = 150 * kMillisecond;  // also when more comes, bit by bit
+constexpr uint64_t kLateOutput = 5 * kSecond;     // how long output may outlive the program
+constexpr uint64_t kFarewell = 30 * kSecond;      // for clients that have not read everything yet
 constexpr int kLostParentRetries = 8;
 constexpr uint64_t kNone = 0;
 
@@ -61,7 +62,8 @@ Monitor::Monitor(const MonitorConfig& config, int init_fd)
     : config_(config),
       init_fd_(init_fd),
       policy_(static_cast<RestartPolicy>(config.header().policy)),
-      retries_(config.header().retries) {
+      retries_(config.header().retries),
+      health_(config, workplace_, init_fd) {
   copy_text(name_, config.text(MonitorText::kName));
   state_.id_base = config.header().id_base;
   const auto own = static_cast<int>(sys::call(__NR_getpid));
@@ -139,7 +141,7 @@ void Monitor::listen() {
   copy_text(address.sun_path, path.c_str());
   sys::call(__NR_unlinkat, sockets_.get(), id, 0);
   if (sys::call(__NR_bind, socket.get(), &address, sizeof address) < 0) return;
-  if (sys::call(__NR_listen, socket.get(), 16) < 0) return;
+  if (sys::call(__NR_listen, socket.get(), 128) < 0) return;
   listener_ = static_cast<UniqueFd&&>(socket);
 }
 
@@ -179,6 +181,7 @@ bool Monitor::launch() {
       outputs_[0].reset(take(1));
       outputs_[1].reset(take(2));
       oom_.reset(take(3));
+      apply_limits();
       return true;
     }
     if (pidfd_.valid()) {
@@ -225,7 +228,7 @@ void Monitor::close_run() {
   near_end_.reset();
   oom_.reset();
   executing_ = ended_ = input_full_ = false;
-  give_up_at_ = kill_at_ = kNone;
+  give_up_at_ = kill_at_ = let_go_at_ = kNone;
 }
 
 // A client that has not taken what it got holds the container back, as a pipe would.
@@ -242,14 +245,17 @@ int Monitor::timeout() const {
   sooner(at, restart_at_);
   sooner(at, kill_at_);
   sooner(at, flush_at_);
-  sooner(at, give_up_at_);
+  const bool held = held_back();
+  if (!held) sooner(at, give_up_at_);
+  if (held && stopping_) sooner(at, let_go_at_);
+  sooner(at, health_.due());
   if (at == kNone) return -1;
   const uint64_t now = sys::monotonic();
   return at <= now ? 0 : static_cast<int>((at - now) / kMillisecond) + 1;
 }
 
 void Monitor::step() {
-  pollfd polled[8 + kClients];
+  pollfd polled[8 + Health::kPolled + kClients];
   unsigned count = 0;
   const auto add = [&](int fd, short events) {
     polled[count].fd = fd;
@@ -268,12 +274,15 @@ void Monitor::step() {
   // A terminal's input and output are one descriptor.
   const int input = config_.has(kMonitorTerminal) ? outputs_[0].get() : input_.get();
   const unsigned at_input = add(input_full_ ? input : -1, POLLOUT);
+  const unsigned at_health = count;
+  health_.poll(polled + count);
+  count += Health::kPolled;
   const unsigned first_client = count;
   for (const Client& client : clients_) {
     Frame frame;
     const bool blocked = client.next(frame);  // it waits for room, or for the program
     const int events = (blocked ? 0 : POLLIN) | (client.waiting() ? POLLOUT : 0);
-    add(client.connected() ? client.fd() : -1, static_cast<short>(events));
+    add(client.connected() && events != 0 ? client.fd() : -1, static_cast<short>(events));
   }
   const int milliseconds = timeout();
   const timespec wait{milliseconds / 1000, milliseconds % 1000 * 1000000};
@@ -295,10 +304,8 @@ void Monitor::step() {
       const short events = polled[first_client + i].revents;
       Client& client = clients_[i];
       if (events == 0 || !client.connected()) continue;
-      if ((events & POLLOUT) != 0) client.resume();
-      const bool gone = (events & (POLLHUP | POLLERR)) != 0 && client.full();
-      if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 &&
-          (gone || !client.receive()))
+      if ((events & (POLLOUT | POLLHUP | POLLERR)) != 0) client.resume();
+      if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 && !client.receive())
         drop(client);
     }
     if (polled[at_pidfd].revents != 0) child_ended();
@@ -306,10 +313,11 @@ void Monitor::step() {
   }
   for (Client& client : clients_)
     if (client.connected()) serve(client);
+  if (const char* change = health_.step(polled + at_health); change != nullptr) event(change);
 
   const uint64_t now = sys::monotonic();
   if (flush_at_ != kNone && now >= flush_at_) {
-    flush_at_ = kNone;
+    flush_at_ = unfinished_since_ = kNone;
     log_.flush(false);
   }
   if (kill_at_ != kNone && now >= kill_at_) {
@@ -317,7 +325,13 @@ void Monitor::step() {
     kill_all();
   }
   if (ended_) {
-    const bool late = give_up_at_ != kNone && now >= give_up_at_ && !held_back();
+    // Who wants it gone does not wait for those who look on.
+    if (stopping_ && now >= let_go_at_)
+      for (Client& client : clients_)
+        if (client.connected() && client.attached != 0 && client.waiting()) drop(client);
+    // Only the time counts in which what is there is read.
+    if (held) give_up_at_ = now + kLateOutput;
+    const bool late = give_up_at_ != kNone && now >= give_up_at_;
     if (late)
       for (unsigned i = 0; i < 2; ++i)
         end_output(i);
@@ -366,8 +380,10 @@ void Monitor::started() {
   format_time(wall_time(), state_.started_at);
   state_.status = "running";
   state_.stopped = false;
+  state_.exit_code = 0;
+  state_.oom_killed = false;
   state_.error[0] = '\0';
-  stopping_ = false;
+  health_.begin(directory_.get(), pid_, state_.start_time);
   save();
   event("start");
   tell_all([this](Client& client) { client.send(Reply::kStarted, &pid_, sizeof pid_); });
@@ -382,6 +398,7 @@ void Monitor::child_ended() {
       sys::call(__NR_waitid, kPidfd, pidfd_.get(), &info, kExited | kNoHang | kAnyChild, nullptr);
   if (waited < 0 || info.pid == 0) return;
   ended_ = true;
+  health_.end();
   read_control();
   control_.reset();
   near_end_.reset();
@@ -394,7 +411,7 @@ void Monitor::child_ended() {
     status_signal_ = status & 0x7f;
     status_code_ = status_signal_ == 0 ? status >> 8 & 0xff : -1;
   }
-  give_up_at_ = sys::monotonic() + kLateOutput;
+  give_up_at_ = let_go_at_ = sys::monotonic() + kLateOutput;
 }
 
 void Monitor::read_output(unsigned index) {
@@ -415,7 +432,14 @@ void Monitor::read_output(unsigned index) {
       if (client.connected() && (client.attached & wanted) != 0)
         client.send(Reply::kOutput, &stream, 1, bytes, static_cast<size_t>(size));
   }
-  flush_at_ = log_.unfinished() ? sys::monotonic() + kIdle : kNone;
+  flush_at_ = kNone;
+  if (log_.unfinished()) {
+    flush_at_ = sys::monotonic() + kIdle;
+    if (unfinished_since_ == kNone) unfinished_since_ = sys::monotonic();
+    sooner(flush_at_, unfinished_since_ + kLatest);
+  } else {
+    unfinished_since_ = kNone;
+  }
   if (log_.lost() != state_.log_lost) {
     state_.log_lost = log_.lost();
     if (!log_loss_told_) {
@@ -444,7 +468,7 @@ void Monitor::end_run() {
   static double all_stamps[2 + 2 * kMaxHostSteps];
   const size_t stamped = stamps(all_stamps) * sizeof(double);
   log_.flush(true);
-  flush_at_ = kNone;
+  flush_at_ = unfinished_since_ = kNone;
   const bool failed = load_acquire(page_->failed) != 0;
   const ErrorRecord error = page_->error;
   uint32_t oom_kills = 0;
@@ -522,11 +546,12 @@ void Monitor::leave(const char* status) {
   const char* id = config_.text(MonitorText::kId);
   if (sockets_.valid()) sys::call(__NR_unlinkat, sockets_.get(), id, 0);
   state_.status = status;
-  state_.monitor[0] = '\0';
   if (!config_.has(kMonitorAutoRemove)) {
+    state_.monitor[0] = '\0';
     save();
     return;
   }
+  // While it says that this monitor lives, nobody else does the same (lib/engine/mend.ts).
   state_.status = "removing";
   save();
   // The name goes first, and only while it is this container's.
@@ -561,6 +586,7 @@ void Monitor::serve(Client& client) {
     if (!handle(client, frame)) return;
     if (client.connected()) client.consume();
   }
+  if (client.connected() && client.left()) drop(client);
 }
 
 // False when the frame has to wait.
@@ -568,6 +594,13 @@ bool Monitor::handle(Client& client, const Frame& frame) {
   switch (frame.type) {
     case Request::kAttach: {
       if (frame.size < 1) break;
+      size_t others = 0;
+      for (const Client& one : clients_)
+        if (one.connected() && &one != &client && one.attached != 0) ++others;
+      if (others >= kAttached) {
+        drop(client);
+        break;
+      }
       client.attached = frame.payload[0] & (kAttachIn | kAttachOut | kAttachErr);
       const auto about = static_cast<unsigned char>((config_.has(kMonitorOpenStdin) ? 1 : 0) |
                                                     (config_.has(kMonitorTerminal) ? 2 : 0));
@@ -606,6 +639,9 @@ bool Monitor::handle(Client& client, const Frame& frame) {
         name_[frame.size] = '\0';
         done(client, 0);
       }
+      break;
+    case Request::kLimits:
+      done(client, keep_limits(reinterpret_cast<const char*>(frame.payload), frame.size));
       break;
     default:
       drop(client);  // it speaks another language
@@ -668,6 +704,7 @@ long Monitor::signal(int number) {
     leave("exited");
     return 0;
   }
+  if (ended_ && number == kKill) return 0;  // it is on its way
   if (!pidfd_.valid() || ended_) return -kNoProcess;
   if (number == kKill) {
     kill_all();
@@ -701,8 +738,51 @@ void Monitor::stop(int number, int milliseconds) {
 // SIGKILL to the first process ends the pid namespace; what is frozen takes notice when thawed.
 void Monitor::kill_all() {
   if (!pidfd_.valid() || ended_) return;
+  health_.cancel();
   sys::call(__NR_pidfd_send_signal, pidfd_.get(), kKill, nullptr, 0);
   end_frozen(config_.teardown());
+}
+
+// A value replaces an older one of the same file.
+long Monitor::keep_limits(const char* texts, size_t size) {
+  size_t count = 0;
+  for (size_t i = 0; i < size; ++i)
+    if (texts[i] == '\0') ++count;
+  if (size == 0 || texts[size - 1] != '\0' || count % 2 != 0) return -kInvalid;
+  for (size_t at = 0; at < size;) {
+    const char* path = texts + at;
+    const size_t path_size = length(path) + 1;
+    const size_t pair = path_size + length(path + path_size) + 1;
+    for (size_t old = 0; old < limits_size_;) {
+      const size_t old_path = length(limits_ + old) + 1;
+      const size_t old_pair = old_path + length(limits_ + old + old_path) + 1;
+      if (!equal(limits_ + old, path)) {
+        old += old_pair;
+        continue;
+      }
+      for (size_t i = old + old_pair; i < limits_size_; ++i)
+        limits_[i - old_pair] = limits_[i];
+      limits_size_ -= old_pair;
+    }
+    if (pair > sizeof limits_ - limits_size_) return -kTooBig;
+    __builtin_memcpy(limits_ + limits_size_, path, pair);
+    limits_size_ += pair;
+    at += pair;
+  }
+  return 0;
+}
+
+// Twice: of two limits that depend on each other the first may fit only after the second.
+void Monitor::apply_limits() const {
+  for (int round = 0; round < 2; ++round)
+    for (size_t at = 0; at < limits_size_;) {
+      const char* path = limits_ + at;
+      const char* value = path + length(path) + 1;
+      const UniqueFd file(
+          static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC)));
+      if (file.valid()) sys::call(__NR_write, file.get(), value, length(value));
+      at = static_cast<size_t>(value - limits_) + length(value) + 1;
+    }
 }
 
 void Monitor::save() {

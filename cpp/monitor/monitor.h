@@ -6,6 +6,7 @@
 #include "../host/host_machine.h"
 #include "../program/monitor_config.h"
 #include "client.h"
+#include "health.h"
 #include "log_writer.h"
 #include "state_file.h"
 
@@ -19,7 +20,10 @@ class Monitor {
   void run(int first);
 
  private:
-  static constexpr size_t kClients = 24;
+  static constexpr size_t kClients = 64;
+  // Of them; the others are for who asks, stops and waits.
+  static constexpr size_t kAttached = 48;
+  static constexpr size_t kLimits = 16u << 10;
 
   bool open_places();
   void listen();
@@ -46,6 +50,8 @@ class Monitor {
   long signal(int number);
   void stop(int number, int milliseconds);
   void kill_all();
+  long keep_limits(const char* texts, size_t size);
+  void apply_limits() const;
   void save();
   void event(const char* action, const char* more = "");
   size_t stamps(double* to) const;
@@ -79,8 +85,13 @@ class Monitor {
   bool input_full_ = false;
   uint64_t began_ = 0;  // monotonic, ns
   uint64_t pause_ = 0;  // before the next run, ns
-  uint64_t restart_at_ = 0, kill_at_ = 0, flush_at_ = 0, give_up_at_ = 0;
+  uint64_t restart_at_ = 0, kill_at_ = 0, give_up_at_ = 0;
+  uint64_t let_go_at_ = 0;  // then clients that do not read are left behind
+  uint64_t flush_at_ = 0, unfinished_since_ = 0;
+  size_t limits_size_ = 0;
+  char limits_[kLimits];  // path, value, path …
   bool log_loss_told_ = false;
+  Health health_;
 };
 
 }  // namespace caisson

@@ -11,6 +11,7 @@ namespace {
 constexpr const char* kState = "state.json";
 constexpr const char* kNext = "state.json.new";
 constexpr size_t kMaxEvent = 16u << 10;
+constexpr unsigned kRenameExchange = 2;  // linux/fs.h
 constexpr uint64_t kBillion = 1000000000;
 
 }  // namespace
@@ -30,15 +31,28 @@ Status write_state(int directory, const StateRecord& state) {
   text.add("\",\"restartCount\":").add(uint64_t{state.restart_count});
   text.add(",\"stopped\":").add(state.stopped ? "true" : "false");
   text.add(",\"logLost\":").add(state.log_lost).add("}\n");
-  auto file = own_fd(sys::call(__NR_openat, directory, kNext,
-                               O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600),
-                     "openat", kNext);
+  // Written over the state before the last and exchanged with the last: there is room for it on a
+  // full disk, too.
+  auto file = own_fd(
+      sys::call(__NR_openat, directory, kNext, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600),
+      "openat", kNext);
   if (!file.ok()) return file.error();
   const long written = sys::call(__NR_write, file.value().get(), text.c_str(), text.size());
   if (written < 0) return failure(written, "write", kNext);
   if (static_cast<size_t>(written) != text.size()) return Error{28 /* ENOSPC */, "write", kNext};
-  return check(sys::call(__NR_renameat2, directory, kNext, directory, kState, 0), "renameat2",
-               kState);
+  const long cut = sys::call(__NR_ftruncate, file.value().get(), text.size());
+  if (cut < 0) return failure(cut, "ftruncate", kNext);
+  const long exchanged =
+      sys::call(__NR_renameat2, directory, kNext, directory, kState, kRenameExchange);
+  if (exchanged >= 0) return {};
+  // The first one, or a filesystem that cannot exchange.
+  if (const long renamed = sys::call(__NR_renameat2, directory, kNext, directory, kState, 0);
+      renamed < 0)
+    return failure(renamed, "renameat2", kState);
+  const UniqueFd spare(static_cast<int>(
+      sys::call(__NR_openat, directory, kNext, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)));
+  if (spare.valid()) sys::call(__NR_write, spare.get(), text.c_str(), text.size());
+  return {};
 }
 
 void read_start_time(int pid, char (&to)[24]) {

@@ -1,5 +1,5 @@
-// What goes over the control socket between Node's side and a parked or starting caisson-init, and
-// between Node's side and the guard. One SOCK_SEQPACKET message each.
+// What goes over the control socket between Node's side and a parked or starting caisson-init. One
+// SOCK_SEQPACKET message each.
 #pragma once
 
 #include "instruction.h"
@@ -28,14 +28,5 @@ struct ClonedMessage {
 };
 constexpr uint32_t kClonedMagic = 0x434c4e44;  // "DNLC"
 constexpr const char* kClonedCalls[] = {"prctl", "setns", "dup3", "clone3"};
-
-// Node's side → guard. kAdd is followed by a program of which only the teardown half is used.
-enum class GuardVerb : uint32_t { kAdd = 1, kDone = 2 };
-struct GuardMessage {
-  GuardVerb verb;
-  uint32_t reserved;
-  uint64_t token;
-};
-constexpr size_t kMaxGuardMessage = 128u << 10;
 
 }  // namespace caisson

@@ -13,6 +13,26 @@ bool plain(Blob blob) {
   return true;
 }
 
+// A check is an exec: it opens the process whose container it joins.
+bool check_is_good(const MonitorConfig& config) {
+  const MonitorHeader& header = config.header();
+  if (header.check_interval == 0 || header.check_timeout == 0 || header.check_start_interval == 0 ||
+      header.check_retries == 0)
+    return false;
+  const Blob bytes = config.blob(MonitorText::kCheck);
+  Program program;
+  const char* reason = nullptr;
+  if (!Program::decode(bytes.data, bytes.size, program, reason) ||
+      program.count(Half::kContainer) == 0)
+    return false;
+  for (const int16_t slot : header.check_slots)
+    if (slot < 0 || slot >= static_cast<int>(program.slots())) return false;
+  size_t opened = 0;
+  for (size_t i = 0; i < program.count(Half::kHost); ++i)
+    opened += program.step(Half::kHost, i).op == Op::kProcessOpen ? 1 : 0;
+  return opened == 1;
+}
+
 }  // namespace
 
 Blob MonitorConfig::blob(MonitorText which) const {
@@ -50,7 +70,7 @@ bool MonitorConfig::decode(const void* bytes, size_t size, MonitorConfig& config
     return false;
   for (const int16_t slot : header->slots)
     if (slot < -1 || slot >= static_cast<int>(config.program_.slots())) return false;
-  return true;
+  return !config.has_check() || check_is_good(config);
 }
 
 }  // namespace caisson

@@ -35,6 +35,7 @@ enum class MonitorText : uint32_t {
   kBootId,
   kProgram,
   kTeardown,
+  kCheck,  // of the health check; pid and start time are for the monitor to fill in; empty: none
   kCount,
 };
 
@@ -51,9 +52,13 @@ struct MonitorHeader {
   uint32_t log_files;
   uint32_t attach;   // what the first client is attached to: bits as in a frame
   int16_t slots[4];  // stdin, stdout, stderr, the file that counts OOM kills; -1: none
+  uint32_t check_interval, check_timeout, check_start_period, check_start_interval;  // milliseconds
+  uint32_t check_retries;                                   // failures in a row
+  int16_t check_slots[2];                                   // its stdout and stderr
   uint32_t text[static_cast<size_t>(MonitorText::kCount)];  // offsets
+  uint32_t reserved;
 };
-static_assert(sizeof(MonitorHeader) == 96);
+static_assert(sizeof(MonitorHeader) == 128);
 
 class MonitorConfig {
  public:
@@ -66,6 +71,7 @@ class MonitorConfig {
   Blob blob(MonitorText which) const;
   const Program& program() const { return program_; }
   const Program& teardown() const { return teardown_; }
+  bool has_check() const { return blob(MonitorText::kCheck).size > 0; }
 
  private:
   const MonitorHeader* header_ = nullptr;

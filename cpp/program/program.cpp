@@ -58,7 +58,6 @@ const char* check_shape(const Header& header, const Step* steps) {
   for (size_t i = 0; i < host; ++i) {
     if (steps[i].op != Op::kClone) continue;
     ++clones;
-    if (steps[i].slot[1] >= 0 && steps[i].number[0] != 0) return "a clone that joins and makes";
     if (steps[i].slot[1] < 0 && steps[i].number[1] != 0) return "a container that is detached";
   }
   if (clones != (host + inside > 0 ? 1 : 0)) return "not one clone";

@@ -352,6 +352,26 @@ void thaw(const Program& program) {
   }
 }
 
+bool is_frozen(const Program& program) {
+  const auto begins_with = [](int directory, const char* name, char first) {
+    const UniqueFd file(
+        static_cast<int>(sys::call(__NR_openat, directory, name, O_RDONLY | O_CLOEXEC)));
+    char byte = '\0';
+    return file.valid() && sys::call(__NR_read, file.get(), &byte, 1) == 1 && byte == first;
+  };
+  for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
+    const Step& step = program.step(Half::kTeardown, i);
+    if (step.op != Op::kCgroupRemove || step.number[0] != 0) continue;
+    const UniqueFd directory = open_directory(AT_FDCWD, program.text(step, 0));
+    if (!directory.valid()) continue;
+    // FROZEN or FREEZING, and not THAWED.
+    if (begins_with(directory.get(), "freezer.state", 'F') ||
+        begins_with(directory.get(), "cgroup.freeze", '1'))
+      return true;
+  }
+  return false;
+}
+
 uint32_t count_oom_kills(int fd) {
   constexpr const char* kKey = "oom_kill ";
   char text[512];

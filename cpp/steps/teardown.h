@@ -21,6 +21,9 @@ void end_frozen(const Program& program);
 // Lets what was paused go on: what the program's teardown would remove is frozen no more.
 void thaw(const Program& program);
 
+// Whether what the program's teardown would remove is paused, or about to be.
+bool is_frozen(const Program& program);
+
 // The count behind "oom_kill " in v1's memory.oom_control or v2's memory.events.
 uint32_t count_oom_kills(int fd);
 

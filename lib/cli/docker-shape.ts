@@ -1,15 +1,16 @@
 /** A container as `docker inspect` prints it: names and shapes of Docker's API (container inspect, v1.50). */
 import { MASKED_PATHS, NO_PATHS, READONLY_PATHS, SHM_SIZE } from '../engine/default-spec.js';
+import { DEFAULT_STOP_TIMEOUT } from '../engine/create-options.js';
 import { normalizeDevices } from '../engine/devices.js';
 import { DEFAULT_PATH, normalizeEnv } from '../engine/env.js';
 import { shortId } from '../engine/ids.js';
 import { labelsOf } from '../engine/labels.js';
 import { normalizeMounts } from '../engine/mounts.js';
 import type { DeviceRate, RunOptions } from '../engine/options.js';
-import type { ContainerInfo, LogConfig } from '../engine/stored.js';
+import type { ContainerInfo, Healthcheck, LogConfig, StoredHealth } from '../engine/stored.js';
 import { normalizeUlimits, RLIM_INFINITY } from '../engine/ulimits.js';
 import { parseCpus, parseRate, parseSize } from '../engine/units.js';
-import { markStringMap } from './template.js';
+import { isStringMap, markStringMap, markStruct } from './template.js';
 
 /** What only the engine knows; what is missing is left empty. */
 export interface InspectExtra {
@@ -40,7 +41,22 @@ export interface InspectExtra {
 const NEVER = '0001-01-01T00:00:00Z';
 
 export function inspectShape(info: ContainerInfo, extra: InspectExtra = {}): object {
-  const { config, state, status } = info;
+  return markStructs(shapeOf(info, extra));
+}
+
+/** Go's maps with keys of any name: all else are structs, where a field that is not there is a mistake. */
+const MAPS: ReadonlySet<string> = new Set(['Networks', 'Ports', 'PortBindings', 'Volumes']);
+
+function markStructs<T extends object>(value: T, isMap = false): T {
+  for (const [key, member] of Object.entries(value) as [string, unknown][]) {
+    if (typeof member === 'object' && member !== null) markStructs(member, MAPS.has(key));
+  }
+  if (isMap || Array.isArray(value) || isStringMap(value)) return value;
+  return markStruct('Container', value);
+}
+
+function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
+  const { config, state, status, health } = info;
   const [path = '', ...args] = config.command;
   return {
     Id: config.id,
@@ -60,6 +76,7 @@ export function inspectShape(info: ContainerInfo, extra: InspectExtra = {}): obj
       Error: state.error,
       StartedAt: state.startedAt === '' ? NEVER : state.startedAt,
       FinishedAt: state.finishedAt === '' ? NEVER : state.finishedAt,
+      ...(health === undefined ? {} : { Health: healthOf(health) }),
     },
     Image: extra.imageId ?? imageName(info),
     ResolvConfPath: extra.resolvConfPath ?? '',
@@ -90,6 +107,34 @@ export function inspectShape(info: ContainerInfo, extra: InspectExtra = {}): obj
   };
 }
 
+function healthOf({ status, failingStreak, log }: StoredHealth): object {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ start, end, exitCode, output }) => ({
+      Start: start,
+      End: end,
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
+}
+
+/** Docker's counts nanoseconds, and leaves out what was not said. */
+function healthcheck(check: Healthcheck): object {
+  const { test, retries } = check;
+  const time = (name: string, milliseconds: number) =>
+    milliseconds === 0 ? {} : { [name]: milliseconds * 1e6 };
+  return {
+    Test: typeof test === 'string' ? ['CMD-SHELL', test] : ['CMD', ...test],
+    ...time('Interval', check.interval),
+    ...time('Timeout', check.timeout),
+    ...time('StartPeriod', check.startPeriod),
+    ...time('StartInterval', check.startInterval),
+    ...(retries === 0 ? {} : { Retries: retries }),
+  };
+}
+
 function imageName({ config: { image } }: ContainerInfo): string {
   return image.kind === 'name' ? image.name : image.path;
 }
@@ -103,6 +148,7 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
   return {
     Binds: options.volumes ?? null,
     ContainerIDFile: '',
+    ConsoleSize: [0, 0],
     LogConfig: logConfig(config.log),
     NetworkMode: options.network ?? 'none',
     PortBindings: {},
@@ -113,8 +159,8 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
     AutoRemove: config.autoRemove,
     VolumeDriver: '',
     VolumesFrom: null,
-    CapAdd: options.capAdd ?? null,
-    CapDrop: options.capDrop ?? null,
+    CapAdd: capabilities(options.capAdd),
+    CapDrop: capabilities(options.capDrop),
     CgroupnsMode: 'private',
     Dns: options.dns ?? [],
     DnsOptions: options.dnsOption ?? [],
@@ -136,7 +182,7 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
     ShmSize: options.shmSize === undefined ? SHM_SIZE : size('shmSize', options.shmSize),
     ...(sysctls === undefined ? {} : { Sysctls: markStringMap(sysctlsOf(sysctls)) }),
     Runtime: 'caisson',
-    ...(options.init === undefined ? {} : { Init: options.init }),
+    ...(options.init === undefined || options.init === false ? {} : { Init: options.init }),
     Isolation: '',
     CpuShares: Number(options.cpuShares ?? 0),
     Memory: memory,
@@ -182,9 +228,20 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
       Soft: soft === RLIM_INFINITY ? -1 : soft,
     })),
     ...(mounts.length === 0 ? {} : { Mounts: mounts }),
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
     MaskedPaths: options.privileged === true ? NO_PATHS : MASKED_PATHS,
     ReadonlyPaths: options.privileged === true ? NO_PATHS : READONLY_PATHS,
   };
+}
+
+/** As Docker's client sends them: `CAP_NET_ADMIN` for every way to write it, in order. */
+function capabilities(names: readonly string[] | undefined): readonly string[] | null {
+  if (names === undefined) return null;
+  const full = names.map((name) => name.toUpperCase().replace(/^(?:CAP_)?(?!ALL$)/, 'CAP_'));
+  return [...new Set(full)].sort();
 }
 
 function size(option: string, value: number | string | undefined): number {
@@ -299,6 +356,7 @@ function containerConfig(info: ContainerInfo, extra: InspectExtra): object {
     StdinOnce: config.stdinOnce,
     Env: environment(options, extra.imageEnv ?? []),
     Cmd: config.argv.length === 0 ? null : config.argv,
+    ...(config.healthcheck === undefined ? {} : { Healthcheck: healthcheck(config.healthcheck) }),
     Image: imageName(info),
     Volumes: null,
     WorkingDir: options.workdir ?? extra.imageWorkdir ?? '',
@@ -306,7 +364,8 @@ function containerConfig(info: ContainerInfo, extra: InspectExtra): object {
     OnBuild: null,
     Labels: markStringMap({ ...extra.imageLabels, ...labelsOf(options.labels) }),
     ...(stopSignal === undefined ? {} : { StopSignal: String(stopSignal) }),
-    StopTimeout: config.stopTimeout,
+    // Docker says it only where it was asked for.
+    ...(config.stopTimeout === DEFAULT_STOP_TIMEOUT ? {} : { StopTimeout: config.stopTimeout }),
   };
 }
 
@@ -342,6 +401,11 @@ function networkSettings(network: string): object {
     Bridge: '',
     SandboxID: '',
     SandboxKey: '',
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
     Ports: {},
     ...nothing,
     Networks: {

@@ -1,7 +1,7 @@
 /** One container as `docker ps --format` knows it. */
 import { shortId } from '../engine/ids.js';
 import { labelsOf } from '../engine/labels.js';
-import type { ContainerInfo } from '../engine/stored.js';
+import type { ContainerInfo, StoredHealth } from '../engine/stored.js';
 import { ellipsis, humanDuration, humanSize } from './human.js';
 import { markStruct } from './template.js';
 import { quote } from './template/printf.js';
@@ -120,12 +120,16 @@ function goTime(time: Date): string {
   );
 }
 
+function healthText({ status }: StoredHealth): string {
+  return status === 'starting' ? 'health: starting' : status;
+}
+
 /** The STATUS column (moby daemon/container/state.go). */
-export function statusText({ state, status }: ContainerInfo, now: Date): string {
+export function statusText({ state, status, health }: ContainerInfo, now: Date): string {
   const since = (time: string): string => humanDuration(now.getTime() - Date.parse(time));
   switch (status) {
     case 'running':
-      return `Up ${since(state.startedAt)}`;
+      return `Up ${since(state.startedAt)}${health === undefined ? '' : ` (${healthText(health)})`}`;
     case 'paused':
       return `Up ${since(state.startedAt)} (Paused)`;
     case 'restarting':

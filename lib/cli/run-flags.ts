@@ -4,10 +4,11 @@ import { resolve } from 'node:path';
 import { conflicting, invalid, unsupported, wholeNumber } from '../engine/check.js';
 import { parseEnvFile } from '../engine/env.js';
 import { parseLogConfig } from '../engine/log-config.js';
+import { type HealthcheckNames, parseTimes } from '../engine/healthcheck.js';
 import type { MountOption, RunOptions } from '../engine/options.js';
 import { parseRestartPolicy } from '../engine/restart-policy.js';
 import { parseSignal } from '../engine/signals.js';
-import type { LogConfig, RestartPolicy } from '../engine/stored.js';
+import type { Healthcheck, LogConfig, RestartPolicy } from '../engine/stored.js';
 import { CaissonError } from '../errors.js';
 import type { RootfsWritable } from '../image/rootfs.js';
 import { checkArguments } from './command-line.js';
@@ -44,6 +45,7 @@ export interface RunInvocation {
   readonly stopSignal?: number;
   /** Seconds; -1: for ever. */
   readonly stopTimeout?: number;
+  readonly healthcheck?: Healthcheck;
   readonly quiet: boolean;
   readonly pull: 'missing' | 'never';
 }
@@ -104,7 +106,10 @@ export function parseRun(
 /** How the container is kept, rather than how it runs. */
 function kept(
   flags: ParsedFlags,
-): Pick<RunInvocation, 'autoRemove' | 'restart' | 'log' | 'stopSignal' | 'stopTimeout'> {
+): Pick<
+  RunInvocation,
+  'autoRemove' | 'restart' | 'log' | 'stopSignal' | 'stopTimeout' | 'healthcheck'
+> {
   const autoRemove = flags.switches.get('rm') === true;
   const restart = parseRestartPolicy('restart', last(flags, 'restart'));
   if (autoRemove && restart.name !== 'no')
@@ -115,6 +120,7 @@ function kept(
   });
   const signal = last(flags, 'stop-signal');
   const timeout = last(flags, 'stop-timeout');
+  const healthcheck = healthcheckOf(flags);
   return {
     autoRemove,
     restart,
@@ -123,7 +129,30 @@ function kept(
     ...(timeout === undefined
       ? {}
       : { stopTimeout: wholeNumber('stop-timeout', timeout, -1, MAX_STOP_TIMEOUT) }),
+    ...(healthcheck === undefined ? {} : { healthcheck }),
   };
+}
+
+const HEALTH_FLAGS: HealthcheckNames = {
+  test: 'health-cmd',
+  interval: 'health-interval',
+  timeout: 'health-timeout',
+  startPeriod: 'health-start-period',
+  startInterval: 'health-start-interval',
+  retries: 'health-retries',
+};
+
+/** Without a command there is none, as no image brings one; what else was said is checked all the same. */
+function healthcheckOf(flags: ParsedFlags): Healthcheck | undefined {
+  const given = Object.fromEntries(
+    Object.entries(HEALTH_FLAGS).map(([part, flag]) => [part, last(flags, flag)]),
+  );
+  const test = given['test'] ?? '';
+  const times = parseTimes(given, HEALTH_FLAGS);
+  const said = test !== '' || Object.values(times).some((value) => value !== 0);
+  if (flags.switches.get('no-healthcheck') === true && said)
+    throw exclusive('no-healthcheck', '--no-healthcheck conflicts with --health-* options');
+  return test === '' ? undefined : { test, ...times };
 }
 
 /** Seconds: what fits a timer of milliseconds. */

@@ -7,7 +7,7 @@ import { FUNCTIONS, HEADING_FUNCTIONS } from './template/functions.js';
 import { parse } from './template/parse.js';
 
 export { TemplateError } from './template/error.js';
-export { markStringMap, markStruct } from './template/values.js';
+export { isStringMap, markStringMap, markStruct } from './template/values.js';
 
 export interface ExecuteOptions {
   /** A key that a map does not have. Default: it prints as `<no value>`. */

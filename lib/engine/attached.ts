@@ -32,7 +32,10 @@ export interface AttachedTo {
 }
 
 export class Attached implements PromiseLike<AttachResult> {
-  /** Resolves when the program has been exec'ed; rejects with why it was not. */
+  /**
+   * Resolves when the program has been exec'ed, or, where it ran before, when all that it writes comes here;
+   * rejects with why it does not.
+   */
   readonly started: Promise<void>;
   private readonly result: Promise<AttachResult>;
   private readonly out: Output | undefined;
@@ -153,11 +156,12 @@ export class Attached implements PromiseLike<AttachResult> {
   get listener(): MonitorListener {
     return {
       started: () => this.markStarted(),
+      attached: () => this.markStarted(),
       output: (stream, bytes) => (stream === 1 ? this.out : this.err)?.take(bytes),
       outputEnd: (stream) => (stream === 1 ? this.out : this.err)?.end(),
       exited: ({ code, signal, oomKills, stamps }) => {
         this.stamps = stamps;
-        void this.end({
+        this.end({
           exitCode: signal === 0 ? code : 128 + signal,
           signal: signal === 0 ? undefined : signalName(signal),
           oomKilled: oomKills > 0,
@@ -190,15 +194,13 @@ export class Attached implements PromiseLike<AttachResult> {
     this.reject(error);
   };
 
-  private async end(result: AttachResult): Promise<void> {
+  private end(result: AttachResult): void {
     if (this.over) return;
     this.finish();
     this.markStarted();
     this.connection?.close();
-    for (const output of [this.out, this.err]) {
-      output?.end();
-      await output?.whenEnded();
-    }
+    this.out?.end();
+    this.err?.end();
     this.resolve(result);
   }
 

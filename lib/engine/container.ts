@@ -15,14 +15,20 @@ import { normalizeResources } from './resources.js';
 import { parseRestartPolicy } from './restart-policy.js';
 import { type ContainerStats, readStats } from './stats.js';
 import { top, type TopResult } from './top.js';
-import { mergeResources, type ResourceChange, updateResources } from './update.js';
+import {
+  type CgroupFileWrite,
+  mergeResources,
+  planUpdate,
+  type ResourceChange,
+  updateResources,
+} from './update.js';
 import { waitFor } from './wait-for.js';
 import { conflicting, wholeNumber } from './check.js';
 import { shortId } from './ids.js';
 import { isTerminal, startKept } from './keep.js';
 import { withLock } from './locks.js';
 import { discard, discardUnreadable, mend, tell, undoRun } from './mend.js';
-import { MonitorConnection, type MonitorExit, type MonitorListener } from './monitor-connection.js';
+import { MonitorConnection, type MonitorListener } from './monitor-connection.js';
 import type { Surroundings } from './prepare.js';
 import { isErrno } from '../program/errno.js';
 import { parseSignal } from './signals.js';
@@ -32,6 +38,7 @@ import type {
   ContainerStatus,
   RestartPolicy,
   StoredConfig,
+  StoredHealth,
   StoredState,
 } from './stored.js';
 
@@ -56,6 +63,8 @@ export interface WaitCondition {
   readonly log?: string | RegExp | undefined;
   /** A TCP port on which something in the container listens. */
   readonly port?: number | undefined;
+  /** Its health check says so. */
+  readonly healthy?: true | undefined;
   /** Milliseconds; default 60,000. */
   readonly timeout?: number | undefined;
 }
@@ -81,6 +90,10 @@ export interface ContainerExit {
 
 /** Milliseconds before somebody is looked for again who has just left, or is about to come. */
 const PAUSE = 10;
+/** Milliseconds. */
+const STATS_INTERVAL = 1000;
+/** Milliseconds for which a monitor that takes nobody more is asked. */
+const PATIENCE = 10_000;
 const SIGKILL = 9;
 const ESRCH = 3;
 const MAX_STOP_TIMEOUT = 2_000_000;
@@ -108,7 +121,9 @@ export class Container {
       const config = store.config(this.id);
       if (config === undefined) throw noSuchContainer(this.id);
       if (isSettled(store, found)) {
-        return { config, state: found.state, status: await this.statusOf(found.state) };
+        const status = await this.statusOf(found.state);
+        const health = config.healthcheck === undefined ? undefined : this.healthOf(status);
+        return { config, state: found.state, status, ...(health === undefined ? {} : { health }) };
       }
       try {
         await mend(store, this.id);
@@ -120,6 +135,13 @@ export class Container {
       // Its monitor is at work: removing it, or writing its end.
       if (!isSettled(store, store.state(this.id))) await pause();
     }
+  }
+
+  /** As Docker: nobody asks what does not run, and that is unhealthy. */
+  private healthOf(status: ContainerStatus): StoredHealth | undefined {
+    const health = this.home.store.health(this.id);
+    if (health === undefined || status === 'running' || status === 'paused') return health;
+    return { ...health, status: 'unhealthy' };
   }
 
   /** Starts it. A container that runs already is left as it is. */
@@ -141,6 +163,7 @@ export class Container {
       const { config, state, damaged } = this.stored();
       const status = await this.statusOf(state);
       if (status === 'paused') throw this.paused('start');
+      if (status === 'removing') throw noSuchContainer(this.id);
       if (store.isKept(state)) {
         if (attached !== undefined) throw this.running('start it with a client');
         return;
@@ -189,16 +212,35 @@ export class Container {
   }
 
   private async connectClient(attached: Attached): Promise<void> {
-    const { status } = await this.inspect();
-    if (status === 'paused') throw this.paused('attach to');
-    const connection = await MonitorConnection.open(
-      this.home.store.sockets,
-      this.id,
-      attached.listener,
-    );
-    if (connection === undefined) throw this.notRunning();
+    const end = performance.now() + PATIENCE;
+    for (;;) {
+      const { state, status } = await this.inspect();
+      if (status === 'paused') throw this.paused('attach to');
+      if (!isActive(state)) throw this.notRunning();
+      if (await this.tryClient(attached)) return;
+      if (performance.now() > end) throw this.unreachable();
+      await pause();
+    }
+  }
+
+  /** False when the monitor is not there, or has no place for one more. */
+  private async tryClient(attached: Attached): Promise<boolean> {
+    const then = attached.listener;
+    let answer!: (accepted: boolean) => void;
+    const answered = new Promise<boolean>((resolve) => (answer = resolve));
+    const connection = await MonitorConnection.open(this.home.store.sockets, this.id, {
+      ...then,
+      attached: (about) => {
+        if (connection !== undefined) connection.listener = then;
+        then.attached?.(about);
+        answer(true);
+      },
+      closed: () => answer(false),
+    });
+    if (connection === undefined) return false;
     connection.attach(attached.bits);
     attached.connect(connection);
+    return answered;
   }
 
   /** Not asynchronous, because an Attached is a promise, which others cannot be of. */
@@ -223,35 +265,70 @@ export class Container {
 
   /** Waits until it does not run, nor is about to. One that does not run is no reason to wait. */
   async wait(): Promise<ContainerExit> {
+    return this.endOf(undefined);
+  }
+
+  /** @param signal what is then said is how it is */
+  private async endOf(signal: AbortSignal | undefined): Promise<ContainerExit> {
+    const enough = () => signal?.aborted === true;
     for (;;) {
       const { state, status } = await this.inspect();
-      if (!isActive(state) || status === 'dead') return exitOf(state);
-      const exit = await this.monitorEnd();
+      if (!isActive(state) || status === 'dead' || enough()) return exitOf(state);
+      const exit = await this.monitorEnd(signal);
       if (exit !== undefined) return exit;
-      await pause();
+      if (!enough()) await pause();
     }
   }
 
   /** Until the monitor says that it was the last run; undefined when it left, or is not there. */
-  private monitorEnd(
-    ask?: (connection: MonitorConnection) => void,
-  ): Promise<ContainerExit | undefined> {
-    return this.talk(ask, (answer) => ({
-      exited: (exit: MonitorExit) => {
-        if (exit.restarting) return;
-        answer({
-          exitCode: exit.signal === 0 ? exit.code : 128 + exit.signal,
-          oomKilled: exit.oomKills > 0,
-          error: '',
-        });
-      },
-    }));
+  private monitorEnd(signal?: AbortSignal): Promise<ContainerExit | undefined> {
+    return this.talk(undefined, lastExit, signal);
+  }
+
+  /**
+   * As `talk`, again and again while the monitor has no place for one more. Undefined: nobody keeps it any more.
+   *
+   * @throws ERR_TIMEOUT
+   */
+  private async reach<T>(
+    ask: (connection: MonitorConnection) => void,
+    listen: (answer: (value: T) => void) => MonitorListener,
+  ): Promise<T | undefined> {
+    const end = performance.now() + PATIENCE;
+    for (;;) {
+      const answer = await this.talk(ask, listen);
+      if (answer !== undefined) return answer;
+      const state = await this.stateNow();
+      if (state === undefined || !isActive(state)) return undefined;
+      if (performance.now() > end) throw this.unreachable();
+      await pause();
+    }
+  }
+
+  /** Until this monitor, by its name in the state, keeps it no more. */
+  private async untilLeft(monitor: string): Promise<void> {
+    for (;;) {
+      const state = await this.stateNow();
+      if (state?.monitor !== monitor || !isActive(state)) return;
+      if ((await this.monitorEnd()) === undefined) await pause();
+    }
+  }
+
+  /** Undefined: it has been removed. */
+  private async stateNow(): Promise<StoredState | undefined> {
+    try {
+      return (await this.inspect()).state;
+    } catch (error) {
+      if (error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER') return undefined;
+      throw error;
+    }
   }
 
   /** Asks the monitor, and waits for an answer; undefined when it left before, or is not there. */
   private async talk<T>(
     ask: ((connection: MonitorConnection) => void) | undefined,
     listen: (answer: (value: T) => void) => MonitorListener,
+    signal?: AbortSignal,
   ): Promise<T | undefined> {
     let answer!: (value: T | undefined) => void;
     const answered = new Promise<T | undefined>((resolve) => (answer = resolve));
@@ -261,10 +338,14 @@ export class Container {
     });
     if (connection === undefined) return undefined;
     ask?.(connection);
+    const leave = () => connection.close();
+    signal?.addEventListener('abort', leave);
+    if (signal?.aborted === true) leave();
     try {
       return await answered;
     } finally {
-      connection.close();
+      signal?.removeEventListener('abort', leave);
+      leave();
     }
   }
 
@@ -276,10 +357,13 @@ export class Container {
     const { config, state } = await this.inspect();
     if (!isActive(state)) return;
     const seconds = limit ?? config.stopTimeout;
-    await this.monitorEnd((connection) =>
-      connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000),
+    tell(this.home.store, config, 'kill', { signal: String(number ?? config.stopSignal) });
+    await this.reach(
+      (connection) =>
+        connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000),
+      lastExit,
     );
-    await this.settled();
+    await this.untilLeft(state.monitor);
     tell(this.home.store, config, 'stop');
   }
 
@@ -292,14 +376,14 @@ export class Container {
     const number = parseSignal('signal', signal);
     const { config, state } = await this.inspect();
     if (!isActive(state)) throw this.notRunning();
-    const errno = await this.talk<number>(
+    // Before it is sent: what follows from it is told by the monitor, and comes after it.
+    tell(this.home.store, config, 'kill', { signal: String(number) });
+    const errno = await this.reach<number>(
       (connection) => connection.signal(number),
       (answer) => ({ done: answer }),
     );
     if (errno === undefined || errno === ESRCH) throw this.notRunning();
-    if (number === SIGKILL) await this.monitorEnd();
-    if (number === SIGKILL) await this.settled();
-    tell(this.home.store, config, 'kill', { signal: String(number) });
+    if (number === SIGKILL) await this.untilLeft(state.monitor);
   }
 
   /**
@@ -346,7 +430,24 @@ export class Container {
   exec(argv: readonly string[], options: ExecOptions = {}): Execution {
     const started = startExec(() => this.execPlace(argv), argv, options);
     this.home.adopt(started);
+    if (options.detach !== true) {
+      started.execution.then(
+        ({ exitCode }) => this.tellExecEnd(exitCode),
+        () => undefined,
+      );
+    }
     return started.execution;
+  }
+
+  private tellExecEnd(exitCode: number): void {
+    let config: StoredConfig | undefined;
+    try {
+      config = this.home.store.config(this.id);
+    } catch {
+      // Damaged meanwhile; whoever looks at it says so.
+    }
+    if (config !== undefined)
+      tell(this.home.store, config, 'exec_die', { exitCode: String(exitCode) });
   }
 
   private async execPlace(argv: readonly string[]): Promise<ExecPlace> {
@@ -354,8 +455,10 @@ export class Container {
     if (status === 'paused') throw this.paused('exec in');
     if (status !== 'running') throw this.notRunning();
     const around = await this.home.surroundings();
-    const command = Array.isArray(argv) ? argv.join(' ') : '';
-    tell(this.home.store, config, 'exec_start', { execCommand: command });
+    // Docker's form: the program, a space, its arguments.
+    const [program = '', ...rest] = Array.isArray(argv) ? argv.map(String) : [];
+    for (const action of ['exec_create', 'exec_start'])
+      tell(this.home.store, config, `${action}: ${program} ${rest.join(' ')}`);
     return {
       around,
       container: {
@@ -385,12 +488,14 @@ export class Container {
         path: this.id,
       });
     }
-    return readLogs(store.directory(this.id), {
+    const over = new AbortController();
+    const entries = readLogs(store.directory(this.id), {
       ...options,
       ended: async () => {
-        await this.wait();
+        await this.endOf(over.signal);
       },
     });
+    return untilLeft(entries, over);
   }
 
   /** One look at what it uses; undefined when it does not run. */
@@ -398,6 +503,20 @@ export class Container {
     const { state } = await this.inspect();
     if (state.status !== 'running') return undefined;
     return readStats(await this.places(), state.pid);
+  }
+
+  /**
+   * Looks again and again, until it ends.
+   *
+   * @param interval milliseconds between two looks
+   */
+  async *watchStats(interval = STATS_INTERVAL): AsyncGenerator<ContainerStats, void, undefined> {
+    for (;;) {
+      const stats = await this.stats();
+      if (stats === undefined) return;
+      yield stats;
+      await new Promise((resolve) => setTimeout(resolve, interval));
+    }
   }
 
   /**
@@ -424,16 +543,28 @@ export class Container {
         throw conflicting('restart', 'the container is removed when it exits');
       const around = await this.home.surroundings();
       const { layout, host } = around;
+      // For the runs that its monitor starts: the program that it has was made before.
+      let writes: readonly CgroupFileWrite[] = [];
       const options =
         state.status === 'running'
-          ? await updateResources({ layout, host }, this.id, config.options, change)
+          ? await updateResources({ layout, host }, this.id, config.options, change, (all) => {
+              writes = all;
+            })
           : mergeResources(config.options, change);
       // What does not run is checked as its next start will.
       if (state.status !== 'running') normalizeResources(options, host);
+      if (state.status === 'restarting')
+        ({ writes } = planUpdate({ layout, host }, this.id, config.options, options));
       const updated = { ...config, options, restart: policy ?? config.restart };
       await this.rewrite(updated, state);
-      if (policy !== undefined) {
-        await this.talk<number>(
+      if (isActive(state) && writes.length > 0) {
+        await this.reach<number>(
+          (connection) => connection.limits(writes),
+          (answer) => ({ done: answer }),
+        );
+      }
+      if (policy !== undefined && isActive(state)) {
+        await this.reach<number>(
           (connection) => connection.policy(POLICY_NUMBERS[policy.name], policy.maximumRetryCount),
           (answer) => ({ done: answer }),
         );
@@ -474,12 +605,14 @@ export class Container {
         throw nameInUse(wanted, await store.named(wanted));
       const renamed = { ...config, name: wanted };
       await this.rewrite(renamed, state);
-      const told = await this.talk<number>(
-        (connection) => connection.renamed(wanted),
-        (answer) => ({ done: answer }),
-      );
-      // Its monitor may have left without a word, and taken the container away by the name that it knew.
-      if (told === undefined) await this.unlessGone(renamed, state);
+      if (isActive(store.state(this.id).state)) {
+        const told = await this.reach<number>(
+          (connection) => connection.renamed(wanted),
+          (answer) => ({ done: answer }),
+        );
+        // Its monitor may have left without a word, and taken the container away by the name that it knew.
+        if (told === undefined) await this.unlessGone(renamed, state);
+      }
       await store.releaseName(config.name, this.id);
       tell(store, renamed, 'rename', { oldName: config.name });
     });
@@ -503,6 +636,12 @@ export class Container {
     } catch (error) {
       if (!(error instanceof CaissonError)) throw error;
       if (error.code === 'ERR_DAMAGED_STATE' && force) {
+        // What still runs of it is not run again.
+        await this.talk<number>(
+          (connection) => connection.signal(SIGKILL),
+          (answer) => ({ done: answer }),
+        );
+        await this.monitorEnd();
         await withLock(runRoot, this.id, () => discardUnreadable(store, this.id));
         return;
       }
@@ -515,7 +654,10 @@ export class Container {
       const { state } = store.state(this.id);
       if (isActive(state) && store.isKept(state))
         throw this.running('remove it', 'somebody has just started it');
-      await store.writeState(this.id, { ...state, status: 'removing', monitor: '' });
+      // So that whoever finds the rest goes on. Not where there is no room to say so.
+      await store
+        .writeState(this.id, { ...state, status: 'removing', monitor: '' })
+        .catch(ignoreFullDisk);
       await discard(store, config);
     });
   }
@@ -550,9 +692,9 @@ export class Container {
     throw noSuchContainer(this.id);
   }
 
-  /** Until what is on disk says what has just happened. */
-  private async settled(): Promise<void> {
-    await this.inspect().catch((error: unknown) => {
+  /** Removes it, running or not. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.remove({ force: true }).catch((error: unknown) => {
       if (!(error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER')) throw error;
     });
   }
@@ -582,6 +724,14 @@ export class Container {
         stage: 'config',
         path: this.id,
       },
+    );
+  }
+
+  private unreachable(): CaissonError {
+    return new CaissonError(
+      'ERR_TIMEOUT',
+      `the monitor of container ${this.shortId} has no place for another client`,
+      { stage: 'config', path: this.id, hint: 'too many are attached to it' },
     );
   }
 
@@ -620,6 +770,35 @@ export function isActive({ status }: StoredState): boolean {
 
 function exitOf({ exitCode, oomKilled, error }: StoredState): ContainerExit {
   return { exitCode, oomKilled, error };
+}
+
+/** Who reads no more does not wait for the end either. */
+async function* untilLeft(
+  entries: AsyncGenerator<LogEntry>,
+  over: AbortController,
+): AsyncGenerator<LogEntry> {
+  try {
+    yield* entries;
+  } finally {
+    over.abort();
+  }
+}
+
+function lastExit(answer: (exit: ContainerExit) => void): MonitorListener {
+  return {
+    exited: ({ code, signal, oomKills, restarting }) => {
+      if (restarting) return;
+      answer({
+        exitCode: signal === 0 ? code : 128 + signal,
+        oomKilled: oomKills > 0,
+        error: '',
+      });
+    },
+  };
+}
+
+function ignoreFullDisk(error: unknown): void {
+  if (!isErrno(error, 'ENOSPC', 'EDQUOT', 'ENOENT')) throw error;
 }
 
 function ignoreNotRunning(error: unknown): void {

@@ -1,7 +1,16 @@
 /** All containers that are kept. */
-import { Container, type ContainerHome } from './container.js';
+import { CaissonError } from '../errors.js';
+import { Container, type ContainerHome, isActive } from './container.js';
 import { listContainers } from './listing.js';
 import type { ContainerInfo } from './stored.js';
+import { treeSize } from './tree-size.js';
+
+export interface Pruned {
+  /** Long ids. */
+  readonly removed: readonly string[];
+  /** Bytes. */
+  readonly freed: number;
+}
 
 export class Containers {
   constructor(private readonly home: ContainerHome) {}
@@ -14,5 +23,27 @@ export class Containers {
   /** Newest first. What is removed meanwhile, or cannot be read, is left out. */
   list(): Promise<ContainerInfo[]> {
     return listContainers(this.home);
+  }
+
+  /** Removes all that do not run, and are chosen. What somebody starts or removes meanwhile is left alone. */
+  async prune(chosen: (info: ContainerInfo) => boolean = () => true): Promise<Pruned> {
+    const removed: string[] = [];
+    let freed = 0;
+    for (const info of await this.list()) {
+      const { id } = info.config;
+      if (isActive(info.state) || !chosen(info)) continue;
+      const size = await treeSize(this.home.store.directory(id));
+      try {
+        await new Container(this.home, id).remove();
+      } catch (error) {
+        if (!(error instanceof CaissonError)) throw error;
+        if (error.code !== 'ERR_NO_SUCH_CONTAINER' && error.code !== 'ERR_CONTAINER_RUNNING')
+          throw error;
+        continue;
+      }
+      removed.push(id);
+      freed += size;
+    }
+    return { removed, freed };
   }
 }

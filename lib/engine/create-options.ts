@@ -1,8 +1,9 @@
 /** What may be asked of a container that is kept: how it runs, and how it is kept. */
 import { boolean, invalid, wholeNumber } from './check.js';
+import { type HealthcheckOptions, parseHealthcheck } from './healthcheck.js';
 import type { RunOptions } from './options.js';
 import { parseSignal } from './signals.js';
-import type { LogConfig, RestartPolicy } from './stored.js';
+import type { Healthcheck, LogConfig, RestartPolicy } from './stored.js';
 import { type LogOptions, parseLogConfig } from './log-config.js';
 import { parseRestartPolicy } from './restart-policy.js';
 
@@ -24,6 +25,8 @@ export interface CreateOptions extends Omit<RunOptions, OfTheCaller> {
   readonly openStdin?: boolean | undefined;
   /** Standard input ends with the first client that was attached to it. */
   readonly stdinOnce?: boolean | undefined;
+  /** Asked again and again while it runs. Default: nobody asks. */
+  readonly healthcheck?: HealthcheckOptions | undefined;
 }
 
 export interface KeptOptions {
@@ -34,10 +37,12 @@ export interface KeptOptions {
   readonly log: LogConfig;
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
+  readonly healthcheck: Healthcheck | undefined;
 }
 
 const SIGTERM = 15;
-const DEFAULT_STOP_TIMEOUT = 10;
+/** Seconds. */
+export const DEFAULT_STOP_TIMEOUT = 10;
 const MAX_STOP_TIMEOUT = 2_000_000;
 
 /** Options that only `run` has: in the library's spelling. */
@@ -54,8 +59,17 @@ const FOREIGN: readonly OfTheCaller[] = [
 export function splitOptions(options: CreateOptions): { run: RunOptions; kept: KeptOptions } {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw invalid('options', options, 'is not an object');
-  const { restart, autoRemove, stopTimeout, logDriver, logOptions, openStdin, stdinOnce, ...run } =
-    options;
+  const {
+    restart,
+    autoRemove,
+    stopTimeout,
+    logDriver,
+    logOptions,
+    openStdin,
+    stdinOnce,
+    healthcheck,
+    ...run
+  } = options;
   for (const name of FOREIGN) {
     const value = (run as RunOptions)[name];
     if (value !== undefined)
@@ -79,6 +93,7 @@ export function splitOptions(options: CreateOptions): { run: RunOptions; kept: K
       log: parseLogConfig(logDriver, logOptions),
       openStdin: flag('openStdin', openStdin),
       stdinOnce: flag('stdinOnce', stdinOnce),
+      healthcheck: parseHealthcheck(healthcheck),
     },
   };
 }

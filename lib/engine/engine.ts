@@ -13,7 +13,7 @@ import { explain } from '../program/explain.js';
 import { invalid } from './check.js';
 import type { HostFacts } from './config.js';
 import type { Container, ContainerHome } from './container.js';
-import { Containers } from './containers.js';
+import { Containers, type Pruned } from './containers.js';
 import { createContainer } from './create.js';
 import type { CreateOptions } from './create-options.js';
 import type { StartedExec } from './exec.js';
@@ -24,7 +24,7 @@ import { newId } from './ids.js';
 import { launch } from './launch.js';
 import type { RunOptions } from './options.js';
 import { findAbandoned, ownerName } from './owner.js';
-import { prepare, type Surroundings } from './prepare.js';
+import { prepare, recall, type Surroundings } from './prepare.js';
 import { DEFAULT_PLACES, type Places, Store } from './store.js';
 import type { ContainerEvent, ContainerInfo } from './stored.js';
 
@@ -40,7 +40,6 @@ export interface EngineOptions {
 export class Engine implements Surroundings, ContainerHome {
   /** @internal */
   readonly encoder = new Encoder();
-  private readonly running = new Set<Promise<void>>();
   private readonly executions = new Set<Execution>();
   private closing: Promise<void> | undefined;
   private readonly containers_: Containers;
@@ -88,11 +87,16 @@ export class Engine implements Surroundings, ContainerHome {
   /** @internal */
   adopt({ execution, gone }: StartedExec): void {
     this.executions.add(execution);
-    const life = gone.finally(() => {
-      this.running.delete(life);
-      this.executions.delete(execution);
-    });
-    this.running.add(life);
+    execution.gone = gone.finally(() => this.executions.delete(execution));
+  }
+
+  /**
+   * Removes containers that do not run.
+   *
+   * @param chosen default: all of them.
+   */
+  async prune(chosen?: (info: ContainerInfo) => boolean): Promise<Pruned> {
+    return this.containers_.prune(chosen);
   }
 
   /** What happens to containers that are kept, whoever does it: with `since` also what has happened. */
@@ -162,11 +166,7 @@ export class Engine implements Surroundings, ContainerHome {
     const id = newId();
     const execution = new Execution(id, isRecord(options) ? options : {});
     this.executions.add(execution);
-    const life = this.start(execution, image, argv, options).finally(() => {
-      this.running.delete(life);
-      this.executions.delete(execution);
-    });
-    this.running.add(life);
+    execution.gone = this.start(execution, image, argv, options);
     return execution;
   }
 
@@ -230,7 +230,7 @@ export class Engine implements Surroundings, ContainerHome {
 
   private async shutDown(): Promise<void> {
     for (const execution of this.executions) execution.kill();
-    await Promise.all(this.running);
+    await Promise.all([...this.executions].map(async ({ gone }) => gone));
     await new Promise<void>((resolve) => this.binding.release(resolve));
     await this.idRanges.close();
   }
@@ -244,6 +244,7 @@ export class Engine implements Surroundings, ContainerHome {
   ): Promise<void> {
     try {
       this.check(options);
+      checkOfRun(options);
       if (options.signal?.aborted === true) {
         throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
           stage: 'config',
@@ -251,7 +252,9 @@ export class Engine implements Surroundings, ContainerHome {
           cause: options.signal.reason,
         });
       }
-      const prepared = await prepare(this, execution.id, image, argv, options);
+      const prepared =
+        recall(this, execution.id, image, argv, options) ??
+        (await prepare(this, execution.id, image, argv, options));
       try {
         execution.watch(prepared.config, options.signal);
         let failure = await launch(this.binding, execution, prepared);
@@ -265,6 +268,8 @@ export class Engine implements Surroundings, ContainerHome {
       }
     } catch (error) {
       execution.hasFailed(error);
+    } finally {
+      this.executions.delete(execution);
     }
   }
 
@@ -279,6 +284,14 @@ export class Engine implements Surroundings, ContainerHome {
         );
       }),
     );
+  }
+}
+
+/** What only a container that is kept has: a run has no place for it, and nobody who would ask. */
+function checkOfRun(options: RunOptions): void {
+  for (const name of ['name', 'labels', 'stopSignal'] as const) {
+    if (options[name] !== undefined)
+      throw invalid(name, options[name], 'is for containers that are kept', 'see Engine.create');
   }
 }
 

@@ -58,6 +58,26 @@ export interface Ended {
   readonly timeline: () => Timeline;
 }
 
+interface Deferred {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function defer(): Deferred {
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<void>((...both) => ([resolve, reject] = both));
+  // Who does not wait for it learns of a failure from the result.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+function settle(deferred: Deferred, outcome: { readonly error?: unknown }): void {
+  if ('error' in outcome) deferred.reject(outcome.error);
+  else deferred.resolve();
+}
+
 function captureLimit({ maxOutput }: RunOptions): number {
   try {
     return normalizeMaxOutput(maxOutput);
@@ -66,9 +86,34 @@ function captureLimit({ maxOutput }: RunOptions): number {
   }
 }
 
+class Result implements RunResult {
+  readonly #draw: () => Timeline;
+  #timeline: Timeline | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly exitCode: number,
+    readonly signal: string | undefined,
+    readonly stdout: string,
+    readonly stderr: string,
+    readonly oomKilled: boolean,
+    readonly timedOut: boolean,
+    readonly aborted: boolean,
+    readonly outputTruncated: boolean,
+    readonly durationMs: number,
+    draw: () => Timeline,
+  ) {
+    this.#draw = draw;
+  }
+
+  get timeline(): Timeline {
+    return (this.#timeline ??= this.#draw());
+  }
+}
+
 export class Execution implements PromiseLike<RunResult> {
-  /** Resolves when the program has been exec'ed; rejects with why it was not. */
-  readonly started: Promise<void>;
+  /** @internal Resolves when nothing of it is left. */
+  gone: Promise<void> | undefined;
   private readonly result: Promise<RunResult>;
   private readonly terminal: boolean;
   private readonly begun = performance.now();
@@ -86,8 +131,10 @@ export class Execution implements PromiseLike<RunResult> {
   private aborted = false;
   private timer: NodeJS.Timeout | undefined;
   private unlisten: (() => void) | undefined;
-  private markStarted!: () => void;
-  private markFailed!: (error: unknown) => void;
+  /** How the start went, once that is known; made of it only when somebody asks. */
+  private outcome: { readonly error?: unknown } | undefined;
+  private start: Deferred | undefined;
+  private watchStart: (() => void) | undefined;
   private resolveResult!: (result: RunResult) => void;
   private rejectResult!: (error: unknown) => void;
 
@@ -96,12 +143,6 @@ export class Execution implements PromiseLike<RunResult> {
     readonly id: string,
     options: RunOptions,
   ) {
-    this.started = new Promise((resolve, reject) => {
-      this.markStarted = resolve;
-      this.markFailed = reject;
-    });
-    // Who does not look at `started` learns of a failure from the result.
-    this.started.catch(() => undefined);
     this.result = new Promise((resolve, reject) => {
       this.resolveResult = resolve;
       this.rejectResult = reject;
@@ -114,6 +155,16 @@ export class Execution implements PromiseLike<RunResult> {
     if (stdout === 'pipe') this.out = new Output(limit, onLimit);
     if (stderr === 'pipe' && !terminal) this.err = new Output(limit, onLimit);
     if (stdin === 'pipe') this.in_ = new Input();
+  }
+
+  /** Resolves when the program has been exec'ed; rejects with why it was not. */
+  get started(): Promise<void> {
+    if (this.start === undefined) {
+      this.start = defer();
+      if (this.outcome === undefined) this.watchStart?.();
+      else settle(this.start, this.outcome);
+    }
+    return this.start.promise;
   }
 
   /** Undefined unless `stdin: 'pipe'`. Ending it closes the program's standard input. */
@@ -214,10 +265,16 @@ export class Execution implements PromiseLike<RunResult> {
     return this.killed_;
   }
 
+  /** @internal Somebody waits for `started`. */
+  get startWanted(): boolean {
+    return this.start !== undefined;
+  }
+
   /** @internal It has been handed to the native machine. */
   connect(binding: Binding, container: NativeContainer, joins = false): void {
     this.joins = joins;
     this.sendSignal = (signal) => binding.kill(container, signal);
+    this.watchStart = () => binding.watchStart(container);
     const source = (stream: 1 | 2) => ({
       pause: () => binding.pause(container, stream),
       resume: () => binding.resume(container, stream),
@@ -252,7 +309,7 @@ export class Execution implements PromiseLike<RunResult> {
 
   /** @internal */
   hasStarted(): void {
-    this.markStarted();
+    this.startIs({});
   }
 
   /** @internal */
@@ -260,53 +317,67 @@ export class Execution implements PromiseLike<RunResult> {
     this.finish();
     this.out?.end();
     this.err?.end();
-    this.markFailed(error);
+    this.startIs({ error });
     this.rejectResult(error);
   }
 
   /** @internal The program has ended; the result follows when its output has arrived. */
-  async hasEnded({ code, signal, oomKills, started, timeline }: Ended): Promise<void> {
+  hasEnded(ended: Ended): void {
     // What an exec has forked may go on and write: until it no longer does, or somebody has enough of it.
     if (this.joins) this.in_?.detach();
     else this.finish();
-    if (started) this.markStarted();
+    if (ended.started) this.hasStarted();
     else {
-      this.markFailed(
-        new CaissonError('ERR_ABORTED', 'the container was killed before its program was started', {
-          stage: 'container',
-        }),
+      const error = new CaissonError(
+        'ERR_ABORTED',
+        'the container was killed before its program was started',
+        { stage: 'container' },
       );
+      this.startIs({ error });
     }
     const durationMs = performance.now() - this.begun;
+    const { out, err } = this;
     // A terminal that it did not come to make has no end either.
-    if (this.terminal && this.sendSize === undefined) this.out?.end();
-    this.out?.drain();
-    this.err?.drain();
-    await this.out?.whenEnded();
-    await this.err?.whenEnded();
-    this.finish();
+    if (this.terminal && this.sendSize === undefined) out?.end();
+    out?.drain();
+    err?.drain();
+    const andErr = () => {
+      if (err === undefined) this.resolve(ended, durationMs);
+      else err.onEnd(() => this.resolve(ended, durationMs));
+    };
+    if (out === undefined) andErr();
+    else out.onEnd(andErr);
+  }
+
+  private resolve({ code, signal, oomKills, timeline }: Ended, durationMs: number): void {
+    if (this.joins) this.finish();
     const { id, out, err, timedOut, aborted } = this;
-    let drawn: Timeline | undefined;
-    this.resolveResult({
-      id,
-      exitCode: signal === 0 ? code : 128 + signal,
-      signal: signal === 0 ? undefined : signalName(signal),
-      stdout: out?.text() ?? '',
-      stderr: err?.text() ?? '',
-      oomKilled: oomKills > 0,
-      timedOut,
-      aborted,
-      outputTruncated: (out?.truncated ?? false) || (err?.truncated ?? false),
-      get timeline() {
-        return (drawn ??= timeline());
-      },
-      durationMs,
-    });
+    this.resolveResult(
+      new Result(
+        id,
+        signal === 0 ? code : 128 + signal,
+        signal === 0 ? undefined : signalName(signal),
+        out?.text() ?? '',
+        err?.text() ?? '',
+        oomKills > 0,
+        timedOut,
+        aborted,
+        (out?.truncated ?? false) || (err?.truncated ?? false),
+        durationMs,
+        timeline,
+      ),
+    );
+  }
+
+  private startIs(outcome: { readonly error?: unknown }): void {
+    if (this.outcome !== undefined) return;
+    this.outcome = outcome;
+    if (this.start !== undefined) settle(this.start, outcome);
   }
 
   private finish(): void {
     this.over = true;
-    clearTimeout(this.timer);
+    if (this.timer !== undefined) clearTimeout(this.timer);
     this.unlisten?.();
     this.in_?.detach();
   }

@@ -117,8 +117,7 @@ const MATCHERS: Readonly<Record<string, Matcher | undefined>> = {
   // No container publishes a port yet.
   publish: () => false,
   expose: () => false,
-  // No container has a health check yet.
-  health: (values) => values.includes('none'),
+  health: (values, { health }) => values.includes(health?.status ?? 'none'),
   'is-task': (values) => values.some((value) => /^(?:0|f|false)$/i.test(value)),
 };
 

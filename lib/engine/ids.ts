@@ -1,28 +1,32 @@
 /** Container ids: 32 random bytes in hex, and their first 12 digits. */
-import { randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
 const SIZE = 32;
 const SHORT = 12;
 const ALL_DECIMAL = /^\d+$/;
 
-/** Random bytes drawn for many ids at once: a call for each costs more than the rest of a start's checks. */
-const pool = Buffer.alloc(128 * SIZE);
-let used = pool.length;
+/** Ids made in advance: one at a time they would cost more than the rest of a start's checks. */
+const pool: string[] = [];
+const AT_ONCE = 64;
 
-/**
- * 64 hex digits. Drawn again while the first 12 are all decimal, because a host name of digits alone is
- * taken for a number by some programs (moby stringid.GenerateRandomID).
- */
+/** 64 hex digits. */
 export function newId(): string {
   for (;;) {
-    if (used === pool.length) {
-      randomFillSync(pool);
-      used = 0;
-    }
-    const id = pool.toString('hex', used, used + SIZE);
-    // What was given away is not kept.
-    pool.fill(0, used, (used += SIZE));
-    if (!ALL_DECIMAL.test(shortId(id))) return id;
+    const id = pool.pop();
+    if (id !== undefined) return id;
+    fill();
+  }
+}
+
+/**
+ * None whose first 12 digits are all decimal, because a host name of digits alone is taken for a number by some
+ * programs (moby stringid.GenerateRandomID).
+ */
+function fill(): void {
+  const hex = randomBytes(AT_ONCE * SIZE).toString('hex');
+  for (let at = 0; at < hex.length; at += 2 * SIZE) {
+    const id = hex.slice(at, at + 2 * SIZE);
+    if (!ALL_DECIMAL.test(shortId(id))) pool.push(id);
   }
 }
 

@@ -8,6 +8,7 @@ import { makeTimeline } from '../program/timeline.js';
 import type { NativeError } from '../native/binding.js';
 import type { Attached } from './attached.js';
 import { eventAttributes } from './event-attributes.js';
+import { compileCheck } from './health-program.js';
 import { imageOf } from './image-of.js';
 import { MonitorConnection } from './monitor-connection.js';
 import { encodeMonitorConfig } from './monitor-config.js';
@@ -57,7 +58,7 @@ async function spawnMonitor(
   start: KeptStart,
   attach: number,
 ): Promise<Socket> {
-  const { id, name, log } = config;
+  const { id, name, log, healthcheck } = config;
   const bytes = encodeMonitorConfig({
     id,
     name,
@@ -80,6 +81,7 @@ async function spawnMonitor(
     bootId: bootId(),
     program: start.program.stamp(start.identity),
     teardown: start.teardown.stamp(start.identity),
+    check: healthcheck === undefined ? undefined : compileCheck(around, start, healthcheck),
   });
   const fd = await new Promise<number>((resolve, reject) => {
     around.binding.keep(bytes, start.ids?.fd ?? -1, id, (error, connection) => {

@@ -9,7 +9,7 @@ import type { Prepared } from './prepare.js';
 
 /** What is launched: a container, or a further program in one. */
 export type Launching = Omit<Prepared, 'config' | 'release'> & {
-  readonly config: Pick<ContainerConfig, 'args'>;
+  readonly config: Pick<ContainerConfig, 'args' | 'terminal'>;
   /** In a container that goes on when this ends. */
   readonly joins?: boolean;
 };
@@ -23,13 +23,16 @@ export function launch(
   const { config, program, teardown, slots, identity } = prepared;
   return new Promise((resolve) => {
     let failure: CaissonError | undefined;
-    const kept = [slots.stdin, slots.stdout, slots.stderr, slots.oom].map((slot) => slot ?? -1);
+    const { stdin = -1, stdout = -1, stderr = -1, oom = -1 } = slots;
+    const { stdoutInside = -1, stderrInside = -1 } = slots;
+    const kept = [stdin, stdout, stderr, oom, stdoutInside, stderrInside];
     const container: NativeContainer = binding.launch(
       program.stamp(identity),
       teardown.stamp(identity),
       kept,
       slots.hold,
-      (event, a, b, c, d) => {
+      execution.startWanted || config.terminal !== undefined,
+      (event, a, b, c, d, e) => {
         switch (event) {
           case EVENT.input:
             execution.connectInput(a as number);
@@ -52,6 +55,7 @@ export function launch(
           case EVENT.exited: {
             const [code, signal, oomKills] = [a as number, b as number, c as number];
             const stamps = d as Float64Array;
+            const streams = e as number;
             // The last stamp is that of the exec.
             const early =
               stamps.at(-1) === 0
@@ -61,7 +65,9 @@ export function launch(
               failure = early;
               break;
             }
-            void execution.hasEnded({
+            if ((streams & 1) !== 0) execution.hasClosed(1);
+            if ((streams & 2) !== 0) execution.hasClosed(2);
+            execution.hasEnded({
               code,
               signal,
               oomKills,

@@ -86,6 +86,7 @@ async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
 
 /** The same for one whose configuration cannot be read. */
 export async function discardUnreadable(store: Store, id: string): Promise<void> {
+  await store.releaseNamesOf(id);
   await runTeardown(id, store.directory(id));
 }
 

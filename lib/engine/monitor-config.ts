@@ -1,10 +1,10 @@
 /** What a monitor is told of its container, as bytes. The other side: cpp/program/monitor_config.h. */
 import type { LaunchSlots } from '../program/slots.js';
-import type { RestartPolicy, RestartPolicyName } from './stored.js';
+import type { Healthcheck, RestartPolicy, RestartPolicyName } from './stored.js';
 
 const MAGIC = 0x314d_5343;
-const HEADER_SIZE = 96;
-const TEXTS_AT = 56;
+const HEADER_SIZE = 128;
+const TEXTS_AT = 80;
 
 const FLAG = { terminal: 1, openStdin: 2, stdinOnce: 4, autoRemove: 8, noLog: 16 } as const;
 
@@ -14,6 +14,13 @@ export const POLICY_NUMBERS: Readonly<Record<RestartPolicyName, number>> = {
   always: 2,
   'unless-stopped': 3,
 };
+
+/** Times in milliseconds, none of them 0 but for the start period. */
+export interface MonitoredCheck extends Omit<Healthcheck, 'test'> {
+  /** Its standard output and error. */
+  readonly slots: Pick<LaunchSlots, 'stdout' | 'stderr'>;
+  readonly program: Uint8Array;
+}
 
 export interface MonitorConfig {
   /** Long id. */
@@ -43,10 +50,11 @@ export interface MonitorConfig {
   readonly bootId: string;
   readonly program: Uint8Array;
   readonly teardown: Uint8Array;
+  readonly check: MonitoredCheck | undefined;
 }
 
 export function encodeMonitorConfig(config: MonitorConfig): Buffer {
-  const { slots } = config;
+  const { slots, check } = config;
   const header = Buffer.alloc(HEADER_SIZE);
   const flags =
     (config.terminal ? FLAG.terminal : 0) |
@@ -68,6 +76,15 @@ export function encodeMonitorConfig(config: MonitorConfig): Buffer {
     header.writeInt16LE(slot ?? -1, 48 + 2 * index);
   });
 
+  if (check !== undefined) {
+    const { interval, timeout, startPeriod, startInterval, retries } = check;
+    [interval, timeout, startPeriod, startInterval, retries].forEach((number, index) => {
+      header.writeUInt32LE(number, 56 + 4 * index);
+    });
+    header.writeInt16LE(check.slots.stdout ?? -1, 76);
+    header.writeInt16LE(check.slots.stderr ?? -1, 78);
+  }
+
   const attributes = JSON.stringify(config.attributes).slice(1, -1);
   const parts: Uint8Array[] = [header];
   let end = HEADER_SIZE;
@@ -82,6 +99,7 @@ export function encodeMonitorConfig(config: MonitorConfig): Buffer {
     config.bootId,
     config.program,
     config.teardown,
+    check?.program ?? '',
   ].forEach((text, index) => {
     const bytes = typeof text === 'string' ? Buffer.from(text) : text;
     const record = Buffer.alloc(8 + Math.ceil((bytes.length + 1) / 8) * 8);

@@ -17,6 +17,7 @@ const REQUEST = {
   stop: 6,
   policy: 7,
   renamed: 8,
+  limits: 9,
 } as const;
 
 const REPLY = {
@@ -141,6 +142,12 @@ export class MonitorConnection {
 
   renamed(name: string): void {
     this.send(REQUEST.renamed, Buffer.from(name));
+  }
+
+  /** Files of its cgroups that are written in each of its runs to come. */
+  limits(writes: readonly { dir: string; file: string; value: string }[]): void {
+    const text = writes.map(({ dir, file, value }) => `${dir}/${file}\0${value}\0`).join('');
+    this.send(REQUEST.limits, Buffer.from(text));
   }
 
   pause(): void {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { layoutFor } from '../cgroup/probe.js';
-import { resolveImage, type ResolvedImage } from '../image/resolve.js';
+import { knownImage, resolveImage, type ResolvedImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import type { Binding } from '../native/binding.js';
 import { compileProfile } from '../oci/seccomp.js';
@@ -12,17 +12,18 @@ import { defaultSeccompProfile, type SeccompArch } from '../oci/seccomp-default.
 import { filterFlags } from '../oci/seccomp-encode.js';
 import type { LinuxSeccomp, Mount, Spec } from '../oci/runtime-spec.js';
 import { compile, type KernelFacts, type Launchable } from '../program/compile.js';
+import type { ExecInput } from '../program/compile-exec.js';
 import type { Encoder, Fault } from '../program/encode.js';
 import type { Program } from '../program/instructions.js';
 import type { LaunchSlots } from '../program/slots.js';
 import { type Identity, instantiate, PLACEHOLDER, Template } from '../program/template.js';
 import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from './config.js';
 import { type HostFiles, injectedFiles } from './files.js';
-import type { IdRanges } from './id-ranges.js';
+import type { IdRange, IdRanges } from './id-ranges.js';
 import type { RunOptions } from './options.js';
 import { checkSources, NO_SOURCES } from './sources.js';
 import { hostnameOf, toSpec } from './to-spec.js';
-import { resolveUser } from './user.js';
+import { type ResolvedUser, resolveUser } from './user.js';
 
 /** What a start needs of its engine. */
 export interface Surroundings {
@@ -56,11 +57,17 @@ interface Recipe {
   readonly config: ContainerConfig;
   readonly resolved: ResolvedImage;
   readonly launchable: Launchable;
+  readonly joining: Joining;
   readonly program: Template;
   readonly teardown: Template;
   /** Nothing of the host was looked up for it that could have changed since, but what is checked again. */
   readonly lasting: boolean;
 }
+
+/** What a further program in the container has from its first one, compiled for PLACEHOLDER. */
+export type Joining = Pick<ExecInput, 'placements' | 'seccomp' | 'seccompFlags'> & {
+  readonly user: ResolvedUser;
+};
 
 /** Account files are read up to here, in bytes. */
 export const ACCOUNT_FILE_LIMIT = 4 << 20;
@@ -70,6 +77,52 @@ const MAX_RECIPES = 64;
 
 const kept = new WeakMap<Surroundings, Map<string, Recipe>>();
 
+/** A recipe for somebody. */
+class Stamped implements Omit<Prepared, 'release'> {
+  constructor(
+    private readonly recipe: Recipe,
+    readonly identity: Identity,
+  ) {}
+
+  get config(): ContainerConfig {
+    return this.recipe.config;
+  }
+
+  get program(): Template {
+    return this.recipe.program;
+  }
+
+  get teardown(): Template {
+    return this.recipe.teardown;
+  }
+
+  get slots(): LaunchSlots {
+    return this.recipe.launchable.slots;
+  }
+
+  steps(): Program {
+    const { program, teardown } = this.recipe.launchable;
+    return instantiate({ ...program, teardown: teardown.teardown }, this.identity);
+  }
+}
+
+/** The same, with what this process has claimed for it. */
+class Start extends Stamped implements Prepared {
+  private readonly range: IdRange | undefined;
+  private readonly idRanges: IdRanges;
+
+  constructor({ idRanges }: Surroundings, recipe: Recipe, id: string) {
+    const range = recipe.config.userns === 'auto' ? idRanges.claim() : undefined;
+    super(recipe, { id, base: range?.base });
+    this.range = range;
+    this.idRanges = idRanges;
+  }
+
+  release(): void {
+    if (this.range !== undefined) this.idRanges.release(this.range);
+  }
+}
+
 export async function prepare(
   around: Surroundings,
   id: string,
@@ -78,20 +131,29 @@ export async function prepare(
   options: RunOptions,
 ): Promise<Prepared> {
   const resolved = await resolveImage(image, around.dataRoot);
-  const recipe = await recipeFor(around, image, resolved, argv, options);
-  const range = recipe.config.userns === 'auto' ? around.idRanges.claim() : undefined;
-  return {
-    ...prepared(recipe, { id, base: range?.base }),
-    release: () => {
-      if (range !== undefined) around.idRanges.release(range);
-    },
-  };
+  return new Start(around, await recipeFor(around, image, resolved, argv, options), id);
+}
+
+/** At once, for what was started before in the same words; undefined where something must be looked at. */
+export function recall(
+  around: Surroundings,
+  id: string,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Prepared | undefined {
+  const root = knownImage(image, around.dataRoot);
+  const words = root === undefined ? undefined : inWords(image, argv, options);
+  const recipe = words === undefined ? undefined : kept.get(around)?.get(words);
+  if (recipe?.resolved.root !== root || recipe === undefined) return undefined;
+  return recipe.config.mounts.length > 0 ? undefined : new Start(around, recipe, id);
 }
 
 /** One start by a monitor, which holds what was claimed for it. */
 export interface KeptStart extends Omit<Prepared, 'release'> {
   /** With the lock on its range of host ids; the caller's to close. */
   readonly ids: FileHandle | undefined;
+  readonly joining: Joining;
 }
 
 /** The same for a container that is kept; its configuration alone, where nothing is claimed for it. */
@@ -104,7 +166,10 @@ export async function prepareKept(
 ): Promise<KeptStart> {
   const recipe = await writeKept(around, image, argv, options);
   const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
-  return { ...prepared(recipe, { id, base: claim?.range.base }), ids: claim?.file };
+  return Object.assign(new Stamped(recipe, { id, base: claim?.range.base }), {
+    ids: claim?.file,
+    joining: recipe.joining,
+  });
 }
 
 /** What such a container would be: every mistake is found, and nothing made. */
@@ -125,20 +190,6 @@ async function writeKept(
 ): Promise<Recipe> {
   const resolved = await resolveImage(image, around.dataRoot);
   return write(around, resolved, argv, options, undefined);
-}
-
-function prepared(recipe: Recipe, identity: Identity): Omit<Prepared, 'release'> {
-  return {
-    config: recipe.config,
-    program: recipe.program,
-    teardown: recipe.teardown,
-    slots: recipe.launchable.slots,
-    identity,
-    steps: () => {
-      const { program, teardown } = recipe.launchable;
-      return instantiate({ ...program, teardown: teardown.teardown }, identity);
-    },
-  };
 }
 
 async function recipeFor(
@@ -171,8 +222,12 @@ function inWords(
   argv: readonly string[],
   options: RunOptions,
 ): string | undefined {
-  const { signal, ...words } = options;
-  void signal;
+  let words = options;
+  if (options.signal !== undefined) {
+    const { signal, ...rest } = options;
+    void signal;
+    words = rest;
+  }
   if (typeof words.maxOutput === 'number' && !Number.isFinite(words.maxOutput)) return undefined;
   try {
     return JSON.stringify([image, argv, words]);
@@ -210,6 +265,7 @@ async function write(
     deviceRules: config.userns === 'auto' ? 'optional' : 'required',
   });
   const readOnly = config.readOnly || resolved.root.readOnly;
+  const seccompFlags = profile === undefined ? 0 : filterFlags(profile);
   const launchable = compile(
     spec,
     {
@@ -220,7 +276,7 @@ async function write(
       files: filesOf(config, hostnameOf(config, facts), hostFiles),
       cgroup,
       seccomp: filter,
-      seccompFlags: profile === undefined ? 0 : filterFlags(profile),
+      seccompFlags,
       init: config.init,
       stdin: config.stdin,
       stdout: config.stdout,
@@ -239,6 +295,7 @@ async function write(
     config,
     resolved,
     launchable,
+    joining: { user, placements: cgroup.placements, seccomp: filter, seccompFlags },
     program: new Template(launchable.program, around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),
     lasting,

@@ -1,17 +1,38 @@
 /** What is on disk of containers that are kept (docs/lifecycle.md): found, read, claimed, replaced. */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { lstat, mkdir, readlink, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
+import { withLock } from './locks.js';
 import { isAlive } from './owner.js';
-import type { StoredConfig, StoredState, StoredStatus } from './stored.js';
+import type {
+  HealthStatus,
+  StoredConfig,
+  StoredHealth,
+  StoredState,
+  StoredStatus,
+} from './stored.js';
 
 const LONG_ID = /^[0-9a-f]{64}$/;
 const PREFIX = /^[0-9a-f]{1,64}$/;
 
 /** A name whose container is not there yet is younger than this, in milliseconds. */
 const HALF_MADE = 30_000;
+
+/** No container's, but in the place of an id: held while a name is taken over. */
+const NAMES_LOCK = 'f'.repeat(64);
 
 export const CREATED: StoredState = {
   status: 'created',
@@ -36,6 +57,8 @@ const STATUSES: ReadonlySet<StoredStatus> = new Set([
   'exited',
   'removing',
 ]);
+
+const HEALTH_STATUSES: ReadonlySet<HealthStatus> = new Set(['starting', 'healthy', 'unhealthy']);
 
 export interface Places {
   readonly dataRoot: string;
@@ -125,36 +148,34 @@ export class Store {
   /** False when somebody has it. A name that a crash left to no container is taken over. */
   async claimName(name: string, id: string): Promise<boolean> {
     const link = join(this.names, name);
-    for (let attempt = 0; attempt < 3; attempt++) {
-      try {
-        await symlink(id, link);
-        return true;
-      } catch (error) {
-        if (!isErrno(error, 'EEXIST')) throw error;
-      }
-      if (!(await this.isStale(link))) return false;
-      // Renamed aside and looked at again: between the two looks somebody else may have mended it.
-      const aside = join(this.names, `.stale-${process.pid}-${id}`);
-      await rename(link, aside).catch(() => undefined);
-      if (!(await this.isStale(aside, 0))) await rename(aside, link).catch(() => undefined);
-      else await rm(aside, { force: true });
-    }
-    return false;
+    if (await claim(link, id)) return true;
+    if (!(await this.isStale(link))) return false;
+    // One at a time: who looked before somebody else took it over would remove that one's claim.
+    await withLock(this.places.runRoot, NAMES_LOCK, async () => {
+      if (await this.isStale(link)) await unlink(link).catch(() => undefined);
+    });
+    return claim(link, id);
   }
 
-  private async isStale(link: string, age = HALF_MADE): Promise<boolean> {
+  private async isStale(link: string): Promise<boolean> {
     const [target, made] = await Promise.all([
       readlink(link).catch(() => undefined),
       lstat(link).catch(() => undefined),
     ]);
     if (made === undefined) return false;
     if (target !== undefined && LONG_ID.test(target) && (await this.exists(target))) return false;
-    return Date.now() - made.ctimeMs >= age;
+    return Date.now() - made.mtimeMs >= HALF_MADE;
   }
 
   async releaseName(name: string, id: string): Promise<void> {
     if ((await this.named(name)) === id)
       await unlink(join(this.names, name)).catch(() => undefined);
+  }
+
+  /** Whatever names point to it. */
+  async releaseNamesOf(id: string): Promise<void> {
+    const names: string[] = await readdir(this.names).catch(() => []);
+    for (const name of names) await this.releaseName(name, id);
   }
 
   // ---- files
@@ -175,7 +196,16 @@ export class Store {
   }
 
   async writeState(id: string, state: StoredState): Promise<void> {
-    await replace(join(this.directory(id), 'state.json'), `${JSON.stringify(state)}\n`);
+    const path = join(this.directory(id), 'state.json');
+    const text = `${JSON.stringify(state)}\n`;
+    try {
+      await replace(path, text);
+    } catch (error) {
+      if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+      // The old one has room for it. Who finds it torn mends it.
+      await writeFile(path, text, { flag: 'r+' });
+      await truncate(path, Buffer.byteLength(text));
+    }
   }
 
   /**
@@ -211,19 +241,16 @@ export class Store {
     return { state: { ...CREATED, ...value }, damaged: false };
   }
 
+  /** Undefined where there has been no check, nor a start with one. */
+  health(id: string): StoredHealth | undefined {
+    const text = readIfThere(join(this.directory(id), 'health.json'));
+    const value = text === undefined ? undefined : parse(text);
+    return isHealth(value) ? value : undefined;
+  }
+
   /** Whether somebody keeps it running, or is about to run it again. */
   isKept({ monitor }: StoredState): boolean {
     return monitor !== '' && isAlive(monitor);
-  }
-
-  /** Directories without a configuration that a crash left, or that nobody can read. */
-  async halfMade(): Promise<string[]> {
-    const found: string[] = [];
-    for (const id of this.ids()) {
-      if (await this.exists(id)) continue;
-      found.push(id);
-    }
-    return found;
   }
 }
 
@@ -268,6 +295,27 @@ function isState(value: unknown): value is StoredState {
     Number.isInteger(state.pid) &&
     typeof state.monitor === 'string' &&
     Number.isInteger(state.exitCode)
+  );
+}
+
+async function claim(link: string, id: string): Promise<boolean> {
+  try {
+    await symlink(id, link);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+function isHealth(value: unknown): value is StoredHealth {
+  const health = value as StoredHealth | undefined;
+  return (
+    typeof health === 'object' &&
+    (health as StoredHealth | null) !== null &&
+    HEALTH_STATUSES.has(health.status) &&
+    Number.isInteger(health.failingStreak) &&
+    Array.isArray(health.log)
   );
 }
 

@@ -17,6 +17,18 @@ export interface LogConfig {
   readonly maxFile: number;
 }
 
+/** Times in milliseconds; 0: what was not said, and is Docker's default (healthcheck.ts). */
+export interface Healthcheck {
+  /** A text is run by `/bin/sh -c`. */
+  readonly test: string | readonly string[];
+  readonly interval: number;
+  readonly timeout: number;
+  readonly startPeriod: number;
+  readonly startInterval: number;
+  /** Failures in a row that make it unhealthy. */
+  readonly retries: number;
+}
+
 /** `config.json`. */
 export interface StoredConfig {
   readonly version: 1;
@@ -42,6 +54,7 @@ export interface StoredConfig {
   readonly openStdin: boolean;
   /** It ends with the first client that was attached to it. */
   readonly stdinOnce: boolean;
+  readonly healthcheck?: Healthcheck | undefined;
 }
 
 export interface StoredRootfs {
@@ -78,6 +91,27 @@ export interface StoredState {
   readonly logLost: number;
 }
 
+export type HealthStatus = 'starting' | 'healthy' | 'unhealthy';
+
+/** `health.json`, where there is a health check: of the present run, or the last one. */
+export interface StoredHealth {
+  readonly status: HealthStatus;
+  /** Failures since the last success, or since the start. */
+  readonly failingStreak: number;
+  /** The last five, oldest first. */
+  readonly log: readonly HealthResult[];
+}
+
+export interface HealthResult {
+  /** ISO 8601, UTC, nanoseconds. */
+  readonly start: string;
+  readonly end: string;
+  /** The check's own, or 128+n; -1: it took too long, or could not be started. */
+  readonly exitCode: number;
+  /** Up to 4096 bytes of what it wrote, and `...` when that is not all; before it, what befell it. */
+  readonly output: string;
+}
+
 /** As Docker's: what `ps` filters by. */
 export type ContainerStatus =
   'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'removing' | 'dead';
@@ -87,6 +121,8 @@ export interface ContainerInfo {
   readonly config: StoredConfig;
   readonly state: StoredState;
   readonly status: ContainerStatus;
+  /** Undefined without a health check, and before the first start. What does not run is unhealthy. */
+  readonly health?: StoredHealth | undefined;
 }
 
 /** One line of `events`. */

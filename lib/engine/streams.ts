@@ -9,7 +9,7 @@ import { Readable, Writable } from 'node:stream';
 /** How long to wait before a terminal that takes nothing is offered the rest again, in milliseconds. */
 const TERMINAL_RETRY = 5;
 
-/** Whatever delivers output, and can be asked to wait. */
+/** Whatever delivers output, and can be asked to wait. Who has asked for something learns of the end at once. */
 interface Source {
   pause(): unknown;
   resume(): unknown;
@@ -27,8 +27,7 @@ export class Output {
   private wantsPause = false;
   private over = false;
   private draining = false;
-  private readonly ended: Promise<void>;
-  private markEnded!: () => void;
+  private whenOver: (() => void) | undefined;
   /** More came than `limit`. */
   truncated = false;
 
@@ -36,14 +35,13 @@ export class Output {
   constructor(
     private readonly limit: number,
     private readonly onLimit: () => void,
-  ) {
-    this.ended = new Promise((resolve) => (this.markEnded = resolve));
-  }
+  ) {}
 
   /** The process exists, and what it writes will be handed to `take`. */
   connect(source: Source): void {
     this.source = source;
     if (this.wantsPause) source.pause();
+    else if (this.reader !== undefined) source.resume();
   }
 
   /** Nothing more will come. */
@@ -52,7 +50,7 @@ export class Output {
     this.over = true;
     this.reader?.push(null);
     this.source = undefined;
-    this.markEnded();
+    this.whenOver?.();
   }
 
   /**
@@ -64,9 +62,10 @@ export class Output {
     this.resume();
   }
 
-  /** Resolves when everything that was written has arrived. */
-  whenEnded(): Promise<void> {
-    return this.ended;
+  /** Calls back when everything that was written has arrived; at once, if it has. */
+  onEnd(callback: () => void): void {
+    if (this.over) callback();
+    else this.whenOver = callback;
   }
 
   get stream(): Readable {
@@ -82,6 +81,8 @@ export class Output {
       this.reader = reader;
       for (const chunk of this.chunks) reader.push(chunk);
       if (this.over) reader.push(null);
+      // Whoever delivers now tells the end at once.
+      else this.source?.resume();
     }
     return this.reader;
   }

@@ -47,6 +47,7 @@ export interface CgroupFileWrite {
  *
  * @param id long id
  * @param current the options that its limits come from.
+ * @param note told of what has been written.
  * @returns the options with the change in them, for its next start.
  * @throws ERR_INVALID_OPTION, ERR_CONFLICTING_OPTIONS, ERR_UNSUPPORTED_OPTION, ERR_CGROUP_CONTROLLER_MISSING
  *   before anything was touched; ERR_UPDATE_FAILED when the kernel refused, and all is as it was.
@@ -56,6 +57,7 @@ export async function updateResources(
   id: string,
   current: RunOptions,
   change: ResourceChange,
+  note: (writes: readonly CgroupFileWrite[]) => void = () => undefined,
 ): Promise<RunOptions> {
   const options = mergeResources(current, change);
   const planned = planUpdate({ layout, host }, id, current, options);
@@ -66,7 +68,8 @@ export async function updateResources(
   const seen = await lookInto(layout, id);
   const { writes } = planUpdate({ layout: seen, host }, id, current, options);
   for (const write of writes) await checkRoom(write);
-  for (const write of await inOrder(writes)) {
+  const ordered = await inOrder(writes);
+  for (const write of ordered) {
     try {
       undo.unshift({ ...write, value: await valueOf(write) });
       await put(write);
@@ -75,6 +78,7 @@ export async function updateResources(
       throw refused(write, cause);
     }
   }
+  note(ordered);
   return options;
 }
 

@@ -6,27 +6,35 @@ import { invalid, wholeNumber } from './check.js';
 import type { Container, WaitCondition } from './container.js';
 
 const DEFAULT_TIMEOUT = 60_000;
-/** Milliseconds between two looks at a port. */
+/** Milliseconds between two looks at a port, or at the health. */
 const LOOK = 20;
 
 export async function waitFor(container: Container, condition: WaitCondition): Promise<void> {
-  const { log, port, timeout = DEFAULT_TIMEOUT } = condition;
-  if ((log === undefined) === (port === undefined))
-    throw invalid('condition', condition, 'does not name one of log and port');
+  const { log, port, healthy, timeout = DEFAULT_TIMEOUT } = condition;
+  if ([log, port, healthy].filter((wanted) => wanted !== undefined).length !== 1)
+    throw invalid('condition', condition, 'does not name one of log, port and healthy');
+  if (healthy !== undefined) await checkHealthy(container, healthy);
   const stop = new AbortController();
   const limit = wholeNumber('timeout', timeout, 1, 2 ** 31 - 1);
   const timer = setTimeout(() => stop.abort(), limit);
   try {
     const found =
-      log === undefined
-        ? await portListens(container, wholeNumber('port', port, 1, 65_535), stop.signal)
-        : await lineAppears(container, log, stop.signal);
+      log !== undefined
+        ? await lineAppears(container, log, stop.signal)
+        : healthy !== undefined
+          ? await becomesHealthy(container, stop.signal)
+          : await portListens(container, wholeNumber('port', port, 1, 65_535), stop.signal);
     if (found) return;
   } finally {
     clearTimeout(timer);
     stop.abort();
   }
-  const what = log === undefined ? `port ${String(port)}` : `a line with ${String(log)}`;
+  const what =
+    log !== undefined
+      ? `a line with ${String(log)}`
+      : healthy !== undefined
+        ? 'a successful health check'
+        : `port ${String(port)}`;
   const { status } = await container.inspect();
   if (status === 'running' || status === 'paused') {
     throw new CaissonError('ERR_TIMEOUT', `${what} did not come within ${limit} ms`, {
@@ -39,6 +47,23 @@ export async function waitFor(container: Container, condition: WaitCondition): P
     `container ${container.shortId} ended before ${what} came`,
     { stage: 'config', path: container.id },
   );
+}
+
+async function checkHealthy(container: Container, healthy: unknown): Promise<void> {
+  if (healthy !== true) throw invalid('healthy', healthy, 'is not true');
+  const { config } = await container.inspect();
+  if (config.healthcheck === undefined)
+    throw invalid('healthy', healthy, 'cannot be: the container has no health check');
+}
+
+async function becomesHealthy(container: Container, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted) {
+    const { health, status } = await container.inspect();
+    if (status !== 'running' && status !== 'paused') return false;
+    if (health?.status === 'healthy') return true;
+    await sleep(LOOK);
+  }
+  return false;
 }
 
 async function lineAppears(

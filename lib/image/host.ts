@@ -55,9 +55,9 @@ const pending = new Map<string, Promise<HostImage>>();
  * @param host the host's root: another one in tests.
  */
 export async function hostImage(dataRoot: string, host = '/'): Promise<HostImage> {
+  const known = knownHostImage(dataRoot, host);
+  if (known !== undefined) return known;
   const key = `${dataRoot}\0${host}`;
-  const state = states.get(key);
-  if (state !== undefined && performance.now() - state.checkedAt < recheckAfter) return state.image;
   let work = pending.get(key);
   if (work === undefined) {
     work = refresh(key, dataRoot, host)
@@ -68,6 +68,13 @@ export async function hostImage(dataRoot: string, host = '/'): Promise<HostImage
     pending.set(key, work);
   }
   return work;
+}
+
+/** The same, if the last look at the machine is still good. */
+export function knownHostImage(dataRoot: string, host = '/'): HostImage | undefined {
+  const state = states.get(`${dataRoot}\0${host}`);
+  if (state === undefined || performance.now() - state.checkedAt >= recheckAfter) return undefined;
+  return state.image;
 }
 
 async function refresh(key: string, dataRoot: string, host: string): Promise<HostImage> {

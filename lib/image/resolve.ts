@@ -1,9 +1,9 @@
 /** From what the user names as an image to a root and its defaults. */
 import { CaissonError } from '../errors.js';
 import type { RootPlan } from '../program/launch.js';
-import { hostImage } from './host.js';
+import { hostImage, knownHostImage } from './host.js';
 import type { HostBind } from './host-skeleton.js';
-import { isRootfs, planRootfs, type RootfsImage } from './rootfs.js';
+import { isRootfs, knownRootfs, planRootfs, type RootfsImage } from './rootfs.js';
 
 /** What an image says about its processes (OCI image spec, config.md), where the user says nothing. */
 export interface ImageDefaults {
@@ -34,6 +34,12 @@ const defaults: ImageDefaults = {
 };
 
 const hostDefaults: ImageDefaults = { ...defaults, cmd: ['/bin/sh'] };
+
+/** What was found a moment ago, without another look; undefined when there has to be one. */
+export function knownImage(image: string | RootfsImage, dataRoot: string): RootPlan | undefined {
+  if (typeof image !== 'string') return isRootfs(image) ? knownRootfs(image) : undefined;
+  return image === 'host' ? knownHostImage(dataRoot)?.root : undefined;
+}
 
 /**
  * @param dataRoot caisson's data directory, where the host image's skeleton is kept.

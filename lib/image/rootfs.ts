@@ -49,7 +49,12 @@ export function rootfs(path: string, options: RootfsOptions = {}): RootfsImage {
       hint: 'one of overlay, direct, none',
     });
   }
-  return { kind: 'rootfs', path: resolve(path), writable };
+  return { kind: 'rootfs', path: isPlain(path) ? path : resolve(path), writable };
+}
+
+/** Absolute, and nothing in it that resolving would change. */
+function isPlain(path: string): boolean {
+  return path.startsWith('/') && !/\/(?:\/|\.|$)/.test(path);
 }
 
 /** Looks at the directory and says how the root is put together. */
@@ -60,12 +65,22 @@ export async function planRootfs({ path, writable }: RootfsImage): Promise<RootP
   const key = `${writable}\0${path}`;
   const now = performance.now();
   const known = plans.get(key);
-  if (known !== undefined && now - known.checkedAt < recheckAfter) return known.plan;
+  if (known !== undefined && isFresh(known, now)) return known.plan;
   await check(path);
   const plan = known?.plan ?? planOf(path, writable);
   if (plans.size >= maxRemembered) plans.clear();
   plans.set(key, { plan, checkedAt: now });
   return plan;
+}
+
+/** The same, if the last look at the directory is still good. */
+export function knownRootfs({ path, writable }: RootfsImage): RootPlan | undefined {
+  const known = plans.get(`${writable}\0${path}`);
+  return known !== undefined && isFresh(known, performance.now()) ? known.plan : undefined;
+}
+
+function isFresh({ checkedAt }: { readonly checkedAt: number }, now: number): boolean {
+  return now - checkedAt < recheckAfter;
 }
 
 /** For how long a look at a directory is good, in milliseconds. */

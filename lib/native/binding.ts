@@ -26,10 +26,11 @@ export const EVENT = {
 
 /**
  * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `terminal` (if
- * there is one), `started`, then `exited` (code or -1, signal or 0, OOM kills, time stamps) or `failed` (error,
- * time stamps), and last `gone` (error or null) when everything is undone. Meanwhile, and until both have
- * ended, `data` (1 stdout or 2 stderr, bytes) and `end` (1 or 2). Of a detached exec, `exited` says that it is on
- * its own.
+ * there is one) and `started` (both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
+ * time stamps, bits of the streams that ended with it: 1 and 2) or `failed` (error, time stamps), and last `gone`
+ * (error or null) when everything is undone. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
+ * bytes) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
+ * `started` is always told, and `exited` says that it is on its own.
  */
 export type NativeListener = (
   event: (typeof EVENT)[keyof typeof EVENT],
@@ -37,6 +38,7 @@ export type NativeListener = (
   b?: unknown,
   c?: unknown,
   d?: unknown,
+  e?: unknown,
 ) => void;
 
 /** A launched container, for the calls that take one; they do nothing once it is gone. */
@@ -50,13 +52,20 @@ export interface Binding {
   launch(
     program: Uint8Array,
     teardown: Uint8Array,
-    /** Of stdin, stdout, stderr and the file that counts OOM kills; -1 where there is none. */
+    /**
+     * Of stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and stderr; -1
+     * where there is none.
+     */
     slots: readonly number[],
     hold: readonly number[],
+    /** As by `watchStart`. */
+    watchStart: boolean,
     listener: NativeListener,
   ): NativeContainer;
   /** 0 or a negated errno. */
   kill(container: NativeContainer, signal: number): number;
+  /** From now on `terminal` and `started` are told: what nobody waits for need not wake this thread. */
+  watchStart(container: NativeContainer): void;
   /** No more `data` of stdout (1) or stderr (2) for now: the container's writes fill the pipe, and wait. */
   pause(container: NativeContainer, stream: 1 | 2): void;
   resume(container: NativeContainer, stream: 1 | 2): void;

@@ -16,6 +16,7 @@ import {
 } from './compile-process.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput } from './launch.js';
+import { ATTR, PROPAGATION } from './mount-options.js';
 import { Slots } from './slots.js';
 
 /** linux/sched.h: what is joined by setns(2). A pid namespace is what one is born into. */
@@ -64,8 +65,25 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
     return slot;
   };
   const unified = input.placements.find(({ version }) => version === 2);
-  const born = unified === undefined ? undefined : open(unified.dir, O_PATH_DIRECTORY);
-  host.push({ op: 'clone', slots: [born, target], numbers: [0, input.detached ? 1 : 0] });
+  let born: number | undefined;
+  if (unified !== undefined) {
+    born = slots.take();
+    // For a moment the new process has this, inside: a directory of the host's own mount would be a way out
+    // (CVE-2024-21626). A mount of just this cgroup leads nowhere, and to be born in it needs no more.
+    host.push({
+      op: 'tree.open',
+      slots: [born],
+      texts: [unified.dir],
+      numbers: [0, ATTR.readOnly | ATTR.noSuid | ATTR.noDev | ATTR.noExec, PROPAGATION.private],
+    });
+  }
+  const ownUsers = (spec.linux?.uidMappings?.length ?? 0) > 0;
+  const ownCgroups = spec.linux?.namespaces?.some(({ type }) => type === 'cgroup') === true;
+  let flags = ownUsers ? JOIN.user : 0;
+  for (const { type } of spec.linux?.namespaces ?? []) flags |= JOIN[type as 'mount'] ?? 0;
+  // A cgroup namespace comes last: those inside may not be moved into it from outside (nsdelegate).
+  flags &= ~JOIN.cgroup;
+  host.push({ op: 'clone', slots: [born, target], numbers: [flags, input.detached ? 1 : 0] });
   for (const { version, dir } of input.placements) {
     if (version === 1) tasks.push(open(`${dir}/tasks`, constants.O_WRONLY));
   }
@@ -76,7 +94,12 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   if (adjustment !== undefined) host.push({ op: 'oom.set', numbers: [adjustment] });
   const passed = [...Object.values(streams), none].filter((slot) => slot !== undefined);
   release(host, [target, ...tasks, ...passed]);
-  const container = compileInside(spec, input, { ...streams, tasks, target, none }, slots);
+  const container = compileInside(
+    spec,
+    input,
+    { ...streams, tasks, target, none, ownUsers, ownCgroups },
+    slots,
+  );
   return {
     program: { slots: slots.count, host, container, teardown: [] },
     teardown: { slots: 0, host: [], container: [], teardown: [] },
@@ -91,18 +114,18 @@ interface Passed {
   readonly tasks: readonly number[];
   readonly target: number;
   readonly none: number | undefined;
+  readonly ownUsers: boolean;
+  readonly ownCgroups: boolean;
 }
 
 function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slots): Step[] {
   const steps: Step[] = [{ op: 'await' }];
-  // While it is still outside, because a cgroup namespace shows what one was in when one joined it.
   for (const tasks of passed.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
-  const ownUsers = (spec.linux?.uidMappings?.length ?? 0) > 0;
-  let flags = ownUsers ? JOIN.user : 0;
-  for (const { type } of spec.linux?.namespaces ?? []) flags |= JOIN[type as 'mount'] ?? 0;
-  steps.push({ op: 'ns.join', slots: [passed.target], numbers: [flags] });
+  if (passed.ownCgroups) {
+    steps.push({ op: 'ns.join', slots: [passed.target], numbers: [JOIN.cgroup] });
+  }
   // Until then it is nobody in there: none of its ids has a name.
-  if (ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
+  if (passed.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
   let terminal: number | undefined;
   if (spec.process?.terminal === true) {
     const root = slots.take();

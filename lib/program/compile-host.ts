@@ -174,7 +174,7 @@ export function makePipes(
   input: Pick<LaunchInput, 'stdin' | 'stdout' | 'stderr'>,
   shared: Pick<Shared, 'stdin' | 'stdout' | 'stderr'>,
   slots: Slots,
-): Pick<LaunchSlots, 'stdin' | 'stdout' | 'stderr'> {
+): Omit<LaunchSlots, 'oom' | 'hold'> {
   const user = spec.process?.user ?? { uid: 0, gid: 0 };
   const hostUid = hostId(spec.linux?.uidMappings, user.uid);
   const hostGid = hostId(spec.linux?.gidMappings, user.gid);
@@ -197,7 +197,11 @@ export function makePipes(
   pipe('stdin', input.stdin, shared.stdin);
   pipe('stdout', input.stdout, shared.stdout);
   pipe('stderr', input.stderr, shared.stderr);
-  return near;
+  return {
+    ...near,
+    stdoutInside: near.stdout === undefined ? undefined : shared.stdout,
+    stderrInside: near.stderr === undefined ? undefined : shared.stderr,
+  };
 }
 
 function makeDirectory(steps: Step[], { directory, owner }: LaunchInput): void {

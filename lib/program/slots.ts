@@ -13,6 +13,9 @@ export interface LaunchSlots {
   readonly stdin?: number | undefined;
   readonly stdout?: number | undefined;
   readonly stderr?: number | undefined;
+  /** The container's ends of its output. */
+  readonly stdoutInside?: number | undefined;
+  readonly stderrInside?: number | undefined;
   /** The file that counts OOM kills. */
   readonly oom?: number | undefined;
   /** Stay open until teardown: what they refer to is then freed off the path to the answer. */

@@ -235,6 +235,32 @@ describe('caisson run', () => {
     expect(output).to.equal('ready\ngot\n');
   });
 
+  it('asks a container whether it is well', async () => {
+    const flags = ['--health-cmd', 'test ! -e /tmp/ill', '--health-interval', '100ms'];
+    const more = ['--health-retries', '1', '--health-timeout', '10s', '--name', 'patient'];
+    expect(caisson(['run', '-d', ...flags, ...more, 'host', 'sleep', '1000']).status).to.equal(0);
+    const list = (health: string) =>
+      caisson(['ps', '--filter', `health=${health}`, '--format', '{{.Names}} {{.Status}}']).stdout;
+    const until = async (health: string) => {
+      for (let look = 0; list(health) === '' && look < 100; look++)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      return list(health);
+    };
+    expect(await until('healthy')).to.match(/^patient Up .* \(healthy\)\n$/);
+    expect(list('none')).to.equal('');
+    expect(caisson(['exec', 'patient', 'touch', '/tmp/ill']).status).to.equal(0);
+    expect(await until('unhealthy')).to.match(/^patient Up .* \(unhealthy\)\n$/);
+    const format = '{{.State.Health.Status}} {{json .Config.Healthcheck}}';
+    expect(caisson(['inspect', '--format', format, 'patient']).stdout).to.equal(
+      'unhealthy {"Interval":100000000,"Retries":1,' +
+        '"Test":["CMD-SHELL","test ! -e /tmp/ill"],"Timeout":10000000000}\n',
+    );
+    expect(caisson(['rm', '-f', 'patient']).status).to.equal(0);
+    const refused = caisson(['run', '--rm', '--no-healthcheck', ...flags, 'host', 'true']);
+    expect(refused.status).to.equal(125);
+    expect(refused.stderr).to.include('--no-healthcheck conflicts with --health-* options');
+  });
+
   it('draws the timeline on stderr', () => {
     const { stdout, stderr } = caisson(['run', '--trace', 'host', 'echo', 'x']);
     expect(stdout).to.equal('x\n');

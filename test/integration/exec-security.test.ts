@@ -25,6 +25,11 @@ const SPY = `
     my $line = <$file> // "";
     return $line =~ /^caisson|node/;
   }
+  sub same {
+    my @one = stat $_[0] or return "none";
+    my @other = stat $_[1] or return "none";
+    return "$one[0] $one[1]" eq "$other[0] $other[1]" ? "yes" : "no";
+  }
   say "ready";
   until (-e "/tmp/stop") {
     opendir(my $proc, "/proc");
@@ -40,9 +45,15 @@ const SPY = `
         for my $fd (grep { !/^\\./ } readdir $dir) {
           my $to = readlink "/proc/$pid/fd/$fd";
           found "fd", $to if defined $to;
+          # A directory that has another above it leads to all that is above.
+          found "way out", $to if same("/proc/$pid/fd/$fd/.", "/proc/$pid/fd/$fd/..") eq "no";
         }
       }
-      for my $link ("cwd", "root") { my $to = readlink "/proc/$pid/$link"; found $link, $to if defined $to }
+      for my $link ("cwd", "root") {
+        my $to = readlink "/proc/$pid/$link";
+        found $link, $to if defined $to;
+        found "outside", $link if same("/proc/$pid/$link/.", "/.") eq "no";
+      }
       # What was seen is of that program only as long as it has not become another.
       next unless joins($pid);
       say "seen" if ++$looks >= 20;

@@ -392,6 +392,26 @@ describe('exec', function () {
       expect((await held).exitCode).to.equal(0);
     });
 
+    it('lets the loop go round while what it has left writes and writes', async () => {
+      const { target } = await contain();
+      const timed = await run(target, 'yes & true', { maxOutput: 0, timeout: 500 });
+      expect(timed).to.deep.include({ exitCode: 0, timedOut: true });
+    });
+
+    it('is not that of its output, of which only a reader is told', async () => {
+      const { target } = await contain();
+      const script = 'echo last; exec >&- 2>&-; read line; exit 3';
+      const read = run(target, script, { stdin: 'pipe' });
+      const lines: string[] = [];
+      for await (const line of read.stdout!.setEncoding('utf8')) lines.push(String(line));
+      expect(lines).to.deep.equal(['last\n']);
+      read.stdin!.end('go on\n');
+      expect(await read).to.deep.include({ exitCode: 3, stdout: 'last\n' });
+      const unread = run(target, script, { stdin: 'pipe' });
+      unread.stdin!.end('go on\n');
+      expect(await unread).to.deep.include({ exitCode: 3, stdout: 'last\n' });
+    });
+
     it('leaves no process and no descriptor', async () => {
       const { target } = await contain();
       await startExec(place(target), ['true']).gone;

@@ -3,7 +3,7 @@ import { inspectShape } from '../../lib/cli/docker-shape.js';
 import { PS_HEADINGS, PS_TABLE, PS_TABLE_WITH_SIZE, psShape } from '../../lib/cli/ps-shape.js';
 import { listFormat } from '../../lib/cli/table.js';
 import { parseTemplate, TemplateError } from '../../lib/cli/template.js';
-import type { StoredState, ContainerStatus } from '../../lib/engine/stored.js';
+import type { ContainerStatus, HealthStatus, StoredState } from '../../lib/engine/stored.js';
 import { containerInfo, type InfoParts } from './support/container-info.js';
 
 const NOW = new Date('2026-03-01T12:00:00Z');
@@ -27,6 +27,23 @@ describe('the columns of ps', () => {
     expect(status('created', { startedAt: '', exitCode: 127 })).to.equal('Created');
     expect(status('dead', {})).to.equal('Dead');
     expect(status('removing', {})).to.equal('Removal In Progress');
+  });
+
+  it('say how a container that runs is', () => {
+    const text = (health: HealthStatus, kind: ContainerStatus = 'running') =>
+      psShape(
+        containerInfo({
+          status: kind,
+          state: { startedAt: '2026-03-01T11:59:55Z', finishedAt: '2026-03-01T11:59:55Z' },
+          health: { status: health, failingStreak: 0, log: [] },
+        }),
+        NOW,
+      ).Status;
+    expect(text('starting')).to.equal('Up 5 seconds (health: starting)');
+    expect(text('healthy')).to.equal('Up 5 seconds (healthy)');
+    expect(text('unhealthy')).to.equal('Up 5 seconds (unhealthy)');
+    expect(text('healthy', 'paused')).to.equal('Up 5 seconds (Paused)');
+    expect(text('unhealthy', 'exited')).to.equal('Exited (0) 5 seconds ago');
   });
 
   it('are cut unless asked otherwise', () => {
@@ -184,7 +201,6 @@ describe('inspect', () => {
       Entrypoint: null,
       OnBuild: null,
       Labels: {},
-      StopTimeout: 10,
     });
     expect(HostConfig).to.deep.include({
       Binds: null,
@@ -253,7 +269,7 @@ describe('inspect', () => {
           tty: true,
           init: true,
           userns: 'host',
-          capAdd: ['NET_ADMIN'],
+          capAdd: ['cap_sys_time', 'NET_ADMIN'],
           stopSignal: 'INT',
           groupAdd: [5, 'x'],
           addHost: ['a:1.2.3.4'],
@@ -304,7 +320,7 @@ describe('inspect', () => {
       LogConfig: { Type: 'none', Config: {} },
       AutoRemove: true,
       UsernsMode: 'host',
-      CapAdd: ['NET_ADMIN'],
+      CapAdd: ['CAP_NET_ADMIN', 'CAP_SYS_TIME'],
       GroupAdd: ['5', 'x'],
       ExtraHosts: ['a:1.2.3.4'],
       SecurityOpt: ['no-new-privileges'],
@@ -349,6 +365,42 @@ describe('inspect', () => {
     expect(shape({ status: 'exited' }).State).to.deep.include({ Running: false, Dead: false });
   });
 
+  it('has the health', () => {
+    const plain = shape();
+    expect(plain.State).not.to.have.property('Health');
+    expect(plain.Config).not.to.have.property('Healthcheck');
+    const [start, end] = ['2026-03-01T11:59:55.000000001Z', '2026-03-01T11:59:56.000000001Z'];
+    const unsaid = { timeout: 0, startPeriod: 0, startInterval: 0, retries: 0 };
+    const { State, Config } = shape({
+      config: { healthcheck: { test: 'x y', interval: 1500, ...unsaid } },
+      health: {
+        status: 'starting',
+        failingStreak: 2,
+        log: [{ start, end, exitCode: 1, output: 'no' }],
+      },
+    });
+    expect(State['Health']).to.deep.equal({
+      Status: 'starting',
+      FailingStreak: 2,
+      Log: [{ Start: start, End: end, ExitCode: 1, Output: 'no' }],
+    });
+    expect(Config['Healthcheck']).to.deep.equal({
+      Test: ['CMD-SHELL', 'x y'],
+      Interval: 1_500_000_000,
+    });
+    const said = { interval: 1, timeout: 2, startPeriod: 3, startInterval: 4, retries: 5 };
+    expect(
+      shape({ config: { healthcheck: { test: ['x', 'y'], ...said } } }).Config['Healthcheck'],
+    ).to.deep.equal({
+      Test: ['CMD', 'x', 'y'],
+      Interval: 1e6,
+      Timeout: 2e6,
+      StartPeriod: 3e6,
+      StartInterval: 4e6,
+      Retries: 5,
+    });
+  });
+
   it('has what the engine adds', () => {
     expect(
       shape({ options: { memory: '64m' } }, { swapLimit: true, logPath: '/l', upperDir: '/u', workDir: '/w', imageId: 'sha256:1', execIds: ['e'], sizeRw: 5 }),
@@ -370,7 +422,12 @@ describe('inspect', () => {
     expect(render('{{index .Config.Labels "com.x"}}{{index .Config.Labels "z"}}')).to.equal('y');
     expect(render('{{.Config.Labels.z}}')).to.equal('<no value>');
     expect(render('{{range $k, $v := .NetworkSettings.Networks}}{{$k}}{{end}}')).to.equal('none');
-    expect(() => render('{{.Nope}}')).to.throw(TemplateError, /map has no entry for key "Nope"/);
+    expect(() => render('{{.Nope}}')).to.throw(TemplateError, /can't evaluate field Nope/);
+    // In the order of Docker's structs, which people compare texts of.
+    expect(render('{{json .HostConfig.RestartPolicy}}')).to.match(
+      /^\{"Name":"[a-z-]+","MaximumRetryCount":\d+\}$/,
+    );
+    expect(() => render('{{.State.Nope}}')).to.throw(TemplateError, /can't evaluate field Nope/);
     expect(JSON.parse(render('{{json .State}}'))).to.include({ Pid: 4242 });
   });
 });

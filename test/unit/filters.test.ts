@@ -14,6 +14,7 @@ const WEB = containerInfo({
     volumes: ['/srv/www:/www:ro'],
     mounts: [{ type: 'bind', source: '/etc', target: '/conf' }],
   },
+  health: { status: 'healthy', failingStreak: 0, log: [] },
 });
 const DB = containerInfo({
   config: {
@@ -25,6 +26,7 @@ const DB = containerInfo({
   options: { labels: ['tier=back', 'flag'] },
   state: { status: 'exited', exitCode: 137, finishedAt: '2026-03-01T11:00:00Z' },
   status: 'exited',
+  health: { status: 'unhealthy', failingStreak: 1, log: [] },
 });
 const NEW = containerInfo({
   config: {
@@ -90,8 +92,11 @@ describe('ps --filter', () => {
     [['network=bridge'], ''],
     [['publish=80'], ''],
     [['expose=8000-8080/tcp'], ''],
-    [['health=none'], 'web-1 db Web_two'],
-    [['health=healthy'], ''],
+    [['health=none'], 'Web_two'],
+    [['health=healthy'], 'web-1'],
+    [['health=unhealthy'], 'db'],
+    [['health=unhealthy', 'health=healthy'], 'web-1 db'],
+    [['health=starting'], ''],
     [['is-task=false'], 'web-1 db Web_two'],
     [['is-task=true'], ''],
     [['name=web', 'label=tier=back'], ''],

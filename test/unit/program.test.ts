@@ -130,7 +130,7 @@ async function expectAccepted(program: Program): Promise<void> {
 async function eventsOf(bytes: Uint8Array): Promise<{ event: number; error: unknown }[]> {
   return new Promise((resolve) => {
     const events: { event: number; error: unknown }[] = [];
-    binding.launch(bytes, encoded(empty), [-1, -1, -1, -1], [], (event, error) => {
+    binding.launch(bytes, encoded(empty), [-1, -1, -1, -1, -1, -1], [], false, (event, error) => {
       events.push({ event, error });
       if (event === EVENT.gone) resolve(events);
     });

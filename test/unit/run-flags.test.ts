@@ -124,7 +124,6 @@ describe('run: spellings of flags', () => {
   usage(['--init=maybe', 'host'], 'ERR_INVALID_OPTION', /"maybe" for "--init"/);
   usage(['-p', '80:80', 'host'], 'ERR_UNSUPPORTED_OPTION', /-p, --publish /);
   usage(['-itP', 'host'], 'ERR_UNSUPPORTED_OPTION', /-P, --publish-all/);
-  usage(['--health-cmd', 'x', 'host'], 'ERR_UNSUPPORTED_OPTION', /--health-cmd/);
   usage(['--gpus', 'all', 'host'], 'ERR_UNSUPPORTED_OPTION', /--gpus/);
 
   it('is asked for help', () => {

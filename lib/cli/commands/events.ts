@@ -12,7 +12,6 @@ import { at, type EngineLocation } from '../home.js';
 import { humanSize } from '../human.js';
 import { print } from '../report.js';
 import { parseTemplate, TemplateError } from '../template.js';
-import { treeSize } from '../tree-size.js';
 
 export async function events(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(EVENTS, args);
@@ -58,21 +57,10 @@ export async function prune(args: readonly string[], location: EngineLocation): 
     const filters = parsePruneFilters(line.values('filter'), new Date());
     if (!line.has('force') && !(await agreed())) return 0;
     return await at(location, async (home) => {
-      const removed: string[] = [];
-      let freed = 0;
-      for (const info of await home.list()) {
-        const { config, status } = info;
-        if (status !== 'created' && status !== 'exited' && status !== 'dead') continue;
-        if (!matchesPrune(filters, info)) continue;
-        const size = await treeSize(home.store.directory(config.id));
-        try {
-          await (await home.get(config.id)).remove();
-          removed.push(config.id);
-          freed += size;
-        } catch (error) {
-          await complain(error); // somebody has started or removed it
-        }
-      }
+      const { Containers } = await import('../../engine/containers.js');
+      const { removed, freed } = await new Containers(home).prune((info) =>
+        matchesPrune(filters, info),
+      );
       if (removed.length > 0) print(1, `Deleted Containers:\n${removed.join('\n')}\n\n`);
       print(1, `Total reclaimed space: ${humanSize(freed)}\n`);
       return 0;

@@ -60,9 +60,13 @@ export async function exec(args: readonly string[], location: EngineLocation): P
   } catch (error) {
     await complain(error);
     // As Docker: 126 also for a program that is missing; other failures are the engine's.
-    const started = error instanceof CaissonError && error.exitCode !== 125;
-    return started ? 126 : 1;
+    return error instanceof CaissonError && isOfTheProgram(error) ? 126 : 1;
   }
+}
+
+/** Neither that there is no such container nor that it does not run: what was asked for cannot be started. */
+function isOfTheProgram({ exitCode, code, stage }: CaissonError): boolean {
+  return exitCode !== 125 || stage !== 'config' || code === 'ERR_INVALID_OPTION';
 }
 
 async function withTerminal(execution: Execution, interactive: boolean): Promise<number> {

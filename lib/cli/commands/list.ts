@@ -1,7 +1,8 @@
 /** `caisson ps` and `caisson inspect`. */
+import { existsSync } from 'node:fs';
 import type { ContainerInfo } from '../../engine/stored.js';
 import { checkReferences, impliesAll, matches, parseFilters } from '../../engine/filters.js';
-import { parseCommandLine } from '../command-line.js';
+import { type CommandLine, parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { INSPECT } from '../flags/inspect.js';
 import { PS } from '../flags/ps.js';
@@ -14,14 +15,23 @@ import { TemplateError } from '../template.js';
 export async function ps(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(PS, args);
   if (line === undefined) return help('ps');
+  try {
+    return await list(line, location);
+  } catch (error) {
+    await complain(error);
+    return 1;
+  }
+}
+
+async function list(line: CommandLine, location: EngineLocation): Promise<number> {
   const filters = parseFilters(line.values('filter'));
-  const last = line.has('latest') ? 1 : (line.integer('last') ?? -1);
+  const last = line.integer('last') ?? (line.has('latest') ? 1 : -1);
   const noTrunc = line.has('no-trunc');
   const withSize = line.has('size');
   return at(location, async (home) => {
     const everything = await home.list();
     checkReferences(filters, everything);
-    const all = line.has('all') || last > 0 || impliesAll(filters) || filters.has('exited');
+    const all = line.has('all') || last > 0 || impliesAll(filters);
     let shown = everything.filter(
       (info) => (all || isUp(info)) && matches(filters, info, everything),
     );
@@ -59,9 +69,19 @@ function isUp({ status }: ContainerInfo): boolean {
   return status === 'running' || status === 'paused' || status === 'restarting';
 }
 
+/** Whether a memory limit alone limits its swap: asked of the machine only where that matters. */
+async function limitsSwap(home: CommandHome, { config }: ContainerInfo): Promise<boolean> {
+  const { memory, memorySwap } = config.options;
+  if (memory === undefined || memorySwap !== undefined) return false;
+  const hierarchy = (await home.cgroups()).controllers.get('memory');
+  if (hierarchy?.version === 1) return hierarchy.files.has('memory.memsw.limit_in_bytes');
+  // The root of a cgroup2 has no memory.swap.max to be asked for.
+  return hierarchy !== undefined && existsSync('/proc/swaps');
+}
+
 /** Bytes in its writable layer. */
 async function writtenBy(home: CommandHome, { config }: ContainerInfo): Promise<number> {
-  const { treeSize } = await import('../tree-size.js');
+  const { treeSize } = await import('../../engine/tree-size.js');
   return treeSize(`${home.store.directory(config.id)}/upper`);
 }
 
@@ -97,6 +117,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
           ...(info.config.log.driver === 'none' ? {} : { logPath: `${directory}/json.log` }),
           upperDir: `${directory}/upper`,
           workDir: `${directory}/work`,
+          swapLimit: await limitsSwap(home, info),
           ...(line.has('size') ? { sizeRw: await writtenBy(home, info) } : {}),
         });
         if (template === undefined) shapes.push(shape);

@@ -25,16 +25,19 @@ export async function logs(args: readonly string[], location: EngineLocation): P
       let damaged = 0;
       const entries = container.logs({
         follow: line.has('follow'),
-        tail: line.lines('tail'),
+        tail: tailOf(line.value('tail')),
         since: line.value('since'),
         until: line.value('until'),
         signal: stop.signal,
         onDamaged: () => damaged++,
       });
       const stamped = line.has('timestamps');
+      const details = line.has('details');
       let begun = false; // a line is only partly printed
       for await (const { stream, time, bytes, partial } of entries) {
-        const stamp = stamped && !begun ? Buffer.from(`${time} `) : undefined;
+        // Docker puts a space where the attributes end, also when there are none.
+        const start = `${stamped ? `${time} ` : ''}${details ? ' ' : ''}`;
+        const stamp = start !== '' && !begun ? Buffer.from(start) : undefined;
         begun = partial;
         if (
           !write(
@@ -56,6 +59,11 @@ export async function logs(args: readonly string[], location: EngineLocation): P
     await complain(error);
     return 1;
   }
+}
+
+/** As Docker: a negative number is all. */
+function tailOf(text: string | undefined): string | undefined {
+  return text !== undefined && /^-\d+$/.test(text) ? 'all' : text;
 }
 
 /** False when nobody reads any more. */

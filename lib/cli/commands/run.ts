@@ -1,4 +1,5 @@
 /** `caisson run` and `caisson create`. */
+import { mkdirSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { Container } from '../../engine/container.js';
 import type { CreateOptions } from '../../engine/create-options.js';
@@ -7,48 +8,70 @@ import { rootfs, type RootfsImage } from '../../image/rootfs.js';
 import { CidFile } from '../cidfile.js';
 import { serveClient } from '../client.js';
 import { at, type CommandHome, type EngineLocation } from '../home.js';
-import { print } from '../report.js';
+import { print, reportError } from '../report.js';
+import { readValues } from '../read-values.js';
 import { parseRun, type RunInvocation } from '../run-flags.js';
 
 export async function run(args: readonly string[], location: EngineLocation): Promise<number> {
   const invocation = parseRun('run', args, { env: process.env, cwd: process.cwd() });
   if (invocation === undefined) return help('run');
   if (invocation.tty && invocation.attach.has('stdin') && !isatty(0)) {
-    throw new CaissonError('ERR_INVALID_OPTION', 'the input device is not a TTY', {
-      stage: 'config',
-      hint: 'leave out -t, or run this in a terminal',
-    });
+    // As Docker: 1, of all failures before there is a container.
+    print(
+      2,
+      'caisson: the input device is not a TTY\nhint: leave out -t, or run this in a terminal\n',
+    );
+    return 1;
   }
   return at(location, async (home) => {
     const { container, cidfile } = await make(home, invocation);
     try {
       if (!invocation.detach) return await attend(container, invocation);
-      await container.start();
+      try {
+        await container.start();
+      } finally {
+        // As Docker, also when the start has failed: without --rm there is a container by that id.
+        print(1, `${container.id}\n`);
+      }
     } catch (error) {
       // With --rm there is no container that it could name.
       if (invocation.autoRemove) cidfile?.remove();
       throw error;
     }
-    print(1, `${container.id}\n`);
     return 0;
   });
 }
 
 export async function create(args: readonly string[], location: EngineLocation): Promise<number> {
-  const invocation = parseRun('create', args, { env: process.env, cwd: process.cwd() });
+  let invocation: RunInvocation | undefined;
+  try {
+    invocation = parseRun('create', args, { env: process.env, cwd: process.cwd() });
+    if (invocation !== undefined) readValues(invocation.options);
+  } catch (error) {
+    const status = await reportError(error);
+    return error instanceof CaissonError && LEFT_TO_THE_ENGINE.has(error.path ?? '') ? 1 : status;
+  }
   if (invocation === undefined) return help('create');
+  const understood = invocation;
   try {
     return await at(location, async (home) => {
-      print(1, `${(await make(home, invocation)).container.id}\n`);
+      print(1, `${(await make(home, understood)).container.id}\n`);
       return 0;
     });
   } catch (error) {
     // As Docker: 125 is for flags, which have been understood.
-    const { reportError } = await import('../report.js');
     await reportError(error);
     return 1;
   }
 }
+
+/** Flags whose values Docker's client does not look at: with `create` a wrong one is an error of the engine's. */
+const LEFT_TO_THE_ENGINE: ReadonlySet<string> = new Set([
+  'restart',
+  'stopSignal',
+  'log-driver',
+  'log-opt',
+]);
 
 async function make(
   home: CommandHome,
@@ -57,6 +80,7 @@ async function make(
   const cidfile = invocation.cidfile === undefined ? undefined : new CidFile(invocation.cidfile);
   try {
     const engine = await home.engine();
+    makeSources(invocation.options.volumes);
     const container = await engine.create(
       imageOf(invocation),
       invocation.argv,
@@ -67,6 +91,19 @@ async function make(
   } catch (error) {
     cidfile?.remove();
     throw error;
+  }
+}
+
+/** As Docker, and unlike the library: what -v names and is not there becomes a directory. */
+function makeSources(volumes: readonly string[] = []): void {
+  for (const volume of volumes) {
+    const [source = '', ...rest] = volume.split(':');
+    if (rest.length === 0 || !source.startsWith('/') || rest[0] === '') continue;
+    try {
+      mkdirSync(source, { recursive: true });
+    } catch {
+      // A file is what it may be as well; what cannot be used is an error of its own (sources.ts).
+    }
   }
 }
 
@@ -85,6 +122,7 @@ function createOptions(invocation: RunInvocation): CreateOptions {
       log.driver === 'none' ? undefined : { 'max-size': log.maxSize, 'max-file': log.maxFile },
     openStdin: interactive,
     stdinOnce: interactive && attach.has('stdin'),
+    healthcheck: invocation.healthcheck,
   };
 }
 

@@ -11,6 +11,7 @@ import { UPDATE } from '../flags/update.js';
 import { at, type CommandHome, type EngineLocation } from '../home.js';
 import { bytesSize, humanSize, percentage } from '../human.js';
 import { print } from '../report.js';
+import { readValues } from '../read-values.js';
 import { alignColumns, listFormat } from '../table.js';
 import { markStruct, TemplateError } from '../template.js';
 
@@ -93,10 +94,10 @@ async function row(
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   const pair = (a: number, b: number) => `${humanSize(a)} / ${humanSize(b)}`;
   return markStruct('Stats', {
-    BlockIO:
-      now === undefined ? '-- / --' : pair(now.blkio?.readBytes ?? 0, now.blkio?.writeBytes ?? 0),
-    CPUPerc:
-      now === undefined ? '--' : percentage(previous === undefined ? 0 : cpuPercent(previous, now)),
+    BlockIO: pair(now?.blkio?.readBytes ?? 0, now?.blkio?.writeBytes ?? 0),
+    CPUPerc: percentage(
+      now === undefined || previous === undefined ? 0 : cpuPercent(previous, now),
+    ),
     Container: id,
     ID: noTrunc ? id : id.slice(0, 12),
     MemPerc: memory === undefined ? '--' : percentage((memory.usage / memory.limit) * 100),
@@ -140,6 +141,7 @@ export async function update(args: readonly string[], location: EngineLocation):
     const value = line.value(long);
     if (value !== undefined && option !== undefined) change[option] = value;
   }
+  readValues(change);
   const restart = line.value('restart');
   if (restart === undefined && Object.keys(change).length === 0) {
     print(2, 'caisson: you must provide one or more flags when using this command.\n');

@@ -1,7 +1,6 @@
 /** `caisson version`. */
 import { createRequire } from 'node:module';
 import { release } from 'node:os';
-import { invalid } from '../../engine/check.js';
 import { parseCommandLine } from '../command-line.js';
 import { VERSION } from '../flags/version.js';
 import { print } from '../report.js';
@@ -20,7 +19,6 @@ export async function version(args: readonly string[]): Promise<number> {
     return 0;
   }
   const format = line.value('format');
-  if (format !== undefined && format !== 'json') throw invalid('format', format, 'is not "json"');
   const facts = {
     version: packageVersion(),
     node: process.version,
@@ -28,6 +26,7 @@ export async function version(args: readonly string[]): Promise<number> {
     arch: process.arch,
     kernel: release(),
   };
+  if (format !== undefined && format !== '' && format !== 'json') return formatted(format, facts);
   print(
     1,
     format === 'json'
@@ -35,4 +34,28 @@ export async function version(args: readonly string[]): Promise<number> {
       : `caisson\n Version:   ${facts.version}\n Node.js:   ${facts.node}\n OS/Arch:   ${facts.os}/${facts.arch}\n Kernel:    ${facts.kernel}\n`,
   );
   return 0;
+}
+
+/** Docker's names; there is no server, and so both halves are this. */
+async function formatted(
+  format: string,
+  { version: own, os, arch, kernel, node }: Readonly<Record<string, string>>,
+): Promise<number> {
+  const { markStruct, parseTemplate, TemplateError } = await import('../template.js');
+  const half = markStruct('Version', {
+    Version: own,
+    Os: os,
+    Arch: arch,
+    KernelVersion: kernel,
+    NodeVersion: node,
+  });
+  try {
+    const data = markStruct('Versions', { Client: half, Server: half });
+    print(1, `${parseTemplate(format).execute(data)}\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    print(2, `caisson: template parsing error: ${error.message}\n`);
+    return 64;
+  }
 }

@@ -111,6 +111,28 @@ export const CREATE_FLAGS: readonly Flag[] = [
     option: 'groupAdd',
     help: 'Join further groups',
   },
+  { long: 'health-cmd', value: 'command', help: 'Command that asks whether it is well' },
+  { long: 'health-interval', value: 'duration', help: 'Time between two checks (default 30s)' },
+  {
+    long: 'health-retries',
+    value: 'n',
+    help: 'Failures in a row that make it unhealthy (default 3)',
+  },
+  {
+    long: 'health-start-interval',
+    value: 'duration',
+    help: 'Time between checks in the start period (default 5s)',
+  },
+  {
+    long: 'health-start-period',
+    value: 'duration',
+    help: 'Time after the start in which failures do not count',
+  },
+  {
+    long: 'health-timeout',
+    value: 'duration',
+    help: 'Time that one check may take (default 30s)',
+  },
   {
     long: 'hostname',
     short: 'h',
@@ -170,6 +192,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     option: 'network',
     help: 'none (default) or host',
   },
+  { long: 'no-healthcheck', help: 'Ask nothing, whatever the image says' },
   {
     long: 'oom-kill-disable',
     option: 'oomKillDisable',
@@ -263,8 +286,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
 export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
   ...(
     'annotation blkio-weight-device cgroup-parent cgroupns cpu-count cpu-percent cpu-rt-period ' +
-    'cpu-rt-runtime device-cgroup-rule expose gpus health-cmd health-interval health-retries ' +
-    'health-start-interval health-start-period health-timeout io-maxbandwidth io-maxiops ip ip6 ipc ' +
+    'cpu-rt-runtime device-cgroup-rule expose gpus io-maxbandwidth io-maxiops ip ip6 ipc ' +
     'isolation kernel-memory link link-local-ip mac-address net-alias network-alias pid runtime ' +
     'storage-opt uts volume-driver volumes-from'
   )
@@ -273,7 +295,6 @@ export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
   { long: 'publish', short: 'p', value: true },
   { long: 'publish-all', short: 'P', value: false },
   { long: 'disable-content-trust', value: false },
-  { long: 'no-healthcheck', value: false },
   { long: 'use-api-socket', value: false },
 ];
 

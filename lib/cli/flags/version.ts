@@ -5,7 +5,13 @@ import { HELP_FLAG } from '../flag-table.js';
 export const VERSION: CommandSpec = {
   name: 'version',
   flags: [
-    { long: 'format', short: 'f', value: 'json', completes: ['json'], help: 'Print as JSON' },
+    {
+      long: 'format',
+      short: 'f',
+      value: 'template',
+      completes: ['json'],
+      help: 'Print as JSON, or by a template: {{.Client.Version}}',
+    },
     HELP_FLAG,
   ],
   args: [0, 0],

@@ -14,11 +14,12 @@ const image = rootfs(busybox);
 const prepared = await prepare(engine, newId(), image, ['echo', 'hello'], {});
 const events: string[] = [];
 await new Promise<void>((resolve) => {
-  engine.binding.launch(
+  const container = engine.binding.launch(
     prepared.program.stamp(prepared.identity),
     prepared.teardown.stamp(prepared.identity),
-    [-1, prepared.slots.stdout ?? -1, prepared.slots.stderr ?? -1, -1],
+    [-1, prepared.slots.stdout ?? -1, prepared.slots.stderr ?? -1, -1, -1, -1],
     prepared.slots.hold,
+    true,
     (event) => {
       const name = Object.entries(EVENT).find(([, number]) => number === event)?.[0] ?? '?';
       events.push(name);
@@ -26,6 +27,8 @@ await new Promise<void>((resolve) => {
       throw new Error(name);
     },
   );
+  // Who reads a stream is told of its end.
+  engine.binding.resume(container, 1);
 });
 prepared.release();
 // And the next container is heard of as if nothing had been.

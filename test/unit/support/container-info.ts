@@ -2,6 +2,7 @@ import type { RunOptions } from '../../../lib/engine/options.js';
 import type {
   ContainerInfo,
   ContainerStatus,
+  StoredHealth,
   StoredConfig,
   StoredState,
 } from '../../../lib/engine/stored.js';
@@ -11,10 +12,12 @@ export interface InfoParts {
   readonly state?: Partial<StoredState>;
   readonly options?: RunOptions;
   readonly status?: ContainerStatus;
+  readonly health?: StoredHealth;
 }
 
 /** A container as `list` has it: running `sh` from the host image, unless said otherwise. */
-export function containerInfo({ config, state, options, status }: InfoParts = {}): ContainerInfo {
+export function containerInfo(parts: InfoParts = {}): ContainerInfo {
+  const { config, state, options, status, health } = parts;
   return {
     config: {
       version: 1,
@@ -51,5 +54,6 @@ export function containerInfo({ config, state, options, status }: InfoParts = {}
       ...state,
     },
     status: status ?? 'running',
+    ...(health === undefined ? {} : { health }),
   };
 }

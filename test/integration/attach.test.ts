@@ -1,0 +1,420 @@
+/** Clients of containers that are kept: streams, terminals, who holds back whom, and who misses nothing. */
+import { createHash } from 'node:crypto';
+import { expect } from 'chai';
+import type { Attached } from '../../lib/engine/attached.js';
+import type { Container } from '../../lib/engine/container.js';
+import { Kept, logBytes, logOf, refused, statusIs, untilLogged } from '../support/kept.js';
+import { Ward } from '../support/nursery.js';
+import { eventually, sleep } from '../support/outside.js';
+import { fixture } from '../support/places.js';
+import { Workshop } from '../support/workshop.js';
+import type { AttachOneTask } from './fixtures/attach-one.js';
+
+const TICKING = 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done';
+
+/** All that a stream gives, as it comes. */
+class Heard {
+  private readonly chunks: Buffer[] = [];
+  readonly ended: Promise<Buffer>;
+
+  constructor(stream: NodeJS.ReadableStream | undefined) {
+    this.ended = new Promise((resolve) => {
+      stream!.on('data', (chunk: Buffer) => this.chunks.push(chunk));
+      stream!.on('end', () => resolve(Buffer.concat(this.chunks)));
+    });
+  }
+
+  get text(): string {
+    return Buffer.concat(this.chunks).toString();
+  }
+
+  until(text: string | RegExp): Promise<void> {
+    return eventually(() => {
+      if (typeof text === 'string') expect(this.text).to.include(text);
+      else expect(this.text).to.match(text);
+    });
+  }
+}
+
+describe('attached clients', function () {
+  this.timeout(60_000);
+  let shop: Workshop;
+  let kept: Kept;
+  const wards: Ward[] = [];
+
+  before(async () => {
+    shop = await Workshop.open();
+    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+  });
+
+  afterEach(async () => {
+    for (const ward of wards.splice(0)) await ward.discard();
+    await kept.discard();
+  });
+
+  after(() => shop.close());
+
+  /** Attached in a process of its own. In a record as all clients are. */
+  const attachElsewhere = async (container: Container, read: boolean) => {
+    const task: AttachOneTask = { directory: shop.directory, id: container.id, read };
+    const ward = await Ward.start(fixture('attach-one'), task);
+    wards.push(ward);
+    expect(await ward.next<string>()).to.equal('attached');
+    return ward;
+  };
+
+  const pattern = (size: number) => {
+    const bytes = Buffer.alloc(size);
+    for (let i = 0, x = 7; i < size; i++) {
+      x = (Math.imul(x, 1_103_515_245) + 12_345) >>> 0;
+      bytes[i] = x >>> 16;
+    }
+    return bytes;
+  };
+
+  describe('from the beginning', () => {
+    it('give a megabyte to cat and get it back', async () => {
+      const { container, client } = await kept.startAttached(['cat'], {
+        openStdin: true,
+        stdinOnce: true,
+      });
+      const heard = new Heard(client.stdout);
+      const bytes = pattern(1 << 20);
+      client.stdin!.end(bytes);
+      const exit = await client;
+      expect(exit).to.include({ exitCode: 0, oomKilled: false, detached: false });
+      expect((await heard.ended).equals(bytes), 'what came back').to.equal(true);
+      expect((await logBytes(container)).equals(bytes), 'the log').to.equal(true);
+    });
+
+    it('miss nothing of a program that ends at once, on two streams', async () => {
+      for (let round = 0; round < 10; round++) {
+        const { client } = await kept.startAttached('echo out; echo err >&2; exit 4');
+        const [out, err] = [new Heard(client.stdout), new Heard(client.stderr)];
+        expect((await client).exitCode).to.equal(4);
+        expect(String(await out.ended)).to.equal('out\n');
+        expect(String(await err.ended)).to.equal('err\n');
+        expect(client.timeline, 'a timeline').not.to.equal(undefined);
+      }
+    });
+
+    it('are told when the program has begun, and of the signal that ends it', async () => {
+      const { container, client } = await kept.startAttached(['sleep', '1000']);
+      await client.started;
+      await statusIs(container, 'running');
+      await client.kill('SIGTERM');
+      expect(await client).to.include({ exitCode: 143, signal: 'SIGTERM' });
+    });
+
+    it('have no input that was not asked for', async () => {
+      const { client } = await kept.startAttached('cat; echo end');
+      expect(client.stdin).to.equal(undefined);
+      const heard = new Heard(client.stdout);
+      await client;
+      expect(String(await heard.ended)).to.equal('end\n');
+    });
+
+    it('are lines, too', async () => {
+      const { client } = await kept.startAttached('seq 1 1000');
+      const lines: string[] = [];
+      for await (const line of client) lines.push(line);
+      expect(lines).to.deep.equal(Array.from({ length: 1000 }, (_, i) => `${i + 1}`));
+      expect((await client).exitCode).to.equal(0);
+    });
+  });
+
+  describe('later', () => {
+    it('get what comes from then on; what was before is in the log only', async () => {
+      const container = await kept.start('echo before; read x; echo after $x', { openStdin: true });
+      await untilLogged(container, 'before');
+      const client = container.attach();
+      const heard = new Heard(client.stdout);
+      await client.started;
+      client.stdin!.write('now\n');
+      expect((await client).exitCode).to.equal(0);
+      expect(String(await heard.ended)).to.equal('after now\n');
+      expect(await logOf(container)).to.equal('before\nafter now\n');
+    });
+
+    it('all get the same', async () => {
+      const container = await kept.start('read x; seq 1 20000; seq 1 100 >&2', { openStdin: true });
+      const clients = Array.from({ length: 8 }, () => container.attach());
+      const heard = clients.map(({ stdout, stderr }) => [new Heard(stdout), new Heard(stderr)]);
+      await Promise.all(clients.map((client) => client.started));
+      clients[3]!.stdin!.write('go\n');
+      for (const client of clients) expect((await client).exitCode).to.equal(0);
+      const count = (to: number) => Array.from({ length: to }, (_, i) => `${i + 1}\n`).join('');
+      for (const [out, err] of heard) {
+        expect(String(await out!.ended)).to.equal(count(20_000));
+        expect(String(await err!.ended)).to.equal(count(100));
+      }
+    });
+
+    it('choose their streams', async () => {
+      const container = await kept.start('read x; echo out; echo err >&2', { openStdin: true });
+      const mute = container.attach({ stdout: false, stderr: false });
+      const out = container.attach({ stdin: false, stderr: false });
+      const heard = new Heard(out.stdout);
+      expect([mute.stdout, mute.stderr, out.stdin, out.stderr]).to.deep.equal(
+        Array(4).fill(undefined),
+      );
+      await Promise.all([mute.started, out.started]);
+      mute.stdin!.write('\n');
+      await Promise.all([mute, out]);
+      expect(String(await heard.ended)).to.equal('out\n');
+    });
+
+    it('give what they have given although they leave at once', async () => {
+      const container = await kept.start('sleep 0.5; wc -c; sleep 1000', {
+        openStdin: true,
+        stdinOnce: true,
+      });
+      const client = container.attach();
+      await client.started;
+      // More than a pipe holds, less than pipe and monitor together.
+      await new Promise<void>((resolve) => client.stdin!.end(pattern(100_000), () => resolve()));
+      client.detach();
+      await untilLogged(container, '100000');
+    });
+
+    it('see a restart by policy as the end', async () => {
+      const container = await kept.start('read x; exit 3', { openStdin: true, restart: 'always' });
+      const client = container.attach();
+      await client.started;
+      client.stdin!.write('\n');
+      expect(await client).to.include({ exitCode: 3, detached: false });
+      await eventually(async () => {
+        expect((await container.inspect()).state).to.include({
+          status: 'running',
+          restartCount: 1,
+        });
+      });
+      const again = container.attach();
+      await again.started;
+      again.stdin!.write('\n');
+      expect((await again).exitCode).to.equal(3);
+    });
+
+    it('are refused where nothing runs', async () => {
+      const container = await kept.create('true');
+      const client = container.attach();
+      await refused(client, 'ERR_CONTAINER_NOT_RUNNING');
+      await refused(client.started, 'ERR_CONTAINER_NOT_RUNNING');
+    });
+  });
+
+  describe('leave', () => {
+    it('and the container runs on', async () => {
+      const container = await kept.start(TICKING);
+      const client = container.attach();
+      const heard = new Heard(client.stdout);
+      await heard.until(/\d+\n\d+\n/);
+      client.detach();
+      expect(await client).to.include({ exitCode: -1, detached: true });
+      await statusIs(container, 'running');
+      const { length } = await logOf(container);
+      await eventually(async () => expect((await logOf(container)).length).to.be.above(length));
+    });
+
+    it('by leaving a loop, or a scope', async () => {
+      const container = await kept.start(TICKING);
+      let client = container.attach();
+      for await (const line of client) if (Number(line) > 0) break;
+      expect((await client).detached).to.equal(true);
+      {
+        await using scoped = container.attach();
+        await scoped.started;
+        client = scoped;
+        void client;
+      }
+      await statusIs(container, 'running');
+    });
+
+    it('and the input stays open, unless it is once', async () => {
+      const container = await kept.start('while read x; do echo got $x; done; echo closed', {
+        openStdin: true,
+      });
+      for (const word of ['one', 'two']) {
+        const client = container.attach();
+        await client.started;
+        client.stdin!.end(`${word}\n`);
+        await untilLogged(container, `got ${word}`);
+        client.detach();
+      }
+      await sleep(100);
+      await statusIs(container, 'running');
+
+      const once = await kept.start('cat; echo closed', { openStdin: true, stdinOnce: true });
+      const watcher = once.attach({ stdin: false });
+      await watcher.started;
+      watcher.detach();
+      await sleep(100);
+      await statusIs(once, 'running');
+      const client = once.attach();
+      await client.started;
+      client.stdin!.write('said\n');
+      await untilLogged(once, 'said');
+      client.detach();
+      expect((await once.wait()).exitCode).to.equal(0);
+      expect(await logOf(once)).to.equal('said\nclosed\n');
+    });
+
+    it('by being killed in the middle of much: the log is whole', async () => {
+      const container = await kept.start('seq 1 300000', { logOptions: { 'max-size': '-1' } });
+      await Promise.all(
+        [0, 1, 2].map(async (index) => {
+          const ward = await attachElsewhere(container, index > 0).catch(() => undefined);
+          await sleep(20 * index);
+          ward?.kill();
+        }),
+      );
+      expect((await container.wait()).exitCode).to.equal(0);
+      const wanted = Array.from({ length: 300_000 }, (_, i) => `${i + 1}\n`).join('');
+      expect((await logBytes(container)).equals(Buffer.from(wanted))).to.equal(true);
+    });
+  });
+
+  describe('that do not read', () => {
+    it('hold the container back, as long as they are there', async () => {
+      const container = await kept.start('yes 0123456789012345678901234567890123456789', {
+        logOptions: { 'max-size': '-1' },
+      });
+      const ward = await attachElsewhere(container, false);
+      const size = async () => (await logBytes(container)).length;
+      // It writes until all that lies between is full, and then no more.
+      let before = -1;
+      await eventually(async () => {
+        const now = await size();
+        const stands = now === before;
+        before = now;
+        await sleep(200);
+        expect(stands, `${now} bytes and growing`).to.equal(true);
+      }, 40_000);
+      await sleep(300);
+      expect(await size()).to.equal(before);
+      ward.kill();
+      await eventually(async () => expect(await size()).to.be.above(before + 100_000));
+      await container.kill();
+    });
+
+    it('get all when they read at last, after the program’s end, too', async () => {
+      const container = await kept.start('read x; seq 1 60000', { openStdin: true });
+      const client = container.attach();
+      await client.started;
+      const { stdout } = client;
+      stdout!.pause();
+      client.stdin!.write('\n');
+      await sleep(6000); // longer than output may outlive its program
+      const heard = new Heard(stdout);
+      stdout!.resume();
+      expect((await client).exitCode).to.equal(0);
+      const wanted = Array.from({ length: 60_000 }, (_, i) => `${i + 1}\n`).join('');
+      expect(String(await heard.ended)).to.equal(wanted);
+      expect(await logOf(container)).to.equal(wanted);
+    });
+
+    it('do not keep it from being killed', async () => {
+      const container = await kept.start('yes');
+      const ward = await attachElsewhere(container, false);
+      await sleep(500);
+      const begin = performance.now();
+      await container.kill();
+      expect(performance.now() - begin).to.be.below(15_000);
+      expect((await container.inspect()).state.exitCode).to.equal(137);
+      ward.kill();
+      await kept.expectQuiet(container);
+    });
+  });
+
+  it('get a hundred megabytes whole', async function () {
+    this.timeout(120_000);
+    const { client } = await kept.startAttached('yes 0123456789abcdef | head -c 104857600', {
+      logDriver: 'none',
+    });
+    const hash = createHash('sha256');
+    let size = 0;
+    client.stdout!.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      hash.update(chunk);
+    });
+    expect((await client).exitCode).to.equal(0);
+    expect(size).to.equal(104_857_600);
+    const block = '0123456789abcdef\n';
+    const wanted = Buffer.from(block.repeat(Math.ceil(size / block.length))).subarray(0, size);
+    expect(hash.digest('hex')).to.equal(createHash('sha256').update(wanted).digest('hex'));
+  });
+
+  describe('with a terminal', () => {
+    const TTY = { tty: { cols: 80, rows: 24 }, openStdin: true };
+
+    it('type, and see what is echoed', async () => {
+      const { container, client } = await kept.startAttached(['sh'], TTY);
+      expect(client.stderr).to.equal(undefined);
+      const heard = new Heard(client.stdout);
+      await client.started;
+      client.stdin!.write('stty size; echo to-err >&2; tty\n');
+      await heard.until(/24 80\r\nto-err\r\n\/dev\/(pts\/0|console)\r\n/);
+      client.resize({ cols: 132, rows: 50 });
+      client.stdin!.write('stty size\n');
+      await heard.until('50 132\r\n');
+      client.stdin!.write('exit 6\n');
+      expect((await client).exitCode).to.equal(6);
+      const log = await logOf(container);
+      expect(log).to.include('50 132\r\n');
+      expect(log).to.equal(String(await heard.ended));
+    });
+
+    it('of a size are told of another: the program hears WINCH', async () => {
+      const container = await kept.start(
+        "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done",
+        TTY,
+      );
+      await untilLogged(container, 'ready');
+      const client: Attached = container.attach();
+      const heard = new Heard(client.stdout);
+      client.resize({ cols: 100, rows: 30 });
+      await heard.until('30 100');
+      client.detach();
+      const another = container.attach();
+      const again = new Heard(another.stdout);
+      await another.started;
+      another.resize({ cols: 101, rows: 30 });
+      await again.until('30 101');
+      another.detach();
+      await container.stop({ timeout: 0 });
+    });
+
+    it('interrupt it by ^C, end its input by ^D', async () => {
+      const container = await kept.start(['cat'], TTY);
+      const client = container.attach();
+      const heard = new Heard(client.stdout);
+      await client.started;
+      client.stdin!.write('hello\n');
+      await heard.until('hello\r\nhello\r\n');
+      client.stdin!.write('\u0004');
+      expect((await client).exitCode).to.equal(0);
+      await container.start();
+      const next = container.attach();
+      await next.started;
+      next.stdin!.write('\u0003');
+      expect((await next).exitCode).to.equal(130);
+    });
+
+    it('leave it, and its input stays open also with stdinOnce', async () => {
+      const container = await kept.start(['cat'], { ...TTY, stdinOnce: true });
+      const client = container.attach();
+      await client.started;
+      client.detach();
+      await sleep(200);
+      await statusIs(container, 'running');
+    });
+
+    it('get much of it whole', async () => {
+      const { client } = await kept.startAttached('stty -opost; seq 1 100000', TTY);
+      const heard = new Heard(client.stdout);
+      expect((await client).exitCode).to.equal(0);
+      const wanted = Array.from({ length: 100_000 }, (_, i) => `${i + 1}\n`).join('');
+      expect(String(await heard.ended)).to.equal(wanted);
+    });
+  });
+});
