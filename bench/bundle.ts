@@ -41,6 +41,7 @@ export async function writeBundle(
   directory: string,
   root: string,
   choice: SeccompChoice,
+  args: readonly string[] = ['/true'],
 ): Promise<string> {
   const capabilities = DEFAULT_CAPABILITIES;
   const map = [{ containerID: 0, hostID: 1_800_000_000, size: 65_536 }];
@@ -50,7 +51,7 @@ export async function writeBundle(
     process: {
       terminal: false,
       user: { uid: 0, gid: 0 },
-      args: ['/true'],
+      args,
       env: ['PATH=/bin', 'HOSTNAME=0123456789ab'],
       cwd: '/',
       capabilities: {

@@ -1,6 +1,6 @@
-/** What takes part in the bench: something that starts a program that does nothing, and says how long it took. */
+/** What takes part in the bench: something that starts a program, and says how long it took. */
 
-/** One start, to exit, in microseconds. */
+/** One start, to the program's exit or, detached, until it runs; in microseconds. */
 export interface Sample {
   readonly us: number;
   /** How long the JavaScript thread was busy with it, where there is one. */

@@ -1,22 +1,33 @@
 /**
  * How long a start takes: the C floor, caisson from Node and as a command, `child_process.spawn`, and the other
- * engines of this machine, from request to exit of a program that does nothing. All in one run and in turn,
- * because machines differ, and differ from minute to minute: only the ratios mean something.
+ * engines of this machine, from request to exit of a program that does nothing; then exec, and detached starts. All
+ * in one run and in turn, because machines differ, and differ from minute to minute: only the ratios mean something.
  */
 import { existsSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Contestant, Sample } from './contestant.js';
+import { openKept } from './kept.js';
 import { LineProcess } from './line-process.js';
 import { openCommands, openLaunchers } from './peers.js';
-import { FLOOR, type Result, caissonName, save, spawnName, table, targets } from './report.js';
-import { summarize } from './statistics.js';
+import { race } from './race.js';
+import {
+  caissonName,
+  FLOOR,
+  type KeptResults,
+  keptTable,
+  save,
+  spawnName,
+  table,
+  targets,
+} from './report.js';
 import { openWorkspace } from './workspace.js';
 
 const usage = `usage: npm run bench -- [options]
   --quick            a tenth of the starts, and no 4 GiB heap
   --only PATTERN     only contestants whose name matches (the floor is always there)
+  --part NAME        only start, exec or detached; may be repeated
   --rounds N         rounds back to back (20), of 10 starts each
   --spaced-rounds N  rounds with 100 ms between starts (10), of 5 starts each
   --heap MIB         heaps of the Node contestants; may be repeated (50, 4096)
@@ -26,6 +37,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    part: { type: 'string', multiple: true },
     rounds: { type: 'string' },
     'spaced-rounds': { type: 'string' },
     heap: { type: 'string', multiple: true },
@@ -88,54 +100,26 @@ for (const heap of heaps) {
 }
 contestants.push(...(await openCommands(workspace, launchers)));
 
-/** Runs everybody in turn, round after round; whoever fails is left out from then on. */
-const failed = new Set<Contestant>();
-async function race(
-  times: number,
-  starts: number,
-  spacing: number,
-): Promise<Map<string, Sample[]>> {
-  const samples = new Map<string, Sample[]>();
-  for (let round = 0; round < times; round++) {
-    for (const contestant of taking) {
-      if (failed.has(contestant)) continue;
-      const count = contestant.slow === true ? Math.ceil(starts / 5) : starts;
-      try {
-        const taken = await contestant.run(count, spacing);
-        samples.set(contestant.name, [...(samples.get(contestant.name) ?? []), ...taken]);
-      } catch (error) {
-        failed.add(contestant);
-        console.error(`left out: ${contestant.name}: ${(error as Error).message}`);
-      }
-    }
-    if (process.stderr.isTTY) process.stderr.write(`\rround ${round + 1} of ${times} `);
-  }
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
-  return samples;
-}
-
+const parts = new Set(values.part ?? ['start', 'exec', 'detached']);
 const taking = contestants.filter(({ name }) => name === FLOOR || only.test(name));
-// To warm up: compilers, caches, the kernel's own.
-await race(1, 10, 0);
-const backToBack = await race(rounds, 10, 0);
-const spaced = await race(spacedRounds, 5, 100);
+const results = parts.has('start')
+  ? await race(taking, { dense: rounds, spaced: spacedRounds })
+  : [];
+const kept: KeptResults[] = [];
+const keeping = await openKept(workspace, launchers, nodes[2]);
+for (const { part, title, contestants: all } of keeping) {
+  if (!parts.has(part)) continue;
+  const chosen = all.filter(({ name }) => only.test(name));
+  kept.push({ title, results: await race(chosen, { dense: rounds, spaced: spacedRounds }) });
+}
+workspace.clear();
 
-const results = taking
-  .filter((contestant) => !failed.has(contestant))
-  .map(({ name }): Result => {
-    const dense = backToBack.get(name);
-    const sparse = spaced.get(name);
-    return {
-      name,
-      backToBack: dense && summarize(dense),
-      spaced: sparse && summarize(sparse),
-    };
-  });
 const met = targets(results, heaps);
-console.log(table(results));
+if (results.length > 0) console.log(table(results));
+if (kept.length > 0) console.log(`\n${keptTable(kept)}`);
 console.log('');
 for (const { text, value, limit, met: good } of met) {
   console.log(`${good ? '✔' : '✘'} ${text}: ${value.toFixed(3)} (at most ${limit})`);
 }
-console.log(await save(results, met, { rounds, spacedRounds, heaps }));
+console.log(await save(results, kept, met, { rounds, spacedRounds, heaps }));
 if (values.check && met.some((target) => !target.met)) process.exitCode = 1;

@@ -17,7 +17,7 @@ interface Command {
   readonly v1Only?: boolean;
 }
 
-async function installed(program: string): Promise<boolean> {
+export async function installed(program: string): Promise<boolean> {
   for (const directory of (process.env.PATH ?? '').split(':')) {
     try {
       await access(`${directory}/${program}`, constants.X_OK);
@@ -29,7 +29,7 @@ async function installed(program: string): Promise<boolean> {
   return false;
 }
 
-async function works(program: string, ...args: string[]): Promise<boolean> {
+export async function works(program: string, ...args: string[]): Promise<boolean> {
   try {
     await run(program, args, { timeout: 20_000 });
     return true;
@@ -39,12 +39,15 @@ async function works(program: string, ...args: string[]): Promise<boolean> {
 }
 
 /** `build` in an image store of podman's or docker's: the same root, imported once. */
-const IMAGE = 'caisson-bench:latest';
+export const IMAGE = 'caisson-bench:latest';
 
-async function importImage(program: string, root: string): Promise<boolean> {
+export async function importImage(program: string, root: string): Promise<boolean> {
   if (await works(program, 'image', 'inspect', IMAGE)) return true;
   return await works('sh', '-c', `tar -C "$1" -c . | "$2" import - ${IMAGE}`, 'sh', root, program);
 }
+
+/** It asks for more than a root without CAP_SYS_RESOURCE may have. */
+export const PODMAN_LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
 
 async function commands(workspace: Workspace): Promise<Command[]> {
   const { directory, root } = workspace;
@@ -88,18 +91,27 @@ async function commands(workspace: Workspace): Promise<Command[]> {
         .concat(['/true']),
     });
   }
-  const limits = ['-m', '64m', '--cpu-shares', '512', '--network', 'none'];
+  const shared = ['-m', '64m', '--cpu-shares', '512', '--network', 'none'];
   for (const program of ['podman', 'docker']) {
     if (!(await installed(program)) || !(await works(program, 'info'))) continue;
     if (!(await importImage(program, root))) continue;
+    const podman = program === 'podman';
+    const limits = podman ? [...shared, ...PODMAN_LIMITS] : shared;
     found.push({
       name: `${program} run, no network`,
       argv: [program, 'run', '--rm', ...limits, IMAGE, '/true'],
       slow: true,
+      // Its runtime is crun, too.
+      v1Only: podman,
     });
   }
   return found;
 }
+
+const UNIFIED = '/sys/fs/cgroup/unified';
+
+/** In a mount namespace of its own an empty directory lies over cgroup2; the machine's stays as it is. */
+export const HIDE_UNIFIED = `if [ -d ${UNIFIED} ]; then mount -t tmpfs none ${UNIFIED}; fi`;
 
 /** Processes that start commands and time them, with different views of the machine. */
 export interface Launchers {
@@ -109,12 +121,9 @@ export interface Launchers {
 
 export function openLaunchers(workspace: Workspace): Launchers {
   const program = workspace.helper('launch');
-  const unified = '/sys/fs/cgroup/unified';
-  // In a mount namespace of its own an empty directory lies over cgroup2; the machine's stays as it is.
-  const hide = `if [ -d ${unified} ]; then mount -t tmpfs none ${unified}; fi; exec ${program}`;
   return {
     plain: new LineProcess(program, []),
-    v1Only: new LineProcess('unshare', ['-m', 'sh', '-c', hide]),
+    v1Only: new LineProcess('unshare', ['-m', 'sh', '-c', `${HIDE_UNIFIED}; exec ${program}`]),
   };
 }
 

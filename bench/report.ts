@@ -85,19 +85,10 @@ export function table(results: readonly Result[]): string {
       ms(backToBack?.callP50Us),
     ]);
   }
-  const widths = rows[1]?.map((_, column) =>
-    Math.max(...rows.slice(1).map((row) => row[column]?.length ?? 0)),
-  );
+  const { widths, pad } = columns(rows.slice(1));
   const head = rows[0] ?? [];
-  const pad = (row: readonly string[]): string =>
-    row
-      .map((cell, column) => {
-        const width = widths?.[column] ?? 0;
-        return column === 0 ? cell.padEnd(width) : cell.padStart(width);
-      })
-      .join('  ');
   // The upper line's words span the columns below them.
-  const [a, b, c, d, e, f, g, h, i, j] = widths ?? [];
+  const [a, b, c, d, e, f, g, h, i, j] = widths;
   const span = (...parts: (number | undefined)[]): number =>
     parts.reduce<number>((sum, part) => sum + (part ?? 0) + 2, -2);
   const top = [
@@ -109,8 +100,54 @@ export function table(results: readonly Result[]): string {
   return [top, ...rows.slice(1).map(pad)].join('\n');
 }
 
+/** Of one kind of start of containers that are kept. */
+export interface KeptResults {
+  readonly title: string;
+  readonly results: readonly Result[];
+}
+
+/** The one whose median the others are divided by. */
+export const BASE = 'crun';
+
+export function keptTable(kept: readonly KeptResults[]): string {
+  const rows: string[][] = [];
+  for (const { title, results } of kept) {
+    const of = (mode: Mode): number => p50(results, BASE, mode);
+    rows.push([`${title}, ms`, 'p50', 'p95', '÷ crun', '100 ms apart', 'p95', '÷ crun']);
+    for (const { name, backToBack, spaced } of results) {
+      rows.push([
+        `  ${name}`,
+        ...[ms(backToBack?.p50Us), ms(backToBack?.p95Us)],
+        ratio((backToBack?.p50Us ?? NaN) / of('backToBack')),
+        ...[ms(spaced?.p50Us), ms(spaced?.p95Us)],
+        ratio((spaced?.p50Us ?? NaN) / of('spaced')),
+      ]);
+    }
+  }
+  const { pad } = columns(rows);
+  return rows.map(pad).join('\n');
+}
+
+function columns(rows: readonly (readonly string[])[]): {
+  widths: readonly number[];
+  pad: (row: readonly string[]) => string;
+} {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const pad = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0;
+        return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+      })
+      .join('  ');
+  return { widths, pad };
+}
+
 export async function save(
   results: readonly Result[],
+  kept: readonly KeptResults[],
   met: readonly Target[],
   options: object,
 ): Promise<string> {
@@ -132,6 +169,7 @@ export async function save(
     machine,
     options,
     results,
+    kept,
     targets: met,
   };
   await writeFile(file, `${JSON.stringify(content, undefined, 2)}\n`);

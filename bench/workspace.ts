@@ -1,5 +1,5 @@
 /** What all contestants share: the built helpers, and a root whose `/true` does nothing. */
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { chmod, copyFile, mkdtemp, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
@@ -15,6 +15,10 @@ export interface Workspace {
   readonly directory: string;
   readonly root: string;
   readonly helper: (name: 'floor' | 'launch' | 'true') => string;
+  /** A shell command for the end, however it comes: for what outlives the bench. */
+  readonly atExit: (script: string) => void;
+  /** The end has come. What lives on may hold a pipe of the bench's, and so the bench. */
+  readonly clear: () => void;
 }
 
 export async function openWorkspace(): Promise<Workspace> {
@@ -23,8 +27,14 @@ export async function openWorkspace(): Promise<Workspace> {
   // On the disk, and where users other than root may go, as crun's and runc's container root has to.
   const directory = await mkdtemp('/var/tmp/caisson-bench-');
   await chmod(directory, 0o755);
+  const scripts: string[] = [];
+  const clear = (): void => {
+    for (const script of scripts.splice(0))
+      spawnSync('sh', ['-c', script], { stdio: 'ignore', timeout: 60_000 });
+  };
   // However it ends.
   process.once('exit', () => {
+    clear();
     rmSync(directory, { recursive: true, force: true });
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -36,5 +46,5 @@ export async function openWorkspace(): Promise<Workspace> {
   // Engines bind their own over these; as images do, this one has them already.
   for (const name of ['hosts', 'hostname', 'resolv.conf'])
     await writeFile(`${root}/etc/${name}`, '');
-  return { directory, root, helper };
+  return { directory, root, helper, atExit: (script) => scripts.push(script), clear };
 }
