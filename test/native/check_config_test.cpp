@@ -1,12 +1,11 @@
 // What a monitor is told: the health check in it, and what becomes of that for one run.
-#include "../../cpp/program/monitor_config.h"
-
 #include <string.h>
 #include <unistd.h>
 
 #include <cstddef>
 
 #include "../../cpp/monitor/check_program.h"
+#include "../../cpp/program/monitor_config.h"
 #include "support/check.h"
 #include "support/program_builder.h"
 

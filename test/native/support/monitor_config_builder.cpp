@@ -30,7 +30,8 @@ MonitorParts monitor_parts() {
                  "\"image\":\"x\"",
                  "boot",
                  text_of(ProgramBuilder::startable().build()),
-                 text_of(ProgramBuilder::plain().build())};
+                 text_of(ProgramBuilder::plain().build()),
+                 ""};
   return parts;
 }
 
