@@ -95,6 +95,7 @@ describe('caisson: the command itself', () => {
     expect(caisson(['container', 'nope'])).to.deep.include({ status: 1 });
     expect(caisson(['completion', 'csh'])).to.deep.include({ status: 125 });
     expect(caisson(['completion'])).to.deep.include({ status: 1 });
+    expect(caisson(['run', '-d', '-a', 'stdout', 'host'])).to.deep.include({ status: 125 });
     const { status, stderr } = caisson(['run', '-m']);
     expect(status).to.equal(125);
     expect(stderr).to.match(
@@ -124,7 +125,7 @@ describe('caisson run', () => {
     expect(caisson(['run', '--init', 'host', 'sh', '-c', 'kill -9 $$']).status).to.equal(137);
   });
 
-  it('ends with 125, 126, 127 when it cannot start, and leaves no cidfile', () => {
+  it('ends with 125, 126, 127 when it cannot start, and leaves no cidfile without a container', () => {
     const cid = join(dir, 'failed');
     for (const [status, args] of [
       [125, ['-m', '1x', 'host', 'true']],
@@ -308,6 +309,7 @@ describe('caisson run -t', () => {
 
   it('refuses -it without a terminal', () => {
     const { status, stderr } = caisson(['run', '-it', 'host', 'sh']);
+    // As Docker, and unlike its other failures before the start.
     expect(status).to.equal(1);
     expect(stderr).to.include('the input device is not a TTY');
   });

@@ -66,7 +66,12 @@ export async function exec(args: readonly string[], location: EngineLocation): P
 
 /** Neither that there is no such container nor that it does not run: what was asked for cannot be started. */
 function isOfTheProgram({ exitCode, code, stage }: CaissonError): boolean {
-  return exitCode !== 125 || stage !== 'config' || code === 'ERR_INVALID_OPTION';
+  return (
+    exitCode !== 125 ||
+    stage !== 'config' ||
+    code === 'ERR_INVALID_OPTION' ||
+    code === 'ERR_NO_SUCH_USER'
+  );
 }
 
 async function withTerminal(execution: Execution, interactive: boolean): Promise<number> {
