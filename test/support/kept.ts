@@ -117,15 +117,26 @@ export class Kept {
     return exists(join(this.directory, 'run/monitors', container.id));
   }
 
+  private async remove(id: string): Promise<void> {
+    try {
+      await (await this.engine.get(id)).remove({ force: true });
+    } catch (error) {
+      const code = error instanceof CaissonError ? error.code : undefined;
+      if (code !== 'ERR_NO_SUCH_CONTAINER') throw error;
+    }
+  }
+
   /** Removes what was made, however the test went. */
   async discard(): Promise<void> {
     const failures: unknown[] = [];
     for (const id of this.made) {
       try {
-        await (await this.engine.get(id)).remove({ force: true });
+        await this.remove(id);
       } catch (error) {
-        const code = error instanceof CaissonError ? error.code : undefined;
-        if (code !== 'ERR_NO_SUCH_CONTAINER') failures.push(error);
+        failures.push(error);
+        // Nobody else would end it any more.
+        for (const pid of monitorsOf(id)) process.kill(pid, 'SIGKILL');
+        await this.remove(id).catch((again: unknown) => failures.push(again));
       }
     }
     this.made.clear();
