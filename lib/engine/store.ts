@@ -15,7 +15,6 @@ import {
 import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
-import { withLock } from './locks.js';
 import { isAlive } from './owner.js';
 import type {
   HealthStatus,
@@ -150,6 +149,8 @@ export class Store {
     const link = join(this.names, name);
     if (await claim(link, id)) return true;
     if (!(await this.isStale(link))) return false;
+    // Loaded only now, as it takes the addon.
+    const { withLock } = await import('./locks.js');
     // One at a time: who looked before somebody else took it over would remove that one's claim.
     await withLock(this.places.runRoot, NAMES_LOCK, async () => {
       if (await this.isStale(link)) await unlink(link).catch(() => undefined);
