@@ -38,7 +38,6 @@ import type {
   ContainerStatus,
   RestartPolicy,
   StoredConfig,
-  StoredHealth,
   StoredState,
 } from './stored.js';
 
@@ -121,27 +120,18 @@ export class Container {
       const config = store.config(this.id);
       if (config === undefined) throw noSuchContainer(this.id);
       if (isSettled(store, found)) {
-        const status = await this.statusOf(found.state);
-        const health = config.healthcheck === undefined ? undefined : this.healthOf(status);
-        return { config, state: found.state, status, ...(health === undefined ? {} : { health }) };
+        return store.info(config, found.state, await this.statusOf(found.state));
       }
       try {
         await mend(store, this.id);
       } catch (error) {
         // As Docker: something of it can be neither ended nor removed.
         if (!(error instanceof CaissonError && error.code === 'ERR_REMOVE_FAILED')) throw error;
-        return { config, state: found.state, status: 'dead' };
+        return store.info(config, found.state, 'dead');
       }
       // Its monitor is at work: removing it, or writing its end.
       if (!isSettled(store, store.state(this.id))) await pause();
     }
-  }
-
-  /** As Docker: nobody asks what does not run, and that is unhealthy. */
-  private healthOf(status: ContainerStatus): StoredHealth | undefined {
-    const health = this.home.store.health(this.id);
-    if (health === undefined || status === 'running' || status === 'paused') return health;
-    return { ...health, status: 'unhealthy' };
   }
 
   /** Starts it. A container that runs already is left as it is. */

@@ -17,6 +17,8 @@ import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
 import { isAlive } from './owner.js';
 import type {
+  ContainerInfo,
+  ContainerStatus,
   HealthStatus,
   StoredConfig,
   StoredHealth,
@@ -247,6 +249,14 @@ export class Store {
     const text = readIfThere(join(this.directory(id), 'health.json'));
     const value = text === undefined ? undefined : parse(text);
     return isHealth(value) ? value : undefined;
+  }
+
+  /** With its health: nobody asks what does not run, and that is unhealthy, as with Docker. */
+  info(config: StoredConfig, state: StoredState, status: ContainerStatus): ContainerInfo {
+    const health = config.healthcheck === undefined ? undefined : this.health(config.id);
+    if (health === undefined) return { config, state, status };
+    if (status === 'running' || status === 'paused') return { config, state, status, health };
+    return { config, state, status, health: { ...health, status: 'unhealthy' } };
   }
 
   /** Whether somebody keeps it running, or is about to run it again. */
