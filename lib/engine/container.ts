@@ -121,14 +121,14 @@ export class Container {
       const config = store.config(this.id);
       if (config === undefined) throw noSuchContainer(this.id);
       if (isSettled(store, found)) {
-        return store.describe(config, found.state, await this.statusOf(found.state));
+        return store.info(config, found.state, await this.statusOf(found.state));
       }
       try {
         await mend(store, this.id);
       } catch (error) {
         // As Docker: something of it can be neither ended nor removed.
         if (!(error instanceof CaissonError && error.code === 'ERR_REMOVE_FAILED')) throw error;
-        return { config, state: found.state, status: 'dead' };
+        return store.info(config, found.state, 'dead');
       }
       // Its monitor is at work: removing it, or writing its end.
       if (!isSettled(store, store.state(this.id))) await pause();

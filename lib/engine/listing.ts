@@ -36,7 +36,7 @@ function lookAt(
   if (!isSettled(store, found)) return undefined;
   const { state } = found;
   const status = state.status === 'running' && isPaused(id) ? 'paused' : state.status;
-  return store.describe(config, state, status);
+  return store.info(config, state, status);
 }
 
 async function mended(home: ContainerHome, id: string): Promise<ContainerInfo> {

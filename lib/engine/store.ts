@@ -151,9 +151,9 @@ export class Store {
     const link = join(this.names, name);
     if (await claim(link, id)) return true;
     if (!(await this.isStale(link))) return false;
-    // One at a time: who looked before somebody else took it over would remove that one's claim.
-    // Loaded only now, with the addon: who only looks needs none.
+    // Loaded only now, as it takes the addon.
     const { withLock } = await import('./locks.js');
+    // One at a time: who looked before somebody else took it over would remove that one's claim.
     await withLock(this.places.runRoot, NAMES_LOCK, async () => {
       if (await this.isStale(link)) await unlink(link).catch(() => undefined);
     });
@@ -251,12 +251,12 @@ export class Store {
     return isHealth(value) ? value : undefined;
   }
 
-  /** With its health, where it has a check. As Docker: nobody asks what does not run, and that is unhealthy. */
-  describe(config: StoredConfig, state: StoredState, status: ContainerStatus): ContainerInfo {
+  /** With its health: nobody asks what does not run, and that is unhealthy, as with Docker. */
+  info(config: StoredConfig, state: StoredState, status: ContainerStatus): ContainerInfo {
     const health = config.healthcheck === undefined ? undefined : this.health(config.id);
     if (health === undefined) return { config, state, status };
-    const asked = status === 'running' || status === 'paused';
-    return { config, state, status, health: asked ? health : { ...health, status: 'unhealthy' } };
+    if (status === 'running' || status === 'paused') return { config, state, status, health };
+    return { config, state, status, health: { ...health, status: 'unhealthy' } };
   }
 
   /** Whether somebody keeps it running, or is about to run it again. */
