@@ -554,6 +554,9 @@ void Monitor::leave(const char* status) {
   // While it says that this monitor lives, nobody else does the same (lib/engine/mend.ts).
   state_.status = "removing";
   save();
+  // Without it there is no container any more, for whoever looks while the rest goes
+  // (Container.stored).
+  sys::call(__NR_unlinkat, directory_.get(), "config.json", 0);
   // The name goes first, and only while it is this container's.
   Text<512> link;
   link.add(config_.text(MonitorText::kNames)).add("/").add(name_);
@@ -790,12 +793,15 @@ void Monitor::save() {
 }
 
 void Monitor::event(const char* action, const char* more) {
-  Text<4096> attributes;
-  add_json(attributes.add("\"name\":\""), name_);
-  attributes.add("\"");
+  Text<8192> attributes;
+  const auto named = [&]() -> auto& {
+    attributes.clear();
+    return add_json(attributes.add("\"name\":\""), name_).add("\"");
+  };
   const char* others = config_.text(MonitorText::kAttributes);
-  if (others[0] != '\0') attributes.add(",").add(others);
-  if (attributes.truncated()) return;
+  if (others[0] != '\0') named().add(",").add(others);
+  // What happened is told, also of a container with more labels than a line has room for.
+  if (others[0] == '\0' || attributes.truncated()) named();
   append_event(config_.text(MonitorText::kEvents), action, config_.text(MonitorText::kId),
                attributes.c_str(), more);
 }

@@ -94,6 +94,13 @@ describe('containers that are kept', function () {
       ]);
     });
 
+    it('tells what happens to it, however long its labels are', async () => {
+      const container = await kept.create('true', { labels: { long: 'x'.repeat(100_000) } });
+      await container.start();
+      await container.wait();
+      expect(await kept.actions(container)).to.deep.equal(['create', 'start', 'die']);
+    });
+
     it('waits for its end, whoever waits and however often', async () => {
       const container = await kept.start('read _ </proc/self/stat; sleep 0.3; exit 9');
       const other = await (await shop.openAnother()).get(container.shortId);

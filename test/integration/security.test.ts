@@ -641,7 +641,7 @@ describe('security', function () {
         const { stdout } = await shop.engine.run(
           shop.busybox,
           ['sh', '-c', 'printf %s "$1" | md5sum; printf %s "$V" | md5sum', 'sh', text],
-          { env: { V: text }, labels: { [text]: text }, hostname: 'box' },
+          { env: { V: text }, hostname: 'box' },
         );
         const sum = createHash('md5').update(text).digest('hex');
         expect(stdout).to.equal(`${sum}  -\n${sum}  -\n`);
