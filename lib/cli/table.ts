@@ -46,6 +46,9 @@ function trimSpaces(text: string): string {
 
 /** Docker's tables (docker/cli formatter.go): columns of at least 10, 3 spaces between. `docker top` has 20. */
 export function alignColumns(text: string, minimum = 10, padding = 3): string {
+  // In characters, as tabwriter counts. Looking once spares looking at each cell.
+  const plain = !/[^\x00-\x7f]/.test(text);
+  const length = (cell = '') => (plain ? cell.length : [...cell].length);
   const lines = text.split('\n').map((line) => line.split('\t'));
   const widths = lines.map((): number[] => []);
   const deepest = Math.max(...lines.map((cells) => cells.length - 1));
@@ -72,9 +75,4 @@ export function alignColumns(text: string, minimum = 10, padding = 3): string {
         .join(''),
     )
     .join('\n');
-}
-
-/** In characters, as tabwriter counts. */
-function length(text = ''): number {
-  return /^[\x00-\x7f]*$/.test(text) ? text.length : [...text].length;
 }

@@ -89,7 +89,7 @@ export class Store {
   }
 
   directory(id: string): string {
-    return join(this.containers, id);
+    return `${this.containers}/${id}`;
   }
 
   // ---- finding
@@ -133,7 +133,7 @@ export class Store {
   }
 
   private async exists(id: string): Promise<boolean> {
-    return lstat(join(this.directory(id), 'config.json')).then(
+    return lstat(`${this.directory(id)}/config.json`).then(
       () => true,
       () => false,
     );
@@ -195,11 +195,11 @@ export class Store {
 
   /** From here on there is no such container, whatever is left of its directory. */
   async removeConfig(id: string): Promise<void> {
-    await rm(join(this.directory(id), 'config.json'), { force: true });
+    await rm(`${this.directory(id)}/config.json`, { force: true });
   }
 
   async writeState(id: string, state: StoredState): Promise<void> {
-    const path = join(this.directory(id), 'state.json');
+    const path = `${this.directory(id)}/state.json`;
     const text = `${JSON.stringify(state)}\n`;
     try {
       await replace(path, text);
@@ -217,7 +217,7 @@ export class Store {
    * @throws ERR_DAMAGED_STATE when its configuration cannot be read
    */
   config(id: string): StoredConfig | undefined {
-    const path = join(this.directory(id), 'config.json');
+    const path = `${this.directory(id)}/config.json`;
     const text = readIfThere(path);
     if (text === undefined) return undefined;
     const config = parse(text) as StoredConfig | undefined;
@@ -237,7 +237,7 @@ export class Store {
 
   /** Damaged is said of what cannot be believed: a torn or foreign file. */
   state(id: string): { readonly state: StoredState; readonly damaged: boolean } {
-    const text = readIfThere(join(this.directory(id), 'state.json'));
+    const text = readIfThere(`${this.directory(id)}/state.json`);
     if (text === undefined) return { state: CREATED, damaged: false };
     const value = parse(text);
     if (!isState(value)) return { state: CREATED, damaged: true };
@@ -246,7 +246,7 @@ export class Store {
 
   /** Undefined where there has been no check, nor a start with one. */
   health(id: string): StoredHealth | undefined {
-    const text = readIfThere(join(this.directory(id), 'health.json'));
+    const text = readIfThere(`${this.directory(id)}/health.json`);
     const value = text === undefined ? undefined : parse(text);
     return isHealth(value) ? value : undefined;
   }

@@ -1,5 +1,6 @@
 /** Hundreds of containers at once: what each costs, and whether the last is as quick as the first. */
 import { spawnSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { atOnce, type Ground, load, median, monitors, textOf } from './support/ground.js';
 
@@ -44,6 +45,8 @@ export async function manyContainers(ground: Ground, short: boolean): Promise<vo
     `memory for each container, KiB: ${[...after].map(([name, now]) => `${name} ${((now - before.get(name)!) / count).toFixed(0)}`).join(', ')}`,
   );
 
+  // What has just been started has its first second behind it.
+  await sleep(short ? 0 : 3000);
   const node = () => took(['-e', '0']);
   const ps = () => took(ground.commandLine('ps'));
   ps();
