@@ -127,7 +127,7 @@ const versions = {
     '--format',
     'Docker {{.Server.Version}} with the client {{.Client.Version}}',
   ]),
-  machine: `Linux ${release()}, ${cpus().length} CPUs, ${
+  machine: `Linux ${release().split('-')[0]}, ${cpus().length} CPUs, ${
     readFileSync('/proc/self/mounts', 'utf8').includes(' cgroup rw') ? 'cgroups v1' : 'cgroup v2'
   }`,
 };
