@@ -322,6 +322,7 @@ void Monitor::step() {
   }
   if (kill_at_ != kNone && now >= kill_at_) {
     kill_at_ = kNone;
+    event("kill", "\"signal\":\"9\"");
     kill_all();
   }
   if (ended_) {

@@ -28,7 +28,7 @@ import { shortId } from './ids.js';
 import { isTerminal, startKept } from './keep.js';
 import { withLock } from './locks.js';
 import { discard, discardUnreadable, mend, tell, undoRun } from './mend.js';
-import { MonitorConnection, type MonitorListener } from './monitor-connection.js';
+import { MonitorConnection, type MonitorExit, type MonitorListener } from './monitor-connection.js';
 import type { Surroundings } from './prepare.js';
 import { isErrno } from '../program/errno.js';
 import { settleStart, whileStarting } from './starting.js';
@@ -255,26 +255,31 @@ export class Container {
     return { exitCode, oomKilled, detached: false };
   }
 
-  /** Waits until it does not run, nor is about to. One that does not run is no reason to wait. */
-  async wait(): Promise<ContainerExit> {
-    return this.endOf(undefined);
+  /**
+   * Waits until it does not run, nor is about to. One that does not run is no reason to wait.
+   *
+   * @param options.restarts false: for the end of its present run, whatever its restart policy does next.
+   */
+  async wait({ restarts = true }: { readonly restarts?: boolean } = {}): Promise<ContainerExit> {
+    return this.endOf(undefined, restarts);
   }
 
   /** @param signal what is then said is how it is */
-  private async endOf(signal: AbortSignal | undefined): Promise<ContainerExit> {
+  private async endOf(signal: AbortSignal | undefined, restarts = true): Promise<ContainerExit> {
     const enough = () => signal?.aborted === true;
     for (;;) {
       const { state, status } = await this.inspect();
       if (!isActive(state) || status === 'dead' || enough()) return exitOf(state);
-      const exit = await this.monitorEnd(signal);
+      if (!restarts && status === 'restarting') return exitOf(state);
+      const exit = await this.talk(undefined, restarts ? lastExit : anyExit, signal);
       if (exit !== undefined) return exit;
       if (!enough()) await pause();
     }
   }
 
   /** Until the monitor says that it was the last run; undefined when it left, or is not there. */
-  private monitorEnd(signal?: AbortSignal): Promise<ContainerExit | undefined> {
-    return this.talk(undefined, lastExit, signal);
+  private monitorEnd(): Promise<ContainerExit | undefined> {
+    return this.talk(undefined, lastExit);
   }
 
   /**
@@ -779,14 +784,21 @@ async function* untilLeft(
 
 function lastExit(answer: (exit: ContainerExit) => void): MonitorListener {
   return {
-    exited: ({ code, signal, oomKills, restarting }) => {
-      if (restarting) return;
-      answer({
-        exitCode: signal === 0 ? code : 128 + signal,
-        oomKilled: oomKills > 0,
-        error: '',
-      });
+    exited: (exit) => {
+      if (!exit.restarting) answer(saidOf(exit));
     },
+  };
+}
+
+function anyExit(answer: (exit: ContainerExit) => void): MonitorListener {
+  return { exited: (exit) => answer(saidOf(exit)) };
+}
+
+function saidOf({ code, signal, oomKills }: MonitorExit): ContainerExit {
+  return {
+    exitCode: signal === 0 ? code : 128 + signal,
+    oomKilled: oomKills > 0,
+    error: '',
   };
 }
 

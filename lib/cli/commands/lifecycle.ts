@@ -78,7 +78,9 @@ export const unpause = command(UNPAUSE, (line, location) =>
 );
 
 export const wait = command(WAIT, (line, location) =>
-  each(line.args, location, async (container) => String((await container.wait()).exitCode)),
+  each(line.args, location, async (container) =>
+    String((await container.wait({ restarts: false })).exitCode),
+  ),
 );
 
 export const rename = command(RENAME, ({ args: [from = '', to = ''] }, location) =>

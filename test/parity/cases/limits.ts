@@ -341,14 +341,28 @@ export const NOT_YET: Section = {
       verdict: missing('--volumes-from'),
     },
     {
+      name: 'a health check that fails',
+      steps: [
+        'docker run -d --name $c --health-cmd false --health-interval 200ms --health-retries 2 $image sleep 60',
+        "sleep 3; docker inspect -f '{{.State.Health.Status}}' $c",
+        "docker ps --filter name=$c --filter health=unhealthy --format '{{.Names}}'",
+      ],
+    },
+    {
       name: '--health-cmd',
-      steps: ['docker create --name $c --health-cmd true $image true'],
-      verdict: missing('--health-cmd'),
+      steps: [
+        'docker run -d --name $c --health-cmd true --health-interval 200ms $image sleep 60',
+        "sleep 2; docker inspect -f '{{.State.Health.Status}} {{.State.Health.FailingStreak}}' $c",
+        "docker ps --filter name=$c --filter health=healthy --format '{{.Names}}'",
+        "docker inspect -f '{{json .Config.Healthcheck.Test}}' $c",
+      ],
     },
     {
       name: '--no-healthcheck',
-      steps: ['docker create --name $c --no-healthcheck $image true'],
-      verdict: missing('--no-healthcheck'),
+      steps: [
+        'docker create --name $c --no-healthcheck $image true',
+        "docker ps -a --filter name=$c --filter health=none --format '{{.Names}}'",
+      ],
     },
     {
       name: 'cp',
