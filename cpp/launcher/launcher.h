@@ -79,8 +79,6 @@ class Launcher {
   void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
   // Lets go of a detached process that has been exec'ed: nothing is killed, nothing undone.
   void leave(std::shared_ptr<Launch> launch, std::function<void()> done);
-  // After a SIGKILL: sees to it that it arrives also in what is frozen.
-  void thaw(std::shared_ptr<Launch> launch);
   // Tears down what another process has launched. Called by JavaScript.
   void undo(ProgramBytes teardown, std::function<void(TeardownOutcome)> done);
   // SIGKILL, on the undertaker, for what is frozen in a v1 cgroup and would not take notice.

@@ -2,7 +2,7 @@
 import { GLOBAL_FLAGS } from './flag-table.js';
 import type { EngineLocation } from './home.js';
 import { FlagParser } from './parse-flags.js';
-import { print, reportError } from './report.js';
+import { print, printHelp, reportError } from './report.js';
 
 /** Docker's commands that caisson will have; until then each says so. */
 const NOT_YET: ReadonlySet<string> = new Set<string>(
@@ -29,9 +29,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     return 0;
   }
   if (command === undefined || command === 'help' || switches.get('help') === true) {
-    const { helpText } = await import('./help.js');
-    print(1, helpText(command === 'help' ? args.join(' ') : (command ?? '')));
-    return 0;
+    return printHelp(command === 'help' ? args.join(' ') : (command ?? ''));
   }
   const dataRoot = values.get('data-root')?.at(-1);
   const runRoot = values.get('run-root')?.at(-1);
@@ -42,9 +40,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   if (command !== 'container') return runCommand(command, args, location);
   const [verb, ...words] = args;
   if (verb === undefined || verb === '--help') {
-    const { helpText } = await import('./help.js');
-    print(1, helpText('container'));
-    return 0;
+    return printHelp('container');
   }
   const { containerCommand } = await import('./container-group.js');
   return runCommand(containerCommand(verb) ?? `container ${verb}`, words, location);

@@ -17,6 +17,13 @@ export function print(fd: 1 | 2, text: string): void {
   }
 }
 
+/** The help of a command, such as `explain run`; commander is loaded only now. Answers the exit code. */
+export async function printHelp(path: string): Promise<0> {
+  const { helpText } = await import('./help.js');
+  print(1, helpText(path));
+  return 0;
+}
+
 /** Prints it and answers the exit code. */
 export async function reportError(error: unknown): Promise<number> {
   if (error instanceof UsageError) {

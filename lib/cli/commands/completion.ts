@@ -2,14 +2,12 @@
 import { invalid } from '../../engine/check.js';
 import { parseCommandLine } from '../command-line.js';
 import { COMPLETION } from '../flags/completion.js';
-import { print } from '../report.js';
+import { print, printHelp } from '../report.js';
 
 export async function completion(args: readonly string[]): Promise<number> {
   const line = parseCommandLine(COMPLETION, args);
   if (line === undefined) {
-    const { helpText } = await import('../help.js');
-    print(1, helpText('completion'));
-    return 0;
+    return printHelp('completion');
   }
   const [shell = ''] = line.args;
   if (shell !== 'bash' && shell !== 'zsh' && shell !== 'fish')

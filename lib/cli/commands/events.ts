@@ -10,12 +10,12 @@ import { EVENTS } from '../flags/events.js';
 import { CONTAINER_PRUNE } from '../flags/prune.js';
 import { at, type EngineLocation } from '../home.js';
 import { humanSize } from '../human.js';
-import { print } from '../report.js';
+import { print, printHelp } from '../report.js';
 import { parseTemplate, TemplateError } from '../template.js';
 
 export async function events(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(EVENTS, args);
-  if (line === undefined) return help('events');
+  if (line === undefined) return printHelp('events');
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
@@ -52,7 +52,7 @@ function writer(format: string | undefined): (event: ContainerEvent) => string {
 
 export async function prune(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(CONTAINER_PRUNE, args);
-  if (line === undefined) return help('container prune');
+  if (line === undefined) return printHelp('container prune');
   try {
     const filters = parsePruneFilters(line.values('filter'), new Date());
     if (!line.has('force') && !(await agreed())) return 0;
@@ -84,10 +84,4 @@ async function agreed(): Promise<boolean> {
   } finally {
     lines.close();
   }
-}
-
-async function help(name: string): Promise<number> {
-  const { helpText } = await import('../help.js');
-  print(1, helpText(name));
-  return 0;
 }

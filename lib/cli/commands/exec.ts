@@ -7,15 +7,13 @@ import { parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { EXEC } from '../flags/exec.js';
 import { at, type EngineLocation } from '../home.js';
-import { print } from '../report.js';
+import { print, printHelp } from '../report.js';
 import { environment } from '../run-flags.js';
 
 export async function exec(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(EXEC, args);
   if (line === undefined) {
-    const { helpText } = await import('../help.js');
-    print(1, helpText('exec'));
-    return 0;
+    return printHelp('exec');
   }
   if (line.value('detach-keys') !== undefined) {
     throw new CaissonError(

@@ -1,5 +1,5 @@
 /** `caisson explain run …`: the launch program, printed instead of run. */
-import { print } from '../report.js';
+import { print, printHelp } from '../report.js';
 import { parseRun } from '../run-flags.js';
 import { UsageError } from '../usage-error.js';
 import { type EngineLocation, openEngine } from '../home.js';
@@ -7,14 +7,14 @@ import { imageOf } from './run.js';
 
 export async function explain(args: readonly string[], location: EngineLocation): Promise<number> {
   const [verb, ...rest] = args;
-  if (verb === '--help') return help('explain');
+  if (verb === '--help') return printHelp('explain');
   if (verb !== 'run') {
     const what =
       verb === undefined ? '"caisson explain" requires a command' : `cannot explain "${verb}"`;
     throw new UsageError('ERR_INVALID_OPTION', what, 'explain', 1);
   }
   const invocation = parseRun('explain run', rest, { env: process.env, cwd: process.cwd() });
-  if (invocation === undefined) return help('explain run');
+  if (invocation === undefined) return printHelp('explain run');
   const engine = await openEngine(location);
   try {
     const { options, argv, tty, interactive } = invocation;
@@ -30,10 +30,4 @@ export async function explain(args: readonly string[], location: EngineLocation)
   } finally {
     await engine.close();
   }
-}
-
-async function help(path: string): Promise<number> {
-  const { helpText } = await import('../help.js');
-  print(1, helpText(path));
-  return 0;
 }

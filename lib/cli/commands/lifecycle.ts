@@ -18,7 +18,7 @@ import { START } from '../flags/start.js';
 import { RESTART, STOP } from '../flags/stop.js';
 import { WAIT } from '../flags/wait.js';
 import { at, type EngineLocation } from '../home.js';
-import { print } from '../report.js';
+import { print, printHelp } from '../report.js';
 
 type Command = (args: readonly string[], location: EngineLocation) => Promise<number>;
 
@@ -30,9 +30,7 @@ function command(
   return async (args, location) => {
     const line = parseCommandLine(spec, args);
     if (line !== undefined) return failing(() => work(line, location));
-    const { helpText } = await import('../help.js');
-    print(1, helpText(spec.name));
-    return 0;
+    return printHelp(spec.name);
   };
 }
 

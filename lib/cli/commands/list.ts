@@ -8,13 +8,13 @@ import { INSPECT } from '../flags/inspect.js';
 import { PS } from '../flags/ps.js';
 import { at, type CommandHome, type EngineLocation } from '../home.js';
 import { PS_HEADINGS, PS_TABLE, PS_TABLE_WITH_SIZE, psShape } from '../ps-shape.js';
-import { print } from '../report.js';
+import { print, printHelp } from '../report.js';
 import { listFormat } from '../table.js';
 import { TemplateError } from '../template.js';
 
 export async function ps(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(PS, args);
-  if (line === undefined) return help('ps');
+  if (line === undefined) return printHelp('ps');
   // As Docker's client, which reads numbers and the form of filters itself: 125.
   const asked = line.integer('last');
   parseFilters(line.values('filter').filter((text) => !text.includes('=')));
@@ -94,7 +94,7 @@ async function writtenBy(home: CommandHome, { config }: ContainerInfo): Promise<
 
 export async function inspect(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(INSPECT, args);
-  if (line === undefined) return help('inspect');
+  if (line === undefined) return printHelp('inspect');
   const type = line.value('type');
   if (type !== undefined && type !== 'container') {
     print(2, `caisson: "${type}" is not a type of object that there is: container\n`);
@@ -142,10 +142,4 @@ export async function inspect(args: readonly string[], location: EngineLocation)
     else print(1, lines.join('') || '\n');
     return code;
   });
-}
-
-async function help(name: string): Promise<number> {
-  const { helpText } = await import('../help.js');
-  print(1, helpText(name));
-  return 0;
 }

@@ -4,14 +4,12 @@ import { parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { LOGS } from '../flags/logs.js';
 import { at, type EngineLocation } from '../home.js';
-import { print } from '../report.js';
+import { print, printHelp } from '../report.js';
 
 export async function logs(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(LOGS, args);
   if (line === undefined) {
-    const { helpText } = await import('../help.js');
-    print(1, helpText('logs'));
-    return 0;
+    return printHelp('logs');
   }
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());

@@ -8,13 +8,13 @@ import { rootfs, type RootfsImage } from '../../image/rootfs.js';
 import { CidFile } from '../cidfile.js';
 import { serveClient } from '../client.js';
 import { at, type CommandHome, type EngineLocation } from '../home.js';
-import { print, reportError } from '../report.js';
+import { print, printHelp, reportError } from '../report.js';
 import { readValues } from '../read-values.js';
 import { parseRun, type RunInvocation } from '../run-flags.js';
 
 export async function run(args: readonly string[], location: EngineLocation): Promise<number> {
   const invocation = parseRun('run', args, { env: process.env, cwd: process.cwd() });
-  if (invocation === undefined) return help('run');
+  if (invocation === undefined) return printHelp('run');
   if (invocation.tty && invocation.attach.has('stdin') && !isatty(0)) {
     // As Docker: 1, of all failures before there is a container.
     print(
@@ -51,7 +51,7 @@ export async function create(args: readonly string[], location: EngineLocation):
     const status = await reportError(error);
     return error instanceof CaissonError && LEFT_TO_THE_ENGINE.has(error.path ?? '') ? 1 : status;
   }
-  if (invocation === undefined) return help('create');
+  if (invocation === undefined) return printHelp('create');
   const understood = invocation;
   try {
     return await at(location, async (home) => {
@@ -156,10 +156,4 @@ async function attend(container: Container, invocation: RunInvocation): Promise<
 /** A name, or a directory in its place. */
 export function imageOf({ image, rootfs: root }: RunInvocation): string | RootfsImage {
   return root === undefined ? image : rootfs(image, root);
-}
-
-async function help(name: string): Promise<number> {
-  const { helpText } = await import('../help.js');
-  print(1, helpText(name));
-  return 0;
 }

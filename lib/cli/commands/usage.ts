@@ -10,7 +10,7 @@ import { TOP } from '../flags/top.js';
 import { UPDATE } from '../flags/update.js';
 import { at, type CommandHome, type EngineLocation } from '../home.js';
 import { bytesSize, humanSize, percentage } from '../human.js';
-import { print } from '../report.js';
+import { print, printHelp } from '../report.js';
 import { readValues } from '../read-values.js';
 import { alignColumns, listFormat } from '../table.js';
 import { markStruct, TemplateError } from '../template.js';
@@ -35,7 +35,7 @@ const HEADINGS = markStruct('Headings', {
 
 export async function stats(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(STATS, args);
-  if (line === undefined) return help('stats');
+  if (line === undefined) return printHelp('stats');
   const names = line.args;
   const once = line.has('no-stream');
   try {
@@ -123,7 +123,7 @@ async function row(
 
 export async function top(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(TOP, args);
-  if (line === undefined) return help('top');
+  if (line === undefined) return printHelp('top');
   const [name = '', ...psArgs] = line.args;
   try {
     return await at(location, async (home) => {
@@ -141,7 +141,7 @@ export async function top(args: readonly string[], location: EngineLocation): Pr
 
 export async function update(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(UPDATE, args);
-  if (line === undefined) return help('update');
+  if (line === undefined) return printHelp('update');
   const change: Record<string, unknown> = {};
   for (const { long, option } of RESOURCE_FLAGS) {
     const value = line.value(long);
@@ -154,10 +154,4 @@ export async function update(args: readonly string[], location: EngineLocation):
     return 1;
   }
   return each(line.args, location, (container) => container.update({ ...change, restart }));
-}
-
-async function help(name: string): Promise<number> {
-  const { helpText } = await import('../help.js');
-  print(1, helpText(name));
-  return 0;
 }

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { parseCommandLine } from '../command-line.js';
 import { VERSION } from '../flags/version.js';
-import { print } from '../report.js';
+import { print, printHelp } from '../report.js';
 
 /** Of the package that this file is part of. */
 export function packageVersion(): string {
@@ -14,9 +14,7 @@ export function packageVersion(): string {
 export async function version(args: readonly string[]): Promise<number> {
   const line = parseCommandLine(VERSION, args);
   if (line === undefined) {
-    const { helpText } = await import('../help.js');
-    print(1, helpText('version'));
-    return 0;
+    return printHelp('version');
   }
   const format = line.value('format');
   const facts = {
