@@ -7,8 +7,6 @@ export interface Sample {
   readonly jsUs?: number | undefined;
   /** How much of that was the call itself, before it returned its promise. */
   readonly callUs?: number | undefined;
-  /** For how long, at the most, it kept other work of the thread waiting: of another start, right after. */
-  readonly blockedUs?: number | undefined;
 }
 
 export interface Contestant {

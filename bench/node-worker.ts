@@ -105,30 +105,6 @@ async function time(starter: Starter): Promise<Sample> {
   return { us: (end - begin) * 1e3, jsUs: busy * 1e3, callUs: (called - begin) * 1e3 };
 }
 
-/**
- * How long other work waited at the most while something was started, in microseconds: the longest time between
- * two turns of an event loop that always has another one to do.
- */
-async function blockedBy(starter: Starter): Promise<number> {
-  let longest = 0;
-  let over = false;
-  let last = performance.now();
-  const turn = () => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-    if (!over) setImmediate(turn);
-  };
-  setImmediate(turn);
-  await new Promise(setImmediate);
-  longest = 0;
-  await starter.start();
-  await new Promise(setImmediate);
-  over = true;
-  await starter.after?.();
-  return longest * 1e3;
-}
-
 // A constant of a module that nobody reads again is garbage.
 Object.assign(globalThis, { ballast });
 
@@ -149,9 +125,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   for (let i = 0; i < Number(count); i++) {
     if (Number(spacing) > 0) await sleep(Number(spacing));
-    const sample = await time(starter);
-    const blockedUs = what === 'caisson' ? await blockedBy(starter) : undefined;
-    console.log(JSON.stringify({ ...sample, blockedUs }));
+    console.log(JSON.stringify(await time(starter)));
   }
   console.log('{"done":true}');
 }

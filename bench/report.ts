@@ -50,8 +50,9 @@ export function targets(results: readonly Result[], heaps: readonly number[]): T
     const heavy = p50(results, caissonName(large), 'backToBack');
     target(`heap ${size(large)} ÷ ${size(small)}`, heavy / caisson, 1.2);
   }
-  const blocked = results.find((result) => result.name === caissonName(small))?.backToBack;
-  target('JavaScript thread blocked at a time, ms', (blocked?.blockedP50Us ?? NaN) / 1e3, 0.2);
+  const js = results.find((result) => result.name === caissonName(small))?.backToBack?.jsP50Us;
+  // Every moment of the start in which the event loop did not wait: the sum of its turns, not the longest.
+  target('JavaScript thread blocked, ms a start', (js ?? NaN) / 1e3, 0.2);
   return found;
 }
 
@@ -67,8 +68,8 @@ export function table(results: readonly Result[]): string {
   const floorSpaced = p50(results, FLOOR, 'spaced');
   const crun = p50(results, CRUN, 'backToBack');
   const rows: string[][] = [
-    ['', 'back to back', '', '', '', '100 ms apart', '', '', 'JS thread', '', ''],
-    ['ms', 'p50', 'p95', '÷ floor', '÷ crun', 'p50', 'p95', '÷ floor', 'busy', 'call', 'blocked'],
+    ['', 'back to back', '', '', '', '100 ms apart', '', '', 'JS thread', ''],
+    ['ms', 'p50', 'p95', '÷ floor', '÷ crun', 'p50', 'p95', '÷ floor', 'busy', 'call'],
   ];
   for (const { name, backToBack, spaced } of results) {
     rows.push([
@@ -82,7 +83,6 @@ export function table(results: readonly Result[]): string {
       ratio((spaced?.p50Us ?? NaN) / floorSpaced),
       ms(backToBack?.jsP50Us),
       ms(backToBack?.callP50Us),
-      ms(backToBack?.blockedP50Us),
     ]);
   }
   const { widths, pad } = columns(rows.slice(1));

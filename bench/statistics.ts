@@ -9,7 +9,6 @@ export interface Summary {
   readonly jsP50Us?: number | undefined;
   readonly jsP95Us?: number | undefined;
   readonly callP50Us?: number | undefined;
-  readonly blockedP50Us?: number | undefined;
 }
 
 export function percentile(values: readonly number[], part: number): number {
@@ -23,7 +22,6 @@ export function summarize(samples: readonly Sample[]): Summary {
   const all = of((sample) => sample.us);
   const js = of((sample) => sample.jsUs);
   const call = of((sample) => sample.callUs);
-  const blocked = of((sample) => sample.blockedUs);
   return {
     count: all.length,
     p50Us: percentile(all, 0.5),
@@ -32,6 +30,5 @@ export function summarize(samples: readonly Sample[]): Summary {
     jsP50Us: js.length === 0 ? undefined : percentile(js, 0.5),
     jsP95Us: js.length === 0 ? undefined : percentile(js, 0.95),
     callP50Us: call.length === 0 ? undefined : percentile(call, 0.5),
-    blockedP50Us: blocked.length === 0 ? undefined : percentile(blocked, 0.5),
   };
 }
