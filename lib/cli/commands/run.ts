@@ -113,7 +113,6 @@ function createOptions(invocation: RunInvocation): CreateOptions {
   return {
     ...options,
     ...(tty ? { tty: size() ?? true } : {}),
-    ...(invocation.stopSignal === undefined ? {} : { stopSignal: invocation.stopSignal }),
     restart: invocation.restart,
     autoRemove: invocation.autoRemove,
     stopTimeout: invocation.stopTimeout,

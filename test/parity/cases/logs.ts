@@ -65,7 +65,7 @@ export const LOGS: Section = {
       steps: [
         'docker run --name $c $image seq 3 >/dev/null',
         'docker logs --since 10m $c',
-        'docker logs --since 1s $c | head -0; sleep 1.5; docker logs --since 1s $c',
+        'sleep 3; docker logs --since 1s $c',
         'docker logs --until 10m $c',
         'docker logs --until 0s $c',
       ],
@@ -177,7 +177,7 @@ export const LOGS: Section = {
     {
       name: 'the file is JSON lines',
       steps: [
-        sh`docker run --name $c $image sh -c 'echo out; echo "<&>\"" >&2' >/dev/null 2>&1`,
+        sh`docker run --name $c $image sh -c 'echo out; sleep 0.2; echo "<&>\"" >&2' >/dev/null 2>&1`,
         sh`python3 -c 'import json,sys; [print(*sorted(json.loads(l).items())) for l in sys.stdin]' <$(docker inspect -f '{{.LogPath}}' $c)`,
         sh`stat -c %a $(docker inspect -f '{{.LogPath}}' $c)`,
       ],
