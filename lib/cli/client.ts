@@ -1,5 +1,5 @@
 /** The caller's terminal or streams, connected to a container that is kept: for run, start and attach. */
-import { finished } from 'node:stream';
+import { finished, type Readable, type Writable } from 'node:stream';
 import type { Attached, AttachResult } from '../engine/attached.js';
 import { DetachFilter } from './detach-keys.js';
 import { ignoreSignals, proxySignals } from './signal-proxy.js';
@@ -56,25 +56,40 @@ async function withTerminal(attached: Attached, options: ClientOptions): Promise
 
 async function withStreams(attached: Attached, options: ClientOptions): Promise<AttachResult> {
   const release = options.sigProxy ? proxySignals(attached) : ignoreSignals();
-  const ends: Promise<void>[] = [];
-  for (const name of ['stdout', 'stderr'] as const) {
-    const source = attached[name];
-    if (source === undefined) continue;
-    source.pipe(process[name], { end: false });
-    process[name].on('error', () => source.resume());
-    ends.push(new Promise((resolve) => finished(source, { writable: false }, () => resolve())));
-  }
-  const { stdin } = attached;
-  if (options.stdin && stdin !== undefined) {
-    stdin.on('error', () => undefined);
-    process.stdin.pipe(stdin);
-  }
+  const shown = connectStreams(attached, options.stdin);
   try {
     const result = await attached;
     if (options.stdin) process.stdin.unpipe().pause();
-    if (!result.detached) await Promise.all(ends);
+    if (!result.detached) await shown();
     return result;
   } finally {
     release();
   }
+}
+
+/** What a program has of streams: in a container that is kept, or started in one. */
+interface Streams {
+  readonly stdin?: Writable | undefined;
+  readonly stdout?: Readable | undefined;
+  readonly stderr?: Readable | undefined;
+}
+
+/** The caller's own streams. The returned function resolves when all output has been written. */
+export function connectStreams(program: Streams, input: boolean): () => Promise<unknown> {
+  const ends: Promise<void>[] = [];
+  for (const name of ['stdout', 'stderr'] as const) {
+    const source = program[name];
+    if (source === undefined) continue;
+    source.pipe(process[name], { end: false });
+    // A reader that goes away (`| head`) ends what this command shows, not the program.
+    process[name].on('error', () => source.resume());
+    ends.push(new Promise((resolve) => finished(source, { writable: false }, () => resolve())));
+  }
+  const { stdin } = program;
+  if (input && stdin !== undefined) {
+    // The program may end while input is under way.
+    stdin.on('error', () => undefined);
+    process.stdin.pipe(stdin);
+  }
+  return () => Promise.all(ends);
 }

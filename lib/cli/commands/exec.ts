@@ -1,8 +1,8 @@
 /** `caisson exec`. */
-import { finished } from 'node:stream';
 import { isatty } from 'node:tty';
 import type { Execution } from '../../engine/execution.js';
 import { CaissonError } from '../../errors.js';
+import { connectStreams } from '../client.js';
 import { parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { EXEC } from '../flags/exec.js';
@@ -95,20 +95,9 @@ async function withTerminal(execution: Execution, interactive: boolean): Promise
 
 /** As Docker: signals are not passed on; the program ends with this command. */
 async function withStreams(execution: Execution, interactive: boolean): Promise<number> {
-  const ends: Promise<void>[] = [];
-  for (const name of ['stdout', 'stderr'] as const) {
-    const source = execution[name];
-    if (source === undefined) continue;
-    source.pipe(process[name], { end: false });
-    process[name].on('error', () => source.resume());
-    ends.push(new Promise((resolve) => finished(source, { writable: false }, () => resolve())));
-  }
-  if (interactive && execution.stdin !== undefined) {
-    execution.stdin.on('error', () => undefined);
-    process.stdin.pipe(execution.stdin);
-  }
+  const shown = connectStreams(execution, interactive);
   const { exitCode } = await execution;
   if (interactive) process.stdin.unpipe().pause();
-  await Promise.all(ends);
+  await shown();
   return exitCode;
 }
