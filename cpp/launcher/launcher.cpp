@@ -62,20 +62,13 @@ TeardownOutcome run_undo(const ProgramBytes& bytes) {
   const char* reason = nullptr;
   if (!Program::decode(bytes.data(), bytes.size, program, reason)) {
     outcome.failed = true;
-    outcome.error.number = kInvalid;
-    copy_text(outcome.error.call, "decode");
-    copy_text(outcome.error.object, reason);
+    fill_record(outcome.error, Half::kHost, 0, Error{kInvalid, "decode", reason});
     return outcome;
   }
   const TeardownResult result = run_teardown(program);
   if (!result.status.ok()) {
-    const Error error = result.status.error();
     outcome.failed = true;
-    outcome.error.half = static_cast<uint32_t>(Half::kTeardown);
-    outcome.error.step = static_cast<uint32_t>(result.step);
-    outcome.error.number = error.number;
-    copy_text(outcome.error.call, error.call);
-    copy_text(outcome.error.object, error.object);
+    fill_record(outcome.error, Half::kTeardown, result.step, result.status.error());
   }
   return outcome;
 }
@@ -98,11 +91,7 @@ Launch::~Launch() {
 
 void Launch::fail(Half half, size_t step, Error why) {
   failed = true;
-  error.half = static_cast<uint32_t>(half);
-  error.step = static_cast<uint32_t>(step);
-  error.number = why.number;
-  copy_text(error.call, why.call);
-  copy_text(error.object, why.object);
+  fill_record(error, half, step, why);
 }
 
 // Never destroyed: its threads outlast the static destructors of a process that exits.

@@ -17,8 +17,6 @@
 
 namespace caisson {
 
-constexpr size_t kBeforeFirstStep = 0xffffffff;  // in place of a step's index
-
 // A program's bytes, aligned for the decoder.
 struct ProgramBytes {
   std::vector<uint64_t> words;

@@ -177,9 +177,7 @@ bool Health::launch() {
 
   ErrorRecord error{};
   const auto fail = [&](Error why) {
-    error.number = why.number;
-    copy_text(error.call, why.call);
-    copy_text(error.object, why.object);
+    fill_record(error, Half::kHost, 0, why);
     refuse(error);
     return false;
   };

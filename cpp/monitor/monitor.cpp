@@ -106,10 +106,7 @@ bool Monitor::open_places() {
       sys::call(__NR_openat, AT_FDCWD, config_.text(MonitorText::kSockets), directory_flags)));
   ErrorRecord error{};
   const auto fail = [&](long result, const char* call, const char* object) {
-    error.number = static_cast<int>(-result);
-    error.step = 0xffffffff;
-    copy_text(error.call, call);
-    copy_text(error.object, object);
+    fill_record(error, Half::kHost, kBeforeFirstStep, failure(result, call, object));
     start_failed(error);
     return false;
   };
@@ -152,10 +149,7 @@ bool Monitor::launch() {
   const Blob program = config_.blob(MonitorText::kProgram);
   ErrorRecord error{};
   const auto fail = [&](Error why) {
-    error.number = why.number;
-    error.step = 0xffffffff;
-    copy_text(error.call, why.call);
-    copy_text(error.object, why.object);
+    fill_record(error, Half::kHost, kBeforeFirstStep, why);
     start_failed(error);
     return false;
   };

@@ -67,13 +67,19 @@ class Handlers {
   bool known_[static_cast<size_t>(Op::kCount)] = {};
 };
 
+constexpr size_t kBeforeFirstStep = 0xffffffff;  // in place of a step's index
+
+inline void fill_record(ErrorRecord& record, Half half, size_t step, Error error) {
+  record.half = static_cast<uint32_t>(half);
+  record.step = static_cast<uint32_t>(step);
+  record.number = error.number;
+  copy_text(record.call, error.call);
+  copy_text(record.object, error.object);
+}
+
 inline void record_error(Page* page, Half half, size_t step, Error error) {
   if (load_acquire(page->failed) != 0) return;
-  page->error.half = static_cast<uint32_t>(half);
-  page->error.step = static_cast<uint32_t>(step);
-  page->error.number = error.number;
-  copy_text(page->error.call, error.call);
-  copy_text(page->error.object, error.object);
+  fill_record(page->error, half, step, error);
   store_release(page->failed, 1u);
 }
 
