@@ -58,18 +58,26 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
   launch->hold = slot_list(info[3]);
   const std::shared_ptr<Container> container(
       new Container(environment, launch, info[5].As<Napi::Function>()));
-  container->start_wanted_ = info[4].As<Napi::Boolean>().Value();
+  container->start_wanted_ = container->awaited_ = info[4].As<Napi::Boolean>().Value();
   const uint32_t token = container->token_ = environment.add(container);
 
   // Until it is gone.
   environment.begin_work();
-  Launcher::instance().launch(launch, [inbox = environment.inbox(), &environment, token, launch] {
-    // When the environment is gone, so is the container object: end what was just started.
-    const auto otherwise = [launch] {
-      if (!launch->failed) Launcher::instance().tear_down(launch, [](TeardownOutcome) {});
-    };
-    inbox->post([&environment, token] { environment.find(token)->launched(); }, otherwise);
-  });
+  const auto failed = [inbox = environment.inbox(), &environment, token] {
+    inbox->post([&environment, token] { environment.find(token)->launch_failed(); });
+  };
+  if (const int error = environment.open_poller(); error != 0) {
+    launch->fail(Half::kHost, kBeforeFirstStep, Error{-error, "epoll_create1"});
+    failed();
+    return Napi::Number::New(env, token);
+  }
+  Launcher::instance().launch(
+      launch, [failed, inbox = environment.inbox(), container = container.get(), launch, token] {
+        if (launch->failed) return failed();
+        // When the environment is gone, so is the container object: end what was just started.
+        if (!inbox->locked([&] { container->launched(*inbox); }))
+          Launcher::instance().tear_down(launch, [](TeardownOutcome) {});
+      });
 
   return Napi::Number::New(env, token);
 }
@@ -135,51 +143,78 @@ void Container::emit(Event event, Arguments arguments) {
   environment_.call(callback_, all);
 }
 
-// Back on the JavaScript thread: the host's half is done, or has failed and is undone.
-void Container::launched() {
-  if (launch_->failed) {
-    emit_failure(launch_->error);
-    emit(Event::kGone, [](Napi::Env env) { return std::array<napi_value, 1>{env.Null()}; });
-    finish();
-    return;
-  }
-  has_process_ = true;
-  // In the order of launch()'s `slots`; the descriptors change hands here, stdin's with the event.
+// Nothing was started, or it has been undone.
+void Container::launch_failed() {
+  emit_failure(launch_->error);
+  emit(Event::kGone, [](Napi::Env env) { return std::array<napi_value, 1>{env.Null()}; });
+  finish();
+}
+
+// On the launcher's thread, with the inbox locked. JavaScript is woken only if there is something
+// for it to do: most often the next that it wants to hear of is the exit.
+void Container::launched(Environment::Inbox& inbox) {
+  launched_ = true;
+  // In the order of launch()'s `slots`.
   std::vector<int>& kept = launch_->kept;
   kept.resize(6, -1);
-  int error = environment_.watch(token_, Source::kExit, launch_->pidfd.get());
+  watch_error_ = inbox.watch_locked(token_, Source::kExit, launch_->pidfd.get());
+  for (const Reader& reader : readers_)
+    if (watch_error_ == 0 && kept[reader.number] >= 0)
+      watch_error_ = inbox.watch_locked(token_, reader.source(), kept[reader.number]);
+  if (watch_error_ == 0 && kept[0] < 0 && !awaited_ && !launch_->detached) return;
+  inbox.post_locked([&environment = environment_, token = token_] {
+    if (const auto container = environment.find(token)) container->see_launched();
+  });
+}
+
+// On the JavaScript thread, like all that follows.
+void Container::see_launched() {
+  if (watch_error_ != 0) return cannot_watch(watch_error_);
+  int& input = launch_->kept[0];
+  if (!has_process() || exited_ || input < 0) return;
+  emit(Event::kInput, [&input](Napi::Env env) {
+    return std::array<napi_value, 1>{Napi::Number::New(env, std::exchange(input, -1))};
+  });
+}
+
+// Takes the process over from the launcher, as soon as there is one; until then, asks to be woken.
+bool Container::has_process() {
+  if (has_process_) return true;
+  bool there = false;
+  environment_.inbox()->locked([this, &there] {
+    there = launched_;
+    awaited_ = true;
+  });
+  if (!there || watch_error_ != 0) return false;
+  has_process_ = true;
+  std::vector<int>& kept = launch_->kept;
   for (Reader& reader : readers_) {
-    if (error != 0 || kept[reader.number] < 0) continue;
     reader.fd.reset(std::exchange(kept[reader.number], -1));
     reader.inside.reset(std::exchange(kept[reader.number + 3], -1));
+    reader.watched = reader.fd.valid();
     if (reader.followed) reader.inside.reset();
-    if (!reader.paused) error = watch(reader);
-  }
-  if (error != 0) {
-    cannot_watch(error);
-    return;
+    if (reader.paused) unwatch(reader);
   }
   oom_.reset(std::exchange(kept[3], -1));
   if (pending_signal_ != 0) kill(pending_signal_);
   if (start_wanted_ || launch_->detached) watch_start();
-  if (kept[0] < 0) return;
-  emit(Event::kInput, [&kept](Napi::Env env) {
-    return std::array<napi_value, 1>{Napi::Number::New(env, std::exchange(kept[0], -1))};
-  });
+  return true;
 }
 
 // Without eyes on it there is no use in the container.
 void Container::cannot_watch(int error) {
+  has_process_ = true;
   environment_.unwatch(launch_->pidfd.get());
   exited_ = control_ended_ = true;
   for (Reader& reader : readers_)
-    if (reader.fd.valid()) end_stream(reader);
+    end_stream(reader);
   launch_->fail(Half::kHost, kBeforeFirstStep, Error{-error, "epoll_ctl"});
   emit_failure(launch_->error);
   tear_down();
 }
 
 void Container::ready(Source source) {
+  if (!has_process()) return;
   switch (source) {
     case Source::kExit:
       if (!exited_) child_exited();
@@ -197,8 +232,7 @@ void Container::ready(Source source) {
 }
 
 int Container::watch(Reader& reader) {
-  const Source source = reader.number == 1 ? Source::kStdout : Source::kStderr;
-  const int error = environment_.watch(token_, source, reader.fd.get());
+  const int error = environment_.watch(token_, reader.source(), reader.fd.get());
   reader.watched = error == 0;
   return error;
 }
@@ -261,7 +295,7 @@ void Container::set_paused(uint32_t number, bool paused) {
   reader.paused = paused;
   reader.followed = true;
   reader.inside.reset();
-  if (!reader.fd.valid()) return;
+  if (!has_process() || !reader.fd.valid()) return;
   if (paused)
     unwatch(reader);
   else if (!reader.watched && watch(reader) != 0)
@@ -270,7 +304,7 @@ void Container::set_paused(uint32_t number, bool paused) {
 
 void Container::watch_start() {
   start_wanted_ = true;
-  if (!has_process_ || control_ended_ || control_watched_) return;
+  if (!has_process() || control_ended_ || control_watched_) return;
   control_watched_ = environment_.watch(token_, Source::kControl, launch_->control.get()) == 0;
   if (!control_watched_) kill(SIGKILL);
 }
@@ -356,7 +390,7 @@ void Container::child_exited() {
     reader.inside.reset();
     if (!deliver_last(reader)) continue;
     unwatch(reader);
-    reader.fd.reset();
+    let_go(reader.fd);
     ended |= reader.number;
   }
   if (launch_->joined && killed_) cut_short();
@@ -391,8 +425,13 @@ void Container::emit_failure(const ErrorRecord& error) {
   });
 }
 
+// For the undertaker to close: to unmake a pipe takes longer than to hand it over.
+void Container::let_go(UniqueFd& fd) {
+  if (fd.valid()) launch_->held.push_back(std::move(fd));
+}
+
 void Container::tear_down() {
-  oom_.reset();
+  let_go(oom_);
   ending_ = true;
   Launcher::instance().tear_down(
       launch_, [inbox = environment_.inbox(), &environment = environment_,
@@ -427,9 +466,8 @@ void Container::finish() {
 void Container::abandon() {
   abandoned_ = true;
   callback_.SuppressDestruct();
-  // Without a process the launcher still has it, and will find nobody to deliver to. Later, the
-  // undertaker has it.
-  if (has_process_ && !ending_) {
+  // Before that the launcher has it, and will find nobody to hand it to. Later, the undertaker has.
+  if (launched_ && !ending_) {
     environment_.unwatch(launch_->pidfd.get());
     Launcher::instance().tear_down(launch_, [](TeardownOutcome) {});
   }
@@ -437,7 +475,7 @@ void Container::abandon() {
 }
 
 long Container::kill(int signal) {
-  if (!has_process_) {
+  if (!has_process()) {
     if (pending_signal_ != SIGKILL) pending_signal_ = signal;
     return 0;
   }

@@ -65,12 +65,17 @@ class Container {
     bool paused = false;
     // Somebody reads it as a stream, and learns of its end at once; otherwise with the exit.
     bool followed = false;
+
+    Source source() const { return number == 1 ? Source::kStdout : Source::kStderr; }
   };
 
   Container(Environment& environment, std::shared_ptr<Launch> launch, Napi::Function callback);
 
   static std::shared_ptr<Container> find(const Napi::CallbackInfo& info);
-  void launched();
+  void launch_failed();
+  void launched(Environment::Inbox& inbox);
+  void see_launched();
+  bool has_process();
   void cannot_watch(int error);
   void watch_start();
   void read_control();
@@ -86,6 +91,7 @@ class Container {
   template <class Arguments>
   void emit(Event event, Arguments arguments);
   void emit_failure(const ErrorRecord& error);
+  void let_go(UniqueFd& fd);
   void tear_down();
   void leave();
   void gone(const TeardownOutcome& outcome);
@@ -102,7 +108,12 @@ class Container {
   // The terminal's near end: without it a program that closes the last of its own would take the
   // terminal away from everybody else. Empty once the container has ended, or without a terminal.
   UniqueFd near_end_;
-  bool has_process_ = false;
+  // Of these the inbox's lock is the guard.
+  bool launched_ = false;  // there is a process
+  bool awaited_ = false;   // and something to be done with it at once
+  int watch_error_ = 0;
+
+  bool has_process_ = false;  // taken over
   bool exited_ = false;
   bool ending_ = false;
   bool start_wanted_ = false;

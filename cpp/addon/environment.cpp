@@ -7,6 +7,17 @@
 
 namespace caisson {
 
+namespace {
+
+int add_to(int epoll, uint32_t token, Source source, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = uint64_t{token} << 32 | static_cast<uint32_t>(source);
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+}  // namespace
+
 bool usable(Napi::Env env) {
   const Napi::HandleScope scope(env);
   bool has = false;
@@ -23,6 +34,15 @@ void Environment::Inbox::post(std::function<void()> task, std::function<void()> 
     }
   }
   otherwise();
+}
+
+void Environment::Inbox::post_locked(std::function<void()> task) {
+  tasks_.push_back({std::move(task), [] {}});
+  uv_async_send(wake_);
+}
+
+int Environment::Inbox::watch_locked(uint32_t token, Source source, int fd) const {
+  return add_to(epoll_, token, source, fd);
 }
 
 Environment::Environment(Napi::Env env) : env_(env), inbox_(std::make_shared<Inbox>()) {
@@ -47,12 +67,14 @@ void Environment::run_tasks() {
     const std::lock_guard lock(inbox_->mutex_);
     tasks.swap(inbox_->tasks_);
   }
+  usable_.reset();
   const Napi::HandleScope scope(env_);
   for (auto& task : tasks)
     task.run();
 }
 
 int Environment::open_poller() {
+  if (epoll_.valid()) return 0;
   epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_.valid()) return -errno;
   if (const int error = uv_poll_init(loop_, &poller_, epoll_.get()); error != 0) {
@@ -63,18 +85,17 @@ int Environment::open_poller() {
   poller_.data = this;
   // What keeps the loop alive is that there are containers.
   uv_unref(reinterpret_cast<uv_handle_t*>(&poller_));
+  {
+    const std::lock_guard lock(inbox_->mutex_);
+    inbox_->epoll_ = epoll_.get();
+  }
   return uv_poll_start(&poller_, UV_READABLE, [](uv_poll_t* poll, int, int) {
     static_cast<Environment*>(poll->data)->run_ready();
   });
 }
 
 int Environment::watch(uint32_t token, Source source, int fd) {
-  if (!epoll_.valid())
-    if (const int error = open_poller(); error != 0) return error;
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = uint64_t{token} << 32 | static_cast<uint32_t>(source);
-  return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+  return add_to(epoll_.get(), token, source, fd);
 }
 
 void Environment::unwatch(int fd) {
@@ -85,6 +106,7 @@ void Environment::unwatch(int fd) {
 void Environment::run_ready() {
   epoll_event events[64];
   const int count = epoll_wait(epoll_.get(), events, 64, 0);
+  usable_.reset();
   const Napi::HandleScope scope(env_);
   for (int i = 0; i < count; ++i) {
     const uint64_t data = events[i].data.u64;
@@ -99,6 +121,7 @@ void Environment::call(const Napi::FunctionReference& callback,
   napi_value result;
   const napi_status status = napi_make_callback(env_, nullptr, env_.Global(), callback.Value(),
                                                 arguments.size(), arguments.data(), &result);
+  if (status != napi_ok) usable_.reset();
   if (status != napi_pending_exception) return;
   napi_value thrown;
   if (napi_get_and_clear_last_exception(env_, &thrown) == napi_ok)

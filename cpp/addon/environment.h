@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <unordered_map>
 
@@ -35,7 +36,8 @@ class Environment {
   // Calls back into JavaScript from the event loop. What the callback throws is an uncaught
   // exception of the program: left pending, it would make every later call of this addon fail.
   void call(const Napi::FunctionReference& callback, std::span<const napi_value> arguments);
-  bool usable() const { return caisson::usable(env_); }
+  // Asked once in a turn of the event loop, and again when a callback has failed.
+  bool usable() { return usable_ ? *usable_ : *(usable_ = caisson::usable(env_)); }
 
   // What native threads hold: they may outlive the environment.
   class Inbox {
@@ -44,6 +46,18 @@ class Environment {
     // on the thread that notices.
     void post(
         std::function<void()> task, std::function<void()> otherwise = [] {});
+    // Runs `task` on the calling thread while the inbox is locked. False, and it is not run, if the
+    // environment is closing.
+    template <class Task>
+    bool locked(Task task) {
+      const std::lock_guard lock(mutex_);
+      if (wake_ == nullptr) return false;
+      task();
+      return true;
+    }
+    // By the task of locked() only. Who is watched is told on the JavaScript thread.
+    void post_locked(std::function<void()> task);
+    int watch_locked(uint32_t token, Source source, int fd) const;
 
    private:
     friend class Environment;
@@ -54,6 +68,7 @@ class Environment {
     std::mutex mutex_;
     std::deque<Task> tasks_;
     uv_async_t* wake_ = nullptr;  // null once the environment is closing
+    int epoll_ = -1;              // the environment's, or a negated errno
   };
   const std::shared_ptr<Inbox>& inbox() const { return inbox_; }
 
@@ -83,9 +98,10 @@ class Environment {
   // loop.
   int watch(uint32_t token, Source source, int fd);
   void unwatch(int fd);
+  // Before anything is watched. 0 or a negated errno.
+  int open_poller();
 
  private:
-  int open_poller();
   void run_ready();
   void run_tasks();
   void handle_closed();
@@ -102,6 +118,7 @@ class Environment {
   unsigned work_ = 0;
   unsigned handles_ = 0;
   unsigned engines_ = 0;
+  std::optional<bool> usable_;
   napi_async_cleanup_hook_handle closing_ = nullptr;
 };
 

@@ -86,7 +86,12 @@ ProgramBytes ProgramBytes::copy(const void* bytes, size_t size) {
 Launch::~Launch() {
   for (const int fd : kept)
     if (fd >= 0) sys::close(fd);
+  drop_page();
+}
+
+void Launch::drop_page() {
   if (page != nullptr) sys::call(__NR_munmap, page, page_size);
+  page = nullptr;
 }
 
 void Launch::fail(Half half, size_t step, Error why) {
@@ -286,6 +291,7 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
     kill_and_reap(*launch);
     launch->control.reset();
     launch->held.clear();
+    launch->drop_page();
     const TeardownOutcome outcome = run_undo(launch->teardown);
     remove_from_guard(*launch);
     done(outcome);

@@ -48,6 +48,8 @@ struct Launch {
   bool detached =
       false;  // once its program has been exec'ed nobody here has anything to do with it
 
+  void drop_page();
+
   Launch() = default;
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
