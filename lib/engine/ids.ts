@@ -1,5 +1,4 @@
 /** Container ids: 32 random bytes in hex, and their first 12 digits. */
-import { randomBytes } from 'node:crypto';
 
 const SIZE = 32;
 const SHORT = 12;
@@ -23,7 +22,8 @@ export function newId(): string {
  * programs (moby stringid.GenerateRandomID).
  */
 function fill(): void {
-  const hex = randomBytes(AT_ONCE * SIZE).toString('hex');
+  // The global one is loaded when it is first used, which for `ps` is never.
+  const hex = Buffer.from(crypto.getRandomValues(new Uint8Array(AT_ONCE * SIZE))).toString('hex');
   for (let at = 0; at < hex.length; at += 2 * SIZE) {
     const id = hex.slice(at, at + 2 * SIZE);
     if (!ALL_DECIMAL.test(shortId(id))) pool.push(id);
