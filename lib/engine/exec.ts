@@ -154,7 +154,7 @@ async function prepareExec(
     stdout: config.stdout,
     stderr: config.stderr,
     terminal: config.terminal,
-    detached: config.detached,
+    staying: config.detached ? 'detached' : config.detachable ? 'leavable' : 'ends',
   });
   return {
     config,

@@ -31,7 +31,7 @@ export function compileCheck(
     stdout: 'pipe',
     stderr: 'pipe',
     terminal: undefined,
-    detached: false,
+    staying: 'ends',
   });
   const { interval, timeout, startPeriod, startInterval, retries } = withDefaults(check);
   return {
