@@ -351,7 +351,9 @@ void Container::read_control() {
     }
     const Page* page = launch_->page;
     if (load_acquire(page->failed) == 0 && load_acquire(page->executing) != 0)
-      emit(Event::kStarted, [](Napi::Env) { return std::array<napi_value, 0>{}; });
+      emit(Event::kStarted, [this](Napi::Env env) {
+        return std::array<napi_value, 1>{Napi::Number::New(env, launch_->pid)};
+      });
     else
       return;
     if (launch_->detached) leave();

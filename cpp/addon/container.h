@@ -16,7 +16,8 @@ enum class Event : uint32_t {
   kInput,     // descriptor of Node's end of stdin, where there is a pipe
   kFailed,    // error record, stamps
   kTerminal,  // it can be written to, and have its size changed; what it shows is stdout
-  kStarted,   // the program has been exec'ed; only when somebody waits for it, or it is detached
+  kStarted,   // pid: the program has been exec'ed; only when somebody waits for it, or it is
+              // detached
   kExited,    // exit code or -1, signal or 0, OOM kills, stamps, bits of the streams that ended
               // with it (1 stdout, 2 stderr); of what goes on alone -1 and 0, right after kStarted
               // when it was started detached

@@ -131,6 +131,7 @@ export class Execution implements PromiseLike<RunResult> {
   private over = false;
   private joins = false;
   private killed_ = false;
+  private pid_: number | undefined;
   private timedOut = false;
   private aborted = false;
   private timer: NodeJS.Timeout | undefined;
@@ -169,6 +170,14 @@ export class Execution implements PromiseLike<RunResult> {
       else settle(this.start, this.outcome);
     }
     return this.start.promise;
+  }
+
+  /**
+   * Of the container's first process, or of the program that `exec` has started, as this process sees it. Known to who
+   * has waited for `started`, and no longer that one's after the end.
+   */
+  get pid(): number | undefined {
+    return this.pid_;
   }
 
   /** Undefined unless `stdin: 'pipe'`. Ending it closes the program's standard input. */
@@ -321,8 +330,9 @@ export class Execution implements PromiseLike<RunResult> {
     this.in_?.attachTerminal((bytes) => binding.write(container, bytes));
   }
 
-  /** @internal */
-  hasStarted(): void {
+  /** @internal @param pid where it is known. */
+  hasStarted(pid?: number): void {
+    this.pid_ ??= pid;
     this.startIs({});
   }
 

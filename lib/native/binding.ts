@@ -26,7 +26,7 @@ export const EVENT = {
 
 /**
  * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `terminal` (if
- * there is one) and `started` (both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
+ * there is one) and `started` (pid; both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
  * time stamps, bits of the streams that ended with it: 1 and 2) or `failed` (error, time stamps), and last `gone`
  * (error or null) when everything is undone. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
  * bytes) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,

@@ -576,6 +576,7 @@ describe('exec', function () {
       const orphan = run(target, ['sleep', '989'], { ...LEFT, user: '1000' });
       await orphan.started;
       const pid = await found(container.id, 'sleep 989');
+      expect(orphan.pid).to.equal(pid);
       process.kill(await parentOf(pid), 'SIGKILL');
       expect(await orphan).to.deep.include({ exitCode: 137, detached: false });
       await untilNothing(async () =>

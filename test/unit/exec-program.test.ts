@@ -178,7 +178,8 @@ describe('options of exec', () => {
       stdout: 'pipe',
       stderr: 'pipe',
       timeout: undefined,
-      staying: 'ends',
+      detached: false,
+      detachable: false,
     });
     expect(normalizeExec(['true'], { workdir: '/a//b/../c/', tty: true }, 'auto')).to.deep.include({
       workdir: '/a/c',
