@@ -13,6 +13,7 @@ import { imageOf } from './image-of.js';
 import { MonitorConnection } from './monitor-connection.js';
 import { encodeMonitorConfig } from './monitor-config.js';
 import type { RunOptions } from './options.js';
+import { admit } from './own-users.js';
 import { bootId } from './owner.js';
 import { type KeptStart, prepareKept, type Surroundings } from './prepare.js';
 import type { Store } from './store.js';
@@ -40,8 +41,11 @@ export async function startKept(
   try {
     store.prepare();
     const socket = await spawnMonitor(around, store, config, start, attached?.bits ?? 0);
+    if (around.users !== undefined) await admit(socket, around.users);
     if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
-    await untilStarted(socket, start, attached);
+    const started = untilStarted(socket, start, attached);
+    if (around.users !== undefined) socket.resume();
+    await started;
   } finally {
     await start.ids?.close();
   }
@@ -66,6 +70,8 @@ async function spawnMonitor(
     openStdin: config.openStdin,
     stdinOnce: config.stdinOnce,
     autoRemove: config.autoRemove,
+    ownUsers: around.users !== undefined,
+    bound: false,
     log: log.driver === 'none' ? undefined : log,
     restart: config.restart,
     stopSignal: config.stopSignal,
