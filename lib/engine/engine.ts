@@ -27,6 +27,7 @@ import { findAbandoned, ownerName } from './owner.js';
 import { findOwnUsers, isRoot, type OwnUsers } from './own-users.js';
 import { defaultPlaces } from './places.js';
 import { prepare, recall, type Surroundings } from './prepare.js';
+import { runKept } from './run-kept.js';
 import { type Places, Store } from './store.js';
 import type { ContainerEvent, ContainerInfo } from './stored.js';
 import { undo } from './undo.js';
@@ -156,6 +157,9 @@ export class Engine implements Surroundings, ContainerHome {
    * Returns at once. Awaiting the result waits for the exit and for all output; whatever is wrong with the
    * arguments rejects it, before anything is made.
    *
+   * Without root a monitor starts it, as of a container that is kept: it is listed, and told of in the events, until
+   * it has ended; and "inherit" is no stream's.
+   *
    * @param image `host`, or a root directory by `rootfs()`.
    * @param argv the program and its arguments; empty for the image's own.
    */
@@ -252,6 +256,10 @@ export class Engine implements Surroundings, ContainerHome {
           path: 'signal',
           cause: options.signal.reason,
         });
+      }
+      if (this.users !== undefined) {
+        await runKept(this, this, execution, image, argv, options);
+        return;
       }
       const prepared =
         recall(this, execution.id, image, argv, options) ??

@@ -19,6 +19,12 @@ import { type KeptStart, prepareKept, type Surroundings } from './prepare.js';
 import type { Store } from './store.js';
 import type { StoredConfig } from './stored.js';
 
+/** A client that is there from the beginning. */
+export interface FirstClient extends Pick<Attached, 'bits' | 'listener' | 'connect' | 'draw'> {
+  /** The container ends with it. */
+  readonly bound?: boolean | undefined;
+}
+
 /**
  * Starts the container; the caller holds its lock and knows that it does not run. Resolves when the program has
  * been exec'ed.
@@ -30,7 +36,7 @@ export async function startKept(
   around: Surroundings,
   store: Store,
   config: StoredConfig,
-  attached: Attached | undefined,
+  attached: FirstClient | undefined,
 ): Promise<void> {
   const { id } = config;
   const { options, openStdin } = config;
@@ -40,7 +46,7 @@ export async function startKept(
   });
   try {
     store.prepare();
-    const socket = await spawnMonitor(around, store, config, start, attached?.bits ?? 0);
+    const socket = await spawnMonitor(around, store, config, start, attached);
     if (around.users !== undefined) await admit(socket, around.users);
     if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
     const started = untilStarted(socket, start, attached);
@@ -60,7 +66,7 @@ async function spawnMonitor(
   store: Store,
   config: StoredConfig,
   start: KeptStart,
-  attach: number,
+  attached: FirstClient | undefined,
 ): Promise<Socket> {
   const { id, name, log, healthcheck } = config;
   const bytes = encodeMonitorConfig({
@@ -71,13 +77,13 @@ async function spawnMonitor(
     stdinOnce: config.stdinOnce,
     autoRemove: config.autoRemove,
     ownUsers: around.users !== undefined,
-    bound: false,
+    bound: attached?.bound === true,
     log: log.driver === 'none' ? undefined : log,
     restart: config.restart,
     stopSignal: config.stopSignal,
     stopTimeout: config.stopTimeout,
     idBase: start.identity.base ?? 0,
-    attach,
+    attach: attached?.bits ?? 0,
     slots: start.slots,
     directory: join(around.containersRoot, id),
     names: store.names,
@@ -109,7 +115,7 @@ function monitorFailed({ call, errno }: NativeError): CaissonError {
 function untilStarted(
   socket: Socket,
   start: KeptStart,
-  attached: Attached | undefined,
+  attached: FirstClient | undefined,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const then = attached?.listener ?? {};
