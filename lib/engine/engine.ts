@@ -26,7 +26,7 @@ import type { RunOptions } from './options.js';
 import { findAbandoned, ownerName } from './owner.js';
 import { findOwnUsers, isRoot, type OwnUsers } from './own-users.js';
 import { defaultPlaces } from './places.js';
-import { prepare, recall, type Surroundings } from './prepare.js';
+import { prepare, prepareKept, recall, type Surroundings } from './prepare.js';
 import { runKept } from './run-kept.js';
 import { type Places, Store } from './store.js';
 import type { ContainerEvent, ContainerInfo } from './stored.js';
@@ -211,6 +211,8 @@ export class Engine implements Surroundings, ContainerHome {
     options: RunOptions = {},
   ): Promise<string> {
     this.check(options);
+    if (this.users !== undefined)
+      return explain((await prepareKept(this, newId(), image, argv, options)).steps());
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
     return explain(prepared.steps());

@@ -13,7 +13,7 @@ import { imageOf } from './image-of.js';
 import { MonitorConnection } from './monitor-connection.js';
 import { encodeMonitorConfig } from './monitor-config.js';
 import type { RunOptions } from './options.js';
-import { admit } from './own-users.js';
+import { admit, explainFailure } from './own-users.js';
 import { bootId } from './owner.js';
 import { type KeptStart, prepareKept, type Surroundings } from './prepare.js';
 import type { Store } from './store.js';
@@ -52,6 +52,8 @@ export async function startKept(
     const started = untilStarted(socket, start, attached);
     if (around.users !== undefined) socket.resume();
     await started;
+  } catch (error) {
+    throw around.users === undefined ? error : explainFailure(error);
   } finally {
     await start.ids?.close();
   }
