@@ -27,7 +27,6 @@ import { findAbandoned, ownerName } from './owner.js';
 import { findOwnUsers, isRoot, type OwnUsers } from './own-users.js';
 import { defaultPlaces } from './places.js';
 import { prepare, prepareKept, recall, type Surroundings } from './prepare.js';
-import { runKept } from './run-kept.js';
 import { type Places, Store } from './store.js';
 import type { ContainerEvent, ContainerInfo } from './stored.js';
 import { undo } from './undo.js';
@@ -260,6 +259,7 @@ export class Engine implements Surroundings, ContainerHome {
         });
       }
       if (this.users !== undefined) {
+        const { runKept } = await import('./run-kept.js');
         await runKept(this, this, execution, image, argv, options);
         return;
       }

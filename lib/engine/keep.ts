@@ -13,8 +13,8 @@ import { imageOf } from './image-of.js';
 import { MonitorConnection } from './monitor-connection.js';
 import { encodeMonitorConfig } from './monitor-config.js';
 import type { RunOptions } from './options.js';
-import { admit, explainFailure } from './own-users.js';
 import { bootId } from './owner.js';
+import type { OwnUsers } from './own-users.js';
 import { type KeptStart, prepareKept, type Surroundings } from './prepare.js';
 import type { Store } from './store.js';
 import type { StoredConfig } from './stored.js';
@@ -47,15 +47,29 @@ export async function startKept(
   try {
     store.prepare();
     const socket = await spawnMonitor(around, store, config, start, attached);
-    if (around.users !== undefined) await admit(socket, around.users);
     if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
-    const started = untilStarted(socket, start, attached);
-    if (around.users !== undefined) socket.resume();
-    await started;
-  } catch (error) {
-    throw around.users === undefined ? error : explainFailure(error);
+    if (around.users === undefined) await untilStarted(socket, start, attached);
+    else await untilAdmitted(around.users, socket, () => untilStarted(socket, start, attached));
   } finally {
     await start.ids?.close();
+  }
+}
+
+/** An ordinary user's monitor waits for its ids before it says or does anything else. */
+async function untilAdmitted(
+  users: OwnUsers,
+  socket: Socket,
+  then: () => Promise<void>,
+): Promise<void> {
+  const { admit, explainFailure } = await import('./admit.js');
+  try {
+    await admit(socket, users);
+    const started = then();
+    socket.resume();
+    await started;
+  } catch (error) {
+    socket.destroy();
+    throw explainFailure(error);
   }
 }
 

@@ -9,6 +9,7 @@ import { appendEvent, timeNanoNow } from './event-log.js';
 import { eventAttributes } from './event-attributes.js';
 import { withLock } from './locks.js';
 import { bootId } from './owner.js';
+import { isRoot } from './own-users.js';
 import { CREATED, isSettled, type Store } from './store.js';
 import type { StoredConfig, StoredState } from './stored.js';
 import { undo } from './undo.js';
@@ -103,6 +104,9 @@ async function runTeardown(id: string, directory: string | undefined): Promise<v
       syscall: error.call,
       errno: errnoName(error.errno),
       path: error.object,
+      hint: isRoot()
+        ? undefined
+        : 'what belongs to subordinate ids takes the ranges that /etc/subuid and /etc/subgid had at its start',
     },
   );
 }
