@@ -103,7 +103,8 @@ const SWITCHES: readonly (readonly [name: string, forbids: string, cure: string]
 ];
 
 /** Which of them this machine has turned against users, if any: as root, this is the cure. */
-export function userNamespaceSwitch(): { readonly name: string; readonly cure: string } | undefined {
+export function userNamespaceSwitch():
+  { readonly name: string; readonly cure: string } | undefined {
   for (const [path, forbids, cure] of SWITCHES) {
     try {
       if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() === forbids)
@@ -140,6 +141,9 @@ function refused(errno: string, cause?: unknown): CaissonError {
   );
 }
 
+/** What makes what is missing in the root, to mount there. */
+const PLACES: ReadonlySet<string> = new Set(['mount.attach', 'mount.fs']);
+
 /** What a start of an ordinary user's has met, where its cause lies in that. */
 export function explainFailure(error: unknown): unknown {
   if (!(error instanceof CaissonError) || error.errno === undefined) return error;
@@ -147,6 +151,9 @@ export function explainFailure(error: unknown): unknown {
   let hint: string | undefined;
   if (step === 'tree.open' && errno === 'EINVAL') {
     hint = 'something is mounted below it, which a user namespace must not leave out';
+  } else if (PLACES.has(step ?? '') && errno === 'EACCES' && syscall !== 'move_mount') {
+    hint =
+      'the root is somebody else’s, and has no such place: make it there, or use a copy of your own';
   } else if (errno === 'EACCES' && (stage === 'host' || step === undefined)) {
     const found = userNamespaceSwitch();
     hint = found === undefined ? undefined : `${found.name} forbids it; as root: ${found.cure}`;

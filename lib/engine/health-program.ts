@@ -22,19 +22,22 @@ export function compileCheck(
   const { id, base } = PLACEHOLDER;
   const idRange = identity.base === undefined ? undefined : { base, size: ID_RANGE_SIZE };
   const inside = { ...config, args: testCommand(check), terminal: undefined };
-  const { program, slots } = compileExec(toSpec(inside, { id, idRange, user: joining.user, users }), {
-    pid: 0,
-    startTime: 0n,
-    placements: joining.placements,
-    seccomp: joining.seccomp,
-    seccompFlags: joining.seccompFlags,
-    stdin: 'null',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    terminal: undefined,
-    detached: false,
-    rootless: users === undefined ? undefined : rootlessOf(users),
-  });
+  const { program, slots } = compileExec(
+    toSpec(inside, { id, idRange, user: joining.user, users }),
+    {
+      pid: 0,
+      startTime: 0n,
+      placements: joining.placements,
+      seccomp: joining.seccomp,
+      seccompFlags: joining.seccompFlags,
+      stdin: 'null',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      terminal: undefined,
+      detached: false,
+      rootless: users === undefined ? undefined : rootlessOf(users),
+    },
+  );
   const { interval, timeout, startPeriod, startInterval, retries } = withDefaults(check);
   return {
     interval,

@@ -6,7 +6,15 @@ const MAGIC = 0x314d_5343;
 const HEADER_SIZE = 128;
 const TEXTS_AT = 80;
 
-const FLAG = { terminal: 1, openStdin: 2, stdinOnce: 4, autoRemove: 8, noLog: 16, ownUsers: 32, bound: 64 } as const;
+const FLAG = {
+  terminal: 1,
+  openStdin: 2,
+  stdinOnce: 4,
+  autoRemove: 8,
+  noLog: 16,
+  ownUsers: 32,
+  bound: 64,
+} as const;
 
 export const POLICY_NUMBERS: Readonly<Record<RestartPolicyName, number>> = {
   no: 0,

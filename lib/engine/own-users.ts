@@ -98,10 +98,12 @@ export async function findProgram(name: string): Promise<string | undefined> {
   for (const directory of (process.env['PATH'] ?? '').split(':').concat('/usr/bin')) {
     if (!directory.startsWith('/')) continue;
     const path = join(directory, name);
-    if (await stat(path).then(
-      (stats) => stats.isFile() && (stats.mode & 0o111) !== 0,
-      () => false,
-    ))
+    if (
+      await stat(path).then(
+        (stats) => stats.isFile() && (stats.mode & 0o111) !== 0,
+        () => false,
+      )
+    )
       return path;
   }
   return undefined;

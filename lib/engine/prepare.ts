@@ -309,10 +309,7 @@ async function write(
 }
 
 /** What a start without privileges does otherwise. */
-export function rootlessOf(
-  { lack }: OwnUsers,
-  { devices }: Sources = NO_SOURCES,
-): RootlessInput {
+export function rootlessOf({ lack }: OwnUsers, { devices }: Sources = NO_SOURCES): RootlessInput {
   return {
     devices: new Map(devices.map(({ node, source }) => [node.path, source])),
     groups: lack === undefined,

@@ -36,7 +36,10 @@ export async function processesBeside(first: number): Promise<number[]> {
   if (wanted === undefined) return [];
   const pids = all.filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(pids.map(async (pid) => (await namespaceOf(pid)) === wanted));
-  return pids.filter((_, index) => found[index]).map(Number).sort((a, b) => a - b);
+  return pids
+    .filter((_, index) => found[index])
+    .map(Number)
+    .sort((a, b) => a - b);
 }
 
 async function childrenOf(directory: string): Promise<string[]> {

@@ -67,10 +67,14 @@ export async function runKept(
     if (!(error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER')) throw error;
   });
   if (!execution.killed) {
-    throw new CaissonError('ERR_START_FAILED', 'the monitor was killed, and the container with it', {
-      stage: 'host',
-      path: container.id,
-    });
+    throw new CaissonError(
+      'ERR_START_FAILED',
+      'the monitor was killed, and the container with it',
+      {
+        stage: 'host',
+        path: container.id,
+      },
+    );
   }
   client.ended({ code: -1, signal: SIGKILL, oomKills: 0 }, true);
 }

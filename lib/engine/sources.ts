@@ -79,12 +79,7 @@ function numbers({ rdev }: Stats): { major: number; minor: number } {
   return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
 }
 
-function deviceOf(
-  source: string,
-  target: string,
-  access: string,
-  stats: Stats,
-): SourceDevice {
+function deviceOf(source: string, target: string, access: string, stats: Stats): SourceDevice {
   const type = stats.isBlockDevice() ? 'b' : 'c';
   const { major, minor } = numbers(stats);
   return {

@@ -204,11 +204,7 @@ function devicesOf(config: ContainerConfig, sources: Sources): readonly LinuxDev
 }
 
 /** @param filtered false where the container has no device but those of this user, and can make none. */
-function resourcesOf(
-  config: ContainerConfig,
-  sources: Sources,
-  filtered: boolean,
-): LinuxResources {
+function resourcesOf(config: ContainerConfig, sources: Sources, filtered: boolean): LinuxResources {
   return {
     devices: filtered ? deviceRules(config, sources) : undefined,
     ...limitsOf(config.resources, sources.throttles),
