@@ -81,8 +81,7 @@ Status tty_open(Machine& machine, const Step& step) {
 }
 
 Status fd_own(Machine& machine, const Step& step) {
-  const long owned =
-      sys::call(__NR_fchown, machine.slot(step, 0), step.number[0], step.number[1]);
+  const long owned = sys::call(__NR_fchown, machine.slot(step, 0), step.number[0], step.number[1]);
   return check(owned, "fchown", "a pipe");
 }
 

@@ -94,7 +94,8 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   const needsNull = !terminal && Object.values(streams).some((slot) => slot === undefined);
   let none: number | undefined;
   // The host's own is root's: nobody inside can change it.
-  if (needsNull) none = rootless === undefined ? makeNull(host, slots) : open('/dev/null', O_RDWR_NOCTTY);
+  if (needsNull)
+    none = rootless === undefined ? makeNull(host, slots) : open('/dev/null', O_RDWR_NOCTTY);
   const adjustment = spec.process?.oomScoreAdj;
   // The process belongs to the host's root until it is exec'ed, for whoever is outside.
   if (!joinsUsers && adjustment !== undefined) host.push({ op: 'oom.set', numbers: [adjustment] });

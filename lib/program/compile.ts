@@ -81,7 +81,9 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
         : [],
     ),
     devices: new Map(
-      input.rootless === undefined ? [] : devicesInDev(spec).map(({ path }) => [path, slots.take()]),
+      input.rootless === undefined
+        ? []
+        : devicesInDev(spec).map(({ path }) => [path, slots.take()]),
     ),
     none: input.rootless === undefined ? undefined : slots.take(),
     shm: spec.mounts?.some(isPlainShm) === true ? slots.take() : undefined,

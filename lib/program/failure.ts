@@ -127,7 +127,12 @@ function beforeFirstStep(error: NativeError, errno: string): CaissonError {
   return new CaissonError(
     denied ? 'ERR_NO_PRIVILEGES' : 'ERR_START_FAILED',
     `cannot prepare a start: ${error.call}${about}: ${errno}`,
-    { ...details, hint: denied ? 'containers need root with CAP_SYS_ADMIN, or user namespaces for everybody' : undefined },
+    {
+      ...details,
+      hint: denied
+        ? 'containers need root with CAP_SYS_ADMIN, or user namespaces for everybody'
+        : undefined,
+    },
   );
 }
 
