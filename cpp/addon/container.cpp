@@ -89,6 +89,13 @@ Napi::Value Container::kill_by_token(const Napi::CallbackInfo& info) {
       info.Env(), static_cast<double>(container == nullptr ? -ESRCH : container->kill(signal)));
 }
 
+Napi::Value Container::leave_by_token(const Napi::CallbackInfo& info) {
+  const auto container = find(info);
+  return Napi::Number::New(
+      info.Env(),
+      static_cast<double>(container == nullptr ? -ESRCH : container->leave_to_keeper()));
+}
+
 Napi::Value Container::watch_start_by_token(const Napi::CallbackInfo& info) {
   if (const auto container = find(info)) container->watch_start();
   return info.Env().Undefined();
@@ -344,11 +351,33 @@ void Container::read_control() {
     }
     const Page* page = launch_->page;
     if (load_acquire(page->failed) == 0 && load_acquire(page->executing) != 0)
-      emit(Event::kStarted, [](Napi::Env) { return std::array<napi_value, 0>{}; });
+      emit(Event::kStarted, [this](Napi::Env env) {
+        return std::array<napi_value, 1>{Napi::Number::New(env, launch_->pid)};
+      });
     else
       return;
     if (launch_->detached) leave();
   }
+}
+
+// Its keeper has it from here on, with its terminal, if it has been exec'ed.
+long Container::leave_to_keeper() {
+  if (!has_process() || exited_ || !control_ended_ || !launch_->life.valid()) return -ESRCH;
+  if (!readers_[0].fd.valid() || !near_end_.valid()) return -ESRCH;
+  const LeaveMessage message{kLeaveMagic};
+  const int terminal[] = {readers_[0].fd.get(), near_end_.get()};
+  const Status sent =
+      send_message(launch_->life.get(), &message, sizeof message, terminal, std::size(terminal));
+  if (!sent.ok()) return -sent.error().number;
+  // Not at once: JavaScript, which is calling, does not expect to be called.
+  environment_.inbox()->post([&environment = environment_, token = token_] {
+    const auto container = environment.find(token);
+    if (container == nullptr || container->exited_) return;
+    container->near_end_.reset();
+    container->end_stream(container->readers_[0]);
+    container->leave();
+  });
+  return 0;
 }
 
 // It is on its own from here on.
@@ -356,8 +385,8 @@ void Container::leave() {
   environment_.unwatch(launch_->pidfd.get());
   exited_ = ending_ = true;
   emit(Event::kExited, [this](Napi::Env env) {
-    const napi_value zero = Napi::Number::New(env, 0);
-    return std::array<napi_value, 5>{zero, zero, zero, stamps(env), zero};
+    const napi_value zero = Napi::Number::New(env, 0), none = Napi::Number::New(env, -1);
+    return std::array<napi_value, 5>{none, zero, zero, stamps(env), zero};
   });
   oom_.reset();
   Launcher::instance().leave(
@@ -395,6 +424,9 @@ void Container::child_exited() {
   }
   if (launch_->joined && killed_) cut_short();
   const Page* page = launch_->page;
+  // Without its keeper nobody would know of its end.
+  if (launch_->program_pidfd.valid() && load_acquire(page->exited) == 0)
+    sys::call(__NR_pidfd_send_signal, launch_->receiver(), SIGKILL, nullptr, 0);
   if (launch_->failed) {
     emit_failure(launch_->error);
   } else if (load_acquire(page->failed) != 0) {
@@ -487,7 +519,7 @@ long Container::kill(int signal) {
       });
     return -ESRCH;
   }
-  const long sent = sys::call(__NR_pidfd_send_signal, launch_->pidfd.get(), signal, nullptr, 0);
+  const long sent = sys::call(__NR_pidfd_send_signal, launch_->receiver(), signal, nullptr, 0);
   if (signal == SIGKILL) killed_ = true;
   if (sent == 0 && signal == SIGKILL) Launcher::instance().kill(launch_);
   return sent;

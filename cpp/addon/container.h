@@ -16,9 +16,11 @@ enum class Event : uint32_t {
   kInput,     // descriptor of Node's end of stdin, where there is a pipe
   kFailed,    // error record, stamps
   kTerminal,  // it can be written to, and have its size changed; what it shows is stdout
-  kStarted,   // the program has been exec'ed; only when somebody waits for it, or it is detached
+  kStarted,   // pid: the program has been exec'ed; only when somebody waits for it, or it is
+              // detached
   kExited,    // exit code or -1, signal or 0, OOM kills, stamps, bits of the streams that ended
-              // with it (1 stdout, 2 stderr); of a detached one, right after kStarted
+              // with it (1 stdout, 2 stderr); of what goes on alone -1 and 0, right after kStarted
+              // when it was started detached
   kGone,      // error record or null: everything is undone
   kData,      // 1 or 2 (stdout, stderr), a Buffer
   kEnd,       // 1 or 2: everything that was written has been delivered
@@ -36,6 +38,9 @@ class Container {
   static Napi::Value launch(const Napi::CallbackInfo& info);
   // kill(token, signal) → 0 or a negated errno
   static Napi::Value kill_by_token(const Napi::CallbackInfo& info);
+  // leave(token) → 0 or a negated errno: what was started with a keeper, and has a terminal, goes
+  // on alone; `kExited` follows as of a detached one
+  static Napi::Value leave_by_token(const Napi::CallbackInfo& info);
   // watchStart(token): `kTerminal` and `kStarted` are told from now on
   static Napi::Value watch_start_by_token(const Napi::CallbackInfo& info);
   // pause(token, stream), resume(token, stream): 1 is stdout, 2 stderr
@@ -93,6 +98,7 @@ class Container {
   void emit_failure(const ErrorRecord& error);
   void let_go(UniqueFd& fd);
   void tear_down();
+  long leave_to_keeper();
   void leave();
   void gone(const TeardownOutcome& outcome);
   void finish_when_read();

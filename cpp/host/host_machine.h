@@ -49,6 +49,10 @@ struct HostMachine : Machine {
   int pid = -1;
   UniqueFd pidfd;
   UniqueFd control;
+  // Of what can be left to go on alone (cpp/init/join.cpp): `pidfd` is then its keeper's, this is
+  // the program's own, for signals.
+  UniqueFd program_pidfd;
+  UniqueFd life;  // the keeper ends the program when this end of it is closed
   bool fsids_changed = false;
   bool joined = false;    // the process is in a container that was there before
   bool detached = false;  // it is to outlive Node

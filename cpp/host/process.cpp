@@ -94,20 +94,26 @@ Result<uint64_t> start_time(HostMachine& machine, uint64_t pid) {
 }
 
 // The child that has been cloned stays outside, and tells of the one that it has cloned inside:
-// from here on the latter is the child. Neither can be frozen with the container before that.
+// from here on the latter is the child, unless the former keeps it. Neither can be frozen with the
+// container before that.
 Status follow(HostMachine& machine) {
-  UniqueFd outside = static_cast<UniqueFd&&>(machine.pidfd);
-  pollfd waiting[] = {{machine.control.get(), POLLIN, 0}, {outside.get(), POLLIN, 0}};
+  const bool keeps = machine.life.valid();
+  UniqueFd outside;
+  UniqueFd& first = keeps ? machine.pidfd : outside;
+  UniqueFd& second = keeps ? machine.program_pidfd : machine.pidfd;
+  if (!keeps) outside = static_cast<UniqueFd&&>(machine.pidfd);
+  pollfd waiting[] = {{machine.control.get(), POLLIN, 0}, {first.get(), POLLIN, 0}};
   sys::call(__NR_ppoll, waiting, 2, nullptr, nullptr, 0);
   ClonedMessage message{};
   int fds[kMaxPassedFds];
   auto received = receive_message(machine.control.get(), &message, sizeof message, fds);
   const long reaped =
-      sys::call(__NR_waitid, kPidfd, outside.get(), nullptr, kExited | kAnyChild, nullptr);
+      keeps ? 0
+            : sys::call(__NR_waitid, kPidfd, first.get(), nullptr, kExited | kAnyChild, nullptr);
   // Somebody has killed it.
   if (!received.ok()) return Error{received.error().number, "recvmsg", "the process outside"};
   const Received& got = received.value();
-  if (got.fd_count == 1) machine.pidfd.reset(fds[0]);
+  if (got.fd_count == 1) second.reset(fds[0]);
   if (got.size != sizeof message || message.magic != kClonedMagic ||
       message.call >= sizeof kClonedCalls / sizeof kClonedCalls[0])
     return Error{kInvalid, "recvmsg", "the process outside"};
@@ -146,9 +152,18 @@ Status clone(Machine& base, const Step& step) {
 
   const int cgroup = machine.slot(step, 0), target = machine.slot(step, 1);
   machine.joined = step.slot[1] >= 0;
-  machine.detached = step.number[1] != 0;
+  machine.detached = step.number[1] == kDetached;
+  UniqueFd keepers_end;
+  if (step.number[1] == kLeavable) {
+    const long connected =
+        sys::call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+    if (connected < 0) return failure(connected, "socketpair");
+    machine.life.reset(pair[0]);
+    keepers_end.reset(pair[1]);
+  }
   const uint64_t namespaces = step.number[0];
-  Text<24> page_number, control_number, target_number, cgroup_number, namespaces_number;
+  Text<24> page_number, control_number, target_number, cgroup_number, namespaces_number,
+      life_number;
   page_number.add(static_cast<uint64_t>(machine.page_fd));
   control_number.add(static_cast<uint64_t>(childs_end.get()));
   const char* arguments[] = {"caisson-init",
@@ -162,7 +177,7 @@ Status clone(Machine& base, const Step& step) {
                              nullptr};
   InitProcess process{arguments,
                       machine.init_fd,
-                      {machine.page_fd, childs_end.get(), -1, -1},
+                      {machine.page_fd, childs_end.get(), -1, -1, keepers_end.get()},
                       !machine.joined && (namespaces & CLONE_NEWUSER) != 0};
   if (machine.joined) {
     arguments[1] = "join";
@@ -171,6 +186,8 @@ Status clone(Machine& base, const Step& step) {
     arguments[5] = cgroup < 0 ? "-" : cgroup_number.c_str();
     arguments[6] = namespaces_number.add(namespaces).c_str();
     if (machine.detached) arguments[7] = "detached";
+    if (keepers_end.valid())
+      arguments[7] = life_number.add(static_cast<uint64_t>(keepers_end.get())).c_str();
     process.keep[2] = target;
     process.keep[3] = cgroup;
   }
@@ -182,6 +199,7 @@ Status clone(Machine& base, const Step& step) {
   machine.pid = pid.value();
   if (!left.ok() || !machine.joined) return left;
   childs_end.reset();
+  keepers_end.reset();
   return follow(machine);
 }
 

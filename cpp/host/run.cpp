@@ -37,8 +37,9 @@ static_assert(kHandlers.complete(kInHost));
 
 #ifdef CAISSON_FAULTS
 void inject_kill(HostMachine& machine, Fault fault) {
-  if ((fault == Fault::kKillInit || fault == Fault::kKillBoth) && machine.pidfd.valid())
-    sys::call(__NR_pidfd_send_signal, machine.pidfd.get(), kKill, nullptr, 0);
+  const UniqueFd& init = machine.program_pidfd.valid() ? machine.program_pidfd : machine.pidfd;
+  if ((fault == Fault::kKillInit || fault == Fault::kKillBoth) && init.valid())
+    sys::call(__NR_pidfd_send_signal, init.get(), kKill, nullptr, 0);
   if (fault == Fault::kKillNode || fault == Fault::kKillBoth)
     sys::call(__NR_kill, sys::call(__NR_getpid), kKill);
 }

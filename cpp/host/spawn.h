@@ -9,7 +9,7 @@ namespace caisson {
 struct InitProcess {
   const char* const* arguments;
   int init_fd;      // the sealed memfd with caisson-init
-  int keep[4];      // the only descriptors above 2 that it gets; -1: none
+  int keep[5];      // the only descriptors above 2 that it gets; -1: none
   bool new_userns;  // raise every capability as ambient, or exec would drop them all
 };
 

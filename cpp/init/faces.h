@@ -2,17 +2,26 @@
 
 #include <stdint.h>
 
+#include "../program/page.h"
+
 namespace caisson {
 
 // `caisson-init init PAGE CONTROL`: inside a new container; runs the container's half.
 [[noreturn]] void init_face(int page_fd, int control, bool outlives_node);
 
-// `caisson-init join PAGE CONTROL PIDFD CGROUP NAMESPACES [detached]`: outside; joins, and clones a
-// process into the pid namespace of another one (and into a cgroup, or -1), tells Node's side, and
-// ends. The clone runs the container's half. Node's launcher does not clone it itself, as it would
-// share Node's memory until its exec, within reach of whoever may ptrace inside.
+// `caisson-init join PAGE CONTROL PIDFD CGROUP NAMESPACES [detached|LIFE]`: outside; joins, and
+// clones a process into the pid namespace of another one (and into a cgroup, or -1), tells Node's
+// side, and ends. The clone runs the container's half. Node's launcher does not clone it itself, as
+// it would share Node's memory until its exec, within reach of whoever may ptrace inside. With LIFE
+// (or else -1) it stays, as the clone's parent and keeper.
 [[noreturn]] void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
-                            bool detached);
+                            bool detached, int life);
+
+// The rest of its life (keeper.cpp).
+[[noreturn]] void be_keeper(Page* page, int pid, int pidfd, int life);
+
+// What Node's side shares with a start, and how large it is; null when it cannot be had.
+Page* map_page(int page_fd, uint64_t& size);
 
 // `caisson-init guard PIPE JOURNAL`: outside; one for each Node process. When that process is gone,
 // however it went, the pipe ends; the guard then runs every teardown in the journal, and ends.

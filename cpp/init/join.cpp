@@ -33,8 +33,8 @@ bool ends_soon(int target) {
 
 }  // namespace
 
-void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
-               bool detached) {
+void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces, bool detached,
+               int life) {
   sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
   // All at once (setns(2) with a pidfd, Linux 5.8): after the user namespace alone this process
   // would lack the rights to join those that do not belong to it. Root and working directory become
@@ -57,7 +57,7 @@ void join_face(int page_fd, int control, int target, int cgroup, uint64_t namesp
   clone.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   // Node's child, as a container is, and told of by the signal that this one has. A detached one is
   // soon nobody's, and its reaper is whoever has that task out there.
-  if (detached)
+  if (detached || life >= 0)
     clone.exit_signal = 17;  // SIGCHLD
   else
     clone.flags |= CLONE_PARENT;
@@ -69,7 +69,22 @@ void join_face(int page_fd, int control, int target, int cgroup, uint64_t namesp
   if (pid == 0) {
     sys::close(target);
     if (cgroup >= 0) sys::close(cgroup);
+    if (life >= 0) sys::close(life);
     init_face(page_fd, control, detached);
+  }
+  if (pid > 0 && life >= 0) {
+    const ClonedMessage message{kClonedMagic, static_cast<int32_t>(pid), kClone};
+    uint64_t size = 0;
+    Page* const page = map_page(page_fd, size);
+    if (page == nullptr || !send_message(control, &message, sizeof message, &pidfd, 1).ok())
+      sys::exit_group(1);
+    for (int fd = 0; fd < 3; ++fd)
+      sys::close(fd);
+    sys::close(control);
+    sys::close(target);
+    if (cgroup >= 0) sys::close(cgroup);
+    sys::call(__NR_prctl, PR_SET_PDEATHSIG, 0);
+    be_keeper(page, static_cast<int>(pid), pidfd, life);
   }
   const bool ended = pid == -kNoMemory && ends_soon(target);
   report(control, ended ? -kNoProcess : pid, kClone, pidfd);

@@ -33,6 +33,16 @@ int descriptor(const char* text) {
 
 }  // namespace
 
+Page* map_page(int page_fd, uint64_t& size) {
+  struct statx info {};
+  if (sys::call(__NR_statx, page_fd, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0) return nullptr;
+  size = info.stx_size;
+  const long memory =
+      sys::call(__NR_mmap, nullptr, info.stx_size, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd, 0);
+  sys::close(page_fd);
+  return memory < 0 && memory > -4096 ? nullptr : reinterpret_cast<Page*>(memory);
+}
+
 void init_face(int page_fd, int control, bool outlives_node) {
   // Set first of all, and again after each change of identity; `await`, `init` and `exec` notice
   // when Node's side has ended meanwhile.
@@ -40,18 +50,13 @@ void init_face(int page_fd, int control, bool outlives_node) {
   // Nobody inside may look into this process while it still holds anything of the host
   // (CVE-2016-9962).
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
-  struct statx info {};
-  if (sys::call(__NR_statx, page_fd, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0)
-    sys::exit_group(kUsage);
-  const long memory =
-      sys::call(__NR_mmap, nullptr, info.stx_size, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd, 0);
-  sys::close(page_fd);
-  if (memory < 0 && memory > -4096) sys::exit_group(kUsage);
-  auto* page = reinterpret_cast<Page*>(memory);
+  uint64_t size = 0;
+  Page* const page = map_page(page_fd, size);
+  if (page == nullptr) sys::exit_group(kUsage);
   page->start[1] = sys::monotonic();
   Program program;
   const char* reason = nullptr;
-  if (page->program_size > info.stx_size - kProgramOffset ||
+  if (page->program_size > size - kProgramOffset ||
       !Program::decode(program_of(page), page->program_size, program, reason)) {
     record_error(page, Half::kContainer, 0, Error{8 /* ENOEXEC */, "decode", reason});
     sys::exit_group(1);
@@ -74,7 +79,8 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
     uint64_t namespaces = 0;
     if (parse_number(number, namespaces))
       join_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
-                descriptor(arguments[5]), namespaces, count == 8);
+                descriptor(arguments[5]), namespaces, count == 8 && equal(arguments[7], "detached"),
+                count == 8 ? descriptor(arguments[7]) : -1);
   }
   if (count == 7 && equal(arguments[1], "monitor"))
     monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]));

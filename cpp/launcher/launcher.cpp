@@ -33,7 +33,11 @@ void kill_all(const Launch& launch) {
     long seconds, nanoseconds;
   } now{};
   if (sys::call(__NR_ppoll, &end, 1, &now, nullptr, 0) > 0) return;  // it has ended
-  sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), kKill, nullptr, 0);
+  // Its keeper's end alone would not be that of a program which has changed its user (prctl(2),
+  // PR_SET_PDEATHSIG).
+  sys::call(__NR_pidfd_send_signal, launch.receiver(), kKill, nullptr, 0);
+  if (launch.program_pidfd.valid())
+    sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), kKill, nullptr, 0);
   Program program;
   const char* reason = nullptr;
   if (Program::decode(launch.teardown.data(), launch.teardown.size, program, reason))
@@ -243,6 +247,8 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   launch.detached = machine.detached;
   launch.pidfd = std::move(machine.pidfd);
   launch.control = std::move(machine.control);
+  launch.program_pidfd = std::move(machine.program_pidfd);
+  launch.life = std::move(machine.life);
   if (!ok) {
     // The error is read when nobody can be writing one any more.
     kill_and_reap(launch);
@@ -289,6 +295,7 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
 void Launcher::tear_down(std::shared_ptr<Launch> launch,
                          std::function<void(TeardownOutcome)> done) {
   submit(ends_, [this, launch, done = std::move(done)](Workplace&) {
+    reap_left();
     kill_and_reap(*launch);
     launch->control.reset();
     launch->held.clear();
@@ -299,9 +306,22 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
   });
 }
 
+void Launcher::reap_left() {
+  std::erase_if(left_, [](const UniqueFd& keeper) {
+    siginfo_t info{};
+    const long waited =
+        sys::call(__NR_waitid, kPidfd, keeper.get(), &info, kExited | kNoHang | kAnyChild, nullptr);
+    return waited < 0 || info.si_pid != 0;
+  });
+}
+
 void Launcher::leave(std::shared_ptr<Launch> launch, std::function<void()> done) {
   submit(ends_, [this, launch, done = std::move(done)](Workplace&) {
+    // A keeper is still this process's child.
+    if (launch->program_pidfd.valid()) left_.push_back(std::move(launch->pidfd));
     launch->pidfd.reset();
+    launch->program_pidfd.reset();
+    launch->life.reset();
     launch->control.reset();
     launch->held.clear();
     remove_from_guard(*launch);

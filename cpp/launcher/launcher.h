@@ -40,7 +40,9 @@ struct Launch {
   int pid = -1;
   UniqueFd pidfd;
   UniqueFd control;
-  std::vector<int> kept;  // parallel to `keep`; -1 where the slot is empty
+  UniqueFd program_pidfd;  // of what has a keeper, which `pidfd` is
+  UniqueFd life;           // and this side's end of the connection to that
+  std::vector<int> kept;   // parallel to `keep`; -1 where the slot is empty
   std::vector<UniqueFd> held;
   ErrorRecord error{};  // of a failed start
   bool failed = false;
@@ -49,6 +51,8 @@ struct Launch {
       false;  // once its program has been exec'ed nobody here has anything to do with it
 
   void drop_page();
+  // Whom signals are for.
+  int receiver() const { return program_pidfd.valid() ? program_pidfd.get() : pidfd.get(); }
 
   Launch() = default;
   Launch(const Launch&) = delete;
@@ -123,6 +127,7 @@ class Launcher {
   Status start_guard(Workplace& workplace);
   Result<UniqueFd> start_monitor(const Keeping& keeping, Workplace& workplace);
   Result<int> init_fd();
+  void reap_left();
 
   Queue starts_{.most = 4};
   Queue ends_{.most = 1};
@@ -134,6 +139,7 @@ class Launcher {
   ProgramBytes at_end_;
   bool at_end_journalled_ = false;
   unsigned engines_ = 0;
+  std::vector<UniqueFd> left_;  // keepers, each a child until it has been reaped; the undertaker's
 };
 
 }  // namespace caisson

@@ -19,6 +19,20 @@ struct TerminalMessage {
 };
 constexpr uint32_t kTerminalMagic = 0x54545943;  // "CYTT"
 
+// The second number of a `clone` into a container that is there.
+enum Staying : uint64_t {
+  kEnds,      // with Node
+  kDetached,  // stays, and nobody is told of it
+  kLeavable,  // ends with Node, unless Node leaves it to its keeper, the process outside
+};
+
+// Node's side → keeper, with its terminal's far and near end: the program goes on alone. When the
+// socket ends without, so does the program.
+struct LeaveMessage {
+  uint32_t magic;
+};
+constexpr uint32_t kLeaveMagic = 0x5641454c;  // "LEAV"
+
 // The process that stays outside → Node's side: whom it has cloned into a container's pid
 // namespace, with a pidfd; or why not.
 struct ClonedMessage {

@@ -89,6 +89,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     [
       ['caisson start web db', 'both'],
       ['caisson start -ai shell', 'with this terminal'],
+      [
+        'caisson start --all --filter should-start-on-boot=true',
+        'what a unit of systemd does at boot',
+      ],
     ],
   ),
   container(

@@ -31,6 +31,8 @@ export interface ExecOptions extends Pick<
    * exit code 0: what becomes of it nobody is told.
    */
   readonly detach?: boolean | undefined;
+  /** Of what has a terminal: `detach()` of the execution leaves it to go on without this process. */
+  readonly detachable?: boolean | undefined;
 }
 
 const NAMES: { readonly [K in keyof Required<ExecOptions>]: true } = {
@@ -46,6 +48,7 @@ const NAMES: { readonly [K in keyof Required<ExecOptions>]: true } = {
   signal: true,
   maxOutput: true,
   detach: true,
+  detachable: true,
 };
 
 export interface ExecConfig {
@@ -60,6 +63,7 @@ export interface ExecConfig {
   readonly stderr: Stdio;
   readonly timeout?: number | undefined;
   readonly detached: boolean;
+  readonly detachable: boolean;
 }
 
 /** @param userns whether the container has users of its own. */
@@ -74,8 +78,9 @@ export function normalizeExec(
     if (!(key in NAMES))
       throw invalid(key, (options as Record<string, unknown>)[key], 'is not an option of exec');
   }
-  const { detach = false, privileged = false, workdir } = options;
+  const { detach = false, detachable = false, privileged = false, workdir } = options;
   boolean('detach', detach);
+  boolean('detachable', detachable);
   boolean('privileged', privileged);
   checkAbortSignal(options.signal);
   normalizeMaxOutput(options.maxOutput);
@@ -93,7 +98,10 @@ export function normalizeExec(
     stderr: stream('stderr', options.stderr, output, terminal),
     timeout: normalizeTimeout(options.timeout),
     detached: detach,
+    detachable,
   };
+  if (detachable && terminal === undefined)
+    throw conflicting('detachable', 'it needs tty', 'only what has a terminal can be left');
   if (detach) refuseWatching(config);
   return config;
 }

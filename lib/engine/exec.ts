@@ -156,7 +156,7 @@ async function prepareExec(
     stdout: config.stdout,
     stderr: config.stderr,
     terminal: config.terminal,
-    detached: config.detached,
+    staying: config.detached ? 'detached' : config.detachable ? 'leavable' : 'ends',
     rootless: users === undefined ? undefined : rootlessOf(users),
     joinsUsers: users !== undefined,
   });

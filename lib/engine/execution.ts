@@ -31,6 +31,8 @@ export interface RunResult {
   readonly outputTruncated: boolean;
   /** How the start went, step by step. */
   readonly timeline: Timeline;
+  /** Of `exec`: it goes on alone, as it was to from the start, or because `detach()` has left it. The exit code is 0. */
+  readonly detached: boolean;
   /** Milliseconds from the call to the end. */
   readonly durationMs: number;
 }
@@ -101,6 +103,7 @@ class Result implements RunResult {
     readonly timedOut: boolean,
     readonly aborted: boolean,
     readonly outputTruncated: boolean,
+    readonly detached: boolean,
     readonly durationMs: number,
     draw: () => Timeline,
   ) {
@@ -122,12 +125,14 @@ export class Execution implements PromiseLike<RunResult> {
   private err: Output | undefined;
   private in_: Input | undefined;
   private sendSignal: ((signal: number) => void) | undefined;
+  private leaveIt: (() => void) | undefined;
   private sendSize: ((size: TerminalSize) => void) | undefined;
   private pendingSize: TerminalSize | undefined;
   private pendingSignals: number[] = [];
   private over = false;
   private joins = false;
   private killed_ = false;
+  private pid_: number | undefined;
   private timedOut = false;
   private aborted = false;
   private timer: NodeJS.Timeout | undefined;
@@ -168,6 +173,14 @@ export class Execution implements PromiseLike<RunResult> {
     return this.start.promise;
   }
 
+  /**
+   * Of the container's first process, or of the program that `exec` has started, as this process sees it. Known to who
+   * has waited for `started`, and no longer that one's after the end.
+   */
+  get pid(): number | undefined {
+    return this.pid_;
+  }
+
   /** Undefined unless `stdin: 'pipe'`. Ending it closes the program's standard input. */
   get stdin(): Writable | undefined {
     return this.in_;
@@ -192,6 +205,15 @@ export class Execution implements PromiseLike<RunResult> {
     if (number === SIGKILL) this.killed_ = true;
     if (this.sendSignal === undefined) this.pendingSignals.push(number);
     else this.sendSignal(number);
+  }
+
+  /**
+   * Leaves what was started by `exec` with `detachable` to go on without this process, once it has been started: the
+   * result is there then. Anything else goes on as it was.
+   */
+  async detach(): Promise<void> {
+    await this.started;
+    if (!this.over) this.leaveIt?.();
   }
 
   /** Changes the terminal's size; without a terminal nothing happens. */
@@ -276,6 +298,7 @@ export class Execution implements PromiseLike<RunResult> {
     this.joins = joins;
     this.sendSignal = (signal) => binding.kill(container, signal);
     this.watchStart = () => binding.watchStart(container);
+    this.leaveIt = () => binding.leave(container);
     const source = (stream: 1 | 2) => ({
       pause: () => binding.pause(container, stream),
       resume: () => binding.resume(container, stream),
@@ -323,8 +346,9 @@ export class Execution implements PromiseLike<RunResult> {
     this.in_?.attachTerminal((bytes) => binding.write(container, bytes));
   }
 
-  /** @internal */
-  hasStarted(): void {
+  /** @internal @param pid where it is known. */
+  hasStarted(pid?: number): void {
+    this.pid_ ??= pid;
     this.startIs({});
   }
 
@@ -368,10 +392,11 @@ export class Execution implements PromiseLike<RunResult> {
   private resolve({ code, signal, oomKills, timeline }: Ended, durationMs: number): void {
     if (this.joins) this.finish();
     const { id, out, err, timedOut, aborted } = this;
+    const detached = code < 0 && signal === 0;
     this.resolveResult(
       new Result(
         id,
-        signal === 0 ? code : 128 + signal,
+        detached ? 0 : signal === 0 ? code : 128 + signal,
         signal === 0 ? undefined : signalName(signal),
         out?.text() ?? '',
         err?.text() ?? '',
@@ -379,6 +404,7 @@ export class Execution implements PromiseLike<RunResult> {
         timedOut,
         aborted,
         (out?.truncated ?? false) || (err?.truncated ?? false),
+        detached,
         durationMs,
         timeline,
       ),

@@ -3,6 +3,7 @@ import { CaissonError } from '../errors.js';
 import { any, type Filters, oneOf, parseFilterList, type Rules } from './filter-syntax.js';
 import { withTag } from './image-names.js';
 import { hasLabels, labelsOf } from './labels.js';
+import { RESTART_POLICY_NAMES, startsOnBoot } from './restart-policy.js';
 import { nanosecondsOf } from './time-stamp.js';
 import type { ContainerInfo, ContainerStatus } from './stored.js';
 
@@ -30,6 +31,14 @@ function pattern(value: string): string | undefined {
   }
 }
 
+function boolean(value: string): string | undefined {
+  return BOOLEAN.test(value) ? undefined : 'is not true or false';
+}
+
+function isTrue(value: string): boolean {
+  return /^(?:1|t|true)$/i.test(value);
+}
+
 function ports(value: string): string | undefined {
   return PORTS.test(value) ? undefined : 'is not a port or a range of ports';
 }
@@ -48,7 +57,10 @@ const PS_RULES: Rules = {
   publish: ports,
   expose: ports,
   health: oneOf([...HEALTH]),
-  'is-task': (value) => (BOOLEAN.test(value) ? undefined : 'is not true or false'),
+  'is-task': boolean,
+  // As podman has them.
+  'restart-policy': oneOf(RESTART_POLICY_NAMES),
+  'should-start-on-boot': boolean,
 };
 
 /** Throws before anything else is done. */
@@ -118,7 +130,10 @@ const MATCHERS: Readonly<Record<string, Matcher | undefined>> = {
   publish: () => false,
   expose: () => false,
   health: (values, { health }) => values.includes(health?.status ?? 'none'),
-  'is-task': (values) => values.some((value) => /^(?:0|f|false)$/i.test(value)),
+  'is-task': (values) => values.some((value) => !isTrue(value)),
+  'restart-policy': (values, { config: { restart } }) => values.includes(restart.name),
+  'should-start-on-boot': (values, info) =>
+    values.some((value) => isTrue(value) === startsOnBoot(info)),
 };
 
 function compareAge(a: ContainerInfo, b: ContainerInfo): number {

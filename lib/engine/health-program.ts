@@ -34,7 +34,7 @@ export function compileCheck(
       stdout: 'pipe',
       stderr: 'pipe',
       terminal: undefined,
-      detached: false,
+      staying: 'ends',
       rootless: users === undefined ? undefined : rootlessOf(users),
     },
   );

@@ -47,7 +47,7 @@ export function launch(
             execution.connectTerminal(binding, container);
             break;
           case EVENT.started:
-            execution.hasStarted();
+            execution.hasStarted(a as number);
             break;
           case EVENT.failed:
             failure = failureOf(a as NativeError, prepared.steps(), config.args);

@@ -1,8 +1,13 @@
 /** `--restart`, `restart`: what happens when a container ends by itself. */
 import { invalid, wholeNumber } from './check.js';
-import type { RestartPolicy, RestartPolicyName } from './stored.js';
+import type { ContainerInfo, RestartPolicy, RestartPolicyName } from './stored.js';
 
-const NAMES: readonly RestartPolicyName[] = ['no', 'on-failure', 'always', 'unless-stopped'];
+export const RESTART_POLICY_NAMES: readonly RestartPolicyName[] = [
+  'no',
+  'on-failure',
+  'always',
+  'unless-stopped',
+];
 const MAX_RETRIES = 2 ** 31 - 1;
 
 export const NO_RESTART: RestartPolicy = Object.freeze({ name: 'no', maximumRetryCount: 0 });
@@ -33,7 +38,7 @@ function hint(): string {
 }
 
 function check(option: string, given: unknown, name: unknown, retries: number): RestartPolicy {
-  const known = NAMES.find((policy) => policy === name);
+  const known = RESTART_POLICY_NAMES.find((policy) => policy === name);
   if (known === undefined) throw invalid(option, given, 'is not a restart policy', hint());
   if (typeof retries === 'number' && retries < 0)
     throw invalid(option, given, 'has a maximum retry count that is negative');
@@ -43,7 +48,22 @@ function check(option: string, given: unknown, name: unknown, retries: number): 
   return { name: known, maximumRetryCount };
 }
 
-/** As it is written: `on-failure:3`. */
-export function formatRestartPolicy({ name, maximumRetryCount }: RestartPolicy): string {
-  return maximumRetryCount === 0 ? name : `${name}:${maximumRetryCount}`;
+/**
+ * Whether the machine's start is to start it, as Docker's daemon would do at its own (moby, restartmanager.go). What
+ * somebody has stopped is started again only by `always`; what has never run, by nothing.
+ */
+export function startsOnBoot({ config: { restart }, state }: ContainerInfo): boolean {
+  if (state.startedAt === '') return false;
+  switch (restart.name) {
+    case 'no':
+      return false;
+    case 'always':
+      return true;
+    case 'unless-stopped':
+      return !state.stopped;
+    case 'on-failure': {
+      const { maximumRetryCount: most } = restart;
+      return !state.stopped && state.exitCode !== 0 && (most === 0 || state.restartCount < most);
+    }
+  }
 }

@@ -104,7 +104,7 @@ class RunClient implements FirstClient {
   }
 
   readonly listener = {
-    started: () => this.execution.hasStarted(),
+    started: (pid: number) => this.execution.hasStarted(pid),
     output: (stream: 1 | 2, bytes: Buffer) => this.execution.hasWritten(stream, bytes),
     outputEnd: (stream: 1 | 2) => this.execution.hasClosed(stream),
     exited: (exit: MonitorExit) => this.ended(exit, true),

@@ -26,11 +26,11 @@ export const EVENT = {
 
 /**
  * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `terminal` (if
- * there is one) and `started` (both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
+ * there is one) and `started` (pid; both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
  * time stamps, bits of the streams that ended with it: 1 and 2) or `failed` (error, time stamps), and last `gone`
  * (error or null) when everything is undone. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
  * bytes) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
- * `started` is always told, and `exited` says that it is on its own.
+ * `started` is always told, and `exited` says that it is on its own: with -1 and 0.
  */
 export type NativeListener = (
   event: (typeof EVENT)[keyof typeof EVENT],
@@ -64,6 +64,11 @@ export interface Binding {
   ): NativeContainer;
   /** 0 or a negated errno. */
   kill(container: NativeContainer, signal: number): number;
+  /**
+   * What was started to be left, and has a terminal, goes on alone: `exited` follows, with -1 and 0. 0 or a
+   * negated errno.
+   */
+  leave(container: NativeContainer): number;
   /** From now on `terminal` and `started` are told: what nobody waits for need not wake this thread. */
   watchStart(container: NativeContainer): void;
   /** No more `data` of stdout (1) or stderr (2) for now: the container's writes fill the pipe, and wait. */

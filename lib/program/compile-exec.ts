@@ -29,6 +29,9 @@ const JOIN = {
   cgroup: 0x0200_0000,
 } as const;
 
+/** Of cpp/program/control.h. */
+const STAYING = { ends: 0, detached: 1, leavable: 2 } as const;
+
 export interface ExecInput extends Pick<
   LaunchInput,
   'stdin' | 'stdout' | 'stderr' | 'terminal' | 'seccomp' | 'seccompFlags' | 'rootless'
@@ -41,8 +44,8 @@ export interface ExecInput extends Pick<
   readonly startTime: bigint;
   /** The container's own cgroups. */
   readonly placements: readonly Pick<CgroupPlacement, 'version' | 'dir'>[];
-  /** The program outlives this process. Its streams are `null`. */
-  readonly detached: boolean;
+  /** What becomes of it with this process. `detached`: it stays, and its streams are `null`. */
+  readonly staying: 'ends' | 'detached' | 'leavable';
 }
 
 /** @param spec the container's own, with the process that is to be started in place of its first. */
@@ -86,7 +89,7 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   for (const { type } of spec.linux?.namespaces ?? []) flags |= JOIN[type as 'mount'] ?? 0;
   // A cgroup namespace comes last: those inside may not be moved into it from outside (nsdelegate).
   flags &= ~JOIN.cgroup;
-  host.push({ op: 'clone', slots: [born, target], numbers: [flags, input.detached ? 1 : 0] });
+  host.push({ op: 'clone', slots: [born, target], numbers: [flags, STAYING[input.staying]] });
   for (const { version, dir } of input.placements) {
     if (version === 1) tasks.push(open(`${dir}/tasks`, constants.O_WRONLY));
   }

@@ -102,7 +102,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
       ? `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces`
       : `clone3 caisson-init in the pid,${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1)}`) +
     (o.slot(0) === '' ? '' : ` into cgroup ${o.slot(0)}`) +
-    (o.number(1) === 0 ? '' : ', detached'),
+    (['', ', detached', ', with a keeper'][o.number(1)] ?? ''),
   'ids.map': (o) => `map ids: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'ns.open': (o) => `${o.slot(0)} = open the container's ${o.text(0)} namespace`,
   'tree.open': (o) =>

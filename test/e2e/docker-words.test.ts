@@ -1,9 +1,9 @@
 /** What comparing with Docker has found (docs/docker-parity.md), kept. */
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const BIN = fileURLToPath(new URL('../../../bin/caisson', import.meta.url));
@@ -88,6 +88,34 @@ describe("Docker's words", function () {
     expect(caisson('events', ...range, '--format', '{{.Action}}').stdout.split('\n')).to.deep.equal(
       ['create', 'start', 'exec_create: true ', 'exec_start: true ', 'exec_die', 'kill', 'die', ''],
     );
+  });
+
+  it('starts after a boot what is to start then', () => {
+    const made = {
+      'boot-always': 'always',
+      'boot-unless': 'unless-stopped',
+      'boot-stopped': 'unless-stopped',
+      'boot-no': 'no',
+    };
+    for (const [name, policy] of Object.entries(made))
+      caisson('run', '-d', '--name', name, '--restart', policy, 'host', 'sleep', '60');
+    caisson('stop', '-t', '0', 'boot-stopped');
+    // As if the power had failed: nobody had time to write anything, and the machine calls itself by another name.
+    for (const name of ['boot-always', 'boot-unless', 'boot-no']) {
+      const path = caisson('inspect', '-f', '{{.LogPath}}', name).stdout.trim();
+      const file = join(dirname(path), 'state.json');
+      const state = JSON.parse(readFileSync(file, 'utf8')) as { monitor: string };
+      const [pid = '', start = ''] = state.monitor.split(' ');
+      process.kill(Number(pid), 'SIGKILL');
+      const monitor = `${pid} ${start} 00000000-0000-0000-0000-000000000000`;
+      writeFileSync(file, JSON.stringify({ ...state, monitor }));
+    }
+    const started = caisson('start', '--all', '--filter', 'should-start-on-boot=true');
+    expect(started).to.deep.equal({ status: 0, stdout: 'boot-always\nboot-unless\n', stderr: '' });
+    const names = caisson('ps', '-f', 'name=boot-', '--format', '{{.Names}}').stdout;
+    expect(names).to.equal('boot-unless\nboot-always\n');
+    expect(caisson('start', '--all', 'up').stderr).to.match(/--all and --filter go with neither/);
+    expect(caisson('start').stderr).to.match(/requires at least 1 argument/);
   });
 
   it('leaves line feeds of the container to the container', () => {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, readlink, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rmdir, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -98,6 +98,9 @@ describe('exec', function () {
     }
     return undefined;
   };
+
+  const parentOf = async (pid: number): Promise<number> =>
+    Number(/^PPid:\s+(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]);
 
   const found = (id: string, command: string): Promise<number> =>
     eventually(async () => {
@@ -427,7 +430,14 @@ describe('exec', function () {
     it('comes with its client’s, whatever killed that', async () => {
       const { container, target } = await contain();
       const own = await processesOf(container.id);
-      for (const options of [{}, { tty: true }, { user: '1000' }]) {
+      const kept = { tty: true, detachable: true };
+      for (const options of [
+        {},
+        { tty: true },
+        { user: '1000' },
+        kept,
+        { ...kept, user: '1000' },
+      ]) {
         const child = await doomed(target, { argv: ['sleep', '996'], options });
         expect(await child.next()).to.equal('started');
         await found(container.id, 'sleep 996');
@@ -442,7 +452,7 @@ describe('exec', function () {
 
   const doomed = async (
     target: ExecTarget,
-    task: Pick<DoomedExecTask, 'argv' | 'options' | 'fault'>,
+    task: Pick<DoomedExecTask, 'argv' | 'options' | 'fault' | 'leaves'>,
   ): Promise<Ward> => {
     const whole: DoomedExecTask = {
       dataRoot: shop.path('other/data'),
@@ -501,6 +511,98 @@ describe('exec', function () {
           run(target, ['true'], { detach: true, ...options }),
           'ERR_CONFLICTING_OPTIONS',
         );
+    });
+  });
+
+  describe('that can be left', () => {
+    const LEFT: ExecOptions = { tty: true, detachable: true };
+
+    it('goes on, whatever it writes, and ends with the container', async () => {
+      const { container, target } = await contain();
+      const argv = sh('seq 100000; echo >/tmp/whole; exec sleep 992');
+      const left = exec(shop.engine, target, argv, LEFT);
+      await left.started;
+      await left.detach();
+      expect(await left).to.deep.include({ exitCode: 0, detached: true, signal: undefined });
+      await found(container.id, 'sleep 992');
+      expect(await output(target, 'ls /tmp/whole')).to.equal('/tmp/whole');
+      left.kill(); // no longer this one's
+      await sleep(50);
+      const pid = await found(container.id, 'sleep 992');
+      const keeper = await parentOf(pid);
+      const fds = await readdir(`/proc/${keeper}/fd`);
+      // Its terminal's two ends and the program's pidfd: nothing of this process's.
+      expect(fds).to.have.length(3);
+      container.kill();
+      await untilNothing(async () => (await processesOf(container.id)).map(String));
+      await untilNothing(async () => {
+        const stat = await readFile(`/proc/${keeper}/stat`, 'utf8').catch(() => '');
+        return stat === '' || stat.includes(') Z') ? [] : [stat];
+      });
+    });
+
+    it('outlives a client that leaves it', async () => {
+      const { container, target } = await contain();
+      const child = await doomed(target, { argv: ['sleep', '991'], options: LEFT, leaves: true });
+      expect(await child.next()).to.equal('started');
+      expect(await child.next()).to.deep.equal({ survived: 0 });
+      await child.ended;
+      await sleep(100);
+      const pid = await found(container.id, 'sleep 991');
+      expect(await namespacesOf(pid)).to.deep.equal(await namespacesOf(target.pid));
+      container.kill();
+      await untilNothing(async () => (await processesOf(container.id)).map(String));
+      await child.buried();
+    });
+
+    it('has its own end when nobody leaves it', async () => {
+      const { target } = await contain();
+      expect(await run(target, 'echo a; exit 7', LEFT)).to.deep.include({
+        exitCode: 7,
+        stdout: 'a\r\n',
+        detached: false,
+      });
+      expect(await run(target, 'kill -TERM $$', LEFT)).to.include({ signal: 'SIGTERM' });
+      const endless = run(target, ['sleep', '990'], LEFT);
+      await endless.started;
+      endless.kill('SIGINT');
+      expect(await endless).to.deep.include({ exitCode: 130, detached: false });
+      await refused(run(target, ['nothing'], LEFT), 'ERR_COMMAND_NOT_FOUND');
+    });
+
+    it('ends with its keeper', async () => {
+      const { container, target } = await contain();
+      const own = await processesOf(container.id);
+      const orphan = run(target, ['sleep', '989'], { ...LEFT, user: '1000' });
+      await orphan.started;
+      const pid = await found(container.id, 'sleep 989');
+      expect(orphan.pid).to.equal(pid);
+      process.kill(await parentOf(pid), 'SIGKILL');
+      expect(await orphan).to.deep.include({ exitCode: 137, detached: false });
+      await untilNothing(async () =>
+        (await processesOf(container.id)).filter((each) => !own.includes(each)).map(String),
+      );
+    });
+
+    it('is not left by who may not, and leaves no process in its client', async () => {
+      const { target } = await contain();
+      const bound = run(target, ['sleep', '0.2'], { tty: true });
+      await bound.detach();
+      expect(await bound).to.include({ detached: false, exitCode: 0 });
+      const leave = async (): Promise<void> => {
+        const { execution, gone } = startExec(place(target), ['true'], LEFT);
+        await execution.detach();
+        await gone;
+      };
+      const things = async (): Promise<string[]> => {
+        // Who has been left, and has ended, is reaped with the next that ends.
+        await startExec(place(target), ['true']).gone;
+        return ownThings();
+      };
+      await leave();
+      const before = await things();
+      for (let i = 0; i < 5; i++) await leave();
+      expect(await things()).to.deep.equal(before);
     });
   });
 
@@ -606,6 +708,7 @@ describe('exec', function () {
       ['ERR_INVALID_OPTION', { timeout: -1 }],
       ['ERR_INVALID_OPTION', { tty: { cols: 0, rows: 1 } }],
       ['ERR_CONFLICTING_OPTIONS', { tty: true, stdin: 'inherit' }],
+      ['ERR_CONFLICTING_OPTIONS', { detachable: true }],
       ['ERR_INVALID_OPTION', null],
       ['ERR_INVALID_OPTION', {}, []],
       ['ERR_INVALID_OPTION', {}, ['']],
@@ -620,6 +723,7 @@ describe('exec', function () {
       plain: { stdin: 'pipe' },
       terminal: { tty: true, user: '1000', workdir: '/tmp', env: { A: '1' } },
       detached: { detach: true },
+      detachable: { tty: true, detachable: true },
     };
 
     for (const [name, options] of Object.entries(OPTIONS)) {

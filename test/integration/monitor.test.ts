@@ -646,7 +646,8 @@ describe('a monitor', function () {
       await Promise.all(clients.map((client) => client.started));
       for (const client of clients) client.detach();
     }
-    await eventually(async () => expect(await descriptors()).to.equal(before));
+    // Who started it may still have been there before, and has gone since.
+    await eventually(async () => expect(await descriptors()).to.be.at.most(before));
     // More than it has places for: they hold on, and it can be stopped nevertheless.
     const crowd = Array.from({ length: 40 }, () => container.attach());
     await sleep(300);

@@ -283,6 +283,7 @@ describe('results', () => {
       (await processesOf(run.id)).map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8')),
     );
     expect(names.some((name) => name.startsWith('sh\0-c\0echo a'))).to.equal(true);
+    expect(await processesOf(run.id)).to.include(run.pid);
     run.stdin!.end();
     await run;
 

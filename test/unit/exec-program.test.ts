@@ -38,7 +38,7 @@ function compiled(options: RunOptions = {}, input: Partial<ExecInput> = {}): Lau
     stdout: config.stdout,
     stderr: config.stderr,
     terminal: config.terminal,
-    detached: false,
+    staying: 'ends',
     ...input,
   });
 }
@@ -61,7 +61,7 @@ describe('the program of an exec', () => {
     'no new privileges': [{ securityOpt: ['no-new-privileges'], ulimits: { nofile: 9 } }, {}],
     'no filter': [{}, { seccomp: undefined }],
     'all streams': [{ stdin: 'pipe', stderr: 'inherit', oomScoreAdj: 5 }, {}],
-    detached: [{ stdin: 'null', stdout: 'null', stderr: 'null' }, { detached: true }],
+    detached: [{ stdin: 'null', stdout: 'null', stderr: 'null' }, { staying: 'detached' }],
   };
 
   for (const [title, [options, input]] of Object.entries(wanted)) {
@@ -179,6 +179,7 @@ describe('options of exec', () => {
       stderr: 'pipe',
       timeout: undefined,
       detached: false,
+      detachable: false,
     });
     expect(normalizeExec(['true'], { workdir: '/a//b/../c/', tty: true }, 'auto')).to.deep.include({
       workdir: '/a/c',

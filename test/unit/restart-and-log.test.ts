@@ -5,9 +5,10 @@ import {
   parseLogConfig,
   UNLIMITED_LOG_SIZE,
 } from '../../lib/engine/log-config.js';
-import { formatRestartPolicy, parseRestartPolicy } from '../../lib/engine/restart-policy.js';
-import type { RestartPolicy } from '../../lib/engine/stored.js';
+import { parseRestartPolicy, startsOnBoot } from '../../lib/engine/restart-policy.js';
+import type { RestartPolicy, StoredState } from '../../lib/engine/stored.js';
 import type { ErrorCode } from '../../lib/errors.js';
+import { containerInfo } from './support/container-info.js';
 import { expectError } from './support/expect-error.js';
 
 describe('restart policies', () => {
@@ -28,9 +29,27 @@ describe('restart policies', () => {
     expect(parseRestartPolicy('restart', given)).to.deep.equal(given);
   });
 
-  it('are written as they are read', () => {
-    for (const text of ['no', 'always', 'unless-stopped', 'on-failure', 'on-failure:3'])
-      expect(formatRestartPolicy(parseRestartPolicy('restart', text))).to.equal(text);
+  describe('say what starts with the machine', () => {
+    const cases: readonly (readonly [string, Partial<StoredState>, boolean])[] = [
+      ['no', { exitCode: 1 }, false],
+      ['always', { exitCode: 0 }, true],
+      ['always', { stopped: true }, true],
+      ['always', { startedAt: '' }, false],
+      ['unless-stopped', { exitCode: 0 }, true],
+      ['unless-stopped', { stopped: true }, false],
+      ['on-failure', { exitCode: 0 }, false],
+      ['on-failure', { exitCode: 255 }, true],
+      ['on-failure', { exitCode: 137, stopped: true }, false],
+      ['on-failure:2', { exitCode: 1, restartCount: 1 }, true],
+      ['on-failure:2', { exitCode: 1, restartCount: 2 }, false],
+    ];
+    for (const [policy, state, starts] of cases) {
+      it(`${policy}, ${JSON.stringify(state)}: ${starts ? 'does' : 'does not'}`, () => {
+        const restart = parseRestartPolicy('restart', policy);
+        const info = containerInfo({ config: { restart }, state, status: 'exited' });
+        expect(startsOnBoot(info)).to.equal(starts);
+      });
+    }
   });
 
   const wrong: readonly (readonly [unknown, RegExp])[] = [

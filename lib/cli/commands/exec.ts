@@ -4,6 +4,7 @@ import type { Execution } from '../../engine/execution.js';
 import { CaissonError } from '../../errors.js';
 import { connectStreams } from '../client.js';
 import { parseCommandLine } from '../command-line.js';
+import { DetachFilter, parseDetachKeys } from '../detach-keys.js';
 import { complain } from '../each.js';
 import { EXEC } from '../flags/exec.js';
 import { at, type EngineLocation } from '../home.js';
@@ -15,13 +16,7 @@ export async function exec(args: readonly string[], location: EngineLocation): P
   if (line === undefined) {
     return printHelp('exec');
   }
-  if (line.value('detach-keys') !== undefined) {
-    throw new CaissonError(
-      'ERR_UNSUPPORTED_OPTION',
-      'detach-keys: a program that was started by exec ends with its client',
-      { stage: 'config', path: 'detach-keys', hint: 'use exec -d for one that stays' },
-    );
-  }
+  const keys = parseDetachKeys(line.value('detach-keys'));
   const [name = '', ...argv] = line.args;
   const tty = line.has('tty');
   const interactive = line.has('interactive');
@@ -45,6 +40,7 @@ export async function exec(args: readonly string[], location: EngineLocation): P
         workdir: line.value('workdir'),
         privileged: line.has('privileged'),
         tty: tty && !detach ? (callerSize() ?? true) : undefined,
+        detachable: tty && interactive && !detach,
         ...(detach
           ? { detach: true }
           : { stdin: interactive ? 'pipe' : 'null', stdout: 'pipe', maxOutput: 0 }),
@@ -53,7 +49,7 @@ export async function exec(args: readonly string[], location: EngineLocation): P
         await execution;
         return 0;
       }
-      return tty ? withTerminal(execution, interactive) : withStreams(execution, interactive);
+      return tty ? withTerminal(execution, interactive, keys) : withStreams(execution, interactive);
     });
   } catch (error) {
     await complain(error);
@@ -72,8 +68,15 @@ function isOfTheProgram({ exitCode, code, stage }: CaissonError): boolean {
   );
 }
 
-async function withTerminal(execution: Execution, interactive: boolean): Promise<number> {
+async function withTerminal(
+  execution: Execution,
+  interactive: boolean,
+  detachKeys: Uint8Array,
+): Promise<number> {
   const { CallerTerminal } = await import('../terminal.js');
+  const keys = new DetachFilter(detachKeys);
+  // Why it was not started the result says.
+  keys.once('detach', () => void execution.detach().catch(() => undefined));
   const terminal = new CallerTerminal(
     {
       stdin: execution.stdin,
@@ -83,11 +86,12 @@ async function withTerminal(execution: Execution, interactive: boolean): Promise
     },
     interactive,
     true,
+    keys,
   );
   try {
-    const { exitCode } = await execution;
+    const { exitCode, detached } = await execution;
     await terminal.drained();
-    return exitCode;
+    return detached ? 1 : exitCode;
   } finally {
     terminal.close();
   }

@@ -2,10 +2,11 @@
 import { isatty } from 'node:tty';
 import type { Container } from '../../engine/container.js';
 import { isTerminal } from '../../engine/keep.js';
+import { checkReferences, matches, parseFilters } from '../../engine/filters.js';
 import { parseSignal } from '../../engine/signals.js';
 import { CaissonError } from '../../errors.js';
 import { serveClient } from '../client.js';
-import { type CommandLine, parseCommandLine } from '../command-line.js';
+import { checkArguments, type CommandLine, parseCommandLine } from '../command-line.js';
 import { parseDetachKeys } from '../detach-keys.js';
 import { complain, each } from '../each.js';
 import type { CommandSpec } from '../flag-table.js';
@@ -108,6 +109,17 @@ export const rm = command(RM, (line, location) =>
 
 export const start = command(START, (line, location) => {
   const attach = line.has('attach') || line.has('interactive');
+  if (line.has('all') || line.values('filter').length > 0) {
+    if (attach || line.args.length > 0) {
+      throw new CaissonError(
+        'ERR_CONFLICTING_OPTIONS',
+        'either containers are named, or all that match are started, unattended',
+        { stage: 'config', hint: '--all and --filter go with neither names nor -a and -i' },
+      );
+    }
+    return startAll(line.values('filter'), location);
+  }
+  checkArguments({ ...START, args: [1, Infinity] }, line.args.length);
   if (!attach) return each(line.args, location, (container) => container.start());
   if (line.args.length > 1) {
     throw new CaissonError('ERR_CONFLICTING_OPTIONS', 'only one container can be attached to', {
@@ -125,6 +137,21 @@ export const start = command(START, (line, location) => {
     return result.detached ? 0 : result.exitCode;
   });
 });
+
+/** As podman's, for what starts with the machine: `start --all --filter should-start-on-boot=true`. */
+async function startAll(wanted: readonly string[], location: EngineLocation): Promise<number> {
+  const filters = parseFilters(wanted);
+  const names = await at(location, async (home) => {
+    const everything = await home.list();
+    checkReferences(filters, everything);
+    // In the order in which they were made.
+    return everything
+      .filter((info) => matches(filters, info, everything))
+      .map(({ config }) => config.name)
+      .reverse();
+  });
+  return each(names, location, (container) => container.start());
+}
 
 export const attach = command(ATTACH, (line, location) => {
   const detachKeys = parseDetachKeys(line.value('detach-keys'));

@@ -1,13 +1,15 @@
 /** `start`. */
 import type { CommandSpec } from '../flag-table.js';
 import { HELP_FLAG } from '../flag-table.js';
-import { DETACH_KEYS_FLAG } from './common.js';
+import { DETACH_KEYS_FLAG, FILTER_FLAG } from './common.js';
 
 export const START: CommandSpec = {
   name: 'start',
   flags: [
+    { long: 'all', help: 'Every container, or every one that matches --filter' },
     { long: 'attach', short: 'a', help: 'Show its output, and pass signals on to it' },
     DETACH_KEYS_FLAG,
+    FILTER_FLAG,
     { long: 'interactive', short: 'i', help: 'Send it what is typed' },
     HELP_FLAG,
   ],
@@ -15,5 +17,5 @@ export const START: CommandSpec = {
     { long: 'checkpoint', value: true },
     { long: 'checkpoint-dir', value: true },
   ],
-  args: [1, Infinity],
+  args: [0, Infinity],
 };
