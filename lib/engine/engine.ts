@@ -32,9 +32,9 @@ import type { ContainerEvent, ContainerInfo } from './stored.js';
 import { undo } from './undo.js';
 
 export interface EngineOptions {
-  /** What outlives a reboot: images, containers' files. Default `/var/lib/caisson`. */
+  /** What outlives a reboot: images, containers' files. Default `/var/lib/caisson`; a user's: `$XDG_DATA_HOME/caisson`. */
   readonly dataRoot?: string | undefined;
-  /** What does not: locks. Default `/run/caisson`. */
+  /** What does not: locks. Default `/run/caisson`; a user's: `$XDG_RUNTIME_DIR/caisson`. */
   readonly runRoot?: string | undefined;
   /** Makes one step of every start fail or be killed; for tests, in debug builds of the addon. */
   readonly fault?: Fault | undefined;

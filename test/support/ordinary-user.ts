@@ -104,7 +104,9 @@ export class OrdinaryUser {
 
   /** A root directory of his own, with busybox in it; its path. */
   busybox(): string {
-    const root = makeBusybox(join(this.directory, 'root'));
+    const root = join(this.directory, 'root');
+    if (existsSync(root)) return root;
+    makeBusybox(root);
     execFileSync('chown', ['-R', `${UID}:${UID}`, root]);
     return root;
   }
@@ -202,12 +204,28 @@ export class OrdinaryUser {
     });
   }
 
+  /** After each test: fails it when it has left anything, and removes that for the next. */
+  async clear(): Promise<void> {
+    try {
+      await this.expectNothing();
+    } finally {
+      await this.endAll();
+      for (const path of [join(this.home, '.local/share/caisson/names'), this.containers])
+        for (const name of await readdir(path).catch(() => []))
+          await rm(join(path, name), { recursive: true, force: true });
+    }
+  }
+
   /** Removes everything, however the test went. */
   async discard(): Promise<void> {
+    await this.endAll();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  private async endAll(): Promise<void> {
     for (const child of this.children) child.kill('SIGKILL');
     for (const pid of this.processes()) process.kill(pid, 'SIGKILL');
     await eventually(() => expect(this.processes()).to.deep.equal([]));
-    await rm(this.directory, { recursive: true, force: true });
   }
 }
 
