@@ -120,6 +120,12 @@ Napi::Value read_below(const Napi::CallbackInfo& info) {
 // 6.15 on. The latter it refuses only at the very end: where the version does not say it already,
 // one has to make an overlay to know, which may take milliseconds.
 bool overlay_takes_descriptors() {
+  utsname kernel{};
+  uname(&kernel);
+  char* end = kernel.release;
+  const long major = strtol(kernel.release, &end, 10);
+  const long minor = *end == '.' ? strtol(end + 1, nullptr, 10) : 0;
+  if (major > 6 || (major == 6 && minor >= 15)) return true;
   const UniqueFd context(static_cast<int>(sys::call(__NR_fsopen, "overlay", FSOPEN_CLOEXEC)));
   if (!context.valid()) return false;
   const auto add = [&context](const UniqueFd& layer) {
@@ -127,12 +133,6 @@ bool overlay_takes_descriptors() {
                      layer.get()) == 0;
   };
   if (!add(UniqueFd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)))) return false;
-  utsname kernel{};
-  uname(&kernel);
-  char* end = kernel.release;
-  const long major = strtol(kernel.release, &end, 10);
-  const long minor = *end == '.' ? strtol(end + 1, nullptr, 10) : 0;
-  if (major > 6 || (major == 6 && minor >= 15)) return true;
   auto detached = make_filesystem("tmpfs", "size=64k", 0);
   if (!detached.ok() || mkdirat(detached.value().get(), "layer", 0755) != 0) return false;
   return add(UniqueFd(openat(detached.value().get(), "layer", O_PATH | O_CLOEXEC))) &&

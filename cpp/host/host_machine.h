@@ -5,8 +5,17 @@
 
 namespace caisson {
 
+// What whoever runs the host's half may do with mounts.
+enum class Rights : uint8_t {
+  kAll,
+  // In a user namespace of its own: everything but new mounts of what belongs to the host.
+  kOwnUsers,
+  kNone,  // an ordinary user's Node process, which only starts further programs in containers
+};
+
 // What a launcher thread has for itself, made once.
 struct Workplace {
+  Rights rights = Rights::kAll;
   UniqueFd host_mounts;   // the mount namespace in which Node lives
   UniqueFd host_root;     // its root directory as Node sees it
   UniqueFd small_mounts;  // a namespace with a handful of mounts: containers are cloned from it

@@ -29,6 +29,12 @@ Status leave_the_others(Workplace& workplace) {
   return {};
 }
 
+// A fresh instance, or, where the host's pid and network namespaces are not ours, its own as it is.
+Result<UniqueFd> kernel_filesystem(Rights rights, const char* type, const char* path) {
+  return rights == Rights::kAll ? make_filesystem(type, nullptr, 0)
+                                : clone_tree(AT_FDCWD, path, true);
+}
+
 Status build_small_mounts(Workplace& workplace) {
   // What a chrooted Node calls its root may not be a mount; the namespace's own root is.
   const long plain = sys::call(__NR_setns, workplace.host_mounts.get(), CLONE_NEWNS);
@@ -38,6 +44,11 @@ Status build_small_mounts(Workplace& workplace) {
   const long isolated =
       sys::call(__NR_mount, "none", "/", nullptr, 0x44000 /* MS_REC|MS_PRIVATE */, nullptr);
   if (isolated < 0) return failure(isolated, "mount", "/");
+
+  auto proc_mount = kernel_filesystem(workplace.rights, "proc", "/proc");
+  if (!proc_mount.ok()) return proc_mount.error();
+  auto sys_mount = kernel_filesystem(workplace.rights, "sysfs", "/sys");
+  if (!sys_mount.ok()) return sys_mount.error();
 
   auto root = make_filesystem("tmpfs", "size=1m,mode=0755", MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID);
   if (!root.ok()) return root.error();
@@ -53,12 +64,12 @@ Status build_small_mounts(Workplace& workplace) {
     return failure(turned, "pivot_root", "/");
   if (const long gone = sys::call(__NR_umount2, ".", kDetach); gone < 0)
     return failure(gone, "umount2", "/");
-  for (const char* type : {"proc", "sysfs"}) {
-    auto mount = make_filesystem(type, nullptr, 0);
-    if (!mount.ok()) return mount.error();
-    const long placed = sys::call(__NR_move_mount, mount.value().get(), "", AT_FDCWD,
-                                  equal(type, "proc") ? "/proc" : "/sys", MOVE_MOUNT_F_EMPTY_PATH);
-    if (placed < 0) return failure(placed, "move_mount", type);
+  for (const bool is_proc : {true, false}) {
+    const int mount = (is_proc ? proc_mount : sys_mount).value().get();
+    const char* place = is_proc ? "/proc" : "/sys";
+    const long placed =
+        sys::call(__NR_move_mount, mount, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH);
+    if (placed < 0) return failure(placed, "move_mount", place);
   }
   auto proc = open_plain("/proc", O_PATH | O_DIRECTORY);
   if (!proc.ok()) return proc.error();
@@ -73,8 +84,16 @@ Status build_small_mounts(Workplace& workplace) {
 
 // Containers are cloned from a mount namespace that holds three mounts instead of the host's
 // thousands: clone copies the table (3 ms for 5,000 mounts). It carries an unmasked proc and sysfs
-// of its own, without which a user namespace may mount neither.
+// of its own, without which a user namespace may mount neither. In a user namespace those are the
+// host's, so that it depends on these whether a container can have its own.
 Status prepare_workplace(Workplace& workplace) {
+  if (workplace.rights == Rights::kNone) {
+    if (workplace.proc.valid()) return {};
+    auto proc = open_plain("/proc", O_PATH | O_DIRECTORY);
+    if (!proc.ok()) return proc.error();
+    workplace.proc = proc.take();
+    return {};
+  }
   if (!workplace.host_root.valid())
     if (Status left = leave_the_others(workplace); !left.ok()) return left;
   Status made;
@@ -88,12 +107,14 @@ Status prepare_workplace(Workplace& workplace) {
 }
 
 Status enter_small_mounts(Workplace& workplace) {
+  if (workplace.rights == Rights::kNone) return {};
   workplace.away = true;
   return check(sys::call(__NR_setns, workplace.small_mounts.get(), CLONE_NEWNS), "setns",
                "the launcher's mount namespace");
 }
 
 Status enter_host_mounts(Workplace& workplace) {
+  if (workplace.rights == Rights::kNone) return {};
   if (const long entered = sys::call(__NR_setns, workplace.host_mounts.get(), CLONE_NEWNS);
       entered < 0)
     return failure(entered, "setns", "the host's mount namespace");

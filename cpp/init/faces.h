@@ -31,4 +31,9 @@ Page* map_page(int page_fd, uint64_t& size);
 // nobody's child. IDS is only held, for the lock on it; ID is for who looks at `ps`.
 [[noreturn]] void monitor_face(int config_fd, int init_fd, int client);
 
+// `caisson-init undo CHANNEL`: outside; runs a teardown that takes the rights of container root, of
+// an ordinary user's container. After what enter_own_users has to say, the program comes through
+// the channel, and an error record goes back: without a number when all is gone.
+[[noreturn]] void undo_face(int channel);
+
 }  // namespace caisson

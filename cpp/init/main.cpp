@@ -84,6 +84,7 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   }
   if (count == 7 && equal(arguments[1], "monitor"))
     monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]));
+  if (count == 3 && equal(arguments[1], "undo")) undo_face(descriptor(arguments[2]));
   if (count == 4 && equal(arguments[1], "guard"))
     guard_face(descriptor(arguments[2]), descriptor(arguments[3]));
   sys::exit_group(kUsage);

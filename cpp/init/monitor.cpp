@@ -10,6 +10,7 @@
 
 #include "../base/sys.h"
 #include "faces.h"
+#include "own_users.h"
 
 namespace caisson {
 namespace {
@@ -63,6 +64,7 @@ void monitor_face(int config_fd, int init_fd, int client) {
   sys::close(config_fd);
   static MonitorConfig config;
   if (bytes == kFailed || !MonitorConfig::decode(bytes, size, config)) sys::exit_group(1);
+  if (config.has(kMonitorOwnUsers) && !enter_own_users(client)) sys::exit_group(1);
   auto* monitor = new (place) Monitor(config, init_fd);
   monitor->run(client);
   sys::exit_group(0);

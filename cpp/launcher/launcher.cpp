@@ -145,6 +145,7 @@ Status Launcher::hire(Queue& queue) {
 void* Launcher::work(void* argument) {
   Queue& queue = *static_cast<Queue*>(argument);
   Workplace workplace;
+  if (sys::call(__NR_geteuid) != 0) workplace.rights = Rights::kNone;
   for (;;) {
     std::function<void(Workplace&)> next;
     {

@@ -50,6 +50,7 @@ Status seccomp_load(Machine&, const Step&);
 Status rlimit_set(Machine&, const Step&);
 // terminal.cpp
 Status tty_open(Machine&, const Step&);
+Status fd_own(Machine&, const Step&);
 Status stdio_set(Machine&, const Step&);
 Status session_new(Machine&, const Step&);
 // program.cpp

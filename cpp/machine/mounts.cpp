@@ -139,7 +139,7 @@ Status tree_view(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   auto from = open_below(machine.slot(step, 1), path, O_PATH);
   if (!from.ok()) return from.error();
-  auto copy = clone_tree(from.value().get(), "", false);
+  auto copy = clone_tree(from.value().get(), "", step.number[0] != 0);
   if (!copy.ok()) return Error{copy.error().number, copy.error().call, path};
   machine.fill(step, 0, copy.value().release());
   return {};

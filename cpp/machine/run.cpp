@@ -34,6 +34,7 @@ constexpr Handlers make_handlers() {
   all.set(Op::kSysctlWrite, steps::sysctl_write);
   all.set(Op::kRlimitSet, steps::rlimit_set);
   all.set(Op::kTtyOpen, steps::tty_open);
+  all.set(Op::kFdOwn, steps::fd_own);
   all.set(Op::kStdioSet, steps::stdio_set);
   all.set(Op::kSessionNew, steps::session_new);
   all.set(Op::kDirChange, steps::dir_change);

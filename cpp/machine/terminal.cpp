@@ -80,6 +80,11 @@ Status tty_open(Machine& machine, const Step& step) {
   return {};
 }
 
+Status fd_own(Machine& machine, const Step& step) {
+  const long owned = sys::call(__NR_fchown, machine.slot(step, 0), step.number[0], step.number[1]);
+  return check(owned, "fchown", "a pipe");
+}
+
 // Descriptors 0, 1 and 2. All others are close-on-exec, and `exec` makes sure of it.
 Status stdio_set(Machine& machine, const Step& step) {
   for (int target = 0; target < 3; ++target) {

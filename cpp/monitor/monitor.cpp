@@ -64,6 +64,8 @@ Monitor::Monitor(const MonitorConfig& config, int init_fd)
       policy_(static_cast<RestartPolicy>(config.header().policy)),
       retries_(config.header().retries),
       health_(config, workplace_, init_fd) {
+  if (config.has(kMonitorOwnUsers)) workplace_.rights = Rights::kOwnUsers;
+  bound_ = config.has(kMonitorBound);
   copy_text(name_, config.text(MonitorText::kName));
   state_.id_base = config.header().id_base;
   const auto own = static_cast<int>(sys::call(__NR_getpid));
@@ -689,6 +691,10 @@ void Monitor::drop(Client& client) {
       !config_.has(kMonitorTerminal))
     close_input();
   client.close();
+  if (!bound_ || &client != &clients_[0]) return;
+  bound_ = false;
+  stopping_ = true;
+  kill_all();
 }
 
 // 0 or a negated errno.

@@ -85,6 +85,7 @@ class Monitor {
   int retries_;
   bool stopping_ = false;  // somebody asked for the end
   bool finished_ = false;  // nothing more will run
+  bool bound_;             // it ends when the first client leaves
   bool input_full_ = false;
   uint64_t began_ = 0;  // monotonic, ns
   uint64_t pause_ = 0;  // before the next run, ns

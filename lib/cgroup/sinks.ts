@@ -1,5 +1,6 @@
 /** Where limits go: one sink for each hierarchy that a plan touches, and the errors of what cannot be set. */
 import { CaissonError } from '../errors.js';
+import { delegationHint } from './delegation.js';
 import type { CgroupHierarchy, CgroupLayout } from './detect.js';
 import type { CgroupWrite } from './plan.js';
 
@@ -54,7 +55,7 @@ export function missingController(
   } else if (mounted?.readOnly === true) {
     hint = `${mounted.mountPoint} is mounted read-only`;
   } else if (mounted !== undefined) {
-    hint = `${mounted.mountPoint} is not writable for this user`;
+    hint = delegationHint() ?? `${mounted.mountPoint} is not writable for this user`;
   } else if (layout.unified !== undefined && layout.mode === 'v2') {
     hint = `it is not in ${layout.unified.mountPoint}/cgroup.controllers`;
   } else {

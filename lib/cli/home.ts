@@ -4,9 +4,9 @@ import type { Container, ContainerHome } from '../engine/container.js';
 import type { Engine } from '../engine/engine.js';
 import type { StartedExec } from '../engine/exec.js';
 import { listContainers } from '../engine/listing.js';
-import { DEFAULT_PLACES, Store } from '../engine/store.js';
+import { defaultPlaces } from '../engine/places.js';
+import { Store } from '../engine/store.js';
 import type { ContainerInfo } from '../engine/stored.js';
-import { CaissonError } from '../errors.js';
 
 /** Where the engine keeps what it keeps. */
 export interface EngineLocation {
@@ -20,17 +20,7 @@ export class CommandHome implements ContainerHome {
   #cgroups: Promise<CgroupLayout> | undefined;
 
   constructor(private readonly location: EngineLocation) {
-    this.store = new Store({ ...DEFAULT_PLACES, ...location });
-    if (process.geteuid?.() !== 0) {
-      throw new CaissonError(
-        'ERR_NO_PRIVILEGES',
-        'containers can be seen and changed by root only',
-        {
-          stage: 'config',
-          hint: 'run as root; containers for ordinary users are not there yet',
-        },
-      );
-    }
+    this.store = new Store(defaultPlaces(location));
     this.store.prepare();
   }
 

@@ -45,7 +45,10 @@ export interface ImageDefaults {
 }
 
 /** What has to be known of the machine and of this process. */
-export interface HostFacts extends HostResources, CapabilityLimits {}
+export interface HostFacts extends HostResources, CapabilityLimits {
+  /** An ordinary user's: all of a container is in one user namespace, which its monitor has made. */
+  readonly rootless?: boolean | undefined;
+}
 
 export interface ContainerConfig {
   readonly name?: string | undefined;
@@ -110,7 +113,8 @@ export function normalize(
   }
   checkAbortSignal(options.signal);
   const privileged = flag('privileged', options.privileged, false);
-  const userns = normalizeUserns(options.userns, privileged);
+  const asked = normalizeUserns(options.userns, privileged);
+  const userns = host.rootless === true ? 'host' : asked;
   const network = normalizeNetwork(options.network);
   const security = normalizeSecurity(options.securityOpt, privileged);
   const terminal = normalizeTerminal(options.tty);

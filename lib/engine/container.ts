@@ -25,12 +25,13 @@ import {
 import { waitFor } from './wait-for.js';
 import { conflicting, wholeNumber } from './check.js';
 import { shortId } from './ids.js';
-import { isTerminal, startKept } from './keep.js';
+import { type FirstClient, isTerminal, startKept } from './keep.js';
 import { withLock } from './locks.js';
 import { discard, discardUnreadable, mend, tell, undoRun } from './mend.js';
 import { MonitorConnection, type MonitorExit, type MonitorListener } from './monitor-connection.js';
 import type { Surroundings } from './prepare.js';
 import { isErrno } from '../program/errno.js';
+import { processesBeside } from './processes.js';
 import { settleStart, whileStarting } from './starting.js';
 import { parseSignal } from './signals.js';
 import { CREATED, isSettled, noSuchContainer, type Store } from './store.js';
@@ -147,7 +148,12 @@ export class Container {
     return attached;
   }
 
-  private async startWith(attached: Attached | undefined): Promise<void> {
+  /** @internal As `startAttached`, for another kind of client. */
+  startFor(client: FirstClient): Promise<void> {
+    return this.startWith(client);
+  }
+
+  private async startWith(attached: FirstClient | undefined): Promise<void> {
     const { store } = this.home;
     const around = await this.home.surroundings();
     await withLock(store.places.runRoot, this.id, async () => {
@@ -411,7 +417,8 @@ export class Container {
         await setFrozen(await this.places(), frozen);
       } catch (error) {
         // It has ended meanwhile, or is about to be run again.
-        if ((await freezerState(await this.places())) === undefined)
+        const places = await this.places();
+        if (places.length > 0 && (await freezerState(places)) === undefined)
           throw frozen ? this.notRunning() : this.notPaused();
         throw error;
       }
@@ -522,10 +529,11 @@ export class Container {
    * @param psArgs default `-ef`
    */
   async top(psArgs?: readonly string[]): Promise<TopResult> {
-    const { status } = await this.inspect();
+    const { state, status } = await this.inspect();
     if (status !== 'running' && status !== 'paused') throw this.notRunning();
+    const places = await this.places();
     return top(
-      (await this.places()).map(({ dir }) => dir),
+      places.length === 0 ? () => processesBeside(state.pid) : places.map(({ dir }) => dir),
       psArgs,
     );
   }

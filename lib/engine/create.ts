@@ -19,11 +19,11 @@ export async function createContainer(
   image: string | RootfsImage,
   argv: readonly string[],
   options: CreateOptions,
+  id = newId(),
 ): Promise<Container> {
   const { run, kept } = splitOptions(options);
   const config = await checkKept(around, image, argv, run);
   const { store } = home;
-  const id = newId();
   const name = await claimName(store, id, config.name);
   const stored: StoredConfig = {
     version: 1,

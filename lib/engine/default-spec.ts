@@ -36,6 +36,14 @@ export const PTS = mount('/dev/pts', 'devpts', 'devpts', [
   'mode=0620',
   'gid=5',
 ]);
+/** Where the group of terminals, 5, is nobody's. */
+export const PTS_OF_ROOT = mount('/dev/pts', 'devpts', 'devpts', [
+  'nosuid',
+  'noexec',
+  'newinstance',
+  'ptmxmode=0666',
+  'mode=0620',
+]);
 export const SYS = mount('/sys', 'sysfs', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']);
 export const CGROUP = mount('/sys/fs/cgroup', 'cgroup', 'cgroup', [
   'ro',

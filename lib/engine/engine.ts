@@ -24,14 +24,17 @@ import { newId } from './ids.js';
 import { launch } from './launch.js';
 import type { RunOptions } from './options.js';
 import { findAbandoned, ownerName } from './owner.js';
-import { prepare, recall, type Surroundings } from './prepare.js';
-import { DEFAULT_PLACES, type Places, Store } from './store.js';
+import { findOwnUsers, isRoot, type OwnUsers } from './own-users.js';
+import { defaultPlaces } from './places.js';
+import { prepare, prepareKept, recall, type Surroundings } from './prepare.js';
+import { type Places, Store } from './store.js';
 import type { ContainerEvent, ContainerInfo } from './stored.js';
+import { undo } from './undo.js';
 
 export interface EngineOptions {
-  /** What outlives a reboot: images, containers' files. Default `/var/lib/caisson`. */
+  /** What outlives a reboot: images, containers' files. Default `/var/lib/caisson`; a user's: `$XDG_DATA_HOME/caisson`. */
   readonly dataRoot?: string | undefined;
-  /** What does not: locks. Default `/run/caisson`. */
+  /** What does not: locks. Default `/run/caisson`; a user's: `$XDG_RUNTIME_DIR/caisson`. */
   readonly runRoot?: string | undefined;
   /** Makes one step of every start fail or be killed; for tests, in debug builds of the addon. */
   readonly fault?: Fault | undefined;
@@ -59,6 +62,8 @@ export class Engine implements Surroundings, ContainerHome {
     readonly owner: string,
     /** @internal */
     readonly idRanges: IdRanges,
+    /** @internal */
+    readonly users: OwnUsers | undefined,
     /** @internal */
     readonly fault: Fault | undefined,
   ) {
@@ -110,15 +115,9 @@ export class Engine implements Surroundings, ContainerHome {
    * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const { dataRoot, runRoot } = { ...DEFAULT_PLACES, ...placesOf(options) };
+    const { dataRoot, runRoot } = defaultPlaces(placesOf(options));
     const { fault } = options;
     const binding = loadNative();
-    if (process.geteuid?.() !== 0) {
-      throw new CaissonError('ERR_NO_PRIVILEGES', 'starting containers needs root', {
-        stage: 'config',
-        hint: 'run as root; containers for ordinary users are not there yet',
-      });
-    }
     if (fault !== undefined && !binding.faults) {
       throw new CaissonError('ERR_UNSUPPORTED_OPTION', 'fault: only debug builds inject faults', {
         stage: 'config',
@@ -128,10 +127,11 @@ export class Engine implements Surroundings, ContainerHome {
     const store = new Store({ dataRoot, runRoot });
     // Files of container root are root's on the disk too, set-user-id ones among them: keep others out.
     store.prepare();
-    const [layout, host, idRanges] = await Promise.all([
+    const [layout, host, idRanges, users] = await Promise.all([
       detectCgroups(),
       lookAtHost(),
       IdRanges.open(binding, join(runRoot, 'ids')),
+      findOwnUsers(),
     ]);
     const engine = new Engine(
       store,
@@ -141,6 +141,7 @@ export class Engine implements Surroundings, ContainerHome {
       host,
       ownerName(),
       idRanges,
+      users,
       fault,
     );
     const parents = planCgroups(layout, 'none', {}).placements.map(({ parent }) => parent);
@@ -154,6 +155,9 @@ export class Engine implements Surroundings, ContainerHome {
    *
    * Returns at once. Awaiting the result waits for the exit and for all output; whatever is wrong with the
    * arguments rejects it, before anything is made.
+   *
+   * Without root a monitor starts it, as of a container that is kept: it is listed, and told of in the events, until
+   * it has ended; and "inherit" is no stream's.
    *
    * @param image `host`, or a root directory by `rootfs()`.
    * @param argv the program and its arguments; empty for the image's own.
@@ -206,6 +210,8 @@ export class Engine implements Surroundings, ContainerHome {
     options: RunOptions = {},
   ): Promise<string> {
     this.check(options);
+    if (this.users !== undefined)
+      return explain((await prepareKept(this, newId(), image, argv, options)).steps());
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
     return explain(prepared.steps());
@@ -252,6 +258,11 @@ export class Engine implements Surroundings, ContainerHome {
           cause: options.signal.reason,
         });
       }
+      if (this.users !== undefined) {
+        const { runKept } = await import('./run-kept.js');
+        await runKept(this, this, execution, image, argv, options);
+        return;
+      }
       const prepared =
         recall(this, execution.id, image, argv, options) ??
         (await prepare(this, execution.id, image, argv, options));
@@ -279,9 +290,7 @@ export class Engine implements Surroundings, ContainerHome {
       ids.map((id) => {
         const cgroup = planCgroups(this.layout, id, {});
         const teardown = compileTeardown(cgroup, join(this.containersRoot, id));
-        return new Promise<void>((resolve) =>
-          this.binding.undo(this.encoder.encode(teardown), () => resolve()),
-        );
+        return undo(this.encoder.encode(teardown)).catch(() => undefined);
       }),
     );
   }
@@ -333,6 +342,8 @@ async function lookAtHost(): Promise<HostFacts> {
     cpus,
     mems,
     lastCap: Number(lastCap),
-    permitted: permitted === undefined ? undefined : BigInt(`0x${permitted}`),
+    rootless: !isRoot(),
+    // An ordinary user's containers have all of them, over what is theirs.
+    permitted: !isRoot() || permitted === undefined ? undefined : BigInt(`0x${permitted}`),
   };
 }

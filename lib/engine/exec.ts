@@ -17,8 +17,9 @@ import { Execution } from './execution.js';
 import { newId } from './ids.js';
 import { launch, type Launching } from './launch.js';
 import type { RunOptions } from './options.js';
+import { usersOf } from './own-users.js';
 import { startTime } from './owner.js';
-import { ACCOUNT_FILE_LIMIT, seccompProfile, type Surroundings } from './prepare.js';
+import { ACCOUNT_FILE_LIMIT, rootlessOf, seccompProfile, type Surroundings } from './prepare.js';
 import { toSpec } from './to-spec.js';
 import { resolveUser } from './user.js';
 
@@ -143,7 +144,8 @@ async function prepareExec(
       ? undefined
       : await compileProfile(profile, around.binding, join(around.dataRoot, 'cache'));
   const idRange = target.idBase === 0 ? undefined : { base: target.idBase, size: ID_RANGE_SIZE };
-  const spec: Spec = toSpec(inside, { id, idRange, user });
+  const users = around.users === undefined ? undefined : await usersOf(target.pid);
+  const spec: Spec = toSpec(inside, { id, idRange, user, users });
   const launchable = compileExec(spec, {
     pid: target.pid,
     startTime: BigInt(target.startTime),
@@ -155,6 +157,8 @@ async function prepareExec(
     stderr: config.stderr,
     terminal: config.terminal,
     staying: config.detached ? 'detached' : config.detachable ? 'leavable' : 'ends',
+    rootless: users === undefined ? undefined : rootlessOf(users),
+    joinsUsers: users !== undefined,
   });
   return {
     config,

@@ -6,6 +6,7 @@ import type { Binding, NativeContainer } from '../native/binding.js';
 import type { Timeline } from '../program/timeline.js';
 import { CaissonError } from '../errors.js';
 import { type ContainerConfig, normalizeMaxOutput } from './config.js';
+import type { MonitorConnection } from './monitor-connection.js';
 import type { RunOptions, TerminalSize } from './options.js';
 import { parseSignal } from './signals.js';
 import { Input, Output } from './streams.js';
@@ -305,6 +306,21 @@ export class Execution implements PromiseLike<RunResult> {
     this.out?.connect(source(1));
     this.err?.connect(source(2));
     for (const signal of this.pendingSignals) binding.kill(container, signal);
+    this.pendingSignals = [];
+  }
+
+  /** @internal A monitor keeps it, whose first client this is. */
+  connectMonitor(
+    connection: MonitorConnection,
+    through: { pause(): void; resume(): void; signal(number: number): void },
+  ): void {
+    this.sendSignal = (signal) => through.signal(signal);
+    this.sendSize = ({ cols, rows }) => connection.resize(cols, rows);
+    if (this.pendingSize !== undefined) this.sendSize(this.pendingSize);
+    this.out?.connect(through);
+    this.err?.connect(through);
+    this.in_?.attachMonitor(connection);
+    for (const signal of this.pendingSignals) through.signal(signal);
     this.pendingSignals = [];
   }
 

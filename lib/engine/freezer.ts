@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { delegationHint } from '../cgroup/delegation.js';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import { type CgroupPlace, isGone, parseFlat, placesOf, readIn } from '../cgroup/places.js';
 import { CaissonError } from '../errors.js';
@@ -77,7 +78,9 @@ export async function setFrozen(
     throw new CaissonError(
       'ERR_CGROUP_CONTROLLER_MISSING',
       'the container is gone, or has no cgroup that can be frozen',
-      { hint: 'it needs the controller freezer of cgroup v1, or cgroup v2' },
+      {
+        hint: delegationHint() ?? 'it needs the controller freezer of cgroup v1, or cgroup v2',
+      },
     );
   }
   const wanted = frozen ? 'frozen' : 'thawed';

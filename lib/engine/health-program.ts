@@ -4,7 +4,7 @@ import { PLACEHOLDER, Template } from '../program/template.js';
 import { ID_RANGE_SIZE } from './config.js';
 import { testCommand, withDefaults } from './healthcheck.js';
 import type { MonitoredCheck } from './monitor-config.js';
-import type { KeptStart, Surroundings } from './prepare.js';
+import { type KeptStart, rootlessOf, type Surroundings } from './prepare.js';
 import type { Healthcheck } from './stored.js';
 import { toSpec } from './to-spec.js';
 
@@ -18,21 +18,26 @@ export function compileCheck(
   check: Healthcheck,
 ): MonitoredCheck {
   const { config, identity, joining } = start;
+  const { users } = around;
   const { id, base } = PLACEHOLDER;
   const idRange = identity.base === undefined ? undefined : { base, size: ID_RANGE_SIZE };
   const inside = { ...config, args: testCommand(check), terminal: undefined };
-  const { program, slots } = compileExec(toSpec(inside, { id, idRange, user: joining.user }), {
-    pid: 0,
-    startTime: 0n,
-    placements: joining.placements,
-    seccomp: joining.seccomp,
-    seccompFlags: joining.seccompFlags,
-    stdin: 'null',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    terminal: undefined,
-    staying: 'ends',
-  });
+  const { program, slots } = compileExec(
+    toSpec(inside, { id, idRange, user: joining.user, users }),
+    {
+      pid: 0,
+      startTime: 0n,
+      placements: joining.placements,
+      seccomp: joining.seccomp,
+      seccompFlags: joining.seccompFlags,
+      stdin: 'null',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      terminal: undefined,
+      staying: 'ends',
+      rootless: users === undefined ? undefined : rootlessOf(users),
+    },
+  );
   const { interval, timeout, startPeriod, startInterval, retries } = withDefaults(check);
   return {
     interval,

@@ -14,9 +14,16 @@ import { MonitorConnection } from './monitor-connection.js';
 import { encodeMonitorConfig } from './monitor-config.js';
 import type { RunOptions } from './options.js';
 import { bootId } from './owner.js';
+import type { OwnUsers } from './own-users.js';
 import { type KeptStart, prepareKept, type Surroundings } from './prepare.js';
 import type { Store } from './store.js';
 import type { StoredConfig } from './stored.js';
+
+/** A client that is there from the beginning. */
+export interface FirstClient extends Pick<Attached, 'bits' | 'listener' | 'connect' | 'draw'> {
+  /** The container ends with it. */
+  readonly bound?: boolean | undefined;
+}
 
 /**
  * Starts the container; the caller holds its lock and knows that it does not run. Resolves when the program has
@@ -29,7 +36,7 @@ export async function startKept(
   around: Surroundings,
   store: Store,
   config: StoredConfig,
-  attached: Attached | undefined,
+  attached: FirstClient | undefined,
 ): Promise<void> {
   const { id } = config;
   const { options, openStdin } = config;
@@ -39,11 +46,30 @@ export async function startKept(
   });
   try {
     store.prepare();
-    const socket = await spawnMonitor(around, store, config, start, attached?.bits ?? 0);
+    const socket = await spawnMonitor(around, store, config, start, attached);
     if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
-    await untilStarted(socket, start, attached);
+    if (around.users === undefined) await untilStarted(socket, start, attached);
+    else await untilAdmitted(around.users, socket, () => untilStarted(socket, start, attached));
   } finally {
     await start.ids?.close();
+  }
+}
+
+/** An ordinary user's monitor waits for its ids before it says or does anything else. */
+async function untilAdmitted(
+  users: OwnUsers,
+  socket: Socket,
+  then: () => Promise<void>,
+): Promise<void> {
+  const { admit, explainFailure } = await import('./admit.js');
+  try {
+    await admit(socket, users);
+    const started = then();
+    socket.resume();
+    await started;
+  } catch (error) {
+    socket.destroy();
+    throw explainFailure(error);
   }
 }
 
@@ -56,7 +82,7 @@ async function spawnMonitor(
   store: Store,
   config: StoredConfig,
   start: KeptStart,
-  attach: number,
+  attached: FirstClient | undefined,
 ): Promise<Socket> {
   const { id, name, log, healthcheck } = config;
   const bytes = encodeMonitorConfig({
@@ -66,12 +92,14 @@ async function spawnMonitor(
     openStdin: config.openStdin,
     stdinOnce: config.stdinOnce,
     autoRemove: config.autoRemove,
+    ownUsers: around.users !== undefined,
+    bound: attached?.bound === true,
     log: log.driver === 'none' ? undefined : log,
     restart: config.restart,
     stopSignal: config.stopSignal,
     stopTimeout: config.stopTimeout,
     idBase: start.identity.base ?? 0,
-    attach,
+    attach: attached?.bits ?? 0,
     slots: start.slots,
     directory: join(around.containersRoot, id),
     names: store.names,
@@ -103,7 +131,7 @@ function monitorFailed({ call, errno }: NativeError): CaissonError {
 function untilStarted(
   socket: Socket,
   start: KeptStart,
-  attached: Attached | undefined,
+  attached: FirstClient | undefined,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const then = attached?.listener ?? {};

@@ -2,7 +2,6 @@
 import { detectCgroups } from '../cgroup/detect.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { CaissonError } from '../errors.js';
-import { loadNative } from '../native/load.js';
 import { compileTeardown } from '../program/compile.js';
 import { Encoder } from '../program/encode.js';
 import { errnoName } from '../program/errno.js';
@@ -10,8 +9,10 @@ import { appendEvent, timeNanoNow } from './event-log.js';
 import { eventAttributes } from './event-attributes.js';
 import { withLock } from './locks.js';
 import { bootId } from './owner.js';
+import { isRoot } from './own-users.js';
 import { CREATED, isSettled, type Store } from './store.js';
 import type { StoredConfig, StoredState } from './stored.js';
+import { undo } from './undo.js';
 
 /** As Docker says of a container whose end nobody saw. */
 const UNKNOWN_EXIT = 255;
@@ -91,27 +92,23 @@ export async function discardUnreadable(store: Store, id: string): Promise<void>
 }
 
 async function runTeardown(id: string, directory: string | undefined): Promise<void> {
-  const native = loadNative();
-  const plan = planCgroups(await detectCgroups(), id, {});
-  const bytes = new Encoder().encode(compileTeardown(plan, directory));
-  await new Promise<void>((resolve, reject) => {
-    native.undo(bytes, (error) => {
-      if (error === null) resolve();
-      else
-        reject(
-          new CaissonError(
-            'ERR_REMOVE_FAILED',
-            `cannot remove ${error.object}: ${error.call}: ${errnoName(error.errno)}`,
-            {
-              stage: 'teardown',
-              syscall: error.call,
-              errno: errnoName(error.errno),
-              path: error.object,
-            },
-          ),
-        );
-    });
-  });
+  const program = compileTeardown(planCgroups(await detectCgroups(), id, {}), directory);
+  if (program.teardown.length === 0) return;
+  const error = await undo(new Encoder().encode(program));
+  if (error === null) return;
+  throw new CaissonError(
+    'ERR_REMOVE_FAILED',
+    `cannot remove ${error.object}: ${error.call}: ${errnoName(error.errno)}`,
+    {
+      stage: 'teardown',
+      syscall: error.call,
+      errno: errnoName(error.errno),
+      path: error.object,
+      hint: isRoot()
+        ? undefined
+        : 'what belongs to subordinate ids takes the ranges that /etc/subuid and /etc/subgid had at its start',
+    },
+  );
 }
 
 /** Appends an event of a container. What has been done is done, also where it cannot be told. */

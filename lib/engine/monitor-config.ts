@@ -6,7 +6,15 @@ const MAGIC = 0x314d_5343;
 const HEADER_SIZE = 128;
 const TEXTS_AT = 80;
 
-const FLAG = { terminal: 1, openStdin: 2, stdinOnce: 4, autoRemove: 8, noLog: 16 } as const;
+const FLAG = {
+  terminal: 1,
+  openStdin: 2,
+  stdinOnce: 4,
+  autoRemove: 8,
+  noLog: 16,
+  ownUsers: 32,
+  bound: 64,
+} as const;
 
 export const POLICY_NUMBERS: Readonly<Record<RestartPolicyName, number>> = {
   no: 0,
@@ -30,6 +38,10 @@ export interface MonitorConfig {
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
   readonly autoRemove: boolean;
+  /** An ordinary user's: it makes a user namespace, and waits until its ids are mapped. */
+  readonly ownUsers: boolean;
+  /** It ends with its first client. */
+  readonly bound: boolean;
   /** Undefined: no log is kept. */
   readonly log: { readonly maxSize: number; readonly maxFile: number } | undefined;
   readonly restart: RestartPolicy;
@@ -61,7 +73,9 @@ export function encodeMonitorConfig(config: MonitorConfig): Buffer {
     (config.openStdin ? FLAG.openStdin : 0) |
     (config.stdinOnce ? FLAG.stdinOnce : 0) |
     (config.autoRemove ? FLAG.autoRemove : 0) |
-    (config.log === undefined ? FLAG.noLog : 0);
+    (config.log === undefined ? FLAG.noLog : 0) |
+    (config.ownUsers ? FLAG.ownUsers : 0) |
+    (config.bound ? FLAG.bound : 0);
   header.writeUInt32LE(MAGIC, 0);
   header.writeUInt32LE(flags, 8);
   header.writeUInt32LE(POLICY_NUMBERS[config.restart.name], 12);

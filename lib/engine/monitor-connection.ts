@@ -256,7 +256,7 @@ function int32(value: number): Buffer {
 /** cpp/program/page.h, struct ErrorRecord. */
 const ERROR_SIZE = 16 + 32 + 480;
 
-function errorRecord(bytes: Buffer): NativeError {
+export function errorRecord(bytes: Buffer): NativeError {
   const text = (from: number, to: number) => {
     const part = bytes.subarray(from, to);
     const end = part.indexOf(0);

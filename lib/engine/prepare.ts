@@ -15,13 +15,15 @@ import { compile, type KernelFacts, type Launchable } from '../program/compile.j
 import type { ExecInput } from '../program/compile-exec.js';
 import type { Encoder, Fault } from '../program/encode.js';
 import type { Program } from '../program/instructions.js';
+import type { RootlessInput } from '../program/launch.js';
 import type { LaunchSlots } from '../program/slots.js';
 import { type Identity, instantiate, PLACEHOLDER, Template } from '../program/template.js';
 import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from './config.js';
 import { type HostFiles, injectedFiles } from './files.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
 import type { RunOptions } from './options.js';
-import { checkSources, NO_SOURCES } from './sources.js';
+import type { OwnUsers } from './own-users.js';
+import { checkSources, NO_SOURCES, type Sources } from './sources.js';
 import { hostnameOf, toSpec } from './to-spec.js';
 import { type ResolvedUser, resolveUser } from './user.js';
 
@@ -35,6 +37,8 @@ export interface Surroundings {
   readonly host: HostFacts;
   readonly owner: string;
   readonly idRanges: IdRanges;
+  /** Undefined for root. */
+  readonly users: OwnUsers | undefined;
   readonly encoder: Encoder;
   readonly fault: Fault | undefined;
 }
@@ -244,6 +248,7 @@ async function write(
   owner: string | undefined,
 ): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
+  const { users } = around;
   const [sources, user, hostFiles] = await Promise.all([
     checkSources(config),
     resolveUser(config.user, config.groupAdd, (path) => readInImage(around, resolved, path)),
@@ -257,7 +262,7 @@ async function write(
 
   const { id, base } = PLACEHOLDER;
   const idRange = config.userns === 'auto' ? { base, size: ID_RANGE_SIZE } : undefined;
-  const facts = { id, idRange, user, seccomp: profile, sources };
+  const facts = { id, idRange, user, seccomp: profile, sources, users };
   const spec = withImageBinds(toSpec(config, facts), resolved);
   const resources = spec.linux?.resources ?? {};
   // Who cannot make device nodes has only those that it was given.
@@ -278,6 +283,7 @@ async function write(
       seccomp: filter,
       seccompFlags,
       init: config.init,
+      rootless: users === undefined ? undefined : rootlessOf(users, sources),
       stdin: config.stdin,
       stdout: config.stdout,
       stderr: config.stderr,
@@ -299,6 +305,14 @@ async function write(
     program: new Template(launchable.program, around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),
     lasting,
+  };
+}
+
+/** What a start without privileges does otherwise. */
+export function rootlessOf({ lack }: OwnUsers, { devices }: Sources = NO_SOURCES): RootlessInput {
+  return {
+    devices: new Map(devices.map(({ node, source }) => [node.path, source])),
+    groups: lack === undefined,
   };
 }
 

@@ -1,5 +1,5 @@
 /** The processes of a container, as the kernel has them in its cgroups. */
-import { readdir } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isGone, readIn } from '../cgroup/places.js';
 
@@ -23,6 +23,23 @@ export async function processesOf(directories: readonly string[]): Promise<numbe
   };
   await Promise.all(directories.map(collect));
   return [...pids].sort((a, b) => a - b);
+}
+
+/**
+ * Of a container without cgroups, by its first process: what is in the same pid namespace. Those of pid namespaces
+ * inside it count with whoever has made them.
+ */
+export async function processesBeside(first: number): Promise<number[]> {
+  const namespaceOf = (pid: number | string) =>
+    readlink(`/proc/${pid}/ns/pid`).catch(() => undefined);
+  const [wanted, all] = await Promise.all([namespaceOf(first), readdir('/proc')]);
+  if (wanted === undefined) return [];
+  const pids = all.filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(pids.map(async (pid) => (await namespaceOf(pid)) === wanted));
+  return pids
+    .filter((_, index) => found[index])
+    .map(Number)
+    .sort((a, b) => a - b);
 }
 
 async function childrenOf(directory: string): Promise<string[]> {

@@ -1,15 +1,18 @@
 /** The things of the host that a container is given: looked up before anything is made. */
-import type { Stats } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { access, readdir, stat } from 'node:fs/promises';
 import { CaissonError } from '../errors.js';
 import type { LinuxDevice, LinuxDeviceCgroup, LinuxThrottleDevice } from '../oci/runtime-spec.js';
 import { invalid } from './check.js';
 import type { ContainerConfig } from './config.js';
 import type { DeviceConfig } from './devices.js';
+import { isRoot } from './own-users.js';
 import type { ThrottleKind } from './resources.js';
 
 /** A device of the host: its node in the container, and the right to use it. */
 export interface SourceDevice {
+  /** On the host. */
+  readonly source: string;
   readonly node: LinuxDevice;
   readonly rule: LinuxDeviceCgroup;
 }
@@ -76,10 +79,11 @@ function numbers({ rdev }: Stats): { major: number; minor: number } {
   return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
 }
 
-function deviceOf(target: string, access: string, stats: Stats): SourceDevice {
+function deviceOf(source: string, target: string, access: string, stats: Stats): SourceDevice {
   const type = stats.isBlockDevice() ? 'b' : 'c';
   const { major, minor } = numbers(stats);
   return {
+    source,
     node: {
       path: target,
       type,
@@ -100,11 +104,12 @@ function isDevice(stats: Stats): boolean {
 /** A node, or a directory of them as Docker takes it. */
 async function namedDevice({ source, target, access }: DeviceConfig): Promise<SourceDevice[]> {
   const stats = await look('devices', source);
-  if (isDevice(stats)) return [deviceOf(target, access, stats)];
+  if (isDevice(stats)) return [deviceOf(source, target, access, stats)];
   if (!stats.isDirectory()) throw invalid('devices', source, 'is not a device');
   const below = await hostDevices(source);
   if (below.length === 0) throw invalid('devices', source, 'has no devices in it');
-  return below.map(({ node, rule }) => ({
+  return below.map(({ source: path, node, rule }) => ({
+    source: path,
     node: { ...node, path: target + node.path.slice(source.length) },
     rule: { ...rule, access },
   }));
@@ -122,6 +127,15 @@ const OWN: ReadonlySet<string> = new Set([
   '.udev',
 ]);
 
+/** An ordinary user's containers have no more than he has: what he may not open is left out. */
+async function isOpenToUs(path: string): Promise<boolean> {
+  if (isRoot()) return true;
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Every node in a directory and below it. What vanishes meanwhile is not there. */
 async function hostDevices(directory: string): Promise<SourceDevice[]> {
   const found: SourceDevice[] = [];
@@ -131,7 +145,8 @@ async function hostDevices(directory: string): Promise<SourceDevice[]> {
     if (entry.isDirectory()) found.push(...(await hostDevices(path)));
     else if (entry.isBlockDevice() || entry.isCharacterDevice()) {
       const stats = await stat(path).catch(() => undefined);
-      if (stats !== undefined && isDevice(stats)) found.push(deviceOf(path, 'rwm', stats));
+      if (stats === undefined || !isDevice(stats) || !(await isOpenToUs(path))) continue;
+      found.push(deviceOf(path, path, 'rwm', stats));
     }
   }
   return found;

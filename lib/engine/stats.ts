@@ -1,7 +1,7 @@
 /** One sample of what a container uses. Counters count from its start. */
 import { readFile } from 'node:fs/promises';
 import { type CgroupPlace, existing, isGone, parseFlat, readIn } from '../cgroup/places.js';
-import { processesOf } from './processes.js';
+import { processesBeside, processesOf } from './processes.js';
 import { formatTimeStamp } from './time-stamp.js';
 
 export interface ContainerStats {
@@ -111,6 +111,7 @@ export async function readStats(
   places: readonly CgroupPlace[],
   pid?: number,
 ): Promise<ContainerStats | undefined> {
+  if (places.length === 0) return pid === undefined ? undefined : statsBeside(pid);
   const there = await existing(places);
   if (there.length === 0) return undefined;
   const read = formatTimeStamp(BigInt(Date.now()) * 1_000_000n);
@@ -128,6 +129,14 @@ export async function readStats(
   // It has ended, and nobody has come to clean up yet.
   if ((await processesOf(there.slice(0, 1).map(({ dir }) => dir))).length === 0) return undefined;
   return { read, cpu, memory, pids, blkio, networks, pressure };
+}
+
+/** Of one without cgroups: what else there is to see. */
+async function statsBeside(pid: number): Promise<ContainerStats | undefined> {
+  const [pids, networks] = await Promise.all([processesBeside(pid), networkStats(pid)]);
+  if (networks === undefined || pids.length === 0) return undefined;
+  const read = formatTimeStamp(BigInt(Date.now()) * 1_000_000n);
+  return { read, pids: { current: pids.length }, networks };
 }
 
 /** Of one processor: two that are fully used are 200. As the Docker command line computes it. */

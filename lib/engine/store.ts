@@ -84,8 +84,19 @@ export class Store {
   /** Makes the directories, which only their owner may enter. */
   prepare(): void {
     const { dataRoot, runRoot } = this.places;
-    for (const path of [dataRoot, this.containers, this.names, runRoot, this.sockets])
-      mkdirSync(path, { recursive: true, mode: 0o700 });
+    for (const path of [dataRoot, this.containers, this.names, runRoot, this.sockets]) {
+      try {
+        mkdirSync(path, { recursive: true, mode: 0o700 });
+      } catch (cause) {
+        if (!isErrno(cause, 'EACCES', 'EPERM', 'EROFS')) throw cause;
+        throw new CaissonError('ERR_NO_PRIVILEGES', `${path} cannot be made by this user`, {
+          stage: 'config',
+          path,
+          hint: 'choose directories of your own: dataRoot and runRoot, or HOME and XDG_RUNTIME_DIR',
+          cause,
+        });
+      }
+    }
   }
 
   directory(id: string): string {

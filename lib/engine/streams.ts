@@ -49,6 +49,8 @@ export class Output {
     if (this.over) return;
     this.over = true;
     this.reader?.push(null);
+    // A monitor's connection has other news as well.
+    if (this.wantsPause) this.source?.resume();
     this.source = undefined;
     this.whenOver?.();
   }
@@ -121,10 +123,17 @@ export class Output {
   }
 }
 
+/** Whatever takes input and passes it on: a MonitorConnection. */
+interface Sink {
+  input(bytes: Buffer, written: () => void): void;
+  inputEnd(): void;
+}
+
 /** Input of a container. What is written before the process exists waits for it; `end()` closes its stdin. */
 export class Input extends Writable {
   private target: Socket | undefined;
   private terminal: ((bytes: Uint8Array) => number) | undefined;
+  private sink: Sink | undefined;
   private waiting: (() => void) | undefined;
   private closed_ = false;
 
@@ -145,10 +154,17 @@ export class Input extends Writable {
     this.resumeWaiting();
   }
 
+  /** A monitor passes it on. */
+  attachMonitor(sink: Sink): void {
+    this.sink = sink;
+    this.resumeWaiting();
+  }
+
   /** The process is gone: whatever is still written goes nowhere. */
   detach(): void {
     this.closed_ = true;
     this.terminal = undefined;
+    this.sink = undefined;
     this.target?.destroy();
     this.resumeWaiting();
   }
@@ -163,6 +179,7 @@ export class Input extends Writable {
       if (this.target.destroyed) callback();
       else this.target.write(chunk, () => callback());
     } else if (this.terminal !== undefined) this.writeTerminal(chunk, callback);
+    else if (this.sink !== undefined) this.sink.input(chunk, () => callback());
     else this.waiting = () => this._write(chunk, _encoding, callback);
   }
 
@@ -170,6 +187,9 @@ export class Input extends Writable {
     if (this.target !== undefined && !this.target.destroyed) {
       this.target.end(() => callback());
     } else if (this.closed_ || this.terminal !== undefined) {
+      callback();
+    } else if (this.sink !== undefined) {
+      this.sink.inputEnd();
       callback();
     } else {
       this.waiting = () => this._final(callback);

@@ -15,6 +15,7 @@ import type { ContainerConfig } from './config.js';
 import * as defaults from './default-spec.js';
 import { buildEnvironment } from './env.js';
 import { shortId } from './ids.js';
+import { isMapped, type OwnUsers } from './own-users.js';
 import type { Resources } from './resources.js';
 import { NO_SOURCES, type Sources } from './sources.js';
 import type { ResolvedUser } from './user.js';
@@ -29,6 +30,8 @@ export interface SpecFacts {
   /** Where the config names none. Default: the short id. */
   readonly hostname?: string | undefined;
   readonly seccomp?: LinuxSeccomp | undefined;
+  /** An ordinary user's; undefined for root. */
+  readonly users?: OwnUsers | undefined;
   /** Of `checkSources`. */
   readonly sources?: Sources | undefined;
 }
@@ -45,6 +48,7 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
   const { privileged } = config;
   const { idRange, sources = NO_SOURCES } = facts;
   if (idRange !== undefined) checkIds(facts.user, idRange.size);
+  if (facts.users !== undefined) checkOwnIds(facts.user, facts.users);
   const hostname = hostnameOf(config, facts);
   const mapping: readonly LinuxIdMapping[] | undefined =
     idRange === undefined
@@ -56,13 +60,13 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
     root: { path: 'rootfs', readonly: config.readOnly },
     hostname,
     domainname: config.domainname,
-    mounts: mountsOf(config, mapping),
+    mounts: mountsOf(config, mapping, facts.users),
     linux: {
       uidMappings: mapping,
       gidMappings: mapping,
       namespaces: defaults.namespacesFor(mapping !== undefined, config.network !== 'host'),
       devices: devicesOf(config, sources),
-      resources: resourcesOf(config, sources),
+      resources: resourcesOf(config, sources, facts.users === undefined),
       cgroupsPath: `/caisson/${facts.id}`,
       sysctl: config.sysctls,
       seccomp: facts.seccomp,
@@ -83,6 +87,26 @@ function checkIds(user: ResolvedUser, size: number): void {
       stage: 'config',
       path: 'user',
       hint: 'userns "host" has all ids',
+    },
+  );
+}
+
+/** Without an id that stands for it, nobody can become that user. */
+function checkOwnIds(user: ResolvedUser, { uids, gids, lack }: OwnUsers): void {
+  const uid = isMapped(uids, user.uid) ? undefined : user.uid;
+  const gid = [user.gid, ...user.additionalGids].find((id) => !isMapped(gids, id));
+  const outside = uid ?? gid;
+  if (outside === undefined) return;
+  const what = uid === undefined ? 'group' : 'user';
+  throw new CaissonError(
+    lack === undefined ? 'ERR_INVALID_OPTION' : 'ERR_NO_PRIVILEGES',
+    lack === undefined
+      ? `user: the ${what} ${outside} is not one of those that this user's subordinate ids stand for`
+      : `user: a container of this user has root alone, not ${what} ${outside}: ${lack.why}`,
+    {
+      stage: 'config',
+      path: 'user',
+      hint: lack?.cure ?? 'a larger range in /etc/subuid and /etc/subgid has more of them',
     },
   );
 }
@@ -127,17 +151,18 @@ function capabilitySets(names: readonly string[], uid: number): LinuxCapabilitie
 function mountsOf(
   config: ContainerConfig,
   mapping: readonly LinuxIdMapping[] | undefined,
+  users: OwnUsers | undefined,
 ): readonly Mount[] {
   const { privileged } = config;
-  const ownUsers = mapping !== undefined;
+  const ownUsers = mapping !== undefined || users !== undefined;
   const own: Mount[] = [
     defaults.PROC,
     defaults.DEV,
-    defaults.PTS,
-    privileged
-      ? defaults.PRIVILEGED_SYS
-      : ownUsers && config.network === 'host'
-        ? defaults.BOUND_SYS
+    users?.lack === undefined ? defaults.PTS : defaults.PTS_OF_ROOT,
+    ownUsers && config.network === 'host'
+      ? defaults.BOUND_SYS
+      : privileged
+        ? defaults.PRIVILEGED_SYS
         : defaults.SYS,
     privileged ? defaults.PRIVILEGED_CGROUP : defaults.CGROUP,
     defaults.MQUEUE,
@@ -178,9 +203,10 @@ function devicesOf(config: ContainerConfig, sources: Sources): readonly LinuxDev
   return [...byPath.values()];
 }
 
-function resourcesOf(config: ContainerConfig, sources: Sources): LinuxResources {
+/** @param filtered false where the container has no device but those of this user, and can make none. */
+function resourcesOf(config: ContainerConfig, sources: Sources, filtered: boolean): LinuxResources {
   return {
-    devices: deviceRules(config, sources),
+    devices: filtered ? deviceRules(config, sources) : undefined,
     ...limitsOf(config.resources, sources.throttles),
   };
 }

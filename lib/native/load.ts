@@ -12,6 +12,7 @@ const require = createRequire(import.meta.url);
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 let binding: Binding | undefined;
+let init: string | undefined;
 
 /**
  * @throws ERR_NATIVE_LOAD with what was tried. `CAISSON_NATIVE` names a directory with `caisson.node` and
@@ -20,6 +21,12 @@ let binding: Binding | undefined;
 export function loadNative(): Binding {
   binding ??= load();
   return binding;
+}
+
+/** The program that enters containers; the addon is loaded. */
+export function initPath(): string {
+  loadNative();
+  return init ?? '';
 }
 
 function load(): Binding {
@@ -45,7 +52,7 @@ function load(): Binding {
       },
     );
   }
-  const init = join(dirname(path), 'caisson-init');
+  init = join(dirname(path), 'caisson-init');
   if (!existsSync(init)) {
     throw new CaissonError('ERR_NATIVE_LOAD', `${init} is missing`, {
       stage: 'config',

@@ -74,6 +74,7 @@ export function compileContainer(
   }
   if (input.init) steps.push({ op: 'init' });
   connectStdio(steps, shared, terminal, () => {
+    if (shared.none !== undefined) return shared.none;
     const none = slots.take();
     // The engine's own: the container's /dev may be a volume, with anything under that name.
     steps.push({
@@ -97,6 +98,14 @@ function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots:
     texts: [SCRATCH],
     numbers: [0, TARGET_DIRECTORY],
   });
+  for (const [path, tree] of shared.devices) {
+    steps.push({
+      op: 'mount.attach',
+      slots: [tree, shared.scratch],
+      texts: [path.slice(1)],
+      numbers: [0, TARGET_FILE],
+    });
+  }
   if (root.kind === 'direct' || (root.views.length === 1 && root.views[0]?.from === '.')) {
     steps.push({
       op: 'mount.attach',
@@ -152,7 +161,14 @@ function attachMounts(
 ): void {
   const view = (path: string) => {
     const slot = slots.take();
-    steps.push({ op: 'tree.view', slots: [slot, shared.scratch], texts: [path] });
+    // With the devices that are mounted there.
+    const recursive = path === 'dev' && shared.devices.size > 0 ? 1 : 0;
+    steps.push({
+      op: 'tree.view',
+      slots: [slot, shared.scratch],
+      texts: [path],
+      numbers: [recursive],
+    });
     return slot;
   };
   spec.mounts?.forEach((mount, index) => {

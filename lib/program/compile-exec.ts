@@ -34,8 +34,10 @@ const STAYING = { ends: 0, detached: 1, leavable: 2 } as const;
 
 export interface ExecInput extends Pick<
   LaunchInput,
-  'stdin' | 'stdout' | 'stderr' | 'terminal' | 'seccomp' | 'seccompFlags'
+  'stdin' | 'stdout' | 'stderr' | 'terminal' | 'seccomp' | 'seccompFlags' | 'rootless'
 > {
+  /** Of `rootless`: who starts it is outside, and not in the user namespace as the monitor is. */
+  readonly joinsUsers?: boolean | undefined;
   /** The container's first process, as this process sees it. */
   readonly pid: number;
   /** Field 22 of /proc/<pid>/stat: who has the pid now may be another. */
@@ -80,7 +82,8 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
       numbers: [0, ATTR.readOnly | ATTR.noSuid | ATTR.noDev | ATTR.noExec, PROPAGATION.private],
     });
   }
-  const ownUsers = (spec.linux?.uidMappings?.length ?? 0) > 0;
+  const { rootless, joinsUsers = false } = input;
+  const ownUsers = joinsUsers || (spec.linux?.uidMappings?.length ?? 0) > 0;
   const ownCgroups = spec.linux?.namespaces?.some(({ type }) => type === 'cgroup') === true;
   let flags = ownUsers ? JOIN.user : 0;
   for (const { type } of spec.linux?.namespaces ?? []) flags |= JOIN[type as 'mount'] ?? 0;
@@ -90,11 +93,15 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   for (const { version, dir } of input.placements) {
     if (version === 1) tasks.push(open(`${dir}/tasks`, constants.O_WRONLY));
   }
-  const near = makePipes(host, spec, input, streams, slots);
+  const near = makePipes(host, spec, input, streams, slots, joinsUsers);
   const needsNull = !terminal && Object.values(streams).some((slot) => slot === undefined);
-  const none = needsNull ? makeNull(host, slots) : undefined;
+  let none: number | undefined;
+  // The host's own is root's: nobody inside can change it.
+  if (needsNull)
+    none = rootless === undefined ? makeNull(host, slots) : open('/dev/null', O_RDWR_NOCTTY);
   const adjustment = spec.process?.oomScoreAdj;
-  if (adjustment !== undefined) host.push({ op: 'oom.set', numbers: [adjustment] });
+  // The process belongs to the host's root until it is exec'ed, for whoever is outside.
+  if (!joinsUsers && adjustment !== undefined) host.push({ op: 'oom.set', numbers: [adjustment] });
   const passed = [...Object.values(streams), none].filter((slot) => slot !== undefined);
   release(host, [target, ...tasks, ...passed]);
   const container = compileInside(
@@ -128,7 +135,11 @@ function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slot
     steps.push({ op: 'ns.join', slots: [passed.target], numbers: [JOIN.cgroup] });
   }
   // Until then it is nobody in there: none of its ids has a name.
-  if (passed.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
+  if (passed.ownUsers) {
+    steps.push({ op: 'ids.set', numbers: [0, 0] });
+    if (input.rootless?.groups !== false) steps.push({ op: 'groups.set' });
+  }
+  if (input.joinsUsers === true) ownPipes(steps, spec, input, passed);
   let terminal: number | undefined;
   if (spec.process?.terminal === true) {
     const root = slots.take();
@@ -139,6 +150,15 @@ function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slot
   becomeUser(steps, spec, input);
   execProgram(steps, spec);
   return steps;
+}
+
+/** Whoever is outside cannot give them to a user of the container, who could then not open /dev/stdout. */
+function ownPipes(steps: Step[], { process }: Spec, input: ExecInput, passed: Passed): void {
+  for (const name of ['stdin', 'stdout', 'stderr'] as const) {
+    if (passed[name] === undefined || input[name] !== 'pipe') continue;
+    const { uid = 0, gid = 0 } = process?.user ?? {};
+    steps.push({ op: 'fd.own', slots: [passed[name]], numbers: [uid, gid] });
+  }
 }
 
 /** A null device that the container has never had in its hands, and that is not the host's either. */

@@ -3,7 +3,8 @@ import { constants } from 'node:fs';
 import { compileDeviceRules } from '../cgroup/device-filter.js';
 import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
 import type { LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
-import { isCgroup, isPlainShm, type KernelFacts, type Shared } from './compile.js';
+import { devicesInDev, isCgroup, isPlainShm, type KernelFacts, type Shared } from './compile.js';
+import { O_RDWR_NOCTTY } from './compile-process.js';
 import { slotList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput, StdioPlan } from './launch.js';
@@ -83,6 +84,16 @@ export function compileHost(
   // The container has what its mounts need, and makes them while the rest is made here.
   const early = [shared.root, shared.scratch, ...shared.binds.values()];
   if (shared.shm !== undefined) early.push(shared.shm);
+  early.push(...shared.devices.values());
+  if (shared.none !== undefined) {
+    early.push(shared.none);
+    steps.push({
+      op: 'file.open',
+      slots: [shared.none],
+      texts: ['/dev/null'],
+      numbers: [O_RDWR_NOCTTY],
+    });
+  }
   release(steps, early);
 
   for (const placement of input.cgroup.placements) {
@@ -167,17 +178,25 @@ function makeShm(steps: Step[], spec: Spec, { shm }: Shared): void {
   steps.push({ op: 'fs.make', slots: [shm], texts: ['tmpfs', data], numbers: [attributes] });
 }
 
-/** Makes the pipes, or passes on Node's own streams; returns the slots of Node's ends. */
+/** fchown(2): as it is. */
+const SAME_OWNER = 0xffff_ffff;
+
+/**
+ * Makes the pipes, or passes on Node's own streams; returns the slots of Node's ends.
+ *
+ * @param ownedLater by the container's half, where this one may not.
+ */
 export function makePipes(
   steps: Step[],
   spec: Spec,
   input: Pick<LaunchInput, 'stdin' | 'stdout' | 'stderr'>,
   shared: Pick<Shared, 'stdin' | 'stdout' | 'stderr'>,
   slots: Slots,
+  ownedLater = false,
 ): Omit<LaunchSlots, 'oom' | 'hold'> {
   const user = spec.process?.user ?? { uid: 0, gid: 0 };
-  const hostUid = hostId(spec.linux?.uidMappings, user.uid);
-  const hostGid = hostId(spec.linux?.gidMappings, user.gid);
+  const hostUid = ownedLater ? SAME_OWNER : hostId(spec.linux?.uidMappings, user.uid);
+  const hostGid = ownedLater ? SAME_OWNER : hostId(spec.linux?.gidMappings, user.gid);
   const near: { stdin?: number; stdout?: number; stderr?: number } = {};
   const pipe = (name: keyof typeof near, plan: StdioPlan, inside: number | undefined) => {
     if (inside === undefined) return;
@@ -247,7 +266,7 @@ function writeFiles(
 /** The root as a detached tree in `shared.root`. Leaves the thread with container root's file ids. */
 function makeRoot(
   steps: Step[],
-  { root, directory, owner }: LaunchInput,
+  { root, directory, owner, rootless }: LaunchInput,
   kernel: KernelFacts,
   shared: Shared,
   slots: Slots,
@@ -289,7 +308,8 @@ function makeRoot(
   steps.push({
     op: 'overlay.make',
     slots: [shared.root, own],
-    texts: [slotList(lowers)],
+    // What overlay has to note of a file goes where a user namespace may write.
+    texts: [slotList(lowers), rootless === undefined ? undefined : 'userxattr'],
     numbers: [kernel.overlayByDescriptor ? 0 : 1],
   });
 }
@@ -298,8 +318,8 @@ function makeRoot(
 function makeScratch(
   steps: Step[],
   spec: Spec,
-  { files, cgroup }: LaunchInput,
-  { scratch }: Shared,
+  { files, cgroup, rootless }: LaunchInput,
+  { scratch, devices }: Shared,
 ): void {
   const on = [scratch];
   steps.push(
@@ -312,31 +332,31 @@ function makeScratch(
     { op: 'dir.make', slots: on, texts: ['empty'], numbers: [0o755] },
     { op: 'dir.make', slots: on, texts: ['dev'], numbers: [0o755] },
   );
-  let hasNull = false;
-  for (const device of spec.linux?.devices ?? []) {
-    if (!device.path.startsWith('/dev/')) continue;
+  for (const device of devicesInDev(spec)) {
     const path = device.path.slice(1);
-    hasNull ||= path === 'dev/null';
-    const type = device.type === 'b' ? S_IFBLK : device.type === 'p' ? S_IFIFO : S_IFCHR;
-    const mode = type | (device.fileMode ?? 0o666);
     const parent = path.slice(0, path.lastIndexOf('/'));
     if (parent !== 'dev') {
       steps.push({ op: 'dir.make', slots: on, texts: [parent], numbers: [0o755, 1] });
     }
+    const bound = devices.get(device.path);
+    if (bound !== undefined) {
+      steps.push({
+        op: 'tree.open',
+        slots: [bound],
+        texts: [rootless?.devices.get(device.path) ?? device.path],
+        numbers: [0, 0, PROPAGATION.private],
+      });
+      continue;
+    }
+    const type = device.type === 'b' ? S_IFBLK : device.type === 'p' ? S_IFIFO : S_IFCHR;
     steps.push({
       op: 'node.make',
       slots: on,
       texts: [path],
-      numbers: [mode, deviceNumber(device.major ?? 0, device.minor ?? 0)],
-    });
-  }
-  // Masks need one that the container has never had in its hands.
-  if (!hasNull) {
-    steps.push({
-      op: 'node.make',
-      slots: on,
-      texts: ['dev/null'],
-      numbers: [S_IFCHR | 0o666, deviceNumber(1, 3)],
+      numbers: [
+        type | (device.fileMode ?? 0o666),
+        deviceNumber(device.major ?? 0, device.minor ?? 0),
+      ],
     });
   }
   for (const [target, path] of DEV_LINKS) {

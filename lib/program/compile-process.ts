@@ -56,7 +56,7 @@ export function connectStdio(
 export function becomeUser(
   steps: Step[],
   { process }: Spec,
-  input: Pick<LaunchInput, 'seccomp' | 'seccompFlags'>,
+  input: Pick<LaunchInput, 'seccomp' | 'seccompFlags' | 'rootless'>,
 ): void {
   const { capabilities, user } = process ?? {};
   for (const { type, soft, hard } of process?.rlimits ?? []) {
@@ -75,10 +75,9 @@ export function becomeUser(
   // need not allow what comes before.
   if (noNewPrivileges) steps.push({ op: 'nnp.set' });
   else steps.push(...filter);
-  steps.push(
-    { op: 'groups.set', texts: [idList(user?.additionalGids ?? [])] },
-    { op: 'ids.set', numbers: [user?.uid ?? 0, user?.gid ?? 0, 1] },
-  );
+  if (input.rootless?.groups !== false)
+    steps.push({ op: 'groups.set', texts: [idList(user?.additionalGids ?? [])] });
+  steps.push({ op: 'ids.set', numbers: [user?.uid ?? 0, user?.gid ?? 0, 1] });
   if (capabilities !== undefined) {
     steps.push({
       op: 'caps.set',

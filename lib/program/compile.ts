@@ -3,7 +3,7 @@
  * and in its two halves, and nothing here looks at the machine.
  */
 import type { CgroupPlan } from '../cgroup/plan.js';
-import type { Mount, Spec } from '../oci/runtime-spec.js';
+import type { LinuxDevice, Mount, Spec } from '../oci/runtime-spec.js';
 import { compileContainer } from './compile-container.js';
 import { compileHost } from './compile-host.js';
 import type { Program, Step } from './instructions.js';
@@ -43,6 +43,10 @@ export interface Shared {
   readonly tasks: number[];
   /** Trees of the container's own cgroups, by their index in the plan's placements. */
   readonly cgroups: ReadonlyMap<number, number>;
+  /** Without privileges: the host's devices, by their path in the container. */
+  readonly devices: ReadonlyMap<string, number>;
+  /** Without privileges: the host's null device, opened. */
+  readonly none?: number | undefined;
   /** /dev/shm, unless it has an owner of its own. */
   readonly shm?: number | undefined;
 }
@@ -76,6 +80,12 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
         ? input.cgroup.placements.map((_, index) => [index, slots.take()])
         : [],
     ),
+    devices: new Map(
+      input.rootless === undefined
+        ? []
+        : devicesInDev(spec).map(({ path }) => [path, slots.take()]),
+    ),
+    none: input.rootless === undefined ? undefined : slots.take(),
     shm: spec.mounts?.some(isPlainShm) === true ? slots.take() : undefined,
   };
   const host = compileHost(spec, input, kernel, shared, slots);
@@ -93,6 +103,16 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
 export function isCgroup({ type }: Mount): boolean {
   return type === 'cgroup' || type === 'cgroup2';
 }
+
+/** The container's devices. The null device is one of them: masks are made of it. */
+export function devicesInDev(spec: Spec): LinuxDevice[] {
+  const devices = (spec.linux?.devices ?? []).filter(({ path }) => path.startsWith('/dev/'));
+  return devices.some(({ path }) => path === NULL_DEVICE.path)
+    ? devices
+    : [...devices, NULL_DEVICE];
+}
+
+const NULL_DEVICE: LinuxDevice = { path: '/dev/null', type: 'c', major: 1, minor: 3 };
 
 /** Owners would be the host's ids if it were made outside. */
 export function isPlainShm({ type, destination, options }: Mount): boolean {

@@ -130,7 +130,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'mount.attr': (o) => `remount ${o.text(0)}${o.options(0)}`,
   'mount.mask': (o) => `mask ${o.list(0)}`,
   'mount.readonly': (o) => `make read-only ${o.list(0)}`,
-  'tree.view': (o) => `${o.slot(0)} = open_tree ${o.below(1, o.text(0))}`,
+  'tree.view': (o) =>
+    `${o.slot(0)} = open_tree ${o.below(1, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}`,
   'root.pivot': (o) => `pivot_root to ${o.slot(0)}, drop the old root`,
   'host.name': (o) => `sethostname ${o.text(0)}`,
   'domain.name': (o) => `setdomainname ${o.text(0)}`,
@@ -140,6 +141,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     `setrlimit ${rlimitName(o.number(0))} ${rlimit(o.number(1))}:${rlimit(o.number(2))}`,
   'tty.open': (o) =>
     `${o.slot(0)} = a terminal of ${o.number(0) >>> 16}x${o.number(0) & 0xffff} on the container's devpts`,
+  'fd.own': (o) => `chown ${o.slot(0)} to ${o.number(0)}:${o.number(1)}`,
   'stdio.set': (o) => `stdin, stdout, stderr = ${o.slot(0)} ${o.slot(1)} ${o.slot(2)}`,
   'session.new': (o) => `setsid${o.number(0) === 0 ? '' : ' with a controlling terminal'}`,
   'dir.change': (o) => `chdir ${o.text(0)}`,

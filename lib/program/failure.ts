@@ -20,6 +20,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'tree.open ENOENT': 'it vanished after it was checked',
   'overlay.make EINVAL':
     'a layer lies on a filesystem that overlay does not take; put the data root on ext4, xfs or btrfs',
+  'overlay.make EPERM': 'without root, overlay needs Linux 5.11',
   'overlay.make EROFS': 'the data root must be writable for the container',
   'oom.set EACCES': 'lowering the score needs CAP_SYS_RESOURCE',
   'rlimit.set EPERM': 'raising a hard limit needs CAP_SYS_RESOURCE',
@@ -27,6 +28,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'cgroup.write EINVAL': 'the kernel refuses the value',
   'mount.attach EACCES': 'below /proc only the engine mounts',
   'mount.fs EACCES': 'below /proc only the engine mounts',
+  'mount.fs EPERM':
+    'parts of /proc or /sys are hidden here, as in most containers, and users may not uncover them: the ' +
+    'container around needs --security-opt systempaths=unconfined (Docker) or unmask=ALL (podman)',
   'mount.fs ENOTDIR': 'a kernel filesystem is mounted only on a real directory, not on a link',
   'session.new EPERM': 'the terminal is in use by another session',
   'dir.change EACCES': 'the user may not enter it',
@@ -91,14 +95,16 @@ export function endedEarly(
   );
 }
 
+const FOR_THE_PRIVILEGED: ReadonlySet<string> = new Set(['clone', 'ids.map', 'mount.fs']);
+
 function codeFor(half: (typeof HALVES)[number], step: Step, errno: string): ErrorCode {
   // The only directory that the container's half makes for its own sake is the one that it then changes to.
   if (step.op === 'dir.change' || (step.op === 'dir.make' && half === 'container')) {
     return 'ERR_INVALID_WORKDIR';
   }
   if (errno === 'ENOSYS') return 'ERR_KERNEL_FEATURE_MISSING';
-  if (errno === 'EPERM' && (step.op === 'clone' || step.op === 'ids.map'))
-    return 'ERR_NO_PRIVILEGES';
+  if (errno === 'EPERM' && step.op === 'overlay.make') return 'ERR_KERNEL_FEATURE_MISSING';
+  if (errno === 'EPERM' && FOR_THE_PRIVILEGED.has(step.op)) return 'ERR_NO_PRIVILEGES';
   return 'ERR_START_FAILED';
 }
 
@@ -121,7 +127,12 @@ function beforeFirstStep(error: NativeError, errno: string): CaissonError {
   return new CaissonError(
     denied ? 'ERR_NO_PRIVILEGES' : 'ERR_START_FAILED',
     `cannot prepare a start: ${error.call}${about}: ${errno}`,
-    { ...details, hint: denied ? 'containers need root (CAP_SYS_ADMIN) for now' : undefined },
+    {
+      ...details,
+      hint: denied
+        ? 'containers need root with CAP_SYS_ADMIN, or user namespaces for everybody'
+        : undefined,
+    },
   );
 }
 

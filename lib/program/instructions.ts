@@ -65,6 +65,7 @@ export const OPCODES = [
   'sysctl.write',
   'rlimit.set',
   'tty.open',
+  'fd.own',
   'stdio.set',
   'session.new',
   'dir.change',

@@ -36,6 +36,14 @@ export interface InjectedFile {
 /** Where one of the program's three standard streams goes. */
 export type StdioPlan = 'pipe' | 'null' | 'inherit';
 
+/** A start by an ordinary user's monitor, in the user namespace that he has made for it. */
+export interface RootlessInput {
+  /** Where on the host a device of the container is, where that is another path: nobody can make nodes there. */
+  readonly devices: ReadonlyMap<string, string>;
+  /** Groups can be chosen: there are others than this user's own. */
+  readonly groups: boolean;
+}
+
 export interface LaunchInput {
   /** Long id, 64 hex digits. */
   readonly id: string;
@@ -55,6 +63,8 @@ export interface LaunchInput {
   readonly seccompFlags?: number | undefined;
   /** caisson-init stays as pid 1, reaps and forwards signals. */
   readonly init: boolean;
+  /** Undefined for root. */
+  readonly rootless?: RootlessInput | undefined;
   readonly stdin: StdioPlan;
   readonly stdout: StdioPlan;
   readonly stderr: StdioPlan;

@@ -4,6 +4,8 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import ts from 'typescript';
+import { userNamespaceSwitch } from '../../lib/engine/admit.js';
+import { OrdinaryUser } from '../support/ordinary-user.js';
 
 const run = promisify(execFile);
 const directory = '.cache/readme';
@@ -65,5 +67,28 @@ describe('README', () => {
     expect(of('--read-only')).to.equal('/src/README.md\n');
     expect(of('wc -w')).to.equal('3\n');
     await rm('.cache/readme-root', { recursive: true, force: true });
+  });
+
+  it('has commands that work without root', async function () {
+    this.timeout(60_000);
+    if (userNamespaceSwitch() !== undefined) this.skip();
+    const section = /^## Without root$([^]*?)^## /m.exec(readme)?.[1] ?? '';
+    const commands = blocks(section, 'sh').flatMap((block) => block.trim().split('\n'));
+    expect(commands).to.have.length.above(2);
+    const user = await OrdinaryUser.make(true);
+    try {
+      const outputs: string[] = [];
+      for (const command of commands) {
+        const script = `cd '${user.directory}/package' && ${command}`;
+        const { code, stdout, stderr } = await user.run(['sh', '-ec', script]);
+        expect(code, `${command}\n${stdout}${stderr}`).to.equal(0);
+        outputs.push(stdout);
+      }
+      expect(outputs[0]).to.match(/^www-data\n\s*0\s+\d+\s+1\n\s*1\s+\d+\s+65536\n$/);
+      expect(outputs[2]).to.match(/ www-data root .* file\n$/);
+      await user.expectNothing();
+    } finally {
+      await user.discard();
+    }
   });
 });

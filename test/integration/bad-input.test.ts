@@ -464,10 +464,10 @@ describe('bad input', function () {
       return JSON.parse(stdout) as Record<string, unknown>;
     };
 
-    it('that are missing: not root', async () => {
+    it('that are missing: another user than whose directories they are', async () => {
       const error = await as('--reuid=65534', '--regid=65534', '--clear-groups');
       expect(error).to.include({ code: 'ERR_NO_PRIVILEGES', exitCode: 125, opened: false });
-      expect(error['hint']).to.match(/root/);
+      expect(error['hint']).to.match(/directories of your own/);
     });
 
     it('that are missing: root without CAP_SYS_ADMIN', async () => {

@@ -180,6 +180,8 @@ describe("a monitor's configuration", () => {
     openStdin: false,
     stdinOnce: false,
     autoRemove: true,
+    ownUsers: false,
+    bound: false,
     log: { maxSize: 11, maxFile: 12 },
     restart: { name: 'on-failure', maximumRetryCount: 13 },
     stopSignal: 14,

@@ -1,0 +1,167 @@
+/** Lets a process of ours be root among this user's own users: the other side of cpp/init/own_users.h. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { stat, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { CaissonError } from '../errors.js';
+import { errnoName } from '../program/errno.js';
+import { findProgram, type IdRun, type OwnUsers } from './own-users.js';
+
+const ADMITTED = Buffer.of(1);
+
+/**
+ * Gives the process at the other end its ids, and lets it go on. The socket is paused afterwards.
+ *
+ * @throws ERR_NO_PRIVILEGES
+ */
+export async function admit(socket: Socket, users: OwnUsers): Promise<void> {
+  const answer = await firstWord(socket);
+  if (answer < 0) throw refused(errnoName(-answer));
+  await giveIds(answer, users);
+  socket.write(ADMITTED);
+}
+
+function firstWord(socket: Socket): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const ended = () => {
+      reject(
+        new CaissonError('ERR_START_FAILED', 'the process that was to hold the container ended', {
+          stage: 'host',
+          hint: 'somebody killed it, or the machine is out of memory',
+        }),
+      );
+    };
+    socket.once('error', ended);
+    socket.once('close', ended);
+    socket.once('data', (bytes: Buffer) => {
+      socket.pause();
+      socket.off('error', ended);
+      socket.off('close', ended);
+      // It says no more before it is let go on, and so little is not cut in two.
+      if (bytes.length === 4) resolve(bytes.readInt32LE(0));
+      else ended();
+    });
+  });
+}
+
+async function giveIds(pid: number, { uids, gids, lack }: OwnUsers): Promise<void> {
+  if (lack === undefined) {
+    await runHelper('newuidmap', pid, uids);
+    await runHelper('newgidmap', pid, gids);
+    return;
+  }
+  try {
+    // Who may not map groups freely gives up setgroups first (CVE-2014-8989).
+    await writeFile(`/proc/${pid}/setgroups`, 'deny');
+    await writeFile(`/proc/${pid}/uid_map`, lines(uids));
+    await writeFile(`/proc/${pid}/gid_map`, lines(gids));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw refused(code ?? String(cause), cause);
+  }
+}
+
+function lines(runs: readonly IdRun[]): string {
+  return runs.map(({ inside, outside, count }) => `${inside} ${outside} ${count}\n`).join('');
+}
+
+async function runHelper(name: string, pid: number, runs: readonly IdRun[]): Promise<void> {
+  const path = (await findProgram(name)) ?? name;
+  const numbers = runs.flatMap(({ inside, outside, count }) => [inside, outside, count]);
+  const args = [pid, ...numbers].map(String);
+  const failure = await new Promise<{ error: Error; said: string } | undefined>((resolve) => {
+    execFile(path, args, { env: {}, encoding: 'utf8' }, (error, _out, stderr) => {
+      resolve(error === null ? undefined : { error, said: stderr.trim() });
+    });
+  });
+  if (failure === undefined) return;
+  const mode = await stat(path).then(
+    (stats) => stats.mode,
+    () => 0,
+  );
+  const hint =
+    (mode & 0o4000) === 0
+      ? `it is not set-user-id root: install the package uidmap again, or as root: chmod u+s ${path}`
+      : `/etc/sub${name === 'newuidmap' ? 'uid' : 'gid'} and the account must fit: see ${name}(1)`;
+  const { error, said } = failure;
+  throw new CaissonError(
+    'ERR_NO_PRIVILEGES',
+    `${name} could not map this user's ids: ${said === '' ? error.message : said}`,
+    { stage: 'host', path, hint, cause: error },
+  );
+}
+
+/** The switches by which a machine forbids user namespaces, and what turns each. */
+const SWITCHES: readonly (readonly [name: string, forbids: string, cure: string])[] = [
+  ['user/max_user_namespaces', '0', 'sysctl user.max_user_namespaces=15000'],
+  ['kernel/unprivileged_userns_clone', '0', 'sysctl kernel.unprivileged_userns_clone=1'],
+  [
+    'kernel/apparmor_restrict_unprivileged_userns',
+    '1',
+    'sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for caisson-init with userns',
+  ],
+];
+
+/** Which of them this machine has turned against users, if any: as root, this is the cure. */
+export function userNamespaceSwitch():
+  { readonly name: string; readonly cure: string } | undefined {
+  for (const [path, forbids, cure] of SWITCHES) {
+    try {
+      if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() === forbids)
+        return { name: path.replaceAll('/', '.'), cure };
+    } catch {
+      // This kernel has no such switch.
+    }
+  }
+  return undefined;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EINVAL: 'the kernel was built without CONFIG_USER_NS',
+  ENOSPC: 'as root: sysctl user.max_user_namespaces=15000, also of the namespaces around this one',
+  EUSERS: 'user namespaces are nested too deeply here',
+  EPERM:
+    'something around this process forbids it: a chroot, or a container whose seccomp profile has no unshare',
+  EACCES: 'a security module (AppArmor, SELinux) forbids it',
+};
+
+function refused(errno: string, cause?: unknown): CaissonError {
+  const found = userNamespaceSwitch();
+  return new CaissonError(
+    'ERR_NO_PRIVILEGES',
+    `this user cannot have a user namespace: ${found === undefined ? errno : `${found.name} forbids it`}`,
+    {
+      stage: 'host',
+      syscall: 'unshare',
+      errno,
+      path: found?.name,
+      hint: found === undefined ? REASONS[errno] : `as root: ${found.cure}`,
+      cause,
+    },
+  );
+}
+
+/** What makes what is missing in the root, to mount there. */
+const PLACES: ReadonlySet<string> = new Set(['mount.attach', 'mount.fs']);
+
+/** What a start of an ordinary user's has met, where its cause lies in that. */
+export function explainFailure(error: unknown): unknown {
+  if (!(error instanceof CaissonError) || error.errno === undefined) return error;
+  const { code, errno, stage, step, stepIndex, syscall, path } = error;
+  let hint: string | undefined;
+  if (step === 'tree.open' && errno === 'EINVAL') {
+    hint = 'something is mounted below it, which a user namespace must not leave out';
+  } else if (PLACES.has(step ?? '') && errno === 'EACCES' && syscall !== 'move_mount') {
+    hint =
+      'the root is somebody else’s, and has no such place: make it there, or use a copy of your own';
+  } else if (errno === 'EACCES' && (stage === 'host' || step === undefined)) {
+    const found = userNamespaceSwitch();
+    hint = found === undefined ? undefined : `${found.name} forbids it; as root: ${found.cure}`;
+  }
+  if (hint === undefined) return error;
+  const message = error.message.endsWith(` (${error.hint})`)
+    ? error.message.slice(0, -` (${error.hint})`.length)
+    : error.message;
+  const details = { stage, step, stepIndex, syscall, errno, path, hint, cause: error };
+  return new CaissonError(code, message, details);
+}

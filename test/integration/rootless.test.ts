@@ -1,0 +1,470 @@
+/** Containers of a user without privileges, on the same engine: what he has, what he cannot, and what he leaves. */
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { expect } from 'chai';
+import { userNamespaceSwitch } from '../../lib/engine/admit.js';
+import { OrdinaryUser, RANGE, type RunAs, SUBGID, SUBUID, UID } from '../support/ordinary-user.js';
+import { monitorsOf } from '../support/kept.js';
+import { eventually, exists, namespacesOf, statusOf } from '../support/outside.js';
+import { makeBusybox } from '../support/workshop.js';
+import type { Came } from './fixtures/rootless-run.js';
+
+const SLEEP = ['sleep', '1000'];
+
+/** Lines of numbers, as in an id map. */
+async function mapOf(pid: number, name: 'uid_map' | 'gid_map'): Promise<number[][]> {
+  const text = await readFile(`/proc/${pid}/${name}`, 'utf8');
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number));
+}
+
+describe('without root', function () {
+  this.timeout(120_000);
+  let user: OrdinaryUser;
+
+  before(function () {
+    // As on a machine whose security module allows user namespaces to chosen programs only.
+    const forbidden = userNamespaceSwitch();
+    if (forbidden !== undefined) {
+      console.log(`      (this machine: ${forbidden.name})`);
+      this.skip();
+    }
+  });
+
+  afterEach(() => user.clear());
+  after(() => (user as OrdinaryUser | undefined)?.discard());
+
+  /** A container in the background; its id and the pid of its first process. */
+  async function started(...args: string[]): Promise<{ id: string; pid: number }> {
+    const id = await user.ok(['run', '-d', ...args]);
+    const pid = Number(await user.ok(['inspect', '--format', '{{.State.Pid}}', id]));
+    return { id, pid };
+  }
+
+  describe('with one id', () => {
+    before(async () => {
+      user = await OrdinaryUser.make(false);
+    });
+
+    it('runs the host image and a root directory, as root of his own', async () => {
+      const said = await user.ok(['run', '--rm', 'host', 'sh', '-c', 'id -u; cat /etc/hostname']);
+      expect(said).to.match(/^0\n[0-9a-f]{12}$/);
+      const root = user.busybox();
+      const script = 'id -u; touch /new; ls /new';
+      expect(await user.ok(['run', '--rm', '--rootfs', root, 'sh', '-c', script])).to.equal(
+        '0\n/new',
+      );
+      expect(await exists(join(root, 'new')), 'written into the root directory').to.equal(false);
+    });
+
+    it('names what a root of somebody else lacks', async () => {
+      const root = makeBusybox(join(user.directory, 'foreign'));
+      const said = await user.fails(['run', '--rm', '--rootfs', root, 'true']);
+      expect(said).to.include('/etc/hosts').and.include('a copy of your own');
+    });
+
+    it('maps that id alone, and gives up setgroups', async () => {
+      const { id, pid } = await started('host', ...SLEEP);
+      expect(await mapOf(pid, 'uid_map')).to.deep.equal([[0, UID, 1]]);
+      expect(await mapOf(pid, 'gid_map')).to.deep.equal([[0, UID, 1]]);
+      expect((await readFile(`/proc/${pid}/setgroups`, 'utf8')).trim()).to.equal('deny');
+      const [monitor = 0] = monitorsOf(id);
+      const [own, keepers, ours] = await Promise.all([
+        namespacesOf(pid),
+        namespacesOf(monitor),
+        namespacesOf('self'),
+      ]);
+      expect(own['user']).to.equal(keepers['user']).and.not.equal(ours['user']);
+      for (const kind of ['mnt', 'uts', 'ipc', 'pid', 'net', 'cgroup'])
+        expect(own[kind], kind).to.not.equal(ours[kind]);
+      // Rights over what is his, and Docker's set of them.
+      expect((await statusOf(pid))['CapEff']).to.equal('00000000a80425fb');
+      expect((await statusOf(pid))['Seccomp']).to.equal('2');
+      await user.ok(['rm', '-f', id]);
+    });
+
+    it('says what other users need', async () => {
+      const said = await user.fails(['run', '--rm', '-u', '33', 'host', 'true']);
+      expect(said).to.include('/etc/subuid has no range').and.include('usermod --add-subuids');
+      expect(await readdir(user.containers)).to.deep.equal([]);
+    });
+
+    it('has a terminal', async () => {
+      expect(await user.ok(['run', '--rm', '-t', 'host', 'tty'])).to.equal('/dev/pts/0');
+    });
+  });
+
+  describe('with subordinate ids', () => {
+    before(async function () {
+      if (!existsSync('/usr/bin/newuidmap')) this.skip();
+      await user.discard();
+      user = await OrdinaryUser.make(true);
+    });
+
+    it('maps his ranges behind his own id', async () => {
+      const { id, pid } = await started('host', ...SLEEP);
+      expect(await mapOf(pid, 'uid_map')).to.deep.equal([
+        [0, UID, 1],
+        [1, SUBUID, RANGE],
+      ]);
+      expect(await mapOf(pid, 'gid_map')).to.deep.equal([
+        [0, UID, 1],
+        [1, SUBGID, RANGE],
+      ]);
+      const { Uid, Gid, Groups } = await statusOf(pid);
+      expect(Uid).to.equal(`${UID}\t${UID}\t${UID}\t${UID}`);
+      expect(Gid).to.equal(`${UID}\t${UID}\t${UID}\t${UID}`);
+      expect(Groups?.trim()).to.equal(String(UID));
+      await user.ok(['rm', '-f', id]);
+    });
+
+    it('has users, whose files are removed with the container', async () => {
+      const make =
+        'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33:34 /var/tmp/d; id -u';
+      const id = await user.ok(['create', '--name', 'files', 'host', 'sh', '-c', make]);
+      expect(await user.ok(['start', '-a', 'files'])).to.equal('0');
+      const written = join(user.containers, id, 'upper/.root/var/tmp/d/f');
+      const { uid, gid } = await stat(written);
+      expect([uid, gid]).to.deep.equal([SUBUID + 32, SUBGID + 33]);
+      expect(await user.ok(['run', '--rm', '-u', 'www-data', 'host', 'id', '-un'])).to.equal(
+        'www-data',
+      );
+      await user.ok(['rm', 'files']);
+    });
+
+    it('lets a user of the container write to the streams that he was given', async () => {
+      const write = 'echo out >/dev/stdout; echo err >/dev/stderr';
+      const { stdout, stderr } = await user.caisson([
+        'run',
+        '--rm',
+        '-u',
+        '33',
+        'host',
+        'sh',
+        '-c',
+        write,
+      ]);
+      expect([stdout, stderr]).to.deep.equal(['out\n', 'err\n']);
+      const { id } = await started('host', ...SLEEP);
+      const again = await user.caisson(['exec', '-u', '33', id, 'sh', '-c', `id -u; ${write}`]);
+      expect([again.stdout, again.stderr]).to.deep.equal(['33\nout\n', 'err\n']);
+      await user.ok(['rm', '-f', id]);
+    });
+
+    it('lives through all verbs', async () => {
+      const obedient = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
+      const id = await user.ok(['run', '-d', '--name', 'verbs', 'host', 'sh', '-c', obedient]);
+      await eventually(async () => expect(await user.ok(['logs', 'verbs'])).to.equal('ready'));
+      expect(await user.ok(['ps', '--no-trunc', '-q'])).to.equal(id);
+      expect(await user.ok(['exec', '-i', 'verbs', 'cat'], { input: 'in' })).to.equal('in');
+      expect(await user.ok(['exec', '-t', 'verbs', 'tty'])).to.match(/^\/dev\/pts\/\d+$/);
+      const rows = (await user.ok(['top', 'verbs', '-o', 'pid,args'])).split('\n');
+      expect(
+        rows.some((row) => row.includes('trap')),
+        rows.join('\n'),
+      ).to.equal(true);
+      expect(
+        rows.some((row) => row.includes('caisson-monitor')),
+        rows.join('\n'),
+      ).to.equal(false);
+      const [pids, memory] = (
+        await user.ok(['stats', '--no-stream', '--format', '{{.PIDs}} {{.MemUsage}}', 'verbs'])
+      ).split(/ (.*)/);
+      expect(Number(pids)).to.be.above(0);
+      expect(memory).to.equal('-- / --');
+      await user.ok(['rename', 'verbs', 'renamed']);
+      await user.ok(['stop', 'renamed']);
+      expect(await user.ok(['inspect', '--format', '{{.State.ExitCode}}', id])).to.equal('5');
+      await user.ok(['start', 'renamed']);
+      await user.ok(['kill', 'renamed']);
+      expect(await user.ok(['wait', 'renamed'])).to.equal('137');
+      await user.ok(['rm', 'renamed']);
+    });
+
+    it('is asked for its health, and started again', async () => {
+      const id = await user.ok([
+        ...['run', '-d', '--restart', 'always', '-u', '33', '--health-cmd', 'test "$(id -u)" = 33'],
+        ...['--health-interval', '100ms', 'host', 'sh', '-c', 'sleep 2; exit 3'],
+      ]);
+      const healthy = () => user.ok(['inspect', '--format', '{{.State.Health.Status}}', id]);
+      await eventually(async () => expect(await healthy()).to.equal('healthy'));
+      await eventually(async () =>
+        expect(Number(await user.ok(['inspect', '--format', '{{.RestartCount}}', id]))).to.be.above(
+          0,
+        ),
+      );
+      await eventually(async () => expect(await healthy()).to.equal('healthy'));
+      await user.ok(['rm', '-f', id]);
+    });
+
+    it('is put right after its monitor was killed', async () => {
+      const make =
+        'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33 /var/tmp/d; sleep 1000';
+      const { id, pid } = await started('host', 'sh', '-c', make);
+      await eventually(() => stat(join(user.containers, id, 'upper/.root/var/tmp/d/f')));
+      for (const monitor of monitorsOf(id)) process.kill(monitor, 'SIGKILL');
+      await eventually(() => expect(existsSync(`/proc/${pid}/ns/pid`)).to.equal(false));
+      const state = ['inspect', '--format', '{{.State.Status}} {{.State.ExitCode}}', id];
+      expect(await user.ok(state)).to.equal('exited 255');
+      await user.ok(['start', id]);
+      expect(await user.ok(state)).to.equal('running 0');
+      await user.ok(['rm', '-f', id]);
+    });
+
+    it('keeps what it cannot remove, and says why', async () => {
+      const make = 'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33 /var/tmp/d';
+      const id = await user.ok(['create', 'host', 'sh', '-c', make]);
+      await user.ok(['start', '-a', id]);
+      const ofHis = ['-uid', String(SUBUID + 32), '-type', 'f'];
+      const written = async () =>
+        (await promisify(execFile)('find', [user.containers, ...ofHis])).stdout;
+      expect(await written()).to.match(/\/f\n$/);
+      const without: RunAs = { before: 'mount --bind /dev/null /etc/subuid' };
+      expect(await user.fails(['rm', id], without, 1)).to.include('/etc/subuid');
+      expect(await written()).to.match(/\/f\n$/);
+      // With the ranges there again, whoever looks removes the rest.
+      await user.ok(['ps', '-a']);
+      expect(await written()).to.equal('');
+    });
+
+    it('shares the network of its user where asked', async () => {
+      const { id, pid } = await started('--network', 'host', 'host', ...SLEEP);
+      expect(await readlink(`/proc/${pid}/ns/net`)).to.equal(await readlink('/proc/self/ns/net'));
+      const interfaces = (await user.ok(['exec', id, 'ls', '/sys/class/net'])).split('\n');
+      expect(interfaces).to.include.members(
+        (await readdir('/sys/class/net')).filter((name) => name === 'lo'),
+      );
+      const write = 'echo 1 >/sys/class/net/lo/mtu || touch /sys/fs/cgroup/x';
+      expect((await user.caisson(['exec', id, 'sh', '-c', write])).code).to.not.equal(0);
+      await user.ok(['rm', '-f', id]);
+    });
+
+    it('has volumes with the rights of its user, and no more', async () => {
+      const shared = join(user.home, 'shared');
+      await mkdir(shared, { mode: 0o777 });
+      await chmod(shared, 0o777);
+      const secret = join(user.directory, 'secret');
+      await writeFile(secret, 'of root', { mode: 0o600 });
+      await user.ok([
+        'run',
+        '--rm',
+        '-v',
+        `${shared}:/v`,
+        'host',
+        'sh',
+        '-c',
+        'touch /v/root; chown 5 /v/root',
+      ]);
+      expect((await stat(join(shared, 'root'))).uid).to.equal(SUBUID + 4);
+      const read = await user.caisson([
+        'run',
+        '--rm',
+        '--privileged',
+        '-v',
+        `${user.directory}:/v`,
+        'host',
+        'cat',
+        '/v/secret',
+      ]);
+      expect(read.stdout).to.equal('');
+      expect(read.stderr).to.include('Permission denied');
+      await rm(shared, { recursive: true });
+    });
+
+    it('cannot make devices, use those of root, or leave its root', async () => {
+      const node =
+        'mknod /tmp/null c 1 3 2>&1; mknod /dev/sda b 8 0 2>&1; ls /dev/sda /tmp/null 2>&1';
+      const said = (await user.caisson(['run', '--rm', '--privileged', 'host', 'sh', '-c', node]))
+        .stdout;
+      expect(said)
+        .to.include('Operation not permitted')
+        .and.not.match(/^\/(dev|tmp)/m);
+      const zero = 'head -c 3 /dev/zero | od -An -tx1; echo x >/dev/null; test -c /dev/tty';
+      expect(await user.ok(['run', '--rm', 'host', 'sh', '-c', zero])).to.equal(' 00 00 00');
+      if (existsSync('/dev/fuse') && ((await stat('/dev/fuse')).mode & 0o006) === 0) {
+        const open = [
+          'run',
+          '--rm',
+          '--privileged',
+          '--device',
+          '/dev/fuse',
+          'host',
+          'sh',
+          '-c',
+          ': </dev/fuse',
+        ];
+        expect((await user.caisson(open)).code).to.not.equal(0);
+      }
+      const devices = [
+        'run',
+        '--rm',
+        '--device',
+        '/dev/zero:/dev/deep/nil',
+        'host',
+        'sh',
+        '-c',
+        'head -c 2 /dev/deep/nil | od -An -tx1',
+      ];
+      expect(await user.ok(devices)).to.equal(' 00 00');
+    });
+
+    it('keeps what it has from everybody else', async () => {
+      const { id } = await started('host', ...SLEEP);
+      const sockets = join(user.directory, 'run/caisson/monitors');
+      expect(await knock(65_534, user.home, join(sockets, id))).to.equal('EACCES');
+      // Root may, of course: it is there. By a short path, as one of a socket has to be.
+      expect(await knock(0, sockets, id)).to.equal('in');
+      for (const path of [
+        user.containers,
+        join(user.directory, 'run/caisson'),
+        join(user.containers, id),
+      ])
+        expect((await stat(path)).mode & 0o077, path).to.equal(0);
+      await user.ok(['rm', '-f', id]);
+    });
+
+    it('is run by a program as root has it', async () => {
+      const came = (await user.fixture('rootless-run')) as Record<string, Came>;
+      const of = (name: string) => came[name] ?? expect.fail(`no ${name}`);
+      expect(of('streams')).to.include({ exitCode: 7, stdout: 'out\n', stderr: 'err\n' });
+      expect(of('streams').steps).to.include.members([
+        'clone',
+        'overlay.make',
+        'root.pivot',
+        'exec',
+      ]);
+      expect(of('missing').code).to.equal('ERR_COMMAND_NOT_FOUND');
+      expect(of('timeout')).to.include({ exitCode: 137, signal: 'SIGKILL', timedOut: true });
+      expect(of('aborted')).to.include({ exitCode: 137, signal: 'SIGKILL', aborted: true });
+      expect(of('stdin')).to.include({ exitCode: 0, stdout: 'typed in' });
+      expect(of('early')).to.include({ exitCode: 137, signal: 'SIGKILL' });
+      expect(of('signal')).to.include({ exitCode: 3, stdout: 'ready\n' });
+      expect(of('limit')).to.include({ exitCode: 137, outputTruncated: true });
+      expect(of('much')).to.include({ exitCode: 0, stdout: '3000000' });
+      expect(of('unread')).to.include({ exitCode: 0 });
+      expect(of('stuck')).to.include({ exitCode: 137, timedOut: true });
+      expect(of('terminal')).to.include({ exitCode: 0 });
+      // Where the echo of what was typed comes is a matter of time.
+      for (const text of ['/dev/pts/0\r\n', '11 33\r\n', 'got abc\r\n'])
+        expect(of('terminal').stdout).to.include(text);
+      expect(of('unseen')).to.include({ exitCode: 0, stdout: '' });
+      expect(of('inherit').code).to.equal('ERR_UNSUPPORTED_OPTION');
+      expect(of('several').stdout).to.equal('0\n1\n2\n3\n4\n5\n6\n7\n');
+      expect(of('left').stdout).to.equal('0');
+    });
+
+    it('ends with the program that runs it', async () => {
+      const program = join(
+        user.directory,
+        'package/dist/test/integration/fixtures/rootless-hold.js',
+      );
+      const child = user.start([process.execPath, program]);
+      await once(child.stdout!, 'data');
+      const inside = () => user.processes().length;
+      expect(inside()).to.be.above(2);
+      child.kill('SIGKILL');
+      await user.expectNothing();
+    });
+  });
+
+  describe('where it cannot be', () => {
+    before(function () {
+      if (!existsSync('/usr/bin/newuidmap')) this.skip();
+    });
+
+    const RUN = ['run', '--rm', 'host', 'true'];
+
+    it('names a /proc with hidden parts, and what shows them', async () => {
+      const said = await user.fails(RUN, { before: 'mount -t tmpfs none /proc/bus' });
+      expect(said).to.include('mount proc').and.include('systempaths=unconfined');
+    });
+
+    it('names a helper that is not set-user-id', async () => {
+      const plain = join(user.directory, 'newuidmap');
+      const said = await user.fails(RUN, {
+        before: `install -m 755 /usr/bin/newuidmap '${plain}'; mkdir -p '${user.directory}/path'; ln -sf '${plain}' '${user.directory}/path/newuidmap'`,
+        env: { PATH: `${user.directory}/path:${process.env['PATH']}` },
+      });
+      expect(said).to.include('newuidmap could not map').and.include('not set-user-id root');
+    });
+
+    it('names a helper that is missing, and runs with one id', async () => {
+      const root = user.busybox();
+      // What is covered there cannot be executed.
+      const missing: RunAs = { before: 'mount --bind /dev/null /usr/bin/newgidmap' };
+      const run = (...args: string[]) => ['run', '--rm', '--rootfs', root, ...args];
+      expect(await user.ok(run('cat', '/proc/self/uid_map'), missing)).to.match(
+        /^\s*0\s+61234\s+1$/,
+      );
+      const said = await user.fails(['run', '--rm', '-u', '33', '--rootfs', root, 'true'], missing);
+      expect(said).to.include('newgidmap is not installed').and.include('uidmap');
+    });
+
+    it('names the switch that forbids user namespaces', async () => {
+      // The switch belongs to each user namespace: root of one turns it against the users in it.
+      const inside = [
+        ...['unshare', '--user', '--map-root-user', '--map-auto', 'sh', '-c'],
+        'echo 0 >/proc/sys/user/max_user_namespaces; mkdir -m 777 "$HOME/h"; export HOME="$HOME/h" XDG_RUNTIME_DIR=; unset XDG_RUNTIME_DIR; export TMPDIR="$HOME"; exec setpriv --reuid 1 --regid 1 --clear-groups "$@"',
+        ...['sh', process.execPath, user.bin, ...RUN],
+      ];
+      const { code, stderr } = await user.run(inside);
+      expect(code, stderr).to.equal(125);
+      expect(stderr)
+        .to.include('user.max_user_namespaces forbids it')
+        .and.include('as root: sysctl');
+    });
+
+    it('names a root in which something is mounted', async () => {
+      const root = user.busybox();
+      const before = `mkdir -p '${root}/mnt'; mount -t tmpfs none '${root}/mnt'`;
+      const said = await user.fails(['run', '--rm', '--rootfs', root, 'true'], { before });
+      expect(said).to.include(root).and.include('mounted below it');
+    });
+
+    it('names what limits and pausing need', async () => {
+      const limit = await user.fails(['run', '--rm', '-m', '64m', 'host', 'true']);
+      expect(limit).to.include('--memory').and.include('Delegate=');
+      const id = await user.ok(['run', '-d', 'host', ...SLEEP]);
+      expect(await user.fails(['pause', id], {}, 1)).to.include('Delegate=');
+      expect(await user.ok(['inspect', '--format', '{{.State.Status}}', id])).to.equal('running');
+      await user.ok(['rm', '-f', id]);
+    });
+
+    it('does not use a place that is somebody else’s', async () => {
+      const temporary = join(user.directory, 'tmp');
+      const taken = join(temporary, `caisson-${UID}`);
+      await mkdir(taken, { recursive: true, mode: 0o777 });
+      const env = { XDG_RUNTIME_DIR: '', TMPDIR: temporary };
+      expect(await user.fails(['ps'], { env }, 1)).to.include(taken);
+      await rm(taken, { recursive: true });
+      await chmod(temporary, 0o1777);
+      await user.ok(['ps'], { env });
+      const { mode, uid } = await stat(taken);
+      expect([mode & 0o7777, uid]).to.deep.equal([0o700, UID]);
+      // Nor one that others may enter, though he was told of it.
+      const open = join(user.directory, 'open');
+      await mkdir(open, { mode: 0o777 });
+      await chmod(open, 0o777);
+      await user.ok(['ps'], { env: { XDG_RUNTIME_DIR: open, TMPDIR: temporary } });
+      expect(await readdir(open)).to.deep.equal([]);
+      expect(await user.fails(['ps'], { env: { HOME: '/root' } }, 1)).to.include('/root/.local');
+    });
+  });
+});
+
+/** What somebody hears who knocks at a socket. */
+async function knock(uid: number, cwd: string, path: string): Promise<string> {
+  const script = `
+    const say = (text) => { console.log(text); process.exit(0); };
+    require('net').connect(process.argv[1]).on('error', (e) => say(e.code)).on('connect', () => say('in'));`;
+  const ids = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups'];
+  const args = [...ids, process.execPath, '-e', script, path];
+  const { stdout } = await promisify(execFile)('setpriv', args, { cwd });
+  return stdout.trim();
+}

@@ -1,0 +1,257 @@
+/**
+ * Somebody without privileges, as the command line and the library find him: with account files, a home and a copy of
+ * the package of his own, and without a trace on the machine. His accounts are seen in a private mount namespace only.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { eventually } from './outside.js';
+import { makeBusybox } from './workshop.js';
+
+/** The repository; this file is `dist/test/support/ordinary-user.js` when it runs. */
+const repository = fileURLToPath(new URL('../../../', import.meta.url));
+
+export const UID = 61_234;
+export const NAME = 'caisson-user';
+/** First host ids of his ranges. */
+export const SUBUID = 700_000_000;
+export const SUBGID = 800_000_000;
+export const RANGE = 65_536;
+
+export interface Said {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunAs {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** Shell commands of root's, in the mount namespace in which he is then. */
+  readonly before?: string;
+}
+
+export class OrdinaryUser {
+  /** Those that have not ended yet. */
+  private readonly children = new Set<ChildProcess>();
+
+  private constructor(
+    readonly directory: string,
+    private readonly accounts: readonly string[],
+  ) {}
+
+  /** @param ranges with subordinate ids. */
+  static async make(ranges: boolean): Promise<OrdinaryUser> {
+    const directory = await realpath(await mkdtemp(join(tmpdir(), 'caisson-user-')));
+    try {
+      await chmod(directory, 0o755);
+      await copyPackage(join(directory, 'package'));
+      for (const [name, mode] of [
+        ['home', 0o755],
+        ['run', 0o700],
+      ] as const) {
+        await mkdir(join(directory, name));
+        await chmod(join(directory, name), mode);
+        await chown(join(directory, name), UID, UID);
+      }
+      const lines = {
+        passwd: `${NAME}:x:${UID}:${UID}::${directory}/home:/bin/sh\n`,
+        group: `${NAME}:x:${UID}:\n`,
+        subuid: ranges ? `${NAME}:${SUBUID}:${RANGE}\n` : '',
+        subgid: ranges ? `${NAME}:${SUBGID}:${RANGE}\n` : '',
+      };
+      await mkdir(join(directory, 'etc'));
+      for (const [name, line] of Object.entries(lines)) {
+        const text = await readFile(join('/etc', name), 'utf8').catch(() => '');
+        await writeFile(join(directory, 'etc', name), `${text}${line}`);
+      }
+      // What the machine does not have cannot be covered.
+      const accounts = Object.keys(lines).filter((name) => existsSync(join('/etc', name)));
+      return new OrdinaryUser(directory, accounts);
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  get home(): string {
+    return join(this.directory, 'home');
+  }
+
+  /** Where his containers are, unless he says otherwise. */
+  get containers(): string {
+    return join(this.home, '.local/share/caisson/containers');
+  }
+
+  get bin(): string {
+    return join(this.directory, 'package/bin/caisson');
+  }
+
+  /** A root directory of his own, with busybox in it; its path. */
+  busybox(): string {
+    const root = join(this.directory, 'root');
+    if (existsSync(root)) return root;
+    makeBusybox(root);
+    execFileSync('chown', ['-R', `${UID}:${UID}`, root]);
+    return root;
+  }
+
+  /** One program of his. */
+  start(command: readonly string[], { env = {}, before = '' }: RunAs = {}): ChildProcess {
+    const binds = this.accounts.map(
+      (name) => `mount --bind '${this.directory}/etc/${name}' /etc/${name}\n`,
+    );
+    const script = `set -e\n${binds.join('')}${before}\ncd '${this.home}'; exec setpriv --reuid ${UID} --regid ${UID} --clear-groups "$@"`;
+    const child = spawn(
+      'unshare',
+      ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...command],
+      {
+        stdio: 'pipe',
+        env: {
+          PATH: process.env['PATH'],
+          HOME: this.home,
+          USER: NAME,
+          XDG_RUNTIME_DIR: join(this.directory, 'run'),
+          ...env,
+        },
+      },
+    );
+    this.children.add(child);
+    child.once('close', () => this.children.delete(child));
+    return child;
+  }
+
+  async run(command: readonly string[], options: RunAs = {}): Promise<Said> {
+    const child = this.start(command, options);
+    const said = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const)
+      child[name]?.setEncoding('utf8').on('data', (text: string) => (said[name] += text));
+    child.stdin?.end(options.input ?? '');
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', resolve);
+    });
+    return { code, ...said };
+  }
+
+  caisson(args: readonly string[], options: RunAs = {}): Promise<Said> {
+    return this.run([process.execPath, this.bin, ...args], options);
+  }
+
+  /** What it writes; fails the test unless it succeeds. */
+  async ok(args: readonly string[], options: RunAs = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.caisson(args, options);
+    expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(0);
+    return stdout.trimEnd();
+  }
+
+  /** What it says; fails the test unless it fails so. */
+  async fails(args: readonly string[], options: RunAs = {}, status = 125): Promise<string> {
+    const { code, stdout, stderr } = await this.caisson(args, options);
+    expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(status);
+    return stderr;
+  }
+
+  /** A program of the package's tests, and what it prints as JSON. */
+  async fixture(name: string): Promise<unknown> {
+    const program = join(this.directory, 'package/dist/test/integration/fixtures', `${name}.js`);
+    const { code, stdout, stderr } = await this.run([process.execPath, program]);
+    expect(code, `${stdout}${stderr}`).to.equal(0);
+    return JSON.parse(stdout) as unknown;
+  }
+
+  /** Pids of his processes, and of those of his subordinate users. */
+  processes(): number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        try {
+          const uid = statSync(`/proc/${pid}`).uid;
+          if (uid === UID || (uid >= SUBUID && uid < SUBUID + RANGE)) return isAlive(pid);
+          // What may not be looked into belongs to root there.
+          const real = /^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+          return real === String(UID) && isAlive(pid);
+        } catch {
+          return false; // it has just ended
+        }
+      })
+      .map(Number);
+  }
+
+  /** Nothing of his containers is there any more. */
+  async expectNothing(): Promise<void> {
+    await eventually(async () => {
+      const left = this.processes().map((pid) => `${pid} ${commandOf(pid)}`);
+      expect(left, 'processes').to.deep.equal([]);
+      expect(await readdir(this.containers).catch(() => []), 'containers').to.deep.equal([]);
+      const sockets = join(this.directory, 'run/caisson/monitors');
+      expect(await readdir(sockets).catch(() => []), 'sockets').to.deep.equal([]);
+    });
+  }
+
+  /** After each test: fails it when it has left anything, and removes that for the next. */
+  async clear(): Promise<void> {
+    try {
+      await this.expectNothing();
+    } finally {
+      await this.endAll();
+      for (const path of [join(this.home, '.local/share/caisson/names'), this.containers])
+        for (const name of await readdir(path).catch(() => []))
+          await rm(join(path, name), { recursive: true, force: true });
+    }
+  }
+
+  /** Removes everything, however the test went. */
+  async discard(): Promise<void> {
+    await this.endAll();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  private async endAll(): Promise<void> {
+    for (const child of this.children) child.kill('SIGKILL');
+    for (const pid of this.processes()) process.kill(pid, 'SIGKILL');
+    await eventually(() => expect(this.processes()).to.deep.equal([]));
+  }
+}
+
+function isAlive(pid: string): boolean {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '(ended)';
+  }
+}
+
+/** What `npm install` would have put there, and the tests' fixtures. */
+async function copyPackage(to: string): Promise<void> {
+  const native = process.env['CAISSON_NATIVE'] ?? 'build/Release';
+  const parts = ['package.json', 'bin', 'dist/lib', 'dist/test/integration/fixtures'];
+  for (const part of [...parts, 'node_modules/node-gyp-build', 'node_modules/commander']) {
+    await mkdir(dirname(join(to, part)), { recursive: true });
+    await cp(join(repository, part), join(to, part), { recursive: true });
+  }
+  await mkdir(join(to, 'build/Release'), { recursive: true });
+  for (const name of ['caisson.node', 'caisson-init'])
+    await cp(join(repository, native, name), join(to, 'build/Release', name));
+  execFileSync('chmod', ['-R', 'a+rX', to]);
+}
