@@ -21,6 +21,7 @@ enum MonitorFlag : uint32_t {
   kMonitorNoLog = 16,
   kMonitorOwnUsers = 32,  // an ordinary user's: see init/own_users.h
   kMonitorBound = 64,     // it ends with its first client
+  kMonitorGated = 128,    // it begins when the first client says so: somebody moves it first
 };
 
 enum class RestartPolicy : uint32_t { kNo, kOnFailure, kAlways, kUnlessStopped, kCount };

@@ -38,18 +38,60 @@ export async function startKept(
   config: StoredConfig,
   attached: FirstClient | undefined,
 ): Promise<void> {
-  const { id } = config;
-  const { options, openStdin } = config;
-  const start = await prepareKept(around, id, imageOf(config.image), config.argv, {
-    ...options,
-    stdin: openStdin || isTerminal(options) ? 'pipe' : 'null',
-  });
+  if (config.cgroupSlice === undefined) {
+    await startIn(undefined, around, store, config, attached);
+    return;
+  }
+  const scope = await openScope(around, config.cgroupSlice, config);
+  try {
+    await startIn(scope.enter, around, store, config, attached);
+  } finally {
+    await scope.close();
+  }
+}
+
+/** Puts a monitor where it belongs, before it begins. */
+type Enter = (pid: number) => Promise<void>;
+
+/** With systemd: it can be asked, before anything is made. */
+async function openScope(
+  { layout }: Surroundings,
+  slice: string,
+  config: StoredConfig,
+): Promise<{ readonly enter: Enter; readonly close: () => Promise<void> }> {
+  const mountPoint = layout.hierarchies.find(({ version }) => version === 2)?.mountPoint ?? '';
+  const { Systemd } = await import('../cgroup/scope.js');
+  const systemd = await Systemd.open();
+  return {
+    enter: (pid) => systemd.enterScope(mountPoint, slice, config, pid),
+    close: () => systemd.close(),
+  };
+}
+
+async function startIn(
+  enter: Enter | undefined,
+  around: Surroundings,
+  store: Store,
+  config: StoredConfig,
+  attached: FirstClient | undefined,
+): Promise<void> {
+  const { id, options, openStdin, cgroupSlice } = config;
+  const stdin = openStdin || isTerminal(options) ? 'pipe' : 'null';
+  const start = await prepareKept(
+    around,
+    id,
+    imageOf(config.image),
+    config.argv,
+    { ...options, stdin },
+    cgroupSlice,
+  );
   try {
     store.prepare();
     const socket = await spawnMonitor(around, store, config, start, attached);
     if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
-    if (around.users === undefined) await untilStarted(socket, start, attached);
-    else await untilAdmitted(around.users, socket, () => untilStarted(socket, start, attached));
+    const started = () => untilStarted(socket, start, attached, enter);
+    if (around.users === undefined) await started();
+    else await untilAdmitted(around.users, socket, started);
   } finally {
     await start.ids?.close();
   }
@@ -94,6 +136,7 @@ async function spawnMonitor(
     autoRemove: config.autoRemove,
     ownUsers: around.users !== undefined,
     bound: attached?.bound === true,
+    gated: config.cgroupSlice !== undefined,
     log: log.driver === 'none' ? undefined : log,
     restart: config.restart,
     stopSignal: config.stopSignal,
@@ -132,11 +175,22 @@ function untilStarted(
   socket: Socket,
   start: KeptStart,
   attached: FirstClient | undefined,
+  enter: Enter | undefined,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const then = attached?.listener ?? {};
+    const begin = () => {
+      connection.begin();
+      attached?.connect(connection);
+    };
     const connection = new MonitorConnection(socket, {
       ...then,
+      waiting: (pid) => {
+        enter?.(pid).then(begin, (error: CaissonError) => {
+          connection.close();
+          reject(error);
+        });
+      },
       started: (pid) => {
         then.started?.(pid);
         if (attached === undefined) connection.close();
@@ -165,6 +219,6 @@ function untilStarted(
         );
       },
     });
-    attached?.connect(connection);
+    if (enter === undefined) attached?.connect(connection);
   });
 }

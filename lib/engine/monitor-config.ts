@@ -14,6 +14,7 @@ const FLAG = {
   noLog: 16,
   ownUsers: 32,
   bound: 64,
+  gated: 128,
 } as const;
 
 export const POLICY_NUMBERS: Readonly<Record<RestartPolicyName, number>> = {
@@ -42,6 +43,8 @@ export interface MonitorConfig {
   readonly ownUsers: boolean;
   /** It ends with its first client. */
   readonly bound: boolean;
+  /** It waits for `MonitorConnection.begin`. */
+  readonly gated: boolean;
   /** Undefined: no log is kept. */
   readonly log: { readonly maxSize: number; readonly maxFile: number } | undefined;
   readonly restart: RestartPolicy;
@@ -75,7 +78,8 @@ export function encodeMonitorConfig(config: MonitorConfig): Buffer {
     (config.autoRemove ? FLAG.autoRemove : 0) |
     (config.log === undefined ? FLAG.noLog : 0) |
     (config.ownUsers ? FLAG.ownUsers : 0) |
-    (config.bound ? FLAG.bound : 0);
+    (config.bound ? FLAG.bound : 0) |
+    (config.gated ? FLAG.gated : 0);
   header.writeUInt32LE(MAGIC, 0);
   header.writeUInt32LE(flags, 8);
   header.writeUInt32LE(POLICY_NUMBERS[config.restart.name], 12);

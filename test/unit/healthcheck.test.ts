@@ -182,6 +182,7 @@ describe("a monitor's configuration", () => {
     autoRemove: true,
     ownUsers: false,
     bound: false,
+    gated: false,
     log: { maxSize: 11, maxFile: 12 },
     restart: { name: 'on-failure', maximumRetryCount: 13 },
     stopSignal: 14,
