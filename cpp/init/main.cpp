@@ -80,6 +80,7 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
     monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]));
   if (count == 4 && equal(arguments[1], "guard"))
     guard_face(descriptor(arguments[2]), descriptor(arguments[3]));
+  if (count == 3 && equal(arguments[1], "probe")) probe_face(arguments[2]);
   sys::exit_group(kUsage);
 }
 
