@@ -29,7 +29,7 @@ const flags: Readonly<Record<string, string>> = {
 
 /** An option by its spec name and, where there is one, Docker's: `memory.limit (--memory)`. */
 export function optionName(option: string): string {
-  const flag = flags[option];
+  const flag = flags[option] ?? (option.startsWith('unified.') ? '--cgroup-conf' : undefined);
   return flag === undefined ? option : `${option} (${flag})`;
 }
 
