@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
+import { evacuateRoot } from '../cgroup/evacuate.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { CaissonError } from '../errors.js';
 import type { RootfsImage } from '../image/rootfs.js';
@@ -134,6 +135,7 @@ export class Engine implements Surroundings, ContainerHome {
       lookAtHost(),
       IdRanges.open(binding, join(runRoot, 'ids')),
     ]);
+    await evacuateRoot(layout);
     const engine = new Engine(
       store,
       binding,

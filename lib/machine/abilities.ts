@@ -2,7 +2,7 @@
 import type { CgroupHierarchy } from '../cgroup/detect.js';
 import { CAPABILITIES } from '../oci/capabilities.js';
 import type { MachineFacts, MapTool } from './facts.js';
-import { explainRefusal, type Refusal } from './refusal.js';
+import { explainRefusal, type Refusal, type RefusedCall } from './refusal.js';
 import { hasCapability } from './surroundings.js';
 
 export interface Ability {
@@ -155,16 +155,11 @@ function subordinateIds({ around, userName, ...facts }: MachineFacts): Verdict {
 }
 
 function procAndSys(facts: MachineFacts): Verdict {
-  const failed = outcome(facts, 'mount.proc') ?? outcome(facts, 'mount.sysfs');
-  if (failed === undefined) return {};
-  // The kernel lets a user namespace have a new one only where the old one hides nothing: mount_too_revealing().
-  const filtered = explainRefusal(failed, { ...facts.around, ownUsers: false });
-  if (failed.errno === 'EPERM' && filtered === undefined)
-    return {
-      cause: 'parts of /proc or /sys are masked here, and would be seen in a new one',
-      cure: '--security-opt unmask=ALL (podman), --security-opt systempaths=unconfined (Docker, caisson), or --privileged, for the container around',
-    };
-  return refusalOf(failed, facts);
+  for (const object of ['proc', 'sysfs']) {
+    const failed = outcome(facts, `mount.${object}`);
+    if (failed !== undefined) return refusalOf({ ...failed, object }, facts);
+  }
+  return {};
 }
 
 function idmapped(facts: MachineFacts): Verdict {
@@ -289,13 +284,8 @@ function probed(...names: readonly string[]): (facts: MachineFacts) => Verdict {
   };
 }
 
-interface Failed {
-  readonly errno: string;
-  readonly call: string;
-}
-
 /** Undefined: it works. */
-function outcome({ probe, probeError }: MachineFacts, name: string): Failed | undefined {
+function outcome({ probe, probeError }: MachineFacts, name: string): RefusedCall | undefined {
   if (probe === undefined) return { errno: '', call: probeError ?? 'it could not be tried' };
   const found = probe.get(name);
   if (found === undefined) return { errno: '', call: 'something that it needs does not work' };
@@ -303,7 +293,7 @@ function outcome({ probe, probeError }: MachineFacts, name: string): Failed | un
   return errno === undefined ? undefined : { errno, call: call ?? name };
 }
 
-function refusalOf(failed: Failed, { around, maxUserNamespaces }: MachineFacts): Refusal {
+function refusalOf(failed: RefusedCall, { around, maxUserNamespaces }: MachineFacts): Refusal {
   if (failed.errno === '')
     return { cause: `not tried: ${failed.call}`, cure: 'what else is said to be missing here' };
   if (failed.errno === 'ENOSPC')
@@ -311,9 +301,7 @@ function refusalOf(failed: Failed, { around, maxUserNamespaces }: MachineFacts):
       cause: `${failed.call}: ENOSPC`,
       cure: `a limit below /proc/sys/user is reached (max_user_namespaces is ${maxUserNamespaces ?? 'unknown'})`,
     };
-  const needs =
-    failed.call === 'mknodat' ? 'CAP_MKNOD' : failed.call === 'bpf' ? 'CAP_BPF' : undefined;
-  const explained = explainRefusal(failed, around, needs);
+  const explained = explainRefusal(failed, around);
   if (explained !== undefined) return explained;
   if (failed.errno === 'ENOSYS' || failed.errno === 'EINVAL' || failed.errno === 'ENODEV')
     return {

@@ -6,21 +6,45 @@ export interface Refusal {
   readonly cure: string;
 }
 
+export interface RefusedCall {
+  readonly call: string;
+  readonly errno: string;
+  /** What it was about. */
+  readonly object?: string | undefined;
+}
+
 const DENIED: ReadonlySet<string> = new Set(['EPERM', 'EACCES']);
 
 /** The flags have the same names with podman, Docker and caisson. */
 const AS_FLAG = ' (podman, Docker and caisson alike)';
 
+/** The capability that a call takes, where it is not CAP_SYS_ADMIN. By the beginning of its name. */
+const NEEDS: readonly (readonly [call: RegExp, capability: string])[] = [
+  [/^mknodat/, 'CAP_MKNOD'],
+  [/^ioctl SIOCS|^netlink/, 'CAP_NET_ADMIN'],
+  [/^bpf/, 'CAP_BPF'],
+  [/^f?chown/, 'CAP_CHOWN'],
+  [/^setgroups|^setresgid|^setfsgid/, 'CAP_SETGID'],
+  [/^setresuid|^setfsuid/, 'CAP_SETUID'],
+  [/^chroot/, 'CAP_SYS_CHROOT'],
+  [/^prlimit/, 'CAP_SYS_RESOURCE'],
+];
+
+/** Of which a refusal mostly says something about the file. */
+const OF_FILES = /^(?:openat|mkdirat|symlinkat|unlinkat|read|write|execve)/;
+
 /**
  * Undefined where nothing around this process explains it.
  *
- * @param needs the capability that the call takes.
+ * @param asked the capability that it takes, where the call alone does not say that.
  */
 export function explainRefusal(
-  { call, errno }: { readonly call: string; readonly errno: string },
+  { call, errno, object }: RefusedCall,
   around: Confinement,
-  needs = 'CAP_SYS_ADMIN',
+  asked?: string,
 ): Refusal | undefined {
+  if (asked === undefined && OF_FILES.test(call)) return undefined;
+  const needs = asked ?? NEEDS.find(([pattern]) => pattern.test(call))?.[1] ?? 'CAP_SYS_ADMIN';
   const outside = around.inside !== undefined;
   const name = call.replace(/ .*/, '');
   if (errno === 'ENOSYS') {
@@ -33,7 +57,10 @@ export function explainRefusal(
       : undefined;
   }
   if (!DENIED.has(errno)) return undefined;
-  if (!hasCapability(around, needs)) {
+  // Before Linux 5.8 what CAP_BPF allows was CAP_SYS_ADMIN's, which still does.
+  const has =
+    hasCapability(around, needs) || (needs === 'CAP_BPF' && hasCapability(around, 'CAP_SYS_ADMIN'));
+  if (!has) {
     const flag = needs.replace('CAP_', '');
     if (outside)
       return {
@@ -43,6 +70,18 @@ export function explainRefusal(
     return around.uid === 0
       ? { cause: `this process has no ${needs}`, cure: `start it with ${needs}` }
       : { cause: 'this user is not root', cure: 'run as root' };
+  }
+  // The kernel lets a user namespace have a new one only where the old one hides nothing: mount_too_revealing().
+  if (
+    call === 'fsmount' &&
+    errno === 'EPERM' &&
+    around.ownUsers &&
+    /^(?:proc|sysfs)$/.test(object ?? '')
+  ) {
+    return {
+      cause: `parts of /${object === 'proc' ? 'proc' : 'sys'} are masked here, and would be seen in a new one`,
+      cure: '--privileged, or --userns=host (caisson, Docker), --security-opt unmask=ALL (podman), for the container around',
+    };
   }
   if (errno === 'EACCES' && around.profile !== undefined) {
     return {

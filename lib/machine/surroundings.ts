@@ -42,7 +42,7 @@ function containerAround(mounts: string, ownUsers: boolean): Confinement['inside
   if (existsSync('/run/.containerenv')) return 'podman';
   if (existsSync('/.dockerenv')) return 'Docker';
   // The name that whoever mounts the root's overlay gives it.
-  if (/ \/ \/ .* - overlay caisson /.test(mounts)) return 'caisson';
+  if (mounts.includes(' - overlay caisson ')) return 'caisson';
   return 'a container';
 }
 

@@ -111,7 +111,7 @@ describe('info', () => {
       const groups = await Promise.all(
         (await hierarchies()).map(
           async ({ mountPoint }) =>
-            (await run('find', [mountPoint, '-maxdepth', '1', '-name', '*caisson*'])).stdout,
+            (await run('find', [mountPoint, '-maxdepth', '1', '-name', '*caisson-probe*'])).stdout,
         ),
       );
       return [readFileSync('/proc/self/mountinfo', 'utf8'), groups.join('')];

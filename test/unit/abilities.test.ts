@@ -136,7 +136,7 @@ describe('abilities', () => {
       'a masked /proc',
       'proc',
       { ...failing('mount.proc 1 fsmount'), around: { ...around, ownUsers: true } },
-      /masked/,
+      /\/proc are masked/,
       /unmask=ALL/,
     ],
     [
