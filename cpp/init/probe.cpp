@@ -180,11 +180,18 @@ int other_users() {
       CLONE_FILES);
 }
 
-Status map_ids(int directory, const char* path, int users) {
+Status map_ids(const char* directory, int users) {
   // With what is mounted below: of mounts that it has not made, a user namespace may copy only all.
-  auto tree = clone_tree(directory, path, true);
+  auto tree = clone_tree(AT_FDCWD, directory, true);
   if (!tree.ok()) return tree.error();
-  return set_mount_attributes(tree.value().get(), 0, 0, false, 0, users, path);
+  return set_mount_attributes(tree.value().get(), 0, 0, false, 0, users, directory);
+}
+
+// Of a mount that is attached nowhere.
+Status set_attributes() {
+  auto made = make_filesystem("tmpfs", "size=64k", 0);
+  if (!made.ok()) return made.error();
+  return set_mount_attributes(made.value().get(), kReadOnlyMount, 0, false);
 }
 
 Status try_overlay(int layers, bool descriptors, bool user_attributes) {
@@ -220,7 +227,7 @@ int probe_mounts(const char* data, bool privileged) {
   tell("mount.private",
        check(sys::call(__NR_mount, "none", "/", nullptr, 0x44000 /* MS_REC|MS_PRIVATE */, nullptr),
              "mount"));
-  tell("idmap.data", users < 0 || users == 255 ? no_users : map_ids(AT_FDCWD, data, users));
+  tell("idmap.data", users < 0 || users == 255 ? no_users : map_ids(data, users));
   for (const char* const* type :
        (const char* const[][2]){{"mount.proc", "proc"}, {"mount.sysfs", "sysfs"}}) {
     auto made = make_filesystem(type[1], nullptr, 0);
@@ -230,7 +237,6 @@ int probe_mounts(const char* data, bool privileged) {
   tell("mount.tmpfs", own.ok() ? Status() : Status(own.error()));
   if (!own.ok()) return 1;
   const int root = own.value().get();
-  tell("idmap.tmpfs", users < 0 || users == 255 ? no_users : map_ids(root, "", users));
   for (const char* name : {"lower", "upper", "work", "old"})
     sys::call(__NR_mkdirat, root, name, 0755);
 
@@ -244,10 +250,7 @@ int probe_mounts(const char* data, bool privileged) {
   }
   tell("overlay.detached", try_overlay(root, true, !privileged));
 
-  auto copy = clone_tree(root, "", false);
-  tell("mount.attribute", copy.ok()
-                              ? set_mount_attributes(copy.value().get(), kReadOnlyMount, 0, false)
-                              : Status(copy.error()));
+  tell("mount.attribute", set_attributes());
   Status turned = check(
       sys::call(__NR_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH), "move_mount");
   if (turned.ok()) turned = check(sys::call(__NR_fchdir, root), "fchdir");

@@ -57,7 +57,7 @@ export function whyMissing(
   if (mounted?.readOnly === true) {
     return {
       cause: `${mounted.mountPoint} is mounted read-only`,
-      cure: 'in a container: --privileged, or -v /sys/fs/cgroup:/sys/fs/cgroup:rw (podman, Docker)',
+      cure: `in a container: ${writableCgroups(mounted.version)}`,
     };
   }
   if (mounted !== undefined) {
@@ -69,7 +69,7 @@ export function whyMissing(
   if (layout.hierarchies.length === 0) {
     return {
       cause: 'cgroups are not mounted',
-      cure: 'mount -t cgroup2 none /sys/fs/cgroup; in a container: -v /sys/fs/cgroup:/sys/fs/cgroup:rw',
+      cure: 'mount -t cgroup2 none /sys/fs/cgroup',
     };
   }
   if (layout.mode === 'v2' && unified !== undefined) {
@@ -87,6 +87,13 @@ export function whyMissing(
     cause: 'it is not mounted in any cgroup hierarchy',
     cure: `mount -t cgroup -o ${controller} none DIRECTORY, with a kernel that is built with it`,
   };
+}
+
+/** Flags of podman, Docker and caisson for the container around. The host's tree of v2 is of no use in a namespace. */
+export function writableCgroups(version: 1 | 2): string {
+  return version === 1
+    ? '--privileged, or -v /sys/fs/cgroup:/sys/fs/cgroup:rw'
+    : '--privileged; podman: --security-opt unmask=/sys/fs/cgroup; Docker: --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw';
 }
 
 /** The error of a limit whose controller is not here, with the reason as far as it is known. */

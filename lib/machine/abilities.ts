@@ -1,5 +1,6 @@
 /** What this machine can do for this user, and for what it cannot: why, and what would give it. Pure. */
 import type { CgroupHierarchy } from '../cgroup/detect.js';
+import { writableCgroups } from '../cgroup/sinks.js';
 import { CAPABILITIES } from '../oci/capabilities.js';
 import type { MachineFacts, MapTool } from './facts.js';
 import { explainRefusal, type Refusal, type RefusedCall } from './refusal.js';
@@ -208,7 +209,7 @@ function cgroups({ layout, around }: MachineFacts): Verdict {
   if (seen.readOnly)
     return {
       cause: `${seen.mountPoint} is mounted read-only`,
-      cure: '--privileged, or -v /sys/fs/cgroup:/sys/fs/cgroup:rw (podman, Docker), for the container around',
+      cure: `${writableCgroups(seen.version)}, for the container around`,
     };
   return {
     cause: `${seen.mountPoint} is not writable for this user`,

@@ -14,6 +14,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'clone EPERM': 'new namespaces need CAP_SYS_ADMIN, or user namespaces that the host allows',
   'clone ENOSPC': 'raise /proc/sys/user/max_*_namespaces',
   'clone EAGAIN': 'a limit on processes is reached: ulimit -u, or pids.max of the cgroup around',
+  'clone ENOENT':
+    "the cgroup lies outside of this process's cgroup namespace; for the container around: --cgroupns=host beside -v " +
+    '/sys/fs/cgroup:/sys/fs/cgroup:rw, or --privileged without it',
   'init EAGAIN':
     'a limit on processes is reached: pidsLimit has to leave room for init and the program',
   'ids.map EPERM': 'the id range must lie in what this user may map',
@@ -31,8 +34,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'cgroup.write EBUSY subtree_control':
     'processes sit in that cgroup itself, and a cgroup of v2 with processes hands out no controllers; move them into one ' +
     'below: mkdir /sys/fs/cgroup/init, then each pid of cgroup.procs into its cgroup.procs',
-  'cgroup.make EROFS':
-    'cgroups are mounted read-only here: --privileged or -v /sys/fs/cgroup:/sys/fs/cgroup:rw for the container around',
+  'cgroup.make EROFS': 'cgroups are mounted read-only here: --privileged for the container around',
   'cgroup.write EINVAL': 'the kernel refuses the value',
   'mount.attach EACCES': 'below /proc only the engine mounts',
   'mount.fs EACCES': 'below /proc only the engine mounts',

@@ -43,6 +43,11 @@ const ADMIN = ['--cap-add', 'SYS_ADMIN'];
 const NODES = ['--cap-add', 'MKNOD'];
 const CGROUPS = ['-v', '/sys/fs/cgroup:/sys/fs/cgroup:rw'];
 
+/** In a cgroup namespace the host's tree of v2 is of no use; what is, only --privileged gives. */
+const MUCH = v2
+  ? ['--privileged']
+  : [...ADMIN, ...NODES, ...CGROUPS, '--cap-add', 'NET_ADMIN', '--cap-add', 'SYS_PTRACE'];
+
 const PLAIN: NestedRun = { image: 'busybox', options: {} };
 const LIMITED: NestedRun = { image: 'busybox', options: { memory: '64m' } };
 const HOST_USERS: NestedRun = { image: 'busybox', options: { userns: 'host' } };
@@ -87,25 +92,32 @@ const SETTINGS: readonly Setting[] = [
     flags: [...ADMIN, ...NODES],
     runs: [
       [PLAIN, 'works'],
-      [LIMITED, ['ERR_CGROUP_CONTROLLER_MISSING', /read-only.*--privileged.*-v \/sys\/fs\/cgroup/]],
+      [
+        LIMITED,
+        ['ERR_CGROUP_CONTROLLER_MISSING', /read-only.*--privileged.*-v \/sys\/fs\/cgroup:/],
+      ],
     ],
     missing: { cgroups: /read-only.*--privileged/ },
   },
   {
-    title: 'writable cgroups, too: limits',
+    title: v2
+      ? "the host's cgroups, too: that they are outside of the container's cgroup namespace"
+      : 'writable cgroups, too: limits',
     flags: [...ADMIN, ...NODES, ...CGROUPS],
-    runs: [
-      [PLAIN, 'works'],
-      [LIMITED, 'works'],
-      [
-        HOST_USERS,
-        ['ERR_NO_PRIVILEGES', /no CAP_(?:NET_ADMIN|SYS_PTRACE); --cap-add \w+ or --priv/],
-      ],
-    ],
+    runs: v2
+      ? [[LIMITED, ['ERR_START_FAILED', /cgroup namespace.*--cgroupns=host.*--privileged/]]]
+      : [
+          [PLAIN, 'works'],
+          [LIMITED, 'works'],
+          [
+            HOST_USERS,
+            ['ERR_NO_PRIVILEGES', /no CAP_(?:NET_ADMIN|SYS_PTRACE); --cap-add \w+ or --priv/],
+          ],
+        ],
   },
   {
     title: 'NET_ADMIN and SYS_PTRACE, too: containers with the users around them',
-    flags: [...ADMIN, ...NODES, ...CGROUPS, '--cap-add', 'NET_ADMIN', '--cap-add', 'SYS_PTRACE'],
+    flags: MUCH,
     runs: [
       [HOST_USERS, 'works'],
       [HOST_IMAGE, 'works'],
@@ -143,7 +155,7 @@ const SETTINGS: readonly Setting[] = [
   },
   {
     title: 'no volume: that data cannot lie on an overlay',
-    flags: [...ADMIN, ...NODES, ...CGROUPS, '--cap-add', 'NET_ADMIN', '--cap-add', 'SYS_PTRACE'],
+    flags: MUCH,
     bare: true,
     runs: [[HOST_USERS, ['ERR_START_FAILED', /another overlay.*volume/]]],
     missing: { 'data-root': /overlay.*volume/ },

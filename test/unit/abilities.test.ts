@@ -11,7 +11,7 @@ import { parseProbe } from '../../lib/native/probe.js';
 const EVERYTHING =
   `memfd pidfd clone.cgroup bpf.devices seccomp.errno seccomp.allow seccomp userns userns.power
   ns.mount ns.uts ns.ipc ns.pid ns.net ns.cgroup mount.namespaces mount.private idmap.data mount.proc mount.sysfs
-  mount.tmpfs idmap.tmpfs mknod mknod.open overlay.detached mount.attribute mount.pivot overlay overlay.userxattr setns`
+  mount.tmpfs mknod mknod.open overlay.detached mount.attribute mount.pivot overlay overlay.userxattr setns`
     .split(/\s+/)
     .map((name) => `${name} 0 -\n`)
     .join('');
