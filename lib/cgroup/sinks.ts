@@ -60,6 +60,12 @@ export function whyMissing(
       cure: `in a container: ${writableCgroups(mounted.version)}`,
     };
   }
+  if (mounted?.usable === true) {
+    return {
+      cause: `it is one of cgroup v${mounted.version} here, at ${mounted.mountPoint}`,
+      cure: "systemd.unified_cgroup_hierarchy=1 on the kernel's command line gives all of them to v2",
+    };
+  }
   if (mounted !== undefined) {
     return {
       cause: `${mounted.mountPoint} is not writable for this user`,

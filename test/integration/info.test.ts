@@ -214,13 +214,18 @@ describe('info', () => {
       expect(some.stdout).to.equal(`${release()} 0\n`);
     });
 
-    it('refuses a template that asks for something else', async () => {
-      const error = await run(caisson, ['info', '-f', '{{.Nothing}}']).then(
-        () => undefined,
-        (thrown: unknown) => thrown as { code: number; stderr: string },
-      );
-      expect(error!.code).to.equal(64);
-      expect(error!.stderr).to.match(/template parsing error/);
+    it('refuses a template that is none, or asks for something else', async () => {
+      for (const [template, code, message] of [
+        ['{{', 64, /template parsing error/],
+        ['{{.Nothing}}', 1, /can't evaluate field Nothing/],
+      ] as const) {
+        const error = await run(caisson, ['info', '-f', template]).then(
+          () => undefined,
+          (thrown: unknown) => thrown as { code: number; stderr: string },
+        );
+        expect(error!.code, template).to.equal(code);
+        expect(error!.stderr).to.match(message);
+      }
     });
   });
 });

@@ -22,8 +22,14 @@ export async function info(args: readonly string[], location: EngineLocation): P
     return 0;
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    print(2, `caisson: template parsing error: ${error.message}\n`);
-    return 64;
+    if (error.phase === 'parse') {
+      print(2, `caisson: template parsing error: ${error.message}\n`);
+      return 64;
+    }
+    // As Docker: what there was of it, which is nothing, ends its line.
+    print(1, '\n');
+    print(2, `caisson: ${error.message}\n`);
+    return 1;
   }
 }
 

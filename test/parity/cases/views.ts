@@ -590,7 +590,7 @@ export const INFO: Section = {
         "docker info --format '{{.NCPU}} {{.MemTotal}} {{.Name}} {{.KernelVersion}}'",
         "docker info -f '{{.OSType}} {{.Architecture}} {{.OperatingSystem}}'",
         "docker info -f '{{.CgroupDriver}} {{.CgroupVersion}}'",
-        "docker info -f '{{.MemoryLimit}} {{.PidsLimit}} {{.CPUShares}} {{.CPUSet}} {{.CpuCfsQuota}} {{.OomKillDisable}}'",
+        "docker info -f '{{.MemoryLimit}} {{.PidsLimit}} {{.CPUShares}} {{.CPUSet}} {{.OomKillDisable}}'",
         "docker info --format '{{json .}}' | grep -c NCPU",
       ],
     },
