@@ -1,18 +1,88 @@
-// Puts a run of scripts/test-vm into the table of docs/platforms.md: node scripts/record-platform.mjs VARIANT CODE LOG
-import { readFileSync, writeFileSync } from 'node:fs';
+// Puts a run of scripts/test-vm into the tables of docs/platforms.md, and what it comes to into README.md:
+//   node scripts/record-platform.mjs RUN CODE LOG
+// Files of tests that the run did not go through keep what an earlier one of the same kind said of them.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
-const [variant, code, log] = process.argv.slice(2);
+const [run, code, log] = process.argv.slice(2);
 const output = readFileSync(log, 'utf8').replaceAll(/\x1b\[[0-9;]*m/g, '');
 const fact = (name) => new RegExp(`^machine: ${name}: (.*)$`, 'm').exec(output)?.[1] ?? '?';
-const count = (word) => Number(new RegExp(`^  (\\d+) ${word}`, 'm').exec(output)?.[1] ?? 0);
 
-const [passed, skipped, failed] = ['passing', 'pending', 'failing'].map(count);
-let result = failed > 0 ? `${failed} of ${passed + failed} failed` : `${passed} passed`;
-if (skipped > 0) result += `, ${skipped} skipped`;
-if (passed + failed === 0 || (failed === 0 && code !== '0')) result = `ended with ${code}`;
+const cells = (line) =>
+  line
+    .split('|')
+    .slice(1, -1)
+    .map((cell) => cell.trim());
 
+/** The table that begins with that heading: where it is among the lines, and its rows. */
+function tableIn(lines, heading) {
+  const start = lines.findIndex((line) => cells(line)[0] === heading);
+  const after = lines.findIndex((line, at) => at > start && !line.startsWith('|'));
+  const end = after === -1 ? lines.length : after;
+  const [head, , ...rows] = lines.slice(start, end).map(cells);
+  return { start, end, head, rows };
+}
+
+function put(lines, { start, end }, head, rows) {
+  const all = [head, ...rows];
+  const widths = head.map((_, i) => Math.max(3, ...all.map((line) => (line[i] ?? '').length)));
+  const write = (line) =>
+    `| ${head.map((_, i) => (line[i] ?? '').padEnd(widths[i])).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  lines.splice(start, end - start, write(head), rule, ...rows.map(write));
+}
+
+/** `33`, `31, 2 skipped`, `**1 of 33 failed**`. */
+function cellOf({ passed, skipped, failed }) {
+  const ran = failed > 0 ? `**${failed} of ${passed + failed} failed**` : String(passed);
+  return skipped > 0 ? `${ran}, ${skipped} skipped` : ran;
+}
+
+function countsOf(cell = '') {
+  const failed = Number(/(\d+) of \d+ failed/.exec(cell)?.[1] ?? 0);
+  const ran = Number(/of (\d+) failed/.exec(cell)?.[1] ?? /^\d+/.exec(cell)?.[0] ?? 0);
+  return { passed: ran - failed, failed, skipped: Number(/(\d+) skipped/.exec(cell)?.[1] ?? 0) };
+}
+
+const at = new URL('../docs/platforms.md', import.meta.url);
+const lines = readFileSync(at, 'utf8').split('\n');
+
+// By file: a row for each that there is, a column for each run.
+const byFile = tableIn(lines, 'Tests');
+const runs = [...new Set([...byFile.head.slice(1), run])].sort();
+const files = readdirSync(new URL('../test/integration', import.meta.url))
+  .filter((name) => name.endsWith('.test.ts'))
+  .map((name) => name.slice(0, -'.test.ts'.length));
+const table = new Map(files.map((file) => [file, new Map()]));
+for (const [file, ...values] of byFile.rows)
+  values.forEach((value, i) => table.get(file)?.set(byFile.head[i + 1], value));
+for (const [, file, ...counts] of output.matchAll(/^tally: (\S+) (\d+) (\d+) (\d+)$/gm)) {
+  const [passed, skipped, failed] = counts.map(Number);
+  table.get(file)?.set(run, cellOf({ passed, skipped, failed }));
+}
+put(
+  lines,
+  byFile,
+  ['Tests', ...runs],
+  files.map((file) => [file, ...runs.map((name) => table.get(file).get(name) ?? '')]),
+);
+
+const sum = { passed: 0, skipped: 0, failed: 0 };
+let missing = 0;
+for (const values of table.values()) {
+  const cell = values.get(run) ?? '';
+  if (cell === '') missing++;
+  for (const [key, count] of Object.entries(countsOf(cell))) sum[key] += count;
+}
+let result =
+  sum.failed > 0
+    ? cellOf(sum)
+    : `${sum.passed} passed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}`;
+if (sum.passed + sum.failed === 0) result = `ended with ${code}`;
+else if (missing > 0) result += `; ${missing} files not run`;
+
+const byRun = tableIn(lines, 'Run');
 const row = [
-  `\`scripts/test-vm ${variant}\``,
+  `\`scripts/test-vm ${run}\``,
   fact('kernel'),
   fact('system'),
   fact('node'),
@@ -20,20 +90,18 @@ const row = [
   fact('overlay layers'),
   result,
 ];
-const file = new URL('../docs/platforms.md', import.meta.url);
-const lines = readFileSync(file, 'utf8').split('\n');
-const cells = (line) =>
-  line
-    .split('|')
-    .slice(1, -1)
-    .map((cell) => cell.trim());
-const start = lines.findIndex((line) => line.startsWith('|'));
-const end = lines.findIndex((line, at) => at > start && !line.startsWith('|'));
-const [head, , ...rows] = lines.slice(start, end).map(cells);
-const others = rows.filter(([name]) => name !== row[0]);
-const all = [...others, row].sort(([a], [b]) => (a < b ? -1 : 1));
-const widths = head.map((_, i) => Math.max(...[head, ...all].map((line) => line[i].length)));
-const write = (line) => `| ${line.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |`;
-const table = [write(head), write(widths.map((width) => '-'.repeat(width))), ...all.map(write)];
-lines.splice(start, end - start, ...table);
-writeFileSync(file, lines.join('\n'));
+const rows = [...byRun.rows.filter(([name]) => name !== row[0]), row].sort(([a], [b]) =>
+  a < b ? -1 : 1,
+);
+put(lines, byRun, byRun.head, rows);
+writeFileSync(at, lines.join('\n'));
+
+const readme = new URL('../README.md', import.meta.url);
+const text = readFileSync(readme, 'utf8').split('\n');
+put(
+  text,
+  tableIn(text, 'Kernel'),
+  ['Kernel', 'System', 'cgroups', 'Integration tests'],
+  rows.map(([, kernel, system, , cgroups, , tests]) => [kernel, system, cgroups, tests]),
+);
+writeFileSync(readme, text.join('\n'));

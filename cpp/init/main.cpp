@@ -87,6 +87,7 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   if (count == 3 && equal(arguments[1], "undo")) undo_face(descriptor(arguments[2]));
   if (count == 4 && equal(arguments[1], "guard"))
     guard_face(descriptor(arguments[2]), descriptor(arguments[3]));
+  if (count == 3 && equal(arguments[1], "probe")) probe_face(arguments[2]);
   sys::exit_group(kUsage);
 }
 

@@ -245,6 +245,7 @@ void Monitor::close_run() {
   near_end_.reset();
   oom_.reset();
   executing_ = ended_ = input_full_ = false;
+  oom_kills_ = 0;
   give_up_at_ = kill_at_ = let_go_at_ = kNone;
 }
 
@@ -291,6 +292,9 @@ void Monitor::step() {
   // A terminal's input and output are one descriptor.
   const int input = config_.has(kMonitorTerminal) ? outputs_[0].get() : input_.get();
   const unsigned at_input = add(input_full_ ? input : -1, POLLOUT);
+  // v2's memory.events says when it changes (cgroup-v2.rst); v1's file says nothing, and is read at
+  // the end.
+  const unsigned at_oom = add(executing_ && !ended_ ? oom_.get() : -1, POLLPRI);
   const unsigned at_health = count;
   health_.poll(polled + count);
   count += Health::kPolled;
@@ -325,6 +329,7 @@ void Monitor::step() {
       if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 && !client.receive())
         drop(client);
     }
+    if (polled[at_oom].revents != 0) look_for_oom();
     if (polled[at_pidfd].revents != 0) child_ended();
     if (polled[at_listener].revents != 0) accept();
   }
@@ -483,6 +488,13 @@ void Monitor::end_output(unsigned index) {
       client.send(Reply::kOutputEnd, &stream, 1);
 }
 
+// Reading it is also what makes the file silent until it changes again.
+void Monitor::look_for_oom() {
+  const uint32_t kills = count_oom_kills(oom_.get());
+  if (kills > oom_kills_) event("oom");
+  oom_kills_ = kills;
+}
+
 // The container has ended and everything that it wrote is where it belongs.
 void Monitor::end_run() {
   static double all_stamps[2 + 2 * kMaxHostSteps];
@@ -491,8 +503,8 @@ void Monitor::end_run() {
   flush_at_ = unfinished_since_ = kNone;
   const bool failed = load_acquire(page_->failed) != 0;
   const ErrorRecord error = page_->error;
-  uint32_t oom_kills = 0;
-  if (oom_.valid()) oom_kills = count_oom_kills(oom_.get());
+  if (oom_.valid() && !failed) look_for_oom();
+  const uint32_t oom_kills = oom_kills_;
   oom_.reset();
   const bool was_stopped = stopping_;
   static_cast<void>(run_teardown(config_.teardown()));
@@ -511,7 +523,6 @@ void Monitor::end_run() {
   if (!executing_) copy_text(state_.error, "it ended before its program was started");
   Text<64> attributes;
   attributes.add("\"exitCode\":\"").add(static_cast<uint64_t>(code)).add("\"");
-  if (oom_kills > 0) event("oom");
   event("die", attributes.c_str());
 
   const bool again = executing_ && wants_restart(code);

@@ -40,6 +40,7 @@ class Monitor {
   void child_ended();
   void read_output(unsigned index);
   void end_output(unsigned index);
+  void look_for_oom();
   void end_run();
   void start_failed(const ErrorRecord& error);
   void leave(const char* status);
@@ -81,6 +82,7 @@ class Monitor {
   bool executing_ = false;  // the program has been exec'ed
   bool ended_ = false;      // the first process is gone; its output may still be there
   int status_code_ = 0, status_signal_ = 0;
+  uint32_t oom_kills_ = 0;  // that have been told of
 
   RestartPolicy policy_;
   int retries_;

@@ -51,10 +51,15 @@ export function writeLimits(
   return rules;
 }
 
-/** v2 weight of v1 shares: 2..262144 onto 1..10000, as OCI runtimes do it. */
+/**
+ * v2 weight of v1 shares: 2..262144 onto 1..10000, and the default of the one (1024) onto that of the other (100), as
+ * runc since 1.4 and crun since 1.23 do it. The straight line of before gave a container with 1024 shares a weight of 39.
+ */
 export function weightOfShares(shares: number): number {
-  const clamped = Math.min(Math.max(shares, 2), 262_144);
-  return 1 + Math.floor(((clamped - 2) * 9999) / 262_142);
+  if (shares <= 2) return 1;
+  if (shares >= 262_144) return 10_000;
+  const log = Math.log2(shares);
+  return Math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34));
 }
 
 function writeCpu(sinks: Sinks, cpu: LinuxCpu): void {

@@ -30,7 +30,7 @@ const flags: Readonly<Record<string, string>> = {
 
 /** An option by its spec name and, where there is one, Docker's: `memory.limit (--memory)`. */
 export function optionName(option: string): string {
-  const flag = flags[option];
+  const flag = flags[option] ?? (option.startsWith('unified.') ? '--cgroup-conf' : undefined);
   return flag === undefined ? option : `${option} (${flag})`;
 }
 
@@ -42,25 +42,75 @@ export function invalidOption(option: string, message: string, hint?: string): C
   });
 }
 
+/** Why a controller is not here, as far as it is known, and what would give it. */
+export function whyMissing(
+  layout: CgroupLayout,
+  controller: string,
+): { readonly cause: string; readonly cure: string } {
+  const mounted = layout.hierarchies.find((h) => h.controllers.includes(controller));
+  const unified = layout.hierarchies.find(({ version }) => version === 2);
+  if (layout.disabled.has(controller)) {
+    return {
+      cause: 'the kernel was started with it switched off',
+      cure: `remove cgroup_disable=${controller} from the kernel's command line`,
+    };
+  }
+  if (mounted?.readOnly === true) {
+    return {
+      cause: `${mounted.mountPoint} is mounted read-only`,
+      cure: `in a container: ${writableCgroups(mounted.version)}`,
+    };
+  }
+  if (mounted?.usable === true) {
+    return {
+      cause: `it is one of cgroup v${mounted.version} here, at ${mounted.mountPoint}`,
+      cure: "systemd.unified_cgroup_hierarchy=1 on the kernel's command line gives all of them to v2",
+    };
+  }
+  if (mounted !== undefined) {
+    return {
+      cause: `${mounted.mountPoint} is not writable for this user`,
+      cure: delegationHint() ?? 'run in a cgroup that is delegated to this user',
+    };
+  }
+  if (layout.hierarchies.length === 0) {
+    return {
+      cause: 'cgroups are not mounted',
+      cure: 'mount -t cgroup2 none /sys/fs/cgroup',
+    };
+  }
+  if (layout.mode === 'v2' && unified !== undefined) {
+    return {
+      cause: `it is not in ${unified.mountPoint}/cgroup.controllers`,
+      cure:
+        unified.mountRoot === '/' &&
+        (unified.ownPath ?? '/') === '/' &&
+        !unified.files.has('cgroup.type')
+          ? 'a kernel that is built with it'
+          : 'the cgroup above has to enable it in its cgroup.subtree_control (systemd: Delegate=)',
+    };
+  }
+  return {
+    cause: 'it is not mounted in any cgroup hierarchy',
+    cure: `mount -t cgroup -o ${controller} none DIRECTORY, with a kernel that is built with it`,
+  };
+}
+
+/** Flags of podman, Docker and caisson for the container around. The host's tree of v2 is of no use in a namespace. */
+export function writableCgroups(version: 1 | 2): string {
+  return version === 1
+    ? '--privileged, or -v /sys/fs/cgroup:/sys/fs/cgroup:rw'
+    : '--privileged; podman: --security-opt unmask=/sys/fs/cgroup; Docker: --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw';
+}
+
 /** The error of a limit whose controller is not here, with the reason as far as it is known. */
 export function missingController(
   layout: CgroupLayout,
   option: string,
   controller: string,
 ): CaissonError {
-  const mounted = layout.hierarchies.find((h) => h.controllers.includes(controller));
-  let hint: string;
-  if (layout.disabled.has(controller)) {
-    hint = `the kernel was started with it switched off; remove cgroup_disable=${controller}`;
-  } else if (mounted?.readOnly === true) {
-    hint = `${mounted.mountPoint} is mounted read-only`;
-  } else if (mounted !== undefined) {
-    hint = delegationHint() ?? `${mounted.mountPoint} is not writable for this user`;
-  } else if (layout.unified !== undefined && layout.mode === 'v2') {
-    hint = `it is not in ${layout.unified.mountPoint}/cgroup.controllers`;
-  } else {
-    hint = 'it is not mounted in any cgroup hierarchy';
-  }
+  const { cause, cure } = whyMissing(layout, controller);
+  const hint = `${cause}; ${cure}`;
   return new CaissonError(
     'ERR_CGROUP_CONTROLLER_MISSING',
     `${optionName(option)} needs the cgroup controller ${controller}, which this machine does not offer`,

@@ -5,6 +5,7 @@ import { COMPLETION } from './flags/completion.js';
 import { CREATE } from './flags/create.js';
 import { EVENTS } from './flags/events.js';
 import { EXEC } from './flags/exec.js';
+import { INFO } from './flags/info.js';
 import { INSPECT } from './flags/inspect.js';
 import { KILL } from './flags/kill.js';
 import { LOGS } from './flags/logs.js';
@@ -41,7 +42,7 @@ export interface CommandEntry {
 
 /** What main.ts knows, by name: only this is shown and completed. */
 export const REGISTERED: ReadonlySet<string> = new Set([
-  ...'attach completion create events exec explain inspect kill logs pause prune ps rename restart rm run'.split(
+  ...'attach completion create events exec explain info inspect kill logs pause prune ps rename restart rm run'.split(
     ' ',
   ),
   ...'start stats stop top unpause update version wait'.split(' '),
@@ -267,6 +268,19 @@ export const COMMANDS: readonly CommandEntry[] = [
       ['caisson completion fish | source', 'in ~/.config/fish/config.fish'],
     ],
     argument: ['bash', 'zsh', 'fish'],
+    ofContainers: false,
+  },
+  {
+    spec: INFO,
+    usage: '[OPTIONS]',
+    description: 'Show what this machine can do for this user, and what would give it the rest',
+    examples: [
+      ['caisson info', 'also where no container can be started: it says why'],
+      [
+        `caisson info -f '{{range .Abilities}}{{if not .available}}{{.name}}: {{.cure}}{{"\\n"}}{{end}}{{end}}'`,
+        'only what is missing',
+      ],
+    ],
     ofContainers: false,
   },
   {

@@ -8,7 +8,7 @@ import { UsageError } from './usage-error.js';
 
 /** Docker's commands that caisson will have; until then each says so. */
 const NOT_YET: ReadonlySet<string> = new Set<string>(
-  'commit cp diff export history image images import info load network port pull push rmi save system tag volume'.split(
+  'commit cp diff export history image images import load network port pull push rmi save system tag volume'.split(
     ' ',
   ),
 );
@@ -26,7 +26,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   const { values, switches, rest } = new FlagParser('', GLOBAL_FLAGS).parse(argv);
   const [command, ...args] = rest;
   if (switches.get('version') === true) {
-    const { packageVersion } = await import('./commands/version.js');
+    const { packageVersion } = await import('../package-version.js');
     print(1, `caisson version ${packageVersion()}\n`);
     return 0;
   }
@@ -100,6 +100,8 @@ async function runCommand(
       return (await import('./commands/completion.js')).completion(args);
     case 'explain':
       return (await import('./commands/explain.js')).explain(args, location);
+    case 'info':
+      return (await import('./commands/info.js')).info(args, location);
     case 'version':
       return (await import('./commands/version.js')).version(args);
   }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
+import { evacuateRoot } from '../cgroup/evacuate.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { type CgroupDriver, sliceFor } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
@@ -27,6 +28,7 @@ import { type EventOptions, followEvents } from './event-log.js';
 import { Execution } from './execution.js';
 import { IdRanges } from './id-ranges.js';
 import { newId } from './ids.js';
+import type { MachineInfo } from './info.js';
 import { launch } from './launch.js';
 import type { RunOptions } from './options.js';
 import { findAbandoned, ownerName } from './owner.js';
@@ -149,6 +151,7 @@ export class Engine implements Surroundings, ContainerHome {
       IdRanges.open(binding, join(runRoot, 'ids')),
       findOwnUsers(),
     ]);
+    await evacuateRoot(layout);
     const engine = new Engine(
       store,
       binding,
@@ -218,6 +221,12 @@ export class Engine implements Surroundings, ContainerHome {
   /** All containers that are kept, newest first. */
   async list(): Promise<ContainerInfo[]> {
     return this.containers_.list();
+  }
+
+  /** What this machine is, what it can do for this user, and what would give it the rest. */
+  async info(): Promise<MachineInfo> {
+    const { machineInfo } = await import('./info.js');
+    return machineInfo(this.store.places);
   }
 
   /** The launch program of such a `run`, in words. Nothing is made. */

@@ -139,6 +139,8 @@ export interface ResourceOptions {
   /** Operations a second. */
   readonly deviceReadIops?: readonly DeviceRate[] | undefined;
   readonly deviceWriteIops?: readonly DeviceRate[] | undefined;
+  /** Files of cgroup v2 and what to write into them, such as `memory.high`: `NAME=value` strings, or a record. */
+  readonly cgroupConf?: Readonly<Record<string, string | number>> | readonly string[] | undefined;
   /** `NAME=soft[:hard]` strings, or a record. */
   readonly ulimits?: Readonly<Record<string, number | Ulimit>> | readonly string[] | undefined;
 }
@@ -213,6 +215,7 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   deviceWriteBps: true,
   deviceReadIops: true,
   deviceWriteIops: true,
+  cgroupConf: true,
   ulimits: true,
   volumes: true,
   mounts: true,

@@ -1,5 +1,5 @@
 /** Limits: Docker's rules for what may be asked, checked before a cgroup is touched. */
-import { boolean, conflicting, invalid, wholeNumber } from './check.js';
+import { boolean, conflicting, invalid, plainString, stringList, wholeNumber } from './check.js';
 import { checkList, parseList } from './cpu-list.js';
 import type { DeviceRate, ResourceOptions, Size } from './options.js';
 import { type PathRate, parseCpus, parseRate, parseSize } from './units.js';
@@ -44,6 +44,8 @@ export interface Resources {
   readonly pidsLimit?: number;
   readonly blkioWeight?: number;
   readonly throttles?: readonly Throttle[];
+  /** Files of cgroup v2: the runtime spec's `unified`. */
+  readonly cgroupConf?: Readonly<Record<string, string>>;
 }
 
 export type ThrottleKind = 'readBps' | 'writeBps' | 'readIops' | 'writeIops';
@@ -77,6 +79,8 @@ export function normalizeResources(options: ResourceOptions, host: HostResources
   addThrottles('deviceReadIops', 'readIops', options.deviceReadIops, throttles);
   addThrottles('deviceWriteIops', 'writeIops', options.deviceWriteIops, throttles);
   if (throttles.length > 0) draft.throttles = throttles;
+  const files = cgroupFiles(options.cgroupConf);
+  if (files !== undefined) draft.cgroupConf = files;
   for (const _ in draft) return draft;
   return NO_RESOURCES;
 }
@@ -172,6 +176,29 @@ function cpuLimits(options: ResourceOptions, host: HostResources, draft: Draft):
   if (options.cpusetMems !== undefined && options.cpusetMems !== '') {
     draft.cpusetMems = checkList('cpusetMems', options.cpusetMems, host.mems);
   }
+}
+
+/** Which files there are, and which of them are caisson's own, lib/cgroup knows. */
+function cgroupFiles(
+  value: ResourceOptions['cgroupConf'],
+): Readonly<Record<string, string>> | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'object' || (value as unknown) === null)
+    throw invalid('cgroupConf', value, 'is neither a record nor an array');
+  const pairs: readonly (readonly [string, unknown])[] = Array.isArray(value)
+    ? stringList('cgroupConf', value).map((text) => {
+        const [, file, content] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+        if (file === undefined) throw invalid('cgroupConf', text, 'is not FILE=value');
+        return [file, content] as const;
+      })
+    : Object.entries(value);
+  const files: Record<string, string> = {};
+  for (const [file, content] of pairs) {
+    if (typeof content !== 'string' && typeof content !== 'number')
+      throw invalid('cgroupConf', { [file]: content }, 'is not a string or a number');
+    files[plainString('cgroupConf', file)] = plainString('cgroupConf', String(content));
+  }
+  return pairs.length === 0 ? undefined : files;
 }
 
 function addThrottles(

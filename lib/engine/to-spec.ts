@@ -245,6 +245,7 @@ export function limitsOf(asked: Resources, throttles: Sources['throttles']): Lin
       : undefined,
     pids: asked.pidsLimit === undefined ? undefined : { limit: asked.pidsLimit },
     blockIO: blockIO(asked.blkioWeight, throttles),
+    unified: asked.cgroupConf,
   };
 }
 

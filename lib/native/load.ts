@@ -29,17 +29,19 @@ export function initPath(): string {
   return init ?? '';
 }
 
+/** Where the addon is, and caisson-init beside it. Throws what node-gyp-build says when there is none. */
+export function addonPath(): string {
+  const chosen = process.env['CAISSON_NATIVE'];
+  if (chosen !== undefined) return join(chosen, 'caisson.node');
+  const find = require('node-gyp-build') as { resolve(directory: string): string };
+  return find.resolve(packageRoot);
+}
+
 function load(): Binding {
   let path: string;
   let loaded: Binding;
   try {
-    const chosen = process.env['CAISSON_NATIVE'];
-    if (chosen === undefined) {
-      const find = require('node-gyp-build') as { resolve(directory: string): string };
-      path = find.resolve(packageRoot);
-    } else {
-      path = join(chosen, 'caisson.node');
-    }
+    path = addonPath();
     loaded = require(path) as Binding;
   } catch (cause) {
     throw new CaissonError(

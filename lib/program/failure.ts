@@ -1,5 +1,7 @@
 /** From the machine's error record to a typed error with an address and, where one is known, a cure. */
 import { CaissonError, type ErrorCode } from '../errors.js';
+import { explainRefusal } from '../machine/refusal.js';
+import { lookAround } from '../machine/surroundings.js';
 import type { NativeError } from '../native/binding.js';
 import { describe } from './describe.js';
 import { errnoName } from './errno.js';
@@ -12,19 +14,28 @@ const HINTS: Readonly<Record<string, string>> = {
   'clone EPERM': 'new namespaces need CAP_SYS_ADMIN, or user namespaces that the host allows',
   'clone ENOSPC': 'raise /proc/sys/user/max_*_namespaces',
   'clone EAGAIN': 'a limit on processes is reached: ulimit -u, or pids.max of the cgroup around',
+  'clone ENOENT':
+    "the cgroup lies outside of this process's cgroup namespace; for the container around: --cgroupns=host beside -v " +
+    '/sys/fs/cgroup:/sys/fs/cgroup:rw, or --privileged without it',
   'init EAGAIN':
     'a limit on processes is reached: pidsLimit has to leave room for init and the program',
   'ids.map EPERM': 'the id range must lie in what this user may map',
   'tree.open EINVAL':
-    'the filesystem there cannot be idmapped; userns "host" (--userns=host) needs no mapping',
+    'the filesystem there cannot be idmapped, as an overlay cannot, on which most containers lie: put it on ext4, xfs or ' +
+    'btrfs (a volume); userns "host" (--userns=host) needs no mapping',
   'tree.open ENOENT': 'it vanished after it was checked',
   'overlay.make EINVAL':
-    'a layer lies on a filesystem that overlay does not take; put the data root on ext4, xfs or btrfs',
+    'a layer lies on a filesystem that overlay does not take, such as another overlay; put the data root on ext4, xfs or ' +
+    'btrfs: in a container, on a volume (-v data:/var/lib/caisson) or a tmpfs',
   'overlay.make EPERM': 'without root, overlay needs Linux 5.11',
   'overlay.make EROFS': 'the data root must be writable for the container',
   'oom.set EACCES': 'lowering the score needs CAP_SYS_RESOURCE',
   'rlimit.set EPERM': 'raising a hard limit needs CAP_SYS_RESOURCE',
   'cgroup.write EBUSY': 'the value is below what is in use',
+  'cgroup.write EBUSY subtree_control':
+    'processes sit in that cgroup itself, and a cgroup of v2 with processes hands out no controllers; move them into one ' +
+    'below: mkdir /sys/fs/cgroup/init, then each pid of cgroup.procs into its cgroup.procs',
+  'cgroup.make EROFS': 'cgroups are mounted read-only here: --privileged for the container around',
   'cgroup.write EINVAL': 'the kernel refuses the value',
   'mount.attach EACCES': 'below /proc only the engine mounts',
   'mount.fs EACCES': 'below /proc only the engine mounts',
@@ -38,8 +49,32 @@ const HINTS: Readonly<Record<string, string>> = {
   '* EMFILE': 'raise the limit on open files: ulimit -n',
 };
 
-function hintFor(op: string, errno: string): string | undefined {
-  return HINTS[`${op} ${errno}`] ?? HINTS[`* ${errno}`];
+function hintFor(op: string, errno: string, path = ''): string | undefined {
+  const hint = path.endsWith('/cgroup.subtree_control')
+    ? HINTS[`${op} ${errno} subtree_control`]
+    : undefined;
+  return hint ?? HINTS[`${op} ${errno}`] ?? HINTS[`* ${errno}`];
+}
+
+/** Steps that are refused for reasons of the container's own: its user, its files, its terminal. */
+const OF_THE_CONTAINER: ReadonlySet<string> = new Set([
+  'exec',
+  'dir.change',
+  'dir.make',
+  'ids.map',
+  'oom.set',
+  'rlimit.set',
+  'session.new',
+  'file.write',
+]);
+
+/** What is around this process, and forbids the call: a container, mostly. */
+function refusedBy({ call, object }: NativeError, errno: string, op?: string): string | undefined {
+  if (errno !== 'EPERM' && errno !== 'EACCES' && errno !== 'ENOSYS') return undefined;
+  // Links in /proc/PID/ns: ptrace(2), "access mode checking".
+  const needs = op === 'ns.open' ? 'CAP_SYS_PTRACE' : undefined;
+  const refusal = explainRefusal({ call, errno, object }, lookAround(), needs);
+  return refusal && `${refusal.cause}; ${refusal.cure}`;
 }
 
 export function failureOf(
@@ -53,6 +88,7 @@ export function failureOf(
   if (step === undefined) return beforeFirstStep(error, errno);
   if (step.op === 'exec') return execFailure(error, errno, args);
   const path = error.object === '' ? undefined : error.object;
+  const refused = OF_THE_CONTAINER.has(step.op) ? undefined : refusedBy(error, errno, step.op);
   const details = {
     stage: half,
     step: step.op,
@@ -60,11 +96,11 @@ export function failureOf(
     syscall: error.call,
     errno,
     path,
-    hint: hintFor(step.op, errno),
+    hint: refused ?? hintFor(step.op, errno, path),
   };
   const where = path === undefined || describe(step).includes(path) ? '' : ` (${path})`;
   return new CaissonError(
-    codeFor(half, step, errno),
+    refused === undefined ? codeFor(half, step, errno) : 'ERR_NO_PRIVILEGES',
     `cannot start: ${describe(step)}${where}: ${error.call}: ${errno}`,
     details,
   );
@@ -124,15 +160,13 @@ function beforeFirstStep(error: NativeError, errno: string): CaissonError {
     );
   }
   const denied = errno === 'EPERM' || errno === 'EACCES';
+  const hint =
+    refusedBy(error, errno) ??
+    (denied ? 'containers need root with CAP_SYS_ADMIN, or user namespaces for everybody' : undefined);
   return new CaissonError(
-    denied ? 'ERR_NO_PRIVILEGES' : 'ERR_START_FAILED',
+    denied || hint !== undefined ? 'ERR_NO_PRIVILEGES' : 'ERR_START_FAILED',
     `cannot prepare a start: ${error.call}${about}: ${errno}`,
-    {
-      ...details,
-      hint: denied
-        ? 'containers need root with CAP_SYS_ADMIN, or user namespaces for everybody'
-        : undefined,
-    },
+    { ...details, hint },
   );
 }
 

@@ -1,5 +1,6 @@
 /** Bad input: each mistake is a typed error that names what is wrong, and nothing is made. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { copyFile, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { join } from 'node:path';
@@ -308,11 +309,8 @@ describe('bad input', function () {
       await file('bin/foreign', foreign);
     });
 
-    /** PT_INTERP of the host's own programs. */
-    const loader = () =>
-      /interpreter: ([^\]]+)/.exec(
-        execFileSync('readelf', ['-l', '/bin/true'], { encoding: 'utf8' }),
-      )![1]!;
+    /** PT_INTERP of the host's own programs: the first path in them. */
+    const loader = () => /\/[\w./-]*ld-[\w.-]+/.exec(readFileSync('/bin/true', 'latin1'))![0];
 
     type Case = [
       argv: string[],

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** This file is `dist/test/support/places.js` when it runs. */
-const repository = fileURLToPath(new URL('../../../', import.meta.url));
+export const repository = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The addon with fault injection. */
 export const debugNative = join(repository, 'build/Debug');

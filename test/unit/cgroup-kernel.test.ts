@@ -90,7 +90,7 @@ describe('cgroups: the running kernel', () => {
         expect(await read('cpu', 'cpu.cfs_period_us')).to.equal('50000');
         expect(await read('cpu', 'cpu.cfs_quota_us')).to.equal('25000');
       } else {
-        expect(await read('cpu', 'cpu.weight')).to.equal('10');
+        expect(await read('cpu', 'cpu.weight')).to.equal('35');
         expect(await read('cpu', 'cpu.max')).to.equal('25000 50000');
       }
     });

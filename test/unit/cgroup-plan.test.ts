@@ -260,7 +260,7 @@ describe('cgroups: plans for v2', () => {
       rdma: { mlx4_0: { hcaHandles: 2, hcaObjects: 2000 } },
     });
     expect(writesOf(made)).to.deep.equal([
-      'cpu.weight=39',
+      'cpu.weight=100',
       'cpu.max=50000 100000',
       'cpu.max.burst=1000',
       'memory.max=67108864',
@@ -273,8 +273,9 @@ describe('cgroups: plans for v2', () => {
   });
 
   it('maps shares onto weights from end to end', () => {
-    expect([1, 2, 256, 1024, 262_144, 999_999].map(weightOfShares)).to.deep.equal([
-      1, 1, 10, 39, 10_000, 10_000,
+    const shares = [1, 2, 3, 256, 512, 1024, 2048, 262_143, 262_144, 999_999];
+    expect(shares.map(weightOfShares)).to.deep.equal([
+      1, 1, 2, 35, 59, 100, 174, 10_000, 10_000, 10_000,
     ]);
   });
 

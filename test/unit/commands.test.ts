@@ -37,6 +37,7 @@ const DOCKER: Readonly<Record<string, string>> = {
   top: '',
   stats: '-a,--all --format= --no-stream --no-trunc',
   events: '-f,--filter= --format= --since= --until=',
+  info: '-f,--format=',
   rename: '',
   port: '',
   update:

@@ -117,6 +117,8 @@ async function row(
       sum(network.map(({ rxBytes }) => rxBytes)),
       sum(network.map(({ txBytes }) => txBytes)),
     ),
+    // Where cgroup v2 counts it: not one of Docker's.
+    ...(now?.pressure === undefined ? {} : { Pressure: now.pressure }),
     PIDs: idle ? '0' : now?.pids === undefined ? '--' : String(now.pids.current),
   });
 }

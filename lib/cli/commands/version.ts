@@ -1,15 +1,9 @@
 /** `caisson version`. */
-import { createRequire } from 'node:module';
 import { release } from 'node:os';
+import { packageVersion } from '../../package-version.js';
 import { parseCommandLine } from '../command-line.js';
 import { VERSION } from '../flags/version.js';
 import { print, printHelp } from '../report.js';
-
-/** Of the package that this file is part of. */
-export function packageVersion(): string {
-  const { version } = createRequire(import.meta.url)('caisson/package.json') as { version: string };
-  return version;
-}
 
 export async function version(args: readonly string[]): Promise<number> {
   const line = parseCommandLine(VERSION, args);

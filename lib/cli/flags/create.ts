@@ -227,6 +227,13 @@ export const CREATE_FLAGS: readonly Flag[] = [
     option: 'securityOpt',
     help: 'Security options',
   },
+  {
+    long: 'cgroup-conf',
+    value: 'map',
+    repeatable: true,
+    option: 'cgroupConf',
+    help: 'Files of cgroup v2 (memory.high=1073741824), as podman has it',
+  },
   { long: 'shm-size', value: 'bytes', option: 'shmSize', help: 'Size of /dev/shm' },
   {
     long: 'stop-signal',

@@ -388,10 +388,5 @@ export const NOT_YET: Section = {
       steps: ['docker create --name $c $image true', 'docker port $c'],
       verdict: { is: 'missing', why: 'the command is not there yet' },
     },
-    {
-      name: 'info',
-      steps: ["docker info --format '{{.ContainersPaused}}'"],
-      verdict: { is: 'missing', why: 'the command is not there yet' },
-    },
   ],
 };

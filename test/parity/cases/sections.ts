@@ -6,7 +6,7 @@ import { ATTACH, LIFECYCLE, RESTARTS } from './lifecycle.js';
 import { LIMITS, NOT_YET, PRIVILEGES } from './limits.js';
 import { LOGS } from './logs.js';
 import { EXIT_CODES, STREAMS } from './run.js';
-import { INSPECT, PS, USAGE } from './views.js';
+import { INFO, INSPECT, PS, USAGE } from './views.js';
 
 export const SECTIONS: readonly Section[] = [
   EXIT_CODES,
@@ -24,5 +24,6 @@ export const SECTIONS: readonly Section[] = [
   PS,
   INSPECT,
   USAGE,
+  INFO,
   NOT_YET,
 ];

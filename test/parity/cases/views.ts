@@ -580,3 +580,36 @@ export const USAGE: Section = {
     },
   ],
 };
+
+export const INFO: Section = {
+  title: 'info',
+  cases: [
+    {
+      name: 'the machine',
+      steps: [
+        "docker info --format '{{.NCPU}} {{.MemTotal}} {{.Name}} {{.KernelVersion}}'",
+        "docker info -f '{{.OSType}} {{.Architecture}} {{.OperatingSystem}}'",
+        "docker info -f '{{.CgroupDriver}} {{.CgroupVersion}}'",
+        "docker info -f '{{.MemoryLimit}} {{.PidsLimit}} {{.CPUShares}} {{.CPUSet}} {{.OomKillDisable}}'",
+        "docker info --format '{{json .}}' | grep -c NCPU",
+      ],
+    },
+    {
+      name: 'containers',
+      alone: true,
+      steps: [
+        'docker run -d --name $c $image sleep 60; docker run -d --name $c-b $image sleep 60; docker pause $c-b; docker create --name $c-c $image true',
+        "docker info -f '{{.Containers}} {{.ContainersRunning}} {{.ContainersPaused}} {{.ContainersStopped}}'",
+      ],
+    },
+    {
+      name: 'mistakes',
+      steps: [
+        "docker info -f '{{.NoSuchThing}}'",
+        "docker info -f '{{'",
+        'docker info one',
+        'docker info --nope',
+      ],
+    },
+  ],
+};

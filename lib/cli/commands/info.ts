@@ -1,0 +1,136 @@
+/** `caisson info`. */
+import { machineInfo, type MachineInfo } from '../../engine/info.js';
+import { parseCommandLine } from '../command-line.js';
+import { INFO } from '../flags/info.js';
+import type { EngineLocation } from '../home.js';
+import { bytesSize } from '../human.js';
+import { print, printHelp } from '../report.js';
+
+export async function info(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(INFO, args);
+  if (line === undefined) return printHelp('info');
+  const found = machineInfo(location);
+  const format = line.value('format');
+  if (format === undefined || format === '') {
+    print(1, infoText(await found));
+    return 0;
+  }
+  const { markStruct, parseTemplate, TemplateError } = await import('../template.js');
+  try {
+    const data = markStruct('Info', dockerShape(await found));
+    print(1, `${parseTemplate(format === 'json' ? '{{json .}}' : format).execute(data)}\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    if (error.phase === 'parse') {
+      print(2, `caisson: template parsing error: ${error.message}\n`);
+      return 64;
+    }
+    // As Docker: what there was of it, which is nothing, ends its line.
+    print(1, '\n');
+    print(2, `caisson: ${error.message}\n`);
+    return 1;
+  }
+}
+
+/** In the order and with the words of `docker info`, as far as there is such a thing here. */
+function infoText(info: MachineInfo): string {
+  const { containers, cgroup } = info;
+  const lines = [
+    `Version: ${info.version}`,
+    `Node.js: ${info.node}`,
+    ...(containers === undefined
+      ? ['Containers: not to be seen by this user']
+      : [
+          `Containers: ${containers.total}`,
+          ` Running: ${containers.running}`,
+          ` Paused: ${containers.paused}`,
+          ` Stopped: ${containers.stopped}`,
+        ]),
+    `Cgroup Driver: ${cgroup.driver}`,
+    `Cgroup Version: ${cgroup.versions.join(' and ') || 'none'}`,
+    `Kernel Version: ${info.kernel}`,
+    `Operating System: ${info.system}`,
+    'OSType: linux',
+    `Architecture: ${info.architecture}`,
+    `CPUs: ${info.cpus}`,
+    `Total Memory: ${bytesSize(info.memory)}`,
+    `Name: ${info.hostname}`,
+    `User: ${info.user.name} (${info.user.uid})`,
+    ...(info.inside === undefined ? [] : [`Inside: ${info.inside}`]),
+    `Data Root: ${info.dataRoot}`,
+    `Run Root: ${info.runRoot}`,
+  ];
+  const width = Math.max(...info.abilities.map(({ name }) => name.length)) + 2;
+  const missing = (cause = '', cure = '') => [
+    ` ${' '.repeat(width)}      ${cause}`,
+    ` ${' '.repeat(width)}      → ${cure}`,
+  ];
+  const row = (name: string, available: boolean, text: string) =>
+    ` ${name.padEnd(width)}${available ? 'yes' : 'no '}   ${text}`.trimEnd();
+  lines.push('Controllers:');
+  for (const { name, available, version, limits, cause, cure } of cgroup.controllers) {
+    lines.push(row(name, available, `${available ? `v${version}: ` : ''}${flags(limits)}`));
+    if (!available) lines.push(...missing(cause, cure));
+  }
+  lines.push('Abilities:');
+  for (const { name, gives, available, detail, cause, cure } of info.abilities) {
+    lines.push(row(name, available, detail === undefined ? gives : `${gives} (${detail})`));
+    if (!available) lines.push(...missing(cause, cure));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function flags(options: readonly string[]): string {
+  return options
+    .map((option) => `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
+    .join(' ');
+}
+
+/** Docker's names for what Docker has, too. */
+function dockerShape(info: MachineInfo): Record<string, unknown> {
+  const { containers, cgroup } = info;
+  const gives = new Set(
+    cgroup.controllers.filter(({ available }) => available).flatMap(({ limits }) => limits),
+  );
+  const able = new Set(info.abilities.filter(({ available }) => available).map(({ name }) => name));
+  return {
+    Containers: containers?.total ?? 0,
+    ContainersRunning: containers?.running ?? 0,
+    ContainersPaused: containers?.paused ?? 0,
+    ContainersStopped: containers?.stopped ?? 0,
+    Driver: 'overlay',
+    MemoryLimit: gives.has('memory'),
+    SwapLimit: gives.has('memorySwap'),
+    CpuCfsPeriod: gives.has('cpuPeriod'),
+    CpuCfsQuota: gives.has('cpuQuota'),
+    CPUShares: gives.has('cpuShares'),
+    CPUSet: gives.has('cpusetCpus'),
+    PidsLimit: gives.has('pidsLimit'),
+    OomKillDisable: gives.has('oomKillDisable'),
+    CgroupDriver: cgroup.driver,
+    CgroupVersion: cgroup.versions.at(-1) === undefined ? '' : String(cgroup.versions[0]),
+    KernelVersion: info.kernel,
+    OperatingSystem: info.system,
+    OSType: 'linux',
+    Architecture: info.architecture,
+    NCPU: info.cpus,
+    MemTotal: info.memory,
+    DockerRootDir: info.dataRoot,
+    Name: info.hostname,
+    ServerVersion: info.version,
+    DefaultRuntime: 'caisson',
+    SecurityOptions: [
+      ...(able.has('seccomp') ? ['name=seccomp,profile=default'] : []),
+      ...(able.has('user-namespaces') ? ['name=userns'] : []),
+      ...(info.user.uid === 0 ? [] : ['name=rootless']),
+    ],
+    NodeVersion: info.node,
+    RunRoot: info.runRoot,
+    User: info.user,
+    Inside: info.inside ?? '',
+    CgroupVersions: cgroup.versions,
+    Controllers: cgroup.controllers,
+    Abilities: info.abilities,
+  };
+}

@@ -1,0 +1,313 @@
+/** What this machine can do for this user, and for what it cannot: why, and what would give it. Pure. */
+import type { CgroupHierarchy } from '../cgroup/detect.js';
+import { writableCgroups } from '../cgroup/sinks.js';
+import { CAPABILITIES } from '../oci/capabilities.js';
+import type { MachineFacts, MapTool } from './facts.js';
+import { explainRefusal, type Refusal, type RefusedCall } from './refusal.js';
+import { hasCapability } from './surroundings.js';
+
+export interface Ability {
+  readonly name: string;
+  /** What it is for. */
+  readonly gives: string;
+  readonly available: boolean;
+  /** More about it, where there is more. */
+  readonly detail?: string | undefined;
+  /** Of what is missing: why it is … */
+  readonly cause?: string | undefined;
+  /** … and what would give it. */
+  readonly cure?: string | undefined;
+}
+
+type Verdict = { readonly detail?: string | undefined } | Refusal;
+
+export function listAbilities(facts: MachineFacts): Ability[] {
+  return ABILITIES.map(([name, gives, judge]) => {
+    const verdict = judge(facts);
+    return { name, gives, available: !('cause' in verdict), ...verdict };
+  });
+}
+
+/** Needed of root: what a start does, and the steps that do it. */
+const NEEDED =
+  'SYS_ADMIN CHOWN DAC_OVERRIDE FOWNER FSETID SETUID SETGID SETPCAP SETFCAP MKNOD KILL SYS_CHROOT';
+
+const ABILITIES: readonly (readonly [
+  name: string,
+  gives: string,
+  judge: (facts: MachineFacts) => Verdict,
+])[] = [
+  ['privileges', 'containers with every option', privileges],
+  ['data-root', 'a place for images and for what containers write', dataRoot],
+  ['user-namespaces', 'container root that is nobody on the host', userNamespaces],
+  ['subordinate-ids', 'more than one user in a container without root', subordinateIds],
+  [
+    'namespaces',
+    'mounts, processes, network, hostname, IPC and cgroups of its own',
+    probed('ns.mount', 'ns.uts', 'ns.ipc', 'ns.pid', 'ns.net', 'ns.cgroup'),
+  ],
+  [
+    'mounts',
+    'a root filesystem of its own',
+    probed('mount.namespaces', 'mount.private', 'mount.tmpfs', 'mount.attribute', 'mount.pivot'),
+  ],
+  ['proc', '/proc and /sys of its own', procAndSys],
+  ['device-nodes', '/dev/null and its kin, without the host’s', probed('mknod', 'mknod.open')],
+  ['idmapped-mounts', 'image layers shared between containers with other users', idmapped],
+  ['overlay', 'a writable layer above an image', probed('overlay')],
+  ['overlay-descriptors', 'layers that are mounted nowhere', overlayDescriptors],
+  ['overlay-userxattr', 'a writable layer without root', probed('overlay.userxattr')],
+  ['setns', 'exec', probed('setns')],
+  ['pidfd', 'signals that cannot hit another process', probed('pidfd')],
+  ['memfd', 'a start program that no container can overwrite', probed('memfd')],
+  ['seccomp', 'a filter for system calls', seccomp],
+  ['cgroups', 'limits, statistics, and an end of everything at once', cgroups],
+  ['clone-into-cgroup', 'a first process that is born in its cgroup', cloneIntoCgroup],
+  ['cgroup-kill', 'an end of everything in one step', cgroupKill],
+  ['freezer', 'pause', freezer],
+  ['device-filter', 'rules for devices', deviceFilter],
+];
+
+function privileges({ around }: MachineFacts): Verdict {
+  const missing = NEEDED.split(' ').filter((name) => !hasCapability(around, `CAP_${name}`));
+  if (around.uid === 0 && missing.length === 0) {
+    const all = CAPABILITIES.every((name) => hasCapability(around, name));
+    return {
+      detail: `root${all ? '' : ', without some capabilities'}${around.ownUsers ? ' of a user namespace' : ''}${around.inside === undefined ? '' : `, in ${around.inside === 'a container' ? '' : 'a container of '}${around.inside}`}`,
+    };
+  }
+  if (around.uid !== 0)
+    return { cause: 'this user is not root', cure: 'run as root: sudo caisson …' };
+  return {
+    cause: `root without ${missing.map((name) => `CAP_${name}`).join(', ')}`,
+    cure:
+      around.inside === undefined
+        ? 'start it with these capabilities'
+        : `${missing.map((name) => `--cap-add ${name}`).join(' ')}, or --privileged, for the container around`,
+  };
+}
+
+function dataRoot({ data }: MachineFacts): Verdict {
+  if (!data.writable)
+    return {
+      cause: `${data.path} cannot be written`,
+      cure: 'another place: --data-root DIRECTORY',
+    };
+  if (data.overlay)
+    return {
+      cause: `${data.path} lies on an overlay, which takes no writable layer above it`,
+      cure: 'a volume or a tmpfs there (-v data:/var/lib/caisson, --tmpfs /var/lib/caisson for the container around), or --data-root on another filesystem',
+    };
+  return { detail: data.path };
+}
+
+function userNamespaces(facts: MachineFacts): Verdict {
+  const { around, maxUserNamespaces, unprivilegedUserns, apparmorRestrictsUserns } = facts;
+  const made = outcome(facts, 'userns');
+  const failed = made ?? outcome(facts, 'userns.power');
+  if (failed === undefined)
+    return maxUserNamespaces === undefined ? {} : { detail: `up to ${maxUserNamespaces}` };
+  const plain = around.uid !== 0;
+  if (maxUserNamespaces === '0' || failed.errno === 'ENOSPC')
+    return {
+      cause: `/proc/sys/user/max_user_namespaces is ${maxUserNamespaces ?? 'reached'}`,
+      cure: 'sysctl user.max_user_namespaces=65536',
+    };
+  if (plain && unprivilegedUserns === '0')
+    return {
+      cause: 'the kernel keeps them for root (kernel.unprivileged_userns_clone is 0)',
+      cure: 'sysctl kernel.unprivileged_userns_clone=1',
+    };
+  if (plain && apparmorRestrictsUserns !== undefined && apparmorRestrictsUserns !== '0')
+    return {
+      cause:
+        'AppArmor keeps them for programs with a profile (kernel.apparmor_restrict_unprivileged_userns is 1)',
+      cure: 'sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile with "userns," for this program',
+    };
+  if (failed.errno === 'EINVAL' && made !== undefined)
+    return { cause: 'the kernel has none', cure: 'a kernel with CONFIG_USER_NS=y' };
+  return refusalOf(failed, facts);
+}
+
+function subordinateIds({ around, userName, ...facts }: MachineFacts): Verdict {
+  if (around.uid === 0) return { detail: 'root needs none' };
+  for (const name of ['newuidmap', 'newgidmap'] as const) {
+    const tool: MapTool = facts[name];
+    if (tool.path === undefined)
+      return {
+        cause: `${name} is not installed`,
+        cure: 'apt install uidmap (shadow-utils on Fedora)',
+      };
+    if (!tool.privileged)
+      return { cause: `${tool.path} is not set-user-id root`, cure: `chmod u+s ${tool.path}` };
+  }
+  for (const [file, ranges] of [
+    ['/etc/subuid', facts.subuids],
+    ['/etc/subgid', facts.subgids],
+  ] as const) {
+    if (ranges.length === 0)
+      return {
+        cause: `${file} has no range for ${userName}`,
+        cure: `usermod --add-${file.slice(5)}s 100000-165535 ${userName}, as root`,
+      };
+  }
+  const count = (ranges: typeof facts.subuids) => ranges.reduce((sum, { size }) => sum + size, 0);
+  return { detail: `${count(facts.subuids)} user ids, ${count(facts.subgids)} group ids` };
+}
+
+function procAndSys(facts: MachineFacts): Verdict {
+  for (const object of ['proc', 'sysfs']) {
+    const failed = outcome(facts, `mount.${object}`);
+    if (failed !== undefined) return refusalOf({ ...failed, object }, facts);
+  }
+  return {};
+}
+
+function idmapped(facts: MachineFacts): Verdict {
+  const failed = outcome(facts, 'idmap.data');
+  if (failed === undefined) return {};
+  if (failed.errno === 'EINVAL')
+    return {
+      cause: `the filesystem of ${facts.data.path} cannot be idmapped`,
+      cure: 'a data root on ext4, xfs or btrfs with Linux 5.19 or later, on tmpfs with 6.3; --userns=host needs none',
+    };
+  return refusalOf(failed, facts);
+}
+
+function overlayDescriptors(facts: MachineFacts): Verdict {
+  const failed = outcome(facts, 'overlay.detached');
+  if (failed === undefined) return {};
+  if (outcome(facts, 'overlay') !== undefined) return refusalOf(failed, facts);
+  return {
+    cause:
+      'this kernel takes only layers that are mounted; caisson mounts them for a moment where nobody else looks',
+    cure: 'Linux 6.15 or later',
+  };
+}
+
+function seccomp(facts: MachineFacts): Verdict {
+  const failed = outcome(facts, 'seccomp');
+  if (failed?.errno === 'EINVAL' || failed?.errno === 'ENOSYS')
+    return { cause: 'the kernel has no filters', cure: 'a kernel with CONFIG_SECCOMP_FILTER=y' };
+  if (failed !== undefined) return refusalOf(failed, facts);
+  const actions = [...(facts.probe ?? [])]
+    .filter(([name, { errno }]) => name.startsWith('seccomp.') && errno === undefined)
+    .map(([name]) => name.slice('seccomp.'.length));
+  return { detail: actions.join(' ') };
+}
+
+function cgroups({ layout, around }: MachineFacts): Verdict {
+  const usable = layout.hierarchies.filter((hierarchy) => hierarchy.usable);
+  if (usable.length > 0)
+    return { detail: [...new Set(usable.map(({ version }) => `v${version}`))].sort().join(', ') };
+  const seen = layout.hierarchies[0];
+  if (seen === undefined)
+    return {
+      cause: 'cgroups are not mounted',
+      cure: 'mount -t cgroup2 none /sys/fs/cgroup, as root',
+    };
+  if (seen.readOnly)
+    return {
+      cause: `${seen.mountPoint} is mounted read-only`,
+      cure: `${writableCgroups(seen.version)}, for the container around`,
+    };
+  return {
+    cause: `${seen.mountPoint} is not writable for this user`,
+    cure:
+      around.uid === 0
+        ? 'a cgroup tree of its own for the container around: --cgroupns private --privileged'
+        : 'a delegated cgroup: systemd-run --user --scope -p Delegate=yes …',
+  };
+}
+
+function unifiedOf({ layout }: MachineFacts): CgroupHierarchy | undefined {
+  return layout.hierarchies.find(({ version }) => version === 2);
+}
+
+const NO_V2: Refusal = {
+  cause: 'no cgroup v2 is mounted',
+  cure: 'systemd.unified_cgroup_hierarchy=1 on the kernel’s command line, or mount -t cgroup2',
+};
+
+function cloneIntoCgroup(facts: MachineFacts): Verdict {
+  const failed = outcome(facts, 'clone.cgroup');
+  if (failed === undefined) return unifiedOf(facts) === undefined ? NO_V2 : {};
+  if (failed.errno === 'EINVAL' || (failed.errno === 'ENOSYS' && !facts.around.filtered))
+    return { cause: `Linux ${facts.kernel} cannot`, cure: 'Linux 5.7 or later' };
+  return refusalOf(failed, facts);
+}
+
+/** Where there is no cgroup to look into, the kernel's version has to do. */
+function hasFile({ cgroupFiles, kernel }: MachineFacts, file: string, ...since: number[]): boolean {
+  if (cgroupFiles !== undefined) return cgroupFiles.has(file);
+  const [major = 0, minor = 0] = kernel.split('.').map(Number);
+  const [sinceMajor = 0, sinceMinor = 0] = since;
+  return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor);
+}
+
+function cgroupKill(facts: MachineFacts): Verdict {
+  if (unifiedOf(facts) === undefined) return NO_V2;
+  if (hasFile(facts, 'cgroup.kill', 5, 14)) return {};
+  return {
+    cause: 'cgroups of this kernel have no cgroup.kill; each process is killed by itself',
+    cure: 'Linux 5.14 or later',
+  };
+}
+
+function freezer(facts: MachineFacts): Verdict {
+  if (facts.layout.controllers.get('freezer')?.version === 1) return { detail: 'cgroup v1' };
+  if (facts.layout.unified !== undefined && hasFile(facts, 'cgroup.freeze', 5, 2))
+    return { detail: 'cgroup v2' };
+  return {
+    cause: 'neither the freezer of cgroup v1 nor cgroup.freeze of v2 is at hand',
+    cure: 'cgroups that can be written, with Linux 5.2 or later for v2',
+  };
+}
+
+function deviceFilter(facts: MachineFacts): Verdict {
+  if (facts.layout.controllers.get('devices')?.version === 1) return { detail: 'cgroup v1' };
+  const failed = outcome(facts, 'bpf.devices');
+  if (failed === undefined && facts.layout.unified !== undefined) return { detail: 'BPF' };
+  if (failed === undefined) return NO_V2;
+  if (failed.errno === 'EINVAL' || failed.errno === 'ENOSYS')
+    return { cause: 'the kernel has no such programs', cure: 'a kernel with CONFIG_CGROUP_BPF=y' };
+  return refusalOf(failed, facts);
+}
+
+/** All of these. */
+function probed(...names: readonly string[]): (facts: MachineFacts) => Verdict {
+  return (facts) => {
+    for (const name of names) {
+      const failed = outcome(facts, name);
+      if (failed !== undefined) return refusalOf(failed, facts);
+    }
+    return {};
+  };
+}
+
+/** Undefined: it works. */
+function outcome({ probe, probeError }: MachineFacts, name: string): RefusedCall | undefined {
+  if (probe === undefined) return { errno: '', call: probeError ?? 'it could not be tried' };
+  const found = probe.get(name);
+  if (found === undefined) return { errno: '', call: 'something that it needs does not work' };
+  const { errno, call } = found;
+  return errno === undefined ? undefined : { errno, call: call ?? name };
+}
+
+function refusalOf(failed: RefusedCall, { around, maxUserNamespaces }: MachineFacts): Refusal {
+  if (failed.errno === '')
+    return { cause: `not tried: ${failed.call}`, cure: 'what else is said to be missing here' };
+  if (failed.errno === 'ENOSPC')
+    return {
+      cause: `${failed.call}: ENOSPC`,
+      cure: `a limit below /proc/sys/user is reached (max_user_namespaces is ${maxUserNamespaces ?? 'unknown'})`,
+    };
+  const explained = explainRefusal(failed, around);
+  if (explained !== undefined) return explained;
+  if (failed.errno === 'ENOSYS' || failed.errno === 'EINVAL' || failed.errno === 'ENODEV')
+    return {
+      cause: `${failed.call}: ${failed.errno}: this kernel cannot`,
+      cure: 'Linux 5.12 or later, built with it',
+    };
+  return { cause: `${failed.call}: ${failed.errno}`, cure: 'run as root, outside of containers' };
+}

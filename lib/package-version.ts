@@ -1,0 +1,7 @@
+import { createRequire } from 'node:module';
+
+/** Of the package that this file is part of. */
+export function packageVersion(): string {
+  const { version } = createRequire(import.meta.url)('caisson/package.json') as { version: string };
+  return version;
+}

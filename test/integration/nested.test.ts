@@ -1,0 +1,303 @@
+/**
+ * caisson in a container: of its own, of podman's, of Docker's. What works with which settings, and for each that is missing the
+ * error that names it. docs/nested.md says the same.
+ */
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { detectCgroups } from '../../lib/cgroup/detect.js';
+import { fixture, repository } from '../support/places.js';
+import { slowness } from '../support/slowness.js';
+import { makeBusybox } from '../support/workshop.js';
+import type { NestedOutcome, NestedReport, NestedRun } from './fixtures/nested.js';
+
+const run = promisify(execFile);
+const { mode } = await detectCgroups();
+const v2 = mode === 'v2';
+const { lastCap, effective } = {
+  lastCap: Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')),
+  effective: BigInt(
+    `0x${/^CapEff:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]}`,
+  ),
+};
+const hasAll = effective === (1n << BigInt(lastCap + 1)) - 1n;
+
+/** `docker` in a daemon of its own: DOCKER_HOST names it. */
+type Engine = 'caisson' | 'podman' | 'docker';
+
+/** Of podman 4.3 and Docker 20.10 on hybrid machines; v2 in containers of theirs takes a machine with nothing else. */
+function unavailable(engine: Engine): string | undefined {
+  if (engine === 'caisson') return undefined;
+  const programs = engine === 'podman' ? ['podman', 'runc'] : ['docker', 'dockerd'];
+  const missing = programs.find(
+    (name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0,
+  );
+  return missing === undefined ? undefined : `${missing} is not installed`;
+}
+
+const ADMIN = ['--cap-add', 'SYS_ADMIN'];
+const NODES = ['--cap-add', 'MKNOD'];
+const CGROUPS = ['-v', '/sys/fs/cgroup:/sys/fs/cgroup:rw'];
+
+/** In a cgroup namespace the host's tree of v2 is of no use; what is, only --privileged gives. */
+const MUCH = v2
+  ? ['--privileged']
+  : [...ADMIN, ...NODES, ...CGROUPS, '--cap-add', 'NET_ADMIN', '--cap-add', 'SYS_PTRACE'];
+
+const PLAIN: NestedRun = { image: 'busybox', options: {} };
+const LIMITED: NestedRun = { image: 'busybox', options: { memory: '64m' } };
+const HOST_USERS: NestedRun = { image: 'busybox', options: { userns: 'host' } };
+const HOST_IMAGE: NestedRun = { image: 'host', options: { userns: 'host' } };
+
+interface Setting {
+  readonly title: string;
+  readonly flags: readonly string[];
+  /** For system calls; `own`: the engine's. Missing: one that does not matter. */
+  readonly filter?: object | 'own';
+  /** Nothing is mounted where its data lies. */
+  readonly bare?: true;
+  readonly only?: readonly Engine[];
+  /** What is run, and that it works, or the code and hint of its error. */
+  readonly runs: readonly (readonly [NestedRun, 'works' | readonly [code: string, hint: RegExp]])[];
+  /** What `info` finds missing: ability and why. */
+  readonly missing?: Readonly<Record<string, RegExp>>;
+}
+
+/** A filter that allows everything but these. */
+function without(names: readonly string[], errnoRet: number): object {
+  return {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    architectures: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_AARCH64'],
+    syscalls: [{ names, action: 'SCMP_ACT_ERRNO', errnoRet }],
+  };
+}
+
+const SETTINGS: readonly Setting[] = [
+  {
+    title: '--privileged: everything',
+    flags: ['--privileged'],
+    runs: [
+      [PLAIN, 'works'],
+      [LIMITED, 'works'],
+      [HOST_USERS, 'works'],
+      [HOST_IMAGE, 'works'],
+    ],
+  },
+  {
+    title: 'SYS_ADMIN and MKNOD: containers with users of their own, without limits',
+    flags: [...ADMIN, ...NODES],
+    runs: [
+      [PLAIN, 'works'],
+      [
+        LIMITED,
+        ['ERR_CGROUP_CONTROLLER_MISSING', /read-only.*--privileged.*-v \/sys\/fs\/cgroup:/],
+      ],
+    ],
+    missing: { cgroups: /read-only.*--privileged/ },
+  },
+  {
+    title: v2
+      ? "the host's cgroups, too: that they are outside of the container's cgroup namespace"
+      : 'writable cgroups, too: limits',
+    flags: [...ADMIN, ...NODES, ...CGROUPS],
+    runs: v2
+      ? [[LIMITED, ['ERR_START_FAILED', /cgroup namespace.*--cgroupns=host.*--privileged/]]]
+      : [
+          [PLAIN, 'works'],
+          [LIMITED, 'works'],
+          [
+            HOST_USERS,
+            ['ERR_NO_PRIVILEGES', /no CAP_(?:NET_ADMIN|SYS_PTRACE); --cap-add \w+ or --priv/],
+          ],
+        ],
+  },
+  {
+    title: 'NET_ADMIN and SYS_PTRACE, too: containers with the users around them',
+    flags: MUCH,
+    runs: [
+      [HOST_USERS, 'works'],
+      [HOST_IMAGE, 'works'],
+    ],
+  },
+  {
+    title: 'none: which capability is missing',
+    flags: [],
+    runs: [[PLAIN, ['ERR_NO_PRIVILEGES', /no CAP_SYS_ADMIN; --cap-add SYS_ADMIN or --privileged/]]],
+    missing: { privileges: /CAP_SYS_ADMIN.*--cap-add SYS_ADMIN/ },
+  },
+  {
+    title: 'SYS_ADMIN alone: that device nodes cannot be made',
+    flags: [...ADMIN, '--cap-drop', 'MKNOD'],
+    runs: [[PLAIN, ['ERR_NO_PRIVILEGES', /no CAP_MKNOD; --cap-add MKNOD or --privileged/]]],
+    missing: { 'device-nodes': /CAP_MKNOD/ },
+  },
+  {
+    title: 'a filter against mounts: which call, and seccomp=unconfined',
+    flags: [...ADMIN, ...NODES],
+    filter: without(['fsopen', 'mount_setattr'], 1),
+    runs: [
+      [PLAIN, ['ERR_NO_PRIVILEGES', /seccomp filter.* refuses fsopen; --security-opt seccomp=/]],
+    ],
+    missing: { mounts: /seccomp filter.* refuses fsopen/ },
+  },
+  {
+    title: 'a filter that hides clone3: so, too',
+    flags: [...ADMIN, ...NODES],
+    filter: without(['clone3'], 38),
+    runs: [
+      [PLAIN, ['ERR_NO_PRIVILEGES', /seccomp filter.* clone3 .*ENOSYS.*; --security-opt seccomp=/]],
+    ],
+    missing: { 'clone-into-cgroup': v2 ? /seccomp filter.* clone3/ : /./ },
+  },
+  {
+    title: 'no volume: that data cannot lie on an overlay',
+    flags: MUCH,
+    bare: true,
+    runs: [[HOST_USERS, ['ERR_START_FAILED', /another overlay.*volume/]]],
+    missing: { 'data-root': /overlay.*volume/ },
+  },
+  {
+    title: "its own filter: that it refuses a root of one's own",
+    flags: [...ADMIN, ...NODES],
+    filter: 'own',
+    only: ['docker'],
+    runs: [
+      [
+        PLAIN,
+        ['ERR_NO_PRIVILEGES', /seccomp filter.* refuses pivot_root; --security-opt seccomp=/],
+      ],
+    ],
+    missing: { mounts: /seccomp filter.* refuses pivot_root/ },
+  },
+];
+
+for (const engine of ['caisson', 'podman', 'docker'] as const) {
+  const reason = unavailable(engine);
+  const names = { caisson: 'a container of its own', podman: 'podman', docker: 'Docker' };
+  describe(`in ${names[engine]}${reason === undefined ? '' : ` (skipped: ${reason})`}`, function () {
+    this.timeout(60_000);
+    let directory: string;
+    /** By title. Docker's all at once: its daemon takes long to start. */
+    const outputs = new Map<string, string>();
+    const settings = SETTINGS.filter(({ only }) => only?.includes(engine) !== false);
+    /** Docker gives all capabilities that there are, or none at all where this machine's root has not got one. */
+    const beyond = ({ flags }: Setting) =>
+      engine === 'docker' && flags.includes('--privileged') && !hasAll
+        ? 'the root of this machine has not all capabilities, which Docker would give'
+        : undefined;
+
+    before(async function () {
+      if (reason !== undefined) this.skip();
+      directory = await mkdtemp(join(tmpdir(), 'caisson-nested-'));
+      makeBusybox(join(directory, 'busybox'));
+      for (const [i, { filter }] of settings.entries()) {
+        await mkdir(join(directory, `data${i}`));
+        if (typeof filter === 'object')
+          await writeFile(join(directory, `filter${i}.json`), JSON.stringify(filter));
+      }
+      if (engine === 'docker') await runAllInDocker();
+    });
+    after(async () => {
+      if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+    });
+
+    function command(setting: Setting, i: number): string[] {
+      const { flags, filter, bare, runs } = setting;
+      const system = join(directory, 'busybox');
+      const bind = (from: string, to = from) => ['-v', `${from}:${to}:ro`];
+      const common = [
+        ...['run', '--rm', ...(engine === 'caisson' ? [] : ['--network', 'none']), ...flags],
+        ...(typeof filter === 'object'
+          ? ['--security-opt', `seccomp=${join(directory, `filter${i}.json`)}`]
+          : filter === undefined && engine === 'docker'
+            ? ['--security-opt', 'seccomp=unconfined']
+            : []),
+        ...(bare === true ? [] : ['-v', `${join(directory, `data${i}`)}:/data`]),
+        ...[...bind(repository), ...bind(join(repository, 'node_modules')), ...bind(system)],
+        ...bind(process.execPath, '/node'),
+        ...[...(process.env['CAISSON_NATIVE'] === undefined ? [] : ['-e', 'CAISSON_NATIVE'])],
+      ];
+      const libraries = ['/usr', '/lib', '/lib64'].filter(existsSync).flatMap((path) => bind(path));
+      const asked = JSON.stringify(runs.map(([one]) => one));
+      const make = bare === true ? 'mkdir -p /data && ' : '';
+      const inner = ['sh', '-c', `${make}exec /node "$@"`, 'sh', fixture('nested'), system, asked];
+      switch (engine) {
+        case 'caisson': {
+          const users = flags.includes('--privileged') ? [] : ['--userns', 'host'];
+          return [
+            ...[join(repository, 'bin/caisson'), '--data-root', join(directory, 'outer')],
+            ...['--run-root', join(directory, 'outer-run'), ...common],
+            ...[...users, 'host', ...inner],
+          ];
+        }
+        case 'podman':
+          return [
+            ...['podman', '--runtime', 'runc', '--events-backend', 'none', ...common],
+            // Its defaults are more than root of this machine may have.
+            ...['--ulimit', 'nofile=1024:4096', '--ulimit', 'nproc=4096:4096', ...libraries],
+            ...['--rootfs', `${system}:O`, ...inner],
+          ];
+        case 'docker':
+          return ['docker', ...common, ...libraries, 'nested-system', ...inner];
+      }
+    }
+
+    /** One daemon for all of them; a line for each, and what goes wrong beside it. */
+    async function runAllInDocker(): Promise<void> {
+      const quote = (words: readonly string[]) =>
+        words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+      const script = [
+        `tar -C ${join(directory, 'busybox')} -c . | docker import - nested-system >/dev/null`,
+        ...settings.map((setting, i) =>
+          beyond(setting) === undefined
+            ? `${quote(command(setting, i))} </dev/null || echo {}`
+            : 'echo {}',
+        ),
+      ].join('\n');
+      const { stdout, stderr } = await run(
+        join(repository, 'scripts/with-docker'),
+        ['sh', '-c', script],
+        { timeout: 120_000 * slowness, env: { ...process.env, TMPDIR: '/tmp' } },
+      );
+      const lines = stdout.split('\n').filter((line) => line.startsWith('{'));
+      expect(lines.length, `${stdout}${stderr}`).to.equal(settings.length);
+      settings.forEach(({ title }, i) =>
+        outputs.set(title, lines[i] === '{}' ? stderr : lines[i]!),
+      );
+    }
+
+    settings.forEach((setting, i) => {
+      const skipped = beyond(setting);
+      it(`${setting.title}${skipped === undefined ? '' : ` (skipped: ${skipped})`}`, async function () {
+        if (skipped !== undefined) this.skip();
+        const [program = '', ...args] = command(setting, i);
+        const output =
+          outputs.get(setting.title) ??
+          (await run(program, args, { timeout: 60_000 * slowness })).stdout;
+        expect(output).to.match(/^\{/);
+        const report = JSON.parse(output) as NestedReport;
+        expect(report.inside).to.equal(
+          { caisson: 'caisson', podman: 'podman', docker: 'Docker' }[engine],
+        );
+        setting.runs.forEach(([asked, wanted], at) => {
+          const outcome: NestedOutcome = report.outcomes[at]!;
+          const told = `${JSON.stringify(asked)}: ${JSON.stringify(outcome)}`;
+          if (wanted === 'works') {
+            expect(outcome, told).to.include({ exitCode: 0, stdout: 'hello from 0\n' });
+          } else {
+            expect('code' in outcome, told).to.equal(true);
+            if (!('code' in outcome)) return;
+            expect(outcome.code, told).to.equal(wanted[0]);
+            expect(outcome.hint, told).to.match(wanted[1]);
+          }
+        });
+        for (const [name, why] of Object.entries(setting.missing ?? {}))
+          expect(report.missing[name], name).to.match(why);
+      });
+    });
+  });
+}

@@ -1,0 +1,38 @@
+/**
+ * Mocha's usual report, and for each file of tests that has been gone through a line that scripts/record-platform.mjs reads: also
+ * of a run that is stopped by its time limit.
+ */
+import { basename } from 'node:path';
+import mocha from 'mocha';
+
+const tally = { file: '', passed: 0, skipped: 0, failed: 0 };
+
+function tell(): void {
+  const { file, passed, skipped, failed } = tally;
+  if (passed + skipped + failed > 0)
+    console.log(
+      `tally: ${basename(file).replace(/\.test\.js$/, '')} ${passed} ${skipped} ${failed}`,
+    );
+  Object.assign(tally, { passed: 0, skipped: 0, failed: 0 });
+}
+
+// Mocha takes the default export of a file.
+// eslint-disable-next-line no-restricted-syntax
+export default class Reporter extends mocha.reporters.Spec {
+  constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
+    super(runner, options);
+    runner.on('suite', ({ file }: Mocha.Suite) => {
+      if (file === undefined || file === tally.file) return;
+      tell();
+      tally.file = file;
+    });
+    runner.on('pass', () => tally.passed++);
+    runner.on('pending', () => tally.skipped++);
+    runner.on('fail', (_, error: Error) => {
+      tally.failed++;
+      // The run may be stopped before it comes to what has failed.
+      console.log(`        ${error.stack ?? error.message}`);
+    });
+    runner.once('end', tell);
+  }
+}
