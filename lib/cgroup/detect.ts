@@ -6,7 +6,9 @@
  */
 import { constants } from 'node:fs';
 import { access, readFile, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type MountEntry, parseMountinfo, visibleMounts } from './mountinfo.js';
+import { sliceFor } from './systemd.js';
 
 export type CgroupMode = 'v1' | 'v2' | 'hybrid' | 'none';
 
@@ -27,6 +29,11 @@ export interface CgroupHierarchy {
   readonly readOnly: boolean;
   /** Names of the files at the mount point; a real root lacks many that its children have. */
   readonly files: ReadonlySet<string>;
+  /**
+   * An ordinary user's: usable in scopes of his systemd's only, and `controllers` and `files` are those of what has
+   * been delegated to that.
+   */
+  readonly delegated?: boolean | undefined;
   /** Names of the files in a child, where `probe.ts` had to look … */
   readonly childFiles?: ReadonlySet<string> | undefined;
   /** … and the controllers for which that list is complete. */
@@ -75,7 +82,7 @@ let cached: Promise<CgroupLayout> | undefined;
 /** The machine's hierarchies. Without `readers` the answer is found once and kept for the process's life. */
 export async function detectCgroups(readers?: CgroupReaders): Promise<CgroupLayout> {
   if (readers !== undefined) return detect(readers);
-  cached ??= detect(realReaders).catch((error: unknown) => {
+  cached ??= detect(realReaders).then(withDelegated).catch((error: unknown) => {
     cached = undefined;
     throw error;
   });
@@ -95,6 +102,38 @@ async function detect(readers: CgroupReaders): Promise<CgroupLayout> {
     mounts.map(async (mount) => inspect(readers, mount, names, ownPaths)),
   );
   return makeLayout(chooseMounts(found), disabled);
+}
+
+/** With what the user's own systemd has of a cgroup2 that is otherwise root's: user@.service(5), Delegate=. */
+async function withDelegated(layout: CgroupLayout): Promise<CgroupLayout> {
+  const closed = layout.hierarchies.find(({ version, usable }) => version === 2 && !usable);
+  if (closed === undefined) return layout;
+  const slice = sliceFor(layout, undefined);
+  if (slice === undefined) return layout;
+  const tree = join(closed.mountPoint, dirname(slice));
+  if (!(await realReaders.writable(tree))) return layout;
+  const [controllers, files] = await Promise.all([
+    textOf(realReaders, `${tree}/cgroup.controllers`),
+    realReaders.readdir(tree),
+  ]);
+  const own: CgroupHierarchy = {
+    ...closed,
+    usable: true,
+    delegated: true,
+    controllers: (controllers ?? '').split(/\s+/).filter(Boolean),
+    files: new Set(files),
+  };
+  const hierarchies = layout.hierarchies.map((each) => (each === closed ? own : each));
+  return makeLayout(hierarchies, layout.disabled);
+}
+
+/** What of it there is for who does not ask systemd. */
+export function withoutScopes(layout: CgroupLayout): CgroupLayout {
+  if (!layout.hierarchies.some(({ delegated }) => delegated === true)) return layout;
+  const hierarchies = layout.hierarchies.map((each) =>
+    each.delegated === true ? { ...each, usable: false } : each,
+  );
+  return makeLayout(hierarchies, layout.disabled);
 }
 
 /** Puts a layout together: used by detection, and again when a probe has learned more. */

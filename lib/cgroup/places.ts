@@ -38,7 +38,10 @@ export function placesOf(
 ): CgroupPlace[] {
   return layout.hierarchies
     .filter(
-      ({ usable, version, controllers }) => usable && (version === 2 || controllers.length > 0),
+      ({ usable, delegated, version, controllers }) =>
+        usable &&
+        (version === 2 || controllers.length > 0) &&
+        (delegated !== true || slice !== undefined),
     )
     .map(({ version, controllers, mountPoint }) => ({
       version,

@@ -1,7 +1,7 @@
 /** What the launch program does to cgroups for one container: made by `planCgroups`, used by `compile`. */
 import { CaissonError } from '../errors.js';
 import type { LinuxDeviceCgroup, LinuxResources } from '../oci/runtime-spec.js';
-import type { CgroupHierarchy, CgroupLayout } from './detect.js';
+import { type CgroupHierarchy, type CgroupLayout, withoutScopes } from './detect.js';
 import { cgroupPath, scopePath } from './places.js';
 import { type LimitOptions, writeLimits } from './resources.js';
 import { type Sink, Sinks } from './sinks.js';
@@ -69,11 +69,12 @@ const v2Always: ReadonlySet<string> = new Set(['cpu', 'io', 'memory', 'pids']);
  *   value that no machine accepts, ERR_UNSUPPORTED_OPTION for what caisson does not set.
  */
 export function planCgroups(
-  layout: CgroupLayout,
+  machine: CgroupLayout,
   id: string,
   resources: LinuxResources,
   { slice, ...options }: PlanOptions = {},
 ): CgroupPlan {
+  const layout = slice === undefined ? withoutScopes(machine) : machine;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.+-]{0,254}$/.test(id)) {
     throw new CaissonError('ERR_INVALID_OPTION', `id: ${JSON.stringify(id)} cannot name a cgroup`, {
       stage: 'config',

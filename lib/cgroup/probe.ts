@@ -52,7 +52,9 @@ function unknownTo(
   const unknown = new Map<CgroupHierarchy, string[]>();
   for (const name of names) {
     const hierarchy = controllers.get(name);
-    if (hierarchy === undefined || tried.has(`${hierarchy.mountPoint} ${name}`)) continue;
+    // Of what has been delegated the files are known: it is no root.
+    if (hierarchy === undefined || hierarchy.delegated === true) continue;
+    if (tried.has(`${hierarchy.mountPoint} ${name}`)) continue;
     unknown.set(hierarchy, [...(unknown.get(hierarchy) ?? []), name]);
   }
   return unknown;

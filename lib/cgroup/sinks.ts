@@ -144,6 +144,7 @@ const notOnRoot = /^(?:pids|freezer|hugetlb|rdma)\.|weight/;
 
 /** Whether a container's cgroup has a file: true, false, or undefined where only a probe could tell. */
 export function hasFile(hierarchy: CgroupHierarchy, file: string): boolean | undefined {
+  if (hierarchy.delegated === true) return hierarchy.files.has(file);
   const controller = file.slice(0, file.indexOf('.'));
   if (hierarchy.probed?.has(controller) === true) return hierarchy.childFiles?.has(file);
   if (hierarchy.files.has(file)) return true;

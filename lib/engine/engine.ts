@@ -237,7 +237,7 @@ export class Engine implements Surroundings, ContainerHome {
   ): Promise<string> {
     this.check(options);
     if (this.users !== undefined)
-      return explain((await prepareKept(this, newId(), image, argv, options)).steps());
+      return explain((await prepareKept(this, newId(), image, argv, options, this.slice)).steps());
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
     return explain(prepared.steps());

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, hostname, machine, release, totalmem } from 'node:os';
 import type { CgroupLayout, CgroupMode } from '../cgroup/detect.js';
+import { type CgroupDriver, sliceFor } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { type Ability, listAbilities } from '../machine/abilities.js';
 import { type ControllerInfo, listControllers } from '../machine/controllers.js';
@@ -9,6 +10,7 @@ import { gatherFacts } from '../machine/facts.js';
 import { packageVersion } from '../package-version.js';
 import { freezerLook } from './freezer.js';
 import { DEFAULT_PLACES, isSettled, type Places, Store } from './store.js';
+import type { StoredConfig } from './stored.js';
 
 export interface MachineInfo {
   /** caisson's. */
@@ -34,7 +36,8 @@ export interface MachineInfo {
   readonly cgroup: {
     readonly mode: CgroupMode;
     /** Who makes the cgroups. */
-    readonly driver: 'cgroupfs' | 'none';
+    /** Of containers that are kept. */
+    readonly driver: CgroupDriver | 'none';
     /** Versions that can be used. */
     readonly versions: readonly (1 | 2)[];
     readonly controllers: readonly ControllerInfo[];
@@ -78,12 +81,17 @@ export async function machineInfo(places: Partial<Places> = {}): Promise<Machine
     ...counted(new Store({ dataRoot, runRoot }), layout),
     cgroup: {
       mode: layout.mode,
-      driver: layout.mode === 'none' ? 'none' : 'cgroupfs',
+      driver: driverOf(layout),
       versions: ([1, 2] as const).filter((n) => usable.some(({ version }) => version === n)),
       controllers: listControllers(layout),
     },
     abilities: listAbilities(facts),
   };
+}
+
+function driverOf(layout: CgroupLayout): CgroupDriver | 'none' {
+  if (sliceFor(layout, undefined) !== undefined) return 'systemd';
+  return layout.mode === 'none' ? 'none' : 'cgroupfs';
 }
 
 async function distribution(): Promise<string> {
@@ -98,10 +106,12 @@ function counted(store: Store, layout: CgroupLayout): { containers?: ContainerCo
     const isPaused = freezerLook(layout);
     for (const id of store.ids()) {
       const found = store.state(id);
-      if (!isThere(store, id)) continue;
+      const config = configOf(store, id);
+      if (config === undefined) continue;
       counts.total++;
       const runs = found.state.status === 'running' && isSettled(store, found);
-      counts[runs ? (isPaused(id) ? 'paused' : 'running') : 'stopped']++;
+      const paused = runs && config !== 'damaged' && isPaused(config);
+      counts[runs ? (paused ? 'paused' : 'running') : 'stopped']++;
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
@@ -111,11 +121,11 @@ function counted(store: Store, layout: CgroupLayout): { containers?: ContainerCo
 }
 
 /** One whose configuration cannot be read is a container, too. */
-function isThere(store: Store, id: string): boolean {
+function configOf(store: Store, id: string): StoredConfig | 'damaged' | undefined {
   try {
-    return store.config(id) !== undefined;
+    return store.config(id);
   } catch (error) {
-    if (error instanceof CaissonError) return true;
+    if (error instanceof CaissonError) return 'damaged';
     throw error;
   }
 }
