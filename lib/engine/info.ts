@@ -9,7 +9,8 @@ import { type ControllerInfo, listControllers } from '../machine/controllers.js'
 import { gatherFacts } from '../machine/facts.js';
 import { packageVersion } from '../package-version.js';
 import { freezerLook } from './freezer.js';
-import { DEFAULT_PLACES, isSettled, type Places, Store } from './store.js';
+import { defaultPlaces } from './places.js';
+import { isSettled, type Places, Store } from './store.js';
 import type { StoredConfig } from './stored.js';
 
 export interface MachineInfo {
@@ -35,8 +36,7 @@ export interface MachineInfo {
   readonly containers?: ContainerCounts | undefined;
   readonly cgroup: {
     readonly mode: CgroupMode;
-    /** Who makes the cgroups. */
-    /** Of containers that are kept. */
+    /** Who makes the cgroups of containers that are kept. */
     readonly driver: CgroupDriver | 'none';
     /** Versions that can be used. */
     readonly versions: readonly (1 | 2)[];
@@ -58,7 +58,7 @@ export interface ContainerCounts {
  * @param places as for `Engine.open`.
  */
 export async function machineInfo(places: Partial<Places> = {}): Promise<MachineInfo> {
-  const { dataRoot, runRoot } = { ...DEFAULT_PLACES, ...places };
+  const { dataRoot, runRoot } = defaultPlaces(places);
   const [facts, system] = await Promise.all([gatherFacts(dataRoot), distribution()]);
   const { layout, around } = facts;
   const usable = layout.hierarchies.filter(
