@@ -19,8 +19,8 @@ enum MonitorFlag : uint32_t {
   kMonitorStdinOnce = 4,
   kMonitorAutoRemove = 8,
   kMonitorNoLog = 16,
-  kMonitorOwnUsers = 32,  // an ordinary user's: see init/own_users.h
-  kMonitorBound = 64,     // it ends with its first client
+  kMonitorOwnUsers = 64,  // an ordinary user's: see init/own_users.h
+  kMonitorBound = 128,    // it ends with its first client
 };
 
 enum class RestartPolicy : uint32_t { kNo, kOnFailure, kAlways, kUnlessStopped, kCount };

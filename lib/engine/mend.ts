@@ -63,6 +63,7 @@ export async function discard(store: Store, config: StoredConfig): Promise<void>
   const { id, name } = config;
   await store.releaseName(name, id);
   await store.removeConfig(id);
+  await store.removeSocket(id);
   await removeFiles(store, config);
   tell(store, config, 'destroy');
 }
@@ -88,6 +89,7 @@ async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
 /** The same for one whose configuration cannot be read. */
 export async function discardUnreadable(store: Store, id: string): Promise<void> {
   await store.releaseNamesOf(id);
+  await store.removeSocket(id);
   await runTeardown(id, store.directory(id));
 }
 

@@ -11,6 +11,7 @@ import { OrdinaryUser, RANGE, type RunAs, SUBGID, SUBUID, UID } from '../support
 import { monitorsOf } from '../support/kept.js';
 import { eventually, exists, namespacesOf, statusOf } from '../support/outside.js';
 import { makeBusybox } from '../support/workshop.js';
+import type { RootlessFaults } from './fixtures/rootless-faults.js';
 import type { Came } from './fixtures/rootless-run.js';
 
 const SLEEP = ['sleep', '1000'];
@@ -129,7 +130,7 @@ describe('without root', function () {
         'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33:34 /var/tmp/d; id -u';
       const id = await user.ok(['create', '--name', 'files', 'host', 'sh', '-c', make]);
       expect(await user.ok(['start', '-a', 'files'])).to.equal('0');
-      const written = join(user.containers, id, 'upper/.root/var/tmp/d/f');
+      const written = join(user.containers, id, 'upper/var/tmp/d/f');
       const { uid, gid } = await stat(written);
       expect([uid, gid]).to.deep.equal([SUBUID + 32, SUBGID + 33]);
       expect(await user.ok(['run', '--rm', '-u', 'www-data', 'host', 'id', '-un'])).to.equal(
@@ -207,7 +208,7 @@ describe('without root', function () {
       const make =
         'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33 /var/tmp/d; sleep 1000';
       const { id, pid } = await started('host', 'sh', '-c', make);
-      await eventually(() => stat(join(user.containers, id, 'upper/.root/var/tmp/d/f')));
+      await eventually(() => stat(join(user.containers, id, 'upper/var/tmp/d/f')));
       for (const monitor of monitorsOf(id)) process.kill(monitor, 'SIGKILL');
       await eventually(() => expect(existsSync(`/proc/${pid}/ns/pid`)).to.equal(false));
       const state = ['inspect', '--format', '{{.State.Status}} {{.State.ExitCode}}', id];
@@ -357,6 +358,15 @@ describe('without root', function () {
       expect(of('inherit').code).to.equal('ERR_UNSUPPORTED_OPTION');
       expect(of('several').stdout).to.equal('0\n1\n2\n3\n4\n5\n6\n7\n');
       expect(of('left').stdout).to.equal('0');
+    });
+
+    it('leaves nothing when any step of its start fails, or who does it is killed', async function () {
+      this.timeout(600_000);
+      const { tried, complaints } = (await user.fixture('rootless-faults', {
+        CAISSON_NATIVE: join(user.directory, 'package/build/Debug'),
+      })) as RootlessFaults;
+      expect(complaints).to.deep.equal([]);
+      expect(tried).to.be.above(200);
     });
 
     it('ends with the program that runs it', async () => {
