@@ -362,6 +362,8 @@ void Monitor::read_control() {
         got.fd_count == 2 && !outputs_[0].valid()) {
       outputs_[0].reset(fds[0]);
       near_end_.reset(fds[1]);
+      // Who looks at it still has the size of the run before.
+      if (size_.ws_col != 0) sys::call(__NR_ioctl, fds[0], TIOCSWINSZ, &size_);
       continue;
     }
     for (size_t i = 0; i < got.fd_count; ++i)
@@ -613,11 +615,10 @@ bool Monitor::handle(Client& client, const Frame& frame) {
       if ((client.attached & kAttachIn) != 0 && config_.has(kMonitorStdinOnce)) close_input();
       break;
     case Request::kResize:
-      if (frame.size == 4 && near_end_.valid()) {
-        winsize size{};
-        size.ws_col = static_cast<unsigned short>(load_half(frame.payload));
-        size.ws_row = static_cast<unsigned short>(load_half(frame.payload + 2));
-        sys::call(__NR_ioctl, outputs_[0].get(), TIOCSWINSZ, &size);
+      if (frame.size == 4) {
+        size_.ws_col = static_cast<unsigned short>(load_half(frame.payload));
+        size_.ws_row = static_cast<unsigned short>(load_half(frame.payload + 2));
+        if (near_end_.valid()) sys::call(__NR_ioctl, outputs_[0].get(), TIOCSWINSZ, &size_);
       }
       break;
     case Request::kSignal:

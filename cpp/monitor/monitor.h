@@ -3,6 +3,8 @@
 // it may be long gone.
 #pragma once
 
+#include <sys/ioctl.h>
+
 #include "../host/host_machine.h"
 #include "../program/monitor_config.h"
 #include "client.h"
@@ -74,6 +76,7 @@ class Monitor {
   size_t page_size_ = 0;
   int pid_ = -1;
   UniqueFd pidfd_, control_, input_, outputs_[2], near_end_, oom_;
+  winsize size_{};          // of the terminal, as a client has it; of all runs
   bool executing_ = false;  // the program has been exec'ed
   bool ended_ = false;      // the first process is gone; its output may still be there
   int status_code_ = 0, status_signal_ = 0;

@@ -364,6 +364,19 @@ describe('attached clients', function () {
       expect(log).to.equal(String(await heard.ended));
     });
 
+    it('keep their size when the program is run again', async () => {
+      const script = 'stty size; read line; exit 1';
+      const { container, client } = await kept.startAttached(script, {
+        ...TTY,
+        restart: 'on-failure:1',
+      });
+      await client.started;
+      await untilLogged(container, '24 80');
+      client.resize({ cols: 132, rows: 50 });
+      client.stdin!.write('\n');
+      await untilLogged(container, '50 132');
+    });
+
     it('of a size are told of another: the program hears WINCH', async () => {
       const container = await kept.start(
         "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done",
