@@ -19,9 +19,9 @@ enum MonitorFlag : uint32_t {
   kMonitorStdinOnce = 4,
   kMonitorAutoRemove = 8,
   kMonitorNoLog = 16,
-  kMonitorOwnUsers = 32,  // an ordinary user's: see init/own_users.h
-  kMonitorBound = 64,     // it ends with its first client
-  kMonitorGated = 128,    // it begins when the first client says so: somebody moves it first
+  kMonitorGated = 32,     // it begins when the first client says so: somebody moves it first
+  kMonitorOwnUsers = 64,  // an ordinary user's: see init/own_users.h
+  kMonitorBound = 128,    // it ends with its first client
 };
 
 enum class RestartPolicy : uint32_t { kNo, kOnFailure, kAlways, kUnlessStopped, kCount };

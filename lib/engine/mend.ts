@@ -64,6 +64,7 @@ export async function discard(store: Store, config: StoredConfig): Promise<void>
   const { id, name } = config;
   await store.releaseName(name, id);
   await store.removeConfig(id);
+  await store.removeSocket(id);
   await removeFiles(store, config);
   tell(store, config, 'destroy');
 }
@@ -89,6 +90,7 @@ async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
 /** The same for one whose configuration cannot be read. */
 export async function discardUnreadable(store: Store, id: string): Promise<void> {
   await store.releaseNamesOf(id);
+  await store.removeSocket(id);
   // Nobody knows any more whether systemd was asked.
   const slice = sliceFor(await detectCgroups(), undefined);
   if (slice !== undefined) await runTeardown(id, slice, undefined);

@@ -12,9 +12,9 @@ const FLAG = {
   stdinOnce: 4,
   autoRemove: 8,
   noLog: 16,
-  ownUsers: 32,
-  bound: 64,
-  gated: 128,
+  gated: 32,
+  ownUsers: 64,
+  bound: 128,
 } as const;
 
 export const POLICY_NUMBERS: Readonly<Record<RestartPolicyName, number>> = {

@@ -196,7 +196,7 @@ async function writeKept(
   options: RunOptions,
   slice: string | undefined,
 ): Promise<Recipe> {
-  const resolved = await resolveImage(image, around.dataRoot);
+  const resolved = await resolveImage(image, around.dataRoot, around.users !== undefined);
   return write(around, resolved, argv, options, undefined, slice);
 }
 
@@ -368,11 +368,14 @@ export async function seccompProfile(config: ContainerConfig): Promise<LinuxSecc
 function withImageBinds(spec: Spec, { binds }: ResolvedImage): Spec {
   if (binds.length === 0) return spec;
   const mapping = spec.linux?.uidMappings;
-  const mounts = binds.map(({ source, to }): Mount => ({
+  const mounts = binds.map(({ source, to, whole }): Mount => ({
     destination: to,
     type: 'bind',
     source,
-    options: ['bind', 'ro', ...(mapping === undefined ? [] : ['idmap'])],
+    options: [
+      ...(whole === true ? ['rbind', 'rro'] : ['bind', 'ro']),
+      ...(mapping === undefined ? [] : ['idmap']),
+    ],
     uidMappings: mapping,
     gidMappings: mapping,
   }));

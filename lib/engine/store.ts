@@ -209,6 +209,11 @@ export class Store {
     await rm(`${this.directory(id)}/config.json`, { force: true });
   }
 
+  /** Of a monitor that was killed; another one takes its own away. */
+  async removeSocket(id: string): Promise<void> {
+    await rm(join(this.sockets, id), { force: true });
+  }
+
   async writeState(id: string, state: StoredState): Promise<void> {
     const path = `${this.directory(id)}/state.json`;
     const text = `${JSON.stringify(state)}\n`;

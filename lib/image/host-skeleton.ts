@@ -13,6 +13,8 @@ export interface HostBind {
   readonly source: string;
   /** Absolute path inside the container. */
   readonly to: string;
+  /** With all that is mounted below. */
+  readonly whole?: boolean | undefined;
 }
 
 /** Changes when `buildSkeleton` makes something else of the same host. */

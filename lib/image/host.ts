@@ -155,6 +155,28 @@ async function build(images: string, host: string, look: string): Promise<HostIm
   return imageOf(host, fingerprint, directory, binds);
 }
 
+/**
+ * The same without privileges. Nobody's files cannot be changed through a layer either, and what is mounted below
+ * `/usr` may not be left out: the container has the live one, read-only, and a layer above the rest.
+ */
+export function withBoundUsr({
+  root,
+  binds,
+  directory,
+}: HostImage): Pick<HostImage, 'root' | 'binds'> {
+  const usr = root.kind === 'overlay' ? (root.lowers.at(-1) ?? '/usr') : '/usr';
+  const others = binds.filter(({ to }) => !to.startsWith('/usr/'));
+  return {
+    root: {
+      kind: 'overlay',
+      lowers: [join(directory, rootName)],
+      views: [{ from: '.', to: '/' }],
+      readOnly: false,
+    },
+    binds: [{ source: usr, to: '/usr' }, ...others].map((bind) => ({ ...bind, whole: true })),
+  };
+}
+
 function imageOf(
   host: string,
   fingerprint: string,

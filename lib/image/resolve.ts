@@ -1,7 +1,7 @@
 /** From what the user names as an image to a root and its defaults. */
 import { CaissonError } from '../errors.js';
 import type { RootPlan } from '../program/launch.js';
-import { hostImage, knownHostImage } from './host.js';
+import { hostImage, knownHostImage, withBoundUsr } from './host.js';
 import type { HostBind } from './host-skeleton.js';
 import { isRootfs, knownRootfs, planRootfs, type RootfsImage } from './rootfs.js';
 
@@ -43,11 +43,13 @@ export function knownImage(image: string | RootfsImage, dataRoot: string): RootP
 
 /**
  * @param dataRoot caisson's data directory, where the host image's skeleton is kept.
+ * @param rootless for who starts it without privileges.
  * @throws ERR_NO_SUCH_IMAGE, ERR_INVALID_ROOTFS, ERR_INVALID_OPTION for what can be neither
  */
 export async function resolveImage(
   image: string | RootfsImage,
   dataRoot: string,
+  rootless = false,
 ): Promise<ResolvedImage> {
   if (typeof image !== 'string') {
     if (!isRootfs(image)) {
@@ -59,7 +61,8 @@ export async function resolveImage(
     return { root: await planRootfs(image), binds: [], defaults, name: image.path };
   }
   if (image === 'host') {
-    const { root, binds } = await hostImage(dataRoot);
+    const known = await hostImage(dataRoot);
+    const { root, binds } = rootless ? withBoundUsr(known) : known;
     return { root, binds, defaults: hostDefaults, name: 'host' };
   }
   throw new CaissonError('ERR_NO_SUCH_IMAGE', `No such image: ${image}`, {

@@ -50,6 +50,7 @@ export interface ExecInput extends Pick<
 
 /** @param spec the container's own, with the process that is to be started in place of its first. */
 export function compileExec(spec: Spec, input: ExecInput): Launchable {
+  const { rootless, joinsUsers = false } = input;
   const slots = new Slots();
   const terminal = spec.process?.terminal === true;
   const stream = (plan: LaunchInput['stdin']) =>
@@ -71,7 +72,10 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   };
   const unified = input.placements.find(({ version }) => version === 2);
   let born: number | undefined;
-  if (unified !== undefined) {
+  if (unified !== undefined && joinsUsers) {
+    // A mount of its own is not to be had outside, and a file leads nowhere: it enters by itself.
+    tasks.push(open(`${unified.dir}/cgroup.procs`, constants.O_WRONLY));
+  } else if (unified !== undefined) {
     born = slots.take();
     // For a moment the new process has this, inside: a directory of the host's own mount would be a way out
     // (CVE-2024-21626). A mount of just this cgroup leads nowhere, and to be born in it needs no more.
@@ -82,7 +86,6 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
       numbers: [0, ATTR.readOnly | ATTR.noSuid | ATTR.noDev | ATTR.noExec, PROPAGATION.private],
     });
   }
-  const { rootless, joinsUsers = false } = input;
   const ownUsers = joinsUsers || (spec.linux?.uidMappings?.length ?? 0) > 0;
   const ownCgroups = spec.linux?.namespaces?.some(({ type }) => type === 'cgroup') === true;
   let flags = ownUsers ? JOIN.user : 0;

@@ -1,6 +1,16 @@
 /** Containers of a user without privileges, on the same engine: what he has, what he cannot, and what he leaves. */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { join } from 'node:path';
@@ -9,8 +19,9 @@ import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/engine/admit.js';
 import { OrdinaryUser, RANGE, type RunAs, SUBGID, SUBUID, UID } from '../support/ordinary-user.js';
 import { monitorsOf } from '../support/kept.js';
-import { eventually, exists, namespacesOf, statusOf } from '../support/outside.js';
+import { eventually, exists, hierarchies, namespacesOf, statusOf } from '../support/outside.js';
 import { makeBusybox } from '../support/workshop.js';
+import type { RootlessFaults } from './fixtures/rootless-faults.js';
 import type { Came } from './fixtures/rootless-run.js';
 
 const SLEEP = ['sleep', '1000'];
@@ -51,6 +62,8 @@ describe('without root', function () {
     before(async () => {
       user = await OrdinaryUser.make(false);
     });
+
+    after(() => user.discard());
 
     it('runs the host image and a root directory, as root of his own', async () => {
       const said = await user.ok(['run', '--rm', 'host', 'sh', '-c', 'id -u; cat /etc/hostname']);
@@ -103,7 +116,6 @@ describe('without root', function () {
   describe('with subordinate ids', () => {
     before(async function () {
       if (!existsSync('/usr/bin/newuidmap')) this.skip();
-      await user.discard();
       user = await OrdinaryUser.make(true);
     });
 
@@ -129,7 +141,7 @@ describe('without root', function () {
         'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33:34 /var/tmp/d; id -u';
       const id = await user.ok(['create', '--name', 'files', 'host', 'sh', '-c', make]);
       expect(await user.ok(['start', '-a', 'files'])).to.equal('0');
-      const written = join(user.containers, id, 'upper/.root/var/tmp/d/f');
+      const written = join(user.containers, id, 'upper/var/tmp/d/f');
       const { uid, gid } = await stat(written);
       expect([uid, gid]).to.deep.equal([SUBUID + 32, SUBGID + 33]);
       expect(await user.ok(['run', '--rm', '-u', 'www-data', 'host', 'id', '-un'])).to.equal(
@@ -207,7 +219,7 @@ describe('without root', function () {
       const make =
         'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33 /var/tmp/d; sleep 1000';
       const { id, pid } = await started('host', 'sh', '-c', make);
-      await eventually(() => stat(join(user.containers, id, 'upper/.root/var/tmp/d/f')));
+      await eventually(() => stat(join(user.containers, id, 'upper/var/tmp/d/f')));
       for (const monitor of monitorsOf(id)) process.kill(monitor, 'SIGKILL');
       await eventually(() => expect(existsSync(`/proc/${pid}/ns/pid`)).to.equal(false));
       const state = ['inspect', '--format', '{{.State.Status}} {{.State.ExitCode}}', id];
@@ -243,6 +255,55 @@ describe('without root', function () {
       const write = 'echo 1 >/sys/class/net/lo/mtu || touch /sys/fs/cgroup/x';
       expect((await user.caisson(['exec', id, 'sh', '-c', write])).code).to.not.equal(0);
       await user.ok(['rm', '-f', id]);
+    });
+
+    it('has the cgroups that were delegated to its user', async function () {
+      const unified = (await hierarchies()).find(({ version }) => version === 2);
+      if (unified === undefined) this.skip();
+      // As a manager does it that delegates: a subtree of his own, he in a leaf of it, and nothing else to be seen.
+      const delegated = join(unified.mountPoint, `caisson-user-${process.pid}`);
+      const controllers = (await readFile(join(unified.mountPoint, 'cgroup.controllers'), 'utf8'))
+        .split(/\s+/)
+        .filter((name) => ['cpu', 'io', 'memory', 'pids'].includes(name));
+      const before = `
+        mkdir -p '${delegated}/own'
+        chown ${UID} '${delegated}' '${delegated}/own'
+        for file in procs subtree_control threads; do chown ${UID} '${delegated}/cgroup.'$file; done
+        chown ${UID} '${delegated}/own/cgroup.procs'
+        echo $$ >'${delegated}/own/cgroup.procs'
+        mount --bind '${delegated}' '${unified.mountPoint}'`;
+      const inside: RunAs = { before };
+      try {
+        if (controllers.length > 0) {
+          const all = controllers.map((name) => `+${name}`).join(' ');
+          await writeFile(join(unified.mountPoint, 'cgroup.subtree_control'), all);
+        }
+        const id = await user.ok(['run', '-d', 'host', ...SLEEP], inside);
+        const pid = Number(await user.ok(['inspect', '--format', '{{.State.Pid}}', id], inside));
+        const own = join(delegated, 'caisson', id);
+        const members = async () => (await readFile(join(own, 'cgroup.procs'), 'utf8')).split('\n');
+        expect(await members()).to.include(String(pid));
+        await user.ok(['exec', '-d', id, 'sleep', '1001'], inside);
+        expect(await members()).to.have.lengthOf(3); // with the end of the last line
+        expect((await user.ok(['top', id], inside)).split('\n')).to.have.lengthOf(3);
+        await user.ok(['pause', id], inside);
+        expect(await readFile(join(own, 'cgroup.events'), 'utf8')).to.include('frozen 1');
+        await user.ok(['unpause', id], inside);
+        await user.ok(['rm', '-f', id], inside);
+        expect(await exists(own), own).to.equal(false);
+        if (controllers.includes('memory')) {
+          const limit = ['run', '--rm', '-m', '64m', 'host', 'cat', '/sys/fs/cgroup/memory.max'];
+          expect(await user.ok(limit, inside)).to.equal(String(64 << 20));
+        }
+      } finally {
+        await user.clear();
+        await eventually(async () => {
+          for (const name of ['caisson', 'own', '.'])
+            await rmdir(join(delegated, name)).catch((error: NodeJS.ErrnoException) => {
+              if (error.code !== 'ENOENT') throw error;
+            });
+        });
+      }
     });
 
     it('has volumes with the rights of its user, and no more', async () => {
@@ -357,6 +418,15 @@ describe('without root', function () {
       expect(of('inherit').code).to.equal('ERR_UNSUPPORTED_OPTION');
       expect(of('several').stdout).to.equal('0\n1\n2\n3\n4\n5\n6\n7\n');
       expect(of('left').stdout).to.equal('0');
+    });
+
+    it('leaves nothing when any step of its start fails, or who does it is killed', async function () {
+      this.timeout(600_000);
+      const { tried, complaints } = (await user.fixture('rootless-faults', {
+        CAISSON_NATIVE: join(user.directory, 'package/build/Debug'),
+      })) as RootlessFaults;
+      expect(complaints).to.deep.equal([]);
+      expect(tried).to.be.above(200);
     });
 
     it('ends with the program that runs it', async () => {

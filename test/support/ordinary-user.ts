@@ -168,9 +168,9 @@ export class OrdinaryUser {
   }
 
   /** A program of the package's tests, and what it prints as JSON. */
-  async fixture(name: string): Promise<unknown> {
+  async fixture(name: string, env: Readonly<Record<string, string>> = {}): Promise<unknown> {
     const program = join(this.directory, 'package/dist/test/integration/fixtures', `${name}.js`);
-    const { code, stdout, stderr } = await this.run([process.execPath, program]);
+    const { code, stdout, stderr } = await this.run([process.execPath, program], { env });
     expect(code, `${stdout}${stderr}`).to.equal(0);
     return JSON.parse(stdout) as unknown;
   }
@@ -244,14 +244,18 @@ function commandOf(pid: number): string {
 
 /** What `npm install` would have put there, and the tests' fixtures. */
 async function copyPackage(to: string): Promise<void> {
-  const native = process.env['CAISSON_NATIVE'] ?? 'build/Release';
   const parts = ['package.json', 'bin', 'dist/lib', 'dist/test/integration/fixtures'];
   for (const part of [...parts, 'node_modules/node-gyp-build', 'node_modules/commander']) {
     await mkdir(dirname(join(to, part)), { recursive: true });
     await cp(join(repository, part), join(to, part), { recursive: true });
   }
-  await mkdir(join(to, 'build/Release'), { recursive: true });
-  for (const name of ['caisson.node', 'caisson-init'])
-    await cp(join(repository, native, name), join(to, 'build/Release', name));
+  for (const [from, name] of [
+    [process.env['CAISSON_NATIVE'] ?? 'build/Release', 'Release'],
+    ['build/Debug', 'Debug'],
+  ] as const) {
+    await mkdir(join(to, 'build', name), { recursive: true });
+    for (const file of ['caisson.node', 'caisson-init'])
+      await cp(join(repository, from, file), join(to, 'build', name, file));
+  }
   execFileSync('chmod', ['-R', 'a+rX', to]);
 }
