@@ -233,6 +233,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("instructions", Napi::Function::New(env, instructions));
   exports.Set("launch", Napi::Function::New(env, Container::launch));
   exports.Set("kill", Napi::Function::New(env, Container::kill_by_token));
+  exports.Set("goOn", Napi::Function::New(env, Container::go_on_by_token));
   exports.Set("leave", Napi::Function::New(env, Container::leave_by_token));
   exports.Set("watchStart", Napi::Function::New(env, Container::watch_start_by_token));
   exports.Set("pause", Napi::Function::New(env, Container::pause_by_token));

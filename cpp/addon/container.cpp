@@ -96,6 +96,12 @@ Napi::Value Container::leave_by_token(const Napi::CallbackInfo& info) {
       static_cast<double>(container == nullptr ? -ESRCH : container->leave_to_keeper()));
 }
 
+Napi::Value Container::go_on_by_token(const Napi::CallbackInfo& info) {
+  const auto container = find(info);
+  return Napi::Number::New(
+      info.Env(), static_cast<double>(container == nullptr ? -ESRCH : container->go_on()));
+}
+
 Napi::Value Container::watch_start_by_token(const Napi::CallbackInfo& info) {
   if (const auto container = find(info)) container->watch_start();
   return info.Env().Undefined();
@@ -168,7 +174,8 @@ void Container::launched(Environment::Inbox& inbox) {
   for (const Reader& reader : readers_)
     if (watch_error_ == 0 && kept[reader.number] >= 0)
       watch_error_ = inbox.watch_locked(token_, reader.source(), kept[reader.number]);
-  if (watch_error_ == 0 && kept[0] < 0 && !awaited_ && !launch_->detached) return;
+  const bool waits = launch_->later.count > 0;
+  if (watch_error_ == 0 && kept[0] < 0 && !awaited_ && !launch_->detached && !waits) return;
   inbox.post_locked([&environment = environment_, token = token_] {
     if (const auto container = environment.find(token)) container->see_launched();
   });
@@ -178,10 +185,26 @@ void Container::launched(Environment::Inbox& inbox) {
 void Container::see_launched() {
   if (watch_error_ != 0) return cannot_watch(watch_error_);
   int& input = launch_->kept[0];
-  if (!has_process() || exited_ || input < 0) return;
-  emit(Event::kInput, [&input](Napi::Env env) {
-    return std::array<napi_value, 1>{Napi::Number::New(env, std::exchange(input, -1))};
-  });
+  if (!has_process() || exited_) return;
+  if (input >= 0)
+    emit(Event::kInput, [&input](Napi::Env env) {
+      return std::array<napi_value, 1>{Napi::Number::New(env, std::exchange(input, -1))};
+    });
+  if (launch_->later.count > 0)
+    emit(Event::kWaiting, [this](Napi::Env env) {
+      return std::array<napi_value, 1>{Napi::Number::New(env, launch_->pid)};
+    });
+}
+
+// What it has waited for is done. 0 or a negated errno.
+long Container::go_on() {
+  std::vector<int> fds;
+  for (const UniqueFd& fd : launch_->later_fds)
+    fds.push_back(fd.get());
+  if (!has_process() || exited_ || fds.empty()) return -ESRCH;
+  const Status sent = send_release(launch_->control.get(), launch_->later, fds.data());
+  launch_->later_fds.clear();
+  return sent.ok() ? 0 : -sent.error().number;
 }
 
 // Takes the process over from the launcher, as soon as there is one; until then, asks to be woken.

@@ -24,6 +24,7 @@ enum class Event : uint32_t {
   kGone,      // error record or null: everything is undone
   kData,      // 1 or 2 (stdout, stderr), a Buffer
   kEnd,       // 1 or 2: everything that was written has been delivered
+  kWaiting,   // pid: it goes on when `goOn` is called
 };
 
 // { half, step, errno, call, object }
@@ -41,6 +42,8 @@ class Container {
   // leave(token) → 0 or a negated errno: what was started with a keeper, and has a terminal, goes
   // on alone; `kExited` follows as of a detached one
   static Napi::Value leave_by_token(const Napi::CallbackInfo& info);
+  // goOn(token) → 0 or a negated errno: after `kWaiting`
+  static Napi::Value go_on_by_token(const Napi::CallbackInfo& info);
   // watchStart(token): `kTerminal` and `kStarted` are told from now on
   static Napi::Value watch_start_by_token(const Napi::CallbackInfo& info);
   // pause(token, stream), resume(token, stream): 1 is stdout, 2 stderr
@@ -99,6 +102,7 @@ class Container {
   void let_go(UniqueFd& fd);
   void tear_down();
   long leave_to_keeper();
+  long go_on();
   void leave();
   void gone(const TeardownOutcome& outcome);
   void finish_when_read();

@@ -1,6 +1,7 @@
 // The host's half of a start, executed on a launcher thread of the Node process.
 #pragma once
 
+#include "../program/control.h"
 #include "../steps/machine.h"
 
 namespace caisson {
@@ -53,6 +54,9 @@ struct HostMachine : Machine {
   // the program's own, for signals.
   UniqueFd program_pidfd;
   UniqueFd life;  // the keeper ends the program when this end of it is closed
+  // What a `release` that waits for Node has to send, and is left to Node.
+  ReleaseMessage later{};
+  UniqueFd later_fds[kMaxSlots];
   bool fsids_changed = false;
   bool joined = false;    // the process is in a container that was there before
   bool detached = false;  // it is to outlive Node
@@ -65,6 +69,8 @@ bool run_host(HostMachine& machine);
 // Opens /proc/<pid>/<name> in the workplace's own procfs; the second, of the cloned process.
 Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char* name, int flags);
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags);
+
+Status send_release(int control, const ReleaseMessage& message, const int* fds);
 
 inline HostMachine& host(Machine& machine) {
   return static_cast<HostMachine&>(machine);

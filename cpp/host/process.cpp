@@ -124,6 +124,11 @@ Status follow(HostMachine& machine) {
 
 }  // namespace
 
+Status send_release(int control, const ReleaseMessage& message, const int* fds) {
+  const size_t size = sizeof message.count + message.count * sizeof message.slot[0];
+  return send_message(control, &message, size, fds, message.count);
+}
+
 namespace steps {
 
 // A pid may have another user by now: what counts is who has it while the descriptor is open.
@@ -245,8 +250,16 @@ Status release(Machine& base, const Step& step) {
     message.slot[message.count] = slot;
     fds[message.count++] = base.slots[slot];
   }
-  const size_t size = sizeof message.count + message.count * sizeof message.slot[0];
-  return send_message(host(base).control.get(), &message, size, fds, message.count);
+  HostMachine& machine = host(base);
+  if (step.number[0] == 0) return send_release(machine.control.get(), message, fds);
+  for (size_t i = 0; i < message.count; ++i) {
+    auto copy = own_fd(sys::call(__NR_fcntl, fds[i], F_DUPFD_CLOEXEC, 3), "fcntl F_DUPFD_CLOEXEC",
+                       nullptr);
+    if (!copy.ok()) return copy.error();
+    machine.later_fds[i] = copy.take();
+  }
+  machine.later = message;
+  return {};
 }
 
 Status fsids_set(Machine& base, const Step& step) {

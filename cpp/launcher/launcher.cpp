@@ -262,6 +262,9 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
     machine.slots[slot] = -1;
     return fd;
   };
+  launch.later = machine.later;
+  for (size_t i = 0; i < machine.later.count; ++i)
+    launch.later_fds.push_back(std::move(machine.later_fds[i]));
   for (const uint16_t slot : launch.keep)
     launch.kept.push_back(take(slot));
   for (const uint16_t slot : launch.hold)

@@ -42,6 +42,9 @@ struct Launch {
   UniqueFd control;
   UniqueFd program_pidfd;  // of what has a keeper, which `pidfd` is
   UniqueFd life;           // and this side's end of the connection to that
+  // Of what is to go on only when somebody says so.
+  ReleaseMessage later{};
+  std::vector<UniqueFd> later_fds;
   std::vector<int> kept;   // parallel to `keep`; -1 where the slot is empty
   std::vector<UniqueFd> held;
   ErrorRecord error{};  // of a failed start

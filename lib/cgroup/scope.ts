@@ -119,6 +119,20 @@ export class Systemd {
     }
   }
 
+  /**
+   * Puts a process into a container's cgroup.
+   *
+   * @throws ERR_SYSTEMD
+   */
+  async attach(id: string, pid: number): Promise<void> {
+    const unit = scopeName(id);
+    try {
+      await this.call('AttachProcessesToUnit', 'ssau', [unit, '/container', [pid]]);
+    } catch (error) {
+      throw this.refused(unit, 'take a process', error);
+    }
+  }
+
   private async startScope(slice: string, id: string, name: string, pid: number): Promise<void> {
     const unit = scopeName(id);
     const properties = scopeProperties(id, slice, name, pid).map(([property, signature, value]) => [
@@ -135,11 +149,11 @@ export class Systemd {
         ]);
         const result = await this.resultOf(job);
         if (result === 'done') return;
-        throw this.refused(unit, `its job ended with "${result}"`);
+        throw this.refused(unit, 'start', `its job ended with "${result}"`);
       } catch (error) {
         if (error instanceof CaissonError) throw error;
         const patient = STILL_THERE.has((error as DBusError).dbusName) && performance.now() < end;
-        if (!patient) throw this.refused(unit, textOf(error), error);
+        if (!patient) throw this.refused(unit, 'start', error);
       }
       // The monitor of the run before may be there for a while, for clients that read slowly: then it is shared.
       const attached = this.call('AttachProcessesToUnit', 'ssau', [unit, '/monitor', [pid]]);
@@ -170,8 +184,8 @@ export class Systemd {
     }
   }
 
-  private refused(unit: string, why: string, cause?: unknown): CaissonError {
-    return new CaissonError('ERR_SYSTEMD', `systemd does not start ${unit}: ${why}`, {
+  private refused(unit: string, what: string, cause: unknown): CaissonError {
+    return new CaissonError('ERR_SYSTEMD', `systemd: ${unit} does not ${what}: ${textOf(cause)}`, {
       stage: 'host',
       path: unit,
       hint: `systemctl ${this.session.uid === 0 ? '' : '--user '}status ${unit}; the driver cgroupfs does without`,

@@ -149,6 +149,7 @@ async function prepareExec(
   const idRange = target.idBase === 0 ? undefined : { base: target.idBase, size: ID_RANGE_SIZE };
   const users = around.users === undefined ? undefined : await usersOf(target.pid);
   const spec: Spec = toSpec(inside, { id, idRange, user, users });
+  const admit = users === undefined ? undefined : admissionTo(target);
   const launchable = compileExec(spec, {
     pid: target.pid,
     startTime: BigInt(target.startTime),
@@ -162,15 +163,34 @@ async function prepareExec(
     staying: config.detached ? 'detached' : config.detachable ? 'leavable' : 'ends',
     rootless: users === undefined ? undefined : rootlessOf(users),
     joinsUsers: users !== undefined,
+    admitted: admit !== undefined,
   });
   return {
     config,
     joins: true,
+    admit,
     program: new Template(launchable.program, around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),
     slots: launchable.slots,
     identity: { id, base: undefined },
     steps: () => launchable.program,
+  };
+}
+
+/**
+ * A user's process may be moved only within what has been delegated to him, and a session is elsewhere: his systemd
+ * moves it.
+ */
+function admissionTo({ id, cgroupSlice }: ExecTarget): Launching['admit'] {
+  if (cgroupSlice === undefined) return undefined;
+  return async (pid) => {
+    const { Systemd } = await import('../cgroup/scope.js');
+    const systemd = await Systemd.open();
+    try {
+      await systemd.attach(id, pid);
+    } finally {
+      await systemd.close();
+    }
   };
 }
 

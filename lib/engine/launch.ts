@@ -1,4 +1,5 @@
 /** Hands a launch program to the native machine and follows the container to its end. */
+import { constants } from 'node:os';
 import type { CaissonError } from '../errors.js';
 import { EVENT, type Binding, type NativeContainer, type NativeError } from '../native/binding.js';
 import { endedEarly, failureOf } from '../program/failure.js';
@@ -12,6 +13,8 @@ export type Launching = Omit<Prepared, 'config' | 'release'> & {
   readonly config: Pick<ContainerConfig, 'args' | 'terminal'>;
   /** In a container that goes on when this ends. */
   readonly joins?: boolean;
+  /** Where a `release` waits: what has to be done with the process before it goes on. */
+  readonly admit?: ((pid: number) => Promise<void>) | undefined;
 };
 
 /** Resolves when the container is gone and everything undone: with why, if it could not be started. */
@@ -36,6 +39,15 @@ export function launch(
         switch (event) {
           case EVENT.input:
             execution.connectInput(a as number);
+            break;
+          case EVENT.waiting:
+            prepared.admit?.(a as number).then(
+              () => binding.goOn(container),
+              (error: CaissonError) => {
+                failure = error;
+                binding.kill(container, constants.signals.SIGKILL);
+              },
+            );
             break;
           case EVENT.data:
             execution.hasWritten(a as 1 | 2, b as Buffer);
@@ -62,7 +74,7 @@ export function launch(
                 ? endedEarly(prepared.steps(), stamps, { code, signal, oomKills })
                 : undefined;
             if (early !== undefined && !execution.killed) {
-              failure = early;
+              failure ??= early;
               break;
             }
             if ((streams & 1) !== 0) execution.hasClosed(1);

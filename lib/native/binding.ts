@@ -22,10 +22,12 @@ export const EVENT = {
   gone: 5,
   data: 6,
   end: 7,
+  waiting: 8,
 } as const;
 
 /**
- * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `terminal` (if
+ * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `waiting` (pid, where a
+ * `release` waits for `goOn`), `terminal` (if
  * there is one) and `started` (pid; both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
  * time stamps, bits of the streams that ended with it: 1 and 2) or `failed` (error, time stamps), and last `gone`
  * (error or null) when everything is undone. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
@@ -64,6 +66,8 @@ export interface Binding {
   ): NativeContainer;
   /** 0 or a negated errno. */
   kill(container: NativeContainer, signal: number): number;
+  /** What has said `waiting` goes on. 0 or a negated errno. */
+  goOn(container: NativeContainer): number;
   /**
    * What was started to be left, and has a terminal, goes on alone: `exited` follows, with -1 and 0. 0 or a
    * negated errno.

@@ -44,6 +44,8 @@ export interface ExecInput extends Pick<
   readonly startTime: bigint;
   /** The container's own cgroups. */
   readonly placements: readonly Pick<CgroupPlacement, 'version' | 'dir'>[];
+  /** Somebody else moves it into the container's cgroup of v2, and it waits for that. */
+  readonly admitted?: boolean | undefined;
   /** What becomes of it with this process. `detached`: it stays, and its streams are `null`. */
   readonly staying: 'ends' | 'detached' | 'leavable';
 }
@@ -72,10 +74,10 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   };
   const unified = input.placements.find(({ version }) => version === 2);
   let born: number | undefined;
-  if (unified !== undefined && joinsUsers) {
+  if (unified !== undefined && joinsUsers && input.admitted !== true) {
     // A mount of its own is not to be had outside, and a file leads nowhere: it enters by itself.
     tasks.push(open(`${unified.dir}/cgroup.procs`, constants.O_WRONLY));
-  } else if (unified !== undefined) {
+  } else if (unified !== undefined && !joinsUsers) {
     born = slots.take();
     // For a moment the new process has this, inside: a directory of the host's own mount would be a way out
     // (CVE-2024-21626). A mount of just this cgroup leads nowhere, and to be born in it needs no more.
@@ -106,7 +108,7 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   // The process belongs to the host's root until it is exec'ed, for whoever is outside.
   if (!joinsUsers && adjustment !== undefined) host.push({ op: 'oom.set', numbers: [adjustment] });
   const passed = [...Object.values(streams), none].filter((slot) => slot !== undefined);
-  release(host, [target, ...tasks, ...passed]);
+  release(host, [target, ...tasks, ...passed], input.admitted === true);
   const container = compileInside(
     spec,
     input,

@@ -136,8 +136,8 @@ function filterDevices(steps: Step[], { cgroup }: LaunchInput, directory: number
 }
 
 /** Hands descriptors to the container, which waits for them at an `await`. */
-export function release(steps: Step[], slots: readonly number[]): void {
-  steps.push({ op: 'release', texts: [slotList(slots)] });
+export function release(steps: Step[], slots: readonly number[], waits = false): void {
+  steps.push({ op: 'release', texts: [slotList(slots)], numbers: [waits ? 1 : 0] });
 }
 
 function openBinds(steps: Step[], spec: Spec, shared: Shared, userns: number | undefined): void {

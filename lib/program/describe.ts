@@ -117,7 +117,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     (o.number(0) === 0 ? '' : ', layers attached by path'),
   'fsids.set': (o) => `set this thread's file ids to ${o.number(0)}:${o.number(1)}`,
   'oom.set': (o) => `write ${o.number(0)} to oom_score_adj`,
-  release: (o) => `let the container go on, with ${o.slots16(0)}`,
+  release: (o) =>
+    `let the container go on, with ${o.slots16(0)}${o.number(0) === 0 ? '' : ', when told to'}`,
   await: () => `wait for the host's half`,
   'ids.set': (o) => `setresuid ${o.number(0)}, setresgid ${o.number(1)}`,
   'groups.set': (o) => `setgroups [${o.ids32(0)}]`,
