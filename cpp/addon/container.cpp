@@ -98,8 +98,8 @@ Napi::Value Container::leave_by_token(const Napi::CallbackInfo& info) {
 
 Napi::Value Container::go_on_by_token(const Napi::CallbackInfo& info) {
   const auto container = find(info);
-  return Napi::Number::New(
-      info.Env(), static_cast<double>(container == nullptr ? -ESRCH : container->go_on()));
+  return Napi::Number::New(info.Env(),
+                           static_cast<double>(container == nullptr ? -ESRCH : container->go_on()));
 }
 
 Napi::Value Container::watch_start_by_token(const Napi::CallbackInfo& info) {

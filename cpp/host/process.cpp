@@ -253,8 +253,8 @@ Status release(Machine& base, const Step& step) {
   HostMachine& machine = host(base);
   if (step.number[0] == 0) return send_release(machine.control.get(), message, fds);
   for (size_t i = 0; i < message.count; ++i) {
-    auto copy = own_fd(sys::call(__NR_fcntl, fds[i], F_DUPFD_CLOEXEC, 3), "fcntl F_DUPFD_CLOEXEC",
-                       nullptr);
+    auto copy =
+        own_fd(sys::call(__NR_fcntl, fds[i], F_DUPFD_CLOEXEC, 3), "fcntl F_DUPFD_CLOEXEC", nullptr);
     if (!copy.ok()) return copy.error();
     machine.later_fds[i] = copy.take();
   }

@@ -36,8 +36,8 @@ Page* map_page(int page_fd, uint64_t& size);
 // the channel, and an error record goes back: without a number when all is gone.
 [[noreturn]] void undo_face(int channel);
 
-// `caisson-init probe DIRECTORY`: prints what works on this machine for this user, and what does not;
-// DIRECTORY is one of the filesystem that containers would lie on.
+// `caisson-init probe DIRECTORY`: prints what works on this machine for this user, and what does
+// not; DIRECTORY is one of the filesystem that containers would lie on.
 [[noreturn]] void probe_face(const char* data);
 
 }  // namespace caisson

@@ -45,7 +45,7 @@ struct Launch {
   // Of what is to go on only when somebody says so.
   ReleaseMessage later{};
   std::vector<UniqueFd> later_fds;
-  std::vector<int> kept;   // parallel to `keep`; -1 where the slot is empty
+  std::vector<int> kept;  // parallel to `keep`; -1 where the slot is empty
   std::vector<UniqueFd> held;
   ErrorRecord error{};  // of a failed start
   bool failed = false;

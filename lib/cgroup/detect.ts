@@ -82,10 +82,12 @@ let cached: Promise<CgroupLayout> | undefined;
 /** The machine's hierarchies. Without `readers` the answer is found once and kept for the process's life. */
 export async function detectCgroups(readers?: CgroupReaders): Promise<CgroupLayout> {
   if (readers !== undefined) return detect(readers);
-  cached ??= detect(realReaders).then(withDelegated).catch((error: unknown) => {
-    cached = undefined;
-    throw error;
-  });
+  cached ??= detect(realReaders)
+    .then(withDelegated)
+    .catch((error: unknown) => {
+      cached = undefined;
+      throw error;
+    });
   return cached;
 }
 

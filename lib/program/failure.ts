@@ -162,7 +162,9 @@ function beforeFirstStep(error: NativeError, errno: string): CaissonError {
   const denied = errno === 'EPERM' || errno === 'EACCES';
   const hint =
     refusedBy(error, errno) ??
-    (denied ? 'containers need root with CAP_SYS_ADMIN, or user namespaces for everybody' : undefined);
+    (denied
+      ? 'containers need root with CAP_SYS_ADMIN, or user namespaces for everybody'
+      : undefined);
   return new CaissonError(
     denied || hint !== undefined ? 'ERR_NO_PRIVILEGES' : 'ERR_START_FAILED',
     `cannot prepare a start: ${error.call}${about}: ${errno}`,
