@@ -35,7 +35,8 @@ namespace {
 
 // vfork's wait ends a moment before the child has memory of its own (fs/exec.c, exec_mmap). Until
 // then it looks like its parent, into which in a user namespace nobody may look: the host's root
-// alone has rights over memory that was made outside. Its first stamp says that it has come further.
+// alone has rights over memory that was made outside. Its first stamp says that it has come
+// further.
 void await_own_memory(const HostMachine& machine) {
   constexpr uint64_t kSlice = 50'000;
   constexpr int kSlices = 40'000;
