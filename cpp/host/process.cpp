@@ -31,7 +31,26 @@ Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char*
       "openat", machine.keep(path.c_str()));
 }
 
+namespace {
+
+// vfork's wait ends a moment before the child has memory of its own (fs/exec.c, exec_mmap). Until
+// then it looks like its parent, into which in a user namespace nobody may look: the host's root
+// alone has rights over memory that was made outside. Its first stamp says that it has come
+// further.
+void await_own_memory(const HostMachine& machine) {
+  constexpr uint64_t kSlice = 50'000;
+  constexpr int kSlices = 40'000;
+  for (int i = 0; i < kSlices && load_acquire(machine.page->start[1]) == 0; ++i) {
+    pollfd end{machine.pidfd.get(), POLLIN, 0};
+    const timespec slice{0, kSlice};
+    if (sys::call(__NR_ppoll, &end, 1, &slice, nullptr, 0) > 0) return;
+  }
+}
+
+}  // namespace
+
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags) {
+  if (machine.workplace.rights == Rights::kOwnUsers) await_own_memory(machine);
   return open_of_process(machine, static_cast<uint64_t>(machine.pid), name, flags);
 }
 

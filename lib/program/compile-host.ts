@@ -74,8 +74,9 @@ export function compileHost(
     userns = slots.take();
     steps.push({ op: 'ns.open', slots: [userns], texts: ['user'] });
   }
-  const mounts = slots.take();
-  steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
+  // Held by this process, so that its undertaker is who takes the mounts down. A monitor does that anyway.
+  const mounts = input.owner === undefined ? undefined : slots.take();
+  if (mounts !== undefined) steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
   makeRoot(steps, input, kernel, shared, slots, userns);
   makeScratch(steps, spec, input, shared);
   makeShm(steps, spec, shared);
@@ -125,7 +126,7 @@ export function compileHost(
   if (adjustment !== undefined) steps.push({ op: 'oom.set', numbers: [adjustment] });
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
-  return { steps, slots: { ...near, oom, hold: [mounts] } };
+  return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };
 }
 
 /** v2: until then the container's half runs, which makes and opens no device but those that it is given. */
