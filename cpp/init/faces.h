@@ -22,8 +22,8 @@ namespace caisson {
 // nobody's child. IDS is only held, for the lock on it; ID is for who looks at `ps`.
 [[noreturn]] void monitor_face(int config_fd, int init_fd, int client);
 
-// `caisson-init probe DIRECTORY`: prints what works on this machine for this user, and what does not;
-// DIRECTORY is one of the filesystem that containers would lie on.
+// `caisson-init probe DIRECTORY`: prints what works on this machine for this user, and what does
+// not; DIRECTORY is one of the filesystem that containers would lie on.
 [[noreturn]] void probe_face(const char* data);
 
 }  // namespace caisson
