@@ -28,7 +28,7 @@ import { type EventOptions, followEvents } from './event-log.js';
 import { Execution } from './execution.js';
 import { IdRanges } from './id-ranges.js';
 import { newId } from './ids.js';
-import type { MachineInfo } from './info.js';
+import { machineInfo, type MachineInfo } from './info.js';
 import { launch } from './launch.js';
 import type { RunOptions } from './options.js';
 import { findAbandoned, ownerName } from './owner.js';
@@ -225,7 +225,6 @@ export class Engine implements Surroundings, ContainerHome {
 
   /** What this machine is, what it can do for this user, and what would give it the rest. */
   async info(): Promise<MachineInfo> {
-    const { machineInfo } = await import('./info.js');
     return machineInfo(this.store.places);
   }
 
