@@ -189,7 +189,7 @@ function admissionTo({ id, cgroupSlice }: ExecTarget): Launching['admit'] {
     try {
       await systemd.attach(id, pid);
     } finally {
-      await systemd.close();
+      systemd.close();
     }
   };
 }

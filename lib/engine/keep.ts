@@ -46,7 +46,7 @@ export async function startKept(
   try {
     await startIn(scope.enter, around, store, config, attached);
   } finally {
-    await scope.close();
+    scope.close();
   }
 }
 
@@ -58,7 +58,7 @@ async function openScope(
   { layout }: Surroundings,
   slice: string,
   config: StoredConfig,
-): Promise<{ readonly enter: Enter; readonly close: () => Promise<void> }> {
+): Promise<{ readonly enter: Enter; readonly close: () => void }> {
   const mountPoint = layout.hierarchies.find(({ version }) => version === 2)?.mountPoint ?? '';
   const { Systemd } = await import('../cgroup/scope.js');
   const systemd = await Systemd.open();
