@@ -1,6 +1,6 @@
 /** Says which machine the tests run on, in lines that scripts/record-platform.mjs reads. */
-import { readFile } from 'node:fs/promises';
-import { release } from 'node:os';
+import { access, readFile } from 'node:fs/promises';
+import { release, userInfo } from 'node:os';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { loadNative } from '../../lib/native/load.js';
 
@@ -9,12 +9,21 @@ async function distribution(): Promise<string> {
   return /^PRETTY_NAME="?([^"\n]*)/m.exec(text)?.[1] ?? 'unknown';
 }
 
+/** sd_booted(3) */
+async function managed(): Promise<boolean> {
+  return access('/run/systemd/system').then(
+    () => true,
+    () => false,
+  );
+}
+
 const { mode, controllers } = await detectCgroups();
 const v2 = [...controllers].filter(([, { version }]) => version === 2).map(([name]) => name);
 const { overlayByDescriptor } = loadNative().probe();
 const facts = {
   kernel: release(),
-  system: await distribution(),
+  system: `${await distribution()}${(await managed()) ? ', systemd' : ''}`,
+  user: userInfo().username,
   node: process.version,
   cgroups: mode,
   'cgroup v2 has': v2.join(' ') || 'no controllers',
