@@ -44,6 +44,8 @@ export type ErrorCode =
   | 'ERR_INVALID_WORKDIR'
   /** A limit was asked for that no cgroup controller of this machine can set. */
   | 'ERR_CGROUP_CONTROLLER_MISSING'
+  /** systemd could not be reached, or did not give the container a scope. */
+  | 'ERR_SYSTEMD'
   /** The kernel lacks something that was asked for. */
   | 'ERR_KERNEL_FEATURE_MISSING'
   /** The process may not do this; the hint says what would allow it. */

@@ -19,6 +19,7 @@ enum class Request : uint8_t {
   kPolicy = 7,
   kRenamed = 8,
   kLimits = 9,
+  kBegin = 10,
 };
 
 // From the monitor.
@@ -30,6 +31,7 @@ enum class Reply : uint8_t {
   kFailed = 5,
   kExited = 6,
   kDone = 7,
+  kWaiting = 8,
 };
 
 enum Attachment : uint8_t { kAttachIn = 1, kAttachOut = 2, kAttachErr = 4 };

@@ -78,6 +78,7 @@ Monitor::Monitor(const MonitorConfig& config, int init_fd)
 void Monitor::run(int first) {
   if (first >= 0 && clients_[0].open(first))
     clients_[0].attached = static_cast<uint8_t>(config_.header().attach);
+  if (config_.has(kMonitorGated) && !await_begin()) return;
   if (!open_places()) return;
   if (!start()) return;
   while (!finished_)
@@ -96,6 +97,26 @@ void Monitor::run(int first) {
     for (Client& client : clients_)
       if (client.connected() && client.waiting()) client.resume();
   }
+}
+
+// Until the first client has put this process where it belongs. False when that one has gone: then
+// there is nothing to be undone, and nobody to be told.
+bool Monitor::await_begin() {
+  Client& client = clients_[0];
+  const auto own = static_cast<int>(sys::call(__NR_getpid));
+  if (client.connected()) client.send(Reply::kWaiting, &own, sizeof own);
+  while (client.connected()) {
+    pollfd waiting{client.fd(), POLLIN, 0};
+    sys::call(__NR_ppoll, &waiting, 1, nullptr, nullptr, 0);
+    Frame frame;
+    if (!client.receive()) return false;
+    if (client.next(frame)) {
+      client.consume();
+      return frame.type == Request::kBegin;
+    }
+    if (client.left()) return false;
+  }
+  return false;
 }
 
 bool Monitor::open_places() {

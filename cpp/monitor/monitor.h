@@ -27,6 +27,7 @@ class Monitor {
   static constexpr size_t kAttached = 48;
   static constexpr size_t kLimits = 16u << 10;
 
+  bool await_begin();
   bool open_places();
   void listen();
   bool start();

@@ -19,6 +19,7 @@ enum MonitorFlag : uint32_t {
   kMonitorStdinOnce = 4,
   kMonitorAutoRemove = 8,
   kMonitorNoLog = 16,
+  kMonitorGated = 32,  // it begins when the first client says so: somebody moves it first
 };
 
 enum class RestartPolicy : uint32_t { kNo, kOnFailure, kAlways, kUnlessStopped, kCount };

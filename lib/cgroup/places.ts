@@ -10,10 +10,32 @@ export interface CgroupPlace {
 }
 
 /**
+ * A container's own cgroup, from a hierarchy's mount point.
+ *
+ * @param slice with systemd: the slice that its scope is in (systemd.ts).
+ */
+export function cgroupPath(id: string, slice: string | undefined): string {
+  return slice === undefined ? `/caisson/${id}` : `${scopePath(id, slice)}/container`;
+}
+
+/** Of the container and its monitor. */
+export function scopePath(id: string, slice: string): string {
+  return `${slice}/${scopeName(id)}`;
+}
+
+export function scopeName(id: string): string {
+  return `caisson-${id}.scope`;
+}
+
+/**
  * One for each hierarchy that could have it. Whether a hybrid machine's cgroup2 does depends on the limits that
  * the container was started with: see `existing`.
  */
-export function placesOf(layout: CgroupLayout, id: string): CgroupPlace[] {
+export function placesOf(
+  layout: CgroupLayout,
+  id: string,
+  slice: string | undefined,
+): CgroupPlace[] {
   return layout.hierarchies
     .filter(
       ({ usable, version, controllers }) => usable && (version === 2 || controllers.length > 0),
@@ -21,7 +43,7 @@ export function placesOf(layout: CgroupLayout, id: string): CgroupPlace[] {
     .map(({ version, controllers, mountPoint }) => ({
       version,
       controllers,
-      dir: `${mountPoint}/caisson/${id}`,
+      dir: `${mountPoint}${cgroupPath(id, slice)}`,
     }));
 }
 

@@ -2,6 +2,7 @@
 import { CaissonError } from '../errors.js';
 import type { LinuxDeviceCgroup, LinuxResources } from '../oci/runtime-spec.js';
 import type { CgroupHierarchy, CgroupLayout } from './detect.js';
+import { cgroupPath, scopePath } from './places.js';
 import { type LimitOptions, writeLimits } from './resources.js';
 import { type Sink, Sinks } from './sinks.js';
 
@@ -16,7 +17,7 @@ export interface CgroupPlacement {
   readonly version: 1 | 2;
   /** Controllers of this hierarchy, such as `['cpu', 'cpuacct']`; empty for a bare cgroup2. */
   readonly controllers: readonly string[];
-  /** Where the hierarchy is mounted, such as `/sys/fs/cgroup/memory`. */
+  /** Where the hierarchy is mounted, such as `/sys/fs/cgroup/memory`; with systemd the scope, which is there. */
   readonly mountPoint: string;
   /**
    * Written to the mount point before the parent is made (v2: `cgroup.subtree_control`). Idempotent, but not
@@ -24,11 +25,14 @@ export interface CgroupPlacement {
    * it is left out where the file already names the controllers.
    */
   readonly grandparentWrites?: readonly CgroupWrite[] | undefined;
-  /** The parent, shared by all containers: `<mountPoint>/caisson`. Made when missing. */
-  readonly parent: string;
+  /**
+   * The parent, shared by all containers: `<mountPoint>/caisson`. Made when missing. With systemd there is none: the
+   * scope is the container's own.
+   */
+  readonly parent?: string | undefined;
   /** Written to the parent each time before the container's directory is made (idempotent; see above). */
   readonly parentWrites: readonly CgroupWrite[];
-  /** The container's own directory: `<parent>/<long id>`. */
+  /** The container's own directory: `<parent>/<long id>`, `<scope>/container`. */
   readonly dir: string;
   /** Limits, in the order in which the kernel accepts them. */
   readonly writes: readonly CgroupWrite[];
@@ -47,6 +51,11 @@ export interface CgroupPlan {
   readonly deviceRules?: readonly LinuxDeviceCgroup[] | undefined;
 }
 
+export interface PlanOptions extends LimitOptions {
+  /** With systemd: the slice that the container's scope is in (systemd.ts). */
+  readonly slice?: string | undefined;
+}
+
 /** v2 controllers that every container gets, limits or not: their files are its statistics. */
 const v2Always: ReadonlySet<string> = new Set(['cpu', 'io', 'memory', 'pids']);
 
@@ -63,7 +72,7 @@ export function planCgroups(
   layout: CgroupLayout,
   id: string,
   resources: LinuxResources,
-  options: LimitOptions = {},
+  { slice, ...options }: PlanOptions = {},
 ): CgroupPlan {
   if (!/^[A-Za-z0-9][A-Za-z0-9_.+-]{0,254}$/.test(id)) {
     throw new CaissonError('ERR_INVALID_OPTION', `id: ${JSON.stringify(id)} cannot name a cgroup`, {
@@ -80,7 +89,7 @@ export function planCgroups(
     if (hierarchy.version === 1 && hierarchy.controllers.length > 0) {
       placements.push(placeV1(hierarchy, id, sink));
     } else if (hierarchy.version === 2 && (sink !== undefined || ofUse(layout, hierarchy))) {
-      placements.push(placeV2(hierarchy, id, sink));
+      placements.push(placeV2(hierarchy, id, slice, sink));
     }
   }
   // A controller is in one hierarchy only, so there is at most one such placement.
@@ -121,8 +130,13 @@ function cpusetParent(hierarchy: CgroupHierarchy): CgroupWrite[] {
   ];
 }
 
-function placeV2(hierarchy: CgroupHierarchy, id: string, sink: Sink | undefined): CgroupPlacement {
-  const parent = `${hierarchy.mountPoint}/caisson`;
+function placeV2(
+  hierarchy: CgroupHierarchy,
+  id: string,
+  slice: string | undefined,
+  sink: Sink | undefined,
+): CgroupPlacement {
+  const { mountPoint } = hierarchy;
   const enabled = hierarchy.controllers.filter(
     (name) => v2Always.has(name) || sink?.needed.has(name) === true,
   );
@@ -130,14 +144,14 @@ function placeV2(hierarchy: CgroupHierarchy, id: string, sink: Sink | undefined)
     enabled.length === 0
       ? []
       : [{ file: 'cgroup.subtree_control', value: enabled.map((name) => `+${name}`).join(' ') }];
-  return {
+  const place = {
     version: 2,
     controllers: hierarchy.controllers,
-    mountPoint: hierarchy.mountPoint,
     grandparentWrites: enable,
-    parent,
-    parentWrites: enable,
-    dir: `${parent}/${id}`,
+    dir: `${mountPoint}${cgroupPath(id, slice)}`,
     writes: sink?.writes ?? [],
-  };
+  } as const;
+  if (slice === undefined)
+    return { ...place, mountPoint, parent: `${mountPoint}/caisson`, parentWrites: enable };
+  return { ...place, mountPoint: `${mountPoint}${scopePath(id, slice)}`, parentWrites: [] };
 }

@@ -50,6 +50,12 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     completes: 'directory',
     help: 'Where the state of running containers is kept',
   },
+  {
+    long: 'cgroup-manager',
+    value: 'manager',
+    completes: ['systemd', 'cgroupfs'],
+    help: 'Who makes cgroups for new containers (default systemd where it manages them)',
+  },
   { long: 'help', short: 'h', help: 'Print this help' },
   { long: 'version', short: 'v', help: 'Print the version' },
 ];

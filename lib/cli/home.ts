@@ -1,5 +1,6 @@
 /** Where a command finds containers; the engine is opened only by what needs it. */
 import { detectCgroups, type CgroupLayout } from '../cgroup/detect.js';
+import type { CgroupDriver } from '../cgroup/systemd.js';
 import type { Container, ContainerHome } from '../engine/container.js';
 import type { Engine } from '../engine/engine.js';
 import type { StartedExec } from '../engine/exec.js';
@@ -8,10 +9,11 @@ import { DEFAULT_PLACES, Store } from '../engine/store.js';
 import type { ContainerInfo } from '../engine/stored.js';
 import { CaissonError } from '../errors.js';
 
-/** Where the engine keeps what it keeps. */
+/** Where the engine keeps what it keeps, and who makes its cgroups. */
 export interface EngineLocation {
   readonly dataRoot?: string;
   readonly runRoot?: string;
+  readonly cgroupDriver?: CgroupDriver;
 }
 
 export class CommandHome implements ContainerHome {

@@ -1,8 +1,10 @@
 /** The command line: flags of caisson itself, then a command. */
+import type { CgroupDriver } from '../cgroup/systemd.js';
 import { GLOBAL_FLAGS } from './flag-table.js';
 import type { EngineLocation } from './home.js';
 import { FlagParser } from './parse-flags.js';
 import { print, printHelp, reportError } from './report.js';
+import { UsageError } from './usage-error.js';
 
 /** Docker's commands that caisson will have; until then each says so. */
 const NOT_YET: ReadonlySet<string> = new Set<string>(
@@ -33,9 +35,11 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   }
   const dataRoot = values.get('data-root')?.at(-1);
   const runRoot = values.get('run-root')?.at(-1);
+  const cgroupDriver = cgroupManager(values.get('cgroup-manager')?.at(-1));
   const location = {
     ...(dataRoot === undefined ? {} : { dataRoot }),
     ...(runRoot === undefined ? {} : { runRoot }),
+    ...(cgroupDriver === undefined ? {} : { cgroupDriver }),
   };
   if (command !== 'container') return runCommand(command, args, location);
   const [verb, ...words] = args;
@@ -44,6 +48,15 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   }
   const { containerCommand } = await import('./container-group.js');
   return runCommand(containerCommand(verb) ?? `container ${verb}`, words, location);
+}
+
+function cgroupManager(name: string | undefined): CgroupDriver | undefined {
+  if (name === undefined || name === 'systemd' || name === 'cgroupfs') return name;
+  throw new UsageError(
+    'ERR_INVALID_OPTION',
+    `invalid argument "${name}" for "--cgroup-manager" flag: neither "systemd" nor "cgroupfs"`,
+    '',
+  );
 }
 
 /** Each command is loaded only when it is meant: most of a short command's time is loading. */

@@ -121,7 +121,7 @@ export class Container {
       const config = store.config(this.id);
       if (config === undefined) throw noSuchContainer(this.id);
       if (isSettled(store, found)) {
-        return store.info(config, found.state, await this.statusOf(found.state));
+        return store.info(config, found.state, await this.statusOf(config, found.state));
       }
       try {
         await mend(store, this.id);
@@ -153,7 +153,7 @@ export class Container {
     await withLock(store.places.runRoot, this.id, async () => {
       await settleStart(store, this.id);
       const { config, state, damaged } = this.stored();
-      const status = await this.statusOf(state);
+      const status = await this.statusOf(config, state);
       if (status === 'paused') throw this.paused('start');
       if (status === 'removing') throw noSuchContainer(this.id);
       if (store.isKept(state)) {
@@ -161,7 +161,7 @@ export class Container {
         return;
       }
       // What a killed monitor may have left, at whatever point of its life.
-      if (damaged || state.status !== 'created' || state.finishedAt !== '') await undoRun(this.id);
+      if (damaged || state.status !== 'created' || state.finishedAt !== '') await undoRun(config);
       try {
         await whileStarting(store, this.id, () => startKept(around, store, config, attached));
       } catch (error) {
@@ -178,7 +178,7 @@ export class Container {
     error: unknown,
   ): Promise<void> {
     const { store } = this.home;
-    await undoRun(this.id);
+    await undoRun(config);
     if (store.config(this.id) === undefined) return; // it has removed itself
     if (config.autoRemove) {
       await discard(store, config);
@@ -402,16 +402,16 @@ export class Container {
     await withLock(store.places.runRoot, this.id, async () => {
       const { config, state } = this.stored();
       const status = isSettled(store, { state, damaged: false })
-        ? await this.statusOf(state)
+        ? await this.statusOf(config, state)
         : 'dead';
       if (!frozen && status !== 'paused') throw this.notPaused();
       if (frozen && status === 'paused') throw this.paused('pause');
       if (frozen && status !== 'running') throw this.notRunning();
       try {
-        await setFrozen(await this.places(), frozen);
+        await setFrozen(await this.places(config), frozen);
       } catch (error) {
         // It has ended meanwhile, or is about to be run again.
-        if ((await freezerState(await this.places())) === undefined)
+        if ((await freezerState(await this.places(config))) === undefined)
           throw frozen ? this.notRunning() : this.notPaused();
         throw error;
       }
@@ -466,6 +466,7 @@ export class Container {
         pid: state.pid,
         startTime: state.startTime,
         idBase: state.idBase,
+        cgroupSlice: config.cgroupSlice,
       },
     };
   }
@@ -497,9 +498,9 @@ export class Container {
 
   /** One look at what it uses; undefined when it does not run. */
   async stats(): Promise<ContainerStats | undefined> {
-    const { state } = await this.inspect();
+    const { config, state } = await this.inspect();
     if (state.status !== 'running') return undefined;
-    return readStats(await this.places(), state.pid);
+    return readStats(await this.places(config), state.pid);
   }
 
   /**
@@ -522,10 +523,10 @@ export class Container {
    * @param psArgs default `-ef`
    */
   async top(psArgs?: readonly string[]): Promise<TopResult> {
-    const { status } = await this.inspect();
+    const { config, status } = await this.inspect();
     if (status !== 'running' && status !== 'paused') throw this.notRunning();
     return top(
-      (await this.places()).map(({ dir }) => dir),
+      (await this.places(config)).map(({ dir }) => dir),
       psArgs,
     );
   }
@@ -540,18 +541,19 @@ export class Container {
         throw conflicting('restart', 'the container is removed when it exits');
       const around = await this.home.surroundings();
       const { layout, host } = around;
+      const limited = { layout, host, within: config.cgroupSlice };
       // For the runs that its monitor starts: the program that it has was made before.
       let writes: readonly CgroupFileWrite[] = [];
       const options =
         state.status === 'running'
-          ? await updateResources({ layout, host }, this.id, config.options, change, (all) => {
+          ? await updateResources(limited, this.id, config.options, change, (all) => {
               writes = all;
             })
           : mergeResources(config.options, change);
       // What does not run is checked as its next start will.
       if (state.status !== 'running') normalizeResources(options, host);
       if (state.status === 'restarting')
-        ({ writes } = planUpdate({ layout, host }, this.id, config.options, options));
+        ({ writes } = planUpdate(limited, this.id, config.options, options));
       const updated = { ...config, options, restart: policy ?? config.restart };
       await this.rewrite(updated, state);
       if (isActive(state) && writes.length > 0) {
@@ -697,13 +699,13 @@ export class Container {
     });
   }
 
-  private async statusOf(state: StoredState): Promise<ContainerStatus> {
+  private async statusOf(config: StoredConfig, state: StoredState): Promise<ContainerStatus> {
     if (state.status !== 'running') return state.status;
-    return (await freezerState(await this.places())) === 'paused' ? 'paused' : 'running';
+    return (await freezerState(await this.places(config))) === 'paused' ? 'paused' : 'running';
   }
 
-  private async places(): Promise<readonly CgroupPlace[]> {
-    return placesOf(await this.home.cgroups(), this.id);
+  private async places({ cgroupSlice }: StoredConfig): Promise<readonly CgroupPlace[]> {
+    return placesOf(await this.home.cgroups(), this.id, cgroupSlice);
   }
 
   private running(what: string, hint?: string): CaissonError {

@@ -35,6 +35,7 @@ export async function createContainer(
     command: config.args,
     options: { ...run, name: undefined, labels: config.labels },
     ...kept,
+    cgroupSlice: around.slice,
   };
   try {
     await store.add(stored);

@@ -3,11 +3,17 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
 import { planCgroups } from '../cgroup/plan.js';
+import { type CgroupDriver, sliceFor } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import type { Binding } from '../native/binding.js';
 import { loadNative } from '../native/load.js';
-import { compileEngineTeardown, compileTeardown, type KernelFacts } from '../program/compile.js';
+import {
+  compileEngineTeardown,
+  compileTeardown,
+  type KernelFacts,
+  parentsOf,
+} from '../program/compile.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import { explain } from '../program/explain.js';
 import { invalid } from './check.js';
@@ -33,6 +39,12 @@ export interface EngineOptions {
   readonly dataRoot?: string | undefined;
   /** What does not: locks. Default `/run/caisson`. */
   readonly runRoot?: string | undefined;
+  /**
+   * Who makes the cgroups of containers that are kept: systemd a scope for each, or caisson below a directory of its
+   * own. Default: systemd where there is nothing but cgroup v2 and systemd manages it. A container stays with what it
+   * was created with.
+   */
+  readonly cgroupDriver?: CgroupDriver | undefined;
   /** Makes one step of every start fail or be killed; for tests, in debug builds of the addon. */
   readonly fault?: Fault | undefined;
 }
@@ -59,6 +71,8 @@ export class Engine implements Surroundings, ContainerHome {
     readonly owner: string,
     /** @internal */
     readonly idRanges: IdRanges,
+    /** @internal */
+    readonly slice: string | undefined,
     /** @internal */
     readonly fault: Fault | undefined,
   ) {
@@ -107,11 +121,11 @@ export class Engine implements Surroundings, ContainerHome {
   /**
    * Looks at the machine, and undoes what containers of dead processes left behind.
    *
-   * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES
+   * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES, ERR_SYSTEMD
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
     const { dataRoot, runRoot } = { ...DEFAULT_PLACES, ...placesOf(options) };
-    const { fault } = options;
+    const { cgroupDriver, fault } = options;
     const binding = loadNative();
     if (process.geteuid?.() !== 0) {
       throw new CaissonError('ERR_NO_PRIVILEGES', 'starting containers needs root', {
@@ -125,11 +139,14 @@ export class Engine implements Surroundings, ContainerHome {
         path: 'fault',
       });
     }
+    if (cgroupDriver !== undefined && !CGROUP_DRIVERS.has(cgroupDriver))
+      throw invalid('cgroupDriver', cgroupDriver, 'is neither "systemd" nor "cgroupfs"');
+    const layout = await detectCgroups();
+    const slice = sliceFor(layout, cgroupDriver);
     const store = new Store({ dataRoot, runRoot });
     // Files of container root are root's on the disk too, set-user-id ones among them: keep others out.
     store.prepare();
-    const [layout, host, idRanges] = await Promise.all([
-      detectCgroups(),
+    const [host, idRanges] = await Promise.all([
       lookAtHost(),
       IdRanges.open(binding, join(runRoot, 'ids')),
     ]);
@@ -141,9 +158,10 @@ export class Engine implements Surroundings, ContainerHome {
       host,
       ownerName(),
       idRanges,
+      slice,
       fault,
     );
-    const parents = planCgroups(layout, 'none', {}).placements.map(({ parent }) => parent);
+    const parents = parentsOf(planCgroups(layout, 'none', {}));
     binding.retain(engine.encoder.encode(compileEngineTeardown(parents)));
     await engine.undoAbandoned();
     return engine;
@@ -301,6 +319,8 @@ function placesOf({ dataRoot, runRoot }: EngineOptions): Partial<Places> {
     ...(runRoot === undefined ? {} : { runRoot }),
   };
 }
+
+const CGROUP_DRIVERS: ReadonlySet<unknown> = new Set<CgroupDriver>(['systemd', 'cgroupfs']);
 
 function isRecord(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

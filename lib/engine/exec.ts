@@ -1,6 +1,7 @@
 /** A further program in a container that runs. */
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cgroupPath } from '../cgroup/places.js';
 import { CaissonError } from '../errors.js';
 import { resolveImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
@@ -35,6 +36,8 @@ export interface ExecTarget {
   readonly startTime: string;
   /** The first host id of its users; 0 with the host's own. */
   readonly idBase: number;
+  /** systemd's slice for its scope, if it has one. */
+  readonly cgroupSlice?: string | undefined;
 }
 
 /** The container, and what starts programs in it. */
@@ -219,10 +222,10 @@ async function userOf(
  */
 async function placementsOf(
   { layout }: Surroundings,
-  { id, pid }: ExecTarget,
+  { id, pid, cgroupSlice }: ExecTarget,
 ): Promise<ExecInput['placements']> {
   const memberships = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
-  const own = `/caisson/${id}`;
+  const own = cgroupPath(id, cgroupSlice);
   const first = /^0::(\/.*)$/m.exec(memberships)?.[1] ?? '';
   const unified = first.startsWith(`${own}/`) ? first : own;
   const all = layout.hierarchies

@@ -6,8 +6,16 @@ import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CgroupLayout } from '../cgroup/detect.js';
-import { type CgroupPlace, isGone, parseFlat, placesOf, readIn } from '../cgroup/places.js';
+import {
+  cgroupPath,
+  type CgroupPlace,
+  isGone,
+  parseFlat,
+  placesOf,
+  readIn,
+} from '../cgroup/places.js';
 import { CaissonError } from '../errors.js';
+import type { StoredConfig } from './stored.js';
 
 export type FreezerState = 'running' | 'paused';
 
@@ -30,20 +38,24 @@ export async function freezerState(
 }
 
 /** The same for one container after another, at once: whether it is paused. */
-export function freezerLook(layout: CgroupLayout): (id: string) => boolean {
-  const places = placesOf(layout, '');
+export function freezerLook(layout: CgroupLayout): (config: StoredConfig) => boolean {
+  const places = placesOf(layout, '', undefined);
   const v1 = freezerV1(places);
   if (v1 !== undefined) {
-    return (id) => {
+    return ({ id }) => {
       const state = readAtOnce(`${v1.dir}${id}/freezer.state`)?.trim();
       return state !== undefined && state !== 'THAWED';
     };
   }
-  const v2 = places.find(({ version }) => version === 2);
-  if (v2 === undefined) return () => false;
-  return (id) =>
-    readAtOnce(`${v2.dir}${id}/cgroup.freeze`)?.trim() === '1' ||
-    parseFlat(readAtOnce(`${v2.dir}${id}/cgroup.events`)).get('frozen') === 1;
+  const { unified } = layout;
+  if (unified === undefined) return () => false;
+  return ({ id, cgroupSlice }) => {
+    const dir = `${unified.mountPoint}${cgroupPath(id, cgroupSlice)}`;
+    return (
+      readAtOnce(`${dir}/cgroup.freeze`)?.trim() === '1' ||
+      parseFlat(readAtOnce(`${dir}/cgroup.events`)).get('frozen') === 1
+    );
+  };
 }
 
 function readAtOnce(path: string): string | undefined {

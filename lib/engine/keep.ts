@@ -31,17 +31,58 @@ export async function startKept(
   config: StoredConfig,
   attached: Attached | undefined,
 ): Promise<void> {
-  const { id } = config;
-  const { options, openStdin } = config;
-  const start = await prepareKept(around, id, imageOf(config.image), config.argv, {
-    ...options,
-    stdin: openStdin || isTerminal(options) ? 'pipe' : 'null',
-  });
+  if (config.cgroupSlice === undefined) {
+    await startIn(undefined, around, store, config, attached);
+    return;
+  }
+  const scope = await openScope(around, config.cgroupSlice, config);
+  try {
+    await startIn(scope.enter, around, store, config, attached);
+  } finally {
+    await scope.close();
+  }
+}
+
+/** Puts a monitor where it belongs, before it begins. */
+type Enter = (pid: number) => Promise<void>;
+
+/** With systemd: it can be asked, before anything is made. */
+async function openScope(
+  { layout }: Surroundings,
+  slice: string,
+  config: StoredConfig,
+): Promise<{ readonly enter: Enter; readonly close: () => Promise<void> }> {
+  const mountPoint = layout.hierarchies.find(({ version }) => version === 2)?.mountPoint ?? '';
+  const { Systemd } = await import('../cgroup/scope.js');
+  const systemd = await Systemd.open();
+  return {
+    enter: (pid) => systemd.enterScope(mountPoint, slice, config, pid),
+    close: () => systemd.close(),
+  };
+}
+
+async function startIn(
+  enter: Enter | undefined,
+  around: Surroundings,
+  store: Store,
+  config: StoredConfig,
+  attached: Attached | undefined,
+): Promise<void> {
+  const { id, options, openStdin, cgroupSlice } = config;
+  const stdin = openStdin || isTerminal(options) ? 'pipe' : 'null';
+  const start = await prepareKept(
+    around,
+    id,
+    imageOf(config.image),
+    config.argv,
+    { ...options, stdin },
+    cgroupSlice,
+  );
   try {
     store.prepare();
     const socket = await spawnMonitor(around, store, config, start, attached?.bits ?? 0);
     if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
-    await untilStarted(socket, start, attached);
+    await untilStarted(socket, start, attached, enter);
   } finally {
     await start.ids?.close();
   }
@@ -66,6 +107,7 @@ async function spawnMonitor(
     openStdin: config.openStdin,
     stdinOnce: config.stdinOnce,
     autoRemove: config.autoRemove,
+    gated: config.cgroupSlice !== undefined,
     log: log.driver === 'none' ? undefined : log,
     restart: config.restart,
     stopSignal: config.stopSignal,
@@ -104,11 +146,22 @@ function untilStarted(
   socket: Socket,
   start: KeptStart,
   attached: Attached | undefined,
+  enter: Enter | undefined,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const then = attached?.listener ?? {};
+    const begin = () => {
+      connection.begin();
+      attached?.connect(connection);
+    };
     const connection = new MonitorConnection(socket, {
       ...then,
+      waiting: (pid) => {
+        enter?.(pid).then(begin, (error: CaissonError) => {
+          connection.close();
+          reject(error);
+        });
+      },
       started: (pid) => {
         then.started?.(pid);
         if (attached === undefined) connection.close();
@@ -137,6 +190,6 @@ function untilStarted(
         );
       },
     });
-    attached?.connect(connection);
+    if (enter === undefined) attached?.connect(connection);
   });
 }

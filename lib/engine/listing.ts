@@ -4,7 +4,7 @@ import { CaissonError, type ErrorCode } from '../errors.js';
 import type { ContainerHome } from './container.js';
 import { freezerLook } from './freezer.js';
 import { isSettled, noSuchContainer } from './store.js';
-import type { ContainerInfo } from './stored.js';
+import type { ContainerInfo, StoredConfig } from './stored.js';
 
 /** Flags with __SO_ACCEPTCON, type, state, inode, and the path that a monitor binds (cpp/monitor/monitor.cpp). */
 const LISTENING = /: \w+ \w+ 00010000 0001 01 +\d+ \/proc\/self\/fd\/\d+\/([0-9a-f]{64})$/gm;
@@ -49,7 +49,7 @@ function monitorsThatListen(): ReadonlySet<string> {
 function lookAt(
   { store }: ContainerHome,
   id: string,
-  isPaused: (id: string) => boolean,
+  isPaused: (config: StoredConfig) => boolean,
   listens: boolean,
 ): ContainerInfo | undefined {
   const found = store.state(id);
@@ -57,7 +57,7 @@ function lookAt(
   if (config === undefined) throw noSuchContainer(id);
   if (!isSettled(store, found, listens)) return undefined;
   const { state } = found;
-  const status = state.status === 'running' && isPaused(id) ? 'paused' : state.status;
+  const status = state.status === 'running' && isPaused(config) ? 'paused' : state.status;
   return store.info(config, state, status);
 }
 

@@ -1,6 +1,7 @@
 /** How a container really is: what its state says, unless whoever wrote that is gone. */
 import { detectCgroups } from '../cgroup/detect.js';
 import { planCgroups } from '../cgroup/plan.js';
+import { sliceFor } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { loadNative } from '../native/load.js';
 import { compileTeardown } from '../program/compile.js';
@@ -26,7 +27,7 @@ export async function mend(store: Store, id: string): Promise<void> {
     const { state, damaged } = store.state(id);
     if (isSettled(store, { state, damaged })) return;
     if (store.isKept(state)) return; // it is just removing itself
-    await undoRun(id);
+    await undoRun(config);
     if (config.autoRemove || state.status === 'removing') {
       await discard(store, config);
       return;
@@ -53,8 +54,8 @@ function reason({ monitor }: StoredState, damaged: boolean): string {
 }
 
 /** Ends and removes what a run has outside the container's directory. Nothing of it need be there. */
-export async function undoRun(id: string): Promise<void> {
-  await runTeardown(id, undefined);
+export async function undoRun({ id, cgroupSlice }: StoredConfig): Promise<void> {
+  await runTeardown(id, cgroupSlice, undefined);
 }
 
 /** Removes a container that does not run: its name, what it is, then all other files. */
@@ -67,10 +68,10 @@ export async function discard(store: Store, config: StoredConfig): Promise<void>
 }
 
 async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
-  const { id } = config;
+  const { id, cgroupSlice } = config;
   for (let attempt = 1; ; attempt++) {
     try {
-      await runTeardown(id, store.directory(id));
+      await runTeardown(id, cgroupSlice, store.directory(id));
       return;
     } catch (error) {
       // Its monitor removes the same files, and each may find what the other is moving.
@@ -87,12 +88,19 @@ async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
 /** The same for one whose configuration cannot be read. */
 export async function discardUnreadable(store: Store, id: string): Promise<void> {
   await store.releaseNamesOf(id);
-  await runTeardown(id, store.directory(id));
+  // Nobody knows any more whether systemd was asked.
+  const slice = sliceFor(await detectCgroups(), undefined);
+  if (slice !== undefined) await runTeardown(id, slice, undefined);
+  await runTeardown(id, undefined, store.directory(id));
 }
 
-async function runTeardown(id: string, directory: string | undefined): Promise<void> {
+async function runTeardown(
+  id: string,
+  slice: string | undefined,
+  directory: string | undefined,
+): Promise<void> {
   const native = loadNative();
-  const plan = planCgroups(await detectCgroups(), id, {});
+  const plan = planCgroups(await detectCgroups(), id, {}, { slice });
   const bytes = new Encoder().encode(compileTeardown(plan, directory));
   await new Promise<void>((resolve, reject) => {
     native.undo(bytes, (error) => {

@@ -6,7 +6,14 @@ const MAGIC = 0x314d_5343;
 const HEADER_SIZE = 128;
 const TEXTS_AT = 80;
 
-const FLAG = { terminal: 1, openStdin: 2, stdinOnce: 4, autoRemove: 8, noLog: 16 } as const;
+const FLAG = {
+  terminal: 1,
+  openStdin: 2,
+  stdinOnce: 4,
+  autoRemove: 8,
+  noLog: 16,
+  gated: 32,
+} as const;
 
 export const POLICY_NUMBERS: Readonly<Record<RestartPolicyName, number>> = {
   no: 0,
@@ -30,6 +37,8 @@ export interface MonitorConfig {
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
   readonly autoRemove: boolean;
+  /** It waits for `MonitorConnection.begin`. */
+  readonly gated: boolean;
   /** Undefined: no log is kept. */
   readonly log: { readonly maxSize: number; readonly maxFile: number } | undefined;
   readonly restart: RestartPolicy;
@@ -61,6 +70,7 @@ export function encodeMonitorConfig(config: MonitorConfig): Buffer {
     (config.openStdin ? FLAG.openStdin : 0) |
     (config.stdinOnce ? FLAG.stdinOnce : 0) |
     (config.autoRemove ? FLAG.autoRemove : 0) |
+    (config.gated ? FLAG.gated : 0) |
     (config.log === undefined ? FLAG.noLog : 0);
   header.writeUInt32LE(MAGIC, 0);
   header.writeUInt32LE(flags, 8);

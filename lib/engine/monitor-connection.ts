@@ -18,6 +18,7 @@ const REQUEST = {
   policy: 7,
   renamed: 8,
   limits: 9,
+  begin: 10,
 } as const;
 
 const REPLY = {
@@ -28,6 +29,7 @@ const REPLY = {
   failed: 5,
   exited: 6,
   done: 7,
+  waiting: 8,
 } as const;
 
 const HEAD = 5;
@@ -58,6 +60,8 @@ export interface MonitorListener {
   exited?: (exit: MonitorExit) => void;
   /** A positive errno, or 0. */
   done?: (errno: number) => void;
+  /** Its pid; nothing happens before `begin`. */
+  waiting?: (pid: number) => void;
   /** Nothing more will come. */
   closed?: () => void;
 }
@@ -150,6 +154,11 @@ export class MonitorConnection {
     this.send(REQUEST.limits, Buffer.from(text));
   }
 
+  /** What a monitor that was told to wait waits for. */
+  begin(): void {
+    this.send(REQUEST.begin, Buffer.alloc(0));
+  }
+
   pause(): void {
     this.socket.pause();
   }
@@ -227,6 +236,9 @@ export class MonitorConnection {
         break;
       case REPLY.done:
         listener.done?.(payload.readInt32LE(0));
+        break;
+      case REPLY.waiting:
+        listener.waiting?.(payload.readInt32LE(0));
         break;
     }
   }

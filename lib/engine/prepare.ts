@@ -31,6 +31,8 @@ export interface Surroundings {
   readonly containersRoot: string;
   readonly binding: Binding;
   readonly layout: CgroupLayout;
+  /** systemd's, for scopes of containers that are kept from now on; undefined: cgroupfs (systemd.ts). */
+  readonly slice: string | undefined;
   readonly kernel: KernelFacts;
   readonly host: HostFacts;
   readonly owner: string;
@@ -163,8 +165,9 @@ export async function prepareKept(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
+  slice: string | undefined,
 ): Promise<KeptStart> {
-  const recipe = await writeKept(around, image, argv, options);
+  const recipe = await writeKept(around, image, argv, options, slice);
   const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
   return Object.assign(new Stamped(recipe, { id, base: claim?.range.base }), {
     ids: claim?.file,
@@ -179,7 +182,7 @@ export async function checkKept(
   argv: readonly string[],
   options: RunOptions,
 ): Promise<ContainerConfig> {
-  return (await writeKept(around, image, argv, options)).config;
+  return (await writeKept(around, image, argv, options, around.slice)).config;
 }
 
 async function writeKept(
@@ -187,9 +190,10 @@ async function writeKept(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
+  slice: string | undefined,
 ): Promise<Recipe> {
   const resolved = await resolveImage(image, around.dataRoot);
-  return write(around, resolved, argv, options, undefined);
+  return write(around, resolved, argv, options, undefined, slice);
 }
 
 async function recipeFor(
@@ -207,7 +211,7 @@ async function recipeFor(
     if (known.config.mounts.length > 0) await checkSources(known.config);
     return known;
   }
-  const recipe = await write(around, resolved, argv, options, around.owner);
+  const recipe = await write(around, resolved, argv, options, around.owner, undefined);
   if (words !== undefined && recipe.lasting) {
     const [oldest] = recipes.keys();
     if (recipes.size >= MAX_RECIPES && oldest !== undefined) recipes.delete(oldest);
@@ -242,6 +246,7 @@ async function write(
   argv: readonly string[],
   options: RunOptions,
   owner: string | undefined,
+  slice: string | undefined,
 ): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
   const [sources, user, hostFiles] = await Promise.all([
@@ -263,6 +268,7 @@ async function write(
   // Who cannot make device nodes has only those that it was given.
   const cgroup = planCgroups(await layoutFor(resources), id, resources, {
     deviceRules: config.userns === 'auto' ? 'optional' : 'required',
+    slice,
   });
   const readOnly = config.readOnly || resolved.root.readOnly;
   const seccompFlags = profile === undefined ? 0 : filterFlags(profile);

@@ -55,6 +55,8 @@ export interface StoredConfig {
   /** It ends with the first client that was attached to it. */
   readonly stdinOnce: boolean;
   readonly healthcheck?: Healthcheck | undefined;
+  /** systemd's slice for its scope, from the hierarchy's root; missing: its cgroups are below `caisson`. */
+  readonly cgroupSlice?: string | undefined;
 }
 
 export interface StoredRootfs {

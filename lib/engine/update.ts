@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, readdir, readFile } from 'node:fs/promises';
 import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../cgroup/detect.js';
 import { type CgroupPlan, planCgroups } from '../cgroup/plan.js';
-import { isGone, parseFlat, readIn } from '../cgroup/places.js';
+import { cgroupPath, isGone, parseFlat, readIn } from '../cgroup/places.js';
 import { CaissonError } from '../errors.js';
 import { invalid, show, unsupported } from './check.js';
 import type { ResourceOptions, RunOptions } from './options.js';
@@ -33,6 +33,8 @@ export type ResourceChange = Pick<ResourceOptions, keyof typeof CHANGEABLE>;
 export interface UpdateSurroundings {
   readonly layout: CgroupLayout;
   readonly host: HostResources;
+  /** systemd's slice that this container's scope is in, if it has one. */
+  readonly within?: string | undefined;
 }
 
 /** One file of a container's cgroup. */
@@ -53,20 +55,20 @@ export interface CgroupFileWrite {
  *   before anything was touched; ERR_UPDATE_FAILED when the kernel refused, and all is as it was.
  */
 export async function updateResources(
-  { layout, host }: UpdateSurroundings,
+  around: UpdateSurroundings,
   id: string,
   current: RunOptions,
   change: ResourceChange,
   note: (writes: readonly CgroupFileWrite[]) => void = () => undefined,
 ): Promise<RunOptions> {
   const options = mergeResources(current, change);
-  const planned = planUpdate({ layout, host }, id, current, options);
+  const planned = planUpdate(around, id, current, options);
   if (planned.writes.length === 0) return options;
   // v2 has a controller's files only where it was enabled, and it may not have been needed until now.
   const undo: CgroupFileWrite[] = [];
   for (const write of planned.enable) await enableControllers(write);
-  const seen = await lookInto(layout, id);
-  const { writes } = planUpdate({ layout: seen, host }, id, current, options);
+  const seen = { ...around, layout: await lookInto(around, id) };
+  const { writes } = planUpdate(seen, id, current, options);
   for (const write of writes) await checkRoom(write);
   const ordered = await inOrder(writes);
   for (const write of ordered) {
@@ -103,34 +105,41 @@ export interface UpdatePlan {
 
 /** The difference between two sets of options, as writes. Pure. */
 export function planUpdate(
-  { layout, host }: UpdateSurroundings,
+  around: UpdateSurroundings,
   id: string,
   current: RunOptions,
   options: RunOptions,
 ): UpdatePlan {
-  const after = planFor(layout, host, id, options);
-  const before = planFor(layout, host, id, current);
+  const after = planFor(around, id, options);
+  const before = planFor(around, id, current);
   const [to, from] = [filesOf(after), filesOf(before)];
   const writes: CgroupFileWrite[] = [];
   for (const [key, write] of to) if (from.get(key)?.value !== write.value) writes.push(write);
   for (const [key, write] of from) {
     if (to.has(key)) continue;
-    const hierarchy = layout.hierarchies.find((h) => write.dir === `${h.mountPoint}/caisson/${id}`);
+    const hierarchy = around.layout.hierarchies.find((h) => write.dir === dirIn(h, id, around));
     const value = unlimited(write, hierarchy);
     if (value !== write.value) writes.push({ ...write, value });
   }
   const enable = after.placements
     .filter(({ version }) => version === 2)
-    .flatMap(({ grandparentWrites = [], mountPoint, parent, parentWrites }) => [
+    .flatMap(({ grandparentWrites = [], mountPoint, parent = mountPoint, parentWrites }) => [
       ...grandparentWrites.map((write) => ({ dir: mountPoint, ...write })),
       ...parentWrites.map((write) => ({ dir: parent, ...write })),
     ]);
   return { enable, writes };
 }
 
+function dirIn(
+  { mountPoint }: CgroupHierarchy,
+  id: string,
+  { within }: UpdateSurroundings,
+): string {
+  return `${mountPoint}${cgroupPath(id, within)}`;
+}
+
 function planFor(
-  layout: CgroupLayout,
-  host: HostResources,
+  { layout, host, within }: UpdateSurroundings,
   id: string,
   options: RunOptions,
 ): CgroupPlan {
@@ -138,7 +147,7 @@ function planFor(
     Object.keys(CHANGEABLE).map((name) => [name, options[name as keyof ResourceChange]]),
   );
   const resources = normalizeResources(changeable, host);
-  return planCgroups(layout, id, limitsOf(resources, NO_SOURCES.throttles));
+  return planCgroups(layout, id, limitsOf(resources, NO_SOURCES.throttles), { slice: within });
 }
 
 function filesOf({ placements }: CgroupPlan): Map<string, CgroupFileWrite> {
@@ -207,10 +216,11 @@ async function checkRoom(write: CgroupFileWrite): Promise<void> {
 }
 
 /** The layout with the files that this container's own directories have: nothing has to be guessed. */
-async function lookInto(layout: CgroupLayout, id: string): Promise<CgroupLayout> {
+async function lookInto(around: UpdateSurroundings, id: string): Promise<CgroupLayout> {
+  const { layout } = around;
   const hierarchies = await Promise.all(
     layout.hierarchies.map(async (hierarchy): Promise<CgroupHierarchy> => {
-      const dir = `${hierarchy.mountPoint}/caisson/${id}`;
+      const dir = dirIn(hierarchy, id, around);
       const files = await readdir(dir).catch((error: unknown) => {
         if (isGone(error)) return undefined;
         throw error;

@@ -218,10 +218,11 @@ function makeCgroup(steps: Step[], placement: CgroupPlacement): void {
   const once = placement.version === 2;
   writeFiles(steps, placement.mountPoint, grandparentWrites, once);
   // Where there is nothing to set up, making the container's directory makes the parent too.
-  if (parentWrites.length > 0) {
-    steps.push({ op: 'cgroup.make', texts: [placement.parent], numbers: [1] });
+  const { parent } = placement;
+  if (parent !== undefined && parentWrites.length > 0) {
+    steps.push({ op: 'cgroup.make', texts: [parent], numbers: [1] });
     // Even when it was there: another process may be just about to set it up.
-    writeFiles(steps, placement.parent, parentWrites, once);
+    writeFiles(steps, parent, parentWrites, once);
   }
   steps.push({ op: 'cgroup.make', texts: [placement.dir] });
   writeFiles(steps, placement.dir, placement.writes);

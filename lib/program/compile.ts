@@ -116,13 +116,18 @@ export function compileTeardown(cgroup: CgroupPlan, directory: string | undefine
   }));
   teardown.reverse();
   if (directory !== undefined) teardown.push({ op: 'tree.remove', texts: [directory] });
-  else teardown.push(...removeParents(cgroup.placements.map(({ parent }) => parent)));
+  else teardown.push(...removeParents(parentsOf(cgroup)));
   return { slots: 0, host: [], container: [], teardown };
 }
 
 /** What an engine leaves when its last container is gone: parents of cgroups, if nobody else uses them. */
 export function compileEngineTeardown(parents: readonly string[]): Program {
   return { slots: 0, host: [], container: [], teardown: removeParents(parents) };
+}
+
+/** systemd removes the scopes that it has made. */
+export function parentsOf({ placements }: CgroupPlan): string[] {
+  return placements.flatMap(({ parent }) => (parent === undefined ? [] : [parent]));
 }
 
 function removeParents(parents: readonly string[]): Step[] {

@@ -54,7 +54,7 @@ describe('a running container', () => {
   }
 
   function places(id: string): Promise<CgroupPlace[]> {
-    return existing(placesOf(shop.engine.layout, id));
+    return existing(placesOf(shop.engine.layout, id, undefined));
   }
 
   async function directories(id: string): Promise<string[]> {

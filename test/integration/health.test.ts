@@ -9,7 +9,7 @@ import type { HealthcheckOptions } from '../../lib/engine/healthcheck.js';
 import type { ContainerEvent, HealthStatus, StoredHealth } from '../../lib/engine/stored.js';
 import { CaissonError, type ErrorCode } from '../../lib/errors.js';
 import { childrenOf } from '../support/leftovers.js';
-import { eventually, exists, hierarchies, processesOf, sleep } from '../support/outside.js';
+import { cgroupOf, eventually, exists, processesOf, sleep } from '../support/outside.js';
 import { fixture } from '../support/places.js';
 import { Workshop } from '../support/workshop.js';
 import type { KeeperTask } from './fixtures/keeper.js';
@@ -468,11 +468,11 @@ describe('health checks', () => {
   }).timeout(40_000);
 
   it('follow their container into a cgroup below its own', async function () {
-    const unified = (await hierarchies()).find(({ version }) => version === 2);
     const check = { test: 'cat /proc/self/cgroup', interval: 50 };
     let used = true;
     await withContainer(check, async (container) => {
-      const own = join(unified?.mountPoint ?? '', 'caisson', container.id);
+      const v2 = await cgroupOf(container.id, 'unified').catch(() => undefined);
+      const own = v2?.directory ?? '';
       const controllers = await readFile(join(own, 'cgroup.controllers'), 'utf8').catch(() => '');
       if (!controllers.includes('pids')) {
         used = false;

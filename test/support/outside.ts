@@ -92,11 +92,17 @@ export async function hierarchies(): Promise<Hierarchy[]> {
 
 /** The directories that a container has in the cgroup hierarchies. */
 export async function cgroupsOf(id: string): Promise<string[]> {
-  const directories = (await hierarchies()).map(({ mountPoint }) =>
+  const directories = (await hierarchies()).flatMap(({ mountPoint }) => [
     join(mountPoint, 'caisson', id),
-  );
+    join(scopeIn(mountPoint, id), 'container'),
+  ]);
   const there = await Promise.all(directories.map(exists));
   return directories.filter((_, index) => there[index]);
+}
+
+/** Where systemd makes its scope. */
+export function scopeIn(mountPoint: string, id: string): string {
+  return join(mountPoint, 'system.slice', `caisson-${id}.scope`);
 }
 
 /** A container's directory for a controller: v1's, else v2's. */
@@ -109,7 +115,9 @@ export async function cgroupOf(
     all.find(({ controllers }) => controllers.includes(controller)) ??
     all.find(({ version }) => version === 2);
   if (found === undefined) throw new Error(`no hierarchy has ${controller}`);
-  return { version: found.version, directory: join(found.mountPoint, 'caisson', id) };
+  const scoped = join(scopeIn(found.mountPoint, id), 'container');
+  const directory = (await exists(scoped)) ? scoped : join(found.mountPoint, 'caisson', id);
+  return { version: found.version, directory };
 }
 
 /** The host's pids of everything in a container's cgroups. */
@@ -135,6 +143,8 @@ export async function pidOutside(id: string, inside: number): Promise<number> {
 /** Everything that a container has on the host: empty once it is gone. */
 export async function tracesOf(id: string, dataRoot: string): Promise<string[]> {
   const traces = await cgroupsOf(id);
+  const scopes = (await hierarchies()).map(({ mountPoint }) => scopeIn(mountPoint, id));
+  for (const scope of scopes) if (await exists(scope)) traces.push(scope);
   const containers: string[] = await readdir(join(dataRoot, 'containers')).catch(() => []);
   if (containers.includes(id)) traces.push(join(dataRoot, 'containers', id));
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');

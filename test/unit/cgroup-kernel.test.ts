@@ -18,15 +18,16 @@ async function writeAll(directory: string, writes: readonly CgroupWrite[] = []):
 async function carriedOut(made: CgroupPlan, look: () => Promise<void>): Promise<void> {
   try {
     for (const placement of made.placements) {
+      const { parent = placement.mountPoint } = placement;
       await writeAll(placement.mountPoint, placement.grandparentWrites);
-      await mkdir(placement.parent, { recursive: true });
-      await writeAll(placement.parent, placement.parentWrites);
+      await mkdir(parent, { recursive: true });
+      await writeAll(parent, placement.parentWrites);
       await mkdir(placement.dir);
       await writeAll(placement.dir, placement.writes);
     }
     await look();
   } finally {
-    for (const { dir, parent } of made.placements) {
+    for (const { dir, parent = '' } of made.placements) {
       await rmdir(dir).catch(() => undefined);
       // Other containers may be in it.
       await rmdir(parent).catch(() => undefined);

@@ -180,6 +180,7 @@ describe("a monitor's configuration", () => {
     openStdin: false,
     stdinOnce: false,
     autoRemove: true,
+    gated: false,
     log: { maxSize: 11, maxFile: 12 },
     restart: { name: 'on-failure', maximumRetryCount: 13 },
     stopSignal: 14,

@@ -1,0 +1,130 @@
+/**
+ * Where systemd manages the cgroup tree, a container that is kept lives in a scope of its own: systemd.scope(5) and
+ * https://systemd.io/CGROUP_DELEGATION/. Here is what can be known without asking systemd; scope.ts asks.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { CaissonError } from '../errors.js';
+import type { CgroupLayout } from './detect.js';
+
+/** Who makes the cgroup that a container's own is made in. */
+export type CgroupDriver = 'systemd' | 'cgroupfs';
+
+/** Who asks, and what there is to be asked; tests give their own. */
+export interface Session {
+  readonly uid: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly exists: (path: string) => boolean;
+  /** Undefined where there is no such file, or it may not be read. */
+  readonly read: (path: string) => string | undefined;
+}
+
+export function ownSession(): Session {
+  return {
+    uid: process.geteuid?.() ?? 0,
+    env: process.env,
+    exists: existsSync,
+    read: (path) => {
+      try {
+        return readFileSync(path, 'utf8');
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+/**
+ * The slice for scopes, from the hierarchy's root: `/system.slice`. Undefined: systemd is not to be asked.
+ *
+ * @param driver undefined: systemd where it can be asked.
+ * @throws ERR_SYSTEMD where it is wanted and cannot be
+ */
+export function sliceFor(
+  layout: CgroupLayout,
+  driver: CgroupDriver | undefined,
+  session: Session = ownSession(),
+): string | undefined {
+  if (driver === 'cgroupfs') return undefined;
+  const obstacle = obstacleTo(layout, session);
+  if (obstacle === undefined) return sliceOf(session);
+  if (driver === undefined) return undefined;
+  throw new CaissonError(
+    'ERR_SYSTEMD',
+    `cgroupDriver: systemd cannot be asked for scopes: ${obstacle.why}`,
+    { stage: 'config', path: 'cgroupDriver', hint: obstacle.hint },
+  );
+}
+
+function obstacleTo(
+  { hierarchies }: CgroupLayout,
+  session: Session,
+): { readonly why: string; readonly hint: string } | undefined {
+  const unified = hierarchies.find(({ version }) => version === 2);
+  if (hierarchies.some(({ version, controllers }) => version === 1 && controllers.length > 0)) {
+    return {
+      why: 'there are controllers in cgroup v1',
+      hint: 'systemd.unified_cgroup_hierarchy=1 on the kernel’s command line, or the driver cgroupfs',
+    };
+  }
+  if (unified?.mountRoot !== '/') {
+    return { why: 'the whole of cgroup v2 is not mounted here', hint: 'use the driver cgroupfs' };
+  }
+  // sd_booted(3)
+  if (!session.exists('/run/systemd/system')) {
+    return {
+      why: '/run/systemd/system is missing, so it is not this machine’s init',
+      hint: 'use the driver cgroupfs',
+    };
+  }
+  const address = busAddress(session);
+  const socket = /^unix:path=([^,;]*)/.exec(address)?.[1];
+  if (socket !== undefined && !session.exists(decodeURIComponent(socket))) {
+    return { why: `there is no bus at ${address}`, hint: busHint(session.uid) };
+  }
+  return undefined;
+}
+
+/** What gives a bus to those who have none. */
+export function busHint(uid: number): string {
+  return uid === 0
+    ? 'install and start dbus, or use the driver cgroupfs'
+    : `log in, rather than su; or, once, as root: loginctl enable-linger ${uid}`;
+}
+
+/** The system's bus for root, and the user's own for everybody else: dbus-daemon(1), pam_systemd(8). */
+export function busAddress({ uid, env }: Session): string {
+  if (uid === 0) return env['DBUS_SYSTEM_BUS_ADDRESS'] ?? 'unix:path=/run/dbus/system_bus_socket';
+  const { DBUS_SESSION_BUS_ADDRESS, XDG_RUNTIME_DIR } = env;
+  return DBUS_SESSION_BUS_ADDRESS ?? `unix:path=${XDG_RUNTIME_DIR ?? `/run/user/${uid}`}/bus`;
+}
+
+/** As other engines: system.slice of the system's systemd, user.slice of the user's. */
+function sliceOf({ uid, read }: Session): string {
+  // Its first process tells where its tree begins, also in a container without a cgroup namespace.
+  const root = /^0::(.*)\/init\.scope$/m.exec(read('/proc/1/cgroup') ?? '')?.[1] ?? '';
+  if (uid === 0) return `${root}/system.slice`;
+  return `${root}/user.slice/user-${uid}.slice/user@${uid}.service/user.slice`;
+}
+
+/** A unit's property: name, signature, value. */
+export type UnitProperty = readonly [name: string, signature: string, value: unknown];
+
+/** What the scope is to be: org.freedesktop.systemd1(5). */
+export function scopeProperties(
+  id: string,
+  slice: string,
+  name: string,
+  pid: number,
+): UnitProperty[] {
+  return [
+    ['Description', 's', `caisson container ${name} (${id.slice(0, 12)})`],
+    ['Slice', 's', basename(slice)],
+    ['Delegate', 'b', true],
+    // The container's own cgroup has its limit; systemd's default for units would be one more.
+    ['TasksMax', 't', 2n ** 64n - 1n],
+    // Gone with its last process, also where that was killed.
+    ['CollectMode', 's', 'inactive-or-failed'],
+    ['PIDs', 'au', [pid]],
+  ];
+}
