@@ -85,11 +85,22 @@ describe('caisson: the command itself', () => {
     expect(caisson(['container', '--help']).stdout).to.match(/^Usage: caisson container COMMAND/);
   });
 
+  it('makes cgroups by itself, whoever manages them, where that is asked for', () => {
+    const make = ['--cgroup-manager', 'cgroupfs', 'create', 'host', 'true'];
+    const id = caisson(make).stdout.trim();
+    expect(readFileSync(join(HOME, 'data/containers', id, 'config.json'), 'utf8')).not.to.include(
+      'cgroupSlice',
+    );
+    expect(caisson(['start', '-a', id])).to.deep.include({ status: 0, stderr: '' });
+    expect(caisson(['rm', id])).to.deep.include({ status: 0 });
+  });
+
   it("ends with Docker's codes for mistakes", () => {
     expect(caisson(['nope'])).to.deep.include({ status: 1 });
     expect(caisson(['network'])).to.deep.include({ status: 1 });
     expect(caisson(['run'])).to.deep.include({ status: 1 });
     expect(caisson(['--nope'])).to.deep.include({ status: 125 });
+    expect(caisson(['--cgroup-manager', 'nope', 'ps'])).to.deep.include({ status: 125 });
     expect(caisson(['run', '--nope', 'host'])).to.deep.include({ status: 125 });
     expect(caisson(['run', '-P', 'host'])).to.deep.include({ status: 125 });
     expect(caisson(['container', 'nope'])).to.deep.include({ status: 1 });
