@@ -115,6 +115,23 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     expect(await read(scopeOf(container), 'memory.max'), 'the scope').to.equal('max');
   });
 
+  it('are left alone by systemd, whatever it reads anew', async () => {
+    const container = await kept.start(SLEEP, { memory: '64m' });
+    const scope = scopeOf(container);
+    execFileSync('systemctl', ['daemon-reload']);
+    execFileSync('systemctl', [
+      'set-property',
+      '--runtime',
+      scopeName(container.id),
+      'CPUWeight=50',
+    ]);
+    expect(await read(scope, 'cpu.weight')).to.equal('50');
+    expect(await read(scope, 'container', 'memory.max')).to.equal(String(64 << 20));
+    expect(await read(scope, 'cgroup.subtree_control')).to.equal('cpu io memory pids');
+    await container.restart({ timeout: 0 });
+    expect(await read(scope, 'container', 'memory.max')).to.equal(String(64 << 20));
+  });
+
   it('enforce them', async () => {
     const container = await kept.start('head -c 100m /dev/zero | tail', { memory: '32m' });
     expect((await container.wait()).oomKilled).to.equal(true);
