@@ -39,7 +39,7 @@ export async function startKept(
   try {
     await startIn(scope.enter, around, store, config, attached);
   } finally {
-    await scope.close();
+    scope.close();
   }
 }
 
@@ -51,7 +51,7 @@ async function openScope(
   { layout }: Surroundings,
   slice: string,
   config: StoredConfig,
-): Promise<{ readonly enter: Enter; readonly close: () => Promise<void> }> {
+): Promise<{ readonly enter: Enter; readonly close: () => void }> {
   const mountPoint = layout.hierarchies.find(({ version }) => version === 2)?.mountPoint ?? '';
   const { Systemd } = await import('../cgroup/scope.js');
   const systemd = await Systemd.open();

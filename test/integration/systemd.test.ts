@@ -323,7 +323,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
         expect(error.message).to.include(scopeName(about.id));
         await expectNoScope(about);
       } finally {
-        await systemd.close();
+        systemd.close();
       }
     });
   });
@@ -340,7 +340,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
       expect(await readdir(scopeOf(about))).to.include('monitor');
     } finally {
       for (const sleeper of sleepers) sleeper.kill('SIGKILL');
-      await systemd.close();
+      systemd.close();
     }
     await expectNoScope(about);
   });

@@ -1,3 +1,8 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { cgroupPath, placesOf, scopePath } from '../../lib/cgroup/places.js';
@@ -101,6 +106,28 @@ describe('systemd: who is asked', () => {
     );
     expect(error).to.include({ code: 'ERR_SYSTEMD', path: 'unix:path=/nowhere/bus' });
     expect((error as Error).message).to.match(/ENOENT.*start dbus/);
+  });
+
+  it('nor does one that lets nobody in keep anybody', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'caisson-bus-'));
+    const path = join(directory, 'bus');
+    // Authentication in the D-Bus specification: what else the client might try is refused, too.
+    const server = createServer((socket) => {
+      socket.on('data', () => socket.write('REJECTED EXTERNAL\r\n')).on('error', () => undefined);
+    });
+    await once(server.listen(path), 'listening');
+    try {
+      const env = { DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${path}` };
+      const error = await Systemd.open({ ...root, env }).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      expect(error).to.include({ code: 'ERR_SYSTEMD', path: `unix:path=${path}` });
+    } finally {
+      server.close();
+      rmSync(directory, { recursive: true });
+    }
+    await once(server, 'close');
   });
 });
 
