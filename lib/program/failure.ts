@@ -71,9 +71,12 @@ const OF_THE_CONTAINER: ReadonlySet<string> = new Set([
 /** What is around this process, and forbids the call: a container, mostly. */
 function refusedBy({ call, object }: NativeError, errno: string, op?: string): string | undefined {
   if (errno !== 'EPERM' && errno !== 'EACCES' && errno !== 'ENOSYS') return undefined;
+  const around = lookAround();
+  // In the user namespace of his own an ordinary user has every right that there is in one.
+  if (around.uid !== 0 && errno !== 'ENOSYS') return undefined;
   // Links in /proc/PID/ns: ptrace(2), "access mode checking".
   const needs = op === 'ns.open' ? 'CAP_SYS_PTRACE' : undefined;
-  const refusal = explainRefusal({ call, errno, object }, lookAround(), needs);
+  const refusal = explainRefusal({ call, errno, object }, around, needs);
   return refusal && `${refusal.cause}; ${refusal.cure}`;
 }
 
