@@ -51,13 +51,20 @@ export class Systemd {
     let lost: unknown;
     let bus: MessageBus | undefined;
     try {
-      bus = createClient({ busAddress: address, timeout: PATIENCE, authMethods: ['EXTERNAL'] });
+      bus = createClient({
+        busAddress: address,
+        timeout: PATIENCE,
+        authMethods: ['EXTERNAL'],
+        // The greeting is left to us: of its own, a refused one is thrown where nobody could catch it.
+        direct: true,
+      });
       const { connection } = bus;
       connection.on('error', (error) => {
         lost = error;
         connection.stream.destroy(); // what waits for an answer is told
       });
       const systemd = new Systemd(bus, session);
+      await bus.invokeDbus({ member: 'Hello' });
       await bus.addMatch(`type='signal',interface='${MANAGER.interface}',member='JobRemoved'`);
       return systemd;
     } catch (error) {
