@@ -26,12 +26,14 @@ import { makeBusybox } from './workshop.js';
 /** The repository; this file is `dist/test/support/ordinary-user.js` when it runs. */
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 
-export const UID = 61_234;
 export const NAME = 'caisson-user';
-/** First host ids of his ranges. */
-export const SUBUID = 700_000_000;
-export const SUBGID = 800_000_000;
 export const RANGE = 65_536;
+/** Of this process alone: his processes are known by their ids, and others may test beside. */
+const own = process.pid % 4000;
+export const UID = 61_000 + own;
+/** First host ids of his ranges. */
+export const SUBUID = 700_000_000 + own * RANGE;
+export const SUBGID = 1_000_000_000 + own * RANGE;
 
 export interface Said {
   readonly code: number | null;
