@@ -3,7 +3,6 @@
  * killed over it, and the lock is free then; the monitor lives on, and has not written yet that it does.
  */
 import { readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, ownerName } from './owner.js';
 import type { Store } from './store.js';
@@ -21,7 +20,7 @@ export async function whileStarting(
   id: string,
   start: () => Promise<void>,
 ): Promise<void> {
-  const path = markOf(store, id);
+  const path = store.startMark(id);
   // It is for a rare case: without room for it the start is as good.
   await symlink(ownerName(), path).catch(() => undefined);
   try {
@@ -33,7 +32,7 @@ export async function whileStarting(
 
 /** Waits until what a dead process began has come to be, or not. By who holds the container's lock. */
 export async function settleStart(store: Store, id: string): Promise<void> {
-  const path = markOf(store, id);
+  const path = store.startMark(id);
   const owner = await readlink(path).catch(() => undefined);
   if (owner === undefined) return;
   const end = performance.now() + PATIENCE;
@@ -43,10 +42,6 @@ export async function settleStart(store: Store, id: string): Promise<void> {
     await sleep(LOOK);
   }
   await unlink(path).catch(() => undefined);
-}
-
-function markOf(store: Store, id: string): string {
-  return join(store.sockets, `${id}.starting`);
 }
 
 /** By the arguments of processes, of which the id is the last (cpp/launcher/launcher.cpp). */
