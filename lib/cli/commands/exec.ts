@@ -16,7 +16,13 @@ export async function exec(args: readonly string[], location: EngineLocation): P
   if (line === undefined) {
     return printHelp('exec');
   }
-  const keys = parseDetachKeys(line.value('detach-keys'));
+  let keys: Uint8Array;
+  try {
+    keys = parseDetachKeys(line.value('detach-keys'));
+  } catch (error) {
+    await complain(error);
+    return 1;
+  }
   const [name = '', ...argv] = line.args;
   const tty = line.has('tty');
   const interactive = line.has('interactive');
