@@ -128,4 +128,14 @@ void Client::resume() {
   }
 }
 
+void Client::end_sending() {
+  sys::call(__NR_shutdown, fd_.get(), SHUT_WR);
+}
+
+bool Client::discard() {
+  const long got =
+      sys::call(__NR_recvfrom, fd_.get(), memory_, kBuffer, MSG_DONTWAIT, nullptr, nullptr);
+  return got > 0 || got == -kAgain || got == -kInterrupted;
+}
+
 }  // namespace caisson

@@ -66,6 +66,10 @@ class Client {
   bool waiting() const { return out_size_ > out_done_; }
   // Sends what waits, as far as the socket takes it.
   void resume();
+  // Nothing more will be sent: the other end learns of that, and can still write.
+  void end_sending();
+  // Reads what is there, for nothing. False when the other end has gone.
+  bool discard();
 
   uint8_t attached = 0;     // bits of Attachment
   uint32_t input_done = 0;  // bytes of the frame at the head that have gone to stdin

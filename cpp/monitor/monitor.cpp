@@ -29,6 +29,7 @@ constexpr uint64_t kIdle = 50 * kMillisecond;     // then an unfinished line is 
 constexpr uint64_t kLatest = 150 * kMillisecond;  // also when more comes, bit by bit
 constexpr uint64_t kLateOutput = 5 * kSecond;     // how long output may outlive the program
 constexpr uint64_t kFarewell = 30 * kSecond;      // for clients that have not read everything yet
+constexpr uint64_t kParting = 5 * kSecond;        // and for those that have it all to go
 constexpr int kLostParentRetries = 8;
 constexpr uint64_t kNone = 0;
 
@@ -85,19 +86,36 @@ void Monitor::run(int first) {
   if (!start()) return;
   while (!finished_)
     step();
-  // Everything is recorded. Who is still reading gets the rest.
-  const uint64_t end = sys::monotonic() + kFarewell;
+  say_farewell();
+}
+
+// Everything is recorded. Who is still reading gets the rest; who is still writing is heard out: to
+// close on him would make his writing fail, over which Node forgets what it has not read.
+void Monitor::say_farewell() {
+  const uint64_t began = sys::monotonic();
   for (;;) {
     pollfd waiting[kClients];
+    Client* whose[kClients];
     unsigned count = 0;
-    for (Client& client : clients_)
-      if (client.connected() && client.waiting()) waiting[count++] = {client.fd(), POLLOUT, 0};
+    bool sending = false;
+    for (Client& client : clients_) {
+      if (!client.connected()) continue;
+      if (client.waiting())
+        sending = true;
+      else
+        client.end_sending();
+      whose[count] = &client;
+      waiting[count++] = {client.fd(), static_cast<short>(POLLIN | (client.waiting() ? POLLOUT : 0)),
+                          0};
+    }
     const uint64_t now = sys::monotonic();
-    if (count == 0 || now >= end) return;
+    if (count == 0 || now >= began + (sending ? kFarewell : kParting)) return;
     const timespec slice{1, 0};
     sys::call(__NR_ppoll, waiting, count, &slice, nullptr, 0);
-    for (Client& client : clients_)
-      if (client.connected() && client.waiting()) client.resume();
+    for (unsigned i = 0; i < count; ++i) {
+      if ((waiting[i].revents & POLLOUT) != 0) whose[i]->resume();
+      if ((waiting[i].revents & ~POLLOUT) != 0 && !whose[i]->discard()) whose[i]->close();
+    }
   }
 }
 

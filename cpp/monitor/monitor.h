@@ -34,6 +34,7 @@ class Monitor {
   bool launch();
   void close_run();
   void step();
+  void say_farewell();
   void accept();
   void read_control();
   void started();
