@@ -105,8 +105,8 @@ void Monitor::say_farewell() {
       else
         client.end_sending();
       whose[count] = &client;
-      waiting[count++] = {client.fd(), static_cast<short>(POLLIN | (client.waiting() ? POLLOUT : 0)),
-                          0};
+      waiting[count++] = {client.fd(),
+                          static_cast<short>(POLLIN | (client.waiting() ? POLLOUT : 0)), 0};
     }
     const uint64_t now = sys::monotonic();
     if (count == 0 || now >= began + (sending ? kFarewell : kParting)) return;

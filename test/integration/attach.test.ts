@@ -346,6 +346,17 @@ describe('attached clients', function () {
     expect(hash.digest('hex')).to.equal(createHash('sha256').update(wanted).digest('hex'));
   });
 
+  it('learn of an end that comes while they write', async () => {
+    const much = Buffer.alloc(2 << 20, 'x\n');
+    for (let round = 0; round < 20; round++) {
+      const options = { openStdin: true, stdinOnce: true, autoRemove: true };
+      const { client } = await kept.startAttached(['head', '-n', '1'], options);
+      client.stdin!.on('error', () => undefined);
+      client.stdin!.end(much);
+      expect((await client).exitCode, `round ${round}`).to.equal(0);
+    }
+  });
+
   describe('with a terminal', () => {
     const TTY = { tty: { cols: 80, rows: 24 }, openStdin: true };
 
