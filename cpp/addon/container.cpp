@@ -82,24 +82,25 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, token);
 }
 
-Napi::Value Container::kill_by_token(const Napi::CallbackInfo& info) {
+// For what answers 0 or a negated errno.
+template <class Call>
+Napi::Value Container::ask(const Napi::CallbackInfo& info, Call call) {
   const auto container = find(info);
+  const long answer = container == nullptr ? -ESRCH : call(*container);
+  return Napi::Number::New(info.Env(), static_cast<double>(answer));
+}
+
+Napi::Value Container::kill_by_token(const Napi::CallbackInfo& info) {
   const int signal = info[1].As<Napi::Number>().Int32Value();
-  return Napi::Number::New(
-      info.Env(), static_cast<double>(container == nullptr ? -ESRCH : container->kill(signal)));
+  return ask(info, [signal](Container& container) { return container.kill(signal); });
 }
 
 Napi::Value Container::leave_by_token(const Napi::CallbackInfo& info) {
-  const auto container = find(info);
-  return Napi::Number::New(
-      info.Env(),
-      static_cast<double>(container == nullptr ? -ESRCH : container->leave_to_keeper()));
+  return ask(info, [](Container& container) { return container.leave_to_keeper(); });
 }
 
 Napi::Value Container::go_on_by_token(const Napi::CallbackInfo& info) {
-  const auto container = find(info);
-  return Napi::Number::New(info.Env(),
-                           static_cast<double>(container == nullptr ? -ESRCH : container->go_on()));
+  return ask(info, [](Container& container) { return container.go_on(); });
 }
 
 Napi::Value Container::watch_start_by_token(const Napi::CallbackInfo& info) {

@@ -80,6 +80,8 @@ class Container {
   Container(Environment& environment, std::shared_ptr<Launch> launch, Napi::Function callback);
 
   static std::shared_ptr<Container> find(const Napi::CallbackInfo& info);
+  template <class Call>
+  static Napi::Value ask(const Napi::CallbackInfo& info, Call call);
   void launch_failed();
   void launched(Environment::Inbox& inbox);
   void see_launched();
