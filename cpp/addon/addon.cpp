@@ -227,10 +227,18 @@ Napi::Value release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// hurry(): whoever waits until nothing is left is told at once.
+Napi::Value hurry(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).hurry();
+  return info.Env().Undefined();
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData<Environment>(new Environment(env));
   exports.Set("setup", Napi::Function::New(env, setup));
   exports.Set("instructions", Napi::Function::New(env, instructions));
+  exports.Set("template", Napi::Function::New(env, make_template));
+  exports.Set("stamp", Napi::Function::New(env, stamp));
   exports.Set("launch", Napi::Function::New(env, Container::launch));
   exports.Set("kill", Napi::Function::New(env, Container::kill_by_token));
   exports.Set("goOn", Napi::Function::New(env, Container::go_on_by_token));
@@ -246,6 +254,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("undo", Napi::Function::New(env, undo));
   exports.Set("keep", Napi::Function::New(env, keep));
   exports.Set("retain", Napi::Function::New(env, retain));
+  exports.Set("hurry", Napi::Function::New(env, hurry));
   exports.Set("release", Napi::Function::New(env, release));
   exports.Set("compileSeccomp", Napi::Function::New(env, CompileSeccomp));
 #ifdef CAISSON_FAULTS

@@ -28,9 +28,29 @@ std::vector<uint16_t> slot_list(const Napi::Value& value) {
   return slots;
 }
 
-ProgramBytes program_bytes(const Napi::Value& value) {
-  const auto array = value.As<Napi::Uint8Array>();
-  return ProgramBytes::copy(array.Data(), array.ByteLength());
+std::optional<ProgramTemplate> program_template(const Napi::Value& program,
+                                                const Napi::Value& places) {
+  const auto bytes = program.As<Napi::Uint8Array>();
+  const auto numbers = places.As<Napi::Uint32Array>();
+  return ProgramTemplate::make({bytes.Data(), bytes.ByteLength()},
+                               {numbers.Data(), numbers.ElementLength()});
+}
+
+// False for what is no long id.
+bool read_identity(const Napi::Value& id, const Napi::Value& base, Identity& identity) {
+  char text[sizeof identity.id + 2];  // one more, to see what is too long
+  size_t length = 0;
+  napi_get_value_string_latin1(id.Env(), id, text, sizeof text, &length);
+  std::copy_n(text, identity.id.size(), identity.id.begin());
+  identity.base = base.As<Napi::Number>().Uint32Value();
+  return length == identity.id.size();
+}
+
+using Recipe = std::shared_ptr<const LaunchTemplate>;
+
+Napi::Value refuse(Napi::Env env, const char* why) {
+  Napi::TypeError::New(env, why).ThrowAsJavaScriptException();
+  return env.Undefined();
 }
 
 constexpr int kUnknownExit = 255;
@@ -48,17 +68,36 @@ Container::Container(Environment& environment, std::shared_ptr<Launch> launch,
     reader.number = &reader == readers_ ? 1 : 2;
 }
 
+Napi::Value make_template(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto program = program_template(info[0], info[1]);
+  auto teardown = program_template(info[2], info[3]);
+  if (!program || !teardown) return refuse(env, "template: a place outside the program");
+  auto* const recipe = new Recipe(std::make_shared<LaunchTemplate>(LaunchTemplate{
+      std::move(*program), std::move(*teardown), slot_list(info[4]), slot_list(info[5])}));
+  return Napi::External<Recipe>::New(env, recipe, [](Napi::Env, Recipe* done) { delete done; });
+}
+
+Napi::Value stamp(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto program = program_template(info[0], info[1]);
+  Identity identity;
+  if (!program || !read_identity(info[2], info[3], identity))
+    return refuse(env, "stamp: no template, or no long id");
+  const ProgramBytes stamped = program->stamp(identity);
+  return Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t*>(stamped.data()),
+                                     stamped.size);
+}
+
 Napi::Value Container::launch(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Environment& environment = Environment::of(env);
   auto launch = std::make_shared<Launch>();
-  launch->program = program_bytes(info[0]);
-  launch->teardown = program_bytes(info[1]);
-  launch->keep = slot_list(info[2]);
-  launch->hold = slot_list(info[3]);
+  launch->recipe = *info[0].As<Napi::External<Recipe>>().Data();
+  if (!read_identity(info[1], info[2], launch->identity)) return refuse(env, "launch: no long id");
   const std::shared_ptr<Container> container(
-      new Container(environment, launch, info[5].As<Napi::Function>()));
-  container->start_wanted_ = container->awaited_ = info[4].As<Napi::Boolean>().Value();
+      new Container(environment, launch, info[4].As<Napi::Function>()));
+  container->start_wanted_ = container->awaited_ = info[3].As<Napi::Boolean>().Value();
   const uint32_t token = container->token_ = environment.add(container);
 
   // Until it is gone.
@@ -160,7 +199,7 @@ void Container::emit(Event event, Arguments arguments) {
 // Nothing was started, or it has been undone.
 void Container::launch_failed() {
   emit_failure(launch_->error);
-  emit(Event::kGone, [](Napi::Env env) { return std::array<napi_value, 1>{env.Null()}; });
+  emit(Event::kGone, [](Napi::Env) { return std::array<napi_value, 0>{}; });
   finish();
 }
 
@@ -168,7 +207,7 @@ void Container::launch_failed() {
 // for it to do: most often the next that it wants to hear of is the exit.
 void Container::launched(Environment::Inbox& inbox) {
   launched_ = true;
-  // In the order of launch()'s `slots`.
+  // In the order of make_template()'s `slots`.
   std::vector<int>& kept = launch_->kept;
   kept.resize(6, -1);
   watch_error_ = inbox.watch_locked(token_, Source::kExit, launch_->pidfd.get());
@@ -241,7 +280,7 @@ void Container::cannot_watch(int error) {
     end_stream(reader);
   launch_->fail(Half::kHost, kBeforeFirstStep, Error{-error, "epoll_ctl"});
   emit_failure(launch_->error);
-  tear_down();
+  tear_down(Wake::kNow);
 }
 
 void Container::ready(Source source) {
@@ -410,12 +449,14 @@ void Container::leave() {
   exited_ = ending_ = true;
   emit(Event::kExited, [this](Napi::Env env) {
     const napi_value zero = Napi::Number::New(env, 0), none = Napi::Number::New(env, -1);
-    return std::array<napi_value, 5>{none, zero, zero, stamps(env), zero};
+    const Environment::Numbers stamps = write_stamps();
+    return std::array<napi_value, 6>{
+        none, zero, zero, Napi::Number::New(env, kExecuted), stamps.array, stamps.first};
   });
   oom_.reset();
   Launcher::instance().leave(
       launch_, [inbox = environment_.inbox(), &environment = environment_, token = token_] {
-        inbox->post([&environment, token] { environment.find(token)->gone({}); });
+        inbox->post([&environment, token] { environment.find(token)->gone(); });
       });
 }
 
@@ -451,11 +492,13 @@ void Container::child_exited() {
   // Without its keeper nobody would know of its end.
   if (launch_->program_pidfd.valid() && load_acquire(page->exited) == 0)
     sys::call(__NR_pidfd_send_signal, launch_->receiver(), SIGKILL, nullptr, 0);
+  bool told = false;
   if (launch_->failed) {
     emit_failure(launch_->error);
   } else if (load_acquire(page->failed) != 0) {
     emit_failure(page->error);
   } else {
+    told = executed();
     int code = info.si_code == CLD_EXITED ? info.si_status : -1;
     int signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
     if (stolen) code = kUnknownExit;
@@ -465,20 +508,25 @@ void Container::child_exited() {
       code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
       signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     }
+    if (told) ended |= kExecuted;
     emit(Event::kExited, [&](Napi::Env env) {
-      return std::array<napi_value, 5>{
-          Napi::Number::New(env, code), Napi::Number::New(env, signal),
-          Napi::Number::New(env, oom_.valid() ? count_oom_kills(oom_.get()) : 0), stamps(env),
-          Napi::Number::New(env, ended)};
+      const Environment::Numbers stamps = write_stamps();
+      return std::array<napi_value, 6>{
+          Napi::Number::New(env, code),
+          Napi::Number::New(env, signal),
+          Napi::Number::New(env, oom_.valid() ? count_oom_kills(oom_.get()) : 0),
+          Napi::Number::New(env, ended),
+          stamps.array,
+          stamps.first};
     });
   }
-  tear_down();
+  // Whoever has killed it may be waiting until nothing is left.
+  tear_down(told && !killed_ ? Wake::kSoon : Wake::kNow);
 }
 
 void Container::emit_failure(const ErrorRecord& error) {
-  emit(Event::kFailed, [this, &error](Napi::Env env) {
-    return std::array<napi_value, 2>{error_value(env, error), stamps(env)};
-  });
+  emit(Event::kFailed,
+       [&error](Napi::Env env) { return std::array<napi_value, 1>{error_value(env, error)}; });
 }
 
 // For the undertaker to close: to unmake a pipe takes longer than to hand it over.
@@ -486,20 +534,24 @@ void Container::let_go(UniqueFd& fd) {
   if (fd.valid()) launch_->held.push_back(std::move(fd));
 }
 
-void Container::tear_down() {
+void Container::tear_down(Wake wake) {
   let_go(oom_);
   ending_ = true;
+  if (wake == Wake::kSoon) environment_.expect();
   Launcher::instance().tear_down(
-      launch_, [inbox = environment_.inbox(), &environment = environment_,
-                token = token_](TeardownOutcome outcome) {
-        inbox->post([&environment, token, outcome] { environment.find(token)->gone(outcome); });
+      launch_, [inbox = environment_.inbox(), &environment = environment_, token = token_,
+                wake](TeardownOutcome) {
+        inbox->post(
+            [&environment, token, wake] {
+              if (wake == Wake::kSoon) environment.expected_came();
+              environment.find(token)->gone();
+            },
+            [] {}, wake);
       });
 }
 
-void Container::gone(const TeardownOutcome& outcome) {
-  emit(Event::kGone, [&outcome](Napi::Env env) {
-    return std::array<napi_value, 1>{outcome.failed ? error_value(env, outcome.error) : env.Null()};
-  });
+void Container::gone() {
+  emit(Event::kGone, [](Napi::Env) { return std::array<napi_value, 0>{}; });
   gone_ = true;
   finish_when_read();
 }
@@ -561,21 +613,28 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error) {
   return value;
 }
 
-// [host start, host step ends …, container start, container step ends …] in nanoseconds.
-Napi::Value Container::stamps(Napi::Env env) const {
+// The program was exec'ed: the last step has ended. Of what has died before, the answer follows
+// when everything is undone.
+bool Container::executed() const {
   const Page* page = launch_->page;
-  if (page == nullptr) return env.Null();
+  const size_t steps = launch_->header().steps[1];
+  return page != nullptr && steps > 0 && page->end[1][steps - 1] != 0;
+}
+
+// [host start, host step ends …, container start, container step ends …] in nanoseconds.
+Environment::Numbers Container::write_stamps() {
+  const Page* page = launch_->page;
   // By the program as it was sent: the one in the page is within reach of the container's init.
   const Header& header = launch_->header();
-  const size_t host = header.steps[0], inside = header.steps[1];
-  auto array = Napi::Float64Array::New(env, host + inside + 2);
-  size_t at = 0;
-  for (const auto& [half, count] : {std::pair<size_t, size_t>{0, host}, {1, inside}}) {
-    array[at++] = static_cast<double>(page->start[half]);
-    for (size_t i = 0; i < count; ++i)
-      array[at++] = static_cast<double>(page->end[half][i]);
+  const size_t counts[] = {header.steps[0], header.steps[1]};
+  const auto numbers = environment_.numbers(counts[0] + counts[1] + 2);
+  double* at = numbers.data;
+  for (const size_t half : {0, 1}) {
+    *at++ = static_cast<double>(page->start[half]);
+    for (size_t i = 0; i < counts[half]; ++i)
+      *at++ = static_cast<double>(page->end[half][i]);
   }
-  return array;
+  return numbers;
 }
 
 }  // namespace caisson

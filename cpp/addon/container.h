@@ -14,28 +14,36 @@ namespace caisson {
 // The first argument of the callback; lib/native/binding.ts is its twin.
 enum class Event : uint32_t {
   kInput,     // descriptor of Node's end of stdin, where there is a pipe
-  kFailed,    // error record, stamps
+  kFailed,    // error record
   kTerminal,  // it can be written to, and have its size changed; what it shows is stdout
   kStarted,   // pid: the program has been exec'ed; only when somebody waits for it, or it is
               // detached
-  kExited,    // exit code or -1, signal or 0, OOM kills, stamps, bits of the streams that ended
-              // with it (1 stdout, 2 stderr); of what goes on alone -1 and 0, right after kStarted
-              // when it was started detached
-  kGone,      // error record or null: everything is undone
-  kData,      // 1 or 2 (stdout, stderr), a Buffer
-  kEnd,       // 1 or 2: everything that was written has been delivered
-  kWaiting,   // pid: it goes on when `goOn` is called
+  kExited,    // exit code or -1, signal or 0, OOM kills, bits (kExecuted, and of the streams that
+            // ended with it: 1 stdout, 2 stderr), an array, and where in it the time stamps begin;
+            // of what goes on alone -1 and 0, right after kStarted when it was started detached
+  kGone,     // everything is undone; a moment later, where nobody can be waiting for it
+  kData,     // 1 or 2 (stdout, stderr), a Buffer
+  kEnd,      // 1 or 2: everything that was written has been delivered
+  kWaiting,  // pid: it goes on when `goOn` is called
 };
+
+// Among the bits of kExited.
+constexpr unsigned kExecuted = 4;
+
+// template(program, places, teardown, places, slots, hold) → what launch() takes, with the slots of
+// stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and
+// stderr, -1 where there is none
+Napi::Value make_template(const Napi::CallbackInfo& info);
+// stamp(program, places, id, base) → a copy for that one
+Napi::Value stamp(const Napi::CallbackInfo& info);
 
 // { half, step, errno, call, object }
 Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
 
 class Container {
  public:
-  // JS: launch(program, teardown, slots, hold, watch start, callback) → token, with the slots of
-  // stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and
-  // stderr, -1 where there is none. The token is what the others want; once the container is gone
-  // they do nothing.
+  // JS: launch(template, id, base or 0, watch start, callback) → token. The token is what the
+  // others want; once the container is gone they do nothing.
   static Napi::Value launch(const Napi::CallbackInfo& info);
   // kill(token, signal) → 0 or a negated errno
   static Napi::Value kill_by_token(const Napi::CallbackInfo& info);
@@ -102,15 +110,16 @@ class Container {
   void emit(Event event, Arguments arguments);
   void emit_failure(const ErrorRecord& error);
   void let_go(UniqueFd& fd);
-  void tear_down();
+  void tear_down(Wake wake);
   long leave_to_keeper();
   long go_on();
   void leave();
-  void gone(const TeardownOutcome& outcome);
+  void gone();
   void finish_when_read();
   void finish();
   long kill(int signal);
-  Napi::Value stamps(Napi::Env env) const;
+  bool executed() const;
+  Environment::Numbers write_stamps();
 
   Environment& environment_;
   std::shared_ptr<Launch> launch_;

@@ -3,11 +3,17 @@
 #include <errno.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "container.h"
 
 namespace caisson {
 
 namespace {
+
+constexpr uint64_t kPatience = 10;  // milliseconds
+constexpr size_t kNumbersAtOnce = 2048;
 
 int add_to(int epoll, uint32_t token, Source source, int fd) {
   epoll_event event{};
@@ -18,18 +24,21 @@ int add_to(int epoll, uint32_t token, Source source, int fd) {
 
 }  // namespace
 
+// The least of the calls that fail when JavaScript cannot be called.
 bool usable(Napi::Env env) {
   const Napi::HandleScope scope(env);
-  bool has = false;
-  return napi_has_element(env, env.Global(), 0, &has) == napi_ok;
+  const napi_value any = env.Undefined();
+  bool equal = false;
+  return napi_strict_equals(env, any, any, &equal) == napi_ok;
 }
 
-void Environment::Inbox::post(std::function<void()> task, std::function<void()> otherwise) {
+void Environment::Inbox::post(std::function<void()> task, std::function<void()> otherwise,
+                              Wake wake) {
   {
     const std::lock_guard lock(mutex_);
     if (wake_ != nullptr) {
       tasks_.push_back({std::move(task), std::move(otherwise)});
-      uv_async_send(wake_);
+      if (wake == Wake::kNow || !patient_) uv_async_send(wake_);
       return;
     }
   }
@@ -51,7 +60,10 @@ Environment::Environment(Napi::Env env) : env_(env), inbox_(std::make_shared<Inb
   uv_async_init(loop_, &wake_,
                 [](uv_async_t* handle) { static_cast<Environment*>(handle->data)->run_tasks(); });
   uv_unref(reinterpret_cast<uv_handle_t*>(&wake_));
-  ++handles_;
+  patience_.data = this;
+  uv_timer_init(loop_, &patience_);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&patience_));
+  handles_ += 2;
   inbox_->wake_ = &wake_;
   napi_add_async_cleanup_hook(
       env,
@@ -62,15 +74,60 @@ Environment::Environment(Napi::Env env) : env_(env), inbox_(std::make_shared<Inb
 }
 
 void Environment::run_tasks() {
-  std::deque<Inbox::Task> tasks;
+  std::vector<Inbox::Task> tasks;
   {
     const std::lock_guard lock(inbox_->mutex_);
+    if (inbox_->tasks_.empty()) return;
     tasks.swap(inbox_->tasks_);
   }
   usable_.reset();
   const Napi::HandleScope scope(env_);
   for (auto& task : tasks)
     task.run();
+}
+
+void Environment::expect() {
+  ++expected_;
+  {
+    const std::lock_guard lock(inbox_->mutex_);
+    inbox_->patient_ = true;
+  }
+  uv_timer_start(
+      &patience_,
+      [](uv_timer_t* timer) { static_cast<Environment*>(timer->data)->lose_patience(); }, kPatience,
+      0);
+}
+
+void Environment::expected_came() {
+  if (--expected_ == 0) uv_timer_stop(&patience_);
+}
+
+void Environment::lose_patience() {
+  {
+    const std::lock_guard lock(inbox_->mutex_);
+    inbox_->patient_ = false;
+  }
+  run_tasks();
+}
+
+void Environment::hurry() {
+  const std::lock_guard lock(inbox_->mutex_);
+  inbox_->patient_ = false;
+  if (!inbox_->tasks_.empty()) uv_async_send(&wake_);
+}
+
+Environment::Numbers Environment::numbers(size_t count) {
+  if (numbers_.IsEmpty() || count > numbers_end_ - numbers_at_) {
+    numbers_end_ = std::max(count, kNumbersAtOnce);
+    auto array = Napi::Float64Array::New(env_, numbers_end_);
+    numbers_ = Napi::Persistent(array);
+    numbers_.SuppressDestruct();
+    numbers_data_ = array.Data();
+    numbers_at_ = 0;
+  }
+  const size_t first = std::exchange(numbers_at_, numbers_at_ + count);
+  return {numbers_.Value(), Napi::Number::New(env_, static_cast<double>(first)),
+          numbers_data_ + first};
 }
 
 int Environment::open_poller() {
@@ -113,6 +170,8 @@ void Environment::run_ready() {
     if (const auto container = find(static_cast<uint32_t>(data >> 32)))
       container->ready(static_cast<Source>(static_cast<uint32_t>(data)));
   }
+  // Last, because somebody waits for what is above.
+  run_tasks();
 }
 
 void Environment::call(const Napi::FunctionReference& callback,
@@ -146,7 +205,7 @@ void Environment::handle_closed() {
 // or, when the whole process is ending, by the guard.
 void Environment::close(napi_async_cleanup_hook_handle hook) {
   closing_ = hook;
-  std::deque<Inbox::Task> undelivered;
+  std::vector<Inbox::Task> undelivered;
   {
     const std::lock_guard lock(inbox_->mutex_);
     inbox_->wake_ = nullptr;
@@ -163,6 +222,7 @@ void Environment::close(napi_async_cleanup_hook_handle hook) {
     static_cast<Environment*>(handle->data)->handle_closed();
   };
   if (epoll_.valid()) uv_close(reinterpret_cast<uv_handle_t*>(&poller_), closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&patience_), closed);
   uv_close(reinterpret_cast<uv_handle_t*>(&wake_), closed);
 }
 

@@ -5,13 +5,13 @@
 #include <napi.h>
 #include <uv.h>
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <unordered_map>
+#include <vector>
 
 #include "../base/unique_fd.h"
 
@@ -21,6 +21,10 @@ class Container;
 
 // What it is of a container that has become readable.
 enum class Source : uint32_t { kExit, kControl, kStdout, kStderr };
+
+// When a task is to run: at once, or with whatever happens next on the JavaScript thread, and after
+// some milliseconds in any case.
+enum class Wake { kNow, kSoon };
 
 // False in a worker that is being terminated, whose loop still runs for a while: nothing can be
 // made for JavaScript then, let alone called.
@@ -45,7 +49,8 @@ class Environment {
     // Runs `task` on the JavaScript thread; or, if the environment ends before that, `otherwise`
     // on the thread that notices.
     void post(
-        std::function<void()> task, std::function<void()> otherwise = [] {});
+        std::function<void()> task, std::function<void()> otherwise = [] {},
+        Wake wake = Wake::kNow);
     // Runs `task` on the calling thread while the inbox is locked. False, and it is not run, if the
     // environment is closing.
     template <class Task>
@@ -66,7 +71,8 @@ class Environment {
       std::function<void()> otherwise;
     };
     std::mutex mutex_;
-    std::deque<Task> tasks_;
+    std::vector<Task> tasks_;
+    bool patient_ = false;        // somebody looks soon
     uv_async_t* wake_ = nullptr;  // null once the environment is closing
     int epoll_ = -1;              // the environment's, or a negated errno
   };
@@ -75,6 +81,21 @@ class Environment {
   // The event loop stays alive while native work is under way.
   void begin_work();
   void end_work();
+
+  // Something is going to be posted with kSoon; and has come.
+  void expect();
+  void expected_came();
+  // What was posted with kSoon, and will be in the next moment, is waited for.
+  void hurry();
+
+  // Room for numbers that JavaScript gets, and where in the array it begins. An array for many,
+  // because making one costs more than all that is written into it.
+  struct Numbers {
+    napi_value array;
+    napi_value first;
+    double* data;
+  };
+  Numbers numbers(size_t count);
 
   // Engines that were opened here and not closed end with the environment.
   void engine_opened() { ++engines_; }
@@ -104,12 +125,15 @@ class Environment {
  private:
   void run_ready();
   void run_tasks();
+  void lose_patience();
   void handle_closed();
   void close(napi_async_cleanup_hook_handle hook);
 
   Napi::Env env_;
   uv_loop_t* loop_ = nullptr;
   uv_async_t wake_{};
+  uv_timer_t patience_{};
+  unsigned expected_ = 0;
   UniqueFd epoll_;
   uv_poll_t poller_{};
   std::shared_ptr<Inbox> inbox_;
@@ -119,6 +143,9 @@ class Environment {
   unsigned handles_ = 0;
   unsigned engines_ = 0;
   std::optional<bool> usable_;
+  Napi::Reference<Napi::Float64Array> numbers_;
+  double* numbers_data_ = nullptr;
+  size_t numbers_at_ = 0, numbers_end_ = 0;
   napi_async_cleanup_hook_handle closing_ = nullptr;
 };
 

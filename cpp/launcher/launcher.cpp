@@ -79,14 +79,6 @@ TeardownOutcome run_undo(const ProgramBytes& bytes) {
 
 }  // namespace
 
-ProgramBytes ProgramBytes::copy(const void* bytes, size_t size) {
-  ProgramBytes copy;
-  copy.words.resize((size + sizeof(uint64_t) - 1) / sizeof(uint64_t));
-  copy.size = size;
-  memcpy(copy.words.data(), bytes, size);
-  return copy;
-}
-
 Launch::~Launch() {
   for (const int fd : kept)
     if (fd >= 0) sys::close(fd);
@@ -215,6 +207,9 @@ void Launcher::remove_from_guard(Launch& launch) {
 }
 
 void Launcher::execute(Launch& launch, Workplace& workplace) {
+  const LaunchTemplate& recipe = *launch.recipe;
+  launch.program = recipe.program.stamp(launch.identity);
+  launch.teardown = recipe.teardown.stamp(launch.identity);
   Program program;
   const char* reason = nullptr;
   if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {
@@ -265,9 +260,9 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   launch.later = machine.later;
   for (size_t i = 0; i < machine.later.count; ++i)
     launch.later_fds.push_back(std::move(machine.later_fds[i]));
-  for (const uint16_t slot : launch.keep)
+  for (const uint16_t slot : recipe.keep)
     launch.kept.push_back(take(slot));
-  for (const uint16_t slot : launch.hold)
+  for (const uint16_t slot : recipe.hold)
     launch.held.emplace_back(take(slot));
 }
 
@@ -300,6 +295,8 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
   submit(ends_, [this, launch, done = std::move(done)](Workplace&) {
     reap_left();
     kill_and_reap(*launch);
+    launch->program_pidfd.reset();
+    launch->life.reset();
     launch->control.reset();
     launch->held.clear();
     launch->drop_page();

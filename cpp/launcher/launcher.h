@@ -14,26 +14,18 @@
 
 #include "../host/host_machine.h"
 #include "guard.h"
+#include "template.h"
 
 namespace caisson {
 
-// A program's bytes, aligned for the decoder.
-struct ProgramBytes {
-  std::vector<uint64_t> words;
-  size_t size = 0;
-
-  static ProgramBytes copy(const void* bytes, size_t size);
-  const void* data() const { return words.data(); }
-};
-
 // One start, from its program to its process.
 struct Launch {
-  ProgramBytes program;
-  ProgramBytes teardown;
-  std::vector<uint16_t> keep;  // slots whose descriptors the caller wants
-  std::vector<uint16_t> hold;  // slots that stay open until teardown
+  std::shared_ptr<const LaunchTemplate> recipe;
+  Identity identity;
 
   // Outcome.
+  ProgramBytes program;
+  ProgramBytes teardown;
   std::optional<uint32_t> guarded;  // its entry in the guard's journal
   Page* page = nullptr;
   size_t page_size = 0;
@@ -45,7 +37,7 @@ struct Launch {
   // Of what is to go on only when somebody says so.
   ReleaseMessage later{};
   std::vector<UniqueFd> later_fds;
-  std::vector<int> kept;  // parallel to `keep`; -1 where the slot is empty
+  std::vector<int> kept;  // parallel to the recipe's `keep`; -1 where the slot is empty
   std::vector<UniqueFd> held;
   ErrorRecord error{};  // of a failed start
   bool failed = false;

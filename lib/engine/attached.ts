@@ -72,8 +72,8 @@ export class Attached implements PromiseLike<AttachResult> {
       this.reject = reject;
     });
     this.result.catch(() => undefined);
-    if (stdout || (terminal && stderr)) this.out = new Output(0, () => undefined);
-    if (stderr && !terminal) this.err = new Output(0, () => undefined);
+    if (stdout || (terminal && stderr)) this.out = new Output(1, 0, undefined);
+    if (stderr && !terminal) this.err = new Output(2, 0, undefined);
     if (stdin) this.in_ = this.makeInput();
   }
 

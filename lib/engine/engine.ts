@@ -34,7 +34,7 @@ import type { RunOptions } from './options.js';
 import { findAbandoned, ownerName } from './owner.js';
 import { findOwnUsers, isRoot, type OwnUsers } from './own-users.js';
 import { defaultPlaces } from './places.js';
-import { prepare, prepareKept, recall, type Surroundings } from './prepare.js';
+import { prepare, prepareKept, type Prepared, recall, type Surroundings } from './prepare.js';
 import { type Places, Store } from './store.js';
 import type { ContainerEvent, ContainerInfo } from './stored.js';
 import { undo } from './undo.js';
@@ -58,6 +58,8 @@ export class Engine implements Surroundings, ContainerHome {
   /** @internal */
   readonly encoder = new Encoder();
   private readonly executions = new Set<Execution>();
+  /** Somebody waits until none of them is left. */
+  private whenIdle: (() => void) | undefined;
   private closing: Promise<void> | undefined;
   private readonly containers_: Containers;
 
@@ -107,7 +109,7 @@ export class Engine implements Surroundings, ContainerHome {
   /** @internal */
   adopt({ execution, gone }: StartedExec): void {
     this.executions.add(execution);
-    execution.gone = gone.finally(() => this.executions.delete(execution));
+    void gone.then(() => this.isOver(execution));
   }
 
   /**
@@ -190,7 +192,7 @@ export class Engine implements Surroundings, ContainerHome {
     const id = newId();
     const execution = new Execution(id, isRecord(options) ? options : {});
     this.executions.add(execution);
-    execution.gone = this.start(execution, image, argv, options);
+    this.start(execution, image, argv, options);
     return execution;
   }
 
@@ -261,21 +263,20 @@ export class Engine implements Surroundings, ContainerHome {
 
   private async shutDown(): Promise<void> {
     for (const execution of this.executions) execution.kill();
-    await Promise.all([...this.executions].map(async ({ gone }) => gone));
+    this.binding.hurry();
+    if (this.executions.size > 0) await new Promise<void>((resolve) => (this.whenIdle = resolve));
     await new Promise<void>((resolve) => this.binding.release(resolve));
     await this.idRanges.close();
   }
 
-  /** Resolves when the container is gone and everything undone; never rejects. */
-  private async start(
+  private start(
     execution: Execution,
     image: string | RootfsImage,
     argv: readonly string[],
     options: RunOptions,
-  ): Promise<void> {
+  ): void {
     try {
       this.check(options);
-      checkOfRun(options);
       if (options.signal?.aborted === true) {
         throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
           stage: 'config',
@@ -283,30 +284,54 @@ export class Engine implements Surroundings, ContainerHome {
           cause: options.signal.reason,
         });
       }
-      if (this.users !== undefined) {
-        const { runKept } = await import('./run-kept.js');
-        await runKept(this, this, execution, image, argv, options);
+      const known =
+        this.users === undefined ? recall(this, execution.id, image, argv, options) : undefined;
+      if (known !== undefined) return this.launch(execution, known, options.signal);
+      checkOfRun(options);
+      void this.startLater(execution, image, argv, options);
+    } catch (error) {
+      this.isOver(execution, error);
+    }
+  }
+
+  /** What something has to be looked at for. */
+  private async startLater(
+    execution: Execution,
+    image: string | RootfsImage,
+    argv: readonly string[],
+    options: RunOptions,
+  ): Promise<void> {
+    try {
+      if (this.users === undefined) {
+        const prepared = await prepare(this, execution.id, image, argv, options);
+        this.launch(execution, prepared, options.signal);
         return;
       }
-      const prepared =
-        recall(this, execution.id, image, argv, options) ??
-        (await prepare(this, execution.id, image, argv, options));
-      try {
-        execution.watch(prepared.config, options.signal);
-        let failure = await launch(this.binding, execution, prepared);
-        for (let retry = 0; failure !== undefined && lostParent(failure); retry++) {
-          if (retry === LOST_PARENT_RETRIES) break;
-          failure = await launch(this.binding, execution, prepared);
-        }
-        if (failure !== undefined) throw failure;
-      } finally {
-        prepared.release();
-      }
+      const { runKept } = await import('./run-kept.js');
+      await runKept(this, this, execution, image, argv, options);
+      this.isOver(execution);
     } catch (error) {
-      execution.hasFailed(error);
-    } finally {
-      this.executions.delete(execution);
+      this.isOver(execution, error);
     }
+  }
+
+  private launch(execution: Execution, prepared: Prepared, signal: AbortSignal | undefined): void {
+    execution.watch(prepared.config, signal);
+    let retries = 0;
+    const over = (failure: CaissonError | undefined): void => {
+      if (failure !== undefined && lostParent(failure) && retries++ < LOST_PARENT_RETRIES)
+        return launch(this.binding, execution, prepared, over);
+      prepared.release();
+      this.isOver(execution, failure);
+    };
+    launch(this.binding, execution, prepared, over);
+  }
+
+  /** Nothing of it is left, or was ever made. */
+  private isOver(execution: Execution, failure?: unknown): void {
+    if (failure !== undefined) execution.hasFailed(failure);
+    this.executions.delete(execution);
+    if (this.executions.size === 0) this.whenIdle?.();
   }
 
   private async undoAbandoned(): Promise<void> {

@@ -20,7 +20,13 @@ import { launch, type Launching } from './launch.js';
 import type { RunOptions } from './options.js';
 import { usersOf } from './own-users.js';
 import { startTime } from './owner.js';
-import { ACCOUNT_FILE_LIMIT, rootlessOf, seccompProfile, type Surroundings } from './prepare.js';
+import {
+  ACCOUNT_FILE_LIMIT,
+  makeTemplate,
+  rootlessOf,
+  seccompProfile,
+  type Surroundings,
+} from './prepare.js';
 import { toSpec } from './to-spec.js';
 import { resolveUser } from './user.js';
 
@@ -120,7 +126,9 @@ async function run(
   }
   const prepared = await prepareExec(around, container, config);
   execution.watch(config, options.signal);
-  const failure = await launch(around.binding, execution, prepared);
+  const failure = await new Promise<CaissonError | undefined>((resolve) =>
+    launch(around.binding, execution, prepared, resolve),
+  );
   if (failure === undefined) return;
   // A container that ends takes what is being started in it along, at whichever step.
   if (failure.stage !== 'exec' && (await isEnding(container, failure)))
@@ -169,9 +177,12 @@ async function prepareExec(
     config,
     joins: true,
     admit,
-    program: new Template(launchable.program, around.encoder, around.fault),
-    teardown: new Template(launchable.teardown, around.encoder),
-    slots: launchable.slots,
+    template: makeTemplate(
+      around.binding,
+      new Template(launchable.program, around.encoder, around.fault),
+      new Template(launchable.teardown, around.encoder),
+      launchable.slots,
+    ),
     identity: { id, base: undefined },
     steps: () => launchable.program,
   };

@@ -9,7 +9,7 @@ import { type ContainerConfig, normalizeMaxOutput } from './config.js';
 import type { MonitorConnection } from './monitor-connection.js';
 import type { RunOptions, TerminalSize } from './options.js';
 import { parseSignal } from './signals.js';
-import { Input, Output } from './streams.js';
+import { Input, Output, type Source } from './streams.js';
 
 export interface RunResult {
   /** Long id. */
@@ -51,6 +51,14 @@ export function signalName(number: number): string {
 
 const SIGKILL = constants.signals.SIGKILL;
 
+/** To what has been started, natively or by a monitor. */
+export interface Channel extends Source {
+  signal(number: number): void;
+  /** Somebody waits for the start. */
+  watchStart?(): void;
+  leave?(): void;
+}
+
 /** What the engine tells an execution. */
 export interface Ended {
   readonly code: number;
@@ -90,8 +98,7 @@ function captureLimit({ maxOutput }: RunOptions): number {
 }
 
 class Result implements RunResult {
-  readonly #draw: () => Timeline;
-  #timeline: Timeline | undefined;
+  #timeline: Timeline | (() => Timeline);
 
   constructor(
     readonly id: string,
@@ -107,28 +114,26 @@ class Result implements RunResult {
     readonly durationMs: number,
     draw: () => Timeline,
   ) {
-    this.#draw = draw;
+    this.#timeline = draw;
   }
 
   get timeline(): Timeline {
-    return (this.#timeline ??= this.#draw());
+    if (typeof this.#timeline === 'function') this.#timeline = this.#timeline();
+    return this.#timeline;
   }
 }
 
 export class Execution implements PromiseLike<RunResult> {
-  /** @internal Resolves when nothing of it is left. */
-  gone: Promise<void> | undefined;
   private readonly result: Promise<RunResult>;
   private readonly terminal: boolean;
   private readonly begun = performance.now();
   private out: Output | undefined;
   private err: Output | undefined;
   private in_: Input | undefined;
-  private sendSignal: ((signal: number) => void) | undefined;
-  private leaveIt: (() => void) | undefined;
+  private channel: Channel | undefined;
   private sendSize: ((size: TerminalSize) => void) | undefined;
   private pendingSize: TerminalSize | undefined;
-  private pendingSignals: number[] = [];
+  private pendingSignals: number[] | undefined;
   private over = false;
   private joins = false;
   private killed_ = false;
@@ -140,7 +145,6 @@ export class Execution implements PromiseLike<RunResult> {
   /** How the start went, once that is known; made of it only when somebody asks. */
   private outcome: { readonly error?: unknown } | undefined;
   private start: Deferred | undefined;
-  private watchStart: (() => void) | undefined;
   private resolveResult!: (result: RunResult) => void;
   private rejectResult!: (error: unknown) => void;
 
@@ -157,9 +161,8 @@ export class Execution implements PromiseLike<RunResult> {
     const terminal = (this.terminal = options.tty !== undefined && options.tty !== false);
     const { stdin = terminal ? 'pipe' : 'null', stdout = 'pipe', stderr = 'pipe' } = options;
     const limit = captureLimit(options);
-    const onLimit = () => this.kill();
-    if (stdout === 'pipe') this.out = new Output(limit, onLimit);
-    if (stderr === 'pipe' && !terminal) this.err = new Output(limit, onLimit);
+    if (stdout === 'pipe') this.out = new Output(1, limit, this);
+    if (stderr === 'pipe' && !terminal) this.err = new Output(2, limit, this);
     if (stdin === 'pipe') this.in_ = new Input();
   }
 
@@ -167,7 +170,7 @@ export class Execution implements PromiseLike<RunResult> {
   get started(): Promise<void> {
     if (this.start === undefined) {
       this.start = defer();
-      if (this.outcome === undefined) this.watchStart?.();
+      if (this.outcome === undefined) this.channel?.watchStart?.();
       else settle(this.start, this.outcome);
     }
     return this.start.promise;
@@ -203,8 +206,8 @@ export class Execution implements PromiseLike<RunResult> {
     const number = parseSignal('signal', signal);
     if (this.over) return;
     if (number === SIGKILL) this.killed_ = true;
-    if (this.sendSignal === undefined) this.pendingSignals.push(number);
-    else this.sendSignal(number);
+    if (this.channel === undefined) (this.pendingSignals ??= []).push(number);
+    else this.channel.signal(number);
   }
 
   /**
@@ -213,7 +216,7 @@ export class Execution implements PromiseLike<RunResult> {
    */
   async detach(): Promise<void> {
     await this.started;
-    if (!this.over) this.leaveIt?.();
+    if (!this.over) this.channel?.leave?.();
   }
 
   /** Changes the terminal's size; without a terminal nothing happens. */
@@ -293,35 +296,22 @@ export class Execution implements PromiseLike<RunResult> {
     return this.start !== undefined;
   }
 
-  /** @internal It has been handed to the native machine. */
-  connect(binding: Binding, container: NativeContainer, joins = false): void {
+  /** @internal It has been handed to the native machine, or to a monitor. */
+  connect(channel: Channel, joins = false): void {
     this.joins = joins;
-    this.sendSignal = (signal) => binding.kill(container, signal);
-    this.watchStart = () => binding.watchStart(container);
-    this.leaveIt = () => binding.leave(container);
-    const source = (stream: 1 | 2) => ({
-      pause: () => binding.pause(container, stream),
-      resume: () => binding.resume(container, stream),
-    });
-    this.out?.connect(source(1));
-    this.err?.connect(source(2));
-    for (const signal of this.pendingSignals) binding.kill(container, signal);
-    this.pendingSignals = [];
+    this.channel = channel;
+    this.out?.connect(channel);
+    this.err?.connect(channel);
+    this.pendingSignals?.forEach((signal) => channel.signal(signal));
+    this.pendingSignals = undefined;
   }
 
   /** @internal A monitor keeps it, whose first client this is. */
-  connectMonitor(
-    connection: MonitorConnection,
-    through: { pause(): void; resume(): void; signal(number: number): void },
-  ): void {
-    this.sendSignal = (signal) => through.signal(signal);
+  connectMonitor(connection: MonitorConnection, channel: Channel): void {
     this.sendSize = ({ cols, rows }) => connection.resize(cols, rows);
     if (this.pendingSize !== undefined) this.sendSize(this.pendingSize);
-    this.out?.connect(through);
-    this.err?.connect(through);
     this.in_?.attachMonitor(connection);
-    for (const signal of this.pendingSignals) through.signal(signal);
-    this.pendingSignals = [];
+    this.connect(channel);
   }
 
   /** @internal Node's end of its input. */
@@ -381,12 +371,12 @@ export class Execution implements PromiseLike<RunResult> {
     if (this.terminal && this.sendSize === undefined) out?.end();
     out?.drain();
     err?.drain();
-    const andErr = () => {
-      if (err === undefined) this.resolve(ended, durationMs);
-      else err.onEnd(() => this.resolve(ended, durationMs));
+    if (out?.over !== false && err?.over !== false) return this.resolve(ended, durationMs);
+    const later = () => {
+      if (out?.over !== false && err?.over !== false) this.resolve(ended, durationMs);
     };
-    if (out === undefined) andErr();
-    else out.onEnd(andErr);
+    out?.onEnd(later);
+    err?.onEnd(later);
   }
 
   private resolve({ code, signal, oomKills, timeline }: Ended, durationMs: number): void {

@@ -46,6 +46,6 @@ export function compileCheck(
     startInterval,
     retries,
     slots,
-    program: new Template(program, around.encoder).stamp(identity),
+    program: new Template(program, around.encoder).stamp(around.binding, identity),
   };
 }

@@ -39,7 +39,9 @@ export class IdRanges {
 
   /** A range that nobody else on this machine has. */
   claim(): IdRange {
-    const index = this.free.pop() ?? this.lock(this.file);
+    const free = this.free.pop();
+    if (free !== undefined) return rangeOf(free);
+    const index = this.lock(this.file);
     this.held.add(index);
     return rangeOf(index);
   }

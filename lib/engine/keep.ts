@@ -150,8 +150,8 @@ async function spawnMonitor(
     events: store.events,
     attributes: eventAttributes(config),
     bootId: bootId(),
-    program: start.program.stamp(start.identity),
-    teardown: start.teardown.stamp(start.identity),
+    program: start.program.stamp(around.binding, start.identity),
+    teardown: start.teardown.stamp(around.binding, start.identity),
     check: healthcheck === undefined ? undefined : compileCheck(around, start, healthcheck),
   });
   const fd = await new Promise<number>((resolve, reject) => {

@@ -1,11 +1,17 @@
 /** Hands a launch program to the native machine and follows the container to its end. */
 import { constants } from 'node:os';
 import type { CaissonError } from '../errors.js';
-import { EVENT, type Binding, type NativeContainer, type NativeError } from '../native/binding.js';
+import {
+  type Binding,
+  EVENT,
+  EXECUTED,
+  type NativeContainer,
+  type NativeError,
+} from '../native/binding.js';
 import { endedEarly, failureOf } from '../program/failure.js';
 import { makeTimeline } from '../program/timeline.js';
 import type { ContainerConfig } from './config.js';
-import type { Execution } from './execution.js';
+import type { Channel, Execution } from './execution.js';
 import type { Prepared } from './prepare.js';
 
 /** What is launched: a container, or a further program in one. */
@@ -17,83 +23,101 @@ export type Launching = Omit<Prepared, 'config' | 'release'> & {
   readonly admit?: ((pid: number) => Promise<void>) | undefined;
 };
 
-/** Resolves when the container is gone and everything undone: with why, if it could not be started. */
+/** To what the native machine has launched. */
+class Launched implements Channel {
+  constructor(
+    private readonly binding: Binding,
+    private readonly container: NativeContainer,
+  ) {}
+
+  signal(number: number): void {
+    this.binding.kill(this.container, number);
+  }
+
+  watchStart(): void {
+    this.binding.watchStart(this.container);
+  }
+
+  leave(): void {
+    this.binding.leave(this.container);
+  }
+
+  pause(stream: 1 | 2): void {
+    this.binding.pause(this.container, stream);
+  }
+
+  resume(stream: 1 | 2): void {
+    this.binding.resume(this.container, stream);
+  }
+}
+
+/** @param done when the container is gone and everything undone: with why, if it could not be started. */
 export function launch(
   binding: Binding,
   execution: Execution,
   prepared: Launching,
-): Promise<CaissonError | undefined> {
-  const { config, program, teardown, slots, identity } = prepared;
-  return new Promise((resolve) => {
-    let failure: CaissonError | undefined;
-    const { stdin = -1, stdout = -1, stderr = -1, oom = -1 } = slots;
-    const { stdoutInside = -1, stderrInside = -1 } = slots;
-    const kept = [stdin, stdout, stderr, oom, stdoutInside, stderrInside];
-    const container: NativeContainer = binding.launch(
-      program.stamp(identity),
-      teardown.stamp(identity),
-      kept,
-      slots.hold,
-      execution.startWanted || config.terminal !== undefined,
-      (event, a, b, c, d, e) => {
-        switch (event) {
-          case EVENT.input:
-            execution.connectInput(a as number);
-            break;
-          case EVENT.waiting:
-            prepared.admit?.(a as number).then(
-              () => binding.goOn(container),
-              (error: CaissonError) => {
-                failure = error;
-                binding.kill(container, constants.signals.SIGKILL);
-              },
-            );
-            break;
-          case EVENT.data:
-            execution.hasWritten(a as 1 | 2, b as Buffer);
-            break;
-          case EVENT.end:
-            execution.hasClosed(a as 1 | 2);
-            break;
-          case EVENT.terminal:
-            execution.connectTerminal(binding, container);
-            break;
-          case EVENT.started:
-            execution.hasStarted(a as number);
-            break;
-          case EVENT.failed:
-            failure = failureOf(a as NativeError, prepared.steps(), config.args);
-            break;
-          case EVENT.exited: {
-            const [code, signal, oomKills] = [a as number, b as number, c as number];
-            const stamps = d as Float64Array;
-            const streams = e as number;
-            // The last stamp is that of the exec.
-            const early =
-              stamps.at(-1) === 0
-                ? endedEarly(prepared.steps(), stamps, { code, signal, oomKills })
-                : undefined;
-            if (early !== undefined && !execution.killed) {
-              failure ??= early;
-              break;
-            }
-            if ((streams & 1) !== 0) execution.hasClosed(1);
-            if ((streams & 2) !== 0) execution.hasClosed(2);
-            execution.hasEnded({
-              code,
-              signal,
-              oomKills,
-              started: early === undefined,
-              timeline: () => makeTimeline(prepared.steps(), stamps),
-            });
+  done: (failure: CaissonError | undefined) => void,
+): void {
+  const { config, identity } = prepared;
+  let failure: CaissonError | undefined;
+  const container: NativeContainer = binding.launch(
+    prepared.template,
+    identity.id,
+    identity.base ?? 0,
+    execution.startWanted || config.terminal !== undefined,
+    (event, a, b, c, d, e, f) => {
+      switch (event) {
+        case EVENT.exited: {
+          const bits = d as number;
+          const stamps = () => (e as Float64Array).subarray(f as number);
+          const ended = {
+            code: a as number,
+            signal: b as number,
+            oomKills: c as number,
+            started: (bits & EXECUTED) !== 0,
+            timeline: () => makeTimeline(prepared.steps(), stamps()),
+          };
+          if (!ended.started && !execution.killed) {
+            failure ??= endedEarly(prepared.steps(), stamps(), ended);
             break;
           }
-          case EVENT.gone:
-            resolve(failure);
-            break;
+          if ((bits & 1) !== 0) execution.hasClosed(1);
+          if ((bits & 2) !== 0) execution.hasClosed(2);
+          execution.hasEnded(ended);
+          break;
         }
-      },
-    );
-    execution.connect(binding, container, prepared.joins);
-  });
+        case EVENT.gone:
+          done(failure);
+          break;
+        case EVENT.data:
+          execution.hasWritten(a as 1 | 2, b as Buffer);
+          break;
+        case EVENT.end:
+          execution.hasClosed(a as 1 | 2);
+          break;
+        case EVENT.started:
+          execution.hasStarted(a as number);
+          break;
+        case EVENT.failed:
+          failure = failureOf(a as NativeError, prepared.steps(), config.args);
+          break;
+        case EVENT.input:
+          execution.connectInput(a as number);
+          break;
+        case EVENT.terminal:
+          execution.connectTerminal(binding, container);
+          break;
+        case EVENT.waiting:
+          prepared.admit?.(a as number).then(
+            () => binding.goOn(container),
+            (error: CaissonError) => {
+              failure = error;
+              binding.kill(container, constants.signals.SIGKILL);
+            },
+          );
+          break;
+      }
+    },
+  );
+  execution.connect(new Launched(binding, container), prepared.joins);
 }

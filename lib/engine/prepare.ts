@@ -6,7 +6,7 @@ import { planCgroups } from '../cgroup/plan.js';
 import { layoutFor } from '../cgroup/probe.js';
 import { knownImage, resolveImage, type ResolvedImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
-import type { Binding } from '../native/binding.js';
+import type { Binding, NativeTemplate } from '../native/binding.js';
 import { compileProfile } from '../oci/seccomp.js';
 import { defaultSeccompProfile, type SeccompArch } from '../oci/seccomp-default.js';
 import { filterFlags } from '../oci/seccomp-encode.js';
@@ -15,7 +15,7 @@ import { compile, type KernelFacts, type Launchable } from '../program/compile.j
 import type { ExecInput } from '../program/compile-exec.js';
 import type { Encoder, Fault } from '../program/encode.js';
 import type { Program } from '../program/instructions.js';
-import type { RootlessInput } from '../program/launch.js';
+import type { RootlessInput, RootPlan } from '../program/launch.js';
 import type { LaunchSlots } from '../program/slots.js';
 import { type Identity, instantiate, PLACEHOLDER, Template } from '../program/template.js';
 import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from './config.js';
@@ -26,6 +26,7 @@ import type { OwnUsers } from './own-users.js';
 import { checkSources, NO_SOURCES, type Sources } from './sources.js';
 import { hostnameOf, toSpec } from './to-spec.js';
 import { type ResolvedUser, resolveUser } from './user.js';
+import { Words } from './words.js';
 
 /** What a start needs of its engine. */
 export interface Surroundings {
@@ -48,9 +49,7 @@ export interface Surroundings {
 /** One start, ready to be handed to the machine. */
 export interface Prepared {
   readonly config: ContainerConfig;
-  readonly program: Template;
-  readonly teardown: Template;
-  readonly slots: LaunchSlots;
+  readonly template: NativeTemplate;
   readonly identity: Identity;
   /** The steps, for `explain`, errors and the timeline. */
   steps(): Program;
@@ -66,6 +65,10 @@ interface Recipe {
   readonly joining: Joining;
   readonly program: Template;
   readonly teardown: Template;
+  /** Of both; made for the first start by this process. */
+  native: NativeTemplate | undefined;
+  /** In which it was asked for; undefined if it was not in plain data. */
+  readonly words: Words | undefined;
   /** Nothing of the host was looked up for it that could have changed since, but what is checked again. */
   readonly lasting: boolean;
 }
@@ -81,10 +84,11 @@ export const ACCOUNT_FILE_LIMIT = 4 << 20;
 /** How many recipes an engine keeps. */
 const MAX_RECIPES = 64;
 
-const kept = new WeakMap<Surroundings, Map<string, Recipe>>();
+/** Newest first. */
+const kept = new WeakMap<Surroundings, Recipe[]>();
 
 /** A recipe for somebody. */
-class Stamped implements Omit<Prepared, 'release'> {
+class Stamped {
   constructor(
     private readonly recipe: Recipe,
     readonly identity: Identity,
@@ -114,12 +118,15 @@ class Stamped implements Omit<Prepared, 'release'> {
 
 /** The same, with what this process has claimed for it. */
 class Start extends Stamped implements Prepared {
+  readonly template: NativeTemplate;
   private readonly range: IdRange | undefined;
   private readonly idRanges: IdRanges;
 
-  constructor({ idRanges }: Surroundings, recipe: Recipe, id: string) {
+  constructor({ binding, idRanges }: Surroundings, recipe: Recipe, id: string) {
     const range = recipe.config.userns === 'auto' ? idRanges.claim() : undefined;
     super(recipe, { id, base: range?.base });
+    const { program, teardown, launchable } = recipe;
+    this.template = recipe.native ??= makeTemplate(binding, program, teardown, launchable.slots);
     this.range = range;
     this.idRanges = idRanges;
   }
@@ -137,7 +144,7 @@ export async function prepare(
   options: RunOptions,
 ): Promise<Prepared> {
   const resolved = await resolveImage(image, around.dataRoot);
-  return new Start(around, await recipeFor(around, image, resolved, argv, options), id);
+  return new Start(around, await recipeFor(around, resolved, argv, options), id);
 }
 
 /** At once, for what was started before in the same words; undefined where something must be looked at. */
@@ -149,14 +156,13 @@ export function recall(
   options: RunOptions,
 ): Prepared | undefined {
   const root = knownImage(image, around.dataRoot);
-  const words = root === undefined ? undefined : inWords(image, argv, options);
-  const recipe = words === undefined ? undefined : kept.get(around)?.get(words);
-  if (recipe?.resolved.root !== root || recipe === undefined) return undefined;
-  return recipe.config.mounts.length > 0 ? undefined : new Start(around, recipe, id);
+  const recipe = root === undefined ? undefined : recipeIn(around, root, argv, options);
+  if (recipe === undefined || recipe.config.mounts.length > 0) return undefined;
+  return new Start(around, recipe, id);
 }
 
 /** One start by a monitor, which holds what was claimed for it. */
-export interface KeptStart extends Omit<Prepared, 'release'> {
+export interface KeptStart extends Stamped {
   /** With the lock on its range of host ids; the caller's to close. */
   readonly ids: FileHandle | undefined;
   readonly joining: Joining;
@@ -202,46 +208,32 @@ async function writeKept(
 
 async function recipeFor(
   around: Surroundings,
-  image: string | RootfsImage,
   resolved: ResolvedImage,
   argv: readonly string[],
   options: RunOptions,
 ): Promise<Recipe> {
-  let recipes = kept.get(around);
-  if (recipes === undefined) kept.set(around, (recipes = new Map<string, Recipe>()));
-  const words = inWords(image, argv, options);
-  const known = words === undefined ? undefined : recipes.get(words);
-  if (known?.resolved.root === resolved.root) {
+  const known = recipeIn(around, resolved.root, argv, options);
+  if (known !== undefined) {
     if (known.config.mounts.length > 0) await checkSources(known.config);
     return known;
   }
   const recipe = await write(around, resolved, argv, options, around.owner, undefined);
-  if (words !== undefined && recipe.lasting) {
-    const [oldest] = recipes.keys();
-    if (recipes.size >= MAX_RECIPES && oldest !== undefined) recipes.delete(oldest);
-    recipes.set(words, recipe);
+  if (recipe.lasting && recipe.words !== undefined) {
+    const recipes = kept.get(around) ?? [];
+    kept.set(around, [recipe, ...recipes.slice(0, MAX_RECIPES - 1)]);
   }
   return recipe;
 }
 
-/** What was asked for as one text; undefined for what JSON cannot tell from something else. */
-function inWords(
-  image: string | RootfsImage,
+function recipeIn(
+  around: Surroundings,
+  root: RootPlan,
   argv: readonly string[],
   options: RunOptions,
-): string | undefined {
-  let words = options;
-  if (options.signal !== undefined) {
-    const { signal, ...rest } = options;
-    void signal;
-    words = rest;
-  }
-  if (typeof words.maxOutput === 'number' && !Number.isFinite(words.maxOutput)) return undefined;
-  try {
-    return JSON.stringify([image, argv, words]);
-  } catch {
-    return undefined; // not plain data: `normalize` will say what is wrong
-  }
+): Recipe | undefined {
+  return kept
+    .get(around)
+    ?.find(({ resolved, words }) => resolved.root === root && words?.are(argv, options) === true);
 }
 
 async function write(
@@ -252,6 +244,8 @@ async function write(
   owner: string | undefined,
   slice: string | undefined,
 ): Promise<Recipe> {
+  // Before anything is waited for: the caller may go on to change them.
+  const words = Words.of(argv, options);
   const config = normalize(argv, options, resolved.defaults, around.host);
   const { users } = around;
   const [sources, user, hostFiles] = await Promise.all([
@@ -310,8 +304,29 @@ async function write(
     joining: { user, placements: cgroup.placements, seccomp: filter, seccompFlags },
     program: new Template(launchable.program, around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),
+    native: undefined,
+    words,
     lasting,
   };
+}
+
+/** What the machine is handed for each start. */
+export function makeTemplate(
+  binding: Binding,
+  program: Template,
+  teardown: Template,
+  slots: LaunchSlots,
+): NativeTemplate {
+  const { stdin = -1, stdout = -1, stderr = -1, oom = -1 } = slots;
+  const { stdoutInside = -1, stderrInside = -1 } = slots;
+  return binding.template(
+    program.bytes,
+    program.places,
+    teardown.bytes,
+    teardown.places,
+    [stdin, stdout, stderr, oom, stdoutInside, stderrInside],
+    slots.hold,
+  );
 }
 
 /** What a start without privileges does otherwise. */

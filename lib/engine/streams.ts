@@ -10,9 +10,9 @@ import { Readable, Writable } from 'node:stream';
 const TERMINAL_RETRY = 5;
 
 /** Whatever delivers output, and can be asked to wait. Who has asked for something learns of the end at once. */
-interface Source {
-  pause(): unknown;
-  resume(): unknown;
+export interface Source {
+  pause(stream: 1 | 2): void;
+  resume(stream: 1 | 2): void;
 }
 
 /**
@@ -25,23 +25,29 @@ export class Output {
   private reader: Readable | undefined;
   private source: Source | undefined;
   private wantsPause = false;
-  private over = false;
+  /** Everything that was written has arrived. */
+  over = false;
   private draining = false;
   private whenOver: (() => void) | undefined;
   /** More came than `limit`. */
   truncated = false;
 
-  /** @param limit bytes to capture; 0: none. @param onLimit called when more comes and nobody reads it. */
+  /**
+   * @param number 1 for stdout, 2 for stderr.
+   * @param limit bytes to capture; 0: none.
+   * @param whose is killed when more comes and nobody reads it.
+   */
   constructor(
+    private readonly number: 1 | 2,
     private readonly limit: number,
-    private readonly onLimit: () => void,
+    private readonly whose: { kill(): void } | undefined,
   ) {}
 
   /** The process exists, and what it writes will be handed to `take`. */
   connect(source: Source): void {
     this.source = source;
-    if (this.wantsPause) source.pause();
-    else if (this.reader !== undefined) source.resume();
+    if (this.wantsPause) source.pause(this.number);
+    else if (this.reader !== undefined) source.resume(this.number);
   }
 
   /** Nothing more will come. */
@@ -50,7 +56,7 @@ export class Output {
     this.over = true;
     this.reader?.push(null);
     // A monitor's connection has other news as well.
-    if (this.wantsPause) this.source?.resume();
+    if (this.wantsPause) this.source?.resume(this.number);
     this.source = undefined;
     this.whenOver?.();
   }
@@ -64,10 +70,9 @@ export class Output {
     this.resume();
   }
 
-  /** Calls back when everything that was written has arrived; at once, if it has. */
+  /** Calls back when everything that was written has arrived; never, if it has. */
   onEnd(callback: () => void): void {
-    if (this.over) callback();
-    else this.whenOver = callback;
+    this.whenOver = callback;
   }
 
   get stream(): Readable {
@@ -84,7 +89,7 @@ export class Output {
       for (const chunk of this.chunks) reader.push(chunk);
       if (this.over) reader.push(null);
       // Whoever delivers now tells the end at once.
-      else this.source?.resume();
+      else this.source?.resume(this.number);
     }
     return this.reader;
   }
@@ -99,7 +104,7 @@ export class Output {
   private resume(): void {
     if (!this.wantsPause) return;
     this.wantsPause = false;
-    this.source?.resume();
+    this.source?.resume(this.number);
   }
 
   /** Some output. */
@@ -114,11 +119,11 @@ export class Output {
     }
     if (chunk.length > room && limit > 0) {
       this.truncated = true;
-      if (reader === undefined) this.onLimit();
+      if (reader === undefined) this.whose?.kill();
     }
     if (reader?.push(chunk) === false && !this.over && !this.draining) {
       this.wantsPause = true;
-      this.source?.pause();
+      this.source?.pause(this.number);
     }
   }
 }

@@ -37,7 +37,7 @@ const hostDefaults: ImageDefaults = { ...defaults, cmd: ['/bin/sh'] };
 
 /** What was found a moment ago, without another look; undefined when there has to be one. */
 export function knownImage(image: string | RootfsImage, dataRoot: string): RootPlan | undefined {
-  if (typeof image !== 'string') return isRootfs(image) ? knownRootfs(image) : undefined;
+  if (typeof image !== 'string') return knownRootfs(image);
   return image === 'host' ? knownHostImage(dataRoot)?.root : undefined;
 }
 

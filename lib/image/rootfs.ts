@@ -38,10 +38,12 @@ export function isRootfs(value: unknown): value is RootfsImage {
  * @throws ERR_INVALID_ROOTFS for what cannot be a path, ERR_INVALID_OPTION for another `writable`.
  */
 export function rootfs(path: string, options: RootfsOptions = {}): RootfsImage {
+  const { writable = 'overlay' } = options;
+  const known = made.get(writable)?.get(path);
+  if (known !== undefined) return known;
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw invalid(String(path), 'is no path');
   }
-  const { writable = 'overlay' } = options;
   if (!WRITABLE.includes(writable)) {
     throw new CaissonError('ERR_INVALID_OPTION', `writable: ${String(writable)} is not known`, {
       stage: 'config',
@@ -49,7 +51,16 @@ export function rootfs(path: string, options: RootfsOptions = {}): RootfsImage {
       hint: 'one of overlay, direct, none',
     });
   }
-  return { kind: 'rootfs', path: isPlain(path) ? path : resolve(path), writable };
+  const absolute = isPlain(path) ? path : resolve(path);
+  let same = made.get(writable);
+  if (same === undefined) made.set(writable, (same = new Map<string, RootfsImage>()));
+  let image = same.get(absolute);
+  if (image === undefined) {
+    image = Object.freeze({ kind: 'rootfs', path: absolute, writable } as const);
+    if (same.size >= maxRemembered) same.clear();
+    same.set(absolute, image);
+  }
+  return image;
 }
 
 /** Absolute, and nothing in it that resolving would change. */
@@ -58,24 +69,23 @@ function isPlain(path: string): boolean {
 }
 
 /** Looks at the directory and says how the root is put together. */
-export async function planRootfs({ path, writable }: RootfsImage): Promise<RootPlan> {
+export async function planRootfs(image: RootfsImage): Promise<RootPlan> {
+  const { path, writable } = image;
   if (path === '/') {
     throw invalid(path, 'is the host itself', "use the image 'host' for a root with its programs");
   }
-  const key = `${writable}\0${path}`;
   const now = performance.now();
-  const known = plans.get(key);
+  const known = plans.get(image);
   if (known !== undefined && isFresh(known, now)) return known.plan;
   await check(path);
   const plan = known?.plan ?? planOf(path, writable);
-  if (plans.size >= maxRemembered) plans.clear();
-  plans.set(key, { plan, checkedAt: now });
+  plans.set(image, { plan, checkedAt: now });
   return plan;
 }
 
 /** The same, if the last look at the directory is still good. */
-export function knownRootfs({ path, writable }: RootfsImage): RootPlan | undefined {
-  const known = plans.get(`${writable}\0${path}`);
+export function knownRootfs(image: RootfsImage): RootPlan | undefined {
+  const known = plans.get(image);
   return known !== undefined && isFresh(known, performance.now()) ? known.plan : undefined;
 }
 
@@ -87,8 +97,11 @@ function isFresh({ checkedAt }: { readonly checkedAt: number }, now: number): bo
 const recheckAfter = 1000;
 const maxRemembered = 256;
 
-/** The same directory has the same plan, as an object too: what is compiled from it is found by that. */
-const plans = new Map<string, { readonly plan: RootPlan; readonly checkedAt: number }>();
+/** The same directory is the same image, by its absolute path, as an object too: so is its plan. */
+const made = new Map<RootfsWritable, Map<string, RootfsImage>>();
+
+/** What was found there; what is compiled from a plan is found by that object. */
+const plans = new WeakMap<RootfsImage, { readonly plan: RootPlan; readonly checkedAt: number }>();
 
 function planOf(path: string, writable: RootfsWritable): RootPlan {
   if (writable === 'direct') return { kind: 'direct', path, readOnly: false };

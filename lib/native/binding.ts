@@ -29,8 +29,9 @@ export const EVENT = {
  * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `waiting` (pid, where a
  * `release` waits for `goOn`), `terminal` (if
  * there is one) and `started` (pid; both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
- * time stamps, bits of the streams that ended with it: 1 and 2) or `failed` (error, time stamps), and last `gone`
- * (error or null) when everything is undone. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
+ * bits: EXECUTED, and of the streams that ended with it 1 and 2, a Float64Array, and where in that the time stamps
+ * begin) or `failed` (error), and last `gone` when everything is undone: a few milliseconds late, if neither `failed`
+ * nor a kill has anybody waiting for it. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
  * bytes) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
  * `started` is always told, and `exited` says that it is on its own: with -1 and 0.
  */
@@ -41,7 +42,16 @@ export type NativeListener = (
   c?: unknown,
   d?: unknown,
   e?: unknown,
+  f?: unknown,
 ) => void;
+
+/** Among the bits of `exited`: the program was exec'ed. */
+export const EXECUTED = 4;
+
+/** What starts in the same words have in common. */
+export interface NativeTemplate {
+  readonly _: unique symbol;
+}
 
 /** A launched container, for the calls that take one; they do nothing once it is gone. */
 export type NativeContainer = number;
@@ -51,15 +61,27 @@ export interface Binding {
   readonly faults: boolean;
   setup(initPath: string): void;
   instructions(): { name: string; halves: number }[];
-  launch(
+  /** Of programs as in lib/program/template.ts. */
+  template(
     program: Uint8Array,
+    places: Uint32Array,
     teardown: Uint8Array,
+    teardownPlaces: Uint32Array,
     /**
      * Of stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and stderr; -1
      * where there is none.
      */
     slots: readonly number[],
     hold: readonly number[],
+  ): NativeTemplate;
+  /** A program for somebody. */
+  stamp(program: Uint8Array, places: Uint32Array, id: string, base: number): Uint8Array;
+  launch(
+    template: NativeTemplate,
+    /** Long id. */
+    id: string,
+    /** Host id of container root; 0 with the host's own users. */
+    base: number,
     /** As by `watchStart`. */
     watchStart: boolean,
     listener: NativeListener,
@@ -99,6 +121,8 @@ export interface Binding {
   probe(): { overlayByDescriptor: boolean };
   /** Counts this process's engines; the program is what the guard undoes last. */
   retain(atEnd: Uint8Array): void;
+  /** Somebody waits for what is `gone`, or about to be. */
+  hurry(): void;
   release(callback: () => void): void;
   compileSeccomp(
     architectures: readonly string[],

@@ -1,9 +1,10 @@
 /**
  * Programs that differ only in who they are for. A program is compiled and encoded once for an id and a range
- * of host ids that nobody has, and for each start these are written over: what is left of compiling on the
- * JavaScript thread is some fifty short writes.
+ * of host ids that nobody has, and for each start these are written over: by the launcher's thread, which leaves
+ * nothing of compiling on that of JavaScript.
  */
 import { randomBytes } from 'node:crypto';
+import type { Binding } from '../native/binding.js';
 import { type Encoder, type Fault, HEADER_SIZE, STEP_SIZE } from './encode.js';
 import type { Opcode, Program, Step } from './instructions.js';
 
@@ -13,7 +14,6 @@ const SHORT_LENGTH = 12;
 
 /** Beyond every range that containers get (see IdRanges); all of these have ten digits, with leading zeros. */
 const BASE = 4_000_000_000;
-const BASE_DIGITS = 10;
 
 /** What to compile a template for. */
 export const PLACEHOLDER = { id: ID, base: BASE } as const;
@@ -37,60 +37,44 @@ function hostIds({ op, numbers }: Step): number[] {
   return places.filter((place) => Number(numbers?.[place] ?? 0) >= BASE);
 }
 
-/** What is written over the templates, as bytes: to write a text costs twenty times as much as to copy one. */
-const words = Buffer.alloc(ID.length + BASE_DIGITS);
-const longWord = words.subarray(0, ID.length);
-const shortWord = words.subarray(0, SHORT_LENGTH);
-const digitsWord = words.subarray(ID.length);
+/** What is written over; of cpp/launcher/template.h. */
+const PLACE = { longId: 0, shortId: 1, hostId: 2, digits: 3 } as const;
 
 export class Template {
-  private readonly bytes: Buffer;
-  private readonly longIds: readonly number[];
-  private readonly shortIds: readonly number[];
-  /** Where a host id is, and how far it lies above the base. */
-  private readonly hostIds: readonly { readonly at: number; readonly above: number }[] = [];
-  /** Where the base stands in decimal digits. */
-  private readonly digits: readonly number[] = [];
+  readonly bytes: Uint8Array;
+  /** Threes: what is written there, where, and of a host id how far it lies above the base. */
+  readonly places: Uint32Array;
 
   /** @param program compiled for PLACEHOLDER. */
   constructor(program: Program, encoder: Encoder, fault?: Fault) {
     const bytes = Buffer.from(encoder.encode(program, fault));
-    this.bytes = bytes;
-    this.longIds = occurrences(bytes, ID, 0, bytes.length);
-    const long = new Set(this.longIds);
-    this.shortIds = occurrences(bytes, ID.slice(0, SHORT_LENGTH), 0, bytes.length).filter(
-      (at) => !long.has(at),
-    );
-    const numbers: { at: number; above: number }[] = [];
-    const digits: number[] = [];
+    const places: number[] = [];
+    const longIds = occurrences(bytes, ID, 0, bytes.length);
+    for (const at of longIds) places.push(PLACE.longId, at, 0);
+    const long = new Set(longIds);
+    for (const at of occurrences(bytes, ID.slice(0, SHORT_LENGTH), 0, bytes.length))
+      if (!long.has(at)) places.push(PLACE.shortId, at, 0);
     [...program.host, ...program.container, ...program.teardown].forEach((step, index) => {
       const record = HEADER_SIZE + index * STEP_SIZE;
       for (const place of hostIds(step)) {
-        numbers.push({ at: record + 32 + 8 * place, above: Number(step.numbers?.[place]) - BASE });
+        const above = Number(step.numbers?.[place]) - BASE;
+        places.push(PLACE.hostId, record + 32 + 8 * place, above);
       }
       if (step.op !== 'ids.map') return;
       for (const place of [0, 1]) {
         const text = bytes.readUInt32LE(20) + bytes.readUInt32LE(record + 12 + 4 * place);
         const end = text + 4 + bytes.readUInt32LE(text);
-        digits.push(...occurrences(bytes, String(BASE), text + 4, end));
+        for (const at of occurrences(bytes, String(BASE), text + 4, end))
+          places.push(PLACE.digits, at, 0);
       }
     });
-    this.hostIds = numbers;
-    this.digits = digits;
+    this.bytes = bytes;
+    this.places = Uint32Array.from(places);
   }
 
-  /** The program for somebody: a view that the next call overwrites. */
-  stamp({ id, base }: Identity): Uint8Array {
-    const { bytes } = this;
-    words.write(id, 0, 'latin1');
-    for (const at of this.longIds) bytes.set(longWord, at);
-    for (const at of this.shortIds) bytes.set(shortWord, at);
-    if (base !== undefined) {
-      for (const { at, above } of this.hostIds) bytes.writeUInt32LE(base + above, at);
-      words.write(String(base).padStart(BASE_DIGITS, '0'), ID.length, 'latin1');
-      for (const at of this.digits) bytes.set(digitsWord, at);
-    }
-    return bytes;
+  /** The program for somebody. */
+  stamp(binding: Pick<Binding, 'stamp'>, { id, base = 0 }: Identity): Uint8Array {
+    return binding.stamp(this.bytes, this.places, id, base);
   }
 }
 

@@ -130,7 +130,10 @@ async function expectAccepted(program: Program): Promise<void> {
 async function eventsOf(bytes: Uint8Array): Promise<{ event: number; error: unknown }[]> {
   return new Promise((resolve) => {
     const events: { event: number; error: unknown }[] = [];
-    binding.launch(bytes, encoded(empty), [-1, -1, -1, -1, -1, -1], [], false, (event, error) => {
+    const nowhere = new Uint32Array(0);
+    const slots = [-1, -1, -1, -1, -1, -1];
+    const template = binding.template(bytes, nowhere, encoded(empty), nowhere, slots, []);
+    binding.launch(template, '0'.repeat(64), 0, false, (event, error) => {
       events.push({ event, error });
       if (event === EVENT.gone) resolve(events);
     });
@@ -311,7 +314,6 @@ describe('launch programs: what the machine refuses', () => {
       const error = events[0]?.error as NativeError;
       expect(error).to.include({ half: 0, step: BEFORE_FIRST_STEP, errno: EINVAL, call: 'decode' });
       expect(error.object).to.match(reason);
-      expect(events[1]?.error).to.equal(null);
     });
   }
 
@@ -543,10 +545,10 @@ describe('launch programs: templates', () => {
         expect(present(instantiate(program, own))).to.deep.equal(present(expected.program));
         expect(present(instantiate(teardown, own))).to.deep.equal(present(expected.teardown));
 
-        const stamped = Buffer.from(template.stamp(own));
+        const stamped = Buffer.from(template.stamp(binding, own));
         const compared = encoded(padded(expected.program, whom.base ?? 0));
         expect(stamped.equals(compared), `stamped for ${whom.id}`).to.equal(true);
-        const undone = Buffer.from(undo.stamp(own));
+        const undone = Buffer.from(undo.stamp(binding, own));
         expect(undone.equals(encoded(expected.teardown)), 'the teardown').to.equal(true);
 
         for (const bytes of [stamped, undone]) {
@@ -558,6 +560,34 @@ describe('launch programs: templates', () => {
       }
     });
   }
+});
+
+describe('launch programs: native templates', () => {
+  const bytes = encoded(empty);
+  const id = 'a'.repeat(64);
+
+  it('have no place outside the program', () => {
+    for (const place of [
+      [0, bytes.length - 63, 0],
+      [1, bytes.length - 11, 0],
+      [2, bytes.length - 3, 0],
+      [3, bytes.length - 9, 0],
+      [0, 0xffff_ffff, 0],
+      [4, 0, 0],
+      [2, 0],
+    ]) {
+      const places = Uint32Array.from(place);
+      expect(() => binding.stamp(bytes, places, id, 1), String(place)).to.throw(TypeError);
+      const all = [bytes, places, bytes, places, [], []] as const;
+      expect(() => binding.template(...all), String(place)).to.throw(TypeError);
+    }
+  });
+
+  it('are for long ids only', () => {
+    const none = new Uint32Array(0);
+    for (const wrong of ['', 'a'.repeat(63), 'a'.repeat(65)])
+      expect(() => binding.stamp(bytes, none, wrong, 1)).to.throw(TypeError);
+  });
 });
 
 describe('launch programs: the encoder', () => {

@@ -15,10 +15,9 @@ const prepared = await prepare(engine, newId(), image, ['echo', 'hello'], {});
 const events: string[] = [];
 await new Promise<void>((resolve) => {
   const container = engine.binding.launch(
-    prepared.program.stamp(prepared.identity),
-    prepared.teardown.stamp(prepared.identity),
-    [-1, prepared.slots.stdout ?? -1, prepared.slots.stderr ?? -1, -1, -1, -1],
-    prepared.slots.hold,
+    prepared.template,
+    prepared.identity.id,
+    prepared.identity.base ?? 0,
     true,
     (event) => {
       const name = Object.entries(EVENT).find(([, number]) => number === event)?.[0] ?? '?';

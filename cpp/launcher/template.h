@@ -1,0 +1,61 @@
+// Programs that differ only in who they are for (lib/program/template.ts): encoded once, and
+// written over for each start.
+#pragma once
+
+#include <stdint.h>
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace caisson {
+
+// A program's bytes, aligned for the decoder.
+struct ProgramBytes {
+  std::vector<uint64_t> words;
+  size_t size = 0;
+
+  static ProgramBytes copy(const void* bytes, size_t size);
+  const void* data() const { return words.data(); }
+};
+
+// Whom a program is for.
+struct Identity {
+  std::array<char, 64> id{};  // long, hex digits
+  uint32_t base = 0;          // host id of container root; 0 with the host's own users
+};
+
+class ProgramTemplate {
+ public:
+  // `places` are threes of numbers: what is written there, where in the bytes, and of a host id how
+  // far it lies above the base. Nothing if one of them is no place in the bytes.
+  static std::optional<ProgramTemplate> make(std::span<const uint8_t> bytes,
+                                             std::span<const uint32_t> places);
+
+  ProgramBytes stamp(const Identity& identity) const;
+
+ private:
+  // As in lib/program/template.ts.
+  enum class What : uint32_t { kLongId, kShortId, kHostId, kDigits, kCount };
+  struct Place {
+    What what;
+    uint32_t at;
+    uint32_t above;
+  };
+  static size_t length(What what);
+
+  ProgramBytes bytes_;
+  std::vector<Place> places_;
+};
+
+// All that starts in the same words have in common.
+struct LaunchTemplate {
+  ProgramTemplate program;
+  ProgramTemplate teardown;
+  std::vector<uint16_t> keep;  // slots whose descriptors the caller wants
+  std::vector<uint16_t> hold;  // slots that stay open until teardown
+};
+
+}  // namespace caisson
