@@ -1,9 +1,9 @@
 /** Lets a process of ours be root among this user's own users: the other side of cpp/init/own_users.h. */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { CaissonError } from '../errors.js';
+import { userNamespaceSwitch } from '../machine/user-namespaces.js';
 import { errnoName } from '../program/errno.js';
 import { findProgram, type IdRun, type OwnUsers } from './own-users.js';
 
@@ -89,31 +89,6 @@ async function runHelper(name: string, pid: number, runs: readonly IdRun[]): Pro
     `${name} could not map this user's ids: ${said === '' ? error.message : said}`,
     { stage: 'host', path, hint, cause: error },
   );
-}
-
-/** The switches by which a machine forbids user namespaces, and what turns each. */
-const SWITCHES: readonly (readonly [name: string, forbids: string, cure: string])[] = [
-  ['user/max_user_namespaces', '0', 'sysctl user.max_user_namespaces=15000'],
-  ['kernel/unprivileged_userns_clone', '0', 'sysctl kernel.unprivileged_userns_clone=1'],
-  [
-    'kernel/apparmor_restrict_unprivileged_userns',
-    '1',
-    'sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for caisson-init with userns',
-  ],
-];
-
-/** Which of them this machine has turned against users, if any: as root, this is the cure. */
-export function userNamespaceSwitch():
-  { readonly name: string; readonly cure: string } | undefined {
-  for (const [path, forbids, cure] of SWITCHES) {
-    try {
-      if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() === forbids)
-        return { name: path.replaceAll('/', '.'), cure };
-    } catch {
-      // This kernel has no such switch.
-    }
-  }
-  return undefined;
 }
 
 const REASONS: Readonly<Record<string, string>> = {

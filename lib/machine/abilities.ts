@@ -5,6 +5,7 @@ import { CAPABILITIES } from '../oci/capabilities.js';
 import type { MachineFacts, MapTool } from './facts.js';
 import { explainRefusal, type Refusal, type RefusedCall } from './refusal.js';
 import { hasCapability } from './surroundings.js';
+import { forbiddingSwitch } from './user-namespaces.js';
 
 export interface Ability {
   readonly name: string;
@@ -52,7 +53,7 @@ const ABILITIES: readonly (readonly [
     probed('mount.namespaces', 'mount.private', 'mount.tmpfs', 'mount.attribute', 'mount.pivot'),
   ],
   ['proc', '/proc and /sys of its own', procAndSys],
-  ['device-nodes', '/dev/null and its kin, without the host’s', probed('mknod', 'mknod.open')],
+  ['device-nodes', '/dev/null and its kin', deviceNodes],
   ['idmapped-mounts', 'image layers shared between containers with other users', idmapped],
   ['overlay', 'a writable layer above an image', probed('overlay')],
   ['overlay-descriptors', 'layers that are mounted nowhere', overlayDescriptors],
@@ -77,7 +78,10 @@ function privileges({ around }: MachineFacts): Verdict {
     };
   }
   if (around.uid !== 0)
-    return { cause: 'this user is not root', cure: 'run as root: sudo caisson …' };
+    return {
+      cause: 'this user is not root; see below for what a container of his has',
+      cure: 'run as root: sudo caisson …',
+    };
   return {
     cause: `root without ${missing.map((name) => `CAP_${name}`).join(', ')}`,
     cure:
@@ -102,31 +106,28 @@ function dataRoot({ data }: MachineFacts): Verdict {
 }
 
 function userNamespaces(facts: MachineFacts): Verdict {
-  const { around, maxUserNamespaces, unprivilegedUserns, apparmorRestrictsUserns } = facts;
+  const { around, maxUserNamespaces } = facts;
   const made = outcome(facts, 'userns');
   const failed = made ?? outcome(facts, 'userns.power');
   if (failed === undefined)
     return maxUserNamespaces === undefined ? {} : { detail: `up to ${maxUserNamespaces}` };
-  const plain = around.uid !== 0;
-  if (maxUserNamespaces === '0' || failed.errno === 'ENOSPC')
+  const found = forbiddingSwitch(facts, around.uid === 0);
+  if (found !== undefined)
+    return { cause: `${found.name} is ${found.value}, which forbids them`, cure: found.cure };
+  if (failed.errno === 'ENOSPC')
     return {
-      cause: `/proc/sys/user/max_user_namespaces is ${maxUserNamespaces ?? 'reached'}`,
-      cure: 'sysctl user.max_user_namespaces=65536',
-    };
-  if (plain && unprivilegedUserns === '0')
-    return {
-      cause: 'the kernel keeps them for root (kernel.unprivileged_userns_clone is 0)',
-      cure: 'sysctl kernel.unprivileged_userns_clone=1',
-    };
-  if (plain && apparmorRestrictsUserns !== undefined && apparmorRestrictsUserns !== '0')
-    return {
-      cause:
-        'AppArmor keeps them for programs with a profile (kernel.apparmor_restrict_unprivileged_userns is 1)',
-      cure: 'sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile with "userns," for this program',
+      cause: `as many as there may be are in use (user.max_user_namespaces is ${maxUserNamespaces ?? 'unknown'})`,
+      cure: 'sysctl user.max_user_namespaces=65536, also of the namespaces around this one',
     };
   if (failed.errno === 'EINVAL' && made !== undefined)
     return { cause: 'the kernel has none', cure: 'a kernel with CONFIG_USER_NS=y' };
   return refusalOf(failed, facts);
+}
+
+/** Without root they are the host's own, bound: nothing is missing. */
+function deviceNodes(facts: MachineFacts): Verdict {
+  if (facts.around.uid !== 0) return { detail: 'the host’s own' };
+  return probed('mknod', 'mknod.open')(facts);
 }
 
 function subordinateIds({ around, userName, ...facts }: MachineFacts): Verdict {

@@ -6,6 +6,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
 import { type ProbeOutcome, probeMachine } from '../native/probe.js';
 import { type Confinement, lookAround } from './surroundings.js';
+import { readUserNamespaceSwitches, type UserNamespaceSwitches } from './user-namespaces.js';
 
 /** A program that has to be set-user-id, or to have the capability as one of its file's. */
 export interface MapTool {
@@ -19,7 +20,7 @@ export interface IdRange {
   readonly size: number;
 }
 
-export interface MachineFacts {
+export interface MachineFacts extends UserNamespaceSwitches {
   readonly kernel: string;
   readonly around: Confinement;
   readonly userName: string;
@@ -30,10 +31,6 @@ export interface MachineFacts {
   readonly layout: CgroupLayout;
   /** Files of a cgroup of v2 that is not the root, which has few of them; undefined where there is none. */
   readonly cgroupFiles?: ReadonlySet<string> | undefined;
-  /** Files below /proc/sys; undefined where there is none. */
-  readonly maxUserNamespaces?: string | undefined;
-  readonly unprivilegedUserns?: string | undefined;
-  readonly apparmorRestrictsUserns?: string | undefined;
   readonly newuidmap: MapTool;
   readonly newgidmap: MapTool;
   readonly subuids: readonly IdRange[];
@@ -52,18 +49,14 @@ export interface DataPlace {
 export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
   const around = lookAround();
   const userName = nameOfUser(around.uid);
-  const [layout, data, newuidmap, newgidmap, subuids, subgids, userns, clone, apparmor] =
-    await Promise.all([
-      detectCgroups(),
-      placeOf(dataRoot),
-      mapTool('newuidmap'),
-      mapTool('newgidmap'),
-      rangesOf('/etc/subuid', userName, around.uid),
-      rangesOf('/etc/subgid', userName, around.uid),
-      textOf('/proc/sys/user/max_user_namespaces'),
-      textOf('/proc/sys/kernel/unprivileged_userns_clone'),
-      textOf('/proc/sys/kernel/apparmor_restrict_unprivileged_userns'),
-    ]);
+  const [layout, data, newuidmap, newgidmap, subuids, subgids] = await Promise.all([
+    detectCgroups(),
+    placeOf(dataRoot),
+    mapTool('newuidmap'),
+    mapTool('newgidmap'),
+    rangesOf('/etc/subuid', userName, around.uid),
+    rangesOf('/etc/subgid', userName, around.uid),
+  ]);
   const [cgroupFiles, probed] = await Promise.all([
     filesOfChild(layout),
     probeMachine(data.path).then(
@@ -78,9 +71,7 @@ export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
     ...probed,
     layout,
     cgroupFiles,
-    maxUserNamespaces: userns,
-    unprivilegedUserns: clone,
-    apparmorRestrictsUserns: apparmor,
+    ...readUserNamespaceSwitches(),
     newuidmap,
     newgidmap,
     subuids,

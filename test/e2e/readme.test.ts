@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import ts from 'typescript';
-import { userNamespaceSwitch } from '../../lib/engine/admit.js';
+import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
 import { OrdinaryUser } from '../support/ordinary-user.js';
 
 const run = promisify(execFile);

@@ -16,7 +16,7 @@ import { promisify } from 'node:util';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { userNamespaceSwitch } from '../../lib/engine/admit.js';
+import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
 import { OrdinaryUser, RANGE, type RunAs, SUBGID, SUBUID, UID } from '../support/ordinary-user.js';
 import { monitorsOf } from '../support/kept.js';
 import { eventually, exists, hierarchies, namespacesOf, statusOf } from '../support/outside.js';

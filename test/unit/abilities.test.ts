@@ -108,8 +108,8 @@ describe('abilities', () => {
       'user namespaces without power',
       'user-namespaces',
       { ...failing('userns.power 1 unshare'), around: user, apparmorRestrictsUserns: '1' },
-      /AppArmor/,
-      /sysctl kernel.apparmor_restrict_unprivileged_userns=0/,
+      /apparmor_restrict_unprivileged_userns is 1/,
+      /sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile/,
     ],
     [
       'newuidmap not installed',

@@ -1,0 +1,74 @@
+/** The switches by which a machine forbids user namespaces to who is not root, or to everybody. */
+import { readFileSync } from 'node:fs';
+
+/** Values of the files below /proc/sys; undefined where there is none. */
+export interface UserNamespaceSwitches {
+  readonly maxUserNamespaces?: string | undefined;
+  readonly unprivilegedUserns?: string | undefined;
+  readonly apparmorRestrictsUserns?: string | undefined;
+}
+
+interface Switch {
+  readonly of: keyof UserNamespaceSwitches;
+  /** sysctl(8). */
+  readonly name: string;
+  readonly forbids: (value: string) => boolean;
+  /** Who has CAP_SYS_ADMIN is asked too. */
+  readonly root: boolean;
+  /** A command of root's. */
+  readonly cure: string;
+}
+
+/** user_namespaces(7); Debian's and Ubuntu's own. */
+const SWITCHES: readonly Switch[] = [
+  {
+    of: 'maxUserNamespaces',
+    name: 'user.max_user_namespaces',
+    forbids: (value) => value === '0',
+    root: true,
+    cure: 'sysctl user.max_user_namespaces=15000',
+  },
+  {
+    of: 'unprivilegedUserns',
+    name: 'kernel.unprivileged_userns_clone',
+    forbids: (value) => value === '0',
+    root: false,
+    cure: 'sysctl kernel.unprivileged_userns_clone=1',
+  },
+  {
+    of: 'apparmorRestrictsUserns',
+    name: 'kernel.apparmor_restrict_unprivileged_userns',
+    forbids: (value) => value !== '0',
+    root: false,
+    cure: 'sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with "userns," for caisson-init',
+  },
+];
+
+export function readUserNamespaceSwitches(): UserNamespaceSwitches {
+  return Object.fromEntries(
+    SWITCHES.map(({ of, name }) => {
+      try {
+        return [of, readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8').trim()];
+      } catch {
+        return [of, undefined]; // this kernel has no such switch
+      }
+    }),
+  );
+}
+
+/** The one that this machine has turned against users, if any: as root, there is a cure. */
+export function userNamespaceSwitch(): ReturnType<typeof forbiddingSwitch> {
+  return forbiddingSwitch(readUserNamespaceSwitches(), false);
+}
+
+/** The one that is turned against this user. */
+export function forbiddingSwitch(
+  values: UserNamespaceSwitches,
+  isRoot: boolean,
+): { readonly name: string; readonly value: string; readonly cure: string } | undefined {
+  for (const { of, name, forbids, root, cure } of SWITCHES) {
+    const value = values[of];
+    if (value !== undefined && forbids(value) && (root || !isRoot)) return { name, value, cure };
+  }
+  return undefined;
+}
