@@ -50,6 +50,8 @@ export type ErrorCode =
   | 'ERR_KERNEL_FEATURE_MISSING'
   /** The process may not do this; the hint says what would allow it. */
   | 'ERR_NO_PRIVILEGES'
+  /** The program that was to give the container a network is missing, or could not. */
+  | 'ERR_NETWORK_FAILED'
   /** A step of the launch program failed in a way that has no code of its own. */
   | 'ERR_START_FAILED'
   /** The native addon could not be loaded. */

@@ -53,7 +53,8 @@ struct HostMachine : Machine {
   // Of what can be left to go on alone (cpp/init/join.cpp): `pidfd` is then its keeper's, this is
   // the program's own, for signals.
   UniqueFd program_pidfd;
-  UniqueFd life;  // the keeper ends the program when this end of it is closed
+  UniqueFd life;    // the keeper ends the program when this end of it is closed
+  UniqueFd helper;  // the keeper of a `helper.start`
   // What a `release` that waits for Node has to send, and is left to Node.
   ReleaseMessage later{};
   UniqueFd later_fds[kMaxSlots];
@@ -70,6 +71,9 @@ bool run_host(HostMachine& machine);
 Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char* name, int flags);
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags);
 
+// Ends the keeper of a helper, and with it all that it has started, and waits for that.
+void end_helper(UniqueFd& keeper);
+
 Status send_release(int control, const ReleaseMessage& message, const int* fds);
 
 inline HostMachine& host(Machine& machine) {
@@ -85,6 +89,8 @@ Status ns_open(Machine&, const Step&);
 Status oom_set(Machine&, const Step&);
 Status release(Machine&, const Step&);
 Status fsids_set(Machine&, const Step&);
+// helper.cpp
+Status helper_start(Machine&, const Step&);
 // trees.cpp
 Status tree_open(Machine&, const Step&);
 Status fs_make(Machine&, const Step&);

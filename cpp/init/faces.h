@@ -20,6 +20,9 @@ namespace caisson {
 // The rest of its life (keeper.cpp).
 [[noreturn]] void be_keeper(Page* page, int pid, int pidfd, int life);
 
+// Ignored signals survive exec, and Node ignores SIGPIPE: other programs expect the defaults.
+void reset_signals();
+
 // What Node's side shares with a start, and how large it is; null when it cannot be had.
 Page* map_page(int page_fd, uint64_t& size);
 
@@ -30,6 +33,12 @@ Page* map_page(int page_fd, uint64_t& size);
 // `caisson-init monitor CONFIG INIT CLIENT [IDS] ID`: outside; keeps one detached container, and is
 // nobody's child. IDS is only held, for the lock on it; ID is for who looks at `ps`.
 [[noreturn]] void monitor_face(int config_fd, int init_fd, int client);
+
+// `caisson-init helper CHANNEL CONTAINER USERS|- NETWORK PLACE READY PROGRAM ARGUMENT…`: outside;
+// starts a program beside a container, with the rights of that one's root, and ends it with the
+// container. In place of argument number PLACE goes the path of the container's network namespace.
+[[noreturn]] void helper_face(int channel, int container, int users, int network, uint64_t place,
+                              uint64_t ready, const char* program, char** arguments);
 
 // `caisson-init undo CHANNEL`: outside; runs a teardown that takes the rights of container root, of
 // an ordinary user's container. After what enter_own_users has to say, the program comes through

@@ -13,7 +13,14 @@ namespace {
 
 constexpr int kUsage = 64, kKill = 9, kSignals = 64;
 
-// Ignored signals survive exec, and Node ignores SIGPIPE: programs inside expect the defaults.
+int descriptor(const char* text) {
+  uint64_t number = 0;
+  return parse_number(text, number) && *text == '\0' && number < 1u << 30 ? static_cast<int>(number)
+                                                                          : -1;
+}
+
+}  // namespace
+
 void reset_signals() {
   struct {
     void* handler;
@@ -24,14 +31,6 @@ void reset_signals() {
   for (int signal = 1; signal <= kSignals; ++signal)
     sys::call(__NR_rt_sigaction, signal, &defaults, nullptr, sizeof defaults.mask);
 }
-
-int descriptor(const char* text) {
-  uint64_t number = 0;
-  return parse_number(text, number) && *text == '\0' && number < 1u << 30 ? static_cast<int>(number)
-                                                                          : -1;
-}
-
-}  // namespace
 
 Page* map_page(int page_fd, uint64_t& size) {
   struct statx info {};
@@ -84,6 +83,14 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   }
   if (count == 7 && equal(arguments[1], "monitor"))
     monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]));
+  if (count >= 10 && equal(arguments[1], "helper")) {
+    const char *place = arguments[6], *ready = arguments[7];
+    uint64_t place_number = 0, ready_number = 0;
+    if (parse_number(place, place_number) && parse_number(ready, ready_number))
+      helper_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
+                  descriptor(arguments[5]), place_number, ready_number, arguments[8],
+                  arguments + 9);
+  }
   if (count == 3 && equal(arguments[1], "undo")) undo_face(descriptor(arguments[2]));
   if (count == 4 && equal(arguments[1], "guard"))
     guard_face(descriptor(arguments[2]), descriptor(arguments[3]));

@@ -45,6 +45,7 @@ void kill_all(const Launch& launch) {
 }
 
 void kill_and_reap(Launch& launch) {
+  end_helper(launch.helper);
   if (!launch.pidfd.valid()) return;
   kill_all(launch);
   // By poll: the event loop has made the descriptor non-blocking, and waitid would not wait. Nobody
@@ -244,6 +245,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   launch.control = std::move(machine.control);
   launch.program_pidfd = std::move(machine.program_pidfd);
   launch.life = std::move(machine.life);
+  launch.helper = std::move(machine.helper);
   if (!ok) {
     // The error is read when nobody can be writing one any more.
     kill_and_reap(launch);

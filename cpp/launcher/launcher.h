@@ -32,6 +32,7 @@ struct Launch {
   int pid = -1;
   UniqueFd pidfd;
   UniqueFd control;
+  UniqueFd helper;         // the keeper of a program beside it (host/helper.cpp)
   UniqueFd program_pidfd;  // of what has a keeper, which `pidfd` is
   UniqueFd life;           // and this side's end of the connection to that
   // Of what is to go on only when somebody says so.

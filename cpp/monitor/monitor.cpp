@@ -204,6 +204,7 @@ bool Monitor::launch() {
     pid_ = machine.pid;
     pidfd_ = static_cast<UniqueFd&&>(machine.pidfd);
     control_ = static_cast<UniqueFd&&>(machine.control);
+    helper_ = static_cast<UniqueFd&&>(machine.helper);
     if (ok) {
       const auto take = [&machine, this](int which) {
         const int slot = config_.header().slots[which];
@@ -219,6 +220,7 @@ bool Monitor::launch() {
       apply_limits();
       return true;
     }
+    end_helper(helper_);
     if (pidfd_.valid()) {
       kill_all();
       pollfd end{pidfd_.get(), POLLIN, 0};
@@ -525,6 +527,7 @@ void Monitor::end_run() {
   const uint32_t oom_kills = oom_kills_;
   oom_.reset();
   const bool was_stopped = stopping_;
+  end_helper(helper_);
   static_cast<void>(run_teardown(config_.teardown()));
   if (failed) {
     start_failed(error);

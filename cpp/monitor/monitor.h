@@ -78,7 +78,7 @@ class Monitor {
   Page* page_ = nullptr;
   size_t page_size_ = 0;
   int pid_ = -1;
-  UniqueFd pidfd_, control_, input_, outputs_[2], near_end_, oom_;
+  UniqueFd pidfd_, control_, input_, outputs_[2], near_end_, oom_, helper_;
   winsize size_{};          // of the terminal, as a client has it; of all runs
   bool executing_ = false;  // the program has been exec'ed
   bool ended_ = false;      // the first process is gone; its output may still be there

@@ -43,4 +43,21 @@ struct ClonedMessage {
 constexpr uint32_t kClonedMagic = 0x434c4e44;  // "DNLC"
 constexpr const char* kClonedCalls[] = {"prctl", "setns", "dup3", "clone3"};
 
+// A second number of `helper.start`: how the program says that it is ready.
+enum HelperReady : uint64_t {
+  kReadyByEnding,  // with 0, having left behind what goes on
+  kReadyByByte,    // written to descriptor 3
+};
+
+// caisson-init's `helper` → Node's side: first with a pidfd of the keeper, then what has become of
+// the program; one alone when it went no further.
+struct HelperMessage {
+  uint32_t magic;
+  int32_t number;  // an errno; 0: it is ready, or the keeper is there
+  char call[32];
+  char object[480];  // with kHelperEnded, the end of what the program has said
+};
+constexpr uint32_t kHelperMagic = 0x504c4548;  // "HELP"
+constexpr const char* kHelperEnded = "exit";
+
 }  // namespace caisson

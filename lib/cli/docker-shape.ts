@@ -6,7 +6,7 @@ import { DEFAULT_PATH, normalizeEnv } from '../engine/env.js';
 import { shortId } from '../engine/ids.js';
 import { labelsOf } from '../engine/labels.js';
 import { normalizeMounts } from '../engine/mounts.js';
-import type { DeviceRate, RunOptions } from '../engine/options.js';
+import { type DeviceRate, networkName, type RunOptions } from '../engine/options.js';
 import type { ContainerInfo, Healthcheck, LogConfig, StoredHealth } from '../engine/stored.js';
 import { normalizeUlimits, RLIM_INFINITY } from '../engine/ulimits.js';
 import { parseCpus, parseRate, parseSize } from '../engine/units.js';
@@ -103,7 +103,7 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
     ...(extra.sizeRootFs === undefined ? {} : { SizeRootFs: extra.sizeRootFs }),
     Mounts: mountPoints(config.options),
     Config: containerConfig(info, extra),
-    NetworkSettings: networkSettings(config.options.network ?? 'none'),
+    NetworkSettings: networkSettings(networkName(config.options)),
   };
 }
 

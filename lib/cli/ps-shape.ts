@@ -1,6 +1,7 @@
 /** One container as `docker ps --format` knows it. */
 import { shortId } from '../engine/ids.js';
 import { labelsOf } from '../engine/labels.js';
+import { networkName } from '../engine/options.js';
 import type { ContainerInfo, StoredHealth } from '../engine/stored.js';
 import { ellipsis, humanDuration, humanSize } from './human.js';
 import { markStruct } from './template.js';
@@ -79,7 +80,7 @@ export function psShape(info: ContainerInfo, now: Date, options: PsOptions = {})
       .map((source) => shorten(source, MOUNT_WIDTH))
       .join(','),
     Names: config.name,
-    Networks: config.options.network ?? 'none',
+    Networks: networkName(config.options),
     Ports: '',
     RunningFor: `${humanDuration(now.getTime() - Date.parse(config.created))} ago`,
     Size: size === undefined ? '' : sizeText(size),

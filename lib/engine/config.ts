@@ -91,10 +91,13 @@ export interface ContainerConfig {
   readonly devices: readonly DeviceConfig[];
   /** Bytes. */
   readonly shmSize: number;
-  readonly network: 'none' | 'host';
+  readonly network: 'none' | 'host' | 'pasta' | 'slirp4netns';
+  /** Of the last two, unchecked (user-network.ts). */
+  readonly networkOptions: string;
   readonly names: NameConfig;
 }
 
+const NO_NETWORK: ['none', ''] = ['none', ''];
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
@@ -115,7 +118,7 @@ export function normalize(
   const privileged = flag('privileged', options.privileged, false);
   const asked = normalizeUserns(options.userns, privileged);
   const userns = host.rootless === true ? 'host' : asked;
-  const network = normalizeNetwork(options.network);
+  const [network, networkOptions] = normalizeNetwork(options.network);
   const security = normalizeSecurity(options.securityOpt, privileged);
   const terminal = normalizeTerminal(options.tty);
   return {
@@ -158,6 +161,7 @@ export function normalize(
     devices: normalizeDevices(options.devices),
     shmSize: normalizeShmSize(options.shmSize),
     network,
+    networkOptions,
     names: normalizeNames(options),
   };
 }
@@ -200,10 +204,14 @@ function normalizeUserns(value: string | undefined, privileged: boolean): 'auto'
   return value;
 }
 
-function normalizeNetwork(value: string | undefined): 'none' | 'host' {
-  if (value === undefined || value === 'none') return 'none';
-  if (value === 'host') return value;
-  throw unsupported('network', value, 'is not supported yet', 'none or host');
+function normalizeNetwork(value: string | undefined): [ContainerConfig['network'], string] {
+  if (value === undefined || value === 'none') return NO_NETWORK;
+  if (value === 'host') return [value, ''];
+  const [, mode, options = ''] =
+    (typeof value === 'string' ? /^(pasta|slirp4netns)(?::(.*))?$/s.exec(value) : undefined) ?? [];
+  if (mode !== 'pasta' && mode !== 'slirp4netns')
+    throw unsupported('network', value, 'is not supported yet', 'none, host, pasta or slirp4netns');
+  return [mode, plainString('network', options)];
 }
 
 export function normalizeTerminal(value: RunOptions['tty']): TerminalSize | undefined {

@@ -64,9 +64,9 @@ function checkWord(option: string, text: string): string {
   return text;
 }
 
-/** The host's own files, read by the caller; needed with `network: 'host'` only. */
+/** The host's own files, read by the caller; with a network only, and with one of its own without `hosts`. */
 export interface HostFiles {
-  readonly hosts: string;
+  readonly hosts?: string | undefined;
   readonly resolvConf: string;
 }
 
@@ -89,7 +89,9 @@ export function injectedFiles(
   host?: HostFiles,
 ): readonly InjectedFile[] {
   let hosts =
-    host === undefined ? `${LOOPBACK_HOSTS}127.0.1.1\t${hostname}\n` : withNewline(host.hosts);
+    host?.hosts === undefined
+      ? `${LOOPBACK_HOSTS}127.0.1.1\t${hostname}\n`
+      : withNewline(host.hosts);
   for (const { name, ip } of names.addHost) hosts += `${ip}\t${name}\n`;
   return [
     { path: '/etc/hosts', content: hosts },

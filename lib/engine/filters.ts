@@ -5,6 +5,7 @@ import { withTag } from './image-names.js';
 import { hasLabels, labelsOf } from './labels.js';
 import { RESTART_POLICY_NAMES, startsOnBoot } from './restart-policy.js';
 import { nanosecondsOf } from './time-stamp.js';
+import { networkName } from './options.js';
 import type { ContainerInfo, ContainerStatus } from './stored.js';
 
 export type { Filters } from './filter-syntax.js';
@@ -125,7 +126,7 @@ const MATCHERS: Readonly<Record<string, Matcher | undefined>> = {
     values.some((value) =>
       mountPoints(options).some(({ source, target }) => source === value || target === value),
     ),
-  network: (values, { config: { options } }) => values.includes(options.network ?? 'none'),
+  network: (values, { config: { options } }) => values.includes(networkName(options)),
   // No container publishes a port yet.
   publish: () => false,
   expose: () => false,

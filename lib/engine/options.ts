@@ -157,15 +157,28 @@ export interface MountOptions {
   readonly shmSize?: Size | undefined;
 }
 
+export type Network =
+  'none' | 'host' | 'pasta' | 'slirp4netns' | `pasta:${string}` | `slirp4netns:${string}`;
+
 export interface NetworkOptions {
-  /** `none` (default): loopback only. `host`: the machine's own. */
-  readonly network?: 'none' | 'host' | undefined;
+  /**
+   * `none` (default): loopback only. `host`: the machine's own. `pasta` and `slirp4netns`: what an ordinary process of the
+   * host's may reach, by the program of that name, with its options as podman spells them: `pasta:--mtu,1500,-t,8080:80`,
+   * `slirp4netns:mtu=1500,cidr=10.1.0.0/24`.
+   */
+  readonly network?: Network | undefined;
   /** `name:ip`. */
   readonly addHost?: readonly string[] | undefined;
   /** Addresses of name servers. */
   readonly dns?: readonly string[] | undefined;
   readonly dnsSearch?: readonly string[] | undefined;
   readonly dnsOption?: readonly string[] | undefined;
+}
+
+/** Without its options. */
+export function networkName({ network = 'none' }: Pick<NetworkOptions, 'network'>): string {
+  const colon = network.indexOf(':');
+  return colon < 0 ? network : network.slice(0, colon);
 }
 
 type Keys<T> = { readonly [K in keyof Required<T>]: true };

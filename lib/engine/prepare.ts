@@ -15,7 +15,7 @@ import { compile, type KernelFacts, type Launchable } from '../program/compile.j
 import type { ExecInput } from '../program/compile-exec.js';
 import type { Encoder, Fault } from '../program/encode.js';
 import type { Program } from '../program/instructions.js';
-import type { RootlessInput, RootPlan } from '../program/launch.js';
+import type { HelperPlan, RootlessInput, RootPlan } from '../program/launch.js';
 import type { LaunchSlots } from '../program/slots.js';
 import { type Identity, instantiate, PLACEHOLDER, Template } from '../program/template.js';
 import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from './config.js';
@@ -248,10 +248,10 @@ async function write(
   const words = Words.of(argv, options);
   const config = normalize(argv, options, resolved.defaults, around.host);
   const { users } = around;
-  const [sources, user, hostFiles] = await Promise.all([
+  const [sources, user, network] = await Promise.all([
     checkSources(config),
     resolveUser(config.user, config.groupAdd, (path) => readInImage(around, resolved, path)),
-    config.network === 'host' ? readHostFiles() : undefined,
+    config.network === 'none' ? undefined : networkOf(config),
   ]);
   const profile = await seccompProfile(config);
   const filter =
@@ -278,11 +278,12 @@ async function write(
       directory: join(around.containersRoot, id),
       owner,
       root: { ...resolved.root, readOnly },
-      files: filesOf(config, hostnameOf(config, facts), hostFiles),
+      files: filesOf(config, hostnameOf(config, facts), network?.files),
       cgroup,
       seccomp: filter,
       seccompFlags,
       init: config.init,
+      helper: network?.helper,
       rootless: users === undefined ? undefined : rootlessOf(users, sources),
       stdin: config.stdin,
       stdout: config.stdout,
@@ -294,7 +295,7 @@ async function write(
   const lasting =
     config.user === undefined &&
     config.groupAdd === undefined &&
-    config.network !== 'host' &&
+    config.network === 'none' &&
     config.seccomp.kind !== 'file' &&
     sources === NO_SOURCES;
   return {
@@ -359,6 +360,17 @@ async function readInImage(
     if (content !== null) return content.toString('utf8');
   }
   return undefined;
+}
+
+/** What is looked up on the host for a network. */
+async function networkOf(
+  config: ContainerConfig,
+): Promise<{ readonly files: HostFiles; readonly helper?: HelperPlan }> {
+  const files = await readHostFiles();
+  if (config.network === 'host') return { files };
+  const { userNetwork } = await import('./user-network.js');
+  const { helper, resolvConf } = await userNetwork(config, files.resolvConf);
+  return { files: { resolvConf }, helper };
 }
 
 async function readHostFiles(): Promise<HostFiles> {

@@ -28,7 +28,7 @@ const NONE: Readonly<Record<string, string>> = Object.freeze({});
 
 export function normalizeSysctls(
   value: IsolationOptions['sysctls'],
-  network: 'none' | 'host',
+  network: string,
 ): Readonly<Record<string, string>> {
   if (value === undefined) return NONE;
   if (typeof value !== 'object' || value === null)
@@ -54,12 +54,7 @@ export function normalizeSysctls(
   return sysctls;
 }
 
-function set(
-  sysctls: Record<string, string>,
-  name: string,
-  value: string,
-  network: 'none' | 'host',
-): void {
+function set(sysctls: Record<string, string>, name: string, value: string, network: string): void {
   if (name === 'kernel.hostname' || name === 'kernel.domainname') {
     throw unsupported('sysctls', name, 'cannot be set as a sysctl', 'use hostname or domainname');
   }

@@ -67,6 +67,8 @@ const ABILITIES: readonly (readonly [
   ['cgroup-kill', 'an end of everything in one step', cgroupKill],
   ['freezer', 'pause', freezer],
   ['device-filter', 'rules for devices', deviceFilter],
+  ['pasta', 'a network for containers of ordinary users: --network pasta', userNetwork('pasta')],
+  ['slirp4netns', 'the same by another program: --network slirp4netns', userNetwork('slirp4netns')],
 ];
 
 function privileges({ around }: MachineFacts): Verdict {
@@ -273,6 +275,30 @@ function deviceFilter(facts: MachineFacts): Verdict {
   if (failed.errno === 'EINVAL' || failed.errno === 'ENOSYS')
     return { cause: 'the kernel has no such programs', cure: 'a kernel with CONFIG_CGROUP_BPF=y' };
   return refusalOf(failed, facts);
+}
+
+function userNetwork(name: 'pasta' | 'slirp4netns'): (facts: MachineFacts) => Verdict {
+  return ({ [name]: path, tun, around }) => {
+    if (path === undefined)
+      return {
+        cause: `${name} is not installed`,
+        cure: `apt install ${name === 'pasta' ? 'passt' : name}`,
+      };
+    if (tun === 'missing')
+      return {
+        cause: '/dev/net/tun is missing',
+        cure:
+          around.inside === undefined
+            ? 'modprobe tun, as root'
+            : '--device /dev/net/tun for the container around',
+      };
+    if (tun === 'closed')
+      return {
+        cause: '/dev/net/tun may not be opened by everybody',
+        cure: 'chmod 0666 /dev/net/tun, as root, as udev has it; root’s containers with --userns=host need it not',
+      };
+    return { detail: path };
+  };
 }
 
 /** All of these. */

@@ -36,6 +36,11 @@ export interface MachineFacts extends UserNamespaceSwitches {
   readonly subuids: readonly IdRange[];
   readonly subgids: readonly IdRange[];
   readonly data: DataPlace;
+  /** Paths of the programs; undefined where there is none. */
+  readonly pasta?: string | undefined;
+  readonly slirp4netns?: string | undefined;
+  /** Of /dev/net/tun: who is not root can open it, or not. */
+  readonly tun: 'open' | 'closed' | 'missing';
 }
 
 /** Where containers would lie: the data root, or the first directory above it that there is. */
@@ -57,6 +62,11 @@ export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
     rangesOf('/etc/subuid', userName, around.uid),
     rangesOf('/etc/subgid', userName, around.uid),
   ]);
+  const [pasta, slirp4netns, tun] = await Promise.all([
+    pathOf('pasta'),
+    pathOf('slirp4netns'),
+    tunDevice(around.uid),
+  ]);
   const [cgroupFiles, probed] = await Promise.all([
     filesOfChild(layout),
     probeMachine(data.path).then(
@@ -77,6 +87,9 @@ export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
     subuids,
     subgids,
     data,
+    pasta,
+    slirp4netns,
+    tun,
   };
 }
 
@@ -107,16 +120,35 @@ const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 const S_ISUID = 0o4000;
 
 async function mapTool(name: string): Promise<MapTool> {
+  const path = await pathOf(name);
+  const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
+  if (found === undefined) return { privileged: false };
+  // Fedora gives the file a capability instead, which only its extended attributes would tell.
+  const privileged = (found.mode & S_ISUID) !== 0 && found.uid === 0;
+  return { path, privileged };
+}
+
+async function pathOf(name: string): Promise<string | undefined> {
   const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/bin'];
   for (const directory of directories) {
     const path = join(directory, name);
     const found = await stat(path).catch(() => undefined);
-    if (found?.isFile() !== true) continue;
-    // Fedora gives the file a capability instead, which only its extended attributes would tell.
-    const privileged = (found.mode & S_ISUID) !== 0 && found.uid === 0;
-    return { path, privileged };
+    if (found?.isFile() === true) return path;
   }
-  return { privileged: false };
+  return undefined;
+}
+
+/** Root's containers have users of their own, to whom only what is everybody's is open. */
+async function tunDevice(uid: number): Promise<MachineFacts['tun']> {
+  const path = '/dev/net/tun';
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isCharacterDevice() !== true) return 'missing';
+  if ((found.mode & 0o006) === 0o006) return 'open';
+  if (uid === 0) return 'closed';
+  return access(path, constants.R_OK | constants.W_OK).then(
+    () => 'open',
+    () => 'closed',
+  );
 }
 
 /** subuid(5): name or number, first id, how many. */

@@ -45,6 +45,8 @@ export function compileContainer(
   // Needs nothing of the host's half, and runs while that is at work.
   let unshare = 0;
   for (const type of ['uts', 'network'] as const) {
+    // With a helper it was born in it.
+    if (type === 'network' && input.helper !== undefined) continue;
     if (namespaces.has(type)) unshare |= UNSHARE[type];
   }
   if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });

@@ -5,14 +5,19 @@ import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
 import type { LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
 import { devicesInDev, isCgroup, isPlainShm, type KernelFacts, type Shared } from './compile.js';
 import { O_RDWR_NOCTTY } from './compile-process.js';
-import { slotList } from './encode.js';
+import { slotList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput, StdioPlan } from './launch.js';
 import { ATTR, parseMountOptions, PROPAGATION } from './mount-options.js';
 import type { LaunchSlots, Slots } from './slots.js';
 
 /** linux/sched.h: the namespaces that a process can only be born into. The others it makes itself. */
-const CLONE = { mount: 0x0002_0000, user: 0x1000_0000, pid: 0x2000_0000 } as const;
+const CLONE = {
+  mount: 0x0002_0000,
+  user: 0x1000_0000,
+  pid: 0x2000_0000,
+  network: 0x4000_0000,
+} as const;
 
 /** open(2). The number of O_DIRECTORY differs between architectures: on arm64, x86's is O_DIRECT. */
 const { O_RDONLY, O_WRONLY, O_DIRECTORY } = constants;
@@ -61,6 +66,8 @@ export function compileHost(
   }
   let flags = CLONE.mount | CLONE.pid;
   if (ownUsers) flags |= CLONE.user;
+  // Who is to give it a network finds the namespace there.
+  if (input.helper !== undefined) flags |= CLONE.network;
   if (!namespaces.has('pid')) flags &= ~CLONE.pid;
   steps.push({ op: 'clone', slots: [born], numbers: [flags] });
   if (born === undefined) makeDirectory(steps, input);
@@ -122,11 +129,32 @@ export function compileHost(
     });
   }
   const near = makePipes(steps, spec, input, shared, slots);
+  startHelper(steps, input, slots, userns);
   const adjustment = spec.process?.oomScoreAdj;
   if (adjustment !== undefined) steps.push({ op: 'oom.set', numbers: [adjustment] });
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
   return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };
+}
+
+/** Before the container goes on to its program, which finds its network. */
+function startHelper(
+  steps: Step[],
+  { helper }: LaunchInput,
+  slots: Slots,
+  userns: number | undefined,
+): void {
+  if (helper === undefined) return;
+  const network = slots.take();
+  steps.push(
+    { op: 'ns.open', slots: [network], texts: ['net'] },
+    {
+      op: 'helper.start',
+      slots: [userns, network],
+      texts: [helper.path, stringList(helper.args)],
+      numbers: [helper.namespaceAt, helper.ready === 'ended' ? 0 : 1],
+    },
+  );
 }
 
 /** v2: until then the container's half runs, which makes and opens no device but those that it is given. */

@@ -117,6 +117,9 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     (o.number(0) === 0 ? '' : ', layers attached by path'),
   'fsids.set': (o) => `set this thread's file ids to ${o.number(0)}:${o.number(1)}`,
   'oom.set': (o) => `write ${o.number(0)} to oom_score_adj`,
+  'helper.start': (o) =>
+    `start ${o.text(0)} beside the container: ${o.list(1)}, ready when it has ` +
+    (o.number(1) === 0 ? 'ended' : 'said so'),
   release: (o) =>
     `let the container go on, with ${o.slots16(0)}${o.number(0) === 0 ? '' : ', when told to'}`,
   await: () => `wait for the host's half`,

@@ -90,6 +90,7 @@ export function failureOf(
   const step = error.step === BEFORE_FIRST_STEP ? undefined : program[half][error.step];
   if (step === undefined) return beforeFirstStep(error, errno);
   if (step.op === 'exec') return execFailure(error, errno, args);
+  if (step.op === 'helper.start') return helperFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;
   const refused = OF_THE_CONTAINER.has(step.op) ? undefined : refusedBy(error, errno, step.op);
   const details = {
@@ -174,6 +175,42 @@ function beforeFirstStep(error: NativeError, errno: string): CaissonError {
     { ...details, hint },
   );
 }
+
+/** How cpp/init/helper.cpp calls it when the program itself has given up. */
+const HELPER_ENDED = 'exit';
+
+/** It cannot be executed, or says nothing in time. */
+const OF_THE_HELPER: ReadonlySet<string> = new Set(['execve', 'ppoll']);
+
+/** What the program has said is all that is known of why it could not. */
+function helperFailure(error: NativeError, errno: string, step: Step): CaissonError {
+  const path = String(step.texts?.[0]);
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const itself = error.call === HELPER_ENDED;
+  const said = error.object
+    .split('\n')
+    .map((line) => line.trim())
+    // pasta's, where there is no syslog.
+    .filter((line) => line !== '' && !/^Failed to send \d+ bytes to syslog$/.test(line))
+    .join('; ');
+  const why = itself ? (said === '' ? 'it says nothing' : said) : `${error.call}: ${errno}`;
+  return new CaissonError(
+    itself || OF_THE_HELPER.has(error.call) ? 'ERR_NETWORK_FAILED' : 'ERR_START_FAILED',
+    `cannot start: ${name} could not give the container a network: ${why}`,
+    {
+      stage: 'host',
+      step: step.op,
+      stepIndex: error.step,
+      syscall: itself ? undefined : error.call,
+      errno: itself ? undefined : errno,
+      path,
+      hint: error.errno === NO_CHILD ? `somebody killed ${name}, or the container` : undefined,
+    },
+  );
+}
+
+/** ECHILD: how cpp/host/helper.cpp says that its keeper has gone without a word. */
+const NO_CHILD = 10;
 
 /** Missing is 127, not executable 126; a missing interpreter or loader is named. */
 function execFailure(error: NativeError, errno: string, args: readonly string[]): CaissonError {

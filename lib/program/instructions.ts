@@ -45,6 +45,7 @@ export const OPCODES = [
   'overlay.make',
   'fsids.set',
   'oom.set',
+  'helper.start',
   'release',
   'await',
   'ids.set',

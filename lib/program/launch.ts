@@ -44,6 +44,16 @@ export interface RootlessInput {
   readonly groups: boolean;
 }
 
+/** A program of the host's beside the container, which gives it a network. */
+export interface HelperPlan {
+  readonly path: string;
+  readonly args: readonly string[];
+  /** In place of this argument goes the path of the container's network namespace. */
+  readonly namespaceAt: number;
+  /** How it says that it is ready: it has ended with 0, leaving its work behind, or written to descriptor 3. */
+  readonly ready: 'ended' | 'said';
+}
+
 export interface LaunchInput {
   /** Long id, 64 hex digits. */
   readonly id: string;
@@ -65,6 +75,7 @@ export interface LaunchInput {
   readonly init: boolean;
   /** Undefined for root. */
   readonly rootless?: RootlessInput | undefined;
+  readonly helper?: HelperPlan | undefined;
   readonly stdin: StdioPlan;
   readonly stdout: StdioPlan;
   readonly stderr: StdioPlan;

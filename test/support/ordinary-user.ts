@@ -46,6 +46,8 @@ export interface RunAs {
   readonly input?: string;
   /** Shell commands of root's, in the mount namespace in which he is then. */
   readonly before?: string;
+  /** A command of root's that runs him: in other namespaces. */
+  readonly within?: readonly string[];
 }
 
 export class OrdinaryUser {
@@ -114,25 +116,29 @@ export class OrdinaryUser {
   }
 
   /** One program of his. */
-  start(command: readonly string[], { env = {}, before = '' }: RunAs = {}): ChildProcess {
+  start(
+    command: readonly string[],
+    { env = {}, before = '', within = [] }: RunAs = {},
+  ): ChildProcess {
     const binds = this.accounts.map(
       (name) => `mount --bind '${this.directory}/etc/${name}' /etc/${name}\n`,
     );
     const script = `set -e\n${binds.join('')}${before}\ncd '${this.home}'; exec setpriv --reuid ${UID} --regid ${UID} --clear-groups "$@"`;
-    const child = spawn(
-      'unshare',
-      ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...command],
-      {
-        stdio: 'pipe',
-        env: {
-          PATH: process.env['PATH'],
-          HOME: this.home,
-          USER: NAME,
-          XDG_RUNTIME_DIR: join(this.directory, 'run'),
-          ...env,
-        },
+    const [program = '', ...args] = [
+      ...within,
+      ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'],
+      ...command,
+    ];
+    const child = spawn(program, args, {
+      stdio: 'pipe',
+      env: {
+        PATH: process.env['PATH'],
+        HOME: this.home,
+        USER: NAME,
+        XDG_RUNTIME_DIR: join(this.directory, 'run'),
+        ...env,
       },
-    );
+    });
     this.children.add(child);
     child.once('close', () => this.children.delete(child));
     return child;

@@ -44,6 +44,9 @@ const machine: MachineFacts = {
   subuids: [{ first: 100_000, size: 65_536 }],
   subgids: [{ first: 100_000, size: 65_536 }],
   data: { path: '/var/lib', writable: true, overlay: false },
+  pasta: '/usr/bin/pasta',
+  slirp4netns: '/usr/bin/slirp4netns',
+  tun: 'open',
 };
 
 /** What fails, by name: `call errno-number`. */
@@ -118,6 +121,23 @@ describe('abilities', () => {
       /newuidmap is not installed/,
       /uidmap/,
     ],
+    ['pasta not installed', 'pasta', { pasta: undefined }, /not installed/, /apt install passt$/],
+    [
+      'slirp4netns not installed',
+      'slirp4netns',
+      { slirp4netns: undefined },
+      /not installed/,
+      /apt install slirp4netns$/,
+    ],
+    ['no tap devices', 'pasta', { tun: 'missing' }, /tun is missing/, /modprobe tun/],
+    [
+      'no tap devices in a container',
+      'slirp4netns',
+      { tun: 'missing', around },
+      /tun is missing/,
+      /--device \/dev\/net\/tun/,
+    ],
+    ['tap devices of root’s alone', 'pasta', { tun: 'closed' }, /everybody/, /chmod 0666/],
     [
       'newgidmap without set-user-id',
       'subordinate-ids',

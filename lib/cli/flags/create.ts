@@ -188,9 +188,9 @@ export const CREATE_FLAGS: readonly Flag[] = [
     long: 'network',
     aliases: ['net'],
     value: 'network',
-    completes: ['none', 'host'],
+    completes: ['none', 'host', 'pasta', 'slirp4netns'],
     option: 'network',
-    help: 'none (default) or host',
+    help: 'none (default), host, pasta[:OPT,…] or slirp4netns[:OPT=value,…]',
   },
   { long: 'no-healthcheck', help: 'Ask nothing, whatever the image says' },
   {

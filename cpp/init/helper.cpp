@@ -1,0 +1,242 @@
+// A program beside a container, and its keeper. The keeper is the first process of a pid namespace
+// in which the program runs with all that it forks: when the keeper ends, which it does with the
+// container, the kernel ends them, whatever they have done to their sessions, signals and
+// identities. (A parent-death signal would be lost when the program changes its user.)
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
+#include <poll.h>
+
+#include <initializer_list>
+
+#include "../base/fd_message.h"
+#include "../base/sys.h"
+#include "../base/text.h"
+#include "../host/capabilities.h"
+#include "../program/control.h"
+#include "faces.h"
+
+namespace caisson {
+namespace {
+
+constexpr int kInputOutput = 5, kAgain = 11, kInterrupted = 4, kInvalid = 22;
+constexpr int kChildSignal = 17, kSetMask = 2;
+constexpr int kReadyFd = 3;
+
+[[noreturn]] void fail(int channel, long result, const char* call, const char* object) {
+  HelperMessage message{};
+  message.magic = kHelperMagic;
+  message.number = static_cast<int32_t>(-result);
+  copy_text(message.call, call);
+  copy_text(message.object, object);
+  static_cast<void>(send_message(channel, &message, sizeof message, nullptr, 0));
+  sys::exit_group(1);
+}
+
+// The end of what the program has written to its standard output and error.
+class Said {
+ public:
+  // False when nobody writes any more.
+  bool read(int from) {
+    for (;;) {
+      char bytes[256];
+      const long size = sys::call(__NR_read, from, bytes, sizeof bytes);
+      if (size == -kInterrupted) continue;
+      if (size < 0) return size == -kAgain;
+      if (size == 0) return false;
+      for (long i = 0; i < size; ++i)
+        add(bytes[i]);
+    }
+  }
+  const char* text() const { return text_; }
+
+ private:
+  void add(char byte) {
+    if (size_ + 1 == sizeof text_) {
+      for (size_t i = 1; i < size_; ++i)
+        text_[i - 1] = text_[i];
+      --size_;
+    }
+    text_[size_++] = byte == '\0' ? ' ' : byte;
+    text_[size_] = '\0';
+  }
+
+  char text_[sizeof HelperMessage::object] = {};
+  size_t size_ = 0;
+};
+
+struct Pipe {
+  int read_end = -1, write_end = -1;
+};
+
+Pipe make_pipe(int channel) {
+  int ends[2];
+  if (const long made = sys::call(__NR_pipe2, ends, O_CLOEXEC); made < 0)
+    fail(channel, made, "pipe2", "");
+  return {ends[0], ends[1]};
+}
+
+[[noreturn]] void give_up(int failed, long result) {
+  const auto number = static_cast<int32_t>(-result);
+  sys::call(__NR_write, failed, &number, sizeof number);
+  sys::exit_group(1);
+}
+
+// In the host's network namespace, and with all rights in the container's user namespace. What
+// fails is told by `failed`, which else ends with the exec.
+[[noreturn]] void become_program(const char* program, char** arguments, int go, int said, int ready,
+                                 int failed) {
+  char byte = 0;
+  if (sys::call(__NR_read, go, &byte, 1) != 1) sys::exit_group(1);
+  for (const int fd : {1, 2})
+    if (const long placed = sys::call(__NR_dup3, said, fd, 0); placed < 0) give_up(failed, placed);
+  // Everything else is close-on-exec, also what may have had that number: the lowest one.
+  if (ready >= 0) {
+    const long placed = ready == kReadyFd ? sys::call(__NR_fcntl, ready, F_SETFD, 0)
+                                          : sys::call(__NR_dup3, ready, kReadyFd, 0);
+    if (placed < 0) give_up(failed, placed);
+  }
+  const uint64_t none = 0;
+  sys::call(__NR_rt_sigprocmask, kSetMask, &none, nullptr, sizeof none);
+  const char* const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
+  give_up(failed, sys::call(__NR_execve, program, arguments, environment));
+}
+
+// Becomes somebody through whom the program may find the container's network namespace: it is that
+// of /proc/<pid>/ns/net here, which who has the same ids may open of a process without rights
+// (ptrace(2), "access mode checking"). The container's own processes have rights, and a program
+// that gives its own up before it looks could not open theirs.
+void lend_network(int channel, int network) {
+  if (const long joined = sys::call(__NR_setns, network, CLONE_NEWNET); joined < 0)
+    fail(channel, joined, "setns", "the container's network namespace");
+  Capabilities none;
+  if (const long dropped = none.set(); dropped < 0) fail(channel, dropped, "capset", "");
+  if (const long opened = sys::call(__NR_prctl, PR_SET_DUMPABLE, 1); opened < 0)
+    fail(channel, opened, "prctl", "PR_SET_DUMPABLE");
+}
+
+[[noreturn]] void keep(int channel, int container, int network, uint64_t place, uint64_t ready_way,
+                       const char* program, char** arguments) {
+  sys::call(__NR_prctl, PR_SET_NAME, "caisson-helper");
+  sys::call(__NR_umask, 077);
+  sys::call(__NR_chdir, "/");
+  for (const int fd : {channel, container, network})
+    sys::call(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
+  // Node's own streams are close-on-exec. What of these is free the program would take for its own,
+  // and lose when it goes into the background.
+  const long null = sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
+  if (null < 0) fail(channel, null, "openat", "/dev/null");
+  for (int fd = 0; fd < 3; ++fd)
+    sys::call(__NR_dup3, null, fd, 0);
+  if (null > 2) sys::close(static_cast<int>(null));
+
+  // Its own pid here is 1, and /proc is that of somebody further out.
+  char self[24];
+  const long size = sys::call(__NR_readlinkat, AT_FDCWD, "/proc/self", self, sizeof self);
+  if (size < 0) fail(channel, size, "readlink", "/proc/self");
+  Text<64> path;
+  path.add("/proc/").add(self, static_cast<size_t>(size)).add("/ns/net");
+  size_t count = 0;
+  while (arguments[count] != nullptr)
+    ++count;
+  if (place >= count) fail(channel, -kInvalid, "execve", program);
+  arguments[place] = const_cast<char*>(path.c_str());
+
+  const Pipe go = make_pipe(channel), said = make_pipe(channel), failed = make_pipe(channel);
+  Pipe ready;
+  if (ready_way == kReadyByByte) ready = make_pipe(channel);
+  int child = -1;
+  clone_args clone{};
+  clone.flags = CLONE_PIDFD;
+  clone.pidfd = reinterpret_cast<uint64_t>(&child);
+  clone.exit_signal = kChildSignal;
+  const long pid = sys::call(__NR_clone3, &clone, sizeof clone);
+  if (pid < 0) fail(channel, pid, "clone3", "");
+  if (pid == 0) {
+    sys::close(go.write_end);
+    become_program(program, arguments, go.read_end, said.write_end, ready.write_end,
+                   failed.write_end);
+  }
+  for (const int fd : {go.read_end, said.write_end, failed.write_end, ready.write_end})
+    if (fd >= 0) sys::close(fd);
+  lend_network(channel, network);
+  sys::close(network);
+  sys::call(__NR_write, go.write_end, "", 1);
+  sys::close(go.write_end);
+  int32_t number = 0;
+  if (sys::call(__NR_read, failed.read_end, &number, sizeof number) == sizeof number)
+    fail(channel, -number, "execve", program);
+  sys::close(failed.read_end);
+
+  sys::call(__NR_fcntl, said.read_end, F_SETFL, O_NONBLOCK);
+  static Said words;
+  pollfd waiting[] = {{container, POLLIN, 0},
+                      {child, POLLIN, 0},
+                      {said.read_end, POLLIN, 0},
+                      {ready.read_end, POLLIN, 0}};
+  bool told = false;
+  for (;;) {
+    if (sys::call(__NR_ppoll, waiting, 4, nullptr, nullptr, 0) < 0) continue;
+    if (waiting[0].revents != 0) sys::exit_group(0);
+    bool is_ready = false;
+    if (waiting[3].revents != 0) {
+      char byte;
+      is_ready = sys::call(__NR_read, ready.read_end, &byte, 1) == 1;
+      waiting[3].fd = -1;
+    }
+    if (waiting[2].revents != 0 && !words.read(said.read_end)) waiting[2].fd = -1;
+    if (waiting[1].revents != 0) {
+      waiting[1].fd = -1;
+      int status = 0;
+      while (sys::call(__NR_wait4, pid, &status, __WALL, nullptr) == -kInterrupted) {
+      }
+      if (ready_way == kReadyByEnding) is_ready = status == 0;
+      if (!is_ready && !told) {
+        words.read(said.read_end);
+        fail(channel, -kInputOutput, kHelperEnded, words.text());
+      }
+    }
+    if (!is_ready || told) continue;
+    told = true;
+    HelperMessage message{};
+    message.magic = kHelperMagic;
+    static_cast<void>(send_message(channel, &message, sizeof message, nullptr, 0));
+    sys::close(channel);
+  }
+}
+
+}  // namespace
+
+void helper_face(int channel, int container, int users, int network, uint64_t place, uint64_t ready,
+                 const char* program, char** arguments) {
+  sys::call(__NR_setsid);
+  reset_signals();
+  const uint64_t all = ~uint64_t{0};
+  sys::call(__NR_rt_sigprocmask, kSetMask, &all, nullptr, sizeof all);
+  if (users >= 0) {
+    if (const long joined = sys::call(__NR_setns, users, CLONE_NEWUSER); joined < 0)
+      fail(channel, joined, "setns", "the container's user namespace");
+    sys::close(users);
+    long become = sys::call(__NR_setgroups, 0, nullptr);
+    if (become >= 0) become = sys::call(__NR_setresgid, 0, 0, 0);
+    if (become >= 0) become = sys::call(__NR_setresuid, 0, 0, 0);
+    if (become < 0) fail(channel, become, "setresuid", "container root");
+  }
+  int keeper = -1;
+  clone_args clone{};
+  clone.flags = CLONE_PIDFD | CLONE_NEWPID;
+  clone.pidfd = reinterpret_cast<uint64_t>(&keeper);
+  clone.exit_signal = kChildSignal;
+  const long pid = sys::call(__NR_clone3, &clone, sizeof clone);
+  if (pid < 0) fail(channel, pid, "clone3", "");
+  if (pid == 0) keep(channel, container, network, place, ready, program, arguments);
+  HelperMessage message{};
+  message.magic = kHelperMagic;
+  const bool sent = send_message(channel, &message, sizeof message, &keeper, 1).ok();
+  if (!sent) sys::call(__NR_pidfd_send_signal, keeper, 9, nullptr, 0);
+  sys::exit_group(sent ? 0 : 1);
+}
+
+}  // namespace caisson

@@ -1,0 +1,374 @@
+/**
+ * `--network pasta` and `slirp4netns`, of root's containers and of an ordinary user's: what they reach and what not, and
+ * that what passes on their packets is gone with them. All traffic stays in a network of the test's own.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { expect } from 'chai';
+import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
+import { monitorsOf } from '../support/kept.js';
+import { OrdinaryUser, type Said, UID } from '../support/ordinary-user.js';
+import {
+  GATEWAY,
+  LOOPBACK_PORT,
+  NAMESERVER,
+  OuterNetwork,
+  PORT,
+  SERVER,
+} from '../support/outer-network.js';
+import { eventually, statusOf } from '../support/outside.js';
+import { fixture, repository } from '../support/places.js';
+
+const MODES = ['pasta', 'slirp4netns'] as const;
+type Mode = (typeof MODES)[number];
+const PACKAGES: Readonly<Record<Mode, string>> = { pasta: 'passt', slirp4netns: 'slirp4netns' };
+const SLEEP = ['sleep', '1000'];
+/** Connects, says a word, and writes what it gets; fails after so many seconds. */
+const dialing = (address: string, port: number, patience = 60): string[] => [
+  ...[
+    'timeout',
+    String(patience),
+    'bash',
+    '-c',
+    'exec 3<>/dev/tcp/$0/$1 && echo hello >&3 && cat <&3',
+  ],
+  ...[address, String(port)],
+];
+const SERVE =
+  '$| = 1; my $s = IO::Socket::INET->new(LocalPort => shift, Listen => 5) or die; print "ready\\n"; ' +
+  'while (my $c = $s->accept) { <$c>; print $c "inside\\n"; close $c }';
+
+const SERVING = ['perl', '-MIO::Socket::INET', '-e', SERVE, '80'];
+
+/** Somebody who uses the command line there. */
+interface Somebody {
+  caisson(args: readonly string[], before?: string): Promise<Said>;
+  /** `Engine.run` in a process that waits for its end: its pid, and that of the container's first process. */
+  library(mode: Mode): Promise<{ child: number; pid: number }>;
+  discard(): Promise<void>;
+}
+
+async function firstLine(child: ChildProcess): Promise<{ child: number; pid: number }> {
+  const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
+  return JSON.parse(line) as { child: number; pid: number };
+}
+
+async function root(outer: OuterNetwork): Promise<Somebody> {
+  const home = await mkdtemp(join(tmpdir(), 'caisson-network-'));
+  const places = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
+  return {
+    library: (mode) => {
+      const [program = '', ...args] = [
+        ...outer.within,
+        ...[process.execPath, fixture('network-run'), mode, join(home, 'data'), join(home, 'run')],
+      ];
+      return firstLine(spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
+    },
+    caisson: (args, before = '') =>
+      new Promise((resolve) => {
+        const script = `${before}\nexec "$@"`;
+        const [program = '', ...rest] = [
+          ...outer.within,
+          ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'],
+          ...[join(repository, 'bin/caisson'), ...places, ...args],
+        ];
+        execFile(program, rest, { encoding: 'utf8' }, (error, stdout, stderr) => {
+          resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+        });
+      }),
+    discard: () => rm(home, { recursive: true, force: true }),
+  };
+}
+
+async function ordinary(outer: OuterNetwork): Promise<Somebody> {
+  const user = await OrdinaryUser.make(true);
+  return {
+    library: (mode) => {
+      const program = join(user.directory, 'package/dist/test/integration/fixtures/network-run.js');
+      return firstLine(user.start([process.execPath, program, mode], { within: outer.within }));
+    },
+    caisson: (args, before = '') => user.caisson(args, { within: outer.within, before }),
+    discard: () => user.discard(),
+  };
+}
+
+/** Processes with their parents and commands: those that have not ended. */
+function processes(): { pid: number; parent: number; command: string; net: string }[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        if (/^[ZX]/.test(state)) return [];
+        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        const net = readlinkSync(`/proc/${name}/ns/net`);
+        return [{ pid: Number(name), parent: Number(parent), command, net }];
+      } catch {
+        return []; // it has just ended
+      }
+    });
+}
+
+/** What stands beside a container: the keeper, by the network that it lends, and whom it keeps. */
+function helperOf(pid: number): { keeper: number; helper: number } {
+  const net = readlinkSync(`/proc/${pid}/ns/net`);
+  const all = processes();
+  const keepers = all.filter((one) => one.net === net && one.command.includes(' helper '));
+  expect(keepers, 'keepers').to.have.length(1);
+  const keeper = keepers[0]!.pid;
+  const children = all.filter(({ parent }) => parent === keeper);
+  expect(children, 'helpers').to.have.length(1);
+  return { keeper, helper: children[0]!.pid };
+}
+
+function isThere(pid: number): boolean {
+  return processes().some((one) => one.pid === pid);
+}
+
+const gone = (...pids: readonly number[]) =>
+  eventually(() => expect(pids.filter(isThere)).to.deep.equal([]));
+
+describe('a network in user mode', function () {
+  this.timeout(120_000);
+  let outer: OuterNetwork;
+
+  before(async function () {
+    const missing = OuterNetwork.missing();
+    if (missing !== undefined) {
+      console.log(`      (${missing})`);
+      this.skip();
+    }
+    outer = await OuterNetwork.make();
+  });
+  after(() => (outer as OuterNetwork | undefined)?.discard());
+
+  const PEOPLE = { 'of root': root, 'of an ordinary user': ordinary } as const;
+  for (const [whose, make] of Object.entries(PEOPLE)) {
+    describe(whose, () => {
+      let somebody: Somebody;
+
+      before(async function () {
+        const forbidden = make === root ? undefined : userNamespaceSwitch();
+        if (forbidden !== undefined) {
+          console.log(`      (this machine: ${forbidden.name})`);
+          this.skip();
+        }
+        somebody = await make(outer);
+      });
+      after(() => (somebody as Somebody | undefined)?.discard());
+      afterEach(async () => {
+        const { stdout } = await somebody.caisson(['ps', '-aq']);
+        const ids = stdout.split('\n').filter(Boolean);
+        if (ids.length > 0) await somebody.caisson(['rm', '-f', ...ids]);
+        await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]));
+      });
+
+      const ok = async (args: readonly string[], before?: string): Promise<string> => {
+        const { code, stdout, stderr } = await somebody.caisson(args, before);
+        expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(0);
+        return stdout.trimEnd();
+      };
+      const fails = async (args: readonly string[], before?: string): Promise<string> => {
+        const { code, stdout, stderr } = await somebody.caisson(args, before);
+        expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(125);
+        return stderr;
+      };
+      const started = async (...args: readonly string[]) => {
+        const id = await ok(['run', '-d', ...args]);
+        return { id, pid: await pidOf(id) };
+      };
+      const pidOf = async (id: string) =>
+        Number(await ok(['inspect', '--format', '{{.State.Pid}}', id]));
+      const dial = (id: string, address: string, port = PORT, patience?: number) =>
+        somebody.caisson(['exec', id, ...dialing(address, port, patience)]);
+      const reaches = async (id: string) => {
+        const { stdout, stderr } = await dial(id, SERVER);
+        expect(stdout, stderr).to.equal('outside\n');
+      };
+
+      for (const mode of MODES) {
+        describe(mode, () => {
+          before(function () {
+            if (existsSync(`/usr/bin/${mode}`)) return;
+            console.log(`      (the package ${PACKAGES[mode]} is not installed)`);
+            this.skip();
+          });
+
+          it('reaches what the host reaches, from the first moment on, and not its loopback', async () => {
+            const run = ['run', '--rm', '--network', mode, 'host', ...dialing(SERVER, PORT)];
+            expect(await ok(run)).to.equal('outside');
+            const { id } = await started('--network', mode, 'host', ...SLEEP);
+            await reaches(id);
+            // The gateways stand for the host unless that is forbidden.
+            for (const address of ['127.0.0.1', '10.0.2.2', GATEWAY]) {
+              const { code, stdout } = await dial(id, address, LOOPBACK_PORT, 3);
+              expect(code, `${address} ${stdout}`).to.not.equal(0);
+              expect(stdout, address).to.equal('');
+            }
+          });
+
+          it('has the host’s name server, and its search list, although that is on its loopback', async () => {
+            const { id } = await started('--network', mode, 'host', ...SLEEP);
+            const resolv = await ok(['exec', id, 'cat', '/etc/resolv.conf']);
+            expect(resolv).not.to.include(NAMESERVER);
+            expect(resolv).to.include('search example.org');
+            expect(await ok(['exec', id, 'getent', 'ahostsv4', 'any.example.com'])).to.include(
+              SERVER,
+            );
+            const own = ['run', '--rm', '--network', mode, '--dns', '192.0.2.53'];
+            expect(await ok([...own, 'host', 'cat', '/etc/resolv.conf'])).to.include(
+              'nameserver 192.0.2.53',
+            );
+          });
+
+          it('is passed on by a process without rights over anything, which has nothing of the host', async () => {
+            const { pid } = await started('--network', mode, 'host', ...SLEEP);
+            const { keeper, helper } = helperOf(pid);
+            for (const one of [keeper, helper]) {
+              const status = await statusOf(one);
+              const ids = (status['Uid'] ?? '').split(/\s+/);
+              if (make === root) expect(ids, 'Uid').not.to.include('0');
+              else expect(new Set(ids), 'Uid').to.deep.equal(new Set([String(UID)]));
+            }
+            expect((await statusOf(keeper))['CapPrm']).to.match(/^0+$/);
+            const status = await statusOf(helper);
+            expect(status['Seccomp']).to.equal('2');
+            expect(status['NoNewPrivs']).to.equal('1');
+            // Its streams, sockets, the tap device, and what else such a program makes: no file or directory.
+            for (const fd of await readdir(`/proc/${helper}/fd`)) {
+              const what = readlinkSync(`/proc/${helper}/fd/${fd}`);
+              expect(what).to.match(
+                /^(socket:|pipe:|anon_inode:|net:|\/dev\/null$|\/dev\/net\/tun$)/,
+              );
+            }
+          });
+
+          it('ends with its container, however that ends', async () => {
+            const ends: Record<string, (id: string, pid: number) => Promise<unknown>> = {
+              'rm -f': (id) => ok(['rm', '-f', id]),
+              'its program was killed': (_, pid) => Promise.resolve(process.kill(pid, 'SIGKILL')),
+              'its monitor was killed': (id) =>
+                Promise.resolve(monitorsOf(id).forEach((one) => process.kill(one, 'SIGKILL'))),
+            };
+            for (const [how, end] of Object.entries(ends)) {
+              const { id, pid } = await started('--network', mode, 'host', ...SLEEP);
+              const { keeper, helper } = helperOf(pid);
+              await end(id, pid);
+              // Who has been told that it is gone finds nothing.
+              if (how === 'rm -f') expect([keeper, helper].filter(isThere), how).to.deep.equal([]);
+              await gone(pid, keeper, helper);
+            }
+          });
+
+          it('ends with its keeper, and the container has none until it is started again', async () => {
+            const { id, pid } = await started('--network', mode, 'host', ...SLEEP);
+            const { keeper, helper } = helperOf(pid);
+            process.kill(keeper, 'SIGKILL');
+            await gone(keeper, helper);
+            expect((await dial(id, SERVER, PORT, 3)).stdout).to.equal('');
+            await ok(['restart', '-t', '0', id]);
+            const again = helperOf(await pidOf(id));
+            expect(again.keeper).not.to.equal(keeper);
+            await reaches(id);
+          });
+
+          it('ends with the Node process whose container it is', async () => {
+            const { child, pid } = await somebody.library(mode);
+            const { keeper, helper } = helperOf(pid);
+            process.kill(child, 'SIGKILL');
+            await gone(child, pid, keeper, helper);
+          });
+
+          it('is there again when its monitor has restarted it', async () => {
+            const flags = ['--restart', 'on-failure:1', '--network', mode];
+            const { id, pid } = await started(...flags, 'host', ...SLEEP);
+            const before = helperOf(pid);
+            process.kill(pid, 'SIGKILL');
+            await gone(before.keeper, before.helper);
+            const next = await eventually(async () => {
+              const now = await pidOf(id);
+              expect(now).not.to.equal(pid).and.not.equal(0);
+              return now;
+            });
+            helperOf(next);
+            await reaches(id);
+          });
+
+          it('goes where its user namespace is the host’s', async () => {
+            const { id } = await started('--network', mode, '--userns', 'host', 'host', ...SLEEP);
+            await reaches(id);
+          });
+
+          it('is refused where the program is missing, before anything is made', async () => {
+            const hide = `mount --bind /dev/null /usr/bin/${mode}`;
+            const said = await fails(['run', '--network', mode, 'host', 'true'], hide);
+            expect(said).to.include(`${mode} is not installed`).and.include(PACKAGES[mode]);
+            expect(await ok(['ps', '-aq'])).to.equal('');
+          });
+
+          it('is refused where the tap device may not be opened', async () => {
+            const hide = `chmod 0755 / && mount -t tmpfs -o mode=0755 none /dev/net && mknod -m 0600 /dev/net/tun c 10 200`;
+            const said = await fails(['run', '--network', mode, 'host', 'true'], hide);
+            expect(said).to.include('/dev/net/tun').and.include('chmod 0666');
+            const none = 'mount -t tmpfs -o mode=0755 none /dev/net';
+            const missing = await fails(['run', '--network', mode, 'host', 'true'], none);
+            expect(missing).to.include('modprobe tun');
+            expect(await ok(['ps', '-aq'])).to.equal('');
+          });
+
+          it('tells what can be done here', async () => {
+            const { Abilities: abilities } = JSON.parse(await ok(['info', '--format', 'json'])) as {
+              Abilities: { name: string; available: boolean }[];
+            };
+            const found = abilities.find(({ name }) => name === mode);
+            expect(found?.available).to.equal(true);
+          });
+        });
+      }
+
+      it('has pasta’s options: ports of the host that lead inside, and no others', async function () {
+        if (!existsSync('/usr/bin/pasta')) this.skip();
+        const flags = ['--network', 'pasta:-t,18080:80,--mtu,1400'];
+        const { id } = await started(...flags, 'host', ...SERVING);
+        await eventually(async () => expect(await ok(['logs', id])).to.equal('ready'));
+        const from = (port: number, address = SERVER) =>
+          outer.run(...dialing(address, port)).catch(() => 'refused');
+        expect(await from(18080)).to.equal('inside\n');
+        expect(await from(18080, '127.0.0.1')).to.equal('inside\n');
+        expect(await from(80)).to.equal('refused');
+        expect(await ok(['exec', id, 'cat', '/sys/class/net/outside/mtu'])).to.equal('1400');
+        // The port is free when who has had it is said to have ended.
+        await ok(['restart', '-t', '0', id]);
+        await eventually(async () => expect(await from(18080)).to.equal('inside\n'));
+        expect(await ok(['ps', '--filter', 'network=pasta', '--format', '{{.Networks}}'])).to.equal(
+          'pasta',
+        );
+      });
+
+      it('has slirp4netns’s options, as podman spells them', async function () {
+        if (!existsSync('/usr/bin/slirp4netns')) this.skip();
+        const network = 'slirp4netns:cidr=10.9.8.0/24,mtu=1400,allow_host_loopback=true';
+        const { id } = await started('--network', network, 'host', ...SLEEP);
+        expect(await ok(['exec', id, 'cat', '/etc/resolv.conf'])).to.include('nameserver 10.9.8.3');
+        expect(await ok(['exec', id, 'cat', '/sys/class/net/tap0/mtu'])).to.equal('1400');
+        expect((await dial(id, '10.9.8.2', LOOPBACK_PORT)).stdout).to.equal('loopback\n');
+      });
+
+      it('is refused with what the program says', async function () {
+        if (!existsSync('/usr/bin/pasta')) this.skip();
+        const run = ['run', '--name', 'lost', '--network', 'pasta:--interface,nosuch'];
+        const said = await fails([...run, 'host', 'true']);
+        expect(said).to.include('pasta could not give the container a network: ');
+        expect(said).to.include('nosuch');
+        expect(await ok(['inspect', '--format', '{{.State.Status}}', 'lost'])).to.equal('created');
+        expect(outer.guests()).to.deep.equal([]);
+      });
+    });
+  }
+});
