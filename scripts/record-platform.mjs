@@ -1,10 +1,11 @@
 // Puts a run of scripts/test-vm into the tables of docs/platforms.md, and what it comes to into README.md:
-//   node scripts/record-platform.mjs RUN CODE LOG
+//   node scripts/record-platform.mjs RUN LOG
 // Files of tests that the run did not go through keep what an earlier one of the same kind said of them.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
-const [run, code, log] = process.argv.slice(2);
+const [run, log] = process.argv.slice(2);
 const output = readFileSync(log, 'utf8').replaceAll(/\x1b\[[0-9;]*m/g, '');
+if (!/^tally: /m.test(output)) throw new Error(`${log}: went through no file of tests`);
 const fact = (name) => new RegExp(`^machine: ${name}: (.*)$`, 'm').exec(output)?.[1] ?? '?';
 
 const cells = (line) =>
@@ -31,10 +32,10 @@ function put(lines, { start, end }, head, rows) {
   lines.splice(start, end - start, write(head), rule, ...rows.map(write));
 }
 
-/** `33`, `31, 2 skipped`, `**1 of 33 failed**`. */
-function cellOf({ passed, skipped, failed }) {
+/** `33`, `31, 2 skipped`, `**1 of 33 failed**`, `33 (24 of 120 cases)`. */
+function cellOf({ passed, skipped, failed, taken = 0, of = 0 }) {
   const ran = failed > 0 ? `**${failed} of ${passed + failed} failed**` : String(passed);
-  return skipped > 0 ? `${ran}, ${skipped} skipped` : ran;
+  return `${ran}${skipped > 0 ? `, ${skipped} skipped` : ''}${taken < of ? ` (${taken} of ${of} cases)` : ''}`;
 }
 
 function countsOf(cell = '') {
@@ -55,9 +56,11 @@ const files = readdirSync(new URL('../test/integration', import.meta.url))
 const table = new Map(files.map((file) => [file, new Map()]));
 for (const [file, ...values] of byFile.rows)
   values.forEach((value, i) => table.get(file)?.set(byFile.head[i + 1], value));
-for (const [, file, ...counts] of output.matchAll(/^tally: (\S+) (\d+) (\d+) (\d+)$/gm)) {
-  const [passed, skipped, failed] = counts.map(Number);
-  table.get(file)?.set(run, cellOf({ passed, skipped, failed }));
+for (const [, file, ...counts] of output.matchAll(
+  /^tally: (\S+) (\d+) (\d+) (\d+) (\d+)\/(\d+)$/gm,
+)) {
+  const [passed, skipped, failed, taken, of] = counts.map(Number);
+  table.get(file)?.set(run, cellOf({ passed, skipped, failed, taken, of }));
 }
 put(
   lines,
@@ -66,34 +69,40 @@ put(
   files.map((file) => [file, ...runs.map((name) => table.get(file).get(name) ?? '')]),
 );
 
-const sum = { passed: 0, skipped: 0, failed: 0 };
-let missing = 0;
-for (const values of table.values()) {
-  const cell = values.get(run) ?? '';
-  if (cell === '') missing++;
-  for (const [key, count] of Object.entries(countsOf(cell))) sum[key] += count;
+/** What the files of a run come to: `['353', '28', '9 files']`. */
+function totalsOf(name) {
+  const sum = { passed: 0, skipped: 0, failed: 0 };
+  let missing = 0;
+  for (const values of table.values()) {
+    const cell = values.get(name) ?? '';
+    if (cell === '') missing++;
+    for (const [key, count] of Object.entries(countsOf(cell))) sum[key] += count;
+  }
+  const { passed, skipped, failed } = sum;
+  return [
+    cellOf({ passed, failed, skipped: 0 }),
+    skipped > 0 ? String(skipped) : '',
+    missing > 0 ? `${missing} files` : '',
+  ];
 }
-let result =
-  sum.failed > 0
-    ? cellOf(sum)
-    : `${sum.passed} passed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}`;
-if (sum.passed + sum.failed === 0) result = `ended with ${code}`;
-else if (missing > 0) result += `; ${missing} files not run`;
 
+// By run: what the machine was, as the run itself said, and the sums of the table above.
 const byRun = tableIn(lines, 'Run');
-const row = [
-  `\`scripts/test-vm ${run}\``,
-  fact('kernel'),
-  fact('system'),
-  fact('node'),
-  fact('cgroups'),
-  fact('overlay layers'),
-  result,
-];
-const rows = [...byRun.rows.filter(([name]) => name !== row[0]), row].sort(([a], [b]) =>
-  a < b ? -1 : 1,
+const facts = ['kernel', 'system', 'user', 'node', 'cgroups', 'overlay layers'];
+const described = new Map(
+  byRun.rows.map(([name, ...said]) => [
+    name.replaceAll(/^`scripts\/test-vm |`$/g, ''),
+    said.slice(0, facts.length),
+  ]),
 );
-put(lines, byRun, byRun.head, rows);
+described.set(run, facts.map(fact));
+const rows = runs.map((name) => [
+  `\`scripts/test-vm ${name}\``,
+  ...described.get(name),
+  ...totalsOf(name),
+]);
+const sums = ['Passed', 'Skipped', 'Not run'];
+put(lines, byRun, [...byRun.head.slice(0, 1 + facts.length), ...sums], rows);
 writeFileSync(at, lines.join('\n'));
 
 const readme = new URL('../README.md', import.meta.url);
@@ -101,7 +110,13 @@ const text = readFileSync(readme, 'utf8').split('\n');
 put(
   text,
   tableIn(text, 'Kernel'),
-  ['Kernel', 'System', 'cgroups', 'Integration tests'],
-  rows.map(([, kernel, system, , cgroups, , tests]) => [kernel, system, cgroups, tests]),
+  ['Kernel', 'System', 'cgroups', 'User', ...sums],
+  rows.map(([, kernel, system, user, , cgroups, , ...counts]) => [
+    kernel,
+    system,
+    cgroups,
+    user,
+    ...counts,
+  ]),
 );
 writeFileSync(readme, text.join('\n'));

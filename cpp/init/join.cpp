@@ -87,7 +87,8 @@ void join_face(int page_fd, int control, int target, int cgroup, uint64_t namesp
     be_keeper(page, static_cast<int>(pid), pidfd, life);
   }
   const bool ended = pid == -kNoMemory && ends_soon(target);
-  report(control, ended ? -kNoProcess : pid, kClone, pidfd);
+  // A clone that fails late has written a number that is no descriptor.
+  report(control, ended ? -kNoProcess : pid, kClone, pid > 0 ? pidfd : -1);
 }
 
 }  // namespace caisson

@@ -19,6 +19,13 @@ const char* after(const char* text, const char* beginning) {
   return text;
 }
 
+// Where `part` begins in `text`, or null.
+const char* find(const char* text, const char* part) {
+  for (; *text != '\0'; ++text)
+    if (after(text, part) != nullptr) return text;
+  return nullptr;
+}
+
 // Steps of the copy may be written to.
 Step& writable(const Step& step) {
   return const_cast<Step&>(step);
@@ -60,6 +67,15 @@ void CheckProgram::follow_cgroup(const char* id, int pid) {
     if (program_.step(Half::kHost, i).op == Op::kClone)
       born = program_.step(Half::kHost, i).slot[0];
   if (born < 0) return;
+  Step* tree = nullptr;
+  for (size_t i = 0; i < steps; ++i) {
+    const Step& step = program_.step(Half::kHost, i);
+    if (step.op == Op::kTreeOpen && step.slot[0] == born) tree = &writable(step);
+  }
+  if (tree == nullptr) return;
+  // From its id on; in a scope of systemd's more than that.
+  const char* own = find(program_.text(*tree, 0), id);
+  if (own == nullptr) return;
   Text<32> path;
   path.add("/proc/").add(static_cast<uint64_t>(pid)).add("/cgroup");
   const UniqueFd file(
@@ -69,32 +85,28 @@ void CheckProgram::follow_cgroup(const char* id, int pid) {
   const long got = sys::call(__NR_read, file.get(), lines, sizeof lines - 1);
   if (got <= 0) return;
   lines[got] = '\0';
-  Text<128> own;
-  own.add("0::/caisson/").add(id);
   for (char* line = lines; *line != '\0';) {
     char* end = line;
     while (*end != '\0' && *end != '\n')
       ++end;
     char* const next = *end == '\0' ? end : end + 1;
     *end = '\0';
-    const char* below = after(line, own.c_str());
+    const char* at = after(line, "0::") == nullptr ? nullptr : find(line, own);
     line = next;
+    const char* below = at == nullptr ? nullptr : after(at, own);
     if (below == nullptr || *below != '/') continue;
-    for (size_t i = 0; i < steps; ++i) {
-      Step& step = writable(program_.step(Half::kHost, i));
-      if (step.op != Op::kFileOpen || step.slot[0] != born) continue;
-      if (!append(step, program_.text(step, 0), below)) return;
-    }
+    append(*tree, program_.text(*tree, 0), below);
+    return;
   }
 }
 
 // A further text in the arena, which is the end of the program, for the step.
-bool CheckProgram::append(Step& step, const char* first, const char* second) {
+void CheckProgram::append(Step& step, const char* first, const char* second) {
   const auto size = static_cast<uint32_t>(length(first) + length(second));
-  if (size >= kMaxPath) return false;
+  if (size >= kMaxPath) return;
   const uint32_t at = (size_ + 3) & ~3u;
   const uint32_t end = (at + 4 + size + 1 + 3) & ~3u;
-  if (end > room_) return false;
+  if (end > room_) return;
   char* text = memory_ + at + 4;
   __builtin_memcpy(memory_ + at, &size, sizeof size);
   __builtin_memcpy(text, first, length(first));
@@ -102,7 +114,6 @@ bool CheckProgram::append(Step& step, const char* first, const char* second) {
   auto* header = reinterpret_cast<Header*>(memory_);
   header->size = size_ = end;
   step.text[0] = at - header->arena;
-  return true;
 }
 
 }  // namespace caisson

@@ -22,7 +22,7 @@ class CheckProgram {
 
  private:
   void follow_cgroup(const char* id, int pid);
-  bool append(Step& step, const char* first, const char* second);
+  void append(Step& step, const char* first, const char* second);
 
   // Not the page that it shares with what it starts: steps after the clone read the program too.
   char* memory_ = nullptr;

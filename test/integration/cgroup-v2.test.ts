@@ -166,6 +166,25 @@ describe(
         expect((await refusal({ cgroupConf: { [file]: '1' } })).code, file).to.equal(code);
     });
 
+    it('says so when it is too full for an exec', async () => {
+      // Its init and its program.
+      const container = await kept.start(['sleep', '1000'], { pidsLimit: 2 });
+      const error: unknown = await container.exec(['true']).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      expect(error).to.be.instanceOf(CaissonError);
+      const { code, step, syscall, errno, hint } = error as CaissonError;
+      expect({ code, step, syscall, errno }).to.deep.equal({
+        code: 'ERR_START_FAILED',
+        step: 'clone',
+        syscall: 'clone3',
+        errno: 'EAGAIN',
+      });
+      expect(hint).to.match(/limit on processes/);
+      await container.kill();
+    });
+
     it('stands still, and says so', async () => {
       const container = await kept.start(['sleep', '1000']);
       await container.pause();

@@ -5,6 +5,7 @@ import type { Container } from '../../lib/engine/container.js';
 import type { ContainerStatus } from '../../lib/engine/stored.js';
 import { CaissonError, type ErrorCode } from '../../lib/errors.js';
 import { Kept } from '../support/kept.js';
+import { sampleSize } from '../support/sample.js';
 import { Workshop } from '../support/workshop.js';
 
 /** Without handlers, which it would not have yet at its beginning: init passes signals on, and it dies of them. */
@@ -233,6 +234,6 @@ describe('a model of the lives of containers', function () {
     fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 3 }), commands, live),
       // What is found is what matters: shrinking it would take long.
-      { numRuns: 40, endOnFailure: true },
+      { numRuns: sampleSize(40), endOnFailure: true },
     ));
 });

@@ -40,6 +40,7 @@ import {
   statusOf,
 } from '../support/outside.js';
 import { fixture } from '../support/places.js';
+import { sample } from '../support/sample.js';
 import { Workshop } from '../support/workshop.js';
 import type { KeepOneTask } from './fixtures/keep-one.js';
 
@@ -116,7 +117,7 @@ describe('a monitor', function () {
   });
 
   it('is the only one, although its starter is killed over the start', async () => {
-    for (let round = 0; round < 12; round++) {
+    for (const round of sample(Array.from({ length: 12 }, (_, i) => i))) {
       const { ward, container } = await startElsewhere(SLEEP, false, false);
       await sleep(round);
       ward.kill();
@@ -523,6 +524,8 @@ describe('a monitor', function () {
   });
 
   describe('on a disk that is full', () => {
+    /** A tmpfs can be idmapped since Linux 6.3. */
+    const HOST_USERS = { userns: 'host' } as const;
     let mount: string;
     let engine: Engine | undefined;
     let small: Kept;
@@ -564,6 +567,7 @@ describe('a monitor', function () {
     it('it runs on, tells once that its log is not whole, and goes on writing when there is room', async () => {
       const container = await small.start(
         'i=0; while [ ! -e /dev/shm/end ]; do i=$((i+1)); echo "$i 0123456789012345678901234567890123456789"; sleep 0.001; done; exit 6',
+        HOST_USERS,
       );
       await untilLogged(container, '10 0');
       fill();
@@ -595,7 +599,7 @@ describe('a monitor', function () {
     });
 
     it('its end is written down all the same', async () => {
-      const container = await small.start('read x; exit 9', { openStdin: true });
+      const container = await small.start('read x; exit 9', { ...HOST_USERS, openStdin: true });
       fill();
       const client = container.attach();
       client.stdin!.write('end\n');

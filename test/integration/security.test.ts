@@ -22,6 +22,7 @@ import type { RootfsImage, RootfsOptions } from '../../lib/image/rootfs.js';
 import { CaissonError, type ErrorCode, type RunResult } from '../../lib/index.js';
 import { fixture } from '../support/places.js';
 import { statusOf, tracesOf } from '../support/outside.js';
+import { sample } from '../support/sample.js';
 import type { Session } from '../support/session.js';
 import { Workshop } from '../support/workshop.js';
 import type { InheritedReport } from './fixtures/inherited.js';
@@ -235,7 +236,7 @@ describe('security', function () {
       const names = ['/proc/self/cwd', '/proc/self/root', '/proc/1/cwd', '/proc/thread-self/root'];
       for (let fd = 0; fd < 40; fd++) names.push(`/proc/self/fd/${fd}`);
       for (const options of [{}, { userns: 'host' }] as const) {
-        for (const workdir of names) {
+        for (const workdir of sample(names)) {
           const error = await refused(shop.busybox, { ...options, workdir });
           expect(error.code, workdir).to.equal('ERR_INVALID_WORKDIR');
         }
@@ -572,7 +573,8 @@ describe('security', function () {
       it(`are read-only inside: ${JSON.stringify(options)} (CVE-2022-0492, CVE-2023-25809)`, async () => {
         const text = await shop.sh(
           'grep -E "^[0-9 ]+[^ ]+ [^ ]+ /sys/fs/cgroup" /proc/self/mountinfo; echo ---; ' +
-            'for d in /sys/fs/cgroup /sys/fs/cgroup/*/; do ' +
+            // v2 shows one cgroup, with none below.
+            'for d in /sys/fs/cgroup /sys/fs/cgroup/*/; do [ -d $d ] || continue; ' +
             '(mkdir $d/evil) 2>&1; (echo $$ >$d/cgroup.procs) 2>&1; (mount -o remount,rw $d) 2>&1;' +
             '[ ! -e $d/release_agent ] || (echo /evil >$d/release_agent) 2>&1; done; ' +
             'find /sys/fs/cgroup -name evil',

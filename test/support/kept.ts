@@ -12,6 +12,7 @@ import type { ContainerEvent, ContainerStatus } from '../../lib/engine/stored.js
 import { CaissonError, type ErrorCode } from '../../lib/errors.js';
 import type { RootfsImage } from '../../lib/image/rootfs.js';
 import { eventually, exists, processesOf, tracesOf } from './outside.js';
+import { slowness } from './slowness.js';
 
 export const sh = (command: string): string[] => ['sh', '-c', command];
 
@@ -192,7 +193,7 @@ export async function logBytes(container: Container): Promise<Buffer> {
 }
 
 export function untilLogged(container: Container, text: string): Promise<void> {
-  return container.waitFor({ log: text, timeout: 10_000 });
+  return container.waitFor({ log: text, timeout: 10_000 * slowness });
 }
 
 export async function statusIs(container: Container, status: ContainerStatus): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { basename } from 'node:path';
 import mocha from 'mocha';
+import { sampled } from '../support/sample.js';
 
 const tally = { file: '', passed: 0, skipped: 0, failed: 0 };
 
@@ -11,9 +12,10 @@ function tell(): void {
   const { file, passed, skipped, failed } = tally;
   if (passed + skipped + failed > 0)
     console.log(
-      `tally: ${basename(file).replace(/\.test\.js$/, '')} ${passed} ${skipped} ${failed}`,
+      `tally: ${basename(file).replace(/\.test\.js$/, '')} ${passed} ${skipped} ${failed} ${sampled.taken}/${sampled.of}`,
     );
   Object.assign(tally, { passed: 0, skipped: 0, failed: 0 });
+  Object.assign(sampled, { taken: 0, of: 0 });
 }
 
 // Mocha takes the default export of a file.
