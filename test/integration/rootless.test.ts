@@ -18,8 +18,14 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/engine/admit.js';
 import { OrdinaryUser, RANGE, type RunAs, SUBGID, SUBUID, UID } from '../support/ordinary-user.js';
-import { monitorsOf } from '../support/kept.js';
-import { eventually, exists, hierarchies, namespacesOf, statusOf } from '../support/outside.js';
+import {
+  eventually,
+  exists,
+  hierarchies,
+  monitorsOf,
+  namespacesOf,
+  statusOf,
+} from '../support/outside.js';
 import { makeBusybox } from '../support/workshop.js';
 import type { RootlessFaults } from './fixtures/rootless-faults.js';
 import type { Came } from './fixtures/rootless-run.js';

@@ -15,14 +15,20 @@ import {
   Kept,
   logOf,
   monitorOf,
-  monitorsOf,
   refused,
   statusIs,
   untilLogged,
   untilStatus,
 } from '../support/kept.js';
 import { processesIn } from '../support/leftovers.js';
-import { eventually, hierarchies, pidOutside, processesOf, scopeIn } from '../support/outside.js';
+import {
+  eventually,
+  hierarchies,
+  monitorsOf,
+  pidOutside,
+  processesOf,
+  scopeIn,
+} from '../support/outside.js';
 import { fixture } from '../support/places.js';
 import { Workshop } from '../support/workshop.js';
 
