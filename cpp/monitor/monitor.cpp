@@ -321,7 +321,9 @@ void Monitor::step() {
     Frame frame;
     const bool blocked = client.next(frame);  // it waits for room, or for the program
     const int events = (blocked ? 0 : POLLIN) | (client.waiting() ? POLLOUT : 0);
-    add(client.connected() && events != 0 ? client.fd() : -1, static_cast<short>(events));
+    // Who has gone is told whatever is asked for, and would be again and again: it has to matter.
+    const bool watched = events != 0 || is_bound(client);
+    add(client.connected() && watched ? client.fd() : -1, static_cast<short>(events));
   }
   const int milliseconds = timeout();
   const timespec wait{milliseconds / 1000, milliseconds % 1000 * 1000000};
@@ -343,6 +345,10 @@ void Monitor::step() {
       const short events = polled[first_client + i].revents;
       Client& client = clients_[i];
       if (events == 0 || !client.connected()) continue;
+      if (is_bound(client) && (events & (POLLHUP | POLLERR)) != 0) {
+        drop(client);  // also when it left more input than the program reads
+        continue;
+      }
       if ((events & (POLLOUT | POLLHUP | POLLERR)) != 0) client.resume();
       if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 && !client.receive())
         drop(client);
@@ -745,7 +751,7 @@ void Monitor::drop(Client& client) {
       !config_.has(kMonitorTerminal))
     close_input();
   client.close();
-  if (!bound_ || &client != &clients_[0]) return;
+  if (!is_bound(client)) return;
   bound_ = false;
   stopping_ = true;
   kill_all();

@@ -52,6 +52,8 @@ class Monitor {
   bool feed_input(Client& client, const Frame& frame);
   void close_input();
   void drop(Client& client);
+  // The container ends with it.
+  bool is_bound(const Client& client) const { return bound_ && &client == &clients_[0]; }
   long signal(int number);
   void stop(int number, int milliseconds);
   void kill_all();

@@ -423,6 +423,8 @@ describe('without root', function () {
       expect(of('much')).to.include({ exitCode: 0, stdout: '3000000' });
       expect(of('unread')).to.include({ exitCode: 0 });
       expect(of('stuck')).to.include({ exitCode: 137, timedOut: true });
+      expect(of('fed')).to.include({ exitCode: 137, timedOut: false });
+      expect(of('fed, timeout')).to.include({ exitCode: 137, timedOut: true });
       expect(of('terminal')).to.include({ exitCode: 0 });
       // Where the echo of what was typed comes is a matter of time.
       for (const text of ['/dev/pts/0\r\n', '11 33\r\n', 'got abc\r\n'])
