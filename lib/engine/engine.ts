@@ -312,12 +312,22 @@ export class Engine implements Surroundings, ContainerHome {
   private async undoAbandoned(): Promise<void> {
     const ids = await findAbandoned(this.containersRoot);
     await Promise.all(
-      ids.map((id) => {
+      ids.map(async (id) => {
+        // Of a user's run, whose monitor may just be removing it.
+        if (this.store.config(id) !== undefined) return this.removeRun(id);
         const cgroup = planCgroups(this.layout, id, {});
         const teardown = compileTeardown(cgroup, join(this.containersRoot, id));
-        return undo(this.encoder.encode(teardown)).catch(() => undefined);
+        await undo(this.encoder.encode(teardown)).catch(() => undefined);
       }),
     );
+  }
+
+  private async removeRun(id: string): Promise<void> {
+    try {
+      await (await this.get(id)).remove({ force: true });
+    } catch (error) {
+      if (!(error instanceof CaissonError)) throw error;
+    }
   }
 }
 

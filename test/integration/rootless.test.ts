@@ -456,6 +456,14 @@ describe('without root', function () {
       child.kill('SIGKILL');
       await user.expectNothing();
     });
+
+    it('is removed by who comes next, when that program was killed before it was started', async () => {
+      const program = 'package/dist/test/integration/fixtures/rootless-hold.js';
+      await user.run([process.execPath, join(user.directory, program), 'early']);
+      expect(await readdir(user.containers)).to.have.lengthOf(1);
+      await user.fixture('rootless-run');
+      await user.expectNothing();
+    });
   });
 
   describe('where it cannot be', () => {
