@@ -4,8 +4,12 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { needsCgroups, needsRoot } from '../support/needs.js';
 import { cgroupOf, cgroupsOf, eventually, tracesOf } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
+
+const cgroups = needsCgroups();
+const root = needsRoot('others’ processes in a cgroup, and immutable files');
 
 describe('teardown', () => {
   let shop: Workshop;
@@ -35,26 +39,29 @@ describe('teardown', () => {
     return stranger;
   };
 
-  it('removes cgroups that were made in the container’s own, with who is in them', async () => {
-    const box = await shop.session();
-    const cgroups = await cgroupsOf(box.id);
-    expect(cgroups).not.to.deep.equal([]);
-    for (const cgroup of cgroups) {
-      for (const name of ['a', 'b/c/d', 'b/e']) {
-        await mkdir(join(cgroup, name), { recursive: true });
+  root.it(
+    'removes cgroups that were made in the container’s own, with who is in them',
+    async () => {
+      const box = await shop.session();
+      const cgroups = await cgroupsOf(box.id);
+      expect(cgroups).not.to.deep.equal([]);
+      for (const cgroup of cgroups) {
+        for (const name of ['a', 'b/c/d', 'b/e']) {
+          await mkdir(join(cgroup, name), { recursive: true });
+        }
       }
-    }
-    // Cpusets must be filled in before anybody can enter.
-    const { directory } = await cgroupOf(box.id, 'pids');
-    const inside = await settle(join(directory, 'b/c/d'));
-    const beside = await settle(join(directory, 'a'));
-    const ended = [once(inside, 'exit'), once(beside, 'exit')];
-    expect((await box.close()).exitCode).to.equal(0);
-    await Promise.all(ended);
-    await expectNothingLeft(box.id);
-  });
+      // Cpusets must be filled in before anybody can enter.
+      const { directory } = await cgroupOf(box.id, 'pids');
+      const inside = await settle(join(directory, 'b/c/d'));
+      const beside = await settle(join(directory, 'a'));
+      const ended = [once(inside, 'exit'), once(beside, 'exit')];
+      expect((await box.close()).exitCode).to.equal(0);
+      await Promise.all(ended);
+      await expectNothingLeft(box.id);
+    },
+  );
 
-  it('removes cgroups nested 300 deep', async () => {
+  cgroups.it('removes cgroups nested 300 deep', async () => {
     const box = await shop.session();
     const { directory } = await cgroupOf(box.id, 'pids');
     let here = directory;
@@ -66,7 +73,7 @@ describe('teardown', () => {
     await expectNothingLeft(box.id);
   });
 
-  describe('of what is frozen', () => {
+  cgroups.describe('of what is frozen', () => {
     /** Freezes the container, or those of its processes that are in a cgroup below; false on v2. */
     const freeze = async (id: string, below: string | undefined, pid: number) => {
       const { version, directory } = await cgroupOf(id, 'freezer');
@@ -119,7 +126,7 @@ describe('teardown', () => {
     });
   });
 
-  it('removes what was made immutable in the container’s layer', async () => {
+  root.it('removes what was made immutable in the container’s layer', async () => {
     const box = await shop.session({ capAdd: ['LINUX_IMMUTABLE'], userns: 'host' }, 'host');
     await box.sh('mkdir -p /data/below && echo x >/data/below/file && echo x >/data/append');
     await box.sh('chattr +i /data/below/file /data/below && chattr +a /data/append /data');

@@ -1,6 +1,7 @@
 /** A container as the kernel shows it to the host. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { access, lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { slowness } from './slowness.js';
 
@@ -30,12 +31,26 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** A device that no container has of itself, and that does nothing when it is opened. */
+/** A device that no container has of itself, that this user may open, and that does nothing when it is opened. */
 export async function spareDevice(): Promise<string | undefined> {
   for (const path of ['/dev/loop-control', '/dev/fuse', '/dev/net/tun']) {
-    if (await exists(path)) return path;
+    const usable = await access(path, constants.R_OK | constants.W_OK).then(
+      () => true,
+      () => false,
+    );
+    if (usable) return path;
   }
   return undefined;
+}
+
+/** The host's id of a user of a container that writes to a directory of the host's: an ordinary user has a range. */
+export async function outsideUid(inside: number): Promise<number> {
+  const { uid, username } = userInfo();
+  if (uid === 0) return inside;
+  if (inside === 0) return uid;
+  const ranges = await readFile('/etc/subuid', 'utf8');
+  const first = new RegExp(`^${username}:(\\d+):`, 'm').exec(ranges)?.[1];
+  return Number(first) + inside - 1;
 }
 
 /** Namespace to its identity, such as `uts:[4026531838]`. */
@@ -105,9 +120,7 @@ export async function cgroupsOf(id: string): Promise<string[]> {
 export function scopeIn(mountPoint: string, id: string): string {
   const uid = process.geteuid?.() ?? 0;
   const slice =
-    uid === 0
-      ? 'system.slice'
-      : `user.slice/user-${uid}.slice/user@${uid}.service/user.slice`;
+    uid === 0 ? 'system.slice' : `user.slice/user-${uid}.slice/user@${uid}.service/user.slice`;
   return join(mountPoint, slice, `caisson-${id}.scope`);
 }
 
