@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/engine/admit.js';
+import { needsRoot } from '../support/needs.js';
 import { OrdinaryUser, RANGE, type RunAs, SUBGID, SUBUID, UID } from '../support/ordinary-user.js';
 import {
   eventually,
@@ -43,7 +44,9 @@ async function mapOf(pid: number, name: 'uid_map' | 'gid_map'): Promise<number[]
     .map((line) => line.trim().split(/\s+/).map(Number));
 }
 
-describe('without root', function () {
+const root = needsRoot('it makes users of its own');
+
+root.describe('without root', function () {
   this.timeout(120_000);
   let user: OrdinaryUser;
 

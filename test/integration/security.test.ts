@@ -23,6 +23,7 @@ import { CaissonError, type ErrorCode, type RunResult } from '../../lib/index.js
 import { fixture } from '../support/places.js';
 import { statusOf, tracesOf } from '../support/outside.js';
 import type { Session } from '../support/session.js';
+import { needsCgroups, needsControllers, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 import type { InheritedReport } from './fixtures/inherited.js';
 
@@ -33,6 +34,11 @@ const SYSCALL = {
   x64: { ptrace: 101, renameat2: 316 },
   arm64: { ptrace: 117, renameat2: 276 },
 }[process.arch as 'x64' | 'arm64'];
+
+const nodes = needsRoot('device nodes');
+const streams = needsRoot('a user’s program has its streams from its monitor');
+const cgroups = needsCgroups();
+const memory = needsControllers('memory');
 
 describe('security', function () {
   this.timeout(120_000);
@@ -188,7 +194,7 @@ describe('security', function () {
       });
     }
 
-    it('do not leak when Node itself has some that are not close-on-exec', async () => {
+    streams.it('do not leak when Node itself has some that are not close-on-exec', async () => {
       // A child that inherits descriptors of a file and a directory of the host, a variable, groups.
       const child = spawn(
         'sh',
@@ -453,7 +459,7 @@ describe('security', function () {
   });
 
   describe('devices', () => {
-    it('that mask paths are not the image’s (CVE-2025-31133)', async () => {
+    nodes.it('that mask paths are not the image’s (CVE-2025-31133)', async () => {
       const root = copy();
       await symlink('/proc/sys/kernel/core_pattern', join(root.path, 'dev/null'));
       const masked =
@@ -481,7 +487,7 @@ describe('security', function () {
       }
     });
 
-    it('of the terminal are not the image’s (CVE-2025-52565)', async () => {
+    nodes.it('of the terminal are not the image’s (CVE-2025-52565)', async () => {
       const root = copy();
       await mkdir(join(root.path, 'dev/pts'));
       await symlink(`${outside}/file`, join(root.path, 'dev/console'));
@@ -567,7 +573,7 @@ describe('security', function () {
     });
   });
 
-  describe('cgroups', () => {
+  cgroups.describe('cgroups', () => {
     for (const options of [{}, { userns: 'host' }, { userns: 'host', user: '0:0' }] as const) {
       it(`are read-only inside: ${JSON.stringify(options)} (CVE-2022-0492, CVE-2023-25809)`, async () => {
         const text = await shop.sh(
@@ -702,7 +708,7 @@ describe('security', function () {
       expect(text).to.match(/dev\/tty: No such device or address/);
     });
 
-    it('takes no input from the container, which has a session of its own', async () => {
+    streams.it('takes no input from the container, which has a session of its own', async () => {
       // script(1) gives a child Node a controlling terminal; the container even gets it as its input.
       const program = [process.execPath, fixture('in-terminal'), shop.path('tty-data')];
       const command = [...program, shop.path('tty-run')].map((word) => `'${word}'`).join(' ');
@@ -725,7 +731,7 @@ describe('security', function () {
   });
 
   describe('what must not hang or starve', () => {
-    it('a limit of 4 MiB starts a small program (runc #1980, #4021)', async () => {
+    memory.it('a limit of 4 MiB starts a small program (runc #1980, #4021)', async () => {
       for (const options of [{}, { init: false }, { userns: 'host' }, { tty: true }] as const) {
         const { exitCode, oomKilled } = await shop.engine.run(shop.busybox, ['true'], {
           ...options,
@@ -766,7 +772,7 @@ describe('security', function () {
       expect(await shop.sh('[ -p /x ] && echo fifo', { volumes: [`${fifo}:/x`] })).to.equal('fifo');
     });
 
-    it('an endless file in the place of the account files', async () => {
+    nodes.it('an endless file in the place of the account files', async () => {
       const root = copy();
       await rm(join(root.path, 'etc/passwd'));
       execFileSync('mknod', [join(root.path, 'etc/passwd'), 'c', '1', '5']);

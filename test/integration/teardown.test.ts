@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { needsCgroups, needsRoot } from '../support/needs.js';
 import { cgroupOf, cgroupsOf, eventually, tracesOf } from '../support/outside.js';
+import { slowness } from '../support/slowness.js';
 import { Workshop } from '../support/workshop.js';
 
 const cgroups = needsCgroups();
@@ -39,27 +40,24 @@ describe('teardown', () => {
     return stranger;
   };
 
-  root.it(
-    'removes cgroups that were made in the container’s own, with who is in them',
-    async () => {
-      const box = await shop.session();
-      const cgroups = await cgroupsOf(box.id);
-      expect(cgroups).not.to.deep.equal([]);
-      for (const cgroup of cgroups) {
-        for (const name of ['a', 'b/c/d', 'b/e']) {
-          await mkdir(join(cgroup, name), { recursive: true });
-        }
+  root.it('removes cgroups made in the container’s own, with who is in them', async () => {
+    const box = await shop.session();
+    const cgroups = await cgroupsOf(box.id);
+    expect(cgroups).not.to.deep.equal([]);
+    for (const cgroup of cgroups) {
+      for (const name of ['a', 'b/c/d', 'b/e']) {
+        await mkdir(join(cgroup, name), { recursive: true });
       }
-      // Cpusets must be filled in before anybody can enter.
-      const { directory } = await cgroupOf(box.id, 'pids');
-      const inside = await settle(join(directory, 'b/c/d'));
-      const beside = await settle(join(directory, 'a'));
-      const ended = [once(inside, 'exit'), once(beside, 'exit')];
-      expect((await box.close()).exitCode).to.equal(0);
-      await Promise.all(ended);
-      await expectNothingLeft(box.id);
-    },
-  );
+    }
+    // Cpusets must be filled in before anybody can enter.
+    const { directory } = await cgroupOf(box.id, 'pids');
+    const inside = await settle(join(directory, 'b/c/d'));
+    const beside = await settle(join(directory, 'a'));
+    const ended = [once(inside, 'exit'), once(beside, 'exit')];
+    expect((await box.close()).exitCode).to.equal(0);
+    await Promise.all(ended);
+    await expectNothingLeft(box.id);
+  });
 
   cgroups.it('removes cgroups nested 300 deep', async () => {
     const box = await shop.session();
@@ -118,7 +116,7 @@ describe('teardown', () => {
     }
 
     it('ends by a timeout', async () => {
-      const box = await shop.session({ timeout: 300 });
+      const box = await shop.session({ timeout: 300 * slowness });
       await freeze(box.id, undefined, 0);
       const { timedOut } = await box.execution;
       expect(timedOut).to.equal(true);
