@@ -19,7 +19,7 @@ import type { KeeperTask } from './fixtures/keeper.js';
 const SWITCH = 'test -e /tmp/well';
 const MIB = 2 ** 20;
 
-const root = needsRoot('the /proc of a user’s monitor is root’s');
+const { it: rootIt } = needsRoot('the /proc of a user’s monitor is root’s');
 const cgroups = needsCgroups();
 
 describe('health checks', () => {
@@ -443,7 +443,7 @@ describe('health checks', () => {
     });
   });
 
-  root.it('cost the monitor no descriptors, memory or children', async () => {
+  rootIt('cost the monitor neither descriptors nor memory nor children', async () => {
     const test = 'echo >> /tmp/checks; cat /tmp/checks | wc -l';
     await withContainer({ test, interval: 20 }, async (container) => {
       const monitor = await monitorOf(container);
