@@ -121,6 +121,19 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     expect(await read(scopeOf(container), 'memory.max'), 'the scope').to.equal('max');
   });
 
+  it('have the container’s weight, which would count for nothing within', async () => {
+    const container = await kept.start(SLEEP, { cpuShares: 512 });
+    const scope = scopeOf(container);
+    const weights = () =>
+      Promise.all([read(scope, 'cpu.weight'), read(scope, 'container/cpu.weight')]);
+    expect(await weights()).to.deep.equal(['59', '59']);
+    execFileSync('systemctl', ['daemon-reload']);
+    await container.update({ cpuShares: 2 });
+    expect(await weights()).to.deep.equal(['1', '1']);
+    await container.update({ cpuShares: 0 });
+    expect(await weights()).to.deep.equal(['100', '100']);
+  });
+
   it('are left alone by systemd, whatever it reads anew', async () => {
     const container = await kept.start(SLEEP, { memory: '64m' });
     const scope = scopeOf(container);
