@@ -59,6 +59,16 @@ void sooner(uint64_t& at, uint64_t other) {
 
 }  // namespace
 
+void leave_streams() {
+  const long null = sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; ++fd)
+    if (null < 0)
+      sys::close(fd);
+    else
+      sys::call(__NR_dup3, null, fd, 0);
+  if (null > 2) sys::close(static_cast<int>(null));
+}
+
 Monitor::Monitor(const MonitorConfig& config, int init_fd)
     : config_(config),
       init_fd_(init_fd),
@@ -83,7 +93,9 @@ void Monitor::run(int first) {
     clients_[0].attached = static_cast<uint8_t>(config_.header().attach);
   if (config_.has(kMonitorGated) && !await_begin()) return;
   if (!open_places()) return;
-  if (!start()) return;
+  const bool ok = start();
+  if (bound_) leave_streams();
+  if (!ok) return;
   while (!finished_)
     step();
   say_farewell();

@@ -14,6 +14,9 @@
 
 namespace caisson {
 
+// What this process was given as standard streams is /dev/null from here on.
+void leave_streams();
+
 class Monitor {
  public:
   Monitor(const MonitorConfig& config, int init_fd);

@@ -177,7 +177,7 @@ export class Engine implements Surroundings, ContainerHome {
    * arguments rejects it, before anything is made.
    *
    * Without root a monitor starts it, as of a container that is kept: it is listed, and told of in the events, until
-   * it has ended; and "inherit" is no stream's.
+   * it has ended.
    *
    * @param image `host`, or a root directory by `rootfs()`.
    * @param argv the program and its arguments; empty for the image's own.

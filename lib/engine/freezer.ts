@@ -102,6 +102,8 @@ export async function setFrozen(
     for (let looks = 1; ; looks++) {
       const state = await freezer.look();
       if (state === wanted) return;
+      // Let go on, it may end at once: by a signal that has waited, for one.
+      if (state === undefined && !frozen) return;
       if (state === undefined) throw failed(freezer, frozen, 'the container is gone', 'ENOENT');
       if (performance.now() > end) break;
       if (frozen && freezer.forgetful && looks % LOOKS_BEFORE_THAW === 0) {

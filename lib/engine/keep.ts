@@ -24,6 +24,8 @@ import type { StoredConfig } from './stored.js';
 export interface FirstClient extends Pick<Attached, 'bits' | 'listener' | 'connect' | 'draw'> {
   /** The container ends with it. */
   readonly bound?: boolean | undefined;
+  /** Which of the program's streams go to it; "inherit" takes a bound one. */
+  readonly stdio?: Pick<RunOptions, 'stdin' | 'stdout' | 'stderr'> | undefined;
 }
 
 /**
@@ -83,7 +85,7 @@ async function startIn(
     id,
     imageOf(config.image),
     config.argv,
-    { ...options, stdin },
+    { ...options, stdin, ...attached?.stdio },
     cgroupSlice,
   );
   try {

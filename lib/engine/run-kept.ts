@@ -6,7 +6,6 @@ import { existsSync } from 'node:fs';
 import type { RootfsImage } from '../image/rootfs.js';
 import { makeTimeline, type Timeline } from '../program/timeline.js';
 import { CaissonError } from '../errors.js';
-import { unsupported } from './check.js';
 import type { ContainerConfig } from './config.js';
 import type { ContainerHome } from './container.js';
 import { createContainer } from './create.js';
@@ -32,10 +31,6 @@ export async function runKept(
   options: RunOptions,
 ): Promise<void> {
   const config = await checkKept(around, image, argv, options);
-  for (const name of ['stdin', 'stdout', 'stderr'] as const) {
-    if (config[name] === 'inherit')
-      throw unsupported(name, 'inherit', 'needs root', 'pipe: read or write it here');
-  }
   execution.watch(config, options.signal);
   const { signal, stdin, stdout, stderr, timeout, maxOutput, ...rest } = options;
   void [signal, stdin, stdout, stderr, timeout, maxOutput];
@@ -95,6 +90,11 @@ class RunClient implements FirstClient {
     private readonly store: Store,
   ) {
     this.left = new Promise((resolve) => (this.leave = resolve));
+  }
+
+  get stdio(): FirstClient['stdio'] {
+    const { terminal, stdin, stdout, stderr } = this.config;
+    return terminal === undefined ? { stdin, stdout, stderr } : undefined;
   }
 
   get bits(): number {

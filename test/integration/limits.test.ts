@@ -77,7 +77,8 @@ machine.describe('limits', () => {
       }
       for (const pid of pids) {
         const lines = (await readFile(`/proc/${pid}/cgroup`, 'utf8')).trimEnd().split('\n');
-        const own = lines.filter((line) => line.endsWith(`:/caisson/${box.id}`));
+        const ends = [`:/caisson/${box.id}`, `/caisson-${box.id}.scope/container`];
+        const own = lines.filter((line) => ends.some((end) => line.endsWith(end)));
         expect(own.length).to.be.at.least(directories.length);
       }
     });

@@ -433,7 +433,7 @@ root.describe('without root', function () {
       for (const text of ['/dev/pts/0\r\n', '11 33\r\n', 'got abc\r\n'])
         expect(of('terminal').stdout).to.include(text);
       expect(of('unseen')).to.include({ exitCode: 0, stdout: '' });
-      expect(of('inherit').code).to.equal('ERR_UNSUPPORTED_OPTION');
+      expect(of('inherit')).to.include({ exitCode: 4, stdout: of('own').stdout });
       expect(of('several').stdout).to.equal('0\n1\n2\n3\n4\n5\n6\n7\n');
       expect(of('left').stdout).to.equal('0');
     });

@@ -36,7 +36,7 @@ const SYSCALL = {
 }[process.arch as 'x64' | 'arm64'];
 
 const nodes = needsRoot('device nodes');
-const streams = needsRoot('a user’s program has its streams from its monitor');
+const inherited = needsRoot('groups to choose, and a guard');
 const cgroups = needsCgroups();
 const memory = needsControllers('memory');
 
@@ -194,7 +194,7 @@ describe('security', function () {
       });
     }
 
-    streams.it('do not leak when Node itself has some that are not close-on-exec', async () => {
+    inherited.it('do not leak when Node itself has some that are not close-on-exec', async () => {
       // A child that inherits descriptors of a file and a directory of the host, a variable, groups.
       const child = spawn(
         'sh',
@@ -708,7 +708,7 @@ describe('security', function () {
       expect(text).to.match(/dev\/tty: No such device or address/);
     });
 
-    streams.it('takes no input from the container, which has a session of its own', async () => {
+    it('takes no input from the container, which has a session of its own', async () => {
       // script(1) gives a child Node a controlling terminal; the container even gets it as its input.
       const program = [process.execPath, fixture('in-terminal'), shop.path('tty-data')];
       const command = [...program, shop.path('tty-run')].map((word) => `'${word}'`).join(' ');

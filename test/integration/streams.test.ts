@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { CaissonError } from '../../lib/errors.js';
-import { needsRoot } from '../support/needs.js';
 import { eventually, pidOutside, sleep } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
 
@@ -16,8 +15,6 @@ const BIG_LINES = 11_111_111;
 const BIG_SIZE = 9 * BIG_LINES;
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
-
-const root = needsRoot('a user’s program has its streams from its monitor');
 
 describe('streams', () => {
   let shop: Workshop;
@@ -178,9 +175,6 @@ describe('streams', () => {
       expect(run.stdout).to.equal(undefined);
       const result = await run;
       expect([result.stdout, result.stderr]).to.deep.equal(['', 'err\n']);
-    });
-
-    root.it('is /dev/null where it is nothing', async () => {
       const both = sh('readlink /proc/$$/fd/2', { stderr: 'null' });
       expect(both.stderr).to.equal(undefined);
       expect((await both).stdout).to.equal('/dev/null\n');
@@ -219,7 +213,7 @@ describe('streams', () => {
     });
   });
 
-  root.it('may be this process’s own', async () => {
+  it('may be this process’s own', async () => {
     const script = fileURLToPath(new URL('../support/programs/run-one.js', import.meta.url));
     const child = spawn(
       process.execPath,
