@@ -42,6 +42,10 @@ void start(void* argument) {
     if (fd >= 0)
       if (const long kept = sys::call(__NR_fcntl, fd, F_SETFD, 0); kept < 0)
         give_up(kept, "fcntl F_SETFD");
+  // Node has closed them to its children; what it does not have itself is not there.
+  if (child.process.streams)
+    for (int fd = 0; fd < 3; ++fd)
+      sys::call(__NR_fcntl, fd, F_SETFD, 0);
   if (child.process.new_userns) {
     // Without an id map there is no root yet, and exec would drop every capability that is not
     // ambient.

@@ -8,9 +8,10 @@ namespace caisson {
 
 struct InitProcess {
   const char* const* arguments;
-  int init_fd;      // the sealed memfd with caisson-init
-  int keep[5];      // the only descriptors above 2 that it gets; -1: none
-  bool new_userns;  // raise every capability as ambient, or exec would drop them all
+  int init_fd;           // the sealed memfd with caisson-init
+  int keep[5];           // the only descriptors above 2 that it gets; -1: none
+  bool new_userns;       // raise every capability as ambient, or exec would drop them all
+  bool streams = false;  // it gets the standard streams, too
 };
 
 // clone3 with the address space shared until exec: costs the same at any size of Node's heap.

@@ -49,13 +49,10 @@ void monitor_face(int config_fd, int init_fd, int client) {
   // Starting children inherit this, and begin with none blocked when they exec (program.cpp, seal).
   const uint64_t all = ~uint64_t{0};
   sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, nullptr, sizeof all);
-  const long null = sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  // What is opened from here on is no stream.
   for (int fd = 0; fd < 3; ++fd)
-    if (null < 0)
-      sys::close(fd);
-    else
-      sys::call(__NR_dup3, null, fd, 0);
-  if (null > 2) sys::close(static_cast<int>(null));
+    if (sys::call(__NR_fcntl, fd, F_GETFD) < 0)
+      sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
   for (const int fd : {init_fd, client})
     sys::call(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
 
@@ -64,6 +61,8 @@ void monitor_face(int config_fd, int init_fd, int client) {
   sys::close(config_fd);
   static MonitorConfig config;
   if (bytes == kFailed || !MonitorConfig::decode(bytes, size, config)) sys::exit_group(1);
+  // Its client's are for the program of a bound one alone.
+  if (!config.has(kMonitorBound)) leave_streams();
   if (config.has(kMonitorOwnUsers) && !enter_own_users(client)) sys::exit_group(1);
   auto* monitor = new (place) Monitor(config, init_fd);
   monitor->run(client);

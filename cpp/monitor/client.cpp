@@ -38,6 +38,7 @@ void Client::close() {
   sys::call(__NR_munmap, memory_, kBuffer + kWaiting);
   memory_ = nullptr;
   attached = 0;
+  in_size_ = out_size_ = out_done_ = 0;
 }
 
 bool Client::receive() {

@@ -59,6 +59,16 @@ void sooner(uint64_t& at, uint64_t other) {
 
 }  // namespace
 
+void leave_streams() {
+  const long null = sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; ++fd)
+    if (null < 0)
+      sys::close(fd);
+    else
+      sys::call(__NR_dup3, null, fd, 0);
+  if (null > 2) sys::close(static_cast<int>(null));
+}
+
 Monitor::Monitor(const MonitorConfig& config, int init_fd)
     : config_(config),
       init_fd_(init_fd),
@@ -83,7 +93,9 @@ void Monitor::run(int first) {
     clients_[0].attached = static_cast<uint8_t>(config_.header().attach);
   if (config_.has(kMonitorGated) && !await_begin()) return;
   if (!open_places()) return;
-  if (!start()) return;
+  const bool ok = start();
+  if (bound_) leave_streams();
+  if (!ok) return;
   while (!finished_)
     step();
   say_farewell();
@@ -323,7 +335,9 @@ void Monitor::step() {
     Frame frame;
     const bool blocked = client.next(frame);  // it waits for room, or for the program
     const int events = (blocked ? 0 : POLLIN) | (client.waiting() ? POLLOUT : 0);
-    add(client.connected() && events != 0 ? client.fd() : -1, static_cast<short>(events));
+    // Who has gone is told whatever is asked for, and would be again and again: it has to matter.
+    const bool watched = events != 0 || is_bound(client);
+    add(client.connected() && watched ? client.fd() : -1, static_cast<short>(events));
   }
   const int milliseconds = timeout();
   const timespec wait{milliseconds / 1000, milliseconds % 1000 * 1000000};
@@ -345,6 +359,10 @@ void Monitor::step() {
       const short events = polled[first_client + i].revents;
       Client& client = clients_[i];
       if (events == 0 || !client.connected()) continue;
+      if (is_bound(client) && (events & (POLLHUP | POLLERR)) != 0) {
+        drop(client);  // also when it left more input than the program reads
+        continue;
+      }
       if ((events & (POLLOUT | POLLHUP | POLLERR)) != 0) client.resume();
       if (client.connected() && (events & (POLLIN | POLLHUP | POLLERR)) != 0 && !client.receive())
         drop(client);
@@ -748,7 +766,7 @@ void Monitor::drop(Client& client) {
       !config_.has(kMonitorTerminal))
     close_input();
   client.close();
-  if (!bound_ || &client != &clients_[0]) return;
+  if (!is_bound(client)) return;
   bound_ = false;
   stopping_ = true;
   kill_all();

@@ -14,6 +14,9 @@
 
 namespace caisson {
 
+// What this process was given as standard streams is /dev/null from here on.
+void leave_streams();
+
 class Monitor {
  public:
   Monitor(const MonitorConfig& config, int init_fd);
@@ -52,6 +55,8 @@ class Monitor {
   bool feed_input(Client& client, const Frame& frame);
   void close_input();
   void drop(Client& client);
+  // The container ends with it.
+  bool is_bound(const Client& client) const { return bound_ && &client == &clients_[0]; }
   long signal(int number);
   void stop(int number, int milliseconds);
   void kill_all();

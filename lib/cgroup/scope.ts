@@ -5,7 +5,16 @@ import { type DBusError, type Message, type MessageBus, Variant, createClient } 
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
 import { scopeName, scopePath } from './places.js';
-import { busAddress, busHint, ownSession, scopeProperties, type Session } from './systemd.js';
+import type { CgroupWrite } from './plan.js';
+import {
+  busAddress,
+  busHint,
+  ownSession,
+  scopeProperties,
+  type Session,
+  type UnitProperty,
+  weightProperties,
+} from './systemd.js';
 
 /** Milliseconds for which an answer is waited for, and for which a scope of the same name may still be leaving. */
 const PATIENCE = 10_000;
@@ -89,6 +98,7 @@ export class Systemd {
    *
    * @param mountPoint of cgroup v2
    * @param slice as `sliceFor` gives it
+   * @param limits of the container's cgroup
    * @throws ERR_SYSTEMD
    */
   async enterScope(
@@ -96,8 +106,9 @@ export class Systemd {
     slice: string,
     { id, name }: { readonly id: string; readonly name: string },
     pid: number,
+    limits: readonly CgroupWrite[] = [],
   ): Promise<void> {
-    await this.startScope(slice, id, name, pid);
+    await this.startScope(slice, id, name, pid, limits);
     const scope = scopePath(id, slice);
     const leaf = `${scope}/monitor`;
     const now = await cgroupOf(pid);
@@ -141,12 +152,31 @@ export class Systemd {
     }
   }
 
-  private async startScope(slice: string, id: string, name: string, pid: number): Promise<void> {
+  /**
+   * Gives a container's scope the weights among these, which its cgroup has.
+   *
+   * @throws ERR_SYSTEMD
+   */
+  async weigh(id: string, limits: readonly CgroupWrite[]): Promise<void> {
+    const properties = weightProperties(limits);
+    if (properties.length === 0) return;
     const unit = scopeName(id);
-    const properties = scopeProperties(id, slice, name, pid).map(([property, signature, value]) => [
-      property,
-      new Variant(signature, value),
-    ]);
+    try {
+      await this.call('SetUnitProperties', 'sba(sv)', [unit, true, properties.map(variant)]);
+    } catch (error) {
+      throw this.refused(unit, 'take a weight', error);
+    }
+  }
+
+  private async startScope(
+    slice: string,
+    id: string,
+    name: string,
+    pid: number,
+    limits: readonly CgroupWrite[],
+  ): Promise<void> {
+    const unit = scopeName(id);
+    const properties = scopeProperties(id, slice, name, pid, limits).map(variant);
     for (const end = performance.now() + PATIENCE; ; await sleep(PAUSE)) {
       try {
         const job = await this.call<string>('StartTransientUnit', 'ssa(sv)a(sa(sv))', [
@@ -169,7 +199,10 @@ export class Systemd {
         () => true,
         () => false, // it is just leaving
       );
-      if (joined) return;
+      if (joined) {
+        await this.weigh(id, limits);
+        return;
+      }
     }
   }
 
@@ -200,6 +233,10 @@ export class Systemd {
       cause,
     });
   }
+}
+
+function variant([property, signature, value]: UnitProperty): [string, Variant] {
+  return [property, new Variant(signature, value)];
 }
 
 /** Of cgroup v2, as the kernel says it; undefined when there is no such process. */

@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { CaissonError } from '../errors.js';
 import type { CgroupLayout } from './detect.js';
+import type { CgroupWrite } from './plan.js';
 
 /** Who makes the cgroup that a container's own is made in. */
 export type CgroupDriver = 'systemd' | 'cgroupfs';
@@ -110,12 +111,45 @@ function sliceOf({ uid, read }: Session): string {
 /** A unit's property: name, signature, value. */
 export type UnitProperty = readonly [name: string, signature: string, value: unknown];
 
-/** What the scope is to be: org.freedesktop.systemd1(5). */
+/** systemd's for v2's: systemd.resource-control(5). Both are from 1 to 10000; bfq's is from 1 to 1000. */
+const WEIGHTS: Readonly<
+  Record<string, readonly [property: string, of: (value: number) => number]>
+> = {
+  'cpu.weight': ['CPUWeight', (value) => value],
+  'io.weight': ['IOWeight', (value) => value],
+  // The inverse of what systemd writes there.
+  'io.bfq.weight': [
+    'IOWeight',
+    (value) => (value <= 100 ? value : Math.round(100 + ((value - 100) * 9900) / 900)),
+  ],
+};
+
+/**
+ * A weight counts among siblings, and those of a container are in scopes of their own: so the scope has it, too.
+ *
+ * @param writes of the container's cgroup; what is no weight is not for systemd.
+ */
+export function weightProperties(writes: readonly CgroupWrite[]): UnitProperty[] {
+  return writes.flatMap(({ file, value }) => {
+    const weight = WEIGHTS[file];
+    const number = /^(?:default )?(\d+)$/.exec(value)?.[1];
+    if (weight === undefined || number === undefined) return [];
+    const [property, of] = weight;
+    return [[property, 't', BigInt(of(Number(number)))] as const];
+  });
+}
+
+/**
+ * What the scope is to be: org.freedesktop.systemd1(5).
+ *
+ * @param limits of the container's cgroup.
+ */
 export function scopeProperties(
   id: string,
   slice: string,
   name: string,
   pid: number,
+  limits: readonly CgroupWrite[] = [],
 ): UnitProperty[] {
   return [
     ['Description', 's', `caisson container ${name} (${id.slice(0, 12)})`],
@@ -126,5 +160,6 @@ export function scopeProperties(
     // Gone with its last process, also where that was killed.
     ['CollectMode', 's', 'inactive-or-failed'],
     ['PIDs', 'au', [pid]],
+    ...weightProperties(limits),
   ];
 }

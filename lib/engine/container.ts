@@ -21,6 +21,7 @@ import {
   planUpdate,
   type ResourceChange,
   updateResources,
+  weighScope,
 } from './update.js';
 import { waitFor } from './wait-for.js';
 import { conflicting, wholeNumber } from './check.js';
@@ -558,6 +559,7 @@ export class Container {
               writes = all;
             })
           : mergeResources(config.options, change);
+      if (config.cgroupSlice !== undefined) await weighScope(this.id, writes);
       // What does not run is checked as its next start will.
       if (state.status !== 'running') normalizeResources(options, host);
       if (state.status === 'restarting')

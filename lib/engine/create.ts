@@ -13,14 +13,16 @@ import type { StoredConfig } from './stored.js';
 
 const NAME_ATTEMPTS = 20;
 
+/** @param runId of a run, which ends with this process. */
 export async function createContainer(
   home: ContainerHome,
   around: Surroundings,
   image: string | RootfsImage,
   argv: readonly string[],
   options: CreateOptions,
-  id = newId(),
+  runId?: string,
 ): Promise<Container> {
+  const id = runId ?? newId();
   const { run, kept } = splitOptions(options);
   const config = await checkKept(around, image, argv, run);
   const { store } = home;
@@ -38,7 +40,7 @@ export async function createContainer(
     cgroupSlice: around.slice,
   };
   try {
-    await store.add(stored);
+    await store.add(stored, runId === undefined ? undefined : around.owner);
   } catch (cause) {
     await store.releaseName(name, id);
     await discardUnreadable(store, id).catch(() => undefined);

@@ -179,7 +179,7 @@ export class Engine implements Surroundings, ContainerHome {
    * arguments rejects it, before anything is made.
    *
    * Without root a monitor starts it, as of a container that is kept: it is listed, and told of in the events, until
-   * it has ended; and "inherit" is no stream's.
+   * it has ended.
    *
    * @param image `host`, or a root directory by `rootfs()`.
    * @param argv the program and its arguments; empty for the image's own.
@@ -337,12 +337,22 @@ export class Engine implements Surroundings, ContainerHome {
   private async undoAbandoned(): Promise<void> {
     const ids = await findAbandoned(this.containersRoot);
     await Promise.all(
-      ids.map((id) => {
+      ids.map(async (id) => {
+        // Of a user's run, whose monitor may just be removing it.
+        if (this.store.config(id) !== undefined) return this.removeRun(id);
         const cgroup = planCgroups(this.layout, id, {});
         const teardown = compileTeardown(cgroup, join(this.containersRoot, id));
-        return undo(this.encoder.encode(teardown)).catch(() => undefined);
+        await undo(this.encoder.encode(teardown)).catch(() => undefined);
       }),
     );
+  }
+
+  private async removeRun(id: string): Promise<void> {
+    try {
+      await (await this.get(id)).remove({ force: true });
+    } catch (error) {
+      if (!(error instanceof CaissonError)) throw error;
+    }
   }
 }
 

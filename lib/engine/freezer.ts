@@ -101,8 +101,9 @@ export async function setFrozen(
     await freezer.ask(frozen);
     for (let looks = 1; ; looks++) {
       const state = await freezer.look();
-      // Let go on, it may have come to its end at once.
-      if (state === wanted || (state === undefined && !frozen)) return;
+      if (state === wanted) return;
+      // Let go on, it may end at once: by a signal that has waited, for one.
+      if (state === undefined && !frozen) return;
       if (state === undefined) throw failed(freezer, frozen, 'the container is gone', 'ENOENT');
       if (performance.now() > end) break;
       if (frozen && freezer.forgetful && looks % LOOKS_BEFORE_THAW === 0) {

@@ -1,6 +1,7 @@
 /** Starting a container that is kept: its monitor, and the wait for the program's exec. */
 import { join } from 'node:path';
 import { Socket } from 'node:net';
+import type { CgroupWrite } from '../cgroup/plan.js';
 import { CaissonError } from '../errors.js';
 import { errnoName } from '../program/errno.js';
 import { endedEarly, failureOf } from '../program/failure.js';
@@ -23,6 +24,8 @@ import type { StoredConfig } from './stored.js';
 export interface FirstClient extends Pick<Attached, 'bits' | 'listener' | 'connect' | 'draw'> {
   /** The container ends with it. */
   readonly bound?: boolean | undefined;
+  /** Which of the program's streams go to it; "inherit" takes a bound one. */
+  readonly stdio?: Pick<RunOptions, 'stdin' | 'stdout' | 'stderr'> | undefined;
 }
 
 /**
@@ -50,8 +53,8 @@ export async function startKept(
   }
 }
 
-/** Puts a monitor where it belongs, before it begins. */
-type Enter = (pid: number) => Promise<void>;
+/** Puts a monitor where it belongs, before it begins. With the limits of the container's cgroup. */
+type Enter = (pid: number, limits: readonly CgroupWrite[]) => Promise<void>;
 
 /** With systemd: it can be asked, before anything is made. */
 async function openScope(
@@ -63,7 +66,7 @@ async function openScope(
   const { Systemd } = await import('../cgroup/scope.js');
   const systemd = await Systemd.open();
   return {
-    enter: (pid) => systemd.enterScope(mountPoint, slice, config, pid),
+    enter: (pid, limits) => systemd.enterScope(mountPoint, slice, config, pid, limits),
     close: () => systemd.close(),
   };
 }
@@ -82,7 +85,7 @@ async function startIn(
     id,
     imageOf(config.image),
     config.argv,
-    { ...options, stdin },
+    { ...options, stdin, ...attached?.stdio },
     cgroupSlice,
   );
   try {
@@ -186,7 +189,8 @@ function untilStarted(
     const connection = new MonitorConnection(socket, {
       ...then,
       waiting: (pid) => {
-        enter?.(pid).then(begin, (error: CaissonError) => {
+        const limits = start.joining.placements.flatMap(({ writes }) => writes);
+        enter?.(pid, limits).then(begin, (error: CaissonError) => {
           connection.close();
           reject(error);
         });

@@ -1,5 +1,5 @@
 /**
- * Who may clean up: each container's directory has a link `owner` that names the process it belongs to. When
+ * Who may clean up: the directory of each run has a link `owner` that names the process it belongs to. When
  * that process is gone, whoever finds the directory undoes the container.
  */
 import { existsSync, readFileSync } from 'node:fs';

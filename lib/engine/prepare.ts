@@ -2,7 +2,7 @@
 import { type FileHandle, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CgroupLayout } from '../cgroup/detect.js';
-import { planCgroups } from '../cgroup/plan.js';
+import { type CgroupPlacement, planCgroups } from '../cgroup/plan.js';
 import { layoutFor } from '../cgroup/probe.js';
 import { knownImage, resolveImage, type ResolvedImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
@@ -74,7 +74,8 @@ interface Recipe {
 }
 
 /** What a further program in the container has from its first one, compiled for PLACEHOLDER. */
-export type Joining = Pick<ExecInput, 'placements' | 'seccomp' | 'seccompFlags'> & {
+export type Joining = Pick<ExecInput, 'seccomp' | 'seccompFlags'> & {
+  readonly placements: readonly CgroupPlacement[];
   readonly user: ResolvedUser;
 };
 

@@ -6,14 +6,14 @@ import { existsSync } from 'node:fs';
 import type { RootfsImage } from '../image/rootfs.js';
 import { makeTimeline, type Timeline } from '../program/timeline.js';
 import { CaissonError } from '../errors.js';
-import { unsupported } from './check.js';
 import type { ContainerConfig } from './config.js';
 import type { ContainerHome } from './container.js';
 import { createContainer } from './create.js';
 import type { Execution } from './execution.js';
 import type { FirstClient } from './keep.js';
-import { ATTACH, type MonitorConnection, type MonitorExit } from './monitor-connection.js';
+import { ATTACH, MonitorConnection, type MonitorExit } from './monitor-connection.js';
 import type { RunOptions } from './options.js';
+import type { Store } from './store.js';
 import { checkKept, type Surroundings } from './prepare.js';
 
 const SIGKILL = 9;
@@ -31,10 +31,6 @@ export async function runKept(
   options: RunOptions,
 ): Promise<void> {
   const config = await checkKept(around, image, argv, options);
-  for (const name of ['stdin', 'stdout', 'stderr'] as const) {
-    if (config[name] === 'inherit')
-      throw unsupported(name, 'inherit', 'needs root', 'pipe: read or write it here');
-  }
   execution.watch(config, options.signal);
   const { signal, stdin, stdout, stderr, timeout, maxOutput, ...rest } = options;
   void [signal, stdin, stdout, stderr, timeout, maxOutput];
@@ -52,7 +48,7 @@ export async function runKept(
     },
     execution.id,
   );
-  const client = new RunClient(execution, config, home.store.directory(container.id));
+  const client = new RunClient(execution, config, home.store);
   try {
     await container.startFor(client);
   } catch (error) {
@@ -85,13 +81,20 @@ class RunClient implements FirstClient {
   over = false;
   draw: ((stamps: Float64Array) => Timeline) | undefined;
   private leave!: () => void;
+  /** One after the other, as they came. */
+  private signals: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly execution: Execution,
     private readonly config: ContainerConfig,
-    private readonly directory: string,
+    private readonly store: Store,
   ) {
     this.left = new Promise((resolve) => (this.leave = resolve));
+  }
+
+  get stdio(): FirstClient['stdio'] {
+    const { terminal, stdin, stdout, stderr } = this.config;
+    return terminal === undefined ? { stdin, stdout, stderr } : undefined;
   }
 
   get bits(): number {
@@ -112,6 +115,7 @@ class RunClient implements FirstClient {
   };
 
   connect(connection: MonitorConnection): void {
+    const directory = this.store.directory(this.execution.id);
     let look: NodeJS.Timeout | undefined;
     let draining = false;
     const resume = () => {
@@ -129,14 +133,31 @@ class RunClient implements FirstClient {
         if (draining) return;
         connection.pause();
         look ??= setInterval(() => {
-          if (!existsSync(this.directory)) drain();
+          if (!existsSync(directory)) drain();
         }, LOOK);
       },
       resume,
       signal: (number) => {
-        connection.signal(number);
+        if (this.config.stdin === 'pipe') this.signalBeside(connection, number);
+        else connection.signal(number);
         if (number === SIGKILL) drain();
       },
+    });
+  }
+
+  /** Behind input that the program does not read nobody would hear of it: by a connection of its own. */
+  private signalBeside(connection: MonitorConnection, number: number): void {
+    this.signals = this.signals.then(async () => {
+      let answer!: (heard: boolean) => void;
+      const answered = new Promise<boolean>((resolve) => (answer = resolve));
+      const beside = await MonitorConnection.open(this.store.sockets, this.execution.id, {
+        done: () => answer(true),
+        closed: () => answer(false),
+      });
+      beside?.signal(number);
+      // It does not listen yet, or has left, or has no place for one more.
+      if (beside === undefined || !(await answered)) connection.signal(number);
+      beside?.close();
     });
   }
 

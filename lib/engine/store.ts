@@ -194,9 +194,15 @@ export class Store {
 
   // ---- files
 
-  /** A new container's directory, with what it is. */
-  async add(config: StoredConfig): Promise<void> {
-    await mkdir(this.directory(config.id), { mode: 0o700 });
+  /**
+   * A new container's directory, with what it is.
+   *
+   * @param owner with whom it ends (owner.ts); undefined: it is kept.
+   */
+  async add(config: StoredConfig, owner: string | undefined): Promise<void> {
+    const directory = this.directory(config.id);
+    await mkdir(directory, { mode: 0o700 });
+    if (owner !== undefined) await symlink(owner, join(directory, 'owner'));
     await this.writeConfig(config);
   }
 

@@ -8,6 +8,7 @@ import { Kept, logBytes, logOf, refused, statusIs, untilLogged } from '../suppor
 import { Ward } from '../support/nursery.js';
 import { eventually, sleep } from '../support/outside.js';
 import { fixture } from '../support/places.js';
+import { needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 import type { AttachOneTask } from './fixtures/attach-one.js';
 
@@ -36,6 +37,8 @@ class Heard {
     });
   }
 }
+
+const clients = needsRoot('a cgroup to find what a client has left');
 
 describe('attached clients', function () {
   this.timeout(60_000);
@@ -276,7 +279,7 @@ describe('attached clients', function () {
   });
 
   describe('that do not read', () => {
-    it('hold the container back, as long as they are there', async () => {
+    clients.it('hold the container back, as long as they are there', async () => {
       const container = await kept.start('yes 0123456789012345678901234567890123456789', {
         logOptions: { 'max-size': '-1' },
       });
@@ -315,7 +318,7 @@ describe('attached clients', function () {
       expect(await logOf(container)).to.equal(wanted);
     });
 
-    it('do not keep it from being killed', async () => {
+    clients.it('do not keep it from being killed', async () => {
       const container = await kept.start('yes');
       const ward = await attachElsewhere(container, false);
       await sleep(500);

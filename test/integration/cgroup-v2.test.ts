@@ -5,13 +5,14 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import type { RunOptions } from '../../lib/engine/options.js';
 import { CaissonError } from '../../lib/errors.js';
 import { Kept } from '../support/kept.js';
+import { needsRoot } from '../support/needs.js';
 import { cgroupOf, eventually, processesOf } from '../support/outside.js';
 import { repository } from '../support/places.js';
 import type { Session } from '../support/session.js';
@@ -19,6 +20,7 @@ import { Workshop } from '../support/workshop.js';
 
 const { mode } = await detectCgroups();
 const here = mode === 'v2';
+const filters = needsRoot('a filter for devices');
 
 describe(
   here ? 'cgroup v2' : `cgroup v2 (skipped: the controllers of this machine are v1's)`,
@@ -64,14 +66,18 @@ describe(
       expect(program).to.match(/clone.* cgroup/);
       await look({}, async (box) => {
         const pid = await box.pid();
-        expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).to.equal(`0::/caisson/${box.id}\n`);
+        const { directory } = await cgroupOf(box.id, 'none');
+        const path = directory.slice('/sys/fs/cgroup'.length);
+        expect(path).to.include(box.id);
+        expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).to.equal(`0::${path}\n`);
         expect(await box.sh('cat /proc/self/cgroup')).to.equal('0::/');
       });
     });
 
     it('has its controllers enabled all the way down, and those that a limit needs', async () => {
       await look({ cpusetCpus: '0' }, async (box) => {
-        for (const directory of ['/sys/fs/cgroup', '/sys/fs/cgroup/caisson']) {
+        const parent = dirname((await cgroupOf(box.id, 'none')).directory);
+        for (const directory of [dirname(parent), parent]) {
           const enabled = await readFile(join(directory, 'cgroup.subtree_control'), 'utf8');
           expect(enabled.trim().split(' ')).to.include.members([
             ...['cpu', 'cpuset', 'io', 'memory', 'pids'],
@@ -112,9 +118,8 @@ describe(
       ));
 
     it('weighs block I/O by the file that there is, or says what would bring it', async () => {
-      const { directory } = await cgroupOf('', 'none');
       await look({}, async ({ id }) => {
-        const files = await readdir(join(directory, id));
+        const files = await readdir((await cgroupOf(id, 'none')).directory);
         const options = { blkioWeight: 500 };
         if (files.includes('io.bfq.weight'))
           await look(options, async (box) =>
@@ -207,7 +212,7 @@ describe(
       expect(existsSync(directory)).to.equal(false);
     });
 
-    it('keeps devices away by a filter in the kernel', async () => {
+    filters.it('keeps devices away by a filter in the kernel', async () => {
       // A node can be made by who may; it is using it that is refused.
       const disk = await someDisk();
       const options: RunOptions = { userns: 'host', capAdd: ['MKNOD'] };

@@ -9,6 +9,7 @@ import { processesOf } from '../../lib/engine/processes.js';
 import { cpuPercent, readStats } from '../../lib/engine/stats.js';
 import { top } from '../../lib/engine/top.js';
 import { CaissonError } from '../../lib/errors.js';
+import { needsControllers, needsRoot } from '../support/needs.js';
 import {
   cgroupsOf,
   eventually,
@@ -28,7 +29,9 @@ async function errorOf(promise: Promise<unknown>): Promise<CaissonError> {
   return error;
 }
 
-describe('a running container', () => {
+const limits = needsControllers('cpu', 'memory', 'pids');
+
+limits.describe('a running container', () => {
   let shop: Workshop;
 
   before(async () => {
@@ -54,7 +57,7 @@ describe('a running container', () => {
   }
 
   function places(id: string): Promise<CgroupPlace[]> {
-    return existing(placesOf(shop.engine.layout, id, undefined));
+    return existing(placesOf(shop.engine.layout, id, shop.runSlice));
   }
 
   async function directories(id: string): Promise<string[]> {
@@ -348,7 +351,7 @@ describe('a running container', () => {
       expect((await errorOf(setFrozen([], true))).code).to.equal('ERR_CGROUP_CONTROLLER_MISSING');
     });
 
-    describe('with cgroups made by hand', () => {
+    needsRoot('cgroups of one’s own choice').describe('with cgroups made by hand', () => {
       let child: ChildProcess;
       const made: string[] = [];
 

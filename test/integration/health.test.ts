@@ -11,12 +11,16 @@ import { CaissonError, type ErrorCode } from '../../lib/errors.js';
 import { childrenOf } from '../support/leftovers.js';
 import { cgroupOf, eventually, exists, processesOf, sleep } from '../support/outside.js';
 import { fixture } from '../support/places.js';
+import { needsCgroups, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 import type { KeeperTask } from './fixtures/keeper.js';
 
 /** Healthy where the file is. */
 const SWITCH = 'test -e /tmp/well';
 const MIB = 2 ** 20;
+
+const { it: rootIt } = needsRoot('the /proc of a user’s monitor is root’s');
+const cgroups = needsCgroups();
 
 describe('health checks', () => {
   let shop: Workshop;
@@ -289,7 +293,7 @@ describe('health checks', () => {
     });
   });
 
-  it('are not run in a paused container, and one that is paused fails for nothing', async () => {
+  cgroups.it('are not run in a paused container, and do not make it fail', async () => {
     await withContainer({ test: 'true', interval: 50 }, async (container) => {
       await results(container, 1);
       await container.pause();
@@ -341,7 +345,7 @@ describe('health checks', () => {
     }
   });
 
-  it('do not hold up the end of their container, nor blame it for theirs', async () => {
+  cgroups.it('do not hold up the end of their container, nor blame it for theirs', async () => {
     const test = 'sleep 800';
     const argv = ['sh', '-c', 'until test -e /tmp/end; do sleep 0.02; done; exit 3'];
     const check = { test, interval: 50, timeout: '1h', retries: 1 };
@@ -439,7 +443,7 @@ describe('health checks', () => {
     });
   });
 
-  it('cost the monitor neither descriptors nor memory nor children', async () => {
+  rootIt('cost the monitor neither descriptors nor memory nor children', async () => {
     const test = 'echo >> /tmp/checks; cat /tmp/checks | wc -l';
     await withContainer({ test, interval: 20 }, async (container) => {
       const monitor = await monitorOf(container);

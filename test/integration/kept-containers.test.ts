@@ -16,12 +16,18 @@ import {
   processesOf,
   sleep,
 } from '../support/outside.js';
+import { needsCgroups, needsControllers, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 
 const SLEEP = ['sleep', '1000'];
 /** Ends at TERM, with a code that says so. */
 const OBEDIENT = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done";
 const DEAF = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
+
+const monitors = needsRoot('the /proc of a user’s monitor is root’s');
+const ids = needsRoot('ranges of the host’s ids');
+const cgroups = needsCgroups();
+const limits = needsControllers('cpu', 'memory', 'pids');
 
 describe('containers that are kept', function () {
   this.timeout(60_000);
@@ -43,7 +49,7 @@ describe('containers that are kept', function () {
   const linkOf = (name: string) => shop.path('data/names', name);
 
   describe('a life', () => {
-    it('is created, running, paused, running, exited, and gone', async () => {
+    cgroups.it('is created, running, paused, running, exited, and gone', async () => {
       const container = await kept.create(OBEDIENT, { name: 'lively', labels: { a: 'b' } });
       const made = await container.inspect();
       expect(made.status).to.equal('created');
@@ -206,7 +212,7 @@ describe('containers that are kept', function () {
       await container.remove({ force: true });
     });
 
-    it('runs with ids that no other running container has', async () => {
+    ids.it('runs with ids that no other running container has', async () => {
       const [one, two] = await Promise.all([kept.start(SLEEP), kept.start(SLEEP)]);
       const maps = await Promise.all(
         [one, two].map(async (container) => {
@@ -221,7 +227,7 @@ describe('containers that are kept', function () {
       expect(a!.from).to.be.above(0);
     });
 
-    it('is in namespaces of its own, and its monitor is not', async () => {
+    monitors.it('is in namespaces of its own, and its monitor is not', async () => {
       const container = await kept.start(SLEEP);
       const { pid } = (await container.inspect()).state;
       const [inside, outside, own] = await Promise.all([
@@ -236,7 +242,7 @@ describe('containers that are kept', function () {
     });
   });
 
-  describe('pausing', () => {
+  cgroups.describe('pausing', () => {
     it('stops everything, and refuses what needs it to go on', async () => {
       const container = await kept.start('while :; do echo tick; sleep 0.01; done');
       await untilLogged(container, 'tick');
@@ -767,7 +773,7 @@ describe('containers that are kept', function () {
     });
   });
 
-  describe('limits', () => {
+  limits.describe('limits', () => {
     it('that kill it are told of', async () => {
       const container = await kept.start(
         'x=$(cat /dev/zero | head -c 200m | tr "\\0" x); echo survived',

@@ -5,6 +5,7 @@ import type { Container } from '../../lib/engine/container.js';
 import type { ContainerStatus } from '../../lib/engine/stored.js';
 import { CaissonError, type ErrorCode } from '../../lib/errors.js';
 import { Kept } from '../support/kept.js';
+import { needsCgroups } from '../support/needs.js';
 import { sampleSize } from '../support/sample.js';
 import { Workshop } from '../support/workshop.js';
 
@@ -158,7 +159,9 @@ const commands = fc.array(
   { minLength: 4, maxLength: 12 },
 );
 
-describe('a model of the lives of containers', function () {
+const cgroups = needsCgroups();
+
+cgroups.describe('a model of the lives of containers', function () {
   this.timeout(180_000);
   let shop: Workshop;
   let kept: Kept;

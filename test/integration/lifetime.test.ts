@@ -4,13 +4,16 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { Engine } from '../../lib/engine/engine.js';
+import { needsRoot } from '../support/needs.js';
 import { eventually, processesOf, tracesOf } from '../support/outside.js';
 import { slowness } from '../support/slowness.js';
 import { Workshop } from '../support/workshop.js';
 
 const execute = promisify(execFile);
 
-describe('lifetime', function () {
+const root = needsRoot('a user’s containers have monitors, and neither launchers nor a guard');
+
+root.describe('lifetime', function () {
   this.timeout(60_000);
   let shop: Workshop;
 

@@ -16,6 +16,7 @@ import {
   tracesOf,
 } from '../support/outside.js';
 import type { Session } from '../support/session.js';
+import { needsControllers } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 
 /** The disk below a directory, whole: what the kernel limits, and not its partition. */
@@ -45,7 +46,9 @@ async function processorTime(id: string): Promise<number> {
   return Number(/^usage_usec (\d+)$/m.exec(text)![1]) / 1e6;
 }
 
-describe('limits', () => {
+const machine = needsControllers('cpu', 'memory', 'pids');
+
+machine.describe('limits', () => {
   let shop: Workshop;
   let onlyV2: boolean;
   let disk: { path: string; number: string };
@@ -74,7 +77,8 @@ describe('limits', () => {
       }
       for (const pid of pids) {
         const lines = (await readFile(`/proc/${pid}/cgroup`, 'utf8')).trimEnd().split('\n');
-        const own = lines.filter((line) => line.endsWith(`:/caisson/${box.id}`));
+        const ends = [`:/caisson/${box.id}`, `/caisson-${box.id}.scope/container`];
+        const own = lines.filter((line) => ends.some((end) => line.endsWith(end)));
         expect(own.length).to.be.at.least(directories.length);
       }
     });

@@ -23,7 +23,6 @@ import {
   logBytes,
   logOf,
   monitorOf,
-  monitorsOf,
   refused,
   sh,
   statusIs,
@@ -35,17 +34,24 @@ import {
   ancestorsOf,
   cgroupsOf,
   eventually,
+  monitorsOf,
   processesOf,
   sleep,
   statusOf,
 } from '../support/outside.js';
 import { fixture } from '../support/places.js';
+import { needsCgroups, needsRoot } from '../support/needs.js';
 import { sample } from '../support/sample.js';
 import { Workshop } from '../support/workshop.js';
 import type { KeepOneTask } from './fixtures/keep-one.js';
 
 const SLEEP = ['sleep', '1000'];
 const OBEDIENT = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done";
+
+const clients = needsRoot('a cgroup to find what a client has left');
+const monitors = needsRoot('the /proc of a user’s monitor is root’s');
+const cgroups = needsCgroups();
+const disks = needsRoot('a mount on the host');
 
 describe('a monitor', function () {
   this.timeout(60_000);
@@ -83,7 +89,7 @@ describe('a monitor', function () {
 
   describe('outlives who started it', () => {
     for (const attach of [false, true]) {
-      it(`${attach ? 'with' : 'without'} a client, and goes on writing the log`, async () => {
+      clients.it(`${attach ? 'with' : 'without'} a client, and goes on with the log`, async () => {
         const { ward, container } = await startElsewhere(
           'i=0; while :; do i=$((i + 1)); echo $i; sleep 0.02; done',
           attach,
@@ -116,7 +122,7 @@ describe('a monitor', function () {
     }
   });
 
-  it('is the only one, although its starter is killed over the start', async () => {
+  clients.it('is the only one, although its starter is killed over the start', async () => {
     for (const round of sample(Array.from({ length: 12 }, (_, i) => i))) {
       const { ward, container } = await startElsewhere(SLEEP, false, false);
       await sleep(round);
@@ -172,7 +178,7 @@ describe('a monitor', function () {
       expect(await reading).to.equal('begun\n');
     });
 
-    it('while its container was paused, or waited to be run again', async () => {
+    cgroups.it('while its container was paused, or waited to be run again', async () => {
       const paused = await kept.start(SLEEP);
       await paused.pause();
       process.kill(await monitorOf(paused), 'SIGKILL');
@@ -251,7 +257,7 @@ describe('a monitor', function () {
       return Number(/^Pss:\s+(\d+) kB$/m.exec(text)![1]);
     };
 
-    it('takes at most 300 KiB, also after 10 MB of output', async () => {
+    monitors.it('takes at most 300 KiB, also after 10 MB of output', async () => {
       const idle = await kept.start(SLEEP);
       expect(await pssOf(await monitorOf(idle)), 'idle').to.be.at.most(300);
       const busy = await kept.start('yes 0123456789 | head -c 10000000; echo done; sleep 1000');
@@ -259,7 +265,7 @@ describe('a monitor', function () {
       expect(await pssOf(await monitorOf(busy)), 'after output').to.be.at.most(300);
     });
 
-    it('holds nothing of who started it', async () => {
+    clients.it('holds nothing of who started it', async () => {
       const { ward, container } = await startElsewhere(SLEEP);
       const monitor = await monitorOf(container);
       const linksOf = async (pid: number) => {
@@ -292,7 +298,7 @@ describe('a monitor', function () {
       await container.kill();
     });
 
-    it('opens nothing more with each run', async () => {
+    monitors.it('opens nothing more with each run', async () => {
       const container = await kept.start('exit 1', { restart: 'always' });
       const monitor = await monitorOf(container);
       const open = async () => (await readdir(`/proc/${monitor}/fd`)).length;
@@ -523,7 +529,7 @@ describe('a monitor', function () {
     });
   });
 
-  describe('on a disk that is full', () => {
+  disks.describe('on a disk that is full', () => {
     /** A tmpfs can be idmapped since Linux 6.3. */
     const HOST_USERS = { userns: 'host' } as const;
     let mount: string;
@@ -639,7 +645,7 @@ describe('a monitor', function () {
     }
   });
 
-  it('serves those who come and go, however many', async () => {
+  monitors.it('serves those who come and go, however many', async () => {
     const container = await kept.start(OBEDIENT);
     await untilLogged(container, 'ready');
     const descriptors = async () =>

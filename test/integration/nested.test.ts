@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
+import { isRoot } from '../support/needs.js';
 import { fixture, repository } from '../support/places.js';
 import { slowness } from '../support/slowness.js';
 import { makeBusybox } from '../support/workshop.js';
@@ -31,6 +32,7 @@ type Engine = 'caisson' | 'podman' | 'docker';
 
 /** Of podman 4.3 and Docker 20.10 on hybrid machines; v2 in containers of theirs takes a machine with nothing else. */
 function unavailable(engine: Engine): string | undefined {
+  if (!isRoot) return 'needs root: a user’s containers have no ids to give away';
   if (engine === 'caisson') return undefined;
   const programs = engine === 'podman' ? ['podman', 'runc'] : ['docker', 'dockerd'];
   const missing = programs.find(

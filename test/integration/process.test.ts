@@ -3,8 +3,11 @@ import { expect } from 'chai';
 import { DEFAULT_CAPABILITIES } from '../../lib/engine/capabilities.js';
 import type { RunOptions } from '../../lib/engine/options.js';
 import { CAPABILITIES, capabilityMask } from '../../lib/oci/capabilities.js';
+import { needsRoot } from '../support/needs.js';
 import { spareDevice, statusOf } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
+
+const root = needsRoot('a user’s --privileged is not the host’s root');
 
 describe('the process', () => {
   let shop: Workshop;
@@ -315,7 +318,7 @@ describe('the process', () => {
   });
 
   describe('privileged', () => {
-    it('has all capabilities and devices, no filter and no masks', async () => {
+    root.it('has all capabilities and devices, no filter and no masks', async () => {
       const device = (await spareDevice()) ?? '/dev/null';
       const text = await shop.sh(
         'grep -E "^(CapEff|Seccomp):" /proc/self/status; cat /proc/self/uid_map; ' +

@@ -5,6 +5,7 @@ import type { RunResult } from '../../lib/engine/execution.js';
 import { drawTimeline } from '../../lib/program/timeline.js';
 import type { CaissonError } from '../../lib/errors.js';
 import { eventually, exists, processesOf, sleep, statusOf, tracesOf } from '../support/outside.js';
+import { slowness } from '../support/slowness.js';
 import { Workshop } from '../support/workshop.js';
 
 /** Of the host's pids, those that still live; a zombie does not. */
@@ -187,7 +188,7 @@ describe('results', () => {
 
     it('comes at the timeout, for everything', async () => {
       const run = sh('trap "" TERM INT HUP; (setsid sleep 1000 &); echo out; sleep 1000', {
-        timeout: 700,
+        timeout: 700 * slowness,
       });
       await run.started;
       const pids = await eventually(async () => {
@@ -203,7 +204,7 @@ describe('results', () => {
         signal: 'SIGKILL',
         stdout: 'out\n',
       });
-      expect(result.durationMs).to.be.at.least(699);
+      expect(result.durationMs).to.be.at.least(699 * slowness);
       expect(await alive(pids)).to.deep.equal([]);
     });
 

@@ -17,9 +17,16 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
+import { needsRoot } from '../support/needs.js';
 import { OrdinaryUser, RANGE, type RunAs, SUBGID, SUBUID, UID } from '../support/ordinary-user.js';
-import { monitorsOf } from '../support/kept.js';
-import { eventually, exists, hierarchies, namespacesOf, statusOf } from '../support/outside.js';
+import {
+  eventually,
+  exists,
+  hierarchies,
+  monitorsOf,
+  namespacesOf,
+  statusOf,
+} from '../support/outside.js';
 import { makeBusybox } from '../support/workshop.js';
 import type { RootlessFaults } from './fixtures/rootless-faults.js';
 import type { Came } from './fixtures/rootless-run.js';
@@ -37,7 +44,9 @@ async function mapOf(pid: number, name: 'uid_map' | 'gid_map'): Promise<number[]
     .map((line) => line.trim().split(/\s+/).map(Number));
 }
 
-describe('without root', function () {
+const root = needsRoot('it makes users of its own');
+
+root.describe('without root', function () {
   this.timeout(120_000);
   let user: OrdinaryUser;
 
@@ -417,12 +426,14 @@ describe('without root', function () {
       expect(of('much')).to.include({ exitCode: 0, stdout: '3000000' });
       expect(of('unread')).to.include({ exitCode: 0 });
       expect(of('stuck')).to.include({ exitCode: 137, timedOut: true });
+      expect(of('fed')).to.include({ exitCode: 137, timedOut: false });
+      expect(of('fed, timeout')).to.include({ exitCode: 137, timedOut: true });
       expect(of('terminal')).to.include({ exitCode: 0 });
       // Where the echo of what was typed comes is a matter of time.
       for (const text of ['/dev/pts/0\r\n', '11 33\r\n', 'got abc\r\n'])
         expect(of('terminal').stdout).to.include(text);
       expect(of('unseen')).to.include({ exitCode: 0, stdout: '' });
-      expect(of('inherit').code).to.equal('ERR_UNSUPPORTED_OPTION');
+      expect(of('inherit')).to.include({ exitCode: 4, stdout: of('own').stdout });
       expect(of('several').stdout).to.equal('0\n1\n2\n3\n4\n5\n6\n7\n');
       expect(of('left').stdout).to.equal('0');
     });
@@ -446,6 +457,14 @@ describe('without root', function () {
       const inside = () => user.processes().length;
       expect(inside()).to.be.above(2);
       child.kill('SIGKILL');
+      await user.expectNothing();
+    });
+
+    it('is removed by who comes next, when that program was killed before it was started', async () => {
+      const program = 'package/dist/test/integration/fixtures/rootless-hold.js';
+      await user.run([process.execPath, join(user.directory, program), 'early']);
+      expect(await readdir(user.containers)).to.have.lengthOf(1);
+      await user.fixture('rootless-run');
       await user.expectNothing();
     });
   });

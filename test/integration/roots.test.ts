@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { chmod, chown, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { rootfs } from '../../lib/image/rootfs.js';
-import { exists, spareDevice } from '../support/outside.js';
+import { needsRoot } from '../support/needs.js';
+import { exists, outsideUid, spareDevice } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
 
 /** Every path below a directory with what a stray write would change. */
@@ -14,6 +15,11 @@ async function snapshot(directory: string): Promise<string[]> {
   }
   return lines;
 }
+
+const ids = needsRoot('files of ids that are not his');
+const mounts = needsRoot('mounts on the host');
+const hostUsr = needsRoot('a user has the host’s /usr as it is');
+const filters = needsRoot('a filter for devices');
 
 describe('roots', () => {
   let shop: Workshop;
@@ -49,7 +55,7 @@ describe('roots', () => {
       expect(await shop.sh('cat /etc/machine-id', {}, 'host')).to.equal('');
     });
 
-    it('has a /usr that can be written, and the host does not notice', async () => {
+    hostUsr.it('has a /usr that can be written, and the host does not notice', async () => {
       for (const userns of ['auto', 'host'] as const) {
         await using box = await shop.session({ userns }, 'host');
         const name = `/usr/local/bin/t${box.id.slice(0, 12)}`;
@@ -67,7 +73,7 @@ describe('roots', () => {
       expect(await shop.sh('/usr/bin/env true; id -u', {}, 'host')).to.equal('0');
     });
 
-    it('shows owners as they are on the host', async () => {
+    ids.it('shows owners as they are on the host', async () => {
       expect(await shop.sh('stat -c %u:%g /usr /usr/bin/env /etc/passwd /', {}, 'host')).to.equal(
         '0:0\n0:0\n0:0\n0:0',
       );
@@ -101,8 +107,8 @@ describe('roots', () => {
           expect(await shop.sh(USE, { userns }, root)).to.equal('new');
           expect(await readFile(`${root.path}/etc/added`, 'utf8')).to.equal('new\n');
           expect(await exists(`${root.path}/etc/os-release`)).to.equal(false);
-          expect((await lstat(`${root.path}/a/b/c`)).uid).to.equal(0);
-          expect((await lstat(`${root.path}/etc/group`)).uid).to.equal(1000);
+          expect((await lstat(`${root.path}/a/b/c`)).uid).to.equal(await outsideUid(0));
+          expect((await lstat(`${root.path}/etc/group`)).uid).to.equal(await outsideUid(1000));
           expect(await shop.sh('cat /etc/added', { userns }, root)).to.equal('new');
         });
 
@@ -120,7 +126,7 @@ describe('roots', () => {
           expect(await snapshot(root.path)).to.deep.equal(before);
         });
 
-        it('reads with its own owners', async () => {
+        ids.it('reads with its own owners', async () => {
           expect(await shop.sh('stat -c %u:%g / /home/user', { userns })).to.equal(
             '0:0\n1000:1000',
           );
@@ -203,7 +209,7 @@ describe('roots', () => {
   describe('volumes', () => {
     for (const userns of ['auto', 'host'] as const) {
       describe(`with userns "${userns}"`, () => {
-        it('show the host’s files with the host’s owners, both ways', async () => {
+        ids.it('show the host’s files with the host’s owners, both ways', async () => {
           const source = shop.path(`volume-${userns}`);
           await mkdir(source);
           await chmod(source, 0o777);
@@ -231,7 +237,7 @@ describe('roots', () => {
           expect(await owner('number')).to.equal('4242:2424');
         });
 
-        it('are read-only when asked, all the way down', async () => {
+        mounts.it('are read-only when asked, all the way down', async () => {
           const source = shop.path(`readonly-${userns}`);
           await mkdir(`${source}/below`, { recursive: true });
           execFileSync('mount', ['-t', 'tmpfs', 'caisson-test', `${source}/below`]);
@@ -277,7 +283,7 @@ describe('roots', () => {
       });
     }
 
-    it('shows what is mounted on the host, but not what the container mounts', async () => {
+    mounts.it('shows what is mounted on the host, but not what the container mounts', async () => {
       const source = shop.path('slave');
       await mkdir(`${source}/later`, { recursive: true });
       await using box = await shop.session({ volumes: [`${source}:/v`] });
@@ -384,6 +390,11 @@ describe('roots', () => {
           { userns, devices: [device, `${device}:/dev/sub/it:rwm`] },
         );
         expect(text).to.equal(`${number}\nread\nwrote\n${number}\nread\nwrote`);
+      });
+
+      filters.it(`can be given for reading only (userns "${userns}")`, async function () {
+        const device = await spareDevice();
+        if (device === undefined) this.skip();
         const reading = await shop.sh(
           `(: <${device}) && echo read; (: >${device}) 2>/dev/null && echo wrote; true`,
           { userns, devices: [`${device}:r`] },

@@ -24,6 +24,7 @@ import { fixture } from '../support/places.js';
 import { statusOf, tracesOf } from '../support/outside.js';
 import { sample } from '../support/sample.js';
 import type { Session } from '../support/session.js';
+import { needsCgroups, needsControllers, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 import type { InheritedReport } from './fixtures/inherited.js';
 
@@ -34,6 +35,11 @@ const SYSCALL = {
   x64: { ptrace: 101, renameat2: 316 },
   arm64: { ptrace: 117, renameat2: 276 },
 }[process.arch as 'x64' | 'arm64'];
+
+const nodes = needsRoot('device nodes');
+const inherited = needsRoot('groups to choose, and a guard');
+const cgroups = needsCgroups();
+const memory = needsControllers('memory');
 
 describe('security', function () {
   this.timeout(120_000);
@@ -189,7 +195,7 @@ describe('security', function () {
       });
     }
 
-    it('do not leak when Node itself has some that are not close-on-exec', async () => {
+    inherited.it('do not leak when Node itself has some that are not close-on-exec', async () => {
       // A child that inherits descriptors of a file and a directory of the host, a variable, groups.
       const child = spawn(
         'sh',
@@ -454,7 +460,7 @@ describe('security', function () {
   });
 
   describe('devices', () => {
-    it('that mask paths are not the image’s (CVE-2025-31133)', async () => {
+    nodes.it('that mask paths are not the image’s (CVE-2025-31133)', async () => {
       const root = copy();
       await symlink('/proc/sys/kernel/core_pattern', join(root.path, 'dev/null'));
       const masked =
@@ -482,7 +488,7 @@ describe('security', function () {
       }
     });
 
-    it('of the terminal are not the image’s (CVE-2025-52565)', async () => {
+    nodes.it('of the terminal are not the image’s (CVE-2025-52565)', async () => {
       const root = copy();
       await mkdir(join(root.path, 'dev/pts'));
       await symlink(`${outside}/file`, join(root.path, 'dev/console'));
@@ -568,7 +574,7 @@ describe('security', function () {
     });
   });
 
-  describe('cgroups', () => {
+  cgroups.describe('cgroups', () => {
     for (const options of [{}, { userns: 'host' }, { userns: 'host', user: '0:0' }] as const) {
       it(`are read-only inside: ${JSON.stringify(options)} (CVE-2022-0492, CVE-2023-25809)`, async () => {
         const text = await shop.sh(
@@ -727,7 +733,7 @@ describe('security', function () {
   });
 
   describe('what must not hang or starve', () => {
-    it('a limit of 4 MiB starts a small program (runc #1980, #4021)', async () => {
+    memory.it('a limit of 4 MiB starts a small program (runc #1980, #4021)', async () => {
       for (const options of [{}, { init: false }, { userns: 'host' }, { tty: true }] as const) {
         const { exitCode, oomKilled } = await shop.engine.run(shop.busybox, ['true'], {
           ...options,
@@ -768,7 +774,7 @@ describe('security', function () {
       expect(await shop.sh('[ -p /x ] && echo fifo', { volumes: [`${fifo}:/x`] })).to.equal('fifo');
     });
 
-    it('an endless file in the place of the account files', async () => {
+    nodes.it('an endless file in the place of the account files', async () => {
       const root = copy();
       await rm(join(root.path, 'etc/passwd'));
       execFileSync('mknod', [join(root.path, 'etc/passwd'), 'c', '1', '5']);

@@ -15,14 +15,20 @@ import {
   Kept,
   logOf,
   monitorOf,
-  monitorsOf,
   refused,
   statusIs,
   untilLogged,
   untilStatus,
 } from '../support/kept.js';
 import { processesIn } from '../support/leftovers.js';
-import { eventually, hierarchies, pidOutside, processesOf, scopeIn } from '../support/outside.js';
+import {
+  eventually,
+  hierarchies,
+  monitorsOf,
+  pidOutside,
+  processesOf,
+  scopeIn,
+} from '../support/outside.js';
 import { fixture } from '../support/places.js';
 import { Workshop } from '../support/workshop.js';
 
@@ -113,6 +119,19 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     await container.update({ memory: '80m' });
     expect(await read(own, 'memory.max')).to.equal(String(80 << 20));
     expect(await read(scopeOf(container), 'memory.max'), 'the scope').to.equal('max');
+  });
+
+  it('have the container’s weight, which would count for nothing within', async () => {
+    const container = await kept.start(SLEEP, { cpuShares: 512 });
+    const scope = scopeOf(container);
+    const weights = () =>
+      Promise.all([read(scope, 'cpu.weight'), read(scope, 'container/cpu.weight')]);
+    expect(await weights()).to.deep.equal(['59', '59']);
+    execFileSync('systemctl', ['daemon-reload']);
+    await container.update({ cpuShares: 2 });
+    expect(await weights()).to.deep.equal(['1', '1']);
+    await container.update({ cpuShares: 0 });
+    expect(await weights()).to.deep.equal(['100', '100']);
   });
 
   it('are left alone by systemd, whatever it reads anew', async () => {

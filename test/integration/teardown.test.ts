@@ -4,8 +4,13 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { needsCgroups, needsRoot } from '../support/needs.js';
 import { cgroupOf, cgroupsOf, eventually, tracesOf } from '../support/outside.js';
+import { slowness } from '../support/slowness.js';
 import { Workshop } from '../support/workshop.js';
+
+const cgroups = needsCgroups();
+const root = needsRoot('others’ processes in a cgroup, and immutable files');
 
 describe('teardown', () => {
   let shop: Workshop;
@@ -35,7 +40,7 @@ describe('teardown', () => {
     return stranger;
   };
 
-  it('removes cgroups that were made in the container’s own, with who is in them', async () => {
+  root.it('removes cgroups made in the container’s own, with who is in them', async () => {
     const box = await shop.session();
     const cgroups = await cgroupsOf(box.id);
     expect(cgroups).not.to.deep.equal([]);
@@ -54,7 +59,7 @@ describe('teardown', () => {
     await expectNothingLeft(box.id);
   });
 
-  it('removes cgroups nested 300 deep', async () => {
+  cgroups.it('removes cgroups nested 300 deep', async () => {
     const box = await shop.session();
     const { directory } = await cgroupOf(box.id, 'pids');
     let here = directory;
@@ -66,7 +71,7 @@ describe('teardown', () => {
     await expectNothingLeft(box.id);
   });
 
-  describe('of what is frozen', () => {
+  cgroups.describe('of what is frozen', () => {
     /** Freezes the container, or those of its processes that are in a cgroup below; false on v2. */
     const freeze = async (id: string, below: string | undefined, pid: number) => {
       const { version, directory } = await cgroupOf(id, 'freezer');
@@ -111,7 +116,7 @@ describe('teardown', () => {
     }
 
     it('ends by a timeout', async () => {
-      const box = await shop.session({ timeout: 300 });
+      const box = await shop.session({ timeout: 300 * slowness });
       await freeze(box.id, undefined, 0);
       const { timedOut } = await box.execution;
       expect(timedOut).to.equal(true);
@@ -119,7 +124,7 @@ describe('teardown', () => {
     });
   });
 
-  it('removes what was made immutable in the container’s layer', async () => {
+  root.it('removes what was made immutable in the container’s layer', async () => {
     const box = await shop.session({ capAdd: ['LINUX_IMMUTABLE'], userns: 'host' }, 'host');
     await box.sh('mkdir -p /data/below && echo x >/data/below/file && echo x >/data/append');
     await box.sh('chattr +i /data/below/file /data/below && chattr +a /data/append /data');

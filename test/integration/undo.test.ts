@@ -19,6 +19,7 @@ import {
   untilNothing,
   unusedParents,
 } from '../support/leftovers.js';
+import { needsRoot } from '../support/needs.js';
 import { each, Ward } from '../support/nursery.js';
 import {
   cgroupOf,
@@ -53,7 +54,9 @@ function helpable(): boolean {
 /** Steps that no start needs yet. */
 const UNUSED = new Set(['none', 'mount.readonly']);
 
-describe('undo', function () {
+const root = needsRoot('a user’s containers have monitors (rootless.test.ts), and no guard');
+
+root.describe('undo', function () {
   this.timeout(120_000);
   let directory: string;
   const wards: Ward[] = [];

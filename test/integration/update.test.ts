@@ -4,13 +4,16 @@ import { expect } from 'chai';
 import type { RunOptions } from '../../lib/engine/options.js';
 import { type ResourceChange, updateResources } from '../../lib/engine/update.js';
 import { CaissonError } from '../../lib/errors.js';
+import { needsControllers } from '../support/needs.js';
 import { cgroupOf, eventually } from '../support/outside.js';
 import type { Session } from '../support/session.js';
 import { Workshop } from '../support/workshop.js';
 
 const MIB = 2 ** 20;
 
-describe('changing the limits of a running container', () => {
+const limits = needsControllers('cpu', 'cpuset', 'memory', 'pids');
+
+limits.describe('changing the limits of a running container', () => {
   let shop: Workshop;
 
   before(async () => {
@@ -37,7 +40,8 @@ describe('changing the limits of a running container', () => {
   }
 
   function update(box: Session, current: RunOptions, change: ResourceChange): Promise<RunOptions> {
-    return updateResources(shop.engine, box.id, current, change);
+    const { layout, host } = shop.engine;
+    return updateResources({ layout, host, within: shop.runSlice }, box.id, current, change);
   }
 
   async function refusal(

@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
-import { monitorsOf } from '../support/kept.js';
 import { OrdinaryUser, type Said, UID } from '../support/ordinary-user.js';
 import {
   GATEWAY,
@@ -21,7 +20,7 @@ import {
   PORT,
   SERVER,
 } from '../support/outer-network.js';
-import { eventually, statusOf } from '../support/outside.js';
+import { eventually, monitorsOf, statusOf } from '../support/outside.js';
 import { fixture, repository } from '../support/places.js';
 
 const MODES = ['pasta', 'slirp4netns'] as const;

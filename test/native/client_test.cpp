@@ -174,6 +174,15 @@ int main() {
     expect(pair.client.receive() && pair.client.left(), "it to have left");
   });
 
+  test("who is let go of before everything of his was served has nothing more to say", [] {
+    Pair pair;
+    pair.say(frame(2, "never served"));
+    expect(pair.client.receive(), "good bytes");
+    pair.client.close();
+    Frame next;
+    expect(!pair.client.next(next) && !pair.client.waiting(), "nothing");
+  });
+
   test("a place can be used again", [] {
     Client client;
     for (int round = 0; round < 3; ++round) {

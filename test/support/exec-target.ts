@@ -15,6 +15,7 @@ export async function targetOf(
 ): Promise<ExecTarget> {
   const pid = await pidOutside(id, 1);
   const map = await readFile(`/proc/${pid}/uid_map`, 'utf8');
+  const cgroup = await readFile(`/proc/${pid}/cgroup`, 'utf8');
   return {
     id,
     image,
@@ -23,5 +24,6 @@ export async function targetOf(
     pid,
     startTime: startTime(await readFile(`/proc/${pid}/stat`, 'utf8')),
     idBase: Number(map.trim().split(/\s+/)[1]),
+    cgroupSlice: /^0::(.*)\/caisson-[0-9a-f]{64}\.scope\//m.exec(cgroup)?.[1],
   };
 }

@@ -1,5 +1,4 @@
 /** Containers that outlive their caller, as tests make them: all that were made are removed at the end. */
-import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -11,7 +10,7 @@ import { isAlive } from '../../lib/engine/owner.js';
 import type { ContainerEvent, ContainerStatus } from '../../lib/engine/stored.js';
 import { CaissonError, type ErrorCode } from '../../lib/errors.js';
 import type { RootfsImage } from '../../lib/image/rootfs.js';
-import { eventually, exists, processesOf, tracesOf } from './outside.js';
+import { eventually, exists, monitorsOf, processesOf, tracesOf } from './outside.js';
 import { slowness } from './slowness.js';
 
 export const sh = (command: string): string[] => ['sh', '-c', command];
@@ -150,22 +149,6 @@ export async function monitorOf(container: Container): Promise<number> {
   const { monitor } = (await container.inspect()).state;
   expect(isAlive(monitor), `monitor ${monitor}`).to.equal(true);
   return Number(monitor.split(' ')[0]);
-}
-
-/** Monitors of a container that are alive, whatever its state says: each has the id among its arguments. */
-export function monitorsOf(id: string): number[] {
-  const found: number[] = [];
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    try {
-      if (readFileSync(`/proc/${pid}/comm`, 'utf8') !== 'caisson-monitor\n') continue;
-      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(id.slice(0, 12)))
-        found.push(Number(pid));
-    } catch {
-      // It has just ended.
-    }
-  }
-  return found;
 }
 
 export async function refused(

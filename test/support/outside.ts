@@ -1,5 +1,7 @@
 /** A container as the kernel shows it to the host. */
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { access, lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { slowness } from './slowness.js';
 
@@ -29,12 +31,26 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** A device that no container has of itself, and that does nothing when it is opened. */
+/** A device that no container has of itself, that this user may open, and that does nothing when it is opened. */
 export async function spareDevice(): Promise<string | undefined> {
   for (const path of ['/dev/loop-control', '/dev/fuse', '/dev/net/tun']) {
-    if (await exists(path)) return path;
+    const usable = await access(path, constants.R_OK | constants.W_OK).then(
+      () => true,
+      () => false,
+    );
+    if (usable) return path;
   }
   return undefined;
+}
+
+/** The host's id of a user of a container that writes to a directory of the host's: an ordinary user has a range. */
+export async function outsideUid(inside: number): Promise<number> {
+  const { uid, username } = userInfo();
+  if (uid === 0) return inside;
+  if (inside === 0) return uid;
+  const ranges = await readFile('/etc/subuid', 'utf8');
+  const first = new RegExp(`^${username}:(\\d+):`, 'm').exec(ranges)?.[1];
+  return Number(first) + inside - 1;
 }
 
 /** Namespace to its identity, such as `uts:[4026531838]`. */
@@ -100,9 +116,12 @@ export async function cgroupsOf(id: string): Promise<string[]> {
   return directories.filter((_, index) => there[index]);
 }
 
-/** Where systemd makes its scope. */
+/** Where systemd makes its scope: root's, or this user's own. */
 export function scopeIn(mountPoint: string, id: string): string {
-  return join(mountPoint, 'system.slice', `caisson-${id}.scope`);
+  const uid = process.geteuid?.() ?? 0;
+  const slice =
+    uid === 0 ? 'system.slice' : `user.slice/user-${uid}.slice/user@${uid}.service/user.slice`;
+  return join(mountPoint, slice, `caisson-${id}.scope`);
 }
 
 /** A container's directory for a controller: v1's, else v2's. */
@@ -120,14 +139,50 @@ export async function cgroupOf(
   return { version: found.version, directory };
 }
 
-/** The host's pids of everything in a container's cgroups. */
+/** The host's pids of everything in a container's cgroups; where it has none, in its pid namespace. */
 export async function processesOf(id: string): Promise<number[]> {
   const pids = new Set<number>();
-  for (const directory of await cgroupsOf(id)) {
+  const cgroups = await cgroupsOf(id);
+  if (cgroups.length === 0 && process.geteuid?.() !== 0) return processesBelow(monitorsOf(id));
+  for (const directory of cgroups) {
     const text = await readFile(join(directory, 'cgroup.procs'), 'utf8').catch(() => '');
     for (const line of text.split('\n')) if (line !== '') pids.add(Number(line));
   }
   return [...pids];
+}
+
+/** Monitors of a container that are alive, whatever its state says: each has the id among its arguments. */
+export function monitorsOf(id: string): number[] {
+  const found: number[] = [];
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    try {
+      if (readFileSync(`/proc/${pid}/comm`, 'utf8') !== 'caisson-monitor\n') continue;
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(id.slice(0, 12)))
+        found.push(Number(pid));
+    } catch {
+      // It has just ended.
+    }
+  }
+  return found;
+}
+
+/** Everything in the pid namespaces that these have made: also what has joined one from outside. */
+function processesBelow(makers: readonly number[]): number[] {
+  const own = readlinkSync('/proc/self/ns/pid');
+  const found = readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const namespace = readlinkSync(`/proc/${pid}/ns/pid`);
+      const parent = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+      return namespace === own ? [] : [{ pid: Number(pid), namespace, parent: Number(parent) }];
+    } catch {
+      return []; // it has just ended, or is somebody else's
+    }
+  });
+  const theirs = found.filter(({ parent }) => makers.includes(parent));
+  const namespaces = new Set(theirs.map(({ namespace }) => namespace));
+  return found.filter(({ namespace }) => namespaces.has(namespace)).map(({ pid }) => pid);
 }
 
 /** The host's pid behind a pid of the container. */

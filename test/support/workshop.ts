@@ -8,6 +8,7 @@ import { expect } from 'chai';
 import { Engine, type EngineOptions } from '../../lib/engine/engine.js';
 import type { RunOptions } from '../../lib/engine/options.js';
 import { rootfs, type RootfsImage, type RootfsOptions } from '../../lib/image/rootfs.js';
+import { isRoot } from './needs.js';
 import { Session } from './session.js';
 
 /** The repository; this file is `dist/test/support/workshop.js` when it runs. */
@@ -45,6 +46,11 @@ export class Workshop {
 
   path(...names: string[]): string {
     return join(this.directory, ...names);
+  }
+
+  /** systemd's slice with the scopes of runs: an ordinary user's have some, root's have none. */
+  get runSlice(): string | undefined {
+    return isRoot ? undefined : this.engine.slice;
   }
 
   /** Another engine on the same directories. */

@@ -150,6 +150,18 @@ describe('systemd: scopes', () => {
     ]);
   });
 
+  it('have the weights of the container’s cgroup, which count among scopes', () => {
+    const weights = (file: string, value: string) =>
+      scopeProperties(id, '/system.slice', 'name', 1, [{ file, value }]).slice(6);
+    expect(weights('cpu.weight', '59')).to.deep.equal([['CPUWeight', 't', 59n]]);
+    expect(weights('io.weight', 'default 4950')).to.deep.equal([['IOWeight', 't', 4950n]]);
+    expect(weights('io.bfq.weight', 'default 1000')).to.deep.equal([['IOWeight', 't', 10_000n]]);
+    expect(weights('io.bfq.weight', 'default 10')).to.deep.equal([['IOWeight', 't', 10n]]);
+    // Of one device; no weight.
+    expect(weights('io.weight', '8:0 4950')).to.deep.equal([]);
+    expect(weights('memory.max', '4096')).to.deep.equal([]);
+  });
+
   it('hand controllers on to the container’s cgroup, which is all that is made and removed', async () => {
     const layout = await detectCgroups(readersOf(systemdV2));
     const plan = planCgroups(layout, id, { pids: { limit: 5 } }, { slice: '/system.slice' });

@@ -1,0 +1,41 @@
+/**
+ * `it` and `describe` for what not everybody has: an ordinary user lacks what the kernel keeps for root, and may have been
+ * delegated no cgroups. What cannot be is skipped, and says why in its title.
+ */
+import { detectCgroups } from '../../lib/cgroup/detect.js';
+
+export interface Needs {
+  readonly it: Mocha.PendingTestFunction;
+  readonly describe: Mocha.PendingSuiteFunction;
+}
+
+export const isRoot = process.geteuid?.() === 0;
+const { controllers, mode } = await detectCgroups();
+
+/** @param why what is root’s about it: `other users’ processes`. */
+export function needsRoot(why: string): Needs {
+  return needs(isRoot ? undefined : `needs root: ${why}`);
+}
+
+/** A cgroup for each container. */
+export function needsCgroups(): Needs {
+  return needs(mode === 'none' ? 'this user has no cgroups' : undefined);
+}
+
+/** All of these cgroup controllers, for this user. */
+export function needsControllers(...names: readonly string[]): Needs {
+  const missing = names.filter((name) => !controllers.has(name));
+  const whose = isRoot ? 'this machine' : 'this user';
+  return needs(
+    missing.length === 0 ? undefined : `${whose} has no cgroup controller ${missing.join(', ')}`,
+  );
+}
+
+function needs(lack: string | undefined): Needs {
+  if (lack === undefined) return { it, describe };
+  const left = (title: string) => `${title} (left out: ${lack})`;
+  return {
+    it: ((title: string) => it.skip(left(title))) as Mocha.PendingTestFunction,
+    describe: (title, suite) => describe.skip(left(title), suite),
+  };
+}
