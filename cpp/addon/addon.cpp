@@ -167,7 +167,7 @@ Napi::Value undo(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// keep(config, ids, id, callback): starts a monitor. The callback gets an error or null, and this
+// keep(config, ids, lock, id, callback): starts a monitor. The callback gets an error or null, and this
 // end of the connection to it.
 Napi::Value keep(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
@@ -176,8 +176,9 @@ Napi::Value keep(const Napi::CallbackInfo& info) {
   keeping->config = ProgramBytes::copy(bytes.Data(), bytes.ByteLength());
   if (const int ids = info[1].As<Napi::Number>().Int32Value(); ids >= 0)
     keeping->ids.reset(fcntl(ids, F_DUPFD_CLOEXEC, 3));
-  keeping->id = info[2].As<Napi::String>().Utf8Value();
-  auto callback = persistent(info[3]);
+  keeping->lock.reset(fcntl(info[2].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 3));
+  keeping->id = info[3].As<Napi::String>().Utf8Value();
+  auto callback = persistent(info[4]);
   environment.begin_work();
   Launcher::instance().keep(
       keeping, [inbox = environment.inbox(), &environment, callback](Result<UniqueFd> result) {

@@ -30,9 +30,10 @@ Page* map_page(int page_fd, uint64_t& size);
 // however it went, the pipe ends; the guard then runs every teardown in the journal, and ends.
 [[noreturn]] void guard_face(int life, int journal);
 
-// `caisson-init monitor CONFIG INIT CLIENT [IDS] ID`: outside; keeps one detached container, and is
-// nobody's child. IDS is only held, for the lock on it; ID is for who looks at `ps`.
-[[noreturn]] void monitor_face(int config_fd, int init_fd, int client);
+// `caisson-init monitor CONFIG INIT CLIENT IDS LOCK ID`: outside; keeps one detached container, and
+// is nobody's child. IDS is only held, for the lock on it; LOCK, too, which is the container's, until
+// what has become of the start is written down. ID is for who looks at `ps`.
+[[noreturn]] void monitor_face(int config_fd, int init_fd, int client, int lock);
 
 // `caisson-init helper CHANNEL CONTAINER USERS|- NETWORK PLACE READY PROGRAM ARGUMENT…`: outside;
 // starts a program beside a container, with the rights of that one's root, and ends it with the

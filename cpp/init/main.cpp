@@ -81,8 +81,9 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
                 descriptor(arguments[5]), namespaces, count == 8 && equal(arguments[7], "detached"),
                 count == 8 ? descriptor(arguments[7]) : -1);
   }
-  if (count == 7 && equal(arguments[1], "monitor"))
-    monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]));
+  if (count == 8 && equal(arguments[1], "monitor"))
+    monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
+                 descriptor(arguments[6]));
   if (count >= 10 && equal(arguments[1], "helper")) {
     const char *place = arguments[6], *ready = arguments[7];
     uint64_t place_number = 0, ready_number = 0;

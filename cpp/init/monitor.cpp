@@ -39,7 +39,7 @@ alignas(Monitor) unsigned char place[sizeof(Monitor)];
 
 }  // namespace
 
-void monitor_face(int config_fd, int init_fd, int client) {
+void monitor_face(int config_fd, int init_fd, int client, int lock) {
   sys::call(__NR_setsid);
   become_orphan();
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-monitor");
@@ -53,7 +53,7 @@ void monitor_face(int config_fd, int init_fd, int client) {
   for (int fd = 0; fd < 3; ++fd)
     if (sys::call(__NR_fcntl, fd, F_GETFD) < 0)
       sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
-  for (const int fd : {init_fd, client})
+  for (const int fd : {init_fd, client, lock})
     sys::call(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
 
   size_t size = 0;
@@ -64,7 +64,7 @@ void monitor_face(int config_fd, int init_fd, int client) {
   // Its client's are for the program of a bound one alone.
   if (!config.has(kMonitorBound)) leave_streams();
   if (config.has(kMonitorOwnUsers) && !enter_own_users(client)) sys::exit_group(1);
-  auto* monitor = new (place) Monitor(config, init_fd);
+  auto* monitor = new (place) Monitor(config, init_fd, lock);
   monitor->run(client);
   sys::exit_group(0);
 }

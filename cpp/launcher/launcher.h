@@ -85,10 +85,11 @@ class Launcher {
   void kill(std::shared_ptr<Launch> launch);
 
   // Starts a monitor, which from then on is on its own (cpp/monitor/monitor.h). `done` gets Node's
-  // end of the connection to it. `ids` (or -1) is for it to hold. Called by JavaScript.
+  // end of the connection to it. `ids` (or -1) and `lock` are for it to hold. Called by JavaScript.
   struct Keeping {
     ProgramBytes config;
     UniqueFd ids;
+    UniqueFd lock;
     std::string id;
   };
   void keep(std::shared_ptr<Keeping> keeping, std::function<void(Result<UniqueFd>)> done);

@@ -69,9 +69,10 @@ void leave_streams() {
   if (null > 2) sys::close(static_cast<int>(null));
 }
 
-Monitor::Monitor(const MonitorConfig& config, int init_fd)
+Monitor::Monitor(const MonitorConfig& config, int init_fd, int lock)
     : config_(config),
       init_fd_(init_fd),
+      lock_(lock),
       policy_(static_cast<RestartPolicy>(config.header().policy)),
       retries_(config.header().retries),
       health_(config, workplace_, init_fd) {
@@ -867,6 +868,7 @@ void Monitor::apply_limits() const {
 
 void Monitor::save() {
   if (directory_.valid()) static_cast<void>(write_state(directory_.get(), state_));
+  lock_.reset();
 }
 
 void Monitor::event(const char* action, const char* more) {

@@ -19,7 +19,7 @@ void leave_streams();
 
 class Monitor {
  public:
-  Monitor(const MonitorConfig& config, int init_fd);
+  Monitor(const MonitorConfig& config, int init_fd, int lock);
   // `first`: a client that is there from the beginning, or -1. Returns when there is nothing left
   // to keep.
   void run(int first);
@@ -72,6 +72,7 @@ class Monitor {
 
   const MonitorConfig& config_;
   int init_fd_;
+  UniqueFd lock_;  // the container's, while what has become of the start is not written down
   Workplace workplace_;
   Client clients_[kClients];
   LogWriter log_;

@@ -33,7 +33,6 @@ import { MonitorConnection, type MonitorExit, type MonitorListener } from './mon
 import type { Surroundings } from './prepare.js';
 import { isErrno } from '../program/errno.js';
 import { processesBeside } from './processes.js';
-import { settleStart, whileStarting } from './starting.js';
 import { parseSignal } from './signals.js';
 import { CREATED, isSettled, noSuchContainer, type Store } from './store.js';
 import type {
@@ -157,8 +156,7 @@ export class Container {
   private async startWith(attached: FirstClient | undefined): Promise<void> {
     const { store } = this.home;
     const around = await this.home.surroundings();
-    await withLock(store.places.runRoot, this.id, async () => {
-      await settleStart(store, this.id);
+    await withLock(store.places.runRoot, this.id, async (lock) => {
       const { config, state, damaged } = this.stored();
       const status = await this.statusOf(config, state);
       if (status === 'paused') throw this.paused('start');
@@ -170,7 +168,7 @@ export class Container {
       // What a killed monitor may have left, at whatever point of its life.
       if (damaged || state.status !== 'created' || state.finishedAt !== '') await undoRun(config);
       try {
-        await whileStarting(store, this.id, () => startKept(around, store, config, attached));
+        await startKept(around, store, config, attached, lock);
       } catch (error) {
         await this.startFailed(config, state, error);
         throw error;
@@ -636,7 +634,8 @@ export class Container {
     const { store } = this.home;
     const { runRoot } = store.places;
     let config: StoredConfig | undefined;
-    await withLock(runRoot, this.id, () => settleStart(store, this.id));
+    // A monitor that is just starting it has it.
+    await withLock(runRoot, this.id, () => Promise.resolve());
     try {
       const { state } = await this.inspect();
       if (isActive(state)) {

@@ -33,6 +33,8 @@ export interface FirstClient extends Pick<Attached, 'bits' | 'listener' | 'conne
  * been exec'ed.
  *
  * @param attached a client that is there from the beginning; it gets the end, too.
+ * @param lock holds the container's lock (locks.ts). The monitor gets a copy: when this process is killed over the
+ *   start, the lock is not free before the monitor has written down what has become of it.
  * @throws what `Engine.run` rejects with for the same mistakes
  */
 export async function startKept(
@@ -40,14 +42,15 @@ export async function startKept(
   store: Store,
   config: StoredConfig,
   attached: FirstClient | undefined,
+  lock: number,
 ): Promise<void> {
   if (config.cgroupSlice === undefined) {
-    await startIn(undefined, around, store, config, attached);
+    await startIn(undefined, around, store, config, attached, lock);
     return;
   }
   const scope = await openScope(around, config.cgroupSlice, config);
   try {
-    await startIn(scope.enter, around, store, config, attached);
+    await startIn(scope.enter, around, store, config, attached, lock);
   } finally {
     scope.close();
   }
@@ -77,6 +80,7 @@ async function startIn(
   store: Store,
   config: StoredConfig,
   attached: FirstClient | undefined,
+  lock: number,
 ): Promise<void> {
   const { id, options, openStdin, cgroupSlice } = config;
   const stdin = openStdin || isTerminal(options) ? 'pipe' : 'null';
@@ -90,7 +94,7 @@ async function startIn(
   );
   try {
     store.prepare();
-    const socket = await spawnMonitor(around, store, config, start, attached);
+    const socket = await spawnMonitor(around, store, config, start, attached, lock);
     if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
     const started = () => untilStarted(socket, start, attached, enter);
     if (around.users === undefined) await started();
@@ -128,6 +132,7 @@ async function spawnMonitor(
   config: StoredConfig,
   start: KeptStart,
   attached: FirstClient | undefined,
+  lock: number,
 ): Promise<Socket> {
   const { id, name, log, healthcheck } = config;
   const bytes = encodeMonitorConfig({
@@ -158,7 +163,7 @@ async function spawnMonitor(
     check: healthcheck === undefined ? undefined : compileCheck(around, start, healthcheck),
   });
   const fd = await new Promise<number>((resolve, reject) => {
-    around.binding.keep(bytes, start.ids?.fd ?? -1, id, (error, connection) => {
+    around.binding.keep(bytes, start.ids?.fd ?? -1, lock, id, (error, connection) => {
       if (error === null) resolve(connection);
       else reject(monitorFailed(error));
     });

@@ -12,8 +12,15 @@ import { loadNative } from '../native/load.js';
 const PATIENCE = 60_000;
 const LONGEST_PAUSE = 20;
 
-/** @throws ERR_LOCK_TIMEOUT when somebody holds it for a minute. */
-export async function withLock<T>(runRoot: string, id: string, work: () => Promise<T>): Promise<T> {
+/**
+ * @param work gets the descriptor that holds the lock: while a copy of it is open anywhere, nobody else has it.
+ * @throws ERR_LOCK_TIMEOUT when somebody holds it for a minute.
+ */
+export async function withLock<T>(
+  runRoot: string,
+  id: string,
+  work: (lock: number) => Promise<T>,
+): Promise<T> {
   const native = loadNative();
   const file = await open(join(runRoot, 'locks'), 'a', 0o600);
   try {
@@ -37,7 +44,7 @@ export async function withLock<T>(runRoot: string, id: string, work: () => Promi
       }
       await sleep(pause);
     }
-    return await work();
+    return await work(file.fd);
   } finally {
     await file.close();
   }

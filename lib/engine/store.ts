@@ -215,15 +215,9 @@ export class Store {
     await rm(`${this.directory(id)}/config.json`, { force: true });
   }
 
-  /** Of a monitor that was killed, and of who started it and was; others take their own away. */
+  /** Of a monitor that was killed; others take their own away. */
   async removeSocket(id: string): Promise<void> {
     await rm(join(this.sockets, id), { force: true });
-    await rm(this.startMark(id), { force: true });
-  }
-
-  /** Of a start that is under way (starting.ts). */
-  startMark(id: string): string {
-    return join(this.sockets, `${id}.starting`);
   }
 
   async writeState(id: string, state: StoredState): Promise<void> {
