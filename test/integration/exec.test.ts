@@ -359,7 +359,7 @@ describe('exec', function () {
       execution.kill();
       const { signal, stdout } = await execution;
       expect({ signal, stdout }).to.deep.equal({ signal: 'SIGKILL', stdout: 'ready\n' });
-      expect(await find(container.id, 'sleep 998')).to.be.a('number');
+      await found(container.id, 'sleep 998');
       expect(await output(target, 'true')).to.equal('');
     });
 
