@@ -82,7 +82,7 @@ function totalsOf(name) {
   return [
     cellOf({ passed, failed, skipped: 0 }),
     skipped > 0 ? String(skipped) : '',
-    missing > 0 ? `${missing} files` : '',
+    missing > 0 ? `${missing} ${missing === 1 ? 'file' : 'files'}` : '',
   ];
 }
 
