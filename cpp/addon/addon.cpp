@@ -167,8 +167,8 @@ Napi::Value undo(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// keep(config, ids, lock, id, callback): starts a monitor. The callback gets an error or null, and this
-// end of the connection to it.
+// keep(config, ids, lock, id, callback): starts a monitor. The callback gets an error or null, and
+// this end of the connection to it.
 Napi::Value keep(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   const auto bytes = info[0].As<Napi::Uint8Array>();

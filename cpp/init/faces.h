@@ -31,8 +31,8 @@ Page* map_page(int page_fd, uint64_t& size);
 [[noreturn]] void guard_face(int life, int journal);
 
 // `caisson-init monitor CONFIG INIT CLIENT IDS LOCK ID`: outside; keeps one detached container, and
-// is nobody's child. IDS is only held, for the lock on it; LOCK, too, which is the container's, until
-// what has become of the start is written down. ID is for who looks at `ps`.
+// is nobody's child. IDS is only held, for the lock on it; LOCK, too, which is the container's,
+// until what has become of the start is written down. ID is for who looks at `ps`.
 [[noreturn]] void monitor_face(int config_fd, int init_fd, int client, int lock);
 
 // `caisson-init helper CHANNEL CONTAINER USERS|- NETWORK PLACE READY PROGRAM ARGUMENT…`: outside;

@@ -370,10 +370,9 @@ Result<UniqueFd> Launcher::start_monitor(const Keeping& keeping, Workplace& work
   const std::string numbers[] = {std::to_string(fd), std::to_string(init),
                                  std::to_string(theirs.get()), std::to_string(ids),
                                  std::to_string(lock)};
-  const char* const arguments[] = {
-      "caisson-monitor",  "monitor",          numbers[0].c_str(), numbers[1].c_str(),
-      numbers[2].c_str(), numbers[3].c_str(), numbers[4].c_str(), keeping.id.c_str(),
-      nullptr};
+  const char* const arguments[] = {"caisson-monitor",  "monitor",          numbers[0].c_str(),
+                                   numbers[1].c_str(), numbers[2].c_str(), numbers[3].c_str(),
+                                   numbers[4].c_str(), keeping.id.c_str(), nullptr};
   UniqueFd pidfd;
   auto pid = spawn_init({arguments, init, {fd, init, theirs.get(), ids, lock}, false, true}, 0, -1,
                         workplace.stack, sizeof workplace.stack, pidfd);
