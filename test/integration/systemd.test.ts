@@ -29,6 +29,7 @@ import {
   processesOf,
   scopeIn,
 } from '../support/outside.js';
+import { isRoot } from '../support/needs.js';
 import { fixture } from '../support/places.js';
 import { Workshop } from '../support/workshop.js';
 
@@ -37,6 +38,7 @@ const OBEDIENT = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done";
 
 /** Why there is nothing to be tested here. */
 async function obstacle(): Promise<string | undefined> {
+  if (!isRoot) return 'needs root: its systemd; a user’s own is in user-session.test.ts';
   try {
     sliceFor(await detectCgroups(), 'systemd');
     return undefined;
