@@ -67,8 +67,6 @@ interface Recipe {
   readonly teardown: Template;
   /** Of both; made for the first start by this process. */
   native: NativeTemplate | undefined;
-  /** In which it was asked for; undefined if it was not in plain data. */
-  readonly words: Words | undefined;
   /** Nothing of the host was looked up for it that could have changed since, but what is checked again. */
   readonly lasting: boolean;
 }
@@ -85,8 +83,8 @@ export const ACCOUNT_FILE_LIMIT = 4 << 20;
 /** How many recipes an engine keeps. */
 const MAX_RECIPES = 64;
 
-/** Newest first. */
-const kept = new WeakMap<Surroundings, Recipe[]>();
+/** Newest first, each with what was asked for. */
+const kept = new WeakMap<Surroundings, { readonly words: Words; readonly recipe: Recipe }[]>();
 
 /** A recipe for somebody. */
 class Stamped {
@@ -218,10 +216,12 @@ async function recipeFor(
     if (known.config.mounts.length > 0) await checkSources(known.config);
     return known;
   }
+  // Before anything is waited for: the caller may go on to change them.
+  const words = Words.of(argv, options);
   const recipe = await write(around, resolved, argv, options, around.owner, undefined);
-  if (recipe.lasting && recipe.words !== undefined) {
-    const recipes = kept.get(around) ?? [];
-    kept.set(around, [recipe, ...recipes.slice(0, MAX_RECIPES - 1)]);
+  if (recipe.lasting && words !== undefined) {
+    const others = kept.get(around) ?? [];
+    kept.set(around, [{ words, recipe }, ...others.slice(0, MAX_RECIPES - 1)]);
   }
   return recipe;
 }
@@ -234,7 +234,8 @@ function recipeIn(
 ): Recipe | undefined {
   return kept
     .get(around)
-    ?.find(({ resolved, words }) => resolved.root === root && words?.are(argv, options) === true);
+    ?.find(({ words, recipe }) => recipe.resolved.root === root && words.are(argv, options))
+    ?.recipe;
 }
 
 async function write(
@@ -245,8 +246,6 @@ async function write(
   owner: string | undefined,
   slice: string | undefined,
 ): Promise<Recipe> {
-  // Before anything is waited for: the caller may go on to change them.
-  const words = Words.of(argv, options);
   const config = normalize(argv, options, resolved.defaults, around.host);
   const { users } = around;
   const [sources, user, network] = await Promise.all([
@@ -307,7 +306,6 @@ async function write(
     program: new Template(launchable.program, around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),
     native: undefined,
-    words,
     lasting,
   };
 }

@@ -32,6 +32,9 @@ export class Words {
   }
 }
 
+/** No option has as many levels; what holds itself has no end of them. */
+const DEPTH = 8;
+
 /** An object of no class. */
 function isRecord(value: unknown): value is Fields {
   if (typeof value !== 'object' || value === null) return false;
@@ -39,10 +42,11 @@ function isRecord(value: unknown): value is Fields {
   return prototype === Object.prototype || prototype === null;
 }
 
-function isPlain(value: unknown): boolean {
+function isPlain(value: unknown, depth = DEPTH): boolean {
   if (typeof value === 'object' && value !== null) {
-    if (Array.isArray(value)) return value.every(isPlain);
-    return isRecord(value) && Object.values(value).every(isPlain);
+    if (depth === 0) return false;
+    if (!Array.isArray(value) && !isRecord(value)) return false;
+    return Object.values(value).every((part) => isPlain(part, depth - 1));
   }
   return typeof value !== 'function' && typeof value !== 'symbol';
 }

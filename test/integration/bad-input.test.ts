@@ -266,6 +266,9 @@ describe('bad input', function () {
         const explained = shop.engine.explain(shop.busybox, ['true'], options as RunOptions);
         expect(await explained.catch((reason: unknown) => reason)).to.be.instanceOf(CaissonError);
       }
+      const endless: Record<string, unknown> = {};
+      endless['env'] = endless;
+      await refused(shop.busybox, endless);
     });
 
     it('arguments', async () => {

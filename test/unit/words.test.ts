@@ -56,6 +56,10 @@ describe('words of a start', () => {
     ])
       expect(Words.of(argv, other)).to.equal(undefined);
     expect(Words.of('sh', {})).to.equal(undefined);
+    const endless: Record<string, unknown> = {};
+    endless['env'] = endless;
+    expect(Words.of(argv, endless)).to.equal(undefined);
+    expect(words.are(argv, endless)).to.equal(false);
     // Nor is such an object taken for what was plain.
     expect(Words.of(argv, { memory: '64m' })!.are(argv, new Options())).to.equal(false);
   });
