@@ -1,7 +1,6 @@
 /** The caller's terminal or streams, connected to a container that is kept: for run, start and attach. */
 import { finished, type Readable, type Writable } from 'node:stream';
 import type { Attached, AttachResult } from '../engine/attached.js';
-import { DetachFilter } from './detach-keys.js';
 import { ignoreSignals, proxySignals } from './signal-proxy.js';
 
 /** Milliseconds for a program to notice a size. */
@@ -23,18 +22,16 @@ export function serveClient(attached: Attached, options: ClientOptions): Promise
 
 async function withTerminal(attached: Attached, options: ClientOptions): Promise<AttachResult> {
   const { callerSize, CallerTerminal } = await import('./terminal.js');
-  const keys = new DetachFilter(options.detachKeys);
-  keys.once('detach', () => attached.detach());
   const terminal = new CallerTerminal(
     {
       stdin: attached.stdin,
       stdout: attached.stdout,
+      detach: () => attached.detach(),
       leave: () => attached.detach(),
       resize: (size) => attached.resize(size),
     },
     options.stdin,
-    true,
-    keys,
+    options.detachKeys,
   );
   try {
     const size = callerSize();

@@ -1,12 +1,15 @@
 /** The caller's terminal while the container has one of its own (`-t`). */
 import { spawnSync } from 'node:child_process';
-import { finished, type Readable, type Transform, type Writable } from 'node:stream';
+import { finished, type Readable, type Writable } from 'node:stream';
 import type { TerminalSize } from '../engine/options.js';
+import { DetachFilter } from './detach-keys.js';
 
 /** What of an Execution a terminal needs. */
 export interface TerminalExecution {
   readonly stdin?: Writable | undefined;
   readonly stdout?: Readable | undefined;
+  /** The keys for that were typed. */
+  detach(): unknown;
   /** Nobody sits at the terminal any more. */
   leave(): unknown;
   resize(size: TerminalSize): unknown;
@@ -43,26 +46,21 @@ const ENDING: readonly (readonly [NodeJS.Signals, number])[] = [
 export class CallerTerminal {
   readonly #execution: TerminalExecution;
   readonly #interactive: boolean;
-  readonly #keys: Transform | undefined;
+  readonly #keys: DetachFilter;
   readonly #output: Promise<void>;
   readonly #undo: (() => void)[] = [];
 
-  /** @param keys what is typed goes through it. */
-  constructor(
-    execution: TerminalExecution,
-    interactive: boolean,
-    showOutput: boolean,
-    keys?: Transform,
-  ) {
+  constructor(execution: TerminalExecution, interactive: boolean, detachKeys: Uint8Array) {
     this.#execution = execution;
-    this.#keys = keys;
+    this.#keys = new DetachFilter(detachKeys);
+    this.#keys.once('detach', () => void ignoreFailure(execution.detach()));
     this.#interactive = interactive && execution.stdin !== undefined;
     process.on('exit', this.close);
     this.#undo.push(() => process.off('exit', this.close));
     this.#forwardSize();
     this.#endOnSignals();
     if (this.#interactive) this.#forwardKeys();
-    this.#output = showOutput ? this.#forwardOutput() : Promise.resolve();
+    this.#output = this.#forwardOutput();
   }
 
   /** Resolves when everything that the container wrote has been written here. */
@@ -85,11 +83,9 @@ export class CallerTerminal {
     }
     // The container may end while keys are under way.
     target.on('error', () => undefined);
-    const keys = this.#keys;
-    if (keys === undefined) stdin.pipe(target);
-    else stdin.pipe(keys).pipe(target);
+    stdin.pipe(this.#keys).pipe(target);
     this.#undo.push(() => {
-      stdin.unpipe(keys ?? target);
+      stdin.unpipe(this.#keys);
       stdin.pause();
       stdin.unref();
     });
@@ -107,8 +103,7 @@ export class CallerTerminal {
   #forwardSize(): void {
     const onChange = (): void => {
       const size = callerSize();
-      if (size !== undefined)
-        void Promise.resolve(this.#execution.resize(size)).catch(() => undefined);
+      if (size !== undefined) void ignoreFailure(this.#execution.resize(size));
     };
     // Node updates the size of its streams in its own listener, which came first.
     process.on('SIGWINCH', onChange);
@@ -119,12 +114,15 @@ export class CallerTerminal {
     for (const [name, number] of ENDING) {
       const onSignal = (): void => {
         this.close();
-        void Promise.resolve(this.#execution.leave())
-          .catch(() => undefined)
-          .finally(() => process.exit(128 + number));
+        void ignoreFailure(this.#execution.leave()).finally(() => process.exit(128 + number));
       };
       process.on(name, onSignal);
       this.#undo.push(() => process.off(name, onSignal));
     }
   }
+}
+
+/** What has gone wrong the program's result says. */
+async function ignoreFailure(outcome: unknown): Promise<void> {
+  await Promise.resolve(outcome).catch(() => undefined);
 }

@@ -2,6 +2,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cgroupPath } from '../cgroup/places.js';
+import { withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { resolveImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
@@ -194,15 +195,7 @@ async function prepareExec(
  */
 function admissionTo({ id, cgroupSlice }: ExecTarget): Launching['admit'] {
   if (cgroupSlice === undefined) return undefined;
-  return async (pid) => {
-    const { Systemd } = await import('../cgroup/scope.js');
-    const systemd = await Systemd.open();
-    try {
-      await systemd.attach(id, pid);
-    } finally {
-      systemd.close();
-    }
-  };
+  return (pid) => withSystemd((systemd) => systemd.attach(id, pid));
 }
 
 /** The container with this program in place of its own. */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Socket } from 'node:net';
 import type { CgroupWrite } from '../cgroup/plan.js';
+import { withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { errnoName } from '../program/errno.js';
 import { endedEarly, failureOf } from '../program/failure.js';
@@ -44,35 +45,19 @@ export async function startKept(
   attached: FirstClient | undefined,
   lock: number,
 ): Promise<void> {
-  if (config.cgroupSlice === undefined) {
-    await startIn(undefined, around, store, config, attached, lock);
-    return;
-  }
-  const scope = await openScope(around, config.cgroupSlice, config);
-  try {
-    await startIn(scope.enter, around, store, config, attached, lock);
-  } finally {
-    scope.close();
-  }
+  const { cgroupSlice } = config;
+  const startWith = (enter?: Enter) => startIn(enter, around, store, config, attached, lock);
+  if (cgroupSlice === undefined) return startWith();
+  const unified = around.layout.hierarchies.find(({ version }) => version === 2);
+  const mountPoint = unified?.mountPoint ?? '';
+  // It can be asked, before anything is made.
+  return withSystemd((systemd) =>
+    startWith((pid, limits) => systemd.enterScope(mountPoint, cgroupSlice, config, pid, limits)),
+  );
 }
 
 /** Puts a monitor where it belongs, before it begins. With the limits of the container's cgroup. */
 type Enter = (pid: number, limits: readonly CgroupWrite[]) => Promise<void>;
-
-/** With systemd: it can be asked, before anything is made. */
-async function openScope(
-  { layout }: Surroundings,
-  slice: string,
-  config: StoredConfig,
-): Promise<{ readonly enter: Enter; readonly close: () => void }> {
-  const mountPoint = layout.hierarchies.find(({ version }) => version === 2)?.mountPoint ?? '';
-  const { Systemd } = await import('../cgroup/scope.js');
-  const systemd = await Systemd.open();
-  return {
-    enter: (pid, limits) => systemd.enterScope(mountPoint, slice, config, pid, limits),
-    close: () => systemd.close(),
-  };
-}
 
 async function startIn(
   enter: Enter | undefined,

@@ -4,7 +4,7 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../cgroup/detect.js';
 import { type CgroupPlan, planCgroups } from '../cgroup/plan.js';
 import { cgroupPath, isGone, parseFlat, readIn } from '../cgroup/places.js';
-import { weightProperties } from '../cgroup/systemd.js';
+import { weightProperties, withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { invalid, show, unsupported } from './check.js';
 import type { ResourceOptions, RunOptions } from './options.js';
@@ -92,13 +92,7 @@ export async function updateResources(
  */
 export async function weighScope(id: string, writes: readonly CgroupFileWrite[]): Promise<void> {
   if (weightProperties(writes).length === 0) return;
-  const { Systemd } = await import('../cgroup/scope.js');
-  const systemd = await Systemd.open();
-  try {
-    await systemd.weigh(id, writes);
-  } finally {
-    systemd.close();
-  }
+  await withSystemd((systemd) => systemd.weigh(id, writes));
 }
 
 /** Checked as a whole: a new limit may be at odds with an old one. */

@@ -4,7 +4,7 @@ import type { Execution } from '../../engine/execution.js';
 import { CaissonError } from '../../errors.js';
 import { connectStreams } from '../client.js';
 import { parseCommandLine } from '../command-line.js';
-import { DetachFilter, parseDetachKeys } from '../detach-keys.js';
+import { parseDetachKeys } from '../detach-keys.js';
 import { complain } from '../each.js';
 import { EXEC } from '../flags/exec.js';
 import { at, type EngineLocation } from '../home.js';
@@ -80,19 +80,16 @@ async function withTerminal(
   detachKeys: Uint8Array,
 ): Promise<number> {
   const { CallerTerminal } = await import('../terminal.js');
-  const keys = new DetachFilter(detachKeys);
-  // Why it was not started the result says.
-  keys.once('detach', () => void execution.detach().catch(() => undefined));
   const terminal = new CallerTerminal(
     {
       stdin: execution.stdin,
       stdout: execution.stdout,
+      detach: () => execution.detach(),
       leave: () => execution.kill('SIGKILL'),
       resize: (size) => execution.resize(size),
     },
     interactive,
-    true,
-    keys,
+    detachKeys,
   );
   try {
     const { exitCode, detached } = await execution;
