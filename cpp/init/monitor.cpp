@@ -31,7 +31,8 @@ const void* map(int fd, size_t& size) {
   struct statx info {};
   if (sys::call(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0) return kFailed;
   size = info.stx_size;
-  const long memory = sys::call(__NR_mmap, nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  const long memory =
+      sys::call(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
   return memory < 0 && memory > -4096 ? kFailed : reinterpret_cast<const void*>(memory);
 }
 

@@ -26,11 +26,6 @@ const char* find(const char* text, const char* part) {
   return nullptr;
 }
 
-// Steps of the copy may be written to.
-Step& writable(const Step& step) {
-  return const_cast<Step&>(step);
-}
-
 }  // namespace
 
 CheckProgram::~CheckProgram() {

@@ -257,9 +257,21 @@ bool Monitor::launch() {
   return false;
 }
 
+// Who looks at the terminal still has the size of the run before.
+void Monitor::keep_size() const {
+  if (size_.ws_col == 0) return;
+  const Program& program = config_.program();
+  for (size_t i = 0; i < program.count(Half::kContainer); ++i) {
+    Step& step = writable(program.step(Half::kContainer, i));
+    if (step.op == Op::kTtyOpen)
+      step.number[0] = static_cast<uint64_t>(size_.ws_col) << 16 | size_.ws_row;
+  }
+}
+
 bool Monitor::start() {
   began_ = sys::monotonic();
   restart_at_ = kNone;
+  keep_size();
   if (!launch()) return false;
   state_.pid = pid_;
   read_start_time(pid_, state_.start_time);
@@ -427,7 +439,7 @@ void Monitor::read_control() {
         got.fd_count == 2 && !outputs_[0].valid()) {
       outputs_[0].reset(fds[0]);
       near_end_.reset(fds[1]);
-      // Who looks at it still has the size of the run before.
+      // It may have changed since.
       if (size_.ws_col != 0) sys::call(__NR_ioctl, fds[0], TIOCSWINSZ, &size_);
       continue;
     }

@@ -33,6 +33,7 @@ class Monitor {
   bool await_begin();
   bool open_places();
   void listen();
+  void keep_size() const;
   bool start();
   bool launch();
   void close_run();

@@ -30,6 +30,11 @@ class Program {
   const Header* header_ = nullptr;
 };
 
+// For who has the bytes in memory of his own.
+inline Step& writable(const Step& step) {
+  return const_cast<Step&>(step);
+}
+
 inline const Instruction& instruction(Op op) {
   return kInstructions[static_cast<size_t>(op)];
 }
