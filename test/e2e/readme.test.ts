@@ -6,15 +6,28 @@ import { expect } from 'chai';
 import ts from 'typescript';
 import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
 import { OrdinaryUser } from '../support/ordinary-user.js';
+import { OuterNetwork, SERVER } from '../support/outer-network.js';
+import { eventually } from '../support/outside.js';
 
 const run = promisify(execFile);
 const directory = '.cache/readme';
+const FETCH =
+  'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode(), end="")';
 
 /** Code blocks of a language, in order. */
 function blocks(markdown: string, language: string): string[] {
   return [...markdown.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(
     ([, code = '']) => code,
   );
+}
+
+/** The commands of a section, or of all but those that are left out. */
+function commandsOf(markdown: string, wanted: (heading: string) => boolean): string[] {
+  return markdown
+    .split(/^(?=## )/m)
+    .filter((section) => wanted(/^## (.*)/.exec(section)?.[1] ?? ''))
+    .flatMap((section) => blocks(section, 'sh'))
+    .flatMap((block) => block.trim().split('\n'));
 }
 
 /** What the comments behind `console.log` promise, in order. */
@@ -50,7 +63,7 @@ describe('README', () => {
 
   it('has commands that work', async function () {
     this.timeout(60_000);
-    const commands = blocks(readme, 'sh').flatMap((block) => block.trim().split('\n'));
+    const commands = commandsOf(readme, (heading) => heading !== 'Networks');
     expect(commands).to.have.length.above(7);
     const outputs = new Map<string, string>();
     for (const command of commands) {
@@ -72,8 +85,7 @@ describe('README', () => {
   it('has commands that work without root', async function () {
     this.timeout(60_000);
     if (userNamespaceSwitch() !== undefined) this.skip();
-    const section = /^## Without root$([^]*?)^## /m.exec(readme)?.[1] ?? '';
-    const commands = blocks(section, 'sh').flatMap((block) => block.trim().split('\n'));
+    const commands = commandsOf(readme, (heading) => heading === 'Without root');
     expect(commands).to.have.length.above(2);
     const user = await OrdinaryUser.make(true);
     try {
@@ -89,6 +101,36 @@ describe('README', () => {
       await user.expectNothing();
     } finally {
       await user.discard();
+    }
+  });
+
+  it('has networks that work, for an ordinary user in a network of the test’s own', async function () {
+    this.timeout(60_000);
+    if (userNamespaceSwitch() !== undefined || OuterNetwork.missing() !== undefined) this.skip();
+    const commands = commandsOf(readme, (heading) => heading === 'Networks');
+    expect(commands).to.have.length(3);
+    const outer = await OuterNetwork.make();
+    try {
+      const user = await OrdinaryUser.make(true);
+      try {
+        const run = async (command = '') => {
+          const script = `cd '${user.directory}/package' && ${command}`;
+          const said = await user.run(['sh', '-ec', script], { within: outer.within });
+          expect(said.code, `${command}\n${said.stdout}${said.stderr}`).to.equal(0);
+          return said.stdout;
+        };
+        await run(commands[0]);
+        const url = 'http://localhost:8080/etc/hostname';
+        const page = await eventually(() => outer.run('python3', '-c', FETCH, url));
+        expect(page).to.equal(await run('bin/caisson exec readme-web cat /etc/hostname'));
+        expect(await run(commands[1])).to.match(new RegExp(`^${SERVER} +example\\.org\n$`));
+        await run(commands[2]);
+        await user.expectNothing();
+      } finally {
+        await user.discard();
+      }
+    } finally {
+      await outer.discard();
     }
   });
 });
