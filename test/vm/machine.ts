@@ -20,8 +20,10 @@ async function managed(): Promise<boolean> {
 const { mode, controllers } = await detectCgroups();
 const v2 = [...controllers].filter(([, { version }]) => version === 2).map(([name]) => name);
 const { overlayByDescriptor } = loadNative().probe();
+/** Here a version that somebody has built for himself says no more than its number. */
+const kernel = process.env['CAISSON_TEST_VM'] === undefined ? release().split('-')[0] : release();
 const facts = {
-  kernel: release(),
+  kernel,
   system: `${await distribution()}${(await managed()) ? ', systemd' : ''}`,
   user: userInfo().username,
   node: process.version,
