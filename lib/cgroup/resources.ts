@@ -53,7 +53,8 @@ export function writeLimits(
 
 /**
  * v2 weight of v1 shares: 2..262144 onto 1..10000, and the default of the one (1024) onto that of the other (100), as
- * runc since 1.4 and crun since 1.23 do it. The straight line of before gave a container with 1024 shares a weight of 39.
+ * runc since 1.3.2 and crun since 1.23 do it (opencontainers/cgroups). The straight line of before gave a container
+ * with 1024 shares a weight of 39.
  */
 export function weightOfShares(shares: number): number {
   if (shares <= 2) return 1;
