@@ -82,7 +82,7 @@ export class Systemd {
       throw new CaissonError(
         'ERR_SYSTEMD',
         `systemd cannot be reached by the bus at ${address}: ${textOf(cause)}`,
-        { stage: 'host', path: address, hint: busHint(session.uid), cause },
+        { stage: 'host', path: address, hint: busHint(session), cause },
       );
     }
   }

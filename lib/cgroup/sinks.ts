@@ -1,6 +1,6 @@
 /** Where limits go: one sink for each hierarchy that a plan touches, and the errors of what cannot be set. */
 import { CaissonError } from '../errors.js';
-import { delegationHint } from './delegation.js';
+import { delegateToUser, delegationHint } from './delegation.js';
 import type { CgroupHierarchy, CgroupLayout } from './detect.js';
 import type { CgroupWrite } from './plan.js';
 
@@ -42,6 +42,13 @@ export function invalidOption(option: string, message: string, hint?: string): C
   });
 }
 
+/** What a controller would be called here. */
+export function nameHere({ hierarchies }: CgroupLayout, v1: string, v2: string): string {
+  return hierarchies.some(({ version, controllers }) => version === 1 && controllers.length > 0)
+    ? v1
+    : v2;
+}
+
 /** Why a controller is not here, as far as it is known, and what would give it. */
 export function whyMissing(
   layout: CgroupLayout,
@@ -70,7 +77,13 @@ export function whyMissing(
   if (mounted !== undefined) {
     return {
       cause: `${mounted.mountPoint} is not writable for this user`,
-      cure: delegationHint() ?? 'run in a cgroup that is delegated to this user',
+      cure: delegationHint(layout) ?? 'run in a cgroup that is delegated to this user',
+    };
+  }
+  if (unified?.delegated === true) {
+    return {
+      cause: 'it was not delegated to the systemd of this user',
+      cure: delegateToUser(process.geteuid?.() ?? 0),
     };
   }
   if (layout.hierarchies.length === 0) {
@@ -192,8 +205,7 @@ export class Sinks {
     const v1 = controllers.get(controller);
     const hierarchy = v1?.version === 1 ? v1 : controllers.get(v2Name);
     if (hierarchy === undefined) {
-      const name = this.layout.mode === 'v2' ? v2Name : controller;
-      throw missingController(this.layout, option, name);
+      throw missingController(this.layout, option, nameHere(this.layout, controller, v2Name));
     }
     const sink = this.of(hierarchy);
     sink.needed.add(hierarchy.version === 2 ? v2Name : controller);

@@ -58,10 +58,21 @@ export function sliceFor(
   );
 }
 
-function obstacleTo(
-  { hierarchies }: CgroupLayout,
-  session: Session,
-): { readonly why: string; readonly hint: string } | undefined {
+interface Obstacle {
+  readonly why: string;
+  readonly hint: string;
+}
+
+function obstacleTo(layout: CgroupLayout, session: Session): Obstacle | undefined {
+  return obstacleOfMachine(layout, session) ?? obstacleOfSession(session);
+}
+
+/** Undefined also where no bus would help. */
+export function missingBus(layout: CgroupLayout, session: Session): Obstacle | undefined {
+  return obstacleOfMachine(layout, session) === undefined ? obstacleOfSession(session) : undefined;
+}
+
+function obstacleOfMachine({ hierarchies }: CgroupLayout, session: Session): Obstacle | undefined {
   const unified = hierarchies.find(({ version }) => version === 2);
   if (hierarchies.some(({ version, controllers }) => version === 1 && controllers.length > 0)) {
     return {
@@ -79,19 +90,25 @@ function obstacleTo(
       hint: 'use the driver cgroupfs',
     };
   }
+  return undefined;
+}
+
+function obstacleOfSession(session: Session): Obstacle | undefined {
   const address = busAddress(session);
   const socket = /^unix:path=([^,;]*)/.exec(address)?.[1];
   if (socket !== undefined && !session.exists(decodeURIComponent(socket))) {
-    return { why: `there is no bus at ${address}`, hint: busHint(session.uid) };
+    return { why: `there is no bus at ${address}`, hint: busHint(session) };
   }
   return undefined;
 }
 
 /** What gives a bus to those who have none. */
-export function busHint(uid: number): string {
-  return uid === 0
-    ? 'install and start dbus, or use the driver cgroupfs'
-    : `log in, rather than su; or, once, as root: loginctl enable-linger ${uid}`;
+export function busHint({ uid, exists }: Session): string {
+  if (uid === 0) return 'install and start dbus, or use the driver cgroupfs';
+  // His systemd runs; the bus is a package of its own with Debian.
+  if (exists(`/run/user/${uid}/systemd`))
+    return 'install the package dbus-user-session, then: systemctl --user start dbus.socket';
+  return `log in, rather than su; or, once, as root: loginctl enable-linger ${uid}`;
 }
 
 /** The system's bus for root, and the user's own for everybody else: dbus-daemon(1), pam_systemd(8). */

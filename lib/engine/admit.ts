@@ -3,7 +3,13 @@ import { execFile } from 'node:child_process';
 import { stat, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { CaissonError } from '../errors.js';
-import { userNamespaceSwitch } from '../machine/user-namespaces.js';
+import {
+  readUserNamespaceSwitches,
+  usedUp,
+  userNamespaceSwitch,
+} from '../machine/user-namespaces.js';
+import { BOUND } from '../machine/subordinate-ids.js';
+import { lookAround } from '../machine/surroundings.js';
 import { errnoName } from '../program/errno.js';
 import { findProgram, type IdRun, type OwnUsers } from './own-users.js';
 
@@ -79,8 +85,10 @@ async function runHelper(name: string, pid: number, runs: readonly IdRun[]): Pro
     (stats) => stats.mode,
     () => 0,
   );
-  const hint =
-    (mode & 0o4000) === 0
+  const bound = lookAround().bound;
+  const hint = bound
+    ? `${BOUND.cause}; ${BOUND.cure}`
+    : (mode & 0o4000) === 0
       ? `it is not set-user-id root: install the package uidmap again, or as root: chmod u+s ${path}`
       : `/etc/sub${name === 'newuidmap' ? 'uid' : 'gid'} and the account must fit: see ${name}(1)`;
   const { error, said } = failure;
@@ -93,27 +101,25 @@ async function runHelper(name: string, pid: number, runs: readonly IdRun[]): Pro
 
 const REASONS: Readonly<Record<string, string>> = {
   EINVAL: 'the kernel was built without CONFIG_USER_NS',
-  ENOSPC: 'as root: sysctl user.max_user_namespaces=15000, also of the namespaces around this one',
   EUSERS: 'user namespaces are nested too deeply here',
   EPERM:
     'something around this process forbids it: a chroot, or a container whose seccomp profile has no unshare',
-  EACCES: 'a security module (AppArmor, SELinux) forbids it',
+  EACCES: `a security module (AppArmor, SELinux) forbids it to ${process.execPath}`,
 };
 
 function refused(errno: string, cause?: unknown): CaissonError {
   const found = userNamespaceSwitch();
-  return new CaissonError(
-    'ERR_NO_PRIVILEGES',
-    `this user cannot have a user namespace: ${found === undefined ? errno : `${found.name} forbids it`}`,
-    {
-      stage: 'host',
-      syscall: 'unshare',
-      errno,
-      path: found?.name,
-      hint: found === undefined ? REASONS[errno] : `as root: ${found.cure}`,
-      cause,
-    },
-  );
+  const full = errno === 'ENOSPC' ? usedUp(readUserNamespaceSwitches()) : undefined;
+  const why = found === undefined ? (full?.cause ?? errno) : `${found.name} forbids it`;
+  const cure = found?.cure ?? full?.cure;
+  return new CaissonError('ERR_NO_PRIVILEGES', `this user cannot have a user namespace: ${why}`, {
+    stage: 'host',
+    syscall: 'unshare',
+    errno,
+    path: found?.name,
+    hint: cure === undefined ? REASONS[errno] : `as root: ${cure}`,
+    cause,
+  });
 }
 
 /** What makes what is missing in the root, to mount there. */

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { delegationHint } from '../cgroup/delegation.js';
+import { CGROUPS_OF_ONES_OWN } from '../cgroup/delegation.js';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import {
   cgroupPath,
@@ -16,6 +16,7 @@ import {
   readIn,
 } from '../cgroup/places.js';
 import { CaissonError } from '../errors.js';
+import { isRoot } from './own-users.js';
 import type { StoredConfig } from './stored.js';
 
 export type FreezerState = 'running' | 'paused';
@@ -91,7 +92,9 @@ export async function setFrozen(
       'ERR_CGROUP_CONTROLLER_MISSING',
       'the container is gone, or has no cgroup that can be frozen',
       {
-        hint: delegationHint() ?? 'it needs the controller freezer of cgroup v1, or cgroup v2',
+        hint: isRoot()
+          ? 'it needs the controller freezer of cgroup v1, or cgroup v2'
+          : `${CGROUPS_OF_ONES_OWN}; it is to be started again there`,
       },
     );
   }

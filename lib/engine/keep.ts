@@ -4,10 +4,8 @@ import { Socket } from 'node:net';
 import type { CgroupWrite } from '../cgroup/plan.js';
 import { withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
-import { errnoName } from '../program/errno.js';
-import { endedEarly, failureOf } from '../program/failure.js';
+import { beforeFirstStep, endedEarly, failureOf } from '../program/failure.js';
 import { makeTimeline } from '../program/timeline.js';
-import type { NativeError } from '../native/binding.js';
 import type { Attached } from './attached.js';
 import { eventAttributes } from './event-attributes.js';
 import { compileCheck } from './health-program.js';
@@ -150,18 +148,10 @@ async function spawnMonitor(
   const fd = await new Promise<number>((resolve, reject) => {
     around.binding.keep(bytes, start.ids?.fd ?? -1, lock, id, (error, connection) => {
       if (error === null) resolve(connection);
-      else reject(monitorFailed(error));
+      else reject(beforeFirstStep(error, 'start the monitor'));
     });
   });
   return new Socket({ fd, readable: true, writable: true });
-}
-
-function monitorFailed({ call, errno }: NativeError): CaissonError {
-  return new CaissonError(
-    'ERR_START_FAILED',
-    `cannot start the monitor: ${call}: ${errnoName(errno)}`,
-    { stage: 'host', syscall: call, errno: errnoName(errno) },
-  );
 }
 
 function untilStarted(

@@ -6,6 +6,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { firstFreeId, grantRanges, SUBORDINATE_FILES } from '../machine/subordinate-ids.js';
 
 /** A line of an id map: user_namespaces(7). */
 export interface IdRun {
@@ -48,10 +49,11 @@ export async function findOwnUsers(): Promise<OwnUsers | undefined> {
     missingHelper(),
   ]);
   const single = (lack: Lack): OwnUsers => ({ uids: [root(uid)], gids: [root(gid)], lack });
-  if (uids.length === 0 || gids.length === 0) {
+  const lacking = SUBORDINATE_FILES.filter((_, index) => [uids, gids][index]?.length === 0);
+  if (lacking.length > 0) {
     return single({
-      why: `${uids.length === 0 ? '/etc/subuid' : '/etc/subgid'} has no range for ${name ?? uid}`,
-      cure: `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${name ?? uid}`,
+      why: `${lacking[0]} has no range for ${name ?? uid}`,
+      cure: grantRanges(name ?? uid, lacking, await firstFreeId()),
     });
   }
   if (missing !== undefined)

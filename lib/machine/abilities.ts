@@ -4,8 +4,9 @@ import { writableCgroups } from '../cgroup/sinks.js';
 import { CAPABILITIES } from '../oci/capabilities.js';
 import type { MachineFacts, MapTool } from './facts.js';
 import { explainRefusal, type Refusal, type RefusedCall } from './refusal.js';
+import { BOUND, grantRanges, SUBORDINATE_FILES } from './subordinate-ids.js';
 import { hasCapability } from './surroundings.js';
-import { forbiddingSwitch } from './user-namespaces.js';
+import { forbiddingSwitch, usedUp } from './user-namespaces.js';
 
 export interface Ability {
   readonly name: string;
@@ -116,11 +117,7 @@ function userNamespaces(facts: MachineFacts): Verdict {
   const found = forbiddingSwitch(facts, around.uid === 0);
   if (found !== undefined)
     return { cause: `${found.name} is ${found.value}, which forbids them`, cure: found.cure };
-  if (failed.errno === 'ENOSPC')
-    return {
-      cause: `as many as there may be are in use (user.max_user_namespaces is ${maxUserNamespaces ?? 'unknown'})`,
-      cure: 'sysctl user.max_user_namespaces=65536, also of the namespaces around this one',
-    };
+  if (failed.errno === 'ENOSPC') return usedUp(facts);
   if (failed.errno === 'EINVAL' && made !== undefined)
     return { cause: 'the kernel has none', cure: 'a kernel with CONFIG_USER_NS=y' };
   return refusalOf(failed, facts);
@@ -132,7 +129,7 @@ function deviceNodes(facts: MachineFacts): Verdict {
   return probed('mknod', 'mknod.open')(facts);
 }
 
-function subordinateIds({ around, userName, ...facts }: MachineFacts): Verdict {
+function subordinateIds({ around, userName, freeIds, ...facts }: MachineFacts): Verdict {
   if (around.uid === 0) return { detail: 'root needs none' };
   for (const name of ['newuidmap', 'newgidmap'] as const) {
     const tool: MapTool = facts[name];
@@ -144,17 +141,15 @@ function subordinateIds({ around, userName, ...facts }: MachineFacts): Verdict {
     if (!tool.privileged)
       return { cause: `${tool.path} is not set-user-id root`, cure: `chmod u+s ${tool.path}` };
   }
-  for (const [file, ranges] of [
-    ['/etc/subuid', facts.subuids],
-    ['/etc/subgid', facts.subgids],
-  ] as const) {
-    if (ranges.length === 0)
-      return {
-        cause: `${file} has no range for ${userName}`,
-        cure: `usermod --add-${file.slice(5)}s 100000-165535 ${userName}, as root`,
-      };
-  }
-  const count = (ranges: typeof facts.subuids) => ranges.reduce((sum, { size }) => sum + size, 0);
+  const ranges = { '/etc/subuid': facts.subuids, '/etc/subgid': facts.subgids };
+  const lacking = SUBORDINATE_FILES.filter((file) => ranges[file].length === 0);
+  if (lacking.length > 0)
+    return {
+      cause: `${lacking[0]} has no range for ${userName}`,
+      cure: grantRanges(userName, lacking, freeIds),
+    };
+  if (around.bound) return BOUND;
+  const count = (all: typeof facts.subuids) => all.reduce((sum, { size }) => sum + size, 0);
   return { detail: `${count(facts.subuids)} user ids, ${count(facts.subgids)} group ids` };
 }
 
@@ -199,7 +194,7 @@ function seccomp(facts: MachineFacts): Verdict {
   return { detail: actions.join(' ') };
 }
 
-function cgroups({ layout, around }: MachineFacts): Verdict {
+function cgroups({ layout, around, delegation }: MachineFacts): Verdict {
   const usable = layout.hierarchies.filter((hierarchy) => hierarchy.usable);
   if (usable.length > 0)
     return { detail: [...new Set(usable.map(({ version }) => `v${version}`))].sort().join(', ') };
@@ -219,7 +214,7 @@ function cgroups({ layout, around }: MachineFacts): Verdict {
     cure:
       around.uid === 0
         ? 'a cgroup tree of its own for the container around: --cgroupns private --privileged'
-        : 'a delegated cgroup: systemd-run --user --scope -p Delegate=yes …',
+        : (delegation ?? 'a cgroup that is delegated to this user'),
   };
 }
 
@@ -321,13 +316,13 @@ function outcome({ probe, probeError }: MachineFacts, name: string): RefusedCall
   return errno === undefined ? undefined : { errno, call: call ?? name };
 }
 
-function refusalOf(failed: RefusedCall, { around, maxUserNamespaces }: MachineFacts): Refusal {
+function refusalOf(failed: RefusedCall, { around }: MachineFacts): Refusal {
   if (failed.errno === '')
     return { cause: `not tried: ${failed.call}`, cure: 'what else is said to be missing here' };
   if (failed.errno === 'ENOSPC')
     return {
-      cause: `${failed.call}: ENOSPC`,
-      cure: `a limit below /proc/sys/user is reached (max_user_namespaces is ${maxUserNamespaces ?? 'unknown'})`,
+      cause: `${failed.call}: ENOSPC: a limit below /proc/sys/user is reached`,
+      cure: 'a higher one, as root: sysctl -a --pattern ^user.max_.*_namespaces shows them',
     };
   const explained = explainRefusal(failed, around);
   if (explained !== undefined) return explained;

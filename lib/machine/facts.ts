@@ -3,8 +3,10 @@ import { constants } from 'node:fs';
 import { access, readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { release, userInfo } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { delegationHint } from '../cgroup/delegation.js';
 import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
 import { type ProbeOutcome, probeMachine } from '../native/probe.js';
+import { firstFreeId } from './subordinate-ids.js';
 import { type Confinement, lookAround } from './surroundings.js';
 import { readUserNamespaceSwitches, type UserNamespaceSwitches } from './user-namespaces.js';
 
@@ -29,12 +31,16 @@ export interface MachineFacts extends UserNamespaceSwitches {
   /** … for this reason. */
   readonly probeError?: string | undefined;
   readonly layout: CgroupLayout;
+  /** What gives cgroups to this user; undefined for root. */
+  readonly delegation?: string | undefined;
   /** Files of a cgroup of v2 that is not the root, which has few of them; undefined where there is none. */
   readonly cgroupFiles?: ReadonlySet<string> | undefined;
   readonly newuidmap: MapTool;
   readonly newgidmap: MapTool;
   readonly subuids: readonly IdRange[];
   readonly subgids: readonly IdRange[];
+  /** From which on no user has a range. */
+  readonly freeIds: number;
   readonly data: DataPlace;
   /** Paths of the programs; undefined where there is none. */
   readonly pasta?: string | undefined;
@@ -54,13 +60,14 @@ export interface DataPlace {
 export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
   const around = lookAround();
   const userName = nameOfUser(around.uid);
-  const [layout, data, newuidmap, newgidmap, subuids, subgids] = await Promise.all([
+  const [layout, data, newuidmap, newgidmap, subuids, subgids, freeIds] = await Promise.all([
     detectCgroups(),
     placeOf(dataRoot),
     mapTool('newuidmap'),
     mapTool('newgidmap'),
     rangesOf('/etc/subuid', userName, around.uid),
     rangesOf('/etc/subgid', userName, around.uid),
+    firstFreeId(),
   ]);
   const [pasta, slirp4netns, tun] = await Promise.all([
     pathOf('pasta'),
@@ -80,12 +87,14 @@ export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
     userName,
     ...probed,
     layout,
+    delegation: delegationHint(layout),
     cgroupFiles,
     ...readUserNamespaceSwitches(),
     newuidmap,
     newgidmap,
     subuids,
     subgids,
+    freeIds,
     data,
     pasta,
     slirp4netns,

@@ -8,6 +8,8 @@ export interface Confinement {
   readonly capabilities: bigint;
   /** A seccomp filter sees every call of this process. */
   readonly filtered: boolean;
+  /** Nothing that it executes gives it rights, set-user-id or not: prctl(2), PR_SET_NO_NEW_PRIVS. */
+  readonly bound: boolean;
   /** The AppArmor profile or SELinux context that confines it. */
   readonly profile?: string | undefined;
   /** The container that it runs in, as far as that says so. */
@@ -26,6 +28,7 @@ export function lookAround(): Confinement {
     uid: process.geteuid?.() ?? -1,
     capabilities: BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`),
     filtered: /^Seccomp:\s*2$/m.test(status),
+    bound: /^NoNewPrivs:\s*1$/m.test(status),
     profile: /^(?:|unconfined.*|kernel|.*:unconfined_t:.*)$/.test(profile) ? undefined : profile,
     inside: containerAround(mounts, ownUsers),
     ownUsers,

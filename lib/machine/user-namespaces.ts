@@ -1,5 +1,6 @@
 /** The switches by which a machine forbids user namespaces to who is not root, or to everybody. */
 import { readFileSync } from 'node:fs';
+import type { Refusal } from './refusal.js';
 
 /** Values of the files below /proc/sys; undefined where there is none. */
 export interface UserNamespaceSwitches {
@@ -19,6 +20,9 @@ interface Switch {
   readonly cure: string;
 }
 
+/** About what a machine with 4 GB allows by itself. */
+const ENOUGH = 15_000;
+
 /** user_namespaces(7); Debian's and Ubuntu's own. */
 const SWITCHES: readonly Switch[] = [
   {
@@ -26,7 +30,7 @@ const SWITCHES: readonly Switch[] = [
     name: 'user.max_user_namespaces',
     forbids: (value) => value === '0',
     root: true,
-    cure: 'sysctl user.max_user_namespaces=15000',
+    cure: `sysctl user.max_user_namespaces=${ENOUGH}`,
   },
   {
     of: 'unprivilegedUserns',
@@ -40,7 +44,8 @@ const SWITCHES: readonly Switch[] = [
     name: 'kernel.apparmor_restrict_unprivileged_userns',
     forbids: (value) => value !== '0',
     root: false,
-    cure: 'sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with "userns," for caisson-init',
+    // What runs from memory, as caisson-init does, has no path, and keeps the profile of who started it.
+    cure: `sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with "userns," for ${process.execPath}`,
   },
 ];
 
@@ -71,4 +76,21 @@ export function forbiddingSwitch(
     if (value !== undefined && forbids(value) && (root || !isRoot)) return { name, value, cure };
   }
   return undefined;
+}
+
+/** What of the limits a new user namespace has: create_user_ns() of the kernel. */
+const NONE = 2 ** 31 - 1;
+
+/** What ENOSPC says of a machine that has user namespaces. A limit is for each user. */
+export function usedUp({ maxUserNamespaces }: UserNamespaceSwitches): Refusal {
+  const most = Number(maxUserNamespaces ?? 0);
+  if (most >= NONE)
+    return {
+      cause: 'user.max_user_namespaces of a user namespace around this one is reached',
+      cure: `sysctl user.max_user_namespaces=${ENOUGH}, there`,
+    };
+  return {
+    cause: `as many as a user may have are in use (user.max_user_namespaces is ${most})`,
+    cure: `sysctl user.max_user_namespaces=${Math.max(2 * most, ENOUGH)}`,
+  };
 }

@@ -2,6 +2,7 @@
 import { CaissonError, type ErrorCode } from '../errors.js';
 import { explainRefusal } from '../machine/refusal.js';
 import { lookAround } from '../machine/surroundings.js';
+import { forbiddingSwitch, readUserNamespaceSwitches } from '../machine/user-namespaces.js';
 import type { NativeError } from '../native/binding.js';
 import { describe } from './describe.js';
 import { errnoName } from './errno.js';
@@ -35,6 +36,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'cgroup.write EBUSY subtree_control':
     'processes sit in that cgroup itself, and a cgroup of v2 with processes hands out no controllers; move them into one ' +
     'below: mkdir /sys/fs/cgroup/init, then each pid of cgroup.procs into its cgroup.procs',
+  'cgroup.write ENOENT subtree_control':
+    'a cgroup above does not hand all of these down; where they were delegated (Delegate=) while the systemd of this user ' +
+    'ran, it has to be started again: log out everywhere and in again',
   'cgroup.make EROFS': 'cgroups are mounted read-only here: --privileged for the container around',
   'cgroup.write EINVAL': 'the kernel refuses the value',
   'mount.attach EACCES': 'below /proc only the engine mounts',
@@ -68,16 +72,32 @@ const OF_THE_CONTAINER: ReadonlySet<string> = new Set([
   'file.write',
 ]);
 
+const EVERY_CAPABILITY = -1n;
+
 /** What is around this process, and forbids the call: a container, mostly. */
 function refusedBy({ call, object }: NativeError, errno: string, op?: string): string | undefined {
   if (errno !== 'EPERM' && errno !== 'EACCES' && errno !== 'ENOSYS') return undefined;
-  const around = lookAround();
-  // In the user namespace of his own an ordinary user has every right that there is in one.
-  if (around.uid !== 0 && errno !== 'ENOSYS') return undefined;
+  let around = lookAround();
+  if (around.uid !== 0 && errno !== 'ENOSYS') {
+    // In the user namespace of his own an ordinary user has every right that there is in one: what is left is a filter,
+    // which may allow only real root what it refuses, as podman's does; or, of /proc, what is masked.
+    if (!around.filtered || errno !== 'EPERM' || op === 'mount.fs') return undefined;
+    around = { ...around, capabilities: EVERY_CAPABILITY };
+  }
   // Links in /proc/PID/ns: ptrace(2), "access mode checking".
   const needs = op === 'ns.open' ? 'CAP_SYS_PTRACE' : undefined;
   const refusal = explainRefusal({ call, errno, object }, around, needs);
   return refusal && `${refusal.cause}; ${refusal.cure}`;
+}
+
+/** Of root, whose containers have users of their own unless he says otherwise. */
+function noUserNamespaces(op: string, errno: string): string | undefined {
+  if (op !== 'clone' || errno !== 'ENOSPC') return undefined;
+  const found = forbiddingSwitch(readUserNamespaceSwitches(), true);
+  return (
+    found &&
+    `${found.name} is ${found.value}: ${found.cure}; userns "host" (--userns=host) needs none`
+  );
 }
 
 export function failureOf(
@@ -88,7 +108,7 @@ export function failureOf(
   const half = HALVES[error.half] ?? 'host';
   const errno = errnoName(error.errno);
   const step = error.step === BEFORE_FIRST_STEP ? undefined : program[half][error.step];
-  if (step === undefined) return beforeFirstStep(error, errno);
+  if (step === undefined) return beforeFirstStep(error);
   if (step.op === 'exec') return execFailure(error, errno, args);
   if (step.op === 'helper.start') return helperFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;
@@ -100,7 +120,7 @@ export function failureOf(
     syscall: error.call,
     errno,
     path,
-    hint: refused ?? hintFor(step.op, errno, path),
+    hint: refused ?? noUserNamespaces(step.op, errno) ?? hintFor(step.op, errno, path),
   };
   const where = path === undefined || describe(step).includes(path) ? '' : ` (${path})`;
   return new CaissonError(
@@ -148,7 +168,9 @@ function codeFor(half: (typeof HALVES)[number], step: Step, errno: string): Erro
   return 'ERR_START_FAILED';
 }
 
-function beforeFirstStep(error: NativeError, errno: string): CaissonError {
+/** @param what cannot be done. */
+export function beforeFirstStep(error: NativeError, what = 'prepare a start'): CaissonError {
+  const errno = errnoName(error.errno);
   const about = error.object === '' ? '' : ` ${error.object}`;
   const details = {
     stage: 'host',
@@ -171,7 +193,7 @@ function beforeFirstStep(error: NativeError, errno: string): CaissonError {
       : undefined);
   return new CaissonError(
     denied || hint !== undefined ? 'ERR_NO_PRIVILEGES' : 'ERR_START_FAILED',
-    `cannot prepare a start: ${error.call}${about}: ${errno}`,
+    `cannot ${what}: ${error.call}${about}: ${errno}`,
     { ...details, hint },
   );
 }

@@ -490,6 +490,11 @@ root.describe('without root', function () {
       expect(said).to.include('newuidmap could not map').and.include('not set-user-id root');
     });
 
+    it('names what takes the rights of a helper', async () => {
+      const said = await user.fails(RUN, { within: ['setpriv', '--no-new-privs'] });
+      expect(said).to.include('no-new-privileges').and.include('NoNewPrivileges=no');
+    });
+
     it('names a helper that is missing, and runs with one id', async () => {
       const root = user.busybox();
       // What is covered there cannot be executed.

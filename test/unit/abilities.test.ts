@@ -28,7 +28,13 @@ const unified = {
   files: new Set<string>(),
 } as const;
 
-const root: Confinement = { uid: 0, capabilities: ALL, filtered: false, ownUsers: false };
+const root: Confinement = {
+  uid: 0,
+  capabilities: ALL,
+  filtered: false,
+  bound: false,
+  ownUsers: false,
+};
 const user: Confinement = { ...root, uid: 1000, capabilities: 0n };
 const around: Confinement = { ...root, inside: 'podman' };
 
@@ -43,6 +49,7 @@ const machine: MachineFacts = {
   newgidmap: { path: '/usr/bin/newgidmap', privileged: true },
   subuids: [{ first: 100_000, size: 65_536 }],
   subgids: [{ first: 100_000, size: 65_536 }],
+  freeIds: 165_536,
   data: { path: '/var/lib', writable: true, overlay: false },
   pasta: '/usr/bin/pasta',
   slirp4netns: '/usr/bin/slirp4netns',
@@ -101,6 +108,20 @@ describe('abilities', () => {
       /sysctl user.max_user_namespaces=/,
     ],
     [
+      'user namespaces that are used up',
+      'user-namespaces',
+      { ...failing('userns 28 unshare'), around: user, maxUserNamespaces: '10000' },
+      /as many as .*in use .*10000/,
+      /sysctl user.max_user_namespaces=20000$/,
+    ],
+    [
+      'user namespaces that are used up around this one',
+      'user-namespaces',
+      { ...failing('userns 28 unshare'), maxUserNamespaces: '2147483647' },
+      /around this one is reached/,
+      /sysctl user.max_user_namespaces=\d+, there$/,
+    ],
+    [
       'user namespaces for root only',
       'user-namespaces',
       { ...failing('userns 1 unshare'), around: user, unprivilegedUserns: '0' },
@@ -120,6 +141,13 @@ describe('abilities', () => {
       { around: user, newuidmap: { privileged: false } },
       /newuidmap is not installed/,
       /uidmap/,
+    ],
+    [
+      'newuidmap without its rights',
+      'subordinate-ids',
+      { around: { ...user, bound: true } },
+      /no-new-privileges/,
+      /NoNewPrivileges=no/,
     ],
     ['pasta not installed', 'pasta', { pasta: undefined }, /not installed/, /apt install passt$/],
     [
@@ -150,7 +178,7 @@ describe('abilities', () => {
       'subordinate-ids',
       { around: user, userName: 'ann', subgids: [] },
       /\/etc\/subgid has no range for ann/,
-      /usermod --add-subgids 100000-165535 ann/,
+      /usermod --add-subgids 165536-231071 ann/,
     ],
     [
       'a masked /proc',
@@ -223,9 +251,13 @@ describe('abilities', () => {
     [
       'no delegation',
       'cgroups',
-      { layout: makeLayout([{ ...unified, usable: false }], new Set()), around: user },
+      {
+        layout: makeLayout([{ ...unified, usable: false }], new Set()),
+        around: user,
+        delegation: 'log in',
+      },
       /not writable for this user/,
-      /Delegate=yes/,
+      /log in/,
     ],
     ['no cgroups', 'cgroups', { layout: makeLayout([], new Set()) }, /mounted/, /mount -t cgroup2/],
     [

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { delegationHint } from '../../lib/cgroup/delegation.js';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { cgroupPath, placesOf, scopePath } from '../../lib/cgroup/places.js';
 import { planCgroups } from '../../lib/cgroup/plan.js';
@@ -74,6 +75,12 @@ describe('systemd: who is asked', () => {
       { ...user, uid: 1001, env: {} },
       /no bus at unix:path=\/run\/user\/1001\/bus.*loginctl enable-linger 1001/,
     ],
+    [
+      'the user has a systemd, and no bus',
+      systemdV2,
+      { ...user, exists: (path) => !path.endsWith('/bus') },
+      /no bus at unix:path=\/run\/user\/1000\/bus.*dbus-user-session/,
+    ],
   ];
   for (const [what, machine, session, text] of obstacles) {
     it(`nobody where ${what}; who insists is told`, async () => {
@@ -82,6 +89,16 @@ describe('systemd: who is asked', () => {
       expectError(() => sliceFor(layout, 'systemd', session), 'ERR_SYSTEMD', text);
     });
   }
+
+  it('and a user without cgroups is told what gives them', async () => {
+    const hint = async (machine: Machine, session: Session) =>
+      delegationHint(await detectCgroups(readersOf(machine)), session);
+    expect(await hint(systemdV2, root)).to.equal(undefined);
+    expect(await hint(systemdV2, user)).to.match(/delegate\.conf; systemctl daemon-reload/);
+    const away = { ...user, uid: 1001, env: {} };
+    expect(await hint(systemdV2, away)).to.match(/; here: log in.*loginctl enable-linger 1001$/);
+    expect(await hint(hybrid, away)).to.match(/or from root$/);
+  });
 
   it('by the address in the environment, if there is one', () => {
     const DBUS_SESSION_BUS_ADDRESS = 'unix:path=/tmp/session';
