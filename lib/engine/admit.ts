@@ -121,28 +121,3 @@ function refused(errno: string, cause?: unknown): CaissonError {
     cause,
   });
 }
-
-/** What makes what is missing in the root, to mount there. */
-const PLACES: ReadonlySet<string> = new Set(['mount.attach', 'mount.fs']);
-
-/** What a start of an ordinary user's has met, where its cause lies in that. */
-export function explainFailure(error: unknown): unknown {
-  if (!(error instanceof CaissonError) || error.errno === undefined) return error;
-  const { code, errno, stage, step, stepIndex, syscall, path } = error;
-  let hint: string | undefined;
-  if (step === 'tree.open' && errno === 'EINVAL') {
-    hint = 'something is mounted below it, which a user namespace must not leave out';
-  } else if (PLACES.has(step ?? '') && errno === 'EACCES' && syscall !== 'move_mount') {
-    hint =
-      'the root is somebody else’s, and has no such place: make it there, or use a copy of your own';
-  } else if (errno === 'EACCES' && (stage === 'host' || step === undefined)) {
-    const found = userNamespaceSwitch();
-    hint = found === undefined ? undefined : `${found.name} forbids it; as root: ${found.cure}`;
-  }
-  if (hint === undefined) return error;
-  const message = error.message.endsWith(` (${error.hint})`)
-    ? error.message.slice(0, -` (${error.hint})`.length)
-    : error.message;
-  const details = { stage, step, stepIndex, syscall, errno, path, hint, cause: error };
-  return new CaissonError(code, message, details);
-}

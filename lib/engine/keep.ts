@@ -93,7 +93,7 @@ async function untilAdmitted(
   socket: Socket,
   then: () => Promise<void>,
 ): Promise<void> {
-  const { admit, explainFailure } = await import('./admit.js');
+  const { admit } = await import('./admit.js');
   try {
     await admit(socket, users);
     const started = then();
@@ -101,7 +101,7 @@ async function untilAdmitted(
     await started;
   } catch (error) {
     socket.destroy();
-    throw explainFailure(error);
+    throw error;
   }
 }
 

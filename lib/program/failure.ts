@@ -2,7 +2,11 @@
 import { CaissonError, type ErrorCode } from '../errors.js';
 import { explainRefusal } from '../machine/refusal.js';
 import { lookAround } from '../machine/surroundings.js';
-import { forbiddingSwitch, readUserNamespaceSwitches } from '../machine/user-namespaces.js';
+import {
+  forbiddingSwitch,
+  readUserNamespaceSwitches,
+  userNamespaceSwitch,
+} from '../machine/user-namespaces.js';
 import type { NativeError } from '../native/binding.js';
 import { describe } from './describe.js';
 import { errnoName } from './errno.js';
@@ -90,14 +94,30 @@ function refusedBy({ call, object }: NativeError, errno: string, op?: string): s
   return refusal && `${refusal.cause}; ${refusal.cure}`;
 }
 
-/** Of root, whose containers have users of their own unless he says otherwise. */
-function noUserNamespaces(op: string, errno: string): string | undefined {
-  if (op !== 'clone' || errno !== 'ENOSPC') return undefined;
-  const found = forbiddingSwitch(readUserNamespaceSwitches(), true);
-  return (
-    found &&
-    `${found.name} is ${found.value}: ${found.cure}; userns "host" (--userns=host) needs none`
-  );
+/** An ordinary user's container is in a user namespace of his, in which he is root over what is his and no more. */
+const HINTS_WITHOUT_ROOT: Readonly<Record<string, string>> = {
+  'tree.open EINVAL': 'something is mounted below it, which a user namespace must not leave out',
+  'mount.attach EACCES':
+    'the root is somebody else’s, and has no such place: make it there, or use a copy of your own',
+  'mount.fs EACCES':
+    'the root is somebody else’s, and has no such place: make it there, or use a copy of your own',
+};
+
+/** What user namespaces have to do with it: that of the container, or that of whoever starts it. */
+function hintOfUsers({ call, half }: NativeError, errno: string, op?: string): string | undefined {
+  if (lookAround().uid === 0) {
+    if (op !== 'clone' || errno !== 'ENOSPC') return undefined;
+    const found = forbiddingSwitch(readUserNamespaceSwitches(), true);
+    return (
+      found &&
+      `${found.name} is ${found.value}: ${found.cure}; userns "host" (--userns=host) needs none`
+    );
+  }
+  const hint = HINTS_WITHOUT_ROOT[`${op} ${errno}`];
+  if (hint !== undefined && call !== 'move_mount') return hint;
+  if (errno !== 'EACCES' || (op !== undefined && HALVES[half] !== 'host')) return undefined;
+  const found = userNamespaceSwitch();
+  return found && `${found.name} forbids it; as root: ${found.cure}`;
 }
 
 export function failureOf(
@@ -120,7 +140,7 @@ export function failureOf(
     syscall: error.call,
     errno,
     path,
-    hint: refused ?? noUserNamespaces(step.op, errno) ?? hintFor(step.op, errno, path),
+    hint: refused ?? hintOfUsers(error, errno, step.op) ?? hintFor(step.op, errno, path),
   };
   const where = path === undefined || describe(step).includes(path) ? '' : ` (${path})`;
   return new CaissonError(
@@ -188,6 +208,7 @@ export function beforeFirstStep(error: NativeError, what = 'prepare a start'): C
   const denied = errno === 'EPERM' || errno === 'EACCES';
   const hint =
     refusedBy(error, errno) ??
+    hintOfUsers(error, errno) ??
     (denied
       ? 'containers need root with CAP_SYS_ADMIN, or user namespaces for everybody'
       : undefined);
