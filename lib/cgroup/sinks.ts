@@ -42,13 +42,23 @@ export function invalidOption(option: string, message: string, hint?: string): C
   });
 }
 
+/** What every cgroup of v2 has, whichever controllers there are. */
+const OF_V2_ITSELF: ReadonlySet<string> = new Set(['devices', 'cgroup2']);
+
+/** A controller has another name with each version: the one that it has, or would have, here. */
+export function nameHere({ hierarchies }: CgroupLayout, v1: string, v2: string): string {
+  return hierarchies.some((h) => h.version === 1 && h.controllers.length > 0) ? v1 : v2;
+}
+
 /** Why a controller is not here, as far as it is known, and what would give it. */
 export function whyMissing(
   layout: CgroupLayout,
   controller: string,
 ): { readonly cause: string; readonly cure: string } {
-  const mounted = layout.hierarchies.find((h) => h.controllers.includes(controller));
   const unified = layout.hierarchies.find(({ version }) => version === 2);
+  const mounted =
+    layout.hierarchies.find((h) => h.controllers.includes(controller)) ??
+    (OF_V2_ITSELF.has(controller) ? unified : undefined);
   if (layout.disabled.has(controller)) {
     return {
       cause: 'the kernel was started with it switched off',
@@ -192,8 +202,7 @@ export class Sinks {
     const v1 = controllers.get(controller);
     const hierarchy = v1?.version === 1 ? v1 : controllers.get(v2Name);
     if (hierarchy === undefined) {
-      const name = this.layout.mode === 'v2' ? v2Name : controller;
-      throw missingController(this.layout, option, name);
+      throw missingController(this.layout, option, nameHere(this.layout, controller, v2Name));
     }
     const sink = this.of(hierarchy);
     sink.needed.add(hierarchy.version === 2 ? v2Name : controller);

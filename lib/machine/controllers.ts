@@ -1,6 +1,6 @@
 /** Which limits there are, by the cgroup controller that enforces them. */
 import type { CgroupLayout } from '../cgroup/detect.js';
-import { whyMissing } from '../cgroup/sinks.js';
+import { nameHere, whyMissing } from '../cgroup/sinks.js';
 
 export interface ControllerInfo {
   /** As cgroup v2 names it, where it has it. */
@@ -33,8 +33,8 @@ export function listControllers(layout: CgroupLayout): ControllerInfo[] {
       .find((hierarchy) => hierarchy !== undefined);
     const all = words.split(' ');
     if (found === undefined) {
-      const name = layout.mode === 'v2' ? v2 : v1;
-      return { name: v2, available: false, limits: all, ...whyMissing(layout, name) };
+      const why = whyMissing(layout, nameHere(layout, v1, v2));
+      return { name: v2, available: false, limits: all, ...why };
     }
     const { version, mountPoint } = found;
     const limits = version === 1 ? all : all.filter((word) => !ONLY_V1.has(word));
