@@ -42,11 +42,12 @@ export function invalidOption(option: string, message: string, hint?: string): C
   });
 }
 
-/** What a controller would be called here. */
+/** What every cgroup of v2 has, whichever controllers there are. */
+const OF_V2_ITSELF: ReadonlySet<string> = new Set(['devices', 'cgroup2']);
+
+/** A controller has another name with each version: the one that it has, or would have, here. */
 export function nameHere({ hierarchies }: CgroupLayout, v1: string, v2: string): string {
-  return hierarchies.some(({ version, controllers }) => version === 1 && controllers.length > 0)
-    ? v1
-    : v2;
+  return hierarchies.some((h) => h.version === 1 && h.controllers.length > 0) ? v1 : v2;
 }
 
 /** Why a controller is not here, as far as it is known, and what would give it. */
@@ -54,8 +55,10 @@ export function whyMissing(
   layout: CgroupLayout,
   controller: string,
 ): { readonly cause: string; readonly cure: string } {
-  const mounted = layout.hierarchies.find((h) => h.controllers.includes(controller));
   const unified = layout.hierarchies.find(({ version }) => version === 2);
+  const mounted =
+    layout.hierarchies.find((h) => h.controllers.includes(controller)) ??
+    (OF_V2_ITSELF.has(controller) ? unified : undefined);
   if (layout.disabled.has(controller)) {
     return {
       cause: 'the kernel was started with it switched off',

@@ -33,12 +33,8 @@ export function listControllers(layout: CgroupLayout): ControllerInfo[] {
       .find((hierarchy) => hierarchy !== undefined);
     const all = words.split(' ');
     if (found === undefined) {
-      return {
-        name: v2,
-        available: false,
-        limits: all,
-        ...whyMissing(layout, nameHere(layout, v1, v2)),
-      };
+      const why = whyMissing(layout, nameHere(layout, v1, v2));
+      return { name: v2, available: false, limits: all, ...why };
     }
     const { version, mountPoint } = found;
     const limits = version === 1 ? all : all.filter((word) => !ONLY_V1.has(word));

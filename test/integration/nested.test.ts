@@ -2,7 +2,7 @@
  * caisson in a container: of its own, of podman's, of Docker's. What works with which settings, and for each that is missing the
  * error that names it. docs/nested.md says the same.
  */
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, type ExecFileOptions, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { isRoot } from '../support/needs.js';
+import { OuterNetwork, PORT, SERVER } from '../support/outer-network.js';
 import { fixture, repository } from '../support/places.js';
 import { slowness } from '../support/slowness.js';
 import { makeBusybox } from '../support/workshop.js';
@@ -30,7 +31,6 @@ const hasAll = effective === (1n << BigInt(lastCap + 1)) - 1n;
 /** `docker` in a daemon of its own: DOCKER_HOST names it. */
 type Engine = 'caisson' | 'podman' | 'docker';
 
-/** Of podman 4.3 and Docker 20.10 on hybrid machines; v2 in containers of theirs takes a machine with nothing else. */
 function unavailable(engine: Engine): string | undefined {
   if (!isRoot) return 'needs root: a user’s containers have no ids to give away';
   if (engine === 'caisson') return undefined;
@@ -41,28 +41,51 @@ function unavailable(engine: Engine): string | undefined {
   return missing === undefined ? undefined : `${missing} is not installed`;
 }
 
+/** Docker and podman load a profile for their containers: where the kernel has it on, and its tools are installed. */
+const hasAppArmor = ['/sys/kernel/security/apparmor', '/sbin/apparmor_parser'].every(existsSync);
+
 const ADMIN = ['--cap-add', 'SYS_ADMIN'];
 const NODES = ['--cap-add', 'MKNOD'];
 const CGROUPS = ['-v', '/sys/fs/cgroup:/sys/fs/cgroup:rw'];
 
-/** In a cgroup namespace the host's tree of v2 is of no use; what is, only --privileged gives. */
-const MUCH = v2
-  ? ['--privileged']
-  : [...ADMIN, ...NODES, ...CGROUPS, '--cap-add', 'NET_ADMIN', '--cap-add', 'SYS_PTRACE'];
+/** Cgroups that can be written, with as little else as there can be: in a cgroup namespace the host's tree of v2 is of no use. */
+function writable(engine: Engine): readonly string[] {
+  if (!v2) return CGROUPS;
+  return {
+    caisson: ['--privileged'],
+    podman: ['--security-opt', 'unmask=/sys/fs/cgroup'],
+    docker: ['--cgroupns', 'host', ...CGROUPS],
+  }[engine];
+}
+
+const much = (engine: Engine): readonly string[] => [
+  ...[...ADMIN, ...NODES, ...writable(engine)],
+  ...['--cap-add', 'NET_ADMIN', '--cap-add', 'SYS_PTRACE'],
+];
 
 const PLAIN: NestedRun = { image: 'busybox', options: {} };
 const LIMITED: NestedRun = { image: 'busybox', options: { memory: '64m' } };
 const HOST_USERS: NestedRun = { image: 'busybox', options: { userns: 'host' } };
 const HOST_IMAGE: NestedRun = { image: 'host', options: { userns: 'host' } };
 
+/** Says hello when it has been answered. */
+const CALL = `exec 3>&1; nc ${SERVER} ${PORT} -e sh -c 'echo; read word; [ $word = outside ] && echo hello from $(id -u) >&3'`;
+const USER_MODE = (['pasta', 'slirp4netns'] as const).filter((name) =>
+  existsSync(`/usr/bin/${name}`),
+);
+
 interface Setting {
   readonly title: string;
-  readonly flags: readonly string[];
+  readonly flags: (engine: Engine) => readonly string[];
   /** For system calls; `own`: the engine's. Missing: one that does not matter. */
   readonly filter?: object | 'own';
+  /** AppArmor's. Missing: none. */
+  readonly profile?: 'own';
   /** Nothing is mounted where its data lies. */
   readonly bare?: true;
   readonly only?: readonly Engine[];
+  /** In a network of the test's, with what can be reached there; else there is none. */
+  readonly network?: true;
   /** What is run, and that it works, or the code and hint of its error. */
   readonly runs: readonly (readonly [NestedRun, 'works' | readonly [code: string, hint: RegExp]])[];
   /** What `info` finds missing: ability and why. */
@@ -78,10 +101,24 @@ function without(names: readonly string[], errnoRet: number): object {
   };
 }
 
+const HOST_CGROUPS: Setting = {
+  title: "the host's cgroups alone: that they are outside of the container's cgroup namespace",
+  flags: () => [...ADMIN, ...NODES, ...CGROUPS],
+  runs: [[LIMITED, ['ERR_START_FAILED', /cgroup namespace.*--cgroupns=host.*--privileged/]]],
+};
+
+const NO_NAMESPACE: Setting = {
+  title: "the host's cgroups, and no cgroup namespace: limits",
+  flags: () => [...ADMIN, ...NODES, '--cgroupns', 'host', ...CGROUPS],
+  // As Docker above.
+  only: ['podman'],
+  runs: [[LIMITED, 'works']],
+};
+
 const SETTINGS: readonly Setting[] = [
   {
     title: '--privileged: everything',
-    flags: ['--privileged'],
+    flags: () => ['--privileged'],
     runs: [
       [PLAIN, 'works'],
       [LIMITED, 'works'],
@@ -91,35 +128,39 @@ const SETTINGS: readonly Setting[] = [
   },
   {
     title: 'SYS_ADMIN and MKNOD: containers with users of their own, without limits',
-    flags: [...ADMIN, ...NODES],
+    flags: () => [...ADMIN, ...NODES],
     runs: [
       [PLAIN, 'works'],
       [
         LIMITED,
         ['ERR_CGROUP_CONTROLLER_MISSING', /read-only.*--privileged.*-v \/sys\/fs\/cgroup:/],
       ],
+      // Rules for devices are theirs.
+      [
+        HOST_USERS,
+        ['ERR_CGROUP_CONTROLLER_MISSING', /read-only.*--privileged.*-v \/sys\/fs\/cgroup:/],
+      ],
     ],
     missing: { cgroups: /read-only.*--privileged/ },
   },
   {
-    title: v2
-      ? "the host's cgroups, too: that they are outside of the container's cgroup namespace"
-      : 'writable cgroups, too: limits',
-    flags: [...ADMIN, ...NODES, ...CGROUPS],
-    runs: v2
-      ? [[LIMITED, ['ERR_START_FAILED', /cgroup namespace.*--cgroupns=host.*--privileged/]]]
-      : [
-          [PLAIN, 'works'],
-          [LIMITED, 'works'],
-          [
-            HOST_USERS,
-            ['ERR_NO_PRIVILEGES', /no CAP_(?:NET_ADMIN|SYS_PTRACE); --cap-add \w+ or --priv/],
-          ],
-        ],
+    title: 'writable cgroups, too: limits',
+    flags: (engine) => [...ADMIN, ...NODES, ...writable(engine)],
+    // With v2, its own has nothing less than --privileged.
+    only: v2 ? ['podman', 'docker'] : ['caisson', 'podman', 'docker'],
+    runs: [
+      [PLAIN, 'works'],
+      [LIMITED, 'works'],
+      [
+        HOST_USERS,
+        ['ERR_NO_PRIVILEGES', /no CAP_(?:NET_ADMIN|SYS_PTRACE); --cap-add \w+ or --priv/],
+      ],
+    ],
   },
+  ...(v2 ? [HOST_CGROUPS, NO_NAMESPACE] : []),
   {
     title: 'NET_ADMIN and SYS_PTRACE, too: containers with the users around them',
-    flags: MUCH,
+    flags: much,
     runs: [
       [HOST_USERS, 'works'],
       [HOST_IMAGE, 'works'],
@@ -127,19 +168,19 @@ const SETTINGS: readonly Setting[] = [
   },
   {
     title: 'none: which capability is missing',
-    flags: [],
+    flags: () => [],
     runs: [[PLAIN, ['ERR_NO_PRIVILEGES', /no CAP_SYS_ADMIN; --cap-add SYS_ADMIN or --privileged/]]],
     missing: { privileges: /CAP_SYS_ADMIN.*--cap-add SYS_ADMIN/ },
   },
   {
     title: 'SYS_ADMIN alone: that device nodes cannot be made',
-    flags: [...ADMIN, '--cap-drop', 'MKNOD'],
+    flags: () => [...ADMIN, '--cap-drop', 'MKNOD'],
     runs: [[PLAIN, ['ERR_NO_PRIVILEGES', /no CAP_MKNOD; --cap-add MKNOD or --privileged/]]],
     missing: { 'device-nodes': /CAP_MKNOD/ },
   },
   {
     title: 'a filter against mounts: which call, and seccomp=unconfined',
-    flags: [...ADMIN, ...NODES],
+    flags: () => [...ADMIN, ...NODES],
     filter: without(['fsopen', 'mount_setattr'], 1),
     runs: [
       [PLAIN, ['ERR_NO_PRIVILEGES', /seccomp filter.* refuses fsopen; --security-opt seccomp=/]],
@@ -148,7 +189,7 @@ const SETTINGS: readonly Setting[] = [
   },
   {
     title: 'a filter that hides clone3: so, too',
-    flags: [...ADMIN, ...NODES],
+    flags: () => [...ADMIN, ...NODES],
     filter: without(['clone3'], 38),
     runs: [
       [PLAIN, ['ERR_NO_PRIVILEGES', /seccomp filter.* clone3 .*ENOSYS.*; --security-opt seccomp=/]],
@@ -157,14 +198,34 @@ const SETTINGS: readonly Setting[] = [
   },
   {
     title: 'no volume: that data cannot lie on an overlay',
-    flags: MUCH,
+    flags: much,
     bare: true,
     runs: [[HOST_USERS, ['ERR_START_FAILED', /another overlay.*volume/]]],
     missing: { 'data-root': /overlay.*volume/ },
   },
   {
+    title: 'the tap device: networks in user mode',
+    flags: () => [...ADMIN, ...NODES, '--device', '/dev/net/tun'],
+    network: true,
+    runs: USER_MODE.map((network) => [
+      { image: 'busybox', options: { network }, script: CALL },
+      'works',
+    ]),
+  },
+  {
+    title: 'no tap device: that there is none',
+    flags: () => [...ADMIN, ...NODES],
+    runs: USER_MODE.map((network) => [
+      { image: 'busybox', options: { network } },
+      ['ERR_NETWORK_FAILED', /in a container: --device \/dev\/net\/tun/],
+    ]),
+    missing: Object.fromEntries(
+      USER_MODE.map((name) => [name, /is missing; --device \/dev\/net\/tun/]),
+    ),
+  },
+  {
     title: "its own filter: that it refuses a root of one's own",
-    flags: [...ADMIN, ...NODES],
+    flags: () => [...ADMIN, ...NODES],
     filter: 'own',
     only: ['docker'],
     runs: [
@@ -174,6 +235,22 @@ const SETTINGS: readonly Setting[] = [
       ],
     ],
     missing: { mounts: /seccomp filter.* refuses pivot_root/ },
+  },
+  {
+    title: 'its own AppArmor profile: that it refuses the same',
+    flags: () => [...ADMIN, ...NODES],
+    profile: 'own',
+    only: ['podman', 'docker'],
+    runs: [
+      [
+        PLAIN,
+        [
+          'ERR_NO_PRIVILEGES',
+          /security module .*\(\S+-default.*\); --security-opt apparmor=unconf/,
+        ],
+      ],
+    ],
+    missing: { mounts: /security module .*-default.*; --security-opt apparmor=unconfined/ },
   },
 ];
 
@@ -186,11 +263,16 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
     /** By title. Docker's all at once: its daemon takes long to start. */
     const outputs = new Map<string, string>();
     const settings = SETTINGS.filter(({ only }) => only?.includes(engine) !== false);
-    /** Docker gives all capabilities that there are, or none at all where this machine's root has not got one. */
-    const beyond = ({ flags }: Setting) =>
-      engine === 'docker' && flags.includes('--privileged') && !hasAll
-        ? 'the root of this machine has not all capabilities, which Docker would give'
-        : undefined;
+    let outer: OuterNetwork | undefined;
+
+    function beyond({ flags, network, profile, runs }: Setting): string | undefined {
+      if (profile !== undefined && !hasAppArmor) return 'this machine has no AppArmor';
+      // All capabilities that there are, or none at all where this machine's root has not got one.
+      if (engine === 'docker' && flags(engine).includes('--privileged') && !hasAll)
+        return 'the root of this machine has not all capabilities, which Docker would give';
+      if (runs.length === 0) return 'neither pasta nor slirp4netns is installed';
+      return network === undefined ? undefined : OuterNetwork.missing();
+    }
 
     before(async function () {
       if (reason !== undefined) this.skip();
@@ -201,23 +283,35 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
         if (typeof filter === 'object')
           await writeFile(join(directory, `filter${i}.json`), JSON.stringify(filter));
       }
+      if (OuterNetwork.missing() === undefined) outer = await OuterNetwork.make();
       if (engine === 'docker') await runAllInDocker();
     });
     after(async () => {
+      await outer?.discard();
       if (directory !== undefined) await rm(directory, { recursive: true, force: true });
     });
 
+    /** The network outside is the test's own. */
+    function runOutside(command: readonly string[], options: ExecFileOptions) {
+      const [program = '', ...args] = [...(outer?.within ?? []), ...command];
+      return run(program, args, { ...options, encoding: 'utf8' });
+    }
+
     function command(setting: Setting, i: number): string[] {
-      const { flags, filter, bare, runs } = setting;
+      const { filter, profile, bare, network, runs } = setting;
+      const flags = setting.flags(engine);
       const system = join(directory, 'busybox');
       const bind = (from: string, to = from) => ['-v', `${from}:${to}:ro`];
       const common = [
-        ...['run', '--rm', ...(engine === 'caisson' ? [] : ['--network', 'none']), ...flags],
+        ...['run', '--rm', '--network', network === undefined ? 'none' : 'host', ...flags],
         ...(typeof filter === 'object'
           ? ['--security-opt', `seccomp=${join(directory, `filter${i}.json`)}`]
           : filter === undefined && engine === 'docker'
             ? ['--security-opt', 'seccomp=unconfined']
             : []),
+        ...(hasAppArmor && profile === undefined && engine !== 'caisson'
+          ? ['--security-opt', 'apparmor=unconfined']
+          : []),
         ...(bare === true ? [] : ['-v', `${join(directory, `data${i}`)}:/data`]),
         ...[...bind(repository), ...bind(join(repository, 'node_modules')), ...bind(system)],
         ...bind(process.execPath, '/node'),
@@ -260,9 +354,8 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
             : 'echo {}',
         ),
       ].join('\n');
-      const { stdout, stderr } = await run(
-        join(repository, 'scripts/with-docker'),
-        ['sh', '-c', script],
+      const { stdout, stderr } = await runOutside(
+        [join(repository, 'scripts/with-docker'), 'sh', '-c', script],
         { timeout: 120_000 * slowness, env: { ...process.env, TMPDIR: '/tmp' } },
       );
       const lines = stdout.split('\n').filter((line) => line.startsWith('{'));
@@ -276,10 +369,9 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
       const skipped = beyond(setting);
       it(`${setting.title}${skipped === undefined ? '' : ` (skipped: ${skipped})`}`, async function () {
         if (skipped !== undefined) this.skip();
-        const [program = '', ...args] = command(setting, i);
         const output =
           outputs.get(setting.title) ??
-          (await run(program, args, { timeout: 60_000 * slowness })).stdout;
+          (await runOutside(command(setting, i), { timeout: 60_000 * slowness })).stdout;
         expect(output).to.match(/^\{/);
         const report = JSON.parse(output) as NestedReport;
         expect(report.inside).to.equal(

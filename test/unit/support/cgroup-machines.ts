@@ -170,5 +170,20 @@ export const nestedV1: Machine = {
   },
 };
 
+/** The same with v2, in a cgroup namespace of its own. */
+export const nestedV2: Machine = {
+  files: {
+    '/proc/self/mountinfo': `700 600 0:60 / / rw,relatime - overlay overlay rw
+701 700 0:61 / /proc rw,nosuid - proc proc rw
+702 700 0:62 / /sys ro,nosuid - sysfs sysfs ro
+703 702 0:30 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw,nsdelegate
+`,
+    '/proc/cgroups': enabledControllers,
+    '/proc/self/cgroup': '0::/\n',
+    '/sys/fs/cgroup/cgroup.controllers': 'cpuset cpu io memory hugetlb pids rdma misc\n',
+  },
+  listings: { '/sys/fs/cgroup': ['cgroup.procs', 'cgroup.type', 'memory.max'] },
+};
+
 /** No cgroup file system at all. */
 export const nothing: Machine = { files: { '/proc/self/mountinfo': base } };
