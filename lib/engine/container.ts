@@ -316,6 +316,20 @@ export class Container {
     }
   }
 
+  /**
+   * Ends a start that is under way: its state does not say so yet, but its monitor listens, also while it waits for
+   * what gives the container its network. False: there is none.
+   */
+  private async endStart(): Promise<boolean> {
+    const errno = await this.talk<number>(
+      (connection) => connection.signal(SIGKILL),
+      (answer) => ({ done: answer }),
+    );
+    if (errno !== 0) return false;
+    await this.monitorEnd();
+    return true;
+  }
+
   /** Undefined: it has been removed. */
   private async stateNow(): Promise<StoredState | undefined> {
     try {
@@ -357,7 +371,10 @@ export class Container {
     const limit =
       timeout === undefined ? undefined : wholeNumber('timeout', timeout, -1, MAX_STOP_TIMEOUT);
     const { config, state } = await this.inspect();
-    if (!isActive(state)) return;
+    if (!isActive(state)) {
+      await this.endStart();
+      return;
+    }
     const seconds = limit ?? config.stopTimeout;
     tell(this.home.store, config, 'kill', { signal: String(number ?? config.stopSignal) });
     await this.reach(
@@ -377,7 +394,10 @@ export class Container {
   async kill(signal: string | number = SIGKILL): Promise<void> {
     const number = parseSignal('signal', signal);
     const { config, state } = await this.inspect();
-    if (!isActive(state)) throw this.notRunning();
+    if (!isActive(state)) {
+      if (number === SIGKILL && (await this.endStart())) return;
+      throw this.notRunning();
+    }
     // Before it is sent: what follows from it is told by the monitor, and comes after it.
     tell(this.home.store, config, 'kill', { signal: String(number) });
     const errno = await this.reach<number>(
@@ -635,6 +655,7 @@ export class Container {
     const { runRoot } = store.places;
     let config: StoredConfig | undefined;
     // A monitor that is just starting it has it.
+    if (force && !isActive(store.state(this.id).state)) await this.endStart();
     await withLock(runRoot, this.id, () => Promise.resolve());
     try {
       const { state } = await this.inspect();
