@@ -166,7 +166,8 @@ export class Container {
         return;
       }
       // What a killed monitor may have left, at whatever point of its life.
-      if (damaged || state.status !== 'created' || state.finishedAt !== '') await undoRun(config);
+      if (damaged || state.status !== 'created' || state.finishedAt !== '')
+        await undoRun(config, state);
       try {
         await startKept(around, store, config, attached, lock);
       } catch (error) {
