@@ -484,6 +484,10 @@ root.describe('without root', function () {
       await user.fixture('rootless-run');
       await user.expectNothing();
     });
+
+    it('is removed by who comes next, also in its process, when a worker was terminated before it was started', async () => {
+      expect(await user.fixture('rootless-hold', {}, ['worker'])).to.deep.equal([1, 0]);
+    });
   });
 
   describe('where it cannot be', () => {
