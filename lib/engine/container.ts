@@ -372,17 +372,16 @@ export class Container {
     const limit =
       timeout === undefined ? undefined : wholeNumber('timeout', timeout, -1, MAX_STOP_TIMEOUT);
     const { config, state } = await this.inspect();
+    const seconds = limit ?? config.stopTimeout;
+    const ask = (connection: MonitorConnection) =>
+      connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000);
     if (!isActive(state)) {
-      await this.endStart();
+      // Its monitor may be starting it, of which its state says nothing yet.
+      await this.talk(ask, lastExit);
       return;
     }
-    const seconds = limit ?? config.stopTimeout;
     tell(this.home.store, config, 'kill', { signal: String(number ?? config.stopSignal) });
-    await this.reach(
-      (connection) =>
-        connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000),
-      lastExit,
-    );
+    await this.reach(ask, lastExit);
     await this.untilLeft(state.monitor);
     tell(this.home.store, config, 'stop');
   }
