@@ -198,7 +198,12 @@ void Container::emit(Event event, Arguments arguments) {
 
 // Nothing was started, or it has been undone.
 void Container::launch_failed() {
-  emit_failure(launch_->error);
+  if (launch_->cancelled && launch_->error.number == kCancelled) {
+    // As if it had been killed a moment later.
+    emit_exit(-1, SIGKILL, readers_[0].number | readers_[1].number);
+  } else {
+    emit_failure(launch_->error);
+  }
   emit(Event::kGone, [](Napi::Env) { return std::array<napi_value, 0>{}; });
   finish();
 }
@@ -447,13 +452,8 @@ long Container::leave_to_keeper() {
 void Container::leave() {
   environment_.unwatch(launch_->pidfd.get());
   exited_ = ending_ = true;
-  emit(Event::kExited, [this](Napi::Env env) {
-    const napi_value zero = Napi::Number::New(env, 0), none = Napi::Number::New(env, -1);
-    const Environment::Numbers stamps = write_stamps();
-    return std::array<napi_value, 6>{
-        none, zero, zero, Napi::Number::New(env, kExecuted), stamps.array, stamps.first};
-  });
   oom_.reset();
+  emit_exit(-1, 0, kExecuted);
   Launcher::instance().leave(
       launch_, [inbox = environment_.inbox(), &environment = environment_, token = token_] {
         inbox->post([&environment, token] { environment.find(token)->gone(); });
@@ -509,19 +509,23 @@ void Container::child_exited() {
       signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     }
     if (told) ended |= kExecuted;
-    emit(Event::kExited, [&](Napi::Env env) {
-      const Environment::Numbers stamps = write_stamps();
-      return std::array<napi_value, 6>{
-          Napi::Number::New(env, code),
-          Napi::Number::New(env, signal),
-          Napi::Number::New(env, oom_.valid() ? count_oom_kills(oom_.get()) : 0),
-          Napi::Number::New(env, ended),
-          stamps.array,
-          stamps.first};
-    });
+    emit_exit(code, signal, ended);
   }
   // Whoever has killed it may be waiting until nothing is left.
   tear_down(told && !killed_ ? Wake::kSoon : Wake::kNow);
+}
+
+void Container::emit_exit(int code, int signal, unsigned bits) {
+  emit(Event::kExited, [&](Napi::Env env) {
+    const Environment::Numbers stamps = write_stamps();
+    return std::array<napi_value, 6>{
+        Napi::Number::New(env, code),
+        Napi::Number::New(env, signal),
+        Napi::Number::New(env, oom_.valid() ? count_oom_kills(oom_.get()) : 0),
+        Napi::Number::New(env, bits),
+        stamps.array,
+        stamps.first};
+  });
 }
 
 void Container::emit_failure(const ErrorRecord& error) {
@@ -574,6 +578,7 @@ void Container::finish() {
 void Container::abandon() {
   abandoned_ = true;
   callback_.SuppressDestruct();
+  launch_->cancelled = true;
   // Before that the launcher has it, and will find nobody to hand it to. Later, the undertaker has.
   if (launched_ && !ending_) {
     environment_.unwatch(launch_->pidfd.get());
@@ -585,6 +590,7 @@ void Container::abandon() {
 long Container::kill(int signal) {
   if (!has_process()) {
     if (pending_signal_ != SIGKILL) pending_signal_ = signal;
+    if (signal == SIGKILL) launch_->cancelled = true;
     return 0;
   }
   if (exited_) {
@@ -618,7 +624,7 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error) {
 bool Container::executed() const {
   const Page* page = launch_->page;
   const size_t steps = launch_->header().steps[1];
-  return page != nullptr && steps > 0 && page->end[1][steps - 1] != 0;
+  return steps > 0 && page->end[1][steps - 1] != 0;
 }
 
 // [host start, host step ends …, container start, container step ends …] in nanoseconds.

@@ -108,6 +108,7 @@ class Container {
   void set_paused(uint32_t number, bool paused);
   template <class Arguments>
   void emit(Event event, Arguments arguments);
+  void emit_exit(int code, int signal, unsigned bits);
   void emit_failure(const ErrorRecord& error);
   void let_go(UniqueFd& fd);
   void tear_down(Wake wake);

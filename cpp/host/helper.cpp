@@ -19,6 +19,7 @@ constexpr size_t kOwnArguments = 9;  // caisson-init's, before those of the prog
 constexpr uint64_t kSecond = 1000000000;
 constexpr uint64_t kPatience = 30 * kSecond;
 constexpr uint64_t kLastPatience = 5 * kSecond;
+constexpr uint64_t kSlice = kSecond / 20;  // after which the canceller is asked again
 
 // Whether something can be read before that time (sys::monotonic).
 bool readable_until(int fd, uint64_t end) {
@@ -37,7 +38,13 @@ bool readable_until(int fd, uint64_t end) {
 Status follow_helper(HostMachine& machine, int channel, const char* program) {
   const uint64_t end = sys::monotonic() + kPatience;
   for (;;) {
-    if (!readable_until(channel, end)) return Error{kTimedOut, "ppoll", machine.keep(program)};
+    const uint64_t slice_end = sys::monotonic() + kSlice;
+    const bool readable = readable_until(channel, slice_end < end ? slice_end : end);
+    // There is a keeper, which can be ended.
+    if (machine.helper.valid() && machine.canceller.cancels())
+      return Error{kCancelled, "ppoll", machine.keep(program)};
+    if (!readable && sys::monotonic() < end) continue;
+    if (!readable) return Error{kTimedOut, "ppoll", machine.keep(program)};
     HelperMessage message{};
     int fds[kMaxPassedFds];
     auto received = receive_message(channel, &message, sizeof message, fds);

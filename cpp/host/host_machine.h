@@ -35,18 +35,28 @@ Status prepare_workplace(Workplace& workplace);
 Status enter_small_mounts(Workplace& workplace);
 Status enter_host_mounts(Workplace& workplace);
 
+// Whom a step asks that waits for long: true when the start is to end.
+struct Canceller {
+  bool (*asks)(void* self) = nullptr;
+  void* self = nullptr;
+
+  bool cancels() const { return asks != nullptr && asks(self); }
+};
+
 struct HostMachine : Machine {
   HostMachine(const Program& from, Page* shared, Workplace& place, int page_descriptor,
-              int init_descriptor)
+              int init_descriptor, Canceller whom = {})
       : Machine(from, shared),
         workplace(place),
         page_fd(page_descriptor),
-        init_fd(init_descriptor) {}
+        init_fd(init_descriptor),
+        canceller(whom) {}
   ~HostMachine();
 
   Workplace& workplace;
   int page_fd;
   int init_fd;
+  Canceller canceller;
   int pid = -1;
   UniqueFd pidfd;
   UniqueFd control;
@@ -62,6 +72,9 @@ struct HostMachine : Machine {
   bool joined = false;    // the process is in a container that was there before
   bool detached = false;  // it is to outlive Node
 };
+
+// The errno of a step that the canceller has ended: ECANCELED.
+constexpr int kCancelled = 125;
 
 // Runs the host's half; a failure is recorded in the page. The calling thread's identity and mount
 // namespace are as before afterwards, whatever happened.

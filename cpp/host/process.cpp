@@ -9,6 +9,7 @@
 #include "../base/mount_api.h"
 #include "../base/spin_lock.h"
 #include "../program/control.h"
+#include "../steps/start_time.h"
 #include "capabilities.h"
 #include "host_machine.h"
 #include "spawn.h"
@@ -18,7 +19,6 @@ namespace {
 
 constexpr int kNoProcess = 3, kInvalid = 22, kNameTooLong = 36;
 constexpr int kPidfd = 3, kExited = 4, kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
-constexpr int kStartTime = 22;                                  // of the fields of proc_pid_stat(5)
 
 }  // namespace
 
@@ -94,22 +94,12 @@ Status restore_fsids(HostMachine& machine) {
 
 namespace {
 
-// Field 22 of /proc/<pid>/stat; the second may contain anything, parentheses and spaces too.
 Result<uint64_t> start_time(HostMachine& machine, uint64_t pid) {
   auto file = open_of_process(machine, pid, "stat", O_RDONLY);
   if (!file.ok()) return failure(-kNoProcess, "openat", machine.detail);
-  char text[1024];
-  const long size = sys::call(__NR_read, file.value().get(), text, sizeof text - 1);
-  if (size < 0) return failure(size, "read", machine.detail);
-  text[size] = '\0';
-  const char* at = text;
-  for (const char* c = text; *c != '\0'; ++c)
-    if (*c == ')') at = c + 1;
-  for (int field = 2; field < kStartTime && *at != '\0'; ++at)
-    if (*at == ' ') ++field;
-  uint64_t time = 0;
-  if (!parse_number(at, time)) return failure(-kInvalid, "read", machine.detail);
-  return static_cast<uint64_t&&>(time);
+  auto read = read_start_time(file.value().get());
+  if (!read.ok()) return Error{read.error().number, "read", machine.detail};
+  return read;
 }
 
 // The child that has been cloned stays outside, and tells of the one that it has cloned inside:

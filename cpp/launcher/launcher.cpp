@@ -236,7 +236,9 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
     return;
   }
   launch.page = page.value();
-  HostMachine machine(program, launch.page, workplace, page_fd.get(), init_.get());
+  const Canceller canceller{[](void* self) { return static_cast<Launch*>(self)->cancelled.load(); },
+                            &launch};
+  HostMachine machine(program, launch.page, workplace, page_fd.get(), init_.get(), canceller);
   const bool ok = run_host(machine);
   launch.pid = machine.pid;
   launch.joined = machine.joined;

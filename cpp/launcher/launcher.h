@@ -3,6 +3,7 @@
 // container's parent-death signal follows the thread that cloned it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -42,6 +43,9 @@ struct Launch {
   std::vector<UniqueFd> held;
   ErrorRecord error{};  // of a failed start
   bool failed = false;
+  // Somebody wants its end: a step that waits for long gives up (host/helper.cpp). What comes
+  // further is killed. Written by any thread.
+  std::atomic<bool> cancelled = false;
   bool joined = false;  // in a container that was there before, and has processes of its own
   bool detached =
       false;  // once its program has been exec'ed nobody here has anything to do with it

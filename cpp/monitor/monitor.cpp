@@ -45,8 +45,10 @@ unsigned load_half(const unsigned char* at) {
   return value;
 }
 
-// What a failed start ends with on the command line: 127, 126, or 128 (docker run).
+// What a failed start ends with on the command line: 127, 126, or 128 (docker run); what was killed
+// over it as if it had been later.
 int start_code(const ErrorRecord& error) {
+  if (error.number == kCancelled) return 128 + kKill;
   if (!equal(error.call, "execve") && !equal(error.call, "execve interpreter") &&
       !equal(error.call, "execve loader"))
     return 128;
@@ -212,8 +214,12 @@ bool Monitor::launch() {
     auto page = make_page(program.data, program.size, page_size_, page_fd);
     if (!page.ok()) return fail(page.error());
     page_ = page.value();
-    HostMachine machine(config_.program(), page_, workplace_, page_fd.get(), init_fd_);
+    HostMachine machine(
+        config_.program(), page_, workplace_, page_fd.get(), init_fd_,
+        {[](void* self) { return static_cast<Monitor*>(self)->cancels_start(); }, this});
+    starting_ = &machine;
     const bool ok = run_host(machine);
+    starting_ = nullptr;
     pid_ = machine.pid;
     pidfd_ = static_cast<UniqueFd&&>(machine.pidfd);
     control_ = static_cast<UniqueFd&&>(machine.control);
@@ -268,6 +274,12 @@ void Monitor::keep_size() const {
   }
 }
 
+// While a step of the host's half waits: others are heard meanwhile.
+bool Monitor::cancels_start() {
+  step();
+  return cancelled_;
+}
+
 bool Monitor::start() {
   began_ = sys::monotonic();
   restart_at_ = kNone;
@@ -289,7 +301,7 @@ void Monitor::close_run() {
   outputs_[1].reset();
   near_end_.reset();
   oom_.reset();
-  executing_ = ended_ = input_full_ = false;
+  executing_ = ended_ = input_full_ = cancelled_ = false;
   oom_kills_ = 0;
   give_up_at_ = kill_at_ = let_go_at_ = kNone;
 }
@@ -304,6 +316,7 @@ bool Monitor::held_back() const {
 }
 
 int Monitor::timeout() const {
+  if (starting_ != nullptr) return 0;
   uint64_t at = kNone;
   sooner(at, restart_at_);
   sooner(at, kill_at_);
@@ -608,12 +621,16 @@ void Monitor::start_failed(const ErrorRecord& error) {
   state_.pid = 0;
   state_.start_time[0] = '\0';
   state_.exit_code = start_code(error);
+  state_.stopped = stopping_;
   Text<sizeof state_.error> why;
-  why.add(error.call)
-      .add(" ")
-      .add(error.object)
-      .add(": errno ")
-      .add(static_cast<uint64_t>(error.number));
+  if (error.number == kCancelled)
+    why.add("it was killed before its program was started");
+  else
+    why.add(error.call)
+        .add(" ")
+        .add(error.object)
+        .add(": errno ")
+        .add(static_cast<uint64_t>(error.number));
   copy_text(state_.error, why.c_str());
   leave(state_.started_at[0] == '\0' ? "created" : "exited");
   tell_all([&](Client& client) {
@@ -798,12 +815,13 @@ long Monitor::signal(int number) {
     return 0;
   }
   if (ended_ && number == kKill) return 0;  // it is on its way
-  if (!pidfd_.valid() || ended_) return -kNoProcess;
+  const UniqueFd& first = starting_ != nullptr ? starting_->pidfd : pidfd_;
+  if (!first.valid() || ended_) return -kNoProcess;
   if (number == kKill) {
     kill_all();
     return 0;
   }
-  const long sent = sys::call(__NR_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
+  const long sent = sys::call(__NR_pidfd_send_signal, first.get(), number, nullptr, 0);
   if (meant_to_end) thaw(config_.teardown());
   return sent;
 }
@@ -817,11 +835,12 @@ void Monitor::stop(int number, int milliseconds) {
     leave("exited");
     return;
   }
-  if (!pidfd_.valid() || ended_) return;
-  if (number == kKill) {
+  // Before the program is there nothing is done about any signal but that.
+  if (number == kKill || starting_ != nullptr) {
     kill_all();
     return;
   }
+  if (!pidfd_.valid() || ended_) return;
   sys::call(__NR_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
   thaw(config_.teardown());
   if (milliseconds >= 0)
@@ -830,6 +849,7 @@ void Monitor::stop(int number, int milliseconds) {
 
 // SIGKILL to the first process ends the pid namespace; what is frozen takes notice when thawed.
 void Monitor::kill_all() {
+  if (starting_ != nullptr) cancelled_ = true;
   if (!pidfd_.valid() || ended_) return;
   health_.cancel();
   sys::call(__NR_pidfd_send_signal, pidfd_.get(), kKill, nullptr, 0);

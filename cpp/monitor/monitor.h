@@ -38,6 +38,7 @@ class Monitor {
   bool launch();
   void close_run();
   void step();
+  bool cancels_start();
   void say_farewell();
   void accept();
   void read_control();
@@ -86,9 +87,11 @@ class Monitor {
   size_t page_size_ = 0;
   int pid_ = -1;
   UniqueFd pidfd_, control_, input_, outputs_[2], near_end_, oom_, helper_;
-  winsize size_{};          // of the terminal, as a client has it; of all runs
-  bool executing_ = false;  // the program has been exec'ed
-  bool ended_ = false;      // the first process is gone; its output may still be there
+  HostMachine* starting_ = nullptr;  // while its host's half runs
+  bool cancelled_ = false;           // and somebody wants its end
+  winsize size_{};                   // of the terminal, as a client has it; of all runs
+  bool executing_ = false;           // the program has been exec'ed
+  bool ended_ = false;               // the first process is gone; its output may still be there
   int status_code_ = 0, status_signal_ = 0;
   uint32_t oom_kills_ = 0;  // that have been told of
 

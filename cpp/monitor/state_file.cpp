@@ -4,6 +4,7 @@
 
 #include "../base/mount_api.h"
 #include "../base/text.h"
+#include "../steps/start_time.h"
 
 namespace caisson {
 namespace {
@@ -62,20 +63,10 @@ void read_start_time(int pid, char (&to)[24]) {
   const UniqueFd file(
       static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC)));
   if (!file.valid()) return;
-  char bytes[1024];
-  const long size = sys::call(__NR_read, file.get(), bytes, sizeof bytes - 1);
-  if (size <= 0) return;
-  bytes[size] = '\0';
-  // The command's name may contain anything: count fields from the last ')'.
-  long at = size;
-  while (at > 0 && bytes[at - 1] != ')')
-    --at;
-  for (int field = 2; field < 22 && bytes[at] != '\0'; ++at)
-    if (bytes[at] == ' ') ++field;
-  size_t n = 0;
-  while (n + 1 < sizeof to && bytes[at] >= '0' && bytes[at] <= '9')
-    to[n++] = bytes[at++];
-  to[n] = '\0';
+  auto began = read_start_time(file.get());
+  if (!began.ok()) return;
+  Text<sizeof to> text;
+  copy_text(to, text.add(began.value()).c_str());
 }
 
 void append_event(const char* path, const char* action, const char* id, const char* attributes,

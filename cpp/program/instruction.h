@@ -75,6 +75,7 @@ enum class Op : uint16_t {
   kInit,
   kExec,
   kCgroupRemove,
+  kProcessEnd,
   kTreeRemove,
   kCount,
 };
@@ -172,6 +173,7 @@ constexpr Instruction kInstructions[] = {
     {"init", kInContainer, 0, 0, 0, 0, 0},
     {"exec", kInContainer, 3, 4, 3, 0, 0},
     {"cgroup.remove", kInTeardown, 1, 0, 0, 0, 0},
+    {"process.end", kInTeardown, 0, 0, 0, 0, 0},
     {"tree.remove", kInTeardown, 1, 0, 0, 0, 0},
 };
 static_assert(sizeof(kInstructions) / sizeof(kInstructions[0]) == static_cast<size_t>(Op::kCount));

@@ -3,15 +3,17 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/stat.h>
+#include <poll.h>
 
 #include "../base/text.h"
 #include "../base/unique_fd.h"
+#include "start_time.h"
 
 namespace caisson {
 namespace {
 
-constexpr int kNotPermitted = 1, kNotFound = 2, kBusy = 16, kExists = 17, kIsDirectory = 21,
-              kNotEmpty = 39;
+constexpr int kNotPermitted = 1, kNotFound = 2, kNoProcess = 3, kBusy = 16, kExists = 17,
+              kIsDirectory = 21, kNotEmpty = 39;
 constexpr uint32_t kTypeMask = 0170000, kFileType = 0100000, kDirectoryType = 0040000;
 constexpr int kKill = 9;
 constexpr size_t kVictims = 64;
@@ -19,6 +21,7 @@ constexpr uint8_t kDirectoryEntry = 4;  // DT_DIR
 constexpr uint64_t kMillisecond = 1000000;
 constexpr int kBusyAttempts = 2000;      // of one millisecond each
 constexpr int kRemoveDirectory = 0x200;  // AT_REMOVEDIR
+constexpr time_t kEndPatience = 5;       // seconds
 
 struct DirectoryEntry {
   uint64_t inode;
@@ -391,6 +394,34 @@ uint32_t count_oom_kills(int fd) {
   return 0;
 }
 
+namespace {
+
+constexpr const char* kFirst = "the container's first process";
+
+}  // namespace
+
+Status end_process(uint64_t pid, uint64_t start_time) {
+  const long opened = sys::call(__NR_pidfd_open, pid, 0);
+  if (opened == -kNoProcess) return {};
+  if (opened < 0) return failure(opened, "pidfd_open", kFirst);
+  const UniqueFd process(static_cast<int>(opened));
+  Text<32> path;
+  path.add("/proc/").add(pid).add("/stat");
+  const UniqueFd stat(
+      static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC)));
+  if (!stat.valid()) return {};
+  // Whose it is while the descriptor is open.
+  auto began = read_start_time(stat.get());
+  if (!began.ok() || began.value() != start_time) return {};
+  const long killed = sys::call(__NR_pidfd_send_signal, process.get(), kKill, nullptr, 0);
+  if (killed == -kNoProcess) return {};
+  if (killed < 0) return failure(killed, "pidfd_send_signal", kFirst);
+  pollfd end{process.get(), POLLIN, 0};
+  const timespec patience{kEndPatience, 0};
+  if (sys::call(__NR_ppoll, &end, 1, &patience, nullptr, 0) > 0) return {};
+  return failure(-kBusy, "pidfd_send_signal", kFirst);
+}
+
 Status remove_tree(const char* path) {
   const long fd =
       sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -408,15 +439,18 @@ TeardownResult run_teardown(const Program& program) {
   bool thawed = false;
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
-    const char* path = program.text(step, 0);
     const bool cgroup = step.op == Op::kCgroupRemove;
+    const bool process = step.op == Op::kProcessEnd;
+    const char* path = process ? nullptr : program.text(step, 0);
     // Who is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all the others.
     if (cgroup && step.number[0] == 0 && !thawed &&
         sys::call(__NR_unlinkat, AT_FDCWD, path, kRemoveDirectory) == -kBusy) {
       end_frozen(program);
       thawed = true;
     }
-    Status status = cgroup ? remove_cgroup(path, step.number[0] != 0) : remove_tree(path);
+    Status status = cgroup    ? remove_cgroup(path, step.number[0] != 0)
+                    : process ? end_process(step.number[0], step.number[1])
+                              : remove_tree(path);
     if (!status.ok() && result.status.ok()) {
       result.status = status;
       result.step = i;

@@ -31,6 +31,10 @@ uint32_t count_oom_kills(int fd);
 // `only_if_unused`, leaves it where others have cgroups below.
 Status remove_cgroup(const char* path, bool only_if_unused);
 
+// Kills the process with that pid and start time, and waits until it has ended; missing is fine. Of
+// the first process of a pid namespace the end comes after that of all others.
+Status end_process(uint64_t pid, uint64_t start_time);
+
 // Removes a directory with all that is below it; missing is fine.
 Status remove_tree(const char* path);
 

@@ -166,7 +166,8 @@ export class Container {
         return;
       }
       // What a killed monitor may have left, at whatever point of its life.
-      if (damaged || state.status !== 'created' || state.finishedAt !== '') await undoRun(config);
+      if (damaged || state.status !== 'created' || state.finishedAt !== '')
+        await undoRun(config, state);
       try {
         await startKept(around, store, config, attached, lock);
       } catch (error) {
@@ -316,6 +317,20 @@ export class Container {
     }
   }
 
+  /**
+   * Ends a start that is under way: its state does not say so yet, but its monitor listens, also while it waits for
+   * what gives the container its network. False: there is none.
+   */
+  private async endStart(): Promise<boolean> {
+    const errno = await this.talk<number>(
+      (connection) => connection.signal(SIGKILL),
+      (answer) => ({ done: answer }),
+    );
+    if (errno !== 0) return false;
+    await this.monitorEnd();
+    return true;
+  }
+
   /** Undefined: it has been removed. */
   private async stateNow(): Promise<StoredState | undefined> {
     try {
@@ -357,14 +372,16 @@ export class Container {
     const limit =
       timeout === undefined ? undefined : wholeNumber('timeout', timeout, -1, MAX_STOP_TIMEOUT);
     const { config, state } = await this.inspect();
-    if (!isActive(state)) return;
     const seconds = limit ?? config.stopTimeout;
+    const ask = (connection: MonitorConnection) =>
+      connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000);
+    if (!isActive(state)) {
+      // Its monitor may be starting it, of which its state says nothing yet.
+      await this.talk(ask, lastExit);
+      return;
+    }
     tell(this.home.store, config, 'kill', { signal: String(number ?? config.stopSignal) });
-    await this.reach(
-      (connection) =>
-        connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000),
-      lastExit,
-    );
+    await this.reach(ask, lastExit);
     await this.untilLeft(state.monitor);
     tell(this.home.store, config, 'stop');
   }
@@ -377,7 +394,10 @@ export class Container {
   async kill(signal: string | number = SIGKILL): Promise<void> {
     const number = parseSignal('signal', signal);
     const { config, state } = await this.inspect();
-    if (!isActive(state)) throw this.notRunning();
+    if (!isActive(state)) {
+      if (number === SIGKILL && (await this.endStart())) return;
+      throw this.notRunning();
+    }
     // Before it is sent: what follows from it is told by the monitor, and comes after it.
     tell(this.home.store, config, 'kill', { signal: String(number) });
     const errno = await this.reach<number>(
@@ -635,6 +655,7 @@ export class Container {
     const { runRoot } = store.places;
     let config: StoredConfig | undefined;
     // A monitor that is just starting it has it.
+    if (force && !isActive(store.state(this.id).state)) await this.endStart();
     await withLock(runRoot, this.id, () => Promise.resolve());
     try {
       const { state } = await this.inspect();

@@ -160,7 +160,8 @@ export class Engine implements Surroundings, ContainerHome {
       layout,
       binding.probe(),
       host,
-      ownerName(),
+      // What a worker of root's leaves is undone by the process; of a user's, by whoever comes next.
+      ownerName(isRoot() ? 'self' : 'thread-self'),
       idRanges,
       users,
       slice,

@@ -3,7 +3,7 @@ import { detectCgroups } from '../cgroup/detect.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { sliceFor } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
-import { compileTeardown } from '../program/compile.js';
+import { compileTeardown, type KnownProcess } from '../program/compile.js';
 import { Encoder } from '../program/encode.js';
 import { errnoName } from '../program/errno.js';
 import { appendEvent, timeNanoNow } from './event-log.js';
@@ -28,7 +28,7 @@ export async function mend(store: Store, id: string): Promise<void> {
     const { state, damaged } = store.state(id);
     if (isSettled(store, { state, damaged })) return;
     if (store.isKept(state)) return; // it is just removing itself
-    await undoRun(config);
+    await undoRun(config, state);
     if (config.autoRemove || state.status === 'removing') {
       await discard(store, config);
       return;
@@ -55,8 +55,17 @@ function reason({ monitor }: StoredState, damaged: boolean): string {
 }
 
 /** Ends and removes what a run has outside the container's directory. Nothing of it need be there. */
-export async function undoRun({ id, cgroupSlice }: StoredConfig): Promise<void> {
-  await runTeardown(id, cgroupSlice, undefined);
+export async function undoRun(
+  { id, cgroupSlice }: StoredConfig,
+  state: StoredState = CREATED,
+): Promise<void> {
+  await runTeardown(id, cgroupSlice, undefined, firstProcess(state));
+}
+
+/** Undefined: there can be none any more. */
+function firstProcess({ pid, startTime, monitor }: StoredState): KnownProcess | undefined {
+  const known = pid > 1 && /^\d+$/.test(startTime) && monitor.endsWith(bootId());
+  return known ? { pid, startTime } : undefined;
 }
 
 /** Removes a container that does not run: its name, what it is, then all other files. */
@@ -101,9 +110,10 @@ async function runTeardown(
   id: string,
   slice: string | undefined,
   directory: string | undefined,
+  first?: KnownProcess,
 ): Promise<void> {
   const plan = planCgroups(await detectCgroups(), id, {}, { slice });
-  const program = compileTeardown(plan, directory);
+  const program = compileTeardown(plan, directory, first);
   if (program.teardown.length === 0) return;
   const error = await undo(new Encoder().encode(program));
   if (error === null) return;

@@ -1,6 +1,6 @@
 /**
- * Who may clean up: the directory of each run has a link `owner` that names the process it belongs to. When
- * that process is gone, whoever finds the directory undoes the container.
+ * Who may clean up: the directory of each run has a link `owner` that names the process it belongs to, or the thread. When
+ * that is gone, whoever finds the directory undoes the container.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readlink, stat } from 'node:fs/promises';
@@ -21,10 +21,14 @@ export function bootId(): string {
   return (boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
 }
 
-/** `pid start-time boot-id`: a pid alone would be mistaken for its next user. */
-export function ownerName(): string {
-  const own = readFileSync('/proc/self/stat', 'utf8');
-  return `${process.pid} ${startTime(own)} ${bootId()}`;
+/**
+ * `pid start-time boot-id`: a pid alone would be mistaken for its next user.
+ *
+ * @param who `thread-self`: the calling thread, which may be a worker's and end before the process (proc(5)).
+ */
+export function ownerName(who: 'self' | 'thread-self' = 'self'): string {
+  const own = readFileSync(`/proc/${who}/stat`, 'utf8');
+  return `${own.slice(0, own.indexOf(' '))} ${startTime(own)} ${bootId()}`;
 }
 
 /** Ids of containers below `directory` whose owner is gone. */

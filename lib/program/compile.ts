@@ -123,18 +123,33 @@ export function isPlainShm({ type, destination, options }: Mount): boolean {
   );
 }
 
+/** A process as `state.json` has it. */
+export interface KnownProcess {
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat. */
+  readonly startTime: string;
+}
+
 /**
  * The inverse of every step that leaves something on the host, last made first.
  *
+ * @param first the container's first process, where it may have outlived who kept it: without cgroups nothing else
+ *   ends it when it has changed its user, over which the kernel forgets with whom it was to end (prctl(2)).
  * @param directory undefined for a container that is kept: it stays. There is then no engine to wait for either,
  *   whose end would take the parents of the cgroups away.
  */
-export function compileTeardown(cgroup: CgroupPlan, directory: string | undefined): Program {
+export function compileTeardown(
+  cgroup: CgroupPlan,
+  directory: string | undefined,
+  first?: KnownProcess,
+): Program {
   const teardown: Step[] = cgroup.placements.map(({ dir }) => ({
     op: 'cgroup.remove',
     texts: [dir],
   }));
   teardown.reverse();
+  if (first !== undefined)
+    teardown.push({ op: 'process.end', numbers: [first.pid, BigInt(first.startTime)] });
   if (directory !== undefined) teardown.push({ op: 'tree.remove', texts: [directory] });
   else teardown.push(...removeParents(parentsOf(cgroup)));
   return { slots: 0, host: [], container: [], teardown };

@@ -156,6 +156,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   init: () => 'fork: pid 1 stays to reap and to forward signals',
   exec: (o) => `execve ${o.list(0)}`,
   'cgroup.remove': (o) => `rmdir ${o.text(0)}${o.number(0) === 0 ? '' : ' if unused'}`,
+  'process.end': (o) =>
+    `kill process ${o.number(0)}, if it is the one that began at ${o.number(1)}`,
   'tree.remove': (o) => `remove ${o.text(0)} and all below`,
 };
 

@@ -228,6 +228,13 @@ const OF_THE_HELPER: ReadonlySet<string> = new Set(['execve', 'ppoll']);
 /** What the program has said is all that is known of why it could not. */
 function helperFailure(error: NativeError, errno: string, step: Step): CaissonError {
   const path = String(step.texts?.[0]);
+  if (error.errno === CANCELLED) {
+    return new CaissonError(
+      'ERR_ABORTED',
+      'the container was killed before its program was started',
+      { stage: 'host', step: step.op, stepIndex: error.step },
+    );
+  }
   const name = path.slice(path.lastIndexOf('/') + 1);
   const itself = error.call === HELPER_ENDED;
   const said = error.object
@@ -254,6 +261,9 @@ function helperFailure(error: NativeError, errno: string, step: Step): CaissonEr
 
 /** ECHILD: how cpp/host/helper.cpp says that its keeper has gone without a word. */
 const NO_CHILD = 10;
+
+/** ECANCELED: somebody wanted the end of the start. */
+const CANCELLED = 125;
 
 /** Missing is 127, not executable 126; a missing interpreter or loader is named. */
 function execFailure(error: NativeError, errno: string, args: readonly string[]): CaissonError {

@@ -77,6 +77,7 @@ export const OPCODES = [
   'init',
   'exec',
   'cgroup.remove',
+  'process.end',
   'tree.remove',
 ] as const;
 

@@ -245,6 +245,23 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
+    it('has no process left of a run whose monitor was killed, for who has been told so', async () => {
+      const script = '(sleep 1000) & (sleep 1000) & echo begun; exec';
+      // Changing its user it loses what would end it with its monitor (prctl(2), PR_SET_PDEATHSIG).
+      for (const program of ['sleep 1000', 'setpriv --reuid 33 --clear-groups sleep 1000']) {
+        const { id, pid } = await started('host', 'sh', '-c', `${script} ${program}`);
+        await eventually(async () => expect(await user.ok(['logs', id])).to.equal('begun'));
+        await eventually(async () => expect((await statusOf(pid))['Name']).to.equal('sleep'));
+        // With the monitor.
+        expect(user.processes()).to.have.lengthOf(4);
+        for (const monitor of monitorsOf(id)) process.kill(monitor, 'SIGKILL');
+        await eventually(() => expect(monitorsOf(id)).to.deep.equal([]));
+        expect(await user.ok(['ps', '-a', '--format', '{{.State}}'])).to.equal('exited');
+        expect(user.processes(), program).to.deep.equal([]);
+        await user.ok(['rm', id]);
+      }
+    });
+
     it('keeps what it cannot remove, and says why', async () => {
       const make = 'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33 /var/tmp/d';
       const id = await user.ok(['create', 'host', 'sh', '-c', make]);
@@ -466,6 +483,10 @@ root.describe('without root', function () {
       expect(await readdir(user.containers)).to.have.lengthOf(1);
       await user.fixture('rootless-run');
       await user.expectNothing();
+    });
+
+    it('is removed by who comes next, also in its process, when a worker was terminated before it was started', async () => {
+      expect(await user.fixture('rootless-hold', {}, ['worker'])).to.deep.equal([1, 0]);
     });
   });
 

@@ -124,7 +124,7 @@ root.describe('undo', function () {
         for (const { op } of await programOf(start, where(`explain-${start}`))) seen.add(op);
       }
       // What only an exec does fails in exec.test.ts.
-      const elsewhere = ['cgroup.remove', 'tree.remove', 'process.open', 'ns.join'];
+      const elsewhere = ['cgroup.remove', 'process.end', 'tree.remove', 'process.open', 'ns.join'];
       if (!helpable()) elsewhere.push('helper.start');
       // And what only that of an ordinary user does, in rootless.test.ts.
       elsewhere.push('fd.own');

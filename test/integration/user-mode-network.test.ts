@@ -2,10 +2,10 @@
  * `--network pasta` and `slirp4netns`, of root's containers and of an ordinary user's: what they reach and what not, and
  * that what passes on their packets is gone with them. All traffic stays in a network of the test's own.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -47,26 +47,27 @@ const SERVING = ['perl', '-MIO::Socket::INET', '-e', SERVE, '80'];
 /** Somebody who uses the command line there. */
 interface Somebody {
   caisson(args: readonly string[], before?: string): Promise<Said>;
-  /** `Engine.run` in a process that waits for its end: its pid, and that of the container's first process. */
-  library(mode: Mode): Promise<{ child: number; pid: number }>;
+  /** One of the fixtures, with that network. */
+  fixture(name: string, mode: Mode, env?: Readonly<Record<string, string>>): ChildProcess;
   discard(): Promise<void>;
 }
 
-async function firstLine(child: ChildProcess): Promise<{ child: number; pid: number }> {
+async function firstLine(child: ChildProcess): Promise<unknown> {
   const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
-  return JSON.parse(line) as { child: number; pid: number };
+  return JSON.parse(line);
 }
 
 async function root(outer: OuterNetwork): Promise<Somebody> {
   const home = await mkdtemp(join(tmpdir(), 'caisson-network-'));
   const places = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
   return {
-    library: (mode) => {
+    fixture: (name, mode, env = {}) => {
       const [program = '', ...args] = [
         ...outer.within,
-        ...[process.execPath, fixture('network-run'), mode, join(home, 'data'), join(home, 'run')],
+        ...[process.execPath, fixture(name), mode, join(home, 'data'), join(home, 'run')],
       ];
-      return firstLine(spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
+      const stdio: StdioOptions = ['ignore', 'pipe', 'inherit'];
+      return spawn(program, args, { stdio, env: { ...process.env, ...env } });
     },
     caisson: (args, before = '') =>
       new Promise((resolve) => {
@@ -87,9 +88,9 @@ async function root(outer: OuterNetwork): Promise<Somebody> {
 async function ordinary(outer: OuterNetwork): Promise<Somebody> {
   const user = await OrdinaryUser.make(true);
   return {
-    library: (mode) => {
-      const program = join(user.directory, 'package/dist/test/integration/fixtures/network-run.js');
-      return firstLine(user.start([process.execPath, program, mode], { within: outer.within }));
+    fixture: (name, mode, env = {}) => {
+      const program = join(user.directory, `package/dist/test/integration/fixtures/${name}.js`);
+      return user.start([process.execPath, program, mode], { within: outer.within, env });
     },
     caisson: (args, before = '') => user.caisson(args, { within: outer.within, before }),
     discard: () => user.discard(),
@@ -124,6 +125,53 @@ function helperOf(pid: number): { keeper: number; helper: number } {
   const children = all.filter(({ parent }) => parent === keeper);
   expect(children, 'helpers').to.have.length(1);
   return { keeper, helper: children[0]!.pid };
+}
+
+/** A place for $PATH, with programs that never say that they are ready. They are known by their command. */
+class Silent {
+  private constructor(private readonly directory: string) {}
+
+  static async make(): Promise<Silent> {
+    const directory = await mkdtemp(join(tmpdir(), 'caisson-silent-'));
+    await chmod(directory, 0o755);
+    const silent = new Silent(directory);
+    for (const mode of MODES) {
+      const path = join(directory, mode);
+      const script = `#!/bin/sh\n[ -e ${directory}/begun ] || exec /usr/bin/${mode} "$@"\n`;
+      await writeFile(path, `${script}${silent.command} & exec ${silent.command}\n`);
+      await chmod(path, 0o755);
+    }
+    return silent;
+  }
+
+  private get command(): string {
+    return `sleep 1000.${process.pid}`;
+  }
+
+  /** From now on; before, they are the programs themselves. */
+  async begin(): Promise<void> {
+    await writeFile(join(this.directory, 'begun'), '');
+  }
+
+  get path(): string {
+    return `${this.directory}:${process.env['PATH'] ?? ''}`;
+  }
+
+  get before(): string {
+    return `export PATH='${this.path}'`;
+  }
+
+  running(): number {
+    return processes().filter(({ command }) => command.trim() === this.command).length;
+  }
+
+  async waits(): Promise<void> {
+    await eventually(() => expect(this.running(), 'helpers').to.equal(2), 30_000);
+  }
+
+  async discard(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
+  }
 }
 
 function isThere(pid: number): boolean {
@@ -278,7 +326,8 @@ describe('a network in user mode', function () {
           });
 
           it('ends with the Node process whose container it is', async () => {
-            const { child, pid } = await somebody.library(mode);
+            const run = await firstLine(somebody.fixture('network-run', mode));
+            const { child, pid } = run as { child: number; pid: number };
             const { keeper, helper } = helperOf(pid);
             process.kill(child, 'SIGKILL');
             await gone(child, pid, keeper, helper);
@@ -302,6 +351,87 @@ describe('a network in user mode', function () {
           it('goes where its user namespace is the host’s', async () => {
             const { id } = await started('--network', mode, '--userns', 'host', 'host', ...SLEEP);
             await reaches(id);
+          });
+
+          describe('of which is never heard that it is ready', () => {
+            let silent: Silent;
+            beforeEach(async () => {
+              silent = await Silent.make();
+            });
+            afterEach(() => silent.discard());
+
+            it('ends with its run: by a timeout, an AbortSignal, and kill()', async () => {
+              await silent.begin();
+              const child = somebody.fixture('network-ends', mode, { PATH: silent.path });
+              const ends = (await firstLine(child)) as Record<string, unknown>[];
+              // 30 seconds are what it would have had.
+              for (const { durationMs } of ends) expect(durationMs).to.be.within(1900, 20_000);
+              const killed = { exitCode: 137, signal: 'SIGKILL', started: 'ERR_ABORTED' };
+              expect(ends.map(({ durationMs: _, ...rest }) => rest)).to.deep.equal([
+                { ...killed, timedOut: true, aborted: false },
+                { ...killed, timedOut: false, aborted: true },
+                { ...killed, timedOut: false, aborted: false },
+              ]);
+              // Who has been told that it is over finds nothing.
+              expect(silent.running()).to.equal(0);
+              await once(child, 'close');
+              expect(await ok(['ps', '-aq'])).to.equal('');
+            });
+
+            it('ends with the Node process whose container it was to be for', async () => {
+              await silent.begin();
+              const child = somebody.fixture('network-run', mode, { PATH: silent.path });
+              await silent.waits();
+              // What it was started by has become it.
+              const itself = processes().find(({ pid }) => pid === child.pid);
+              expect(itself?.command).to.include('network-run');
+              child.kill('SIGKILL');
+              await once(child, 'close');
+              await eventually(() => expect(silent.running()).to.equal(0));
+              await eventually(async () => expect(await ok(['ps', '-aq'])).to.equal(''));
+            });
+
+            for (const end of [['stop', '-t', '300'], ['kill'], ['rm', '-f']]) {
+              it(`ends with a start, by ${end.join(' ')}`, async () => {
+                await silent.begin();
+                await ok(['create', '--name', 'slow', '--network', mode, 'host', ...SLEEP]);
+                const start = somebody.caisson(['start', 'slow'], silent.before);
+                await silent.waits();
+                const began = performance.now();
+                await ok([...end, 'slow']);
+                expect(performance.now() - began).to.be.below(20_000);
+                expect(silent.running()).to.equal(0);
+                const { code, stderr } = await start;
+                expect(code, stderr).to.equal(1);
+                expect(stderr).to.include('killed before its program was started');
+                if (end[0] === 'rm') expect(await ok(['ps', '-aq'])).to.equal('');
+                else
+                  expect(await ok(['inspect', '-f', '{{.State.Status}}', 'slow'])).to.equal(
+                    'created',
+                  );
+              });
+            }
+
+            it('ends with a restart, by stop', async () => {
+              const flags = ['--name', 'slow', '--restart', 'always', '--network', mode];
+              await ok(['run', '-d', ...flags, 'host', ...SLEEP], silent.before);
+              await silent.begin();
+              const [id = '', pid] = [
+                await ok(['inspect', '-f', '{{.Id}}', 'slow']),
+                await pidOf('slow'),
+              ];
+              process.kill(pid, 'SIGKILL');
+              await silent.waits();
+              const began = performance.now();
+              await ok(['stop', '-t', '300', 'slow']);
+              expect(performance.now() - began).to.be.below(20_000);
+              expect(silent.running()).to.equal(0);
+              const state = '{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}';
+              expect(await ok(['inspect', '-f', state, 'slow'])).to.equal(
+                'exited 137 it was killed before its program was started',
+              );
+              await eventually(() => expect(monitorsOf(id)).to.deep.equal([]));
+            });
           });
 
           it('is refused where the program is missing, before anything is made', async () => {

@@ -1,23 +1,27 @@
-// remove_tree on trees that a container may leave behind. (Cgroups:
+// remove_tree on trees that a container may leave behind, and end_process. (Cgroups:
 // test/integration/teardown.test.ts.)
 #include "../../cpp/steps/teardown.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 
+#include "../../cpp/steps/start_time.h"
 #include "support/check.h"
 
 namespace {
 
+using caisson::end_process;
 using caisson::remove_tree;
 using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
 
@@ -202,6 +206,25 @@ int main() {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(top))
       static_cast<void>(system(("umount " + entry.path().string() + " 2>/dev/null").c_str()));
     expect_removed(top);
+  });
+
+  test("a process is ended, unless it is another one with that pid", [] {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (;;)
+        pause();
+    }
+    const int stat =
+        open(("/proc/" + std::to_string(child) + "/stat").c_str(), O_RDONLY | O_CLOEXEC);
+    const uint64_t began = caisson::read_start_time(stat).value();
+    close(stat);
+    expect_equal(end_process(static_cast<uint64_t>(child), began + 1).ok(), true);
+    expect_equal(waitpid(child, nullptr, WNOHANG), 0, "it lives");
+    expect_equal(end_process(static_cast<uint64_t>(child), began).ok(), true);
+    int status = 0;
+    expect_equal(waitpid(child, &status, WNOHANG), child, "it has ended");
+    expect_equal(WTERMSIG(status), SIGKILL);
+    expect_equal(end_process(static_cast<uint64_t>(child), began).ok(), true, "no such process");
   });
 
   return result();

@@ -176,9 +176,13 @@ export class OrdinaryUser {
   }
 
   /** A program of the package's tests, and what it prints as JSON. */
-  async fixture(name: string, env: Readonly<Record<string, string>> = {}): Promise<unknown> {
+  async fixture(
+    name: string,
+    env: Readonly<Record<string, string>> = {},
+    args: readonly string[] = [],
+  ): Promise<unknown> {
     const program = join(this.directory, 'package/dist/test/integration/fixtures', `${name}.js`);
-    const { code, stdout, stderr } = await this.run([process.execPath, program], { env });
+    const { code, stdout, stderr } = await this.run([process.execPath, program, ...args], { env });
     expect(code, `${stdout}${stderr}`).to.equal(0);
     return JSON.parse(stdout) as unknown;
   }
