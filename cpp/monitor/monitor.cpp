@@ -651,10 +651,6 @@ void Monitor::leave(const char* status) {
     save();
     return;
   }
-  // Of who has started it, and was killed over that (lib/engine/starting.ts).
-  Text<80> mark;
-  mark.add(id).add(".starting");
-  if (sockets_.valid()) sys::call(__NR_unlinkat, sockets_.get(), mark.c_str(), 0);
   // While it says that this monitor lives, nobody else does the same (lib/engine/mend.ts).
   state_.status = "removing";
   save();

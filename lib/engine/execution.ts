@@ -1,4 +1,5 @@
 /** One `run`: a promise of its result, its streams, and an iterable of its lines. */
+import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events';
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -281,6 +282,8 @@ export class Execution implements PromiseLike<RunResult> {
         this.kill();
       };
       if (signal.aborted) onAbort();
+      // One may be for a whole batch: more than Node takes for a leak.
+      if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
       signal.addEventListener('abort', onAbort, { once: true });
       this.unlisten = () => signal.removeEventListener('abort', onAbort);
     }
@@ -302,7 +305,9 @@ export class Execution implements PromiseLike<RunResult> {
     this.channel = channel;
     this.out?.connect(channel);
     this.err?.connect(channel);
-    this.pendingSignals?.forEach((signal) => channel.signal(signal));
+    // A KILL also again, where what it was for could not be launched, and this is another attempt.
+    const signals = this.killed_ ? [SIGKILL] : this.pendingSignals;
+    signals?.forEach((signal) => channel.signal(signal));
     this.pendingSignals = undefined;
   }
 

@@ -692,7 +692,8 @@ describe('containers that are kept', function () {
         return found;
       }, 40_000);
       expect(pauses[2], pauses.join(' ')).to.be.above(350);
-      expect(pauses[3], pauses.join(' ')).to.be.below(350);
+      // It would be twice the one before.
+    expect(pauses[3], pauses.join(' ')).to.be.below(750);
     });
 
     it('may be changed while it runs', async () => {

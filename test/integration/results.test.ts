@@ -237,14 +237,19 @@ describe('results', () => {
       }
     });
 
-    it('leaves nothing of itself on a signal that was not aborted', async () => {
+    it('leaves nothing of itself on a signal that was not aborted, and Node warns of no leak', async () => {
       const { signal } = new AbortController();
+      const warnings: Error[] = [];
+      const warned = (warning: Error) => warnings.push(warning);
+      process.on('warning', warned);
       await Promise.allSettled([
         ...Array.from({ length: 12 }, () => sh('true', { signal })),
         shop.engine.run(shop.busybox, ['/missing'], { signal }),
         sh('true', { signal, memory: 'much' }),
       ]);
+      process.off('warning', warned);
       expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
+      expect(warnings).to.deep.equal([]);
     });
 
     it('was there before the start when the signal was aborted', async () => {
