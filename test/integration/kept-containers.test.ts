@@ -693,7 +693,7 @@ describe('containers that are kept', function () {
       }, 40_000);
       expect(pauses[2], pauses.join(' ')).to.be.above(350);
       // It would be twice the one before.
-    expect(pauses[3], pauses.join(' ')).to.be.below(750);
+      expect(pauses[3], pauses.join(' ')).to.be.below(750);
     });
 
     it('may be changed while it runs', async () => {
