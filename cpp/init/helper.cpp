@@ -117,6 +117,17 @@ void lend_network(int channel, int network) {
     fail(channel, opened, "prctl", "PR_SET_DUMPABLE");
 }
 
+// Among users of its own the kernel makes sure of that (mount_namespaces(7)): what the program does
+// to its mounts is not for the host, where most mounts are shared. slirp4netns unmounts all of
+// them. What is unmounted there is to go here.
+void keep_mounts_apart(int channel) {
+  if (const long made = sys::call(__NR_unshare, CLONE_NEWNS); made < 0)
+    fail(channel, made, "unshare", "a mount namespace for the program");
+  const long apart =
+      sys::call(__NR_mount, "none", "/", nullptr, 0x84000 /* MS_REC|MS_SLAVE */, nullptr);
+  if (apart < 0) fail(channel, apart, "mount", "/");
+}
+
 [[noreturn]] void keep(int channel, int container, int network, uint64_t place, uint64_t ready_way,
                        const char* program, char** arguments) {
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-helper");
@@ -223,6 +234,8 @@ void helper_face(int channel, int container, int users, int network, uint64_t pl
     if (become >= 0) become = sys::call(__NR_setresgid, 0, 0, 0);
     if (become >= 0) become = sys::call(__NR_setresuid, 0, 0, 0);
     if (become < 0) fail(channel, become, "setresuid", "container root");
+  } else {
+    keep_mounts_apart(channel);
   }
   int keeper = -1;
   clone_args clone{};

@@ -5,7 +5,7 @@
 import { type ChildProcess, execFile, spawn, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -178,6 +178,9 @@ function isThere(pid: number): boolean {
   return processes().some((one) => one.pid === pid);
 }
 
+/** proc_pid_mountinfo(5) */
+const mountPointOf = (line: string) => line.split(' ')[4];
+
 const gone = (...pids: readonly number[]) =>
   eventually(() => expect(pids.filter(isThere)).to.deep.equal([]));
 
@@ -348,9 +351,15 @@ describe('a network in user mode', function () {
             await reaches(id);
           });
 
-          it('goes where its user namespace is the host’s', async () => {
-            const { id } = await started('--network', mode, '--userns', 'host', 'host', ...SLEEP);
+          it('goes where its user namespace is the host’s, and does nothing to the host’s mounts', async () => {
+            const run = ['run', '-d', '--network', mode, '--userns', 'host', 'host', ...SLEEP];
+            // As those of most machines are.
+            const id = await ok(run, 'mount --make-rshared /');
             await reaches(id);
+            const mounts = async (pid: number | 'self') =>
+              (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).split('\n').map(mountPointOf);
+            const [monitor = 0] = monitorsOf(id);
+            expect(await mounts(monitor)).to.include.members(await mounts('self'));
           });
 
           describe('of which is never heard that it is ready', () => {

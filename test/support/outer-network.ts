@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { isRoot } from './needs.js';
 import { fixture } from './places.js';
 
 /** One of its addresses, as of a machine elsewhere; documentation's (RFC 5737), as the others. */
@@ -68,6 +69,7 @@ export class OuterNetwork {
 
   /** Why there can be none here. */
   static missing(): string | undefined {
+    if (!isRoot) return 'needs root, to make a network of its own';
     if (!existsSync('/dev/net/tun')) return 'this machine has no /dev/net/tun';
     if (!existsSync('/sbin/ip') && !existsSync('/usr/bin/ip'))
       return 'the package iproute2 is not installed';
