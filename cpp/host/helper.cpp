@@ -60,9 +60,9 @@ Status follow_helper(HostMachine& machine, int channel, const char* program) {
     message.object[sizeof message.object - 1] = '\0';
     machine.keep(message.object);
     // The name of the call has to outlive this, too.
-    static constexpr const char* kCalls[] = {kHelperEnded, "execve", "setns",    "setresuid",
-                                             "clone3",     "pipe2",  "openat",   "readlink",
-                                             "prctl",      "capset", "unshare",  "mount"};
+    static constexpr const char* kCalls[] = {kHelperEnded, "execve", "setns",   "setresuid",
+                                             "clone3",     "pipe2",  "openat",  "readlink",
+                                             "prctl",      "capset", "unshare", "mount"};
     for (const char* call : kCalls)
       if (equal(call, message.call)) return Error{message.number, call, machine.detail};
     return Error{message.number, "helper", machine.detail};
