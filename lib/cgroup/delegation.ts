@@ -2,15 +2,17 @@
 import type { CgroupLayout } from './detect.js';
 import { missingBus, ownSession, type Session, sliceFor } from './systemd.js';
 
+const DELEGATE = 'Delegate=cpu cpuset io memory pids';
+
 export const CGROUPS_OF_ONES_OWN =
   'cgroups of your own come with cgroup v2 and a systemd user session that has controllers delegated to it ' +
-  '(Delegate=cpu cpuset io memory pids in user@.service), or from root';
+  `(${DELEGATE} in user@.service), or from root`;
 
 /** For his systemd: user@.service(5), systemd.resource-control(5). It looks for controllers when it starts. */
 export function delegateToUser(uid: number): string {
   const directory = '/etc/systemd/system/user@.service.d';
   return (
-    `as root: mkdir -p ${directory}; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' ` +
+    `as root: mkdir -p ${directory}; printf '[Service]\\n${DELEGATE}\\n' ` +
     `>${directory}/delegate.conf; systemctl daemon-reload; then log out everywhere and in again, or, which ends ` +
     `all that runs in it: systemctl restart user@${uid}`
   );

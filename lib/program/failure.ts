@@ -94,13 +94,14 @@ function refusedBy({ call, object }: NativeError, errno: string, op?: string): s
   return refusal && `${refusal.cause}; ${refusal.cure}`;
 }
 
+const NO_SUCH_PLACE =
+  'the root is somebody else’s, and has no such place: make it there, or use a copy of your own';
+
 /** An ordinary user's container is in a user namespace of his, in which he is root over what is his and no more. */
 const HINTS_WITHOUT_ROOT: Readonly<Record<string, string>> = {
   'tree.open EINVAL': 'something is mounted below it, which a user namespace must not leave out',
-  'mount.attach EACCES':
-    'the root is somebody else’s, and has no such place: make it there, or use a copy of your own',
-  'mount.fs EACCES':
-    'the root is somebody else’s, and has no such place: make it there, or use a copy of your own',
+  'mount.attach EACCES': NO_SUCH_PLACE,
+  'mount.fs EACCES': NO_SUCH_PLACE,
 };
 
 /** What user namespaces have to do with it: that of the container, or that of whoever starts it. */
