@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../program/control.h"
+#include "../program/journal.h"
 #include "../steps/machine.h"
 
 namespace caisson {
@@ -57,6 +58,7 @@ struct HostMachine : Machine {
   int page_fd;
   int init_fd;
   Canceller canceller;
+  JournalPlace journal;  // where `clone` writes whom it has made, if anywhere
   int pid = -1;
   UniqueFd pidfd;
   UniqueFd control;

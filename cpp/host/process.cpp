@@ -138,6 +138,23 @@ Status send_release(int control, const ReleaseMessage& message, const int* fds) 
   return send_message(control, &message, size, fds, message.count);
 }
 
+namespace {
+
+// From here on the child ends with Node, whatever it makes of itself: the kernel forgets about a
+// process that changes its user (prctl(2), PR_SET_PDEATHSIG). A keeper does that for its own.
+Status note_child(HostMachine& machine) {
+  if (machine.journal.file < 0 || machine.detached || machine.life.valid()) return {};
+  const auto pid = static_cast<uint64_t>(machine.pid);
+  auto started = start_time(machine, pid);
+  if (!started.ok()) return started.error();
+  const JournalledProcess process{pid, started.value()};
+  return check(sys::call(__NR_pwrite64, machine.journal.file, &process, sizeof process,
+                         machine.journal.offset),
+               "pwrite64", "the guard's journal");
+}
+
+}  // namespace
+
 namespace steps {
 
 // A pid may have another user by now: what counts is who has it while the descriptor is open.
@@ -211,10 +228,13 @@ Status clone(Machine& base, const Step& step) {
   Status left = enter_host_mounts(machine.workplace);
   if (!pid.ok()) return pid.error();
   machine.pid = pid.value();
-  if (!left.ok() || !machine.joined) return left;
-  childs_end.reset();
-  keepers_end.reset();
-  return follow(machine);
+  if (!left.ok()) return left;
+  if (machine.joined) {
+    childs_end.reset();
+    keepers_end.reset();
+    if (Status followed = follow(machine); !followed.ok()) return followed;
+  }
+  return note_child(machine);
 }
 
 Status ids_map(Machine& base, const Step& step) {

@@ -44,6 +44,8 @@ Journal read_journal() {
 }
 
 void undo(const JournalEntry& entry) {
+  const JournalledProcess& process = entry.process;
+  if (process.start_time != 0) static_cast<void>(end_process(process.pid, process.start_time));
   Program program;
   const char* reason = nullptr;
   if (entry.size <= kMaxJournalled && Program::decode(&entry + 1, entry.size, program, reason))

@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <poll.h>
+#include <stddef.h>
 
 #include "../base/mount_api.h"
 #include "../base/text.h"
 #include "../host/spawn.h"
-#include "../program/journal.h"
 
 namespace caisson {
 namespace {
@@ -70,13 +70,17 @@ Result<uint32_t> Guard::add(const void* program, size_t size) {
   if (free_.empty()) free_.push_back(entries_++);
   uint32_t entry = free_.back();
   // What says that it is valid comes last: this process may be killed at any moment.
-  const JournalEntry head{last_order_ + 1, static_cast<uint32_t>(size), 0};
+  const JournalEntry head{last_order_ + 1, static_cast<uint32_t>(size), 0, {}};
   Status written = write_at(journal_.get(), program, size, place_of(entry) + sizeof head);
   if (written.ok()) written = write_at(journal_.get(), &head, sizeof head, place_of(entry));
   if (!written.ok()) return written.error();
   free_.pop_back();
   ++last_order_;
   return static_cast<uint32_t&&>(entry);
+}
+
+JournalPlace Guard::process_of(uint32_t entry) const {
+  return {journal_.get(), place_of(entry) + offsetof(JournalEntry, process)};
 }
 
 void Guard::done(uint32_t entry) {

@@ -8,6 +8,7 @@
 
 #include "../base/result.h"
 #include "../base/unique_fd.h"
+#include "../program/journal.h"
 
 namespace caisson {
 
@@ -20,6 +21,8 @@ class Guard {
   // From now on `program`'s teardown half is run should this process die. The result is for `done`.
   Result<uint32_t> add(const void* program, size_t size);
   void done(uint32_t entry);
+  // Where the process goes that is to be ended first.
+  JournalPlace process_of(uint32_t entry) const;
   // Lets the guard run what is left and waits for its end.
   void stop();
 

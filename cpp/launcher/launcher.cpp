@@ -197,6 +197,16 @@ Status Launcher::add_to_guard(Launch& launch, Workplace& workplace) {
   return {};
 }
 
+JournalPlace Launcher::place_for_process(const Launch& launch) {
+  Program undoing;
+  const char* reason = nullptr;
+  if (Program::decode(launch.teardown.data(), launch.teardown.size, undoing, reason) &&
+      has_cgroup(undoing))
+    return {};
+  const std::lock_guard lock(mutex_);
+  return guard_.process_of(*launch.guarded);
+}
+
 void Launcher::remove_from_guard(Launch& launch) {
   if (!launch.guarded) return;
   const std::lock_guard lock(mutex_);
@@ -239,6 +249,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   const Canceller canceller{[](void* self) { return static_cast<Launch*>(self)->cancelled.load(); },
                             &launch};
   HostMachine machine(program, launch.page, workplace, page_fd.get(), init_.get(), canceller);
+  machine.journal = place_for_process(launch);
   const bool ok = run_host(machine);
   launch.pid = machine.pid;
   launch.joined = machine.joined;

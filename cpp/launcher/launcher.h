@@ -124,6 +124,8 @@ class Launcher {
   void execute(Launch& launch, Workplace& workplace);
   // Journals what undoes a launch, and starts the guard where it is not running.
   Status add_to_guard(Launch& launch, Workplace& workplace);
+  // Where its process is noted, which no cgroup's end would be the end of.
+  JournalPlace place_for_process(const Launch& launch);
   void remove_from_guard(Launch& launch);
   Status start_guard(Workplace& workplace);
   Result<UniqueFd> start_monitor(const Keeping& keeping, Workplace& workplace);

@@ -1,17 +1,30 @@
 // The guard's journal: a memfd that Node's side writes and the guard reads. An array of entries of
-// one size, each with the teardown program of a container that may need undoing.
+// one size, each with the teardown program of a container that may need undoing, and, where no
+// cgroup tells what belongs to it, with its process.
 #pragma once
 
 #include "instruction.h"
 
 namespace caisson {
 
+struct JournalledProcess {
+  uint64_t pid;
+  uint64_t start_time;  // steps/start_time.h; 0: none is known
+};
+
 struct JournalEntry {
   uint64_t order;  // 0: free; written after the program. The highest is the newest.
   uint32_t size;   // of the program, which follows
   uint32_t reserved;
+  JournalledProcess process;
 };
 static_assert(sizeof(JournalEntry) % alignof(Step) == 0);
+
+// Where in the journal a process is to be written.
+struct JournalPlace {
+  int file = -1;
+  uint64_t offset = 0;
+};
 
 constexpr size_t kJournalStride = 16u << 10;
 constexpr size_t kMaxJournalled = kJournalStride - sizeof(JournalEntry);

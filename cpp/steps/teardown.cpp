@@ -326,6 +326,11 @@ class Emptying {
   Status failed_;
 };
 
+// And not one that may have others' below it.
+bool removes_own_cgroup(const Step& step) {
+  return step.op == Op::kCgroupRemove && step.number[0] == 0;
+}
+
 }  // namespace
 
 Status remove_cgroup(const char* path, bool only_if_unused) {
@@ -335,7 +340,7 @@ Status remove_cgroup(const char* path, bool only_if_unused) {
 void end_frozen(const Program& program) {
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
-    if (step.op != Op::kCgroupRemove || step.number[0] != 0) continue;
+    if (!removes_own_cgroup(step)) continue;
     each_cgroup(program.text(step, 0), [](int directory) {
       if (sys::call(__NR_faccessat, directory, "freezer.state", 0) < 0) return false;
       kill_members(directory);
@@ -344,10 +349,16 @@ void end_frozen(const Program& program) {
   }
 }
 
+bool has_cgroup(const Program& program) {
+  for (size_t i = 0; i < program.count(Half::kTeardown); ++i)
+    if (removes_own_cgroup(program.step(Half::kTeardown, i))) return true;
+  return false;
+}
+
 void thaw(const Program& program) {
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
-    if (step.op != Op::kCgroupRemove || step.number[0] != 0) continue;
+    if (!removes_own_cgroup(step)) continue;
     const UniqueFd directory = open_directory(AT_FDCWD, program.text(step, 0));
     if (!directory.valid()) continue;
     write_file(directory.get(), "freezer.state", "THAWED");
@@ -364,7 +375,7 @@ bool is_frozen(const Program& program) {
   };
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
-    if (step.op != Op::kCgroupRemove || step.number[0] != 0) continue;
+    if (!removes_own_cgroup(step)) continue;
     const UniqueFd directory = open_directory(AT_FDCWD, program.text(step, 0));
     if (!directory.valid()) continue;
     // FROZEN or FREEZING, and not THAWED.
@@ -439,18 +450,16 @@ TeardownResult run_teardown(const Program& program) {
   bool thawed = false;
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
-    const bool cgroup = step.op == Op::kCgroupRemove;
-    const bool process = step.op == Op::kProcessEnd;
-    const char* path = process ? nullptr : program.text(step, 0);
+    const char* path = program.text(step, 0);
     // Who is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all the others.
-    if (cgroup && step.number[0] == 0 && !thawed &&
+    if (removes_own_cgroup(step) && !thawed &&
         sys::call(__NR_unlinkat, AT_FDCWD, path, kRemoveDirectory) == -kBusy) {
       end_frozen(program);
       thawed = true;
     }
-    Status status = cgroup    ? remove_cgroup(path, step.number[0] != 0)
-                    : process ? end_process(step.number[0], step.number[1])
-                              : remove_tree(path);
+    Status status = step.op == Op::kCgroupRemove ? remove_cgroup(path, step.number[0] != 0)
+                    : step.op == Op::kProcessEnd ? end_process(step.number[0], step.number[1])
+                                                 : remove_tree(path);
     if (!status.ok() && result.status.ok()) {
       result.status = status;
       result.step = i;

@@ -18,6 +18,9 @@ TeardownResult run_teardown(const Program& program);
 // Kills what is in the program's v1 freezer, which SIGKILL alone does not while it is frozen.
 void end_frozen(const Program& program);
 
+// Whether the program's teardown removes a cgroup, and so ends whatever is in it.
+bool has_cgroup(const Program& program);
+
 // Lets what was paused go on: what the program's teardown would remove is frozen no more.
 void thaw(const Program& program);
 

@@ -71,9 +71,13 @@ root.describe('undo', function () {
     volume: path('volume'),
   });
 
-  const ward = async (program: string, task: unknown, ownMounts = false): Promise<Ward> => {
+  const ward = async (
+    program: string,
+    task: unknown,
+    mounts?: Parameters<typeof Ward.start>[3],
+  ): Promise<Ward> => {
     const env = { CAISSON_NATIVE: debugNative };
-    const child = await Ward.start(fixture(program), task, env, ownMounts);
+    const child = await Ward.start(fixture(program), task, env, mounts);
     wards.push(child);
     return child;
   };
@@ -107,7 +111,7 @@ root.describe('undo', function () {
             action,
             from: action === 'fail' ? i : i + 2,
           };
-          const child = await ward('each-step', task, true);
+          const child = await ward('each-step', task, 'own');
           const { steps, taken, complaints } = await child.next<EachStepReport>();
           await child.buried();
           count(taken, steps.length);
@@ -187,6 +191,11 @@ root.describe('undo', function () {
         argv: ['perl', '-e', CLEARED],
         options: { init: false, env: { PRCTL: prctl } },
       },
+      'that has changed its user': {
+        image: 'busybox',
+        argv: ['su', '-s', '/bin/sh', 'nobody', '-c', 'echo here; exec sleep 1000'],
+        options: { init: false },
+      },
       'with processes in sessions of their own': {
         image: 'busybox',
         argv: ['sh', '-c', 'setsid sleep 1000 & setsid sleep 1000 & echo here; sleep 1000'],
@@ -239,6 +248,21 @@ root.describe('undo', function () {
         const engine = await Engine.open(roots);
         await untilNothing(() => tracesOf(id, roots.dataRoot));
         await engine.close();
+        await child.buried();
+      });
+    }
+
+    for (const name of ['with its parent-death signal cleared', 'that has changed its user']) {
+      it(`${name}, in no cgroup: the guard ends and removes it`, async () => {
+        const roots = where(name.replaceAll(/\W+/g, '-'));
+        const task: DoomedTask = { ...roots, ...programs[name]! };
+        const child = await ward('doomed', task, 'own, without cgroups');
+        const { id } = await child.next<DoomedBegins>();
+        expect((await child.next<DoomedRuns>()).line.trim()).to.equal('here');
+        expect(await cgroupsOf(id)).to.deep.equal([]);
+        child.kill();
+        await child.ended;
+        await untilNothing(() => tracesOf(id, roots.dataRoot));
         await child.buried();
       });
     }

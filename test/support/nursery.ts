@@ -37,19 +37,22 @@ export class Ward {
 
   /**
    * @param env variables on top of this process's own.
-   * @param ownMounts in a mount namespace of its own, where nobody else on the machine mounts anything.
+   * @param mounts in a mount namespace of its own, where nobody else on the machine mounts anything; or one in which no
+   *   cgroups are to be seen either.
    */
   static async start(
     program: string,
     argument: unknown,
     env: NodeJS.ProcessEnv = {},
-    ownMounts = false,
+    mounts: 'the host’s' | 'own' | 'own, without cgroups' = 'the host’s',
   ): Promise<Ward> {
     const name = `caisson-test-${randomBytes(6).toString('hex')}`;
     const cgroup = join(await nurseryHierarchy(), name);
     mkdirSync(cgroup);
     const command = [process.execPath, program, JSON.stringify(argument)];
-    if (ownMounts) command.unshift('unshare', '--mount', '--propagation', 'private');
+    if (mounts === 'own, without cgroups')
+      command.unshift('sh', '-c', 'mount -t tmpfs none /sys/fs/cgroup && exec "$0" "$@"');
+    if (mounts !== 'the host’s') command.unshift('unshare', '--mount', '--propagation', 'private');
     return new Ward(cgroup, command, { ...process.env, ...env });
   }
 
