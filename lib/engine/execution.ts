@@ -52,6 +52,9 @@ export function signalName(number: number): string {
 
 const SIGKILL = constants.signals.SIGKILL;
 
+/** Bytes: pipe(7), /proc/sys/fs/pipe-max-size. */
+const LARGEST_PIPE = 1 << 20;
+
 /** To what has been started, natively or by a monitor. */
 export interface Channel extends Source {
   signal(number: number): void;
@@ -374,8 +377,10 @@ export class Execution implements PromiseLike<RunResult> {
     const { out, err } = this;
     // A terminal that it did not come to make has no end either.
     if (this.terminal && this.sendSize === undefined) out?.end();
-    out?.drain();
-    err?.drain();
+    // Behind what an exec itself has written comes what is still being written.
+    const left = this.joins ? LARGEST_PIPE : Infinity;
+    out?.drain(left);
+    err?.drain(left);
     if (out?.over !== false && err?.over !== false) return this.resolve(ended, durationMs);
     const later = () => {
       if (out?.over !== false && err?.over !== false) this.resolve(ended, durationMs);

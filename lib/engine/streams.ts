@@ -27,7 +27,8 @@ export class Output {
   private wantsPause = false;
   /** Everything that was written has arrived. */
   over = false;
-  private draining = false;
+  /** Bytes that are taken whether anybody reads them or not. */
+  private drainable = 0;
   private whenOver: (() => void) | undefined;
   /** More came than `limit`. */
   truncated = false;
@@ -61,12 +62,9 @@ export class Output {
     this.whenOver?.();
   }
 
-  /**
-   * Nobody writes any more: what is still in the pipe, which is not much, is taken out of it, whether
-   * anybody reads it or not.
-   */
-  drain(): void {
-    this.draining = true;
+  /** The program has ended: what it has left in the pipe is taken out of it, whether anybody reads it or not. */
+  drain(atMost: number): void {
+    this.drainable = atMost;
     this.resume();
   }
 
@@ -121,7 +119,7 @@ export class Output {
       this.truncated = true;
       if (reader === undefined) this.whose?.kill();
     }
-    if (reader?.push(chunk) === false && !this.over && !this.draining) {
+    if (reader?.push(chunk) === false && !this.over && (this.drainable -= chunk.length) <= 0) {
       this.wantsPause = true;
       this.source?.pause(this.number);
     }

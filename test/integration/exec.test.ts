@@ -382,19 +382,26 @@ describe('exec', function () {
     });
 
     it('is final when somebody has enough of what it has left writing', async () => {
-      const { target } = await contain();
-      const background = 'sleep 1000 & yes x & echo first';
-      const timed = await run(target, 'sleep 1000 & echo first', { timeout: 400 });
+      const { container, target } = await contain();
+      /** Until the program has ended, and what it has left is there. */
+      const left = (command: string) =>
+        eventually(async () => {
+          expect(await find(container.id, command)).to.be.a('number');
+          expect(await find(container.id, 'sh -c')).to.equal(undefined);
+        });
+      const timed = await run(target, 'sleep 990 & echo first', { timeout: 2000 });
       expect(timed).to.deep.include({ exitCode: 0, timedOut: true, stdout: 'first\n' });
-      const killed = run(target, 'sleep 1000 & echo first; exit 4');
-      await sleep(300);
+      const killed = run(target, 'sleep 989 & echo first; exit 4');
+      await left('sleep 989');
       killed.kill();
       expect(await killed).to.deep.include({ exitCode: 4, timedOut: false, stdout: 'first\n' });
       // Held back by a reader that does not read.
-      const held = run(target, background);
+      const held = run(target, 'echo first; /bin/yes x &');
       held.stdout!.pause();
       held.stdout!.on('data', () => undefined).pause();
+      await left('/bin/yes x');
       await sleep(300);
+      expect(held.stdout!.readableLength).to.be.within(1, 2 << 20);
       held.kill();
       held.stdout!.resume();
       expect((await held).exitCode).to.equal(0);
@@ -402,7 +409,7 @@ describe('exec', function () {
 
     it('lets the loop go round while what it has left writes and writes', async () => {
       const { target } = await contain();
-      const timed = await run(target, 'yes & true', { maxOutput: 0, timeout: 500 });
+      const timed = await run(target, 'yes & true', { maxOutput: 0, timeout: 2000 });
       expect(timed).to.deep.include({ exitCode: 0, timedOut: true });
     });
 
@@ -435,15 +442,20 @@ describe('exec', function () {
     clients.it('comes with its client’s, whatever killed that', async () => {
       const { container, target } = await contain();
       const own = await processesOf(container.id);
+      const plain = ['sleep', '996'];
+      // It changes its user by itself, over which the kernel forgets with whom it was to end.
+      const changes = ['su', '-s', '/bin/sh', 'nobody', '-c', 'exec sleep 996'];
       const kept = { tty: true, detachable: true };
-      for (const options of [
-        {},
-        { tty: true },
-        { user: '1000' },
-        kept,
-        { ...kept, user: '1000' },
-      ]) {
-        const child = await doomed(target, { argv: ['sleep', '996'], options });
+      for (const [argv, options] of [
+        [plain, {}],
+        [plain, { tty: true }],
+        [plain, { user: '1000' }],
+        [plain, kept],
+        [plain, { ...kept, user: '1000' }],
+        [changes, {}],
+        [changes, kept],
+      ] as const) {
+        const child = await doomed(target, { argv, options });
         expect(await child.next()).to.equal('started');
         await found(container.id, 'sleep 996');
         child.kill();
