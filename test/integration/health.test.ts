@@ -307,12 +307,12 @@ describe('health checks', () => {
     });
     // The check stands still for longer than it may take.
     const test = 'sleep 0.3; echo done';
-    await withContainer({ test, interval: 50, timeout: 700, retries: 1 }, async (container) => {
+    await withContainer({ test, interval: 50, timeout: 1500, retries: 1 }, async (container) => {
       await eventually(async () => {
         expect((await processesOf(container.id)).length).to.be.at.least(3);
       });
       await container.pause();
-      await sleep(1500);
+      await sleep(2000);
       const before = await healthOf(container);
       expect(before.log.filter(({ exitCode }) => exitCode !== 0)).to.deep.equal([]);
       await container.unpause();

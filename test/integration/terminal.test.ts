@@ -146,11 +146,12 @@ describe('the terminal', () => {
 
   describe('its keys', () => {
     it('are echoed, edited and read in lines', async () => {
-      const screen = start('read line; echo "<$line>"; stty -echo; read line; echo "<$line>"');
+      const screen = start(
+        'read line; echo "<$line>"; stty -echo; echo silent; read line; echo "<$line>"',
+      );
       screen.type('helo\x7flo\n');
       await screen.until(/hel/);
-      await screen.until(/<hello>\r\n/);
-      await sleep(50);
+      await screen.until(/<hello>\r\nsilent\r\n/);
       screen.type('secret\n');
       const [shown] = await screen.until(/^[^]*<secret>\r\n/);
       expect(shown.match(/secret/g)!.length).to.equal(1);
