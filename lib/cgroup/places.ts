@@ -9,13 +9,27 @@ export interface CgroupPlace {
   readonly dir: string;
 }
 
-/**
- * A container's own cgroup, from a hierarchy's mount point.
- *
- * @param slice with systemd: the slice that its scope is in (systemd.ts).
- */
-export function cgroupPath(id: string, slice: string | undefined): string {
-  return slice === undefined ? `/caisson/${id}` : `${scopePath(id, slice)}/container`;
+/** What a container's own cgroup is made in; a `StoredConfig` says it. Neither: `caisson`, which all of them share. */
+export interface CgroupHome {
+  /** systemd's slice for its scope, from the hierarchy's root (systemd.ts). */
+  readonly cgroupSlice?: string | undefined;
+  /** Without systemd, a cgroup that somebody has named, from the mount point of each hierarchy: `/batch/low`. */
+  readonly cgroupParent?: string | undefined;
+}
+
+/** A container's own cgroup, from a hierarchy's mount point. */
+export function cgroupPath(id: string, home: CgroupHome): string {
+  return home.cgroupSlice === undefined
+    ? `${homePath(id, home)}/${id}`
+    : `${homePath(id, home)}/container`;
+}
+
+/** The cgroup that it is made in. */
+export function homePath(
+  id: string,
+  { cgroupSlice, cgroupParent = '/caisson' }: CgroupHome,
+): string {
+  return cgroupSlice === undefined ? cgroupParent : scopePath(id, cgroupSlice);
 }
 
 /** Of the container and its monitor. */
@@ -31,22 +45,18 @@ export function scopeName(id: string): string {
  * One for each hierarchy that could have it. Whether a hybrid machine's cgroup2 does depends on the limits that
  * the container was started with: see `existing`.
  */
-export function placesOf(
-  layout: CgroupLayout,
-  id: string,
-  slice: string | undefined,
-): CgroupPlace[] {
+export function placesOf(layout: CgroupLayout, id: string, home: CgroupHome): CgroupPlace[] {
   return layout.hierarchies
     .filter(
       ({ usable, delegated, version, controllers }) =>
         usable &&
         (version === 2 || controllers.length > 0) &&
-        (delegated !== true || slice !== undefined),
+        (delegated !== true || home.cgroupSlice !== undefined),
     )
     .map(({ version, controllers, mountPoint }) => ({
       version,
       controllers,
-      dir: `${mountPoint}${cgroupPath(id, slice)}`,
+      dir: `${mountPoint}${cgroupPath(id, home)}`,
     }));
 }
 

@@ -2,7 +2,7 @@
 import { CaissonError } from '../errors.js';
 import type { LinuxDeviceCgroup, LinuxResources } from '../oci/runtime-spec.js';
 import { type CgroupHierarchy, type CgroupLayout, withoutScopes } from './detect.js';
-import { cgroupPath, scopePath } from './places.js';
+import { type CgroupHome, cgroupPath, homePath } from './places.js';
 import { type LimitOptions, writeLimits } from './resources.js';
 import { type Sink, Sinks } from './sinks.js';
 
@@ -17,22 +17,22 @@ export interface CgroupPlacement {
   readonly version: 1 | 2;
   /** Controllers of this hierarchy, such as `['cpu', 'cpuacct']`; empty for a bare cgroup2. */
   readonly controllers: readonly string[];
-  /** Where the hierarchy is mounted, such as `/sys/fs/cgroup/memory`; with systemd the scope, which is there. */
-  readonly mountPoint: string;
   /**
-   * Written to the mount point before the parent is made (v2: `cgroup.subtree_control`). Idempotent, but not
+   * What is there before: where the hierarchy is mounted, such as `/sys/fs/cgroup/memory`; with systemd the scope; the
+   * parent that somebody has named.
+   */
+  readonly base: string;
+  /**
+   * Written to the base before the parent is made (v2: `cgroup.subtree_control`). Idempotent, but not
    * free: a write to `cgroup.subtree_control` waits for dying cgroups below even when it changes nothing, so
    * it is left out where the file already names the controllers.
    */
-  readonly grandparentWrites?: readonly CgroupWrite[] | undefined;
-  /**
-   * The parent, shared by all containers: `<mountPoint>/caisson`. Made when missing. With systemd there is none: the
-   * scope is the container's own.
-   */
+  readonly baseWrites?: readonly CgroupWrite[] | undefined;
+  /** `<mount point>/caisson`, which all containers share that have no home of their own. Made when missing. */
   readonly parent?: string | undefined;
   /** Written to the parent each time before the container's directory is made (idempotent; see above). */
   readonly parentWrites: readonly CgroupWrite[];
-  /** The container's own directory: `<parent>/<long id>`, `<scope>/container`. */
+  /** The container's own directory: `<parent or base>/<long id>`, `<scope>/container`. */
   readonly dir: string;
   /** Limits, in the order in which the kernel accepts them. */
   readonly writes: readonly CgroupWrite[];
@@ -52,8 +52,8 @@ export interface CgroupPlan {
 }
 
 export interface PlanOptions extends LimitOptions {
-  /** With systemd: the slice that the container's scope is in (systemd.ts). */
-  readonly slice?: string | undefined;
+  /** Default: what all share. */
+  readonly home?: CgroupHome | undefined;
 }
 
 /** v2 controllers that every container gets, limits or not: their files are its statistics. */
@@ -72,9 +72,9 @@ export function planCgroups(
   machine: CgroupLayout,
   id: string,
   resources: LinuxResources,
-  { slice, ...options }: PlanOptions = {},
+  { home = {}, ...options }: PlanOptions = {},
 ): CgroupPlan {
-  const layout = slice === undefined ? withoutScopes(machine) : machine;
+  const layout = home.cgroupSlice === undefined ? withoutScopes(machine) : machine;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.+-]{0,254}$/.test(id)) {
     throw new CaissonError('ERR_INVALID_OPTION', `id: ${JSON.stringify(id)} cannot name a cgroup`, {
       stage: 'config',
@@ -88,9 +88,9 @@ export function planCgroups(
     if (!hierarchy.usable) continue;
     const sink = sinks.get(hierarchy);
     if (hierarchy.version === 1 && hierarchy.controllers.length > 0) {
-      placements.push(placeV1(hierarchy, id, sink));
+      placements.push(placeV1(hierarchy, id, home, sink));
     } else if (hierarchy.version === 2 && (sink !== undefined || ofUse(layout, hierarchy))) {
-      placements.push(placeV2(hierarchy, id, slice, sink));
+      placements.push(placeV2(hierarchy, id, home, sink));
     }
   }
   // A controller is in one hierarchy only, so there is at most one such placement.
@@ -105,17 +105,27 @@ function ofUse(layout: CgroupLayout, unified: CgroupHierarchy): boolean {
   return layout.mode === 'v2' || unified.controllers.some((name) => v2Always.has(name));
 }
 
-function placeV1(hierarchy: CgroupHierarchy, id: string, sink: Sink | undefined): CgroupPlacement {
-  const parent = `${hierarchy.mountPoint}/caisson`;
-  return {
+function placeV1(
+  hierarchy: CgroupHierarchy,
+  id: string,
+  home: CgroupHome,
+  sink: Sink | undefined,
+): CgroupPlacement {
+  const { mountPoint } = hierarchy;
+  const place = {
     version: 1,
     controllers: hierarchy.controllers,
-    mountPoint: hierarchy.mountPoint,
-    parent,
-    parentWrites: cpusetParent(hierarchy),
-    dir: `${parent}/${id}`,
+    dir: `${mountPoint}${cgroupPath(id, home)}`,
     writes: sink?.writes ?? [],
-  };
+  } as const;
+  const above = `${mountPoint}${homePath(id, home)}`;
+  if (isOwn(home)) return { ...place, base: above, parentWrites: [] };
+  return { ...place, base: mountPoint, parent: above, parentWrites: cpusetParent(hierarchy) };
+}
+
+/** And not the one that all containers share: others see to it that it is there. */
+function isOwn({ cgroupSlice, cgroupParent }: CgroupHome): boolean {
+  return cgroupSlice !== undefined || cgroupParent !== undefined;
 }
 
 /**
@@ -134,7 +144,7 @@ function cpusetParent(hierarchy: CgroupHierarchy): CgroupWrite[] {
 function placeV2(
   hierarchy: CgroupHierarchy,
   id: string,
-  slice: string | undefined,
+  home: CgroupHome,
   sink: Sink | undefined,
 ): CgroupPlacement {
   const { mountPoint } = hierarchy;
@@ -148,11 +158,11 @@ function placeV2(
   const place = {
     version: 2,
     controllers: hierarchy.controllers,
-    grandparentWrites: enable,
-    dir: `${mountPoint}${cgroupPath(id, slice)}`,
+    baseWrites: enable,
+    dir: `${mountPoint}${cgroupPath(id, home)}`,
     writes: sink?.writes ?? [],
   } as const;
-  if (slice === undefined)
-    return { ...place, mountPoint, parent: `${mountPoint}/caisson`, parentWrites: enable };
-  return { ...place, mountPoint: `${mountPoint}${scopePath(id, slice)}`, parentWrites: [] };
+  const above = `${mountPoint}${homePath(id, home)}`;
+  if (isOwn(home)) return { ...place, base: above, parentWrites: [] };
+  return { ...place, base: mountPoint, parent: above, parentWrites: enable };
 }

@@ -26,6 +26,7 @@ const flags: Readonly<Record<string, string>> = {
   'blockIO.throttleReadIOPSDevice': '--device-read-iops',
   'blockIO.throttleWriteIOPSDevice': '--device-write-iops',
   devices: '--device, --device-cgroup-rule',
+  cgroupParent: '--cgroup-parent',
 };
 
 /** An option by its spec name and, where there is one, Docker's: `memory.limit (--memory)`. */
@@ -131,6 +132,16 @@ export function missingController(
     'ERR_CGROUP_CONTROLLER_MISSING',
     `${optionName(option)} needs the cgroup controller ${controller}, which this machine does not offer`,
     { stage: 'config', path: option, hint },
+  );
+}
+
+/** The error of what needs a cgroup of its own, whatever controllers it has. */
+export function missingCgroups(layout: CgroupLayout, option: string): CaissonError {
+  const { cause, cure } = whyMissing(layout, 'pids');
+  return new CaissonError(
+    'ERR_CGROUP_CONTROLLER_MISSING',
+    `${optionName(option)} needs a cgroup, and none can be made here`,
+    { stage: 'config', path: option, hint: `${cause}; ${cure}` },
   );
 }
 

@@ -187,7 +187,7 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
     CpuShares: Number(options.cpuShares ?? 0),
     Memory: memory,
     NanoCpus: options.cpus === undefined ? 0 : parseCpus('cpus', options.cpus),
-    CgroupParent: '',
+    CgroupParent: options.cgroupParent ?? '',
     BlkioWeight: Number(options.blkioWeight ?? 0),
     BlkioWeightDevice: [],
     BlkioDeviceReadBps: rates('deviceReadBps', options.deviceReadBps, 'bps'),

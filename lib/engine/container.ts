@@ -493,6 +493,7 @@ export class Container {
         startTime: state.startTime,
         idBase: state.idBase,
         cgroupSlice: config.cgroupSlice,
+        cgroupParent: config.cgroupParent,
       },
     };
   }
@@ -568,7 +569,7 @@ export class Container {
         throw conflicting('restart', 'the container is removed when it exits');
       const around = await this.home.surroundings();
       const { layout, host } = around;
-      const limited = { layout, host, within: config.cgroupSlice };
+      const limited = { layout, host, home: config };
       // For the runs that its monitor starts: the program that it has was made before.
       let writes: readonly CgroupFileWrite[] = [];
       const options =
@@ -734,8 +735,8 @@ export class Container {
     return (await freezerState(await this.places(config))) === 'paused' ? 'paused' : 'running';
   }
 
-  private async places({ cgroupSlice }: StoredConfig): Promise<readonly CgroupPlace[]> {
-    return placesOf(await this.home.cgroups(), this.id, cgroupSlice);
+  private async places(config: StoredConfig): Promise<readonly CgroupPlace[]> {
+    return placesOf(await this.home.cgroups(), this.id, config);
   }
 
   private running(what: string, hint?: string): CaissonError {

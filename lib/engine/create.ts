@@ -1,4 +1,5 @@
 /** Making a container that is kept. */
+import { homeFor } from '../cgroup/home.js';
 import { CaissonError } from '../errors.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import { Container, type ContainerHome, nameInUse } from './container.js';
@@ -37,7 +38,7 @@ export async function createContainer(
     command: config.args,
     options: { ...run, name: undefined, labels: config.labels },
     ...kept,
-    cgroupSlice: around.slice,
+    ...homeFor(around.slice, run.cgroupParent),
   };
   try {
     await store.add(stored, runId === undefined ? undefined : around.owner);

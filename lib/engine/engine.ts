@@ -1,8 +1,9 @@
 /** The engine: where containers are made, and what they share. */
-import { readFile } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
 import { evacuateRoot } from '../cgroup/evacuate.js';
+import { homeFor } from '../cgroup/home.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { type CgroupDriver, sliceFor } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
@@ -15,6 +16,7 @@ import {
   type KernelFacts,
   parentsOf,
 } from '../program/compile.js';
+import { PARENT_LINK } from '../program/compile-host.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import { explain } from '../program/explain.js';
 import { invalid } from './check.js';
@@ -238,8 +240,10 @@ export class Engine implements Surroundings, ContainerHome {
     options: RunOptions = {},
   ): Promise<string> {
     this.check(options);
-    if (this.users !== undefined)
-      return explain((await prepareKept(this, newId(), image, argv, options, this.slice)).steps());
+    if (this.users !== undefined) {
+      const home = homeFor(this.slice, options.cgroupParent);
+      return explain((await prepareKept(this, newId(), image, argv, options, home)).steps());
+    }
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
     return explain(prepared.steps());
@@ -305,6 +309,10 @@ export class Engine implements Surroundings, ContainerHome {
     try {
       if (this.users === undefined) {
         const prepared = await prepare(this, execution.id, image, argv, options);
+        await prepared.makeParents().catch((error: unknown) => {
+          prepared.release();
+          throw error;
+        });
         this.launch(execution, prepared, options.signal);
         return;
       }
@@ -341,8 +349,10 @@ export class Engine implements Surroundings, ContainerHome {
       ids.map(async (id) => {
         // Of a user's run, whose monitor may just be removing it.
         if (this.store.config(id) !== undefined) return this.removeRun(id);
-        const cgroup = planCgroups(this.layout, id, {});
-        const teardown = compileTeardown(cgroup, join(this.containersRoot, id));
+        const directory = join(this.containersRoot, id);
+        const cgroupParent = await readlink(join(directory, PARENT_LINK)).catch(() => undefined);
+        const cgroup = planCgroups(this.layout, id, {}, { home: { cgroupParent } });
+        const teardown = compileTeardown(cgroup, directory);
         await undo(this.encoder.encode(teardown)).catch(() => undefined);
       }),
     );

@@ -1,7 +1,7 @@
 /** A further program in a container that runs. */
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cgroupPath } from '../cgroup/places.js';
+import { type CgroupHome, cgroupPath } from '../cgroup/places.js';
 import { withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { resolveImage } from '../image/resolve.js';
@@ -32,7 +32,7 @@ import { toSpec } from './to-spec.js';
 import { resolveUser } from './user.js';
 
 /** The container: what it was started as, and what it is now. */
-export interface ExecTarget {
+export interface ExecTarget extends CgroupHome {
   /** Long id. */
   readonly id: string;
   readonly image: string | RootfsImage;
@@ -44,8 +44,6 @@ export interface ExecTarget {
   readonly startTime: string;
   /** The first host id of its users; 0 with the host's own. */
   readonly idBase: number;
-  /** systemd's slice for its scope, if it has one. */
-  readonly cgroupSlice?: string | undefined;
 }
 
 /** The container, and what starts programs in it. */
@@ -250,10 +248,10 @@ async function userOf(
  */
 async function placementsOf(
   { layout }: Surroundings,
-  { id, pid, cgroupSlice }: ExecTarget,
+  target: ExecTarget,
 ): Promise<ExecInput['placements']> {
-  const memberships = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
-  const own = cgroupPath(id, cgroupSlice);
+  const memberships = await readFile(`/proc/${target.pid}/cgroup`, 'utf8').catch(() => '');
+  const own = cgroupPath(target.id, target);
   const first = /^0::(\/.*)$/m.exec(memberships)?.[1] ?? '';
   const unified = first.startsWith(`${own}/`) ? first : own;
   const all = layout.hierarchies

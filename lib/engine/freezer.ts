@@ -7,14 +7,7 @@ import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CGROUPS_OF_ONES_OWN } from '../cgroup/delegation.js';
 import type { CgroupLayout } from '../cgroup/detect.js';
-import {
-  cgroupPath,
-  type CgroupPlace,
-  isGone,
-  parseFlat,
-  placesOf,
-  readIn,
-} from '../cgroup/places.js';
+import { cgroupPath, type CgroupPlace, isGone, parseFlat, readIn } from '../cgroup/places.js';
 import { CaissonError } from '../errors.js';
 import { isRoot } from './own-users.js';
 import type { StoredConfig } from './stored.js';
@@ -41,18 +34,18 @@ export async function freezerState(
 
 /** The same for one container after another, at once: whether it is paused. */
 export function freezerLook(layout: CgroupLayout): (config: StoredConfig) => boolean {
-  const places = placesOf(layout, '', undefined);
-  const v1 = freezerV1(places);
-  if (v1 !== undefined) {
-    return ({ id }) => {
-      const state = readAtOnce(`${v1.dir}${id}/freezer.state`)?.trim();
+  const freezer = layout.controllers.get('freezer');
+  if (freezer?.version === 1) {
+    return (config) => {
+      const dir = `${freezer.mountPoint}${cgroupPath(config.id, config)}`;
+      const state = readAtOnce(`${dir}/freezer.state`)?.trim();
       return state !== undefined && state !== 'THAWED';
     };
   }
   const { unified } = layout;
   if (unified === undefined) return () => false;
-  return ({ id, cgroupSlice }) => {
-    const dir = `${unified.mountPoint}${cgroupPath(id, cgroupSlice)}`;
+  return (config) => {
+    const dir = `${unified.mountPoint}${cgroupPath(config.id, config)}`;
     return (
       readAtOnce(`${dir}/cgroup.freeze`)?.trim() === '1' ||
       parseFlat(readAtOnce(`${dir}/cgroup.events`)).get('frozen') === 1

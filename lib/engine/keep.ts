@@ -65,7 +65,7 @@ async function startIn(
   attached: FirstClient | undefined,
   lock: number,
 ): Promise<void> {
-  const { id, options, openStdin, cgroupSlice } = config;
+  const { id, options, openStdin } = config;
   const stdin = openStdin || isTerminal(options) ? 'pipe' : 'null';
   const start = await prepareKept(
     around,
@@ -73,10 +73,11 @@ async function startIn(
     imageOf(config.image),
     config.argv,
     { ...options, stdin, ...attached?.stdio },
-    cgroupSlice,
+    config,
   );
   try {
     store.prepare();
+    await start.makeParents();
     const socket = await spawnMonitor(around, store, config, start, attached, lock);
     if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
     const started = () => untilStarted(socket, start, attached, enter);

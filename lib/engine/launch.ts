@@ -15,7 +15,7 @@ import type { Channel, Execution } from './execution.js';
 import type { Prepared } from './prepare.js';
 
 /** What is launched: a container, or a further program in one. */
-export type Launching = Omit<Prepared, 'config' | 'release'> & {
+export type Launching = Pick<Prepared, 'template' | 'identity' | 'steps'> & {
   readonly config: Pick<ContainerConfig, 'args' | 'terminal'>;
   /** In a container that goes on when this ends. */
   readonly joins?: boolean;

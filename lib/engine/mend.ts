@@ -1,5 +1,6 @@
 /** How a container really is: what its state says, unless whoever wrote that is gone. */
 import { detectCgroups } from '../cgroup/detect.js';
+import type { CgroupHome } from '../cgroup/places.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { sliceFor } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
@@ -55,11 +56,8 @@ function reason({ monitor }: StoredState, damaged: boolean): string {
 }
 
 /** Ends and removes what a run has outside the container's directory. Nothing of it need be there. */
-export async function undoRun(
-  { id, cgroupSlice }: StoredConfig,
-  state: StoredState = CREATED,
-): Promise<void> {
-  await runTeardown(id, cgroupSlice, undefined, firstProcess(state));
+export async function undoRun(config: StoredConfig, state: StoredState = CREATED): Promise<void> {
+  await runTeardown(config.id, config, undefined, firstProcess(state));
 }
 
 /** Undefined: there can be none any more. */
@@ -79,10 +77,10 @@ export async function discard(store: Store, config: StoredConfig): Promise<void>
 }
 
 async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
-  const { id, cgroupSlice } = config;
+  const { id } = config;
   for (let attempt = 1; ; attempt++) {
     try {
-      await runTeardown(id, cgroupSlice, store.directory(id));
+      await runTeardown(id, config, store.directory(id));
       return;
     } catch (error) {
       // Its monitor removes the same files, and each may find what the other is moving.
@@ -102,17 +100,17 @@ export async function discardUnreadable(store: Store, id: string): Promise<void>
   await store.removeSocket(id);
   // Nobody knows any more whether systemd was asked.
   const slice = sliceFor(await detectCgroups(), undefined);
-  if (slice !== undefined) await runTeardown(id, slice, undefined);
-  await runTeardown(id, undefined, store.directory(id));
+  if (slice !== undefined) await runTeardown(id, { cgroupSlice: slice }, undefined);
+  await runTeardown(id, {}, store.directory(id));
 }
 
 async function runTeardown(
   id: string,
-  slice: string | undefined,
+  home: CgroupHome,
   directory: string | undefined,
   first?: KnownProcess,
 ): Promise<void> {
-  const plan = planCgroups(await detectCgroups(), id, {}, { slice });
+  const plan = planCgroups(await detectCgroups(), id, {}, { home });
   const program = compileTeardown(plan, directory, first);
   if (program.teardown.length === 0) return;
   const error = await undo(new Encoder().encode(program));

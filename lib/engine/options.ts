@@ -141,6 +141,11 @@ export interface ResourceOptions {
   readonly deviceWriteIops?: readonly DeviceRate[] | undefined;
   /** Files of cgroup v2 and what to write into them, such as `memory.high`: `NAME=value` strings, or a record. */
   readonly cgroupConf?: Readonly<Record<string, string | number>> | readonly string[] | undefined;
+  /**
+   * The cgroup that the container's is made in, which is made where it is missing, and stays: a path, `/batch/low`; where
+   * systemd is asked for scopes, a slice, `batch-low.slice`. Default: `/caisson`, `system.slice`, `user.slice`.
+   */
+  readonly cgroupParent?: string | undefined;
   /** `NAME=soft[:hard]` strings, or a record. */
   readonly ulimits?: Readonly<Record<string, number | Ulimit>> | readonly string[] | undefined;
 }
@@ -229,6 +234,7 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   deviceReadIops: true,
   deviceWriteIops: true,
   cgroupConf: true,
+  cgroupParent: true,
   ulimits: true,
   volumes: true,
   mounts: true,

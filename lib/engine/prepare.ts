@@ -2,8 +2,11 @@
 import { type FileHandle, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CgroupLayout } from '../cgroup/detect.js';
+import { homeFor, makeParent } from '../cgroup/home.js';
+import type { CgroupHome } from '../cgroup/places.js';
 import { type CgroupPlacement, planCgroups } from '../cgroup/plan.js';
 import { layoutFor } from '../cgroup/probe.js';
+import { missingCgroups } from '../cgroup/sinks.js';
 import { knownImage, resolveImage, type ResolvedImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import type { Binding, NativeTemplate } from '../native/binding.js';
@@ -53,6 +56,8 @@ export interface Prepared {
   readonly identity: Identity;
   /** The steps, for `explain`, errors and the timeline. */
   steps(): Program;
+  /** Of its cgroups, where somebody has named one. */
+  makeParents(): Promise<void>;
   /** Gives back what was claimed; when the container is gone. */
   release(): void;
 }
@@ -61,6 +66,7 @@ export interface Prepared {
 interface Recipe {
   readonly config: ContainerConfig;
   readonly resolved: ResolvedImage;
+  readonly home: CgroupHome;
   readonly launchable: Launchable;
   readonly joining: Joining;
   readonly program: Template;
@@ -113,6 +119,11 @@ class Stamped {
     const { program, teardown } = this.recipe.launchable;
     return instantiate({ ...program, teardown: teardown.teardown }, this.identity);
   }
+
+  async makeParents(): Promise<void> {
+    const { home, joining } = this.recipe;
+    if (home.cgroupParent !== undefined) await makeParent(joining.placements, home.cgroupParent);
+  }
 }
 
 /** The same, with what this process has claimed for it. */
@@ -157,6 +168,7 @@ export function recall(
   const root = knownImage(image, around.dataRoot);
   const recipe = root === undefined ? undefined : recipeIn(around, root, argv, options);
   if (recipe === undefined || recipe.config.mounts.length > 0) return undefined;
+  if (recipe.home.cgroupParent !== undefined) return undefined;
   return new Start(around, recipe, id);
 }
 
@@ -174,9 +186,9 @@ export async function prepareKept(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
-  slice: string | undefined,
+  home: CgroupHome,
 ): Promise<KeptStart> {
-  const recipe = await writeKept(around, image, argv, options, slice);
+  const recipe = await writeKept(around, image, argv, options, home);
   const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
   return Object.assign(new Stamped(recipe, { id, base: claim?.range.base }), {
     ids: claim?.file,
@@ -191,7 +203,8 @@ export async function checkKept(
   argv: readonly string[],
   options: RunOptions,
 ): Promise<ContainerConfig> {
-  return (await writeKept(around, image, argv, options, around.slice)).config;
+  const home = homeFor(around.slice, options.cgroupParent);
+  return (await writeKept(around, image, argv, options, home)).config;
 }
 
 async function writeKept(
@@ -199,10 +212,10 @@ async function writeKept(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
-  slice: string | undefined,
+  home: CgroupHome,
 ): Promise<Recipe> {
   const resolved = await resolveImage(image, around.dataRoot, around.users !== undefined);
-  return write(around, resolved, argv, options, undefined, slice);
+  return write(around, resolved, argv, options, undefined, home);
 }
 
 async function recipeFor(
@@ -218,7 +231,8 @@ async function recipeFor(
   }
   // Before anything is waited for: the caller may go on to change them.
   const words = Words.of(argv, options);
-  const recipe = await write(around, resolved, argv, options, around.owner, undefined);
+  const home = homeFor(undefined, options.cgroupParent);
+  const recipe = await write(around, resolved, argv, options, around.owner, home);
   if (recipe.lasting && words !== undefined) {
     const others = kept.get(around) ?? [];
     kept.set(around, [{ words, recipe }, ...others.slice(0, MAX_RECIPES - 1)]);
@@ -244,7 +258,7 @@ async function write(
   argv: readonly string[],
   options: RunOptions,
   owner: string | undefined,
-  slice: string | undefined,
+  home: CgroupHome,
 ): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
   const { users } = around;
@@ -267,8 +281,10 @@ async function write(
   // Who cannot make device nodes has only those that it was given.
   const cgroup = planCgroups(await layoutFor(resources), id, resources, {
     deviceRules: config.userns === 'auto' ? 'optional' : 'required',
-    slice,
+    home,
   });
+  if (home.cgroupParent !== undefined && cgroup.placements.length === 0)
+    throw missingCgroups(around.layout, 'cgroupParent');
   const readOnly = config.readOnly || resolved.root.readOnly;
   const seccompFlags = profile === undefined ? 0 : filterFlags(profile);
   const launchable = compile(
@@ -280,6 +296,7 @@ async function write(
       root: { ...resolved.root, readOnly },
       files: filesOf(config, hostnameOf(config, facts), network?.files),
       cgroup,
+      cgroupParent: home.cgroupParent,
       seccomp: filter,
       seccompFlags,
       init: config.init,
@@ -301,6 +318,7 @@ async function write(
   return {
     config,
     resolved,
+    home,
     launchable,
     joining: { user, placements: cgroup.placements, seccomp: filter, seccompFlags },
     program: new Template(launchable.program, around.encoder, around.fault),

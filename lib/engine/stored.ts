@@ -1,4 +1,5 @@
 /** What is on disk of a container (docs/lifecycle.md), and what is said of one. */
+import type { CgroupHome } from '../cgroup/places.js';
 import type { RunOptions } from './options.js';
 
 export type RestartPolicyName = 'no' | 'on-failure' | 'always' | 'unless-stopped';
@@ -30,7 +31,7 @@ export interface Healthcheck {
 }
 
 /** `config.json`. */
-export interface StoredConfig {
+export interface StoredConfig extends CgroupHome {
   readonly version: 1;
   /** Long id. */
   readonly id: string;
@@ -55,8 +56,6 @@ export interface StoredConfig {
   /** It ends with the first client that was attached to it. */
   readonly stdinOnce: boolean;
   readonly healthcheck?: Healthcheck | undefined;
-  /** systemd's slice for its scope, from the hierarchy's root; missing: its cgroups are below `caisson`. */
-  readonly cgroupSlice?: string | undefined;
 }
 
 export interface StoredRootfs {

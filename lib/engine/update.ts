@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, readdir, readFile } from 'node:fs/promises';
 import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../cgroup/detect.js';
 import { type CgroupPlan, planCgroups } from '../cgroup/plan.js';
-import { cgroupPath, isGone, parseFlat, readIn } from '../cgroup/places.js';
+import { type CgroupHome, cgroupPath, isGone, parseFlat, readIn } from '../cgroup/places.js';
 import { weightProperties, withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { invalid, show, unsupported } from './check.js';
@@ -34,8 +34,8 @@ export type ResourceChange = Pick<ResourceOptions, keyof typeof CHANGEABLE>;
 export interface UpdateSurroundings {
   readonly layout: CgroupLayout;
   readonly host: HostResources;
-  /** systemd's slice that this container's scope is in, if it has one. */
-  readonly within?: string | undefined;
+  /** Of this container's cgroups. */
+  readonly home?: CgroupHome | undefined;
 }
 
 /** One file of a container's cgroup. */
@@ -134,8 +134,8 @@ export function planUpdate(
   }
   const enable = after.placements
     .filter(({ version }) => version === 2)
-    .flatMap(({ grandparentWrites = [], mountPoint, parent = mountPoint, parentWrites }) => [
-      ...grandparentWrites.map((write) => ({ dir: mountPoint, ...write })),
+    .flatMap(({ base, baseWrites = [], parent = base, parentWrites }) => [
+      ...baseWrites.map((write) => ({ dir: base, ...write })),
       ...parentWrites.map((write) => ({ dir: parent, ...write })),
     ]);
   return { enable, writes };
@@ -144,13 +144,13 @@ export function planUpdate(
 function dirIn(
   { mountPoint }: CgroupHierarchy,
   id: string,
-  { within }: UpdateSurroundings,
+  { home = {} }: UpdateSurroundings,
 ): string {
-  return `${mountPoint}${cgroupPath(id, within)}`;
+  return `${mountPoint}${cgroupPath(id, home)}`;
 }
 
 function planFor(
-  { layout, host, within }: UpdateSurroundings,
+  { layout, host, home }: UpdateSurroundings,
   id: string,
   options: RunOptions,
 ): CgroupPlan {
@@ -158,7 +158,7 @@ function planFor(
     Object.keys(CHANGEABLE).map((name) => [name, options[name as keyof ResourceChange]]),
   );
   const resources = normalizeResources(changeable, host);
-  return planCgroups(layout, id, limitsOf(resources, NO_SOURCES.throttles), { slice: within });
+  return planCgroups(layout, id, limitsOf(resources, NO_SOURCES.throttles), { home });
 }
 
 function filesOf({ placements }: CgroupPlan): Map<string, CgroupFileWrite> {

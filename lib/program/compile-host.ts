@@ -23,6 +23,9 @@ const CLONE = {
 const { O_RDONLY, O_WRONLY, O_DIRECTORY } = constants;
 export const O_PATH_DIRECTORY = 0x20_0000 | O_DIRECTORY;
 
+/** In a container's directory, beside `owner`: whoever cleans up after a dead process knows its cgroups by their id. */
+export const PARENT_LINK = 'cgroup-parent';
+
 export const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
 const S_IFIFO = 0o010000;
@@ -252,21 +255,23 @@ export function makePipes(
   };
 }
 
-function makeDirectory(steps: Step[], { directory, owner }: LaunchInput): void {
+function makeDirectory(steps: Step[], { directory, owner, cgroupParent }: LaunchInput): void {
   if (owner === undefined) return;
   steps.push(
     { op: 'dir.make', texts: [directory], numbers: [0o700] },
     { op: 'symlink.make', texts: [owner, `${directory}/owner`] },
   );
+  // And where, if not where all are.
+  if (cgroupParent !== undefined)
+    steps.push({ op: 'symlink.make', texts: [cgroupParent, `${directory}/${PARENT_LINK}`] });
 }
 
 function makeCgroup(steps: Step[], placement: CgroupPlacement): void {
-  const { grandparentWrites = [], parentWrites } = placement;
+  const { base, baseWrites = [], parent, parentWrites } = placement;
   // v2: to enable controllers again would wait for dying cgroups, so it is done where one is missing.
   const once = placement.version === 2;
-  writeFiles(steps, placement.mountPoint, grandparentWrites, once);
+  writeFiles(steps, base, baseWrites, once);
   // Where there is nothing to set up, making the container's directory makes the parent too.
-  const { parent } = placement;
   if (parent !== undefined && parentWrites.length > 0) {
     steps.push({ op: 'cgroup.make', texts: [parent], numbers: [1] });
     // Even when it was there: another process may be just about to set it up.

@@ -67,6 +67,8 @@ export interface LaunchInput {
   readonly root: RootPlan;
   readonly files: readonly InjectedFile[];
   readonly cgroup: CgroupPlan;
+  /** Where its cgroups are made, if somebody has named that. */
+  readonly cgroupParent?: string | undefined;
   /** Compiled filter: an array of `struct sock_filter`, 8 bytes each. */
   readonly seccomp?: Uint8Array | undefined;
   /** SECCOMP_FILTER_FLAG_* bits. */

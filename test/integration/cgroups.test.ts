@@ -57,7 +57,7 @@ limits.describe('a running container', () => {
   }
 
   function places(id: string): Promise<CgroupPlace[]> {
-    return existing(placesOf(shop.engine.layout, id, shop.runSlice));
+    return existing(placesOf(shop.engine.layout, id, shop.runHome));
   }
 
   async function directories(id: string): Promise<string[]> {

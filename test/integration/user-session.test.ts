@@ -46,7 +46,9 @@ describe(`a user’s session${why === '' ? '' : ` (left out: ${why})`}`, functio
   });
 
   const read = async ({ id }: { id: string }, file: string): Promise<string> =>
-    (await readFile(`${mountPoint}${cgroupPath(id, slice)}/${file}`, 'utf8')).trim();
+    (
+      await readFile(`${mountPoint}${cgroupPath(id, { cgroupSlice: slice })}/${file}`, 'utf8')
+    ).trim();
 
   const members = async (container: { id: string }): Promise<number[]> =>
     (await read(container, 'cgroup.procs')).split('\n').filter(Boolean).map(Number);

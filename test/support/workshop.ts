@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import type { CgroupHome } from '../../lib/cgroup/places.js';
 import { Engine, type EngineOptions } from '../../lib/engine/engine.js';
 import type { RunOptions } from '../../lib/engine/options.js';
 import { rootfs, type RootfsImage, type RootfsOptions } from '../../lib/image/rootfs.js';
@@ -48,9 +49,9 @@ export class Workshop {
     return join(this.directory, ...names);
   }
 
-  /** systemd's slice with the scopes of runs: an ordinary user's have some, root's have none. */
-  get runSlice(): string | undefined {
-    return isRoot ? undefined : this.engine.slice;
+  /** Of runs: an ordinary user's have scopes, root's have none. */
+  get runHome(): CgroupHome {
+    return { cgroupSlice: isRoot ? undefined : this.engine.slice };
   }
 
   /** Another engine on the same directories. */

@@ -18,8 +18,8 @@ async function writeAll(directory: string, writes: readonly CgroupWrite[] = []):
 async function carriedOut(made: CgroupPlan, look: () => Promise<void>): Promise<void> {
   try {
     for (const placement of made.placements) {
-      const { parent = placement.mountPoint } = placement;
-      await writeAll(placement.mountPoint, placement.grandparentWrites);
+      const { base, parent = base } = placement;
+      await writeAll(base, placement.baseWrites);
       await mkdir(parent, { recursive: true });
       await writeAll(parent, placement.parentWrites);
       await mkdir(placement.dir);

@@ -64,9 +64,9 @@ describe('cgroups: plans for v1', () => {
       'blkio',
       'pids',
     ]);
-    for (const { mountPoint, parent, dir } of made.placements) {
-      expect(parent).to.equal(`${mountPoint}/caisson`);
-      expect(dir).to.equal(`${mountPoint}/caisson/${id}`);
+    for (const { base, parent, dir } of made.placements) {
+      expect(parent).to.equal(`${base}/caisson`);
+      expect(dir).to.equal(`${base}/caisson/${id}`);
     }
     expect(writesOf(made)).to.deep.equal([]);
     expect(made.oomFile).to.equal(`/sys/fs/cgroup/memory/caisson/${id}/memory.oom_control`);
@@ -210,7 +210,7 @@ describe('cgroups: plans for v1', () => {
     const enable = [{ file: 'cgroup.subtree_control', value: '+hugetlb' }];
     expect(made.placements.at(-1)).to.deep.include({
       version: 2,
-      grandparentWrites: enable,
+      baseWrites: enable,
       parentWrites: enable,
       writes: [
         { file: 'hugetlb.2MB.max', value: '4194304' },
@@ -237,8 +237,8 @@ describe('cgroups: plans for v2', () => {
       {
         version: 2,
         controllers: ['cpuset', 'cpu', 'io', 'memory', 'hugetlb', 'pids', 'rdma', 'misc'],
-        mountPoint: '/sys/fs/cgroup',
-        grandparentWrites: enable,
+        base: '/sys/fs/cgroup',
+        baseWrites: enable,
         parent: '/sys/fs/cgroup/caisson',
         parentWrites: enable,
         dir: `/sys/fs/cgroup/caisson/${id}`,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { delegationHint } from '../../lib/cgroup/delegation.js';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
+import { homeFor } from '../../lib/cgroup/home.js';
 import { cgroupPath, placesOf, scopePath } from '../../lib/cgroup/places.js';
 import { planCgroups } from '../../lib/cgroup/plan.js';
 import { Systemd } from '../../lib/cgroup/scope.js';
@@ -151,8 +152,19 @@ describe('systemd: who is asked', () => {
 describe('systemd: scopes', () => {
   it('have a name and a place that follow from the id', () => {
     expect(scopePath(id, '/system.slice')).to.equal(SCOPE);
-    expect(cgroupPath(id, '/system.slice')).to.equal(`${SCOPE}/container`);
-    expect(cgroupPath(id, undefined)).to.equal(`/caisson/${id}`);
+    expect(cgroupPath(id, { cgroupSlice: '/system.slice' })).to.equal(`${SCOPE}/container`);
+    expect(cgroupPath(id, {})).to.equal(`/caisson/${id}`);
+  });
+
+  it('are in a slice of one’s own choice, whose name has a part for each level', () => {
+    const own = '/user.slice/user-7.slice/user@7.service';
+    const chosen = (slice: string, wanted: unknown) => homeFor(slice, wanted).cgroupSlice;
+    expect(chosen('/system.slice', undefined)).to.equal('/system.slice');
+    expect(chosen('/system.slice', 'batch.slice')).to.equal('/batch.slice');
+    expect(chosen('/system.slice', 'a-b-c.slice')).to.equal('/a.slice/a-b.slice/a-b-c.slice');
+    expect(chosen(`${own}/user.slice`, 'a-b.slice')).to.equal(`${own}/a.slice/a-b.slice`);
+    for (const bad of ['batch', '/batch.slice', '-.slice', 'a--b.slice', 'a-.slice', 'x.scope', 5])
+      expectError(() => homeFor('/system.slice', bad), 'ERR_INVALID_OPTION', /NAME\.slice/);
   });
 
   it('are asked for with their slice, delegation and the monitor', () => {
@@ -181,12 +193,17 @@ describe('systemd: scopes', () => {
 
   it('hand controllers on to the container’s cgroup, which is all that is made and removed', async () => {
     const layout = await detectCgroups(readersOf(systemdV2));
-    const plan = planCgroups(layout, id, { pids: { limit: 5 } }, { slice: '/system.slice' });
+    const plan = planCgroups(
+      layout,
+      id,
+      { pids: { limit: 5 } },
+      { home: { cgroupSlice: '/system.slice' } },
+    );
     expect(plan.placements).to.have.length(1);
     const [placement] = plan.placements;
     expect(placement).to.deep.include({
-      mountPoint: `/sys/fs/cgroup${SCOPE}`,
-      grandparentWrites: [{ file: 'cgroup.subtree_control', value: '+cpu +io +memory +pids' }],
+      base: `/sys/fs/cgroup${SCOPE}`,
+      baseWrites: [{ file: 'cgroup.subtree_control', value: '+cpu +io +memory +pids' }],
       parentWrites: [],
       dir: `/sys/fs/cgroup${SCOPE}/container`,
       writes: [{ file: 'pids.max', value: '5' }],
@@ -195,8 +212,8 @@ describe('systemd: scopes', () => {
     expect(compileTeardown(plan, undefined).teardown).to.deep.equal([
       { op: 'cgroup.remove', texts: [`/sys/fs/cgroup${SCOPE}/container`] },
     ]);
-    expect(placesOf(layout, id, '/system.slice').map(({ dir }) => dir)).to.deep.equal([
-      `/sys/fs/cgroup${SCOPE}/container`,
-    ]);
+    expect(
+      placesOf(layout, id, { cgroupSlice: '/system.slice' }).map(({ dir }) => dir),
+    ).to.deep.equal([`/sys/fs/cgroup${SCOPE}/container`]);
   });
 });

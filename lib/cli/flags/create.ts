@@ -33,6 +33,12 @@ export const CREATE_FLAGS: readonly Flag[] = [
     help: 'Drop capabilities',
   },
   {
+    long: 'cgroup-parent',
+    value: 'cgroup',
+    option: 'cgroupParent',
+    help: 'The cgroup to make its own in; with systemd, a slice',
+  },
+  {
     long: 'cidfile',
     value: 'file',
     completes: 'file',
@@ -292,7 +298,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
 /** Flags of Docker's `run` (version 28) that caisson does not have yet. `true`: takes a value. */
 export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
   ...(
-    'annotation blkio-weight-device cgroup-parent cgroupns cpu-count cpu-percent cpu-rt-period ' +
+    'annotation blkio-weight-device cgroupns cpu-count cpu-percent cpu-rt-period ' +
     'cpu-rt-runtime device-cgroup-rule expose gpus io-maxbandwidth io-maxiops ip ip6 ipc ' +
     'isolation kernel-memory link link-local-ip mac-address net-alias network-alias pid runtime ' +
     'storage-opt uts volume-driver volumes-from'

@@ -324,8 +324,7 @@ export const NOT_YET: Section = {
     },
     {
       name: '--cgroup-parent',
-      steps: ['docker create --name $c --cgroup-parent /x $image true'],
-      verdict: missing('--cgroup-parent'),
+      steps: ['docker create --name $c --cgroup-parent /x $image true', inspect('CgroupParent')],
     },
     {
       name: '--device-cgroup-rule',

@@ -1,0 +1,202 @@
+/** `cgroupParent`: containers in a cgroup that somebody has named, which may have limits of its own. */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { detectCgroups } from '../../lib/cgroup/detect.js';
+import { sliceFor } from '../../lib/cgroup/systemd.js';
+import { Engine } from '../../lib/engine/engine.js';
+import { Kept, refused, statusIs } from '../support/kept.js';
+import { processesIn, untilNothing } from '../support/leftovers.js';
+import { isRoot, needsRoot } from '../support/needs.js';
+import { Ward } from '../support/nursery.js';
+import { cgroupOf, eventually, type Hierarchy, hierarchies } from '../support/outside.js';
+import { fixture } from '../support/places.js';
+import { Workshop } from '../support/workshop.js';
+import type { DoomedBegins, DoomedRuns, DoomedTask } from './fixtures/doomed.js';
+
+const SLEEP = ['sleep', '1000'];
+const root = needsRoot('a cgroup of one’s own choice');
+
+root.describe('the parent of a container’s cgroups', function () {
+  this.timeout(60_000);
+  const top = `/caisson-test-parent-${process.pid}`;
+  const parent = `${top}/low-1`;
+  let shop: Workshop;
+  let kept: Kept;
+  let all: Hierarchy[] = [];
+  let ward: Ward | undefined;
+
+  before(async () => {
+    shop = await Workshop.open();
+    kept = new Kept(
+      await shop.openAnother({ cgroupDriver: 'cgroupfs' }),
+      shop.busybox,
+      shop.directory,
+    );
+    all = await hierarchies();
+  });
+
+  /** What there is of it below the mount points. */
+  const placesOf = (path: string) =>
+    all.map(({ mountPoint }) => mountPoint + path).filter((dir) => existsSync(dir));
+
+  /** Deepest first. */
+  async function remove(dir: string): Promise<void> {
+    for (const entry of await readdir(dir, { withFileTypes: true }))
+      if (entry.isDirectory()) await remove(join(dir, entry.name));
+    await rmdir(dir);
+  }
+
+  afterEach(async () => {
+    await ward?.discard();
+    ward = undefined;
+    await kept.discard();
+    await eventually(async () => {
+      for (const dir of placesOf(top)) await remove(dir);
+    });
+  });
+
+  after(() => shop.close());
+
+  /** Of the hierarchies in which a container has cgroups. */
+  async function expectInParent(id: string): Promise<void> {
+    const own = placesOf(`${parent}/${id}`);
+    const v2 = all.some(({ version, controllers }) => version === 1 && controllers.length > 0);
+    expect(own).to.have.length.of.at.least(v2 ? 5 : 1);
+    for (const dir of own) expect(await processesIn(dir), dir).not.to.deep.equal([]);
+    expect(placesOf(`/caisson/${id}`)).to.deep.equal([]);
+  }
+
+  const read = async (...path: string[]) => (await readFile(join(...path), 'utf8')).trim();
+
+  it('is made where it is missing, and stays', async () => {
+    const run = shop.engine.run(shop.busybox, SLEEP, { cgroupParent: parent, memory: '64m' });
+    await run.started;
+    await expectInParent(run.id);
+    run.kill();
+    expect((await run).signal).to.equal('SIGKILL');
+    await untilNothing(() => Promise.resolve(placesOf(`${parent}/${run.id}`)));
+    expect(placesOf(parent)).not.to.deep.equal([]);
+  });
+
+  it('is that of all that is done with a container that is kept', async () => {
+    const container = await kept.start(SLEEP, { cgroupParent: parent.slice(1), memory: '64m' });
+    await expectInParent(container.id);
+    expect((await container.stats())?.memory?.limit).to.equal(64 << 20);
+    const { stdout } = await container.exec(['cat', '/proc/self/cgroup']);
+    expect(stdout).to.match(/^(\d+:memory|0:):\/$/m);
+    await container.update({ memory: '80m' });
+    expect((await container.inspect()).config.options.memory).to.equal('80m');
+    await container.pause();
+    await statusIs(container, 'paused');
+    expect(
+      (await kept.engine.list()).find(({ config }) => config.id === container.id)?.status,
+    ).to.equal('paused');
+    await container.unpause();
+    await container.restart({ timeout: 0 });
+    await expectInParent(container.id);
+    await container.stop({ timeout: 0 });
+    await untilNothing(() => Promise.resolve(placesOf(`${parent}/${container.id}`)));
+    // Somebody has removed it meanwhile.
+    for (const dir of placesOf(top)) await remove(dir);
+    await container.start();
+    await expectInParent(container.id);
+  });
+
+  it('bounds those in it by its own limits', async () => {
+    const { version, mountPoint } =
+      all.find(({ controllers }) => controllers.includes('cpuset')) ??
+      all.find((one) => one.version === 2)!;
+    // Made by hand, as somebody would who has read the kernel's documentation.
+    if (version === 2) await writeFile(join(mountPoint, 'cgroup.subtree_control'), '+cpuset');
+    await mkdir(mountPoint + top);
+    if (version === 2) await writeFile(join(mountPoint + top, 'cgroup.subtree_control'), '+cpuset');
+    await mkdir(mountPoint + parent);
+    for (const dir of [top, parent]) {
+      await writeFile(join(mountPoint + dir, 'cpuset.cpus'), '0');
+      await writeFile(join(mountPoint + dir, 'cpuset.mems'), '0');
+    }
+    const run = shop.engine.run(shop.busybox, ['grep', 'Cpus_allowed_list', '/proc/self/status'], {
+      cgroupParent: parent,
+      cpuShares: 512,
+    });
+    expect((await run).stdout.trim().split(/\s+/)).to.deep.equal(['Cpus_allowed_list:', '0']);
+    expect(await read(mountPoint + parent, 'cpuset.cpus')).to.equal('0');
+  });
+
+  it('is known to whoever cleans up after a Node and its guard that were killed', async () => {
+    const roots = { dataRoot: shop.path('dead/data'), runRoot: shop.path('dead/run') };
+    const task: DoomedTask = {
+      ...roots,
+      busybox: shop.path('busybox'),
+      volume: shop.path('volume'),
+      image: 'busybox',
+      // Its death signal would end it, were it not for its user.
+      argv: ['su', '-s', '/bin/sh', 'nobody', '-c', 'echo here; exec sleep 1000'],
+      options: { cgroupParent: parent, init: false },
+    };
+    ward = await Ward.start(fixture('doomed'), task);
+    const { id } = await ward.next<DoomedBegins>();
+    const { guard } = await ward.next<DoomedRuns>();
+    await expectInParent(id);
+    process.kill(guard, 'SIGSTOP');
+    ward.kill();
+    process.kill(guard, 'SIGKILL');
+    await ward.ended;
+    await (await Engine.open(roots)).close();
+    await untilNothing(() => Promise.resolve(placesOf(`${parent}/${id}`)));
+    await ward.buried();
+  });
+
+  it('that has processes is refused by v2, and the cure is said', async function () {
+    const { version, mountPoint } =
+      all.find(({ controllers }) => controllers.includes('memory')) ??
+      all.find((one) => one.version === 2)!;
+    if (version === 1) return this.skip();
+    ward = await Ward.start(fixture('doomed'), {
+      dataRoot: shop.path('dead/data'),
+      runRoot: shop.path('dead/run'),
+      busybox: shop.path('busybox'),
+      image: 'busybox',
+      argv: ['sh', '-c', 'echo here; sleep 1000'],
+    });
+    await ward.next<DoomedBegins>();
+    await ward.next<DoomedRuns>();
+    await mkdir(mountPoint + top);
+    await writeFile(join(mountPoint + top, 'cgroup.procs'), String(ward.pid));
+    const error = await refused(
+      shop.engine.run(shop.busybox, ['true'], { cgroupParent: top, memory: '64m' }),
+      'ERR_START_FAILED',
+    );
+    expect(error.errno).to.equal('EBUSY');
+    expect(error.hint).to.match(/move them/);
+  });
+
+  it('is a path, and nothing above its hierarchy', async () => {
+    for (const bad of ['..', '/../x', '/', 'a/../../b', '.', 'a b', 'x\n', 5, '/a/./b'])
+      await refused(
+        shop.engine.run(shop.busybox, ['true'], { cgroupParent: bad as string }),
+        'ERR_INVALID_OPTION',
+      );
+    expect(placesOf(top)).to.deep.equal([]);
+  });
+
+  it('is a slice where systemd is asked, and a path is refused there', async function () {
+    if (!isRoot || sliceFor(await detectCgroups(), undefined) === undefined) return this.skip();
+    const scoped = new Kept(shop.engine, shop.busybox, shop.directory);
+    try {
+      const container = await scoped.start(SLEEP, { cgroupParent: 'caisson-test.slice' });
+      const text = await read('/proc', String((await container.inspect()).state.pid), 'cgroup');
+      expect(text).to.equal(
+        `0::/caisson.slice/caisson-test.slice/caisson-${container.id}.scope/container`,
+      );
+      await refused(scoped.create(SLEEP, { cgroupParent: '/path' }), 'ERR_INVALID_OPTION');
+      await refused(scoped.create(SLEEP, { cgroupParent: '-.slice' }), 'ERR_INVALID_OPTION');
+      const { directory } = await cgroupOf(container.id, 'memory');
+      expect(existsSync(directory)).to.equal(false); // not where all others are
+    } finally {
+      await scoped.discard();
+    }
+  });
+});
