@@ -43,8 +43,10 @@ Status follow_helper(HostMachine& machine, int channel, const char* program) {
     // There is a keeper, which can be ended.
     if (machine.helper.valid() && machine.canceller.cancels())
       return Error{kCancelled, "ppoll", machine.keep(program)};
-    if (!readable && sys::monotonic() < end) continue;
-    if (!readable) return Error{kTimedOut, "ppoll", machine.keep(program)};
+    if (!readable) {
+      if (sys::monotonic() < end) continue;
+      return Error{kTimedOut, "ppoll", machine.keep(program)};
+    }
     HelperMessage message{};
     int fds[kMaxPassedFds];
     auto received = receive_message(channel, &message, sizeof message, fds);
