@@ -460,7 +460,8 @@ void Monitor::read_control() {
       sys::close(fds[i]);
     control_.reset();
     if (error != 0 && error != kReset) kill_all();  // its terminal is lost
-    if (load_acquire(page_->failed) == 0 && load_acquire(page_->executing) != 0) started();
+    if (!executing_ && load_acquire(page_->failed) == 0 && load_acquire(page_->executing) != 0)
+      started();
   }
 }
 
@@ -516,6 +517,8 @@ void Monitor::read_output(unsigned index) {
       end_output(index);
       break;
     }
+    // Whoever reads no output would not hear, behind it, that there is a program.
+    if (!executing_) started();
     log_.write(static_cast<Stream>(index), bytes, static_cast<size_t>(size));
     for (Client& client : clients_)
       if (client.connected() && (client.attached & wanted) != 0)

@@ -279,6 +279,16 @@ describe('attached clients', function () {
   });
 
   describe('that do not read', () => {
+    it('are told that there is a program, also behind its output', async () => {
+      for (let round = 0; round < 20; round++) {
+        const { client } = await kept.startAttached('seq 1 100000');
+        client.stdout!.on('data', () => undefined).pause();
+        await client.started;
+        client.stdout!.resume();
+        expect((await client).exitCode).to.equal(0);
+      }
+    });
+
     clients.it('hold the container back, as long as they are there', async () => {
       const container = await kept.start('yes 0123456789012345678901234567890123456789', {
         logOptions: { 'max-size': '-1' },
