@@ -14,6 +14,7 @@
 #include "../base/mount_api.h"
 #include "../base/text.h"
 #include "../host/capabilities.h"
+#include "../host/machine_root.h"
 #include "faces.h"
 
 namespace caisson {
@@ -68,6 +69,7 @@ Status become_root() {
 }
 
 bool may_administer() {
+  if (!in_first_user_namespace()) return false;
   Capabilities capabilities;
   if (capabilities.get() < 0) return false;
   return (capabilities.data[0].effective >> CAP_SYS_ADMIN & 1) != 0;

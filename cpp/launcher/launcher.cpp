@@ -13,6 +13,7 @@
 #include <chrono>
 
 #include "../base/mount_api.h"
+#include "../host/machine_root.h"
 #include "../host/page_memory.h"
 #include "../host/spawn.h"
 #include "../steps/teardown.h"
@@ -138,7 +139,7 @@ Status Launcher::hire(Queue& queue) {
 void* Launcher::work(void* argument) {
   Queue& queue = *static_cast<Queue*>(argument);
   Workplace workplace;
-  if (sys::call(__NR_geteuid) != 0) workplace.rights = Rights::kNone;
+  if (!is_machine_root()) workplace.rights = Rights::kNone;
   for (;;) {
     std::function<void(Workplace&)> next;
     {

@@ -2,9 +2,10 @@
  * Where systemd manages the cgroup tree, a container that is kept lives in a scope of its own: systemd.scope(5) and
  * https://systemd.io/CGROUP_DELEGATION/. Here is what can be known without asking systemd; scope.ts asks.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { CaissonError } from '../errors.js';
+import { inUserNamespace } from '../machine/surroundings.js';
 import type { CgroupLayout } from './detect.js';
 import type { CgroupWrite } from './plan.js';
 import type { Systemd } from './scope.js';
@@ -19,6 +20,8 @@ export interface Session {
   readonly exists: (path: string) => boolean;
   /** Undefined where there is no such file, or it may not be read. */
   readonly read: (path: string) => string | undefined;
+  /** The first process has other users: to its systemd this root is nobody, or somebody else. */
+  readonly foreign?: boolean | undefined;
 }
 
 export function ownSession(): Session {
@@ -33,7 +36,17 @@ export function ownSession(): Session {
         return undefined;
       }
     },
+    foreign: inUserNamespace() && usersOf('1') !== usersOf('self'),
   };
+}
+
+/** To whom another's is closed, it is another's. */
+function usersOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/user`);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -88,6 +101,12 @@ function obstacleOfMachine({ hierarchies }: CgroupLayout, session: Session): Obs
     return {
       why: '/run/systemd/system is missing, so it is not this machine’s init',
       hint: 'use the driver cgroupfs',
+    };
+  }
+  if (session.uid === 0 && session.foreign === true) {
+    return {
+      why: 'this root is that of a user namespace which systemd is not in',
+      hint: 'use the driver cgroupfs, or be who has made the namespace',
     };
   }
   return undefined;

@@ -50,15 +50,15 @@ function firstWord(socket: Socket): Promise<number> {
   });
 }
 
-async function giveIds(pid: number, { uids, gids, lack }: OwnUsers): Promise<void> {
-  if (lack === undefined) {
+async function giveIds(pid: number, { uids, gids, lack, own }: OwnUsers): Promise<void> {
+  if (lack === undefined && own !== true) {
     await runHelper('newuidmap', pid, uids);
     await runHelper('newgidmap', pid, gids);
     return;
   }
   try {
     // Who may not map groups freely gives up setgroups first (CVE-2014-8989).
-    await writeFile(`/proc/${pid}/setgroups`, 'deny');
+    if (lack !== undefined) await writeFile(`/proc/${pid}/setgroups`, 'deny');
     await writeFile(`/proc/${pid}/uid_map`, lines(uids));
     await writeFile(`/proc/${pid}/gid_map`, lines(gids));
   } catch (cause) {

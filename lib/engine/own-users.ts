@@ -6,6 +6,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { inUserNamespace, isMachineRoot } from '../machine/surroundings.js';
 import { firstFreeId, grantRanges, SUBORDINATE_FILES } from '../machine/subordinate-ids.js';
 
 /** A line of an id map: user_namespaces(7). */
@@ -20,6 +21,8 @@ export interface OwnUsers {
   readonly gids: readonly IdRun[];
   /** Where there is one id only: why, and what gives more. Groups cannot be chosen then either. */
   readonly lack: Lack | undefined;
+  /** They are this process's to give, and no helper is needed. */
+  readonly own?: boolean | undefined;
 }
 
 interface Lack {
@@ -33,12 +36,13 @@ const WANTED = 65_536;
 const HELPERS = ['newuidmap', 'newgidmap'] as const;
 
 export function isRoot(): boolean {
-  return process.geteuid?.() === 0;
+  return isMachineRoot({ uid: process.geteuid?.() ?? -1, ownUsers: inUserNamespace() });
 }
 
 /** Undefined for root, who needs none. */
 export async function findOwnUsers(): Promise<OwnUsers | undefined> {
   if (isRoot()) return undefined;
+  if (process.geteuid?.() === 0) return usersAround();
   const uid = process.geteuid?.() ?? 0;
   const gid = process.getegid?.() ?? 0;
   const name = nameOf(uid);
@@ -59,6 +63,22 @@ export async function findOwnUsers(): Promise<OwnUsers | undefined> {
   if (missing !== undefined)
     return single({ why: `${missing} is not installed`, cure: 'install the package uidmap' });
   return { uids: [root(uid), ...uids], gids: [root(gid), ...gids], lack: undefined };
+}
+
+/** Root of a user namespace has all that there is in it, in a container of his as well. */
+async function usersAround(): Promise<OwnUsers> {
+  const { uids, gids, lack } = await usersOf('self');
+  const same = (runs: readonly IdRun[]) =>
+    runs.map(({ inside, count }) => ({ inside, outside: inside, count }));
+  return {
+    uids: same(uids),
+    gids: same(gids),
+    lack: lack && {
+      why: 'there is one around it',
+      cure: 'subordinate ids for who has started the container around',
+    },
+    own: true,
+  };
 }
 
 /** Whether an id of the container is somebody. */
@@ -114,7 +134,7 @@ export async function findProgram(name: string): Promise<string | undefined> {
 /**
  * The ids of a container that runs, by one of its processes: what the account files say may have changed since.
  */
-export async function usersOf(pid: number): Promise<OwnUsers> {
+export async function usersOf(pid: number | 'self'): Promise<OwnUsers> {
   const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
   const [uids, gids, setgroups] = await Promise.all([
     read('uid_map'),

@@ -5,7 +5,7 @@ import { CAPABILITIES } from '../oci/capabilities.js';
 import type { MachineFacts, MapTool } from './facts.js';
 import { explainRefusal, type Refusal, type RefusedCall } from './refusal.js';
 import { BOUND, grantRanges, SUBORDINATE_FILES } from './subordinate-ids.js';
-import { hasCapability } from './surroundings.js';
+import { hasCapability, isMachineRoot } from './surroundings.js';
 import { forbiddingSwitch, usedUp } from './user-namespaces.js';
 
 export interface Ability {
@@ -74,12 +74,18 @@ const ABILITIES: readonly (readonly [
 
 function privileges({ around }: MachineFacts): Verdict {
   const missing = NEEDED.split(' ').filter((name) => !hasCapability(around, `CAP_${name}`));
-  if (around.uid === 0 && missing.length === 0) {
+  if (isMachineRoot(around) && missing.length === 0) {
     const all = CAPABILITIES.every((name) => hasCapability(around, name));
     return {
-      detail: `root${all ? '' : ', without some capabilities'}${around.ownUsers ? ' of a user namespace' : ''}${around.inside === undefined ? '' : `, in ${around.inside === 'a container' ? '' : 'a container of '}${around.inside}`}`,
+      detail: `root${all ? '' : ', without some capabilities'}${around.inside === undefined ? '' : `, in ${around.inside === 'a container' ? '' : 'a container of '}${around.inside}`}`,
     };
   }
+  if (around.uid === 0 && around.ownUsers)
+    return {
+      cause:
+        'this is the root of a user namespace, and not the machine’s; see below for what a container of his has',
+      cure: "the host's users for the container around: --userns=host (caisson, Docker), rootful podman",
+    };
   if (around.uid !== 0)
     return {
       cause: 'this user is not root; see below for what a container of his has',
@@ -114,7 +120,7 @@ function userNamespaces(facts: MachineFacts): Verdict {
   const failed = made ?? outcome(facts, 'userns.power');
   if (failed === undefined)
     return maxUserNamespaces === undefined ? {} : { detail: `up to ${maxUserNamespaces}` };
-  const found = forbiddingSwitch(facts, around.uid === 0);
+  const found = forbiddingSwitch(facts, isMachineRoot(around));
   if (found !== undefined)
     return { cause: `${found.name} is ${found.value}, which forbids them`, cure: found.cure };
   if (failed.errno === 'ENOSPC') return usedUp(facts);
@@ -125,12 +131,13 @@ function userNamespaces(facts: MachineFacts): Verdict {
 
 /** Without root they are the host's own, bound: nothing is missing. */
 function deviceNodes(facts: MachineFacts): Verdict {
-  if (facts.around.uid !== 0) return { detail: 'the host’s own' };
+  if (!isMachineRoot(facts.around)) return { detail: 'the host’s own' };
   return probed('mknod', 'mknod.open')(facts);
 }
 
 function subordinateIds({ around, userName, freeIds, ...facts }: MachineFacts): Verdict {
-  if (around.uid === 0) return { detail: 'root needs none' };
+  if (isMachineRoot(around)) return { detail: 'root needs none' };
+  if (around.uid === 0) return { detail: 'all ids that there are around it' };
   for (const name of ['newuidmap', 'newgidmap'] as const) {
     const tool: MapTool = facts[name];
     if (tool.path === undefined)

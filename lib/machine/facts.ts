@@ -7,7 +7,7 @@ import { delegationHint } from '../cgroup/delegation.js';
 import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
 import { type ProbeOutcome, probeMachine } from '../native/probe.js';
 import { firstFreeId } from './subordinate-ids.js';
-import { type Confinement, lookAround } from './surroundings.js';
+import { type Confinement, isMachineRoot, lookAround } from './surroundings.js';
 import { readUserNamespaceSwitches, type UserNamespaceSwitches } from './user-namespaces.js';
 
 /** A program that has to be set-user-id, or to have the capability as one of its file's. */
@@ -72,7 +72,7 @@ export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
   const [pasta, slirp4netns, tun] = await Promise.all([
     pathOf('pasta'),
     pathOf('slirp4netns'),
-    tunDevice(around.uid),
+    tunDevice(isMachineRoot(around)),
   ]);
   const [cgroupFiles, probed] = await Promise.all([
     filesOfChild(layout),
@@ -148,12 +148,12 @@ async function pathOf(name: string): Promise<string | undefined> {
 }
 
 /** Root's containers have users of their own, to whom only what is everybody's is open. */
-async function tunDevice(uid: number): Promise<MachineFacts['tun']> {
+async function tunDevice(root: boolean): Promise<MachineFacts['tun']> {
   const path = '/dev/net/tun';
   const found = await stat(path).catch(() => undefined);
   if (found?.isCharacterDevice() !== true) return 'missing';
   if ((found.mode & 0o006) === 0o006) return 'open';
-  if (uid === 0) return 'closed';
+  if (root) return 'closed';
   return access(path, constants.R_OK | constants.W_OK).then(
     () => 'open',
     () => 'closed',

@@ -22,7 +22,7 @@ export interface Confinement {
 export function lookAround(): Confinement {
   const status = textOf('/proc/self/status');
   const mounts = textOf('/proc/self/mountinfo');
-  const ownUsers = !/^\s*0\s+0\s+4294967295\s*$/.test(textOf('/proc/self/uid_map'));
+  const ownUsers = inUserNamespace();
   const profile = textOf('/proc/self/attr/current').replace(/\0/g, '').trim();
   return {
     uid: process.geteuid?.() ?? -1,
@@ -33,6 +33,24 @@ export function lookAround(): Confinement {
     inside: containerAround(mounts, ownUsers),
     ownUsers,
   };
+}
+
+let inOne: boolean | undefined;
+
+/**
+ * Another than the machine's first, which maps every id to itself: user_namespaces(7). A kernel without them has no such
+ * file. Node, having several threads, stays where it is.
+ */
+export function inUserNamespace(): boolean {
+  return (inOne ??= !/^(?:|\s*0\s+0\s+4294967295\s*)$/.test(textOf('/proc/self/uid_map')));
+}
+
+/**
+ * Root of the machine. Of a user namespace, root has rights over what is its own and no more: to make devices, or map a
+ * layer's owners, is none of them. For caisson that is one ordinary user among others.
+ */
+export function isMachineRoot({ uid, ownUsers }: Pick<Confinement, 'uid' | 'ownUsers'>): boolean {
+  return uid === 0 && !ownUsers;
 }
 
 export function hasCapability({ capabilities }: Confinement, name: string): boolean {

@@ -1,7 +1,7 @@
 /** From the machine's error record to a typed error with an address and, where one is known, a cure. */
 import { CaissonError, type ErrorCode } from '../errors.js';
 import { explainRefusal } from '../machine/refusal.js';
-import { lookAround } from '../machine/surroundings.js';
+import { isMachineRoot, lookAround } from '../machine/surroundings.js';
 import {
   forbiddingSwitch,
   readUserNamespaceSwitches,
@@ -49,7 +49,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'mount.fs EACCES': 'below /proc only the engine mounts',
   'mount.fs EPERM':
     'parts of /proc or /sys are hidden here, as in most containers, and users may not uncover them: the ' +
-    'container around needs --security-opt systempaths=unconfined (Docker) or unmask=ALL (podman)',
+    'container around needs --privileged, or --security-opt systempaths=unconfined (Docker), unmask=ALL (podman)',
   'mount.fs ENOTDIR': 'a kernel filesystem is mounted only on a real directory, not on a link',
   'session.new EPERM': 'the terminal is in use by another session',
   'dir.change EACCES': 'the user may not enter it',
@@ -82,7 +82,7 @@ const EVERY_CAPABILITY = -1n;
 function refusedBy({ call, object }: NativeError, errno: string, op?: string): string | undefined {
   if (errno !== 'EPERM' && errno !== 'EACCES' && errno !== 'ENOSYS') return undefined;
   let around = lookAround();
-  if (around.uid !== 0 && errno !== 'ENOSYS') {
+  if (!isMachineRoot(around) && errno !== 'ENOSYS') {
     // In the user namespace of his own an ordinary user has every right that there is in one: what is left is a filter,
     // which may allow only real root what it refuses, as podman's does; or, of /proc, what is masked.
     if (!around.filtered || errno !== 'EPERM' || op === 'mount.fs') return undefined;
@@ -106,7 +106,7 @@ const HINTS_WITHOUT_ROOT: Readonly<Record<string, string>> = {
 
 /** What user namespaces have to do with it: that of the container, or that of whoever starts it. */
 function hintOfUsers({ call, half }: NativeError, errno: string, op?: string): string | undefined {
-  if (lookAround().uid === 0) {
+  if (isMachineRoot(lookAround())) {
     if (op !== 'clone' || errno !== 'ENOSPC') return undefined;
     const found = forbiddingSwitch(readUserNamespaceSwitches(), true);
     return (

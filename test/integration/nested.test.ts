@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
+import { findOwnUsers } from '../../lib/engine/own-users.js';
 import { isRoot } from '../support/needs.js';
 import { OuterNetwork, PORT, SERVER } from '../support/outer-network.js';
 import { fixture, repository } from '../support/places.js';
@@ -19,6 +20,7 @@ import type { NestedOutcome, NestedReport, NestedRun } from './fixtures/nested.j
 
 const run = promisify(execFile);
 const { mode } = await detectCgroups();
+const users = await findOwnUsers();
 const v2 = mode === 'v2';
 const { lastCap, effective } = {
   lastCap: Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')),
@@ -32,8 +34,9 @@ const hasAll = effective === (1n << BigInt(lastCap + 1)) - 1n;
 type Engine = 'caisson' | 'podman' | 'docker';
 
 function unavailable(engine: Engine): string | undefined {
-  if (!isRoot) return 'needs root: a user’s containers have no ids to give away';
   if (engine === 'caisson') return undefined;
+  if (engine === 'docker' && !isRoot) return 'needs root: its daemon is root’s';
+  if (engine === 'podman' && users?.lack !== undefined) return users.lack.why;
   const programs = engine === 'podman' ? ['podman', 'runc'] : ['docker', 'dockerd'];
   const missing = programs.find(
     (name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0,
@@ -115,7 +118,7 @@ const NO_NAMESPACE: Setting = {
   runs: [[LIMITED, 'works']],
 };
 
-const SETTINGS: readonly Setting[] = [
+const SETTINGS_OF_ROOT: readonly Setting[] = [
   {
     title: '--privileged: everything',
     flags: () => ['--privileged'],
@@ -254,6 +257,54 @@ const SETTINGS: readonly Setting[] = [
   },
 ];
 
+/** An ordinary user's: whoever is root in there is root over what is this user's, and no more. */
+const SETTINGS_OF_USER: readonly Setting[] = [
+  {
+    title: '--privileged: everything',
+    flags: () => ['--privileged'],
+    runs: [
+      [PLAIN, 'works'],
+      [HOST_USERS, 'works'],
+      [HOST_IMAGE, 'works'],
+      [LIMITED, mode === 'none' ? ['ERR_CGROUP_CONTROLLER_MISSING', /./] : 'works'],
+      [
+        {
+          image: 'busybox',
+          options: { user: '1000' },
+          script: 'echo hello from $(($(id -u) - 1000))',
+        },
+        users?.lack === undefined ? 'works' : ['ERR_NO_PRIVILEGES', /container around/],
+      ],
+    ],
+    missing: { privileges: /root of a user namespace/, 'idmapped-mounts': /rootful podman/ },
+  },
+  {
+    title: 'SYS_ADMIN, and a /proc in which nothing is masked: containers without limits',
+    // Without the capability its filter refuses what takes one in a namespace of one's own, too.
+    flags: () => [...ADMIN, '--security-opt', 'unmask=ALL'],
+    only: ['podman'],
+    runs: [
+      [PLAIN, 'works'],
+      [HOST_IMAGE, 'works'],
+    ],
+  },
+  {
+    title: 'SYS_ADMIN alone: that /proc is masked',
+    flags: () => ADMIN,
+    runs: [[PLAIN, ['ERR_NO_PRIVILEGES', /hidden here.*--privileged/]]],
+    missing: { proc: /masked here.*--privileged/ },
+  },
+  {
+    title: 'none: that namespaces take SYS_ADMIN, or no filter',
+    flags: () => [],
+    only: ['caisson'],
+    runs: [[PLAIN, ['ERR_NO_PRIVILEGES', /seccomp filter.* clone3.*--security-opt seccomp=/]]],
+    missing: { 'user-namespaces': /--cap-add SYS_ADMIN or --privileged/ },
+  },
+];
+
+const SETTINGS = isRoot ? SETTINGS_OF_ROOT : SETTINGS_OF_USER;
+
 for (const engine of ['caisson', 'podman', 'docker'] as const) {
   const reason = unavailable(engine);
   const names = { caisson: 'a container of its own', podman: 'podman', docker: 'Docker' };
@@ -283,7 +334,7 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
         if (typeof filter === 'object')
           await writeFile(join(directory, `filter${i}.json`), JSON.stringify(filter));
       }
-      if (OuterNetwork.missing() === undefined) outer = await OuterNetwork.make();
+      if (isRoot && OuterNetwork.missing() === undefined) outer = await OuterNetwork.make();
       if (engine === 'docker') await runAllInDocker();
     });
     after(async () => {
@@ -323,11 +374,11 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
       const inner = ['sh', '-c', `${make}exec /node "$@"`, 'sh', fixture('nested'), system, asked];
       switch (engine) {
         case 'caisson': {
-          const users = flags.includes('--privileged') ? [] : ['--userns', 'host'];
+          const hostUsers = isRoot && !flags.includes('--privileged') ? ['--userns', 'host'] : [];
           return [
             ...[join(repository, 'bin/caisson'), '--data-root', join(directory, 'outer')],
             ...['--run-root', join(directory, 'outer-run'), ...common],
-            ...[...users, 'host', ...inner],
+            ...[...hostUsers, 'host', ...inner],
           ];
         }
         case 'podman':

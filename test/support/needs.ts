@@ -3,13 +3,15 @@
  * delegated no cgroups. What cannot be is skipped, and says why in its title.
  */
 import { detectCgroups } from '../../lib/cgroup/detect.js';
+import { isRoot as ofMachine } from '../../lib/engine/own-users.js';
 
 export interface Needs {
   readonly it: Mocha.PendingTestFunction;
   readonly describe: Mocha.PendingSuiteFunction;
 }
 
-export const isRoot = process.geteuid?.() === 0;
+/** Not of a user namespace alone. */
+export const isRoot = ofMachine();
 const { controllers, mode } = await detectCgroups();
 
 /** @param why what is root’s about it: `other users’ processes`. */

@@ -3,6 +3,7 @@ import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { access, lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { isRoot } from '../../lib/engine/own-users.js';
 import { slowness } from './slowness.js';
 
 export const NAMESPACES = ['mnt', 'uts', 'ipc', 'pid', 'net', 'user', 'cgroup'] as const;
@@ -143,7 +144,7 @@ export async function cgroupOf(
 export async function processesOf(id: string): Promise<number[]> {
   const pids = new Set<number>();
   const cgroups = await cgroupsOf(id);
-  if (cgroups.length === 0 && process.geteuid?.() !== 0) return processesBelow(monitorsOf(id));
+  if (cgroups.length === 0 && !isRoot()) return processesBelow(monitorsOf(id));
   for (const directory of cgroups) {
     const text = await readFile(join(directory, 'cgroup.procs'), 'utf8').catch(() => '');
     for (const line of text.split('\n')) if (line !== '') pids.add(Number(line));

@@ -65,6 +65,12 @@ describe('systemd: who is asked', () => {
       /\/run\/systemd\/system is missing/,
     ],
     [
+      'root is that of a user namespace below',
+      systemdV2,
+      { ...root, foreign: true },
+      /that of a user namespace.*cgroupfs/,
+    ],
+    [
       'root has no bus',
       systemdV2,
       { ...root, exists: (path) => path === '/run/systemd/system' },
