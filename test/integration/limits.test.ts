@@ -16,7 +16,7 @@ import {
   tracesOf,
 } from '../support/outside.js';
 import type { Session } from '../support/session.js';
-import { needsControllers } from '../support/needs.js';
+import { isRoot, needsControllers } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 
 /** The disk below a directory, whole: what the kernel limits, and not its partition. */
@@ -525,7 +525,7 @@ machine.describe('limits', () => {
     };
 
     it('because a controller is missing are an error that names it', async function () {
-      if (onlyV2) this.skip();
+      if (onlyV2 || !isRoot) this.skip();
       for (const [controller, options, option] of [
         ['pids', { pidsLimit: 10 }, '--pids-limit'],
         ['memory', { memory: '64m' }, '--memory'],
@@ -544,7 +544,7 @@ machine.describe('limits', () => {
     });
 
     it('because a hierarchy is read-only are an error that says so', async function () {
-      if (onlyV2) this.skip();
+      if (onlyV2 || !isRoot) this.skip();
       const { mountPoint } = (await hierarchies()).find(({ controllers }) =>
         controllers.includes('pids'),
       )!;

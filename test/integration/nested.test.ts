@@ -2,16 +2,17 @@
  * caisson in a container: of its own, of podman's, of Docker's. What works with which settings, and for each that is missing the
  * error that names it. docs/nested.md says the same.
  */
-import { execFile, type ExecFileOptions, spawnSync } from 'node:child_process';
+import { execFile, type ExecFileOptions, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { findOwnUsers } from '../../lib/engine/own-users.js';
-import { isRoot } from '../support/needs.js';
+import { isRoot, needsRoot } from '../support/needs.js';
 import { OuterNetwork, PORT, SERVER } from '../support/outer-network.js';
 import { fixture, repository } from '../support/places.js';
 import { slowness } from '../support/slowness.js';
@@ -446,3 +447,51 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
     });
   });
 }
+
+needsRoot('a user namespace with many ids, without newuidmap').describe(
+  'as the root of a user namespace alone',
+  function () {
+    this.timeout(60_000);
+    let directory: string;
+
+    before(async () => {
+      directory = await mkdtemp(join(tmpdir(), 'caisson-nested-'));
+      makeBusybox(join(directory, 'busybox'));
+    });
+    after(() => rm(directory, { recursive: true, force: true }));
+
+    it('everything', async () => {
+      const count = 65_537;
+      const hello = (user: string): NestedRun => ({
+        image: 'busybox',
+        options: { user },
+        script: `[ $(id -u) = ${user} ] && echo hello from 0`,
+      });
+      const asked: NestedRun[] = [PLAIN, LIMITED, HOST_USERS, HOST_IMAGE, hello('65536')];
+      const child = spawn(
+        'unshare',
+        [
+          ...['--user', '--mount', '--propagation', 'private'],
+          ...['sh', '-c', 'echo made; read mapped && exec "$@"', 'sh', process.execPath],
+          ...[fixture('nested'), join(directory, 'busybox'), JSON.stringify(asked), directory],
+        ],
+        { stdio: ['pipe', 'pipe', 'inherit'] },
+      );
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+      expect((await lines.next()).value).to.equal('made');
+      for (const map of ['uid_map', 'gid_map'])
+        await writeFile(`/proc/${child.pid}/${map}`, `0 0 ${count}`);
+      child.stdin.end('\n');
+      const report = await lines.next();
+      expect(report.done).to.equal(false);
+      const { outcomes, missing } = JSON.parse(String(report.value)) as NestedReport;
+      for (const [i, outcome] of outcomes.entries())
+        expect(outcome, JSON.stringify([asked[i], outcome])).to.include({
+          exitCode: 0,
+          stdout: 'hello from 0\n',
+        });
+      expect(outcomes).to.have.length(asked.length);
+      expect(missing['privileges']).to.match(/root of a user namespace/);
+    });
+  },
+);
