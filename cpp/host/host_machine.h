@@ -12,7 +12,8 @@ enum class Rights : uint8_t {
   kAll,
   // In a user namespace of its own: everything but new mounts of what belongs to the host.
   kOwnUsers,
-  kNone,  // the Node process of who is not the machine's root, which only starts further programs in containers
+  kNone,  // the Node process of who is not the machine's root, which only starts further programs
+          // in containers
 };
 
 // What a launcher thread has for itself, made once.
