@@ -111,21 +111,26 @@ function placeV1(
   home: CgroupHome,
   sink: Sink | undefined,
 ): CgroupPlacement {
-  const { mountPoint } = hierarchy;
-  const place = {
+  return {
     version: 1,
     controllers: hierarchy.controllers,
-    dir: `${mountPoint}${cgroupPath(id, home)}`,
+    ...above(hierarchy, id, home, cpusetParent(hierarchy)),
+    dir: `${hierarchy.mountPoint}${cgroupPath(id, home)}`,
     writes: sink?.writes ?? [],
-  } as const;
-  const above = `${mountPoint}${homePath(id, home)}`;
-  if (isOwn(home)) return { ...place, base: above, parentWrites: [] };
-  return { ...place, base: mountPoint, parent: above, parentWrites: cpusetParent(hierarchy) };
+  };
 }
 
-/** And not the one that all containers share: others see to it that it is there. */
-function isOwn({ cgroupSlice, cgroupParent }: CgroupHome): boolean {
-  return cgroupSlice !== undefined || cgroupParent !== undefined;
+/** @param setUp of the parent that all containers share; others see to it that a home of its own is there. */
+function above(
+  { mountPoint }: CgroupHierarchy,
+  id: string,
+  home: CgroupHome,
+  setUp: readonly CgroupWrite[],
+): Pick<CgroupPlacement, 'base' | 'parent' | 'parentWrites'> {
+  const dir = `${mountPoint}${homePath(id, home)}`;
+  return home.cgroupSlice === undefined && home.cgroupParent === undefined
+    ? { base: mountPoint, parent: dir, parentWrites: setUp }
+    : { base: dir, parentWrites: [] };
 }
 
 /**
@@ -147,7 +152,6 @@ function placeV2(
   home: CgroupHome,
   sink: Sink | undefined,
 ): CgroupPlacement {
-  const { mountPoint } = hierarchy;
   const enabled = hierarchy.controllers.filter(
     (name) => v2Always.has(name) || sink?.needed.has(name) === true,
   );
@@ -155,14 +159,12 @@ function placeV2(
     enabled.length === 0
       ? []
       : [{ file: 'cgroup.subtree_control', value: enabled.map((name) => `+${name}`).join(' ') }];
-  const place = {
+  return {
     version: 2,
     controllers: hierarchy.controllers,
     baseWrites: enable,
-    dir: `${mountPoint}${cgroupPath(id, home)}`,
+    ...above(hierarchy, id, home, enable),
+    dir: `${hierarchy.mountPoint}${cgroupPath(id, home)}`,
     writes: sink?.writes ?? [],
-  } as const;
-  const above = `${mountPoint}${homePath(id, home)}`;
-  if (isOwn(home)) return { ...place, base: above, parentWrites: [] };
-  return { ...place, base: mountPoint, parent: above, parentWrites: enable };
+  };
 }
