@@ -205,7 +205,7 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
       PathInContainer: target,
       CgroupPermissions: access,
     })),
-    DeviceCgroupRules: null,
+    DeviceCgroupRules: options.deviceCgroupRules ?? null,
     DeviceRequests: null,
     MemoryReservation: size('memoryReservation', options.memoryReservation),
     MemorySwap:

@@ -1,6 +1,6 @@
 /** From what a caller asked for to what a container is: checked, with all defaults filled in. */
 import { posix } from 'node:path';
-import type { PosixRlimit } from '../oci/runtime-spec.js';
+import type { LinuxDeviceCgroup, PosixRlimit } from '../oci/runtime-spec.js';
 import { type CapabilityLimits, containerCapabilities } from './capabilities.js';
 import {
   boolean,
@@ -12,7 +12,7 @@ import {
   wholeNumber,
 } from './check.js';
 import { SHM_SIZE } from './default-spec.js';
-import { type DeviceConfig, normalizeDevices } from './devices.js';
+import { type DeviceConfig, normalizeDeviceRules, normalizeDevices } from './devices.js';
 import { normalizeEnv } from './env.js';
 import { type NameConfig, normalizeNames } from './files.js';
 import { checkContainerName, checkDomainname, checkHostname } from './host-names.js';
@@ -89,6 +89,8 @@ export interface ContainerConfig {
   readonly rlimits: readonly PosixRlimit[];
   readonly mounts: readonly MountConfig[];
   readonly devices: readonly DeviceConfig[];
+  /** Beside those of `devices`. */
+  readonly deviceRules: readonly LinuxDeviceCgroup[];
   /** Bytes. */
   readonly shmSize: number;
   readonly network: 'none' | 'host' | 'pasta' | 'slirp4netns';
@@ -159,6 +161,7 @@ export function normalize(
     rlimits: normalizeUlimits(options.ulimits),
     mounts: normalizeMounts(options),
     devices: normalizeDevices(options.devices),
+    deviceRules: normalizeDeviceRules(options.deviceCgroupRules),
     shmSize: normalizeShmSize(options.shmSize),
     network,
     networkOptions,

@@ -1,4 +1,5 @@
-/** `--device`: nodes of the host, shown in the container. */
+/** `--device`: nodes of the host, shown in the container. `--device-cgroup-rule`: what it may do with others. */
+import type { LinuxDeviceCgroup } from '../oci/runtime-spec.js';
 import { invalid, stringList } from './check.js';
 import { checkTarget } from './mounts.js';
 
@@ -30,5 +31,32 @@ export function normalizeDevices(value: readonly string[] | undefined): readonly
     if (!target.startsWith('/dev/'))
       throw invalid('devices', text, 'has a target that is not below /dev');
     return { source, target, access };
+  });
+}
+
+const NO_RULES: readonly LinuxDeviceCgroup[] = Object.freeze([]);
+const RULE = /^([abc]) (\d{1,7}|\*):(\d{1,7}|\*) ([rwm]{1,3})$/;
+
+/** `c 10:200 rwm`, `b 8:* r`, `a *:* m`: cgroup-v1/devices.rst. */
+export function normalizeDeviceRules(
+  value: readonly string[] | undefined,
+): readonly LinuxDeviceCgroup[] {
+  if (value === undefined) return NO_RULES;
+  return stringList('deviceCgroupRules', value).map((text) => {
+    const [, type, major, minor, access = ''] = RULE.exec(text) ?? [];
+    if (!ACCESS.test(access))
+      throw invalid(
+        'deviceCgroupRules',
+        text,
+        'is not TYPE MAJOR:MINOR ACCESS, such as c 10:200 rwm',
+      );
+    const number = (digits: string | undefined) => (digits === '*' ? undefined : Number(digits));
+    return {
+      allow: true,
+      type: type as LinuxDeviceCgroup['type'],
+      major: number(major),
+      minor: number(minor),
+      access,
+    };
   });
 }

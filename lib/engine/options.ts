@@ -158,6 +158,8 @@ export interface MountOptions {
   readonly tmpfs?: Readonly<Record<string, string>> | readonly string[] | undefined;
   /** `/dev/x[:/dev/y][:rwm]`. */
   readonly devices?: readonly string[] | undefined;
+  /** What it may do with devices that it makes or is shown otherwise: `c 10:200 rwm`, `b 8:* r`. */
+  readonly deviceCgroupRules?: readonly string[] | undefined;
   /** Of /dev/shm. Default 64 MiB. */
   readonly shmSize?: Size | undefined;
 }
@@ -240,6 +242,7 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   mounts: true,
   tmpfs: true,
   devices: true,
+  deviceCgroupRules: true,
   shmSize: true,
   network: true,
   addHost: true,

@@ -251,8 +251,8 @@ export function limitsOf(asked: Resources, throttles: Sources['throttles']): Lin
 
 function deviceRules(config: ContainerConfig, sources: Sources): LinuxResources['devices'] {
   if (config.privileged) return defaults.ALL_DEVICES;
-  if (sources.devices.length === 0) return defaults.DEVICE_RULES;
-  return [...defaults.DEVICE_RULES, ...sources.devices.map(({ rule }) => rule)];
+  const more = [...sources.devices.map(({ rule }) => rule), ...config.deviceRules];
+  return more.length === 0 ? defaults.DEVICE_RULES : [...defaults.DEVICE_RULES, ...more];
 }
 
 function blockIO(

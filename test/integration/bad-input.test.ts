@@ -146,6 +146,15 @@ describe('bad input', function () {
       ],
       'other limits': () => [
         ...invalid('pidsLimit', -2, 'x', 1.5),
+        ...invalid(
+          'deviceCgroupRules',
+          ['c 1:3'],
+          ['x 1:3 r'],
+          ['c 1:3 rr'],
+          ['c 1:3 x'],
+          ['c -1:3 r'],
+        ),
+        ...invalid('deviceCgroupRules', ['c 1:3 r '], [''], [5], 'c 1:3 r'),
         ...invalid('blkioWeight', 9, 1001, -1, 'x'),
         ...invalid('oomScoreAdj', -1001, 1001, 'x'),
         ...invalid('ulimits', ['nope=1'], ['nofile=2:1'], ['nofile'], ['nofile=x'], { nofile: -5 }),

@@ -14,9 +14,10 @@ import {
   sleep,
   statusOf,
   tracesOf,
+  spareDevice,
 } from '../support/outside.js';
 import type { Session } from '../support/session.js';
-import { isRoot, needsControllers } from '../support/needs.js';
+import { isRoot, needsControllers, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 
 /** The disk below a directory, whole: what the kernel limits, and not its partition. */
@@ -490,6 +491,31 @@ machine.describe('limits', () => {
       expect(error?.step).to.equal('init');
       expect(error?.hint).to.match(/pidsLimit/);
     });
+  });
+
+  needsRoot('device nodes').it('allow devices by rule, and no others', async function () {
+    const device = await spareDevice();
+    if (device === undefined) return this.skip();
+    const { rdev } = await stat(device);
+    // makedev(3)
+    const [major, minor] = [(rdev >> 8) & 0xfff, (rdev & 0xff) | ((rdev >> 12) & 0xfff00)];
+    const open = async (...deviceCgroupRules: string[]) => {
+      const { stdout } = await shop.engine.run(
+        shop.busybox,
+        [
+          ...['sh', '-c', 'mknod /dev/x c "$1" "$2" && (: <>/dev/x) 2>/dev/null && echo may', 'sh'],
+          ...[String(major), String(minor)],
+        ],
+        { userns: 'host', deviceCgroupRules },
+      );
+      return stdout;
+    };
+    expect(await open()).to.equal('');
+    expect(await open(`c ${major}:${minor} r`)).to.equal('');
+    expect(await open(`c ${major}:${minor + 1} rw`, `b ${major}:${minor} rw`)).to.equal('');
+    expect(await open(`c ${major}:${minor} rw`)).to.equal('may\n');
+    expect(await open(`c ${major}:* r`, `c *:${minor} wr`)).to.equal('may\n');
+    expect(await open('a *:* rwm')).to.equal('may\n');
   });
 
   describe('that cannot be set', () => {

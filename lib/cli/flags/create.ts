@@ -52,6 +52,13 @@ export const CREATE_FLAGS: readonly Flag[] = [
     help: 'Show a device of the host',
   },
   {
+    long: 'device-cgroup-rule',
+    value: 'list',
+    repeatable: true,
+    option: 'deviceCgroupRules',
+    help: 'Allow the use of devices (c 10:200 rwm)',
+  },
+  {
     long: 'device-read-bps',
     value: 'list',
     repeatable: true,
@@ -299,7 +306,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
 export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
   ...(
     'annotation blkio-weight-device cgroupns cpu-count cpu-percent cpu-rt-period ' +
-    'cpu-rt-runtime device-cgroup-rule expose gpus io-maxbandwidth io-maxiops ip ip6 ipc ' +
+    'cpu-rt-runtime expose gpus io-maxbandwidth io-maxiops ip ip6 ipc ' +
     'isolation kernel-memory link link-local-ip mac-address net-alias network-alias pid runtime ' +
     'storage-opt uts volume-driver volumes-from'
   )

@@ -328,8 +328,11 @@ export const NOT_YET: Section = {
     },
     {
       name: '--device-cgroup-rule',
-      steps: ["docker create --name $c --device-cgroup-rule 'c 1:3 rwm' $image true"],
-      verdict: missing('--device-cgroup-rule'),
+      steps: [
+        "docker create --name $c --device-cgroup-rule 'c 1:3 rwm' $image true",
+        inspect('DeviceCgroupRules'),
+        "docker create --device-cgroup-rule 'c 1:3' $image true",
+      ],
     },
     {
       name: '--volumes-from',
