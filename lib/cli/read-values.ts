@@ -1,5 +1,6 @@
 /** Values of flags that are wrong by themselves, told apart from what the engine does not want: 125 and 1. */
 import { unsupported, wholeNumber } from '../engine/check.js';
+import { normalizeDeviceRules } from '../engine/devices.js';
 import type { RunOptions } from '../engine/options.js';
 import { normalizeUlimits } from '../engine/ulimits.js';
 import { parseCpus, parseRate, parseSize } from '../engine/units.js';
@@ -23,4 +24,5 @@ export function readValues(options: RunOptions): void {
   if (options.userns !== undefined && !USER_NAMESPACES.includes(options.userns))
     throw unsupported('userns', options.userns, 'is not supported', 'auto or host');
   normalizeUlimits(options.ulimits);
+  normalizeDeviceRules(options.deviceCgroupRules);
 }
