@@ -77,14 +77,23 @@ inline long close(int fd) {
     call(__NR_exit_group, status);
 }
 
-// CLOCK_MONOTONIC in nanoseconds.
-inline uint64_t monotonic() {
+// A clock of clock_gettime(2) in nanoseconds.
+inline uint64_t clock(int which) {
   struct {
     long seconds, nanoseconds;
   } time{};
-  call(__NR_clock_gettime, 1, &time);
+  call(__NR_clock_gettime, which, &time);
   return static_cast<uint64_t>(time.seconds) * 1000000000u +
          static_cast<uint64_t>(time.nanoseconds);
+}
+
+inline uint64_t monotonic() {
+  return clock(1);  // CLOCK_MONOTONIC
+}
+
+// What this process has used.
+inline uint64_t processor_time() {
+  return clock(2);  // CLOCK_PROCESS_CPUTIME_ID
 }
 
 inline void sleep(uint64_t nanoseconds) {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include "../base/text.h"
-#include "clock.h"
 
 namespace caisson {
 namespace {
@@ -11,6 +10,33 @@ namespace {
 constexpr int kInterrupted = 4, kNoSpace = 28;
 constexpr const char* kFile = "json.log";
 constexpr const char* kReplacement = "\xef\xbf\xbd";  // U+FFFD
+constexpr char kHead[] = "{\"log\":\"";
+constexpr char kStreams[][21] = {"\",\"stream\":\"stdout\",", "\",\"stream\":\"stderr\","};
+constexpr char kTime[] = "\"time\":\"";
+constexpr char kEnd[] = "\"}\n";
+
+// How many bytes there are before the first one that is not ASCII or that JSON escapes: eight at a
+// time, as in "Bit Twiddling Hacks" ("Determine if a word has a byte less than n").
+size_t plain_bytes(const char* bytes, size_t size) {
+  constexpr uint64_t kOnes = ~uint64_t{0} / 255, kTops = kOnes * 0x80;
+  const auto zero = [](uint64_t word) { return (word - kOnes) & ~word; };
+  size_t at = 0;
+  for (; size - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+    uint64_t word;
+    __builtin_memcpy(&word, bytes + at, sizeof word);
+    const uint64_t found = (word | ((word - kOnes * 0x20) & ~word) | zero(word ^ kOnes * '"') |
+                            zero(word ^ kOnes * '\\')) &
+                           kTops;
+    // Both processors are little-endian. Only bytes behind the first found one can be found
+    // wrongly.
+    if (found != 0) return at + static_cast<size_t>(__builtin_ctzll(found)) / 8;
+  }
+  for (; at < size; ++at) {
+    const auto c = static_cast<unsigned char>(bytes[at]);
+    if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') break;
+  }
+  return at;
+}
 
 // The length of the UTF-8 sequence at `at` (RFC 3629), 0 when there is none; `cut`: the bytes end
 // within one that may be good.
@@ -78,8 +104,19 @@ bool LogWriter::open_file(bool truncate) {
 
 void LogWriter::write(Stream stream, const char* bytes, size_t size) {
   if (directory_ < 0) return;
+  read_clock();
   Line& line = lines_[static_cast<unsigned>(stream)];
   while (size > 0) {
+    // Most lines are whole and plain.
+    if (line.size == 0) {
+      const size_t plain = plain_bytes(bytes, size < kMaxPart ? size : kMaxPart);
+      if (plain < size && plain < kMaxPart && bytes[plain] == '\n') {
+        record_plain(stream, bytes, plain);
+        bytes += plain + 1;
+        size -= plain + 1;
+        continue;
+      }
+    }
     const size_t room = kMaxPart - line.size;
     const size_t most = size < room ? size : room;
     size_t taken = 0;
@@ -106,6 +143,8 @@ void LogWriter::write(Stream stream, const char* bytes, size_t size) {
 }
 
 void LogWriter::flush(bool last) {
+  if (!unfinished()) return;
+  read_clock();
   flush_line(Stream::kOut, last);
   flush_line(Stream::kErr, last);
   write_out();
@@ -122,27 +161,55 @@ void LogWriter::flush_line(Stream stream, bool last) {
   line.size = rest;
 }
 
-void LogWriter::record(Stream stream, const char* bytes, size_t size) {
+void LogWriter::read_clock() {
+  format_time(wall_time(), time_);
+}
+
+// For so many bytes in a row, in this file.
+void LogWriter::make_room(size_t size) {
   if (written_ + out_size_ >= max_size_) {
     write_out();
     rotate();
   }
-  char time[kTimeSize];
-  format_time(wall_time(), time);
+  if (size > sizeof out_ - out_size_) write_out();
   failed_ = false;
-  put("{\"log\":\"");
+}
+
+// A line that goes as it is; its end comes behind `size`.
+void LogWriter::record_plain(Stream stream, const char* bytes, size_t size) {
+  constexpr size_t kAround = sizeof kHead - 1 + 2 + sizeof kStreams[0] - 1 + sizeof kTime - 1 +
+                             kTimeSize - 1 + sizeof kEnd - 1;
+  static_assert(kMaxPart + kAround <= sizeof out_);
+  make_room(size + kAround);
+  char* to = out_ + out_size_;
+  const auto copy = [&to](const char* from, size_t count) {
+    __builtin_memcpy(to, from, count);
+    to += count;
+  };
+  copy(kHead, sizeof kHead - 1);
+  copy(bytes, size);
+  copy("\\n", 2);
+  copy(kStreams[static_cast<unsigned>(stream)], sizeof kStreams[0] - 1);
+  copy(kTime, sizeof kTime - 1);
+  copy(time_, kTimeSize - 1);
+  copy(kEnd, sizeof kEnd - 1);
+  out_size_ += size + kAround;
+  pending_ += size + 1;
+  last_end_ = written_ + out_size_;
+}
+
+void LogWriter::record(Stream stream, const char* bytes, size_t size) {
+  make_room(0);
+  put(kHead);
   const bool valid = put_json(bytes, size);
-  put("\",");
   if (!valid) {
-    put("\"base64\":\"");
+    put("\",\"base64\":\"");
     put_base64(bytes, size);
-    put("\",");
   }
-  put("\"stream\":\"");
-  put(stream == Stream::kOut ? "stdout" : "stderr");
-  put("\",\"time\":\"");
-  put(time);
-  put("\"}\n");
+  put(kStreams[static_cast<unsigned>(stream)]);
+  put(kTime);
+  put(time_);
+  put(kEnd);
   if (failed_) {
     lost_ += size;
   } else {
@@ -159,11 +226,9 @@ bool LogWriter::put_json(const char* bytes, size_t size) {
   size_t plain = 0;  // where what need not be changed begins
   const auto until = [&](size_t end) { put(bytes + plain, end - plain); };
   for (size_t i = 0; i < size;) {
+    i += plain_bytes(bytes + i, size - i);
+    if (i == size) break;
     const unsigned char c = text[i];
-    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-      ++i;
-      continue;
-    }
     if (c >= 0x80) {
       bool cut = false;
       if (const size_t length = sequence(text + i, size - i, cut); length > 0) {

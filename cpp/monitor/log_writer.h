@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "../base/unique_fd.h"
+#include "clock.h"
 
 namespace caisson {
 
@@ -15,6 +16,7 @@ class LogWriter {
   // `directory` stays the caller's. Without a file nothing is written.
   void open(int directory, uint64_t max_size, uint32_t max_files);
 
+  // All lines of one call have the same time.
   void write(Stream stream, const char* bytes, size_t size);
   // Writes lines that are not finished yet: the program has paused, or (`last`) has ended.
   void flush(bool last);
@@ -32,7 +34,10 @@ class LogWriter {
     char bytes[kMaxPart];
   };
 
+  void read_clock();
   void record(Stream stream, const char* bytes, size_t size);
+  void record_plain(Stream stream, const char* bytes, size_t size);
+  void make_room(size_t size);
   void flush_line(Stream stream, bool last);
   void put(const char* bytes, size_t size);
   void put(const char* text);
@@ -52,9 +57,10 @@ class LogWriter {
   uint64_t pending_ = 0;   // bytes of output that are in `out_` and not yet written
   uint64_t lost_ = 0;
   int lost_reason_ = 0;
+  char time_[kTimeSize] = "";
   Line lines_[2];
   size_t out_size_ = 0;
-  char out_[16u << 10];
+  char out_[64u << 10];
   bool failed_ = false;  // the rest of this record has nowhere to go
 };
 

@@ -30,6 +30,7 @@ constexpr uint64_t kLatest = 150 * kMillisecond;  // also when more comes, bit b
 constexpr uint64_t kLateOutput = 5 * kSecond;     // how long output may outlive the program
 constexpr uint64_t kFarewell = 30 * kSecond;      // for clients that have not read everything yet
 constexpr uint64_t kParting = 5 * kSecond;        // and for those that have it all to go
+constexpr size_t kLimitedRead = 8u << 10;
 constexpr int kLostParentRetries = 8;
 constexpr uint64_t kNone = 0;
 
@@ -237,6 +238,7 @@ bool Monitor::launch() {
       outputs_[1].reset(take(2));
       oom_.reset(take(3));
       apply_limits();
+      find_budget();
       return true;
     }
     end_helper(helper_);
@@ -315,12 +317,19 @@ bool Monitor::held_back() const {
   return false;
 }
 
+// Its output is to be read: somebody takes it, and the container has processor time for that. What
+// its end has left in the pipes is read anyway.
+bool Monitor::may_read() {
+  return !held_back() && (ended_ || budget_.left(sys::monotonic()));
+}
+
 int Monitor::timeout() const {
   if (starting_ != nullptr) return 0;
   uint64_t at = kNone;
   sooner(at, restart_at_);
   sooner(at, kill_at_);
   sooner(at, flush_at_);
+  if (!ended_ && (outputs_[0].valid() || outputs_[1].valid())) sooner(at, budget_.again_at());
   const bool held = held_back();
   if (!held) sooner(at, give_up_at_);
   if (held && stopping_) sooner(at, let_go_at_);
@@ -344,9 +353,10 @@ void Monitor::step() {
   const unsigned at_control = add(control_.get(), POLLIN);
   const unsigned at_pidfd = add(ended_ ? -1 : pidfd_.get(), POLLIN);
   const bool held = held_back();
+  const bool reading = may_read();
   unsigned at_output[2];
   for (unsigned i = 0; i < 2; ++i)
-    at_output[i] = add(held ? -1 : outputs_[i].get(), POLLIN);
+    at_output[i] = add(reading ? outputs_[i].get() : -1, POLLIN);
   // A terminal's input and output are one descriptor.
   const int input = config_.has(kMonitorTerminal) ? outputs_[0].get() : input_.get();
   const unsigned at_input = add(input_full_ ? input : -1, POLLOUT);
@@ -505,13 +515,16 @@ void Monitor::child_ended() {
 }
 
 void Monitor::read_output(unsigned index) {
-  static char bytes[16u << 10];
+  static char bytes[32u << 10];
   UniqueFd& output = outputs_[index];
   const auto stream = static_cast<unsigned char>(index + 1);
   const uint8_t wanted = index == 0 ? kAttachOut : kAttachErr;
   // As much as a pipe holds, then others have their turn.
-  for (int turn = 0; turn < 4 && output.valid() && !held_back(); ++turn) {
-    const long size = sys::call(__NR_read, output.get(), bytes, sizeof bytes);
+  for (int turn = 0; turn < 2 && output.valid() && may_read(); ++turn) {
+    // A system call each, for those that have a limit only; in small pieces, so that it is kept to.
+    const uint64_t before = budget_.limited() ? sys::processor_time() : 0;
+    const size_t most = budget_.limited() ? kLimitedRead : sizeof bytes;
+    const long size = sys::call(__NR_read, output.get(), bytes, most);
     if (size == -kAgain || size == -kInterrupted) break;
     if (size <= 0) {
       end_output(index);
@@ -523,6 +536,7 @@ void Monitor::read_output(unsigned index) {
     for (Client& client : clients_)
       if (client.connected() && (client.attached & wanted) != 0)
         client.send(Reply::kOutput, &stream, 1, bytes, static_cast<size_t>(size));
+    if (budget_.limited()) budget_.spend(sys::processor_time() - before);
   }
   flush_at_ = kNone;
   if (log_.unfinished()) {
@@ -541,6 +555,22 @@ void Monitor::read_output(unsigned index) {
       event("log_lost", why.c_str());
       save();
     }
+  }
+}
+
+// The container's limit of processor time, by what was written for it last.
+void Monitor::find_budget() {
+  budget_.clear();
+  const Program& program = config_.program();
+  for (size_t i = 0; i < program.count(Half::kHost); ++i) {
+    const Step& step = program.step(Half::kHost, i);
+    if (step.op == Op::kCgroupWrite) budget_.note(program.text(step, 0), program.text(step, 1));
+  }
+  for (size_t at = 0; at < limits_size_;) {
+    const char* path = limits_ + at;
+    const char* value = path + length(path) + 1;
+    budget_.note(path, value);
+    at += length(path) + length(value) + 2;
   }
 }
 
@@ -881,6 +911,7 @@ long Monitor::keep_limits(const char* texts, size_t size) {
     limits_size_ += pair;
     at += pair;
   }
+  find_budget();
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "../host/host_machine.h"
 #include "../program/monitor_config.h"
 #include "client.h"
+#include "cpu_budget.h"
 #include "health.h"
 #include "log_writer.h"
 #include "state_file.h"
@@ -45,6 +46,7 @@ class Monitor {
   void started();
   void child_ended();
   void read_output(unsigned index);
+  void find_budget();
   void end_output(unsigned index);
   void look_for_oom();
   void end_run();
@@ -68,6 +70,7 @@ class Monitor {
   void event(const char* action, const char* more = "");
   size_t stamps(double* to) const;
   bool held_back() const;
+  bool may_read();
   int timeout() const;
   template <class Send>
   void tell_all(Send send);
@@ -109,6 +112,7 @@ class Monitor {
   size_t limits_size_ = 0;
   char limits_[kLimits];  // path, value, path …
   bool log_loss_told_ = false;
+  CpuBudget budget_;
   Health health_;
 };
 

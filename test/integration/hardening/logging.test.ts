@@ -1,0 +1,66 @@
+/** What a container's output costs beside the container: processor time of its supervisor. */
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { Kept, monitorOf, untilStatus } from '../../support/kept.js';
+import { needsControllers } from '../../support/needs.js';
+import { eventually, sleep } from '../../support/outside.js';
+import { Workshop } from '../../support/workshop.js';
+
+const limits = needsControllers('cpu');
+
+/** Seconds that a process has used: proc_pid_stat(5), in USER_HZ, which is 100 on both architectures. */
+async function processorTime(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+describe('what logging costs', function () {
+  this.timeout(60_000);
+  let shop: Workshop;
+  let kept: Kept;
+
+  before(async () => {
+    shop = await Workshop.open();
+    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+  });
+  afterEach(() => kept.discard());
+  after(() => shop.close());
+
+  limits.it(
+    'B4: the supervisor spends no more processor time on a container’s output than the container may use',
+    async () => {
+      const container = await kept.start(['yes'], { cpus: 0.05 });
+      const supervisor = await monitorOf(container);
+      // What was saved up before the first line is gone.
+      await eventually(async () => expect(await processorTime(supervisor)).to.be.above(0.01));
+      const [before, began] = [await processorTime(supervisor), performance.now()];
+      await sleep(1500);
+      const seconds = (performance.now() - began) / 1000;
+      const share = ((await processorTime(supervisor)) - before) / seconds;
+      expect(share, 'processors').to.be.within(0.002, 0.1);
+
+      // It hears what is asked of it all the same, and takes another limit at once.
+      await container.update({ cpus: 0.5 });
+      const raised = await processorTime(supervisor);
+      await eventually(async () =>
+        expect(await processorTime(supervisor)).to.be.above(raised + 0.05),
+      );
+      await container.kill();
+      await untilStatus(container, 'exited');
+    },
+  );
+
+  it('B4: all lines of one read have one time stamp, and none is lost', async () => {
+    const container = await kept.start(['seq', '20000']);
+    await container.wait();
+    const stamps = new Set<string>();
+    let expected = 1;
+    for await (const { bytes, time } of container.logs()) {
+      expect(bytes.toString()).to.equal(`${expected++}\n`);
+      stamps.add(time);
+    }
+    expect(expected).to.equal(20_001);
+    expect(stamps.size).to.be.below(2000);
+  });
+});
