@@ -21,6 +21,8 @@ constexpr uint32_t kNoSuchCall = SECCOMP_RET_ERRNO | ENOSYS;
 struct Alternative {
   uint32_t action;
   std::vector<Condition> conditions;
+
+  bool operator==(const Alternative&) const = default;
 };
 
 // What happens to one system call, or to a range of them.
@@ -28,9 +30,7 @@ struct Verdict {
   std::optional<uint32_t> action;  // without looking at arguments
   std::vector<Alternative> alternatives;
 
-  bool operator==(const Verdict& other) const {
-    return alternatives.empty() && other.alternatives.empty() && action == other.action;
-  }
+  bool operator==(const Verdict&) const = default;
 };
 
 // From this number up to the next span's.
@@ -363,14 +363,30 @@ Label emit_verdict(Assembler& out, const Verdict& verdict, uint32_t otherwise) {
   return no;
 }
 
+// Calls with the same conditions (socket and socketpair) share the instructions that test them.
+class SharedVerdicts {
+ public:
+  Label emit(Assembler& out, const Verdict& verdict, uint32_t otherwise) {
+    for (const auto& [known, entry] : emitted_) {
+      if (*known == verdict) return entry;
+    }
+    const Label entry = emit_verdict(out, verdict, otherwise);
+    if (!verdict.action) emitted_.emplace_back(&verdict, entry);
+    return entry;
+  }
+
+ private:
+  std::vector<std::pair<const Verdict*, Label>> emitted_;
+};
+
 // A binary search. The accumulator holds the number all the way, so that the kernel can tell at
 // load time, call by call, which are always allowed, and then never runs the program for those.
 Label emit_search(Assembler& out, const std::vector<Span>& spans, size_t begin, size_t end,
-                  uint32_t otherwise) {
-  if (end - begin == 1) return emit_verdict(out, spans[begin].verdict, otherwise);
+                  uint32_t otherwise, SharedVerdicts& shared) {
+  if (end - begin == 1) return shared.emit(out, spans[begin].verdict, otherwise);
   const size_t middle = begin + (end - begin) / 2;
-  const Label right = emit_search(out, spans, middle, end, otherwise);
-  const Label left = emit_search(out, spans, begin, middle, otherwise);
+  const Label right = emit_search(out, spans, middle, end, otherwise, shared);
+  const Label left = emit_search(out, spans, begin, middle, otherwise, shared);
   return out.jump(BPF_JGE, spans[middle].first, right, left);
 }
 
@@ -408,7 +424,8 @@ Label emit_section(Assembler& out, const Profile& profile, const Section& sectio
     for (Span& span : x32)
       push(native, span.first, std::move(span.verdict));
   }
-  const Label search = emit_search(out, native, 0, native.size(), profile.default_action);
+  SharedVerdicts shared;
+  const Label search = emit_search(out, native, 0, native.size(), profile.default_action, shared);
   return out.load(offsetof(seccomp_data, nr), search);
 }
 

@@ -29,6 +29,8 @@ struct Condition {
   Compare compare = Compare::kEqual;
   uint64_t value = 0;
   uint64_t value_two = 0;
+
+  bool operator==(const Condition&) const = default;
 };
 
 struct Rule {

@@ -35,9 +35,9 @@ const ALLOWED = names(`
   epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd eventfd2 io_cancel
   io_destroy io_getevents io_pgetevents io_setup io_submit pipe pipe2 poll ppoll pselect6 select signalfd
   signalfd4 timerfd_create timerfd_gettime timerfd_settime
-  # Sockets, once made; making one is below
+  # Sockets, once made; socket and socketpair are below
   accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg
-  sendmsg sendto setsockopt shutdown socketpair
+  sendmsg sendto setsockopt shutdown
   # System V and POSIX IPC: of one's own IPC namespace
   mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget msgrcv msgsnd semctl
   semget semop semtimedop shmat shmctl shmdt shmget
@@ -91,12 +91,9 @@ const GATED: readonly (readonly [capability: string, names: readonly string[]])[
   ['CAP_SYS_BOOT', ['reboot']],
   ['CAP_SYS_CHROOT', ['chroot']],
   ['CAP_SYS_MODULE', ['delete_module', 'finit_module', 'init_module']],
-  [
-    'CAP_SYS_NICE',
-    names('get_mempolicy mbind migrate_pages move_pages set_mempolicy set_mempolicy_home_node'),
-  ],
+  ['CAP_SYS_NICE', names('get_mempolicy mbind set_mempolicy set_mempolicy_home_node')],
   ['CAP_SYS_PACCT', ['acct']],
-  ['CAP_SYS_PTRACE', ['kcmp', 'pidfd_getfd', 'process_madvise', 'userfaultfd']],
+  ['CAP_SYS_PTRACE', ['kcmp', 'pidfd_getfd', 'process_madvise']],
   ['CAP_SYS_RAWIO', ['ioperm', 'iopl']],
   ['CAP_SYS_TIME', ['clock_settime', 'settimeofday']],
   ['CAP_SYS_TTY_CONFIG', ['vhangup']],
@@ -112,6 +109,11 @@ const DENIED = names(`
   io_uring_enter io_uring_register io_uring_setup
   # Keyrings belong to users, not to containers
   add_key keyctl request_key
+  # Handling the page faults of the kernel in a program holds a system call open at a chosen place, which exploits of the
+  # kernel use. CAP_SYS_PTRACE is about other processes and does not need it
+  userfaultfd
+  # These move the memory of other processes between NUMA nodes
+  migrate_pages move_pages
   # Replacing the kernel; swap space of the whole machine
   kexec_file_load kexec_load swapoff swapon
   # Long gone or never there
@@ -163,11 +165,12 @@ function make(capabilities: ReadonlySet<string>, arch: SeccompArch): LinuxSeccom
   const refused = new Set(GATED.flatMap(([, calls]) => calls.filter((name) => !granted.has(name))));
   const syscalls: LinuxSyscall[] = [
     { names: [...ALLOWED, ...ALLOWED_ON[arch], ...granted], action: 'SCMP_ACT_ALLOW' },
-    ...FAMILIES.map((family) => allowWhere('socket', LOWER_HALF, family)),
-    ...PERSONALITIES.map((personality) => allowWhere('personality', LOWER_HALF, personality)),
+    // A socketpair looks its family up as a socket does, and loads its module.
+    ...FAMILIES.map((family) => allowWhere(['socket', 'socketpair'], LOWER_HALF, family)),
+    ...PERSONALITIES.map((personality) => allowWhere(['personality'], LOWER_HALF, personality)),
   ];
   if (!granted.has('clone')) {
-    syscalls.push(allowWhere('clone', NAMESPACE_FLAGS, 0));
+    syscalls.push(allowWhere(['clone'], NAMESPACE_FLAGS, 0));
     refused.delete('clone');
     // Its flags are in memory, where no filter sees them.
     syscalls.push({ names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS });
@@ -183,9 +186,9 @@ function make(capabilities: ReadonlySet<string>, arch: SeccompArch): LinuxSeccom
 }
 
 /** Allowed where the first argument's bits in `mask` are `value`. */
-function allowWhere(name: string, mask: number, value: number): LinuxSyscall {
+function allowWhere(names: readonly string[], mask: number, value: number): LinuxSyscall {
   return {
-    names: [name],
+    names,
     action: 'SCMP_ACT_ALLOW',
     args: [{ index: 0, value: mask, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' }],
   };

@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -39,6 +41,7 @@ const NR = {
   close: 3,
   lseek: 8,
   socket: 41,
+  socketpair: 53,
   clone: 56,
   personality: 135,
   mount: 165,
@@ -107,6 +110,13 @@ describe('seccomp: the default profile', () => {
     expect(kernel.filter((name) => !named.has(name!))).to.deep.equal([]);
   });
 
+  it("A8: differs from Docker's only where a reason is written down", () => {
+    const script = fileURLToPath(new URL('../../../scripts/compare-seccomp.mjs', import.meta.url));
+    const { status, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
+    expect(stderr).to.equal('');
+    expect(status).to.equal(0);
+  });
+
   if (!onX64) return;
 
   describe('compiled', () => {
@@ -152,9 +162,12 @@ describe('seccomp: the default profile', () => {
       expect(ask(ordinary, NR.socket, [1])).to.equal(RET.ALLOW);
       expect(ask(ordinary, NR.socket, [10])).to.equal(RET.ALLOW);
       expect(ask(ordinary, NR.socket, [upper + 10n])).to.equal(RET.ALLOW);
+      expect(ask(ordinary, NR.socketpair, [1])).to.equal(RET.ALLOW);
       for (const family of [38 /* AF_ALG */, 40 /* AF_VSOCK */]) {
-        expect(ask(ordinary, NR.socket, [family])).to.equal(EPERM);
-        expect(ask(ordinary, NR.socket, [upper + BigInt(family)])).to.equal(EPERM);
+        for (const call of [NR.socket, NR.socketpair]) {
+          expect(ask(ordinary, call, [family])).to.equal(EPERM);
+          expect(ask(ordinary, call, [upper + BigInt(family)])).to.equal(EPERM);
+        }
       }
       expect(ask(ordinary, NR.personality, [0xffffffff])).to.equal(RET.ALLOW);
       expect(ask(ordinary, NR.personality, [(1n << 64n) - 1n])).to.equal(RET.ALLOW);
