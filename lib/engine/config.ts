@@ -48,6 +48,8 @@ export interface ImageDefaults {
 export interface HostFacts extends HostResources, CapabilityLimits {
   /** An ordinary user's: all of a container is in one user namespace, which its monitor has made. */
   readonly rootless?: boolean | undefined;
+  /** Of `thermalThrottlePaths`: masked beside the paths that every machine has. */
+  readonly cpuMasks?: readonly string[] | undefined;
 }
 
 export interface ContainerConfig {

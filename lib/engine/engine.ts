@@ -21,6 +21,7 @@ import { Encoder, type Fault } from '../program/encode.js';
 import { explain } from '../program/explain.js';
 import { invalid } from './check.js';
 import type { HostFacts } from './config.js';
+import { thermalThrottlePaths } from './cpu-masks.js';
 import type { Container, ContainerHome } from './container.js';
 import { Containers, type Pruned } from './containers.js';
 import { createContainer } from './create.js';
@@ -404,11 +405,12 @@ function lostParent({ stage, step, errno }: CaissonError): boolean {
 async function lookAtHost(): Promise<HostFacts> {
   const read = async (path: string, otherwise: string) =>
     (await readFile(path, 'utf8').catch(() => otherwise)).trim();
-  const [cpus, mems, lastCap, status] = await Promise.all([
+  const [cpus, mems, lastCap, status, cpuMasks] = await Promise.all([
     read('/sys/devices/system/cpu/online', '0'),
     read('/sys/devices/system/node/online', '0'),
     read('/proc/sys/kernel/cap_last_cap', '40'),
     read('/proc/self/status', ''),
+    thermalThrottlePaths(),
   ]);
   const permitted = /^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1];
   return {
@@ -416,6 +418,7 @@ async function lookAtHost(): Promise<HostFacts> {
     mems,
     lastCap: Number(lastCap),
     rootless: !isRoot(),
+    cpuMasks,
     // An ordinary user's containers have all of them, over what is theirs.
     permitted: !isRoot() || permitted === undefined ? undefined : BigInt(`0x${permitted}`),
   };

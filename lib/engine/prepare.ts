@@ -275,7 +275,8 @@ async function write(
 
   const { id, base } = PLACEHOLDER;
   const idRange = config.userns === 'auto' ? { base, size: ID_RANGE_SIZE } : undefined;
-  const facts = { id, idRange, user, seccomp: profile, sources, users };
+  const { cpuMasks } = around.host;
+  const facts = { id, idRange, user, seccomp: profile, sources, users, cpuMasks };
   const spec = withImageBinds(toSpec(config, facts), resolved);
   const resources = spec.linux?.resources ?? {};
   // Who cannot make device nodes has only those that it was given.

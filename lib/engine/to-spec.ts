@@ -34,6 +34,8 @@ export interface SpecFacts {
   readonly users?: OwnUsers | undefined;
   /** Of `checkSources`. */
   readonly sources?: Sources | undefined;
+  /** What this machine has to be masked beside MASKED_PATHS. */
+  readonly cpuMasks?: readonly string[] | undefined;
 }
 
 /** The name that the container will have for itself. */
@@ -70,10 +72,14 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
       cgroupsPath: `/caisson/${facts.id}`,
       sysctl: config.sysctls,
       seccomp: facts.seccomp,
-      maskedPaths: privileged ? defaults.NO_PATHS : defaults.MASKED_PATHS,
+      maskedPaths: privileged ? defaults.NO_PATHS : maskedPaths(facts.cpuMasks),
       readonlyPaths: privileged ? defaults.NO_PATHS : defaults.READONLY_PATHS,
     },
   };
+}
+
+function maskedPaths(cpuMasks: readonly string[] = defaults.NO_PATHS): readonly string[] {
+  return cpuMasks.length === 0 ? defaults.MASKED_PATHS : [...defaults.MASKED_PATHS, ...cpuMasks];
 }
 
 /** An id of the image's account files may lie outside the container's range, and would be nobody's. */

@@ -110,6 +110,15 @@ describe('toSpec', () => {
     expect(Object.keys(resources as object)).to.deep.equal(['devices']);
   });
 
+  it('masks what this machine has beside, but for a privileged container', () => {
+    const cpuMasks = ['/sys/devices/system/cpu/cpu0/thermal_throttle'];
+    expect(spec({}, { cpuMasks }).linux?.maskedPaths).to.include.members([
+      '/proc/kcore',
+      ...cpuMasks,
+    ]);
+    expect(spec({ privileged: true }, { cpuMasks }).linux?.maskedPaths).to.deep.equal([]);
+  });
+
   it('keeps only the bounding set for who is not root', () => {
     const { capabilities } = spec({}, { user: { ...ROOT, uid: 1000 } }).process ?? {};
     expect(capabilities?.bounding).to.have.length(14);
