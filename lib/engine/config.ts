@@ -1,6 +1,7 @@
 /** From what a caller asked for to what a container is: checked, with all defaults filled in. */
 import { posix } from 'node:path';
 import type { LinuxDeviceCgroup, PosixRlimit } from '../oci/runtime-spec.js';
+import { checkAbortSignal } from './abort-signals.js';
 import { type CapabilityLimits, containerCapabilities } from './capabilities.js';
 import {
   boolean,
@@ -313,14 +314,6 @@ function checkMapped(option: string, id: string | number, userns: 'auto' | 'host
       'userns "host" has them all',
     );
   }
-}
-
-/** By what is used of it: one of another realm, or a stand-in, will do. */
-export function checkAbortSignal(value: unknown): void {
-  if (value === undefined) return;
-  const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
-  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
-    throw invalid('signal', value, 'is not an AbortSignal');
 }
 
 export function normalizeTimeout(value: number | undefined): number | undefined {

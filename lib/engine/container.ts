@@ -3,6 +3,7 @@ import { CaissonError } from '../errors.js';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import { type CgroupPlace, placesOf } from '../cgroup/places.js';
 import { Attached, type AttachOptions, type AttachResult } from './attached.js';
+import { onAbort } from './abort-signals.js';
 import { type ExecPlace, type StartedExec, startExec } from './exec.js';
 import type { ExecOptions } from './exec-options.js';
 import type { Execution } from './execution.js';
@@ -356,12 +357,12 @@ export class Container {
     if (connection === undefined) return undefined;
     ask?.(connection);
     const leave = () => connection.close();
-    signal?.addEventListener('abort', leave);
+    const unlisten = signal && onAbort(signal, leave);
     if (signal?.aborted === true) leave();
     try {
       return await answered;
     } finally {
-      signal?.removeEventListener('abort', leave);
+      unlisten?.();
       leave();
     }
   }

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
+import { checkAbortSignal, onAbort } from './abort-signals.js';
 import { invalid } from './check.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { isAlive, ownerName } from './owner.js';
@@ -132,6 +133,7 @@ export function followEvents(
 ): AsyncGenerator<ContainerEvent> {
   const now = Date.now();
   const { since, until } = options;
+  checkAbortSignal(options.signal);
   const from = since === undefined ? undefined : parseTimeStamp('since', since, now);
   const to = until === undefined ? undefined : parseTimeStamp('until', until, now);
   if (from !== undefined && to !== undefined && from > to)
@@ -164,7 +166,7 @@ class EventReader {
   async *events(): AsyncGenerator<ContainerEvent> {
     const { signal } = this.options;
     using watch = new DirectoryWatch(this.runRoot);
-    signal?.addEventListener('abort', watch.wake);
+    const unlisten = signal && onAbort(signal, watch.wake);
     try {
       await this.open();
       for (;;) {
@@ -177,7 +179,7 @@ class EventReader {
         if (this.untilEnd() > 0) await watch.wait(this.untilEnd());
       }
     } finally {
-      signal?.removeEventListener('abort', watch.wake);
+      unlisten?.();
       for (const file of this.files.splice(0)) await file.handle.close();
     }
   }

@@ -1,7 +1,7 @@
 /** What `exec` can be asked for, in Docker's words, and its check. */
+import { checkAbortSignal } from './abort-signals.js';
 import { boolean, conflicting, invalid, plainString } from './check.js';
 import {
-  checkAbortSignal,
   normalizeMaxOutput,
   normalizeTerminal,
   normalizeTimeout,

@@ -1,11 +1,11 @@
 /** One `run`: a promise of its result, its streams, and an iterable of its lines. */
-import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events';
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { Binding, NativeContainer } from '../native/binding.js';
 import type { Timeline } from '../program/timeline.js';
 import { CaissonError } from '../errors.js';
+import { onAbort } from './abort-signals.js';
 import { type ContainerConfig, normalizeMaxOutput } from './config.js';
 import type { MonitorConnection } from './monitor-connection.js';
 import type { RunOptions, TerminalSize } from './options.js';
@@ -280,15 +280,12 @@ export class Execution implements PromiseLike<RunResult> {
       }, left);
     }
     if (signal !== undefined) {
-      const onAbort = () => {
+      const end = () => {
         this.aborted = true;
         this.kill();
       };
-      if (signal.aborted) onAbort();
-      // One may be for a whole batch: more than Node takes for a leak.
-      if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
-      signal.addEventListener('abort', onAbort, { once: true });
-      this.unlisten = () => signal.removeEventListener('abort', onAbort);
+      if (signal.aborted) end();
+      else this.unlisten = onAbort(signal, end);
     }
   }
 

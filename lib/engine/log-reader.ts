@@ -1,6 +1,7 @@
 /** A container's log, as it is and as it grows (docs/lifecycle.md). */
 import { join } from 'node:path';
 import { stat } from 'node:fs/promises';
+import { checkAbortSignal, onAbort } from './abort-signals.js';
 import { boolean, invalid, wholeNumber } from './check.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { decodeLine, type LogEntry } from './log-entry.js';
@@ -58,7 +59,8 @@ export function readLogs(directory: string, options: LogOptions = {}): AsyncGene
 }
 
 function select(options: LogOptions): Selection {
-  const { stdout, stderr, since, until, tail, follow } = options;
+  const { stdout, stderr, since, until, tail, follow, signal } = options;
+  checkAbortSignal(signal);
   const now = Date.now();
   const selection: Selection = {
     stdout: stdout === undefined || boolean('stdout', stdout),
@@ -87,12 +89,12 @@ async function* read(
   // Before the first look, so that nothing falls in between.
   const watch = selection.follow ? new DirectoryWatch(directory) : undefined;
   const follower = new Follower(directory, watch, selection, options);
-  if (watch !== undefined) signal?.addEventListener('abort', watch.wake);
+  const unlisten = watch && signal && onAbort(signal, watch.wake);
   try {
     await follower.open();
     yield* follower.entries();
   } finally {
-    if (watch !== undefined) signal?.removeEventListener('abort', watch.wake);
+    unlisten?.();
     watch?.[Symbol.dispose]();
     await follower.close();
   }
