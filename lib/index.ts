@@ -10,7 +10,7 @@ export type {
   UpdateOptions,
   WaitCondition,
 } from './engine/container.js';
-export type { Attached, AttachOptions, AttachResult } from './engine/attached.js';
+export type { Attached, AttachOptions, AttachResult, AttachStream } from './engine/attached.js';
 export type { Pruned } from './engine/containers.js';
 export type { CreateOptions } from './engine/create-options.js';
 export type { ExecOptions } from './engine/exec-options.js';

@@ -1,6 +1,7 @@
 /** A client of a running container: its streams, and a promise of how it ended or was left. */
 import { createInterface } from 'node:readline';
 import { type Readable, Writable } from 'node:stream';
+import { invalid } from './check.js';
 import { signalName } from './execution.js';
 import { ATTACH, type MonitorConnection, type MonitorListener } from './monitor-connection.js';
 import type { TerminalSize } from './options.js';
@@ -8,11 +9,42 @@ import { parseSignal } from './signals.js';
 import type { Timeline } from '../program/timeline.js';
 import { Output } from './streams.js';
 
+/** Whether a stream is attached: `pipe` is true; `ignore` and `null` are false. */
+export type AttachStream = boolean | 'pipe' | 'ignore' | 'null';
+
 export interface AttachOptions {
   /** Default: true where the container has an input that stays open. */
-  readonly stdin?: boolean | undefined;
-  readonly stdout?: boolean | undefined;
-  readonly stderr?: boolean | undefined;
+  readonly stdin?: AttachStream | undefined;
+  /** Default true. */
+  readonly stdout?: AttachStream | undefined;
+  /** Default true. */
+  readonly stderr?: AttachStream | undefined;
+}
+
+export interface AttachedStreams {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+const STREAM_NAMES = new Set(['stdin', 'stdout', 'stderr']);
+
+/** @throws ERR_INVALID_OPTION */
+export function attachedStreams(options: AttachOptions): AttachedStreams {
+  if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options))
+    throw invalid('options', options, 'is not an object');
+  for (const key in options) {
+    if (!STREAM_NAMES.has(key))
+      throw invalid(key, (options as Record<string, unknown>)[key], 'is not an option of attach');
+  }
+  const attaches = (name: keyof AttachedStreams): boolean => {
+    const value = options[name] ?? true;
+    if (typeof value === 'boolean') return value;
+    if (value === 'pipe') return true;
+    if (value === 'ignore' || value === 'null') return false;
+    throw invalid(name, value, 'is not one of true, false, pipe, ignore');
+  };
+  return { stdin: attaches('stdin'), stdout: attaches('stdout'), stderr: attaches('stderr') };
 }
 
 export interface AttachResult {
@@ -58,7 +90,7 @@ export class Attached implements PromiseLike<AttachResult> {
   /** @internal By `Container.attach` and `startAttached`. */
   constructor(
     private readonly container: AttachedTo,
-    { stdin = false, stdout = true, stderr = true }: AttachOptions,
+    { stdin, stdout, stderr }: AttachedStreams,
     terminal: boolean,
   ) {
     this.connected = new Promise((resolve) => (this.markConnected = resolve));

@@ -1,6 +1,7 @@
 /** From what a caller asked for to what a container is: checked, with all defaults filled in. */
 import { posix } from 'node:path';
 import type { LinuxDeviceCgroup, PosixRlimit } from '../oci/runtime-spec.js';
+import type { StdioPlan } from '../program/launch.js';
 import { checkAbortSignal } from './abort-signals.js';
 import { type CapabilityLimits, containerCapabilities } from './capabilities.js';
 import {
@@ -68,9 +69,9 @@ export interface ContainerConfig {
   readonly groupAdd?: readonly (string | number)[] | undefined;
   readonly init: boolean;
   readonly terminal?: TerminalSize | undefined;
-  readonly stdin: Stdio;
-  readonly stdout: Stdio;
-  readonly stderr: Stdio;
+  readonly stdin: StdioPlan;
+  readonly stdout: StdioPlan;
+  readonly stderr: StdioPlan;
   /** Milliseconds. */
   readonly timeout?: number | undefined;
   /** Bytes a stream; may be Infinity. */
@@ -179,12 +180,13 @@ export function flag(option: string, value: boolean | undefined, fallback: boole
 export function stream(
   option: string,
   value: Stdio | undefined,
-  fallback: Stdio,
+  fallback: StdioPlan,
   terminal: TerminalSize | undefined,
-): Stdio {
+): StdioPlan {
   if (value === undefined || value === fallback) return fallback;
+  if (value === 'ignore') return 'null';
   if (value !== 'pipe' && value !== 'null' && value !== 'inherit') {
-    throw invalid(option, value, 'is not one of pipe, null, inherit');
+    throw invalid(option, value, 'is not one of pipe, ignore, inherit');
   }
   if (terminal !== undefined && value === 'inherit') {
     throw conflicting(

@@ -2,7 +2,13 @@
 import { CaissonError } from '../errors.js';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import { type CgroupPlace, placesOf } from '../cgroup/places.js';
-import { Attached, type AttachOptions, type AttachResult } from './attached.js';
+import {
+  Attached,
+  type AttachedStreams,
+  attachedStreams,
+  type AttachOptions,
+  type AttachResult,
+} from './attached.js';
 import { onAbort } from './abort-signals.js';
 import { type ExecPlace, type StartedExec, startExec } from './exec.js';
 import type { ExecOptions } from './exec-options.js';
@@ -94,6 +100,7 @@ export interface ContainerExit {
 const PAUSE = 10;
 /** Milliseconds. */
 const STATS_INTERVAL = 1000;
+const NO_STREAMS: AttachedStreams = { stdin: false, stdout: false, stderr: false };
 /** Milliseconds for which a monitor that takes nobody more is asked. */
 const PATIENCE = 10_000;
 const SIGKILL = 9;
@@ -144,9 +151,7 @@ export class Container {
 
   /** Starts it with a client attached that misses nothing. What prevents the start rejects the client. */
   startAttached(options: AttachOptions = {}): Attached {
-    const attached = this.client(options);
-    this.startWith(attached).catch(attached.fail);
-    return attached;
+    return this.client(options, (attached) => this.startWith(attached));
   }
 
   /** @internal As `startAttached`, for another kind of client. */
@@ -205,9 +210,7 @@ export class Container {
 
   /** A client of a running container: its streams from now on. What prevents it rejects the client. */
   attach(options: AttachOptions = {}): Attached {
-    const attached = this.client(options);
-    this.connectClient(attached).catch(attached.fail);
-    return attached;
+    return this.client(options, (attached) => this.connectClient(attached));
   }
 
   private async connectClient(attached: Attached): Promise<void> {
@@ -243,18 +246,33 @@ export class Container {
   }
 
   /** Not asynchronous, because an Attached is a promise, which others cannot be of. */
-  private client(options: AttachOptions): Attached {
+  private client(options: AttachOptions, connect: (attached: Attached) => Promise<void>): Attached {
+    try {
+      return this.clientOf(attachedStreams(options), connect);
+    } catch (refusal) {
+      const refused = this.clientOf(NO_STREAMS, () => Promise.resolve());
+      refused.fail(refusal);
+      return refused;
+    }
+  }
+
+  private clientOf(
+    streams: AttachedStreams,
+    connect: (attached: Attached) => Promise<void>,
+  ): Attached {
     let config: StoredConfig | undefined;
     try {
       config = this.home.store.config(this.id);
     } catch {
       // Damaged; whoever starts or looks at it says so.
     }
-    return new Attached(
+    const attached = new Attached(
       { kill: (signal) => this.kill(signal), exit: () => this.attachedExit() },
-      { ...options, stdin: (options.stdin ?? true) && config?.openStdin === true },
+      { ...streams, stdin: streams.stdin && config?.openStdin === true },
       config !== undefined && isTerminal(config.options),
     );
+    connect(attached).catch(attached.fail);
+    return attached;
   }
 
   private async attachedExit(): Promise<AttachResult> {

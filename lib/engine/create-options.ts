@@ -55,6 +55,12 @@ const FOREIGN: readonly OfTheCaller[] = [
   'maxOutput',
 ];
 
+const INSTEAD: Readonly<Partial<Record<OfTheCaller, string>>> = {
+  stdin: ': without openStdin its input is empty, and attach() connects to it',
+  stdout: ': its output is logged (logDriver), and attach() connects to it',
+  stderr: ': its output is logged (logDriver), and attach() connects to it',
+};
+
 /** Into what the container is and how it is kept, the latter with its defaults. */
 export function splitOptions(options: CreateOptions): { run: RunOptions; kept: KeptOptions } {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
@@ -73,7 +79,12 @@ export function splitOptions(options: CreateOptions): { run: RunOptions; kept: K
   for (const name of FOREIGN) {
     const value = (run as RunOptions)[name];
     if (value !== undefined)
-      throw invalid(name, value, 'is an option of run only', 'a container that is kept has none');
+      throw invalid(
+        name,
+        value,
+        'is an option of run only',
+        `a container that is kept has none${INSTEAD[name] ?? ''}`,
+      );
   }
   const policy = parseRestartPolicy('restart', restart);
   const remove = flag('autoRemove', autoRemove);

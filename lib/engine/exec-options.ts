@@ -1,4 +1,5 @@
 /** What `exec` can be asked for, in Docker's words, and its check. */
+import type { StdioPlan } from '../program/launch.js';
 import { checkAbortSignal } from './abort-signals.js';
 import { boolean, conflicting, invalid, plainString } from './check.js';
 import {
@@ -10,7 +11,7 @@ import {
   stream,
 } from './config.js';
 import { normalizeEnv } from './env.js';
-import type { ProcessOptions, Stdio, TerminalSize } from './options.js';
+import type { ProcessOptions, TerminalSize } from './options.js';
 
 export interface ExecOptions extends Pick<
   ProcessOptions,
@@ -58,9 +59,9 @@ export interface ExecConfig {
   readonly user?: string | undefined;
   readonly privileged: boolean;
   readonly terminal?: TerminalSize | undefined;
-  readonly stdin: Stdio;
-  readonly stdout: Stdio;
-  readonly stderr: Stdio;
+  readonly stdin: StdioPlan;
+  readonly stdout: StdioPlan;
+  readonly stderr: StdioPlan;
   readonly timeout?: number | undefined;
   readonly detached: boolean;
   readonly detachable: boolean;

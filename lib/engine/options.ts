@@ -6,8 +6,11 @@
 /** Bytes as a number, or Docker's spelling: `64m`, `1.5g`. */
 export type Size = number | string;
 
-/** Where one of the standard streams goes: into the Execution, nowhere, or to this process's own stream. */
-export type Stdio = 'pipe' | 'null' | 'inherit';
+/**
+ * Where one of the standard streams goes: into the Execution, nowhere (`ignore`, as Node calls it, and `null` mean the same:
+ * /dev/null), or to this process's own stream.
+ */
+export type Stdio = 'pipe' | 'ignore' | 'null' | 'inherit';
 
 /** A limit on one block device of the host: `/dev/sda:1m`, or its parts. */
 export type DeviceRate = string | { readonly path: string; readonly rate: Size };
