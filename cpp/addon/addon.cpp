@@ -11,7 +11,7 @@
 #include <array>
 
 #include "../base/mount_api.h"
-#include "../steps/resolve.h"
+#include "../steps/regular_file.h"
 #include "container.h"
 #include "environment.h"
 #include "seccomp.h"
@@ -60,7 +60,7 @@ Napi::Value lock_byte(const Napi::CallbackInfo& info) {
 }
 
 // readBelow(root, path, limit): a file inside a container's root, resolved there. Resolves to a
-// Buffer, or to null when there is none.
+// Buffer, or to the errno that says why there is none (steps/regular_file.h).
 class ReadBelow : public Napi::AsyncWorker {
  public:
   ReadBelow(Napi::Env env, std::string root, std::string path, size_t limit)
@@ -72,41 +72,43 @@ class ReadBelow : public Napi::AsyncWorker {
 
   Napi::Promise promise() const { return promise_.Promise(); }
 
-  void Execute() override {
-    const UniqueFd root(open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!root.valid()) return;
-    // Only looked at first: opening what is no plain file, a device say, may have effects.
-    auto place = open_below(root.get(), path_.c_str(), O_PATH);
-    struct stat info {};
-    if (!place.ok() || fstat(place.value().get(), &info) != 0 || !S_ISREG(info.st_mode)) return;
-    const std::string link = "/proc/self/fd/" + std::to_string(place.value().get());
-    const UniqueFd file(open(link.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file.valid()) return;
-    found_ = true;
-    char part[4096];
-    while (bytes_.size() < limit_) {
-      const ssize_t n = read(file.get(), part, sizeof part);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) break;
-      bytes_.append(part, static_cast<size_t>(n));
-    }
-  }
+  void Execute() override { error_ = read(); }
 
   void OnOK() override {
     if (!usable(Env())) return;
-    if (found_)
+    if (error_ == 0)
       promise_.Resolve(Napi::Buffer<char>::Copy(Env(), bytes_.data(), bytes_.size()));
     else
-      promise_.Resolve(Env().Null());
+      promise_.Resolve(Napi::Number::New(Env(), error_));
   }
 
  private:
+  int read() {
+    const UniqueFd root(open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!root.valid()) return errno;
+    const UniqueFd own(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!own.valid()) return errno;
+    auto file = open_regular(root.get(), path_.c_str(), own.get(), limit_);
+    if (!file.ok()) return file.error().number;
+    bytes_.resize(file.value().size);
+    size_t size = 0;
+    while (size < bytes_.size()) {
+      const ssize_t n = ::read(file.value().fd.get(), bytes_.data() + size, bytes_.size() - size);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return errno;
+      if (n == 0) break;
+      size += static_cast<size_t>(n);
+    }
+    bytes_.resize(size);
+    return 0;
+  }
+
   Napi::Promise::Deferred promise_;
   std::string root_;
   std::string path_;
   size_t limit_;
   std::string bytes_;
-  bool found_ = false;
+  int error_ = 0;
 };
 
 Napi::Value read_below(const Napi::CallbackInfo& info) {

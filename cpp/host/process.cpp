@@ -217,6 +217,7 @@ Status clone(Machine& base, const Step& step) {
     arguments[5] = cgroup < 0 ? "-" : cgroup_number.c_str();
     arguments[6] = namespaces_number.add(namespaces).c_str();
     if (machine.detached) arguments[7] = "detached";
+    if (step.number[1] == kOutside) arguments[7] = "outside";
     if (keepers_end.valid())
       arguments[7] = life_number.add(static_cast<uint64_t>(keepers_end.get())).c_str();
     process.keep[2] = target;
@@ -232,6 +233,8 @@ Status clone(Machine& base, const Step& step) {
   if (machine.joined) {
     childs_end.reset();
     keepers_end.reset();
+  }
+  if (machine.joined && step.number[1] != kOutside) {
     if (Status followed = follow(machine); !followed.ok()) return followed;
   }
   return note_child(machine);

@@ -7,15 +7,19 @@
 namespace caisson {
 
 // `caisson-init init PAGE CONTROL`: inside a new container; runs the container's half.
-[[noreturn]] void init_face(int page_fd, int control, bool outlives_node);
+// `own_descriptors` is for a process outside that reads files inside (ContainerMachine).
+[[noreturn]] void init_face(int page_fd, int control, bool outlives_node, int own_descriptors = -1);
 
-// `caisson-init join PAGE CONTROL PIDFD CGROUP NAMESPACES [detached|LIFE]`: outside; joins, and
-// clones a process into the pid namespace of another one (and into a cgroup, or -1), tells Node's
-// side, and ends. The clone runs the container's half. Node's launcher does not clone it itself, as
-// it would share Node's memory until its exec, within reach of whoever may ptrace inside. With LIFE
-// (or else -1) it stays, as the clone's parent and keeper.
+// `caisson-init join PAGE CONTROL PIDFD CGROUP NAMESPACES [detached|outside|LIFE]`: outside; joins,
+// and clones a process into the pid namespace of another one (and into a cgroup, or -1), tells
+// Node's side, and ends. The clone runs the container's half. Node's launcher does not clone it
+// itself, as it would share Node's memory until its exec, within reach of whoever may ptrace
+// inside. With LIFE (or else -1) it stays, as the clone's parent and keeper. With "outside" it
+// clones nothing and runs the container's half itself, where no process of the container can see
+// it.
+enum class Joining { kClones, kClonesDetached, kStaysOutside };
 [[noreturn]] void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
-                            bool detached, int life);
+                            Joining joining, int life);
 
 // The rest of its life (keeper.cpp).
 [[noreturn]] void be_keeper(Page* page, int pid, int pidfd, int life);

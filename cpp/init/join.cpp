@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <poll.h>
@@ -5,13 +6,14 @@
 #include "../base/fd_message.h"
 #include "../base/sys.h"
 #include "../program/control.h"
+#include "../steps/machine.h"
 #include "faces.h"
 
 namespace caisson {
 namespace {
 
 constexpr int kNoProcess = 3, kNoMemory = 12, kKill = 9;
-constexpr int kCloseOnExec = 02000000;  // O_CLOEXEC
+constexpr int kCloseOnExec = O_CLOEXEC;
 
 // In the order of kClonedCalls.
 enum Call : uint32_t { kPrctl, kSetns, kDup, kClone };
@@ -31,11 +33,31 @@ bool ends_soon(int target) {
   return sys::call(__NR_ppoll, &end, 1, &patience, nullptr, 0) > 0;
 }
 
+// Without a process in the container's pid namespace, so that none inside can see or stop this one.
+[[noreturn]] void stay_outside(int page_fd, int control, int target, uint64_t namespaces) {
+  // Node's streams must not stay open for as long as a file inside takes to answer.
+  sys::call(__NR_close_range, 0, 2, 0);
+  // Opened before the container's own /proc takes the place of this one.
+  const long own =
+      sys::call(__NR_openat, AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY | kCloseOnExec);
+  const long joined = own < 0 ? own : sys::call(__NR_setns, target, namespaces);
+  if (joined < 0) {
+    uint64_t size = 0;
+    if (Page* const page = map_page(page_fd, size); page != nullptr)
+      record_error(page, Half::kContainer, 0, failure(joined, own < 0 ? "openat" : "setns"));
+    sys::exit_group(1);
+  }
+  sys::close(target);
+  init_face(page_fd, control, false, static_cast<int>(own));
+}
+
 }  // namespace
 
-void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces, bool detached,
-               int life) {
+void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
+               Joining joining, int life) {
   sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  if (joining == Joining::kStaysOutside) stay_outside(page_fd, control, target, namespaces);
+  const bool detached = joining == Joining::kClonesDetached;
   // All at once (setns(2) with a pidfd, Linux 5.8): after the user namespace alone this process
   // would lack the rights to join those that do not belong to it. Root and working directory become
   // the mount namespace's own, so that the clone, whom others inside see from its first moment on,

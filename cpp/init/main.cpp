@@ -42,7 +42,7 @@ Page* map_page(int page_fd, uint64_t& size) {
   return memory < 0 && memory > -4096 ? nullptr : reinterpret_cast<Page*>(memory);
 }
 
-void init_face(int page_fd, int control, bool outlives_node) {
+void init_face(int page_fd, int control, bool outlives_node, int own_descriptors) {
   // Set first of all, and again after each change of identity; `await`, `init` and `exec` notice
   // when Node's side has ended meanwhile.
   if (!outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
@@ -64,8 +64,9 @@ void init_face(int page_fd, int control, bool outlives_node) {
   sys::call(__NR_umask, 022);
   ContainerMachine machine(program, page, control);
   machine.outlives_node = outlives_node;
+  machine.own_descriptors = own_descriptors;
   run_container(machine, 0);
-  sys::exit_group(1);
+  sys::exit_group(load_acquire(page->failed) == 0 ? 0 : 1);
 }
 
 extern "C" [[noreturn]] void caisson_main(long* stack) {
@@ -75,11 +76,14 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
     init_face(descriptor(arguments[2]), descriptor(arguments[3]), false);
   if ((count == 7 || count == 8) && equal(arguments[1], "join")) {
     const char* number = arguments[6];
+    const char* const more = count == 8 ? arguments[7] : "";
+    const Joining joining = equal(more, "detached")  ? Joining::kClonesDetached
+                            : equal(more, "outside") ? Joining::kStaysOutside
+                                                     : Joining::kClones;
     uint64_t namespaces = 0;
     if (parse_number(number, namespaces))
       join_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
-                descriptor(arguments[5]), namespaces, count == 8 && equal(arguments[7], "detached"),
-                count == 8 ? descriptor(arguments[7]) : -1);
+                descriptor(arguments[5]), namespaces, joining, descriptor(more));
   }
   if (count == 8 && equal(arguments[1], "monitor"))
     monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),

@@ -13,6 +13,8 @@ struct ContainerMachine : Machine {
   int control;
   // No parent-death signal: pid 1 of ours stays above it, which has one, or it is detached.
   bool outlives_node = false;
+  // /proc/self/fd of a procfs from outside the container; only `join` with "outside" has one.
+  int own_descriptors = -1;
   // Nothing but 0, 1 and 2 survives exec, and signals are as a program expects them.
   bool sealed = false;
 };
@@ -48,6 +50,8 @@ Status caps_set(Machine&, const Step&);
 Status nnp_set(Machine&, const Step&);
 Status seccomp_load(Machine&, const Step&);
 Status rlimit_set(Machine&, const Step&);
+// accounts.cpp
+Status files_send(Machine&, const Step&);
 // terminal.cpp
 Status tty_open(Machine&, const Step&);
 Status fd_own(Machine&, const Step&);
@@ -58,8 +62,8 @@ Status dir_change(Machine&, const Step&);
 Status exec(Machine&, const Step&);
 }  // namespace steps
 
-// Executes the container's half from step `first` on. Returns only when a step failed (recorded in
-// the page) or, at an `init` step, in the process that stays: never in the one that execs.
+// Executes the container's half from step `first` on. Returns when a step failed (recorded in the
+// page), or after the last step of a program that does not end with `exec`.
 void run_container(ContainerMachine& machine, size_t first);
 
 // What exec needs done before, so that a seccomp filter need not allow it.

@@ -35,6 +35,7 @@ constexpr Handlers make_handlers() {
   all.set(Op::kRlimitSet, steps::rlimit_set);
   all.set(Op::kTtyOpen, steps::tty_open);
   all.set(Op::kFdOwn, steps::fd_own);
+  all.set(Op::kFilesSend, steps::files_send);
   all.set(Op::kStdioSet, steps::stdio_set);
   all.set(Op::kSessionNew, steps::session_new);
   all.set(Op::kDirChange, steps::dir_change);

@@ -24,6 +24,7 @@ enum Staying : uint64_t {
   kEnds,      // with Node
   kDetached,  // stays, and nobody is told of it
   kLeavable,  // ends with Node, unless Node leaves it to its keeper, the process outside
+  kOutside,   // ends with Node; the process outside runs the container's half itself
 };
 
 // Node's side → keeper, with its terminal's far and near end: the program goes on alone. When the

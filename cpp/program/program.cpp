@@ -1,5 +1,7 @@
 #include "program.h"
 
+#include "control.h"
+
 namespace caisson {
 namespace {
 
@@ -55,13 +57,17 @@ const char* check_step(const Step& step, uint8_t half, uint16_t slots, const cha
 const char* check_shape(const Header& header, const Step* steps) {
   const size_t host = header.steps[0], inside = header.steps[1];
   size_t clones = 0;
+  bool outside = false;
   for (size_t i = 0; i < host; ++i) {
     if (steps[i].op != Op::kClone) continue;
     ++clones;
+    outside = steps[i].number[1] == kOutside;
     if (steps[i].slot[1] < 0 && steps[i].number[1] != 0) return "a container that is detached";
   }
   if (clones != (host + inside > 0 ? 1 : 0)) return "not one clone";
-  if (clones > 0 && (inside == 0 || steps[host + inside - 1].op != Op::kExec))
+  // What stays outside of the container only looks into it, and becomes no program.
+  const Op last = outside ? Op::kFilesSend : Op::kExec;
+  if (clones > 0 && (inside == 0 || steps[host + inside - 1].op != last))
     return "the container's half does not end with exec";
   return nullptr;
 }

@@ -1,5 +1,6 @@
 /** A further program in a container that runs. */
 import { access, readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type CgroupHome, cgroupPath } from '../cgroup/places.js';
 import { withSystemd } from '../cgroup/systemd.js';
@@ -12,6 +13,7 @@ import type { Spec } from '../oci/runtime-spec.js';
 import { compileExec, type ExecInput } from '../program/compile-exec.js';
 import { explain } from '../program/explain.js';
 import { Template } from '../program/template.js';
+import { type Accounts, readAccounts } from './accounts.js';
 import { containerCapabilities } from './capabilities.js';
 import { type ContainerConfig, ID_RANGE_SIZE, normalize } from './config.js';
 import { type ExecConfig, type ExecOptions, normalizeExec } from './exec-options.js';
@@ -21,13 +23,7 @@ import { launch, type Launching } from './launch.js';
 import type { RunOptions } from './options.js';
 import { usersOf } from './own-users.js';
 import { startTime } from './owner.js';
-import {
-  ACCOUNT_FILE_LIMIT,
-  makeTemplate,
-  rootlessOf,
-  seccompProfile,
-  type Surroundings,
-} from './prepare.js';
+import { makeTemplate, rootlessOf, seccompProfile, type Surroundings } from './prepare.js';
 import { toSpec } from './to-spec.js';
 import { resolveUser } from './user.js';
 
@@ -106,6 +102,19 @@ export async function explainExec(
   return explain((await prepareExec(around, container, config)).steps());
 }
 
+/** As if it had been killed a moment later. */
+function killedBeforeStart(execution: Execution): void {
+  execution.hasClosed(1);
+  execution.hasClosed(2);
+  execution.hasEnded({
+    code: -1,
+    signal: constants.signals.SIGKILL,
+    oomKills: 0,
+    started: false,
+    timeline: () => ({ steps: [], total: 0 }),
+  });
+}
+
 const DETACHED: ExecOptions = { stdin: 'null', stdout: 'null', stderr: 'null' };
 
 async function run(
@@ -123,8 +132,18 @@ async function run(
       cause: options.signal.reason,
     });
   }
-  const prepared = await prepareExec(around, container, config);
   execution.watch(config, options.signal);
+  let prepared: Launching;
+  try {
+    prepared = await prepareExec(around, container, config, execution);
+  } catch (error) {
+    if (execution.killed) return killedBeforeStart(execution);
+    // What reads the container's files could not join it, or ended with it.
+    const failure = error instanceof CaissonError ? error : undefined;
+    if (failure?.step !== undefined && (await isEnding(container, failure)))
+      throw notRunning(container, failure);
+    throw error;
+  }
   const failure = await new Promise<CaissonError | undefined>((resolve) =>
     launch(around.binding, execution, prepared, resolve),
   );
@@ -139,13 +158,14 @@ async function prepareExec(
   around: Surroundings,
   target: ExecTarget,
   config: ExecConfig,
+  execution?: Execution,
 ): Promise<Launching> {
   const { image, argv, options, id } = target;
   const resolved = await resolveImage(image, around.dataRoot);
   const container = normalize(argv, options, resolved.defaults, around.host);
   const inside = insideOf(around, container, config);
-  const [user, profile, placements] = await Promise.all([
-    userOf(around, target, config.user ?? container.user, container.groupAdd),
+  const [accounts, profile, placements] = await Promise.all([
+    accountsOf(around, target, execution),
     config.privileged ? undefined : seccompProfile(container),
     placementsOf(around, target),
   ]);
@@ -153,6 +173,7 @@ async function prepareExec(
     profile === undefined
       ? undefined
       : await compileProfile(profile, around.binding, join(around.dataRoot, 'cache'));
+  const user = resolveUser(config.user ?? container.user, container.groupAdd, accounts);
   const idRange = target.idBase === 0 ? undefined : { base: target.idBase, size: ID_RANGE_SIZE };
   const users = around.users === undefined ? undefined : await usersOf(target.pid);
   const spec: Spec = toSpec(inside, { id, idRange, user, users });
@@ -218,27 +239,24 @@ function insideOf(
   };
 }
 
-/**
- * Looked up in what is the container's root now, mounts and all. The pid is looked at before and after: what
- * was read in between is then the container's.
- */
-async function userOf(
-  { binding }: Surroundings,
+/** As they are now in the container, mounts and all. */
+async function accountsOf(
+  around: Surroundings,
   target: ExecTarget,
-  user: string | undefined,
-  groups: ContainerConfig['groupAdd'],
-) {
-  const alive = async () => {
-    if (!(await isAlive(target))) throw notRunning(target);
-  };
-  await alive();
+  execution: Execution | undefined,
+): Promise<Accounts> {
+  const users = around.users === undefined ? undefined : await usersOf(target.pid);
+  const reading = readAccounts(around, {
+    pid: target.pid,
+    startTime: target.startTime,
+    ownUsers: target.idBase !== 0 || users !== undefined,
+    groups: users === undefined || rootlessOf(users).groups,
+  });
+  execution?.whileWaiting((error) => reading.end(error));
   try {
-    return await resolveUser(user, groups, async (path) => {
-      const content = await binding.readBelow(`/proc/${target.pid}/root`, path, ACCOUNT_FILE_LIMIT);
-      return content?.toString('utf8');
-    });
+    return await reading.accounts;
   } finally {
-    await alive();
+    execution?.whileWaiting(undefined);
   }
 }
 
@@ -253,22 +271,26 @@ async function placementsOf(
   const memberships = await readFile(`/proc/${target.pid}/cgroup`, 'utf8').catch(() => '');
   const own = cgroupPath(target.id, target);
   const first = /^0::(\/.*)$/m.exec(memberships)?.[1] ?? '';
-  const unified = first.startsWith(`${own}/`) ? first : own;
-  const all = layout.hierarchies
+  const places = layout.hierarchies
     .filter(({ usable }) => usable)
-    .map(({ version, mountPoint }) => ({
-      version,
-      dir: `${mountPoint}${version === 2 ? unified : own}`,
-    }));
-  const there = await Promise.all(
-    all.map(({ dir }) =>
-      access(dir).then(
-        () => true,
-        () => false,
-      ),
-    ),
+    .map(async ({ version, mountPoint }) => {
+      // The names below its own are the container's choice, and may change at any time. Where one is no longer there,
+      // or no text, the program must not be left without a cgroup.
+      const wanted = version === 2 && first.startsWith(`${own}/`) ? [first, own] : [own];
+      for (const path of wanted) {
+        const dir = `${mountPoint}${path}`;
+        if (await exists(dir)) return [{ version, dir }];
+      }
+      return [];
+    });
+  return (await Promise.all(places)).flat();
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
   );
-  return all.filter((_, index) => there[index]);
 }
 
 /** How often, and after how many milliseconds, one looks again. */

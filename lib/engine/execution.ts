@@ -93,6 +93,14 @@ function settle(deferred: Deferred, outcome: { readonly error?: unknown }): void
   else deferred.resolve();
 }
 
+function notStarted(): CaissonError {
+  return new CaissonError(
+    'ERR_ABORTED',
+    'the container was killed before its program was started',
+    { stage: 'container' },
+  );
+}
+
 function captureLimit({ maxOutput }: RunOptions): number {
   try {
     return normalizeMaxOutput(maxOutput);
@@ -138,6 +146,7 @@ export class Execution implements PromiseLike<RunResult> {
   private sendSize: ((size: TerminalSize) => void) | undefined;
   private pendingSize: TerminalSize | undefined;
   private pendingSignals: number[] | undefined;
+  private endWait: ((error: Error) => void) | undefined;
   private over = false;
   private joins = false;
   private killed_ = false;
@@ -212,6 +221,7 @@ export class Execution implements PromiseLike<RunResult> {
     if (number === SIGKILL) this.killed_ = true;
     if (this.channel === undefined) (this.pendingSignals ??= []).push(number);
     else this.channel.signal(number);
+    if (this.killed_) this.endWait?.(notStarted());
   }
 
   /**
@@ -289,6 +299,12 @@ export class Execution implements PromiseLike<RunResult> {
     }
   }
 
+  /** @internal What ends the wait for something that has to be known before the start, when a KILL makes it needless. */
+  whileWaiting(end: ((error: Error) => void) | undefined): void {
+    this.endWait = end;
+    if (this.killed_) end?.(notStarted());
+  }
+
   /** @internal Somebody asked for its end: the caller, a limit, a timeout. */
   get killed(): boolean {
     return this.killed_;
@@ -363,12 +379,7 @@ export class Execution implements PromiseLike<RunResult> {
     else this.finish();
     if (ended.started) this.hasStarted();
     else {
-      const error = new CaissonError(
-        'ERR_ABORTED',
-        'the container was killed before its program was started',
-        { stage: 'container' },
-      );
-      this.startIs({ error });
+      this.startIs({ error: notStarted() });
     }
     const durationMs = performance.now() - this.begun;
     const { out, err } = this;

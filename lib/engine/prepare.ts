@@ -21,6 +21,7 @@ import type { Program } from '../program/instructions.js';
 import type { HelperPlan, RootlessInput, RootPlan } from '../program/launch.js';
 import type { LaunchSlots } from '../program/slots.js';
 import { type Identity, instantiate, PLACEHOLDER, Template } from '../program/template.js';
+import { type Accounts, knownAccounts, lookAtAccounts } from './accounts.js';
 import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from './config.js';
 import { type HostFiles, injectedFiles } from './files.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
@@ -66,6 +67,7 @@ export interface Prepared {
 interface Recipe {
   readonly config: ContainerConfig;
   readonly resolved: ResolvedImage;
+  readonly accounts: Accounts;
   readonly home: CgroupHome;
   readonly launchable: Launchable;
   readonly joining: Joining;
@@ -82,9 +84,6 @@ export type Joining = Pick<ExecInput, 'seccomp' | 'seccompFlags'> & {
   readonly placements: readonly CgroupPlacement[];
   readonly user: ResolvedUser;
 };
-
-/** Account files are read up to here, in bytes. */
-export const ACCOUNT_FILE_LIMIT = 4 << 20;
 
 /** How many recipes an engine keeps. */
 const MAX_RECIPES = 64;
@@ -166,7 +165,9 @@ export function recall(
   options: RunOptions,
 ): Prepared | undefined {
   const root = knownImage(image, around.dataRoot);
-  const recipe = root === undefined ? undefined : recipeIn(around, root, argv, options);
+  const accounts = root === undefined ? undefined : knownAccounts(root);
+  if (root === undefined || accounts === undefined) return undefined;
+  const recipe = recipeIn(around, root, accounts, argv, options);
   if (recipe === undefined || recipe.config.mounts.length > 0) return undefined;
   if (recipe.home.cgroupParent !== undefined) return undefined;
   return new Start(around, recipe, id);
@@ -215,7 +216,8 @@ async function writeKept(
   home: CgroupHome,
 ): Promise<Recipe> {
   const resolved = await resolveImage(image, around.dataRoot, around.users !== undefined);
-  return write(around, resolved, argv, options, undefined, home);
+  const accounts = await lookAtAccounts(around.binding, resolved.root);
+  return write(around, resolved, accounts, argv, options, undefined, home);
 }
 
 async function recipeFor(
@@ -224,15 +226,19 @@ async function recipeFor(
   argv: readonly string[],
   options: RunOptions,
 ): Promise<Recipe> {
-  const known = recipeIn(around, resolved.root, argv, options);
+  // Before anything is waited for: the caller may go on to change them.
+  const words = Words.of(argv, options);
+  const byName = options.user !== undefined || options.groupAdd !== undefined;
+  const accounts =
+    (byName ? undefined : knownAccounts(resolved.root)) ??
+    (await lookAtAccounts(around.binding, resolved.root));
+  const known = recipeIn(around, resolved.root, accounts, argv, options);
   if (known !== undefined) {
     if (known.config.mounts.length > 0) await checkSources(known.config);
     return known;
   }
-  // Before anything is waited for: the caller may go on to change them.
-  const words = Words.of(argv, options);
   const home = homeFor(undefined, options.cgroupParent);
-  const recipe = await write(around, resolved, argv, options, around.owner, home);
+  const recipe = await write(around, resolved, accounts, argv, options, around.owner, home);
   if (recipe.lasting && words !== undefined) {
     const others = kept.get(around) ?? [];
     kept.set(around, [{ words, recipe }, ...others.slice(0, MAX_RECIPES - 1)]);
@@ -243,18 +249,22 @@ async function recipeFor(
 function recipeIn(
   around: Surroundings,
   root: RootPlan,
+  accounts: Accounts,
   argv: readonly string[],
   options: RunOptions,
 ): Recipe | undefined {
   return kept
     .get(around)
-    ?.find(({ words, recipe }) => recipe.resolved.root === root && words.are(argv, options))
-    ?.recipe;
+    ?.find(
+      ({ words, recipe }) =>
+        recipe.resolved.root === root && recipe.accounts === accounts && words.are(argv, options),
+    )?.recipe;
 }
 
 async function write(
   around: Surroundings,
   resolved: ResolvedImage,
+  accounts: Accounts,
   argv: readonly string[],
   options: RunOptions,
   owner: string | undefined,
@@ -262,11 +272,11 @@ async function write(
 ): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
   const { users } = around;
-  const [sources, user, network] = await Promise.all([
+  const [sources, network] = await Promise.all([
     checkSources(config),
-    resolveUser(config.user, config.groupAdd, (path) => readInImage(around, resolved, path)),
     config.network === 'none' ? undefined : networkOf(config),
   ]);
+  const user = resolveUser(config.user, config.groupAdd, accounts);
   const profile = await seccompProfile(config);
   const filter =
     profile === undefined
@@ -319,6 +329,7 @@ async function write(
   return {
     config,
     resolved,
+    accounts,
     home,
     launchable,
     joining: { user, placements: cgroup.placements, seccomp: filter, seccompFlags },
@@ -362,22 +373,6 @@ function filesOf(config: ContainerConfig, hostname: string, host?: HostFiles) {
   const { mounts } = config;
   if (mounts.length === 0) return files;
   return files.filter(({ path }) => !mounts.some(({ target }) => target === path));
-}
-
-/** The first layer that has the file; links are followed inside that layer only. */
-async function readInImage(
-  { binding }: Surroundings,
-  { root }: ResolvedImage,
-  path: string,
-): Promise<string | undefined> {
-  const places = root.kind === 'direct' ? [root.path] : root.lowers;
-  const from =
-    root.kind === 'direct' ? '.' : (root.views.find(({ to }) => to === '/')?.from ?? '.');
-  for (const place of places) {
-    const content = await binding.readBelow(join(place, from), path, ACCOUNT_FILE_LIMIT);
-    if (content !== null) return content.toString('utf8');
-  }
-  return undefined;
 }
 
 /** What is looked up on the host for a network. */

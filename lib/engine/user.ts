@@ -4,6 +4,7 @@
  * almost a number is a name, never root (CVE-2026-30892).
  */
 import { CaissonError } from '../errors.js';
+import type { Accounts } from './accounts.js';
 import { invalid, plainString } from './check.js';
 
 /** The largest id: 2^32-1 is the kernel's "no id". */
@@ -22,13 +23,6 @@ export interface UserChoice {
   readonly user: string | number;
   readonly group?: string | number;
 }
-
-const ROOT: ResolvedUser = Object.freeze({
-  uid: 0,
-  gid: 0,
-  additionalGids: Object.freeze([0]),
-  home: '/root',
-});
 
 const NUMBER = /^(?:0|[1-9]\d{0,9})$/;
 /** useradd's rule, with capitals, dots and `@` as directories have them: never a digit first. */
@@ -128,26 +122,18 @@ function noSuch(kind: 'user' | 'group', option: string, name: string, file: stri
 }
 
 /**
- * `readFile` reads a file of the container's root and answers undefined where there is none; it is not
- * called when nothing has to be looked up. Without a user: root, and root's home.
+ * @param user `name|uid[:group|gid]`; missing or empty is user 0, with what its entry says.
+ * @param accounts what stands in the container's own files.
+ * @throws ERR_INVALID_OPTION, ERR_NO_SUCH_USER
  */
-export async function resolveUser(
+export function resolveUser(
   user: string | undefined,
   groupAdd: readonly (string | number)[] | undefined,
-  readFile: (path: string) => Promise<string | undefined>,
-): Promise<ResolvedUser> {
-  const extra = groupAdd ?? [];
-  if (user === undefined || user === '') {
-    if (extra.length === 0) return ROOT;
-    const groups = extra.some((group) => typeof group === 'string' && !NUMBER.test(group))
-      ? parseGroups((await readFile('/etc/group')) ?? '')
-      : [];
-    return { ...ROOT, additionalGids: gidList(0, [], extra, groups) };
-  }
-
-  const choice = parseUser('user', user);
-  const [passwd, group] = await Promise.all([readFile('/etc/passwd'), readFile('/etc/group')]);
-  const entry = findPasswd(passwd ?? '', (candidate) =>
+  accounts: Accounts,
+): ResolvedUser {
+  const choice: UserChoice =
+    user === undefined || user === '' ? { user: 0 } : parseUser('user', user);
+  const entry = findPasswd(accounts.passwd ?? '', (candidate) =>
     typeof choice.user === 'number'
       ? candidate.uid === choice.user
       : candidate.name === choice.user,
@@ -155,7 +141,7 @@ export async function resolveUser(
   if (entry === undefined && typeof choice.user === 'string')
     throw noSuch('user', 'user', choice.user, '/etc/passwd');
   const uid = entry?.uid ?? (choice.user as number);
-  const groups = parseGroups(group ?? '');
+  const groups = parseGroups(accounts.group ?? '');
 
   let gid = entry?.gid ?? 0;
   let implied: readonly number[] = [];
@@ -169,7 +155,7 @@ export async function resolveUser(
   return {
     uid,
     gid,
-    additionalGids: gidList(gid, implied, extra, groups),
+    additionalGids: gidList(gid, implied, groupAdd ?? [], groups),
     home: home.startsWith('/') ? home : '/',
   };
 }

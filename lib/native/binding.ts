@@ -118,7 +118,8 @@ export interface Binding {
     callback: (error: NativeError | null, fd: number) => void,
   ): void;
   lockByte(fd: number, offset: number): boolean;
-  readBelow(root: string, path: string, limit: number): Promise<Buffer | null>;
+  /** A regular file below a root, or the errno that says why it was not read (cpp/steps/regular_file.h). */
+  readBelow(root: string, path: string, limit: number): Promise<Buffer | number>;
   probe(): { overlayByDescriptor: boolean };
   /** Counts this process's engines; the program is what the guard undoes last. */
   retain(atEnd: Uint8Array): void;

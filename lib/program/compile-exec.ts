@@ -20,7 +20,7 @@ import { ATTR, PROPAGATION } from './mount-options.js';
 import { Slots } from './slots.js';
 
 /** linux/sched.h: what is joined by setns(2). A pid namespace is what one is born into. */
-const JOIN = {
+export const JOIN = {
   mount: 0x0002_0000,
   uts: 0x0400_0000,
   ipc: 0x0800_0000,
@@ -30,7 +30,7 @@ const JOIN = {
 } as const;
 
 /** Of cpp/program/control.h. */
-const STAYING = { ends: 0, detached: 1, leavable: 2 } as const;
+export const STAYING = { ends: 0, detached: 1, leavable: 2, outside: 3 } as const;
 
 export interface ExecInput extends Pick<
   LaunchInput,

@@ -102,7 +102,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
       ? `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces`
       : `clone3 caisson-init in the pid,${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1)}`) +
     (o.slot(0) === '' ? '' : ` into cgroup ${o.slot(0)}`) +
-    (['', ', detached', ', with a keeper'][o.number(1)] ?? ''),
+    (['', ', detached', ', with a keeper', ', staying outside its pid namespace'][o.number(1)] ??
+      ''),
   'ids.map': (o) => `map ids: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'ns.open': (o) => `${o.slot(0)} = open the container's ${o.text(0)} namespace`,
   'tree.open': (o) =>
@@ -146,6 +147,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'tty.open': (o) =>
     `${o.slot(0)} = a terminal of ${o.number(0) >>> 16}x${o.number(0) & 0xffff} on the container's devpts`,
   'fd.own': (o) => `chown ${o.slot(0)} to ${o.number(0)}:${o.number(1)}`,
+  'files.send': (o) =>
+    `send ${o.list(0)} below ${o.slot(1)} to ${o.slot(0)}, up to ${o.number(0)} bytes of each`,
   'stdio.set': (o) => `stdin, stdout, stderr = ${o.slot(0)} ${o.slot(1)} ${o.slot(2)}`,
   'session.new': (o) => `setsid${o.number(0) === 0 ? '' : ' with a controlling terminal'}`,
   'dir.change': (o) => `chdir ${o.text(0)}`,

@@ -67,6 +67,7 @@ export const OPCODES = [
   'rlimit.set',
   'tty.open',
   'fd.own',
+  'files.send',
   'stdio.set',
   'session.new',
   'dir.change',

@@ -270,6 +270,20 @@ int main() {
     });
   });
 
+  test("a process that stays outside of a container reads files and becomes no program", [] {
+    const auto outside = [](Op last, const StepOptions& options) {
+      return ProgramBuilder::plain()
+          .step(Half::kHost, Op::kProcessOpen, {{1}, {}, {1, 1}})
+          .step(Half::kHost, Op::kClone, {{-1, 1}, {}, {0x20000, 3}})
+          .step(Half::kContainer, last, options)
+          .build();
+    };
+    Bytes reads = outside(Op::kFilesSend, {{2, 3}, {"/a"}, {1}});
+    expect_equal(refusal(reads), std::string());
+    Bytes execs = outside(Op::kExec, {{}, {"a", "", ""}, {}});
+    expect_equal(refusal(execs), std::string("the container's half does not end with exec"));
+  });
+
   test("only who joins a container can be detached", [] {
     const auto clone = [](const StepOptions& options) {
       return ProgramBuilder::plain()

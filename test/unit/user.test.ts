@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Accounts } from '../../lib/engine/accounts.js';
 import { type ResolvedUser, resolveUser } from '../../lib/engine/user.js';
 import { expectRejection } from './support/expect-error.js';
 
@@ -22,27 +23,44 @@ broken:x:y:node
 empty:x:50:
 `;
 
-const FILES: Readonly<Record<string, string>> = { '/etc/passwd': PASSWD, '/etc/group': GROUP };
+const NOTHING: Accounts = { passwd: undefined, group: undefined };
 
-function resolve(
+async function resolve(
   user: string | undefined,
   groupAdd?: readonly (string | number)[],
+  accounts: Accounts = { passwd: PASSWD, group: GROUP },
 ): Promise<ResolvedUser> {
-  return resolveUser(user, groupAdd, (path) => Promise.resolve(FILES[path]));
+  return resolveUser(user, groupAdd, accounts);
 }
 
-const unread = (path: string): Promise<never> => Promise.reject(new Error(`read ${path}`));
-
 describe('resolveUser', () => {
-  it('reads nothing for root by default', async () => {
-    expect(await resolveUser(undefined, undefined, unread)).to.deep.equal({
+  it("C14: without a user it is the image's root entry that counts, as for the user 0", async () => {
+    expect(await resolve(undefined)).to.deep.equal({
       uid: 0,
       gid: 0,
-      additionalGids: [0],
+      additionalGids: [0, 2, 44],
       home: '/root',
     });
-    expect(await resolveUser(undefined, [44, '50'], unread)).to.deep.include({
+    const accounts = {
+      passwd: 'root:x:0:42:root:/home/r:/bin/sh\n',
+      group: 'shadow:x:42:\nwheel:x:10:root\n',
+    };
+    for (const user of [undefined, '', '0', 'root']) {
+      expect(await resolve(user, [44], accounts), String(user)).to.deep.equal({
+        uid: 0,
+        gid: 42,
+        additionalGids: [42, 10, 44],
+        home: '/home/r',
+      });
+    }
+  });
+
+  it('is root without any files', async () => {
+    expect(await resolve(undefined, [44, '50'], NOTHING)).to.deep.equal({
+      uid: 0,
+      gid: 0,
       additionalGids: [0, 44, 50],
+      home: '/',
     });
   });
 
@@ -69,7 +87,7 @@ describe('resolveUser', () => {
       additionalGids: [0],
       home: '/',
     });
-    expect(await resolveUser('4242', undefined, () => Promise.resolve(undefined))).to.deep.include({
+    expect(await resolve('4242', undefined, NOTHING)).to.deep.include({
       uid: 4242,
       gid: 0,
     });
@@ -105,11 +123,7 @@ describe('resolveUser', () => {
     for (const name of ['broken', 'evil', 'evil2']) {
       await expectRejection(resolve(name), 'ERR_NO_SUCH_USER', new RegExp(`"${name}"`));
     }
-    await expectRejection(
-      resolveUser('node', undefined, () => Promise.resolve(undefined)),
-      'ERR_NO_SUCH_USER',
-      /"node"/,
-    );
+    await expectRejection(resolve('node', undefined, NOTHING), 'ERR_NO_SUCH_USER', /"node"/);
   });
 
   it('never takes what is almost a number for one (CVE-2026-30892)', async () => {
