@@ -2,11 +2,12 @@
 import type { Container } from '../engine/container.js';
 import { CaissonError } from '../errors.js';
 import { at, type CommandHome, type EngineLocation } from './home.js';
+import { OutputError } from './output.js';
 import { print } from './report.js';
 
 /**
  * One after the other; prints each name when it is done, or why it was not. Answers the exit code: 1 when one
- * of them failed.
+ * of them failed and `forgiven` does not say otherwise. That a name could not be printed is said once all is done.
  */
 export function each(
   names: readonly string[],
@@ -16,18 +17,25 @@ export function each(
     name: string,
     home: CommandHome,
   ) => Promise<string | undefined | void>,
+  forgiven: (error: CaissonError) => boolean = () => false,
 ): Promise<number> {
   return at(location, async (home) => {
     let code = 0;
+    let lost: OutputError | undefined;
     for (const name of names) {
       try {
         const said = await work(await home.get(name), name, home);
         print(1, `${said ?? name}\n`);
       } catch (error) {
+        if (error instanceof OutputError && !error.readerHasLeft) {
+          lost ??= error;
+          continue;
+        }
         await complain(error);
-        code = 1;
+        if (!(error instanceof CaissonError && forgiven(error))) code = 1;
       }
     }
+    if (lost !== undefined) throw lost;
     return code;
   });
 }

@@ -4,6 +4,7 @@ import { GLOBAL_FLAGS } from './flag-table.js';
 import type { EngineLocation } from './home.js';
 import { FlagParser } from './parse-flags.js';
 import { print, printHelp, reportError } from './report.js';
+import { ignoreHarmlessSignals } from './signals.js';
 import { UsageError } from './usage-error.js';
 
 /** Docker's commands that caisson will have; until then each says so. */
@@ -15,6 +16,7 @@ const NOT_YET: ReadonlySet<string> = new Set<string>(
 
 /** Answers the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  ignoreHarmlessSignals();
   try {
     return await dispatch(argv);
   } catch (error) {

@@ -1,19 +1,18 @@
 /** What the command line says when something fails. */
-import { writeSync } from 'node:fs';
 import { CaissonError } from '../errors.js';
+import { OutputError, type OutputFd, writeAll } from './output.js';
+import { endBySignal, SignalError } from './signals.js';
 import { UsageError } from './usage-error.js';
 
-/** Straight to the descriptor: complete before the process ends, and without making a stream of it. */
-export function print(fd: 1 | 2, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let done = 0; done < bytes.length;) {
-    try {
-      done += writeSync(fd, bytes, done);
-    } catch (error) {
-      // A pipe that somebody made non-blocking is full: its reader is slow. Any other failure: nobody reads.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-    }
+/**
+ * Straight to the descriptor: complete before the process ends, and without making a stream of it. Throws an OutputError
+ * where standard output cannot be written; there is no place for saying that of standard error.
+ */
+export function print(fd: OutputFd, text: string): void {
+  try {
+    writeAll(fd, Buffer.from(text));
+  } catch (error) {
+    if (fd === 1) throw error;
   }
 }
 
@@ -24,8 +23,14 @@ export async function printHelp(path: string): Promise<0> {
   return 0;
 }
 
-/** Prints it and answers the exit code. */
+/** Prints it and answers the exit code; does not return where a signal is what says it. */
 export async function reportError(error: unknown): Promise<number> {
+  if (error instanceof SignalError) return error.status ?? endBySignal(error.signal);
+  if (error instanceof OutputError) {
+    if (error.readerHasLeft) return endBySignal('SIGPIPE');
+    print(2, `caisson: ${error.message}\n`);
+    return 1;
+  }
   if (error instanceof UsageError) {
     const { usageText } = await import('./help.js');
     print(2, `caisson: ${error.message}\n${usageText(error.command)}`);

@@ -1,8 +1,10 @@
 /** The caller's terminal while the container has one of its own (`-t`). */
 import { spawnSync } from 'node:child_process';
-import { finished, type Readable, type Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { TerminalSize } from '../engine/options.js';
 import { DetachFilter } from './detach-keys.js';
+import { showOutput, type ShownOutput } from './output.js';
+import { SignalError } from './signals.js';
 
 /** What of an Execution a terminal needs. */
 export interface TerminalExecution {
@@ -10,8 +12,6 @@ export interface TerminalExecution {
   readonly stdout?: Readable | undefined;
   /** The keys for that were typed. */
   detach(): unknown;
-  /** Nobody sits at the terminal any more. */
-  leave(): unknown;
   resize(size: TerminalSize): unknown;
 }
 
@@ -27,27 +27,24 @@ export function callerSize(): TerminalSize | undefined {
  * libuv's raw mode leaves ONLCR on (uv_tty_set_mode), and so a line feed of the container's, by which a program on
  * the whole screen moves down, would also move to the left. setRawMode(false) puts this back too.
  */
-function passOutput(): void {
+function makeRaw(stdin: typeof process.stdin): void {
+  // Asked for the mode that it has set before, libuv does nothing.
+  stdin.setRawMode(false).setRawMode(true);
   spawnSync('stty', ['-opost'], { stdio: [0, 'ignore', 'ignore'] });
 }
 
-/** Signals after which nobody sits at the terminal any more, or nobody wants it. */
-const ENDING: readonly (readonly [NodeJS.Signals, number])[] = [
-  ['SIGHUP', 1],
-  ['SIGINT', 2],
-  ['SIGQUIT', 3],
-  ['SIGTERM', 15],
-];
-
 /**
  * Raw mode, so that every key goes to the container; keys, output and size are passed on. The mode is put
- * back when the container ends, when this process exits for whatever reason, and on signals.
+ * back by `close`, and when this process exits for whatever reason.
  */
 export class CallerTerminal {
   readonly #execution: TerminalExecution;
   readonly #interactive: boolean;
   readonly #keys: DetachFilter;
-  readonly #output: Promise<void>;
+  readonly #output: ShownOutput | undefined;
+  /** Rejects once nothing more can be shown: an OutputError, or a SignalError where the terminal has gone. */
+  readonly lost: Promise<never>;
+  #lose!: (error: unknown) => void;
   readonly #undo: (() => void)[] = [];
 
   constructor(execution: TerminalExecution, interactive: boolean, detachKeys: Uint8Array) {
@@ -57,15 +54,17 @@ export class CallerTerminal {
     this.#interactive = interactive && execution.stdin !== undefined;
     process.on('exit', this.close);
     this.#undo.push(() => process.off('exit', this.close));
+    this.lost = new Promise((_, reject) => (this.#lose = reject));
+    this.lost.catch(() => undefined);
     this.#forwardSize();
-    this.#endOnSignals();
     if (this.#interactive) this.#forwardKeys();
-    this.#output = this.#forwardOutput();
+    this.#output = execution.stdout === undefined ? undefined : showOutput(execution.stdout, 1);
+    this.#output?.lost.catch(this.#lose);
   }
 
   /** Resolves when everything that the container wrote has been written here. */
-  async drained(): Promise<void> {
-    await this.#output;
+  async shown(): Promise<void> {
+    await this.#output?.shown();
   }
 
   readonly close = (): void => {
@@ -77,9 +76,18 @@ export class CallerTerminal {
     const target = this.#execution.stdin;
     if (target === undefined) return;
     if (stdin.isTTY) {
-      stdin.setRawMode(true);
-      passOutput();
-      this.#undo.push(() => stdin.setRawMode(false));
+      makeRaw(stdin);
+      // After a stop the shell has put its own mode in place.
+      const again = () => makeRaw(stdin);
+      process.on('SIGCONT', again);
+      this.#undo.push(() => {
+        process.off('SIGCONT', again);
+        stdin.setRawMode(false);
+      });
+      // No key ends the input of a raw terminal: it has gone, and this process may be in no session that is told so.
+      const hungUp = () => this.#lose(new SignalError('SIGHUP'));
+      stdin.once('end', hungUp).once('error', hungUp);
+      this.#undo.push(() => stdin.off('end', hungUp));
     }
     // The container may end while keys are under way.
     target.on('error', () => undefined);
@@ -91,15 +99,6 @@ export class CallerTerminal {
     });
   }
 
-  #forwardOutput(): Promise<void> {
-    const source = this.#execution.stdout;
-    if (source === undefined) return Promise.resolve();
-    source.pipe(process.stdout, { end: false });
-    // A reader that goes away (`| head`) ends what this command shows, not the container.
-    process.stdout.on('error', () => source.resume());
-    return new Promise((resolve) => finished(source, { writable: false }, () => resolve()));
-  }
-
   #forwardSize(): void {
     const onChange = (): void => {
       const size = callerSize();
@@ -108,17 +107,6 @@ export class CallerTerminal {
     // Node updates the size of its streams in its own listener, which came first.
     process.on('SIGWINCH', onChange);
     this.#undo.push(() => process.off('SIGWINCH', onChange));
-  }
-
-  #endOnSignals(): void {
-    for (const [name, number] of ENDING) {
-      const onSignal = (): void => {
-        this.close();
-        void ignoreFailure(this.#execution.leave()).finally(() => process.exit(128 + number));
-      };
-      process.on(name, onSignal);
-      this.#undo.push(() => process.off(name, onSignal));
-    }
   }
 }
 

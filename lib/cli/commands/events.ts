@@ -10,6 +10,7 @@ import { EVENTS } from '../flags/events.js';
 import { CONTAINER_PRUNE } from '../flags/prune.js';
 import { at, type EngineLocation } from '../home.js';
 import { humanSize } from '../human.js';
+import { OutputStream } from '../output.js';
 import { print, printHelp } from '../report.js';
 import { parseTemplate, TemplateError } from '../template.js';
 
@@ -19,6 +20,7 @@ export async function events(args: readonly string[], location: EngineLocation):
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
+  const output = new OutputStream(1, stop.signal);
   try {
     const filters = parseEventFilters(line.values('filter'));
     const write = writer(line.value('format'));
@@ -29,7 +31,7 @@ export async function events(args: readonly string[], location: EngineLocation):
         signal: stop.signal,
         filter: (event) => matchesEvent(filters, event),
       });
-      for await (const event of found) print(1, `${write(event)}\n`);
+      for await (const event of found) await output.write(`${write(event)}\n`);
       return 0;
     });
   } catch (error) {

@@ -1,6 +1,6 @@
 /** `caisson exec`. */
 import { isatty } from 'node:tty';
-import type { Execution } from '../../engine/execution.js';
+import type { Execution, RunResult } from '../../engine/execution.js';
 import { CaissonError } from '../../errors.js';
 import { connectStreams } from '../client.js';
 import { parseCommandLine } from '../command-line.js';
@@ -10,6 +10,7 @@ import { EXEC } from '../flags/exec.js';
 import { at, type EngineLocation } from '../home.js';
 import { print, printHelp } from '../report.js';
 import { environment } from '../run-flags.js';
+import { endOnSignals } from '../signals.js';
 
 export async function exec(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(EXEC, args);
@@ -85,26 +86,37 @@ async function withTerminal(
       stdin: execution.stdin,
       stdout: execution.stdout,
       detach: () => execution.detach(),
-      leave: () => execution.kill('SIGKILL'),
       resize: (size) => execution.resize(size),
     },
     interactive,
     detachKeys,
   );
   try {
-    const { exitCode, detached } = await execution;
-    await terminal.drained();
+    const { exitCode, detached } = await untilEnd(execution, terminal.lost);
+    await terminal.shown();
     return detached ? 1 : exitCode;
   } finally {
     terminal.close();
   }
 }
 
-/** As Docker: signals are not passed on; the program ends with this command. */
 async function withStreams(execution: Execution, interactive: boolean): Promise<number> {
-  const shown = connectStreams(execution, interactive);
-  const { exitCode } = await execution;
+  const streams = connectStreams(execution, interactive);
+  const { exitCode } = await untilEnd(execution, streams.lost);
   if (interactive) process.stdin.unpipe().pause();
-  await shown();
+  await streams.shown();
   return exitCode;
+}
+
+/** As Docker: signals are not passed on; the program ends with this command. */
+async function untilEnd(execution: Execution, lost: Promise<never>): Promise<RunResult> {
+  const signals = endOnSignals();
+  try {
+    return await Promise.race([execution, signals.ended, lost]);
+  } catch (error) {
+    execution.kill('SIGKILL');
+    throw error;
+  } finally {
+    signals.release();
+  }
 }

@@ -19,7 +19,7 @@ import { START } from '../flags/start.js';
 import { RESTART, STOP } from '../flags/stop.js';
 import { WAIT } from '../flags/wait.js';
 import { at, type EngineLocation } from '../home.js';
-import { print, printHelp } from '../report.js';
+import { printHelp } from '../report.js';
 
 type Command = (args: readonly string[], location: EngineLocation) => Promise<number>;
 
@@ -89,23 +89,15 @@ export const rename = command(RENAME, ({ args: [from = '', to = ''] }, location)
   }),
 );
 
-export const rm = command(RM, (line, location) =>
-  at(location, async (home) => {
-    const force = line.has('force');
-    let code = 0;
-    for (const name of line.args) {
-      try {
-        await (await home.get(name)).remove({ force });
-        print(1, `${name}\n`);
-      } catch (error) {
-        await complain(error);
-        const unknown = error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER';
-        if (!(force && unknown)) code = 1;
-      }
-    }
-    return code;
-  }),
-);
+export const rm = command(RM, (line, location) => {
+  const force = line.has('force');
+  return each(
+    line.args,
+    location,
+    (container) => container.remove({ force }),
+    ({ code }) => force && code === 'ERR_NO_SUCH_CONTAINER',
+  );
+});
 
 export const start = command(START, (line, location) => {
   const attach = line.has('attach') || line.has('interactive');
@@ -133,7 +125,13 @@ export const start = command(START, (line, location) => {
     const stdin = line.has('interactive') && config.openStdin;
     const attached = container.startAttached({ stdin });
     const tty = isTerminal(config.options);
-    const result = await serveClient(attached, { tty, stdin, sigProxy: true, detachKeys });
+    const result = await serveClient(attached, {
+      tty,
+      stdin,
+      sigProxy: true,
+      detachKeys,
+      endsContainer: config.autoRemove,
+    });
     return result.detached ? 0 : result.exitCode;
   });
 });

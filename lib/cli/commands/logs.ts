@@ -1,9 +1,9 @@
 /** `caisson logs`. */
-import { writeSync } from 'node:fs';
 import { parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { LOGS } from '../flags/logs.js';
 import { at, type EngineLocation } from '../home.js';
+import { OutputStream } from '../output.js';
 import { print, printHelp } from '../report.js';
 
 export async function logs(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -14,8 +14,10 @@ export async function logs(args: readonly string[], location: EngineLocation): P
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
-  // Who reads no more ends this command, quietly.
-  process.stdout.on('error', () => stop.abort());
+  const output = {
+    stdout: new OutputStream(1, stop.signal),
+    stderr: new OutputStream(2, stop.signal),
+  };
   try {
     return await at(location, async (home) => {
       const container = await home.get(line.args[0] ?? '');
@@ -37,13 +39,9 @@ export async function logs(args: readonly string[], location: EngineLocation): P
         const start = `${stamped ? `${time} ` : ''}${details ? ' ' : ''}`;
         const stamp = start !== '' && !begun ? Buffer.from(start) : undefined;
         begun = partial;
-        if (
-          !write(
-            stream === 'stdout' ? 1 : 2,
-            stamp === undefined ? bytes : Buffer.concat([stamp, bytes]),
-          )
-        )
-          break;
+        // One after the other, as both may be the same pipe.
+        await output[stream].write(stamp === undefined ? bytes : Buffer.concat([stamp, bytes]));
+        if (stop.signal.aborted) break;
       }
       if (damaged > 0) print(2, `caisson: ${damaged} damaged lines of the log were left out\n`);
       if (state.logLost > 0)
@@ -62,17 +60,4 @@ export async function logs(args: readonly string[], location: EngineLocation): P
 /** As Docker: a negative number is all. */
 function tailOf(text: string | undefined): string | undefined {
   return text !== undefined && /^-\d+$/.test(text) ? 'all' : text;
-}
-
-/** False when nobody reads any more. */
-function write(fd: 1 | 2, bytes: Buffer): boolean {
-  for (let done = 0; done < bytes.length;) {
-    try {
-      done += writeSync(fd, bytes, done);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return false;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-    }
-  }
-  return true;
 }

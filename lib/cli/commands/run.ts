@@ -144,6 +144,7 @@ async function attend(container: Container, invocation: RunInvocation): Promise<
     stdin: attach.has('stdin'),
     sigProxy: invocation.sigProxy,
     detachKeys: invocation.detachKeys,
+    endsContainer: invocation.autoRemove,
   });
   if (invocation.trace && attached.timeline !== undefined) {
     const { drawTimeline } = await import('../../program/timeline.js');

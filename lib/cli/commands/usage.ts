@@ -10,6 +10,7 @@ import { TOP } from '../flags/top.js';
 import { UPDATE } from '../flags/update.js';
 import { at, type CommandHome, type EngineLocation } from '../home.js';
 import { bytesSize, humanSize, percentage } from '../human.js';
+import { OutputStream } from '../output.js';
 import { print, printHelp } from '../report.js';
 import { readValues } from '../read-values.js';
 import { alignColumns, listFormat } from '../table.js';
@@ -38,6 +39,9 @@ export async function stats(args: readonly string[], location: EngineLocation): 
   if (line === undefined) return printHelp('stats');
   const names = line.args;
   const once = line.has('no-stream');
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  process.once('SIGTERM', () => stop.abort());
   try {
     const format = listFormat(line.value('format'), TABLE, HEADINGS);
     return await at(location, async (home) => {
@@ -47,15 +51,14 @@ export async function stats(args: readonly string[], location: EngineLocation): 
         return Promise.all(infos.map((info) => row(home, info, before, line.has('no-trunc'))));
       };
       await rows();
-      let stopped = false;
-      process.once('SIGINT', () => (stopped = true));
-      process.once('SIGTERM', () => (stopped = true));
+      const output = new OutputStream(1, stop.signal);
       for (;;) {
         await new Promise((resolve) => setTimeout(resolve, INTERVAL));
-        if (stopped) return 0;
+        if (stop.signal.aborted) return 0;
         const text = format.render(await rows());
         // On a terminal each look replaces the one before.
-        print(1, process.stdout.isTTY && !once && format.isTable ? `\x1b[2J\x1b[H${text}` : text);
+        const clear = process.stdout.isTTY && !once && format.isTable ? '\x1b[2J\x1b[H' : '';
+        await output.write(clear + text);
         if (once) return 0;
       }
     });

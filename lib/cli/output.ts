@@ -1,0 +1,124 @@
+/** What a command writes to its own standard output and standard error, and what happens when that cannot be written. */
+import { fstatSync, writeSync } from 'node:fs';
+import { finished, type Readable, Writable } from 'node:stream';
+import { isatty } from 'node:tty';
+
+export type OutputFd = 1 | 2;
+
+/**
+ * Something could not be written. No command catches it but to tidy up: main reports it, or ends as by SIGPIPE where
+ * the reader has left.
+ */
+export class OutputError extends Error {
+  constructor(
+    readonly fd: OutputFd,
+    override readonly cause: Error,
+  ) {
+    const { code } = cause as NodeJS.ErrnoException;
+    super(`standard ${fd === 1 ? 'output' : 'error'} cannot be written: ${code ?? cause.message}`);
+    this.name = 'OutputError';
+  }
+
+  /** The other end of the pipe or socket is closed. */
+  get readerHasLeft(): boolean {
+    return (this.cause as NodeJS.ErrnoException).code === 'EPIPE';
+  }
+}
+
+/** All of it, before this returns. Throws an OutputError. */
+export function writeAll(fd: OutputFd, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) {
+    try {
+      done += writeSync(fd, bytes, done);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EAGAIN')
+        throw new OutputError(fd, cause as Error);
+      // Another process has made the pipe non-blocking, and it is full: its reader is slow.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+/** A file takes a part when the disk becomes full; Node's own stream takes that for the whole. */
+class FileSink extends Writable {
+  constructor(private readonly fd: OutputFd) {
+    super({ decodeStrings: true });
+  }
+
+  override _write(
+    chunk: Buffer,
+    _encoding: BufferEncoding,
+    done: (error?: Error | null) => void,
+  ): void {
+    try {
+      writeAll(this.fd, chunk);
+    } catch (error) {
+      done((error as OutputError).cause);
+      return;
+    }
+    done();
+  }
+}
+
+/** Standard output or standard error for what comes piece by piece. A slow reader holds back the writer, no signals. */
+export class OutputStream {
+  readonly stream: Writable;
+  /** Rejects with an OutputError once something could not be written; never resolves. */
+  readonly lost: Promise<never>;
+  #error: OutputError | undefined;
+  #giveUp: (() => void) | undefined;
+
+  /** @param signal gives up what is being written. */
+  constructor(
+    private readonly fd: OutputFd,
+    signal?: AbortSignal,
+  ) {
+    const stats = fstatSync(fd);
+    const isFile = stats.isFile() || (stats.isCharacterDevice() && !isatty(fd));
+    this.stream = isFile ? new FileSink(fd) : fd === 1 ? process.stdout : process.stderr;
+    this.lost = new Promise((_, reject) => {
+      this.stream.on('error', (cause) => reject(this.#errorOf(cause)));
+    });
+    this.lost.catch(() => undefined);
+    signal?.addEventListener('abort', () => this.#giveUp?.());
+  }
+
+  /** Resolves when it and everything before it has been written. */
+  write(bytes: Uint8Array | string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = resolve;
+      this.stream.write(bytes, (cause) => {
+        if (cause === undefined || cause === null) resolve();
+        else reject(this.#errorOf(cause));
+      });
+    });
+  }
+
+  /** The first one tells why. */
+  #errorOf(cause: Error): OutputError {
+    return (this.#error ??= new OutputError(this.fd, cause));
+  }
+}
+
+export interface ShownOutput {
+  /** Rejects with an OutputError once something could not be written; never resolves. */
+  readonly lost: Promise<never>;
+  /** Resolves when everything that the program wrote has been written. */
+  shown(): Promise<void>;
+}
+
+/** Passes on what a program writes. */
+export function showOutput(source: Readable, fd: OutputFd): ShownOutput {
+  const output = new OutputStream(fd);
+  const end = new Promise<void>((resolve) => {
+    finished(source, { writable: false }, () => resolve());
+  });
+  source.pipe(output.stream, { end: false });
+  return {
+    lost: output.lost,
+    async shown() {
+      await Promise.race([end, output.lost]);
+      await output.write('');
+    },
+  };
+}
