@@ -27,7 +27,7 @@ bool Client::open(int fd) {
   memory_ = reinterpret_cast<unsigned char*>(memory);
   attached = 0;
   input_done = 0;
-  in_size_ = out_size_ = out_done_ = 0;
+  in_size_ = in_done_ = out_size_ = out_done_ = 0;
   left_ = deaf_ = false;
   return true;
 }
@@ -38,10 +38,17 @@ void Client::close() {
   sys::call(__NR_munmap, memory_, kBuffer + kWaiting);
   memory_ = nullptr;
   attached = 0;
-  in_size_ = out_size_ = out_done_ = 0;
+  in_size_ = in_done_ = out_size_ = out_done_ = 0;
 }
 
 bool Client::receive() {
+  // Once for all frames that were consumed: a client may send thousands of small ones at once.
+  if (in_done_ > 0) {
+    for (size_t i = in_done_; i < in_size_; ++i)
+      memory_[i - in_done_] = memory_[i];
+    in_size_ -= in_done_;
+    in_done_ = 0;
+  }
   while (in_size_ < kBuffer) {
     const long size = sys::call(__NR_recvfrom, fd_.get(), memory_ + in_size_, kBuffer - in_size_,
                                 MSG_DONTWAIT, nullptr, nullptr);
@@ -57,18 +64,17 @@ bool Client::receive() {
 }
 
 bool Client::next(Frame& frame) const {
-  if (in_size_ < kHead) return false;
-  const uint32_t size = load32(memory_);
-  if (size > kMaxPayload || in_size_ < kHead + size) return false;
-  frame = {static_cast<Request>(memory_[4]), memory_ + kHead, size};
+  const unsigned char* head = memory_ + in_done_;
+  const size_t there = in_size_ - in_done_;
+  if (there < kHead) return false;
+  const uint32_t size = load32(head);
+  if (size > kMaxPayload || there < kHead + size) return false;
+  frame = {static_cast<Request>(head[4]), head + kHead, size};
   return true;
 }
 
 void Client::consume() {
-  const size_t whole = kHead + load32(memory_);
-  for (size_t i = whole; i < in_size_; ++i)
-    memory_[i - whole] = memory_[i];
-  in_size_ -= whole;
+  in_done_ += kHead + load32(memory_ + in_done_);
   input_done = 0;
 }
 

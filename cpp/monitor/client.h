@@ -81,7 +81,7 @@ class Client {
 
   UniqueFd fd_;
   unsigned char* memory_ = nullptr;  // kBuffer in, kWaiting out
-  size_t in_size_ = 0;
+  size_t in_size_ = 0, in_done_ = 0;
   size_t out_size_ = 0, out_done_ = 0;
   bool left_ = false, deaf_ = false;
 };

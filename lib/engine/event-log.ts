@@ -231,7 +231,7 @@ class EventReader {
  * Undefined for what is no event. Behind one that was cut short, because the disk was full, there may be a
  * whole one: its beginning cannot be a part of a text, where quotes are escaped.
  */
-function decodeEvent(line: Buffer): ContainerEvent | undefined {
+export function decodeEvent(line: Buffer): ContainerEvent | undefined {
   const event = eventOf(line);
   if (event !== undefined) return event;
   const start = line.lastIndexOf('{"type":"container"');
@@ -253,6 +253,8 @@ function eventOf(line: Buffer): ContainerEvent | undefined {
     typeof id === 'string' &&
     typeof attributes === 'object' &&
     attributes !== null &&
+    !Array.isArray(attributes) &&
+    Object.values(attributes).every((value) => typeof value === 'string') &&
     typeof timeNano === 'string' &&
     /^\d{1,19}$/.test(timeNano);
   return whole ? (value as ContainerEvent) : undefined;

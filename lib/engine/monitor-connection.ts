@@ -32,8 +32,22 @@ const REPLY = {
   waiting: 8,
 } as const;
 
+/** Bytes, by reply: a shorter one is no reply. */
+const LEAST_PAYLOAD: Readonly<Record<number, number>> = {
+  [REPLY.attached]: 1,
+  [REPLY.output]: 1,
+  [REPLY.outputEnd]: 1,
+  [REPLY.started]: 4,
+  [REPLY.failed]: 16 + 32 + 480,
+  [REPLY.exited]: 13,
+  [REPLY.done]: 4,
+  [REPLY.waiting]: 4,
+};
+
 const HEAD = 5;
 const MAX_PAYLOAD = 64 << 10;
+/** A piece of output, and its stream before it. */
+const MAX_REPLY = MAX_PAYLOAD + 1;
 
 /** sockaddr_un's path, with its NUL. */
 const MAX_SOCKET_PATH = 107;
@@ -196,9 +210,18 @@ export class MonitorConnection {
     if (this.size < HEAD) return;
     let bytes = this.rest.length === 1 ? chunk : Buffer.concat(this.rest);
     while (bytes.length >= HEAD) {
-      const end = HEAD + bytes.readUInt32LE(0);
+      const size = bytes.readUInt32LE(0);
+      const type = bytes.readUInt8(4);
+      if (size > MAX_REPLY || size < (LEAST_PAYLOAD[type] ?? 0)) {
+        // Not a supervisor's: the state on the disk says what there is to know.
+        this.rest = [];
+        this.size = 0;
+        this.socket.destroy();
+        return;
+      }
+      const end = HEAD + size;
       if (bytes.length < end) break;
-      this.dispatch(bytes.readUInt8(4), bytes.subarray(HEAD, end));
+      this.dispatch(type, bytes.subarray(HEAD, end));
       bytes = bytes.subarray(end);
     }
     this.rest = bytes.length === 0 ? [] : [bytes];
@@ -214,10 +237,10 @@ export class MonitorConnection {
         break;
       }
       case REPLY.output:
-        listener.output?.(payload.readUInt8(0) as 1 | 2, payload.subarray(1));
+        listener.output?.(streamOf(payload), payload.subarray(1));
         break;
       case REPLY.outputEnd:
-        listener.outputEnd?.(payload.readUInt8(0) as 1 | 2);
+        listener.outputEnd?.(streamOf(payload));
         break;
       case REPLY.started:
         listener.started?.(payload.readInt32LE(0));
@@ -257,6 +280,10 @@ function connectTo(
       resolve(new MonitorConnection(socket, listener));
     });
   });
+}
+
+function streamOf(payload: Buffer): 1 | 2 {
+  return payload.readUInt8(0) === 2 ? 2 : 1;
 }
 
 function int32(value: number): Buffer {

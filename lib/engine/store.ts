@@ -19,6 +19,7 @@ import { isAlive } from './owner.js';
 import type {
   ContainerInfo,
   ContainerStatus,
+  HealthResult,
   HealthStatus,
   StoredConfig,
   StoredHealth,
@@ -261,16 +262,14 @@ export class Store {
   state(id: string): { readonly state: StoredState; readonly damaged: boolean } {
     const text = readIfThere(`${this.directory(id)}/state.json`);
     if (text === undefined) return { state: CREATED, damaged: false };
-    const value = parse(text);
-    if (!isState(value)) return { state: CREATED, damaged: true };
-    return { state: { ...CREATED, ...value }, damaged: false };
+    const state = parseState(text);
+    return state === undefined ? { state: CREATED, damaged: true } : { state, damaged: false };
   }
 
   /** Undefined where there has been no check, nor a start with one. */
   health(id: string): StoredHealth | undefined {
     const text = readIfThere(`${this.directory(id)}/health.json`);
-    const value = text === undefined ? undefined : parse(text);
-    return isHealth(value) ? value : undefined;
+    return text === undefined ? undefined : parseHealth(text);
   }
 
   /** With its health: nobody asks what does not run, and that is unhealthy, as with Docker. */
@@ -327,16 +326,23 @@ function parse(text: string): unknown {
   }
 }
 
-function isState(value: unknown): value is StoredState {
-  const state = value as StoredState | undefined;
-  return (
-    typeof state === 'object' &&
-    (state as StoredState | null) !== null &&
+/** Undefined for a text that is not a whole state; what an earlier version did not write has its first value. */
+export function parseState(text: string): StoredState | undefined {
+  const value = parse(text);
+  if (typeof value !== 'object' || value === null) return undefined;
+  const state = { ...CREATED, ...value };
+  const whole =
+    'pid' in value &&
+    'monitor' in value &&
+    'exitCode' in value &&
+    Object.entries(CREATED).every(
+      ([name, first]) => typeof state[name as keyof StoredState] === typeof first,
+    ) &&
     STATUSES.has(state.status) &&
-    Number.isInteger(state.pid) &&
-    typeof state.monitor === 'string' &&
-    Number.isInteger(state.exitCode)
-  );
+    [state.pid, state.idBase, state.exitCode, state.restartCount, state.logLost].every(
+      Number.isSafeInteger,
+    );
+  return whole ? state : undefined;
 }
 
 async function claim(link: string, id: string): Promise<boolean> {
@@ -349,14 +355,26 @@ async function claim(link: string, id: string): Promise<boolean> {
   }
 }
 
-function isHealth(value: unknown): value is StoredHealth {
-  const health = value as StoredHealth | undefined;
-  return (
+/** Undefined for a text that is not what a supervisor writes of health checks. */
+export function parseHealth(text: string): StoredHealth | undefined {
+  const health = parse(text) as Partial<StoredHealth> | null | undefined;
+  const whole =
     typeof health === 'object' &&
-    (health as StoredHealth | null) !== null &&
-    HEALTH_STATUSES.has(health.status) &&
+    health !== null &&
+    HEALTH_STATUSES.has(health.status!) &&
     Number.isInteger(health.failingStreak) &&
-    Array.isArray(health.log)
+    Array.isArray(health.log) &&
+    health.log.every(isHealthResult);
+  return whole ? (health as StoredHealth) : undefined;
+}
+
+function isHealthResult(value: unknown): value is HealthResult {
+  const result = value as Partial<HealthResult> | null;
+  return (
+    typeof result === 'object' &&
+    result !== null &&
+    [result.start, result.end, result.output].every((text) => typeof text === 'string') &&
+    Number.isInteger(result.exitCode)
   );
 }
 

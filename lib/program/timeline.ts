@@ -52,7 +52,8 @@ const BAR = 40;
 export function drawTimeline({ steps, total }: Timeline): string {
   const scale = total === 0 ? 0 : BAR / total;
   const lines = steps.map(({ half, op, description, start, duration }) => {
-    const from = Math.min(BAR - 1, Math.floor(start * scale));
+    // The container's half writes its own stamps: one may lie before the start.
+    const from = Math.max(0, Math.min(BAR - 1, Math.floor(start * scale)));
     const width = Math.max(1, Math.min(BAR - from, Math.round(duration * scale)));
     const bar = `${' '.repeat(from)}${(half === 'host' ? '▒' : '█').repeat(width)}`.padEnd(BAR);
     return `${start.toFixed(0).padStart(7)} ${duration.toFixed(0).padStart(6)} ${bar} ${op.padEnd(15)} ${description}`;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <memory>
 #include <vector>
 
@@ -181,6 +182,21 @@ int main() {
     pair.client.close();
     Frame next;
     expect(!pair.client.next(next) && !pair.client.waiting(), "nothing");
+  });
+
+  test("A8: thousands of small frames at once cost no more than their bytes", [] {
+    Pair pair;
+    std::string frames;
+    for (int i = 0; i < 13'000; ++i)
+      frames += frame(2, "");
+    pair.say(frames);
+    const std::clock_t began = std::clock();
+    expect(pair.client.receive(), "good bytes");
+    int served = 0;
+    for (Frame next; pair.client.next(next); ++served)
+      pair.client.consume();
+    expect_equal(served, 13'000);
+    expect(std::clock() - began < CLOCKS_PER_SEC / 5, "little processor time");
   });
 
   test("a place can be used again", [] {

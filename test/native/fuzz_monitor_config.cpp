@@ -1,21 +1,14 @@
 // Whatever bytes come: MonitorConfig::decode refuses them, or everything that they hold can be
 // read.
-#include <stdlib.h>
 #include <string.h>
 
 #include <memory>
 
 #include "../../cpp/program/monitor_config.h"
+#include "support/fuzz.h"
 
-using namespace caisson;  // NOLINT(google-build-using-namespace)
-
-namespace {
-
-void require(bool holds) {
-  if (!holds) abort();
-}
-
-}  // namespace
+using namespace caisson;           // NOLINT(google-build-using-namespace)
+using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // A copy of exactly this size, aligned as the decoder wants it: what is read past it is noticed.

@@ -1,20 +1,17 @@
 // Whatever bytes come: Program::decode refuses them, or everything that they hold can be read.
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <memory>
 
 #include "../../cpp/program/program.h"
+#include "support/fuzz.h"
 
-using namespace caisson;  // NOLINT(google-build-using-namespace)
+using namespace caisson;           // NOLINT(google-build-using-namespace)
+using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
 
 namespace {
-
-void require(bool holds) {
-  if (!holds) abort();
-}
 
 void read_step(const Program& program, const Step& step) {
   const Instruction& rule = instruction(step.op);
