@@ -25,6 +25,8 @@ const PATHS = ['/etc/passwd', '/etc/group'] as const;
 
 /** Bytes. */
 const FILE_LIMIT = 4 << 20;
+/** Of both files, with their sizes. */
+const MAX_ANSWER = 2 * (4 + FILE_LIMIT);
 
 /** How long reading them inside a container may take, in milliseconds. */
 const PATIENCE = 10_000;
@@ -135,6 +137,7 @@ export function readAccounts(
   let resolve!: (accounts: Accounts) => void;
   let reject!: (error: unknown) => void;
   const accounts = new Promise<Accounts>((...both) => ([resolve, reject] = both));
+  let received = 0;
   let succeeded = false;
   let drained = false;
   const settle = () => {
@@ -148,6 +151,14 @@ export function readAccounts(
   const container = binding.launch(template, newId(), 0, false, (event, a, b, c, d, e, f) => {
     if (event === EVENT.data) {
       chunks.push(b as Buffer);
+      received += (b as Buffer).length;
+      if (received > MAX_ANSWER)
+        end(
+          new CaissonError('ERR_NO_SUCH_USER', 'the account files of the container are too large', {
+            stage: 'config',
+            path: PATHS[0],
+          }),
+        );
     } else if (event === EVENT.end) {
       drained = true;
       if (succeeded) settle();
@@ -186,13 +197,18 @@ export function readAccounts(
   return { accounts, end };
 }
 
-/** What `files.send` has sent: for each file its size or a negated errno, in 32 bits, and its bytes. */
-function parseAccounts(bytes: Buffer): Accounts {
+/**
+ * What `files.send` has sent: for each file its size or a negated errno, in 32 bits, and its bytes. The sender is among the
+ * container's processes, which may have cut it short.
+ */
+export function parseAccounts(bytes: Buffer): Accounts {
   let at = 0;
   const next = (path: string) => {
+    if (bytes.length < at + 4) return refuse(path, constants.errno.EIO);
     const size = bytes.readInt32LE(at);
     at += 4;
     if (size < 0) return refuse(path, -size);
+    if (size > FILE_LIMIT || bytes.length < at + size) return refuse(path, constants.errno.EIO);
     at += size;
     return bytes.toString('utf8', at - size, at);
   };

@@ -7,6 +7,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 
 import { CaissonError } from '../../lib/errors.js';
+import { type Accounts, parseAccounts } from '../../lib/engine/accounts.js';
 import { decodeEvent } from '../../lib/engine/event-log.js';
 import { decodeLine } from '../../lib/engine/log-entry.js';
 import { errorRecord, MonitorConnection } from '../../lib/engine/monitor-connection.js';
@@ -91,6 +92,7 @@ const accounts: Target = {
   name: 'account-files',
   seeds: texts(
     'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:,,,:/home/user:/bin/sh\n',
+    '\x19\0\0\0root:x:0:0:root:/root:/b/sh\n\x0b\0\0\0audio:x:2:\n',
     'root:x:0:\naudio:x:29:user,other\n#c:x:1:\n\nusers:x:4294967294: user \n',
   ),
   words: texts(
@@ -108,19 +110,28 @@ const accounts: Target = {
     '\r',
     '99999999999',
   ),
-  async run(bytes) {
+  run(bytes) {
     const content = bytes.toString('utf8');
     findPasswd(content, ({ name, uid, gid }) => {
       assert(name !== '' && !name.includes(':') && !name.includes('\n') && isId(uid) && isId(gid));
       return false;
     });
     for (const { name, gid } of parseGroups(content)) assert(name !== '' && isId(gid));
-    const user = await resolveUser('user', ['audio'], () => Promise.resolve(content)).catch(
-      allowed,
-    );
-    if (user === undefined) return;
-    assert([user.uid, user.gid, ...user.additionalGids].every(isId));
-    assert(user.home.startsWith('/'));
+    const files: Accounts[] = [{ passwd: content, group: content }];
+    try {
+      files.push(parseAccounts(bytes));
+    } catch (error) {
+      allowed(error);
+    }
+    for (const accounts of files) {
+      try {
+        const user = resolveUser('user', ['audio'], accounts);
+        assert([user.uid, user.gid, ...user.additionalGids].every(isId));
+        assert(user.home.startsWith('/'));
+      } catch (error) {
+        allowed(error);
+      }
+    }
   },
 };
 
