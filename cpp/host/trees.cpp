@@ -7,11 +7,16 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kExists = 17, kInvalid = 22, kReadOnly = 30;
+constexpr int kNotPermitted = 1, kExists = 17, kInvalid = 22, kReadOnly = 30;
 constexpr long kReadOnlyFlag = 1;  // ST_RDONLY
 
 // How the running kernel takes overlay layers; found by the addon's `probe`.
 enum class OverlayWay : uint64_t { kDescriptors = 0, kAttached = 1 };
+
+// What `tree.open` does with a mount that cannot be idmapped: it fails, or shows the ids that are
+// there. The kernel says EINVAL of a file system that has no such mounts, EPERM of a mount that is
+// idmapped already (fs/namespace.c, can_idmap_mount).
+enum class Unmapped : uint64_t { kRefused = 0, kShown = 1 };
 
 uint16_t listed(Blob list, uint32_t index) {
   uint16_t slot;
@@ -106,29 +111,47 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
 }  // namespace
 
 // A detached copy of a host directory's (or file's) mount; slot 1 names the user namespace whose
-// ids it shall speak. number: recursive, attributes, propagation.
+// ids it shall speak. number: recursive, attributes, propagation, what becomes of a mount whose
+// file system cannot be idmapped.
 Status tree_open(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   const bool recursive = step.number[0] != 0;
   const int userns = machine.slot(step, 1);
+  const auto unmapped = static_cast<Unmapped>(step.number[3]);
   auto tree = clone_tree(AT_FDCWD, path, recursive);
   if (!tree.ok()) return tree.error();
   const int fd = tree.value().get();
-  if (userns >= 0) {
-    Status mapped = set_mount_attributes(fd, 0, 0, recursive, 0, userns, path);
-    // Some submount (proc, FUSE …) may not take a map; the tree's own mount must.
-    if (!mapped.ok() && recursive) mapped = set_mount_attributes(fd, 0, 0, false, 0, userns, path);
-    if (!mapped.ok()) return mapped;
+  const auto change = [&](int ids) {
+    return set_mount_attributes(fd, step.number[1], 0, recursive, step.number[2], ids, path);
+  };
+  Status changed = change(userns);
+  if (!changed.ok() && userns >= 0) {
+    // The kernel changes all mounts of a tree or none. A mount below the tree's own may be of a
+    // file system that cannot be idmapped (proc, FUSE …) and shows the ids that it has.
+    Status mapped =
+        recursive ? set_mount_attributes(fd, 0, 0, false, 0, userns, path) : Status(changed);
+    const int number = mapped.error().number;
+    const bool impossible = number == kInvalid || number == kNotPermitted;
+    if (!mapped.ok() && !(impossible && unmapped == Unmapped::kShown)) return mapped;
+    changed = change(-1);
   }
-  Status changed = set_mount_attributes(fd, step.number[1], 0, recursive, step.number[2], -1, path);
   if (!changed.ok()) return changed;
   machine.fill(step, 0, tree.value().release());
   return {};
 }
 
+// A new file system, mounted nowhere yet. number: attributes, uid, gid, whether these shall own its
+// root. A tmpfs tells the ids that it was mounted by to everybody who reads /proc/mounts, except
+// root's: so it is mounted by root, and given away afterwards.
 Status fs_make(Machine& machine, const Step& step) {
-  auto mount = make_filesystem(machine.text(step, 0), machine.text(step, 1), step.number[0]);
+  const char* type = machine.text(step, 0);
+  auto mount = make_filesystem(type, machine.text(step, 1), step.number[0]);
   if (!mount.ok()) return mount.error();
+  if (step.number[3] != 0) {
+    const long owned = sys::call(__NR_fchownat, mount.value().get(), "", step.number[1],
+                                 step.number[2], AT_EMPTY_PATH);
+    if (owned < 0) return failure(owned, "fchownat", type);
+  }
   machine.fill(step, 0, mount.value().release());
   return {};
 }

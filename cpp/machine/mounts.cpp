@@ -9,8 +9,9 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kNotFound = 2, kAccess = 13, kNotDirectory = 20, kLoop = 40;
-constexpr uint32_t kTypeMask = 0170000, kDirectoryType = 0040000;
+constexpr int kNotFound = 2, kAccess = 13, kCrossDevice = 18, kNotDirectory = 20, kInvalid = 22,
+              kLoop = 40;
+constexpr uint32_t kTypeMask = 0170000, kDirectoryType = 0040000, kPermissions = 07777;
 
 // What to make where a mount point is missing; kAsTree: whatever the tree's own root is.
 enum class Target : uint64_t { kDirectory = 0, kFile = 1, kExisting = 2, kAsTree = 3 };
@@ -38,6 +39,41 @@ Status refuse_procfs(int target, const char* path) {
   return {};
 }
 
+// What a tmpfs takes from the directory that it covers: bits of `mount.attach`.
+constexpr uint64_t kTakeMode = 1, kTakeUid = 2, kTakeGid = 4;
+
+// Gives the root of `tree` the mode and the owner of the directory `target`.
+Status take_from(int target, int tree, uint64_t what, const char* path) {
+  struct statx info {};
+  const long known =
+      sys::call(__NR_statx, target, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID | STATX_GID, &info);
+  if (known < 0) return failure(known, "statx", path);
+  const long uid = (what & kTakeUid) != 0 ? static_cast<long>(info.stx_uid) : -1;
+  const long gid = (what & kTakeGid) != 0 ? static_cast<long>(info.stx_gid) : -1;
+  if (uid >= 0 || gid >= 0) {
+    const long owned = sys::call(__NR_fchownat, tree, "", uid, gid, AT_EMPTY_PATH);
+    // The overflow id of an owner that has no number in this user namespace cannot be given.
+    if (owned < 0 && owned != -kInvalid) return failure(owned, "fchownat", path);
+  }
+  if ((what & kTakeMode) == 0) return {};
+  // fchmod(2) refuses an O_PATH descriptor.
+  auto root =
+      own_fd(sys::call(__NR_openat, tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "openat", path);
+  if (!root.ok()) return root.error();
+  return check(sys::call(__NR_fchmod, root.value().get(), info.stx_mode & kPermissions), "fchmod",
+               path);
+}
+
+// The directory to mount `tree` on, made when missing. One that was there hands on what `take`
+// says.
+Result<UniqueFd> covered_directory(int base, const char* path, int tree, uint64_t take) {
+  auto found = open_below(base, path, O_PATH | O_DIRECTORY);
+  if (!found.ok()) return ensure_directory(base, path);
+  if (Status taken = take_from(found.value().get(), tree, take, path); !taken.ok())
+    return taken.error();
+  return found;
+}
+
 }  // namespace
 
 Status mount_attach(Machine& machine, const Step& step) {
@@ -50,9 +86,11 @@ Status mount_attach(Machine& machine, const Step& step) {
     if (!type.ok()) return type.error();
     kind = type.value() == kDirectoryType ? Target::kDirectory : Target::kFile;
   }
-  auto target = kind == Target::kDirectory ? ensure_directory(base, path)
-                : kind == Target::kFile    ? ensure_file(base, path)
-                                           : open_below(base, path, O_PATH);
+  const uint64_t take = step.number[3];
+  auto target = take != 0                    ? covered_directory(base, path, tree, take)
+                : kind == Target::kDirectory ? ensure_directory(base, path)
+                : kind == Target::kFile      ? ensure_file(base, path)
+                                             : open_below(base, path, O_PATH);
   if (!target.ok()) return target.error();
   if (Status refused = refuse_procfs(target.value().get(), path); !refused.ok()) return refused;
   Status changed = set_mount_attributes(tree, step.number[0], 0, step.number[2] != 0, 0, -1, path);
@@ -60,11 +98,13 @@ Status mount_attach(Machine& machine, const Step& step) {
   return attach_mount(tree, target.value().get(), path);
 }
 
+// The descriptor of the new mount stays in slot 0: what is below the mount is reached through it,
+// never through the path, which another process may have renamed meanwhile.
 Status mount_fs(Machine& machine, const Step& step) {
   const char* type = machine.text(step, 0);
   const char* path = machine.text(step, 2);
   const Follow follow = must_not_follow(type) ? Follow::kNoLinks : Follow::kInRoot;
-  auto target = ensure_directory(machine.slot(step, 0), path, follow);
+  auto target = ensure_directory(machine.slot(step, 1), path, follow);
   if (!target.ok()) {
     // openat2 says ELOOP for a link where none may be; ENOTDIR says the same of a file.
     const int number = target.error().number == kLoop ? kNotDirectory : target.error().number;
@@ -73,7 +113,10 @@ Status mount_fs(Machine& machine, const Step& step) {
   if (Status refused = refuse_procfs(target.value().get(), path); !refused.ok()) return refused;
   auto mount = make_filesystem(type, machine.text(step, 1), step.number[0]);
   if (!mount.ok()) return Error{mount.error().number, mount.error().call, path};
-  return attach_mount(mount.value().get(), target.value().get(), path);
+  Status attached = attach_mount(mount.value().get(), target.value().get(), path);
+  if (!attached.ok()) return attached;
+  machine.fill(step, 0, mount.value().release());
+  return {};
 }
 
 Status mount_attr(Machine& machine, const Step& step) {
@@ -86,16 +129,35 @@ Status mount_attr(Machine& machine, const Step& step) {
 
 namespace {
 
-// Does something to each path of a step's list ("one\0two\0"); those that the kernel does not have
-// are passed over.
+// What the base of `mount.mask` and `mount.readonly` is. A path may be missing only below a kernel
+// file system that is reached by the descriptor of its mount: there it is this kernel that does not
+// have it, and nobody who has renamed it.
+enum class Base : uint64_t { kTree = 0, kKernel = 1, kVolume = 2 };
+
+Result<bool> is_kernel_filesystem(int base) {
+  struct statfs where {};
+  if (const long got = sys::call(__NR_fstatfs, base, &where); got < 0)
+    return failure(got, "fstatfs");
+  return where.f_type == PROC_SUPER_MAGIC || where.f_type == SYSFS_MAGIC;
+}
+
+// Does something to each path of a step's list ("one\0two\0") below its base.
 template <class Action>
 Status for_each_path(Machine& machine, const Step& step, Action action) {
   const Blob list = machine.blob(step, 0);
+  const auto base = static_cast<Base>(step.number[0]);
+  if (base != Base::kTree) {
+    auto kernel = is_kernel_filesystem(machine.slot(step, 0));
+    if (!kernel.ok()) return Error{kernel.error().number, kernel.error().call, list.data};
+    // A directory of the caller's in the place of /sys has nothing to hide.
+    if (!kernel.value() && base == Base::kVolume) return {};
+    if (!kernel.value()) return Error{kCrossDevice, "fstatfs", list.data};
+  }
   for (uint32_t at = 0; at < list.size; at += static_cast<uint32_t>(length(list.data + at)) + 1) {
     const char* path = list.data + at;
     auto target = open_below(machine.slot(step, 0), path, O_PATH);
     if (!target.ok()) {
-      if (target.error().number == kNotFound) continue;
+      if (target.error().number == kNotFound && base != Base::kTree) continue;
       return target.error();
     }
     if (Status done = action(target.value().get(), path); !done.ok()) return done;

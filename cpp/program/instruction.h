@@ -151,7 +151,7 @@ constexpr Instruction kInstructions[] = {
     {"ns.join", kInContainer, 0, 0, 0, 0, 1},
     {"ns.unshare", kInContainer, 0, 0, 0, 0, 0},
     {"mount.attach", kInContainer, 1, 0, 0, 0, 3},
-    {"mount.fs", kInContainer, 5, 2, 0, 0, 1},
+    {"mount.fs", kInContainer, 5, 2, 0, 1, 2},
     {"mount.attr", kInContainer, 1, 0, 0, 0, 1},
     {"mount.mask", kInContainer, 1, 0, 1, 0, 3},
     {"mount.readonly", kInContainer, 1, 0, 1, 0, 1},

@@ -1,6 +1,6 @@
 /** The container's half: from fresh namespaces to the user's program. Order is what matters here. */
-import type { Spec } from '../oci/runtime-spec.js';
-import { isCgroup, isPlainShm, type Shared } from './compile.js';
+import type { Mount, Spec } from '../oci/runtime-spec.js';
+import { isCgroup, isDev, type Shared } from './compile.js';
 import { hierarchyName } from './compile-host.js';
 import {
   becomeUser,
@@ -12,7 +12,7 @@ import {
 import { stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput } from './launch.js';
-import { ATTR, parseMountOptions } from './mount-options.js';
+import { ATTR, parseMountOptions, tmpfsOwner } from './mount-options.js';
 import type { Slots } from './slots.js';
 
 /** linux/sched.h */
@@ -27,6 +27,19 @@ const UNSHARE = {
 const TARGET_AS_TREE = 3;
 const TARGET_DIRECTORY = 0;
 const TARGET_FILE = 1;
+
+/** What a tmpfs takes from the directory that it covers: the fourth number of `mount.attach`. */
+const TAKE = { mode: 1, uid: 2, gid: 4 } as const;
+
+/** What the base of `mount.mask` and `mount.readonly` is, and so whether a path may be missing there. */
+const BASE = { tree: 0, kernel: 1, volume: 2 } as const;
+
+/**
+ * The mounts at these places by the slots that hold them. What is below one of them is reached through its descriptor and
+ * never by its name, which another container may rename where both have the same directory as their root.
+ */
+type KernelMounts = ReadonlyMap<string, { readonly slot: number; readonly base: number }>;
+const KERNEL_PLACES: ReadonlySet<string> = new Set(['/proc', '/sys', '/dev']);
 
 /** Places in the launcher's small mount namespace, of which the container has a copy until it pivots. */
 const STAGE = '/stage';
@@ -58,15 +71,16 @@ export function compileContainer(
   if (shared.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
   // The message queues' filesystem belongs to who made the namespace, hence after `ids.set`.
   if (namespaces.has('ipc')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.ipc] });
-  const root = attachRoot(steps, input, shared, slots);
-  attachMounts(steps, spec, input, shared, slots, root);
+  const views = attachRoot(steps, input, shared, slots);
+  const [root = shared.root] = views;
+  const kernel = attachMounts(steps, spec, input, shared, slots, root);
 
   // Cgroups come late: what the set-up has used of memory is not charged to the container's limit.
   steps.push({ op: 'await' });
   for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
   if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.cgroup] });
-  attachCgroups(steps, spec, input, shared, slots, root);
-  finishRoot(steps, spec, input, root);
+  attachCgroups(steps, spec, input, shared, slots, below(kernel, root));
+  finishRoot(steps, spec, input, root, views);
 
   const terminal = openTerminal(steps, spec, input.terminal, slots, root, true);
   steps.push({ op: 'root.pivot', slots: [root] });
@@ -92,8 +106,19 @@ export function compileContainer(
   return steps;
 }
 
-/** Puts the root where it can be pivoted to; returns the slot that stands for it. */
-function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots: Slots): number {
+/** By which slot, and by which path below it, a path of the container is reached. */
+type Below = (path: string) => readonly [slot: number, path: string];
+
+function below(kernel: KernelMounts, root: number): Below {
+  return (path) => {
+    for (const [place, { slot }] of kernel)
+      if (path.startsWith(`${place}/`)) return [slot, path.slice(place.length + 1)];
+    return [root, path];
+  };
+}
+
+/** Puts the root where it can be pivoted to; returns the slots of the mounts that it consists of, the root's own first. */
+function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots: Slots): number[] {
   steps.push({
     op: 'mount.attach',
     slots: [shared.scratch],
@@ -101,6 +126,7 @@ function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots:
     numbers: [0, TARGET_DIRECTORY],
   });
   for (const [path, tree] of shared.devices) {
+    if (shared.nodes.has(path)) continue;
     steps.push({
       op: 'mount.attach',
       slots: [tree, shared.scratch],
@@ -115,7 +141,7 @@ function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots:
       texts: [ROOT],
       numbers: [0, TARGET_DIRECTORY],
     });
-    return shared.root;
+    return [shared.root];
   }
   // The overlay is seen in parts: each part is a mount of its own of the same filesystem.
   steps.push({
@@ -124,7 +150,7 @@ function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots:
     texts: [STAGE],
     numbers: [0, TARGET_DIRECTORY],
   });
-  let top: number | undefined;
+  const views: number[] = [];
   for (const { from, to } of root.views) {
     let tree = shared.root;
     if (from !== '.') {
@@ -133,24 +159,25 @@ function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots:
     }
     steps.push({
       op: 'mount.attach',
-      slots: [tree, top],
+      slots: [tree, views[0]],
       texts: [to === '/' ? ROOT : to],
       numbers: [0, TARGET_DIRECTORY],
     });
-    top ??= tree;
+    views.push(tree);
     // The parts themselves show through the one that shows everything.
     if (from === '.') {
       for (const part of root.views) {
         if (part.from === '.') continue;
         steps.push({
           op: 'mount.mask',
-          slots: [top, shared.scratch],
-          texts: [stringList([`${to}/${part.from}`])],
+          slots: [tree, shared.scratch],
+          texts: [stringList([part.from])],
+          numbers: [BASE.tree],
         });
       }
     }
   }
-  return top ?? shared.root;
+  return views;
 }
 
 function attachMounts(
@@ -160,7 +187,9 @@ function attachMounts(
   shared: Shared,
   slots: Slots,
   root: number,
-): void {
+): KernelMounts {
+  const kernel = new Map<string, { slot: number; base: number }>();
+  const place = below(kernel, root);
   const view = (path: string) => {
     const slot = slots.take();
     // With the devices that are mounted there.
@@ -177,36 +206,57 @@ function attachMounts(
     const tree = shared.binds.get(index);
     if (isCgroup(mount)) return;
     const { attributes, data } = parseMountOptions(mount.options);
+    const tmpfs = shared.tmpfs.get(index);
+    const [base, target] = place(mount.destination);
+    let slot: number;
     if (tree !== undefined) {
+      slot = tree;
       steps.push({
         op: 'mount.attach',
-        slots: [tree, root],
-        texts: [mount.destination],
+        slots: [slot, base],
+        texts: [target],
         numbers: [0, TARGET_AS_TREE],
       });
-    } else if (mount.destination === '/dev' && mount.type === 'tmpfs') {
+    } else if (isDev(mount)) {
+      slot = view('dev');
       steps.push({
         op: 'mount.attach',
-        slots: [view('dev'), root],
-        texts: ['/dev'],
+        slots: [slot, base],
+        texts: [target],
         numbers: [attributes & ~(ATTR.strictAtime | ATTR.noAtime), TARGET_DIRECTORY],
       });
-    } else if (shared.shm !== undefined && isPlainShm(mount)) {
+    } else if (tmpfs !== undefined) {
+      slot = tmpfs;
       steps.push({
         op: 'mount.attach',
-        slots: [shared.shm, root],
-        texts: [mount.destination],
-        numbers: [0, TARGET_DIRECTORY],
+        slots: [slot, base],
+        texts: [target],
+        numbers: [attributes & ATTR.readOnly, TARGET_DIRECTORY, 0, takenBy(data)],
       });
     } else {
+      slot = slots.take();
+      const options = [`source=${mount.source ?? mount.type}`, ...(data === '' ? [] : [data])];
       steps.push({
         op: 'mount.fs',
-        slots: [root],
-        texts: [mount.type, data === '' ? undefined : data, mount.destination],
+        slots: [slot, base],
+        texts: [mount.type, options.join(','), target],
         numbers: [attributes],
       });
     }
+    if (KERNEL_PLACES.has(mount.destination)) {
+      kernel.set(mount.destination, { slot, base: baseOf(mount) });
+    }
   });
+  for (const [path, { name }] of shared.nodes) {
+    const [base, target] = place(path);
+    const bound = shared.devices.get(path);
+    steps.push({
+      op: 'mount.attach',
+      slots: [bound ?? view(name), base],
+      texts: [target],
+      numbers: [0, TARGET_FILE],
+    });
+  }
   input.files.forEach(({ path }, index) => {
     steps.push({
       op: 'mount.attach',
@@ -216,26 +266,68 @@ function attachMounts(
     });
   });
   const { maskedPaths = [], readonlyPaths = [] } = spec.linux ?? {};
-  if (maskedPaths.length > 0) {
-    const paths = stringList(maskedPaths);
-    steps.push({ op: 'mount.mask', slots: [root, shared.scratch], texts: [paths] });
+  for (const { base, list, numbers } of byMount(maskedPaths, kernel, root)) {
+    steps.push({ op: 'mount.mask', slots: [base, shared.scratch], texts: [list], numbers });
   }
-  if (readonlyPaths.length > 0) {
-    steps.push({ op: 'mount.readonly', slots: [root], texts: [stringList(readonlyPaths)] });
+  for (const { base, list, numbers } of byMount(readonlyPaths, kernel, root)) {
+    steps.push({ op: 'mount.readonly', slots: [base], texts: [list], numbers });
   }
+  return kernel;
+}
+
+function baseOf(mount: Mount): number {
+  if (mount.type === 'proc' || mount.type === 'sysfs') return BASE.kernel;
+  return isDev(mount) ? BASE.tree : BASE.volume;
+}
+
+/** Paths by the mounts that they are in. */
+function byMount(
+  paths: readonly string[],
+  kernel: KernelMounts,
+  root: number,
+): { base: number; list: string; numbers: number[] }[] {
+  const place = below(kernel, root);
+  const groups = new Map<number, string[]>();
+  for (const path of paths) {
+    const [slot, name] = place(path);
+    const group = groups.get(slot);
+    if (group === undefined) groups.set(slot, [name]);
+    else group.push(name);
+  }
+  const bases = new Map([...kernel.values()].map(({ slot, base }) => [slot, base]));
+  return [...groups].map(([slot, names]) => ({
+    base: slot,
+    list: stringList(names),
+    numbers: [bases.get(slot) ?? BASE.tree],
+  }));
+}
+
+/** What nothing was said about, a tmpfs has from the directory that is there. */
+function takenBy(data: string): number {
+  const { uid, gid, rest } = tmpfsOwner(data);
+  let take = 0;
+  if (!rest.some((option) => option.startsWith('mode='))) take |= TAKE.mode;
+  if (uid === undefined) take |= TAKE.uid;
+  if (gid === undefined) take |= TAKE.gid;
+  return take;
 }
 
 /** What has to come after all mounts. */
-function finishRoot(steps: Step[], spec: Spec, input: LaunchInput, root: number): void {
+function finishRoot(
+  steps: Step[],
+  spec: Spec,
+  input: LaunchInput,
+  root: number,
+  views: readonly number[],
+): void {
   const cwd = spec.process?.cwd ?? '/';
   // As Docker: a working directory that is missing is made.
   if (cwd !== '/') {
     steps.push({ op: 'dir.make', slots: [root], texts: [cwd], numbers: [0o755, 1] });
   }
   if (input.root.readOnly) {
-    const places = input.root.kind === 'direct' ? ['/'] : input.root.views.map(({ to }) => to);
-    for (const place of places) {
-      steps.push({ op: 'mount.attr', slots: [root], texts: [place], numbers: [ATTR.readOnly] });
+    for (const view of views) {
+      steps.push({ op: 'mount.attr', slots: [view], texts: ['.'], numbers: [ATTR.readOnly] });
     }
   }
 }
@@ -247,29 +339,33 @@ function attachCgroups(
   input: LaunchInput,
   shared: Shared,
   slots: Slots,
-  root: number,
+  place: Below,
 ): void {
   const mount = spec.mounts?.find(isCgroup);
   const { placements, mode } = input.cgroup;
   if (mount === undefined || mode === 'none') return;
   const { attributes } = parseMountOptions(mount.options);
-  const attach = (tree: number | undefined, target: string, set: number) => {
+  const attach = (
+    tree: number | undefined,
+    [base, target]: readonly [number, string],
+    set: number,
+  ) => {
     steps.push({
       op: 'mount.attach',
-      slots: [tree, root],
+      slots: [tree, base],
       texts: [target],
       numbers: [set, TARGET_DIRECTORY],
     });
   };
   if (mode === 'v2') {
-    attach(shared.cgroups.get(0), mount.destination, 0);
+    attach(shared.cgroups.get(0), place(mount.destination), 0);
     return;
   }
   const directory = slots.take();
   steps.push({ op: 'tree.view', slots: [directory, shared.scratch], texts: ['cgroup'] });
-  attach(directory, mount.destination, attributes);
+  attach(directory, place(mount.destination), attributes);
   placements.forEach(({ version, controllers }, index) => {
     const name = hierarchyName(version, controllers);
-    attach(shared.cgroups.get(index), `${mount.destination}/${name}`, 0);
+    attach(shared.cgroups.get(index), [directory, name], 0);
   });
 }

@@ -2,13 +2,13 @@
 import { constants } from 'node:fs';
 import { compileDeviceRules } from '../cgroup/device-filter.js';
 import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
-import type { LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
-import { devicesInDev, isCgroup, isPlainShm, type KernelFacts, type Shared } from './compile.js';
+import type { LinuxDevice, LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
+import { devicesInDev, isCgroup, type KernelFacts, type Shared } from './compile.js';
 import { O_RDWR_NOCTTY } from './compile-process.js';
 import { slotList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput, StdioPlan } from './launch.js';
-import { ATTR, parseMountOptions, PROPAGATION } from './mount-options.js';
+import { ATTR, parseMountOptions, PROPAGATION, tmpfsOwner } from './mount-options.js';
 import type { LaunchSlots, Slots } from './slots.js';
 
 /** linux/sched.h: the namespaces that a process can only be born into. The others it makes itself. */
@@ -87,14 +87,14 @@ export function compileHost(
   // Held by this process, so that its undertaker is who takes the mounts down. A monitor does that anyway.
   const mounts = input.owner === undefined ? undefined : slots.take();
   if (mounts !== undefined) steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
+  makeScratch(steps, shared);
   makeRoot(steps, input, kernel, shared, slots, userns);
-  makeScratch(steps, spec, input, shared);
-  makeShm(steps, spec, shared);
+  fillScratch(steps, spec, input, shared);
   if (ownUsers) steps.push({ op: 'fsids.set', numbers: [0, 0] });
+  makeTmpfs(steps, spec, shared);
   openBinds(steps, spec, shared, userns);
   // The container has what its mounts need, and makes them while the rest is made here.
-  const early = [shared.root, shared.scratch, ...shared.binds.values()];
-  if (shared.shm !== undefined) early.push(shared.shm);
+  const early = [shared.root, shared.scratch, ...shared.binds.values(), ...shared.tmpfs.values()];
   early.push(...shared.devices.values());
   if (shared.none !== undefined) {
     early.push(shared.none);
@@ -181,10 +181,18 @@ function openBinds(steps: Step[], spec: Spec, shared: Shared, userns: number | u
       op: 'tree.open',
       slots: [tree, options.idmapped ? userns : undefined],
       texts: [mount.source],
-      numbers: [options.recursive ? 1 : 0, options.attributes, options.propagation],
+      numbers: [
+        options.recursive ? 1 : 0,
+        options.attributes,
+        options.propagation,
+        options.idmapped ? SHOW_IDS : 0,
+      ],
     });
   });
 }
+
+/** What `tree.open` does with a file system that cannot be idmapped: it shows the ids that are there. */
+const SHOW_IDS = 1;
 
 /**
  * The container sees its cgroups as copies of its own directories: a tenth of what mounting each hierarchy
@@ -204,10 +212,36 @@ function openCgroups(steps: Step[], spec: Spec, input: LaunchInput, shared: Shar
   });
 }
 
-function makeShm(steps: Step[], spec: Spec, { shm }: Shared): void {
-  if (shm === undefined) return;
-  const { attributes, data } = parseMountOptions(spec.mounts?.find(isPlainShm)?.options);
-  steps.push({ op: 'fs.make', slots: [shm], texts: ['tmpfs', data], numbers: [attributes] });
+/**
+ * The scratch tmpfs. Like every tmpfs it is mounted while this thread is root: /proc/mounts names the ids of who has mounted
+ * one, as the host has them, unless it was root.
+ */
+function makeScratch(steps: Step[], shared: Shared): void {
+  steps.push({
+    op: 'fs.make',
+    slots: [shared.scratch],
+    texts: ['tmpfs', 'source=tmpfs,mode=0755,size=65536k'],
+    numbers: [ATTR.noSuid | ATTR.strictAtime],
+  });
+}
+
+/** Each tmpfs that the container asks for. It can be given away only while it is writable. */
+function makeTmpfs(steps: Step[], spec: Spec, shared: Shared): void {
+  const { uidMappings, gidMappings } = spec.linux ?? {};
+  spec.mounts?.forEach(({ source, options }, index) => {
+    const slot = shared.tmpfs.get(index);
+    if (slot === undefined) return;
+    const { attributes, data } = parseMountOptions(options);
+    const { uid, gid, rest } = tmpfsOwner(data);
+    const owned = shared.ownUsers || uid !== undefined || gid !== undefined;
+    const owner = owned ? [hostId(uidMappings, uid ?? 0), hostId(gidMappings, gid ?? 0), 1] : [];
+    steps.push({
+      op: 'fs.make',
+      slots: [slot],
+      texts: ['tmpfs', [`source=${source ?? 'tmpfs'}`, ...rest].join(',')],
+      numbers: [attributes & ~ATTR.readOnly, ...owner],
+    });
+  });
 }
 
 /** fchown(2): as it is. */
@@ -301,13 +335,14 @@ function writeFiles(
 /** The root as a detached tree in `shared.root`. Leaves the thread with container root's file ids. */
 function makeRoot(
   steps: Step[],
-  { root, directory, owner, rootless }: LaunchInput,
+  { root, directory, owner, rootless, devicesInRoot }: LaunchInput,
   kernel: KernelFacts,
   shared: Shared,
   slots: Slots,
   userns: number | undefined,
 ): void {
   const { ownUsers, rootUid, rootGid } = shared;
+  const attributes = devicesInRoot === true ? 0 : ATTR.noDev;
   const assume = () => {
     // Work directories and device nodes then belong to container root, whose ids the layers speak.
     if (ownUsers) steps.push({ op: 'fsids.set', numbers: [rootUid, rootGid] });
@@ -318,7 +353,7 @@ function makeRoot(
       op: 'tree.open',
       slots: [slot, userns],
       texts: [path],
-      numbers: [0, 0, PROPAGATION.private],
+      numbers: [0, attributes, PROPAGATION.private],
     });
     return slot;
   };
@@ -327,7 +362,7 @@ function makeRoot(
       op: 'tree.open',
       slots: [shared.root, userns],
       texts: [root.path],
-      numbers: [1, 0, PROPAGATION.private],
+      numbers: [1, attributes, PROPAGATION.private],
     });
     assume();
     return;
@@ -345,34 +380,23 @@ function makeRoot(
     slots: [shared.root, own],
     // What overlay has to note of a file goes where a user namespace may write.
     texts: [slotList(lowers), rootless === undefined ? undefined : 'userxattr'],
-    numbers: [kernel.overlayByDescriptor ? 0 : 1],
+    numbers: [kernel.overlayByDescriptor ? 0 : 1, attributes],
   });
 }
 
-/** One tmpfs for the device nodes, the injected files, and the empty directory that masks are made of. */
-function makeScratch(
+/** The device nodes, the injected files, and the empty directory that masks are made of. */
+function fillScratch(
   steps: Step[],
   spec: Spec,
   { files, cgroup, rootless }: LaunchInput,
-  { scratch, devices }: Shared,
+  { scratch, devices, nodes }: Shared,
 ): void {
   const on = [scratch];
   steps.push(
-    {
-      op: 'fs.make',
-      slots: on,
-      texts: ['tmpfs', 'mode=0755,size=65536k'],
-      numbers: [ATTR.noSuid | ATTR.strictAtime],
-    },
     { op: 'dir.make', slots: on, texts: ['empty'], numbers: [0o755] },
     { op: 'dir.make', slots: on, texts: ['dev'], numbers: [0o755] },
   );
-  for (const device of devicesInDev(spec)) {
-    const path = device.path.slice(1);
-    const parent = path.slice(0, path.lastIndexOf('/'));
-    if (parent !== 'dev') {
-      steps.push({ op: 'dir.make', slots: on, texts: [parent], numbers: [0o755, 1] });
-    }
+  const make = (device: LinuxDevice, name: string) => {
     const bound = devices.get(device.path);
     if (bound !== undefined) {
       steps.push({
@@ -381,19 +405,28 @@ function makeScratch(
         texts: [rootless?.devices.get(device.path) ?? device.path],
         numbers: [0, 0, PROPAGATION.private],
       });
-      continue;
+      return;
     }
     const type = device.type === 'b' ? S_IFBLK : device.type === 'p' ? S_IFIFO : S_IFCHR;
     steps.push({
       op: 'node.make',
       slots: on,
-      texts: [path],
+      texts: [name],
       numbers: [
         type | (device.fileMode ?? 0o666),
         deviceNumber(device.major ?? 0, device.minor ?? 0),
       ],
     });
+  };
+  for (const device of devicesInDev(spec)) {
+    const path = device.path.slice(1);
+    const parent = path.slice(0, path.lastIndexOf('/'));
+    if (parent !== 'dev') {
+      steps.push({ op: 'dir.make', slots: on, texts: [parent], numbers: [0o755, 1] });
+    }
+    make(device, path);
   }
+  for (const { device, name } of nodes.values()) make(device, name);
   for (const [target, path] of DEV_LINKS) {
     steps.push({ op: 'symlink.make', slots: on, texts: [target, path] });
   }

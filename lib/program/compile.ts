@@ -47,8 +47,17 @@ export interface Shared {
   readonly devices: ReadonlyMap<string, number>;
   /** Without privileges: the host's null device, opened. */
   readonly none?: number | undefined;
-  /** /dev/shm, unless it has an owner of its own. */
-  readonly shm?: number | undefined;
+  /** Every tmpfs but /dev, by its index in `spec.mounts`. */
+  readonly tmpfs: ReadonlyMap<number, number>;
+  /** Devices that are not in the container's own /dev, by their path. */
+  readonly nodes: ReadonlyMap<string, DeviceNode>;
+}
+
+/** A device that lies in the scratch tmpfs and is shown at one place. */
+export interface DeviceNode {
+  readonly device: LinuxDevice;
+  /** In the scratch tmpfs. */
+  readonly name: string;
 }
 
 export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): Launchable {
@@ -57,11 +66,17 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
   const gids = spec.linux?.gidMappings ?? [];
   const terminal = spec.process?.terminal === true;
   const binds = new Map<number, number>();
+  const tmpfs = new Map<number, number>();
   spec.mounts?.forEach((mount, index) => {
     if (mount.type === 'bind' || parseMountOptions(mount.options).recursive) {
       binds.set(index, slots.take());
+    } else if (mount.type === 'tmpfs' && !isDev(mount)) {
+      tmpfs.set(index, slots.take());
     }
   });
+  const nodes = new Map<string, DeviceNode>();
+  for (const device of spec.linux?.devices ?? [])
+    if (!isInDev(spec, device)) nodes.set(device.path, { device, name: `node${nodes.size}` });
   const stream = (plan: LaunchInput['stdin']) =>
     terminal || plan === 'null' ? undefined : slots.take();
   const shared: Shared = {
@@ -83,10 +98,14 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
     devices: new Map(
       input.rootless === undefined
         ? []
-        : devicesInDev(spec).map(({ path }) => [path, slots.take()]),
+        : [...devicesInDev(spec).map(({ path }) => path), ...nodes.keys()].map((path) => [
+            path,
+            slots.take(),
+          ]),
     ),
     none: input.rootless === undefined ? undefined : slots.take(),
-    shm: spec.mounts?.some(isPlainShm) === true ? slots.take() : undefined,
+    tmpfs,
+    nodes,
   };
   const host = compileHost(spec, input, kernel, shared, slots);
   const container = compileContainer(spec, input, shared, slots);
@@ -104,24 +123,24 @@ export function isCgroup({ type }: Mount): boolean {
   return type === 'cgroup' || type === 'cgroup2';
 }
 
-/** The container's devices. The null device is one of them: masks are made of it. */
+/** The container's own /dev: a part of the scratch tmpfs. */
+export function isDev({ type, destination }: Mount): boolean {
+  return type === 'tmpfs' && destination === '/dev';
+}
+
+function isInDev(spec: Spec, { path }: LinuxDevice): boolean {
+  return path.startsWith('/dev/') && spec.mounts?.some(isDev) === true;
+}
+
+/** The container's devices in its /dev. The null device is always there: masks are made of it. */
 export function devicesInDev(spec: Spec): LinuxDevice[] {
-  const devices = (spec.linux?.devices ?? []).filter(({ path }) => path.startsWith('/dev/'));
+  const devices = (spec.linux?.devices ?? []).filter((device) => isInDev(spec, device));
   return devices.some(({ path }) => path === NULL_DEVICE.path)
     ? devices
     : [...devices, NULL_DEVICE];
 }
 
 const NULL_DEVICE: LinuxDevice = { path: '/dev/null', type: 'c', major: 1, minor: 3 };
-
-/** Owners would be the host's ids if it were made outside. */
-export function isPlainShm({ type, destination, options }: Mount): boolean {
-  return (
-    destination === '/dev/shm' &&
-    type === 'tmpfs' &&
-    options?.some((option) => /^[ug]id=/.test(option)) !== true
-  );
-}
 
 /** A process as `state.json` has it. */
 export interface KnownProcess {

@@ -80,6 +80,17 @@ class Operands {
   }
 }
 
+/** Bits of `mount.attach`'s fourth number. */
+const TAKEN: readonly (readonly [number, string])[] = [
+  [1, 'mode'],
+  [2, 'uid'],
+  [4, 'gid'],
+];
+
+function ifThere(o: Operands): string {
+  return o.number(0) === 0 ? '' : ', where this kernel has it';
+}
+
 const octal = (mode: number) => `0${(mode & 0o7777).toString(8)}`;
 
 const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
@@ -109,13 +120,17 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'tree.open': (o) =>
     `${o.slot(0)} = open_tree ${o.text(0)}${o.number(0) === 0 ? '' : ', recursively'}` +
     (o.slot(1) === '' ? '' : `, idmapped by ${o.slot(1)}`) +
+    (o.number(3) === 0 ? '' : ' if its file system can be') +
     o.options(1) +
     propagation(o.number(2)),
-  'fs.make': (o) => `${o.slot(0)} = fsmount ${o.text(0)} ${o.text(1)}${o.options(0)}`,
+  'fs.make': (o) =>
+    `${o.slot(0)} = fsmount ${o.text(0)} ${o.text(1)}${o.options(0)}` +
+    (o.number(3) === 0 ? '' : `, owned by ${o.number(1)}:${o.number(2)}`),
   'overlay.make': (o) =>
     `${o.slot(0)} = fsmount overlay, lower ${o.slots16(0)}` +
     (o.slot(1) === '' ? '' : `, upper and work in ${o.slot(1)}`) +
-    (o.number(0) === 0 ? '' : ', layers attached by path'),
+    (o.number(0) === 0 ? '' : ', layers attached by path') +
+    o.options(1),
   'fsids.set': (o) => `set this thread's file ids to ${o.number(0)}:${o.number(1)}`,
   'oom.set': (o) => `write ${o.number(0)} to oom_score_adj`,
   'helper.start': (o) =>
@@ -129,12 +144,16 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'cgroup.enter': (o) => `enter cgroup ${o.slot(0)}`,
   'ns.join': (o) => `setns ${bits(o.number(0), NAMESPACES)} of ${o.slot(0)}`,
   'ns.unshare': (o) => `unshare ${bits(o.number(0), NAMESPACES)}`,
-  'mount.attach': (o) => `attach ${o.slot(0)} at ${o.below(1, o.text(0))}${o.options(0)}`,
+  'mount.attach': (o) =>
+    `attach ${o.slot(0)} at ${o.below(1, o.text(0))}${o.options(0)}` +
+    (o.number(3) === 0
+      ? ''
+      : `, with the ${bits(o.number(3), TAKEN)} of the directory that is there`),
   'mount.fs': (o) =>
-    `mount ${o.text(0)} on ${o.text(2)}${o.text(1) === '' ? '' : ` -o ${o.text(1)}`}${o.options(0)}`,
-  'mount.attr': (o) => `remount ${o.text(0)}${o.options(0)}`,
-  'mount.mask': (o) => `mask ${o.list(0)}`,
-  'mount.readonly': (o) => `make read-only ${o.list(0)}`,
+    `${o.slot(0)} = mount ${o.text(0)} on ${o.below(1, o.text(2))}${o.text(1) === '' ? '' : ` -o ${o.text(1)}`}${o.options(0)}`,
+  'mount.attr': (o) => `remount ${o.below(0, o.text(0))}${o.options(0)}`,
+  'mount.mask': (o) => `mask below ${o.slot(0)}${ifThere(o)}: ${o.list(0)}`,
+  'mount.readonly': (o) => `make read-only below ${o.slot(0)}${ifThere(o)}: ${o.list(0)}`,
   'tree.view': (o) =>
     `${o.slot(0)} = open_tree ${o.below(1, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}`,
   'root.pivot': (o) => `pivot_root to ${o.slot(0)}, drop the old root`,

@@ -65,6 +65,11 @@ export interface LaunchInput {
    */
   readonly owner: string | undefined;
   readonly root: RootPlan;
+  /**
+   * Device nodes that lie in the root can be opened, as far as the device filter lets them. Otherwise only those can that
+   * `spec.linux.devices` names, which lie in a tmpfs of the engine's.
+   */
+  readonly devicesInRoot?: boolean | undefined;
   readonly files: readonly InjectedFile[];
   readonly cgroup: CgroupPlan;
   /** Where its cgroups are made, if somebody has named that. */

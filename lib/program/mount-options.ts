@@ -88,3 +88,21 @@ function parse(options: readonly string[]): MountOptions {
   }
   return { attributes, propagation, recursive, idmapped, data: data.join(',') };
 }
+
+/** `uid=` and `gid=` of a tmpfs, which are the container's ids, and the options beside them. */
+export function tmpfsOwner(data: string): {
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  readonly rest: readonly string[];
+} {
+  let uid: number | undefined;
+  let gid: number | undefined;
+  const rest: string[] = [];
+  for (const option of data === '' ? [] : data.split(',')) {
+    const [name, value] = option.split('=', 2);
+    if (name === 'uid') uid = Number(value);
+    else if (name === 'gid') gid = Number(value);
+    else rest.push(option);
+  }
+  return { uid, gid, rest };
+}
