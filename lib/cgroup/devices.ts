@@ -2,11 +2,15 @@
 import type { LinuxDeviceCgroup } from '../oci/runtime-spec.js';
 import { invalidOption, missingController, type Sinks } from './sinks.js';
 
-/** v1 takes one rule a write; v2 has no file for devices, only programs (cgroup-v2.rst, "Device controller"). */
+/**
+ * v1 takes one rule a write; v2 has no file for devices, only programs (cgroup-v2.rst, "Device controller").
+ *
+ * @param neededFor the option that is unsafe without a filter; undefined leaves the rules out where nothing can enforce them.
+ */
 export function writeDevices(
   sinks: Sinks,
   rules: readonly LinuxDeviceCgroup[],
-  optional: boolean,
+  neededFor: string | undefined,
 ): readonly LinuxDeviceCgroup[] | undefined {
   if (rules.length === 0) return undefined;
   const { layout } = sinks;
@@ -16,8 +20,8 @@ export function writeDevices(
       sinks.of(layout.unified);
       return rules;
     }
-    if (optional) return undefined;
-    throw missingController(layout, 'devices', 'devices');
+    if (neededFor === undefined) return undefined;
+    throw missingController(layout, neededFor, 'devices');
   }
   const sink = sinks.of(hierarchy);
   for (const rule of rules) {

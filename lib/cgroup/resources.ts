@@ -24,10 +24,10 @@ export interface LimitOptions {
    */
   readonly defaultSwap?: 'double' | 'unlimited' | undefined;
   /**
-   * `optional` leaves device rules out where nothing can enforce them: bearable only for a container in a
-   * user namespace, which cannot make device nodes. The default is an error.
+   * `optional` leaves device rules out where nothing can enforce them: only for a container that something else keeps from
+   * devices. Otherwise that is an error, which names this option. Default: `devices`.
    */
-  readonly deviceRules?: 'required' | 'optional' | undefined;
+  readonly deviceRules?: string | undefined;
 }
 
 /** Fills the sinks. Returns the device rules when they need a BPF program. */
@@ -46,7 +46,9 @@ export function writeLimits(
   writeHugepages(sinks, resources);
   writeNetwork(sinks, resources);
   writeRdma(sinks, resources);
-  const rules = writeDevices(sinks, resources.devices ?? [], options.deviceRules === 'optional');
+  const { deviceRules = 'devices' } = options;
+  const neededFor = deviceRules === 'optional' ? undefined : deviceRules;
+  const rules = writeDevices(sinks, resources.devices ?? [], neededFor);
   if (resources.unified !== undefined) writeUnified(sinks, resources.unified);
   return rules;
 }

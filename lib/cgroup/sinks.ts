@@ -25,7 +25,10 @@ const flags: Readonly<Record<string, string>> = {
   'blockIO.throttleWriteBpsDevice': '--device-write-bps',
   'blockIO.throttleReadIOPSDevice': '--device-read-iops',
   'blockIO.throttleWriteIOPSDevice': '--device-write-iops',
-  devices: '--device, --device-cgroup-rule',
+  devices: '--device',
+  deviceCgroupRules: '--device-cgroup-rule',
+  userns: '--userns host',
+  capAdd: '--cap-add SYS_ADMIN',
   cgroupParent: '--cgroup-parent',
 };
 

@@ -44,7 +44,10 @@ export interface TmpfsMountOption {
   readonly target: string;
   readonly readOnly?: boolean | undefined;
   readonly tmpfsSize?: Size | undefined;
-  /** Permission bits as a number (`0o1777`, the default) or as octal digits. */
+  /**
+   * Permission bits as a number or as octal digits. Default: those of the directory that is there, which also gives its
+   * owner, else `0o1777`.
+   */
   readonly tmpfsMode?: number | string | undefined;
 }
 
@@ -157,11 +160,21 @@ export interface MountOptions {
   /** `source:target[:options]` with `ro rw rbind bind` and the propagations. */
   readonly volumes?: readonly string[] | undefined;
   readonly mounts?: readonly MountOption[] | undefined;
-  /** Target to mount options, or `target[:options]` strings. */
+  /**
+   * Target to mount options, or `target[:options]` strings: tmpfs(5). Mode and owner are those of the directory that is there,
+   * unless `mode`, `uid` or `gid` says otherwise.
+   */
   readonly tmpfs?: Readonly<Record<string, string>> | readonly string[] | undefined;
-  /** `/dev/x[:/dev/y][:rwm]`. */
+  /**
+   * `/dev/x[:/dev/y][:rwm]`: the devices of the host that the container has. Access without `r` or without `w` needs a
+   * device filter, and is an error where there is none.
+   */
   readonly devices?: readonly string[] | undefined;
-  /** What it may do with devices that it makes or is shown otherwise: `c 10:200 rwm`, `b 8:* r`. */
+  /**
+   * What it may do with devices that it makes or is shown otherwise: `c 10:200 rwm`, `b 8:* r`. Only with rules, and with
+   * `privileged`, can device nodes be opened that lie in its root or in a volume. Needs a device filter
+   * (docs/security.md): an error where there is none.
+   */
   readonly deviceCgroupRules?: readonly string[] | undefined;
   /** Of /dev/shm. Default 64 MiB. */
   readonly shmSize?: Size | undefined;

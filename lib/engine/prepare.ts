@@ -23,6 +23,7 @@ import type { LaunchSlots } from '../program/slots.js';
 import { type Identity, instantiate, PLACEHOLDER, Template } from '../program/template.js';
 import { type Accounts, knownAccounts, lookAtAccounts } from './accounts.js';
 import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from './config.js';
+import { checkWithoutFilter, needsDeviceFilter, opensDevices } from './device-guard.js';
 import { type HostFiles, injectedFiles } from './files.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
 import type { RunOptions } from './options.js';
@@ -272,6 +273,7 @@ async function write(
 ): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
   const { users } = around;
+  if (users !== undefined) checkWithoutFilter(config);
   const [sources, network] = await Promise.all([
     checkSources(config),
     config.network === 'none' ? undefined : networkOf(config),
@@ -289,9 +291,8 @@ async function write(
   const facts = { id, idRange, user, seccomp: profile, sources, users, cpuMasks };
   const spec = withImageBinds(toSpec(config, facts), resolved);
   const resources = spec.linux?.resources ?? {};
-  // Who cannot make device nodes has only those that it was given.
   const cgroup = planCgroups(await layoutFor(resources), id, resources, {
-    deviceRules: config.userns === 'auto' ? 'optional' : 'required',
+    deviceRules: needsDeviceFilter(config) ?? 'optional',
     home,
   });
   if (home.cgroupParent !== undefined && cgroup.placements.length === 0)
@@ -305,6 +306,7 @@ async function write(
       directory: join(around.containersRoot, id),
       owner,
       root: { ...resolved.root, readOnly },
+      devicesInRoot: opensDevices(config),
       files: filesOf(config, hostnameOf(config, facts), network?.files),
       cgroup,
       cgroupParent: home.cgroupParent,
@@ -360,9 +362,12 @@ export function makeTemplate(
 }
 
 /** What a start without privileges does otherwise. */
-export function rootlessOf({ lack }: OwnUsers, { devices }: Sources = NO_SOURCES): RootlessInput {
+export function rootlessOf(
+  { lack }: OwnUsers,
+  { devices, volumes }: Sources = NO_SOURCES,
+): RootlessInput {
   return {
-    devices: new Map(devices.map(({ node, source }) => [node.path, source])),
+    devices: new Map([...volumes, ...devices].map(({ node, source }) => [node.path, source])),
     groups: lack === undefined,
   };
 }
@@ -413,7 +418,7 @@ function withImageBinds(spec: Spec, { binds }: ResolvedImage): Spec {
     type: 'bind',
     source,
     options: [
-      ...(whole === true ? ['rbind', 'rro'] : ['bind', 'ro']),
+      ...(whole === true ? ['rbind', 'rro', 'rnodev'] : ['bind', 'ro', 'nodev']),
       ...(mapping === undefined ? [] : ['idmap']),
     ],
     uidMappings: mapping,

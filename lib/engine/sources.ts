@@ -19,11 +19,14 @@ export interface SourceDevice {
 
 export interface Sources {
   readonly devices: readonly SourceDevice[];
+  /** Sources of volumes that are devices themselves, such as `-v /dev/null:/etc/motd`. */
+  readonly volumes: readonly SourceDevice[];
   readonly throttles: Readonly<Partial<Record<ThrottleKind, readonly LinuxThrottleDevice[]>>>;
 }
 
 export const NO_SOURCES: Sources = Object.freeze({
   devices: Object.freeze([]),
+  volumes: Object.freeze([]),
   throttles: Object.freeze({}),
 });
 
@@ -40,10 +43,14 @@ export async function checkSources(config: ContainerConfig): Promise<Sources> {
     return NO_SOURCES;
   }
   const found: SourceDevice[] = privileged ? await hostDevices('/dev') : [];
-  await Promise.all([
-    ...binds.map(({ source = '', from }) => look(from, source)),
+  const [stats] = await Promise.all([
+    Promise.all(binds.map(({ source = '', from }) => look(from, source))),
     seccomp.kind === 'file' ? look('securityOpt', seccomp.path) : undefined,
   ]);
+  const volumes = binds.flatMap(({ source = '', target }, index) => {
+    const of = stats[index];
+    return of !== undefined && isDevice(of) ? [deviceOf(source, target, 'rwm', of)] : [];
+  });
   for (const device of devices) found.push(...(await namedDevice(device)));
 
   const limits: Partial<Record<ThrottleKind, LinuxThrottleDevice[]>> = {};
@@ -53,7 +60,11 @@ export async function checkSources(config: ContainerConfig): Promise<Sources> {
     if (!stats.isBlockDevice()) throw invalid(option, path, 'is not a block device');
     (limits[kind] ??= []).push({ ...numbers(stats), rate });
   }
-  return { devices: found, throttles: throttles.length === 0 ? NO_SOURCES.throttles : limits };
+  return {
+    devices: found,
+    volumes,
+    throttles: throttles.length === 0 ? NO_SOURCES.throttles : limits,
+  };
 }
 
 async function look(option: string, path: string): Promise<Stats> {

@@ -11,8 +11,11 @@ import type {
   Process,
   Spec,
 } from '../oci/runtime-spec.js';
+import { tmpfsOwner } from '../program/mount-options.js';
+import { invalid } from './check.js';
 import type { ContainerConfig } from './config.js';
 import * as defaults from './default-spec.js';
+import { opensDevices } from './device-guard.js';
 import { buildEnvironment } from './env.js';
 import { shortId } from './ids.js';
 import { isMapped, type OwnUsers } from './own-users.js';
@@ -49,25 +52,30 @@ export function hostnameOf(
 export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
   const { privileged } = config;
   const { idRange, sources = NO_SOURCES } = facts;
-  if (idRange !== undefined) checkIds(facts.user, idRange.size);
+  if (idRange !== undefined) {
+    checkIds(facts.user, idRange.size);
+    checkTmpfsIds(config, idRange.size);
+  }
   if (facts.users !== undefined) checkOwnIds(facts.user, facts.users);
   const hostname = hostnameOf(config, facts);
   const mapping: readonly LinuxIdMapping[] | undefined =
     idRange === undefined
       ? undefined
       : [{ containerID: 0, hostID: idRange.base, size: idRange.size }];
+  const devices = devicesOf(config, sources);
+  const shown = shownDevices(config, sources);
   return {
     ociVersion: defaults.OCI_VERSION,
     process: processOf(config, facts.user, hostname),
     root: { path: 'rootfs', readonly: config.readOnly },
     hostname,
     domainname: config.domainname,
-    mounts: mountsOf(config, mapping, facts.users),
+    mounts: mountsOf(config, mapping, facts.users, shown),
     linux: {
       uidMappings: mapping,
       gidMappings: mapping,
       namespaces: defaults.namespacesFor(mapping !== undefined, config.network !== 'host'),
-      devices: devicesOf(config, sources),
+      devices: shown.length === 0 ? devices : [...devices, ...shown],
       resources: resourcesOf(config, sources, facts.users === undefined),
       cgroupsPath: `/caisson/${facts.id}`,
       sysctl: config.sysctls,
@@ -80,6 +88,17 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
 
 function maskedPaths(cpuMasks: readonly string[] = defaults.NO_PATHS): readonly string[] {
   return cpuMasks.length === 0 ? defaults.MASKED_PATHS : [...defaults.MASKED_PATHS, ...cpuMasks];
+}
+
+/** As for users: a tmpfs whose owner is outside of the container's range would be nobody's. */
+function checkTmpfsIds({ mounts }: ContainerConfig, size: number): void {
+  for (const { type, options, from } of mounts) {
+    if (type !== 'tmpfs') continue;
+    const { uid = 0, gid = 0 } = tmpfsOwner(options.join(','));
+    const outside = [uid, gid].find((id) => id >= size);
+    if (outside !== undefined)
+      throw invalid(from, outside, `is not one of the container's ${size} ids`);
+  }
 }
 
 /** An id of the image's account files may lie outside the container's range, and would be nobody's. */
@@ -158,6 +177,7 @@ function mountsOf(
   config: ContainerConfig,
   mapping: readonly LinuxIdMapping[] | undefined,
   users: OwnUsers | undefined,
+  shown: readonly LinuxDevice[],
 ): readonly Mount[] {
   const { privileged } = config;
   const ownUsers = mapping !== undefined || users !== undefined;
@@ -181,7 +201,11 @@ function mountsOf(
   const mounts = own.filter(
     ({ destination }) => !targets.has(destination) && (ownDev || !destination.startsWith('/dev/')),
   );
-  for (const { type, source, target, options } of config.mounts) {
+  const nodes = new Set(shown.map(({ path }) => path));
+  const opens = opensDevices(config);
+  for (const { type, source, target, options: asked } of config.mounts) {
+    if (nodes.has(target)) continue;
+    const options = opens || type === 'tmpfs' ? asked : [...asked, nodev(asked)];
     if (type === 'tmpfs') mounts.push({ destination: target, type, source: 'tmpfs', options });
     else if (mapping === undefined) mounts.push({ destination: target, type, source, options });
     else {
@@ -199,6 +223,28 @@ function mountsOf(
   }
   return mounts;
 }
+
+function nodev(options: readonly string[]): string {
+  return options[0] === 'rbind' ? 'rnodev' : 'nodev';
+}
+
+/**
+ * Volumes that are devices which the container has anyway (`-v /dev/null:/etc/motd`): a node of the container's own at that
+ * place. Any other device that is a volume can be seen, and not be opened.
+ */
+function shownDevices(config: ContainerConfig, { devices, volumes }: Sources): LinuxDevice[] {
+  if (volumes.length === 0 || opensDevices(config)) return NO_DEVICES;
+  const allowed = [...defaults.DEVICES, ...devices.map(({ node }) => node)];
+  return volumes.flatMap(({ node }) => {
+    const own = allowed.find(
+      ({ type, major, minor }) =>
+        type === node.type && major === node.major && minor === node.minor,
+    );
+    return own === undefined ? [] : [{ ...own, path: node.path }];
+  });
+}
+
+const NO_DEVICES: LinuxDevice[] = [];
 
 /** Made by the host, so that a container with users of its own can use them too. */
 function devicesOf(config: ContainerConfig, sources: Sources): readonly LinuxDevice[] {

@@ -67,7 +67,7 @@ const ABILITIES: readonly (readonly [
   ['clone-into-cgroup', 'a first process that is born in its cgroup', cloneIntoCgroup],
   ['cgroup-kill', 'an end of everything in one step', cgroupKill],
   ['freezer', 'pause', freezer],
-  ['device-filter', 'rules for devices', deviceFilter],
+  ['device-filter', 'rules for devices', withoutFilter],
   ['pasta', 'a network for containers of ordinary users: --network pasta', userNetwork('pasta')],
   ['slirp4netns', 'the same by another program: --network slirp4netns', userNetwork('slirp4netns')],
 ];
@@ -267,6 +267,15 @@ function freezer(facts: MachineFacts): Verdict {
     cause: 'neither the freezer of cgroup v1 nor cgroup.freeze of v2 is at hand',
     cure: 'cgroups that can be written, with Linux 5.2 or later for v2',
   };
+}
+
+/** What is left then: lib/engine/device-guard.ts. */
+function withoutFilter(facts: MachineFacts): Verdict {
+  const verdict = deviceFilter(facts);
+  if (!('cause' in verdict)) return verdict;
+  const left =
+    'devices are closed by nodev mounts alone, and options that need a filter are errors';
+  return { ...verdict, cause: `${verdict.cause}; ${left}` };
 }
 
 function deviceFilter(facts: MachineFacts): Verdict {

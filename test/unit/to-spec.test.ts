@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { normalize } from '../../lib/engine/config.js';
 import type { RunOptions } from '../../lib/engine/options.js';
-import { checkSources } from '../../lib/engine/sources.js';
+import { checkSources, NO_SOURCES, type SourceDevice } from '../../lib/engine/sources.js';
 import { type SpecFacts, toSpec } from '../../lib/engine/to-spec.js';
 import type { Spec } from '../../lib/oci/runtime-spec.js';
 import { expectError, expectRejection } from './support/expect-error.js';
@@ -147,19 +147,47 @@ describe('toSpec', () => {
 
   it("maps bind mounts, and leaves them alone with the host's users", () => {
     const own = mountAt(spec({ volumes: ['/a:/b:ro'] }), '/b');
-    expect(own?.options).to.deep.equal(['rbind', 'rprivate', 'ro', 'rro', 'ridmap']);
+    expect(own?.options).to.deep.equal(['rbind', 'rprivate', 'ro', 'rro', 'rnodev', 'ridmap']);
     expect(own?.uidMappings).to.deep.equal([{ containerID: 0, hostID: 1_000_000, size: 65_536 }]);
     const host = mountAt(spec({ volumes: ['/a:/b'], userns: 'host' }), '/b');
     expect(host).to.deep.equal({
       destination: '/b',
       type: 'bind',
       source: '/a',
-      options: ['rbind', 'rprivate'],
+      options: ['rbind', 'rprivate', 'rnodev'],
     });
     expect(mountAt(spec({ tmpfs: ['/t'] }), '/t')).to.deep.include({
       type: 'tmpfs',
       source: 'tmpfs',
     });
+  });
+
+  it('lets nodes in volumes be opened only where the caller has opened devices', () => {
+    const options = (more: RunOptions) =>
+      mountAt(spec({ volumes: ['/a:/b'], ...more }), '/b')?.options;
+    expect(options({})).to.include('rnodev');
+    expect(options({ devices: ['/dev/fuse'] })).to.include('rnodev');
+    expect(options({ privileged: true })).not.to.include('rnodev');
+    expect(options({ deviceCgroupRules: ['c 10:200 rw'] })).not.to.include('rnodev');
+  });
+
+  it("shows a device that is a volume as the container's own, if it may have it", () => {
+    const volume = (path: string, major: number, minor: number): SourceDevice => ({
+      source: '/dev/x',
+      node: { path, type: 'c', major, minor },
+      rule: { allow: true, type: 'c', major, minor, access: 'rwm' },
+    });
+    const made = spec(
+      { volumes: ['/dev/x:/n', '/dev/y:/other'] },
+      { sources: { ...NO_SOURCES, volumes: [volume('/n', 1, 3), volume('/other', 10, 200)] } },
+    );
+    expect(made.linux?.devices?.at(-1)).to.include({ path: '/n', major: 1, minor: 3 });
+    expect(mountAt(made, '/n')).to.equal(undefined);
+    expect(mountAt(made, '/other')?.options).to.include('rnodev');
+  });
+
+  it("refuses a tmpfs whose owner is none of the container's users", () => {
+    expectError(() => spec({ tmpfs: ['/t:uid=65536'] }), 'ERR_INVALID_OPTION', /65536/);
   });
 
   it("replaces default mounts that the user's cover", () => {
@@ -234,7 +262,11 @@ describe('toSpec', () => {
 
 describe('checkSources', () => {
   it('does not look when nothing is named', async () => {
-    expect(await checkSources(configOf({}))).to.deep.equal({ devices: [], throttles: {} });
+    expect(await checkSources(configOf({}))).to.deep.equal({
+      devices: [],
+      volumes: [],
+      throttles: {},
+    });
   });
 
   it('finds devices and their numbers', async () => {
