@@ -247,7 +247,8 @@ export class Engine implements Surroundings, ContainerHome {
     }
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
-    return explain(prepared.steps());
+    const { noteVolumes } = await import('./volume-notes.js');
+    return explain(prepared.steps(), await noteVolumes(prepared.config));
   }
 
   /** Ends what still runs, and resolves when nothing of it is left. */

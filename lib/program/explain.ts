@@ -8,7 +8,11 @@ const TITLES: Readonly<Record<Half, string>> = {
   teardown: 'teardown: when it has ended, or failed',
 };
 
-export function explain({ host, container, teardown }: Omit<Program, 'slots'>): string {
+/** @param notes what there is to know beside the steps. */
+export function explain(
+  { host, container, teardown }: Omit<Program, 'slots'>,
+  notes: readonly string[] = [],
+): string {
   const lines: string[] = [];
   for (const [half, steps] of Object.entries({ host, container, teardown })) {
     if (steps.length === 0) continue;
@@ -18,5 +22,6 @@ export function explain({ host, container, teardown }: Omit<Program, 'slots'>): 
       lines.push(`  ${String(index).padStart(3)}  ${step.op.padEnd(15)} ${describe(step)}`);
     });
   }
+  if (notes.length > 0) lines.push('', 'notes', ...notes.map((note) => `  ${note}`));
   return `${lines.join('\n')}\n`;
 }
