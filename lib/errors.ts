@@ -34,6 +34,8 @@ export type ErrorCode =
   /** A file of the container's is torn or not ours. */
   | 'ERR_DAMAGED_STATE'
   | 'ERR_REMOVE_FAILED'
+  /** The data or run directory cannot be written: full, over its quota, read-only, or broken; `errno` says which. */
+  | 'ERR_STORAGE'
   /** Nothing that it writes is kept. */
   | 'ERR_NO_LOG'
   /** What was waited for did not come in time. */

@@ -20,6 +20,7 @@ enum class Request : uint8_t {
   kRenamed = 8,
   kLimits = 9,
   kBegin = 10,
+  kKeep = 11,
 };
 
 // From the monitor.

@@ -10,7 +10,8 @@ namespace {
 
 constexpr const char* kHealth = "health.json";
 constexpr const char* kNext = "health.json.new";
-constexpr int kNoSpace = 28;
+constexpr int kNoSpace = 28, kOverQuota = 122;
+constexpr unsigned kRenameExchange = 2;  // linux/fs.h
 
 // A file that is written piece by piece. The first failure stays.
 class Writer {
@@ -51,22 +52,25 @@ class Writer {
     flush();
     return check(result_, "write", kNext);
   }
+  uint64_t written() const { return written_; }
 
  private:
   void flush() {
     const long written = sys::call(__NR_write, fd_, bytes_, size_);
     if (result_ == 0 && written != static_cast<long>(size_))
       result_ = written < 0 ? written : -kNoSpace;
+    written_ += size_;
     size_ = 0;
   }
 
   int fd_;
   long result_ = 0;
+  uint64_t written_ = 0;
   size_t size_ = 0;
   char bytes_[2048];
 };
 
-void add_result(Writer& to, const CheckResult& result) {
+void add_result(Writer& to, const CheckResult& result, bool with_output) {
   to.add("{\"start\":\"");
   to.add(result.start);
   to.add("\",\"end\":\"");
@@ -75,9 +79,39 @@ void add_result(Writer& to, const CheckResult& result) {
   to.add_number(result.exit_code);
   to.add(",\"output\":\"");
   to.add_json(result.note, length(result.note));
+  if (!with_output) {
+    to.add(result.size > 0 ? "...\"}" : "\"}");
+    return;
+  }
   if (result.note[0] != '\0' && result.size > 0) to.add(": ");
   to.add_json(result.output, result.size);
   to.add(result.more ? "...\"}" : "\"}");
+}
+
+struct Results {
+  const CheckResult* const* results;
+  unsigned count;
+};
+
+Status write_next(int directory, HealthStatus status, uint32_t failing_streak, Results all,
+                  bool with_output) {
+  auto file = own_fd(
+      sys::call(__NR_openat, directory, kNext, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600),
+      "openat", kNext);
+  if (!file.ok()) return file.error();
+  Writer writer(file.value().get());
+  writer.add("{\"status\":\"");
+  writer.add(health_name(status));
+  writer.add("\",\"failingStreak\":");
+  writer.add_number(failing_streak);
+  writer.add(",\"log\":[");
+  for (unsigned i = 0; i < all.count; ++i) {
+    if (i > 0) writer.add(",");
+    add_result(writer, *all.results[i], with_output);
+  }
+  writer.add("]}\n");
+  if (Status written = writer.finish(); !written.ok()) return written;
+  return check(sys::call(__NR_ftruncate, file.value().get(), writer.written()), "ftruncate", kNext);
 }
 
 }  // namespace
@@ -93,26 +127,25 @@ const char* health_name(HealthStatus status) {
   }
 }
 
+// A full disk costs the checks their output, not the container its status: as with `state.json`
+// (state_file.cpp) the file before the last is written over, and exchanged with the last.
 Status write_health(int directory, HealthStatus status, uint32_t failing_streak,
                     const CheckResult* const* results, unsigned count) {
-  auto file = own_fd(sys::call(__NR_openat, directory, kNext,
-                               O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600),
-                     "openat", kNext);
-  if (!file.ok()) return file.error();
-  Writer writer(file.value().get());
-  writer.add("{\"status\":\"");
-  writer.add(health_name(status));
-  writer.add("\",\"failingStreak\":");
-  writer.add_number(failing_streak);
-  writer.add(",\"log\":[");
-  for (unsigned i = 0; i < count; ++i) {
-    if (i > 0) writer.add(",");
-    add_result(writer, *results[i]);
-  }
-  writer.add("]}\n");
-  if (Status written = writer.finish(); !written.ok()) return written;
-  return check(sys::call(__NR_renameat2, directory, kNext, directory, kHealth, 0), "renameat2",
-               kHealth);
+  const Results all{results, count};
+  Status written = write_next(directory, status, failing_streak, all, true);
+  const int number = written.error().number;
+  if (number == kNoSpace || number == kOverQuota)
+    written = write_next(directory, status, failing_streak, all, false);
+  if (!written.ok()) return written;
+  if (sys::call(__NR_renameat2, directory, kNext, directory, kHealth, kRenameExchange) >= 0)
+    return {};
+  if (Status renamed = check(sys::call(__NR_renameat2, directory, kNext, directory, kHealth, 0),
+                             "renameat2", kHealth);
+      !renamed.ok())
+    return renamed;
+  // The first one: room for the next.
+  static_cast<void>(write_next(directory, status, failing_streak, all, true));
+  return {};
 }
 
 }  // namespace caisson

@@ -169,6 +169,11 @@ bool Monitor::open_places() {
   };
   if (!directory_.valid()) return fail(-kNotFound, "openat", config_.text(MonitorText::kDirectory));
   if (!sockets_.valid()) return fail(-kNotFound, "openat", config_.text(MonitorText::kSockets));
+  if (Status ready = prepare_state(directory_.get()); !ready.ok()) {
+    fill_record(error, Half::kHost, kBeforeFirstStep, ready.error());
+    start_failed(error);
+    return false;
+  }
   if (!config_.has(kMonitorNoLog))
     log_.open(directory_.get(), config_.header().log_size, config_.header().log_files);
   // All signals are blocked (the face did that): this one is read, the others wait for ever.
@@ -304,6 +309,7 @@ void Monitor::close_run() {
   near_end_.reset();
   oom_.reset();
   executing_ = ended_ = input_full_ = cancelled_ = false;
+  unsaved_ = {};
   oom_kills_ = 0;
   give_up_at_ = kill_at_ = let_go_at_ = kNone;
 }
@@ -477,6 +483,8 @@ void Monitor::read_control() {
 
 void Monitor::started() {
   executing_ = true;
+  char before[kTimeSize];
+  copy_text(before, state_.started_at);
   format_time(wall_time(), state_.started_at);
   state_.status = "running";
   state_.stopped = false;
@@ -484,7 +492,13 @@ void Monitor::started() {
   state_.oom_killed = false;
   state_.error[0] = '\0';
   health_.begin(directory_.get(), pid_, state_.start_time);
-  save();
+  // What runs and is not known to would be started once more.
+  if (Status saved = save(); !saved.ok()) {
+    unsaved_ = saved.error();
+    copy_text(state_.started_at, before);
+    kill_all();
+    return;
+  }
   event("start");
   tell_all([this](Client& client) { client.send(Reply::kStarted, &pid_, sizeof pid_); });
 }
@@ -553,7 +567,7 @@ void Monitor::read_output(unsigned index) {
       Text<64> why;
       why.add("\"errno\":\"").add(static_cast<uint64_t>(log_.lost_reason())).add("\"");
       event("log_lost", why.c_str());
-      save();
+      static_cast<void>(save());
     }
   }
 }
@@ -598,8 +612,9 @@ void Monitor::end_run() {
   const size_t stamped = stamps(all_stamps) * sizeof(double);
   log_.flush(true);
   flush_at_ = unfinished_since_ = kNone;
-  const bool failed = load_acquire(page_->failed) != 0;
-  const ErrorRecord error = page_->error;
+  const bool failed = load_acquire(page_->failed) != 0 || unsaved_.number != 0;
+  ErrorRecord error = page_->error;
+  if (unsaved_.number != 0) fill_record(error, Half::kHost, kBeforeFirstStep, unsaved_);
   if (oom_.valid() && !failed) look_for_oom();
   const uint32_t oom_kills = oom_kills_;
   oom_.reset();
@@ -631,7 +646,7 @@ void Monitor::end_run() {
     restart_at_ = now + pause_;
     ++state_.restart_count;
     state_.status = "restarting";
-    save();
+    static_cast<void>(save());
   } else {
     leave("exited");
   }
@@ -679,14 +694,14 @@ void Monitor::leave(const char* status) {
   const char* id = config_.text(MonitorText::kId);
   if (sockets_.valid()) sys::call(__NR_unlinkat, sockets_.get(), id, 0);
   state_.status = status;
-  if (!config_.has(kMonitorAutoRemove)) {
+  if (!config_.has(kMonitorAutoRemove) || stays_) {
     state_.monitor[0] = '\0';
-    save();
+    static_cast<void>(save());
     return;
   }
   // While it says that this monitor lives, nobody else does the same (lib/engine/mend.ts).
   state_.status = "removing";
-  save();
+  static_cast<void>(save());
   // Without it there is no container any more, for whoever looks while the rest goes
   // (Container.stored).
   sys::call(__NR_unlinkat, directory_.get(), "config.json", 0);
@@ -777,6 +792,12 @@ bool Monitor::handle(Client& client, const Frame& frame) {
       break;
     case Request::kLimits:
       done(client, keep_limits(reinterpret_cast<const char*>(frame.payload), frame.size));
+      break;
+    case Request::kKeep:
+      if (frame.size == 1) {
+        stays_ = frame.payload[0] != 0;
+        done(client, 0);
+      }
       break;
     default:
       drop(client);  // it speaks another language
@@ -928,9 +949,11 @@ void Monitor::apply_limits() const {
     }
 }
 
-void Monitor::save() {
-  if (directory_.valid()) static_cast<void>(write_state(directory_.get(), state_));
+Status Monitor::save() {
+  Status saved;
+  if (directory_.valid()) saved = write_state(directory_.get(), state_);
   lock_.reset();
+  return saved;
 }
 
 void Monitor::event(const char* action, const char* more) {

@@ -66,7 +66,7 @@ class Monitor {
   void kill_all();
   long keep_limits(const char* texts, size_t size);
   void apply_limits() const;
-  void save();
+  Status save();
   void event(const char* action, const char* more = "");
   size_t stamps(double* to) const;
   bool held_back() const;
@@ -94,6 +94,7 @@ class Monitor {
   bool cancelled_ = false;           // and somebody wants its end
   winsize size_{};                   // of the terminal, as a client has it; of all runs
   bool executing_ = false;           // the program has been exec'ed
+  Error unsaved_;                    // why its start could not be written down
   bool ended_ = false;               // the first process is gone; its output may still be there
   int status_code_ = 0, status_signal_ = 0;
   uint32_t oom_kills_ = 0;  // that have been told of
@@ -102,6 +103,7 @@ class Monitor {
   int retries_;
   bool stopping_ = false;  // somebody asked for the end
   bool finished_ = false;  // nothing more will run
+  bool stays_ = false;     // it is not removed at its end: it is about to be started again
   bool bound_;             // it ends when the first client leaves
   bool input_full_ = false;
   uint64_t began_ = 0;  // monotonic, ns

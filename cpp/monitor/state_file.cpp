@@ -12,13 +12,14 @@ namespace {
 constexpr const char* kState = "state.json";
 constexpr const char* kNext = "state.json.new";
 constexpr size_t kMaxEvent = 16u << 10;
+constexpr int kExists = 17, kNoSpace = 28;
 constexpr unsigned kRenameExchange = 2;  // linux/fs.h
 constexpr uint64_t kBillion = 1000000000;
 
-}  // namespace
+using StateText = Text<4096>;
 
-Status write_state(int directory, const StateRecord& state) {
-  Text<4096> text;
+StateText text_of(const StateRecord& state) {
+  StateText text;
   text.add("{\"status\":\"").add(state.status);
   text.add("\",\"pid\":").add(static_cast<uint64_t>(state.pid));
   text.add(",\"startTime\":\"").add(state.start_time);
@@ -32,6 +33,30 @@ Status write_state(int directory, const StateRecord& state) {
   text.add("\",\"restartCount\":").add(uint64_t{state.restart_count});
   text.add(",\"stopped\":").add(state.stopped ? "true" : "false");
   text.add(",\"logLost\":").add(state.log_lost).add("}\n");
+  return text;
+}
+
+}  // namespace
+
+Status prepare_state(int directory) {
+  const StateText text = text_of({});
+  const char* const names[] = {kState, kNext};
+  for (const char* name : names) {
+    const long fd = sys::call(__NR_openat, directory, name,
+                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd == -kExists) continue;
+    if (fd < 0) return failure(fd, "openat", name);
+    const UniqueFd file(static_cast<int>(fd));
+    const long written = sys::call(__NR_write, file.get(), text.c_str(), text.size());
+    if (written == static_cast<long>(text.size())) continue;
+    sys::call(__NR_unlinkat, directory, name, 0);
+    return failure(written < 0 ? written : -kNoSpace, "write", name);
+  }
+  return {};
+}
+
+Status write_state(int directory, const StateRecord& state) {
+  const StateText text = text_of(state);
   // Written over the state before the last and exchanged with the last: there is room for it on a
   // full disk, too.
   auto file = own_fd(
@@ -40,20 +65,15 @@ Status write_state(int directory, const StateRecord& state) {
   if (!file.ok()) return file.error();
   const long written = sys::call(__NR_write, file.value().get(), text.c_str(), text.size());
   if (written < 0) return failure(written, "write", kNext);
-  if (static_cast<size_t>(written) != text.size()) return Error{28 /* ENOSPC */, "write", kNext};
+  if (static_cast<size_t>(written) != text.size()) return Error{kNoSpace, "write", kNext};
   const long cut = sys::call(__NR_ftruncate, file.value().get(), text.size());
   if (cut < 0) return failure(cut, "ftruncate", kNext);
   const long exchanged =
       sys::call(__NR_renameat2, directory, kNext, directory, kState, kRenameExchange);
   if (exchanged >= 0) return {};
-  // The first one, or a filesystem that cannot exchange.
-  if (const long renamed = sys::call(__NR_renameat2, directory, kNext, directory, kState, 0);
-      renamed < 0)
-    return failure(renamed, "renameat2", kState);
-  const UniqueFd spare(static_cast<int>(
-      sys::call(__NR_openat, directory, kNext, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)));
-  if (spare.valid()) sys::call(__NR_write, spare.get(), text.c_str(), text.size());
-  return {};
+  // A filesystem that cannot exchange: the next one takes new room.
+  return check(sys::call(__NR_renameat2, directory, kNext, directory, kState, 0), "renameat2",
+               kState);
 }
 
 void read_start_time(int pid, char (&to)[24]) {

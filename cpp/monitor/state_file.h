@@ -22,6 +22,10 @@ struct StateRecord {
   uint64_t log_lost = 0;
 };
 
+// Makes room for all states to come: a container whose state cannot be written down must not run,
+// since whoever looks would start it again. Where there is no `state.json` yet, it says "created".
+Status prepare_state(int directory);
+
 // Replaces `state.json` in `directory`.
 Status write_state(int directory, const StateRecord& state);
 

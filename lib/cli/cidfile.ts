@@ -1,6 +1,7 @@
 /** `--cidfile`: the container's id in a file that must not exist before. */
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { CaissonError } from '../errors.js';
+import { storageError } from '../storage.js';
 
 export class CidFile {
   readonly #path: string;
@@ -34,7 +35,12 @@ export class CidFile {
 
   write(id: string): void {
     if (this.#fd === undefined) return;
-    writeSync(this.#fd, id);
+    try {
+      if (writeSync(this.#fd, id) < id.length)
+        throw Object.assign(new Error('short write'), { code: 'ENOSPC', syscall: 'write' });
+    } catch (cause) {
+      throw storageError(this.#path, cause);
+    }
     closeSync(this.#fd);
     this.#fd = undefined;
   }

@@ -26,6 +26,7 @@ import {
   type CgroupFileWrite,
   mergeResources,
   planUpdate,
+  putBack,
   type ResourceChange,
   updateResources,
   weighScope,
@@ -41,6 +42,7 @@ import type { Surroundings } from './prepare.js';
 import { isErrno } from '../program/errno.js';
 import { processesBeside } from './processes.js';
 import { parseSignal } from './signals.js';
+import { isFull, type StagedFile } from '../storage.js';
 import { CREATED, isSettled, noSuchContainer, type Store } from './store.js';
 import type {
   ContainerInfo,
@@ -177,7 +179,8 @@ export class Container {
       try {
         await startKept(around, store, config, attached, lock);
       } catch (error) {
-        await this.startFailed(config, state, error);
+        // Why it did not start is what the caller has to know, also where the disk takes no word of it.
+        await this.startFailed(config, state, error).catch(() => undefined);
         throw error;
       }
     });
@@ -578,7 +581,13 @@ export class Container {
     );
   }
 
-  /** Changes limits, at once where it runs, and the restart policy. All of it, or nothing. */
+  /**
+   * Changes limits, at once where it runs, and the restart policy. All of it, or nothing: the new configuration is
+   * written beside the old one first, then the kernel and the supervisor are told, and only then is it put in place.
+   * What has been told is taken back when a later place refuses.
+   *
+   * @throws as `updateResources`; ERR_STORAGE
+   */
   async update({ restart, ...change }: UpdateOptions): Promise<void> {
     const { store } = this.home;
     const policy = restart === undefined ? undefined : parseRestartPolicy('restart', restart);
@@ -589,35 +598,60 @@ export class Container {
       const around = await this.home.surroundings();
       const { layout, host } = around;
       const limited = { layout, host, home: config };
-      // For the runs that its monitor starts: the program that it has was made before.
-      let writes: readonly CgroupFileWrite[] = [];
-      const options =
-        state.status === 'running'
-          ? await updateResources(limited, this.id, config.options, change, (all) => {
-              writes = all;
-            })
-          : mergeResources(config.options, change);
-      if (config.cgroupSlice !== undefined) await weighScope(this.id, writes);
-      // What does not run is checked as its next start will.
-      if (state.status !== 'running') normalizeResources(options, host);
-      if (state.status === 'restarting')
-        ({ writes } = planUpdate(limited, this.id, config.options, options));
+      const options = mergeResources(config.options, change);
+      // Wrong limits are refused before anything is written. What does not run is checked as its next start will.
+      if (isActive(state)) planUpdate(limited, this.id, config.options, options);
+      else normalizeResources(options, host);
       const updated = { ...config, options, restart: policy ?? config.restart };
-      await this.rewrite(updated, state);
-      if (isActive(state) && writes.length > 0) {
-        await this.reach<number>(
-          (connection) => connection.limits(writes),
-          (answer) => ({ done: answer }),
-        );
-      }
-      if (policy !== undefined && isActive(state)) {
-        await this.reach<number>(
-          (connection) => connection.policy(POLICY_NUMBERS[policy.name], policy.maximumRetryCount),
-          (answer) => ({ done: answer }),
-        );
+      const staged = await store.stageConfig(updated);
+      const undo: (() => Promise<unknown>)[] = [() => staged.discard()];
+      try {
+        // For the runs that its supervisor starts: the program that it has was made before.
+        let writes: readonly CgroupFileWrite[] = [];
+        let before: readonly CgroupFileWrite[] = [];
+        if (state.status === 'running') {
+          await updateResources(limited, this.id, config.options, change, (all, old) => {
+            writes = all;
+            before = old;
+          });
+          undo.push(() => putBack(before));
+        } else if (state.status === 'restarting') {
+          ({ writes } = planUpdate(limited, this.id, config.options, options));
+          before = planUpdate(limited, this.id, options, config.options).writes;
+        }
+        if (config.cgroupSlice !== undefined && writes.length > 0) {
+          undo.push(() => weighScope(this.id, before));
+          await weighScope(this.id, writes);
+        }
+        if (isActive(state) && writes.length > 0) {
+          undo.push(() => this.tellLimits(before));
+          await this.tellLimits(writes);
+        }
+        if (isActive(state) && policy !== undefined) {
+          undo.push(() => this.tellPolicy(config.restart));
+          await this.tellPolicy(policy);
+        }
+        await this.commit(staged, updated, state);
+      } catch (error) {
+        for (const back of undo.reverse()) await back().catch(() => undefined);
+        throw error;
       }
       tell(store, updated, 'update');
     });
+  }
+
+  private async tellLimits(writes: readonly CgroupFileWrite[]): Promise<void> {
+    await this.reach<number>(
+      (connection) => connection.limits(writes),
+      (answer) => ({ done: answer }),
+    );
+  }
+
+  private async tellPolicy({ name, maximumRetryCount }: RestartPolicy): Promise<void> {
+    await this.reach<number>(
+      (connection) => connection.policy(POLICY_NUMBERS[name], maximumRetryCount),
+      (answer) => ({ done: answer }),
+    );
   }
 
   /**
@@ -629,18 +663,34 @@ export class Container {
     await waitFor(this, condition);
   }
 
-  /** Stops and starts it. */
+  /** Stops and starts it. One that is removed when it exits stays, as with Docker. */
   async restart(options: StopOptions = {}): Promise<void> {
-    await this.stop(options);
+    const { config: before, state } = await this.inspect();
+    const staying = before.autoRemove && isActive(state);
+    if (staying) await this.tellToKeep(true);
+    try {
+      await this.stop(options);
+    } catch (error) {
+      if (staying) await this.tellToKeep(false).catch(() => undefined);
+      throw error;
+    }
     await this.start();
     const config = this.home.store.config(this.id);
     if (config !== undefined) tell(this.home.store, config, 'restart');
   }
 
+  private async tellToKeep(on: boolean): Promise<void> {
+    await this.reach<number>(
+      (connection) => connection.keep(on),
+      (answer) => ({ done: answer }),
+    );
+  }
+
   /**
-   * Another name.
+   * Another name. All places have it, or none: what needs room on the disk comes first, and the names are told apart
+   * until the configuration, which decides, is put in place.
    *
-   * @throws ERR_NAME_IN_USE
+   * @throws ERR_NAME_IN_USE, ERR_STORAGE
    */
   async rename(name: string): Promise<void> {
     const wanted = checkContainerName(name);
@@ -648,21 +698,32 @@ export class Container {
     await withLock(store.places.runRoot, this.id, async () => {
       const { config, state } = this.stored();
       if (config.name === wanted) throw nameInUse(wanted, this.id);
-      if (!(await store.claimName(wanted, this.id)))
-        throw nameInUse(wanted, await store.named(wanted));
       const renamed = { ...config, name: wanted };
-      await this.rewrite(renamed, state);
-      if (isActive(store.state(this.id).state)) {
-        const told = await this.reach<number>(
-          (connection) => connection.renamed(wanted),
-          (answer) => ({ done: answer }),
-        );
-        // Its monitor may have left without a word, and taken the container away by the name that it knew.
-        if (told === undefined) await this.unlessGone(renamed, state);
+      const staged = await store.stageConfig(renamed);
+      const undo: (() => Promise<unknown>)[] = [() => staged.discard()];
+      try {
+        if (!(await store.claimName(wanted, this.id)))
+          throw nameInUse(wanted, await store.named(wanted));
+        undo.push(() => store.releaseName(wanted, this.id));
+        if (isActive(state)) {
+          undo.push(() => this.tellName(config.name));
+          await this.tellName(wanted);
+        }
+        await this.commit(staged, renamed, state);
+      } catch (error) {
+        for (const back of undo.reverse()) await back().catch(() => undefined);
+        throw error;
       }
       await store.releaseName(config.name, this.id);
       tell(store, renamed, 'rename', { oldName: config.name });
     });
+  }
+
+  private async tellName(name: string): Promise<void> {
+    await this.reach<number>(
+      (connection) => connection.renamed(name),
+      (answer) => ({ done: answer }),
+    );
   }
 
   /**
@@ -722,9 +783,13 @@ export class Container {
     return { config, ...found };
   }
 
-  private async rewrite(config: StoredConfig, before: StoredState): Promise<void> {
+  private async commit(
+    staged: StagedFile,
+    config: StoredConfig,
+    before: StoredState,
+  ): Promise<void> {
     try {
-      await this.home.store.writeConfig(config);
+      await staged.commit();
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
     }
@@ -855,7 +920,7 @@ function saidOf({ code, signal, oomKills }: MonitorExit): ContainerExit {
 }
 
 function ignoreFullDisk(error: unknown): void {
-  if (!isErrno(error, 'ENOSPC', 'EDQUOT', 'ENOENT')) throw error;
+  if (!isFull(error) && !isErrno(error, 'ENOENT')) throw error;
 }
 
 function ignoreNotRunning(error: unknown): void {

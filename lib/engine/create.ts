@@ -45,6 +45,7 @@ export async function createContainer(
   } catch (cause) {
     await store.releaseName(name, id);
     await discardUnreadable(store, id).catch(() => undefined);
+    if (cause instanceof CaissonError) throw cause;
     throw new CaissonError('ERR_START_FAILED', `cannot write to ${store.directory(id)}`, {
       stage: 'config',
       path: store.directory(id),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../errors.js';
 import { loadNative } from '../native/load.js';
+import { storageError } from '../storage.js';
 
 /** Milliseconds; whoever holds one is starting or removing a container. */
 const PATIENCE = 60_000;
@@ -22,7 +23,10 @@ export async function withLock<T>(
   work: (lock: number) => Promise<T>,
 ): Promise<T> {
   const native = loadNative();
-  const file = await open(join(runRoot, 'locks'), 'a', 0o600);
+  const path = join(runRoot, 'locks');
+  const file = await open(path, 'a', 0o600).catch((error: unknown) => {
+    throw storageError(path, error);
+  });
   try {
     const byte = Number.parseInt(id.slice(0, 12), 16);
     const end = performance.now() + PATIENCE;

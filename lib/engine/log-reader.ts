@@ -5,7 +5,7 @@ import { checkAbortSignal, onAbort } from './abort-signals.js';
 import { boolean, invalid, wholeNumber } from './check.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { decodeLine, type LogEntry } from './log-entry.js';
-import { seekTail } from './log-tail.js';
+import { seekTail, type StreamStarts } from './log-tail.js';
 import { openRotated, type RotatedFile } from './rotated-files.js';
 import { nanosecondsOf, parseTimeStamp, type TimeStamp } from './time-stamp.js';
 
@@ -105,6 +105,8 @@ class Follower {
   private files: RotatedFile[] = [];
   /** Without `follow`: where the newest file ended when it was opened. A writer may be faster than a reader. */
   private limit = Infinity;
+  /** With `tail`: where each stream begins in the files that were there. */
+  private starts: ReadonlyMap<RotatedFile, StreamStarts> = new Map();
   private over = false;
   private failure: unknown;
 
@@ -122,7 +124,8 @@ class Follower {
       this.files.map(async (file) => ({ file, end: await file.size() })),
     );
     if (this.watch === undefined) this.limit = ends.at(-1)?.end ?? 0;
-    if (this.selection.tail !== undefined) await seekTail(ends, this.selection.tail);
+    const { tail } = this.selection;
+    if (tail !== undefined) this.starts = await seekTail(ends, tail);
     this.options.onOpen?.();
   }
 
@@ -221,10 +224,12 @@ class Follower {
       if (lines === undefined || this.aborted) return;
       for (const line of lines) {
         if (last && start >= this.limit) return;
+        const offset = start;
         start += line.length + 1;
         const decoded = decodeLine(line);
         if (decoded?.damaged !== false) this.options.onDamaged?.();
         if (decoded === undefined || !this.wants(decoded.entry)) continue;
+        if (offset < (this.starts.get(file)?.[decoded.entry.stream] ?? 0)) continue;
         yield decoded.entry;
         if (this.aborted) return;
       }

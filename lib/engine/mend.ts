@@ -86,9 +86,10 @@ async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
       // Its monitor removes the same files, and each may find what the other is moving.
       const busy = error instanceof CaissonError && error.errno === 'EBUSY';
       if (!busy && attempt < REMOVE_ATTEMPTS) continue;
-      // Something of it is still there, and so must it be, to be removed again.
-      await store.writeState(id, { ...CREATED, status: 'removing' });
-      await store.writeConfig(config);
+      // Something of it is still there, and so must it be, to be removed again. Why it is is what the caller has to
+      // know, also where that cannot be written down.
+      await store.writeState(id, { ...CREATED, status: 'removing' }).catch(() => undefined);
+      await store.writeConfig(config).catch(() => undefined);
       throw error;
     }
   }

@@ -19,6 +19,7 @@ const REQUEST = {
   renamed: 8,
   limits: 9,
   begin: 10,
+  keep: 11,
 } as const;
 
 const REPLY = {
@@ -160,6 +161,11 @@ export class MonitorConnection {
 
   renamed(name: string): void {
     this.send(REQUEST.renamed, Buffer.from(name));
+  }
+
+  /** Whether a container with `autoRemove` stays when its present run has ended. */
+  keep(on: boolean): void {
+    this.send(REQUEST.keep, Buffer.of(on ? 1 : 0));
   }
 
   /** Files of its cgroups that are written in each of its runs to come. */

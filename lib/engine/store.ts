@@ -5,7 +5,6 @@ import {
   mkdir,
   readdir,
   readlink,
-  rename,
   rm,
   symlink,
   truncate,
@@ -16,6 +15,7 @@ import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
 import { isAlive } from './owner.js';
+import { isFull, StagedFile, storageError } from '../storage.js';
 import type {
   ContainerInfo,
   ContainerStatus,
@@ -89,7 +89,7 @@ export class Store {
       try {
         mkdirSync(path, { recursive: true, mode: 0o700 });
       } catch (cause) {
-        if (!isErrno(cause, 'EACCES', 'EPERM', 'EROFS')) throw cause;
+        if (!isErrno(cause, 'EACCES', 'EPERM', 'EROFS')) throw storageError(path, cause);
         throw new CaissonError('ERR_NO_PRIVILEGES', `${path} cannot be made by this user`, {
           stage: 'config',
           path,
@@ -202,13 +202,31 @@ export class Store {
    */
   async add(config: StoredConfig, owner: string | undefined): Promise<void> {
     const directory = this.directory(config.id);
-    await mkdir(directory, { mode: 0o700 });
-    if (owner !== undefined) await symlink(owner, join(directory, 'owner'));
+    try {
+      await mkdir(directory, { mode: 0o700 });
+      if (owner !== undefined) await symlink(owner, join(directory, 'owner'));
+    } catch (error) {
+      throw storageError(directory, error);
+    }
     await this.writeConfig(config);
   }
 
   async writeConfig(config: StoredConfig): Promise<void> {
-    await replace(join(this.directory(config.id), 'config.json'), `${JSON.stringify(config)}\n`);
+    await (await this.stageConfig(config)).commit();
+  }
+
+  /**
+   * What the container is to be once every other place of a change has been changed.
+   *
+   * @throws ERR_STORAGE, ERR_NO_SUCH_CONTAINER
+   */
+  async stageConfig(config: StoredConfig): Promise<StagedFile> {
+    const path = join(this.directory(config.id), 'config.json');
+    try {
+      return await StagedFile.write(path, `${JSON.stringify(config)}\n`);
+    } catch (error) {
+      throw isErrno(error, 'ENOENT') ? noSuchContainer(config.id) : error;
+    }
   }
 
   /** From here on there is no such container, whatever is left of its directory. */
@@ -225,12 +243,16 @@ export class Store {
     const path = `${this.directory(id)}/state.json`;
     const text = `${JSON.stringify(state)}\n`;
     try {
-      await replace(path, text);
-    } catch (error) {
-      if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+      await (await StagedFile.write(path, text)).commit();
+    } catch (full) {
+      if (!isFull(full)) throw full;
       // The old one has room for it. Who finds it torn mends it.
-      await writeFile(path, text, { flag: 'r+' });
-      await truncate(path, Buffer.byteLength(text));
+      try {
+        await writeFile(path, text, { flag: 'r+' });
+        await truncate(path, Buffer.byteLength(text));
+      } catch (error) {
+        throw isErrno(error, 'ENOENT') ? full : storageError(path, error);
+      }
     }
   }
 
@@ -351,7 +373,7 @@ async function claim(link: string, id: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return false;
-    throw error;
+    throw storageError(link, error);
   }
 }
 
@@ -376,17 +398,4 @@ function isHealthResult(value: unknown): value is HealthResult {
     [result.start, result.end, result.output].every((text) => typeof text === 'string') &&
     Number.isInteger(result.exitCode)
   );
-}
-
-let serial = 0;
-
-async function replace(path: string, text: string): Promise<void> {
-  const next = `${path}.${process.pid}-${serial++}`;
-  try {
-    await writeFile(next, text, { mode: 0o600 });
-    await rename(next, path);
-  } catch (error) {
-    await rm(next, { force: true });
-    throw error;
-  }
 }

@@ -50,7 +50,7 @@ export interface CgroupFileWrite {
  *
  * @param id long id
  * @param current the options that its limits come from.
- * @param note told of what has been written.
+ * @param note told of what has been written, and of what would put it back.
  * @returns the options with the change in them, for its next start.
  * @throws ERR_INVALID_OPTION, ERR_CONFLICTING_OPTIONS, ERR_UNSUPPORTED_OPTION, ERR_CGROUP_CONTROLLER_MISSING
  *   before anything was touched; ERR_UPDATE_FAILED when the kernel refused, and all is as it was.
@@ -60,7 +60,8 @@ export async function updateResources(
   id: string,
   current: RunOptions,
   change: ResourceChange,
-  note: (writes: readonly CgroupFileWrite[]) => void = () => undefined,
+  note: (writes: readonly CgroupFileWrite[], before: readonly CgroupFileWrite[]) => void = () =>
+    undefined,
 ): Promise<RunOptions> {
   const options = mergeResources(current, change);
   const planned = planUpdate(around, id, current, options);
@@ -77,12 +78,17 @@ export async function updateResources(
       undo.unshift({ ...write, value: await valueOf(write) });
       await put(write);
     } catch (cause) {
-      for (const old of undo) await put(old).catch(() => undefined);
+      await putBack(undo);
       throw refused(write, cause);
     }
   }
-  note(ordered);
+  note(ordered, undo);
   return options;
+}
+
+/** What files had before a change, the last one first. */
+export async function putBack(before: readonly CgroupFileWrite[]): Promise<void> {
+  for (const old of before) await put(old).catch(() => undefined);
 }
 
 /**

@@ -10,6 +10,7 @@ import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
 import type { RootPlan } from '../program/launch.js';
+import { storageError } from '../storage.js';
 import { fingerprintOf, quickLook } from './host-fingerprint.js';
 import {
   bindsOf,
@@ -197,8 +198,13 @@ function imageOf(
 
 async function writeNote(images: string, content: Note): Promise<void> {
   const temporary = join(images, `.note-${process.pid}-${randomBytes(6).toString('hex')}`);
-  await writeFile(temporary, JSON.stringify(content), { flag: 'wx' });
-  await rename(temporary, join(images, noteName));
+  try {
+    await writeFile(temporary, JSON.stringify(content), { flag: 'wx' });
+    await rename(temporary, join(images, noteName));
+  } catch {
+    // It saves time only: the image is there.
+    await rm(temporary, { force: true }).catch(() => undefined);
+  }
 }
 
 /** A rename onto a directory that is not empty fails: then another process was quicker, with the same. */
@@ -264,6 +270,8 @@ async function exists(directory: string): Promise<boolean> {
 function typed(error: unknown): unknown {
   if (error instanceof CaissonError || !(error instanceof Error)) return error;
   const { code, syscall, path } = error as NodeJS.ErrnoException;
+  const storage = storageError(path ?? 'the host image', error);
+  if (storage !== error) return storage;
   const denied = code === 'EACCES' || code === 'EPERM';
   return new CaissonError(
     denied ? 'ERR_NO_PRIVILEGES' : 'ERR_START_FAILED',

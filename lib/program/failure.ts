@@ -1,5 +1,6 @@
 /** From the machine's error record to a typed error with an address and, where one is known, a cure. */
 import { CaissonError, type ErrorCode } from '../errors.js';
+import { storageHint, storageReason } from '../storage.js';
 import { explainRefusal } from '../machine/refusal.js';
 import { isMachineRoot, lookAround } from '../machine/surroundings.js';
 import {
@@ -33,7 +34,6 @@ const HINTS: Readonly<Record<string, string>> = {
     'a layer lies on a filesystem that overlay does not take, such as another overlay; put the data root on ext4, xfs or ' +
     'btrfs: in a container, on a volume (-v data:/var/lib/caisson) or a tmpfs',
   'overlay.make EPERM': 'without root, overlay needs Linux 5.11',
-  'overlay.make EROFS': 'the data root must be writable for the container',
   'oom.set EACCES': 'lowering the score needs CAP_SYS_RESOURCE',
   'rlimit.set EPERM': 'raising a hard limit needs CAP_SYS_RESOURCE',
   'cgroup.write EBUSY': 'the value is below what is in use',
@@ -74,6 +74,15 @@ const OF_THE_CONTAINER: ReadonlySet<string> = new Set([
   'rlimit.set',
   'session.new',
   'file.write',
+]);
+
+/** Steps of the host's phase that write to the data root. */
+const ON_DISK: ReadonlySet<string> = new Set([
+  'dir.make',
+  'symlink.make',
+  'file.write',
+  'file.open',
+  'overlay.make',
 ]);
 
 const EVERY_CAPABILITY = -1n;
@@ -144,6 +153,14 @@ export function failureOf(
     hint: refused ?? hintOfUsers(error, errno, step.op) ?? hintFor(step.op, errno, path),
   };
   const where = path === undefined || describe(step).includes(path) ? '' : ` (${path})`;
+  const reason = half === 'host' && ON_DISK.has(step.op) ? storageReason(errno) : undefined;
+  if (reason !== undefined) {
+    return new CaissonError(
+      'ERR_STORAGE',
+      `cannot start: the data root cannot be written: ${reason}: ${describe(step)}${where}: ${error.call}: ${errno}`,
+      { ...details, hint: storageHint(errno) },
+    );
+  }
   return new CaissonError(
     refused === undefined ? codeFor(half, step, errno) : 'ERR_NO_PRIVILEGES',
     `cannot start: ${describe(step)}${where}: ${error.call}: ${errno}`,
@@ -205,6 +222,13 @@ export function beforeFirstStep(error: NativeError, what = 'prepare a start'): C
       `the launch program is invalid:${about}`,
       details,
     );
+  }
+  const full = /\.json(?:\.new)?$/.test(error.object) ? storageReason(errno) : undefined;
+  if (full !== undefined) {
+    return new CaissonError('ERR_STORAGE', `cannot ${what}: cannot write${about}: ${full}`, {
+      ...details,
+      hint: storageHint(errno),
+    });
   }
   const denied = errno === 'EPERM' || errno === 'EACCES';
   const hint =

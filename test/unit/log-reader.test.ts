@@ -164,6 +164,28 @@ describe('log reader', () => {
       expect(await tail(0)).to.equal('');
     });
 
+    it('C21: gives whole lines where the streams have written into each other’s', async () => {
+      using writer = new LogWriter(fresh(), 3);
+      for (const line of [out('0\n'), err('e0 '), out('1a '), err('e1\n')]) writer.write(line);
+      writer.rotate();
+      for (const line of [out('1b '), err('e2\n'), out('1c\n')]) writer.write(line);
+      const tail = async (tail: number) => texts(await all(directory, { tail })).join('');
+      expect(await tail(1)).to.equal('1a 1b 1c\n');
+      expect(await tail(2)).to.equal('1a 1b e2\n1c\n');
+      expect(await tail(3)).to.equal('e0 1a e1\n1b e2\n1c\n');
+      expect(await tail(4)).to.equal('0\ne0 1a e1\n1b e2\n1c\n');
+    });
+
+    it('C21: looks for the beginning of a line only so far back', async () => {
+      using writer = new LogWriter(fresh(), 3);
+      const line = `${'x'.repeat(8000)}\n`;
+      for (let i = 0; i < 1000; i++) writer.write(out(line));
+      writer.write(err('e\n'));
+      const before = bytesRead();
+      expect(texts(await all(directory, { tail: 1 }))).to.deep.equal(['e\n']);
+      expect(bytesRead() - before).to.be.below(6 << 20);
+    });
+
     it('reads no more of a large file than it needs', async () => {
       using writer = new LogWriter(fresh(), 3);
       const line = `${'x'.repeat(1000)}\n`;
@@ -443,18 +465,23 @@ describe('log reader', () => {
 
     /** The last lines of what is there, then what is asked for of them. */
     function expected(files: Line[][], options: LogOptions): Line[] {
-      const groups: Line[][] = [];
-      let open: string | undefined;
-      for (const line of files.flat()) {
-        if (open === line.stream) groups.at(-1)!.push(line);
-        else groups.push([line]);
-        open = line.bytes.at(-1) === 10 ? undefined : line.stream;
+      const all = files.flat();
+      const groups: number[][] = [];
+      const open: Partial<Record<string, number[]>> = {};
+      for (const [index, { stream, bytes }] of all.entries()) {
+        const group = open[stream] ?? [];
+        if (group.length === 0) groups.push(group);
+        group.push(index);
+        open[stream] = bytes.at(-1) === 10 ? undefined : group;
       }
       const { tail, since, until, stdout, stderr } = options;
+      groups.sort((a, b) => a.at(-1)! - b.at(-1)!);
       const last =
         typeof tail === 'number' ? groups.slice(Math.max(0, groups.length - tail)) : groups;
       return last
         .flat()
+        .sort((a, b) => a - b)
+        .map((index) => all[index]!)
         .filter(
           ({ stream, time }) =>
             (stream === 'stdout' ? stdout : stderr) !== false &&

@@ -33,12 +33,12 @@ export async function logs(args: readonly string[], location: EngineLocation): P
       });
       const stamped = line.has('timestamps');
       const details = line.has('details');
-      let begun = false; // a line is only partly printed
+      const begun = { stdout: false, stderr: false }; // a line is only partly printed
       for await (const { stream, time, bytes, partial } of entries) {
         // Docker puts a space where the attributes end, also when there are none.
         const start = `${stamped ? `${time} ` : ''}${details ? ' ' : ''}`;
-        const stamp = start !== '' && !begun ? Buffer.from(start) : undefined;
-        begun = partial;
+        const stamp = start !== '' && !begun[stream] ? Buffer.from(start) : undefined;
+        begun[stream] = partial;
         // One after the other, as both may be the same pipe.
         await output[stream].write(stamp === undefined ? bytes : Buffer.concat([stamp, bytes]));
         if (stop.signal.aborted) break;

@@ -86,7 +86,12 @@ async function make(
       invocation.argv,
       createOptions(invocation),
     );
-    cidfile?.write(container.id);
+    try {
+      cidfile?.write(container.id);
+    } catch (error) {
+      await container.remove().catch(() => undefined);
+      throw error;
+    }
     return { container, cidfile };
   } catch (error) {
     cidfile?.remove();

@@ -1,6 +1,9 @@
 /** What a container's output costs beside the container: processor time of its supervisor. */
 import { readFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { repository } from '../../support/places.js';
 import { Kept, monitorOf, untilStatus } from '../../support/kept.js';
 import { needsControllers } from '../../support/needs.js';
 import { eventually, sleep } from '../../support/outside.js';
@@ -50,6 +53,28 @@ describe('what logging costs', function () {
       await untilStatus(container, 'exited');
     },
   );
+
+  it('C21: `logs -t` stamps each line of each stream once, and `--tail` gives whole lines, where the streams interleave', async () => {
+    // Pieces of lines are in the log on their own when the program pauses.
+    const container = await kept.start(
+      'printf "one "; sleep 0.3; echo error >&2; sleep 0.3; echo line; echo next',
+    );
+    await container.wait();
+    const entries: string[] = [];
+    for await (const { stream, bytes } of container.logs()) entries.push(`${stream} ${bytes.toString()}`);
+    expect(entries).to.have.length(4);
+    const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+    const logs = (...args: string[]) => {
+      const command = [...places, 'logs', ...args, container.id];
+      const { stdout, stderr } = spawnSync(join(repository, 'bin/caisson'), command, {
+        encoding: 'utf8',
+      });
+      return [stdout, stderr].map((text) => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'T'));
+    };
+    expect(logs('-t')).to.deep.equal(['T one line\nT next\n', 'T error\n']);
+    expect(logs('--tail', '2')).to.deep.equal(['one line\nnext\n', '']);
+    expect(logs('--tail', '3')).to.deep.equal(['one line\nnext\n', 'error\n']);
+  });
 
   it('B4: all lines of one read have one time stamp, and none is lost', async () => {
     const container = await kept.start(['seq', '20000']);
