@@ -61,7 +61,8 @@ describe('what logging costs', function () {
     );
     await container.wait();
     const entries: string[] = [];
-    for await (const { stream, bytes } of container.logs()) entries.push(`${stream} ${bytes.toString()}`);
+    for await (const { stream, bytes } of container.logs())
+      entries.push(`${stream} ${bytes.toString()}`);
     expect(entries).to.have.length(4);
     const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
     const logs = (...args: string[]) => {
