@@ -1,5 +1,6 @@
 /** What a flag is, what a command takes, and the flags of caisson itself. The commands' own are in flags/. */
 import type { RunOptions } from '../engine/options.js';
+import type { ValueCheck } from './flag-values.js';
 
 export interface Flag {
   readonly long: string;
@@ -9,6 +10,8 @@ export interface Flag {
   /** What stands for the value in the help. Missing: a switch. */
   readonly value?: string;
   readonly repeatable?: boolean;
+  /** Where the command line reads the value itself (flag-values.ts). */
+  readonly check?: ValueCheck;
   readonly help: string;
   /** The library's option that the value becomes; error texts are translated back with it. */
   readonly option?: keyof RunOptions;

@@ -64,6 +64,9 @@ export class FlagParser {
       const value = given ?? args[next++];
       if (isUnsupported(flag)) throw this.#unsupported(flag);
       if (value === undefined) throw this.#error(`flag needs an argument: ${spelled}`);
+      const why = flag.check?.(value);
+      if (why !== undefined)
+        throw this.#error(`invalid argument "${value}" for "${spell(flag)}" flag: ${why}`);
       const list = values.get(flag.long);
       if (list === undefined) values.set(flag.long, [value]);
       else list.push(value);

@@ -33,9 +33,12 @@ export function normalizeNames(options: NetworkOptions): NameConfig {
       if (isIP(address) === 0) throw invalid('dns', address, 'is not an IP address');
       return address;
     }),
-    dnsSearch: stringList('dnsSearch', dnsSearch ?? []).map((domain) =>
-      checkWord('dnsSearch', domain),
-    ),
+    dnsSearch: stringList('dnsSearch', dnsSearch ?? []).map((domain) => {
+      // A dot alone stands for no search at all.
+      if (domain !== '.' && !/^[^.]+(?:\.[^.]+)*\.?$/.test(domain))
+        throw invalid('dnsSearch', domain, 'is not a domain');
+      return checkWord('dnsSearch', domain);
+    }),
     dnsOption: stringList('dnsOption', dnsOption ?? []).map((option) =>
       checkWord('dnsOption', option),
     ),

@@ -164,9 +164,8 @@ describe('command lines', () => {
 
   it('refuse what is no whole number', () => {
     for (const text of ['x', '', '1.5', '1e3', '0x1']) {
-      const line = parseCommandLine(PS, ['-n', text])!;
       expectError(
-        () => line.integer('last'),
+        () => parseCommandLine(PS, ['-n', text]),
         'ERR_INVALID_OPTION',
         /for "-n, --last" flag: not a whole number/,
       );

@@ -18,8 +18,14 @@ export async function exec(args: readonly string[], location: EngineLocation): P
     return printHelp('exec');
   }
   let keys: Uint8Array;
+  let env: readonly string[];
   try {
     keys = parseDetachKeys(line.value('detach-keys'));
+    const values = new Map([
+      ['env', line.values('env')],
+      ['env-file', line.values('env-file')],
+    ]);
+    env = environment({ values }, { env: process.env, cwd: process.cwd() });
   } catch (error) {
     await complain(error);
     return 1;
@@ -32,11 +38,6 @@ export async function exec(args: readonly string[], location: EngineLocation): P
     print(2, 'caisson: the input device is not a TTY\n');
     return 1;
   }
-  const values = new Map([
-    ['env', line.values('env')],
-    ['env-file', line.values('env-file')],
-  ]);
-  const env = environment({ values }, { env: process.env, cwd: process.cwd() });
   try {
     return await at(location, async (home) => {
       const container = await home.get(name);

@@ -1,5 +1,5 @@
 /** `caisson ps` and `caisson inspect`. */
-import { existsSync } from 'node:fs';
+import { accountsSwap } from '../../cgroup/swap.js';
 import type { ContainerInfo } from '../../engine/stored.js';
 import { checkReferences, impliesAll, matches, parseFilters } from '../../engine/filters.js';
 import { type CommandLine, parseCommandLine } from '../command-line.js';
@@ -15,24 +15,17 @@ import { TemplateError } from '../template.js';
 export async function ps(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(PS, args);
   if (line === undefined) return printHelp('ps');
-  // As Docker's client, which reads numbers and the form of filters itself: 125.
-  const asked = line.integer('last');
-  parseFilters(line.values('filter').filter((text) => !text.includes('=')));
   try {
-    return await list(line, asked, location);
+    return await list(line, location);
   } catch (error) {
     await complain(error);
     return 1;
   }
 }
 
-async function list(
-  line: CommandLine,
-  asked: number | undefined,
-  location: EngineLocation,
-): Promise<number> {
+async function list(line: CommandLine, location: EngineLocation): Promise<number> {
   const filters = parseFilters(line.values('filter'));
-  const last = asked ?? (line.has('latest') ? 1 : -1);
+  const last = line.integer('last') ?? (line.has('latest') ? 1 : -1);
   const noTrunc = line.has('no-trunc');
   const withSize = line.has('size');
   return at(location, async (home) => {
@@ -80,10 +73,7 @@ function isUp({ status }: ContainerInfo): boolean {
 async function limitsSwap(home: CommandHome, { config }: ContainerInfo): Promise<boolean> {
   const { memory, memorySwap } = config.options;
   if (memory === undefined || memorySwap !== undefined) return false;
-  const hierarchy = (await home.cgroups()).controllers.get('memory');
-  if (hierarchy?.version === 1) return hierarchy.files.has('memory.memsw.limit_in_bytes');
-  // The root of a cgroup2 has no memory.swap.max to be asked for.
-  return hierarchy !== undefined && existsSync('/proc/swaps');
+  return accountsSwap(await home.cgroups());
 }
 
 /** Bytes in its writable layer. */

@@ -9,7 +9,6 @@ import { CidFile } from '../cidfile.js';
 import { serveClient } from '../client.js';
 import { at, type CommandHome, type EngineLocation } from '../home.js';
 import { print, printHelp, reportError } from '../report.js';
-import { readValues } from '../read-values.js';
 import { parseRun, type RunInvocation } from '../run-flags.js';
 
 export async function run(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -46,7 +45,6 @@ export async function create(args: readonly string[], location: EngineLocation):
   let invocation: RunInvocation | undefined;
   try {
     invocation = parseRun('create', args, { env: process.env, cwd: process.cwd() });
-    if (invocation !== undefined) readValues(invocation.options);
   } catch (error) {
     const status = await reportError(error);
     return error instanceof CaissonError && LEFT_TO_THE_ENGINE.has(error.path ?? '') ? 1 : status;
@@ -67,8 +65,10 @@ export async function create(args: readonly string[], location: EngineLocation):
 
 /** Flags whose values Docker's client does not look at: with `create` a wrong one is an error of the engine's. */
 const LEFT_TO_THE_ENGINE: ReadonlySet<string> = new Set([
+  'platform',
   'restart',
   'stopSignal',
+  'stop-timeout',
   'log-driver',
   'log-opt',
 ]);

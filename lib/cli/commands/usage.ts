@@ -12,7 +12,6 @@ import { at, type CommandHome, type EngineLocation } from '../home.js';
 import { bytesSize, humanSize, percentage } from '../human.js';
 import { OutputStream } from '../output.js';
 import { print, printHelp } from '../report.js';
-import { readValues } from '../read-values.js';
 import { alignColumns, listFormat } from '../table.js';
 import { markStruct, TemplateError } from '../template.js';
 
@@ -152,7 +151,6 @@ export async function update(args: readonly string[], location: EngineLocation):
     const value = line.value(long);
     if (value !== undefined && option !== undefined) change[option] = value;
   }
-  readValues(change);
   const restart = line.value('restart');
   if (restart === undefined && Object.keys(change).length === 0) {
     print(2, 'caisson: you must provide one or more flags when using this command.\n');

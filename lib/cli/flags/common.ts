@@ -1,5 +1,6 @@
 /** Flags that several commands have. */
 import type { Flag } from '../flag-table.js';
+import { nameAndValue } from '../flag-values.js';
 
 export const DETACH_KEYS_FLAG: Flag = {
   long: 'detach-keys',
@@ -14,6 +15,7 @@ export const SIG_PROXY_FLAG: Flag = {
 
 export const FILTER_FLAG: Flag = {
   long: 'filter',
+  check: nameAndValue,
   short: 'f',
   value: 'filter',
   repeatable: true,

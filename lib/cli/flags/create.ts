@@ -1,16 +1,32 @@
 /** `create`, and what `run` has with it: Docker's names and meanings, and a few of our own. */
 import type { CommandSpec, Flag, UnsupportedFlag } from '../flag-table.js';
 import { HELP_FLAG } from '../flag-table.js';
+import {
+  assignment,
+  device,
+  deviceRule,
+  integer,
+  names,
+  rate,
+  restartPolicy,
+  securityOption,
+  size,
+  swappiness,
+  sysctl,
+  ulimit,
+  userNamespace,
+} from '../flag-values.js';
 import { ENV_FILE_FLAG } from './common.js';
 import { RESOURCE_FLAGS, RESTART_FLAG } from './resources.js';
 
 export const CREATE_FLAGS: readonly Flag[] = [
   HELP_FLAG,
-  RESTART_FLAG,
+  { ...RESTART_FLAG, check: restartPolicy },
   ENV_FILE_FLAG,
   ...RESOURCE_FLAGS,
   {
     long: 'add-host',
+    check: names('addHost'),
     value: 'list',
     repeatable: true,
     option: 'addHost',
@@ -46,6 +62,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'device',
+    check: device,
     value: 'list',
     repeatable: true,
     option: 'devices',
@@ -53,6 +70,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'device-cgroup-rule',
+    check: deviceRule,
     value: 'list',
     repeatable: true,
     option: 'deviceCgroupRules',
@@ -60,6 +78,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'device-read-bps',
+    check: rate('deviceReadBps', 'bps'),
     value: 'list',
     repeatable: true,
     option: 'deviceReadBps',
@@ -67,6 +86,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'device-read-iops',
+    check: rate('deviceReadIops', 'iops'),
     value: 'list',
     repeatable: true,
     option: 'deviceReadIops',
@@ -74,6 +94,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'device-write-bps',
+    check: rate('deviceWriteBps', 'bps'),
     value: 'list',
     repeatable: true,
     option: 'deviceWriteBps',
@@ -81,12 +102,20 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'device-write-iops',
+    check: rate('deviceWriteIops', 'iops'),
     value: 'list',
     repeatable: true,
     option: 'deviceWriteIops',
     help: 'Limit writes a second to a device',
   },
-  { long: 'dns', value: 'list', repeatable: true, option: 'dns', help: 'Name servers' },
+  {
+    long: 'dns',
+    check: names('dns'),
+    value: 'list',
+    repeatable: true,
+    option: 'dns',
+    help: 'Name servers',
+  },
   {
     long: 'dns-option',
     aliases: ['dns-opt'],
@@ -97,6 +126,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'dns-search',
+    check: names('dnsSearch'),
     value: 'list',
     repeatable: true,
     option: 'dnsSearch',
@@ -111,6 +141,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'env',
+    check: assignment,
     short: 'e',
     value: 'list',
     repeatable: true,
@@ -157,6 +188,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   { long: 'interactive', short: 'i', help: 'Keep stdin open' },
   {
     long: 'label',
+    check: assignment,
     short: 'l',
     value: 'list',
     repeatable: true,
@@ -185,6 +217,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'memory-swappiness',
+    check: swappiness,
     value: 'n',
     option: 'memorySwappiness',
     help: 'Readiness to swap, 0 to 100',
@@ -213,6 +246,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'oom-score-adj',
+    check: integer,
     value: 'n',
     option: 'oomScoreAdj',
     help: 'Preference of the OOM killer, -1000 to 1000',
@@ -235,6 +269,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   { long: 'rootfs', help: 'The first argument is a directory, not an image' },
   {
     long: 'security-opt',
+    check: securityOption,
     value: 'list',
     repeatable: true,
     option: 'securityOpt',
@@ -247,16 +282,28 @@ export const CREATE_FLAGS: readonly Flag[] = [
     option: 'cgroupConf',
     help: 'Files of cgroup v2 (memory.high=1073741824), as podman has it',
   },
-  { long: 'shm-size', value: 'bytes', option: 'shmSize', help: 'Size of /dev/shm' },
+  {
+    long: 'shm-size',
+    check: size('shmSize'),
+    value: 'bytes',
+    option: 'shmSize',
+    help: 'Size of /dev/shm',
+  },
   {
     long: 'stop-signal',
     value: 'signal',
     option: 'stopSignal',
     help: 'Signal that asks the program to end',
   },
-  { long: 'stop-timeout', value: 's', help: 'Seconds that stop waits before it kills' },
+  {
+    long: 'stop-timeout',
+    check: integer,
+    value: 's',
+    help: 'Seconds that stop waits before it kills',
+  },
   {
     long: 'sysctl',
+    check: sysctl,
     value: 'map',
     repeatable: true,
     option: 'sysctls',
@@ -266,6 +313,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   { long: 'tty', short: 't', option: 'tty', help: 'Give the container a terminal' },
   {
     long: 'ulimit',
+    check: ulimit,
     value: 'list',
     repeatable: true,
     option: 'ulimits',
@@ -280,6 +328,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'userns',
+    check: userNamespace,
     value: 'string',
     completes: ['auto', 'host'],
     option: 'userns',

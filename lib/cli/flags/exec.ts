@@ -1,6 +1,7 @@
 /** `exec`. */
 import type { CommandSpec } from '../flag-table.js';
 import { HELP_FLAG } from '../flag-table.js';
+import { assignment } from '../flag-values.js';
 import { DETACH_KEYS_FLAG, ENV_FILE_FLAG } from './common.js';
 
 export const EXEC: CommandSpec = {
@@ -8,7 +9,14 @@ export const EXEC: CommandSpec = {
   flags: [
     { long: 'detach', short: 'd', help: 'Leave it running' },
     DETACH_KEYS_FLAG,
-    { long: 'env', short: 'e', value: 'list', repeatable: true, help: 'Set environment variables' },
+    {
+      long: 'env',
+      check: assignment,
+      short: 'e',
+      value: 'list',
+      repeatable: true,
+      help: 'Set environment variables',
+    },
     ENV_FILE_FLAG,
     { long: 'interactive', short: 'i', help: 'Keep stdin open' },
     { long: 'privileged', help: 'All capabilities' },

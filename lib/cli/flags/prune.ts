@@ -1,10 +1,12 @@
 /** `container prune`, and `prune`, which is the same as long as there is nothing else to prune. */
 import type { CommandSpec, Flag } from '../flag-table.js';
 import { HELP_FLAG } from '../flag-table.js';
+import { nameAndValue } from '../flag-values.js';
 
 const FLAGS: readonly Flag[] = [
   {
     long: 'filter',
+    check: nameAndValue,
     value: 'filter',
     repeatable: true,
     help: 'Only what matches: until=24h, label=…, label!=…',

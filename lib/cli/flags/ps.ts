@@ -1,6 +1,7 @@
 /** `ps`. */
 import type { CommandSpec } from '../flag-table.js';
 import { HELP_FLAG } from '../flag-table.js';
+import { integer } from '../flag-values.js';
 import { FILTER_FLAG, LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common.js';
 
 export const PS: CommandSpec = {
@@ -9,7 +10,13 @@ export const PS: CommandSpec = {
     { long: 'all', short: 'a', help: 'Also those that do not run' },
     FILTER_FLAG,
     LIST_FORMAT_FLAG,
-    { long: 'last', short: 'n', value: 'n', help: 'The n that were created last, in any state' },
+    {
+      long: 'last',
+      check: integer,
+      short: 'n',
+      value: 'n',
+      help: 'The n that were created last, in any state',
+    },
     { long: 'latest', short: 'l', help: 'The one that was created last, in any state' },
     NO_TRUNC_FLAG,
     { long: 'quiet', short: 'q', help: 'Only ids' },

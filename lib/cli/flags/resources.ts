@@ -1,5 +1,6 @@
 /** Limits: of a new container, and what `update` can change of one that is there. */
 import type { Flag } from '../flag-table.js';
+import { count, cpus, integer, size, sizeOrNone } from '../flag-values.js';
 
 export const RESTART_FLAG: Flag = {
   long: 'restart',
@@ -11,20 +12,34 @@ export const RESTART_FLAG: Flag = {
 export const RESOURCE_FLAGS: readonly Flag[] = [
   {
     long: 'blkio-weight',
+    check: count,
     value: 'n',
     option: 'blkioWeight',
     help: 'Share of block I/O, 10 to 1000',
   },
-  { long: 'cpu-period', value: 'µs', option: 'cpuPeriod', help: 'Period of the cpu quota' },
-  { long: 'cpu-quota', value: 'µs', option: 'cpuQuota', help: 'Cpu time in each period' },
+  {
+    long: 'cpu-period',
+    check: integer,
+    value: 'µs',
+    option: 'cpuPeriod',
+    help: 'Period of the cpu quota',
+  },
+  {
+    long: 'cpu-quota',
+    check: integer,
+    value: 'µs',
+    option: 'cpuQuota',
+    help: 'Cpu time in each period',
+  },
   {
     long: 'cpu-shares',
+    check: integer,
     short: 'c',
     value: 'n',
     option: 'cpuShares',
     help: 'Share of cpu time, 2 to 262144',
   },
-  { long: 'cpus', value: 'n', option: 'cpus', help: 'Number of cpus, such as 0.5' },
+  { long: 'cpus', check: cpus, value: 'n', option: 'cpus', help: 'Number of cpus, such as 0.5' },
   { long: 'cpuset-cpus', value: 'list', option: 'cpusetCpus', help: 'Cpus to run on (0-3, 0,1)' },
   {
     long: 'cpuset-mems',
@@ -32,21 +47,31 @@ export const RESOURCE_FLAGS: readonly Flag[] = [
     option: 'cpusetMems',
     help: 'Memory nodes to use (0-3, 0,1)',
   },
-  { long: 'memory', short: 'm', value: 'bytes', option: 'memory', help: 'Memory limit' },
+  {
+    long: 'memory',
+    check: size('memory'),
+    short: 'm',
+    value: 'bytes',
+    option: 'memory',
+    help: 'Memory limit',
+  },
   {
     long: 'memory-reservation',
+    check: size('memoryReservation'),
     value: 'bytes',
     option: 'memoryReservation',
     help: 'Soft memory limit',
   },
   {
     long: 'memory-swap',
+    check: sizeOrNone('memorySwap'),
     value: 'bytes',
     option: 'memorySwap',
     help: 'Memory and swap together; -1: no limit',
   },
   {
     long: 'pids-limit',
+    check: integer,
     value: 'n',
     option: 'pidsLimit',
     help: 'Number of processes; -1: no limit',

@@ -1,6 +1,7 @@
 /** `stop` and `restart`. */
 import type { CommandSpec, Flag } from '../flag-table.js';
 import { HELP_FLAG } from '../flag-table.js';
+import { integer } from '../flag-values.js';
 import { SIGNALS } from './common.js';
 
 const FLAGS: readonly Flag[] = [
@@ -14,6 +15,7 @@ const FLAGS: readonly Flag[] = [
   },
   {
     long: 'timeout',
+    check: integer,
     short: 't',
     aliases: ['time'],
     value: 's',
