@@ -598,7 +598,7 @@ export class Container {
       const around = await this.home.surroundings();
       const { layout, host } = around;
       const limited = { layout, host, home: config };
-      const options = mergeResources(config.options, change);
+      const options = mergeResources(config.options, change, layout);
       // Wrong limits are refused before anything is written. What does not run is checked as its next start will.
       if (isActive(state)) planUpdate(limited, this.id, config.options, options);
       else normalizeResources(options, host);

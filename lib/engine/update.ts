@@ -6,11 +6,13 @@ import { type CgroupPlan, planCgroups } from '../cgroup/plan.js';
 import { type CgroupHome, cgroupPath, isGone, parseFlat, readIn } from '../cgroup/places.js';
 import { weightProperties, withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
-import { invalid, show, unsupported } from './check.js';
+import { accountsSwap } from '../cgroup/swap.js';
+import { conflicting, invalid, show, unsupported } from './check.js';
 import type { ResourceOptions, RunOptions } from './options.js';
 import { normalizeResources, type HostResources } from './resources.js';
 import { NO_SOURCES } from './sources.js';
 import { limitsOf } from './to-spec.js';
+import { parseSize } from './units.js';
 
 /** What Docker's `update` can change of a container; the restart policy is the monitor's. */
 const CHANGEABLE = {
@@ -63,7 +65,7 @@ export async function updateResources(
   note: (writes: readonly CgroupFileWrite[], before: readonly CgroupFileWrite[]) => void = () =>
     undefined,
 ): Promise<RunOptions> {
-  const options = mergeResources(current, change);
+  const options = mergeResources(current, change, around.layout);
   const planned = planUpdate(around, id, current, options);
   if (planned.writes.length === 0) return options;
   // v2 has a controller's files only where it was enabled, and it may not have been needed until now.
@@ -101,8 +103,12 @@ export async function weighScope(id: string, writes: readonly CgroupFileWrite[])
   await withSystemd((systemd) => systemd.weigh(id, writes));
 }
 
-/** Checked as a whole: a new limit may be at odds with an old one. */
-export function mergeResources(current: RunOptions, change: ResourceChange): RunOptions {
+/** Checked as a whole: a new limit may be at odds with an old one, also with one that was not given but implied. */
+export function mergeResources(
+  current: RunOptions,
+  change: ResourceChange,
+  layout: CgroupLayout,
+): RunOptions {
   if (typeof change !== 'object' || (change as unknown) === null)
     throw invalid('change', change, 'is not an object');
   const options: Record<string, unknown> = { ...current };
@@ -111,7 +117,25 @@ export function mergeResources(current: RunOptions, change: ResourceChange): Run
       throw unsupported(name, value, 'cannot be changed while the container runs');
     if (value !== undefined) options[name] = value;
   }
-  return options;
+  const together = impliedSwap(current);
+  const memory = change.memory === undefined ? 0 : parseSize('memory', change.memory);
+  if (together === undefined || memory === 0 || change.memorySwap !== undefined) return options;
+  if (memory > together)
+    throw conflicting(
+      'memory',
+      `${memory} bytes are more than the ${together} of memory and swap together`,
+      'twice the memory limit that it was made with; give memorySwap at the same time',
+    );
+  // As Docker's, which writes it down when the container is made: it does not follow the memory limit.
+  return accountsSwap(layout) ? { ...options, memorySwap: together } : options;
+}
+
+/** Bytes of memory and swap together that a memory limit alone allows; undefined where it is not alone, or not there. */
+function impliedSwap({ memory, memorySwap }: RunOptions): number | undefined {
+  if (memory === undefined || (memorySwap !== undefined && Number(memorySwap) !== 0))
+    return undefined;
+  const bytes = parseSize('memory', memory);
+  return bytes === 0 ? undefined : 2 * bytes;
 }
 
 export interface UpdatePlan {

@@ -61,8 +61,8 @@ limits.describe('changing the limits of a running container', () => {
     await using box = await shop.session(options);
     const [, sum] = await memory(box);
     const steps: [ResourceChange, number, number][] = [
-      [{ memory: '256m' }, 256, 512],
-      [{ memory: '32m' }, 32, 64],
+      [{ memory: '100m' }, 100, 128],
+      [{ memory: '32m' }, 32, 128],
       [{ memory: '128m', memorySwap: '128m' }, 128, 128],
       [{ memory: '100m', memorySwap: '1g' }, 100, 1024],
       [{ memory: '900m' }, 900, 1024],

@@ -491,7 +491,11 @@ describe('run: how the container is kept', () => {
     [['--log-opt=max-size=x'], 'ERR_INVALID_OPTION', /^log-opt: "max-size=x"/],
     [['--log-opt=nope=1'], 'ERR_INVALID_OPTION', /^log-opt: "nope"/],
     [['--stop-signal=NOPE'], 'ERR_INVALID_OPTION', /^stopSignal: "NOPE" is not a signal/],
-    [['--stop-timeout=soon'], 'ERR_INVALID_OPTION', /"soon" for "--stop-timeout" flag: not a whole number/],
+    [
+      ['--stop-timeout=soon'],
+      'ERR_INVALID_OPTION',
+      /"soon" for "--stop-timeout" flag: not a whole number/,
+    ],
     [['--stop-timeout=-2'], 'ERR_INVALID_OPTION', /^stop-timeout: .*out of range/],
     [['--detach-keys=ctrl-pp'], 'ERR_INVALID_OPTION', /^detach-keys: .*"ctrl-pp"/],
     [['--pull=always'], 'ERR_UNSUPPORTED_OPTION', /^pull: "always" is not supported/],

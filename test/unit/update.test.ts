@@ -6,6 +6,7 @@ import type { RunOptions } from '../../lib/engine/options.js';
 import { normalizeResources } from '../../lib/engine/resources.js';
 import { NO_SOURCES } from '../../lib/engine/sources.js';
 import { limitsOf } from '../../lib/engine/to-spec.js';
+import { CaissonError } from '../../lib/errors.js';
 import { mergeResources, planUpdate, type ResourceChange } from '../../lib/engine/update.js';
 import { comountedV1, hybrid, readersOf, systemdV2 } from './support/cgroup-machines.js';
 import { expectError } from './support/expect-error.js';
@@ -14,7 +15,7 @@ const ID = '4f'.repeat(32);
 const HOST = { cpus: '0-3', mems: '0' };
 
 function writes(layout: CgroupLayout, current: RunOptions, change: ResourceChange): string[] {
-  const options = mergeResources(current, change);
+  const options = mergeResources(current, change, layout);
   const plan = planUpdate({ layout, host: HOST }, ID, current, options);
   return plan.writes.map(({ file, value }) => `${file}=${value}`);
 }
@@ -32,7 +33,7 @@ describe('updates as file writes', () => {
     const { v2 } = layouts;
     expect(writes(v2!, { memory: '64m' }, { memory: '128m' })).to.deep.equal([
       'memory.max=134217728',
-      'memory.swap.max=134217728',
+      'memory.swap.max=0',
     ]);
     expect(writes(v2!, { memory: '64m', memorySwap: '1g' }, { memory: '128m' })).to.deep.equal([
       'memory.max=134217728',
@@ -55,6 +56,33 @@ describe('updates as file writes', () => {
     expect(writes(v2!, { cpusetCpus: '1' }, { cpusetCpus: '' })).to.deep.equal(['cpuset.cpus=0-3']);
   });
 
+  it('C5: limits that depend on each other are refused together, whichever of them changes', () => {
+    const refused: readonly (readonly [RunOptions, ResourceChange])[] = [
+      [{ memory: '64m' }, { memory: '129m' }],
+      [{ memory: '64m', memorySwap: 0 }, { memory: '129m' }],
+      [{ memory: '64m', memorySwap: '100m' }, { memory: '101m' }],
+      [{ memory: '64m', memorySwap: '100m' }, { memorySwap: '63m' }],
+      [{ memory: '64m', memorySwap: '100m' }, { memory: 0 }],
+      [{}, { memorySwap: '100m' }],
+      [{ memory: '64m', memoryReservation: '64m' }, { memory: '63m' }],
+      [{ memory: '64m' }, { memoryReservation: '65m' }],
+      [{ cpus: 1 }, { cpuQuota: 50_000 }],
+      [{ cpus: 1 }, { cpuPeriod: 50_000 }],
+      [{ cpuQuota: 50_000 }, { cpus: 1 }],
+    ];
+    for (const [name, layout] of Object.entries(layouts))
+      for (const [current, change] of refused) {
+        const what = `${name}: ${JSON.stringify([current, change])}`;
+        expect(() => writes(layout, current, change), what).to.throw(CaissonError);
+      }
+    for (const layout of Object.values(layouts)) {
+      expect(() => writes(layout, { memory: '64m' }, { memory: '128m' })).not.to.throw();
+      expect(() =>
+        writes(layout, { memory: '64m' }, { memory: '129m', memorySwap: -1 }),
+      ).not.to.throw();
+    }
+  });
+
   it('in v1', () => {
     const { v1 } = layouts;
     expect(writes(v1!, { cpus: 1 }, { cpus: 2 })).to.deep.equal(['cpu.cfs_quota_us=200000']);
@@ -70,7 +98,7 @@ describe('updates as file writes', () => {
   it('refuse what cannot be changed, whatever its value', () => {
     for (const name of ['workdir', 'memorySwappiness', 'deviceReadBps', 'toString', '__proto__x']) {
       expectError(
-        () => mergeResources({}, { [name]: undefined }),
+        () => mergeResources({}, { [name]: undefined }, layouts['v2']!),
         'ERR_UNSUPPORTED_OPTION',
         new RegExp(`^${name}: `),
       );
@@ -105,7 +133,7 @@ describe('updates as file writes', () => {
         limits,
         (name, current, change) => {
           const layout = layouts[name]!;
-          const options = mergeResources(current, change);
+          const options = mergeResources(current, change, layout);
           const [before, after] = [fresh(layout, current), fresh(layout, options)];
           const plan = planUpdate({ layout, host: HOST }, ID, current, options);
           const now = new Map(before);
