@@ -50,6 +50,8 @@ Status caps_set(Machine&, const Step&);
 Status nnp_set(Machine&, const Step&);
 Status seccomp_load(Machine&, const Step&);
 Status rlimit_set(Machine&, const Step&);
+// label.cpp
+Status label_set(Machine&, const Step&);
 // accounts.cpp
 Status files_send(Machine&, const Step&);
 // terminal.cpp
@@ -68,6 +70,9 @@ void run_container(ContainerMachine& machine, size_t first);
 
 // What exec needs done before, so that a seccomp filter need not allow it.
 Status seal(ContainerMachine& machine);
+
+// Puts the process that stays as the init under the profile of the program that comes after `next`.
+Status confine_init(const ContainerMachine& machine, size_t next);
 
 // Pid 1's life after `init`: reaps, forwards signals, ends with the main program. Never returns.
 [[noreturn]] void be_init(Page* page, int main_pid);

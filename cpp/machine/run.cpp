@@ -41,6 +41,7 @@ constexpr Handlers make_handlers() {
   all.set(Op::kDirChange, steps::dir_change);
   all.set(Op::kCapsBound, steps::caps_bound);
   all.set(Op::kCapsSet, steps::caps_set);
+  all.set(Op::kLabelSet, steps::label_set);
   all.set(Op::kNnpSet, steps::nnp_set);
   all.set(Op::kSeccompLoad, steps::seccomp_load);
   all.set(Op::kExec, steps::exec);
@@ -89,6 +90,8 @@ Status stay_as_init(ContainerMachine& machine, size_t next) {
   const long pid = clone_with_stack(&arguments, run_main_program, &fork);
   if (pid < 0) return failure(pid, "clone3");
   if (load_acquire(machine.page->failed) != 0) sys::exit_group(1);
+  // A program that has been exec'ed meanwhile ends with this.
+  if (!confine_init(machine, next).ok()) sys::exit_group(1);
   drop_to_init();
   // `ids.set` has cleared the parent-death signal of main.cpp: without it this container would
   // outlive Node. The parent may have died in between.

@@ -89,7 +89,7 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: appArmorOf(config.options.securityOpt),
     ExecIDs: extra.execIds === undefined || extra.execIds.length === 0 ? null : extra.execIds,
     HostConfig: hostConfig(info, extra),
     GraphDriver: {
@@ -235,6 +235,12 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
     MaskedPaths: options.privileged === true ? NO_PATHS : MASKED_PATHS,
     ReadonlyPaths: options.privileged === true ? NO_PATHS : READONLY_PATHS,
   };
+}
+
+/** The profile that was asked for. */
+function appArmorOf(securityOpt: RunOptions['securityOpt'] = []): string {
+  const asked = securityOpt.filter((text) => /^apparmor[=:]/.test(text)).at(-1);
+  return asked === undefined ? '' : asked.slice('apparmor='.length);
 }
 
 /** As Docker's client sends them: `CAP_NET_ADMIN` for every way to write it, in order. */

@@ -21,6 +21,7 @@ import { checkContainerName, checkDomainname, checkHostname } from './host-names
 import { type MountConfig, normalizeMounts } from './mounts.js';
 import { RUN_OPTION_NAMES, type RunOptions, type Stdio, type TerminalSize } from './options.js';
 import { type HostResources, normalizeResources, type Resources } from './resources.js';
+import { appArmorProfile, refuseLabels } from '../machine/security-labels.js';
 import { normalizeSecurity, type SeccompChoice } from './security-options.js';
 import { parseSignal } from './signals.js';
 import { normalizeSysctls } from './sysctls.js';
@@ -50,6 +51,8 @@ export interface ImageDefaults {
 export interface HostFacts extends HostResources, CapabilityLimits {
   /** An ordinary user's: all of a container is in one user namespace, which its monitor has made. */
   readonly rootless?: boolean | undefined;
+  /** Undefined: asked of the kernel when a profile is named. */
+  readonly appArmor?: boolean | undefined;
   /** Of `thermalThrottlePaths`: masked beside the paths that every machine has. */
   readonly cpuMasks?: readonly string[] | undefined;
 }
@@ -86,6 +89,8 @@ export interface ContainerConfig {
   readonly privileged: boolean;
   readonly noNewPrivileges: boolean;
   readonly seccomp: SeccompChoice;
+  /** `apparmor=` of `securityOpt`. */
+  readonly apparmor: string | undefined;
   readonly readOnly: boolean;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly resources: Resources;
@@ -126,6 +131,7 @@ export function normalize(
   const userns = host.rootless === true ? 'host' : asked;
   const [network, networkOptions] = normalizeNetwork(options.network);
   const security = normalizeSecurity(options.securityOpt, privileged);
+  refuseLabels(security.labels);
   const terminal = normalizeTerminal(options.tty);
   return {
     name: options.name === undefined ? undefined : checkContainerName(options.name),
@@ -155,6 +161,7 @@ export function normalize(
     privileged,
     noNewPrivileges: security.noNewPrivileges,
     seccomp: security.seccomp,
+    apparmor: appArmorProfile(security.apparmor, host.appArmor),
     readOnly: flag('readOnly', options.readOnly, false),
     sysctls: normalizeSysctls(options.sysctls, network),
     resources: normalizeResources(options, host),

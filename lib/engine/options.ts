@@ -104,7 +104,16 @@ export interface IsolationOptions {
   readonly capDrop?: readonly string[] | undefined;
   /** All capabilities and devices, no filter, no masks. Implies `userns: 'host'`. */
   readonly privileged?: boolean | undefined;
-  /** `no-new-privileges[:true|false]`, `seccomp=FILE|unconfined`. */
+  /**
+   * `no-new-privileges[:true|false]`, `seccomp=FILE|unconfined`, `apparmor=PROFILE|unconfined`, `label=disable`.
+   *
+   * A profile of AppArmor must be loaded; it confines the program and everything that is started in the container later.
+   * It has to let them receive signals (`signal (receive) peer=unconfined`), or they cannot be stopped.
+   * Without one, containers have that of the process that starts them, mostly none: there is no default profile.
+   * ERR_KERNEL_FEATURE_MISSING: the kernel has no AppArmor. ERR_START_FAILED: no such profile is loaded. SELinux labels are
+   * not set: `label=disable` says what is so anyway, and another is ERR_UNSUPPORTED_OPTION, or ERR_KERNEL_FEATURE_MISSING
+   * where the kernel has no SELinux.
+   */
   readonly securityOpt?: readonly string[] | undefined;
   /** The root is mounted read-only. */
   readonly readOnly?: boolean | undefined;

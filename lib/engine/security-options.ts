@@ -7,19 +7,31 @@ export type SeccompChoice =
 export interface SecurityOptions {
   readonly noNewPrivileges: boolean;
   readonly seccomp: SeccompChoice;
+  /** An AppArmor profile, or `unconfined`. Undefined: that of whoever starts it. */
+  readonly apparmor: string | undefined;
+  /** Parts of an SELinux label, such as `type:container_t`. */
+  readonly labels: readonly string[];
 }
 
+/** A name goes to the kernel in one write, which takes no more than a page. */
+const MAX_PROFILE = 4000;
+
 const DEFAULTS: SecurityOptions = Object.freeze({
+  apparmor: undefined,
+  labels: Object.freeze([]),
   noNewPrivileges: false,
   seccomp: Object.freeze({ kind: 'default' }),
 });
 const PRIVILEGED: SecurityOptions = Object.freeze({
+  apparmor: undefined,
+  labels: Object.freeze([]),
   noNewPrivileges: false,
   seccomp: Object.freeze({ kind: 'unconfined' }),
 });
 
-const OTHERS =
-  /^(?:apparmor|label|credentialspec|systempaths|writable-cgroups|proc-opts|mask|unmask)(?:[=:]|$)/;
+const LABEL = /^(?:disable|(?:user|role|type|level|filetype):[^\0]+)$/s;
+
+const OTHERS = /^(?:credentialspec|systempaths|writable-cgroups|proc-opts|mask|unmask)(?:[=:]|$)/;
 
 /** Docker's spellings; the separator is `=` or `:`. A privileged container has no filter unless one is named. */
 export function normalizeSecurity(
@@ -28,7 +40,8 @@ export function normalizeSecurity(
 ): SecurityOptions {
   const defaults = privileged ? PRIVILEGED : DEFAULTS;
   if (value === undefined) return defaults;
-  let { noNewPrivileges, seccomp } = defaults;
+  let { apparmor, noNewPrivileges, seccomp } = defaults;
+  const labels: string[] = [];
   for (const text of stringList('securityOpt', value)) {
     const [, name = '', setting] = /^([^=:]*)(?:[=:](.*))?$/s.exec(text) ?? [];
     if (name === 'no-new-privileges') {
@@ -45,6 +58,19 @@ export function normalizeSecurity(
           : setting === 'builtin'
             ? { kind: 'default' }
             : { kind: 'file', path: setting };
+    } else if (name === 'apparmor') {
+      apparmor = profileName(text, setting);
+    } else if (name === 'label') {
+      if (!LABEL.test(setting ?? ''))
+        throw invalid(
+          'securityOpt',
+          text,
+          'is not a label',
+          'disable, or one of user: role: type: level: filetype: with a value',
+        );
+      // As with Docker, what comes after is in force. Without a label there is nothing to disable.
+      if (setting === 'disable') labels.length = 0;
+      else labels.push(setting ?? '');
     } else if (OTHERS.test(text)) {
       throw unsupported('securityOpt', text, 'is a security option that caisson does not have yet');
     } else
@@ -52,8 +78,16 @@ export function normalizeSecurity(
         'securityOpt',
         text,
         'is not a security option',
-        'no-new-privileges, seccomp=FILE|unconfined',
+        'no-new-privileges, seccomp=FILE|unconfined, apparmor=PROFILE|unconfined, label=disable',
       );
   }
-  return { noNewPrivileges, seccomp };
+  return { apparmor, labels, noNewPrivileges, seccomp };
+}
+
+function profileName(text: string, name: string | undefined): string {
+  if (name === undefined || !/^[^\x00-\x1f\x7f]+$/.test(name))
+    throw invalid('securityOpt', text, 'is not apparmor=PROFILE|unconfined');
+  if (Buffer.byteLength(name) > MAX_PROFILE)
+    throw invalid('securityOpt', text, `names a profile of more than ${MAX_PROFILE} bytes`);
+  return name;
 }

@@ -153,6 +153,7 @@ function processOf(config: ContainerConfig, user: ResolvedUser, hostname: string
     capabilities: capabilitySets(config.capabilities, user.uid),
     rlimits: config.rlimits,
     noNewPrivileges: config.noNewPrivileges,
+    apparmorProfile: config.apparmor,
     oomScoreAdj: config.oomScoreAdj,
   };
 }

@@ -66,6 +66,9 @@ export function becomeUser(
   if (capabilities?.bounding !== undefined) {
     steps.push({ op: 'caps.bound', numbers: [capabilityMask(capabilities.bounding)] });
   }
+  // Takes effect at exec. Before the filter, which need not allow it.
+  if (process?.apparmorProfile !== undefined)
+    steps.push({ op: 'label.set', texts: [process.apparmorProfile] });
   const filter: Step[] =
     input.seccomp === undefined
       ? []

@@ -173,6 +173,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'dir.change': (o) => `chdir ${o.text(0)}`,
   'caps.bound': (o) => `drop from the bounding set all but ${o.mask(0)}`,
   'caps.set': (o) => `capset effective ${o.mask(0)}; permitted ${o.mask(1)}`,
+  'label.set': (o) => `from exec on, be confined by the AppArmor profile ${o.text(0)}`,
   'nnp.set': () => 'set no_new_privs',
   'seccomp.load': (o) => `load a seccomp filter of ${o.bytes(0) / 8} instructions`,
   init: () => 'fork: pid 1 stays to reap and to forward signals',

@@ -52,6 +52,9 @@ const HINTS: Readonly<Record<string, string>> = {
     'container around needs --privileged, or --security-opt systempaths=unconfined (Docker), unmask=ALL (podman)',
   'mount.fs ENOTDIR': 'a kernel filesystem is mounted only on a real directory, not on a link',
   'session.new EPERM': 'the terminal is in use by another session',
+  'label.set ENOENT': 'no such AppArmor profile is loaded: apparmor_parser -r FILE loads it',
+  'label.set EACCES':
+    'the AppArmor profile that confines this process does not let it change to another one (change_profile)',
   'dir.change EACCES': 'the user may not enter it',
   '* ENOMEM': 'the memory limit leaves no room for the set-up, or the machine is out of memory',
   '* EMFILE': 'raise the limit on open files: ulimit -n',

@@ -73,6 +73,7 @@ export const OPCODES = [
   'dir.change',
   'caps.bound',
   'caps.set',
+  'label.set',
   'nnp.set',
   'seccomp.load',
   'init',

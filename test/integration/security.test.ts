@@ -7,7 +7,7 @@
  *   CVE-2018-15664, CVE-2019-14271                   there is no cp
  *   CVE-2014-8989, CVE-2023-25809                    starting needs root: nobody has to give up setgroups, and
  *                                                    there is no rootless cgroup mount
- *   CVE-2025-52881 (labels)                          no SELinux or AppArmor label is written; its sysctls are here
+ *   CVE-2025-52881 (labels)                          hardening/labels.test.ts has AppArmor's; its sysctls are here
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';

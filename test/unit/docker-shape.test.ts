@@ -350,6 +350,16 @@ describe('inspect', () => {
     });
   });
 
+  it('names the AppArmor profile that was asked for last', () => {
+    const profile = (securityOpt?: readonly string[]) =>
+      inspectShape(containerInfo({ options: { securityOpt } })) as { AppArmorProfile: string };
+    expect(profile(['apparmor=a', 'no-new-privileges', 'apparmor:b c']).AppArmorProfile).to.equal(
+      'b c',
+    );
+    expect(profile(['no-new-privileges']).AppArmorProfile).to.equal('');
+    expect(profile().AppArmorProfile).to.equal('');
+  });
+
   it('has the states', () => {
     const parts = { state: { startedAt: '', pid: 0 }, status: 'created' } as const;
     expect(shape(parts).State).to.deep.include({

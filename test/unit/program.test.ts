@@ -72,7 +72,11 @@ async function compiled({
   base = BASE,
 }: Wanted = {}): Promise<Launchable> {
   const image = { env: ['LANG=C'], cmd: [], entrypoint: [] };
-  const config = normalize(['sh', '-c', 'true'], options, image, { cpus: '0-3', mems: '0' });
+  const config = normalize(['sh', '-c', 'true'], options, image, {
+    cpus: '0-3',
+    mems: '0',
+    appArmor: true,
+  });
   const idRange = config.userns === 'auto' ? { base, size: SIZE } : undefined;
   const user = { uid: 7, gid: 8, additionalGids: [8, 9], home: '/home' };
   const facts = { id, idRange, user };
@@ -472,6 +476,18 @@ describe('launch programs: the order of steps', () => {
     expect(names(without).at(-2)).to.equal('seccomp.load');
     expect(position(without, 'nnp.set')).to.be.lessThan(names(without).lastIndexOf('ids.set'));
     expect(names(without).filter((op) => op === 'seccomp.load')).to.have.length(1);
+  });
+
+  it('an AppArmor profile is set in every process of the program, before the filter', async () => {
+    const options = { securityOpt: ['apparmor=p'] };
+    for (const init of [true, false]) {
+      const { container } = (await compiled({ options: { ...options, init } })).program;
+      expect(container.find(({ op }) => op === 'label.set')?.texts).to.deep.equal(['p']);
+      expect(position(container, 'label.set')).to.be.lessThan(position(container, 'seccomp.load'));
+      if (init)
+        expect(position(container, 'init')).to.be.lessThan(position(container, 'label.set'));
+    }
+    expect(names((await compiled()).program.container)).to.not.include('label.set');
   });
 
   it('groups, then ids, then capabilities', async () => {

@@ -1,5 +1,6 @@
 /** `caisson info`. */
 import { machineInfo, type MachineInfo } from '../../engine/info.js';
+import { hasAppArmor } from '../../machine/security-labels.js';
 import { parseCommandLine } from '../command-line.js';
 import { INFO } from '../flags/info.js';
 import type { EngineLocation } from '../home.js';
@@ -121,6 +122,7 @@ function dockerShape(info: MachineInfo): Record<string, unknown> {
     ServerVersion: info.version,
     DefaultRuntime: 'caisson',
     SecurityOptions: [
+      ...(hasAppArmor() ? ['name=apparmor'] : []),
       ...(able.has('seccomp') ? ['name=seccomp,profile=default'] : []),
       ...(able.has('user-namespaces') ? ['name=userns'] : []),
       ...(info.user.uid === 0 ? [] : ['name=rootless']),

@@ -273,7 +273,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'list',
     repeatable: true,
     option: 'securityOpt',
-    help: 'Security options',
+    help: 'Security options: no-new-privileges, seccomp=FILE|unconfined, apparmor=PROFILE|unconfined',
   },
   {
     long: 'cgroup-conf',
