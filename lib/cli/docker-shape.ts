@@ -10,6 +10,7 @@ import { type DeviceRate, networkName, type RunOptions } from '../engine/options
 import type { ContainerInfo, Healthcheck, LogConfig, StoredHealth } from '../engine/stored.js';
 import { normalizeUlimits, RLIM_INFINITY } from '../engine/ulimits.js';
 import { parseCpus, parseRate, parseSize } from '../engine/units.js';
+import { addFields } from './api-fields.js';
 import { isStringMap, markStringMap, markStruct } from './template.js';
 
 /** What only the engine knows; what is missing is left empty. */
@@ -58,12 +59,12 @@ function markStructs<T extends object>(value: T, isMap = false): T {
 function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
   const { config, state, status, health } = info;
   const [path = '', ...args] = config.command;
-  return {
+  return addFields('Container', {
     Id: config.id,
     Created: config.created,
     Path: path,
     Args: args,
-    State: {
+    State: addFields('State', {
       Status: status,
       // Docker counts a container that waits for its restart among the running ones.
       Running: status === 'running' || status === 'paused' || status === 'restarting',
@@ -77,7 +78,7 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
       StartedAt: state.startedAt === '' ? NEVER : state.startedAt,
       FinishedAt: state.finishedAt === '' ? NEVER : state.finishedAt,
       ...(health === undefined ? {} : { Health: healthOf(health) }),
-    },
+    }),
     Image: extra.imageId ?? imageName(info),
     ResolvConfPath: extra.resolvConfPath ?? '',
     HostnamePath: extra.hostnamePath ?? '',
@@ -104,7 +105,7 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
     Mounts: mountPoints(config.options),
     Config: containerConfig(info, extra),
     NetworkSettings: networkSettings(networkName(config.options)),
-  };
+  });
 }
 
 function healthOf({ status, failingStreak, log }: StoredHealth): object {
@@ -125,14 +126,14 @@ function healthcheck(check: Healthcheck): object {
   const { test, retries } = check;
   const time = (name: string, milliseconds: number) =>
     milliseconds === 0 ? {} : { [name]: milliseconds * 1e6 };
-  return {
+  return addFields('Healthcheck', {
     Test: typeof test === 'string' ? ['CMD-SHELL', test] : ['CMD', ...test],
     ...time('Interval', check.interval),
     ...time('Timeout', check.timeout),
     ...time('StartPeriod', check.startPeriod),
     ...time('StartInterval', check.startInterval),
     ...(retries === 0 ? {} : { Retries: retries }),
-  };
+  });
 }
 
 function imageName({ config: { image } }: ContainerInfo): string {
@@ -145,7 +146,7 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
   const swap = options.memorySwap;
   const { tmpfs, sysctls } = options;
   const mounts = (options.mounts ?? []).map((mount) => apiMount(mount));
-  return {
+  return addFields('HostConfig', {
     Binds: options.volumes ?? null,
     ContainerIDFile: '',
     ConsoleSize: [0, 0],
@@ -234,7 +235,7 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
     IOMaximumBandwidth: 0,
     MaskedPaths: options.privileged === true ? NO_PATHS : MASKED_PATHS,
     ReadonlyPaths: options.privileged === true ? NO_PATHS : READONLY_PATHS,
-  };
+  });
 }
 
 /** The profile that was asked for. */
@@ -333,24 +334,26 @@ function mountPoints(options: RunOptions): readonly object[] {
   );
   return normalizeMounts(options)
     .filter(({ from }) => from !== 'tmpfs')
-    .map((mount) => ({
-      Type: mount.type,
-      Source: mount.source ?? '',
-      Destination: mount.target,
-      Mode: mount.from === 'volumes' ? (modes.get(mount.target) ?? '') : '',
-      RW: !mount.options.includes('ro'),
-      Propagation:
-        mount.type === 'bind'
-          ? (mount.options.find((option) => /^r?(?:private|shared|slave)$/.test(option)) ?? '')
-          : '',
-    }));
+    .map((mount) =>
+      addFields('MountPoint', {
+        Type: mount.type,
+        Source: mount.source ?? '',
+        Destination: mount.target,
+        Mode: mount.from === 'volumes' ? (modes.get(mount.target) ?? '') : '',
+        RW: !mount.options.includes('ro'),
+        Propagation:
+          mount.type === 'bind'
+            ? (mount.options.find((option) => /^r?(?:private|shared|slave)$/.test(option)) ?? '')
+            : '',
+      }),
+    );
 }
 
 function containerConfig(info: ContainerInfo, extra: InspectExtra): object {
   const { config } = info;
   const { options } = config;
   const { stopSignal } = options;
-  return {
+  return addFields('Config', {
     Hostname: options.hostname ?? shortId(config.id),
     Domainname: options.domainname ?? '',
     User: options.user ?? extra.imageUser ?? '',
@@ -372,7 +375,7 @@ function containerConfig(info: ContainerInfo, extra: InspectExtra): object {
     ...(stopSignal === undefined ? {} : { StopSignal: String(stopSignal) }),
     // Docker says it only where it was asked for.
     ...(config.stopTimeout === DEFAULT_STOP_TIMEOUT ? {} : { StopTimeout: config.stopTimeout }),
-  };
+  });
 }
 
 /** Without what every container is given at its start: HOSTNAME, HOME, TERM. */
@@ -415,7 +418,7 @@ function networkSettings(network: string): object {
     Ports: {},
     ...nothing,
     Networks: {
-      [network]: {
+      [network]: addFields('Endpoint', {
         IPAMConfig: null,
         Links: null,
         Aliases: null,
@@ -423,7 +426,7 @@ function networkSettings(network: string): object {
         NetworkID: '',
         ...nothing,
         DNSNames: null,
-      },
+      }),
     },
   };
 }

@@ -1,6 +1,7 @@
 /** One event as `docker events` prints it. */
 import type { ContainerEvent } from '../engine/stored.js';
-import { markStringMap, markStruct } from './template.js';
+import { addFields } from './api-fields.js';
+import { markStringMap, markStruct, parseTemplate } from './template.js';
 
 /** `2026-01-01T00:00:00.123456789Z container start <id> (image=host, name=web)`; in the caller's time zone. */
 export function eventLine({ type, action, id, attributes, timeNano }: ContainerEvent): string {
@@ -25,34 +26,26 @@ function localTime(nanoseconds: bigint): string {
   return `${text}.${String(nanoseconds % 1_000_000_000n).padStart(9, '0')}${zone}`;
 }
 
-/** For templates. TimeNano is a text: a JavaScript number would lose its last digits. */
-export function eventShape(event: ContainerEvent): object {
-  const { type, action, id, attributes, timeNano } = event;
-  return markStruct('Event', {
-    Status: action,
-    ID: id,
-    From: attributes['image'] ?? '',
-    Type: type,
-    Action: action,
-    Actor: markStruct('Actor', { ID: id, Attributes: markStringMap({ ...attributes }) }),
-    Scope: 'local',
-    Time: Number(BigInt(timeNano) / 1_000_000_000n),
-    TimeNano: timeNano,
-  });
-}
-
-/** `--format json`: Docker's object, in one line. */
-export function eventJson({ type, action, id, attributes, timeNano }: ContainerEvent): string {
+/** Docker's object; the nanoseconds are a bigint, as a JavaScript number would lose their last digits. */
+export function eventShape({ type, action, id, attributes, timeNano }: ContainerEvent): object {
   const nanoseconds = BigInt(timeNano);
-  const text = JSON.stringify({
+  const event = {
     status: action,
     id,
     from: attributes['image'] ?? '',
     Type: type,
     Action: action,
-    Actor: { ID: id, Attributes: attributes },
+    Actor: markStruct('Actor', { ID: id, Attributes: markStringMap({ ...attributes }) }),
     scope: 'local',
     time: Number(nanoseconds / 1_000_000_000n),
-  });
-  return `${text.slice(0, -1)},"timeNano":${nanoseconds}}`;
+    timeNano: nanoseconds,
+  };
+  return markStruct('Event', addFields('Event', event));
+}
+
+const JSON_LINE = parseTemplate('{{json .}}');
+
+/** `--format json`: in one line. */
+export function eventJson(event: ContainerEvent): string {
+  return JSON_LINE.execute(eventShape(event));
 }

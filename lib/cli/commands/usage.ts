@@ -46,8 +46,10 @@ export async function stats(args: readonly string[], location: EngineLocation): 
     return await at(location, async (home) => {
       const before = new Map<string, ContainerStats>();
       const rows = async () => {
-        const infos = await chosen(home, names, line.has('all'));
-        return Promise.all(infos.map((info) => row(home, info, before, line.has('no-trunc'))));
+        const found = await chosen(home, names, line.has('all'));
+        return Promise.all(
+          found.map(({ info, asked }) => row(home, info, asked, before, line.has('no-trunc'))),
+        );
       };
       await rows();
       const output = new OutputStream(1, stop.signal);
@@ -71,20 +73,31 @@ export async function stats(args: readonly string[], location: EngineLocation): 
   }
 }
 
+interface Chosen {
+  readonly info: ContainerInfo;
+  /** The name or id that was typed; the long id of one that was not asked for. */
+  readonly asked: string;
+}
+
 async function chosen(
   home: CommandHome,
   names: readonly string[],
   all: boolean,
-): Promise<ContainerInfo[]> {
+): Promise<readonly Chosen[]> {
   if (names.length > 0)
-    return Promise.all(names.map(async (name) => (await home.get(name)).inspect()));
+    return Promise.all(
+      names.map(async (asked) => ({ info: await (await home.get(asked)).inspect(), asked })),
+    );
   const infos = await home.list();
-  return infos.filter(({ status }) => all || status === 'running' || status === 'paused');
+  return infos
+    .filter(({ status }) => all || status === 'running' || status === 'paused')
+    .map((info) => ({ info, asked: info.config.id }));
 }
 
 async function row(
   home: CommandHome,
   { config: { id, name } }: ContainerInfo,
+  asked: string,
   before: Map<string, ContainerStats>,
   noTrunc: boolean,
 ): Promise<object> {
@@ -102,7 +115,7 @@ async function row(
     CPUPerc: percentage(
       now === undefined || previous === undefined ? 0 : cpuPercent(previous, now),
     ),
-    Container: id,
+    Container: asked,
     ID: noTrunc ? id : id.slice(0, 12),
     MemPerc: idle
       ? percentage(0)

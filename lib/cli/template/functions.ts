@@ -43,16 +43,20 @@ function list(value: unknown): readonly unknown[] {
     : fail(`wrong type for value; expected []string; got ${typeName(value)}`);
 }
 
+/** Stands before the digits of a bigint until the text is whole; no text of a container can begin with it. */
+const INTEGER = '\u0000integer ';
+const INTEGERS = /"\\u0000integer (-?\d+)"/g;
+
 /** Without escapes of HTML; keys sorted where Go's are. */
 function json(value: unknown): string {
   try {
-    return (
-      JSON.stringify(value, (_key, item: unknown) =>
-        isObject(item) && structType(item) === undefined
-          ? Object.fromEntries(sortedKeys(item).map((key) => [key, item[key]]))
-          : item,
-      ) ?? 'null'
-    );
+    const text = JSON.stringify(value, (_key, item: unknown) => {
+      if (typeof item === 'bigint') return `${INTEGER}${item}`;
+      return isObject(item) && structType(item) === undefined
+        ? Object.fromEntries(sortedKeys(item).map((key) => [key, item[key]]))
+        : item;
+    });
+    return text?.replace(INTEGERS, '$1') ?? 'null';
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error));
   }

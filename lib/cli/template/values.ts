@@ -45,6 +45,7 @@ export function typeName(value: unknown): string {
   if (value === undefined || value === null) return '<nil>';
   if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float64';
   if (typeof value === 'boolean') return 'bool';
+  if (typeof value === 'bigint') return 'int64';
   if (Array.isArray(value)) return '[]interface {}';
   if (typeof value === 'object') return structType(value) ?? 'map[string]interface {}';
   return typeof value === 'function' ? 'func' : typeof value;
