@@ -1,5 +1,6 @@
 /** The command line: flags of caisson itself, then a command. */
 import type { CgroupDriver } from '../cgroup/systemd.js';
+import { absolutePath } from '../working-directory.js';
 import { GLOBAL_FLAGS } from './flag-table.js';
 import type { EngineLocation } from './home.js';
 import { FlagParser } from './parse-flags.js';
@@ -39,8 +40,8 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   const runRoot = values.get('run-root')?.at(-1);
   const cgroupDriver = cgroupManager(values.get('cgroup-manager')?.at(-1));
   const location = {
-    ...(dataRoot === undefined ? {} : { dataRoot }),
-    ...(runRoot === undefined ? {} : { runRoot }),
+    ...(dataRoot === undefined ? {} : { dataRoot: absolutePath('--data-root', dataRoot) }),
+    ...(runRoot === undefined ? {} : { runRoot: absolutePath('--run-root', runRoot) }),
     ...(cgroupDriver === undefined ? {} : { cgroupDriver }),
   };
   if (command !== 'container') return runCommand(command, args, location);

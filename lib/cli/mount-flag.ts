@@ -1,7 +1,7 @@
 /** `--mount type=bind,source=/a,target=/b,readonly`: Docker's fields (docker/cli opts/mount.go). */
-import { resolve } from 'node:path';
 import { invalid, unsupported } from '../engine/check.js';
 import type { BindPropagation, MountOption } from '../engine/options.js';
+import { absolutePath } from '../working-directory.js';
 
 interface Draft {
   type?: string;
@@ -14,7 +14,7 @@ interface Draft {
   tmpfsMode?: string;
 }
 
-export function parseMountFlag(text: string, cwd: string): MountOption {
+export function parseMountFlag(text: string, cwd: string | undefined): MountOption {
   const draft: Draft = {};
   for (const field of csvFields(text)) {
     const equals = field.indexOf('=');
@@ -67,7 +67,7 @@ function setField(
   draft: Draft,
   key: string,
   value: string | undefined,
-  cwd: string,
+  cwd: string | undefined,
 ): void {
   switch (key) {
     case 'readonly':
@@ -87,7 +87,7 @@ function setField(
     case 'src':
       draft.source =
         value === '.' || value.startsWith('./') || value.startsWith('../')
-          ? resolve(cwd, value)
+          ? absolutePath('mount', value, cwd)
           : value;
       return;
     case 'target':

@@ -1,6 +1,5 @@
 /** From the words after `caisson run` or `create` to an image, an argv and the library's options. */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { conflicting, invalid, unsupported, wholeNumber } from '../engine/check.js';
 import { parseEnvFile } from '../engine/env.js';
 import { parseLogConfig } from '../engine/log-config.js';
@@ -11,6 +10,7 @@ import { parseSignal } from '../engine/signals.js';
 import type { Healthcheck, LogConfig, RestartPolicy } from '../engine/stored.js';
 import { CaissonError } from '../errors.js';
 import type { RootfsWritable } from '../image/rootfs.js';
+import { absolutePath, workingDirectory } from '../working-directory.js';
 import { checkArguments } from './command-line.js';
 import { parseDetachKeys } from './detach-keys.js';
 import { CREATE, CREATE_FLAGS } from './flags/create.js';
@@ -53,7 +53,12 @@ export interface RunInvocation {
 /** What the command line takes from its surroundings. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cwd: string;
+  /** Undefined: the working directory has been removed. */
+  readonly cwd: string | undefined;
+}
+
+export function surroundings(): Surroundings {
+  return { env: process.env, cwd: workingDirectory() };
 }
 
 /** Undefined: help was asked for. `command` is what a usage error shows: `run`, `create` or `explain run`. */
@@ -85,7 +90,7 @@ export function parseRun(
   const detach = flags.switches.get('detach') === true;
   checkPlatform(last(flags, 'platform'));
   return {
-    image: isRootfs ? resolve(around.cwd, first) : first,
+    image: isRootfs ? absolutePath('rootfs', first, around.cwd) : first,
     ...(isRootfs ? { rootfs: { writable: writable ?? 'overlay' } } : {}),
     argv,
     options: runOptions(flags, around),
@@ -94,7 +99,7 @@ export function parseRun(
     attach: attached(flags, interactive, detach),
     sigProxy: !detach && (flags.switches.get('sig-proxy') ?? true),
     trace: flags.switches.get('trace') === true,
-    ...(cidfile === undefined ? {} : { cidfile: resolve(around.cwd, cidfile) }),
+    ...(cidfile === undefined ? {} : { cidfile: absolutePath('cidfile', cidfile, around.cwd) }),
     detach,
     detachKeys: parseDetachKeys(last(flags, 'detach-keys')),
     ...kept(flags),
@@ -221,10 +226,10 @@ function runOptions(flags: ParsedFlags, around: Surroundings): RunOptions {
 }
 
 /** As Docker since version 23: a source that begins with a dot is relative to the working directory. */
-function absoluteSource(volume: string, cwd: string): string {
+function absoluteSource(volume: string, cwd: string | undefined): string {
   const [source = '', ...rest] = volume.split(':');
   if (rest.length === 0 || !/^\.\.?(?:\/|$)/.test(source)) return volume;
-  return [resolve(cwd, source), ...rest].join(':');
+  return [absolutePath('volume', source, cwd), ...rest].join(':');
 }
 
 /** Files first, then the flags; a name alone takes its value from the caller. */
@@ -235,7 +240,7 @@ export function environment(
 ): readonly string[] {
   const assignments: string[] = [];
   for (const file of flags.values.get('env-file') ?? []) {
-    const content = readLines('env-file', resolve(cwd, file), file);
+    const content = readLines('env-file', absolutePath('env-file', file, cwd), file);
     assignments.push(...parseEnvFile(file, content, (name) => env[name]));
   }
   for (const text of flags.values.get('env') ?? []) {
@@ -249,7 +254,7 @@ export function environment(
 function labelList(flags: ParsedFlags, { cwd }: Surroundings): readonly string[] {
   const labels: string[] = [];
   for (const file of flags.values.get('label-file') ?? []) {
-    const content = readLines('label-file', resolve(cwd, file), file);
+    const content = readLines('label-file', absolutePath('label-file', file, cwd), file);
     labels.push(...parseEnvFile(file, content, () => '', 'label-file'));
   }
   return [...labels, ...(flags.values.get('label') ?? [])];

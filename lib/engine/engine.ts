@@ -43,7 +43,10 @@ import type { ContainerEvent, ContainerInfo } from './stored.js';
 import { undo } from './undo.js';
 
 export interface EngineOptions {
-  /** What outlives a reboot: images, containers' files. Default `/var/lib/caisson`; a user's: `$XDG_DATA_HOME/caisson`. */
+  /**
+   * What outlives a reboot: images, containers' files. Default `/var/lib/caisson`; a user's: `$XDG_DATA_HOME/caisson`.
+   * Relative to the working directory when the engine is opened, as `runRoot` is.
+   */
   readonly dataRoot?: string | undefined;
   /** What does not: locks. Default `/run/caisson`; a user's: `$XDG_RUNTIME_DIR/caisson`. */
   readonly runRoot?: string | undefined;

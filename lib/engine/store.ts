@@ -89,6 +89,15 @@ export class Store {
       try {
         mkdirSync(path, { recursive: true, mode: 0o700 });
       } catch (cause) {
+        const { code } = cause as NodeJS.ErrnoException;
+        if (isErrno(cause, 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'ENOENT'))
+          throw new CaissonError('ERR_INVALID_OPTION', `${path} cannot be made: ${code}`, {
+            stage: 'config',
+            path,
+            errno: code,
+            hint: 'choose other directories: dataRoot and runRoot',
+            cause,
+          });
         if (!isErrno(cause, 'EACCES', 'EPERM', 'EROFS')) throw storageError(path, cause);
         throw new CaissonError('ERR_NO_PRIVILEGES', `${path} cannot be made by this user`, {
           stage: 'config',

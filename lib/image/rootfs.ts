@@ -1,8 +1,8 @@
 /** A directory on the host as a container's root: one made by debootstrap, unpacked from an archive, … */
 import { readdir } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { CaissonError } from '../errors.js';
 import type { RootPlan } from '../program/launch.js';
+import { absolutePath } from '../working-directory.js';
 
 /**
  * What happens to writes. `overlay`: they go into a layer of the container's own, above the directory;
@@ -51,7 +51,7 @@ export function rootfs(path: string, options: RootfsOptions = {}): RootfsImage {
       hint: 'one of overlay, direct, none',
     });
   }
-  const absolute = isPlain(path) ? path : resolve(path);
+  const absolute = isPlain(path) ? path : absolutePath('rootfs', path);
   let same = made.get(writable);
   if (same === undefined) made.set(writable, (same = new Map<string, RootfsImage>()));
   let image = same.get(absolute);

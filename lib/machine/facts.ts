@@ -140,6 +140,7 @@ async function mapTool(name: string): Promise<MapTool> {
 async function pathOf(name: string): Promise<string | undefined> {
   const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/bin'];
   for (const directory of directories) {
+    if (!directory.startsWith('/')) continue;
     const path = join(directory, name);
     const found = await stat(path).catch(() => undefined);
     if (found?.isFile() === true) return path;

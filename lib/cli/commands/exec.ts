@@ -9,7 +9,7 @@ import { complain } from '../each.js';
 import { EXEC } from '../flags/exec.js';
 import { at, type EngineLocation } from '../home.js';
 import { print, printHelp } from '../report.js';
-import { environment } from '../run-flags.js';
+import { environment, surroundings } from '../run-flags.js';
 import { endOnSignals } from '../signals.js';
 
 export async function exec(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -25,7 +25,7 @@ export async function exec(args: readonly string[], location: EngineLocation): P
       ['env', line.values('env')],
       ['env-file', line.values('env-file')],
     ]);
-    env = environment({ values }, { env: process.env, cwd: process.cwd() });
+    env = environment({ values }, surroundings());
   } catch (error) {
     await complain(error);
     return 1;

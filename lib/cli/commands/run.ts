@@ -9,10 +9,10 @@ import { CidFile } from '../cidfile.js';
 import { serveClient } from '../client.js';
 import { at, type CommandHome, type EngineLocation } from '../home.js';
 import { print, printHelp, reportError } from '../report.js';
-import { parseRun, type RunInvocation } from '../run-flags.js';
+import { parseRun, type RunInvocation, surroundings } from '../run-flags.js';
 
 export async function run(args: readonly string[], location: EngineLocation): Promise<number> {
-  const invocation = parseRun('run', args, { env: process.env, cwd: process.cwd() });
+  const invocation = parseRun('run', args, surroundings());
   if (invocation === undefined) return printHelp('run');
   if (invocation.tty && invocation.attach.has('stdin') && !isatty(0)) {
     // As Docker: 1, of all failures before there is a container.
@@ -44,7 +44,7 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
 export async function create(args: readonly string[], location: EngineLocation): Promise<number> {
   let invocation: RunInvocation | undefined;
   try {
-    invocation = parseRun('create', args, { env: process.env, cwd: process.cwd() });
+    invocation = parseRun('create', args, surroundings());
   } catch (error) {
     const status = await reportError(error);
     return error instanceof CaissonError && LEFT_TO_THE_ENGINE.has(error.path ?? '') ? 1 : status;
