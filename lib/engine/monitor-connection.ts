@@ -33,13 +33,16 @@ const REPLY = {
   waiting: 8,
 } as const;
 
+/** cpp/program/page.h, struct ErrorRecord. */
+export const ERROR_SIZE = 16 + 32 + 480;
+
 /** Bytes, by reply: a shorter one is no reply. */
 const LEAST_PAYLOAD: Readonly<Record<number, number>> = {
   [REPLY.attached]: 1,
   [REPLY.output]: 1,
   [REPLY.outputEnd]: 1,
   [REPLY.started]: 4,
-  [REPLY.failed]: 16 + 32 + 480,
+  [REPLY.failed]: ERROR_SIZE,
   [REPLY.exited]: 13,
   [REPLY.done]: 4,
   [REPLY.waiting]: 4,
@@ -297,9 +300,6 @@ function int32(value: number): Buffer {
   bytes.writeInt32LE(value, 0);
   return bytes;
 }
-
-/** cpp/program/page.h, struct ErrorRecord. */
-const ERROR_SIZE = 16 + 32 + 480;
 
 export function errorRecord(bytes: Buffer): NativeError {
   const text = (from: number, to: number) => {

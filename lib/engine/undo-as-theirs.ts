@@ -6,7 +6,7 @@ import { CaissonError } from '../errors.js';
 import type { NativeError } from '../native/binding.js';
 import { initPath } from '../native/load.js';
 import { admit } from './admit.js';
-import { errorRecord } from './monitor-connection.js';
+import { ERROR_SIZE, errorRecord } from './monitor-connection.js';
 import type { OwnUsers } from './own-users.js';
 
 /** In a user namespace with the ids that the container had (cpp/init/undo.cpp). */
@@ -36,7 +36,7 @@ export async function undoAsTheirs(
     channel.end(teardown);
     await Promise.race([closed, failed]);
     const answer = Buffer.concat(chunks);
-    if (answer.length === 0) {
+    if (answer.length < ERROR_SIZE) {
       const message = 'caisson-init ended before it had removed everything';
       throw new CaissonError('ERR_REMOVE_FAILED', message, { stage: 'teardown' });
     }
