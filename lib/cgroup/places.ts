@@ -99,3 +99,12 @@ export function parseFlat(text: string | undefined): ReadonlyMap<string, number>
   }
   return found;
 }
+
+/**
+ * The path in cgroup v2, of what /proc/<pid>/cgroup says. Not found by a pattern's `$`: a name that a container has
+ * given to a cgroup may contain a `\r`, or another separator, which would end the line there.
+ */
+export function unifiedPath(memberships: string): string | undefined {
+  const line = memberships.split('\n').find((text) => text.startsWith('0::/'));
+  return line?.slice('0::'.length);
+}

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type DBusError, type Message, type MessageBus, Variant, createClient } from 'dbus-native';
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
-import { scopeName, scopePath } from './places.js';
+import { scopeName, scopePath, unifiedPath } from './places.js';
 import type { CgroupWrite } from './plan.js';
 import {
   busAddress,
@@ -242,7 +242,7 @@ function variant([property, signature, value]: UnitProperty): [string, Variant] 
 /** Of cgroup v2, as the kernel says it; undefined when there is no such process. */
 async function cgroupOf(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
-  return /^0::(.*)$/m.exec(text)?.[1];
+  return unifiedPath(text);
 }
 
 function textOf(error: unknown): string {

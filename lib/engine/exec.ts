@@ -2,7 +2,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { type CgroupHome, cgroupPath } from '../cgroup/places.js';
+import { type CgroupHome, cgroupPath, unifiedPath } from '../cgroup/places.js';
 import { withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { resolveImage } from '../image/resolve.js';
@@ -270,7 +270,7 @@ async function placementsOf(
 ): Promise<ExecInput['placements']> {
   const memberships = await readFile(`/proc/${target.pid}/cgroup`, 'utf8').catch(() => '');
   const own = cgroupPath(target.id, target);
-  const first = /^0::(\/.*)$/m.exec(memberships)?.[1] ?? '';
+  const first = unifiedPath(memberships) ?? '';
   const places = layout.hierarchies
     .filter(({ usable }) => usable)
     .map(async ({ version, mountPoint }) => {
