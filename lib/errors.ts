@@ -38,6 +38,8 @@ export type ErrorCode =
   | 'ERR_STORAGE'
   /** Nothing that it writes is kept. */
   | 'ERR_NO_LOG'
+  /** A line of output has more bytes than `maxLine` allows. */
+  | 'ERR_LINE_TOO_LONG'
   /** What was waited for did not come in time. */
   | 'ERR_TIMEOUT'
   | 'ERR_COMMAND_NOT_FOUND'

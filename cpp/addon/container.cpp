@@ -1,6 +1,7 @@
 #include "container.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,10 +55,13 @@ Napi::Value refuse(Napi::Env env, const char* why) {
 }
 
 constexpr int kUnknownExit = 255;
-// A quarter of a megabyte before other work of the event loop has its turn.
-constexpr unsigned kTurns = 4, kToTheEnd = ~0u;
-// A megabyte: no pipe is larger unless root has made it so.
-constexpr unsigned kLastTurns = 16;
+// Bytes before other work of the event loop has its turn.
+constexpr size_t kAtOnce = 256u << 10, kToTheEnd = ~size_t{0};
+// No pipe is larger unless root has made it so.
+constexpr size_t kLargestPipe = 1u << 20;
+// pipe(7): the capacity of a pipe, and of one through which much comes.
+constexpr size_t kUsualPipe = 64u << 10;
+constexpr int kLargePipe = 256 << 10;
 
 }  // namespace
 
@@ -317,24 +321,38 @@ void Container::unwatch(Reader& reader) {
   reader.watched = false;
 }
 
-// Delivers what is there, in so many parts at most; true when there is nothing left to come.
-bool Container::deliver(Reader& reader, unsigned turns) {
-  static thread_local char bytes[64 << 10];
-  for (; reader.fd.valid() && !reader.paused && turns > 0; --turns) {
-    const long size = sys::call(__NR_read, reader.fd.get(), bytes, sizeof bytes);
+// Delivers what is there, up to about so many bytes; true when there is nothing left to come.
+bool Container::deliver(Reader& reader, size_t most) {
+  const Napi::Env env = environment_.env();
+  for (size_t done = 0; reader.fd.valid() && !reader.paused && done < most;) {
+    const Napi::HandleScope scope(env);
+    const std::span<char> room = reader.slab.room(env);
+    const long size = sys::call(__NR_read, reader.fd.get(), room.data(), room.size());
     if (size == -EAGAIN || size == -EINTR) return false;
     if (size <= 0) return true;
-    emit(Event::kData, [&reader, size](Napi::Env env) {
-      return std::array<napi_value, 2>{
-          Napi::Number::New(env, reader.number),
-          Napi::Buffer<char>::Copy(env, bytes, static_cast<size_t>(size))};
+    const auto got = static_cast<size_t>(size);
+    done += got;
+    if (got >= kUsualPipe) enlarge(reader);
+    Slab::Part part{};
+    if (!reader.slab.take(env, room.first(got), part)) continue;
+    emit(Event::kData, [&reader, &part](Napi::Env in) {
+      return std::array<napi_value, 4>{Napi::Number::New(in, reader.number), part.block,
+                                       Napi::Number::New(in, static_cast<double>(part.from)),
+                                       Napi::Number::New(in, static_cast<double>(part.to))};
     });
   }
   return false;
 }
 
+// A pipe that was full: the program has had to wait, and would have to again. Where the kernel
+// gives no more (pipe(7), pipe-user-pages-soft), it stays as it is.
+void Container::enlarge(Reader& reader) {
+  if (!reader.large) sys::call(__NR_fcntl, reader.fd.get(), F_SETPIPE_SZ, kLargePipe);
+  reader.large = true;
+}
+
 void Container::read_stream(Reader& reader) {
-  if (deliver(reader, kTurns)) end_stream(reader);
+  if (deliver(reader, kAtOnce)) end_stream(reader);
 }
 
 void Container::end_stream(Reader& reader) {
@@ -351,7 +369,7 @@ void Container::end_stream(Reader& reader) {
 // what is in the pipe now is the last that is delivered, whether somebody is reading or not.
 void Container::cut_short() {
   for (Reader& reader : readers_) {
-    for (unsigned turn = 0; reader.fd.valid() && turn < kLastTurns; ++turn) {
+    for (size_t left = kLargestPipe; reader.fd.valid() && left > 0; left -= kUsualPipe) {
       reader.paused = false;
       if (deliver(reader, 1)) break;
     }
@@ -362,7 +380,7 @@ void Container::cut_short() {
 // The process is gone: true when there is nothing left to come.
 bool Container::deliver_last(Reader& reader) {
   // What others in the container go on writing is no reason to keep the event loop from its work.
-  return deliver(reader, launch_->joined ? kTurns : kToTheEnd);
+  return deliver(reader, launch_->joined ? kAtOnce : kToTheEnd);
 }
 
 void Container::set_paused(uint32_t number, bool paused) {
@@ -578,6 +596,8 @@ void Container::finish() {
 void Container::abandon() {
   abandoned_ = true;
   callback_.SuppressDestruct();
+  for (Reader& reader : readers_)
+    reader.slab.abandon();
   launch_->cancelled = true;
   // Before that the launcher has it, and will find nobody to hand it to. Later, the undertaker has.
   if (launched_ && !ending_) {

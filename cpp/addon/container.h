@@ -8,6 +8,7 @@
 
 #include "../launcher/launcher.h"
 #include "environment.h"
+#include "slab.h"
 
 namespace caisson {
 
@@ -22,7 +23,7 @@ enum class Event : uint32_t {
             // ended with it: 1 stdout, 2 stderr), an array, and where in it the time stamps begin;
             // of what goes on alone -1 and 0, right after kStarted when it was started detached
   kGone,     // everything is undone; a moment later, where nobody can be waiting for it
-  kData,     // 1 or 2 (stdout, stderr), a Buffer
+  kData,     // 1 or 2 (stdout, stderr), a Buffer, and from where to where in it the bytes lie
   kEnd,      // 1 or 2: everything that was written has been delivered
   kWaiting,  // pid: it goes on when `goOn` is called
 };
@@ -76,11 +77,14 @@ class Container {
     // The container's end of the pipe. While it is open here the pipe has no end, which would wake
     // the JavaScript thread a moment before the exit does.
     UniqueFd inside;
+    Slab slab;
     unsigned number = 0;  // 1 or 2
     bool watched = false;
     bool paused = false;
     // Somebody reads it as a stream, and learns of its end at once; otherwise with the exit.
     bool followed = false;
+    // It has been full once.
+    bool large = false;
 
     Source source() const { return number == 1 ? Source::kStdout : Source::kStderr; }
   };
@@ -100,7 +104,8 @@ class Container {
   void child_exited();
   int watch(Reader& reader);
   void unwatch(Reader& reader);
-  bool deliver(Reader& reader, unsigned turns);
+  bool deliver(Reader& reader, size_t most);
+  void enlarge(Reader& reader);
   void read_stream(Reader& reader);
   void end_stream(Reader& reader);
   bool deliver_last(Reader& reader);

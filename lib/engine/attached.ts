@@ -1,10 +1,10 @@
 /** A client of a running container: its streams, and a promise of how it ended or was left. */
-import { createInterface } from 'node:readline';
 import { type Readable, Writable } from 'node:stream';
 import { invalid } from './check.js';
 import { signalName } from './execution.js';
+import { linesOf, normalizeMaxLine } from './lines.js';
 import { ATTACH, type MonitorConnection, type MonitorListener } from './monitor-connection.js';
-import type { TerminalSize } from './options.js';
+import type { Size, TerminalSize } from './options.js';
 import { parseSignal } from './signals.js';
 import type { Timeline } from '../program/timeline.js';
 import { Output } from './streams.js';
@@ -19,32 +19,41 @@ export interface AttachOptions {
   readonly stdout?: AttachStream | undefined;
   /** Default true. */
   readonly stderr?: AttachStream | undefined;
+  /** Bytes of a line when this is iterated over; a longer one is ERR_LINE_TOO_LONG. Default 1 MiB. */
+  readonly maxLine?: Size | undefined;
 }
 
 export interface AttachedStreams {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
+  /** Bytes. */
+  readonly maxLine: number;
 }
 
-const STREAM_NAMES = new Set(['stdin', 'stdout', 'stderr']);
+const NAMES = new Set(['stdin', 'stdout', 'stderr', 'maxLine']);
 
 /** @throws ERR_INVALID_OPTION */
 export function attachedStreams(options: AttachOptions): AttachedStreams {
   if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options))
     throw invalid('options', options, 'is not an object');
   for (const key in options) {
-    if (!STREAM_NAMES.has(key))
+    if (!NAMES.has(key))
       throw invalid(key, (options as Record<string, unknown>)[key], 'is not an option of attach');
   }
-  const attaches = (name: keyof AttachedStreams): boolean => {
+  const attaches = (name: 'stdin' | 'stdout' | 'stderr'): boolean => {
     const value = options[name] ?? true;
     if (typeof value === 'boolean') return value;
     if (value === 'pipe') return true;
     if (value === 'ignore' || value === 'null') return false;
     throw invalid(name, value, 'is not one of true, false, pipe, ignore');
   };
-  return { stdin: attaches('stdin'), stdout: attaches('stdout'), stderr: attaches('stderr') };
+  return {
+    stdin: attaches('stdin'),
+    stdout: attaches('stdout'),
+    stderr: attaches('stderr'),
+    maxLine: normalizeMaxLine(options.maxLine),
+  };
 }
 
 export interface AttachResult {
@@ -80,6 +89,7 @@ export class Attached implements PromiseLike<AttachResult> {
   /** From before there was a connection. */
   private readonly sizes: TerminalSize[] = [];
   private over = false;
+  private readonly maxLine: number;
   private markConnected!: () => void;
   private readonly connected: Promise<void>;
   private markStarted!: () => void;
@@ -90,9 +100,10 @@ export class Attached implements PromiseLike<AttachResult> {
   /** @internal By `Container.attach` and `startAttached`. */
   constructor(
     private readonly container: AttachedTo,
-    { stdin, stdout, stderr }: AttachedStreams,
+    { stdin, stdout, stderr, maxLine }: AttachedStreams,
     terminal: boolean,
   ) {
+    this.maxLine = maxLine;
     this.connected = new Promise((resolve) => (this.markConnected = resolve));
     this.started = new Promise((resolve, reject) => {
       this.markStarted = resolve;
@@ -155,13 +166,17 @@ export class Attached implements PromiseLike<AttachResult> {
     return this.result.then(onfulfilled, onrejected);
   }
 
-  /** Lines of standard output, as they come. Leaving the loop detaches. */
+  /**
+   * Lines of standard output, as they come. Leaving the loop detaches, and so does a line longer than `maxLine`.
+   *
+   * @throws ERR_LINE_TOO_LONG, and what the result rejects with
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
     const { stdout } = this;
     if (stdout !== undefined) {
       let whole = false;
       try {
-        yield* createInterface({ input: stdout, crlfDelay: Infinity });
+        yield* linesOf(stdout, this.maxLine);
         whole = true;
       } finally {
         if (!whole) this.detach();
@@ -191,7 +206,7 @@ export class Attached implements PromiseLike<AttachResult> {
     return {
       started: () => this.markStarted(),
       attached: () => this.markStarted(),
-      output: (stream, bytes) => (stream === 1 ? this.out : this.err)?.take(bytes),
+      output: (stream, bytes) => (stream === 1 ? this.out : this.err)?.takeCopy(bytes),
       outputEnd: (stream) => (stream === 1 ? this.out : this.err)?.end(),
       exited: ({ code, signal, oomKills, stamps }) => {
         this.stamps = stamps;

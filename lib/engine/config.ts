@@ -1,4 +1,5 @@
 /** From what a caller asked for to what a container is: checked, with all defaults filled in. */
+import { constants } from 'node:buffer';
 import { posix } from 'node:path';
 import type { LinuxDeviceCgroup, PosixRlimit } from '../oci/runtime-spec.js';
 import type { StdioPlan } from '../program/launch.js';
@@ -18,6 +19,7 @@ import { type DeviceConfig, normalizeDeviceRules, normalizeDevices } from './dev
 import { normalizeEnv } from './env.js';
 import { type NameConfig, normalizeNames } from './files.js';
 import { checkContainerName, checkDomainname, checkHostname } from './host-names.js';
+import { normalizeMaxLine } from './lines.js';
 import { type MountConfig, normalizeMounts } from './mounts.js';
 import { RUN_OPTION_NAMES, type RunOptions, type Stdio, type TerminalSize } from './options.js';
 import { type HostResources, normalizeResources, type Resources } from './resources.js';
@@ -77,8 +79,10 @@ export interface ContainerConfig {
   readonly stderr: StdioPlan;
   /** Milliseconds. */
   readonly timeout?: number | undefined;
-  /** Bytes a stream; may be Infinity. */
+  /** Bytes a stream. */
   readonly maxOutput: number;
+  /** Bytes. */
+  readonly maxLine: number;
   readonly stopSignal: number;
   /** Missing: the first 12 digits of the id. */
   readonly hostname?: string | undefined;
@@ -149,6 +153,7 @@ export function normalize(
     stderr: stream('stderr', options.stderr, 'pipe', terminal),
     timeout: normalizeTimeout(options.timeout),
     maxOutput: normalizeMaxOutput(options.maxOutput),
+    maxLine: normalizeMaxLine(options.maxLine),
     stopSignal:
       options.stopSignal === undefined ? SIGTERM : parseSignal('stopSignal', options.stopSignal),
     hostname: options.hostname === undefined ? undefined : checkHostname(options.hostname),
@@ -333,9 +338,17 @@ export function normalizeTimeout(value: number | undefined): number | undefined 
   return value;
 }
 
+/** What is captured becomes a string: a limit beyond the longest of those would be none. */
 export function normalizeMaxOutput(value: RunOptions['maxOutput']): number {
   if (value === undefined) return DEFAULT_MAX_OUTPUT;
-  return value === Number.POSITIVE_INFINITY ? value : parseSize('maxOutput', value);
+  const limit = value === Infinity ? value : parseSize('maxOutput', value);
+  if (limit <= constants.MAX_STRING_LENGTH) return limit;
+  throw invalid(
+    'maxOutput',
+    value === Infinity ? 'Infinity' : value,
+    'is more than a JavaScript string can hold',
+    `at most ${constants.MAX_STRING_LENGTH} bytes; of more, read the stream`,
+  );
 }
 
 function normalizeShmSize(value: RunOptions['shmSize']): number {

@@ -69,7 +69,10 @@ export interface UpdateOptions extends ResourceChange {
 
 /** What `waitFor` waits for: one of these. */
 export interface WaitCondition {
-  /** A line of the log that contains the text, or matches. */
+  /**
+   * A line of stdout or of stderr, in the log of the present run, that contains the text, or of which the first 64 KiB,
+   * without the line's end, match the pattern. What there is of a line that has no end yet counts.
+   */
   readonly log?: string | RegExp | undefined;
   /** A TCP port on which something in the container listens. */
   readonly port?: number | undefined;
@@ -102,7 +105,7 @@ export interface ContainerExit {
 const PAUSE = 10;
 /** Milliseconds. */
 const STATS_INTERVAL = 1000;
-const NO_STREAMS: AttachedStreams = { stdin: false, stdout: false, stderr: false };
+const NO_STREAMS: AttachedStreams = { stdin: false, stdout: false, stderr: false, maxLine: 0 };
 /** Milliseconds for which a monitor that takes nobody more is asked. */
 const PATIENCE = 10_000;
 const SIGKILL = 9;

@@ -8,7 +8,7 @@ import { type LogOptions, parseLogConfig } from './log-config.js';
 import { parseRestartPolicy } from './restart-policy.js';
 
 /** Of one run's options, what only the caller's process can have. */
-type OfTheCaller = 'signal' | 'stdin' | 'stdout' | 'stderr' | 'timeout' | 'maxOutput';
+type OfTheCaller = 'signal' | 'stdin' | 'stdout' | 'stderr' | 'timeout' | 'maxOutput' | 'maxLine';
 
 export interface CreateOptions extends Omit<RunOptions, OfTheCaller> {
   /** Default `no`. As a text, Docker's: `on-failure:3`. */
@@ -53,6 +53,7 @@ const FOREIGN: readonly OfTheCaller[] = [
   'stderr',
   'timeout',
   'maxOutput',
+  'maxLine',
 ];
 
 const INSTEAD: Readonly<Partial<Record<OfTheCaller, string>>> = {

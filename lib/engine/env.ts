@@ -1,6 +1,7 @@
 /** The container's environment: nothing of this process's own, Docker's few variables, the image's, the user's. */
 import { CaissonError } from '../errors.js';
 import { invalid, plainString } from './check.js';
+import { splitLines } from './lines.js';
 import type { ProcessOptions } from './options.js';
 
 /** Docker's PATH (moby daemon/pkg/oci/defaults.go). */
@@ -73,9 +74,9 @@ export function parseEnvFile(
   option = 'env-file',
 ): readonly string[] {
   const assignments: string[] = [];
-  const lines = content.replace(/^\uFEFF/, '').split('\n');
+  const lines = splitLines(content.replace(/^\uFEFF/, ''));
   for (const [index, raw] of lines.entries()) {
-    const line = raw.replace(/\r$/, '').trimStart();
+    const line = raw.trimStart();
     if (line === '' || line.startsWith('#')) continue;
     const equals = line.indexOf('=');
     const name = equals < 0 ? line : line.slice(0, equals);

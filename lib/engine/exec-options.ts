@@ -11,11 +11,12 @@ import {
   stream,
 } from './config.js';
 import { normalizeEnv } from './env.js';
+import { normalizeMaxLine } from './lines.js';
 import type { ProcessOptions, TerminalSize } from './options.js';
 
 export interface ExecOptions extends Pick<
   ProcessOptions,
-  'tty' | 'stdin' | 'stdout' | 'stderr' | 'signal' | 'maxOutput'
+  'tty' | 'stdin' | 'stdout' | 'stderr' | 'signal' | 'maxOutput' | 'maxLine'
 > {
   /** On top of the container's own; as for `run`, `NAME` alone takes a variable away. */
   readonly env?: ProcessOptions['env'];
@@ -48,6 +49,7 @@ const NAMES: { readonly [K in keyof Required<ExecOptions>]: true } = {
   timeout: true,
   signal: true,
   maxOutput: true,
+  maxLine: true,
   detach: true,
   detachable: true,
 };
@@ -85,6 +87,7 @@ export function normalizeExec(
   boolean('privileged', privileged);
   checkAbortSignal(options.signal);
   normalizeMaxOutput(options.maxOutput);
+  normalizeMaxLine(options.maxLine);
   const terminal = normalizeTerminal(options.tty);
   const output = detach ? 'null' : 'pipe';
   const config = {

@@ -1,14 +1,15 @@
 /** One `run`: a promise of its result, its streams, and an iterable of its lines. */
 import { constants } from 'node:os';
-import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { Binding, NativeContainer } from '../native/binding.js';
 import type { Timeline } from '../program/timeline.js';
 import { CaissonError } from '../errors.js';
 import { onAbort } from './abort-signals.js';
 import { type ContainerConfig, normalizeMaxOutput } from './config.js';
+import { linesOf, normalizeMaxLine } from './lines.js';
 import type { MonitorConnection } from './monitor-connection.js';
 import type { RunOptions, TerminalSize } from './options.js';
+import type { Pieces } from './pieces.js';
 import { parseSignal } from './signals.js';
 import { Input, Output, type Source } from './streams.js';
 
@@ -101,23 +102,45 @@ function notStarted(): CaissonError {
   );
 }
 
-function captureLimit({ maxOutput }: RunOptions): number {
+/** The limits of a run whose options may be wrong: then nothing will come, and the result says why. */
+function outputLimits({ maxOutput, maxLine }: RunOptions): { output: number; line: number } {
   try {
-    return normalizeMaxOutput(maxOutput);
+    return { output: normalizeMaxOutput(maxOutput), line: normalizeMaxLine(maxLine) };
   } catch {
-    return 0;
+    return { output: 0, line: 0 };
   }
 }
 
+/** Bytes: of what is longer the text is made when it is asked for. Most often a reader has had it before. */
+const DECODED_AT_ONCE = 64 << 10;
+
+/** A result's `name` as text. */
+function defineText(result: RunResult, name: 'stdout' | 'stderr', captured?: Pieces): void {
+  let pieces = captured;
+  let text = '';
+  const decode = () => {
+    if (pieces !== undefined) text = pieces.text();
+    pieces = undefined;
+    return text;
+  };
+  const lazy = captured !== undefined && captured.size > DECODED_AT_ONCE;
+  Object.defineProperty(result, name, {
+    enumerable: true,
+    ...(lazy ? { get: decode } : { value: decode() }),
+  });
+}
+
 class Result implements RunResult {
+  declare readonly stdout: string;
+  declare readonly stderr: string;
   #timeline: Timeline | (() => Timeline);
 
   constructor(
     readonly id: string,
     readonly exitCode: number,
     readonly signal: string | undefined,
-    readonly stdout: string,
-    readonly stderr: string,
+    stdout: Pieces | undefined,
+    stderr: Pieces | undefined,
     readonly oomKilled: boolean,
     readonly timedOut: boolean,
     readonly aborted: boolean,
@@ -126,6 +149,8 @@ class Result implements RunResult {
     readonly durationMs: number,
     draw: () => Timeline,
   ) {
+    defineText(this, 'stdout', stdout);
+    defineText(this, 'stderr', stderr);
     this.#timeline = draw;
   }
 
@@ -139,6 +164,7 @@ export class Execution implements PromiseLike<RunResult> {
   private readonly result: Promise<RunResult>;
   private readonly terminal: boolean;
   private readonly begun = performance.now();
+  private readonly maxLine: number;
   private out: Output | undefined;
   private err: Output | undefined;
   private in_: Input | undefined;
@@ -173,9 +199,10 @@ export class Execution implements PromiseLike<RunResult> {
     // The options have not been checked yet, and a mistake in them will reject the result.
     const terminal = (this.terminal = options.tty !== undefined && options.tty !== false);
     const { stdin = terminal ? 'pipe' : 'null', stdout = 'pipe', stderr = 'pipe' } = options;
-    const limit = captureLimit(options);
-    if (stdout === 'pipe') this.out = new Output(1, limit, this);
-    if (stderr === 'pipe' && !terminal) this.err = new Output(2, limit, this);
+    const limits = outputLimits(options);
+    this.maxLine = limits.line;
+    if (stdout === 'pipe') this.out = new Output(1, limits.output, this);
+    if (stderr === 'pipe' && !terminal) this.err = new Output(2, limits.output, this);
     if (stdin === 'pipe') this.in_ = new Input();
   }
 
@@ -258,15 +285,20 @@ export class Execution implements PromiseLike<RunResult> {
 
   /**
    * Lines of standard output, as they come; then throws if the start failed. Who leaves the loop early reads
-   * no more: the program writes on, into what is captured.
+   * no more: the program writes on, into what is captured. A line longer than `maxLine` is an error, and ends the
+   * program.
+   *
+   * @throws ERR_LINE_TOO_LONG, and what the result rejects with
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
     const { stdout } = this;
     if (stdout !== undefined) {
       try {
-        yield* createInterface({ input: stdout, crlfDelay: Infinity });
-      } finally {
-        stdout.destroy();
+        yield* linesOf(stdout, this.maxLine);
+      } catch (error) {
+        // Who loops over `engine.run(…)` has nothing else to end it by.
+        this.kill();
+        throw error;
       }
     }
     await this.result;
@@ -345,6 +377,11 @@ export class Execution implements PromiseLike<RunResult> {
     (stream === 1 ? this.out : this.err)?.take(chunk);
   }
 
+  /** @internal The same, of bytes in memory that others use as well. */
+  hasSent(stream: 1 | 2, bytes: Buffer): void {
+    (stream === 1 ? this.out : this.err)?.takeCopy(bytes);
+  }
+
   /** @internal */
   hasClosed(stream: 1 | 2): void {
     (stream === 1 ? this.out : this.err)?.end();
@@ -406,8 +443,8 @@ export class Execution implements PromiseLike<RunResult> {
         id,
         detached ? 0 : signal === 0 ? code : 128 + signal,
         signal === 0 ? undefined : signalName(signal),
-        out?.text() ?? '',
-        err?.text() ?? '',
+        out?.captured,
+        err?.captured,
         oomKills > 0,
         timedOut,
         aborted,

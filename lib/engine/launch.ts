@@ -90,7 +90,7 @@ export function launch(
           done(failure);
           break;
         case EVENT.data:
-          execution.hasWritten(a as 1 | 2, b as Buffer);
+          execution.hasWritten(a as 1 | 2, (b as Buffer).subarray(c as number, d as number));
           break;
         case EVENT.end:
           execution.hasClosed(a as 1 | 2);

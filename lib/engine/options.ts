@@ -86,8 +86,17 @@ export interface ProcessOptions {
   readonly timeout?: number | undefined;
   /** Aborting kills the whole container. */
   readonly signal?: AbortSignal | undefined;
-  /** Bytes captured of each stream; what comes after is dropped. Default 100 MiB. */
+  /**
+   * Bytes captured of each stream, which take about as many bytes of memory. What comes after is dropped, and where
+   * nobody reads the stream it ends the container. Default 100 MiB; at most what a JavaScript string can hold
+   * (`buffer.constants.MAX_STRING_LENGTH`, half a GiB).
+   */
   readonly maxOutput?: Size | undefined;
+  /**
+   * Bytes of a line for who iterates over the lines: a longer one ends the program, and is ERR_LINE_TOO_LONG. Default
+   * 1 MiB.
+   */
+  readonly maxLine?: Size | undefined;
   /** Name or number of the signal that asks the program to end. Default SIGTERM. */
   readonly stopSignal?: string | number | undefined;
 }
@@ -232,6 +241,7 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   timeout: true,
   signal: true,
   maxOutput: true,
+  maxLine: true,
   stopSignal: true,
   hostname: true,
   domainname: true,

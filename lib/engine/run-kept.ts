@@ -32,8 +32,8 @@ export async function runKept(
 ): Promise<void> {
   const config = await checkKept(around, image, argv, options);
   execution.watch(config, options.signal);
-  const { signal, stdin, stdout, stderr, timeout, maxOutput, ...rest } = options;
-  void [signal, stdin, stdout, stderr, timeout, maxOutput];
+  const { signal, stdin, stdout, stderr, timeout, maxOutput, maxLine, ...rest } = options;
+  void [signal, stdin, stdout, stderr, timeout, maxOutput, maxLine];
   const container = await createContainer(
     home,
     around,
@@ -108,7 +108,7 @@ class RunClient implements FirstClient {
 
   readonly listener = {
     started: (pid: number) => this.execution.hasStarted(pid),
-    output: (stream: 1 | 2, bytes: Buffer) => this.execution.hasWritten(stream, bytes),
+    output: (stream: 1 | 2, bytes: Buffer) => this.execution.hasSent(stream, bytes),
     outputEnd: (stream: 1 | 2) => this.execution.hasClosed(stream),
     exited: (exit: MonitorExit) => this.ended(exit, true),
     closed: () => this.leave(),

@@ -5,9 +5,13 @@
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { Readable, Writable } from 'node:stream';
+import { Pieces, Slab } from './pieces.js';
 
 /** How long to wait before a terminal that takes nothing is offered the rest again, in milliseconds. */
 const TERMINAL_RETRY = 5;
+
+/** Bytes that are kept for a reader before the program has to wait for it. */
+const BUFFERED = 64 << 10;
 
 /** Whatever delivers output, and can be asked to wait. Who has asked for something learns of the end at once. */
 export interface Source {
@@ -18,11 +22,19 @@ export interface Source {
 /**
  * Output of a container: captured up to a limit, and a stream for whoever asks for it. Only a stream that was
  * asked for exerts back-pressure.
+ *
+ * What is captured, and what a reader has not taken yet, takes the memory of its bytes, in however small parts the
+ * program writes: it is kept in `Pieces`.
  */
 export class Output {
-  private chunks: Buffer[] = [];
-  private captured = 0;
+  /** What was captured. */
+  readonly captured = new Pieces();
   private reader: Readable | undefined;
+  /** What the reader has not asked for yet. */
+  private readonly pending = new Pieces();
+  /** It takes one part more. */
+  private asked = true;
+  private slab: Slab | undefined;
   private source: Source | undefined;
   private wantsPause = false;
   /** Everything that was written has arrived. */
@@ -55,7 +67,7 @@ export class Output {
   end(): void {
     if (this.over) return;
     this.over = true;
-    this.reader?.push(null);
+    this.supply();
     // A monitor's connection has other news as well.
     if (this.wantsPause) this.source?.resume(this.number);
     this.source = undefined;
@@ -75,54 +87,71 @@ export class Output {
 
   get stream(): Readable {
     if (this.reader === undefined) {
-      const reader = new Readable({
-        read: () => this.resume(),
+      this.reader = new Readable({
+        // One part at a time: what is not asked for is joined with its neighbours.
+        highWaterMark: 1,
+        read: () => {
+          this.asked = true;
+          this.supply();
+        },
         destroy: (error, callback) => {
           // Nobody reads any more: let the container write into the void.
+          this.pending.clear();
           this.resume();
           callback(error);
         },
       });
-      this.reader = reader;
-      for (const chunk of this.chunks) reader.push(chunk);
-      if (this.over) reader.push(null);
+      this.pending.append(this.captured);
+      this.supply();
       // Whoever delivers now tells the end at once.
-      else this.source?.resume(this.number);
+      if (!this.over) this.source?.resume(this.number);
     }
     return this.reader;
   }
 
-  /** What was captured, as text. */
-  text(): string {
-    const [only] = this.chunks;
-    if (only === undefined) return '';
-    return (this.chunks.length === 1 ? only : Buffer.concat(this.chunks)).toString('utf8');
+  /** Some output, in memory that is this stream's alone. */
+  take(chunk: Buffer): void {
+    const { limit, captured } = this;
+    const reading = this.reader?.destroyed === false;
+    const room = limit - captured.size;
+    if (room > 0) captured.add(chunk.length <= room ? chunk : chunk.subarray(0, room));
+    if (chunk.length > room && limit > 0) {
+      this.truncated = true;
+      if (!reading) this.whose?.kill();
+    }
+    if (!reading) return;
+    this.pending.add(chunk);
+    this.supply();
+    const { size } = this.pending;
+    if (size >= BUFFERED && !this.over && (this.drainable -= chunk.length) <= 0) {
+      this.wantsPause = true;
+      this.source?.pause(this.number);
+    }
+  }
+
+  /** Some output, in memory that others use as well. */
+  takeCopy(bytes: Buffer): void {
+    this.slab ??= new Slab();
+    for (const part of this.slab.copy(bytes)) this.take(part);
+  }
+
+  /** Gives the reader what it has asked for. */
+  private supply(): void {
+    const { reader, pending } = this;
+    if (reader === undefined || reader.destroyed) return;
+    while (this.asked && pending.size > 0) {
+      this.asked = false;
+      reader.push(pending.shift());
+    }
+    if (pending.size > 0) return;
+    if (this.over) reader.push(null);
+    else this.resume();
   }
 
   private resume(): void {
     if (!this.wantsPause) return;
     this.wantsPause = false;
     this.source?.resume(this.number);
-  }
-
-  /** Some output. */
-  take(chunk: Buffer): void {
-    const { limit } = this;
-    const reader = this.reader?.destroyed === false ? this.reader : undefined;
-    const room = limit - this.captured;
-    if (room > 0) {
-      const part = chunk.length <= room ? chunk : chunk.subarray(0, room);
-      this.chunks.push(part);
-      this.captured += part.length;
-    }
-    if (chunk.length > room && limit > 0) {
-      this.truncated = true;
-      if (reader === undefined) this.whose?.kill();
-    }
-    if (reader?.push(chunk) === false && !this.over && (this.drainable -= chunk.length) <= 0) {
-      this.wantsPause = true;
-      this.source?.pause(this.number);
-    }
   }
 }
 

@@ -32,7 +32,7 @@ export const EVENT = {
  * bits: EXECUTED, and of the streams that ended with it 1 and 2, a Float64Array, and where in that the time stamps
  * begin) or `failed` (error), and last `gone` when everything is undone: a few milliseconds late, if neither `failed`
  * nor a kill has anybody waiting for it. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
- * bytes) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
+ * a Buffer, and where in it the bytes begin and end) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
  * `started` is always told, and `exited` says that it is on its own: with -1 and 0.
  */
 export type NativeListener = (

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { expect } from 'chai';
 import { type ContainerConfig, type ImageDefaults, normalize } from '../../lib/engine/config.js';
 import type { RunOptions } from '../../lib/engine/options.js';
@@ -48,6 +49,7 @@ describe('normalize: defaults', () => {
       stdout: 'pipe',
       stderr: 'pipe',
       maxOutput: 100 * 2 ** 20,
+      maxLine: 2 ** 20,
       shmSize: 64 * 2 ** 20,
       stopSignal: 15,
       terminal: undefined,
@@ -501,11 +503,14 @@ describe('normalize: streams and ends', () => {
   invalid({ timeout: Number.NaN });
   invalid({ maxOutput: -1 });
   invalid({ stopSignal: 'NOPE' });
-  it('takes an unlimited output', () => {
-    expect(config({ maxOutput: Number.POSITIVE_INFINITY }).maxOutput).to.equal(
-      Number.POSITIVE_INFINITY,
-    );
+  invalid({ maxOutput: Infinity });
+  invalid({ maxOutput: constants.MAX_STRING_LENGTH + 1 });
+  it('takes an output that a string can hold', () => {
+    const maxOutput = constants.MAX_STRING_LENGTH;
+    expect(config({ maxOutput }).maxOutput).to.equal(maxOutput);
   });
+  invalid({ maxLine: 0 });
+  invalid({ maxLine: '1g' });
 });
 
 describe('normalize: names of hosts', () => {

@@ -1,6 +1,7 @@
 /** `caisson events` and `caisson prune`. */
 import { matchesEvent, parseEventFilters } from '../../engine/event-filters.js';
 import { followEvents } from '../../engine/event-log.js';
+import { linesOf } from '../../engine/lines.js';
 import { matchesPrune, parsePruneFilters } from '../../engine/prune-filters.js';
 import type { ContainerEvent } from '../../engine/stored.js';
 import { parseCommandLine } from '../command-line.js';
@@ -78,12 +79,6 @@ async function agreed(): Promise<boolean> {
     1,
     'WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ',
   );
-  const { createInterface } = await import('node:readline/promises');
-  const lines = createInterface({ input: process.stdin });
-  try {
-    for await (const answer of lines) return /^y(?:es)?$/i.test(answer.trim());
-    return false;
-  } finally {
-    lines.close();
-  }
+  for await (const answer of linesOf(process.stdin)) return /^y(?:es)?$/i.test(answer.trim());
+  return false;
 }

@@ -1,0 +1,159 @@
+/** What a container writes is untrusted in its length, too: of a line, of all, and of the pieces that it comes in. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect } from 'chai';
+import type { CaissonError } from '../../../lib/errors.js';
+import { Kept, refused } from '../../support/kept.js';
+import { eventually, processesOf } from '../../support/outside.js';
+import { slowness } from '../../support/slowness.js';
+import { Workshop } from '../../support/workshop.js';
+
+/** Three lines of which the second has 3 MiB, and then nothing, for ever. */
+const LONG_LINE =
+  'echo short; head -c 3145728 /dev/zero | tr "\\0" x; echo; echo after; sleep 1000';
+
+/** The lines, and the code of the error that ended them. */
+async function linesAndError(lines: AsyncIterable<string>): Promise<[string[], string]> {
+  const seen: string[] = [];
+  try {
+    for await (const line of lines) {
+      seen.push(line.length > 100 ? `${line.length} characters` : line);
+      if (seen.length === 3) break;
+    }
+  } catch (error) {
+    return [seen, (error as CaissonError).code];
+  }
+  return [seen, ''];
+}
+
+/** Bytes that are in use after a garbage collection. */
+function memoryInUse(): number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+describe('output of any length', function () {
+  this.timeout(60_000 * slowness);
+  let shop: Workshop;
+  let kept: Kept;
+
+  before(async () => {
+    shop = await Workshop.open();
+    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+  });
+  afterEach(() => kept.discard());
+  after(() => shop.close());
+
+  const sh = (command: string, options = {}) =>
+    shop.engine.run(shop.busybox, ['sh', '-c', command], options);
+
+  describe('B1', () => {
+    it('B1: a line longer than the limit ends a run with a typed error, after the lines before it', async () => {
+      const run = sh(LONG_LINE);
+      expect(await linesAndError(run)).to.deep.equal([['short'], 'ERR_LINE_TOO_LONG']);
+      expect((await run).signal).to.equal('SIGKILL');
+    });
+
+    it('B1: a line may be as long as maxLine says, and maxLine is checked before anything is started', async () => {
+      const [lines, code] = await linesAndError(sh(LONG_LINE, { maxLine: '3m' }));
+      expect([lines, code]).to.deep.equal([['short', '3145728 characters', 'after'], '']);
+      const exact = sh('printf "12345\\n123456\\n"', { maxLine: 5 });
+      expect(await linesAndError(exact)).to.deep.equal([['12345'], 'ERR_LINE_TOO_LONG']);
+      for (const maxLine of [0, -1, '1x', 2 ** 40])
+        await refused(sh('true', { maxLine }), 'ERR_INVALID_OPTION');
+    });
+
+    it('B1: a line longer than the limit ends what exec has started, and detaches a client', async () => {
+      const container = await kept.start(`read go; ${LONG_LINE}`, { openStdin: true });
+      const exec = container.exec(['sh', '-c', LONG_LINE]);
+      expect(await linesAndError(exec)).to.deep.equal([['short'], 'ERR_LINE_TOO_LONG']);
+      expect((await exec).signal).to.equal('SIGKILL');
+
+      await refused(container.attach({ maxLine: -1 }), 'ERR_INVALID_OPTION');
+      const client = container.attach({ maxLine: '2m' });
+      await client.started;
+      client.stdin!.write('\n');
+      expect(await linesAndError(client)).to.deep.equal([['short'], 'ERR_LINE_TOO_LONG']);
+      expect((await client).detached).to.equal(true);
+      expect((await container.inspect()).status).to.equal('running');
+    });
+
+    it('B1: what would be captured beyond the longest string is refused before anything is started', async () => {
+      for (const maxOutput of ['513m', 2 ** 30, Infinity]) {
+        const run = sh('true', { maxOutput });
+        const error = await refused(run, 'ERR_INVALID_OPTION');
+        expect(error.path).to.equal('maxOutput');
+        expect(await processesOf(run.id)).to.deep.equal([]);
+      }
+    });
+  });
+
+  it('B2: output that is written in single bytes is captured in the memory of its bytes', async () => {
+    const size = 1_000_000;
+    await sh('true');
+    const before = memoryInUse();
+    const run = sh(`dd if=/dev/zero bs=1 count=${size} 2>/dev/null; echo done >&2; read go`, {
+      stdin: 'pipe',
+    });
+    // All of it is here, and no text has been made of it yet.
+    const progress = run.stderr!;
+    await new Promise((resolve) => progress.once('data', resolve));
+    const used = await eventually(() => {
+      const now = memoryInUse() - before;
+      expect(now).to.be.greaterThan(size);
+      return now;
+    });
+    run.stdin!.end('\n');
+    expect((await run).stdout.length).to.equal(size);
+    // Beside it there is what a run itself takes.
+    expect(used / size).to.be.lessThan(1.5);
+  });
+
+  it('C20: `\\n` alone ends a line, with a `\\r` before it, and nothing else does', async () => {
+    const text =
+      'a\\rb\\r\\nc\\r\\r\\n\\342\\200\\250d\\f\\342\\200\\251\\302\\205\\v\\n\\r\\n\\ne\\r';
+    const expected = ['a\rb', 'c\r', '\u2028d\f\u2029\u0085\v', '', '', 'e\r'];
+    const seen = async (lines: AsyncIterable<string>) => {
+      const all: string[] = [];
+      for await (const line of lines) all.push(line);
+      return all;
+    };
+    expect(await seen(sh(`printf '${text}'`))).to.deep.equal(expected);
+    // However it is cut.
+    const pieces = text.match(/\\\d+|\\\w|./g)!;
+    const slow = pieces.map((piece) => `printf '${piece}'; usleep 2000`).join('; ');
+    expect(await seen(sh(slow))).to.deep.equal(expected);
+
+    const { client } = await kept.startAttached(`printf '${text}'`);
+    expect(await seen(client)).to.deep.equal(expected);
+  });
+
+  it('C19: waitFor does not take the log of an earlier run for that of the present one', async () => {
+    const container = await kept.start(
+      'if [ -e /was ]; then read go; else touch /was; fi; echo ready; sleep 1000',
+      { openStdin: true },
+    );
+    await container.waitFor({ log: 'ready' });
+    await container.restart({ timeout: 0 });
+    await refused(container.waitFor({ log: 'ready', timeout: 300 }), 'ERR_TIMEOUT');
+    const client = container.attach();
+    await client.started;
+    client.stdin!.write('\n');
+    await container.waitFor({ log: 'ready' });
+    client.detach();
+  });
+
+  it('C19: pieces of stdout and of stderr do not become one line, and a pattern sees no line end', async () => {
+    const container = await kept.start(
+      'printf rea; usleep 300000; printf dy >&2; usleep 300000; echo l; usleep 300000; echo set >&2; sleep 1000',
+    );
+    // Both have come when the last has.
+    await container.waitFor({ log: /^dyset$/ });
+    await refused(container.waitFor({ log: /ready|read$/, timeout: 300 }), 'ERR_TIMEOUT');
+    await container.waitFor({ log: /^real$/ });
+  });
+});
