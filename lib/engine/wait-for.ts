@@ -1,9 +1,11 @@
 /** Waiting until a container is ready for what it was started for. */
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../errors.js';
 import { invalid, wholeNumber } from './check.js';
 import type { Container, WaitCondition } from './container.js';
+import { linesOf } from './lines.js';
+import type { StoredState } from './stored.js';
 
 const DEFAULT_TIMEOUT = 60_000;
 /** Milliseconds between two looks at a port, or at the health. */
@@ -66,18 +68,48 @@ async function becomesHealthy(container: Container, signal: AbortSignal): Promis
   return false;
 }
 
+/** Bytes of a line that a regular expression is tried on. */
+const SEARCHED = 64 << 10;
+
+/** Finds a text or a pattern in one stream's lines, which come in pieces. */
+class LineSearch {
+  private text = '';
+
+  constructor(private readonly wanted: string | RegExp) {}
+
+  /** @param partial the line goes on, or is not finished yet: what there is of it is looked at all the same */
+  finds(piece: string, partial: boolean): boolean {
+    const text = this.text + piece;
+    const { wanted } = this;
+    if (typeof wanted === 'string') {
+      // The end of what may be the beginning of the text.
+      this.text = partial && wanted.length > 1 ? text.slice(1 - wanted.length) : '';
+      return text.includes(wanted);
+    }
+    const fresh = this.text.length < SEARCHED;
+    const start = text.slice(0, SEARCHED);
+    this.text = partial ? start : '';
+    return fresh && start.replace(/\r?\n$/, '').search(wanted) >= 0;
+  }
+}
+
 async function lineAppears(
   container: Container,
   wanted: string | RegExp,
   signal: AbortSignal,
 ): Promise<boolean> {
-  let line = '';
-  for await (const { bytes, partial } of container.logs({ follow: true, signal })) {
-    line += bytes.toString('utf8');
-    if (typeof wanted === 'string' ? line.includes(wanted) : line.search(wanted) >= 0) return true;
-    if (!partial) line = '';
+  const since = runBegan((await container.inspect()).state);
+  const lines = { stdout: new LineSearch(wanted), stderr: new LineSearch(wanted) };
+  for await (const { stream, bytes, partial } of container.logs({ follow: true, since, signal })) {
+    if (lines[stream].finds(bytes.toString('utf8'), partial)) return true;
   }
   return false;
+}
+
+/** When the run began whose log counts: the present one, the last one, or, between two, the next one. */
+function runBegan({ status, startedAt, finishedAt }: StoredState): string | undefined {
+  const began = status === 'restarting' ? finishedAt : startedAt;
+  return began === '' ? undefined : began;
 }
 
 /** By the tables of its network namespace, proc_pid_net(5): nothing of the container is asked or woken. */
@@ -91,11 +123,7 @@ async function portListens(
     const { state, status } = await container.inspect();
     if (status !== 'running' && status !== 'paused') return false;
     for (const table of ['tcp', 'tcp6']) {
-      const text = await readFile(`/proc/${state.pid}/net/${table}`, 'utf8').catch(() => '');
-      for (const row of text.split('\n').slice(1)) {
-        const [, local, , socket] = row.trim().split(/\s+/);
-        if (socket === LISTEN && local?.endsWith(wanted) === true) return true;
-      }
+      if (await listensIn(`/proc/${state.pid}/net/${table}`, wanted)) return true;
     }
     await sleep(LOOK);
   }
@@ -104,3 +132,16 @@ async function portListens(
 
 /** include/net/tcp_states.h */
 const LISTEN = '0A';
+
+/** Row by row: how long the table is the container decides. */
+async function listensIn(table: string, port: string): Promise<boolean> {
+  try {
+    for await (const row of linesOf(createReadStream(table))) {
+      const [, local, , socket] = row.trim().split(/\s+/);
+      if (socket === LISTEN && local?.endsWith(port) === true) return true;
+    }
+  } catch {
+    // It has ended.
+  }
+  return false;
+}
