@@ -508,23 +508,22 @@ void Container::child_exited() {
   if (launch_->joined && killed_) cut_short();
   const Page* page = launch_->page;
   // Without its keeper nobody would know of its end.
-  if (launch_->program_pidfd.valid() && load_acquire(page->exited) == 0)
+  if (launch_->program_pidfd.valid() && load_acquire(page->outcome.exited) == 0)
     sys::call(__NR_pidfd_send_signal, launch_->receiver(), SIGKILL, nullptr, 0);
   bool told = false;
   if (launch_->failed) {
     emit_failure(launch_->error);
   } else if (load_acquire(page->failed) != 0) {
-    emit_failure(page->error);
+    emit_failure(read_error(page));
   } else {
     told = executed();
     int code = info.si_code == CLD_EXITED ? info.si_status : -1;
     int signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
     if (stolen) code = kUnknownExit;
-    if (load_acquire(page->exited) != 0) {
-      // What init saw of the main program is more precise than init's own exit code.
-      const int status = static_cast<int>(page->status);
-      code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-      signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    // What init saw of the main program is more precise than init's own exit code.
+    if (Ending ending{}; read_outcome(page, ending)) {
+      code = ending.code;
+      signal = ending.signal;
     }
     if (told) ended |= kExecuted;
     emit_exit(code, signal, ended);

@@ -63,8 +63,8 @@ void be_keeper(Page* page, int pid, int pidfd, int life) {
   int status = 0;
   while (sys::call(__NR_wait4, pid, &status, __WALL, nullptr) == -kInterrupted) {
   }
-  page->status = static_cast<uint32_t>(status);
-  store_release(page->exited, 1u);
+  store_release(page->outcome.status, static_cast<uint32_t>(status));
+  store_release(page->outcome.exited, 1u);
   sys::exit_group(0);
 }
 

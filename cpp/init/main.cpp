@@ -62,10 +62,10 @@ void init_face(int page_fd, int control, bool outlives_node, int own_descriptors
   }
   reset_signals();
   sys::call(__NR_umask, 022);
-  ContainerMachine machine(program, page, control);
+  ContainerMachine machine(program, page, size, control);
   machine.outlives_node = outlives_node;
   machine.own_descriptors = own_descriptors;
-  run_container(machine, 0);
+  run_container(machine);
   sys::exit_group(load_acquire(page->failed) == 0 ? 0 : 1);
 }
 

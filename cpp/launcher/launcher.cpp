@@ -264,7 +264,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
     // The error is read when nobody can be writing one any more.
     kill_and_reap(launch);
     launch.failed = true;
-    launch.error = launch.page->error;
+    launch.error = read_error(launch.page);
     return;
   }
   const auto take = [&machine](uint16_t slot) {

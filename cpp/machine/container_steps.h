@@ -6,8 +6,9 @@
 namespace caisson {
 
 struct ContainerMachine : Machine {
-  ContainerMachine(const Program& from, Page* shared, int control_socket)
-      : Machine(from, shared), control(control_socket) {}
+  ContainerMachine(const Program& from, Page* shared, size_t shared_size, int control_socket)
+      : Machine(from, shared), page_size(shared_size), control(control_socket) {}
+  size_t page_size;
   // Socket to Node's side: carries descriptors in, the terminal out; its end tells that exec
   // happened.
   int control;
@@ -15,6 +16,9 @@ struct ContainerMachine : Machine {
   bool outlives_node = false;
   // /proc/self/fd of a procfs from outside the container; only `join` with "outside" has one.
   int own_descriptors = -1;
+  // Its parent is an init, which gives up its rights meanwhile: exec waits for that.
+  bool below_init = false;
+  uint32_t init_confined = 0;  // it has; in the memory that both share until exec
   // Nothing but 0, 1 and 2 survives exec, and signals are as a program expects them.
   bool sealed = false;
 };
@@ -64,9 +68,9 @@ Status dir_change(Machine&, const Step&);
 Status exec(Machine&, const Step&);
 }  // namespace steps
 
-// Executes the container's half from step `first` on. Returns when a step failed (recorded in the
-// page), or after the last step of a program that does not end with `exec`.
-void run_container(ContainerMachine& machine, size_t first);
+// Executes the container's half. Returns when a step failed (recorded in the page), or after the
+// last step of a program that does not end with `exec`.
+void run_container(ContainerMachine& machine);
 
 // What exec needs done before, so that a seccomp filter need not allow it.
 Status seal(ContainerMachine& machine);
@@ -74,8 +78,17 @@ Status seal(ContainerMachine& machine);
 // Puts the process that stays as the init under the profile of the program that comes after `next`.
 Status confine_init(const ContainerMachine& machine, size_t next);
 
-// Pid 1's life after `init`: reaps, forwards signals, ends with the main program. Never returns.
-[[noreturn]] void be_init(Page* page, int main_pid);
+// Pid 1's life after `init`: gives up its rights, then reaps, forwards signals, and ends with the
+// main program, whose process goes on at step `next`. `memory_shared` is cleared by the kernel when
+// that process no longer shares this one's memory. Returns only when it could not give up its
+// rights.
+Status be_init(ContainerMachine& machine, size_t next, int main_pid, const uint32_t& memory_shared);
+
+// In the main program's process: waits until its parent has given up its rights. Whatever the
+// program is allowed to do to other processes, it finds no init that can do more than it.
+void await_confined_init(const ContainerMachine& machine);
+
+Status drop_from_bounding_set(uint64_t keep);
 
 // True once Node's side has closed its end: nobody is left to own this container.
 bool abandoned(int control);

@@ -5,12 +5,24 @@
 
 #include "container_steps.h"
 
-namespace caisson::steps {
+namespace caisson {
 namespace {
 
 constexpr int kKill = 9, kInvalid = 22;
 
 }  // namespace
+
+Status drop_from_bounding_set(uint64_t keep) {
+  for (unsigned cap = 0; cap < 64; ++cap) {
+    if ((keep >> cap & 1) != 0) continue;
+    const long dropped = sys::call(__NR_prctl, PR_CAPBSET_DROP, cap);
+    if (dropped == -kInvalid) break;  // past the kernel's last capability
+    if (dropped < 0) return failure(dropped, "prctl PR_CAPBSET_DROP");
+  }
+  return {};
+}
+
+namespace steps {
 
 // Number 2 asks to keep the permitted capabilities over the change (a user other than root whose
 // capabilities are set in a later step).
@@ -35,14 +47,7 @@ Status groups_set(Machine& machine, const Step& step) {
 }
 
 Status caps_bound(Machine&, const Step& step) {
-  const uint64_t keep = step.number[0];
-  for (unsigned cap = 0; cap < 64; ++cap) {
-    if ((keep >> cap & 1) != 0) continue;
-    const long dropped = sys::call(__NR_prctl, PR_CAPBSET_DROP, cap);
-    if (dropped == -kInvalid) break;  // past the kernel's last capability
-    if (dropped < 0) return failure(dropped, "prctl PR_CAPBSET_DROP");
-  }
-  return {};
+  return drop_from_bounding_set(step.number[0]);
 }
 
 Status caps_set(Machine&, const Step& step) {
@@ -92,4 +97,5 @@ Status rlimit_set(Machine&, const Step& step) {
   return check(sys::call(__NR_prlimit64, 0, step.number[0], &limit, nullptr), "prlimit64");
 }
 
-}  // namespace caisson::steps
+}  // namespace steps
+}  // namespace caisson

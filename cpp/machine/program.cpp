@@ -12,6 +12,7 @@ Status seal(ContainerMachine& machine) {
   if (machine.sealed) return {};
   const long closed = sys::call(__NR_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
   if (closed < 0) return failure(closed, "close_range");
+  if (machine.below_init) await_confined_init(machine);
   const uint64_t no_signals = 0;
   const long unblocked =
       sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &no_signals, nullptr, sizeof no_signals);

@@ -1,5 +1,5 @@
-#include <linux/capability.h>
 #include <linux/prctl.h>
+#include <linux/sched.h>
 
 #include "../base/clone.h"
 #include "container_steps.h"
@@ -7,7 +7,7 @@
 namespace caisson {
 namespace {
 
-constexpr int kInputOutput = 5, kKill = 9, kChild = 17 /* SIGCHLD */;
+constexpr int kInputOutput = 5, kChild = 17 /* SIGCHLD */;
 
 constexpr Handlers make_handlers() {
   Handlers all;
@@ -53,6 +53,8 @@ constexpr Handlers kHandlers = make_handlers();
 // Whoever adds an instruction for this half adds its handler; `init` is handled here.
 static_assert(kHandlers.complete(kInContainer, Op::kInit));
 
+void run_from(ContainerMachine& machine, size_t first);
+
 struct Fork {
   ContainerMachine* machine;
   size_t next;
@@ -60,44 +62,30 @@ struct Fork {
 
 void run_main_program(void* argument) {
   const Fork& fork = *static_cast<Fork*>(argument);
-  fork.machine->outlives_node = true;
-  run_container(*fork.machine, fork.next);
+  fork.machine->outlives_node = fork.machine->below_init = true;
+  run_from(*fork.machine, fork.next);
   sys::exit_group(1);
 }
 
 alignas(16) unsigned char main_stack[64 << 10];
-
-// Leaves the process that stays with nothing but the right to signal what it looks after.
-void drop_to_init() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  data[0].effective = data[0].permitted = 1u << CAP_KILL;
-  sys::call(__NR_capset, &header, data);
-  sys::call(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1);
-}
+uint32_t memory_shared = 1;
 
 // The fork at `init`: the child goes on with the next step and execs; the parent becomes pid 1
-// proper.
-Status stay_as_init(ContainerMachine& machine, size_t next) {
+// proper. They share their memory until the child has exec'ed, as a copy of it would cost a tenth
+// of a millisecond, and run at the same time.
+Status fork_from_init(ContainerMachine& machine, size_t next) {
   // For `ps`, which would show the memfd's name; before the program inside can look.
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-init");
   Fork fork{&machine, next};
   clone_args arguments{};
-  arguments.flags = CLONE_VM | CLONE_VFORK;
+  arguments.flags = CLONE_VM | CLONE_CHILD_CLEARTID;
+  arguments.child_tid = reinterpret_cast<uint64_t>(&memory_shared);
   arguments.exit_signal = kChild;
   arguments.stack = reinterpret_cast<uint64_t>(main_stack);
   arguments.stack_size = sizeof main_stack;
   const long pid = clone_with_stack(&arguments, run_main_program, &fork);
   if (pid < 0) return failure(pid, "clone3");
-  if (load_acquire(machine.page->failed) != 0) sys::exit_group(1);
-  // A program that has been exec'ed meanwhile ends with this.
-  if (!confine_init(machine, next).ok()) sys::exit_group(1);
-  drop_to_init();
-  // `ids.set` has cleared the parent-death signal of main.cpp: without it this container would
-  // outlive Node. The parent may have died in between.
-  sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
-  if (abandoned(machine.control)) sys::exit_group(1);
-  be_init(machine.page, static_cast<int>(pid));
+  return be_init(machine, next, static_cast<int>(pid), memory_shared);
 }
 
 #ifdef CAISSON_FAULTS
@@ -109,9 +97,7 @@ void wait_for_kill(Page* page) {
 }
 #endif
 
-}  // namespace
-
-void run_container(ContainerMachine& machine, size_t first) {
+void run_from(ContainerMachine& machine, size_t first) {
   const Program& program = machine.program;
   const size_t count = program.count(Half::kContainer);
   const auto stamp = [ends = machine.page->end[1]](size_t step) {
@@ -132,7 +118,7 @@ void run_container(ContainerMachine& machine, size_t first) {
       // `exec` and `init` end the run: their time is up to where they begin.
       if (step.op == Op::kExec || step.op == Op::kInit) stamp(i);
       status =
-          step.op == Op::kInit ? stay_as_init(machine, i + 1) : kHandlers[step.op](machine, step);
+          step.op == Op::kInit ? fork_from_init(machine, i + 1) : kHandlers[step.op](machine, step);
     }
     stamp(i);
     if (!status.ok()) {
@@ -140,6 +126,12 @@ void run_container(ContainerMachine& machine, size_t first) {
       return;
     }
   }
+}
+
+}  // namespace
+
+void run_container(ContainerMachine& machine) {
+  run_from(machine, 0);
 }
 
 }  // namespace caisson

@@ -205,7 +205,7 @@ bool Health::launch() {
     }
     return true;
   }
-  refuse(page_->error);
+  refuse(read_error(page_));
   if (!pidfd_.valid()) return false;
   kill();
   return true;
@@ -258,7 +258,7 @@ const char* Health::reap() {
   const bool normal = info.code == kExitedNormally;
   const bool failed = load_acquire(page_->failed) != 0;
   const bool executing = load_acquire(page_->executing) != 0;
-  if (failed && !killed_) refuse(page_->error);
+  if (failed && !killed_) refuse(read_error(page_));
   if (!failed && !killed_ && executing) result.exit_code = normal ? info.status : 128 + info.status;
   // The end of the container is no fault of the check's.
   const bool lost = !normal || failed || !executing;

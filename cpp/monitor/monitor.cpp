@@ -254,7 +254,7 @@ bool Monitor::launch() {
       sys::call(__NR_ppoll, &end, 1, &patience, nullptr, 0);
       sys::call(__NR_waitid, kPidfd, pidfd_.get(), nullptr, kExited | kNoHang | kAnyChild, nullptr);
     }
-    error = page_->error;
+    error = read_error(page_);
     static_cast<void>(run_teardown(config_.teardown()));
     // Another engine, ending, took the cgroup that all containers share away between its making and
     // its use (lib/engine/engine.ts has the same for its own starts).
@@ -519,11 +519,10 @@ void Monitor::child_ended() {
   const bool normal = info.code == kExitedNormally;
   status_code_ = normal ? info.status : -1;
   status_signal_ = normal ? 0 : info.status;
-  if (load_acquire(page_->exited) != 0) {
-    // What init saw of the main program is more precise than init's own exit code.
-    const auto status = static_cast<int>(page_->status);
-    status_signal_ = status & 0x7f;
-    status_code_ = status_signal_ == 0 ? status >> 8 & 0xff : -1;
+  // What init saw of the main program is more precise than init's own exit code.
+  if (Ending ending{}; read_outcome(page_, ending)) {
+    status_code_ = ending.code;
+    status_signal_ = ending.signal;
   }
   give_up_at_ = let_go_at_ = sys::monotonic() + kLateOutput;
 }
@@ -613,7 +612,7 @@ void Monitor::end_run() {
   log_.flush(true);
   flush_at_ = unfinished_since_ = kNone;
   const bool failed = load_acquire(page_->failed) != 0 || unsaved_.number != 0;
-  ErrorRecord error = page_->error;
+  ErrorRecord error = read_error(page_);
   if (unsaved_.number != 0) fill_record(error, Half::kHost, kBeforeFirstStep, unsaved_);
   if (oom_.valid() && !failed) look_for_oom();
   const uint32_t oom_kills = oom_kills_;

@@ -1,6 +1,6 @@
-// The page that Node's side and caisson-init share for one start: time stamps, the error, the main
-// program's exit status, and after it the program itself. It is gone from the child once it has
-// exec'ed.
+// What Node's side and caisson-init share for one start: the main program's exit status, time
+// stamps, the error, and after it the launch program itself. It is gone from the child once it has
+// exec'ed; an init keeps the outcome alone.
 #pragma once
 
 #include "instruction.h"
@@ -16,12 +16,20 @@ struct ErrorRecord {
   char object[480];
 };
 
-struct Page {
-  // Set last, after the rest of the record (release order); 1 = failed.
-  uint32_t failed;
-  // The main program's status as wait(2) gives it, valid when `exited` is 1 (written by init).
+constexpr size_t kOutcomeSize = 4096;
+
+// The main program's status as wait(2) gives it, valid when `exited` is 1; written by the init or
+// by the keeper. A memory page of its own: an init runs among processes that may have taken it over
+// (ptrace(2)), and has nothing else of this mapped while they run.
+struct alignas(kOutcomeSize) Outcome {
   uint32_t exited;
   uint32_t status;
+};
+
+struct Page {
+  Outcome outcome;
+  // Set last, after the rest of the record (release order); 1 = failed.
+  uint32_t failed;
   // Debug builds: the child has reached the step at which it is to be killed.
   uint32_t fault_reached;
   uint32_t program_size;
@@ -34,8 +42,8 @@ struct Page {
 };
 static_assert(kMaxHostSteps == kMaxContainerSteps);
 
-constexpr size_t kProgramOffset = 12288;
-static_assert(sizeof(Page) <= kProgramOffset);
+constexpr size_t kProgramOffset = sizeof(Page);
+static_assert(kProgramOffset % alignof(Step) == 0);
 
 inline const void* program_of(const Page* page) {
   return reinterpret_cast<const char*>(page) + kProgramOffset;
@@ -48,6 +56,31 @@ inline T load_acquire(const T& from) {
 template <class T>
 inline void store_release(T& to, T value) {
   __atomic_store_n(&to, value, __ATOMIC_RELEASE);
+}
+
+struct Ending {
+  int code;    // -1: ended by a signal
+  int signal;  // 0: it exited
+};
+
+// How the main program has ended, if an init or a keeper says so. What is in the outcome may be
+// anything that a process inside has made of it: a status that no process ends with is none.
+inline bool read_outcome(const Page* page, Ending& ending) {
+  constexpr uint32_t kLastSignal = 64;
+  if (load_acquire(page->outcome.exited) == 0) return false;
+  const uint32_t status = load_acquire(page->outcome.status), signal = status & 0x7f;
+  if (signal > kLastSignal) return false;
+  ending.signal = static_cast<int>(signal);
+  ending.code = signal == 0 ? static_cast<int>(status >> 8 & 0xff) : -1;
+  return true;
+}
+
+// A copy of the error, whose texts end in any case.
+inline ErrorRecord read_error(const Page* page) {
+  ErrorRecord error = page->error;
+  error.call[sizeof error.call - 1] = '\0';
+  error.object[sizeof error.object - 1] = '\0';
+  return error;
 }
 
 }  // namespace caisson

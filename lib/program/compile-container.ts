@@ -83,12 +83,13 @@ export function compileContainer(
   finishRoot(steps, spec, input, root, views);
 
   const terminal = openTerminal(steps, spec, input.terminal, slots, root, true);
+  // The init gives up its rights while the program's process waits for the kernel to drop the old root.
+  if (input.init) steps.push({ op: 'init' });
   steps.push({ op: 'root.pivot', slots: [root] });
 
   for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) {
     steps.push({ op: 'sysctl.write', texts: [key.replaceAll('.', '/'), value] });
   }
-  if (input.init) steps.push({ op: 'init' });
   connectStdio(steps, shared, terminal, () => {
     if (shared.none !== undefined) return shared.none;
     const none = slots.take();
