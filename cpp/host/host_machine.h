@@ -19,6 +19,7 @@ enum class Rights : uint8_t {
 // What a launcher thread has for itself, made once.
 struct Workplace {
   Rights rights = Rights::kAll;
+  bool reset = false;     // the thread has nothing left that its creator has handed down
   UniqueFd host_mounts;   // the mount namespace in which Node lives
   UniqueFd host_root;     // its root directory as Node sees it
   UniqueFd small_mounts;  // a namespace with a handful of mounts: containers are cloned from it

@@ -1,3 +1,4 @@
+#include <linux/prctl.h>
 #include <linux/sched.h>
 
 #include <initializer_list>
@@ -80,6 +81,27 @@ Status build_small_mounts(Workplace& workplace) {
   return {};
 }
 
+// A thread hands down to what it clones, and thereby to containers, what it has itself from whoever
+// started this program: a scheduling class, a niceness, processors, the slack of its timers. None
+// of that is the container's. What an ordinary user may not take back stays: a lower niceness.
+Status reset_inherited() {
+  constexpr int kNormal = 0, kOfProcess = 0, kIoOfProcess = 1, kDefaultPolicy = 0;
+  constexpr uint64_t kDefaultSlack = 50'000;  // ns; of the machine's first process
+  // Without randomization of addresses attacks are easier (ADDR_NO_RANDOMIZE).
+  if (const long set = sys::call(__NR_personality, 0); set < 0) return failure(set, "personality");
+  const int priority = 0;
+  sys::call(__NR_sched_setscheduler, 0, kNormal, &priority);
+  sys::call(__NR_setpriority, kOfProcess, 0, 0);
+  sys::call(__NR_ioprio_set, kIoOfProcess, 0, 0);
+  // The kernel leaves of these what the cgroup allows.
+  unsigned char processors[1024];
+  __builtin_memset(processors, 0xff, sizeof processors);
+  sys::call(__NR_sched_setaffinity, 0, sizeof processors, processors);
+  sys::call(__NR_set_mempolicy, kDefaultPolicy, nullptr, 0);
+  sys::call(__NR_prctl, PR_SET_TIMERSLACK, kDefaultSlack);
+  return {};
+}
+
 }  // namespace
 
 // Containers are cloned from a mount namespace that holds three mounts instead of the host's
@@ -87,6 +109,10 @@ Status build_small_mounts(Workplace& workplace) {
 // of its own, without which a user namespace may mount neither. In a user namespace those are the
 // host's, so that it depends on these whether a container can have its own.
 Status prepare_workplace(Workplace& workplace) {
+  if (!workplace.reset) {
+    if (Status reset = reset_inherited(); !reset.ok()) return reset;
+    workplace.reset = true;
+  }
   if (workplace.rights == Rights::kNone) {
     if (workplace.proc.valid()) return {};
     auto proc = open_plain("/proc", O_PATH | O_DIRECTORY);

@@ -27,6 +27,10 @@ enum class Joining { kClones, kClonesDetached, kStaysOutside };
 // Ignored signals survive exec, and Node ignores SIGPIPE: other programs expect the defaults.
 void reset_signals();
 
+// What a process hands down to the memory of those that it starts: neither fork nor exec undoes it.
+// Needs the /proc of the pid namespace that it was started from.
+void reset_memory_attributes();
+
 // What Node's side shares with a start, and how large it is; null when it cannot be had.
 Page* map_page(int page_fd, uint64_t& size);
 

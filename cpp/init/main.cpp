@@ -32,6 +32,16 @@ void reset_signals() {
     sys::call(__NR_rt_sigaction, signal, &defaults, nullptr, sizeof defaults.mask);
 }
 
+void reset_memory_attributes() {
+  sys::call(__NR_prctl, PR_SET_THP_DISABLE, 0, 0, 0, 0);
+  // Not there in a kernel without core dumps.
+  const long filter =
+      sys::call(__NR_openat, AT_FDCWD, "/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+  if (filter < 0) return;
+  sys::call(__NR_write, static_cast<int>(filter), "0x33", 4);  // core(5)
+  sys::close(static_cast<int>(filter));
+}
+
 Page* map_page(int page_fd, uint64_t& size) {
   struct statx info {};
   if (sys::call(__NR_statx, page_fd, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0) return nullptr;
@@ -72,8 +82,10 @@ void init_face(int page_fd, int control, bool outlives_node, int own_descriptors
 extern "C" [[noreturn]] void caisson_main(long* stack) {
   const long count = stack[0];
   auto** arguments = reinterpret_cast<char**>(stack + 1);
-  if (count == 4 && equal(arguments[1], "init"))
+  if (count == 4 && equal(arguments[1], "init")) {
+    reset_memory_attributes();
     init_face(descriptor(arguments[2]), descriptor(arguments[3]), false);
+  }
   if ((count == 7 || count == 8) && equal(arguments[1], "join")) {
     const char* number = arguments[6];
     const char* const more = count == 8 ? arguments[7] : "";

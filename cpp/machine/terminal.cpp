@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <linux/magic.h>
 #include <linux/stat.h>
 #include <sys/ioctl.h>
@@ -14,7 +15,7 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kNoDevice = 19;
+constexpr int kNotPermitted = 1, kNoDevice = 19, kNotImplemented = 38;
 
 // /dev/pts/ptmx must be the multiplexer of a devpts: anything else could be a trap of the image's
 // (CVE-2025-52565).
@@ -100,6 +101,11 @@ Status stdio_set(Machine& machine, const Step& step) {
 
 Status session_new(Machine&, const Step& step) {
   if (const long session = sys::call(__NR_setsid); session < 0) return failure(session, "setsid");
+  // The caller's keys would be possessed by the container, too (session-keyring(7)). Where there is
+  // no such call for this process, there is none for the program either.
+  const long keyring = sys::call(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+  if (keyring < 0 && keyring != -kNotPermitted && keyring != -kNotImplemented)
+    return failure(keyring, "keyctl KEYCTL_JOIN_SESSION_KEYRING");
   if (step.number[0] == 0) return {};
   return check(sys::call(__NR_ioctl, 0, TIOCSCTTY, 0), "ioctl TIOCSCTTY");
 }

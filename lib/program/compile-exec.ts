@@ -6,7 +6,14 @@ import { constants } from 'node:fs';
 import type { CgroupPlacement } from '../cgroup/plan.js';
 import type { Spec } from '../oci/runtime-spec.js';
 import type { Launchable } from './compile.js';
-import { deviceNumber, makePipes, O_PATH_DIRECTORY, release, S_IFCHR } from './compile-host.js';
+import {
+  adjustOomScore,
+  deviceNumber,
+  makePipes,
+  O_PATH_DIRECTORY,
+  release,
+  S_IFCHR,
+} from './compile-host.js';
 import {
   becomeUser,
   connectStdio,
@@ -104,9 +111,8 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   // The host's own is root's: nobody inside can change it.
   if (needsNull)
     none = rootless === undefined ? makeNull(host, slots) : open('/dev/null', O_RDWR_NOCTTY);
-  const adjustment = spec.process?.oomScoreAdj;
   // The process belongs to the host's root until it is exec'ed, for whoever is outside.
-  if (!joinsUsers && adjustment !== undefined) host.push({ op: 'oom.set', numbers: [adjustment] });
+  if (!joinsUsers) adjustOomScore(host, spec);
   const passed = [...Object.values(streams), none].filter((slot) => slot !== undefined);
   release(host, [target, ...tasks, ...passed], input.admitted === true);
   const container = compileInside(

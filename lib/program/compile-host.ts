@@ -72,7 +72,9 @@ export function compileHost(
   // Who is to give it a network finds the namespace there.
   if (input.helper !== undefined) flags |= CLONE.network;
   if (!namespaces.has('pid')) flags &= ~CLONE.pid;
-  steps.push({ op: 'clone', slots: [born], numbers: [flags] });
+  // The user namespace belongs to container root's user: its limits are not those of who starts it.
+  const owner = ownUsers ? shared.rootUid : 0;
+  steps.push({ op: 'clone', slots: [born], numbers: [flags, 0, owner] });
   if (born === undefined) makeDirectory(steps, input);
 
   let userns: number | undefined;
@@ -133,11 +135,16 @@ export function compileHost(
   }
   const near = makePipes(steps, spec, input, shared, slots);
   startHelper(steps, input, slots, userns);
-  const adjustment = spec.process?.oomScoreAdj;
-  if (adjustment !== undefined) steps.push({ op: 'oom.set', numbers: [adjustment] });
+  adjustOomScore(steps, spec);
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
   return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };
+}
+
+/** Not that of whoever starts it, as far as that can be taken back: to lower a score needs CAP_SYS_RESOURCE. */
+export function adjustOomScore(steps: Step[], { process }: Spec): void {
+  const adjustment = process?.oomScoreAdj;
+  steps.push({ op: 'oom.set', numbers: adjustment === undefined ? [0, 1] : [adjustment] });
 }
 
 /** Before the container goes on to its program, which finds its network. */

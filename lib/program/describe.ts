@@ -114,7 +114,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
       : `clone3 caisson-init in the pid,${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1)}`) +
     (o.slot(0) === '' ? '' : ` into cgroup ${o.slot(0)}`) +
     (['', ', detached', ', with a keeper', ', staying outside its pid namespace'][o.number(1)] ??
-      ''),
+      '') +
+    (o.number(2) === 0 ? '' : `, as user ${o.number(2)}`),
   'ids.map': (o) => `map ids: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'ns.open': (o) => `${o.slot(0)} = open the container's ${o.text(0)} namespace`,
   'tree.open': (o) =>
@@ -132,7 +133,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     (o.number(0) === 0 ? '' : ', layers attached by path') +
     o.options(1),
   'fsids.set': (o) => `set this thread's file ids to ${o.number(0)}:${o.number(1)}`,
-  'oom.set': (o) => `write ${o.number(0)} to oom_score_adj`,
+  'oom.set': (o) =>
+    `write ${o.number(0)} to oom_score_adj${o.number(1) === 0 ? '' : ', if that is allowed'}`,
   'helper.start': (o) =>
     `start ${o.text(0)} beside the container: ${o.list(1)}, ready when it has ` +
     (o.number(1) === 0 ? 'ended' : 'said so'),
@@ -169,14 +171,15 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'files.send': (o) =>
     `send ${o.list(0)} below ${o.slot(1)} to ${o.slot(0)}, up to ${o.number(0)} bytes of each`,
   'stdio.set': (o) => `stdin, stdout, stderr = ${o.slot(0)} ${o.slot(1)} ${o.slot(2)}`,
-  'session.new': (o) => `setsid${o.number(0) === 0 ? '' : ' with a controlling terminal'}`,
+  'session.new': (o) =>
+    `setsid, a new session keyring${o.number(0) === 0 ? '' : ' with a controlling terminal'}`,
   'dir.change': (o) => `chdir ${o.text(0)}`,
   'caps.bound': (o) => `drop from the bounding set all but ${o.mask(0)}`,
   'caps.set': (o) => `capset effective ${o.mask(0)}; permitted ${o.mask(1)}`,
   'label.set': (o) => `from exec on, be confined by the AppArmor profile ${o.text(0)}`,
   'nnp.set': () => 'set no_new_privs',
   'seccomp.load': (o) => `load a seccomp filter of ${o.bytes(0) / 8} instructions`,
-  init: () => 'fork: pid 1 stays to reap and to forward signals',
+  init: () => 'fork: pid 1 gives up its rights and stays to reap and to forward signals',
   exec: (o) => `execve ${o.list(0)}`,
   'cgroup.remove': (o) => `rmdir ${o.text(0)}${o.number(0) === 0 ? '' : ' if unused'}`,
   'process.end': (o) =>

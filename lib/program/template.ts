@@ -29,6 +29,7 @@ export interface Identity {
 /** The numbers of a step that are host ids. */
 const HOST_IDS: Readonly<Partial<Record<Opcode, readonly number[]>>> = {
   'fs.make': [1, 2],
+  clone: [2],
   'fsids.set': [0, 1],
   'pipe.make': [1, 2],
 };
