@@ -355,7 +355,12 @@ async function networkStats(pid: number): Promise<Record<string, NetworkStats> |
     if (isGone(error) || (error as NodeJS.ErrnoException).code === 'EINVAL') return undefined;
     throw error;
   }
-  const found: Record<string, NetworkStats> = {};
+  return parseNetDev(text);
+}
+
+/** /proc/<pid>/net/dev. The container's root names its interfaces: `__proto__` is one name among others. */
+export function parseNetDev(text: string): Record<string, NetworkStats> {
+  const found: [string, NetworkStats][] = [];
   for (const line of text.split('\n').slice(2)) {
     const colon = line.lastIndexOf(':');
     if (colon === -1) continue;
@@ -364,7 +369,8 @@ async function networkStats(pid: number): Promise<Record<string, NetworkStats> |
       .trim()
       .split(/\s+/)
       .map(Number);
-    found[line.slice(0, colon).trim()] = {
+    if (!n.every((number) => number >= 0)) continue;
+    const stats: NetworkStats = {
       rxBytes: n[0] ?? 0,
       rxPackets: n[1] ?? 0,
       rxErrors: n[2] ?? 0,
@@ -374,8 +380,9 @@ async function networkStats(pid: number): Promise<Record<string, NetworkStats> |
       txErrors: n[10] ?? 0,
       txDropped: n[11] ?? 0,
     };
+    found.push([line.slice(0, colon).trim(), stats]);
   }
-  return found;
+  return Object.fromEntries(found);
 }
 
 async function pressureStats(places: readonly CgroupPlace[]): Promise<PressureStats | undefined> {

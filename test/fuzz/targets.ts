@@ -12,6 +12,7 @@ import { decodeEvent } from '../../lib/engine/event-log.js';
 import { decodeLine } from '../../lib/engine/log-entry.js';
 import { errorRecord, MonitorConnection } from '../../lib/engine/monitor-connection.js';
 import { isAlive, startTime } from '../../lib/engine/owner.js';
+import { parseNetDev } from '../../lib/engine/stats.js';
 import { parseHealth, parseState } from '../../lib/engine/store.js';
 import { parsePs } from '../../lib/engine/top.js';
 import { findPasswd, MAX_ID, parseGroups, resolveUser } from '../../lib/engine/user.js';
@@ -285,6 +286,21 @@ const processes: Target = {
   },
 };
 
+const networks: Target = {
+  name: 'network-table',
+  seeds: texts(
+    'Inter-| Receive | Transmit\n face |bytes\n    lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n__proto__: 5 6 7 8 0 0 0 0 9 10 11 12 0 0 0 0\n',
+  ),
+  words: texts('\n', ':', ' ', '1', 'x', '__proto__', 'constructor'),
+  run(bytes) {
+    const found = parseNetDev(bytes.toString('utf8'));
+    assert.equal(Object.getPrototypeOf(found), Object.prototype);
+    for (const stats of Object.values(found))
+      for (const number of Object.values(stats) as unknown[])
+        assert(typeof number === 'number' && number >= 0, String(number));
+  },
+};
+
 /** What a parser may throw: an error with a code. */
 function allowed(error: unknown): undefined {
   if (!(error instanceof CaissonError)) throw error;
@@ -300,4 +316,5 @@ export const TARGETS: readonly Target[] = [
   replies,
   shared,
   processes,
+  networks,
 ];

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { expect } from 'chai';
 
 import { MonitorConnection } from '../../lib/engine/monitor-connection.js';
+import { parseNetDev } from '../../lib/engine/stats.js';
 import { parseHealth, parseState } from '../../lib/engine/store.js';
 import type { Program } from '../../lib/program/instructions.js';
 import { drawTimeline, makeTimeline } from '../../lib/program/timeline.js';
@@ -53,6 +54,13 @@ describe('untrusted bytes', () => {
     expect(health('')).to.have.property('status', 'healthy');
     for (const result of ['null', '{}', '{"start":"","end":"","exitCode":"0","output":""}'])
       expect(health(result), result).to.equal(undefined);
+  });
+
+  it('A8: an interface of a container may have any name', () => {
+    const row = (name: string) => `${name}: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0`;
+    const found = parseNetDev(`\n\n${row('__proto__')}\n${row('lo')}\n`);
+    expect(Object.keys(found)).to.deep.equal(['__proto__', 'lo']);
+    expect(Object.values(found)[0]).to.include({ rxBytes: 1, txBytes: 3 });
   });
 
   it('A8: a time stamp before the start does not keep a timeline from being drawn', () => {
