@@ -106,6 +106,8 @@ Status ns_open(Machine&, const Step&);
 Status oom_set(Machine&, const Step&);
 Status release(Machine&, const Step&);
 Status fsids_set(Machine&, const Step&);
+// id_maps.cpp
+Status users_make(Machine&, const Step&);
 // helper.cpp
 Status helper_start(Machine&, const Step&);
 // trees.cpp

@@ -20,6 +20,7 @@ constexpr Handlers make_handlers() {
   all.set(Op::kProcessOpen, steps::process_open);
   all.set(Op::kClone, steps::clone);
   all.set(Op::kIdsMap, steps::ids_map);
+  all.set(Op::kUsersMake, steps::users_make);
   all.set(Op::kNsOpen, steps::ns_open);
   all.set(Op::kTreeOpen, steps::tree_open);
   all.set(Op::kFsMake, steps::fs_make);

@@ -50,15 +50,18 @@ std::optional<ProgramTemplate> ProgramTemplate::make(std::span<const uint8_t> by
 ProgramBytes ProgramTemplate::stamp(const Identity& identity) const {
   ProgramBytes stamped = bytes_;
   char digits[kDigits];
-  for (uint32_t i = 0, rest = identity.base; i < kDigits; ++i, rest /= 10)
-    digits[kDigits - 1 - i] = static_cast<char>('0' + rest % 10);
   auto* const bytes = reinterpret_cast<char*>(stamped.words.data());
   for (const auto& [what, at, above] : places_) {
     const uint32_t host_id = identity.base + above;
     const void* from = identity.id.data();
     if (what == What::kHostId || what == What::kDigits) {
       if (identity.base == 0) continue;
-      from = what == What::kHostId ? static_cast<const void*>(&host_id) : digits;
+      from = &host_id;
+    }
+    if (what == What::kDigits) {
+      for (uint32_t i = 0, rest = host_id; i < kDigits; ++i, rest /= 10)
+        digits[kDigits - 1 - i] = static_cast<char>('0' + rest % 10);
+      from = digits;
     }
     memcpy(bytes + at, from, length(what));
   }

@@ -1,6 +1,6 @@
 /** `--mount type=bind,source=/a,target=/b,readonly`: Docker's fields (docker/cli opts/mount.go). */
 import { invalid, unsupported } from '../engine/check.js';
-import type { BindPropagation, MountOption } from '../engine/options.js';
+import type { BindPropagation, MountOption, VolumeUser } from '../engine/options.js';
 import { absolutePath } from '../working-directory.js';
 
 interface Draft {
@@ -10,6 +10,7 @@ interface Draft {
   readOnly?: boolean;
   bindRecursive?: boolean;
   bindPropagation?: BindPropagation;
+  idmap?: VolumeUser;
   tmpfsSize?: string;
   tmpfsMode?: string;
 }
@@ -29,6 +30,7 @@ export function parseMountFlag(text: string, cwd: string | undefined): MountOpti
     readOnly,
     bindPropagation,
     bindRecursive,
+    idmap,
     tmpfsSize,
     tmpfsMode,
   } = draft;
@@ -38,10 +40,11 @@ export function parseMountFlag(text: string, cwd: string | undefined): MountOpti
     if (tmpfsSize !== undefined || tmpfsMode !== undefined) {
       throw invalid('mounts', text, 'has options of a tmpfs, but its type is bind');
     }
-    return { type, source, target, readOnly, bindPropagation, bindRecursive };
+    const bind = { type, source, target, readOnly, bindPropagation, bindRecursive } as const;
+    return idmap === undefined ? bind : { ...bind, idmap };
   }
   if (type === 'tmpfs') {
-    if (source !== undefined || bindPropagation !== undefined || bindRecursive !== undefined) {
+    if ((source ?? bindPropagation ?? bindRecursive ?? idmap) !== undefined) {
       throw invalid('mounts', text, 'has options of a bind, but its type is tmpfs');
     }
     return { type, target, readOnly, tmpfsSize, tmpfsMode };
@@ -97,6 +100,9 @@ function setField(
       return;
     case 'bind-propagation':
       draft.bindPropagation = value.toLowerCase() as BindPropagation;
+      return;
+    case 'idmap':
+      draft.idmap = value as VolumeUser;
       return;
     case 'bind-recursive':
       // "readonly" is what a read-only bind is anyway.

@@ -222,6 +222,8 @@ function runOptions(flags: ParsedFlags, around: Surroundings): RunOptions {
   const mounts = flags.values.get('mount');
   if (mounts !== undefined)
     draft.mounts = mounts.map((text): MountOption => parseMountFlag(text, around.cwd));
+  // Docker's meaning; the library has a safer one.
+  if (volumes !== undefined || mounts !== undefined) draft.idmap = 'host';
   return draft as RunOptions;
 }
 

@@ -1,7 +1,7 @@
 /** `--volume`, `--mount` and `--tmpfs`: the user's mounts, checked and brought into one shape. */
 import { posix } from 'node:path';
 import { conflicting, invalid, plainString, stringList, unsupported } from './check.js';
-import type { BindPropagation, MountOption, MountOptions } from './options.js';
+import type { BindPropagation, MountOption, MountOptions, VolumeUser } from './options.js';
 import { tmpfsOptions } from './tmpfs.js';
 import { parseSize } from './units.js';
 
@@ -13,6 +13,8 @@ export interface MountConfig {
   /** Absolute, normalized, never `/`, never at or below /proc. */
   readonly target: string;
   readonly options: readonly string[];
+  /** Who the container's user is there, if that was said. */
+  readonly idmap?: VolumeUser | undefined;
   /** The option that it came from, for error texts. */
   readonly from: 'volumes' | 'mounts' | 'tmpfs';
 }
@@ -21,7 +23,8 @@ const NONE: readonly MountConfig[] = Object.freeze([]);
 
 /** In the order in which they have to be mounted: a parent before what is inside it. */
 export function normalizeMounts(options: MountOptions): readonly MountConfig[] {
-  const { volumes, mounts, tmpfs } = options;
+  const { volumes, mounts, tmpfs, idmap } = options;
+  if (idmap !== undefined) checkVolumeUser('idmap', idmap);
   if (volumes === undefined && mounts === undefined && tmpfs === undefined) return NONE;
   const all: MountConfig[] = [];
   if (volumes !== undefined)
@@ -32,6 +35,10 @@ export function normalizeMounts(options: MountOptions): readonly MountConfig[] {
   }
   if (tmpfs !== undefined) addTmpfs(tmpfs, all);
 
+  if (idmap !== undefined)
+    all.forEach((mount, index) => {
+      if (mount.type === 'bind') all[index] = { idmap, ...mount };
+    });
   const seen = new Set<string>();
   for (const { target, from } of all) {
     if (seen.has(target)) throw conflicting(from, `"${target}" is mounted more than once`);
@@ -85,6 +92,19 @@ function bindOptions(
   return options;
 }
 
+const VOLUME_USERS: ReadonlySet<unknown> = new Set<VolumeUser>([
+  'host',
+  'owner',
+  'caller',
+  'nobody',
+]);
+
+function checkVolumeUser(option: string, value: unknown): VolumeUser {
+  if (!VOLUME_USERS.has(value))
+    throw invalid(option, value, 'is not a kind of idmap', [...VOLUME_USERS].join(', '));
+  return value as VolumeUser;
+}
+
 /** `source:target[:options]`. */
 function parseVolume(text: string): MountConfig {
   const parts = text.split(':');
@@ -113,11 +133,14 @@ function parseVolume(text: string): MountConfig {
   let readOnly: boolean | undefined;
   let recursive: boolean | undefined;
   let propagation: string | undefined;
+  let idmap: VolumeUser | undefined;
   for (const option of mode?.split(',') ?? []) {
     if ((option === 'ro' || option === 'rw') && readOnly === undefined) readOnly = option === 'ro';
     else if ((option === 'rbind' || option === 'bind') && recursive === undefined)
       recursive = option === 'rbind';
     else if (PROPAGATIONS.has(option) && propagation === undefined) propagation = option;
+    else if (option.startsWith('idmap=') && idmap === undefined)
+      idmap = checkVolumeUser('volumes', option.slice('idmap='.length));
     else if (option === 'z' || option === 'Z') {
       throw unsupported(
         'volumes',
@@ -134,6 +157,7 @@ function parseVolume(text: string): MountConfig {
     source: checkSource('volumes', source),
     target: checkTarget('volumes', target),
     options: bindOptions(recursive ?? true, readOnly ?? false, propagation ?? 'rprivate'),
+    ...(idmap === undefined ? undefined : { idmap }),
     from: 'volumes',
   };
 }
@@ -150,6 +174,9 @@ function checkMount(mount: MountOption): MountConfig {
       source: checkSource('mounts', mount.source),
       target,
       options: bindOptions(mount.bindRecursive ?? true, mount.readOnly ?? false, propagation),
+      ...(mount.idmap === undefined
+        ? undefined
+        : { idmap: checkVolumeUser('mounts', mount.idmap) }),
       from: 'mounts',
     };
   }

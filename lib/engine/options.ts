@@ -37,7 +37,19 @@ export interface BindMountOption {
   readonly bindPropagation?: BindPropagation | undefined;
   /** Mounts below the source come along. Default true. */
   readonly bindRecursive?: boolean | undefined;
+  /** Default: that of `MountOptions`. */
+  readonly idmap?: VolumeUser | undefined;
 }
+
+/**
+ * Who the container's user (`user`, mostly root) is in a volume. What it makes there belongs to that user of the host, with
+ * set-user-id bits too.
+ *
+ * `host`: each user of the container is the host's with the same number, its root the host's root, as with Docker. The
+ * others map one user, and everybody else is nobody there: `owner`, who owns the volume; `caller`, who has started
+ * this process, before sudo(8); `nobody`, 65534.
+ */
+export type VolumeUser = 'host' | 'owner' | 'caller' | 'nobody';
 
 export interface TmpfsMountOption {
   readonly type: 'tmpfs';
@@ -175,9 +187,16 @@ export interface ResourceOptions {
 }
 
 export interface MountOptions {
-  /** `source:target[:options]` with `ro rw rbind bind` and the propagations. */
+  /** `source:target[:options]` with `ro rw rbind bind`, the propagations, and `idmap=` with one of `VolumeUser`. */
   readonly volumes?: readonly string[] | undefined;
   readonly mounts?: readonly MountOption[] | undefined;
+  /**
+   * Of all volumes and binds that do not say it themselves. Default: `host` where nothing can come of it, for a volume that is
+   * read-only, or that no other user of the host can reach (a directory of root's alone, mode 0700, is on the way). Otherwise
+   * `owner`, and `nobody` where that is the host's root: a container must not leave programs of root's for others. Ordinary
+   * users' containers, and those with `userns: 'host'`, have `host`.
+   */
+  readonly idmap?: VolumeUser | undefined;
   /**
    * Target to mount options, or `target[:options]` strings: tmpfs(5). Mode and owner are those of the directory that is there,
    * unless `mode`, `uid` or `gid` says otherwise.
@@ -275,6 +294,7 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   ulimits: true,
   volumes: true,
   mounts: true,
+  idmap: true,
   tmpfs: true,
   devices: true,
   deviceCgroupRules: true,

@@ -8,6 +8,8 @@ import type { ContainerConfig } from './config.js';
 import type { DeviceConfig } from './devices.js';
 import { isRoot } from './own-users.js';
 import type { ThrottleKind } from './resources.js';
+import type { MountConfig } from './mounts.js';
+import { type VolumeOwners, volumeOwners } from './volume-owners.js';
 
 /** A device of the host: its node in the container, and the right to use it. */
 export interface SourceDevice {
@@ -21,12 +23,15 @@ export interface Sources {
   readonly devices: readonly SourceDevice[];
   /** Sources of volumes that are devices themselves, such as `-v /dev/null:/etc/motd`. */
   readonly volumes: readonly SourceDevice[];
+  /** Who the container's user is in volumes, by their targets; missing: the host's of the same number. */
+  readonly owners: VolumeOwners;
   readonly throttles: Readonly<Partial<Record<ThrottleKind, readonly LinuxThrottleDevice[]>>>;
 }
 
 export const NO_SOURCES: Sources = Object.freeze({
   devices: Object.freeze([]),
   volumes: Object.freeze([]),
+  owners: new Map(),
   throttles: Object.freeze({}),
 });
 
@@ -43,8 +48,11 @@ export async function checkSources(config: ContainerConfig): Promise<Sources> {
     return NO_SOURCES;
   }
   const found: SourceDevice[] = privileged ? await hostDevices('/dev') : [];
-  const [stats] = await Promise.all([
-    Promise.all(binds.map(({ source = '', from }) => look(from, source))),
+  const looks = new Map(binds.map((mount) => [mount, look(mount.from, mount.source ?? '')]));
+  const lookAt = (mount: MountConfig) => looks.get(mount) ?? look(mount.from, mount.source ?? '');
+  const [stats, owners] = await Promise.all([
+    Promise.all(binds.map(lookAt)),
+    volumeOwners(config, lookAt),
     seccomp.kind === 'file' ? look('securityOpt', seccomp.path) : undefined,
   ]);
   const volumes = binds.flatMap(({ source = '', target }, index) => {
@@ -63,6 +71,7 @@ export async function checkSources(config: ContainerConfig): Promise<Sources> {
   return {
     devices: found,
     volumes,
+    owners,
     throttles: throttles.length === 0 ? NO_SOURCES.throttles : limits,
   };
 }

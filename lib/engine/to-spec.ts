@@ -70,7 +70,7 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
     root: { path: 'rootfs', readonly: config.readOnly },
     hostname,
     domainname: config.domainname,
-    mounts: mountsOf(config, mapping, facts.users, shown),
+    mounts: mountsOf(config, mapping, facts, shown),
     linux: {
       uidMappings: mapping,
       gidMappings: mapping,
@@ -177,7 +177,7 @@ function capabilitySets(names: readonly string[], uid: number): LinuxCapabilitie
 function mountsOf(
   config: ContainerConfig,
   mapping: readonly LinuxIdMapping[] | undefined,
-  users: OwnUsers | undefined,
+  { users, user, idRange, sources = NO_SOURCES }: SpecFacts,
   shown: readonly LinuxDevice[],
 ): readonly Mount[] {
   const { privileged } = config;
@@ -207,18 +207,26 @@ function mountsOf(
   for (const { type, source, target, options: asked } of config.mounts) {
     if (nodes.has(target)) continue;
     const options = opens || type === 'tmpfs' ? asked : [...asked, nodev(asked)];
+    const owner = sources.owners.get(target);
+    const hosts = (fromHost: number, id: number): readonly LinuxIdMapping[] => [
+      { containerID: fromHost, hostID: (idRange?.base ?? 0) + id, size: 1 },
+    ];
+    const maps =
+      owner === undefined
+        ? { uidMappings: mapping, gidMappings: mapping }
+        : { uidMappings: hosts(owner.uid, user.uid), gidMappings: hosts(owner.gid, user.gid) };
     if (type === 'tmpfs') mounts.push({ destination: target, type, source: 'tmpfs', options });
-    else if (mapping === undefined) mounts.push({ destination: target, type, source, options });
+    else if (maps.uidMappings === undefined)
+      mounts.push({ destination: target, type, source, options });
     else {
-      // Ownership reads as on the host, whatever ids the container has.
+      // Without an owner, ownership reads as on the host, whatever ids the container has.
       const idmap = options[0] === 'rbind' ? 'ridmap' : 'idmap';
       mounts.push({
         destination: target,
         type,
         source,
         options: [...options, idmap],
-        uidMappings: mapping,
-        gidMappings: mapping,
+        ...maps,
       });
     }
   }

@@ -2,16 +2,41 @@
 import { probeMachine } from '../native/probe.js';
 import type { ContainerConfig } from './config.js';
 import type { MountConfig } from './mounts.js';
+import { checkSources } from './sources.js';
+import { canBeReached, type VolumeOwner } from './volume-owners.js';
 
 /** Lines, one for each thing to know. */
-export async function noteVolumes({ mounts, userns }: ContainerConfig): Promise<string[]> {
-  if (userns === 'host') return [];
-  const notes = await Promise.all(mounts.map(noteOwnership));
-  return notes.filter((note) => note !== undefined);
+export async function noteVolumes(config: ContainerConfig): Promise<string[]> {
+  const { owners } = await checkSources(config);
+  const notes = await Promise.all(
+    config.mounts.map(async (mount) => {
+      if (mount.source === undefined) return [];
+      const owner = owners.get(mount.target);
+      const mapped = config.userns === 'auto' || owner !== undefined;
+      return [
+        await noteUsers(mount, owner),
+        mapped ? await noteOwnership(mount.source, mount) : undefined,
+      ];
+    }),
+  );
+  return notes.flat().filter((note) => note !== undefined);
 }
 
-async function noteOwnership({ source, target }: MountConfig): Promise<string | undefined> {
-  if (source === undefined) return undefined;
+async function noteUsers(
+  mount: MountConfig,
+  owner: VolumeOwner | undefined,
+): Promise<string | undefined> {
+  const { source, target, options } = mount;
+  if (owner !== undefined && owner.uid !== 0)
+    return `${target}: the container's user is ${owner.uid}:${owner.gid} in ${source}, and everybody else nobody`;
+  if (options.includes('ro') || !(await canBeReached(mount))) return undefined;
+  return (
+    `warning: ${target}: the container's root is the host's in ${source}, which other users can reach: it can leave them ` +
+    'files that are set-user-id root (idmap=owner and idmap=nobody map another user; ro)'
+  );
+}
+
+async function noteOwnership(source: string, { target }: MountConfig): Promise<string | undefined> {
   const tried = (await probeMachine(source)).get('idmap.data');
   if (tried?.errno === undefined) return undefined;
   return (

@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { compileDeviceRules } from '../cgroup/device-filter.js';
 import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
-import type { LinuxDevice, LinuxIdMapping, Spec } from '../oci/runtime-spec.js';
+import type { LinuxDevice, LinuxIdMapping, Mount, Spec } from '../oci/runtime-spec.js';
 import { devicesInDev, isCgroup, type KernelFacts, type Shared } from './compile.js';
 import { O_RDWR_NOCTTY } from './compile-process.js';
 import { slotList, stringList } from './encode.js';
@@ -94,7 +94,7 @@ export function compileHost(
   fillScratch(steps, spec, input, shared);
   if (ownUsers) steps.push({ op: 'fsids.set', numbers: [0, 0] });
   makeTmpfs(steps, spec, shared);
-  openBinds(steps, spec, shared, userns);
+  openBinds(steps, spec, shared, slots, userns);
   // The container has what its mounts need, and makes them while the rest is made here.
   const early = [shared.root, shared.scratch, ...shared.binds.values(), ...shared.tmpfs.values()];
   early.push(...shared.devices.values());
@@ -179,14 +179,34 @@ export function release(steps: Step[], slots: readonly number[], waits = false):
   steps.push({ op: 'release', texts: [slotList(slots)], numbers: [waits ? 1 : 0] });
 }
 
-function openBinds(steps: Step[], spec: Spec, shared: Shared, userns: number | undefined): void {
+function openBinds(
+  steps: Step[],
+  spec: Spec,
+  shared: Shared,
+  slots: Slots,
+  userns: number | undefined,
+): void {
+  // Whose maps a mount has; those of the container are there.
+  const maps = ({ uidMappings, gidMappings }: Pick<Mount, 'uidMappings' | 'gidMappings'>) =>
+    [idMap(uidMappings), idMap(gidMappings)] as const;
+  const users = new Map([[maps(spec.linux ?? {}).join(), userns]]);
+  const usersOf = (mount: Mount) => {
+    const texts = maps(mount);
+    if (!users.has(texts.join())) {
+      const slot = slots.take();
+      steps.push({ op: 'users.make', slots: [slot], texts });
+      users.set(texts.join(), slot);
+    }
+    return users.get(texts.join());
+  };
   spec.mounts?.forEach((mount, index) => {
     const tree = shared.binds.get(index);
     if (tree === undefined) return;
     const options = parseMountOptions(mount.options);
+    const slot = options.idmapped ? usersOf(mount) : undefined;
     steps.push({
       op: 'tree.open',
-      slots: [tree, options.idmapped ? userns : undefined],
+      slots: [tree, slot],
       texts: [mount.source],
       numbers: [
         options.recursive ? 1 : 0,

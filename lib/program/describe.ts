@@ -117,6 +117,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
       '') +
     (o.number(2) === 0 ? '' : `, as user ${o.number(2)}`),
   'ids.map': (o) => `map ids: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
+  'users.make': (o) =>
+    `${o.slot(0)} = a user namespace for a volume: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'ns.open': (o) => `${o.slot(0)} = open the container's ${o.text(0)} namespace`,
   'tree.open': (o) =>
     `${o.slot(0)} = open_tree ${o.text(0)}${o.number(0) === 0 ? '' : ', recursively'}` +

@@ -39,6 +39,7 @@ export const OPCODES = [
   'process.open',
   'clone',
   'ids.map',
+  'users.make',
   'ns.open',
   'tree.open',
   'fs.make',

@@ -34,6 +34,12 @@ const HOST_IDS: Readonly<Partial<Record<Opcode, readonly number[]>>> = {
   'pipe.make': [1, 2],
 };
 
+/** Steps whose first two texts are id maps, user_namespaces(7). */
+const WITH_MAPS: ReadonlySet<Opcode> = new Set(['ids.map', 'users.make']);
+
+/** The second number of each of a map's lines. Those from BASE on have ten digits. */
+const HOST_ID_OF_MAP = /^(\d+ )(\d{10})(?= )/gm;
+
 function hostIds({ op, numbers }: Step): number[] {
   const places = HOST_IDS[op] ?? [];
   return places.filter((place) => Number(numbers?.[place] ?? 0) >= BASE);
@@ -62,12 +68,14 @@ export class Template {
         const above = Number(step.numbers?.[place]) - BASE;
         places.push(PLACE.hostId, record + 32 + 8 * place, above);
       }
-      if (step.op !== 'ids.map') return;
+      if (!WITH_MAPS.has(step.op)) return;
       for (const place of [0, 1]) {
         const text = bytes.readUInt32LE(20) + bytes.readUInt32LE(record + 12 + 4 * place);
         const end = text + 4 + bytes.readUInt32LE(text);
-        for (const at of occurrences(bytes, String(BASE), text + 4, end))
-          places.push(PLACE.digits, at, 0);
+        const map = bytes.toString('latin1', text + 4, end);
+        for (const { index, 1: before = '', 2: id } of map.matchAll(HOST_ID_OF_MAP))
+          if (Number(id) >= BASE)
+            places.push(PLACE.digits, text + 4 + index + before.length, Number(id) - BASE);
       }
     });
     this.bytes = bytes;
@@ -100,7 +108,10 @@ export function instantiate(program: Program, { id, base }: Identity): Program {
       texts: template.texts?.map((value) => {
         if (typeof value !== 'string') return value;
         const named = text(value);
-        return template.op === 'ids.map' ? named.replaceAll(String(BASE), String(base)) : named;
+        if (!WITH_MAPS.has(template.op)) return named;
+        return named.replace(HOST_ID_OF_MAP, (line, before: string, id: string) =>
+          Number(id) < BASE ? line : `${before}${Number(id) - BASE + (base ?? 0)}`,
+        );
       }),
       numbers: template.numbers?.map((value, place) =>
         places.includes(place) ? Number(value) - BASE + (base ?? 0) : value,

@@ -186,6 +186,16 @@ describe('toSpec', () => {
     expect(mountAt(made, '/other')?.options).to.include('rnodev');
   });
 
+  it("maps one user alone where a volume has an owner for the container's user", () => {
+    const owners = new Map([['/b', { uid: 1000, gid: 100 }]]);
+    const user = { ...ROOT, uid: 7, gid: 8 };
+    const made = spec({ volumes: ['/a:/b'] }, { user, sources: { ...NO_SOURCES, owners } });
+    expect(mountAt(made, '/b')).to.deep.include({
+      uidMappings: [{ containerID: 1000, hostID: 1_000_007, size: 1 }],
+      gidMappings: [{ containerID: 100, hostID: 1_000_008, size: 1 }],
+    });
+  });
+
   it("refuses a tmpfs whose owner is none of the container's users", () => {
     expectError(() => spec({ tmpfs: ['/t:uid=65536'] }), 'ERR_INVALID_OPTION', /65536/);
   });
@@ -265,6 +275,7 @@ describe('checkSources', () => {
     expect(await checkSources(configOf({}))).to.deep.equal({
       devices: [],
       volumes: [],
+      owners: new Map(),
       throttles: {},
     });
   });

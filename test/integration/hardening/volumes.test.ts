@@ -1,7 +1,8 @@
-/** C15: volumes whose source cannot be idmapped. */
+/** A7 and C15: whose files a container makes in a volume, and volumes whose source cannot be idmapped. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
+import type { RunOptions, VolumeUser } from '../../../lib/engine/options.js';
 import { needsRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';
 
@@ -75,5 +76,88 @@ mapped.describe('volumes', function () {
       /\/kernel: the file system of \/sys\/kernel cannot be idmapped \(EINVAL\)/,
     );
     expect(notes).not.to.include('/mapped');
+  });
+
+  describe('that other users of the host can reach', () => {
+    let number = 0;
+
+    before(() => chmodSync(shop.directory, 0o755));
+    after(() => chmodSync(shop.directory, 0o700));
+
+    /** What a program that is set-user-id becomes on the host when a container makes it in a volume: `uid:gid`, or an error. */
+    const leave = async (
+      [uid, mode]: readonly [uid: number, mode: number],
+      options: RunOptions = {},
+      idmap?: VolumeUser,
+    ): Promise<string> => {
+      const place = shop.path(`volume${number++}`);
+      mkdirSync(place);
+      chownSync(place, uid, uid);
+      chmodSync(place, mode);
+      const result = await shop.engine.run(
+        shop.busybox,
+        ['sh', '-c', 'cat /bin/busybox >/v/sh && chmod 6755 /v/sh'],
+        { volumes: [`${place}:/v${idmap === undefined ? '' : `:idmap=${idmap}`}`], ...options },
+      );
+      if (result.exitCode !== 0) return result.stderr.trim();
+      const left = statSync(`${place}/sh`);
+      expect(left.mode & 0o6000, 'set-user-id').to.equal(0o6000);
+      return `${left.uid}:${left.gid}`;
+    };
+
+    it('A7: a container of the library leaves no program there that is set-user-id root', async () => {
+      expect(await leave([1234, 0o755])).to.equal('1234:1234');
+      expect(await leave([1234, 0o755], { user: '7:8' })).to.equal('1234:1234');
+      expect(await leave([0, 0o777])).to.equal('65534:65534');
+      expect(await leave([0, 0o755])).to.include('Permission denied');
+      // Each user is somebody else’s number: no other file can be given away either.
+      const place = shop.path('given-away');
+      mkdirSync(place);
+      chownSync(place, 1234, 1234);
+      const given = await shop.sh(
+        'touch /v/x; chown 0 /v/x && stat -c %u /v/x; chown 7 /v/x 2>&1; true',
+        {
+          volumes: [`${place}:/v`],
+        },
+      );
+      expect(given).to.match(/^0\nchown: /);
+      expect(statSync(`${place}/x`).uid).to.equal(1234);
+    });
+
+    it('A7: whose files they are can be chosen for each volume and for all', async () => {
+      expect(await leave([1234, 0o755], {}, 'host')).to.equal('0:0');
+      expect(await leave([1234, 0o755], { idmap: 'host' })).to.equal('0:0');
+      expect(await leave([0, 0o755], {}, 'owner')).to.equal('0:0');
+      expect(await leave([0, 0o777], { idmap: 'host' }, 'nobody')).to.equal('65534:65534');
+      expect(await leave([1234, 0o755], { userns: 'host' }, 'owner')).to.equal('1234:1234');
+      const { SUDO_UID, SUDO_GID } = process.env;
+      Object.assign(process.env, { SUDO_UID: '4321', SUDO_GID: '4322' });
+      try {
+        expect(await leave([4321, 0o755], {}, 'caller')).to.equal('4321:4322');
+      } finally {
+        delete process.env['SUDO_UID'];
+        delete process.env['SUDO_GID'];
+        if (SUDO_UID !== undefined) Object.assign(process.env, { SUDO_UID, SUDO_GID });
+      }
+    });
+
+    it('A7: explain warns of volumes in which the container’s root is the host’s', async () => {
+      const place = shop.path('open');
+      mkdirSync(place);
+      const notes = async (options: RunOptions) =>
+        /^notes\n([^]*)/m.exec(await shop.engine.explain(shop.busybox, ['true'], options))?.[1] ??
+        '';
+      const warning = /warning: \/v: .*set-user-id root/;
+      expect(await notes({ volumes: [`${place}:/v`], idmap: 'host' })).to.match(warning);
+      expect(await notes({ volumes: [`${place}:/v`], userns: 'host' })).to.match(warning);
+      expect(await notes({ volumes: [`${place}:/v:ro`] })).to.equal('');
+      expect(await notes({ volumes: [`${place}:/v`] })).to.match(/^ {2}\/v: .* 65534:65534 in /);
+    });
+  });
+
+  it('A7: in a volume that root alone can reach, ids are the host’s', async () => {
+    mkdirSync(shop.path('private'));
+    await shop.sh('touch /v/x && chown 5:6 /v/x', { volumes: [`${shop.path('private')}:/v`] });
+    expect(statSync(shop.path('private/x'))).to.include({ uid: 5, gid: 6 });
   });
 });
