@@ -34,6 +34,9 @@ import { parseGroup, parseUser } from './user.js';
 /** How many ids a container with a user namespace of its own has: 0 to 65535. */
 export const ID_RANGE_SIZE = 65_536;
 
+/** Ids of the host from here on are for containers: those of its own users are below. */
+export const FIRST_CONTAINER_ID = 524_288;
+
 const DEFAULT_MAX_OUTPUT = 100 * 2 ** 20;
 const DEFAULT_TERMINAL: TerminalSize = Object.freeze({ cols: 80, rows: 24 });
 /** setTimeout's limit, 24 days. */

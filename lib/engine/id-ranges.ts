@@ -6,10 +6,10 @@
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { CaissonError } from '../errors.js';
 import type { Binding } from '../native/binding.js';
-import { ID_RANGE_SIZE } from './config.js';
+import { FIRST_CONTAINER_ID, ID_RANGE_SIZE } from './config.js';
 
 /** First and last host id for containers. */
-const FIRST_ID = 524_288;
+const FIRST_ID = FIRST_CONTAINER_ID;
 const LAST_ID = 1_879_048_191;
 const RANGES = Math.floor((LAST_ID - FIRST_ID + 1) / ID_RANGE_SIZE);
 

@@ -13,7 +13,7 @@ import type {
 } from '../oci/runtime-spec.js';
 import { tmpfsOwner } from '../program/mount-options.js';
 import { invalid } from './check.js';
-import type { ContainerConfig } from './config.js';
+import { type ContainerConfig, FIRST_CONTAINER_ID } from './config.js';
 import * as defaults from './default-spec.js';
 import { opensDevices } from './device-guard.js';
 import { buildEnvironment } from './env.js';
@@ -202,19 +202,20 @@ function mountsOf(
   const mounts = own.filter(
     ({ destination }) => !targets.has(destination) && (ownDev || !destination.startsWith('/dev/')),
   );
+  const { base = 0 } = idRange ?? {};
   const nodes = new Set(shown.map(({ path }) => path));
   const opens = opensDevices(config);
   for (const { type, source, target, options: asked } of config.mounts) {
     if (nodes.has(target)) continue;
     const options = opens || type === 'tmpfs' ? asked : [...asked, nodev(asked)];
     const owner = sources.owners.get(target);
-    const hosts = (fromHost: number, id: number): readonly LinuxIdMapping[] => [
-      { containerID: fromHost, hostID: (idRange?.base ?? 0) + id, size: 1 },
-    ];
     const maps =
       owner === undefined
         ? { uidMappings: mapping, gidMappings: mapping }
-        : { uidMappings: hosts(owner.uid, user.uid), gidMappings: hosts(owner.gid, user.gid) };
+        : {
+            uidMappings: ownerMap(owner.uid, base + user.uid),
+            gidMappings: ownerMap(owner.gid, base + user.gid),
+          };
     if (type === 'tmpfs') mounts.push({ destination: target, type, source: 'tmpfs', options });
     else if (maps.uidMappings === undefined)
       mounts.push({ destination: target, type, source, options });
@@ -231,6 +232,20 @@ function mountsOf(
     }
   }
   return mounts;
+}
+
+/**
+ * One id of a volume is the container's. Those that the host's users have stay what they are, which is nobody inside: the kernel
+ * lets nobody write to what belongs to an id without a number. Those of containers have none.
+ */
+function ownerMap(owner: number, inside: number): LinuxIdMapping[] {
+  const map: LinuxIdMapping[] = [{ containerID: owner, hostID: inside, size: 1 }];
+  const same = (from: number, to: number) => {
+    if (from < to) map.push({ containerID: from, hostID: from, size: to - from });
+  };
+  same(0, Math.min(owner, FIRST_CONTAINER_ID));
+  same(owner + 1, FIRST_CONTAINER_ID);
+  return map;
 }
 
 function nodev(options: readonly string[]): string {

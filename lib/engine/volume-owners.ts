@@ -5,7 +5,7 @@
 import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { unsupported } from './check.js';
+import { conflicting, unsupported } from './check.js';
 import type { ContainerConfig } from './config.js';
 import type { MountConfig } from './mounts.js';
 import { isRoot } from './own-users.js';
@@ -44,6 +44,7 @@ async function ownerOf(
   ownUsers: boolean,
 ): Promise<VolumeOwner | undefined> {
   if (!isRoot()) return checkWithoutRoot(mount);
+  if (!ownUsers) return checkWithHostUsers(mount);
   switch (mount.idmap) {
     case 'host':
       return undefined;
@@ -58,7 +59,7 @@ async function ownerOf(
     case undefined:
       break;
   }
-  if (!ownUsers || mount.options.includes('ro')) return undefined;
+  if (mount.options.includes('ro')) return undefined;
   const [{ uid, gid }, exposed] = await Promise.all([look(), canBeReached(mount)]);
   if (!exposed) return undefined;
   return uid === 0 ? NOBODY : { uid, gid: gid === 0 ? NOBODY.gid : gid };
@@ -81,6 +82,12 @@ function checkWithoutRoot({ idmap, from }: MountConfig): undefined {
       `idmap=${idmap}`,
       'needs root: the root of an ordinary user\u2019s container is that user',
     );
+}
+
+/** Such a container can become any user of the host without a volume. */
+function checkWithHostUsers({ idmap, from }: MountConfig): undefined {
+  if (idmap !== undefined && idmap !== 'host')
+    throw conflicting(from, `idmap=${idmap} excludes userns "host"`, 'leave one of the two out');
 }
 
 /** Whether other users of the host can get there: not through a directory that is for root alone. */

@@ -462,6 +462,10 @@ describe('normalize: mounts', () => {
   invalid({ mounts: [{ type: 'bind', source: '/a', target: '/b', bindPropagation: 'x' }] });
   invalid({ mounts: [{ type: 'nfs', target: '/b' }] });
   refused({ mounts: [{ type: 'volume', target: '/b' }] }, 'ERR_UNSUPPORTED_OPTION', /"volume"/);
+  invalid({ volumes: ['/a:/b:idmap=root'] });
+  invalid({ volumes: ['/a:/b:idmap=host,idmap=host'] });
+  invalid({ mounts: [{ type: 'bind', source: '/a', target: '/b', idmap: 1 }] });
+  invalid({ idmap: 'root' });
   invalid({ tmpfs: ['run'] });
   invalid({ tmpfs: ['/run:size=lots'] });
   invalid({ tmpfs: ['/run:mode=999'] });

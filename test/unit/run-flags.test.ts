@@ -352,6 +352,20 @@ describe('run: flags of the command itself', () => {
     }
   });
 
+  it('A7: gives volumes the ids of the host, as Docker does, unless they say otherwise', () => {
+    const { idmap } = options('-v', '/a:/b');
+    expect(idmap).to.equal('host');
+    expect(options('--mount', 'type=bind,src=/a,dst=/b').idmap).to.equal('host');
+    expect(options().idmap).to.equal(undefined);
+    const { mounts } = normalize(
+      [],
+      options('-v', '/a:/a:ro,idmap=owner', '--mount', 'type=bind,src=/b,dst=/b,idmap=nobody'),
+      { env: [], cmd: ['sh'], entrypoint: [] },
+      { cpus: '0', mems: '0' },
+    );
+    expect(mounts.map((mount) => mount.idmap)).to.deep.equal(['owner', 'nobody']);
+  });
+
   it('resolves relative sources, but only those with a dot', () => {
     expect(options('-v', '.:/a', '-v', '../b:/b:ro', '-v', 'c:/c').volumes).to.deep.equal([
       '/here:/a',

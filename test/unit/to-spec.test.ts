@@ -191,8 +191,16 @@ describe('toSpec', () => {
     const user = { ...ROOT, uid: 7, gid: 8 };
     const made = spec({ volumes: ['/a:/b'] }, { user, sources: { ...NO_SOURCES, owners } });
     expect(mountAt(made, '/b')).to.deep.include({
-      uidMappings: [{ containerID: 1000, hostID: 1_000_007, size: 1 }],
-      gidMappings: [{ containerID: 100, hostID: 1_000_008, size: 1 }],
+      uidMappings: [
+        { containerID: 1000, hostID: 1_000_007, size: 1 },
+        { containerID: 0, hostID: 0, size: 1000 },
+        { containerID: 1001, hostID: 1001, size: 523_287 },
+      ],
+      gidMappings: [
+        { containerID: 100, hostID: 1_000_008, size: 1 },
+        { containerID: 0, hostID: 0, size: 100 },
+        { containerID: 101, hostID: 101, size: 524_187 },
+      ],
     });
   });
 
