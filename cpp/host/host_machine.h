@@ -28,6 +28,9 @@ struct Workplace {
   // The device filter that was loaded last, and its instructions: containers mostly share one.
   UniqueFd device_filter;
   uint32_t device_filter_size = 0;
+  // Of this process, while the thread has none.
+  uint32_t groups[1024];
+  long group_count = 0;
   unsigned char device_filter_bytes[2048];
   alignas(16) unsigned char stack[16 << 10];  // for the child until it execs
 };
@@ -73,6 +76,7 @@ struct HostMachine : Machine {
   ReleaseMessage later{};
   UniqueFd later_fds[kMaxSlots];
   bool fsids_changed = false;
+  bool groups_dropped = false;
   bool joined = false;    // the process is in a container that was there before
   bool detached = false;  // it is to outlive Node
 };
@@ -126,5 +130,8 @@ Status cgroup_write(Machine&, const Step&);
 
 // Restores the thread's own file system identity; safe to call when nothing was changed.
 Status restore_fsids(HostMachine& machine);
+// Gives the thread file system ids that own nothing, no groups, and no capabilities over files,
+// until `restore_fsids`.
+Status become_nobody(HostMachine& machine);
 
 }  // namespace caisson

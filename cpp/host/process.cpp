@@ -131,10 +131,43 @@ bool may_give_away() {
 }  // namespace
 
 Status restore_fsids(HostMachine& machine) {
+  if (machine.groups_dropped) {
+    const Workplace& place = machine.workplace;
+    if (const long set = sys::call(__NR_setgroups, place.group_count, place.groups); set < 0)
+      return failure(set, "setgroups");
+    machine.groups_dropped = false;
+  }
   if (!machine.fsids_changed) return {};
   machine.fsids_changed = false;
   return set_fsids(static_cast<uint64_t>(sys::call(__NR_geteuid)),
                    static_cast<uint64_t>(sys::call(__NR_getegid)));
+}
+
+Status become_nobody(HostMachine& machine) {
+  constexpr uint64_t kNobody = 0xffff'fffe;  // the largest id: no file is expected to have it
+  Workplace& place = machine.workplace;
+  place.group_count =
+      sys::call(__NR_getgroups, sizeof place.groups / sizeof place.groups[0], place.groups);
+  if (place.group_count < 0) return failure(place.group_count, "getgroups");
+  const SpinGuard lock(one_at_a_time);
+  const long dumpable = sys::call(__NR_prctl, PR_GET_DUMPABLE);
+  // Of this thread alone, as it is without a libc.
+  if (const long set = sys::call(__NR_setgroups, 0, nullptr); set < 0)
+    return failure(set, "setgroups");
+  machine.groups_dropped = true;
+  machine.fsids_changed = true;
+  sys::call(__NR_setfsgid, kNobody);
+  // From 0 to another: the kernel takes the capabilities over files from the effective set
+  // (capabilities(7)).
+  sys::call(__NR_setfsuid, kNobody);
+  if (dumpable == 1) sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
+  if (sys::call(__NR_setfsuid, -1) != static_cast<long>(kNobody)) return failure(-1, "setfsuid");
+  if (sys::call(__NR_setfsgid, -1) != static_cast<long>(kNobody)) return failure(-1, "setfsgid");
+  Capabilities capabilities;
+  if (const long got = capabilities.get(); got < 0) return failure(got, "capget");
+  constexpr uint32_t kOverFiles = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+  if ((capabilities.data[0].effective & kOverFiles) != 0) return failure(-1, "setfsuid");
+  return {};
 }
 
 namespace {

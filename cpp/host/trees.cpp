@@ -34,6 +34,18 @@ Status set_text(int context, const char* key, const char* value) {
                key);
 }
 
+// An overlay reads its layers with the rights of whoever has made it, besides asking for those of
+// whoever uses it. The third number asks for one that reads only what everybody may read.
+Result<UniqueFd> finish_overlay(Machine& machine, const Step& step, int context) {
+  const bool sealed = step.number[2] != 0;
+  if (sealed)
+    if (Status set = become_nobody(host(machine)); !set.ok()) return set.error();
+  auto made = finish_filesystem(context, step.number[1], "overlay");
+  if (sealed)
+    if (Status restored = restore_fsids(host(machine)); !restored.ok()) return restored.error();
+  return made;
+}
+
 // Kernels from 6.15 on: every layer is a descriptor.
 Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int context) {
   const Blob lowers = machine.blob(step, 0);
@@ -53,7 +65,7 @@ Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int 
         return added.error();
     }
   }
-  return finish_filesystem(context, step.number[1], "overlay");
+  return finish_overlay(machine, step, context);
 }
 
 // Older kernels: the layers are attached in the launcher's own mount namespace for the moment of
@@ -94,7 +106,7 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
       if (Status set = set_text(context, "upperdir", upper.c_str()); !set.ok()) return set.error();
       if (Status set = set_text(context, "workdir", work.c_str()); !set.ok()) return set.error();
     }
-    return finish_filesystem(context, step.number[1], "overlay");
+    return finish_overlay(machine, step, context);
   };
 
   if (Status entered = enter_small_mounts(workplace); !entered.ok()) return entered.error();

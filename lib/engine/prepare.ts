@@ -409,20 +409,17 @@ export async function seccompProfile(config: ContainerConfig): Promise<LinuxSecc
   return loadProfile(seccomp.path, { capabilities: set });
 }
 
-/** What the image itself binds from the host goes before the user's mounts, after the kernel's. */
+/**
+ * What the image itself binds from the host goes before the user's mounts, after the kernel's. It keeps the host's
+ * owners, who are nobody to a container with users of its own: it then reads what everybody may.
+ */
 function withImageBinds(spec: Spec, { binds }: ResolvedImage): Spec {
   if (binds.length === 0) return spec;
-  const mapping = spec.linux?.uidMappings;
   const mounts = binds.map(({ source, to, whole }): Mount => ({
     destination: to,
     type: 'bind',
     source,
-    options: [
-      ...(whole === true ? ['rbind', 'rro', 'rnodev'] : ['bind', 'ro', 'nodev']),
-      ...(mapping === undefined ? [] : ['idmap']),
-    ],
-    uidMappings: mapping,
-    gidMappings: mapping,
+    options: whole === true ? ['rbind', 'rro', 'rnodev'] : ['bind', 'ro', 'nodev'],
   }));
   return { ...spec, mounts: [...mounts, ...(spec.mounts ?? [])] };
 }

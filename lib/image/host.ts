@@ -1,12 +1,12 @@
 /**
  * The `host` image: a root made of the machine's own `/usr`, so that containers can be started with nothing
  * downloaded. It has the host's programs and libraries, its account names and certificates, and none of its
- * homes, secrets, keys or running state. `/usr` is the live one, read-only below a layer for writes: an
+ * homes, secrets, keys or running state. What is not everybody's to read on the host cannot be read in it. `/usr` is the live one, read-only below a layer for writes: an
  * upgrade of the host shows in running containers, as it does in running programs. Package managers find no
  * database in it (`/var/lib/dpkg` and the like are not there): to install packages, use a root of your own.
  */
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
 import type { RootPlan } from '../program/launch.js';
@@ -120,7 +120,7 @@ async function recall(images: string, host: string, look: string): Promise<HostI
     const directory = join(images, note.fingerprint);
     if (note.version !== skeletonVersion || note.look !== look) return undefined;
     if (!fingerprintPattern.test(note.fingerprint) || !(await exists(directory))) return undefined;
-    return imageOf(host, note.fingerprint, directory, note.binds);
+    return await imageOf(host, note.fingerprint, directory, note.binds);
   } catch {
     // Missing, unreadable or cut short: it is written again.
     return undefined;
@@ -165,6 +165,7 @@ export function withBoundUsr({
   binds,
   directory,
 }: HostImage): Pick<HostImage, 'root' | 'binds'> {
+  if (binds.some(({ to }) => to === '/usr')) return { root, binds };
   const usr = root.kind === 'overlay' ? (root.lowers.at(-1) ?? '/usr') : '/usr';
   const others = binds.filter(({ to }) => !to.startsWith('/usr/'));
   return {
@@ -178,12 +179,13 @@ export function withBoundUsr({
   };
 }
 
-function imageOf(
+async function imageOf(
   host: string,
   fingerprint: string,
   directory: string,
   binds: readonly HostBind[],
-): HostImage {
+): Promise<HostImage> {
+  const stacked = await stackedUsr(host);
   const root: RootPlan = {
     kind: 'overlay',
     lowers: [directory, join(host, 'usr')],
@@ -192,8 +194,23 @@ function imageOf(
       { from: '.', to: '/usr' },
     ],
     readOnly: false,
+    sealed: stacked === 'no' ? join(directory, rootName, 'usr') : undefined,
   };
-  return { root, binds, fingerprint, directory };
+  const image = { root, binds, fingerprint, directory };
+  return stacked === 'twice' ? { ...image, ...withBoundUsr(image) } : image;
+}
+
+/** linux/magic.h */
+const OVERLAY_MAGIC = 0x794c_7630;
+
+/**
+ * How many overlays `/usr` lies on: the kernel takes two on top of each other, which a sealed root is. In a container
+ * there is one; in one of the `host` image itself, which is known by the place of its root, there are two.
+ */
+async function stackedUsr(host: string): Promise<'no' | 'once' | 'twice'> {
+  const usr = join(host, 'usr');
+  if ((await statfs(usr)).type !== OVERLAY_MAGIC) return 'no';
+  return (await exists(join(usr, rootName))) ? 'twice' : 'once';
 }
 
 async function writeNote(images: string, content: Note): Promise<void> {

@@ -399,7 +399,19 @@ function makeRoot(
     { op: 'dir.make', texts: [`${directory}/upper`], numbers: [0o755, mayExist] },
     { op: 'dir.make', texts: [`${directory}/work`], numbers: [0o700, mayExist] },
   );
+  const way = kernel.overlayByDescriptor ? 0 : 1;
   const lowers = root.lowers.map(open);
+  if (root.sealed !== undefined) {
+    const layers = [lowers.pop() ?? 0, open(root.sealed)];
+    const sealed = slots.take();
+    steps.push({
+      op: 'overlay.make',
+      slots: [sealed],
+      texts: [slotList(layers)],
+      numbers: [way, ATTR.readOnly | attributes, 1],
+    });
+    lowers.push(sealed);
+  }
   const own = open(directory);
   assume();
   steps.push({
@@ -407,7 +419,7 @@ function makeRoot(
     slots: [shared.root, own],
     // What overlay has to note of a file goes where a user namespace may write.
     texts: [slotList(lowers), rootless === undefined ? undefined : 'userxattr'],
-    numbers: [kernel.overlayByDescriptor ? 0 : 1, attributes],
+    numbers: [way, attributes],
   });
 }
 

@@ -133,6 +133,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     `${o.slot(0)} = fsmount overlay, lower ${o.slots16(0)}` +
     (o.slot(1) === '' ? '' : `, upper and work in ${o.slot(1)}`) +
     (o.number(0) === 0 ? '' : ', layers attached by path') +
+    (o.number(2) === 0 ? '' : ', showing only what everybody may read') +
     o.options(1),
   'fsids.set': (o) => `set this thread's file ids to ${o.number(0)}:${o.number(1)}`,
   'oom.set': (o) =>

@@ -13,6 +13,11 @@ export type RootPlan =
        */
       readonly views: readonly RootView[];
       readonly readOnly: boolean;
+      /**
+       * Of the last lower layer the container shows only what everybody on the host may read (decision 0014). The value
+       * is an empty directory: overlay wants two layers.
+       */
+      readonly sealed?: string | undefined;
     }
   | {
       /** The directory itself, without a layer above. */

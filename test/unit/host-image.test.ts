@@ -74,6 +74,7 @@ describe('images', () => {
           { from: '.', to: '/usr' },
         ],
         readOnly: false,
+        sealed: join(directory, '.root/usr'),
       });
       expect(binds.every(({ source }) => source.startsWith('/'))).to.equal(true);
       // Whatever else lay here would appear in the container's /usr.
