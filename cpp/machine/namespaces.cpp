@@ -11,7 +11,7 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kKill = 9, kNameTooLong = 36;
+constexpr int kKill = 9, kInvalid = 22, kNameTooLong = 36;
 
 }  // namespace
 
@@ -61,19 +61,37 @@ Status link_up(Machine& machine, const Step& step) {
                "ioctl SIOCSIFFLAGS", name);
 }
 
-// Through a procfs of its own, so that nothing the image or a volume put over /proc can redirect it
-// (CVE-2025-52881).
-Status sysctl_write(Machine& machine, const Step& step) {
-  const char* key = machine.text(step, 0);
-  const Blob value = machine.blob(step, 1);
+namespace {
+
+Status write_sysctl(int proc, const char* key, const char* value) {
   Text<512> path;
   path.add("sys/").add(key);
   if (path.truncated()) return failure(-kNameTooLong, "openat2", key);
-  auto proc = make_filesystem("proc", nullptr, 0);
-  if (!proc.ok()) return Error{proc.error().number, proc.error().call, key};
-  auto file = open_below(proc.value().get(), path.c_str(), O_WRONLY, Follow::kNoLinks);
+  auto file = open_below(proc, path.c_str(), O_WRONLY, Follow::kNoLinks);
   if (!file.ok()) return Error{file.error().number, file.error().call, key};
-  return check(sys::call(__NR_write, file.value().get(), value.data, value.size), "write", key);
+  return check(sys::call(__NR_write, file.value().get(), value, length(value)), "write", key);
+}
+
+}  // namespace
+
+// Through a procfs of its own, so that nothing the image or a volume put over /proc can redirect it
+// (CVE-2025-52881). Its making takes longer than all else, so there is one for all. As in
+// sysctl.d(5), a key that begins with `-` is one whose failure does not matter.
+Status sysctl_write(Machine& machine, const Step& step) {
+  const Blob list = machine.blob(step, 0);
+  auto proc = make_filesystem("proc", nullptr, 0);
+  for (uint32_t at = 0; at < list.size;) {
+    const char* key = list.data + at;
+    const char* value = key + length(key) + 1;
+    at = static_cast<uint32_t>(value + length(value) + 1 - list.data);
+    if (at > list.size) return failure(-kInvalid, "write", "a list of settings");
+    const bool matters = *key != '-';
+    if (!matters) ++key;
+    const Status written = proc.ok() ? write_sysctl(proc.value().get(), key, value)
+                                     : Status{Error{proc.error().number, proc.error().call, key}};
+    if (matters && !written.ok()) return written;
+  }
+  return {};
 }
 
 }  // namespace caisson::steps

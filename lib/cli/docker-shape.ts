@@ -1,4 +1,5 @@
 /** A container as `docker inspect` prints it: names and shapes of Docker's API (container inspect, v1.50). */
+import { hostname } from 'node:os';
 import { MASKED_PATHS, NO_PATHS, READONLY_PATHS, SHM_SIZE } from '../engine/default-spec.js';
 import { DEFAULT_STOP_TIMEOUT } from '../engine/create-options.js';
 import { normalizeDevices } from '../engine/devices.js';
@@ -354,7 +355,7 @@ function containerConfig(info: ContainerInfo, extra: InspectExtra): object {
   const { options } = config;
   const { stopSignal } = options;
   return addFields('Config', {
-    Hostname: options.hostname ?? shortId(config.id),
+    Hostname: options.hostname ?? (options.network === 'host' ? hostname() : shortId(config.id)),
     Domainname: options.domainname ?? '',
     User: options.user ?? extra.imageUser ?? '',
     AttachStdin: config.stdinOnce,

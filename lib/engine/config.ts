@@ -159,8 +159,8 @@ export function normalize(
     maxLine: normalizeMaxLine(options.maxLine),
     stopSignal:
       options.stopSignal === undefined ? SIGTERM : parseSignal('stopSignal', options.stopSignal),
-    hostname: options.hostname === undefined ? undefined : checkHostname(options.hostname),
-    domainname: options.domainname === undefined ? undefined : checkDomainname(options.domainname),
+    hostname: missing(options.hostname) ? undefined : checkHostname(options.hostname),
+    domainname: missing(options.domainname) ? undefined : checkDomainname(options.domainname),
     userns,
     capabilities: containerCapabilities(options.capAdd, options.capDrop, privileged, {
       lastCap: host.lastCap,
@@ -186,6 +186,11 @@ export function normalize(
     networkOptions,
     names: normalizeNames(options),
   };
+}
+
+/** As for Docker, which sends empty texts where nothing was said. */
+function missing(value: string | undefined): value is undefined | '' {
+  return value === undefined || value === '';
 }
 
 export function flag(option: string, value: boolean | undefined, fallback: boolean): boolean {

@@ -23,7 +23,13 @@ import { launch, type Launching } from './launch.js';
 import type { RunOptions } from './options.js';
 import { usersOf } from './own-users.js';
 import { startTime } from './owner.js';
-import { makeTemplate, rootlessOf, seccompProfile, type Surroundings } from './prepare.js';
+import {
+  makeTemplate,
+  networkName,
+  rootlessOf,
+  seccompProfile,
+  type Surroundings,
+} from './prepare.js';
 import { toSpec } from './to-spec.js';
 import { resolveUser } from './user.js';
 
@@ -176,7 +182,13 @@ async function prepareExec(
   const user = resolveUser(config.user ?? container.user, container.groupAdd, accounts);
   const idRange = target.idBase === 0 ? undefined : { base: target.idBase, size: ID_RANGE_SIZE };
   const users = around.users === undefined ? undefined : await usersOf(target.pid);
-  const spec: Spec = toSpec(inside, { id, idRange, user, users });
+  const spec: Spec = toSpec(inside, {
+    id,
+    idRange,
+    user,
+    hostname: networkName(container),
+    users,
+  });
   const admit = users === undefined ? undefined : admissionTo(target);
   const launchable = compileExec(spec, {
     pid: target.pid,

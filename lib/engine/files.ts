@@ -29,7 +29,8 @@ export function normalizeNames(options: NetworkOptions): NameConfig {
     return NO_NAMES;
   return {
     addHost: stringList('addHost', addHost ?? []).map(parseHost),
-    dns: stringList('dns', dns ?? []).map((address) => {
+    dns: stringList('dns', dns ?? []).map((text) => {
+      const address = text.trim();
       if (isIP(address) === 0) throw invalid('dns', address, 'is not an IP address');
       return address;
     }),
@@ -107,19 +108,33 @@ function withNewline(text: string): string {
   return text === '' || text.endsWith('\n') ? text : `${text}\n`;
 }
 
-/** What was asked replaces the host's lines of the same kind; the others stay. */
+/**
+ * The host's file; what was asked replaces its lines of the same kind, and then the order is Docker's: search,
+ * nameserver, options, and what else the host's file says.
+ */
 function resolvConf({ dns, dnsSearch, dnsOption }: NameConfig, host: string | undefined): string {
-  const kept = (host ?? '').split('\n').filter((line) => {
-    const keyword = line.trimStart().split(/\s/, 1)[0];
-    if (keyword === 'nameserver') return dns.length === 0;
-    if (keyword === 'search' || keyword === 'domain') return dnsSearch.length === 0;
-    if (keyword === 'options') return dnsOption.length === 0;
-    return line !== '';
-  });
-  for (const address of dns) kept.push(`nameserver ${address}`);
-  // Docker's word for "no search list at all".
-  if (dnsSearch.length > 0 && !(dnsSearch.length === 1 && dnsSearch[0] === '.'))
-    kept.push(`search ${dnsSearch.join(' ')}`);
-  if (dnsOption.length > 0) kept.push(`options ${dnsOption.join(' ')}`);
-  return kept.length === 0 ? '' : `${kept.join('\n')}\n`;
+  const lines = (host ?? '').split('\n').filter((line) => line.trim() !== '');
+  if (dns.length + dnsSearch.length + dnsOption.length > 0) {
+    const of = (...keywords: readonly string[]) =>
+      lines.filter((line) => keywords.includes(keywordOf(line)));
+    const known = ['search', 'domain', 'nameserver', 'options'];
+    lines.splice(
+      0,
+      lines.length,
+      ...(dnsSearch.length === 0 ? of('search', 'domain') : searchLine(dnsSearch)),
+      ...(dns.length === 0 ? of('nameserver') : dns.map((address) => `nameserver ${address}`)),
+      ...(dnsOption.length === 0 ? of('options') : [`options ${dnsOption.join(' ')}`]),
+      ...lines.filter((line) => !known.includes(keywordOf(line))),
+    );
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function keywordOf(line: string): string {
+  return line.trimStart().split(/\s/, 1)[0] ?? '';
+}
+
+/** `.` alone is Docker's word for "no search list at all". */
+function searchLine(domains: readonly string[]): string[] {
+  return domains.length === 1 && domains[0] === '.' ? [] : [`search ${domains.join(' ')}`];
 }

@@ -4,7 +4,7 @@ import { PLACEHOLDER, Template } from '../program/template.js';
 import { ID_RANGE_SIZE } from './config.js';
 import { testCommand, withDefaults } from './healthcheck.js';
 import type { MonitoredCheck } from './monitor-config.js';
-import { type KeptStart, rootlessOf, type Surroundings } from './prepare.js';
+import { type KeptStart, networkName, rootlessOf, type Surroundings } from './prepare.js';
 import type { Healthcheck } from './stored.js';
 import { toSpec } from './to-spec.js';
 
@@ -23,7 +23,13 @@ export function compileCheck(
   const idRange = identity.base === undefined ? undefined : { base, size: ID_RANGE_SIZE };
   const inside = { ...config, args: testCommand(check), terminal: undefined };
   const { program, slots } = compileExec(
-    toSpec(inside, { id, idRange, user: joining.user, users }),
+    toSpec(inside, {
+      id,
+      idRange,
+      user: joining.user,
+      hostname: networkName(config),
+      users,
+    }),
     {
       pid: 0,
       startTime: 0n,

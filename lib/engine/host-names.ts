@@ -1,33 +1,27 @@
 /** Patterns of names: host, domain, container. */
 import { invalid, plainString } from './check.js';
 
-/** RFC 1123: letters, digits and inner hyphens, 63 a label. */
-const LABELS =
-  /^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/;
-
-/** The kernel's limit for both (uts_namespaces(7), __NEW_UTS_LEN). */
+/** The kernel's limit for both, in bytes (uts_namespaces(7), __NEW_UTS_LEN). */
 const MAX_LENGTH = 64;
 
 export function checkHostname(value: string): string {
-  return checkLabels('hostname', value, 'is not a host name');
+  return checkName('hostname', value, 'is not a host name');
 }
 
 export function checkDomainname(value: string): string {
-  return checkLabels('domainname', value, 'is not a domain name');
+  return checkName('domainname', value, 'is not a domain name');
 }
 
-function checkLabels(option: string, value: string, why: string): string {
+/**
+ * As Docker, which leaves it to the kernel what a name may be (`my_host`, labels of any length). White space and control
+ * characters are refused: the name becomes a word of a line of /etc/hosts.
+ */
+function checkName(option: string, value: string, why: string): string {
   const text = plainString(option, value);
-  if (text.length > MAX_LENGTH)
-    throw invalid(option, text, `${why}: it is longer than ${MAX_LENGTH} characters`);
-  if (!LABELS.test(text)) {
-    throw invalid(
-      option,
-      text,
-      why,
-      'letters, digits and inner hyphens, 63 characters between dots (RFC 1123)',
-    );
-  }
+  if (!/^[^\s\p{Cc}]+$/u.test(text))
+    throw invalid(option, text, why, 'no white space, and no control characters');
+  if (Buffer.byteLength(text) > MAX_LENGTH)
+    throw invalid(option, text, `${why}: it is longer than ${MAX_LENGTH} bytes`);
   return text;
 }
 

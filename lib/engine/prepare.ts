@@ -1,5 +1,6 @@
 /** From what `run` was asked to a launch program: everything that can fail before anything is made. */
 import { type FileHandle, readFile } from 'node:fs/promises';
+import { hostname as nameOfHost } from 'node:os';
 import { join } from 'node:path';
 import type { CgroupLayout } from '../cgroup/detect.js';
 import { homeFor, makeParent } from '../cgroup/home.js';
@@ -26,6 +27,7 @@ import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from '
 import { checkWithoutFilter, needsDeviceFilter, opensDevices } from './device-guard.js';
 import { type HostFiles, injectedFiles } from './files.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
+import { networkSysctls } from './network-sysctls.js';
 import type { RunOptions } from './options.js';
 import type { OwnUsers } from './own-users.js';
 import { checkSources, NO_SOURCES, type Sources } from './sources.js';
@@ -288,7 +290,8 @@ async function write(
   const { id, base } = PLACEHOLDER;
   const idRange = config.userns === 'auto' ? { base, size: ID_RANGE_SIZE } : undefined;
   const { cpuMasks } = around.host;
-  const facts = { id, idRange, user, seccomp: profile, sources, users, cpuMasks };
+  const hostname = networkName(config);
+  const facts = { id, idRange, user, hostname, seccomp: profile, sources, users, cpuMasks };
   const spec = withImageBinds(toSpec(config, facts), resolved);
   const resources = spec.linux?.resources ?? {};
   const cgroup = planCgroups(await layoutFor(resources), id, resources, {
@@ -307,6 +310,7 @@ async function write(
       owner,
       root: { ...resolved.root, readOnly },
       devicesInRoot: opensDevices(config),
+      networkSysctls: networkSysctls(config, idRange?.size, users),
       files: filesOf(config, hostnameOf(config, facts), network?.files),
       cgroup,
       cgroupParent: home.cgroupParent,
@@ -340,6 +344,11 @@ async function write(
     native: undefined,
     lasting,
   };
+}
+
+/** The host's network goes with the host's name, as with Docker, unless another was asked for. */
+export function networkName({ network }: ContainerConfig): string | undefined {
+  return network === 'host' ? nameOfHost() : undefined;
 }
 
 /** What the machine is handed for each start. */

@@ -56,14 +56,16 @@ export function parseCpus(option: string, value: number | string): number {
 const DURATION_UNIT: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
+  // The micro sign and the Greek mu.
   µs: 1e-3,
+  μs: 1e-3,
   ms: 1,
   s: 1000,
   m: 60_000,
   h: 3_600_000,
 };
-const DURATION = /^(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/;
-const DURATION_PART = /(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g;
+const DURATION = /^\+?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/;
+const DURATION_PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
 
 /** Milliseconds. A number is milliseconds already; a string is Go's spelling: `1m30s`, `500ms`. */
 export function parseDuration(option: string, value: number | string): number {

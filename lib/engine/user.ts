@@ -25,8 +25,13 @@ export interface UserChoice {
 }
 
 const NUMBER = /^(?:0|[1-9]\d{0,9})$/;
-/** useradd's rule, with capitals, dots and `@` as directories have them: never a digit first. */
-const NAME = /^[A-Za-z_][A-Za-z0-9_.@-]{0,254}\$?$/;
+/** A number written otherwise, which another reader might take for one (CVE-2026-30892). */
+const ALMOST_NUMBER = /^[+-]?\d*\.?\d+$/;
+/**
+ * As for Docker a name is what stands in the file, whatever it begins with and in whatever script: no line of the file can
+ * hold a colon, a newline or another control character, and names do not begin or end with white space.
+ */
+const NAME = /^(?!\s)[^:\p{Cc}]{1,255}(?<!\s)$/u;
 
 /** An id, or a name. */
 function parsePart(option: string, given: unknown, part: string): string | number {
@@ -35,7 +40,8 @@ function parsePart(option: string, given: unknown, part: string): string | numbe
     if (id > MAX_ID) throw invalid(option, given, `has an id above ${MAX_ID}`);
     return id;
   }
-  if (!NAME.test(part)) throw invalid(option, given, 'is not name|uid[:group|gid]');
+  if (ALMOST_NUMBER.test(part) || !NAME.test(part))
+    throw invalid(option, given, 'is not name|uid[:group|gid]');
   return part;
 }
 

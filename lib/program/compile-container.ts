@@ -75,6 +75,8 @@ export function compileContainer(
   const [root = shared.root] = views;
   const kernel = attachMounts(steps, spec, input, shared, slots, root);
 
+  writeSysctls(steps, spec, input);
+
   // Cgroups come late: what the set-up has used of memory is not charged to the container's limit.
   steps.push({ op: 'await' });
   for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
@@ -87,9 +89,6 @@ export function compileContainer(
   if (input.init) steps.push({ op: 'init' });
   steps.push({ op: 'root.pivot', slots: [root] });
 
-  for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) {
-    steps.push({ op: 'sysctl.write', texts: [key.replaceAll('.', '/'), value] });
-  }
   connectStdio(steps, shared, terminal, () => {
     if (shared.none !== undefined) return shared.none;
     const none = slots.take();
@@ -105,6 +104,18 @@ export function compileContainer(
   becomeUser(steps, spec, input);
   execProgram(steps, spec);
   return steps;
+}
+
+/** While the host's half makes the cgroups. */
+function writeSysctls(
+  steps: Step[],
+  { linux }: Spec,
+  { networkSysctls = {} }: Pick<LaunchInput, 'networkSysctls'>,
+): void {
+  const wanted = Object.entries(linux?.sysctl ?? {});
+  const own = Object.entries(networkSysctls).map(([key, value]) => [`-${key}`, value] as const);
+  const words = [...own, ...wanted].flatMap(([key, value]) => [key.replaceAll('.', '/'), value]);
+  if (words.length > 0) steps.push({ op: 'sysctl.write', texts: [stringList(words)] });
 }
 
 /** By which slot, and by which path below it, a path of the container is reached. */

@@ -165,7 +165,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'host.name': (o) => `sethostname ${o.text(0)}`,
   'domain.name': (o) => `setdomainname ${o.text(0)}`,
   'link.up': (o) => `set link ${o.text(0)} up`,
-  'sysctl.write': (o) => `sysctl ${o.text(0).replaceAll('/', '.')} = ${o.text(1)}`,
+  'sysctl.write': (o) => `sysctl ${sysctls(o.text(0))}`,
   'rlimit.set': (o) =>
     `setrlimit ${rlimitName(o.number(0))} ${rlimit(o.number(1))}:${rlimit(o.number(2))}`,
   'tty.open': (o) =>
@@ -196,6 +196,15 @@ export function describe(step: Step): string {
 
 function quote(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Keys with slashes, and their values. */
+function sysctls(list: string): string {
+  const words = list.split('\0');
+  const settings: string[] = [];
+  for (let i = 0; i + 1 < words.length; i += 2)
+    settings.push(`${words[i]?.replaceAll('/', '.')} = ${words[i + 1]}`);
+  return settings.join(', ');
 }
 
 function device(number: number): string {

@@ -75,6 +75,8 @@ export interface LaunchInput {
    * `spec.linux.devices` names, which lie in a tmpfs of the engine's.
    */
   readonly devicesInRoot?: boolean | undefined;
+  /** Of its network, where the kernel has them; those of the spec come after. */
+  readonly networkSysctls?: Readonly<Record<string, string>> | undefined;
   readonly files: readonly InjectedFile[];
   readonly cgroup: CgroupPlan;
   /** Where its cgroups are made, if somebody has named that. */

@@ -201,23 +201,18 @@ describe('normalize: names and identity', () => {
     expect(config({ name: '/web.1' }).name).to.equal('web.1');
     expect(config({ labels: ['a=b', 'c'] }).labels).to.deep.equal({ a: 'b', c: '' });
   });
-  for (const hostname of [
-    '',
-    '-a',
-    'a-',
-    'a_b',
-    'a..b',
-    'a b',
-    '.a',
-    'a.',
-    'ä',
-    'x'.repeat(64),
-    `${'x'.repeat(32)}.${'y'.repeat(32)}`,
-    'a\0',
-  ]) {
+  it('accepts every host name that the kernel takes', () => {
+    for (const hostname of ['-a', 'a-', 'a_b', 'a..b', '.a', 'a.', 'ä', 'a'.repeat(64), 'a/b'])
+      expect(config({ hostname }).hostname).to.equal(hostname);
+    expect(config({ hostname: '', domainname: '' })).to.include({
+      hostname: undefined,
+      domainname: undefined,
+    });
+  });
+  for (const hostname of ['a b', ' a', 'a\n', 'a\u0001', 'a\0', 'a'.repeat(65), 'ü'.repeat(33)]) {
     invalid({ hostname });
   }
-  invalid({ domainname: 'a/b' });
+  invalid({ domainname: 'a b' });
   for (const name of ['', 'a', '-ab', '.ab', 'a/b', '../x', 'a b', 'ab\n', 'x'.repeat(256)])
     invalid({ name });
   invalid({ labels: ['=x'] });
@@ -227,19 +222,17 @@ describe('normalize: names and identity', () => {
     ' 1000',
     '+0',
     '-1',
-    '0x0',
     '00',
     '01',
     '0:',
     ':0',
     '0:0:0',
-    'ro ot',
     'root\n',
     'a:b:c',
     '4294967295',
     '99999999999',
     'a\0b',
-    'ä',
+    'a\tb',
   ]) {
     if (user !== '') invalid({ user });
   }

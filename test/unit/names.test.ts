@@ -66,7 +66,7 @@ describe('injected files', () => {
     });
     expect(files['/etc/hosts']?.endsWith('10.0.0.1\tdb\n::1\tsix\nfe80::1\tv6\n')).to.equal(true);
     expect(files['/etc/resolv.conf']).to.equal(
-      'nameserver 1.1.1.1\nnameserver ::1\nsearch a.b\noptions ndots:2\n',
+      'search a.b\nnameserver 1.1.1.1\nnameserver ::1\noptions ndots:2\n',
     );
   });
 
@@ -80,7 +80,7 @@ describe('injected files', () => {
     );
     expect(content({}, host)['/etc/resolv.conf']).to.equal(host.resolvConf);
     expect(content({ dns: ['1.1.1.1'], dnsSearch: ['.'] }, host)['/etc/resolv.conf']).to.equal(
-      '# theirs\noptions edns0\nnameserver 1.1.1.1\n',
+      'nameserver 1.1.1.1\noptions edns0\n# theirs\n',
     );
   });
 });

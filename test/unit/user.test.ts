@@ -128,20 +128,38 @@ describe('resolveUser', () => {
 
   it('never takes what is almost a number for one (CVE-2026-30892)', async () => {
     for (const user of [
-      '0x',
       '0 ',
       ' 0',
       '00',
       '+0',
       '-0',
       '0.0',
-      '1e3',
+      '.0',
       '0:',
-      '0:0x0',
       '4294967295',
-      '1000foo',
-    ]) {
+      'a\tb',
+      '0\n',
+    ])
       await expectRejection(resolve(user), 'ERR_INVALID_OPTION', /^user: /);
-    }
+    for (const user of ['0x', '1e3', '0:0x0', '1000foo', '\u{ff10}', '\u{660}'])
+      await expectRejection(resolve(user), 'ERR_NO_SUCH_USER', /no such/);
+  });
+
+  it('C24: a name may begin with a digit, have a space in it, and be of any script', async () => {
+    const accounts = {
+      passwd: '1abc:x:7:8::/h:/bin/sh\nбоб:x:9:9::/b:/bin/sh\n',
+      group: '2nd:x:10:1abc\ndomain users:x:11:\n',
+    };
+    expect(await resolve('1abc', undefined, accounts)).to.deep.equal({
+      uid: 7,
+      gid: 8,
+      additionalGids: [8, 10],
+      home: '/h',
+    });
+    expect(await resolve('боб:2nd', ['domain users'], accounts)).to.deep.include({
+      uid: 9,
+      gid: 10,
+      additionalGids: [10, 11],
+    });
   });
 });
