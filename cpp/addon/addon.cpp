@@ -15,6 +15,7 @@
 #include "container.h"
 #include "environment.h"
 #include "seccomp.h"
+#include "tree_size.h"
 
 namespace caisson {
 namespace {
@@ -253,6 +254,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("resize", Napi::Function::New(env, Container::resize_by_token));
   exports.Set("lockByte", Napi::Function::New(env, lock_byte));
   exports.Set("readBelow", Napi::Function::New(env, read_below));
+  exports.Set("treeSize", Napi::Function::New(env, tree_size));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("undo", Napi::Function::New(env, undo));
   exports.Set("keep", Napi::Function::New(env, keep));

@@ -496,6 +496,7 @@ void Container::child_exited() {
     if (control_watched_) environment_.unwatch(launch_->control.get());
   }
   // Whoever wrote is gone, so that what is in the pipes, or on the terminal, is all there will be.
+  const bool terminal = near_end_.valid();
   near_end_.reset();
   unsigned ended = 0;
   for (Reader& reader : readers_) {
@@ -505,7 +506,9 @@ void Container::child_exited() {
     let_go(reader.fd);
     ended |= reader.number;
   }
-  if (launch_->joined && killed_) cut_short();
+  // A shell's background jobs may keep its terminal: with the shell the terminal ends, as for
+  // Docker, and they are hung up.
+  if (launch_->joined && (killed_ || terminal)) cut_short();
   const Page* page = launch_->page;
   // Without its keeper nobody would know of its end.
   if (launch_->program_pidfd.valid() && load_acquire(page->outcome.exited) == 0)

@@ -80,9 +80,11 @@ export function isGone(error: unknown): boolean {
 }
 
 /** A file of a cgroup; undefined where it, or the whole cgroup, is missing. */
-export async function readIn(dir: string, file: string): Promise<string | undefined> {
+export async function readIn(dir: string | Buffer, file: string): Promise<string | undefined> {
   try {
-    return await readFile(`${dir}/${file}`, 'utf8');
+    const name = `/${file}`;
+    const path = typeof dir === 'string' ? dir + name : Buffer.concat([dir, Buffer.from(name)]);
+    return await readFile(path, 'utf8');
   } catch (error) {
     // EOPNOTSUPP: the file is there and its feature is off, as PSI's with psi=0.
     if (isGone(error) || (error as NodeJS.ErrnoException).code === 'EOPNOTSUPP') return undefined;

@@ -1,6 +1,5 @@
 /** The processes of a container, as the kernel has them in its cgroups. */
 import { readdir, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { isGone, readIn } from '../cgroup/places.js';
 
 /**
@@ -9,7 +8,8 @@ import { isGone, readIn } from '../cgroup/places.js';
  */
 export async function processesOf(directories: readonly string[]): Promise<number[]> {
   const pids = new Set<number>();
-  const collect = async (directory: string): Promise<void> => {
+  // By bytes: a container that may make cgroups of its own names them, and not by text alone.
+  const collect = async (directory: Buffer): Promise<void> => {
     const [text = '', children] = await Promise.all([
       readIn(directory, 'cgroup.procs'),
       childrenOf(directory),
@@ -19,9 +19,9 @@ export async function processesOf(directories: readonly string[]): Promise<numbe
       // 0 is a process of another pid namespace than the reader's.
       if (pid > 0) pids.add(pid);
     }
-    await Promise.all(children.map((child) => collect(join(directory, child))));
+    await Promise.all(children.map(collect));
   };
-  await Promise.all(directories.map(collect));
+  await Promise.all(directories.map((directory) => collect(Buffer.from(directory))));
   return [...pids].sort((a, b) => a - b);
 }
 
@@ -42,10 +42,12 @@ export async function processesBeside(first: number): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-async function childrenOf(directory: string): Promise<string[]> {
+async function childrenOf(directory: Buffer): Promise<Buffer[]> {
   try {
-    const entries = await readdir(directory, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const entries = await readdir(directory, { withFileTypes: true, encoding: 'latin1' });
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => Buffer.concat([directory, Buffer.from(`/${name}`, 'latin1')]));
   } catch (error) {
     if (isGone(error)) return [];
     throw error;

@@ -120,6 +120,8 @@ export interface Binding {
   lockByte(fd: number, offset: number): boolean;
   /** A regular file below a root, or the errno that says why it was not read (cpp/steps/regular_file.h). */
   readBelow(root: string, path: string, limit: number): Promise<Buffer | number>;
+  /** Bytes of all regular files below a directory (cpp/addon/tree_size.h). */
+  treeSize(path: string): Promise<number>;
   probe(): { overlayByDescriptor: boolean };
   /** Counts this process's engines; the program is what the guard undoes last. */
   retain(atEnd: Uint8Array): void;

@@ -1,0 +1,146 @@
+#include "tree_size.h"
+
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <linux/types.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../base/unique_fd.h"
+#include "environment.h"
+
+namespace caisson {
+namespace {
+
+struct DirectoryEntry {
+  uint64_t inode;
+  int64_t offset;
+  uint16_t size;
+  uint8_t type;
+  char name[];
+};
+
+constexpr uint8_t kUnknown = 0, kDirectory = 4, kRegular = 8;  // DT_UNKNOWN, DT_DIR, DT_REG
+
+using Inode = std::pair<uint64_t, uint64_t>;
+
+Inode inode_of(const struct statx& info) {
+  return {uint64_t{info.stx_dev_major} << 32 | info.stx_dev_minor, info.stx_ino};
+}
+
+UniqueFd open_directory(int directory, const char* name) {
+  return UniqueFd(static_cast<int>(
+      sys::call(__NR_openat, directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)));
+}
+
+// Walks by descriptors, since a name may be no text, a path may be longer than any that the kernel
+// takes, and the container may be changing all of it. However deep the tree is, it takes two
+// descriptors and no stack.
+class Walk {
+ public:
+  uint64_t run(const std::string& path) {
+    UniqueFd here = open_directory(AT_FDCWD, path.c_str());
+    if (here.valid()) enter(here.get());
+    while (!levels_.empty()) {
+      Level& level = levels_.back();
+      if (level.pending.empty()) {
+        levels_.pop_back();
+        if (levels_.empty()) break;
+        here = open_directory(here.get(), "..");
+        struct statx info {};
+        // Somebody has moved it: where this is now is no longer known.
+        if (!here.valid() || !look(here.get(), "", AT_EMPTY_PATH, info) ||
+            inode_of(info) != levels_.back().inode)
+          break;
+        continue;
+      }
+      const std::string name = std::move(level.pending.back());
+      level.pending.pop_back();
+      UniqueFd child = open_directory(here.get(), name.c_str());
+      if (!child.valid()) continue;
+      enter(child.get());
+      here = std::move(child);
+    }
+    return size_;
+  }
+
+ private:
+  struct Level {
+    Inode inode;
+    std::vector<std::string> pending;  // directories in it
+  };
+
+  static bool look(int directory, const char* name, int flags, struct statx& info) {
+    return sys::call(__NR_statx, directory, name, flags,
+                     STATX_TYPE | STATX_SIZE | STATX_INO | STATX_NLINK, &info) == 0;
+  }
+
+  void enter(int directory) {
+    struct statx info {};
+    look(directory, "", AT_EMPTY_PATH, info);
+    levels_.push_back({inode_of(info), {}});
+    alignas(DirectoryEntry) char bytes[16 << 10];
+    for (;;) {
+      const long n = sys::call(__NR_getdents64, directory, bytes, sizeof bytes);
+      if (n <= 0) return;
+      for (long at = 0; at < n;) {
+        const auto* entry = reinterpret_cast<const DirectoryEntry*>(bytes + at);
+        at += entry->size;
+        if (strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0)
+          count(directory, *entry);
+      }
+    }
+  }
+
+  void count(int directory, const DirectoryEntry& entry) {
+    if (entry.type == kDirectory) {
+      levels_.back().pending.emplace_back(entry.name);
+      return;
+    }
+    if (entry.type != kRegular && entry.type != kUnknown) return;
+    struct statx info {};
+    if (!look(directory, entry.name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, info)) return;
+    if (S_ISDIR(info.stx_mode)) levels_.back().pending.emplace_back(entry.name);
+    if (!S_ISREG(info.stx_mode)) return;
+    if (info.stx_nlink > 1 && !seen_.insert(inode_of(info)).second) return;
+    size_ += info.stx_size;
+  }
+
+  std::vector<Level> levels_;
+  std::set<Inode> seen_;  // files with several names
+  uint64_t size_ = 0;
+};
+
+class TreeSize : public Napi::AsyncWorker {
+ public:
+  TreeSize(Napi::Env env, std::string path)
+      : Napi::AsyncWorker(env),
+        promise_(Napi::Promise::Deferred::New(env)),
+        path_(std::move(path)) {}
+
+  Napi::Promise promise() const { return promise_.Promise(); }
+  void Execute() override { size_ = Walk().run(path_); }
+  void OnOK() override {
+    if (usable(Env())) promise_.Resolve(Napi::Number::New(Env(), static_cast<double>(size_)));
+  }
+
+ private:
+  Napi::Promise::Deferred promise_;
+  std::string path_;
+  uint64_t size_ = 0;
+};
+
+}  // namespace
+
+Napi::Value tree_size(const Napi::CallbackInfo& info) {
+  auto* worker = new TreeSize(info.Env(), info[0].As<Napi::String>());
+  worker->Queue();
+  return worker->promise();
+}
+
+}  // namespace caisson

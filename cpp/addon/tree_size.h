@@ -1,0 +1,12 @@
+#pragma once
+
+#include <napi.h>
+
+namespace caisson {
+
+// treeSize(path) → a promise of the bytes of all regular files below a directory; 0 of a missing
+// one. A file with several names counts once. What cannot be opened, or is moved meanwhile, is left
+// out.
+Napi::Value tree_size(const Napi::CallbackInfo& info);
+
+}  // namespace caisson
