@@ -26,7 +26,7 @@ export interface UserChoice {
 
 const NUMBER = /^(?:0|[1-9]\d{0,9})$/;
 /** A number written otherwise, which another reader might take for one (CVE-2026-30892). */
-const ALMOST_NUMBER = /^[+-]?\d*\.?\d+$/;
+const ALMOST_NUMBER = /^[+-]?(?:\d*\.?\d+(?:e[+-]?\d+)?|0x[\da-f]*)$/i;
 /**
  * As for Docker a name is what stands in the file, whatever it begins with and in whatever script: no line of the file can
  * hold a colon, a newline or another control character, and names do not begin or end with white space.

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, rmdir, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { exec, explainExec, type ExecTarget, startExec } from '../../lib/engine/exec.js';
@@ -146,7 +147,9 @@ describe('exec', function () {
           'hostname; ls /; tr "\\0" " " </proc/1/cmdline';
         if (options.readOnly !== true) {
           expect(await output(target, look)).to.match(
-            new RegExp(`^${container.id.slice(0, 12)}\n(.*\n)*bin\n`),
+            new RegExp(
+              `^${options.network === 'host' ? hostname() : container.id.slice(0, 12)}\n(.*\n)*bin\n`,
+            ),
           );
         }
         execution.kill();

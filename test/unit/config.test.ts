@@ -222,6 +222,7 @@ describe('normalize: names and identity', () => {
     ' 1000',
     '+0',
     '-1',
+    '0x0',
     '00',
     '01',
     '0:',
