@@ -1,7 +1,7 @@
 /**
  * How long a start takes: the C floor, caisson from Node and as a command, `child_process.spawn`, and the other
- * engines of this machine, from request to exit of a program that does nothing; then exec, and detached starts. All
- * in one run and in turn, because machines differ, and differ from minute to minute: only the ratios mean something.
+ * engines of this machine, from request to exit of a program that does nothing; then exec, detached starts, and bytes
+ * through streams. All in one run and in turn, because machines differ, and differ from minute to minute: only the ratios mean something.
  */
 import { existsSync } from 'node:fs';
 import { freemem } from 'node:os';
@@ -19,15 +19,18 @@ import {
   keptTable,
   save,
   spawnName,
+  streamTable,
+  streamTargets,
   table,
   targets,
 } from './report.js';
+import { openStreams } from './streams.js';
 import { openWorkspace } from './workspace.js';
 
 const usage = `usage: npm run bench -- [options]
   --quick            a tenth of the starts, and no 4 GiB heap
   --only PATTERN     only contestants whose name matches (the floor is always there)
-  --part NAME        only start, exec or detached; may be repeated
+  --part NAME        only start, exec, detached or streams; may be repeated
   --rounds N         rounds back to back (20), of 10 starts each
   --spaced-rounds N  rounds with 100 ms between starts (10), of 5 starts each
   --heap MIB         heaps of the Node contestants; may be repeated (50, 4096)
@@ -100,7 +103,7 @@ for (const heap of heaps) {
 }
 contestants.push(...(await openCommands(workspace, launchers)));
 
-const parts = new Set(values.part ?? ['start', 'exec', 'detached']);
+const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'streams']);
 const taking = contestants.filter(({ name }) => name === FLOOR || only.test(name));
 const results = parts.has('start')
   ? await race(taking, { dense: rounds, spaced: spacedRounds })
@@ -112,14 +115,24 @@ for (const { part, title, contestants: all } of keeping) {
   const chosen = all.filter(({ name }) => only.test(name));
   kept.push({ title, results: await race(chosen, { dense: rounds, spaced: spacedRounds }) });
 }
+const streams: KeptResults[] = [];
+const [, , streaming] = nodes;
+if (parts.has('streams') && streaming !== undefined) {
+  for (const { title, contestants: all } of openStreams(streaming)) {
+    const chosen = all.filter(({ name }) => only.test(name));
+    const dense = Math.ceil(rounds / 4);
+    streams.push({ title, results: await race(chosen, { dense, spaced: 0 }) });
+  }
+}
 workspace.clear();
 
-const met = targets(results, heaps);
+const met = [...targets(results, heaps), ...streamTargets(streams)];
 if (results.length > 0) console.log(table(results));
 if (kept.length > 0) console.log(`\n${keptTable(kept)}`);
+if (streams.length > 0) console.log(`\n${streamTable(streams)}`);
 console.log('');
 for (const { text, value, limit, met: good } of met) {
   console.log(`${good ? '✔' : '✘'} ${text}: ${value.toFixed(3)} (at most ${limit})`);
 }
-console.log(await save(results, kept, met, { rounds, spacedRounds, heaps }));
+console.log(await save(results, [...kept, ...streams], met, { rounds, spacedRounds, heaps }));
 if (values.check && met.some((target) => !target.met)) process.exitCode = 1;

@@ -1,10 +1,11 @@
 /**
  * Runs inside a Node process with a heap of a given size, and starts programs from there: containers by caisson,
  * plain processes by `child_process.spawn`. `node node-worker.js HEAP_MIB DIRECTORY ROOT`, then lines
- * "caisson|spawn|exec|detached COUNT SPACING_MS" on stdin.
+ * "caisson|spawn|exec|detached COUNT SPACING_MS" on stdin; or "run-stdout", "exec-stdin" and the like, for bytes.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -92,6 +93,85 @@ async function openDetached(): Promise<Starter> {
   };
 }
 
+/** A program that has been started, by whatever. */
+interface Program {
+  readonly stdin?: Writable | null | undefined;
+  readonly stdout?: Readable | null | undefined;
+  readonly ended: PromiseLike<number | null>;
+}
+
+const COUNT = 3052;
+/** 200 MB as fast as a program can write them, and one that reads everything. */
+const SOURCE = ['dd', 'if=/dev/zero', 'bs=64k', `count=${COUNT}`];
+const SINK = ['sh', '-c', 'exec cat >/dev/null'];
+
+/** Reads what it writes, and counts it. */
+async function takeAll(stream: Readable): Promise<void> {
+  let size = 0;
+  stream.on('data', (chunk: Buffer) => (size += chunk.length));
+  await once(stream, 'end');
+  if (size !== COUNT << 16) throw new Error(`${size} bytes have come`);
+}
+
+/** Writes as much, and waits whenever it is told to. */
+async function giveAll(stream: Writable): Promise<void> {
+  const chunk = Buffer.alloc(1 << 16, 'x');
+  for (let i = 0; i < COUNT; i++) if (!stream.write(chunk)) await once(stream, 'drain');
+  stream.end();
+}
+
+function streamer(
+  stream: string,
+  begin: (argv: readonly string[], stdin: 'pipe' | 'null') => Program,
+  close: () => Promise<void>,
+): Starter {
+  return {
+    start: async () => {
+      const gives = stream === 'stdin';
+      const { stdin, stdout, ended } = begin(gives ? SINK : SOURCE, gives ? 'pipe' : 'null');
+      if (gives && stdin) await giveAll(stdin);
+      else if (stdout) await takeAll(stdout);
+      return await ended;
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function openSpawnStreamer(stream: string): Promise<Starter> {
+  const begin = (argv: readonly string[], stdin: 'pipe' | 'null'): Program => {
+    const child = spawn(`${root}/bin/busybox`, argv, {
+      stdio: [stdin === 'pipe' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    });
+    child.stderr?.resume();
+    const ended = once(child, 'close').then(([code]) => code as number | null);
+    return { stdin: child.stdin, stdout: child.stdout, ended };
+  };
+  return Promise.resolve(streamer(stream, begin, () => Promise.resolve()));
+}
+
+async function openRunStreamer(stream: string): Promise<Starter> {
+  const engine = await openEngine();
+  const begin = (argv: readonly string[], stdin: 'pipe' | 'null'): Program => {
+    const run = engine.run(rootfs(root), argv, { stdin });
+    return { stdin: run.stdin, stdout: run.stdout, ended: run.then(({ exitCode }) => exitCode) };
+  };
+  return streamer(stream, begin, () => engine[Symbol.asyncDispose]());
+}
+
+async function openExecStreamer(stream: string): Promise<Starter> {
+  const engine = await openEngine();
+  const container = await engine.create(rootfs(root), ['sleep', '100000']);
+  await container.start();
+  const begin = (argv: readonly string[], stdin: 'pipe' | 'null'): Program => {
+    const exec = container.exec(argv, { stdin });
+    return { stdin: exec.stdin, stdout: exec.stdout, ended: exec.then(({ exitCode }) => exitCode) };
+  };
+  return streamer(stream, begin, async () => {
+    await container.remove({ force: true });
+    await engine[Symbol.asyncDispose]();
+  });
+}
+
 async function time(starter: Starter): Promise<Sample> {
   const before = performance.eventLoopUtilization();
   const begin = performance.now();
@@ -112,6 +192,12 @@ const openers: Readonly<Record<string, () => Promise<Starter>>> = {
   caisson: openCaisson,
   exec: openExec,
   detached: openDetached,
+  'spawn-stdout': () => openSpawnStreamer('stdout'),
+  'spawn-stdin': () => openSpawnStreamer('stdin'),
+  'run-stdout': () => openRunStreamer('stdout'),
+  'run-stdin': () => openRunStreamer('stdin'),
+  'exec-stdout': () => openExecStreamer('stdout'),
+  'exec-stdin': () => openExecStreamer('stdin'),
 };
 const starters = new Map<string, Starter>([['spawn', spawner]]);
 for await (const line of createInterface({ input: process.stdin })) {

@@ -100,6 +100,36 @@ export function table(results: readonly Result[]): string {
   return [top, ...rows.slice(1).map(pad)].join('\n');
 }
 
+/** One that is not a container, and what the others are compared with where bytes are moved. */
+export const SPAWN = 'child_process.spawn';
+
+/** Of one stream through which bytes are moved. */
+export function streamTargets(streams: readonly KeptResults[]): Target[] {
+  return streams.flatMap(({ title, results }) => {
+    const spawn = p50(results, SPAWN, 'backToBack');
+    return results
+      .filter(({ name }) => name !== SPAWN)
+      .map(({ name }) => {
+        const value = p50(results, name, 'backToBack') / spawn;
+        return { text: `${title}, ${name} ÷ spawn`, value, limit: 1, met: value <= 1 };
+      });
+  });
+}
+
+export function streamTable(streams: readonly KeptResults[]): string {
+  const rows = streams.flatMap(({ title, results }) => [
+    [`${title}, ms`, 'p50', 'p95', '÷ spawn', 'JS thread busy'],
+    ...results.map(({ name, backToBack }) => [
+      `  ${name}`,
+      ...[ms(backToBack?.p50Us), ms(backToBack?.p95Us)],
+      ratio((backToBack?.p50Us ?? NaN) / p50(results, SPAWN, 'backToBack')),
+      ms(backToBack?.jsP50Us),
+    ]),
+  ]);
+  const { pad } = columns(rows);
+  return rows.map(pad).join('\n');
+}
+
 /** Of one kind of start of containers that are kept. */
 export interface KeptResults {
   readonly title: string;

@@ -63,6 +63,10 @@ constexpr size_t kLargestPipe = 1u << 20;
 constexpr size_t kUsualPipe = 64u << 10;
 constexpr int kLargePipe = 256 << 10;
 
+void make_large(int pipe) {
+  sys::call(__NR_fcntl, pipe, F_SETPIPE_SZ, kLargePipe);
+}
+
 }  // namespace
 
 Container::Container(Environment& environment, std::shared_ptr<Launch> launch,
@@ -91,6 +95,11 @@ Napi::Value stamp(const Napi::CallbackInfo& info) {
   const ProgramBytes stamped = program->stamp(identity);
   return Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t*>(stamped.data()),
                                      stamped.size);
+}
+
+Napi::Value enlarge_pipe(const Napi::CallbackInfo& info) {
+  make_large(info[0].As<Napi::Number>().Int32Value());
+  return info.Env().Undefined();
 }
 
 Napi::Value Container::launch(const Napi::CallbackInfo& info) {
@@ -344,10 +353,9 @@ bool Container::deliver(Reader& reader, size_t most) {
   return false;
 }
 
-// A pipe that was full: the program has had to wait, and would have to again. Where the kernel
-// gives no more (pipe(7), pipe-user-pages-soft), it stays as it is.
+// The program has had to wait, and would have to again.
 void Container::enlarge(Reader& reader) {
-  if (!reader.large) sys::call(__NR_fcntl, reader.fd.get(), F_SETPIPE_SZ, kLargePipe);
+  if (!reader.large) make_large(reader.fd.get());
   reader.large = true;
 }
 

@@ -38,6 +38,10 @@ Napi::Value make_template(const Napi::CallbackInfo& info);
 // stamp(program, places, id, base) → a copy for that one
 Napi::Value stamp(const Napi::CallbackInfo& info);
 
+// enlargePipe(fd): a pipe that was full. Where the kernel gives no more (pipe(7),
+// pipe-user-pages-soft), it stays as it is
+Napi::Value enlarge_pipe(const Napi::CallbackInfo& info);
+
 // { half, step, errno, call, object }
 Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
 

@@ -368,8 +368,8 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   /** @internal Node's end of its input. */
-  connectInput(fd: number): void {
-    this.in_?.attach(fd);
+  connectInput(binding: Binding, fd: number): void {
+    this.in_?.attach(fd, () => binding.enlargePipe(fd));
   }
 
   /** @internal */

@@ -102,7 +102,7 @@ export function launch(
           failure = failureOf(a as NativeError, prepared.steps(), config.args);
           break;
         case EVENT.input:
-          execution.connectInput(a as number);
+          execution.connectInput(binding, a as number);
           break;
         case EVENT.terminal:
           execution.connectTerminal(binding, container);

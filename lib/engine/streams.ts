@@ -164,17 +164,21 @@ interface Sink {
 /** Input of a container. What is written before the process exists waits for it; `end()` closes its stdin. */
 export class Input extends Writable {
   private target: Socket | undefined;
+  /** Once, when the pipe has been full. */
+  private enlarge: (() => void) | undefined;
   private terminal: ((bytes: Uint8Array) => number) | undefined;
   private sink: Sink | undefined;
   private waiting: (() => void) | undefined;
   private closed_ = false;
 
-  attach(fd: number): void {
+  /** @param enlarge makes the pipe larger */
+  attach(fd: number, enlarge: () => void): void {
     if (this.closed_ || this.destroyed) {
       new Socket({ fd, writable: true, readable: false }).destroy();
       return;
     }
     this.target = new Socket({ fd, readable: false, writable: true });
+    this.enlarge = enlarge;
     // A program that does not read its input is not an error of who offered it.
     this.target.on('error', () => this.detach());
     this.resumeWaiting();
@@ -209,7 +213,13 @@ export class Input extends Writable {
     if (this.closed_) callback();
     else if (this.target !== undefined) {
       if (this.target.destroyed) callback();
-      else this.target.write(chunk, () => callback());
+      else {
+        this.target.write(chunk, () => callback());
+        if (this.target.writableLength > 0) {
+          this.enlarge?.();
+          this.enlarge = undefined;
+        }
+      }
     } else if (this.terminal !== undefined) this.writeTerminal(chunk, callback);
     else if (this.sink !== undefined) this.sink.input(chunk, () => callback());
     else this.waiting = () => this._write(chunk, _encoding, callback);

@@ -117,6 +117,8 @@ export interface Binding {
     id: string,
     callback: (error: NativeError | null, fd: number) => void,
   ): void;
+  /** Makes a pipe that was full larger, if the kernel lets it. */
+  enlargePipe(fd: number): void;
   lockByte(fd: number, offset: number): boolean;
   /** A regular file below a root, or the errno that says why it was not read (cpp/steps/regular_file.h). */
   readBelow(root: string, path: string, limit: number): Promise<Buffer | number>;
