@@ -15,6 +15,10 @@ import { HALVES, type Program, type Step } from './instructions.js';
 
 const BEFORE_FIRST_STEP = 0xffffffff;
 
+const NO_SUCH_PROFILE = 'no such AppArmor profile is loaded: apparmor_parser -r FILE loads it';
+const NO_CHANGE_OF_PROFILE =
+  'the AppArmor profile that confines this process does not let it change to another one (change_profile)';
+
 /** Hints by step and error; `*` stands for every step. */
 const HINTS: Readonly<Record<string, string>> = {
   'clone EPERM': 'new namespaces need CAP_SYS_ADMIN, or user namespaces that the host allows',
@@ -52,9 +56,11 @@ const HINTS: Readonly<Record<string, string>> = {
     'container around needs --privileged, or --security-opt systempaths=unconfined (Docker), unmask=ALL (podman)',
   'mount.fs ENOTDIR': 'a kernel filesystem is mounted only on a real directory, not on a link',
   'session.new EPERM': 'the terminal is in use by another session',
-  'label.set ENOENT': 'no such AppArmor profile is loaded: apparmor_parser -r FILE loads it',
-  'label.set EACCES':
-    'the AppArmor profile that confines this process does not let it change to another one (change_profile)',
+  'label.set ENOENT': NO_SUCH_PROFILE,
+  'label.set EACCES': NO_CHANGE_OF_PROFILE,
+  // The init changes to the profile while the program does: either may be the first to fail.
+  'init ENOENT': NO_SUCH_PROFILE,
+  'init EACCES': NO_CHANGE_OF_PROFILE,
   'dir.change EACCES': 'the user may not enter it',
   '* ENOMEM': 'the memory limit leaves no room for the set-up, or the machine is out of memory',
   '* EMFILE': 'raise the limit on open files: ulimit -n',

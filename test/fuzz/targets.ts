@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import { CaissonError } from '../../lib/errors.js';
 import { type Accounts, parseAccounts } from '../../lib/engine/accounts.js';
 import { decodeEvent } from '../../lib/engine/event-log.js';
+import { LineSplitter } from '../../lib/engine/lines.js';
 import { decodeLine } from '../../lib/engine/log-entry.js';
 import { errorRecord, MonitorConnection } from '../../lib/engine/monitor-connection.js';
 import { isAlive, startTime } from '../../lib/engine/owner.js';
@@ -301,6 +302,45 @@ const networks: Target = {
   },
 };
 
+/** A limit that small inputs reach. */
+const MAX_LINE = 64;
+
+const lines: Target = {
+  name: 'lines',
+  seeds: [
+    Buffer.from('one\ntwo\r\n\rthree\r\n\n'),
+    Buffer.from('\u2028é\n€'),
+    Buffer.alloc(70, 'x'),
+  ],
+  words: texts('\n', '\r', '\r\n', '\u2028', '\0'),
+  run(bytes) {
+    const cut = (bytes[0] ?? 0) % (bytes.length + 1);
+    const splitter = new LineSplitter(MAX_LINE);
+    const found: string[] = [];
+    let failed = false;
+    try {
+      for (const piece of [bytes.subarray(0, cut), bytes.subarray(cut)])
+        for (const line of splitter.push(piece)) found.push(line);
+      const last = splitter.end();
+      if (last !== undefined) found.push(last);
+    } catch (error) {
+      allowed(error);
+      failed = true;
+    }
+    // The same of the whole, byte by byte: latin1 has a character for each.
+    const parts = bytes.toString('latin1').split('\n');
+    const rest = parts.pop() ?? '';
+    assert.equal(
+      failed,
+      [...parts, rest].some(({ length }) => length > MAX_LINE),
+    );
+    const whole = parts.map((part) => part.replace(/\r$/, ''));
+    if (rest !== '') whole.push(rest);
+    const expected = whole.map((part) => Buffer.from(part, 'latin1').toString('utf8'));
+    assert.deepEqual(found, failed ? expected.slice(0, found.length) : expected);
+  },
+};
+
 /** What a parser may throw: an error with a code. */
 function allowed(error: unknown): undefined {
   if (!(error instanceof CaissonError)) throw error;
@@ -317,4 +357,5 @@ export const TARGETS: readonly Target[] = [
   shared,
   processes,
   networks,
+  lines,
 ];
