@@ -333,7 +333,7 @@ describe('roots', () => {
         .to.match(/^10\.0\.0\.5\s+db$/m)
         .and.to.match(/^2001:db8::1\s+six$/m);
       expect(text).to.include(
-        'nameserver 192.0.2.1\nnameserver 192.0.2.2\nsearch example.test\noptions ndots:2\n',
+        'search example.test\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:2\n',
       );
       expect(text).to.match(/\n10\.9\.8\.7 late$/);
       expect(await readFile('/etc/hosts', 'utf8')).not.to.include('late');
