@@ -13,13 +13,19 @@ export function checkDomainname(value: string): string {
 }
 
 /**
- * As Docker, which leaves it to the kernel what a name may be (`my_host`, labels of any length). White space and control
- * characters are refused: the name becomes a word of a line of /etc/hosts.
+ * Almost as Docker, which leaves it to the kernel what a name may be (`my_host`, labels of any length). What is refused: white
+ * space and control characters, because the name becomes a word of a line of /etc/hosts, and what programs inside would take
+ * for a path or an option.
  */
 function checkName(option: string, value: string, why: string): string {
   const text = plainString(option, value);
-  if (!/^[^\s\p{Cc}]+$/u.test(text))
-    throw invalid(option, text, why, 'no white space, and no control characters');
+  if (!/^(?!-)[^\s/\p{Cc}]+$/u.test(text))
+    throw invalid(
+      option,
+      text,
+      why,
+      'no white space, slash or control character, and no hyphen at the beginning',
+    );
   if (Buffer.byteLength(text) > MAX_LENGTH)
     throw invalid(option, text, `${why}: it is longer than ${MAX_LENGTH} bytes`);
   return text;

@@ -202,14 +202,24 @@ describe('normalize: names and identity', () => {
     expect(config({ labels: ['a=b', 'c'] }).labels).to.deep.equal({ a: 'b', c: '' });
   });
   it('accepts every host name that the kernel takes', () => {
-    for (const hostname of ['-a', 'a-', 'a_b', 'a..b', '.a', 'a.', 'ä', 'a'.repeat(64), 'a/b'])
+    for (const hostname of ['a-', 'a_b', 'a..b', '.a', 'a.', 'ä', 'a'.repeat(64)])
       expect(config({ hostname }).hostname).to.equal(hostname);
     expect(config({ hostname: '', domainname: '' })).to.include({
       hostname: undefined,
       domainname: undefined,
     });
   });
-  for (const hostname of ['a b', ' a', 'a\n', 'a\u0001', 'a\0', 'a'.repeat(65), 'ü'.repeat(33)]) {
+  for (const hostname of [
+    '-a',
+    'a/b',
+    'a b',
+    ' a',
+    'a\n',
+    'a\u0001',
+    'a\0',
+    'a'.repeat(65),
+    'ü'.repeat(33),
+  ]) {
     invalid({ hostname });
   }
   invalid({ domainname: 'a b' });

@@ -62,13 +62,13 @@ describe('names and networks as with Docker', () => {
   });
 
   it('C24: host names are what the kernel takes', async () => {
-    for (const name of ['my_host', 'a.b_c', 'a'.repeat(64), '-', 'ünï', 'a..b'])
+    for (const name of ['my_host', 'a.b_c', 'a'.repeat(64), 'ünï', 'a..b'])
       expect(await shop.sh('hostname', { hostname: name }), name).to.equal(name);
     expect(await shop.sh('cat /proc/sys/kernel/domainname', { domainname: 'a_b.c' })).to.equal(
       'a_b.c',
     );
     expect(await shop.sh('hostname', { hostname: '' })).to.match(/^[0-9a-f]{12}$/);
-    for (const name of ['a b', 'a\nb', 'a'.repeat(65), 'ü'.repeat(33)]) {
+    for (const name of ['-a', 'a/b', 'a b', 'a\nb', 'a'.repeat(65), 'ü'.repeat(33)]) {
       const error = await shop.engine.run(shop.busybox, ['true'], { hostname: name }).then(
         () => undefined,
         (reason: unknown) => reason,
