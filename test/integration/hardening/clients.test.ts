@@ -1,14 +1,14 @@
 /** What ends a client of the command line: its reader, its terminal, its disk, and signals. */
 import { expect } from 'chai';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../support/outside.js';
 import { repository } from '../../support/places.js';
 
 const BIN = join(repository, 'bin/caisson');
-const HOME = mkdtempSync(join(tmpdir(), 'caisson-clients-'));
+const HOME = join(tmpdir(), `caisson-clients-${process.pid}`);
 const PLACES = ['--data-root', join(HOME, 'data'), '--run-root', join(HOME, 'run')];
 const CAISSON = [BIN, ...PLACES].join(' ');
 
@@ -96,6 +96,7 @@ function catches(pid: number, signal: NodeJS.Signals): Promise<void> {
 describe('clients of the command line', () => {
   before(function () {
     if (process.geteuid?.() !== 0) this.skip();
+    mkdirSync(HOME, { mode: 0o700 });
   });
 
   afterEach(() => {

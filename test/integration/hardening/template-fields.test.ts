@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { repository } from '../../support/places.js';
 
 describe('fields of templates', () => {
-  const home = mkdtempSync(join(tmpdir(), 'caisson-fields-'));
+  let home: string;
   const caisson = (...args: readonly string[]): string => {
     const places = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
     const { stdout, stderr } = spawnSync(join(repository, 'bin/caisson'), [...places, ...args], {
@@ -16,6 +16,9 @@ describe('fields of templates', () => {
     return stdout + stderr;
   };
 
+  before(() => {
+    home = mkdtempSync(join(tmpdir(), 'caisson-fields-'));
+  });
   after(() => rmSync(home, { recursive: true, force: true }));
 
   it('C6: stats show the name that was asked for, and info has every field', () => {
