@@ -8,7 +8,8 @@ import {
   MASKED_PATHS,
   MQUEUE,
   PROC,
-  PTS,
+  pts,
+  PTY_LIMIT,
   READONLY_PATHS,
   SYS,
   namespacesFor,
@@ -63,7 +64,7 @@ export async function writeBundle(
     },
     root: { path: root, readonly: false },
     hostname: '0123456789ab',
-    mounts: [PROC, DEV, PTS, SYS, CGROUP, MQUEUE, shm(64 << 20)],
+    mounts: [PROC, DEV, pts(PTY_LIMIT, true), SYS, CGROUP, MQUEUE, shm(64 << 20)],
     linux: {
       uidMappings: map,
       gidMappings: map,

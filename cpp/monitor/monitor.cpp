@@ -90,6 +90,7 @@ Monitor::Monitor(const MonitorConfig& config, int init_fd, int lock)
   monitor.add(static_cast<uint64_t>(own)).add(" ").add(start_time).add(" ");
   monitor.add(config.text(MonitorText::kBootId));
   copy_text(state_.monitor, monitor.c_str());
+  copy_text(self_, monitor.c_str());
 }
 
 void Monitor::run(int first) {
@@ -156,7 +157,7 @@ bool Monitor::await_begin() {
 }
 
 bool Monitor::open_places() {
-  const int directory_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  const int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   directory_.reset(static_cast<int>(
       sys::call(__NR_openat, AT_FDCWD, config_.text(MonitorText::kDirectory), directory_flags)));
   sockets_.reset(static_cast<int>(
@@ -965,7 +966,7 @@ void Monitor::event(const char* action, const char* more) {
   if (others[0] != '\0') named().add(",").add(others);
   // What happened is told, also of a container with more labels than a line has room for.
   if (others[0] == '\0' || attributes.truncated()) named();
-  append_event(config_.text(MonitorText::kEvents), action, config_.text(MonitorText::kId),
+  append_event(config_.text(MonitorText::kEvents), self_, action, config_.text(MonitorText::kId),
                attributes.c_str(), more);
 }
 

@@ -84,6 +84,7 @@ class Monitor {
   StateRecord state_;
   UniqueFd directory_, sockets_, listener_, signals_;
   char name_[256];
+  char self_[sizeof StateRecord::monitor];  // this process: pid, start time, boot id
 
   // Of the present run.
   Page* page_ = nullptr;

@@ -16,6 +16,58 @@ constexpr int kExists = 17, kNoSpace = 28;
 constexpr unsigned kRenameExchange = 2;  // linux/fs.h
 constexpr uint64_t kBillion = 1000000000;
 
+constexpr long kMaxEventFile = 4 << 20;  // bytes, as lib/engine/event-log.ts has it
+constexpr int kSeekEnd = 2;
+
+bool read_link(const char* path, char (&to)[128]) {
+  const long size = sys::call(__NR_readlinkat, AT_FDCWD, path, to, sizeof to - 1);
+  if (size <= 0) return false;
+  to[size] = '\0';
+  return true;
+}
+
+// "pid start-time boot-id" of a process of this run of the kernel; `own` is this process's.
+bool is_alive(const char* name, const char* own) {
+  uint64_t pid = 0;
+  if (!parse_number(name, pid) || *name++ != ' ' || pid == 0 || pid > INT32_MAX) return false;
+  char start[24];
+  read_start_time(static_cast<int>(pid), start);
+  if (start[0] == '\0') return false;
+  const char* expected = start;
+  while (*expected != '\0' && *name == *expected)
+    ++name, ++expected;
+  if (*expected != '\0' || *name++ != ' ') return false;
+  for (int spaces = 0; spaces < 2; ++own) {
+    if (*own == '\0') return false;
+    if (*own == ' ') ++spaces;
+  }
+  return equal(name, own);
+}
+
+// Two that rotate at once would rename a fresh file over the full one: who has made the link
+// rotates, after another look at the size. A link whose maker is dead is taken away, and the next
+// event rotates.
+void rotate_events(const char* path, const char* owner) {
+  Text<4096> lock, older;
+  lock.add(path).add(".rotating");
+  older.add(path).add(".1");
+  if (lock.truncated() || older.truncated()) return;
+  const long linked = sys::call(__NR_symlinkat, owner, AT_FDCWD, lock.c_str());
+  if (linked == -kExists) {
+    char other[128], again[128];
+    if (read_link(lock.c_str(), other) && !is_alive(other, owner) &&
+        read_link(lock.c_str(), again) && equal(other, again))
+      sys::call(__NR_unlinkat, AT_FDCWD, lock.c_str(), 0);
+    return;
+  }
+  if (linked < 0) return;
+  const UniqueFd file(
+      static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)));
+  if (file.valid() && sys::call(__NR_lseek, file.get(), 0, kSeekEnd) >= kMaxEventFile)
+    sys::call(__NR_renameat2, AT_FDCWD, path, AT_FDCWD, older.c_str(), 0);
+  sys::call(__NR_unlinkat, AT_FDCWD, lock.c_str(), 0);
+}
+
 using StateText = Text<4096>;
 
 StateText text_of(const StateRecord& state) {
@@ -89,8 +141,8 @@ void read_start_time(int pid, char (&to)[24]) {
   copy_text(to, text.add(began.value()).c_str());
 }
 
-void append_event(const char* path, const char* action, const char* id, const char* attributes,
-                  const char* more) {
+void append_event(const char* path, const char* owner, const char* action, const char* id,
+                  const char* attributes, const char* more) {
   const WallTime now = wall_time();
   Text<kMaxEvent> text;
   text.add("{\"type\":\"container\",\"action\":\"").add(action);
@@ -101,9 +153,14 @@ void append_event(const char* path, const char* action, const char* id, const ch
   text.add(static_cast<uint64_t>(now.seconds) * kBillion + static_cast<uint64_t>(now.nanoseconds));
   text.add("\"}\n");
   if (text.truncated()) return;
-  const UniqueFd file(static_cast<int>(
-      sys::call(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)));
-  if (file.valid()) sys::call(__NR_write, file.get(), text.c_str(), text.size());
+  const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+  const UniqueFd file(static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path, flags, 0600)));
+  if (!file.valid()) return;
+  const long written = sys::call(__NR_write, file.get(), text.c_str(), text.size());
+  // The disk is full. What follows must not be taken for a part of this.
+  if (written > 0 && static_cast<size_t>(written) < text.size())
+    sys::call(__NR_write, file.get(), "\n", 1);
+  if (sys::call(__NR_lseek, file.get(), 0, kSeekEnd) >= kMaxEventFile) rotate_events(path, owner);
 }
 
 }  // namespace caisson

@@ -32,8 +32,10 @@ Status write_state(int directory, const StateRecord& state);
 // Field 22 of /proc/<pid>/stat, proc_pid_stat(5); empty when there is no such process.
 void read_start_time(int pid, char (&to)[24]);
 
-// Appends one event to a file: `attributes` are the members of a JSON object.
-void append_event(const char* path, const char* action, const char* id, const char* attributes,
-                  const char* more);
+// Appends one event to a file: `attributes` are the members of a JSON object. A file that has
+// become large is rotated by whoever has appended to it (lib/engine/event-log.ts): `owner` is this
+// process, as "pid start-time boot-id".
+void append_event(const char* path, const char* owner, const char* action, const char* id,
+                  const char* attributes, const char* more);
 
 }  // namespace caisson

@@ -28,6 +28,8 @@ export interface LimitOptions {
    * devices. Otherwise that is an error, which names this option. Default: `devices`.
    */
   readonly deviceRules?: string | undefined;
+  /** Where none is asked for, and this machine can set one. */
+  readonly defaultPidsLimit?: number | undefined;
 }
 
 /** Fills the sinks. Returns the device rules when they need a BPF program. */
@@ -39,8 +41,9 @@ export function writeLimits(
   const { cpu, memory, pids, blockIO } = resources;
   if (cpu !== undefined) writeCpu(sinks, cpu);
   if (memory !== undefined) writeMemory(sinks, memory, options);
-  if (pids?.limit !== undefined && pids.limit > 0) {
-    sinks.need('pids.limit', 'pids').put('pids.limit', 'pids', 'pids.max', pids.limit);
+  const pidsLimit = pids?.limit ?? (sinks.has('pids') ? options.defaultPidsLimit : undefined);
+  if (pidsLimit !== undefined && pidsLimit > 0) {
+    sinks.need('pids.limit', 'pids').put('pids.limit', 'pids', 'pids.max', pidsLimit);
   }
   if (blockIO !== undefined) writeBlockIO(sinks, blockIO);
   writeHugepages(sinks, resources);

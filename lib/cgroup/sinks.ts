@@ -229,6 +229,11 @@ export class Sinks {
     return sink;
   }
 
+  /** Whether containers can have this controller here. */
+  has(controller: string): boolean {
+    return this.layout.controllers.has(controller);
+  }
+
   /** The sink of a hierarchy, whichever controllers it has. */
   of(hierarchy: CgroupHierarchy): Sink {
     let sink = this.byHierarchy.get(hierarchy);

@@ -14,7 +14,7 @@ import {
   unsupported,
   wholeNumber,
 } from './check.js';
-import { SHM_SIZE } from './default-spec.js';
+import { PTY_LIMIT, SHM_SIZE } from './default-spec.js';
 import { type DeviceConfig, normalizeDeviceRules, normalizeDevices } from './devices.js';
 import { normalizeEnv } from './env.js';
 import { type NameConfig, normalizeNames } from './files.js';
@@ -109,6 +109,7 @@ export interface ContainerConfig {
   readonly deviceRules: readonly LinuxDeviceCgroup[];
   /** Bytes. */
   readonly shmSize: number;
+  readonly ptyLimit: number;
   readonly network: 'none' | 'host' | 'pasta' | 'slirp4netns';
   /** Of the last two, unchecked (user-network.ts). */
   readonly networkOptions: string;
@@ -182,6 +183,10 @@ export function normalize(
     devices: normalizeDevices(options.devices),
     deviceRules: normalizeDeviceRules(options.deviceCgroupRules),
     shmSize: normalizeShmSize(options.shmSize),
+    ptyLimit:
+      options.ptyLimit === undefined
+        ? PTY_LIMIT
+        : wholeNumber('ptyLimit', options.ptyLimit, 1, MAX_PTYS),
     network,
     networkOptions,
     names: normalizeNames(options),
@@ -358,6 +363,9 @@ export function normalizeMaxOutput(value: RunOptions['maxOutput']): number {
     `at most ${constants.MAX_STRING_LENGTH} bytes; of more, read the stream`,
   );
 }
+
+/** NR_UNIX98_PTY_MAX (linux/devpts_fs.h). */
+const MAX_PTYS = 1 << 20;
 
 function normalizeShmSize(value: RunOptions['shmSize']): number {
   if (value === undefined) return SHM_SIZE;

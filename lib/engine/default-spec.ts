@@ -28,22 +28,36 @@ export const DEV = mount('/dev', 'tmpfs', 'tmpfs', [
   'mode=755',
   'size=65536k',
 ]);
-export const PTS = mount('/dev/pts', 'devpts', 'devpts', [
-  'nosuid',
-  'noexec',
-  'newinstance',
-  'ptmxmode=0666',
-  'mode=0620',
-  'gid=5',
-]);
-/** Where the group of terminals, 5, is nobody's. */
-export const PTS_OF_ROOT = mount('/dev/pts', 'devpts', 'devpts', [
-  'nosuid',
-  'noexec',
-  'newinstance',
-  'ptmxmode=0666',
-  'mode=0620',
-]);
+/**
+ * Of those that the machine has (kernel.pty.max, 4096), and that containers have to share (less kernel.pty.reserve, 1024):
+ * without a limit one of them could take them all.
+ */
+export const PTY_LIMIT = 256;
+
+function ptsOf(limit: number, more: readonly string[]): Mount {
+  return mount('/dev/pts', 'devpts', 'devpts', [
+    'nosuid',
+    'noexec',
+    'newinstance',
+    'ptmxmode=0666',
+    'mode=0620',
+    ...more,
+    `max=${limit}`,
+  ]);
+}
+
+const PTS = ptsOf(PTY_LIMIT, ['gid=5']);
+
+/**
+ * /dev/pts.
+ *
+ * @param limit how many terminals can be open.
+ * @param group false where the group of terminals, 5, is nobody's.
+ */
+export function pts(limit: number, group: boolean): Mount {
+  return limit === PTY_LIMIT && group ? PTS : ptsOf(limit, group ? ['gid=5'] : []);
+}
+
 export const SYS = mount('/sys', 'sysfs', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']);
 export const CGROUP = mount('/sys/fs/cgroup', 'cgroup', 'cgroup', [
   'ro',

@@ -165,7 +165,7 @@ export interface ResourceOptions {
   /** A list: `0-3,7`. */
   readonly cpusetCpus?: string | undefined;
   readonly cpusetMems?: string | undefined;
-  /** 0 or -1: no limit. */
+  /** Processes and threads. Default 2048, where this user can limit them; 0 or -1: no limit. */
   readonly pidsLimit?: number | string | undefined;
   /** 10 to 1000. */
   readonly blkioWeight?: number | string | undefined;
@@ -199,7 +199,9 @@ export interface MountOptions {
   readonly idmap?: VolumeUser | undefined;
   /**
    * Target to mount options, or `target[:options]` strings: tmpfs(5). Mode and owner are those of the directory that is there,
-   * unless `mode`, `uid` or `gid` says otherwise.
+   * unless `mode`, `uid` or `gid` says otherwise. What is in one
+   * counts as the container's memory; with a memory limit its size is half of that unless `size` says otherwise, without one half
+   * of the machine's memory.
    */
   readonly tmpfs?: Readonly<Record<string, string>> | readonly string[] | undefined;
   /**
@@ -215,6 +217,8 @@ export interface MountOptions {
   readonly deviceCgroupRules?: readonly string[] | undefined;
   /** Of /dev/shm. Default 64 MiB. */
   readonly shmSize?: Size | undefined;
+  /** Pseudoterminals that can be open in it at once, of those that the whole machine has. Default 256. */
+  readonly ptyLimit?: number | string | undefined;
 }
 
 export type Network =
@@ -299,6 +303,7 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   devices: true,
   deviceCgroupRules: true,
   shmSize: true,
+  ptyLimit: true,
   network: true,
   addHost: true,
   dns: true,

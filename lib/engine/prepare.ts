@@ -30,6 +30,7 @@ import type { IdRange, IdRanges } from './id-ranges.js';
 import { networkSysctls } from './network-sysctls.js';
 import type { RunOptions } from './options.js';
 import type { OwnUsers } from './own-users.js';
+import { DEFAULT_PIDS_LIMIT } from './resources.js';
 import { checkSources, NO_SOURCES, type Sources } from './sources.js';
 import { hostnameOf, toSpec } from './to-spec.js';
 import { type ResolvedUser, resolveUser } from './user.js';
@@ -296,6 +297,7 @@ async function write(
   const resources = spec.linux?.resources ?? {};
   const cgroup = planCgroups(await layoutFor(resources), id, resources, {
     deviceRules: needsDeviceFilter(config) ?? 'optional',
+    defaultPidsLimit: DEFAULT_PIDS_LIMIT,
     home,
   });
   if (home.cgroupParent !== undefined && cgroup.placements.length === 0)

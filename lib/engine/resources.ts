@@ -10,6 +10,12 @@ import { type PathRate, parseCpus, parseRate, parseSize } from './units.js';
  */
 export const MINIMUM_MEMORY = 4 * 2 ** 20;
 
+/**
+ * Processes and threads of a container that asks for no limit, as with podman: one that forks without end takes all
+ * pids of the machine otherwise.
+ */
+export const DEFAULT_PIDS_LIMIT = 2048;
+
 /** Docker's period for `--cpus`, in microseconds. */
 const CPUS_PERIOD = 100_000;
 
@@ -41,6 +47,7 @@ export interface Resources {
   readonly cpuPeriod?: number;
   readonly cpusetCpus?: string;
   readonly cpusetMems?: string;
+  /** -1: no limit, which has to be asked for. */
   readonly pidsLimit?: number;
   readonly blkioWeight?: number;
   readonly throttles?: readonly Throttle[];
@@ -65,7 +72,7 @@ export function normalizeResources(options: ResourceOptions, host: HostResources
   const { pidsLimit, blkioWeight } = options;
   if (pidsLimit !== undefined) {
     const limit = wholeNumber('pidsLimit', pidsLimit, -1, 4_194_304);
-    if (limit > 0) draft.pidsLimit = limit;
+    draft.pidsLimit = limit > 0 ? limit : -1;
   }
   if (blkioWeight !== undefined) {
     const weight = wholeNumber('blkioWeight', blkioWeight, 0, 1000);

@@ -1,5 +1,14 @@
 /** What is on disk of containers that are kept (docs/lifecycle.md): found, read, claimed, replaced. */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+} from 'node:fs';
 import {
   lstat,
   mkdir,
@@ -74,6 +83,7 @@ export class Store {
   readonly names: string;
   readonly sockets: string;
   readonly events: string;
+  private prepared = false;
 
   constructor(readonly places: Places) {
     this.containers = join(places.dataRoot, 'containers');
@@ -82,31 +92,22 @@ export class Store {
     this.events = join(places.runRoot, 'events');
   }
 
-  /** Makes the directories, which only their owner may enter. */
+  /**
+   * Makes the directories, which only their owner may enter.
+   *
+   * @throws ERR_NO_PRIVILEGES when one cannot be made, or somebody else could put something else in its place: what
+   *   the engine does with its files by their names, as root, is only safe where nobody else can change them.
+   */
   prepare(): void {
     const { dataRoot, runRoot } = this.places;
-    for (const path of [dataRoot, this.containers, this.names, runRoot, this.sockets]) {
-      try {
-        mkdirSync(path, { recursive: true, mode: 0o700 });
-      } catch (cause) {
-        const { code } = cause as NodeJS.ErrnoException;
-        if (isErrno(cause, 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'ENOENT'))
-          throw new CaissonError('ERR_INVALID_OPTION', `${path} cannot be made: ${code}`, {
-            stage: 'config',
-            path,
-            errno: code,
-            hint: 'choose other directories: dataRoot and runRoot',
-            cause,
-          });
-        if (!isErrno(cause, 'EACCES', 'EPERM', 'EROFS')) throw storageError(path, cause);
-        throw new CaissonError('ERR_NO_PRIVILEGES', `${path} cannot be made by this user`, {
-          stage: 'config',
-          path,
-          hint: 'choose directories of your own: dataRoot and runRoot, or HOME and XDG_RUNTIME_DIR',
-          cause,
-        });
-      }
-    }
+    if (this.prepared) return;
+    makeDirectory(dataRoot);
+    checkOwnDirectory(dataRoot);
+    makeDirectory(runRoot);
+    checkOwnDirectory(runRoot);
+    // Nobody else can put anything in the place of these.
+    for (const path of [this.containers, this.names, this.sockets]) makeDirectory(path);
+    this.prepared = true;
   }
 
   directory(id: string): string {
@@ -337,6 +338,64 @@ export function noSuchContainer(reference: unknown): CaissonError {
   return new CaissonError('ERR_NO_SUCH_CONTAINER', `No such container: ${text}`, {
     stage: 'config',
     path: text,
+  });
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    // A link has the name: who looks at it says so.
+    if (isLink(path)) return;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (isErrno(cause, 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'ENOENT'))
+      throw new CaissonError('ERR_INVALID_OPTION', `${path} cannot be made: ${code}`, {
+        stage: 'config',
+        path,
+        errno: code,
+        hint: 'choose other directories: dataRoot and runRoot',
+        cause,
+      });
+    if (!isErrno(cause, 'EACCES', 'EPERM', 'EROFS')) throw storageError(path, cause);
+    throw new CaissonError('ERR_NO_PRIVILEGES', `${path} cannot be made by this user`, {
+      stage: 'config',
+      path,
+      hint: 'choose directories of your own: dataRoot and runRoot, or HOME and XDG_RUNTIME_DIR',
+      cause,
+    });
+  }
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+/** A directory of this user's, no link to one, into which nobody else can put anything. */
+function checkOwnDirectory(path: string): void {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+  let lack: string | undefined;
+  try {
+    const fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      const { uid, mode } = fstatSync(fd);
+      if (uid !== process.geteuid?.()) lack = `belongs to user ${uid}`;
+      else if ((mode & 0o022) !== 0) lack = 'can be written to by others';
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (!isErrno(error, 'ELOOP', 'ENOTDIR', 'EACCES')) throw error;
+    lack = isErrno(error, 'EACCES') ? 'cannot be read by this user' : 'is a link, or no directory';
+  }
+  if (lack === undefined) return;
+  throw new CaissonError('ERR_NO_PRIVILEGES', `${path} ${lack}`, {
+    stage: 'config',
+    path,
+    hint: 'dataRoot and runRoot have to be directories of the user who runs caisson, that nobody else may write to',
   });
 }
 

@@ -185,7 +185,7 @@ function mountsOf(
   const own: Mount[] = [
     defaults.PROC,
     defaults.DEV,
-    users?.lack === undefined ? defaults.PTS : defaults.PTS_OF_ROOT,
+    defaults.pts(config.ptyLimit, users?.lack === undefined),
     ownUsers && config.network === 'host'
       ? defaults.BOUND_SYS
       : privileged
@@ -216,8 +216,10 @@ function mountsOf(
             uidMappings: ownerMap(owner.uid, base + user.uid),
             gidMappings: ownerMap(owner.gid, base + user.gid),
           };
-    if (type === 'tmpfs') mounts.push({ destination: target, type, source: 'tmpfs', options });
-    else if (maps.uidMappings === undefined)
+    if (type === 'tmpfs') {
+      const sized = withSize(options, config.resources.memory);
+      mounts.push({ destination: target, type, source: 'tmpfs', options: sized });
+    } else if (maps.uidMappings === undefined)
       mounts.push({ destination: target, type, source, options });
     else {
       // Without an owner, ownership reads as on the host, whatever ids the container has.
@@ -269,6 +271,15 @@ function shownDevices(config: ContainerConfig, { devices, volumes }: Sources): L
 }
 
 const NO_DEVICES: LinuxDevice[] = [];
+
+/**
+ * The kernel lets a tmpfs have half of the machine's memory. Half of the container's is enough to say ENOSPC before
+ * something has to be killed for memory.
+ */
+function withSize(options: readonly string[], memory: number | undefined): readonly string[] {
+  const sized = options.some((text) => /^(?:size|nr_blocks)=/.test(text));
+  return memory === undefined || sized ? options : [...options, `size=${Math.floor(memory / 2)}`];
+}
 
 /** Made by the host, so that a container with users of its own can use them too. */
 function devicesOf(config: ContainerConfig, sources: Sources): readonly LinuxDevice[] {

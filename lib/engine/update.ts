@@ -9,7 +9,7 @@ import { CaissonError } from '../errors.js';
 import { accountsSwap } from '../cgroup/swap.js';
 import { conflicting, invalid, show, unsupported } from './check.js';
 import type { ResourceOptions, RunOptions } from './options.js';
-import { normalizeResources, type HostResources } from './resources.js';
+import { DEFAULT_PIDS_LIMIT, normalizeResources, type HostResources } from './resources.js';
 import { NO_SOURCES } from './sources.js';
 import { limitsOf } from './to-spec.js';
 import { parseSize } from './units.js';
@@ -188,7 +188,10 @@ function planFor(
     Object.keys(CHANGEABLE).map((name) => [name, options[name as keyof ResourceChange]]),
   );
   const resources = normalizeResources(changeable, host);
-  return planCgroups(layout, id, limitsOf(resources, NO_SOURCES.throttles), { home });
+  return planCgroups(layout, id, limitsOf(resources, NO_SOURCES.throttles), {
+    defaultPidsLimit: DEFAULT_PIDS_LIMIT,
+    home,
+  });
 }
 
 function filesOf({ placements }: CgroupPlan): Map<string, CgroupFileWrite> {

@@ -286,7 +286,7 @@ machine.describe('limits', () => {
           expect(await limit(id, 'cpu', 'cpu.cfs_quota_us', '')).to.equal('-1');
           expect(await limit(id, 'cpu', 'cpu.shares', '')).to.equal('1024');
         }
-        expect(await limit(id, 'pids', 'pids.max', 'pids.max')).to.equal('max');
+        expect(await limit(id, 'pids', 'pids.max', 'pids.max')).to.equal('2048');
       }));
   });
 

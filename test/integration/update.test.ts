@@ -139,7 +139,7 @@ limits.describe('changing the limits of a running container', () => {
     for (const [change, code] of cases) {
       expect((await refusal(box, options, change)).code, JSON.stringify(change)).to.equal(code);
     }
-    expect(await file(box, 'pids', 'pids.max', 'pids.max')).to.equal('max');
+    expect(await file(box, 'pids', 'pids.max', 'pids.max')).to.equal('2048');
     expect((await memory(box))[0]).to.equal(64 * MIB);
   });
 
@@ -158,7 +158,7 @@ limits.describe('changing the limits of a running container', () => {
     expect(error.message).to.match(/^memory\.\w+ cannot be set to "8388608": EBUSY/);
     expect(await memory(box)).to.deep.equal(before);
     expect(await file(box, 'cpu', 'cpu.shares', 'cpu.weight')).to.equal(usual);
-    expect(await file(box, 'pids', 'pids.max', 'pids.max')).to.equal('max');
+    expect(await file(box, 'pids', 'pids.max', 'pids.max')).to.equal('2048');
     // It lives, and can have more.
     await update(box, options, { memory: '256m' });
     expect(await box.sh('echo alive')).to.equal('alive');

@@ -164,7 +164,7 @@ describe('normalize: processors, processes, block I/O', () => {
       cpusetCpus: '0-1',
       cpusetMems: '0',
     });
-    expect(config({ pidsLimit: -1 }).resources).to.deep.equal({});
+    expect(config({ pidsLimit: -1 }).resources).to.deep.equal({ pidsLimit: -1 });
     expect(config({ pidsLimit: '20' }).resources).to.deep.equal({ pidsLimit: 20 });
   });
   invalid({ cpuShares: 1 });

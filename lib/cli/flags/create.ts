@@ -283,6 +283,13 @@ export const CREATE_FLAGS: readonly Flag[] = [
     help: 'Files of cgroup v2 (memory.high=1073741824), as podman has it',
   },
   {
+    long: 'pty-limit',
+    check: integer,
+    value: 'n',
+    option: 'ptyLimit',
+    help: 'Pseudoterminals that can be open at once (default 256)',
+  },
+  {
     long: 'shm-size',
     check: size('shmSize'),
     value: 'bytes',

@@ -74,6 +74,6 @@ export const RESOURCE_FLAGS: readonly Flag[] = [
     check: integer,
     value: 'n',
     option: 'pidsLimit',
-    help: 'Number of processes; -1: no limit',
+    help: 'Processes and threads (default 2048); -1: no limit',
   },
 ];
