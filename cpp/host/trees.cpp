@@ -2,6 +2,7 @@
 #include <sys/statfs.h>
 
 #include "../base/mount_api.h"
+#include "../steps/resolve.h"
 #include "host_machine.h"
 
 namespace caisson::steps {
@@ -120,17 +121,27 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
   return built;
 }
 
+Result<UniqueFd> clone_beneath(int base, const char* path, bool recursive) {
+  auto source = open_below(base, path, O_PATH, Follow::kBeneath);
+  if (!source.ok()) return source;
+  auto tree = clone_tree(source.value().get(), "", recursive);
+  if (!tree.ok()) return Error{tree.error().number, "open_tree", path};
+  return tree;
+}
+
 }  // namespace
 
 // A detached copy of a host directory's (or file's) mount; slot 1 names the user namespace whose
-// ids it shall speak. number: recursive, attributes, propagation, what becomes of a mount whose
-// file system cannot be idmapped.
+// ids it shall speak, slot 2 a directory that the path must not lead out of. number: recursive,
+// attributes, propagation, what becomes of a mount whose file system cannot be idmapped.
 Status tree_open(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   const bool recursive = step.number[0] != 0;
   const int userns = machine.slot(step, 1);
   const auto unmapped = static_cast<Unmapped>(step.number[3]);
-  auto tree = clone_tree(AT_FDCWD, path, recursive);
+  const int base = machine.slot(step, 2);
+  auto tree =
+      base >= 0 ? clone_beneath(base, path, recursive) : clone_tree(AT_FDCWD, path, recursive);
   if (!tree.ok()) return tree.error();
   const int fd = tree.value().get();
   const auto change = [&](int ids) {

@@ -140,7 +140,7 @@ constexpr Instruction kInstructions[] = {
     {"ids.map", kInHost, 3, 0, 0, 0, 0},
     {"users.make", kInHost, 3, 0, 0, 1, 0},
     {"ns.open", kInHost, 1, 0, 0, 1, 0},
-    {"tree.open", kInHost, 1, 0, 0, 1, 2},
+    {"tree.open", kInHost, 1, 0, 0, 1, 6},
     {"fs.make", kInHost, 1, 2, 0, 1, 0},
     {"overlay.make", kInHost, 1, 2, 1, 1, 2},
     {"fsids.set", kInHost, 0, 0, 0, 0, 0},

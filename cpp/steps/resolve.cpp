@@ -33,7 +33,8 @@ Result<UniqueFd> open_below(int root, const char* path, uint64_t flags, Follow f
   how.flags = flags | O_CLOEXEC;
   how.mode = mode;
   if (root >= 0) {
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    how.resolve =
+        (follow == Follow::kBeneath ? RESOLVE_BENEATH : RESOLVE_IN_ROOT) | RESOLVE_NO_MAGICLINKS;
     if (follow == Follow::kNoLinks) how.resolve |= RESOLVE_NO_SYMLINKS;
   }
   // EAGAIN: a rename or mount elsewhere made the kernel unsure that it stayed inside; it asks to

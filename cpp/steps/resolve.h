@@ -7,7 +7,8 @@
 
 namespace caisson {
 
-enum class Follow { kInRoot, kNoLinks };
+// kBeneath: a link or `..` that leads out of the root is an error, EXDEV.
+enum class Follow { kInRoot, kNoLinks, kBeneath };
 
 // openat2(2) of `path` below `root` (RESOLVE_IN_ROOT: links and `..` stay inside; no magic links).
 // With root -1 the path is the caller's own and resolved plainly.

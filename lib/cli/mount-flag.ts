@@ -6,6 +6,7 @@ import { absolutePath } from '../working-directory.js';
 interface Draft {
   type?: string;
   source?: string;
+  within?: string;
   target?: string;
   readOnly?: boolean;
   bindRecursive?: boolean;
@@ -26,6 +27,7 @@ export function parseMountFlag(text: string, cwd: string | undefined): MountOpti
   const {
     type = 'volume',
     source,
+    within,
     target,
     readOnly,
     bindPropagation,
@@ -41,10 +43,14 @@ export function parseMountFlag(text: string, cwd: string | undefined): MountOpti
       throw invalid('mounts', text, 'has options of a tmpfs, but its type is bind');
     }
     const bind = { type, source, target, readOnly, bindPropagation, bindRecursive } as const;
-    return idmap === undefined ? bind : { ...bind, idmap };
+    return {
+      ...bind,
+      ...(within === undefined ? {} : { within }),
+      ...(idmap === undefined ? {} : { idmap }),
+    };
   }
   if (type === 'tmpfs') {
-    if ((source ?? bindPropagation ?? bindRecursive ?? idmap) !== undefined) {
+    if ((source ?? within ?? bindPropagation ?? bindRecursive ?? idmap) !== undefined) {
       throw invalid('mounts', text, 'has options of a bind, but its type is tmpfs');
     }
     return { type, target, readOnly, tmpfsSize, tmpfsMode };
@@ -97,6 +103,9 @@ function setField(
     case 'dst':
     case 'destination':
       draft.target = value;
+      return;
+    case 'beneath':
+      draft.within = value;
       return;
     case 'bind-propagation':
       draft.bindPropagation = value.toLowerCase() as BindPropagation;

@@ -2,6 +2,7 @@
 import { posix } from 'node:path';
 import { conflicting, invalid, plainString, stringList, unsupported } from './check.js';
 import type { BindPropagation, MountOption, MountOptions, VolumeUser } from './options.js';
+import { relativeTo } from '../program/mount-options.js';
 import { tmpfsOptions } from './tmpfs.js';
 import { parseSize } from './units.js';
 
@@ -10,6 +11,8 @@ export interface MountConfig {
   readonly type: 'bind' | 'tmpfs';
   /** Absolute path on the host; of a bind only. */
   readonly source?: string;
+  /** The source is resolved beneath this directory, which its path begins with. */
+  readonly within?: string;
   /** Absolute, normalized, never `/`, never at or below /proc. */
   readonly target: string;
   readonly options: readonly string[];
@@ -70,6 +73,16 @@ function checkSource(option: string, value: unknown): string {
   const source = plainString(option, value);
   if (!source.startsWith('/')) throw invalid(option, source, 'is not an absolute path on the host');
   return source;
+}
+
+/** Which directory a source must not leave; what the names say is checked here, where they lead by the kernel. */
+function checkWithin(option: string, value: unknown, source: string): string {
+  const text = plainString(option, value);
+  if (!text.startsWith('/')) throw invalid(option, text, 'is not an absolute path on the host');
+  const directory = posix.normalize(text).replace(/(?<=.)\/$/, '');
+  if (relativeTo(directory, source) === undefined)
+    throw invalid(option, source, `is not beneath ${directory}`);
+  return directory;
 }
 
 const PROPAGATIONS: ReadonlySet<string> = new Set<BindPropagation>([
@@ -134,6 +147,7 @@ function parseVolume(text: string): MountConfig {
   let recursive: boolean | undefined;
   let propagation: string | undefined;
   let idmap: VolumeUser | undefined;
+  let within: string | undefined;
   for (const option of mode?.split(',') ?? []) {
     if ((option === 'ro' || option === 'rw') && readOnly === undefined) readOnly = option === 'ro';
     else if ((option === 'rbind' || option === 'bind') && recursive === undefined)
@@ -141,6 +155,8 @@ function parseVolume(text: string): MountConfig {
     else if (PROPAGATIONS.has(option) && propagation === undefined) propagation = option;
     else if (option.startsWith('idmap=') && idmap === undefined)
       idmap = checkVolumeUser('volumes', option.slice('idmap='.length));
+    else if (option.startsWith('beneath=') && within === undefined)
+      within = checkWithin('volumes', option.slice('beneath='.length), source);
     else if (option === 'z' || option === 'Z') {
       throw unsupported(
         'volumes',
@@ -155,6 +171,7 @@ function parseVolume(text: string): MountConfig {
   return {
     type: 'bind',
     source: checkSource('volumes', source),
+    ...(within === undefined ? {} : { within }),
     target: checkTarget('volumes', target),
     options: bindOptions(recursive ?? true, readOnly ?? false, propagation ?? 'rprivate'),
     ...(idmap === undefined ? undefined : { idmap }),
@@ -169,9 +186,13 @@ function checkMount(mount: MountOption): MountConfig {
     const propagation = mount.bindPropagation ?? 'rprivate';
     if (!PROPAGATIONS.has(propagation))
       throw invalid('mounts', propagation, 'is not a propagation');
+    const source = checkSource('mounts', mount.source);
     return {
       type: 'bind',
-      source: checkSource('mounts', mount.source),
+      source,
+      ...(mount.within === undefined
+        ? {}
+        : { within: checkWithin('mounts', mount.within, source) }),
       target,
       options: bindOptions(mount.bindRecursive ?? true, mount.readOnly ?? false, propagation),
       ...(mount.idmap === undefined

@@ -32,6 +32,12 @@ export interface BindMountOption {
   readonly source: string;
   /** Absolute path in the container. */
   readonly target: string;
+  /**
+   * Absolute path on the host of a directory that the source is in, for one that others can change: the kernel resolves the
+   * source beneath it (openat2(2), RESOLVE_BENEATH), and a link or `..` that leads out of it is an error. The directory
+   * itself is trusted. With `volumes` the option `beneath=`.
+   */
+  readonly within?: string | undefined;
   readonly readOnly?: boolean | undefined;
   /** Default `rprivate`. */
   readonly bindPropagation?: BindPropagation | undefined;
@@ -187,7 +193,10 @@ export interface ResourceOptions {
 }
 
 export interface MountOptions {
-  /** `source:target[:options]` with `ro rw rbind bind`, the propagations, and `idmap=` with one of `VolumeUser`. */
+  /**
+   * `source:target[:options]` with `ro rw rbind bind`, the propagations, `idmap=` with one of `VolumeUser`, and
+   * `beneath=/directory` (`within` of a mount).
+   */
   readonly volumes?: readonly string[] | undefined;
   readonly mounts?: readonly MountOption[] | undefined;
   /**

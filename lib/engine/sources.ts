@@ -1,8 +1,9 @@
 /** The things of the host that a container is given: looked up before anything is made. */
 import { constants, type Stats } from 'node:fs';
-import { access, readdir, stat } from 'node:fs/promises';
+import { access, readdir, realpath, stat } from 'node:fs/promises';
 import { CaissonError } from '../errors.js';
 import type { LinuxDevice, LinuxDeviceCgroup, LinuxThrottleDevice } from '../oci/runtime-spec.js';
+import { relativeTo } from '../program/mount-options.js';
 import { invalid } from './check.js';
 import type { ContainerConfig } from './config.js';
 import type { DeviceConfig } from './devices.js';
@@ -51,7 +52,12 @@ export async function checkSources(config: ContainerConfig): Promise<Sources> {
   const looks = new Map(binds.map((mount) => [mount, look(mount.from, mount.source ?? '')]));
   const lookAt = (mount: MountConfig) => looks.get(mount) ?? look(mount.from, mount.source ?? '');
   const [stats, owners] = await Promise.all([
-    Promise.all(binds.map(lookAt)),
+    Promise.all(
+      binds.map(async (mount) => {
+        await checkBeneath(mount);
+        return lookAt(mount);
+      }),
+    ),
     volumeOwners(config, lookAt),
     seccomp.kind === 'file' ? look('securityOpt', seccomp.path) : undefined,
   ]);
@@ -74,6 +80,15 @@ export async function checkSources(config: ContainerConfig): Promise<Sources> {
     owners,
     throttles: throttles.length === 0 ? NO_SOURCES.throttles : limits,
   };
+}
+
+/** So that it is said early; that it stays so the kernel sees to, at the start. */
+async function checkBeneath({ from, source = '', within }: MountConfig): Promise<void> {
+  if (within === undefined) return;
+  await look(from, source);
+  const [directory, place] = await Promise.all([realpath(within), realpath(source)]);
+  if (relativeTo(directory, place) === undefined)
+    throw invalid(from, source, `leads out of ${within}, to ${place}`);
 }
 
 async function look(option: string, path: string): Promise<Stats> {

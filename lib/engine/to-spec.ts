@@ -205,9 +205,10 @@ function mountsOf(
   const { base = 0 } = idRange ?? {};
   const nodes = new Set(shown.map(({ path }) => path));
   const opens = opensDevices(config);
-  for (const { type, source, target, options: asked } of config.mounts) {
+  for (const { type, source, target, within, options: asked } of config.mounts) {
     if (nodes.has(target)) continue;
-    const options = opens || type === 'tmpfs' ? asked : [...asked, nodev(asked)];
+    const guarded = opens || type === 'tmpfs' ? asked : [...asked, nodev(asked)];
+    const options = within === undefined ? guarded : [...guarded, `beneath=${within}`];
     const owner = sources.owners.get(target);
     const maps =
       owner === undefined

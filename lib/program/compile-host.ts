@@ -8,7 +8,7 @@ import { O_RDWR_NOCTTY } from './compile-process.js';
 import { slotList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput, StdioPlan } from './launch.js';
-import { ATTR, parseMountOptions, PROPAGATION, tmpfsOwner } from './mount-options.js';
+import { ATTR, parseMountOptions, PROPAGATION, relativeTo, tmpfsOwner } from './mount-options.js';
 import type { LaunchSlots, Slots } from './slots.js';
 
 /** linux/sched.h: the namespaces that a process can only be born into. The others it makes itself. */
@@ -204,10 +204,22 @@ function openBinds(
     if (tree === undefined) return;
     const options = parseMountOptions(mount.options);
     const slot = options.idmapped ? usersOf(mount) : undefined;
+    let path = mount.source;
+    let base: number | undefined;
+    if (options.beneath !== undefined) {
+      base = slots.take();
+      path = relativeTo(options.beneath, path ?? '') ?? path;
+      steps.push({
+        op: 'file.open',
+        slots: [base],
+        texts: [options.beneath],
+        numbers: [O_PATH_DIRECTORY],
+      });
+    }
     steps.push({
       op: 'tree.open',
-      slots: [tree, slot],
-      texts: [mount.source],
+      slots: [tree, slot, base],
+      texts: [path],
       numbers: [
         options.recursive ? 1 : 0,
         options.attributes,

@@ -121,7 +121,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     `${o.slot(0)} = a user namespace for a volume: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'ns.open': (o) => `${o.slot(0)} = open the container's ${o.text(0)} namespace`,
   'tree.open': (o) =>
-    `${o.slot(0)} = open_tree ${o.text(0)}${o.number(0) === 0 ? '' : ', recursively'}` +
+    `${o.slot(0)} = open_tree ${o.below(2, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}` +
     (o.slot(1) === '' ? '' : `, idmapped by ${o.slot(1)}`) +
     (o.number(3) === 0 ? '' : ' if its file system can be') +
     o.options(1) +

@@ -33,6 +33,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'tree.open EINVAL':
     'the filesystem there cannot be idmapped, as an overlay cannot, on which most containers lie: put it on ext4, xfs or ' +
     'btrfs (a volume); userns "host" (--userns=host) needs no mapping',
+  'tree.open EXDEV': 'a link leads out of the directory that the source has to be beneath',
   'tree.open ENOENT': 'it vanished after it was checked',
   'overlay.make EINVAL':
     'a layer lies on a filesystem that overlay does not take, such as another overlay; put the data root on ext4, xfs or ' +

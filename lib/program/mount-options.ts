@@ -55,6 +55,8 @@ export interface MountOptions {
   readonly propagation: number;
   readonly recursive: boolean;
   readonly idmapped: boolean;
+  /** Of a bind: the directory beneath which its source is resolved. An option of caisson's own. */
+  readonly beneath: string | undefined;
   /** What is left: the filesystem's own, "key=value,flag". */
   readonly data: string;
 }
@@ -75,6 +77,7 @@ function parse(options: readonly string[]): MountOptions {
   let propagation: number = PROPAGATION.private;
   let recursive = false;
   let idmapped = false;
+  let beneath: string | undefined;
   const data: string[] = [];
   for (const option of options) {
     const attribute = ATTRIBUTES[option];
@@ -84,9 +87,10 @@ function parse(options: readonly string[]): MountOptions {
     else if (option === 'bind') recursive = false;
     else if (option === 'rbind') recursive = true;
     else if (option === 'idmap' || option === 'ridmap') idmapped = true;
+    else if (option.startsWith('beneath=')) beneath = option.slice('beneath='.length);
     else if (!IGNORED.has(option)) data.push(option);
   }
-  return { attributes, propagation, recursive, idmapped, data: data.join(',') };
+  return { attributes, propagation, recursive, idmapped, beneath, data: data.join(',') };
 }
 
 /** `uid=` and `gid=` of a tmpfs, which are the container's ids, and the options beside them. */
@@ -105,4 +109,12 @@ export function tmpfsOwner(data: string): {
     else rest.push(option);
   }
   return { uid, gid, rest };
+}
+
+/** The path below a directory, `.` for itself; undefined where it begins otherwise, or goes up. */
+export function relativeTo(directory: string, path: string): string | undefined {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  const above = directory.split('/').filter(Boolean);
+  if (parts.includes('..') || above.some((part, index) => parts[index] !== part)) return undefined;
+  return parts.slice(above.length).join('/') || '.';
 }

@@ -91,6 +91,14 @@ int main() {
     expect(open_below(proc.get(), "self/status", O_RDONLY).ok(), "plain links of procfs work");
   });
 
+  test("beneath: links that stay are followed, what leads out is an error", [] {
+    const Place place;
+    expect_equal(place.read("etc/name", Follow::kBeneath), std::string("inside"));
+    expect_equal(place.read("relative", Follow::kBeneath), std::string("inside"));
+    for (const char* path : {"/etc/name", "absolute", "upwards", "up/etc/name", "../etc/name"})
+      expect_equal(place.read(path, Follow::kBeneath), number(EXDEV), path);
+  });
+
   test("open_below without links", [] {
     const Place place;
     expect_equal(place.read("etc/name", Follow::kNoLinks), std::string("inside"));

@@ -104,6 +104,8 @@ function makeSources(volumes: readonly string[] = []): void {
   for (const volume of volumes) {
     const [source = '', ...rest] = volume.split(':');
     if (rest.length === 0 || !source.startsWith('/') || rest[0] === '') continue;
+    // Where others can put links nothing is made.
+    if (rest[1]?.includes('beneath=') === true) continue;
     try {
       mkdirSync(source, { recursive: true });
     } catch {
