@@ -108,6 +108,7 @@ Status clone(Machine&, const Step&);
 Status ids_map(Machine&, const Step&);
 Status ns_open(Machine&, const Step&);
 Status oom_set(Machine&, const Step&);
+Status rlimit_raise(Machine&, const Step&);
 Status release(Machine&, const Step&);
 Status fsids_set(Machine&, const Step&);
 // id_maps.cpp

@@ -357,6 +357,20 @@ Status oom_set(Machine& base, const Step& step) {
   return written;
 }
 
+// A hard limit of the child above this process's own, which it could not raise in a user namespace
+// of its own. It sets the limit itself later: a low one would be in the way of what it does before.
+Status rlimit_raise(Machine& base, const Step& step) {
+  struct {
+    uint64_t soft, hard;
+  } limit{};
+  const uint64_t resource = step.number[0], wanted = step.number[1];
+  if (const long got = sys::call(__NR_prlimit64, 0, resource, nullptr, &limit); got < 0)
+    return failure(got, "prlimit64");
+  if (limit.hard >= wanted) return {};
+  limit.hard = wanted;
+  return check(sys::call(__NR_prlimit64, host(base).pid, resource, &limit, nullptr), "prlimit64");
+}
+
 Status release(Machine& base, const Step& step) {
   const Blob list = base.blob(step, 0);
   ReleaseMessage message{};

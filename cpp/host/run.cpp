@@ -27,6 +27,7 @@ constexpr Handlers make_handlers() {
   all.set(Op::kOverlayMake, steps::overlay_make);
   all.set(Op::kFsidsSet, steps::fsids_set);
   all.set(Op::kOomSet, steps::oom_set);
+  all.set(Op::kRlimitRaise, steps::rlimit_raise);
   all.set(Op::kHelperStart, steps::helper_start);
   all.set(Op::kRelease, steps::release);
   return all;

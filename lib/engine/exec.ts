@@ -20,6 +20,7 @@ import { type ExecConfig, type ExecOptions, normalizeExec } from './exec-options
 import { Execution } from './execution.js';
 import { newId } from './ids.js';
 import { launch, type Launching } from './launch.js';
+import { callersOpenFiles } from './open-files.js';
 import type { RunOptions } from './options.js';
 import { usersOf } from './own-users.js';
 import { startTime } from './owner.js';
@@ -188,6 +189,7 @@ async function prepareExec(
     user,
     hostname: networkName(container),
     users,
+    openFiles: callersOpenFiles(),
   });
   const admit = users === undefined ? undefined : admissionTo(target);
   const launchable = compileExec(spec, {

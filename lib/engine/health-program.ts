@@ -6,6 +6,7 @@ import { testCommand, withDefaults } from './healthcheck.js';
 import type { MonitoredCheck } from './monitor-config.js';
 import { type KeptStart, networkName, rootlessOf, type Surroundings } from './prepare.js';
 import type { Healthcheck } from './stored.js';
+import { callersOpenFiles } from './open-files.js';
 import { toSpec } from './to-spec.js';
 
 /**
@@ -29,6 +30,7 @@ export function compileCheck(
       user: joining.user,
       hostname: networkName(config),
       users,
+      openFiles: callersOpenFiles(),
     }),
     {
       pid: 0,

@@ -28,6 +28,7 @@ import { checkWithoutFilter, needsDeviceFilter, opensDevices } from './device-gu
 import { type HostFiles, injectedFiles } from './files.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
 import { networkSysctls } from './network-sysctls.js';
+import { callersOpenFiles } from './open-files.js';
 import type { RunOptions } from './options.js';
 import type { OwnUsers } from './own-users.js';
 import { DEFAULT_PIDS_LIMIT } from './resources.js';
@@ -292,7 +293,17 @@ async function write(
   const idRange = config.userns === 'auto' ? { base, size: ID_RANGE_SIZE } : undefined;
   const { cpuMasks } = around.host;
   const hostname = networkName(config);
-  const facts = { id, idRange, user, hostname, seccomp: profile, sources, users, cpuMasks };
+  const facts = {
+    id,
+    idRange,
+    user,
+    hostname,
+    seccomp: profile,
+    sources,
+    users,
+    cpuMasks,
+    openFiles: callersOpenFiles(),
+  };
   const spec = withImageBinds(toSpec(config, facts), resolved);
   const resources = spec.linux?.resources ?? {};
   const cgroup = planCgroups(await layoutFor(resources), id, resources, {

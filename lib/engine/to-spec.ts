@@ -8,6 +8,7 @@ import type {
   LinuxResources,
   LinuxSeccomp,
   Mount,
+  PosixRlimit,
   Process,
   Spec,
 } from '../oci/runtime-spec.js';
@@ -35,6 +36,8 @@ export interface SpecFacts {
   readonly seccomp?: LinuxSeccomp | undefined;
   /** An ordinary user's; undefined for root. */
   readonly users?: OwnUsers | undefined;
+  /** Of `callersOpenFiles`: for programs that are not told of another limit. */
+  readonly openFiles?: readonly PosixRlimit[] | undefined;
   /** Of `checkSources`. */
   readonly sources?: Sources | undefined;
   /** What this machine has to be masked beside MASKED_PATHS. */
@@ -66,7 +69,7 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
   const shown = shownDevices(config, sources);
   return {
     ociVersion: defaults.OCI_VERSION,
-    process: processOf(config, facts.user, hostname),
+    process: processOf(config, facts, hostname),
     root: { path: 'rootfs', readonly: config.readOnly },
     hostname,
     domainname: config.domainname,
@@ -136,7 +139,11 @@ function checkOwnIds(user: ResolvedUser, { uids, gids, lack }: OwnUsers): void {
   );
 }
 
-function processOf(config: ContainerConfig, user: ResolvedUser, hostname: string): Process {
+function processOf(
+  config: ContainerConfig,
+  { user, openFiles }: SpecFacts,
+  hostname: string,
+): Process {
   const { terminal } = config;
   return {
     terminal: terminal !== undefined,
@@ -151,11 +158,20 @@ function processOf(config: ContainerConfig, user: ResolvedUser, hostname: string
     }),
     cwd: config.workdir,
     capabilities: capabilitySets(config.capabilities, user.uid),
-    rlimits: config.rlimits,
+    rlimits: rlimitsOf(config, openFiles),
     noNewPrivileges: config.noNewPrivileges,
     apparmorProfile: config.apparmor,
     oomScoreAdj: config.oomScoreAdj,
   };
+}
+
+function rlimitsOf(
+  { rlimits }: ContainerConfig,
+  openFiles: SpecFacts['openFiles'] = [],
+): readonly PosixRlimit[] {
+  if (openFiles.length === 0 || rlimits.some(({ type }) => type === 'RLIMIT_NOFILE'))
+    return rlimits;
+  return [...rlimits, ...openFiles];
 }
 
 /**

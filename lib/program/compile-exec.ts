@@ -8,6 +8,7 @@ import type { Spec } from '../oci/runtime-spec.js';
 import type { Launchable } from './compile.js';
 import {
   adjustOomScore,
+  raiseLimits,
   deviceNumber,
   makePipes,
   O_PATH_DIRECTORY,
@@ -113,6 +114,7 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
     none = rootless === undefined ? makeNull(host, slots) : open('/dev/null', O_RDWR_NOCTTY);
   // The process belongs to the host's root until it is exec'ed, for whoever is outside.
   if (!joinsUsers) adjustOomScore(host, spec);
+  if (ownUsers && !joinsUsers) raiseLimits(host, spec);
   const passed = [...Object.values(streams), none].filter((slot) => slot !== undefined);
   release(host, [target, ...tasks, ...passed], input.admitted === true);
   const container = compileInside(

@@ -4,7 +4,8 @@ import { compileDeviceRules } from '../cgroup/device-filter.js';
 import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
 import type { LinuxDevice, LinuxIdMapping, Mount, Spec } from '../oci/runtime-spec.js';
 import { devicesInDev, isCgroup, type KernelFacts, type Shared } from './compile.js';
-import { O_RDWR_NOCTTY } from './compile-process.js';
+import { RLIMITS } from '../oci/rlimits.js';
+import { limitNumber, O_RDWR_NOCTTY } from './compile-process.js';
 import { slotList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput, StdioPlan } from './launch.js';
@@ -136,6 +137,7 @@ export function compileHost(
   const near = makePipes(steps, spec, input, shared, slots);
   startHelper(steps, input, slots, userns);
   adjustOomScore(steps, spec);
+  if (ownUsers) raiseLimits(steps, spec);
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
   return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };
@@ -145,6 +147,12 @@ export function compileHost(
 export function adjustOomScore(steps: Step[], { process }: Spec): void {
   const adjustment = process?.oomScoreAdj;
   steps.push({ op: 'oom.set', numbers: adjustment === undefined ? [0, 1] : [adjustment] });
+}
+
+/** Hard limits that the container's root may not raise itself. */
+export function raiseLimits(steps: Step[], { process }: Spec): void {
+  for (const { type, hard } of process?.rlimits ?? [])
+    steps.push({ op: 'rlimit.raise', numbers: [RLIMITS[type], limitNumber(hard)] });
 }
 
 /** Before the container goes on to its program, which finds its network. */

@@ -60,7 +60,10 @@ export function becomeUser(
 ): void {
   const { capabilities, user } = process ?? {};
   for (const { type, soft, hard } of process?.rlimits ?? []) {
-    steps.push({ op: 'rlimit.set', numbers: [RLIMITS[type], limit(soft), limit(hard)] });
+    steps.push({
+      op: 'rlimit.set',
+      numbers: [RLIMITS[type], limitNumber(soft), limitNumber(hard)],
+    });
   }
   steps.push({ op: 'dir.change', texts: [process?.cwd ?? '/'] });
   if (capabilities?.bounding !== undefined) {
@@ -104,7 +107,7 @@ export function execProgram(steps: Step[], { process }: Spec): void {
 }
 
 /** "No limit" is all ones; see PosixRlimit. */
-function limit(value: number): bigint {
+export function limitNumber(value: number): bigint {
   return value >= 2 ** 53 || value < 0 ? 0xffff_ffff_ffff_ffffn : BigInt(value);
 }
 

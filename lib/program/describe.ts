@@ -34,7 +34,11 @@ function bits(value: number, names: readonly (readonly [number, string])[]): str
 }
 
 class Operands {
-  constructor(private readonly step: Step) {}
+  /** @param registers whether slots are named: to a reader of an error they say nothing. */
+  constructor(
+    private readonly step: Step,
+    private readonly registers = true,
+  ) {}
 
   text(index: number): string {
     const text = this.step.texts?.[index];
@@ -49,7 +53,10 @@ class Operands {
   slots16(index: number): string {
     const text = this.step.texts?.[index];
     if (!(text instanceof Uint8Array)) return '';
-    return [...new Uint16Array(text.slice().buffer)].map((slot) => `$${slot}`).join(' ');
+    const slots = new Uint16Array(text.slice().buffer);
+    return this.registers
+      ? [...slots].map((slot) => `$${slot}`).join(' ')
+      : `${slots.length} descriptors`;
   }
   ids32(index: number): string {
     const text = this.step.texts?.[index];
@@ -66,9 +73,16 @@ class Operands {
       ? 'all'
       : names.map((name) => name.slice(4).toLowerCase()).join(',');
   }
-  slot(index: number): string {
+  /** @param otherwise stands in place of a slot that is not named. */
+  slot(index: number, otherwise = ''): string {
     const slot = this.step.slots?.[index];
-    return slot === undefined ? '' : `$${slot}`;
+    if (slot === undefined) return '';
+    return this.registers ? `$${slot}` : otherwise;
+  }
+  /** `$1 = `: what the step fills. */
+  result(): string {
+    const slot = this.slot(0);
+    return slot === '' ? '' : `${slot} = `;
   }
   below(index: number, path: string): string {
     const slot = this.slot(index);
@@ -98,44 +112,46 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'symlink.make': (o) => `symlink ${o.below(0, o.text(1))} -> ${o.text(0)}`,
   'node.make': (o) => `mknod ${o.below(0, o.text(0))} ${octal(o.number(0))} ${device(o.number(1))}`,
   'file.write': (o) => `write ${o.below(0, o.text(0))}, ${o.bytes(1)} bytes`,
-  'file.open': (o) => `${o.slot(0)} = open ${o.below(1, o.text(0))}`,
-  'fd.dup': (o) => `${o.slot(0)} = dup ${o.number(0)}`,
+  'file.open': (o) => `${o.result()}open ${o.below(1, o.text(0))}`,
+  'fd.dup': (o) => `${o.result()}dup ${o.number(0)}`,
   'pipe.make': (o) =>
-    `pipe: the container ${o.number(0) === 0 ? 'reads' : 'writes'} ${o.slot(0)}, Node has ${o.slot(1)}`,
+    `pipe: the container ${o.number(0) === 0 ? 'reads' : 'writes'} ${o.slot(0, 'one end')}, Node has ${o.slot(1, 'the other')}`,
   'cgroup.make': (o) => `mkdir ${o.text(0)}`,
   'cgroup.write': (o) =>
     `write ${JSON.stringify(o.text(1))} to ${o.text(0)}${o.number(0) === 0 ? '' : ' if missing'}`,
   'cgroup.devices': (o) =>
-    `filter the devices of ${o.slot(0)} by a BPF program of ${o.bytes(0) / 8} instructions`,
-  'process.open': (o) => `${o.slot(0)} = pidfd_open ${o.number(0)}, started at ${o.number(1)}`,
+    `filter the devices of ${o.slot(0, 'the cgroup')} by a BPF program of ${o.bytes(0) / 8} instructions`,
+  'process.open': (o) => `${o.result()}pidfd_open ${o.number(0)}, started at ${o.number(1)}`,
   clone: (o) =>
-    (o.slot(1) === ''
+    (o.slot(1, 'the container') === ''
       ? `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces`
-      : `clone3 caisson-init in the pid,${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1)}`) +
-    (o.slot(0) === '' ? '' : ` into cgroup ${o.slot(0)}`) +
+      : `clone3 caisson-init in the pid,${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1, 'the container')}`) +
+    (o.slot(0, 'of its own') === '' ? '' : ` into cgroup ${o.slot(0, 'of its own')}`) +
     (['', ', detached', ', with a keeper', ', staying outside its pid namespace'][o.number(1)] ??
       '') +
     (o.number(2) === 0 ? '' : `, as user ${o.number(2)}`),
   'ids.map': (o) => `map ids: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'users.make': (o) =>
-    `${o.slot(0)} = a user namespace for a volume: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
-  'ns.open': (o) => `${o.slot(0)} = open the container's ${o.text(0)} namespace`,
+    `${o.result()}a user namespace for a volume: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
+  'ns.open': (o) => `${o.result()}open the container's ${o.text(0)} namespace`,
   'tree.open': (o) =>
-    `${o.slot(0)} = open_tree ${o.below(2, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}` +
-    (o.slot(1) === '' ? '' : `, idmapped by ${o.slot(1)}`) +
+    `${o.result()}open_tree ${o.below(2, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}` +
+    (o.slot(1, 'it') === '' ? '' : `, idmapped by ${o.slot(1, 'its user namespace')}`) +
     (o.number(3) === 0 ? '' : ' if its file system can be') +
     o.options(1) +
     propagation(o.number(2)),
   'fs.make': (o) =>
-    `${o.slot(0)} = fsmount ${o.text(0)} ${o.text(1)}${o.options(0)}` +
+    `${o.result()}fsmount ${o.text(0)} ${o.text(1)}${o.options(0)}` +
     (o.number(3) === 0 ? '' : `, owned by ${o.number(1)}:${o.number(2)}`),
   'overlay.make': (o) =>
-    `${o.slot(0)} = fsmount overlay, lower ${o.slots16(0)}` +
-    (o.slot(1) === '' ? '' : `, upper and work in ${o.slot(1)}`) +
+    `${o.result()}fsmount overlay, lower ${o.slots16(0)}` +
+    (o.slot(1, 'it') === '' ? '' : `, upper and work in ${o.slot(1, 'its own directory')}`) +
     (o.number(0) === 0 ? '' : ', layers attached by path') +
     (o.number(2) === 0 ? '' : ', showing only what everybody may read') +
     o.options(1),
   'fsids.set': (o) => `set this thread's file ids to ${o.number(0)}:${o.number(1)}`,
+  'rlimit.raise': (o) =>
+    `raise the hard limit ${rlimitName(o.number(0))} to ${rlimit(o.number(1))}`,
   'oom.set': (o) =>
     `write ${o.number(0)} to oom_score_adj${o.number(1) === 0 ? '' : ', if that is allowed'}`,
   'helper.start': (o) =>
@@ -146,22 +162,23 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   await: () => `wait for the host's half`,
   'ids.set': (o) => `setresuid ${o.number(0)}, setresgid ${o.number(1)}`,
   'groups.set': (o) => `setgroups [${o.ids32(0)}]`,
-  'cgroup.enter': (o) => `enter cgroup ${o.slot(0)}`,
-  'ns.join': (o) => `setns ${bits(o.number(0), NAMESPACES)} of ${o.slot(0)}`,
+  'cgroup.enter': (o) => `enter cgroup ${o.slot(0, 'of its own')}`,
+  'ns.join': (o) => `setns ${bits(o.number(0), NAMESPACES)} of ${o.slot(0, 'the container')}`,
   'ns.unshare': (o) => `unshare ${bits(o.number(0), NAMESPACES)}`,
   'mount.attach': (o) =>
-    `attach ${o.slot(0)} at ${o.below(1, o.text(0))}${o.options(0)}` +
+    `attach ${o.slot(0, 'a tree')} at ${o.below(1, o.text(0))}${o.options(0)}` +
     (o.number(3) === 0
       ? ''
       : `, with the ${bits(o.number(3), TAKEN)} of the directory that is there`),
   'mount.fs': (o) =>
-    `${o.slot(0)} = mount ${o.text(0)} on ${o.below(1, o.text(2))}${o.text(1) === '' ? '' : ` -o ${o.text(1)}`}${o.options(0)}`,
+    `${o.result()}mount ${o.text(0)} on ${o.below(1, o.text(2))}${o.text(1) === '' ? '' : ` -o ${o.text(1)}`}${o.options(0)}`,
   'mount.attr': (o) => `remount ${o.below(0, o.text(0))}${o.options(0)}`,
-  'mount.mask': (o) => `mask below ${o.slot(0)}${ifThere(o)}: ${o.list(0)}`,
-  'mount.readonly': (o) => `make read-only below ${o.slot(0)}${ifThere(o)}: ${o.list(0)}`,
+  'mount.mask': (o) => `mask below ${o.slot(0, 'the root')}${ifThere(o)}: ${o.list(0)}`,
+  'mount.readonly': (o) =>
+    `make read-only below ${o.slot(0, 'the root')}${ifThere(o)}: ${o.list(0)}`,
   'tree.view': (o) =>
-    `${o.slot(0)} = open_tree ${o.below(1, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}`,
-  'root.pivot': (o) => `pivot_root to ${o.slot(0)}, drop the old root`,
+    `${o.result()}open_tree ${o.below(1, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}`,
+  'root.pivot': (o) => `pivot_root to ${o.slot(0, 'the new root')}, drop the old root`,
   'host.name': (o) => `sethostname ${o.text(0)}`,
   'domain.name': (o) => `setdomainname ${o.text(0)}`,
   'link.up': (o) => `set link ${o.text(0)} up`,
@@ -169,11 +186,12 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'rlimit.set': (o) =>
     `setrlimit ${rlimitName(o.number(0))} ${rlimit(o.number(1))}:${rlimit(o.number(2))}`,
   'tty.open': (o) =>
-    `${o.slot(0)} = a terminal of ${o.number(0) >>> 16}x${o.number(0) & 0xffff} on the container's devpts`,
-  'fd.own': (o) => `chown ${o.slot(0)} to ${o.number(0)}:${o.number(1)}`,
+    `${o.result()}a terminal of ${o.number(0) >>> 16}x${o.number(0) & 0xffff} on the container's devpts`,
+  'fd.own': (o) => `chown ${o.slot(0, 'a stream')} to ${o.number(0)}:${o.number(1)}`,
   'files.send': (o) =>
-    `send ${o.list(0)} below ${o.slot(1)} to ${o.slot(0)}, up to ${o.number(0)} bytes of each`,
-  'stdio.set': (o) => `stdin, stdout, stderr = ${o.slot(0)} ${o.slot(1)} ${o.slot(2)}`,
+    `send ${o.list(0)} below ${o.slot(1, 'the root')} to ${o.slot(0, 'Node')}, up to ${o.number(0)} bytes of each`,
+  'stdio.set': (o) =>
+    `stdin, stdout, stderr = ${o.slot(0, 'their')} ${o.slot(1, 'own')} ${o.slot(2, 'streams')}`,
   'session.new': (o) =>
     `setsid, a new session keyring${o.number(0) === 0 ? '' : ' with a controlling terminal'}`,
   'dir.change': (o) => `chdir ${o.text(0)}`,
@@ -192,6 +210,11 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
 
 export function describe(step: Step): string {
   return WORDS[step.op](new Operands(step));
+}
+
+/** For an error: without the registers of the program, which its reader has not seen. */
+export function describeForError(step: Step): string {
+  return WORDS[step.op](new Operands(step, false));
 }
 
 function quote(argument: string): string {

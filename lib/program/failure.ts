@@ -9,7 +9,7 @@ import {
   userNamespaceSwitch,
 } from '../machine/user-namespaces.js';
 import type { NativeError } from '../native/binding.js';
-import { describe } from './describe.js';
+import { describeForError } from './describe.js';
 import { errnoName } from './errno.js';
 import { HALVES, type Program, type Step } from './instructions.js';
 
@@ -41,6 +41,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'overlay.make EPERM': 'without root, overlay needs Linux 5.11',
   'oom.set EACCES': 'lowering the score needs CAP_SYS_RESOURCE',
   'rlimit.set EPERM': 'raising a hard limit needs CAP_SYS_RESOURCE',
+  'rlimit.raise EPERM':
+    'raising a hard limit needs CAP_SYS_RESOURCE, and for nofile a /proc/sys/fs/nr_open as high',
   'cgroup.write EBUSY': 'the value is below what is in use',
   'cgroup.write EBUSY subtree_control':
     'processes sit in that cgroup itself, and a cgroup of v2 with processes hands out no controllers; move them into one ' +
@@ -82,6 +84,7 @@ const OF_THE_CONTAINER: ReadonlySet<string> = new Set([
   'ids.map',
   'oom.set',
   'rlimit.set',
+  'rlimit.raise',
   'session.new',
   'file.write',
 ]);
@@ -162,18 +165,18 @@ export function failureOf(
     path,
     hint: refused ?? hintOfUsers(error, errno, step.op) ?? hintFor(step.op, errno, path),
   };
-  const where = path === undefined || describe(step).includes(path) ? '' : ` (${path})`;
+  const where = path === undefined || describeForError(step).includes(path) ? '' : ` (${path})`;
   const reason = half === 'host' && ON_DISK.has(step.op) ? storageReason(errno) : undefined;
   if (reason !== undefined) {
     return new CaissonError(
       'ERR_STORAGE',
-      `cannot start: the data root cannot be written: ${reason}: ${describe(step)}${where}: ${error.call}: ${errno}`,
+      `cannot start: the data root cannot be written: ${reason}: ${describeForError(step)}${where}: ${error.call}: ${errno}`,
       { ...details, hint: storageHint(errno) },
     );
   }
   return new CaissonError(
     refused === undefined ? codeFor(half, step, errno) : 'ERR_NO_PRIVILEGES',
-    `cannot start: ${describe(step)}${where}: ${error.call}: ${errno}`,
+    `cannot start: ${describeForError(step)}${where}: ${error.call}: ${errno}`,
     details,
   );
 }
@@ -193,7 +196,7 @@ export function endedEarly(
   const how = signal === 0 ? `ended with ${code}` : `was killed by signal ${signal}`;
   return new CaissonError(
     'ERR_START_FAILED',
-    `cannot start: caisson-init ${how} at this step: ${describe(step)}`,
+    `cannot start: caisson-init ${how} at this step: ${describeForError(step)}`,
     {
       stage: 'container',
       step: step.op,

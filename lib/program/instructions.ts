@@ -46,6 +46,7 @@ export const OPCODES = [
   'overlay.make',
   'fsids.set',
   'oom.set',
+  'rlimit.raise',
   'helper.start',
   'release',
   'await',
