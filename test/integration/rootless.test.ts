@@ -13,7 +13,7 @@ import {
 } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
@@ -411,8 +411,10 @@ root.describe('without root', function () {
     it('keeps what it has from everybody else', async () => {
       const { id } = await started('host', ...SLEEP);
       const sockets = join(user.directory, 'run/caisson/monitors');
-      expect(await knock(65_534, user.home, join(sockets, id))).to.equal('EACCES');
-      // Root may, of course: it is there. By a short path, as one of a socket has to be.
+      // By short paths, as those of sockets have to be: before Node 26 a longer one was cut off, and not refused.
+      const path = relative(user.directory, join(sockets, id));
+      expect(await knock(65_534, user.directory, path)).to.equal('EACCES');
+      // Root may, of course: it is there.
       expect(await knock(0, sockets, id)).to.equal('in');
       for (const path of [
         user.containers,
