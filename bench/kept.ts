@@ -11,11 +11,11 @@ import {
   PODMAN_LIMITS,
   works,
 } from './peers.js';
-import { BASE } from './report.js';
+import { BASE, JOB_PAIRS, JOBS } from './report.js';
 import { repository, type Workspace } from './workspace.js';
 
 export interface KeptPart {
-  readonly part: 'exec' | 'detached';
+  readonly part: 'exec' | 'detached' | 'jobs';
   readonly title: string;
   readonly contestants: readonly Contestant[];
 }
@@ -114,6 +114,14 @@ async function timed(
   throw new Error(`${name}: exit code ${failed.exitCode}: ${launcher.complaints.split('\n')[0]}`);
 }
 
+/** Starts with the same options: the same program each time, and another argument and variable each time. */
+function jobs(byNode: (what: string, name: string) => Contestant): Contestant[] {
+  return JOB_PAIRS.flatMap(({ same, other }) => [
+    byNode(same.replaceAll(' ', '-'), same),
+    byNode(other.replaceAll(' ', '-'), other),
+  ]);
+}
+
 /** @param node a Node process that has caisson's library (node-worker.ts) */
 export async function openKept(
   workspace: Workspace,
@@ -122,8 +130,8 @@ export async function openKept(
 ): Promise<KeptPart[]> {
   const exec: Contestant[] = [];
   const detached: Contestant[] = [];
-  const byNode = (what: string): Contestant => ({
-    name: 'caisson',
+  const byNode = (what: string, name = 'caisson'): Contestant => ({
+    name,
     run: async (count, spacing) => (await node?.ask<Sample>(`${what} ${count} ${spacing}`)) ?? [],
   });
   if (node !== undefined) {
@@ -175,5 +183,6 @@ export async function openKept(
   return [
     { part: 'exec', title: 'exec, to its exit', contestants: exec },
     { part: 'detached', title: 'run -d, until it runs', contestants: detached },
+    { part: 'jobs', title: JOBS, contestants: node === undefined ? [] : jobs(byNode) },
   ];
 }

@@ -30,7 +30,7 @@ import { openWorkspace } from './workspace.js';
 const usage = `usage: npm run bench -- [options]
   --quick            a tenth of the starts, and no 4 GiB heap
   --only PATTERN     only contestants whose name matches (the floor is always there)
-  --part NAME        only start, exec, detached or streams; may be repeated
+  --part NAME        only start, exec, detached, jobs or streams; may be repeated
   --rounds N         rounds back to back (20), of 10 starts each
   --spaced-rounds N  rounds with 100 ms between starts (10), of 5 starts each
   --heap MIB         heaps of the Node contestants; may be repeated (50, 4096)
@@ -103,7 +103,7 @@ for (const heap of heaps) {
 }
 contestants.push(...(await openCommands(workspace, launchers)));
 
-const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'streams']);
+const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'jobs', 'streams']);
 const taking = contestants.filter(({ name }) => name === FLOOR || only.test(name));
 const results = parts.has('start')
   ? await race(taking, { dense: rounds, spaced: spacedRounds })
@@ -126,7 +126,7 @@ if (parts.has('streams') && streaming !== undefined) {
 }
 workspace.clear();
 
-const met = [...targets(results, heaps), ...streamTargets(streams)];
+const met = [...targets(results, kept, heaps), ...streamTargets(streams)];
 if (results.length > 0) console.log(table(results));
 if (kept.length > 0) console.log(`\n${keptTable(kept)}`);
 if (streams.length > 0) console.log(`\n${streamTable(streams)}`);

@@ -1,7 +1,7 @@
 /**
  * Runs inside a Node process with a heap of a given size, and starts programs from there: containers by caisson,
  * plain processes by `child_process.spawn`. `node node-worker.js HEAP_MIB DIRECTORY ROOT`, then lines
- * "caisson|spawn|exec|detached COUNT SPACING_MS" on stdin; or "run-stdout", "exec-stdin" and the like, for bytes.
+ * "WHAT COUNT SPACING_MS" on stdin, for what stands in `openers`; or "run-stdout", "exec-stdin" and the like, for bytes.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -57,6 +57,29 @@ async function openCaisson(): Promise<Starter> {
     [Symbol.asyncDispose]: async () => {
       await engine[Symbol.asyncDispose]();
     },
+  };
+}
+
+/**
+ * Starts as jobs are: with the same options, and each with an argument and a variable of its own.
+ *
+ * @param varied false: with the same ones each time, for comparison
+ */
+function openJobs(varied: boolean, volume: boolean): () => Promise<Starter> {
+  return async () => {
+    const engine = await openEngine();
+    const options = volume ? { ...LIMITS, volumes: [`${directory}:/volume`] } : LIMITS;
+    let job = 0;
+    return {
+      start: async () => {
+        if (varied) job++;
+        const env = { JOB: `${job}` };
+        return (await engine.run(rootfs(root), ['/true', `${job}`], { ...options, env })).exitCode;
+      },
+      [Symbol.asyncDispose]: async () => {
+        await engine[Symbol.asyncDispose]();
+      },
+    };
   };
 }
 
@@ -190,6 +213,10 @@ Object.assign(globalThis, { ballast });
 
 const openers: Readonly<Record<string, () => Promise<Starter>>> = {
   caisson: openCaisson,
+  'same-job': openJobs(false, false),
+  'other-job': openJobs(true, false),
+  'same-job-volume': openJobs(false, true),
+  'other-job-volume': openJobs(true, true),
   exec: openExec,
   detached: openDetached,
   'spawn-stdout': () => openSpawnStreamer('stdout'),

@@ -13,6 +13,14 @@ export interface Result {
 }
 
 export const FLOOR = 'floor (C)';
+/** Of the part in which only the arguments and the environment differ from start to start. */
+export const JOBS = 'run, with the same options';
+/** By name; each is compared with the one before it. */
+export const JOB_PAIRS = [
+  { same: 'same job', other: 'other job' },
+  { same: 'same job volume', other: 'other job volume' },
+] as const;
+
 export const CRUN = 'crun, seccomp as Docker';
 
 /** What the project holds itself to: a ratio of two medians, or a time, and its limit. */
@@ -37,7 +45,11 @@ function size(heapMib: number): string {
   return heapMib >= 1024 ? `${heapMib / 1024} GiB` : `${heapMib} MiB`;
 }
 
-export function targets(results: readonly Result[], heaps: readonly number[]): Target[] {
+export function targets(
+  results: readonly Result[],
+  kept: readonly KeptResults[],
+  heaps: readonly number[],
+): Target[] {
   const [small = 50, large] = heaps;
   const caisson = p50(results, caissonName(small), 'backToBack');
   const found: Target[] = [];
@@ -53,6 +65,11 @@ export function targets(results: readonly Result[], heaps: readonly number[]): T
   const js = results.find((result) => result.name === caissonName(small))?.backToBack?.jsP50Us;
   // Every moment of the start in which the event loop did not wait: the sum of its turns, not the longest.
   target('JavaScript thread blocked, ms a start', (js ?? NaN) / 1e3, 0.2);
+  const jobs = kept.find(({ title }) => title === JOBS)?.results ?? [];
+  for (const { same, other } of JOB_PAIRS) {
+    const ratio = p50(jobs, other, 'backToBack') / p50(jobs, same, 'backToBack');
+    target(`${other} ÷ ${same}, back to back`, ratio, 1.05);
+  }
   return found;
 }
 

@@ -47,6 +47,13 @@ bool read_identity(const Napi::Value& id, const Napi::Value& base, Identity& ide
   return length == identity.id.size();
 }
 
+// None where there is no such argument.
+std::span<const uint8_t> optional_bytes(const Napi::Value& value) {
+  if (!value.IsTypedArray()) return {};
+  const auto bytes = value.As<Napi::Uint8Array>();
+  return {bytes.Data(), bytes.ByteLength()};
+}
+
 using Recipe = std::shared_ptr<const LaunchTemplate>;
 
 Napi::Value refuse(Napi::Env env, const char* why) {
@@ -92,7 +99,7 @@ Napi::Value stamp(const Napi::CallbackInfo& info) {
   Identity identity;
   if (!program || !read_identity(info[2], info[3], identity))
     return refuse(env, "stamp: no template, or no long id");
-  const ProgramBytes stamped = program->stamp(identity);
+  const ProgramBytes stamped = program->stamp(identity, optional_bytes(info[4]));
   return Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t*>(stamped.data()),
                                      stamped.size);
 }
@@ -108,6 +115,8 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
   auto launch = std::make_shared<Launch>();
   launch->recipe = *info[0].As<Napi::External<Recipe>>().Data();
   if (!read_identity(info[1], info[2], launch->identity)) return refuse(env, "launch: no long id");
+  const std::span<const uint8_t> command = optional_bytes(info[5]);
+  launch->command.assign(command.begin(), command.end());
   const std::shared_ptr<Container> container(
       new Container(environment, launch, info[4].As<Napi::Function>()));
   container->start_wanted_ = container->awaited_ = info[3].As<Napi::Boolean>().Value();

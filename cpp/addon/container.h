@@ -35,7 +35,7 @@ constexpr unsigned kExecuted = 4;
 // stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and
 // stderr, -1 where there is none
 Napi::Value make_template(const Napi::CallbackInfo& info);
-// stamp(program, places, id, base) → a copy for that one
+// stamp(program, places, id, base, command) → a copy for that one
 Napi::Value stamp(const Napi::CallbackInfo& info);
 
 // enlargePipe(fd): a pipe that was full. Where the kernel gives no more (pipe(7),

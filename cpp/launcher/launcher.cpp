@@ -220,7 +220,7 @@ void Launcher::remove_from_guard(Launch& launch) {
 
 void Launcher::execute(Launch& launch, Workplace& workplace) {
   const LaunchTemplate& recipe = *launch.recipe;
-  launch.program = recipe.program.stamp(launch.identity);
+  launch.program = recipe.program.stamp(launch.identity, launch.command);
   launch.teardown = recipe.teardown.stamp(launch.identity);
   Program program;
   const char* reason = nullptr;

@@ -23,6 +23,7 @@ namespace caisson {
 struct Launch {
   std::shared_ptr<const LaunchTemplate> recipe;
   Identity identity;
+  std::vector<uint8_t> command;  // of ProgramTemplate::stamp()
 
   // Outcome.
   ProgramBytes program;

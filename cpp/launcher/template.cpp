@@ -4,16 +4,45 @@
 
 #include <algorithm>
 
+#include "../program/instruction.h"
+
 namespace caisson {
 namespace {
 
 constexpr size_t kShortId = 12, kDigits = 10, kNumbers = 3;
+constexpr size_t kExecTexts = 3;
+constexpr uint32_t kNowhere = ~0u;
+
+size_t words_for(size_t bytes) {
+  return (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t);
+}
+
+// Names the texts that stand from `at` on in the program's last step, exec. Of what are not these
+// texts and nothing else the program's size stays wrong, which the decoder refuses.
+void point_to_command(ProgramBytes& program, size_t at) {
+  auto* const bytes = reinterpret_cast<char*>(program.words.data());
+  auto& header = *reinterpret_cast<Header*>(bytes);
+  if (at < sizeof header) return;
+  const size_t steps = size_t{header.steps[0]} + header.steps[1];
+  if (steps == 0 || steps > (at - sizeof header) / sizeof(Step)) return;
+  Step& exec = reinterpret_cast<Step*>(bytes + sizeof header)[steps - 1];
+  for (size_t i = 0; i < kExecTexts; ++i) {
+    exec.text[i] = static_cast<uint32_t>(at - header.arena);
+    uint32_t length = 0;
+    if (program.size - at < sizeof length) return;
+    memcpy(&length, bytes + at, sizeof length);
+    const size_t record = (sizeof length + length + 1 + 3) & ~size_t{3};
+    if (record > program.size - at) return;
+    at += record;
+  }
+  if (at == program.size) header.size = static_cast<uint32_t>(program.size);
+}
 
 }  // namespace
 
 ProgramBytes ProgramBytes::copy(const void* bytes, size_t size) {
   ProgramBytes copy;
-  copy.words.resize((size + sizeof(uint64_t) - 1) / sizeof(uint64_t));
+  copy.words.resize(words_for(size));
   copy.size = size;
   memcpy(copy.words.data(), bytes, size);
   return copy;
@@ -47,8 +76,17 @@ std::optional<ProgramTemplate> ProgramTemplate::make(std::span<const uint8_t> by
   return made;
 }
 
-ProgramBytes ProgramTemplate::stamp(const Identity& identity) const {
-  ProgramBytes stamped = bytes_;
+ProgramBytes ProgramTemplate::stamp(const Identity& identity,
+                                    std::span<const uint8_t> command) const {
+  uint32_t place = kNowhere;
+  if (command.size() >= sizeof place) {
+    memcpy(&place, command.data(), sizeof place);
+    command = command.subspan(sizeof place);
+  }
+  ProgramBytes stamped;
+  stamped.size = bytes_.size + command.size();
+  stamped.words.resize(words_for(stamped.size));
+  memcpy(stamped.words.data(), bytes_.data(), bytes_.size);
   char digits[kDigits];
   auto* const bytes = reinterpret_cast<char*>(stamped.words.data());
   for (const auto& [what, at, above] : places_) {
@@ -64,6 +102,12 @@ ProgramBytes ProgramTemplate::stamp(const Identity& identity) const {
       from = digits;
     }
     memcpy(bytes + at, from, length(what));
+  }
+  if (!command.empty()) {
+    memcpy(bytes + bytes_.size, command.data(), command.size());
+    if (command.size() >= kShortId && place <= command.size() - kShortId)
+      memcpy(bytes + bytes_.size + place, identity.id.data(), kShortId);
+    point_to_command(stamped, bytes_.size);
   }
   return stamped;
 }

@@ -1,5 +1,5 @@
-// Programs that differ only in who they are for (lib/program/template.ts): encoded once, and
-// written over for each start.
+// Programs that differ only in who they are for and in what they exec (lib/program/template.ts):
+// encoded once, and written over for each start.
 #pragma once
 
 #include <stdint.h>
@@ -34,7 +34,10 @@ class ProgramTemplate {
   static std::optional<ProgramTemplate> make(std::span<const uint8_t> bytes,
                                              std::span<const uint32_t> places);
 
-  ProgramBytes stamp(const Identity& identity) const;
+  // `command`, for a template without one: where the short id stands in what follows (all ones:
+  // nowhere), then the texts of exec, the last step of the container's half, one record after the
+  // other. Whether they are texts the decoder finds out.
+  ProgramBytes stamp(const Identity& identity, std::span<const uint8_t> command = {}) const;
 
  private:
   // As in lib/program/template.ts.
@@ -50,7 +53,7 @@ class ProgramTemplate {
   std::vector<Place> places_;
 };
 
-// All that starts in the same words have in common.
+// All that starts with the same options have in common.
 struct LaunchTemplate {
   ProgramTemplate program;
   ProgramTemplate teardown;

@@ -116,6 +116,9 @@ export interface ContainerConfig {
   readonly names: NameConfig;
 }
 
+/** Without what is each start's own. */
+export type SharedConfig = Omit<ContainerConfig, 'args' | 'env'>;
+
 const NO_NETWORK: ['none', ''] = ['none', ''];
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
@@ -276,7 +279,7 @@ function normalizeLabels(value: RunOptions['labels']): Readonly<Record<string, s
   return Object.fromEntries(pairs);
 }
 
-function normalizeArgs(
+export function normalizeArgs(
   argv: readonly string[],
   entrypoint: RunOptions['entrypoint'],
   image: ImageDefaults,

@@ -209,6 +209,7 @@ async function prepareExec(
   });
   return {
     config,
+    args: config.args,
     joins: true,
     admit,
     template: makeTemplate(

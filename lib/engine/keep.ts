@@ -142,7 +142,7 @@ async function spawnMonitor(
     events: store.events,
     attributes: eventAttributes(config),
     bootId: bootId(),
-    program: start.program.stamp(around.binding, start.identity),
+    program: start.program.stamp(around.binding, start.identity, start.command),
     teardown: start.teardown.stamp(around.binding, start.identity),
     check: healthcheck === undefined ? undefined : compileCheck(around, start, healthcheck),
   });
@@ -184,7 +184,7 @@ function untilStarted(
       },
       failed: (error) => {
         connection.close();
-        reject(failureOf(error, start.steps(), start.config.args));
+        reject(failureOf(error, start.steps(), start.args));
       },
       // Its end came before its exec.
       exited: ({ code, signal, oomKills, stamps }) => {

@@ -15,8 +15,10 @@ import type { Channel, Execution } from './execution.js';
 import type { Prepared } from './prepare.js';
 
 /** What is launched: a container, or a further program in one. */
-export type Launching = Pick<Prepared, 'template' | 'identity' | 'steps'> & {
-  readonly config: Pick<ContainerConfig, 'args' | 'terminal'>;
+export type Launching = Pick<Prepared, 'template' | 'identity' | 'steps' | 'args'> & {
+  readonly config: Pick<ContainerConfig, 'terminal'>;
+  /** Where the template has none. */
+  readonly command?: Uint8Array;
   /** In a container that goes on when this ends. */
   readonly joins?: boolean;
   /** Where a `release` waits: what has to be done with the process before it goes on. */
@@ -99,7 +101,7 @@ export function launch(
           execution.hasStarted(a as number);
           break;
         case EVENT.failed:
-          failure = failureOf(a as NativeError, prepared.steps(), config.args);
+          failure = failureOf(a as NativeError, prepared.steps(), prepared.args);
           break;
         case EVENT.input:
           execution.connectInput(binding, a as number);
@@ -118,6 +120,7 @@ export function launch(
           break;
       }
     },
+    prepared.command,
   );
   execution.connect(new Launched(binding, container), prepared.joins);
 }

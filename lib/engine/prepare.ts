@@ -21,10 +21,25 @@ import type { Encoder, Fault } from '../program/encode.js';
 import type { Program } from '../program/instructions.js';
 import type { HelperPlan, RootlessInput, RootPlan } from '../program/launch.js';
 import type { LaunchSlots } from '../program/slots.js';
-import { type Identity, instantiate, PLACEHOLDER, Template } from '../program/template.js';
+import {
+  CommandTemplate,
+  type Identity,
+  instantiate,
+  PLACEHOLDER,
+  Template,
+  withCommand,
+} from '../program/template.js';
 import { type Accounts, knownAccounts, lookAtAccounts } from './accounts.js';
-import { type ContainerConfig, type HostFacts, ID_RANGE_SIZE, normalize } from './config.js';
+import {
+  type ContainerConfig,
+  type HostFacts,
+  ID_RANGE_SIZE,
+  normalize,
+  normalizeArgs,
+  type SharedConfig,
+} from './config.js';
 import { checkWithoutFilter, needsDeviceFilter, opensDevices } from './device-guard.js';
+import { normalizeEnv } from './env.js';
 import { type HostFiles, injectedFiles } from './files.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
 import { networkSysctls } from './network-sysctls.js';
@@ -33,9 +48,9 @@ import type { RunOptions } from './options.js';
 import type { OwnUsers } from './own-users.js';
 import { DEFAULT_PIDS_LIMIT } from './resources.js';
 import { checkSources, NO_SOURCES, type Sources } from './sources.js';
-import { hostnameOf, toSpec } from './to-spec.js';
+import { environmentOf, hostnameOf, toSpec } from './to-spec.js';
 import { type ResolvedUser, resolveUser } from './user.js';
-import { Words } from './words.js';
+import { same, Words } from './words.js';
 
 /** What a start needs of its engine. */
 export interface Surroundings {
@@ -57,8 +72,11 @@ export interface Surroundings {
 
 /** One start, ready to be handed to the machine. */
 export interface Prepared {
-  readonly config: ContainerConfig;
+  readonly config: SharedConfig;
+  readonly args: readonly string[];
   readonly template: NativeTemplate;
+  /** The template has none. */
+  readonly command: Uint8Array;
   readonly identity: Identity;
   /** The steps, for `explain`, errors and the timeline. */
   steps(): Program;
@@ -68,19 +86,38 @@ export interface Prepared {
   release(): void;
 }
 
-/** What is the same for every start that is asked for in the same words. */
+/** What each start has of its own, as it was asked for. */
+interface Asked {
+  readonly argv: readonly string[];
+  readonly env: RunOptions['env'];
+}
+
+/** The same, and as it is encoded. */
+interface LastCommand extends Asked {
+  readonly command: CommandTemplate;
+}
+
+/** What is the same for every start with the same options, whatever its arguments and environment. */
 interface Recipe {
+  /** With the arguments and the environment of the start that it was compiled for. */
   readonly config: ContainerConfig;
+  /** That it has for itself, compiled for PLACEHOLDER. */
+  readonly hostname: string;
   readonly resolved: ResolvedImage;
   readonly accounts: Accounts;
   readonly home: CgroupHome;
   readonly launchable: Launchable;
   readonly joining: Joining;
+  /** Without a command. */
   readonly program: Template;
   readonly teardown: Template;
   /** Of both; made for the first start by this process. */
   native: NativeTemplate | undefined;
-  /** Nothing of the host was looked up for it that could have changed since, but what is checked again. */
+  /** Of the start before. */
+  last: LastCommand | undefined;
+  /** What was found on the host of all that the options name; looked for again at each start. */
+  readonly sources: Sources;
+  /** Nothing else of the host was looked up for it that could have changed since. */
   readonly lasting: boolean;
 }
 
@@ -93,15 +130,67 @@ export type Joining = Pick<ExecInput, 'seccomp' | 'seccompFlags'> & {
 /** How many recipes an engine keeps. */
 const MAX_RECIPES = 64;
 
-/** Newest first, each with what was asked for. */
+/** Newest first, each with the options that it is for. */
 const kept = new WeakMap<Surroundings, { readonly words: Words; readonly recipe: Recipe }[]>();
 
-/** A recipe for somebody. */
+/** What one start has of its own, before anything is claimed for it. */
+interface Order {
+  readonly recipe: Recipe;
+  /** Long id. */
+  readonly id: string;
+  readonly command: CommandTemplate;
+}
+
+function order(
+  { encoder }: Surroundings,
+  recipe: Recipe,
+  id: string,
+  argv: readonly string[],
+  { env, entrypoint }: Pick<RunOptions, 'env' | 'entrypoint'>,
+): Order {
+  const { last, config, hostname, joining, program, resolved } = recipe;
+  if (last !== undefined && same(argv, last.argv) && same(env, last.env))
+    return { recipe, id, command: last.command };
+  const asked = copyOf(argv, env);
+  const args = normalizeArgs(asked.argv, entrypoint, resolved.defaults);
+  const own = environmentOf(config, normalizeEnv(asked.env), joining.user, hostname);
+  const command = new CommandTemplate({ args, env: own }, program, encoder);
+  recipe.last = { ...asked, command };
+  return { recipe, id, command };
+}
+
+/** The caller may go on to change his. What is neither a record nor an array will be refused. */
+function copyOf(argv: readonly string[], env: RunOptions['env']): Asked {
+  return {
+    argv: Array.isArray(argv) ? [...(argv as readonly string[])] : argv,
+    env: Array.isArray(env)
+      ? [...(env as readonly string[])]
+      : typeof env === 'object'
+        ? { ...env }
+        : env,
+  };
+}
+
+/** A recipe for one container, with what that execs. */
 class Stamped {
-  constructor(
-    private readonly recipe: Recipe,
-    readonly identity: Identity,
-  ) {}
+  readonly identity: Identity;
+  private readonly recipe: Recipe;
+  private readonly execs: CommandTemplate;
+
+  constructor({ recipe, id, command }: Order, base: number | undefined) {
+    this.recipe = recipe;
+    this.identity = { id, base };
+    this.execs = command;
+  }
+
+  get args(): readonly string[] {
+    return this.execs.command.args;
+  }
+
+  /** Behind the program, which has none. */
+  get command(): Uint8Array {
+    return this.execs.bytes;
+  }
 
   get config(): ContainerConfig {
     return this.recipe.config;
@@ -121,7 +210,8 @@ class Stamped {
 
   steps(): Program {
     const { program, teardown } = this.recipe.launchable;
-    return instantiate({ ...program, teardown: teardown.teardown }, this.identity);
+    const steps = withCommand({ ...program, teardown: teardown.teardown }, this.execs.command);
+    return instantiate(steps, this.identity);
   }
 
   async makeParents(): Promise<void> {
@@ -136,9 +226,10 @@ class Start extends Stamped implements Prepared {
   private readonly range: IdRange | undefined;
   private readonly idRanges: IdRanges;
 
-  constructor({ binding, idRanges }: Surroundings, recipe: Recipe, id: string) {
+  constructor({ binding, idRanges }: Surroundings, ordered: Order) {
+    const { recipe } = ordered;
     const range = recipe.config.userns === 'auto' ? idRanges.claim() : undefined;
-    super(recipe, { id, base: range?.base });
+    super(ordered, range?.base);
     const { program, teardown, launchable } = recipe;
     this.template = recipe.native ??= makeTemplate(binding, program, teardown, launchable.slots);
     this.range = range;
@@ -158,10 +249,10 @@ export async function prepare(
   options: RunOptions,
 ): Promise<Prepared> {
   const resolved = await resolveImage(image, around.dataRoot);
-  return new Start(around, await recipeFor(around, resolved, argv, options), id);
+  return new Start(around, await orderFor(around, id, resolved, argv, options));
 }
 
-/** At once, for what was started before in the same words; undefined where something must be looked at. */
+/** At once, for what was started before with the same options; undefined where something must be looked at. */
 export function recall(
   around: Surroundings,
   id: string,
@@ -172,10 +263,10 @@ export function recall(
   const root = knownImage(image, around.dataRoot);
   const accounts = root === undefined ? undefined : knownAccounts(root);
   if (root === undefined || accounts === undefined) return undefined;
-  const recipe = recipeIn(around, root, accounts, argv, options);
-  if (recipe === undefined || recipe.config.mounts.length > 0) return undefined;
+  const recipe = recipeIn(around, root, accounts, options);
+  if (recipe?.sources !== NO_SOURCES) return undefined;
   if (recipe.home.cgroupParent !== undefined) return undefined;
-  return new Start(around, recipe, id);
+  return new Start(around, order(around, recipe, id, argv, options));
 }
 
 /** One start by a monitor, which holds what was claimed for it. */
@@ -195,8 +286,9 @@ export async function prepareKept(
   home: CgroupHome,
 ): Promise<KeptStart> {
   const recipe = await writeKept(around, image, argv, options, home);
+  const ordered = order(around, recipe, id, argv, options);
   const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
-  return Object.assign(new Stamped(recipe, { id, base: claim?.range.base }), {
+  return Object.assign(new Stamped(ordered, claim?.range.base), {
     ids: claim?.file,
     joining: recipe.joining,
   });
@@ -225,44 +317,49 @@ async function writeKept(
   return write(around, resolved, accounts, argv, options, undefined, home);
 }
 
-async function recipeFor(
+async function orderFor(
   around: Surroundings,
+  id: string,
   resolved: ResolvedImage,
   argv: readonly string[],
   options: RunOptions,
-): Promise<Recipe> {
+): Promise<Order> {
   // Before anything is waited for: the caller may go on to change them.
-  const words = Words.of(argv, options);
+  const words = Words.of(options);
+  const asked = copyOf(argv, options.env);
+  const { entrypoint } = options;
   const byName = options.user !== undefined || options.groupAdd !== undefined;
   const accounts =
     (byName ? undefined : knownAccounts(resolved.root)) ??
     (await lookAtAccounts(around.binding, resolved.root));
-  const known = recipeIn(around, resolved.root, accounts, argv, options);
-  if (known !== undefined) {
-    if (known.config.mounts.length > 0) await checkSources(known.config);
-    return known;
-  }
+  const known = recipeIn(around, resolved.root, accounts, options);
+  if (known !== undefined && (await hasItsSources(known)))
+    return order(around, known, id, asked.argv, { entrypoint, env: asked.env });
   const home = homeFor(undefined, options.cgroupParent);
   const recipe = await write(around, resolved, accounts, argv, options, around.owner, home);
   if (recipe.lasting && words !== undefined) {
-    const others = kept.get(around) ?? [];
+    const others = kept.get(around)?.filter((other) => other.recipe !== known) ?? [];
     kept.set(around, [{ words, recipe }, ...others.slice(0, MAX_RECIPES - 1)]);
   }
-  return recipe;
+  return order(around, recipe, id, asked.argv, { entrypoint, env: asked.env });
+}
+
+/** What it names on the host is there, and is what it was. */
+async function hasItsSources({ config, sources }: Recipe): Promise<boolean> {
+  return sources === NO_SOURCES || same(await checkSources(config), sources);
 }
 
 function recipeIn(
   around: Surroundings,
   root: RootPlan,
   accounts: Accounts,
-  argv: readonly string[],
   options: RunOptions,
 ): Recipe | undefined {
   return kept
     .get(around)
     ?.find(
       ({ words, recipe }) =>
-        recipe.resolved.root === root && recipe.accounts === accounts && words.are(argv, options),
+        recipe.resolved.root === root && recipe.accounts === accounts && words.are(options),
     )?.recipe;
 }
 
@@ -343,18 +440,20 @@ async function write(
     config.user === undefined &&
     config.groupAdd === undefined &&
     config.network === 'none' &&
-    config.seccomp.kind !== 'file' &&
-    sources === NO_SOURCES;
+    config.seccomp.kind !== 'file';
   return {
     config,
+    hostname: hostnameOf(config, facts),
     resolved,
     accounts,
     home,
     launchable,
     joining: { user, placements: cgroup.placements, seccomp: filter, seccompFlags },
-    program: new Template(launchable.program, around.encoder, around.fault),
+    program: new Template(withCommand(launchable.program, undefined), around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),
     native: undefined,
+    last: undefined,
+    sources,
     lasting,
   };
 }

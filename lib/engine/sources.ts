@@ -5,7 +5,7 @@ import { CaissonError } from '../errors.js';
 import type { LinuxDevice, LinuxDeviceCgroup, LinuxThrottleDevice } from '../oci/runtime-spec.js';
 import { relativeTo } from '../program/mount-options.js';
 import { invalid } from './check.js';
-import type { ContainerConfig } from './config.js';
+import type { SharedConfig } from './config.js';
 import type { DeviceConfig } from './devices.js';
 import { isRoot } from './own-users.js';
 import type { ThrottleKind } from './resources.js';
@@ -37,7 +37,7 @@ export const NO_SOURCES: Sources = Object.freeze({
 });
 
 /** Looks at the host only when the config names something of it. */
-export async function checkSources(config: ContainerConfig): Promise<Sources> {
+export async function checkSources(config: SharedConfig): Promise<Sources> {
   const { mounts, devices, resources, seccomp, privileged } = config;
   const throttles = resources.throttles ?? [];
   const binds = mounts.filter(({ source }) => source !== undefined);

@@ -151,11 +151,7 @@ function processOf(
       terminal === undefined ? undefined : { height: terminal.rows, width: terminal.cols },
     user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
     args: config.args,
-    env: buildEnvironment(config.imageEnv, config.env, {
-      hostname,
-      home: user.home,
-      terminal: terminal !== undefined,
-    }),
+    env: environmentOf(config, config.env, user, hostname),
     cwd: config.workdir,
     capabilities: capabilitySets(config.capabilities, user.uid),
     rlimits: rlimitsOf(config, openFiles),
@@ -172,6 +168,16 @@ function rlimitsOf(
   if (openFiles.length === 0 || rlimits.some(({ type }) => type === 'RLIMIT_NOFILE'))
     return rlimits;
   return [...rlimits, ...openFiles];
+}
+
+/** @param env of `normalizeEnv` */
+export function environmentOf(
+  { imageEnv, terminal }: Pick<ContainerConfig, 'imageEnv' | 'terminal'>,
+  env: readonly string[],
+  { home }: Pick<ResolvedUser, 'home'>,
+  hostname: string,
+): readonly string[] {
+  return buildEnvironment(imageEnv, env, { hostname, home, terminal: terminal !== undefined });
 }
 
 /**

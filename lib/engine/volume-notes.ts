@@ -1,12 +1,12 @@
 /** What `explain` says of volumes beside the program: what the kernel makes of it is known only when it has been tried. */
 import { probeMachine } from '../native/probe.js';
-import type { ContainerConfig } from './config.js';
+import type { SharedConfig } from './config.js';
 import type { MountConfig } from './mounts.js';
 import { checkSources } from './sources.js';
 import { canBeReached, type VolumeOwner } from './volume-owners.js';
 
 /** Lines, one for each thing to know. */
-export async function noteVolumes(config: ContainerConfig): Promise<string[]> {
+export async function noteVolumes(config: SharedConfig): Promise<string[]> {
   const { owners } = await checkSources(config);
   const notes = await Promise.all(
     config.mounts.map(async (mount) => {

@@ -6,7 +6,7 @@ import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { conflicting, unsupported } from './check.js';
-import type { ContainerConfig } from './config.js';
+import type { SharedConfig } from './config.js';
 import type { MountConfig } from './mounts.js';
 import { isRoot } from './own-users.js';
 
@@ -26,7 +26,7 @@ const NOBODY: VolumeOwner = { uid: 65_534, gid: 65_534 };
  * @param look at the source of a volume.
  */
 export async function volumeOwners(
-  { userns, mounts }: ContainerConfig,
+  { userns, mounts }: SharedConfig,
   look: (mount: MountConfig) => Promise<Stats>,
 ): Promise<VolumeOwners> {
   const owners = new Map<string, VolumeOwner>();

@@ -1,36 +1,29 @@
 /**
- * What a start was asked for, as it stood then: whether another is asked for in the same words is found by comparing,
- * which costs the JavaScript thread a tenth of what a text of them would.
+ * The options of a start, as they stood then: whether another has the same is found by comparing, which costs the
+ * JavaScript thread a tenth of what a text of them would.
  */
 
 type Fields = Readonly<Record<string, unknown>>;
 
 export class Words {
-  private constructor(
-    private readonly argv: readonly unknown[],
-    private readonly options: Fields,
-  ) {}
+  private constructor(private readonly options: Fields) {}
 
-  /**
-   * A copy; undefined of what is not plain data.
-   *
-   * @param options without its `signal`, which is nothing of the container's.
-   */
-  static of(argv: unknown, options: unknown): Words | undefined {
-    if (!Array.isArray(argv) || !isRecord(options)) return undefined;
-    const { signal, ...rest } = options;
-    void signal;
-    return isPlain(argv) && isPlain(rest)
-      ? new Words(structuredClone(argv) as unknown[], structuredClone(rest))
-      : undefined;
+  /** A copy, without EXCEPT; undefined of what is not plain data. */
+  static of(options: unknown): Words | undefined {
+    if (!isRecord(options)) return undefined;
+    const { signal, env, ...rest } = options;
+    void [signal, env];
+    return isPlain(rest) ? new Words(structuredClone(rest)) : undefined;
   }
 
-  are(argv: unknown, options: unknown): boolean {
-    return (
-      same(argv, this.argv) && isRecord(options) && sameFields(options, this.options, 'signal')
-    );
+  are(options: unknown): boolean {
+    return isRecord(options) && sameFields(options, this.options, EXCEPT);
   }
 }
+
+/** The signal is nothing of the container's; the environment is each start's own, as its arguments are (template.ts). */
+const EXCEPT: Readonly<Record<string, true>> = Object.freeze({ signal: true, env: true });
+const NOTHING: typeof EXCEPT = Object.freeze({});
 
 /** No option has as many levels; what holds itself has no end of them. */
 const DEPTH = 8;
@@ -51,10 +44,11 @@ function isPlain(value: unknown, depth = DEPTH): boolean {
   return typeof value !== 'function' && typeof value !== 'symbol';
 }
 
-/** @param then plain data. */
-function same(now: unknown, then: unknown): boolean {
+/** @param then plain data, and maps of such. */
+export function same(now: unknown, then: unknown): boolean {
   if (now === then) return true;
   if (typeof then !== 'object' || then === null) return false;
+  if (then instanceof Map) return now instanceof Map && same([...now], [...then]);
   if (!Array.isArray(then)) return isRecord(now) && sameFields(now, then as Fields);
   if (!Array.isArray(now) || now.length !== then.length) return false;
   for (let at = 0; at < then.length; at++) if (!same(now[at], then[at])) return false;
@@ -62,11 +56,11 @@ function same(now: unknown, then: unknown): boolean {
 }
 
 /** One that is there but undefined is none. */
-function sameFields(now: Fields, then: Fields, except?: string): boolean {
+function sameFields(now: Fields, then: Fields, except = NOTHING): boolean {
   let there = 0;
   for (const name in now) {
     const value = now[name];
-    if (value === undefined || name === except) continue;
+    if (value === undefined || except[name] === true) continue;
     if (!same(value, then[name])) return false;
     there++;
   }

@@ -48,7 +48,7 @@ export type NativeListener = (
 /** Among the bits of `exited`: the program was exec'ed. */
 export const EXECUTED = 4;
 
-/** What starts in the same words have in common. */
+/** What starts with the same options have in common. */
 export interface NativeTemplate {
   readonly _: unique symbol;
 }
@@ -74,8 +74,14 @@ export interface Binding {
     slots: readonly number[],
     hold: readonly number[],
   ): NativeTemplate;
-  /** A program for somebody. */
-  stamp(program: Uint8Array, places: Uint32Array, id: string, base: number): Uint8Array;
+  /** A program for somebody. @param command as for `launch`. */
+  stamp(
+    program: Uint8Array,
+    places: Uint32Array,
+    id: string,
+    base: number,
+    command?: Uint8Array,
+  ): Uint8Array;
   launch(
     template: NativeTemplate,
     /** Long id. */
@@ -85,6 +91,8 @@ export interface Binding {
     /** As by `watchStart`. */
     watchStart: boolean,
     listener: NativeListener,
+    /** What `exec` has, where the template has none: the bytes of a CommandTemplate. Copied. */
+    command?: Uint8Array,
   ): NativeContainer;
   /** 0 or a negated errno. */
   kill(container: NativeContainer, signal: number): number;

@@ -5,7 +5,7 @@ import type { Spec } from '../oci/runtime-spec.js';
 import type { Shared } from './compile.js';
 import { idList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
-import type { LaunchInput } from './launch.js';
+import type { Command, LaunchInput } from './launch.js';
 import type { Slots } from './slots.js';
 
 /** open(2) */
@@ -99,11 +99,13 @@ export function becomeUser(
 }
 
 export function execProgram(steps: Step[], { process }: Spec): void {
-  const env = process?.env ?? [];
-  steps.push({
-    op: 'exec',
-    texts: [stringList(process?.args ?? []), stringList(env), searchPath(env)],
-  });
+  const { args = [], env = [] } = process ?? {};
+  steps.push({ op: 'exec', texts: execTexts({ args, env }) });
+}
+
+/** The operands of `exec`. */
+export function execTexts({ args, env }: Command): readonly string[] {
+  return [stringList(args), stringList(env), searchPath(env)];
 }
 
 /** "No limit" is all ones; see PosixRlimit. */

@@ -65,6 +65,19 @@ export class Encoder {
     return this.bytes.subarray(0, end);
   }
 
+  /**
+   * Texts alone, one record after the other, as they stand behind a program of that many bytes.
+   *
+   * @throws ERR_INVALID_PROGRAM where both together are too long
+   */
+  texts(texts: readonly string[], behind: number): Uint8Array {
+    this.end = 0;
+    this.reserve(behind);
+    this.end = behind;
+    for (const text of texts) this.text(text);
+    return this.bytes.subarray(behind, this.end);
+  }
+
   private step({ op, slots, texts, numbers }: Step, at: number, arena: number): void {
     const { halves } = this;
     const half = at >> 1;

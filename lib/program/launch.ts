@@ -41,6 +41,14 @@ export interface InjectedFile {
 /** Where one of the program's three standard streams goes. */
 export type StdioPlan = 'pipe' | 'null' | 'inherit';
 
+/** What a process execs. */
+export interface Command {
+  /** Never empty. */
+  readonly args: readonly string[];
+  /** `NAME=value`. */
+  readonly env: readonly string[];
+}
+
 /** A start by an ordinary user's monitor, in the user namespace that he has made for it. */
 export interface RootlessInput {
   /** Where on the host a device of the container is, where that is another path: nobody can make nodes there. */

@@ -1,12 +1,14 @@
 /**
- * Programs that differ only in who they are for. A program is compiled and encoded once for an id and a range
- * of host ids that nobody has, and for each start these are written over: by the launcher's thread, which leaves
- * nothing of compiling on that of JavaScript.
+ * Programs that differ only in who they are for and in what they exec. A program is compiled and encoded once for an id and
+ * a range of host ids that nobody has, and for each start these are written over, and its arguments and environment put
+ * behind it: by the launcher's thread, which leaves nothing of compiling on that of JavaScript.
  */
 import { randomBytes } from 'node:crypto';
 import type { Binding } from '../native/binding.js';
+import { execTexts } from './compile-process.js';
 import { type Encoder, type Fault, HEADER_SIZE, STEP_SIZE } from './encode.js';
 import type { Opcode, Program, Step } from './instructions.js';
+import type { Command } from './launch.js';
 
 /** Drawn anew by each process, so that nothing that a caller says can be taken for it. */
 const ID = `f${randomBytes(32).toString('hex').slice(1)}`;
@@ -83,9 +85,49 @@ export class Template {
   }
 
   /** The program for somebody. */
-  stamp(binding: Pick<Binding, 'stamp'>, { id, base = 0 }: Identity): Uint8Array {
-    return binding.stamp(this.bytes, this.places, id, base);
+  stamp(
+    binding: Pick<Binding, 'stamp'>,
+    { id, base = 0 }: Identity,
+    command?: Uint8Array,
+  ): Uint8Array {
+    return binding.stamp(this.bytes, this.places, id, base, command);
   }
+}
+
+/** What is put behind a template without a command, for `launch` and `stamp`. */
+export class CommandTemplate {
+  /** Where the short id stands in the texts, as 4 bytes (NOWHERE: it does not); then the texts. */
+  readonly bytes: Uint8Array;
+
+  /**
+   * @param command for PLACEHOLDER.
+   * @param program what it is put behind.
+   * @throws ERR_INVALID_PROGRAM where both together are too long
+   */
+  constructor(
+    readonly command: Command,
+    program: Template,
+    encoder: Encoder,
+  ) {
+    const texts = encoder.texts(execTexts(command), program.bytes.length);
+    const bytes = Buffer.allocUnsafe(PLACE_SIZE + texts.length);
+    bytes.set(texts, PLACE_SIZE);
+    const place = bytes.indexOf(ID.slice(0, SHORT_LENGTH), PLACE_SIZE, 'latin1');
+    bytes.writeUInt32LE(place < 0 ? NOWHERE : place - PLACE_SIZE, 0);
+    this.bytes = bytes;
+  }
+}
+
+const PLACE_SIZE = 4;
+const NOWHERE = 0xffff_ffff;
+
+/** The program with another command in its last step, `exec`; or with none, which is no program until it has one. */
+export function withCommand(program: Program, command: Command | undefined): Program {
+  const container = program.container.with(-1, {
+    op: 'exec',
+    texts: command === undefined ? undefined : execTexts(command),
+  });
+  return { ...program, container };
 }
 
 function occurrences(bytes: Buffer, text: string, from: number, to: number): number[] {

@@ -19,7 +19,14 @@ import {
   type Step,
 } from '../../lib/program/instructions.js';
 import type { RootPlan } from '../../lib/program/launch.js';
-import { type Identity, instantiate, PLACEHOLDER, Template } from '../../lib/program/template.js';
+import {
+  CommandTemplate,
+  type Identity,
+  instantiate,
+  PLACEHOLDER,
+  Template,
+  withCommand,
+} from '../../lib/program/template.js';
 import {
   comountedV1,
   hybrid,
@@ -577,6 +584,69 @@ describe('launch programs: templates', () => {
       }
     });
   }
+});
+
+describe('launch programs: templates without a command', () => {
+  const commands = [
+    { args: ['true'], env: [] },
+    { args: ['sh', '-c', 'echo "$A"', ''], env: ['PATH=/bin', 'A=ä\u{1f600}', 'B='] },
+    { args: ['true'], env: [`HOSTNAME=${PLACEHOLDER.id.slice(0, 12)}`, 'HOME=/root'] },
+    { args: Array.from({ length: 1000 }, (_, index) => 'x'.repeat(index % 100)), env: ['A=1'] },
+  ];
+
+  it('C8: are, with arguments and environment put behind them, what would have been compiled', async () => {
+    const { program } = await compiled({ id: PLACEHOLDER.id, base: PLACEHOLDER.base });
+    const encoder = new Encoder();
+    const template = new Template(withCommand(program, undefined), encoder);
+    const whom = { id: ID, base: 1_111_111_111 };
+    for (const command of [...commands, ...commands.slice().reverse()]) {
+      const expected = instantiate(withCommand(program, command), whom);
+      const put = new CommandTemplate(command, template, encoder).bytes;
+      const stamped = Buffer.from(template.stamp(binding, whom, put));
+      expect(stamped.equals(encoded(expected)), command.args[0]).to.equal(true);
+      expect(await verdict(stamped)).to.equal(null);
+    }
+  });
+
+  it('C8: keep nothing of the start that they were compiled for, and are no program alone', async () => {
+    const { program } = await compiled({ id: PLACEHOLDER.id, base: PLACEHOLDER.base });
+    const secret = { args: ['secret-argument'], env: ['SECRET=variable'] };
+    const template = new Template(
+      withCommand(withCommand(program, secret), undefined),
+      new Encoder(),
+    );
+    expect(Buffer.from(template.bytes).includes('secret-argument')).to.equal(false);
+    expect(Buffer.from(template.bytes).includes('SECRET')).to.equal(false);
+    const alone = template.stamp(binding, { id: ID, base: 1 });
+    expect(await verdict(alone)).to.not.equal(null);
+  });
+
+  it('C8: are refused with texts that are cut off, or none', async () => {
+    const { program } = await compiled({ id: PLACEHOLDER.id, base: PLACEHOLDER.base });
+    const encoder = new Encoder();
+    const template = new Template(withCommand(program, undefined), encoder);
+    const whom = { id: ID, base: 1 };
+    const command = new CommandTemplate(commands[1]!, template, encoder).bytes;
+    for (let length = 1; length < command.length; length++) {
+      const stamped = template.stamp(binding, whom, command.subarray(0, length));
+      expect(await verdict(stamped), String(length)).to.not.equal(null);
+    }
+    const long = Buffer.from(command);
+    long.writeUInt32LE(0xffff_ffff, 4);
+    expect(await verdict(template.stamp(binding, whom, long))).to.not.equal(null);
+    // A place of the short id that lies outside is none.
+    for (const place of [command.length - 15, 0xffff_fff0]) {
+      long.set(command);
+      long.writeUInt32LE(place, 0);
+      expect(await verdict(template.stamp(binding, whom, long)), String(place)).to.equal(null);
+    }
+    // And behind what is no program at all nothing is written over.
+    const junk = Buffer.alloc(64, 0xff);
+    for (let size = 0; size <= junk.length; size++)
+      binding.stamp(junk.subarray(0, size), new Uint32Array(0), ID, 1, command);
+    const endless = { args: ['x'.repeat(8 << 20)], env: [] };
+    expect(() => new CommandTemplate(endless, template, encoder)).to.throw(/larger than/);
+  });
 });
 
 describe('launch programs: native templates', () => {

@@ -3,43 +3,46 @@ import fc from 'fast-check';
 import { Words } from '../../lib/engine/words.js';
 
 describe('words of a start', () => {
-  const argv = ['sh', '-c', 'true'];
-  const options = { memory: '64m', env: { A: '1' }, mounts: [{ source: '/a', target: '/b' }] };
-  const words = Words.of(argv, options)!;
+  const options = { memory: '64m', labels: { A: '1' }, mounts: [{ source: '/a', target: '/b' }] };
+  const words = Words.of(options)!;
 
   it('are the same, whoever says them', () => {
-    expect(words.are([...argv], structuredClone(options))).to.equal(true);
-    expect(words.are(argv, { ...options, cpus: undefined })).to.equal(true);
-    expect(words.are(argv, { ...options, signal: new AbortController().signal })).to.equal(true);
+    expect(words.are(structuredClone(options))).to.equal(true);
+    expect(words.are({ ...options, cpus: undefined })).to.equal(true);
+    expect(words.are({ ...options, signal: new AbortController().signal })).to.equal(true);
+  });
+
+  it('C8: are the same whatever the environment is, which each start has of its own', () => {
+    expect(words.are({ ...options, env: { A: '1' } })).to.equal(true);
+    expect(Words.of({ ...options, env: process.env })!.are({ ...options, env: ['B=2'] })).to.equal(
+      true,
+    );
   });
 
   it('are others as soon as anything is', () => {
     for (const other of [
-      [['sh', '-c'], options],
-      [[...argv, ''], options],
-      ['sh', options],
-      [argv, {}],
-      [argv, { ...options, memory: '64M' }],
-      [argv, { ...options, memory: undefined }],
-      [argv, { ...options, env: { A: 1 } }],
-      [argv, { ...options, env: { A: '1', B: '2' } }],
-      [argv, { ...options, env: ['A=1'] }],
-      [argv, { ...options, mounts: [] }],
-      [argv, { ...options, mounts: { 0: options.mounts[0] } }],
-      [argv, { ...options, tty: false }],
-      [argv, { ...options, toString: 'own' }],
-      [argv, undefined],
+      {},
+      { ...options, memory: '64M' },
+      { ...options, memory: undefined },
+      { ...options, labels: { A: 1 } },
+      { ...options, labels: { A: '1', B: '2' } },
+      { ...options, labels: ['A=1'] },
+      { ...options, mounts: [] },
+      { ...options, mounts: { 0: options.mounts[0] } },
+      { ...options, tty: false },
+      { ...options, toString: 'own' },
+      undefined,
     ])
-      expect(words.are(...(other as [unknown, unknown])), JSON.stringify(other)).to.equal(false);
+      expect(words.are(other), JSON.stringify(other)).to.equal(false);
   });
 
   it('stay what they were, when what they were said with changes', () => {
-    const env: Record<string, string> = { A: '1' };
-    const said = { env };
-    const before = Words.of(argv, said)!;
-    env['A'] = '2';
-    expect(before.are(argv, said)).to.equal(false);
-    expect(before.are(argv, { env: { A: '1' } })).to.equal(true);
+    const labels: Record<string, string> = { A: '1' };
+    const said = { labels };
+    const before = Words.of(said)!;
+    labels['A'] = '2';
+    expect(before.are(said)).to.equal(false);
+    expect(before.are({ labels: { A: '1' } })).to.equal(true);
   });
 
   it('are none of what is not plain data', () => {
@@ -49,19 +52,18 @@ describe('words of a start', () => {
     for (const other of [
       new Options(),
       Object.create(options) as object,
-      { env: new Map([['A', '1']]) },
+      { labels: new Map([['A', '1']]) },
       { memory: () => 1 },
       { memory: Symbol('m') },
       null,
     ])
-      expect(Words.of(argv, other)).to.equal(undefined);
-    expect(Words.of('sh', {})).to.equal(undefined);
+      expect(Words.of(other)).to.equal(undefined);
     const endless: Record<string, unknown> = {};
-    endless['env'] = endless;
-    expect(Words.of(argv, endless)).to.equal(undefined);
-    expect(words.are(argv, endless)).to.equal(false);
+    endless['labels'] = endless;
+    expect(Words.of(endless)).to.equal(undefined);
+    expect(words.are(endless)).to.equal(false);
     // Nor is such an object taken for what was plain.
-    expect(Words.of(argv, { memory: '64m' })!.are(argv, new Options())).to.equal(false);
+    expect(Words.of({ memory: '64m' })!.are(new Options())).to.equal(false);
   });
 
   it('are told apart as their JSON is', () => {
@@ -81,8 +83,8 @@ describe('words of a start', () => {
                     .map(([name, of]) => [name, sorted(of)]),
                 );
         const expected = JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
-        expect(Words.of([], one)?.are([], other) ?? false).to.equal(expected);
-        expect(Words.of([], one)?.are([], one) ?? true).to.equal(true);
+        expect(Words.of(one)?.are(other) ?? false).to.equal(expected);
+        expect(Words.of(one)?.are(one) ?? true).to.equal(true);
       }),
       { numRuns: 300 },
     );

@@ -25,6 +25,7 @@ await new Promise<void>((resolve) => {
       if (event === EVENT.gone) resolve();
       throw new Error(name);
     },
+    prepared.command,
   );
   // Who reads a stream is told of its end.
   engine.binding.resume(container, 1);
