@@ -21,6 +21,13 @@ struct Journal {
   const JournalEntry* at(size_t index) const {
     return reinterpret_cast<const JournalEntry*>(bytes + index * kJournalStride);
   }
+  // Newest first.
+  template <class Visit>
+  void each(Visit visit) const {
+    for (uint64_t order = ~uint64_t{0}; const JournalEntry* entry = before(order);
+         order = entry->order)
+      visit(*entry);
+  }
   // The newest of those that are older than `order`.
   const JournalEntry* before(uint64_t order) const {
     const JournalEntry* newest = nullptr;
@@ -43,13 +50,25 @@ Journal read_journal() {
           (info.stx_size + kJournalStride - 1) / kJournalStride};
 }
 
-void undo(const JournalEntry& entry) {
+bool decode(const JournalEntry& entry, Program& program) {
+  const char* reason = nullptr;
+  return entry.size <= kMaxJournalled && Program::decode(&entry + 1, entry.size, program, reason);
+}
+
+void end(const JournalEntry& entry) {
   const JournalledProcess& process = entry.process;
   if (process.start_time != 0) static_cast<void>(end_process(process.pid, process.start_time));
   Program program;
-  const char* reason = nullptr;
-  if (entry.size <= kMaxJournalled && Program::decode(&entry + 1, entry.size, program, reason))
-    static_cast<void>(run_teardown(program));
+  if (decode(entry, program)) static_cast<void>(run_teardown_but_trees(program));
+}
+
+void remove_trees(const JournalEntry& entry) {
+  Program program;
+  if (!decode(entry, program)) return;
+  TreeTeardown trees;
+  TeardownResult result;
+  while (trees.some(program, ~size_t{0}, result)) {
+  }
 }
 
 void wait_for_the_end() {
@@ -74,9 +93,9 @@ void guard_face(int life, int journal) {
 
   wait_for_the_end();
   const Journal undone = read_journal();
-  for (uint64_t order = ~uint64_t{0}; const JournalEntry* entry = undone.before(order);
-       order = entry->order)
-    undo(*entry);
+  // However large one container's tree is, the processes and cgroups of all go before it.
+  undone.each(end);
+  undone.each(remove_trees);
   sys::exit_group(0);
 }
 

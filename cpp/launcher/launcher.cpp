@@ -27,6 +27,8 @@ constexpr int kDeathPatience = 300;    // tenths of a second
 // How long, and how many at most, ends wait while there are starts.
 constexpr std::chrono::milliseconds kPatience{10};
 constexpr size_t kBacklog = 4;
+// Entries of a tree that are removed before another tree has its turn: some milliseconds.
+constexpr size_t kSlice = 512;
 
 void kill_all(const Launch& launch) {
   pollfd end{launch.pidfd.get(), POLLIN, 0};
@@ -62,24 +64,24 @@ void kill_and_reap(Launch& launch) {
   launch.pidfd.reset();
 }
 
-TeardownOutcome run_undo(const ProgramBytes& bytes) {
-  TeardownOutcome outcome;
-  Program program;
+bool decode(const ProgramBytes& bytes, Program& program, TeardownOutcome& outcome) {
   const char* reason = nullptr;
-  if (!Program::decode(bytes.data(), bytes.size, program, reason)) {
-    outcome.failed = true;
-    fill_record(outcome.error, Half::kHost, 0, Error{kInvalid, "decode", reason});
-    return outcome;
-  }
-  const TeardownResult result = run_teardown(program);
-  if (!result.status.ok()) {
-    outcome.failed = true;
-    fill_record(outcome.error, Half::kTeardown, result.step, result.status.error());
-  }
-  return outcome;
+  if (Program::decode(bytes.data(), bytes.size, program, reason)) return true;
+  outcome.failed = true;
+  fill_record(outcome.error, Half::kHost, 0, Error{kInvalid, "decode", reason});
+  return false;
 }
 
 }  // namespace
+
+// What has ended, and has only trees left to be removed.
+struct Launcher::Clearing {
+  std::shared_ptr<Launch> launch;
+  std::function<void(TeardownOutcome)> done;
+  Program program;
+  TeardownResult result;
+  TreeTeardown trees;
+};
 
 Launch::~Launch() {
   for (const int fd : kept)
@@ -145,11 +147,14 @@ void* Launcher::work(void* argument) {
     {
       std::unique_lock waiting(queue.mutex);
       ++queue.idle;
-      queue.ready.wait(waiting, [&queue] { return !queue.jobs.empty(); });
-      // A machine with few processors would take them from who waits for a start, to undo what
-      // nobody waits for.
-      queue.ready.wait_for(waiting, kPatience,
-                           [&queue] { return queue.before == 0 || queue.jobs.size() > kBacklog; });
+      do {
+        queue.ready.wait(waiting, [&queue] { return !queue.jobs.empty(); });
+        // A machine with few processors would take them from who waits for a start, to undo what
+        // nobody waits for. Meanwhile another thread may take the job.
+        queue.ready.wait_for(waiting, kPatience, [&queue] {
+          return queue.before == 0 || queue.jobs.size() > kBacklog;
+        });
+      } while (queue.jobs.empty());
       --queue.idle;
       next = std::move(queue.jobs.front());
       queue.jobs.pop_front();
@@ -167,12 +172,19 @@ void Launcher::submit(Queue& queue, std::function<void(Workplace&)> job) {
 }
 
 void Launcher::goes_first(int starts) {
-  {
-    const std::lock_guard lock(ends_.mutex);
-    ends_.before += static_cast<unsigned>(starts);
-    if (ends_.before > 0) return;
+  for (Queue* const queue : {&ends_, &trees_}) {
+    {
+      const std::lock_guard lock(queue->mutex);
+      queue->before += static_cast<unsigned>(starts);
+      if (queue->before > 0) continue;
+    }
+    queue->ready.notify_all();
   }
-  ends_.ready.notify_all();
+}
+
+Status Launcher::hire_for_ends() {
+  if (Status hired = hire(ends_); !hired.ok()) return hired;
+  return hire(trees_);
 }
 
 Status Launcher::start_guard(Workplace& workplace) {
@@ -284,7 +296,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
 
 void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done) {
   // Whoever is to bury it must be there before it is born.
-  Status hired = hire(ends_);
+  Status hired = hire_for_ends();
   if (hired.ok()) hired = hire(starts_);
   if (!hired.ok()) {
     launch->fail(Half::kHost, kBeforeFirstStep, hired.error());
@@ -299,7 +311,9 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
       kill_and_reap(*launch);
       launch->control.reset();
       launch->held.clear();
-      static_cast<void>(run_undo(launch->teardown));
+      TeardownOutcome ignored;
+      Program program;
+      if (decode(launch->teardown, program, ignored)) static_cast<void>(run_teardown(program));
       remove_from_guard(*launch);
     }
     done();
@@ -316,9 +330,33 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
     launch->control.reset();
     launch->held.clear();
     launch->drop_page();
-    const TeardownOutcome outcome = run_undo(launch->teardown);
-    remove_from_guard(*launch);
-    done(outcome);
+    auto clearing = std::make_shared<Clearing>();
+    TeardownOutcome outcome;
+    if (!decode(launch->teardown, clearing->program, outcome)) {
+      remove_from_guard(*launch);
+      done(outcome);
+      return;
+    }
+    clearing->launch = launch;
+    clearing->done = done;
+    clearing->result = run_teardown_but_trees(clearing->program);
+    clear(std::move(clearing));
+  });
+}
+
+void Launcher::clear(std::shared_ptr<Clearing> clearing) {
+  submit(trees_, [this, clearing](Workplace&) {
+    if (clearing->trees.some(clearing->program, kSlice, clearing->result)) {
+      clear(clearing);  // behind all others
+      return;
+    }
+    TeardownOutcome outcome;
+    if (const TeardownResult& result = clearing->result; !result.status.ok()) {
+      outcome.failed = true;
+      fill_record(outcome.error, Half::kTeardown, result.step, result.status.error());
+    }
+    remove_from_guard(*clearing->launch);
+    clearing->done(outcome);
   });
 }
 
@@ -418,7 +456,7 @@ void Launcher::retain(ProgramBytes at_end) {
 void Launcher::undo(ProgramBytes teardown, std::function<void(TeardownOutcome)> done) {
   auto launch = std::make_shared<Launch>();
   launch->teardown = std::move(teardown);
-  if (Status hired = hire(ends_); !hired.ok()) {
+  if (Status hired = hire_for_ends(); !hired.ok()) {
     launch->fail(Half::kTeardown, kBeforeFirstStep, hired.error());
     done({true, launch->error});
     return;

@@ -1,6 +1,7 @@
-// The native threads: launchers execute the host's half of starts, the undertaker tears down. Both
-// belong to the process, not to a JavaScript environment, and live as long as it does, because a
-// container's parent-death signal follows the thread that cloned it.
+// The native threads: launchers execute the host's half of starts, the undertaker ends processes
+// and their cgroups, and two more remove trees, which take as long as containers have made them.
+// All belong to the process, not to a JavaScript environment, and live as long as it does, because
+// a container's parent-death signal follows the thread that cloned it.
 #pragma once
 
 #include <atomic>
@@ -79,8 +80,9 @@ class Launcher {
 
   // Runs on a launcher thread; `done` is called there. Called by JavaScript.
   void launch(std::shared_ptr<Launch> launch, std::function<void()> done);
-  // Runs on the undertaker: kills and reaps what may still live, undoes, and strikes it from the
-  // guard's journal. Called by anybody for what was launched.
+  // Runs on the undertaker: kills and reaps what may still live, and undoes all but trees. These
+  // are removed on other threads, a slice of each in turn. Then it is struck from the guard's
+  // journal. Called by anybody for what was launched.
   void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
   // Lets go of a detached process that has been exec'ed: nothing is killed, nothing undone.
   void leave(std::shared_ptr<Launch> launch, std::function<void()> done);
@@ -122,6 +124,10 @@ class Launcher {
   static void submit(Queue& queue, std::function<void(Workplace&)> job);
   // One start more that ends let go first, or one less.
   void goes_first(int starts);
+  // Threads for what ends: the undertaker, and those for trees.
+  Status hire_for_ends();
+  struct Clearing;
+  void clear(std::shared_ptr<Clearing> clearing);
   void execute(Launch& launch, Workplace& workplace);
   // Journals what undoes a launch, and starts the guard where it is not running.
   Status add_to_guard(Launch& launch, Workplace& workplace);
@@ -135,6 +141,7 @@ class Launcher {
 
   Queue starts_{.most = 4};
   Queue ends_{.most = 1};
+  Queue trees_{.most = 2};
   std::mutex mutex_;  // guards what follows
   std::string init_path_;
   UniqueFd init_;

@@ -43,9 +43,9 @@ bool write_file(int directory, const char* name, const char* value) {
   return sys::call(__NR_write, file.get(), value, length(value)) >= 0;
 }
 
-// Reads a directory's entries; the callback gets all but `.` and `..`.
+// Reads a directory's entries; the callback gets all but `.` and `..`, until it says false.
 template <class Callback>
-long each_entry(int directory, Callback callback) {
+long each_entry_while(int directory, Callback callback) {
   alignas(DirectoryEntry) char bytes[4096];
   sys::call(__NR_lseek, directory, 0, 0);
   for (;;) {
@@ -55,9 +55,17 @@ long each_entry(int directory, Callback callback) {
     for (long at = 0; at < n;) {
       const auto* entry = reinterpret_cast<const DirectoryEntry*>(bytes + at);
       at += entry->size;
-      if (!is_dots(entry->name)) callback(*entry);
+      if (!is_dots(entry->name) && !callback(*entry)) return 0;
     }
   }
+}
+
+template <class Callback>
+long each_entry(int directory, Callback callback) {
+  return each_entry_while(directory, [&callback](const DirectoryEntry& entry) {
+    callback(entry);
+    return true;
+  });
 }
 
 UniqueFd open_directory(int directory, const char* name) {
@@ -253,16 +261,26 @@ long remove_entry(int directory, const char* name) {
 // descriptors.
 class Emptying {
  public:
-  Emptying(int top, const char* path) : top_(top), path_(path) {}
+  // `serial` is that of the last name that was given to what was lifted into `top`.
+  Emptying(int top, const char* path, size_t most, uint64_t& serial)
+      : top_(top), path_(path), left_(most), serial_(serial) {}
+
+  // As much was changed as may be: there may be more.
+  bool stopped() const { return left_ == 0; }
 
   // Each round removes or lifts what it sees, whatever of it fails: one file that cannot be removed
   // must not keep all others, and a full disk has room for a rename once something is gone. Ends
-  // when a round sees nothing, or changes nothing.
+  // when a round sees nothing, or changes nothing. Only what is changed counts against `most`: what
+  // cannot be removed is seen again in each round, and must not end it before the rest.
   Status run() {
     for (;;) {
       failed_ = {};
       progress_ = seen_ = false;
-      const long read = each_entry(top_, [this](const DirectoryEntry& entry) { remove(entry); });
+      const long read = each_entry_while(top_, [this](const DirectoryEntry& entry) {
+        remove(entry);
+        return !stopped();
+      });
+      if (stopped()) return {};
       if (read < 0) return failure(read, "getdents64", path_);
       if (!seen_) return {};
       if (!progress_) return failed_.ok() ? failure(-kNotEmpty, "unlinkat", path_) : failed_;
@@ -275,7 +293,7 @@ class Emptying {
     if (gone == -kNotFound) return;
     seen_ = true;
     if (gone == 0)
-      progress_ = true;
+      changed();
     else if (gone == -kNotEmpty)
       lift_children(entry.name);
     else
@@ -288,13 +306,14 @@ class Emptying {
     if (fd == -kNotFound) return;  // somebody else is cleaning up too
     if (fd < 0) return note(fd, "openat");
     const UniqueFd child(static_cast<int>(fd));
-    const long read = each_entry(child.get(), [this, &child](const DirectoryEntry& entry) {
+    const long read = each_entry_while(child.get(), [this, &child](const DirectoryEntry& entry) {
       long gone = remove_entry(child.get(), entry.name);
       if (gone == -kNotEmpty) gone = lift(child.get(), entry.name);
       if (gone == 0)
-        progress_ = true;
+        changed();
       else if (gone != -kNotFound)
         note(gone, "unlinkat");
+      return !stopped();
     });
     if (read < 0) note(read, "getdents64");
   }
@@ -314,13 +333,19 @@ class Emptying {
     }
   }
 
+  void changed() {
+    progress_ = true;
+    --left_;
+  }
+
   void note(long result, const char* call) {
     if (failed_.ok()) failed_ = failure(result, call, path_);
   }
 
   int top_;
   const char* path_;
-  uint64_t serial_ = 0;
+  size_t left_;
+  uint64_t& serial_;
   bool seen_ = false;
   bool progress_ = false;
   Status failed_;
@@ -433,23 +458,64 @@ Status end_process(uint64_t pid, uint64_t start_time) {
   return failure(-kBusy, "pidfd_send_signal", kFirst);
 }
 
-Status remove_tree(const char* path) {
-  const long fd =
-      sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd == -kNotFound) return {};
-  if (fd < 0) return failure(fd, "openat", path);
-  const UniqueFd top(static_cast<int>(fd));
-  if (Status emptied = Emptying(top.get(), path).run(); !emptied.ok()) return emptied;
+bool TreeRemoval::some(const char* path, size_t most, Status& status) {
+  status = {};
+  if (!top_.valid()) {
+    const long fd =
+        sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd == -kNotFound) return false;
+    if (fd < 0) {
+      status = failure(fd, "openat", path);
+      return false;
+    }
+    top_.reset(static_cast<int>(fd));
+  }
+  Emptying emptying(top_.get(), path, most, serial_);
+  status = emptying.run();
+  if (emptying.stopped()) return true;
+  top_.reset();
+  if (!status.ok()) return false;
   const long gone = remove_entry(AT_FDCWD, path);
-  if (gone == -kNotFound) return {};
-  return check(gone, "rmdir", path);
+  if (gone != -kNotFound) status = check(gone, "rmdir", path);
+  return false;
+}
+
+Status remove_tree(const char* path) {
+  TreeRemoval removal;
+  Status status;
+  while (removal.some(path, ~size_t{0}, status)) {
+  }
+  return status;
+}
+
+bool TreeTeardown::some(const Program& program, size_t most, TeardownResult& result) {
+  for (; step_ < program.count(Half::kTeardown); ++step_) {
+    const Step& step = program.step(Half::kTeardown, step_);
+    if (step.op != Op::kTreeRemove) continue;
+    Status status;
+    if (removal_.some(program.text(step, 0), most, status)) return true;
+    if (!status.ok() && result.status.ok()) {
+      result.status = status;
+      result.step = step_;
+    }
+  }
+  return false;
 }
 
 TeardownResult run_teardown(const Program& program) {
+  TeardownResult result = run_teardown_but_trees(program);
+  TreeTeardown trees;
+  while (trees.some(program, ~size_t{0}, result)) {
+  }
+  return result;
+}
+
+TeardownResult run_teardown_but_trees(const Program& program) {
   TeardownResult result;
   bool thawed = false;
   for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
     const Step& step = program.step(Half::kTeardown, i);
+    if (step.op == Op::kTreeRemove) continue;
     const char* path = program.text(step, 0);
     // Who is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all the others.
     if (removes_own_cgroup(step) && !thawed &&
@@ -458,8 +524,7 @@ TeardownResult run_teardown(const Program& program) {
       thawed = true;
     }
     Status status = step.op == Op::kCgroupRemove ? remove_cgroup(path, step.number[0] != 0)
-                    : step.op == Op::kProcessEnd ? end_process(step.number[0], step.number[1])
-                                                 : remove_tree(path);
+                                                 : end_process(step.number[0], step.number[1]);
     if (!status.ok() && result.status.ok()) {
       result.status = status;
       result.step = i;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../base/result.h"
+#include "../base/unique_fd.h"
 #include "../program/program.h"
 
 namespace caisson {
@@ -14,6 +15,10 @@ struct TeardownResult {
   size_t step = 0;
 };
 TeardownResult run_teardown(const Program& program);
+
+// The two parts of that. What ends processes and removes their cgroups takes moments; a tree takes
+// as long as a container has made it, and must keep nobody else waiting.
+TeardownResult run_teardown_but_trees(const Program& program);
 
 // Kills what is in the program's v1 freezer, which SIGKILL alone does not while it is frozen.
 void end_frozen(const Program& program);
@@ -40,5 +45,29 @@ Status end_process(uint64_t pid, uint64_t start_time);
 
 // Removes a directory with all that is below it; missing is fine.
 Status remove_tree(const char* path);
+
+// The same, some of it at a time.
+class TreeRemoval {
+ public:
+  // Removes at most so many entries. True when there is more to do; else `status` says how it
+  // ended.
+  bool some(const char* path, size_t most, Status& status);
+
+ private:
+  UniqueFd top_;
+  uint64_t serial_ = 0;  // of names for what is lifted
+};
+
+// The trees of a program's teardown half, which outlives this, some of them at a time.
+class TreeTeardown {
+ public:
+  // As of TreeRemoval: true when there is more to do; else `result` has the first failure, if there
+  // was none before.
+  bool some(const Program& program, size_t most, TeardownResult& result);
+
+ private:
+  size_t step_ = 0;
+  TreeRemoval removal_;
+};
 
 }  // namespace caisson

@@ -131,6 +131,28 @@ int main() {
     expect_removed(place + "/chains");
   });
 
+  test("some of a tree at a time", [&] {
+    const std::string top = place + "/slices";
+    make_directory(top);
+    for (int i = 0; i < 50; ++i) {
+      const std::string directory = top + "/directory" + std::to_string(i);
+      make_directory(directory);
+      make_directory(directory + "/~1");
+      write_file(directory + "/~1/file");
+      write_file(top + "/file" + std::to_string(i));
+    }
+    caisson::TreeRemoval removal;
+    caisson::Status status;
+    int slices = 1;
+    while (removal.some(top.c_str(), 7, status))
+      ++slices;
+    expect(status.ok(), "no error");
+    expect(!exists(top), "the tree to be gone");
+    // 200 entries; what is lifted counts, too.
+    expect(slices > 200 / 7 && slices < 400, std::to_string(slices) + " slices");
+    expect(!removal.some(top.c_str(), 1, status) && status.ok(), "nothing more to do");
+  });
+
   test("1,000 files and 300 directories side by side", [&] {
     make_directory(place + "/wide");
     for (int i = 0; i < 1000; ++i)
