@@ -231,7 +231,8 @@ describe('bad input', function () {
         ...invalid('capAdd', ['NOPE'], 'ALL', [5]),
         ...invalid('capDrop', ['']),
         ...invalid('securityOpt', ['nope'], ['seccomp'], ['no-new-privileges=maybe']),
-        [{ securityOpt: ['apparmor=x'] }, 'ERR_UNSUPPORTED_OPTION', /securityOpt.*apparmor/],
+        ...invalid('securityOpt', ['apparmor'], ['apparmor='], ['label=nope']),
+        [{ securityOpt: ['systempaths=x'] }, 'ERR_UNSUPPORTED_OPTION', /securityOpt.*systempaths/],
         [{ securityOpt: ['seccomp=/nope.json'] }, 'ERR_NO_SUCH_SOURCE', /\/nope\.json/],
         ...invalid('sysctls', { 'vm.swappiness': 1 }, ['nope'], { 'kernel.msgmax': '' }),
         [

@@ -205,6 +205,7 @@ describe('a data root that takes no more', function () {
     'B6: a full data root is an error of its own that says so, and of that container alone',
     async () => {
       const good = await kept.start('while :; do echo alive; sleep 0.05; done');
+      await good.waitFor({ log: 'alive' });
       fill();
       const error = await refused(kept.create(SLEEP, { name: 'one-more' }), 'ERR_STORAGE');
       expect([error.errno, error.hint]).to.deep.equal(['ENOSPC', error.hint]);
