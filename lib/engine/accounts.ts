@@ -48,8 +48,11 @@ function refuse(path: string, errno: number): undefined {
   );
 }
 
-/** For how long a look at a directory's files is good, in milliseconds; as one at the directory (image/rootfs.ts). */
-const RECHECK_AFTER = 1000;
+/**
+ * For how long a look at the files is good where no name was asked for, in milliseconds; as one at a directory
+ * (image/rootfs.ts).
+ */
+export const RECHECK_AFTER = 1000;
 
 interface Looked {
   readonly accounts: Accounts;

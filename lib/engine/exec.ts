@@ -13,7 +13,7 @@ import type { Spec } from '../oci/runtime-spec.js';
 import { compileExec, type ExecInput } from '../program/compile-exec.js';
 import { explain } from '../program/explain.js';
 import { Template } from '../program/template.js';
-import { type Accounts, readAccounts } from './accounts.js';
+import { type Accounts, readAccounts, RECHECK_AFTER } from './accounts.js';
 import { containerCapabilities } from './capabilities.js';
 import { type ContainerConfig, ID_RANGE_SIZE, normalize } from './config.js';
 import { type ExecConfig, type ExecOptions, normalizeExec } from './exec-options.js';
@@ -32,7 +32,7 @@ import {
   type Surroundings,
 } from './prepare.js';
 import { toSpec } from './to-spec.js';
-import { resolveUser } from './user.js';
+import { type ResolvedUser, resolveUser } from './user.js';
 
 /** The container: what it was started as, and what it is now. */
 export interface ExecTarget extends CgroupHome {
@@ -171,8 +171,8 @@ async function prepareExec(
   const resolved = await resolveImage(image, around.dataRoot);
   const container = normalize(argv, options, resolved.defaults, around.host);
   const inside = insideOf(around, container, config);
-  const [accounts, profile, placements] = await Promise.all([
-    accountsOf(around, target, execution),
+  const [user, profile, placements] = await Promise.all([
+    userOf(around, target, config.user ?? container.user, container.groupAdd, execution),
     config.privileged ? undefined : seccompProfile(container),
     placementsOf(around, target),
   ]);
@@ -180,7 +180,6 @@ async function prepareExec(
     profile === undefined
       ? undefined
       : await compileProfile(profile, around.binding, join(around.dataRoot, 'cache'));
-  const user = resolveUser(config.user ?? container.user, container.groupAdd, accounts);
   const idRange = target.idBase === 0 ? undefined : { base: target.idBase, size: ID_RANGE_SIZE };
   const users = around.users === undefined ? undefined : await usersOf(target.pid);
   const spec: Spec = toSpec(inside, {
@@ -252,6 +251,35 @@ function insideOf(
         })
       : capabilities,
   };
+}
+
+/** Root as containers have it that have been looked into not long ago, by id and start time; the oldest first. */
+const knownRoots = new Map<string, { readonly user: ResolvedUser; readonly at: number }>();
+const MAX_KNOWN = 256;
+
+/**
+ * Whom the program runs as. Who is asked for by name or number is looked up as the container is now. Where nobody is, it is
+ * root, of whom only the home and the groups can have changed: then a look is good for a second, as it is for a start.
+ */
+async function userOf(
+  around: Surroundings,
+  target: ExecTarget,
+  user: string | undefined,
+  groupAdd: ContainerConfig['groupAdd'],
+  execution: Execution | undefined,
+): Promise<ResolvedUser> {
+  if (user !== undefined || groupAdd !== undefined)
+    return resolveUser(user, groupAdd, await accountsOf(around, target, execution));
+  const key = `${target.id} ${target.startTime}`;
+  const at = performance.now();
+  const known = knownRoots.get(key);
+  if (known !== undefined && at - known.at < RECHECK_AFTER) return known.user;
+  const root = resolveUser(undefined, undefined, await accountsOf(around, target, execution));
+  knownRoots.delete(key);
+  knownRoots.set(key, { user: root, at });
+  const [oldest] = knownRoots.keys();
+  if (knownRoots.size > MAX_KNOWN && oldest !== undefined) knownRoots.delete(oldest);
+  return root;
 }
 
 /** As they are now in the container, mounts and all. */
