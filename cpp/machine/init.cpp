@@ -83,6 +83,12 @@ void unmap_all_but_outcome(Page* page, size_t size) {
     if (size > kept && sys::call(__NR_munmap, bytes + kept, size - kept) == 0) return;
 }
 
+// A process that has its parent trace it (PTRACE_TRACEME) is reported at each of its stops, too,
+// which nobody has asked for. It has not ended.
+bool has_stopped(int status) {
+  return (status & 0xff) == 0x7f;
+}
+
 // Reaps everything that has ended; does not return once the main program is among it.
 void reap(Outcome& outcome, int main_pid) {
   for (;;) {
@@ -90,7 +96,7 @@ void reap(Outcome& outcome, int main_pid) {
     const long pid = sys::call(__NR_wait4, -1, &status, WNOHANG | __WALL, nullptr);
     if (pid == -kInterrupted) continue;
     if (pid <= 0) return;
-    if (pid != main_pid) continue;
+    if (pid != main_pid || has_stopped(status)) continue;
     store_release(outcome.status, static_cast<uint32_t>(status));
     store_release(outcome.exited, 1u);
     // Ending pid 1 makes the kernel end the whole pid namespace.
