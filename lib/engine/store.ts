@@ -318,19 +318,11 @@ export class Store {
   }
 }
 
-/**
- * Whether a state can be believed as it is: nobody who should be there is missing.
- *
- * @param kept that somebody keeps it, where that is known.
- */
-export function isSettled(
-  store: Store,
-  { state, damaged }: ReturnType<Store['state']>,
-  kept = false,
-): boolean {
+/** Whether a state can be believed as it is: nobody who should be there is missing. */
+export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
   if (damaged || state.status === 'removing') return false;
   const active = state.status === 'running' || state.status === 'restarting';
-  return !active || kept || store.isKept(state);
+  return !active || store.isKept(state);
 }
 
 export function noSuchContainer(reference: unknown): CaissonError {
