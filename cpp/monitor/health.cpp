@@ -127,8 +127,9 @@ void Health::end() {
 
 void Health::poll(pollfd* to) const {
   to[0] = {pidfd_.get(), POLLIN, 0};
+  const bool left = reads() && budget_.left(sys::monotonic());
   for (unsigned i = 0; i < 2; ++i)
-    to[1 + i] = {outputs_[i].get(), POLLIN, 0};
+    to[1 + i] = {left ? outputs_[i].get() : -1, POLLIN, 0};
 }
 
 const char* Health::step(const pollfd* polled) {
@@ -226,13 +227,14 @@ void Health::refuse(const ErrorRecord& error) {
 // What is not kept is read all the same, as far as a pipe goes: it would hold the check back.
 void Health::read(unsigned index) {
   CheckResult& result = current();
+  const uint64_t before = budget_.limited() ? sys::processor_time() : 0;
   char bytes[4096];
   for (int turn = 0; turn < 16 && outputs_[index].valid(); ++turn) {
     const long got = sys::call(__NR_read, outputs_[index].get(), bytes, sizeof bytes);
-    if (got == -kAgain || got == -kInterrupted) return;
+    if (got == -kAgain || got == -kInterrupted) break;
     if (got <= 0) {
       outputs_[index].reset();
-      return;
+      break;
     }
     const auto size = static_cast<uint32_t>(got);
     const uint32_t room = kMaxCheckOutput - result.size;
@@ -241,6 +243,7 @@ void Health::read(unsigned index) {
     result.size += kept;
     if (kept < size) result.more = true;
   }
+  if (budget_.limited()) budget_.spend(sys::processor_time() - before);
 }
 
 const char* Health::reap() {

@@ -7,6 +7,7 @@
 #include "../base/text.h"
 #include "../host/host_machine.h"
 #include "../program/monitor_config.h"
+#include "cpu_budget.h"
 #include "health_file.h"
 
 namespace caisson {
@@ -15,9 +16,10 @@ class Health {
  public:
   static constexpr unsigned kPolled = 3;
 
-  // Without a check in the configuration everything here does nothing.
-  Health(const MonitorConfig& config, Workplace& workplace, int init_fd)
-      : config_(config), workplace_(workplace), init_fd_(init_fd) {}
+  // Without a check in the configuration everything here does nothing. What a check writes is read
+  // as far as the budget goes.
+  Health(const MonitorConfig& config, Workplace& workplace, int init_fd, CpuBudget& budget)
+      : config_(config), workplace_(workplace), init_fd_(init_fd), budget_(budget) {}
 
   // The container runs, and nothing is known of it yet. `directory` is where the file is.
   void begin(int directory, int pid, const char* start_time);
@@ -28,6 +30,8 @@ class Health {
 
   // What a check that runs is waited for by: fills kPolled of them.
   void poll(pollfd* to) const;
+  // There is a check that may write something.
+  bool reads() const { return outputs_[0].valid() || outputs_[1].valid(); }
   // When there is something to do; monotonic, ns; 0: never.
   uint64_t due() const { return at_; }
   // Does what there is to do. The action of an event when the status has changed, or null.
@@ -50,6 +54,7 @@ class Health {
   const MonitorConfig& config_;
   Workplace& workplace_;
   int init_fd_;
+  CpuBudget& budget_;
 
   int directory_ = -1;
   int target_ = -1;  // the container's first process

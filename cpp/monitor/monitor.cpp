@@ -78,7 +78,7 @@ Monitor::Monitor(const MonitorConfig& config, int init_fd, int lock)
       lock_(lock),
       policy_(static_cast<RestartPolicy>(config.header().policy)),
       retries_(config.header().retries),
-      health_(config, workplace_, init_fd) {
+      health_(config, workplace_, init_fd, budget_) {
   if (config.has(kMonitorOwnUsers)) workplace_.rights = Rights::kOwnUsers;
   bound_ = config.has(kMonitorBound);
   copy_text(name_, config.text(MonitorText::kName));
@@ -336,7 +336,8 @@ int Monitor::timeout() const {
   sooner(at, restart_at_);
   sooner(at, kill_at_);
   sooner(at, flush_at_);
-  if (!ended_ && (outputs_[0].valid() || outputs_[1].valid())) sooner(at, budget_.again_at());
+  const bool reads = outputs_[0].valid() || outputs_[1].valid() || health_.reads();
+  if (!ended_ && reads) sooner(at, budget_.again_at());
   const bool held = held_back();
   if (!held) sooner(at, give_up_at_);
   if (held && stopping_) sooner(at, let_go_at_);
