@@ -73,6 +73,13 @@ export async function statusOf(pid: number): Promise<Record<string, string>> {
   );
 }
 
+/** Seconds that a process has used: proc_pid_stat(5), in USER_HZ, which is 100 on both architectures. */
+export async function processorTime(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 /** The parents of a process, nearest first. */
 export async function ancestorsOf(pid: number): Promise<number[]> {
   const found: number[] = [];

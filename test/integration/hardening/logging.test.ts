@@ -1,22 +1,14 @@
 /** What a container's output costs beside the container: processor time of its supervisor. */
-import { readFile } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { repository } from '../../support/places.js';
 import { Kept, monitorOf, untilStatus } from '../../support/kept.js';
 import { needsControllers } from '../../support/needs.js';
-import { eventually, sleep } from '../../support/outside.js';
+import { eventually, processorTime, sleep } from '../../support/outside.js';
 import { Workshop } from '../../support/workshop.js';
 
 const limits = needsControllers('cpu');
-
-/** Seconds that a process has used: proc_pid_stat(5), in USER_HZ, which is 100 on both architectures. */
-async function processorTime(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
 
 describe('what logging costs', function () {
   this.timeout(60_000);
