@@ -17,7 +17,10 @@
         # In a worker that is being terminated nothing can be thrown: that is no reason to abort.
         'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
       ],
-      'cflags': ['<@(warnings)', '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections'],
+      'cflags': [
+        '<@(warnings)', '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections',
+        '-fstack-protector-strong', '-U_FORTIFY_SOURCE', '-D_FORTIFY_SOURCE=2',
+      ],
       'cflags!': ['-O3', '-Wno-unused-parameter'],
       'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
       'cflags_cc': [
@@ -28,6 +31,7 @@
       # The C++ library is linked in: what a program's own Node brings along may be older than our compiler's.
       'ldflags': [
         '-Wl,--gc-sections', '-Wl,--exclude-libs,ALL', '-static-libstdc++',
+        '-Wl,-z,relro,-z,now,-z,separate-code,-z,noexecstack',
         # Node unloads an addon with the last worker that has loaded it, and our threads would be left without code.
         '-Wl,-z,nodelete',
       ],
@@ -47,7 +51,9 @@
       'defines': ['CAISSON_FREESTANDING=1'],
       'cflags!': ['-pthread', '-fPIC', '-fPIE', '-O3', '-Wno-unused-parameter'],
       'cflags': [
-        '<@(warnings)', '-ffreestanding', '-fno-pic', '-fno-pie', '-fno-stack-protector',
+        '<@(warnings)', '-ffreestanding', '-fpie',
+        # Without a C library there is no thread's block to hold the value: it is a variable (cpp/init/start.cpp).
+        '-fstack-protector-strong', '-mstack-protector-guard=global',
         '-U_FORTIFY_SOURCE', '-fno-asynchronous-unwind-tables', '-fno-unwind-tables',
         '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections',
         # A loop in our own memset must not become a call of memset; clang does not know the name.
@@ -57,10 +63,9 @@
       'cflags_cc': ['-std=c++20', '-fno-threadsafe-statics', '-fno-use-cxa-atexit'],
       'ldflags!': ['-pthread', '-rdynamic', '-fPIC'],
       'ldflags': [
-        '-nostdlib', '-static', '-no-pie',
-        '-Wl,--build-id=none', '-Wl,-z,noexecstack', '-Wl,-z,norelro', '-Wl,--gc-sections',
-        # One mapping for headers and code: a page fault less at each exec.
-        '-Wl,-z,noseparate-code',
+        '-nostdlib', '-static-pie',
+        '-Wl,--build-id=none', '-Wl,--gc-sections',
+        '-Wl,-z,relro,-z,now,-z,separate-code,-z,noexecstack',
       ],
       'libraries': ['-lgcc'],
       'conditions': [

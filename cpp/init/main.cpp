@@ -79,6 +79,7 @@ void init_face(int page_fd, int control, bool outlives_node, int own_descriptors
   sys::exit_group(load_acquire(page->failed) == 0 ? 0 : 1);
 }
 
+// Called by start.cpp.
 extern "C" [[noreturn]] void caisson_main(long* stack) {
   const long count = stack[0];
   auto** arguments = reinterpret_cast<char**>(stack + 1);
@@ -114,13 +115,5 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   if (count == 3 && equal(arguments[1], "probe")) probe_face(arguments[2]);
   sys::exit_group(kUsage);
 }
-
-#if defined(__x86_64__)
-asm(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call "
-    "caisson_main\n ud2\n");
-#elif defined(__aarch64__)
-asm(".globl _start\n_start:\n mov x29, xzr\n mov x30, xzr\n mov x0, sp\n bl caisson_main\n brk "
-    "0\n");
-#endif
 
 }  // namespace caisson

@@ -68,7 +68,7 @@ void run_main_program(void* argument) {
 }
 
 alignas(16) unsigned char main_stack[64 << 10];
-uint32_t memory_shared = 1;
+uint32_t memory_shared = 0;
 
 // The fork at `init`: the child goes on with the next step and execs; the parent becomes pid 1
 // proper. They share their memory until the child has exec'ed, as a copy of it would cost a tenth
@@ -79,6 +79,7 @@ Status fork_from_init(ContainerMachine& machine, size_t next) {
   Fork fork{&machine, next};
   clone_args arguments{};
   arguments.flags = CLONE_VM | CLONE_CHILD_CLEARTID;
+  memory_shared = 1;
   arguments.child_tid = reinterpret_cast<uint64_t>(&memory_shared);
   arguments.exit_signal = kChild;
   arguments.stack = reinterpret_cast<uint64_t>(main_stack);

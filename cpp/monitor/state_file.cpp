@@ -91,7 +91,8 @@ StateText text_of(const StateRecord& state) {
 }  // namespace
 
 Status prepare_state(int directory) {
-  const StateText text = text_of({});
+  static constexpr StateRecord kCreated;
+  const StateText text = text_of(kCreated);
   const char* const names[] = {kState, kNext};
   for (const char* name : names) {
     const long fd = sys::call(__NR_openat, directory, name,
