@@ -73,6 +73,7 @@ class Client {
   bool discard();
 
   uint8_t attached = 0;     // bits of Attachment
+  bool asked = false;       // it has asked for something, and does not only wait for the end
   uint32_t input_done = 0;  // bytes of the frame at the head that have gone to stdin
 
  private:

@@ -348,12 +348,13 @@ int Monitor::timeout() const {
 }
 
 void Monitor::step() {
-  pollfd polled[8 + Health::kPolled + kClients];
-  unsigned count = 0;
+  // Only what is open: ppoll(2) refuses more entries than the limit on open files, which may be
+  // low. The first stands for all that is not.
+  pollfd polled[1 + 8 + Health::kPolled + kClients] = {{-1, 0, 0}};
+  unsigned count = 1;
   const auto add = [&](int fd, short events) {
-    polled[count].fd = fd;
-    polled[count].events = events;
-    polled[count].revents = 0;
+    if (fd < 0) return 0u;
+    polled[count] = {fd, events, 0};
     return count++;
   };
   const unsigned at_listener = add(listener_.get(), POLLIN);
@@ -371,17 +372,21 @@ void Monitor::step() {
   // v2's memory.events says when it changes (cgroup-v2.rst); v1's file says nothing, and is read at
   // the end.
   const unsigned at_oom = add(executing_ && !ended_ ? oom_.get() : -1, POLLPRI);
-  const unsigned at_health = count;
-  health_.poll(polled + count);
-  count += Health::kPolled;
-  const unsigned first_client = count;
-  for (const Client& client : clients_) {
+  pollfd health[Health::kPolled];
+  health_.poll(health);
+  unsigned at_health[Health::kPolled];
+  for (unsigned i = 0; i < Health::kPolled; ++i)
+    at_health[i] = add(health[i].fd, health[i].events);
+  unsigned at_client[kClients];
+  for (size_t i = 0; i < kClients; ++i) {
+    const Client& client = clients_[i];
     Frame frame;
     const bool blocked = client.next(frame);  // it waits for room, or for the program
     const int events = (blocked ? 0 : POLLIN) | (client.waiting() ? POLLOUT : 0);
     // Who has gone is told whatever is asked for, and would be again and again: it has to matter.
     const bool watched = events != 0 || is_bound(client);
-    add(client.connected() && watched ? client.fd() : -1, static_cast<short>(events));
+    at_client[i] =
+        add(client.connected() && watched ? client.fd() : -1, static_cast<short>(events));
   }
   const int milliseconds = timeout();
   const timespec wait{milliseconds / 1000, milliseconds % 1000 * 1000000};
@@ -400,7 +405,7 @@ void Monitor::step() {
       if (polled[at_output[i]].revents != 0) read_output(i);
     if (polled[at_input].revents != 0) input_full_ = false;
     for (size_t i = 0; i < kClients; ++i) {
-      const short events = polled[first_client + i].revents;
+      const short events = polled[at_client[i]].revents;
       Client& client = clients_[i];
       if (events == 0 || !client.connected()) continue;
       if (is_bound(client) && (events & (POLLHUP | POLLERR)) != 0) {
@@ -417,7 +422,9 @@ void Monitor::step() {
   }
   for (Client& client : clients_)
     if (client.connected()) serve(client);
-  if (const char* change = health_.step(polled + at_health); change != nullptr) event(change);
+  for (unsigned i = 0; i < Health::kPolled; ++i)
+    health[i].revents = polled[at_health[i]].revents;
+  if (const char* change = health_.step(health); change != nullptr) event(change);
 
   const uint64_t now = sys::monotonic();
   if (flush_at_ != kNone && now >= flush_at_) {
@@ -448,12 +455,25 @@ void Monitor::step() {
 void Monitor::accept() {
   const long fd =
       sys::call(__NR_accept4, listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) return;
+  if (fd < 0) {
+    if (fd != -kAgain) sys::sleep(kMillisecond);  // no descriptor is left: the client still waits
+    return;
+  }
   for (Client& client : clients_)
     if (!client.connected()) {
       client.open(static_cast<int>(fd));
       return;
     }
+  // However many wait for the end, the container can be stopped: one of them makes room, and comes
+  // back.
+  for (size_t tries = 0; tries < kClients; ++tries) {
+    Client& client = clients_[makes_room_++ % kClients];
+    Frame frame;
+    if (client.asked || client.next(frame) || client.waiting() || is_bound(client)) continue;
+    client.close();
+    client.open(static_cast<int>(fd));
+    return;
+  }
   sys::close(static_cast<int>(fd));
 }
 
@@ -743,6 +763,7 @@ void Monitor::serve(Client& client) {
 
 // False when the frame has to wait.
 bool Monitor::handle(Client& client, const Frame& frame) {
+  client.asked = true;
   switch (frame.type) {
     case Request::kAttach: {
       if (frame.size < 1) break;

@@ -80,6 +80,7 @@ class Monitor {
   UniqueFd lock_;  // the container's, while what has become of the start is not written down
   Workplace workplace_;
   Client clients_[kClients];
+  size_t makes_room_ = 0;  // the next client to make room for another
   LogWriter log_;
   StateRecord state_;
   UniqueFd directory_, sockets_, listener_, signals_;

@@ -1,6 +1,7 @@
 /** `cgroupParent`: a place of somebody's own choice for a container's cgroups. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { show } from '../engine/check.js';
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
 import type { CgroupHome } from './places.js';
@@ -41,7 +42,7 @@ function parsePath(wanted: unknown): string {
 function refused(wanted: unknown, why: string, hint?: string): CaissonError {
   return new CaissonError(
     'ERR_INVALID_OPTION',
-    `cgroupParent (--cgroup-parent): ${JSON.stringify(wanted)} ${why}`,
+    `cgroupParent (--cgroup-parent): ${show(wanted)} ${why}`,
     { stage: 'config', path: 'cgroupParent', hint },
   );
 }

@@ -10,8 +10,16 @@ export function show(value: unknown): string {
   } catch {
     // Circular, or with a bigint in it.
   }
-  text ??= Object.prototype.toString.call(value);
+  text ??= tagOf(value);
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+}
+
+function tagOf(value: unknown): string {
+  try {
+    return Object.prototype.toString.call(value);
+  } catch {
+    return 'an object that cannot be read';
+  }
 }
 
 /** `memory: "1x" is not a size`. The error's `path` is the option's name in the library's spelling. */
@@ -58,6 +66,16 @@ export function plainString(option: string, value: unknown): string {
   if (typeof value !== 'string') throw invalid(option, value, 'is not a string');
   if (value.includes('\0')) throw invalid(option, value, 'contains a NUL byte');
   return value;
+}
+
+/** The object from which a method takes its options. */
+export function checkOptions<T extends object>(options: T, name = 'options'): T {
+  if (!isRecord(options)) throw invalid(name, options, 'is not an object');
+  return options;
+}
+
+export function isRecord(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function boolean(option: string, value: unknown): boolean {

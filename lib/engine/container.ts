@@ -32,7 +32,7 @@ import {
   weighScope,
 } from './update.js';
 import { waitFor } from './wait-for.js';
-import { conflicting, wholeNumber } from './check.js';
+import { boolean, checkOptions, conflicting, isRecord, wholeNumber } from './check.js';
 import { shortId } from './ids.js';
 import { type FirstClient, isTerminal, startKept } from './keep.js';
 import { withLock } from './locks.js';
@@ -111,6 +111,8 @@ const PATIENCE = 10_000;
 const SIGKILL = 9;
 const ESRCH = 3;
 const MAX_STOP_TIMEOUT = 2_000_000;
+/** Milliseconds that setTimeout() can wait. */
+const MAX_TIMER = 2 ** 31 - 1;
 
 export class Container {
   constructor(
@@ -291,7 +293,9 @@ export class Container {
    *
    * @param options.restarts false: for the end of its present run, whatever its restart policy does next.
    */
-  async wait({ restarts = true }: { readonly restarts?: boolean } = {}): Promise<ContainerExit> {
+  async wait(options: { readonly restarts?: boolean } = {}): Promise<ContainerExit> {
+    const { restarts = true } = checkOptions(options);
+    boolean('restarts', restarts);
     return this.endOf(undefined, restarts);
   }
 
@@ -392,10 +396,8 @@ export class Container {
   }
 
   /** Its stop signal; after the timeout everything in it is killed. One that does not run is left as it is. */
-  async stop({ signal, timeout }: StopOptions = {}): Promise<void> {
-    const number = signal === undefined ? undefined : parseSignal('signal', signal);
-    const limit =
-      timeout === undefined ? undefined : wholeNumber('timeout', timeout, -1, MAX_STOP_TIMEOUT);
+  async stop(options: StopOptions = {}): Promise<void> {
+    const { number, limit } = checkStop(options);
     const { config, state } = await this.inspect();
     const seconds = limit ?? config.stopTimeout;
     const ask = (connection: MonitorConnection) =>
@@ -478,7 +480,7 @@ export class Container {
   exec(argv: readonly string[], options: ExecOptions = {}): Execution {
     const started = startExec(() => this.execPlace(argv), argv, options);
     this.home.adopt(started);
-    if (options.detach !== true) {
+    if (!isRecord(options) || options.detach !== true) {
       started.execution.then(
         ({ exitCode }) => this.tellExecEnd(exitCode),
         () => undefined,
@@ -504,7 +506,7 @@ export class Container {
     if (status !== 'running') throw this.notRunning();
     const around = await this.home.surroundings();
     // Docker's form: the program, a space, its arguments.
-    const [program = '', ...rest] = Array.isArray(argv) ? argv.map(String) : [];
+    const [program = '', ...rest] = argv;
     for (const action of ['exec_create', 'exec_start'])
       tell(this.home.store, config, `${action}: ${program} ${rest.join(' ')}`);
     return {
@@ -530,6 +532,7 @@ export class Container {
    */
   logs(options: Omit<LogOptions, 'ended'> = {}): AsyncGenerator<LogEntry> {
     const { store } = this.home;
+    checkOptions(options);
     const config = store.config(this.id);
     if (config === undefined) throw noSuchContainer(this.id);
     if (config.log.driver === 'none') {
@@ -561,6 +564,7 @@ export class Container {
    * @param interval milliseconds between two looks
    */
   async *watchStats(interval = STATS_INTERVAL): AsyncGenerator<ContainerStats, void, undefined> {
+    wholeNumber('interval', interval, 1, MAX_TIMER);
     for (;;) {
       const stats = await this.stats();
       if (stats === undefined) return;
@@ -591,7 +595,8 @@ export class Container {
    *
    * @throws as `updateResources`; ERR_STORAGE
    */
-  async update({ restart, ...change }: UpdateOptions): Promise<void> {
+  async update(options: UpdateOptions): Promise<void> {
+    const { restart, ...change } = checkOptions(options);
     const { store } = this.home;
     const policy = restart === undefined ? undefined : parseRestartPolicy('restart', restart);
     await withLock(store.places.runRoot, this.id, async () => {
@@ -601,11 +606,11 @@ export class Container {
       const around = await this.home.surroundings();
       const { layout, host } = around;
       const limited = { layout, host, home: config };
-      const options = mergeResources(config.options, change, layout);
+      const merged = mergeResources(config.options, change, layout);
       // Wrong limits are refused before anything is written. What does not run is checked as its next start will.
-      if (isActive(state)) planUpdate(limited, this.id, config.options, options);
-      else normalizeResources(options, host);
-      const updated = { ...config, options, restart: policy ?? config.restart };
+      if (isActive(state)) planUpdate(limited, this.id, config.options, merged);
+      else normalizeResources(merged, host);
+      const updated = { ...config, options: merged, restart: policy ?? config.restart };
       const staged = await store.stageConfig(updated);
       const undo: (() => Promise<unknown>)[] = [() => staged.discard()];
       try {
@@ -619,8 +624,8 @@ export class Container {
           });
           undo.push(() => putBack(before));
         } else if (state.status === 'restarting') {
-          ({ writes } = planUpdate(limited, this.id, config.options, options));
-          before = planUpdate(limited, this.id, options, config.options).writes;
+          ({ writes } = planUpdate(limited, this.id, config.options, merged));
+          before = planUpdate(limited, this.id, merged, config.options).writes;
         }
         if (config.cgroupSlice !== undefined && writes.length > 0) {
           undo.push(() => weighScope(this.id, before));
@@ -668,6 +673,7 @@ export class Container {
 
   /** Stops and starts it. One that is removed when it exits stays, as with Docker. */
   async restart(options: StopOptions = {}): Promise<void> {
+    checkStop(options);
     const { config: before, state } = await this.inspect();
     const staying = before.autoRemove && isActive(state);
     if (staying) await this.tellToKeep(true);
@@ -734,7 +740,9 @@ export class Container {
    *
    * @throws ERR_CONTAINER_RUNNING without `force`
    */
-  async remove({ force = false }: RemoveOptions = {}): Promise<void> {
+  async remove(options: RemoveOptions = {}): Promise<void> {
+    const { force = false } = checkOptions(options);
+    boolean('force', force);
     const { store } = this.home;
     const { runRoot } = store.places;
     let config: StoredConfig | undefined;
@@ -884,6 +892,17 @@ export function nameInUse(name: string, id: string | undefined): CaissonError {
 /** It runs, or will again by itself. */
 export function isActive({ status }: StoredState): boolean {
   return status === 'running' || status === 'restarting';
+}
+
+/** Checked before anything is told or sent. */
+function checkStop(options: StopOptions): { number?: number; limit?: number } {
+  const { signal, timeout } = checkOptions(options);
+  return {
+    ...(signal === undefined ? {} : { number: parseSignal('signal', signal) }),
+    ...(timeout === undefined
+      ? {}
+      : { limit: wholeNumber('timeout', timeout, -1, MAX_STOP_TIMEOUT) }),
+  };
 }
 
 function exitOf({ exitCode, oomKilled, error }: StoredState): ContainerExit {

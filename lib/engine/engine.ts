@@ -19,7 +19,7 @@ import {
 import { PARENT_LINK } from '../program/compile-host.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import { explain } from '../program/explain.js';
-import { invalid } from './check.js';
+import { checkOptions, invalid, isRecord } from './check.js';
 import type { HostFacts } from './config.js';
 import { thermalThrottlePaths } from './cpu-masks.js';
 import type { Container, ContainerHome } from './container.js';
@@ -129,7 +129,7 @@ export class Engine implements Surroundings, ContainerHome {
 
   /** What happens to containers that are kept, whoever does it: with `since` also what has happened. */
   events(options: EventOptions = {}): AsyncGenerator<ContainerEvent> {
-    return followEvents(this.store.places.runRoot, options);
+    return followEvents(this.store.places.runRoot, checkOptions(options));
   }
 
   /**
@@ -138,7 +138,7 @@ export class Engine implements Surroundings, ContainerHome {
    * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES, ERR_SYSTEMD
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const { dataRoot, runRoot } = defaultPlaces(placesOf(options));
+    const { dataRoot, runRoot } = defaultPlaces(placesOf(checkOptions(options)));
     const { cgroupDriver, fault } = options;
     const binding = loadNative();
     if (fault !== undefined && !binding.faults) {
@@ -197,7 +197,15 @@ export class Engine implements Surroundings, ContainerHome {
     options: RunOptions = {},
   ): Execution {
     const id = newId();
-    const execution = new Execution(id, isRecord(options) ? options : {});
+    let execution: Execution;
+    try {
+      execution = new Execution(id, isRecord(options) ? options : {});
+    } catch (error) {
+      // Options that throw when they are read.
+      execution = new Execution(id, {});
+      execution.hasFailed(error);
+      return execution;
+    }
     this.executions.add(execution);
     this.start(execution, image, argv, options);
     return execution;
@@ -268,7 +276,7 @@ export class Engine implements Surroundings, ContainerHome {
     if (this.closing !== undefined) {
       throw new CaissonError('ERR_ENGINE_CLOSED', 'the engine is closed', { stage: 'config' });
     }
-    if (!isRecord(options)) throw invalid('options', options, 'is not an object');
+    checkOptions(options);
   }
 
   private async shutDown(): Promise<void> {
@@ -388,10 +396,6 @@ function placesOf({ dataRoot, runRoot }: EngineOptions): Partial<Places> {
 }
 
 const CGROUP_DRIVERS: ReadonlySet<unknown> = new Set<CgroupDriver>(['systemd', 'cgroupfs']);
-
-function isRecord(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 const LOST_PARENT_RETRIES = 8;
 

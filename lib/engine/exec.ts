@@ -130,6 +130,8 @@ async function run(
   argv: readonly string[],
   options: ExecOptions,
 ): Promise<void> {
+  // What is wrong whatever the container is, before anything is told of it.
+  normalizeExec(argv, options, 'host');
   const { around, container } = await find();
   const config = normalizeExec(argv, options, container.idBase === 0 ? 'host' : 'auto');
   if (options.signal?.aborted === true) {

@@ -5,6 +5,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CaissonError } from '../errors.js';
+import { isErrno } from '../program/errno.js';
 
 /** A directory without a link yet is younger than this, in milliseconds; an older one was left half made. */
 const HALF_MADE = 60_000;
@@ -18,7 +20,27 @@ let boot: string | undefined;
 
 /** Of this run of the kernel. */
 export function bootId(): string {
-  return (boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+  return (boot ??= readProc('/proc/sys/kernel/random/boot_id').trim());
+}
+
+/** @throws ERR_KERNEL_FEATURE_MISSING */
+function readProc(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    if (!isErrno(cause, 'ENOENT', 'ENOTDIR')) throw cause;
+    throw new CaissonError(
+      'ERR_KERNEL_FEATURE_MISSING',
+      `${path} is missing: no proc is mounted on /proc`,
+      {
+        stage: 'config',
+        path,
+        errno: (cause as NodeJS.ErrnoException).code,
+        hint: 'mount -t proc proc /proc',
+        cause,
+      },
+    );
+  }
 }
 
 /**
@@ -27,7 +49,7 @@ export function bootId(): string {
  * @param who `thread-self`: the calling thread, which may be a worker's and end before the process (proc(5)).
  */
 export function ownerName(who: 'self' | 'thread-self' = 'self'): string {
-  const own = readFileSync(`/proc/${who}/stat`, 'utf8');
+  const own = readProc(`/proc/${who}/stat`);
   return `${own.slice(0, own.indexOf(' '))} ${startTime(own)} ${bootId()}`;
 }
 

@@ -23,6 +23,7 @@ import {
 import { join } from 'node:path';
 import { CaissonError } from '../errors.js';
 import { isErrno } from '../program/errno.js';
+import { show } from './check.js';
 import { isAlive } from './owner.js';
 import { isFull, StagedFile, storageError } from '../storage.js';
 import type {
@@ -326,7 +327,7 @@ export function isSettled(store: Store, { state, damaged }: ReturnType<Store['st
 }
 
 export function noSuchContainer(reference: unknown): CaissonError {
-  const text = typeof reference === 'string' ? reference : JSON.stringify(reference);
+  const text = typeof reference === 'string' ? reference : show(reference);
   return new CaissonError('ERR_NO_SUCH_CONTAINER', `No such container: ${text}`, {
     stage: 'config',
     path: text,

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../errors.js';
-import { invalid, wholeNumber } from './check.js';
+import { checkOptions, invalid, wholeNumber } from './check.js';
 import type { Container, WaitCondition } from './container.js';
 import { linesOf } from './lines.js';
 import type { StoredState } from './stored.js';
@@ -12,7 +12,7 @@ const DEFAULT_TIMEOUT = 60_000;
 const LOOK = 20;
 
 export async function waitFor(container: Container, condition: WaitCondition): Promise<void> {
-  const { log, port, healthy, timeout = DEFAULT_TIMEOUT } = condition;
+  const { log, port, healthy, timeout = DEFAULT_TIMEOUT } = checkOptions(condition, 'condition');
   if ([log, port, healthy].filter((wanted) => wanted !== undefined).length !== 1)
     throw invalid('condition', condition, 'does not name one of log, port and healthy');
   if (healthy !== undefined) await checkHealthy(container, healthy);

@@ -13,7 +13,11 @@ export class Words {
     if (!isRecord(options)) return undefined;
     const { signal, env, ...rest } = options;
     void [signal, env];
-    return isPlain(rest) ? new Words(structuredClone(rest)) : undefined;
+    try {
+      return isPlain(rest) ? new Words(structuredClone(rest)) : undefined;
+    } catch {
+      return undefined; // of proxies: one that looks plain cannot be copied
+    }
   }
 
   are(options: unknown): boolean {

@@ -6,6 +6,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../support/outside.js';
 import { repository } from '../../support/places.js';
+import { slowness } from '../../support/slowness.js';
 
 const BIN = join(repository, 'bin/caisson');
 const HOME = join(tmpdir(), `caisson-clients-${process.pid}`);
@@ -76,7 +77,7 @@ async function inTerminal(args: readonly string[]): Promise<{ screen: Client; pi
 function sh(line: string): { status: number | null; stdout: string; stderr: string } {
   return spawnSync('bash', ['-c', line], {
     encoding: 'utf8',
-    timeout: 15_000,
+    timeout: 15_000 * slowness,
     killSignal: 'SIGKILL',
     env: { ...process.env, c: CAISSON },
   });

@@ -1,0 +1,175 @@
+/** Careless callers: options of every kind, low limits, a machine that lacks something, far too many calls. */
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { Engine } from '../../../lib/engine/engine.js';
+import { CaissonError, type ErrorCode } from '../../../lib/errors.js';
+import { Kept, monitorOf } from '../../support/kept.js';
+import { isRoot } from '../../support/needs.js';
+import { repository } from '../../support/places.js';
+import { slowness } from '../../support/slowness.js';
+import { Workshop } from '../../support/workshop.js';
+
+describe('careless callers', function () {
+  this.timeout(60_000);
+  let shop: Workshop;
+  let kept: Kept;
+
+  before(async () => {
+    shop = await Workshop.open();
+    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+  });
+  afterEach(() => kept.discard());
+  after(() => shop.close());
+
+  async function rejection(call: () => unknown): Promise<unknown> {
+    try {
+      return await call();
+    } catch (error) {
+      return error;
+    }
+  }
+
+  async function isRefused(what: string, call: () => unknown): Promise<void> {
+    const error = await rejection(call);
+    expect(error, what).to.be.instanceOf(CaissonError);
+    const expected: ErrorCode[] = ['ERR_INVALID_OPTION', 'ERR_NO_SUCH_CONTAINER'];
+    expect((error as CaissonError).code, what).to.be.oneOf(expected);
+  }
+
+  it('options that are no object, or of the wrong kind, are typed errors of every method, and change nothing', async () => {
+    const { engine } = shop;
+    const container = await kept.start('sleep 1000');
+    const calls: Record<string, (value: never) => unknown> = {
+      open: (value) => Engine.open(value),
+      events: (value) => engine.events(value).next(),
+      create: (value) => engine.create(shop.busybox, ['true'], value),
+      run: (value) => engine.run(shop.busybox, ['true'], value),
+      explain: (value) => engine.explain(shop.busybox, ['true'], value),
+      exec: (value) => container.exec(['true'], value),
+      update: (value) => container.update(value),
+      stop: (value) => container.stop(value),
+      restart: (value) => container.restart(value),
+      wait: (value) => container.wait(value),
+      waitFor: (value) => container.waitFor(value),
+      logs: (value) => container.logs(value).next(),
+      attach: (value) => container.attach(value),
+      remove: (value) => container.remove(value),
+    };
+    for (const [name, call] of Object.entries(calls))
+      for (const value of [null, 7, 'force', []])
+        await isRefused(`${name}(${JSON.stringify(value)})`, () => call(value as never));
+    const wrong = 'false' as never;
+    await isRefused('remove force', () => container.remove({ force: wrong }));
+    await isRefused('wait restarts', () => container.wait({ restarts: wrong }));
+    await isRefused('watchStats', () => container.watchStats(NaN).next());
+    expect((await container.inspect()).status).to.equal('running');
+  });
+
+  it('values that cannot be shown or copied are typed errors, or do no harm', async () => {
+    const circle: unknown[] = [];
+    circle.push(circle);
+    const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+    revoke();
+    for (const value of [10n ** 30n, circle, { toJSON: null, circle }, Symbol('id'), revoked]) {
+      const wrong = value as never;
+      await isRefused('get', () => shop.engine.get(wrong));
+      await isRefused('cgroupParent', () =>
+        shop.engine.explain(shop.busybox, ['true'], { cgroupParent: wrong }),
+      );
+    }
+    // A proxy of plain data is plain data.
+    const env = new Proxy({ WORD: 'plain' }, {});
+    const { stdout } = await shop.engine.run(shop.busybox, ['sh', '-c', 'echo $WORD'], { env });
+    expect(stdout).to.equal('plain\n');
+  });
+
+  it('run() rejects with what options throw when they are read, and throws nothing itself', async () => {
+    const broken = new Error('mine');
+    const options = Object.defineProperty({}, 'maxOutput', {
+      enumerable: true,
+      get: () => {
+        throw broken;
+      },
+    });
+    const all = new Proxy(
+      {},
+      {
+        get: () => {
+          throw broken;
+        },
+      },
+    );
+    for (const given of [options, all]) {
+      const execution = shop.engine.run(shop.busybox, ['true'], given);
+      expect(await rejection(() => execution)).to.equal(broken);
+    }
+    expect((await shop.engine.run(shop.busybox, ['true'])).exitCode).to.equal(0);
+  });
+
+  it('the events tell of no exec whose arguments are wrong', async () => {
+    const container = await kept.start('sleep 1000');
+    for (const argv of [[Object.create(null)], [1], 'true', [], ['a\0b']])
+      await isRefused('argv', () => container.exec(argv as never));
+    const told = (await kept.events(container)).map(({ action }) => action);
+    expect(told.filter((action) => action.startsWith('exec'))).to.deep.equal([]);
+  });
+
+  it('a container can be changed and stopped however many wait for its end', async () => {
+    const container = await kept.start('sleep 1000');
+    const waiting = Array.from({ length: 100 }, () => container.wait());
+    await container.rename('still-reachable');
+    await container.kill();
+    const exits = await Promise.all(waiting);
+    expect(exits.map(({ exitCode }) => exitCode)).to.deep.equal(waiting.map(() => 137));
+  });
+
+  it('a container is started and stopped below a low limit on open files, and its supervisor sleeps', async function () {
+    if (!isRoot) this.skip();
+    const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+    const caisson = (...args: string[]) =>
+      spawnSync(
+        'prlimit',
+        ['--nofile=64:1024', join(repository, 'bin/caisson'), ...places, ...args],
+        {
+          encoding: 'utf8',
+          timeout: 15_000 * slowness,
+          killSignal: 'SIGKILL',
+        },
+      );
+    const { status, stdout, stderr } = caisson('run', '-d', 'host', 'sleep', '1000');
+    expect(status, stderr).to.equal(0);
+    const container = kept.adopt(await shop.engine.get(stdout.trim()));
+    const monitor = await monitorOf(container);
+    const switches = () =>
+      Number(
+        /^voluntary_ctxt_switches:\t(\d+)$/m.exec(
+          readFileSync(`/proc/${monitor}/status`, 'utf8'),
+        )?.[1],
+      );
+    const before = switches();
+    expect(caisson('rm', '-f', container.id.slice(0, 12)).status).to.equal(0);
+    expect(before).to.be.lessThan(1000);
+  });
+
+  it('without /proc everything says that it is missing', async function () {
+    if (!isRoot) this.skip();
+    const places = `--data-root ${shop.path('data')} --run-root ${shop.path('run')}`;
+    const child = spawn(
+      'unshare',
+      [
+        ...['--mount', '--propagation', 'private', 'sh', '-c'],
+        `umount -l /proc && ${process.execPath} ${repository}/bin/caisson ${places} run --rm host true`,
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    expect([code, stderr]).to.deep.equal([
+      125,
+      'caisson: /proc/self/stat is missing: no proc is mounted on /proc\nhint: mount -t proc proc /proc\n',
+    ]);
+  });
+});
