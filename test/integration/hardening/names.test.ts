@@ -1,5 +1,5 @@
 /** Names that Docker takes, and what a container with the host's network is told. */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { expect } from 'chai';
 import { Kept } from '../../support/kept.js';
@@ -26,7 +26,7 @@ describe('names and networks as with Docker', () => {
     expect(stdout.trim()).to.equal(three(hostname()));
   });
 
-  it('C3: every user of a container may listen on low ports and send ICMP echo requests', async () => {
+  it('C3: every user of a container may listen on low ports and send ICMP echo requests', async function () {
     const settings = ['ip_unprivileged_port_start', 'ping_group_range']
       .map((name) => `/proc/sys/net/ipv4/${name}`)
       .join(' ');
@@ -40,6 +40,8 @@ describe('names and networks as with Docker', () => {
       'echo.sendto(b"\\x08\\0\\0\\0\\0\\0\\0\\1", ("127.0.0.1", 0))',
       'print("both" if echo.recv(100)[0] == 0 else "no answer")',
     ].join('\n');
+    // The machine's own, of which the image is made.
+    if (!existsSync('/usr/bin/python3')) this.skip();
     const { stdout, stderr } = await shop.engine.run('host', ['python3', '-c', both], {
       user: '7',
       capDrop: ['ALL'],
