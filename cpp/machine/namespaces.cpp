@@ -74,12 +74,16 @@ Status write_sysctl(int proc, const char* key, const char* value) {
 
 }  // namespace
 
-// Through a procfs of its own, so that nothing the image or a volume put over /proc can redirect it
-// (CVE-2025-52881). Its making takes longer than all else, so there is one for all. As in
-// sysctl.d(5), a key that begins with `-` is one whose failure does not matter.
+// Through a procfs that this start has mounted, by the descriptor of that mount: nothing that the
+// image or a volume puts over /proc can redirect it (CVE-2025-52881). Slot 0 is the container's
+// own, before anything in it is hidden. Where there is none, one is made for this step, which takes
+// ten times as long: the kernel waits for all processors before a mount goes. As in sysctl.d(5), a
+// key that begins with `-` is one whose failure does not matter.
 Status sysctl_write(Machine& machine, const Step& step) {
   const Blob list = machine.blob(step, 0);
-  auto proc = make_filesystem("proc", nullptr, 0);
+  const int mounted = machine.slot(step, 0);
+  Result<UniqueFd> own = UniqueFd();
+  if (mounted < 0) own = make_filesystem("proc", nullptr, 0);
   for (uint32_t at = 0; at < list.size;) {
     const char* key = list.data + at;
     const char* value = key + length(key) + 1;
@@ -87,8 +91,9 @@ Status sysctl_write(Machine& machine, const Step& step) {
     if (at > list.size) return failure(-kInvalid, "write", "a list of settings");
     const bool matters = *key != '-';
     if (!matters) ++key;
-    const Status written = proc.ok() ? write_sysctl(proc.value().get(), key, value)
-                                     : Status{Error{proc.error().number, proc.error().call, key}};
+    const Status written = own.ok()
+                               ? write_sysctl(mounted < 0 ? own.value().get() : mounted, key, value)
+                               : Status{Error{own.error().number, own.error().call, key}};
     if (matters && !written.ok()) return written;
   }
   return {};

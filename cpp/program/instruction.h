@@ -165,7 +165,7 @@ constexpr Instruction kInstructions[] = {
     {"host.name", kInContainer, 1, 0, 0, 0, 0},
     {"domain.name", kInContainer, 1, 0, 0, 0, 0},
     {"link.up", kInContainer, 1, 0, 0, 0, 0},
-    {"sysctl.write", kInContainer, 1, 0, 1, 0, 0},
+    {"sysctl.write", kInContainer, 1, 0, 1, 0, 1},
     {"rlimit.set", kInContainer, 0, 0, 0, 0, 0},
     {"tty.open", kInContainer, 0, 0, 0, 1, 2},
     {"fd.own", kInContainer, 0, 0, 0, 0, 1},

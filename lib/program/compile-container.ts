@@ -74,8 +74,9 @@ export function compileContainer(
   const views = attachRoot(steps, input, shared, slots);
   const [root = shared.root] = views;
   const kernel = attachMounts(steps, spec, input, shared, slots, root);
-
-  writeSysctls(steps, spec, input);
+  // Before the place where they are becomes read-only, and while the host's half makes the cgroups.
+  writeSysctls(steps, spec, input, kernel);
+  hidePaths(steps, spec, shared, kernel, root);
 
   // Cgroups come late: what the set-up has used of memory is not charged to the container's limit.
   steps.push({ op: 'await' });
@@ -106,16 +107,19 @@ export function compileContainer(
   return steps;
 }
 
-/** While the host's half makes the cgroups. */
 function writeSysctls(
   steps: Step[],
-  { linux }: Spec,
+  { linux, mounts = [] }: Spec,
   { networkSysctls = {} }: Pick<LaunchInput, 'networkSysctls'>,
+  kernel: KernelMounts,
 ): void {
+  const ours = mounts.some(({ destination, type }) => destination === '/proc' && type === 'proc');
+  const proc = ours ? kernel.get('/proc')?.slot : undefined;
   const wanted = Object.entries(linux?.sysctl ?? {});
   const own = Object.entries(networkSysctls).map(([key, value]) => [`-${key}`, value] as const);
   const words = [...own, ...wanted].flatMap(([key, value]) => [key.replaceAll('.', '/'), value]);
-  if (words.length > 0) steps.push({ op: 'sysctl.write', texts: [stringList(words)] });
+  if (words.length === 0) return;
+  steps.push({ op: 'sysctl.write', slots: [proc], texts: [stringList(words)] });
 }
 
 /** By which slot, and by which path below it, a path of the container is reached. */
@@ -277,14 +281,23 @@ function attachMounts(
       numbers: [input.root.readOnly ? ATTR.readOnly : 0, TARGET_FILE],
     });
   });
-  const { maskedPaths = [], readonlyPaths = [] } = spec.linux ?? {};
+  return kernel;
+}
+
+function hidePaths(
+  steps: Step[],
+  { linux }: Spec,
+  shared: Shared,
+  kernel: KernelMounts,
+  root: number,
+): void {
+  const { maskedPaths = [], readonlyPaths = [] } = linux ?? {};
   for (const { base, list, numbers } of byMount(maskedPaths, kernel, root)) {
     steps.push({ op: 'mount.mask', slots: [base, shared.scratch], texts: [list], numbers });
   }
   for (const { base, list, numbers } of byMount(readonlyPaths, kernel, root)) {
     steps.push({ op: 'mount.readonly', slots: [base], texts: [list], numbers });
   }
-  return kernel;
 }
 
 function baseOf(mount: Mount): number {
