@@ -39,12 +39,14 @@ root.describe('lifetime', function () {
 
   it('a listener that throws is uncaught, and misses nothing', async () => {
     const { said } = await run('throwing-listener');
-    const { events, uncaught, stdout } = said as {
+    const { events, ended, uncaught, stdout } = said as {
       events: string[];
+      ended: boolean;
       uncaught: string[];
       stdout: string;
     };
-    expect(events).to.include.members(['started', 'data', 'end', 'exited', 'gone']);
+    expect(events).to.include.members(['started', 'data', 'exited', 'gone']);
+    expect(ended).to.equal(true);
     expect(events.at(-1)).to.equal('gone');
     expect(uncaught).to.deep.equal(events);
     expect(stdout).to.equal('and again\n');

@@ -13,15 +13,19 @@ const engine = await Engine.open({ dataRoot, runRoot });
 const image = rootfs(busybox);
 const prepared = await prepare(engine, newId(), image, ['echo', 'hello'], {});
 const events: string[] = [];
+/** Of standard output: an event of its own, or, where both are seen in one turn, a bit of what tells of the exit. */
+let ended = false;
 await new Promise<void>((resolve) => {
   const container = engine.binding.launch(
     prepared.template,
     prepared.identity.id,
     prepared.identity.base ?? 0,
     true,
-    (event) => {
+    (event, stream, _signal, _oomKills, bits) => {
       const name = Object.entries(EVENT).find(([, number]) => number === event)?.[0] ?? '?';
       events.push(name);
+      if (event === EVENT.end && stream === 1) ended = true;
+      if (event === EVENT.exited && ((bits as number) & 1) !== 0) ended = true;
       if (event === EVENT.gone) resolve();
       throw new Error(name);
     },
@@ -34,4 +38,4 @@ prepared.release();
 // And the next container is heard of as if nothing had been.
 const { stdout } = await engine.run(image, ['echo', 'and again']);
 await engine.close();
-console.log(JSON.stringify({ events, uncaught, stdout }));
+console.log(JSON.stringify({ events, ended, uncaught, stdout }));
