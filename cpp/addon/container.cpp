@@ -609,6 +609,8 @@ void Container::finish() {
   environment_.end_work();
   launch_.reset();
   callback_.Reset();
+  for (Reader& reader : readers_)
+    reader.slab.release();
   environment_.remove(token_);
 }
 
@@ -674,6 +676,7 @@ Environment::Numbers Container::write_stamps() {
   const size_t counts[] = {header.steps[0], header.steps[1]};
   const auto numbers = environment_.numbers(counts[0] + counts[1] + 2);
   double* at = numbers.data;
+  if (at == nullptr) return numbers;
   for (const size_t half : {0, 1}) {
     *at++ = static_cast<double>(page->start[half]);
     for (size_t i = 0; i < counts[half]; ++i)

@@ -120,6 +120,11 @@ Environment::Numbers Environment::numbers(size_t count) {
   if (numbers_.IsEmpty() || count > numbers_end_ - numbers_at_) {
     numbers_end_ = std::max(count, kNumbersAtOnce);
     auto array = Napi::Float64Array::New(env_, numbers_end_);
+    // A worker may be terminated at any moment, also since `usable` was asked.
+    if (array.IsEmpty()) {
+      numbers_.Reset();
+      return {};
+    }
     numbers_ = Napi::Persistent(array);
     numbers_.SuppressDestruct();
     numbers_data_ = array.Data();

@@ -47,6 +47,8 @@ class CompileWorker : public Napi::AsyncWorker {
     auto result = Napi::Object::New(env);
     if (env.IsExceptionPending())
       return deferred_.Reject(env.GetAndClearPendingException().Value());
+    // Terminated since `usable` was asked.
+    if (bytes.IsEmpty() || unknown.IsEmpty() || result.IsEmpty()) return;
     memcpy(bytes.Data(), filter_.program.data(), size);
     for (uint32_t i = 0; i < filter_.unknown.size(); i++)
       unknown.Set(i, filter_.unknown[i]);

@@ -16,18 +16,22 @@ thread_local char scratch[64u << 10];
 }  // namespace
 
 bool Slab::allocate(Napi::Env env, size_t size) {
-  data_ = nullptr;
-  size_ = used_ = 0;
-  block_.Reset();
+  release();
   const auto block = Napi::Buffer<char>::New(env, size);
-  if (env.IsExceptionPending()) {
-    env.GetAndClearPendingException();
-    return false;
-  }
+  if (env.IsExceptionPending()) env.GetAndClearPendingException();
+  // There is none without memory; nor, with no exception either, in a worker that is being
+  // terminated.
+  if (block.IsEmpty()) return false;
   block_ = Napi::Persistent(block);
   data_ = block.Data();
   size_ = size;
   return true;
+}
+
+void Slab::release() {
+  block_.Reset();
+  data_ = nullptr;
+  size_ = used_ = 0;
 }
 
 std::span<char> Slab::room(Napi::Env env) {

@@ -22,6 +22,9 @@ class Slab {
   // False when there is no memory: they are lost.
   bool take(Napi::Env env, std::span<const char> bytes, Part& part);
 
+  // Nothing more comes. Not left to the destructor, which may run when the environment is closing.
+  void release();
+
   // The environment is closing.
   void abandon() { block_.SuppressDestruct(); }
 
