@@ -182,12 +182,12 @@ limits.describe('a running container', () => {
       });
     });
 
-    it('without a limit have the machine’s memory', async () => {
+    it('without a limit have the machine’s memory, and the processes that are the default', async () => {
       await using box = await start('sleep 1000');
       const { memory, pids } = (await readStats(await places(box.id)))!;
       const total = Number(/MemTotal: +(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))![1]);
       expect(memory!.limit).to.equal(total * 1024);
-      expect(pids!.limit).to.equal(undefined);
+      expect(pids!.limit).to.equal(2048);
     });
 
     it('are undefined when it ends, at any moment', async () => {

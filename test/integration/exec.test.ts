@@ -28,7 +28,7 @@ import { count, sample } from '../support/sample.js';
 import { Workshop } from '../support/workshop.js';
 import type { DoomedExecTask } from './fixtures/doomed-exec.js';
 import type { EachExecStepReport, EachExecStepTask } from './fixtures/each-exec-step.js';
-import { stepsIn, type StepAddress } from './fixtures/starts.js';
+import { OPEN_FILES, stepsIn, type StepAddress } from './fixtures/starts.js';
 
 const sh = (command: string) => ['sh', '-c', command];
 const SLEEP = ['sleep', '1000'];
@@ -778,7 +778,7 @@ describe('exec', function () {
       }
 
       it(`the death of its client at any step of "${name}" leaves nothing`, async () => {
-        const { container, target } = await contain();
+        const { container, target } = await contain({ ulimits: OPEN_FILES });
         const own = await processesOf(container.id);
         const steps: StepAddress[] = stepsIn(
           await explainExec(shop.engine, target, ['sleep', '993'], options),
