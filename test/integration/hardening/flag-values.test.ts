@@ -35,6 +35,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'memory-swappiness': ['101', '-1'],
   'oom-score-adj': ['x', '5000'],
   'pids-limit': ['x', '-5'],
+  'pty-limit': ['x', '-5'],
   'security-opt': ['seccomp=/no/such/profile', 'no-new-privileges=x'],
   'shm-size': ['-1', '1'],
   'stop-timeout': ['1.5', '-5'],
