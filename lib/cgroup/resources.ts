@@ -41,7 +41,8 @@ export function writeLimits(
   const { cpu, memory, pids, blockIO } = resources;
   if (cpu !== undefined) writeCpu(sinks, cpu);
   if (memory !== undefined) writeMemory(sinks, memory, options);
-  const pidsLimit = pids?.limit ?? (sinks.has('pids') ? options.defaultPidsLimit : undefined);
+  const pidsLimit =
+    pids?.limit ?? (takesPids(sinks, options) ? options.defaultPidsLimit : undefined);
   if (pidsLimit !== undefined && pidsLimit > 0) {
     sinks.need('pids.limit', 'pids').put('pids.limit', 'pids', 'pids.max', pidsLimit);
   }
@@ -54,6 +55,12 @@ export function writeLimits(
   const rules = writeDevices(sinks, resources.devices ?? [], neededFor);
   if (resources.unified !== undefined) writeUnified(sinks, resources.unified);
   return rules;
+}
+
+/** The default limit of processes can be set here. In a container the files of the outer cgroups may not show that. */
+function takesPids(sinks: Sinks, { defaultPidsLimit }: LimitOptions): boolean {
+  if (defaultPidsLimit === undefined || !sinks.has('pids')) return false;
+  return sinks.need('pids.limit', 'pids').offers('pids.max');
 }
 
 /**
