@@ -11,7 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "../base/unique_fd.h"
+#include "../base/mount_api.h"
+#include "../host/loop_device.h"
 #include "environment.h"
 
 namespace caisson {
@@ -43,8 +44,7 @@ UniqueFd open_directory(int directory, const char* name) {
 // descriptors and no stack.
 class Walk {
  public:
-  uint64_t run(const std::string& path) {
-    UniqueFd here = open_directory(AT_FDCWD, path.c_str());
+  uint64_t run(UniqueFd here) {
     if (here.valid()) enter(here.get());
     while (!levels_.empty()) {
       Level& level = levels_.back();
@@ -116,29 +116,69 @@ class Walk {
   uint64_t size_ = 0;
 };
 
+// The file system in an image, in a mount that nobody else sees. While a container runs the image
+// is attached, and this is another mount of the same file system.
+Result<UniqueFd> look_into(int image, const char* type) {
+  constexpr int kWouldBlock = 11;
+  constexpr uint64_t kPatience = 2000000000, kPause = 5000000;  // ns
+  constexpr uint64_t kAttributes =
+      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  // Between the two answers the container may have started, or its mounts may be just going.
+  for (const uint64_t end = sys::monotonic() + kPatience;; sys::sleep(kPause)) {
+    Status locked = lock_image(image);
+    if (!locked.ok() && locked.error().number != kWouldBlock) return locked.error();
+    auto device = locked.ok() ? attach_image(image) : find_attached(image);
+    if (device.ok()) {
+      auto mount = mount_device(device.value(), type, nullptr, kAttributes);
+      if (mount.ok() || locked.ok()) return mount;
+    } else if (locked.ok()) {
+      return device.error();
+    }
+    if (sys::monotonic() > end) return Error{kWouldBlock, "flock"};
+  }
+}
+
+// Bytes below a directory of the file system in an image.
+uint64_t size_in_image(const std::string& path, const char* type, const char* directory) {
+  const UniqueFd image(
+      static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_RDWR | O_CLOEXEC)));
+  if (!image.valid()) return 0;
+  auto mount = look_into(image.get(), type);
+  if (!mount.ok()) return 0;
+  return Walk().run(open_directory(mount.value().get(), directory));
+}
+
 class TreeSize : public Napi::AsyncWorker {
  public:
-  TreeSize(Napi::Env env, std::string path)
+  TreeSize(Napi::Env env, std::string path, std::string type, std::string directory)
       : Napi::AsyncWorker(env),
         promise_(Napi::Promise::Deferred::New(env)),
-        path_(std::move(path)) {}
+        path_(std::move(path)),
+        type_(std::move(type)),
+        directory_(std::move(directory)) {}
 
   Napi::Promise promise() const { return promise_.Promise(); }
-  void Execute() override { size_ = Walk().run(path_); }
+  void Execute() override {
+    size_ = type_.empty() ? Walk().run(open_directory(AT_FDCWD, path_.c_str()))
+                          : size_in_image(path_, type_.c_str(), directory_.c_str());
+  }
   void OnOK() override {
     if (usable(Env())) promise_.Resolve(Napi::Number::New(Env(), static_cast<double>(size_)));
   }
 
  private:
   Napi::Promise::Deferred promise_;
-  std::string path_;
+  std::string path_, type_, directory_;
   uint64_t size_ = 0;
 };
 
 }  // namespace
 
 Napi::Value tree_size(const Napi::CallbackInfo& info) {
-  auto* worker = new TreeSize(info.Env(), info[0].As<Napi::String>());
+  const auto text = [&info](size_t index) {
+    return info[index].IsString() ? info[index].As<Napi::String>().Utf8Value() : std::string();
+  };
+  auto* worker = new TreeSize(info.Env(), text(0), text(1), text(2));
   worker->Queue();
   return worker->promise();
 }

@@ -120,6 +120,8 @@ Status tree_open(Machine&, const Step&);
 Status fs_make(Machine&, const Step&);
 Status overlay_make(Machine&, const Step&);
 Status node_make(Machine&, const Step&);
+// loop_device.cpp
+Status image_mount(Machine&, const Step&);
 // devices.cpp
 Status cgroup_devices(Machine&, const Step&);
 // resources.cpp

@@ -24,6 +24,7 @@ constexpr Handlers make_handlers() {
   all.set(Op::kNsOpen, steps::ns_open);
   all.set(Op::kTreeOpen, steps::tree_open);
   all.set(Op::kFsMake, steps::fs_make);
+  all.set(Op::kImageMount, steps::image_mount);
   all.set(Op::kOverlayMake, steps::overlay_make);
   all.set(Op::kFsidsSet, steps::fsids_set);
   all.set(Op::kOomSet, steps::oom_set);

@@ -121,6 +121,27 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
   return built;
 }
 
+// Overlay makes and removes a few files in the layer when it is mounted, for which a layer that the
+// container has filled has neither inodes nor blocks left. So these directories stand in for them
+// whenever a container runs, beside `upper`, where none can reach them.
+template <class Each>
+void for_each_spare(Each each) {
+  constexpr uint64_t kSpares = 8;
+  for (uint64_t i = 0; i < kSpares; ++i) {
+    Text<16> name;
+    each(name.add("spare-").add(i).c_str());
+  }
+}
+
+void free_spares(int own) {
+  for_each_spare(
+      [own](const char* name) { sys::call(__NR_unlinkat, own, name, AT_REMOVEDIR); });
+}
+
+void make_spares(int own) {
+  for_each_spare([own](const char* name) { sys::call(__NR_mkdirat, own, name, 0700); });
+}
+
 Result<UniqueFd> clone_beneath(int base, const char* path, bool recursive) {
   auto source = open_below(base, path, O_PATH, Follow::kBeneath);
   if (!source.ok()) return source;
@@ -190,9 +211,12 @@ Status overlay_make(Machine& machine, const Step& step) {
   if (Status set = set_text(fd, "source", "caisson"); !set.ok()) return set;
   if (const char* options = machine.text(step, 1); options != nullptr)
     if (Status set = configure_filesystem(fd, options, "overlay"); !set.ok()) return set;
+  const bool spares = step.number[3] != 0;
+  if (spares) free_spares(machine.slot(step, 1));
   auto mount = static_cast<OverlayWay>(step.number[0]) == OverlayWay::kDescriptors
                    ? overlay_by_descriptors(machine, step, fd)
                    : overlay_by_paths(machine, step, fd);
+  if (spares) make_spares(machine.slot(step, 1));
   if (!mount.ok()) return mount.error();
   if (machine.slot(step, 1) >= 0) {
     // A work directory that overlay cannot write makes it read-only without a word.

@@ -250,6 +250,13 @@ int probe_mounts(const char* data, bool privileged) {
         own_fd(sys::call(__NR_openat, root, "null", O_RDWR | O_CLOEXEC), "openat", nullptr);
     tell("mknod.open", opened.ok() ? Status() : Status(opened.error()));
   }
+  // Since Linux 6.6.
+  auto plain = own_fd(sys::call(__NR_openat, root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                      "openat", nullptr);
+  tell("tmpfs.userxattr",
+       plain.ok() ? check(sys::call(__NR_fsetxattr, plain.value().get(), "user.caisson", "", 0, 0),
+                          "fsetxattr")
+                  : Status(plain.error()));
   tell("overlay.detached", try_overlay(root, true, !privileged));
 
   tell("mount.attribute", set_attributes());

@@ -9,6 +9,7 @@ import { labelsOf } from '../engine/labels.js';
 import { normalizeMounts } from '../engine/mounts.js';
 import { type DeviceRate, networkName, type RunOptions } from '../engine/options.js';
 import type { ContainerInfo, Healthcheck, LogConfig, StoredHealth } from '../engine/stored.js';
+import { storageOptions } from '../engine/storage-opt.js';
 import { normalizeUlimits, RLIM_INFINITY } from '../engine/ulimits.js';
 import { parseCpus, parseRate, parseSize } from '../engine/units.js';
 import { addFields } from './api-fields.js';
@@ -145,7 +146,7 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
   const { options } = config;
   const memory = size('memory', options.memory);
   const swap = options.memorySwap;
-  const { tmpfs, sysctls } = options;
+  const { storageOpt, tmpfs, sysctls } = options;
   const mounts = (options.mounts ?? []).map((mount) => apiMount(mount));
   return addFields('HostConfig', {
     Binds: options.volumes ?? null,
@@ -178,6 +179,7 @@ function hostConfig({ config }: ContainerInfo, { swapLimit }: InspectExtra): obj
     PublishAllPorts: false,
     ReadonlyRootfs: options.readOnly ?? false,
     SecurityOpt: options.securityOpt ?? null,
+    ...(storageOpt === undefined ? {} : { StorageOpt: markStringMap(storageOf(storageOpt)) }),
     ...(tmpfs === undefined ? {} : { Tmpfs: markStringMap(tmpfsOf(tmpfs)) }),
     UTSMode: '',
     UsernsMode: options.userns === 'host' || options.privileged === true ? 'host' : '',
@@ -279,6 +281,13 @@ function logConfig({ driver, maxSize, maxFile }: LogConfig): object {
           },
     ),
   };
+}
+
+function storageOf(
+  storageOpt: NonNullable<RunOptions['storageOpt']>,
+): Readonly<Record<string, string>> {
+  const fields = Object.entries(storageOptions(storageOpt));
+  return Object.fromEntries(fields.map(([name, value]) => [name, String(value)]));
 }
 
 function tmpfsOf(tmpfs: NonNullable<RunOptions['tmpfs']>): Readonly<Record<string, string>> {

@@ -55,6 +55,10 @@ export const deviceRule: ValueCheck = readAs((value) => normalizeDeviceRules([va
 
 export const ulimit: ValueCheck = readAs((value) => normalizeUlimits([value]));
 
+/** What there is to set, the engine knows. */
+export const storageOption: ValueCheck = (value) =>
+  value.includes('=') ? undefined : 'invalid storage option';
+
 export const sysctl: ValueCheck = readAs((value) => normalizeSysctls([value], 'none'));
 
 export const names = (option: 'addHost' | 'dns' | 'dnsSearch'): ValueCheck =>

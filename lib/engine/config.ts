@@ -26,6 +26,7 @@ import { type HostResources, normalizeResources, type Resources } from './resour
 import { appArmorProfile, refuseLabels } from '../machine/security-labels.js';
 import { normalizeSecurity, type SeccompChoice } from './security-options.js';
 import { parseSignal } from './signals.js';
+import { normalizeStorageOpt } from './storage-opt.js';
 import { normalizeSysctls } from './sysctls.js';
 import { normalizeUlimits } from './ulimits.js';
 import { parseSize } from './units.js';
@@ -107,6 +108,8 @@ export interface ContainerConfig {
   readonly devices: readonly DeviceConfig[];
   /** Beside those of `devices`. */
   readonly deviceRules: readonly LinuxDeviceCgroup[];
+  /** Bytes of the writable layer; undefined: no limit of its own. */
+  readonly layerSize?: number | undefined;
   /** Bytes. */
   readonly shmSize: number;
   readonly ptyLimit: number;
@@ -185,6 +188,7 @@ export function normalize(
     mounts: normalizeMounts(options),
     devices: normalizeDevices(options.devices),
     deviceRules: normalizeDeviceRules(options.deviceCgroupRules),
+    layerSize: normalizeStorageOpt(options.storageOpt),
     shmSize: normalizeShmSize(options.shmSize),
     ptyLimit:
       options.ptyLimit === undefined

@@ -1,9 +1,9 @@
 /** All containers that are kept. */
 import { CaissonError } from '../errors.js';
 import { Container, type ContainerHome, isActive } from './container.js';
+import { sizeOnDisk } from './layer-size.js';
 import { listContainers } from './listing.js';
 import type { ContainerInfo } from './stored.js';
-import { treeSize } from './tree-size.js';
 
 export interface Pruned {
   /** Long ids. */
@@ -32,7 +32,7 @@ export class Containers {
     for (const info of await this.list()) {
       const { id } = info.config;
       if (isActive(info.state) || !chosen(info)) continue;
-      const size = await treeSize(this.home.store.directory(id));
+      const size = await sizeOnDisk(this.home.store.directory(id));
       try {
         await new Container(this.home, id).remove();
       } catch (error) {

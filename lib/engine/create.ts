@@ -25,7 +25,7 @@ export async function createContainer(
 ): Promise<Container> {
   const id = runId ?? newId();
   const { run, kept } = splitOptions(options);
-  const config = await checkKept(around, image, argv, run);
+  const config = await checkKept(around, image, argv, run, kept.autoRemove);
   const { store } = home;
   const name = await claimName(store, id, config.name);
   const stored: StoredConfig = {

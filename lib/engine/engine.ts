@@ -253,13 +253,15 @@ export class Engine implements Surroundings, ContainerHome {
   ): Promise<string> {
     this.check(options);
     if (this.users !== undefined) {
-      const home = homeFor(this.slice, options.cgroupParent);
+      const home = { ...homeFor(this.slice, options.cgroupParent), autoRemove: true };
       return explain((await prepareKept(this, newId(), image, argv, options, home)).steps());
     }
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
     const { noteVolumes } = await import('./volume-notes.js');
-    return explain(prepared.steps(), await noteVolumes(prepared.config));
+    const { noteLayer } = await import('./layer.js');
+    const notes = [...noteLayer(prepared.config.layerSize), ...(await noteVolumes(prepared.config))];
+    return explain(prepared.steps(), notes);
   }
 
   /** Ends what still runs, and resolves when nothing of it is left. */

@@ -78,6 +78,11 @@ async function startIn(
   try {
     store.prepare();
     await start.makeParents();
+    const { layerSize } = start.config;
+    if (start.layer?.kind === 'image' && layerSize !== undefined) {
+      const { makeLayer } = await import('./layer.js');
+      await makeLayer(join(around.containersRoot, id), layerSize);
+    }
     const socket = await spawnMonitor(around, store, config, start, attached, lock);
     if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
     const started = () => untilStarted(socket, start, attached, enter);

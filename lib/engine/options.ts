@@ -224,6 +224,18 @@ export interface MountOptions {
    * (docs/security.md): an error where there is none.
    */
   readonly deviceCgroupRules?: readonly string[] | undefined;
+  /**
+   * `size`: of the writable layer, at least 8 MiB; a full one is ENOSPC for the container alone. Also as `size=10g`
+   * strings. The layer of `Engine.run` is then a tmpfs: its files are in memory, and count as the container's. That of a
+   * container that is kept is an ext4 file system in a sparse file below the data root, of which its tables take a few
+   * percent; it takes mke2fs (package e2fsprogs) and loop devices. An ordinary user's container can have a size when it is
+   * not kept (`run`, `autoRemove`; a `restart` then begins with an empty layer), from Linux 6.6 on.
+   *
+   * ERR_INVALID_OPTION: too small. ERR_UNSUPPORTED_OPTION: another name than `size`; mke2fs is missing; an ordinary user's
+   * that is kept. ERR_KERNEL_FEATURE_MISSING: no loop devices. ERR_CONFLICTING_OPTIONS: a root that is used in place has
+   * no layer.
+   */
+  readonly storageOpt?: { readonly size?: Size | undefined } | readonly string[] | undefined;
   /** Of /dev/shm. Default 64 MiB. */
   readonly shmSize?: Size | undefined;
   /** Pseudoterminals that can be open in it at once, of those that the whole machine has. Default 256. */
@@ -311,6 +323,7 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   tmpfs: true,
   devices: true,
   deviceCgroupRules: true,
+  storageOpt: true,
   shmSize: true,
   ptyLimit: true,
   network: true,

@@ -116,8 +116,12 @@ async function missingHelper(): Promise<string | undefined> {
   return undefined;
 }
 
-export async function findProgram(name: string): Promise<string | undefined> {
-  for (const directory of (process.env['PATH'] ?? '').split(':').concat('/usr/bin')) {
+/** @param more directories that may be missing in a caller's PATH. */
+export async function findProgram(
+  name: string,
+  more: readonly string[] = [],
+): Promise<string | undefined> {
+  for (const directory of (process.env['PATH'] ?? '').split(':').concat('/usr/bin', more)) {
     if (!directory.startsWith('/')) continue;
     const path = join(directory, name);
     if (

@@ -19,7 +19,7 @@ import { compile, type KernelFacts, type Launchable } from '../program/compile.j
 import type { ExecInput } from '../program/compile-exec.js';
 import type { Encoder, Fault } from '../program/encode.js';
 import type { Program } from '../program/instructions.js';
-import type { HelperPlan, RootlessInput, RootPlan } from '../program/launch.js';
+import type { HelperPlan, LayerPlan, RootlessInput, RootPlan } from '../program/launch.js';
 import type { LaunchSlots } from '../program/slots.js';
 import {
   CommandTemplate,
@@ -107,6 +107,7 @@ interface Recipe {
   readonly accounts: Accounts;
   readonly home: CgroupHome;
   readonly launchable: Launchable;
+  readonly layer: LayerPlan | undefined;
   readonly joining: Joining;
   /** Without a command. */
   readonly program: Template;
@@ -204,6 +205,10 @@ class Stamped {
     return this.recipe.teardown;
   }
 
+  get layer(): LayerPlan | undefined {
+    return this.recipe.layer;
+  }
+
   get slots(): LaunchSlots {
     return this.recipe.launchable.slots;
   }
@@ -276,6 +281,9 @@ export interface KeptStart extends Stamped {
   readonly joining: Joining;
 }
 
+/** Where a kept container has its cgroups, and whether it is removed when it has exited. */
+export type KeptHome = CgroupHome & { readonly autoRemove: boolean };
+
 /** The same for a container that is kept; its configuration alone, where nothing is claimed for it. */
 export async function prepareKept(
   around: Surroundings,
@@ -283,7 +291,7 @@ export async function prepareKept(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
-  home: CgroupHome,
+  home: KeptHome,
 ): Promise<KeptStart> {
   const recipe = await writeKept(around, image, argv, options, home);
   const ordered = order(around, recipe, id, argv, options);
@@ -300,8 +308,9 @@ export async function checkKept(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
+  autoRemove: boolean,
 ): Promise<ContainerConfig> {
-  const home = homeFor(around.slice, options.cgroupParent);
+  const home = { ...homeFor(around.slice, options.cgroupParent), autoRemove };
   return (await writeKept(around, image, argv, options, home)).config;
 }
 
@@ -310,11 +319,13 @@ async function writeKept(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
-  home: CgroupHome,
+  home: KeptHome,
 ): Promise<Recipe> {
   const resolved = await resolveImage(image, around.dataRoot, around.users !== undefined);
   const accounts = await lookAtAccounts(around.binding, resolved.root);
-  return write(around, resolved, accounts, argv, options, undefined, home);
+  // What an ordinary user runs is removed when it has exited; root's is kept until then, for a restart.
+  const keptFiles = around.users === undefined || !home.autoRemove;
+  return write(around, resolved, accounts, argv, options, undefined, home, keptFiles);
 }
 
 async function orderFor(
@@ -371,6 +382,7 @@ async function write(
   options: RunOptions,
   owner: string | undefined,
   home: CgroupHome,
+  keptFiles = false,
 ): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
   const { users } = around;
@@ -411,6 +423,12 @@ async function write(
   if (home.cgroupParent !== undefined && cgroup.placements.length === 0)
     throw missingCgroups(around.layout, 'cgroupParent');
   const readOnly = config.readOnly || resolved.root.readOnly;
+  const layer =
+    config.layerSize === undefined
+      ? undefined
+      : await import('./layer.js').then(({ planLayer }) =>
+          planLayer(config.layerSize ?? 0, resolved.root, keptFiles, around.dataRoot),
+        );
   const seccompFlags = profile === undefined ? 0 : filterFlags(profile);
   const launchable = compile(
     spec,
@@ -419,6 +437,7 @@ async function write(
       directory: join(around.containersRoot, id),
       owner,
       root: { ...resolved.root, readOnly },
+      layer,
       devicesInRoot: opensDevices(config),
       networkSysctls: networkSysctls(config, idRange?.size, users),
       files: filesOf(config, hostnameOf(config, facts), network?.files),
@@ -448,6 +467,7 @@ async function write(
     accounts,
     home,
     launchable,
+    layer,
     joining: { user, placements: cgroup.placements, seccomp: filter, seccompFlags },
     program: new Template(withCommand(launchable.program, undefined), around.encoder, around.fault),
     teardown: new Template(launchable.teardown, around.encoder),

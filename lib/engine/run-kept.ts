@@ -30,7 +30,7 @@ export async function runKept(
   argv: readonly string[],
   options: RunOptions,
 ): Promise<void> {
-  const config = await checkKept(around, image, argv, options);
+  const config = await checkKept(around, image, argv, options, true);
   execution.watch(config, options.signal);
   const { signal, stdin, stdout, stderr, timeout, maxOutput, maxLine, ...rest } = options;
   void [signal, stdin, stdout, stderr, timeout, maxOutput, maxLine];

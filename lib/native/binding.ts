@@ -132,6 +132,8 @@ export interface Binding {
   readBelow(root: string, path: string, limit: number): Promise<Buffer | number>;
   /** Bytes of all regular files below a directory (cpp/addon/tree_size.h). */
   treeSize(path: string): Promise<number>;
+  /** The same of a directory in the file system of that type that the file contains, mounted or not. For root. */
+  treeSize(image: string, type: string, directory: string): Promise<number>;
   probe(): { overlayByDescriptor: boolean };
   /** Counts this process's engines; the program is what the guard undoes last. */
   retain(atEnd: Uint8Array): void;

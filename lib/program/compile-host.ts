@@ -8,7 +8,7 @@ import { RLIMITS } from '../oci/rlimits.js';
 import { limitNumber, O_RDWR_NOCTTY } from './compile-process.js';
 import { slotList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
-import type { LaunchInput, StdioPlan } from './launch.js';
+import type { LaunchInput, LayerPlan, StdioPlan } from './launch.js';
 import { ATTR, parseMountOptions, PROPAGATION, relativeTo, tmpfsOwner } from './mount-options.js';
 import type { LaunchSlots, Slots } from './slots.js';
 
@@ -21,7 +21,7 @@ const CLONE = {
 } as const;
 
 /** open(2). The number of O_DIRECTORY differs between architectures: on arm64, x86's is O_DIRECT. */
-const { O_RDONLY, O_WRONLY, O_DIRECTORY } = constants;
+const { O_RDONLY, O_WRONLY, O_RDWR, O_DIRECTORY } = constants;
 export const O_PATH_DIRECTORY = 0x20_0000 | O_DIRECTORY;
 
 /** In a container's directory, beside `owner`: whoever cleans up after a dead process knows its cgroups by their id. */
@@ -382,7 +382,7 @@ function writeFiles(
 /** The root as a detached tree in `shared.root`. Leaves the thread with container root's file ids. */
 function makeRoot(
   steps: Step[],
-  { root, directory, owner, rootless, devicesInRoot }: LaunchInput,
+  { root, directory, owner, rootless, devicesInRoot, layer }: LaunchInput,
   kernel: KernelFacts,
   shared: Shared,
   slots: Slots,
@@ -415,10 +415,20 @@ function makeRoot(
     return;
   }
   const mayExist = owner === undefined ? 1 : 0;
-  steps.push(
-    { op: 'dir.make', texts: [`${directory}/upper`], numbers: [0o755, mayExist] },
-    { op: 'dir.make', texts: [`${directory}/work`], numbers: [0o700, mayExist] },
-  );
+  const makeLayer = (inside?: number) => {
+    const path = (name: string) => (inside === undefined ? `${directory}/${name}` : name);
+    for (const [name, mode] of [
+      ['upper', 0o755],
+      ['work', 0o700],
+    ] as const)
+      steps.push({
+        op: 'dir.make',
+        slots: [inside],
+        texts: [path(name)],
+        numbers: [mode, mayExist],
+      });
+  };
+  if (layer === undefined) makeLayer();
   const way = kernel.overlayByDescriptor ? 0 : 1;
   const lowers = root.lowers.map(open);
   if (root.sealed !== undefined) {
@@ -432,15 +442,66 @@ function makeRoot(
     });
     lowers.push(sealed);
   }
-  const own = open(directory);
+  const own =
+    layer === undefined
+      ? open(directory)
+      : mountLayer(steps, layer, directory, attributes, shared, slots, userns);
   assume();
+  // In a layer of its own its directories are made by container root, whose ids it speaks.
+  if (layer !== undefined) makeLayer(own);
   steps.push({
     op: 'overlay.make',
     slots: [shared.root, own],
     // What overlay has to note of a file goes where a user namespace may write.
     texts: [slotList(lowers), rootless === undefined ? undefined : 'userxattr'],
-    numbers: [way, attributes],
+    // In a file system that is kept, and that the container may have filled.
+    numbers: [way, attributes, 0, layer?.kind === 'image' ? 1 : 0],
   });
+}
+
+/** What a layer with a size lies on; returns the slot of its mount. */
+function mountLayer(
+  steps: Step[],
+  layer: LayerPlan,
+  directory: string,
+  attributes: number,
+  { ownUsers, rootUid, rootGid }: Shared,
+  slots: Slots,
+  userns: number | undefined,
+): number {
+  if (layer.kind === 'tmpfs') {
+    const own = slots.take();
+    steps.push({
+      op: 'fs.make',
+      slots: [own],
+      texts: ['tmpfs', `source=caisson,mode=0755,size=${layer.size}`],
+      numbers: [attributes, ...(ownUsers ? [rootUid, rootGid, 1] : [])],
+    });
+    return own;
+  }
+  // By a mount that nobody else has: the kernel names the file by its path there, and sysfs shows that to everybody.
+  const [around, image, own] = [slots.take(), slots.take(), slots.take()];
+  steps.push(
+    {
+      op: 'tree.open',
+      slots: [around],
+      texts: [directory],
+      numbers: [0, ATTR.noDev, PROPAGATION.private],
+    },
+    {
+      op: 'file.open',
+      slots: [image, around],
+      texts: [layer.file],
+      numbers: [O_RDWR],
+    },
+    {
+      op: 'image.mount',
+      slots: [own, image, userns],
+      texts: [layer.type, layer.options],
+      numbers: [attributes],
+    },
+  );
+  return own;
 }
 
 /** The device nodes, the injected files, and the empty directory that masks are made of. */

@@ -143,11 +143,15 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'fs.make': (o) =>
     `${o.result()}fsmount ${o.text(0)} ${o.text(1)}${o.options(0)}` +
     (o.number(3) === 0 ? '' : `, owned by ${o.number(1)}:${o.number(2)}`),
+  'image.mount': (o) =>
+    `${o.result()}attach ${o.slot(1, 'the image')} to a loop device, fsmount ${o.text(0)}${o.text(1) === '' ? '' : ` ${o.text(1)}`}${o.options(0)}` +
+    (o.slot(2, 'it') === '' ? '' : `, idmapped by ${o.slot(2, 'its user namespace')}`),
   'overlay.make': (o) =>
     `${o.result()}fsmount overlay, lower ${o.slots16(0)}` +
     (o.slot(1, 'it') === '' ? '' : `, upper and work in ${o.slot(1, 'its own directory')}`) +
     (o.number(0) === 0 ? '' : ', layers attached by path') +
     (o.number(2) === 0 ? '' : ', showing only what everybody may read') +
+    (o.number(3) === 0 ? '' : ', which have room for it when they are full') +
     o.options(1),
   'fsids.set': (o) => `set this thread's file ids to ${o.number(0)}:${o.number(1)}`,
   'rlimit.raise': (o) =>

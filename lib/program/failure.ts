@@ -38,6 +38,12 @@ const HINTS: Readonly<Record<string, string>> = {
   'overlay.make EINVAL':
     'a layer lies on a filesystem that overlay does not take, such as another overlay; put the data root on ext4, xfs or ' +
     'btrfs: in a container, on a volume (-v data:/var/lib/caisson) or a tmpfs',
+  'image.mount ENOENT': 'a loop device is missing in /dev; in a container, that takes the /dev of the host',
+  'image.mount ENODEV': 'the kernel has no ext4: CONFIG_EXT4_FS',
+  'image.mount EUCLEAN':
+    'the file system in the image is damaged, as by a crash of the machine: fsck.ext4 -f on it repairs it',
+  'image.mount ETIMEDOUT':
+    'something still uses the layer: a process of the run before, or a mount of it that was made by hand (losetup -a)',
   'overlay.make EPERM': 'without root, overlay needs Linux 5.11',
   'oom.set EACCES': 'lowering the score needs CAP_SYS_RESOURCE',
   'rlimit.set EPERM': 'raising a hard limit needs CAP_SYS_RESOURCE',
@@ -95,6 +101,7 @@ const ON_DISK: ReadonlySet<string> = new Set([
   'symlink.make',
   'file.write',
   'file.open',
+  'image.mount',
   'overlay.make',
 ]);
 
@@ -153,6 +160,7 @@ export function failureOf(
   const step = error.step === BEFORE_FIRST_STEP ? undefined : program[half][error.step];
   if (step === undefined) return beforeFirstStep(error);
   if (step.op === 'exec') return execFailure(error, errno, args);
+  if (error.errno === CANCELLED && half === 'host') return aborted(error, step);
   if (step.op === 'helper.start') return helperFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;
   const refused = OF_THE_CONTAINER.has(step.op) ? undefined : refusedBy(error, errno, step.op);
@@ -257,6 +265,14 @@ export function beforeFirstStep(error: NativeError, what = 'prepare a start'): C
   );
 }
 
+function aborted(error: NativeError, step: Step): CaissonError {
+  return new CaissonError(
+    'ERR_ABORTED',
+    'the container was killed before its program was started',
+    { stage: 'host', step: step.op, stepIndex: error.step },
+  );
+}
+
 /** How cpp/init/helper.cpp calls it when the program itself has given up. */
 const HELPER_ENDED = 'exit';
 
@@ -266,13 +282,6 @@ const OF_THE_HELPER: ReadonlySet<string> = new Set(['execve', 'ppoll']);
 /** What the program has said is all that is known of why it could not. */
 function helperFailure(error: NativeError, errno: string, step: Step): CaissonError {
   const path = String(step.texts?.[0]);
-  if (error.errno === CANCELLED) {
-    return new CaissonError(
-      'ERR_ABORTED',
-      'the container was killed before its program was started',
-      { stage: 'host', step: step.op, stepIndex: error.step },
-    );
-  }
   const name = path.slice(path.lastIndexOf('/') + 1);
   const itself = error.call === HELPER_ENDED;
   const said = error.object

@@ -43,6 +43,7 @@ export const OPCODES = [
   'ns.open',
   'tree.open',
   'fs.make',
+  'image.mount',
   'overlay.make',
   'fsids.set',
   'oom.set',

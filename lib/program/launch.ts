@@ -31,6 +31,23 @@ export interface RootView {
   readonly to: string;
 }
 
+/** A writable layer that has a size. */
+export type LayerPlan =
+  | {
+      /** In memory, for a layer that is not kept. */
+      readonly kind: 'tmpfs';
+      /** Bytes. */
+      readonly size: number;
+    }
+  | {
+      /** A file system in this file of the container's directory. */
+      readonly kind: 'image';
+      readonly file: string;
+      readonly type: string;
+      /** As for mount(8). */
+      readonly options: string;
+    };
+
 /** A small file that the engine writes for the container: /etc/hosts, /etc/hostname, /etc/resolv.conf. */
 export interface InjectedFile {
   /** Absolute path inside the container. */
@@ -78,6 +95,8 @@ export interface LaunchInput {
    */
   readonly owner: string | undefined;
   readonly root: RootPlan;
+  /** Where the writable layer of an overlay lies; undefined: below `directory`, without a limit of its own. */
+  readonly layer?: LayerPlan | undefined;
   /**
    * Device nodes that lie in the root can be opened, as far as the device filter lets them. Otherwise only those can that
    * `spec.linux.devices` names, which lie in a tmpfs of the engine's.

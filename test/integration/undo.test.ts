@@ -134,6 +134,8 @@ root.describe('undo', function () {
       // Reading a container's account files makes nothing (accounts.test.ts); a hard limit above that of the tests
       // themselves takes a right that root has not everywhere (limits.test.ts). Both in hardening.
       elsewhere.push('files.send', 'rlimit.raise');
+      // A layer that is kept is mounted from a file: quota.test.ts, in hardening.
+      elsewhere.push('image.mount');
       // And what only that of an ordinary user does, in rootless.test.ts.
       elsewhere.push('fd.own');
       // v1 has files for the rules of devices, and its cgroups are entered; v2 has a step, and cgroups to be born in.

@@ -2,6 +2,7 @@
  * `it` and `describe` for what not everybody has: an ordinary user lacks what the kernel keeps for root, and may have been
  * delegated no cgroups. What cannot be is skipped, and says why in its title.
  */
+import { spawnSync } from 'node:child_process';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { isRoot as ofMachine } from '../../lib/engine/own-users.js';
 
@@ -31,6 +32,21 @@ export function needsControllers(...names: readonly string[]): Needs {
   return needs(
     missing.length === 0 ? undefined : `${whose} has no cgroup controller ${missing.join(', ')}`,
   );
+}
+
+/** Files that can be mounted as a container's layer. */
+export function needsLoopDevices(): Needs {
+  if (!isRoot) return needsRoot('loop devices');
+  const missing = ['losetup', 'mke2fs'].find(
+    (program) => spawnSync(program, ['--version']).error !== undefined,
+  );
+  const lack =
+    missing === undefined
+      ? spawnSync('losetup', ['--find']).status === 0
+        ? undefined
+        : 'this machine has no loop devices'
+      : `${missing} is not installed`;
+  return needs(lack);
 }
 
 function needs(lack: string | undefined): Needs {

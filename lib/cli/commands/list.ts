@@ -78,8 +78,8 @@ async function limitsSwap(home: CommandHome, { config }: ContainerInfo): Promise
 
 /** Bytes in its writable layer. */
 async function writtenBy(home: CommandHome, { config }: ContainerInfo): Promise<number> {
-  const { treeSize } = await import('../../engine/tree-size.js');
-  return treeSize(`${home.store.directory(config.id)}/upper`);
+  const { layerSize } = await import('../../engine/layer-size.js');
+  return layerSize(home.store.directory(config.id));
 }
 
 export async function inspect(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -112,8 +112,10 @@ export async function inspect(args: readonly string[], location: EngineLocation)
         const directory = home.store.directory(info.config.id);
         const shape = inspectShape(info, {
           ...(info.config.log.driver === 'none' ? {} : { logPath: `${directory}/json.log` }),
-          upperDir: `${directory}/upper`,
-          workDir: `${directory}/work`,
+          // A layer with a size has its directories in a file system of its own.
+          ...(info.config.options.storageOpt === undefined
+            ? { upperDir: `${directory}/upper`, workDir: `${directory}/work` }
+            : {}),
           swapLimit: await limitsSwap(home, info),
           ...(line.has('size') ? { sizeRw: await writtenBy(home, info) } : {}),
         });

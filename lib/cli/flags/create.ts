@@ -11,6 +11,7 @@ import {
   restartPolicy,
   securityOption,
   size,
+  storageOption,
   swappiness,
   sysctl,
   ulimit,
@@ -309,6 +310,15 @@ export const CREATE_FLAGS: readonly Flag[] = [
     help: 'Seconds that stop waits before it kills',
   },
   {
+    long: 'storage-opt',
+    check: storageOption,
+    value: 'list',
+    repeatable: true,
+    completes: ['size='],
+    option: 'storageOpt',
+    help: 'Limit the writable layer (size=10g)',
+  },
+  {
     long: 'sysctl',
     check: sysctl,
     value: 'map',
@@ -364,7 +374,7 @@ export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
     'annotation blkio-weight-device cgroupns cpu-count cpu-percent cpu-rt-period ' +
     'cpu-rt-runtime expose gpus io-maxbandwidth io-maxiops ip ip6 ipc ' +
     'isolation kernel-memory link link-local-ip mac-address net-alias network-alias pid runtime ' +
-    'storage-opt uts volume-driver volumes-from'
+    'uts volume-driver volumes-from'
   )
     .split(' ')
     .map((long) => ({ long, value: true })),

@@ -39,6 +39,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'security-opt': ['seccomp=/no/such/profile', 'no-new-privileges=x'],
   'shm-size': ['-1', '1'],
   'stop-timeout': ['1.5', '-5'],
+  'storage-opt': ['size', 'size=1'],
   sysctl: ['x', 'net.core.somaxconn=5'],
   timeout: ['99999999999999999999', '-1'],
   ulimit: ['nofile=5:3', 'nofile=5'],
