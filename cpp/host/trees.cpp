@@ -134,8 +134,7 @@ void for_each_spare(Each each) {
 }
 
 void free_spares(int own) {
-  for_each_spare(
-      [own](const char* name) { sys::call(__NR_unlinkat, own, name, AT_REMOVEDIR); });
+  for_each_spare([own](const char* name) { sys::call(__NR_unlinkat, own, name, AT_REMOVEDIR); });
 }
 
 void make_spares(int own) {

@@ -260,7 +260,10 @@ export class Engine implements Surroundings, ContainerHome {
     prepared.release();
     const { noteVolumes } = await import('./volume-notes.js');
     const { noteLayer } = await import('./layer.js');
-    const notes = [...noteLayer(prepared.config.layerSize), ...(await noteVolumes(prepared.config))];
+    const notes = [
+      ...noteLayer(prepared.config.layerSize),
+      ...(await noteVolumes(prepared.config)),
+    ];
     return explain(prepared.steps(), notes);
   }
 

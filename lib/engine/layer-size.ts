@@ -19,9 +19,7 @@ export async function layerSize(directory: string): Promise<number> {
 
 /** Bytes that go with the container when it is removed. */
 export async function sizeOnDisk(directory: string): Promise<number> {
-  return (await isThere(join(directory, LAYER_IMAGE)))
-    ? layerSize(directory)
-    : treeSize(directory);
+  return (await isThere(join(directory, LAYER_IMAGE))) ? layerSize(directory) : treeSize(directory);
 }
 
 export async function isThere(path: string): Promise<boolean> {

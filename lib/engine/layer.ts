@@ -131,7 +131,7 @@ async function makefs(program: string, path: string, size: number): Promise<void
   });
   if (failure === undefined) return;
   const { error, said } = failure;
-  const full = /No space left on device/.test(said);
+  const full = said.includes('No space left on device');
   const late = (error as { killed?: boolean }).killed === true;
   throw new CaissonError(
     full ? 'ERR_STORAGE' : 'ERR_START_FAILED',

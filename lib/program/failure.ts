@@ -38,7 +38,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'overlay.make EINVAL':
     'a layer lies on a filesystem that overlay does not take, such as another overlay; put the data root on ext4, xfs or ' +
     'btrfs: in a container, on a volume (-v data:/var/lib/caisson) or a tmpfs',
-  'image.mount ENOENT': 'a loop device is missing in /dev; in a container, that takes the /dev of the host',
+  'image.mount ENOENT':
+    'a loop device is missing in /dev; in a container, that takes the /dev of the host',
   'image.mount ENODEV': 'the kernel has no ext4: CONFIG_EXT4_FS',
   'image.mount EUCLEAN':
     'the file system in the image is damaged, as by a crash of the machine: fsck.ext4 -f on it repairs it',

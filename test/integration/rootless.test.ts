@@ -408,6 +408,26 @@ root.describe('without root', function () {
       expect(await user.ok(devices)).to.equal(' 00 00');
     });
 
+    it('B6: a run’s writable layer can have a size', async function () {
+      const size = ['--storage-opt', 'size=16m'];
+      const fill = 'dd if=/dev/zero of=/var/tmp/x bs=64k; stat -c %s /var/tmp/x; rm /var/tmp/x';
+      const said = await user.caisson(['run', '--rm', ...size, 'host', 'sh', '-c', fill]);
+      if (said.stderr.includes('user attributes on a tmpfs')) this.skip();
+      expect(said.stderr).to.match(/No space left on device/);
+      expect(Number(said.stdout)).to.be.within(15 * 2 ** 20, 16 * 2 ** 20);
+      // What overlay has to note of a directory is noted in memory, too.
+      const opaque = 'rm -r /etc/ssl && mkdir /etc/ssl && ls /etc/ssl';
+      expect(await user.ok(['run', '--rm', ...size, 'host', 'sh', '-c', opaque])).to.equal('');
+    });
+
+    it('B6: a container that is kept cannot have a layer with a size, and is not made', async () => {
+      const said = await user.fails(['create', '--storage-opt', 'size=16m', 'host', 'true'], {}, 1);
+      expect(said)
+        .to.match(/an ordinary user keeps/)
+        .and.match(/as root, or without keeping it/);
+      expect(await readdir(user.containers)).to.deep.equal([]);
+    });
+
     it('keeps what it has from everybody else', async () => {
       const { id } = await started('host', ...SLEEP);
       const sockets = join(user.directory, 'run/caisson/monitors');

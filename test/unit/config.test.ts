@@ -145,6 +145,10 @@ describe('normalize: memory', () => {
   invalid({ oomKillDisable: 'yes' });
   invalid({ oomScoreAdj: 1001 });
   invalid({ oomScoreAdj: -1001 });
+  invalid({ storageOpt: { size: '7m' } });
+  invalid({ storageOpt: { size: '16t' } });
+  invalid({ storageOpt: ['size'] });
+  invalid({ storageOpt: 'size=1g' });
   invalid({ shmSize: 0 });
   invalid({ shmSize: '-1' });
 });

@@ -18,7 +18,7 @@ import {
   type Program,
   type Step,
 } from '../../lib/program/instructions.js';
-import type { RootPlan } from '../../lib/program/launch.js';
+import type { LayerPlan, RootPlan } from '../../lib/program/launch.js';
 import {
   CommandTemplate,
   type Identity,
@@ -62,7 +62,15 @@ const views: RootPlan = {
 };
 const direct: RootPlan = { kind: 'direct', path: '/images/tree', readOnly: true };
 
+const image: LayerPlan = {
+  kind: 'image',
+  file: 'layer.img',
+  type: 'ext4',
+  options: 'discard',
+};
+
 interface Wanted {
+  readonly layer?: LayerPlan;
   readonly options?: RunOptions;
   readonly machine?: Machine;
   readonly root?: RootPlan;
@@ -75,6 +83,7 @@ async function compiled({
   options = {},
   machine = hybrid,
   root = overlay,
+  layer,
   id = ID,
   base = BASE,
 }: Wanted = {}): Promise<Launchable> {
@@ -96,6 +105,7 @@ async function compiled({
       directory: `/run/containers/${id}`,
       owner: 'owner-1',
       root,
+      layer,
       files: injectedFiles(config.names, hostnameOf(config, facts)),
       cgroup: planCgroups(await detectCgroups(readersOf(machine)), id, resources, {
         deviceRules: 'optional',
@@ -362,6 +372,8 @@ describe('launch programs: the order of steps', () => {
     'no cgroups at all': { machine: nothing, options: { pidsLimit: -1 } },
     'a root of several views': { root: views, options: { readOnly: true } },
     'a directory as root': { root: direct },
+    'a layer in memory': { layer: { kind: 'tmpfs', size: 2 ** 24 } },
+    'a layer in a file': { layer: image },
     'a terminal': { options: { tty: { cols: 80, rows: 24 } } },
     'an init': { options: { init: true } },
     "the host's users": { options: { userns: 'host' } },
@@ -463,6 +475,25 @@ describe('launch programs: the order of steps', () => {
     expect(position(container, 'await')).to.be.lessThan(position(container, 'ids.set'));
     const own = (await compiled({ options: { userns: 'host' } })).program;
     expect(names(own.host)).to.not.include.members(['ids.map', 'fsids.set']);
+  });
+
+  it('B6: a layer with a size is mounted first, and its directories are made in it by container root', async () => {
+    const order = (steps: readonly Step[]) => {
+      const from = position(steps, 'tree.open') - 1;
+      return names(steps.slice(from, position(steps, 'overlay.make') + 1));
+    };
+    const tmpfs = await compiled({ layer: { kind: 'tmpfs', size: 2 ** 24 } });
+    const make = ['fsids.set', 'dir.make', 'dir.make', 'overlay.make'];
+    const lowers = ['tree.open', 'tree.open'];
+    expect(order(tmpfs.program.host).slice(1)).to.deep.equal([...lowers, 'fs.make', ...make]);
+    const { host } = (await compiled({ layer: image })).program;
+    const mounting = ['tree.open', 'file.open', 'image.mount'];
+    expect(order(host).slice(1)).to.deep.equal([...lowers, ...mounting, ...make]);
+    // The directory itself is no layer then, and without a size nothing of this is there.
+    const paths = host.filter(({ op }) => op === 'dir.make').map(({ texts }) => texts?.[0]);
+    expect(paths).to.include('upper').and.not.include(`/run/containers/${ID}/upper`);
+    const plain = order((await compiled()).program.host);
+    expect(plain).to.deep.equal(['dir.make', ...lowers, 'tree.open', 'fsids.set', 'overlay.make']);
   });
 
   it('init only where it is asked for, and before the program', async () => {

@@ -242,6 +242,8 @@ describe('run: every flag of Docker 28', () => {
       ...[
         '--shm-size',
         '1m',
+        '--storage-opt',
+        'size=120G',
         '--sysctl',
         'kernel.sem=1',
         '--tmpfs',
@@ -278,6 +280,7 @@ describe('run: every flag of Docker 28', () => {
       hostname: 'box',
       name: 'web',
       readOnly: true,
+      layerSize: 120 * 2 ** 30,
       oomScoreAdj: -5,
       workdir: '/src',
     });
