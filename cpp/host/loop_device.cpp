@@ -41,7 +41,6 @@ Status lock_image(int image) {
 Result<LoopDevice> attach_image(int image) {
   auto control = open_device(kControl, O_RDWR);
   if (!control.ok()) return control.error();
-  Error last{kBusy, "ioctl", kControl};
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const long number = sys::call(__NR_ioctl, control.value().get(), LOOP_CTL_GET_FREE);
     if (number < 0) return failure(number, "ioctl", kControl);
@@ -59,7 +58,7 @@ Result<LoopDevice> attach_image(int image) {
     device.fd = reopened.take();
     return device;
   }
-  return last;
+  return Error{kBusy, "ioctl", kControl};
 }
 
 Result<LoopDevice> find_attached(int image) {
