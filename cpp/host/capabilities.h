@@ -14,6 +14,7 @@ struct Capabilities {
   long get() { return sys::call(__NR_capget, &header, data); }
   long set() { return sys::call(__NR_capset, &header, data); }
   bool permitted(unsigned cap) const { return (data[cap / 32].permitted >> cap % 32 & 1) != 0; }
+  bool inheritable(unsigned cap) const { return (data[cap / 32].inheritable >> cap % 32 & 1) != 0; }
 };
 
 }  // namespace caisson

@@ -114,7 +114,7 @@ Status helper_start(Machine& base, const Step& step) {
   // The program is one of the host's.
   if (Status home = enter_host_mounts(machine.workplace); !home.ok()) return home;
   const InitProcess process{
-      arguments, machine.init_fd, {far.get(), machine.pidfd.get(), users, network, -1}, false};
+      arguments, machine.init_fd, {far.get(), machine.pidfd.get(), users, network, -1}, 0};
   UniqueFd first;
   auto started =
       spawn_init(process, 0, -1, machine.workplace.stack, sizeof machine.workplace.stack, first);

@@ -19,12 +19,13 @@ enum class Rights : uint8_t {
 // What a launcher thread has for itself, made once.
 struct Workplace {
   Rights rights = Rights::kAll;
-  bool reset = false;     // the thread has nothing left that its creator has handed down
-  UniqueFd host_mounts;   // the mount namespace in which Node lives
-  UniqueFd host_root;     // its root directory as Node sees it
-  UniqueFd small_mounts;  // a namespace with a handful of mounts: containers are cloned from it
-  UniqueFd proc;          // a procfs of our own, whatever /proc is
-  bool away = false;      // the thread is not in the host's mount namespace
+  bool reset = false;        // the thread has nothing left that its creator has handed down
+  UniqueFd host_mounts;      // the mount namespace in which Node lives
+  UniqueFd host_root;        // its root directory as Node sees it
+  UniqueFd small_mounts;     // a namespace with a handful of mounts: containers are cloned from it
+  UniqueFd proc;             // a procfs of our own, whatever /proc is
+  UniqueFd coredump_filter;  // this process's own
+  bool away = false;         // the thread is not in the host's mount namespace
   // The device filter that was loaded last, and its instructions: containers mostly share one.
   UniqueFd device_filter;
   uint32_t device_filter_size = 0;

@@ -17,7 +17,7 @@
 namespace caisson {
 namespace {
 
-constexpr int kNoProcess = 3, kAccess = 13, kInvalid = 22, kNameTooLong = 36;
+constexpr int kNotFound = 2, kNoProcess = 3, kAccess = 13, kInvalid = 22, kNameTooLong = 36;
 constexpr int kPidfd = 3, kExited = 4, kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
 
 }  // namespace
@@ -120,6 +120,22 @@ class AsUser {
   uint32_t real_ = 0, effective_ = 0, saved_ = 0;
   bool changed_ = false;
 };
+
+// What a container's memory would have for its core dumps, as a child inherits it (core(5)).
+bool has_default_coredump_filter(Workplace& workplace) {
+  UniqueFd& filter = workplace.coredump_filter;
+  if (!filter.valid()) {
+    const long opened =
+        sys::call(__NR_openat, workplace.proc.get(), "self/coredump_filter", O_RDONLY | O_CLOEXEC);
+    if (opened == -kNotFound) return true;  // a kernel without core dumps
+    if (opened < 0) return false;
+    filter.reset(static_cast<int>(opened));
+  }
+  constexpr char kDefault[] = "00000033\n";
+  char value[sizeof kDefault] = {};
+  sys::call(__NR_pread64, filter.get(), value, sizeof value - 1, 0);
+  return equal(value, kDefault);
+}
 
 // The owner of a user namespace has all rights in it. Somebody who gives that away needs this
 // capability to open the namespaces of the process in there.
@@ -287,7 +303,7 @@ Status clone(Machine& base, const Step& step) {
   InitProcess process{arguments,
                       machine.init_fd,
                       {machine.page_fd, childs_end.get(), -1, -1, keepers_end.get()},
-                      !machine.joined && (namespaces & CLONE_NEWUSER) != 0};
+                      !machine.joined && (namespaces & CLONE_NEWUSER) != 0 ? step.number[3] : 0};
   if (machine.joined) {
     arguments[1] = "join";
     arguments[4] = target_number.add(static_cast<uint64_t>(target)).c_str();
@@ -302,6 +318,7 @@ Status clone(Machine& base, const Step& step) {
     process.keep[3] = cgroup;
   }
   if (Status entered = enter_small_mounts(machine.workplace); !entered.ok()) return entered;
+  machine.page->resets_coredump_filter = has_default_coredump_filter(machine.workplace) ? 0 : 1;
   AsUser owner;
   const uint64_t owner_id = step.number[2];
   if (owner_id != 0 && may_give_away())

@@ -46,16 +46,15 @@ void start(void* argument) {
   if (child.process.streams)
     for (int fd = 0; fd < 3; ++fd)
       sys::call(__NR_fcntl, fd, F_SETFD, 0);
-  if (child.process.new_userns) {
-    // Without an id map there is no root yet, and exec would drop every capability that is not
-    // ambient.
+  if (const uint64_t ambient = child.process.ambient; ambient != 0) {
     Capabilities capabilities;
     if (const long got = capabilities.get(); got < 0) give_up(got, "capget");
-    for (auto& half : capabilities.data)
-      half.inheritable = half.permitted;
+    for (int i = 0; i < 2; ++i)
+      capabilities.data[i].inheritable =
+          capabilities.data[i].permitted & static_cast<uint32_t>(ambient >> 32 * i);
     if (const long set = capabilities.set(); set < 0) give_up(set, "capset");
     for (unsigned cap = 0; cap <= kLastCapability; ++cap)
-      if (capabilities.permitted(cap))
+      if (capabilities.inheritable(cap))
         if (const long raised = sys::call(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap);
             raised < 0)
           give_up(raised, "prctl PR_CAP_AMBIENT_RAISE");

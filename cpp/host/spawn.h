@@ -8,9 +8,9 @@ namespace caisson {
 
 struct InitProcess {
   const char* const* arguments;
-  int init_fd;           // the sealed memfd with caisson-init
-  int keep[5];           // the only descriptors above 2 that it gets; -1: none
-  bool new_userns;       // raise every capability as ambient, or exec would drop them all
+  int init_fd;       // the sealed memfd with caisson-init
+  int keep[5];       // the only descriptors above 2 that it gets; -1: none
+  uint64_t ambient;  // capabilities to raise as ambient: without an id map exec drops all others
   bool streams = false;  // it gets the standard streams, too
 };
 

@@ -56,7 +56,7 @@ bool ends_soon(int target) {
 void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
                Joining joining, int life) {
   sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
-  reset_memory_attributes();
+  reset_memory_attributes(page_fd);
   if (joining == Joining::kStaysOutside) stay_outside(page_fd, control, target, namespaces);
   const bool detached = joining == Joining::kClonesDetached;
   // All at once (setns(2) with a pidfd, Linux 5.8): after the user namespace alone this process

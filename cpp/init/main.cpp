@@ -32,8 +32,12 @@ void reset_signals() {
     sys::call(__NR_rt_sigaction, signal, &defaults, nullptr, sizeof defaults.mask);
 }
 
-void reset_memory_attributes() {
+void reset_memory_attributes(int page_fd) {
   sys::call(__NR_prctl, PR_SET_THP_DISABLE, 0, 0, 0, 0);
+  uint32_t resets = 1;
+  sys::call(__NR_pread64, page_fd, &resets, sizeof resets,
+            __builtin_offsetof(Page, resets_coredump_filter));
+  if (resets == 0) return;
   // Not there in a kernel without core dumps.
   const long filter =
       sys::call(__NR_openat, AT_FDCWD, "/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
@@ -84,8 +88,9 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   const long count = stack[0];
   auto** arguments = reinterpret_cast<char**>(stack + 1);
   if (count == 4 && equal(arguments[1], "init")) {
-    reset_memory_attributes();
-    init_face(descriptor(arguments[2]), descriptor(arguments[3]), false);
+    const int page_fd = descriptor(arguments[2]);
+    reset_memory_attributes(page_fd);
+    init_face(page_fd, descriptor(arguments[3]), false);
   }
   if ((count == 7 || count == 8) && equal(arguments[1], "join")) {
     const char* number = arguments[6];

@@ -426,7 +426,7 @@ Result<UniqueFd> Launcher::start_monitor(const Keeping& keeping, Workplace& work
                                    numbers[1].c_str(), numbers[2].c_str(), numbers[3].c_str(),
                                    numbers[4].c_str(), keeping.id.c_str(), nullptr};
   UniqueFd pidfd;
-  auto pid = spawn_init({arguments, init, {fd, init, theirs.get(), ids, lock}, false, true}, 0, -1,
+  auto pid = spawn_init({arguments, init, {fd, init, theirs.get(), ids, lock}, 0, true}, 0, -1,
                         workplace.stack, sizeof workplace.stack, pidfd);
   if (!pid.ok()) return pid.error();
   // What was started has a child and ends: the monitor is nobody's.

@@ -120,8 +120,6 @@ void await_confined_init(const ContainerMachine& machine) {
 // meant for the program.
 Status be_init(ContainerMachine& machine, size_t next, int main_pid,
                const uint32_t& memory_shared) {
-  // The child first: there is time for the rest while it waits for the kernel.
-  sys::call(__NR_sched_yield);
   if (Status confined = confine(machine, next); !confined.ok()) return confined;
   if (const long loaded = load_filter(main_pid); loaded < 0) return failure(loaded, "seccomp");
   store_release(machine.init_confined, 1u);

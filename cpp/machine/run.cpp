@@ -53,7 +53,8 @@ constexpr Handlers kHandlers = make_handlers();
 // Whoever adds an instruction for this half adds its handler; `init` is handled here.
 static_assert(kHandlers.complete(kInContainer, Op::kInit));
 
-void run_from(ContainerMachine& machine, size_t first);
+// Executes these steps; false when one has failed, which is recorded.
+bool run_steps(ContainerMachine& machine, size_t first, size_t end);
 
 struct Fork {
   ContainerMachine* machine;
@@ -63,19 +64,22 @@ struct Fork {
 void run_main_program(void* argument) {
   const Fork& fork = *static_cast<Fork*>(argument);
   fork.machine->outlives_node = fork.machine->below_init = true;
-  run_from(*fork.machine, fork.next);
+  run_steps(*fork.machine, fork.next, fork.machine->program.count(Half::kContainer));
   sys::exit_group(1);
 }
 
 alignas(16) unsigned char main_stack[64 << 10];
 uint32_t memory_shared = 0;
 
-// The fork at `init`: the child goes on with the next step and execs; the parent becomes pid 1
-// proper. They share their memory until the child has exec'ed, as a copy of it would cost a tenth
-// of a millisecond, and run at the same time.
-Status fork_from_init(ContainerMachine& machine, size_t next) {
+// The fork at `init`: the parent runs as many of the next steps as the number says, and becomes pid
+// 1 proper; the child goes on after these and execs. They share their memory until the child has
+// exec'ed, as a copy of it would cost a tenth of a millisecond, and run at the same time.
+Status fork_from_init(ContainerMachine& machine, size_t at) {
   // For `ps`, which would show the memfd's name; before the program inside can look.
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-init");
+  const size_t beside = at + 1;
+  const size_t next =
+      beside + static_cast<size_t>(machine.program.step(Half::kContainer, at).number[0]);
   Fork fork{&machine, next};
   clone_args arguments{};
   arguments.flags = CLONE_VM | CLONE_CHILD_CLEARTID;
@@ -86,6 +90,9 @@ Status fork_from_init(ContainerMachine& machine, size_t next) {
   arguments.stack_size = sizeof main_stack;
   const long pid = clone_with_stack(&arguments, run_main_program, &fork);
   if (pid < 0) return failure(pid, "clone3");
+  // The child first: there is time for the rest while it waits for the kernel.
+  sys::call(__NR_sched_yield);
+  if (!run_steps(machine, beside, next)) sys::exit_group(1);
   return be_init(machine, next, static_cast<int>(pid), memory_shared);
 }
 
@@ -98,15 +105,14 @@ void wait_for_kill(Page* page) {
 }
 #endif
 
-void run_from(ContainerMachine& machine, size_t first) {
+bool run_steps(ContainerMachine& machine, size_t first, size_t end) {
   const Program& program = machine.program;
-  const size_t count = program.count(Half::kContainer);
   const auto stamp = [ends = machine.page->end[1]](size_t step) {
     const uint64_t now = sys::monotonic();
     // A seccomp filter may deny the clock, which programs ask without a system call.
     ends[step] = now == 0 && step > 0 ? ends[step - 1] : now;
   };
-  for (size_t i = first; i < count; ++i) {
+  for (size_t i = first; i < end; ++i) {
     const Step& step = program.step(Half::kContainer, i);
     Status status;
 #ifdef CAISSON_FAULTS
@@ -119,20 +125,21 @@ void run_from(ContainerMachine& machine, size_t first) {
       // `exec` and `init` end the run: their time is up to where they begin.
       if (step.op == Op::kExec || step.op == Op::kInit) stamp(i);
       status =
-          step.op == Op::kInit ? fork_from_init(machine, i + 1) : kHandlers[step.op](machine, step);
+          step.op == Op::kInit ? fork_from_init(machine, i) : kHandlers[step.op](machine, step);
     }
     stamp(i);
     if (!status.ok()) {
       record_error(machine.page, Half::kContainer, i, status.error());
-      return;
+      return false;
     }
   }
+  return true;
 }
 
 }  // namespace
 
 void run_container(ContainerMachine& machine) {
-  run_from(machine, 0);
+  run_steps(machine, 0, machine.program.count(Half::kContainer));
 }
 
 }  // namespace caisson

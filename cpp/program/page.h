@@ -35,6 +35,9 @@ struct Page {
   uint32_t program_size;
   // The container's half has come to execve(2): from here on only `failed` tells that it did not.
   uint32_t executing;
+  // Node has a coredump filter that no container is to inherit: caisson-init resets its own.
+  uint32_t resets_coredump_filter;
+  uint32_t reserved;
   ErrorRecord error;
   // CLOCK_MONOTONIC nanoseconds; a step's start is the end of the one before it.
   uint64_t start[2];

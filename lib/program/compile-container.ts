@@ -4,6 +4,7 @@ import { isCgroup, isDev, type Shared } from './compile.js';
 import { hierarchyName } from './compile-host.js';
 import {
   becomeUser,
+  boundCapabilities,
   connectStdio,
   execProgram,
   O_RDWR_NOCTTY,
@@ -65,7 +66,10 @@ export function compileContainer(
   if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });
   if (spec.hostname !== undefined) steps.push({ op: 'host.name', texts: [spec.hostname] });
   if (spec.domainname !== undefined) steps.push({ op: 'domain.name', texts: [spec.domainname] });
-  if (namespaces.has('network')) steps.push({ op: 'link.up', texts: ['lo'] });
+  // Nothing here depends on it, so it is the init's own work where there is one.
+  const beside: Step[] = [];
+  if (namespaces.has('network')) beside.push({ op: 'link.up', texts: ['lo'] });
+  if (!input.init) steps.push(...beside);
 
   steps.push({ op: 'await' });
   if (shared.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
@@ -82,12 +86,14 @@ export function compileContainer(
   steps.push({ op: 'await' });
   for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
   if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.cgroup] });
+  boundCapabilities(steps, spec);
+  // Here, as the init gives up its rights while the program's process has work of its own. Beside `root.pivot`, which
+  // waits for all processors to pass through the scheduler, it would hold that up.
+  if (input.init) steps.push({ op: 'init', numbers: [beside.length] }, ...beside);
   attachCgroups(steps, spec, input, shared, slots, below(kernel, root));
   finishRoot(steps, spec, input, root, views);
 
   const terminal = openTerminal(steps, spec, input.terminal, slots, root, true);
-  // The init gives up its rights while the program's process waits for the kernel to drop the old root.
-  if (input.init) steps.push({ op: 'init' });
   steps.push({ op: 'root.pivot', slots: [root] });
 
   connectStdio(steps, shared, terminal, () => {

@@ -17,6 +17,7 @@ import {
 } from './compile-host.js';
 import {
   becomeUser,
+  boundCapabilities,
   connectStdio,
   execProgram,
   O_RDWR_NOCTTY,
@@ -160,6 +161,7 @@ function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slot
     terminal = openTerminal(steps, spec, input.terminal, slots, root, false);
   }
   connectStdio(steps, passed, terminal, () => passed.none ?? 0);
+  boundCapabilities(steps, spec);
   becomeUser(steps, spec, input);
   execProgram(steps, spec);
   return steps;

@@ -4,6 +4,7 @@ import { compileDeviceRules } from '../cgroup/device-filter.js';
 import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
 import type { LinuxDevice, LinuxIdMapping, Mount, Spec } from '../oci/runtime-spec.js';
 import { devicesInDev, isCgroup, type KernelFacts, type Shared } from './compile.js';
+import { CAPABILITIES, capabilityMask } from '../oci/capabilities.js';
 import { RLIMITS } from '../oci/rlimits.js';
 import { limitNumber, O_RDWR_NOCTTY } from './compile-process.js';
 import { slotList, stringList } from './encode.js';
@@ -75,7 +76,7 @@ export function compileHost(
   if (!namespaces.has('pid')) flags &= ~CLONE.pid;
   // The user namespace belongs to container root's user: its limits are not those of who starts it.
   const owner = ownUsers ? shared.rootUid : 0;
-  steps.push({ op: 'clone', slots: [born], numbers: [flags, 0, owner] });
+  steps.push({ op: 'clone', slots: [born], numbers: [flags, 0, owner, keptByExec(spec)] });
   if (born === undefined) makeDirectory(steps, input);
 
   let userns: number | undefined;
@@ -141,6 +142,27 @@ export function compileHost(
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
   return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };
+}
+
+/** With these the container's half sets everything up in a user namespace of its own. */
+const SETUP = capabilityMask([
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETPCAP',
+  'CAP_NET_ADMIN',
+  'CAP_SYS_ADMIN',
+]);
+
+/** Capabilities that caisson-init must have although there is no id map yet when it is executed. */
+function keptByExec({ process }: Spec): bigint {
+  const sets = process?.capabilities;
+  if (sets === undefined) return capabilityMask(CAPABILITIES);
+  return SETUP | capabilityMask(sets.permitted) | capabilityMask(sets.inheritable);
 }
 
 /** Not that of whoever starts it, as far as that can be taken back: to lower a score needs CAP_SYS_RESOURCE. */

@@ -52,6 +52,12 @@ export function connectStdio(
   );
 }
 
+/** What no program of this process can gain by exec any more; what the process itself holds, it keeps. */
+export function boundCapabilities(steps: Step[], { process }: Spec): void {
+  const bounding = process?.capabilities?.bounding;
+  if (bounding !== undefined) steps.push({ op: 'caps.bound', numbers: [capabilityMask(bounding)] });
+}
+
 /** Limits, directory, groups, filter, ids and capabilities, in the order in which each is still allowed. */
 export function becomeUser(
   steps: Step[],
@@ -66,9 +72,6 @@ export function becomeUser(
     });
   }
   steps.push({ op: 'dir.change', texts: [process?.cwd ?? '/'] });
-  if (capabilities?.bounding !== undefined) {
-    steps.push({ op: 'caps.bound', numbers: [capabilityMask(capabilities.bounding)] });
-  }
   // Takes effect at exec. Before the filter, which need not allow it.
   if (process?.apparmorProfile !== undefined)
     steps.push({ op: 'label.set', texts: [process.apparmorProfile] });

@@ -9,6 +9,7 @@ import { hostnameOf, toSpec } from '../../lib/engine/to-spec.js';
 import { EVENT, type NativeError } from '../../lib/native/binding.js';
 import { loadNative } from '../../lib/native/load.js';
 import { compile, type Launchable } from '../../lib/program/compile.js';
+import { CAPABILITIES } from '../../lib/oci/capabilities.js';
 import { describe as inWords } from '../../lib/program/describe.js';
 import { Encoder, HEADER_SIZE, slotList, STEP_SIZE } from '../../lib/program/encode.js';
 import {
@@ -76,6 +77,7 @@ interface Wanted {
   readonly root?: RootPlan;
   readonly id?: string;
   readonly base?: number;
+  readonly uid?: number;
 }
 
 /** As the engine does it, with a machine, a user and a filter that are always the same. */
@@ -86,6 +88,7 @@ async function compiled({
   layer,
   id = ID,
   base = BASE,
+  uid = 7,
 }: Wanted = {}): Promise<Launchable> {
   const image = { env: ['LANG=C'], cmd: [], entrypoint: [] };
   const config = normalize(['sh', '-c', 'true'], options, image, {
@@ -94,7 +97,7 @@ async function compiled({
     appArmor: true,
   });
   const idRange = config.userns === 'auto' ? { base, size: SIZE } : undefined;
-  const user = { uid: 7, gid: 8, additionalGids: [8, 9], home: '/home' };
+  const user = { uid, gid: 8, additionalGids: [8, 9], home: '/home' };
   const facts = { id, idRange, user };
   const spec = toSpec(config, facts);
   const resources = spec.linux?.resources ?? {};
@@ -255,6 +258,14 @@ describe('launch programs: what the machine refuses', () => {
     'a process that never becomes the program': {
       reason: /end with exec/,
       bytes: () => encoded({ ...program, container: [...program.container, { op: 'await' }] }),
+    },
+    'an init that leaves no step to the program': {
+      reason: /leaves no step/,
+      bytes: () =>
+        encoded({
+          ...program,
+          container: [{ op: 'init', numbers: [1] }, ...program.container.slice(-1)],
+        }),
     },
     'a process that has nothing to do': {
       reason: /end with exec/,
@@ -430,7 +441,7 @@ describe('launch programs: the order of steps', () => {
 
       // The container does nothing as somebody else's user before its root is closed.
       const pivot = position(container, 'root.pivot');
-      for (const op of ['dir.change', 'caps.bound', 'caps.set', 'nnp.set'] as const) {
+      for (const op of ['dir.change', 'caps.set', 'nnp.set'] as const) {
         const at = names(container).indexOf(op);
         if (at >= 0) expect(at, op).to.be.greaterThan(pivot);
       }
@@ -501,8 +512,37 @@ describe('launch programs: the order of steps', () => {
     expect(names(without.program.container)).to.not.include('init');
     const { container } = (await compiled({ options: { init: true } })).program;
     expect(names(container).filter((op) => op === 'init')).to.have.length(1);
-    // It gives up its rights while the program's process waits in `root.pivot`.
+    // It gives up its rights while the program's process has work to do.
     expect(position(container, 'init')).to.be.lessThan(position(container, 'root.pivot'));
+    // What is dropped before the fork need not be dropped twice.
+    expect(position(container, 'caps.bound')).to.be.lessThan(position(container, 'init'));
+  });
+
+  it('an init sets the loopback device up beside the program, which does so itself without one', async () => {
+    const { container } = (await compiled({ options: { init: true } })).program;
+    const init = position(container, 'init');
+    expect(container[init]?.numbers).to.deep.equal([1]);
+    expect(container[init + 1]).to.deep.equal({ op: 'link.up', texts: ['lo'] });
+    const without = (await compiled({ options: { init: false } })).program.container;
+    expect(position(without, 'link.up')).to.be.lessThan(position(without, 'await'));
+    const host = (await compiled({ options: { init: true, network: 'host' } })).program.container;
+    expect(host[position(host, 'init')]?.numbers).to.deep.equal([0]);
+    expect(names(host)).to.not.include('link.up');
+  });
+
+  it('a process without an id map keeps by exec what its set-up and its program need, and no more', async () => {
+    const kept = async (options: RunOptions) =>
+      (await compiled({ options, uid: 0 })).program.host.find(({ op }) => op === 'clone')
+        ?.numbers?.[3];
+    const number = (name: string) => 1n << BigInt(CAPABILITIES.indexOf(name));
+    const usual = BigInt((await kept({})) ?? 0);
+    expect(usual & number('CAP_SYS_ADMIN')).to.not.equal(0n);
+    expect(usual & number('CAP_SYS_TIME')).to.equal(0n);
+    const more = BigInt((await kept({ capAdd: ['SYS_TIME'] })) ?? 0);
+    expect(more & number('CAP_SYS_TIME')).to.not.equal(0n);
+    const none = BigInt((await kept({ capDrop: ['ALL'] })) ?? 0);
+    expect(none & number('CAP_NET_RAW')).to.equal(0n);
+    expect(none & number('CAP_SETPCAP')).to.not.equal(0n);
   });
 
   it('a filter comes before the ids, unless no-new-privileges lets it be last', async () => {
