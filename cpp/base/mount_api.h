@@ -53,8 +53,13 @@ inline Status attach_mount(int mount, int target, const char* object) {
 // bytes of each key and value.
 Status configure_filesystem(int context, const char* options, const char* type);
 
-// A new instance of a filesystem, mounted nowhere. `options` as above, or null.
-Result<UniqueFd> make_filesystem(const char* type, const char* options, uint64_t attributes);
+// Gives all files of a filesystem that is yet to be made one SELinux label. It is no part of the
+// options, as commas separate its categories. None where `label` is null.
+Status label_filesystem(int context, const char* label);
+
+// A new instance of a filesystem, mounted nowhere. `options` as above, or null; `label` too.
+Result<UniqueFd> make_filesystem(const char* type, const char* options, uint64_t attributes,
+                                 const char* label = nullptr);
 
 // Turns a configured filesystem context into a detached mount.
 Result<UniqueFd> finish_filesystem(int context, uint64_t attributes, const char* type);

@@ -188,7 +188,7 @@ Status tree_open(Machine& machine, const Step& step) {
 // root's: so it is mounted by root, and given away afterwards.
 Status fs_make(Machine& machine, const Step& step) {
   const char* type = machine.text(step, 0);
-  auto mount = make_filesystem(type, machine.text(step, 1), step.number[0]);
+  auto mount = make_filesystem(type, machine.text(step, 1), step.number[0], machine.text(step, 2));
   if (!mount.ok()) return mount.error();
   if (step.number[3] != 0) {
     const long owned = sys::call(__NR_fchownat, mount.value().get(), "", step.number[1],
@@ -210,6 +210,7 @@ Status overlay_make(Machine& machine, const Step& step) {
   if (Status set = set_text(fd, "source", "caisson"); !set.ok()) return set;
   if (const char* options = machine.text(step, 1); options != nullptr)
     if (Status set = configure_filesystem(fd, options, "overlay"); !set.ok()) return set;
+  if (Status set = label_filesystem(fd, machine.text(step, 2)); !set.ok()) return set;
   const bool spares = step.number[3] != 0;
   if (spares) free_spares(machine.slot(step, 1));
   auto mount = static_cast<OverlayWay>(step.number[0]) == OverlayWay::kDescriptors

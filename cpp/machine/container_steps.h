@@ -18,7 +18,6 @@ struct ContainerMachine : Machine {
   int own_descriptors = -1;
   // Its parent is an init, which gives up its rights meanwhile: exec waits for that.
   bool below_init = false;
-  uint32_t init_confined = 0;  // it has; in the memory that both share until exec
   // Nothing but 0, 1 and 2 survives exec, and signals are as a program expects them.
   bool sealed = false;
 };

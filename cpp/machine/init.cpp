@@ -108,8 +108,9 @@ void reap(Outcome& outcome, int main_pid) {
 }  // namespace
 
 void await_confined_init(const ContainerMachine& machine) {
-  while (load_acquire(machine.init_confined) == 0)
-    sys::call(__NR_futex, &machine.init_confined, kFutexWait, 0, nullptr);
+  const uint32_t& confined = machine.page->init_confined;
+  while (load_acquire(confined) == 0)
+    sys::call(__NR_futex, &confined, kFutexWait, 0, nullptr);
 }
 
 // Every signal is blocked here, as it was in the launcher's thread. All are passed on but SIGCHLD,
@@ -122,8 +123,8 @@ Status be_init(ContainerMachine& machine, size_t next, int main_pid,
                const uint32_t& memory_shared) {
   if (Status confined = confine(machine, next); !confined.ok()) return confined;
   if (const long loaded = load_filter(main_pid); loaded < 0) return failure(loaded, "seccomp");
-  store_release(machine.init_confined, 1u);
-  sys::call(__NR_futex, &machine.init_confined, kFutexWake, 1);
+  store_release(machine.page->init_confined, 1u);
+  sys::call(__NR_futex, &machine.page->init_confined, kFutexWake, 1);
   while (load_acquire(memory_shared) != 0)
     sys::call(__NR_futex, &memory_shared, kFutexWait, 1, nullptr);
   Outcome& outcome = machine.page->outcome;

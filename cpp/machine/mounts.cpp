@@ -98,6 +98,23 @@ Status mount_attach(Machine& machine, const Step& step) {
   return attach_mount(tree, target.value().get(), path);
 }
 
+namespace {
+
+// What `mount.fs` gives the SELinux label to.
+enum class Labelled : uint64_t { kFilesystem = 0, kRoot = 1 };
+
+// Labels the root directory of a new mount, for a filesystem that takes no label as a whole.
+Status label_root(int mount, const char* label, const char* path) {
+  auto root = own_fd(sys::call(__NR_openat, mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                     "openat", path);
+  if (!root.ok()) return root.error();
+  return check(
+      sys::call(__NR_fsetxattr, root.value().get(), "security.selinux", label, length(label), 0),
+      "fsetxattr", path);
+}
+
+}  // namespace
+
 // The descriptor of the new mount stays in slot 0: what is below the mount is reached through it,
 // never through the path, which another process may have renamed meanwhile.
 Status mount_fs(Machine& machine, const Step& step) {
@@ -111,8 +128,14 @@ Status mount_fs(Machine& machine, const Step& step) {
     return Error{number, target.error().call, path};
   }
   if (Status refused = refuse_procfs(target.value().get(), path); !refused.ok()) return refused;
-  auto mount = make_filesystem(type, machine.text(step, 1), step.number[0]);
+  const char* label = machine.text(step, 3);
+  const bool by_root = static_cast<Labelled>(step.number[1]) == Labelled::kRoot;
+  auto mount =
+      make_filesystem(type, machine.text(step, 1), step.number[0], by_root ? nullptr : label);
   if (!mount.ok()) return Error{mount.error().number, mount.error().call, path};
+  if (by_root && label != nullptr)
+    if (Status labelled = label_root(mount.value().get(), label, path); !labelled.ok())
+      return labelled;
   Status attached = attach_mount(mount.value().get(), target.value().get(), path);
   if (!attached.ok()) return attached;
   machine.fill(step, 0, mount.value().release());

@@ -71,20 +71,27 @@ void run_main_program(void* argument) {
 alignas(16) unsigned char main_stack[64 << 10];
 uint32_t memory_shared = 0;
 
+// What the child of `init` has of its parent's memory: the same, or a copy.
+enum class ChildMemory : uint64_t { kShared = 0, kCopied = 1 };
+
 // The fork at `init`: the parent runs as many of the next steps as the number says, and becomes pid
 // 1 proper; the child goes on after these and execs. They share their memory until the child has
-// exec'ed, as a copy of it would cost a tenth of a millisecond, and run at the same time.
+// exec'ed, as a copy of it would cost a tenth of a millisecond, and run at the same time. SELinux
+// lets no process that shares its memory change its label, though (current_is_single_threaded), as
+// an init with a label has to.
 Status fork_from_init(ContainerMachine& machine, size_t at) {
   // For `ps`, which would show the memfd's name; before the program inside can look.
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-init");
+  const Step& step = machine.program.step(Half::kContainer, at);
   const size_t beside = at + 1;
-  const size_t next =
-      beside + static_cast<size_t>(machine.program.step(Half::kContainer, at).number[0]);
+  const size_t next = beside + static_cast<size_t>(step.number[0]);
   Fork fork{&machine, next};
   clone_args arguments{};
-  arguments.flags = CLONE_VM | CLONE_CHILD_CLEARTID;
-  memory_shared = 1;
-  arguments.child_tid = reinterpret_cast<uint64_t>(&memory_shared);
+  if (static_cast<ChildMemory>(step.number[1]) == ChildMemory::kShared) {
+    arguments.flags = CLONE_VM | CLONE_CHILD_CLEARTID;
+    memory_shared = 1;
+    arguments.child_tid = reinterpret_cast<uint64_t>(&memory_shared);
+  }
   arguments.exit_signal = kChild;
   arguments.stack = reinterpret_cast<uint64_t>(main_stack);
   arguments.stack_size = sizeof main_stack;

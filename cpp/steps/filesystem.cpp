@@ -39,13 +39,22 @@ Result<UniqueFd> finish_filesystem(int context, uint64_t attributes, const char*
   return own_fd(sys::call(__NR_fsmount, context, FSMOUNT_CLOEXEC, attributes), "fsmount", type);
 }
 
-Result<UniqueFd> make_filesystem(const char* type, const char* options, uint64_t attributes) {
+Status label_filesystem(int context, const char* label) {
+  if (label == nullptr) return {};
+  return check(sys::call(__NR_fsconfig, context, FSCONFIG_SET_STRING, "context", label, 0),
+               "fsconfig context", label);
+}
+
+Result<UniqueFd> make_filesystem(const char* type, const char* options, uint64_t attributes,
+                                 const char* label) {
   auto context = own_fd(sys::call(__NR_fsopen, type, FSOPEN_CLOEXEC), "fsopen", type);
   if (!context.ok()) return context;
   if (options != nullptr) {
     Status configured = configure_filesystem(context.value().get(), options, type);
     if (!configured.ok()) return configured.error();
   }
+  if (Status labelled = label_filesystem(context.value().get(), label); !labelled.ok())
+    return labelled.error();
   return finish_filesystem(context.value().get(), attributes, type);
 }
 

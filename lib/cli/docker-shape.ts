@@ -31,6 +31,7 @@ export interface InspectExtra {
   readonly hostsPath?: string;
   readonly upperDir?: string;
   readonly workDir?: string;
+  readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
   /** Ids of running execs. */
   readonly execIds?: readonly string[];
   /** With `--size`: bytes. */
@@ -90,8 +91,8 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
     RestartCount: state.restartCount,
     Driver: 'overlay',
     Platform: 'linux',
-    MountLabel: '',
-    ProcessLabel: '',
+    MountLabel: extra.selinux?.mount ?? '',
+    ProcessLabel: extra.selinux?.process ?? '',
     AppArmorProfile: appArmorOf(config.options.securityOpt),
     ExecIDs: extra.execIds === undefined || extra.execIds.length === 0 ? null : extra.execIds,
     HostConfig: hostConfig(info, extra),

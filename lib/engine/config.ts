@@ -23,7 +23,13 @@ import { normalizeMaxLine } from './lines.js';
 import { type MountConfig, normalizeMounts } from './mounts.js';
 import { RUN_OPTION_NAMES, type RunOptions, type Stdio, type TerminalSize } from './options.js';
 import { type HostResources, normalizeResources, type Resources } from './resources.js';
-import { appArmorProfile, refuseLabels } from '../machine/security-labels.js';
+import { appArmorProfile } from '../machine/security-labels.js';
+import {
+  composeLabels,
+  lookAtSelinux,
+  type Selinux,
+  type SelinuxLabels,
+} from '../machine/selinux.js';
 import { normalizeSecurity, type SeccompChoice } from './security-options.js';
 import { parseSignal } from './signals.js';
 import { normalizeStorageOpt } from './storage-opt.js';
@@ -59,6 +65,8 @@ export interface HostFacts extends HostResources, CapabilityLimits {
   readonly rootless?: boolean | undefined;
   /** Undefined: asked of the kernel when a profile is named. */
   readonly appArmor?: boolean | undefined;
+  /** Undefined: looked at when a label is asked for. Null: none. */
+  readonly selinux?: Selinux | null | undefined;
   /** Of `thermalThrottlePaths`: masked beside the paths that every machine has. */
   readonly cpuMasks?: readonly string[] | undefined;
 }
@@ -99,6 +107,8 @@ export interface ContainerConfig {
   readonly seccomp: SeccompChoice;
   /** `apparmor=` of `securityOpt`. */
   readonly apparmor: string | undefined;
+  /** `label=` of `securityOpt`. */
+  readonly selinux: SelinuxLabels | undefined;
   readonly readOnly: boolean;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly resources: Resources;
@@ -145,7 +155,6 @@ export function normalize(
   const userns = host.rootless === true ? 'host' : asked;
   const [network, networkOptions] = normalizeNetwork(options.network);
   const security = normalizeSecurity(options.securityOpt, privileged);
-  refuseLabels(security.labels);
   const terminal = normalizeTerminal(options.tty);
   return {
     name: options.name === undefined ? undefined : checkContainerName(options.name),
@@ -177,6 +186,13 @@ export function normalize(
     noNewPrivileges: security.noNewPrivileges,
     seccomp: security.seccomp,
     apparmor: appArmorProfile(security.apparmor, host.appArmor),
+    selinux:
+      security.labels.length === 0
+        ? undefined
+        : composeLabels(
+            security.labels,
+            host.selinux === undefined ? lookAtSelinux() : (host.selinux ?? undefined),
+          ),
     readOnly: flag('readOnly', options.readOnly, false),
     sysctls: normalizeSysctls(options.sysctls, network),
     resources: normalizeResources(options, host),

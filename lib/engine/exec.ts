@@ -7,6 +7,7 @@ import { withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { resolveImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
+import { labelsFor } from '../machine/selinux.js';
 import { compileProfile } from '../oci/seccomp.js';
 import { filterFlags } from '../oci/seccomp-encode.js';
 import type { Spec } from '../oci/runtime-spec.js';
@@ -190,6 +191,7 @@ async function prepareExec(
     user,
     hostname: networkName(container),
     users,
+    selinux: container.selinux && labelsFor(container.selinux, id),
     openFiles: callersOpenFiles(),
   });
   const admit = users === undefined ? undefined : admissionTo(target);

@@ -1,4 +1,5 @@
 /** The health check as a program that a monitor runs again and again: an exec in a container that is yet to be. */
+import { labelsFor } from '../machine/selinux.js';
 import { compileExec } from '../program/compile-exec.js';
 import { PLACEHOLDER, Template } from '../program/template.js';
 import { ID_RANGE_SIZE } from './config.js';
@@ -30,6 +31,7 @@ export function compileCheck(
       user: joining.user,
       hostname: networkName(config),
       users,
+      selinux: config.selinux && labelsFor(config.selinux, identity.id),
       openFiles: callersOpenFiles(),
     }),
     {

@@ -161,7 +161,8 @@ function parseVolume(text: string): MountConfig {
       throw unsupported(
         'volumes',
         text,
-        `asks for the SELinux label "${option}", which caisson does not set`,
+        `asks with "${option}" for its files to be relabelled for SELinux, which caisson does not do`,
+        'chcon -R -t container_file_t DIRECTORY, and no "z"',
       );
     } else if (option === 'nocopy' || option === 'volume-nocopy') {
       throw invalid('volumes', text, 'has "nocopy", which is for named volumes only');

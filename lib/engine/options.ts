@@ -132,14 +132,20 @@ export interface IsolationOptions {
   /** All capabilities and devices, no filter, no masks. Implies `userns: 'host'`. */
   readonly privileged?: boolean | undefined;
   /**
-   * `no-new-privileges[:true|false]`, `seccomp=FILE|unconfined`, `apparmor=PROFILE|unconfined`, `label=disable`.
+   * `no-new-privileges[:true|false]`, `seccomp=FILE|unconfined`, `apparmor=PROFILE|unconfined`, `label=PART:VALUE|disable`.
    *
    * A profile of AppArmor must be loaded; it confines the program and everything that is started in the container later.
    * It has to let them receive signals (`signal (receive) peer=unconfined`), or they cannot be stopped.
    * Without one, containers have that of the process that starts them, mostly none: there is no default profile.
-   * ERR_KERNEL_FEATURE_MISSING: the kernel has no AppArmor. ERR_START_FAILED: no such profile is loaded. SELinux labels are
-   * not set: `label=disable` says what is so anyway, and another is ERR_UNSUPPORTED_OPTION, or ERR_KERNEL_FEATURE_MISSING
-   * where the kernel has no SELinux.
+   * ERR_KERNEL_FEATURE_MISSING: the kernel has no AppArmor. ERR_START_FAILED: no such profile is loaded.
+   *
+   * PART of an SELinux label is `user`, `role`, `type` or `level`, or `filetype` for the container's files; the option may be
+   * given once for each. The policy's own labels for containers (`lxc_contexts`) have the rest, and without a level each container
+   * has two categories of its own. The program, the init and everything that is started in the container later has the label;
+   * the root's overlay, each tmpfs and /dev have that of its files. Volumes, and a root that is used in place, keep the labels
+   * that they have. Without any PART no label is set, as with `disable`, which overrides all others.
+   * ERR_KERNEL_FEATURE_MISSING: the kernel has no SELinux. ERR_INVALID_OPTION: the policy has no such label, or says nothing
+   * of containers and a part is missing. ERR_START_FAILED: the policy does not let this process give the label.
    */
   readonly securityOpt?: readonly string[] | undefined;
   /** The root is mounted read-only. */

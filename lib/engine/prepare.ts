@@ -8,6 +8,7 @@ import type { CgroupHome } from '../cgroup/places.js';
 import { type CgroupPlacement, planCgroups } from '../cgroup/plan.js';
 import { layoutFor } from '../cgroup/probe.js';
 import { missingCgroups } from '../cgroup/sinks.js';
+import { labelsFor } from '../machine/selinux.js';
 import { knownImage, resolveImage, type ResolvedImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import type { Binding, NativeTemplate } from '../native/binding.js';
@@ -293,7 +294,7 @@ export async function prepareKept(
   options: RunOptions,
   home: KeptHome,
 ): Promise<KeptStart> {
-  const recipe = await writeKept(around, image, argv, options, home);
+  const recipe = await writeKept(around, id, image, argv, options, home);
   const ordered = order(around, recipe, id, argv, options);
   const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
   return Object.assign(new Stamped(ordered, claim?.range.base), {
@@ -311,11 +312,12 @@ export async function checkKept(
   autoRemove: boolean,
 ): Promise<ContainerConfig> {
   const home = { ...homeFor(around.slice, options.cgroupParent), autoRemove };
-  return (await writeKept(around, image, argv, options, home)).config;
+  return (await writeKept(around, PLACEHOLDER.id, image, argv, options, home)).config;
 }
 
 async function writeKept(
   around: Surroundings,
+  id: string,
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
@@ -325,7 +327,7 @@ async function writeKept(
   const accounts = await lookAtAccounts(around.binding, resolved.root);
   // What an ordinary user runs is removed when it has exited; root's is kept until then, for a restart.
   const keptFiles = around.users === undefined || !home.autoRemove;
-  return write(around, resolved, accounts, argv, options, undefined, home, keptFiles);
+  return write(around, id, resolved, accounts, argv, options, undefined, home, keptFiles);
 }
 
 async function orderFor(
@@ -347,7 +349,7 @@ async function orderFor(
   if (known !== undefined && (await hasItsSources(known)))
     return order(around, known, id, asked.argv, { entrypoint, env: asked.env });
   const home = homeFor(undefined, options.cgroupParent);
-  const recipe = await write(around, resolved, accounts, argv, options, around.owner, home);
+  const recipe = await write(around, id, resolved, accounts, argv, options, around.owner, home);
   if (recipe.lasting && words !== undefined) {
     const others = kept.get(around)?.filter((other) => other.recipe !== known) ?? [];
     kept.set(around, [{ words, recipe }, ...others.slice(0, MAX_RECIPES - 1)]);
@@ -374,8 +376,10 @@ function recipeIn(
     )?.recipe;
 }
 
+/** @param forId the container's long id, if the recipe is for one: its SELinux labels may depend on that. */
 async function write(
   around: Surroundings,
+  forId: string,
   resolved: ResolvedImage,
   accounts: Accounts,
   argv: readonly string[],
@@ -411,6 +415,7 @@ async function write(
     sources,
     users,
     cpuMasks,
+    selinux: config.selinux && labelsFor(config.selinux, forId),
     openFiles: callersOpenFiles(),
   };
   const spec = withImageBinds(toSpec(config, facts), resolved);
@@ -459,7 +464,8 @@ async function write(
     config.user === undefined &&
     config.groupAdd === undefined &&
     config.network === 'none' &&
-    config.seccomp.kind !== 'file';
+    config.seccomp.kind !== 'file' &&
+    config.selinux === undefined;
   return {
     config,
     hostname: hostnameOf(config, facts),

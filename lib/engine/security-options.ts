@@ -1,4 +1,5 @@
 /** `--security-opt`. */
+import { composeLabels, labelsFor, lookAtSelinux } from '../machine/selinux.js';
 import { invalid, stringList, unsupported } from './check.js';
 
 export type SeccompChoice =
@@ -9,7 +10,7 @@ export interface SecurityOptions {
   readonly seccomp: SeccompChoice;
   /** An AppArmor profile, or `unconfined`. Undefined: that of whoever starts it. */
   readonly apparmor: string | undefined;
-  /** Parts of an SELinux label, such as `type:container_t`. */
+  /** Parts of an SELinux label, such as `type:container_t`; none with `disable`. */
   readonly labels: readonly string[];
 }
 
@@ -29,7 +30,7 @@ const PRIVILEGED: SecurityOptions = Object.freeze({
   seccomp: Object.freeze({ kind: 'unconfined' }),
 });
 
-const LABEL = /^(?:disable|(?:user|role|type|level|filetype):[^\0]+)$/s;
+const LABEL = /^(?:disable|(?:user|role|type|filetype):[\w.-]+|level:[\w.:,-]+)$/;
 
 const OTHERS = /^(?:credentialspec|systempaths|writable-cgroups|proc-opts|mask|unmask)(?:[=:]|$)/;
 
@@ -41,7 +42,7 @@ export function normalizeSecurity(
   const defaults = privileged ? PRIVILEGED : DEFAULTS;
   if (value === undefined) return defaults;
   let { apparmor, noNewPrivileges, seccomp } = defaults;
-  const labels: string[] = [];
+  let labels: string[] | undefined = [];
   for (const text of stringList('securityOpt', value)) {
     const [, name = '', setting] = /^([^=:]*)(?:[=:](.*))?$/s.exec(text) ?? [];
     if (name === 'no-new-privileges') {
@@ -68,9 +69,9 @@ export function normalizeSecurity(
           'is not a label',
           'disable, or one of user: role: type: level: filetype: with a value',
         );
-      // As with Docker, what comes after is in force. Without a label there is nothing to disable.
-      if (setting === 'disable') labels.length = 0;
-      else labels.push(setting ?? '');
+      // As with Docker, nothing else counts beside "disable", whatever comes first.
+      if (setting === 'disable') labels = undefined;
+      else labels?.push(setting ?? '');
     } else if (OTHERS.test(text)) {
       throw unsupported('securityOpt', text, 'is a security option that caisson does not have yet');
     } else
@@ -78,10 +79,10 @@ export function normalizeSecurity(
         'securityOpt',
         text,
         'is not a security option',
-        'no-new-privileges, seccomp=FILE|unconfined, apparmor=PROFILE|unconfined, label=disable',
+        'no-new-privileges, seccomp=FILE|unconfined, apparmor=PROFILE|unconfined, label=PART:VALUE|disable',
       );
   }
-  return { apparmor, labels, noNewPrivileges, seccomp };
+  return { apparmor, labels: labels ?? [], noNewPrivileges, seccomp };
 }
 
 function profileName(text: string, name: string | undefined): string {
@@ -90,4 +91,19 @@ function profileName(text: string, name: string | undefined): string {
   if (Buffer.byteLength(name) > MAX_PROFILE)
     throw invalid('securityOpt', text, `names a profile of more than ${MAX_PROFILE} bytes`);
   return name;
+}
+
+/** The SELinux labels of a container that there is, for those who look at it; undefined where it has none. */
+export function selinuxLabelsOf(
+  id: string,
+  value: readonly string[] | undefined,
+): { readonly process: string; readonly mount: string } | undefined {
+  const { labels } = normalizeSecurity(value, false);
+  if (labels.length === 0) return undefined;
+  try {
+    const composed = composeLabels(labels, lookAtSelinux());
+    return composed && labelsFor(composed, id);
+  } catch {
+    return undefined; // the policy has changed
+  }
 }

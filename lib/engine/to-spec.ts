@@ -40,6 +40,8 @@ export interface SpecFacts {
   readonly openFiles?: readonly PosixRlimit[] | undefined;
   /** Of `checkSources`. */
   readonly sources?: Sources | undefined;
+  /** Of `labelsFor`, where the container is to have labels. */
+  readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
   /** What this machine has to be masked beside MASKED_PATHS. */
   readonly cpuMasks?: readonly string[] | undefined;
 }
@@ -83,6 +85,7 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
       cgroupsPath: `/caisson/${facts.id}`,
       sysctl: config.sysctls,
       seccomp: facts.seccomp,
+      mountLabel: facts.selinux?.mount,
       maskedPaths: privileged ? defaults.NO_PATHS : maskedPaths(facts.cpuMasks),
       readonlyPaths: privileged ? defaults.NO_PATHS : defaults.READONLY_PATHS,
     },
@@ -141,7 +144,7 @@ function checkOwnIds(user: ResolvedUser, { uids, gids, lack }: OwnUsers): void {
 
 function processOf(
   config: ContainerConfig,
-  { user, openFiles }: SpecFacts,
+  { user, openFiles, selinux }: SpecFacts,
   hostname: string,
 ): Process {
   const { terminal } = config;
@@ -157,6 +160,7 @@ function processOf(
     rlimits: rlimitsOf(config, openFiles),
     noNewPrivileges: config.noNewPrivileges,
     apparmorProfile: config.apparmor,
+    selinuxLabel: selinux?.process,
     oomScoreAdj: config.oomScoreAdj,
   };
 }

@@ -1,5 +1,5 @@
-/** What the kernel's security modules can do for a container: AppArmor confines it by a profile, SELinux by a label. */
-import { existsSync, readFileSync } from 'node:fs';
+/** AppArmor, which confines a container by a profile. */
+import { readFileSync } from 'node:fs';
 
 import { CaissonError } from '../errors.js';
 
@@ -35,23 +35,5 @@ export function appArmorProfile(asked: string | undefined, known?: boolean): str
       path: 'securityOpt',
       hint: 'a kernel with AppArmor among its security modules (boot parameters apparmor=1 security=apparmor), or no apparmor=',
     },
-  );
-}
-
-/**
- * Labels are not set yet, so that asking for one is always an error.
- *
- * @throws CaissonError ERR_KERNEL_FEATURE_MISSING where the kernel has no SELinux, otherwise ERR_UNSUPPORTED_OPTION
- */
-export function refuseLabels(labels: readonly string[]): void {
-  const [label] = labels;
-  if (label === undefined) return;
-  const has = existsSync('/sys/fs/selinux/enforce');
-  throw new CaissonError(
-    has ? 'ERR_UNSUPPORTED_OPTION' : 'ERR_KERNEL_FEATURE_MISSING',
-    has
-      ? `securityOpt: label=${label}: caisson does not set SELinux labels yet`
-      : `securityOpt: label=${label}: this kernel has no SELinux, or has not enabled it`,
-    { stage: 'config', path: 'securityOpt', hint: 'label=disable, or no label= at all' },
   );
 }

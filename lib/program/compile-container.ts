@@ -32,6 +32,20 @@ const TARGET_FILE = 1;
 /** What a tmpfs takes from the directory that it covers: the fourth number of `mount.attach`. */
 const TAKE = { mode: 1, uid: 2, gid: 4 } as const;
 
+/**
+ * Of the process that goes on after `init`: its parent's, or a copy, because SELinux lets no process that shares its memory
+ * change its label, as the init does.
+ */
+const SHARED_MEMORY = 0;
+const COPIED_MEMORY = 1;
+
+/**
+ * What `mount.fs` labels for SELinux: all files, or the root directory of a file system that takes no label as a whole. The
+ * policy alone says what those of proc and sysfs have. As in runc.
+ */
+const LABELLED = { all: 0, root: 1 } as const;
+const NEVER_LABELLED: ReadonlySet<string | undefined> = new Set(['proc', 'sysfs']);
+
 /** What the base of `mount.mask` and `mount.readonly` is, and so whether a path may be missing there. */
 const BASE = { tree: 0, kernel: 1, volume: 2 } as const;
 
@@ -89,14 +103,15 @@ export function compileContainer(
   boundCapabilities(steps, spec);
   // Here, as the init gives up its rights while the program's process has work of its own. Beside `root.pivot`, which
   // waits for all processors to pass through the scheduler, it would hold that up.
-  if (input.init) steps.push({ op: 'init', numbers: [beside.length] }, ...beside);
+  const memory = spec.process?.selinuxLabel === undefined ? SHARED_MEMORY : COPIED_MEMORY;
+  if (input.init) steps.push({ op: 'init', numbers: [beside.length, memory] }, ...beside);
   attachCgroups(steps, spec, input, shared, slots, below(kernel, root));
   finishRoot(steps, spec, input, root, views);
 
   const terminal = openTerminal(steps, spec, input.terminal, slots, root, true);
   steps.push({ op: 'root.pivot', slots: [root] });
 
-  connectStdio(steps, shared, terminal, () => {
+  connectStdio(steps, spec, shared, terminal, () => {
     if (shared.none !== undefined) return shared.none;
     const none = slots.take();
     // The engine's own: the container's /dev may be a volume, with anything under that name.
@@ -258,11 +273,12 @@ function attachMounts(
     } else {
       slot = slots.take();
       const options = [`source=${mount.source ?? mount.type}`, ...(data === '' ? [] : [data])];
+      const label = NEVER_LABELLED.has(mount.type) ? undefined : spec.linux?.mountLabel;
       steps.push({
         op: 'mount.fs',
         slots: [slot, base],
-        texts: [mount.type, options.join(','), target],
-        numbers: [attributes],
+        texts: [mount.type, options.join(','), target, label],
+        numbers: [attributes, mount.type === 'mqueue' ? LABELLED.root : LABELLED.all],
       });
     }
     if (KERNEL_PLACES.has(mount.destination)) {

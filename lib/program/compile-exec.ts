@@ -112,7 +112,10 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   let none: number | undefined;
   // The host's own is root's: nobody inside can change it.
   if (needsNull)
-    none = rootless === undefined ? makeNull(host, slots) : open('/dev/null', O_RDWR_NOCTTY);
+    none =
+      rootless === undefined
+        ? makeNull(host, slots, spec.linux?.mountLabel)
+        : open('/dev/null', O_RDWR_NOCTTY);
   // The process belongs to the host's root until it is exec'ed, for whoever is outside.
   if (!joinsUsers) adjustOomScore(host, spec);
   if (ownUsers && !joinsUsers) raiseLimits(host, spec);
@@ -160,7 +163,7 @@ function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slot
     steps.push({ op: 'file.open', slots: [root], texts: ['/'], numbers: [O_PATH_DIRECTORY] });
     terminal = openTerminal(steps, spec, input.terminal, slots, root, false);
   }
-  connectStdio(steps, passed, terminal, () => passed.none ?? 0);
+  connectStdio(steps, spec, passed, terminal, () => passed.none ?? 0);
   boundCapabilities(steps, spec);
   becomeUser(steps, spec, input);
   execProgram(steps, spec);
@@ -177,10 +180,15 @@ function ownPipes(steps: Step[], { process }: Spec, input: ExecInput, passed: Pa
 }
 
 /** A null device that the container has never had in its hands, and that is not the host's either. */
-function makeNull(host: Step[], slots: Slots): number {
+function makeNull(host: Step[], slots: Slots, label: string | undefined): number {
   const [scratch, none] = [slots.take(), slots.take()];
   host.push(
-    { op: 'fs.make', slots: [scratch], texts: ['tmpfs', 'mode=0755,size=4k'], numbers: [0] },
+    {
+      op: 'fs.make',
+      slots: [scratch],
+      texts: ['tmpfs', 'mode=0755,size=4k', label],
+      numbers: [0],
+    },
     {
       op: 'node.make',
       slots: [scratch],

@@ -91,8 +91,9 @@ export function compileHost(
   // Held by this process, so that its undertaker is who takes the mounts down. A monitor does that anyway.
   const mounts = input.owner === undefined ? undefined : slots.take();
   if (mounts !== undefined) steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
-  makeScratch(steps, shared);
-  makeRoot(steps, input, kernel, shared, slots, userns);
+  const label = spec.linux?.mountLabel;
+  makeScratch(steps, shared, label);
+  makeRoot(steps, input, kernel, shared, slots, userns, label);
   fillScratch(steps, spec, input, shared);
   if (ownUsers) steps.push({ op: 'fsids.set', numbers: [0, 0] });
   makeTmpfs(steps, spec, shared);
@@ -285,18 +286,18 @@ function openCgroups(steps: Step[], spec: Spec, input: LaunchInput, shared: Shar
  * The scratch tmpfs. Like every tmpfs it is mounted while this thread is root: /proc/mounts names the ids of who has mounted
  * one, as the host has them, unless it was root.
  */
-function makeScratch(steps: Step[], shared: Shared): void {
+function makeScratch(steps: Step[], shared: Shared, label: string | undefined): void {
   steps.push({
     op: 'fs.make',
     slots: [shared.scratch],
-    texts: ['tmpfs', 'source=tmpfs,mode=0755,size=65536k'],
+    texts: ['tmpfs', 'source=tmpfs,mode=0755,size=65536k', label],
     numbers: [ATTR.noSuid | ATTR.strictAtime],
   });
 }
 
 /** Each tmpfs that the container asks for. It can be given away only while it is writable. */
 function makeTmpfs(steps: Step[], spec: Spec, shared: Shared): void {
-  const { uidMappings, gidMappings } = spec.linux ?? {};
+  const { uidMappings, gidMappings, mountLabel } = spec.linux ?? {};
   spec.mounts?.forEach(({ source, options }, index) => {
     const slot = shared.tmpfs.get(index);
     if (slot === undefined) return;
@@ -307,7 +308,7 @@ function makeTmpfs(steps: Step[], spec: Spec, shared: Shared): void {
     steps.push({
       op: 'fs.make',
       slots: [slot],
-      texts: ['tmpfs', [`source=${source ?? 'tmpfs'}`, ...rest].join(',')],
+      texts: ['tmpfs', [`source=${source ?? 'tmpfs'}`, ...rest].join(','), mountLabel],
       numbers: [attributes & ~ATTR.readOnly, ...owner],
     });
   });
@@ -409,6 +410,7 @@ function makeRoot(
   shared: Shared,
   slots: Slots,
   userns: number | undefined,
+  label: string | undefined,
 ): void {
   const { ownUsers, rootUid, rootGid } = shared;
   const attributes = devicesInRoot === true ? 0 : ATTR.noDev;
@@ -475,7 +477,7 @@ function makeRoot(
     op: 'overlay.make',
     slots: [shared.root, own],
     // What overlay has to note of a file goes where a user namespace may write.
-    texts: [slotList(lowers), rootless === undefined ? undefined : 'userxattr'],
+    texts: [slotList(lowers), rootless === undefined ? undefined : 'userxattr', label],
     // In a file system that is kept, and that the container may have filled.
     numbers: [way, attributes, 0, layer?.kind === 'image' ? 1 : 0],
   });

@@ -31,9 +31,25 @@ export function openTerminal(
   return terminal;
 }
 
+/** What `label.set` sets. */
+const MODULE = { appArmor: 0, selinux: 1 } as const;
+
+/**
+ * Labels take effect at exec; the filter, which comes later, need not allow this. SELinux's is also that of the session
+ * keyring.
+ */
+function setLabels(steps: Step[], { process }: Spec): void {
+  const { apparmorProfile: profile, selinuxLabel: label } = process ?? {};
+  if (profile !== undefined)
+    steps.push({ op: 'label.set', texts: [profile], numbers: [MODULE.appArmor] });
+  if (label !== undefined)
+    steps.push({ op: 'label.set', texts: [label], numbers: [MODULE.selinux] });
+}
+
 /** `none` opens a null device, for what is connected to nothing. */
 export function connectStdio(
   steps: Step[],
+  spec: Spec,
   streams: Pick<Shared, 'stdin' | 'stdout' | 'stderr'>,
   terminal: number | undefined,
   none: () => number,
@@ -46,10 +62,9 @@ export function connectStdio(
     stdout ??= nothing;
     stderr ??= nothing;
   }
-  steps.push(
-    { op: 'stdio.set', slots: [stdin, stdout, stderr] },
-    { op: 'session.new', numbers: [terminal === undefined ? 0 : 1] },
-  );
+  steps.push({ op: 'stdio.set', slots: [stdin, stdout, stderr] });
+  setLabels(steps, spec);
+  steps.push({ op: 'session.new', numbers: [terminal === undefined ? 0 : 1] });
 }
 
 /** What no program of this process can gain by exec any more; what the process itself holds, it keeps. */
@@ -72,9 +87,6 @@ export function becomeUser(
     });
   }
   steps.push({ op: 'dir.change', texts: [process?.cwd ?? '/'] });
-  // Takes effect at exec. Before the filter, which need not allow it.
-  if (process?.apparmorProfile !== undefined)
-    steps.push({ op: 'label.set', texts: [process.apparmorProfile] });
   const filter: Step[] =
     input.seccomp === undefined
       ? []

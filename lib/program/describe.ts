@@ -105,6 +105,10 @@ function ifThere(o: Operands): string {
   return o.number(0) === 0 ? '' : ', where this kernel has it';
 }
 
+function labelled(label: string): string {
+  return label === '' ? '' : `, with the SELinux label ${label}`;
+}
+
 const octal = (mode: number) => `0${(mode & 0o7777).toString(8)}`;
 
 const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
@@ -141,7 +145,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     o.options(1) +
     propagation(o.number(2)),
   'fs.make': (o) =>
-    `${o.result()}fsmount ${o.text(0)} ${o.text(1)}${o.options(0)}` +
+    `${o.result()}fsmount ${o.text(0)} ${o.text(1)}${o.options(0)}${labelled(o.text(2))}` +
     (o.number(3) === 0 ? '' : `, owned by ${o.number(1)}:${o.number(2)}`),
   'image.mount': (o) =>
     `${o.result()}attach ${o.slot(1, 'the image')} to a loop device, fsmount ${o.text(0)}${o.text(1) === '' ? '' : ` ${o.text(1)}`}${o.options(0)}` +
@@ -152,6 +156,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     (o.number(0) === 0 ? '' : ', layers attached by path') +
     (o.number(2) === 0 ? '' : ', showing only what everybody may read') +
     (o.number(3) === 0 ? '' : ', which have room for it when they are full') +
+    labelled(o.text(2)) +
     o.options(1),
   'fsids.set': (o) => `set this thread's file ids to ${o.number(0)}:${o.number(1)}`,
   'rlimit.raise': (o) =>
@@ -175,7 +180,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
       ? ''
       : `, with the ${bits(o.number(3), TAKEN)} of the directory that is there`),
   'mount.fs': (o) =>
-    `${o.result()}mount ${o.text(0)} on ${o.below(1, o.text(2))}${o.text(1) === '' ? '' : ` -o ${o.text(1)}`}${o.options(0)}`,
+    `${o.result()}mount ${o.text(0)} on ${o.below(1, o.text(2))}${o.text(1) === '' ? '' : ` -o ${o.text(1)}`}${o.options(0)}` +
+    labelled(o.text(3)),
   'mount.attr': (o) => `remount ${o.below(0, o.text(0))}${o.options(0)}`,
   'mount.mask': (o) => `mask below ${o.slot(0, 'the root')}${ifThere(o)}: ${o.list(0)}`,
   'mount.readonly': (o) =>
@@ -201,7 +207,10 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'dir.change': (o) => `chdir ${o.text(0)}`,
   'caps.bound': (o) => `drop from the bounding set all but ${o.mask(0)}`,
   'caps.set': (o) => `capset effective ${o.mask(0)}; permitted ${o.mask(1)}`,
-  'label.set': (o) => `from exec on, be confined by the AppArmor profile ${o.text(0)}`,
+  'label.set': (o) =>
+    o.number(0) === 0
+      ? `from exec on, be confined by the AppArmor profile ${o.text(0)}`
+      : `from exec on, have the SELinux label ${o.text(0)}; so do new keyrings`,
   'nnp.set': () => 'set no_new_privs',
   'seccomp.load': (o) => `load a seccomp filter of ${o.bytes(0) / 8} instructions`,
   init: (o) =>

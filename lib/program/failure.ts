@@ -151,6 +151,39 @@ function hintOfUsers({ call, half }: NativeError, errno: string, op?: string): s
   return found && `${found.name} forbids it; as root: ${found.cure}`;
 }
 
+/** Which text of a step is the SELinux label of the files of a new file system. */
+const FILE_LABEL: Readonly<Partial<Record<string, number>>> = {
+  'fs.make': 2,
+  'overlay.make': 2,
+  'mount.fs': 3,
+};
+
+const SELINUX_DENIES = 'the SELinux policy does not let this process';
+const SEE_AUDIT = 'the audit log says what it lacks (ausearch -m avc)';
+
+/** Whether a step has to do with the SELinux label of the container's processes. */
+function isSelinux({ op, numbers }: Step): boolean {
+  return numbers?.[op === 'init' ? 1 : 0] === 1 && (op === 'init' || op === 'label.set');
+}
+
+/** Where SELinux may be what has refused a label. */
+function hintOfSelinux({ call }: NativeError, errno: string, step: Step): string | undefined {
+  const label = FILE_LABEL[step.op];
+  const ofFiles =
+    label !== undefined &&
+    step.texts?.[label] !== undefined &&
+    (call.startsWith('fsconfig') || call === 'fsetxattr');
+  if (!ofFiles && !isSelinux(step)) return undefined;
+  if (errno === 'EINVAL' && (!ofFiles || call !== 'fsconfig'))
+    return 'the SELinux policy has no such label';
+  if (errno !== 'EACCES' && errno !== 'EPERM') return undefined;
+  if (ofFiles) return `${SELINUX_DENIES} label the container's files so: ${SEE_AUDIT}`;
+  return step.op === 'init'
+    ? `${SELINUX_DENIES} change the label of a process that does not exec, as the init does (dyntransition): ` +
+        `allow that, or do without the init (init: false)`
+    : `${SELINUX_DENIES} set labels: ${SEE_AUDIT}`;
+}
+
 export function failureOf(
   error: NativeError,
   program: Program,
@@ -160,11 +193,15 @@ export function failureOf(
   const errno = errnoName(error.errno);
   const step = error.step === BEFORE_FIRST_STEP ? undefined : program[half][error.step];
   if (step === undefined) return beforeFirstStep(error);
-  if (step.op === 'exec') return execFailure(error, errno, args);
+  if (step.op === 'exec') return execFailure(error, errno, args, program.container.some(isSelinux));
   if (error.errno === CANCELLED && half === 'host') return aborted(error, step);
   if (step.op === 'helper.start') return helperFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;
-  const refused = OF_THE_CONTAINER.has(step.op) ? undefined : refusedBy(error, errno, step.op);
+  const unlabelled = hintOfSelinux(error, errno, step);
+  const refused =
+    unlabelled !== undefined || OF_THE_CONTAINER.has(step.op)
+      ? undefined
+      : refusedBy(error, errno, step.op);
   const details = {
     stage: half,
     step: step.op,
@@ -172,7 +209,8 @@ export function failureOf(
     syscall: error.call,
     errno,
     path,
-    hint: refused ?? hintOfUsers(error, errno, step.op) ?? hintFor(step.op, errno, path),
+    hint:
+      unlabelled ?? refused ?? hintOfUsers(error, errno, step.op) ?? hintFor(step.op, errno, path),
   };
   const where = path === undefined || describeForError(step).includes(path) ? '' : ` (${path})`;
   const reason = half === 'host' && ON_DISK.has(step.op) ? storageReason(errno) : undefined;
@@ -314,8 +352,14 @@ const NO_CHILD = 10;
 const CANCELLED = 125;
 
 /** Missing is 127, not executable 126; a missing interpreter or loader is named. */
-function execFailure(error: NativeError, errno: string, args: readonly string[]): CaissonError {
+function execFailure(
+  error: NativeError,
+  errno: string,
+  args: readonly string[],
+  labelled: boolean,
+): CaissonError {
   const command = args[0] ?? '';
+  const denied = errno === 'EACCES' || errno === 'EPERM';
   const details = {
     stage: 'exec',
     step: 'exec',
@@ -323,6 +367,10 @@ function execFailure(error: NativeError, errno: string, args: readonly string[])
     syscall: 'execve',
     errno,
     path: error.object,
+    hint:
+      labelled && denied
+        ? `if it is executable, ${SELINUX_DENIES} start it with the container's label: ${SEE_AUDIT}`
+        : undefined,
   };
   const missing = errno === 'ENOENT';
   if (missing && error.call === 'execve interpreter') {

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { isRoot as ofMachine } from '../../lib/engine/own-users.js';
+import { hasSelinux } from '../../lib/machine/selinux.js';
 
 export interface Needs {
   readonly it: Mocha.PendingTestFunction;
@@ -47,6 +48,15 @@ export function needsLoopDevices(): Needs {
         : 'this machine has no loop devices'
       : `${missing} is not installed`;
   return needs(lack);
+}
+
+/** With the policy of scripts/test-vm s: it is enforced, and the tests say what it allows. */
+export function needsSelinux(): Needs {
+  return needs(
+    hasSelinux() && process.env['CAISSON_TEST_VM'] !== undefined
+      ? undefined
+      : 'this kernel has no SELinux with the policy of scripts/test-vm s',
+  );
 }
 
 function needs(lack: string | undefined): Needs {

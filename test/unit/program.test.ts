@@ -6,6 +6,7 @@ import { normalize } from '../../lib/engine/config.js';
 import { injectedFiles } from '../../lib/engine/files.js';
 import type { RunOptions } from '../../lib/engine/options.js';
 import { hostnameOf, toSpec } from '../../lib/engine/to-spec.js';
+import { labelsFor } from '../../lib/machine/selinux.js';
 import { EVENT, type NativeError } from '../../lib/native/binding.js';
 import { loadNative } from '../../lib/native/load.js';
 import { compile, type Launchable } from '../../lib/program/compile.js';
@@ -95,10 +96,14 @@ async function compiled({
     cpus: '0-3',
     mems: '0',
     appArmor: true,
+    selinux: {
+      contexts: { process: 'u:r:container_t:s0', file: 'u:object_r:container_file_t:s0' },
+      isKnown: () => true,
+    },
   });
   const idRange = config.userns === 'auto' ? { base, size: SIZE } : undefined;
   const user = { uid, gid: 8, additionalGids: [8, 9], home: '/home' };
-  const facts = { id, idRange, user };
+  const facts = { id, idRange, user, selinux: config.selinux && labelsFor(config.selinux, id) };
   const spec = toSpec(config, facts);
   const resources = spec.linux?.resources ?? {};
   return compile(
@@ -555,6 +560,38 @@ describe('launch programs: the order of steps', () => {
     expect(names(without).at(-2)).to.equal('seccomp.load');
     expect(position(without, 'nnp.set')).to.be.lessThan(names(without).lastIndexOf('ids.set'));
     expect(names(without).filter((op) => op === 'seccomp.load')).to.have.length(1);
+  });
+
+  it('A9: an SELinux label is set before the keyring is made, and given to every file system that takes one', async () => {
+    const options = { securityOpt: ['label=level:s0:c1,c2'], tmpfs: ['/t'] };
+    const [label, files] = ['u:r:container_t:s0:c1,c2', 'u:object_r:container_file_t:s0:c1,c2'];
+    for (const init of [true, false]) {
+      const { program } = await compiled({ options: { ...options, init } });
+      const { container, host } = program;
+      expect(container.find(({ op }) => op === 'label.set')).to.deep.include({
+        texts: [label],
+        numbers: [1],
+      });
+      expect(position(container, 'label.set')).to.be.lessThan(position(container, 'session.new'));
+      if (init) expect(container.find(({ op }) => op === 'init')?.numbers?.[1]).to.equal(1);
+      const made = host.filter(({ op }) => op === 'fs.make' || op === 'overlay.make');
+      expect(made.map(({ texts }) => texts?.[2])).to.deep.equal(made.map(() => files));
+      expect(made).to.have.length(4);
+      const mounted = container.filter(({ op }) => op === 'mount.fs');
+      expect(
+        mounted.map(({ texts, numbers }) => [texts?.[0], texts?.[3], numbers?.[1]]),
+      ).to.deep.equal([
+        ['proc', undefined, 0],
+        ['devpts', files, 0],
+        ['sysfs', undefined, 0],
+        ['mqueue', files, 1],
+      ]);
+    }
+    const none = (await compiled({ options: { securityOpt: ['label=type:x', 'label=disable'] } }))
+      .program;
+    expect([...none.host, ...none.container].map(inWords).join()).to.not.include('SELinux');
+    expect(names(none.container)).to.not.include('label.set');
+    expect(none.container.find(({ op }) => op === 'init')?.numbers?.[1]).to.equal(0);
   });
 
   it('an AppArmor profile is set in every process of the program, before the filter', async () => {

@@ -1,6 +1,7 @@
 /** `caisson info`. */
 import { machineInfo, type MachineInfo } from '../../engine/info.js';
 import { hasAppArmor } from '../../machine/security-labels.js';
+import { hasSelinux } from '../../machine/selinux.js';
 import { parseCommandLine } from '../command-line.js';
 import { INFO } from '../flags/info.js';
 import type { EngineLocation } from '../home.js';
@@ -158,6 +159,7 @@ function dockerShape(info: MachineInfo): Record<string, unknown> {
     InitCommit: { ID: '' },
     SecurityOptions: [
       ...(hasAppArmor() ? ['name=apparmor'] : []),
+      ...(hasSelinux() ? ['name=selinux'] : []),
       ...(able.has('seccomp') ? ['name=seccomp,profile=default'] : []),
       ...(able.has('user-namespaces') ? ['name=userns'] : []),
       ...(info.user.uid === 0 ? [] : ['name=rootless']),

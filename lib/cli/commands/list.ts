@@ -91,6 +91,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
     return 1;
   }
   const { inspectShape } = await import('../docker-shape.js');
+  const { selinuxLabelsOf } = await import('../../engine/security-options.js');
   const { parseTemplate } = await import('../template.js');
   const text = line.value('format');
   let template: ReturnType<typeof parseTemplate> | undefined;
@@ -116,6 +117,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
           ...(info.config.options.storageOpt === undefined
             ? { upperDir: `${directory}/upper`, workDir: `${directory}/work` }
             : {}),
+          selinux: selinuxLabelsOf(info.config.id, info.config.options.securityOpt),
           swapLimit: await limitsSwap(home, info),
           ...(line.has('size') ? { sizeRw: await writtenBy(home, info) } : {}),
         });

@@ -274,7 +274,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'list',
     repeatable: true,
     option: 'securityOpt',
-    help: 'Security options: no-new-privileges, seccomp=FILE|unconfined, apparmor=PROFILE|unconfined',
+    help: 'Security options: no-new-privileges, seccomp=FILE|unconfined, apparmor=PROFILE|unconfined, label=PART:VALUE|disable',
   },
   {
     long: 'cgroup-conf',
