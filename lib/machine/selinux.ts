@@ -16,7 +16,7 @@ export interface Selinux {
   /** Undefined where the policy has no file of them. */
   readonly contexts: ContainerContexts | undefined;
   /** Whether the policy that is loaded knows a label. */
-  isKnown(label: string): boolean;
+  readonly isKnown: (label: string) => boolean;
 }
 
 /** Of a container, whose level may be its own. */
