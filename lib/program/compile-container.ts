@@ -33,10 +33,9 @@ const TARGET_FILE = 1;
 const TAKE = { mode: 1, uid: 2, gid: 4 } as const;
 
 /**
- * Of the process that goes on after `init`: its parent's, or a copy, because SELinux lets no process that shares its memory
- * change its label, as the init does.
+ * The process that goes on after `init` has a copy of its parent's memory: SELinux lets no process that shares its memory
+ * change its label, as the init then does.
  */
-const SHARED_MEMORY = 0;
 const COPIED_MEMORY = 1;
 
 /**
@@ -103,8 +102,8 @@ export function compileContainer(
   boundCapabilities(steps, spec);
   // Here, as the init gives up its rights while the program's process has work of its own. Beside `root.pivot`, which
   // waits for all processors to pass through the scheduler, it would hold that up.
-  const memory = spec.process?.selinuxLabel === undefined ? SHARED_MEMORY : COPIED_MEMORY;
-  if (input.init) steps.push({ op: 'init', numbers: [beside.length, memory] }, ...beside);
+  const memory = spec.process?.selinuxLabel === undefined ? [] : [COPIED_MEMORY];
+  if (input.init) steps.push({ op: 'init', numbers: [beside.length, ...memory] }, ...beside);
   attachCgroups(steps, spec, input, shared, slots, below(kernel, root));
   finishRoot(steps, spec, input, root, views);
 

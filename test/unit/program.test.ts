@@ -591,7 +591,7 @@ describe('launch programs: the order of steps', () => {
       .program;
     expect([...none.host, ...none.container].map(inWords).join()).to.not.include('SELinux');
     expect(names(none.container)).to.not.include('label.set');
-    expect(none.container.find(({ op }) => op === 'init')?.numbers?.[1]).to.equal(0);
+    expect(none.container.find(({ op }) => op === 'init')?.numbers).to.have.length(1);
   });
 
   it('an AppArmor profile is set in every process of the program, before the filter', async () => {
