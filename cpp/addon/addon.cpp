@@ -250,9 +250,10 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("watchStart", Napi::Function::New(env, Container::watch_start_by_token));
   exports.Set("pause", Napi::Function::New(env, Container::pause_by_token));
   exports.Set("resume", Napi::Function::New(env, Container::resume_by_token));
+  exports.Set("passOn", Napi::Function::New(env, Container::pass_on_by_token));
   exports.Set("write", Napi::Function::New(env, Container::write_by_token));
+  exports.Set("endInput", Napi::Function::New(env, Container::end_input_by_token));
   exports.Set("resize", Napi::Function::New(env, Container::resize_by_token));
-  exports.Set("enlargePipe", Napi::Function::New(env, enlarge_pipe));
   exports.Set("lockByte", Napi::Function::New(env, lock_byte));
   exports.Set("readBelow", Napi::Function::New(env, read_below));
   exports.Set("treeSize", Napi::Function::New(env, tree_size));

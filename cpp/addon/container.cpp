@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include <utility>
 
 #include "../base/fd_message.h"
+#include "../base/pipe_size.h"
 #include "../program/control.h"
 #include "../steps/teardown.h"
 
@@ -61,18 +64,11 @@ Napi::Value refuse(Napi::Env env, const char* why) {
   return env.Undefined();
 }
 
+// Of one writev(2).
+constexpr size_t kMostParts = 64;
 constexpr int kUnknownExit = 255;
-// Bytes before other work of the event loop has its turn.
-constexpr size_t kAtOnce = 256u << 10, kToTheEnd = ~size_t{0};
-// No pipe is larger unless root has made it so.
-constexpr size_t kLargestPipe = 1u << 20;
-// pipe(7): the capacity of a pipe, and of one through which much comes.
-constexpr size_t kUsualPipe = 64u << 10;
-constexpr int kLargePipe = 256 << 10;
-
-void make_large(int pipe) {
-  sys::call(__NR_fcntl, pipe, F_SETPIPE_SZ, kLargePipe);
-}
+// Bytes that JavaScript gets at a time, and before other work of the event loop has its turn.
+constexpr size_t kPart = 256u << 10, kAtOnce = 4 * kPart, kToTheEnd = ~size_t{0};
 
 }  // namespace
 
@@ -102,11 +98,6 @@ Napi::Value stamp(const Napi::CallbackInfo& info) {
   const ProgramBytes stamped = program->stamp(identity, optional_bytes(info[4]));
   return Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t*>(stamped.data()),
                                      stamped.size);
-}
-
-Napi::Value enlarge_pipe(const Napi::CallbackInfo& info) {
-  make_large(info[0].As<Napi::Number>().Int32Value());
-  return info.Env().Undefined();
 }
 
 Napi::Value Container::launch(const Napi::CallbackInfo& info) {
@@ -181,14 +172,29 @@ Napi::Value Container::resume_by_token(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value Container::pass_on_by_token(const Napi::CallbackInfo& info) {
+  if (const auto container = find(info))
+    container->readers_[info[1].As<Napi::Number>().Uint32Value() == 2 ? 1 : 0].slab.pass_on();
+  return info.Env().Undefined();
+}
+
 Napi::Value Container::write_by_token(const Napi::CallbackInfo& info) {
   const auto container = find(info);
-  const auto bytes = info[1].As<Napi::Uint8Array>();
-  long written = -EIO;
-  if (container != nullptr && container->near_end_.valid())
-    written =
-        sys::call(__NR_write, container->readers_[0].fd.get(), bytes.Data(), bytes.ByteLength());
+  const auto list = info[1].As<Napi::Array>();
+  std::array<iovec, kMostParts> parts{};
+  const size_t count = std::min<size_t>(list.Length(), parts.size());
+  for (uint32_t i = 0; i < count; ++i) {
+    auto bytes = list.Get(i).As<Napi::Uint8Array>();
+    parts[i] = {bytes.Data(), bytes.ByteLength()};
+  }
+  const long written =
+      container == nullptr ? -EPIPE : container->write(std::span(parts).first(count));
   return Napi::Number::New(info.Env(), static_cast<double>(written));
+}
+
+Napi::Value Container::end_input_by_token(const Napi::CallbackInfo& info) {
+  if (const auto container = find(info)) container->end_input();
+  return info.Env().Undefined();
 }
 
 Napi::Value Container::resize_by_token(const Napi::CallbackInfo& info) {
@@ -251,12 +257,8 @@ void Container::launched(Environment::Inbox& inbox) {
 // On the JavaScript thread, like all that follows.
 void Container::see_launched() {
   if (watch_error_ != 0) return cannot_watch(watch_error_);
-  int& input = launch_->kept[0];
   if (!has_process() || exited_) return;
-  if (input >= 0)
-    emit(Event::kInput, [&input](Napi::Env env) {
-      return std::array<napi_value, 1>{Napi::Number::New(env, std::exchange(input, -1))};
-    });
+  if (input_.valid()) emit(Event::kInput, [](Napi::Env) { return std::array<napi_value, 0>{}; });
   if (launch_->later.count > 0)
     emit(Event::kWaiting, [this](Napi::Env env) {
       return std::array<napi_value, 1>{Napi::Number::New(env, launch_->pid)};
@@ -292,6 +294,7 @@ bool Container::has_process() {
     if (reader.followed) reader.inside.reset();
     if (reader.paused) unwatch(reader);
   }
+  input_.open(std::exchange(kept[0], -1));
   oom_.reset(std::exchange(kept[3], -1));
   if (pending_signal_ != 0) kill(pending_signal_);
   if (start_wanted_ || launch_->detached) watch_start();
@@ -325,6 +328,9 @@ void Container::ready(Source source) {
     case Source::kStderr:
       read_stream(readers_[1]);
       break;
+    case Source::kInput:
+      input_writable();
+      break;
   }
 }
 
@@ -344,13 +350,15 @@ bool Container::deliver(Reader& reader, size_t most) {
   const Napi::Env env = environment_.env();
   for (size_t done = 0; reader.fd.valid() && !reader.paused && done < most;) {
     const Napi::HandleScope scope(env);
-    const std::span<char> room = reader.slab.room(env);
-    const long size = sys::call(__NR_read, reader.fd.get(), room.data(), room.size());
+    const std::span<char> all = reader.slab.room(env), room = all.first(std::min(all.size(), kPart));
+    const long size = read_from(reader, room);
     if (size == -EAGAIN || size == -EINTR) return false;
     if (size <= 0) return true;
     const auto got = static_cast<size_t>(size);
     done += got;
-    if (got >= kUsualPipe) enlarge(reader);
+    // The program has had to wait, and would have to again.
+    if (got >= size_t{kUsualPipe} && !std::exchange(reader.large, true))
+      enlarge_pipe(reader.fd.get(), kLargestPipe);
     Slab::Part part{};
     if (!reader.slab.take(env, room.first(got), part)) continue;
     emit(Event::kData, [&reader, &part](Napi::Env in) {
@@ -362,10 +370,50 @@ bool Container::deliver(Reader& reader, size_t most) {
   return false;
 }
 
-// The program has had to wait, and would have to again.
-void Container::enlarge(Reader& reader) {
-  if (!reader.large) make_large(reader.fd.get());
-  reader.large = true;
+long Container::read_from(Reader& reader, std::span<char> room) {
+  SidePipe& side = environment_.side_pipe();
+  if (reader.large && side.open(kLargestPipe)) return side.read(reader.fd.get(), room);
+  return sys::call(__NR_read, reader.fd.get(), room.data(), room.size());
+}
+
+// How many bytes the terminal or the pipe has taken, or a negated errno. kWritable follows where
+// the pipe has said -EAGAIN.
+long Container::write(std::span<const iovec> parts) {
+  if (near_end_.valid())
+    return sys::call(__NR_writev, readers_[0].fd.get(), parts.data(), parts.size());
+  if (!input_.valid()) return -EPIPE;
+  const long written = input_.write(parts);
+  input_awaited_ = written == -EAGAIN;
+  if ((input_awaited_ || input_.holds()) && !input_watched_) {
+    input_watched_ = environment_.watch(token_, Source::kInput, input_.fd(), EPOLLOUT) == 0;
+    if (!input_watched_) kill(SIGKILL);  // as when its output cannot be watched
+  }
+  return written;
+}
+
+// Or nobody reads it any more.
+void Container::input_writable() {
+  const long left = input_.flush();
+  if (left != -EAGAIN && (left < 0 || input_ended_)) close_input();
+  if (std::exchange(input_awaited_, false))
+    emit(Event::kWritable, [](Napi::Env) { return std::array<napi_value, 0>{}; });
+  if (!input_awaited_ && !input_.holds()) unwatch_input();
+}
+
+// After what was written to it.
+void Container::end_input() {
+  input_ended_ = true;
+  if (!input_.holds()) close_input();
+}
+
+void Container::close_input() {
+  unwatch_input();
+  input_.close();
+}
+
+void Container::unwatch_input() {
+  if (input_watched_) environment_.unwatch(input_.fd());
+  input_watched_ = false;
 }
 
 void Container::read_stream(Reader& reader) {
@@ -386,7 +434,7 @@ void Container::end_stream(Reader& reader) {
 // what is in the pipe now is the last that is delivered, whether somebody is reading or not.
 void Container::cut_short() {
   for (Reader& reader : readers_) {
-    for (size_t left = kLargestPipe; reader.fd.valid() && left > 0; left -= kUsualPipe) {
+    for (int left = kLargestPipe; reader.fd.valid() && left > 0; left -= kUsualPipe) {
       reader.paused = false;
       if (deliver(reader, 1)) break;
     }
@@ -577,6 +625,7 @@ void Container::let_go(UniqueFd& fd) {
 
 void Container::tear_down(Wake wake) {
   let_go(oom_);
+  close_input();
   ending_ = true;
   if (wake == Wake::kSoon) environment_.expect();
   Launcher::instance().tear_down(

@@ -4,8 +4,12 @@
 
 #include <napi.h>
 
-#include <memory>
+#include <sys/uio.h>
 
+#include <memory>
+#include <span>
+
+#include "../base/input_pipe.h"
 #include "../launcher/launcher.h"
 #include "environment.h"
 #include "slab.h"
@@ -14,7 +18,7 @@ namespace caisson {
 
 // The first argument of the callback; lib/native/binding.ts is its twin.
 enum class Event : uint32_t {
-  kInput,     // descriptor of Node's end of stdin, where there is a pipe
+  kInput,     // stdin is a pipe, and can be written to
   kFailed,    // error record
   kTerminal,  // it can be written to, and have its size changed; what it shows is stdout
   kStarted,   // pid: the program has been exec'ed; only when somebody waits for it, or it is
@@ -26,6 +30,7 @@ enum class Event : uint32_t {
   kData,     // 1 or 2 (stdout, stderr), a Buffer, and from where to where in it the bytes lie
   kEnd,      // 1 or 2: everything that was written has been delivered
   kWaiting,  // pid: it goes on when `goOn` is called
+  kWritable,  // stdin takes more
 };
 
 // Among the bits of kExited.
@@ -37,10 +42,6 @@ constexpr unsigned kExecuted = 4;
 Napi::Value make_template(const Napi::CallbackInfo& info);
 // stamp(program, places, id, base, command) → a copy for that one
 Napi::Value stamp(const Napi::CallbackInfo& info);
-
-// enlargePipe(fd): a pipe that was full. Where the kernel gives no more (pipe(7),
-// pipe-user-pages-soft), it stays as it is
-Napi::Value enlarge_pipe(const Napi::CallbackInfo& info);
 
 // { half, step, errno, call, object }
 Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
@@ -62,8 +63,13 @@ class Container {
   // pause(token, stream), resume(token, stream): 1 is stdout, 2 stderr
   static Napi::Value pause_by_token(const Napi::CallbackInfo& info);
   static Napi::Value resume_by_token(const Napi::CallbackInfo& info);
-  // write(token, bytes) → how many the terminal has taken, or a negated errno
+  // passOn(token, stream): what comes of it from now on is not kept
+  static Napi::Value pass_on_by_token(const Napi::CallbackInfo& info);
+  // write(token, parts) → how many bytes stdin or the terminal has taken, or a negated errno; after
+  // -EAGAIN of stdin, kWritable follows
   static Napi::Value write_by_token(const Napi::CallbackInfo& info);
+  // endInput(token): nothing more is written to stdin
+  static Napi::Value end_input_by_token(const Napi::CallbackInfo& info);
   // resize(token, columns, rows) → 0 or a negated errno
   static Napi::Value resize_by_token(const Napi::CallbackInfo& info);
 
@@ -109,11 +115,16 @@ class Container {
   int watch(Reader& reader);
   void unwatch(Reader& reader);
   bool deliver(Reader& reader, size_t most);
-  void enlarge(Reader& reader);
+  long read_from(Reader& reader, std::span<char> room);
   void read_stream(Reader& reader);
   void end_stream(Reader& reader);
   bool deliver_last(Reader& reader);
   void cut_short();
+  long write(std::span<const iovec> parts);
+  void input_writable();
+  void end_input();
+  void close_input();
+  void unwatch_input();
   void set_paused(uint32_t number, bool paused);
   template <class Arguments>
   void emit(Event event, Arguments arguments);
@@ -135,6 +146,10 @@ class Container {
   std::shared_ptr<Launch> launch_;
   Napi::FunctionReference callback_;
   UniqueFd oom_;
+  InputPipe input_;
+  bool input_watched_ = false;
+  bool input_awaited_ = false;  // JavaScript is to be told when it takes more
+  bool input_ended_ = false;    // nothing more comes
   Reader readers_[2];
   // The terminal's near end: without it a program that closes the last of its own would take the
   // terminal away from everybody else. Empty once the container has ended, or without a terminal.

@@ -15,9 +15,9 @@ namespace {
 constexpr uint64_t kPatience = 10;  // milliseconds
 constexpr size_t kNumbersAtOnce = 2048;
 
-int add_to(int epoll, uint32_t token, Source source, int fd) {
+int add_to(int epoll, uint32_t token, Source source, int fd, uint32_t events) {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.u64 = uint64_t{token} << 32 | static_cast<uint32_t>(source);
   return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
@@ -51,7 +51,7 @@ void Environment::Inbox::post_locked(std::function<void()> task) {
 }
 
 int Environment::Inbox::watch_locked(uint32_t token, Source source, int fd) const {
-  return add_to(epoll_, token, source, fd);
+  return add_to(epoll_, token, source, fd, EPOLLIN);
 }
 
 Environment::Environment(Napi::Env env) : env_(env), inbox_(std::make_shared<Inbox>()) {
@@ -156,8 +156,8 @@ int Environment::open_poller() {
   });
 }
 
-int Environment::watch(uint32_t token, Source source, int fd) {
-  return add_to(epoll_.get(), token, source, fd);
+int Environment::watch(uint32_t token, Source source, int fd, uint32_t events) {
+  return add_to(epoll_.get(), token, source, fd, events);
 }
 
 void Environment::unwatch(int fd) {

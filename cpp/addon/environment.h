@@ -3,6 +3,7 @@
 #pragma once
 
 #include <napi.h>
+#include <sys/epoll.h>
 #include <uv.h>
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "../base/side_pipe.h"
 #include "../base/unique_fd.h"
 
 namespace caisson {
@@ -20,7 +22,7 @@ namespace caisson {
 class Container;
 
 // What it is of a container that has become readable.
-enum class Source : uint32_t { kExit, kControl, kStdout, kStderr };
+enum class Source : uint32_t { kExit, kControl, kStdout, kStderr, kInput };
 
 // When a task is to run: at once, or with whatever happens next on the JavaScript thread, and after
 // some milliseconds in any case.
@@ -117,8 +119,11 @@ class Environment {
   // errno. One epoll for all of them, of which the event loop watches one descriptor for ever: a
   // handle for each would cost the JavaScript thread a dozen system calls and another turn of the
   // loop.
-  int watch(uint32_t token, Source source, int fd);
+  int watch(uint32_t token, Source source, int fd, uint32_t events = EPOLLIN);
   void unwatch(int fd);
+  // For the streams of all containers here, one after the other.
+  SidePipe& side_pipe() { return side_pipe_; }
+
   // Before anything is watched. 0 or a negated errno.
   int open_poller();
 
@@ -135,6 +140,7 @@ class Environment {
   uv_timer_t patience_{};
   unsigned expected_ = 0;
   UniqueFd epoll_;
+  SidePipe side_pipe_;
   uv_poll_t poller_{};
   std::shared_ptr<Inbox> inbox_;
   std::unordered_map<uint32_t, std::shared_ptr<Container>> containers_;

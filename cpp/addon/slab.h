@@ -22,6 +22,9 @@ class Slab {
   // False when there is no memory: they are lost.
   bool take(Napi::Env env, std::span<const char> bytes, Part& part);
 
+  // JavaScript soon gives up what comes from now on: the same memory can serve again and again.
+  void pass_on() { kept_ = false; }
+
   // Nothing more comes. Not left to the destructor, which may run when the environment is closing.
   void release();
 
@@ -30,10 +33,12 @@ class Slab {
 
  private:
   bool allocate(Napi::Env env, size_t size);
+  size_t next_size() const;
 
   Napi::Reference<Napi::Buffer<char>> block_;
   char* data_ = nullptr;
   size_t size_ = 0, used_ = 0, total_ = 0;
+  bool kept_ = true;
 };
 
 }  // namespace caisson

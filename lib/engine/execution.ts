@@ -367,9 +367,17 @@ export class Execution implements PromiseLike<RunResult> {
     this.connect(channel);
   }
 
-  /** @internal Node's end of its input. */
-  connectInput(binding: Binding, fd: number): void {
-    this.in_?.attach(fd, () => binding.enlargePipe(fd));
+  /** @internal Its standard input is a pipe. */
+  connectInput(binding: Binding, container: NativeContainer): void {
+    this.in_?.attach(
+      (parts) => binding.write(container, parts),
+      () => binding.endInput(container),
+    );
+  }
+
+  /** @internal The pipe, which was full, takes more. */
+  canWrite(): void {
+    this.in_?.canWrite();
   }
 
   /** @internal */
@@ -391,7 +399,7 @@ export class Execution implements PromiseLike<RunResult> {
   connectTerminal(binding: Binding, container: NativeContainer): void {
     this.sendSize = ({ cols, rows }) => binding.resize(container, cols, rows);
     if (this.pendingSize !== undefined) this.sendSize(this.pendingSize);
-    this.in_?.attachTerminal((bytes) => binding.write(container, bytes));
+    this.in_?.attachTerminal((parts) => binding.write(container, parts));
   }
 
   /** @internal @param pid where it is known. */

@@ -51,6 +51,10 @@ class Launched implements Channel {
   resume(stream: 1 | 2): void {
     this.binding.resume(this.container, stream);
   }
+
+  passOn(stream: 1 | 2): void {
+    this.binding.passOn(this.container, stream);
+  }
 }
 
 /** @param done when the container is gone and everything undone: with why, if it could not be started. */
@@ -104,7 +108,10 @@ export function launch(
           failure = failureOf(a as NativeError, prepared.steps(), prepared.args);
           break;
         case EVENT.input:
-          execution.connectInput(binding, a as number);
+          execution.connectInput(binding, container);
+          break;
+        case EVENT.writable:
+          execution.canWrite();
           break;
         case EVENT.terminal:
           execution.connectTerminal(binding, container);

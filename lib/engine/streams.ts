@@ -2,7 +2,6 @@
  * The standard streams of a container: usable from the moment `run` returns, connected to a descriptor when
  * the process has been launched.
  */
-import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { Readable, Writable } from 'node:stream';
 import { Pieces, Slab } from './pieces.js';
@@ -17,6 +16,8 @@ const BUFFERED = 64 << 10;
 export interface Source {
   pause(stream: 1 | 2): void;
   resume(stream: 1 | 2): void;
+  /** No more of it is captured. */
+  passOn?(stream: 1 | 2): void;
 }
 
 /**
@@ -41,6 +42,8 @@ export class Output {
   over = false;
   /** Bytes that are taken whether anybody reads them or not. */
   private drainable = 0;
+  /** No more is captured. */
+  private passing = false;
   private whenOver: (() => void) | undefined;
   /** More came than `limit`. */
   truncated = false;
@@ -119,6 +122,10 @@ export class Output {
       this.truncated = true;
       if (!reading) this.whose?.kill();
     }
+    if (chunk.length > room && !this.passing) {
+      this.passing = true;
+      this.source?.passOn?.(this.number);
+    }
     if (!reading) return;
     this.pending.add(chunk);
     this.supply();
@@ -161,74 +168,70 @@ interface Sink {
   inputEnd(): void;
 }
 
+/** How many of the bytes have been taken, or a negated errno: -EAGAIN, and `canWrite` when more of them will be. */
+type Send = (parts: readonly Uint8Array[]) => number;
+
 /** Input of a container. What is written before the process exists waits for it; `end()` closes its stdin. */
 export class Input extends Writable {
-  private target: Socket | undefined;
-  /** Once, when the pipe has been full. */
-  private enlarge: (() => void) | undefined;
-  private terminal: ((bytes: Uint8Array) => number) | undefined;
+  private send: Send | undefined;
+  private close_: (() => void) | undefined;
+  /** A terminal does not say when it takes more. */
+  private asks = false;
   private sink: Sink | undefined;
   private waiting: (() => void) | undefined;
   private closed_ = false;
 
-  /** @param enlarge makes the pipe larger */
-  attach(fd: number, enlarge: () => void): void {
-    if (this.closed_ || this.destroyed) {
-      new Socket({ fd, writable: true, readable: false }).destroy();
-      return;
-    }
-    this.target = new Socket({ fd, readable: false, writable: true });
-    this.enlarge = enlarge;
-    // A program that does not read its input is not an error of who offered it.
-    this.target.on('error', () => this.detach());
-    this.resumeWaiting();
+  /** @param close ends it for the program */
+  attach(send: Send, close: () => void): void {
+    if (this.closed_ || this.destroyed) return close();
+    this.send = send;
+    this.close_ = close;
+    this.canWrite();
   }
 
-  /** @param write how many of the bytes the terminal has taken, or a negated errno. */
-  attachTerminal(write: (bytes: Uint8Array) => number): void {
-    this.terminal = write;
-    this.resumeWaiting();
+  attachTerminal(send: Send): void {
+    this.send = send;
+    this.asks = true;
+    this.canWrite();
   }
 
   /** A monitor passes it on. */
   attachMonitor(sink: Sink): void {
     this.sink = sink;
-    this.resumeWaiting();
+    this.canWrite();
   }
 
-  /** The process is gone: whatever is still written goes nowhere. */
+  /** Nobody reads it any more: whatever is still written goes nowhere. */
   detach(): void {
     this.closed_ = true;
-    this.terminal = undefined;
+    this.close_?.();
+    this.close_ = undefined;
+    this.send = undefined;
     this.sink = undefined;
-    this.target?.destroy();
-    this.resumeWaiting();
+    this.canWrite();
   }
 
-  override _write(
-    chunk: Buffer,
-    _encoding: string,
-    callback: (error?: Error | null) => void,
-  ): void {
-    if (this.closed_) callback();
-    else if (this.target !== undefined) {
-      if (this.target.destroyed) callback();
-      else {
-        this.target.write(chunk, () => callback());
-        if (this.target.writableLength > 0) {
-          this.enlarge?.();
-          this.enlarge = undefined;
-        }
-      }
-    } else if (this.terminal !== undefined) this.writeTerminal(chunk, callback);
-    else if (this.sink !== undefined) this.sink.input(chunk, () => callback());
-    else this.waiting = () => this._write(chunk, _encoding, callback);
+  /** What has been waiting is tried again. */
+  canWrite(): void {
+    const { waiting } = this;
+    this.waiting = undefined;
+    waiting?.();
   }
 
-  override _final(callback: (error?: Error | null) => void): void {
-    if (this.target !== undefined && !this.target.destroyed) {
-      this.target.end(() => callback());
-    } else if (this.closed_ || this.terminal !== undefined) {
+  override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
+    this.pass([chunk], callback);
+  }
+
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], callback: () => void): void {
+    this.pass(
+      chunks.map(({ chunk }) => chunk),
+      callback,
+    );
+  }
+
+  override _final(callback: () => void): void {
+    if (this.closed_ || this.send !== undefined) {
+      this.close_?.();
       callback();
     } else if (this.sink !== undefined) {
       this.sink.inputEnd();
@@ -239,28 +242,45 @@ export class Input extends Writable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.target?.destroy();
+    this.close_?.();
     callback(error);
   }
 
-  private resumeWaiting(): void {
-    const { waiting } = this;
-    this.waiting = undefined;
-    waiting?.();
+  private pass(parts: readonly Buffer[], callback: () => void): void {
+    if (this.closed_) callback();
+    else if (this.send !== undefined) this.sendAll(this.send, parts, callback);
+    else if (this.sink !== undefined) {
+      const { sink } = this;
+      const last = parts.length - 1;
+      parts.forEach((part, at) => sink.input(part, at === last ? callback : () => undefined));
+    } else this.waiting = () => this.pass(parts, callback);
   }
 
-  /** A terminal takes some KiB at a time and then says EAGAIN. */
-  private writeTerminal(chunk: Buffer, callback: () => void): void {
-    let rest = chunk;
-    while (rest.length > 0 && this.terminal !== undefined) {
-      const written = this.terminal(rest);
-      if (written === -constants.errno.EAGAIN) {
-        setTimeout(() => this.writeTerminal(rest, callback), TERMINAL_RETRY);
+  private sendAll(send: Send, parts: readonly Buffer[], callback: () => void): void {
+    let rest = parts;
+    while (rest.length > 0) {
+      const sent = send(rest);
+      if (sent === -constants.errno.EAGAIN) {
+        this.waiting = () => this.pass(rest, callback);
+        if (this.asks) setTimeout(() => this.canWrite(), TERMINAL_RETRY);
         return;
       }
-      if (written <= 0) break; // it is gone
-      rest = rest.subarray(written);
+      if (sent < 0) {
+        // A program that does not read its input is not an error of the one that offers it.
+        this.detach();
+        break;
+      }
+      rest = without(rest, sent);
     }
     callback();
   }
+}
+
+/** What is left behind the first so many bytes. */
+function without(parts: readonly Buffer[], size: number): readonly Buffer[] {
+  let left = size;
+  let at = 0;
+  for (; at < parts.length && parts[at]!.length <= left; at++) left -= parts[at]!.length;
+  if (left === 0) return parts.slice(at);
+  return [parts[at]!.subarray(left), ...parts.slice(at + 1)];
 }

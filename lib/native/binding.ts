@@ -23,15 +23,16 @@ export const EVENT = {
   data: 6,
   end: 7,
   waiting: 8,
+  writable: 9,
 } as const;
 
 /**
- * What happens to a container, in this order: `input` (Node's end of a stdin that is a pipe), `waiting` (pid, where a
+ * What happens to a container, in this order: `input` (stdin is a pipe, and can be written to), `waiting` (pid, where a
  * `release` waits for `goOn`), `terminal` (if
  * there is one) and `started` (pid; both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
  * bits: EXECUTED, and of the streams that ended with it 1 and 2, a Float64Array, and where in that the time stamps
  * begin) or `failed` (error), and last `gone` when everything is undone: a few milliseconds late, if neither `failed`
- * nor a kill has anybody waiting for it. Meanwhile, and until both have ended, `data` (1 stdout or 2 stderr,
+ * nor a kill has anybody waiting for it. Meanwhile `writable` (stdin, which was full, takes more) and, until both have ended, `data` (1 stdout or 2 stderr,
  * a Buffer, and where in it the bytes begin and end) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
  * `started` is always told, and `exited` says that it is on its own: with -1 and 0.
  */
@@ -108,8 +109,15 @@ export interface Binding {
   /** No more `data` of stdout (1) or stderr (2) for now: the container's writes fill the pipe, and wait. */
   pause(container: NativeContainer, stream: 1 | 2): void;
   resume(container: NativeContainer, stream: 1 | 2): void;
-  /** How many of the bytes the terminal has taken, or a negated errno; -EAGAIN when it is full. */
-  write(container: NativeContainer, bytes: Uint8Array): number;
+  /** What comes of stdout (1) or stderr (2) from now on is not kept, so that its memory need not be. */
+  passOn(container: NativeContainer, stream: 1 | 2): void;
+  /**
+   * How many of the bytes stdin or the terminal has taken, or a negated errno; -EAGAIN when it is full:
+   * of stdin, `writable` follows.
+   */
+  write(container: NativeContainer, parts: readonly Uint8Array[]): number;
+  /** Nothing more will be written to stdin. */
+  endInput(container: NativeContainer): void;
   /** The terminal's size, in characters. 0 or a negated errno. */
   resize(container: NativeContainer, cols: number, rows: number): number;
   /** Runs a program's teardown half on the undertaker's thread. */
@@ -125,8 +133,6 @@ export interface Binding {
     id: string,
     callback: (error: NativeError | null, fd: number) => void,
   ): void;
-  /** Makes a pipe that was full larger, if the kernel lets it. */
-  enlargePipe(fd: number): void;
   lockByte(fd: number, offset: number): boolean;
   /** A regular file below a root, or the errno that says why it was not read (cpp/steps/regular_file.h). */
   readBelow(root: string, path: string, limit: number): Promise<Buffer | number>;

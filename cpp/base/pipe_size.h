@@ -1,0 +1,20 @@
+// pipe(7): how much a pipe holds.
+#pragma once
+
+#include <fcntl.h>
+
+#include "sys.h"
+
+namespace caisson {
+
+constexpr int kUsualPipe = 64 << 10;
+// /proc/sys/fs/pipe-max-size; only root can make a larger one, or raise that.
+constexpr int kLargestPipe = 1 << 20;
+
+// For a pipe that was full: its writer has had to wait, and would have to again. Where the kernel
+// gives no more (pipe-user-pages-soft), it stays as it is.
+inline void enlarge_pipe(int pipe, int size) {
+  sys::call(__NR_fcntl, pipe, F_SETPIPE_SZ, size);
+}
+
+}  // namespace caisson
