@@ -66,6 +66,8 @@ Napi::Value refuse(Napi::Env env, const char* why) {
 
 // Of one writev(2).
 constexpr size_t kMostParts = 64;
+// Of stdin that was full. What waits in it, the one that writes it takes for done.
+constexpr int kLargeInput = 256 << 10;
 constexpr int kUnknownExit = 255;
 // Bytes that JavaScript gets at a time, and before other work of the event loop has its turn.
 constexpr size_t kPart = 256u << 10, kAtOnce = 4 * kPart, kToTheEnd = ~size_t{0};
@@ -174,7 +176,7 @@ Napi::Value Container::resume_by_token(const Napi::CallbackInfo& info) {
 
 Napi::Value Container::pass_on_by_token(const Napi::CallbackInfo& info) {
   if (const auto container = find(info))
-    container->readers_[info[1].As<Napi::Number>().Uint32Value() == 2 ? 1 : 0].slab.pass_on();
+    container->reader(info[1].As<Napi::Number>().Uint32Value()).slab.pass_on();
   return info.Env().Undefined();
 }
 
@@ -294,7 +296,7 @@ bool Container::has_process() {
     if (reader.followed) reader.inside.reset();
     if (reader.paused) unwatch(reader);
   }
-  input_.open(std::exchange(kept[0], -1));
+  input_.reset(std::exchange(kept[0], -1));
   oom_.reset(std::exchange(kept[3], -1));
   if (pending_signal_ != 0) kill(pending_signal_);
   if (start_wanted_ || launch_->detached) watch_start();
@@ -372,48 +374,44 @@ bool Container::deliver(Reader& reader, size_t most) {
 
 long Container::read_from(Reader& reader, std::span<char> room) {
   SidePipe& side = environment_.side_pipe();
-  if (reader.large && side.open(kLargestPipe)) return side.read(reader.fd.get(), room);
+  if (reader.large && side.open()) return side.read(reader.fd.get(), room);
   return sys::call(__NR_read, reader.fd.get(), room.data(), room.size());
 }
 
-// How many bytes the terminal or the pipe has taken, or a negated errno. kWritable follows where
-// the pipe has said -EAGAIN.
+// How many bytes the terminal or stdin has taken, or a negated errno. When stdin is full, kWritable
+// follows.
 long Container::write(std::span<const iovec> parts) {
-  if (near_end_.valid())
-    return sys::call(__NR_writev, readers_[0].fd.get(), parts.data(), parts.size());
+  const auto write_to = [&parts](int fd) {
+    return sys::call(__NR_writev, fd, parts.data(), parts.size());
+  };
+  if (near_end_.valid()) return write_to(readers_[0].fd.get());
   if (!input_.valid()) return -EPIPE;
-  const long written = input_.write(parts);
-  input_awaited_ = written == -EAGAIN;
-  if ((input_awaited_ || input_.holds()) && !input_watched_) {
-    input_watched_ = environment_.watch(token_, Source::kInput, input_.fd(), EPOLLOUT) == 0;
+  long written = write_to(input_.get());
+  if (written == -EAGAIN && !std::exchange(input_large_, true)) {
+    enlarge_pipe(input_.get(), kLargeInput);
+    written = write_to(input_.get());
+  }
+  if (written == -EAGAIN && !input_watched_) {
+    input_watched_ = environment_.watch(token_, Source::kInput, input_.get(), EPOLLOUT) == 0;
     if (!input_watched_) kill(SIGKILL);  // as when its output cannot be watched
   }
   return written;
 }
 
-// Or nobody reads it any more.
+// It takes more, or nobody reads it any more.
 void Container::input_writable() {
-  const long left = input_.flush();
-  if (left != -EAGAIN && (left < 0 || input_ended_)) close_input();
-  if (std::exchange(input_awaited_, false))
-    emit(Event::kWritable, [](Napi::Env) { return std::array<napi_value, 0>{}; });
-  if (!input_awaited_ && !input_.holds()) unwatch_input();
-}
-
-// After what was written to it.
-void Container::end_input() {
-  input_ended_ = true;
-  if (!input_.holds()) close_input();
-}
-
-void Container::close_input() {
   unwatch_input();
-  input_.close();
+  emit(Event::kWritable, [](Napi::Env) { return std::array<napi_value, 0>{}; });
 }
 
 void Container::unwatch_input() {
-  if (input_watched_) environment_.unwatch(input_.fd());
+  if (input_watched_) environment_.unwatch(input_.get());
   input_watched_ = false;
+}
+
+void Container::end_input() {
+  unwatch_input();
+  input_.reset();
 }
 
 void Container::read_stream(Reader& reader) {
@@ -449,7 +447,7 @@ bool Container::deliver_last(Reader& reader) {
 }
 
 void Container::set_paused(uint32_t number, bool paused) {
-  Reader& reader = readers_[number == 2 ? 1 : 0];
+  Reader& reader = this->reader(number);
   reader.paused = paused;
   reader.followed = true;
   reader.inside.reset();
@@ -625,7 +623,7 @@ void Container::let_go(UniqueFd& fd) {
 
 void Container::tear_down(Wake wake) {
   let_go(oom_);
-  close_input();
+  end_input();
   ending_ = true;
   if (wake == Wake::kSoon) environment_.expect();
   Launcher::instance().tear_down(

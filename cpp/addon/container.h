@@ -9,7 +9,6 @@
 #include <memory>
 #include <span>
 
-#include "../base/input_pipe.h"
 #include "../launcher/launcher.h"
 #include "environment.h"
 #include "slab.h"
@@ -63,7 +62,7 @@ class Container {
   // pause(token, stream), resume(token, stream): 1 is stdout, 2 stderr
   static Napi::Value pause_by_token(const Napi::CallbackInfo& info);
   static Napi::Value resume_by_token(const Napi::CallbackInfo& info);
-  // passOn(token, stream): what comes of it from now on is not kept
+  // passOn(token, stream): what comes from now on is not captured
   static Napi::Value pass_on_by_token(const Napi::CallbackInfo& info);
   // write(token, parts) → how many bytes stdin or the terminal has taken, or a negated errno; after
   // -EAGAIN of stdin, kWritable follows
@@ -112,6 +111,7 @@ class Container {
   void watch_start();
   void read_control();
   void child_exited();
+  Reader& reader(uint32_t number) { return readers_[number == 2 ? 1 : 0]; }
   int watch(Reader& reader);
   void unwatch(Reader& reader);
   bool deliver(Reader& reader, size_t most);
@@ -122,9 +122,8 @@ class Container {
   void cut_short();
   long write(std::span<const iovec> parts);
   void input_writable();
-  void end_input();
-  void close_input();
   void unwatch_input();
+  void end_input();
   void set_paused(uint32_t number, bool paused);
   template <class Arguments>
   void emit(Event event, Arguments arguments);
@@ -146,10 +145,10 @@ class Container {
   std::shared_ptr<Launch> launch_;
   Napi::FunctionReference callback_;
   UniqueFd oom_;
-  InputPipe input_;
+  UniqueFd input_;
   bool input_watched_ = false;
-  bool input_awaited_ = false;  // JavaScript is to be told when it takes more
-  bool input_ended_ = false;    // nothing more comes
+  // It has been full once.
+  bool input_large_ = false;
   Reader readers_[2];
   // The terminal's near end: without it a program that closes the last of its own would take the
   // terminal away from everybody else. Empty once the container has ended, or without a terminal.

@@ -121,7 +121,7 @@ class Environment {
   // loop.
   int watch(uint32_t token, Source source, int fd, uint32_t events = EPOLLIN);
   void unwatch(int fd);
-  // For the streams of all containers here, one after the other.
+  // For the output of all containers here, one after the other.
   SidePipe& side_pipe() { return side_pipe_; }
 
   // Before anything is watched. 0 or a negated errno.

@@ -15,7 +15,7 @@ long move(int from, int to, size_t size) {
 
 }  // namespace
 
-bool SidePipe::open(int size) {
+bool SidePipe::open() {
   if (in_.valid()) return true;
   int ends[2];
   if (refused_ || sys::call(__NR_pipe2, ends, O_CLOEXEC | O_NONBLOCK) < 0) return false;
@@ -25,15 +25,14 @@ bool SidePipe::open(int size) {
   refused_ = move(out_.get(), in_.get(), 0) < 0;
   if (refused_)
     close();
-  else if (size != kUsualPipe)
-    enlarge_pipe(in_.get(), size);
+  else
+    enlarge_pipe(in_.get(), kLargestPipe);
   return !refused_;
 }
 
 void SidePipe::close() {
   in_.reset();
   out_.reset();
-  held_ = 0;
 }
 
 long SidePipe::read(int pipe, std::span<char> room) {
@@ -45,28 +44,13 @@ long SidePipe::read(int pipe, std::span<char> room) {
     // Of a pipe in packet mode (pipe(2), O_DIRECT) one packet at a time.
     const long part = sys::call(__NR_read, out_.get(), room.data() + got, size - got);
     if (part <= 0) {
-      // It never comes to that. If it did, another stream would get what is left.
+      // A page that cannot be read. Another stream would get what is left.
       close();
       break;
     }
     got += static_cast<size_t>(part);
   }
   return static_cast<long>(got);
-}
-
-long SidePipe::write(std::span<const iovec> parts) {
-  const long written = sys::call(__NR_writev, in_.get(), parts.data(), parts.size());
-  if (written > 0) held_ += static_cast<size_t>(written);
-  return written;
-}
-
-long SidePipe::drain_to(int pipe) {
-  while (held_ > 0) {
-    const long moved = move(out_.get(), pipe, held_);
-    if (moved < 0) return moved;
-    held_ -= static_cast<size_t>(moved);
-  }
-  return 0;
 }
 
 }  // namespace caisson

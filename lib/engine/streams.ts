@@ -16,7 +16,7 @@ const BUFFERED = 64 << 10;
 export interface Source {
   pause(stream: 1 | 2): void;
   resume(stream: 1 | 2): void;
-  /** No more of it is captured. */
+  /** What comes from now on is not captured. */
   passOn?(stream: 1 | 2): void;
 }
 
@@ -42,7 +42,6 @@ export class Output {
   over = false;
   /** Bytes that are taken whether anybody reads them or not. */
   private drainable = 0;
-  /** No more is captured. */
   private passing = false;
   private whenOver: (() => void) | undefined;
   /** More came than `limit`. */
@@ -118,14 +117,7 @@ export class Output {
     const reading = this.reader?.destroyed === false;
     const room = limit - captured.size;
     if (room > 0) captured.add(chunk.length <= room ? chunk : chunk.subarray(0, room));
-    if (chunk.length > room && limit > 0) {
-      this.truncated = true;
-      if (!reading) this.whose?.kill();
-    }
-    if (chunk.length > room && !this.passing) {
-      this.passing = true;
-      this.source?.passOn?.(this.number);
-    }
+    if (chunk.length > room) this.passOn(reading);
     if (!reading) return;
     this.pending.add(chunk);
     this.supply();
@@ -140,6 +132,17 @@ export class Output {
   takeCopy(bytes: Buffer): void {
     this.slab ??= new Slab();
     for (const part of this.slab.copy(bytes)) this.take(part);
+  }
+
+  /** More has come than is captured. */
+  private passOn(reading: boolean): void {
+    if (this.limit > 0) {
+      this.truncated = true;
+      if (!reading) this.whose?.kill();
+    }
+    if (this.passing) return;
+    this.passing = true;
+    this.source?.passOn?.(this.number);
   }
 
   /** Gives the reader what it has asked for. */

@@ -109,7 +109,7 @@ export interface Binding {
   /** No more `data` of stdout (1) or stderr (2) for now: the container's writes fill the pipe, and wait. */
   pause(container: NativeContainer, stream: 1 | 2): void;
   resume(container: NativeContainer, stream: 1 | 2): void;
-  /** What comes of stdout (1) or stderr (2) from now on is not kept, so that its memory need not be. */
+  /** What comes of stdout (1) or stderr (2) from now on is not captured. */
   passOn(container: NativeContainer, stream: 1 | 2): void;
   /**
    * How many of the bytes stdin or the terminal has taken, or a negated errno; -EAGAIN when it is full:
