@@ -3,8 +3,10 @@
  * plain processes by `child_process.spawn`. `node node-worker.js HEAP_MIB DIRECTORY ROOT`, then lines
  * "WHAT COUNT SPACING_MS" on stdin, for what stands in `openers`; or "run-stdout", "exec-stdin" and the like, for bytes.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, constants, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
@@ -172,6 +174,33 @@ function openSpawnStreamer(stream: string): Promise<Starter> {
   return Promise.resolve(streamer(stream, begin, () => Promise.resolve()));
 }
 
+/** What `spawn` makes are sockets; a container's streams are pipes, which can be opened again as /dev/stdin. */
+function openPipeStreamer(stream: string): Promise<Starter> {
+  const gives = stream === 'stdin';
+  const path = `${directory}/${stream}-${heapMib}`;
+  execFileSync('mkfifo', [path]);
+  const begin = (argv: readonly string[]): Program => {
+    const { O_RDONLY, O_WRONLY, O_RDWR, O_NONBLOCK } = constants;
+    // Without it the first of the two to be opened would wait for the other.
+    const both = openSync(path, O_RDWR);
+    const near = openSync(path, (gives ? O_WRONLY : O_RDONLY) | O_NONBLOCK);
+    const far = openSync(path, gives ? O_RDONLY : O_WRONLY);
+    closeSync(both);
+    const child = spawn(`${root}/bin/busybox`, argv, {
+      stdio: gives ? [far, 'ignore', 'ignore'] : ['ignore', far, 'ignore'],
+    });
+    closeSync(far);
+    const socket = new Socket({ fd: near, readable: !gives, writable: gives });
+    const ended = once(child, 'close').then(([code]) => code as number | null);
+    return { stdin: socket, stdout: socket, ended };
+  };
+  const close = () => {
+    rmSync(path);
+    return Promise.resolve();
+  };
+  return Promise.resolve(streamer(stream, begin, close));
+}
+
 async function openRunStreamer(stream: string): Promise<Starter> {
   const engine = await openEngine();
   const begin = (argv: readonly string[], stdin: 'pipe' | 'null'): Program => {
@@ -221,6 +250,8 @@ const openers: Readonly<Record<string, () => Promise<Starter>>> = {
   detached: openDetached,
   'spawn-stdout': () => openSpawnStreamer('stdout'),
   'spawn-stdin': () => openSpawnStreamer('stdin'),
+  'pipe-stdout': () => openPipeStreamer('stdout'),
+  'pipe-stdin': () => openPipeStreamer('stdin'),
   'run-stdout': () => openRunStreamer('stdout'),
   'run-stdin': () => openRunStreamer('stdin'),
   'exec-stdout': () => openExecStreamer('stdout'),

@@ -119,13 +119,15 @@ export function table(results: readonly Result[]): string {
 
 /** One that is not a container, and what the others are compared with where bytes are moved. */
 export const SPAWN = 'child_process.spawn';
+/** The same by a pipe, as containers have. */
+export const SPAWN_PIPE = 'spawn, by a pipe';
 
 /** Of one stream through which bytes are moved. */
 export function streamTargets(streams: readonly KeptResults[]): Target[] {
   return streams.flatMap(({ title, results }) => {
     const spawn = p50(results, SPAWN, 'backToBack');
     return results
-      .filter(({ name }) => name !== SPAWN)
+      .filter(({ name }) => name !== SPAWN && name !== SPAWN_PIPE)
       .map(({ name }) => {
         const value = p50(results, name, 'backToBack') / spawn;
         return { text: `${title}, ${name} ÷ spawn`, value, limit: 1, met: value <= 1 };

@@ -1,7 +1,10 @@
-/** How long it takes to move 200 MB through a stream: `child_process.spawn` beside `run` and `exec`, in one Node. */
+/**
+ * How long it takes to move 200 MB through a stream: `child_process.spawn`, by its own sockets and by a pipe, beside
+ * `run` and `exec`, in one Node.
+ */
 import type { Contestant, Sample } from './contestant.js';
 import type { LineProcess } from './line-process.js';
-import { SPAWN } from './report.js';
+import { SPAWN, SPAWN_PIPE } from './report.js';
 
 export interface StreamPart {
   /** The stream. */
@@ -20,6 +23,7 @@ export function openStreams(node: LineProcess): StreamPart[] {
     title: `200 MB through ${stream}`,
     contestants: [
       contestant(SPAWN, `spawn-${stream}`),
+      contestant(SPAWN_PIPE, `pipe-${stream}`),
       contestant('caisson, run', `run-${stream}`),
       contestant('caisson, exec', `exec-${stream}`),
     ],

@@ -352,7 +352,8 @@ bool Container::deliver(Reader& reader, size_t most) {
   const Napi::Env env = environment_.env();
   for (size_t done = 0; reader.fd.valid() && !reader.paused && done < most;) {
     const Napi::HandleScope scope(env);
-    const std::span<char> all = reader.slab.room(env), room = all.first(std::min(all.size(), kPart));
+    std::span<char> room = reader.slab.room(env);
+    room = room.first(std::min(room.size(), kPart));
     const long size = read_from(reader, room);
     if (size == -EAGAIN || size == -EINTR) return false;
     if (size <= 0) return true;
@@ -368,6 +369,8 @@ bool Container::deliver(Reader& reader, size_t most) {
                                        Napi::Number::New(in, static_cast<double>(part.from)),
                                        Napi::Number::New(in, static_cast<double>(part.to))};
     });
+    // That was all, most likely; if not, the poller says so. At the exit it is looked for the end.
+    if (got < room.size() && !exited_) return false;
   }
   return false;
 }

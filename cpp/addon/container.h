@@ -3,7 +3,6 @@
 #pragma once
 
 #include <napi.h>
-
 #include <sys/uio.h>
 
 #include <memory>
@@ -25,10 +24,10 @@ enum class Event : uint32_t {
   kExited,    // exit code or -1, signal or 0, OOM kills, bits (kExecuted, and of the streams that
             // ended with it: 1 stdout, 2 stderr), an array, and where in it the time stamps begin;
             // of what goes on alone -1 and 0, right after kStarted when it was started detached
-  kGone,     // everything is undone; a moment later, where nobody can be waiting for it
-  kData,     // 1 or 2 (stdout, stderr), a Buffer, and from where to where in it the bytes lie
-  kEnd,      // 1 or 2: everything that was written has been delivered
-  kWaiting,  // pid: it goes on when `goOn` is called
+  kGone,      // everything is undone; a moment later, where nobody can be waiting for it
+  kData,      // 1 or 2 (stdout, stderr), a Buffer, and from where to where in it the bytes lie
+  kEnd,       // 1 or 2: everything that was written has been delivered
+  kWaiting,   // pid: it goes on when `goOn` is called
   kWritable,  // stdin takes more
 };
 

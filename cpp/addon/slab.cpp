@@ -40,8 +40,7 @@ Napi::Buffer<char> huge_buffer(Napi::Env env) {
   char* const data = map_huge();
   if (data == nullptr) return {};
   napi_value value = nullptr;
-  const napi_status made =
-      napi_create_external_buffer(env, kHuge, data, unmap, nullptr, &value);
+  const napi_status made = napi_create_external_buffer(env, kHuge, data, unmap, nullptr, &value);
   if (made == napi_ok) return {env, value};
   // Otherwise the finalizer has it already.
   if (made != napi_generic_failure) unmap(env, data, nullptr);

@@ -1,10 +1,13 @@
 /** What a container writes is untrusted in its length, too: of a line, of all, and of the pieces that it comes in. */
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import type { CaissonError } from '../../../lib/errors.js';
 import { Kept, refused } from '../../support/kept.js';
-import { eventually, processesOf } from '../../support/outside.js';
+import { isRoot } from '../../support/needs.js';
+import { eventually, pidOutside, processesOf, sleep } from '../../support/outside.js';
 import { slowness } from '../../support/slowness.js';
 import { Workshop } from '../../support/workshop.js';
 
@@ -35,6 +38,24 @@ function memoryInUse(): number {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
+
+/** How often the kernel has had no huge page to give. */
+function hugePagesMissed(): number {
+  return Number(/^thp_fault_fallback (\d+)/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1]);
+}
+
+/** Bytes that a process has written, once it writes no more. */
+async function writtenBy(pid: number): Promise<number> {
+  const written = () => Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+  return await eventually(async () => {
+    const first = written();
+    await sleep(100);
+    expect(written()).to.equal(first);
+    return first;
+  });
+}
+
+const MIB = 1 << 20;
 
 describe('output of any length', function () {
   this.timeout(60_000 * slowness);
@@ -111,6 +132,77 @@ describe('output of any length', function () {
     expect((await run).stdout.length).to.equal(size);
     // Beside it there is what a run itself takes.
     expect(used / size).to.be.lessThan(1.5);
+  });
+
+  it('B8: captured output of any size takes the memory of its bytes, and is not mapped in small pages', async function () {
+    const enabled = '/sys/kernel/mm/transparent_hugepage/enabled';
+    if (readFileSync(enabled, 'utf8').includes('[never]')) this.skip();
+    await sh('true');
+    const memory = memoryInUse();
+    const missed = hugePagesMissed();
+    const { minorPageFault } = process.resourceUsage();
+    const count = 1024;
+    const argv = ['dd', 'if=/dev/zero', 'bs=64k', `count=${count}`];
+    const result = await shop.engine.run(shop.busybox, argv);
+    const faults = process.resourceUsage().minorPageFault - minorPageFault;
+    const used = memoryInUse() - memory;
+    const size = count << 16;
+    expect(used / size).to.be.within(0.9, 1.2);
+    expect(result.stdout.length).to.equal(size);
+    if (hugePagesMissed() > missed) this.skip();
+    expect(faults).to.be.lessThan(size / 4096 / 2);
+  });
+
+  it('B8: a program whose output is not taken is held back by a pipe of 1 MiB and little more', async () => {
+    const count = 1600;
+    const argv = ['dd', 'if=/dev/zero', 'bs=64k', `count=${count}`];
+    const run = shop.engine.run(shop.busybox, argv, { maxOutput: 0 });
+    const stdout = run.stdout!;
+    let taken = 0;
+    let held = false;
+    await new Promise<void>((resolve) => {
+      stdout.on('data', (chunk: Buffer) => {
+        taken += chunk.length;
+        if (held || taken < 8 * MIB) return;
+        held = true;
+        stdout.pause();
+        resolve();
+      });
+    });
+    const ahead = (await writtenBy(await pidOutside(run.id, 2))) - taken;
+    // An ordinary user's pipes may stay small.
+    expect(ahead).to.be.within(isRoot ? 0.75 * MIB : 0, 2 * MIB);
+    stdout.resume();
+    expect((await run).exitCode).to.equal(0);
+    expect(taken).to.equal(count << 16);
+  });
+
+  it('B8: input goes into the pipe at once while there is room, and waits when there is none', async () => {
+    const run = sh(
+      'trap go=1 USR1; echo ready; until [ "$go" ]; do usleep 10000; done; sha256sum',
+      { stdin: 'pipe' },
+    );
+    const { stdin, stdout } = run;
+    await new Promise((resolve) => stdout!.once('data', resolve));
+    const hash = createHash('sha256');
+    let size = 0;
+    const write = (bytes: Buffer) => {
+      hash.update(bytes);
+      size += bytes.length;
+      return stdin!.write(bytes);
+    };
+    const chunk = 64 << 10;
+    expect(write(randomBytes(chunk))).to.equal(true);
+    while (size < 4 * MIB && write(randomBytes(chunk)));
+    expect(size).to.be.within(2 * chunk, MIB / 4 + chunk);
+    let drained = false;
+    stdin!.once('drain', () => (drained = true));
+    for (let number = 0; number < 1000; number++) write(Buffer.from(`${number}\n`));
+    stdin!.end();
+    await sleep(20);
+    expect(drained).to.equal(false);
+    run.kill('USR1');
+    expect((await run).stdout).to.equal(`ready\n${hash.digest('hex')}  -\n`);
   });
 
   it('C20: `\\n` alone ends a line, with a `\\r` before it, and nothing else does', async () => {

@@ -60,7 +60,22 @@ async function work({ busybox, dataRoot, runRoot }: Task): Promise<void> {
   const again = async (argv: readonly string[]) => {
     for (;;) await engine.run(rootfs(busybox), argv);
   };
-  await Promise.all([again(['echo', 'hello']), again(['sleep', '0.01']), again(['true'])]);
+  // So much that its memory is made in other ways.
+  const much = ['dd', 'if=/dev/zero', 'bs=64k', 'count=400'];
+  const fed = async () => {
+    for (;;) {
+      const run = engine.run(rootfs(busybox), ['cat'], { stdin: 'pipe', stdout: 'null' });
+      run.stdin!.end(Buffer.alloc(1 << 20));
+      await run;
+    }
+  };
+  await Promise.all([
+    again(['echo', 'hello']),
+    again(['sleep', '0.01']),
+    again(['true']),
+    again(much),
+    fed(),
+  ]);
 }
 
 if (isMainThread) {
