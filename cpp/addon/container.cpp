@@ -361,7 +361,7 @@ bool Container::deliver(Reader& reader, size_t most) {
     done += got;
     // The program has had to wait, and would have to again.
     if (got >= size_t{kUsualPipe} && !std::exchange(reader.large, true))
-      enlarge_pipe(reader.fd.get(), kLargestPipe);
+      enlarge_pipe(reader.fd.get(), kLargePipe);
     Slab::Part part{};
     if (!reader.slab.take(env, room.first(got), part)) continue;
     emit(Event::kData, [&reader, &part](Napi::Env in) {

@@ -26,7 +26,7 @@ bool SidePipe::open() {
   if (refused_)
     close();
   else
-    enlarge_pipe(in_.get(), kLargestPipe);
+    enlarge_pipe(in_.get(), kLargePipe);
   return !refused_;
 }
 
