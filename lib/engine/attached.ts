@@ -1,6 +1,6 @@
 /** A client of a running container: its streams, and a promise of how it ended or was left. */
 import { type Readable, Writable } from 'node:stream';
-import { invalid } from './check.js';
+import { invalid, isRecord } from './check.js';
 import { signalName } from './execution.js';
 import { linesOf, normalizeMaxLine } from './lines.js';
 import { ATTACH, type MonitorConnection, type MonitorListener } from './monitor-connection.js';
@@ -35,8 +35,7 @@ const NAMES = new Set(['stdin', 'stdout', 'stderr', 'maxLine']);
 
 /** @throws ERR_INVALID_OPTION */
 export function attachedStreams(options: AttachOptions): AttachedStreams {
-  if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options))
-    throw invalid('options', options, 'is not an object');
+  if (!isRecord(options)) throw invalid('options', options, 'is not an object');
   for (const key in options) {
     if (!NAMES.has(key))
       throw invalid(key, (options as Record<string, unknown>)[key], 'is not an option of attach');

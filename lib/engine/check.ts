@@ -74,8 +74,15 @@ export function checkOptions<T extends object>(options: T, name = 'options'): T 
   return options;
 }
 
+/** What has its content in fields: a Map or a Promise (an await was forgotten) has none, and would count as empty. */
 export function isRecord(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const tag = Object.prototype.toString.call(value);
+  return tag === '[object Object]' || tag === '[object Module]';
+}
+
+export function isRecordOrList(value: unknown): value is object {
+  return Array.isArray(value) || isRecord(value);
 }
 
 export function boolean(option: string, value: unknown): boolean {

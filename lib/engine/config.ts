@@ -7,8 +7,10 @@ import { checkAbortSignal } from './abort-signals.js';
 import { type CapabilityLimits, containerCapabilities } from './capabilities.js';
 import {
   boolean,
+  checkOptions,
   conflicting,
   invalid,
+  isRecordOrList,
   plainString,
   stringList,
   unsupported,
@@ -145,6 +147,7 @@ export function normalize(
   image: ImageDefaults,
   host: HostFacts,
 ): ContainerConfig {
+  checkOptions(options);
   for (const key in options) {
     if (!(key in RUN_OPTION_NAMES))
       throw invalid(key, (options as Record<string, unknown>)[key], 'is not an option');
@@ -283,8 +286,7 @@ export function normalizeTerminal(value: RunOptions['tty']): TerminalSize | unde
 
 function normalizeLabels(value: RunOptions['labels']): Readonly<Record<string, string>> {
   if (value === undefined) return NO_LABELS;
-  if (typeof value !== 'object' || value === null)
-    throw invalid('labels', value, 'is neither a record nor an array');
+  if (!isRecordOrList(value)) throw invalid('labels', value, 'is neither a record nor an array');
   const pairs: readonly (readonly [string, string])[] = Array.isArray(value)
     ? stringList('labels', value).map((text) => {
         const equals = text.indexOf('=');

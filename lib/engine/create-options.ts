@@ -1,5 +1,5 @@
 /** What may be asked of a container that is kept: how it runs, and how it is kept. */
-import { boolean, invalid, wholeNumber } from './check.js';
+import { boolean, invalid, isRecord, wholeNumber } from './check.js';
 import { type HealthcheckOptions, parseHealthcheck } from './healthcheck.js';
 import type { RunOptions } from './options.js';
 import { parseSignal } from './signals.js';
@@ -64,8 +64,7 @@ const INSTEAD: Readonly<Partial<Record<OfTheCaller, string>>> = {
 
 /** Into what the container is and how it is kept, the latter with its defaults. */
 export function splitOptions(options: CreateOptions): { run: RunOptions; kept: KeptOptions } {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw invalid('options', options, 'is not an object');
+  if (!isRecord(options)) throw invalid('options', options, 'is not an object');
   const {
     restart,
     autoRemove,

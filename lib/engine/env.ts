@@ -1,6 +1,6 @@
 /** The container's environment: nothing of this process's own, Docker's few variables, the image's, the user's. */
 import { CaissonError } from '../errors.js';
-import { invalid, plainString } from './check.js';
+import { invalid, isRecordOrList, plainString } from './check.js';
 import { splitLines } from './lines.js';
 import type { ProcessOptions } from './options.js';
 
@@ -12,8 +12,7 @@ const NONE: readonly string[] = Object.freeze([]);
 /** `NAME=value` strings, and `NAME` alone for a variable to be taken away. */
 export function normalizeEnv(value: ProcessOptions['env']): readonly string[] {
   if (value === undefined) return NONE;
-  if (typeof value !== 'object' || value === null)
-    throw invalid('env', value, 'is neither a record nor an array');
+  if (!isRecordOrList(value)) throw invalid('env', value, 'is neither a record nor an array');
   if (Array.isArray(value)) {
     for (const text of value as readonly unknown[]) {
       const assignment = plainString('env', text);

@@ -1,7 +1,7 @@
 /** What `exec` can be asked for, in Docker's words, and its check. */
 import type { StdioPlan } from '../program/launch.js';
 import { checkAbortSignal } from './abort-signals.js';
-import { boolean, conflicting, invalid, plainString } from './check.js';
+import { boolean, conflicting, invalid, isRecord, plainString } from './check.js';
 import {
   normalizeMaxOutput,
   normalizeTerminal,
@@ -75,8 +75,7 @@ export function normalizeExec(
   options: ExecOptions,
   userns: 'auto' | 'host',
 ): ExecConfig {
-  if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options))
-    throw invalid('options', options, 'is not an object');
+  if (!isRecord(options)) throw invalid('options', options, 'is not an object');
   for (const key in options) {
     if (!(key in NAMES))
       throw invalid(key, (options as Record<string, unknown>)[key], 'is not an option of exec');

@@ -1,5 +1,5 @@
 /** How a container is asked whether it is well: Docker's HEALTHCHECK, its defaults and its bounds. */
-import { invalid, plainString, stringList, wholeNumber } from './check.js';
+import { invalid, isRecord, plainString, stringList, wholeNumber } from './check.js';
 import type { Healthcheck } from './stored.js';
 import { parseDuration } from './units.js';
 
@@ -48,8 +48,7 @@ const NAMES: HealthcheckNames = {
 /** As it is stored: what was not said is 0. */
 export function parseHealthcheck(options: HealthcheckOptions | undefined): Healthcheck | undefined {
   if (options === undefined) return undefined;
-  if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options))
-    throw invalid('healthcheck', options, 'is not an object');
+  if (!isRecord(options)) throw invalid('healthcheck', options, 'is not an object');
   for (const key in options) {
     if (!Object.hasOwn(NAMES, key))
       throw invalid('healthcheck', key, 'is not a part of a health check');

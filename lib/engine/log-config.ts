@@ -1,5 +1,5 @@
 /** `--log-driver` and `--log-opt`, `logDriver` and `logOptions`: where a container's output is kept, and how much. */
-import { invalid, stringList, unsupported, wholeNumber } from './check.js';
+import { invalid, isRecordOrList, stringList, unsupported, wholeNumber } from './check.js';
 import type { LogConfig } from './stored.js';
 import { parseSize } from './units.js';
 
@@ -114,8 +114,7 @@ function optionPairs(
   value: LogOptions | undefined,
 ): readonly (readonly [string, string])[] {
   if (value === undefined) return [];
-  if (typeof value !== 'object' || value === null)
-    throw invalid(option, value, 'is neither a record nor an array');
+  if (!isRecordOrList(value)) throw invalid(option, value, 'is neither a record nor an array');
   if (!Array.isArray(value)) {
     return Object.entries(value as Readonly<Record<string, unknown>>).map(([name, setting]) => {
       if (typeof setting !== 'string' && typeof setting !== 'number')

@@ -1,6 +1,13 @@
 /** `--volume`, `--mount` and `--tmpfs`: the user's mounts, checked and brought into one shape. */
 import { posix } from 'node:path';
-import { conflicting, invalid, plainString, stringList, unsupported } from './check.js';
+import {
+  conflicting,
+  invalid,
+  isRecordOrList,
+  plainString,
+  stringList,
+  unsupported,
+} from './check.js';
 import type { BindPropagation, MountOption, MountOptions, VolumeUser } from './options.js';
 import { relativeTo } from '../program/mount-options.js';
 import { tmpfsOptions } from './tmpfs.js';
@@ -223,8 +230,7 @@ function checkMount(mount: MountOption): MountConfig {
 }
 
 function addTmpfs(tmpfs: NonNullable<MountOptions['tmpfs']>, all: MountConfig[]): void {
-  if (typeof tmpfs !== 'object' || tmpfs === null)
-    throw invalid('tmpfs', tmpfs, 'is neither a record nor an array');
+  if (!isRecordOrList(tmpfs)) throw invalid('tmpfs', tmpfs, 'is neither a record nor an array');
   const pairs: readonly (readonly [string, string])[] = Array.isArray(tmpfs)
     ? stringList('tmpfs', tmpfs).map((text) => {
         const colon = text.indexOf(':');

@@ -9,6 +9,7 @@ import { type CgroupPlacement, planCgroups } from '../cgroup/plan.js';
 import { layoutFor } from '../cgroup/probe.js';
 import { missingCgroups } from '../cgroup/sinks.js';
 import { labelsFor } from '../machine/selinux.js';
+import { isRecord } from './check.js';
 import { knownImage, resolveImage, type ResolvedImage } from '../image/resolve.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import type { Binding, NativeTemplate } from '../native/binding.js';
@@ -165,11 +166,7 @@ function order(
 function copyOf(argv: readonly string[], env: RunOptions['env']): Asked {
   return {
     argv: Array.isArray(argv) ? [...(argv as readonly string[])] : argv,
-    env: Array.isArray(env)
-      ? [...(env as readonly string[])]
-      : typeof env === 'object'
-        ? { ...env }
-        : env,
+    env: Array.isArray(env) ? [...(env as readonly string[])] : isRecord(env) ? { ...env } : env,
   };
 }
 

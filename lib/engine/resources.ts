@@ -1,5 +1,13 @@
 /** Limits: Docker's rules for what may be asked, checked before a cgroup is touched. */
-import { boolean, conflicting, invalid, plainString, stringList, wholeNumber } from './check.js';
+import {
+  boolean,
+  conflicting,
+  invalid,
+  isRecordOrList,
+  plainString,
+  stringList,
+  wholeNumber,
+} from './check.js';
 import { checkList, parseList } from './cpu-list.js';
 import type { DeviceRate, ResourceOptions, Size } from './options.js';
 import { type PathRate, parseCpus, parseRate, parseSize } from './units.js';
@@ -190,7 +198,7 @@ function cgroupFiles(
   value: ResourceOptions['cgroupConf'],
 ): Readonly<Record<string, string>> | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'object' || (value as unknown) === null)
+  if (!isRecordOrList(value))
     throw invalid('cgroupConf', value, 'is neither a record nor an array');
   const pairs: readonly (readonly [string, unknown])[] = Array.isArray(value)
     ? stringList('cgroupConf', value).map((text) => {

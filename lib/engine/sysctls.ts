@@ -2,7 +2,7 @@
  * `--sysctl`: kernel parameters of the container's own namespaces, by exact name. A name is a path below
  * /proc/sys with dots for slashes; anything else in it could reach a parameter of the host (CVE-2022-0811).
  */
-import { conflicting, invalid, unsupported } from './check.js';
+import { conflicting, invalid, isRecordOrList, unsupported } from './check.js';
 import type { IsolationOptions } from './options.js';
 
 /** Those of the IPC namespace (ipc_namespaces(7)), and of the mqueue file system. */
@@ -31,8 +31,7 @@ export function normalizeSysctls(
   network: string,
 ): Readonly<Record<string, string>> {
   if (value === undefined) return NONE;
-  if (typeof value !== 'object' || value === null)
-    throw invalid('sysctls', value, 'is neither a record nor an array');
+  if (!isRecordOrList(value)) throw invalid('sysctls', value, 'is neither a record nor an array');
   const sysctls: Record<string, string> = {};
   if (Array.isArray(value)) {
     for (const text of value as readonly unknown[]) {

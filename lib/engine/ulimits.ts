@@ -1,6 +1,6 @@
 /** `--ulimit`: resource limits of the container's processes (getrlimit(2)). */
 import type { PosixRlimit } from '../oci/runtime-spec.js';
-import { invalid } from './check.js';
+import { invalid, isRecordOrList } from './check.js';
 import type { ResourceOptions, Ulimit } from './options.js';
 
 /** "No limit". RLIM_INFINITY is 2^64-1, which is this as a JavaScript number. */
@@ -32,8 +32,7 @@ const ASSIGNMENT = /^([^=]+)=(-?\d{1,16})(?::(-?\d{1,16}))?$/;
 
 export function normalizeUlimits(value: ResourceOptions['ulimits']): readonly PosixRlimit[] {
   if (value === undefined) return NONE;
-  if (typeof value !== 'object' || value === null)
-    throw invalid('ulimits', value, 'is neither a record nor an array');
+  if (!isRecordOrList(value)) throw invalid('ulimits', value, 'is neither a record nor an array');
   const limits = new Map<string, PosixRlimit>();
   if (Array.isArray(value)) {
     for (const text of value as readonly unknown[]) {

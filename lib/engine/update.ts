@@ -7,7 +7,7 @@ import { type CgroupHome, cgroupPath, isGone, parseFlat, readIn } from '../cgrou
 import { weightProperties, withSystemd } from '../cgroup/systemd.js';
 import { CaissonError } from '../errors.js';
 import { accountsSwap } from '../cgroup/swap.js';
-import { conflicting, invalid, show, unsupported } from './check.js';
+import { conflicting, invalid, isRecord, show, unsupported } from './check.js';
 import type { ResourceOptions, RunOptions } from './options.js';
 import { DEFAULT_PIDS_LIMIT, normalizeResources, type HostResources } from './resources.js';
 import { NO_SOURCES } from './sources.js';
@@ -109,8 +109,7 @@ export function mergeResources(
   change: ResourceChange,
   layout: CgroupLayout,
 ): RunOptions {
-  if (typeof change !== 'object' || (change as unknown) === null)
-    throw invalid('change', change, 'is not an object');
+  if (!isRecord(change)) throw invalid('change', change, 'is not an object');
   const options: Record<string, unknown> = { ...current };
   for (const [name, value] of Object.entries(change)) {
     if (!Object.hasOwn(CHANGEABLE, name))

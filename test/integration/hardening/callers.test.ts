@@ -58,13 +58,35 @@ describe('careless callers', function () {
       remove: (value) => container.remove(value),
     };
     for (const [name, call] of Object.entries(calls))
-      for (const value of [null, 7, 'force', []])
+      for (const value of [null, 7, 'force', [], new Map(), Promise.resolve({})])
         await isRefused(`${name}(${JSON.stringify(value)})`, () => call(value as never));
     const wrong = 'false' as never;
     await isRefused('remove force', () => container.remove({ force: wrong }));
     await isRefused('wait restarts', () => container.wait({ restarts: wrong }));
     await isRefused('watchStats', () => container.watchStats(NaN).next());
     expect((await container.inspect()).status).to.equal('running');
+  });
+
+  it('B6: a Map, or a promise that was not awaited, is refused in place of a record: no limit is lost without a word', async () => {
+    const fields = ['storageOpt', 'ulimits', 'sysctls', 'cgroupConf', 'tmpfs', 'env', 'labels'];
+    const explained = (options: object) =>
+      shop.engine.explain(shop.busybox, ['true'], options as never);
+    for (const field of fields)
+      for (const value of [
+        new Map([['size', '8m']]),
+        Promise.resolve({ size: '8m' }),
+        new Date(),
+      ]) {
+        await isRefused(field, () => explained({ [field]: value }));
+        await isRefused(field, () =>
+          shop.engine.run(shop.busybox, ['true'], { [field]: value } as never),
+        );
+      }
+    // An object of a class that the caller has is a record.
+    class Limits {
+      readonly nofile = 64;
+    }
+    expect(await shop.sh('ulimit -n', { ulimits: new Limits() as never })).to.equal('64');
   });
 
   it('values that cannot be shown or copied are typed errors, or do no harm', async () => {
