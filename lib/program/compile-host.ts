@@ -483,6 +483,11 @@ function makeRoot(
   });
 }
 
+/** One for each page: files with content take a page, but names of empty ones would take kernel memory without end. */
+function inodesOf(size: number): number {
+  return Math.ceil(size / 4096);
+}
+
 /** What a layer with a size lies on; returns the slot of its mount. */
 function mountLayer(
   steps: Step[],
@@ -498,7 +503,10 @@ function mountLayer(
     steps.push({
       op: 'fs.make',
       slots: [own],
-      texts: ['tmpfs', `source=caisson,mode=0755,size=${layer.size}`],
+      texts: [
+        'tmpfs',
+        `source=caisson,mode=0755,size=${layer.size},nr_inodes=${inodesOf(layer.size)}`,
+      ],
       numbers: [attributes, ...(ownUsers ? [rootUid, rootGid, 1] : [])],
     });
     return own;

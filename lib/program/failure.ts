@@ -19,6 +19,9 @@ const NO_SUCH_PROFILE = 'no such AppArmor profile is loaded: apparmor_parser -r 
 const NO_CHANGE_OF_PROFILE =
   'the AppArmor profile that confines this process does not let it change to another one (change_profile)';
 
+const DAMAGED_IMAGE =
+  'the file system in the image is damaged, as by a crash of the machine: fsck.ext4 -f on it repairs it';
+
 /** Hints by step and error; `*` stands for every step. */
 const HINTS: Readonly<Record<string, string>> = {
   'clone EPERM': 'new namespaces need CAP_SYS_ADMIN, or user namespaces that the host allows',
@@ -41,10 +44,11 @@ const HINTS: Readonly<Record<string, string>> = {
   'image.mount ENOENT':
     'a loop device is missing in /dev; in a container, that takes the /dev of the host',
   'image.mount ENODEV': 'the kernel has no ext4: CONFIG_EXT4_FS',
-  'image.mount EUCLEAN':
-    'the file system in the image is damaged, as by a crash of the machine: fsck.ext4 -f on it repairs it',
+  'image.mount EINVAL': DAMAGED_IMAGE,
+  'image.mount EUCLEAN': DAMAGED_IMAGE,
   'image.mount ETIMEDOUT':
-    'something still uses the layer: a process of the run before, or a mount of it that was made by hand (losetup -a)',
+    'something still uses the layer: a process of the run before, a count of its files (ps -s, inspect -s), or a mount of it ' +
+    'that was made by hand (losetup -a)',
   'overlay.make EPERM': 'without root, overlay needs Linux 5.11',
   'oom.set EACCES': 'lowering the score needs CAP_SYS_RESOURCE',
   'rlimit.set EPERM': 'raising a hard limit needs CAP_SYS_RESOURCE',

@@ -72,6 +72,17 @@ describe('a writable layer with a size', function () {
     );
   });
 
+  it('B6: a run that fills its layer with empty files gets ENOSPC, as their names and inodes are memory', async function () {
+    if (!isRoot) this.skip();
+    await using box = await shop.session({ storageOpt });
+    const { output } = await box.try(
+      'i=0; while [ $i -lt 20000 ] && true >/n$i; do i=$((i+1)); done; echo made $i',
+    );
+    expect(output).to.match(/No space left on device/);
+    expect(Number(/^made (\d+)$/m.exec(output)?.[1])).to.be.within(SIZE / 8192, SIZE / 4096);
+    expect(await box.sh('rm /n1* && head -c 5000 /dev/zero >/x && stat -c %s /x')).to.equal('5000');
+  });
+
   loops.it(
     'B6: a kept container that fills its layer gets ENOSPC at the size, and nobody else does',
     async () => {
