@@ -108,7 +108,7 @@ void reap(Outcome& outcome, int main_pid) {
 }  // namespace
 
 void await_confined_init(const ContainerMachine& machine) {
-  const uint32_t& confined = machine.page->init_confined;
+  const uint32_t& confined = machine.page->outcome.init_confined;
   while (load_acquire(confined) == 0)
     sys::call(__NR_futex, &confined, kFutexWait, 0, nullptr);
 }
@@ -123,12 +123,15 @@ Status be_init(ContainerMachine& machine, size_t next, int main_pid,
                const uint32_t& memory_shared) {
   if (Status confined = confine(machine, next); !confined.ok()) return confined;
   if (const long loaded = load_filter(main_pid); loaded < 0) return failure(loaded, "seccomp");
-  store_release(machine.page->init_confined, 1u);
-  sys::call(__NR_futex, &machine.page->init_confined, kFutexWake, 1);
+  Outcome& outcome = machine.page->outcome;
+  // A child that shares this memory needs all of the page until its exec.
+  const bool shared = load_acquire(memory_shared) != 0;
+  if (!shared) unmap_all_but_outcome(machine.page, machine.page_size);
+  store_release(outcome.init_confined, 1u);
+  sys::call(__NR_futex, &outcome.init_confined, kFutexWake, 1);
   while (load_acquire(memory_shared) != 0)
     sys::call(__NR_futex, &memory_shared, kFutexWait, 1, nullptr);
-  Outcome& outcome = machine.page->outcome;
-  unmap_all_but_outcome(machine.page, machine.page_size);
+  if (shared) unmap_all_but_outcome(machine.page, machine.page_size);
   // A session of its own: signals of the caller's terminal are not for it to pass on. Not earlier,
   // as the main program's setsid would wait for this one.
   sys::call(__NR_setsid);

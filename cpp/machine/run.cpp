@@ -78,7 +78,8 @@ enum class ChildMemory : uint64_t { kShared = 0, kCopied = 1 };
 // 1 proper; the child goes on after these and execs. They share their memory until the child has
 // exec'ed, as a copy of it would cost a tenth of a millisecond, and run at the same time. SELinux
 // lets no process that shares its memory change its label, though (current_is_single_threaded), as
-// an init with a label has to.
+// an init with a label has to. And a program that may trace the init must not find the shared page
+// in it, which this process can unmap before the program begins only if the child has its own.
 Status fork_from_init(ContainerMachine& machine, size_t at) {
   // For `ps`, which would show the memfd's name; before the program inside can look.
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-init");

@@ -24,6 +24,8 @@ constexpr size_t kOutcomeSize = 4096;
 struct alignas(kOutcomeSize) Outcome {
   uint32_t exited;
   uint32_t status;
+  // An init has given up its rights, for which the process that it has forked waits before exec.
+  uint32_t init_confined;
 };
 
 struct Page {
@@ -37,8 +39,6 @@ struct Page {
   uint32_t executing;
   // Node has a coredump filter that no container is to inherit: caisson-init resets its own.
   uint32_t resets_coredump_filter;
-  // An init has given up its rights, for which the process that it has forked waits before exec.
-  uint32_t init_confined;
   ErrorRecord error;
   // CLOCK_MONOTONIC nanoseconds; a step's start is the end of the one before it.
   uint64_t start[2];

@@ -34,9 +34,15 @@ const TAKE = { mode: 1, uid: 2, gid: 4 } as const;
 
 /**
  * The process that goes on after `init` has a copy of its parent's memory: SELinux lets no process that shares its memory
- * change its label, as the init then does.
+ * change its label, as the init then does; and a program with CAP_SYS_PTRACE, which can look into the init from its first
+ * instruction on, must not find there what the init has of the host until the program begins.
  */
 const COPIED_MEMORY = 1;
+
+function memoryOfChild({ process }: Spec): readonly number[] {
+  const traces = process?.capabilities?.bounding?.includes('CAP_SYS_PTRACE') ?? true;
+  return traces || process?.selinuxLabel !== undefined ? [COPIED_MEMORY] : [];
+}
 
 /**
  * What `mount.fs` labels for SELinux: all files, or the root directory of a file system that takes no label as a whole. The
@@ -102,8 +108,8 @@ export function compileContainer(
   boundCapabilities(steps, spec);
   // Here, as the init gives up its rights while the program's process has work of its own. Beside `root.pivot`, which
   // waits for all processors to pass through the scheduler, it would hold that up.
-  const memory = spec.process?.selinuxLabel === undefined ? [] : [COPIED_MEMORY];
-  if (input.init) steps.push({ op: 'init', numbers: [beside.length, ...memory] }, ...beside);
+  if (input.init)
+    steps.push({ op: 'init', numbers: [beside.length, ...memoryOfChild(spec)] }, ...beside);
   attachCgroups(steps, spec, input, shared, slots, below(kernel, root));
   finishRoot(steps, spec, input, root, views);
 
