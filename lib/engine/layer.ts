@@ -46,7 +46,7 @@ export async function planLayer(
   if (kept)
     throw unsupported(
       'storageOpt',
-      size,
+      'size',
       'cannot be for a container that an ordinary user keeps: its files would need a file system that only root can mount',
       'as root, or without keeping it (--rm, autoRemove, Engine.run): its files are then in memory',
     );
