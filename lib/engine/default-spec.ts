@@ -89,8 +89,16 @@ export const BOUND_SYS = mount('/sys', 'bind', '/sys', [
   'rro',
 ]);
 
+/**
+ * As many files as a tmpfs of this size has pages: those that are not empty take one. Empty ones take memory of the kernel's,
+ * 2 KiB each, and would be bounded only by the machine's.
+ */
+function inodes(size: number): string {
+  return `nr_inodes=${Math.max(64, Math.ceil(size / 4096))}`;
+}
+
 function shmOf(size: number): Mount {
-  const options = ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${size}`];
+  const options = ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${size}`, inodes(size)];
   return mount('/dev/shm', 'tmpfs', 'shm', options);
 }
 

@@ -290,7 +290,7 @@ function makeScratch(steps: Step[], shared: Shared, label: string | undefined): 
   steps.push({
     op: 'fs.make',
     slots: [shared.scratch],
-    texts: ['tmpfs', 'source=tmpfs,mode=0755,size=65536k', label],
+    texts: ['tmpfs', 'source=tmpfs,mode=0755,size=65536k,nr_inodes=16384', label],
     numbers: [ATTR.noSuid | ATTR.strictAtime],
   });
 }

@@ -53,6 +53,18 @@ describe('bounds by default', function () {
     expect(await shop.sh(open, { ptyLimit: '3' })).to.equal('two\nthree');
   });
 
+  it('B6: /dev/shm and /dev take as many files as they have pages, empty ones too', async () => {
+    const fill =
+      'for d in /dev/shm /dev; do i=0; while [ $i -lt 20000 ] && true >$d/n$i; do i=$((i+1)); done; echo $d $i; done';
+    const { stdout, stderr } = await shop.engine.run(shop.busybox, ['sh', '-c', fill], {
+      shmSize: '1m',
+    });
+    expect(stderr).to.match(/No space left[^]*No space left/);
+    const made = [...stdout.matchAll(/ (\d+)$/gm)].map(([, count]) => Number(count));
+    expect(made[0]).to.be.within(250, 256);
+    expect(made[1]).to.be.within(16_000, 16_384);
+  });
+
   memory.it(
     'B6: what lies in a tmpfs counts as the container’s memory, and takes at most half of its limit',
     async () => {
