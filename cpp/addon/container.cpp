@@ -586,6 +586,9 @@ void Container::child_exited() {
     emit_failure(read_error(page));
   } else {
     told = executed();
+    // It has begun and ended, while another child that has not come to its own exec still holds the
+    // far end of its control socket. Its status is not ours to know.
+    if (told && launch_->detached) return leave();
     int code = info.si_code == CLD_EXITED ? info.si_status : -1;
     int signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
     if (stolen) code = kUnknownExit;
