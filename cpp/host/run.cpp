@@ -1,3 +1,4 @@
+#include "../base/signals.h"
 #include "host_machine.h"
 
 namespace caisson {
@@ -87,6 +88,9 @@ bool run_host(HostMachine& machine) {
   }
 #endif
   static_cast<void>(restore_fsids(machine));
+  // While the container's half is at work.
+  page->ignored_signals = ignored_signals();
+  store_release(page->signals_known, 1u);
   return true;
 }
 

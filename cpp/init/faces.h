@@ -24,9 +24,6 @@ enum class Joining { kClones, kClonesDetached, kStaysOutside };
 // The rest of its life (keeper.cpp).
 [[noreturn]] void be_keeper(Page* page, int pid, int pidfd, int life);
 
-// Ignored signals survive exec, and Node ignores SIGPIPE: other programs expect the defaults.
-void reset_signals();
-
 // What a process hands down to the memory of those that it starts: neither fork nor exec undoes it.
 // Needs the /proc of the pid namespace that it was started from. Host's half says in the page
 // whether there is anything to undo: to open that file takes twenty microseconds.

@@ -12,6 +12,7 @@
 #include <initializer_list>
 
 #include "../base/fd_message.h"
+#include "../base/signals.h"
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "../host/capabilities.h"
@@ -223,7 +224,7 @@ void keep_mounts_apart(int channel) {
 void helper_face(int channel, int container, int users, int network, uint64_t place, uint64_t ready,
                  const char* program, char** arguments) {
   sys::call(__NR_setsid);
-  reset_signals();
+  reset_signals(kAllSignals);
   const uint64_t all = ~uint64_t{0};
   sys::call(__NR_rt_sigprocmask, kSetMask, &all, nullptr, sizeof all);
   if (users >= 0) {

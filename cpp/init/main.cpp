@@ -5,13 +5,14 @@
 #include <linux/stat.h>
 #include <sys/mman.h>
 
+#include "../base/signals.h"
 #include "../machine/container_steps.h"
 #include "faces.h"
 
 namespace caisson {
 namespace {
 
-constexpr int kUsage = 64, kKill = 9, kSignals = 64;
+constexpr int kUsage = 64, kKill = 9, kChildSignal = 17;
 
 int descriptor(const char* text) {
   uint64_t number = 0;
@@ -20,17 +21,6 @@ int descriptor(const char* text) {
 }
 
 }  // namespace
-
-void reset_signals() {
-  struct {
-    void* handler;
-    unsigned long flags;
-    void* restorer;
-    uint64_t mask;
-  } defaults{};
-  for (int signal = 1; signal <= kSignals; ++signal)
-    sys::call(__NR_rt_sigaction, signal, &defaults, nullptr, sizeof defaults.mask);
-}
 
 void reset_memory_attributes(int page_fd) {
   sys::call(__NR_prctl, PR_SET_THP_DISABLE, 0, 0, 0, 0);
@@ -74,7 +64,8 @@ void init_face(int page_fd, int control, bool outlives_node, int own_descriptors
     record_error(page, Half::kContainer, 0, Error{8 /* ENOEXEC */, "decode", reason});
     sys::exit_group(1);
   }
-  reset_signals();
+  // An init that ignored it would reap nobody. The others are reset before `exec`.
+  reset_signals(signal_bit(kChildSignal));
   sys::call(__NR_umask, 022);
   ContainerMachine machine(program, page, size, control);
   machine.outlives_node = outlives_node;

@@ -18,6 +18,8 @@ struct ContainerMachine : Machine {
   int own_descriptors = -1;
   // Its parent is an init, which gives up its rights meanwhile: exec waits for that.
   bool below_init = false;
+  // What may be in the bounding set still.
+  uint64_t bounding = ~uint64_t{0};
   // Nothing but 0, 1 and 2 survives exec, and signals are as a program expects them.
   bool sealed = false;
 };
@@ -87,7 +89,7 @@ Status be_init(ContainerMachine& machine, size_t next, int main_pid, const uint3
 // program is allowed to do to other processes, it finds no init that can do more than it.
 void await_confined_init(const ContainerMachine& machine);
 
-Status drop_from_bounding_set(uint64_t keep);
+Status drop_from_bounding_set(ContainerMachine& machine, uint64_t keep);
 
 // True once Node's side has closed its end: nobody is left to own this container.
 bool abandoned(int control);

@@ -12,13 +12,14 @@ constexpr int kKill = 9, kInvalid = 22;
 
 }  // namespace
 
-Status drop_from_bounding_set(uint64_t keep) {
+Status drop_from_bounding_set(ContainerMachine& machine, uint64_t keep) {
   for (unsigned cap = 0; cap < 64; ++cap) {
-    if ((keep >> cap & 1) != 0) continue;
+    if (((machine.bounding & ~keep) >> cap & 1) == 0) continue;
     const long dropped = sys::call(__NR_prctl, PR_CAPBSET_DROP, cap);
     if (dropped == -kInvalid) break;  // past the kernel's last capability
     if (dropped < 0) return failure(dropped, "prctl PR_CAPBSET_DROP");
   }
+  machine.bounding &= keep;
   return {};
 }
 
@@ -46,8 +47,8 @@ Status groups_set(Machine& machine, const Step& step) {
   return check(sys::call(__NR_setgroups, groups.size / sizeof(uint32_t), groups.data), "setgroups");
 }
 
-Status caps_bound(Machine&, const Step& step) {
-  return drop_from_bounding_set(step.number[0]);
+Status caps_bound(Machine& machine, const Step& step) {
+  return drop_from_bounding_set(container(machine), step.number[0]);
 }
 
 Status caps_set(Machine&, const Step& step) {

@@ -64,7 +64,7 @@ Status confine(ContainerMachine& machine, size_t next) {
   if (const long closed = sys::call(__NR_close_range, 0, ~0u, 0); closed < 0)
     return failure(closed, "close_range");
   if (Status labelled = confine_init(machine, next); !labelled.ok()) return labelled;
-  if (Status dropped = drop_from_bounding_set(0); !dropped.ok()) return dropped;
+  if (Status dropped = drop_from_bounding_set(machine, 0); !dropped.ok()) return dropped;
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
   data[0].effective = data[0].permitted = 1u << CAP_KILL;

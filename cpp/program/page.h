@@ -39,6 +39,10 @@ struct Page {
   uint32_t executing;
   // Node has a coredump filter that no container is to inherit: caisson-init resets its own.
   uint32_t resets_coredump_filter;
+  // The next is there (release order).
+  uint32_t signals_known;
+  // Signals that Node ignores, and a child of Node's with it: bit 0 is signal 1.
+  uint64_t ignored_signals;
   ErrorRecord error;
   // CLOCK_MONOTONIC nanoseconds; a step's start is the end of the one before it.
   uint64_t start[2];
