@@ -53,8 +53,7 @@ constexpr Handlers kHandlers = make_handlers();
 // Whoever adds an instruction for this half adds its handler; `init` is handled here.
 static_assert(kHandlers.complete(kInContainer, Op::kInit));
 
-// Executes these steps; false when one has failed, which is recorded.
-bool run_steps(ContainerMachine& machine, size_t first, size_t end);
+void run_from(ContainerMachine& machine, size_t first);
 
 struct Fork {
   ContainerMachine* machine;
@@ -64,7 +63,7 @@ struct Fork {
 void run_main_program(void* argument) {
   const Fork& fork = *static_cast<Fork*>(argument);
   fork.machine->outlives_node = fork.machine->below_init = true;
-  run_steps(*fork.machine, fork.next, fork.machine->program.count(Half::kContainer));
+  run_from(*fork.machine, fork.next);
   sys::exit_group(1);
 }
 
@@ -74,21 +73,18 @@ uint32_t memory_shared = 0;
 // What the child of `init` has of its parent's memory: the same, or a copy.
 enum class ChildMemory : uint64_t { kShared = 0, kCopied = 1 };
 
-// The fork at `init`: the parent runs as many of the next steps as the number says, and becomes pid
-// 1 proper; the child goes on after these and execs. They share their memory until the child has
-// exec'ed, as a copy of it would cost a tenth of a millisecond, and run at the same time. SELinux
-// lets no process that shares its memory change its label, though (current_is_single_threaded), as
-// an init with a label has to. And a program that may trace the init must not find the shared page
-// in it, which this process can unmap before the program begins only if the child has its own.
-Status fork_from_init(ContainerMachine& machine, size_t at) {
+// The fork at `init`: the child goes on with the next step and execs; the parent becomes pid 1
+// proper. They share their memory until the child has exec'ed, as a copy of it would cost a tenth
+// of a millisecond, and run at the same time. SELinux lets no process that shares its memory change
+// its label, though (current_is_single_threaded), as an init with a label has to. And a program
+// that may trace the init must not find the shared page in it, which this process can unmap before
+// the program begins only if the child has its own.
+Status fork_from_init(ContainerMachine& machine, const Step& step, size_t next) {
   // For `ps`, which would show the memfd's name; before the program inside can look.
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-init");
-  const Step& step = machine.program.step(Half::kContainer, at);
-  const size_t beside = at + 1;
-  const size_t next = beside + static_cast<size_t>(step.number[0]);
   Fork fork{&machine, next};
   clone_args arguments{};
-  if (static_cast<ChildMemory>(step.number[1]) == ChildMemory::kShared) {
+  if (static_cast<ChildMemory>(step.number[0]) == ChildMemory::kShared) {
     arguments.flags = CLONE_VM | CLONE_CHILD_CLEARTID;
     memory_shared = 1;
     arguments.child_tid = reinterpret_cast<uint64_t>(&memory_shared);
@@ -100,7 +96,6 @@ Status fork_from_init(ContainerMachine& machine, size_t at) {
   if (pid < 0) return failure(pid, "clone3");
   // The child first: there is time for the rest while it waits for the kernel.
   sys::call(__NR_sched_yield);
-  if (!run_steps(machine, beside, next)) sys::exit_group(1);
   return be_init(machine, next, static_cast<int>(pid), memory_shared);
 }
 
@@ -113,14 +108,15 @@ void wait_for_kill(Page* page) {
 }
 #endif
 
-bool run_steps(ContainerMachine& machine, size_t first, size_t end) {
+void run_from(ContainerMachine& machine, size_t first) {
   const Program& program = machine.program;
+  const size_t count = program.count(Half::kContainer);
   const auto stamp = [ends = machine.page->end[1]](size_t step) {
     const uint64_t now = sys::monotonic();
     // A seccomp filter may deny the clock, which programs ask without a system call.
     ends[step] = now == 0 && step > 0 ? ends[step - 1] : now;
   };
-  for (size_t i = first; i < end; ++i) {
+  for (size_t i = first; i < count; ++i) {
     const Step& step = program.step(Half::kContainer, i);
     Status status;
 #ifdef CAISSON_FAULTS
@@ -132,22 +128,21 @@ bool run_steps(ContainerMachine& machine, size_t first, size_t end) {
     {
       // `exec` and `init` end the run: their time is up to where they begin.
       if (step.op == Op::kExec || step.op == Op::kInit) stamp(i);
-      status =
-          step.op == Op::kInit ? fork_from_init(machine, i) : kHandlers[step.op](machine, step);
+      status = step.op == Op::kInit ? fork_from_init(machine, step, i + 1)
+                                    : kHandlers[step.op](machine, step);
     }
     stamp(i);
     if (!status.ok()) {
       record_error(machine.page, Half::kContainer, i, status.error());
-      return false;
+      return;
     }
   }
-  return true;
 }
 
 }  // namespace
 
 void run_container(ContainerMachine& machine) {
-  run_steps(machine, 0, machine.program.count(Half::kContainer));
+  run_from(machine, 0);
 }
 
 }  // namespace caisson

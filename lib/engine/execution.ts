@@ -114,25 +114,25 @@ function outputLimits({ maxOutput, maxLine }: RunOptions): { output: number; lin
 /** Bytes: of what is longer the text is made when it is asked for. Most often a reader has had it before. */
 const DECODED_AT_ONCE = 64 << 10;
 
-/** A result's `name` as text. */
-function defineText(result: RunResult, name: 'stdout' | 'stderr', captured?: Pieces): void {
+/** Makes a result's `name` the text of what was captured, when it is asked for. */
+function decodeLater(result: RunResult, name: 'stdout' | 'stderr', captured?: Pieces): void {
   let pieces = captured;
   let text = '';
-  const decode = () => {
+  const get = () => {
     if (pieces !== undefined) text = pieces.text();
     pieces = undefined;
     return text;
   };
-  const lazy = captured !== undefined && captured.size > DECODED_AT_ONCE;
-  Object.defineProperty(result, name, {
-    enumerable: true,
-    ...(lazy ? { get: decode } : { value: decode() }),
-  });
+  Object.defineProperty(result, name, { enumerable: true, get });
+}
+
+function isLarge(captured: Pieces | undefined): boolean {
+  return captured !== undefined && captured.size > DECODED_AT_ONCE;
 }
 
 class Result implements RunResult {
-  declare readonly stdout: string;
-  declare readonly stderr: string;
+  readonly stdout: string;
+  readonly stderr: string;
   #timeline: Timeline | (() => Timeline);
 
   constructor(
@@ -149,8 +149,11 @@ class Result implements RunResult {
     readonly durationMs: number,
     draw: () => Timeline,
   ) {
-    defineText(this, 'stdout', stdout);
-    defineText(this, 'stderr', stderr);
+    // As plain properties, which cost a start nothing, wherever that is no waste.
+    this.stdout = isLarge(stdout) ? '' : (stdout?.text() ?? '');
+    this.stderr = isLarge(stderr) ? '' : (stderr?.text() ?? '');
+    if (isLarge(stdout)) decodeLater(this, 'stdout', stdout);
+    if (isLarge(stderr)) decodeLater(this, 'stderr', stderr);
     this.#timeline = draw;
   }
 

@@ -85,11 +85,9 @@ export function compileContainer(
   if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });
   if (spec.hostname !== undefined) steps.push({ op: 'host.name', texts: [spec.hostname] });
   if (spec.domainname !== undefined) steps.push({ op: 'domain.name', texts: [spec.domainname] });
-  // Nothing here depends on it, so it is the init's own work where there is one.
-  const beside: Step[] = [];
-  if (namespaces.has('network')) beside.push({ op: 'link.up', texts: ['lo'] });
-  if (!input.init) steps.push(...beside);
+  if (namespaces.has('network')) steps.push({ op: 'link.up', texts: ['lo'] });
 
+  boundCapabilities(steps, spec);
   steps.push({ op: 'await' });
   if (shared.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
   // The message queues' filesystem belongs to who made the namespace, hence after `ids.set`.
@@ -105,16 +103,16 @@ export function compileContainer(
   steps.push({ op: 'await' });
   for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
   if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.cgroup] });
-  boundCapabilities(steps, spec);
   // Here, as the init gives up its rights while the program's process has work of its own. Beside `root.pivot`, which
   // waits for all processors to pass through the scheduler, it would hold that up.
-  if (input.init)
-    steps.push({ op: 'init', numbers: [beside.length, ...memoryOfChild(spec)] }, ...beside);
   attachCgroups(steps, spec, input, shared, slots, below(kernel, root));
   finishRoot(steps, spec, input, root, views);
 
   const terminal = openTerminal(steps, spec, input.terminal, slots, root, true);
   steps.push({ op: 'root.pivot', slots: [root] });
+  // Not beside `root.pivot`, which waits for all processors to pass through the scheduler: an init that gives up its
+  // rights meanwhile holds that up. What the bounding set has lost by then, the init need not drop.
+  if (input.init) steps.push({ op: 'init', numbers: memoryOfChild(spec) });
 
   connectStdio(steps, spec, shared, terminal, () => {
     if (shared.none !== undefined) return shared.none;
@@ -160,7 +158,9 @@ function below(kernel: KernelMounts, root: number): Below {
 }
 
 /** Puts the root where it can be pivoted to; returns the slots of the mounts that it consists of, the root's own first. */
-function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots: Slots): number[] {
+function attachRoot(steps: Step[], input: LaunchInput, shared: Shared, slots: Slots): number[] {
+  const views = attachViews(steps, input, shared, slots);
+  steps.push({ op: 'await' });
   steps.push({
     op: 'mount.attach',
     slots: [shared.scratch],
@@ -176,6 +176,11 @@ function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots:
       numbers: [0, TARGET_FILE],
     });
   }
+  if (input.root.kind === 'overlay') hideParts(steps, input.root.views, views, shared);
+  return views;
+}
+
+function attachViews(steps: Step[], { root }: LaunchInput, shared: Shared, slots: Slots): number[] {
   if (root.kind === 'direct' || (root.views.length === 1 && root.views[0]?.from === '.')) {
     steps.push({
       op: 'mount.attach',
@@ -206,20 +211,29 @@ function attachRoot(steps: Step[], { root }: LaunchInput, shared: Shared, slots:
       numbers: [0, TARGET_DIRECTORY],
     });
     views.push(tree);
-    // The parts themselves show through the one that shows everything.
-    if (from === '.') {
-      for (const part of root.views) {
-        if (part.from === '.') continue;
-        steps.push({
-          op: 'mount.mask',
-          slots: [tree, shared.scratch],
-          texts: [stringList([part.from])],
-          numbers: [BASE.tree],
-        });
-      }
-    }
   }
   return views;
+}
+
+/** The parts of a root themselves show through the one that shows everything. */
+function hideParts(
+  steps: Step[],
+  parts: readonly { readonly from: string }[],
+  trees: readonly number[],
+  shared: Shared,
+): void {
+  parts.forEach(({ from }, index) => {
+    if (from !== '.') return;
+    for (const part of parts) {
+      if (part.from === '.') continue;
+      steps.push({
+        op: 'mount.mask',
+        slots: [trees[index], shared.scratch],
+        texts: [stringList([part.from])],
+        numbers: [BASE.tree],
+      });
+    }
+  });
 }
 
 function attachMounts(

@@ -94,12 +94,14 @@ export function compileHost(
   const label = spec.linux?.mountLabel;
   makeScratch(steps, shared, label);
   makeRoot(steps, input, kernel, shared, slots, userns, label);
+  // The container attaches its root while the rest of what its mounts need is made.
+  release(steps, [shared.root]);
   fillScratch(steps, spec, input, shared);
   if (ownUsers) steps.push({ op: 'fsids.set', numbers: [0, 0] });
   makeTmpfs(steps, spec, shared);
   openBinds(steps, spec, shared, slots, userns);
-  // The container has what its mounts need, and makes them while the rest is made here.
-  const early = [shared.root, shared.scratch, ...shared.binds.values(), ...shared.tmpfs.values()];
+  // And makes those while the rest is made here.
+  const early = [shared.scratch, ...shared.binds.values(), ...shared.tmpfs.values()];
   early.push(...shared.devices.values());
   if (shared.none !== undefined) {
     early.push(shared.none);

@@ -213,9 +213,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
       : `from exec on, have the SELinux label ${o.text(0)}; so do new keyrings`,
   'nnp.set': () => 'set no_new_privs',
   'seccomp.load': (o) => `load a seccomp filter of ${o.bytes(0) / 8} instructions`,
-  init: (o) =>
-    `fork: pid 1 ${o.number(0) === 0 ? '' : `does the next ${o.number(0) === 1 ? 'step' : `${o.number(0)} steps`}, `}` +
-    'gives up its rights, and stays to reap and to forward signals',
+  init: () => 'fork: pid 1 gives up its rights and stays to reap and to forward signals',
   exec: (o) => `execve ${o.list(0)}`,
   'cgroup.remove': (o) => `rmdir ${o.text(0)}${o.number(0) === 0 ? '' : ' if unused'}`,
   'process.end': (o) =>

@@ -27,10 +27,7 @@ export function makeTimeline(program: Program, stamps: Float64Array): Timeline {
   const steps: TimelineStep[] = [];
   const add = (half: 'host' | 'container', list: readonly Step[], first: number) => {
     let start = stamps[first] ?? 0;
-    // The program's process begins where the init has forked it, not where the init's own steps end.
-    let fork = { at: -1, time: 0 };
     list.forEach((step, index) => {
-      if (index === fork.at) start = fork.time;
       const end = stamps[first + 1 + index] ?? 0;
       if (end === 0) return;
       steps.push({
@@ -41,7 +38,6 @@ export function makeTimeline(program: Program, stamps: Float64Array): Timeline {
         duration: (end - start) / 1000,
       });
       start = end;
-      if (step.op === 'init') fork = { at: index + 1 + Number(step.numbers?.[0] ?? 0), time: end };
     });
   };
   add('host', program.host, 0);

@@ -264,14 +264,6 @@ describe('launch programs: what the machine refuses', () => {
       reason: /end with exec/,
       bytes: () => encoded({ ...program, container: [...program.container, { op: 'await' }] }),
     },
-    'an init that leaves no step to the program': {
-      reason: /leaves no step/,
-      bytes: () =>
-        encoded({
-          ...program,
-          container: [{ op: 'init', numbers: [1] }, ...program.container.slice(-1)],
-        }),
-    },
     'a process that has nothing to do': {
       reason: /end with exec/,
       bytes: () => encoded({ ...program, container: [] }),
@@ -517,22 +509,10 @@ describe('launch programs: the order of steps', () => {
     expect(names(without.program.container)).to.not.include('init');
     const { container } = (await compiled({ options: { init: true } })).program;
     expect(names(container).filter((op) => op === 'init')).to.have.length(1);
-    // It gives up its rights while the program's process has work to do.
-    expect(position(container, 'init')).to.be.lessThan(position(container, 'root.pivot'));
+    // Beside it, the init would hold it up.
+    expect(position(container, 'init')).to.equal(position(container, 'root.pivot') + 1);
     // What is dropped before the fork need not be dropped twice.
     expect(position(container, 'caps.bound')).to.be.lessThan(position(container, 'init'));
-  });
-
-  it('an init sets the loopback device up beside the program, which does so itself without one', async () => {
-    const { container } = (await compiled({ options: { init: true } })).program;
-    const init = position(container, 'init');
-    expect(container[init]?.numbers).to.deep.equal([1]);
-    expect(container[init + 1]).to.deep.equal({ op: 'link.up', texts: ['lo'] });
-    const without = (await compiled({ options: { init: false } })).program.container;
-    expect(position(without, 'link.up')).to.be.lessThan(position(without, 'await'));
-    const host = (await compiled({ options: { init: true, network: 'host' } })).program.container;
-    expect(host[position(host, 'init')]?.numbers).to.deep.equal([0]);
-    expect(names(host)).to.not.include('link.up');
   });
 
   it('a process without an id map keeps by exec what its set-up and its program need, and no more', async () => {
@@ -573,7 +553,7 @@ describe('launch programs: the order of steps', () => {
         numbers: [1],
       });
       expect(position(container, 'label.set')).to.be.lessThan(position(container, 'session.new'));
-      if (init) expect(container.find(({ op }) => op === 'init')?.numbers?.[1]).to.equal(1);
+      if (init) expect(container.find(({ op }) => op === 'init')?.numbers).to.deep.equal([1]);
       const made = host.filter(({ op }) => op === 'fs.make' || op === 'overlay.make');
       expect(made.map(({ texts }) => texts?.[2])).to.deep.equal(made.map(() => files));
       expect(made).to.have.length(4);
@@ -591,7 +571,7 @@ describe('launch programs: the order of steps', () => {
       .program;
     expect([...none.host, ...none.container].map(inWords).join()).to.not.include('SELinux');
     expect(names(none.container)).to.not.include('label.set');
-    expect(none.container.find(({ op }) => op === 'init')?.numbers).to.have.length(1);
+    expect(none.container.find(({ op }) => op === 'init')?.numbers).to.deep.equal([]);
   });
 
   it('an AppArmor profile is set in every process of the program, before the filter', async () => {

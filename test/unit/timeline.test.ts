@@ -18,27 +18,4 @@ describe('makeTimeline', () => {
     ]);
     expect(total).to.equal(6);
   });
-
-  it('has the program go on at the fork, while the init does its own steps', () => {
-    const program: Program = {
-      slots: 0,
-      host: [{ op: 'clone' }],
-      container: [
-        { op: 'init', numbers: [1] },
-        { op: 'link.up', texts: ['lo'] },
-        { op: 'nnp.set' },
-        { op: 'exec' },
-      ],
-      teardown: [],
-    };
-    const stamps = Float64Array.of(0, 1000, 0, 2000, 50_000, 6000, 9000);
-    const { steps, total } = makeTimeline(program, stamps);
-    expect(steps.slice(1).map(({ op, start, duration }) => [op, start, duration])).to.deep.equal([
-      ['init', 0, 2],
-      ['link.up', 2, 48],
-      ['nnp.set', 2, 4],
-      ['exec', 6, 3],
-    ]);
-    expect(total).to.equal(50);
-  });
 });
