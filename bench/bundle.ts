@@ -1,6 +1,6 @@
 /** OCI bundles for crun and runc, asking for what caisson's default container has. */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { DEFAULT_CAPABILITIES } from '../lib/engine/capabilities.js';
+import { DEFAULT_CAPABILITIES } from '../lib/engine/options/capabilities.js';
 import {
   CGROUP,
   DEV,
@@ -14,7 +14,7 @@ import {
   SYS,
   namespacesFor,
   shm,
-} from '../lib/engine/default-spec.js';
+} from '../lib/engine/spec/default-spec.js';
 import type { LinuxSeccomp, Spec } from '../lib/oci/runtime-spec.js';
 import { defaultSeccompProfile } from '../lib/oci/seccomp-default.js';
 

@@ -11,7 +11,7 @@ import type { Readable, Writable } from 'node:stream';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Container } from '../lib/engine/container.js';
+import type { Container } from '../lib/engine/container/container.js';
 import { Engine, rootfs } from '../lib/index.js';
 import type { Sample } from './contestant.js';
 

@@ -1,7 +1,7 @@
 /** caisson: containers from Node.js, in milliseconds. */
 export { Engine, type EngineOptions } from './engine/engine.js';
-export type { Execution, RunResult } from './engine/execution.js';
-export type * from './engine/options.js';
+export type { Execution, RunResult } from './engine/start/execution.js';
+export type * from './engine/options/options.js';
 export type {
   Container,
   ContainerExit,
@@ -9,18 +9,18 @@ export type {
   StopOptions,
   UpdateOptions,
   WaitCondition,
-} from './engine/container.js';
-export type { Attached, AttachOptions, AttachResult, AttachStream } from './engine/attached.js';
-export type { Pruned } from './engine/containers.js';
-export type { CreateOptions } from './engine/create-options.js';
-export type { ExecOptions } from './engine/exec-options.js';
-export type { EventOptions } from './engine/event-log.js';
-export { machineInfo, type ContainerCounts, type MachineInfo } from './engine/info.js';
-export type { Ability } from './machine/abilities.js';
-export type { ControllerInfo } from './machine/controllers.js';
-export type { LogEntry, LogOptions } from './engine/log-reader.js';
-export type { ContainerStats } from './engine/stats.js';
-export type { TopResult } from './engine/top.js';
+} from './engine/container/container.js';
+export type { Attached, AttachOptions, AttachResult, AttachStream } from './engine/supervisor/attached.js';
+export type { Pruned } from './engine/container/containers.js';
+export type { CreateOptions } from './engine/options/create-options.js';
+export type { ExecOptions } from './engine/options/exec-options.js';
+export type { EventOptions } from './engine/store/event-log.js';
+export { machineInfo, type ContainerCounts, type MachineInfo } from './info/info.js';
+export type { Ability } from './info/abilities.js';
+export type { ControllerInfo } from './info/controllers.js';
+export type { LogEntry, LogOptions } from './engine/logs/log-reader.js';
+export type { ContainerStats } from './engine/views/stats.js';
+export type { TopResult } from './engine/views/top.js';
 export type {
   ContainerEvent,
   ContainerInfo,
@@ -29,7 +29,7 @@ export type {
   RestartPolicy,
   StoredConfig,
   StoredState,
-} from './engine/stored.js';
-export { CaissonError, type ErrorCode } from './errors.js';
+} from './engine/store/stored.js';
+export { CaissonError, type ErrorCode } from './base/errors.js';
 export { rootfs, type RootfsImage } from './image/rootfs.js';
 export { drawTimeline, type Timeline, type TimelineStep } from './program/timeline.js';

@@ -54,7 +54,7 @@ Status CheckProgram::prepare(Blob bytes, const char* id, int pid, const char* st
 }
 
 // In v2 a cgroup that hands controllers on to cgroups below takes no process (EBUSY): where the
-// first one has gone, there is room. (lib/engine/exec.ts does the same.)
+// first one has gone, there is room. (lib/engine/start/exec.ts does the same.)
 void CheckProgram::follow_cgroup(const char* id, int pid) {
   int born = -1;
   const size_t steps = program_.count(Half::kHost);

@@ -1,5 +1,5 @@
 // health.json: what the health checks of a container have said (docs/lifecycle.md;
-// lib/engine/stored.ts).
+// lib/engine/store/stored.ts).
 #pragma once
 
 #include "../base/result.h"

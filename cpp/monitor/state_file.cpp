@@ -16,7 +16,7 @@ constexpr int kExists = 17, kNoSpace = 28;
 constexpr unsigned kRenameExchange = 2;  // linux/fs.h
 constexpr uint64_t kBillion = 1000000000;
 
-constexpr long kMaxEventFile = 4 << 20;  // bytes, as lib/engine/event-log.ts has it
+constexpr long kMaxEventFile = 4 << 20;  // bytes, as lib/engine/store/event-log.ts has it
 constexpr int kSeekEnd = 2;
 
 bool read_link(const char* path, char (&to)[128]) {

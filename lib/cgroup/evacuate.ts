@@ -4,7 +4,7 @@
  * below, as Docker in Docker and podman in podman do it. Their limits stay: they are those of the cgroup above.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { isErrno } from '../program/errno.js';
+import { isErrno } from '../base/errno.js';
 import type { CgroupLayout } from './detect.js';
 
 /** What is forked meanwhile is found by the next look. */

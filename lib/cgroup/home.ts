@@ -1,9 +1,9 @@
 /** `cgroupParent`: a place of somebody's own choice for a container's cgroups. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { show } from '../engine/check.js';
-import { CaissonError } from '../errors.js';
-import { isErrno } from '../program/errno.js';
+import { show } from '../base/check.js';
+import { CaissonError } from '../base/errors.js';
+import { isErrno } from '../base/errno.js';
 import type { CgroupHome } from './places.js';
 import { readIn } from './places.js';
 import type { CgroupPlacement } from './plan.js';

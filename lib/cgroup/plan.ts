@@ -1,5 +1,5 @@
 /** What the launch program does to cgroups for one container: made by `planCgroups`, used by `compile`. */
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import type { LinuxDeviceCgroup, LinuxResources } from '../oci/runtime-spec.js';
 import { type CgroupHierarchy, type CgroupLayout, withoutScopes } from './detect.js';
 import { type CgroupHome, cgroupPath, homePath } from './places.js';

@@ -4,7 +4,7 @@
  * a fresh cgroup. "No limit" (-1, or 0 where the spec and Docker take it so) is what a fresh cgroup has:
  * nothing is written for it, and no controller is needed.
  */
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import type {
   LinuxCpu,
   LinuxDeviceCgroup,

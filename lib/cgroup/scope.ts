@@ -2,8 +2,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DBusError, type Message, type MessageBus, Variant, createClient } from 'dbus-native';
-import { CaissonError } from '../errors.js';
-import { isErrno } from '../program/errno.js';
+import { CaissonError } from '../base/errors.js';
+import { isErrno } from '../base/errno.js';
 import { scopeName, scopePath, unifiedPath } from './places.js';
 import type { CgroupWrite } from './plan.js';
 import {

@@ -1,5 +1,5 @@
 /** Where limits go: one sink for each hierarchy that a plan touches, and the errors of what cannot be set. */
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import { delegateToUser, delegationHint } from './delegation.js';
 import type { CgroupHierarchy, CgroupLayout } from './detect.js';
 import type { CgroupWrite } from './plan.js';

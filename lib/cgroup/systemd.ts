@@ -4,8 +4,8 @@
  */
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
-import { CaissonError } from '../errors.js';
-import { inUserNamespace } from '../machine/surroundings.js';
+import { CaissonError } from '../base/errors.js';
+import { inUserNamespace } from '../host/surroundings.js';
 import type { CgroupLayout } from './detect.js';
 import type { CgroupWrite } from './plan.js';
 import type { Systemd } from './scope.js';

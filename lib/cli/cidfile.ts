@@ -1,7 +1,7 @@
 /** `--cidfile`: the container's id in a file that must not exist before. */
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
-import { CaissonError } from '../errors.js';
-import { storageError } from '../storage.js';
+import { CaissonError } from '../base/errors.js';
+import { storageError } from '../base/storage.js';
 
 export class CidFile {
   readonly #path: string;

@@ -1,6 +1,6 @@
 /** `--detach-keys`: the keys that leave a container's terminal without ending it. */
 import { Transform, type TransformCallback } from 'node:stream';
-import { invalid } from '../engine/check.js';
+import { invalid } from '../base/check.js';
 
 /** ctrl-p ctrl-q. */
 export const DEFAULT_DETACH_KEYS: Uint8Array = Uint8Array.of(0x10, 0x11);

@@ -1,17 +1,17 @@
 /** A container as `docker inspect` prints it: names and shapes of Docker's API (container inspect, v1.50). */
 import { hostname } from 'node:os';
-import { MASKED_PATHS, NO_PATHS, READONLY_PATHS, SHM_SIZE } from '../engine/default-spec.js';
-import { DEFAULT_STOP_TIMEOUT } from '../engine/create-options.js';
-import { normalizeDevices } from '../engine/devices.js';
-import { DEFAULT_PATH, normalizeEnv } from '../engine/env.js';
-import { shortId } from '../engine/ids.js';
-import { labelsOf } from '../engine/labels.js';
-import { normalizeMounts } from '../engine/mounts.js';
-import { type DeviceRate, networkName, type RunOptions } from '../engine/options.js';
-import type { ContainerInfo, Healthcheck, LogConfig, StoredHealth } from '../engine/stored.js';
-import { storageOptions } from '../engine/storage-opt.js';
-import { normalizeUlimits, RLIM_INFINITY } from '../engine/ulimits.js';
-import { parseCpus, parseRate, parseSize } from '../engine/units.js';
+import { MASKED_PATHS, NO_PATHS, READONLY_PATHS, SHM_SIZE } from '../engine/spec/default-spec.js';
+import { DEFAULT_STOP_TIMEOUT } from '../engine/options/create-options.js';
+import { normalizeDevices } from '../engine/options/devices.js';
+import { DEFAULT_PATH, normalizeEnv } from '../engine/options/env.js';
+import { shortId } from '../base/ids.js';
+import { labelsOf } from '../engine/options/labels.js';
+import { normalizeMounts } from '../engine/options/mounts.js';
+import { type DeviceRate, networkName, type RunOptions } from '../engine/options/options.js';
+import type { ContainerInfo, Healthcheck, LogConfig, StoredHealth } from '../engine/store/stored.js';
+import { storageOptions } from '../engine/options/storage-opt.js';
+import { normalizeUlimits, RLIM_INFINITY } from '../engine/options/ulimits.js';
+import { parseCpus, parseRate, parseSize } from '../base/units.js';
 import { addFields } from './api-fields.js';
 import { isStringMap, markStringMap, markStruct } from './template.js';
 

@@ -1,6 +1,6 @@
 /** Commands that do the same to each container that is named. */
-import type { Container } from '../engine/container.js';
-import { CaissonError } from '../errors.js';
+import type { Container } from '../engine/container/container.js';
+import { CaissonError } from '../base/errors.js';
 import { at, type CommandHome, type EngineLocation } from './home.js';
 import { OutputError } from './output.js';
 import { print } from './report.js';

@@ -1,5 +1,5 @@
 /** An error of the library's, in the words of the command line. */
-import type { CaissonError } from '../errors.js';
+import type { CaissonError } from '../base/errors.js';
 import { RUN_FLAGS } from './flags/run.js';
 
 const FLAG_OF_OPTION: ReadonlyMap<string, string> = new Map(

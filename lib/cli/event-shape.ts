@@ -1,5 +1,5 @@
 /** One event as `docker events` prints it. */
-import type { ContainerEvent } from '../engine/stored.js';
+import type { ContainerEvent } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { markStringMap, markStruct, parseTemplate } from './template.js';
 

@@ -1,5 +1,5 @@
 /** What a flag is, what a command takes, and the flags of caisson itself. The commands' own are in flags/. */
-import type { RunOptions } from '../engine/options.js';
+import type { RunOptions } from '../engine/options/options.js';
 import type { ValueCheck } from './flag-values.js';
 
 export interface Flag {

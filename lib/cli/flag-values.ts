@@ -3,12 +3,12 @@
  * engine is asked. A check answers why a value cannot be, or throws; whether the engine can do it is the engine's to say.
  */
 import { readFileSync } from 'node:fs';
-import { invalid, unsupported, wholeNumber } from '../engine/check.js';
-import { normalizeDeviceRules, normalizeDevices } from '../engine/devices.js';
-import { normalizeNames } from '../engine/files.js';
-import { normalizeSysctls } from '../engine/sysctls.js';
-import { normalizeUlimits } from '../engine/ulimits.js';
-import { parseCpus, parseRate, parseSize } from '../engine/units.js';
+import { invalid, unsupported, wholeNumber } from '../base/check.js';
+import { normalizeDeviceRules, normalizeDevices } from '../engine/options/devices.js';
+import { normalizeNames } from '../engine/spec/files.js';
+import { normalizeSysctls } from '../engine/options/sysctls.js';
+import { normalizeUlimits } from '../engine/options/ulimits.js';
+import { parseCpus, parseRate, parseSize } from '../base/units.js';
 
 export type ValueCheck = (value: string) => string | undefined;
 

@@ -1,13 +1,13 @@
 /** Where a command finds containers; the engine is opened only by what needs it. */
 import { detectCgroups, type CgroupLayout } from '../cgroup/detect.js';
 import type { CgroupDriver } from '../cgroup/systemd.js';
-import type { Container, ContainerHome } from '../engine/container.js';
+import type { Container, ContainerHome } from '../engine/container/container.js';
 import type { Engine } from '../engine/engine.js';
-import type { StartedExec } from '../engine/exec.js';
-import { listContainers } from '../engine/listing.js';
-import { defaultPlaces } from '../engine/places.js';
-import { Store } from '../engine/store.js';
-import type { ContainerInfo } from '../engine/stored.js';
+import type { StartedExec } from '../engine/start/exec.js';
+import { listContainers } from '../engine/container/listing.js';
+import { defaultPlaces } from '../engine/store/places.js';
+import { Store } from '../engine/store/store.js';
+import type { ContainerInfo } from '../engine/store/stored.js';
 
 /** Where the engine keeps what it keeps, and who makes its cgroups. */
 export interface EngineLocation {
@@ -29,7 +29,7 @@ export class CommandHome implements ContainerHome {
   /** What a container can do is loaded only now: who lists them needs little of it. */
   async get(reference: string): Promise<Container> {
     const id = await this.store.find(reference);
-    const { Container } = await import('../engine/container.js');
+    const { Container } = await import('../engine/container/container.js');
     return new Container(this, id);
   }
 

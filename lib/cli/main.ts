@@ -1,6 +1,6 @@
 /** The command line: flags of caisson itself, then a command. */
 import type { CgroupDriver } from '../cgroup/systemd.js';
-import { absolutePath } from '../working-directory.js';
+import { absolutePath } from '../base/working-directory.js';
 import { GLOBAL_FLAGS } from './flag-table.js';
 import type { EngineLocation } from './home.js';
 import { FlagParser } from './parse-flags.js';
@@ -29,7 +29,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   const { values, switches, rest } = new FlagParser('', GLOBAL_FLAGS).parse(argv);
   const [command, ...args] = rest;
   if (switches.get('version') === true) {
-    const { packageVersion } = await import('../package-version.js');
+    const { packageVersion } = await import('../base/package-version.js');
     print(1, `caisson version ${packageVersion()}\n`);
     return 0;
   }

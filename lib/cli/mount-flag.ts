@@ -1,7 +1,7 @@
 /** `--mount type=bind,source=/a,target=/b,readonly`: Docker's fields (docker/cli opts/mount.go). */
-import { invalid, unsupported } from '../engine/check.js';
-import type { BindPropagation, MountOption, VolumeUser } from '../engine/options.js';
-import { absolutePath } from '../working-directory.js';
+import { invalid, unsupported } from '../base/check.js';
+import type { BindPropagation, MountOption, VolumeUser } from '../engine/options/options.js';
+import { absolutePath } from '../base/working-directory.js';
 
 interface Draft {
   type?: string;

@@ -1,8 +1,8 @@
 /** One container as `docker ps --format` knows it. */
-import { shortId } from '../engine/ids.js';
-import { labelsOf } from '../engine/labels.js';
-import { networkName } from '../engine/options.js';
-import type { ContainerInfo, StoredHealth } from '../engine/stored.js';
+import { shortId } from '../base/ids.js';
+import { labelsOf } from '../engine/options/labels.js';
+import { networkName } from '../engine/options/options.js';
+import type { ContainerInfo, StoredHealth } from '../engine/store/stored.js';
 import { ellipsis, humanDuration, humanSize } from './human.js';
 import { markStruct } from './template.js';
 import { quote } from './template/printf.js';

@@ -1,5 +1,5 @@
 /** What the command line says when something fails. */
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import { OutputError, type OutputFd, writeAll } from './output.js';
 import { endBySignal, SignalError } from './signals.js';
 import { UsageError } from './usage-error.js';

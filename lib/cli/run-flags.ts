@@ -1,16 +1,16 @@
 /** From the words after `caisson run` or `create` to an image, an argv and the library's options. */
 import { readFileSync } from 'node:fs';
-import { conflicting, invalid, unsupported, wholeNumber } from '../engine/check.js';
-import { parseEnvFile } from '../engine/env.js';
-import { parseLogConfig } from '../engine/log-config.js';
-import { type HealthcheckNames, parseTimes } from '../engine/healthcheck.js';
-import type { MountOption, RunOptions } from '../engine/options.js';
-import { parseRestartPolicy } from '../engine/restart-policy.js';
-import { parseSignal } from '../engine/signals.js';
-import type { Healthcheck, LogConfig, RestartPolicy } from '../engine/stored.js';
-import { CaissonError } from '../errors.js';
+import { conflicting, invalid, unsupported, wholeNumber } from '../base/check.js';
+import { parseEnvFile } from '../engine/options/env.js';
+import { parseLogConfig } from '../engine/options/log-config.js';
+import { type HealthcheckNames, parseTimes } from '../engine/options/healthcheck.js';
+import type { MountOption, RunOptions } from '../engine/options/options.js';
+import { parseRestartPolicy } from '../engine/options/restart-policy.js';
+import { parseSignal } from '../base/signals.js';
+import type { Healthcheck, LogConfig, RestartPolicy } from '../engine/store/stored.js';
+import { CaissonError } from '../base/errors.js';
 import type { RootfsWritable } from '../image/rootfs.js';
-import { absolutePath, workingDirectory } from '../working-directory.js';
+import { absolutePath, workingDirectory } from '../base/working-directory.js';
 import { checkArguments } from './command-line.js';
 import { parseDetachKeys } from './detach-keys.js';
 import { CREATE, CREATE_FLAGS } from './flags/create.js';

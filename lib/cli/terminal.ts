@@ -1,7 +1,7 @@
 /** The caller's terminal while the container has one of its own (`-t`). */
 import { spawnSync } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import type { TerminalSize } from '../engine/options.js';
+import type { TerminalSize } from '../engine/options/options.js';
 import { DetachFilter } from './detach-keys.js';
 import { showOutput, type ShownOutput } from './output.js';
 import { SignalError } from './signals.js';

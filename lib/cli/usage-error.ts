@@ -1,5 +1,5 @@
 /** A command line that cannot be understood. */
-import { CaissonError, type ErrorCode } from '../errors.js';
+import { CaissonError, type ErrorCode } from '../base/errors.js';
 
 export class UsageError extends CaissonError {
   /** The command whose usage is shown, such as `run`; empty for caisson itself. */

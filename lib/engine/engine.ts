@@ -6,7 +6,7 @@ import { evacuateRoot } from '../cgroup/evacuate.js';
 import { homeFor } from '../cgroup/home.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { type CgroupDriver, sliceFor } from '../cgroup/systemd.js';
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import type { Binding } from '../native/binding.js';
 import { loadNative } from '../native/load.js';
@@ -19,28 +19,28 @@ import {
 import { PARENT_LINK } from '../program/compile-host.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import { explain } from '../program/explain.js';
-import { checkOptions, invalid, isRecord } from './check.js';
-import type { HostFacts } from './config.js';
-import { thermalThrottlePaths } from './cpu-masks.js';
-import type { Container, ContainerHome } from './container.js';
-import { Containers, type Pruned } from './containers.js';
-import { createContainer } from './create.js';
-import type { CreateOptions } from './create-options.js';
-import type { StartedExec } from './exec.js';
-import { type EventOptions, followEvents } from './event-log.js';
-import { Execution } from './execution.js';
-import { IdRanges } from './id-ranges.js';
-import { newId } from './ids.js';
-import { machineInfo, type MachineInfo } from './info.js';
-import { launch } from './launch.js';
-import type { RunOptions } from './options.js';
-import { findAbandoned, ownerName } from './owner.js';
-import { findOwnUsers, isRoot, type OwnUsers } from './own-users.js';
-import { defaultPlaces } from './places.js';
-import { prepare, prepareKept, type Prepared, recall, type Surroundings } from './prepare.js';
-import { type Places, Store } from './store.js';
-import type { ContainerEvent, ContainerInfo } from './stored.js';
-import { undo } from './undo.js';
+import { checkOptions, invalid, isRecord } from '../base/check.js';
+import type { HostFacts } from './options/config.js';
+import { thermalThrottlePaths } from '../host/cpu-masks.js';
+import type { Container, ContainerHome } from './container/container.js';
+import { Containers, type Pruned } from './container/containers.js';
+import { createContainer } from './container/create.js';
+import type { CreateOptions } from './options/create-options.js';
+import type { StartedExec } from './start/exec.js';
+import { type EventOptions, followEvents } from './store/event-log.js';
+import { Execution } from './start/execution.js';
+import { IdRanges } from './start/id-ranges.js';
+import { newId } from '../base/ids.js';
+import { machineInfo, type MachineInfo } from '../info/info.js';
+import { launch } from './start/launch.js';
+import type { RunOptions } from './options/options.js';
+import { findAbandoned, ownerName } from '../host/owner.js';
+import { findOwnUsers, isRoot, type OwnUsers } from '../host/own-users.js';
+import { defaultPlaces } from './store/places.js';
+import { prepare, prepareKept, type Prepared, recall, type Surroundings } from './start/prepare.js';
+import { type Places, Store } from './store/store.js';
+import type { ContainerEvent, ContainerInfo } from './store/stored.js';
+import { undo } from './container/undo.js';
 
 export interface EngineOptions {
   /**
@@ -258,8 +258,8 @@ export class Engine implements Surroundings, ContainerHome {
     }
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
-    const { noteVolumes } = await import('./volume-notes.js');
-    const { noteLayer } = await import('./layer.js');
+    const { noteVolumes } = await import('./spec/volume-notes.js');
+    const { noteLayer } = await import('./start/layer.js');
     const notes = [
       ...noteLayer(prepared.config.layerSize),
       ...(await noteVolumes(prepared.config)),
@@ -334,7 +334,7 @@ export class Engine implements Surroundings, ContainerHome {
         this.launch(execution, prepared, options.signal);
         return;
       }
-      const { runKept } = await import('./run-kept.js');
+      const { runKept } = await import('./container/run-kept.js');
       await runKept(this, this, execution, image, argv, options);
       this.isOver(execution);
     } catch (error) {

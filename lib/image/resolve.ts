@@ -1,5 +1,5 @@
 /** From what the user names as an image to a root and its defaults. */
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import type { RootPlan } from '../program/launch.js';
 import { hostImage, knownHostImage, withBoundUsr } from './host.js';
 import type { HostBind } from './host-skeleton.js';

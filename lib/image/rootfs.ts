@@ -1,8 +1,8 @@
 /** A directory on the host as a container's root: one made by debootstrap, unpacked from an archive, … */
 import { readdir } from 'node:fs/promises';
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import type { RootPlan } from '../program/launch.js';
-import { absolutePath } from '../working-directory.js';
+import { absolutePath } from '../base/working-directory.js';
 
 /**
  * What happens to writes. `overlay`: they go into a layer of the container's own, above the directory;

@@ -123,7 +123,7 @@ export interface Binding {
   /** Runs a program's teardown half on the undertaker's thread. */
   undo(teardown: Uint8Array, callback: (error: NativeError | null) => void): void;
   /**
-   * Starts a monitor with a configuration (lib/engine/monitor-config.ts); it holds a copy of `ids` (or -1), and one of
+   * Starts a monitor with a configuration (lib/engine/supervisor/monitor-config.ts); it holds a copy of `ids` (or -1), and one of
    * `lock` until what has become of the start is written down. The callback gets a descriptor of the connection to it.
    */
   keep(

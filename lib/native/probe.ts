@@ -1,7 +1,7 @@
 /** Asks caisson-init what this machine lets this user do: cpp/init/probe.cpp. Leaves nothing behind. */
 import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
-import { errnoName } from '../program/errno.js';
+import { errnoName } from '../base/errno.js';
 import { addonPath } from './load.js';
 
 export interface ProbeOutcome {

@@ -1,5 +1,5 @@
 /** A seccomp profile in the numbers that the native compiler takes. */
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import type { LinuxSeccomp, LinuxSeccompArg, LinuxSyscall } from './runtime-spec.js';
 
 /** The arguments of `compileSeccomp`; `cpp/addon/seccomp.h` says what the words are. */

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { constants, release } from 'node:os';
 
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import type { LinuxSeccomp, LinuxSeccompArg, LinuxSyscall } from './runtime-spec.js';
 import { encodeProfile } from './seccomp-encode.js';
 

@@ -8,7 +8,7 @@ import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import type { LinuxSeccomp } from './runtime-spec.js';
 import { encodeProfile, type EncodedProfile } from './seccomp-encode.js';
 

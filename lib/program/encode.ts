@@ -1,5 +1,5 @@
 /** A program as the bytes that cpp/program/program.h decodes. Layout: cpp/program/instruction.h. */
-import { CaissonError } from '../errors.js';
+import { CaissonError } from '../base/errors.js';
 import { OPCODE_NUMBERS, type Program, type Step } from './instructions.js';
 
 const MAGIC = 0x314e5343;

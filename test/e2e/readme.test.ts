@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
+import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { OrdinaryUser } from '../support/ordinary-user.js';
 import { OuterNetwork, SERVER } from '../support/outer-network.js';
 import { codeBlocks } from '../support/markdown.js';

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { expect } from 'chai';
-import type { Attached } from '../../lib/engine/attached.js';
-import type { Container } from '../../lib/engine/container.js';
+import type { Attached } from '../../lib/engine/supervisor/attached.js';
+import type { Container } from '../../lib/engine/container/container.js';
 import { Kept, logBytes, logOf, refused, statusIs, untilLogged } from '../support/kept.js';
 import { Ward } from '../support/nursery.js';
 import { eventually, sleep } from '../support/outside.js';

@@ -5,7 +5,7 @@ import { copyFile, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/pro
 import { promisify } from 'node:util';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { RunOptions } from '../../lib/engine/options.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
 import { CaissonError, type ErrorCode, rootfs, type RootfsImage } from '../../lib/index.js';
 import { isRoot, needsRoot } from '../support/needs.js';
 import { fixture } from '../support/places.js';

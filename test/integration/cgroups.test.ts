@@ -4,11 +4,11 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type CgroupPlace, existing, placesOf } from '../../lib/cgroup/places.js';
-import { freezerState, setFrozen } from '../../lib/engine/freezer.js';
-import { processesOf } from '../../lib/engine/processes.js';
-import { cpuPercent, readStats } from '../../lib/engine/stats.js';
-import { top } from '../../lib/engine/top.js';
-import { CaissonError } from '../../lib/errors.js';
+import { freezerState, setFrozen } from '../../lib/cgroup/freezer.js';
+import { processesOf } from '../../lib/cgroup/processes.js';
+import { cpuPercent, readStats } from '../../lib/engine/views/stats.js';
+import { top } from '../../lib/engine/views/top.js';
+import { CaissonError } from '../../lib/base/errors.js';
 import { needsControllers, needsRoot } from '../support/needs.js';
 import {
   cgroupsOf,

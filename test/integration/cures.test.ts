@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import type { RunOptions } from '../../lib/engine/options.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
 import { isRoot } from '../support/needs.js';
 import { eventually } from '../support/outside.js';
 import { fixture, repository } from '../support/places.js';

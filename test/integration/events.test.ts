@@ -20,9 +20,9 @@ import {
   EVENT_FILE_SIZE,
   type EventOptions,
   followEvents,
-} from '../../lib/engine/event-log.js';
-import { ownerName } from '../../lib/engine/owner.js';
-import type { ContainerEvent } from '../../lib/engine/stored.js';
+} from '../../lib/engine/store/event-log.js';
+import { ownerName } from '../../lib/host/owner.js';
+import type { ContainerEvent } from '../../lib/engine/store/stored.js';
 import { openDescriptors } from '../support/leftovers.js';
 import { eventually, sleep } from '../support/outside.js';
 import { fixture } from '../support/places.js';

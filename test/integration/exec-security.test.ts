@@ -2,10 +2,10 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { exec, type ExecTarget } from '../../lib/engine/exec.js';
-import type { ExecOptions } from '../../lib/engine/exec-options.js';
-import type { Execution } from '../../lib/engine/execution.js';
-import type { RunOptions } from '../../lib/engine/options.js';
+import { exec, type ExecTarget } from '../../lib/engine/start/exec.js';
+import type { ExecOptions } from '../../lib/engine/options/exec-options.js';
+import type { Execution } from '../../lib/engine/start/execution.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
 import { CaissonError } from '../../lib/index.js';
 import type { RootfsImage } from '../../lib/image/rootfs.js';
 import { targetOf } from '../support/exec-target.js';

@@ -6,7 +6,7 @@ import { cpus, hostname, release, totalmem, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { machineInfo, type MachineInfo } from '../../lib/engine/info.js';
+import { machineInfo, type MachineInfo } from '../../lib/info/info.js';
 import { parseProbe } from '../../lib/native/probe.js';
 import { isRoot, needsControllers, needsRoot } from '../support/needs.js';
 import { hierarchies } from '../support/outside.js';

@@ -3,8 +3,8 @@ import { existsSync, symlinkSync } from 'node:fs';
 import { lutimes, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Container } from '../../lib/engine/container.js';
-import type { CreateOptions } from '../../lib/engine/create-options.js';
+import type { Container } from '../../lib/engine/container/container.js';
+import type { CreateOptions } from '../../lib/engine/options/create-options.js';
 import { Kept, logOf, monitorOf, refused, statusIs, untilLogged } from '../support/kept.js';
 import { unusedParents, untilNothing } from '../support/leftovers.js';
 import {

@@ -1,9 +1,9 @@
 /** Random lives of containers, against a small model of what each command does and is refused with. */
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Container } from '../../lib/engine/container.js';
-import type { ContainerStatus } from '../../lib/engine/stored.js';
-import { CaissonError, type ErrorCode } from '../../lib/errors.js';
+import type { Container } from '../../lib/engine/container/container.js';
+import type { ContainerStatus } from '../../lib/engine/store/stored.js';
+import { CaissonError, type ErrorCode } from '../../lib/base/errors.js';
 import { Kept } from '../support/kept.js';
 import { needsCgroups } from '../support/needs.js';
 import { sampleSize } from '../support/sample.js';

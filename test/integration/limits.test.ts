@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import type { RunOptions } from '../../lib/engine/options.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
 import {
   cgroupOf,
   cgroupsOf,

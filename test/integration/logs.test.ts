@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readLogs } from '../../lib/engine/log-reader.js';
+import { readLogs } from '../../lib/engine/logs/log-reader.js';
 import { fixture } from '../support/places.js';
 
 const LINES = 20_000;

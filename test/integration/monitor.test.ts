@@ -15,9 +15,9 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Container } from '../../lib/engine/container.js';
+import type { Container } from '../../lib/engine/container/container.js';
 import { Engine } from '../../lib/engine/engine.js';
-import { startTimeOf } from '../../lib/engine/owner.js';
+import { startTimeOf } from '../../lib/host/owner.js';
 import {
   Kept,
   logBytes,

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
-import { findOwnUsers } from '../../lib/engine/own-users.js';
+import { findOwnUsers } from '../../lib/host/own-users.js';
 import { isRoot, needsRoot } from '../support/needs.js';
 import { OuterNetwork, PORT, SERVER } from '../support/outer-network.js';
 import { fixture, repository } from '../support/places.js';

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { DEFAULT_CAPABILITIES } from '../../lib/engine/capabilities.js';
-import type { RunOptions } from '../../lib/engine/options.js';
+import { DEFAULT_CAPABILITIES } from '../../lib/engine/options/capabilities.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
 import { CAPABILITIES, capabilityMask } from '../../lib/oci/capabilities.js';
 import { needsRoot } from '../support/needs.js';
 import { spareDevice, statusOf } from '../support/outside.js';

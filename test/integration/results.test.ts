@@ -1,9 +1,9 @@
 import { getEventListeners } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import type { RunResult } from '../../lib/engine/execution.js';
+import type { RunResult } from '../../lib/engine/start/execution.js';
 import { drawTimeline } from '../../lib/program/timeline.js';
-import type { CaissonError } from '../../lib/errors.js';
+import type { CaissonError } from '../../lib/base/errors.js';
 import { eventually, exists, processesOf, sleep, statusOf, tracesOf } from '../support/outside.js';
 import { slowness } from '../support/slowness.js';
 import { Workshop } from '../support/workshop.js';

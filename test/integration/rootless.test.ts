@@ -16,7 +16,7 @@ import { promisify } from 'node:util';
 import { join, relative } from 'node:path';
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
+import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { needsRoot } from '../support/needs.js';
 import { OrdinaryUser, RANGE, type RunAs, SUBGID, SUBUID, UID } from '../support/ordinary-user.js';
 import {

@@ -17,7 +17,7 @@ import { chmod, mkdir, readdir, readFile, rm, rmdir, symlink, writeFile } from '
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { RunOptions } from '../../lib/engine/options.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
 import type { RootfsImage, RootfsOptions } from '../../lib/image/rootfs.js';
 import { CaissonError, type ErrorCode, type RunResult } from '../../lib/index.js';
 import { fixture } from '../support/places.js';

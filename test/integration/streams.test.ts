@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import type { CaissonError } from '../../lib/errors.js';
+import type { CaissonError } from '../../lib/base/errors.js';
 import { eventually, pidOutside, sleep } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
 

@@ -9,8 +9,8 @@ import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { scopeName } from '../../lib/cgroup/places.js';
 import { Systemd } from '../../lib/cgroup/scope.js';
 import { sliceFor } from '../../lib/cgroup/systemd.js';
-import type { Container } from '../../lib/engine/container.js';
-import { newId } from '../../lib/engine/ids.js';
+import type { Container } from '../../lib/engine/container/container.js';
+import { newId } from '../../lib/base/ids.js';
 import {
   Kept,
   logOf,

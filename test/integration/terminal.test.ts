@@ -1,8 +1,8 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import type { Execution } from '../../lib/engine/execution.js';
-import type { RunOptions } from '../../lib/engine/options.js';
+import type { Execution } from '../../lib/engine/start/execution.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
 import { eventually, processesOf, sleep } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
 

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
-import { hasSelinux } from '../../lib/machine/selinux.js';
+import { hasSelinux } from '../../lib/host/selinux.js';
 import { Engine, rootfs } from '../../lib/index.js';
 import type { Fault } from '../../lib/program/encode.js';
 import { OPCODES } from '../../lib/program/instructions.js';

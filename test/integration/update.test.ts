@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { RunOptions } from '../../lib/engine/options.js';
-import { type ResourceChange, updateResources } from '../../lib/engine/update.js';
-import { CaissonError } from '../../lib/errors.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
+import { type ResourceChange, updateResources } from '../../lib/engine/container/update.js';
+import { CaissonError } from '../../lib/base/errors.js';
 import { needsControllers } from '../support/needs.js';
 import { cgroupOf, eventually } from '../support/outside.js';
 import type { Session } from '../support/session.js';

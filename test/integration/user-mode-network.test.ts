@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
-import { userNamespaceSwitch } from '../../lib/machine/user-namespaces.js';
+import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { OrdinaryUser, type Said, UID } from '../support/ordinary-user.js';
 import {
   GATEWAY,

@@ -11,7 +11,7 @@ import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { cgroupPath, scopeName, scopePath } from '../../lib/cgroup/places.js';
 import { sliceFor } from '../../lib/cgroup/systemd.js';
-import type { Container } from '../../lib/engine/container.js';
+import type { Container } from '../../lib/engine/container/container.js';
 import { Engine, machineInfo } from '../../lib/index.js';
 import { eventually } from '../support/outside.js';
 

@@ -26,7 +26,7 @@ std::string exec_program(int opened = 1) {
   return text_of(builder.build());
 }
 
-// As lib/engine/monitor-config.ts writes it.
+// As lib/engine/supervisor/monitor-config.ts writes it.
 Bytes config(
     const std::string& check,
     const std::function<void(MonitorHeader&)>& change = [](MonitorHeader&) {}) {

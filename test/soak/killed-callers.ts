@@ -1,7 +1,7 @@
 /** kill -9: of who started containers, which must not notice, and of monitors, with which theirs end. */
 import { expect } from 'chai';
-import type { Container } from '../../lib/engine/container.js';
-import { startTimeOf } from '../../lib/engine/owner.js';
+import type { Container } from '../../lib/engine/container/container.js';
+import { startTimeOf } from '../../lib/host/owner.js';
 import { cgroupsOf, eventually, processesOf, sleep } from '../support/outside.js';
 import { count, type Counted, COUNTING } from './support/counting.js';
 import { atOnce, type Ground, killIfThere, monitors } from './support/ground.js';

@@ -3,7 +3,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Engine } from '../../lib/engine/engine.js';
-import { isAlive } from '../../lib/engine/owner.js';
+import { isAlive } from '../../lib/host/owner.js';
 import { cgroupsOf, eventually, processesOf } from '../support/outside.js';
 import type { CommanderReport } from './programs/task.js';
 import { atOnce, type Ground, monitors } from './support/ground.js';

@@ -1,8 +1,8 @@
 /** A running container as `exec` wants to know it. */
 import { readFile } from 'node:fs/promises';
-import type { ExecTarget } from '../../lib/engine/exec.js';
-import type { RunOptions } from '../../lib/engine/options.js';
-import { startTime } from '../../lib/engine/owner.js';
+import type { ExecTarget } from '../../lib/engine/start/exec.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
+import { startTime } from '../../lib/host/owner.js';
 import type { RootfsImage } from '../../lib/image/rootfs.js';
 import { pidOutside } from './outside.js';
 

@@ -4,8 +4,8 @@
  */
 import { spawnSync } from 'node:child_process';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
-import { isRoot as ofMachine } from '../../lib/engine/own-users.js';
-import { hasSelinux } from '../../lib/machine/selinux.js';
+import { isRoot as ofMachine } from '../../lib/host/own-users.js';
+import { hasSelinux } from '../../lib/host/selinux.js';
 
 export interface Needs {
   readonly it: Mocha.PendingTestFunction;

@@ -3,7 +3,7 @@ import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { access, lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { isRoot } from '../../lib/engine/own-users.js';
+import { isRoot } from '../../lib/host/own-users.js';
 import { slowness } from './slowness.js';
 
 export const NAMESPACES = ['mnt', 'uts', 'ipc', 'pid', 'net', 'user', 'cgroup'] as const;

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { CgroupHome } from '../../lib/cgroup/places.js';
 import { Engine, type EngineOptions } from '../../lib/engine/engine.js';
-import type { RunOptions } from '../../lib/engine/options.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
 import { rootfs, type RootfsImage, type RootfsOptions } from '../../lib/image/rootfs.js';
 import { isRoot } from './needs.js';
 import { Session } from './session.js';

@@ -1,11 +1,11 @@
 /** Each ability that can be missing, its cause and its cure, from machines that are not this one. */
 import { expect } from 'chai';
 import { makeLayout } from '../../lib/cgroup/detect.js';
-import { type Ability, listAbilities } from '../../lib/machine/abilities.js';
-import { listControllers } from '../../lib/machine/controllers.js';
-import type { MachineFacts } from '../../lib/machine/facts.js';
-import { explainRefusal } from '../../lib/machine/refusal.js';
-import type { Confinement } from '../../lib/machine/surroundings.js';
+import { type Ability, listAbilities } from '../../lib/info/abilities.js';
+import { listControllers } from '../../lib/info/controllers.js';
+import type { MachineFacts } from '../../lib/info/facts.js';
+import { explainRefusal } from '../../lib/host/refusal.js';
+import type { Confinement } from '../../lib/host/surroundings.js';
 import { parseProbe } from '../../lib/native/probe.js';
 
 const EVERYTHING =

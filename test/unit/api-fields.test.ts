@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { inspectShape } from '../../lib/cli/docker-shape.js';
 import { eventJson, eventShape } from '../../lib/cli/event-shape.js';
 import { parseTemplate } from '../../lib/cli/template.js';
-import type { ContainerEvent } from '../../lib/engine/stored.js';
+import type { ContainerEvent } from '../../lib/engine/store/stored.js';
 import { containerInfo } from './support/container-info.js';
 
 const words = (text: string): readonly string[] => text.split(/\s+/);

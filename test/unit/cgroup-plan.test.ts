@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { type CgroupLayout, detectCgroups, makeLayout } from '../../lib/cgroup/detect.js';
 import { type CgroupPlan, planCgroups } from '../../lib/cgroup/plan.js';
 import { type LimitOptions, weightOfShares } from '../../lib/cgroup/resources.js';
-import { CaissonError } from '../../lib/errors.js';
+import { CaissonError } from '../../lib/base/errors.js';
 import type { LinuxResources } from '../../lib/oci/runtime-spec.js';
 import {
   comountedV1,

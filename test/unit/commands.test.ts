@@ -16,7 +16,7 @@ import { TOP } from '../../lib/cli/flags/top.js';
 import { UPDATE } from '../../lib/cli/flags/update.js';
 import { helpText, usageText } from '../../lib/cli/help.js';
 import { UsageError } from '../../lib/cli/usage-error.js';
-import type { ErrorCode } from '../../lib/errors.js';
+import type { ErrorCode } from '../../lib/base/errors.js';
 import { expectError } from './support/expect-error.js';
 
 /** Flags of Docker 28, as `docker COMMAND --help` lists them. */

@@ -1,8 +1,8 @@
 import { constants } from 'node:buffer';
 import { expect } from 'chai';
-import { type ContainerConfig, type ImageDefaults, normalize } from '../../lib/engine/config.js';
-import type { RunOptions } from '../../lib/engine/options.js';
-import type { ErrorCode } from '../../lib/errors.js';
+import { type ContainerConfig, type ImageDefaults, normalize } from '../../lib/engine/options/config.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
+import type { ErrorCode } from '../../lib/base/errors.js';
 import { expectError } from './support/expect-error.js';
 
 const IMAGE: ImageDefaults = {

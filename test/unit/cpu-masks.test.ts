@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 
-import { thermalThrottlePaths } from '../../lib/engine/cpu-masks.js';
+import { thermalThrottlePaths } from '../../lib/host/cpu-masks.js';
 
 describe('the thermal counters of processors', () => {
   let directory: string;

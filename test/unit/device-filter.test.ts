@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { compileDeviceRules } from '../../lib/cgroup/device-filter.js';
-import { DEVICE_RULES, ALL_DEVICES } from '../../lib/engine/default-spec.js';
+import { DEVICE_RULES, ALL_DEVICES } from '../../lib/engine/spec/default-spec.js';
 import type { LinuxDeviceCgroup } from '../../lib/oci/runtime-spec.js';
 
 const RIGHTS = ['m', 'r', 'w'] as const;

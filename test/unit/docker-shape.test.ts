@@ -3,7 +3,7 @@ import { inspectShape } from '../../lib/cli/docker-shape.js';
 import { PS_HEADINGS, PS_TABLE, PS_TABLE_WITH_SIZE, psShape } from '../../lib/cli/ps-shape.js';
 import { listFormat } from '../../lib/cli/table.js';
 import { parseTemplate, TemplateError } from '../../lib/cli/template.js';
-import type { ContainerStatus, HealthStatus, StoredState } from '../../lib/engine/stored.js';
+import type { ContainerStatus, HealthStatus, StoredState } from '../../lib/engine/store/stored.js';
 import { containerInfo, type InfoParts } from './support/container-info.js';
 
 const NOW = new Date('2026-03-01T12:00:00Z');

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { buildEnvironment, DEFAULT_PATH, parseEnvFile } from '../../lib/engine/env.js';
+import { buildEnvironment, DEFAULT_PATH, parseEnvFile } from '../../lib/engine/options/env.js';
 import { expectError } from './support/expect-error.js';
 
 const FACTS = { hostname: 'box', home: '/root', terminal: false };

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { eventJson, eventLine, eventShape } from '../../lib/cli/event-shape.js';
 import { parseTemplate } from '../../lib/cli/template.js';
-import type { ContainerEvent } from '../../lib/engine/stored.js';
+import type { ContainerEvent } from '../../lib/engine/store/stored.js';
 
 const EVENT: ContainerEvent = {
   type: 'container',

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { normalize } from '../../lib/engine/config.js';
-import { type ExecOptions, normalizeExec } from '../../lib/engine/exec-options.js';
-import type { RunOptions } from '../../lib/engine/options.js';
-import { toSpec } from '../../lib/engine/to-spec.js';
-import { CaissonError } from '../../lib/errors.js';
+import { normalize } from '../../lib/engine/options/config.js';
+import { type ExecOptions, normalizeExec } from '../../lib/engine/options/exec-options.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
+import { toSpec } from '../../lib/engine/spec/to-spec.js';
+import { CaissonError } from '../../lib/base/errors.js';
 import { loadNative } from '../../lib/native/load.js';
 import { compileExec, type ExecInput } from '../../lib/program/compile-exec.js';
 import type { Launchable } from '../../lib/program/compile.js';

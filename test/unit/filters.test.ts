@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { matchesEvent, parseEventFilters } from '../../lib/engine/event-filters.js';
-import { checkReferences, impliesAll, matches, parseFilters } from '../../lib/engine/filters.js';
-import { matchesPrune, parsePruneFilters } from '../../lib/engine/prune-filters.js';
-import type { ContainerEvent, ContainerInfo } from '../../lib/engine/stored.js';
+import { matchesEvent, parseEventFilters } from '../../lib/engine/views/event-filters.js';
+import { checkReferences, impliesAll, matches, parseFilters } from '../../lib/engine/views/filters.js';
+import { matchesPrune, parsePruneFilters } from '../../lib/engine/views/prune-filters.js';
+import type { ContainerEvent, ContainerInfo } from '../../lib/engine/store/stored.js';
 import { containerInfo } from './support/container-info.js';
 import { expectError } from './support/expect-error.js';
 

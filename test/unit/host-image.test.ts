@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { CaissonError } from '../../lib/errors.js';
+import { CaissonError } from '../../lib/base/errors.js';
 import { hostImage, pruneHostImages } from '../../lib/image/host.js';
 import { buildSkeleton } from '../../lib/image/host-skeleton.js';
 import { resolveImage } from '../../lib/image/resolve.js';

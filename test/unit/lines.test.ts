@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Container } from '../../lib/engine/container.js';
-import { LineSplitter, linesOf, splitLines } from '../../lib/engine/lines.js';
-import type { LogEntry } from '../../lib/engine/log-entry.js';
-import { MonitorConnection } from '../../lib/engine/monitor-connection.js';
-import { Output } from '../../lib/engine/streams.js';
-import { waitFor } from '../../lib/engine/wait-for.js';
+import type { Container } from '../../lib/engine/container/container.js';
+import { LineSplitter, linesOf, splitLines } from '../../lib/base/lines.js';
+import type { LogEntry } from '../../lib/engine/logs/log-entry.js';
+import { MonitorConnection } from '../../lib/engine/supervisor/monitor-connection.js';
+import { Output } from '../../lib/engine/start/streams.js';
+import { waitFor } from '../../lib/engine/container/wait-for.js';
 
 const LIBRARY = fileURLToPath(new URL('../../../lib', import.meta.url));
 

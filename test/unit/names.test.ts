@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { injectedFiles, normalizeNames } from '../../lib/engine/files.js';
-import { checkContainerName } from '../../lib/engine/host-names.js';
-import { newId, shortId } from '../../lib/engine/ids.js';
-import { randomName } from '../../lib/engine/random-name.js';
+import { injectedFiles, normalizeNames } from '../../lib/engine/spec/files.js';
+import { checkContainerName } from '../../lib/engine/options/host-names.js';
+import { newId, shortId } from '../../lib/base/ids.js';
+import { randomName } from '../../lib/base/random-name.js';
 
 describe('ids and names', () => {
   it('draws ids of 64 digits whose first twelve are not all decimal', () => {

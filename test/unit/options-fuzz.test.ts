@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { parseMountFlag } from '../../lib/cli/mount-flag.js';
 import { parseRun } from '../../lib/cli/run-flags.js';
-import { normalize } from '../../lib/engine/config.js';
-import { RUN_OPTION_NAMES } from '../../lib/engine/options.js';
-import { toSpec } from '../../lib/engine/to-spec.js';
-import { CaissonError } from '../../lib/errors.js';
+import { normalize } from '../../lib/engine/options/config.js';
+import { RUN_OPTION_NAMES } from '../../lib/engine/options/options.js';
+import { toSpec } from '../../lib/engine/spec/to-spec.js';
+import { CaissonError } from '../../lib/base/errors.js';
 
 const IMAGE = { env: [], cmd: ['sh'], entrypoint: [] };
 const HOST = { cpus: '0-1', mems: '0' };

@@ -4,10 +4,10 @@ import {
   type LogOptions,
   parseLogConfig,
   UNLIMITED_LOG_SIZE,
-} from '../../lib/engine/log-config.js';
-import { parseRestartPolicy, startsOnBoot } from '../../lib/engine/restart-policy.js';
-import type { RestartPolicy, StoredState } from '../../lib/engine/stored.js';
-import type { ErrorCode } from '../../lib/errors.js';
+} from '../../lib/engine/options/log-config.js';
+import { parseRestartPolicy, startsOnBoot } from '../../lib/engine/options/restart-policy.js';
+import type { RestartPolicy, StoredState } from '../../lib/engine/store/stored.js';
+import type { ErrorCode } from '../../lib/base/errors.js';
 import { containerInfo } from './support/container-info.js';
 import { expectError } from './support/expect-error.js';
 

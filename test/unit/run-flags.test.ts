@@ -9,9 +9,9 @@ import { RUN_FLAGS } from '../../lib/cli/flags/run.js';
 import { parseMountFlag } from '../../lib/cli/mount-flag.js';
 import { parseRun, type RunInvocation } from '../../lib/cli/run-flags.js';
 import { UsageError } from '../../lib/cli/usage-error.js';
-import { normalize } from '../../lib/engine/config.js';
-import type { RunOptions } from '../../lib/engine/options.js';
-import type { ErrorCode } from '../../lib/errors.js';
+import { normalize } from '../../lib/engine/options/config.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
+import type { ErrorCode } from '../../lib/base/errors.js';
 import { expectError } from './support/expect-error.js';
 
 const AROUND = { env: { KNOWN: 'yes' }, cwd: '/here' };

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { CaissonError } from '../../lib/errors.js';
+import { CaissonError } from '../../lib/base/errors.js';
 import { loadNative } from '../../lib/native/load.js';
 import type { LinuxSeccomp, LinuxSeccompArg, LinuxSyscall } from '../../lib/oci/runtime-spec.js';
 import { defaultSeccompProfile } from '../../lib/oci/seccomp-default.js';

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { CaissonError } from '../../lib/errors.js';
+import { CaissonError } from '../../lib/base/errors.js';
 import {
   composeLabels,
   labelsFor,
   parseContexts,
   type Selinux,
-} from '../../lib/machine/selinux.js';
+} from '../../lib/host/selinux.js';
 
 const contexts = {
   process: 'system_u:system_r:container_t:s0',

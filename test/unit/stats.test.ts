@@ -9,7 +9,7 @@ import {
   cpuPercent,
   parseProcStat,
   readStats,
-} from '../../lib/engine/stats.js';
+} from '../../lib/engine/views/stats.js';
 
 /** Of a container on Linux 6.1 with all of cgroup v2. */
 const V2 = {

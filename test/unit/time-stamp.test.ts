@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { show } from '../../lib/engine/check.js';
-import { formatTimeStamp, nanosecondsOf, parseTimeStamp } from '../../lib/engine/time-stamp.js';
-import { CaissonError } from '../../lib/errors.js';
+import { show } from '../../lib/base/check.js';
+import { formatTimeStamp, nanosecondsOf, parseTimeStamp } from '../../lib/base/time-stamp.js';
+import { CaissonError } from '../../lib/base/errors.js';
 
 const NOW = Date.UTC(2026, 0, 31, 8);
 

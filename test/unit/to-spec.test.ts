@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { normalize } from '../../lib/engine/config.js';
-import type { RunOptions } from '../../lib/engine/options.js';
-import { checkSources, NO_SOURCES, type SourceDevice } from '../../lib/engine/sources.js';
-import { type SpecFacts, toSpec } from '../../lib/engine/to-spec.js';
+import { normalize } from '../../lib/engine/options/config.js';
+import type { RunOptions } from '../../lib/engine/options/options.js';
+import { checkSources, NO_SOURCES, type SourceDevice } from '../../lib/engine/spec/sources.js';
+import { type SpecFacts, toSpec } from '../../lib/engine/spec/to-spec.js';
 import type { Spec } from '../../lib/oci/runtime-spec.js';
 import { expectError, expectRejection } from './support/expect-error.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { parseList } from '../../lib/engine/cpu-list.js';
-import { parseSignal } from '../../lib/engine/signals.js';
-import { parseCpus, parseDuration, parseRate, parseSize } from '../../lib/engine/units.js';
+import { parseList } from '../../lib/engine/options/cpu-list.js';
+import { parseSignal } from '../../lib/base/signals.js';
+import { parseCpus, parseDuration, parseRate, parseSize } from '../../lib/base/units.js';
 import { expectError } from './support/expect-error.js';
 
 describe('sizes', () => {

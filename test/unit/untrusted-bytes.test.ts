@@ -3,9 +3,9 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { expect } from 'chai';
 
-import { MonitorConnection } from '../../lib/engine/monitor-connection.js';
-import { parseNetDev } from '../../lib/engine/stats.js';
-import { parseHealth, parseState } from '../../lib/engine/store.js';
+import { MonitorConnection } from '../../lib/engine/supervisor/monitor-connection.js';
+import { parseNetDev } from '../../lib/engine/views/stats.js';
+import { parseHealth, parseState } from '../../lib/engine/store/store.js';
 import type { Program } from '../../lib/program/instructions.js';
 import { drawTimeline, makeTimeline } from '../../lib/program/timeline.js';
 import { Mutator, Random } from '../fuzz/mutator.js';

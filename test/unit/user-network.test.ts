@@ -1,8 +1,8 @@
 /** What pasta and slirp4netns are told, and what the container is told of name servers. */
 import { expect } from 'chai';
-import { networkName, type Network } from '../../lib/engine/options.js';
-import { normalize } from '../../lib/engine/config.js';
-import { planNetwork } from '../../lib/engine/user-network.js';
+import { networkName, type Network } from '../../lib/engine/options/options.js';
+import { normalize } from '../../lib/engine/options/config.js';
+import { planNetwork } from '../../lib/network/user-network.js';
 import { expectError } from './support/expect-error.js';
 
 const HOST = 'nameserver 192.0.2.53\n';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import type { Accounts } from '../../lib/engine/accounts.js';
-import { type ResolvedUser, resolveUser } from '../../lib/engine/user.js';
+import type { Accounts } from '../../lib/engine/start/accounts.js';
+import { type ResolvedUser, resolveUser } from '../../lib/engine/options/user.js';
 import { expectRejection } from './support/expect-error.js';
 
 const PASSWD = `root:x:0:0:root:/root:/bin/bash

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Words } from '../../lib/engine/words.js';
+import { Words } from '../../lib/engine/start/words.js';
 
 describe('words of a start', () => {
   const options = { memory: '64m', labels: { A: '1' }, mounts: [{ source: '/a', target: '/b' }] };

@@ -1,5 +1,5 @@
 /** `caisson completion`. */
-import { invalid } from '../../engine/check.js';
+import { invalid } from '../../base/check.js';
 import { parseCommandLine } from '../command-line.js';
 import { COMPLETION } from '../flags/completion.js';
 import { print, printHelp } from '../report.js';

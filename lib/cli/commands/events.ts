@@ -1,9 +1,9 @@
 /** `caisson events` and `caisson prune`. */
-import { matchesEvent, parseEventFilters } from '../../engine/event-filters.js';
-import { followEvents } from '../../engine/event-log.js';
-import { linesOf } from '../../engine/lines.js';
-import { matchesPrune, parsePruneFilters } from '../../engine/prune-filters.js';
-import type { ContainerEvent } from '../../engine/stored.js';
+import { matchesEvent, parseEventFilters } from '../../engine/views/event-filters.js';
+import { followEvents } from '../../engine/store/event-log.js';
+import { linesOf } from '../../base/lines.js';
+import { matchesPrune, parsePruneFilters } from '../../engine/views/prune-filters.js';
+import type { ContainerEvent } from '../../engine/store/stored.js';
 import { parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { eventJson, eventLine, eventShape } from '../event-shape.js';
@@ -60,7 +60,7 @@ export async function prune(args: readonly string[], location: EngineLocation): 
     const filters = parsePruneFilters(line.values('filter'), new Date());
     if (!line.has('force') && !(await agreed())) return 0;
     return await at(location, async (home) => {
-      const { Containers } = await import('../../engine/containers.js');
+      const { Containers } = await import('../../engine/container/containers.js');
       const { removed, freed } = await new Containers(home).prune((info) =>
         matchesPrune(filters, info),
       );

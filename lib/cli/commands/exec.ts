@@ -1,7 +1,7 @@
 /** `caisson exec`. */
 import { isatty } from 'node:tty';
-import type { Execution, RunResult } from '../../engine/execution.js';
-import { CaissonError } from '../../errors.js';
+import type { Execution, RunResult } from '../../engine/start/execution.js';
+import { CaissonError } from '../../base/errors.js';
 import { connectStreams } from '../client.js';
 import { parseCommandLine } from '../command-line.js';
 import { parseDetachKeys } from '../detach-keys.js';

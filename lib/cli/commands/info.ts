@@ -1,7 +1,7 @@
 /** `caisson info`. */
-import { machineInfo, type MachineInfo } from '../../engine/info.js';
-import { hasAppArmor } from '../../machine/security-labels.js';
-import { hasSelinux } from '../../machine/selinux.js';
+import { machineInfo, type MachineInfo } from '../../info/info.js';
+import { hasAppArmor } from '../../host/security-labels.js';
+import { hasSelinux } from '../../host/selinux.js';
 import { parseCommandLine } from '../command-line.js';
 import { INFO } from '../flags/info.js';
 import type { EngineLocation } from '../home.js';

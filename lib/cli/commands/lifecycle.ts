@@ -1,10 +1,10 @@
 /** `caisson start stop restart kill pause unpause rm rename wait attach`. */
 import { isatty } from 'node:tty';
-import type { Container } from '../../engine/container.js';
-import { isTerminal } from '../../engine/keep.js';
-import { checkReferences, matches, parseFilters } from '../../engine/filters.js';
-import { parseSignal } from '../../engine/signals.js';
-import { CaissonError } from '../../errors.js';
+import type { Container } from '../../engine/container/container.js';
+import { isTerminal } from '../../engine/supervisor/keep.js';
+import { checkReferences, matches, parseFilters } from '../../engine/views/filters.js';
+import { parseSignal } from '../../base/signals.js';
+import { CaissonError } from '../../base/errors.js';
 import { serveClient } from '../client.js';
 import { checkArguments, type CommandLine, parseCommandLine } from '../command-line.js';
 import { parseDetachKeys } from '../detach-keys.js';

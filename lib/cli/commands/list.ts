@@ -1,7 +1,7 @@
 /** `caisson ps` and `caisson inspect`. */
 import { accountsSwap } from '../../cgroup/swap.js';
-import type { ContainerInfo } from '../../engine/stored.js';
-import { checkReferences, impliesAll, matches, parseFilters } from '../../engine/filters.js';
+import type { ContainerInfo } from '../../engine/store/stored.js';
+import { checkReferences, impliesAll, matches, parseFilters } from '../../engine/views/filters.js';
 import { type CommandLine, parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { INSPECT } from '../flags/inspect.js';
@@ -78,7 +78,7 @@ async function limitsSwap(home: CommandHome, { config }: ContainerInfo): Promise
 
 /** Bytes in its writable layer. */
 async function writtenBy(home: CommandHome, { config }: ContainerInfo): Promise<number> {
-  const { layerSize } = await import('../../engine/layer-size.js');
+  const { layerSize } = await import('../../engine/start/layer-size.js');
   return layerSize(home.store.directory(config.id));
 }
 
@@ -91,7 +91,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
     return 1;
   }
   const { inspectShape } = await import('../docker-shape.js');
-  const { selinuxLabelsOf } = await import('../../engine/security-options.js');
+  const { selinuxLabelsOf } = await import('../../engine/options/security-options.js');
   const { parseTemplate } = await import('../template.js');
   const text = line.value('format');
   let template: ReturnType<typeof parseTemplate> | undefined;

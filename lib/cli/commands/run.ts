@@ -1,9 +1,9 @@
 /** `caisson run` and `caisson create`. */
 import { mkdirSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import type { Container } from '../../engine/container.js';
-import type { CreateOptions } from '../../engine/create-options.js';
-import { CaissonError } from '../../errors.js';
+import type { Container } from '../../engine/container/container.js';
+import type { CreateOptions } from '../../engine/options/create-options.js';
+import { CaissonError } from '../../base/errors.js';
 import { rootfs, type RootfsImage } from '../../image/rootfs.js';
 import { CidFile } from '../cidfile.js';
 import { serveClient } from '../client.js';

@@ -1,7 +1,7 @@
 /** `caisson stats`, `top` and `update`. */
-import type { Container } from '../../engine/container.js';
-import { cpuPercent, type ContainerStats } from '../../engine/stats.js';
-import type { ContainerInfo } from '../../engine/stored.js';
+import type { Container } from '../../engine/container/container.js';
+import { cpuPercent, type ContainerStats } from '../../engine/views/stats.js';
+import type { ContainerInfo } from '../../engine/store/stored.js';
 import { parseCommandLine } from '../command-line.js';
 import { complain, each } from '../each.js';
 import { RESOURCE_FLAGS } from '../flags/resources.js';

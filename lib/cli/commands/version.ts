@@ -1,6 +1,6 @@
 /** `caisson version`. */
 import { release } from 'node:os';
-import { packageVersion } from '../../package-version.js';
+import { packageVersion } from '../../base/package-version.js';
 import { parseCommandLine } from '../command-line.js';
 import { VERSION } from '../flags/version.js';
 import { print, printHelp } from '../report.js';

@@ -1,5 +1,5 @@
 /** What is wrong with a `--format`. */
-import { CaissonError } from '../../errors.js';
+import { CaissonError } from '../../base/errors.js';
 
 export class TemplateError extends CaissonError {
   /** `parse`: the text is no template. `execute`: it does not fit what it was given. */

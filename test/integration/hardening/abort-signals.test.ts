@@ -1,7 +1,7 @@
 /** AbortSignals as programs use them: one for a whole batch of calls, of every kind, with limits of the program's own. */
 import { EventEmitter, getEventListeners, setMaxListeners } from 'node:events';
 import { expect } from 'chai';
-import type { RunOptions } from '../../../lib/engine/options.js';
+import type { RunOptions } from '../../../lib/engine/options/options.js';
 import { Kept } from '../../support/kept.js';
 import { Workshop } from '../../support/workshop.js';
 

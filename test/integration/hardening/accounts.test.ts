@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import type { Container } from '../../../lib/engine/container.js';
-import { CaissonError } from '../../../lib/errors.js';
+import type { Container } from '../../../lib/engine/container/container.js';
+import { CaissonError } from '../../../lib/base/errors.js';
 import { Kept } from '../../support/kept.js';
 import { needsRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';

@@ -1,8 +1,8 @@
 /** Volumes whose source others can change: a directory of theirs, beneath which the kernel resolves it. */
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import type { RunOptions } from '../../../lib/engine/options.js';
-import { CaissonError } from '../../../lib/errors.js';
+import type { RunOptions } from '../../../lib/engine/options/options.js';
+import { CaissonError } from '../../../lib/base/errors.js';
 import { refused } from '../../support/kept.js';
 import { Workshop } from '../../support/workshop.js';
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Engine } from '../../../lib/engine/engine.js';
-import { CaissonError, type ErrorCode } from '../../../lib/errors.js';
+import { CaissonError, type ErrorCode } from '../../../lib/base/errors.js';
 import { Kept, monitorOf } from '../../support/kept.js';
 import { isRoot } from '../../support/needs.js';
 import { repository } from '../../support/places.js';

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Container } from '../../../lib/engine/container.js';
+import type { Container } from '../../../lib/engine/container/container.js';
 import { Kept, refused } from '../../support/kept.js';
 import { needsControllers } from '../../support/needs.js';
 import { cgroupOf } from '../../support/outside.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import type { RunOptions } from '../../../lib/engine/options.js';
+import type { RunOptions } from '../../../lib/engine/options/options.js';
 import type { RootfsWritable } from '../../../lib/image/rootfs.js';
 import { needsRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { processesOf } from '../../../lib/engine/processes.js';
-import { treeSize } from '../../../lib/engine/tree-size.js';
+import { processesOf } from '../../../lib/cgroup/processes.js';
+import { treeSize } from '../../../lib/base/tree-size.js';
 import { Kept } from '../../support/kept.js';
 import { Workshop } from '../../support/workshop.js';
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { COMMANDS } from '../../../lib/cli/command-table.js';
 import { FlagParser } from '../../../lib/cli/parse-flags.js';
-import { CaissonError } from '../../../lib/errors.js';
+import { CaissonError } from '../../../lib/base/errors.js';
 import { repository } from '../../support/places.js';
 
 /** By flag: a value that Docker's client (28.2) refuses, and one that it takes, also if its daemon does not. */

@@ -1,7 +1,7 @@
 /** Standard streams that lead nowhere, by Node's own word for it. */
 import { expect } from 'chai';
-import type { AttachOptions } from '../../../lib/engine/attached.js';
-import type { CreateOptions } from '../../../lib/engine/create-options.js';
+import type { AttachOptions } from '../../../lib/engine/supervisor/attached.js';
+import type { CreateOptions } from '../../../lib/engine/options/create-options.js';
 import { Kept, refused } from '../../support/kept.js';
 import { Workshop } from '../../support/workshop.js';
 

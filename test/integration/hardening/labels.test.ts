@@ -5,8 +5,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 
 import { CaissonError } from '../../../lib/index.js';
-import { hasAppArmor } from '../../../lib/machine/security-labels.js';
-import { hasSelinux } from '../../../lib/machine/selinux.js';
+import { hasAppArmor } from '../../../lib/host/security-labels.js';
+import { hasSelinux } from '../../../lib/host/selinux.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import { isRoot, needsSelinux } from '../../support/needs.js';
 import { eventually } from '../../support/outside.js';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { CaissonError } from '../../../lib/errors.js';
+import { CaissonError } from '../../../lib/base/errors.js';
 import type { RootfsImage } from '../../../lib/image/rootfs.js';
 import { needsRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';

@@ -3,7 +3,7 @@ import { appendFileSync, chmodSync, chownSync, existsSync, mkdirSync, symlinkSyn
 import { readFile, stat } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Engine } from '../../../lib/engine/engine.js';
-import { EVENT_FILE_SIZE } from '../../../lib/engine/event-log.js';
+import { EVENT_FILE_SIZE } from '../../../lib/engine/store/event-log.js';
 import { Kept, refused, untilStatus } from '../../support/kept.js';
 import { isRoot } from '../../support/needs.js';
 import { eventually } from '../../support/outside.js';

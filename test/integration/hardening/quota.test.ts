@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Container } from '../../../lib/engine/container.js';
-import { layerSize, sizeOnDisk } from '../../../lib/engine/layer-size.js';
+import type { Container } from '../../../lib/engine/container/container.js';
+import { layerSize, sizeOnDisk } from '../../../lib/engine/start/layer-size.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import {
   Kept,

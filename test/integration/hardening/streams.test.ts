@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
-import type { CaissonError } from '../../../lib/errors.js';
+import type { CaissonError } from '../../../lib/base/errors.js';
 import { Kept, refused } from '../../support/kept.js';
 import { isRoot } from '../../support/needs.js';
 import { eventually, pidOutside, processesOf, sleep } from '../../support/outside.js';

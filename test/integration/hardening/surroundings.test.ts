@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Engine } from '../../../lib/engine/engine.js';
-import { defaultPlaces } from '../../../lib/engine/places.js';
-import { CaissonError } from '../../../lib/errors.js';
+import { defaultPlaces } from '../../../lib/engine/store/places.js';
+import { CaissonError } from '../../../lib/base/errors.js';
 import { repository } from '../../support/places.js';
 
 const BIN = join(repository, 'bin/caisson');

@@ -1,9 +1,9 @@
 /** Starts that differ in arguments and environment, as all jobs do: one compiled template, and each has its own. */
 import { mkdir, rm } from 'node:fs/promises';
 import { expect } from 'chai';
-import { newId } from '../../../lib/engine/ids.js';
-import type { RunOptions } from '../../../lib/engine/options.js';
-import { prepare } from '../../../lib/engine/prepare.js';
+import { newId } from '../../../lib/base/ids.js';
+import type { RunOptions } from '../../../lib/engine/options/options.js';
+import { prepare } from '../../../lib/engine/start/prepare.js';
 import { refused } from '../../support/kept.js';
 import { isRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';

@@ -1,4 +1,4 @@
-// What a monitor is told, for tests: as lib/engine/monitor-config.ts writes it.
+// What a monitor is told, for tests: as lib/engine/supervisor/monitor-config.ts writes it.
 #pragma once
 
 #include "../../../cpp/program/monitor_config.h"

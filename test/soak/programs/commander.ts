@@ -1,7 +1,7 @@
 /** Gives commands at random, and tells what came of them. */
-import type { Container } from '../../../lib/engine/container.js';
+import type { Container } from '../../../lib/engine/container/container.js';
 import { Engine } from '../../../lib/engine/engine.js';
-import { CaissonError, type ErrorCode } from '../../../lib/errors.js';
+import { CaissonError, type ErrorCode } from '../../../lib/base/errors.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import { describeContainer } from '../support/describe.js';
 import { tell } from '../../support/nursery.js';

@@ -1,5 +1,5 @@
 /** A program that numbers its runs and its lines, and what its log must be. */
-import type { LogEntry } from '../../../lib/engine/log-reader.js';
+import type { LogEntry } from '../../../lib/engine/logs/log-reader.js';
 
 const BURST = 40;
 const BURSTS = 12;

@@ -1,5 +1,5 @@
 /** Of a container with which something is wrong: all that can be seen of it. */
-import type { Store } from '../../../lib/engine/store.js';
+import type { Store } from '../../../lib/engine/store/store.js';
 import { monitors, processesIn, textOf } from './ground.js';
 
 export function describeContainer(store: Store, id: string): string {

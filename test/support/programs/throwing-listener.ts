@@ -1,7 +1,7 @@
 /** A listener that throws at each event of a container; writes which events came and what was uncaught. */
 import { Engine } from '../../../lib/engine/engine.js';
-import { newId } from '../../../lib/engine/ids.js';
-import { prepare } from '../../../lib/engine/prepare.js';
+import { newId } from '../../../lib/base/ids.js';
+import { prepare } from '../../../lib/engine/start/prepare.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import { EVENT } from '../../../lib/native/binding.js';
 

@@ -1,11 +1,11 @@
-import type { RunOptions } from '../../../lib/engine/options.js';
+import type { RunOptions } from '../../../lib/engine/options/options.js';
 import type {
   ContainerInfo,
   ContainerStatus,
   StoredHealth,
   StoredConfig,
   StoredState,
-} from '../../../lib/engine/stored.js';
+} from '../../../lib/engine/store/stored.js';
 
 export interface InfoParts {
   readonly config?: Partial<StoredConfig>;

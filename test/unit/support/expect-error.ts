@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { CaissonError, type ErrorCode } from '../../../lib/errors.js';
+import { CaissonError, type ErrorCode } from '../../../lib/base/errors.js';
 
 function check(error: unknown, code: ErrorCode, text: RegExp): CaissonError {
   if (!(error instanceof CaissonError)) throw error;

@@ -1,0 +1,88 @@
+/** Files of the data and run directories that are replaced whole, and what it means that they cannot be. */
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { CaissonError } from './errors.js';
+import { isErrno } from './errno.js';
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left on its file system',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'its file system is read-only',
+  EIO: 'the disk reported an error',
+};
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: 'remove containers that are not needed (caisson prune), or choose another data root',
+  EDQUOT: 'remove containers that are not needed (caisson prune), or choose another data root',
+};
+
+/** Why a file cannot be written when the disk is at fault; undefined for any other errno. */
+export function storageReason(errno: string): string | undefined {
+  return REASONS[errno];
+}
+
+/** What to do about a disk that takes no more. */
+export function storageHint(errno: string): string | undefined {
+  return HINTS[errno];
+}
+
+/** ERR_STORAGE for a disk that is full, over its quota, read-only or broken; another error is returned as it is. */
+export function storageError(path: string, cause: unknown): unknown {
+  const { code = '', syscall } = cause as NodeJS.ErrnoException;
+  const reason = cause instanceof CaissonError ? undefined : storageReason(code);
+  if (reason === undefined) return cause;
+  return new CaissonError('ERR_STORAGE', `cannot write ${path}: ${reason}`, {
+    stage: 'config',
+    path,
+    syscall,
+    errno: code,
+    hint: storageHint(code),
+    cause,
+  });
+}
+
+/** Whether the disk takes nothing more, while what it has can still be read, changed in place and removed. */
+export function isFull(error: unknown): boolean {
+  return (
+    isErrno(error, 'ENOSPC', 'EDQUOT') ||
+    (error instanceof CaissonError && (error.errno === 'ENOSPC' || error.errno === 'EDQUOT'))
+  );
+}
+
+let serial = 0;
+
+/**
+ * The next content of a file, written beside it. What needs room on the disk has been done when there is one; a change
+ * of several places commits it last, after all others, and discards it when one of them failed.
+ */
+export class StagedFile {
+  private constructor(
+    private readonly path: string,
+    private readonly next: string,
+  ) {}
+
+  /** @throws ERR_STORAGE */
+  static async write(path: string, text: string): Promise<StagedFile> {
+    const staged = new StagedFile(path, `${path}.${process.pid}-${serial++}`);
+    try {
+      await writeFile(staged.next, text, { mode: 0o600 });
+    } catch (error) {
+      await staged.discard();
+      throw storageError(path, error);
+    }
+    return staged;
+  }
+
+  /** @throws ERR_STORAGE; the file is as it was then. */
+  async commit(): Promise<void> {
+    try {
+      await rename(this.next, this.path);
+    } catch (error) {
+      await this.discard();
+      throw storageError(this.path, error);
+    }
+  }
+
+  async discard(): Promise<void> {
+    await rm(this.next, { force: true }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Pausing: the freezer of cgroup v1 (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst), `cgroup.freeze`
+ * of v2. A container is paused when all of it stands still, not when that has been asked for.
+ */
+import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CGROUPS_OF_ONES_OWN } from './delegation.js';
+import type { CgroupLayout } from './detect.js';
+import { cgroupPath, type CgroupPlace, isGone, parseFlat, readIn } from './places.js';
+import { CaissonError } from '../base/errors.js';
+import { isRoot } from '../host/own-users.js';
+import type { StoredConfig } from '../engine/store/stored.js';
+
+export type FreezerState = 'running' | 'paused';
+
+/** Milliseconds. A process in the middle of a disk access stops after it. */
+const PATIENCE = 5000;
+
+/** Milliseconds between looks; and how many looks before v1 is let go for a moment and asked again. */
+const LOOK = 2;
+const LOOKS_BEFORE_THAW = 100;
+
+/** Undefined where the container has no freezer, or is gone. Half frozen, on the way to either, is `paused`. */
+export async function freezerState(
+  places: readonly CgroupPlace[],
+): Promise<FreezerState | undefined> {
+  const freezer = await freezerOf(places);
+  if (freezer === undefined) return undefined;
+  const look = await freezer.look();
+  if (look === undefined) return undefined;
+  return look === 'thawed' ? 'running' : 'paused';
+}
+
+/** The same for one container after another, at once: whether it is paused. */
+export function freezerLook(layout: CgroupLayout): (config: StoredConfig) => boolean {
+  const freezer = layout.controllers.get('freezer');
+  if (freezer?.version === 1) {
+    return (config) => {
+      const dir = `${freezer.mountPoint}${cgroupPath(config.id, config)}`;
+      const state = readAtOnce(`${dir}/freezer.state`)?.trim();
+      return state !== undefined && state !== 'THAWED';
+    };
+  }
+  const { unified } = layout;
+  if (unified === undefined) return () => false;
+  return (config) => {
+    const dir = `${unified.mountPoint}${cgroupPath(config.id, config)}`;
+    return (
+      readAtOnce(`${dir}/cgroup.freeze`)?.trim() === '1' ||
+      parseFlat(readAtOnce(`${dir}/cgroup.events`)).get('frozen') === 1
+    );
+  };
+}
+
+function readAtOnce(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+function freezerV1(places: readonly CgroupPlace[]): CgroupPlace | undefined {
+  return places.find(
+    ({ version, controllers }) => version === 1 && controllers.includes('freezer'),
+  );
+}
+
+/**
+ * Returns when it is so. Whoever cannot be stopped in time lets all of it go on.
+ *
+ * @param patience milliseconds
+ * @throws ERR_FREEZE_FAILED, ERR_CGROUP_CONTROLLER_MISSING
+ */
+export async function setFrozen(
+  places: readonly CgroupPlace[],
+  frozen: boolean,
+  patience = PATIENCE,
+): Promise<void> {
+  const freezer = await freezerOf(places);
+  if (freezer === undefined) {
+    throw new CaissonError(
+      'ERR_CGROUP_CONTROLLER_MISSING',
+      'the container is gone, or has no cgroup that can be frozen',
+      {
+        hint: isRoot()
+          ? 'it needs the controller freezer of cgroup v1, or cgroup v2'
+          : `${CGROUPS_OF_ONES_OWN}; it is to be started again there`,
+      },
+    );
+  }
+  const wanted = frozen ? 'frozen' : 'thawed';
+  const end = performance.now() + patience;
+  try {
+    await freezer.ask(frozen);
+    for (let looks = 1; ; looks++) {
+      const state = await freezer.look();
+      if (state === wanted) return;
+      // Let go on, it may end at once: by a signal that has waited, for one.
+      if (state === undefined && !frozen) return;
+      if (state === undefined) throw failed(freezer, frozen, 'the container is gone', 'ENOENT');
+      if (performance.now() > end) break;
+      if (frozen && freezer.forgetful && looks % LOOKS_BEFORE_THAW === 0) {
+        await freezer.ask(false);
+        await sleep(LOOK);
+        await freezer.ask(true);
+      } else await sleep(LOOK);
+    }
+  } catch (cause) {
+    if (cause instanceof CaissonError) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (frozen && !isGone(cause)) await freezer.ask(false).catch(() => undefined);
+    throw failed(freezer, frozen, code ?? String(cause), code, cause);
+  }
+  if (!frozen) {
+    throw failed(freezer, frozen, `it is not after ${patience} ms; is a cgroup above it frozen?`);
+  }
+  await freezer.ask(false).catch(() => undefined);
+  throw failed(freezer, frozen, `not all of it has stopped after ${patience} ms`, 'ETIMEDOUT');
+}
+
+interface Freezer {
+  readonly path: string;
+  /** v1 can miss a process that forks at the wrong moment, until it is asked again (as runc does). */
+  readonly forgetful: boolean;
+  ask(frozen: boolean): Promise<void>;
+  /** Undefined: there is no such cgroup any more. */
+  look(): Promise<'frozen' | 'thawed' | 'between' | undefined>;
+}
+
+async function freezerOf(places: readonly CgroupPlace[]): Promise<Freezer | undefined> {
+  const v1 = freezerV1(places);
+  if (v1 !== undefined) {
+    const path = `${v1.dir}/freezer.state`;
+    return {
+      path,
+      forgetful: true,
+      ask: (frozen) => write(path, frozen ? 'FROZEN' : 'THAWED'),
+      look: async () => {
+        const state = (await readIn(v1.dir, 'freezer.state'))?.trim();
+        if (state === undefined) return undefined;
+        return state === 'FROZEN' ? 'frozen' : state === 'THAWED' ? 'thawed' : 'between';
+      },
+    };
+  }
+  // A hybrid machine's cgroup2 has the processes too, where the container has a directory in it.
+  const v2 = places.find(({ version }) => version === 2);
+  if (v2 === undefined || (await readIn(v2.dir, 'cgroup.freeze')) === undefined) return undefined;
+  const path = `${v2.dir}/cgroup.freeze`;
+  return {
+    path,
+    forgetful: false,
+    ask: (frozen) => write(path, frozen ? '1' : '0'),
+    look: async () => {
+      const [asked, events] = await Promise.all([
+        readIn(v2.dir, 'cgroup.freeze'),
+        readIn(v2.dir, 'cgroup.events'),
+      ]);
+      if (asked === undefined || events === undefined) return undefined;
+      const is = parseFlat(events).get('frozen') === 1;
+      if (is) return 'frozen';
+      return asked.trim() === '1' ? 'between' : 'thawed';
+    },
+  };
+}
+
+async function write(path: string, value: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.write(value);
+  } finally {
+    await file.close();
+  }
+}
+
+function failed(
+  { path }: Freezer,
+  frozen: boolean,
+  why: string,
+  errno?: string,
+  cause?: unknown,
+): CaissonError {
+  const message = `the container could not be ${frozen ? 'paused' : 'let go on'}: ${why}`;
+  return new CaissonError('ERR_FREEZE_FAILED', message, { path, errno, cause });
+}

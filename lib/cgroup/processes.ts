@@ -1,0 +1,55 @@
+/** The processes of a container, as the kernel has them in its cgroups. */
+import { readdir, readlink } from 'node:fs/promises';
+import { isGone, readIn } from './places.js';
+
+/**
+ * Host pids of everything in these cgroups and below them, ascending. What is in one hierarchy only, because
+ * it is just being moved, is there too. A cgroup that is gone has none.
+ */
+export async function processesOf(directories: readonly string[]): Promise<number[]> {
+  const pids = new Set<number>();
+  // By bytes: a container that may make cgroups of its own names them, and not by text alone.
+  const collect = async (directory: Buffer): Promise<void> => {
+    const [text = '', children] = await Promise.all([
+      readIn(directory, 'cgroup.procs'),
+      childrenOf(directory),
+    ]);
+    for (const line of text.split('\n')) {
+      const pid = Number(line);
+      // 0 is a process of another pid namespace than the reader's.
+      if (pid > 0) pids.add(pid);
+    }
+    await Promise.all(children.map(collect));
+  };
+  await Promise.all(directories.map((directory) => collect(Buffer.from(directory))));
+  return [...pids].sort((a, b) => a - b);
+}
+
+/**
+ * Of a container without cgroups, by its first process: what is in the same pid namespace. Those of pid namespaces
+ * inside it count with whoever has made them.
+ */
+export async function processesBeside(first: number): Promise<number[]> {
+  const namespaceOf = (pid: number | string) =>
+    readlink(`/proc/${pid}/ns/pid`).catch(() => undefined);
+  const [wanted, all] = await Promise.all([namespaceOf(first), readdir('/proc')]);
+  if (wanted === undefined) return [];
+  const pids = all.filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(pids.map(async (pid) => (await namespaceOf(pid)) === wanted));
+  return pids
+    .filter((_, index) => found[index])
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+async function childrenOf(directory: Buffer): Promise<Buffer[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true, encoding: 'latin1' });
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => Buffer.concat([directory, Buffer.from(`/${name}`, 'latin1')]));
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
+  }
+}

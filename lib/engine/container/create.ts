@@ -1,0 +1,69 @@
+/** Making a container that is kept. */
+import { homeFor } from '../../cgroup/home.js';
+import { CaissonError } from '../../base/errors.js';
+import type { RootfsImage } from '../../image/rootfs.js';
+import { Container, type ContainerHome, nameInUse } from './container.js';
+import { type CreateOptions, splitOptions } from '../options/create-options.js';
+import { newId } from '../../base/ids.js';
+import { storedImage } from '../store/image-of.js';
+import { discardUnreadable, tell } from './mend.js';
+import { randomName } from '../../base/random-name.js';
+import { checkKept, type Surroundings } from '../start/prepare.js';
+import type { Store } from '../store/store.js';
+import type { StoredConfig } from '../store/stored.js';
+
+const NAME_ATTEMPTS = 20;
+
+/** @param runId of a run, which ends with this process. */
+export async function createContainer(
+  home: ContainerHome,
+  around: Surroundings,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: CreateOptions,
+  runId?: string,
+): Promise<Container> {
+  const id = runId ?? newId();
+  const { run, kept } = splitOptions(options);
+  const config = await checkKept(around, image, argv, run, kept.autoRemove);
+  const { store } = home;
+  const name = await claimName(store, id, config.name);
+  const stored: StoredConfig = {
+    version: 1,
+    id,
+    name,
+    created: new Date().toISOString(),
+    image: storedImage(image),
+    argv,
+    command: config.args,
+    options: { ...run, name: undefined, labels: config.labels },
+    ...kept,
+    ...homeFor(around.slice, run.cgroupParent),
+  };
+  try {
+    await store.add(stored, runId === undefined ? undefined : around.owner);
+  } catch (cause) {
+    await store.releaseName(name, id);
+    await discardUnreadable(store, id).catch(() => undefined);
+    if (cause instanceof CaissonError) throw cause;
+    throw new CaissonError('ERR_START_FAILED', `cannot write to ${store.directory(id)}`, {
+      stage: 'config',
+      path: store.directory(id),
+      cause,
+    });
+  }
+  tell(store, stored, 'create');
+  return new Container(home, id);
+}
+
+async function claimName(store: Store, id: string, wanted: string | undefined): Promise<string> {
+  if (wanted !== undefined) {
+    if (await store.claimName(wanted, id)) return wanted;
+    throw nameInUse(wanted, await store.named(wanted));
+  }
+  for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
+    const name = randomName(attempt);
+    if (await store.claimName(name, id)) return name;
+  }
+  throw new CaissonError('ERR_NAME_IN_USE', 'no free name was found', { stage: 'config' });
+}

@@ -1,0 +1,45 @@
+/** All containers that are kept, as they are: read without a pause, and without loading what starts one. */
+import { CaissonError, type ErrorCode } from '../../base/errors.js';
+import type { ContainerHome } from './container.js';
+import { freezerLook } from '../../cgroup/freezer.js';
+import { isSettled, noSuchContainer } from '../store/store.js';
+import type { ContainerInfo, StoredConfig } from '../store/stored.js';
+
+const LEFT_OUT: ReadonlySet<ErrorCode> = new Set(['ERR_NO_SUCH_CONTAINER', 'ERR_DAMAGED_STATE']);
+
+/** Newest first. What is removed meanwhile, or cannot be read, is left out. */
+export async function listContainers(home: ContainerHome): Promise<ContainerInfo[]> {
+  const { store } = home;
+  const ids = store.ids();
+  const infos: ContainerInfo[] = [];
+  if (ids.length === 0) return infos;
+  const isPaused = freezerLook(await home.cgroups());
+  for (const id of ids) {
+    try {
+      infos.push(lookAt(home, id, isPaused) ?? (await mended(home, id)));
+    } catch (error) {
+      if (!(error instanceof CaissonError && LEFT_OUT.has(error.code))) throw error;
+    }
+  }
+  return infos.sort((a, b) => (a.config.created < b.config.created ? 1 : -1));
+}
+
+/** Undefined when its state cannot be believed. */
+function lookAt(
+  { store }: ContainerHome,
+  id: string,
+  isPaused: (config: StoredConfig) => boolean,
+): ContainerInfo | undefined {
+  const found = store.state(id);
+  const config = store.config(id);
+  if (config === undefined) throw noSuchContainer(id);
+  if (!isSettled(store, found)) return undefined;
+  const { state } = found;
+  const status = state.status === 'running' && isPaused(config) ? 'paused' : state.status;
+  return store.info(config, state, status);
+}
+
+async function mended(home: ContainerHome, id: string): Promise<ContainerInfo> {
+  const { Container } = await import('./container.js');
+  return new Container(home, id).inspect();
+}

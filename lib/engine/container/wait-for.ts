@@ -1,0 +1,147 @@
+/** Waiting until a container is ready for what it was started for. */
+import { createReadStream } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CaissonError } from '../../base/errors.js';
+import { checkOptions, invalid, wholeNumber } from '../../base/check.js';
+import type { Container, WaitCondition } from './container.js';
+import { linesOf } from '../../base/lines.js';
+import type { StoredState } from '../store/stored.js';
+
+const DEFAULT_TIMEOUT = 60_000;
+/** Milliseconds between two looks at a port, or at the health. */
+const LOOK = 20;
+
+export async function waitFor(container: Container, condition: WaitCondition): Promise<void> {
+  const { log, port, healthy, timeout = DEFAULT_TIMEOUT } = checkOptions(condition, 'condition');
+  if ([log, port, healthy].filter((wanted) => wanted !== undefined).length !== 1)
+    throw invalid('condition', condition, 'does not name one of log, port and healthy');
+  if (healthy !== undefined) await checkHealthy(container, healthy);
+  const stop = new AbortController();
+  const limit = wholeNumber('timeout', timeout, 1, 2 ** 31 - 1);
+  const timer = setTimeout(() => stop.abort(), limit);
+  try {
+    const found =
+      log !== undefined
+        ? await lineAppears(container, log, stop.signal)
+        : healthy !== undefined
+          ? await becomesHealthy(container, stop.signal)
+          : await portListens(container, wholeNumber('port', port, 1, 65_535), stop.signal);
+    if (found) return;
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+  }
+  const what =
+    log !== undefined
+      ? `a line with ${String(log)}`
+      : healthy !== undefined
+        ? 'a successful health check'
+        : `port ${String(port)}`;
+  const { status } = await container.inspect();
+  if (status === 'running' || status === 'paused') {
+    throw new CaissonError('ERR_TIMEOUT', `${what} did not come within ${limit} ms`, {
+      stage: 'config',
+      path: container.id,
+    });
+  }
+  throw new CaissonError(
+    'ERR_CONTAINER_NOT_RUNNING',
+    `container ${container.shortId} ended before ${what} came`,
+    { stage: 'config', path: container.id },
+  );
+}
+
+async function checkHealthy(container: Container, healthy: unknown): Promise<void> {
+  if (healthy !== true) throw invalid('healthy', healthy, 'is not true');
+  const { config } = await container.inspect();
+  if (config.healthcheck === undefined)
+    throw invalid('healthy', healthy, 'cannot be: the container has no health check');
+}
+
+async function becomesHealthy(container: Container, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted) {
+    const { health, status } = await container.inspect();
+    if (status !== 'running' && status !== 'paused') return false;
+    if (health?.status === 'healthy') return true;
+    await sleep(LOOK);
+  }
+  return false;
+}
+
+/** Bytes of a line that a regular expression is tried on. */
+const SEARCHED = 64 << 10;
+
+/** Finds a text or a pattern in one stream's lines, which come in pieces. */
+class LineSearch {
+  private text = '';
+
+  constructor(private readonly wanted: string | RegExp) {}
+
+  /** @param partial the line goes on, or is not finished yet: what there is of it is looked at all the same */
+  finds(piece: string, partial: boolean): boolean {
+    const text = this.text + piece;
+    const { wanted } = this;
+    if (typeof wanted === 'string') {
+      // The end of what may be the beginning of the text.
+      this.text = partial && wanted.length > 1 ? text.slice(1 - wanted.length) : '';
+      return text.includes(wanted);
+    }
+    const fresh = this.text.length < SEARCHED;
+    const start = text.slice(0, SEARCHED);
+    this.text = partial ? start : '';
+    return fresh && start.replace(/\r?\n$/, '').search(wanted) >= 0;
+  }
+}
+
+async function lineAppears(
+  container: Container,
+  wanted: string | RegExp,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const since = runBegan((await container.inspect()).state);
+  const lines = { stdout: new LineSearch(wanted), stderr: new LineSearch(wanted) };
+  for await (const { stream, bytes, partial } of container.logs({ follow: true, since, signal })) {
+    if (lines[stream].finds(bytes.toString('utf8'), partial)) return true;
+  }
+  return false;
+}
+
+/** When the run began whose log counts: the present one, the last one, or, between two, the next one. */
+function runBegan({ status, startedAt, finishedAt }: StoredState): string | undefined {
+  const began = status === 'restarting' ? finishedAt : startedAt;
+  return began === '' ? undefined : began;
+}
+
+/** By the tables of its network namespace, proc_pid_net(5): nothing of the container is asked or woken. */
+async function portListens(
+  container: Container,
+  port: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  while (!signal.aborted) {
+    const { state, status } = await container.inspect();
+    if (status !== 'running' && status !== 'paused') return false;
+    for (const table of ['tcp', 'tcp6']) {
+      if (await listensIn(`/proc/${state.pid}/net/${table}`, wanted)) return true;
+    }
+    await sleep(LOOK);
+  }
+  return false;
+}
+
+/** include/net/tcp_states.h */
+const LISTEN = '0A';
+
+/** Row by row: how long the table is the container decides. */
+async function listensIn(table: string, port: string): Promise<boolean> {
+  try {
+    for await (const row of linesOf(createReadStream(table))) {
+      const [, local, , socket] = row.trim().split(/\s+/);
+      if (socket === LISTEN && local?.endsWith(port) === true) return true;
+    }
+  } catch {
+    // It has ended.
+  }
+  return false;
+}

@@ -1,0 +1,32 @@
+/** The kernel's list format, `0-3,7`: processors and memory nodes (cpuset(7), "List format"). */
+import { invalid } from '../../base/check.js';
+
+const RANGE = /^(\d{1,5})(?:-(\d{1,5}))?$/;
+
+/** The members of a list, or undefined when it is malformed. An empty list has no members. */
+export function parseList(text: string): ReadonlySet<number> | undefined {
+  const members = new Set<number>();
+  if (text === '') return members;
+  for (const part of text.split(',')) {
+    const match = RANGE.exec(part);
+    if (match === null) return undefined;
+    const first = Number(match[1]);
+    const last = match[2] === undefined ? first : Number(match[2]);
+    if (last < first) return undefined;
+    for (let n = first; n <= last; n++) members.add(n);
+  }
+  return members;
+}
+
+/** Checks that every member of `value` is one of the machine's. Returns it unchanged. */
+export function checkList(option: string, value: string, available: string): string {
+  const asked = typeof value === 'string' ? parseList(value) : undefined;
+  if (asked === undefined || asked.size === 0)
+    throw invalid(option, value, 'is not a list', 'such as 0-3,7');
+  const there = parseList(available);
+  for (const n of asked) {
+    if (there?.has(n) !== true)
+      throw invalid(option, value, `is not available: this machine has ${available}`);
+  }
+  return value;
+}

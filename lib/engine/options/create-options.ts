@@ -1,0 +1,114 @@
+/** What may be asked of a container that is kept: how it runs, and how it is kept. */
+import { boolean, invalid, isRecord, wholeNumber } from '../../base/check.js';
+import { type HealthcheckOptions, parseHealthcheck } from './healthcheck.js';
+import type { RunOptions } from './options.js';
+import { parseSignal } from '../../base/signals.js';
+import type { Healthcheck, LogConfig, RestartPolicy } from '../store/stored.js';
+import { type LogOptions, parseLogConfig } from './log-config.js';
+import { parseRestartPolicy } from './restart-policy.js';
+
+/** Of one run's options, what only the caller's process can have. */
+type OfTheCaller = 'signal' | 'stdin' | 'stdout' | 'stderr' | 'timeout' | 'maxOutput' | 'maxLine';
+
+export interface CreateOptions extends Omit<RunOptions, OfTheCaller> {
+  /** Default `no`. As a text, Docker's: `on-failure:3`. */
+  readonly restart?: string | RestartPolicy | undefined;
+  /** Removes the container when it has exited. */
+  readonly autoRemove?: boolean | undefined;
+  /** Seconds that `stop` waits before it kills; -1: for ever. Default 10. */
+  readonly stopTimeout?: number | undefined;
+  /** `json-file` (default) or `none`. */
+  readonly logDriver?: string | undefined;
+  /** `max-size` (default 10m) and `max-file` (default 3). */
+  readonly logOptions?: LogOptions | undefined;
+  /** Keeps standard input open; without it the program reads from /dev/null. */
+  readonly openStdin?: boolean | undefined;
+  /** Standard input ends with the first client that was attached to it. */
+  readonly stdinOnce?: boolean | undefined;
+  /** Asked again and again while it runs. Default: nobody asks. */
+  readonly healthcheck?: HealthcheckOptions | undefined;
+}
+
+export interface KeptOptions {
+  readonly restart: RestartPolicy;
+  readonly autoRemove: boolean;
+  readonly stopSignal: number;
+  readonly stopTimeout: number;
+  readonly log: LogConfig;
+  readonly openStdin: boolean;
+  readonly stdinOnce: boolean;
+  readonly healthcheck: Healthcheck | undefined;
+}
+
+const SIGTERM = 15;
+/** Seconds. */
+export const DEFAULT_STOP_TIMEOUT = 10;
+const MAX_STOP_TIMEOUT = 2_000_000;
+
+/** Options that only `run` has: in the library's spelling. */
+const FOREIGN: readonly OfTheCaller[] = [
+  'signal',
+  'stdin',
+  'stdout',
+  'stderr',
+  'timeout',
+  'maxOutput',
+  'maxLine',
+];
+
+const INSTEAD: Readonly<Partial<Record<OfTheCaller, string>>> = {
+  stdin: ': without openStdin its input is empty, and attach() connects to it',
+  stdout: ': its output is logged (logDriver), and attach() connects to it',
+  stderr: ': its output is logged (logDriver), and attach() connects to it',
+};
+
+/** Into what the container is and how it is kept, the latter with its defaults. */
+export function splitOptions(options: CreateOptions): { run: RunOptions; kept: KeptOptions } {
+  if (!isRecord(options)) throw invalid('options', options, 'is not an object');
+  const {
+    restart,
+    autoRemove,
+    stopTimeout,
+    logDriver,
+    logOptions,
+    openStdin,
+    stdinOnce,
+    healthcheck,
+    ...run
+  } = options;
+  for (const name of FOREIGN) {
+    const value = (run as RunOptions)[name];
+    if (value !== undefined)
+      throw invalid(
+        name,
+        value,
+        'is an option of run only',
+        `a container that is kept has none${INSTEAD[name] ?? ''}`,
+      );
+  }
+  const policy = parseRestartPolicy('restart', restart);
+  const remove = flag('autoRemove', autoRemove);
+  if (remove && policy.name !== 'no')
+    throw invalid('restart', restart, 'excludes autoRemove', 'a container is one or the other');
+  return {
+    run,
+    kept: {
+      restart: policy,
+      autoRemove: remove,
+      stopSignal:
+        run.stopSignal === undefined ? SIGTERM : parseSignal('stopSignal', run.stopSignal),
+      stopTimeout:
+        stopTimeout === undefined
+          ? DEFAULT_STOP_TIMEOUT
+          : wholeNumber('stopTimeout', stopTimeout, -1, MAX_STOP_TIMEOUT),
+      log: parseLogConfig(logDriver, logOptions),
+      openStdin: flag('openStdin', openStdin),
+      stdinOnce: flag('stdinOnce', stdinOnce),
+      healthcheck: parseHealthcheck(healthcheck),
+    },
+  };
+}
+
+function flag(option: string, value: boolean | undefined): boolean {
+  return value === undefined ? false : boolean(option, value);
+}

@@ -1,0 +1,109 @@
+/**
+ * Who the container's user is in a volume. A program that runs there as the host's root can leave files that are set-user-id
+ * root, or have capabilities, for any other user of the host who can reach them.
+ */
+import type { Stats } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { conflicting, unsupported } from '../../base/check.js';
+import type { SharedConfig } from '../options/config.js';
+import type { MountConfig } from '../options/mounts.js';
+import { isRoot } from '../../host/own-users.js';
+
+/** Ids of the host. */
+export interface VolumeOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export type VolumeOwners = ReadonlyMap<string, VolumeOwner>;
+
+const NOBODY: VolumeOwner = { uid: 65_534, gid: 65_534 };
+
+/**
+ * Those of volumes in which the container's users are not the host's of the same numbers.
+ *
+ * @param look at the source of a volume.
+ */
+export async function volumeOwners(
+  { userns, mounts }: SharedConfig,
+  look: (mount: MountConfig) => Promise<Stats>,
+): Promise<VolumeOwners> {
+  const owners = new Map<string, VolumeOwner>();
+  const lookAt = async (mount: MountConfig) => {
+    const owner = await ownerOf(mount, () => look(mount), userns === 'auto');
+    if (owner !== undefined) owners.set(mount.target, owner);
+  };
+  await Promise.all(mounts.filter(({ source }) => source !== undefined).map(lookAt));
+  return owners;
+}
+
+async function ownerOf(
+  mount: MountConfig,
+  look: () => Promise<Stats>,
+  ownUsers: boolean,
+): Promise<VolumeOwner | undefined> {
+  if (!isRoot()) return checkWithoutRoot(mount);
+  if (!ownUsers) return checkWithHostUsers(mount);
+  switch (mount.idmap) {
+    case 'host':
+      return undefined;
+    case 'nobody':
+      return NOBODY;
+    case 'caller':
+      return caller();
+    case 'owner': {
+      const { uid, gid } = await look();
+      return { uid, gid };
+    }
+    case undefined:
+      break;
+  }
+  if (mount.options.includes('ro')) return undefined;
+  const [{ uid, gid }, exposed] = await Promise.all([look(), canBeReached(mount)]);
+  if (!exposed) return undefined;
+  return uid === 0 ? NOBODY : { uid, gid: gid === 0 ? NOBODY.gid : gid };
+}
+
+/** Who has started this process; sudo(8) says for whom. */
+function caller(): VolumeOwner {
+  const { SUDO_UID: uid = '', SUDO_GID: gid = '' } = process.env;
+  const byName = [uid, gid].every((id) => /^\d{1,10}$/.test(id));
+  return byName
+    ? { uid: Number(uid), gid: Number(gid) }
+    : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+}
+
+/** An ordinary user's container root is that user. */
+function checkWithoutRoot({ idmap, from }: MountConfig): undefined {
+  if (idmap === 'owner' || idmap === 'nobody')
+    throw unsupported(
+      from,
+      `idmap=${idmap}`,
+      'needs root: the root of an ordinary user\u2019s container is that user',
+    );
+}
+
+/** Such a container can become any user of the host without a volume. */
+function checkWithHostUsers({ idmap, from }: MountConfig): undefined {
+  if (idmap !== undefined && idmap !== 'host')
+    throw conflicting(from, `idmap=${idmap} excludes userns "host"`, 'leave one of the two out');
+}
+
+/** Whether other users of the host can get there: not through a directory that is for root alone. */
+export async function canBeReached({ source = '/' }: MountConfig): Promise<boolean> {
+  const places: string[] = [];
+  // What is not there is told of by who looks at the source itself.
+  const end = await realpath(source).catch(() => '/');
+  for (let place = end; places.at(-1) !== '/'; place = dirname(place)) places.push(place);
+  const closed = await Promise.all(
+    places.map((place) => stat(place).then(isForRootAlone, () => false)),
+  );
+  return !closed.includes(true);
+}
+
+function isForRootAlone(stats: Stats): boolean {
+  const { uid, gid, mode } = stats;
+  const group = (mode & 0o010) !== 0 && gid !== 0;
+  return stats.isDirectory() && uid === 0 && (mode & 0o001) === 0 && !group;
+}

@@ -1,0 +1,374 @@
+/** A further program in a container that runs. */
+import { access, readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { type CgroupHome, cgroupPath, unifiedPath } from '../../cgroup/places.js';
+import { withSystemd } from '../../cgroup/systemd.js';
+import { CaissonError } from '../../base/errors.js';
+import { resolveImage } from '../../image/resolve.js';
+import type { RootfsImage } from '../../image/rootfs.js';
+import { labelsFor } from '../../host/selinux.js';
+import { compileProfile } from '../../oci/seccomp.js';
+import { filterFlags } from '../../oci/seccomp-encode.js';
+import type { Spec } from '../../oci/runtime-spec.js';
+import { compileExec, type ExecInput } from '../../program/compile-exec.js';
+import { explain } from '../../program/explain.js';
+import { Template } from '../../program/template.js';
+import { type Accounts, readAccounts, RECHECK_AFTER } from './accounts.js';
+import { containerCapabilities } from '../options/capabilities.js';
+import { type ContainerConfig, ID_RANGE_SIZE, normalize } from '../options/config.js';
+import { type ExecConfig, type ExecOptions, normalizeExec } from '../options/exec-options.js';
+import { Execution } from './execution.js';
+import { newId } from '../../base/ids.js';
+import { launch, type Launching } from './launch.js';
+import { callersOpenFiles } from '../../host/open-files.js';
+import type { RunOptions } from '../options/options.js';
+import { usersOf } from '../../host/own-users.js';
+import { startTime } from '../../host/owner.js';
+import {
+  makeTemplate,
+  networkName,
+  rootlessOf,
+  seccompProfile,
+  type Surroundings,
+} from './prepare.js';
+import { toSpec } from '../spec/to-spec.js';
+import { type ResolvedUser, resolveUser } from '../options/user.js';
+
+/** The container: what it was started as, and what it is now. */
+export interface ExecTarget extends CgroupHome {
+  /** Long id. */
+  readonly id: string;
+  readonly image: string | RootfsImage;
+  readonly argv: readonly string[];
+  readonly options: RunOptions;
+  /** Of its first process, as this process sees it. */
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat. */
+  readonly startTime: string;
+  /** The first host id of its users; 0 with the host's own. */
+  readonly idBase: number;
+}
+
+/** The container, and what starts programs in it. */
+export interface ExecPlace {
+  readonly around: Surroundings;
+  readonly container: ExecTarget;
+}
+
+export interface StartedExec {
+  readonly execution: Execution;
+  /** Resolves when nothing is left of it; never rejects. */
+  readonly gone: Promise<void>;
+}
+
+/**
+ * Starts a program in a running container: in its namespaces, cgroups and root, as its user unless told
+ * otherwise, and with no more rights than it has. It ends with the container, and with this process unless
+ * detached.
+ *
+ * Returns at once; whatever is wrong with the arguments rejects the result before anything is made. A signal,
+ * KILL too, reaches the program only: what it has forked lives on in the container, as with Docker. After a
+ * KILL the result does not wait for what those may still write.
+ *
+ * @param container running, and not paused: that is for the caller to see to. What is started in a paused one
+ *   waits until it goes on; with cgroup v1 even a KILL does.
+ * @throws (as rejections) ERR_CONTAINER_NOT_RUNNING where its first process is gone, and what `run` throws
+ */
+export function exec(
+  around: Surroundings,
+  container: ExecTarget,
+  argv: readonly string[],
+  options: ExecOptions = {},
+): Execution {
+  return startExec(() => Promise.resolve({ around, container }), argv, options).execution;
+}
+
+/** The same, for who wants to know when all is over. The execution's id is its own, not the container's. */
+export function startExec(
+  find: () => Promise<ExecPlace>,
+  argv: readonly string[],
+  options: ExecOptions = {},
+): StartedExec {
+  const given = (typeof options === 'object' ? options : {}) as ExecOptions | null;
+  const streams = given?.detach === true ? DETACHED : given;
+  const execution = new Execution(newId(), { ...streams });
+  const gone = run(find, execution, argv, options).catch((error: unknown) => {
+    execution.hasFailed(error);
+  });
+  return { execution, gone };
+}
+
+/** The launch program of such an `exec`, in words. Nothing is started. */
+export async function explainExec(
+  around: Surroundings,
+  container: ExecTarget,
+  argv: readonly string[],
+  options: ExecOptions = {},
+): Promise<string> {
+  const config = normalizeExec(argv, options, container.idBase === 0 ? 'host' : 'auto');
+  return explain((await prepareExec(around, container, config)).steps());
+}
+
+/** As if it had been killed a moment later. */
+function killedBeforeStart(execution: Execution): void {
+  execution.hasClosed(1);
+  execution.hasClosed(2);
+  execution.hasEnded({
+    code: -1,
+    signal: constants.signals.SIGKILL,
+    oomKills: 0,
+    started: false,
+    timeline: () => ({ steps: [], total: 0 }),
+  });
+}
+
+const DETACHED: ExecOptions = { stdin: 'null', stdout: 'null', stderr: 'null' };
+
+async function run(
+  find: () => Promise<ExecPlace>,
+  execution: Execution,
+  argv: readonly string[],
+  options: ExecOptions,
+): Promise<void> {
+  // What is wrong whatever the container is, before anything is told of it.
+  normalizeExec(argv, options, 'host');
+  const { around, container } = await find();
+  const config = normalizeExec(argv, options, container.idBase === 0 ? 'host' : 'auto');
+  if (options.signal?.aborted === true) {
+    throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
+      stage: 'config',
+      path: 'signal',
+      cause: options.signal.reason,
+    });
+  }
+  execution.watch(config, options.signal);
+  let prepared: Launching;
+  try {
+    prepared = await prepareExec(around, container, config, execution);
+  } catch (error) {
+    if (execution.killed) return killedBeforeStart(execution);
+    // What reads the container's files could not join it, or ended with it.
+    const failure = error instanceof CaissonError ? error : undefined;
+    if (failure?.step !== undefined && (await isEnding(container, failure)))
+      throw notRunning(container, failure);
+    throw error;
+  }
+  const failure = await new Promise<CaissonError | undefined>((resolve) =>
+    launch(around.binding, execution, prepared, resolve),
+  );
+  if (failure === undefined) return;
+  // A container that ends takes what is being started in it along, at whichever step.
+  if (failure.stage !== 'exec' && (await isEnding(container, failure)))
+    throw notRunning(container, failure);
+  throw failure;
+}
+
+async function prepareExec(
+  around: Surroundings,
+  target: ExecTarget,
+  config: ExecConfig,
+  execution?: Execution,
+): Promise<Launching> {
+  const { image, argv, options, id } = target;
+  const resolved = await resolveImage(image, around.dataRoot);
+  const container = normalize(argv, options, resolved.defaults, around.host);
+  const inside = insideOf(around, container, config);
+  const [user, profile, placements] = await Promise.all([
+    userOf(around, target, config.user ?? container.user, container.groupAdd, execution),
+    config.privileged ? undefined : seccompProfile(container),
+    placementsOf(around, target),
+  ]);
+  const filter =
+    profile === undefined
+      ? undefined
+      : await compileProfile(profile, around.binding, join(around.dataRoot, 'cache'));
+  const idRange = target.idBase === 0 ? undefined : { base: target.idBase, size: ID_RANGE_SIZE };
+  const users = around.users === undefined ? undefined : await usersOf(target.pid);
+  const spec: Spec = toSpec(inside, {
+    id,
+    idRange,
+    user,
+    hostname: networkName(container),
+    users,
+    selinux: container.selinux && labelsFor(container.selinux, id),
+    openFiles: callersOpenFiles(),
+  });
+  const admit = users === undefined ? undefined : admissionTo(target);
+  const launchable = compileExec(spec, {
+    pid: target.pid,
+    startTime: BigInt(target.startTime),
+    placements,
+    seccomp: filter,
+    seccompFlags: profile === undefined ? 0 : filterFlags(profile),
+    stdin: config.stdin,
+    stdout: config.stdout,
+    stderr: config.stderr,
+    terminal: config.terminal,
+    staying: config.detached ? 'detached' : config.detachable ? 'leavable' : 'ends',
+    rootless: users === undefined ? undefined : rootlessOf(users),
+    joinsUsers: users !== undefined,
+    admitted: admit !== undefined,
+  });
+  return {
+    config,
+    args: config.args,
+    joins: true,
+    admit,
+    template: makeTemplate(
+      around.binding,
+      new Template(launchable.program, around.encoder, around.fault),
+      new Template(launchable.teardown, around.encoder),
+      launchable.slots,
+    ),
+    identity: { id, base: undefined },
+    steps: () => launchable.program,
+  };
+}
+
+/**
+ * A user's process may be moved only within what has been delegated to him, and a session is elsewhere: his systemd
+ * moves it.
+ */
+function admissionTo({ id, cgroupSlice }: ExecTarget): Launching['admit'] {
+  if (cgroupSlice === undefined) return undefined;
+  return (pid) => withSystemd((systemd) => systemd.attach(id, pid));
+}
+
+/** The container with this program in place of its own. */
+function insideOf(
+  { host }: Surroundings,
+  container: ContainerConfig,
+  config: ExecConfig,
+): ContainerConfig {
+  const { userns, capabilities } = container;
+  return {
+    ...container,
+    args: config.args,
+    env: [...container.env, ...config.env],
+    workdir: config.workdir ?? container.workdir,
+    terminal: config.terminal,
+    capabilities: config.privileged
+      ? containerCapabilities(undefined, undefined, true, {
+          lastCap: host.lastCap,
+          permitted: userns === 'host' ? host.permitted : undefined,
+        })
+      : capabilities,
+  };
+}
+
+/** Root as containers have it that have been looked into not long ago, by id and start time; the oldest first. */
+const knownRoots = new Map<string, { readonly user: ResolvedUser; readonly at: number }>();
+const MAX_KNOWN = 256;
+
+/**
+ * Whom the program runs as. Who is asked for by name or number is looked up as the container is now. Where nobody is, it is
+ * root, of whom only the home and the groups can have changed: then a look is good for a second, as it is for a start.
+ */
+async function userOf(
+  around: Surroundings,
+  target: ExecTarget,
+  user: string | undefined,
+  groupAdd: ContainerConfig['groupAdd'],
+  execution: Execution | undefined,
+): Promise<ResolvedUser> {
+  if (user !== undefined || groupAdd !== undefined)
+    return resolveUser(user, groupAdd, await accountsOf(around, target, execution));
+  const key = `${target.id} ${target.startTime}`;
+  const at = performance.now();
+  const known = knownRoots.get(key);
+  if (known !== undefined && at - known.at < RECHECK_AFTER) return known.user;
+  const root = resolveUser(undefined, undefined, await accountsOf(around, target, execution));
+  knownRoots.delete(key);
+  knownRoots.set(key, { user: root, at });
+  const [oldest] = knownRoots.keys();
+  if (knownRoots.size > MAX_KNOWN && oldest !== undefined) knownRoots.delete(oldest);
+  return root;
+}
+
+/** As they are now in the container, mounts and all. */
+async function accountsOf(
+  around: Surroundings,
+  target: ExecTarget,
+  execution: Execution | undefined,
+): Promise<Accounts> {
+  const users = around.users === undefined ? undefined : await usersOf(target.pid);
+  const reading = readAccounts(around, {
+    pid: target.pid,
+    startTime: target.startTime,
+    ownUsers: target.idBase !== 0 || users !== undefined,
+    groups: users === undefined || rootlessOf(users).groups,
+  });
+  execution?.whileWaiting((error) => reading.end(error));
+  try {
+    return await reading.accounts;
+  } finally {
+    execution?.whileWaiting(undefined);
+  }
+}
+
+/**
+ * Those of its cgroups that there are: which limits it was given does not matter here. In v2 one that hands
+ * controllers on to cgroups below takes no process (EBUSY): where its first process has gone, there is room.
+ */
+async function placementsOf(
+  { layout }: Surroundings,
+  target: ExecTarget,
+): Promise<ExecInput['placements']> {
+  const memberships = await readFile(`/proc/${target.pid}/cgroup`, 'utf8').catch(() => '');
+  const own = cgroupPath(target.id, target);
+  const first = unifiedPath(memberships) ?? '';
+  const places = layout.hierarchies
+    .filter(({ usable }) => usable)
+    .map(async ({ version, mountPoint }) => {
+      // The names below its own are the container's choice, and may change at any time. Where one is no longer there,
+      // or no text, the program must not be left without a cgroup.
+      const wanted = version === 2 && first.startsWith(`${own}/`) ? [first, own] : [own];
+      for (const path of wanted) {
+        const dir = `${mountPoint}${path}`;
+        if (await exists(dir)) return [{ version, dir }];
+      }
+      return [];
+    });
+  return (await Promise.all(places)).flat();
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** How often, and after how many milliseconds, one looks again. */
+const LOOKS = 20;
+const PAUSE = 10;
+
+async function isEnding(target: ExecTarget, { errno }: CaissonError): Promise<boolean> {
+  if (!(await isAlive(target))) return true;
+  // Without an error it was killed: perhaps with everything in its cgroup, in whatever order.
+  for (let look = 0; errno === undefined && look < LOOKS; look++) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    if (!(await isAlive(target))) return true;
+  }
+  return false;
+}
+
+/** linux/sched.h, in field 9 of /proc/<pid>/stat. A pid namespace may take a while to end with its first process. */
+const PF_EXITING = 0x4;
+
+/** Its first process is there, is that one, and has not begun to end. */
+async function isAlive({ pid, startTime: started }: ExecTarget): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  if (stat === undefined || startTime(stat) !== started) return false;
+  const [state = '', , , , , , flags] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return !/^[ZXx]/.test(state) && (Number(flags) & PF_EXITING) === 0;
+}
+
+function notRunning({ id }: ExecTarget, cause?: CaissonError): CaissonError {
+  return new CaissonError(
+    'ERR_CONTAINER_NOT_RUNNING',
+    `the container ${id.slice(0, 12)} is not running`,
+    { stage: cause?.stage ?? 'config', step: cause?.step, cause },
+  );
+}

@@ -1,0 +1,33 @@
+/** What containers that are kept have written. */
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { loadNative } from '../../native/load.js';
+import { isErrno } from '../../base/errno.js';
+import { treeSize } from '../../base/tree-size.js';
+
+/** In the container's directory, where its layer has a size: a file system (layer.ts). Only root can open it. */
+export const LAYER_IMAGE = 'layer.img';
+export const LAYER_TYPE = 'ext4';
+
+/** Bytes in its writable layer, whether it runs or not. */
+export async function layerSize(directory: string): Promise<number> {
+  const image = join(directory, LAYER_IMAGE);
+  return (await isThere(image))
+    ? loadNative().treeSize(image, LAYER_TYPE, 'upper')
+    : treeSize(join(directory, 'upper'));
+}
+
+/** Bytes that go with the container when it is removed. */
+export async function sizeOnDisk(directory: string): Promise<number> {
+  return (await isThere(join(directory, LAYER_IMAGE))) ? layerSize(directory) : treeSize(directory);
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,261 @@
+/**
+ * What happened, a JSON object a line, for all containers of a run root. Everybody appends: O_APPEND and one
+ * write(2) keep lines whole and apart, since the kernel holds the inode's lock for the length of a write.
+ */
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { CaissonError } from '../../base/errors.js';
+import { checkAbortSignal, onAbort } from '../../base/abort-signals.js';
+import { invalid } from '../../base/check.js';
+import { DirectoryWatch } from '../../base/directory-watch.js';
+import { isAlive, ownerName } from '../../host/owner.js';
+import { openRotated, type RotatedFile } from '../../base/rotated-files.js';
+import type { ContainerEvent } from './stored.js';
+import { parseTimeStamp, type TimeStamp } from '../../base/time-stamp.js';
+
+export const EVENT_FILE = 'events';
+
+/** Bytes; a file that has become larger is rotated, and the one before it dropped. */
+export const EVENT_FILE_SIZE = 4 << 20;
+
+/** Nanoseconds since 1970, as `timeNano` has them. Milliseconds are what this process's clock tells. */
+export function timeNanoNow(): string {
+  return String(BigInt(Date.now()) * 1_000_000n);
+}
+
+/**
+ * Synchronous from opening to writing: a rotation in between leaves the line at the end of the file that was
+ * just rotated, where readers look for a while, but not for ever.
+ *
+ * @throws ERR_EVENT_LOG
+ */
+export function appendEvent(runRoot: string, event: ContainerEvent): void {
+  const path = join(runRoot, EVENT_FILE);
+  const { type, action, id, attributes, timeNano } = event;
+  const line = Buffer.from(`${JSON.stringify({ type, action, id, attributes, timeNano })}\n`);
+  let size: number;
+  try {
+    size = appendLine(path, line);
+  } catch (cause) {
+    const { syscall, code } = cause as NodeJS.ErrnoException;
+    throw new CaissonError(
+      'ERR_EVENT_LOG',
+      `${path}: cannot be written: ${code ?? String(cause)}`,
+      {
+        path,
+        syscall,
+        errno: code,
+        cause,
+      },
+    );
+  }
+  if (size < EVENT_FILE_SIZE) return;
+  try {
+    rotate(path);
+  } catch {
+    // The event is there. That the file could not be rotated is the next one's to try again.
+  }
+}
+
+/** Returns the size that the file has now. */
+function appendLine(path: string, line: Buffer): number {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+  const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+  try {
+    const written = writeSync(fd, line);
+    if (written < line.length) {
+      // The disk is full. What follows must not be taken for a part of this.
+      writeSync(fd, '\n');
+      throw Object.assign(new Error('short write'), { code: 'ENOSPC', syscall: 'write' });
+    }
+    return fstatSync(fd).size;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Two that rotate at once would rename a fresh file over the full one. Who has made the link rotates, after
+ * another look at the size; a link whose maker is dead is taken away.
+ */
+function rotate(path: string): void {
+  const lock = `${path}.rotating`;
+  const owner = ownerName();
+  try {
+    symlinkSync(owner, lock);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const other = readlinkSync(lock);
+    if (isAlive(other)) return;
+    // Still the one that was looked at: else somebody else was here first.
+    if (readlinkSync(lock) === other) unlinkSync(lock);
+    return; // the next event rotates
+  }
+  try {
+    if (statSync(path).size >= EVENT_FILE_SIZE) renameSync(path, `${path}.1`);
+  } finally {
+    unlinkSync(lock);
+  }
+}
+
+export interface EventOptions {
+  /** Events from then on. Default: from now on. */
+  readonly since?: TimeStamp | undefined;
+  /** Events up to then; ends when it has come. Alone, it means all until then. */
+  readonly until?: TimeStamp | undefined;
+  /** Ends the reading, without an error. */
+  readonly signal?: AbortSignal | undefined;
+  readonly filter?: ((event: ContainerEvent) => boolean) | undefined;
+}
+
+/**
+ * As Docker's `events`: with `since` or `until` first what the files still hold, then what happens.
+ *
+ * From now on means from this call on, however late the first event is asked for.
+ *
+ * @throws ERR_INVALID_OPTION, at once
+ */
+export function followEvents(
+  runRoot: string,
+  options: EventOptions = {},
+): AsyncGenerator<ContainerEvent> {
+  const now = Date.now();
+  const { since, until } = options;
+  checkAbortSignal(options.signal);
+  const from = since === undefined ? undefined : parseTimeStamp('since', since, now);
+  const to = until === undefined ? undefined : parseTimeStamp('until', until, now);
+  if (from !== undefined && to !== undefined && from > to)
+    throw invalid('until', until, 'is before since');
+  // Nothing is opened yet: who never asks for the first event would never close it.
+  const start = from === undefined && to === undefined ? endOf(runRoot) : undefined;
+  return new EventReader(runRoot, from, to, start, options).events();
+}
+
+/** Between a rotation and the next event there is only the file before. */
+function endOf(runRoot: string): BigIntStats | undefined {
+  const look = (name: string) =>
+    statSync(join(runRoot, name), { bigint: true, throwIfNoEntry: false });
+  return look(EVENT_FILE) ?? look(`${EVENT_FILE}.1`);
+}
+
+class EventReader {
+  /** Oldest first. The last but one is still looked at: somebody may have had it open to write. */
+  private files: RotatedFile[] = [];
+
+  constructor(
+    private readonly runRoot: string,
+    private readonly from: bigint | undefined,
+    private readonly to: bigint | undefined,
+    /** The newest file, where reading does not begin with the oldest. */
+    private readonly start: BigIntStats | undefined,
+    private readonly options: EventOptions,
+  ) {}
+
+  async *events(): AsyncGenerator<ContainerEvent> {
+    const { signal } = this.options;
+    using watch = new DirectoryWatch(this.runRoot);
+    const unlisten = signal && onAbort(signal, watch.wake);
+    try {
+      await this.open();
+      for (;;) {
+        if (this.aborted) return;
+        const over = this.untilEnd() <= 0;
+        await this.findNewer();
+        for (const file of [...this.files]) yield* this.eventsOf(file);
+        while (this.files.length > 2) await this.files.shift()?.handle.close();
+        if (over || this.aborted) return;
+        if (this.untilEnd() > 0) await watch.wait(this.untilEnd());
+      }
+    } finally {
+      unlisten?.();
+      for (const file of this.files.splice(0)) await file.handle.close();
+    }
+  }
+
+  private get aborted(): boolean {
+    return this.options.signal?.aborted === true;
+  }
+
+  private async open(): Promise<void> {
+    this.files = await openRotated(this.runRoot, EVENT_FILE);
+    const { start } = this;
+    const index = start === undefined ? -1 : this.files.findIndex((file) => file.is(start));
+    for (const file of this.files.slice(0, Math.max(0, index))) file.seek(await file.size());
+    if (start !== undefined) this.files[index]?.seek(Number(start.size));
+  }
+
+  private async findNewer(): Promise<void> {
+    const last = this.files.at(-1);
+    if (last !== undefined && (await last.isAt(join(this.runRoot, EVENT_FILE)))) return;
+    this.files.push(...(await openRotated(this.runRoot, EVENT_FILE, last)));
+  }
+
+  private untilEnd(): number {
+    return this.to === undefined ? Infinity : Number(this.to / 1_000_000n) + 1 - Date.now();
+  }
+
+  private async *eventsOf(file: RotatedFile): AsyncGenerator<ContainerEvent> {
+    for (;;) {
+      const lines = await file.nextLines();
+      if (lines === undefined || this.aborted) return;
+      for (const line of lines) {
+        const event = decodeEvent(line);
+        if (event === undefined || !this.wants(event)) continue;
+        yield event;
+        if (this.aborted) return;
+      }
+    }
+  }
+
+  private wants(event: ContainerEvent): boolean {
+    const time = BigInt(event.timeNano);
+    if (this.from !== undefined && time < this.from) return false;
+    if (this.to !== undefined && time > this.to) return false;
+    return this.options.filter?.(event) !== false;
+  }
+}
+
+/**
+ * Undefined for what is no event. Behind one that was cut short, because the disk was full, there may be a
+ * whole one: its beginning cannot be a part of a text, where quotes are escaped.
+ */
+export function decodeEvent(line: Buffer): ContainerEvent | undefined {
+  const event = eventOf(line);
+  if (event !== undefined) return event;
+  const start = line.lastIndexOf('{"type":"container"');
+  return start > 0 ? eventOf(line.subarray(start)) : undefined;
+}
+
+function eventOf(line: Buffer): ContainerEvent | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { type, action, id, attributes, timeNano } = value as Record<string, unknown>;
+  const whole =
+    type === 'container' &&
+    typeof action === 'string' &&
+    typeof id === 'string' &&
+    typeof attributes === 'object' &&
+    attributes !== null &&
+    !Array.isArray(attributes) &&
+    Object.values(attributes).every((value) => typeof value === 'string') &&
+    typeof timeNano === 'string' &&
+    /^\d{1,19}$/.test(timeNano);
+  return whole ? (value as ContainerEvent) : undefined;
+}

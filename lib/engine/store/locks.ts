@@ -1,0 +1,55 @@
+/**
+ * One lock a container, for changes that must not be mixed: a byte of a file, locked by a descriptor of its own
+ * (fcntl(2), open file description locks), so that the kernel takes it back however its holder ends.
+ */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CaissonError } from '../../base/errors.js';
+import { loadNative } from '../../native/load.js';
+import { storageError } from '../../base/storage.js';
+
+/** Milliseconds; whoever holds one is starting or removing a container. */
+const PATIENCE = 60_000;
+const LONGEST_PAUSE = 20;
+
+/**
+ * @param work gets the descriptor that holds the lock: while a copy of it is open anywhere, nobody else has it.
+ * @throws ERR_LOCK_TIMEOUT when somebody holds it for a minute.
+ */
+export async function withLock<T>(
+  runRoot: string,
+  id: string,
+  work: (lock: number) => Promise<T>,
+): Promise<T> {
+  const native = loadNative();
+  const path = join(runRoot, 'locks');
+  const file = await open(path, 'a', 0o600).catch((error: unknown) => {
+    throw storageError(path, error);
+  });
+  try {
+    const byte = Number.parseInt(id.slice(0, 12), 16);
+    const end = performance.now() + PATIENCE;
+    for (
+      let pause = 1;
+      !native.lockByte(file.fd, byte);
+      pause = Math.min(pause * 2, LONGEST_PAUSE)
+    ) {
+      if (performance.now() > end) {
+        throw new CaissonError(
+          'ERR_LOCK_TIMEOUT',
+          `container ${id.slice(0, 12)} is being changed`,
+          {
+            stage: 'config',
+            path: id,
+            hint: 'somebody has been starting, stopping or removing it for a minute',
+          },
+        );
+      }
+      await sleep(pause);
+    }
+    return await work(file.fd);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,140 @@
+/** What is on disk of a container (docs/lifecycle.md), and what is said of one. */
+import type { CgroupHome } from '../../cgroup/places.js';
+import type { RunOptions } from '../options/options.js';
+
+export type RestartPolicyName = 'no' | 'on-failure' | 'always' | 'unless-stopped';
+
+export interface RestartPolicy {
+  readonly name: RestartPolicyName;
+  /** With `on-failure`: how often; 0 is without end. */
+  readonly maximumRetryCount: number;
+}
+
+export interface LogConfig {
+  readonly driver: 'json-file' | 'none';
+  /** Bytes; a file that is larger is rotated. */
+  readonly maxSize: number;
+  /** Files in all. */
+  readonly maxFile: number;
+}
+
+/** Times in milliseconds; 0: what was not said, and is Docker's default (healthcheck.ts). */
+export interface Healthcheck {
+  /** A text is run by `/bin/sh -c`. */
+  readonly test: string | readonly string[];
+  readonly interval: number;
+  readonly timeout: number;
+  readonly startPeriod: number;
+  readonly startInterval: number;
+  /** Failures in a row that make it unhealthy. */
+  readonly retries: number;
+}
+
+/** `config.json`. */
+export interface StoredConfig extends CgroupHome {
+  readonly version: 1;
+  /** Long id. */
+  readonly id: string;
+  readonly name: string;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+  readonly image: { readonly kind: 'name'; readonly name: string } | StoredRootfs;
+  /** The arguments as they were given; `command` is the whole command line that they became. */
+  readonly argv: readonly string[];
+  readonly command: readonly string[];
+  /** Everything but what only the caller's process can hold (`signal`, streams, `timeout`). */
+  readonly options: RunOptions;
+  readonly restart: RestartPolicy;
+  /** Removed when it has exited. */
+  readonly autoRemove: boolean;
+  readonly log: LogConfig;
+  readonly stopSignal: number;
+  /** Seconds; -1: for ever. */
+  readonly stopTimeout: number;
+  /** A standard input that stays open. */
+  readonly openStdin: boolean;
+  /** It ends with the first client that was attached to it. */
+  readonly stdinOnce: boolean;
+  readonly healthcheck?: Healthcheck | undefined;
+}
+
+export interface StoredRootfs {
+  readonly kind: 'rootfs';
+  readonly path: string;
+  readonly writable: 'overlay' | 'direct' | 'none';
+}
+
+export type StoredStatus = 'created' | 'running' | 'restarting' | 'exited' | 'removing';
+
+/** `state.json`. Missing is `created`. */
+export interface StoredState {
+  readonly status: StoredStatus;
+  /** Of the container's first process, on the host; 0: none. */
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat. */
+  readonly startTime: string;
+  /** Who keeps it: `pid start-time boot-id` (owner.ts); empty: nobody. */
+  readonly monitor: string;
+  /** The first host id of its users; 0 with the host's own. */
+  readonly idBase: number;
+  /** ISO 8601, UTC, nanoseconds; empty: never. */
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  /** The program's own, or 128+n. */
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  /** Why it could not be started, or what befell its monitor; empty: nothing. */
+  readonly error: string;
+  readonly restartCount: number;
+  /** Somebody asked for its end: `always` and `unless-stopped` do not apply until the next start. */
+  readonly stopped: boolean;
+  /** Bytes of output that could not be written to the log. */
+  readonly logLost: number;
+}
+
+export type HealthStatus = 'starting' | 'healthy' | 'unhealthy';
+
+/** `health.json`, where there is a health check: of the present run, or the last one. */
+export interface StoredHealth {
+  readonly status: HealthStatus;
+  /** Failures since the last success, or since the start. */
+  readonly failingStreak: number;
+  /** The last five, oldest first. */
+  readonly log: readonly HealthResult[];
+}
+
+export interface HealthResult {
+  /** ISO 8601, UTC, nanoseconds. */
+  readonly start: string;
+  readonly end: string;
+  /** The check's own, or 128+n; -1: it took too long, or could not be started. */
+  readonly exitCode: number;
+  /** Up to 4096 bytes of what it wrote, and `...` when that is not all; before it, what befell it. */
+  readonly output: string;
+}
+
+/** As Docker's: what `ps` filters by. */
+export type ContainerStatus =
+  'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'removing' | 'dead';
+
+/** One container, as `list` and `inspect` have it. */
+export interface ContainerInfo {
+  readonly config: StoredConfig;
+  readonly state: StoredState;
+  readonly status: ContainerStatus;
+  /** Undefined without a health check, and before the first start. What does not run is unhealthy. */
+  readonly health?: StoredHealth | undefined;
+}
+
+/** One line of `events`. */
+export interface ContainerEvent {
+  readonly type: 'container';
+  /** Docker's: create start die kill stop pause unpause restart oom rename update exec_create attach destroy … */
+  readonly action: string;
+  /** Long id. */
+  readonly id: string;
+  /** Name, image, labels; `exitCode` with die, `signal` with kill, `oldName` with rename. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Nanoseconds since 1970, UTC. */
+  readonly timeNano: string;
+}

@@ -1,0 +1,214 @@
+/** Starting a container that is kept: its monitor, and the wait for the program's exec. */
+import { join } from 'node:path';
+import { Socket } from 'node:net';
+import type { CgroupWrite } from '../../cgroup/plan.js';
+import { withSystemd } from '../../cgroup/systemd.js';
+import { CaissonError } from '../../base/errors.js';
+import { beforeFirstStep, endedEarly, failureOf } from '../start/failure.js';
+import { makeTimeline } from '../../program/timeline.js';
+import type { Attached } from './attached.js';
+import { eventAttributes } from '../store/event-attributes.js';
+import { compileCheck } from './health-program.js';
+import { imageOf } from '../store/image-of.js';
+import { MonitorConnection } from './monitor-connection.js';
+import { encodeMonitorConfig } from './monitor-config.js';
+import type { RunOptions } from '../options/options.js';
+import { bootId } from '../../host/owner.js';
+import type { OwnUsers } from '../../host/own-users.js';
+import { type KeptStart, prepareKept, type Surroundings } from '../start/prepare.js';
+import type { Store } from '../store/store.js';
+import type { StoredConfig } from '../store/stored.js';
+
+/** A client that is there from the beginning. */
+export interface FirstClient extends Pick<Attached, 'bits' | 'listener' | 'connect' | 'draw'> {
+  /** The container ends with it. */
+  readonly bound?: boolean | undefined;
+  /** Which of the program's streams go to it; "inherit" takes a bound one. */
+  readonly stdio?: Pick<RunOptions, 'stdin' | 'stdout' | 'stderr'> | undefined;
+}
+
+/**
+ * Starts the container; the caller holds its lock and knows that it does not run. Resolves when the program has
+ * been exec'ed.
+ *
+ * @param attached a client that is there from the beginning; it gets the end, too.
+ * @param lock holds the container's lock (locks.ts). The monitor gets a copy: when this process is killed over the
+ *   start, the lock is not free before the monitor has written down what has become of it.
+ * @throws what `Engine.run` rejects with for the same mistakes
+ */
+export async function startKept(
+  around: Surroundings,
+  store: Store,
+  config: StoredConfig,
+  attached: FirstClient | undefined,
+  lock: number,
+): Promise<void> {
+  const { cgroupSlice } = config;
+  const startWith = (enter?: Enter) => startIn(enter, around, store, config, attached, lock);
+  if (cgroupSlice === undefined) return startWith();
+  const unified = around.layout.hierarchies.find(({ version }) => version === 2);
+  const mountPoint = unified?.mountPoint ?? '';
+  // It can be asked, before anything is made.
+  return withSystemd((systemd) =>
+    startWith((pid, limits) => systemd.enterScope(mountPoint, cgroupSlice, config, pid, limits)),
+  );
+}
+
+/** Puts a monitor where it belongs, before it begins. With the limits of the container's cgroup. */
+type Enter = (pid: number, limits: readonly CgroupWrite[]) => Promise<void>;
+
+async function startIn(
+  enter: Enter | undefined,
+  around: Surroundings,
+  store: Store,
+  config: StoredConfig,
+  attached: FirstClient | undefined,
+  lock: number,
+): Promise<void> {
+  const { id, options, openStdin } = config;
+  const stdin = openStdin || isTerminal(options) ? 'pipe' : 'null';
+  const start = await prepareKept(
+    around,
+    id,
+    imageOf(config.image),
+    config.argv,
+    { ...options, stdin, ...attached?.stdio },
+    config,
+  );
+  try {
+    store.prepare();
+    await start.makeParents();
+    const { layerSize } = start.config;
+    if (start.layer?.kind === 'image' && layerSize !== undefined) {
+      const { makeLayer } = await import('../start/layer.js');
+      await makeLayer(join(around.containersRoot, id), layerSize);
+    }
+    const socket = await spawnMonitor(around, store, config, start, attached, lock);
+    if (attached !== undefined) attached.draw = (stamps) => makeTimeline(start.steps(), stamps);
+    const started = () => untilStarted(socket, start, attached, enter);
+    if (around.users === undefined) await started();
+    else await untilAdmitted(around.users, socket, started);
+  } finally {
+    await start.ids?.close();
+  }
+}
+
+/** An ordinary user's monitor waits for its ids before it says or does anything else. */
+async function untilAdmitted(
+  users: OwnUsers,
+  socket: Socket,
+  then: () => Promise<void>,
+): Promise<void> {
+  const { admit } = await import('../../host/admit.js');
+  try {
+    await admit(socket, users);
+    const started = then();
+    socket.resume();
+    await started;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+export function isTerminal({ tty }: RunOptions): boolean {
+  return tty !== undefined && tty !== false;
+}
+
+async function spawnMonitor(
+  around: Surroundings,
+  store: Store,
+  config: StoredConfig,
+  start: KeptStart,
+  attached: FirstClient | undefined,
+  lock: number,
+): Promise<Socket> {
+  const { id, name, log, healthcheck } = config;
+  const bytes = encodeMonitorConfig({
+    id,
+    name,
+    terminal: start.config.terminal !== undefined,
+    openStdin: config.openStdin,
+    stdinOnce: config.stdinOnce,
+    autoRemove: config.autoRemove,
+    ownUsers: around.users !== undefined,
+    bound: attached?.bound === true,
+    gated: config.cgroupSlice !== undefined,
+    log: log.driver === 'none' ? undefined : log,
+    restart: config.restart,
+    stopSignal: config.stopSignal,
+    stopTimeout: config.stopTimeout,
+    idBase: start.identity.base ?? 0,
+    attach: attached?.bits ?? 0,
+    slots: start.slots,
+    directory: join(around.containersRoot, id),
+    names: store.names,
+    sockets: store.sockets,
+    events: store.events,
+    attributes: eventAttributes(config),
+    bootId: bootId(),
+    program: start.program.stamp(around.binding, start.identity, start.command),
+    teardown: start.teardown.stamp(around.binding, start.identity),
+    check: healthcheck === undefined ? undefined : compileCheck(around, start, healthcheck),
+  });
+  const fd = await new Promise<number>((resolve, reject) => {
+    around.binding.keep(bytes, start.ids?.fd ?? -1, lock, id, (error, connection) => {
+      if (error === null) resolve(connection);
+      else reject(beforeFirstStep(error, 'start the monitor'));
+    });
+  });
+  return new Socket({ fd, readable: true, writable: true });
+}
+
+function untilStarted(
+  socket: Socket,
+  start: KeptStart,
+  attached: FirstClient | undefined,
+  enter: Enter | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const then = attached?.listener ?? {};
+    const begin = () => {
+      connection.begin();
+      attached?.connect(connection);
+    };
+    const connection = new MonitorConnection(socket, {
+      ...then,
+      waiting: (pid) => {
+        const limits = start.joining.placements.flatMap(({ writes }) => writes);
+        enter?.(pid, limits).then(begin, (error: CaissonError) => {
+          connection.close();
+          reject(error);
+        });
+      },
+      started: (pid) => {
+        then.started?.(pid);
+        if (attached === undefined) connection.close();
+        else connection.listener = then;
+        resolve();
+      },
+      failed: (error) => {
+        connection.close();
+        reject(failureOf(error, start.steps(), start.args));
+      },
+      // Its end came before its exec.
+      exited: ({ code, signal, oomKills, stamps }) => {
+        connection.close();
+        reject(endedEarly(start.steps(), stamps, { code, signal, oomKills }));
+      },
+      closed: () => {
+        reject(
+          new CaissonError(
+            'ERR_START_FAILED',
+            'the monitor ended before the container was started',
+            {
+              stage: 'host',
+              hint: 'somebody killed it, or the machine is out of memory',
+            },
+          ),
+        );
+      },
+    });
+    if (enter === undefined) attached?.connect(connection);
+  });
+}

@@ -1,0 +1,87 @@
+/** `events --filter`. */
+import { any, type Filters, oneOf, parseFilterList, type Rules } from './filter-syntax.js';
+import { repository, withTag } from '../options/image-names.js';
+import { hasLabels } from '../options/labels.js';
+import type { ContainerEvent } from '../store/stored.js';
+
+/** Kinds of objects that have events with Docker, and not (yet) here: nothing matches them. */
+const OTHER_OBJECTS = [
+  'config',
+  'daemon',
+  'network',
+  'node',
+  'plugin',
+  'secret',
+  'service',
+  'volume',
+];
+
+const EVENT_RULES: Rules = {
+  container: any,
+  event: any,
+  image: any,
+  label: any,
+  type: oneOf(['container', 'image', ...OTHER_OBJECTS]),
+  scope: oneOf(['local', 'swarm']),
+  ...Object.fromEntries(OTHER_OBJECTS.map((key) => [key, any])),
+};
+
+export function parseEventFilters(list: readonly string[]): Filters {
+  return parseFilterList(list, EVENT_RULES);
+}
+
+/** Of the attributes, those that are no label of the container's. */
+const OWN_ATTRIBUTES: ReadonlySet<string> = new Set([
+  'name',
+  'image',
+  'exitCode',
+  'signal',
+  'oldName',
+  'execID',
+]);
+
+export function matchesEvent(filters: Filters, event: ContainerEvent): boolean {
+  const { attributes } = event;
+  for (const [key, values] of filters) {
+    if (!matchesEventKey(key, values, event, attributes)) return false;
+  }
+  return true;
+}
+
+function matchesEventKey(
+  key: string,
+  values: readonly string[],
+  { type, action, id }: ContainerEvent,
+  attributes: Readonly<Record<string, string>>,
+): boolean {
+  switch (key) {
+    case 'container':
+      return values.some(
+        (value) =>
+          value !== '' && (id.startsWith(value) || attributes['name'] === value.replace(/^\//, '')),
+      );
+    case 'event':
+      // `exec_create: sh -c …` is an `exec_create`.
+      return values.some((value) => action === value || action.startsWith(`${value}:`));
+    case 'type':
+      return values.includes(type);
+    case 'image': {
+      const image = attributes['image'];
+      return (
+        image !== undefined &&
+        values.some((value) => withTag(value) === withTag(image) || value === repository(image))
+      );
+    }
+    case 'label':
+      return hasLabels(
+        values,
+        Object.fromEntries(
+          Object.entries(attributes).filter(([name]) => !OWN_ATTRIBUTES.has(name)),
+        ),
+      );
+    case 'scope':
+      return values.includes('local');
+    default:
+      return false;
+  }
+}

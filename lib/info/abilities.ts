@@ -1,0 +1,351 @@
+/** What this machine can do for this user, and for what it cannot: why, and what would give it. Pure. */
+import type { CgroupHierarchy } from '../cgroup/detect.js';
+import { writableCgroups } from '../cgroup/sinks.js';
+import { CAPABILITIES } from '../oci/capabilities.js';
+import type { MachineFacts, MapTool } from './facts.js';
+import { explainRefusal, type Refusal, type RefusedCall } from '../host/refusal.js';
+import { BOUND, grantRanges, SUBORDINATE_FILES } from '../host/subordinate-ids.js';
+import { hasCapability, isMachineRoot } from '../host/surroundings.js';
+import { forbiddingSwitch, usedUp } from '../host/user-namespaces.js';
+
+export interface Ability {
+  readonly name: string;
+  /** What it is for. */
+  readonly gives: string;
+  readonly available: boolean;
+  /** More about it, where there is more. */
+  readonly detail?: string | undefined;
+  /** Of what is missing: why it is … */
+  readonly cause?: string | undefined;
+  /** … and what would give it. */
+  readonly cure?: string | undefined;
+}
+
+type Verdict = { readonly detail?: string | undefined } | Refusal;
+
+export function listAbilities(facts: MachineFacts): Ability[] {
+  return ABILITIES.map(([name, gives, judge]) => {
+    const verdict = judge(facts);
+    return { name, gives, available: !('cause' in verdict), ...verdict };
+  });
+}
+
+/** Needed of root: what a start does, and the steps that do it. */
+const NEEDED =
+  'SYS_ADMIN CHOWN DAC_OVERRIDE FOWNER FSETID SETUID SETGID SETPCAP SETFCAP MKNOD KILL SYS_CHROOT';
+
+const ABILITIES: readonly (readonly [
+  name: string,
+  gives: string,
+  judge: (facts: MachineFacts) => Verdict,
+])[] = [
+  ['privileges', 'containers with every option', privileges],
+  ['data-root', 'a place for images and for what containers write', dataRoot],
+  ['user-namespaces', 'container root that is nobody on the host', userNamespaces],
+  ['subordinate-ids', 'more than one user in a container without root', subordinateIds],
+  [
+    'namespaces',
+    'mounts, processes, network, hostname, IPC and cgroups of its own',
+    probed('ns.mount', 'ns.uts', 'ns.ipc', 'ns.pid', 'ns.net', 'ns.cgroup'),
+  ],
+  [
+    'mounts',
+    'a root filesystem of its own',
+    probed('mount.namespaces', 'mount.private', 'mount.tmpfs', 'mount.attribute', 'mount.pivot'),
+  ],
+  ['proc', '/proc and /sys of its own', procAndSys],
+  ['device-nodes', '/dev/null and its kin', deviceNodes],
+  ['idmapped-mounts', 'image layers shared between containers with other users', idmapped],
+  ['overlay', 'a writable layer above an image', probed('overlay')],
+  ['overlay-descriptors', 'layers that are mounted nowhere', overlayDescriptors],
+  ['overlay-userxattr', 'a writable layer without root', probed('overlay.userxattr')],
+  ['setns', 'exec', probed('setns')],
+  ['pidfd', 'signals that cannot hit another process', probed('pidfd')],
+  ['memfd', 'a start program that no container can overwrite', probed('memfd')],
+  ['seccomp', 'a filter for system calls', seccomp],
+  ['cgroups', 'limits, statistics, and an end of everything at once', cgroups],
+  ['clone-into-cgroup', 'a first process that is born in its cgroup', cloneIntoCgroup],
+  ['cgroup-kill', 'an end of everything in one step', cgroupKill],
+  ['freezer', 'pause', freezer],
+  ['device-filter', 'rules for devices', withoutFilter],
+  ['pasta', 'a network for containers of ordinary users: --network pasta', userNetwork('pasta')],
+  ['slirp4netns', 'the same by another program: --network slirp4netns', userNetwork('slirp4netns')],
+];
+
+function privileges({ around }: MachineFacts): Verdict {
+  const missing = NEEDED.split(' ').filter((name) => !hasCapability(around, `CAP_${name}`));
+  if (isMachineRoot(around) && missing.length === 0) {
+    const all = CAPABILITIES.every((name) => hasCapability(around, name));
+    return {
+      detail: `root${all ? '' : ', without some capabilities'}${around.inside === undefined ? '' : `, in ${around.inside === 'a container' ? '' : 'a container of '}${around.inside}`}`,
+    };
+  }
+  if (around.uid === 0 && around.ownUsers)
+    return {
+      cause:
+        'this is the root of a user namespace, and not the machine’s; see below for what a container of his has',
+      cure: "the host's users for the container around: --userns=host (caisson, Docker), rootful podman",
+    };
+  if (around.uid !== 0)
+    return {
+      cause: 'this user is not root; see below for what a container of his has',
+      cure: 'run as root: sudo caisson …',
+    };
+  return {
+    cause: `root without ${missing.map((name) => `CAP_${name}`).join(', ')}`,
+    cure:
+      around.inside === undefined
+        ? 'start it with these capabilities'
+        : `${missing.map((name) => `--cap-add ${name}`).join(' ')}, or --privileged, for the container around`,
+  };
+}
+
+function dataRoot({ data }: MachineFacts): Verdict {
+  if (!data.writable)
+    return {
+      cause: `${data.path} cannot be written`,
+      cure: 'another place: --data-root DIRECTORY',
+    };
+  if (data.overlay)
+    return {
+      cause: `${data.path} lies on an overlay, which takes no writable layer above it`,
+      cure: 'a volume or a tmpfs there (-v data:/var/lib/caisson, --tmpfs /var/lib/caisson for the container around), or --data-root on another filesystem',
+    };
+  return { detail: data.path };
+}
+
+function userNamespaces(facts: MachineFacts): Verdict {
+  const { around, maxUserNamespaces } = facts;
+  const made = outcome(facts, 'userns');
+  const failed = made ?? outcome(facts, 'userns.power');
+  if (failed === undefined)
+    return maxUserNamespaces === undefined ? {} : { detail: `up to ${maxUserNamespaces}` };
+  const found = forbiddingSwitch(facts, isMachineRoot(around));
+  if (found !== undefined)
+    return { cause: `${found.name} is ${found.value}, which forbids them`, cure: found.cure };
+  if (failed.errno === 'ENOSPC') return usedUp(facts);
+  if (failed.errno === 'EINVAL' && made !== undefined)
+    return { cause: 'the kernel has none', cure: 'a kernel with CONFIG_USER_NS=y' };
+  return refusalOf(failed, facts);
+}
+
+/** Without root they are the host's own, bound: nothing is missing. */
+function deviceNodes(facts: MachineFacts): Verdict {
+  if (!isMachineRoot(facts.around)) return { detail: 'the host’s own' };
+  return probed('mknod', 'mknod.open')(facts);
+}
+
+function subordinateIds({ around, userName, freeIds, ...facts }: MachineFacts): Verdict {
+  if (isMachineRoot(around)) return { detail: 'root needs none' };
+  if (around.uid === 0) return { detail: 'all ids that there are around it' };
+  for (const name of ['newuidmap', 'newgidmap'] as const) {
+    const tool: MapTool = facts[name];
+    if (tool.path === undefined)
+      return {
+        cause: `${name} is not installed`,
+        cure: 'apt install uidmap (shadow-utils on Fedora)',
+      };
+    if (!tool.privileged)
+      return { cause: `${tool.path} is not set-user-id root`, cure: `chmod u+s ${tool.path}` };
+  }
+  const ranges = { '/etc/subuid': facts.subuids, '/etc/subgid': facts.subgids };
+  const lacking = SUBORDINATE_FILES.filter((file) => ranges[file].length === 0);
+  if (lacking.length > 0)
+    return {
+      cause: `${lacking[0]} has no range for ${userName}`,
+      cure: grantRanges(userName, lacking, freeIds),
+    };
+  if (around.bound) return BOUND;
+  const count = (all: typeof facts.subuids) => all.reduce((sum, { size }) => sum + size, 0);
+  return { detail: `${count(facts.subuids)} user ids, ${count(facts.subgids)} group ids` };
+}
+
+function procAndSys(facts: MachineFacts): Verdict {
+  for (const object of ['proc', 'sysfs']) {
+    const failed = outcome(facts, `mount.${object}`);
+    if (failed !== undefined) return refusalOf({ ...failed, object }, facts);
+  }
+  return {};
+}
+
+function idmapped(facts: MachineFacts): Verdict {
+  const failed = outcome(facts, 'idmap.data');
+  if (failed === undefined) return {};
+  if (failed.errno === 'EINVAL')
+    return {
+      cause: `the filesystem of ${facts.data.path} cannot be idmapped`,
+      cure: 'a data root on ext4, xfs or btrfs with Linux 5.19 or later, on tmpfs with 6.3; --userns=host needs none',
+    };
+  return refusalOf(failed, facts);
+}
+
+function overlayDescriptors(facts: MachineFacts): Verdict {
+  const failed = outcome(facts, 'overlay.detached');
+  if (failed === undefined) return {};
+  if (outcome(facts, 'overlay') !== undefined) return refusalOf(failed, facts);
+  return {
+    cause:
+      'this kernel takes only layers that are mounted; caisson mounts them for a moment where nobody else looks',
+    cure: 'Linux 6.15 or later',
+  };
+}
+
+function seccomp(facts: MachineFacts): Verdict {
+  const failed = outcome(facts, 'seccomp');
+  if (failed?.errno === 'EINVAL' || failed?.errno === 'ENOSYS')
+    return { cause: 'the kernel has no filters', cure: 'a kernel with CONFIG_SECCOMP_FILTER=y' };
+  if (failed !== undefined) return refusalOf(failed, facts);
+  const actions = [...(facts.probe ?? [])]
+    .filter(([name, { errno }]) => name.startsWith('seccomp.') && errno === undefined)
+    .map(([name]) => name.slice('seccomp.'.length));
+  return { detail: actions.join(' ') };
+}
+
+function cgroups({ layout, around, delegation }: MachineFacts): Verdict {
+  const usable = layout.hierarchies.filter((hierarchy) => hierarchy.usable);
+  if (usable.length > 0)
+    return { detail: [...new Set(usable.map(({ version }) => `v${version}`))].sort().join(', ') };
+  const seen = layout.hierarchies[0];
+  if (seen === undefined)
+    return {
+      cause: 'cgroups are not mounted',
+      cure: 'mount -t cgroup2 none /sys/fs/cgroup, as root',
+    };
+  if (seen.readOnly)
+    return {
+      cause: `${seen.mountPoint} is mounted read-only`,
+      cure: `${writableCgroups(seen.version)}, for the container around`,
+    };
+  return {
+    cause: `${seen.mountPoint} is not writable for this user`,
+    cure:
+      around.uid === 0
+        ? 'a cgroup tree of its own for the container around: --cgroupns private --privileged'
+        : (delegation ?? 'a cgroup that is delegated to this user'),
+  };
+}
+
+function unifiedOf({ layout }: MachineFacts): CgroupHierarchy | undefined {
+  return layout.hierarchies.find(({ version }) => version === 2);
+}
+
+const NO_V2: Refusal = {
+  cause: 'no cgroup v2 is mounted',
+  cure: 'systemd.unified_cgroup_hierarchy=1 on the kernel’s command line, or mount -t cgroup2',
+};
+
+function cloneIntoCgroup(facts: MachineFacts): Verdict {
+  const failed = outcome(facts, 'clone.cgroup');
+  if (failed === undefined) return unifiedOf(facts) === undefined ? NO_V2 : {};
+  if (failed.errno === 'EINVAL' || (failed.errno === 'ENOSYS' && !facts.around.filtered))
+    return { cause: `Linux ${facts.kernel} cannot`, cure: 'Linux 5.7 or later' };
+  return refusalOf(failed, facts);
+}
+
+/** Where there is no cgroup to look into, the kernel's version has to do. */
+function hasFile({ cgroupFiles, kernel }: MachineFacts, file: string, ...since: number[]): boolean {
+  if (cgroupFiles !== undefined) return cgroupFiles.has(file);
+  const [major = 0, minor = 0] = kernel.split('.').map(Number);
+  const [sinceMajor = 0, sinceMinor = 0] = since;
+  return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor);
+}
+
+function cgroupKill(facts: MachineFacts): Verdict {
+  if (unifiedOf(facts) === undefined) return NO_V2;
+  if (hasFile(facts, 'cgroup.kill', 5, 14)) return {};
+  return {
+    cause: 'cgroups of this kernel have no cgroup.kill; each process is killed by itself',
+    cure: 'Linux 5.14 or later',
+  };
+}
+
+function freezer(facts: MachineFacts): Verdict {
+  if (facts.layout.controllers.get('freezer')?.version === 1) return { detail: 'cgroup v1' };
+  if (facts.layout.unified !== undefined && hasFile(facts, 'cgroup.freeze', 5, 2))
+    return { detail: 'cgroup v2' };
+  return {
+    cause: 'neither the freezer of cgroup v1 nor cgroup.freeze of v2 is at hand',
+    cure: 'cgroups that can be written, with Linux 5.2 or later for v2',
+  };
+}
+
+/** What is left then: lib/engine/spec/device-guard.ts. */
+function withoutFilter(facts: MachineFacts): Verdict {
+  const verdict = deviceFilter(facts);
+  if (!('cause' in verdict)) return verdict;
+  const left =
+    'devices are closed by nodev mounts alone, and options that need a filter are errors';
+  return { ...verdict, cause: `${verdict.cause}; ${left}` };
+}
+
+function deviceFilter(facts: MachineFacts): Verdict {
+  if (facts.layout.controllers.get('devices')?.version === 1) return { detail: 'cgroup v1' };
+  const failed = outcome(facts, 'bpf.devices');
+  if (failed === undefined && facts.layout.unified !== undefined) return { detail: 'BPF' };
+  if (failed === undefined) return NO_V2;
+  if (failed.errno === 'EINVAL' || failed.errno === 'ENOSYS')
+    return { cause: 'the kernel has no such programs', cure: 'a kernel with CONFIG_CGROUP_BPF=y' };
+  return refusalOf(failed, facts);
+}
+
+function userNetwork(name: 'pasta' | 'slirp4netns'): (facts: MachineFacts) => Verdict {
+  return ({ [name]: path, tun, around }) => {
+    if (path === undefined)
+      return {
+        cause: `${name} is not installed`,
+        cure: `apt install ${name === 'pasta' ? 'passt' : name}`,
+      };
+    if (tun === 'missing')
+      return {
+        cause: '/dev/net/tun is missing',
+        cure:
+          around.inside === undefined
+            ? 'modprobe tun, as root'
+            : '--device /dev/net/tun for the container around',
+      };
+    if (tun === 'closed')
+      return {
+        cause: '/dev/net/tun may not be opened by everybody',
+        cure: 'chmod 0666 /dev/net/tun, as root, as udev has it; root’s containers with --userns=host need it not',
+      };
+    return { detail: path };
+  };
+}
+
+/** All of these. */
+function probed(...names: readonly string[]): (facts: MachineFacts) => Verdict {
+  return (facts) => {
+    for (const name of names) {
+      const failed = outcome(facts, name);
+      if (failed !== undefined) return refusalOf(failed, facts);
+    }
+    return {};
+  };
+}
+
+/** Undefined: it works. */
+function outcome({ probe, probeError }: MachineFacts, name: string): RefusedCall | undefined {
+  if (probe === undefined) return { errno: '', call: probeError ?? 'it could not be tried' };
+  const found = probe.get(name);
+  if (found === undefined) return { errno: '', call: 'something that it needs does not work' };
+  const { errno, call } = found;
+  return errno === undefined ? undefined : { errno, call: call ?? name };
+}
+
+function refusalOf(failed: RefusedCall, { around }: MachineFacts): Refusal {
+  if (failed.errno === '')
+    return { cause: `not tried: ${failed.call}`, cure: 'what else is said to be missing here' };
+  if (failed.errno === 'ENOSPC')
+    return {
+      cause: `${failed.call}: ENOSPC: a limit below /proc/sys/user is reached`,
+      cure: 'a higher one, as root: sysctl -a --pattern ^user.max_.*_namespaces shows them',
+    };
+  const explained = explainRefusal(failed, around);
+  if (explained !== undefined) return explained;
+  if (failed.errno === 'ENOSYS' || failed.errno === 'EINVAL' || failed.errno === 'ENODEV')
+    return {
+      cause: `${failed.call}: ${failed.errno}: this kernel cannot`,
+      cure: 'Linux 5.12 or later, built with it',
+    };
+  return { cause: `${failed.call}: ${failed.errno}`, cure: 'run as root, outside of containers' };
+}

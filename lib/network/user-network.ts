@@ -1,0 +1,279 @@
+/**
+ * `--network pasta[:OPT,…]` and `slirp4netns[:OPT=value,…]`, in podman's spelling: a program beside the container passes
+ * on what goes over a tap device in its network namespace, by sockets of an ordinary process of the host's. Loaded only
+ * for a container that asks for it (docs/decisions/0013-network-in-user-mode.md).
+ */
+import { stat } from 'node:fs/promises';
+import { isIPv4, isIP } from 'node:net';
+import { CaissonError } from '../base/errors.js';
+import type { HelperPlan } from '../program/launch.js';
+import { invalid, unsupported } from '../base/check.js';
+import type { ContainerConfig } from '../engine/options/config.js';
+import { findProgram, isRoot } from '../host/own-users.js';
+
+export interface UserNetwork {
+  readonly helper: HelperPlan;
+  /** The container's /etc/resolv.conf, before what was asked of it. */
+  readonly resolvConf: string;
+}
+
+/** What of it needs no look at the machine. */
+export interface NetworkPlan extends Pick<UserNetwork, 'resolvConf'> {
+  readonly helper: Omit<HelperPlan, 'path'>;
+}
+
+type NetworkConfig = Pick<ContainerConfig, 'network' | 'networkOptions' | 'userns'>;
+
+type Mode = 'pasta' | 'slirp4netns';
+
+/** In place of the path that is known only when the container is there. */
+const NAMESPACE = 'NETNS';
+
+/** As podman: where pasta passes on what is asked of the host's own name server. */
+const PASTA_DNS = '169.254.1.1';
+
+/** Bytes; podman's, and the largest that is a multiple of four. */
+const SLIRP_MTU = 65_520;
+const SLIRP_MAX_MTU = 65_521;
+const SLIRP_CIDR = '10.0.2.0/24';
+
+/** resolv.conf(5), MAXNS. */
+const MAX_NAMESERVERS = 3;
+
+/** pasta(1): those that shape the network. True: takes a value. What writes files or changes identities is not among them. */
+const PASTA_OPTIONS: ReadonlyMap<string, boolean> = new Map([
+  ...(
+    '-m --mtu -a --address -n --netmask -M --mac-addr -g --gateway -i --interface -o --outbound --outbound-if4 ' +
+    '--outbound-if6 -D --dns --dns-forward --dns-host -I --ns-ifname --ns-mac-addr -t --tcp-ports -u --udp-ports -T --tcp-ns ' +
+    '-U --udp-ns --map-host-loopback --map-guest-addr'
+  )
+    .split(' ')
+    .map((name): [string, boolean] => [name, true]),
+  ...(
+    '-4 --ipv4-only -6 --ipv6-only --no-tcp --no-udp --no-icmp --no-dhcp --no-ndp --no-dhcpv6 --no-ra --no-map-gw --map-gw ' +
+    '--host-lo-to-ns-lo --no-splice'
+  )
+    .split(' ')
+    .map((name): [string, boolean] => [name, false]),
+]);
+
+/** Forwarding of ports, which pasta does by itself unless told otherwise: nothing of it unasked, as podman has it. */
+const PASTA_PORTS: readonly (readonly [short: string, long: string])[] = [
+  ['-t', '--tcp-ports'],
+  ['-u', '--udp-ports'],
+  ['-T', '--tcp-ns'],
+  ['-U', '--udp-ns'],
+];
+
+/** @throws before anything has been made: ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_NETWORK_FAILED */
+export async function userNetwork(
+  config: NetworkConfig,
+  hostResolvConf: string,
+): Promise<UserNetwork> {
+  const mode = config.network as Mode;
+  const { helper, resolvConf } = planNetwork(config, hostResolvConf);
+  const path = await findProgram(mode);
+  if (path === undefined) throw failed(`${mode} is not installed`, mode, installs(mode));
+  await checkTun(mode, config.userns);
+  return { helper: { path, ...helper }, resolvConf };
+}
+
+/** @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION */
+export function planNetwork(
+  { network, networkOptions, userns }: NetworkConfig,
+  hostResolvConf: string,
+): NetworkPlan {
+  const given = networkOptions === '' ? [] : networkOptions.split(',');
+  const { args, nameservers, ready } =
+    network === 'pasta' ? pasta(given, hostResolvConf, userns) : slirp(given);
+  return {
+    // Of what was asked nothing comes after it.
+    helper: { args, namespaceAt: args.lastIndexOf(NAMESPACE), ready },
+    resolvConf: resolvConf(nameservers, hostResolvConf),
+  };
+}
+
+/** What gives it: also in lib/info/abilities.ts. */
+function installs(mode: Mode): string {
+  return `apt install ${mode === 'pasta' ? 'passt' : mode}`;
+}
+
+type Asked = Pick<HelperPlan, 'args' | 'ready'> & { readonly nameservers: readonly string[] };
+
+function pasta(
+  given: readonly string[],
+  hostResolvConf: string,
+  userns: ContainerConfig['userns'],
+): Asked {
+  // The host's root, who has the right to the namespace of a container with the host's users, is what pasta would else
+  // cease to be.
+  const args = isRoot() && userns === 'host' ? ['--runas', '0'] : [];
+  const seen = new Map<string, string[]>();
+  for (let at = 0; at < given.length; at++) {
+    const [name = '', inline] = splitOnce(given[at] ?? '');
+    const takesValue = PASTA_OPTIONS.get(name);
+    if (takesValue === undefined)
+      throw invalid(
+        'network',
+        name,
+        'is not an option of pasta(1) that a container can have',
+        [...PASTA_OPTIONS.keys()].filter((known) => known.startsWith('--')).join(' '),
+      );
+    let value = inline;
+    if (takesValue) value ??= given[++at];
+    if (takesValue ? value === undefined || value === '' : value !== undefined)
+      throw invalid('network', name, takesValue ? 'needs a value' : 'takes no value');
+    seen.set(name, [...(seen.get(name) ?? []), value ?? '']);
+    // podman's word for the absence of --no-map-gw, which is not one of pasta's.
+    if (name !== '--map-gw' && name !== '--no-map-gw')
+      args.push(name, ...(value === undefined ? [] : [value]));
+  }
+  for (const [short, long] of PASTA_PORTS)
+    if (!seen.has(short) && !seen.has(long)) args.push(short, 'none');
+  if (!seen.has('--map-gw')) args.push('--no-map-gw');
+  let nameservers = seen.get('--dns-forward');
+  if (nameservers === undefined) {
+    args.push('--dns-forward', PASTA_DNS);
+    const host = nameserversIn(hostResolvConf);
+    // It passes on to the first one of the same family, a loopback address too.
+    nameservers = [
+      ...(host.length === 0 || host.some((address) => isIPv4(address)) ? [PASTA_DNS] : []),
+      ...host.filter((address) => !isLoopback(address)),
+    ];
+  }
+  return {
+    // Its first process ends, with 0, when all is set up.
+    args: ['pasta', '--config-net', '--quiet', '--stderr', ...args, '--netns', NAMESPACE],
+    ready: 'ended',
+    nameservers,
+  };
+}
+
+/** podman's words and slirp4netns's. */
+function slirp(given: readonly string[]): Asked {
+  const options = new Map<string, string>();
+  for (const text of given) {
+    const [name = '', value] = splitOnce(text);
+    if (value === undefined || value === '')
+      throw invalid('network', text, 'is not an option of slirp4netns: NAME=value');
+    options.set(name, value);
+  }
+  const args: string[] = [];
+  const take = (name: string): string | undefined => {
+    const value = options.get(name);
+    options.delete(name);
+    return value;
+  };
+  const isTrue = (name: string): boolean => {
+    const value = take(name) ?? 'false';
+    if (value !== 'true' && value !== 'false')
+      throw invalid('network', `${name}=${value}`, 'is not true or false');
+    return value === 'true';
+  };
+  if (!isTrue('allow_host_loopback')) args.push('--disable-host-loopback');
+  if (isTrue('enable_ipv6')) args.push('--enable-ipv6');
+  const mtu = take('mtu') ?? String(SLIRP_MTU);
+  if (!/^[1-9]\d{0,5}$/.test(mtu) || Number(mtu) > SLIRP_MAX_MTU)
+    throw invalid('network', `mtu=${mtu}`, `is not a number of bytes up to ${SLIRP_MAX_MTU}`);
+  args.push(`--mtu=${mtu}`);
+  const cidr = take('cidr');
+  if (cidr !== undefined) args.push(`--cidr=${cidr}`);
+  const nameserver = slirpDns(cidr ?? SLIRP_CIDR);
+  for (const name of ['outbound_addr', 'outbound_addr6']) {
+    const value = take(name);
+    if (value === undefined) continue;
+    if (!/^[\w.:%@-]+$/.test(value))
+      throw invalid('network', `${name}=${value}`, 'is neither an address nor an interface');
+    args.push(`--${name.replace('_', '-')}=${value}`);
+  }
+  if (options.has('port_handler'))
+    throw unsupported(
+      'network',
+      `port_handler=${take('port_handler') ?? ''}`,
+      'is not supported yet, as no ports are published',
+    );
+  const [unknown] = options.keys();
+  if (unknown !== undefined)
+    throw invalid(
+      'network',
+      unknown,
+      'is not an option of slirp4netns',
+      'allow_host_loopback, mtu, cidr, enable_ipv6, outbound_addr, outbound_addr6',
+    );
+  return {
+    args: [
+      ...['slirp4netns', '--configure', '--enable-sandbox', '--enable-seccomp', '--ready-fd=3'],
+      ...[...args, '--netns-type=path', NAMESPACE, 'tap0'],
+    ],
+    ready: 'said',
+    nameservers: [nameserver],
+  };
+}
+
+/** Its own name server is the third address of the network: slirp4netns(1). */
+function slirpDns(cidr: string): string {
+  const [address = '', prefix = ''] = cidr.split('/');
+  const bits = /^\d{1,2}$/.test(prefix) ? Number(prefix) : 0;
+  if (!isIPv4(address) || bits < 8 || bits > 25)
+    throw invalid('network', `cidr=${cidr}`, 'is not an IPv4 network of 8 to 25 bits');
+  const number = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
+  const size = 2 ** (32 - bits);
+  const dns = number - (number % size) + 3;
+  return [24, 16, 8, 0].map((shift) => (dns / 2 ** shift) & 0xff).join('.');
+}
+
+function splitOnce(text: string): [string, string | undefined] {
+  const equals = text.indexOf('=');
+  return equals < 0 ? [text, undefined] : [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+const TUN = '/dev/net/tun';
+
+/** As the helper will open it: of an ordinary user, as that one; of root, as the container's root, who is nobody here. */
+async function checkTun(mode: Mode, userns: ContainerConfig['userns']): Promise<void> {
+  const found = await stat(TUN).catch(() => undefined);
+  if (found?.isCharacterDevice() !== true)
+    throw failed(
+      `${TUN} is missing`,
+      TUN,
+      'as root: modprobe tun; in a container: --device /dev/net/tun',
+    );
+  const everybodys = (found.mode & 0o006) === 0o006;
+  if (everybodys || (isRoot() && userns === 'host')) return;
+  if (!isRoot() && (found.uid === process.geteuid?.() || isOfGroup(found))) return;
+  throw failed(
+    `${TUN} may not be opened by everybody, and so not by ${mode}`,
+    TUN,
+    `as root: chmod 0666 ${TUN}, as udev has it`,
+  );
+}
+
+function isOfGroup({ mode, gid }: { readonly mode: number; readonly gid: number }): boolean {
+  return (mode & 0o060) === 0o060 && process.getgroups?.().includes(gid) === true;
+}
+
+function failed(message: string, path: string, hint: string): CaissonError {
+  return new CaissonError('ERR_NETWORK_FAILED', `network: ${message}`, {
+    stage: 'config',
+    path,
+    hint,
+  });
+}
+
+function nameserversIn(text: string): string[] {
+  return [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)]
+    .map(([, address = '']) => address)
+    .filter((address) => isIP(address.replace(/%.*/, '')) !== 0);
+}
+
+/** There, it would be the container's own. */
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1' || address.includes('%');
+}
+
+/** The host's, with other name servers. */
+function resolvConf(nameservers: readonly string[], host: string): string {
+  const others = host.split('\n').filter((line) => /^\s*(search|domain|options)\s/.test(line));
+  const servers = nameservers.slice(0, MAX_NAMESERVERS).map((address) => `nameserver ${address}`);
+  return [...servers, ...others].join('\n');
+}
