@@ -2,7 +2,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 
-import { parseList } from '../engine/options/cpu-list.js';
+import { parseList } from '../base/cpu-list.js';
 
 /**
  * The counters of thermal events of every processor: a container can read from them what its neighbours do, so Docker

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { parseList } from '../../lib/engine/options/cpu-list.js';
+import { parseList } from '../../lib/base/cpu-list.js';
 import { parseSignal } from '../../lib/base/signals.js';
 import { parseCpus, parseDuration, parseRate, parseSize } from '../../lib/base/units.js';
 import { expectError } from './support/expect-error.js';

@@ -8,7 +8,7 @@ import {
   stringList,
   wholeNumber,
 } from '../../base/check.js';
-import { checkList, parseList } from './cpu-list.js';
+import { checkList, parseList } from '../../base/cpu-list.js';
 import type { DeviceRate, ResourceOptions, Size } from './options.js';
 import { type PathRate, parseCpus, parseRate, parseSize } from '../../base/units.js';
 

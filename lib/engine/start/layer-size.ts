@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadNative } from '../../native/load.js';
 import { isErrno } from '../../base/errno.js';
-import { treeSize } from '../../base/tree-size.js';
+import { treeSize } from '../../native/tree-size.js';
 
 /** In the container's directory, where its layer has a size: a file system (layer.ts). Only root can open it. */
 export const LAYER_IMAGE = 'layer.img';

@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { processesOf } from '../../../lib/cgroup/processes.js';
-import { treeSize } from '../../../lib/base/tree-size.js';
+import { treeSize } from '../../../lib/native/tree-size.js';
 import { Kept } from '../../support/kept.js';
 import { Workshop } from '../../support/workshop.js';
 

@@ -1,5 +1,5 @@
 /** The kernel's list format, `0-3,7`: processors and memory nodes (cpuset(7), "List format"). */
-import { invalid } from '../../base/check.js';
+import { invalid } from './check.js';
 
 const RANGE = /^(\d{1,5})(?:-(\d{1,5}))?$/;
 

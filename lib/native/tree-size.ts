@@ -1,4 +1,4 @@
-import { loadNative } from '../native/load.js';
+import { loadNative } from './load.js';
 
 /**
  * Bytes of all files below a directory; of a missing one 0. A file with several names counts once. Counted natively: a
