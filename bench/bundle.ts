@@ -9,12 +9,12 @@ import {
   MQUEUE,
   PROC,
   pts,
-  PTY_LIMIT,
   READONLY_PATHS,
   SYS,
   namespacesFor,
   shm,
 } from '../lib/engine/spec/default-spec.js';
+import { PTY_LIMIT } from '../lib/engine/options/defaults.js';
 import type { LinuxSeccomp, Spec } from '../lib/oci/runtime-spec.js';
 import { defaultSeccompProfile } from '../lib/oci/seccomp-default.js';
 

@@ -8,14 +8,22 @@ export type {
   RemoveOptions,
   StopOptions,
   UpdateOptions,
-  WaitCondition,
 } from './engine/container/container.js';
-export type { Attached, AttachOptions, AttachResult, AttachStream } from './engine/supervisor/attached.js';
+export type { WaitCondition } from './engine/container/wait-for.js';
+export type {
+  Attached,
+  AttachOptions,
+  AttachResult,
+  AttachStream,
+} from './engine/supervisor/attached.js';
 export type { Pruned } from './engine/container/containers.js';
 export type { CreateOptions } from './engine/options/create-options.js';
+export type { LogConfig } from './engine/options/log-config.js';
+export type { RestartPolicy } from './engine/options/restart-policy.js';
 export type { ExecOptions } from './engine/options/exec-options.js';
 export type { EventOptions } from './engine/store/event-log.js';
-export { machineInfo, type ContainerCounts, type MachineInfo } from './info/info.js';
+export { machineInfo } from './info/info.js';
+export type { ContainerCounts, MachineInfo } from './info/machine-info.js';
 export type { Ability } from './info/abilities.js';
 export type { ControllerInfo } from './info/controllers.js';
 export type { LogEntry, LogOptions } from './engine/logs/log-reader.js';
@@ -25,8 +33,6 @@ export type {
   ContainerEvent,
   ContainerInfo,
   ContainerStatus,
-  LogConfig,
-  RestartPolicy,
   StoredConfig,
   StoredState,
 } from './engine/store/stored.js';

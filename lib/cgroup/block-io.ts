@@ -4,7 +4,9 @@
  * kernels' cfq has `blkio.weight`, and v2 has `io.weight` besides, from the cost model.
  */
 import type { LinuxBlockIO, LinuxThrottleDevice } from '../oci/runtime-spec.js';
-import { invalidOption, missingFile, type Sink, type Sinks } from './sinks.js';
+import type { Sink, Sinks } from './sinks.js';
+import { missingFile } from './missing.js';
+import { invalidOption } from './option-errors.js';
 
 const throttles = [
   ['throttleReadBpsDevice', 'blkio.throttle.read_bps_device', 'rbps'],

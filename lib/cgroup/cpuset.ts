@@ -1,5 +1,5 @@
 /** Lists of CPUs and memory nodes, as cpuset(7) writes them: `0-3,7`, also `0-31:2/4`. */
-import { invalidOption } from './sinks.js';
+import { invalidOption } from './option-errors.js';
 
 /** More than any kernel is built for (`NR_CPUS`), so that a mistyped range cannot fill the memory. */
 const highest = 65_535;

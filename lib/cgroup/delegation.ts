@@ -1,5 +1,5 @@
 /** What an ordinary user is told who needs a cgroup, or a controller, and has none. */
-import type { CgroupLayout } from './detect.js';
+import type { CgroupLayout } from './layout.js';
 import { missingBus, ownSession, type Session, sliceFor } from './systemd.js';
 
 const DELEGATE = 'Delegate=cpu cpuset io memory pids';

@@ -1,6 +1,8 @@
 /** Which devices a container may use: files in v1, a BPF program in v2. */
 import type { LinuxDeviceCgroup } from '../oci/runtime-spec.js';
-import { invalidOption, missingController, type Sinks } from './sinks.js';
+import type { Sinks } from './sinks.js';
+import { missingController } from './missing.js';
+import { invalidOption } from './option-errors.js';
 
 /**
  * v1 takes one rule a write; v2 has no file for devices, only programs (cgroup-v2.rst, "Device controller").

@@ -5,7 +5,7 @@
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { isErrno } from '../base/errno.js';
-import type { CgroupLayout } from './detect.js';
+import type { CgroupLayout } from './layout.js';
 
 /** What is forked meanwhile is found by the next look. */
 const ROUNDS = 10;

@@ -6,11 +6,17 @@ import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CGROUPS_OF_ONES_OWN } from './delegation.js';
-import type { CgroupLayout } from './detect.js';
-import { cgroupPath, type CgroupPlace, isGone, parseFlat, readIn } from './places.js';
+import type { CgroupLayout } from './layout.js';
+import {
+  type CgroupHome,
+  cgroupPath,
+  type CgroupPlace,
+  isGone,
+  parseFlat,
+  readIn,
+} from './places.js';
 import { CaissonError } from '../base/errors.js';
 import { isRoot } from '../host/own-users.js';
-import type { StoredConfig } from '../engine/store/stored.js';
 
 export type FreezerState = 'running' | 'paused';
 
@@ -33,19 +39,21 @@ export async function freezerState(
 }
 
 /** The same for one container after another, at once: whether it is paused. */
-export function freezerLook(layout: CgroupLayout): (config: StoredConfig) => boolean {
+export function freezerLook(
+  layout: CgroupLayout,
+): (container: { readonly id: string } & CgroupHome) => boolean {
   const freezer = layout.controllers.get('freezer');
   if (freezer?.version === 1) {
-    return (config) => {
-      const dir = `${freezer.mountPoint}${cgroupPath(config.id, config)}`;
+    return (container) => {
+      const dir = `${freezer.mountPoint}${cgroupPath(container.id, container)}`;
       const state = readAtOnce(`${dir}/freezer.state`)?.trim();
       return state !== undefined && state !== 'THAWED';
     };
   }
   const { unified } = layout;
   if (unified === undefined) return () => false;
-  return (config) => {
-    const dir = `${unified.mountPoint}${cgroupPath(config.id, config)}`;
+  return (container) => {
+    const dir = `${unified.mountPoint}${cgroupPath(container.id, container)}`;
     return (
       readAtOnce(`${dir}/cgroup.freeze`)?.trim() === '1' ||
       parseFlat(readAtOnce(`${dir}/cgroup.events`)).get('frozen') === 1

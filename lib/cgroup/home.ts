@@ -4,9 +4,8 @@ import { dirname } from 'node:path';
 import { show } from '../base/check.js';
 import { CaissonError } from '../base/errors.js';
 import { isErrno } from '../base/errno.js';
-import type { CgroupHome } from './places.js';
-import { readIn } from './places.js';
-import type { CgroupPlacement } from './plan.js';
+import { type CgroupHome, readIn } from './places.js';
+import type { CgroupPlacement } from './writes.js';
 
 /** systemd.slice(5): each dash is a level. The root of all slices, `-.slice`, takes no scopes of others. */
 const SLICE = /^[A-Za-z0-9:_.\\]+(?:-[A-Za-z0-9:_.\\]+)*\.slice$/;

@@ -1,6 +1,6 @@
 /** Where a container's cgroups are, once it runs. */
 import { readFile, stat } from 'node:fs/promises';
-import type { CgroupLayout } from './detect.js';
+import type { CgroupLayout } from './layout.js';
 
 /** A container's directory in one hierarchy; any `CgroupPlacement` is one. */
 export interface CgroupPlace {

@@ -1,55 +1,11 @@
-/** What the launch program does to cgroups for one container: made by `planCgroups`, used by `compile`. */
+/** From the limits of one container to what the launch program writes into its cgroups. */
 import { CaissonError } from '../base/errors.js';
-import type { LinuxDeviceCgroup, LinuxResources } from '../oci/runtime-spec.js';
-import { type CgroupHierarchy, type CgroupLayout, withoutScopes } from './detect.js';
+import type { LinuxResources } from '../oci/runtime-spec.js';
+import { type CgroupHierarchy, type CgroupLayout, withoutScopes } from './layout.js';
 import { type CgroupHome, cgroupPath, homePath } from './places.js';
 import { type LimitOptions, writeLimits } from './resources.js';
 import { type Sink, Sinks } from './sinks.js';
-
-/** One file to write, relative to the directory that it belongs to. */
-export interface CgroupWrite {
-  readonly file: string;
-  readonly value: string;
-}
-
-/** The container's place in one hierarchy. */
-export interface CgroupPlacement {
-  readonly version: 1 | 2;
-  /** Controllers of this hierarchy, such as `['cpu', 'cpuacct']`; empty for a bare cgroup2. */
-  readonly controllers: readonly string[];
-  /**
-   * What is there before: where the hierarchy is mounted, such as `/sys/fs/cgroup/memory`; with systemd the scope; the
-   * parent that somebody has named.
-   */
-  readonly base: string;
-  /**
-   * Written to the base before the parent is made (v2: `cgroup.subtree_control`). Idempotent, but not
-   * free: a write to `cgroup.subtree_control` waits for dying cgroups below even when it changes nothing, so
-   * it is left out where the file already names the controllers.
-   */
-  readonly baseWrites?: readonly CgroupWrite[] | undefined;
-  /** `<mount point>/caisson`, which all containers share that have no home of their own. Made when missing. */
-  readonly parent?: string | undefined;
-  /** Written to the parent each time before the container's directory is made (idempotent; see above). */
-  readonly parentWrites: readonly CgroupWrite[];
-  /** The container's own directory: `<parent or base>/<long id>`, `<scope>/container`. */
-  readonly dir: string;
-  /** Limits, in the order in which the kernel accepts them. */
-  readonly writes: readonly CgroupWrite[];
-}
-
-export interface CgroupPlan {
-  /** `none` where nothing can be made (and nothing was asked for). */
-  readonly mode: 'v1' | 'v2' | 'hybrid' | 'none';
-  readonly placements: readonly CgroupPlacement[];
-  /** The file whose `oom_kill N` line counts OOM kills (v1 `memory.oom_control`, v2 `memory.events`). */
-  readonly oomFile?: string | undefined;
-  /**
-   * Device rules for a BPF program on the v2 placement, in order: where there is no v1 devices controller,
-   * no file can express them.
-   */
-  readonly deviceRules?: readonly LinuxDeviceCgroup[] | undefined;
-}
+import type { CgroupPlan, CgroupPlacement, CgroupWrite } from './writes.js';
 
 export interface PlanOptions extends LimitOptions {
   /** Default: what all share. */

@@ -5,7 +5,8 @@
 import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { threadId } from 'node:worker_threads';
 import type { LinuxResources } from '../oci/runtime-spec.js';
-import { type CgroupHierarchy, type CgroupLayout, detectCgroups, makeLayout } from './detect.js';
+import { detectCgroups } from './detect.js';
+import { type CgroupHierarchy, type CgroupLayout, makeLayout } from './layout.js';
 
 let latest: CgroupLayout | undefined;
 /** Probes run one after the other. */

@@ -14,7 +14,9 @@ import type {
 import { writeBlockIO } from './block-io.js';
 import { checkCpuset } from './cpuset.js';
 import { writeDevices } from './devices.js';
-import { hasFile, invalidOption, missingController, optionName, type Sinks } from './sinks.js';
+import { hasFile, type Sinks } from './sinks.js';
+import { missingController } from './missing.js';
+import { invalidOption, optionName } from './option-errors.js';
 
 export interface LimitOptions {
   /**

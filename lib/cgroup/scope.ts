@@ -5,7 +5,7 @@ import { type DBusError, type Message, type MessageBus, Variant, createClient } 
 import { CaissonError } from '../base/errors.js';
 import { isErrno } from '../base/errno.js';
 import { scopeName, scopePath, unifiedPath } from './places.js';
-import type { CgroupWrite } from './plan.js';
+import type { CgroupWrite } from './writes.js';
 import {
   busAddress,
   busHint,

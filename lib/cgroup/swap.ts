@@ -1,6 +1,6 @@
 /** Whether this machine can limit swap: then a memory limit alone allows as much swap as memory, as Docker's does. */
 import { existsSync } from 'node:fs';
-import type { CgroupLayout } from './detect.js';
+import type { CgroupLayout } from './layout.js';
 
 export function accountsSwap({ controllers }: CgroupLayout): boolean {
   const hierarchy = controllers.get('memory');

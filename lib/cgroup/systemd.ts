@@ -6,9 +6,8 @@ import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { CaissonError } from '../base/errors.js';
 import { inUserNamespace } from '../host/surroundings.js';
-import type { CgroupLayout } from './detect.js';
-import type { CgroupWrite } from './plan.js';
-import type { Systemd } from './scope.js';
+import type { CgroupLayout } from './layout.js';
+import type { CgroupWrite } from './writes.js';
 
 /** Who makes the cgroup that a container's own is made in. */
 export type CgroupDriver = 'systemd' | 'cgroupfs';
@@ -143,21 +142,6 @@ function sliceOf({ uid, read }: Session): string {
   const root = /^0::(.*)\/init\.scope$/m.exec(read('/proc/1/cgroup') ?? '')?.[1] ?? '';
   if (uid === 0) return `${root}/system.slice`;
   return `${root}/user.slice/user-${uid}.slice/user@${uid}.service/user.slice`;
-}
-
-/**
- * Does something with the systemd of this user; what speaks to it is loaded only then.
- *
- * @throws ERR_SYSTEMD
- */
-export async function withSystemd<T>(work: (systemd: Systemd) => Promise<T>): Promise<T> {
-  const { Systemd } = await import('./scope.js');
-  const systemd = await Systemd.open();
-  try {
-    return await work(systemd);
-  } finally {
-    systemd.close();
-  }
 }
 
 /** A unit's property: name, signature, value. */

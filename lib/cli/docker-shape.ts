@@ -1,6 +1,7 @@
 /** A container as `docker inspect` prints it: names and shapes of Docker's API (container inspect, v1.50). */
 import { hostname } from 'node:os';
-import { MASKED_PATHS, NO_PATHS, READONLY_PATHS, SHM_SIZE } from '../engine/spec/default-spec.js';
+import { MASKED_PATHS, NO_PATHS, READONLY_PATHS } from '../engine/spec/default-spec.js';
+import { SHM_SIZE } from '../engine/options/defaults.js';
 import { DEFAULT_STOP_TIMEOUT } from '../engine/options/create-options.js';
 import { normalizeDevices } from '../engine/options/devices.js';
 import { DEFAULT_PATH, normalizeEnv } from '../engine/options/env.js';
@@ -8,7 +9,9 @@ import { shortId } from '../base/ids.js';
 import { labelsOf } from '../engine/options/labels.js';
 import { normalizeMounts } from '../engine/options/mounts.js';
 import { type DeviceRate, networkName, type RunOptions } from '../engine/options/options.js';
-import type { ContainerInfo, Healthcheck, LogConfig, StoredHealth } from '../engine/store/stored.js';
+import type { ContainerInfo, StoredHealth } from '../engine/store/stored.js';
+import type { Healthcheck } from '../engine/options/healthcheck.js';
+import type { LogConfig } from '../engine/options/log-config.js';
 import { storageOptions } from '../engine/options/storage-opt.js';
 import { normalizeUlimits, RLIM_INFINITY } from '../engine/options/ulimits.js';
 import { parseCpus, parseRate, parseSize } from '../base/units.js';

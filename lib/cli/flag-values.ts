@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { invalid, unsupported, wholeNumber } from '../base/check.js';
 import { normalizeDeviceRules, normalizeDevices } from '../engine/options/devices.js';
-import { normalizeNames } from '../engine/spec/files.js';
+import { normalizeNames } from '../engine/options/names.js';
 import { normalizeSysctls } from '../engine/options/sysctls.js';
 import { normalizeUlimits } from '../engine/options/ulimits.js';
 import { parseCpus, parseRate, parseSize } from '../base/units.js';

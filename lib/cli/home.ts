@@ -1,5 +1,6 @@
 /** Where a command finds containers; the engine is opened only by what needs it. */
-import { detectCgroups, type CgroupLayout } from '../cgroup/detect.js';
+import { detectCgroups } from '../cgroup/detect.js';
+import type { CgroupLayout } from '../cgroup/layout.js';
 import type { CgroupDriver } from '../cgroup/systemd.js';
 import type { Container, ContainerHome } from '../engine/container/container.js';
 import type { Engine } from '../engine/engine.js';

@@ -2,12 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { conflicting, invalid, unsupported, wholeNumber } from '../base/check.js';
 import { parseEnvFile } from '../engine/options/env.js';
-import { parseLogConfig } from '../engine/options/log-config.js';
-import { type HealthcheckNames, parseTimes } from '../engine/options/healthcheck.js';
+import { type LogConfig, parseLogConfig } from '../engine/options/log-config.js';
+import {
+  type Healthcheck,
+  type HealthcheckNames,
+  parseTimes,
+} from '../engine/options/healthcheck.js';
 import type { MountOption, RunOptions } from '../engine/options/options.js';
-import { parseRestartPolicy } from '../engine/options/restart-policy.js';
+import { parseRestartPolicy, type RestartPolicy } from '../engine/options/restart-policy.js';
 import { parseSignal } from '../base/signals.js';
-import type { Healthcheck, LogConfig, RestartPolicy } from '../engine/store/stored.js';
 import { CaissonError } from '../base/errors.js';
 import type { RootfsWritable } from '../image/rootfs.js';
 import { absolutePath, workingDirectory } from '../base/working-directory.js';

@@ -1,7 +1,8 @@
 /** The engine: where containers are made, and what they share. */
 import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CgroupLayout, detectCgroups } from '../cgroup/detect.js';
+import { detectCgroups } from '../cgroup/detect.js';
+import type { CgroupLayout } from '../cgroup/layout.js';
 import { evacuateRoot } from '../cgroup/evacuate.js';
 import { homeFor } from '../cgroup/home.js';
 import { planCgroups } from '../cgroup/plan.js';
@@ -10,12 +11,8 @@ import { CaissonError } from '../base/errors.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import type { Binding } from '../native/binding.js';
 import { loadNative } from '../native/load.js';
-import {
-  compileEngineTeardown,
-  compileTeardown,
-  type KernelFacts,
-  parentsOf,
-} from '../program/compile.js';
+import { compileEngineTeardown, compileTeardown, parentsOf } from '../program/compile.js';
+import type { KernelFacts } from '../program/shared.js';
 import { PARENT_LINK } from '../program/compile-host.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import { explain } from '../program/explain.js';
@@ -31,13 +28,15 @@ import { type EventOptions, followEvents } from './store/event-log.js';
 import { Execution } from './start/execution.js';
 import { IdRanges } from './start/id-ranges.js';
 import { newId } from '../base/ids.js';
-import { machineInfo, type MachineInfo } from '../info/info.js';
+import { machineInfo } from '../info/info.js';
+import type { MachineInfo } from '../info/machine-info.js';
 import { launch } from './start/launch.js';
 import type { RunOptions } from './options/options.js';
 import { findAbandoned, ownerName } from '../host/owner.js';
 import { findOwnUsers, isRoot, type OwnUsers } from '../host/own-users.js';
 import { defaultPlaces } from './store/places.js';
-import { prepare, prepareKept, type Prepared, recall, type Surroundings } from './start/prepare.js';
+import { prepare, prepareKept, type Prepared, recall } from './start/prepare.js';
+import type { Surroundings } from './start/context.js';
 import { type Places, Store } from './store/store.js';
 import type { ContainerEvent, ContainerInfo } from './store/stored.js';
 import { undo } from './container/undo.js';

@@ -1,6 +1,6 @@
 /** What this machine can do for this user, and for what it cannot: why, and what would give it. Pure. */
-import type { CgroupHierarchy } from '../cgroup/detect.js';
-import { writableCgroups } from '../cgroup/sinks.js';
+import type { CgroupHierarchy } from '../cgroup/layout.js';
+import { writableCgroups } from '../cgroup/missing.js';
 import { CAPABILITIES } from '../oci/capabilities.js';
 import type { MachineFacts, MapTool } from './facts.js';
 import { explainRefusal, type Refusal, type RefusedCall } from '../host/refusal.js';

@@ -1,7 +1,7 @@
-/** Puts together what `info.ts` promises, from files and from what caisson-init has tried. */
+/** Puts together what `machine-info.ts` promises, from files and from what caisson-init has tried. */
 import { readFile } from 'node:fs/promises';
 import { cpus, hostname, machine, release, totalmem } from 'node:os';
-import type { CgroupLayout } from '../cgroup/detect.js';
+import type { CgroupLayout } from '../cgroup/layout.js';
 import { type CgroupDriver, sliceFor } from '../cgroup/systemd.js';
 import { CaissonError } from '../base/errors.js';
 import { listAbilities } from './abilities.js';
@@ -9,7 +9,7 @@ import { listControllers } from './controllers.js';
 import { gatherFacts } from './facts.js';
 import { packageVersion } from '../base/package-version.js';
 import { freezerLook } from '../cgroup/freezer.js';
-import type { ContainerCounts, MachineInfo } from './info.js';
+import type { ContainerCounts, MachineInfo } from './machine-info.js';
 import { defaultPlaces } from '../engine/store/places.js';
 import { isSettled, type Places, Store } from '../engine/store/store.js';
 import type { StoredConfig } from '../engine/store/stored.js';

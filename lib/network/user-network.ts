@@ -8,8 +8,8 @@ import { isIPv4, isIP } from 'node:net';
 import { CaissonError } from '../base/errors.js';
 import type { HelperPlan } from '../program/launch.js';
 import { invalid, unsupported } from '../base/check.js';
-import type { ContainerConfig } from '../engine/options/config.js';
 import { findProgram, isRoot } from '../host/own-users.js';
+import type { NetworkConfig } from './types.js';
 
 export interface UserNetwork {
   readonly helper: HelperPlan;
@@ -21,8 +21,6 @@ export interface UserNetwork {
 export interface NetworkPlan extends Pick<UserNetwork, 'resolvConf'> {
   readonly helper: Omit<HelperPlan, 'path'>;
 }
-
-type NetworkConfig = Pick<ContainerConfig, 'network' | 'networkOptions' | 'userns'>;
 
 type Mode = 'pasta' | 'slirp4netns';
 
@@ -103,7 +101,7 @@ type Asked = Pick<HelperPlan, 'args' | 'ready'> & { readonly nameservers: readon
 function pasta(
   given: readonly string[],
   hostResolvConf: string,
-  userns: ContainerConfig['userns'],
+  userns: NetworkConfig['userns'],
 ): Asked {
   // The host's root, who has the right to the namespace of a container with the host's users, is what pasta would else
   // cease to be.
@@ -230,7 +228,7 @@ function splitOnce(text: string): [string, string | undefined] {
 const TUN = '/dev/net/tun';
 
 /** As the helper will open it: of an ordinary user, as that one; of root, as the container's root, who is nobody here. */
-async function checkTun(mode: Mode, userns: ContainerConfig['userns']): Promise<void> {
+async function checkTun(mode: Mode, userns: NetworkConfig['userns']): Promise<void> {
   const found = await stat(TUN).catch(() => undefined);
   if (found?.isCharacterDevice() !== true)
     throw failed(

@@ -1,7 +1,6 @@
 /** The container's half: from fresh namespaces to the user's program. Order is what matters here. */
 import type { Mount, Spec } from '../oci/runtime-spec.js';
-import { isCgroup, isDev, type Shared } from './compile.js';
-import { hierarchyName } from './compile-host.js';
+import { hierarchyName, isCgroup, isDev, type Shared } from './shared.js';
 import {
   becomeUser,
   boundCapabilities,

@@ -3,7 +3,7 @@
  * nothing that outlives its process, so that there is nothing to undo either.
  */
 import { constants } from 'node:fs';
-import type { CgroupPlacement } from '../cgroup/plan.js';
+import type { CgroupPlacement } from '../cgroup/writes.js';
 import type { Spec } from '../oci/runtime-spec.js';
 import type { Launchable } from './compile.js';
 import {

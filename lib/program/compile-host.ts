@@ -1,9 +1,9 @@
 /** The host's half: what only the host's root can do, before and beside the new process. */
 import { constants } from 'node:fs';
 import { compileDeviceRules } from '../cgroup/device-filter.js';
-import type { CgroupPlacement, CgroupWrite } from '../cgroup/plan.js';
+import type { CgroupPlacement, CgroupWrite } from '../cgroup/writes.js';
 import type { LinuxDevice, LinuxIdMapping, Mount, Spec } from '../oci/runtime-spec.js';
-import { devicesInDev, isCgroup, type KernelFacts, type Shared } from './compile.js';
+import { devicesInDev, hierarchyName, isCgroup, type KernelFacts, type Shared } from './shared.js';
 import { CAPABILITIES, capabilityMask } from '../oci/capabilities.js';
 import { RLIMITS } from '../oci/rlimits.js';
 import { limitNumber, O_RDWR_NOCTTY } from './compile-process.js';
@@ -603,11 +603,6 @@ function fillScratch(
       numbers: [0o644],
     });
   });
-}
-
-/** Below /sys/fs/cgroup: as systemd and Docker name them. */
-export function hierarchyName(version: 1 | 2, controllers: readonly string[]): string {
-  return version === 2 ? 'unified' : controllers.join(',');
 }
 
 /** The kernel's encoding of a device number: linux/kdev_t.h, new_encode_dev. */

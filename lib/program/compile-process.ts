@@ -2,7 +2,7 @@
 import { capabilityMask } from '../oci/capabilities.js';
 import { RLIMITS } from '../oci/rlimits.js';
 import type { Spec } from '../oci/runtime-spec.js';
-import type { Shared } from './compile.js';
+import type { Shared } from './shared.js';
 import { idList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { Command, LaunchInput } from './launch.js';

@@ -2,62 +2,29 @@
  * `compile`: OCI spec + launch input → launch program. Pure: all policy and all ordering of a start is here
  * and in its two halves, and nothing here looks at the machine.
  */
-import type { CgroupPlan } from '../cgroup/plan.js';
-import type { LinuxDevice, Mount, Spec } from '../oci/runtime-spec.js';
+import type { CgroupPlan } from '../cgroup/writes.js';
+import type { Spec } from '../oci/runtime-spec.js';
 import { compileContainer } from './compile-container.js';
 import { compileHost } from './compile-host.js';
 import type { Program, Step } from './instructions.js';
 import type { LaunchInput } from './launch.js';
 import { parseMountOptions } from './mount-options.js';
+import {
+  type DeviceNode,
+  devicesInDev,
+  isCgroup,
+  isDev,
+  isInDev,
+  type KernelFacts,
+  type Shared,
+} from './shared.js';
 import { type LaunchSlots, Slots } from './slots.js';
-
-/** What the running kernel can do; from a probe. */
-export interface KernelFacts {
-  /** overlay takes its layers as descriptors of detached mounts (Linux 6.15 and later). */
-  readonly overlayByDescriptor: boolean;
-}
 
 export interface Launchable {
   readonly program: Program;
   /** The teardown half on its own, for those who undo. */
   readonly teardown: Program;
   readonly slots: LaunchSlots;
-}
-
-/** Registers that both halves speak of. */
-export interface Shared {
-  /** A new user namespace: the container's ids are not the host's. */
-  readonly ownUsers: boolean;
-  /** Host id of container root. */
-  readonly rootUid: number;
-  readonly rootGid: number;
-  readonly root: number;
-  /** A tmpfs with the container's devices, injected files and what masks are made of. */
-  readonly scratch: number;
-  /** Detached trees of bind mounts, by their index in `spec.mounts`. */
-  readonly binds: ReadonlyMap<number, number>;
-  readonly stdin?: number | undefined;
-  readonly stdout?: number | undefined;
-  readonly stderr?: number | undefined;
-  /** v1: `tasks` files to enter by. */
-  readonly tasks: number[];
-  /** Trees of the container's own cgroups, by their index in the plan's placements. */
-  readonly cgroups: ReadonlyMap<number, number>;
-  /** Without privileges: the host's devices, by their path in the container. */
-  readonly devices: ReadonlyMap<string, number>;
-  /** Without privileges: the host's null device, opened. */
-  readonly none?: number | undefined;
-  /** Every tmpfs but /dev, by its index in `spec.mounts`. */
-  readonly tmpfs: ReadonlyMap<number, number>;
-  /** Devices that are not in the container's own /dev, by their path. */
-  readonly nodes: ReadonlyMap<string, DeviceNode>;
-}
-
-/** A device that lies in the scratch tmpfs and is shown at one place. */
-export interface DeviceNode {
-  readonly device: LinuxDevice;
-  /** In the scratch tmpfs. */
-  readonly name: string;
 }
 
 export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): Launchable {
@@ -118,29 +85,6 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
     slots: host.slots,
   };
 }
-
-export function isCgroup({ type }: Mount): boolean {
-  return type === 'cgroup' || type === 'cgroup2';
-}
-
-/** The container's own /dev: a part of the scratch tmpfs. */
-export function isDev({ type, destination }: Mount): boolean {
-  return type === 'tmpfs' && destination === '/dev';
-}
-
-function isInDev(spec: Spec, { path }: LinuxDevice): boolean {
-  return path.startsWith('/dev/') && spec.mounts?.some(isDev) === true;
-}
-
-/** The container's devices in its /dev. The null device is always there: masks are made of it. */
-export function devicesInDev(spec: Spec): LinuxDevice[] {
-  const devices = (spec.linux?.devices ?? []).filter((device) => isInDev(spec, device));
-  return devices.some(({ path }) => path === NULL_DEVICE.path)
-    ? devices
-    : [...devices, NULL_DEVICE];
-}
-
-const NULL_DEVICE: LinuxDevice = { path: '/dev/null', type: 'c', major: 1, minor: 3 };
 
 /** A process as `state.json` has it. */
 export interface KnownProcess {

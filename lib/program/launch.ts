@@ -1,5 +1,5 @@
 /** What `compile` needs beside the OCI spec: everything about one launch that the spec has no word for. */
-import type { CgroupPlan } from '../cgroup/plan.js';
+import type { CgroupPlan } from '../cgroup/writes.js';
 
 /** How the root is put together. */
 export type RootPlan =

@@ -7,7 +7,14 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 
 import { CaissonError } from '../../lib/base/errors.js';
-import { type Accounts, parseAccounts } from '../../lib/engine/start/accounts.js';
+import { parseAccounts } from '../../lib/engine/start/accounts.js';
+import {
+  type Accounts,
+  findPasswd,
+  MAX_ID,
+  parseGroups,
+  resolveUser,
+} from '../../lib/engine/options/user.js';
 import { decodeEvent } from '../../lib/engine/store/event-log.js';
 import { LineSplitter } from '../../lib/base/lines.js';
 import { decodeLine } from '../../lib/engine/logs/log-entry.js';
@@ -16,7 +23,6 @@ import { isAlive, startTime } from '../../lib/host/owner.js';
 import { parseNetDev } from '../../lib/engine/views/stats.js';
 import { parseHealth, parseState } from '../../lib/engine/store/store.js';
 import { parsePs } from '../../lib/engine/views/top.js';
-import { findPasswd, MAX_ID, parseGroups, resolveUser } from '../../lib/engine/options/user.js';
 import { failureOf } from '../../lib/engine/start/failure.js';
 import type { Program } from '../../lib/program/instructions.js';
 import { drawTimeline, makeTimeline } from '../../lib/program/timeline.js';

@@ -1,6 +1,6 @@
 /** Each ability that can be missing, its cause and its cure, from machines that are not this one. */
 import { expect } from 'chai';
-import { makeLayout } from '../../lib/cgroup/detect.js';
+import { makeLayout } from '../../lib/cgroup/layout.js';
 import { type Ability, listAbilities } from '../../lib/info/abilities.js';
 import { listControllers } from '../../lib/info/controllers.js';
 import type { MachineFacts } from '../../lib/info/facts.js';

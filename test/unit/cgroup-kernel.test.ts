@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { CgroupLayout } from '../../lib/cgroup/detect.js';
-import { type CgroupPlan, type CgroupWrite, planCgroups } from '../../lib/cgroup/plan.js';
+import type { CgroupLayout } from '../../lib/cgroup/layout.js';
+import { planCgroups } from '../../lib/cgroup/plan.js';
+import type { CgroupPlan, CgroupWrite } from '../../lib/cgroup/writes.js';
 import { layoutFor } from '../../lib/cgroup/probe.js';
 import type { LinuxResources } from '../../lib/oci/runtime-spec.js';
 

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
-import { type CgroupLayout, detectCgroups, makeLayout } from '../../lib/cgroup/detect.js';
-import { type CgroupPlan, planCgroups } from '../../lib/cgroup/plan.js';
+import { detectCgroups } from '../../lib/cgroup/detect.js';
+import { type CgroupLayout, makeLayout } from '../../lib/cgroup/layout.js';
+import { planCgroups } from '../../lib/cgroup/plan.js';
+import type { CgroupPlan } from '../../lib/cgroup/writes.js';
 import { type LimitOptions, weightOfShares } from '../../lib/cgroup/resources.js';
 import { CaissonError } from '../../lib/base/errors.js';
 import type { LinuxResources } from '../../lib/oci/runtime-spec.js';

@@ -2,9 +2,15 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseRun } from '../../lib/cli/run-flags.js';
 import { type CreateOptions, splitOptions } from '../../lib/engine/options/create-options.js';
-import { testCommand, withDefaults } from '../../lib/engine/options/healthcheck.js';
-import { encodeMonitorConfig, type MonitorConfig } from '../../lib/engine/supervisor/monitor-config.js';
-import type { Healthcheck } from '../../lib/engine/store/stored.js';
+import {
+  type Healthcheck,
+  testCommand,
+  withDefaults,
+} from '../../lib/engine/options/healthcheck.js';
+import {
+  encodeMonitorConfig,
+  type MonitorConfig,
+} from '../../lib/engine/supervisor/monitor-config.js';
 import { expectError } from './support/expect-error.js';
 
 const NOTHING_SAID = { interval: 0, timeout: 0, startPeriod: 0, startInterval: 0, retries: 0 };

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { injectedFiles, normalizeNames } from '../../lib/engine/spec/files.js';
+import { injectedFiles } from '../../lib/engine/spec/files.js';
+import { normalizeNames } from '../../lib/engine/options/names.js';
 import { checkContainerName } from '../../lib/engine/options/host-names.js';
 import { newId, shortId } from '../../lib/base/ids.js';
 import { randomName } from '../../lib/base/random-name.js';

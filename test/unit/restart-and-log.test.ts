@@ -5,8 +5,9 @@ import {
   parseLogConfig,
   UNLIMITED_LOG_SIZE,
 } from '../../lib/engine/options/log-config.js';
-import { parseRestartPolicy, startsOnBoot } from '../../lib/engine/options/restart-policy.js';
-import type { RestartPolicy, StoredState } from '../../lib/engine/store/stored.js';
+import { parseRestartPolicy, type RestartPolicy } from '../../lib/engine/options/restart-policy.js';
+import { startsOnBoot } from '../../lib/engine/store/starts-on-boot.js';
+import type { StoredState } from '../../lib/engine/store/stored.js';
 import type { ErrorCode } from '../../lib/base/errors.js';
 import { containerInfo } from './support/container-info.js';
 import { expectError } from './support/expect-error.js';

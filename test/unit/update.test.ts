@@ -1,13 +1,18 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type CgroupLayout, detectCgroups } from '../../lib/cgroup/detect.js';
+import { detectCgroups } from '../../lib/cgroup/detect.js';
+import type { CgroupLayout } from '../../lib/cgroup/layout.js';
 import { planCgroups } from '../../lib/cgroup/plan.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import { normalizeResources } from '../../lib/engine/options/resources.js';
 import { NO_SOURCES } from '../../lib/engine/spec/sources.js';
 import { limitsOf } from '../../lib/engine/spec/to-spec.js';
 import { CaissonError } from '../../lib/base/errors.js';
-import { mergeResources, planUpdate, type ResourceChange } from '../../lib/engine/container/update.js';
+import {
+  mergeResources,
+  planUpdate,
+  type ResourceChange,
+} from '../../lib/engine/container/update.js';
 import { comountedV1, hybrid, readersOf, systemdV2 } from './support/cgroup-machines.js';
 import { expectError } from './support/expect-error.js';
 

@@ -1,6 +1,5 @@
 import { expect } from 'chai';
-import type { Accounts } from '../../lib/engine/start/accounts.js';
-import { type ResolvedUser, resolveUser } from '../../lib/engine/options/user.js';
+import { type Accounts, type ResolvedUser, resolveUser } from '../../lib/engine/options/user.js';
 import { expectRejection } from './support/expect-error.js';
 
 const PASSWD = `root:x:0:0:root:/root:/bin/bash

@@ -1,5 +1,6 @@
 /** `caisson info`. */
-import { machineInfo, type MachineInfo } from '../../info/info.js';
+import { machineInfo } from '../../info/info.js';
+import type { MachineInfo } from '../../info/machine-info.js';
 import { hasAppArmor } from '../../host/security-labels.js';
 import { hasSelinux } from '../../host/selinux.js';
 import { parseCommandLine } from '../command-line.js';

@@ -1,6 +1,6 @@
 /** One container that is kept: Docker's verbs as methods. */
 import { CaissonError } from '../../base/errors.js';
-import type { CgroupLayout } from '../../cgroup/detect.js';
+import type { CgroupLayout } from '../../cgroup/layout.js';
 import { type CgroupPlace, placesOf } from '../../cgroup/places.js';
 import {
   Attached,
@@ -19,7 +19,7 @@ import { imageOf } from '../store/image-of.js';
 import { type LogEntry, type LogOptions, readLogs } from '../logs/log-reader.js';
 import { POLICY_NUMBERS } from '../supervisor/monitor-config.js';
 import { normalizeResources } from '../options/resources.js';
-import { parseRestartPolicy } from '../options/restart-policy.js';
+import { parseRestartPolicy, type RestartPolicy } from '../options/restart-policy.js';
 import { type ContainerStats, readStats } from '../views/stats.js';
 import { top, type TopResult } from '../views/top.js';
 import {
@@ -31,26 +31,24 @@ import {
   updateResources,
   weighScope,
 } from './update.js';
-import { waitFor } from './wait-for.js';
+import { waitFor, type WaitCondition } from './wait-for.js';
 import { boolean, checkOptions, conflicting, isRecord, wholeNumber } from '../../base/check.js';
 import { shortId } from '../../base/ids.js';
 import { type FirstClient, isTerminal, startKept } from '../supervisor/keep.js';
 import { withLock } from '../store/locks.js';
 import { discard, discardUnreadable, mend, tell, undoRun } from './mend.js';
-import { MonitorConnection, type MonitorExit, type MonitorListener } from '../supervisor/monitor-connection.js';
-import type { Surroundings } from '../start/prepare.js';
+import {
+  MonitorConnection,
+  type MonitorExit,
+  type MonitorListener,
+} from '../supervisor/monitor-connection.js';
+import type { Surroundings } from '../start/context.js';
 import { isErrno } from '../../base/errno.js';
 import { processesBeside } from '../../cgroup/processes.js';
 import { parseSignal } from '../../base/signals.js';
 import { isFull, type StagedFile } from '../../base/storage.js';
 import { CREATED, isSettled, noSuchContainer, type Store } from '../store/store.js';
-import type {
-  ContainerInfo,
-  ContainerStatus,
-  RestartPolicy,
-  StoredConfig,
-  StoredState,
-} from '../store/stored.js';
+import type { ContainerInfo, ContainerStatus, StoredConfig, StoredState } from '../store/stored.js';
 
 /** Where containers live, and what starts them. */
 export interface ContainerHome {
@@ -65,21 +63,6 @@ export interface ContainerHome {
 
 export interface UpdateOptions extends ResourceChange {
   readonly restart?: string | RestartPolicy | undefined;
-}
-
-/** What `waitFor` waits for: one of these. */
-export interface WaitCondition {
-  /**
-   * A line of stdout or of stderr, in the log of the present run, that contains the text, or of which the first 64 KiB,
-   * without the line's end, match the pattern. What there is of a line that has no end yet counts.
-   */
-  readonly log?: string | RegExp | undefined;
-  /** A TCP port on which something in the container listens. */
-  readonly port?: number | undefined;
-  /** Its health check says so. */
-  readonly healthy?: true | undefined;
-  /** Milliseconds; default 60,000. */
-  readonly timeout?: number | undefined;
 }
 
 export interface StopOptions {

@@ -8,7 +8,8 @@ import { newId } from '../../base/ids.js';
 import { storedImage } from '../store/image-of.js';
 import { discardUnreadable, tell } from './mend.js';
 import { randomName } from '../../base/random-name.js';
-import { checkKept, type Surroundings } from '../start/prepare.js';
+import { checkKept } from '../start/prepare.js';
+import type { Surroundings } from '../start/context.js';
 import type { Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 

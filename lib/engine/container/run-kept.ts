@@ -14,7 +14,8 @@ import type { FirstClient } from '../supervisor/keep.js';
 import { ATTACH, MonitorConnection, type MonitorExit } from '../supervisor/monitor-connection.js';
 import type { RunOptions } from '../options/options.js';
 import type { Store } from '../store/store.js';
-import { checkKept, type Surroundings } from '../start/prepare.js';
+import { checkKept } from '../start/prepare.js';
+import type { Surroundings } from '../start/context.js';
 
 const SIGKILL = 9;
 

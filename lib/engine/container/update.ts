@@ -1,15 +1,21 @@
 /** Other limits for a container that runs: which files to write, in which order, and back when one refuses. */
 import { constants } from 'node:fs';
 import { open, readdir, readFile } from 'node:fs/promises';
-import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../../cgroup/detect.js';
-import { type CgroupPlan, planCgroups } from '../../cgroup/plan.js';
+import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../../cgroup/layout.js';
+import { planCgroups } from '../../cgroup/plan.js';
+import type { CgroupPlan } from '../../cgroup/writes.js';
 import { type CgroupHome, cgroupPath, isGone, parseFlat, readIn } from '../../cgroup/places.js';
-import { weightProperties, withSystemd } from '../../cgroup/systemd.js';
+import { weightProperties } from '../../cgroup/systemd.js';
+import { withSystemd } from '../../cgroup/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
 import { accountsSwap } from '../../cgroup/swap.js';
 import { conflicting, invalid, isRecord, show, unsupported } from '../../base/check.js';
 import type { ResourceOptions, RunOptions } from '../options/options.js';
-import { DEFAULT_PIDS_LIMIT, normalizeResources, type HostResources } from '../options/resources.js';
+import {
+  DEFAULT_PIDS_LIMIT,
+  normalizeResources,
+  type HostResources,
+} from '../options/resources.js';
 import { NO_SOURCES } from '../spec/sources.js';
 import { limitsOf } from '../spec/to-spec.js';
 import { parseSize } from '../../base/units.js';

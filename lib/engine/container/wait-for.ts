@@ -3,15 +3,39 @@ import { createReadStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../../base/errors.js';
 import { checkOptions, invalid, wholeNumber } from '../../base/check.js';
-import type { Container, WaitCondition } from './container.js';
 import { linesOf } from '../../base/lines.js';
-import type { StoredState } from '../store/stored.js';
+import type { LogEntry } from '../logs/log-entry.js';
+import type { LogOptions } from '../logs/log-reader.js';
+import type { ContainerInfo, StoredState } from '../store/stored.js';
 
 const DEFAULT_TIMEOUT = 60_000;
 /** Milliseconds between two looks at a port, or at the health. */
 const LOOK = 20;
 
-export async function waitFor(container: Container, condition: WaitCondition): Promise<void> {
+/** What `waitFor` waits for: one of these. */
+export interface WaitCondition {
+  /**
+   * A line of stdout or of stderr, in the log of the present run, that contains the text, or of which the first 64 KiB,
+   * without the line's end, match the pattern. What there is of a line that has no end yet counts.
+   */
+  readonly log?: string | RegExp | undefined;
+  /** A TCP port on which something in the container listens. */
+  readonly port?: number | undefined;
+  /** Its health check says so. */
+  readonly healthy?: true | undefined;
+  /** Milliseconds; default 60,000. */
+  readonly timeout?: number | undefined;
+}
+
+/** What is asked of the container meanwhile; any `Container` is one. */
+interface Awaited {
+  readonly id: string;
+  readonly shortId: string;
+  inspect(): Promise<ContainerInfo>;
+  logs(options: LogOptions): AsyncIterable<LogEntry>;
+}
+
+export async function waitFor(container: Awaited, condition: WaitCondition): Promise<void> {
   const { log, port, healthy, timeout = DEFAULT_TIMEOUT } = checkOptions(condition, 'condition');
   if ([log, port, healthy].filter((wanted) => wanted !== undefined).length !== 1)
     throw invalid('condition', condition, 'does not name one of log, port and healthy');
@@ -51,14 +75,14 @@ export async function waitFor(container: Container, condition: WaitCondition): P
   );
 }
 
-async function checkHealthy(container: Container, healthy: unknown): Promise<void> {
+async function checkHealthy(container: Awaited, healthy: unknown): Promise<void> {
   if (healthy !== true) throw invalid('healthy', healthy, 'is not true');
   const { config } = await container.inspect();
   if (config.healthcheck === undefined)
     throw invalid('healthy', healthy, 'cannot be: the container has no health check');
 }
 
-async function becomesHealthy(container: Container, signal: AbortSignal): Promise<boolean> {
+async function becomesHealthy(container: Awaited, signal: AbortSignal): Promise<boolean> {
   while (!signal.aborted) {
     const { health, status } = await container.inspect();
     if (status !== 'running' && status !== 'paused') return false;
@@ -94,7 +118,7 @@ class LineSearch {
 }
 
 async function lineAppears(
-  container: Container,
+  container: Awaited,
   wanted: string | RegExp,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -114,7 +138,7 @@ function runBegan({ status, startedAt, finishedAt }: StoredState): string | unde
 
 /** By the tables of its network namespace, proc_pid_net(5): nothing of the container is asked or woken. */
 async function portListens(
-  container: Container,
+  container: Awaited,
   port: number,
   signal: AbortSignal,
 ): Promise<boolean> {

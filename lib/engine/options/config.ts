@@ -16,15 +16,16 @@ import {
   unsupported,
   wholeNumber,
 } from '../../base/check.js';
-import { PTY_LIMIT, SHM_SIZE } from '../spec/default-spec.js';
+import { PTY_LIMIT, SHM_SIZE } from './defaults.js';
 import { type DeviceConfig, normalizeDeviceRules, normalizeDevices } from './devices.js';
 import { normalizeEnv } from './env.js';
-import { type NameConfig, normalizeNames } from '../spec/files.js';
+import { type NameConfig, normalizeNames } from './names.js';
 import { checkContainerName, checkDomainname, checkHostname } from './host-names.js';
 import { normalizeMaxLine } from '../../base/lines.js';
 import { type MountConfig, normalizeMounts } from './mounts.js';
 import { RUN_OPTION_NAMES, type RunOptions, type Stdio, type TerminalSize } from './options.js';
 import { type HostResources, normalizeResources, type Resources } from './resources.js';
+import type { NetworkConfig } from '../../network/types.js';
 import { appArmorProfile } from '../../host/security-labels.js';
 import {
   composeLabels,
@@ -73,7 +74,7 @@ export interface HostFacts extends HostResources, CapabilityLimits {
   readonly cpuMasks?: readonly string[] | undefined;
 }
 
-export interface ContainerConfig {
+export interface ContainerConfig extends NetworkConfig {
   readonly name?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   /** The whole command line: entrypoint and arguments. Never empty. */
@@ -101,7 +102,6 @@ export interface ContainerConfig {
   /** Missing: the first 12 digits of the id. */
   readonly hostname?: string | undefined;
   readonly domainname?: string | undefined;
-  readonly userns: 'auto' | 'host';
   /** `CAP_…`. */
   readonly capabilities: readonly string[];
   readonly privileged: boolean;
@@ -125,9 +125,6 @@ export interface ContainerConfig {
   /** Bytes. */
   readonly shmSize: number;
   readonly ptyLimit: number;
-  readonly network: 'none' | 'host' | 'pasta' | 'slirp4netns';
-  /** Of the last two, unchecked (user-network.ts). */
-  readonly networkOptions: string;
   readonly names: NameConfig;
 }
 

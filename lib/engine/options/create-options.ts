@@ -1,11 +1,10 @@
 /** What may be asked of a container that is kept: how it runs, and how it is kept. */
 import { boolean, invalid, isRecord, wholeNumber } from '../../base/check.js';
-import { type HealthcheckOptions, parseHealthcheck } from './healthcheck.js';
+import { type Healthcheck, type HealthcheckOptions, parseHealthcheck } from './healthcheck.js';
 import type { RunOptions } from './options.js';
 import { parseSignal } from '../../base/signals.js';
-import type { Healthcheck, LogConfig, RestartPolicy } from '../store/stored.js';
-import { type LogOptions, parseLogConfig } from './log-config.js';
-import { parseRestartPolicy } from './restart-policy.js';
+import { type LogConfig, type LogOptions, parseLogConfig } from './log-config.js';
+import { parseRestartPolicy, type RestartPolicy } from './restart-policy.js';
 
 /** Of one run's options, what only the caller's process can have. */
 type OfTheCaller = 'signal' | 'stdin' | 'stdout' | 'stderr' | 'timeout' | 'maxOutput' | 'maxLine';

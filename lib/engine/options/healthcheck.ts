@@ -1,6 +1,5 @@
 /** How a container is asked whether it is well: Docker's HEALTHCHECK, its defaults and its bounds. */
 import { invalid, isRecord, plainString, stringList, wholeNumber } from '../../base/check.js';
-import type { Healthcheck } from '../store/stored.js';
 import { parseDuration } from '../../base/units.js';
 
 /** Times are milliseconds, or in Go's spelling: `1m30s`. 0 is the default. */
@@ -17,6 +16,18 @@ export interface HealthcheckOptions {
   readonly startInterval?: number | string | undefined;
   /** So many failures in a row make it unhealthy. Default 3. */
   readonly retries?: number | undefined;
+}
+
+/** Times in milliseconds; 0: what was not said, and is Docker's default. */
+export interface Healthcheck {
+  /** A text is run by `/bin/sh -c`. */
+  readonly test: string | readonly string[];
+  readonly interval: number;
+  readonly timeout: number;
+  readonly startPeriod: number;
+  readonly startInterval: number;
+  /** Failures in a row that make it unhealthy. */
+  readonly retries: number;
 }
 
 const DEFAULTS = {

@@ -1,7 +1,14 @@
 /** `--log-driver` and `--log-opt`, `logDriver` and `logOptions`: where a container's output is kept, and how much. */
 import { invalid, isRecordOrList, stringList, unsupported, wholeNumber } from '../../base/check.js';
-import type { LogConfig } from '../store/stored.js';
 import { parseSize } from '../../base/units.js';
+
+export interface LogConfig {
+  readonly driver: 'json-file' | 'none';
+  /** Bytes; a file that is larger is rotated. */
+  readonly maxSize: number;
+  /** Files in all. */
+  readonly maxFile: number;
+}
 
 /** Bounded, where Docker's is not. */
 export const DEFAULT_LOG: LogConfig = Object.freeze({

@@ -1,6 +1,13 @@
 /** `--restart`, `restart`: what happens when a container ends by itself. */
 import { invalid, wholeNumber } from '../../base/check.js';
-import type { ContainerInfo, RestartPolicy, RestartPolicyName } from '../store/stored.js';
+
+export type RestartPolicyName = 'no' | 'on-failure' | 'always' | 'unless-stopped';
+
+export interface RestartPolicy {
+  readonly name: RestartPolicyName;
+  /** With `on-failure`: how often; 0 is without end. */
+  readonly maximumRetryCount: number;
+}
 
 export const RESTART_POLICY_NAMES: readonly RestartPolicyName[] = [
   'no',
@@ -46,24 +53,4 @@ function check(option: string, given: unknown, name: unknown, retries: number): 
   if (known !== 'on-failure' && maximumRetryCount !== 0)
     throw invalid(option, given, `has a maximum retry count, which only on-failure can have`);
   return { name: known, maximumRetryCount };
-}
-
-/**
- * Whether the machine's start is to start it, as Docker's daemon would do at its own (moby, restartmanager.go). What
- * somebody has stopped is started again only by `always`; what has never run, by nothing.
- */
-export function startsOnBoot({ config: { restart }, state }: ContainerInfo): boolean {
-  if (state.startedAt === '') return false;
-  switch (restart.name) {
-    case 'no':
-      return false;
-    case 'always':
-      return true;
-    case 'unless-stopped':
-      return !state.stopped;
-    case 'on-failure': {
-      const { maximumRetryCount: most } = restart;
-      return !state.stopped && state.exitCode !== 0 && (most === 0 || state.restartCount < most);
-    }
-  }
 }

@@ -4,11 +4,16 @@
  * almost a number is a name, never root (CVE-2026-30892).
  */
 import { CaissonError } from '../../base/errors.js';
-import type { Accounts } from '../start/accounts.js';
 import { invalid, plainString } from '../../base/check.js';
 
 /** The largest id: 2^32-1 is the kernel's "no id". */
 export const MAX_ID = 2 ** 32 - 2;
+
+/** What /etc/passwd and /etc/group hold; undefined where there is none. */
+export interface Accounts {
+  readonly passwd: string | undefined;
+  readonly group: string | undefined;
+}
 
 export interface ResolvedUser {
   readonly uid: number;

@@ -9,6 +9,7 @@ import type {
   LinuxNamespaceType,
   Mount,
 } from '../../oci/runtime-spec.js';
+import { PTY_LIMIT, SHM_SIZE } from '../options/defaults.js';
 
 export const OCI_VERSION = '1.3.0';
 
@@ -28,11 +29,6 @@ export const DEV = mount('/dev', 'tmpfs', 'tmpfs', [
   'mode=755',
   'size=65536k',
 ]);
-/**
- * Of those that the machine has (kernel.pty.max, 4096), and that containers have to share (less kernel.pty.reserve, 1024):
- * without a limit one of them could take them all.
- */
-export const PTY_LIMIT = 256;
 
 function ptsOf(limit: number, more: readonly string[]): Mount {
   return mount('/dev/pts', 'devpts', 'devpts', [
@@ -65,6 +61,7 @@ export const CGROUP = mount('/sys/fs/cgroup', 'cgroup', 'cgroup', [
   'noexec',
   'nodev',
 ]);
+
 export const MQUEUE = mount('/dev/mqueue', 'mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']);
 
 export const PRIVILEGED_SYS = mount('/sys', 'sysfs', 'sysfs', ['nosuid', 'noexec', 'nodev', 'rw']);
@@ -102,8 +99,6 @@ function shmOf(size: number): Mount {
   return mount('/dev/shm', 'tmpfs', 'shm', options);
 }
 
-/** Bytes. */
-export const SHM_SIZE = 64 * 2 ** 20;
 const SHM = shmOf(SHM_SIZE);
 
 /** /dev/shm; `size` in bytes. */

@@ -13,13 +13,9 @@ import { endedEarly, failureOf } from './failure.js';
 import type { RootPlan } from '../../program/launch.js';
 import { Template } from '../../program/template.js';
 import { newId } from '../../base/ids.js';
-import { makeTemplate, type Surroundings } from './prepare.js';
-
-/** What the two files hold; undefined where there is none. */
-export interface Accounts {
-  readonly passwd: string | undefined;
-  readonly group: string | undefined;
-}
+import { makeTemplate } from './native-template.js';
+import type { Surroundings } from './context.js';
+import type { Accounts } from '../options/user.js';
 
 const PATHS = ['/etc/passwd', '/etc/group'] as const;
 

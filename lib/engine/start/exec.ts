@@ -3,7 +3,7 @@ import { access, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type CgroupHome, cgroupPath, unifiedPath } from '../../cgroup/places.js';
-import { withSystemd } from '../../cgroup/systemd.js';
+import { withSystemd } from '../../cgroup/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
 import { resolveImage } from '../../image/resolve.js';
 import type { RootfsImage } from '../../image/rootfs.js';
@@ -14,7 +14,8 @@ import type { Spec } from '../../oci/runtime-spec.js';
 import { compileExec, type ExecInput } from '../../program/compile-exec.js';
 import { explain } from '../../program/explain.js';
 import { Template } from '../../program/template.js';
-import { type Accounts, readAccounts, RECHECK_AFTER } from './accounts.js';
+import { readAccounts, RECHECK_AFTER } from './accounts.js';
+import { type Accounts, type ResolvedUser, resolveUser } from '../options/user.js';
 import { containerCapabilities } from '../options/capabilities.js';
 import { type ContainerConfig, ID_RANGE_SIZE, normalize } from '../options/config.js';
 import { type ExecConfig, type ExecOptions, normalizeExec } from '../options/exec-options.js';
@@ -25,15 +26,10 @@ import { callersOpenFiles } from '../../host/open-files.js';
 import type { RunOptions } from '../options/options.js';
 import { usersOf } from '../../host/own-users.js';
 import { startTime } from '../../host/owner.js';
-import {
-  makeTemplate,
-  networkName,
-  rootlessOf,
-  seccompProfile,
-  type Surroundings,
-} from './prepare.js';
+import { networkName, rootlessOf, seccompProfile } from './prepare.js';
+import { makeTemplate } from './native-template.js';
+import type { Surroundings } from './context.js';
 import { toSpec } from '../spec/to-spec.js';
-import { type ResolvedUser, resolveUser } from '../options/user.js';
 
 /** The container: what it was started as, and what it is now. */
 export interface ExecTarget extends CgroupHome {

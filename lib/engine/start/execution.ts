@@ -7,11 +7,10 @@ import { CaissonError } from '../../base/errors.js';
 import { onAbort } from '../../base/abort-signals.js';
 import { type ContainerConfig, normalizeMaxOutput } from '../options/config.js';
 import { linesOf, normalizeMaxLine } from '../../base/lines.js';
-import type { MonitorConnection } from '../supervisor/monitor-connection.js';
 import type { RunOptions, TerminalSize } from '../options/options.js';
 import type { Pieces } from '../../base/pieces.js';
 import { parseSignal } from '../../base/signals.js';
-import { Input, Output, type Source } from './streams.js';
+import { Input, Output, type Sink, type Source } from './streams.js';
 
 export interface RunResult {
   /** Long id. */
@@ -62,6 +61,11 @@ export interface Channel extends Source {
   /** Somebody waits for the start. */
   watchStart?(): void;
   leave?(): void;
+}
+
+/** What takes the input of a program that a monitor keeps, and the size of its terminal. */
+export interface TerminalSink extends Sink {
+  resize(cols: number, rows: number): void;
 }
 
 /** What the engine tells an execution. */
@@ -363,7 +367,7 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   /** @internal A monitor keeps it, whose first client this is. */
-  connectMonitor(connection: MonitorConnection, channel: Channel): void {
+  connectMonitor(connection: TerminalSink, channel: Channel): void {
     this.sendSize = ({ cols, rows }) => connection.resize(cols, rows);
     if (this.pendingSize !== undefined) this.sendSize(this.pendingSize);
     this.in_?.attachMonitor(connection);

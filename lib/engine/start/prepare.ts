@@ -2,24 +2,23 @@
 import { type FileHandle, readFile } from 'node:fs/promises';
 import { hostname as nameOfHost } from 'node:os';
 import { join } from 'node:path';
-import type { CgroupLayout } from '../../cgroup/detect.js';
 import { homeFor, makeParent } from '../../cgroup/home.js';
 import type { CgroupHome } from '../../cgroup/places.js';
-import { type CgroupPlacement, planCgroups } from '../../cgroup/plan.js';
+import { planCgroups } from '../../cgroup/plan.js';
+import type { CgroupPlacement } from '../../cgroup/writes.js';
 import { layoutFor } from '../../cgroup/probe.js';
-import { missingCgroups } from '../../cgroup/sinks.js';
+import { missingCgroups } from '../../cgroup/missing.js';
 import { labelsFor } from '../../host/selinux.js';
 import { isRecord } from '../../base/check.js';
 import { knownImage, resolveImage, type ResolvedImage } from '../../image/resolve.js';
 import type { RootfsImage } from '../../image/rootfs.js';
-import type { Binding, NativeTemplate } from '../../native/binding.js';
+import type { NativeTemplate } from '../../native/binding.js';
 import { compileProfile } from '../../oci/seccomp.js';
 import { defaultSeccompProfile, type SeccompArch } from '../../oci/seccomp-default.js';
 import { filterFlags } from '../../oci/seccomp-encode.js';
 import type { LinuxSeccomp, Mount, Spec } from '../../oci/runtime-spec.js';
-import { compile, type KernelFacts, type Launchable } from '../../program/compile.js';
+import { compile, type Launchable } from '../../program/compile.js';
 import type { ExecInput } from '../../program/compile-exec.js';
-import type { Encoder, Fault } from '../../program/encode.js';
 import type { Program } from '../../program/instructions.js';
 import type { HelperPlan, LayerPlan, RootlessInput, RootPlan } from '../../program/launch.js';
 import type { LaunchSlots } from '../../program/slots.js';
@@ -31,10 +30,10 @@ import {
   Template,
   withCommand,
 } from '../../program/template.js';
-import { type Accounts, knownAccounts, lookAtAccounts } from './accounts.js';
+import { knownAccounts, lookAtAccounts } from './accounts.js';
+import { type Accounts, type ResolvedUser, resolveUser } from '../options/user.js';
 import {
   type ContainerConfig,
-  type HostFacts,
   ID_RANGE_SIZE,
   normalize,
   normalizeArgs,
@@ -51,26 +50,9 @@ import type { OwnUsers } from '../../host/own-users.js';
 import { DEFAULT_PIDS_LIMIT } from '../options/resources.js';
 import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
 import { environmentOf, hostnameOf, toSpec } from '../spec/to-spec.js';
-import { type ResolvedUser, resolveUser } from '../options/user.js';
 import { same, Words } from './words.js';
-
-/** What a start needs of its engine. */
-export interface Surroundings {
-  readonly dataRoot: string;
-  readonly containersRoot: string;
-  readonly binding: Binding;
-  readonly layout: CgroupLayout;
-  /** systemd's, for scopes of containers that are kept from now on; undefined: cgroupfs (systemd.ts). */
-  readonly slice: string | undefined;
-  readonly kernel: KernelFacts;
-  readonly host: HostFacts;
-  readonly owner: string;
-  readonly idRanges: IdRanges;
-  /** Undefined for root. */
-  readonly users: OwnUsers | undefined;
-  readonly encoder: Encoder;
-  readonly fault: Fault | undefined;
-}
+import type { Surroundings } from './context.js';
+import { makeTemplate } from './native-template.js';
 
 /** One start, ready to be handed to the machine. */
 export interface Prepared {
@@ -484,25 +466,6 @@ async function write(
 /** The host's network goes with the host's name, as with Docker, unless another was asked for. */
 export function networkName({ network }: ContainerConfig): string | undefined {
   return network === 'host' ? nameOfHost() : undefined;
-}
-
-/** What the machine is handed for each start. */
-export function makeTemplate(
-  binding: Binding,
-  program: Template,
-  teardown: Template,
-  slots: LaunchSlots,
-): NativeTemplate {
-  const { stdin = -1, stdout = -1, stderr = -1, oom = -1 } = slots;
-  const { stdoutInside = -1, stderrInside = -1 } = slots;
-  return binding.template(
-    program.bytes,
-    program.places,
-    teardown.bytes,
-    teardown.places,
-    [stdin, stdout, stderr, oom, stdoutInside, stderrInside],
-    slots.hold,
-  );
 }
 
 /** What a start without privileges does otherwise. */

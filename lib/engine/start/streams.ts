@@ -165,8 +165,8 @@ export class Output {
   }
 }
 
-/** Whatever takes input and passes it on: a MonitorConnection. */
-interface Sink {
+/** Whatever takes input and passes it on: the connection to a monitor. */
+export interface Sink {
   input(bytes: Buffer, written: () => void): void;
   inputEnd(): void;
 }

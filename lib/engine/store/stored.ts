@@ -1,34 +1,9 @@
 /** What is on disk of a container (docs/lifecycle.md), and what is said of one. */
 import type { CgroupHome } from '../../cgroup/places.js';
+import type { Healthcheck } from '../options/healthcheck.js';
+import type { LogConfig } from '../options/log-config.js';
 import type { RunOptions } from '../options/options.js';
-
-export type RestartPolicyName = 'no' | 'on-failure' | 'always' | 'unless-stopped';
-
-export interface RestartPolicy {
-  readonly name: RestartPolicyName;
-  /** With `on-failure`: how often; 0 is without end. */
-  readonly maximumRetryCount: number;
-}
-
-export interface LogConfig {
-  readonly driver: 'json-file' | 'none';
-  /** Bytes; a file that is larger is rotated. */
-  readonly maxSize: number;
-  /** Files in all. */
-  readonly maxFile: number;
-}
-
-/** Times in milliseconds; 0: what was not said, and is Docker's default (healthcheck.ts). */
-export interface Healthcheck {
-  /** A text is run by `/bin/sh -c`. */
-  readonly test: string | readonly string[];
-  readonly interval: number;
-  readonly timeout: number;
-  readonly startPeriod: number;
-  readonly startInterval: number;
-  /** Failures in a row that make it unhealthy. */
-  readonly retries: number;
-}
+import type { RestartPolicy } from '../options/restart-policy.js';
 
 /** `config.json`. */
 export interface StoredConfig extends CgroupHome {

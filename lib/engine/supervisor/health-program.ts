@@ -3,10 +3,10 @@ import { labelsFor } from '../../host/selinux.js';
 import { compileExec } from '../../program/compile-exec.js';
 import { PLACEHOLDER, Template } from '../../program/template.js';
 import { ID_RANGE_SIZE } from '../options/config.js';
-import { testCommand, withDefaults } from '../options/healthcheck.js';
+import { type Healthcheck, testCommand, withDefaults } from '../options/healthcheck.js';
 import type { MonitoredCheck } from './monitor-config.js';
-import { type KeptStart, networkName, rootlessOf, type Surroundings } from '../start/prepare.js';
-import type { Healthcheck } from '../store/stored.js';
+import { type KeptStart, networkName, rootlessOf } from '../start/prepare.js';
+import type { Surroundings } from '../start/context.js';
 import { callersOpenFiles } from '../../host/open-files.js';
 import { toSpec } from '../spec/to-spec.js';
 

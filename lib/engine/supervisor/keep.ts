@@ -1,8 +1,8 @@
 /** Starting a container that is kept: its monitor, and the wait for the program's exec. */
 import { join } from 'node:path';
 import { Socket } from 'node:net';
-import type { CgroupWrite } from '../../cgroup/plan.js';
-import { withSystemd } from '../../cgroup/systemd.js';
+import type { CgroupWrite } from '../../cgroup/writes.js';
+import { withSystemd } from '../../cgroup/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
 import { beforeFirstStep, endedEarly, failureOf } from '../start/failure.js';
 import { makeTimeline } from '../../program/timeline.js';
@@ -15,7 +15,8 @@ import { encodeMonitorConfig } from './monitor-config.js';
 import type { RunOptions } from '../options/options.js';
 import { bootId } from '../../host/owner.js';
 import type { OwnUsers } from '../../host/own-users.js';
-import { type KeptStart, prepareKept, type Surroundings } from '../start/prepare.js';
+import { type KeptStart, prepareKept } from '../start/prepare.js';
+import type { Surroundings } from '../start/context.js';
 import type { Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 

@@ -1,6 +1,7 @@
 /** What a monitor is told of its container, as bytes. The other side: cpp/program/monitor_config.h. */
 import type { LaunchSlots } from '../../program/slots.js';
-import type { Healthcheck, RestartPolicy, RestartPolicyName } from '../store/stored.js';
+import type { Healthcheck } from '../options/healthcheck.js';
+import type { RestartPolicy, RestartPolicyName } from '../options/restart-policy.js';
 
 const MAGIC = 0x314d_5343;
 const HEADER_SIZE = 128;

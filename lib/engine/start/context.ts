@@ -1,0 +1,25 @@
+/** What a start needs of its engine. */
+import type { CgroupLayout } from '../../cgroup/layout.js';
+import type { OwnUsers } from '../../host/own-users.js';
+import type { Binding } from '../../native/binding.js';
+import type { Encoder, Fault } from '../../program/encode.js';
+import type { KernelFacts } from '../../program/shared.js';
+import type { HostFacts } from '../options/config.js';
+import type { IdRanges } from './id-ranges.js';
+
+export interface Surroundings {
+  readonly dataRoot: string;
+  readonly containersRoot: string;
+  readonly binding: Binding;
+  readonly layout: CgroupLayout;
+  /** systemd's, for scopes of containers that are kept from now on; undefined: cgroupfs (systemd.ts). */
+  readonly slice: string | undefined;
+  readonly kernel: KernelFacts;
+  readonly host: HostFacts;
+  readonly owner: string;
+  readonly idRanges: IdRanges;
+  /** Undefined for root. */
+  readonly users: OwnUsers | undefined;
+  readonly encoder: Encoder;
+  readonly fault: Fault | undefined;
+}
