@@ -1,5 +1,5 @@
 // What a monitor is told of its container: one block of memory, written by
-// lib/runtime/monitor-config.ts.
+// lib/engine/supervisor/monitor-config.ts.
 //
 //   MonitorHeader | texts, each: u32 size, u32 0, bytes, NUL, padded to 8 bytes
 #pragma once

@@ -3,11 +3,7 @@ import { execFile } from 'node:child_process';
 import { stat, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { CaissonError } from '../base/errors.js';
-import {
-  readUserNamespaceSwitches,
-  usedUp,
-  userNamespaceSwitch,
-} from './user-namespaces.js';
+import { readUserNamespaceSwitches, usedUp, userNamespaceSwitch } from './user-namespaces.js';
 import { BOUND } from './subordinate-ids.js';
 import { lookAround } from './surroundings.js';
 import { errnoName } from '../base/errno.js';

@@ -1,5 +1,8 @@
 import { expect } from 'chai';
-import { containerCapabilities, DEFAULT_CAPABILITIES } from '../../lib/engine/options/capabilities.js';
+import {
+  containerCapabilities,
+  DEFAULT_CAPABILITIES,
+} from '../../lib/engine/options/capabilities.js';
 import { CAPABILITIES } from '../../lib/oci/capabilities.js';
 import { expectError } from './support/expect-error.js';
 

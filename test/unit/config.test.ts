@@ -1,6 +1,10 @@
 import { constants } from 'node:buffer';
 import { expect } from 'chai';
-import { type ContainerConfig, type ImageDefaults, normalize } from '../../lib/engine/options/config.js';
+import {
+  type ContainerConfig,
+  type ImageDefaults,
+  normalize,
+} from '../../lib/engine/options/config.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import type { ErrorCode } from '../../lib/base/errors.js';
 import { expectError } from './support/expect-error.js';

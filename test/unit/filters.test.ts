@@ -1,6 +1,11 @@
 import { expect } from 'chai';
 import { matchesEvent, parseEventFilters } from '../../lib/engine/views/event-filters.js';
-import { checkReferences, impliesAll, matches, parseFilters } from '../../lib/engine/views/filters.js';
+import {
+  checkReferences,
+  impliesAll,
+  matches,
+  parseFilters,
+} from '../../lib/engine/views/filters.js';
 import { matchesPrune, parsePruneFilters } from '../../lib/engine/views/prune-filters.js';
 import type { ContainerEvent, ContainerInfo } from '../../lib/engine/store/stored.js';
 import { containerInfo } from './support/container-info.js';

@@ -35,10 +35,10 @@ describe('loading', () => {
     main: ['cli/main'],
     ps: ['cli/commands/list'],
     inspect: ['cli/docker-shape', 'cli/template', 'cli/flags/inspect'],
-    events: ['engine/event-filters', 'engine/time-stamp', 'cli/flags/events'],
-    stop: ['cli/command-line', 'cli/flags/stop', 'engine/signals'],
+    events: ['engine/views/event-filters', 'base/time-stamp', 'cli/flags/events'],
+    stop: ['cli/command-line', 'cli/flags/stop', 'base/signals'],
     attach: ['cli/detach-keys', 'cli/flags/attach'],
-    prune: ['engine/prune-filters', 'cli/flags/prune'],
+    prune: ['engine/views/prune-filters', 'cli/flags/prune'],
   };
   for (const [name, entries] of Object.entries(parts)) {
     it(`${name} takes neither the addon nor commander nor the flags of others`, () => {

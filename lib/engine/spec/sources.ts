@@ -2,7 +2,11 @@
 import { constants, type Stats } from 'node:fs';
 import { access, readdir, realpath, stat } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
-import type { LinuxDevice, LinuxDeviceCgroup, LinuxThrottleDevice } from '../../oci/runtime-spec.js';
+import type {
+  LinuxDevice,
+  LinuxDeviceCgroup,
+  LinuxThrottleDevice,
+} from '../../oci/runtime-spec.js';
 import { relativeTo } from '../../program/mount-options.js';
 import { invalid } from '../../base/check.js';
 import type { SharedConfig } from '../options/config.js';
