@@ -1,5 +1,7 @@
 // `npm pack` and `npm publish` stop here when something that a user needs has not been built.
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { posix } from 'node:path';
 
 const root = new URL('..', import.meta.url);
 const missing = [];
@@ -26,6 +28,22 @@ for (const target of targets) {
   if (!existsSync(init)) missing.push(`prebuilds/${target}/caisson-init`);
   else if ((statSync(init).mode & 0o111) === 0)
     missing.push(`${target}/caisson-init: not executable`);
+}
+
+// package.json leaves declarations out that nobody can import. What index.d.ts leads to is not among them.
+const command = ['pack', '--dry-run', '--ignore-scripts', '--json'];
+const [{ files }] = JSON.parse(
+  execFileSync('npm', command, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] }),
+);
+const packed = new Set(files.map(({ path }) => path));
+const declarations = ['dist/lib/index.d.ts'];
+for (const path of declarations) {
+  if (!packed.has(path)) missing.push(`${path} among the package's files`);
+  const text = existsSync(new URL(path, root)) ? readFileSync(new URL(path, root), 'utf8') : '';
+  for (const [, name] of text.matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)\.js['"]/g)) {
+    const next = posix.join(posix.dirname(path), `${name}.d.ts`);
+    if (!declarations.includes(next)) declarations.push(next);
+  }
 }
 
 if (missing.length > 0) {
