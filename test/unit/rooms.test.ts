@@ -45,7 +45,7 @@ const LONGEST = 500;
 const LONGER: Readonly<Record<string, number>> = {
   'engine/container/container.ts': 938,
   'engine/start/prepare.ts': 532,
-  'program/compile-host.ts': 622,
+  'program/compile-host.ts': 624,
 };
 
 /** By path below lib/. */

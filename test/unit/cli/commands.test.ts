@@ -1,0 +1,218 @@
+import { expect } from 'chai';
+import { parseCommandLine } from '../../../lib/cli/command-line.js';
+import { COMMANDS, REGISTERED, registeredCommands } from '../../../lib/cli/command-table.js';
+import { containerCommand } from '../../../lib/cli/container-group.js';
+import type { CommandSpec } from '../../../lib/cli/flag-table.js';
+import { EXEC } from '../../../lib/cli/flags/exec.js';
+import { KILL } from '../../../lib/cli/flags/kill.js';
+import { LOGS } from '../../../lib/cli/flags/logs.js';
+import { CONTAINER_PRUNE } from '../../../lib/cli/flags/prune.js';
+import { PS } from '../../../lib/cli/flags/ps.js';
+import { RENAME } from '../../../lib/cli/flags/rename.js';
+import { RM } from '../../../lib/cli/flags/rm.js';
+import { START } from '../../../lib/cli/flags/start.js';
+import { STOP } from '../../../lib/cli/flags/stop.js';
+import { TOP } from '../../../lib/cli/flags/top.js';
+import { UPDATE } from '../../../lib/cli/flags/update.js';
+import { helpText, usageText } from '../../../lib/cli/help.js';
+import { UsageError } from '../../../lib/cli/usage-error.js';
+import type { ErrorCode } from '../../../lib/base/errors.js';
+import { expectError } from '../support/expect-error.js';
+
+/** Flags of Docker 28, as `docker COMMAND --help` lists them. */
+const DOCKER: Readonly<Record<string, string>> = {
+  start: '-a,--attach --checkpoint= --checkpoint-dir= --detach-keys= -i,--interactive',
+  stop: '-s,--signal= -t,--timeout=',
+  restart: '-s,--signal= -t,--timeout=',
+  kill: '-s,--signal=',
+  pause: '',
+  unpause: '',
+  attach: '--detach-keys= --no-stdin --sig-proxy',
+  exec: '-d,--detach --detach-keys= -e,--env= --env-file= -i,--interactive --privileged -t,--tty -u,--user= -w,--workdir=',
+  logs: '--details -f,--follow --since= -n,--tail= -t,--timestamps --until=',
+  rm: '-f,--force -l,--link -v,--volumes',
+  ps: '-a,--all -f,--filter= --format= -n,--last= -l,--latest --no-trunc -q,--quiet -s,--size',
+  inspect: '-f,--format= -s,--size --type=',
+  wait: '',
+  top: '',
+  stats: '-a,--all --format= --no-stream --no-trunc',
+  events: '-f,--filter= --format= --since= --until=',
+  info: '-f,--format=',
+  rename: '',
+  port: '',
+  update:
+    '--blkio-weight= --cpu-period= --cpu-quota= --cpu-rt-period= --cpu-rt-runtime= -c,--cpu-shares= --cpus= ' +
+    '--cpuset-cpus= --cpuset-mems= -m,--memory= --memory-reservation= --memory-swap= --pids-limit= --restart=',
+  'container prune': '--filter= -f,--force',
+};
+
+/** What podman has beside them. */
+const PODMAN: Readonly<Record<string, string | undefined>> = { start: '--all -f,--filter=' };
+
+describe("commands: Docker's flags", () => {
+  for (const [name, text] of Object.entries(DOCKER)) {
+    it(`${name} has them, and none of its own`, () => {
+      const spec = COMMANDS.find((entry) => entry.spec.name === name)!.spec;
+      const own = [
+        ...spec.flags.map(({ long, short, value }) => ({
+          long,
+          short,
+          value: value !== undefined,
+        })),
+        ...(spec.unsupported ?? []),
+      ]
+        .filter(({ long }) => long !== 'help' && long !== 'kernel-memory')
+        .map(
+          ({ long, short, value }) =>
+            `${short === undefined ? '' : `-${short},`}--${long}${value ? '=' : ''}`,
+        );
+      const expected = `${text} ${PODMAN[name] ?? ''}`.split(' ').filter(Boolean);
+      expect(own.sort()).to.deep.equal(expected.sort());
+    });
+  }
+
+  it('are not given twice', () => {
+    for (const { spec } of COMMANDS) {
+      const names = spec.flags.flatMap(({ long, aliases }) => [long, ...(aliases ?? [])]);
+      const letters = [...spec.flags, ...(spec.unsupported ?? [])].flatMap(
+        ({ short }) => short ?? [],
+      );
+      expect(new Set(names).size, spec.name).to.equal(names.length);
+      expect(new Set(letters).size, spec.name).to.equal(letters.length);
+    }
+  });
+});
+
+describe('command lines', () => {
+  it('take flags among arguments', () => {
+    const line = parseCommandLine(STOP, ['a', '-t', '3', 'b', '--', '-c'])!;
+    expect(line.args).to.deep.equal(['a', 'b', '-c']);
+    expect(line.integer('timeout')).to.equal(3);
+    expect(parseCommandLine(STOP, ['--time=-1', 'a'])!.integer('timeout')).to.equal(-1);
+    expect(parseCommandLine(RM, ['x', '-fv'])!.has('force')).to.equal(true);
+  });
+
+  it('leave to others what is theirs', () => {
+    expect(parseCommandLine(EXEC, ['-it', 'box', 'ls', '-l', '--help'])!.args).to.deep.equal([
+      'box',
+      'ls',
+      '-l',
+      '--help',
+    ]);
+    expect(parseCommandLine(TOP, ['box', '-o', 'pid'])!.args).to.deep.equal(['box', '-o', 'pid']);
+  });
+
+  it('have values', () => {
+    const line = parseCommandLine(PS, ['-aqf', 'a=1', '--filter', 'b=2', '--format=x', '--format', 'y', '--no-trunc=false'])!; // prettier-ignore
+    expect(line.values('filter')).to.deep.equal(['a=1', 'b=2']);
+    expect(line.value('format')).to.equal('y');
+    expect(line.has('all')).to.equal(true);
+    expect(line.has('no-trunc', true)).to.equal(false);
+    expect(line.has('size', true)).to.equal(true);
+    expect(line.has('size')).to.equal(false);
+    expect(line.value('last')).to.equal(undefined);
+    expect(line.integer('last')).to.equal(undefined);
+  });
+
+  it('can ask for help, whatever else is wrong', () => {
+    expect(parseCommandLine(RENAME, ['--help'])).to.equal(undefined);
+    expect(parseCommandLine(KILL, ['--help', '-s', 'x'])).to.equal(undefined);
+  });
+
+  const wrong: readonly (readonly [CommandSpec, readonly string[], 1 | 125, ErrorCode, RegExp])[] =
+    [
+      [STOP, [], 1, 'ERR_INVALID_OPTION', /^"caisson stop" requires at least 1 argument$/],
+      [EXEC, ['box'], 1, 'ERR_INVALID_OPTION', /^"caisson exec" requires at least 2 arguments$/],
+      [RENAME, ['a'], 1, 'ERR_INVALID_OPTION', /^"caisson rename" requires exactly 2 arguments$/],
+      [LOGS, ['a', 'b'], 1, 'ERR_INVALID_OPTION', /^"caisson logs" requires exactly 1 argument$/],
+      [PS, ['a'], 1, 'ERR_INVALID_OPTION', /^"caisson ps" accepts no arguments$/],
+      [CONTAINER_PRUNE, ['a'], 1, 'ERR_INVALID_OPTION', /^"caisson container prune" accepts no/],
+      [PS, ['--nope'], 125, 'ERR_INVALID_OPTION', /^unknown flag: --nope$/],
+      [
+        START,
+        ['--checkpoint', 'x', 'a'],
+        125,
+        'ERR_UNSUPPORTED_OPTION',
+        /--checkpoint is not supp/,
+      ],
+      [RM, ['-l', 'a'], 125, 'ERR_UNSUPPORTED_OPTION', /-l, --link is not supported/],
+      [UPDATE, ['--kernel-memory', '1', 'a'], 125, 'ERR_UNSUPPORTED_OPTION', /--kernel-memory/],
+    ];
+  for (const [spec, words, code, kind, text] of wrong) {
+    it(`refuse ${spec.name} ${words.join(' ')}`, () => {
+      const error = expectError(() => parseCommandLine(spec, words), kind, text) as UsageError;
+      expect(error).to.be.instanceOf(UsageError);
+      expect(error).to.deep.include({ status: code, command: spec.name });
+    });
+  }
+
+  it('count lines', () => {
+    const lines = (text: string): number | undefined =>
+      parseCommandLine(LOGS, ['-n', text, 'a'])!.lines('tail');
+    expect(lines('20')).to.equal(20);
+    expect(lines('0')).to.equal(0);
+    expect(lines('all')).to.equal(undefined);
+    expect(lines('-1')).to.equal(undefined);
+    expect(parseCommandLine(LOGS, ['a'])!.lines('tail')).to.equal(undefined);
+    for (const text of ['abc', '', '1.5', 'ALL'])
+      expectError(
+        () => lines(text),
+        'ERR_INVALID_OPTION',
+        /for "-n, --tail" flag: neither a number of lines nor "all"/,
+      );
+  });
+
+  it('refuse what is no whole number', () => {
+    for (const text of ['x', '', '1.5', '1e3', '0x1']) {
+      expectError(
+        () => parseCommandLine(PS, ['-n', text]),
+        'ERR_INVALID_OPTION',
+        /for "-n, --last" flag: not a whole number/,
+      );
+    }
+  });
+});
+
+describe('commands: help', () => {
+  for (const { spec, usage, description } of COMMANDS) {
+    it(`${spec.name} has one, with examples and every flag`, () => {
+      const text = helpText(spec.name, COMMANDS);
+      expect(
+        text.startsWith(`Usage: caisson ${spec.name} ${usage}\n\n`),
+        text.slice(0, 80),
+      ).to.equal(true);
+      expect(text.replace(/\s+/g, ' ')).to.include(description);
+      expect(text).to.match(/\nExamples:\n {2}\S/);
+      for (const { long, short } of spec.flags)
+        expect(text).to.include(short === undefined ? `  --${long}` : `  -${short}, --${long}`);
+      expect(usageText(spec.name)).to.equal(
+        `\nUsage:  caisson ${spec.name} ${usage}\n\nRun 'caisson ${spec.name} --help' for more information\n`,
+      );
+    });
+  }
+
+  it('shows only commands that are there', () => {
+    const shown = /\nCommands:\n((?: {2}.*\n)+)/
+      .exec(helpText(''))![1]!
+      .split('\n')
+      .flatMap((line) => /^ {2}([a-z]+)/.exec(line)?.[1] ?? []);
+    const known = new Set([...REGISTERED].map((name) => name.split(' ')[0]!));
+    if (registeredCommands().some(({ ofContainers }) => ofContainers)) known.add('container');
+    for (const name of shown) expect(known.has(name), name).to.equal(true);
+    expect(shown).to.include('run');
+    expect(registeredCommands().length).to.be.greaterThan(0);
+  });
+
+  it('knows the commands of containers by all their names', () => {
+    for (const name of ['ps', 'ls', 'list'])
+      expect(helpText(`container ${name}`, COMMANDS)).to.match(/^Usage: caisson container ps/);
+    expect(helpText('container', COMMANDS)).to.match(/\n {2}rm +Remove containers/);
+    const mapped = COMMANDS.filter(({ ofContainers }) => ofContainers).map(({ spec }) => spec.name);
+    for (const name of mapped) expect(containerCommand(name)).to.equal(name);
+    for (const { spec, aliases } of COMMANDS)
+      for (const alias of aliases ?? []) expect(containerCommand(alias)).to.equal(spec.name);
+    expect(containerCommand('prune')).to.equal('container prune');
+    expect(containerCommand('events')).to.equal(undefined);
+    expect(containerCommand('toString')).to.equal(undefined);
+  });
+});

@@ -1,0 +1,344 @@
+import {
+  access,
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import { CaissonError } from '../../../lib/base/errors.js';
+import { hostImage, pruneHostImages } from '../../../lib/image/host.js';
+import { buildSkeleton } from '../../../lib/image/host-skeleton.js';
+import { resolveImage } from '../../../lib/image/resolve.js';
+import { planRootfs, rootfs } from '../../../lib/image/rootfs.js';
+
+async function refusal(work: Promise<unknown>): Promise<CaissonError> {
+  try {
+    await work;
+  } catch (error) {
+    expect(error).to.be.instanceOf(CaissonError);
+    return error as CaissonError;
+  }
+  throw new Error('it was accepted');
+}
+
+async function put(path: string, content = '', mode = 0o644): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+  await chmod(path, mode);
+}
+
+async function missing(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => false,
+    () => true,
+  );
+}
+
+/** Every path below a directory, relative to it. */
+async function treeOf(directory: string): Promise<string[]> {
+  return (await readdir(directory, { recursive: true })).sort();
+}
+
+describe('images', () => {
+  let work: string;
+  let data: string;
+
+  beforeEach(async () => {
+    work = await mkdtemp(join(tmpdir(), 'caisson-test-'));
+    data = join(work, 'data');
+  });
+
+  afterEach(async () => {
+    await rm(work, { recursive: true, force: true });
+  });
+
+  describe("the host image of this machine's own files", () => {
+    it('is one overlay in two views', async () => {
+      const { root, binds, directory } = await hostImage(data);
+      expect(root).to.deep.equal({
+        kind: 'overlay',
+        lowers: [directory, '/usr'],
+        views: [
+          { from: '.root', to: '/' },
+          { from: '.', to: '/usr' },
+        ],
+        readOnly: false,
+        sealed: join(directory, '.root/usr'),
+      });
+      expect(binds.every(({ source }) => source.startsWith('/'))).to.equal(true);
+      // Whatever else lay here would appear in the container's /usr.
+      expect(await readdir(directory)).to.deep.equal(['.root']);
+    });
+
+    it('has the directories of a root, with their modes', async () => {
+      const root = join((await hostImage(data)).directory, '.root');
+      const modes: Record<string, number> = {
+        '..': 0o755,
+        '.': 0o755,
+        tmp: 0o1777,
+        'var/tmp': 0o1777,
+        root: 0o700,
+        proc: 0o555,
+        sys: 0o555,
+        dev: 0o755,
+        etc: 0o755,
+        run: 0o755,
+      };
+      for (const [path, mode] of Object.entries(modes)) {
+        expect((await stat(join(root, path))).mode & 0o7777, path).to.equal(mode);
+      }
+      expect(await readdir(join(root, 'usr'))).to.deep.equal([]);
+      expect(await readdir(join(root, 'home'))).to.deep.equal([]);
+      expect(await readdir(join(root, 'root'))).to.deep.equal([]);
+      expect(await readFile(join(root, 'etc/machine-id'), 'utf8')).to.equal('');
+    });
+
+    it('has the same links into /usr as the host', async () => {
+      const root = join((await hostImage(data)).directory, '.root');
+      for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
+        const link = await readlink(join('/', name)).catch(() => undefined);
+        if (link !== undefined) expect(await readlink(join(root, name))).to.equal(link);
+      }
+    });
+
+    it('holds nothing of the host that only some may read, and no key', async () => {
+      const root = join((await hostImage(data)).directory, '.root');
+      for (const name of ['shadow', 'gshadow', 'sudoers', 'ssh', 'ssl/private', 'hosts.equiv']) {
+        expect(await missing(join(root, 'etc', name)), name).to.equal(true);
+      }
+      for (const path of await treeOf(join(root, 'etc'))) {
+        const file = join(root, 'etc', path);
+        const stats = await lstat(file);
+        expect(stats.mode & 0o6000, path).to.equal(0);
+        if (stats.isFile()) {
+          expect(stats.mode & 0o004, path).to.equal(0o004);
+          expect(await readFile(file, 'latin1'), path).not.to.include('PRIVATE KEY-----');
+        }
+      }
+    });
+
+    it('is made once, and asked for at no cost', async () => {
+      const [first, second] = await Promise.all([hostImage(data), hostImage(data)]);
+      expect(first).to.equal(second);
+      expect(await hostImage(data)).to.equal(first);
+      const names = await readdir(join(data, 'images/host'));
+      expect(names.sort()).to.deep.equal([first.fingerprint, 'latest.json'].sort());
+    });
+  });
+
+  describe('the host image of a made-up host', () => {
+    let host: string;
+    let root: string;
+    const inEtc = (name: string): string => join(host, 'etc', name);
+    const copied = (name: string): string => join(root, 'etc', name);
+
+    beforeEach(async () => {
+      host = join(work, 'host');
+      const target = join(work, 'skeleton');
+      root = join(target, '.root');
+      await mkdir(target);
+      await mkdir(join(host, 'usr/bin'), { recursive: true });
+      await mkdir(join(host, 'lib64'));
+      await symlink('usr/bin', join(host, 'bin'));
+      await put(inEtc('passwd'), 'root:x:0:0::/root:/bin/sh\nold:$1$hash$abc:7:7::/:/bin/sh\n');
+    });
+
+    const build = async (): Promise<void> => {
+      await buildSkeleton(dirname(root), host);
+    };
+
+    it('copies by its list only', async () => {
+      await put(inEtc('shells'), '/bin/sh\n');
+      await put(inEtc('pip.conf'), 'index-url = https://user:password@host/');
+      await put(inEtc('python3.12/sitecustomize.py'), 'pass\n');
+      await put(inEtc('shadow'), 'root:hash', 0o640);
+      await build();
+      expect(await readFile(copied('shells'), 'utf8')).to.equal('/bin/sh\n');
+      expect(await readFile(copied('python3.12/sitecustomize.py'), 'utf8')).to.equal('pass\n');
+      expect(await missing(copied('pip.conf'))).to.equal(true);
+      expect(await missing(copied('shadow'))).to.equal(true);
+    });
+
+    it('takes password hashes out of very old account files', async () => {
+      await build();
+      expect(await readFile(copied('passwd'), 'utf8')).to.equal(
+        'root:x:0:0::/root:/bin/sh\nold:x:7:7::/:/bin/sh\n',
+      );
+    });
+
+    it('leaves out keys and closed files even below a directory on the list', async () => {
+      await put(inEtc('ssl/certs/good.pem'), '-----BEGIN CERTIFICATE-----\n');
+      await put(inEtc('ssl/certs/bad.pem'), '-----BEGIN RSA PRIVATE KEY-----\n');
+      await put(inEtc('ssl/certs/closed.pem'), 'x', 0o640);
+      await put(inEtc('ssl/certs/server.key'), 'x');
+      await put(inEtc('ssl/private/key.pem'), 'x');
+      await put(inEtc('security/opasswd'), 'x');
+      await put(inEtc('profile.d/tool'), 'x', 0o4755);
+      await put(inEtc('xml/closed/x'), 'x');
+      await chmod(inEtc('xml/closed'), 0o750);
+      await build();
+      expect(await readdir(copied('ssl'))).to.deep.equal(['certs']);
+      expect(await readdir(copied('ssl/certs'))).to.deep.equal(['good.pem']);
+      expect(await readdir(copied('security'))).to.deep.equal([]);
+      expect(await readdir(copied('xml'))).to.deep.equal([]);
+      expect((await stat(copied('profile.d/tool'))).mode & 0o7777).to.equal(0o755);
+    });
+
+    it('keeps links to what the container has, and copies what lies elsewhere', async () => {
+      await put(join(host, 'var/lib/ca-certificates/pem/a.pem'), 'A');
+      await symlink('a.pem', join(host, 'var/lib/ca-certificates/pem/0.0'));
+      await mkdir(inEtc('ssl'));
+      await symlink('../../var/lib/ca-certificates/pem', inEtc('ssl/certs'));
+      await symlink('../usr/lib/os-release', inEtc('os-release'));
+      await put(inEtc('private-place/services'), 'S');
+      await symlink('private-place/services', inEtc('services'));
+      await symlink('/home/somebody/magic', inEtc('magic'));
+      await symlink('nowhere', inEtc('timezone'));
+      await build();
+      expect((await lstat(copied('ssl/certs'))).isDirectory()).to.equal(true);
+      expect(await readFile(copied('ssl/certs/0.0'), 'utf8')).to.equal('A');
+      expect(await readlink(copied('os-release'))).to.equal('../usr/lib/os-release');
+      expect((await lstat(copied('services'))).isFile()).to.equal(true);
+      expect(await missing(copied('magic'))).to.equal(true);
+      expect(await readlink(copied('timezone'))).to.equal('nowhere');
+    });
+
+    it('binds what a host without merged /usr has beside it', async () => {
+      const { binds, root: plan } = await hostImage(data, host);
+      expect(binds).to.deep.equal([{ source: join(host, 'lib64'), to: '/lib64' }]);
+      expect(plan.kind === 'overlay' && plan.lowers[1]).to.equal(join(host, 'usr'));
+      const { directory } = await hostImage(data, host);
+      expect((await lstat(join(directory, '.root/lib64'))).isDirectory()).to.equal(true);
+      expect(await readlink(join(directory, '.root/bin'))).to.equal('usr/bin');
+    });
+
+    it('is made anew after the host has changed, and the former one stays', async function () {
+      this.timeout(10_000);
+      const before = await hostImage(data, host);
+      await put(inEtc('group.new'), 'root:x:0:\n');
+      await rename(inEtc('group.new'), inEtc('group'));
+      // For some seconds nobody looks.
+      expect(await hostImage(data, host)).to.equal(before);
+      await new Promise((done) => {
+        setTimeout(done, 3100);
+      });
+      const after = await hostImage(data, host);
+      expect(after.fingerprint).not.to.equal(before.fingerprint);
+      expect(await missing(join(after.directory, '.root/etc/group'))).to.equal(false);
+      await access(before.directory);
+      expect(await pruneHostImages(data, new Set(), host)).to.deep.equal([]);
+    });
+
+    it('is made by several at once without harm', async () => {
+      const places = Array.from({ length: 4 }, (_, n) => `${data}/${'./'.repeat(n)}`);
+      const made = await Promise.all(places.map(async (place) => hostImage(place, host)));
+      expect(new Set(made.map(({ fingerprint }) => fingerprint)).size).to.equal(1);
+      const names = await readdir(join(data, 'images/host'));
+      expect(names.sort()).to.deep.equal([made[0]!.fingerprint, 'latest.json'].sort());
+    });
+
+    it('is made again when somebody has removed it, or spoiled the note', async () => {
+      const { directory } = await hostImage(data, host);
+      await rm(directory, { recursive: true });
+      await hostImage(`${data}/.`, host);
+      await access(directory);
+      await writeFile(join(data, 'images/host/latest.json'), '{"version":');
+      expect((await hostImage(`${data}/./.`, host)).directory).to.equal(directory);
+    });
+
+    it('says what is in the way', async () => {
+      await writeFile(data, '');
+      const error = await refusal(hostImage(data, host));
+      expect(error).to.include({ stage: 'image', errno: 'ENOTDIR' });
+    });
+  });
+
+  describe('directories as roots', () => {
+    it('resolves a path at once', () => {
+      expect(rootfs('some/./dir')).to.deep.equal({
+        kind: 'rootfs',
+        path: join(process.cwd(), 'some/dir'),
+        writable: 'overlay',
+      });
+    });
+
+    it('plans an overlay, or the directory itself', async () => {
+      const path = join(work, 'debian');
+      await mkdir(join(path, 'bin'), { recursive: true });
+      expect(await planRootfs(rootfs(path))).to.deep.equal({
+        kind: 'overlay',
+        lowers: [path],
+        views: [{ from: '.', to: '/' }],
+        readOnly: false,
+      });
+      expect(await planRootfs(rootfs(path, { writable: 'direct' }))).to.deep.equal({
+        kind: 'direct',
+        path,
+        readOnly: false,
+      });
+      // Also without writing: what is missing of the mount points is made above it.
+      expect(await planRootfs(rootfs(path, { writable: 'none' }))).to.deep.equal({
+        kind: 'overlay',
+        lowers: [path],
+        views: [{ from: '.', to: '/' }],
+        readOnly: true,
+      });
+    });
+
+    it('refuses what is missing, a file, empty, or the host itself', async () => {
+      await mkdir(join(work, 'empty'));
+      await writeFile(join(work, 'file'), '');
+      const words: Record<string, string> = {
+        [join(work, 'nowhere')]: 'does not exist',
+        [join(work, 'file')]: 'not a directory',
+        [join(work, 'empty')]: 'is empty',
+        '/': 'the host itself',
+      };
+      for (const [path, text] of Object.entries(words)) {
+        const error = await refusal(resolveImage(rootfs(path), data));
+        expect(error.code).to.equal('ERR_INVALID_ROOTFS');
+        expect(error.message).to.include(text).and.include(path);
+        expect(error.exitCode).to.equal(125);
+      }
+      for (const path of ['', 'a\0b']) {
+        expect(() => rootfs(path))
+          .to.throw(CaissonError)
+          .with.property('code', 'ERR_INVALID_ROOTFS');
+      }
+      expect(() => rootfs('/x', { writable: 'yes' as 'none' })).to.throw(CaissonError, 'yes');
+    });
+  });
+
+  describe('names', () => {
+    it('knows the host image and roots, with defaults', async () => {
+      const host = await resolveImage('host', data);
+      expect(host).to.deep.include({ name: 'host' });
+      expect(host.defaults).to.deep.include({ entrypoint: [], user: '', workdir: '/' });
+      expect(host.defaults.env).to.have.length(1);
+      expect(host.defaults.env[0]).to.match(/^PATH=\/usr\/local\/sbin:/);
+      await mkdir(join(work, 'r/bin'), { recursive: true });
+      const other = await resolveImage(rootfs(join(work, 'r')), data);
+      expect(other.name).to.equal(join(work, 'r'));
+      expect(other.defaults.cmd).to.deep.equal([]);
+    });
+
+    it('refuses other names', async () => {
+      for (const name of ['debian', 'Host', '', '../x']) {
+        const error = await refusal(resolveImage(name, data));
+        expect(error.code).to.equal('ERR_NO_SUCH_IMAGE');
+        expect(error.hint).to.include('--rootfs');
+      }
+    });
+  });
+});
