@@ -1,7 +1,7 @@
 /** Loads the addon: a prebuilt one, or the one that was built here. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CaissonError } from '../base/errors.js';
 import type { Binding } from './binding.js';
@@ -32,7 +32,7 @@ export function initPath(): string {
 /** Where the addon is, and caisson-init beside it. Throws what node-gyp-build says when there is none. */
 export function addonPath(): string {
   const chosen = process.env['CAISSON_NATIVE'];
-  if (chosen !== undefined) return join(chosen, 'caisson.node');
+  if (chosen !== undefined) return join(resolve(chosen), 'caisson.node');
   const find = require('node-gyp-build') as { resolve(directory: string): string };
   return find.resolve(packageRoot);
 }
