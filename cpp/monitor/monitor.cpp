@@ -720,7 +720,8 @@ void Monitor::leave(const char* status) {
     static_cast<void>(save());
     return;
   }
-  // While it says that this monitor lives, nobody else does the same (lib/engine/container/mend.ts).
+  // While it says that this monitor lives, nobody else does the same
+  // (lib/engine/container/mend.ts).
   state_.status = "removing";
   static_cast<void>(save());
   // Without it there is no container any more, for whoever looks while the rest goes

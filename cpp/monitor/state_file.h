@@ -1,4 +1,5 @@
-// state.json: how a container is, for everybody who asks (docs/lifecycle.md; lib/engine/store/stored.ts).
+// state.json: how a container is, for everybody who asks (docs/lifecycle.md;
+// lib/engine/store/stored.ts).
 #pragma once
 
 #include "../base/result.h"
@@ -33,8 +34,8 @@ Status write_state(int directory, const StateRecord& state);
 void read_start_time(int pid, char (&to)[24]);
 
 // Appends one event to a file: `attributes` are the members of a JSON object. A file that has
-// become large is rotated by whoever has appended to it (lib/engine/store/event-log.ts): `owner` is this
-// process, as "pid start-time boot-id".
+// become large is rotated by whoever has appended to it (lib/engine/store/event-log.ts): `owner` is
+// this process, as "pid start-time boot-id".
 void append_event(const char* path, const char* owner, const char* action, const char* id,
                   const char* attributes, const char* more);
 
