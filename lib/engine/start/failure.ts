@@ -165,19 +165,28 @@ const FILE_LABEL: Readonly<Partial<Record<string, number>>> = {
 const SELINUX_DENIES = 'the SELinux policy does not let this process';
 const SEE_AUDIT = 'the audit log says what it lacks (ausearch -m avc)';
 
-/** Whether a step has to do with the SELinux label of the container's processes. */
-function isSelinux({ op, numbers }: Step): boolean {
-  return numbers?.[op === 'init' ? 1 : 0] === 1 && (op === 'init' || op === 'label.set');
+/** Steps that label the container's processes: the init takes the label of its program. */
+const LABELLING: ReadonlySet<string> = new Set(['init', 'label.set']);
+
+/** Whether the container's processes have an SELinux label. */
+function hasSelinuxLabel({ container }: Program): boolean {
+  return container.some(({ op, numbers }) => op === 'label.set' && numbers?.[0] === 1);
 }
 
 /** Where SELinux may be what has refused a label. */
-function hintOfSelinux({ call }: NativeError, errno: string, step: Step): string | undefined {
+function hintOfSelinux(
+  { call }: NativeError,
+  errno: string,
+  step: Step,
+  program: Program,
+): string | undefined {
   const label = FILE_LABEL[step.op];
   const ofFiles =
     label !== undefined &&
     step.texts?.[label] !== undefined &&
     (call.startsWith('fsconfig') || call === 'fsetxattr');
-  if (!ofFiles && !isSelinux(step)) return undefined;
+  const ofProcesses = LABELLING.has(step.op) && hasSelinuxLabel(program);
+  if (!ofFiles && !ofProcesses) return undefined;
   if (errno === 'EINVAL' && (!ofFiles || call !== 'fsconfig'))
     return 'the SELinux policy has no such label';
   if (errno !== 'EACCES' && errno !== 'EPERM') return undefined;
@@ -197,11 +206,11 @@ export function failureOf(
   const errno = errnoName(error.errno);
   const step = error.step === BEFORE_FIRST_STEP ? undefined : program[half][error.step];
   if (step === undefined) return beforeFirstStep(error);
-  if (step.op === 'exec') return execFailure(error, errno, args, program.container.some(isSelinux));
+  if (step.op === 'exec') return execFailure(error, errno, args, hasSelinuxLabel(program));
   if (error.errno === CANCELLED && half === 'host') return aborted(error, step);
   if (step.op === 'helper.start') return helperFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;
-  const unlabelled = hintOfSelinux(error, errno, step);
+  const unlabelled = hintOfSelinux(error, errno, step, program);
   const refused =
     unlabelled !== undefined || OF_THE_CONTAINER.has(step.op)
       ? undefined
