@@ -1,6 +1,7 @@
 /** SELinux labels of containers, composed as github.com/opencontainers/selinux does it for Docker and podman. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
+import { isErrno } from '../base/errno.js';
 import { CaissonError } from '../base/errors.js';
 
 const SELINUXFS = '/sys/fs/selinux';
@@ -46,7 +47,7 @@ function isKnown(label: string): boolean {
   try {
     writeFileSync(`${SELINUXFS}/context`, label, { flag: 'r+' });
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'EINVAL';
+    return !isErrno(error, 'EINVAL');
   }
   return true;
 }

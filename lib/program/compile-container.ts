@@ -86,7 +86,9 @@ export function compileContainer(
   if (spec.domainname !== undefined) steps.push({ op: 'domain.name', texts: [spec.domainname] });
   if (namespaces.has('network')) steps.push({ op: 'link.up', texts: ['lo'] });
 
+  // What this process holds, it keeps for its set-up.
   boundCapabilities(steps, spec);
+
   steps.push({ op: 'await' });
   if (shared.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
   // The message queues' filesystem belongs to who made the namespace, hence after `ids.set`.
@@ -102,8 +104,6 @@ export function compileContainer(
   steps.push({ op: 'await' });
   for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
   if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.cgroup] });
-  // Here, as the init gives up its rights while the program's process has work of its own. Beside `root.pivot`, which
-  // waits for all processors to pass through the scheduler, it would hold that up.
   attachCgroups(steps, spec, input, shared, slots, below(kernel, root));
   finishRoot(steps, spec, input, root, views);
 

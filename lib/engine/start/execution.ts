@@ -135,8 +135,8 @@ function isLarge(captured: Pieces | undefined): boolean {
 }
 
 class Result implements RunResult {
-  readonly stdout: string;
-  readonly stderr: string;
+  declare readonly stdout: string;
+  declare readonly stderr: string;
   #timeline: Timeline | (() => Timeline);
 
   constructor(
@@ -154,10 +154,10 @@ class Result implements RunResult {
     draw: () => Timeline,
   ) {
     // As plain properties, which cost a start nothing, wherever that is no waste.
-    this.stdout = isLarge(stdout) ? '' : (stdout?.text() ?? '');
-    this.stderr = isLarge(stderr) ? '' : (stderr?.text() ?? '');
     if (isLarge(stdout)) decodeLater(this, 'stdout', stdout);
+    else this.stdout = stdout?.text() ?? '';
     if (isLarge(stderr)) decodeLater(this, 'stderr', stderr);
+    else this.stderr = stderr?.text() ?? '';
     this.#timeline = draw;
   }
 

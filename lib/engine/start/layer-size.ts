@@ -10,16 +10,21 @@ export const LAYER_IMAGE = 'layer.img';
 export const LAYER_TYPE = 'ext4';
 
 /** Bytes in its writable layer, whether it runs or not. */
-export async function layerSize(directory: string): Promise<number> {
-  const image = join(directory, LAYER_IMAGE);
-  return (await isThere(image))
-    ? loadNative().treeSize(image, LAYER_TYPE, 'upper')
-    : treeSize(join(directory, 'upper'));
+export function layerSize(directory: string): Promise<number> {
+  return sizeOf(directory, join(directory, 'upper'));
 }
 
 /** Bytes that go with the container when it is removed. */
-export async function sizeOnDisk(directory: string): Promise<number> {
-  return (await isThere(join(directory, LAYER_IMAGE))) ? layerSize(directory) : treeSize(directory);
+export function sizeOnDisk(directory: string): Promise<number> {
+  return sizeOf(directory, directory);
+}
+
+/** Of the layer in the container's image; of `tree` where it has none. */
+async function sizeOf(directory: string, tree: string): Promise<number> {
+  const image = join(directory, LAYER_IMAGE);
+  return (await isThere(image))
+    ? loadNative().treeSize(image, LAYER_TYPE, 'upper')
+    : treeSize(tree);
 }
 
 export async function isThere(path: string): Promise<boolean> {
