@@ -8,15 +8,15 @@ import { freemem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Contestant, Sample } from './contestant.js';
-import { openKept } from './kept.js';
+import { openDetached } from './detached.js';
 import { LineProcess } from './line-process.js';
 import { openCommands, openLaunchers } from './peers.js';
 import { race } from './race.js';
 import {
   caissonName,
   FLOOR,
-  type KeptResults,
-  keptTable,
+  type DetachedResults,
+  detachedTable,
   save,
   spawnName,
   streamTable,
@@ -108,14 +108,14 @@ const taking = contestants.filter(({ name }) => name === FLOOR || only.test(name
 const results = parts.has('start')
   ? await race(taking, { dense: rounds, spaced: spacedRounds })
   : [];
-const kept: KeptResults[] = [];
-const keeping = await openKept(workspace, launchers, nodes[2]);
+const kept: DetachedResults[] = [];
+const keeping = await openDetached(workspace, launchers, nodes[2]);
 for (const { part, title, contestants: all } of keeping) {
   if (!parts.has(part)) continue;
   const chosen = all.filter(({ name }) => only.test(name));
   kept.push({ title, results: await race(chosen, { dense: rounds, spaced: spacedRounds }) });
 }
-const streams: KeptResults[] = [];
+const streams: DetachedResults[] = [];
 const [, , streaming] = nodes;
 if (parts.has('streams') && streaming !== undefined) {
   for (const { title, contestants: all } of openStreams(streaming)) {
@@ -128,7 +128,7 @@ workspace.clear();
 
 const met = [...targets(results, kept, heaps), ...streamTargets(streams)];
 if (results.length > 0) console.log(table(results));
-if (kept.length > 0) console.log(`\n${keptTable(kept)}`);
+if (kept.length > 0) console.log(`\n${detachedTable(kept)}`);
 if (streams.length > 0) console.log(`\n${streamTable(streams)}`);
 console.log('');
 for (const { text, value, limit, met: good } of met) {

@@ -47,7 +47,7 @@ function size(heapMib: number): string {
 
 export function targets(
   results: readonly Result[],
-  kept: readonly KeptResults[],
+  kept: readonly DetachedResults[],
   heaps: readonly number[],
 ): Target[] {
   const [small = 50, large] = heaps;
@@ -123,7 +123,7 @@ export const SPAWN = 'child_process.spawn';
 export const SPAWN_PIPE = 'spawn, by a pipe';
 
 /** Of one stream through which bytes are moved. */
-export function streamTargets(streams: readonly KeptResults[]): Target[] {
+export function streamTargets(streams: readonly DetachedResults[]): Target[] {
   return streams.flatMap(({ title, results }) => {
     const spawn = p50(results, SPAWN, 'backToBack');
     return results
@@ -135,7 +135,7 @@ export function streamTargets(streams: readonly KeptResults[]): Target[] {
   });
 }
 
-export function streamTable(streams: readonly KeptResults[]): string {
+export function streamTable(streams: readonly DetachedResults[]): string {
   const rows = streams.flatMap(({ title, results }) => [
     [`${title}, ms`, 'p50', 'p95', '÷ spawn', 'JS thread busy'],
     ...results.map(({ name, backToBack }) => [
@@ -150,7 +150,7 @@ export function streamTable(streams: readonly KeptResults[]): string {
 }
 
 /** Of one kind of start of containers that are kept. */
-export interface KeptResults {
+export interface DetachedResults {
   readonly title: string;
   readonly results: readonly Result[];
 }
@@ -158,7 +158,7 @@ export interface KeptResults {
 /** The one whose median the others are divided by. */
 export const BASE = 'crun';
 
-export function keptTable(kept: readonly KeptResults[]): string {
+export function detachedTable(kept: readonly DetachedResults[]): string {
   const rows: string[][] = [];
   for (const { title, results } of kept) {
     const of = (mode: Mode): number => p50(results, BASE, mode);
@@ -196,7 +196,7 @@ function columns(rows: readonly (readonly string[])[]): {
 
 export async function save(
   results: readonly Result[],
-  kept: readonly KeptResults[],
+  kept: readonly DetachedResults[],
   met: readonly Target[],
   options: object,
 ): Promise<string> {

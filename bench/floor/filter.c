@@ -132,10 +132,10 @@ static size_t load(struct writer* w, size_t offset) {
 static size_t tree(struct writer* w, const struct range* ranges, size_t count,
                    const size_t* targets) {
   if (count == 1) return targets[ranges[0].action];
-  const size_t half = count / 2;
-  const size_t high = tree(w, ranges + half, count - half, targets);
-  const size_t low = tree(w, ranges, half, targets);
-  return test(w, BPF_JGE, ranges[half].first, high, low);
+  const size_t phase = count / 2;
+  const size_t high = tree(w, ranges + phase, count - phase, targets);
+  const size_t low = tree(w, ranges, phase, targets);
+  return test(w, BPF_JGE, ranges[phase].first, high, low);
 }
 
 size_t make_filter(struct sock_filter* out, size_t room) {

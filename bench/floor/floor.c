@@ -289,7 +289,7 @@ static bool has_word(const char* list, const char* word) {
   return false;
 }
 
-// ---- the two halves of a start
+// ---- the two phases of a start
 // -----------------------------------------------------------------------------------
 struct shared {
   _Atomic uint32_t ids_ready, root_ready, scratch_ready;

@@ -41,7 +41,7 @@ Napi::Value instructions(const Napi::CallbackInfo& info) {
   for (const Instruction& rule : kInstructions) {
     auto entry = Napi::Object::New(env);
     entry.Set("name", rule.name);
-    entry.Set("halves", Napi::Number::New(env, rule.halves));
+    entry.Set("phases", Napi::Number::New(env, rule.phases));
     list.Set(at++, entry);
   }
   return list;
@@ -148,13 +148,13 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   return facts;
 }
 
-// undo(teardown, callback): for containers whose owner is gone.
-Napi::Value undo(const Napi::CallbackInfo& info) {
+// tearDown(teardown, callback): for containers whose owner is gone.
+Napi::Value tear_down(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   const auto bytes = info[0].As<Napi::Uint8Array>();
   auto callback = persistent(info[1]);
   environment.begin_work();
-  Launcher::instance().undo(
+  Launcher::instance().tear_down(
       ProgramBytes::copy(bytes.Data(), bytes.ByteLength()),
       [inbox = environment.inbox(), &environment, callback](TeardownOutcome outcome) {
         inbox->post([&environment, callback, outcome] {
@@ -170,8 +170,8 @@ Napi::Value undo(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// keep(config, ids, lock, id, callback): starts a monitor. The callback gets an error or null, and
-// this end of the connection to it.
+// keep(config, ids, lock, id, callback): starts a supervisor. The callback gets an error or null,
+// and this end of the connection to it.
 Napi::Value keep(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   const auto bytes = info[0].As<Napi::Uint8Array>();
@@ -196,7 +196,7 @@ Napi::Value keep(const Napi::CallbackInfo& info) {
             arguments[1] = Napi::Number::New(env, outcome->value().release());
           } else {
             Launch failed;
-            failed.fail(Half::kHost, kBeforeFirstStep, outcome->error());
+            failed.fail(Phase::kHost, kBeforeFirstStep, outcome->error());
             arguments[0] = error_value(env, failed.error);
           }
           environment.call(*callback, arguments);
@@ -213,8 +213,8 @@ Napi::Value retain(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// release(callback): called when the guard has ended too, if this was the last engine of the
-// process.
+// release(callback): called when the cleanup helper has ended too, if this was the last engine of
+// the process.
 Napi::Value release(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   auto callback = persistent(info[0]);
@@ -242,7 +242,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("setup", Napi::Function::New(env, setup));
   exports.Set("instructions", Napi::Function::New(env, instructions));
   exports.Set("template", Napi::Function::New(env, make_template));
-  exports.Set("stamp", Napi::Function::New(env, stamp));
+  exports.Set("instantiate", Napi::Function::New(env, instantiate));
   exports.Set("launch", Napi::Function::New(env, Container::launch));
   exports.Set("kill", Napi::Function::New(env, Container::kill_by_token));
   exports.Set("goOn", Napi::Function::New(env, Container::go_on_by_token));
@@ -258,7 +258,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("readBelow", Napi::Function::New(env, read_below));
   exports.Set("treeSize", Napi::Function::New(env, tree_size));
   exports.Set("probe", Napi::Function::New(env, probe));
-  exports.Set("undo", Napi::Function::New(env, undo));
+  exports.Set("tearDown", Napi::Function::New(env, tear_down));
   exports.Set("keep", Napi::Function::New(env, keep));
   exports.Set("retain", Napi::Function::New(env, retain));
   exports.Set("hurry", Napi::Function::New(env, hurry));

@@ -91,15 +91,15 @@ Napi::Value make_template(const Napi::CallbackInfo& info) {
   return Napi::External<Recipe>::New(env, recipe, [](Napi::Env, Recipe* done) { delete done; });
 }
 
-Napi::Value stamp(const Napi::CallbackInfo& info) {
+Napi::Value instantiate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto program = program_template(info[0], info[1]);
   Identity identity;
   if (!program || !read_identity(info[2], info[3], identity))
-    return refuse(env, "stamp: no template, or no long id");
-  const ProgramBytes stamped = program->stamp(identity, optional_bytes(info[4]));
-  return Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t*>(stamped.data()),
-                                     stamped.size);
+    return refuse(env, "instantiate: no template, or no long id");
+  const ProgramBytes instantiated = program->instantiate(identity, optional_bytes(info[4]));
+  return Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t*>(instantiated.data()),
+                                     instantiated.size);
 }
 
 Napi::Value Container::launch(const Napi::CallbackInfo& info) {
@@ -121,7 +121,7 @@ Napi::Value Container::launch(const Napi::CallbackInfo& info) {
     inbox->post([&environment, token] { environment.find(token)->launch_failed(); });
   };
   if (const int error = environment.open_poller(); error != 0) {
-    launch->fail(Half::kHost, kBeforeFirstStep, Error{-error, "epoll_create1"});
+    launch->fail(Phase::kHost, kBeforeFirstStep, Error{-error, "epoll_create1"});
     failed();
     return Napi::Number::New(env, token);
   }
@@ -226,7 +226,7 @@ void Container::emit(Event event, Arguments arguments) {
   environment_.call(callback_, all);
 }
 
-// Nothing was started, or it has been undone.
+// Nothing was started, or it has been torn down.
 void Container::launch_failed() {
   if (launch_->cancelled && launch_->error.number == kCancelled) {
     // As if it had been killed a moment later.
@@ -310,7 +310,7 @@ void Container::cannot_watch(int error) {
   exited_ = control_ended_ = true;
   for (Reader& reader : readers_)
     end_stream(reader);
-  launch_->fail(Half::kHost, kBeforeFirstStep, Error{-error, "epoll_ctl"});
+  launch_->fail(Phase::kHost, kBeforeFirstStep, Error{-error, "epoll_ctl"});
   emit_failure(launch_->error);
   tear_down(Wake::kNow);
 }
@@ -484,7 +484,7 @@ void Container::read_control() {
       near_end_.reset(fds[1]);
       if (const int failed = screen.paused ? 0 : watch(screen); failed != 0) {
         end_stream(screen);
-        launch_->fail(Half::kHost, kBeforeFirstStep, Error{-failed, "epoll_ctl"});
+        launch_->fail(Phase::kHost, kBeforeFirstStep, Error{-failed, "epoll_ctl"});
         kill(SIGKILL);
         continue;
       }
@@ -497,7 +497,7 @@ void Container::read_control() {
     environment_.unwatch(launch_->control.get());
     // ECONNRESET: it ended with something unread. Else, as with EMFILE, its terminal is lost.
     if (error != 0 && error != ECONNRESET) {
-      launch_->fail(Half::kHost, kBeforeFirstStep, received.error());
+      launch_->fail(Phase::kHost, kBeforeFirstStep, received.error());
       kill(SIGKILL);
       return;
     }
@@ -512,7 +512,7 @@ void Container::read_control() {
   }
 }
 
-// Its keeper has it from here on, with its terminal, if it has been exec'ed.
+// Its exec supervisor has it from here on, with its terminal, if it has been exec'ed.
 long Container::leave_to_keeper() {
   if (!has_process() || exited_ || !control_ended_ || !launch_->life.valid()) return -ESRCH;
   if (!readers_[0].fd.valid() || !near_end_.valid()) return -ESRCH;
@@ -547,7 +547,7 @@ void Container::leave() {
 void Container::child_exited() {
   siginfo_t info{};
   // Only looks: reaping the first process of a pid namespace takes the kernel most of a
-  // millisecond, and is the undertaker's work.
+  // millisecond, and is the teardown thread's work.
   const long waited = sys::call(__NR_waitid, P_PIDFD, launch_->pidfd.get(), &info,
                                 WEXITED | WNOHANG | WNOWAIT | __WALL, nullptr);
   // ECHILD: somebody else in this process has reaped it, and took its status along.
@@ -576,7 +576,7 @@ void Container::child_exited() {
   // Docker, and they are hung up.
   if (launch_->joined && (killed_ || terminal)) cut_short();
   const Page* page = launch_->page;
-  // Without its keeper nobody would know of its end.
+  // Without its exec supervisor nobody would know of its end.
   if (launch_->program_pidfd.valid() && load_acquire(page->outcome.exited) == 0)
     sys::call(__NR_pidfd_send_signal, launch_->receiver(), SIGKILL, nullptr, 0);
   bool told = false;
@@ -606,14 +606,14 @@ void Container::child_exited() {
 
 void Container::emit_exit(int code, int signal, unsigned bits) {
   emit(Event::kExited, [&](Napi::Env env) {
-    const Environment::Numbers stamps = write_stamps();
+    const Environment::Numbers timestamps = write_timestamps();
     return std::array<napi_value, 6>{
         Napi::Number::New(env, code),
         Napi::Number::New(env, signal),
         Napi::Number::New(env, oom_.valid() ? count_oom_kills(oom_.get()) : 0),
         Napi::Number::New(env, bits),
-        stamps.array,
-        stamps.first};
+        timestamps.array,
+        timestamps.first};
   });
 }
 
@@ -622,7 +622,7 @@ void Container::emit_failure(const ErrorRecord& error) {
        [&error](Napi::Env env) { return std::array<napi_value, 1>{error_value(env, error)}; });
 }
 
-// For the undertaker to close: to unmake a pipe takes longer than to hand it over.
+// For the teardown thread to close: to unmake a pipe takes longer than to hand it over.
 void Container::let_go(UniqueFd& fd) {
   if (fd.valid()) launch_->held.push_back(std::move(fd));
 }
@@ -673,7 +673,8 @@ void Container::abandon() {
   for (Reader& reader : readers_)
     reader.slab.abandon();
   launch_->cancelled = true;
-  // Before that the launcher has it, and will find nobody to hand it to. Later, the undertaker has.
+  // Before that the launcher has it, and will find nobody to hand it to. Later, the teardown thread
+  // has.
   if (launched_ && !ending_) {
     environment_.unwatch(launch_->pidfd.get());
     Launcher::instance().tear_down(launch_, [](TeardownOutcome) {});
@@ -703,7 +704,7 @@ long Container::kill(int signal) {
 
 Napi::Value error_value(Napi::Env env, const ErrorRecord& error) {
   auto value = Napi::Object::New(env);
-  value.Set("half", Napi::Number::New(env, error.half));
+  value.Set("phase", Napi::Number::New(env, error.phase));
   value.Set("step", Napi::Number::New(env, error.step));
   value.Set("errno", Napi::Number::New(env, error.number));
   // The record comes from memory that a child could write: bounded reads only.
@@ -714,7 +715,7 @@ Napi::Value error_value(Napi::Env env, const ErrorRecord& error) {
 }
 
 // The program was exec'ed: the last step has ended. Of what has died before, the answer follows
-// when everything is undone.
+// when everything is torn down.
 bool Container::executed() const {
   const Page* page = launch_->page;
   const size_t steps = launch_->header().steps[1];
@@ -722,7 +723,7 @@ bool Container::executed() const {
 }
 
 // [host start, host step ends …, container start, container step ends …] in nanoseconds.
-Environment::Numbers Container::write_stamps() {
+Environment::Numbers Container::write_timestamps() {
   const Page* page = launch_->page;
   // By the program as it was sent: the one in the page is within reach of the container's init.
   const Header& header = launch_->header();
@@ -730,10 +731,10 @@ Environment::Numbers Container::write_stamps() {
   const auto numbers = environment_.numbers(counts[0] + counts[1] + 2);
   double* at = numbers.data;
   if (at == nullptr) return numbers;
-  for (const size_t half : {0, 1}) {
-    *at++ = static_cast<double>(page->start[half]);
-    for (size_t i = 0; i < counts[half]; ++i)
-      *at++ = static_cast<double>(page->end[half][i]);
+  for (const size_t phase : {0, 1}) {
+    *at++ = static_cast<double>(page->start[phase]);
+    for (size_t i = 0; i < counts[phase]; ++i)
+      *at++ = static_cast<double>(page->end[phase][i]);
   }
   return numbers;
 }

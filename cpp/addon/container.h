@@ -1,5 +1,5 @@
 // One container as JavaScript sees it: started by a launcher thread, watched by the event loop,
-// undone by the undertaker.
+// torn down by the teardown thread.
 #pragma once
 
 #include <napi.h>
@@ -22,9 +22,9 @@ enum class Event : uint32_t {
   kStarted,   // pid: the program has been exec'ed; only when somebody waits for it, or it is
               // detached
   kExited,    // exit code or -1, signal or 0, OOM kills, bits (kExecuted, and of the streams that
-            // ended with it: 1 stdout, 2 stderr), an array, and where in it the time stamps begin;
-            // of what goes on alone -1 and 0, right after kStarted when it was started detached
-  kGone,      // everything is undone; a moment later, where nobody can be waiting for it
+              // ended with it: 1 stdout, 2 stderr), an array, and where in it the timestamps begin;
+              // of what goes on alone -1 and 0, right after kStarted when it was started detached
+  kGone,      // everything is torn down; a moment later, where nobody can be waiting for it
   kData,      // 1 or 2 (stdout, stderr), a Buffer, and from where to where in it the bytes lie
   kEnd,       // 1 or 2: everything that was written has been delivered
   kWaiting,   // pid: it goes on when `goOn` is called
@@ -38,10 +38,10 @@ constexpr unsigned kExecuted = 4;
 // stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and
 // stderr, -1 where there is none
 Napi::Value make_template(const Napi::CallbackInfo& info);
-// stamp(program, places, id, base, command) → a copy for that one
-Napi::Value stamp(const Napi::CallbackInfo& info);
+// instantiate(program, places, id, base, command) → a copy for that one
+Napi::Value instantiate(const Napi::CallbackInfo& info);
 
-// { half, step, errno, call, object }
+// { phase, step, errno, call, object }
 Napi::Value error_value(Napi::Env env, const ErrorRecord& error);
 
 class Container {
@@ -51,8 +51,8 @@ class Container {
   static Napi::Value launch(const Napi::CallbackInfo& info);
   // kill(token, signal) → 0 or a negated errno
   static Napi::Value kill_by_token(const Napi::CallbackInfo& info);
-  // leave(token) → 0 or a negated errno: what was started with a keeper, and has a terminal, goes
-  // on alone; `kExited` follows as of a detached one
+  // leave(token) → 0 or a negated errno: what was started with an exec supervisor, and has a
+  // terminal, goes on alone; `kExited` follows as of a detached one
   static Napi::Value leave_by_token(const Napi::CallbackInfo& info);
   // goOn(token) → 0 or a negated errno: after `kWaiting`
   static Napi::Value go_on_by_token(const Napi::CallbackInfo& info);
@@ -138,7 +138,7 @@ class Container {
   void finish();
   long kill(int signal);
   bool executed() const;
-  Environment::Numbers write_stamps();
+  Environment::Numbers write_timestamps();
 
   Environment& environment_;
   std::shared_ptr<Launch> launch_;
@@ -152,7 +152,7 @@ class Container {
   // The terminal's near end: without it a program that closes the last of its own would take the
   // terminal away from everybody else. Empty once the container has ended, or without a terminal.
   UniqueFd near_end_;
-  // Of these the inbox's lock is the guard.
+  // Of these the inbox's lock is the key.
   bool launched_ = false;  // there is a process
   bool awaited_ = false;   // and something to be done with it at once
   int watch_error_ = 0;

@@ -206,8 +206,8 @@ void Environment::handle_closed() {
   napi_remove_async_cleanup_hook(closing_);
 }
 
-// The environment ends: so do its containers. What is still to be undone is done by the undertaker,
-// or, when the whole process is ending, by the guard.
+// The environment ends: so do its containers. What is still to be torn down is done by the teardown
+// thread, or, when the whole process is ending, by the cleanup helper.
 void Environment::close(napi_async_cleanup_hook_handle hook) {
   closing_ = hook;
   std::vector<Inbox::Task> undelivered;

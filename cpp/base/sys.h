@@ -87,7 +87,7 @@ inline uint64_t clock(int which) {
     long seconds, nanoseconds;
   } time{};
 #if __STDC_HOSTED__
-  // By the C library, which asks the vDSO: a start takes some hundred time stamps.
+  // By the C library, which asks the vDSO: a start takes some hundred timestamps.
   timespec now{};
   clock_gettime(which, &now);
   time = {now.tv_sec, now.tv_nsec};

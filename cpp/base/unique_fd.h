@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../base/sys.h"
+#include "sys.h"
 
 namespace caisson {
 

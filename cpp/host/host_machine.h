@@ -1,4 +1,4 @@
-// The host's half of a start, executed on a launcher thread of the Node process.
+// The host's phase of a start, executed on a launcher thread of the Node process.
 #pragma once
 
 #include "../program/control.h"
@@ -7,11 +7,11 @@
 
 namespace caisson {
 
-// What whoever runs the host's half may do with mounts.
+// What whoever runs the host's phase may do with mounts.
 enum class Rights : uint8_t {
   kAll,
   // In a user namespace of its own: everything but new mounts of what belongs to the host.
-  kOwnUsers,
+  kOwnUserNamespace,
   kNone,  // the Node process of who is not the machine's root, which only starts further programs
           // in containers
 };
@@ -68,11 +68,11 @@ struct HostMachine : Machine {
   int pid = -1;
   UniqueFd pidfd;
   UniqueFd control;
-  // Of what can be left to go on alone (cpp/init/join.cpp): `pidfd` is then its keeper's, this is
-  // the program's own, for signals.
+  // Of what can be left to go on alone (cpp/init/join.cpp): `pidfd` is then its supervisor's, this
+  // is the program's own, for signals.
   UniqueFd program_pidfd;
-  UniqueFd life;    // the keeper ends the program when this end of it is closed
-  UniqueFd helper;  // the keeper of a `helper.start`
+  UniqueFd life;    // the supervisor ends the program when this end of it is closed
+  UniqueFd helper;  // the supervisor of a `helper.start`
   // What a `release` that waits for Node has to send, and is left to Node.
   ReleaseMessage later{};
   UniqueFd later_fds[kMaxSlots];
@@ -85,7 +85,7 @@ struct HostMachine : Machine {
 // The errno of a step that the canceller has ended: ECANCELED.
 constexpr int kCancelled = 125;
 
-// Runs the host's half; a failure is recorded in the page. The calling thread's identity and mount
+// Runs the host's phase; a failure is recorded in the page. The calling thread's identity and mount
 // namespace are as before afterwards, whatever happened.
 bool run_host(HostMachine& machine);
 
@@ -93,8 +93,8 @@ bool run_host(HostMachine& machine);
 Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char* name, int flags);
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags);
 
-// Ends the keeper of a helper, and with it all that it has started, and waits for that.
-void end_helper(UniqueFd& keeper);
+// Ends the supervisor of a helper, and with it all that it has started, and waits for that.
+void end_helper(UniqueFd& supervisor);
 
 Status send_release(int control, const ReleaseMessage& message, const int* fds);
 

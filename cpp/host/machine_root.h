@@ -10,7 +10,7 @@ namespace caisson {
 
 // Whether the calling process is in the machine's first user namespace, which maps every id to
 // itself (user_namespaces(7)); a kernel without them has no such file. The root of another one may
-// do no more to what is the machine's than any user (lib/host/surroundings.ts).
+// do no more to what is the machine's than any user (lib/host/confinement.ts).
 inline bool in_first_user_namespace() {
   const UniqueFd file(static_cast<int>(
       sys::call(__NR_openat, AT_FDCWD, "/proc/self/uid_map", O_RDONLY | O_CLOEXEC)));

@@ -35,7 +35,7 @@ namespace {
 
 // vfork's wait ends a moment before the child has memory of its own (fs/exec.c, exec_mmap). Until
 // then it looks like its parent, into which in a user namespace nobody may look: the host's root
-// alone has rights over memory that was made outside. Its first stamp says that it has come
+// alone has rights over memory that was made outside. Its first timestamp says that it has come
 // further.
 void await_own_memory(const HostMachine& machine) {
   constexpr uint64_t kSlice = 50'000;
@@ -50,7 +50,7 @@ void await_own_memory(const HostMachine& machine) {
 }  // namespace
 
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags) {
-  if (machine.workplace.rights == Rights::kOwnUsers) await_own_memory(machine);
+  if (machine.workplace.rights == Rights::kOwnUserNamespace) await_own_memory(machine);
   return open_of_process(machine, static_cast<uint64_t>(machine.pid), name, flags);
 }
 
@@ -74,8 +74,8 @@ Status change_ids(Change change) {
   Status changed = change();
   Capabilities capabilities;
   if (const long got = capabilities.get(); got < 0) return failure(got, "capget");
-  for (auto& half : capabilities.data)
-    half.effective = half.permitted;
+  for (auto& word : capabilities.data)
+    word.effective = word.permitted;
   if (const long set = capabilities.set(); set < 0) return failure(set, "capset");
   if (dumpable == 1) sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
   return changed;
@@ -235,7 +235,8 @@ Status send_release(int control, const ReleaseMessage& message, const int* fds) 
 namespace {
 
 // From here on the child ends with Node, whatever it makes of itself: the kernel forgets about a
-// process that changes its user (prctl(2), PR_SET_PDEATHSIG). A keeper does that for its own.
+// process that changes its user (prctl(2), PR_SET_PDEATHSIG). A exec supervisor does that for its
+// own.
 Status note_child(HostMachine& machine) {
   if (machine.journal.file < 0 || machine.detached || machine.life.valid()) return {};
   const auto pid = static_cast<uint64_t>(machine.pid);
@@ -244,7 +245,7 @@ Status note_child(HostMachine& machine) {
   const JournalledProcess process{pid, started.value()};
   return check(sys::call(__NR_pwrite64, machine.journal.file, &process, sizeof process,
                          machine.journal.offset),
-               "pwrite64", "the guard's journal");
+               "pwrite64", "the cleanup helper's journal");
 }
 
 }  // namespace

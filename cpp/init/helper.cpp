@@ -1,7 +1,7 @@
-// A program beside a container, and its keeper. The keeper is the first process of a pid namespace
-// in which the program runs with all that it forks: when the keeper ends, which it does with the
-// container, the kernel ends them, whatever they have done to their sessions, signals and
-// identities. (A parent-death signal would be lost when the program changes its user.)
+// A program beside a container, and its supervisor. The supervisor is the first process of a pid
+// namespace in which the program runs with all that it forks: when the supervisor ends, which it
+// does with the container, the kernel ends them, whatever they have done to their sessions, signals
+// and identities. (A parent-death signal would be lost when the program changes its user.)
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/prctl.h>
@@ -17,7 +17,7 @@
 #include "../base/text.h"
 #include "../host/capabilities.h"
 #include "../program/control.h"
-#include "faces.h"
+#include "subcommands.h"
 
 namespace caisson {
 namespace {
@@ -221,7 +221,7 @@ void keep_mounts_apart(int channel) {
 
 }  // namespace
 
-void helper_face(int channel, int container, int users, int network, uint64_t place, uint64_t ready,
+void helper_main(int channel, int container, int users, int network, uint64_t place, uint64_t ready,
                  const char* program, char** arguments) {
   sys::call(__NR_setsid);
   reset_signals(kAllSignals);
@@ -238,18 +238,18 @@ void helper_face(int channel, int container, int users, int network, uint64_t pl
   } else {
     keep_mounts_apart(channel);
   }
-  int keeper = -1;
+  int supervisor = -1;
   clone_args clone{};
   clone.flags = CLONE_PIDFD | CLONE_NEWPID;
-  clone.pidfd = reinterpret_cast<uint64_t>(&keeper);
+  clone.pidfd = reinterpret_cast<uint64_t>(&supervisor);
   clone.exit_signal = kChildSignal;
   const long pid = sys::call(__NR_clone3, &clone, sizeof clone);
   if (pid < 0) fail(channel, pid, "clone3", "");
   if (pid == 0) keep(channel, container, network, place, ready, program, arguments);
   HelperMessage message{};
   message.magic = kHelperMagic;
-  const bool sent = send_message(channel, &message, sizeof message, &keeper, 1).ok();
-  if (!sent) sys::call(__NR_pidfd_send_signal, keeper, 9, nullptr, 0);
+  const bool sent = send_message(channel, &message, sizeof message, &supervisor, 1).ok();
+  if (!sent) sys::call(__NR_pidfd_send_signal, supervisor, 9, nullptr, 0);
   sys::exit_group(sent ? 0 : 1);
 }
 

@@ -7,7 +7,7 @@
 #include "../base/sys.h"
 #include "../program/control.h"
 #include "../steps/machine.h"
-#include "faces.h"
+#include "subcommands.h"
 
 namespace caisson {
 namespace {
@@ -44,16 +44,16 @@ bool ends_soon(int target) {
   if (joined < 0) {
     uint64_t size = 0;
     if (Page* const page = map_page(page_fd, size); page != nullptr)
-      record_error(page, Half::kContainer, 0, failure(joined, own < 0 ? "openat" : "setns"));
+      record_error(page, Phase::kContainer, 0, failure(joined, own < 0 ? "openat" : "setns"));
     sys::exit_group(1);
   }
   sys::close(target);
-  init_face(page_fd, control, false, static_cast<int>(own));
+  init_main(page_fd, control, false, static_cast<int>(own));
 }
 
 }  // namespace
 
-void join_face(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
+void join_main(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
                Joining joining, int life) {
   sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
   reset_memory_attributes(page_fd);
@@ -93,7 +93,7 @@ void join_face(int page_fd, int control, int target, int cgroup, uint64_t namesp
     sys::close(target);
     if (cgroup >= 0) sys::close(cgroup);
     if (life >= 0) sys::close(life);
-    init_face(page_fd, control, detached);
+    init_main(page_fd, control, detached);
   }
   if (pid > 0 && life >= 0) {
     const ClonedMessage message{kClonedMagic, static_cast<int32_t>(pid), kClone};

@@ -1,13 +1,13 @@
 // caisson-init: one static executable without a libc, run from a sealed memfd. The first argument
-// names the face; descriptors are passed by number.
+// names the subcommand; descriptors are passed by number.
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/stat.h>
 #include <sys/mman.h>
 
 #include "../base/signals.h"
-#include "../machine/container_steps.h"
-#include "faces.h"
+#include "../container/container_steps.h"
+#include "subcommands.h"
 
 namespace caisson {
 namespace {
@@ -46,7 +46,7 @@ Page* map_page(int page_fd, uint64_t& size) {
   return memory < 0 && memory > -4096 ? nullptr : reinterpret_cast<Page*>(memory);
 }
 
-void init_face(int page_fd, int control, bool outlives_node, int own_descriptors) {
+void init_main(int page_fd, int control, bool outlives_node, int own_descriptors) {
   // Set first of all, and again after each change of identity; `await`, `init` and `exec` notice
   // when Node's side has ended meanwhile.
   if (!outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
@@ -61,7 +61,7 @@ void init_face(int page_fd, int control, bool outlives_node, int own_descriptors
   const char* reason = nullptr;
   if (page->program_size > size - kProgramOffset ||
       !Program::decode(program_of(page), page->program_size, program, reason)) {
-    record_error(page, Half::kContainer, 0, Error{8 /* ENOEXEC */, "decode", reason});
+    record_error(page, Phase::kContainer, 0, Error{8 /* ENOEXEC */, "decode", reason});
     sys::exit_group(1);
   }
   // An init that ignored it would reap nobody. The others are reset before `exec`.
@@ -81,7 +81,7 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   if (count == 4 && equal(arguments[1], "init")) {
     const int page_fd = descriptor(arguments[2]);
     reset_memory_attributes(page_fd);
-    init_face(page_fd, descriptor(arguments[3]), false);
+    init_main(page_fd, descriptor(arguments[3]), false);
   }
   if ((count == 7 || count == 8) && equal(arguments[1], "join")) {
     const char* number = arguments[6];
@@ -91,24 +91,24 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
                                                      : Joining::kClones;
     uint64_t namespaces = 0;
     if (parse_number(number, namespaces))
-      join_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
+      join_main(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
                 descriptor(arguments[5]), namespaces, joining, descriptor(more));
   }
-  if (count == 8 && equal(arguments[1], "monitor"))
-    monitor_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
-                 descriptor(arguments[6]));
+  if (count == 8 && equal(arguments[1], "supervisor"))
+    supervise_main(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
+                   descriptor(arguments[6]));
   if (count >= 10 && equal(arguments[1], "helper")) {
     const char *place = arguments[6], *ready = arguments[7];
     uint64_t place_number = 0, ready_number = 0;
     if (parse_number(place, place_number) && parse_number(ready, ready_number))
-      helper_face(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
+      helper_main(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
                   descriptor(arguments[5]), place_number, ready_number, arguments[8],
                   arguments + 9);
   }
-  if (count == 3 && equal(arguments[1], "undo")) undo_face(descriptor(arguments[2]));
-  if (count == 4 && equal(arguments[1], "guard"))
-    guard_face(descriptor(arguments[2]), descriptor(arguments[3]));
-  if (count == 3 && equal(arguments[1], "probe")) probe_face(arguments[2]);
+  if (count == 3 && equal(arguments[1], "teardown")) tear_down_main(descriptor(arguments[2]));
+  if (count == 4 && equal(arguments[1], "cleanup"))
+    cleanup_main(descriptor(arguments[2]), descriptor(arguments[3]));
+  if (count == 3 && equal(arguments[1], "probe")) probe_main(arguments[2]);
   sys::exit_group(kUsage);
 }
 

@@ -15,7 +15,7 @@
 #include "../base/text.h"
 #include "../host/capabilities.h"
 #include "../host/machine_root.h"
-#include "faces.h"
+#include "subcommands.h"
 
 namespace caisson {
 namespace {
@@ -280,7 +280,7 @@ int probe_mounts(const char* data, bool privileged) {
 
 }  // namespace
 
-void probe_face(const char* data) {
+void probe_main(const char* data) {
   const bool privileged = may_administer();
   probe_calls();
   probe_seccomp();

@@ -36,8 +36,8 @@ void kill_all(const Launch& launch) {
     long seconds, nanoseconds;
   } now{};
   if (sys::call(__NR_ppoll, &end, 1, &now, nullptr, 0) > 0) return;  // it has ended
-  // Its keeper's end alone would not be that of a program which has changed its user (prctl(2),
-  // PR_SET_PDEATHSIG).
+  // Its exec supervisor's end alone would not be that of a program which has changed its user
+  // (prctl(2), PR_SET_PDEATHSIG).
   sys::call(__NR_pidfd_send_signal, launch.receiver(), kKill, nullptr, 0);
   if (launch.program_pidfd.valid())
     sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), kKill, nullptr, 0);
@@ -68,7 +68,7 @@ bool decode(const ProgramBytes& bytes, Program& program, TeardownOutcome& outcom
   const char* reason = nullptr;
   if (Program::decode(bytes.data(), bytes.size, program, reason)) return true;
   outcome.failed = true;
-  fill_record(outcome.error, Half::kHost, 0, Error{kInvalid, "decode", reason});
+  fill_record(outcome.error, Phase::kHost, 0, Error{kInvalid, "decode", reason});
   return false;
 }
 
@@ -94,9 +94,9 @@ void Launch::drop_page() {
   page = nullptr;
 }
 
-void Launch::fail(Half half, size_t step, Error why) {
+void Launch::fail(Phase phase, size_t step, Error why) {
   failed = true;
-  fill_record(error, half, step, why);
+  fill_record(error, phase, step, why);
 }
 
 // Never destroyed: its threads outlast the static destructors of a process that exits.
@@ -190,23 +190,24 @@ Status Launcher::hire_for_ends() {
 Status Launcher::start_guard(Workplace& workplace) {
   auto init = init_fd();
   if (!init.ok()) return init.error();
-  // What the engine leaves behind at its own end comes first, because the newest is undone first.
+  // What the engine leaves behind at its own end comes first, because the newest is torn down
+  // first.
   if (at_end_.size > 0 && !at_end_journalled_) {
-    auto added = guard_.add(at_end_.data(), at_end_.size);
+    auto added = cleanup_helper_.add(at_end_.data(), at_end_.size);
     if (!added.ok()) return added.error();
     at_end_journalled_ = true;
   }
-  return guard_.start(init.value(), workplace.stack, sizeof workplace.stack);
+  return cleanup_helper_.start(init.value(), workplace.stack, sizeof workplace.stack);
 }
 
 Status Launcher::add_to_guard(Launch& launch, Workplace& workplace) {
   const std::lock_guard lock(mutex_);
-  if (!guard_.running())
+  if (!cleanup_helper_.running())
     if (Status started = start_guard(workplace); !started.ok()) return started;
-  auto added = guard_.add(launch.teardown.data(), launch.teardown.size);
+  auto added = cleanup_helper_.add(launch.teardown.data(), launch.teardown.size);
   if (!added.ok()) return added.error();
-  launch.guarded = added.value();
-  ++guarded_;
+  launch.journalled = added.value();
+  ++journalled_;
   return {};
 }
 
@@ -217,45 +218,45 @@ JournalPlace Launcher::place_for_process(const Launch& launch) {
       has_cgroup(undoing))
     return {};
   const std::lock_guard lock(mutex_);
-  return guard_.process_of(*launch.guarded);
+  return cleanup_helper_.process_of(*launch.journalled);
 }
 
 void Launcher::remove_from_guard(Launch& launch) {
-  if (!launch.guarded) return;
+  if (!launch.journalled) return;
   const std::lock_guard lock(mutex_);
-  guard_.done(*launch.guarded);
-  launch.guarded.reset();
-  --guarded_;
+  cleanup_helper_.done(*launch.journalled);
+  launch.journalled.reset();
+  --journalled_;
   // The last engine could not wait for this one: its environment ended.
-  if (engines_ == 0 && guarded_ == 0) guard_.stop();
+  if (engines_ == 0 && journalled_ == 0) cleanup_helper_.stop();
 }
 
 void Launcher::execute(Launch& launch, Workplace& workplace) {
   const LaunchTemplate& recipe = *launch.recipe;
-  launch.program = recipe.program.stamp(launch.identity, launch.command);
-  launch.teardown = recipe.teardown.stamp(launch.identity);
+  launch.program = recipe.program.instantiate(launch.identity, launch.command);
+  launch.teardown = recipe.teardown.instantiate(launch.identity);
   Program program;
   const char* reason = nullptr;
   if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {
-    launch.fail(Half::kHost, kBeforeFirstStep, Error{kInvalid, "decode", reason});
+    launch.fail(Phase::kHost, kBeforeFirstStep, Error{kInvalid, "decode", reason});
     return;
   }
-  if (program.count(Half::kContainer) == 0) {
-    launch.fail(Half::kHost, kBeforeFirstStep, Error{kInvalid, "decode", "nothing to start"});
+  if (program.count(Phase::kContainer) == 0) {
+    launch.fail(Phase::kHost, kBeforeFirstStep, Error{kInvalid, "decode", "nothing to start"});
     return;
   }
   if (Status ready = prepare_workplace(workplace); !ready.ok()) {
-    launch.fail(Half::kHost, kBeforeFirstStep, ready.error());
+    launch.fail(Phase::kHost, kBeforeFirstStep, ready.error());
     return;
   }
   if (Status added = add_to_guard(launch, workplace); !added.ok()) {
-    launch.fail(Half::kHost, kBeforeFirstStep, added.error());
+    launch.fail(Phase::kHost, kBeforeFirstStep, added.error());
     return;
   }
   UniqueFd page_fd;
   auto page = make_page(launch.program.data(), launch.program.size, launch.page_size, page_fd);
   if (!page.ok()) {
-    launch.fail(Half::kHost, kBeforeFirstStep, page.error());
+    launch.fail(Phase::kHost, kBeforeFirstStep, page.error());
     return;
   }
   launch.page = page.value();
@@ -299,7 +300,7 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
   Status hired = hire_for_ends();
   if (hired.ok()) hired = hire(starts_);
   if (!hired.ok()) {
-    launch->fail(Half::kHost, kBeforeFirstStep, hired.error());
+    launch->fail(Phase::kHost, kBeforeFirstStep, hired.error());
     done();
     return;
   }
@@ -307,7 +308,7 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
   submit(starts_, [this, launch, done = std::move(done)](Workplace& workplace) {
     execute(*launch, workplace);
     goes_first(-1);
-    if (launch->failed && launch->guarded) {
+    if (launch->failed && launch->journalled) {
       kill_and_reap(*launch);
       launch->control.reset();
       launch->held.clear();
@@ -353,7 +354,7 @@ void Launcher::clear(std::shared_ptr<Clearing> clearing) {
     TeardownOutcome outcome;
     if (const TeardownResult& result = clearing->result; !result.status.ok()) {
       outcome.failed = true;
-      fill_record(outcome.error, Half::kTeardown, result.step, result.status.error());
+      fill_record(outcome.error, Phase::kTeardown, result.step, result.status.error());
     }
     remove_from_guard(*clearing->launch);
     clearing->done(outcome);
@@ -361,17 +362,17 @@ void Launcher::clear(std::shared_ptr<Clearing> clearing) {
 }
 
 void Launcher::reap_left() {
-  std::erase_if(left_, [](const UniqueFd& keeper) {
+  std::erase_if(left_, [](const UniqueFd& supervisor) {
     siginfo_t info{};
-    const long waited =
-        sys::call(__NR_waitid, kPidfd, keeper.get(), &info, kExited | kNoHang | kAnyChild, nullptr);
+    const long waited = sys::call(__NR_waitid, kPidfd, supervisor.get(), &info,
+                                  kExited | kNoHang | kAnyChild, nullptr);
     return waited < 0 || info.si_pid != 0;
   });
 }
 
 void Launcher::leave(std::shared_ptr<Launch> launch, std::function<void()> done) {
   submit(ends_, [this, launch, done = std::move(done)](Workplace&) {
-    // A keeper is still this process's child.
+    // A exec supervisor is still this process's child.
     if (launch->program_pidfd.valid()) left_.push_back(std::move(launch->pidfd));
     launch->pidfd.reset();
     launch->program_pidfd.reset();
@@ -389,7 +390,7 @@ void Launcher::kill(std::shared_ptr<Launch> launch) {
   });
 }
 
-Result<UniqueFd> Launcher::start_monitor(const Keeping& keeping, Workplace& workplace) {
+Result<UniqueFd> Launcher::start_supervisor(const Keeping& keeping, Workplace& workplace) {
   int init = -1;
   {
     const std::lock_guard lock(mutex_);
@@ -398,23 +399,23 @@ Result<UniqueFd> Launcher::start_monitor(const Keeping& keeping, Workplace& work
     init = loaded.value();
   }
   auto config =
-      own_fd(sys::call(__NR_memfd_create, "caisson-monitor", MFD_CLOEXEC | MFD_ALLOW_SEALING),
-             "memfd_create", "the monitor");
+      own_fd(sys::call(__NR_memfd_create, "caisson-supervisor", MFD_CLOEXEC | MFD_ALLOW_SEALING),
+             "memfd_create", "the supervisor");
   if (!config.ok()) return config.error();
   const int fd = config.value().get();
   for (size_t at = 0; at < keeping.config.size;) {
     const long written =
         sys::call(__NR_write, fd, static_cast<const char*>(keeping.config.data()) + at,
                   keeping.config.size - at);
-    if (written < 0) return failure(written, "write", "the monitor");
+    if (written < 0) return failure(written, "write", "the supervisor");
     at += static_cast<size_t>(written);
   }
   const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
   if (const long sealed = sys::call(__NR_fcntl, fd, F_ADD_SEALS, seals); sealed < 0)
-    return failure(sealed, "fcntl F_ADD_SEALS", "the monitor");
+    return failure(sealed, "fcntl F_ADD_SEALS", "the supervisor");
   int pair[2];
   const long paired = sys::call(__NR_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-  if (paired < 0) return failure(paired, "socketpair", "the monitor");
+  if (paired < 0) return failure(paired, "socketpair", "the supervisor");
   UniqueFd ours(pair[0]);
   const UniqueFd theirs(pair[1]);
 
@@ -422,18 +423,18 @@ Result<UniqueFd> Launcher::start_monitor(const Keeping& keeping, Workplace& work
   const std::string numbers[] = {std::to_string(fd), std::to_string(init),
                                  std::to_string(theirs.get()), std::to_string(ids),
                                  std::to_string(lock)};
-  const char* const arguments[] = {"caisson-monitor",  "monitor",          numbers[0].c_str(),
-                                   numbers[1].c_str(), numbers[2].c_str(), numbers[3].c_str(),
-                                   numbers[4].c_str(), keeping.id.c_str(), nullptr};
+  const char* const arguments[] = {"caisson-supervisor", "supervisor",       numbers[0].c_str(),
+                                   numbers[1].c_str(),   numbers[2].c_str(), numbers[3].c_str(),
+                                   numbers[4].c_str(),   keeping.id.c_str(), nullptr};
   UniqueFd pidfd;
   auto pid = spawn_init({arguments, init, {fd, init, theirs.get(), ids, lock}, 0, true}, 0, -1,
                         workplace.stack, sizeof workplace.stack, pidfd);
   if (!pid.ok()) return pid.error();
-  // What was started has a child and ends: the monitor is nobody's.
+  // What was started has a child and ends: the supervisor is nobody's.
   siginfo_t info{};
   const long waited =
       sys::call(__NR_waitid, kPidfd, pidfd.get(), &info, kExited | kAnyChild, nullptr);
-  if (waited == 0 && info.si_status != 0) return failure(-EAGAIN, "fork", "the monitor");
+  if (waited == 0 && info.si_status != 0) return failure(-EAGAIN, "fork", "the supervisor");
   return static_cast<UniqueFd&&>(ours);
 }
 
@@ -443,7 +444,7 @@ void Launcher::keep(std::shared_ptr<Keeping> keeping, std::function<void(Result<
     return;
   }
   submit(starts_, [this, keeping, done = std::move(done)](Workplace& workplace) {
-    done(start_monitor(*keeping, workplace));
+    done(start_supervisor(*keeping, workplace));
   });
 }
 
@@ -453,11 +454,11 @@ void Launcher::retain(ProgramBytes at_end) {
   if (at_end_.size == 0) at_end_ = std::move(at_end);
 }
 
-void Launcher::undo(ProgramBytes teardown, std::function<void(TeardownOutcome)> done) {
+void Launcher::tear_down(ProgramBytes teardown, std::function<void(TeardownOutcome)> done) {
   auto launch = std::make_shared<Launch>();
   launch->teardown = std::move(teardown);
   if (Status hired = hire_for_ends(); !hired.ok()) {
-    launch->fail(Half::kTeardown, kBeforeFirstStep, hired.error());
+    launch->fail(Phase::kTeardown, kBeforeFirstStep, hired.error());
     done({true, launch->error});
     return;
   }
@@ -468,7 +469,7 @@ void Launcher::release(std::function<void()> done) {
   const auto leave = [this, done = std::move(done)] {
     {
       const std::lock_guard lock(mutex_);
-      if (engines_ > 0 && --engines_ == 0 && guarded_ == 0) guard_.stop();
+      if (engines_ > 0 && --engines_ == 0 && journalled_ == 0) cleanup_helper_.stop();
     }
     done();
   };

@@ -1,7 +1,7 @@
-// The native threads: launchers execute the host's half of starts, the undertaker ends processes
-// and their cgroups, and two more remove trees, which take as long as containers have made them.
-// All belong to the process, not to a JavaScript environment, and live as long as it does, because
-// a container's parent-death signal follows the thread that cloned it.
+// The native threads: launchers execute the host's phase of starts, the teardown thread ends
+// processes and their cgroups, and two more remove trees, which take as long as containers have
+// made them. All belong to the process, not to a JavaScript environment, and live as long as it
+// does, because a container's parent-death signal follows the thread that cloned it.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "../host/host_machine.h"
-#include "guard.h"
+#include "cleanup_helper.h"
 #include "template.h"
 
 namespace caisson {
@@ -24,19 +24,19 @@ namespace caisson {
 struct Launch {
   std::shared_ptr<const LaunchTemplate> recipe;
   Identity identity;
-  std::vector<uint8_t> command;  // of ProgramTemplate::stamp()
+  std::vector<uint8_t> command;  // of ProgramTemplate::instantiate()
 
   // Outcome.
   ProgramBytes program;
   ProgramBytes teardown;
-  std::optional<uint32_t> guarded;  // its entry in the guard's journal
+  std::optional<uint32_t> journalled;  // its entry in the cleanup helper's journal
   Page* page = nullptr;
   size_t page_size = 0;
   int pid = -1;
   UniqueFd pidfd;
   UniqueFd control;
-  UniqueFd helper;         // the keeper of a program beside it (host/helper.cpp)
-  UniqueFd program_pidfd;  // of what has a keeper, which `pidfd` is
+  UniqueFd helper;         // the supervisor of a network helper (host/network_helper.cpp)
+  UniqueFd program_pidfd;  // of what has an exec supervisor, which `pidfd` is
   UniqueFd life;           // and this side's end of the connection to that
   // Of what is to go on only when somebody says so.
   ReleaseMessage later{};
@@ -61,7 +61,7 @@ struct Launch {
   Launch& operator=(const Launch&) = delete;
   ~Launch();
 
-  void fail(Half half, size_t step, Error error);
+  void fail(Phase phase, size_t step, Error error);
   // Of `program`, which has been decoded.
   const Header& header() const { return *static_cast<const Header*>(program.data()); }
 };
@@ -80,19 +80,20 @@ class Launcher {
 
   // Runs on a launcher thread; `done` is called there. Called by JavaScript.
   void launch(std::shared_ptr<Launch> launch, std::function<void()> done);
-  // Runs on the undertaker: kills and reaps what may still live, and undoes all but trees. These
-  // are removed on other threads, a slice of each in turn. Then it is struck from the guard's
-  // journal. Called by anybody for what was launched.
+  // Runs on the teardown thread: kills and reaps what may still live, and tears down all but trees.
+  // These are removed on other threads, a slice of each in turn. Then it is struck from the cleanup
+  // helper's journal. Called by anybody for what was launched.
   void tear_down(std::shared_ptr<Launch> launch, std::function<void(TeardownOutcome)> done);
-  // Lets go of a detached process that has been exec'ed: nothing is killed, nothing undone.
+  // Lets go of a detached process that has been exec'ed: nothing is killed, nothing torn down.
   void leave(std::shared_ptr<Launch> launch, std::function<void()> done);
   // Tears down what another process has launched. Called by JavaScript.
-  void undo(ProgramBytes teardown, std::function<void(TeardownOutcome)> done);
-  // SIGKILL, on the undertaker, for what is frozen in a v1 cgroup and would not take notice.
+  void tear_down(ProgramBytes teardown, std::function<void(TeardownOutcome)> done);
+  // SIGKILL, on the teardown thread, for what is frozen in a v1 cgroup and would not take notice.
   void kill(std::shared_ptr<Launch> launch);
 
-  // Starts a monitor, which from then on is on its own (cpp/monitor/monitor.h). `done` gets Node's
-  // end of the connection to it. `ids` (or -1) and `lock` are for it to hold. Called by JavaScript.
+  // Starts a supervisor, which from then on is on its own (cpp/supervisor/supervisor.h). `done`
+  // gets Node's end of the connection to it. `ids` (or -1) and `lock` are for it to hold. Called by
+  // JavaScript.
   struct Keeping {
     ProgramBytes config;
     UniqueFd ids;
@@ -101,8 +102,8 @@ class Launcher {
   };
   void keep(std::shared_ptr<Keeping> keeping, std::function<void(Result<UniqueFd>)> done);
 
-  // Engines in this process. The last release stops the guard; `done` is called when it has ended.
-  // Called by JavaScript.
+  // Engines in this process. The last release stops the cleanup helper; `done` is called when it
+  // has ended. Called by JavaScript.
   void retain(ProgramBytes at_end);
   void release(std::function<void()> done);
 
@@ -124,18 +125,18 @@ class Launcher {
   static void submit(Queue& queue, std::function<void(Workplace&)> job);
   // One start more that ends let go first, or one less.
   void goes_first(int starts);
-  // Threads for what ends: the undertaker, and those for trees.
+  // Threads for what ends: the teardown thread, and those for trees.
   Status hire_for_ends();
   struct Clearing;
   void clear(std::shared_ptr<Clearing> clearing);
   void execute(Launch& launch, Workplace& workplace);
-  // Journals what undoes a launch, and starts the guard where it is not running.
+  // Journals what tears down a launch, and starts the cleanup helper where it is not running.
   Status add_to_guard(Launch& launch, Workplace& workplace);
   // Where its process is noted, which no cgroup's end would be the end of.
   JournalPlace place_for_process(const Launch& launch);
   void remove_from_guard(Launch& launch);
   Status start_guard(Workplace& workplace);
-  Result<UniqueFd> start_monitor(const Keeping& keeping, Workplace& workplace);
+  Result<UniqueFd> start_supervisor(const Keeping& keeping, Workplace& workplace);
   Result<int> init_fd();
   void reap_left();
 
@@ -145,12 +146,13 @@ class Launcher {
   std::mutex mutex_;  // guards what follows
   std::string init_path_;
   UniqueFd init_;
-  Guard guard_;
-  unsigned guarded_ = 0;  // launches in its journal
+  CleanupHelper cleanup_helper_;
+  unsigned journalled_ = 0;  // launches in its journal
   ProgramBytes at_end_;
   bool at_end_journalled_ = false;
   unsigned engines_ = 0;
-  std::vector<UniqueFd> left_;  // keepers, each a child until it has been reaped; the undertaker's
+  std::vector<UniqueFd>
+      left_;  // supervisors, each a child until it has been reaped; the teardown thread's
 };
 
 }  // namespace caisson

@@ -76,19 +76,19 @@ std::optional<ProgramTemplate> ProgramTemplate::make(std::span<const uint8_t> by
   return made;
 }
 
-ProgramBytes ProgramTemplate::stamp(const Identity& identity,
-                                    std::span<const uint8_t> command) const {
+ProgramBytes ProgramTemplate::instantiate(const Identity& identity,
+                                          std::span<const uint8_t> command) const {
   uint32_t place = kNowhere;
   if (command.size() >= sizeof place) {
     memcpy(&place, command.data(), sizeof place);
     command = command.subspan(sizeof place);
   }
-  ProgramBytes stamped;
-  stamped.size = bytes_.size + command.size();
-  stamped.words.resize(words_for(stamped.size));
-  memcpy(stamped.words.data(), bytes_.data(), bytes_.size);
+  ProgramBytes instantiated;
+  instantiated.size = bytes_.size + command.size();
+  instantiated.words.resize(words_for(instantiated.size));
+  memcpy(instantiated.words.data(), bytes_.data(), bytes_.size);
   char digits[kDigits];
-  auto* const bytes = reinterpret_cast<char*>(stamped.words.data());
+  auto* const bytes = reinterpret_cast<char*>(instantiated.words.data());
   for (const auto& [what, at, above] : places_) {
     const uint32_t host_id = identity.base + above;
     const void* from = identity.id.data();
@@ -107,9 +107,9 @@ ProgramBytes ProgramTemplate::stamp(const Identity& identity,
     memcpy(bytes + bytes_.size, command.data(), command.size());
     if (command.size() >= kShortId && place <= command.size() - kShortId)
       memcpy(bytes + bytes_.size + place, identity.id.data(), kShortId);
-    point_to_command(stamped, bytes_.size);
+    point_to_command(instantiated, bytes_.size);
   }
-  return stamped;
+  return instantiated;
 }
 
 }  // namespace caisson

@@ -35,9 +35,9 @@ class ProgramTemplate {
                                              std::span<const uint32_t> places);
 
   // `command`, for a template without one: where the short id stands in what follows (all ones:
-  // nowhere), then the texts of exec, the last step of the container's half, one record after the
+  // nowhere), then the texts of exec, the last step of the container's phase, one record after the
   // other. Whether they are texts the decoder finds out.
-  ProgramBytes stamp(const Identity& identity, std::span<const uint8_t> command = {}) const;
+  ProgramBytes instantiate(const Identity& identity, std::span<const uint8_t> command = {}) const;
 
  private:
   // As in lib/program/template.ts.

@@ -23,12 +23,12 @@ constexpr uint32_t kTerminalMagic = 0x54545943;  // "CYTT"
 enum Staying : uint64_t {
   kEnds,      // with Node
   kDetached,  // stays, and nobody is told of it
-  kLeavable,  // ends with Node, unless Node leaves it to its keeper, the process outside
-  kOutside,   // ends with Node; the process outside runs the container's half itself
+  kLeavable,  // ends with Node, unless Node leaves it to its exec supervisor, the process outside
+  kOutside,   // ends with Node; the process outside runs the container's phase itself
 };
 
-// Node's side → keeper, with its terminal's far and near end: the program goes on alone. When the
-// socket ends without, so does the program.
+// Node's side → exec supervisor, with its terminal's far and near end: the program goes on alone.
+// When the socket ends without, so does the program.
 struct LeaveMessage {
   uint32_t magic;
 };
@@ -50,11 +50,11 @@ enum HelperReady : uint64_t {
   kReadyByByte,    // written to descriptor 3
 };
 
-// caisson-init's `helper` → Node's side: first with a pidfd of the keeper, then what has become of
-// the program; one alone when it went no further.
+// caisson-init's `helper` → Node's side: first with a pidfd of its supervisor, then what has become
+// of the program; one alone when it went no further.
 struct HelperMessage {
   uint32_t magic;
-  int32_t number;  // an errno; 0: it is ready, or the keeper is there
+  int32_t number;  // an errno; 0: it is ready, or the supervisor is there
   char call[32];
   char object[480];  // with kHelperEnded, the end of what the program has said
 };

@@ -20,7 +20,7 @@ constexpr size_t kMaxHostSteps = 480;
 constexpr size_t kMaxContainerSteps = 480;
 constexpr size_t kMaxTeardownSteps = 64;
 
-enum class Half : uint32_t { kHost = 0, kContainer = 1, kTeardown = 2 };
+enum class Phase : uint32_t { kHost = 0, kContainer = 1, kTeardown = 2 };
 
 enum class Op : uint16_t {
   kNone,
@@ -90,10 +90,10 @@ struct Header {
   uint32_t version;
   uint32_t size;  // of the whole program, in bytes
   uint16_t slots;
-  uint16_t steps[3];  // by Half
+  uint16_t steps[3];  // by Phase
   uint32_t arena;     // offset of the arena from the program's start
-  // Fault injection (debug builds): at this step of this half, do that. Zero action means none.
-  uint16_t fault_half;
+  // Fault injection (debug builds): at this step of this phase, do that. Zero action means none.
+  uint16_t fault_phase;
   uint16_t fault_step;
   uint32_t fault_action;
   uint32_t reserved[2];
@@ -115,7 +115,7 @@ static_assert(sizeof(Step) == 64);
 // What a step may hold. Bit i of a mask speaks of text[i] or slot[i].
 struct Instruction {
   const char* name;
-  uint8_t halves;   // bit per Half
+  uint8_t phases;   // bit per Phase
   uint8_t texts;    // must be present
   uint8_t options;  // may be present
   uint8_t blobs;    // may contain NUL bytes

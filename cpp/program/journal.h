@@ -1,6 +1,6 @@
-// The guard's journal: a memfd that Node's side writes and the guard reads. An array of entries of
-// one size, each with the teardown program of a container that may need undoing, and, where no
-// cgroup tells what belongs to it, with its process.
+// The cleanup helper's journal: a memfd that Node's side writes and the cleanup helper reads. An
+// array of entries of one size, each with the teardown program of a container that may need
+// undoing, and, where no cgroup tells what belongs to it, with its process.
 #pragma once
 
 #include "instruction.h"

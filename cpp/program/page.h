@@ -8,7 +8,7 @@
 namespace caisson {
 
 struct ErrorRecord {
-  uint32_t half;
+  uint32_t phase;
   uint32_t step;
   int32_t number;
   uint32_t reserved;
@@ -19,8 +19,8 @@ struct ErrorRecord {
 constexpr size_t kOutcomeSize = 4096;
 
 // The main program's status as wait(2) gives it, valid when `exited` is 1; written by the init or
-// by the keeper. A memory page of its own: an init runs among processes that may have taken it over
-// (ptrace(2)), and has nothing else of this mapped while they run.
+// by the exec supervisor. A memory page of its own: an init runs among processes that may have
+// taken it over (ptrace(2)), and has nothing else of this mapped while they run.
 struct alignas(kOutcomeSize) Outcome {
   uint32_t exited;
   uint32_t status;
@@ -35,7 +35,7 @@ struct Page {
   // Debug builds: the child has reached the step at which it is to be killed.
   uint32_t fault_reached;
   uint32_t program_size;
-  // The container's half has come to execve(2): from here on only `failed` tells that it did not.
+  // The container's phase has come to execve(2): from here on only `failed` tells that it did not.
   uint32_t executing;
   // Node has a coredump filter that no container is to inherit: caisson-init resets its own.
   uint32_t resets_coredump_filter;
@@ -71,8 +71,8 @@ struct Ending {
   int signal;  // 0: it exited
 };
 
-// How the main program has ended, if an init or a keeper says so. What is in the outcome may be
-// anything that a process inside has made of it: a status that no process ends with is none.
+// How the main program has ended, if an init or an exec supervisor says so. What is in the outcome
+// may be anything that a process inside has made of it: a status that no process ends with is none.
 inline bool read_outcome(const Page* page, Ending& ending) {
   constexpr uint32_t kLastSignal = 64;
   if (load_acquire(page->outcome.exited) == 0) return false;

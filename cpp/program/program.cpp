@@ -29,12 +29,12 @@ const char* check_text(const char* arena, uint32_t size, uint32_t offset, bool b
   return nullptr;
 }
 
-const char* check_step(const Step& step, uint8_t half, uint16_t slots, const char* arena,
+const char* check_step(const Step& step, uint8_t phase, uint16_t slots, const char* arena,
                        uint32_t arena_size) {
   if (step.op == Op::kNone || step.op >= Op::kCount) return "unknown instruction";
   if (step.reserved != 0 || step.reserved2 != 0) return "a reserved field is set";
   const Instruction& rule = instruction(step.op);
-  if ((rule.halves & half) == 0) return "an instruction in the wrong half";
+  if ((rule.phases & phase) == 0) return "an instruction in the wrong phase";
   for (int i = 0; i < 4; ++i) {
     const unsigned bit = 1u << i;
     const int slot = step.slot[i];
@@ -53,7 +53,7 @@ const char* check_step(const Step& step, uint8_t half, uint16_t slots, const cha
   return nullptr;
 }
 
-// A program starts one process, which becomes the user's program; or it only undoes.
+// A program starts one process, which becomes the user's program; or it only tears down.
 const char* check_shape(const Header& header, const Step* steps) {
   const size_t host = header.steps[0], inside = header.steps[1];
   size_t clones = 0;
@@ -68,7 +68,7 @@ const char* check_shape(const Header& header, const Step* steps) {
   // What stays outside of the container only looks into it, and becomes no program.
   const Op last = outside ? Op::kFilesSend : Op::kExec;
   if (clones > 0 && (inside == 0 || steps[host + inside - 1].op != last))
-    return "the container's half does not end with exec";
+    return "the container's phase does not end with exec";
   return nullptr;
 }
 
@@ -102,9 +102,9 @@ bool Program::decode(const void* bytes, size_t size, Program& program, const cha
   }
   const auto* steps = reinterpret_cast<const Step*>(bytes_of(header) + sizeof(Header));
   size_t index = 0;
-  for (int half = 0; half < 3; ++half)
-    for (size_t i = 0; i < header->steps[half]; ++i, ++index) {
-      reason = check_step(steps[index], static_cast<uint8_t>(1u << half), header->slots,
+  for (int phase = 0; phase < 3; ++phase)
+    for (size_t i = 0; i < header->steps[phase]; ++i, ++index) {
+      reason = check_step(steps[index], static_cast<uint8_t>(1u << phase), header->slots,
                           bytes_of(header) + arena, static_cast<uint32_t>(size - arena));
       if (reason != nullptr) return false;
     }
@@ -114,8 +114,8 @@ bool Program::decode(const void* bytes, size_t size, Program& program, const cha
   return true;
 }
 
-const Step& Program::step(Half half, size_t index) const {
-  for (uint32_t i = 0; i < static_cast<uint32_t>(half); ++i)
+const Step& Program::step(Phase phase, size_t index) const {
+  for (uint32_t i = 0; i < static_cast<uint32_t>(phase); ++i)
     index += header_->steps[i];
   return reinterpret_cast<const Step*>(bytes_of(header_) + sizeof(Header))[index];
 }

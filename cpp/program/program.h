@@ -17,8 +17,8 @@ class Program {
   // `bytes`, which must stay; otherwise `reason` says what is wrong.
   static bool decode(const void* bytes, size_t size, Program& program, const char*& reason);
 
-  size_t count(Half half) const { return header_->steps[static_cast<uint32_t>(half)]; }
-  const Step& step(Half half, size_t index) const;
+  size_t count(Phase phase) const { return header_->steps[static_cast<uint32_t>(phase)]; }
+  const Step& step(Phase phase, size_t index) const;
   size_t slots() const { return header_->slots; }
   const Header& header() const { return *header_; }
 

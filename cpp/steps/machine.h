@@ -1,5 +1,5 @@
-// What executing a step needs: the program, the slots, and room for one path. The host's half and
-// the container's half each bring a table of handlers; those that both can run are in this
+// What executing a step needs: the program, the slots, and room for one path. The host's phase and
+// the container's phase each bring a table of handlers; those that both can run are in this
 // directory.
 #pragma once
 
@@ -46,7 +46,7 @@ struct Machine {
 
 using Handler = Status (*)(Machine&, const Step&);
 
-// The handlers of one half, by instruction.
+// The handlers of one phase, by instruction.
 class Handlers {
  public:
   constexpr void set(Op op, Handler handler) {
@@ -54,10 +54,10 @@ class Handlers {
     known_[static_cast<size_t>(op)] = true;
   }
   constexpr Handler operator[](Op op) const { return handlers_[static_cast<size_t>(op)]; }
-  // Whether every instruction that this half may have is there, but for one.
-  constexpr bool complete(uint8_t half, Op apart = Op::kNone) const {
+  // Whether every instruction that this phase may have is there, but for one.
+  constexpr bool complete(uint8_t phase, Op apart = Op::kNone) const {
     for (size_t op = 0; op < static_cast<size_t>(Op::kCount); ++op)
-      if ((kInstructions[op].halves & half) != 0 && !known_[op] && static_cast<Op>(op) != apart)
+      if ((kInstructions[op].phases & phase) != 0 && !known_[op] && static_cast<Op>(op) != apart)
         return false;
     return true;
   }
@@ -69,30 +69,30 @@ class Handlers {
 
 constexpr size_t kBeforeFirstStep = 0xffffffff;  // in place of a step's index
 
-inline void fill_record(ErrorRecord& record, Half half, size_t step, Error error) {
-  record.half = static_cast<uint32_t>(half);
+inline void fill_record(ErrorRecord& record, Phase phase, size_t step, Error error) {
+  record.phase = static_cast<uint32_t>(phase);
   record.step = static_cast<uint32_t>(step);
   record.number = error.number;
   copy_text(record.call, error.call);
   copy_text(record.object, error.object);
 }
 
-inline void record_error(Page* page, Half half, size_t step, Error error) {
+inline void record_error(Page* page, Phase phase, size_t step, Error error) {
   if (load_acquire(page->failed) != 0) return;
-  fill_record(page->error, half, step, error);
+  fill_record(page->error, phase, step, error);
   store_release(page->failed, 1u);
 }
 
 #ifdef CAISSON_FAULTS
-inline Fault fault_at(const Program& program, Half half, size_t step) {
+inline Fault fault_at(const Program& program, Phase phase, size_t step) {
   const Header& header = program.header();
-  if (header.fault_half != static_cast<uint16_t>(half) || header.fault_step != step)
+  if (header.fault_phase != static_cast<uint16_t>(phase) || header.fault_step != step)
     return Fault::kNone;
   return static_cast<Fault>(header.fault_action);
 }
 #endif
 
-// Steps that both halves can run. A base slot of -1 means the host's (or the current) root.
+// Steps that both phases can run. A base slot of -1 means the host's (or the current) root.
 namespace steps {
 Status dir_make(Machine&, const Step&);
 Status symlink_make(Machine&, const Step&);

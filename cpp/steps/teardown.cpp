@@ -363,8 +363,8 @@ Status remove_cgroup(const char* path, bool only_if_unused) {
 }
 
 void end_frozen(const Program& program) {
-  for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
-    const Step& step = program.step(Half::kTeardown, i);
+  for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
+    const Step& step = program.step(Phase::kTeardown, i);
     if (!removes_own_cgroup(step)) continue;
     each_cgroup(program.text(step, 0), [](int directory) {
       if (sys::call(__NR_faccessat, directory, "freezer.state", 0) < 0) return false;
@@ -375,14 +375,14 @@ void end_frozen(const Program& program) {
 }
 
 bool has_cgroup(const Program& program) {
-  for (size_t i = 0; i < program.count(Half::kTeardown); ++i)
-    if (removes_own_cgroup(program.step(Half::kTeardown, i))) return true;
+  for (size_t i = 0; i < program.count(Phase::kTeardown); ++i)
+    if (removes_own_cgroup(program.step(Phase::kTeardown, i))) return true;
   return false;
 }
 
 void thaw(const Program& program) {
-  for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
-    const Step& step = program.step(Half::kTeardown, i);
+  for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
+    const Step& step = program.step(Phase::kTeardown, i);
     if (!removes_own_cgroup(step)) continue;
     const UniqueFd directory = open_directory(AT_FDCWD, program.text(step, 0));
     if (!directory.valid()) continue;
@@ -398,8 +398,8 @@ bool is_frozen(const Program& program) {
     char byte = '\0';
     return file.valid() && sys::call(__NR_read, file.get(), &byte, 1) == 1 && byte == first;
   };
-  for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
-    const Step& step = program.step(Half::kTeardown, i);
+  for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
+    const Step& step = program.step(Phase::kTeardown, i);
     if (!removes_own_cgroup(step)) continue;
     const UniqueFd directory = open_directory(AT_FDCWD, program.text(step, 0));
     if (!directory.valid()) continue;
@@ -489,8 +489,8 @@ Status remove_tree(const char* path) {
 }
 
 bool TreeTeardown::some(const Program& program, size_t most, TeardownResult& result) {
-  for (; step_ < program.count(Half::kTeardown); ++step_) {
-    const Step& step = program.step(Half::kTeardown, step_);
+  for (; step_ < program.count(Phase::kTeardown); ++step_) {
+    const Step& step = program.step(Phase::kTeardown, step_);
     if (step.op != Op::kTreeRemove) continue;
     Status status;
     if (removal_.some(program.text(step, 0), most, status)) return true;
@@ -513,8 +513,8 @@ TeardownResult run_teardown(const Program& program) {
 TeardownResult run_teardown_but_trees(const Program& program) {
   TeardownResult result;
   bool thawed = false;
-  for (size_t i = 0; i < program.count(Half::kTeardown); ++i) {
-    const Step& step = program.step(Half::kTeardown, i);
+  for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
+    const Step& step = program.step(Phase::kTeardown, i);
     if (step.op == Op::kTreeRemove) continue;
     const char* path = program.text(step, 0);
     // Who is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all the others.

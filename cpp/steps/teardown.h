@@ -1,5 +1,5 @@
 // Undoing: what a start left on the host goes away again. Run by Node's side after a container has
-// ended or failed to start, and by the guard when Node itself is gone.
+// ended or failed to start, and by the cleanup helper when Node itself is gone.
 #pragma once
 
 #include "../base/result.h"
@@ -8,7 +8,7 @@
 
 namespace caisson {
 
-// Runs every step of the program's teardown half, also after one has failed; the first failure is
+// Runs every step of the program's teardown phase, also after one has failed; the first failure is
 // kept.
 struct TeardownResult {
   Status status;
@@ -58,7 +58,7 @@ class TreeRemoval {
   uint64_t serial_ = 0;  // of names for what is lifted
 };
 
-// The trees of a program's teardown half, which outlives this, some of them at a time.
+// The trees of a program's teardown phase, which outlives this, some of them at a time.
 class TreeTeardown {
  public:
   // As of TreeRemoval: true when there is more to do; else `result` has the first failure, if there

@@ -83,7 +83,7 @@ export interface ErrorDetails {
   readonly stage?: string | undefined;
   /** The launch-program step that failed, such as `mount.fs`. */
   readonly step?: string | undefined;
-  /** The step's index in its half of the program. */
+  /** The step’s index in its phase of the program. */
   readonly stepIndex?: number | undefined;
   /** The system call that failed, such as `move_mount`. */
   readonly syscall?: string | undefined;

@@ -66,7 +66,7 @@ export class StagedFile {
     try {
       await writeFile(staged.next, text, { mode: 0o600 });
     } catch (error) {
-      await staged.discard();
+      await staged.remove();
       throw storageError(path, error);
     }
     return staged;
@@ -77,12 +77,12 @@ export class StagedFile {
     try {
       await rename(this.next, this.path);
     } catch (error) {
-      await this.discard();
+      await this.remove();
       throw storageError(this.path, error);
     }
   }
 
-  async discard(): Promise<void> {
+  async remove(): Promise<void> {
     await rm(this.next, { force: true }).catch(() => undefined);
   }
 }

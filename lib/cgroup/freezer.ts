@@ -8,15 +8,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CGROUPS_OF_ONES_OWN } from './delegation.js';
 import type { CgroupLayout } from './layout.js';
 import {
-  type CgroupHome,
+  type CgroupLocation,
   cgroupPath,
-  type CgroupPlace,
+  type CgroupDirectory,
   isGone,
   parseFlat,
   readIn,
-} from './places.js';
+} from './paths.js';
 import { CaissonError } from '../base/errors.js';
-import { isRoot } from '../host/own-users.js';
+import { isRoot } from '../host/user-namespace-ids.js';
 
 export type FreezerState = 'running' | 'paused';
 
@@ -29,9 +29,9 @@ const LOOKS_BEFORE_THAW = 100;
 
 /** Undefined where the container has no freezer, or is gone. Half frozen, on the way to either, is `paused`. */
 export async function freezerState(
-  places: readonly CgroupPlace[],
+  directories: readonly CgroupDirectory[],
 ): Promise<FreezerState | undefined> {
-  const freezer = await freezerOf(places);
+  const freezer = await freezerOf(directories);
   if (freezer === undefined) return undefined;
   const look = await freezer.look();
   if (look === undefined) return undefined;
@@ -41,7 +41,7 @@ export async function freezerState(
 /** The same for one container after another, at once: whether it is paused. */
 export function freezerLook(
   layout: CgroupLayout,
-): (container: { readonly id: string } & CgroupHome) => boolean {
+): (container: { readonly id: string } & CgroupLocation) => boolean {
   const freezer = layout.controllers.get('freezer');
   if (freezer?.version === 1) {
     return (container) => {
@@ -70,8 +70,8 @@ function readAtOnce(path: string): string | undefined {
   }
 }
 
-function freezerV1(places: readonly CgroupPlace[]): CgroupPlace | undefined {
-  return places.find(
+function freezerV1(directories: readonly CgroupDirectory[]): CgroupDirectory | undefined {
+  return directories.find(
     ({ version, controllers }) => version === 1 && controllers.includes('freezer'),
   );
 }
@@ -83,11 +83,11 @@ function freezerV1(places: readonly CgroupPlace[]): CgroupPlace | undefined {
  * @throws ERR_FREEZE_FAILED, ERR_CGROUP_CONTROLLER_MISSING
  */
 export async function setFrozen(
-  places: readonly CgroupPlace[],
+  directories: readonly CgroupDirectory[],
   frozen: boolean,
   patience = PATIENCE,
 ): Promise<void> {
-  const freezer = await freezerOf(places);
+  const freezer = await freezerOf(directories);
   if (freezer === undefined) {
     throw new CaissonError(
       'ERR_CGROUP_CONTROLLER_MISSING',
@@ -138,8 +138,8 @@ interface Freezer {
   look(): Promise<'frozen' | 'thawed' | 'between' | undefined>;
 }
 
-async function freezerOf(places: readonly CgroupPlace[]): Promise<Freezer | undefined> {
-  const v1 = freezerV1(places);
+async function freezerOf(directories: readonly CgroupDirectory[]): Promise<Freezer | undefined> {
+  const v1 = freezerV1(directories);
   if (v1 !== undefined) {
     const path = `${v1.dir}/freezer.state`;
     return {
@@ -154,7 +154,7 @@ async function freezerOf(places: readonly CgroupPlace[]): Promise<Freezer | unde
     };
   }
   // A hybrid machine's cgroup2 has the processes too, where the container has a directory in it.
-  const v2 = places.find(({ version }) => version === 2);
+  const v2 = directories.find(({ version }) => version === 2);
   if (v2 === undefined || (await readIn(v2.dir, 'cgroup.freeze')) === undefined) return undefined;
   const path = `${v2.dir}/cgroup.freeze`;
   return {

@@ -16,51 +16,52 @@ export function nameHere({ hierarchies }: CgroupLayout, v1: string, v2: string):
 export function whyMissing(
   layout: CgroupLayout,
   controller: string,
-): { readonly cause: string; readonly cure: string } {
+): { readonly reason: string; readonly remedy: string } {
   const unified = layout.hierarchies.find(({ version }) => version === 2);
   const mounted =
     layout.hierarchies.find((h) => h.controllers.includes(controller)) ??
     (OF_V2_ITSELF.has(controller) ? unified : undefined);
   if (layout.disabled.has(controller)) {
     return {
-      cause: 'the kernel was started with it switched off',
-      cure: `remove cgroup_disable=${controller} from the kernel's command line`,
+      reason: 'the kernel was started with it switched off',
+      remedy: `remove cgroup_disable=${controller} from the kernel's command line`,
     };
   }
   if (mounted?.readOnly === true) {
     return {
-      cause: `${mounted.mountPoint} is mounted read-only`,
-      cure: `in a container: ${writableCgroups(mounted.version)}`,
+      reason: `${mounted.mountPoint} is mounted read-only`,
+      remedy: `in a container: ${writableCgroups(mounted.version)}`,
     };
   }
   if (mounted?.usable === true) {
     return {
-      cause: `it is one of cgroup v${mounted.version} here, at ${mounted.mountPoint}`,
-      cure: "systemd.unified_cgroup_hierarchy=1 on the kernel's command line gives all of them to v2",
+      reason: `it is one of cgroup v${mounted.version} here, at ${mounted.mountPoint}`,
+      remedy:
+        "systemd.unified_cgroup_hierarchy=1 on the kernel's command line gives all of them to v2",
     };
   }
   if (mounted !== undefined) {
     return {
-      cause: `${mounted.mountPoint} is not writable for this user`,
-      cure: delegationHint(layout) ?? 'run in a cgroup that is delegated to this user',
+      reason: `${mounted.mountPoint} is not writable for this user`,
+      remedy: delegationHint(layout) ?? 'run in a cgroup that is delegated to this user',
     };
   }
   if (unified?.delegated === true) {
     return {
-      cause: 'it was not delegated to the systemd of this user',
-      cure: delegateToUser(process.geteuid?.() ?? 0),
+      reason: 'it was not delegated to the systemd of this user',
+      remedy: delegateToUser(process.geteuid?.() ?? 0),
     };
   }
   if (layout.hierarchies.length === 0) {
     return {
-      cause: 'cgroups are not mounted',
-      cure: 'mount -t cgroup2 none /sys/fs/cgroup',
+      reason: 'cgroups are not mounted',
+      remedy: 'mount -t cgroup2 none /sys/fs/cgroup',
     };
   }
   if (layout.mode === 'v2' && unified !== undefined) {
     return {
-      cause: `it is not in ${unified.mountPoint}/cgroup.controllers`,
-      cure:
+      reason: `it is not in ${unified.mountPoint}/cgroup.controllers`,
+      remedy:
         unified.mountRoot === '/' &&
         (unified.ownPath ?? '/') === '/' &&
         !unified.files.has('cgroup.type')
@@ -69,8 +70,8 @@ export function whyMissing(
     };
   }
   return {
-    cause: 'it is not mounted in any cgroup hierarchy',
-    cure: `mount -t cgroup -o ${controller} none DIRECTORY, with a kernel that is built with it`,
+    reason: 'it is not mounted in any cgroup hierarchy',
+    remedy: `mount -t cgroup -o ${controller} none DIRECTORY, with a kernel that is built with it`,
   };
 }
 
@@ -87,8 +88,8 @@ export function missingController(
   option: string,
   controller: string,
 ): CaissonError {
-  const { cause, cure } = whyMissing(layout, controller);
-  const hint = `${cause}; ${cure}`;
+  const { reason, remedy } = whyMissing(layout, controller);
+  const hint = `${reason}; ${remedy}`;
   return new CaissonError(
     'ERR_CGROUP_CONTROLLER_MISSING',
     `${optionName(option)} needs the cgroup controller ${controller}, which this machine does not offer`,
@@ -98,11 +99,11 @@ export function missingController(
 
 /** The error of what needs a cgroup of its own, whatever controllers it has. */
 export function missingCgroups(layout: CgroupLayout, option: string): CaissonError {
-  const { cause, cure } = whyMissing(layout, 'pids');
+  const { reason, remedy } = whyMissing(layout, 'pids');
   return new CaissonError(
     'ERR_CGROUP_CONTROLLER_MISSING',
     `${optionName(option)} needs a cgroup, and none can be made here`,
-    { stage: 'config', path: option, hint: `${cause}; ${cure}` },
+    { stage: 'config', path: option, hint: `${reason}; ${remedy}` },
   );
 }
 

@@ -2,14 +2,14 @@
 import { CaissonError } from '../base/errors.js';
 import type { LinuxResources } from '../oci/runtime-spec.js';
 import { type CgroupHierarchy, type CgroupLayout, withoutScopes } from './layout.js';
-import { type CgroupHome, cgroupPath, homePath } from './places.js';
+import { type CgroupLocation, cgroupPath, parentPath } from './paths.js';
 import { type LimitOptions, writeLimits } from './resources.js';
 import { type Sink, Sinks } from './sinks.js';
 import type { CgroupPlan, CgroupPlacement, CgroupWrite } from './writes.js';
 
 export interface PlanOptions extends LimitOptions {
   /** Default: what all share. */
-  readonly home?: CgroupHome | undefined;
+  readonly location?: CgroupLocation | undefined;
 }
 
 /** v2 controllers that every container gets, limits or not: their files are its statistics. */
@@ -28,9 +28,9 @@ export function planCgroups(
   machine: CgroupLayout,
   id: string,
   resources: LinuxResources,
-  { home = {}, ...options }: PlanOptions = {},
+  { location = {}, ...options }: PlanOptions = {},
 ): CgroupPlan {
-  const layout = home.cgroupSlice === undefined ? withoutScopes(machine) : machine;
+  const layout = location.cgroupSlice === undefined ? withoutScopes(machine) : machine;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.+-]{0,254}$/.test(id)) {
     throw new CaissonError('ERR_INVALID_OPTION', `id: ${JSON.stringify(id)} cannot name a cgroup`, {
       stage: 'config',
@@ -44,9 +44,9 @@ export function planCgroups(
     if (!hierarchy.usable) continue;
     const sink = sinks.get(hierarchy);
     if (hierarchy.version === 1 && hierarchy.controllers.length > 0) {
-      placements.push(placeV1(hierarchy, id, home, sink));
+      placements.push(placeV1(hierarchy, id, location, sink));
     } else if (hierarchy.version === 2 && (sink !== undefined || ofUse(layout, hierarchy))) {
-      placements.push(placeV2(hierarchy, id, home, sink));
+      placements.push(placeV2(hierarchy, id, location, sink));
     }
   }
   // A controller is in one hierarchy only, so there is at most one such placement.
@@ -64,27 +64,27 @@ function ofUse(layout: CgroupLayout, unified: CgroupHierarchy): boolean {
 function placeV1(
   hierarchy: CgroupHierarchy,
   id: string,
-  home: CgroupHome,
+  location: CgroupLocation,
   sink: Sink | undefined,
 ): CgroupPlacement {
   return {
     version: 1,
     controllers: hierarchy.controllers,
-    ...above(hierarchy, id, home, cpusetParent(hierarchy)),
-    dir: `${hierarchy.mountPoint}${cgroupPath(id, home)}`,
+    ...above(hierarchy, id, location, cpusetParent(hierarchy)),
+    dir: `${hierarchy.mountPoint}${cgroupPath(id, location)}`,
     writes: sink?.writes ?? [],
   };
 }
 
-/** @param setUp of the parent that all containers share; others see to it that a home of its own is there. */
+/** @param setUp of the parent that all containers share; others see to it that a location of its own is there. */
 function above(
   { mountPoint }: CgroupHierarchy,
   id: string,
-  home: CgroupHome,
+  location: CgroupLocation,
   setUp: readonly CgroupWrite[],
 ): Pick<CgroupPlacement, 'base' | 'parent' | 'parentWrites'> {
-  const dir = `${mountPoint}${homePath(id, home)}`;
-  return home.cgroupSlice === undefined && home.cgroupParent === undefined
+  const dir = `${mountPoint}${parentPath(id, location)}`;
+  return location.cgroupSlice === undefined && location.cgroupParent === undefined
     ? { base: mountPoint, parent: dir, parentWrites: setUp }
     : { base: dir, parentWrites: [] };
 }
@@ -105,7 +105,7 @@ function cpusetParent(hierarchy: CgroupHierarchy): CgroupWrite[] {
 function placeV2(
   hierarchy: CgroupHierarchy,
   id: string,
-  home: CgroupHome,
+  location: CgroupLocation,
   sink: Sink | undefined,
 ): CgroupPlacement {
   const enabled = hierarchy.controllers.filter(
@@ -119,8 +119,8 @@ function placeV2(
     version: 2,
     controllers: hierarchy.controllers,
     baseWrites: enable,
-    ...above(hierarchy, id, home, enable),
-    dir: `${hierarchy.mountPoint}${cgroupPath(id, home)}`,
+    ...above(hierarchy, id, location, enable),
+    dir: `${hierarchy.mountPoint}${cgroupPath(id, location)}`,
     writes: sink?.writes ?? [],
   };
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type DBusError, type Message, type MessageBus, Variant, createClient } from 'dbus-native';
 import { CaissonError } from '../base/errors.js';
 import { isErrno } from '../base/errno.js';
-import { scopeName, scopePath, unifiedPath } from './places.js';
+import { scopeName, scopePath, unifiedPath } from './paths.js';
 import type { CgroupWrite } from './writes.js';
 import {
   busAddress,
@@ -110,7 +110,7 @@ export class Systemd {
   ): Promise<void> {
     await this.startScope(slice, id, name, pid, limits);
     const scope = scopePath(id, slice);
-    const leaf = `${scope}/monitor`;
+    const leaf = `${scope}/supervisor`;
     const now = await cgroupOf(pid);
     if (now !== scope && now !== leaf) {
       throw new CaissonError(
@@ -193,8 +193,8 @@ export class Systemd {
         const patient = STILL_THERE.has((error as DBusError).dbusName) && performance.now() < end;
         if (!patient) throw this.refused(unit, 'start', error);
       }
-      // The monitor of the run before may be there for a while, for clients that read slowly: then it is shared.
-      const attached = this.call('AttachProcessesToUnit', 'ssau', [unit, '/monitor', [pid]]);
+      // The supervisor of the run before may be there for a while, for clients that read slowly: then it is shared.
+      const attached = this.call('AttachProcessesToUnit', 'ssau', [unit, '/supervisor', [pid]]);
       const joined = await attached.then(
         () => true,
         () => false, // it is just leaving

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { CaissonError } from '../base/errors.js';
-import { inUserNamespace } from '../host/surroundings.js';
+import { inUserNamespace } from '../host/confinement.js';
 import type { CgroupLayout } from './layout.js';
 import type { CgroupWrite } from './writes.js';
 

@@ -23,7 +23,7 @@ export interface CgroupPlacement {
    * it is left out where the file already names the controllers.
    */
   readonly baseWrites?: readonly CgroupWrite[] | undefined;
-  /** `<mount point>/caisson`, which all containers share that have no home of their own. Made when missing. */
+  /** `<mount point>/caisson`, which all containers share that have no location of their own. Made when missing. */
   readonly parent?: string | undefined;
   /** Written to the parent each time before the container's directory is made (idempotent; see above). */
   readonly parentWrites: readonly CgroupWrite[];

@@ -277,7 +277,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     examples: [
       ['caisson info', 'also where no container can be started: it says why'],
       [
-        `caisson info -f '{{range .Abilities}}{{if not .available}}{{.name}}: {{.cure}}{{"\\n"}}{{end}}{{end}}'`,
+        `caisson info -f '{{range .Abilities}}{{if not .available}}{{.name}}: {{.remedy}}{{"\\n"}}{{end}}{{end}}'`,
         'only what is missing',
       ],
     ],

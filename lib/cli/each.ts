@@ -1,7 +1,7 @@
 /** Commands that do the same to each container that is named. */
 import type { Container } from '../engine/container/container.js';
 import { CaissonError } from '../base/errors.js';
-import { at, type CommandHome, type EngineLocation } from './home.js';
+import { at, type CommandContext, type EngineLocation } from './context.js';
 import { OutputError } from './output.js';
 import { print } from './report.js';
 
@@ -15,16 +15,16 @@ export function each(
   work: (
     container: Container,
     name: string,
-    home: CommandHome,
+    context: CommandContext,
   ) => Promise<string | undefined | void>,
   forgiven: (error: CaissonError) => boolean = () => false,
 ): Promise<number> {
-  return at(location, async (home) => {
+  return at(location, async (context) => {
     let code = 0;
     let lost: OutputError | undefined;
     for (const name of names) {
       try {
-        const said = await work(await home.get(name), name, home);
+        const said = await work(await context.get(name), name, context);
         print(1, `${said ?? name}\n`);
       } catch (error) {
         if (error instanceof OutputError && !error.readerHasLeft) {

@@ -2,7 +2,7 @@
 import type { CgroupDriver } from '../cgroup/systemd.js';
 import { absolutePath } from '../base/working-directory.js';
 import { GLOBAL_FLAGS } from './flag-table.js';
-import type { EngineLocation } from './home.js';
+import type { EngineLocation } from './context.js';
 import { FlagParser } from './parse-flags.js';
 import { print, printHelp, reportError } from './report.js';
 import { ignoreHarmlessSignals } from './signals.js';

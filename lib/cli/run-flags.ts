@@ -53,14 +53,14 @@ export interface RunInvocation {
   readonly pull: 'missing' | 'never';
 }
 
-/** What the command line takes from its surroundings. */
-export interface Surroundings {
+/** What the command line takes from its processContext. */
+export interface ProcessContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Undefined: the working directory has been removed. */
   readonly cwd: string | undefined;
 }
 
-export function surroundings(): Surroundings {
+export function processContext(): ProcessContext {
   return { env: process.env, cwd: workingDirectory() };
 }
 
@@ -68,7 +68,7 @@ export function surroundings(): Surroundings {
 export function parseRun(
   command: string,
   args: readonly string[],
-  around: Surroundings,
+  around: ProcessContext,
 ): RunInvocation | undefined {
   const spec = { ...(command === 'create' ? CREATE : RUN), name: command };
   const flags = new FlagParser(command, spec.flags, spec.unsupported).parse(args);
@@ -206,7 +206,7 @@ function last(flags: ParsedFlags, name: string): string | undefined {
 type OptionsDraft = { -readonly [K in keyof RunOptions]: unknown };
 
 /** Flags with a meaning of their own here; every other one with an `option` is handed on as it is. */
-function runOptions(flags: ParsedFlags, around: Surroundings): RunOptions {
+function runOptions(flags: ParsedFlags, around: ProcessContext): RunOptions {
   const draft: OptionsDraft = { init: false };
   for (const { long, option, repeatable } of CREATE_FLAGS) {
     if (option === undefined || option === 'tty') continue;
@@ -241,7 +241,7 @@ function absoluteSource(volume: string, cwd: string | undefined): string {
 /** What `-e` and `--env-file` say. */
 export function environment(
   flags: Pick<ParsedFlags, 'values'>,
-  { env, cwd }: Surroundings,
+  { env, cwd }: ProcessContext,
 ): readonly string[] {
   const assignments: string[] = [];
   for (const file of flags.values.get('env-file') ?? []) {
@@ -256,7 +256,7 @@ export function environment(
 }
 
 /** Files first, so that the flags win; the files have the form of those of the environment. */
-function labelList(flags: ParsedFlags, { cwd }: Surroundings): readonly string[] {
+function labelList(flags: ParsedFlags, { cwd }: ProcessContext): readonly string[] {
   const labels: string[] = [];
   for (const file of flags.values.get('label-file') ?? []) {
     const content = readLines('label-file', absolutePath('label-file', file, cwd), file);

@@ -45,7 +45,7 @@ export class CallerTerminal {
   /** Rejects once nothing more can be shown: an OutputError, or a SignalError where the terminal has gone. */
   readonly lost: Promise<never>;
   #lose!: (error: unknown) => void;
-  readonly #undo: (() => void)[] = [];
+  readonly #restore: (() => void)[] = [];
 
   constructor(execution: TerminalExecution, interactive: boolean, detachKeys: Uint8Array) {
     this.#execution = execution;
@@ -53,7 +53,7 @@ export class CallerTerminal {
     this.#keys.once('detach', () => void ignoreFailure(execution.detach()));
     this.#interactive = interactive && execution.stdin !== undefined;
     process.on('exit', this.close);
-    this.#undo.push(() => process.off('exit', this.close));
+    this.#restore.push(() => process.off('exit', this.close));
     this.lost = new Promise((_, reject) => (this.#lose = reject));
     this.lost.catch(() => undefined);
     this.#forwardSize();
@@ -68,7 +68,7 @@ export class CallerTerminal {
   }
 
   readonly close = (): void => {
-    for (const undo of this.#undo.splice(0).reverse()) undo();
+    for (const restore of this.#restore.splice(0).reverse()) restore();
   };
 
   #forwardKeys(): void {
@@ -80,19 +80,19 @@ export class CallerTerminal {
       // After a stop the shell has put its own mode in place.
       const again = () => makeRaw(stdin);
       process.on('SIGCONT', again);
-      this.#undo.push(() => {
+      this.#restore.push(() => {
         process.off('SIGCONT', again);
         stdin.setRawMode(false);
       });
       // No key ends the input of a raw terminal: it has gone, and this process may be in no session that is told so.
       const hungUp = () => this.#lose(new SignalError('SIGHUP'));
       stdin.once('end', hungUp).once('error', hungUp);
-      this.#undo.push(() => stdin.off('end', hungUp));
+      this.#restore.push(() => stdin.off('end', hungUp));
     }
     // The container may end while keys are under way.
     target.on('error', () => undefined);
     stdin.pipe(this.#keys).pipe(target);
-    this.#undo.push(() => {
+    this.#restore.push(() => {
       stdin.unpipe(this.#keys);
       stdin.pause();
       stdin.unref();
@@ -106,7 +106,7 @@ export class CallerTerminal {
     };
     // Node updates the size of its streams in its own listener, which came first.
     process.on('SIGWINCH', onChange);
-    this.#undo.push(() => process.off('SIGWINCH', onChange));
+    this.#restore.push(() => process.off('SIGWINCH', onChange));
   }
 }
 

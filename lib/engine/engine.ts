@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { detectCgroups } from '../cgroup/detect.js';
 import type { CgroupLayout } from '../cgroup/layout.js';
 import { evacuateRoot } from '../cgroup/evacuate.js';
-import { homeFor } from '../cgroup/home.js';
+import { cgroupLocation } from '../cgroup/parent.js';
 import { planCgroups } from '../cgroup/plan.js';
 import { type CgroupDriver, sliceFor } from '../cgroup/systemd.js';
 import { CaissonError } from '../base/errors.js';
@@ -19,7 +19,7 @@ import { explain } from '../program/explain.js';
 import { checkOptions, invalid, isRecord } from '../base/check.js';
 import type { HostFacts } from './options/config.js';
 import { thermalThrottlePaths } from '../host/cpu-masks.js';
-import type { Container, ContainerHome } from './container/container.js';
+import type { Container, ContainerContext } from './container/container.js';
 import { Containers, type Pruned } from './container/containers.js';
 import { createContainer } from './container/create.js';
 import type { CreateOptions } from './options/create-options.js';
@@ -33,13 +33,13 @@ import type { MachineInfo } from '../info/machine-info.js';
 import { launch } from './start/launch.js';
 import type { RunOptions } from './options/options.js';
 import { findAbandoned, ownerName } from '../host/owner.js';
-import { findOwnUsers, isRoot, type OwnUsers } from '../host/own-users.js';
-import { defaultPlaces } from './store/places.js';
-import { prepare, prepareKept, type Prepared, recall } from './start/prepare.js';
-import type { Surroundings } from './start/context.js';
-import { type Places, Store } from './store/store.js';
+import { findUserNamespaceIds, isRoot, type UserNamespaceIds } from '../host/user-namespace-ids.js';
+import { defaultPaths } from './store/paths.js';
+import { prepare, prepareDetached, type Prepared, recall } from './start/prepare.js';
+import type { StartContext } from './start/context.js';
+import { type Paths, Store } from './store/store.js';
 import type { ContainerEvent, ContainerInfo } from './store/stored.js';
-import { undo } from './container/undo.js';
+import { tearDown } from './container/tear-down.js';
 
 export interface EngineOptions {
   /**
@@ -59,7 +59,7 @@ export interface EngineOptions {
   readonly fault?: Fault | undefined;
 }
 
-export class Engine implements Surroundings, ContainerHome {
+export class Engine implements StartContext, ContainerContext {
   /** @internal */
   readonly encoder = new Encoder();
   private readonly executions = new Set<Execution>();
@@ -84,7 +84,7 @@ export class Engine implements Surroundings, ContainerHome {
     /** @internal */
     readonly idRanges: IdRanges,
     /** @internal */
-    readonly users: OwnUsers | undefined,
+    readonly users: UserNamespaceIds | undefined,
     readonly slice: string | undefined,
     /** @internal */
     readonly fault: Fault | undefined,
@@ -93,7 +93,7 @@ export class Engine implements Surroundings, ContainerHome {
   }
 
   get dataRoot(): string {
-    return this.store.places.dataRoot;
+    return this.store.paths.dataRoot;
   }
 
   /** @internal */
@@ -102,7 +102,7 @@ export class Engine implements Surroundings, ContainerHome {
   }
 
   /** @internal */
-  surroundings(): Promise<Surroundings> {
+  startContext(): Promise<StartContext> {
     return Promise.resolve(this);
   }
 
@@ -128,16 +128,16 @@ export class Engine implements Surroundings, ContainerHome {
 
   /** What happens to containers that are kept, whoever does it: with `since` also what has happened. */
   events(options: EventOptions = {}): AsyncGenerator<ContainerEvent> {
-    return followEvents(this.store.places.runRoot, checkOptions(options));
+    return followEvents(this.store.paths.runRoot, checkOptions(options));
   }
 
   /**
-   * Looks at the machine, and undoes what containers of dead processes left behind.
+   * Looks at the machine, and tears down what containers of dead processes left behind.
    *
    * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES, ERR_SYSTEMD
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const { dataRoot, runRoot } = defaultPlaces(placesOf(checkOptions(options)));
+    const { dataRoot, runRoot } = defaultPaths(pathsOf(checkOptions(options)));
     const { cgroupDriver, fault } = options;
     const binding = loadNative();
     if (fault !== undefined && !binding.faults) {
@@ -156,7 +156,7 @@ export class Engine implements Surroundings, ContainerHome {
     const [host, idRanges, users] = await Promise.all([
       lookAtHost(),
       IdRanges.open(binding, join(runRoot, 'ids')),
-      findOwnUsers(),
+      findUserNamespaceIds(),
     ]);
     await evacuateRoot(layout);
     const engine = new Engine(
@@ -165,7 +165,7 @@ export class Engine implements Surroundings, ContainerHome {
       layout,
       binding.probe(),
       host,
-      // What a worker of root's leaves is undone by the process; of a user's, by whoever comes next.
+      // What a worker of root's leaves is torn down by the process; of a user's, by whoever comes next.
       ownerName(isRoot() ? 'self' : 'thread-self'),
       idRanges,
       users,
@@ -174,7 +174,7 @@ export class Engine implements Surroundings, ContainerHome {
     );
     const parents = parentsOf(planCgroups(layout, 'none', {}));
     binding.retain(engine.encoder.encode(compileEngineTeardown(parents)));
-    await engine.undoAbandoned();
+    await engine.tearDownAbandoned();
     return engine;
   }
 
@@ -184,7 +184,7 @@ export class Engine implements Surroundings, ContainerHome {
    * Returns at once. Awaiting the result waits for the exit and for all output; whatever is wrong with the
    * arguments rejects it, before anything is made.
    *
-   * Without root a monitor starts it, as of a container that is kept: it is listed, and told of in the events, until
+   * Without root a supervisor starts it, as of a container that is kept: it is listed, and told of in the events, until
    * it has ended.
    *
    * @param image `host`, or a root directory by `rootfs()`.
@@ -241,7 +241,7 @@ export class Engine implements Surroundings, ContainerHome {
 
   /** What this machine is, what it can do for this user, and what would give it the rest. */
   async info(): Promise<MachineInfo> {
-    return machineInfo(this.store.places);
+    return machineInfo(this.store.paths);
   }
 
   /** The launch program of such a `run`, in words. Nothing is made. */
@@ -252,8 +252,10 @@ export class Engine implements Surroundings, ContainerHome {
   ): Promise<string> {
     this.check(options);
     if (this.users !== undefined) {
-      const home = { ...homeFor(this.slice, options.cgroupParent), autoRemove: true };
-      return explain((await prepareKept(this, newId(), image, argv, options, home)).steps());
+      const location = { ...cgroupLocation(this.slice, options.cgroupParent), autoRemove: true };
+      return explain(
+        (await prepareDetached(this, newId(), image, argv, options, location)).steps(),
+      );
     }
     const prepared = await prepare(this, newId(), image, argv, options);
     prepared.release();
@@ -333,8 +335,8 @@ export class Engine implements Surroundings, ContainerHome {
         this.launch(execution, prepared, options.signal);
         return;
       }
-      const { runKept } = await import('./container/run-kept.js');
-      await runKept(this, this, execution, image, argv, options);
+      const { runSupervised } = await import('./container/run-supervised.js');
+      await runSupervised(this, this, execution, image, argv, options);
       this.isOver(execution);
     } catch (error) {
       this.isOver(execution, error);
@@ -360,17 +362,17 @@ export class Engine implements Surroundings, ContainerHome {
     if (this.executions.size === 0) this.whenIdle?.();
   }
 
-  private async undoAbandoned(): Promise<void> {
+  private async tearDownAbandoned(): Promise<void> {
     const ids = await findAbandoned(this.containersRoot);
     await Promise.all(
       ids.map(async (id) => {
-        // Of a user's run, whose monitor may just be removing it.
+        // Of a user's run, whose supervisor may just be removing it.
         if (this.store.config(id) !== undefined) return this.removeRun(id);
         const directory = join(this.containersRoot, id);
         const cgroupParent = await readlink(join(directory, PARENT_LINK)).catch(() => undefined);
-        const cgroup = planCgroups(this.layout, id, {}, { home: { cgroupParent } });
+        const cgroup = planCgroups(this.layout, id, {}, { location: { cgroupParent } });
         const teardown = compileTeardown(cgroup, directory);
-        await undo(this.encoder.encode(teardown)).catch(() => undefined);
+        await tearDown(this.encoder.encode(teardown)).catch(() => undefined);
       }),
     );
   }
@@ -392,7 +394,7 @@ function checkOfRun(options: RunOptions): void {
   }
 }
 
-function placesOf({ dataRoot, runRoot }: EngineOptions): Partial<Places> {
+function pathsOf({ dataRoot, runRoot }: EngineOptions): Partial<Paths> {
   return {
     ...(dataRoot === undefined ? {} : { dataRoot }),
     ...(runRoot === undefined ? {} : { runRoot }),

@@ -1,6 +1,6 @@
 /**
  * Who may clean up: the directory of each run has a link `owner` that names the process it belongs to, or the thread. When
- * that is gone, whoever finds the directory undoes the container.
+ * that is gone, whoever finds the directory tears down the container.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readlink, stat } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { CaissonError } from '../base/errors.js';
 import { isErrno } from '../base/errno.js';
 
-/** A directory without a link yet is younger than this, in milliseconds; an older one was left half made. */
+/** A directory without a link yet is younger than this, in milliseconds; an older one was left phase made. */
 const HALF_MADE = 60_000;
 
 /** Field 22 of /proc/<pid>/stat, after the command's name, which may contain anything. */
@@ -73,7 +73,7 @@ async function isAbandoned(path: string): Promise<boolean> {
   return made !== undefined && Date.now() - made.ctimeMs > HALF_MADE;
 }
 
-/** Whether the process lives that `ownerName` said of itself, or a monitor. */
+/** Whether the process lives that `ownerName` said of itself, or a supervisor. */
 export function isAlive(name: string): boolean {
   const [pid = '', start = '', at = ''] = name.split(' ');
   return at === bootId() && startTimeOf(Number(pid)) === start;

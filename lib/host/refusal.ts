@@ -1,9 +1,9 @@
 /** Why the kernel refuses a call of this process, and what would make it allow it. */
-import { type Confinement, hasCapability } from './surroundings.js';
+import { type Confinement, hasCapability } from './confinement.js';
 
 export interface Refusal {
-  readonly cause: string;
-  readonly cure: string;
+  readonly reason: string;
+  readonly remedy: string;
 }
 
 export interface RefusedCall {
@@ -51,8 +51,8 @@ export function explainRefusal(
     // Docker's own filter says so of clone3, to have programs use clone instead.
     return around.filtered
       ? {
-          cause: `the seccomp filter around this process answers ${name} with ENOSYS, or the kernel has no such call`,
-          cure: `--security-opt seccomp=unconfined${AS_FLAG}, or a filter that allows ${name}`,
+          reason: `the seccomp filter around this process answers ${name} with ENOSYS, or the kernel has no such call`,
+          remedy: `--security-opt seccomp=unconfined${AS_FLAG}, or a filter that allows ${name}`,
         }
       : undefined;
   }
@@ -64,43 +64,45 @@ export function explainRefusal(
     const flag = needs.replace('CAP_', '');
     if (outside)
       return {
-        cause: `this container has no ${needs}`,
-        cure: `--cap-add ${flag} or --privileged${AS_FLAG} for the container around`,
+        reason: `this container has no ${needs}`,
+        remedy: `--cap-add ${flag} or --privileged${AS_FLAG} for the container around`,
       };
     return around.uid === 0
-      ? { cause: `this process has no ${needs}`, cure: `start it with ${needs}` }
-      : { cause: 'this user is not root', cure: 'run as root' };
+      ? { reason: `this process has no ${needs}`, remedy: `start it with ${needs}` }
+      : { reason: 'this user is not root', remedy: 'run as root' };
   }
   // The kernel lets a user namespace have a new one only where the old one hides nothing: mount_too_revealing().
   if (
     call === 'fsmount' &&
     errno === 'EPERM' &&
-    around.ownUsers &&
+    around.ownUserNamespace &&
     /^(?:proc|sysfs)$/.test(object ?? '')
   ) {
     return {
-      cause: `parts of /${object === 'proc' ? 'proc' : 'sys'} are masked here, and would be seen in a new one`,
-      cure: '--privileged, or --userns=host (caisson, Docker), --security-opt unmask=ALL (podman), for the container around',
+      reason: `parts of /${object === 'proc' ? 'proc' : 'sys'} are masked here, and would be seen in a new one`,
+      remedy:
+        '--privileged, or --userns=host (caisson, Docker), --security-opt unmask=ALL (podman), for the container around',
     };
   }
   if (errno === 'EACCES' && around.profile !== undefined) {
     return {
-      cause: `the security module confines this process (${around.profile})`,
-      cure: around.profile.includes(':')
+      reason: `the security module confines this process (${around.profile})`,
+      remedy: around.profile.includes(':')
         ? `--security-opt label=disable for the container around`
         : `--security-opt apparmor=unconfined for the container around`,
     };
   }
   if (errno === 'EPERM' && around.filtered) {
     return {
-      cause: `the seccomp filter around this process refuses ${name}`,
-      cure: `--security-opt seccomp=unconfined${AS_FLAG}, or a filter that allows ${name}`,
+      reason: `the seccomp filter around this process refuses ${name}`,
+      remedy: `--security-opt seccomp=unconfined${AS_FLAG}, or a filter that allows ${name}`,
     };
   }
-  if (errno === 'EPERM' && around.ownUsers) {
+  if (errno === 'EPERM' && around.ownUserNamespace) {
     return {
-      cause: `the user namespace around this process gives no right to ${name}`,
-      cure: "the container around needs the host's users: --userns=host (caisson, Docker), rootful podman",
+      reason: `the user namespace around this process gives no right to ${name}`,
+      remedy:
+        "the container around needs the host's users: --userns=host (caisson, Docker), rootful podman",
     };
   }
   return undefined;

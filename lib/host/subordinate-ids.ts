@@ -15,8 +15,9 @@ const AFTER_LAST = 2 ** 32 - 1;
 
 /** What newuidmap(1) and newgidmap(1) need, and a process may have given up for itself and its children. */
 export const BOUND = {
-  cause: 'this process was started with no-new-privileges, under which newuidmap has none',
-  cure: 'without it: NoNewPrivileges=no of a systemd unit, or a container around without --security-opt no-new-privileges',
+  reason: 'this process was started with no-new-privileges, under which newuidmap has none',
+  remedy:
+    'without it: NoNewPrivileges=no of a systemd unit, or a container around without --security-opt no-new-privileges',
 } as const;
 
 /** From where on nobody has any: two who share a range are root in each other's containers. */

@@ -17,7 +17,7 @@ interface Switch {
   /** Who has CAP_SYS_ADMIN is asked too. */
   readonly root: boolean;
   /** A command of root's. */
-  readonly cure: string;
+  readonly remedy: string;
 }
 
 /** About what a machine with 4 GB allows by itself. */
@@ -30,14 +30,14 @@ const SWITCHES: readonly Switch[] = [
     name: 'user.max_user_namespaces',
     forbids: (value) => value === '0',
     root: true,
-    cure: `sysctl user.max_user_namespaces=${ENOUGH}`,
+    remedy: `sysctl user.max_user_namespaces=${ENOUGH}`,
   },
   {
     of: 'unprivilegedUserns',
     name: 'kernel.unprivileged_userns_clone',
     forbids: (value) => value === '0',
     root: false,
-    cure: 'sysctl kernel.unprivileged_userns_clone=1',
+    remedy: 'sysctl kernel.unprivileged_userns_clone=1',
   },
   {
     of: 'apparmorRestrictsUserns',
@@ -45,7 +45,7 @@ const SWITCHES: readonly Switch[] = [
     forbids: (value) => value !== '0',
     root: false,
     // What runs from memory, as caisson-init does, has no path, and keeps the profile of who started it.
-    cure: `sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with "userns," for ${process.execPath}`,
+    remedy: `sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with "userns," for ${process.execPath}`,
   },
 ];
 
@@ -61,7 +61,7 @@ export function readUserNamespaceSwitches(): UserNamespaceSwitches {
   );
 }
 
-/** The one that this machine has turned against users, if any: as root, there is a cure. */
+/** The one that this machine has turned against users, if any: as root, there is a remedy. */
 export function userNamespaceSwitch(): ReturnType<typeof forbiddingSwitch> {
   return forbiddingSwitch(readUserNamespaceSwitches(), false);
 }
@@ -70,10 +70,10 @@ export function userNamespaceSwitch(): ReturnType<typeof forbiddingSwitch> {
 export function forbiddingSwitch(
   values: UserNamespaceSwitches,
   isRoot: boolean,
-): { readonly name: string; readonly value: string; readonly cure: string } | undefined {
-  for (const { of, name, forbids, root, cure } of SWITCHES) {
+): { readonly name: string; readonly value: string; readonly remedy: string } | undefined {
+  for (const { of, name, forbids, root, remedy } of SWITCHES) {
     const value = values[of];
-    if (value !== undefined && forbids(value) && (root || !isRoot)) return { name, value, cure };
+    if (value !== undefined && forbids(value) && (root || !isRoot)) return { name, value, remedy };
   }
   return undefined;
 }
@@ -86,11 +86,11 @@ export function usedUp({ maxUserNamespaces }: UserNamespaceSwitches): Refusal {
   const most = Number(maxUserNamespaces ?? 0);
   if (most >= NONE)
     return {
-      cause: 'user.max_user_namespaces of a user namespace around this one is reached',
-      cure: `sysctl user.max_user_namespaces=${ENOUGH}, there`,
+      reason: 'user.max_user_namespaces of a user namespace around this one is reached',
+      remedy: `sysctl user.max_user_namespaces=${ENOUGH}, there`,
     };
   return {
-    cause: `as many as a user may have are in use (user.max_user_namespaces is ${most})`,
-    cure: `sysctl user.max_user_namespaces=${Math.max(2 * most, ENOUGH)}`,
+    reason: `as many as a user may have are in use (user.max_user_namespaces is ${most})`,
+    remedy: `sysctl user.max_user_namespaces=${Math.max(2 * most, ENOUGH)}`,
   };
 }

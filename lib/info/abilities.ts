@@ -5,7 +5,7 @@ import { CAPABILITIES } from '../oci/capabilities.js';
 import type { MachineFacts, MapTool } from './facts.js';
 import { explainRefusal, type Refusal, type RefusedCall } from '../host/refusal.js';
 import { BOUND, grantRanges, SUBORDINATE_FILES } from '../host/subordinate-ids.js';
-import { hasCapability, isMachineRoot } from '../host/surroundings.js';
+import { hasCapability, isMachineRoot } from '../host/confinement.js';
 import { forbiddingSwitch, usedUp } from '../host/user-namespaces.js';
 
 export interface Ability {
@@ -16,9 +16,9 @@ export interface Ability {
   /** More about it, where there is more. */
   readonly detail?: string | undefined;
   /** Of what is missing: why it is … */
-  readonly cause?: string | undefined;
+  readonly reason?: string | undefined;
   /** … and what would give it. */
-  readonly cure?: string | undefined;
+  readonly remedy?: string | undefined;
 }
 
 type Verdict = { readonly detail?: string | undefined } | Refusal;
@@ -26,7 +26,7 @@ type Verdict = { readonly detail?: string | undefined } | Refusal;
 export function listAbilities(facts: MachineFacts): Ability[] {
   return ABILITIES.map(([name, gives, judge]) => {
     const verdict = judge(facts);
-    return { name, gives, available: !('cause' in verdict), ...verdict };
+    return { name, gives, available: !('reason' in verdict), ...verdict };
   });
 }
 
@@ -80,20 +80,21 @@ function privileges({ around }: MachineFacts): Verdict {
       detail: `root${all ? '' : ', without some capabilities'}${around.inside === undefined ? '' : `, in ${around.inside === 'a container' ? '' : 'a container of '}${around.inside}`}`,
     };
   }
-  if (around.uid === 0 && around.ownUsers)
+  if (around.uid === 0 && around.ownUserNamespace)
     return {
-      cause:
+      reason:
         'this is the root of a user namespace, and not the machine’s; see below for what a container of his has',
-      cure: "the host's users for the container around: --userns=host (caisson, Docker), rootful podman",
+      remedy:
+        "the host's users for the container around: --userns=host (caisson, Docker), rootful podman",
     };
   if (around.uid !== 0)
     return {
-      cause: 'this user is not root; see below for what a container of his has',
-      cure: 'run as root: sudo caisson …',
+      reason: 'this user is not root; see below for what a container of his has',
+      remedy: 'run as root: sudo caisson …',
     };
   return {
-    cause: `root without ${missing.map((name) => `CAP_${name}`).join(', ')}`,
-    cure:
+    reason: `root without ${missing.map((name) => `CAP_${name}`).join(', ')}`,
+    remedy:
       around.inside === undefined
         ? 'start it with these capabilities'
         : `${missing.map((name) => `--cap-add ${name}`).join(' ')}, or --privileged, for the container around`,
@@ -103,13 +104,14 @@ function privileges({ around }: MachineFacts): Verdict {
 function dataRoot({ data }: MachineFacts): Verdict {
   if (!data.writable)
     return {
-      cause: `${data.path} cannot be written`,
-      cure: 'another place: --data-root DIRECTORY',
+      reason: `${data.path} cannot be written`,
+      remedy: 'another place: --data-root DIRECTORY',
     };
   if (data.overlay)
     return {
-      cause: `${data.path} lies on an overlay, which takes no writable layer above it`,
-      cure: 'a volume or a tmpfs there (-v data:/var/lib/caisson, --tmpfs /var/lib/caisson for the container around), or --data-root on another filesystem',
+      reason: `${data.path} lies on an overlay, which takes no writable layer above it`,
+      remedy:
+        'a volume or a tmpfs there (-v data:/var/lib/caisson, --tmpfs /var/lib/caisson for the container around), or --data-root on another filesystem',
     };
   return { detail: data.path };
 }
@@ -122,10 +124,10 @@ function userNamespaces(facts: MachineFacts): Verdict {
     return maxUserNamespaces === undefined ? {} : { detail: `up to ${maxUserNamespaces}` };
   const found = forbiddingSwitch(facts, isMachineRoot(around));
   if (found !== undefined)
-    return { cause: `${found.name} is ${found.value}, which forbids them`, cure: found.cure };
+    return { reason: `${found.name} is ${found.value}, which forbids them`, remedy: found.remedy };
   if (failed.errno === 'ENOSPC') return usedUp(facts);
   if (failed.errno === 'EINVAL' && made !== undefined)
-    return { cause: 'the kernel has none', cure: 'a kernel with CONFIG_USER_NS=y' };
+    return { reason: 'the kernel has none', remedy: 'a kernel with CONFIG_USER_NS=y' };
   return refusalOf(failed, facts);
 }
 
@@ -142,18 +144,18 @@ function subordinateIds({ around, userName, freeIds, ...facts }: MachineFacts): 
     const tool: MapTool = facts[name];
     if (tool.path === undefined)
       return {
-        cause: `${name} is not installed`,
-        cure: 'apt install uidmap (shadow-utils on Fedora)',
+        reason: `${name} is not installed`,
+        remedy: 'apt install uidmap (shadow-utils on Fedora)',
       };
     if (!tool.privileged)
-      return { cause: `${tool.path} is not set-user-id root`, cure: `chmod u+s ${tool.path}` };
+      return { reason: `${tool.path} is not set-user-id root`, remedy: `chmod u+s ${tool.path}` };
   }
   const ranges = { '/etc/subuid': facts.subuids, '/etc/subgid': facts.subgids };
   const lacking = SUBORDINATE_FILES.filter((file) => ranges[file].length === 0);
   if (lacking.length > 0)
     return {
-      cause: `${lacking[0]} has no range for ${userName}`,
-      cure: grantRanges(userName, lacking, freeIds),
+      reason: `${lacking[0]} has no range for ${userName}`,
+      remedy: grantRanges(userName, lacking, freeIds),
     };
   if (around.bound) return BOUND;
   const count = (all: typeof facts.subuids) => all.reduce((sum, { size }) => sum + size, 0);
@@ -173,8 +175,9 @@ function idmapped(facts: MachineFacts): Verdict {
   if (failed === undefined) return {};
   if (failed.errno === 'EINVAL')
     return {
-      cause: `the filesystem of ${facts.data.path} cannot be idmapped`,
-      cure: 'a data root on ext4, xfs or btrfs with Linux 5.19 or later, on tmpfs with 6.3; --userns=host needs none',
+      reason: `the filesystem of ${facts.data.path} cannot be idmapped`,
+      remedy:
+        'a data root on ext4, xfs or btrfs with Linux 5.19 or later, on tmpfs with 6.3; --userns=host needs none',
     };
   return refusalOf(failed, facts);
 }
@@ -184,16 +187,16 @@ function overlayDescriptors(facts: MachineFacts): Verdict {
   if (failed === undefined) return {};
   if (outcome(facts, 'overlay') !== undefined) return refusalOf(failed, facts);
   return {
-    cause:
+    reason:
       'this kernel takes only layers that are mounted; caisson mounts them for a moment where nobody else looks',
-    cure: 'Linux 6.15 or later',
+    remedy: 'Linux 6.15 or later',
   };
 }
 
 function seccomp(facts: MachineFacts): Verdict {
   const failed = outcome(facts, 'seccomp');
   if (failed?.errno === 'EINVAL' || failed?.errno === 'ENOSYS')
-    return { cause: 'the kernel has no filters', cure: 'a kernel with CONFIG_SECCOMP_FILTER=y' };
+    return { reason: 'the kernel has no filters', remedy: 'a kernel with CONFIG_SECCOMP_FILTER=y' };
   if (failed !== undefined) return refusalOf(failed, facts);
   const actions = [...(facts.probe ?? [])]
     .filter(([name, { errno }]) => name.startsWith('seccomp.') && errno === undefined)
@@ -208,17 +211,17 @@ function cgroups({ layout, around, delegation }: MachineFacts): Verdict {
   const seen = layout.hierarchies[0];
   if (seen === undefined)
     return {
-      cause: 'cgroups are not mounted',
-      cure: 'mount -t cgroup2 none /sys/fs/cgroup, as root',
+      reason: 'cgroups are not mounted',
+      remedy: 'mount -t cgroup2 none /sys/fs/cgroup, as root',
     };
   if (seen.readOnly)
     return {
-      cause: `${seen.mountPoint} is mounted read-only`,
-      cure: `${writableCgroups(seen.version)}, for the container around`,
+      reason: `${seen.mountPoint} is mounted read-only`,
+      remedy: `${writableCgroups(seen.version)}, for the container around`,
     };
   return {
-    cause: `${seen.mountPoint} is not writable for this user`,
-    cure:
+    reason: `${seen.mountPoint} is not writable for this user`,
+    remedy:
       around.uid === 0
         ? 'a cgroup tree of its own for the container around: --cgroupns private --privileged'
         : (delegation ?? 'a cgroup that is delegated to this user'),
@@ -230,15 +233,15 @@ function unifiedOf({ layout }: MachineFacts): CgroupHierarchy | undefined {
 }
 
 const NO_V2: Refusal = {
-  cause: 'no cgroup v2 is mounted',
-  cure: 'systemd.unified_cgroup_hierarchy=1 on the kernel’s command line, or mount -t cgroup2',
+  reason: 'no cgroup v2 is mounted',
+  remedy: 'systemd.unified_cgroup_hierarchy=1 on the kernel’s command line, or mount -t cgroup2',
 };
 
 function cloneIntoCgroup(facts: MachineFacts): Verdict {
   const failed = outcome(facts, 'clone.cgroup');
   if (failed === undefined) return unifiedOf(facts) === undefined ? NO_V2 : {};
   if (failed.errno === 'EINVAL' || (failed.errno === 'ENOSYS' && !facts.around.filtered))
-    return { cause: `Linux ${facts.kernel} cannot`, cure: 'Linux 5.7 or later' };
+    return { reason: `Linux ${facts.kernel} cannot`, remedy: 'Linux 5.7 or later' };
   return refusalOf(failed, facts);
 }
 
@@ -254,8 +257,8 @@ function cgroupKill(facts: MachineFacts): Verdict {
   if (unifiedOf(facts) === undefined) return NO_V2;
   if (hasFile(facts, 'cgroup.kill', 5, 14)) return {};
   return {
-    cause: 'cgroups of this kernel have no cgroup.kill; each process is killed by itself',
-    cure: 'Linux 5.14 or later',
+    reason: 'cgroups of this kernel have no cgroup.kill; each process is killed by itself',
+    remedy: 'Linux 5.14 or later',
   };
 }
 
@@ -264,18 +267,18 @@ function freezer(facts: MachineFacts): Verdict {
   if (facts.layout.unified !== undefined && hasFile(facts, 'cgroup.freeze', 5, 2))
     return { detail: 'cgroup v2' };
   return {
-    cause: 'neither the freezer of cgroup v1 nor cgroup.freeze of v2 is at hand',
-    cure: 'cgroups that can be written, with Linux 5.2 or later for v2',
+    reason: 'neither the freezer of cgroup v1 nor cgroup.freeze of v2 is at hand',
+    remedy: 'cgroups that can be written, with Linux 5.2 or later for v2',
   };
 }
 
-/** What is left then: lib/engine/spec/device-guard.ts. */
+/** What is left then: lib/engine/spec/device-access.ts. */
 function withoutFilter(facts: MachineFacts): Verdict {
   const verdict = deviceFilter(facts);
-  if (!('cause' in verdict)) return verdict;
+  if (!('reason' in verdict)) return verdict;
   const left =
     'devices are closed by nodev mounts alone, and options that need a filter are errors';
-  return { ...verdict, cause: `${verdict.cause}; ${left}` };
+  return { ...verdict, reason: `${verdict.reason}; ${left}` };
 }
 
 function deviceFilter(facts: MachineFacts): Verdict {
@@ -284,7 +287,10 @@ function deviceFilter(facts: MachineFacts): Verdict {
   if (failed === undefined && facts.layout.unified !== undefined) return { detail: 'BPF' };
   if (failed === undefined) return NO_V2;
   if (failed.errno === 'EINVAL' || failed.errno === 'ENOSYS')
-    return { cause: 'the kernel has no such programs', cure: 'a kernel with CONFIG_CGROUP_BPF=y' };
+    return {
+      reason: 'the kernel has no such programs',
+      remedy: 'a kernel with CONFIG_CGROUP_BPF=y',
+    };
   return refusalOf(failed, facts);
 }
 
@@ -292,21 +298,22 @@ function userNetwork(name: 'pasta' | 'slirp4netns'): (facts: MachineFacts) => Ve
   return ({ [name]: path, tun, around }) => {
     if (path === undefined)
       return {
-        cause: `${name} is not installed`,
-        cure: `apt install ${name === 'pasta' ? 'passt' : name}`,
+        reason: `${name} is not installed`,
+        remedy: `apt install ${name === 'pasta' ? 'passt' : name}`,
       };
     if (tun === 'missing')
       return {
-        cause: '/dev/net/tun is missing',
-        cure:
+        reason: '/dev/net/tun is missing',
+        remedy:
           around.inside === undefined
             ? 'modprobe tun, as root'
             : '--device /dev/net/tun for the container around',
       };
     if (tun === 'closed')
       return {
-        cause: '/dev/net/tun may not be opened by everybody',
-        cure: 'chmod 0666 /dev/net/tun, as root, as udev has it; root’s containers with --userns=host need it not',
+        reason: '/dev/net/tun may not be opened by everybody',
+        remedy:
+          'chmod 0666 /dev/net/tun, as root, as udev has it; root’s containers with --userns=host need it not',
       };
     return { detail: path };
   };
@@ -334,18 +341,21 @@ function outcome({ probe, probeError }: MachineFacts, name: string): RefusedCall
 
 function refusalOf(failed: RefusedCall, { around }: MachineFacts): Refusal {
   if (failed.errno === '')
-    return { cause: `not tried: ${failed.call}`, cure: 'what else is said to be missing here' };
+    return { reason: `not tried: ${failed.call}`, remedy: 'what else is said to be missing here' };
   if (failed.errno === 'ENOSPC')
     return {
-      cause: `${failed.call}: ENOSPC: a limit below /proc/sys/user is reached`,
-      cure: 'a higher one, as root: sysctl -a --pattern ^user.max_.*_namespaces shows them',
+      reason: `${failed.call}: ENOSPC: a limit below /proc/sys/user is reached`,
+      remedy: 'a higher one, as root: sysctl -a --pattern ^user.max_.*_namespaces shows them',
     };
   const explained = explainRefusal(failed, around);
   if (explained !== undefined) return explained;
   if (failed.errno === 'ENOSYS' || failed.errno === 'EINVAL' || failed.errno === 'ENODEV')
     return {
-      cause: `${failed.call}: ${failed.errno}: this kernel cannot`,
-      cure: 'Linux 5.12 or later, built with it',
+      reason: `${failed.call}: ${failed.errno}: this kernel cannot`,
+      remedy: 'Linux 5.12 or later, built with it',
     };
-  return { cause: `${failed.call}: ${failed.errno}`, cure: 'run as root, outside of containers' };
+  return {
+    reason: `${failed.call}: ${failed.errno}`,
+    remedy: 'run as root, outside of containers',
+  };
 }

@@ -10,8 +10,8 @@ export interface ControllerInfo {
   readonly mountPoint?: string | undefined;
   /** Options of `run` and `create` that need it. */
   readonly limits: readonly string[];
-  readonly cause?: string | undefined;
-  readonly cure?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly remedy?: string | undefined;
 }
 
 /** Name in v2, in v1, and what it gives. Devices and the freezer are not controllers of v2: see the abilities. */

@@ -10,12 +10,12 @@ import { gatherFacts } from './facts.js';
 import { packageVersion } from '../base/package-version.js';
 import { freezerLook } from '../cgroup/freezer.js';
 import type { ContainerCounts, MachineInfo } from './machine-info.js';
-import { defaultPlaces } from '../engine/store/places.js';
-import { isSettled, type Places, Store } from '../engine/store/store.js';
+import { defaultPaths } from '../engine/store/paths.js';
+import { isSettled, type Paths, Store } from '../engine/store/store.js';
 import type { StoredConfig } from '../engine/store/stored.js';
 
-export async function describeMachine(places: Partial<Places>): Promise<MachineInfo> {
-  const { dataRoot, runRoot } = defaultPlaces(places);
+export async function describeMachine(paths: Partial<Paths>): Promise<MachineInfo> {
+  const { dataRoot, runRoot } = defaultPaths(paths);
   const [facts, system] = await Promise.all([gatherFacts(dataRoot), distribution()]);
   const { layout, around } = facts;
   const usable = layout.hierarchies.filter(
@@ -56,7 +56,7 @@ async function distribution(): Promise<string> {
   return /^PRETTY_NAME="?([^"\n]*)/m.exec(text)?.[1] ?? 'Linux';
 }
 
-/** As Docker counts: what neither runs nor is paused is stopped. What a crash has left is not mended here. */
+/** As Docker counts: what neither runs nor is paused is stopped. What a crash has left is not recovered here. */
 function counted(store: Store, layout: CgroupLayout): { containers?: ContainerCounts } {
   const counts = { total: 0, running: 0, paused: 0, stopped: 0 };
   try {

@@ -8,7 +8,7 @@ import { detectCgroups } from '../cgroup/detect.js';
 import type { CgroupLayout } from '../cgroup/layout.js';
 import { type ProbeOutcome, probeMachine } from '../native/probe.js';
 import { firstFreeId } from '../host/subordinate-ids.js';
-import { type Confinement, isMachineRoot, lookAround } from '../host/surroundings.js';
+import { type Confinement, isMachineRoot, lookAround } from '../host/confinement.js';
 import { readUserNamespaceSwitches, type UserNamespaceSwitches } from '../host/user-namespaces.js';
 
 /** A program that has to be set-user-id, or to have the capability as one of its file's. */
@@ -42,7 +42,7 @@ export interface MachineFacts extends UserNamespaceSwitches {
   readonly subgids: readonly IdRange[];
   /** From which on no user has a range. */
   readonly freeIds: number;
-  readonly data: DataPlace;
+  readonly data: DataDirectory;
   /** Paths of the programs; undefined where there is none. */
   readonly pasta?: string | undefined;
   readonly slirp4netns?: string | undefined;
@@ -51,7 +51,7 @@ export interface MachineFacts extends UserNamespaceSwitches {
 }
 
 /** Where containers would lie: the data root, or the first directory above it that there is. */
-export interface DataPlace {
+export interface DataDirectory {
   readonly path: string;
   readonly writable: boolean;
   /** `overlay`, where that is what it lies on: it takes no layer that is written to. */
@@ -63,7 +63,7 @@ export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
   const userName = nameOfUser(around.uid);
   const [layout, data, newuidmap, newgidmap, subuids, subgids, freeIds] = await Promise.all([
     detectCgroups(),
-    placeOf(dataRoot),
+    dataDirectory(dataRoot),
     mapTool('newuidmap'),
     mapTool('newgidmap'),
     rangesOf('/etc/subuid', userName, around.uid),
@@ -111,9 +111,9 @@ function nameOfUser(uid: number): string {
   }
 }
 
-async function placeOf(path: string): Promise<DataPlace> {
+async function dataDirectory(path: string): Promise<DataDirectory> {
   const found = await stat(path).catch(() => undefined);
-  if (found === undefined && dirname(path) !== path) return placeOf(dirname(path));
+  if (found === undefined && dirname(path) !== path) return dataDirectory(dirname(path));
   const [writable, { type }] = await Promise.all([
     access(path, constants.W_OK | constants.X_OK).then(
       () => true,

@@ -1,14 +1,14 @@
 /** What this machine is, what it can do for this user, and which containers it has. */
-import type { Places } from '../engine/store/store.js';
+import type { Paths } from '../engine/store/store.js';
 import type { MachineInfo } from './machine-info.js';
 
 /**
  * Works where `Engine.open` refuses, too: then it says why. Nothing is made or changed.
  *
- * @param places as for `Engine.open`.
+ * @param paths as for `Engine.open`.
  */
-export async function machineInfo(places: Partial<Places> = {}): Promise<MachineInfo> {
+export async function machineInfo(paths: Partial<Paths> = {}): Promise<MachineInfo> {
   // Loaded only now: most programs never ask.
   const { describeMachine } = await import('./describe-machine.js');
-  return describeMachine(places);
+  return describeMachine(paths);
 }

@@ -3,8 +3,8 @@
 /** A failed step as the machine records it. */
 export interface NativeError {
   /** 0 host, 1 container, 2 teardown. */
-  readonly half: number;
-  /** Index in its half; 0xffffffff: before the first step. */
+  readonly phase: number;
+  /** Index in its phase; 0xffffffff: before the first step. */
   readonly step: number;
   /** A positive errno. */
   readonly errno: number;
@@ -30,8 +30,8 @@ export const EVENT = {
  * What happens to a container, in this order: `input` (stdin is a pipe, and can be written to), `waiting` (pid, where a
  * `release` waits for `goOn`), `terminal` (if
  * there is one) and `started` (pid; both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
- * bits: EXECUTED, and of the streams that ended with it 1 and 2, a Float64Array, and where in that the time stamps
- * begin) or `failed` (error), and last `gone` when everything is undone: a few milliseconds late, if neither `failed`
+ * bits: EXECUTED, and of the streams that ended with it 1 and 2, a Float64Array, and where in that the timestamps
+ * begin) or `failed` (error), and last `gone` when everything is torn down: a few milliseconds late, if neither `failed`
  * nor a kill has anybody waiting for it. Meanwhile `writable` (stdin, which was full, takes more) and, until both have ended, `data` (1 stdout or 2 stderr,
  * a Buffer, and where in it the bytes begin and end) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
  * `started` is always told, and `exited` says that it is on its own: with -1 and 0.
@@ -61,7 +61,7 @@ export interface Binding {
   /** Whether this is a debug build, in which faults can be injected. */
   readonly faults: boolean;
   setup(initPath: string): void;
-  instructions(): { name: string; halves: number }[];
+  instructions(): { name: string; phases: number }[];
   /** Of programs as in lib/program/template.ts. */
   template(
     program: Uint8Array,
@@ -76,7 +76,7 @@ export interface Binding {
     hold: readonly number[],
   ): NativeTemplate;
   /** A program for somebody. @param command as for `launch`. */
-  stamp(
+  instantiate(
     program: Uint8Array,
     places: Uint32Array,
     id: string,
@@ -120,10 +120,10 @@ export interface Binding {
   endInput(container: NativeContainer): void;
   /** The terminal's size, in characters. 0 or a negated errno. */
   resize(container: NativeContainer, cols: number, rows: number): number;
-  /** Runs a program's teardown half on the undertaker's thread. */
-  undo(teardown: Uint8Array, callback: (error: NativeError | null) => void): void;
+  /** Runs a program's teardown phase on the teardown thread's thread. */
+  tearDown(teardown: Uint8Array, callback: (error: NativeError | null) => void): void;
   /**
-   * Starts a monitor with a configuration (lib/engine/supervisor/monitor-config.ts); it holds a copy of `ids` (or -1), and one of
+   * Starts a supervisor with a configuration (lib/engine/supervisor/supervisor-config.ts); it holds a copy of `ids` (or -1), and one of
    * `lock` until what has become of the start is written down. The callback gets a descriptor of the connection to it.
    */
   keep(
@@ -141,7 +141,7 @@ export interface Binding {
   /** The same of a directory in the file system of that type that the file contains, mounted or not. For root. */
   treeSize(image: string, type: string, directory: string): Promise<number>;
   probe(): { overlayByDescriptor: boolean };
-  /** Counts this process's engines; the program is what the guard undoes last. */
+  /** Counts this process's engines; the program is what the cleanup helper tears down last. */
   retain(atEnd: Uint8Array): void;
   /** Somebody waits for what is `gone`, or about to be. */
   hurry(): void;

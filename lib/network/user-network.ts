@@ -8,7 +8,7 @@ import { isIPv4, isIP } from 'node:net';
 import { CaissonError } from '../base/errors.js';
 import type { HelperPlan } from '../program/launch.js';
 import { invalid, unsupported } from '../base/check.js';
-import { findProgram, isRoot } from '../host/own-users.js';
+import { findProgram, isRoot } from '../host/user-namespace-ids.js';
 import type { NetworkConfig } from './types.js';
 
 export interface UserNetwork {

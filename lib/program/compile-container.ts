@@ -1,4 +1,4 @@
-/** The container's half: from fresh namespaces to the user's program. Order is what matters here. */
+/** The container's phase: from fresh namespaces to the user's program. Order is what matters here. */
 import type { Mount, Spec } from '../oci/runtime-spec.js';
 import { hierarchyName, isCgroup, isDev, type Shared } from './shared.js';
 import {
@@ -60,7 +60,7 @@ const BASE = { tree: 0, kernel: 1, volume: 2 } as const;
 type KernelMounts = ReadonlyMap<string, { readonly slot: number; readonly base: number }>;
 const KERNEL_PLACES: ReadonlySet<string> = new Set(['/proc', '/sys', '/dev']);
 
-/** Places in the launcher's small mount namespace, of which the container has a copy until it pivots. */
+/** Paths in the launcher's small mount namespace, of which the container has a copy until it pivots. */
 const STAGE = '/stage';
 const ROOT = '/root';
 const SCRATCH = '/scratch';
@@ -74,7 +74,7 @@ export function compileContainer(
   const steps: Step[] = [];
   const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
 
-  // Needs nothing of the host's half, and runs while that is at work.
+  // Needs nothing of the host's phase, and runs while that is at work.
   let unshare = 0;
   for (const type of ['uts', 'network'] as const) {
     // With a helper it was born in it.
@@ -90,13 +90,13 @@ export function compileContainer(
   boundCapabilities(steps, spec);
 
   steps.push({ op: 'await' });
-  if (shared.ownUsers) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
+  if (shared.ownUserNamespace) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
   // The message queues' filesystem belongs to who made the namespace, hence after `ids.set`.
   if (namespaces.has('ipc')) steps.push({ op: 'ns.unshare', numbers: [UNSHARE.ipc] });
   const views = attachRoot(steps, input, shared, slots);
   const [root = shared.root] = views;
   const kernel = attachMounts(steps, spec, input, shared, slots, root);
-  // Before the place where they are becomes read-only, and while the host's half makes the cgroups.
+  // Before the place where they are becomes read-only, and while the host's phase makes the cgroups.
   writeSysctls(steps, spec, input, kernel);
   hidePaths(steps, spec, shared, kernel, root);
 

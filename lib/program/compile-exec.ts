@@ -45,7 +45,7 @@ export interface ExecInput extends Pick<
   LaunchInput,
   'stdin' | 'stdout' | 'stderr' | 'terminal' | 'seccomp' | 'seccompFlags' | 'rootless'
 > {
-  /** Of `rootless`: who starts it is outside, and not in the user namespace as the monitor is. */
+  /** Of `rootless`: who starts it is outside, and not in the user namespace as the supervisor is. */
   readonly joinsUsers?: boolean | undefined;
   /** The container's first process, as this process sees it. */
   readonly pid: number;
@@ -54,7 +54,7 @@ export interface ExecInput extends Pick<
   /** The container's own cgroups. */
   readonly placements: readonly Pick<CgroupPlacement, 'version' | 'dir'>[];
   /** Somebody else moves it into the container's cgroup of v2, and it waits for that. */
-  readonly admitted?: boolean | undefined;
+  readonly movedIntoScope?: boolean | undefined;
   /** What becomes of it with this process. `detached`: it stays, and its streams are `null`. */
   readonly staying: 'ends' | 'detached' | 'leavable';
 }
@@ -83,7 +83,7 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   };
   const unified = input.placements.find(({ version }) => version === 2);
   let born: number | undefined;
-  if (unified !== undefined && joinsUsers && input.admitted !== true) {
+  if (unified !== undefined && joinsUsers && input.movedIntoScope !== true) {
     // A mount of its own is not to be had outside, and a file leads nowhere: it enters by itself.
     tasks.push(open(`${unified.dir}/cgroup.procs`, constants.O_WRONLY));
   } else if (unified !== undefined && !joinsUsers) {
@@ -97,9 +97,9 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
       numbers: [0, ATTR.readOnly | ATTR.noSuid | ATTR.noDev | ATTR.noExec, PROPAGATION.private],
     });
   }
-  const ownUsers = joinsUsers || (spec.linux?.uidMappings?.length ?? 0) > 0;
+  const ownUserNamespace = joinsUsers || (spec.linux?.uidMappings?.length ?? 0) > 0;
   const ownCgroups = spec.linux?.namespaces?.some(({ type }) => type === 'cgroup') === true;
-  let flags = ownUsers ? JOIN.user : 0;
+  let flags = ownUserNamespace ? JOIN.user : 0;
   for (const { type } of spec.linux?.namespaces ?? []) flags |= JOIN[type as 'mount'] ?? 0;
   // A cgroup namespace comes last: those inside may not be moved into it from outside (nsdelegate).
   flags &= ~JOIN.cgroup;
@@ -118,13 +118,13 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
         : open('/dev/null', O_RDWR_NOCTTY);
   // The process belongs to the host's root until it is exec'ed, for whoever is outside.
   if (!joinsUsers) adjustOomScore(host, spec);
-  if (ownUsers && !joinsUsers) raiseLimits(host, spec);
+  if (ownUserNamespace && !joinsUsers) raiseLimits(host, spec);
   const passed = [...Object.values(streams), none].filter((slot) => slot !== undefined);
-  release(host, [target, ...tasks, ...passed], input.admitted === true);
+  release(host, [target, ...tasks, ...passed], input.movedIntoScope === true);
   const container = compileInside(
     spec,
     input,
-    { ...streams, tasks, target, none, ownUsers, ownCgroups },
+    { ...streams, tasks, target, none, ownUserNamespace, ownCgroups },
     slots,
   );
   return {
@@ -141,7 +141,7 @@ interface Passed {
   readonly tasks: readonly number[];
   readonly target: number;
   readonly none: number | undefined;
-  readonly ownUsers: boolean;
+  readonly ownUserNamespace: boolean;
   readonly ownCgroups: boolean;
 }
 
@@ -152,7 +152,7 @@ function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slot
     steps.push({ op: 'ns.join', slots: [passed.target], numbers: [JOIN.cgroup] });
   }
   // Until then it is nobody in there: none of its ids has a name.
-  if (passed.ownUsers) {
+  if (passed.ownUserNamespace) {
     steps.push({ op: 'ids.set', numbers: [0, 0] });
     if (input.rootless?.groups !== false) steps.push({ op: 'groups.set' });
   }

@@ -1,4 +1,4 @@
-/** The host's half: what only the host's root can do, before and beside the new process. */
+/** The host's phase: what only the host's root can do, before and beside the new process. */
 import { constants } from 'node:fs';
 import { compileDeviceRules } from '../cgroup/device-filter.js';
 import type { CgroupPlacement, CgroupWrite } from '../cgroup/writes.js';
@@ -50,11 +50,11 @@ export function compileHost(
   slots: Slots,
 ): { steps: Step[]; slots: LaunchSlots } {
   const steps: Step[] = [];
-  const { ownUsers } = shared;
+  const { ownUserNamespace } = shared;
   const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
 
   // v2: the process is born in its cgroup. v1: it enters by itself, later, so the process comes first and
-  // makes its namespaces while this half goes on.
+  // makes its namespaces while this phase goes on.
   const v2 = input.cgroup.placements.filter(({ version }) => version === 2);
   let born: number | undefined;
   // The directory says whose the cgroups are, so it is there before any of them.
@@ -70,17 +70,17 @@ export function compileHost(
     });
   }
   let flags = CLONE.mount | CLONE.pid;
-  if (ownUsers) flags |= CLONE.user;
+  if (ownUserNamespace) flags |= CLONE.user;
   // Who is to give it a network finds the namespace there.
   if (input.helper !== undefined) flags |= CLONE.network;
   if (!namespaces.has('pid')) flags &= ~CLONE.pid;
   // The user namespace belongs to container root's user: its limits are not those of who starts it.
-  const owner = ownUsers ? shared.rootUid : 0;
+  const owner = ownUserNamespace ? shared.rootUid : 0;
   steps.push({ op: 'clone', slots: [born], numbers: [flags, 0, owner, keptByExec(spec)] });
   if (born === undefined) makeDirectory(steps, input);
 
   let userns: number | undefined;
-  if (ownUsers) {
+  if (ownUserNamespace) {
     steps.push({
       op: 'ids.map',
       texts: [idMap(spec.linux?.uidMappings), idMap(spec.linux?.gidMappings)],
@@ -88,7 +88,7 @@ export function compileHost(
     userns = slots.take();
     steps.push({ op: 'ns.open', slots: [userns], texts: ['user'] });
   }
-  // Held by this process, so that its undertaker is who takes the mounts down. A monitor does that anyway.
+  // Held by this process, so that its teardown thread is who takes the mounts down. A supervisor does that anyway.
   const mounts = input.owner === undefined ? undefined : slots.take();
   if (mounts !== undefined) steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
   const label = spec.linux?.mountLabel;
@@ -97,7 +97,7 @@ export function compileHost(
   // The container attaches its root while the rest of what its mounts need is made.
   release(steps, [shared.root]);
   fillScratch(steps, spec, input, shared);
-  if (ownUsers) steps.push({ op: 'fsids.set', numbers: [0, 0] });
+  if (ownUserNamespace) steps.push({ op: 'fsids.set', numbers: [0, 0] });
   makeTmpfs(steps, spec, shared);
   openBinds(steps, spec, shared, slots, userns);
   // And makes those while the rest is made here.
@@ -141,13 +141,13 @@ export function compileHost(
   const near = makePipes(steps, spec, input, shared, slots);
   startHelper(steps, input, slots, userns);
   adjustOomScore(steps, spec);
-  if (ownUsers) raiseLimits(steps, spec);
+  if (ownUserNamespace) raiseLimits(steps, spec);
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
   return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };
 }
 
-/** With these the container's half sets everything up in a user namespace of its own. */
+/** With these the container's phase sets everything up in a user namespace of its own. */
 const SETUP = capabilityMask([
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
@@ -200,7 +200,7 @@ function startHelper(
   );
 }
 
-/** v2: until then the container's half runs, which makes and opens no device but those that it is given. */
+/** v2: until then the container's phase runs, which makes and opens no device but those that it is given. */
 function filterDevices(steps: Step[], { cgroup }: LaunchInput, directory: number): void {
   const filter = compileDeviceRules(cgroup.deviceRules ?? []);
   if (filter === undefined) return;
@@ -305,7 +305,7 @@ function makeTmpfs(steps: Step[], spec: Spec, shared: Shared): void {
     if (slot === undefined) return;
     const { attributes, data } = parseMountOptions(options);
     const { uid, gid, rest } = tmpfsOwner(data);
-    const owned = shared.ownUsers || uid !== undefined || gid !== undefined;
+    const owned = shared.ownUserNamespace || uid !== undefined || gid !== undefined;
     const owner = owned ? [hostId(uidMappings, uid ?? 0), hostId(gidMappings, gid ?? 0), 1] : [];
     steps.push({
       op: 'fs.make',
@@ -322,7 +322,7 @@ const SAME_OWNER = 0xffff_ffff;
 /**
  * Makes the pipes, or passes on Node's own streams; returns the slots of Node's ends.
  *
- * @param ownedLater by the container's half, where this one may not.
+ * @param ownedLater by the container's phase, where this one may not.
  */
 export function makePipes(
   steps: Step[],
@@ -414,11 +414,11 @@ function makeRoot(
   userns: number | undefined,
   label: string | undefined,
 ): void {
-  const { ownUsers, rootUid, rootGid } = shared;
+  const { ownUserNamespace, rootUid, rootGid } = shared;
   const attributes = devicesInRoot === true ? 0 : ATTR.noDev;
   const assume = () => {
     // Work directories and device nodes then belong to container root, whose ids the layers speak.
-    if (ownUsers) steps.push({ op: 'fsids.set', numbers: [rootUid, rootGid] });
+    if (ownUserNamespace) steps.push({ op: 'fsids.set', numbers: [rootUid, rootGid] });
   };
   const open = (path: string) => {
     const slot = slots.take();
@@ -496,7 +496,7 @@ function mountLayer(
   layer: LayerPlan,
   directory: string,
   attributes: number,
-  { ownUsers, rootUid, rootGid }: Shared,
+  { ownUserNamespace, rootUid, rootGid }: Shared,
   slots: Slots,
   userns: number | undefined,
 ): number {
@@ -509,7 +509,7 @@ function mountLayer(
         'tmpfs',
         `source=caisson,mode=0755,size=${layer.size},nr_inodes=${inodesOf(layer.size)}`,
       ],
-      numbers: [attributes, ...(ownUsers ? [rootUid, rootGid, 1] : [])],
+      numbers: [attributes, ...(ownUserNamespace ? [rootUid, rootGid, 1] : [])],
     });
     return own;
   }

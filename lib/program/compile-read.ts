@@ -17,7 +17,7 @@ export interface ReadInput {
   /** Field 22 of /proc/<pid>/stat. */
   readonly startTime: bigint;
   /** The container has a user namespace of its own. */
-  readonly ownUsers: boolean;
+  readonly ownUserNamespace: boolean;
   /** False where the container can have no groups but its own. */
   readonly groups: boolean;
   readonly paths: readonly string[];
@@ -31,7 +31,7 @@ const SAME_OWNER = 0xffff_ffff;
 export function compileRead(input: ReadInput): Launchable {
   const slots = new Slots();
   const [target, inside, outside, root] = [slots.take(), slots.take(), slots.take(), slots.take()];
-  const namespaces = JOIN.mount | (input.ownUsers ? JOIN.user : 0);
+  const namespaces = JOIN.mount | (input.ownUserNamespace ? JOIN.user : 0);
   const host: Step[] = [
     { op: 'process.open', slots: [target], numbers: [input.pid, input.startTime] },
     { op: 'clone', slots: [undefined, target], numbers: [namespaces, STAYING.outside] },
@@ -39,7 +39,7 @@ export function compileRead(input: ReadInput): Launchable {
   ];
   release(host, [inside]);
   const container: Step[] = [{ op: 'await' }];
-  if (input.ownUsers) {
+  if (input.ownUserNamespace) {
     container.push({ op: 'ids.set', numbers: [0, 0] });
     if (input.groups) container.push({ op: 'groups.set' });
   }

@@ -1,6 +1,6 @@
 /**
  * `compile`: OCI spec + launch input → launch program. Pure: all policy and all ordering of a start is here
- * and in its two halves, and nothing here looks at the machine.
+ * and in its two phases, and nothing here looks at the machine.
  */
 import type { CgroupPlan } from '../cgroup/writes.js';
 import type { Spec } from '../oci/runtime-spec.js';
@@ -22,7 +22,7 @@ import { type LaunchSlots, Slots } from './slots.js';
 
 export interface Launchable {
   readonly program: Program;
-  /** The teardown half on its own, for those who undo. */
+  /** The teardown phase on its own, for those who undo. */
   readonly teardown: Program;
   readonly slots: LaunchSlots;
 }
@@ -47,7 +47,7 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
   const stream = (plan: LaunchInput['stdin']) =>
     terminal || plan === 'null' ? undefined : slots.take();
   const shared: Shared = {
-    ownUsers: uids.length > 0,
+    ownUserNamespace: uids.length > 0,
     rootUid: uids[0]?.hostID ?? 0,
     rootGid: gids[0]?.hostID ?? 0,
     root: slots.take(),

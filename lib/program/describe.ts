@@ -131,8 +131,9 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
       ? `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces`
       : `clone3 caisson-init in the pid,${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1, 'the container')}`) +
     (o.slot(0, 'of its own') === '' ? '' : ` into cgroup ${o.slot(0, 'of its own')}`) +
-    (['', ', detached', ', with a keeper', ', staying outside its pid namespace'][o.number(1)] ??
-      '') +
+    (['', ', detached', ', with an exec supervisor', ', staying outside its pid namespace'][
+      o.number(1)
+    ] ?? '') +
     (o.number(2) === 0 ? '' : `, as user ${o.number(2)}`),
   'ids.map': (o) => `map ids: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'users.make': (o) =>
@@ -168,7 +169,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     (o.number(1) === 0 ? 'ended' : 'said so'),
   release: (o) =>
     `let the container go on, with ${o.slots16(0)}${o.number(0) === 0 ? '' : ', when told to'}`,
-  await: () => `wait for the host's half`,
+  await: () => `wait for the host's phase`,
   'ids.set': (o) => `setresuid ${o.number(0)}, setresgid ${o.number(1)}`,
   'groups.set': (o) => `setgroups [${o.ids32(0)}]`,
   'cgroup.enter': (o) => `enter cgroup ${o.slot(0, 'of its own')}`,

@@ -10,7 +10,7 @@ const MAX_SIZE = 8 << 20;
 
 /** What to do at one step instead of running it. Debug builds of the addon only. */
 export interface Fault {
-  readonly half: 'host' | 'container';
+  readonly phase: 'host' | 'container';
   readonly step: number;
   readonly action: 'fail' | 'kill-init' | 'kill-node' | 'kill-both';
 }
@@ -29,7 +29,7 @@ const SHORT_TEXT = 96;
  */
 export class Encoder {
   private bytes = Buffer.allocUnsafeSlow(32 << 10);
-  private halves = new Int16Array(this.bytes.buffer);
+  private int16s = new Int16Array(this.bytes.buffer);
   private words = new Uint32Array(this.bytes.buffer);
   private end = 0;
 
@@ -42,24 +42,24 @@ export class Encoder {
     this.end = arena + 4; // offset 0 of the arena means "no text"
 
     let at = HEADER_SIZE;
-    for (const half of [host, container, teardown]) {
-      for (const step of half) {
+    for (const steps of [host, container, teardown]) {
+      for (const step of steps) {
         this.step(step, at, arena);
         at += STEP_SIZE;
       }
     }
-    const { halves, words, end } = this;
+    const { int16s, words, end } = this;
     words[0] = MAGIC;
     words[1] = VERSION;
     words[2] = end;
-    halves[6] = slots;
-    halves[7] = host.length;
-    halves[8] = container.length;
-    halves[9] = teardown.length;
+    int16s[6] = slots;
+    int16s[7] = host.length;
+    int16s[8] = container.length;
+    int16s[9] = teardown.length;
     words[5] = arena;
     if (fault !== undefined) {
-      halves[12] = fault.half === 'host' ? 0 : 1;
-      halves[13] = fault.step;
+      int16s[12] = fault.phase === 'host' ? 0 : 1;
+      int16s[13] = fault.step;
       words[7] = FAULTS[fault.action];
     }
     return this.bytes.subarray(0, end);
@@ -79,10 +79,10 @@ export class Encoder {
   }
 
   private step({ op, slots, texts, numbers }: Step, at: number, arena: number): void {
-    const { halves } = this;
-    const half = at >> 1;
-    halves[half] = OPCODE_NUMBERS[op];
-    for (let i = 0; i < 4; i++) halves[half + 2 + i] = slots?.[i] ?? -1;
+    const { int16s } = this;
+    const at16 = at >> 1;
+    int16s[at16] = OPCODE_NUMBERS[op];
+    for (let i = 0; i < 4; i++) int16s[at16 + 2 + i] = slots?.[i] ?? -1;
     if (numbers !== undefined) {
       const place = (at + 32) >> 2;
       for (let i = 0; i < numbers.length; i++) this.number(numbers[i] ?? 0, place + 2 * i);
@@ -155,7 +155,7 @@ export class Encoder {
     const larger = Buffer.allocUnsafeSlow((size + 3) & ~3);
     this.bytes.copy(larger);
     this.bytes = larger;
-    this.halves = new Int16Array(larger.buffer);
+    this.int16s = new Int16Array(larger.buffer);
     this.words = new Uint32Array(larger.buffer);
   }
 }

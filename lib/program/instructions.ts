@@ -20,8 +20,8 @@ export interface Program {
   readonly teardown: readonly Step[];
 }
 
-export type Half = 'host' | 'container' | 'teardown';
-export const HALVES: readonly Half[] = ['host', 'container', 'teardown'];
+export type Phase = 'host' | 'container' | 'teardown';
+export const PHASES: readonly Phase[] = ['host', 'container', 'teardown'];
 
 /** In the order of their numbers; `none` is 0. */
 export const OPCODES = [

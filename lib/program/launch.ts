@@ -66,7 +66,7 @@ export interface Command {
   readonly env: readonly string[];
 }
 
-/** A start by an ordinary user's monitor, in the user namespace that he has made for it. */
+/** A start by an ordinary user's supervisor, in the user namespace that he has made for it. */
 export interface RootlessInput {
   /** Where on the host a device of the container is, where that is another path: nobody can make nodes there. */
   readonly devices: ReadonlyMap<string, string>;

@@ -1,4 +1,4 @@
-/** What the host's half and the container's half both speak of; `compile` gives it to each. */
+/** What the host's phase and the container's phase both speak of; `compile` gives it to each. */
 import type { LinuxDevice, Mount, Spec } from '../oci/runtime-spec.js';
 
 /** What the running kernel can do; from a probe. */
@@ -7,10 +7,10 @@ export interface KernelFacts {
   readonly overlayByDescriptor: boolean;
 }
 
-/** Registers that both halves speak of. */
+/** Registers that both phases speak of. */
 export interface Shared {
   /** A new user namespace: the container's ids are not the host's. */
-  readonly ownUsers: boolean;
+  readonly ownUserNamespace: boolean;
   /** Host id of container root. */
   readonly rootUid: number;
   readonly rootGid: number;

@@ -85,16 +85,16 @@ export class Template {
   }
 
   /** The program for somebody. */
-  stamp(
-    binding: Pick<Binding, 'stamp'>,
+  instantiate(
+    binding: Pick<Binding, 'instantiate'>,
     { id, base = 0 }: Identity,
     command?: Uint8Array,
   ): Uint8Array {
-    return binding.stamp(this.bytes, this.places, id, base, command);
+    return binding.instantiate(this.bytes, this.places, id, base, command);
   }
 }
 
-/** What is put behind a template without a command, for `launch` and `stamp`. */
+/** What is put behind a template without a command, for `launch` and `instantiate`. */
 export class CommandTemplate {
   /** Where the short id stands in the texts, as 4 bytes (NOWHERE: it does not); then the texts. */
   readonly bytes: Uint8Array;

@@ -1,9 +1,9 @@
-/** The start as a waterfall, from the time stamps of the native machine. */
+/** The start as a waterfall, from the timestamps of the native machine. */
 import { describe } from './describe.js';
 import type { Program, Step } from './instructions.js';
 
 export interface TimelineStep {
-  readonly half: 'host' | 'container';
+  readonly phase: 'host' | 'container';
   readonly op: string;
   readonly description: string;
   /** Microseconds since the launch program began. */
@@ -19,19 +19,19 @@ export interface Timeline {
 }
 
 /**
- * @param stamps nanoseconds: the host half's start and the end of each of its steps, then the same of the
- *   container's half. 0: not reached.
+ * @param timestamps nanoseconds: the host phase's start and the end of each of its steps, then the same of the
+ *   container's phase. 0: not reached.
  */
-export function makeTimeline(program: Program, stamps: Float64Array): Timeline {
-  const origin = stamps[0] ?? 0;
+export function makeTimeline(program: Program, timestamps: Float64Array): Timeline {
+  const origin = timestamps[0] ?? 0;
   const steps: TimelineStep[] = [];
-  const add = (half: 'host' | 'container', list: readonly Step[], first: number) => {
-    let start = stamps[first] ?? 0;
+  const add = (phase: 'host' | 'container', list: readonly Step[], first: number) => {
+    let start = timestamps[first] ?? 0;
     list.forEach((step, index) => {
-      const end = stamps[first + 1 + index] ?? 0;
+      const end = timestamps[first + 1 + index] ?? 0;
       if (end === 0) return;
       steps.push({
-        half,
+        phase,
         op: step.op,
         description: describe(step),
         start: (start - origin) / 1000,
@@ -51,11 +51,11 @@ const BAR = 40;
 /** For people: one line a step, microseconds, and a bar where it lies in the whole. */
 export function drawTimeline({ steps, total }: Timeline): string {
   const scale = total === 0 ? 0 : BAR / total;
-  const lines = steps.map(({ half, op, description, start, duration }) => {
-    // The container's half writes its own stamps: one may lie before the start.
+  const lines = steps.map(({ phase, op, description, start, duration }) => {
+    // The container's phase writes its own timestamps: one may lie before the start.
     const from = Math.max(0, Math.min(BAR - 1, Math.floor(start * scale)));
     const width = Math.max(1, Math.min(BAR - from, Math.round(duration * scale)));
-    const bar = `${' '.repeat(from)}${(half === 'host' ? '▒' : '█').repeat(width)}`.padEnd(BAR);
+    const bar = `${' '.repeat(from)}${(phase === 'host' ? '▒' : '█').repeat(width)}`.padEnd(BAR);
     return `${start.toFixed(0).padStart(7)} ${duration.toFixed(0).padStart(6)} ${bar} ${op.padEnd(15)} ${description}`;
   });
   return (

@@ -104,11 +104,11 @@ describe("Docker's words", function () {
     for (const name of ['boot-always', 'boot-unless', 'boot-no']) {
       const path = caisson('inspect', '-f', '{{.LogPath}}', name).stdout.trim();
       const file = join(dirname(path), 'state.json');
-      const state = JSON.parse(readFileSync(file, 'utf8')) as { monitor: string };
-      const [pid = '', start = ''] = state.monitor.split(' ');
+      const state = JSON.parse(readFileSync(file, 'utf8')) as { supervisor: string };
+      const [pid = '', start = ''] = state.supervisor.split(' ');
       process.kill(Number(pid), 'SIGKILL');
-      const monitor = `${pid} ${start} 00000000-0000-0000-0000-000000000000`;
-      writeFileSync(file, JSON.stringify({ ...state, monitor }));
+      const supervisor = `${pid} ${start} 00000000-0000-0000-0000-000000000000`;
+      writeFileSync(file, JSON.stringify({ ...state, supervisor }));
     }
     const started = caisson('start', '--all', '--filter', 'should-start-on-boot=true');
     expect(started).to.deep.equal({ status: 0, stdout: 'boot-always\nboot-unless\n', stderr: '' });

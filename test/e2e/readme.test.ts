@@ -68,7 +68,7 @@ describe('README', () => {
       expect(outputs[2]).to.match(/ www-data root .* file\n$/);
       await user.expectNothing();
     } finally {
-      await user.discard();
+      await user.cleanUp();
     }
   });
 
@@ -95,10 +95,10 @@ describe('README', () => {
         await run(commands[2]);
         await user.expectNothing();
       } finally {
-        await user.discard();
+        await user.cleanUp();
       }
     } finally {
-      await outer.discard();
+      await outer.cleanUp();
     }
   });
 });

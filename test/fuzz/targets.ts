@@ -18,7 +18,10 @@ import {
 import { decodeEvent } from '../../lib/engine/store/event-log.js';
 import { LineSplitter } from '../../lib/base/lines.js';
 import { decodeLine } from '../../lib/engine/logs/log-entry.js';
-import { errorRecord, MonitorConnection } from '../../lib/engine/supervisor/monitor-connection.js';
+import {
+  errorRecord,
+  SupervisorConnection,
+} from '../../lib/engine/supervisor/supervisor-connection.js';
 import { isAlive, startTime } from '../../lib/host/owner.js';
 import { parseNetDev } from '../../lib/engine/views/stats.js';
 import { parseHealth, parseState } from '../../lib/engine/store/store.js';
@@ -146,7 +149,7 @@ const accounts: Target = {
 const state: Target = {
   name: 'state-files',
   seeds: texts(
-    `{"status":"running","pid":42,"startTime":"7","monitor":"1 2 b","idBase":1000,"startedAt":"${TIME}","finishedAt":"","exitCode":0,"oomKilled":false,"error":"","restartCount":0,"stopped":false,"logLost":0}`,
+    `{"status":"running","pid":42,"startTime":"7","supervisor":"1 2 b","idBase":1000,"startedAt":"${TIME}","finishedAt":"","exitCode":0,"oomKilled":false,"error":"","restartCount":0,"stopped":false,"logLost":0}`,
     `{"status":"healthy","failingStreak":1,"log":[{"start":"${TIME}","end":"${TIME}","exitCode":1,"output":"no"}]}`,
   ),
   words: [...JSON_WORDS, ...texts('"status":', '"pid":', '"log":[', '"exited"', '"healthy"')],
@@ -156,7 +159,7 @@ const state: Target = {
     if (read !== undefined) {
       for (const key of ['pid', 'idBase', 'exitCode', 'restartCount', 'logLost'] as const)
         assert(Number.isSafeInteger(read[key]), key);
-      for (const key of ['startTime', 'monitor', 'startedAt', 'finishedAt', 'error'] as const)
+      for (const key of ['startTime', 'supervisor', 'startedAt', 'finishedAt', 'error'] as const)
         assert(typeof read[key] === 'string', key);
       for (const key of ['oomKilled', 'stopped'] as const)
         assert(typeof read[key] === 'boolean', key);
@@ -215,7 +218,7 @@ const replies: Target = {
       },
     });
     let seen = 0;
-    const connection = new MonitorConnection(socket as unknown as Socket, {
+    const connection = new SupervisorConnection(socket as unknown as Socket, {
       attached: ({ stdin, terminal }) =>
         assert(typeof stdin === 'boolean' && typeof terminal === 'boolean'),
       output: (stream, { length }) => {
@@ -269,10 +272,10 @@ const shared: Target = {
     const error = failureOf(errorRecord(whole), PROGRAM, ['sh']);
     assert(error instanceof CaissonError && error.message.length < 4096);
     // As the addon gives them: whole numbers of 64 bits.
-    const stamps = Float64Array.from({ length: 6 }, (_, i) =>
+    const timestamps = Float64Array.from({ length: 6 }, (_, i) =>
       Number(whole.readBigUInt64LE(528 + 8 * i)),
     );
-    assert(drawTimeline(makeTimeline(PROGRAM, stamps)).length < 4096);
+    assert(drawTimeline(makeTimeline(PROGRAM, timestamps)).length < 4096);
   },
 };
 
@@ -296,7 +299,7 @@ const processes: Target = {
 const networks: Target = {
   name: 'network-table',
   seeds: texts(
-    'Inter-| Receive | Transmit\n face |bytes\n    lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n__proto__: 5 6 7 8 0 0 0 0 9 10 11 12 0 0 0 0\n',
+    'Inter-| Receive | Transmit\n subcommand |bytes\n    lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n__proto__: 5 6 7 8 0 0 0 0 9 10 11 12 0 0 0 0\n',
   ),
   words: texts('\n', ':', ' ', '1', 'x', '__proto__', 'constructor'),
   run(bytes) {

@@ -4,10 +4,17 @@ import { stat } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { Attached } from '../../lib/engine/supervisor/attached.js';
 import type { Container } from '../../lib/engine/container/container.js';
-import { Kept, logBytes, logOf, refused, statusIs, untilLogged } from '../support/kept.js';
-import { Ward } from '../support/nursery.js';
+import {
+  DetachedContainers,
+  logBytes,
+  logOf,
+  refused,
+  statusIs,
+  untilLogged,
+} from '../support/detached.js';
+import { ProcessHarness } from '../support/process-harness.js';
 import { eventually, sleep } from '../support/outside.js';
-import { fixture } from '../support/places.js';
+import { fixture } from '../support/paths.js';
 import { needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 import type { AttachOneTask } from './fixtures/attach-one.js';
@@ -43,17 +50,17 @@ const clients = needsRoot('a cgroup to find what a client has left');
 describe('attached clients', function () {
   this.timeout(60_000);
   let shop: Workshop;
-  let kept: Kept;
-  const wards: Ward[] = [];
+  let detached: DetachedContainers;
+  const harnesses: ProcessHarness[] = [];
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
 
   afterEach(async () => {
-    for (const ward of wards.splice(0)) await ward.discard();
-    await kept.discard();
+    for (const harness of harnesses.splice(0)) await harness.cleanUp();
+    await detached.cleanUp();
   });
 
   after(() => shop.close());
@@ -61,10 +68,10 @@ describe('attached clients', function () {
   /** Attached in a process of its own. In a record as all clients are. */
   const attachElsewhere = async (container: Container, read: boolean) => {
     const task: AttachOneTask = { directory: shop.directory, id: container.id, read };
-    const ward = await Ward.start(fixture('attach-one'), task);
-    wards.push(ward);
-    expect(await ward.next<string>()).to.equal('attached');
-    return ward;
+    const harness = await ProcessHarness.start(fixture('attach-one'), task);
+    harnesses.push(harness);
+    expect(await harness.next<string>()).to.equal('attached');
+    return harness;
   };
 
   const pattern = (size: number) => {
@@ -78,7 +85,7 @@ describe('attached clients', function () {
 
   describe('from the beginning', () => {
     it('give a megabyte to cat and get it back', async () => {
-      const { container, client } = await kept.startAttached(['cat'], {
+      const { container, client } = await detached.startAttached(['cat'], {
         openStdin: true,
         stdinOnce: true,
       });
@@ -93,7 +100,7 @@ describe('attached clients', function () {
 
     it('miss nothing of a program that ends at once, on two streams', async () => {
       for (let round = 0; round < 10; round++) {
-        const { client } = await kept.startAttached('echo out; echo err >&2; exit 4');
+        const { client } = await detached.startAttached('echo out; echo err >&2; exit 4');
         const [out, err] = [new Heard(client.stdout), new Heard(client.stderr)];
         expect((await client).exitCode).to.equal(4);
         expect(String(await out.ended)).to.equal('out\n');
@@ -103,7 +110,7 @@ describe('attached clients', function () {
     });
 
     it('are told when the program has begun, and of the signal that ends it', async () => {
-      const { container, client } = await kept.startAttached(['sleep', '1000']);
+      const { container, client } = await detached.startAttached(['sleep', '1000']);
       await client.started;
       await statusIs(container, 'running');
       await client.kill('SIGTERM');
@@ -111,7 +118,7 @@ describe('attached clients', function () {
     });
 
     it('have no input that was not asked for', async () => {
-      const { client } = await kept.startAttached('cat; echo end');
+      const { client } = await detached.startAttached('cat; echo end');
       expect(client.stdin).to.equal(undefined);
       const heard = new Heard(client.stdout);
       await client;
@@ -119,7 +126,7 @@ describe('attached clients', function () {
     });
 
     it('are lines, too', async () => {
-      const { client } = await kept.startAttached('seq 1 1000');
+      const { client } = await detached.startAttached('seq 1 1000');
       const lines: string[] = [];
       for await (const line of client) lines.push(line);
       expect(lines).to.deep.equal(Array.from({ length: 1000 }, (_, i) => `${i + 1}`));
@@ -129,7 +136,9 @@ describe('attached clients', function () {
 
   describe('later', () => {
     it('get what comes from then on; what was before is in the log only', async () => {
-      const container = await kept.start('echo before; read x; echo after $x', { openStdin: true });
+      const container = await detached.start('echo before; read x; echo after $x', {
+        openStdin: true,
+      });
       await untilLogged(container, 'before');
       const client = container.attach();
       const heard = new Heard(client.stdout);
@@ -141,7 +150,9 @@ describe('attached clients', function () {
     });
 
     it('all get the same', async () => {
-      const container = await kept.start('read x; seq 1 20000; seq 1 100 >&2', { openStdin: true });
+      const container = await detached.start('read x; seq 1 20000; seq 1 100 >&2', {
+        openStdin: true,
+      });
       const clients = Array.from({ length: 8 }, () => container.attach());
       const heard = clients.map(({ stdout, stderr }) => [new Heard(stdout), new Heard(stderr)]);
       await Promise.all(clients.map((client) => client.started));
@@ -155,7 +166,7 @@ describe('attached clients', function () {
     });
 
     it('choose their streams', async () => {
-      const container = await kept.start('read x; echo out; echo err >&2', { openStdin: true });
+      const container = await detached.start('read x; echo out; echo err >&2', { openStdin: true });
       const mute = container.attach({ stdout: false, stderr: false });
       const out = container.attach({ stdin: false, stderr: false });
       const heard = new Heard(out.stdout);
@@ -169,20 +180,23 @@ describe('attached clients', function () {
     });
 
     it('give what they have given although they leave at once', async () => {
-      const container = await kept.start('sleep 0.5; wc -c; sleep 1000', {
+      const container = await detached.start('sleep 0.5; wc -c; sleep 1000', {
         openStdin: true,
         stdinOnce: true,
       });
       const client = container.attach();
       await client.started;
-      // More than a pipe holds, less than pipe and monitor together.
+      // More than a pipe holds, less than pipe and supervisor together.
       await new Promise<void>((resolve) => client.stdin!.end(pattern(100_000), () => resolve()));
       client.detach();
       await untilLogged(container, '100000');
     });
 
     it('see a restart by policy as the end', async () => {
-      const container = await kept.start('read x; exit 3', { openStdin: true, restart: 'always' });
+      const container = await detached.start('read x; exit 3', {
+        openStdin: true,
+        restart: 'always',
+      });
       const client = container.attach();
       await client.started;
       client.stdin!.write('\n');
@@ -200,7 +214,7 @@ describe('attached clients', function () {
     });
 
     it('are refused where nothing runs', async () => {
-      const container = await kept.create('true');
+      const container = await detached.create('true');
       const client = container.attach();
       await refused(client, 'ERR_CONTAINER_NOT_RUNNING');
       await refused(client.started, 'ERR_CONTAINER_NOT_RUNNING');
@@ -209,7 +223,7 @@ describe('attached clients', function () {
 
   describe('leave', () => {
     it('and the container runs on', async () => {
-      const container = await kept.start(TICKING);
+      const container = await detached.start(TICKING);
       const client = container.attach();
       const heard = new Heard(client.stdout);
       await heard.until(/\d+\n\d+\n/);
@@ -221,7 +235,7 @@ describe('attached clients', function () {
     });
 
     it('by leaving a loop, or a scope', async () => {
-      const container = await kept.start(TICKING);
+      const container = await detached.start(TICKING);
       let client = container.attach();
       for await (const line of client) if (Number(line) > 0) break;
       expect((await client).detached).to.equal(true);
@@ -235,7 +249,7 @@ describe('attached clients', function () {
     });
 
     it('and the input stays open, unless it is once', async () => {
-      const container = await kept.start('while read x; do echo got $x; done; echo closed', {
+      const container = await detached.start('while read x; do echo got $x; done; echo closed', {
         openStdin: true,
       });
       for (const word of ['one', 'two']) {
@@ -248,7 +262,7 @@ describe('attached clients', function () {
       await sleep(100);
       await statusIs(container, 'running');
 
-      const once = await kept.start('cat; echo closed', { openStdin: true, stdinOnce: true });
+      const once = await detached.start('cat; echo closed', { openStdin: true, stdinOnce: true });
       const watcher = once.attach({ stdin: false });
       await watcher.started;
       watcher.detach();
@@ -264,12 +278,12 @@ describe('attached clients', function () {
     });
 
     it('by being killed in the middle of much: the log is whole', async () => {
-      const container = await kept.start('seq 1 300000', { logOptions: { 'max-size': '-1' } });
+      const container = await detached.start('seq 1 300000', { logOptions: { 'max-size': '-1' } });
       await Promise.all(
         [0, 1, 2].map(async (index) => {
-          const ward = await attachElsewhere(container, index > 0).catch(() => undefined);
+          const harness = await attachElsewhere(container, index > 0).catch(() => undefined);
           await sleep(20 * index);
-          ward?.kill();
+          harness?.kill();
         }),
       );
       expect((await container.wait()).exitCode).to.equal(0);
@@ -281,7 +295,7 @@ describe('attached clients', function () {
   describe('that do not read', () => {
     it('are told that there is a program, also behind its output', async () => {
       for (let round = 0; round < 20; round++) {
-        const { client } = await kept.startAttached('seq 1 100000');
+        const { client } = await detached.startAttached('seq 1 100000');
         client.stdout!.on('data', () => undefined).pause();
         await client.started;
         client.stdout!.resume();
@@ -290,12 +304,12 @@ describe('attached clients', function () {
     });
 
     clients.it('hold the container back, as long as they are there', async () => {
-      const container = await kept.start('yes 0123456789012345678901234567890123456789', {
+      const container = await detached.start('yes 0123456789012345678901234567890123456789', {
         logOptions: { 'max-size': '-1' },
       });
-      const ward = await attachElsewhere(container, false);
+      const harness = await attachElsewhere(container, false);
       // Not read: where everything is slow, there is much until this client is there.
-      const size = async () => (await stat(kept.path(container, 'json.log'))).size;
+      const size = async () => (await stat(detached.path(container, 'json.log'))).size;
       // It writes until all that lies between is full, and then no more.
       let before = -1;
       await eventually(async () => {
@@ -307,13 +321,13 @@ describe('attached clients', function () {
       }, 40_000);
       await sleep(300);
       expect(await size()).to.equal(before);
-      ward.kill();
+      harness.kill();
       await eventually(async () => expect(await size()).to.be.above(before + 100_000));
       await container.kill();
     });
 
     it('get all when they read at last, after the program’s end, too', async () => {
-      const container = await kept.start('read x; seq 1 60000', { openStdin: true });
+      const container = await detached.start('read x; seq 1 60000', { openStdin: true });
       const client = container.attach();
       await client.started;
       const { stdout } = client;
@@ -329,21 +343,21 @@ describe('attached clients', function () {
     });
 
     clients.it('do not keep it from being killed', async () => {
-      const container = await kept.start('yes');
-      const ward = await attachElsewhere(container, false);
+      const container = await detached.start('yes');
+      const harness = await attachElsewhere(container, false);
       await sleep(500);
       const begin = performance.now();
       await container.kill();
       expect(performance.now() - begin).to.be.below(15_000);
       expect((await container.inspect()).state.exitCode).to.equal(137);
-      ward.kill();
-      await kept.expectQuiet(container);
+      harness.kill();
+      await detached.expectQuiet(container);
     });
   });
 
   it('get a hundred megabytes whole', async function () {
     this.timeout(120_000);
-    const { client } = await kept.startAttached('yes 0123456789abcdef | head -c 104857600', {
+    const { client } = await detached.startAttached('yes 0123456789abcdef | head -c 104857600', {
       logDriver: 'none',
     });
     const hash = createHash('sha256');
@@ -363,7 +377,7 @@ describe('attached clients', function () {
     const much = Buffer.alloc(2 << 20, 'x\n');
     for (let round = 0; round < 20; round++) {
       const options = { openStdin: true, stdinOnce: true, autoRemove: true };
-      const { client } = await kept.startAttached(['head', '-n', '1'], options);
+      const { client } = await detached.startAttached(['head', '-n', '1'], options);
       client.stdin!.on('error', () => undefined);
       client.stdin!.end(much);
       expect((await client).exitCode, `round ${round}`).to.equal(0);
@@ -374,7 +388,7 @@ describe('attached clients', function () {
     const TTY = { tty: { cols: 80, rows: 24 }, openStdin: true };
 
     it('type, and see what is echoed', async () => {
-      const { container, client } = await kept.startAttached(['sh'], TTY);
+      const { container, client } = await detached.startAttached(['sh'], TTY);
       expect(client.stderr).to.equal(undefined);
       const heard = new Heard(client.stdout);
       await client.started;
@@ -392,7 +406,7 @@ describe('attached clients', function () {
 
     it('keep their size when the program is run again', async () => {
       const script = 'stty size; read line; exit 1';
-      const { container, client } = await kept.startAttached(script, {
+      const { container, client } = await detached.startAttached(script, {
         ...TTY,
         restart: 'on-failure:1',
       });
@@ -404,7 +418,7 @@ describe('attached clients', function () {
     });
 
     it('of a size are told of another: the program hears WINCH', async () => {
-      const container = await kept.start(
+      const container = await detached.start(
         "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done",
         TTY,
       );
@@ -424,7 +438,7 @@ describe('attached clients', function () {
     });
 
     it('interrupt it by ^C, end its input by ^D', async () => {
-      const container = await kept.start(['cat'], TTY);
+      const container = await detached.start(['cat'], TTY);
       const client = container.attach();
       const heard = new Heard(client.stdout);
       await client.started;
@@ -440,7 +454,7 @@ describe('attached clients', function () {
     });
 
     it('leave it, and its input stays open also with stdinOnce', async () => {
-      const container = await kept.start(['cat'], { ...TTY, stdinOnce: true });
+      const container = await detached.start(['cat'], { ...TTY, stdinOnce: true });
       const client = container.attach();
       await client.started;
       client.detach();
@@ -449,7 +463,7 @@ describe('attached clients', function () {
     });
 
     it('get much of it whole', async () => {
-      const { client } = await kept.startAttached('stty -opost; seq 1 100000', TTY);
+      const { client } = await detached.startAttached('stty -opost; seq 1 100000', TTY);
       const heard = new Heard(client.stdout);
       expect((await client).exitCode).to.equal(0);
       const wanted = Array.from({ length: 100_000 }, (_, i) => `${i + 1}\n`).join('');

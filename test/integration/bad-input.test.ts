@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import { CaissonError, type ErrorCode, rootfs, type RootfsImage } from '../../lib/index.js';
 import { isRoot, needsRoot } from '../support/needs.js';
-import { fixture } from '../support/places.js';
+import { fixture } from '../support/paths.js';
 import { eventually, tracesOf } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
 

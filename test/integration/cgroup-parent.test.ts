@@ -6,14 +6,18 @@ import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { sliceFor } from '../../lib/cgroup/systemd.js';
 import { Engine } from '../../lib/engine/engine.js';
-import { Kept, refused, statusIs } from '../support/kept.js';
+import { DetachedContainers, refused, statusIs } from '../support/detached.js';
 import { processesIn, untilNothing } from '../support/leftovers.js';
 import { isRoot, needsRoot } from '../support/needs.js';
-import { Ward } from '../support/nursery.js';
+import { ProcessHarness } from '../support/process-harness.js';
 import { cgroupOf, eventually, type Hierarchy, hierarchies } from '../support/outside.js';
-import { fixture } from '../support/places.js';
+import { fixture } from '../support/paths.js';
 import { Workshop } from '../support/workshop.js';
-import type { DoomedBegins, DoomedRuns, DoomedTask } from './fixtures/doomed.js';
+import type {
+  KilledCallerBegins,
+  KilledCallerRuns,
+  KilledCallerTask,
+} from './fixtures/killed-caller.js';
 
 const SLEEP = ['sleep', '1000'];
 const root = needsRoot('a cgroup of one’s own choice');
@@ -23,13 +27,13 @@ root.describe('the parent of a container’s cgroups', function () {
   const top = `/caisson-test-parent-${process.pid}`;
   const parent = `${top}/low-1`;
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
   let all: Hierarchy[] = [];
-  let ward: Ward | undefined;
+  let harness: ProcessHarness | undefined;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(
+    detached = new DetachedContainers(
       await shop.openAnother({ cgroupDriver: 'cgroupfs' }),
       shop.busybox,
       shop.directory,
@@ -38,7 +42,7 @@ root.describe('the parent of a container’s cgroups', function () {
   });
 
   /** What there is of it below the mount points. */
-  const placesOf = (path: string) =>
+  const cgroupDirectories = (path: string) =>
     all.map(({ mountPoint }) => mountPoint + path).filter((dir) => existsSync(dir));
 
   /** Deepest first. */
@@ -49,11 +53,11 @@ root.describe('the parent of a container’s cgroups', function () {
   }
 
   afterEach(async () => {
-    await ward?.discard();
-    ward = undefined;
-    await kept.discard();
+    await harness?.cleanUp();
+    harness = undefined;
+    await detached.cleanUp();
     await eventually(async () => {
-      for (const dir of placesOf(top)) await remove(dir);
+      for (const dir of cgroupDirectories(top)) await remove(dir);
     });
   });
 
@@ -61,11 +65,11 @@ root.describe('the parent of a container’s cgroups', function () {
 
   /** Of the hierarchies in which a container has cgroups. */
   async function expectInParent(id: string): Promise<void> {
-    const own = placesOf(`${parent}/${id}`);
+    const own = cgroupDirectories(`${parent}/${id}`);
     const v2 = all.some(({ version, controllers }) => version === 1 && controllers.length > 0);
     expect(own).to.have.length.of.at.least(v2 ? 5 : 1);
     for (const dir of own) expect(await processesIn(dir), dir).not.to.deep.equal([]);
-    expect(placesOf(`/caisson/${id}`)).to.deep.equal([]);
+    expect(cgroupDirectories(`/caisson/${id}`)).to.deep.equal([]);
   }
 
   const read = async (...path: string[]) => (await readFile(join(...path), 'utf8')).trim();
@@ -76,12 +80,12 @@ root.describe('the parent of a container’s cgroups', function () {
     await expectInParent(run.id);
     run.kill();
     expect((await run).signal).to.equal('SIGKILL');
-    await untilNothing(() => Promise.resolve(placesOf(`${parent}/${run.id}`)));
-    expect(placesOf(parent)).not.to.deep.equal([]);
+    await untilNothing(() => Promise.resolve(cgroupDirectories(`${parent}/${run.id}`)));
+    expect(cgroupDirectories(parent)).not.to.deep.equal([]);
   });
 
   it('is that of all that is done with a container that is kept', async () => {
-    const container = await kept.start(SLEEP, { cgroupParent: parent.slice(1), memory: '64m' });
+    const container = await detached.start(SLEEP, { cgroupParent: parent.slice(1), memory: '64m' });
     await expectInParent(container.id);
     expect((await container.stats())?.memory?.limit).to.equal(64 << 20);
     const { stdout } = await container.exec(['cat', '/proc/self/cgroup']);
@@ -91,15 +95,15 @@ root.describe('the parent of a container’s cgroups', function () {
     await container.pause();
     await statusIs(container, 'paused');
     expect(
-      (await kept.engine.list()).find(({ config }) => config.id === container.id)?.status,
+      (await detached.engine.list()).find(({ config }) => config.id === container.id)?.status,
     ).to.equal('paused');
     await container.unpause();
     await container.restart({ timeout: 0 });
     await expectInParent(container.id);
     await container.stop({ timeout: 0 });
-    await untilNothing(() => Promise.resolve(placesOf(`${parent}/${container.id}`)));
+    await untilNothing(() => Promise.resolve(cgroupDirectories(`${parent}/${container.id}`)));
     // Somebody has removed it meanwhile.
-    for (const dir of placesOf(top)) await remove(dir);
+    for (const dir of cgroupDirectories(top)) await remove(dir);
     await container.start();
     await expectInParent(container.id);
   });
@@ -125,9 +129,9 @@ root.describe('the parent of a container’s cgroups', function () {
     expect(await read(mountPoint + parent, 'cpuset.cpus')).to.equal('0');
   });
 
-  it('is known to whoever cleans up after a Node and its guard that were killed', async () => {
+  it('is known to whoever cleans up after a Node and its cleanup helper that were killed', async () => {
     const roots = { dataRoot: shop.path('dead/data'), runRoot: shop.path('dead/run') };
-    const task: DoomedTask = {
+    const task: KilledCallerTask = {
       ...roots,
       busybox: shop.path('busybox'),
       volume: shop.path('volume'),
@@ -136,35 +140,35 @@ root.describe('the parent of a container’s cgroups', function () {
       argv: ['su', '-s', '/bin/sh', 'nobody', '-c', 'echo here; exec sleep 1000'],
       options: { cgroupParent: parent, init: false },
     };
-    ward = await Ward.start(fixture('doomed'), task);
-    const { id } = await ward.next<DoomedBegins>();
-    const { guard } = await ward.next<DoomedRuns>();
+    harness = await ProcessHarness.start(fixture('killed-caller'), task);
+    const { id } = await harness.next<KilledCallerBegins>();
+    const { cleanupHelper } = await harness.next<KilledCallerRuns>();
     await expectInParent(id);
-    process.kill(guard, 'SIGSTOP');
-    ward.kill();
-    process.kill(guard, 'SIGKILL');
-    await ward.ended;
+    process.kill(cleanupHelper, 'SIGSTOP');
+    harness.kill();
+    process.kill(cleanupHelper, 'SIGKILL');
+    await harness.ended;
     await (await Engine.open(roots)).close();
-    await untilNothing(() => Promise.resolve(placesOf(`${parent}/${id}`)));
-    await ward.buried();
+    await untilNothing(() => Promise.resolve(cgroupDirectories(`${parent}/${id}`)));
+    await harness.gone();
   });
 
-  it('that has processes is refused by v2, and the cure is said', async function () {
+  it('that has processes is refused by v2, and the remedy is said', async function () {
     const { version, mountPoint } =
       all.find(({ controllers }) => controllers.includes('memory')) ??
       all.find((one) => one.version === 2)!;
     if (version === 1) return this.skip();
-    ward = await Ward.start(fixture('doomed'), {
+    harness = await ProcessHarness.start(fixture('killed-caller'), {
       dataRoot: shop.path('dead/data'),
       runRoot: shop.path('dead/run'),
       busybox: shop.path('busybox'),
       image: 'busybox',
       argv: ['sh', '-c', 'echo here; sleep 1000'],
     });
-    await ward.next<DoomedBegins>();
-    await ward.next<DoomedRuns>();
+    await harness.next<KilledCallerBegins>();
+    await harness.next<KilledCallerRuns>();
     await mkdir(mountPoint + top);
-    await writeFile(join(mountPoint + top, 'cgroup.procs'), String(ward.pid));
+    await writeFile(join(mountPoint + top, 'cgroup.procs'), String(harness.pid));
     const error = await refused(
       shop.engine.run(shop.busybox, ['true'], { cgroupParent: top, memory: '64m' }),
       'ERR_START_FAILED',
@@ -179,12 +183,12 @@ root.describe('the parent of a container’s cgroups', function () {
         shop.engine.run(shop.busybox, ['true'], { cgroupParent: bad as string }),
         'ERR_INVALID_OPTION',
       );
-    expect(placesOf(top)).to.deep.equal([]);
+    expect(cgroupDirectories(top)).to.deep.equal([]);
   });
 
   it('is a slice where systemd is asked, and a path is refused there', async function () {
     if (!isRoot || sliceFor(await detectCgroups(), undefined) === undefined) return this.skip();
-    const scoped = new Kept(shop.engine, shop.busybox, shop.directory);
+    const scoped = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
     try {
       const container = await scoped.start(SLEEP, { cgroupParent: 'caisson-test.slice' });
       const text = await read('/proc', String((await container.inspect()).state.pid), 'cgroup');
@@ -196,7 +200,7 @@ root.describe('the parent of a container’s cgroups', function () {
       const { directory } = await cgroupOf(container.id, 'memory');
       expect(existsSync(directory)).to.equal(false); // not where all others are
     } finally {
-      await scoped.discard();
+      await scoped.cleanUp();
     }
   });
 });

@@ -11,10 +11,10 @@ import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import { CaissonError } from '../../lib/base/errors.js';
-import { Kept } from '../support/kept.js';
+import { DetachedContainers } from '../support/detached.js';
 import { needsRoot } from '../support/needs.js';
 import { cgroupOf, eventually, processesOf } from '../support/outside.js';
-import { repository } from '../support/places.js';
+import { repository } from '../support/paths.js';
 import type { Session } from '../support/session.js';
 import { Workshop } from '../support/workshop.js';
 
@@ -26,16 +26,16 @@ describe(
   here ? 'cgroup v2' : `cgroup v2 (skipped: the controllers of this machine are v1's)`,
   () => {
     let shop: Workshop;
-    let kept: Kept;
+    let detached: DetachedContainers;
 
     before(async function () {
       if (!here) this.skip();
       shop = await Workshop.open();
-      kept = new Kept(shop.engine, shop.busybox, shop.directory);
+      detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
     });
     after(async () => {
       if (!here) return;
-      await kept.discard();
+      await detached.cleanUp();
       await shop.close();
     });
 
@@ -173,7 +173,7 @@ describe(
 
     it('says so when it is too full for an exec', async () => {
       // Its init and its program.
-      const container = await kept.start(['sleep', '1000'], { pidsLimit: 2 });
+      const container = await detached.start(['sleep', '1000'], { pidsLimit: 2 });
       const error: unknown = await container.exec(['true']).then(
         () => undefined,
         (thrown: unknown) => thrown,
@@ -191,7 +191,7 @@ describe(
     });
 
     it('stands still, and says so', async () => {
-      const container = await kept.start(['sleep', '1000']);
+      const container = await detached.start(['sleep', '1000']);
       await container.pause();
       expect(await read(container.id, 'cgroup.freeze')).to.equal('1');
       expect(await read(container.id, 'cgroup.events')).to.match(/^frozen 1$/m);
@@ -201,7 +201,7 @@ describe(
     });
 
     it('ends at once, with all that forks in it', async () => {
-      const container = await kept.start('while :; do (sleep 100 &) ; sleep 0.1; done');
+      const container = await detached.start('while :; do (sleep 100 &) ; sleep 0.1; done');
       await eventually(async () => expect((await processesOf(container.id)).length).to.be.above(3));
       const { directory } = await cgroupOf(container.id, 'none');
       expect(existsSync(join(directory, 'cgroup.kill'))).to.equal(true);
@@ -231,15 +231,18 @@ describe(
     });
 
     it('tells of a lack of memory when it happens, not when the container ends', async () => {
-      const container = await kept.start('tail /dev/zero; echo went on; sleep 1000', {
+      const container = await detached.start('tail /dev/zero; echo went on; sleep 1000', {
         memory: '24m',
         memorySwap: '24m',
       });
-      await eventually(async () => expect(await kept.actions(container)).to.include('oom'), 30_000);
+      await eventually(
+        async () => expect(await detached.actions(container)).to.include('oom'),
+        30_000,
+      );
       expect((await container.inspect()).status).to.equal('running');
       await container.kill();
       await container.wait();
-      const actions = await kept.actions(container);
+      const actions = await detached.actions(container);
       expect(actions.filter((action) => action === 'oom')).to.have.length(1);
       expect(actions.indexOf('oom')).to.be.below(actions.indexOf('die'));
       expect((await container.inspect()).state.oomKilled).to.equal(true);
@@ -259,7 +262,7 @@ describe(
         this.test!.title += ' (skipped: this kernel has no pressure information: psi=1)';
         this.skip();
       }
-      const container = await kept.start('while :; do :; done & while :; do :; done', {
+      const container = await detached.start('while :; do :; done & while :; do :; done', {
         cpus: 0.1,
       });
       await eventually(async () => {

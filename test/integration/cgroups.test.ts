@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type CgroupPlace, existing, placesOf } from '../../lib/cgroup/places.js';
+import { type CgroupDirectory, existing, cgroupDirectories } from '../../lib/cgroup/paths.js';
 import { freezerState, setFrozen } from '../../lib/cgroup/freezer.js';
 import { processesOf } from '../../lib/cgroup/processes.js';
 import { cpuPercent, readStats } from '../../lib/engine/views/stats.js';
@@ -56,8 +56,8 @@ limits.describe('a running container', () => {
     };
   }
 
-  function places(id: string): Promise<CgroupPlace[]> {
-    return existing(placesOf(shop.engine.layout, id, shop.runHome));
+  function places(id: string): Promise<CgroupDirectory[]> {
+    return existing(cgroupDirectories(shop.engine.layout, id, shop.runLocation));
   }
 
   async function directories(id: string): Promise<string[]> {
@@ -389,7 +389,7 @@ limits.describe('a running container', () => {
         const unified = (await hierarchies()).find(({ version }) => version === 2);
         if (unified === undefined) return this.skip();
         const dir = make(unified.mountPoint, `caisson-test-${process.pid}`);
-        const where: CgroupPlace[] = [{ version: 2, controllers: [], dir }];
+        const where: CgroupDirectory[] = [{ version: 2, controllers: [], dir }];
         expect(await freezerState(where)).to.equal('running');
         await setFrozen(where, true);
         expect(await freezerState(where)).to.equal('paused');
@@ -406,8 +406,8 @@ limits.describe('a running container', () => {
         const v1 = (await hierarchies()).find(({ controllers }) => controllers.includes('freezer'));
         if (v1 === undefined) return this.skip();
         const dir = make(v1.mountPoint, `caisson-test-${process.pid}`, 'below');
-        const where: CgroupPlace[] = [{ version: 1, controllers: ['freezer'], dir }];
-        const above: CgroupPlace[] = [{ ...where[0]!, dir: join(dir, '..') }];
+        const where: CgroupDirectory[] = [{ version: 1, controllers: ['freezer'], dir }];
+        const above: CgroupDirectory[] = [{ ...where[0]!, dir: join(dir, '..') }];
         await setFrozen(above, true);
         expect(await freezerState(where)).to.equal('paused');
         const { code, message } = await errorOf(setFrozen(where, false, 50));

@@ -25,7 +25,7 @@ import { ownerName } from '../../lib/host/owner.js';
 import type { ContainerEvent } from '../../lib/engine/store/stored.js';
 import { openDescriptors } from '../support/leftovers.js';
 import { eventually, sleep } from '../support/outside.js';
-import { fixture } from '../support/places.js';
+import { fixture } from '../support/paths.js';
 import { expectError } from '../unit/support/expect-error.js';
 
 /** Seconds of 2026. */

@@ -12,7 +12,7 @@ import { CaissonError, type ErrorCode } from '../../lib/index.js';
 import { targetOf } from '../support/exec-target.js';
 import { childrenOf, openDescriptors, processesIn, untilNothing } from '../support/leftovers.js';
 import { isRoot, needsCgroups, needsControllers, needsRoot } from '../support/needs.js';
-import { Ward } from '../support/nursery.js';
+import { ProcessHarness } from '../support/process-harness.js';
 import {
   cgroupOf,
   cgroupsOf,
@@ -23,10 +23,10 @@ import {
   sleep,
   statusOf,
 } from '../support/outside.js';
-import { debugNative, fixture } from '../support/places.js';
+import { debugNative, fixture } from '../support/paths.js';
 import { count, sample } from '../support/sample.js';
 import { Workshop } from '../support/workshop.js';
-import type { DoomedExecTask } from './fixtures/doomed-exec.js';
+import type { KilledCallerExecTask } from './fixtures/killed-caller-exec.js';
 import type { EachExecStepReport, EachExecStepTask } from './fixtures/each-exec-step.js';
 import { OPEN_FILES, stepsIn, type StepAddress } from './fixtures/starts.js';
 
@@ -39,14 +39,14 @@ describe('exec', function () {
   this.timeout(120_000);
   let shop: Workshop;
   const containers: Execution[] = [];
-  const wards: Ward[] = [];
+  const harnesses: ProcessHarness[] = [];
 
   before(async () => {
     shop = await Workshop.open();
   });
 
   after(async () => {
-    await Promise.all(wards.map((child) => child.discard()));
+    await Promise.all(harnesses.map((child) => child.cleanUp()));
     await shop.close();
   });
 
@@ -464,11 +464,11 @@ describe('exec', function () {
         [changes, {}],
         [changes, kept],
       ] as const) {
-        const child = await doomed(target, { argv, options });
+        const child = await killedCaller(target, { argv, options });
         expect(await child.next()).to.equal('started');
         await found(container.id, 'sleep 996');
         child.kill();
-        await child.buried();
+        await child.gone();
         await untilNothing(async () =>
           (await processesOf(container.id)).filter((pid) => !own.includes(pid)).map(String),
         );
@@ -476,28 +476,31 @@ describe('exec', function () {
     });
   });
 
-  const doomed = async (
+  const killedCaller = async (
     target: ExecTarget,
-    task: Pick<DoomedExecTask, 'argv' | 'options' | 'fault' | 'leaves'>,
-  ): Promise<Ward> => {
-    const whole: DoomedExecTask = {
+    task: Pick<KilledCallerExecTask, 'argv' | 'options' | 'fault' | 'leaves'>,
+  ): Promise<ProcessHarness> => {
+    const whole: KilledCallerExecTask = {
       dataRoot: shop.path('other/data'),
       runRoot: shop.path('other/run'),
       target,
       root: shop.busybox.path,
       ...task,
     };
-    const child = await Ward.start(fixture('doomed-exec'), whole, {
+    const child = await ProcessHarness.start(fixture('killed-caller-exec'), whole, {
       CAISSON_NATIVE: debugNative,
     });
-    wards.push(child);
+    harnesses.push(child);
     return child;
   };
 
   describe('detached', () => {
     clients.it('is there when it has been exec’ed, and outlives its client', async () => {
       const { container, target } = await contain();
-      const child = await doomed(target, { argv: ['sleep', '995'], options: { detach: true } });
+      const child = await killedCaller(target, {
+        argv: ['sleep', '995'],
+        options: { detach: true },
+      });
       expect(await child.next()).to.equal('started');
       expect(await child.next()).to.deep.equal({ survived: 0 });
       await child.ended;
@@ -507,13 +510,13 @@ describe('exec', function () {
       for (const fd of [0, 1, 2]) expect(await readlink(`/proc/${pid}/fd/${fd}`)).to.equal('/null');
       container.kill();
       await untilNothing(async () => (await processesOf(container.id)).map(String));
-      await child.buried();
+      await child.gone();
     });
 
     clients.it('outlives a client that is killed', async () => {
       const { container, target } = await contain();
       const argv = sh('(sleep 2; echo >/tmp/alive) & sleep 994');
-      const child = await doomed(target, { argv, options: { detach: true, user: '1000' } });
+      const child = await killedCaller(target, { argv, options: { detach: true, user: '1000' } });
       await child.next();
       child.kill();
       await child.ended;
@@ -555,20 +558,24 @@ describe('exec', function () {
       left.kill(); // no longer this one's
       await sleep(50);
       const pid = await found(container.id, 'sleep 992');
-      const keeper = await parentOf(pid);
+      const supervisor = await parentOf(pid);
       // Its terminal's two ends and the program's pidfd: nothing of this process's. Root alone may look.
-      if (isRoot) expect(await readdir(`/proc/${keeper}/fd`)).to.have.length(3);
+      if (isRoot) expect(await readdir(`/proc/${supervisor}/fd`)).to.have.length(3);
       container.kill();
       await untilNothing(async () => (await processesOf(container.id)).map(String));
       await untilNothing(async () => {
-        const stat = await readFile(`/proc/${keeper}/stat`, 'utf8').catch(() => '');
+        const stat = await readFile(`/proc/${supervisor}/stat`, 'utf8').catch(() => '');
         return stat === '' || stat.includes(') Z') ? [] : [stat];
       });
     });
 
     clients.it('outlives a client that leaves it', async () => {
       const { container, target } = await contain();
-      const child = await doomed(target, { argv: ['sleep', '991'], options: LEFT, leaves: true });
+      const child = await killedCaller(target, {
+        argv: ['sleep', '991'],
+        options: LEFT,
+        leaves: true,
+      });
       expect(await child.next()).to.equal('started');
       expect(await child.next()).to.deep.equal({ survived: 0 });
       await child.ended;
@@ -577,7 +584,7 @@ describe('exec', function () {
       expect(await namespacesOf(pid)).to.deep.equal(await namespacesOf(target.pid));
       container.kill();
       await untilNothing(async () => (await processesOf(container.id)).map(String));
-      await child.buried();
+      await child.gone();
     });
 
     it('has its own end when nobody leaves it', async () => {
@@ -595,7 +602,7 @@ describe('exec', function () {
       await refused(run(target, ['nothing'], LEFT), 'ERR_COMMAND_NOT_FOUND');
     });
 
-    it('ends with its keeper', async () => {
+    it('ends with its supervisor', async () => {
       const { container, target } = await contain();
       const own = await processesOf(container.id);
       const orphan = run(target, ['sleep', '989'], { ...LEFT, user: '1000' });
@@ -765,12 +772,12 @@ describe('exec', function () {
             action,
             from: action === 'fail' ? 0 : 2,
           };
-          const child = await Ward.start(fixture('each-exec-step'), task, {
+          const child = await ProcessHarness.start(fixture('each-exec-step'), task, {
             CAISSON_NATIVE: debugNative,
           });
-          wards.push(child);
+          harnesses.push(child);
           const { steps, taken, complaints } = await child.next<EachExecStepReport>();
-          await child.buried();
+          await child.gone();
           count(taken, steps.length);
           expect(steps).to.have.length.above(15);
           expect(complaints, complaints.join('\n')).to.have.length(0);
@@ -784,15 +791,15 @@ describe('exec', function () {
           await explainExec(shop.engine, target, ['sleep', '993'], options),
         );
         const released = steps.findIndex(({ op }) => op === 'release');
-        for (const { half, step, op } of sample(steps)) {
+        for (const { phase, step, op } of sample(steps)) {
           // Detached, it is on its own once it has been let go.
-          if (options.detach === true && (half === 'container' || step >= released)) continue;
+          if (options.detach === true && (phase === 'container' || step >= released)) continue;
           const action = step % 2 === 0 ? 'kill-node' : 'kill-both';
-          const fault = { half, step, action } as const;
-          const child = await doomed(target, { argv: ['sleep', '993'], options, fault });
+          const fault = { phase, step, action } as const;
+          const child = await killedCaller(target, { argv: ['sleep', '993'], options, fault });
           const { signal, stderr } = await child.ended;
-          expect(signal, `${half} ${op}: ${stderr}`).to.equal('SIGKILL');
-          await child.buried();
+          expect(signal, `${phase} ${op}: ${stderr}`).to.equal('SIGKILL');
+          await child.gone();
           await untilNothing(async () =>
             (await processesOf(container.id)).filter((pid) => !own.includes(pid)).map(String),
           );

@@ -10,16 +10,16 @@ import type { ContainerEvent, HealthStatus, StoredHealth } from '../../lib/engin
 import { CaissonError, type ErrorCode } from '../../lib/base/errors.js';
 import { childrenOf } from '../support/leftovers.js';
 import { cgroupOf, eventually, exists, processesOf, sleep } from '../support/outside.js';
-import { fixture } from '../support/places.js';
+import { fixture } from '../support/paths.js';
 import { needsCgroups, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
-import type { KeeperTask } from './fixtures/keeper.js';
+import type { LongLivedClientTask } from './fixtures/long-lived-client.js';
 
 /** Healthy where the file is. */
 const SWITCH = 'test -e /tmp/well';
 const MIB = 2 ** 20;
 
-const { it: rootIt } = needsRoot('the /proc of a user’s monitor is root’s');
+const { it: rootIt } = needsRoot('the /proc of a user’s supervisor is root’s');
 const cgroups = needsCgroups();
 
 describe('health checks', () => {
@@ -99,8 +99,8 @@ describe('health checks', () => {
     });
   }
 
-  async function monitorOf(container: Container): Promise<number> {
-    return Number((await container.inspect()).state.monitor.split(' ')[0]);
+  async function supervisorOf(container: Container): Promise<number> {
+    return Number((await container.inspect()).state.supervisor.split(' ')[0]);
   }
 
   /** Of everything in its cgroups. */
@@ -163,7 +163,7 @@ describe('health checks', () => {
     await withContainer({ test: 'true', interval: '1h' }, async (container) => {
       await sleep(300);
       expect((await healthOf(container)).log).to.deep.equal([]);
-      expect(childrenOf(await monitorOf(container)).length).to.equal(1);
+      expect(childrenOf(await supervisorOf(container)).length).to.equal(1);
     });
   });
 
@@ -322,14 +322,14 @@ describe('health checks', () => {
   });
 
   it('go on when the Node process that started the container is killed', async () => {
-    const task: KeeperTask = {
+    const task: LongLivedClientTask = {
       dataRoot: shop.path('data'),
       runRoot: shop.path('run'),
       root: shop.path('busybox'),
       argv: ['sleep', '1000'],
       options: { healthcheck: { test: SWITCH, interval: 50, retries: 1 } },
     };
-    const node = spawn(process.execPath, [fixture('keeper'), JSON.stringify(task)], {
+    const node = spawn(process.execPath, [fixture('long-lived-client'), JSON.stringify(task)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [text] = (await once(node.stdout, 'data')) as [Buffer];
@@ -443,10 +443,10 @@ describe('health checks', () => {
     });
   });
 
-  rootIt('cost the monitor neither descriptors nor memory nor children', async () => {
+  rootIt('cost the supervisor neither descriptors nor memory nor children', async () => {
     const test = 'echo >> /tmp/checks; cat /tmp/checks | wc -l';
     await withContainer({ test, interval: 20 }, async (container) => {
-      const monitor = await monitorOf(container);
+      const supervisor = await supervisorOf(container);
       const checks = async () => Number((await healthOf(container)).log.at(-1)?.output);
       // Between two checks there is only the container. The fewest of many looks: one may be about to start.
       const descriptors = async () => {
@@ -457,11 +457,11 @@ describe('health checks', () => {
       const look = () =>
         eventually(async () => {
           const links = await Promise.all(
-            (await readdir(`/proc/${monitor}/fd`)).map((fd) =>
-              readlink(`/proc/${monitor}/fd/${fd}`).catch(() => 'gone'),
+            (await readdir(`/proc/${supervisor}/fd`)).map((fd) =>
+              readlink(`/proc/${supervisor}/fd/${fd}`).catch(() => 'gone'),
             ),
           );
-          expect(childrenOf(monitor)).to.have.lengthOf(1);
+          expect(childrenOf(supervisor)).to.have.lengthOf(1);
           expect(links.filter((link) => link.startsWith('pipe:'))).to.have.lengthOf(2);
           return links.map((link) => link.replaceAll(/\d+/g, 'N')).sort();
         });
@@ -470,7 +470,7 @@ describe('health checks', () => {
       const first = await checks();
       await eventually(async () => expect(await checks()).to.be.at.least(first + 50), 15_000);
       expect(await descriptors()).to.deep.equal(before);
-      const rollup = await readFile(`/proc/${monitor}/smaps_rollup`, 'utf8');
+      const rollup = await readFile(`/proc/${supervisor}/smaps_rollup`, 'utf8');
       const pss = Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1]) * 1024;
       expect(pss / MIB, 'PSS in MiB').to.be.within(0.01, 0.3);
     });

@@ -11,7 +11,7 @@ import type { MachineInfo } from '../../lib/info/machine-info.js';
 import { parseProbe } from '../../lib/native/probe.js';
 import { isRoot, needsControllers, needsRoot } from '../support/needs.js';
 import { hierarchies } from '../support/outside.js';
-import { repository } from '../support/places.js';
+import { repository } from '../support/paths.js';
 import { Workshop } from '../support/workshop.js';
 
 const run = promisify(execFile);

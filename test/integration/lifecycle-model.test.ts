@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Container } from '../../lib/engine/container/container.js';
 import type { ContainerStatus } from '../../lib/engine/store/stored.js';
 import { CaissonError, type ErrorCode } from '../../lib/base/errors.js';
-import { Kept } from '../support/kept.js';
+import { DetachedContainers } from '../support/detached.js';
 import { needsCgroups } from '../support/needs.js';
 import { sampleSize } from '../support/sample.js';
 import { Workshop } from '../support/workshop.js';
@@ -164,15 +164,15 @@ const cgroups = needsCgroups();
 cgroups.describe('a model of the lives of containers', function () {
   this.timeout(180_000);
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
 
   after(async () => {
-    await kept.discard();
+    await detached.cleanUp();
     await shop.close();
   });
 
@@ -205,7 +205,7 @@ cgroups.describe('a model of the lives of containers', function () {
     try {
       for (let i = 0; i < count; i++) {
         const name = `first-${i}`;
-        const real = await kept.create(PROGRAM, { name, stopTimeout: 20 });
+        const real = await detached.create(PROGRAM, { name, stopTimeout: 20 });
         pairs.push({ real, model: { status: 'created', exitCode: 0, name } });
       }
       for (const [step, { which, verb, name }] of sequence.entries()) {
@@ -226,11 +226,11 @@ cgroups.describe('a model of the lives of containers', function () {
         );
         for (const each of pairs) await compare(each, at);
       }
-      for (const { real, model } of pairs) if (!active(model)) await kept.expectQuiet(real);
+      for (const { real, model } of pairs) if (!active(model)) await detached.expectQuiet(real);
     } finally {
-      await kept.discard();
+      await detached.cleanUp();
     }
-    for (const { real } of pairs) await kept.expectGone(real);
+    for (const { real } of pairs) await detached.expectGone(real);
   };
 
   it('agrees with what really happens', () =>

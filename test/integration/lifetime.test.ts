@@ -1,4 +1,4 @@
-/** Who outlives whom: environments, workers, listeners, the guard, Node. Each in a process of its own. */
+/** Who outlives whom: environments, workers, listeners, the cleanup helper, Node. Each in a process of its own. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -11,7 +11,9 @@ import { Workshop } from '../support/workshop.js';
 
 const execute = promisify(execFile);
 
-const root = needsRoot('a user’s containers have monitors, and neither launchers nor a guard');
+const root = needsRoot(
+  'a user’s containers have supervisors, and neither launchers nor a cleanup helper',
+);
 
 root.describe('lifetime', function () {
   this.timeout(60_000);
@@ -57,31 +59,34 @@ root.describe('lifetime', function () {
     expect(said).to.equal('nothing left');
   });
 
-  it('a guard that was killed comes back with the next start, for all containers', async () => {
-    const { signal, said } = await run('guarded', 'init', 'another guard');
+  it('a cleanup helper that was killed comes back with the next start, for all containers', async () => {
+    const { signal, said } = await run('kills-cleanup-helper', 'init', 'another cleanup helper');
     const { ids, guards } = said as { ids: string[]; guards: number };
     expect(signal).to.equal('SIGKILL');
     expect(guards).to.equal(1);
     expect(ids).to.have.length(2);
     for (const id of ids) {
       await eventually(async () => {
-        expect(await tracesOf(id, shop.path('guarded', 'data'))).to.deep.equal([]);
+        expect(await tracesOf(id, shop.path('kills-cleanup-helper', 'data'))).to.deep.equal([]);
       });
     }
   });
 
   for (const init of ['init', 'no init']) {
-    it(`containers die with Node even without a guard (${init})`, async () => {
-      const { signal, said } = await run('guarded', init);
+    it(`containers die with Node even without a cleanup helper (${init})`, async () => {
+      const { signal, said } = await run('kills-cleanup-helper', init);
       const { ids, guards } = said as { ids: string[]; guards: number };
       expect(signal).to.equal('SIGKILL');
       expect(guards).to.equal(0);
       const id = ids[0]!;
       await eventually(async () => expect(await processesOf(id)).to.deep.equal([]));
       // And whoever opens an engine there next cleans up.
-      const dataRoot = shop.path('guarded', 'data');
+      const dataRoot = shop.path('kills-cleanup-helper', 'data');
       expect(await tracesOf(id, dataRoot)).not.to.deep.equal([]);
-      await using engine = await Engine.open({ dataRoot, runRoot: shop.path('guarded', 'run') });
+      await using engine = await Engine.open({
+        dataRoot,
+        runRoot: shop.path('kills-cleanup-helper', 'run'),
+      });
       expect(engine.dataRoot).to.equal(dataRoot);
       expect(await tracesOf(id, dataRoot)).to.deep.equal([]);
     });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readLogs } from '../../lib/engine/logs/log-reader.js';
-import { fixture } from '../support/places.js';
+import { fixture } from '../support/paths.js';
 
 const LINES = 20_000;
 

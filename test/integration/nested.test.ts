@@ -11,17 +11,17 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
-import { findOwnUsers } from '../../lib/host/own-users.js';
+import { findUserNamespaceIds } from '../../lib/host/user-namespace-ids.js';
 import { isRoot, needsRoot } from '../support/needs.js';
 import { OuterNetwork, PORT, SERVER } from '../support/outer-network.js';
-import { fixture, repository } from '../support/places.js';
+import { fixture, repository } from '../support/paths.js';
 import { slowness } from '../support/slowness.js';
 import { makeBusybox } from '../support/workshop.js';
 import type { NestedOutcome, NestedReport, NestedRun } from './fixtures/nested.js';
 
 const run = promisify(execFile);
 const { mode } = await detectCgroups();
-const users = await findOwnUsers();
+const users = await findUserNamespaceIds();
 const v2 = mode === 'v2';
 const { lastCap, effective } = {
   lastCap: Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')),
@@ -339,7 +339,7 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
       if (engine === 'docker') await runAllInDocker();
     });
     after(async () => {
-      await outer?.discard();
+      await outer?.cleanUp();
       if (directory !== undefined) await rm(directory, { recursive: true, force: true });
     });
 

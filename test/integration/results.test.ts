@@ -304,8 +304,8 @@ describe('results', () => {
     const { timeline, durationMs } = await sh('true');
     const { steps, total } = timeline;
     expect(steps.length).to.be.greaterThan(20);
-    for (const half of ['host', 'container'] as const) {
-      const ours = steps.filter((step) => step.half === half);
+    for (const phase of ['host', 'container'] as const) {
+      const ours = steps.filter((step) => step.phase === phase);
       for (const [index, step] of ours.entries()) {
         expect(step.description).not.to.equal('');
         expect(step.duration).to.be.at.least(0);

@@ -23,7 +23,7 @@ import {
   eventually,
   exists,
   hierarchies,
-  monitorsOf,
+  supervisorsOf,
   namespacesOf,
   statusOf,
 } from '../support/outside.js';
@@ -63,7 +63,7 @@ root.describe('without root', function () {
   afterEach(function () {
     return user.clear(this.currentTest?.state !== 'failed');
   });
-  after(() => (user as OrdinaryUser | undefined)?.discard());
+  after(() => (user as OrdinaryUser | undefined)?.cleanUp());
 
   /** A container in the background; its id and the pid of its first process. */
   async function started(...args: string[]): Promise<{ id: string; pid: number }> {
@@ -77,7 +77,7 @@ root.describe('without root', function () {
       user = await OrdinaryUser.make(false);
     });
 
-    after(() => user.discard());
+    after(() => user.cleanUp());
 
     it('runs the host image and a root directory, as root of his own', async () => {
       const said = await user.ok(['run', '--rm', 'host', 'sh', '-c', 'id -u; cat /etc/hostname']);
@@ -101,13 +101,13 @@ root.describe('without root', function () {
       expect(await mapOf(pid, 'uid_map')).to.deep.equal([[0, UID, 1]]);
       expect(await mapOf(pid, 'gid_map')).to.deep.equal([[0, UID, 1]]);
       expect((await readFile(`/proc/${pid}/setgroups`, 'utf8')).trim()).to.equal('deny');
-      const [monitor = 0] = monitorsOf(id);
-      const [own, keepers, ours] = await Promise.all([
+      const [supervisor = 0] = supervisorsOf(id);
+      const [own, supervisors, ours] = await Promise.all([
         namespacesOf(pid),
-        namespacesOf(monitor),
+        namespacesOf(supervisor),
         namespacesOf('self'),
       ]);
-      expect(own['user']).to.equal(keepers['user']).and.not.equal(ours['user']);
+      expect(own['user']).to.equal(supervisors['user']).and.not.equal(ours['user']);
       for (const kind of ['mnt', 'uts', 'ipc', 'pid', 'net', 'cgroup'])
         expect(own[kind], kind).to.not.equal(ours[kind]);
       // Rights over what is his, and Docker's set of them.
@@ -197,7 +197,7 @@ root.describe('without root', function () {
           rows.join('\n'),
         ).to.equal(true);
         expect(
-          rows.some((row) => row.includes('caisson-monitor')),
+          rows.some((row) => row.includes('caisson-supervisor')),
           rows.join('\n'),
         ).to.equal(false);
       }
@@ -231,12 +231,12 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('is put right after its monitor was killed', async () => {
+    it('is put right after its supervisor was killed', async () => {
       const make =
         'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33 /var/tmp/d; sleep 1000';
       const { id, pid } = await started('host', 'sh', '-c', make);
       await eventually(() => stat(join(user.containers, id, 'upper/var/tmp/d/f')));
-      for (const monitor of monitorsOf(id)) process.kill(monitor, 'SIGKILL');
+      for (const supervisor of supervisorsOf(id)) process.kill(supervisor, 'SIGKILL');
       await eventually(() => expect(existsSync(`/proc/${pid}/ns/pid`)).to.equal(false));
       const state = ['inspect', '--format', '{{.State.Status}} {{.State.ExitCode}}', id];
       expect(await user.ok(state)).to.equal('exited 255');
@@ -245,17 +245,17 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('has no process left of a run whose monitor was killed, for who has been told so', async () => {
+    it('has no process left of a run whose supervisor was killed, for who has been told so', async () => {
       const script = '(sleep 1000) & (sleep 1000) & echo begun; exec';
-      // Changing its user it loses what would end it with its monitor (prctl(2), PR_SET_PDEATHSIG).
+      // Changing its user it loses what would end it with its supervisor (prctl(2), PR_SET_PDEATHSIG).
       for (const program of ['sleep 1000', 'setpriv --reuid 33 --clear-groups sleep 1000']) {
         const { id, pid } = await started('host', 'sh', '-c', `${script} ${program}`);
         await eventually(async () => expect(await user.ok(['logs', id])).to.equal('begun'));
         await eventually(async () => expect((await statusOf(pid))['Name']).to.equal('sleep'));
-        // With the monitor.
+        // With the supervisor.
         expect(user.processes()).to.have.lengthOf(4);
-        for (const monitor of monitorsOf(id)) process.kill(monitor, 'SIGKILL');
-        await eventually(() => expect(monitorsOf(id)).to.deep.equal([]));
+        for (const supervisor of supervisorsOf(id)) process.kill(supervisor, 'SIGKILL');
+        await eventually(() => expect(supervisorsOf(id)).to.deep.equal([]));
         expect(await user.ok(['ps', '-a', '--format', '{{.State}}'])).to.equal('exited');
         expect(user.processes(), program).to.deep.equal([]);
         await user.ok(['rm', id]);
@@ -431,7 +431,7 @@ root.describe('without root', function () {
 
     it('keeps what it has from everybody else', async () => {
       const { id } = await started('host', ...SLEEP);
-      const sockets = join(user.directory, 'run/caisson/monitors');
+      const sockets = join(user.directory, 'run/caisson/supervisors');
       // By short paths, as those of sockets have to be: before Node 26 a longer one was cut off, and not refused.
       const path = relative(user.directory, join(sockets, id));
       expect(await knock(65_534, user.directory, path)).to.equal('EACCES');

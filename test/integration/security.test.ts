@@ -20,7 +20,7 @@ import { expect } from 'chai';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import type { RootfsImage, RootfsOptions } from '../../lib/image/rootfs.js';
 import { CaissonError, type ErrorCode, type RunResult } from '../../lib/index.js';
-import { fixture } from '../support/places.js';
+import { fixture } from '../support/paths.js';
 import { statusOf, tracesOf } from '../support/outside.js';
 import { sample } from '../support/sample.js';
 import type { Session } from '../support/session.js';
@@ -37,7 +37,7 @@ const SYSCALL = {
 }[process.arch as 'x64' | 'arm64'];
 
 const nodes = needsRoot('device nodes');
-const inherited = needsRoot('groups to choose, and a guard');
+const inherited = needsRoot('groups to choose, and a cleanup helper');
 const cgroups = needsCgroups();
 const memory = needsControllers('memory');
 
@@ -138,7 +138,7 @@ describe('security', function () {
         await writeFile(join(root.path, 'bin/evil'), '#!/proc/self/exe\n');
         await chmod(join(root.path, 'bin/evil'), 0o755);
         const { exitCode, stdout } = await shop.engine.run(root, ['/bin/evil'], { init });
-        // caisson-init knows no such face, and ends; node would have said something.
+        // caisson-init knows no such subcommand, and ends; node would have said something.
         expect({ exitCode, stdout }).to.deep.equal({ exitCode: 64, stdout: '' });
         await shop.sh('true');
       });
@@ -231,11 +231,11 @@ describe('security', function () {
         expect(groups).to.equal('0');
       }
       // Nor in what watches over them.
-      expect(report.guard.descriptors).to.have.lengthOf(2);
-      expect(report.guard.descriptors[0]).to.match(/^pipe:/);
-      expect(report.guard.descriptors[1]).to.match(/^\/memfd:caisson-journal/);
-      expect(report.guard.environment).to.equal('');
-      expect(report.guard.directory).to.equal('/');
+      expect(report.cleanupHelper.descriptors).to.have.lengthOf(2);
+      expect(report.cleanupHelper.descriptors[0]).to.match(/^pipe:/);
+      expect(report.cleanupHelper.descriptors[1]).to.match(/^\/memfd:caisson-journal/);
+      expect(report.cleanupHelper.environment).to.equal('');
+      expect(report.cleanupHelper.directory).to.equal('/');
     });
 
     it('are not a working directory (CVE-2024-21626)', async () => {

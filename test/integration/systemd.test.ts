@@ -6,31 +6,31 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
-import { scopeName } from '../../lib/cgroup/places.js';
+import { scopeName } from '../../lib/cgroup/paths.js';
 import { Systemd } from '../../lib/cgroup/scope.js';
 import { sliceFor } from '../../lib/cgroup/systemd.js';
 import type { Container } from '../../lib/engine/container/container.js';
 import { newId } from '../../lib/base/ids.js';
 import {
-  Kept,
+  DetachedContainers,
   logOf,
-  monitorOf,
+  supervisorOf,
   refused,
   statusIs,
   untilLogged,
   untilStatus,
-} from '../support/kept.js';
+} from '../support/detached.js';
 import { processesIn } from '../support/leftovers.js';
 import {
   eventually,
   hierarchies,
-  monitorsOf,
+  supervisorsOf,
   pidOutside,
   processesOf,
   scopeIn,
 } from '../support/outside.js';
 import { isRoot } from '../support/needs.js';
-import { fixture } from '../support/places.js';
+import { fixture } from '../support/paths.js';
 import { Workshop } from '../support/workshop.js';
 
 const SLEEP = ['sleep', '1000'];
@@ -56,16 +56,16 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     return;
   }
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
   let mountPoint = '';
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
     mountPoint = (await hierarchies()).find(({ version }) => version === 2)!.mountPoint;
   });
 
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
 
   after(() => shop.close());
 
@@ -91,8 +91,8 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     });
   }
 
-  it('are what a container that is kept lives in, beside its monitor', async () => {
-    const container = await kept.start(SLEEP, { name: 'scoped', init: false });
+  it('are what a container that is kept lives in, beside its supervisor', async () => {
+    const container = await detached.start(SLEEP, { name: 'scoped', init: false });
     const scope = scopeOf(container);
     expect(show(scopeName(container.id))).to.include({
       ActiveState: 'active',
@@ -105,7 +105,9 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
       ControlGroup: scope.slice(mountPoint.length),
     });
     expect(await processesIn(scope)).to.deep.equal([]);
-    expect(await processesIn(join(scope, 'monitor'))).to.deep.equal([await monitorOf(container)]);
+    expect(await processesIn(join(scope, 'supervisor'))).to.deep.equal([
+      await supervisorOf(container),
+    ]);
     expect(await processesIn(join(scope, 'container'))).to.deep.equal([
       await pidOutside(container.id, 1),
     ]);
@@ -113,7 +115,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
   });
 
   it('have the limits that were asked for, in the container’s own cgroup', async () => {
-    const container = await kept.start(SLEEP, { memory: '64m', pidsLimit: 50, cpus: 0.5 });
+    const container = await detached.start(SLEEP, { memory: '64m', pidsLimit: 50, cpus: 0.5 });
     const own = join(scopeOf(container), 'container');
     expect(await read(own, 'memory.max')).to.equal(String(64 << 20));
     expect(await read(own, 'pids.max')).to.equal('50');
@@ -124,7 +126,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
   });
 
   it('have the container’s weight, which would count for nothing within', async () => {
-    const container = await kept.start(SLEEP, { cpuShares: 512 });
+    const container = await detached.start(SLEEP, { cpuShares: 512 });
     const scope = scopeOf(container);
     const weights = () =>
       Promise.all([read(scope, 'cpu.weight'), read(scope, 'container/cpu.weight')]);
@@ -137,7 +139,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
   });
 
   it('are left alone by systemd, whatever it reads anew', async () => {
-    const container = await kept.start(SLEEP, { memory: '64m' });
+    const container = await detached.start(SLEEP, { memory: '64m' });
     const scope = scopeOf(container);
     execFileSync('systemctl', ['daemon-reload']);
     execFileSync('systemctl', [
@@ -154,12 +156,12 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
   });
 
   it('enforce them', async () => {
-    const container = await kept.start('head -c 100m /dev/zero | tail', { memory: '32m' });
+    const container = await detached.start('head -c 100m /dev/zero | tail', { memory: '32m' });
     expect((await container.wait()).oomKilled).to.equal(true);
   });
 
   it('are found by every verb', async () => {
-    const container = await kept.start(SLEEP, { init: false });
+    const container = await detached.start(SLEEP, { init: false });
     await container.pause();
     const [listed] = await shop.engine.list();
     expect(listed?.status).to.equal('paused');
@@ -174,7 +176,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
   });
 
   it('see nothing of the host from inside', async () => {
-    const container = await kept.start('cat /proc/self/cgroup; ls -d /sys/fs/cgroup/*.scope');
+    const container = await detached.start('cat /proc/self/cgroup; ls -d /sys/fs/cgroup/*.scope');
     await container.wait();
     expect(await logOf(container))
       .to.match(/^0::\/\n/)
@@ -200,7 +202,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
       let text = '';
       service.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
       await eventually(() => expect(text).to.include('started'), 20_000);
-      const container = kept.adopt(await shop.engine.get('outliving'));
+      const container = detached.adopt(await shop.engine.get('outliving'));
       const before = (await container.inspect()).state;
       execFileSync('systemctl', ['stop', unit]);
       await ended;
@@ -214,29 +216,29 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
   });
 
   it('are gone with what they were for', async () => {
-    const container = await kept.start('true');
+    const container = await detached.start('true');
     await container.wait();
     await expectNoScope(container);
-    const removed = await kept.start(SLEEP);
+    const removed = await detached.start(SLEEP);
     await removed.remove({ force: true });
     await expectNoScope(removed);
-    await kept.expectGone(removed);
-    const own = await kept.start('true', { autoRemove: true });
+    await detached.expectGone(removed);
+    const own = await detached.start('true', { autoRemove: true });
     await eventually(async () => refused(own.inspect(), 'ERR_NO_SUCH_CONTAINER'));
     await expectNoScope(own);
   });
 
   it('come again with the next start, however soon', async () => {
-    const container = await kept.start(SLEEP);
+    const container = await detached.start(SLEEP);
     for (let round = 0; round < 5; round++) {
       await container.restart({ timeout: 0 });
-      const members = await processesIn(join(scopeOf(container), 'monitor'));
-      expect(members).to.include(await monitorOf(container));
+      const members = await processesIn(join(scopeOf(container), 'supervisor'));
+      expect(members).to.include(await supervisorOf(container));
     }
   });
 
   it('stay while the container is run again by its policy', async () => {
-    const container = await kept.start('sleep 0.2; exit 3', { restart: 'on-failure:2' });
+    const container = await detached.start('sleep 0.2; exit 3', { restart: 'on-failure:2' });
     const invocation = show(scopeName(container.id))['InvocationID'];
     await eventually(async () =>
       expect((await container.inspect()).state.restartCount).to.be.greaterThan(0),
@@ -246,10 +248,10 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     await expectNoScope(container);
   });
 
-  it('are mended when the monitor was killed', async () => {
-    const container = await kept.start(SLEEP);
+  it('are recovered when the supervisor was killed', async () => {
+    const container = await detached.start(SLEEP);
     const pid = await pidOutside(container.id, 1);
-    process.kill(await monitorOf(container), 'SIGKILL');
+    process.kill(await supervisorOf(container), 'SIGKILL');
     await untilStatus(container, 'exited');
     const { state } = await container.inspect();
     expect(state.exitCode).to.equal(255);
@@ -260,7 +262,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
   });
 
   it('end by systemctl stop as by a stop', async () => {
-    const container = await kept.start(OBEDIENT, { restart: 'always', init: true });
+    const container = await detached.start(OBEDIENT, { restart: 'always', init: true });
     await untilLogged(container, 'ready');
     execFileSync('systemctl', ['stop', scopeName(container.id)]);
     const { state, status } = await container.inspect();
@@ -271,7 +273,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
 
   it('are for those who want them: cgroupfs does without, and each keeps its own', async () => {
     const plain = await shop.openAnother({ cgroupDriver: 'cgroupfs' });
-    const container = kept.adopt(await plain.create(shop.busybox, SLEEP));
+    const container = detached.adopt(await plain.create(shop.busybox, SLEEP));
     await container.start();
     expect((await container.inspect()).config).not.to.have.property('cgroupSlice');
     expect(existsSync(join(mountPoint, 'caisson', container.id))).to.equal(true);
@@ -280,7 +282,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     expect(existsSync(join(mountPoint, 'caisson', container.id))).to.equal(true);
     expect(existsSync(scopeOf(container))).to.equal(false);
 
-    const scoped = await kept.create(SLEEP, { init: false });
+    const scoped = await detached.create(SLEEP, { init: false });
     const other = await plain.get(scoped.id);
     await other.start();
     expect(await processesIn(join(scopeOf(scoped), 'container'))).to.have.length(1);
@@ -292,13 +294,13 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
   describe('that cannot be had', () => {
     async function expectUnmade(container: Container): Promise<void> {
       await statusIs(container, 'created');
-      await eventually(() => expect(monitorsOf(container.id)).to.deep.equal([]));
+      await eventually(() => expect(supervisorsOf(container.id)).to.deep.equal([]));
       await expectNoScope(container);
-      await kept.expectQuiet(container);
+      await detached.expectQuiet(container);
     }
 
     it('because the bus is gone: nothing is made', async () => {
-      const container = await kept.create(SLEEP);
+      const container = await detached.create(SLEEP);
       process.env['DBUS_SYSTEM_BUS_ADDRESS'] = `unix:path=${shop.path('no-bus')}`;
       try {
         const error = await refused(container.start(), 'ERR_SYSTEMD');
@@ -314,7 +316,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     });
 
     it('because systemd refuses: nothing is left', async () => {
-      const container = await kept.create(SLEEP);
+      const container = await detached.create(SLEEP);
       // Somebody has the name, and hands nothing on.
       const unit = scopeName(container.id);
       const run = ['--quiet', '--scope', '--collect', `--unit=${unit}`, 'sleep', '1000'];
@@ -349,16 +351,16 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     });
   });
 
-  it('are shared with a monitor that is still leaving', async () => {
+  it('are shared with a supervisor that is still leaving', async () => {
     const systemd = await Systemd.open();
     const about = { id: newId(), name: 'shared' };
     const sleepers = [0, 1].map(() => spawn('sleep', ['1000']));
     try {
       for (const { pid } of sleepers)
         await systemd.enterScope(mountPoint, '/system.slice', about, pid!);
-      const leaf = join(scopeOf(about), 'monitor');
+      const leaf = join(scopeOf(about), 'supervisor');
       expect(await processesIn(leaf)).to.have.members(sleepers.map(({ pid }) => pid));
-      expect(await readdir(scopeOf(about))).to.include('monitor');
+      expect(await readdir(scopeOf(about))).to.include('supervisor');
     } finally {
       for (const sleeper of sleepers) sleeper.kill('SIGKILL');
       systemd.close();

@@ -41,7 +41,7 @@ limits.describe('changing the limits of a running container', () => {
 
   function update(box: Session, current: RunOptions, change: ResourceChange): Promise<RunOptions> {
     const { layout, host } = shop.engine;
-    return updateResources({ layout, host, home: shop.runHome }, box.id, current, change);
+    return updateResources({ layout, host, location: shop.runLocation }, box.id, current, change);
   }
 
   async function refusal(

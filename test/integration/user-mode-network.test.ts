@@ -20,8 +20,8 @@ import {
   PORT,
   SERVER,
 } from '../support/outer-network.js';
-import { eventually, monitorsOf, statusOf } from '../support/outside.js';
-import { fixture, repository } from '../support/places.js';
+import { eventually, supervisorsOf, statusOf } from '../support/outside.js';
+import { fixture, repository } from '../support/paths.js';
 
 const MODES = ['pasta', 'slirp4netns'] as const;
 type Mode = (typeof MODES)[number];
@@ -49,7 +49,7 @@ interface Somebody {
   caisson(args: readonly string[], before?: string): Promise<Said>;
   /** One of the fixtures, with that network. */
   fixture(name: string, mode: Mode, env?: Readonly<Record<string, string>>): ChildProcess;
-  discard(): Promise<void>;
+  cleanUp(): Promise<void>;
 }
 
 async function firstLine(child: ChildProcess): Promise<unknown> {
@@ -81,7 +81,7 @@ async function root(outer: OuterNetwork): Promise<Somebody> {
           resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
         });
       }),
-    discard: () => rm(home, { recursive: true, force: true }),
+    cleanUp: () => rm(home, { recursive: true, force: true }),
   };
 }
 
@@ -93,7 +93,7 @@ async function ordinary(outer: OuterNetwork): Promise<Somebody> {
       return user.start([process.execPath, program, mode], { within: outer.within, env });
     },
     caisson: (args, before = '') => user.caisson(args, { within: outer.within, before }),
-    discard: () => user.discard(),
+    cleanUp: () => user.cleanUp(),
   };
 }
 
@@ -115,16 +115,16 @@ function processes(): { pid: number; parent: number; command: string; net: strin
     });
 }
 
-/** What stands beside a container: the keeper, by the network that it lends, and whom it keeps. */
-function helperOf(pid: number): { keeper: number; helper: number } {
+/** What stands beside a container: the supervisor, by the network that it lends, and whom it keeps. */
+function helperOf(pid: number): { supervisor: number; helper: number } {
   const net = readlinkSync(`/proc/${pid}/ns/net`);
   const all = processes();
-  const keepers = all.filter((one) => one.net === net && one.command.includes(' helper '));
-  expect(keepers, 'keepers').to.have.length(1);
-  const keeper = keepers[0]!.pid;
-  const children = all.filter(({ parent }) => parent === keeper);
+  const supervisors = all.filter((one) => one.net === net && one.command.includes(' helper '));
+  expect(supervisors, 'supervisors').to.have.length(1);
+  const supervisor = supervisors[0]!.pid;
+  const children = all.filter(({ parent }) => parent === supervisor);
   expect(children, 'helpers').to.have.length(1);
-  return { keeper, helper: children[0]!.pid };
+  return { supervisor, helper: children[0]!.pid };
 }
 
 /** A place for $PATH, with programs that never say that they are ready. They are known by their command. */
@@ -169,7 +169,7 @@ class Silent {
     await eventually(() => expect(this.running(), 'helpers').to.equal(2), 30_000);
   }
 
-  async discard(): Promise<void> {
+  async cleanUp(): Promise<void> {
     await rm(this.directory, { recursive: true, force: true });
   }
 }
@@ -196,7 +196,7 @@ describe('a network in user mode', function () {
     }
     outer = await OuterNetwork.make();
   });
-  after(() => (outer as OuterNetwork | undefined)?.discard());
+  after(() => (outer as OuterNetwork | undefined)?.cleanUp());
 
   const PEOPLE = { 'of root': root, 'of an ordinary user': ordinary } as const;
   for (const [whose, make] of Object.entries(PEOPLE)) {
@@ -211,7 +211,7 @@ describe('a network in user mode', function () {
         }
         somebody = await make(outer);
       });
-      after(() => (somebody as Somebody | undefined)?.discard());
+      after(() => (somebody as Somebody | undefined)?.cleanUp());
       afterEach(async () => {
         const { stdout } = await somebody.caisson(['ps', '-aq']);
         const ids = stdout.split('\n').filter(Boolean);
@@ -279,14 +279,14 @@ describe('a network in user mode', function () {
 
           it('is passed on by a process without rights over anything, which has nothing of the host', async () => {
             const { pid } = await started('--network', mode, 'host', ...SLEEP);
-            const { keeper, helper } = helperOf(pid);
-            for (const one of [keeper, helper]) {
+            const { supervisor, helper } = helperOf(pid);
+            for (const one of [supervisor, helper]) {
               const status = await statusOf(one);
               const ids = (status['Uid'] ?? '').split(/\s+/);
               if (make === root) expect(ids, 'Uid').not.to.include('0');
               else expect(new Set(ids), 'Uid').to.deep.equal(new Set([String(UID)]));
             }
-            expect((await statusOf(keeper))['CapPrm']).to.match(/^0+$/);
+            expect((await statusOf(supervisor))['CapPrm']).to.match(/^0+$/);
             const status = await statusOf(helper);
             expect(status['Seccomp']).to.equal('2');
             expect(status['NoNewPrivs']).to.equal('1');
@@ -303,45 +303,46 @@ describe('a network in user mode', function () {
             const ends: Record<string, (id: string, pid: number) => Promise<unknown>> = {
               'rm -f': (id) => ok(['rm', '-f', id]),
               'its program was killed': (_, pid) => Promise.resolve(process.kill(pid, 'SIGKILL')),
-              'its monitor was killed': (id) =>
-                Promise.resolve(monitorsOf(id).forEach((one) => process.kill(one, 'SIGKILL'))),
+              'its supervisor was killed': (id) =>
+                Promise.resolve(supervisorsOf(id).forEach((one) => process.kill(one, 'SIGKILL'))),
             };
             for (const [how, end] of Object.entries(ends)) {
               const { id, pid } = await started('--network', mode, 'host', ...SLEEP);
-              const { keeper, helper } = helperOf(pid);
+              const { supervisor, helper } = helperOf(pid);
               await end(id, pid);
               // Who has been told that it is gone finds nothing.
-              if (how === 'rm -f') expect([keeper, helper].filter(isThere), how).to.deep.equal([]);
-              await gone(pid, keeper, helper);
+              if (how === 'rm -f')
+                expect([supervisor, helper].filter(isThere), how).to.deep.equal([]);
+              await gone(pid, supervisor, helper);
             }
           });
 
-          it('ends with its keeper, and the container has none until it is started again', async () => {
+          it('ends with its supervisor, and the container has none until it is started again', async () => {
             const { id, pid } = await started('--network', mode, 'host', ...SLEEP);
-            const { keeper, helper } = helperOf(pid);
-            process.kill(keeper, 'SIGKILL');
-            await gone(keeper, helper);
+            const { supervisor, helper } = helperOf(pid);
+            process.kill(supervisor, 'SIGKILL');
+            await gone(supervisor, helper);
             expect((await dial(id, SERVER, PORT, 3)).stdout).to.equal('');
             await ok(['restart', '-t', '0', id]);
             const again = helperOf(await pidOf(id));
-            expect(again.keeper).not.to.equal(keeper);
+            expect(again.supervisor).not.to.equal(supervisor);
             await reaches(id);
           });
 
           it('ends with the Node process whose container it is', async () => {
             const run = await firstLine(somebody.fixture('network-run', mode));
             const { child, pid } = run as { child: number; pid: number };
-            const { keeper, helper } = helperOf(pid);
+            const { supervisor, helper } = helperOf(pid);
             process.kill(child, 'SIGKILL');
-            await gone(child, pid, keeper, helper);
+            await gone(child, pid, supervisor, helper);
           });
 
-          it('is there again when its monitor has restarted it', async () => {
+          it('is there again when its supervisor has restarted it', async () => {
             const flags = ['--restart', 'on-failure:1', '--network', mode];
             const { id, pid } = await started(...flags, 'host', ...SLEEP);
             const before = helperOf(pid);
             process.kill(pid, 'SIGKILL');
-            await gone(before.keeper, before.helper);
+            await gone(before.supervisor, before.helper);
             const next = await eventually(async () => {
               const now = await pidOf(id);
               expect(now).not.to.equal(pid).and.not.equal(0);
@@ -358,8 +359,8 @@ describe('a network in user mode', function () {
             await reaches(id);
             const mounts = async (pid: number | 'self') =>
               (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).split('\n').map(mountPointOf);
-            const [monitor = 0] = monitorsOf(id);
-            expect(await mounts(monitor)).to.include.members(await mounts('self'));
+            const [supervisor = 0] = supervisorsOf(id);
+            expect(await mounts(supervisor)).to.include.members(await mounts('self'));
           });
 
           describe('of which is never heard that it is ready', () => {
@@ -367,7 +368,7 @@ describe('a network in user mode', function () {
             beforeEach(async () => {
               silent = await Silent.make();
             });
-            afterEach(() => silent.discard());
+            afterEach(() => silent.cleanUp());
 
             it('ends with its run: by a timeout, an AbortSignal, and kill()', async () => {
               await silent.begin();
@@ -439,7 +440,7 @@ describe('a network in user mode', function () {
               expect(await ok(['inspect', '-f', state, 'slow'])).to.equal(
                 'exited 137 it was killed before its program was started',
               );
-              await eventually(() => expect(monitorsOf(id)).to.deep.equal([]));
+              await eventually(() => expect(supervisorsOf(id)).to.deep.equal([]));
             });
           });
 

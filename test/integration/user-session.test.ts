@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
-import { cgroupPath, scopeName, scopePath } from '../../lib/cgroup/places.js';
+import { cgroupPath, scopeName, scopePath } from '../../lib/cgroup/paths.js';
 import { sliceFor } from '../../lib/cgroup/systemd.js';
 import type { Container } from '../../lib/engine/container/container.js';
 import { Engine, machineInfo } from '../../lib/index.js';
@@ -118,6 +118,6 @@ describe(`a user’s session${why === '' ? '' : ` (left out: ${why})`}`, functio
     const available = cgroup.controllers.filter((each) => each.available).map(({ name }) => name);
     expect(available).to.include.members(['cpu', 'memory', 'pids']);
     const ability = abilities.find(({ name }) => name === 'cgroups');
-    expect(ability?.available, ability?.cause).to.equal(true);
+    expect(ability?.available, ability?.reason).to.equal(true);
   });
 });

@@ -1,11 +1,11 @@
-// What a monitor is told: the health check in it, and what becomes of that for one run.
+// What a supervisor is told: the health check in it, and what becomes of that for one run.
 #include <string.h>
 #include <unistd.h>
 
 #include <cstddef>
 
-#include "../../cpp/monitor/check_program.h"
-#include "../../cpp/program/monitor_config.h"
+#include "../../cpp/program/supervisor_config.h"
+#include "../../cpp/supervisor/check_program.h"
 #include "support/check.h"
 #include "support/program_builder.h"
 
@@ -22,16 +22,16 @@ std::string text_of(Bytes bytes) {
 std::string exec_program(int opened = 1) {
   auto builder = ProgramBuilder::startable();
   for (int i = 0; i < opened; ++i)
-    builder.step(Half::kHost, Op::kProcessOpen, {{1}, {}, {0, 0}});
+    builder.step(Phase::kHost, Op::kProcessOpen, {{1}, {}, {0, 0}});
   return text_of(builder.build());
 }
 
-// As lib/engine/supervisor/monitor-config.ts writes it.
+// As lib/engine/supervisor/supervisor-config.ts writes it.
 Bytes config(
     const std::string& check,
-    const std::function<void(MonitorHeader&)>& change = [](MonitorHeader&) {}) {
-  MonitorHeader header{};
-  header.magic = kMonitorMagic;
+    const std::function<void(SupervisorHeader&)>& change = [](SupervisorHeader&) {}) {
+  SupervisorHeader header{};
+  header.magic = kSupervisorMagic;
   header.stop_signal = 15;
   header.log_files = 1;
   for (int16_t& slot : header.slots)
@@ -41,13 +41,13 @@ Bytes config(
   header.check_slots[0] = 2;
   header.check_slots[1] = 3;
   std::vector<unsigned char> bytes(sizeof header);
-  for (uint32_t i = 0; i < static_cast<uint32_t>(MonitorText::kCount); ++i) {
-    const auto which = static_cast<MonitorText>(i);
+  for (uint32_t i = 0; i < static_cast<uint32_t>(SupervisorText::kCount); ++i) {
+    const auto which = static_cast<SupervisorText>(i);
     const std::string text =
-        which == MonitorText::kProgram    ? text_of(ProgramBuilder::startable().build())
-        : which == MonitorText::kTeardown ? text_of(ProgramBuilder::plain().build())
-        : which == MonitorText::kCheck    ? check
-                                          : "text";
+        which == SupervisorText::kProgram    ? text_of(ProgramBuilder::startable().build())
+        : which == SupervisorText::kTeardown ? text_of(ProgramBuilder::plain().build())
+        : which == SupervisorText::kCheck    ? check
+                                             : "text";
     header.text[i] = static_cast<uint32_t>(bytes.size());
     const auto size = static_cast<uint32_t>(text.size());
     const size_t at = bytes.size();
@@ -62,8 +62,8 @@ Bytes config(
 }
 
 bool good(Bytes bytes) {
-  MonitorConfig decoded;
-  return MonitorConfig::decode(bytes.data(), bytes.size(), decoded);
+  SupervisorConfig decoded;
+  return SupervisorConfig::decode(bytes.data(), bytes.size(), decoded);
 }
 
 }  // namespace
@@ -71,7 +71,7 @@ bool good(Bytes bytes) {
 int main() {
   test("without a check, nothing of one is looked at", [] {
     expect(good(config("",
-                       [](MonitorHeader& header) {
+                       [](SupervisorHeader& header) {
                          header.check_interval = header.check_retries = 0;
                          header.check_slots[0] = -1;
                        })),
@@ -84,17 +84,18 @@ int main() {
     expect(!good(config(text_of(ProgramBuilder::plain().build()))), "nothing to be refused");
     expect(!good(config(exec_program(0))), "a container to be refused");
     expect(!good(config(exec_program(2))), "two processes to be refused");
-    const auto refused = [](const char* what, const std::function<void(MonitorHeader&)>& change) {
+    const auto refused = [](const char* what,
+                            const std::function<void(SupervisorHeader&)>& change) {
       expect(!good(config(exec_program(), change)), std::string(what) + " to be refused");
     };
-    refused("no interval", [](MonitorHeader& header) { header.check_interval = 0; });
-    refused("no timeout", [](MonitorHeader& header) { header.check_timeout = 0; });
-    refused("no start interval", [](MonitorHeader& header) { header.check_start_interval = 0; });
-    refused("no retries", [](MonitorHeader& header) { header.check_retries = 0; });
-    refused("no stdout", [](MonitorHeader& header) { header.check_slots[0] = -1; });
-    refused("a slot that is not", [](MonitorHeader& header) { header.check_slots[1] = 8; });
+    refused("no interval", [](SupervisorHeader& header) { header.check_interval = 0; });
+    refused("no timeout", [](SupervisorHeader& header) { header.check_timeout = 0; });
+    refused("no start interval", [](SupervisorHeader& header) { header.check_start_interval = 0; });
+    refused("no retries", [](SupervisorHeader& header) { header.check_retries = 0; });
+    refused("no stdout", [](SupervisorHeader& header) { header.check_slots[0] = -1; });
+    refused("a slot that is not", [](SupervisorHeader& header) { header.check_slots[1] = 8; });
     refused("a text outside",
-            [](MonitorHeader& header) { header.text[10] = header.size & ~uint32_t{7}; });
+            [](SupervisorHeader& header) { header.text[10] = header.size & ~uint32_t{7}; });
   });
 
   test("a run has the process filled in, in a copy", [] {
@@ -105,8 +106,8 @@ int main() {
     expect(run.prepare(blob, "id", getpid(), "18446744073709551615").ok(), "it to be prepared");
     const Program& program = run.program();
     size_t opened = 0;
-    for (size_t i = 0; i < program.count(Half::kHost); ++i) {
-      const Step& step = program.step(Half::kHost, i);
+    for (size_t i = 0; i < program.count(Phase::kHost); ++i) {
+      const Step& step = program.step(Phase::kHost, i);
       if (step.op != Op::kProcessOpen) continue;
       ++opened;
       expect_equal(step.number[0], static_cast<uint64_t>(getpid()), "pid");

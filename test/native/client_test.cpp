@@ -1,5 +1,5 @@
-// One connection of a monitor: frames however they are cut, a peer that is slow, gone, or mad.
-#include "../../cpp/monitor/client.h"
+// One connection of a supervisor: frames however they are cut, a peer that is slow, gone, or mad.
+#include "../../cpp/supervisor/client.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -114,7 +114,7 @@ int main() {
     expect(pair.client.next(next), "a frame");
     expect_equal(payload_of(next), std::string("last words"));
     pair.client.consume();
-    expect(!pair.client.next(next), "no half frame");
+    expect(!pair.client.next(next), "no phase frame");
   });
 
   test("replies are frames, of two parts", [] {
@@ -132,7 +132,7 @@ int main() {
     setsockopt(pair.client.fd(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     std::string wanted, got;
     for (int i = 0; i < 2000; ++i) {
-      // As the monitor does: nothing more while something waits.
+      // As the supervisor does: nothing more while something waits.
       while (pair.client.waiting()) {
         got += pair.hear();
         pair.client.resume();
@@ -208,8 +208,9 @@ int main() {
       expect(client.open(fds[0]), "an open client");
       Frame next;
       expect(!client.next(next) && !client.waiting() && !client.left(), "nothing of the last one");
-      const std::string half = frame(2, "half").substr(0, 6);
-      expect_equal(write(peer.get(), half.data(), half.size()), static_cast<ssize_t>(half.size()));
+      const std::string phase = frame(2, "phase").substr(0, 6);
+      expect_equal(write(peer.get(), phase.data(), phase.size()),
+                   static_cast<ssize_t>(phase.size()));
       expect(client.receive(), "good bytes");
       client.close();
       expect(!client.connected(), "a closed client");

@@ -1,5 +1,5 @@
 // Times as they are written: against dates that gmtime_r(3) agrees with, at all the corners.
-#include "../../cpp/monitor/clock.h"
+#include "../../cpp/supervisor/clock.h"
 
 #include <time.h>
 

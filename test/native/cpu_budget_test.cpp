@@ -1,6 +1,6 @@
 // The processor time that a container's output may take: which limit it follows, and how it is
 // paid.
-#include "../../cpp/monitor/cpu_budget.h"
+#include "../../cpp/supervisor/cpu_budget.h"
 
 #include "support/check.h"
 

@@ -15,14 +15,14 @@ namespace {
 using namespace caisson;           // NOLINT(google-build-using-namespace)
 using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
 
-// Executes one step of the host's half below a fresh directory, whose descriptor is slot 0.
+// Executes one step of the host's phase below a fresh directory, whose descriptor is slot 0.
 class Bench {
  public:
   const std::string directory = fresh_directory();
 
   Status run(Handler handler, Op op, const StepOptions& options) {
     ProgramBuilder::Bytes bytes =
-        ProgramBuilder::startable().step(Half::kHost, op, options).build();
+        ProgramBuilder::startable().step(Phase::kHost, op, options).build();
     Program program;
     const char* reason = nullptr;
     if (!Program::decode(bytes.data(), bytes.size(), program, reason)) {
@@ -31,7 +31,7 @@ class Bench {
     }
     Machine machine(program, nullptr);
     machine.slots[0] = open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    const Status status = handler(machine, program.step(Half::kHost, 1));
+    const Status status = handler(machine, program.step(Phase::kHost, 1));
     // The program goes, and with it what the error speaks of.
     object = status.error().object == nullptr ? "" : status.error().object;
     slots.assign(machine.slots, machine.slots + 8);

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../cpp/monitor/client.h"
+#include "../../cpp/supervisor/client.h"
 #include "support/fuzz.h"
 
 using namespace caisson;           // NOLINT(google-build-using-namespace)

@@ -2,7 +2,7 @@
 // each stream can be read from it again.
 #include <memory>
 
-#include "../../cpp/monitor/log_writer.h"
+#include "../../cpp/supervisor/log_writer.h"
 #include "support/fuzz.h"
 
 using namespace caisson;           // NOLINT(google-build-using-namespace)

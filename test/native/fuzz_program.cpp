@@ -50,10 +50,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   require(reason == nullptr);
-  for (const Half half : {Half::kHost, Half::kContainer, Half::kTeardown})
-    for (size_t i = 0; i < program.count(half); ++i) {
-      const Step& step = program.step(half, i);
-      require(((instruction(step.op).halves >> static_cast<uint32_t>(half)) & 1) != 0);
+  for (const Phase phase : {Phase::kHost, Phase::kContainer, Phase::kTeardown})
+    for (size_t i = 0; i < program.count(phase); ++i) {
+      const Step& step = program.step(phase, i);
+      require(((instruction(step.op).phases >> static_cast<uint32_t>(phase)) & 1) != 0);
       read_step(program, step);
     }
   return 0;

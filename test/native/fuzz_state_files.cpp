@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "../../cpp/base/text.h"
-#include "../../cpp/monitor/health_file.h"
-#include "../../cpp/monitor/state_file.h"
+#include "../../cpp/supervisor/health_file.h"
+#include "../../cpp/supervisor/state_file.h"
 #include "support/fuzz.h"
 
 using namespace caisson;           // NOLINT(google-build-using-namespace)

@@ -1,5 +1,5 @@
-// health.json as the monitor writes it.
-#include "../../cpp/monitor/health_file.h"
+// health.json as the supervisor writes it.
+#include "../../cpp/supervisor/health_file.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -48,7 +48,7 @@ int main() {
                  std::string("{\"status\":\"starting\",\"failingStreak\":0,\"log\":[]}\n"));
   });
 
-  test("results, oldest first, with what the monitor says of them", [] {
+  test("results, oldest first, with what the supervisor says of them", [] {
     const auto first = result(0, "", std::string("a\"\\\n\0\x1f\xc3\xa9", 8)),
                second = result(-1, "late", "so far"), third = result(-1, "late", "");
     first->more = true;

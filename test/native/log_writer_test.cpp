@@ -1,6 +1,6 @@
 // The log: a record a line, whatever bytes come and however they are cut; rotated; and what becomes
 // of it when there is no room.
-#include "../../cpp/monitor/log_writer.h"
+#include "../../cpp/supervisor/log_writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -267,9 +267,9 @@ int main() {
       expect(all_bytes(log.text()) == line, "all of it");
     }
     const Log log;
-    log.write("half: \xe2\x82");
+    log.write("phase: \xe2\x82");
     log.writer->flush(false);
-    expect_equal(records(log.text()).back().log, std::string("half: "));
+    expect_equal(records(log.text()).back().log, std::string("phase: "));
     expect(log.writer->unfinished(), "the rest to wait");
     log.write("\xac!\n");
     expect_equal(records(log.text()).back().log, std::string("\xe2\x82\xac!\n"));

@@ -31,7 +31,7 @@ std::string refusal(Bytes& bytes) {
 // A program that makes a directory on the host, at step 1.
 Bytes with_directory() {
   return ProgramBuilder::startable()
-      .step(Half::kHost, Op::kDirMake, {{2}, {"some/where"}, {0755}})
+      .step(Phase::kHost, Op::kDirMake, {{2}, {"some/where"}, {0755}})
       .build();
 }
 
@@ -54,19 +54,19 @@ void refused(const char* reason, const std::function<void(Bytes&)>& spoil,
 int main() {
   test("a sound program says what was written", [] {
     Bytes bytes = ProgramBuilder::startable()
-                      .step(Half::kHost, Op::kDirMake, {{2}, {"some/where"}, {0755, 1}})
-                      .step(Half::kContainer, Op::kSeccompLoad,
+                      .step(Phase::kHost, Op::kDirMake, {{2}, {"some/where"}, {0755, 1}})
+                      .step(Phase::kContainer, Op::kSeccompLoad,
                             {{}, {std::string("\0\1\0\2", 4)}, {~uint64_t{0}}})
-                      .step(Half::kTeardown, Op::kTreeRemove, {{}, {""}, {}})
+                      .step(Phase::kTeardown, Op::kTreeRemove, {{}, {""}, {}})
                       .build();
     Program program;
     const char* reason = nullptr;
     expect(Program::decode(bytes.data(), bytes.size(), program, reason), "it to be decoded");
-    expect_equal(program.count(Half::kHost), 2u);
-    expect_equal(program.count(Half::kContainer), 2u);
-    expect_equal(program.count(Half::kTeardown), 1u);
+    expect_equal(program.count(Phase::kHost), 2u);
+    expect_equal(program.count(Phase::kContainer), 2u);
+    expect_equal(program.count(Phase::kTeardown), 1u);
     expect_equal(program.slots(), 8u);
-    const Step& directory = program.step(Half::kHost, 1);
+    const Step& directory = program.step(Phase::kHost, 1);
     expect(directory.op == Op::kDirMake, "dir.make");
     expect_equal(directory.slot[0], 2);
     expect_equal(directory.slot[1], -1);
@@ -74,20 +74,21 @@ int main() {
     expect(program.text(directory, 1) == nullptr, "no second text");
     expect_equal(directory.number[0], uint64_t{0755});
     expect_equal(directory.number[1], uint64_t{1});
-    const Step& filter = program.step(Half::kContainer, 0);
+    const Step& filter = program.step(Phase::kContainer, 0);
     expect(filter.op == Op::kSeccompLoad, "seccomp.load");
     expect_equal(program.blob(filter, 0).size, 4u);
     expect_equal(memcmp(program.blob(filter, 0).data, "\0\1\0\2\0", 5), 0, "bytes, and a NUL");
     expect_equal(filter.number[0], ~uint64_t{0});
-    expect(program.step(Half::kContainer, 1).op == Op::kExec, "exec");
+    expect(program.step(Phase::kContainer, 1).op == Op::kExec, "exec");
     // An empty text is one that is there.
-    const Step& removal = program.step(Half::kTeardown, 0);
+    const Step& removal = program.step(Phase::kTeardown, 0);
     expect_equal(std::string(program.text(removal, 0)), std::string());
   });
 
   test("a program that only undoes", [] {
-    Bytes bytes =
-        ProgramBuilder::plain().step(Half::kTeardown, Op::kCgroupRemove, {{}, {"/x"}, {1}}).build();
+    Bytes bytes = ProgramBuilder::plain()
+                      .step(Phase::kTeardown, Op::kCgroupRemove, {{}, {"/x"}, {1}})
+                      .build();
     expect_equal(refusal(bytes), std::string());
     Bytes empty = ProgramBuilder::plain().build();
     expect_equal(refusal(empty), std::string());
@@ -130,10 +131,10 @@ int main() {
     refused("too many slots", [](Bytes& b) { b.header().slots = kMaxSlots + 1; });
     refused("a reserved field is set", [](Bytes& b) { b.header().reserved[0] = 1; });
     refused("a reserved field is set", [](Bytes& b) { b.header().reserved[1] = 1; });
-    for (int half = 0; half < 3; ++half) {
-      refused("too many steps", [half](Bytes& b) { b.header().steps[half] = 0xffff; });
+    for (int phase = 0; phase < 3; ++phase) {
+      refused("too many steps", [phase](Bytes& b) { b.header().steps[phase] = 0xffff; });
       refused("the arena is not where the steps end",
-              [half](Bytes& b) { ++b.header().steps[half]; });
+              [phase](Bytes& b) { ++b.header().steps[phase]; });
     }
     refused("the arena is not where the steps end", [](Bytes& b) { --b.header().steps[0]; });
     for (const uint32_t arena : {0u, 1u, 40u, 0x7fffffffu, 0x80000000u, 0xffffffffu})
@@ -149,14 +150,14 @@ int main() {
     ProgramBuilder builder = ProgramBuilder::startable();
     builder.slots(kMaxSlots);
     for (size_t i = 1; i < kMaxHostSteps; ++i)
-      builder.step(Half::kHost, Op::kFdDup, {{kMaxSlots - 1}, {}, {0}});
+      builder.step(Phase::kHost, Op::kFdDup, {{kMaxSlots - 1}, {}, {0}});
     for (size_t i = 1; i < kMaxContainerSteps; ++i)
-      builder.step(Half::kContainer, Op::kNnpSet);
+      builder.step(Phase::kContainer, Op::kNnpSet);
     for (size_t i = 0; i < kMaxTeardownSteps; ++i)
-      builder.step(Half::kTeardown, Op::kTreeRemove, {{}, {"/x"}, {}});
+      builder.step(Phase::kTeardown, Op::kTreeRemove, {{}, {"/x"}, {}});
     Bytes bytes = builder.build();
     expect_equal(refusal(bytes), std::string());
-    Bytes more = builder.step(Half::kTeardown, Op::kTreeRemove, {{}, {"/x"}, {}}).build();
+    Bytes more = builder.step(Phase::kTeardown, Op::kTreeRemove, {{}, {"/x"}, {}}).build();
     expect_equal(refusal(more), std::string("too many steps"));
   });
 
@@ -171,10 +172,10 @@ int main() {
   // Each instruction with exactly what its rule asks for, and with each part of that too much or
   // too little.
   test("the rules of every instruction", [] {
-    const std::string wrong_half = "an instruction in the wrong half";
+    const std::string wrong_phase = "an instruction in the wrong phase";
     for (size_t op = 1; op < static_cast<size_t>(Op::kCount); ++op) {
       const Instruction& rule = kInstructions[op];
-      for (const Half half : {Half::kHost, Half::kContainer, Half::kTeardown}) {
+      for (const Phase phase : {Phase::kHost, Phase::kContainer, Phase::kTeardown}) {
         const bool shape = static_cast<Op>(op) == Op::kClone || static_cast<Op>(op) == Op::kExec;
         const auto build = [&](const std::function<void(StepOptions&)>& change) {
           StepOptions options{{-1, -1, -1, -1}, std::vector<std::optional<std::string>>(4), {}};
@@ -184,14 +185,14 @@ int main() {
           }
           change(options);
           Bytes bytes =
-              ProgramBuilder::startable().step(half, static_cast<Op>(op), options).build();
+              ProgramBuilder::startable().step(phase, static_cast<Op>(op), options).build();
           return refusal(bytes);
         };
         const std::string as_asked = build([](StepOptions&) {});
         const std::string where =
-            std::string(rule.name) + " in half " + std::to_string(static_cast<uint32_t>(half));
-        if ((rule.halves >> static_cast<uint32_t>(half) & 1) == 0) {
-          expect_equal(as_asked, wrong_half, where);
+            std::string(rule.name) + " in phase " + std::to_string(static_cast<uint32_t>(phase));
+        if ((rule.phases >> static_cast<uint32_t>(phase) & 1) == 0) {
+          expect_equal(as_asked, wrong_phase, where);
           continue;
         }
         if (!shape) expect_equal(as_asked, std::string(), where);
@@ -242,25 +243,25 @@ int main() {
     refused("a text contains NUL", [=](Bytes& b) { b.arena()[text(b) + 6] = 0; });
     // The last text may end with the arena, byte for byte.
     Bytes exact =
-        ProgramBuilder::plain().step(Half::kTeardown, Op::kTreeRemove, {{}, {"abc"}, {}}).build();
+        ProgramBuilder::plain().step(Phase::kTeardown, Op::kTreeRemove, {{}, {"abc"}, {}}).build();
     expect_equal(refusal(exact), std::string());
     expect_equal(exact.size() - exact.header().arena, 12u, "bytes of arena");
   });
 
   test("one process is started, and ends in exec", [] {
-    const std::string one = "not one clone", end = "the container's half does not end with exec";
-    Bytes two = ProgramBuilder::startable().step(Half::kHost, Op::kClone).build();
+    const std::string one = "not one clone", end = "the container's phase does not end with exec";
+    Bytes two = ProgramBuilder::startable().step(Phase::kHost, Op::kClone).build();
     expect_equal(refusal(two), one);
     Bytes none =
-        ProgramBuilder::plain().step(Half::kContainer, Op::kExec, {{}, {"a", "", ""}, {}}).build();
+        ProgramBuilder::plain().step(Phase::kContainer, Op::kExec, {{}, {"a", "", ""}, {}}).build();
     expect_equal(refusal(none), one);
-    Bytes host_only = ProgramBuilder::plain().step(Half::kHost, Op::kFsidsSet).build();
+    Bytes host_only = ProgramBuilder::plain().step(Phase::kHost, Op::kFsidsSet).build();
     expect_equal(refusal(host_only), one);
-    Bytes no_container = ProgramBuilder::plain().step(Half::kHost, Op::kClone).build();
+    Bytes no_container = ProgramBuilder::plain().step(Phase::kHost, Op::kClone).build();
     expect_equal(refusal(no_container), end);
     Bytes no_exec = ProgramBuilder::plain()
-                        .step(Half::kHost, Op::kClone)
-                        .step(Half::kContainer, Op::kNnpSet)
+                        .step(Phase::kHost, Op::kClone)
+                        .step(Phase::kContainer, Op::kNnpSet)
                         .build();
     expect_equal(refusal(no_exec), end);
     refused(end.c_str(), [](Bytes& b) {
@@ -273,23 +274,23 @@ int main() {
   test("a process that stays outside of a container reads files and becomes no program", [] {
     const auto outside = [](Op last, const StepOptions& options) {
       return ProgramBuilder::plain()
-          .step(Half::kHost, Op::kProcessOpen, {{1}, {}, {1, 1}})
-          .step(Half::kHost, Op::kClone, {{-1, 1}, {}, {0x20000, 3}})
-          .step(Half::kContainer, last, options)
+          .step(Phase::kHost, Op::kProcessOpen, {{1}, {}, {1, 1}})
+          .step(Phase::kHost, Op::kClone, {{-1, 1}, {}, {0x20000, 3}})
+          .step(Phase::kContainer, last, options)
           .build();
     };
     Bytes reads = outside(Op::kFilesSend, {{2, 3}, {"/a"}, {1}});
     expect_equal(refusal(reads), std::string());
     Bytes execs = outside(Op::kExec, {{}, {"a", "", ""}, {}});
-    expect_equal(refusal(execs), std::string("the container's half does not end with exec"));
+    expect_equal(refusal(execs), std::string("the container's phase does not end with exec"));
   });
 
   test("only who joins a container can be detached", [] {
     const auto clone = [](const StepOptions& options) {
       return ProgramBuilder::plain()
-          .step(Half::kHost, Op::kProcessOpen, {{1}, {}, {1, 1}})
-          .step(Half::kHost, Op::kClone, options)
-          .step(Half::kContainer, Op::kExec, {{}, {"a", "", ""}, {}})
+          .step(Phase::kHost, Op::kProcessOpen, {{1}, {}, {1, 1}})
+          .step(Phase::kHost, Op::kClone, options)
+          .step(Phase::kContainer, Op::kExec, {{}, {"a", "", ""}, {}})
           .build();
     };
     Bytes alone = clone({{}, {}, {0x20000000, 1}});

@@ -1,10 +1,10 @@
-/** kill -9: of who started containers, which must not notice, and of monitors, with which theirs end. */
+/** kill -9: of who started containers, which must not notice, and of supervisors, with which theirs end. */
 import { expect } from 'chai';
 import type { Container } from '../../lib/engine/container/container.js';
 import { startTimeOf } from '../../lib/host/owner.js';
 import { cgroupsOf, eventually, processesOf, sleep } from '../support/outside.js';
 import { count, type Counted, COUNTING } from './support/counting.js';
-import { atOnce, type Ground, killIfThere, monitors } from './support/ground.js';
+import { atOnce, type Ground, killIfThere, supervisors } from './support/ground.js';
 
 export async function killedCallers(ground: Ground, short: boolean): Promise<void> {
   const callers = short ? 2 : 5;
@@ -22,8 +22,8 @@ export async function killedCallers(ground: Ground, short: boolean): Promise<voi
   const listed = await ground.caisson('ps', '--format', '{{.Names}}');
   expect(listed.trim().split('\n').sort(), 'what lives').to.deep.equal([...names].sort());
   const containers = await Promise.all(names.map((name) => engine.get(name)));
-  const kept = monitors();
-  for (const { id } of containers) expect(kept.get(id), 'monitors').to.have.length(1);
+  const kept = supervisors();
+  for (const { id } of containers) expect(kept.get(id), 'supervisors').to.have.length(1);
 
   const before = await Promise.all(containers.map((container) => count(container.logs())));
   await sleep(short ? 2500 : 10_000);
@@ -44,7 +44,7 @@ export async function killedCallers(ground: Ground, short: boolean): Promise<voi
   ground.say(`${names.length} containers, ${runs} runs, ${lines} lines of log, all there`);
   expect(runs, 'runs').to.be.greaterThan(names.length);
   await atOnce(10, containers, (container) => container.remove());
-  await killedMonitors(ground);
+  await killedSupervisors(ground);
   await ground.expectNothing();
 }
 
@@ -58,7 +58,7 @@ async function firstLine(container: Container): Promise<void> {
 }
 
 /** Whatever the container does at the moment. */
-async function killedMonitors(ground: Ground): Promise<void> {
+async function killedSupervisors(ground: Ground): Promise<void> {
   const engine = await ground.openEngine();
   const moments: Record<string, (container: Container) => Promise<void>> = {
     running: async () => undefined,
@@ -79,17 +79,17 @@ async function killedMonitors(ground: Ground): Promise<void> {
       });
       await container.start();
       await bring(container);
-      const keepers = monitors().get(container.id) ?? [];
-      for (const pid of keepers) killIfThere(pid);
+      const pids = supervisors().get(container.id) ?? [];
+      for (const pid of pids) killIfThere(pid);
       await eventually(async () => {
-        expect(keepers.map(startTimeOf), 'monitors').to.deep.equal([undefined]);
+        expect(pids.map(startTimeOf), 'supervisors').to.deep.equal([undefined]);
         // What is frozen dies when the next call thaws it.
         if (moment !== 'paused') expect(await processesOf(container.id)).to.deep.equal([]);
       });
       const { status, state } = await container.inspect();
       expect(status, moment).to.equal('exited');
-      expect(state, moment).to.include({ exitCode: 255, pid: 0, monitor: '' });
-      expect(state.error).to.contain('monitor was killed');
+      expect(state, moment).to.include({ exitCode: 255, pid: 0, supervisor: '' });
+      expect(state.error).to.contain('supervisor was killed');
       expect(await cgroupsOf(container.id), moment).to.deep.equal([]);
       await container.start();
       expect((await container.inspect()).status).to.equal('running');

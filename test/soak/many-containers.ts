@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { atOnce, type Ground, load, median, monitors, textOf } from './support/ground.js';
+import { atOnce, type Ground, load, median, supervisors, textOf } from './support/ground.js';
 
 const PSS_LIMIT = 307; // KiB
 const PS_LIMIT = 100; // ms
@@ -34,12 +34,12 @@ export async function manyContainers(ground: Ground, short: boolean): Promise<vo
     `starts: median ${first.toFixed(2)} ms of the first 20, ${last.toFixed(2)} ms of the last 20 of ${count}: × ${(last / first).toFixed(2)}, ${load()}`,
   );
 
-  const kept = monitors();
+  const kept = supervisors();
   const sizes = ids.map((id) => {
     const [pid] = kept.get(id) ?? [];
     return Number(/^Pss:\s+(\d+) kB/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1]);
   });
-  ground.say(`monitors: PSS ${median(sizes)} KiB (median), ${Math.max(...sizes)} KiB (maximum)`);
+  ground.say(`supervisors: PSS ${median(sizes)} KiB (median), ${Math.max(...sizes)} KiB (maximum)`);
   const after = memory();
   ground.say(
     `memory for each container, KiB: ${[...after].map(([name, now]) => `${name} ${((now - before.get(name)!) / count).toFixed(0)}`).join(', ')}`,
@@ -65,7 +65,7 @@ export async function manyContainers(ground: Ground, short: boolean): Promise<vo
   ground.say(`removed in ${((performance.now() - began) / 1000).toFixed(1)} s`);
   await ground.expectNothing();
   if (short) return;
-  expect(Math.max(...sizes), 'PSS of a monitor, KiB').to.be.at.most(PSS_LIMIT);
+  expect(Math.max(...sizes), 'PSS of a supervisor, KiB').to.be.at.most(PSS_LIMIT);
   // Of a machine with nothing else to do; on others its processors' time is what can be compared.
   expect(Math.min(all - own, busy), "ps beyond Node's own start, ms").to.be.at.most(PS_LIMIT);
   expect(last / first, 'last starts ÷ first').to.be.at.most(LATER_STARTS_LIMIT);

@@ -6,7 +6,7 @@ import type { Engine } from '../../lib/engine/engine.js';
 import { isAlive } from '../../lib/host/owner.js';
 import { cgroupsOf, eventually, processesOf } from '../support/outside.js';
 import type { CommanderReport } from './programs/task.js';
-import { atOnce, type Ground, monitors } from './support/ground.js';
+import { atOnce, type Ground, supervisors } from './support/ground.js';
 
 export async function randomCommands(ground: Ground, short: boolean): Promise<void> {
   const names = Array.from({ length: short ? 10 : 40 }, (_, index) => `name-${index}`);
@@ -68,17 +68,17 @@ async function checkState({ store }: Ground, engine: Engine, id: string): Promis
     const container = await engine.get(id).catch(() => undefined);
     if (container === undefined) return;
     const { status, state } = await container.inspect();
-    const keepers = monitors().get(id) ?? [];
+    const pids = supervisors().get(id) ?? [];
     const processes = await processesOf(id);
     const what = `${status} container ${id}: ${JSON.stringify(store.state(id).state)}`;
     if (status === 'running' || status === 'paused') {
-      expect(keepers, `${what}: monitors`).to.deep.equal([Number(state.monitor.split(' ')[0])]);
+      expect(pids, `${what}: supervisors`).to.deep.equal([Number(state.supervisor.split(' ')[0])]);
       expect(processes, `${what}: processes`).to.include(state.pid);
     } else if (status === 'restarting') {
-      expect(isAlive(state.monitor), `${what}: monitor`).to.equal(true);
+      expect(isAlive(state.supervisor), `${what}: supervisor`).to.equal(true);
     } else {
       expect(status, what).to.be.oneOf(['created', 'exited']);
-      expect(keepers, `${what}: monitors`).to.deep.equal([]);
+      expect(pids, `${what}: supervisors`).to.deep.equal([]);
       expect(processes, `${what}: processes`).to.deep.equal([]);
       expect(await cgroupsOf(id), `${what}: cgroups`).to.deep.equal([]);
     }

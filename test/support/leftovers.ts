@@ -44,17 +44,17 @@ export function childrenOf(pid: number): string[] {
     .map((child) => `${child.pid} ${child.name} ${child.state}`);
 }
 
-/** The guard that a process has. */
-export function guardOf(pid: number): number | undefined {
-  return processes().find(({ parent, name }) => parent === pid && name === 'caisson-guard')?.pid;
+/** The cleanup helper that a process has. */
+export function cleanupHelperOf(pid: number): number | undefined {
+  return processes().find(({ parent, name }) => parent === pid && name === 'caisson-cleanup')?.pid;
 }
 
 /**
  * The parents of cgroups that nobody uses. An engine that is open anywhere on the machine may have need of
- * them, so there are none of them to complain of while some guard is alive.
+ * them, so there are none of them to complain of while some cleanup helper is alive.
  */
 export async function unusedParents(): Promise<string[]> {
-  const guarded = () => processes().some(({ name }) => name === 'caisson-guard');
+  const guarded = () => processes().some(({ name }) => name === 'caisson-cleanup');
   if (guarded()) return [];
   const found: string[] = [];
   for (const { mountPoint } of await hierarchies()) {

@@ -1,4 +1,4 @@
-/** Writes a log as a container's monitor does, and as one does that is killed while it writes. */
+/** Writes a log as a container's supervisor does, and as one does that is killed while it writes. */
 import { closeSync, existsSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
-import { isRoot as ofMachine } from '../../lib/host/own-users.js';
+import { isRoot as ofMachine } from '../../lib/host/user-namespace-ids.js';
 import { hasSelinux } from '../../lib/host/selinux.js';
 
 export interface Needs {

@@ -211,7 +211,7 @@ export class OrdinaryUser {
       const left = this.processes().map((pid) => `${pid} ${commandOf(pid)}`);
       expect(left, 'processes').to.deep.equal([]);
       expect(await readdir(this.containers).catch(() => []), 'containers').to.deep.equal([]);
-      const sockets = join(this.directory, 'run/caisson/monitors');
+      const sockets = join(this.directory, 'run/caisson/supervisors');
       expect(await readdir(sockets).catch(() => []), 'sockets').to.deep.equal([]);
     });
   }
@@ -233,7 +233,7 @@ export class OrdinaryUser {
   }
 
   /** Removes everything, however the test went. */
-  async discard(): Promise<void> {
+  async cleanUp(): Promise<void> {
     await this.endAll();
     await rm(this.directory, { recursive: true, force: true });
   }

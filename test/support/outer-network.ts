@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { isRoot } from './needs.js';
-import { fixture } from './places.js';
+import { fixture } from './paths.js';
 
 /** One of its addresses, as of a machine elsewhere; documentation's (RFC 5737), as the others. */
 export const SERVER = '198.51.100.1';
@@ -102,7 +102,7 @@ export class OuterNetwork {
     return (await promisify(execFile)(program, args)).stdout;
   }
 
-  async discard(): Promise<void> {
+  async cleanUp(): Promise<void> {
     const ended = new Promise((resolve) => this.child.once('close', resolve));
     this.child.kill('SIGKILL');
     await ended;

@@ -3,7 +3,7 @@ import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { access, lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { isRoot } from '../../lib/host/own-users.js';
+import { isRoot } from '../../lib/host/user-namespace-ids.js';
 import { slowness } from './slowness.js';
 
 export const NAMESPACES = ['mnt', 'uts', 'ipc', 'pid', 'net', 'user', 'cgroup'] as const;
@@ -151,7 +151,7 @@ export async function cgroupOf(
 export async function processesOf(id: string): Promise<number[]> {
   const pids = new Set<number>();
   const cgroups = await cgroupsOf(id);
-  if (cgroups.length === 0 && !isRoot()) return processesBelow(monitorsOf(id));
+  if (cgroups.length === 0 && !isRoot()) return processesBelow(supervisorsOf(id));
   for (const directory of cgroups) {
     const text = await readFile(join(directory, 'cgroup.procs'), 'utf8').catch(() => '');
     for (const line of text.split('\n')) if (line !== '') pids.add(Number(line));
@@ -159,13 +159,13 @@ export async function processesOf(id: string): Promise<number[]> {
   return [...pids];
 }
 
-/** Monitors of a container that are alive, whatever its state says: each has the id among its arguments. */
-export function monitorsOf(id: string): number[] {
+/** Supervisors of a container that are alive, whatever its state says: each has the id among its arguments. The kernel cuts a name to 15 bytes. */
+export function supervisorsOf(id: string): number[] {
   const found: number[] = [];
   for (const pid of readdirSync('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     try {
-      if (readFileSync(`/proc/${pid}/comm`, 'utf8') !== 'caisson-monitor\n') continue;
+      if (readFileSync(`/proc/${pid}/comm`, 'utf8') !== 'caisson-supervi\n') continue;
       if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(id.slice(0, 12)))
         found.push(Number(pid));
     } catch {

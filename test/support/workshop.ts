@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import type { CgroupHome } from '../../lib/cgroup/places.js';
+import type { CgroupLocation } from '../../lib/cgroup/paths.js';
 import { Engine, type EngineOptions } from '../../lib/engine/engine.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import { rootfs, type RootfsImage, type RootfsOptions } from '../../lib/image/rootfs.js';
@@ -50,7 +50,7 @@ export class Workshop {
   }
 
   /** Of runs: an ordinary user's have scopes, root's have none. */
-  get runHome(): CgroupHome {
+  get runLocation(): CgroupLocation {
     return { cgroupSlice: isRoot ? undefined : this.engine.slice };
   }
 

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { expect } from 'chai';
 
-import { MonitorConnection } from '../../lib/engine/supervisor/monitor-connection.js';
+import { SupervisorConnection } from '../../lib/engine/supervisor/supervisor-connection.js';
 import { parseNetDev } from '../../lib/engine/views/stats.js';
 import { parseHealth, parseState } from '../../lib/engine/store/store.js';
 import type { Program } from '../../lib/program/instructions.js';
@@ -28,7 +28,7 @@ describe('untrusted bytes', () => {
     ]) {
       let destroyed = 0;
       const socket = Object.assign(new EventEmitter(), { destroy: () => destroyed++ });
-      const connection = new MonitorConnection(socket as unknown as Socket, {
+      const connection = new SupervisorConnection(socket as unknown as Socket, {
         attached: () => expect.fail('it was taken'),
         started: () => expect.fail('it was taken'),
       });
@@ -39,7 +39,7 @@ describe('untrusted bytes', () => {
   });
 
   it('A8: a state whose members have other types is a damaged one', () => {
-    const sound = '{"status":"exited","pid":0,"monitor":"","exitCode":3}';
+    const sound = '{"status":"exited","pid":0,"supervisor":"","exitCode":3}';
     expect(parseState(sound)).to.include({ status: 'exited', exitCode: 3, error: '' });
     for (const member of [
       '"error":7',
@@ -63,10 +63,10 @@ describe('untrusted bytes', () => {
     expect(Object.values(found)[0]).to.include({ rxBytes: 1, txBytes: 3 });
   });
 
-  it('A8: a time stamp before the start does not keep a timeline from being drawn', () => {
+  it('A8: a time instantiate before the start does not keep a timeline from being drawn', () => {
     const program = { host: [{ op: 'clone' }], container: [{ op: 'nnp.set' }], teardown: [] };
-    const stamps = Float64Array.of(5e9, 6e9, 1, 2);
-    const drawn = drawTimeline(makeTimeline(program as unknown as Program, stamps));
+    const timestamps = Float64Array.of(5e9, 6e9, 1, 2);
+    const drawn = drawTimeline(makeTimeline(program as unknown as Program, timestamps));
     expect(drawn).to.include('nnp.set');
   });
 });

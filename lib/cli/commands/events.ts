@@ -9,7 +9,7 @@ import { complain } from '../each.js';
 import { eventJson, eventLine, eventShape } from '../event-shape.js';
 import { EVENTS } from '../flags/events.js';
 import { CONTAINER_PRUNE } from '../flags/prune.js';
-import { at, type EngineLocation } from '../home.js';
+import { at, type EngineLocation } from '../context.js';
 import { humanSize } from '../human.js';
 import { OutputStream } from '../output.js';
 import { print, printHelp } from '../report.js';
@@ -25,8 +25,8 @@ export async function events(args: readonly string[], location: EngineLocation):
   try {
     const filters = parseEventFilters(line.values('filter'));
     const write = writer(line.value('format'));
-    return await at(location, async (home) => {
-      const found = followEvents(home.store.places.runRoot, {
+    return await at(location, async (context) => {
+      const found = followEvents(context.store.paths.runRoot, {
         since: line.value('since'),
         until: line.value('until'),
         signal: stop.signal,
@@ -59,9 +59,9 @@ export async function prune(args: readonly string[], location: EngineLocation): 
   try {
     const filters = parsePruneFilters(line.values('filter'), new Date());
     if (!line.has('force') && !(await agreed())) return 0;
-    return await at(location, async (home) => {
+    return await at(location, async (context) => {
       const { Containers } = await import('../../engine/container/containers.js');
-      const { removed, freed } = await new Containers(home).prune((info) =>
+      const { removed, freed } = await new Containers(context).prune((info) =>
         matchesPrune(filters, info),
       );
       if (removed.length > 0) print(1, `Deleted Containers:\n${removed.join('\n')}\n\n`);

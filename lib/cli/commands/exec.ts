@@ -7,9 +7,9 @@ import { parseCommandLine } from '../command-line.js';
 import { parseDetachKeys } from '../detach-keys.js';
 import { complain } from '../each.js';
 import { EXEC } from '../flags/exec.js';
-import { at, type EngineLocation } from '../home.js';
+import { at, type EngineLocation } from '../context.js';
 import { print, printHelp } from '../report.js';
-import { environment, surroundings } from '../run-flags.js';
+import { environment, processContext } from '../run-flags.js';
 import { endOnSignals } from '../signals.js';
 
 export async function exec(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -25,7 +25,7 @@ export async function exec(args: readonly string[], location: EngineLocation): P
       ['env', line.values('env')],
       ['env-file', line.values('env-file')],
     ]);
-    env = environment({ values }, surroundings());
+    env = environment({ values }, processContext());
   } catch (error) {
     await complain(error);
     return 1;
@@ -39,8 +39,8 @@ export async function exec(args: readonly string[], location: EngineLocation): P
     return 1;
   }
   try {
-    return await at(location, async (home) => {
-      const container = await home.get(name);
+    return await at(location, async (context) => {
+      const container = await context.get(name);
       const { callerSize } = await import('../terminal.js');
       const execution = container.exec(argv, {
         env,

@@ -1,8 +1,8 @@
 /** `caisson explain run …`: the launch program, printed instead of run. */
 import { print, printHelp } from '../report.js';
-import { parseRun, surroundings } from '../run-flags.js';
+import { parseRun, processContext } from '../run-flags.js';
 import { UsageError } from '../usage-error.js';
-import { type EngineLocation, openEngine } from '../home.js';
+import { type EngineLocation, openEngine } from '../context.js';
 import { imageOf } from './run.js';
 
 export async function explain(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -13,7 +13,7 @@ export async function explain(args: readonly string[], location: EngineLocation)
       verb === undefined ? '"caisson explain" requires a command' : `cannot explain "${verb}"`;
     throw new UsageError('ERR_INVALID_OPTION', what, 'explain', 1);
   }
-  const invocation = parseRun('explain run', rest, surroundings());
+  const invocation = parseRun('explain run', rest, processContext());
   if (invocation === undefined) return printHelp('explain run');
   const engine = await openEngine(location);
   try {

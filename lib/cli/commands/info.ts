@@ -5,7 +5,7 @@ import { hasAppArmor } from '../../host/security-labels.js';
 import { hasSelinux } from '../../host/selinux.js';
 import { parseCommandLine } from '../command-line.js';
 import { INFO } from '../flags/info.js';
-import type { EngineLocation } from '../home.js';
+import type { EngineLocation } from '../context.js';
 import { bytesSize } from '../human.js';
 import { print, printHelp } from '../report.js';
 
@@ -65,21 +65,21 @@ function infoText(info: MachineInfo): string {
     `Run Root: ${info.runRoot}`,
   ];
   const width = Math.max(...info.abilities.map(({ name }) => name.length)) + 2;
-  const missing = (cause = '', cure = '') => [
-    ` ${' '.repeat(width)}      ${cause}`,
-    ` ${' '.repeat(width)}      → ${cure}`,
+  const missing = (reason = '', remedy = '') => [
+    ` ${' '.repeat(width)}      ${reason}`,
+    ` ${' '.repeat(width)}      → ${remedy}`,
   ];
   const row = (name: string, available: boolean, text: string) =>
     ` ${name.padEnd(width)}${available ? 'yes' : 'no '}   ${text}`.trimEnd();
   lines.push('Controllers:');
-  for (const { name, available, version, limits, cause, cure } of cgroup.controllers) {
+  for (const { name, available, version, limits, reason, remedy } of cgroup.controllers) {
     lines.push(row(name, available, `${available ? `v${version}: ` : ''}${flags(limits)}`));
-    if (!available) lines.push(...missing(cause, cure));
+    if (!available) lines.push(...missing(reason, remedy));
   }
   lines.push('Abilities:');
-  for (const { name, gives, available, detail, cause, cure } of info.abilities) {
+  for (const { name, gives, available, detail, reason, remedy } of info.abilities) {
     lines.push(row(name, available, detail === undefined ? gives : `${gives} (${detail})`));
-    if (!available) lines.push(...missing(cause, cure));
+    if (!available) lines.push(...missing(reason, remedy));
   }
   return `${lines.join('\n')}\n`;
 }

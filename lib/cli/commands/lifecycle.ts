@@ -1,7 +1,7 @@
 /** `caisson start stop restart kill pause unpause rm rename wait attach`. */
 import { isatty } from 'node:tty';
 import type { Container } from '../../engine/container/container.js';
-import { isTerminal } from '../../engine/supervisor/keep.js';
+import { isTerminal } from '../../engine/supervisor/start-detached.js';
 import { checkReferences, matches, parseFilters } from '../../engine/views/filters.js';
 import { parseSignal } from '../../base/signals.js';
 import { CaissonError } from '../../base/errors.js';
@@ -18,7 +18,7 @@ import { RM } from '../flags/rm.js';
 import { START } from '../flags/start.js';
 import { RESTART, STOP } from '../flags/stop.js';
 import { WAIT } from '../flags/wait.js';
-import { at, type EngineLocation } from '../home.js';
+import { at, type EngineLocation } from '../context.js';
 import { printHelp } from '../report.js';
 
 type Command = (args: readonly string[], location: EngineLocation) => Promise<number>;
@@ -83,8 +83,8 @@ export const wait = command(WAIT, (line, location) =>
 );
 
 export const rename = command(RENAME, ({ args: [from = '', to = ''] }, location) =>
-  at(location, async (home) => {
-    await (await home.get(from)).rename(to);
+  at(location, async (context) => {
+    await (await context.get(from)).rename(to);
     return 0;
   }),
 );
@@ -119,8 +119,8 @@ export const start = command(START, (line, location) => {
     });
   }
   const detachKeys = parseDetachKeys(line.value('detach-keys'));
-  return at(location, async (home) => {
-    const container = await home.get(line.args[0] ?? '');
+  return at(location, async (context) => {
+    const container = await context.get(line.args[0] ?? '');
     const { config } = await container.inspect();
     const stdin = line.has('interactive') && config.openStdin;
     const attached = container.startAttached({ stdin });
@@ -139,8 +139,8 @@ export const start = command(START, (line, location) => {
 /** As podman's, for what starts with the machine: `start --all --filter should-start-on-boot=true`. */
 async function startAll(wanted: readonly string[], location: EngineLocation): Promise<number> {
   const filters = parseFilters(wanted);
-  const names = await at(location, async (home) => {
-    const everything = await home.list();
+  const names = await at(location, async (context) => {
+    const everything = await context.list();
     checkReferences(filters, everything);
     // In the order in which they were made.
     return everything
@@ -153,8 +153,8 @@ async function startAll(wanted: readonly string[], location: EngineLocation): Pr
 
 export const attach = command(ATTACH, (line, location) => {
   const detachKeys = parseDetachKeys(line.value('detach-keys'));
-  return at(location, async (home) => {
-    const container = await home.get(line.args[0] ?? '');
+  return at(location, async (context) => {
+    const container = await context.get(line.args[0] ?? '');
     const { config, status } = await container.inspect();
     mustRun(container, status);
     const tty = isTerminal(config.options);

@@ -6,7 +6,7 @@ import { type CommandLine, parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { INSPECT } from '../flags/inspect.js';
 import { PS } from '../flags/ps.js';
-import { at, type CommandHome, type EngineLocation } from '../home.js';
+import { at, type CommandContext, type EngineLocation } from '../context.js';
 import { PS_HEADINGS, PS_TABLE, PS_TABLE_WITH_SIZE, psShape } from '../ps-shape.js';
 import { print, printHelp } from '../report.js';
 import { listFormat } from '../table.js';
@@ -28,8 +28,8 @@ async function list(line: CommandLine, location: EngineLocation): Promise<number
   const last = line.integer('last') ?? (line.has('latest') ? 1 : -1);
   const noTrunc = line.has('no-trunc');
   const withSize = line.has('size');
-  return at(location, async (home) => {
-    const everything = await home.list();
+  return at(location, async (context) => {
+    const everything = await context.list();
     checkReferences(filters, everything);
     const all = line.has('all') || last > 0 || impliesAll(filters);
     let shown = everything.filter(
@@ -51,7 +51,7 @@ async function list(line: CommandLine, location: EngineLocation): Promise<number
         shown.map(async (info) =>
           psShape(info, now, {
             noTrunc,
-            ...(withSize ? { size: { writable: await writtenBy(home, info) } } : {}),
+            ...(withSize ? { size: { writable: await writtenBy(context, info) } } : {}),
           }),
         ),
       );
@@ -70,16 +70,16 @@ function isUp({ status }: ContainerInfo): boolean {
 }
 
 /** Whether a memory limit alone limits its swap: asked of the machine only where that matters. */
-async function limitsSwap(home: CommandHome, { config }: ContainerInfo): Promise<boolean> {
+async function limitsSwap(context: CommandContext, { config }: ContainerInfo): Promise<boolean> {
   const { memory, memorySwap } = config.options;
   if (memory === undefined || memorySwap !== undefined) return false;
-  return accountsSwap(await home.cgroups());
+  return accountsSwap(await context.cgroups());
 }
 
 /** Bytes in its writable layer. */
-async function writtenBy(home: CommandHome, { config }: ContainerInfo): Promise<number> {
+async function writtenBy(context: CommandContext, { config }: ContainerInfo): Promise<number> {
   const { layerSize } = await import('../../engine/start/layer-size.js');
-  return layerSize(home.store.directory(config.id));
+  return layerSize(context.store.directory(config.id));
 }
 
 export async function inspect(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -103,14 +103,14 @@ export async function inspect(args: readonly string[], location: EngineLocation)
     print(2, `caisson: template parsing error: ${error.message}\n`);
     return 64;
   }
-  return at(location, async (home) => {
+  return at(location, async (context) => {
     let code = 0;
     const shapes: object[] = [];
     const lines: string[] = [];
     for (const name of line.args) {
       try {
-        const info = await (await home.get(name)).inspect();
-        const directory = home.store.directory(info.config.id);
+        const info = await (await context.get(name)).inspect();
+        const directory = context.store.directory(info.config.id);
         const shape = inspectShape(info, {
           ...(info.config.log.driver === 'none' ? {} : { logPath: `${directory}/json.log` }),
           // A layer with a size has its directories in a file system of its own.
@@ -118,8 +118,8 @@ export async function inspect(args: readonly string[], location: EngineLocation)
             ? { upperDir: `${directory}/upper`, workDir: `${directory}/work` }
             : {}),
           selinux: selinuxLabelsOf(info.config.id, info.config.options.securityOpt),
-          swapLimit: await limitsSwap(home, info),
-          ...(line.has('size') ? { sizeRw: await writtenBy(home, info) } : {}),
+          swapLimit: await limitsSwap(context, info),
+          ...(line.has('size') ? { sizeRw: await writtenBy(context, info) } : {}),
         });
         if (template === undefined) shapes.push(shape);
         else lines.push(`${template.execute(shape, { missingKey: 'error' })}\n`);

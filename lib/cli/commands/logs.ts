@@ -2,7 +2,7 @@
 import { parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { LOGS } from '../flags/logs.js';
-import { at, type EngineLocation } from '../home.js';
+import { at, type EngineLocation } from '../context.js';
 import { OutputStream } from '../output.js';
 import { print, printHelp } from '../report.js';
 
@@ -19,8 +19,8 @@ export async function logs(args: readonly string[], location: EngineLocation): P
     stderr: new OutputStream(2, stop.signal),
   };
   try {
-    return await at(location, async (home) => {
-      const container = await home.get(line.args[0] ?? '');
+    return await at(location, async (context) => {
+      const container = await context.get(line.args[0] ?? '');
       const { state } = await container.inspect();
       let damaged = 0;
       const entries = container.logs({

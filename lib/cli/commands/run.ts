@@ -7,12 +7,12 @@ import { CaissonError } from '../../base/errors.js';
 import { rootfs, type RootfsImage } from '../../image/rootfs.js';
 import { CidFile } from '../cidfile.js';
 import { serveClient } from '../client.js';
-import { at, type CommandHome, type EngineLocation } from '../home.js';
+import { at, type CommandContext, type EngineLocation } from '../context.js';
 import { print, printHelp, reportError } from '../report.js';
-import { parseRun, type RunInvocation, surroundings } from '../run-flags.js';
+import { parseRun, type RunInvocation, processContext } from '../run-flags.js';
 
 export async function run(args: readonly string[], location: EngineLocation): Promise<number> {
-  const invocation = parseRun('run', args, surroundings());
+  const invocation = parseRun('run', args, processContext());
   if (invocation === undefined) return printHelp('run');
   if (invocation.tty && invocation.attach.has('stdin') && !isatty(0)) {
     // As Docker: 1, of all failures before there is a container.
@@ -22,8 +22,8 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
     );
     return 1;
   }
-  return at(location, async (home) => {
-    const { container, cidfile } = await make(home, invocation);
+  return at(location, async (context) => {
+    const { container, cidfile } = await make(context, invocation);
     try {
       if (!invocation.detach) return await attend(container, invocation);
       try {
@@ -44,7 +44,7 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
 export async function create(args: readonly string[], location: EngineLocation): Promise<number> {
   let invocation: RunInvocation | undefined;
   try {
-    invocation = parseRun('create', args, surroundings());
+    invocation = parseRun('create', args, processContext());
   } catch (error) {
     const status = await reportError(error);
     return error instanceof CaissonError && LEFT_TO_THE_ENGINE.has(error.path ?? '') ? 1 : status;
@@ -52,8 +52,8 @@ export async function create(args: readonly string[], location: EngineLocation):
   if (invocation === undefined) return printHelp('create');
   const understood = invocation;
   try {
-    return await at(location, async (home) => {
-      print(1, `${(await make(home, understood)).container.id}\n`);
+    return await at(location, async (context) => {
+      print(1, `${(await make(context, understood)).container.id}\n`);
       return 0;
     });
   } catch (error) {
@@ -74,12 +74,12 @@ const LEFT_TO_THE_ENGINE: ReadonlySet<string> = new Set([
 ]);
 
 async function make(
-  home: CommandHome,
+  context: CommandContext,
   invocation: RunInvocation,
 ): Promise<{ container: Container; cidfile: CidFile | undefined }> {
   const cidfile = invocation.cidfile === undefined ? undefined : new CidFile(invocation.cidfile);
   try {
-    const engine = await home.engine();
+    const engine = await context.engine();
     makeSources(invocation.options.volumes);
     const container = await engine.create(
       imageOf(invocation),

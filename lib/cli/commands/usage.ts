@@ -8,7 +8,7 @@ import { RESOURCE_FLAGS } from '../flags/resources.js';
 import { STATS } from '../flags/stats.js';
 import { TOP } from '../flags/top.js';
 import { UPDATE } from '../flags/update.js';
-import { at, type CommandHome, type EngineLocation } from '../home.js';
+import { at, type CommandContext, type EngineLocation } from '../context.js';
 import { bytesSize, humanSize, percentage } from '../human.js';
 import { OutputStream } from '../output.js';
 import { print, printHelp } from '../report.js';
@@ -43,12 +43,12 @@ export async function stats(args: readonly string[], location: EngineLocation): 
   process.once('SIGTERM', () => stop.abort());
   try {
     const format = listFormat(line.value('format'), TABLE, HEADINGS);
-    return await at(location, async (home) => {
+    return await at(location, async (context) => {
       const before = new Map<string, ContainerStats>();
       const rows = async () => {
-        const found = await chosen(home, names, line.has('all'));
+        const found = await chosen(context, names, line.has('all'));
         return Promise.all(
-          found.map(({ info, asked }) => row(home, info, asked, before, line.has('no-trunc'))),
+          found.map(({ info, asked }) => row(context, info, asked, before, line.has('no-trunc'))),
         );
       };
       await rows();
@@ -80,28 +80,28 @@ interface Chosen {
 }
 
 async function chosen(
-  home: CommandHome,
+  context: CommandContext,
   names: readonly string[],
   all: boolean,
 ): Promise<readonly Chosen[]> {
   if (names.length > 0)
     return Promise.all(
-      names.map(async (asked) => ({ info: await (await home.get(asked)).inspect(), asked })),
+      names.map(async (asked) => ({ info: await (await context.get(asked)).inspect(), asked })),
     );
-  const infos = await home.list();
+  const infos = await context.list();
   return infos
     .filter(({ status }) => all || status === 'running' || status === 'paused')
     .map((info) => ({ info, asked: info.config.id }));
 }
 
 async function row(
-  home: CommandHome,
+  context: CommandContext,
   { config: { id, name } }: ContainerInfo,
   asked: string,
   before: Map<string, ContainerStats>,
   noTrunc: boolean,
 ): Promise<object> {
-  const now = await (await home.get(id)).stats().catch(() => undefined);
+  const now = await (await context.get(id)).stats().catch(() => undefined);
   // As Docker: what does not run uses nothing. `--` is what the machine does not tell.
   const idle = now === undefined;
   const previous = before.get(id);
@@ -143,8 +143,8 @@ export async function top(args: readonly string[], location: EngineLocation): Pr
   if (line === undefined) return printHelp('top');
   const [name = '', ...psArgs] = line.args;
   try {
-    return await at(location, async (home) => {
-      const container: Container = await home.get(name);
+    return await at(location, async (context) => {
+      const container: Container = await context.get(name);
       const { titles, processes } = await container.top(psArgs.length === 0 ? undefined : psArgs);
       const text = [titles, ...processes].map((fields) => fields.join('\t')).join('\n');
       print(1, alignColumns(`${text}\n`, 20));

@@ -34,7 +34,7 @@ async function formatted(
   { version: own, os, arch, kernel, node }: Readonly<Record<string, string>>,
 ): Promise<number> {
   const { markStruct, parseTemplate, TemplateError } = await import('../template.js');
-  const half = markStruct('Version', {
+  const phase = markStruct('Version', {
     Version: own,
     Os: os,
     Arch: arch,
@@ -42,7 +42,7 @@ async function formatted(
     NodeVersion: node,
   });
   try {
-    const data = markStruct('Versions', { Client: half, Server: half });
+    const data = markStruct('Versions', { Client: phase, Server: phase });
     print(1, `${parseTemplate(format).execute(data)}\n`);
     return 0;
   } catch (error) {

@@ -237,11 +237,11 @@ class Evaluation {
     if (name === 'and' || name === 'or') return this.#shortCircuit(name, operands, dot, previous);
     const args = [...operands.map((operand) => this.#operand(operand, dot)), ...previous];
     for (const arg of args) this.#weigh(arg, position);
-    return this.#guard(name, position, () => called.call(args));
+    return this.#guarded(name, position, () => called.call(args));
   }
 
   /** Errors of functions get a place. */
-  #guard(name: string, position: number, call: () => unknown): unknown {
+  #guarded(name: string, position: number, call: () => unknown): unknown {
     try {
       const value = call();
       this.#weigh(value, position);
@@ -317,7 +317,7 @@ class Evaluation {
           position,
           text,
         );
-      return this.#guard(name, position, () =>
+      return this.#guarded(name, position, () =>
         (found as (...all: readonly unknown[]) => unknown)(...given),
       );
     }

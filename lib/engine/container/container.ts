@@ -1,7 +1,7 @@
 /** One container that is kept: Docker's verbs as methods. */
 import { CaissonError } from '../../base/errors.js';
 import type { CgroupLayout } from '../../cgroup/layout.js';
-import { type CgroupPlace, placesOf } from '../../cgroup/places.js';
+import { type CgroupDirectory, cgroupDirectories } from '../../cgroup/paths.js';
 import {
   Attached,
   type AttachedStreams,
@@ -10,14 +10,14 @@ import {
   type AttachResult,
 } from '../supervisor/attached.js';
 import { onAbort } from '../../base/abort-signals.js';
-import { type ExecPlace, type StartedExec, startExec } from '../start/exec.js';
+import { type ExecContext, type StartedExec, startExec } from '../start/exec.js';
 import type { ExecOptions } from '../options/exec-options.js';
 import type { Execution } from '../start/execution.js';
 import { freezerState, setFrozen } from '../../cgroup/freezer.js';
 import { checkContainerName } from '../options/host-names.js';
 import { imageOf } from '../store/image-of.js';
 import { type LogEntry, type LogOptions, readLogs } from '../logs/log-reader.js';
-import { POLICY_NUMBERS } from '../supervisor/monitor-config.js';
+import { POLICY_NUMBERS } from '../supervisor/supervisor-config.js';
 import { normalizeResources } from '../options/resources.js';
 import { parseRestartPolicy, type RestartPolicy } from '../options/restart-policy.js';
 import { type ContainerStats, readStats } from '../views/stats.js';
@@ -34,15 +34,15 @@ import {
 import { waitFor, type WaitCondition } from './wait-for.js';
 import { boolean, checkOptions, conflicting, isRecord, wholeNumber } from '../../base/check.js';
 import { shortId } from '../../base/ids.js';
-import { type FirstClient, isTerminal, startKept } from '../supervisor/keep.js';
+import { type FirstClient, isTerminal, startDetached } from '../supervisor/start-detached.js';
 import { withLock } from '../store/locks.js';
-import { discard, discardUnreadable, mend, tell, undoRun } from './mend.js';
+import { deleteContainer, deleteUnreadable, recover, tell, tearDownRun } from './recover.js';
 import {
-  MonitorConnection,
-  type MonitorExit,
-  type MonitorListener,
-} from '../supervisor/monitor-connection.js';
-import type { Surroundings } from '../start/context.js';
+  SupervisorConnection,
+  type SupervisorExit,
+  type SupervisorListener,
+} from '../supervisor/supervisor-connection.js';
+import type { StartContext } from '../start/context.js';
 import { isErrno } from '../../base/errno.js';
 import { processesBeside } from '../../cgroup/processes.js';
 import { parseSignal } from '../../base/signals.js';
@@ -51,12 +51,12 @@ import { CREATED, isSettled, noSuchContainer, type Store } from '../store/store.
 import type { ContainerInfo, ContainerStatus, StoredConfig, StoredState } from '../store/stored.js';
 
 /** Where containers live, and what starts them. */
-export interface ContainerHome {
+export interface ContainerContext {
   readonly store: Store;
   /** The machine's cgroups. */
   cgroups(): Promise<CgroupLayout>;
   /** What starting one needs, which is more than all the rest does. */
-  surroundings(): Promise<Surroundings>;
+  startContext(): Promise<StartContext>;
   /** Is told of each program that was started in a container and ends with this process. */
   adopt(exec: StartedExec): void;
 }
@@ -89,7 +89,7 @@ const PAUSE = 10;
 /** Milliseconds. */
 const STATS_INTERVAL = 1000;
 const NO_STREAMS: AttachedStreams = { stdin: false, stdout: false, stderr: false, maxLine: 0 };
-/** Milliseconds for which a monitor that takes nobody more is asked. */
+/** Milliseconds for which a supervisor that takes nobody more is asked. */
 const PATIENCE = 10_000;
 const SIGKILL = 9;
 const ESRCH = 3;
@@ -99,7 +99,7 @@ const MAX_TIMER = 2 ** 31 - 1;
 
 export class Container {
   constructor(
-    private readonly home: ContainerHome,
+    private readonly context: ContainerContext,
     /** Long id. */
     readonly id: string,
   ) {}
@@ -114,7 +114,7 @@ export class Container {
    * @throws ERR_NO_SUCH_CONTAINER when it has been removed
    */
   async inspect(): Promise<ContainerInfo> {
-    const { store } = this.home;
+    const { store } = this.context;
     for (;;) {
       const found = store.state(this.id);
       const config = store.config(this.id);
@@ -123,13 +123,13 @@ export class Container {
         return store.info(config, found.state, await this.statusOf(config, found.state));
       }
       try {
-        await mend(store, this.id);
+        await recover(store, this.id);
       } catch (error) {
         // As Docker: something of it can be neither ended nor removed.
         if (!(error instanceof CaissonError && error.code === 'ERR_REMOVE_FAILED')) throw error;
         return store.info(config, found.state, 'dead');
       }
-      // Its monitor is at work: removing it, or writing its end.
+      // Its supervisor is at work: removing it, or writing its end.
       if (!isSettled(store, store.state(this.id))) await pause();
     }
   }
@@ -150,22 +150,22 @@ export class Container {
   }
 
   private async startWith(attached: FirstClient | undefined): Promise<void> {
-    const { store } = this.home;
-    const around = await this.home.surroundings();
-    await withLock(store.places.runRoot, this.id, async (lock) => {
+    const { store } = this.context;
+    const around = await this.context.startContext();
+    await withLock(store.paths.runRoot, this.id, async (lock) => {
       const { config, state, damaged } = this.stored();
       const status = await this.statusOf(config, state);
       if (status === 'paused') throw this.paused('start');
       if (status === 'removing') throw noSuchContainer(this.id);
-      if (store.isKept(state)) {
+      if (store.isSupervised(state)) {
         if (attached !== undefined) throw this.running('start it with a client');
         return;
       }
-      // What a killed monitor may have left, at whatever point of its life.
+      // What a killed supervisor may have left, at whatever point of its life.
       if (damaged || state.status !== 'created' || state.finishedAt !== '')
-        await undoRun(config, state);
+        await tearDownRun(config, state);
       try {
-        await startKept(around, store, config, attached, lock);
+        await startDetached(around, store, config, attached, lock);
       } catch (error) {
         // Why it did not start is what the caller has to know, also where the disk takes no word of it.
         await this.startFailed(config, state, error).catch(() => undefined);
@@ -180,11 +180,11 @@ export class Container {
     before: StoredState,
     error: unknown,
   ): Promise<void> {
-    const { store } = this.home;
-    await undoRun(config);
+    const { store } = this.context;
+    await tearDownRun(config);
     if (store.config(this.id) === undefined) return; // it has removed itself
     if (config.autoRemove) {
-      await discard(store, config);
+      await deleteContainer(store, config);
       return;
     }
     const failed = error instanceof CaissonError ? error : undefined;
@@ -193,7 +193,7 @@ export class Container {
       status: before.status === 'created' ? 'created' : 'exited',
       pid: 0,
       startTime: '',
-      monitor: '',
+      supervisor: '',
       exitCode: failed?.exitCode === 125 || failed === undefined ? 128 : failed.exitCode,
       error: error instanceof Error ? error.message : String(error),
     });
@@ -216,12 +216,12 @@ export class Container {
     }
   }
 
-  /** False when the monitor is not there, or has no place for one more. */
+  /** False when the supervisor is not there, or has no place for one more. */
   private async tryClient(attached: Attached): Promise<boolean> {
     const then = attached.listener;
     let answer!: (accepted: boolean) => void;
     const answered = new Promise<boolean>((resolve) => (answer = resolve));
-    const connection = await MonitorConnection.open(this.home.store.sockets, this.id, {
+    const connection = await SupervisorConnection.open(this.context.store.sockets, this.id, {
       ...then,
       attached: (about) => {
         if (connection !== undefined) connection.listener = then;
@@ -253,7 +253,7 @@ export class Container {
   ): Attached {
     let config: StoredConfig | undefined;
     try {
-      config = this.home.store.config(this.id);
+      config = this.context.store.config(this.id);
     } catch {
       // Damaged; whoever starts or looks at it says so.
     }
@@ -295,19 +295,19 @@ export class Container {
     }
   }
 
-  /** Until the monitor says that it was the last run; undefined when it left, or is not there. */
-  private monitorEnd(): Promise<ContainerExit | undefined> {
+  /** Until the supervisor says that it was the last run; undefined when it left, or is not there. */
+  private supervisorEnd(): Promise<ContainerExit | undefined> {
     return this.talk(undefined, lastExit);
   }
 
   /**
-   * As `talk`, again and again while the monitor has no place for one more. Undefined: nobody keeps it any more.
+   * As `talk`, again and again while the supervisor has no place for one more. Undefined: nobody keeps it any more.
    *
    * @throws ERR_TIMEOUT
    */
   private async reach<T>(
-    ask: (connection: MonitorConnection) => void,
-    listen: (answer: (value: T) => void) => MonitorListener,
+    ask: (connection: SupervisorConnection) => void,
+    listen: (answer: (value: T) => void) => SupervisorListener,
   ): Promise<T | undefined> {
     const end = performance.now() + PATIENCE;
     for (;;) {
@@ -320,17 +320,17 @@ export class Container {
     }
   }
 
-  /** Until this monitor, by its name in the state, keeps it no more. */
-  private async untilLeft(monitor: string): Promise<void> {
+  /** Until this supervisor, by its name in the state, keeps it no more. */
+  private async untilLeft(supervisor: string): Promise<void> {
     for (;;) {
       const state = await this.stateNow();
-      if (state?.monitor !== monitor || !isActive(state)) return;
-      if ((await this.monitorEnd()) === undefined) await pause();
+      if (state?.supervisor !== supervisor || !isActive(state)) return;
+      if ((await this.supervisorEnd()) === undefined) await pause();
     }
   }
 
   /**
-   * Ends a start that is under way: its state does not say so yet, but its monitor listens, also while it waits for
+   * Ends a start that is under way: its state does not say so yet, but its supervisor listens, also while it waits for
    * what gives the container its network. False: there is none.
    */
   private async endStart(): Promise<boolean> {
@@ -339,7 +339,7 @@ export class Container {
       (answer) => ({ done: answer }),
     );
     if (errno !== 0) return false;
-    await this.monitorEnd();
+    await this.supervisorEnd();
     return true;
   }
 
@@ -353,15 +353,15 @@ export class Container {
     }
   }
 
-  /** Asks the monitor, and waits for an answer; undefined when it left before, or is not there. */
+  /** Asks the supervisor, and waits for an answer; undefined when it left before, or is not there. */
   private async talk<T>(
-    ask: ((connection: MonitorConnection) => void) | undefined,
-    listen: (answer: (value: T) => void) => MonitorListener,
+    ask: ((connection: SupervisorConnection) => void) | undefined,
+    listen: (answer: (value: T) => void) => SupervisorListener,
     signal?: AbortSignal,
   ): Promise<T | undefined> {
     let answer!: (value: T | undefined) => void;
     const answered = new Promise<T | undefined>((resolve) => (answer = resolve));
-    const connection = await MonitorConnection.open(this.home.store.sockets, this.id, {
+    const connection = await SupervisorConnection.open(this.context.store.sockets, this.id, {
       ...listen(answer),
       closed: () => answer(undefined),
     });
@@ -383,17 +383,17 @@ export class Container {
     const { number, limit } = checkStop(options);
     const { config, state } = await this.inspect();
     const seconds = limit ?? config.stopTimeout;
-    const ask = (connection: MonitorConnection) =>
+    const ask = (connection: SupervisorConnection) =>
       connection.stop(number ?? config.stopSignal, seconds < 0 ? -1 : seconds * 1000);
     if (!isActive(state)) {
-      // Its monitor may be starting it, of which its state says nothing yet.
+      // Its supervisor may be starting it, of which its state says nothing yet.
       await this.talk(ask, lastExit);
       return;
     }
-    tell(this.home.store, config, 'kill', { signal: String(number ?? config.stopSignal) });
+    tell(this.context.store, config, 'kill', { signal: String(number ?? config.stopSignal) });
     await this.reach(ask, lastExit);
-    await this.untilLeft(state.monitor);
-    tell(this.home.store, config, 'stop');
+    await this.untilLeft(state.supervisor);
+    tell(this.context.store, config, 'stop');
   }
 
   /**
@@ -408,14 +408,14 @@ export class Container {
       if (number === SIGKILL && (await this.endStart())) return;
       throw this.notRunning();
     }
-    // Before it is sent: what follows from it is told by the monitor, and comes after it.
-    tell(this.home.store, config, 'kill', { signal: String(number) });
+    // Before it is sent: what follows from it is told by the supervisor, and comes after it.
+    tell(this.context.store, config, 'kill', { signal: String(number) });
     const errno = await this.reach<number>(
       (connection) => connection.signal(number),
       (answer) => ({ done: answer }),
     );
     if (errno === undefined || errno === ESRCH) throw this.notRunning();
-    if (number === SIGKILL) await this.untilLeft(state.monitor);
+    if (number === SIGKILL) await this.untilLeft(state.supervisor);
   }
 
   /**
@@ -433,8 +433,8 @@ export class Container {
   }
 
   private async freeze(frozen: boolean, action: string): Promise<void> {
-    const { store } = this.home;
-    await withLock(store.places.runRoot, this.id, async () => {
+    const { store } = this.context;
+    await withLock(store.paths.runRoot, this.id, async () => {
       const { config, state } = this.stored();
       const status = isSettled(store, { state, damaged: false })
         ? await this.statusOf(config, state)
@@ -443,11 +443,11 @@ export class Container {
       if (frozen && status === 'paused') throw this.paused('pause');
       if (frozen && status !== 'running') throw this.notRunning();
       try {
-        await setFrozen(await this.places(config), frozen);
+        await setFrozen(await this.directories(config), frozen);
       } catch (error) {
         // It has ended meanwhile, or is about to be run again.
-        const places = await this.places(config);
-        if (places.length > 0 && (await freezerState(places)) === undefined)
+        const directories = await this.directories(config);
+        if (directories.length > 0 && (await freezerState(directories)) === undefined)
           throw frozen ? this.notRunning() : this.notPaused();
         throw error;
       }
@@ -461,8 +461,8 @@ export class Container {
    * @throws (as rejections) ERR_CONTAINER_NOT_RUNNING, ERR_CONTAINER_PAUSED, and what `run` rejects with
    */
   exec(argv: readonly string[], options: ExecOptions = {}): Execution {
-    const started = startExec(() => this.execPlace(argv), argv, options);
-    this.home.adopt(started);
+    const started = startExec(() => this.execContext(argv), argv, options);
+    this.context.adopt(started);
     if (!isRecord(options) || options.detach !== true) {
       started.execution.then(
         ({ exitCode }) => this.tellExecEnd(exitCode),
@@ -475,23 +475,23 @@ export class Container {
   private tellExecEnd(exitCode: number): void {
     let config: StoredConfig | undefined;
     try {
-      config = this.home.store.config(this.id);
+      config = this.context.store.config(this.id);
     } catch {
       // Damaged meanwhile; whoever looks at it says so.
     }
     if (config !== undefined)
-      tell(this.home.store, config, 'exec_die', { exitCode: String(exitCode) });
+      tell(this.context.store, config, 'exec_die', { exitCode: String(exitCode) });
   }
 
-  private async execPlace(argv: readonly string[]): Promise<ExecPlace> {
+  private async execContext(argv: readonly string[]): Promise<ExecContext> {
     const { config, state, status } = await this.inspect();
     if (status === 'paused') throw this.paused('exec in');
     if (status !== 'running') throw this.notRunning();
-    const around = await this.home.surroundings();
+    const around = await this.context.startContext();
     // Docker's form: the program, a space, its arguments.
     const [program = '', ...rest] = argv;
     for (const action of ['exec_create', 'exec_start'])
-      tell(this.home.store, config, `${action}: ${program} ${rest.join(' ')}`);
+      tell(this.context.store, config, `${action}: ${program} ${rest.join(' ')}`);
     return {
       around,
       container: {
@@ -514,7 +514,7 @@ export class Container {
    * @throws ERR_INVALID_OPTION, ERR_NO_LOG
    */
   logs(options: Omit<LogOptions, 'ended'> = {}): AsyncGenerator<LogEntry> {
-    const { store } = this.home;
+    const { store } = this.context;
     checkOptions(options);
     const config = store.config(this.id);
     if (config === undefined) throw noSuchContainer(this.id);
@@ -538,7 +538,7 @@ export class Container {
   async stats(): Promise<ContainerStats | undefined> {
     const { config, state } = await this.inspect();
     if (state.status !== 'running') return undefined;
-    return readStats(await this.places(config), state.pid);
+    return readStats(await this.directories(config), state.pid);
   }
 
   /**
@@ -564,9 +564,11 @@ export class Container {
   async top(psArgs?: readonly string[]): Promise<TopResult> {
     const { config, state, status } = await this.inspect();
     if (status !== 'running' && status !== 'paused') throw this.notRunning();
-    const places = await this.places(config);
+    const directories = await this.directories(config);
     return top(
-      places.length === 0 ? () => processesBeside(state.pid) : places.map(({ dir }) => dir),
+      directories.length === 0
+        ? () => processesBeside(state.pid)
+        : directories.map(({ dir }) => dir),
       psArgs,
     );
   }
@@ -580,13 +582,13 @@ export class Container {
    */
   async update(options: UpdateOptions): Promise<void> {
     const { restart, ...change } = checkOptions(options);
-    const { store } = this.home;
+    const { store } = this.context;
     const policy = restart === undefined ? undefined : parseRestartPolicy('restart', restart);
-    await withLock(store.places.runRoot, this.id, async () => {
+    await withLock(store.paths.runRoot, this.id, async () => {
       const { config, state } = this.stored();
       if (policy !== undefined && policy.name !== 'no' && config.autoRemove)
         throw conflicting('restart', 'the container is removed when it exits');
-      const around = await this.home.surroundings();
+      const around = await this.context.startContext();
       const { layout, host } = around;
       const limited = { layout, host, home: config };
       const merged = mergeResources(config.options, change, layout);
@@ -595,7 +597,7 @@ export class Container {
       else normalizeResources(merged, host);
       const updated = { ...config, options: merged, restart: policy ?? config.restart };
       const staged = await store.stageConfig(updated);
-      const undo: (() => Promise<unknown>)[] = [() => staged.discard()];
+      const rollback: (() => Promise<unknown>)[] = [() => staged.remove()];
       try {
         // For the runs that its supervisor starts: the program that it has was made before.
         let writes: readonly CgroupFileWrite[] = [];
@@ -605,26 +607,26 @@ export class Container {
             writes = all;
             before = old;
           });
-          undo.push(() => putBack(before));
+          rollback.push(() => putBack(before));
         } else if (state.status === 'restarting') {
           ({ writes } = planUpdate(limited, this.id, config.options, merged));
           before = planUpdate(limited, this.id, merged, config.options).writes;
         }
         if (config.cgroupSlice !== undefined && writes.length > 0) {
-          undo.push(() => weighScope(this.id, before));
+          rollback.push(() => weighScope(this.id, before));
           await weighScope(this.id, writes);
         }
         if (isActive(state) && writes.length > 0) {
-          undo.push(() => this.tellLimits(before));
+          rollback.push(() => this.tellLimits(before));
           await this.tellLimits(writes);
         }
         if (isActive(state) && policy !== undefined) {
-          undo.push(() => this.tellPolicy(config.restart));
+          rollback.push(() => this.tellPolicy(config.restart));
           await this.tellPolicy(policy);
         }
         await this.commit(staged, updated, state);
       } catch (error) {
-        for (const back of undo.reverse()) await back().catch(() => undefined);
+        for (const back of rollback.reverse()) await back().catch(() => undefined);
         throw error;
       }
       tell(store, updated, 'update');
@@ -667,8 +669,8 @@ export class Container {
       throw error;
     }
     await this.start();
-    const config = this.home.store.config(this.id);
-    if (config !== undefined) tell(this.home.store, config, 'restart');
+    const config = this.context.store.config(this.id);
+    if (config !== undefined) tell(this.context.store, config, 'restart');
   }
 
   private async tellToKeep(on: boolean): Promise<void> {
@@ -679,31 +681,31 @@ export class Container {
   }
 
   /**
-   * Another name. All places have it, or none: what needs room on the disk comes first, and the names are told apart
+   * Another name. All directories have it, or none: what needs room on the disk comes first, and the names are told apart
    * until the configuration, which decides, is put in place.
    *
    * @throws ERR_NAME_IN_USE, ERR_STORAGE
    */
   async rename(name: string): Promise<void> {
     const wanted = checkContainerName(name);
-    const { store } = this.home;
-    await withLock(store.places.runRoot, this.id, async () => {
+    const { store } = this.context;
+    await withLock(store.paths.runRoot, this.id, async () => {
       const { config, state } = this.stored();
       if (config.name === wanted) throw nameInUse(wanted, this.id);
       const renamed = { ...config, name: wanted };
       const staged = await store.stageConfig(renamed);
-      const undo: (() => Promise<unknown>)[] = [() => staged.discard()];
+      const rollback: (() => Promise<unknown>)[] = [() => staged.remove()];
       try {
         if (!(await store.claimName(wanted, this.id)))
           throw nameInUse(wanted, await store.named(wanted));
-        undo.push(() => store.releaseName(wanted, this.id));
+        rollback.push(() => store.releaseName(wanted, this.id));
         if (isActive(state)) {
-          undo.push(() => this.tellName(config.name));
+          rollback.push(() => this.tellName(config.name));
           await this.tellName(wanted);
         }
         await this.commit(staged, renamed, state);
       } catch (error) {
-        for (const back of undo.reverse()) await back().catch(() => undefined);
+        for (const back of rollback.reverse()) await back().catch(() => undefined);
         throw error;
       }
       await store.releaseName(config.name, this.id);
@@ -726,10 +728,10 @@ export class Container {
   async remove(options: RemoveOptions = {}): Promise<void> {
     const { force = false } = checkOptions(options);
     boolean('force', force);
-    const { store } = this.home;
-    const { runRoot } = store.places;
+    const { store } = this.context;
+    const { runRoot } = store.paths;
     let config: StoredConfig | undefined;
-    // A monitor that is just starting it has it.
+    // A supervisor that is just starting it has it.
     if (force && !isActive(store.state(this.id).state)) await this.endStart();
     await withLock(runRoot, this.id, () => Promise.resolve());
     try {
@@ -746,8 +748,8 @@ export class Container {
           (connection) => connection.signal(SIGKILL),
           (answer) => ({ done: answer }),
         );
-        await this.monitorEnd();
-        await withLock(runRoot, this.id, () => discardUnreadable(store, this.id));
+        await this.supervisorEnd();
+        await withLock(runRoot, this.id, () => deleteUnreadable(store, this.id));
         return;
       }
       // With `autoRemove` it goes by itself when it is killed.
@@ -757,19 +759,19 @@ export class Container {
       config = store.config(this.id);
       if (config === undefined) return;
       const { state } = store.state(this.id);
-      if (isActive(state) && store.isKept(state))
+      if (isActive(state) && store.isSupervised(state))
         throw this.running('remove it', 'somebody has just started it');
       // So that whoever finds the rest goes on. Not where there is no room to say so.
       await store
-        .writeState(this.id, { ...state, status: 'removing', monitor: '' })
+        .writeState(this.id, { ...state, status: 'removing', supervisor: '' })
         .catch(ignoreFullDisk);
-      await discard(store, config);
+      await deleteContainer(store, config);
     });
   }
 
   /** Of whoever holds its lock: a container that is removing itself, for which nobody needs the lock, is gone. */
   private stored(): { config: StoredConfig; state: StoredState; damaged: boolean } {
-    const { store } = this.home;
+    const { store } = this.context;
     const found = store.state(this.id);
     // In this order: what is removed loses its configuration first, and without a state it looks like new.
     const config = store.config(this.id);
@@ -792,12 +794,12 @@ export class Container {
 
   /** @throws ERR_NO_SUCH_CONTAINER when it removed itself meanwhile; what was written since is removed, too. */
   private async unlessGone(config: StoredConfig, before: StoredState): Promise<void> {
-    const { store } = this.home;
+    const { store } = this.context;
     const { state } = store.state(this.id);
     const lost = state === CREATED && before !== CREATED;
     if (store.config(this.id) !== undefined && state.status !== 'removing' && !lost) return;
     await store.releaseName(config.name, this.id);
-    await discardUnreadable(store, this.id);
+    await deleteUnreadable(store, this.id);
     throw noSuchContainer(this.id);
   }
 
@@ -810,11 +812,11 @@ export class Container {
 
   private async statusOf(config: StoredConfig, state: StoredState): Promise<ContainerStatus> {
     if (state.status !== 'running') return state.status;
-    return (await freezerState(await this.places(config))) === 'paused' ? 'paused' : 'running';
+    return (await freezerState(await this.directories(config))) === 'paused' ? 'paused' : 'running';
   }
 
-  private async places(config: StoredConfig): Promise<readonly CgroupPlace[]> {
-    return placesOf(await this.home.cgroups(), this.id, config);
+  private async directories(config: StoredConfig): Promise<readonly CgroupDirectory[]> {
+    return cgroupDirectories(await this.context.cgroups(), this.id, config);
   }
 
   private running(what: string, hint?: string): CaissonError {
@@ -839,7 +841,7 @@ export class Container {
   private unreachable(): CaissonError {
     return new CaissonError(
       'ERR_TIMEOUT',
-      `the monitor of container ${this.shortId} has no place for another client`,
+      `the supervisor of container ${this.shortId} has no place for another client`,
       { stage: 'config', path: this.id, hint: 'too many are attached to it' },
     );
   }
@@ -904,7 +906,7 @@ async function* untilLeft(
   }
 }
 
-function lastExit(answer: (exit: ContainerExit) => void): MonitorListener {
+function lastExit(answer: (exit: ContainerExit) => void): SupervisorListener {
   return {
     exited: (exit) => {
       if (!exit.restarting) answer(saidOf(exit));
@@ -912,11 +914,11 @@ function lastExit(answer: (exit: ContainerExit) => void): MonitorListener {
   };
 }
 
-function anyExit(answer: (exit: ContainerExit) => void): MonitorListener {
+function anyExit(answer: (exit: ContainerExit) => void): SupervisorListener {
   return { exited: (exit) => answer(saidOf(exit)) };
 }
 
-function saidOf({ code, signal, oomKills }: MonitorExit): ContainerExit {
+function saidOf({ code, signal, oomKills }: SupervisorExit): ContainerExit {
   return {
     exitCode: signal === 0 ? code : 128 + signal,
     oomKilled: oomKills > 0,

@@ -1,15 +1,15 @@
 /** Making a container that is kept. */
-import { homeFor } from '../../cgroup/home.js';
+import { cgroupLocation } from '../../cgroup/parent.js';
 import { CaissonError } from '../../base/errors.js';
 import type { RootfsImage } from '../../image/rootfs.js';
-import { Container, type ContainerHome, nameInUse } from './container.js';
+import { Container, type ContainerContext, nameInUse } from './container.js';
 import { type CreateOptions, splitOptions } from '../options/create-options.js';
 import { newId } from '../../base/ids.js';
 import { storedImage } from '../store/image-of.js';
-import { discardUnreadable, tell } from './mend.js';
+import { deleteUnreadable, tell } from './recover.js';
 import { randomName } from '../../base/random-name.js';
-import { checkKept } from '../start/prepare.js';
-import type { Surroundings } from '../start/context.js';
+import { checkDetached } from '../start/prepare.js';
+import type { StartContext } from '../start/context.js';
 import type { Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 
@@ -17,8 +17,8 @@ const NAME_ATTEMPTS = 20;
 
 /** @param runId of a run, which ends with this process. */
 export async function createContainer(
-  home: ContainerHome,
-  around: Surroundings,
+  context: ContainerContext,
+  around: StartContext,
   image: string | RootfsImage,
   argv: readonly string[],
   options: CreateOptions,
@@ -26,8 +26,8 @@ export async function createContainer(
 ): Promise<Container> {
   const id = runId ?? newId();
   const { run, kept } = splitOptions(options);
-  const config = await checkKept(around, image, argv, run, kept.autoRemove);
-  const { store } = home;
+  const config = await checkDetached(around, image, argv, run, kept.autoRemove);
+  const { store } = context;
   const name = await claimName(store, id, config.name);
   const stored: StoredConfig = {
     version: 1,
@@ -39,13 +39,13 @@ export async function createContainer(
     command: config.args,
     options: { ...run, name: undefined, labels: config.labels },
     ...kept,
-    ...homeFor(around.slice, run.cgroupParent),
+    ...cgroupLocation(around.slice, run.cgroupParent),
   };
   try {
     await store.add(stored, runId === undefined ? undefined : around.owner);
   } catch (cause) {
     await store.releaseName(name, id);
-    await discardUnreadable(store, id).catch(() => undefined);
+    await deleteUnreadable(store, id).catch(() => undefined);
     if (cause instanceof CaissonError) throw cause;
     throw new CaissonError('ERR_START_FAILED', `cannot write to ${store.directory(id)}`, {
       stage: 'config',
@@ -54,7 +54,7 @@ export async function createContainer(
     });
   }
   tell(store, stored, 'create');
-  return new Container(home, id);
+  return new Container(context, id);
 }
 
 async function claimName(store: Store, id: string, wanted: string | undefined): Promise<string> {

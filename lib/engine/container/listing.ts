@@ -1,6 +1,6 @@
 /** All containers that are kept, as they are: read without a pause, and without loading what starts one. */
 import { CaissonError, type ErrorCode } from '../../base/errors.js';
-import type { ContainerHome } from './container.js';
+import type { ContainerContext } from './container.js';
 import { freezerLook } from '../../cgroup/freezer.js';
 import { isSettled, noSuchContainer } from '../store/store.js';
 import type { ContainerInfo, StoredConfig } from '../store/stored.js';
@@ -8,15 +8,15 @@ import type { ContainerInfo, StoredConfig } from '../store/stored.js';
 const LEFT_OUT: ReadonlySet<ErrorCode> = new Set(['ERR_NO_SUCH_CONTAINER', 'ERR_DAMAGED_STATE']);
 
 /** Newest first. What is removed meanwhile, or cannot be read, is left out. */
-export async function listContainers(home: ContainerHome): Promise<ContainerInfo[]> {
-  const { store } = home;
+export async function listContainers(context: ContainerContext): Promise<ContainerInfo[]> {
+  const { store } = context;
   const ids = store.ids();
   const infos: ContainerInfo[] = [];
   if (ids.length === 0) return infos;
-  const isPaused = freezerLook(await home.cgroups());
+  const isPaused = freezerLook(await context.cgroups());
   for (const id of ids) {
     try {
-      infos.push(lookAt(home, id, isPaused) ?? (await mended(home, id)));
+      infos.push(lookAt(context, id, isPaused) ?? (await recovered(context, id)));
     } catch (error) {
       if (!(error instanceof CaissonError && LEFT_OUT.has(error.code))) throw error;
     }
@@ -26,7 +26,7 @@ export async function listContainers(home: ContainerHome): Promise<ContainerInfo
 
 /** Undefined when its state cannot be believed. */
 function lookAt(
-  { store }: ContainerHome,
+  { store }: ContainerContext,
   id: string,
   isPaused: (config: StoredConfig) => boolean,
 ): ContainerInfo | undefined {
@@ -39,7 +39,7 @@ function lookAt(
   return store.info(config, state, status);
 }
 
-async function mended(home: ContainerHome, id: string): Promise<ContainerInfo> {
+async function recovered(context: ContainerContext, id: string): Promise<ContainerInfo> {
   const { Container } = await import('./container.js');
-  return new Container(home, id).inspect();
+  return new Container(context, id).inspect();
 }

@@ -4,7 +4,7 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../../cgroup/layout.js';
 import { planCgroups } from '../../cgroup/plan.js';
 import type { CgroupPlan } from '../../cgroup/writes.js';
-import { type CgroupHome, cgroupPath, isGone, parseFlat, readIn } from '../../cgroup/places.js';
+import { type CgroupLocation, cgroupPath, isGone, parseFlat, readIn } from '../../cgroup/paths.js';
 import { weightProperties } from '../../cgroup/systemd.js';
 import { withSystemd } from '../../cgroup/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
@@ -20,7 +20,7 @@ import { NO_SOURCES } from '../spec/sources.js';
 import { limitsOf } from '../spec/to-spec.js';
 import { parseSize } from '../../base/units.js';
 
-/** What Docker's `update` can change of a container; the restart policy is the monitor's. */
+/** What Docker's `update` can change of a container; the restart policy is the supervisor's. */
 const CHANGEABLE = {
   blkioWeight: true,
   cpuPeriod: true,
@@ -39,11 +39,11 @@ const CHANGEABLE = {
 export type ResourceChange = Pick<ResourceOptions, keyof typeof CHANGEABLE>;
 
 /** What an engine knows of its machine. */
-export interface UpdateSurroundings {
+export interface UpdateContext {
   readonly layout: CgroupLayout;
   readonly host: HostResources;
   /** Of this container's cgroups. */
-  readonly home?: CgroupHome | undefined;
+  readonly location?: CgroupLocation | undefined;
 }
 
 /** One file of a container's cgroup. */
@@ -64,7 +64,7 @@ export interface CgroupFileWrite {
  *   before anything was touched; ERR_UPDATE_FAILED when the kernel refused, and all is as it was.
  */
 export async function updateResources(
-  around: UpdateSurroundings,
+  around: UpdateContext,
   id: string,
   current: RunOptions,
   change: ResourceChange,
@@ -75,7 +75,7 @@ export async function updateResources(
   const planned = planUpdate(around, id, current, options);
   if (planned.writes.length === 0) return options;
   // v2 has a controller's files only where it was enabled, and it may not have been needed until now.
-  const undo: CgroupFileWrite[] = [];
+  const rollback: CgroupFileWrite[] = [];
   for (const write of planned.enable) await enableControllers(write);
   const seen = { ...around, layout: await lookInto(around, id) };
   const { writes } = planUpdate(seen, id, current, options);
@@ -83,14 +83,14 @@ export async function updateResources(
   const ordered = await inOrder(writes);
   for (const write of ordered) {
     try {
-      undo.unshift({ ...write, value: await valueOf(write) });
+      rollback.unshift({ ...write, value: await valueOf(write) });
       await put(write);
     } catch (cause) {
-      await putBack(undo);
+      await putBack(rollback);
       throw refused(write, cause);
     }
   }
-  note(ordered, undo);
+  note(ordered, rollback);
   return options;
 }
 
@@ -151,7 +151,7 @@ export interface UpdatePlan {
 
 /** The difference between two sets of options, as writes. Pure. */
 export function planUpdate(
-  around: UpdateSurroundings,
+  around: UpdateContext,
   id: string,
   current: RunOptions,
   options: RunOptions,
@@ -179,13 +179,13 @@ export function planUpdate(
 function dirIn(
   { mountPoint }: CgroupHierarchy,
   id: string,
-  { home = {} }: UpdateSurroundings,
+  { location = {} }: UpdateContext,
 ): string {
-  return `${mountPoint}${cgroupPath(id, home)}`;
+  return `${mountPoint}${cgroupPath(id, location)}`;
 }
 
 function planFor(
-  { layout, host, home }: UpdateSurroundings,
+  { layout, host, location }: UpdateContext,
   id: string,
   options: RunOptions,
 ): CgroupPlan {
@@ -195,7 +195,7 @@ function planFor(
   const resources = normalizeResources(changeable, host);
   return planCgroups(layout, id, limitsOf(resources, NO_SOURCES.throttles), {
     defaultPidsLimit: DEFAULT_PIDS_LIMIT,
-    home,
+    location,
   });
 }
 
@@ -265,7 +265,7 @@ async function checkRoom(write: CgroupFileWrite): Promise<void> {
 }
 
 /** The layout with the files that this container's own directories have: nothing has to be guessed. */
-async function lookInto(around: UpdateSurroundings, id: string): Promise<CgroupLayout> {
+async function lookInto(around: UpdateContext, id: string): Promise<CgroupLayout> {
   const { layout } = around;
   const hierarchies = await Promise.all(
     layout.hierarchies.map(async (hierarchy): Promise<CgroupHierarchy> => {

@@ -64,7 +64,7 @@ export interface ImageDefaults {
 
 /** What has to be known of the machine and of this process. */
 export interface HostFacts extends HostResources, CapabilityLimits {
-  /** An ordinary user's: all of a container is in one user namespace, which its monitor has made. */
+  /** An ordinary user's: all of a container is in one user namespace, which its supervisor has made. */
   readonly rootless?: boolean | undefined;
   /** Undefined: asked of the kernel when a profile is named. */
   readonly appArmor?: boolean | undefined;

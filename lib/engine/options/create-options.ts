@@ -28,7 +28,7 @@ export interface CreateOptions extends Omit<RunOptions, OfTheCaller> {
   readonly healthcheck?: HealthcheckOptions | undefined;
 }
 
-export interface KeptOptions {
+export interface DetachedOptions {
   readonly restart: RestartPolicy;
   readonly autoRemove: boolean;
   readonly stopSignal: number;
@@ -62,7 +62,7 @@ const INSTEAD: Readonly<Partial<Record<OfTheCaller, string>>> = {
 };
 
 /** Into what the container is and how it is kept, the latter with its defaults. */
-export function splitOptions(options: CreateOptions): { run: RunOptions; kept: KeptOptions } {
+export function splitOptions(options: CreateOptions): { run: RunOptions; kept: DetachedOptions } {
   if (!isRecord(options)) throw invalid('options', options, 'is not an object');
   const {
     restart,

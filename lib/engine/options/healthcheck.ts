@@ -40,7 +40,7 @@ const DEFAULTS = {
 
 const TIMES = ['interval', 'timeout', 'startPeriod', 'startInterval'] as const;
 
-/** Milliseconds: 23 days, as far as a monitor waits. */
+/** Milliseconds: 23 days, as far as a supervisor waits. */
 const MAX_TIME = 2_000_000_000;
 const MAX_RETRIES = 2 ** 31 - 1;
 

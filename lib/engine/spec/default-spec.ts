@@ -177,6 +177,11 @@ const NAMESPACES = {
   hostUsers: { ownNetwork: namespaces(false, true), hostNetwork: namespaces(false, false) },
 };
 
-export function namespacesFor(ownUsers: boolean, ownNetwork: boolean): readonly LinuxNamespace[] {
-  return NAMESPACES[ownUsers ? 'users' : 'hostUsers'][ownNetwork ? 'ownNetwork' : 'hostNetwork'];
+export function namespacesFor(
+  ownUserNamespace: boolean,
+  ownNetwork: boolean,
+): readonly LinuxNamespace[] {
+  return NAMESPACES[ownUserNamespace ? 'users' : 'hostUsers'][
+    ownNetwork ? 'ownNetwork' : 'hostNetwork'
+  ];
 }

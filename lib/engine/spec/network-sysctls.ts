@@ -3,7 +3,7 @@
  * ports and send ICMP echo requests.
  */
 import type { ContainerConfig } from '../options/config.js';
-import type { OwnUsers } from '../../host/own-users.js';
+import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 
 /** The largest gid that `net.ipv4.ping_group_range` takes. */
 const LAST_GROUP = 2_147_483_647;
@@ -12,7 +12,7 @@ const LAST_GROUP = 2_147_483_647;
 export function networkSysctls(
   { network }: Pick<ContainerConfig, 'network'>,
   size: number | undefined,
-  users: OwnUsers | undefined,
+  users: UserNamespaceIds | undefined,
 ): Readonly<Record<string, string>> {
   if (network === 'host') return {};
   const last =
@@ -24,7 +24,7 @@ export function networkSysctls(
 }
 
 /** The last of the ids without a gap from 0 on. */
-function lastMapped(runs: OwnUsers['gids']): number {
+function lastMapped(runs: UserNamespaceIds['gids']): number {
   let last = 0;
   for (const { inside, count } of runs)
     if (inside <= last + 1) last = Math.max(last, inside + count - 1);

@@ -11,7 +11,7 @@ import { relativeTo } from '../../program/mount-options.js';
 import { invalid } from '../../base/check.js';
 import type { SharedConfig } from '../options/config.js';
 import type { DeviceConfig } from '../options/devices.js';
-import { isRoot } from '../../host/own-users.js';
+import { isRoot } from '../../host/user-namespace-ids.js';
 import type { ThrottleKind } from '../options/resources.js';
 import type { MountConfig } from '../options/mounts.js';
 import { type VolumeOwners, volumeOwners } from './volume-owners.js';
@@ -154,7 +154,7 @@ async function namedDevice({ source, target, access }: DeviceConfig): Promise<So
   }));
 }
 
-/** Places below /dev that the container has of its own. */
+/** Paths below /dev that the container has of its own. */
 const OWN: ReadonlySet<string> = new Set([
   'pts',
   'shm',

@@ -16,10 +16,10 @@ import { tmpfsOwner } from '../../program/mount-options.js';
 import { invalid } from '../../base/check.js';
 import { type ContainerConfig, FIRST_CONTAINER_ID } from '../options/config.js';
 import * as defaults from './default-spec.js';
-import { opensDevices } from './device-guard.js';
+import { opensDevices } from './device-access.js';
 import { buildEnvironment } from '../options/env.js';
 import { shortId } from '../../base/ids.js';
-import { isMapped, type OwnUsers } from '../../host/own-users.js';
+import { isMapped, type UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { Resources } from '../options/resources.js';
 import { NO_SOURCES, type Sources } from './sources.js';
 import type { ResolvedUser } from '../options/user.js';
@@ -35,7 +35,7 @@ export interface SpecFacts {
   readonly hostname?: string | undefined;
   readonly seccomp?: LinuxSeccomp | undefined;
   /** An ordinary user's; undefined for root. */
-  readonly users?: OwnUsers | undefined;
+  readonly users?: UserNamespaceIds | undefined;
   /** Of `callersOpenFiles`: for programs that are not told of another limit. */
   readonly openFiles?: readonly PosixRlimit[] | undefined;
   /** Of `checkSources`. */
@@ -123,7 +123,7 @@ function checkIds(user: ResolvedUser, size: number): void {
 }
 
 /** Without an id that stands for it, nobody can become that user. */
-function checkOwnIds(user: ResolvedUser, { uids, gids, lack }: OwnUsers): void {
+function checkOwnIds(user: ResolvedUser, { uids, gids, lack }: UserNamespaceIds): void {
   const uid = isMapped(uids, user.uid) ? undefined : user.uid;
   const gid = [user.gid, ...user.additionalGids].find((id) => !isMapped(gids, id));
   const outside = uid ?? gid;
@@ -137,7 +137,7 @@ function checkOwnIds(user: ResolvedUser, { uids, gids, lack }: OwnUsers): void {
     {
       stage: 'config',
       path: 'user',
-      hint: lack?.cure ?? 'a larger range in /etc/subuid and /etc/subgid has more of them',
+      hint: lack?.remedy ?? 'a larger range in /etc/subuid and /etc/subgid has more of them',
     },
   );
 }
@@ -207,12 +207,12 @@ function mountsOf(
   shown: readonly LinuxDevice[],
 ): readonly Mount[] {
   const { privileged } = config;
-  const ownUsers = mapping !== undefined || users !== undefined;
+  const ownUserNamespace = mapping !== undefined || users !== undefined;
   const own: Mount[] = [
     defaults.PROC,
     defaults.DEV,
     defaults.pts(config.ptyLimit, users?.lack === undefined),
-    ownUsers && config.network === 'host'
+    ownUserNamespace && config.network === 'host'
       ? defaults.BOUND_SYS
       : privileged
         ? defaults.PRIVILEGED_SYS

@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import { conflicting, unsupported } from '../../base/check.js';
 import type { SharedConfig } from '../options/config.js';
 import type { MountConfig } from '../options/mounts.js';
-import { isRoot } from '../../host/own-users.js';
+import { isRoot } from '../../host/user-namespace-ids.js';
 
 /** Ids of the host. */
 export interface VolumeOwner {
@@ -41,10 +41,10 @@ export async function volumeOwners(
 async function ownerOf(
   mount: MountConfig,
   look: () => Promise<Stats>,
-  ownUsers: boolean,
+  ownUserNamespace: boolean,
 ): Promise<VolumeOwner | undefined> {
   if (!isRoot()) return checkWithoutRoot(mount);
-  if (!ownUsers) return checkWithHostUsers(mount);
+  if (!ownUserNamespace) return checkWithHostUsers(mount);
   switch (mount.idmap) {
     case 'host':
       return undefined;

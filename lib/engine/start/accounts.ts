@@ -14,7 +14,7 @@ import type { RootPlan } from '../../program/launch.js';
 import { Template } from '../../program/template.js';
 import { newId } from '../../base/ids.js';
 import { makeTemplate } from './native-template.js';
-import type { Surroundings } from './context.js';
+import type { StartContext } from './context.js';
 import type { Accounts } from '../options/user.js';
 
 const PATHS = ['/etc/passwd', '/etc/group'] as const;
@@ -99,7 +99,7 @@ export interface AccountsTarget {
   readonly pid: number;
   readonly startTime: string;
   /** It has a user namespace of its own. */
-  readonly ownUsers: boolean;
+  readonly ownUserNamespace: boolean;
   /** False where the container can have no groups but its own. */
   readonly groups: boolean;
 }
@@ -114,14 +114,14 @@ export interface Reading {
 
 /** As the container's root, in its mount namespace, as they are now. */
 export function readAccounts(
-  { binding, encoder }: Pick<Surroundings, 'binding' | 'encoder'>,
+  { binding, encoder }: Pick<StartContext, 'binding' | 'encoder'>,
   target: AccountsTarget,
 ): Reading {
-  const { pid, ownUsers, groups } = target;
+  const { pid, ownUserNamespace, groups } = target;
   const { program, teardown, slots } = compileRead({
     pid,
     startTime: BigInt(target.startTime),
-    ownUsers,
+    ownUserNamespace,
     groups,
     paths: PATHS,
     limit: FILE_LIMIT,
@@ -169,9 +169,9 @@ export function readAccounts(
         succeeded = true;
         if (drained || ((bits ?? 0) & 1) !== 0) settle();
       } else {
-        const stamps = (e as Float64Array).subarray(f as number);
+        const timestamps = (e as Float64Array).subarray(f as number);
         fail(
-          endedEarly(program, stamps, {
+          endedEarly(program, timestamps, {
             code: code ?? 0,
             signal: signal ?? 0,
             oomKills: oomKills ?? 0,

@@ -1,13 +1,13 @@
 /** What a start needs of its engine. */
 import type { CgroupLayout } from '../../cgroup/layout.js';
-import type { OwnUsers } from '../../host/own-users.js';
+import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { Binding } from '../../native/binding.js';
 import type { Encoder, Fault } from '../../program/encode.js';
 import type { KernelFacts } from '../../program/shared.js';
 import type { HostFacts } from '../options/config.js';
 import type { IdRanges } from './id-ranges.js';
 
-export interface Surroundings {
+export interface StartContext {
   readonly dataRoot: string;
   readonly containersRoot: string;
   readonly binding: Binding;
@@ -19,7 +19,7 @@ export interface Surroundings {
   readonly owner: string;
   readonly idRanges: IdRanges;
   /** Undefined for root. */
-  readonly users: OwnUsers | undefined;
+  readonly users: UserNamespaceIds | undefined;
   readonly encoder: Encoder;
   readonly fault: Fault | undefined;
 }

@@ -2,7 +2,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { type CgroupHome, cgroupPath, unifiedPath } from '../../cgroup/places.js';
+import { type CgroupLocation, cgroupPath, unifiedPath } from '../../cgroup/paths.js';
 import { withSystemd } from '../../cgroup/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
 import { resolveImage } from '../../image/resolve.js';
@@ -24,15 +24,15 @@ import { newId } from '../../base/ids.js';
 import { launch, type Launching } from './launch.js';
 import { callersOpenFiles } from '../../host/open-files.js';
 import type { RunOptions } from '../options/options.js';
-import { usersOf } from '../../host/own-users.js';
+import { usersOf } from '../../host/user-namespace-ids.js';
 import { startTime } from '../../host/owner.js';
 import { networkName, rootlessOf, seccompProfile } from './prepare.js';
 import { makeTemplate } from './native-template.js';
-import type { Surroundings } from './context.js';
+import type { StartContext } from './context.js';
 import { toSpec } from '../spec/to-spec.js';
 
 /** The container: what it was started as, and what it is now. */
-export interface ExecTarget extends CgroupHome {
+export interface ExecTarget extends CgroupLocation {
   /** Long id. */
   readonly id: string;
   readonly image: string | RootfsImage;
@@ -47,8 +47,8 @@ export interface ExecTarget extends CgroupHome {
 }
 
 /** The container, and what starts programs in it. */
-export interface ExecPlace {
-  readonly around: Surroundings;
+export interface ExecContext {
+  readonly around: StartContext;
   readonly container: ExecTarget;
 }
 
@@ -72,7 +72,7 @@ export interface StartedExec {
  * @throws (as rejections) ERR_CONTAINER_NOT_RUNNING where its first process is gone, and what `run` throws
  */
 export function exec(
-  around: Surroundings,
+  around: StartContext,
   container: ExecTarget,
   argv: readonly string[],
   options: ExecOptions = {},
@@ -82,7 +82,7 @@ export function exec(
 
 /** The same, for who wants to know when all is over. The execution's id is its own, not the container's. */
 export function startExec(
-  find: () => Promise<ExecPlace>,
+  find: () => Promise<ExecContext>,
   argv: readonly string[],
   options: ExecOptions = {},
 ): StartedExec {
@@ -97,7 +97,7 @@ export function startExec(
 
 /** The launch program of such an `exec`, in words. Nothing is started. */
 export async function explainExec(
-  around: Surroundings,
+  around: StartContext,
   container: ExecTarget,
   argv: readonly string[],
   options: ExecOptions = {},
@@ -122,7 +122,7 @@ function killedBeforeStart(execution: Execution): void {
 const DETACHED: ExecOptions = { stdin: 'null', stdout: 'null', stderr: 'null' };
 
 async function run(
-  find: () => Promise<ExecPlace>,
+  find: () => Promise<ExecContext>,
   execution: Execution,
   argv: readonly string[],
   options: ExecOptions,
@@ -161,7 +161,7 @@ async function run(
 }
 
 async function prepareExec(
-  around: Surroundings,
+  around: StartContext,
   target: ExecTarget,
   config: ExecConfig,
   execution?: Execution,
@@ -190,7 +190,7 @@ async function prepareExec(
     selinux: container.selinux && labelsFor(container.selinux, id),
     openFiles: callersOpenFiles(),
   });
-  const admit = users === undefined ? undefined : admissionTo(target);
+  const moveIntoScope = users === undefined ? undefined : moverIntoScope(target);
   const launchable = compileExec(spec, {
     pid: target.pid,
     startTime: BigInt(target.startTime),
@@ -204,13 +204,13 @@ async function prepareExec(
     staying: config.detached ? 'detached' : config.detachable ? 'leavable' : 'ends',
     rootless: users === undefined ? undefined : rootlessOf(users),
     joinsUsers: users !== undefined,
-    admitted: admit !== undefined,
+    movedIntoScope: moveIntoScope !== undefined,
   });
   return {
     config,
     args: config.args,
     joins: true,
-    admit,
+    moveIntoScope,
     template: makeTemplate(
       around.binding,
       new Template(launchable.program, around.encoder, around.fault),
@@ -226,14 +226,14 @@ async function prepareExec(
  * A user's process may be moved only within what has been delegated to him, and a session is elsewhere: his systemd
  * moves it.
  */
-function admissionTo({ id, cgroupSlice }: ExecTarget): Launching['admit'] {
+function moverIntoScope({ id, cgroupSlice }: ExecTarget): Launching['moveIntoScope'] {
   if (cgroupSlice === undefined) return undefined;
   return (pid) => withSystemd((systemd) => systemd.attach(id, pid));
 }
 
 /** The container with this program in place of its own. */
 function insideOf(
-  { host }: Surroundings,
+  { host }: StartContext,
   container: ContainerConfig,
   config: ExecConfig,
 ): ContainerConfig {
@@ -262,7 +262,7 @@ const MAX_KNOWN = 256;
  * root, of whom only the home and the groups can have changed: then a look is good for a second, as it is for a start.
  */
 async function userOf(
-  around: Surroundings,
+  around: StartContext,
   target: ExecTarget,
   user: string | undefined,
   groupAdd: ContainerConfig['groupAdd'],
@@ -284,7 +284,7 @@ async function userOf(
 
 /** As they are now in the container, mounts and all. */
 async function accountsOf(
-  around: Surroundings,
+  around: StartContext,
   target: ExecTarget,
   execution: Execution | undefined,
 ): Promise<Accounts> {
@@ -292,7 +292,7 @@ async function accountsOf(
   const reading = readAccounts(around, {
     pid: target.pid,
     startTime: target.startTime,
-    ownUsers: target.idBase !== 0 || users !== undefined,
+    ownUserNamespace: target.idBase !== 0 || users !== undefined,
     groups: users === undefined || rootlessOf(users).groups,
   });
   execution?.whileWaiting((error) => reading.end(error));
@@ -308,13 +308,13 @@ async function accountsOf(
  * controllers on to cgroups below takes no process (EBUSY): where its first process has gone, there is room.
  */
 async function placementsOf(
-  { layout }: Surroundings,
+  { layout }: StartContext,
   target: ExecTarget,
 ): Promise<ExecInput['placements']> {
   const memberships = await readFile(`/proc/${target.pid}/cgroup`, 'utf8').catch(() => '');
   const own = cgroupPath(target.id, target);
   const first = unifiedPath(memberships) ?? '';
-  const places = layout.hierarchies
+  const directories = layout.hierarchies
     .filter(({ usable }) => usable)
     .map(async ({ version, mountPoint }) => {
       // The names below its own are the container's choice, and may change at any time. Where one is no longer there,
@@ -326,7 +326,7 @@ async function placementsOf(
       }
       return [];
     });
-  return (await Promise.all(places)).flat();
+  return (await Promise.all(directories)).flat();
 }
 
 function exists(path: string): Promise<boolean> {

@@ -55,7 +55,7 @@ const SIGKILL = constants.signals.SIGKILL;
 /** Bytes: pipe(7), /proc/sys/fs/pipe-max-size. */
 const LARGEST_PIPE = 1 << 20;
 
-/** To what has been started, natively or by a monitor. */
+/** To what has been started, natively or by a supervisor. */
 export interface Channel extends Source {
   signal(number: number): void;
   /** Somebody waits for the start. */
@@ -63,7 +63,7 @@ export interface Channel extends Source {
   leave?(): void;
 }
 
-/** What takes the input of a program that a monitor keeps, and the size of its terminal. */
+/** What takes the input of a program that a supervisor keeps, and the size of its terminal. */
 export interface TerminalSink extends Sink {
   resize(cols: number, rows: number): void;
 }
@@ -354,7 +354,7 @@ export class Execution implements PromiseLike<RunResult> {
     return this.start !== undefined;
   }
 
-  /** @internal It has been handed to the native machine, or to a monitor. */
+  /** @internal It has been handed to the native machine, or to a supervisor. */
   connect(channel: Channel, joins = false): void {
     this.joins = joins;
     this.channel = channel;
@@ -366,11 +366,11 @@ export class Execution implements PromiseLike<RunResult> {
     this.pendingSignals = undefined;
   }
 
-  /** @internal A monitor keeps it, whose first client this is. */
-  connectMonitor(connection: TerminalSink, channel: Channel): void {
+  /** @internal A supervisor keeps it, whose first client this is. */
+  connectSupervisor(connection: TerminalSink, channel: Channel): void {
     this.sendSize = ({ cols, rows }) => connection.resize(cols, rows);
     if (this.pendingSize !== undefined) this.sendSize(this.pendingSize);
-    this.in_?.attachMonitor(connection);
+    this.in_?.attachSupervisor(connection);
     this.connect(channel);
   }
 

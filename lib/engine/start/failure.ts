@@ -1,8 +1,8 @@
-/** From the machine's error record to a typed error with an address and, where one is known, a cure. */
+/** From the machine's error record to a typed error with an address and, where one is known, a remedy. */
 import { CaissonError, type ErrorCode } from '../../base/errors.js';
 import { storageHint, storageReason } from '../../base/storage.js';
 import { explainRefusal } from '../../host/refusal.js';
-import { isMachineRoot, lookAround } from '../../host/surroundings.js';
+import { isMachineRoot, lookAround } from '../../host/confinement.js';
 import {
   forbiddingSwitch,
   readUserNamespaceSwitches,
@@ -11,7 +11,7 @@ import {
 import type { NativeError } from '../../native/binding.js';
 import { describeForError } from '../../program/describe.js';
 import { errnoName } from '../../base/errno.js';
-import { HALVES, type Program, type Step } from '../../program/instructions.js';
+import { PHASES, type Program, type Step } from '../../program/instructions.js';
 
 const BEFORE_FIRST_STEP = 0xffffffff;
 
@@ -125,7 +125,7 @@ function refusedBy({ call, object }: NativeError, errno: string, op?: string): s
   // Links in /proc/PID/ns: ptrace(2), "access mode checking".
   const needs = op === 'ns.open' ? 'CAP_SYS_PTRACE' : undefined;
   const refusal = explainRefusal({ call, errno, object }, around, needs);
-  return refusal && `${refusal.cause}; ${refusal.cure}`;
+  return refusal && `${refusal.reason}; ${refusal.remedy}`;
 }
 
 const NO_SUCH_PLACE =
@@ -139,20 +139,20 @@ const HINTS_WITHOUT_ROOT: Readonly<Record<string, string>> = {
 };
 
 /** What user namespaces have to do with it: that of the container, or that of whoever starts it. */
-function hintOfUsers({ call, half }: NativeError, errno: string, op?: string): string | undefined {
+function hintOfUsers({ call, phase }: NativeError, errno: string, op?: string): string | undefined {
   if (isMachineRoot(lookAround())) {
     if (op !== 'clone' || errno !== 'ENOSPC') return undefined;
     const found = forbiddingSwitch(readUserNamespaceSwitches(), true);
     return (
       found &&
-      `${found.name} is ${found.value}: ${found.cure}; userns "host" (--userns=host) needs none`
+      `${found.name} is ${found.value}: ${found.remedy}; userns "host" (--userns=host) needs none`
     );
   }
   const hint = HINTS_WITHOUT_ROOT[`${op} ${errno}`];
   if (hint !== undefined && call !== 'move_mount') return hint;
-  if (errno !== 'EACCES' || (op !== undefined && HALVES[half] !== 'host')) return undefined;
+  if (errno !== 'EACCES' || (op !== undefined && PHASES[phase] !== 'host')) return undefined;
   const found = userNamespaceSwitch();
-  return found && `${found.name} forbids it; as root: ${found.cure}`;
+  return found && `${found.name} forbids it; as root: ${found.remedy}`;
 }
 
 /** Which text of a step is the SELinux label of the files of a new file system. */
@@ -202,12 +202,12 @@ export function failureOf(
   program: Program,
   args: readonly string[],
 ): CaissonError {
-  const half = HALVES[error.half] ?? 'host';
+  const phase = PHASES[error.phase] ?? 'host';
   const errno = errnoName(error.errno);
-  const step = error.step === BEFORE_FIRST_STEP ? undefined : program[half][error.step];
+  const step = error.step === BEFORE_FIRST_STEP ? undefined : program[phase][error.step];
   if (step === undefined) return beforeFirstStep(error);
   if (step.op === 'exec') return execFailure(error, errno, args, hasSelinuxLabel(program));
-  if (error.errno === CANCELLED && half === 'host') return aborted(error, step);
+  if (error.errno === CANCELLED && phase === 'host') return aborted(error, step);
   if (step.op === 'helper.start') return helperFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;
   const unlabelled = hintOfSelinux(error, errno, step, program);
@@ -216,7 +216,7 @@ export function failureOf(
       ? undefined
       : refusedBy(error, errno, step.op);
   const details = {
-    stage: half,
+    stage: phase,
     step: step.op,
     stepIndex: error.step,
     syscall: error.call,
@@ -226,7 +226,7 @@ export function failureOf(
       unlabelled ?? refused ?? hintOfUsers(error, errno, step.op) ?? hintFor(step.op, errno, path),
   };
   const where = path === undefined || describeForError(step).includes(path) ? '' : ` (${path})`;
-  const reason = half === 'host' && ON_DISK.has(step.op) ? storageReason(errno) : undefined;
+  const reason = phase === 'host' && ON_DISK.has(step.op) ? storageReason(errno) : undefined;
   if (reason !== undefined) {
     return new CaissonError(
       'ERR_STORAGE',
@@ -235,7 +235,7 @@ export function failureOf(
     );
   }
   return new CaissonError(
-    refused === undefined ? codeFor(half, step, errno) : 'ERR_NO_PRIVILEGES',
+    refused === undefined ? codeFor(phase, step, errno) : 'ERR_NO_PRIVILEGES',
     `cannot start: ${describeForError(step)}${where}: ${error.call}: ${errno}`,
     details,
   );
@@ -244,14 +244,14 @@ export function failureOf(
 /**
  * What it means that caisson-init has ended by itself before the exec, without an error record.
  *
- * @param stamps as for `makeTimeline`.
+ * @param timestamps as for `makeTimeline`.
  */
 export function endedEarly(
   program: Program,
-  stamps: Float64Array,
+  timestamps: Float64Array,
   { code, signal, oomKills }: { code: number; signal: number; oomKills: number },
 ): CaissonError {
-  const stepIndex = stamps.subarray(program.host.length + 2).indexOf(0);
+  const stepIndex = timestamps.subarray(program.host.length + 2).indexOf(0);
   const step = program.container[stepIndex] ?? { op: 'exec' };
   const how = signal === 0 ? `ended with ${code}` : `was killed by signal ${signal}`;
   return new CaissonError(
@@ -268,9 +268,9 @@ export function endedEarly(
 
 const FOR_THE_PRIVILEGED: ReadonlySet<string> = new Set(['clone', 'ids.map', 'mount.fs']);
 
-function codeFor(half: (typeof HALVES)[number], step: Step, errno: string): ErrorCode {
-  // The only directory that the container's half makes for its own sake is the one that it then changes to.
-  if (step.op === 'dir.change' || (step.op === 'dir.make' && half === 'container')) {
+function codeFor(phase: (typeof PHASES)[number], step: Step, errno: string): ErrorCode {
+  // The only directory that the container's phase makes for its own sake is the one that it then changes to.
+  if (step.op === 'dir.change' || (step.op === 'dir.make' && phase === 'container')) {
     return 'ERR_INVALID_WORKDIR';
   }
   if (errno === 'ENOSYS') return 'ERR_KERNEL_FEATURE_MISSING';
@@ -358,7 +358,7 @@ function helperFailure(error: NativeError, errno: string, step: Step): CaissonEr
   );
 }
 
-/** ECHILD: how cpp/host/helper.cpp says that its keeper has gone without a word. */
+/** ECHILD: how cpp/host/network_helper.cpp says that its supervisor has gone without a word. */
 const NO_CHILD = 10;
 
 /** ECANCELED: somebody wanted the end of the start. */

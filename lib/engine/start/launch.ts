@@ -22,7 +22,7 @@ export type Launching = Pick<Prepared, 'template' | 'identity' | 'steps' | 'args
   /** In a container that goes on when this ends. */
   readonly joins?: boolean;
   /** Where a `release` waits: what has to be done with the process before it goes on. */
-  readonly admit?: ((pid: number) => Promise<void>) | undefined;
+  readonly moveIntoScope?: ((pid: number) => Promise<void>) | undefined;
 };
 
 /** To what the native machine has launched. */
@@ -57,7 +57,7 @@ class Launched implements Channel {
   }
 }
 
-/** @param done when the container is gone and everything undone: with why, if it could not be started. */
+/** @param done when the container is gone and everything torn down: with why, if it could not be started. */
 export function launch(
   binding: Binding,
   execution: Execution,
@@ -75,16 +75,16 @@ export function launch(
       switch (event) {
         case EVENT.exited: {
           const bits = d as number;
-          const stamps = () => (e as Float64Array).subarray(f as number);
+          const timestamps = () => (e as Float64Array).subarray(f as number);
           const ended = {
             code: a as number,
             signal: b as number,
             oomKills: c as number,
             started: (bits & EXECUTED) !== 0,
-            timeline: () => makeTimeline(prepared.steps(), stamps()),
+            timeline: () => makeTimeline(prepared.steps(), timestamps()),
           };
           if (!ended.started && !execution.killed) {
-            failure ??= endedEarly(prepared.steps(), stamps(), ended);
+            failure ??= endedEarly(prepared.steps(), timestamps(), ended);
             break;
           }
           if ((bits & 1) !== 0) execution.hasClosed(1);
@@ -117,7 +117,7 @@ export function launch(
           execution.connectTerminal(binding, container);
           break;
         case EVENT.waiting:
-          prepared.admit?.(a as number).then(
+          prepared.moveIntoScope?.(a as number).then(
             () => binding.goOn(container),
             (error: CaissonError) => {
               failure = error;

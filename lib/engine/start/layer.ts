@@ -8,7 +8,7 @@ import type { LayerPlan, RootPlan } from '../../program/launch.js';
 import { storageError, storageHint } from '../../base/storage.js';
 import { conflicting, unsupported } from '../../base/check.js';
 import { isThere, LAYER_IMAGE, LAYER_TYPE } from './layer-size.js';
-import { findProgram, isRoot } from '../../host/own-users.js';
+import { findProgram, isRoot } from '../../host/user-namespace-ids.js';
 
 /** Bytes; the journal of a larger one is what the next line says. */
 const LARGE = 512 * 2 ** 20;

@@ -2,8 +2,8 @@
 import { type FileHandle, readFile } from 'node:fs/promises';
 import { hostname as nameOfHost } from 'node:os';
 import { join } from 'node:path';
-import { homeFor, makeParent } from '../../cgroup/home.js';
-import type { CgroupHome } from '../../cgroup/places.js';
+import { cgroupLocation, makeParent } from '../../cgroup/parent.js';
+import type { CgroupLocation } from '../../cgroup/paths.js';
 import { planCgroups } from '../../cgroup/plan.js';
 import type { CgroupPlacement } from '../../cgroup/writes.js';
 import { layoutFor } from '../../cgroup/probe.js';
@@ -39,19 +39,19 @@ import {
   normalizeArgs,
   type SharedConfig,
 } from '../options/config.js';
-import { checkWithoutFilter, needsDeviceFilter, opensDevices } from '../spec/device-guard.js';
+import { checkWithoutFilter, needsDeviceFilter, opensDevices } from '../spec/device-access.js';
 import { normalizeEnv } from '../options/env.js';
 import { type HostFiles, injectedFiles } from '../spec/files.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
 import { networkSysctls } from '../spec/network-sysctls.js';
 import { callersOpenFiles } from '../../host/open-files.js';
 import type { RunOptions } from '../options/options.js';
-import type { OwnUsers } from '../../host/own-users.js';
+import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import { DEFAULT_PIDS_LIMIT } from '../options/resources.js';
 import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
 import { environmentOf, hostnameOf, toSpec } from '../spec/to-spec.js';
 import { same, Words } from './words.js';
-import type { Surroundings } from './context.js';
+import type { StartContext } from './context.js';
 import { makeTemplate } from './native-template.js';
 
 /** One start, ready to be handed to the machine. */
@@ -89,7 +89,7 @@ interface Recipe {
   readonly hostname: string;
   readonly resolved: ResolvedImage;
   readonly accounts: Accounts;
-  readonly home: CgroupHome;
+  readonly location: CgroupLocation;
   readonly launchable: Launchable;
   readonly layer: LayerPlan | undefined;
   readonly joining: Joining;
@@ -116,7 +116,7 @@ export type Joining = Pick<ExecInput, 'seccomp' | 'seccompFlags'> & {
 const MAX_RECIPES = 64;
 
 /** Newest first, each with the options that it is for. */
-const kept = new WeakMap<Surroundings, { readonly words: Words; readonly recipe: Recipe }[]>();
+const kept = new WeakMap<StartContext, { readonly words: Words; readonly recipe: Recipe }[]>();
 
 /** What one start has of its own, before anything is claimed for it. */
 interface Order {
@@ -127,7 +127,7 @@ interface Order {
 }
 
 function order(
-  { encoder }: Surroundings,
+  { encoder }: StartContext,
   recipe: Recipe,
   id: string,
   argv: readonly string[],
@@ -153,7 +153,7 @@ function copyOf(argv: readonly string[], env: RunOptions['env']): Asked {
 }
 
 /** A recipe for one container, with what that execs. */
-class Stamped {
+class Instantiated {
   readonly identity: Identity;
   private readonly recipe: Recipe;
   private readonly execs: CommandTemplate;
@@ -200,18 +200,19 @@ class Stamped {
   }
 
   async makeParents(): Promise<void> {
-    const { home, joining } = this.recipe;
-    if (home.cgroupParent !== undefined) await makeParent(joining.placements, home.cgroupParent);
+    const { location, joining } = this.recipe;
+    if (location.cgroupParent !== undefined)
+      await makeParent(joining.placements, location.cgroupParent);
   }
 }
 
 /** The same, with what this process has claimed for it. */
-class Start extends Stamped implements Prepared {
+class Start extends Instantiated implements Prepared {
   readonly template: NativeTemplate;
   private readonly range: IdRange | undefined;
   private readonly idRanges: IdRanges;
 
-  constructor({ binding, idRanges }: Surroundings, ordered: Order) {
+  constructor({ binding, idRanges }: StartContext, ordered: Order) {
     const { recipe } = ordered;
     const range = recipe.config.userns === 'auto' ? idRanges.claim() : undefined;
     super(ordered, range?.base);
@@ -227,7 +228,7 @@ class Start extends Stamped implements Prepared {
 }
 
 export async function prepare(
-  around: Surroundings,
+  around: StartContext,
   id: string,
   image: string | RootfsImage,
   argv: readonly string[],
@@ -239,7 +240,7 @@ export async function prepare(
 
 /** At once, for what was started before with the same options; undefined where something must be looked at. */
 export function recall(
-  around: Surroundings,
+  around: StartContext,
   id: string,
   image: string | RootfsImage,
   argv: readonly string[],
@@ -250,67 +251,67 @@ export function recall(
   if (root === undefined || accounts === undefined) return undefined;
   const recipe = recipeIn(around, root, accounts, options);
   if (recipe?.sources !== NO_SOURCES) return undefined;
-  if (recipe.home.cgroupParent !== undefined) return undefined;
+  if (recipe.location.cgroupParent !== undefined) return undefined;
   return new Start(around, order(around, recipe, id, argv, options));
 }
 
-/** One start by a monitor, which holds what was claimed for it. */
-export interface KeptStart extends Stamped {
+/** One start by a supervisor, which holds what was claimed for it. */
+export interface DetachedStart extends Instantiated {
   /** With the lock on its range of host ids; the caller's to close. */
   readonly ids: FileHandle | undefined;
   readonly joining: Joining;
 }
 
 /** Where a kept container has its cgroups, and whether it is removed when it has exited. */
-export type KeptHome = CgroupHome & { readonly autoRemove: boolean };
+export type DetachedLocation = CgroupLocation & { readonly autoRemove: boolean };
 
 /** The same for a container that is kept; its configuration alone, where nothing is claimed for it. */
-export async function prepareKept(
-  around: Surroundings,
+export async function prepareDetached(
+  around: StartContext,
   id: string,
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
-  home: KeptHome,
-): Promise<KeptStart> {
-  const recipe = await writeKept(around, id, image, argv, options, home);
+  location: DetachedLocation,
+): Promise<DetachedStart> {
+  const recipe = await writeDetached(around, id, image, argv, options, location);
   const ordered = order(around, recipe, id, argv, options);
   const claim = recipe.config.userns === 'auto' ? await around.idRanges.claimApart() : undefined;
-  return Object.assign(new Stamped(ordered, claim?.range.base), {
+  return Object.assign(new Instantiated(ordered, claim?.range.base), {
     ids: claim?.file,
     joining: recipe.joining,
   });
 }
 
 /** What such a container would be: every mistake is found, and nothing made. */
-export async function checkKept(
-  around: Surroundings,
+export async function checkDetached(
+  around: StartContext,
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
   autoRemove: boolean,
 ): Promise<ContainerConfig> {
-  const home = { ...homeFor(around.slice, options.cgroupParent), autoRemove };
-  return (await writeKept(around, PLACEHOLDER.id, image, argv, options, home)).config;
+  const location = { ...cgroupLocation(around.slice, options.cgroupParent), autoRemove };
+  return (await writeDetached(around, PLACEHOLDER.id, image, argv, options, location)).config;
 }
 
-async function writeKept(
-  around: Surroundings,
+async function writeDetached(
+  around: StartContext,
   id: string,
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
-  home: KeptHome,
+  location: DetachedLocation,
 ): Promise<Recipe> {
   const resolved = await resolveImage(image, around.dataRoot, around.users !== undefined);
   const accounts = await lookAtAccounts(around.binding, resolved.root);
   // What an ordinary user runs is removed when it has exited; root's is kept until then, for a restart.
-  const keptFiles = around.users === undefined || !home.autoRemove;
-  return write(around, id, resolved, accounts, argv, options, undefined, home, keptFiles);
+  const persistentFiles = around.users === undefined || !location.autoRemove;
+  return write(around, id, resolved, accounts, argv, options, undefined, location, persistentFiles);
 }
 
 async function orderFor(
-  around: Surroundings,
+  around: StartContext,
   id: string,
   resolved: ResolvedImage,
   argv: readonly string[],
@@ -327,8 +328,8 @@ async function orderFor(
   const known = recipeIn(around, resolved.root, accounts, options);
   if (known !== undefined && (await hasItsSources(known)))
     return order(around, known, id, asked.argv, { entrypoint, env: asked.env });
-  const home = homeFor(undefined, options.cgroupParent);
-  const recipe = await write(around, id, resolved, accounts, argv, options, around.owner, home);
+  const location = cgroupLocation(undefined, options.cgroupParent);
+  const recipe = await write(around, id, resolved, accounts, argv, options, around.owner, location);
   if (recipe.lasting && words !== undefined) {
     const others = kept.get(around)?.filter((other) => other.recipe !== known) ?? [];
     kept.set(around, [{ words, recipe }, ...others.slice(0, MAX_RECIPES - 1)]);
@@ -342,7 +343,7 @@ async function hasItsSources({ config, sources }: Recipe): Promise<boolean> {
 }
 
 function recipeIn(
-  around: Surroundings,
+  around: StartContext,
   root: RootPlan,
   accounts: Accounts,
   options: RunOptions,
@@ -357,15 +358,15 @@ function recipeIn(
 
 /** @param forId the container's long id, if the recipe is for one: its SELinux labels may depend on that. */
 async function write(
-  around: Surroundings,
+  around: StartContext,
   forId: string,
   resolved: ResolvedImage,
   accounts: Accounts,
   argv: readonly string[],
   options: RunOptions,
   owner: string | undefined,
-  home: CgroupHome,
-  keptFiles = false,
+  location: CgroupLocation,
+  persistentFiles = false,
 ): Promise<Recipe> {
   const config = normalize(argv, options, resolved.defaults, around.host);
   const { users } = around;
@@ -402,16 +403,16 @@ async function write(
   const cgroup = planCgroups(await layoutFor(resources), id, resources, {
     deviceRules: needsDeviceFilter(config) ?? 'optional',
     defaultPidsLimit: DEFAULT_PIDS_LIMIT,
-    home,
+    location,
   });
-  if (home.cgroupParent !== undefined && cgroup.placements.length === 0)
+  if (location.cgroupParent !== undefined && cgroup.placements.length === 0)
     throw missingCgroups(around.layout, 'cgroupParent');
   const readOnly = config.readOnly || resolved.root.readOnly;
   const layer =
     config.layerSize === undefined
       ? undefined
       : await import('./layer.js').then(({ planLayer }) =>
-          planLayer(config.layerSize ?? 0, resolved.root, keptFiles, around.dataRoot),
+          planLayer(config.layerSize ?? 0, resolved.root, persistentFiles, around.dataRoot),
         );
   const seccompFlags = profile === undefined ? 0 : filterFlags(profile);
   const launchable = compile(
@@ -426,7 +427,7 @@ async function write(
       networkSysctls: networkSysctls(config, idRange?.size, users),
       files: filesOf(config, hostnameOf(config, facts), network?.files),
       cgroup,
-      cgroupParent: home.cgroupParent,
+      cgroupParent: location.cgroupParent,
       seccomp: filter,
       seccompFlags,
       init: config.init,
@@ -450,7 +451,7 @@ async function write(
     hostname: hostnameOf(config, facts),
     resolved,
     accounts,
-    home,
+    location,
     launchable,
     layer,
     joining: { user, placements: cgroup.placements, seccomp: filter, seccompFlags },
@@ -470,7 +471,7 @@ export function networkName({ network }: ContainerConfig): string | undefined {
 
 /** What a start without privileges does otherwise. */
 export function rootlessOf(
-  { lack }: OwnUsers,
+  { lack }: UserNamespaceIds,
   { devices, volumes }: Sources = NO_SOURCES,
 ): RootlessInput {
   return {

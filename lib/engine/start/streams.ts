@@ -70,7 +70,7 @@ export class Output {
     if (this.over) return;
     this.over = true;
     this.supply();
-    // A monitor's connection has other news as well.
+    // A supervisor's connection has other news as well.
     if (this.wantsPause) this.source?.resume(this.number);
     this.source = undefined;
     this.whenOver?.();
@@ -165,7 +165,7 @@ export class Output {
   }
 }
 
-/** Whatever takes input and passes it on: the connection to a monitor. */
+/** Whatever takes input and passes it on: the connection to a supervisor. */
 export interface Sink {
   input(bytes: Buffer, written: () => void): void;
   inputEnd(): void;
@@ -198,8 +198,8 @@ export class Input extends Writable {
     this.canWrite();
   }
 
-  /** A monitor passes it on. */
-  attachMonitor(sink: Sink): void {
+  /** A supervisor passes it on. */
+  attachSupervisor(sink: Sink): void {
     this.sink = sink;
     this.canWrite();
   }

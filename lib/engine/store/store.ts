@@ -50,7 +50,7 @@ export const CREATED: StoredState = {
   status: 'created',
   pid: 0,
   startTime: '',
-  monitor: '',
+  supervisor: '',
   idBase: 0,
   startedAt: '',
   finishedAt: '',
@@ -72,12 +72,12 @@ const STATUSES: ReadonlySet<StoredStatus> = new Set([
 
 const HEALTH_STATUSES: ReadonlySet<HealthStatus> = new Set(['starting', 'healthy', 'unhealthy']);
 
-export interface Places {
+export interface Paths {
   readonly dataRoot: string;
   readonly runRoot: string;
 }
 
-export const DEFAULT_PLACES: Places = { dataRoot: '/var/lib/caisson', runRoot: '/run/caisson' };
+export const DEFAULT_PATHS: Paths = { dataRoot: '/var/lib/caisson', runRoot: '/run/caisson' };
 
 export class Store {
   readonly containers: string;
@@ -86,11 +86,11 @@ export class Store {
   readonly events: string;
   private prepared = false;
 
-  constructor(readonly places: Places) {
-    this.containers = join(places.dataRoot, 'containers');
-    this.names = join(places.dataRoot, 'names');
-    this.sockets = join(places.runRoot, 'monitors');
-    this.events = join(places.runRoot, 'events');
+  constructor(readonly paths: Paths) {
+    this.containers = join(paths.dataRoot, 'containers');
+    this.names = join(paths.dataRoot, 'names');
+    this.sockets = join(paths.runRoot, 'supervisors');
+    this.events = join(paths.runRoot, 'events');
   }
 
   /**
@@ -100,7 +100,7 @@ export class Store {
    *   the engine does with its files by their names, as root, is only safe where nobody else can change them.
    */
   prepare(): void {
-    const { dataRoot, runRoot } = this.places;
+    const { dataRoot, runRoot } = this.paths;
     if (this.prepared) return;
     makeDirectory(dataRoot);
     checkOwnDirectory(dataRoot);
@@ -177,7 +177,7 @@ export class Store {
     // Loaded only now, as it takes the addon.
     const { withLock } = await import('./locks.js');
     // One at a time: who looked before somebody else took it over would remove that one's claim.
-    await withLock(this.places.runRoot, NAMES_LOCK, async () => {
+    await withLock(this.paths.runRoot, NAMES_LOCK, async () => {
       if (await this.isStale(link)) await unlink(link).catch(() => undefined);
     });
     return claim(link, id);
@@ -245,7 +245,7 @@ export class Store {
     await rm(`${this.directory(id)}/config.json`, { force: true });
   }
 
-  /** Of a monitor that was killed; others take their own away. */
+  /** Of a supervisor that was killed; others take their own away. */
   async removeSocket(id: string): Promise<void> {
     await rm(join(this.sockets, id), { force: true });
   }
@@ -257,7 +257,7 @@ export class Store {
       await (await StagedFile.write(path, text)).commit();
     } catch (full) {
       if (!isFull(full)) throw full;
-      // The old one has room for it. Who finds it torn mends it.
+      // The old one has room for it. Who finds it torn recovers it.
       try {
         await writeFile(path, text, { flag: 'r+' });
         await truncate(path, Buffer.byteLength(text));
@@ -314,8 +314,8 @@ export class Store {
   }
 
   /** Whether somebody keeps it running, or is about to run it again. */
-  isKept({ monitor }: StoredState): boolean {
-    return monitor !== '' && isAlive(monitor);
+  isSupervised({ supervisor }: StoredState): boolean {
+    return supervisor !== '' && isAlive(supervisor);
   }
 }
 
@@ -323,7 +323,7 @@ export class Store {
 export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
   if (damaged || state.status === 'removing') return false;
   const active = state.status === 'running' || state.status === 'restarting';
-  return !active || store.isKept(state);
+  return !active || store.isSupervised(state);
 }
 
 export function noSuchContainer(reference: unknown): CaissonError {
@@ -416,7 +416,7 @@ export function parseState(text: string): StoredState | undefined {
   const state = { ...CREATED, ...value };
   const whole =
     'pid' in value &&
-    'monitor' in value &&
+    'supervisor' in value &&
     'exitCode' in value &&
     Object.entries(CREATED).every(
       ([name, first]) => typeof state[name as keyof StoredState] === typeof first,

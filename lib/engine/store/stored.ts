@@ -1,12 +1,12 @@
 /** What is on disk of a container (docs/lifecycle.md), and what is said of one. */
-import type { CgroupHome } from '../../cgroup/places.js';
+import type { CgroupLocation } from '../../cgroup/paths.js';
 import type { Healthcheck } from '../options/healthcheck.js';
 import type { LogConfig } from '../options/log-config.js';
 import type { RunOptions } from '../options/options.js';
 import type { RestartPolicy } from '../options/restart-policy.js';
 
 /** `config.json`. */
-export interface StoredConfig extends CgroupHome {
+export interface StoredConfig extends CgroupLocation {
   readonly version: 1;
   /** Long id. */
   readonly id: string;
@@ -49,7 +49,7 @@ export interface StoredState {
   /** Field 22 of /proc/<pid>/stat. */
   readonly startTime: string;
   /** Who keeps it: `pid start-time boot-id` (owner.ts); empty: nobody. */
-  readonly monitor: string;
+  readonly supervisor: string;
   /** The first host id of its users; 0 with the host's own. */
   readonly idBase: number;
   /** ISO 8601, UTC, nanoseconds; empty: never. */
@@ -58,7 +58,7 @@ export interface StoredState {
   /** The program's own, or 128+n. */
   readonly exitCode: number;
   readonly oomKilled: boolean;
-  /** Why it could not be started, or what befell its monitor; empty: nothing. */
+  /** Why it could not be started, or what befell its supervisor; empty: nothing. */
   readonly error: string;
   readonly restartCount: number;
   /** Somebody asked for its end: `always` and `unless-stopped` do not apply until the next start. */

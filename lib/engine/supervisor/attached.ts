@@ -3,7 +3,11 @@ import { type Readable, Writable } from 'node:stream';
 import { invalid, isRecord } from '../../base/check.js';
 import { signalName } from '../start/execution.js';
 import { linesOf, normalizeMaxLine } from '../../base/lines.js';
-import { ATTACH, type MonitorConnection, type MonitorListener } from './monitor-connection.js';
+import {
+  ATTACH,
+  type SupervisorConnection,
+  type SupervisorListener,
+} from './supervisor-connection.js';
 import type { Size, TerminalSize } from '../options/options.js';
 import { parseSignal } from '../../base/signals.js';
 import type { Timeline } from '../../program/timeline.js';
@@ -67,7 +71,7 @@ export interface AttachResult {
 /** What an attachment needs of its container. */
 export interface AttachedTo {
   kill(signal: number): Promise<void>;
-  /** How it ended, when the monitor has gone without a word. */
+  /** How it ended, when the supervisor has gone without a word. */
   exit(): Promise<AttachResult>;
 }
 
@@ -81,10 +85,10 @@ export class Attached implements PromiseLike<AttachResult> {
   private readonly out: Output | undefined;
   private readonly err: Output | undefined;
   private readonly in_: Writable | undefined;
-  private connection: MonitorConnection | undefined;
-  /** @internal By who started the container: makes a timeline of the monitor's time stamps. */
-  draw: ((stamps: Float64Array) => Timeline) | undefined;
-  private stamps: Float64Array | undefined;
+  private connection: SupervisorConnection | undefined;
+  /** @internal By who started the container: makes a timeline of the supervisor's timestamps. */
+  draw: ((timestamps: Float64Array) => Timeline) | undefined;
+  private timestamps: Float64Array | undefined;
   /** From before there was a connection. */
   private readonly sizes: TerminalSize[] = [];
   private over = false;
@@ -135,7 +139,7 @@ export class Attached implements PromiseLike<AttachResult> {
 
   /** How the start went, step by step; once it has ended, of a client that was there from the beginning. */
   get timeline(): Timeline | undefined {
-    return this.stamps === undefined ? undefined : this.draw?.(this.stamps);
+    return this.timestamps === undefined ? undefined : this.draw?.(this.timestamps);
   }
 
   /** Changes the terminal's size; without a terminal nothing happens. */
@@ -201,14 +205,14 @@ export class Attached implements PromiseLike<AttachResult> {
   }
 
   /** @internal */
-  get listener(): MonitorListener {
+  get listener(): SupervisorListener {
     return {
       started: () => this.markStarted(),
       attached: () => this.markStarted(),
       output: (stream, bytes) => (stream === 1 ? this.out : this.err)?.takeCopy(bytes),
       outputEnd: (stream) => (stream === 1 ? this.out : this.err)?.end(),
-      exited: ({ code, signal, oomKills, stamps }) => {
-        this.stamps = stamps;
+      exited: ({ code, signal, oomKills, timestamps }) => {
+        this.timestamps = timestamps;
         this.end({
           exitCode: signal === 0 ? code : 128 + signal,
           signal: signal === 0 ? undefined : signalName(signal),
@@ -223,7 +227,7 @@ export class Attached implements PromiseLike<AttachResult> {
   }
 
   /** @internal */
-  connect(connection: MonitorConnection): void {
+  connect(connection: SupervisorConnection): void {
     this.connection = connection;
     const source = { pause: () => connection.pause(), resume: () => connection.resume() };
     this.out?.connect(source);

@@ -1,24 +1,24 @@
-/** The health check as a program that a monitor runs again and again: an exec in a container that is yet to be. */
+/** The health check as a program that a supervisor runs again and again: an exec in a container that is yet to be. */
 import { labelsFor } from '../../host/selinux.js';
 import { compileExec } from '../../program/compile-exec.js';
 import { PLACEHOLDER, Template } from '../../program/template.js';
 import { ID_RANGE_SIZE } from '../options/config.js';
 import { type Healthcheck, testCommand, withDefaults } from '../options/healthcheck.js';
-import type { MonitoredCheck } from './monitor-config.js';
-import { type KeptStart, networkName, rootlessOf } from '../start/prepare.js';
-import type { Surroundings } from '../start/context.js';
+import type { SupervisoredCheck } from './supervisor-config.js';
+import { type DetachedStart, networkName, rootlessOf } from '../start/prepare.js';
+import type { StartContext } from '../start/context.js';
 import { callersOpenFiles } from '../../host/open-files.js';
 import { toSpec } from '../spec/to-spec.js';
 
 /**
  * As `exec` without options: with the container's user, environment, directory, capabilities and filter. The
- * monitor fills in the container's first process, which has no number yet (cpp/monitor/health.cpp).
+ * supervisor fills in the container's first process, which has no number yet (cpp/supervisor/health.cpp).
  */
 export function compileCheck(
-  around: Surroundings,
-  start: KeptStart,
+  around: StartContext,
+  start: DetachedStart,
   check: Healthcheck,
-): MonitoredCheck {
+): SupervisoredCheck {
   const { config, identity, joining } = start;
   const { users } = around;
   const { id, base } = PLACEHOLDER;
@@ -56,6 +56,6 @@ export function compileCheck(
     startInterval,
     retries,
     slots,
-    program: new Template(program, around.encoder).stamp(around.binding, identity),
+    program: new Template(program, around.encoder).instantiate(around.binding, identity),
   };
 }

@@ -1,6 +1,6 @@
 /** One sample of what a container uses. Counters count from its start. */
 import { readFile } from 'node:fs/promises';
-import { type CgroupPlace, existing, isGone, parseFlat, readIn } from '../../cgroup/places.js';
+import { type CgroupDirectory, existing, isGone, parseFlat, readIn } from '../../cgroup/paths.js';
 import { processesBeside, processesOf } from '../../cgroup/processes.js';
 import { formatTimeStamp } from '../../base/time-stamp.js';
 
@@ -103,16 +103,16 @@ export interface PressureShare {
 }
 
 /**
- * @param places where it may have cgroups (`placesOf`).
+ * @param directories where it may have cgroups (`cgroupDirectories`).
  * @param pid its main process, on the host: for the network.
  * @returns undefined when the container has ended, even if only while it was looked at.
  */
 export async function readStats(
-  places: readonly CgroupPlace[],
+  directories: readonly CgroupDirectory[],
   pid?: number,
 ): Promise<ContainerStats | undefined> {
-  if (places.length === 0) return pid === undefined ? undefined : statsBeside(pid);
-  const there = await existing(places);
+  if (directories.length === 0) return pid === undefined ? undefined : statsBeside(pid);
+  const there = await existing(directories);
   if (there.length === 0) return undefined;
   const read = formatTimeStamp(BigInt(Date.now()) * 1_000_000n);
   const [cpu, memory, pids, blkio, pressure, networks] = await Promise.all([
@@ -123,7 +123,7 @@ export async function readStats(
     pressureStats(there),
     pid === undefined ? undefined : networkStats(pid),
   ]);
-  // Half of an ended container's numbers are nobody's.
+  // Phase of an ended container's numbers are nobody's.
   if (pid !== undefined && networks === undefined) return undefined;
   if ((await existing(there)).length < there.length) return undefined;
   // It has ended, and nobody has come to clean up yet.
@@ -148,10 +148,14 @@ export function cpuPercent(previous: ContainerStats, current: ContainerStats): n
 }
 
 /** v1's directory of a controller, else v2's. */
-function placeOf(places: readonly CgroupPlace[], v1: string, v2 = v1): CgroupPlace | undefined {
+function directoryWith(
+  directories: readonly CgroupDirectory[],
+  v1: string,
+  v2 = v1,
+): CgroupDirectory | undefined {
   return (
-    places.find(({ version, controllers }) => version === 1 && controllers.includes(v1)) ??
-    places.find(({ version, controllers }) => version === 2 && controllers.includes(v2))
+    directories.find(({ version, controllers }) => version === 1 && controllers.includes(v1)) ??
+    directories.find(({ version, controllers }) => version === 2 && controllers.includes(v2))
   );
 }
 
@@ -163,15 +167,16 @@ async function numberIn(dir: string, file: string): Promise<number | undefined> 
 /** USER_HZ, which is 100 on every architecture that Node runs on. */
 const TICK = 1e9 / 100;
 
-async function cpuStats(places: readonly CgroupPlace[]): Promise<CpuStats | undefined> {
+async function cpuStats(directories: readonly CgroupDirectory[]): Promise<CpuStats | undefined> {
   // cpu.stat of v2 is there without any controller.
-  const account = placeOf(places, 'cpuacct') ?? places.find(({ version }) => version === 2);
+  const account =
+    directoryWith(directories, 'cpuacct') ?? directories.find(({ version }) => version === 2);
   if (account === undefined) return undefined;
   const machine = readFile('/proc/stat', 'utf8');
   const times = account.version === 1 ? await v1Times(account) : await v2Times(account);
   const { systemUsage, onlineCpus } = parseProcStat(await machine);
   if (times === undefined) return undefined;
-  const bandwidth = placeOf(places, 'cpu');
+  const bandwidth = directoryWith(directories, 'cpu');
   const stat = parseFlat(bandwidth && (await readIn(bandwidth.dir, 'cpu.stat')));
   const throttling = {
     periods: stat.get('nr_periods') ?? 0,
@@ -183,7 +188,7 @@ async function cpuStats(places: readonly CgroupPlace[]): Promise<CpuStats | unde
 
 type CpuTimes = Pick<CpuStats, 'usage' | 'user' | 'system'>;
 
-async function v1Times({ dir }: CgroupPlace): Promise<CpuTimes | undefined> {
+async function v1Times({ dir }: CgroupDirectory): Promise<CpuTimes | undefined> {
   const [usage, user, system, ticks] = await Promise.all([
     numberIn(dir, 'cpuacct.usage'),
     numberIn(dir, 'cpuacct.usage_user'),
@@ -200,7 +205,7 @@ async function v1Times({ dir }: CgroupPlace): Promise<CpuTimes | undefined> {
   };
 }
 
-async function v2Times({ dir }: CgroupPlace): Promise<CpuTimes | undefined> {
+async function v2Times({ dir }: CgroupDirectory): Promise<CpuTimes | undefined> {
   const text = await readIn(dir, 'cpu.stat');
   if (text === undefined) return undefined;
   const stat = parseFlat(text);
@@ -218,10 +223,12 @@ export function parseProcStat(text: string): Pick<CpuStats, 'systemUsage' | 'onl
   };
 }
 
-async function memoryStats(places: readonly CgroupPlace[]): Promise<MemoryStats | undefined> {
-  const place = placeOf(places, 'memory');
-  if (place === undefined) return undefined;
-  const { dir, version } = place;
+async function memoryStats(
+  directories: readonly CgroupDirectory[],
+): Promise<MemoryStats | undefined> {
+  const directory = directoryWith(directories, 'memory');
+  if (directory === undefined) return undefined;
+  const { dir, version } = directory;
   const v1 = version === 1;
   const [charged, statText, limit, max, events, fails, swap, machine] = await Promise.all([
     numberIn(dir, v1 ? 'memory.usage_in_bytes' : 'memory.current'),
@@ -255,12 +262,12 @@ async function machineMemory(): Promise<number> {
   return Number(/^MemTotal:\s+(\d+) kB$/m.exec(text)?.[1] ?? Infinity) * 1024;
 }
 
-async function pidsStats(places: readonly CgroupPlace[]): Promise<PidsStats | undefined> {
-  const place = placeOf(places, 'pids');
-  if (place === undefined) return undefined;
+async function pidsStats(directories: readonly CgroupDirectory[]): Promise<PidsStats | undefined> {
+  const directory = directoryWith(directories, 'pids');
+  if (directory === undefined) return undefined;
   const [current, limit] = await Promise.all([
-    numberIn(place.dir, 'pids.current'),
-    numberIn(place.dir, 'pids.max'),
+    numberIn(directory.dir, 'pids.current'),
+    numberIn(directory.dir, 'pids.max'),
   ]);
   return current === undefined ? undefined : { current, limit };
 }
@@ -269,10 +276,12 @@ type Counters = { -readonly [K in keyof BlkioCounters]: number };
 
 const NO_IO: Readonly<Counters> = { readBytes: 0, writeBytes: 0, readOps: 0, writeOps: 0 };
 
-async function blkioStats(places: readonly CgroupPlace[]): Promise<BlkioStats | undefined> {
-  const place = placeOf(places, 'blkio', 'io');
-  if (place === undefined) return undefined;
-  const byDevice = place.version === 1 ? await v1Io(place) : await v2Io(place);
+async function blkioStats(
+  directories: readonly CgroupDirectory[],
+): Promise<BlkioStats | undefined> {
+  const directory = directoryWith(directories, 'blkio', 'io');
+  if (directory === undefined) return undefined;
+  const byDevice = directory.version === 1 ? await v1Io(directory) : await v2Io(directory);
   if (byDevice === undefined) return undefined;
   const total: Counters = { ...NO_IO };
   const devices = [...byDevice].map(([number, counters]) => {
@@ -286,7 +295,7 @@ async function blkioStats(places: readonly CgroupPlace[]): Promise<BlkioStats | 
 /** The throttling policy sees every device; bfq's numbers are for kernels where it counts nothing. */
 const V1_POLICIES = ['blkio.throttle', 'blkio.bfq', 'blkio'];
 
-async function v1Io({ dir }: CgroupPlace): Promise<Map<string, Counters> | undefined> {
+async function v1Io({ dir }: CgroupDirectory): Promise<Map<string, Counters> | undefined> {
   let found: Map<string, Counters> | undefined;
   for (const policy of V1_POLICIES) {
     const [bytes, ops] = await Promise.all([
@@ -322,7 +331,7 @@ function addV1(
   }
 }
 
-async function v2Io({ dir }: CgroupPlace): Promise<Map<string, Counters> | undefined> {
+async function v2Io({ dir }: CgroupDirectory): Promise<Map<string, Counters> | undefined> {
   const text = await readIn(dir, 'io.stat');
   if (text === undefined) return undefined;
   const found = new Map<string, Counters>();
@@ -385,12 +394,14 @@ export function parseNetDev(text: string): Record<string, NetworkStats> {
   return Object.fromEntries(found);
 }
 
-async function pressureStats(places: readonly CgroupPlace[]): Promise<PressureStats | undefined> {
-  const place = places.find(({ version }) => version === 2);
-  if (place === undefined) return undefined;
+async function pressureStats(
+  directories: readonly CgroupDirectory[],
+): Promise<PressureStats | undefined> {
+  const directory = directories.find(({ version }) => version === 2);
+  if (directory === undefined) return undefined;
   const [cpu, memory, io] = await Promise.all(
     ['cpu', 'memory', 'io'].map(async (name) =>
-      parsePressure(await readIn(place.dir, `${name}.pressure`)),
+      parsePressure(await readIn(directory.dir, `${name}.pressure`)),
     ),
   );
   return cpu === undefined && memory === undefined && io === undefined

@@ -2,18 +2,18 @@
 import { EventEmitter, getEventListeners, setMaxListeners } from 'node:events';
 import { expect } from 'chai';
 import type { RunOptions } from '../../../lib/engine/options/options.js';
-import { Kept } from '../../support/kept.js';
+import { DetachedContainers } from '../../support/detached.js';
 import { Workshop } from '../../support/workshop.js';
 
 describe('hardening: abort signals', () => {
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
   const warnings: Error[] = [];
   const onWarning = (warning: Error) => warnings.push(warning);
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
   beforeEach(() => {
     warnings.length = 0;
@@ -21,7 +21,7 @@ describe('hardening: abort signals', () => {
   });
   afterEach(() => process.off('warning', onWarning));
   after(async () => {
-    await kept.discard();
+    await detached.cleanUp();
     await shop.close();
   });
 
@@ -47,7 +47,7 @@ describe('hardening: abort signals', () => {
     const stop = new AbortController();
     const { signal } = stop;
     setMaxListeners(1, signal); // the caller's own limit, which stays as it is
-    const container = await kept.start('sleep 1000');
+    const container = await detached.start('sleep 1000');
     const runs = Array.from({ length: 3 }, () => sleeping({ signal }));
     const execs = Array.from({ length: 3 }, () =>
       container.exec(['sleep', '1000'], { signal, stdin: 'null' }),

@@ -4,18 +4,18 @@ import { existsSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync
 import { expect } from 'chai';
 import type { Container } from '../../../lib/engine/container/container.js';
 import { CaissonError } from '../../../lib/base/errors.js';
-import { Kept } from '../../support/kept.js';
+import { DetachedContainers } from '../../support/detached.js';
 import { needsRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';
 
 describe('account files of a container', () => {
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   async function inside(container: Container, command: string): Promise<string> {
@@ -25,7 +25,7 @@ describe('account files of a container', () => {
   }
 
   it('A3: an exec reads no kernel file, fifo, device or endless file in place of /etc/passwd, nor waits for one', async () => {
-    const container = await kept.start(['sleep', '1000'], { capAdd: ['MKNOD'] });
+    const container = await detached.start(['sleep', '1000'], { capAdd: ['MKNOD'] });
     const instead: Readonly<Record<string, string>> = {
       'a link to a kernel file': 'ln -s /proc/kmsg etc/passwd',
       'a link to the same through another process': 'ln -s /proc/1/root/proc/kmsg etc/passwd',
@@ -81,7 +81,7 @@ os.rename('/etc/passwd', '/etc/passwd-')
 os.symlink('/mnt/passwd', '/etc/passwd')
 print('mounted', flush=True)
 time.sleep(1000)`;
-      const container = await kept.start(['python3', '-c', silent], options, 'host');
+      const container = await detached.start(['python3', '-c', silent], options, 'host');
       await container.waitFor({ log: 'mounted', timeout: 10_000 });
       const { timedOut, exitCode } = await container.exec(['true'], { user: 'root', timeout: 200 });
       expect([timedOut, exitCode]).to.deep.equal([true, 137]);
@@ -132,7 +132,7 @@ time.sleep(1000)`;
     const expected = '0:42:42 10:/home/r';
     expect(await shop.sh(show, {}, image)).to.equal(expected);
     expect(await shop.sh(show, { user: '0' }, image)).to.equal(expected);
-    const container = await kept.start(['sleep', '1000'], {}, image);
+    const container = await detached.start(['sleep', '1000'], {}, image);
     expect((await container.exec(['sh', '-c', show])).stdout.trim()).to.equal(expected);
   });
 });

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { Kept, monitorOf } from '../../support/kept.js';
+import { DetachedContainers, supervisorOf } from '../../support/detached.js';
 import { needsControllers } from '../../support/needs.js';
 import { eventually, pidOutside, processorTime, sleep, statusOf } from '../../support/outside.js';
 import { Workshop } from '../../support/workshop.js';
@@ -19,15 +19,15 @@ const limits = needsControllers('cpu');
 describe('hardening: attacks', function () {
   this.timeout(60_000);
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
 
   after(async () => {
-    await kept.discard();
+    await detached.cleanUp();
     await shop.close();
   });
 
@@ -60,7 +60,7 @@ describe('hardening: attacks', function () {
   }
 
   it('a socket that any user of the host can bind does not make a supervisor that was killed look alive', async () => {
-    const container = await kept.start(['sleep', '1000']);
+    const container = await detached.start(['sleep', '1000']);
     const listed = async () =>
       (await shop.engine.list()).find(({ config }) => config.id === container.id)?.status;
     expect(await listed()).to.equal('running');
@@ -70,7 +70,7 @@ describe('hardening: attacks', function () {
       // As /proc/net/unix shows the path of the supervisor's own socket.
       server.listen(`/proc/self/fd/${directory.fd}/${container.id}`);
       await once(server, 'listening');
-      process.kill(await monitorOf(container), 'SIGKILL');
+      process.kill(await supervisorOf(container), 'SIGKILL');
       await eventually(async () => expect(await listed()).to.equal('exited'), 3000);
     } finally {
       server.close();
@@ -84,7 +84,7 @@ describe('hardening: attacks', function () {
       // Gives the same memory to a large pipe again and again, which costs less than reading it.
       const program = `my $b = 'x' x (1 << 20); my $v = pack 'PQ', $b, 1 << 20;
         fcntl STDOUT, 1031, 1 << 20; 1 while syscall(${SYS_VMSPLICE}, 1, $v, 1, 0) > 0`;
-      const container = await kept.start(
+      const container = await detached.start(
         ['sleep', '1000'],
         {
           cpus: 0.05,
@@ -92,7 +92,7 @@ describe('hardening: attacks', function () {
         },
         'host',
       );
-      const supervisor = await monitorOf(container);
+      const supervisor = await supervisorOf(container);
       const started = await processorTime(supervisor);
       await eventually(async () =>
         expect(await processorTime(supervisor)).to.be.above(started + 0.03),

@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { expect } from 'chai';
 import type { RunOptions } from '../../../lib/engine/options/options.js';
 import { CaissonError } from '../../../lib/base/errors.js';
-import { refused } from '../../support/kept.js';
+import { refused } from '../../support/detached.js';
 import { Workshop } from '../../support/workshop.js';
 
 describe('sources beneath a directory', function () {

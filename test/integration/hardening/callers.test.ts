@@ -5,22 +5,22 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { Engine } from '../../../lib/engine/engine.js';
 import { CaissonError, type ErrorCode } from '../../../lib/base/errors.js';
-import { Kept, monitorOf } from '../../support/kept.js';
+import { DetachedContainers, supervisorOf } from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
-import { repository } from '../../support/places.js';
+import { repository } from '../../support/paths.js';
 import { slowness } from '../../support/slowness.js';
 import { Workshop } from '../../support/workshop.js';
 
 describe('careless callers', function () {
   this.timeout(60_000);
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   async function rejection(call: () => unknown): Promise<unknown> {
@@ -40,7 +40,7 @@ describe('careless callers', function () {
 
   it('options that are no object, or of the wrong kind, are typed errors of every method, and change nothing', async () => {
     const { engine } = shop;
-    const container = await kept.start('sleep 1000');
+    const container = await detached.start('sleep 1000');
     const calls: Record<string, (value: never) => unknown> = {
       open: (value) => Engine.open(value),
       events: (value) => engine.events(value).next(),
@@ -128,15 +128,15 @@ describe('careless callers', function () {
   });
 
   it('the events tell of no exec whose arguments are wrong', async () => {
-    const container = await kept.start('sleep 1000');
+    const container = await detached.start('sleep 1000');
     for (const argv of [[Object.create(null)], [1], 'true', [], ['a\0b']])
       await isRefused('argv', () => container.exec(argv as never));
-    const told = (await kept.events(container)).map(({ action }) => action);
+    const told = (await detached.events(container)).map(({ action }) => action);
     expect(told.filter((action) => action.startsWith('exec'))).to.deep.equal([]);
   });
 
   it('a container can be changed and stopped however many wait for its end', async () => {
-    const container = await kept.start('sleep 1000');
+    const container = await detached.start('sleep 1000');
     const waiting = Array.from({ length: 100 }, () => container.wait());
     await container.rename('still-reachable');
     await container.kill();
@@ -159,12 +159,12 @@ describe('careless callers', function () {
       );
     const { status, stdout, stderr } = caisson('run', '-d', 'host', 'sleep', '1000');
     expect(status, stderr).to.equal(0);
-    const container = kept.adopt(await shop.engine.get(stdout.trim()));
-    const monitor = await monitorOf(container);
+    const container = detached.adopt(await shop.engine.get(stdout.trim()));
+    const supervisor = await supervisorOf(container);
     const switches = () =>
       Number(
         /^voluntary_ctxt_switches:\t(\d+)$/m.exec(
-          readFileSync(`/proc/${monitor}/status`, 'utf8'),
+          readFileSync(`/proc/${supervisor}/status`, 'utf8'),
         )?.[1],
       );
     const before = switches();

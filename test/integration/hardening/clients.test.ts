@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../support/outside.js';
-import { repository } from '../../support/places.js';
+import { repository } from '../../support/paths.js';
 import { slowness } from '../../support/slowness.js';
 
 const BIN = join(repository, 'bin/caisson');

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container } from '../../../lib/engine/container/container.js';
-import { Kept, refused } from '../../support/kept.js';
+import { DetachedContainers, refused } from '../../support/detached.js';
 import { needsControllers } from '../../support/needs.js';
 import { cgroupOf } from '../../support/outside.js';
 import { Workshop } from '../../support/workshop.js';
@@ -12,13 +12,13 @@ const MIB = 2 ** 20;
 
 needsControllers('memory').describe('limits that depend on each other', () => {
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   /** Everything that the kernel has of its memory limits. */
@@ -34,7 +34,7 @@ needsControllers('memory').describe('limits that depend on each other', () => {
   }
 
   it('C5: a memory limit above the limit of memory and swap together is refused and changes nothing', async () => {
-    const container = await kept.start('sleep 1000', { memory: 64 * MIB });
+    const container = await detached.start('sleep 1000', { memory: 64 * MIB });
     const before = await files(container);
     const stored = (await container.inspect()).config.options;
     for (let attempt = 0; attempt < 2; attempt++) {
@@ -55,7 +55,7 @@ needsControllers('memory').describe('limits that depend on each other', () => {
   });
 
   it('C5: the same is refused of a container that does not run', async () => {
-    const container = await kept.create('true', { memory: 64 * MIB });
+    const container = await detached.create('true', { memory: 64 * MIB });
     await refused(container.update({ memory: 129 * MIB }), 'ERR_CONFLICTING_OPTIONS');
     expect((await container.inspect()).config.options.memory).to.equal(64 * MIB);
   });

@@ -5,19 +5,19 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { processesOf } from '../../../lib/cgroup/processes.js';
 import { treeSize } from '../../../lib/native/tree-size.js';
-import { Kept } from '../../support/kept.js';
+import { DetachedContainers } from '../../support/detached.js';
 import { Workshop } from '../../support/workshop.js';
 
 const caisson = fileURLToPath(new URL('../../../../bin/caisson', import.meta.url));
 
 describe('file names of a container', () => {
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   it('C25: count in ps -s and prune, and are removed, also where they are no text or too long for a path', async () => {
@@ -32,7 +32,7 @@ describe('file names of a container', () => {
       `${fill} of=file`,
       `ln file other && ln -s / loop`,
     ].join('\n');
-    const container = await kept.create(script);
+    const container = await detached.create(script);
     await container.start();
     expect(await container.wait()).to.have.property('exitCode', 0);
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { COMMANDS } from '../../../lib/cli/command-table.js';
 import { FlagParser } from '../../../lib/cli/parse-flags.js';
 import { CaissonError } from '../../../lib/base/errors.js';
-import { repository } from '../../support/places.js';
+import { repository } from '../../support/paths.js';
 
 /** By flag: a value that Docker's client (28.2) refuses, and one that it takes, also if its daemon does not. */
 const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = {

@@ -8,7 +8,7 @@ import type { Container } from '../../../lib/engine/container/container.js';
 import { Engine } from '../../../lib/engine/engine.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import { storageError } from '../../../lib/base/storage.js';
-import { Kept, logOf, refused, statusIs } from '../../support/kept.js';
+import { DetachedContainers, logOf, refused, statusIs } from '../../support/detached.js';
 import { isRoot, needsControllers, needsRoot } from '../../support/needs.js';
 import { cgroupsOf, eventually } from '../../support/outside.js';
 import { SmallDisk } from '../../support/small-disk.js';
@@ -23,7 +23,7 @@ describe('a data root that takes no more', function () {
   this.timeout(60_000);
   let directory: string;
   let disk: SmallDisk;
-  let kept: Kept;
+  let detached: DetachedContainers;
   let full = false;
 
   before(async () => {
@@ -33,17 +33,21 @@ describe('a data root that takes no more', function () {
     disk = SmallDisk.mount(join(directory, 'data'));
     const places = { dataRoot: join(directory, 'data'), runRoot: join(directory, 'run') };
     const engine = await Engine.open(places);
-    kept = new Kept(engine, rootfs(makeBusybox(join(directory, 'busybox'))), directory);
+    detached = new DetachedContainers(
+      engine,
+      rootfs(makeBusybox(join(directory, 'busybox'))),
+      directory,
+    );
   });
 
   afterEach(async () => {
     if (full) disk.free();
     full = false;
-    await kept?.discard();
+    await detached?.cleanUp();
   });
 
   after(async () => {
-    await kept?.engine.close();
+    await detached?.engine.close();
     disk?.[Symbol.dispose]();
     if (directory !== undefined) await rm(directory, { recursive: true, force: true });
   });
@@ -54,7 +58,7 @@ describe('a data root that takes no more', function () {
   }
 
   const names = () => readdirSync(join(directory, 'data/names')).sort();
-  const files = (container: Container) => readdirSync(kept.path(container)).sort();
+  const files = (container: Container) => readdirSync(detached.path(container)).sort();
 
   async function memoryLimit(container: Container): Promise<number> {
     for (const path of await cgroupsOf(container.id)) {
@@ -69,7 +73,7 @@ describe('a data root that takes no more', function () {
     disks.it(
       `C23: a rename that finds no room leaves the old name, and the new one to others (${running ? 'running' : 'not running'})`,
       async () => {
-        const container = await kept.create(SLEEP, { name: 'before' });
+        const container = await detached.create(SLEEP, { name: 'before' });
         if (running) await container.start();
         const there = files(container);
         fill();
@@ -88,13 +92,13 @@ describe('a data root that takes no more', function () {
   }
 
   disks.it('C23: a rename on a read-only disk changes nothing', async () => {
-    const container = await kept.create(SLEEP, { name: 'before' });
+    const container = await detached.create(SLEEP, { name: 'before' });
     // Not while a supervisor that is leaving has its log open.
     await eventually(() => disk.readOnly(true));
     try {
       const error = await refused(container.rename('after'), 'ERR_STORAGE');
       expect(error.errno).to.equal('EROFS');
-      await refused(kept.create(SLEEP, { name: 'other' }), 'ERR_STORAGE');
+      await refused(detached.create(SLEEP, { name: 'other' }), 'ERR_STORAGE');
       await refused(container.start(), 'ERR_STORAGE');
       await refused(container.remove(), 'ERR_STORAGE');
     } finally {
@@ -107,7 +111,7 @@ describe('a data root that takes no more', function () {
   (isRoot ? limits : disks).it(
     'C23: an update that finds no room for the new limit leaves the old one in the kernel, on the disk and with the supervisor',
     async () => {
-      const container = await kept.start(SLEEP, {
+      const container = await detached.start(SLEEP, {
         memory: 100 * MIB,
         memorySwap: -1,
         restart: 'always',
@@ -131,13 +135,13 @@ describe('a data root that takes no more', function () {
   (isRoot ? limits : disks).it(
     'C23: what the kernel and the supervisor were told is taken back when the new configuration cannot be put in place',
     async () => {
-      const container = await kept.start('trap "exit 3" TERM; while :; do sleep 0.05; done', {
+      const container = await detached.start('trap "exit 3" TERM; while :; do sleep 0.05; done', {
         name: 'before',
         memory: 100 * MIB,
         memorySwap: -1,
         restart: 'on-failure:1',
       });
-      const { store } = kept.engine;
+      const { store } = detached.engine;
       const stage = store.stageConfig.bind(store);
       let told = 0;
       store.stageConfig = async (config) => {
@@ -167,18 +171,18 @@ describe('a data root that takes no more', function () {
         expect([status, state.restartCount]).to.deep.equal(['running', 1]);
       });
       expect(await memoryLimit(container), 'of the next run').to.equal(100 * MIB);
-      const events = await kept.events(container);
+      const events = await detached.events(container);
       expect(events.at(-1)?.attributes['name']).to.equal('before');
     },
   );
 
   disks.it('C23: a container whose state has no room is not started', async () => {
-    const container = await kept.create(['sh', '-c', 'echo ran; sleep 1000']);
+    const container = await detached.create(['sh', '-c', 'echo ran; sleep 1000']);
     fill();
     const error = await refused(container.start(), 'ERR_STORAGE');
     expect([error.errno, error.message]).to.deep.equal(['ENOSPC', error.message]);
     expect(error.message).to.match(/no space is left/);
-    await kept.expectQuiet(container);
+    await detached.expectQuiet(container);
     await statusIs(container, 'created');
     disk.free();
     full = false;
@@ -189,7 +193,7 @@ describe('a data root that takes no more', function () {
   disks.it(
     'C23: a container that has started once is started, stopped and removed on a full disk',
     async () => {
-      const container = await kept.start(['true']);
+      const container = await detached.start(['true']);
       await container.wait();
       fill();
       await container.start();
@@ -197,17 +201,17 @@ describe('a data root that takes no more', function () {
       const { state } = await container.inspect();
       expect([state.status, state.exitCode]).to.deep.equal(['exited', 0]);
       await container.remove();
-      await kept.expectGone(container);
+      await detached.expectGone(container);
     },
   );
 
   disks.it(
     'B6: a full data root is an error of its own that says so, and of that container alone',
     async () => {
-      const good = await kept.start('while :; do echo alive; sleep 0.05; done');
+      const good = await detached.start('while :; do echo alive; sleep 0.05; done');
       await good.waitFor({ log: 'alive' });
       fill();
-      const error = await refused(kept.create(SLEEP, { name: 'one-more' }), 'ERR_STORAGE');
+      const error = await refused(detached.create(SLEEP, { name: 'one-more' }), 'ERR_STORAGE');
       expect([error.errno, error.hint]).to.deep.equal(['ENOSPC', error.hint]);
       expect(error.message).to.match(/^cannot write .*no space is left on its file system/);
       expect(error.hint).to.match(/prune/);

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { AttachOptions } from '../../../lib/engine/supervisor/attached.js';
 import type { CreateOptions } from '../../../lib/engine/options/create-options.js';
-import { Kept, refused } from '../../support/kept.js';
+import { DetachedContainers, refused } from '../../support/detached.js';
 import { Workshop } from '../../support/workshop.js';
 
 const IGNORED = { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' } as const;
@@ -16,20 +16,20 @@ const NULL_STREAMS = [
 
 describe('hardening: ignored streams', () => {
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
   after(async () => {
-    await kept.discard();
+    await detached.cleanUp();
     await shop.close();
   });
 
   it("C7: 'ignore' connects each stream of a run and of an exec to the null device, as 'null' does", async () => {
     const nothing = { stdin: undefined, stdout: undefined, stderr: undefined };
-    const container = await kept.start('sleep 1000');
+    const container = await detached.start('sleep 1000');
     for (const streams of [IGNORED, { stdin: 'null', stdout: 'null', stderr: 'null' } as const]) {
       for (const execution of [
         shop.engine.run(shop.busybox, NULL_STREAMS, streams),
@@ -43,14 +43,17 @@ describe('hardening: ignored streams', () => {
         expect({ exitCode, stdout, stderr }).to.deep.equal({ exitCode: 0, stdout: '', stderr: '' });
       }
     }
-    const { detached } = await container.exec(['true'], { detach: true, ...IGNORED });
-    expect(detached).to.equal(true);
+    const { detached: left } = await container.exec(['true'], { detach: true, ...IGNORED });
+    expect(left).to.equal(true);
   });
 
   it("C7: a client that attaches with 'ignore' has no such stream, and a word that means nothing is an error", async () => {
-    const { container, client } = await kept.startAttached('echo out; echo err >&2; read line', {
-      openStdin: true,
-    });
+    const { container, client } = await detached.startAttached(
+      'echo out; echo err >&2; read line',
+      {
+        openStdin: true,
+      },
+    );
     await client.started;
     const ignoring = container.attach({ stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' });
     await ignoring.started;
@@ -69,7 +72,7 @@ describe('hardening: ignored streams', () => {
 
   it('C7: a container that is kept refuses streams, and the error says what it has instead', async () => {
     const error = await refused(
-      kept.create('true', { stdout: 'ignore' } as CreateOptions),
+      detached.create('true', { stdout: 'ignore' } as CreateOptions),
       'ERR_INVALID_OPTION',
     );
     expect(error.hint).to.match(/logDriver.*attach\(\)/);

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { needsRoot } from '../../support/needs.js';
-import { repository } from '../../support/places.js';
+import { repository } from '../../support/paths.js';
 import type { Session } from '../../support/session.js';
 import { Workshop } from '../../support/workshop.js';
 

@@ -1,35 +1,35 @@
 /** Verbs of detached containers that undid more than they were asked for. */
 import { expect } from 'chai';
-import { Kept, monitorOf, statusIs } from '../../support/kept.js';
+import { DetachedContainers, supervisorOf, statusIs } from '../../support/detached.js';
 import { Workshop } from '../../support/workshop.js';
 
 describe('verbs of detached containers', function () {
   this.timeout(60_000);
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   it('C17: a container that is removed when it exits stays when it is restarted, and goes at its own end', async () => {
-    const container = await kept.start(
+    const container = await detached.start(
       'echo run >> /runs; trap "exit 0" TERM; while :; do sleep 0.05; done',
       { autoRemove: true, name: 'staying' },
     );
     for (let runs = 2; runs <= 3; runs++) {
-      const before = await monitorOf(container);
+      const before = await supervisorOf(container);
       await container.restart({ timeout: 5 });
       await statusIs(container, 'running');
-      expect(await monitorOf(container)).not.to.equal(before);
+      expect(await supervisorOf(container)).not.to.equal(before);
       const { stdout } = await container.exec(['cat', '/runs']);
       expect(stdout).to.equal('run\n'.repeat(runs));
       expect((await container.inspect()).config).to.include({ name: 'staying', autoRemove: true });
     }
     await container.stop();
-    await kept.expectGone(container);
+    await detached.expectGone(container);
   });
 });

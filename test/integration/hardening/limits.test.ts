@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { isRoot } from '../../support/needs.js';
-import { repository } from '../../support/places.js';
+import { repository } from '../../support/paths.js';
 import { Workshop } from '../../support/workshop.js';
 
 const CAP_SYS_RESOURCE = 24n;

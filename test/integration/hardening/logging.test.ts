@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { repository } from '../../support/places.js';
-import { Kept, monitorOf, untilStatus } from '../../support/kept.js';
+import { repository } from '../../support/paths.js';
+import { DetachedContainers, supervisorOf, untilStatus } from '../../support/detached.js';
 import { needsControllers } from '../../support/needs.js';
 import { eventually, processorTime, sleep } from '../../support/outside.js';
 import { Workshop } from '../../support/workshop.js';
@@ -13,20 +13,20 @@ const limits = needsControllers('cpu');
 describe('what logging costs', function () {
   this.timeout(60_000);
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   limits.it(
     'B4: the supervisor spends no more processor time on a container’s output than the container may use',
     async () => {
-      const container = await kept.start(['yes'], { cpus: 0.05 });
-      const supervisor = await monitorOf(container);
+      const container = await detached.start(['yes'], { cpus: 0.05 });
+      const supervisor = await supervisorOf(container);
       // What was saved up before the first line is gone.
       await eventually(async () => expect(await processorTime(supervisor)).to.be.above(0.01));
       const [before, began] = [await processorTime(supervisor), performance.now()];
@@ -48,7 +48,7 @@ describe('what logging costs', function () {
 
   it('C21: `logs -t` stamps each line of each stream once, and `--tail` gives whole lines, where the streams interleave', async () => {
     // Pieces of lines are in the log on their own when the program pauses.
-    const container = await kept.start(
+    const container = await detached.start(
       'printf "one "; sleep 0.3; echo error >&2; sleep 0.3; echo line; echo next',
     );
     await container.wait();
@@ -70,7 +70,7 @@ describe('what logging costs', function () {
   });
 
   it('B4: all lines of one read have one time stamp, and none is lost', async () => {
-    const container = await kept.start(['seq', '20000']);
+    const container = await detached.start(['seq', '20000']);
     await container.wait();
     const stamps = new Set<string>();
     let expected = 1;

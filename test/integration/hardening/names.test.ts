@@ -2,17 +2,17 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { expect } from 'chai';
-import { Kept } from '../../support/kept.js';
+import { DetachedContainers } from '../../support/detached.js';
 import { Workshop } from '../../support/workshop.js';
 
 describe('names and networks as with Docker', () => {
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   it('C3: a container with the host’s network has the host’s name, unless it is given another', async () => {
@@ -21,7 +21,7 @@ describe('names and networks as with Docker', () => {
     const three = (name: string) => [name, name, name].join('\n');
     expect(await shop.sh(show, { network })).to.equal(three(hostname()));
     expect(await shop.sh(show, { network, hostname: 'other' })).to.equal(three('other'));
-    const container = await kept.start(['sleep', '1000'], { network });
+    const container = await detached.start(['sleep', '1000'], { network });
     const { stdout } = await container.exec(['sh', '-c', show]);
     expect(stdout.trim()).to.equal(three(hostname()));
   });

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { Kept, monitorOf } from '../../support/kept.js';
+import { DetachedContainers, supervisorOf } from '../../support/detached.js';
 import { needsRoot } from '../../support/needs.js';
 import { eventually } from '../../support/outside.js';
 import { Workshop } from '../../support/workshop.js';
@@ -12,12 +12,12 @@ import { Workshop } from '../../support/workshop.js';
 describe('other users of the machine', function () {
   this.timeout(60_000);
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
   const processes = new Set<ChildProcess>();
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
   afterEach(async () => {
     for (const child of processes) {
@@ -25,7 +25,7 @@ describe('other users of the machine', function () {
       if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
     }
     processes.clear();
-    await kept.discard();
+    await detached.cleanUp();
   });
   after(() => shop.close());
 
@@ -45,9 +45,9 @@ describe('other users of the machine', function () {
   const { it: itAsRoot } = needsRoot('another user');
 
   itAsRoot('a socket of another user’s does not make a dead container look alive', async () => {
-    const container = await kept.start('sleep 1000');
+    const container = await detached.start('sleep 1000');
     const { id } = container;
-    process.kill(await monitorOf(container), 'SIGKILL');
+    process.kill(await supervisorOf(container), 'SIGKILL');
     // What /proc/net/unix shows of it is what it would show of the container's supervisor.
     const said = await asNobody(
       `const fs = require('node:fs');
@@ -68,9 +68,9 @@ describe('other users of the machine', function () {
   });
 
   itAsRoot('nothing of a container of root’s can be read, reached or signalled', async () => {
-    const container = await kept.start('echo secret; sleep 1000', { env: { SECRET: 'word' } });
+    const container = await detached.start('echo secret; sleep 1000', { env: { SECRET: 'word' } });
     await container.waitFor({ log: 'secret' });
-    const monitor = await monitorOf(container);
+    const supervisor = await supervisorOf(container);
     const { pid } = (await container.inspect()).state;
     const of = (process: number) =>
       ['environ', 'fd/0', 'root/etc', 'cwd/.', 'exe', 'mem', 'ns/mnt', 'maps'].map(
@@ -78,11 +78,11 @@ describe('other users of the machine', function () {
       );
     const paths = [
       ...of(pid),
-      ...of(monitor),
+      ...of(supervisor),
       ...['config.json', 'state.json', 'json.log', 'upper'].map((name) =>
-        kept.path(container, name),
+        detached.path(container, name),
       ),
-      ...['events', 'locks', 'ids', 'monitors'].map((name) => join(shop.directory, 'run', name)),
+      ...['events', 'locks', 'ids', 'supervisors'].map((name) => join(shop.directory, 'run', name)),
     ];
     const said = await asNobody(
       `const fs = require('node:fs');
@@ -91,11 +91,11 @@ describe('other users of the machine', function () {
        for (const path of ${JSON.stringify(paths)})
          for (const mode of ['r', 'r+'])
            attempt(mode + ' ' + path, () => fs.closeSync(fs.openSync(path, mode)));
-       for (const pid of ${JSON.stringify([pid, monitor, process.pid])})
+       for (const pid of ${JSON.stringify([pid, supervisor, process.pid])})
          for (const signal of [0, 'SIGUSR1', 'SIGTERM'])
            attempt(signal + ' ' + pid, () => process.kill(pid, signal));
        const socket = require('node:net').connect(${JSON.stringify(
-         join(shop.directory, 'run/monitors', container.id),
+         join(shop.directory, 'run/supervisors', container.id),
        )});
        socket.on('connect', () => { done.push('connected'); console.log(JSON.stringify(done)); });
        socket.on('error', () => console.log(JSON.stringify(done)));`,

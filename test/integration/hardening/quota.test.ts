@@ -8,19 +8,19 @@ import type { Container } from '../../../lib/engine/container/container.js';
 import { layerSize, sizeOnDisk } from '../../../lib/engine/start/layer-size.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import {
-  Kept,
+  DetachedContainers,
   logOf,
-  monitorOf,
+  supervisorOf,
   refused,
   statusIs,
   untilLogged,
   untilStatus,
-} from '../../support/kept.js';
+} from '../../support/detached.js';
 import { imageIn, loopDevicesOf } from '../../support/loop-devices.js';
 import { isRoot, needsLoopDevices, needsRoot } from '../../support/needs.js';
-import { Ward } from '../../support/nursery.js';
+import { ProcessHarness } from '../../support/process-harness.js';
 import { eventually } from '../../support/outside.js';
-import { debugNative, fixture, repository } from '../../support/places.js';
+import { debugNative, fixture, repository } from '../../support/paths.js';
 import { Workshop } from '../../support/workshop.js';
 import type { QuotaFaults } from '../fixtures/quota-faults.js';
 
@@ -37,17 +37,17 @@ const FILL =
 describe('a writable layer with a size', function () {
   this.timeout(60_000);
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   const storageOpt = { size: '16m' };
-  const directoryOf = (container: Container) => kept.path(container);
+  const directoryOf = (container: Container) => detached.path(container);
 
   /** Nothing of its layer is attached or mounted any more. */
   async function expectDetached(image: ReturnType<typeof imageIn>): Promise<void> {
@@ -86,10 +86,10 @@ describe('a writable layer with a size', function () {
   loops.it(
     'B6: a kept container that fills its layer gets ENOSPC at the size, and nobody else does',
     async () => {
-      const container = await kept.start(`${FILL} stat -c 'full %s' /full; sleep 1000`, {
+      const container = await detached.start(`${FILL} stat -c 'full %s' /full; sleep 1000`, {
         storageOpt: ['size=16m'],
       });
-      const good = await kept.start(
+      const good = await detached.start(
         'dd if=/dev/zero of=/x bs=1M count=32 && echo well; sleep 1000',
       );
       await untilLogged(container, 'full ');
@@ -109,7 +109,7 @@ describe('a writable layer with a size', function () {
   loops.it(
     'B6: what is in such a layer, a full one too, survives stops, kills of the supervisor and new users',
     async () => {
-      const container = await kept.create(
+      const container = await detached.create(
         'test -e /mine || { touch /mine; chown 1000:1001 /mine; cp /bin/busybox /s; chmod 4755 /s; }; ' +
           `echo run $(stat -c %u:%g /mine) $(stat -c %a /s); ${FILL} echo is full; sleep 1000`,
         { storageOpt },
@@ -127,7 +127,7 @@ describe('a writable layer with a size', function () {
       await container.start();
       // The files are written again, which takes a block more or less for their tables.
       expect(await full()).to.be.closeTo(size, 64 * 1024);
-      process.kill(await monitorOf(container), 'SIGKILL');
+      process.kill(await supervisorOf(container), 'SIGKILL');
       await untilStatus(container, 'exited');
       await expectDetached(imageIn(directoryOf(container)));
       await container.start();
@@ -142,7 +142,7 @@ describe('a writable layer with a size', function () {
   loops.it(
     'B6: nothing is left of such a layer when its container stops, or is removed',
     async () => {
-      const container = await kept.start('sleep 1000', { storageOpt });
+      const container = await detached.start('sleep 1000', { storageOpt });
       const image = imageIn(directoryOf(container));
       expect(loopDevicesOf(image)).to.have.length(1);
       // What everybody may read about the device tells no path of the host's, and no id.
@@ -154,9 +154,9 @@ describe('a writable layer with a size', function () {
       await container.start();
       await container.remove({ force: true });
       await expectDetached(image);
-      await kept.expectGone(container);
+      await detached.expectGone(container);
 
-      const missing = await kept.create(['/no/such/program'], { storageOpt });
+      const missing = await detached.create(['/no/such/program'], { storageOpt });
       await refused(missing.start(), 'ERR_COMMAND_NOT_FOUND');
       await expectDetached(imageIn(directoryOf(missing)));
       await statusIs(missing, 'created');
@@ -166,7 +166,7 @@ describe('a writable layer with a size', function () {
   loops.it(
     'B6: its size can be asked for at any moment, and a layer is never attached twice',
     async () => {
-      const container = await kept.create('echo 12345 >>/x; sleep 1000', { storageOpt });
+      const container = await detached.create('echo 12345 >>/x; sleep 1000', { storageOpt });
       const directory = directoryOf(container);
       expect(await layerSize(directory)).to.equal(0);
       for (let run = 1; run <= 8; run++) {
@@ -182,7 +182,7 @@ describe('a writable layer with a size', function () {
   );
 
   loops.it('B6: a start waits for a layer that is in use, and can be ended meanwhile', async () => {
-    const container = await kept.start('sleep 1000', { storageOpt });
+    const container = await detached.start('sleep 1000', { storageOpt });
     await container.stop({ timeout: 0 });
     const path = join(directoryOf(container), 'layer.img');
     const holder = spawn('flock', [path, 'sh', '-c', 'echo held; read x'], {
@@ -190,7 +190,7 @@ describe('a writable layer with a size', function () {
     });
     await once(holder.stdout, 'data');
     const start = refused(container.start(), 'ERR_ABORTED');
-    await eventually(async () => expect(await kept.hasSocket(container)).to.equal(true));
+    await eventually(async () => expect(await detached.hasSocket(container)).to.equal(true));
     await container.stop({ timeout: 0 });
     await start;
     const waiting = container.start();
@@ -208,7 +208,7 @@ describe('a writable layer with a size', function () {
         runRoot: shop.path('run'),
         busybox: shop.busybox.path,
       };
-      const child = await Ward.start(fixture('quota-faults'), task, {
+      const child = await ProcessHarness.start(fixture('quota-faults'), task, {
         CAISSON_NATIVE: debugNative,
       });
       try {
@@ -216,7 +216,7 @@ describe('a writable layer with a size', function () {
         expect(complaints, complaints.join('\n')).to.deep.equal([]);
         expect(tried).to.be.above(20);
       } finally {
-        await child.discard();
+        await child.cleanUp();
       }
     },
   );
@@ -232,7 +232,7 @@ describe('a writable layer with a size', function () {
     const error = await refused(run(storageOpt, inPlace), 'ERR_CONFLICTING_OPTIONS');
     expect(error.message).to.match(/no writable layer/);
     const names = readdirSync(shop.path('data/names'));
-    await refused(kept.create(['true'], { storageOpt: { size: 1 } }), 'ERR_INVALID_OPTION');
+    await refused(detached.create(['true'], { storageOpt: { size: 1 } }), 'ERR_INVALID_OPTION');
     expect(readdirSync(shop.path('data/names'))).to.deep.equal(names);
     expect(await shop.engine.list()).to.deep.equal([]);
   });

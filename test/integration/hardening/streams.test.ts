@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import type { CaissonError } from '../../../lib/base/errors.js';
-import { Kept, refused } from '../../support/kept.js';
+import { DetachedContainers, refused } from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
 import { eventually, pidOutside, processesOf, sleep } from '../../support/outside.js';
 import { slowness } from '../../support/slowness.js';
@@ -60,13 +60,13 @@ const MIB = 1 << 20;
 describe('output of any length', function () {
   this.timeout(60_000 * slowness);
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
 
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   const sh = (command: string, options = {}) =>
@@ -89,7 +89,7 @@ describe('output of any length', function () {
     });
 
     it('B1: a line longer than the limit ends what exec has started, and detaches a client', async () => {
-      const container = await kept.start(`read go; ${LONG_LINE}`, { openStdin: true });
+      const container = await detached.start(`read go; ${LONG_LINE}`, { openStdin: true });
       const exec = container.exec(['sh', '-c', LONG_LINE]);
       expect(await linesAndError(exec)).to.deep.equal([['short'], 'ERR_LINE_TOO_LONG']);
       expect((await exec).signal).to.equal('SIGKILL');
@@ -220,12 +220,12 @@ describe('output of any length', function () {
     const slow = pieces.map((piece) => `printf '${piece}'; usleep 2000`).join('; ');
     expect(await seen(sh(slow))).to.deep.equal(expected);
 
-    const { client } = await kept.startAttached(`printf '${text}'`);
+    const { client } = await detached.startAttached(`printf '${text}'`);
     expect(await seen(client)).to.deep.equal(expected);
   });
 
   it('C19: waitFor does not take the log of an earlier run for that of the present one', async () => {
-    const container = await kept.start(
+    const container = await detached.start(
       'if [ -e /was ]; then read go; else touch /was; fi; echo ready; sleep 1000',
       { openStdin: true },
     );
@@ -240,7 +240,7 @@ describe('output of any length', function () {
   });
 
   it('C19: pieces of stdout and of stderr do not become one line, and a pattern sees no line end', async () => {
-    const container = await kept.start(
+    const container = await detached.start(
       'printf rea; usleep 300000; printf dy >&2; usleep 300000; echo l; usleep 300000; echo set >&2; sleep 1000',
     );
     // Both have come when the last has.

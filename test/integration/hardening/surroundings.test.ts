@@ -5,9 +5,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Engine } from '../../../lib/engine/engine.js';
-import { defaultPlaces } from '../../../lib/engine/store/places.js';
+import { defaultPaths } from '../../../lib/engine/store/paths.js';
 import { CaissonError } from '../../../lib/base/errors.js';
-import { repository } from '../../support/places.js';
+import { repository } from '../../support/paths.js';
 
 const BIN = join(repository, 'bin/caisson');
 
@@ -94,13 +94,13 @@ describe("the caller's surroundings", () => {
       process.geteuid = () => 65_533;
       for (const value of [undefined, '', 'relative']) {
         for (const name of names) set(name, value);
-        const { dataRoot } = defaultPlaces({ runRoot: '/run' });
+        const { dataRoot } = defaultPaths({ runRoot: '/run' });
         expect(dataRoot).to.match(/^\/.*\/\.local\/share\/caisson$/);
       }
       set('HOME', '/h');
-      expect(defaultPlaces({ runRoot: '/run' }).dataRoot).to.equal('/h/.local/share/caisson');
+      expect(defaultPaths({ runRoot: '/run' }).dataRoot).to.equal('/h/.local/share/caisson');
       set('TMPDIR', join(home, 'not-there'));
-      expect(() => defaultPlaces()).to.throw(
+      expect(() => defaultPaths()).to.throw(
         CaissonError,
         'not-there/caisson-65533 cannot be made: ENOENT',
       );

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { expect } from 'chai';
 import { needsRoot } from '../../support/needs.js';
 import { eventually } from '../../support/outside.js';
-import { refused } from '../../support/kept.js';
+import { refused } from '../../support/detached.js';
 import { Workshop } from '../../support/workshop.js';
 
 /** Enough that removing them takes far longer than a start does. */

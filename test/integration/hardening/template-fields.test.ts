@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { repository } from '../../support/places.js';
+import { repository } from '../../support/paths.js';
 
 describe('fields of templates', () => {
   let home: string;

@@ -1,22 +1,22 @@
 /** The end of a program that exec has given a terminal. */
 import { expect } from 'chai';
-import { Kept } from '../../support/kept.js';
+import { DetachedContainers } from '../../support/detached.js';
 import { eventually } from '../../support/outside.js';
 import { Workshop } from '../../support/workshop.js';
 
 describe('a terminal of exec', () => {
   let shop: Workshop;
-  let kept: Kept;
+  let detached: DetachedContainers;
   before(async () => {
     shop = await Workshop.open();
-    kept = new Kept(shop.engine, shop.busybox, shop.directory);
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
   });
-  afterEach(() => kept.discard());
+  afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
   for (const detachable of [false, true]) {
     it(`C16: ends with its shell, with all that was written, whatever jobs are left (detachable: ${detachable})`, async () => {
-      const container = await kept.start(['sleep', '1000']);
+      const container = await detached.start(['sleep', '1000']);
       const job = "trap '' HUP; echo $$ >/tmp/job; while sleep 0.05; do echo job || exit; done";
       const shell = `sh -c "${job.replaceAll('$', '\\$')}" & until [ -s /tmp/job ]; do sleep 0.02; done; seq 1 2000; exit 7`;
       const begun = performance.now();

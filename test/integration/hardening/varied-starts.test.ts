@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { newId } from '../../../lib/base/ids.js';
 import type { RunOptions } from '../../../lib/engine/options/options.js';
 import { prepare } from '../../../lib/engine/start/prepare.js';
-import { refused } from '../../support/kept.js';
+import { refused } from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';
 

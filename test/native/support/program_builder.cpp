@@ -6,13 +6,13 @@ namespace caisson::testing {
 
 ProgramBuilder ProgramBuilder::startable() {
   ProgramBuilder builder;
-  builder.step(Half::kHost, Op::kClone);
-  builder.step(Half::kContainer, Op::kExec,
+  builder.step(Phase::kHost, Op::kClone);
+  builder.step(Phase::kContainer, Op::kExec,
                {{}, {std::string("true\0", 5), "", "/bin:/usr/bin"}, {}});
   return builder;
 }
 
-ProgramBuilder& ProgramBuilder::step(Half half, Op op, const StepOptions& options) {
+ProgramBuilder& ProgramBuilder::step(Phase phase, Op op, const StepOptions& options) {
   Step step{};
   step.op = op;
   for (int i = 0; i < 4; ++i) {
@@ -31,7 +31,7 @@ ProgramBuilder& ProgramBuilder::step(Half half, Op op, const StepOptions& option
     while (arena_.size() % 4 != 0);
   }
   // `exec` stays last.
-  auto& steps = steps_[static_cast<size_t>(half)];
+  auto& steps = steps_[static_cast<size_t>(phase)];
   const bool before_exec = !steps.empty() && steps.back().op == Op::kExec;
   steps.insert(before_exec ? steps.end() - 1 : steps.end(), step);
   return *this;
@@ -43,10 +43,10 @@ ProgramBuilder::Bytes ProgramBuilder::build() const {
   header.version = kProgramVersion;
   header.slots = slots_;
   std::vector<unsigned char> bytes(sizeof header);
-  for (int half = 0; half < 3; ++half) {
-    header.steps[half] = static_cast<uint16_t>(steps_[half].size());
-    const auto* first = reinterpret_cast<const unsigned char*>(steps_[half].data());
-    bytes.insert(bytes.end(), first, first + steps_[half].size() * sizeof(Step));
+  for (int phase = 0; phase < 3; ++phase) {
+    header.steps[phase] = static_cast<uint16_t>(steps_[phase].size());
+    const auto* first = reinterpret_cast<const unsigned char*>(steps_[phase].data());
+    bytes.insert(bytes.end(), first, first + steps_[phase].size() * sizeof(Step));
   }
   header.arena = static_cast<uint32_t>(bytes.size());
   bytes.insert(bytes.end(), arena_.begin(), arena_.end());

@@ -26,7 +26,7 @@ class ProgramBuilder {
   static ProgramBuilder startable();
   static ProgramBuilder plain() { return ProgramBuilder(); }
 
-  ProgramBuilder& step(Half half, Op op, const StepOptions& options = {});
+  ProgramBuilder& step(Phase phase, Op op, const StepOptions& options = {});
   ProgramBuilder& slots(uint16_t count) {
     slots_ = count;
     return *this;

@@ -1,7 +1,7 @@
 /** Starts containers that log, then looks into them again and again, until it is killed. */
 import { Engine } from '../../../lib/engine/engine.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
-import { tell } from '../../support/nursery.js';
+import { tell } from '../../support/process-harness.js';
 import { COUNTING } from '../support/counting.js';
 import type { CallerTask } from './task.js';
 

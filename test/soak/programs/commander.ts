@@ -4,7 +4,7 @@ import { Engine } from '../../../lib/engine/engine.js';
 import { CaissonError, type ErrorCode } from '../../../lib/base/errors.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import { describeContainer } from '../support/describe.js';
-import { tell } from '../../support/nursery.js';
+import { tell } from '../../support/process-harness.js';
 import type { CommanderReport, CommanderTask, Unexpected } from './task.js';
 
 const { dataRoot, runRoot, busybox, seed, count, names } = JSON.parse(

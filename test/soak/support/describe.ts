@@ -1,6 +1,6 @@
 /** Of a container with which something is wrong: all that can be seen of it. */
 import type { Store } from '../../../lib/engine/store/store.js';
-import { monitors, processesIn, textOf } from './ground.js';
+import { supervisors, processesIn, textOf } from './ground.js';
 
 export function describeContainer(store: Store, id: string): string {
   const process = (pid: number): string => {
@@ -11,7 +11,7 @@ export function describeContainer(store: Store, id: string): string {
     `container ${id}`,
     `config ${JSON.stringify(store.config(id))}`,
     `state ${JSON.stringify(store.state(id).state)}`,
-    ...(monitors().get(id) ?? []).map((pid) => `monitor ${process(pid)}`),
+    ...(supervisors().get(id) ?? []).map((pid) => `supervisor ${process(pid)}`),
     ...processesIn(id).map((pid) => `process ${process(pid)}`),
   ].join('\n    ');
 }

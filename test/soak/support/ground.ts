@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { discardUnreadable } from '../../../lib/engine/container/mend.js';
+import { deleteUnreadable } from '../../../lib/engine/container/recover.js';
 import { Store } from '../../../lib/engine/store/store.js';
 import { Engine } from '../../../lib/engine/engine.js';
 import { rootfs, type RootfsImage } from '../../../lib/image/rootfs.js';
@@ -120,8 +120,8 @@ export class Ground implements Roots {
       for (const name of await readdir(parent).catch(() => []))
         if (ids.has(name)) found.push(`cgroup ${join(parent, name)}`);
     }
-    for (const [id, pids] of monitors())
-      if (ids.has(id)) found.push(...pids.map((pid) => `monitor ${pid} of ${id}`));
+    for (const [id, pids] of supervisors())
+      if (ids.has(id)) found.push(...pids.map((pid) => `supervisor ${pid} of ${id}`));
     const mounts = await readFile('/proc/self/mountinfo', 'utf8');
     found.push(...mounts.split('\n').filter((line) => line.includes(this.directory)));
     for (const name of ['ids', 'locks']) {
@@ -159,9 +159,9 @@ export class Ground implements Roots {
         await (await engine.get(id)).remove({ force: true });
       } catch {
         // The soak has found a fault: by hand, then.
-        for (const pid of monitors().get(id) ?? []) killIfThere(pid);
+        for (const pid of supervisors().get(id) ?? []) killIfThere(pid);
         for (const pid of await processesOf(id)) killIfThere(pid);
-        await discardUnreadable(this.store, id).catch((error: unknown) =>
+        await deleteUnreadable(this.store, id).catch((error: unknown) =>
           this.say(`cannot clear ${id}: ${String(error)}`),
         );
       }
@@ -193,14 +193,14 @@ export class Hand {
   }
 }
 
-/** Of all containers on this machine, by long id. The id is the last argument of a monitor's. */
-export function monitors(): Map<string, number[]> {
+/** Of all containers on this machine, by long id. The id is the last argument of a supervisor's. */
+export function supervisors(): Map<string, number[]> {
   const found = new Map<string, number[]>();
   for (const pid of readdirSync('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     const words = textOf(`/proc/${pid}/cmdline`).split('\0');
     const id = words.findLast((word) => word !== '');
-    if (words[0] !== 'caisson-monitor' || id === undefined) continue;
+    if (words[0] !== 'caisson-supervisor' || id === undefined) continue;
     found.set(id, [...(found.get(id) ?? []), Number(pid)]);
   }
   return found;

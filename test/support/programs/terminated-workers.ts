@@ -14,7 +14,7 @@ interface Task {
   readonly runRoot: string;
 }
 
-/** Other than the guard, which lives as long as this process. */
+/** Other than the cleanup helper, which lives as long as this process. */
 function children(): string[] {
   return readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];
@@ -22,7 +22,7 @@ function children(): string[] {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
       const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      if (Number(parent) !== process.pid || name === 'caisson-guard') return [];
+      if (Number(parent) !== process.pid || name === 'caisson-cleanup') return [];
       return [`${pid} ${name} ${state}`];
     } catch {
       return []; // it has just ended

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import type { Container } from '../../../lib/engine/container/container.js';
 import { LineSplitter, linesOf, splitLines } from '../../../lib/base/lines.js';
 import type { LogEntry } from '../../../lib/engine/logs/log-entry.js';
-import { MonitorConnection } from '../../../lib/engine/supervisor/monitor-connection.js';
+import { SupervisorConnection } from '../../../lib/engine/supervisor/supervisor-connection.js';
 import { Output } from '../../../lib/engine/start/streams.js';
 import { waitFor } from '../../../lib/engine/container/wait-for.js';
 
@@ -83,7 +83,7 @@ describe('captured output', () => {
     for (const sizes of patterns) {
       const output = new Output(1, Infinity, undefined);
       const size = 2_000_000;
-      // Its own memory, as what a monitor sends.
+      // Its own memory, as what a supervisor sends.
       for (const part of cut(Buffer.alloc(size, 'x'), sizes)) output.takeCopy(Buffer.from(part));
       const blocks = new Set<ArrayBufferLike>();
       let views = 0;
@@ -119,7 +119,7 @@ describe('captured output', () => {
   });
 });
 
-describe('what a monitor sends', () => {
+describe('what a supervisor sends', () => {
   const frame = (type: number, size: number, payload = Buffer.alloc(0)) => {
     const head = Buffer.alloc(5);
     head.writeUInt32LE(size, 0);
@@ -145,7 +145,7 @@ describe('what a monitor sends', () => {
         await new Promise<void>((resolve) => server.listen(join(directory, 'socket'), resolve));
         await new Promise<void>((resolve, reject) => {
           const tell = (name: string) => () => void told.push(name);
-          void MonitorConnection.open(directory, 'socket', {
+          void SupervisorConnection.open(directory, 'socket', {
             exited: tell('exited'),
             started: tell('started'),
             output: tell('output'),

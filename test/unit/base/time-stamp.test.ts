@@ -10,7 +10,7 @@ function parsed(value: string | number | Date): string {
   return formatTimeStamp(parseTimeStamp('since', value, NOW));
 }
 
-describe('time stamps', () => {
+describe('timestamps', () => {
   it('are RFC 3339, with nanoseconds and zones', () => {
     expect(parsed('2026-01-31T08:00:00Z')).to.equal('2026-01-31T08:00:00.000000000Z');
     expect(parsed('2026-01-31T08:00:00.123456789Z')).to.equal('2026-01-31T08:00:00.123456789Z');

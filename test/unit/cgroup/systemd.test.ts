@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { delegationHint } from '../../../lib/cgroup/delegation.js';
 import { detectCgroups } from '../../../lib/cgroup/detect.js';
-import { homeFor } from '../../../lib/cgroup/home.js';
-import { cgroupPath, placesOf, scopePath } from '../../../lib/cgroup/places.js';
+import { cgroupLocation } from '../../../lib/cgroup/parent.js';
+import { cgroupPath, cgroupDirectories, scopePath } from '../../../lib/cgroup/paths.js';
 import { planCgroups } from '../../../lib/cgroup/plan.js';
 import { Systemd } from '../../../lib/cgroup/scope.js';
 import {
@@ -122,7 +122,7 @@ describe('systemd: who is asked', () => {
     );
   });
 
-  it('and that nobody answers is an error that names the bus and the cure', async () => {
+  it('and that nobody answers is an error that names the bus and the remedy', async () => {
     const env = { DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nowhere/bus' };
     const error = await Systemd.open({ ...root, env }).then(
       () => undefined,
@@ -164,16 +164,16 @@ describe('systemd: scopes', () => {
 
   it('are in a slice of one’s own choice, whose name has a part for each level', () => {
     const own = '/user.slice/user-7.slice/user@7.service';
-    const chosen = (slice: string, wanted: unknown) => homeFor(slice, wanted).cgroupSlice;
+    const chosen = (slice: string, wanted: unknown) => cgroupLocation(slice, wanted).cgroupSlice;
     expect(chosen('/system.slice', undefined)).to.equal('/system.slice');
     expect(chosen('/system.slice', 'batch.slice')).to.equal('/batch.slice');
     expect(chosen('/system.slice', 'a-b-c.slice')).to.equal('/a.slice/a-b.slice/a-b-c.slice');
     expect(chosen(`${own}/user.slice`, 'a-b.slice')).to.equal(`${own}/a.slice/a-b.slice`);
     for (const bad of ['batch', '/batch.slice', '-.slice', 'a--b.slice', 'a-.slice', 'x.scope', 5])
-      expectError(() => homeFor('/system.slice', bad), 'ERR_INVALID_OPTION', /NAME\.slice/);
+      expectError(() => cgroupLocation('/system.slice', bad), 'ERR_INVALID_OPTION', /NAME\.slice/);
   });
 
-  it('are asked for with their slice, delegation and the monitor', () => {
+  it('are asked for with their slice, delegation and the supervisor', () => {
     const properties = scopeProperties(id, '/a.slice/user.slice', 'name', 4711);
     expect(properties).to.deep.equal([
       ['Description', 's', 'caisson container name (4f4f4f4f4f4f)'],
@@ -203,7 +203,7 @@ describe('systemd: scopes', () => {
       layout,
       id,
       { pids: { limit: 5 } },
-      { home: { cgroupSlice: '/system.slice' } },
+      { location: { cgroupSlice: '/system.slice' } },
     );
     expect(plan.placements).to.have.length(1);
     const [placement] = plan.placements;
@@ -219,7 +219,7 @@ describe('systemd: scopes', () => {
       { op: 'cgroup.remove', texts: [`/sys/fs/cgroup${SCOPE}/container`] },
     ]);
     expect(
-      placesOf(layout, id, { cgroupSlice: '/system.slice' }).map(({ dir }) => dir),
+      cgroupDirectories(layout, id, { cgroupSlice: '/system.slice' }).map(({ dir }) => dir),
     ).to.deep.equal([`/sys/fs/cgroup${SCOPE}/container`]);
   });
 });

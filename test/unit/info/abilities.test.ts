@@ -1,11 +1,11 @@
-/** Each ability that can be missing, its cause and its cure, from machines that are not this one. */
+/** Each ability that can be missing, its reason and its remedy, from machines that are not this one. */
 import { expect } from 'chai';
 import { makeLayout } from '../../../lib/cgroup/layout.js';
 import { type Ability, listAbilities } from '../../../lib/info/abilities.js';
 import { listControllers } from '../../../lib/info/controllers.js';
 import type { MachineFacts } from '../../../lib/info/facts.js';
 import { explainRefusal } from '../../../lib/host/refusal.js';
-import type { Confinement } from '../../../lib/host/surroundings.js';
+import type { Confinement } from '../../../lib/host/confinement.js';
 import { parseProbe } from '../../../lib/native/probe.js';
 
 const EVERYTHING =
@@ -33,7 +33,7 @@ const root: Confinement = {
   capabilities: ALL,
   filtered: false,
   bound: false,
-  ownUsers: false,
+  ownUserNamespace: false,
 };
 const user: Confinement = { ...root, uid: 1000, capabilities: 0n };
 const around: Confinement = { ...root, inside: 'podman' };
@@ -75,8 +75,8 @@ describe('abilities', () => {
     what: string,
     name: string,
     facts: Partial<MachineFacts>,
-    cause: RegExp,
-    cure: RegExp,
+    reason: RegExp,
+    remedy: RegExp,
   ])[] = [
     ['no root', 'privileges', { around: user }, /not root/, /sudo/],
     [
@@ -183,7 +183,7 @@ describe('abilities', () => {
     [
       'a masked /proc',
       'proc',
-      { ...failing('mount.proc 1 fsmount'), around: { ...around, ownUsers: true } },
+      { ...failing('mount.proc 1 fsmount'), around: { ...around, ownUserNamespace: true } },
       /\/proc are masked/,
       /unmask=ALL/,
     ],
@@ -275,12 +275,12 @@ describe('abilities', () => {
       /./,
     ],
   ];
-  for (const [what, name, facts, cause, cure] of MISSING) {
-    it(`${what}: cause and cure`, () => {
+  for (const [what, name, facts, reason, remedy] of MISSING) {
+    it(`${what}: reason and remedy`, () => {
       const found = ability(name, facts);
       expect(found.available).to.equal(false);
-      expect(found.cause).to.match(cause);
-      expect(found.cure).to.match(cure);
+      expect(found.reason).to.match(reason);
+      expect(found.remedy).to.match(remedy);
     });
   }
 
@@ -291,8 +291,8 @@ describe('abilities', () => {
     const by = new Map(found.map((controller) => [controller.name, controller]));
     expect(by.get('cpu')).to.include({ available: true, version: 2 });
     expect(by.get('memory')!.limits).to.deep.equal(['memory', 'memoryReservation', 'memorySwap']);
-    expect(by.get('io')!.cure).to.match(/cgroup_disable=io/);
-    expect(by.get('pids')!.cause).to.match(/not in \/sys\/fs\/cgroup\/cgroup.controllers/);
+    expect(by.get('io')!.remedy).to.match(/cgroup_disable=io/);
+    expect(by.get('pids')!.reason).to.match(/not in \/sys\/fs\/cgroup\/cgroup.controllers/);
   });
 
   it('explain nothing that nothing around explains', () => {

@@ -180,7 +180,7 @@ interface Waiting {
 
 /** A caisson-init that waits for its user namespace's ids; undefined where it cannot have one. */
 async function startWaiting(): Promise<Waiting | undefined> {
-  const child = spawn(init(), ['undo', '3'], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+  const child = spawn(init(), ['teardown', '3'], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'exit');
   const channel = child.stdio[3] as Duplex;
   const [answer] = (await once(channel, 'data')) as [Buffer];

@@ -69,11 +69,11 @@ describe('the program of an exec', () => {
       const { program, teardown } = compiled(options, input);
       const { host, container } = program;
       const verdict = await new Promise((resolve) =>
-        binding.undo(new Encoder().encode(program), resolve),
+        binding.tearDown(new Encoder().encode(program), resolve),
       );
       expect(verdict).to.equal(null);
 
-      // Nothing stays, so that there is nothing to undo, also by a guard.
+      // Nothing stays, so that there is nothing to undo, also by a cleanup helper.
       expect(teardown).to.deep.equal({ slots: 0, host: [], container: [], teardown: [] });
       const leaves = /^(dir|symlink|file)\.(make|write)$|^cgroup\.(make|write|devices)$|^ids\.map$/;
       expect(names(host).filter((op) => leaves.test(op))).to.deep.equal([]);

@@ -68,7 +68,7 @@ const image: LayerPlan = {
   kind: 'image',
   file: 'layer.img',
   type: 'ext4',
-  options: 'discard',
+  options: 'cleanUp',
 };
 
 interface Wanted {
@@ -143,10 +143,10 @@ function encoded(program: Program): Buffer {
 
 const empty: Program = { slots: 0, host: [], container: [], teardown: [] };
 
-/** What the native decoder says of bytes: of a program without a teardown half, nothing is run. */
+/** What the native decoder says of bytes: of a program without a teardown phase, nothing is run. */
 async function verdict(bytes: Uint8Array): Promise<NativeError | null> {
   return new Promise((resolve) => {
-    binding.undo(bytes, resolve);
+    binding.tearDown(bytes, resolve);
   });
 }
 
@@ -174,9 +174,9 @@ describe('launch programs: the instruction set', () => {
     expect(binding.instructions().map(({ name }) => name)).to.deep.equal([...OPCODES]);
   });
 
-  it('has every instruction in some half', () => {
-    for (const { name, halves } of binding.instructions().slice(1)) {
-      expect(halves, name).to.be.within(1, 7);
+  it('has every instruction in some phase', () => {
+    for (const { name, phases } of binding.instructions().slice(1)) {
+      expect(phases, name).to.be.within(1, 7);
     }
   });
 
@@ -244,8 +244,8 @@ describe('launch programs: what the machine refuses', () => {
       reason: /unknown instruction/,
       bytes: (whole) => changed(whole, (b) => b.writeUInt16LE(0, first)),
     },
-    'an instruction in the wrong half': {
-      reason: /wrong half/,
+    'an instruction in the wrong phase': {
+      reason: /wrong phase/,
       bytes: (whole) => changed(whole, (b) => b.writeUInt16LE(OPCODE_NUMBERS.exec, first)),
     },
     'a reserved field that is set': {
@@ -341,7 +341,12 @@ describe('launch programs: what the machine refuses', () => {
       const events = await eventsOf(bytes(encoded(program)));
       expect(events.map(({ event }) => event)).to.deep.equal([EVENT.failed, EVENT.gone]);
       const error = events[0]?.error as NativeError;
-      expect(error).to.include({ half: 0, step: BEFORE_FIRST_STEP, errno: EINVAL, call: 'decode' });
+      expect(error).to.include({
+        phase: 0,
+        step: BEFORE_FIRST_STEP,
+        errno: EINVAL,
+        call: 'decode',
+      });
       expect(error.object).to.match(reason);
     });
   }
@@ -362,7 +367,7 @@ describe('launch programs: what the machine refuses', () => {
         async (changes) => {
           const bytes = Buffer.from(whole);
           for (const [at, value] of changes) bytes[at] = value;
-          bytes.writeUInt16LE(0, 18); // no teardown half: whatever is accepted, nothing is run
+          bytes.writeUInt16LE(0, 18); // no teardown phase: whatever is accepted, nothing is run
           const error = await verdict(bytes);
           if (error !== null) expect(error.call).to.equal('decode');
         },
@@ -657,18 +662,18 @@ describe('launch programs: templates', () => {
         expect(present(instantiate(program, own))).to.deep.equal(present(expected.program));
         expect(present(instantiate(teardown, own))).to.deep.equal(present(expected.teardown));
 
-        const stamped = Buffer.from(template.stamp(binding, own));
+        const instantiated = Buffer.from(template.instantiate(binding, own));
         const compared = encoded(padded(expected.program, whom.base ?? 0));
-        expect(stamped.equals(compared), `stamped for ${whom.id}`).to.equal(true);
-        const undone = Buffer.from(undo.stamp(binding, own));
+        expect(instantiated.equals(compared), `instantiated for ${whom.id}`).to.equal(true);
+        const undone = Buffer.from(undo.instantiate(binding, own));
         expect(undone.equals(encoded(expected.teardown)), 'the teardown').to.equal(true);
 
-        for (const bytes of [stamped, undone]) {
+        for (const bytes of [instantiated, undone]) {
           expect(bytes.includes(id)).to.equal(false);
           expect(bytes.includes(id.slice(0, 12))).to.equal(false);
           if (own.base !== undefined) expect(bytes.includes(String(base))).to.equal(false);
         }
-        expect(await verdict(stamped)).to.equal(null);
+        expect(await verdict(instantiated)).to.equal(null);
       }
     });
   }
@@ -690,9 +695,9 @@ describe('launch programs: templates without a command', () => {
     for (const command of [...commands, ...commands.slice().reverse()]) {
       const expected = instantiate(withCommand(program, command), whom);
       const put = new CommandTemplate(command, template, encoder).bytes;
-      const stamped = Buffer.from(template.stamp(binding, whom, put));
-      expect(stamped.equals(encoded(expected)), command.args[0]).to.equal(true);
-      expect(await verdict(stamped)).to.equal(null);
+      const instantiated = Buffer.from(template.instantiate(binding, whom, put));
+      expect(instantiated.equals(encoded(expected)), command.args[0]).to.equal(true);
+      expect(await verdict(instantiated)).to.equal(null);
     }
   });
 
@@ -705,7 +710,7 @@ describe('launch programs: templates without a command', () => {
     );
     expect(Buffer.from(template.bytes).includes('secret-argument')).to.equal(false);
     expect(Buffer.from(template.bytes).includes('SECRET')).to.equal(false);
-    const alone = template.stamp(binding, { id: ID, base: 1 });
+    const alone = template.instantiate(binding, { id: ID, base: 1 });
     expect(await verdict(alone)).to.not.equal(null);
   });
 
@@ -716,22 +721,24 @@ describe('launch programs: templates without a command', () => {
     const whom = { id: ID, base: 1 };
     const command = new CommandTemplate(commands[1]!, template, encoder).bytes;
     for (let length = 1; length < command.length; length++) {
-      const stamped = template.stamp(binding, whom, command.subarray(0, length));
-      expect(await verdict(stamped), String(length)).to.not.equal(null);
+      const instantiated = template.instantiate(binding, whom, command.subarray(0, length));
+      expect(await verdict(instantiated), String(length)).to.not.equal(null);
     }
     const long = Buffer.from(command);
     long.writeUInt32LE(0xffff_ffff, 4);
-    expect(await verdict(template.stamp(binding, whom, long))).to.not.equal(null);
+    expect(await verdict(template.instantiate(binding, whom, long))).to.not.equal(null);
     // A place of the short id that lies outside is none.
     for (const place of [command.length - 15, 0xffff_fff0]) {
       long.set(command);
       long.writeUInt32LE(place, 0);
-      expect(await verdict(template.stamp(binding, whom, long)), String(place)).to.equal(null);
+      expect(await verdict(template.instantiate(binding, whom, long)), String(place)).to.equal(
+        null,
+      );
     }
     // And behind what is no program at all nothing is written over.
     const junk = Buffer.alloc(64, 0xff);
     for (let size = 0; size <= junk.length; size++)
-      binding.stamp(junk.subarray(0, size), new Uint32Array(0), ID, 1, command);
+      binding.instantiate(junk.subarray(0, size), new Uint32Array(0), ID, 1, command);
     const endless = { args: ['x'.repeat(8 << 20)], env: [] };
     expect(() => new CommandTemplate(endless, template, encoder)).to.throw(/larger than/);
   });
@@ -752,7 +759,7 @@ describe('launch programs: native templates', () => {
       [2, 0],
     ]) {
       const places = Uint32Array.from(place);
-      expect(() => binding.stamp(bytes, places, id, 1), String(place)).to.throw(TypeError);
+      expect(() => binding.instantiate(bytes, places, id, 1), String(place)).to.throw(TypeError);
       const all = [bytes, places, bytes, places, [], []] as const;
       expect(() => binding.template(...all), String(place)).to.throw(TypeError);
     }
@@ -761,7 +768,7 @@ describe('launch programs: native templates', () => {
   it('are for long ids only', () => {
     const none = new Uint32Array(0);
     for (const wrong of ['', 'a'.repeat(63), 'a'.repeat(65)])
-      expect(() => binding.stamp(bytes, none, wrong, 1)).to.throw(TypeError);
+      expect(() => binding.instantiate(bytes, none, wrong, 1)).to.throw(TypeError);
   });
 });
 
@@ -830,7 +837,7 @@ describe('launch programs: the encoder', () => {
     const long = withTexts(['a long one'.repeat(100)]);
     const short = withTexts(['b']);
     const fresh = encoded(short);
-    encoder.encode(long, { half: 'container', step: 1, action: 'fail' });
+    encoder.encode(long, { phase: 'container', step: 1, action: 'fail' });
     expect(Buffer.from(encoder.encode(short)).equals(fresh)).to.equal(true);
   });
 

@@ -41,7 +41,7 @@ export function containerInfo(parts: InfoParts = {}): ContainerInfo {
       status: 'running',
       pid: 4242,
       startTime: '1',
-      monitor: '1 1 b',
+      supervisor: '1 1 b',
       idBase: 100_000,
       startedAt: '2026-03-01T10:00:01.000000000Z',
       finishedAt: '',

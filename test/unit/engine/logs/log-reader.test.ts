@@ -396,7 +396,7 @@ describe('log reader', () => {
     });
 
     it('fails when what it was to wait for does', async () => {
-      const failure = new Error('no monitor');
+      const failure = new Error('no supervisor');
       let thrown: unknown;
       await all(fresh(), { follow: true, ended: () => Promise.reject(failure) }).catch(
         (error: unknown) => (thrown = error),

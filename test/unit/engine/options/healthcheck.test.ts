@@ -8,9 +8,9 @@ import {
   withDefaults,
 } from '../../../../lib/engine/options/healthcheck.js';
 import {
-  encodeMonitorConfig,
-  type MonitorConfig,
-} from '../../../../lib/engine/supervisor/monitor-config.js';
+  encodeSupervisorConfig,
+  type SupervisorConfig,
+} from '../../../../lib/engine/supervisor/supervisor-config.js';
 import { expectError } from '../../support/expect-error.js';
 
 const NOTHING_SAID = { interval: 0, timeout: 0, startPeriod: 0, startInterval: 0, retries: 0 };
@@ -158,15 +158,15 @@ describe('the flags of a health check', () => {
   });
 });
 
-/** Where the fields of MonitorHeader are, by the header file of those who read it. */
+/** Where the fields of SupervisorHeader are, by the header file of those who read it. */
 function layout(): { readonly at: ReadonlyMap<string, number>; readonly texts: readonly string[] } {
-  const source = readFileSync('cpp/program/monitor_config.h', 'utf8').replaceAll(/\/\/.*/g, '');
+  const source = readFileSync('cpp/program/supervisor_config.h', 'utf8').replaceAll(/\/\/.*/g, '');
   const body = (kind: string) => new RegExp(`${kind} [^{;]*\\{([^}]*)\\}`).exec(source)?.[1] ?? '';
-  const texts = [...body('enum class MonitorText').matchAll(/k(\w+)/g)].map(([, name]) => name!);
+  const texts = [...body('enum class SupervisorText').matchAll(/k(\w+)/g)].map(([, name]) => name!);
   expect(texts.pop()).to.equal('Count');
   const at = new Map<string, number>();
   let end = 0;
-  for (const [, bits, names] of body('struct MonitorHeader').matchAll(/int(\d+)_t ([^;]*);/g)) {
+  for (const [, bits, names] of body('struct SupervisorHeader').matchAll(/int(\d+)_t ([^;]*);/g)) {
     for (const [, name, count] of names!.matchAll(/(\w+)(?:\[([^\]]*)\])?(?:,|$)/g)) {
       const size = Number(bits) / 8;
       end = Math.ceil(end / size) * size;
@@ -178,15 +178,15 @@ function layout(): { readonly at: ReadonlyMap<string, number>; readonly texts: r
   return { at, texts };
 }
 
-describe("a monitor's configuration", () => {
-  const config: MonitorConfig = {
+describe("a supervisor's configuration", () => {
+  const config: SupervisorConfig = {
     id: 'i'.repeat(64),
     name: 'name',
     terminal: false,
     openStdin: false,
     stdinOnce: false,
     autoRemove: true,
-    ownUsers: false,
+    ownUserNamespace: false,
     bound: false,
     gated: false,
     log: { maxSize: 11, maxFile: 12 },
@@ -225,8 +225,8 @@ describe("a monitor's configuration", () => {
     return bytes.toString('utf8', record + 8, record + 8 + size);
   }
 
-  it('is where the monitor looks for it', () => {
-    const bytes = encodeMonitorConfig({ ...config, check });
+  it('is where the supervisor looks for it', () => {
+    const bytes = encodeSupervisorConfig({ ...config, check });
     const field = (name: string) => bytes.readInt32LE(at.get(name));
     expect(field('size')).to.equal(bytes.length);
     expect(['flags', 'policy', 'retries', 'stop_signal', 'stop_timeout'].map(field)).to.deep.equal([
@@ -253,7 +253,7 @@ describe("a monitor's configuration", () => {
   });
 
   it('has no program for a check that nobody asked for', () => {
-    const bytes = encodeMonitorConfig(config);
+    const bytes = encodeSupervisorConfig(config);
     expect(text(bytes, 'Check')).to.equal('');
     expect(text(bytes, 'Teardown')).to.equal('teardown');
   });

@@ -6,7 +6,7 @@ describe('failureOf: the init that cannot take over the label of its program', (
   const hintFor = (label: Step) => {
     const container: Step[] = [{ op: 'init', numbers: [1] }, label, { op: 'exec' }];
     const program: Program = { slots: 0, host: [{ op: 'clone' }], container, teardown: [] };
-    const error = { half: 1, step: 0, errno: 13, call: 'write', object: 'a label' };
+    const error = { phase: 1, step: 0, errno: 13, call: 'write', object: 'a label' };
     return failureOf(error, program, ['true']).hint;
   };
 

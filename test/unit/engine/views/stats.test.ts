@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { CgroupPlace } from '../../../../lib/cgroup/places.js';
+import type { CgroupDirectory } from '../../../../lib/cgroup/paths.js';
 import {
   type ContainerStats,
   cpuPercent,
@@ -61,7 +61,7 @@ describe('stats of what the kernel says', () => {
   });
   after(() => rm(root, { recursive: true }));
 
-  function place(version: 1 | 2, files: Record<string, string>): CgroupPlace {
+  function place(version: 1 | 2, files: Record<string, string>): CgroupDirectory {
     const dir = join(root, String(count++));
     mkdirSync(dir);
     for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);

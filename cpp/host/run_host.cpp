@@ -1,0 +1,97 @@
+#include "../base/signals.h"
+#include "host_machine.h"
+
+namespace caisson {
+namespace {
+
+constexpr int kInputOutput = 5, kKill = 9;
+
+constexpr Handlers make_handlers() {
+  Handlers all;
+  all.set(Op::kDirMake, steps::dir_make);
+  all.set(Op::kSymlinkMake, steps::symlink_make);
+  all.set(Op::kNodeMake, steps::node_make);
+  all.set(Op::kFileWrite, steps::file_write);
+  all.set(Op::kFileOpen, steps::file_open);
+  all.set(Op::kFdDup, steps::fd_dup);
+  all.set(Op::kPipeMake, steps::pipe_make);
+  all.set(Op::kCgroupMake, steps::cgroup_make);
+  all.set(Op::kCgroupWrite, steps::cgroup_write);
+  all.set(Op::kCgroupDevices, steps::cgroup_devices);
+  all.set(Op::kProcessOpen, steps::process_open);
+  all.set(Op::kClone, steps::clone);
+  all.set(Op::kIdsMap, steps::ids_map);
+  all.set(Op::kUsersMake, steps::users_make);
+  all.set(Op::kNsOpen, steps::ns_open);
+  all.set(Op::kTreeOpen, steps::tree_open);
+  all.set(Op::kFsMake, steps::fs_make);
+  all.set(Op::kImageMount, steps::image_mount);
+  all.set(Op::kOverlayMake, steps::overlay_make);
+  all.set(Op::kFsidsSet, steps::fsids_set);
+  all.set(Op::kOomSet, steps::oom_set);
+  all.set(Op::kRlimitRaise, steps::rlimit_raise);
+  all.set(Op::kHelperStart, steps::helper_start);
+  all.set(Op::kRelease, steps::release);
+  return all;
+}
+
+constexpr Handlers kHandlers = make_handlers();
+
+// Whoever adds an instruction for this phase adds its handler.
+static_assert(kHandlers.complete(kInHost));
+
+#ifdef CAISSON_FAULTS
+void inject_kill(HostMachine& machine, Fault fault) {
+  const UniqueFd& init = machine.program_pidfd.valid() ? machine.program_pidfd : machine.pidfd;
+  if ((fault == Fault::kKillInit || fault == Fault::kKillBoth) && init.valid())
+    sys::call(__NR_pidfd_send_signal, init.get(), kKill, nullptr, 0);
+  if (fault == Fault::kKillNode || fault == Fault::kKillBoth)
+    sys::call(__NR_kill, sys::call(__NR_getpid), kKill);
+}
+#endif
+
+}  // namespace
+
+HostMachine::~HostMachine() {
+  for (const int fd : slots)
+    if (fd >= 0) sys::close(fd);
+}
+
+bool run_host(HostMachine& machine) {
+  Page* page = machine.page;
+  page->start[0] = sys::monotonic();
+  const size_t count = machine.program.count(Phase::kHost);
+  for (size_t i = 0; i < count; ++i) {
+    const Step& step = machine.program.step(Phase::kHost, i);
+    Status status;
+#ifdef CAISSON_FAULTS
+    const Fault fault = fault_at(machine.program, Phase::kHost, i);
+    if (fault == Fault::kFail) status = Error{kInputOutput, "fault injection", nullptr};
+    if (fault > Fault::kFail) inject_kill(machine, fault);
+    if (status.ok())
+#endif
+      status = kHandlers[step.op](machine, step);
+    page->end[0][i] = sys::monotonic();
+    if (!status.ok()) {
+      record_error(page, Phase::kHost, i, status.error());
+      static_cast<void>(restore_fsids(machine));
+      return false;
+    }
+  }
+#ifdef CAISSON_FAULTS
+  const Header& header = machine.program.header();
+  if (header.fault_phase == static_cast<uint16_t>(Phase::kContainer) &&
+      header.fault_action > static_cast<uint32_t>(Fault::kFail)) {
+    for (int i = 0; i < 3000 && load_acquire(page->fault_reached) == 0; ++i)
+      sys::sleep(1000000);
+    inject_kill(machine, static_cast<Fault>(header.fault_action));
+  }
+#endif
+  static_cast<void>(restore_fsids(machine));
+  // While the container's phase is at work.
+  page->ignored_signals = ignored_signals();
+  store_release(page->signals_known, 1u);
+  return true;
+}
+
+}  // namespace caisson

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <stdint.h>
+
+#include "../program/page.h"
+
+namespace caisson {
+
+// `caisson-init init PAGE CONTROL`: inside a new container; runs the container's phase.
+// `own_descriptors` is for a process outside that reads files inside (ContainerMachine).
+[[noreturn]] void init_main(int page_fd, int control, bool outlives_node, int own_descriptors = -1);
+
+// `caisson-init join PAGE CONTROL PIDFD CGROUP NAMESPACES [detached|outside|LIFE]`: outside; joins,
+// and clones a process into the pid namespace of another one (and into a cgroup, or -1), tells
+// Node's side, and ends. The clone runs the container's phase. Node's launcher does not clone it
+// itself, as it would share Node's memory until its exec, within reach of whoever may ptrace
+// inside. With LIFE (or else -1) it stays, as the clone's parent and exec supervisor. With
+// "outside" it clones nothing and runs the container's phase itself, where no process of the
+// container can see it.
+enum class Joining { kClones, kClonesDetached, kStaysOutside };
+[[noreturn]] void join_main(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
+                            Joining joining, int life);
+
+// The rest of its life (exec_supervisor.cpp).
+[[noreturn]] void be_keeper(Page* page, int pid, int pidfd, int life);
+
+// What a process hands down to the memory of those that it starts: neither fork nor exec undoes it.
+// Needs the /proc of the pid namespace that it was started from. Host's phase says in the page
+// whether there is anything to undo: to open that file takes twenty microseconds.
+void reset_memory_attributes(int page_fd);
+
+// What Node's side shares with a start, and how large it is; null when it cannot be had.
+Page* map_page(int page_fd, uint64_t& size);
+
+// `caisson-init cleanup PIPE JOURNAL`: outside; one for each Node process. When that process is
+// gone, however it went, the pipe ends; the cleanup helper then runs every teardown in the journal,
+// and ends.
+[[noreturn]] void cleanup_main(int life, int journal);
+
+// `caisson-init supervisor CONFIG INIT CLIENT IDS LOCK ID`: outside; keeps one detached container,
+// and is nobody's child. IDS is only held, for the lock on it; LOCK, too, which is the container's,
+// until what has become of the start is written down. ID is for who looks at `ps`.
+[[noreturn]] void supervise_main(int config_fd, int init_fd, int client, int lock);
+
+// `caisson-init helper CHANNEL CONTAINER USERS|- NETWORK PLACE READY PROGRAM ARGUMENT…`: outside;
+// starts a program beside a container, with the rights of that one's root, and ends it with the
+// container. In place of argument number PLACE goes the path of the container's network namespace.
+[[noreturn]] void helper_main(int channel, int container, int users, int network, uint64_t place,
+                              uint64_t ready, const char* program, char** arguments);
+
+// `caisson-init teardown CHANNEL`: outside; runs a teardown that takes the rights of container
+// root, of an ordinary user's container. After what enter_user_namespace has to say, the program
+// comes through the channel, and an error record goes back: without a number when all is gone.
+[[noreturn]] void tear_down_main(int channel);
+
+// `caisson-init probe DIRECTORY`: prints what works on this machine for this user, and what does
+// not; DIRECTORY is one of the filesystem that containers would lie on.
+[[noreturn]] void probe_main(const char* data);
+
+}  // namespace caisson

@@ -1,0 +1,72 @@
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/stat.h>
+#include <sys/mman.h>
+
+#include <initializer_list>
+#include <new>
+
+#include "../base/sys.h"
+#include "../supervisor/supervisor.h"
+#include "subcommands.h"
+#include "user_namespace.h"
+
+namespace caisson {
+namespace {
+
+// Leaves whoever started it: the supervisor's parent is the machine's init.
+void become_orphan() {
+#if defined(__x86_64__)
+  const long forked = sys::call(__NR_fork);
+#else
+  const long forked = sys::call(__NR_clone, 17 /* SIGCHLD */, 0, 0, 0, 0);
+#endif
+  if (forked != 0) sys::exit_group(forked < 0 ? 1 : 0);
+}
+
+void* const kFailed = reinterpret_cast<void*>(-1);
+
+const void* map(int fd, size_t& size) {
+  struct statx info {};
+  if (sys::call(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0) return kFailed;
+  size = info.stx_size;
+  const long memory =
+      sys::call(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+  return memory < 0 && memory > -4096 ? kFailed : reinterpret_cast<const void*>(memory);
+}
+
+alignas(Supervisor) unsigned char place[sizeof(Supervisor)];
+
+}  // namespace
+
+void supervise_main(int config_fd, int init_fd, int client, int lock) {
+  sys::call(__NR_setsid);
+  become_orphan();
+  sys::call(__NR_prctl, PR_SET_NAME, "caisson-supervi");  // the kernel keeps 15 bytes
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
+  sys::call(__NR_umask, 0);
+  sys::call(__NR_chdir, "/");
+  // Starting children inherit this, and begin with none blocked when they exec (program.cpp, seal).
+  const uint64_t all = ~uint64_t{0};
+  sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, nullptr, sizeof all);
+  // What is opened from here on is no stream.
+  for (int fd = 0; fd < 3; ++fd)
+    if (sys::call(__NR_fcntl, fd, F_GETFD) < 0)
+      sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int fd : {init_fd, client, lock})
+    sys::call(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
+
+  size_t size = 0;
+  const void* bytes = map(config_fd, size);
+  sys::close(config_fd);
+  static SupervisorConfig config;
+  if (bytes == kFailed || !SupervisorConfig::decode(bytes, size, config)) sys::exit_group(1);
+  // Its client's are for the program of a bound one alone.
+  if (!config.has(kSupervisorBound)) leave_streams();
+  if (config.has(kSupervisorOwnUserNamespace) && !enter_user_namespace(client)) sys::exit_group(1);
+  auto* supervisor = new (place) Supervisor(config, init_fd, lock);
+  supervisor->run(client);
+  sys::exit_group(0);
+}
+
+}  // namespace caisson

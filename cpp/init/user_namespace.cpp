@@ -1,0 +1,33 @@
+#include "user_namespace.h"
+
+#include <linux/prctl.h>
+#include <linux/sched.h>
+
+#include "../base/sys.h"
+
+namespace caisson {
+namespace {
+
+constexpr int kInterrupted = 4;
+
+}  // namespace
+
+bool enter_user_namespace(int channel) {
+  // newuidmap(1) maps the ids of its caller's processes only, by the owner of /proc/<pid>: that is
+  // root while a process is not dumpable.
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
+  // The mount namespace belongs to the user namespace in which it is made.
+  const long moved = sys::call(__NR_unshare, CLONE_NEWUSER | CLONE_NEWNS);
+  const auto answer = static_cast<int32_t>(moved < 0 ? moved : sys::call(__NR_getpid));
+  if (sys::call(__NR_write, channel, &answer, sizeof answer) != sizeof answer || moved < 0)
+    return false;
+  char mapped = 0;
+  long got;
+  do
+    got = sys::call(__NR_read, channel, &mapped, sizeof mapped);
+  while (got == -kInterrupted);
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
+  return got == sizeof mapped;
+}
+
+}  // namespace caisson

@@ -1,0 +1,114 @@
+#include "check_program.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "../base/text.h"
+#include "../base/unique_fd.h"
+
+namespace caisson {
+namespace {
+
+constexpr int kNoExec = 8;
+constexpr size_t kMaxPath = 4096;
+
+// What `text` goes on with after `beginning`, or null.
+const char* after(const char* text, const char* beginning) {
+  while (*beginning != '\0')
+    if (*text++ != *beginning++) return nullptr;
+  return text;
+}
+
+// Where `part` begins in `text`, or null.
+const char* find(const char* text, const char* part) {
+  for (; *text != '\0'; ++text)
+    if (after(text, part) != nullptr) return text;
+  return nullptr;
+}
+
+}  // namespace
+
+CheckProgram::~CheckProgram() {
+  if (memory_ != nullptr) sys::call(__NR_munmap, memory_, room_);
+}
+
+Status CheckProgram::prepare(Blob bytes, const char* id, int pid, const char* start_time) {
+  room_ = bytes.size + kMaxPath + 16;
+  const long memory = sys::call(__NR_mmap, nullptr, room_, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory < 0 && memory > -4096) return failure(memory, "mmap");
+  memory_ = reinterpret_cast<char*>(memory);
+  size_ = bytes.size;
+  __builtin_memcpy(memory_, bytes.data, size_);
+  const char* reason = nullptr;
+  if (!Program::decode(memory_, size_, program_, reason)) return Error{kNoExec, "decode", reason};
+  for (size_t i = 0; i < program_.count(Phase::kHost); ++i) {
+    Step& step = writable(program_.step(Phase::kHost, i));
+    if (step.op != Op::kProcessOpen) continue;
+    step.number[0] = static_cast<uint64_t>(pid);
+    if (!parse_number(start_time, step.number[1])) return Error{kNoExec, "decode", "a start time"};
+  }
+  follow_cgroup(id, pid);
+  if (!Program::decode(memory_, size_, program_, reason)) return Error{kNoExec, "decode", reason};
+  return {};
+}
+
+// In v2 a cgroup that hands controllers on to cgroups below takes no process (EBUSY): where the
+// first one has gone, there is room. (lib/engine/start/exec.ts does the same.)
+void CheckProgram::follow_cgroup(const char* id, int pid) {
+  int born = -1;
+  const size_t steps = program_.count(Phase::kHost);
+  for (size_t i = 0; i < steps; ++i)
+    if (program_.step(Phase::kHost, i).op == Op::kClone)
+      born = program_.step(Phase::kHost, i).slot[0];
+  if (born < 0) return;
+  Step* tree = nullptr;
+  for (size_t i = 0; i < steps; ++i) {
+    const Step& step = program_.step(Phase::kHost, i);
+    if (step.op == Op::kTreeOpen && step.slot[0] == born) tree = &writable(step);
+  }
+  if (tree == nullptr) return;
+  // From its id on; in a scope of systemd's more than that.
+  const char* own = find(program_.text(*tree, 0), id);
+  if (own == nullptr) return;
+  Text<32> path;
+  path.add("/proc/").add(static_cast<uint64_t>(pid)).add("/cgroup");
+  const UniqueFd file(
+      static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC)));
+  if (!file.valid()) return;
+  char lines[2 * kMaxPath];
+  const long got = sys::call(__NR_read, file.get(), lines, sizeof lines - 1);
+  if (got <= 0) return;
+  lines[got] = '\0';
+  for (char* line = lines; *line != '\0';) {
+    char* end = line;
+    while (*end != '\0' && *end != '\n')
+      ++end;
+    char* const next = *end == '\0' ? end : end + 1;
+    *end = '\0';
+    const char* at = after(line, "0::") == nullptr ? nullptr : find(line, own);
+    line = next;
+    const char* below = at == nullptr ? nullptr : after(at, own);
+    if (below == nullptr || *below != '/') continue;
+    append(*tree, program_.text(*tree, 0), below);
+    return;
+  }
+}
+
+// A further text in the arena, which is the end of the program, for the step.
+void CheckProgram::append(Step& step, const char* first, const char* second) {
+  const auto size = static_cast<uint32_t>(length(first) + length(second));
+  if (size >= kMaxPath) return;
+  const uint32_t at = (size_ + 3) & ~3u;
+  const uint32_t end = (at + 4 + size + 1 + 3) & ~3u;
+  if (end > room_) return;
+  char* text = memory_ + at + 4;
+  __builtin_memcpy(memory_ + at, &size, sizeof size);
+  __builtin_memcpy(text, first, length(first));
+  __builtin_memcpy(text + length(first), second, length(second));
+  auto* header = reinterpret_cast<Header*>(memory_);
+  header->size = size_ = end;
+  step.text[0] = at - header->arena;
+}
+
+}  // namespace caisson

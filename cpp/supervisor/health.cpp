@@ -1,0 +1,339 @@
+#include "health.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "../host/page_memory.h"
+#include "../steps/teardown.h"
+#include "check_program.h"
+
+namespace caisson {
+namespace {
+
+constexpr int kNotFound = 2, kNoProcess = 3, kInterrupted = 4, kNoExec = 8, kAgain = 11,
+              kNoMemory = 12, kAccess = 13;
+constexpr int kKill = 9;
+constexpr int kPidfd = 3, kExited = 4, kNoHang = 1, kAnyChild = 0x40000000;  // waitid(2)
+constexpr int kExitedNormally = 1;                                           // CLD_EXITED
+constexpr int kUnknown = -1;  // the exit code of what gave none, as Docker's
+constexpr uint64_t kMillisecond = 1000000;
+constexpr uint64_t kExiting = 4;  // PF_EXITING, linux/sched.h
+constexpr int kStateField = 3, kFlagsField = 9;
+constexpr uint64_t kNone = 0;
+
+uint64_t nanoseconds(uint32_t milliseconds) {
+  return uint64_t{milliseconds} * kMillisecond;
+}
+
+// As Go's time.Duration is printed: 150ms, 1.5s, 2m0s.
+template <size_t N>
+void add_duration(Text<N>& to, uint32_t milliseconds) {
+  if (milliseconds < 1000) {
+    to.add(uint64_t{milliseconds}).add("ms");
+    return;
+  }
+  const uint64_t hours = milliseconds / 3600000, minutes = milliseconds / 60000 % 60;
+  if (hours > 0) to.add(hours).add("h");
+  if (hours > 0 || minutes > 0) to.add(minutes).add("m");
+  to.add(uint64_t{milliseconds / 1000 % 60});
+  if (uint64_t rest = milliseconds % 1000; rest > 0) {
+    to.add(rest < 10 ? ".00" : rest < 100 ? ".0" : ".");
+    while (rest % 10 == 0)
+      rest /= 10;
+    to.add(rest);
+  }
+  to.add("s");
+}
+
+const char* words(int error) {
+  switch (error) {
+    case kNotFound:
+      return "no such file or directory";
+    case kNoProcess:
+      return "no such process";
+    case kNoExec:
+      return "exec format error";
+    case kAgain:
+      return "resource temporarily unavailable";
+    case kNoMemory:
+      return "cannot allocate memory";
+    case kAccess:
+      return "permission denied";
+    default:
+      return nullptr;
+  }
+}
+
+// The first process of a container has begun to end, which ends everything else in it:
+// proc_pid_stat(5). It is the supervisor's own child, so that nobody else has its number.
+bool is_ending(int pid) {
+  Text<32> path;
+  path.add("/proc/").add(static_cast<uint64_t>(pid)).add("/stat");
+  const UniqueFd file(
+      static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC)));
+  if (!file.valid()) return true;
+  char bytes[1024];
+  const long size = sys::call(__NR_read, file.get(), bytes, sizeof bytes - 1);
+  if (size <= 0) return true;
+  bytes[size] = '\0';
+  // The command's name may contain anything: count fields from the last ')'.
+  const char* at = bytes;
+  for (const char* c = bytes; *c != '\0'; ++c)
+    if (*c == ')') at = c + 1;
+  for (int field = kStateField - 1; *at != '\0'; ++at) {
+    if (*at != ' ') continue;
+    ++field;
+    if (field == kStateField && (at[1] == 'Z' || at[1] == 'X')) return true;
+    if (field != kFlagsField) continue;
+    const char* number = at + 1;
+    uint64_t flags = 0;
+    return !parse_number(number, flags) || (flags & kExiting) != 0;
+  }
+  return true;
+}
+
+}  // namespace
+
+void Health::begin(int directory, int pid, const char* start_time) {
+  if (!config_.has_check()) return;
+  directory_ = directory;
+  target_ = pid;
+  copy_text(target_start_, start_time);
+  status_ = HealthStatus::kStarting;
+  streak_ = 0;
+  first_ = count_ = 0;
+  cancelled_ = false;
+  began_ = sys::monotonic();
+  at_ = began_ + interval(began_);
+  static_cast<void>(write_health(directory_, status_, streak_, nullptr, 0));
+}
+
+void Health::cancel() {
+  cancelled_ = true;
+  at_ = kNone;
+}
+
+void Health::end() {
+  cancel();
+  if (!pidfd_.valid()) return;
+  kill();
+  // With its pid namespace it has ended already.
+  pollfd gone{pidfd_.get(), POLLIN, 0};
+  const timespec patience{1, 0};
+  sys::call(__NR_ppoll, &gone, 1, &patience, nullptr, 0);
+  sys::call(__NR_waitid, kPidfd, pidfd_.get(), nullptr, kExited | kNoHang | kAnyChild, nullptr);
+  close_check();
+}
+
+void Health::poll(pollfd* to) const {
+  to[0] = {pidfd_.get(), POLLIN, 0};
+  const bool left = reads() && budget_.left(sys::monotonic());
+  for (unsigned i = 0; i < 2; ++i)
+    to[1 + i] = {left ? outputs_[i].get() : -1, POLLIN, 0};
+}
+
+const char* Health::step(const pollfd* polled) {
+  const uint64_t now = sys::monotonic();
+  const bool late = at_ != kNone && now >= at_;
+  if (!pidfd_.valid()) {
+    if (!late) return nullptr;
+    // In a paused container it would stand still with the others.
+    if (is_frozen(config_.teardown())) {
+      at_ = now + interval(now);
+      return nullptr;
+    }
+    return launch() ? nullptr : finish();
+  }
+  for (unsigned i = 0; i < 2; ++i)
+    if (polled[1 + i].revents != 0) read(i);
+  if (polled[0].revents != 0) return reap();
+  if (!late) return nullptr;
+  const uint32_t limit = config_.header().check_timeout;
+  // Paused meanwhile: the time was not its own, and SIGKILL would wait with it.
+  if (is_frozen(config_.teardown())) {
+    at_ = now + nanoseconds(limit);
+    return nullptr;
+  }
+  Text<64> note;
+  note.add("Health check exceeded timeout (");
+  add_duration(note, limit);
+  note.add(")");
+  copy_text(current().note, note.c_str());
+  kill();
+  return nullptr;
+}
+
+// False when it has not come to be, and why is in its note. A check that has been cloned and could
+// not be started further is waited for like any other.
+bool Health::launch() {
+  CheckResult& result = current();
+  result.note[0] = '\0';
+  result.size = 0;
+  result.more = false;
+  result.exit_code = kUnknown;
+  format_time(wall_time(), result.start);
+  check_began_ = sys::monotonic();
+  killed_ = false;
+  at_ = check_began_ + nanoseconds(config_.header().check_timeout);
+
+  ErrorRecord error{};
+  const auto fail = [&](Error why) {
+    fill_record(error, Phase::kHost, 0, why);
+    refuse(error);
+    return false;
+  };
+  if (Status ready = prepare_workplace(workplace_); !ready.ok()) return fail(ready.error());
+  CheckProgram check;
+  if (Status prepared = check.prepare(config_.blob(SupervisorText::kCheck),
+                                      config_.text(SupervisorText::kId), target_, target_start_);
+      !prepared.ok())
+    return fail(prepared.error());
+  UniqueFd page_fd;
+  const Blob bytes = check.bytes();
+  auto page = make_page(bytes.data, bytes.size, page_size_, page_fd);
+  if (!page.ok()) return fail(page.error());
+  page_ = page.value();
+  HostMachine machine(check.program(), page_, workplace_, page_fd.get(), init_fd_);
+  const bool ok = run_host(machine);
+  pid_ = machine.pid;
+  pidfd_ = static_cast<UniqueFd&&>(machine.pidfd);
+  control_ = static_cast<UniqueFd&&>(machine.control);
+  if (ok) {
+    for (unsigned i = 0; i < 2; ++i) {
+      int& slot = machine.slots[config_.header().check_slots[i]];
+      outputs_[i].reset(slot);
+      slot = -1;
+    }
+    return true;
+  }
+  refuse(read_error(page_));
+  if (!pidfd_.valid()) return false;
+  kill();
+  return true;
+}
+
+void Health::refuse(const ErrorRecord& error) {
+  Text<sizeof CheckResult::note> note;
+  note.add("cannot start the check: ").add(error.call);
+  if (error.object[0] != '\0') note.add(" ").add(error.object);
+  note.add(": ");
+  if (const char* known = words(error.number); known != nullptr)
+    note.add(known);
+  else
+    note.add("errno ").add(static_cast<uint64_t>(error.number));
+  copy_text(current().note, note.c_str());
+}
+
+// What is not kept is read all the same, as far as a pipe goes: it would hold the check back.
+void Health::read(unsigned index) {
+  CheckResult& result = current();
+  const uint64_t before = budget_.limited() ? sys::processor_time() : 0;
+  char bytes[4096];
+  for (int turn = 0; turn < 16 && outputs_[index].valid(); ++turn) {
+    const long got = sys::call(__NR_read, outputs_[index].get(), bytes, sizeof bytes);
+    if (got == -kAgain || got == -kInterrupted) break;
+    if (got <= 0) {
+      outputs_[index].reset();
+      break;
+    }
+    const auto size = static_cast<uint32_t>(got);
+    const uint32_t room = kMaxCheckOutput - result.size;
+    const uint32_t kept = size < room ? size : room;
+    __builtin_memcpy(result.output + result.size, bytes, kept);
+    result.size += kept;
+    if (kept < size) result.more = true;
+  }
+  if (budget_.limited()) budget_.spend(sys::processor_time() - before);
+}
+
+const char* Health::reap() {
+  struct {
+    int number, error, code, padding, pid, uid, status;
+    int rest[32];
+  } info{};
+  const long waited =
+      sys::call(__NR_waitid, kPidfd, pidfd_.get(), &info, kExited | kNoHang | kAnyChild, nullptr);
+  if (waited < 0 || info.pid == 0) return nullptr;
+  // What it has forked may hold its output for ever; nobody waits for that.
+  read(0);
+  read(1);
+  CheckResult& result = current();
+  const bool normal = info.code == kExitedNormally;
+  const bool failed = load_acquire(page_->failed) != 0;
+  const bool executing = load_acquire(page_->executing) != 0;
+  if (failed && !killed_) refuse(read_error(page_));
+  if (!failed && !killed_ && executing) result.exit_code = normal ? info.status : 128 + info.status;
+  // The end of the container is no fault of the check's.
+  const bool lost = !normal || failed || !executing;
+  if (cancelled_ || (lost && is_ending(target_))) {
+    close_check();
+    cancel();
+    return nullptr;
+  }
+  if (!executing && result.note[0] == '\0')
+    copy_text(result.note, "it ended before its program was started");
+  return finish();
+}
+
+const char* Health::finish() {
+  close_check();
+  if (cancelled_ || (current().exit_code == kUnknown && is_ending(target_))) {
+    cancel();
+    return nullptr;
+  }
+  format_time(wall_time(), current().end);
+  const bool healthy = current().exit_code == 0;
+  if (count_ == kMaxCheckResults)
+    first_ = (first_ + 1) % kResults;
+  else
+    ++count_;
+
+  const HealthStatus before = status_;
+  if (healthy) {
+    streak_ = 0;
+    status_ = HealthStatus::kHealthy;
+  } else if (counts(check_began_) && ++streak_ >= config_.header().check_retries) {
+    status_ = HealthStatus::kUnhealthy;
+  }
+  const uint64_t now = sys::monotonic();
+  at_ = now + interval(now);
+  const CheckResult* results[kMaxCheckResults];
+  for (unsigned i = 0; i < count_; ++i)
+    results[i] = &results_[(first_ + i) % kResults];
+  static_cast<void>(write_health(directory_, status_, streak_, results, count_));
+  if (status_ == before) return nullptr;
+  return healthy ? "health_status: healthy" : "health_status: unhealthy";
+}
+
+// It leads a process group (session.new), and what it has started is mostly in that: SIGKILL for
+// all of it. The group has its number until the check is reaped.
+void Health::kill() {
+  killed_ = true;
+  at_ = kNone;
+  if (pid_ > 1) sys::call(__NR_kill, -pid_, kKill);
+  sys::call(__NR_pidfd_send_signal, pidfd_.get(), kKill, nullptr, 0);
+}
+
+void Health::close_check() {
+  if (page_ != nullptr) sys::call(__NR_munmap, page_, page_size_);
+  page_ = nullptr;
+  pid_ = -1;
+  pidfd_.reset();
+  control_.reset();
+  outputs_[0].reset();
+  outputs_[1].reset();
+}
+
+// A failure while the container may still be starting is none.
+bool Health::counts(uint64_t started) const {
+  return status_ != HealthStatus::kStarting ||
+         started - began_ >= nanoseconds(config_.header().check_start_period);
+}
+
+// From the end of one check to the next.
+uint64_t Health::interval(uint64_t now) const {
+  return nanoseconds(counts(now) ? config_.header().check_interval
+                                 : config_.header().check_start_interval);
+}
+
+}  // namespace caisson

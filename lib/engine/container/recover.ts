@@ -1,0 +1,155 @@
+/** How a container really is: what its state says, unless whoever wrote that is gone. */
+import { detectCgroups } from '../../cgroup/detect.js';
+import type { CgroupLocation } from '../../cgroup/paths.js';
+import { planCgroups } from '../../cgroup/plan.js';
+import { sliceFor } from '../../cgroup/systemd.js';
+import { CaissonError } from '../../base/errors.js';
+import { compileTeardown, type KnownProcess } from '../../program/compile.js';
+import { Encoder } from '../../program/encode.js';
+import { errnoName } from '../../base/errno.js';
+import { appendEvent, timeNanoNow } from '../store/event-log.js';
+import { eventAttributes } from '../store/event-attributes.js';
+import { withLock } from '../store/locks.js';
+import { bootId } from '../../host/owner.js';
+import { isRoot } from '../../host/user-namespace-ids.js';
+import { CREATED, isSettled, type Store } from '../store/store.js';
+import type { StoredConfig, StoredState } from '../store/stored.js';
+import { tearDown } from './tear-down.js';
+
+/** As Docker says of a container whose end nobody saw. */
+const UNKNOWN_EXIT = 255;
+
+const REMOVE_ATTEMPTS = 5;
+
+/** Puts right what a killed supervisor, a crash, or a restart of the machine left. */
+export async function recover(store: Store, id: string): Promise<void> {
+  await withLock(store.paths.runRoot, id, async () => {
+    const config = store.config(id);
+    if (config === undefined) return;
+    const { state, damaged } = store.state(id);
+    if (isSettled(store, { state, damaged })) return;
+    if (store.isSupervised(state)) return; // it is just removing itself
+    await tearDownRun(config, state);
+    if (config.autoRemove || state.status === 'removing') {
+      await deleteContainer(store, config);
+      return;
+    }
+    await store.writeState(id, {
+      ...state,
+      status: 'exited',
+      pid: 0,
+      startTime: '',
+      supervisor: '',
+      finishedAt: new Date().toISOString(),
+      exitCode: UNKNOWN_EXIT,
+      error: reason(state, damaged),
+    });
+    tell(store, config, 'die', { exitCode: String(UNKNOWN_EXIT) });
+  });
+}
+
+function reason({ supervisor }: StoredState, damaged: boolean): string {
+  if (damaged) return 'its state was damaged; what ran of it has been ended';
+  return supervisor.endsWith(bootId())
+    ? 'its supervisor was killed, and the container with it'
+    : 'the machine was restarted while it ran';
+}
+
+/** Ends and removes what a run has outside the container's directory. Nothing of it need be there. */
+export async function tearDownRun(
+  config: StoredConfig,
+  state: StoredState = CREATED,
+): Promise<void> {
+  await runTeardown(config.id, config, undefined, firstProcess(state));
+}
+
+/** Undefined: there can be none any more. */
+function firstProcess({ pid, startTime, supervisor }: StoredState): KnownProcess | undefined {
+  const known = pid > 1 && /^\d+$/.test(startTime) && supervisor.endsWith(bootId());
+  return known ? { pid, startTime } : undefined;
+}
+
+/** Removes a container that does not run: its name, what it is, then all other files. */
+export async function deleteContainer(store: Store, config: StoredConfig): Promise<void> {
+  const { id, name } = config;
+  await store.releaseName(name, id);
+  await store.removeConfig(id);
+  await store.removeSocket(id);
+  await removeFiles(store, config);
+  tell(store, config, 'destroy');
+}
+
+async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
+  const { id } = config;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await runTeardown(id, config, store.directory(id));
+      return;
+    } catch (error) {
+      // Its supervisor removes the same files, and each may find what the other is moving.
+      const busy = error instanceof CaissonError && error.errno === 'EBUSY';
+      if (!busy && attempt < REMOVE_ATTEMPTS) continue;
+      // Something of it is still there, and so must it be, to be removed again. Why it is is what the caller has to
+      // know, also where that cannot be written down.
+      await store.writeState(id, { ...CREATED, status: 'removing' }).catch(() => undefined);
+      await store.writeConfig(config).catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+/** The same for one whose configuration cannot be read. */
+export async function deleteUnreadable(store: Store, id: string): Promise<void> {
+  await store.releaseNamesOf(id);
+  await store.removeSocket(id);
+  // Nobody knows any more whether systemd was asked.
+  const slice = sliceFor(await detectCgroups(), undefined);
+  if (slice !== undefined) await runTeardown(id, { cgroupSlice: slice }, undefined);
+  await runTeardown(id, {}, store.directory(id));
+}
+
+async function runTeardown(
+  id: string,
+  location: CgroupLocation,
+  directory: string | undefined,
+  first?: KnownProcess,
+): Promise<void> {
+  const plan = planCgroups(await detectCgroups(), id, {}, { location });
+  const program = compileTeardown(plan, directory, first);
+  if (program.teardown.length === 0) return;
+  const error = await tearDown(new Encoder().encode(program));
+  if (error === null) return;
+  throw new CaissonError(
+    'ERR_REMOVE_FAILED',
+    `cannot remove ${error.object}: ${error.call}: ${errnoName(error.errno)}`,
+    {
+      stage: 'teardown',
+      syscall: error.call,
+      errno: errnoName(error.errno),
+      path: error.object,
+      hint: isRoot()
+        ? undefined
+        : 'what belongs to subordinate ids takes the ranges that /etc/subuid and /etc/subgid had at its start',
+    },
+  );
+}
+
+/** Appends an event of a container. What has been done is done, also where it cannot be told. */
+export function tell(
+  store: Store,
+  config: StoredConfig,
+  action: string,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  try {
+    appendEvent(store.paths.runRoot, {
+      type: 'container',
+      action,
+      id: config.id,
+      attributes: { name: config.name, ...eventAttributes(config), ...more },
+      timeNano: timeNanoNow(),
+    });
+  } catch (error) {
+    if (!(error instanceof CaissonError)) throw error;
+  }
+}

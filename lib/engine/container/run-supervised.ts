@@ -1,0 +1,188 @@
+/**
+ * `Engine.run` for who has no privileges. No thread of Node's can enter a user namespace, so that here, too, a
+ * supervisor starts the container: a kept one, which removes itself, and ends with its first client, this process.
+ */
+import { existsSync } from 'node:fs';
+import type { RootfsImage } from '../../image/rootfs.js';
+import { makeTimeline, type Timeline } from '../../program/timeline.js';
+import { CaissonError } from '../../base/errors.js';
+import type { ContainerConfig } from '../options/config.js';
+import type { ContainerContext } from './container.js';
+import { createContainer } from './create.js';
+import type { Execution } from '../start/execution.js';
+import type { FirstClient } from '../supervisor/start-detached.js';
+import {
+  ATTACH,
+  SupervisorConnection,
+  type SupervisorExit,
+} from '../supervisor/supervisor-connection.js';
+import type { RunOptions } from '../options/options.js';
+import type { Store } from '../store/store.js';
+import { checkDetached } from '../start/prepare.js';
+import type { StartContext } from '../start/context.js';
+
+const SIGKILL = 9;
+
+/** Milliseconds between looks whether a container has ended whose output nobody reads. */
+const LOOK = 100;
+
+/** Resolves when the container is gone. Rejects with why it was not started. */
+export async function runSupervised(
+  context: ContainerContext,
+  around: StartContext,
+  execution: Execution,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<void> {
+  const config = await checkDetached(around, image, argv, options, true);
+  execution.watch(config, options.signal);
+  const { signal, stdin, stdout, stderr, timeout, maxOutput, maxLine, ...rest } = options;
+  void [signal, stdin, stdout, stderr, timeout, maxOutput, maxLine];
+  const container = await createContainer(
+    context,
+    around,
+    image,
+    argv,
+    {
+      ...rest,
+      autoRemove: true,
+      logDriver: 'none',
+      openStdin: config.stdin === 'pipe',
+      stdinOnce: true,
+    },
+    execution.id,
+  );
+  const client = new RunClient(execution, config, context.store);
+  try {
+    await container.startFor(client);
+  } catch (error) {
+    if (!execution.killed) throw error;
+    client.ended({ code: -1, signal: SIGKILL, oomKills: 0 }, false);
+    return;
+  }
+  await client.left;
+  if (client.over) return;
+  // Its supervisor has left without a word: it was killed, or has waited for long enough for what nobody reads.
+  await container.remove({ force: true }).catch((error: unknown) => {
+    if (!(error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER')) throw error;
+  });
+  if (!execution.killed) {
+    throw new CaissonError(
+      'ERR_START_FAILED',
+      'the supervisor was killed, and the container with it',
+      {
+        stage: 'host',
+        path: container.id,
+      },
+    );
+  }
+  client.ended({ code: -1, signal: SIGKILL, oomKills: 0 }, true);
+}
+
+class RunClient implements FirstClient {
+  readonly bound = true;
+  readonly left: Promise<void>;
+  over = false;
+  draw: ((timestamps: Float64Array) => Timeline) | undefined;
+  private leave!: () => void;
+  /** One after the other, as they came. */
+  private signals: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly execution: Execution,
+    private readonly config: ContainerConfig,
+    private readonly store: Store,
+  ) {
+    this.left = new Promise((resolve) => (this.leave = resolve));
+  }
+
+  get stdio(): FirstClient['stdio'] {
+    const { terminal, stdin, stdout, stderr } = this.config;
+    return terminal === undefined ? { stdin, stdout, stderr } : undefined;
+  }
+
+  get bits(): number {
+    const { stdin, stdout, stderr } = this.config;
+    return (
+      (stdin === 'pipe' ? ATTACH.stdin : 0) |
+      (stdout === 'pipe' ? ATTACH.stdout : 0) |
+      (stderr === 'pipe' ? ATTACH.stderr : 0)
+    );
+  }
+
+  readonly listener = {
+    started: (pid: number) => this.execution.hasStarted(pid),
+    output: (stream: 1 | 2, bytes: Buffer) => this.execution.hasSent(stream, bytes),
+    outputEnd: (stream: 1 | 2) => this.execution.hasClosed(stream),
+    exited: (exit: SupervisorExit) => this.ended(exit, true),
+    closed: () => this.leave(),
+  };
+
+  connect(connection: SupervisorConnection): void {
+    const directory = this.store.directory(this.execution.id);
+    let look: NodeJS.Timeout | undefined;
+    let draining = false;
+    const resume = () => {
+      clearInterval(look);
+      look = undefined;
+      connection.resume();
+    };
+    // Its end is told after its output. Where nobody reads that, it shows in its directory's going.
+    const drain = () => {
+      draining = true;
+      resume();
+    };
+    this.execution.connectSupervisor(connection, {
+      pause: () => {
+        if (draining) return;
+        connection.pause();
+        look ??= setInterval(() => {
+          if (!existsSync(directory)) drain();
+        }, LOOK);
+      },
+      resume,
+      signal: (number) => {
+        if (this.config.stdin === 'pipe') this.signalBeside(connection, number);
+        else connection.signal(number);
+        if (number === SIGKILL) drain();
+      },
+    });
+  }
+
+  /** Behind input that the program does not read nobody would hear of it: by a connection of its own. */
+  private signalBeside(connection: SupervisorConnection, number: number): void {
+    this.signals = this.signals.then(async () => {
+      let answer!: (heard: boolean) => void;
+      const answered = new Promise<boolean>((resolve) => (answer = resolve));
+      const beside = await SupervisorConnection.open(this.store.sockets, this.execution.id, {
+        done: () => answer(true),
+        closed: () => answer(false),
+      });
+      beside?.signal(number);
+      // It does not listen yet, or has left, or has no place for one more.
+      if (beside === undefined || !(await answered)) connection.signal(number);
+      beside?.close();
+    });
+  }
+
+  ended(exit: Pick<SupervisorExit, 'code' | 'signal' | 'oomKills'>, started: boolean): void {
+    if (this.over) return;
+    this.over = true;
+    const { code, signal, oomKills } = exit;
+    const timestamps =
+      'timestamps' in exit ? (exit as SupervisorExit).timestamps : new Float64Array(0);
+    const { draw } = this;
+    // What nobody attached to has no end either.
+    for (const stream of [1, 2] as const) this.execution.hasClosed(stream);
+    this.execution.hasEnded({
+      code,
+      signal,
+      oomKills,
+      started,
+      timeline: () => draw?.(timestamps) ?? makeTimeline(NOTHING, timestamps),
+    });
+  }
+}
+
+const NOTHING = { slots: 0, host: [], container: [], teardown: [] };

@@ -1,0 +1,21 @@
+/** Runs a teardown: what is to go may belong to users of a container, over whom only its own root has rights. */
+import type { NativeError } from '../../native/binding.js';
+import { loadNative } from '../../native/load.js';
+import { errnoName } from '../../base/errno.js';
+import { findUserNamespaceIds } from '../../host/user-namespace-ids.js';
+
+/** @returns what could not be removed. */
+export async function tearDown(teardown: Uint8Array): Promise<NativeError | null> {
+  const native = loadNative();
+  const error = await new Promise<NativeError | null>((resolve) =>
+    native.tearDown(teardown, resolve),
+  );
+  if (error === null || !FOREIGN.has(errnoName(error.errno))) return error;
+  const users = await findUserNamespaceIds();
+  if (users === undefined) return error;
+  const { tearDownInUserNamespace } = await import('./tear-down-in-user-namespace.js');
+  return tearDownInUserNamespace(users, teardown);
+}
+
+/** What the kernel says of files that are somebody else's. */
+const FOREIGN: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);

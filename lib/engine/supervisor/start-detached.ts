@@ -1,0 +1,216 @@
+/** Starting a container that is kept: its supervisor, and the wait for the program's exec. */
+import { join } from 'node:path';
+import { Socket } from 'node:net';
+import type { CgroupWrite } from '../../cgroup/writes.js';
+import { withSystemd } from '../../cgroup/with-systemd.js';
+import { CaissonError } from '../../base/errors.js';
+import { beforeFirstStep, endedEarly, failureOf } from '../start/failure.js';
+import { makeTimeline } from '../../program/timeline.js';
+import type { Attached } from './attached.js';
+import { eventAttributes } from '../store/event-attributes.js';
+import { compileCheck } from './health-program.js';
+import { imageOf } from '../store/image-of.js';
+import { SupervisorConnection } from './supervisor-connection.js';
+import { encodeSupervisorConfig } from './supervisor-config.js';
+import type { RunOptions } from '../options/options.js';
+import { bootId } from '../../host/owner.js';
+import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
+import { type DetachedStart, prepareDetached } from '../start/prepare.js';
+import type { StartContext } from '../start/context.js';
+import type { Store } from '../store/store.js';
+import type { StoredConfig } from '../store/stored.js';
+
+/** A client that is there from the beginning. */
+export interface FirstClient extends Pick<Attached, 'bits' | 'listener' | 'connect' | 'draw'> {
+  /** The container ends with it. */
+  readonly bound?: boolean | undefined;
+  /** Which of the program's streams go to it; "inherit" takes a bound one. */
+  readonly stdio?: Pick<RunOptions, 'stdin' | 'stdout' | 'stderr'> | undefined;
+}
+
+/**
+ * Starts the container; the caller holds its lock and knows that it does not run. Resolves when the program has
+ * been exec'ed.
+ *
+ * @param attached a client that is there from the beginning; it gets the end, too.
+ * @param lock holds the container's lock (locks.ts). The supervisor gets a copy: when this process is killed over the
+ *   start, the lock is not free before the supervisor has written down what has become of it.
+ * @throws what `Engine.run` rejects with for the same mistakes
+ */
+export async function startDetached(
+  around: StartContext,
+  store: Store,
+  config: StoredConfig,
+  attached: FirstClient | undefined,
+  lock: number,
+): Promise<void> {
+  const { cgroupSlice } = config;
+  const startWith = (enter?: Enter) => startIn(enter, around, store, config, attached, lock);
+  if (cgroupSlice === undefined) return startWith();
+  const unified = around.layout.hierarchies.find(({ version }) => version === 2);
+  const mountPoint = unified?.mountPoint ?? '';
+  // It can be asked, before anything is made.
+  return withSystemd((systemd) =>
+    startWith((pid, limits) => systemd.enterScope(mountPoint, cgroupSlice, config, pid, limits)),
+  );
+}
+
+/** Puts a supervisor where it belongs, before it begins. With the limits of the container's cgroup. */
+type Enter = (pid: number, limits: readonly CgroupWrite[]) => Promise<void>;
+
+async function startIn(
+  enter: Enter | undefined,
+  around: StartContext,
+  store: Store,
+  config: StoredConfig,
+  attached: FirstClient | undefined,
+  lock: number,
+): Promise<void> {
+  const { id, options, openStdin } = config;
+  const stdin = openStdin || isTerminal(options) ? 'pipe' : 'null';
+  const start = await prepareDetached(
+    around,
+    id,
+    imageOf(config.image),
+    config.argv,
+    { ...options, stdin, ...attached?.stdio },
+    config,
+  );
+  try {
+    store.prepare();
+    await start.makeParents();
+    const { layerSize } = start.config;
+    if (start.layer?.kind === 'image' && layerSize !== undefined) {
+      const { makeLayer } = await import('../start/layer.js');
+      await makeLayer(join(around.containersRoot, id), layerSize);
+    }
+    const socket = await spawnSupervisor(around, store, config, start, attached, lock);
+    if (attached !== undefined)
+      attached.draw = (timestamps) => makeTimeline(start.steps(), timestamps);
+    const started = () => untilStarted(socket, start, attached, enter);
+    if (around.users === undefined) await started();
+    else await untilIdMapsAreWritten(around.users, socket, started);
+  } finally {
+    await start.ids?.close();
+  }
+}
+
+/** An ordinary user's supervisor waits for its ids before it says or does anything else. */
+async function untilIdMapsAreWritten(
+  users: UserNamespaceIds,
+  socket: Socket,
+  then: () => Promise<void>,
+): Promise<void> {
+  const { writeIdMaps } = await import('../../host/write-id-maps.js');
+  try {
+    await writeIdMaps(socket, users);
+    const started = then();
+    socket.resume();
+    await started;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+export function isTerminal({ tty }: RunOptions): boolean {
+  return tty !== undefined && tty !== false;
+}
+
+async function spawnSupervisor(
+  around: StartContext,
+  store: Store,
+  config: StoredConfig,
+  start: DetachedStart,
+  attached: FirstClient | undefined,
+  lock: number,
+): Promise<Socket> {
+  const { id, name, log, healthcheck } = config;
+  const bytes = encodeSupervisorConfig({
+    id,
+    name,
+    terminal: start.config.terminal !== undefined,
+    openStdin: config.openStdin,
+    stdinOnce: config.stdinOnce,
+    autoRemove: config.autoRemove,
+    ownUserNamespace: around.users !== undefined,
+    bound: attached?.bound === true,
+    gated: config.cgroupSlice !== undefined,
+    log: log.driver === 'none' ? undefined : log,
+    restart: config.restart,
+    stopSignal: config.stopSignal,
+    stopTimeout: config.stopTimeout,
+    idBase: start.identity.base ?? 0,
+    attach: attached?.bits ?? 0,
+    slots: start.slots,
+    directory: join(around.containersRoot, id),
+    names: store.names,
+    sockets: store.sockets,
+    events: store.events,
+    attributes: eventAttributes(config),
+    bootId: bootId(),
+    program: start.program.instantiate(around.binding, start.identity, start.command),
+    teardown: start.teardown.instantiate(around.binding, start.identity),
+    check: healthcheck === undefined ? undefined : compileCheck(around, start, healthcheck),
+  });
+  const fd = await new Promise<number>((resolve, reject) => {
+    around.binding.keep(bytes, start.ids?.fd ?? -1, lock, id, (error, connection) => {
+      if (error === null) resolve(connection);
+      else reject(beforeFirstStep(error, 'start the supervisor'));
+    });
+  });
+  return new Socket({ fd, readable: true, writable: true });
+}
+
+function untilStarted(
+  socket: Socket,
+  start: DetachedStart,
+  attached: FirstClient | undefined,
+  enter: Enter | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const then = attached?.listener ?? {};
+    const begin = () => {
+      connection.begin();
+      attached?.connect(connection);
+    };
+    const connection = new SupervisorConnection(socket, {
+      ...then,
+      waiting: (pid) => {
+        const limits = start.joining.placements.flatMap(({ writes }) => writes);
+        enter?.(pid, limits).then(begin, (error: CaissonError) => {
+          connection.close();
+          reject(error);
+        });
+      },
+      started: (pid) => {
+        then.started?.(pid);
+        if (attached === undefined) connection.close();
+        else connection.listener = then;
+        resolve();
+      },
+      failed: (error) => {
+        connection.close();
+        reject(failureOf(error, start.steps(), start.args));
+      },
+      // Its end came before its exec.
+      exited: ({ code, signal, oomKills, timestamps }) => {
+        connection.close();
+        reject(endedEarly(start.steps(), timestamps, { code, signal, oomKills }));
+      },
+      closed: () => {
+        reject(
+          new CaissonError(
+            'ERR_START_FAILED',
+            'the supervisor ended before the container was started',
+            {
+              stage: 'host',
+              hint: 'somebody killed it, or the machine is out of memory',
+            },
+          ),
+        );
+      },
+    });
+    if (enter === undefined) attached?.connect(connection);
+  });
+}

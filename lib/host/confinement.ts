@@ -1,0 +1,88 @@
+/** What is around this process and may forbid things: its rights, filters, and the container that it is in. */
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { CAPABILITIES } from '../oci/capabilities.js';
+
+export interface Confinement {
+  readonly uid: number;
+  /** Effective capabilities, a bit each: capabilities(7). */
+  readonly capabilities: bigint;
+  /** A seccomp filter sees every call of this process. */
+  readonly filtered: boolean;
+  /** Nothing that it executes gives it rights, set-user-id or not: prctl(2), PR_SET_NO_NEW_PRIVS. */
+  readonly bound: boolean;
+  /** The AppArmor profile or SELinux context that confines it. */
+  readonly profile?: string | undefined;
+  /** The container that it runs in, as far as that says so. */
+  readonly inside?: 'podman' | 'Docker' | 'caisson' | 'a container' | undefined;
+  /** Its user namespace is not the machine's. */
+  readonly ownUserNamespace: boolean;
+}
+
+/** Read anew each time: it is asked for when something has failed, and then by a few small files. */
+export function lookAround(): Confinement {
+  const status = textOf('/proc/self/status');
+  const mounts = textOf('/proc/self/mountinfo');
+  const ownUserNamespace = inUserNamespace();
+  const profile = textOf('/proc/self/attr/current').replace(/\0/g, '').trim();
+  return {
+    uid: process.geteuid?.() ?? -1,
+    capabilities: BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`),
+    filtered: /^Seccomp:\s*2$/m.test(status),
+    bound: /^NoNewPrivs:\s*1$/m.test(status),
+    profile: /^(?:|unconfined.*|kernel|.*:unconfined_t:.*)$/.test(profile) ? undefined : profile,
+    inside: containerAround(mounts, ownUserNamespace),
+    ownUserNamespace,
+  };
+}
+
+let inOne: boolean | undefined;
+
+/**
+ * Another than the machine's first, which maps every id to itself: user_namespaces(7). A kernel without them has no such
+ * file. Node, having several threads, stays where it is.
+ */
+export function inUserNamespace(): boolean {
+  return (inOne ??= !/^(?:|\s*0\s+0\s+4294967295\s*)$/.test(textOf('/proc/self/uid_map')));
+}
+
+/**
+ * Root of the machine. Of a user namespace, root has rights over what is its own and no more: to make devices, or map a
+ * layer's owners, is none of them. For caisson that is one ordinary user among others.
+ */
+export function isMachineRoot({
+  uid,
+  ownUserNamespace,
+}: Pick<Confinement, 'uid' | 'ownUserNamespace'>): boolean {
+  return uid === 0 && !ownUserNamespace;
+}
+
+export function hasCapability({ capabilities }: Confinement, name: string): boolean {
+  return ((capabilities >> BigInt(CAPABILITIES.indexOf(name))) & 1n) === 1n;
+}
+
+/** Files that say so are copied along with an image: they are believed only where there are namespaces, too. */
+function containerAround(mounts: string, ownUserNamespace: boolean): Confinement['inside'] {
+  if (!ownUserNamespace && !ownProcesses()) return undefined;
+  if (existsSync('/run/.containerenv')) return 'podman';
+  if (existsSync('/.dockerenv')) return 'Docker';
+  // The name that whoever mounts the root's overlay gives it.
+  if (mounts.includes(' - overlay caisson ')) return 'caisson';
+  return 'a container';
+}
+
+/** The machine's own pid namespace has a number that the kernel gives it: include/linux/proc_ns.h. */
+function ownProcesses(): boolean {
+  try {
+    return readlinkSync('/proc/self/ns/pid') !== 'pid:[4026531836]';
+  } catch {
+    return false;
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,119 @@
+/** Lets a process of ours be root among this user's own users: the other side of cpp/init/user_namespace.h. */
+import { execFile } from 'node:child_process';
+import { stat, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { CaissonError } from '../base/errors.js';
+import { readUserNamespaceSwitches, usedUp, userNamespaceSwitch } from './user-namespaces.js';
+import { BOUND } from './subordinate-ids.js';
+import { lookAround } from './confinement.js';
+import { errnoName } from '../base/errno.js';
+import { findProgram, type IdRun, type UserNamespaceIds } from './user-namespace-ids.js';
+
+const ADMITTED = Buffer.of(1);
+
+/**
+ * Gives the process at the other end its ids, and lets it go on. The socket is paused afterwards.
+ *
+ * @throws ERR_NO_PRIVILEGES
+ */
+export async function writeIdMaps(socket: Socket, users: UserNamespaceIds): Promise<void> {
+  const answer = await firstWord(socket);
+  if (answer < 0) throw refused(errnoName(-answer));
+  await giveIds(answer, users);
+  socket.write(ADMITTED);
+}
+
+function firstWord(socket: Socket): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const ended = () => {
+      reject(
+        new CaissonError('ERR_START_FAILED', 'the process that was to hold the container ended', {
+          stage: 'host',
+          hint: 'somebody killed it, or the machine is out of memory',
+        }),
+      );
+    };
+    socket.once('error', ended);
+    socket.once('close', ended);
+    socket.once('data', (bytes: Buffer) => {
+      socket.pause();
+      socket.off('error', ended);
+      socket.off('close', ended);
+      // It says no more before it is let go on, and so little is not cut in two.
+      if (bytes.length === 4) resolve(bytes.readInt32LE(0));
+      else ended();
+    });
+  });
+}
+
+async function giveIds(pid: number, { uids, gids, lack, own }: UserNamespaceIds): Promise<void> {
+  if (lack === undefined && own !== true) {
+    await runHelper('newuidmap', pid, uids);
+    await runHelper('newgidmap', pid, gids);
+    return;
+  }
+  try {
+    // Who may not map groups freely gives up setgroups first (CVE-2014-8989).
+    if (lack !== undefined) await writeFile(`/proc/${pid}/setgroups`, 'deny');
+    await writeFile(`/proc/${pid}/uid_map`, lines(uids));
+    await writeFile(`/proc/${pid}/gid_map`, lines(gids));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw refused(code ?? String(cause), cause);
+  }
+}
+
+function lines(runs: readonly IdRun[]): string {
+  return runs.map(({ inside, outside, count }) => `${inside} ${outside} ${count}\n`).join('');
+}
+
+async function runHelper(name: string, pid: number, runs: readonly IdRun[]): Promise<void> {
+  const path = (await findProgram(name)) ?? name;
+  const numbers = runs.flatMap(({ inside, outside, count }) => [inside, outside, count]);
+  const args = [pid, ...numbers].map(String);
+  const failure = await new Promise<{ error: Error; said: string } | undefined>((resolve) => {
+    execFile(path, args, { env: {}, encoding: 'utf8' }, (error, _out, stderr) => {
+      resolve(error === null ? undefined : { error, said: stderr.trim() });
+    });
+  });
+  if (failure === undefined) return;
+  const mode = await stat(path).then(
+    (stats) => stats.mode,
+    () => 0,
+  );
+  const bound = lookAround().bound;
+  const hint = bound
+    ? `${BOUND.reason}; ${BOUND.remedy}`
+    : (mode & 0o4000) === 0
+      ? `it is not set-user-id root: install the package uidmap again, or as root: chmod u+s ${path}`
+      : `/etc/sub${name === 'newuidmap' ? 'uid' : 'gid'} and the account must fit: see ${name}(1)`;
+  const { error, said } = failure;
+  throw new CaissonError(
+    'ERR_NO_PRIVILEGES',
+    `${name} could not map this user's ids: ${said === '' ? error.message : said}`,
+    { stage: 'host', path, hint, cause: error },
+  );
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EINVAL: 'the kernel was built without CONFIG_USER_NS',
+  EUSERS: 'user namespaces are nested too deeply here',
+  EPERM:
+    'something around this process forbids it: a chroot, or a container whose seccomp profile has no unshare',
+  EACCES: `a security module (AppArmor, SELinux) forbids it to ${process.execPath}`,
+};
+
+function refused(errno: string, cause?: unknown): CaissonError {
+  const found = userNamespaceSwitch();
+  const full = errno === 'ENOSPC' ? usedUp(readUserNamespaceSwitches()) : undefined;
+  const why = found === undefined ? (full?.reason ?? errno) : `${found.name} forbids it`;
+  const remedy = found?.remedy ?? full?.remedy;
+  return new CaissonError('ERR_NO_PRIVILEGES', `this user cannot have a user namespace: ${why}`, {
+    stage: 'host',
+    syscall: 'unshare',
+    errno,
+    path: found?.name,
+    hint: remedy === undefined ? REASONS[errno] : `as root: ${remedy}`,
+    cause,
+  });
+}
