@@ -53,7 +53,7 @@ describe('README', () => {
   it('has commands that work without root', async function () {
     this.timeout(60_000);
     if (userNamespaceSwitch() !== undefined) this.skip();
-    const commands = commandsOf(readme, (heading) => heading === 'Without root');
+    const commands = commandsOf(readme, (heading) => heading === 'Rootless');
     expect(commands).to.have.length.above(2);
     const user = await OrdinaryUser.make(true);
     try {
