@@ -16,7 +16,9 @@ export class SeccompReference {
   readonly #program = join(this.#directory, 'seccomp_reference');
 
   constructor() {
-    execFileSync(process.env.CC ?? 'cc', ['-o', this.#program, SOURCE, '-lseccomp']);
+    // As make(1) has it, CC may be a command with arguments: `ccache gcc`.
+    const [compiler = 'cc', ...options] = (process.env.CC ?? 'cc').split(' ');
+    execFileSync(compiler, [...options, '-o', this.#program, SOURCE, '-lseccomp']);
   }
 
   /** Also says which of the names this libseccomp does not know. */
