@@ -2,7 +2,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist/', 'build/', 'prebuilds/', 'node_modules/', '.cache/', 'bench/results/'] },
+  { ignores: ['dist/', 'dist-unit/', 'build/', 'prebuilds/', 'node_modules/', '.cache/', 'bench/results/'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked, tseslint.configs.stylisticTypeChecked],

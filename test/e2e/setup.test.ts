@@ -27,7 +27,9 @@ describe('scripts/setup', () => {
 
   it('Setup names the packages that it will install before it calls apt-get', () => {
     const { status, output } = run('scripts/setup', '--dev', '--tools-only');
-    expect(output).to.match(/will install Debian packages.*: libseccomp-dev libc6-dev\n(.*\n)*apt-get was called/);
+    expect(output).to.match(
+      /will install Debian packages.*: libseccomp-dev libc6-dev\n(.*\n)*apt-get was called/,
+    );
     expect(status).to.equal(1);
   });
 

@@ -1,0 +1,92 @@
+/** The declarations that are in the package: what the TypeScript compiler of a user sees. */
+import { expect } from 'chai';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+const LIB = fileURLToPath(new URL('../../lib/', import.meta.url));
+const INDEX = `${LIB}index.d.ts`;
+
+/** As strict as a user can be; declarations are checked too. */
+const OPTIONS: ts.CompilerOptions = {
+  module: ts.ModuleKind.NodeNext,
+  target: ts.ScriptTarget.ES2022,
+  lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+  types: ['node'],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noEmit: true,
+};
+
+function messages(diagnostics: readonly ts.Diagnostic[]): string[] {
+  return diagnostics.map(({ file, start, messageText }) => {
+    const line = file?.getLineAndCharacterOfPosition(start ?? 0).line;
+    return `${file?.fileName}:${(line ?? 0) + 1}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
+  });
+}
+
+describe('the declarations of the package', function () {
+  this.timeout(60_000);
+  let program: ts.Program;
+  let checker: ts.TypeChecker;
+  let exported: ReadonlySet<ts.Symbol>;
+  const real = (symbol: ts.Symbol) =>
+    symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+
+  before(() => {
+    program = ts.createProgram([INDEX], OPTIONS);
+    checker = program.getTypeChecker();
+    const index = checker.getSymbolAtLocation(program.getSourceFile(INDEX)!)!;
+    exported = new Set(checker.getExportsOfModule(index).map(real));
+  });
+
+  it('The declarations compile on their own', () => {
+    const ours = program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(LIB));
+    expect(ours).to.not.be.empty;
+    expect(messages(ours.flatMap((file) => [...ts.getPreEmitDiagnostics(program, file)]))).to.be
+      .empty;
+  });
+
+  it('No declaration has a member that is marked as internal', () => {
+    const marked = program
+      .getSourceFiles()
+      .filter(({ fileName, text }) => fileName.startsWith(LIB) && text.includes('@internal'));
+    expect(marked.map(({ fileName }) => fileName)).to.be.empty;
+  });
+
+  it('Each type in a public signature is exported from lib/index.ts', () => {
+    const missing = new Set<string>();
+    const visit = (node: ts.Node, from: string): void => {
+      const name = ts.isTypeReferenceNode(node)
+        ? node.typeName
+        : ts.isExpressionWithTypeArguments(node)
+          ? node.expression
+          : ts.isImportTypeNode(node)
+            ? node.qualifier
+            : ts.isTypeQueryNode(node)
+              ? node.exprName
+              : undefined;
+      const found = name && checker.getSymbolAtLocation(name);
+      if (found !== undefined) {
+        const symbol = real(found);
+        const file = symbol.declarations?.[0]?.getSourceFile().fileName ?? '';
+        const parameter = (symbol.flags & ts.SymbolFlags.TypeParameter) !== 0;
+        if (file.startsWith(LIB) && !parameter && !exported.has(symbol))
+          missing.add(`${symbol.name} of ${file.slice(LIB.length)}, which ${from} names`);
+      }
+      ts.forEachChild(node, (child) => visit(child, from));
+    };
+    for (const { name, declarations } of exported)
+      for (const declaration of declarations ?? []) visit(declaration, name);
+    expect([...missing]).to.be.empty;
+  });
+
+  it('What test/types expects of the sources holds for the declarations too', () => {
+    const files = ts.sys.readDirectory('test/types', ['.ts']);
+    expect(files).to.not.be.empty;
+    const users = ts.createProgram(files, { ...OPTIONS, skipLibCheck: true });
+    const resolved = users.getSourceFiles().map(({ fileName }) => fileName);
+    expect(resolved, 'the package is resolved to its declarations').to.include(INDEX);
+    expect(messages(ts.getPreEmitDiagnostics(users))).to.be.empty;
+  });
+});

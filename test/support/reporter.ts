@@ -1,0 +1,7 @@
+/** Mocha's usual report, with the reasons of skipped tests at its end. */
+import mocha from 'mocha';
+import { withSkipSummary } from './skip-summary.js';
+
+// Mocha takes the default export of a file.
+// eslint-disable-next-line no-restricted-syntax
+export default class Reporter extends withSkipSummary(mocha.reporters.Spec) {}

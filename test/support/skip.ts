@@ -1,0 +1,42 @@
+/** Skipping with a reason, which the reporter prints at the end of a run. */
+
+const reasons = new WeakMap<object, string>();
+
+/** Ends the test, or all tests of the hook's suite, as skipped. */
+export function skip(context: Mocha.Context, reason: string): never {
+  // Of a hook, `test` is the hook itself; what is then skipped are the tests around it.
+  const { test, currentTest } = context;
+  const isHook = (test as { readonly type?: string } | undefined)?.type === 'hook';
+  const skipped = isHook ? (currentTest ?? test?.parent) : test;
+  if (skipped !== undefined) reasons.set(skipped, reason);
+  return context.skip();
+}
+
+/** `it` and `describe` for what is skipped for this reason. */
+export function skipping(reason: string): {
+  readonly it: Mocha.PendingTestFunction;
+  readonly describe: Mocha.PendingSuiteFunction;
+} {
+  const noted = <T extends object>(skipped: T): T => {
+    reasons.set(skipped, reason);
+    return skipped;
+  };
+  return {
+    it: ((title: string) => noted(it.skip(title))) as Mocha.PendingTestFunction,
+    describe: (title, suite) => {
+      const skipped = describe.skip(title, suite);
+      return typeof skipped === 'object' ? noted(skipped) : skipped;
+    },
+  };
+}
+
+/** Why a test was skipped: what was said of it, or of a suite that it belongs to. */
+export function skipReason(test: Mocha.Test): string {
+  const said = reasons.get(test);
+  if (said !== undefined) return said;
+  for (let suite = test.parent; suite !== undefined; suite = suite.parent) {
+    const reason = reasons.get(suite);
+    if (reason !== undefined) return reason;
+  }
+  return 'no reason was given (test/support/skip.ts)';
+}

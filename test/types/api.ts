@@ -1,0 +1,105 @@
+/** What the types of the public interface promise. The compiler checks this file; it is not run. */
+import {
+  CaissonError,
+  Engine,
+  rootfs,
+  type Container,
+  type ContainerExit,
+  type ContainerInfo,
+  type ContainerStatus,
+  type ErrorCode,
+  type Execution,
+  type MachineInfo,
+  type RootfsImage,
+  type RunOptions,
+  type RunResult,
+} from 'caisson';
+import type { Readable, Writable } from 'node:stream';
+
+/** True for the same types only: `any` equals nothing else. */
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+
+/** Does not compile unless the types are equal. */
+declare function same<A, B>(..._equal: Equal<A, B> extends true ? [] : [never]): void;
+
+export async function engines(): Promise<void> {
+  same<ReturnType<typeof Engine.open>, Promise<Engine>>();
+  await Engine.open({ dataRoot: '/var/lib/x' });
+  // @ts-expect-error: an engine is opened, and not constructed.
+  new Engine();
+  // @ts-expect-error: options that do not exist are refused.
+  await Engine.open({ dataRott: '/var/lib/x' });
+  same<ReturnType<Engine['info']>, Promise<MachineInfo>>();
+}
+
+export async function runs(engine: Engine): Promise<void> {
+  const execution = engine.run('host', ['true'], { memory: '64m', cpus: 0.5 });
+  same<typeof execution, Execution>();
+  same<Awaited<typeof execution>, RunResult>();
+  same<typeof execution.stdin, Writable | undefined>();
+  same<typeof execution.stdout, Readable | undefined>();
+  same<RunResult['exitCode'], number>();
+  same<RunResult['signal'], string | undefined>();
+  same<RunResult['stdout'], string>();
+  engine.run(rootfs('/srv/root'), ['true'], {
+    tty: { cols: 80, rows: 24 },
+    signal: new AbortController().signal,
+  });
+  // @ts-expect-error: an image has to be named.
+  engine.run(undefined, ['true']);
+  // @ts-expect-error: the command is a list, not a line.
+  engine.run('host', 'true');
+  // @ts-expect-error: options that do not exist are refused.
+  engine.run('host', ['true'], { memry: '64m' });
+  // @ts-expect-error: a stream has one of four kinds.
+  engine.run('host', ['true'], { stdin: 'piped' });
+  // @ts-expect-error: what has ended is not changed.
+  (await execution).exitCode = 0;
+}
+
+export async function containers(engine: Engine): Promise<void> {
+  const container = await engine.create('host', ['sleep', 'inf'], {
+    name: 'web',
+    restart: 'always',
+  });
+  same<typeof container, Container>();
+  same<ReturnType<typeof container.exec>, Execution>();
+  same<Awaited<ReturnType<typeof container.wait>>, ContainerExit>();
+  same<Awaited<ReturnType<typeof container.inspect>>, ContainerInfo>();
+  same<Awaited<ReturnType<typeof engine.list>>, ContainerInfo[]>();
+  const status: ContainerStatus = 'running';
+  // @ts-expect-error: there are no other states.
+  const other: ContainerStatus = 'asleep';
+  // @ts-expect-error: a time limit is for programs that the caller waits for.
+  await engine.create('host', ['true'], { timeout: 1000 });
+  // @ts-expect-error: what is internal is not declared.
+  await container.startFor({});
+  // @ts-expect-error: an identifier stays.
+  container.id = `${status}${other}`;
+}
+
+/** Options can be put together from parts that may be undefined, with `exactOptionalPropertyTypes` as well. */
+export function together(memory: string | undefined): RunOptions {
+  return {
+    memory,
+    env: { HOME: '/', UNSET: undefined },
+    labels: ['a=b'],
+    sysctls: { 'net.core.somaxconn': 1 },
+  };
+}
+
+export function errors(error: unknown): ErrorCode | undefined {
+  if (!(error instanceof CaissonError)) return undefined;
+  same<typeof error.code, ErrorCode>();
+  same<typeof error.message, string>();
+  // @ts-expect-error: no error has such a code.
+  if (error.code === 'ERR_UNHEARD_OF') return undefined;
+  return error.code;
+}
+
+export function images(): RootfsImage {
+  // @ts-expect-error: a directory has to be named.
+  rootfs();
+  return rootfs('/srv/root', { writable: 'none' });
+}
