@@ -1,5 +1,6 @@
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import { tests } from './scripts/eslint-tests.mjs';
 
 export default defineConfig(
   { ignores: ['dist/', 'dist-unit/', 'build/', 'prebuilds/', 'node_modules/', '.cache/', 'bench/results/'] },
@@ -59,7 +60,11 @@ export default defineConfig(
   {
     // chai's assertions are expressions, and a test may poke at what the types forbid.
     files: ['test/**/*.ts'],
+    plugins: { tests },
     rules: {
+      'tests/skip-has-a-reason': 'error',
+      'tests/title-is-a-sentence': 'error',
+      'tests/wait-says-why': 'error',
       '@typescript-eslint/no-unused-expressions': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
