@@ -3,7 +3,17 @@ import tseslint from 'typescript-eslint';
 import { tests } from './scripts/eslint-tests.mjs';
 
 export default defineConfig(
-  { ignores: ['dist/', 'dist-unit/', 'build/', 'prebuilds/', 'node_modules/', '.cache/', 'bench/results/'] },
+  {
+    ignores: [
+      'dist/',
+      'dist-unit/',
+      'build/',
+      'prebuilds/',
+      'node_modules/',
+      '.cache/',
+      'bench/results/',
+    ],
+  },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked, tseslint.configs.stylisticTypeChecked],
@@ -62,9 +72,7 @@ export default defineConfig(
     files: ['test/**/*.ts'],
     plugins: { tests },
     rules: {
-      'tests/skip-has-a-reason': 'error',
       'tests/title-is-a-sentence': 'error',
-      'tests/wait-says-why': 'error',
       '@typescript-eslint/no-unused-expressions': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',

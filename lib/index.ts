@@ -1,7 +1,25 @@
 /** caisson: containers from Node.js, in milliseconds. */
 export { Engine, type EngineOptions } from './engine/engine.js';
 export type { Execution, RunResult } from './engine/start/execution.js';
-export type * from './engine/options/options.js';
+export type {
+  BindMountOption,
+  BindPropagation,
+  DeviceRate,
+  IsolationOptions,
+  MountOption,
+  MountOptions,
+  Network,
+  NetworkOptions,
+  ProcessOptions,
+  ResourceOptions,
+  RunOptions,
+  Size,
+  Stdio,
+  TerminalSize,
+  TmpfsMountOption,
+  Ulimit,
+  VolumeUser,
+} from './engine/options/options.js';
 export type {
   Container,
   ContainerExit,
@@ -17,9 +35,11 @@ export type {
   AttachStream,
 } from './engine/supervisor/attached.js';
 export type { Pruned } from './engine/container/containers.js';
-export type { CreateOptions } from './engine/options/create-options.js';
-export type { LogConfig } from './engine/options/log-config.js';
-export type { RestartPolicy } from './engine/options/restart-policy.js';
+export type { ResourceChange } from './engine/container/update.js';
+export type { CallerOption, CreateOptions } from './engine/options/create-options.js';
+export type { Healthcheck, HealthcheckOptions } from './engine/options/healthcheck.js';
+export type { LogConfig, LogDriverOptions } from './engine/options/log-config.js';
+export type { RestartPolicy, RestartPolicyName } from './engine/options/restart-policy.js';
 export type { ExecOptions } from './engine/options/exec-options.js';
 export type { EventOptions } from './engine/store/event-log.js';
 export { machineInfo } from './info/info.js';
@@ -27,15 +47,41 @@ export type { ContainerCounts, MachineInfo } from './info/machine-info.js';
 export type { Ability } from './info/abilities.js';
 export type { ControllerInfo } from './info/controllers.js';
 export type { LogEntry, LogOptions } from './engine/logs/log-reader.js';
-export type { ContainerStats } from './engine/views/stats.js';
+export type {
+  BlkioCounters,
+  BlkioStats,
+  ContainerStats,
+  CpuStats,
+  MemoryStats,
+  NetworkStats,
+  PidsStats,
+  Pressure,
+  PressureShare,
+  PressureStats,
+} from './engine/views/stats.js';
 export type { TopResult } from './engine/views/top.js';
 export type {
   ContainerEvent,
   ContainerInfo,
   ContainerStatus,
+  HealthResult,
+  HealthStatus,
   StoredConfig,
+  StoredHealth,
+  StoredRootfs,
   StoredState,
+  StoredStatus,
 } from './engine/store/stored.js';
-export { CaissonError, type ErrorCode } from './base/errors.js';
-export { rootfs, type RootfsImage } from './image/rootfs.js';
+export type { Paths } from './engine/store/store.js';
+export type { CgroupMode } from './cgroup/layout.js';
+export type { CgroupLocation } from './cgroup/paths.js';
+export type { CgroupDriver } from './cgroup/systemd.js';
+export type { TimeStamp } from './base/time-stamp.js';
+export { CaissonError, type ErrorCode, type ErrorDetails } from './base/errors.js';
+export {
+  rootfs,
+  type RootfsImage,
+  type RootfsOptions,
+  type RootfsWritable,
+} from './image/rootfs.js';
 export { drawTimeline, type Timeline, type TimelineStep } from './program/timeline.js';

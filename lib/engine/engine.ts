@@ -19,7 +19,7 @@ import { explain } from '../program/explain.js';
 import { checkOptions, invalid, isRecord } from '../base/check.js';
 import type { HostFacts } from './options/config.js';
 import { thermalThrottlePaths } from '../host/cpu-masks.js';
-import type { Container, ContainerContext } from './container/container.js';
+import type { Container } from './container/container.js';
 import { Containers, type Pruned } from './container/containers.js';
 import { createContainer } from './container/create.js';
 import type { CreateOptions } from './options/create-options.js';
@@ -55,11 +55,12 @@ export interface EngineOptions {
    * was created with.
    */
   readonly cgroupDriver?: CgroupDriver | undefined;
-  /** Makes one step of every start fail or be killed; for tests, in debug builds of the addon. */
+  /** @internal Makes one step of every start fail or be killed; for tests, in debug builds of the addon. */
   readonly fault?: Fault | undefined;
 }
 
-export class Engine implements StartContext, ContainerContext {
+/** Also the context of its starts and containers (StartContext, ContainerContext), by members that are not declared to users. */
+export class Engine {
   /** @internal */
   readonly encoder = new Encoder();
   private readonly executions = new Set<Execution>();
@@ -85,6 +86,7 @@ export class Engine implements StartContext, ContainerContext {
     readonly idRanges: IdRanges,
     /** @internal */
     readonly users: UserNamespaceIds | undefined,
+    /** @internal */
     readonly slice: string | undefined,
     /** @internal */
     readonly fault: Fault | undefined,

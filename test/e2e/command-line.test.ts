@@ -45,7 +45,7 @@ function inTerminal(command: string): Ended {
 }
 
 describe('caisson: the command itself', () => {
-  it('shows its help, and the help of its commands', () => {
+  it('The command shows its help, and the help of its commands', () => {
     for (const args of [
       [],
       ['--help'],
@@ -61,7 +61,7 @@ describe('caisson: the command itself', () => {
     expect(caisson([]).stdout).to.include('Examples:');
   });
 
-  it('tells its version', () => {
+  it('The command prints its version', () => {
     expect(caisson(['--version']).stdout).to.match(/^caisson version \d+\.\d+\.\d+\n$/);
     expect(JSON.parse(caisson(['version', '--format', 'json']).stdout)).to.include.keys(
       'version',
@@ -70,14 +70,14 @@ describe('caisson: the command itself', () => {
     );
   });
 
-  it('prints what shells complete with', () => {
+  it('The command prints the script by which shells complete words', () => {
     const { status, stdout } = caisson(['completion', 'bash']);
     expect(status).to.equal(0);
     const script = `${stdout}\nCOMP_WORDS=(caisson run --res) COMP_CWORD=2; _caisson; echo "\${COMPREPLY[@]}"`;
     expect(spawnSync('bash', ['-c', script], { encoding: 'utf8' }).stdout).to.equal('--restart\n');
   });
 
-  it('takes the commands of containers with that word before them', () => {
+  it('The commands of containers may have the word container before them', () => {
     expect(caisson(['container', 'run', '--rm', 'host', 'echo', 'hi'])).to.deep.include({
       status: 0,
       stdout: 'hi\n',
@@ -85,7 +85,7 @@ describe('caisson: the command itself', () => {
     expect(caisson(['container', '--help']).stdout).to.match(/^Usage: caisson container COMMAND/);
   });
 
-  it('makes cgroups by itself, whoever manages them, where that is asked for', () => {
+  it('The command makes cgroups itself where that is asked for, also on a machine with systemd', () => {
     const make = ['--cgroup-manager', 'cgroupfs', 'create', 'host', 'true'];
     const id = caisson(make).stdout.trim();
     expect(readFileSync(join(HOME, 'data/containers', id, 'config.json'), 'utf8')).not.to.include(
@@ -95,7 +95,7 @@ describe('caisson: the command itself', () => {
     expect(caisson(['rm', id])).to.deep.include({ status: 0 });
   });
 
-  it("ends with Docker's codes for mistakes", () => {
+  it("The command ends with Docker's codes for mistakes", () => {
     expect(caisson(['nope'])).to.deep.include({ status: 1 });
     expect(caisson(['network'])).to.deep.include({ status: 1 });
     expect(caisson(['run'])).to.deep.include({ status: 1 });
@@ -127,7 +127,7 @@ describe('caisson run', () => {
     if (dir !== undefined) rmSync(dir, { recursive: true });
   });
 
-  it('passes on what the program writes and how it ends', () => {
+  it('A run passes on what the program writes and how it ends', () => {
     const ended = caisson(['run', '--rm', 'host', 'sh', '-c', 'echo out; echo err >&2; exit 7']);
     expect(ended).to.deep.equal({ status: 7, stdout: 'out\n', stderr: 'err\n' });
     expect(
@@ -136,7 +136,7 @@ describe('caisson run', () => {
     expect(caisson(['run', '--init', 'host', 'sh', '-c', 'kill -9 $$']).status).to.equal(137);
   });
 
-  it('ends with 125, 126, 127 when it cannot start, and leaves no cidfile without a container', () => {
+  it('A run ends with 125, 126 or 127 when it cannot start, and leaves no cidfile without a container', () => {
     const cid = join(dir, 'failed');
     for (const [status, args] of [
       [125, ['-m', '1x', 'host', 'true']],
@@ -158,7 +158,7 @@ describe('caisson run', () => {
     }
   });
 
-  it('writes the id to a new file only', () => {
+  it('A run writes the id to a new file only', () => {
     const cid = join(dir, 'cid');
     const { stdout } = caisson(['run', '--cidfile', cid, 'host', 'hostname']);
     const id = readFileSync(cid, 'utf8');
@@ -168,7 +168,7 @@ describe('caisson run', () => {
     expect(readFileSync(cid, 'utf8')).to.equal(id);
   });
 
-  it('gives the program its input with -i only', () => {
+  it('A run gives the program its input with -i only', () => {
     expect(caisson(['run', '-i', 'host', 'cat'], 'hello').stdout).to.equal('hello');
     expect(caisson(['run', 'host', 'cat'], 'hello').stdout).to.equal('');
     expect(
@@ -179,7 +179,7 @@ describe('caisson run', () => {
     });
   });
 
-  it('has the environment that was asked for and nothing else', () => {
+  it('The program has the environment that was asked for and nothing else', () => {
     const file = join(dir, 'vars');
     writeFileSync(file, '# comment\nFROM_FILE=1\nFROM_CALLER\n');
     const env = { ...process.env, FROM_CALLER: 'c', SECRET: 's', NAMED: 'n' };
@@ -197,7 +197,7 @@ describe('caisson run', () => {
     ]);
   });
 
-  it('binds what stands beside the caller', () => {
+  it("A run binds a directory that is named relative to the caller's", () => {
     mkdirSync(join(dir, 'src'));
     writeFileSync(join(dir, 'src', 'file'), 'content');
     const { stdout, status } = spawnSync(
@@ -221,14 +221,14 @@ describe('caisson run', () => {
     expect(status).to.equal(1);
   });
 
-  it('does not let a program take pipes for a terminal, or lose output', () => {
+  it('A program does not take pipes for a terminal, and loses no output', () => {
     expect(caisson(['run', 'host', 'sh', '-c', 'test -t 1 || echo pipe']).stdout).to.equal(
       'pipe\n',
     );
     expect(caisson(['run', 'host', 'seq', '1', '200000']).stdout).to.have.length(1_288_895);
   });
 
-  it('passes signals on', async () => {
+  it('A run passes signals on', async () => {
     const child = spawn(BIN, [
       ...PLACES,
       'run',
@@ -247,7 +247,7 @@ describe('caisson run', () => {
     expect(output).to.equal('ready\ngot\n');
   });
 
-  it('asks a container whether it is well', async () => {
+  it('A health check runs in the container as its flags say', async () => {
     const flags = ['--health-cmd', 'test ! -e /tmp/ill', '--health-interval', '100ms'];
     const more = ['--health-retries', '1', '--health-timeout', '10s', '--name', 'patient'];
     expect(caisson(['run', '-d', ...flags, ...more, 'host', 'sleep', '1000']).status).to.equal(0);
@@ -273,13 +273,13 @@ describe('caisson run', () => {
     expect(refused.stderr).to.include('--no-healthcheck conflicts with --health-* options');
   });
 
-  it('draws the timeline on stderr', () => {
+  it('A run draws the timeline on stderr', () => {
     const { stdout, stderr } = caisson(['run', '--trace', 'host', 'echo', 'x']);
     expect(stdout).to.equal('x\n');
     expect(stderr).to.match(/in all\n$/);
   });
 
-  it('explains instead of running', () => {
+  it('The command explain shows the steps and runs nothing', () => {
     const { status, stdout } = caisson([
       'explain',
       'run',
@@ -301,7 +301,7 @@ describe('caisson run -t', () => {
     if (process.geteuid?.() !== 0) this.skip();
   });
 
-  it("gives the program a terminal of its own, of the caller's size", () => {
+  it("A run with -t gives the program a terminal of its own, of the caller's size", () => {
     const { status, stdout } = inTerminal(
       `${BIN} ${PLACES.join(' ')} run -t host sh -c 'tty; stty size; exit 4'`,
     );
@@ -309,7 +309,7 @@ describe('caisson run -t', () => {
     expect(status).to.equal(4);
   });
 
-  it("puts the caller's terminal back", () => {
+  it("A run with -t restores the caller's terminal at its end", () => {
     const { stdout } = inTerminal(
       `stty -g; ${BIN} ${PLACES.join(' ')} run -it host true; stty -g; ${BIN} ${PLACES.join(' ')} run -it host no-such >/dev/null; stty -g`,
     );
@@ -318,14 +318,14 @@ describe('caisson run -t', () => {
     expect(new Set(states).size).to.equal(1);
   });
 
-  it('refuses -it without a terminal', () => {
+  it('The flags -it are refused without a terminal', () => {
     const { status, stderr } = caisson(['run', '-it', 'host', 'sh']);
     // As Docker, and unlike its other failures before the start.
     expect(status).to.equal(1);
     expect(stderr).to.include('the input device is not a TTY');
   });
 
-  it('does not pass the terminal itself on without -t', () => {
+  it('A run without -t does not pass the terminal itself on', () => {
     const { stdout } = inTerminal(
       `${BIN} ${PLACES.join(' ')} run host sh -c 'test -t 1 || echo none; test -t 0 || echo none'`,
     );

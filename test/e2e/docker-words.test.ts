@@ -30,12 +30,12 @@ describe("Docker's words", function () {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  it('makes the directory that -v names', () => {
+  it('The flag -v makes the directory that it names', () => {
     expect(caisson('run', '--rm', '-v', `${dir}/made/deep:/x`, 'host', 'true').status).to.equal(0);
     expect(existsSync(`${dir}/made/deep`)).to.equal(true);
   });
 
-  it('says the id of what could not be started with run -d', () => {
+  it('A run with -d that fails prints the id of what could not be started', () => {
     const { status, stdout } = caisson('run', '-d', 'host', '/no/such');
     expect(status).to.equal(127);
     const id = stdout.trim();
@@ -44,13 +44,13 @@ describe("Docker's words", function () {
     );
   });
 
-  it('keeps --env-file from Node', () => {
+  it("The flag --env-file is caisson's and not Node's", () => {
     const { status, stderr } = caisson('run', '--rm', '--env-file', '/no/such', 'host', 'true');
     expect(status).to.equal(125);
     expect(stderr).to.match(/^caisson: env-file: "\/no\/such" does not exist/);
   });
 
-  it('tells what cannot be read from what is not wanted', () => {
+  it('Errors distinguish what cannot be read from what is not wanted', () => {
     for (const [status, ...args] of [
       [125, 'create', '-m', 'lots', 'host', 'true'],
       [125, 'create', '--ulimit', 'nosuch=1', 'host', 'true'],
@@ -69,7 +69,7 @@ describe("Docker's words", function () {
       expect(caisson(...args).status, args.join(' ')).to.equal(status);
   });
 
-  it('shows limits and logs as Docker does', () => {
+  it('The command inspect shows limits and logs as Docker does', () => {
     expect(caisson('inspect', '-f', '{{json .HostConfig.RestartPolicy}}', 'up').stdout).to.equal(
       '{"Name":"no","MaximumRetryCount":0}\n',
     );
@@ -78,7 +78,7 @@ describe("Docker's words", function () {
     expect(caisson('version', '-f', '{{.Client.Version}}').stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });
 
-  it('tells of a kill before its consequences, and of execs', () => {
+  it('The events tell of a kill before its consequences, and of execs', () => {
     const since = String(Math.floor(Date.now() / 1000));
     caisson('run', '-d', '--name', 'told', 'host', 'sleep', '60');
     caisson('exec', 'told', 'true');
@@ -90,7 +90,7 @@ describe("Docker's words", function () {
     );
   });
 
-  it('starts after a boot what is to start then', () => {
+  it('The command starts after a boot what is to start then', () => {
     const made = {
       'boot-always': 'always',
       'boot-unless': 'unless-stopped',
@@ -118,7 +118,7 @@ describe("Docker's words", function () {
     expect(caisson('start').stderr).to.match(/requires at least 1 argument/);
   });
 
-  it('leaves line feeds of the container to the container', () => {
+  it('Line feeds of the container are left to the container', () => {
     const command = [BIN, ...roots, 'run', '--rm', '-it', 'host', 'echo', 'line'].join(' ');
     const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
       encoding: 'utf8',

@@ -29,7 +29,7 @@ describe('README', () => {
     readme = await readFile('README.md', 'utf8');
   });
 
-  it('has commands that work', async function () {
+  it('The commands of README.md work', async function () {
     this.timeout(60_000);
     const commands = commandsOf(readme, (heading) => heading !== 'Networks');
     expect(commands).to.have.length.above(7);
@@ -50,7 +50,7 @@ describe('README', () => {
     await rm('.cache/readme-root', { recursive: true, force: true });
   });
 
-  it('has commands that work without root', async function () {
+  it('The commands of README.md for rootless use work', async function () {
     this.timeout(60_000);
     if (userNamespaceSwitch() !== undefined) this.skip();
     const commands = commandsOf(readme, (heading) => heading === 'Rootless');
@@ -72,7 +72,7 @@ describe('README', () => {
     }
   });
 
-  it('has networks that work, for an ordinary user in a network of the test’s own', async function () {
+  it('The networks of README.md work, for an ordinary user in a network of the test’s own', async function () {
     this.timeout(60_000);
     if (userNamespaceSwitch() !== undefined || OuterNetwork.missing() !== undefined) this.skip();
     const commands = commandsOf(readme, (heading) => heading === 'Networks');

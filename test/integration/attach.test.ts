@@ -83,8 +83,8 @@ describe('attached clients', function () {
     return bytes;
   };
 
-  describe('from the beginning', () => {
-    it('give a megabyte to cat and get it back', async () => {
+  describe('clients attached from the beginning', () => {
+    it('Attached clients give a megabyte to cat and get it back', async () => {
       const { container, client } = await detached.startAttached(['cat'], {
         openStdin: true,
         stdinOnce: true,
@@ -98,7 +98,7 @@ describe('attached clients', function () {
       expect((await logBytes(container)).equals(bytes), 'the log').to.equal(true);
     });
 
-    it('miss nothing of a program that ends at once, on two streams', async () => {
+    it('Attached clients miss nothing of a program that ends at once, on two streams', async () => {
       for (let round = 0; round < 10; round++) {
         const { client } = await detached.startAttached('echo out; echo err >&2; exit 4');
         const [out, err] = [new Heard(client.stdout), new Heard(client.stderr)];
@@ -109,7 +109,7 @@ describe('attached clients', function () {
       }
     });
 
-    it('are told when the program has begun, and of the signal that ends it', async () => {
+    it('Attached clients learn when the program has begun, and which signal ends it', async () => {
       const { container, client } = await detached.startAttached(['sleep', '1000']);
       await client.started;
       await statusIs(container, 'running');
@@ -117,7 +117,7 @@ describe('attached clients', function () {
       expect(await client).to.include({ exitCode: 143, signal: 'SIGTERM' });
     });
 
-    it('have no input that was not asked for', async () => {
+    it('Attached clients have no input that was not asked for', async () => {
       const { client } = await detached.startAttached('cat; echo end');
       expect(client.stdin).to.equal(undefined);
       const heard = new Heard(client.stdout);
@@ -125,7 +125,7 @@ describe('attached clients', function () {
       expect(String(await heard.ended)).to.equal('end\n');
     });
 
-    it('are lines, too', async () => {
+    it('Attached clients can be read line by line', async () => {
       const { client } = await detached.startAttached('seq 1 1000');
       const lines: string[] = [];
       for await (const line of client) lines.push(line);
@@ -134,8 +134,8 @@ describe('attached clients', function () {
     });
   });
 
-  describe('later', () => {
-    it('get what comes from then on; what was before is in the log only', async () => {
+  describe('clients attached later', () => {
+    it('A client that attaches later gets what comes from then on; what was before is in the log only', async () => {
       const container = await detached.start('echo before; read x; echo after $x', {
         openStdin: true,
       });
@@ -149,7 +149,7 @@ describe('attached clients', function () {
       expect(await logOf(container)).to.equal('before\nafter now\n');
     });
 
-    it('all get the same', async () => {
+    it('All clients that attach later get the same output', async () => {
       const container = await detached.start('read x; seq 1 20000; seq 1 100 >&2', {
         openStdin: true,
       });
@@ -165,7 +165,7 @@ describe('attached clients', function () {
       }
     });
 
-    it('choose their streams', async () => {
+    it('Clients choose their streams', async () => {
       const container = await detached.start('read x; echo out; echo err >&2', { openStdin: true });
       const mute = container.attach({ stdout: false, stderr: false });
       const out = container.attach({ stdin: false, stderr: false });
@@ -179,7 +179,7 @@ describe('attached clients', function () {
       expect(String(await heard.ended)).to.equal('out\n');
     });
 
-    it('give what they have given although they leave at once', async () => {
+    it('The input of a client arrives although the client leaves at once', async () => {
       const container = await detached.start('sleep 0.5; wc -c; sleep 1000', {
         openStdin: true,
         stdinOnce: true,
@@ -192,7 +192,7 @@ describe('attached clients', function () {
       await untilLogged(container, '100000');
     });
 
-    it('see a restart by policy as the end', async () => {
+    it('Clients see a restart by policy as the end', async () => {
       const container = await detached.start('read x; exit 3', {
         openStdin: true,
         restart: 'always',
@@ -213,7 +213,7 @@ describe('attached clients', function () {
       expect((await again).exitCode).to.equal(3);
     });
 
-    it('are refused where nothing runs', async () => {
+    it('Clients are refused where nothing runs', async () => {
       const container = await detached.create('true');
       const client = container.attach();
       await refused(client, 'ERR_CONTAINER_NOT_RUNNING');
@@ -221,8 +221,8 @@ describe('attached clients', function () {
     });
   });
 
-  describe('leave', () => {
-    it('and the container runs on', async () => {
+  describe('clients that leave', () => {
+    it('A client leaves and the container runs on', async () => {
       const container = await detached.start(TICKING);
       const client = container.attach();
       const heard = new Heard(client.stdout);
@@ -234,7 +234,7 @@ describe('attached clients', function () {
       await eventually(async () => expect((await logOf(container)).length).to.be.above(length));
     });
 
-    it('by leaving a loop, or a scope', async () => {
+    it('A client leaves by leaving a loop, or a scope', async () => {
       const container = await detached.start(TICKING);
       let client = container.attach();
       for await (const line of client) if (Number(line) > 0) break;
@@ -248,7 +248,7 @@ describe('attached clients', function () {
       await statusIs(container, 'running');
     });
 
-    it('and the input stays open, unless it is once', async () => {
+    it('The input stays open when a client leaves, unless the container has stdinOnce', async () => {
       const container = await detached.start('while read x; do echo got $x; done; echo closed', {
         openStdin: true,
       });
@@ -277,7 +277,7 @@ describe('attached clients', function () {
       expect(await logOf(once)).to.equal('said\nclosed\n');
     });
 
-    it('by being killed in the middle of much: the log is whole', async () => {
+    it('The log is whole after a client was killed in the middle of much output', async () => {
       const container = await detached.start('seq 1 300000', { logOptions: { 'max-size': '-1' } });
       await Promise.all(
         [0, 1, 2].map(async (index) => {
@@ -292,8 +292,8 @@ describe('attached clients', function () {
     });
   });
 
-  describe('that do not read', () => {
-    it('are told that there is a program, also behind its output', async () => {
+  describe('clients that do not read', () => {
+    it('A client that does not read learns of the start of the program, also behind its output', async () => {
       for (let round = 0; round < 20; round++) {
         const { client } = await detached.startAttached('seq 1 100000');
         client.stdout!.on('data', () => undefined).pause();
@@ -303,30 +303,33 @@ describe('attached clients', function () {
       }
     });
 
-    clients.it('hold the container back, as long as they are there', async () => {
-      const container = await detached.start('yes 0123456789012345678901234567890123456789', {
-        logOptions: { 'max-size': '-1' },
-      });
-      const harness = await attachElsewhere(container, false);
-      // Not read: where everything is slow, there is much until this client is there.
-      const size = async () => (await stat(detached.path(container, 'json.log'))).size;
-      // It writes until all that lies between is full, and then no more.
-      let before = -1;
-      await eventually(async () => {
-        const now = await size();
-        const stands = now === before;
-        before = now;
-        await sleep(200);
-        expect(stands, `${now} bytes and growing`).to.equal(true);
-      }, 40_000);
-      await sleep(300);
-      expect(await size()).to.equal(before);
-      harness.kill();
-      await eventually(async () => expect(await size()).to.be.above(before + 100_000));
-      await container.kill();
-    });
+    clients.it(
+      'Clients that do not read hold the container back, as long as they are attached',
+      async () => {
+        const container = await detached.start('yes 0123456789012345678901234567890123456789', {
+          logOptions: { 'max-size': '-1' },
+        });
+        const harness = await attachElsewhere(container, false);
+        // Not read: where everything is slow, there is much until this client is there.
+        const size = async () => (await stat(detached.path(container, 'json.log'))).size;
+        // It writes until all that lies between is full, and then no more.
+        let before = -1;
+        await eventually(async () => {
+          const now = await size();
+          const stands = now === before;
+          before = now;
+          await sleep(200);
+          expect(stands, `${now} bytes and growing`).to.equal(true);
+        }, 40_000);
+        await sleep(300);
+        expect(await size()).to.equal(before);
+        harness.kill();
+        await eventually(async () => expect(await size()).to.be.above(before + 100_000));
+        await container.kill();
+      },
+    );
 
-    it('get all when they read at last, after the program’s end, too', async () => {
+    it('Clients that do not read get all when they read at last, after the program’s end, too', async () => {
       const container = await detached.start('read x; seq 1 60000', { openStdin: true });
       const client = container.attach();
       await client.started;
@@ -342,7 +345,7 @@ describe('attached clients', function () {
       expect(await logOf(container)).to.equal(wanted);
     });
 
-    clients.it('do not keep it from being killed', async () => {
+    clients.it('Clients that do not read do not keep the container from being killed', async () => {
       const container = await detached.start('yes');
       const harness = await attachElsewhere(container, false);
       await sleep(500);
@@ -355,7 +358,7 @@ describe('attached clients', function () {
     });
   });
 
-  it('get a hundred megabytes whole', async function () {
+  it('Clients that read late get a hundred megabytes whole', async function () {
     this.timeout(120_000);
     const { client } = await detached.startAttached('yes 0123456789abcdef | head -c 104857600', {
       logDriver: 'none',
@@ -373,7 +376,7 @@ describe('attached clients', function () {
     expect(hash.digest('hex')).to.equal(createHash('sha256').update(wanted).digest('hex'));
   });
 
-  it('learn of an end that comes while they write', async () => {
+  it('Clients learn of an end that comes while they write', async () => {
     const much = Buffer.alloc(2 << 20, 'x\n');
     for (let round = 0; round < 20; round++) {
       const options = { openStdin: true, stdinOnce: true, autoRemove: true };
@@ -384,10 +387,10 @@ describe('attached clients', function () {
     }
   });
 
-  describe('with a terminal', () => {
+  describe('clients with a terminal', () => {
     const TTY = { tty: { cols: 80, rows: 24 }, openStdin: true };
 
-    it('type, and see what is echoed', async () => {
+    it('A client types and sees what is echoed', async () => {
       const { container, client } = await detached.startAttached(['sh'], TTY);
       expect(client.stderr).to.equal(undefined);
       const heard = new Heard(client.stdout);
@@ -404,7 +407,7 @@ describe('attached clients', function () {
       expect(log).to.equal(String(await heard.ended));
     });
 
-    it('keep their size when the program is run again', async () => {
+    it('A client keeps its size when the program is run again', async () => {
       const script = 'stty size; read line; exit 1';
       const { container, client } = await detached.startAttached(script, {
         ...TTY,
@@ -417,7 +420,7 @@ describe('attached clients', function () {
       await untilLogged(container, '50 132');
     });
 
-    it('of a size are told of another: the program hears WINCH', async () => {
+    it('A client changes the size of its terminal: the program gets SIGWINCH', async () => {
       const container = await detached.start(
         "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done",
         TTY,
@@ -437,7 +440,7 @@ describe('attached clients', function () {
       await container.stop({ timeout: 0 });
     });
 
-    it('interrupt it by ^C, end its input by ^D', async () => {
+    it('A client interrupts the program by ^C and ends its input by ^D', async () => {
       const container = await detached.start(['cat'], TTY);
       const client = container.attach();
       const heard = new Heard(client.stdout);
@@ -453,7 +456,7 @@ describe('attached clients', function () {
       expect((await next).exitCode).to.equal(130);
     });
 
-    it('leave it, and its input stays open also with stdinOnce', async () => {
+    it('A client leaves the terminal, and its input stays open also with stdinOnce', async () => {
       const container = await detached.start(['cat'], { ...TTY, stdinOnce: true });
       const client = container.attach();
       await client.started;
@@ -462,7 +465,7 @@ describe('attached clients', function () {
       await statusIs(container, 'running');
     });
 
-    it('get much of it whole', async () => {
+    it('A client gets much output of a terminal whole', async () => {
       const { client } = await detached.startAttached('stty -opost; seq 1 100000', TTY);
       const heard = new Heard(client.stdout);
       expect((await client).exitCode).to.equal(0);

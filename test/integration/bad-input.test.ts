@@ -64,7 +64,7 @@ describe('bad input', function () {
   };
 
   describe('images', () => {
-    it('that there are not', async () => {
+    it('Images that do not exist are refused', async () => {
       for (const image of ['nope', 'debian:12', 'Host', 'host ', '', '/', '../host', 'host\0']) {
         const error = await refused(image);
         expect(error.code, image).to.equal('ERR_NO_SUCH_IMAGE');
@@ -74,7 +74,7 @@ describe('bad input', function () {
       }
     });
 
-    it('of the wrong kind', async () => {
+    it('Images of the wrong kind are refused', async () => {
       for (const image of [undefined, null, 42, {}, [], { kind: 'rootfs' }, { path: '/x' }]) {
         const error = await refused(image as unknown as string);
         expect(error.code, JSON.stringify(image)).to.equal('ERR_INVALID_OPTION');
@@ -82,7 +82,7 @@ describe('bad input', function () {
       }
     });
 
-    it('that are no root directories', async () => {
+    it('Images that are no root directories are refused', async () => {
       await mkdir(shop.path('empty'));
       await symlink('nowhere', shop.path('dangling'));
       const cases: [string, RegExp][] = [
@@ -269,7 +269,7 @@ describe('bad input', function () {
       });
     }
 
-    it('that are no options at all', async () => {
+    it('Options that do not exist are refused', async () => {
       for (const options of [null, 5, 'x', [] as unknown]) {
         const error = await refused(shop.busybox, options as RunOptions);
         expect(error.code).to.equal('ERR_INVALID_OPTION');
@@ -281,7 +281,7 @@ describe('bad input', function () {
       await refused(shop.busybox, endless);
     });
 
-    it('arguments', async () => {
+    it('Arguments of the wrong kind are refused', async () => {
       for (const argv of [[], [''], [5], ['a\0b'], 'true', null, {}, ['true', null]]) {
         const error = await refused(shop.busybox, {}, argv as string[]);
         expect(error.code, JSON.stringify(argv)).to.equal('ERR_INVALID_OPTION');
@@ -289,7 +289,7 @@ describe('bad input', function () {
       }
     });
 
-    it('explain says the same', async () => {
+    it('The command explain refuses the same as run', async () => {
       for (const options of [{ memory: '1k' }, { volumes: ['/nope:/x'] }, { user: 'nope' }]) {
         const error = await refused(shop.busybox, options);
         const explained: unknown = await shop.engine
@@ -406,7 +406,7 @@ describe('bad input', function () {
     };
 
     for (const [what, [argv, exitCode, errno, path, message]] of Object.entries(cases)) {
-      it(`that ${what}`, async () => {
+      it(`A command that ${what} is an error with a code`, async () => {
         for (const options of [{}, { init: false }, { tty: true }, { user: '1000' }]) {
           const error = await failure(root, argv, { ...options, env: { PATH: '/sbin:/bin' } });
           const { code, stage, step, syscall } = error;
@@ -427,14 +427,14 @@ describe('bad input', function () {
       });
     }
 
-    it('that the user may not execute', async () => {
+    it('Commands that the user may not execute are refused', async () => {
       await file('bin/private', '#!/bin/sh\n', 0o700);
       const error = await failure(root, ['private'], { user: '1000' });
       expect([error.exitCode, error.errno]).to.deep.equal([126, 'EACCES']);
       expect((await shop.engine.run(root, ['private'])).exitCode).to.equal(0);
     });
 
-    it('that lies where nothing may be executed', async () => {
+    it('A command that lies where nothing may be executed is refused', async () => {
       await writeFile(shop.path('volume/program'), '#!/bin/sh\n', { mode: 0o755 });
       const volumes = [`${shop.path('volume')}:/volume`];
       expect((await shop.engine.run(root, ['/volume/program'], { volumes })).exitCode).to.equal(0);
@@ -442,7 +442,7 @@ describe('bad input', function () {
       expect(error.exitCode).to.equal(127);
     });
 
-    it('are looked for in the container’s own PATH, in its order', async () => {
+    it('Commands are looked for in the container’s own PATH, in its order', async () => {
       const path = async (PATH: string, argv: string[]) =>
         failure(root, argv, { env: { PATH } }).catch(() => undefined);
       expect((await path('/nowhere', ['true']))?.exitCode).to.equal(127);
@@ -455,7 +455,7 @@ describe('bad input', function () {
       expect((await path('/first:/nowhere', ['true']))?.exitCode).to.equal(126);
     });
 
-    it('in a directory that is none', async () => {
+    it('A command in a path through a file is refused', async () => {
       await file('file', '');
       for (const workdir of ['/file', '/file/below', '/bin/loop']) {
         const error = await failure(root, ['true'], { workdir });
@@ -482,13 +482,13 @@ describe('bad input', function () {
       return JSON.parse(stdout) as Record<string, unknown>;
     };
 
-    it('that are missing: another user than whose directories they are', async () => {
+    it('A user other than the owner of the directories is refused', async () => {
       const error = await as('--reuid=65534', '--regid=65534', '--clear-groups');
       expect(error).to.include({ code: 'ERR_NO_PRIVILEGES', exitCode: 125, opened: false });
       expect(error['hint']).to.match(/directories of your own/);
     });
 
-    it('that are missing: root without CAP_SYS_ADMIN', async () => {
+    it('Root without CAP_SYS_ADMIN is refused', async () => {
       const error = await as('--bounding-set=-sys_admin', '--inh-caps=-sys_admin');
       expect(error).to.include({ code: 'ERR_NO_PRIVILEGES', exitCode: 125, left: '' });
       expect(error['hint']).to.match(/CAP_SYS_ADMIN/);

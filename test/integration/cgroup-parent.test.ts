@@ -74,7 +74,7 @@ root.describe('the parent of a container’s cgroups', function () {
 
   const read = async (...path: string[]) => (await readFile(join(...path), 'utf8')).trim();
 
-  it('is made where it is missing, and stays', async () => {
+  it('The parent is made where it is missing, and stays', async () => {
     const run = shop.engine.run(shop.busybox, SLEEP, { cgroupParent: parent, memory: '64m' });
     await run.started;
     await expectInParent(run.id);
@@ -84,7 +84,7 @@ root.describe('the parent of a container’s cgroups', function () {
     expect(cgroupDirectories(parent)).not.to.deep.equal([]);
   });
 
-  it('is that of all that is done with a container that is kept', async () => {
+  it('The parent is that of all that is done with a detached container', async () => {
     const container = await detached.start(SLEEP, { cgroupParent: parent.slice(1), memory: '64m' });
     await expectInParent(container.id);
     expect((await container.stats())?.memory?.limit).to.equal(64 << 20);
@@ -108,7 +108,7 @@ root.describe('the parent of a container’s cgroups', function () {
     await expectInParent(container.id);
   });
 
-  it('bounds those in it by its own limits', async () => {
+  it('The parent bounds the containers in it by its own limits', async () => {
     const { version, mountPoint } =
       all.find(({ controllers }) => controllers.includes('cpuset')) ??
       all.find((one) => one.version === 2)!;
@@ -129,7 +129,7 @@ root.describe('the parent of a container’s cgroups', function () {
     expect(await read(mountPoint + parent, 'cpuset.cpus')).to.equal('0');
   });
 
-  it('is known to whoever cleans up after a Node and its cleanup helper that were killed', async () => {
+  it('The parent is known to what cleans up after a Node and its cleanup helper that were killed', async () => {
     const roots = { dataRoot: shop.path('dead/data'), runRoot: shop.path('dead/run') };
     const task: KilledCallerTask = {
       ...roots,
@@ -153,7 +153,7 @@ root.describe('the parent of a container’s cgroups', function () {
     await harness.gone();
   });
 
-  it('that has processes is refused by v2, and the remedy is said', async function () {
+  it('A parent that has processes is refused by v2, and the error names the remedy', async function () {
     const { version, mountPoint } =
       all.find(({ controllers }) => controllers.includes('memory')) ??
       all.find((one) => one.version === 2)!;
@@ -177,7 +177,7 @@ root.describe('the parent of a container’s cgroups', function () {
     expect(error.hint).to.match(/move them/);
   });
 
-  it('is a path, and nothing above its hierarchy', async () => {
+  it('The parent is a path, and nothing above its hierarchy', async () => {
     for (const bad of ['..', '/../x', '/', 'a/../../b', '.', 'a b', 'x\n', 5, '/a/./b'])
       await refused(
         shop.engine.run(shop.busybox, ['true'], { cgroupParent: bad as string }),
@@ -186,7 +186,7 @@ root.describe('the parent of a container’s cgroups', function () {
     expect(cgroupDirectories(top)).to.deep.equal([]);
   });
 
-  it('is a slice where systemd is asked, and a path is refused there', async function () {
+  it('The parent is a slice with systemd, and a path is refused there', async function () {
     if (!isRoot || sliceFor(await detectCgroups(), undefined) === undefined) return this.skip();
     const scoped = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
     try {

@@ -61,7 +61,7 @@ describe(
       return error;
     }
 
-    it('has the first process from its birth on', async () => {
+    it('A cgroup of v2 has the first process from its birth on', async () => {
       const program = await shop.engine.explain(shop.busybox, ['true']);
       expect(program).to.match(/clone.* cgroup/);
       await look({}, async (box) => {
@@ -74,7 +74,7 @@ describe(
       });
     });
 
-    it('has its controllers enabled all the way down, and those that a limit needs', async () => {
+    it('A cgroup of v2 has its controllers enabled all the way down, and those that a limit needs', async () => {
       await look({ cpusetCpus: '0' }, async (box) => {
         const parent = dirname((await cgroupOf(box.id, 'none')).directory);
         for (const directory of [dirname(parent), parent]) {
@@ -87,7 +87,7 @@ describe(
       });
     });
 
-    it('weighs processor time as other runtimes do', async () => {
+    it('A cgroup of v2 weighs processor time as other runtimes do', async () => {
       for (const [cpuShares, weight] of [
         [2, '1'],
         [512, '59'],
@@ -99,7 +99,7 @@ describe(
         );
     });
 
-    it('limits time, memory, swap and processes', () =>
+    it('A cgroup of v2 limits time, memory, swap and processes', () =>
       look(
         {
           cpus: 0.5,
@@ -117,7 +117,7 @@ describe(
         },
       ));
 
-    it('weighs block I/O by the file that there is, or says what would bring it', async () => {
+    it('A cgroup of v2 weighs block I/O by the file that there is, or the error names what would bring it', async () => {
       await look({}, async ({ id }) => {
         const files = await readdir((await cgroupOf(id, 'none')).directory);
         const options = { blkioWeight: 500 };
@@ -137,7 +137,7 @@ describe(
       });
     });
 
-    it('takes files of its own as they are given', async () => {
+    it('A cgroup of v2 takes files of its own as they are given', async () => {
       await look(
         { cgroupConf: { 'memory.high': 33_554_432, 'memory.oom.group': '1', 'cpu.weight': 77 } },
         async ({ id }) => {
@@ -151,7 +151,7 @@ describe(
       );
     });
 
-    it('takes them from the shell, too', async () => {
+    it('The command line takes files of cgroup v2, too', async () => {
       const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
       const { stdout } = await promisify(execFile)(join(repository, 'bin/caisson'), [
         ...[...places, 'run', '--rm', '--cgroup-conf', 'memory.high=16777216', '--rootfs'],
@@ -160,7 +160,7 @@ describe(
       expect(stdout).to.equal('16777216\n');
     });
 
-    it('refuses those that are caisson’s, or nobody’s', async () => {
+    it('Files that caisson writes itself and files that do not exist are refused', async () => {
       for (const [file, code] of [
         ['cgroup.procs', 'ERR_INVALID_OPTION'],
         ['cgroup.freeze', 'ERR_INVALID_OPTION'],
@@ -171,7 +171,7 @@ describe(
         expect((await refusal({ cgroupConf: { [file]: '1' } })).code, file).to.equal(code);
     });
 
-    it('says so when it is too full for an exec', async () => {
+    it('An exec in a cgroup that is too full fails with an error that says so', async () => {
       // Its init and its program.
       const container = await detached.start(['sleep', '1000'], { pidsLimit: 2 });
       const error: unknown = await container.exec(['true']).then(
@@ -190,7 +190,7 @@ describe(
       await container.kill();
     });
 
-    it('stands still, and says so', async () => {
+    it('A cgroup of v2 is frozen, and says so', async () => {
       const container = await detached.start(['sleep', '1000']);
       await container.pause();
       expect(await read(container.id, 'cgroup.freeze')).to.equal('1');
@@ -200,7 +200,7 @@ describe(
       await container.kill();
     });
 
-    it('ends at once, with all that forks in it', async () => {
+    it('A kill ends all of a cgroup of v2 at once, with all that forks in it', async () => {
       const container = await detached.start('while :; do (sleep 100 &) ; sleep 0.1; done');
       await eventually(async () => expect((await processesOf(container.id)).length).to.be.above(3));
       const { directory } = await cgroupOf(container.id, 'none');
@@ -212,7 +212,7 @@ describe(
       expect(existsSync(directory)).to.equal(false);
     });
 
-    filters.it('keeps devices away by a filter in the kernel', async () => {
+    filters.it('A cgroup of v2 keeps devices away by a filter in the kernel', async () => {
       // A node can be made by who may; it is using it that is refused.
       const disk = await someDisk();
       const options: RunOptions = { userns: 'host', capAdd: ['MKNOD'] };
@@ -230,7 +230,7 @@ describe(
       });
     });
 
-    it('tells of a lack of memory when it happens, not when the container ends', async () => {
+    it('The event of a lack of memory comes when it happens, not when the container ends', async () => {
       const container = await detached.start('tail /dev/zero; echo went on; sleep 1000', {
         memory: '24m',
         memorySwap: '24m',
@@ -248,7 +248,7 @@ describe(
       expect((await container.inspect()).state.oomKilled).to.equal(true);
     });
 
-    it('goes as a whole for a lack of memory, when asked to', async () => {
+    it('A container ends as a whole for a lack of memory, when asked to', async () => {
       const result = await shop.engine.run(
         shop.busybox,
         ['sh', '-c', 'tail /dev/zero; echo went on'],
@@ -257,7 +257,7 @@ describe(
       expect(result).to.include({ oomKilled: true, exitCode: 137, stdout: '' });
     });
 
-    it('says how long it waited for what', async function () {
+    it('The pressure files of a cgroup of v2 say how long it waited for what', async function () {
       if (!existsSync('/proc/pressure/cpu')) {
         this.test!.title += ' (skipped: this kernel has no pressure information: psi=1)';
         this.skip();

@@ -64,14 +64,14 @@ limits.describe('a running container', () => {
     return (await places(id)).map(({ dir }) => dir);
   }
 
-  it('has its cgroups where they are looked for', async () => {
+  it('A running container has its cgroups where they are looked for', async () => {
     await using box = await start('sleep 1000');
     expect(await directories(box.id)).to.have.members(await cgroupsOf(box.id));
     expect(await directories('f'.repeat(64))).to.deep.equal([]);
   });
 
   describe('processes', () => {
-    it('are those of all cgroups, and of those below', async () => {
+    it('The processes of a container are those of all its cgroups, and of those below', async () => {
       await using box = await start('sleep 1000 & setsid sleep 1001 & wait');
       const all = await directories(box.id);
       const found = await eventually(async () => {
@@ -101,13 +101,13 @@ limits.describe('a running container', () => {
       }
     });
 
-    it('are none when it is gone', async () => {
+    it('A container that is gone has no processes', async () => {
       expect(await processesOf(['/sys/fs/cgroup/caisson-none', '/none'])).to.deep.equal([]);
     });
   });
 
   describe('stats', () => {
-    it('count what it does', async () => {
+    it('The statistics count what a container does', async () => {
       await using box = await start(
         'dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2>/dev/null; echo again; while :; do :; done',
         { memory: '64m', pidsLimit: 50, cpus: 0.1 },
@@ -144,7 +144,7 @@ limits.describe('a running container', () => {
       expect(JSON.parse(JSON.stringify(after))).to.be.an('object');
     });
 
-    it('have its network’s traffic, and no other', async () => {
+    it('The statistics have the traffic of the container’s network, and no other', async () => {
       await using box = await shop.session();
       const where = await places(box.id);
       const pid = await box.pid();
@@ -157,7 +157,7 @@ limits.describe('a running container', () => {
       expect(rxBytes).to.be.above(6 * 84 - 1);
     });
 
-    it('have its disk’s traffic', async () => {
+    it('The statistics have the container’s traffic with the disk', async () => {
       await using box = await start(
         'dd if=/dev/zero of=/var/tmp/x bs=64k count=32 oflag=direct conv=fsync 2>&1; echo done; sleep 1000',
       );
@@ -172,7 +172,7 @@ limits.describe('a running container', () => {
       });
     });
 
-    it('count OOM kills', async () => {
+    it('The statistics count OOM kills', async () => {
       await using box = await start('tail /dev/zero; sleep 1000', { memory: '16m' });
       const where = await places(box.id);
       await eventually(async () => {
@@ -182,7 +182,7 @@ limits.describe('a running container', () => {
       });
     });
 
-    it('without a limit have the machine’s memory, and the processes that are the default', async () => {
+    it('The statistics without a limit have the machine’s memory, and the default number of processes', async () => {
       await using box = await start('sleep 1000');
       const { memory, pids } = (await readStats(await places(box.id)))!;
       const total = Number(/MemTotal: +(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))![1]);
@@ -190,7 +190,7 @@ limits.describe('a running container', () => {
       expect(pids!.limit).to.equal(2048);
     });
 
-    it('are undefined when it ends, at any moment', async () => {
+    it('The statistics are undefined when the container ends, at any moment', async () => {
       for (let round = 0; round < 5; round++) {
         const box = await start('sleep 1000');
         const where = await places(box.id);
@@ -213,7 +213,7 @@ limits.describe('a running container', () => {
       if (spawnSync('ps').error !== undefined) this.skip();
     });
 
-    it('says that there is no ps', async () => {
+    it('An error says that there is no ps', async () => {
       const { PATH } = process.env;
       process.env['PATH'] = '/nowhere';
       try {
@@ -225,7 +225,7 @@ limits.describe('a running container', () => {
       }
     });
 
-    it('has its processes and no others, in ps’s words', async () => {
+    it('The list has the container’s processes and no others, in ps’s words', async () => {
       await using box = await start('sleep 1000 & sleep  "1001" & wait');
       await using other = await start('sleep 1002');
       const all = await directories(box.id);
@@ -242,7 +242,7 @@ limits.describe('a running container', () => {
       expect(await processesOf(await directories(other.id))).not.to.include(pids[0]);
     });
 
-    it('takes ps’s arguments', async () => {
+    it('The list takes ps’s arguments', async () => {
       await using box = await start('sleep 1000 & wait');
       const all = await directories(box.id);
       await eventually(async () => expect((await processesOf(all)).length).to.equal(3));
@@ -263,7 +263,7 @@ limits.describe('a running container', () => {
       expect(threads.processes.filter(([pid]) => pid === '-').length).to.be.at.least(3);
     });
 
-    it('refuses what leaves no PID to know them by, and what ps refuses', async () => {
+    it('Arguments that leave no PID to know processes by, and those that ps refuses, are refused', async () => {
       await using box = await start('sleep 1000');
       const all = await directories(box.id);
       const code = async (args: unknown) => {
@@ -289,7 +289,7 @@ limits.describe('a running container', () => {
   });
 
   describe('freezer', () => {
-    it('stops all of it, and lets it go on', async () => {
+    it('The freezer stops all of a container, and resumes it', async () => {
       await using box = await start('for i in 1 2 3 4; do (while :; do :; done) & done; wait');
       const where = await places(box.id);
       const usage = async () => (await readStats(where))!.cpu!.usage;
@@ -306,7 +306,7 @@ limits.describe('a running container', () => {
       await eventually(async () => expect(await usage()).to.be.above(before));
     });
 
-    it('catches what forks all the time', async () => {
+    it('The freezer catches a container that forks all the time', async () => {
       await using box = await start(
         'for i in 1 2 3; do (while :; do /bin/true; done) & done; wait',
       );
@@ -320,7 +320,7 @@ limits.describe('a running container', () => {
       }
     });
 
-    it('gives up on what does not stop in time, and lets it go on', async function () {
+    it('The freezer gives up on a container that does not stop in time, and resumes it', async function () {
       // More than there are processors: some have no turn in which to stop before the first look.
       await using box = await start('for i in $(seq 30); do (while :; do :; done) & done; wait');
       const where = await places(box.id);
@@ -340,7 +340,7 @@ limits.describe('a running container', () => {
       expect(await freezerState(where)).to.equal('running');
     });
 
-    it('says what is gone, and what cannot be frozen', async () => {
+    it('Errors of the freezer say what is gone, and what cannot be frozen', async () => {
       const box = await start('sleep 1000');
       const where = await places(box.id);
       await box.end();
@@ -385,7 +385,7 @@ limits.describe('a running container', () => {
         return dir;
       }
 
-      it('is v2’s', async function () {
+      it('The freezer works with a cgroup of v2', async function () {
         const unified = (await hierarchies()).find(({ version }) => version === 2);
         if (unified === undefined) return this.skip();
         const dir = make(unified.mountPoint, `caisson-test-${process.pid}`);
@@ -402,7 +402,7 @@ limits.describe('a running container', () => {
         if (stats.pressure !== undefined) expect(stats.pressure.cpu!.some.total).to.be.at.least(0);
       });
 
-      it('is v1’s, and says that one above it is frozen', async function () {
+      it('The freezer works with a cgroup of v1, and says that one above it is frozen', async function () {
         const v1 = (await hierarchies()).find(({ controllers }) => controllers.includes('freezer'));
         if (v1 === undefined) return this.skip();
         const dir = make(v1.mountPoint, `caisson-test-${process.pid}`, 'below');

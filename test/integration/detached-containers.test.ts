@@ -36,7 +36,7 @@ const ids = needsRoot('ranges of the host’s ids');
 const cgroups = needsCgroups();
 const limits = needsControllers('cpu', 'memory', 'pids');
 
-describe('containers that are kept', function () {
+describe('detached containers', function () {
   this.timeout(60_000);
   let shop: Workshop;
   let detached: DetachedContainers;
@@ -55,66 +55,69 @@ describe('containers that are kept', function () {
 
   const linkOf = (name: string) => shop.path('data/names', name);
 
-  describe('a life', () => {
-    cgroups.it('is created, running, paused, running, exited, and gone', async () => {
-      const container = await detached.create(OBEDIENT, { name: 'lively', labels: { a: 'b' } });
-      const made = await container.inspect();
-      expect(made.status).to.equal('created');
-      expect(made.config).to.include({ id: container.id, name: 'lively', version: 1 });
-      expect(made.state).to.include({ pid: 0, supervisor: '', startedAt: '', finishedAt: '' });
-      expect(await readlink(linkOf('lively'))).to.equal(container.id);
-      expect(existsSync(detached.path(container, 'state.json'))).to.equal(false);
-      expect(await cgroupsOf(container.id)).to.deep.equal([]);
+  describe('the life of a container', () => {
+    cgroups.it(
+      'A detached container is created, running, paused, running, exited, and gone',
+      async () => {
+        const container = await detached.create(OBEDIENT, { name: 'lively', labels: { a: 'b' } });
+        const made = await container.inspect();
+        expect(made.status).to.equal('created');
+        expect(made.config).to.include({ id: container.id, name: 'lively', version: 1 });
+        expect(made.state).to.include({ pid: 0, supervisor: '', startedAt: '', finishedAt: '' });
+        expect(await readlink(linkOf('lively'))).to.equal(container.id);
+        expect(existsSync(detached.path(container, 'state.json'))).to.equal(false);
+        expect(await cgroupsOf(container.id)).to.deep.equal([]);
 
-      await container.start();
-      const running = await container.inspect();
-      expect(running.status).to.equal('running');
-      expect(running.state.pid).to.equal(await pidOutside(container.id, 1));
-      expect(running.state.startedAt).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
-      expect(Math.abs(Date.parse(running.state.startedAt) - Date.now())).to.be.below(10_000);
-      expect(await detached.stateFile(container)).to.deep.equal({ ...running.state });
-      expect(await detached.hasSocket(container)).to.equal(true);
-      await untilLogged(container, 'ready');
+        await container.start();
+        const running = await container.inspect();
+        expect(running.status).to.equal('running');
+        expect(running.state.pid).to.equal(await pidOutside(container.id, 1));
+        expect(running.state.startedAt).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+        expect(Math.abs(Date.parse(running.state.startedAt) - Date.now())).to.be.below(10_000);
+        expect(await detached.stateFile(container)).to.deep.equal({ ...running.state });
+        expect(await detached.hasSocket(container)).to.equal(true);
+        await untilLogged(container, 'ready');
 
-      await container.pause();
-      await statusIs(container, 'paused');
-      expect((await detached.stateFile(container))['status'], 'on the disk').to.equal('running');
-      await container.unpause();
-      await statusIs(container, 'running');
+        await container.pause();
+        await statusIs(container, 'paused');
+        expect((await detached.stateFile(container))['status'], 'on the disk').to.equal('running');
+        await container.unpause();
+        await statusIs(container, 'running');
 
-      await container.stop();
-      const { status, state } = await container.inspect();
-      expect(status).to.equal('exited');
-      expect(state).to.include({ exitCode: 7, pid: 0, supervisor: '', stopped: true, error: '' });
-      expect(state).to.include({ oomKilled: false, restartCount: 0, logLost: 0 });
-      expect(state.startedAt).to.equal(running.state.startedAt);
-      expect(state.finishedAt > state.startedAt, state.finishedAt).to.equal(true);
-      await detached.expectQuiet(container);
+        await container.stop();
+        const { status, state } = await container.inspect();
+        expect(status).to.equal('exited');
+        expect(state).to.include({ exitCode: 7, pid: 0, supervisor: '', stopped: true, error: '' });
+        expect(state).to.include({ oomKilled: false, restartCount: 0, logLost: 0 });
+        expect(state.startedAt).to.equal(running.state.startedAt);
+        expect(state.finishedAt > state.startedAt, state.finishedAt).to.equal(true);
+        await detached.expectQuiet(container);
 
-      await container.remove();
-      await detached.expectGone(container);
-      expect(existsSync(linkOf('lively'))).to.equal(false);
-      await refused(container.inspect(), 'ERR_NO_SUCH_CONTAINER');
-      expect(await detached.actions(container)).to.deep.equal([
-        'create',
-        'start',
-        'pause',
-        'unpause',
-        'kill',
-        'die',
-        'stop',
-        'destroy',
-      ]);
-    });
+        await container.remove();
+        await detached.expectGone(container);
+        expect(existsSync(linkOf('lively'))).to.equal(false);
+        await refused(container.inspect(), 'ERR_NO_SUCH_CONTAINER');
+        expect(await detached.actions(container)).to.deep.equal([
+          'create',
+          'start',
+          'pause',
+          'unpause',
+          'kill',
+          'die',
+          'stop',
+          'destroy',
+        ]);
+      },
+    );
 
-    it('tells what happens to it, however long its labels are', async () => {
+    it('The events tell what happens to a container, however long its labels are', async () => {
       const container = await detached.create('true', { labels: { long: 'x'.repeat(100_000) } });
       await container.start();
       await container.wait();
       expect(await detached.actions(container)).to.deep.equal(['create', 'start', 'die']);
     });
 
-    it('waits for its end, whoever waits and however often', async () => {
+    it('Each caller that waits gets the end of the container, however often it waits', async () => {
       const container = await detached.start('read _ </proc/self/stat; sleep 0.3; exit 9');
       const other = await (await shop.openAnother()).get(container.shortId);
       const exits = await Promise.all([container.wait(), container.wait(), other.wait()]);
@@ -123,24 +126,24 @@ describe('containers that are kept', function () {
       expect((await container.wait()).exitCode, 'afterwards').to.equal(9);
     });
 
-    it('forty may wait at once', async () => {
+    it('Forty callers may wait at once', async () => {
       const container = await detached.start('sleep 0.5; exit 3');
       const exits = await Promise.all(Array.from({ length: 40 }, () => container.wait()));
       expect(exits.map(({ exitCode }) => exitCode)).to.deep.equal(Array<number>(40).fill(3));
     });
 
-    it('is over where it has not begun: wait returns at once', async () => {
+    it('A wait for a container that has not begun returns at once', async () => {
       const container = await detached.create(SLEEP);
       expect(await container.wait()).to.deep.equal({ exitCode: 0, oomKilled: false, error: '' });
     });
 
-    it('ends by a signal with 128+n', async () => {
+    it('A container that a signal ends has the exit code 128+n', async () => {
       const container = await detached.start('kill -ABRT $$');
       expect((await container.wait()).exitCode).to.equal(128 + 6);
       expect((await container.inspect()).state.exitCode).to.equal(128 + 6);
     });
 
-    it('starts again after its end, with its files and its log', async () => {
+    it('A container starts again after its end, with its files and its log', async () => {
       const container = await detached.create('echo x >>/kept; wc -l </kept');
       for (const round of [1, 2, 3]) {
         await container.start();
@@ -156,7 +159,7 @@ describe('containers that are kept', function () {
       expect((await again.wait()).exitCode, 'another one’s files').not.to.equal(0);
     });
 
-    it('is left as it is by a start while it runs', async () => {
+    it('A start changes nothing of a container that runs', async () => {
       const container = await detached.start(SLEEP);
       const { pid } = (await container.inspect()).state;
       await container.start();
@@ -164,7 +167,7 @@ describe('containers that are kept', function () {
       await refused(container.startAttached(), 'ERR_CONTAINER_RUNNING');
     });
 
-    it('restarts with another process, and the same files', async () => {
+    it('A container restarts with another process, and the same files', async () => {
       const container = await detached.start(`echo y >>/f; ${OBEDIENT}`);
       await untilLogged(container, 'ready');
       const before = (await container.inspect()).state;
@@ -187,13 +190,13 @@ describe('containers that are kept', function () {
       ]);
     });
 
-    it('restart starts one that does not run', async () => {
+    it('A restart starts a container that does not run', async () => {
       const container = await detached.create(SLEEP);
       await container.restart();
       await statusIs(container, 'running');
     });
 
-    it('says what it cannot do where it does not run', async () => {
+    it('Errors say which verbs a container that does not run refuses', async () => {
       const container = await detached.create(SLEEP);
       await refused(container.kill(), 'ERR_CONTAINER_NOT_RUNNING');
       await refused(container.pause(), 'ERR_CONTAINER_NOT_RUNNING');
@@ -209,7 +212,7 @@ describe('containers that are kept', function () {
       await refused(container.kill('NONSENSE'), 'ERR_INVALID_OPTION');
     });
 
-    it('is not removed while it runs, unless by force', async () => {
+    it('A container is not removed while it runs, unless by force', async () => {
       const container = await detached.start(SLEEP);
       await refused(container.remove(), 'ERR_CONTAINER_RUNNING');
       await statusIs(container, 'running');
@@ -219,7 +222,7 @@ describe('containers that are kept', function () {
       await container.remove({ force: true });
     });
 
-    ids.it('runs with ids that no other running container has', async () => {
+    ids.it('A container runs with ids that no other running container has', async () => {
       const [one, two] = await Promise.all([detached.start(SLEEP), detached.start(SLEEP)]);
       const maps = await Promise.all(
         [one, two].map(async (container) => {
@@ -234,23 +237,26 @@ describe('containers that are kept', function () {
       expect(a!.from).to.be.above(0);
     });
 
-    supervisors.it('is in namespaces of its own, and its supervisor is not', async () => {
-      const container = await detached.start(SLEEP);
-      const { pid } = (await container.inspect()).state;
-      const [inside, outside, own] = await Promise.all([
-        namespacesOf(pid),
-        namespacesOf(await supervisorOf(container)),
-        namespacesOf('self'),
-      ]);
-      for (const name of ['mnt', 'uts', 'ipc', 'pid', 'net', 'user'])
-        expect(inside[name], name).not.to.equal(own[name]);
-      for (const name of ['uts', 'ipc', 'pid', 'net', 'user'])
-        expect(outside[name], name).to.equal(own[name]);
-    });
+    supervisors.it(
+      'A container is in namespaces of its own, and its supervisor is not',
+      async () => {
+        const container = await detached.start(SLEEP);
+        const { pid } = (await container.inspect()).state;
+        const [inside, outside, own] = await Promise.all([
+          namespacesOf(pid),
+          namespacesOf(await supervisorOf(container)),
+          namespacesOf('self'),
+        ]);
+        for (const name of ['mnt', 'uts', 'ipc', 'pid', 'net', 'user'])
+          expect(inside[name], name).not.to.equal(own[name]);
+        for (const name of ['uts', 'ipc', 'pid', 'net', 'user'])
+          expect(outside[name], name).to.equal(own[name]);
+      },
+    );
   });
 
   cgroups.describe('pausing', () => {
-    it('stops everything, and refuses what needs it to go on', async () => {
+    it('A pause stops everything, and what needs the container to go on is refused', async () => {
       const container = await detached.start('while :; do echo tick; sleep 0.01; done');
       await untilLogged(container, 'tick');
       await container.pause();
@@ -270,7 +276,7 @@ describe('containers that are kept', function () {
       );
     });
 
-    it('does not keep it from being stopped', async () => {
+    it('A paused container can be stopped', async () => {
       const container = await detached.start(OBEDIENT);
       await untilLogged(container, 'ready');
       await container.pause();
@@ -279,7 +285,7 @@ describe('containers that are kept', function () {
       await detached.expectQuiet(container);
     });
 
-    it('does not keep it from being killed', async () => {
+    it('A paused container can be killed', async () => {
       const container = await detached.start(SLEEP);
       await container.pause();
       await container.kill();
@@ -287,7 +293,7 @@ describe('containers that are kept', function () {
       await detached.expectQuiet(container);
     });
 
-    it('keeps other signals until it goes on', async () => {
+    it('Other signals are kept in a paused container until it goes on', async () => {
       const container = await detached.start(
         "trap 'exit 5' HUP; echo ready; while :; do sleep 0.05; done",
       );
@@ -300,7 +306,7 @@ describe('containers that are kept', function () {
       expect((await container.wait()).exitCode).to.equal(5);
     });
 
-    it('does not keep it from being removed by force, or renamed', async () => {
+    it('A paused container can be removed by force, and renamed', async () => {
       const container = await detached.start(SLEEP);
       await container.pause();
       await container.rename('asleep');
@@ -311,7 +317,7 @@ describe('containers that are kept', function () {
   });
 
   describe('names', () => {
-    it('belong to one container', async () => {
+    it('Names belong to one container each', async () => {
       const first = await detached.create(SLEEP, { name: 'only' });
       const error = await refused(detached.create(SLEEP, { name: 'only' }), 'ERR_NAME_IN_USE');
       expect(error.message).to.include(first.shortId);
@@ -320,7 +326,7 @@ describe('containers that are kept', function () {
       await detached.create(SLEEP, { name: 'only' });
     });
 
-    it('are given to one of many that want it at once', async () => {
+    it('A name is given to one of many that want it at once', async () => {
       const others = [shop.engine, await shop.openAnother()].map(
         (engine) => new DetachedContainers(engine, shop.busybox, shop.directory),
       );
@@ -338,7 +344,7 @@ describe('containers that are kept', function () {
       }
     });
 
-    it('are made up where none is given, and differ', async () => {
+    it('Names are made up where none is given, and differ', async () => {
       const names = new Set<string>();
       for (let i = 0; i < 5; i++)
         names.add((await (await detached.create(SLEEP)).inspect()).config.name);
@@ -346,7 +352,7 @@ describe('containers that are kept', function () {
       for (const name of names) expect(name).to.match(/^[a-z]+_[a-z]+\d*$/);
     });
 
-    it('are taken over from what a crash left, but not from what is just being made', async () => {
+    it('Names are taken over from what a crash left, but not from what is just being made', async () => {
       const nobody = 'f'.repeat(64);
       symlinkSync(nobody, linkOf('young'));
       symlinkSync(nobody, linkOf('stale'));
@@ -362,7 +368,7 @@ describe('containers that are kept', function () {
       }
     });
 
-    it('of a crash go to one of many that want them at once', async () => {
+    it('Names of a crash go to one of many that want them at once', async () => {
       const longAgo = new Date(Date.now() - 60_000);
       for (let round = 0; round < 20; round++) {
         symlinkSync('f'.repeat(64), linkOf('contested'));
@@ -380,7 +386,7 @@ describe('containers that are kept', function () {
       expect(await readdir(shop.path('data/names'))).to.deep.equal([]);
     });
 
-    it('find it: by name, by id, by the beginning of an id that is enough', async () => {
+    it('A container is found by name, by id, and by the beginning of an id that is long enough', async () => {
       const container = await detached.create(SLEEP, { name: 'findme' });
       for (const reference of ['findme', '/findme', container.id, container.shortId])
         expect((await shop.engine.get(reference)).id, reference).to.equal(container.id);
@@ -399,7 +405,7 @@ describe('containers that are kept', function () {
       expect((await shop.engine.get(container.shortId)).id).to.equal(named.id);
     });
 
-    it('change while it runs and while it does not', async () => {
+    it('A name changes while the container runs and while it does not', async () => {
       const container = await detached.create(SLEEP, { name: 'before' });
       const other = await detached.create(SLEEP, { name: 'taken' });
       await refused(container.rename('taken'), 'ERR_NAME_IN_USE');
@@ -423,7 +429,7 @@ describe('containers that are kept', function () {
       ]);
     });
 
-    it('of one that removes itself go with it, also after a rename', async () => {
+    it('The name of a container that removes itself goes with it, also after a rename', async () => {
       const container = await detached.start(OBEDIENT, { name: 'self', autoRemove: true });
       await untilLogged(container, 'ready');
       await container.rename('itself');
@@ -447,7 +453,7 @@ describe('containers that are kept', function () {
       ],
     ];
     for (const [what, argv, options, code, exitCode] of FAILURES) {
-      it(`by ${what} leaves it created, with ${exitCode}`, async () => {
+      it(`A start that fails by ${what} leaves the container created, with ${exitCode}`, async () => {
         const container = await detached.create(argv, options);
         const error = await refused(container.start(), code as 'ERR_START_FAILED');
         const { status, state } = await container.inspect();
@@ -462,7 +468,7 @@ describe('containers that are kept', function () {
         await detached.expectGone(container);
       });
 
-      it(`by ${what} removes one that is to remove itself`, async () => {
+      it(`A start that fails by ${what} removes a container that is to remove itself`, async () => {
         const container = await detached.create(argv, { ...options, autoRemove: true });
         await refused(container.start(), code as 'ERR_START_FAILED');
         await detached.expectGone(container);
@@ -472,7 +478,7 @@ describe('containers that are kept', function () {
       });
     }
 
-    it('of one that has run before leaves it exited', async () => {
+    it('A failed start of a container that has run before leaves it exited', async () => {
       const container = await detached.create('rm /bin/busybox 2>/dev/null; rm /bin/sh; exit 4');
       await container.start();
       expect((await container.wait()).exitCode).to.equal(4);
@@ -485,7 +491,7 @@ describe('containers that are kept', function () {
       await detached.expectQuiet(container);
     });
 
-    it('is made up for by the next one', async () => {
+    it('A start after a failed one succeeds', async () => {
       const root = shop.copyOfBusybox('late');
       const container = await detached.create(['/late'], {}, root);
       await refused(container.start(), 'ERR_COMMAND_NOT_FOUND');
@@ -504,19 +510,19 @@ describe('containers that are kept', function () {
       return performance.now() - begin;
     };
 
-    it('with a timeout of 0 kills at once', async () => {
+    it('A stop with a timeout of 0 kills at once', async () => {
       const container = await detached.start(DEAF);
       expect(await stopIn(container, { timeout: 0 })).to.be.below(2000);
       expect((await container.inspect()).state.exitCode).to.equal(137);
     });
 
-    it('kills after the timeout what ignores the signal', async () => {
+    it('A stop kills after the timeout what ignores the signal', async () => {
       const container = await detached.start(DEAF, { stopTimeout: 1 });
       expect(await stopIn(container)).to.be.within(950, 4000);
       expect((await container.inspect()).state).to.include({ exitCode: 137, stopped: true });
     });
 
-    it('with a timeout of -1 waits for ever', async () => {
+    it('A stop with a timeout of -1 waits for ever', async () => {
       const container = await detached.start(DEAF, { stopTimeout: -1 });
       await untilLogged(container, 'ready');
       let over = false;
@@ -529,7 +535,7 @@ describe('containers that are kept', function () {
       expect((await container.inspect()).state.exitCode).to.equal(137);
     });
 
-    it('sends its own signal, or the one that is asked for', async () => {
+    it('A stop sends the container’s own signal, or the one that is asked for', async () => {
       const command =
         "trap 'exit 11' USR1; trap 'exit 12' USR2; echo ready; while :; do sleep 0.05; done";
       const container = await detached.start(command, { stopSignal: 'SIGUSR1' });
@@ -541,21 +547,21 @@ describe('containers that are kept', function () {
       expect((await container.inspect()).state.exitCode).to.equal(12);
     });
 
-    it('ends what the program has left, too', async () => {
+    it('A stop ends what the program has left, too', async () => {
       const container = await detached.start(`(${DEAF}) & ${OBEDIENT}`);
       await stopIn(container);
       expect((await container.inspect()).state.exitCode).to.equal(7);
       await detached.expectQuiet(container);
     });
 
-    it('may be asked for by many at once', async () => {
+    it('Many callers may ask for a stop at once', async () => {
       const container = await detached.start(OBEDIENT);
       await untilLogged(container, 'ready');
       await Promise.all(Array.from({ length: 30 }, () => container.stop()));
       expect((await container.inspect()).state.exitCode).to.equal(7);
     });
 
-    it('kill sends one signal to the program, which may go on', async () => {
+    it('A kill sends one signal to the program, which may go on', async () => {
       const container = await detached.start(
         "trap 'echo got it' USR1; echo ready; while :; do sleep 0.05; done",
       );
@@ -574,14 +580,14 @@ describe('containers that are kept', function () {
     const starts = async (container: Container) =>
       (await detached.events(container)).filter(({ action }) => action === 'start');
 
-    it('no: it stays as it is', async () => {
+    it('A container with the policy no stays as it is', async () => {
       const container = await detached.start('exit 1');
       await container.wait();
       await sleep(300);
       expect((await container.inspect()).state).to.include({ status: 'exited', restartCount: 0 });
     });
 
-    it('on-failure:n runs it n times more, and waits twice as long each time', async () => {
+    it('The policy on-failure:n runs a container n times more, and waits twice as long each time', async () => {
       const container = await detached.start('echo run; exit 3', { restart: 'on-failure:3' });
       expect((await container.wait()).exitCode).to.equal(3);
       const { state } = await container.inspect();
@@ -607,7 +613,7 @@ describe('containers that are kept', function () {
       );
     });
 
-    it('on-failure does not run again what succeeded', async () => {
+    it('The policy on-failure does not run again what succeeded', async () => {
       const container = await detached.start('test -e /second && exit 0; touch /second; exit 1', {
         restart: 'on-failure',
       });
@@ -616,7 +622,7 @@ describe('containers that are kept', function () {
     });
 
     for (const restart of ['always', 'unless-stopped']) {
-      it(`${restart} runs it again whatever its code, until it is stopped`, async () => {
+      it(`The policy ${restart} runs a container again whatever its code, until it is stopped`, async () => {
         const container = await detached.start('echo run', { restart });
         await eventually(async () => expect((await starts(container)).length).to.be.above(2));
         await container.stop();
@@ -635,7 +641,7 @@ describe('containers that are kept', function () {
       });
     }
 
-    it('is stopped while it waits', async () => {
+    it('A container is stopped while it waits for its restart', async () => {
       for (const end of ['stop', 'kill'] as const) {
         const container = await detached.start('exit 1', { restart: 'always' });
         await eventually(async () => {
@@ -651,7 +657,7 @@ describe('containers that are kept', function () {
       }
     });
 
-    it('tells who waits only of the last end', async () => {
+    it('A wait returns the last end only', async () => {
       const container = await detached.create(
         'test -e /c && exit 8; test -e /b && touch /c; test -e /a && touch /b; touch /a; exit 1',
         { restart: 'on-failure:3' },
@@ -660,7 +666,7 @@ describe('containers that are kept', function () {
       expect((await container.wait()).exitCode).to.equal(8);
     });
 
-    it('kill with another signal than its stop signal is not the end', async () => {
+    it('A kill with another signal than the stop signal is not the end', async () => {
       for (const restart of ['unless-stopped', 'always']) {
         const container = await detached.start(
           "trap 'exit 0' HUP; echo ready; while :; do sleep 0.05; done",
@@ -679,7 +685,7 @@ describe('containers that are kept', function () {
       }
     });
 
-    it('a run of ten seconds begins again with the shortest pause', async function () {
+    it('A run of ten seconds begins again with the shortest pause', async function () {
       this.timeout(90_000);
       const container = await detached.start(
         'n=$(cat /n 2>/dev/null || echo 0); echo $((n + 1)) >/n; test $n = 3 && sleep 10.5; exit 1',
@@ -703,7 +709,7 @@ describe('containers that are kept', function () {
       expect(pauses[3], pauses.join(' ')).to.be.below(750);
     });
 
-    it('may be changed while it runs', async () => {
+    it('A policy may be changed while the container runs', async () => {
       const container = await detached.start(
         "trap 'exit 2' HUP; echo ready; while :; do sleep 0.05; done",
       );
@@ -721,7 +727,7 @@ describe('containers that are kept', function () {
       await refused(container.update({ restart: 'sometimes' }), 'ERR_INVALID_OPTION');
     });
 
-    it('are not for one that removes itself', async () => {
+    it('A policy is refused for a container that removes itself', async () => {
       await refused(
         detached.create(SLEEP, { restart: 'always', autoRemove: true }),
         'ERR_INVALID_OPTION',
@@ -731,8 +737,8 @@ describe('containers that are kept', function () {
     });
   });
 
-  describe('one that removes itself', () => {
-    it('is gone when it has exited, whoever waits', async () => {
+  describe('a container that removes itself', () => {
+    it('A container that removes itself is gone when it has exited, however many wait for it', async () => {
       const container = await detached.start('sleep 0.2; exit 5', { autoRemove: true });
       expect((await container.wait()).exitCode).to.equal(5);
       await eventually(() => refused(container.inspect(), 'ERR_NO_SUCH_CONTAINER'));
@@ -745,7 +751,7 @@ describe('containers that are kept', function () {
       ]);
     });
 
-    it('tells of its going once, however many look', async () => {
+    it('A container that removes itself has one destroy event, however many look at it', async () => {
       for (let round = 0; round < 5; round++) {
         const container = await detached.start(
           'mkdir -p /d/e; for i in $(seq 200); do echo >/d/e/$i; done',
@@ -773,7 +779,7 @@ describe('containers that are kept', function () {
       }
     });
 
-    it('is killed and stopped like any other', async () => {
+    it('A container that removes itself is killed and stopped like any other', async () => {
       const killed = await detached.start(SLEEP, { autoRemove: true });
       await killed.kill();
       await detached.expectGone(killed);
@@ -787,7 +793,7 @@ describe('containers that are kept', function () {
   });
 
   limits.describe('limits', () => {
-    it('that kill it are told of', async () => {
+    it('The state of a container that its limit killed says so', async () => {
       const container = await detached.start(
         'x=$(cat /dev/zero | head -c 200m | tr "\\0" x); echo survived',
         { memory: '24m', memorySwap: '24m' },
@@ -800,7 +806,7 @@ describe('containers that are kept', function () {
       await detached.expectQuiet(container);
     });
 
-    it('may be changed: on the disk, and at once where it runs', async () => {
+    it('Limits may be changed: on the disk, and at once where the container runs', async () => {
       const container = await detached.create(SLEEP, {
         memory: '64m',
         memorySwap: '64m',
@@ -822,7 +828,7 @@ describe('containers that are kept', function () {
       expect(await detached.actions(container)).to.include('update');
     });
 
-    it('that were changed hold after a restart by policy, too', async () => {
+    it('Limits that were changed hold after a restart by policy, too', async () => {
       const container = await detached.start(
         "trap 'exit 1' HUP; echo ready; while :; do sleep 0.05; done",
         { restart: 'always', pidsLimit: 50 },
@@ -836,8 +842,8 @@ describe('containers that are kept', function () {
     });
   });
 
-  describe('many at once', () => {
-    it('start it once', async () => {
+  describe('many containers at once', () => {
+    it('Many starts at once start a container once', async () => {
       const engines = [shop.engine, await shop.openAnother(), await shop.openAnother()];
       const container = await detached.create('echo once; sleep 1000');
       const same = await Promise.all(engines.map((engine) => engine.get(container.id)));
@@ -850,7 +856,7 @@ describe('containers that are kept', function () {
       expect((await processesOf(container.id)).length).to.be.within(1, 3);
     });
 
-    it('start, stop and remove it, and nothing is left', async () => {
+    it('Many containers start, stop and are removed at once, and nothing is left', async () => {
       const other = await shop.openAnother();
       for (let round = 0; round < 5; round++) {
         const container = await detached.create(OBEDIENT);
@@ -868,7 +874,7 @@ describe('containers that are kept', function () {
       }
     });
 
-    it('are listed, newest first', async () => {
+    it('The list has many containers with the newest first', async () => {
       const ids: string[] = [];
       for (let i = 0; i < 3; i++) {
         ids.unshift((await detached.create(SLEEP)).id);

@@ -52,7 +52,7 @@ describe('events', () => {
     return seen;
   }
 
-  it('are a line each, which only their owner may read', async () => {
+  it('Events are a line each, which only their owner may read', async () => {
     appendEvent(runRoot, event('create', 1, { name: 'a "b"\n' }));
     appendEvent(runRoot, event('start', 2));
     const lines = (await readFile(path(), 'utf8')).split('\n');
@@ -61,7 +61,7 @@ describe('events', () => {
     expect(statSync(path()).mode & 0o777).to.equal(0o600);
   });
 
-  it('of the past are selected by time and by what the caller says', async () => {
+  it('Events of the past are selected by time and by a function of the caller', async () => {
     for (let second = 0; second < 6; second++) appendEvent(runRoot, event(`${second}`, second));
     const until = '2026-01-01T00:00:04Z';
     expect(await actions({ until })).to.deep.equal(['0', '1', '2', '3', '4']);
@@ -71,7 +71,7 @@ describe('events', () => {
     expect(await actions({ since, until, filter })).to.deep.equal(['2', '4']);
   });
 
-  it('are those from the call on, unless earlier ones are asked for', async () => {
+  it('The events are those from the call on, unless earlier ones are asked for', async () => {
     appendEvent(runRoot, event('old'));
     const events = followEvents(runRoot);
     appendEvent(runRoot, event('new'));
@@ -83,7 +83,7 @@ describe('events', () => {
     await events.return(undefined);
   });
 
-  it('are those from the call on right after a rotation too, and before the first', async () => {
+  it('The events are those from the call on right after a rotation too, and before the first', async () => {
     const first = followEvents(runRoot);
     writeFileSync(path('events.1'), `${JSON.stringify(event('old'))}\n`);
     const events = followEvents(runRoot);
@@ -94,7 +94,7 @@ describe('events', () => {
     await first.return(undefined);
   });
 
-  it('end when they are aborted and when `until` has come, and leave nothing open', async () => {
+  it('The events end when they are aborted and when `until` has come, and leave nothing open', async () => {
     appendEvent(runRoot, event('old'));
     const own = openDescriptors().length;
     const abort = new AbortController();
@@ -106,7 +106,7 @@ describe('events', () => {
     await eventually(() => expect(openDescriptors().length).to.be.at.most(own));
   });
 
-  it('survive what was cut short or is none', async () => {
+  it('A line that was cut short or is no event does not end the events', async () => {
     appendEvent(runRoot, event('a'));
     const torn = JSON.stringify(event('torn', 0, { text: '{"type":"container"' })).slice(0, -40);
     appendFileSync(path(), torn);
@@ -116,7 +116,7 @@ describe('events', () => {
     expect(await actions({ until: '1s' })).to.deep.equal(['a', 'b', 'c']);
   });
 
-  it('are refused when nobody can write them, and when times make no sense', async () => {
+  it('Events are refused when they cannot be written, and when times make no sense', async () => {
     expectError(() => followEvents(runRoot, { since: 'x' }), 'ERR_INVALID_OPTION', /^since: /);
     const wrong = { since: '1m', until: '2m' };
     expectError(() => followEvents(runRoot, wrong), 'ERR_INVALID_OPTION', /^until: /);
@@ -130,10 +130,10 @@ describe('events', () => {
     }
   });
 
-  describe('are rotated', () => {
+  describe('the rotation of the events file', () => {
     const text = 'x'.repeat(EVENT_FILE_SIZE);
 
-    it('when the file is full, and read across both', async () => {
+    it('The file is rotated when it is full, and events are read across both files', async () => {
       appendEvent(runRoot, event('a'));
       appendEvent(runRoot, event('b', 0, { text: text.slice(0, 900_000) }));
       expect(existsSync(path('events.1'))).to.equal(false);
@@ -146,7 +146,7 @@ describe('events', () => {
       expect(await readdir(runRoot)).to.have.members(['events', 'events.1']);
     });
 
-    it('under the hands of somebody who is about to write', async () => {
+    it('The file is rotated while another process is about to write to it', async () => {
       appendEvent(runRoot, event('a'));
       const events = followEvents(runRoot, { since: 0 });
       const next = async () => ((await events.next()).value as ContainerEvent).action;
@@ -161,7 +161,7 @@ describe('events', () => {
       await events.return(undefined);
     });
 
-    it('by one at a time, and by the next one when that one has died', async () => {
+    it('One process at a time rotates the file, and the next one does when that one has died', async () => {
       writeFileSync(path(), `${text}\n`);
       symlinkSync(ownerName(), path('events.rotating'));
       appendEvent(runRoot, event('a'));
@@ -176,7 +176,7 @@ describe('events', () => {
     });
   });
 
-  it('of many processes are all there, whole and once', async () => {
+  it('The events of many processes are all there, whole and once', async () => {
     const writers = 4;
     // Enough to rotate once: what a second rotation drops is lost to whoever reads slower than four write.
     const each = 900;

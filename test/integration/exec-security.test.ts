@@ -131,7 +131,7 @@ describe('security of exec', function () {
     // Rights over what is the container's own, which this is not yet.
     { capAdd: ['SYS_PTRACE'] },
   ] as const) {
-    it(`shows root inside nothing of what joins: ${JSON.stringify(options)} (CVE-2016-9962)`, async () => {
+    it(`A program that joins shows root inside nothing: ${JSON.stringify(options)} (CVE-2016-9962)`, async () => {
       expect(await spy(options)).to.deep.equal([]);
     });
   }
@@ -141,7 +141,7 @@ describe('security of exec', function () {
     { privileged: true },
   ] as const) {
     const { it } = needsRoot('a user’s programs join unseen');
-    it(`has nothing of the host for who may trace it: ${JSON.stringify(options)} (CVE-2016-9962, CVE-2019-5736)`, async () => {
+    it(`A program that joins has nothing of the host for a process that may trace it: ${JSON.stringify(options)} (CVE-2016-9962, CVE-2019-5736)`, async () => {
       const kinds = [
         // Never node, not even for a moment, but the sealed memfd, which nobody can write.
         /^exe \/memfd:caisson-init \(deleted\)$/,
@@ -161,7 +161,7 @@ describe('security of exec', function () {
     });
   }
 
-  it('runs as itself when something asks for /proc/self/exe (CVE-2019-5736)', async () => {
+  it('A program runs as itself when something asks for /proc/self/exe (CVE-2019-5736)', async () => {
     const root = shop.copyOfBusybox('self-exe');
     await writeFile(join(root.path, 'bin/evil'), '#!/proc/self/exe\n');
     await chmod(join(root.path, 'bin/evil'), 0o755);
@@ -171,7 +171,7 @@ describe('security of exec', function () {
     expect((await run(target, ['true'])).exitCode).to.equal(0);
   });
 
-  it('has neither inheritable nor ambient capabilities (CVE-2022-29162)', async () => {
+  it('A program has neither inheritable nor ambient capabilities (CVE-2022-29162)', async () => {
     const none = '0000000000000000';
     for (const options of [{}, { userns: 'host' }, { capAdd: ['ALL'] }, { privileged: true }]) {
       const target = await sleeper(options as RunOptions);
@@ -190,7 +190,7 @@ describe('security of exec', function () {
     }
   });
 
-  it('has no descriptor but 0, 1 and 2', async () => {
+  it('A program has no descriptor but 0, 1 and 2', async () => {
     for (const options of [{}, { userns: 'host' }] as const) {
       const target = await sleeper(options);
       for (const more of [
@@ -210,7 +210,7 @@ describe('security of exec', function () {
     }
   });
 
-  it('has no working directory outside the root (CVE-2024-21626)', async () => {
+  it('A program has no working directory outside the root (CVE-2024-21626)', async () => {
     const names = ['/proc/self/cwd', '/proc/self/root', '/proc/1/cwd', '/proc/thread-self/root'];
     for (let fd = 0; fd < 40; fd++) names.push(`/proc/self/fd/${fd}`);
     for (const options of [{}, { userns: 'host' }] as const) {
@@ -232,7 +232,7 @@ describe('security of exec', function () {
     }
   });
 
-  it('is not led out by a link to such a directory either (CVE-2024-21626)', async () => {
+  it('A program is not led out by a link to such a directory either (CVE-2024-21626)', async () => {
     const target = await sleeper();
     for (const to of [
       '/proc/self/fd/5',
@@ -250,7 +250,7 @@ describe('security of exec', function () {
     }
   });
 
-  it('takes no terminal from a trap in the place of /dev/pts (CVE-2025-52565)', async () => {
+  it('A program takes no terminal from a trap in the place of /dev/pts (CVE-2025-52565)', async () => {
     const target = await sleeper({ capAdd: ['SYS_ADMIN'], securityOpt: ['seccomp=unconfined'] });
     const trap = 'mkdir /tmp/pts && touch /tmp/pts/ptmx && mount --bind /tmp/pts /dev/pts';
     expect((await run(target, ['sh', '-c', trap])).exitCode).to.equal(0);
@@ -259,7 +259,7 @@ describe('security of exec', function () {
     expect((error as CaissonError).step).to.equal('tty.open');
   });
 
-  it('is filtered as the container is', async () => {
+  it('A program is filtered as the container is', async () => {
     const unshare = ['unshare', '-m', 'true'];
     const target = await sleeper({ capAdd: ['SYS_CHROOT'] });
     expect((await run(target, unshare)).exitCode).not.to.equal(0);

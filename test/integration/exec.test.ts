@@ -136,7 +136,7 @@ describe('exec', function () {
   for (const [title, options] of Object.entries(CASES)) {
     const limits = needsControllers(...(options.memory === undefined ? [] : ['memory']));
     limits.describe(title, () => {
-      it('is in all namespaces and cgroups of the container, from outside and inside', async () => {
+      it('A program is in all namespaces and cgroups of the container, from outside and inside', async () => {
         const { container, target } = await contain(options);
         const execution = run(target, ['sleep', '999']);
         await execution.started;
@@ -162,7 +162,7 @@ describe('exec', function () {
         expect((await execution).signal).to.equal('SIGKILL');
       });
 
-      it('has what a program of the container’s own has, and nothing more', async () => {
+      it('A program has what a program of the container’s own has, and nothing more', async () => {
         const { container, target } = await contain(options);
         const look = (status: Record<string, string>) =>
           ['Uid', 'Gid', 'Groups', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs']
@@ -182,49 +182,52 @@ describe('exec', function () {
     });
   }
 
-  chosen.it('is born in the cgroup2 that a container has, beside v1 ones too', async function () {
-    const unified = (await hierarchies()).find(({ version }) => version === 2);
-    if (unified === undefined) return this.skip();
-    const { container, target } = await contain();
-    const parent = join(unified.mountPoint, 'caisson');
-    const directory = join(parent, container.id);
-    // A hybrid machine's has no use for containers: give it to this one.
-    const made = !existsSync(directory);
-    if (made) {
-      await mkdir(directory, { recursive: true });
-      for (const pid of await processesOf(container.id))
-        await writeFile(join(directory, 'cgroup.procs'), String(pid));
-    }
-    try {
-      const execution = run(target, ['sleep', '992']);
-      await execution.started;
-      const pid = await found(container.id, 'sleep 992');
-      expect(await processesIn(directory)).to.include(pid);
-      expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).to.equal(
-        await readFile(`/proc/${target.pid}/cgroup`, 'utf8'),
-      );
-      // Who hands controllers on to cgroups below has none of its own processes beside them.
-      const below = join(directory, 'below');
-      await mkdir(below);
-      for (const one of await processesIn(directory))
-        await writeFile(join(below, 'cgroup.procs'), String(one));
-      expect(await output(target, 'cat /proc/self/cgroup')).to.match(/^0::.*\/below$/m);
-      execution.kill();
-      await execution;
-    } finally {
-      container.kill();
-      await container;
+  chosen.it(
+    'A program is born in the cgroup2 that a container has, beside v1 ones too',
+    async function () {
+      const unified = (await hierarchies()).find(({ version }) => version === 2);
+      if (unified === undefined) return this.skip();
+      const { container, target } = await contain();
+      const parent = join(unified.mountPoint, 'caisson');
+      const directory = join(parent, container.id);
+      // A hybrid machine's has no use for containers: give it to this one.
+      const made = !existsSync(directory);
       if (made) {
-        await eventually(() => rmdir(join(directory, 'below')));
-        await eventually(() => rmdir(directory));
-        // Others may have need of it.
-        await rmdir(parent).catch(() => undefined);
+        await mkdir(directory, { recursive: true });
+        for (const pid of await processesOf(container.id))
+          await writeFile(join(directory, 'cgroup.procs'), String(pid));
       }
-    }
-  });
+      try {
+        const execution = run(target, ['sleep', '992']);
+        await execution.started;
+        const pid = await found(container.id, 'sleep 992');
+        expect(await processesIn(directory)).to.include(pid);
+        expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).to.equal(
+          await readFile(`/proc/${target.pid}/cgroup`, 'utf8'),
+        );
+        // Who hands controllers on to cgroups below has none of its own processes beside them.
+        const below = join(directory, 'below');
+        await mkdir(below);
+        for (const one of await processesIn(directory))
+          await writeFile(join(below, 'cgroup.procs'), String(one));
+        expect(await output(target, 'cat /proc/self/cgroup')).to.match(/^0::.*\/below$/m);
+        execution.kill();
+        await execution;
+      } finally {
+        container.kill();
+        await container;
+        if (made) {
+          await eventually(() => rmdir(join(directory, 'below')));
+          await eventually(() => rmdir(directory));
+          // Others may have need of it.
+          await rmdir(parent).catch(() => undefined);
+        }
+      }
+    },
+  );
 
-  describe('its program', () => {
-    it('has the container’s environment, directory and user, and its own on top', async () => {
+  describe('the program of an exec', () => {
+    it('A program has the container’s environment, directory and user, and its own on top', async () => {
       const options: RunOptions = {
         env: { A: 'container', B: 'container', C: 'container' },
         workdir: '/tmp',
@@ -258,14 +261,14 @@ describe('exec', function () {
       ).to.equal('/etc\n0\n/root');
     });
 
-    it('finds its user in the files as they are now', async () => {
+    it('A program finds its user in the files as they are now', async () => {
       const { target } = await contain();
       await refused(run(target, ['true'], { user: 'late' }), 'ERR_NO_SUCH_USER');
       await output(target, 'echo late:x:1234:4321::/tmp: >>/etc/passwd');
       expect(await output(target, 'id -u; id -g', { user: 'late' })).to.equal('1234\n4321');
     });
 
-    it('does not follow the container’s links to the host’s account files', async () => {
+    it('The lookup of a user does not follow the container’s links to the host’s account files', async () => {
       const { target } = await contain();
       await writeFile(shop.path('passwd'), 'intruder:x:0:0::/:\n');
       await output(
@@ -275,7 +278,7 @@ describe('exec', function () {
       await refused(run(target, ['true'], { user: 'intruder' }), 'ERR_NO_SUCH_USER');
     });
 
-    it('ends with its own code, or by a signal', async () => {
+    it('A program ends with its own code, or by a signal', async () => {
       const { target } = await contain();
       expect((await run(target, 'exit 42')).exitCode).to.equal(42);
       const execution = run(target, 'trap "exit 3" TERM; echo ready; while :; do sleep 0.1; done');
@@ -288,7 +291,7 @@ describe('exec', function () {
       expect({ exitCode, signal }).to.deep.equal({ exitCode: 139, signal: 'SIGSEGV' });
     });
 
-    it('is missing, or not executable, or has no directory', async () => {
+    it('A program that is missing, not executable, or without its directory is an error', async () => {
       const { target } = await contain();
       const missing = await refused(run(target, ['no-such-program']), 'ERR_COMMAND_NOT_FOUND');
       expect(missing.exitCode).to.equal(127);
@@ -297,7 +300,7 @@ describe('exec', function () {
       await refused(run(target, ['true'], { workdir: '/no/such' }), 'ERR_INVALID_WORKDIR');
     });
 
-    it('has streams of its own, of any size, with stdin that ends', async () => {
+    it('A program has streams of its own, of any size, with stdin that ends', async () => {
       const { target } = await contain();
       const execution = run(target, 'md5sum; echo err >&2', { stdin: 'pipe' });
       const bytes = Buffer.alloc(10 << 20, 'abcdefg');
@@ -309,15 +312,15 @@ describe('exec', function () {
       expect(large.stdout).to.have.length(10 << 20);
     });
 
-    it('waits for what it has forked and that writes', async () => {
+    it('An exec waits for what its program has forked and that writes', async () => {
       const { target } = await contain();
       const { stdout } = await run(target, '(sleep 0.3; echo late) & echo early');
       expect(stdout).to.equal('early\nlate\n');
     });
   });
 
-  describe('a terminal', () => {
-    it('is one of the container’s own, with a size that changes', async () => {
+  describe('the terminal of an exec', () => {
+    it('The terminal is one of the container’s own, with a size that changes', async () => {
       for (const userns of ['auto', 'host'] as const) {
         const { target } = await contain({ userns });
         const execution = run(
@@ -339,7 +342,7 @@ describe('exec', function () {
       }
     });
 
-    it('takes what is typed, and its interrupt', async () => {
+    it('The terminal takes what is typed, and its interrupt', async () => {
       const { target } = await contain();
       const execution = run(target, 'read x; echo got $x; sleep 1000', { tty: true });
       execution.stdin!.write('hello\n');
@@ -348,8 +351,8 @@ describe('exec', function () {
     });
   });
 
-  describe('its end', () => {
-    it('comes with the container’s, by SIGKILL', async () => {
+  describe('the end of an exec', () => {
+    it('The end of the container ends a program by SIGKILL', async () => {
       for (const options of [{}, { tty: true }] as const) {
         const { container, target } = await contain();
         const execution = run(target, SLEEP, options);
@@ -359,7 +362,7 @@ describe('exec', function () {
       }
     });
 
-    it('by KILL leaves alone what it has forked, and does not wait for it', async () => {
+    it('A KILL leaves alone what the program has forked, and does not wait for it', async () => {
       const { container, target } = await contain();
       const execution = run(target, 'sleep 998 & echo ready; sleep 997; true');
       for await (const line of execution) {
@@ -373,7 +376,7 @@ describe('exec', function () {
       expect(await output(target, 'true')).to.equal('');
     });
 
-    it('by a timeout, an abort, or too much output that nobody reads', async () => {
+    it('A timeout, an abort, or too much output that is not read ends a program', async () => {
       const { target } = await contain();
       const timed = await run(target, 'sleep 1000; true', { timeout: 300 });
       expect({ timedOut: timed.timedOut, signal: timed.signal }).to.deep.equal({
@@ -390,7 +393,7 @@ describe('exec', function () {
       expect(loud.stdout).to.have.length(1000);
     });
 
-    it('is final when somebody has enough of what it has left writing', async () => {
+    it('The end is final when a reader has enough of what the program has left writing', async () => {
       const { container, target } = await contain();
       /** Until the program has ended, and what it has left is there. */
       const left = (command: string) =>
@@ -416,13 +419,13 @@ describe('exec', function () {
       expect((await held).exitCode).to.equal(0);
     });
 
-    it('lets the loop go round while what it has left writes and writes', async () => {
+    it('The event loop goes round while what the program has left writes and writes', async () => {
       const { target } = await contain();
       const timed = await run(target, 'yes & true', { maxOutput: 0, timeout: 2000 });
       expect(timed).to.deep.include({ exitCode: 0, timedOut: true });
     });
 
-    it('is not that of its output, of which only a reader is told', async () => {
+    it('The end of a program is not that of its output, of which only a reader is told', async () => {
       const { target } = await contain();
       const script = 'echo last; exec >&- 2>&-; read line; exit 3';
       const read = run(target, script, { stdin: 'pipe' });
@@ -436,7 +439,7 @@ describe('exec', function () {
       expect(await unread).to.deep.include({ exitCode: 3, stdout: 'last\n' });
     });
 
-    it('leaves no process and no descriptor', async () => {
+    it('The end of a program leaves no process and no descriptor', async () => {
       const { target } = await contain();
       await warm(target);
       const before = ownThings();
@@ -448,7 +451,7 @@ describe('exec', function () {
       expect(ownThings()).to.deep.equal(before);
     });
 
-    clients.it('comes with its client’s, whatever killed that', async () => {
+    clients.it('A program ends with its client, whatever killed the client', async () => {
       const { container, target } = await contain();
       const own = await processesOf(container.id);
       const plain = ['sleep', '996'];
@@ -494,26 +497,30 @@ describe('exec', function () {
     return child;
   };
 
-  describe('detached', () => {
-    clients.it('is there when it has been exec’ed, and outlives its client', async () => {
-      const { container, target } = await contain();
-      const child = await killedCaller(target, {
-        argv: ['sleep', '995'],
-        options: { detach: true },
-      });
-      expect(await child.next()).to.equal('started');
-      expect(await child.next()).to.deep.equal({ survived: 0 });
-      await child.ended;
-      await sleep(100);
-      const pid = await found(container.id, 'sleep 995');
-      expect(await namespacesOf(pid)).to.deep.equal(await namespacesOf(target.pid));
-      for (const fd of [0, 1, 2]) expect(await readlink(`/proc/${pid}/fd/${fd}`)).to.equal('/null');
-      container.kill();
-      await untilNothing(async () => (await processesOf(container.id)).map(String));
-      await child.gone();
-    });
+  describe('detached programs', () => {
+    clients.it(
+      'A detached program is there when it has been exec’ed, and outlives its client',
+      async () => {
+        const { container, target } = await contain();
+        const child = await killedCaller(target, {
+          argv: ['sleep', '995'],
+          options: { detach: true },
+        });
+        expect(await child.next()).to.equal('started');
+        expect(await child.next()).to.deep.equal({ survived: 0 });
+        await child.ended;
+        await sleep(100);
+        const pid = await found(container.id, 'sleep 995');
+        expect(await namespacesOf(pid)).to.deep.equal(await namespacesOf(target.pid));
+        for (const fd of [0, 1, 2])
+          expect(await readlink(`/proc/${pid}/fd/${fd}`)).to.equal('/null');
+        container.kill();
+        await untilNothing(async () => (await processesOf(container.id)).map(String));
+        await child.gone();
+      },
+    );
 
-    clients.it('outlives a client that is killed', async () => {
+    clients.it('A detached program outlives a client that is killed', async () => {
       const { container, target } = await contain();
       const argv = sh('(sleep 2; echo >/tmp/alive) & sleep 994');
       const child = await killedCaller(target, { argv, options: { detach: true, user: '1000' } });
@@ -524,7 +531,7 @@ describe('exec', function () {
       await found(container.id, 'sleep 994');
     });
 
-    it('does not keep a process in its client', async () => {
+    it('A detached program does not keep a process in its client', async () => {
       const { target } = await contain();
       await warm(target);
       const before = ownThings();
@@ -532,7 +539,7 @@ describe('exec', function () {
       expect(ownThings()).to.deep.equal(before);
     });
 
-    it('fails like any other', async () => {
+    it('A detached program fails like any other', async () => {
       const { target } = await contain();
       await refused(run(target, ['nothing'], { detach: true }), 'ERR_COMMAND_NOT_FOUND');
       for (const options of [{ tty: true }, { timeout: 1 }, { stdout: 'pipe' }] as const)
@@ -543,10 +550,10 @@ describe('exec', function () {
     });
   });
 
-  describe('that can be left', () => {
+  describe('programs that can be left', () => {
     const LEFT: ExecOptions = { tty: true, detachable: true };
 
-    it('goes on, whatever it writes, and ends with the container', async () => {
+    it('A program that was left goes on, whatever it writes, and ends with the container', async () => {
       const { container, target } = await contain();
       const argv = sh('seq 100000; echo >/tmp/whole; exec sleep 992');
       const left = exec(shop.engine, target, argv, LEFT);
@@ -569,7 +576,7 @@ describe('exec', function () {
       });
     });
 
-    clients.it('outlives a client that leaves it', async () => {
+    clients.it('A program outlives a client that leaves it', async () => {
       const { container, target } = await contain();
       const child = await killedCaller(target, {
         argv: ['sleep', '991'],
@@ -587,7 +594,7 @@ describe('exec', function () {
       await child.gone();
     });
 
-    it('has its own end when nobody leaves it', async () => {
+    it('A program has its own end when its client does not leave it', async () => {
       const { target } = await contain();
       expect(await run(target, 'echo a; exit 7', LEFT)).to.deep.include({
         exitCode: 7,
@@ -602,7 +609,7 @@ describe('exec', function () {
       await refused(run(target, ['nothing'], LEFT), 'ERR_COMMAND_NOT_FOUND');
     });
 
-    it('ends with its supervisor', async () => {
+    it('A program ends with its supervisor', async () => {
       const { container, target } = await contain();
       const own = await processesOf(container.id);
       const orphan = run(target, ['sleep', '989'], { ...LEFT, user: '1000' });
@@ -616,7 +623,7 @@ describe('exec', function () {
       );
     });
 
-    it('is not left by who may not, and leaves no process in its client', async () => {
+    it('A program that was not started to be left cannot be left, and leaves no process in its client', async () => {
       const { target } = await contain();
       const bound = run(target, ['sleep', '0.2'], { tty: true });
       await bound.detach();
@@ -638,8 +645,8 @@ describe('exec', function () {
     });
   });
 
-  describe('privileged', () => {
-    it('has all capabilities over the container, and no filter', async () => {
+  describe('privileged programs', () => {
+    it('A privileged program has all capabilities over the container, and no filter', async () => {
       const { target } = await contain();
       const look = 'grep -E "^(CapEff|Seccomp):" /proc/self/status';
       expect(await output(target, look)).to.equal('CapEff:\t00000000a80425fb\nSeccomp:\t2');
@@ -656,8 +663,8 @@ describe('exec', function () {
     });
   });
 
-  describe('a container that', () => {
-    it('is gone', async () => {
+  describe('containers that change meanwhile', () => {
+    it('An exec in a container that is gone is refused', async () => {
       const { container, target } = await contain();
       container.kill();
       await container;
@@ -667,7 +674,7 @@ describe('exec', function () {
       await refused(run(target, ['true']), 'ERR_CONTAINER_NOT_RUNNING');
     });
 
-    it('has another’s pid (crun #1200)', async () => {
+    it('An exec in a container whose pid another process has is refused (crun #1200)', async () => {
       const { target } = await contain();
       const other = await contain();
       // Its own number, with the start time of another process: as if it had been used again.
@@ -683,7 +690,7 @@ describe('exec', function () {
         await refused(run(wrong, ['true']), 'ERR_CONTAINER_NOT_RUNNING');
     });
 
-    it('ends while something is started in it', async () => {
+    it('An exec in a container that ends meanwhile fails', async () => {
       for (let delay = 0; delay < 10; delay++) {
         const { container, target } = await contain();
         const many = Array.from({ length: 3 }, () =>
@@ -699,7 +706,7 @@ describe('exec', function () {
       }
     });
 
-    needsCgroups().it('is paused in the middle', async () => {
+    needsCgroups().it('An exec in a container that is paused meanwhile fails', async () => {
       const { container, target } = await contain();
       const { version, directory } = await cgroupOf(container.id, 'freezer');
       const freeze = (frozen: boolean) =>
@@ -726,7 +733,7 @@ describe('exec', function () {
     });
   });
 
-  it('refuses what it does not know before anything is touched', async () => {
+  it('An exec refuses what it does not know before anything is touched', async () => {
     const { target } = await contain();
     const gone = { ...target, pid: 2 ** 22 + 1 };
     const wrong: [ErrorCode, unknown, (readonly string[])?][] = [
@@ -751,7 +758,7 @@ describe('exec', function () {
       await refused(exec(shop.engine, gone, argv, options as ExecOptions), code);
   });
 
-  clients.describe('undo', () => {
+  clients.describe('the teardown of an exec', () => {
     const OPTIONS: Record<string, ExecOptions> = {
       plain: { stdin: 'pipe' },
       terminal: { tty: true, user: '1000', workdir: '/tmp', env: { A: '1' } },
@@ -784,7 +791,7 @@ describe('exec', function () {
         });
       }
 
-      it(`the death of its client at any step of "${name}" leaves nothing`, async () => {
+      it(`The death of its client at any step of "${name}" leaves nothing`, async () => {
         const { container, target } = await contain({ ulimits: OPEN_FILES });
         const own = await processesOf(container.id);
         const steps: StepAddress[] = stepsIn(

@@ -63,7 +63,7 @@ const root = needsRoot(
   'a user’s containers have supervisors (rootless.test.ts), and no cleanup helper',
 );
 
-root.describe('undo', function () {
+root.describe('fault injection', function () {
   this.timeout(120_000);
   let directory: string;
   const harnesses: ProcessHarness[] = [];
@@ -108,10 +108,10 @@ root.describe('undo', function () {
     await rm(directory, { recursive: true, force: true });
   });
 
-  describe('of a start in which Node lives', () => {
+  describe('a start in which Node lives', () => {
     for (const action of ['fail', 'kill-init'] as const) {
       for (const [i, start] of startNames.entries()) {
-        it(`${action} at each step of "${start}"`, async () => {
+        it(`${action} at each step of "${start}" leaves nothing`, async () => {
           const task: EachStepTask = {
             ...where(`${action}-${start}`),
             start,
@@ -129,7 +129,7 @@ root.describe('undo', function () {
       }
     }
 
-    it('covers every step that there is', async () => {
+    it('The starts cover every step that there is', async () => {
       const seen = new Set<string>();
       for (const start of startNames) {
         for (const { op } of await programOf(start, where(`explain-${start}`))) seen.add(op);
@@ -154,7 +154,7 @@ root.describe('undo', function () {
     });
   });
 
-  describe('of a start in which Node dies', () => {
+  describe('a start in which Node dies', () => {
     /** Starts a process that is going to be killed at that step; waits until nothing of it is left. */
     const bury = async (roots: Where, start: StartName, fault: Fault) => {
       const child = await harness('killed-caller', {
@@ -177,7 +177,7 @@ root.describe('undo', function () {
     };
 
     for (const start of startNames) {
-      it(`at each step of "${start}", with its init or alone`, async () => {
+      it(`A death at each step of "${start}", with its init or alone, leaves nothing`, async () => {
         const roots = where(`kill-${start}`);
         const steps = await programOf(start, roots);
         const faults = steps.flatMap(({ phase, step }, index) =>
@@ -190,7 +190,7 @@ root.describe('undo', function () {
     }
   });
 
-  describe('of a container whose Node is killed', () => {
+  describe('a container whose Node is killed', () => {
     /** Tells the kernel that this process is not to die with its parent: prctl(2), PR_SET_PDEATHSIG. */
     const CLEARED =
       'syscall($ENV{PRCTL}, 1, 0, 0, 0, 0) == 0 or die; ' + '$| = 1; print "here\n"; sleep 1000';
@@ -250,7 +250,7 @@ root.describe('undo', function () {
     };
 
     for (const [name, program] of Object.entries(programs)) {
-      it(`${name}: the cleanup helper ends and removes it`, async () => {
+      it(`The cleanup helper ends and removes a container whose Node is killed: ${name}`, async () => {
         const { roots, child, id } = await running(`alone ${name}`, program);
         child.kill();
         await child.ended;
@@ -259,7 +259,7 @@ root.describe('undo', function () {
         await untilNothing(unusedParents);
       });
 
-      it(`${name}, together with the cleanup helper: the next engine ends and removes it`, async () => {
+      it(`The next engine ends and removes a container whose Node and cleanup helper are killed: ${name}`, async () => {
         const { roots, child, id, cleanupHelper } = await running(`both ${name}`, program);
         process.kill(cleanupHelper, 'SIGSTOP');
         child.kill();
@@ -273,7 +273,7 @@ root.describe('undo', function () {
     }
 
     for (const name of ['with its parent-death signal cleared', 'that has changed its user']) {
-      it(`${name}, in no cgroup: the cleanup helper ends and removes it`, async () => {
+      it(`The cleanup helper ends and removes a container in no cgroup: ${name}`, async () => {
         const roots = where(name.replaceAll(/\W+/g, '-'));
         const task: KilledCallerTask = { ...roots, ...programs[name]! };
         const child = await harness('killed-caller', task, 'own, without cgroups');
@@ -287,7 +287,7 @@ root.describe('undo', function () {
       });
     }
 
-    it('below init, together with the cleanup helper: its processes do not wait for another engine', async () => {
+    it('The processes below an init do not wait for another engine when Node and the cleanup helper are killed', async () => {
       const { roots, child, id, cleanupHelper } = await running(
         'both at once',
         programs['below init']!,
@@ -304,7 +304,7 @@ root.describe('undo', function () {
     });
   });
 
-  it('of workers that are terminated: no descriptor and no cleanup helper stays', async () => {
+  it('Workers that are terminated leave no descriptor and no cleanup helper', async () => {
     const terminate = async (name: string): Promise<void> => {
       const roots = where(name);
       const worker = new Worker(fixture('worker'), { workerData: roots });
@@ -324,7 +324,7 @@ root.describe('undo', function () {
     });
   });
 
-  describe('of a frozen container', () => {
+  describe('a frozen container', () => {
     let engine: Engine;
     before(async () => {
       engine = await Engine.open(where('frozen'));
@@ -343,7 +343,7 @@ root.describe('undo', function () {
       });
     };
 
-    it('kill ends it', async () => {
+    it('A kill ends a frozen container', async () => {
       const execution = engine.run(rootfs(path('busybox')), ['sleep', '1000']);
       await execution.started;
       await freeze(execution.id);
@@ -351,14 +351,14 @@ root.describe('undo', function () {
       expect((await execution).signal).to.equal('SIGKILL');
     });
 
-    it('a timeout ends it', async () => {
+    it('A timeout ends a frozen container', async () => {
       const execution = engine.run(rootfs(path('busybox')), ['sleep', '1000'], { timeout: 1500 });
       await execution.started;
       await freeze(execution.id);
       expect((await execution).timedOut).to.equal(true);
     });
 
-    it('that froze itself is ended by kill', async () => {
+    it('A kill ends a container that froze itself', async () => {
       const command =
         'for f in /sys/fs/cgroup/freezer; do mkdir $f/in; echo $$ >$f/in/cgroup.procs; ' +
         'echo frozen; echo FROZEN >$f/in/freezer.state; done; sleep 1000';
@@ -377,9 +377,9 @@ root.describe('undo', function () {
     });
   });
 
-  describe('of a start that is ended early', () => {
+  describe('a start that is ended early', () => {
     for (const options of [{}, { tty: true }, { init: false }] as const) {
-      it(`by kill at once: ${JSON.stringify(options)}`, async () => {
+      it(`A kill at once ends a start early and leaves nothing: ${JSON.stringify(options)}`, async () => {
         const roots = where('early');
         const engine = await Engine.open(roots);
         const execution = engine.run(rootfs(path('busybox')), ['sleep', '1000'], options);

@@ -119,7 +119,7 @@ describe('health checks', () => {
     return error.code;
   }
 
-  it('follow what they are told, and say so', async () => {
+  it('Health checks follow what they are told, and say so', async () => {
     const check = { test: 'test ! -e /tmp/ill', interval: 200, retries: 2 };
     await withContainer(check, async (container) => {
       expect(await healthOf(container)).to.deep.equal({
@@ -144,7 +144,7 @@ describe('health checks', () => {
     });
   });
 
-  it('keep the last five results, an interval apart', async () => {
+  it('Health checks keep the last five results, an interval apart', async () => {
     await withContainer({ test: 'true', interval: 60 }, async (container) => {
       await results(container, 5);
       await nextResult(container);
@@ -159,7 +159,7 @@ describe('health checks', () => {
     });
   });
 
-  it('say nothing before the first interval is over', async () => {
+  it('A health check says nothing before the first interval is over', async () => {
     await withContainer({ test: 'true', interval: '1h' }, async (container) => {
       await sleep(300);
       expect((await healthOf(container)).log).to.deep.equal([]);
@@ -167,7 +167,7 @@ describe('health checks', () => {
     });
   });
 
-  it('keep the first 4096 bytes of output', async () => {
+  it('Health checks keep the first 4096 bytes of output', async () => {
     const test = 'printf out; printf %s%b \'"\\\' "\\t\\001é\\n" >&2; exit 7';
     await withContainer({ test, interval: 50 }, async (container) => {
       const { exitCode, output } = (await results(container, 1)).log[0]!;
@@ -190,7 +190,7 @@ describe('health checks', () => {
     });
   });
 
-  it('run as an exec without options does', async () => {
+  it('Health checks run as an exec without options does', async () => {
     const look =
       'id; pwd; echo "$A $HOSTNAME $PATH $HOME"; grep -E "^(Cap|NoNewPrivs|Seccomp:|Groups)" /proc/self/status; ' +
       'for ns in /proc/self/ns/*; do readlink $ns; done; cat /proc/self/cgroup; readlink /proc/self/root; ' +
@@ -216,13 +216,13 @@ describe('health checks', () => {
     }
   });
 
-  it('take a command line without a shell', async () => {
+  it('Health checks take a command line without a shell', async () => {
     await withContainer({ test: ['echo', '$HOME;', ''], interval: 50 }, async (container) => {
       expect((await results(container, 1)).log[0]?.output).to.equal('$HOME; \n');
     });
   });
 
-  it('are ended with all that they have started when they take too long', async () => {
+  it('Health checks are ended with all that they have started when they take too long', async () => {
     const test = 'echo so far; sleep 500 & sleep 600';
     await withContainer({ test, interval: 50, timeout: 150, retries: 2 }, async (container) => {
       const { log } = await becomes(container, 'unhealthy');
@@ -246,7 +246,7 @@ describe('health checks', () => {
     });
   });
 
-  it('never run twice at once', async () => {
+  it('Health checks never run twice at once', async () => {
     const test = 'mkdir /tmp/lock || touch /tmp/twice; sleep 0.1; rmdir /tmp/lock';
     await withContainer({ test, interval: 1 }, async (container) => {
       await results(container, 5);
@@ -254,7 +254,7 @@ describe('health checks', () => {
     });
   });
 
-  it('leave what they have put into the background, and do not wait for it', async () => {
+  it('Health checks leave what they have put into the background, and do not wait for it', async () => {
     const test = 'test -e /tmp/once || { touch /tmp/once; sleep 700 & }; true';
     await withContainer({ test, interval: 50, timeout: '1m' }, async (container) => {
       const { log } = await results(container, 3);
@@ -264,7 +264,7 @@ describe('health checks', () => {
     });
   });
 
-  it('do not count failures in the start period', async () => {
+  it('Health checks do not count failures in the start period', async () => {
     const check = { test: SWITCH, interval: '1h', startPeriod: '1h', startInterval: 50 };
     await withContainer({ ...check, retries: 1 }, async (container) => {
       expect(await results(container, 3)).to.deep.include({ status: 'starting', failingStreak: 0 });
@@ -276,7 +276,7 @@ describe('health checks', () => {
     });
   });
 
-  it('count failures in the start period once there was a success, and after it', async () => {
+  it('Health checks count failures in the start period once there was a success, and after it', async () => {
     const check = { test: SWITCH, interval: 50, startInterval: 50, retries: 1 };
     await withContainer({ ...check, startPeriod: '1h' }, async (container) => {
       await setWell(container, true);
@@ -293,35 +293,38 @@ describe('health checks', () => {
     });
   });
 
-  cgroups.it('are not run in a paused container, and do not make it fail', async () => {
-    await withContainer({ test: 'true', interval: 50 }, async (container) => {
-      await results(container, 1);
-      await container.pause();
-      await sleep(300);
-      const { log } = await healthOf(container);
-      await sleep(400);
-      expect((await healthOf(container)).log).to.deep.equal(log);
-      expect(await container.inspect()).to.have.property('status', 'paused');
-      await container.unpause();
-      expect((await nextResult(container)).exitCode).to.equal(0);
-    });
-    // The check stands still for longer than it may take.
-    const test = 'sleep 0.3; echo done';
-    await withContainer({ test, interval: 50, timeout: 1500, retries: 1 }, async (container) => {
-      await eventually(async () => {
-        expect((await processesOf(container.id)).length).to.be.at.least(3);
+  cgroups.it(
+    'Health checks are not run in a paused container, and do not make it fail',
+    async () => {
+      await withContainer({ test: 'true', interval: 50 }, async (container) => {
+        await results(container, 1);
+        await container.pause();
+        await sleep(300);
+        const { log } = await healthOf(container);
+        await sleep(400);
+        expect((await healthOf(container)).log).to.deep.equal(log);
+        expect(await container.inspect()).to.have.property('status', 'paused');
+        await container.unpause();
+        expect((await nextResult(container)).exitCode).to.equal(0);
       });
-      await container.pause();
-      await sleep(2000);
-      const before = await healthOf(container);
-      expect(before.log.filter(({ exitCode }) => exitCode !== 0)).to.deep.equal([]);
-      await container.unpause();
-      expect(await nextResult(container)).to.deep.include({ exitCode: 0, output: 'done\n' });
-      expect((await healthOf(container)).status).to.equal('healthy');
-    });
-  });
+      // The check stands still for longer than it may take.
+      const test = 'sleep 0.3; echo done';
+      await withContainer({ test, interval: 50, timeout: 1500, retries: 1 }, async (container) => {
+        await eventually(async () => {
+          expect((await processesOf(container.id)).length).to.be.at.least(3);
+        });
+        await container.pause();
+        await sleep(2000);
+        const before = await healthOf(container);
+        expect(before.log.filter(({ exitCode }) => exitCode !== 0)).to.deep.equal([]);
+        await container.unpause();
+        expect(await nextResult(container)).to.deep.include({ exitCode: 0, output: 'done\n' });
+        expect((await healthOf(container)).status).to.equal('healthy');
+      });
+    },
+  );
 
-  it('go on when the Node process that started the container is killed', async () => {
+  it('Health checks go on when the Node process that started the container is killed', async () => {
     const task: LongLivedClientTask = {
       dataRoot: shop.path('data'),
       runRoot: shop.path('run'),
@@ -345,50 +348,53 @@ describe('health checks', () => {
     }
   });
 
-  cgroups.it('do not hold up the end of their container, nor blame it for theirs', async () => {
-    const test = 'sleep 800';
-    const argv = ['sh', '-c', 'until test -e /tmp/end; do sleep 0.02; done; exit 3'];
-    const check = { test, interval: 50, timeout: '1h', retries: 1 };
-    const running = (container: Container) =>
-      eventually(async () => {
-        const { stdout } = await container.exec(['ps', '-o', 'args']);
-        expect(stdout).to.include('sleep 800');
+  cgroups.it(
+    'Health checks neither hold up the end of their container, nor fail for it',
+    async () => {
+      const test = 'sleep 800';
+      const argv = ['sh', '-c', 'until test -e /tmp/end; do sleep 0.02; done; exit 3'];
+      const check = { test, interval: 50, timeout: '1h', retries: 1 };
+      const running = (container: Container) =>
+        eventually(async () => {
+          const { stdout } = await container.exec(['ps', '-o', 'args']);
+          expect(stdout).to.include('sleep 800');
+        });
+      for (const init of [false, true]) {
+        await withContainer(
+          check,
+          async (container) => {
+            await running(container);
+            expect((await container.exec(['touch', '/tmp/end'])).exitCode).to.equal(0);
+            const begun = performance.now();
+            expect((await container.wait()).exitCode).to.equal(3);
+            expect(performance.now() - begun).to.be.below(3000);
+            expect(await healthOf(container)).to.deep.include({ failingStreak: 0, log: [] });
+            expect(await healthEvents(container)).to.deep.equal([]);
+          },
+          { init },
+          argv,
+        );
+      }
+      await withContainer(check, async (container) => {
+        await running(container);
+        await container.kill();
+        expect(await healthOf(container)).to.deep.equal({
+          status: 'unhealthy',
+          failingStreak: 0,
+          log: [],
+        });
       });
-    for (const init of [false, true]) {
-      await withContainer(
-        check,
-        async (container) => {
-          await running(container);
-          expect((await container.exec(['touch', '/tmp/end'])).exitCode).to.equal(0);
-          const begun = performance.now();
-          expect((await container.wait()).exitCode).to.equal(3);
-          expect(performance.now() - begun).to.be.below(3000);
-          expect(await healthOf(container)).to.deep.include({ failingStreak: 0, log: [] });
-          expect(await healthEvents(container)).to.deep.equal([]);
-        },
-        { init },
-        argv,
-      );
-    }
-    await withContainer(check, async (container) => {
-      await running(container);
-      await container.kill();
-      expect(await healthOf(container)).to.deep.equal({
-        status: 'unhealthy',
-        failingStreak: 0,
-        log: [],
+      await withContainer(check, async (container) => {
+        await running(container);
+        await container.pause();
+        await container.kill();
+        expect((await healthOf(container)).log).to.deep.equal([]);
+        expect(await processesOf(container.id)).to.deep.equal([]);
       });
-    });
-    await withContainer(check, async (container) => {
-      await running(container);
-      await container.pause();
-      await container.kill();
-      expect((await healthOf(container)).log).to.deep.equal([]);
-      expect(await processesOf(container.id)).to.deep.equal([]);
-    });
-  });
+    },
+  );
 
-  it('start afresh with each run', async () => {
+  it('Health checks start afresh with each run', async () => {
     const check = { test: 'false', interval: 50, retries: 1 };
     const argv = ['sh', '-c', 'until test -e /tmp/end; do sleep 0.02; done; rm /tmp/end; exit 1'];
     await withContainer(
@@ -419,7 +425,7 @@ describe('health checks', () => {
     );
   });
 
-  it('say why they cannot be started', async () => {
+  it('Health checks say why they cannot be started', async () => {
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
       [['nope', '-x'], /^cannot start the check: execve nope: no such file or directory$/],
       [['/nope/nope'], /execve \/nope\/nope: no such file or directory$/],
@@ -437,7 +443,7 @@ describe('health checks', () => {
     }
   });
 
-  it('tell the exit code of what a signal has ended', async () => {
+  it('Health checks tell the exit code of what a signal has ended', async () => {
     await withContainer({ test: 'kill -9 $$', interval: 50 }, async (container) => {
       expect((await results(container, 1)).log[0]?.exitCode).to.equal(137);
     });
@@ -476,7 +482,7 @@ describe('health checks', () => {
     });
   }).timeout(40_000);
 
-  it('follow their container into a cgroup below its own', async function () {
+  it('Health checks follow their container into a cgroup below its own', async function () {
     const check = { test: 'cat /proc/self/cgroup', interval: 50 };
     let used = true;
     await withContainer(check, async (container) => {
@@ -503,7 +509,7 @@ describe('health checks', () => {
     if (!used) this.skip();
   });
 
-  it('make a container wait until it is well', async () => {
+  it('A caller can wait until its container is healthy', async () => {
     const check = { test: SWITCH, interval: 50 };
     await withContainer(check, async (container) => {
       const waiting = container.waitFor({ healthy: true });

@@ -33,7 +33,7 @@ describe('info', () => {
   });
   after(() => shop.close());
 
-  it('says what this machine is', async () => {
+  it('The command says what this machine is', async () => {
     const info = await shop.engine.info();
     expect(info).to.include({
       node: process.version,
@@ -51,7 +51,7 @@ describe('info', () => {
     });
   });
 
-  limits.it('counts containers', async () => {
+  limits.it('The command counts containers', async () => {
     const made = await Promise.all(
       [1, 2, 3].map(() => shop.engine.create(shop.busybox, ['sleep', '1000'])),
     );
@@ -71,7 +71,7 @@ describe('info', () => {
     expect((await shop.engine.info()).containers!.total).to.equal(0);
   });
 
-  limits.it('finds here all that tests with containers need', async () => {
+  limits.it('The command finds here all that tests with containers need', async () => {
     const info = await shop.engine.info();
     for (const name of [
       ...(isRoot ? ['privileges'] : []),
@@ -100,7 +100,7 @@ describe('info', () => {
     );
   });
 
-  limits.it('finds the controllers where they are', async () => {
+  limits.it('The command finds the controllers where they are', async () => {
     const { cgroup } = await shop.engine.info();
     const mounted = await hierarchies();
     for (const { name, available, version, mountPoint } of cgroup.controllers) {
@@ -114,7 +114,7 @@ describe('info', () => {
     expect(cgroup.controllers.filter(({ available }) => available)).not.to.deep.equal([]);
   });
 
-  it('leaves nothing behind', async () => {
+  it('The command leaves nothing behind', async () => {
     const look = async () => {
       const groups = await Promise.all(
         (await hierarchies()).map(
@@ -132,7 +132,7 @@ describe('info', () => {
     expect(existsSync(shop.path('none'))).to.equal(false);
   });
 
-  describe('of somebody else', () => {
+  describe('the info of other users', () => {
     const init = join(
       process.env['CAISSON_NATIVE'] ?? join(repository, 'build/Release'),
       'caisson-init',
@@ -151,7 +151,7 @@ describe('info', () => {
       return parseProbe((await run('setpriv', [...command, probe, 'probe', '/'])).stdout);
     }
 
-    rights.it('knows what an ordinary user may not', async () => {
+    rights.it('The command knows what an ordinary user may not', async () => {
       const found = await as('--reuid=65534', '--regid=65534', '--clear-groups');
       expect(found.get('mknod')).to.deep.equal({ errno: 'EPERM', call: 'mknodat' });
       expect(found.get('idmap.data')).to.deep.equal({ errno: 'EPERM', call: 'mount_setattr' });
@@ -161,13 +161,13 @@ describe('info', () => {
       expect(found.get('memfd')).to.deep.equal({});
     });
 
-    rights.it('knows what root without a capability may not', async () => {
+    rights.it('The command knows what root without a capability may not', async () => {
       const found = await as('--bounding-set=-mknod', '--inh-caps=-mknod');
       expect(found.get('mknod')).to.deep.equal({ errno: 'EPERM', call: 'mknodat' });
       expect(found.get('mount.tmpfs')).to.deep.equal({});
     });
 
-    it('knows when user namespaces are used up', async () => {
+    it('The command knows when user namespaces are used up', async () => {
       // A limit of a user namespace's own, so that nobody else's is touched.
       const script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" probe /';
       const { stdout } = await run('unshare', [
@@ -181,7 +181,7 @@ describe('info', () => {
       expect(parseProbe(stdout).get('userns')).to.deep.equal({ errno: 'ENOSPC', call: 'unshare' });
     });
 
-    it('knows when /proc is masked', async () => {
+    it('The command knows when /proc is masked', async () => {
       // By somebody whose mounts it cannot undo.
       const script =
         'mount -t tmpfs none /proc/sys && exec unshare --user --map-root-user --mount "$0" probe /';
@@ -196,11 +196,11 @@ describe('info', () => {
     });
   });
 
-  describe('from the shell', () => {
+  describe('caisson info', () => {
     const caisson = join(repository, 'bin/caisson');
     const places = () => ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
 
-    it('is a text, JSON, or what a template makes of it', async () => {
+    it('The output is a text, JSON, or what a template makes of it', async () => {
       const text = (await run(caisson, [...places(), 'info'])).stdout;
       expect(text)
         .to.match(/^ Running: 0$/m)
@@ -222,7 +222,7 @@ describe('info', () => {
       expect(some.stdout).to.equal(`${release()} 0\n`);
     });
 
-    it('refuses a template that is none, or asks for something else', async () => {
+    it('A template that is none, or asks for something else, is refused', async () => {
       for (const [template, code, message] of [
         ['{{', 64, /template parsing error/],
         ['{{.Nothing}}', 1, /can't evaluate field Nothing/],

@@ -24,7 +24,7 @@ describe('isolation', () => {
   after(() => shop.close());
 
   describe('the name', () => {
-    it('is the short id: 12 hex digits, not all decimal', async () => {
+    it('The name is the short id: 12 hex digits, not all decimal', async () => {
       const run = shop.engine.run(shop.busybox, ['hostname']);
       const { stdout, id } = await run;
       expect(stdout).to.match(/^[0-9a-f]{12}\n$/);
@@ -34,7 +34,7 @@ describe('isolation', () => {
       expect(id.startsWith(stdout.trim())).to.equal(true);
     });
 
-    it('is the one that was asked for', async () => {
+    it('The name is the one that was asked for', async () => {
       const before = await readFile('/proc/sys/kernel/hostname', 'utf8');
       const inside = await shop.sh(
         'hostname; cat /etc/hostname; echo $HOSTNAME; cat /proc/sys/kernel/domainname',
@@ -57,7 +57,7 @@ describe('isolation', () => {
       >;
     };
 
-    it('are its own, all seven', async () => {
+    it('All seven namespaces of a container are its own', async () => {
       const [there, here] = await Promise.all([inside(), namespacesOf('self')]);
       for (const name of NAMESPACES) {
         expect(there[name]).to.match(new RegExp(`^${name}:\\[\\d+\\]$`));
@@ -65,7 +65,7 @@ describe('isolation', () => {
       }
     });
 
-    it('differ between containers', async () => {
+    it('Namespaces differ between containers', async () => {
       // Both at once: the number of one that is gone may be given to another.
       await using one = await shop.session();
       await using other = await shop.session();
@@ -75,7 +75,7 @@ describe('isolation', () => {
       for (const name of NAMESPACES) expect(first![name], name).not.to.equal(second![name]);
     });
 
-    it('are the host’s where that was asked for', async () => {
+    it('Namespaces are the host’s where that was asked for', async () => {
       const here = await namespacesOf('self');
       const users = await inside({ userns: 'host' });
       const network = await inside({ network: 'host' });
@@ -91,7 +91,7 @@ describe('isolation', () => {
 
   for (const userns of ['auto', 'host'] as const) {
     describe(`with userns "${userns}"`, () => {
-      it('shows only its own processes', async () => {
+      it('A container shows only its own processes', async () => {
         const list = await shop.sh('ps -o pid,comm; ls -d /proc/[0-9]*', { userns });
         const commands = [...list.matchAll(/^ *\d+ +(\S+)$/gm)].map(([, command]) => command);
         expect(commands.sort()).to.deep.equal(['caisson-init', 'ps', 'sh']);
@@ -100,7 +100,7 @@ describe('isolation', () => {
         expect(pids).to.deep.equal([1, 2]);
       });
 
-      it('has pid 1, which is another one outside, below this process', async () => {
+      it('The first process of a container is pid 1, which is another one outside, below this process', async () => {
         await using box = await shop.session({ userns });
         const pid = await box.pid(1);
         expect(pid).not.to.equal(1);
@@ -113,7 +113,7 @@ describe('isolation', () => {
         for (const other of others) expect(await ancestorsOf(other)).to.include(pid);
       });
 
-      it('keeps users, files and IPC objects to itself', async () => {
+      it('A container keeps users, files and IPC objects to itself', async () => {
         await using box = await shop.session({ userns }, 'host');
         const name = `u${box.id.slice(0, 12)}`;
         await box.sh(`useradd -M ${name}`);
@@ -145,7 +145,7 @@ describe('isolation', () => {
         }
       });
 
-      it('keeps its mounts to itself', async () => {
+      it('A container keeps its mounts to itself', async () => {
         await using box = await shop.session({
           userns,
           capAdd: ['SYS_ADMIN'],
@@ -161,7 +161,7 @@ describe('isolation', () => {
         for (const place of visible) expect(place).to.match(/^\/(?:proc|sys|dev|etc|tmp)/);
       });
 
-      it('has a loopback interface that is up, and no other', async () => {
+      it('A container has a loopback interface that is up, and no other', async () => {
         const text = await shop.sh(
           'cat /sys/class/net/lo/flags; ls /sys/class/net; ' +
             '(sleep 60 | nc -l -p 7 >/tmp/heard &) ; ' +
@@ -177,7 +177,7 @@ describe('isolation', () => {
         expect(devices.map((line) => line.split(':')[0]!.trim())).to.deep.equal(['lo']);
       });
 
-      cgroups.it('sees its own cgroup as the root', async () => {
+      cgroups.it('A container sees its own cgroup as the root', async () => {
         await using box = await shop.session({ userns });
         const inside = (await box.sh('cat /proc/self/cgroup')).split('\n');
         const outside = (await readFile(`/proc/${await box.pid()}/cgroup`, 'utf8')).split('\n');
@@ -194,7 +194,7 @@ describe('isolation', () => {
   hostUsers.describe('user ids', () => {
     const MAP = /^\s*0\s+(\d+)\s+65536$/;
 
-    it('are a range of its own, and root inside is not root outside', async () => {
+    it('User ids are a range of the container’s own, and root inside is not root outside', async () => {
       await using box = await shop.session();
       for (const map of ['uid_map', 'gid_map']) {
         const match = MAP.exec(await box.sh(`cat /proc/self/${map}`));
@@ -208,13 +208,13 @@ describe('isolation', () => {
       expect(await box.sh('id -u; id -g')).to.equal('0\n0');
     });
 
-    it('are the host’s with userns "host"', async () => {
+    it('User ids are the host’s with userns "host"', async () => {
       await using box = await shop.session({ userns: 'host' });
       expect(await box.sh('cat /proc/self/uid_map')).to.match(/^\s*0\s+0\s+4294967295$/);
       expect((await statusOf(await box.pid(2)))['Uid']).to.equal('0\t0\t0\t0');
     });
 
-    it('of two containers never meet', async () => {
+    it('User ids of two containers never meet', async () => {
       const boxes = await Promise.all([shop.session(), shop.session(), shop.session()]);
       try {
         const bases = await Promise.all(
@@ -226,7 +226,7 @@ describe('isolation', () => {
       }
     });
 
-    it('of another engine’s containers never meet them', async () => {
+    it('User ids of another engine’s containers never meet them', async () => {
       const other = await shop.openAnother();
       await using mine = await shop.session();
       await using theirs = other.run(shop.busybox, ['cat', '/proc/self/uid_map', '-'], {
@@ -243,8 +243,8 @@ describe('isolation', () => {
     });
   });
 
-  describe('nothing of the host', () => {
-    it('is open in it', async () => {
+  describe('what a container has of the host', () => {
+    it('No file of the host is open in a container', async () => {
       const text = await shop.sh('for f in /proc/self/fd/*; do echo $(readlink $f); done');
       // The shell's own look at the directory is the fourth.
       const open = text.split('\n').filter((line) => line !== '');
@@ -255,7 +255,7 @@ describe('isolation', () => {
       expect(init).not.to.match(/->/);
     });
 
-    it('is in its environment', async () => {
+    it('No variable of the host is in the environment of a container', async () => {
       process.env['CAISSON_TEST_SECRET'] = 'secret';
       try {
         const text = await shop.sh('env | sort', { env: { A: '1' } });
@@ -267,13 +267,13 @@ describe('isolation', () => {
       }
     });
 
-    it('is its working directory', async () => {
+    it('No directory of the host is the working directory of a container', async () => {
       expect(await shop.sh('pwd; readlink /proc/self/cwd; readlink /proc/1/cwd || true')).to.match(
         /^\/\n\/(?:\n\/)?$/,
       );
     });
 
-    it('can be reached over its root', async () => {
+    it('No file of the host can be reached over the root of a container', async () => {
       const text = await shop.sh('cd /; cd ../../..; readlink /proc/self/root; ls');
       const [root, ...names] = text.split('\n');
       expect(root).to.equal('/');
@@ -281,7 +281,7 @@ describe('isolation', () => {
     });
   });
 
-  it('network "host" shows the machine’s interfaces', async () => {
+  it('The network "host" shows the machine’s interfaces', async () => {
     const here = (await readFile('/proc/net/dev', 'utf8')).match(/^ *\S+:/gm);
     for (const userns of ['auto', 'host'] as const) {
       const there = await shop.sh('cat /proc/net/dev; ls /sys/class/net', {

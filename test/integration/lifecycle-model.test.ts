@@ -233,7 +233,7 @@ cgroups.describe('a model of the lives of containers', function () {
     for (const { real } of pairs) await detached.expectGone(real);
   };
 
-  it('agrees with what really happens', () =>
+  it('The model agrees with what really happens', () =>
     fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 3 }), commands, live),
       // What is found is what matters: shrinking it would take long.

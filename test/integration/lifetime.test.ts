@@ -39,7 +39,7 @@ root.describe('lifetime', function () {
     return { signal, said: JSON.parse(last) as unknown };
   };
 
-  it('a listener that throws is uncaught, and misses nothing', async () => {
+  it('A listener that throws is uncaught, and misses nothing', async () => {
     const { said } = await run('throwing-listener');
     const { events, ended, uncaught, stdout } = said as {
       events: string[];
@@ -54,12 +54,12 @@ root.describe('lifetime', function () {
     expect(stdout).to.equal('and again\n');
   });
 
-  it('a worker may be terminated at any moment: its containers end with it', async () => {
+  it('A worker may be terminated at any moment: its containers end with it', async () => {
     const { said } = await run('terminated-workers');
     expect(said).to.equal('nothing left');
   });
 
-  it('a cleanup helper that was killed comes back with the next start, for all containers', async () => {
+  it('A cleanup helper that was killed comes back with the next start, for all containers', async () => {
     const { signal, said } = await run('kills-cleanup-helper', 'init', 'another cleanup helper');
     const { ids, guards } = said as { ids: string[]; guards: number };
     expect(signal).to.equal('SIGKILL');
@@ -73,7 +73,7 @@ root.describe('lifetime', function () {
   });
 
   for (const init of ['init', 'no init']) {
-    it(`containers die with Node even without a cleanup helper (${init})`, async () => {
+    it(`Containers die with Node even without a cleanup helper (${init})`, async () => {
       const { signal, said } = await run('kills-cleanup-helper', init);
       const { ids, guards } = said as { ids: string[]; guards: number };
       expect(signal).to.equal('SIGKILL');

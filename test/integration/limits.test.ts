@@ -63,7 +63,7 @@ machine.describe('limits', () => {
   after(() => shop.close());
 
   describe('cgroups', () => {
-    it('of every controller have the container’s processes, and no others', async () => {
+    it('Cgroups of every controller have the container’s processes, and no others', async () => {
       await using box = await shop.session();
       const pids = [await box.pid(1), await box.pid(2)];
       const directories = await cgroupsOf(box.id);
@@ -84,7 +84,7 @@ machine.describe('limits', () => {
       }
     });
 
-    it('are there for new processes too', async () => {
+    it('Cgroups have new processes too', async () => {
       await using box = await shop.session();
       await box.sh('sleep 1000 & setsid sleep 1000 & true');
       await eventually(async () => {
@@ -95,7 +95,7 @@ machine.describe('limits', () => {
       });
     });
 
-    it('can be seen inside, and not be changed there', async () => {
+    it('Cgroups can be seen inside, and not be changed there', async () => {
       for (const userns of ['auto', 'host'] as const) {
         const [file, other] = onlyV2
           ? ['memory.max', 'cgroup.procs']
@@ -110,7 +110,7 @@ machine.describe('limits', () => {
       }
     });
 
-    it('go with the container', async () => {
+    it('Cgroups go with the container', async () => {
       const run = shop.engine.run(shop.busybox, ['true'], { memory: '64m', cpuShares: 100 });
       await run;
       await eventually(async () => {
@@ -119,13 +119,13 @@ machine.describe('limits', () => {
     });
   });
 
-  describe('as the kernel has them', () => {
+  describe('limits as the kernel has them', () => {
     const look = async (options: RunOptions, check: (id: string) => Promise<unknown>) => {
       await using box = await shop.session(options);
       await check(box.id);
     };
 
-    it('memory, with as much swap again', () =>
+    it('The kernel has a limit on memory, with as much swap again', () =>
       look({ memory: '64m' }, async (id) => {
         expect(await limit(id, 'memory', 'memory.limit_in_bytes', 'memory.max')).to.equal(
           '67108864',
@@ -135,7 +135,7 @@ machine.describe('limits', () => {
         ).to.equal(onlyV2 ? '67108864' : '134217728');
       }));
 
-    it('memory in all its units', async () => {
+    it('The kernel has limits on memory in all units', async () => {
       for (const [memory, bytes] of [
         [67_108_864, '67108864'],
         ['16777216b', '16777216'],
@@ -148,7 +148,7 @@ machine.describe('limits', () => {
       }
     });
 
-    it('memory and swap together, swap without limit, reservation', async () => {
+    it('The kernel has limits on memory and swap together, swap without limit, and a reservation', async () => {
       const swap = (id: string) =>
         limit(id, 'memory', 'memory.memsw.limit_in_bytes', 'memory.swap.max');
       await look({ memory: '64m', memorySwap: '96m', memoryReservation: '32m' }, async (id) => {
@@ -166,7 +166,7 @@ machine.describe('limits', () => {
       });
     });
 
-    it('swappiness and the OOM killer', async function () {
+    it('The kernel has the swappiness and the setting of the OOM killer', async function () {
       if (onlyV2) this.skip();
       await look({ memorySwappiness: 20, oomKillDisable: true, memory: '64m' }, async (id) => {
         expect(await limit(id, 'memory', 'memory.swappiness', '')).to.equal('20');
@@ -182,12 +182,12 @@ machine.describe('limits', () => {
       });
     });
 
-    it('shares of the processors', () =>
+    it('The kernel has the shares of the processors', () =>
       look({ cpuShares: 512 }, async (id) => {
         expect(await limit(id, 'cpu', 'cpu.shares', 'cpu.weight')).to.equal(onlyV2 ? '59' : '512');
       }));
 
-    it('processors’ time', async () => {
+    it('The kernel has the limit on processor time', async () => {
       const bandwidth = async (id: string) =>
         onlyV2
           ? limit(id, 'cpu', '', 'cpu.max')
@@ -211,7 +211,7 @@ machine.describe('limits', () => {
       );
     });
 
-    it('which processors and memory nodes', () =>
+    it('The kernel has the set of processors and memory nodes', () =>
       look({ cpusetCpus: '0', cpusetMems: '0' }, async (id) => {
         expect(await limit(id, 'cpuset', 'cpuset.cpus', 'cpuset.cpus')).to.equal('0');
         expect(await limit(id, 'cpuset', 'cpuset.mems', 'cpuset.mems')).to.equal('0');
@@ -222,7 +222,7 @@ machine.describe('limits', () => {
         }
       }));
 
-    it('number of processes', async () => {
+    it('The kernel has the limit on the number of processes', async () => {
       await look({ pidsLimit: 50 }, async (id) => {
         expect(await limit(id, 'pids', 'pids.max', 'pids.max')).to.equal('50');
       });
@@ -233,7 +233,7 @@ machine.describe('limits', () => {
       }
     });
 
-    it('weight of block I/O', () =>
+    it('The kernel has the weight of block I/O', () =>
       look({ blkioWeight: 500 }, async (id) => {
         const { version, directory } = await cgroupOf(id, 'blkio');
         const names = await readdir(directory);
@@ -245,7 +245,7 @@ machine.describe('limits', () => {
         );
       }));
 
-    it('rates of a disk', () =>
+    it('The kernel has the rates of a disk', () =>
       look(
         {
           deviceReadBps: [`${disk.path}:1m`],
@@ -274,7 +274,7 @@ machine.describe('limits', () => {
         },
       ));
 
-    it('nothing that was not asked for', () =>
+    it('The kernel has no limit that was not asked for', () =>
       look({}, async (id) => {
         if (onlyV2) {
           expect(await limit(id, 'memory', '', 'memory.max')).to.equal('max');
@@ -290,11 +290,11 @@ machine.describe('limits', () => {
       }));
   });
 
-  describe('of memory', () => {
+  describe('limits of memory', () => {
     /** Takes memory until there is none. */
     const HOG = 'tail /dev/zero';
 
-    it('end a hog, and the result says so', async () => {
+    it('A limit on memory ends a hog, and the result says so', async () => {
       for (const init of [true, false]) {
         const result = await shop.engine.run(shop.busybox, ['tail', '/dev/zero'], {
           memory: '24m',
@@ -310,7 +310,7 @@ machine.describe('limits', () => {
       }
     });
 
-    it('end a hog that is not the program itself, and the result says so', async () => {
+    it('A limit on memory ends a hog that is not the program itself, and the result says so', async () => {
       const result = await shop.engine.run(shop.busybox, ['sh', '-c', `${HOG}; echo $?; exit 4`], {
         memory: '24m',
         memorySwap: '24m',
@@ -318,7 +318,7 @@ machine.describe('limits', () => {
       expect(result).to.include({ oomKilled: true, exitCode: 4, stdout: '137\n' });
     });
 
-    it('hold for what is written into memory, too', async () => {
+    it('A limit on memory holds for what is written into memory, too', async () => {
       const result = await shop.engine.run(
         shop.busybox,
         ['sh', '-c', 'dd if=/dev/zero of=/dev/shm/x bs=1M count=60 2>/dev/null; exit 3'],
@@ -327,14 +327,14 @@ machine.describe('limits', () => {
       expect(result.oomKilled).to.equal(true);
     });
 
-    it('are not what ended a program that was killed', async () => {
+    it('A result does not blame the limit for a program that was killed', async () => {
       const result = await shop.engine.run(shop.busybox, ['sh', '-c', 'kill -9 $$; true'], {
         memory: '24m',
       });
       expect(result).to.include({ oomKilled: false, exitCode: 137 });
     });
 
-    it('of 4 MiB leave room for a small static program', async () => {
+    it('A limit of 4 MiB leaves room for a small static program', async () => {
       for (const userns of ['auto', 'host'] as const) {
         for (const init of [true, false]) {
           const runs = Array.from({ length: 5 }, () =>
@@ -352,7 +352,7 @@ machine.describe('limits', () => {
       }
     });
 
-    it('make a hog wait when the OOM killer is off, and it can still be ended', async function () {
+    it('A limit on memory makes a hog wait when the OOM killer is off, and it can still be ended', async function () {
       if (onlyV2) this.skip();
       // Who waits is who touches a page; a system call would fail instead.
       const run = shop.engine.run(shop.busybox, ['awk', 'BEGIN { x = "x"; while (1) x = x x }'], {
@@ -372,7 +372,7 @@ machine.describe('limits', () => {
     });
   });
 
-  describe('of processor time', () => {
+  describe('limits of processor time', () => {
     const BUSY = 'while :; do :; done';
 
     /** Processor time of each, in seconds, over some time in which all of them run. */
@@ -387,7 +387,7 @@ machine.describe('limits', () => {
       return end.map((time, index) => time - begin[index]!);
     }
 
-    it('share a processor as the shares say: 1024 to 256 is four to one', async () => {
+    it('Containers share a processor as the shares say: 1024 to 256 is four to one', async () => {
       await using large = await shop.session({ cpusetCpus: '0', cpuShares: 1024 });
       await using small = await shop.session({ cpusetCpus: '0', cpuShares: 256 });
       for (const box of [large, small]) await box.sh(`(${BUSY}) & true`);
@@ -395,7 +395,7 @@ machine.describe('limits', () => {
       expect(most! / least!).to.be.within(2.5, 6.5);
     });
 
-    it('hold: half a processor is half a processor, for two that want one each', async () => {
+    it('A limit of half a processor holds for two processes that want one each', async () => {
       await using box = await shop.session({ cpus: 0.5 });
       await box.sh(`(${BUSY}) & (${BUSY}) & true`);
       const begin = performance.now();
@@ -411,8 +411,8 @@ machine.describe('limits', () => {
     });
   });
 
-  describe('of block I/O', () => {
-    it('hold direct reads and writes to their rate', async function () {
+  describe('limits of block I/O', () => {
+    it('Rates hold direct reads and writes back', async function () {
       this.timeout(60_000);
       const volume = shop.path('volume');
       await mkdir(volume);
@@ -445,8 +445,8 @@ machine.describe('limits', () => {
     });
   });
 
-  describe('of processes', () => {
-    it('contain a fork bomb', async () => {
+  describe('limits of processes', () => {
+    it('A limit on processes contains a fork bomb', async () => {
       const run = shop.engine.run(
         shop.busybox,
         ['sh', '-c', '(b() { b | b & }; b) & exec sleep 1000'],
@@ -471,7 +471,7 @@ machine.describe('limits', () => {
       });
     });
 
-    it('may be as few as one', async () => {
+    it('A limit on processes may be as low as one', async () => {
       const { exitCode, stdout, stderr } = await shop.engine.run(
         shop.busybox,
         ['sh', '-c', 'echo $$; (true); echo never'],
@@ -482,7 +482,7 @@ machine.describe('limits', () => {
       expect(exitCode).not.to.equal(0);
     });
 
-    it('leave no room for init when they are so few, and the error says so', async () => {
+    it('A limit on processes that leaves no room for init is an error that says so', async () => {
       const error = await shop.engine.run(shop.busybox, ['true'], { pidsLimit: 1 }).then(
         () => undefined,
         (reason: unknown) => reason as Error & { code: string; step: string; hint: string },
@@ -493,7 +493,7 @@ machine.describe('limits', () => {
     });
   });
 
-  needsRoot('device nodes').it('allow devices by rule, and no others', async function () {
+  needsRoot('device nodes').it('Rules allow devices, and no others', async function () {
     const device = await spareDevice();
     if (device === undefined) return this.skip();
     const { rdev } = await stat(device);
@@ -518,8 +518,8 @@ machine.describe('limits', () => {
     expect(await open('a *:* rwm')).to.equal('may\n');
   });
 
-  describe('that cannot be set', () => {
-    it('because the kernel refuses the value are an error with an address', async () => {
+  describe('limits that cannot be set', () => {
+    it('A limit whose value the kernel refuses is an error with an address', async () => {
       const error = await shop.engine
         .run(shop.busybox, ['true'], { deviceReadBps: ['/dev/null:1m'] })
         .then(
@@ -550,7 +550,7 @@ machine.describe('limits', () => {
       return JSON.parse(stdout) as Record<string, unknown>;
     };
 
-    it('because a controller is missing are an error that names it', async function () {
+    it('A limit whose controller is missing is an error that names it', async function () {
       if (onlyV2 || !isRoot) this.skip();
       for (const [controller, options, option] of [
         ['pids', { pidsLimit: 10 }, '--pids-limit'],
@@ -569,7 +569,7 @@ machine.describe('limits', () => {
       }
     });
 
-    it('because a hierarchy is read-only are an error that says so', async function () {
+    it('A limit in a hierarchy that is read-only is an error that says so', async function () {
       if (onlyV2 || !isRoot) this.skip();
       const { mountPoint } = (await hierarchies()).find(({ controllers }) =>
         controllers.includes('pids'),

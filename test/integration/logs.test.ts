@@ -38,14 +38,14 @@ describe('logs that another process writes', () => {
     return seen;
   }
 
-  it('are whole, in order and once, through hundreds of rotations', async () => {
+  it('Logs are whole, in order and once, through hundreds of rotations', async () => {
     // As many files as there can be: none is dropped.
     const seen = await numbers(writer(directory, 8192, 1000));
     expect((await readdir(directory)).length).to.be.above(150);
     expect(seen).to.deep.equal(Array.from({ length: LINES }, (_, index) => index));
   });
 
-  it('lose only what rotation dropped', async () => {
+  it('Logs lose only what rotation dropped', async () => {
     const seen = await numbers(writer(directory, 4096, 2));
     expect(seen.at(-1)).to.equal(LINES - 1);
     for (let index = 1; index < seen.length; index++) {
@@ -53,7 +53,7 @@ describe('logs that another process writes', () => {
     }
   });
 
-  it('can be read from while they grow, up to where they were', async () => {
+  it('Logs can be read from while they grow, up to where they were', async () => {
     const child = writer(directory, 1 << 20, 3);
     const exited = once(child, 'exit');
     for (let round = 0; round < 20; round++) {

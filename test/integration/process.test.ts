@@ -24,30 +24,30 @@ describe('the process', () => {
       (reason: unknown) => reason as Error & { code: string },
     );
 
-  describe('its user', () => {
+  describe('the user of the process', () => {
     const ids = (options: RunOptions) =>
       shop.sh('id -u; id -g; id -G; grep ^Groups: /proc/self/status; echo $HOME', options);
 
-    it('is root by default', async () => {
+    it('The user is root by default', async () => {
       expect(await ids({})).to.match(/^0\n0\n0\nGroups:\s+0 ?\n\/root$/);
     });
 
-    it('is found by name, with its group and home', async () => {
+    it('A user is found by name, with its group and home', async () => {
       expect(await ids({ user: 'user' })).to.match(/^1000\n1000\n1000 29\n.*\n\/home\/user$/);
     });
 
-    it('is found by number, known or not', async () => {
+    it('A user is found by number, known or not', async () => {
       expect(await ids({ user: '1000' })).to.match(/^1000\n1000\n1000 29\n.*\n\/home\/user$/);
       expect(await ids({ user: '4711' })).to.match(/^4711\n0\n0\n.*\n\/$/);
     });
 
-    it('has the group that was asked for', async () => {
+    it('The process has the group that was asked for', async () => {
       expect(await ids({ user: '4711:815' })).to.match(/^4711\n815\n815\n/);
       expect(await ids({ user: 'user:tty' })).to.match(/^1000\n5\n5\n/);
       expect(await ids({ user: '0:1000' })).to.match(/^0\n1000\n1000\n/);
     });
 
-    it('has the groups of the group file, and the added ones', async () => {
+    it('The process has the groups of the group file, and the added ones', async () => {
       const root = shop.copyOfBusybox('groups');
       await writeFile(
         `${root.path}/etc/group`,
@@ -63,7 +63,7 @@ describe('the process', () => {
       expect(await groups({ groupAdd: ['audio', 9] })).to.have.members([0, 29, 9]);
     });
 
-    it('is looked up in the container’s own files only', async () => {
+    it('A user is looked up in the container’s own files only', async () => {
       for (const options of [{ user: 'games' }, { user: 'user:games' }, { groupAdd: ['games'] }]) {
         const error = await failure(options);
         expect(error?.code).to.equal('ERR_NO_SUCH_USER');
@@ -72,7 +72,7 @@ describe('the process', () => {
       expect(await shop.sh('id -un', { user: 'games' }, 'host')).to.equal('games');
     });
 
-    it('owns what it makes, and may do no more than it may', async () => {
+    it('A user owns what it makes, and may do no more than its rights allow', async () => {
       const text = await shop.sh(
         'touch /tmp/x && stat -c %u:%g /tmp/x; touch /etc/x 2>&1; ls /root 2>&1; cat /proc/1/environ 2>&1; ' +
           'kill -9 1 2>&1; true',
@@ -82,7 +82,7 @@ describe('the process', () => {
       expect(text.match(/Permission denied|Operation not permitted/g)?.length).to.equal(4);
     });
 
-    it('may use the standard streams again by name', async () => {
+    it('A user may use the standard streams again by name', async () => {
       for (const userns of ['auto', 'host'] as const) {
         const run = shop.engine.run(
           shop.busybox,
@@ -96,7 +96,7 @@ describe('the process', () => {
     });
   });
 
-  it('has the environment that was asked for', async () => {
+  it('The process has the environment that was asked for', async () => {
     const env = async (options: RunOptions) =>
       (await shop.sh('cat /proc/self/environ', { ...options }))
         .split('\0')
@@ -117,14 +117,14 @@ describe('the process', () => {
     );
   });
 
-  it('is found along the PATH that it was given', async () => {
+  it('The program is found along the PATH that it was given', async () => {
     const { stdout } = await shop.engine.run(shop.busybox, ['env'], {
       env: { PATH: '/nowhere:/usr/bin' },
     });
     expect(stdout).to.include('PATH=/nowhere:/usr/bin');
   });
 
-  it('has its arguments as they were, whatever is in them', async () => {
+  it('The program has its arguments as they were, whatever is in them', async () => {
     const args = [
       '',
       ' a  b ',
@@ -142,13 +142,13 @@ describe('the process', () => {
     expect(stdout.split('\0').slice(0, -1)).to.deep.equal(args);
   });
 
-  it('has the entrypoint before its arguments', async () => {
+  it('The program has the entrypoint before its arguments', async () => {
     const options = { entrypoint: ['echo', 'one'] };
     const { stdout } = await shop.engine.run(shop.busybox, ['two'], options);
     expect(stdout).to.equal('one two\n');
   });
 
-  describe('its capabilities', () => {
+  describe('the capabilities of the process', () => {
     const bits = (names: readonly string[]) => capabilityMask(names).toString(16).padStart(16, '0');
 
     const sets = async (options: RunOptions) => {
@@ -161,7 +161,7 @@ describe('the process', () => {
 
     for (const userns of ['auto', 'host'] as const) {
       describe(`with userns "${userns}"`, () => {
-        it('are Docker’s, none of them inheritable or ambient', async () => {
+        it('The capabilities are Docker’s, none of them inheritable or ambient', async () => {
           expect(await sets({ userns })).to.include({
             CapInh: bits([]),
             CapPrm: bits(DEFAULT_CAPABILITIES),
@@ -171,7 +171,7 @@ describe('the process', () => {
           });
         });
 
-        it('are only a bound for who is not root', async () => {
+        it('The capabilities are only a bound for a user that is not root', async () => {
           expect(await sets({ userns, user: 'user' })).to.include({
             CapInh: bits([]),
             CapPrm: bits([]),
@@ -181,7 +181,7 @@ describe('the process', () => {
           });
         });
 
-        it('are more and fewer as asked', async () => {
+        it('The capabilities are more and fewer as asked', async () => {
           const options = {
             userns,
             capAdd: ['NET_ADMIN', 'cap_sys_time'],
@@ -200,7 +200,7 @@ describe('the process', () => {
           });
         });
 
-        it('have their effect', async () => {
+        it('The capabilities have their effect', async () => {
           const set = 'ip link set lo mtu 9000 2>/dev/null && echo set || echo refused';
           expect(await shop.sh(set, { userns })).to.equal('refused');
           expect(await shop.sh(set, { userns, capAdd: ['NET_ADMIN'] })).to.equal('set');
@@ -211,12 +211,12 @@ describe('the process', () => {
       });
     }
 
-    it('are all of them over its own with userns "auto" and ALL', async () => {
+    it('The capabilities are all of them over its own with userns "auto" and ALL', async () => {
       const { CapEff } = await sets({ capAdd: ['ALL'] });
       expect(CapEff).to.equal(bits(CAPABILITIES));
     });
 
-    it('cannot be won back', async () => {
+    it('The capabilities cannot be won back', async () => {
       const look =
         'cp /usr/bin/id /usr/bin/grep /tmp && chmod 6755 /tmp/id /tmp/grep && ' +
         'setpriv --reuid 1000 --regid 1000 --clear-groups sh -c ' +
@@ -228,7 +228,7 @@ describe('the process', () => {
       );
     });
 
-    it('go with a filter, and with no-new-privileges when asked', async () => {
+    it('The capabilities go with a filter, and with no-new-privileges when asked', async () => {
       for (const userns of ['auto', 'host'] as const) {
         const state = async (securityOpt: string[]) => {
           const { NoNewPrivs, Seccomp } = await sets({ userns, securityOpt });
@@ -242,7 +242,7 @@ describe('the process', () => {
       }
     });
 
-    it('are not there for pid 1, which only passes signals on', async () => {
+    it('The first process has none of the capabilities where it is an init, which only passes signals on', async () => {
       // It drops them when the program has been exec'ed, and may take a moment for it.
       const text = await shop.sh(
         'until grep -q "^NoNewPrivs:.1" /proc/1/status; do usleep 1000; done; ' +
@@ -259,7 +259,7 @@ describe('the process', () => {
     // In a fresh user namespace one would have every capability.
     const TRY = 'unshare -Ur true 2>&1 && echo allowed || echo refused';
 
-    it('of the default profile refuses what Docker’s does', async () => {
+    it('The filter of the default profile refuses what Docker’s does', async () => {
       expect(await shop.sh(TRY)).to.match(/refused$/);
       expect(await shop.sh(TRY, { securityOpt: ['seccomp=unconfined'] })).to.equal('allowed');
       expect(
@@ -267,7 +267,7 @@ describe('the process', () => {
       ).to.equal('mounted');
     });
 
-    it('may come from a file', async () => {
+    it('The filter may come from a file', async () => {
       const profile = {
         defaultAction: 'SCMP_ACT_ALLOW',
         syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 95 }],
@@ -281,7 +281,7 @@ describe('the process', () => {
     });
   });
 
-  it('starts under a filter that leaves it little', async () => {
+  it('A program starts under a filter that leaves it little', async () => {
     // What the last steps before the program cannot do without, and what busybox does.
     const names =
       'setgroups setresgid setresuid prctl capset mmap execve ' +
@@ -305,7 +305,7 @@ describe('the process', () => {
   });
 
   describe('kernel paths', () => {
-    it('that tell or change too much are masked or read-only', async () => {
+    it('Kernel paths that tell or change too much are masked or read-only', async () => {
       const text = await shop.sh(
         'cat /proc/kcore /proc/keys /proc/timer_list /proc/interrupts 2>/dev/null | wc -c; ' +
           'ls -A /proc/acpi /proc/scsi /sys/firmware 2>/dev/null | grep -v : | grep . | wc -l; ' +
@@ -317,34 +317,37 @@ describe('the process', () => {
     });
   });
 
-  describe('privileged', () => {
-    root.it('has all capabilities and devices, no filter and no masks', async () => {
-      const device = (await spareDevice()) ?? '/dev/null';
-      const text = await shop.sh(
-        'grep -E "^(CapEff|Seccomp):" /proc/self/status; cat /proc/self/uid_map; ' +
-          `(: <${device}) && echo device; ` +
-          'head -c 1 /proc/interrupts | wc -c; ls -A /sys/firmware | wc -l; ' +
-          'touch /proc/sys/kernel/panic && echo sys; grep " /sys sysfs" /proc/self/mounts | cut -d" " -f4; ' +
-          'mknod /tmp/n b 7 0 && (: </tmp/n) && echo node; mount -t tmpfs x /mnt 2>/dev/null || mkdir /mnt && mount -t tmpfs x /mnt && echo mounted',
-        { privileged: true },
-      );
-      const lines = text.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' '));
-      // Nobody can be given what this process lacks itself.
-      const { CapPrm } = await statusOf(process.pid);
-      expect(lines[0]).to.equal(`CapEff: ${CapPrm}`);
-      expect(lines[1]).to.equal('Seccomp: 0');
-      expect(lines[2]).to.equal('0 0 4294967295');
-      expect(lines[3]).to.equal('device');
-      expect(lines[4]).to.equal('1');
-      expect(Number(lines[5])).to.be.greaterThan(0);
-      expect(lines[6]).to.equal('sys');
-      expect(lines[7]).to.match(/^rw,/);
-      expect(lines.slice(8)).to.deep.equal(['node', 'mounted']);
-    });
+  describe('a privileged process', () => {
+    root.it(
+      'A privileged program has all capabilities and devices, no filter and no masks',
+      async () => {
+        const device = (await spareDevice()) ?? '/dev/null';
+        const text = await shop.sh(
+          'grep -E "^(CapEff|Seccomp):" /proc/self/status; cat /proc/self/uid_map; ' +
+            `(: <${device}) && echo device; ` +
+            'head -c 1 /proc/interrupts | wc -c; ls -A /sys/firmware | wc -l; ' +
+            'touch /proc/sys/kernel/panic && echo sys; grep " /sys sysfs" /proc/self/mounts | cut -d" " -f4; ' +
+            'mknod /tmp/n b 7 0 && (: </tmp/n) && echo node; mount -t tmpfs x /mnt 2>/dev/null || mkdir /mnt && mount -t tmpfs x /mnt && echo mounted',
+          { privileged: true },
+        );
+        const lines = text.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' '));
+        // Nobody can be given what this process lacks itself.
+        const { CapPrm } = await statusOf(process.pid);
+        expect(lines[0]).to.equal(`CapEff: ${CapPrm}`);
+        expect(lines[1]).to.equal('Seccomp: 0');
+        expect(lines[2]).to.equal('0 0 4294967295');
+        expect(lines[3]).to.equal('device');
+        expect(lines[4]).to.equal('1');
+        expect(Number(lines[5])).to.be.greaterThan(0);
+        expect(lines[6]).to.equal('sys');
+        expect(lines[7]).to.match(/^rw,/);
+        expect(lines.slice(8)).to.deep.equal(['node', 'mounted']);
+      },
+    );
   });
 
   describe('sysctls', () => {
-    it('are those of the container, and the host’s stay', async () => {
+    it('The sysctls are those of the container, and the host’s stay', async () => {
       const read =
         'cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmax /proc/sys/kernel/sem /proc/sys/fs/mqueue/msg_max /proc/sys/net/ipv4/ip_unprivileged_port_start';
       for (const userns of ['auto', 'host'] as const) {
@@ -363,7 +366,7 @@ describe('the process', () => {
       }
     });
 
-    it('that the kernel refuses are an error with an address', async () => {
+    it('A sysctl that the kernel refuses is an error with an address', async () => {
       const error = (await failure({ sysctls: { 'net.ipv4.ip_forward': 'many' } })) as
         (Error & { code: string; step: string; path: string; errno: string }) | undefined;
       expect(error?.code).to.equal('ERR_START_FAILED');
@@ -376,7 +379,7 @@ describe('the process', () => {
     });
   });
 
-  it('has the limits that were asked for', async () => {
+  it('The process has the limits that were asked for', async () => {
     const text = await shop.sh('cat /proc/self/limits', {
       ulimits: ['nofile=123:456', 'nproc=77', 'core=0', 'stack=4194304:-1'],
     });
@@ -391,7 +394,7 @@ describe('the process', () => {
     ).to.equal('4096');
   });
 
-  it('has the standing with the OOM killer that was asked for', async () => {
+  it('The process has the OOM score adjustment that was asked for', async () => {
     for (const oomScoreAdj of [500, 0]) {
       expect(await shop.sh('cat /proc/self/oom_score_adj', { oomScoreAdj })).to.equal(
         String(oomScoreAdj),
@@ -399,7 +402,7 @@ describe('the process', () => {
     }
   });
 
-  it('starts with signals as they should be', async () => {
+  it('The program starts with signals as they should be', async () => {
     for (const init of [true, false]) {
       const command = ['grep', '-E', '^Sig(Blk|Ign|Pnd)', '/proc/self/status'];
       const { stdout } = await shop.engine.run(shop.busybox, command, { init });

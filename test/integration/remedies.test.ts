@@ -46,7 +46,7 @@ const lack =
 describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function () {
   this.timeout(60_000);
   if (lack !== undefined) {
-    it('are not tried');
+    it('The remedies are not tried');
     return;
   }
   const systemd = existsSync('/run/systemd/system')
@@ -136,7 +136,7 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
       );
     }
 
-    it('user.max_user_namespaces=0, for root', () =>
+    it('The remedy works for root with user.max_user_namespaces=0', () =>
       turned('user.max_user_namespaces', '0', async () => {
         const refused = await attempt('root');
         expect(refused.hint, JSON.stringify(refused)).to.include('user.max_user_namespaces is 0');
@@ -145,7 +145,7 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
         await succeeds('root', {}, /^0\n/);
       }));
 
-    it('as many user namespaces as one may have', async () => {
+    it('The remedy works when all user namespaces that a user may have are in use', async () => {
       const caisson = async (...args: string[]) =>
         (await run(...command('alone', [`${repository}/bin/caisson`, ...args]))).stdout.trim();
       const id = await caisson('run', '-d', 'host', 'sleep', '1000');
@@ -168,7 +168,7 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
   describe('users', () => {
     const AS_33 = { user: '33' };
 
-    it('no ids of his own', async () => {
+    it('The remedy works for a user without subordinate ids', async () => {
       const refused = await attempt('alone', AS_33);
       expect(refused.message, JSON.stringify(refused)).to.include('/etc/subuid has no range');
       const remedy = remedyIn(refused.hint, /^as root: (usermod .*)$/);
@@ -185,7 +185,7 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
       }
     });
 
-    it('only some of them', async () => {
+    it('The remedy works for a user with too few subordinate ids', async () => {
       const ids = remedyIn(
         await readFile('/etc/subgid', 'utf8'),
         new RegExp(`^${NAME}:(\\d+):`, 'm'),
@@ -199,7 +199,7 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
       await succeeds('alone', AS_33, /^33\n/);
     });
 
-    it('no helper', async () => {
+    it('The remedy works for a machine without the helpers', async () => {
       const path = '/usr/bin/newuidmap';
       await rename(path, `${path}.away`);
       try {
@@ -216,7 +216,7 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
       await succeeds('alone', AS_33, /^33\n/);
     });
 
-    it('a helper that is not set-user-id', async () => {
+    it('The remedy works for a helper that is not set-user-id', async () => {
       const path = '/usr/bin/newgidmap';
       const { mode } = await stat(path);
       try {
@@ -244,13 +244,13 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
 
   describe(`cgroups${systemd === undefined ? '' : ` (left out: ${systemd})`}`, () => {
     if (systemd !== undefined) {
-      it.skip('are those of a session');
+      it.skip('The remedies are those of a session');
       return;
     }
     const LIMITED: RunOptions = { memory: '64m' };
     const HAS_IT = /^0\n67108864\n/;
 
-    it('nobody’s session', async () => {
+    it('The remedy works for a user without a session', async () => {
       const refused = await attempt('alone', LIMITED);
       expect(refused.code, JSON.stringify(refused)).to.equal('ERR_CGROUP_CONTROLLER_MISSING');
       const remedy = remedyIn(refused.hint, /log in, rather than su; .*as root: (loginctl .*)$/);
@@ -264,7 +264,7 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
       expect(came.missing).not.to.have.property('cgroups');
     });
 
-    it('no bus in it', async () => {
+    it('The remedy works for a session without a bus', async () => {
       const shell = (script: string) => run('runuser', ['-l', NAME, '-c', script]);
       await shell('systemctl --user stop dbus.socket dbus.service; rm -f /run/user/$(id -u)/bus');
       const refused = await attempt('logged in', LIMITED);
@@ -280,7 +280,7 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
       await succeeds('logged in', LIMITED, HAS_IT);
     });
 
-    it('too little delegated to it', async () => {
+    it('The remedy works for a session with too little delegated to it', async () => {
       const less = `${DROP_INS}/00-less.conf`;
       const aside = `${DROP_INS}.aside`;
       await rename(DROP_INS, aside);

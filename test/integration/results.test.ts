@@ -38,7 +38,7 @@ describe('results', () => {
 
   describe('the exit', () => {
     for (const init of [true, false]) {
-      it(`has the program’s code (init: ${init})`, async () => {
+      it(`The exit has the program’s code (init: ${init})`, async () => {
         for (const code of [0, 1, 7, 42, 125, 137, 255]) {
           const result = await sh(`exit ${code}`, { init });
           expect(result.exitCode).to.equal(code);
@@ -47,7 +47,7 @@ describe('results', () => {
       });
     }
 
-    it('by a signal has 128 more, and the signal’s name', async () => {
+    it('The exit by a signal has 128 more, and the signal’s name', async () => {
       for (const [number, name] of [
         [1, 'SIGHUP'],
         [6, 'SIGABRT'],
@@ -66,7 +66,7 @@ describe('results', () => {
       }
     });
 
-    it('is what the caller asked for by kill()', async () => {
+    it('The exit is what the caller asked for by kill()', async () => {
       const run = sh('sleep 1000');
       await run.started;
       run.kill('TERM');
@@ -75,7 +75,7 @@ describe('results', () => {
       run.kill(); // too late, and no error
     });
 
-    it('comes even when kill() was called before there was anything to kill', async () => {
+    it('The exit comes even when kill() was called before there was anything to kill', async () => {
       for (let pause = 0; pause < 10; pause++) {
         const run = sh('sleep 1000');
         if (pause > 0) await sleep(pause - 1);
@@ -85,7 +85,7 @@ describe('results', () => {
       }
     });
 
-    it('refuses signals that there are not', async () => {
+    it('The method kill() refuses signals that do not exist', async () => {
       await using run = sh('sleep 1000');
       for (const name of ['NOPE', 'SIGNOPE', '', 65, -1, 1.5]) {
         expect(() => run.kill(name), String(name))
@@ -98,7 +98,7 @@ describe('results', () => {
   describe('init', () => {
     const LOOP = 'echo ready; while :; do sleep 0.02; done';
 
-    it('passes signals on to the program', async () => {
+    it('The init passes signals on to the program', async () => {
       for (const name of ['TERM', 'INT', 'HUP', 'USR1', 'USR2', 'QUIT'] as const) {
         const run = sh(`trap 'echo got ${name}; exit 3' ${name}; ${LOOP}`);
         for await (const line of run) {
@@ -109,14 +109,14 @@ describe('results', () => {
       }
     });
 
-    it('is pid 1, and the program another', async () => {
+    it('The init is pid 1, and the program another', async () => {
       expect((await sh('echo $$; cat /proc/1/comm')).stdout).to.equal('2\ncaisson-init\n');
       expect((await sh('echo $$; cat /proc/1/comm; true', { init: false })).stdout).to.equal(
         '1\nsh\n',
       );
     });
 
-    it('makes programs end at signals that they do not handle; without it they ignore them', async () => {
+    it('The init makes programs end at signals that they do not handle; without it they ignore them', async () => {
       await using plain = sh(LOOP, { init: false });
       for await (const line of plain) {
         expect(line).to.equal('ready');
@@ -130,7 +130,7 @@ describe('results', () => {
       expect((await plain).exitCode).to.equal(137);
     });
 
-    it('reaps what others leave behind', async () => {
+    it('The init reaps what others leave behind', async () => {
       const orphans = '(for i in 1 2 3 4 5 6 7 8; do (sleep 0.01 &) ; done)';
       const zombies = 'cat /proc/[0-9]*/stat 2>/dev/null | grep -c "^[0-9]* ([^)]*) Z 1 "';
       const wait = 'while ps -o comm | grep -q "^sleep$"; do usleep 10000; done';
@@ -139,7 +139,7 @@ describe('results', () => {
       expect(text).not.to.include('sleep');
     });
 
-    it('is what reaps them: a program that is pid 1 itself has them all', async () => {
+    it('A program that is pid 1 itself has orphans as its children', async () => {
       // Eight orphans; then counts the zombies below pid 1 until there are as many as expected.
       const program = `
         for (1..8) { unless (fork) { unless (fork) { select undef, undef, undef, 0.05; exit } exit } }
@@ -166,7 +166,7 @@ describe('results', () => {
   });
 
   describe('the end', () => {
-    it('takes daemons with it', async () => {
+    it('The end of a program takes daemons with it', async () => {
       const run = sh(
         '(setsid sleep 1000 &); setsid sh -c "sleep 1001 & sleep 1002" & (trap "" HUP; sleep 1003) & ' +
           'while [ $(ps -o comm | grep -c "^sleep$") != 4 ]; do usleep 10000; done; echo ready; read line',
@@ -180,13 +180,13 @@ describe('results', () => {
       expect(await alive(pids)).to.deep.equal([]);
     });
 
-    it('does not wait for daemons that hold the output', async () => {
+    it('The end does not wait for daemons that hold the output', async () => {
       const { stdout, durationMs } = await sh('sleep 1000 & echo hi');
       expect(stdout).to.equal('hi\n');
       expect(durationMs).to.be.lessThan(900_000);
     });
 
-    it('comes at the timeout, for everything', async () => {
+    it('The end comes at the timeout, for everything', async () => {
       const run = sh('trap "" TERM INT HUP; (setsid sleep 1000 &); echo out; sleep 1000', {
         timeout: 700 * slowness,
       });
@@ -208,12 +208,12 @@ describe('results', () => {
       expect(await alive(pids)).to.deep.equal([]);
     });
 
-    it('comes before the timeout where the program is quicker', async () => {
+    it('The end comes before the timeout where the program is quicker', async () => {
       const result = await sh('true', { timeout: 60_000 });
       expect(result.timedOut).to.equal(false);
     });
 
-    it('comes with the AbortSignal', async () => {
+    it('The end comes with the AbortSignal', async () => {
       const controller = new AbortController();
       const run = sh('(setsid sleep 1000 &); echo ready; sleep 1000', {
         signal: controller.signal,
@@ -227,7 +227,7 @@ describe('results', () => {
       expect(await alive(pids)).to.deep.equal([]);
     });
 
-    it('comes with the AbortSignal whenever that is aborted', async () => {
+    it('The end comes with the AbortSignal whenever that is aborted', async () => {
       for (let pause = 0; pause < 10; pause++) {
         const controller = new AbortController();
         const run = sh('sleep 1000', { signal: controller.signal });
@@ -237,7 +237,7 @@ describe('results', () => {
       }
     });
 
-    it('leaves nothing of itself on a signal that was not aborted, and Node warns of no leak', async () => {
+    it('The signal is left without a listener when it was not aborted, and Node warns of no leak', async () => {
       const { signal } = new AbortController();
       const warnings: Error[] = [];
       const warned = (warning: Error) => warnings.push(warning);
@@ -252,7 +252,7 @@ describe('results', () => {
       expect(warnings).to.deep.equal([]);
     });
 
-    it('was there before the start when the signal was aborted', async () => {
+    it('A run whose signal was aborted before has ended before it starts', async () => {
       const run = sh('true', { signal: AbortSignal.abort(new Error('enough')) });
       const error = await failure(run);
       expect(error.code).to.equal('ERR_ABORTED');
@@ -260,7 +260,7 @@ describe('results', () => {
       expect(await tracesOf(run.id, shop.path('data'))).to.deep.equal([]);
     });
 
-    it('comes with the scope of `await using`', async () => {
+    it('The end comes with the scope of `await using`', async () => {
       let pids: number[];
       {
         await using run = sh('sleep 1000');
@@ -271,7 +271,7 @@ describe('results', () => {
       expect(await alive(pids)).to.deep.equal([]);
     });
 
-    it('of a scope does not wait for output that nobody reads', async () => {
+    it('The end of a scope does not wait for output that is not read', async () => {
       await using run = sh('yes');
       for await (const line of run) {
         expect(line).to.equal('y');
@@ -282,7 +282,7 @@ describe('results', () => {
     });
   });
 
-  it('say whether the program was exec’ed: `started`', async () => {
+  it('A result tells whether the program was exec’ed: `started`', async () => {
     const run = sh('echo a; read line', { stdin: 'pipe' });
     await run.started;
     const names = await Promise.all(
@@ -300,7 +300,7 @@ describe('results', () => {
     expect((await failure(missing)).code).to.equal('ERR_COMMAND_NOT_FOUND');
   });
 
-  it('know how the start went', async () => {
+  it('A result has the timeline of the start', async () => {
     const { timeline, durationMs } = await sh('true');
     const { steps, total } = timeline;
     expect(steps.length).to.be.greaterThan(20);
@@ -328,7 +328,7 @@ describe('results', () => {
     expect(drawn.filter((line) => line.includes('root.pivot')).length).to.equal(1);
   });
 
-  it('are promises in every respect', async () => {
+  it('Executions are promises in every respect', async () => {
     expect(await sh('exit 4').then(({ exitCode }) => exitCode + 1)).to.equal(5);
     expect(
       await sh('true', { memory: 'x' }).catch((error: unknown) => (error as CaissonError).code),
@@ -340,8 +340,8 @@ describe('results', () => {
     expect(both.map(({ exitCode }) => exitCode)).to.deep.equal([1, 2]);
   });
 
-  describe('many at once', () => {
-    it('each have their own', async () => {
+  describe('many runs at once', () => {
+    it('Each of many results has its own values', async () => {
       const runs = Array.from({ length: 50 }, (_, index) =>
         sh(`echo $HOSTNAME; echo ${index}; echo e${index} >&2; exit ${index}`),
       );
@@ -354,7 +354,7 @@ describe('results', () => {
       expect(new Set(results.map(({ id }) => id)).size).to.equal(50);
     });
 
-    it('leave nothing behind: no cgroup, directory, process or descriptor', async () => {
+    it('Many runs leave nothing behind: no cgroup, directory, process or descriptor', async () => {
       const open = async () => (await readdir('/proc/self/fd')).length;
       const before = await open();
       const runs = Array.from({ length: 30 }, (_, index) =>
@@ -376,7 +376,7 @@ describe('results', () => {
   });
 
   describe('a closed engine', () => {
-    it('has ended what ran, and left nothing', async () => {
+    it('A closed engine has ended what ran, and left nothing', async () => {
       const engine = await shop.openAnother();
       const runs = Array.from({ length: 5 }, () =>
         engine.run(shop.busybox, ['sh', '-c', 'setsid sleep 1000 & sleep 1000']),
@@ -391,7 +391,7 @@ describe('results', () => {
       }
     });
 
-    it('starts nothing more', async () => {
+    it('A closed engine starts nothing more', async () => {
       const engine = await shop.openAnother();
       await engine.close();
       const run = engine.run(shop.busybox, ['true']);

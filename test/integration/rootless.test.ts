@@ -46,7 +46,7 @@ async function mapOf(pid: number, name: 'uid_map' | 'gid_map'): Promise<number[]
 
 const root = needsRoot('it makes users of its own');
 
-root.describe('without root', function () {
+root.describe('rootless containers', function () {
   this.timeout(120_000);
   let user: OrdinaryUser;
 
@@ -72,14 +72,14 @@ root.describe('without root', function () {
     return { id, pid };
   }
 
-  describe('with one id', () => {
+  describe('a user with one id', () => {
     before(async () => {
       user = await OrdinaryUser.make(false);
     });
 
     after(() => user.cleanUp());
 
-    it('runs the host image and a root directory, as root of his own', async () => {
+    it('An ordinary user with one id runs the host image and a root directory, as root inside', async () => {
       const said = await user.ok(['run', '--rm', 'host', 'sh', '-c', 'id -u; cat /etc/hostname']);
       expect(said).to.match(/^0\n[0-9a-f]{12}$/);
       const root = user.busybox();
@@ -90,13 +90,13 @@ root.describe('without root', function () {
       expect(await exists(join(root, 'new')), 'written into the root directory').to.equal(false);
     });
 
-    it('names what a root of somebody else lacks', async () => {
+    it('An error names what the root of another user lacks', async () => {
       const root = makeBusybox(join(user.directory, 'foreign'));
       const said = await user.fails(['run', '--rm', '--rootfs', root, 'true']);
       expect(said).to.include('/etc/hosts').and.include('a copy of your own');
     });
 
-    it('maps that id alone, and gives up setgroups', async () => {
+    it('The user namespace maps that id alone, and gives up setgroups', async () => {
       const { id, pid } = await started('host', ...SLEEP);
       expect(await mapOf(pid, 'uid_map')).to.deep.equal([[0, UID, 1]]);
       expect(await mapOf(pid, 'gid_map')).to.deep.equal([[0, UID, 1]]);
@@ -116,24 +116,24 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('says what other users need', async () => {
+    it('An error says what other users need', async () => {
       const said = await user.fails(['run', '--rm', '-u', '33', 'host', 'true']);
       expect(said).to.include('/etc/subuid has no range').and.include('usermod --add-subuids');
       expect(await readdir(user.containers)).to.deep.equal([]);
     });
 
-    it('has a terminal', async () => {
+    it('A container with one id has a terminal', async () => {
       expect(await user.ok(['run', '--rm', '-t', 'host', 'tty'])).to.equal('/dev/pts/0');
     });
   });
 
-  describe('with subordinate ids', () => {
+  describe('a user with subordinate ids', () => {
     before(async function () {
       if (!existsSync('/usr/bin/newuidmap')) this.skip();
       user = await OrdinaryUser.make(true);
     });
 
-    it('maps his ranges behind his own id', async () => {
+    it('The user namespace maps the user’s ranges behind the user’s own id', async () => {
       const { id, pid } = await started('host', ...SLEEP);
       expect(await mapOf(pid, 'uid_map')).to.deep.equal([
         [0, UID, 1],
@@ -150,7 +150,7 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('has users, whose files are removed with the container', async () => {
+    it('A container has users, whose files are removed with the container', async () => {
       const make =
         'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33:34 /var/tmp/d; id -u';
       const id = await user.ok(['create', '--name', 'files', 'host', 'sh', '-c', make]);
@@ -164,7 +164,7 @@ root.describe('without root', function () {
       await user.ok(['rm', 'files']);
     });
 
-    it('lets a user of the container write to the streams that he was given', async () => {
+    it('The streams of a container can be written by its users', async () => {
       const write = 'echo out >/dev/stdout; echo err >/dev/stderr';
       const { stdout, stderr } = await user.caisson([
         'run',
@@ -183,7 +183,7 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('lives through all verbs', async () => {
+    it('A rootless container lives through all verbs', async () => {
       const obedient = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
       const id = await user.ok(['run', '-d', '--name', 'verbs', 'host', 'sh', '-c', obedient]);
       await eventually(async () => expect(await user.ok(['logs', 'verbs'])).to.equal('ready'));
@@ -215,7 +215,7 @@ root.describe('without root', function () {
       await user.ok(['rm', 'renamed']);
     });
 
-    it('is asked for its health, and started again', async () => {
+    it('A rootless container has health checks, and is restarted', async () => {
       const id = await user.ok([
         ...['run', '-d', '--restart', 'always', '-u', '33', '--health-cmd', 'test "$(id -u)" = 33'],
         ...['--health-interval', '100ms', 'host', 'sh', '-c', 'sleep 2; exit 3'],
@@ -231,7 +231,7 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('is put right after its supervisor was killed', async () => {
+    it('A rootless container is recovered after its supervisor was killed', async () => {
       const make =
         'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33 /var/tmp/d; sleep 1000';
       const { id, pid } = await started('host', 'sh', '-c', make);
@@ -245,7 +245,7 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('has no process left of a run whose supervisor was killed, for who has been told so', async () => {
+    it('A run whose supervisor was killed has no process left when its caller learns of it', async () => {
       const script = '(sleep 1000) & (sleep 1000) & echo begun; exec';
       // Changing its user it loses what would end it with its supervisor (prctl(2), PR_SET_PDEATHSIG).
       for (const program of ['sleep 1000', 'setpriv --reuid 33 --clear-groups sleep 1000']) {
@@ -262,7 +262,7 @@ root.describe('without root', function () {
       }
     });
 
-    it('keeps what it cannot remove, and says why', async () => {
+    it('A container keeps what it cannot remove, and says why', async () => {
       const make = 'mkdir -m 700 /var/tmp/d && touch /var/tmp/d/f && chown -R 33 /var/tmp/d';
       const id = await user.ok(['create', 'host', 'sh', '-c', make]);
       await user.ok(['start', '-a', id]);
@@ -278,7 +278,7 @@ root.describe('without root', function () {
       expect(await written()).to.equal('');
     });
 
-    it('shares the network of its user where asked', async () => {
+    it('A container shares the network of its user where asked', async () => {
       const { id, pid } = await started('--network', 'host', 'host', ...SLEEP);
       expect(await readlink(`/proc/${pid}/ns/net`)).to.equal(await readlink('/proc/self/ns/net'));
       const interfaces = (await user.ok(['exec', id, 'ls', '/sys/class/net'])).split('\n');
@@ -290,7 +290,7 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('has the cgroups that were delegated to its user', async function () {
+    it('A container has the cgroups that were delegated to its user', async function () {
       const unified = (await hierarchies()).find(({ version }) => version === 2);
       if (unified === undefined) this.skip();
       // As a manager does it that delegates: a subtree of his own, he in a leaf of it, and nothing else to be seen.
@@ -339,7 +339,7 @@ root.describe('without root', function () {
       }
     });
 
-    it('has volumes with the rights of its user, and no more', async () => {
+    it('A container has volumes with the rights of its user, and no more', async () => {
       const shared = join(user.home, 'shared');
       await mkdir(shared, { mode: 0o777 });
       await chmod(shared, 0o777);
@@ -371,7 +371,7 @@ root.describe('without root', function () {
       await rm(shared, { recursive: true });
     });
 
-    it('cannot make devices, use those of root, or leave its root', async () => {
+    it('A container cannot make devices, use those of root, or leave its root', async () => {
       const node =
         'mknod /tmp/null c 1 3 2>&1; mknod /dev/sda b 8 0 2>&1; ls /dev/sda /tmp/null 2>&1';
       const said = (await user.caisson(['run', '--rm', '--privileged', 'host', 'sh', '-c', node]))
@@ -421,7 +421,7 @@ root.describe('without root', function () {
       expect(await user.ok(['run', '--rm', ...size, ...root, ...opaque])).to.equal('user');
     });
 
-    it('B6: a container that is kept cannot have a layer with a size, and is not made', async () => {
+    it('B6: a detached container cannot have a layer with a size, and is not made', async () => {
       const said = await user.fails(['create', '--storage-opt', 'size=16m', 'host', 'true'], {}, 1);
       expect(said)
         .to.match(/an ordinary user keeps/)
@@ -429,7 +429,7 @@ root.describe('without root', function () {
       expect(await readdir(user.containers)).to.deep.equal([]);
     });
 
-    it('keeps what it has from everybody else', async () => {
+    it('A container keeps what it has from all other users', async () => {
       const { id } = await started('host', ...SLEEP);
       const sockets = join(user.directory, 'run/caisson/supervisors');
       // By short paths, as those of sockets have to be: before Node 26 a longer one was cut off, and not refused.
@@ -446,7 +446,7 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('is run by a program as root has it', async () => {
+    it('A program runs a rootless container as root has it', async () => {
       const came = (await user.fixture('rootless-run')) as Record<string, Came>;
       const of = (name: string) => came[name] ?? expect.fail(`no ${name}`);
       expect(of('streams')).to.include({ exitCode: 7, stdout: 'out\n', stderr: 'err\n' });
@@ -478,7 +478,7 @@ root.describe('without root', function () {
       expect(of('left').stdout).to.equal('0');
     });
 
-    it('leaves nothing when any step of its start fails, or who does it is killed', async function () {
+    it('A start leaves nothing when any of its steps fails, or its caller is killed', async function () {
       this.timeout(600_000);
       const { tried, complaints } = (await user.fixture('rootless-faults', {
         CAISSON_NATIVE: join(user.directory, 'package/build/Debug'),
@@ -487,7 +487,7 @@ root.describe('without root', function () {
       expect(tried).to.be.above(200);
     });
 
-    it('ends with the program that runs it', async () => {
+    it('A container ends with the program that runs it', async () => {
       const program = join(
         user.directory,
         'package/dist/test/integration/fixtures/rootless-hold.js',
@@ -500,7 +500,7 @@ root.describe('without root', function () {
       await user.expectNothing();
     });
 
-    it('is removed by who comes next, when that program was killed before it was started', async () => {
+    it('A container is removed by the next engine, when its program was killed before it was started', async () => {
       const program = 'package/dist/test/integration/fixtures/rootless-hold.js';
       await user.run([process.execPath, join(user.directory, program), 'early']);
       expect(await readdir(user.containers)).to.have.lengthOf(1);
@@ -508,24 +508,24 @@ root.describe('without root', function () {
       await user.expectNothing();
     });
 
-    it('is removed by who comes next, also in its process, when a worker was terminated before it was started', async () => {
+    it('A container is removed by the next engine, also in its process, when a worker was terminated before it was started', async () => {
       expect(await user.fixture('rootless-hold', {}, ['worker'])).to.deep.equal([1, 0]);
     });
   });
 
-  describe('where it cannot be', () => {
+  describe('errors of rootless containers', () => {
     before(function () {
       if (!existsSync('/usr/bin/newuidmap')) this.skip();
     });
 
     const RUN = ['run', '--rm', 'host', 'true'];
 
-    it('names a /proc with hidden parts, and what shows them', async () => {
+    it('An error names a /proc with hidden parts, and what shows them', async () => {
       const said = await user.fails(RUN, { before: 'mount -t tmpfs none /proc/bus' });
       expect(said).to.include('mount proc').and.include('systempaths=unconfined');
     });
 
-    it('names a helper that is not set-user-id', async () => {
+    it('An error names a helper that is not set-user-id', async () => {
       const plain = join(user.directory, 'newuidmap');
       const said = await user.fails(RUN, {
         before: `install -m 755 /usr/bin/newuidmap '${plain}'; mkdir -p '${user.directory}/path'; ln -sf '${plain}' '${user.directory}/path/newuidmap'`,
@@ -534,12 +534,12 @@ root.describe('without root', function () {
       expect(said).to.include('newuidmap could not map').and.include('not set-user-id root');
     });
 
-    it('names what takes the rights of a helper', async () => {
+    it('An error names what takes the rights of a helper', async () => {
       const said = await user.fails(RUN, { within: ['setpriv', '--no-new-privs'] });
       expect(said).to.include('no-new-privileges').and.include('NoNewPrivileges=no');
     });
 
-    it('names a helper that is missing, and runs with one id', async () => {
+    it('An error names a helper that is missing, and the container runs with one id', async () => {
       const root = user.busybox();
       // What is covered there cannot be executed.
       const missing: RunAs = { before: 'mount --bind /dev/null /usr/bin/newgidmap' };
@@ -550,7 +550,7 @@ root.describe('without root', function () {
       expect(said).to.include('newgidmap is not installed').and.include('uidmap');
     });
 
-    it('names the switch that forbids user namespaces', async () => {
+    it('An error names the switch that forbids user namespaces', async () => {
       // The switch belongs to each user namespace: root of one turns it against the users in it.
       const inside = [
         ...['unshare', '--user', '--map-root-user', '--map-auto', 'sh', '-c'],
@@ -564,14 +564,14 @@ root.describe('without root', function () {
         .and.include('as root: sysctl');
     });
 
-    it('names a root in which something is mounted', async () => {
+    it('An error names a root in which something is mounted', async () => {
       const root = user.busybox();
       const before = `mkdir -p '${root}/mnt'; mount -t tmpfs none '${root}/mnt'`;
       const said = await user.fails(['run', '--rm', '--rootfs', root, 'true'], { before });
       expect(said).to.include(root).and.include('mounted below it');
     });
 
-    it('names what limits and pausing need', async () => {
+    it('An error names what limits and pausing need', async () => {
       const limit = await user.fails(['run', '--rm', '-m', '64m', 'host', 'true']);
       expect(limit).to.include('--memory').and.include('Delegate=');
       const id = await user.ok(['run', '-d', 'host', ...SLEEP]);
@@ -580,7 +580,7 @@ root.describe('without root', function () {
       await user.ok(['rm', '-f', id]);
     });
 
-    it('does not use a place that is somebody else’s', async () => {
+    it('A directory that belongs to another user is not used', async () => {
       const temporary = join(user.directory, 'tmp');
       const taken = join(temporary, `caisson-${UID}`);
       await mkdir(taken, { recursive: true, mode: 0o777 });

@@ -31,7 +31,7 @@ describe('roots', () => {
   after(() => shop.close());
 
   describe('the host image', () => {
-    it('has the machine’s programs and accounts, and none of its secrets', async () => {
+    it('The host image has the machine’s programs and accounts, and none of its secrets', async () => {
       const text = await shop.sh(
         'cat /etc/os-release; getent passwd daemon; ls -A /home /root /run /srv /opt /mnt /media /boot; ' +
           'ls -d /etc/shadow* /etc/gshadow* /etc/ssh/ssh_host* /etc/ssl/private /etc/sudoers* ' +
@@ -55,25 +55,28 @@ describe('roots', () => {
       expect(await shop.sh('cat /etc/machine-id', {}, 'host')).to.equal('');
     });
 
-    hostUsr.it('has a /usr that can be written, and the host does not notice', async () => {
-      for (const userns of ['auto', 'host'] as const) {
-        await using box = await shop.session({ userns }, 'host');
-        const name = `/usr/local/bin/t${box.id.slice(0, 12)}`;
-        const before = await lstat('/usr/bin/env');
-        await box.sh(`printf '#!/bin/sh\\necho mine\\n' >${name} && chmod 755 ${name}`);
-        expect(await box.sh(name)).to.equal('mine');
-        expect(await exists(name)).to.equal(false);
-        await box.sh('echo broken >/usr/bin/env && rm /usr/bin/perl && chmod 000 /usr/bin/id');
-        expect(await box.sh('cat /usr/bin/env')).to.equal('broken');
-        const after = await lstat('/usr/bin/env');
-        expect([after.size, after.mtimeMs]).to.deep.equal([before.size, before.mtimeMs]);
-        expect(await exists('/usr/bin/perl')).to.equal(true);
-        expect((await lstat('/usr/bin/id')).mode & 0o111).to.equal(0o111);
-      }
-      expect(await shop.sh('/usr/bin/env true; id -u', {}, 'host')).to.equal('0');
-    });
+    hostUsr.it(
+      'The host image has a /usr that can be written, and the host does not notice',
+      async () => {
+        for (const userns of ['auto', 'host'] as const) {
+          await using box = await shop.session({ userns }, 'host');
+          const name = `/usr/local/bin/t${box.id.slice(0, 12)}`;
+          const before = await lstat('/usr/bin/env');
+          await box.sh(`printf '#!/bin/sh\\necho mine\\n' >${name} && chmod 755 ${name}`);
+          expect(await box.sh(name)).to.equal('mine');
+          expect(await exists(name)).to.equal(false);
+          await box.sh('echo broken >/usr/bin/env && rm /usr/bin/perl && chmod 000 /usr/bin/id');
+          expect(await box.sh('cat /usr/bin/env')).to.equal('broken');
+          const after = await lstat('/usr/bin/env');
+          expect([after.size, after.mtimeMs]).to.deep.equal([before.size, before.mtimeMs]);
+          expect(await exists('/usr/bin/perl')).to.equal(true);
+          expect((await lstat('/usr/bin/id')).mode & 0o111).to.equal(0o111);
+        }
+        expect(await shop.sh('/usr/bin/env true; id -u', {}, 'host')).to.equal('0');
+      },
+    );
 
-    ids.it('shows owners as they are on the host', async () => {
+    ids.it('The host image shows owners as they are on the host', async () => {
       expect(await shop.sh('stat -c %u:%g /usr /usr/bin/env /etc/passwd /', {}, 'host')).to.equal(
         '0:0\n0:0\n0:0\n0:0',
       );
@@ -86,7 +89,7 @@ describe('roots', () => {
 
     for (const userns of ['auto', 'host'] as const) {
       describe(`with userns "${userns}"`, () => {
-        it('keeps as it is what lies below an overlay, and forgets the overlay', async () => {
+        it('A root directory below an overlay stays as it is, and the overlay is forgotten', async () => {
           const root = shop.copyOfBusybox(`overlay-${userns}`);
           const before = await snapshot(root.path);
           expect(await shop.sh(USE, { userns }, root)).to.equal('new');
@@ -102,7 +105,7 @@ describe('roots', () => {
             .and.to.include('/etc/os-release');
         });
 
-        it('is written through when it is direct', async () => {
+        it('A root directory is written through when it is direct', async () => {
           const root = shop.copyOfBusybox(`direct-${userns}`, { writable: 'direct' });
           expect(await shop.sh(USE, { userns }, root)).to.equal('new');
           expect(await readFile(`${root.path}/etc/added`, 'utf8')).to.equal('new\n');
@@ -112,7 +115,7 @@ describe('roots', () => {
           expect(await shop.sh('cat /etc/added', { userns }, root)).to.equal('new');
         });
 
-        it('is not written at all when it is neither', async () => {
+        it('A root directory is not written at all when it is neither', async () => {
           const root = shop.copyOfBusybox(`none-${userns}`, { writable: 'none' });
           const before = await snapshot(root.path);
           const text = await shop.sh(
@@ -126,7 +129,7 @@ describe('roots', () => {
           expect(await snapshot(root.path)).to.deep.equal(before);
         });
 
-        ids.it('reads with its own owners', async () => {
+        ids.it('A root directory has its own owners', async () => {
           expect(await shop.sh('stat -c %u:%g / /home/user', { userns })).to.equal(
             '0:0\n1000:1000',
           );
@@ -134,7 +137,7 @@ describe('roots', () => {
       });
     }
 
-    it('that lacks what the engine mounts on gets none of it when nothing may be written', async () => {
+    it('A root directory that lacks what the engine mounts on gets none of it when nothing may be written', async () => {
       const root = shop.copyOfBusybox('bare', { writable: 'none' });
       for (const name of ['proc', 'dev', 'sys']) {
         await rm(`${root.path}/${name}`, { recursive: true });
@@ -150,7 +153,7 @@ describe('roots', () => {
       expect(await snapshot(root.path)).to.deep.equal(before);
     });
 
-    it('below a read-only overlay takes no writes, and leaves the engine’s places writable', async () => {
+    it('A root directory below a read-only overlay takes no writes, and leaves the engine’s paths writable', async () => {
       for (const image of [shop.busybox, 'host'] as const) {
         const text = await shop.sh(
           'for d in / /etc /usr /usr/bin /tmp /var/tmp /root; do ' +
@@ -167,7 +170,7 @@ describe('roots', () => {
   });
 
   describe('tmpfs', () => {
-    it('is empty, of the size that was asked for, and gone afterwards', async () => {
+    it('A tmpfs is empty, of the size that was asked for, and gone afterwards', async () => {
       await writeFile(shop.path('busybox/tmp/below'), '');
       const text = await shop.sh(
         'ls -A /tmp; df -k /tmp | tail -1; stat -c %a /tmp /deep/er; ' +
@@ -185,7 +188,7 @@ describe('roots', () => {
       expect(text).to.match(/Permission denied\nran$/);
     });
 
-    it('of --mount has its own size and mode', async () => {
+    it('A tmpfs of --mount has its own size and mode', async () => {
       const text = await shop.sh(
         'df -k /t | tail -1; stat -c %a /t; touch /r/x 2>/dev/null || echo ro',
         {
@@ -198,7 +201,7 @@ describe('roots', () => {
       expect(text).to.match(/ 2048 .*\n750\nro$/);
     });
 
-    it('of /dev/shm has 64 MiB, or what was asked for', async () => {
+    it('The tmpfs /dev/shm has 64 MiB, or what was asked for', async () => {
       expect(await shop.sh('df -k /dev/shm | tail -1')).to.match(/ 65536 /);
       expect(
         await shop.sh('df -k /dev/shm | tail -1; stat -c %a /dev/shm', { shmSize: '3m' }),
@@ -209,7 +212,7 @@ describe('roots', () => {
   describe('volumes', () => {
     for (const userns of ['auto', 'host'] as const) {
       describe(`with userns "${userns}"`, () => {
-        ids.it('show the host’s files with the host’s owners, both ways', async () => {
+        ids.it('Volumes show the host’s files with the host’s owners, both ways', async () => {
           const source = shop.path(`volume-${userns}`);
           await mkdir(source);
           await chmod(source, 0o777);
@@ -237,7 +240,7 @@ describe('roots', () => {
           expect(await owner('number')).to.equal('4242:2424');
         });
 
-        mounts.it('are read-only when asked, all the way down', async () => {
+        mounts.it('Volumes are read-only when asked, all the way down', async () => {
           const source = shop.path(`readonly-${userns}`);
           await mkdir(`${source}/below`, { recursive: true });
           execFileSync('mount', ['-t', 'tmpfs', 'caisson-test', `${source}/below`]);
@@ -270,7 +273,7 @@ describe('roots', () => {
           }
         });
 
-        it('may be single files, and their places are made', async () => {
+        it('Volumes may be single files, and their mount points are made', async () => {
           const file = shop.path(`file-${userns}`);
           await writeFile(file, 'before\n');
           const text = await shop.sh('cat /deep/er/file /etc/group; echo after >/deep/er/file', {
@@ -283,20 +286,23 @@ describe('roots', () => {
       });
     }
 
-    mounts.it('shows what is mounted on the host, but not what the container mounts', async () => {
-      const source = shop.path('slave');
-      await mkdir(`${source}/later`, { recursive: true });
-      await using box = await shop.session({ volumes: [`${source}:/v`] });
-      execFileSync('mount', ['-t', 'tmpfs', 'caisson-test', `${source}/later`]);
-      try {
-        // rprivate is the default: what comes later stays outside.
-        expect(await box.sh('grep -c /v/later /proc/self/mounts || true')).to.equal('0');
-      } finally {
-        execFileSync('umount', [`${source}/later`]);
-      }
-    });
+    mounts.it(
+      'A volume shows what is mounted on the host, but not what the container mounts',
+      async () => {
+        const source = shop.path('slave');
+        await mkdir(`${source}/later`, { recursive: true });
+        await using box = await shop.session({ volumes: [`${source}:/v`] });
+        execFileSync('mount', ['-t', 'tmpfs', 'caisson-test', `${source}/later`]);
+        try {
+          // rprivate is the default: what comes later stays outside.
+          expect(await box.sh('grep -c /v/later /proc/self/mounts || true')).to.equal('0');
+        } finally {
+          execFileSync('umount', [`${source}/later`]);
+        }
+      },
+    );
 
-    it('go in order: the inner one on top of the outer one', async () => {
+    it('Volumes are mounted in order: the inner one on top of the outer one', async () => {
       await mkdir(shop.path('outer/in'), { recursive: true });
       await mkdir(shop.path('inner'));
       await writeFile(shop.path('outer/in/wrong'), '');
@@ -307,7 +313,7 @@ describe('roots', () => {
   });
 
   describe('files of names', () => {
-    it('say what the container is called', async () => {
+    it('The files of names have the name of the container', async () => {
       const text = await shop.sh(
         'cat /etc/hosts; echo ==; cat /etc/resolv.conf; echo ==; hostname -i',
         {
@@ -319,7 +325,7 @@ describe('roots', () => {
       expect(text).to.match(/\n==\n==\n127\.0\.1\.1$/);
     });
 
-    it('say what was asked for, and can be written', async () => {
+    it('The files of names have what was asked for, and can be written', async () => {
       const text = await shop.sh(
         'cat /etc/hosts /etc/resolv.conf; echo 10.9.8.7 late >>/etc/hosts; tail -1 /etc/hosts',
         {
@@ -339,13 +345,13 @@ describe('roots', () => {
       expect(await readFile('/etc/hosts', 'utf8')).not.to.include('late');
     });
 
-    it('give way to a volume at their place', async () => {
+    it('The files of names give way to a volume at their path', async () => {
       await writeFile(shop.path('my-hosts'), 'mine\n');
       const volumes = [`${shop.path('my-hosts')}:/etc/hosts`];
       expect(await shop.sh('cat /etc/hosts', { volumes })).to.equal('mine');
     });
 
-    it('are the host’s with network "host", without being the host’s files', async () => {
+    it('The files of names are the host’s with network "host", without being the host’s files', async () => {
       const text = await shop.sh('cat /etc/resolv.conf /etc/hosts; echo x >>/etc/hosts', {
         network: 'host',
       });
@@ -361,7 +367,7 @@ describe('roots', () => {
     const NODES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 
     for (const userns of ['auto', 'host'] as const) {
-      it(`are the usual ones, and work (userns "${userns}")`, async () => {
+      it(`The devices are the usual ones, and work (userns "${userns}")`, async () => {
         const text = await shop
           .sh(
             'ls /dev; head -c 4 /dev/zero | od -An -tx1; echo x >/dev/null; head -c 3 /dev/urandom | wc -c; ' +
@@ -380,7 +386,7 @@ describe('roots', () => {
         );
       });
 
-      it(`are given one by one (userns "${userns}")`, async function () {
+      it(`Devices are given one by one (userns "${userns}")`, async function () {
         const device = await spareDevice();
         if (device === undefined) this.skip();
         const { rdev } = await lstat(device);
@@ -392,7 +398,7 @@ describe('roots', () => {
         expect(text).to.equal(`${number}\nread\nwrote\n${number}\nread\nwrote`);
       });
 
-      filters.it(`can be given for reading only (userns "${userns}")`, async function () {
+      filters.it(`A device can be given for reading only (userns "${userns}")`, async function () {
         const device = await spareDevice();
         if (device === undefined) this.skip();
         const reading = await shop.sh(
@@ -402,7 +408,7 @@ describe('roots', () => {
         expect(reading).to.equal('read');
       });
 
-      it(`that were not given cannot be made (userns "${userns}")`, async () => {
+      it(`Devices that were not given cannot be made (userns "${userns}")`, async () => {
         const text = await shop.sh(
           'mknod /dev/mine c 10 237 2>/dev/null; mknod /tmp/mine c 10 237 2>/dev/null; ' +
             'for d in /dev/mine /tmp/mine; do (: <$d) 2>/dev/null && echo opened $d; done; echo done',
@@ -413,7 +419,7 @@ describe('roots', () => {
     }
   });
 
-  it('do not say what /dev/null is for the standard streams', async () => {
+  it('Errors do not blame /dev/null for the standard streams', async () => {
     await mkdir(shop.path('dev'));
     await writeFile(shop.path('dev/null'), 'not null');
     const options = { volumes: [`${shop.path('dev')}:/dev`], stderr: 'null' } as const;
@@ -426,21 +432,21 @@ describe('roots', () => {
   });
 
   describe('the working directory', () => {
-    it('is made where it is missing', async () => {
+    it('The working directory is made where it is missing', async () => {
       expect(await shop.sh('pwd; stat -c %a:%u .; echo $PWD', { workdir: '/some/where' })).to.equal(
         '/some/where\n755:0\n/some/where',
       );
       expect(await exists(shop.path('busybox/some'))).to.equal(false);
     });
 
-    it('is the one that was asked for, also in a volume', async () => {
+    it('The working directory is the one that was asked for, also in a volume', async () => {
       const { directory } = shop;
       expect(
         await shop.sh('pwd; ls', { workdir: '/v/busybox/home', volumes: [`${directory}:/v:ro`] }),
       ).to.equal('/v/busybox/home\nuser');
     });
 
-    it('is an error when it is a file', async () => {
+    it('A working directory that is a file is an error', async () => {
       const error = await shop.engine.run(shop.busybox, ['true'], { workdir: '/etc/passwd' }).then(
         () => undefined,
         (reason: unknown) => reason as Error & { code: string },
@@ -450,7 +456,7 @@ describe('roots', () => {
     });
   });
 
-  it('are named by relative paths too', async () => {
+  it('Roots are named by relative paths too', async () => {
     const here = process.cwd();
     process.chdir(shop.directory);
     try {

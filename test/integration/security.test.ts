@@ -107,7 +107,7 @@ describe('security', function () {
   const escapes = () => [outside, `../../../../../../../../../../..${outside}`];
 
   describe('pid 1 and the runtime itself', () => {
-    it('is no file that a container could overwrite (CVE-2019-5736)', async () => {
+    it('The runtime is no file that a container could overwrite (CVE-2019-5736)', async () => {
       await using session: Session = await shop.session({ capAdd: ['SYS_PTRACE'] });
       const pid = await session.pid(1);
       // Inside, with every right to look:
@@ -133,7 +133,7 @@ describe('security', function () {
     });
 
     for (const init of [true, false]) {
-      it(`runs as itself when the image asks for /proc/self/exe (init ${init})`, async () => {
+      it(`The program runs as itself when the image asks for /proc/self/exe (init ${init})`, async () => {
         const root = copy();
         await writeFile(join(root.path, 'bin/evil'), '#!/proc/self/exe\n');
         await chmod(join(root.path, 'bin/evil'), 0o755);
@@ -144,7 +144,7 @@ describe('security', function () {
       });
     }
 
-    it('shows nothing of itself to root inside (CVE-2016-9962)', async () => {
+    it('The runtime shows nothing of itself to root inside (CVE-2016-9962)', async () => {
       await using session = await shop.session();
       for (const name of ['environ', 'mem', 'maps', 'auxv', 'stack']) {
         const { code } = await session.try(`head -c1 /proc/1/${name} >/dev/null`);
@@ -156,13 +156,13 @@ describe('security', function () {
       expect(await session.sh('ls /proc/1/fd')).to.equal('');
     });
 
-    it('cannot be traced by root inside (CVE-2016-9962)', async () => {
+    it('The runtime cannot be traced by root inside (CVE-2016-9962)', async () => {
       const attach = `print syscall(${SYSCALL.ptrace}, 16, 1, 0, 0) == 0 ? "traced" : "$!"`;
       const { stdout } = await shop.engine.run('host', ['perl', '-e', attach]);
       expect(stdout).to.equal('Operation not permitted');
     });
 
-    it('holds nothing of the host, even for who may trace it', async () => {
+    it('The runtime holds nothing of the host, even for a process that may trace it', async () => {
       await using session = await shop.session({ capAdd: ['SYS_PTRACE'] });
       expect(await session.sh('ls /proc/1/fd')).to.equal('');
       expect(await session.sh('tr "\\0" "\\n" </proc/1/environ')).to.equal('');
@@ -179,7 +179,7 @@ describe('security', function () {
 
   describe('descriptors, directory and environment of the host', () => {
     for (const options of [{}, { init: false }, { tty: true }, { userns: 'host' }] as const) {
-      it(`leave no descriptor but 0, 1 and 2: ${JSON.stringify(options)}`, async () => {
+      it(`A program has no descriptor but 0, 1 and 2: ${JSON.stringify(options)}`, async () => {
         const text = await shop.sh('for f in /proc/[0-9]*/fd/*; do echo $f; done', options);
         const numbers = text
           .trim()
@@ -195,50 +195,53 @@ describe('security', function () {
       });
     }
 
-    inherited.it('do not leak when Node itself has some that are not close-on-exec', async () => {
-      // A child that inherits descriptors of a file and a directory of the host, a variable, groups.
-      const child = spawn(
-        'sh',
-        [
-          '-c',
-          'exec 7<"$0/file" 8<"$0" 9>>"$0/file"; cd "$0"; exec setpriv --groups 4,24,27 "$@"',
-          outside,
-          process.execPath,
-          fixture('inherited'),
-          shop.path('inherited-data'),
-          shop.path('inherited-run'),
-          shop.busybox.path,
-        ],
-        {
-          stdio: ['ignore', 'pipe', 'inherit'],
-          env: { ...process.env, SECRET_OF_THE_HOST: 'secret' },
-        },
-      );
-      let text = '';
-      child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
-      await once(child, 'close');
-      const report = JSON.parse(text) as InheritedReport;
-      expect(report.ofNode).to.include.members(['7', '8', '9']);
-      for (const { descriptors, environment, directory, groups } of report.containers) {
-        expect(descriptors).to.deep.equal(['0', '1', '2']);
-        expect(environment).to.have.members([
-          'A=b',
-          'HOME=/root',
-          'HOSTNAME=box',
-          'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-        ]);
-        expect(directory).to.equal('/');
-        expect(groups).to.equal('0');
-      }
-      // Nor in what watches over them.
-      expect(report.cleanupHelper.descriptors).to.have.lengthOf(2);
-      expect(report.cleanupHelper.descriptors[0]).to.match(/^pipe:/);
-      expect(report.cleanupHelper.descriptors[1]).to.match(/^\/memfd:caisson-journal/);
-      expect(report.cleanupHelper.environment).to.equal('');
-      expect(report.cleanupHelper.directory).to.equal('/');
-    });
+    inherited.it(
+      'Descriptors do not leak when Node itself has some that are not close-on-exec',
+      async () => {
+        // A child that inherits descriptors of a file and a directory of the host, a variable, groups.
+        const child = spawn(
+          'sh',
+          [
+            '-c',
+            'exec 7<"$0/file" 8<"$0" 9>>"$0/file"; cd "$0"; exec setpriv --groups 4,24,27 "$@"',
+            outside,
+            process.execPath,
+            fixture('inherited'),
+            shop.path('inherited-data'),
+            shop.path('inherited-run'),
+            shop.busybox.path,
+          ],
+          {
+            stdio: ['ignore', 'pipe', 'inherit'],
+            env: { ...process.env, SECRET_OF_THE_HOST: 'secret' },
+          },
+        );
+        let text = '';
+        child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
+        await once(child, 'close');
+        const report = JSON.parse(text) as InheritedReport;
+        expect(report.ofNode).to.include.members(['7', '8', '9']);
+        for (const { descriptors, environment, directory, groups } of report.containers) {
+          expect(descriptors).to.deep.equal(['0', '1', '2']);
+          expect(environment).to.have.members([
+            'A=b',
+            'HOME=/root',
+            'HOSTNAME=box',
+            'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+          ]);
+          expect(directory).to.equal('/');
+          expect(groups).to.equal('0');
+        }
+        // Nor in what watches over them.
+        expect(report.cleanupHelper.descriptors).to.have.lengthOf(2);
+        expect(report.cleanupHelper.descriptors[0]).to.match(/^pipe:/);
+        expect(report.cleanupHelper.descriptors[1]).to.match(/^\/memfd:caisson-journal/);
+        expect(report.cleanupHelper.environment).to.equal('');
+        expect(report.cleanupHelper.directory).to.equal('/');
+      },
+    );
 
-    it('are not a working directory (CVE-2024-21626)', async () => {
+    it('A descriptor of the host is not a working directory (CVE-2024-21626)', async () => {
       const names = ['/proc/self/cwd', '/proc/self/root', '/proc/1/cwd', '/proc/thread-self/root'];
       for (let fd = 0; fd < 40; fd++) names.push(`/proc/self/fd/${fd}`);
       for (const options of [{}, { userns: 'host' }] as const) {
@@ -249,7 +252,7 @@ describe('security', function () {
       }
     });
 
-    it('are not reached by a link of the image either (CVE-2024-21626)', async () => {
+    it('A descriptor of the host is not reached by a link of the image either (CVE-2024-21626)', async () => {
       for (const target of ['/proc/self/fd/5', '/proc/self/cwd', '/proc/self/fd']) {
         const root = copy();
         await symlink(target, join(root.path, 'escape'));
@@ -262,7 +265,7 @@ describe('security', function () {
 
   describe('links in the image', () => {
     for (const name of ['proc', 'sys']) {
-      it(`/${name} as a link is refused (CVE-2019-19921, CVE-2023-27561)`, async () => {
+      it(`A link /${name} is refused (CVE-2019-19921, CVE-2023-27561)`, async () => {
         for (const options of [{}, { userns: 'host' }] as const) {
           const root = copy(options.userns === undefined ? {} : { writable: 'direct' });
           for (const target of ['tmp', '/tmp', ...escapes()]) {
@@ -277,7 +280,7 @@ describe('security', function () {
         }
       });
 
-      it(`/${name} as a file is refused`, async () => {
+      it(`A file /${name} is refused`, async () => {
         const root = copy();
         await rmdir(join(root.path, name));
         await writeFile(join(root.path, name), '');
@@ -287,7 +290,7 @@ describe('security', function () {
       });
     }
 
-    it('do not lead a mount below /proc (CVE-2019-16884)', async () => {
+    it('Links do not lead a mount below /proc (CVE-2019-16884)', async () => {
       const root = copy();
       await symlink('/proc', join(root.path, 'p'));
       await symlink('/proc/sys/kernel', join(root.path, 'k'));
@@ -307,7 +310,7 @@ describe('security', function () {
       }
     });
 
-    it('do not lead the target of a volume out of the root (CVE-2021-30465)', async () => {
+    it('Links do not lead the target of a volume out of the root (CVE-2021-30465)', async () => {
       for (const escape of escapes()) {
         const root = copy();
         await symlink(`${escape}/kept`, join(root.path, 'data'));
@@ -330,7 +333,7 @@ describe('security', function () {
       }
     });
 
-    it('do not lead what the engine puts into /etc and /dev out of the root', async () => {
+    it('Links do not lead what the engine puts into /etc and /dev out of the root', async () => {
       for (const name of ['etc', 'dev', 'tmp', 'etc/hosts', 'etc/resolv.conf', 'etc/hostname']) {
         const root = copy();
         for (const target of [...escapes(), `${outside}/file`, `${outside}/new`]) {
@@ -341,7 +344,7 @@ describe('security', function () {
       }
     });
 
-    it('may lead to what is not there yet: it is made where they lead, inside', async () => {
+    it('Links may lead to what is not there yet: it is made where they lead, inside', async () => {
       const root = copy();
       await replaceByLink(root, 'etc/resolv.conf', '../run/resolve/stub.conf');
       await replaceByLink(root, 'etc/hosts', `${outside}/new/hosts`);
@@ -356,7 +359,7 @@ describe('security', function () {
       );
     });
 
-    it('do not lead the command or the account files out of the root', async () => {
+    it('Links do not lead the command or the account files out of the root', async () => {
       const root = copy();
       await writeFile(shop.path('passwd'), 'evil:x:4711:4711::/:/bin/sh\n');
       await replaceByLink(
@@ -396,7 +399,7 @@ describe('security', function () {
 
     const ROUNDS = 40;
 
-    it('in a volume: what is mounted and made below it stays inside (CVE-2021-30465, CVE-2024-45310)', async () => {
+    it('What is mounted and made below a link that changes in a volume stays inside (CVE-2021-30465, CVE-2024-45310)', async () => {
       const volume = shop.path('shared');
       await mkdir(join(volume, 'a'), { recursive: true });
       await symlink(`../../../../../../../../../..${outside}/kept`, join(volume, 'b'));
@@ -429,7 +432,7 @@ describe('security', function () {
     });
 
     for (const name of ['dev', 'etc', 'sys', 'proc']) {
-      it(`in a root that is used in place, /${name}: nothing comes out (CVE-2026-41579, CVE-2019-19921)`, async () => {
+      it(`Nothing comes out by a link /${name} that changes in a root that is used in place (CVE-2026-41579, CVE-2019-19921)`, async () => {
         const root = copy({ writable: 'direct' });
         await symlink(`../../../../../../../../../..${outside}/kept`, join(root.path, 'link'));
         await using _ = await racer(join(root.path, name), join(root.path, 'link'));
@@ -452,7 +455,7 @@ describe('security', function () {
       { init: false },
       { securityOpt: ['no-new-privileges'] },
     ] as const) {
-      it(`are neither inheritable nor ambient: ${JSON.stringify(options)} (CVE-2022-29162, CVE-2022-24769)`, async () => {
+      it(`Capabilities are neither inheritable nor ambient: ${JSON.stringify(options)} (CVE-2022-29162, CVE-2022-24769)`, async () => {
         const text = await shop.sh('grep -E "^Cap(Inh|Amb)" /proc/self/status', options);
         expect(text).to.match(/^CapInh:\t0{16}\nCapAmb:\t0{16}$/);
       });
@@ -460,7 +463,7 @@ describe('security', function () {
   });
 
   describe('devices', () => {
-    nodes.it('that mask paths are not the image’s (CVE-2025-31133)', async () => {
+    nodes.it('Devices that mask paths are not the image’s (CVE-2025-31133)', async () => {
       const root = copy();
       await symlink('/proc/sys/kernel/core_pattern', join(root.path, 'dev/null'));
       const masked =
@@ -488,7 +491,7 @@ describe('security', function () {
       }
     });
 
-    nodes.it('of the terminal are not the image’s (CVE-2025-52565)', async () => {
+    nodes.it('Devices of the terminal are not the image’s (CVE-2025-52565)', async () => {
       const root = copy();
       await mkdir(join(root.path, 'dev/pts'));
       await symlink(`${outside}/file`, join(root.path, 'dev/console'));
@@ -525,7 +528,7 @@ describe('security', function () {
   });
 
   describe('kernel parameters', () => {
-    it('are written through no /proc of the image’s (CVE-2025-52881)', async () => {
+    it('Kernel parameters are written through no /proc of the image’s (CVE-2025-52881)', async () => {
       const before = await readFile('/proc/sys/kernel/msgmax', 'utf8');
       const root = copy();
       await mkdir(join(root.path, 'proc/sys'), { recursive: true });
@@ -539,7 +542,7 @@ describe('security', function () {
       expect(await readFile('/proc/sys/kernel/msgmax', 'utf8')).to.equal(before);
     });
 
-    it('are those of the container alone, by exact names (CVE-2022-0811)', async () => {
+    it('Kernel parameters are those of the container alone, by exact names (CVE-2022-0811)', async () => {
       const pattern = await readFile('/proc/sys/kernel/core_pattern', 'utf8');
       for (const sysctls of [
         { 'kernel.core_pattern': '|/evil' },
@@ -560,7 +563,7 @@ describe('security', function () {
       expect(await readFile('/proc/sys/kernel/core_pattern', 'utf8')).to.equal(pattern);
     });
 
-    it('of the host are read-only inside', async () => {
+    it('Kernel parameters of the host are read-only inside', async () => {
       for (const options of [{}, { userns: 'host' }] as const) {
         const text = await shop.sh(
           'for f in sys/kernel/core_pattern sys/vm/drop_caches sys/fs/suid_dumpable sysrq-trigger; do ' +
@@ -576,7 +579,7 @@ describe('security', function () {
 
   cgroups.describe('cgroups', () => {
     for (const options of [{}, { userns: 'host' }, { userns: 'host', user: '0:0' }] as const) {
-      it(`are read-only inside: ${JSON.stringify(options)} (CVE-2022-0492, CVE-2023-25809)`, async () => {
+      it(`Cgroups are read-only inside: ${JSON.stringify(options)} (CVE-2022-0492, CVE-2023-25809)`, async () => {
         const text = await shop.sh(
           'grep -E "^[0-9 ]+[^ ]+ [^ ]+ /sys/fs/cgroup" /proc/self/mountinfo; echo ---; ' +
             // v2 shows one cgroup, with none below.
@@ -598,8 +601,8 @@ describe('security', function () {
     }
   });
 
-  describe('who runs', () => {
-    it('is never root for being written badly (CVE-2026-30892)', async () => {
+  describe('the user of a program', () => {
+    it('A user that is written badly is never root (CVE-2026-30892)', async () => {
       const invalid: ErrorCode[] = ['ERR_INVALID_OPTION', 'ERR_NO_SUCH_USER'];
       for (const user of [
         ...[
@@ -623,7 +626,7 @@ describe('security', function () {
       }
     });
 
-    it('is not decided by half a line of the image’s account files', async () => {
+    it('Half a line of the image’s account files does not decide the user', async () => {
       const root = copy();
       await writeFile(
         join(root.path, 'etc/passwd'),
@@ -644,7 +647,7 @@ describe('security', function () {
 
   describe('lengths (CVE-2021-43784)', () => {
     for (const length of [255, 256, 4095, 4096, 65_535, 65_536, 65_541, 131_000]) {
-      it(`an argument and a variable of ${length} bytes arrive whole`, async () => {
+      it(`An argument and a variable of ${length} bytes arrive whole`, async () => {
         const text = 'xyz'.repeat(length).slice(0, length);
         const { stdout } = await shop.engine.run(
           shop.busybox,
@@ -656,7 +659,7 @@ describe('security', function () {
       });
     }
 
-    it('100,000 variables arrive, and nothing of them becomes anything else', async () => {
+    it('All of 100,000 variables arrive, and nothing of them becomes anything else', async () => {
       const env = Array.from({ length: 100_000 }, (_, i) => `V${i}=${i}`);
       const { stdout } = await shop.engine.run(shop.busybox, ['env'], { env });
       const lines = stdout.trimEnd().split('\n');
@@ -664,7 +667,7 @@ describe('security', function () {
       expect(lines.filter((line) => !line.startsWith('V'))).to.have.length(3);
     });
 
-    it('what the kernel cannot take is refused', async () => {
+    it('Arguments that the kernel cannot take are refused', async () => {
       const long = await refused(shop.busybox, {}, ['true', 'x'.repeat(200_000)]);
       expect(long.code).to.equal('ERR_COMMAND_NOT_EXECUTABLE');
       expect(long.errno).to.equal('E2BIG');
@@ -694,7 +697,7 @@ describe('security', function () {
       }
     });
 
-    it('names are no paths', async () => {
+    it('Names are no paths', async () => {
       for (const name of ['../x', '..', '.', 'a/b', '/x', 'a/../b', 'x\n', '']) {
         expect((await refused(shop.busybox, { name })).code, name).to.equal('ERR_INVALID_OPTION');
       }
@@ -705,12 +708,12 @@ describe('security', function () {
   });
 
   describe('the caller’s terminal (CVE-2017-5226)', () => {
-    it('is not reachable without one', async () => {
+    it('The caller’s terminal is not reachable for a program without one', async () => {
       const text = await shop.sh('(: </dev/tty) 2>&1; ps -o pid,sid | grep -w $$; true');
       expect(text).to.match(/dev\/tty: No such device or address/);
     });
 
-    it('takes no input from the container, which has a session of its own', async () => {
+    it('The caller’s terminal takes no input from the container, which has a session of its own', async () => {
       // script(1) gives a child Node a controlling terminal; the container even gets it as its input.
       const program = [process.execPath, fixture('in-terminal'), shop.path('tty-data')];
       const command = [...program, shop.path('tty-run')].map((word) => `'${word}'`).join(' ');
@@ -733,7 +736,7 @@ describe('security', function () {
   });
 
   describe('what must not hang or starve', () => {
-    memory.it('a limit of 4 MiB starts a small program (runc #1980, #4021)', async () => {
+    memory.it('A limit of 4 MiB starts a small program (runc #1980, #4021)', async () => {
       for (const options of [{}, { init: false }, { userns: 'host' }, { tty: true }] as const) {
         const { exitCode, oomKilled } = await shop.engine.run(shop.busybox, ['true'], {
           ...options,
@@ -743,7 +746,7 @@ describe('security', function () {
       }
     });
 
-    it('a fifo in the place of anything (runc #2828)', async () => {
+    it('A fifo in the place of anything does not block a start (runc #2828)', async () => {
       const fifo = shop.path('fifo');
       execFileSync('mkfifo', [fifo]);
       const { rootfs } = await import('../../lib/index.js');
@@ -774,11 +777,14 @@ describe('security', function () {
       expect(await shop.sh('[ -p /x ] && echo fifo', { volumes: [`${fifo}:/x`] })).to.equal('fifo');
     });
 
-    nodes.it('an endless file in the place of the account files', async () => {
-      const root = copy();
-      await rm(join(root.path, 'etc/passwd'));
-      execFileSync('mknod', [join(root.path, 'etc/passwd'), 'c', '1', '5']);
-      expect((await refused(root, { user: 'user' })).code).to.equal('ERR_NO_SUCH_USER');
-    });
+    nodes.it(
+      'An endless file in the place of the account files does not block a start',
+      async () => {
+        const root = copy();
+        await rm(join(root.path, 'etc/passwd'));
+        execFileSync('mknod', [join(root.path, 'etc/passwd'), 'c', '1', '5']);
+        expect((await refused(root, { user: 'user' })).code).to.equal('ERR_NO_SUCH_USER');
+      },
+    );
   });
 });

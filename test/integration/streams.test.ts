@@ -29,7 +29,7 @@ describe('streams', () => {
     shop.engine.run(shop.busybox, ['sh', '-c', command], options);
 
   describe('output', () => {
-    it('keeps stdout and stderr apart, each in its order', async () => {
+    it('Output keeps stdout and stderr apart, each in its order', async () => {
       const { stdout, stderr } = await sh(
         'i=0; while [ $i -lt 500 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done',
       );
@@ -39,7 +39,7 @@ describe('streams', () => {
       expect(stderr).to.equal(lines('err'));
     });
 
-    describe('of 100 MB', () => {
+    describe('output of 100 MB', () => {
       let digest: string;
       const options = () => ({ volumes: [`${shop.path('big')}:/big:ro`] });
 
@@ -50,7 +50,7 @@ describe('streams', () => {
         digest = (await promisify(execFile)('sh', args)).stdout.slice(0, 64);
       });
 
-      it('is whole', async function () {
+      it('Output of 100 MB is whole', async function () {
         this.timeout(60_000);
         const run = shop.engine.run(shop.busybox, ['cat', '/big'], options());
         const { stdout, outputTruncated, exitCode } = await run;
@@ -60,7 +60,7 @@ describe('streams', () => {
         expect(sha256(stdout)).to.equal(digest);
       });
 
-      it('is whole for a slow reader, for whom the container waits', async function () {
+      it('Output of 100 MB is whole for a slow reader, for which the container waits', async function () {
         this.timeout(60_000);
         const run = shop.engine.run(shop.busybox, ['cat', '/big'], {
           ...options(),
@@ -99,7 +99,7 @@ describe('streams', () => {
       });
     });
 
-    it('is not lost at the exit, in many short runs', async () => {
+    it('Output is not lost at the exit, in many short runs', async () => {
       for (let round = 0; round < 6; round++) {
         const sizes = Array.from(
           { length: 10 },
@@ -117,14 +117,14 @@ describe('streams', () => {
       }
     });
 
-    it('of a program that is killed is there up to that point', async () => {
+    it('Output of a program that is killed is there up to that point', async () => {
       const { stdout, exitCode } = await sh('seq 10000; kill -9 $$; echo never');
       expect(exitCode).to.equal(137);
       expect(stdout.endsWith('\n9999\n10000\n')).to.equal(true);
       expect(stdout.length).to.equal(48_894);
     });
 
-    it('ends the container at its limit when nobody reads it', async () => {
+    it('Output that is not read ends the container at its limit', async () => {
       for (const stream of ['', ' >&2']) {
         const result = await sh(`yes${stream}`, { maxOutput: 1000 });
         expect(result).to.include({ outputTruncated: true, signal: 'SIGKILL', timedOut: false });
@@ -132,14 +132,14 @@ describe('streams', () => {
       }
     });
 
-    it('may be as long as the limit', async () => {
+    it('Output may be as long as the limit', async () => {
       const exact = await sh('head -c 1000 /dev/zero', { maxOutput: 1000 });
       expect(exact).to.include({ outputTruncated: false, exitCode: 0 });
       const none = await sh('head -c 100000 /dev/zero', { maxOutput: 0 });
       expect(none).to.include({ outputTruncated: false, exitCode: 0, stdout: '' });
     });
 
-    it('can be bytes that are no text', async () => {
+    it('Output can be bytes that are no text', async () => {
       const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
       const run = shop.engine.run(shop.busybox, ['cat'], { stdin: 'pipe' });
       run.stdin!.end(bytes);
@@ -149,7 +149,7 @@ describe('streams', () => {
       await run;
     });
 
-    it('is text even when a character comes in two parts', async () => {
+    it('Output is text even when a character comes in two parts', async () => {
       const { stdout } = await sh("printf '\\342\\202'; sleep 0.05; printf '\\254'");
       expect(stdout).to.equal('€');
       const lines: string[] = [];
@@ -158,7 +158,7 @@ describe('streams', () => {
       expect(lines).to.deep.equal(['a€', 'b']);
     });
 
-    it('that was asked for late begins at the beginning', async () => {
+    it('Output that was asked for late begins at the beginning', async () => {
       const run = sh('echo early; read line; echo late', { stdin: 'pipe' });
       await run.started;
       await sleep(50);
@@ -170,7 +170,7 @@ describe('streams', () => {
       expect(stdout).to.equal('early\nlate\n');
     });
 
-    it('can be nothing', async () => {
+    it('Output can be empty', async () => {
       const run = sh('echo out; echo err >&2; ls -l /proc/self/fd/1', { stdout: 'null' });
       expect(run.stdout).to.equal(undefined);
       const result = await run;
@@ -182,7 +182,7 @@ describe('streams', () => {
   });
 
   describe('lines', () => {
-    it('come one by one', async () => {
+    it('Lines come one by one', async () => {
       const run = sh('echo 1; read x; echo "2 $x"; read x; printf "3 $x"', { stdin: 'pipe' });
       const lines: string[] = [];
       for await (const line of run) {
@@ -193,7 +193,7 @@ describe('streams', () => {
       expect((await run).exitCode).to.equal(0);
     });
 
-    it('end with the error of a start that failed', async () => {
+    it('Lines end with the error of a start that failed', async () => {
       let code: string | undefined;
       try {
         for await (const line of shop.engine.run(shop.busybox, ['/missing']))
@@ -204,7 +204,7 @@ describe('streams', () => {
       expect(code).to.equal('ERR_COMMAND_NOT_FOUND');
     });
 
-    it('that nobody reads any more hold nothing up', async () => {
+    it('Lines that are not read any more hold nothing up', async () => {
       const run = sh('seq 1000000; exit 5');
       for await (const line of run) if (line === '10') break;
       const { exitCode, stdout } = await run;
@@ -213,7 +213,7 @@ describe('streams', () => {
     });
   });
 
-  it('may be this process’s own', async () => {
+  it('Lines may be written to this process’s own streams', async () => {
     const script = fileURLToPath(new URL('../support/programs/run-one.js', import.meta.url));
     const child = spawn(
       process.execPath,
@@ -239,13 +239,13 @@ describe('streams', () => {
   });
 
   describe('input', () => {
-    it('is nothing by default', async () => {
+    it('Input is nothing by default', async () => {
       const run = sh('wc -c; readlink /proc/$$/fd/0');
       expect(run.stdin).to.equal(undefined);
       expect((await run).stdout).to.equal('0\n/dev/null\n');
     });
 
-    it('arrives whole, and its end is its end', async () => {
+    it('Input arrives whole, and its end is its end', async () => {
       const data = Buffer.alloc(10_000_000);
       for (let index = 0; index < data.length; index += 4)
         data.writeUInt32LE((index * 2_654_435_761) % 2 ** 32, index);
@@ -256,7 +256,7 @@ describe('streams', () => {
       expect(stderr).to.equal('0\n');
     });
 
-    it('and output flow at the same time', async () => {
+    it('Input and output flow at the same time', async () => {
       const run = shop.engine.run(shop.busybox, ['cat'], { stdin: 'pipe' });
       const text = 'x'.repeat(65_535) + '\n';
       const source = Readable.from(Array.from({ length: 100 }, () => text));
@@ -266,7 +266,7 @@ describe('streams', () => {
       expect(stdout).to.equal(text.repeat(100));
     });
 
-    it('may be written before there is a process', async () => {
+    it('Input may be written before there is a process', async () => {
       const run = sh('cat', { stdin: 'pipe' });
       run.stdin!.write('one ');
       run.stdin!.write('two ');
@@ -274,7 +274,7 @@ describe('streams', () => {
       expect((await run).stdout).to.equal('one two three');
     });
 
-    it('exerts back-pressure on who writes it', async () => {
+    it('Input exerts back-pressure on its writer', async () => {
       const run = sh('read line; sleep 0.2; wc -c', { stdin: 'pipe' });
       await run.started;
       const chunk = Buffer.alloc(1 << 20, 'x');
@@ -287,7 +287,7 @@ describe('streams', () => {
       expect(drained || run.stdin!.writableFinished).to.equal(true);
     });
 
-    it('that the program does not read is no error', async () => {
+    it('Input that the program does not read is no error', async () => {
       const errors: unknown[] = [];
       for (const command of ['exit 3', 'exec <&-; sleep 0.1; exit 3', 'read x; exit 3']) {
         const run = sh(command, { stdin: 'pipe' });
@@ -303,13 +303,13 @@ describe('streams', () => {
       expect(errors).to.deep.equal([]);
     });
 
-    it('that is never ended ends with the program', async () => {
+    it('Input that is never ended ends with the program', async () => {
       const run = sh('echo done', { stdin: 'pipe' });
       run.stdin!.write('x');
       expect((await run).stdout).to.equal('done\n');
     });
 
-    it('of a start that failed goes nowhere', async () => {
+    it('Input of a start that failed goes nowhere', async () => {
       const run = shop.engine.run(shop.busybox, ['/missing'], { stdin: 'pipe' });
       const written = new Promise((resolve) =>
         run.stdin!.end('x'.repeat(1_000_000), () => resolve(true)),

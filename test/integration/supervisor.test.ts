@@ -87,61 +87,69 @@ describe('a supervisor', function () {
     return { harness, container: detached.adopt(container) };
   };
 
-  describe('outlives who started it', () => {
+  describe('a supervisor and its caller', () => {
     for (const attach of [false, true]) {
-      clients.it(`${attach ? 'with' : 'without'} a client, and goes on with the log`, async () => {
-        const { harness, container } = await startElsewhere(
-          'i=0; while :; do i=$((i + 1)); echo $i; sleep 0.02; done',
-          attach,
-        );
-        await untilLogged(container, '5\n');
-        const supervisor = await supervisorOf(container);
+      clients.it(
+        `A supervisor outlives its caller ${attach ? 'with' : 'without'} a client, and goes on with the log`,
+        async () => {
+          const { harness, container } = await startElsewhere(
+            'i=0; while :; do i=$((i + 1)); echo $i; sleep 0.02; done',
+            attach,
+          );
+          await untilLogged(container, '5\n');
+          const supervisor = await supervisorOf(container);
+          harness.kill();
+          await harness.ended;
+          const then = (await logOf(container)).length;
+          await eventually(async () =>
+            expect((await logOf(container)).length).to.be.above(then + 100),
+          );
+          expect(await supervisorOf(container)).to.equal(supervisor);
+          expect(await ancestorsOf(supervisor), 'a child of nobody here').not.to.include(
+            process.pid,
+          );
+
+          expect((await shop.engine.list()).map(({ config }) => config.id)).to.deep.equal([
+            container.id,
+          ]);
+          const client = container.attach();
+          const lines: string[] = [];
+          for await (const line of client) if (lines.push(line) === 5) break;
+          const first = Number(lines[0]);
+          expect(lines).to.deep.equal(Array.from({ length: 5 }, (_, i) => `${first + i}`));
+          await container.stop({ timeout: 0 });
+          const numbers = (await logOf(container)).trimEnd().split('\n').map(Number);
+          expect(numbers, 'the log').to.deep.equal(numbers.map((_, i) => i + 1));
+          await container.remove();
+          await detached.expectGone(container);
+        },
+      );
+    }
+  });
+
+  clients.it(
+    'A supervisor is the only one, although its starter is killed over the start',
+    async () => {
+      for (const round of sample(Array.from({ length: 12 }, (_, i) => i))) {
+        const { harness, container } = await startElsewhere(SLEEP, false, false);
+        await sleep(round);
         harness.kill();
-        await harness.ended;
-        const then = (await logOf(container)).length;
-        await eventually(async () =>
-          expect((await logOf(container)).length).to.be.above(then + 100),
-        );
-        expect(await supervisorOf(container)).to.equal(supervisor);
-        expect(await ancestorsOf(supervisor), 'a child of nobody here').not.to.include(process.pid);
-
-        expect((await shop.engine.list()).map(({ config }) => config.id)).to.deep.equal([
-          container.id,
-        ]);
-        const client = container.attach();
-        const lines: string[] = [];
-        for await (const line of client) if (lines.push(line) === 5) break;
-        const first = Number(lines[0]);
-        expect(lines).to.deep.equal(Array.from({ length: 5 }, (_, i) => `${first + i}`));
-        await container.stop({ timeout: 0 });
-        const numbers = (await logOf(container)).trimEnd().split('\n').map(Number);
-        expect(numbers, 'the log').to.deep.equal(numbers.map((_, i) => i + 1));
-        await container.remove();
+        if (round % 3 === 0) await harness.ended;
+        const other = await (await shop.openAnother()).get(container.id);
+        await Promise.all([container.start(), other.start()]);
+        await statusIs(container, 'running');
+        const supervisor = await supervisorOf(container);
+        expect(supervisorsOf(container.id), `round ${round}`).to.deep.equal([supervisor]);
+        const exec = container.exec(['true']);
+        expect((await exec).exitCode).to.equal(0);
+        await container.remove({ force: true });
         await detached.expectGone(container);
-      });
-    }
-  });
+      }
+    },
+  );
 
-  clients.it('is the only one, although its starter is killed over the start', async () => {
-    for (const round of sample(Array.from({ length: 12 }, (_, i) => i))) {
-      const { harness, container } = await startElsewhere(SLEEP, false, false);
-      await sleep(round);
-      harness.kill();
-      if (round % 3 === 0) await harness.ended;
-      const other = await (await shop.openAnother()).get(container.id);
-      await Promise.all([container.start(), other.start()]);
-      await statusIs(container, 'running');
-      const supervisor = await supervisorOf(container);
-      expect(supervisorsOf(container.id), `round ${round}`).to.deep.equal([supervisor]);
-      const exec = container.exec(['true']);
-      expect((await exec).exitCode).to.equal(0);
-      await container.remove({ force: true });
-      await detached.expectGone(container);
-    }
-  });
-
-  describe('that is killed', () => {
-    it('takes its container with it, and the next look says so', async () => {
+  describe('a supervisor that is killed', () => {
+    it('A supervisor that is killed takes its container with it, and the next look says so', async () => {
       const container = await detached.start('(sleep 1000) & sleep 1000');
       const pids = await processesOf(container.id);
       expect(pids.length).to.be.above(1);
@@ -161,7 +169,7 @@ describe('a supervisor', function () {
       await detached.expectQuiet(container);
     });
 
-    it('is found out by who waits, and by who reads along', async () => {
+    it('Callers that wait and clients that read learn that the supervisor was killed', async () => {
       const container = await detached.start('echo begun; sleep 1000');
       await untilLogged(container, 'begun');
       const waiting = container.wait();
@@ -178,27 +186,30 @@ describe('a supervisor', function () {
       expect(await reading).to.equal('begun\n');
     });
 
-    cgroups.it('while its container was paused, or waited to be run again', async () => {
-      const paused = await detached.start(SLEEP);
-      await paused.pause();
-      process.kill(await supervisorOf(paused), 'SIGKILL');
-      await untilStatus(paused, 'exited');
-      await detached.expectQuietButSocket(paused);
+    cgroups.it(
+      'A supervisor may be killed while its container is paused, or waits for its restart',
+      async () => {
+        const paused = await detached.start(SLEEP);
+        await paused.pause();
+        process.kill(await supervisorOf(paused), 'SIGKILL');
+        await untilStatus(paused, 'exited');
+        await detached.expectQuietButSocket(paused);
 
-      const restarting = await detached.start('exit 1', { restart: 'always' });
-      await eventually(async () => {
-        expect((await restarting.inspect()).state).to.include({
-          status: 'restarting',
-          restartCount: 3,
+        const restarting = await detached.start('exit 1', { restart: 'always' });
+        await eventually(async () => {
+          expect((await restarting.inspect()).state).to.include({
+            status: 'restarting',
+            restartCount: 3,
+          });
         });
-      });
-      process.kill(await supervisorOf(restarting), 'SIGKILL');
-      await untilStatus(restarting, 'exited');
-      expect((await restarting.inspect()).state.exitCode).to.equal(255);
-      await detached.expectQuietButSocket(restarting);
-    });
+        process.kill(await supervisorOf(restarting), 'SIGKILL');
+        await untilStatus(restarting, 'exited');
+        expect((await restarting.inspect()).state.exitCode).to.equal(255);
+        await detached.expectQuietButSocket(restarting);
+      },
+    );
 
-    it('removes by the next look what was to remove itself', async () => {
+    it('The next look removes a container that removes itself after its supervisor was killed', async () => {
       const container = await detached.start(SLEEP, { autoRemove: true });
       process.kill(await supervisorOf(container), 'SIGKILL');
       await eventually(() => refused(container.inspect(), 'ERR_NO_SUCH_CONTAINER'));
@@ -206,7 +217,7 @@ describe('a supervisor', function () {
       expect(existsSync(detached.path(container))).to.equal(false);
     });
 
-    it('leaves a log that can be read on', async () => {
+    it('A supervisor that is killed leaves a log that can be read on', async () => {
       const container = await detached.start('while :; do echo 0123456789; done');
       await eventually(async () => expect((await logOf(container)).length).to.be.above(10_000));
       process.kill(await supervisorOf(container), 'SIGKILL');
@@ -221,8 +232,8 @@ describe('a supervisor', function () {
     });
   });
 
-  describe('that is told to end', () => {
-    it('stops its container as it wants to be stopped', async () => {
+  describe('a supervisor that is told to end', () => {
+    it('A supervisor that is told to end stops its container by the stop signal', async () => {
       const container = await detached.start(OBEDIENT, { restart: 'always' });
       await untilLogged(container, 'ready');
       process.kill(await supervisorOf(container), 'SIGTERM');
@@ -231,7 +242,7 @@ describe('a supervisor', function () {
       await detached.expectQuiet(container);
     });
 
-    it('kills it after its time limit', async () => {
+    it('A supervisor that is told to end kills its container after its time limit', async () => {
       const container = await detached.start(
         "trap '' TERM; echo ready; while :; do sleep 0.05; done",
         {
@@ -243,7 +254,7 @@ describe('a supervisor', function () {
       expect((await container.wait()).exitCode).to.equal(137);
     });
 
-    it('heeds no other signal', async () => {
+    it('A supervisor heeds no other signal', async () => {
       const container = await detached.start(SLEEP);
       const supervisor = await supervisorOf(container);
       for (const signal of ['SIGHUP', 'SIGINT', 'SIGPIPE', 'SIGUSR1', 'SIGQUIT'] as const)
@@ -254,13 +265,13 @@ describe('a supervisor', function () {
     });
   });
 
-  describe('as a process', () => {
+  describe('the process of a supervisor', () => {
     const pssOf = async (pid: number) => {
       const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
       return Number(/^Pss:\s+(\d+) kB$/m.exec(text)![1]);
     };
 
-    supervisors.it('takes at most 300 KiB, also after 10 MB of output', async () => {
+    supervisors.it('A supervisor takes at most 300 KiB, also after 10 MB of output', async () => {
       const idle = await detached.start(SLEEP);
       expect(await pssOf(await supervisorOf(idle)), 'idle').to.be.at.most(300);
       const busy = await detached.start('yes 0123456789 | head -c 10000000; echo done; sleep 1000');
@@ -268,7 +279,7 @@ describe('a supervisor', function () {
       expect(await pssOf(await supervisorOf(busy)), 'after output').to.be.at.most(300);
     });
 
-    clients.it('holds nothing of who started it', async () => {
+    clients.it('A supervisor holds nothing of its starter', async () => {
       const { harness, container } = await startElsewhere(SLEEP);
       const supervisor = await supervisorOf(container);
       const linksOf = async (pid: number) => {
@@ -301,7 +312,7 @@ describe('a supervisor', function () {
       await container.kill();
     });
 
-    supervisors.it('opens nothing more with each run', async () => {
+    supervisors.it('A supervisor opens nothing more with each run', async () => {
       const container = await detached.start('exit 1', { restart: 'always' });
       const supervisor = await supervisorOf(container);
       const open = async () => (await readdir(`/proc/${supervisor}/fd`)).length;
@@ -316,7 +327,7 @@ describe('a supervisor', function () {
       expect(await at(4)).to.equal(first);
     });
 
-    it('uses no time while nothing happens', async () => {
+    it('A supervisor uses no time while nothing happens', async () => {
       const container = await detached.start(SLEEP);
       const client = container.attach();
       await client.started;
@@ -334,7 +345,7 @@ describe('a supervisor', function () {
   });
 
   describe('a damaged disk', () => {
-    it('a state that is no state: what ran is ended, and it can be started again', async () => {
+    it('A container whose state is no state is ended, and can be started again', async () => {
       for (const text of ['', '{"status":"runn', '[]', 'null', '{"status":"flying","pid":1}']) {
         const container = await detached.start(SLEEP);
         process.kill(await supervisorOf(container), 'SIGKILL');
@@ -351,7 +362,7 @@ describe('a supervisor', function () {
       }
     });
 
-    it('a state of another boot: nobody is alive', async () => {
+    it('A state of another boot has no process alive', async () => {
       const container = await detached.create(SLEEP);
       const { pid } = process;
       await writeFile(
@@ -371,7 +382,7 @@ describe('a supervisor', function () {
       await statusIs(container, 'running');
     });
 
-    it('a pid that somebody else has now is not the supervisor', async () => {
+    it('A pid that another process has now is not the supervisor', async () => {
       const container = await detached.start(SLEEP);
       const state = await detached.stateFile(container);
       const [pid = '', , boot = ''] = String(state['supervisor']).split(' ');
@@ -383,7 +394,7 @@ describe('a supervisor', function () {
       await statusIs(container, 'exited');
     });
 
-    it('a configuration that is none is said to be damaged, and removed by force', async () => {
+    it('A configuration that is none is reported as damaged, and removed by force', async () => {
       for (const text of ['', '{"version":1', '{}', '{"version":2}', 'null', '[1]']) {
         const container = await detached.create(SLEEP, { name: 'torn' });
         await writeFile(detached.path(container, 'config.json'), text);
@@ -403,7 +414,7 @@ describe('a supervisor', function () {
       }
     });
 
-    it('a configuration that is torn while it runs: it is ended, and removed by force', async () => {
+    it('A container whose configuration is torn while it runs is ended, and removed by force', async () => {
       const container = await detached.start('trap "" TERM; while :; do sleep 0.05; done', {
         restart: 'always',
       });
@@ -413,7 +424,7 @@ describe('a supervisor', function () {
       await detached.expectGone(container);
     });
 
-    it('a directory without a configuration is no container', async () => {
+    it('A directory without a configuration is no container', async () => {
       const id = 'ab'.repeat(32);
       await mkdir(shop.path('data/containers', id));
       try {
@@ -425,7 +436,7 @@ describe('a supervisor', function () {
       }
     });
 
-    it('a log that was deleted begins anew at the next start', async () => {
+    it('A log that was deleted begins anew at the next start', async () => {
       const container = await detached.start('echo one');
       await container.wait();
       await unlink(detached.path(container, 'json.log'));
@@ -437,7 +448,7 @@ describe('a supervisor', function () {
   });
 
   describe('the log', () => {
-    it('is rotated: files of that size, and not more of them', async () => {
+    it('The log is rotated: files of that size, and not more of them', async () => {
       const container = await detached.start(
         'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done',
         {
@@ -458,7 +469,7 @@ describe('a supervisor', function () {
       expect(lines).to.deep.equal(lines.map((_, i) => `line ${first + i}`));
     });
 
-    it('of one file is begun anew', async () => {
+    it('A log of one file is begun anew', async () => {
       const container = await detached.start(
         'i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo line $i; done',
         {
@@ -473,7 +484,7 @@ describe('a supervisor', function () {
       expect((await logOf(container)).endsWith('line 500\n')).to.equal(true);
     });
 
-    it('is not kept with the driver none', async () => {
+    it('No log is kept with the driver none', async () => {
       const container = await detached.start('echo secret', { logDriver: 'none' });
       await container.wait();
       expect(await readdir(detached.path(container))).not.to.include('json.log');
@@ -482,7 +493,7 @@ describe('a supervisor', function () {
         .with.property('code', 'ERR_NO_LOG');
     });
 
-    it('has an unfinished line while the program waits', async () => {
+    it('The log has an unfinished line while the program waits', async () => {
       const container = await detached.start('printf prompt; sleep 1000');
       await eventually(async () => expect(await logOf(container)).to.equal('prompt'));
       const entries = [];
@@ -490,12 +501,12 @@ describe('a supervisor', function () {
       expect(entries[0]!.partial).to.equal(true);
     });
 
-    it('has it also while more comes, bit by bit', async () => {
+    it('The log has an unfinished line also while more comes, bit by bit', async () => {
       const container = await detached.start('while :; do printf .; usleep 10000; done');
       await eventually(async () => expect((await logOf(container)).length).to.be.above(20));
     });
 
-    it('has bytes that are not UTF-8 as they were', async () => {
+    it('The log has bytes that are not UTF-8 as they were', async () => {
       const bytes = Buffer.alloc(100_000);
       for (let i = 0, x = 1; i < bytes.length; i++) {
         x = (Math.imul(x, 1_103_515_245) + 12_345) >>> 0;
@@ -522,7 +533,7 @@ describe('a supervisor', function () {
       ).to.be.at.most(1);
     });
 
-    it('has all of much', async () => {
+    it('The log has all of much output', async () => {
       const container = await detached.start('seq 1 200000', {
         logOptions: { 'max-size': '-1' },
       });
@@ -533,7 +544,7 @@ describe('a supervisor', function () {
     });
   });
 
-  disks.describe('on a disk that is full', () => {
+  disks.describe('a supervisor on a full disk', () => {
     /** A tmpfs can be idmapped since Linux 6.3. */
     const HOST_USERS = { userns: 'host' } as const;
     let mount: string;
@@ -574,7 +585,7 @@ describe('a supervisor', function () {
       expect(statfsSync(join(mount, 'data')).bfree).to.equal(0);
     };
 
-    it('it runs on, tells once that its log is not whole, and goes on writing when there is room', async () => {
+    it('A container on a full disk runs on, tells once that its log is not whole, and goes on writing when there is room', async () => {
       const container = await small.start(
         'i=0; while [ ! -e /dev/shm/end ]; do i=$((i+1)); echo "$i 0123456789012345678901234567890123456789"; sleep 0.001; done; exit 6',
         HOST_USERS,
@@ -608,7 +619,7 @@ describe('a supervisor', function () {
       ).to.have.length(1);
     });
 
-    it('its end is written down all the same', async () => {
+    it('The end of a container on a full disk is written down all the same', async () => {
       const container = await small.start('read x; exit 9', { ...HOST_USERS, openStdin: true });
       fill();
       const client = container.attach();
@@ -621,7 +632,7 @@ describe('a supervisor', function () {
     });
   });
 
-  it('is reached by a path that no socket address could hold', async () => {
+  it('A supervisor is reached by a path that no socket address could hold', async () => {
     const deep = shop.path('deep', 'x'.repeat(100), 'y'.repeat(100));
     const engine = await Engine.open({ dataRoot: join(deep, 'data'), runRoot: join(deep, 'run') });
     const far = new DetachedContainers(engine, shop.busybox, deep);
@@ -649,7 +660,7 @@ describe('a supervisor', function () {
     }
   });
 
-  supervisors.it('serves those who come and go, however many', async () => {
+  supervisors.it('A supervisor serves many clients that come and go', async () => {
     const container = await detached.start(OBEDIENT);
     await untilLogged(container, 'ready');
     const descriptors = async () =>

@@ -52,7 +52,7 @@ const why = await obstacle();
 describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, function () {
   this.timeout(60_000);
   if (why !== undefined) {
-    it('are not there');
+    it('Scopes of systemd are not there');
     return;
   }
   let shop: Workshop;
@@ -91,7 +91,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     });
   }
 
-  it('are what a container that is kept lives in, beside its supervisor', async () => {
+  it('A scope has a detached container, beside its supervisor', async () => {
     const container = await detached.start(SLEEP, { name: 'scoped', init: false });
     const scope = scopeOf(container);
     expect(show(scopeName(container.id))).to.include({
@@ -114,7 +114,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     expect((await container.inspect()).config.cgroupSlice).to.equal('/system.slice');
   });
 
-  it('have the limits that were asked for, in the container’s own cgroup', async () => {
+  it('A container in a scope has the limits that were asked for, in its own cgroup', async () => {
     const container = await detached.start(SLEEP, { memory: '64m', pidsLimit: 50, cpus: 0.5 });
     const own = join(scopeOf(container), 'container');
     expect(await read(own, 'memory.max')).to.equal(String(64 << 20));
@@ -125,7 +125,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     expect(await read(scopeOf(container), 'memory.max'), 'the scope').to.equal('max');
   });
 
-  it('have the container’s weight, which would count for nothing within', async () => {
+  it('A scope has the container’s weight, which would count for nothing within', async () => {
     const container = await detached.start(SLEEP, { cpuShares: 512 });
     const scope = scopeOf(container);
     const weights = () =>
@@ -138,7 +138,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     expect(await weights()).to.deep.equal(['100', '100']);
   });
 
-  it('are left alone by systemd, whatever it reads anew', async () => {
+  it('Systemd leaves limits alone, whatever it reads anew', async () => {
     const container = await detached.start(SLEEP, { memory: '64m' });
     const scope = scopeOf(container);
     execFileSync('systemctl', ['daemon-reload']);
@@ -155,12 +155,12 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     expect(await read(scope, 'container', 'memory.max')).to.equal(String(64 << 20));
   });
 
-  it('enforce them', async () => {
+  it('The kernel enforces the limits of a container in a scope', async () => {
     const container = await detached.start('head -c 100m /dev/zero | tail', { memory: '32m' });
     expect((await container.wait()).oomKilled).to.equal(true);
   });
 
-  it('are found by every verb', async () => {
+  it('Every verb finds a container in a scope', async () => {
     const container = await detached.start(SLEEP, { init: false });
     await container.pause();
     const [listed] = await shop.engine.list();
@@ -175,7 +175,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     await execution;
   });
 
-  it('see nothing of the host from inside', async () => {
+  it('A container in a scope sees nothing of the host from inside', async () => {
     const container = await detached.start('cat /proc/self/cgroup; ls -d /sys/fs/cgroup/*.scope');
     await container.wait();
     expect(await logOf(container))
@@ -183,7 +183,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
       .and.not.to.include('caisson-');
   });
 
-  it('outlive the service that started the container', async () => {
+  it('A scope outlives the service that started the container', async () => {
     const unit = `caisson-test-${process.pid}.service`;
     const task = {
       directory: shop.directory,
@@ -215,7 +215,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     }
   });
 
-  it('are gone with what they were for', async () => {
+  it('A scope is gone with what it was for', async () => {
     const container = await detached.start('true');
     await container.wait();
     await expectNoScope(container);
@@ -228,7 +228,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     await expectNoScope(own);
   });
 
-  it('come again with the next start, however soon', async () => {
+  it('A scope comes again with the next start, however soon', async () => {
     const container = await detached.start(SLEEP);
     for (let round = 0; round < 5; round++) {
       await container.restart({ timeout: 0 });
@@ -237,7 +237,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     }
   });
 
-  it('stay while the container is run again by its policy', async () => {
+  it('A scope stays while the container is run again by its policy', async () => {
     const container = await detached.start('sleep 0.2; exit 3', { restart: 'on-failure:2' });
     const invocation = show(scopeName(container.id))['InvocationID'];
     await eventually(async () =>
@@ -248,7 +248,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     await expectNoScope(container);
   });
 
-  it('are recovered when the supervisor was killed', async () => {
+  it('A scope is recovered when the supervisor was killed', async () => {
     const container = await detached.start(SLEEP);
     const pid = await pidOutside(container.id, 1);
     process.kill(await supervisorOf(container), 'SIGKILL');
@@ -261,7 +261,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     await statusIs(container, 'running');
   });
 
-  it('end by systemctl stop as by a stop', async () => {
+  it('A scope is stopped by systemctl as by a stop', async () => {
     const container = await detached.start(OBEDIENT, { restart: 'always', init: true });
     await untilLogged(container, 'ready');
     execFileSync('systemctl', ['stop', scopeName(container.id)]);
@@ -271,7 +271,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     await expectNoScope(container);
   });
 
-  it('are for those who want them: cgroupfs does without, and each keeps its own', async () => {
+  it('Scopes are optional: cgroupfs does without, and each container keeps its own', async () => {
     const plain = await shop.openAnother({ cgroupDriver: 'cgroupfs' });
     const container = detached.adopt(await plain.create(shop.busybox, SLEEP));
     await container.start();
@@ -291,7 +291,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     await expectNoScope(scoped);
   });
 
-  describe('that cannot be had', () => {
+  describe('scopes that cannot be had', () => {
     async function expectUnmade(container: Container): Promise<void> {
       await statusIs(container, 'created');
       await eventually(() => expect(supervisorsOf(container.id)).to.deep.equal([]));
@@ -299,7 +299,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
       await detached.expectQuiet(container);
     }
 
-    it('because the bus is gone: nothing is made', async () => {
+    it('A start makes nothing when the bus is gone', async () => {
       const container = await detached.create(SLEEP);
       process.env['DBUS_SYSTEM_BUS_ADDRESS'] = `unix:path=${shop.path('no-bus')}`;
       try {
@@ -315,7 +315,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
       await statusIs(container, 'running');
     });
 
-    it('because systemd refuses: nothing is left', async () => {
+    it('A start leaves nothing when systemd refuses', async () => {
       const container = await detached.create(SLEEP);
       // Somebody has the name, and hands nothing on.
       const unit = scopeName(container.id);
@@ -334,7 +334,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
       await expectUnmade(container);
     });
 
-    it('because the process has gone', async () => {
+    it('A start without a scope fails when the process has gone', async () => {
       const systemd = await Systemd.open();
       try {
         const gone = spawnSync('true').pid;
@@ -351,7 +351,7 @@ describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, f
     });
   });
 
-  it('are shared with a supervisor that is still leaving', async () => {
+  it('A scope is shared with a supervisor that is still leaving', async () => {
     const systemd = await Systemd.open();
     const about = { id: newId(), name: 'shared' };
     const sleepers = [0, 1].map(() => spawn('sleep', ['1000']));

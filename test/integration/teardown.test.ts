@@ -40,26 +40,29 @@ describe('teardown', () => {
     return stranger;
   };
 
-  root.it('removes cgroups made in the container’s own, with who is in them', async () => {
-    const box = await shop.session();
-    const cgroups = await cgroupsOf(box.id);
-    expect(cgroups).not.to.deep.equal([]);
-    for (const cgroup of cgroups) {
-      for (const name of ['a', 'b/c/d', 'b/e']) {
-        await mkdir(join(cgroup, name), { recursive: true });
+  root.it(
+    'The teardown removes cgroups made in the container’s own, with the processes in them',
+    async () => {
+      const box = await shop.session();
+      const cgroups = await cgroupsOf(box.id);
+      expect(cgroups).not.to.deep.equal([]);
+      for (const cgroup of cgroups) {
+        for (const name of ['a', 'b/c/d', 'b/e']) {
+          await mkdir(join(cgroup, name), { recursive: true });
+        }
       }
-    }
-    // Cpusets must be filled in before anybody can enter.
-    const { directory } = await cgroupOf(box.id, 'pids');
-    const inside = await settle(join(directory, 'b/c/d'));
-    const beside = await settle(join(directory, 'a'));
-    const ended = [once(inside, 'exit'), once(beside, 'exit')];
-    expect((await box.close()).exitCode).to.equal(0);
-    await Promise.all(ended);
-    await expectNothingLeft(box.id);
-  });
+      // Cpusets must be filled in before anybody can enter.
+      const { directory } = await cgroupOf(box.id, 'pids');
+      const inside = await settle(join(directory, 'b/c/d'));
+      const beside = await settle(join(directory, 'a'));
+      const ended = [once(inside, 'exit'), once(beside, 'exit')];
+      expect((await box.close()).exitCode).to.equal(0);
+      await Promise.all(ended);
+      await expectNothingLeft(box.id);
+    },
+  );
 
-  cgroups.it('removes cgroups nested 300 deep', async () => {
+  cgroups.it('The teardown removes cgroups nested 300 deep', async () => {
     const box = await shop.session();
     const { directory } = await cgroupOf(box.id, 'pids');
     let here = directory;
@@ -71,7 +74,7 @@ describe('teardown', () => {
     await expectNothingLeft(box.id);
   });
 
-  cgroups.describe('of what is frozen', () => {
+  cgroups.describe('the teardown of frozen containers', () => {
     /** Freezes the container, or those of its processes that are in a cgroup below; false on v2. */
     const freeze = async (id: string, below: string | undefined, pid: number) => {
       const { version, directory } = await cgroupOf(id, 'freezer');
@@ -90,7 +93,7 @@ describe('teardown', () => {
 
     for (const below of [undefined, 'x/y']) {
       const where = below === undefined ? '' : ' in a cgroup of its own making';
-      it(`ends by a kill${where}`, async () => {
+      it(`A frozen container ends by a kill${where}`, async () => {
         const execution = shop.engine.run(shop.busybox, ['sleep', '1000'], { init: false });
         await execution.started;
         const { directory } = await cgroupOf(execution.id, 'freezer');
@@ -101,7 +104,7 @@ describe('teardown', () => {
         await expectNothingLeft(execution.id);
       });
 
-      it(`ends with its engine${where}`, async () => {
+      it(`A frozen container ends with its engine${where}`, async () => {
         const engine = await shop.openAnother();
         const execution = engine.run(shop.busybox, ['sleep', '1000']);
         await execution.started;
@@ -115,7 +118,7 @@ describe('teardown', () => {
       });
     }
 
-    it('ends by a timeout', async () => {
+    it('A frozen container ends by a timeout', async () => {
       const box = await shop.session({ timeout: 300 * slowness });
       await freeze(box.id, undefined, 0);
       const { timedOut } = await box.execution;
@@ -124,7 +127,7 @@ describe('teardown', () => {
     });
   });
 
-  root.it('removes what was made immutable in the container’s layer', async () => {
+  root.it('The teardown removes what was made immutable in the container’s layer', async () => {
     const box = await shop.session({ capAdd: ['LINUX_IMMUTABLE'], userns: 'host' }, 'host');
     await box.sh('mkdir -p /data/below && echo x >/data/below/file && echo x >/data/append');
     await box.sh('chattr +i /data/below/file /data/below && chattr +a /data/append /data');

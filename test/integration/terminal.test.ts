@@ -49,7 +49,7 @@ describe('the terminal', () => {
     ['host', true],
     ['host', false],
   ] as const) {
-    it(`is one, of the container’s own (userns ${userns}, init ${init})`, async () => {
+    it(`The terminal is one of the container’s own (userns ${userns}, init ${init})`, async () => {
       const { execution } = start(
         'for n in 0 1 2; do test -t $n && readlink /proc/self/fd/$n; done; tty; ' +
           'ls -1 /dev/pts; stat -c "%F %t,%T %u:%g %a" /dev/pts/0 /dev/console; ' +
@@ -76,7 +76,7 @@ describe('the terminal', () => {
     });
   }
 
-  it('is none of the host’s', async () => {
+  it('The terminal is none of the host’s', async () => {
     const before = await readdir('/dev/pts');
     const screen = start('echo ready; read x');
     await screen.until(/ready/);
@@ -85,7 +85,7 @@ describe('the terminal', () => {
     await screen.execution;
   });
 
-  it('belongs to the user', async () => {
+  it('The terminal belongs to the user', async () => {
     const { execution } = start(
       'stat -c %u:%g /dev/pts/0; echo x >/dev/tty; echo y >/dev/console',
       {
@@ -95,7 +95,7 @@ describe('the terminal', () => {
     expect((await execution).stdout).to.equal('1000:5\r\nx\r\ny\r\n');
   });
 
-  it('controls the session of the program', async () => {
+  it('The terminal controls the session of the program', async () => {
     const { execution } = start(
       'ps -o pid,sid,tty,comm | tail -n +2; cut -d" " -f5-8 /proc/$$/stat',
     );
@@ -107,7 +107,7 @@ describe('the terminal', () => {
     expect(stdout).to.match(/\n2 2 34816 2\r\n$/);
   });
 
-  it('is not there unless asked for', async () => {
+  it('A terminal is not there unless asked for', async () => {
     const { stdout } = await shop.engine.run(shop.busybox, [
       'sh',
       '-c',
@@ -116,14 +116,14 @@ describe('the terminal', () => {
     expect(stdout).to.match(/^none\nptmx\n.*No such file.*\n.*No such device or address\n\n$/);
   });
 
-  describe('its size', () => {
-    it('is 80 by 24, or what was asked for', async () => {
+  describe('the size of a terminal', () => {
+    it('The size is 80 by 24, or what was asked for', async () => {
       expect((await start('stty size').execution).stdout).to.equal('24 80\r\n');
       const { execution } = start('stty size', { tty: { cols: 132, rows: 50 } });
       expect((await execution).stdout).to.equal('50 132\r\n');
     });
 
-    it('changes, and the program hears of it', async () => {
+    it('The size changes, and the program learns of it', async () => {
       const screen = start("trap 'stty size' WINCH; echo ready; while :; do sleep 0.02; done");
       await screen.until(/ready/);
       screen.execution.resize({ cols: 100, rows: 30 });
@@ -135,7 +135,7 @@ describe('the terminal', () => {
       screen.execution.resize({ cols: 10, rows: 10 }); // too late, and no error
     });
 
-    it('may be changed before there is a terminal', async () => {
+    it('The size may be changed before there is a terminal', async () => {
       const screen = start('stty size; read x; stty size');
       screen.execution.resize({ cols: 11, rows: 12 });
       await screen.until(/\d+ \d+\r\n/);
@@ -145,8 +145,8 @@ describe('the terminal', () => {
     });
   });
 
-  describe('its keys', () => {
-    it('are echoed, edited and read in lines', async () => {
+  describe('the keys of a terminal', () => {
+    it('Keys are echoed, edited and read in lines', async () => {
       const screen = start(
         'read line; echo "<$line>"; stty -echo; echo silent; read line; echo "<$line>"',
       );
@@ -159,7 +159,7 @@ describe('the terminal', () => {
       expect((await screen.execution).exitCode).to.equal(0);
     });
 
-    it('ctrl-C ends what runs in the foreground, and not the shell', async () => {
+    it('The key ctrl-C ends what runs in the foreground, and not the shell', async () => {
       const screen = new Screen(
         shop.engine.run(shop.busybox, ['sh', '-i'], { tty: true, env: { PS1: '# ' } }),
       );
@@ -189,7 +189,7 @@ describe('the terminal', () => {
       expect((await screen.execution).exitCode).to.equal(7);
     });
 
-    it('ctrl-C ends a program that is alone with it', async () => {
+    it('The key ctrl-C ends a program that is alone with it', async () => {
       const screen = new Screen(
         shop.engine.run(shop.busybox, ['sh', '-c', 'echo ready; exec sleep 1000'], { tty: true }),
       );
@@ -199,7 +199,7 @@ describe('the terminal', () => {
       expect(await screen.execution).to.include({ exitCode: 130, signal: 'SIGINT' });
     });
 
-    it('ctrl-D ends the input', async () => {
+    it('The key ctrl-D ends the input', async () => {
       const screen = start('echo ready; wc -c');
       await screen.until(/ready\r\n/);
       screen.type('12345\n\x04');
@@ -207,14 +207,14 @@ describe('the terminal', () => {
       expect((await screen.execution).exitCode).to.equal(0);
     });
 
-    it('arrive when they were pressed before there was a terminal', async () => {
+    it('Keys arrive when they were pressed before there was a terminal', async () => {
       const screen = start('read line; echo "<$line>"');
       screen.type('early\n');
       await screen.until(/<early>/);
       await screen.execution;
     });
 
-    it('hang up with the end of the program', async () => {
+    it('The terminal hangs up with the end of the program', async () => {
       const screen = start('echo bye; exit 4');
       screen.type('x\n'.repeat(1000));
       const { exitCode, stdout } = await screen.execution;
@@ -224,7 +224,7 @@ describe('the terminal', () => {
     });
   });
 
-  describe('much', () => {
+  describe('much input and output', () => {
     const LINES = 300_000;
     const expected = () => {
       const hash = createHash('sha256');
@@ -237,7 +237,7 @@ describe('the terminal', () => {
       return { size, digest: hash.digest('hex') };
     };
 
-    it('comes out whole', async () => {
+    it('Much output comes out whole', async () => {
       const { stdout, exitCode } = await start(`seq ${LINES}; exit 3`).execution;
       const { size, digest } = expected();
       expect(exitCode).to.equal(3);
@@ -245,7 +245,7 @@ describe('the terminal', () => {
       expect(createHash('sha256').update(stdout).digest('hex')).to.equal(digest);
     });
 
-    it('comes out whole for a slow reader', async () => {
+    it('Much output comes out whole for a slow reader', async () => {
       const { execution } = start(`seq ${LINES}; exit 3`, { stdin: 'null' });
       const hash = createHash('sha256');
       let size = 0;
@@ -259,7 +259,7 @@ describe('the terminal', () => {
       expect((await execution).exitCode).to.equal(3);
     });
 
-    it('comes out whole at the end of many short runs', async () => {
+    it('Much output comes out whole at the end of many short runs', async () => {
       const runs = Array.from(
         { length: 30 },
         (_, index) => start(`seq ${100 * index + 1}`).execution,
@@ -270,7 +270,7 @@ describe('the terminal', () => {
       }
     });
 
-    it('goes in whole: a large paste, in lines', async function () {
+    it('A large paste goes in whole, in lines', async function () {
       this.timeout(60_000);
       const line = `${'x'.repeat(63)}\n`;
       const count = 16_384;
@@ -282,7 +282,7 @@ describe('the terminal', () => {
       await screen.execution;
     });
 
-    it('goes in whole: a large paste of bytes, to a program that takes its time', async function () {
+    it('A large paste of bytes goes in whole, to a program that takes its time', async function () {
       this.timeout(60_000);
       const data = 'abcdefgh'.repeat(40_000);
       const screen = start(
@@ -295,7 +295,7 @@ describe('the terminal', () => {
       await screen.execution;
     });
 
-    it('goes nowhere when the program does not read, and holds up nobody else', async () => {
+    it('A large paste goes nowhere when the program does not read, and holds up nothing else', async () => {
       const screens = Array.from({ length: 6 }, () =>
         start('stty raw -echo; echo ready; sleep 1000'),
       );
@@ -316,7 +316,7 @@ describe('the terminal', () => {
     });
   });
 
-  it('stays when the program closes it, and can be opened again', async () => {
+  it('The terminal stays when the program closes it, and can be opened again', async () => {
     const { execution } = start(
       'echo before; exec <&- >/dev/null 2>&1; sleep 0.1; echo after >/dev/tty; echo on >/dev/console; exit 9',
     );
@@ -325,7 +325,7 @@ describe('the terminal', () => {
     expect(stdout).to.equal('before\r\nafter\r\non\r\n');
   });
 
-  it('may have its output thrown away', async () => {
+  it('The output of a terminal may be thrown away', async () => {
     const run = shop.engine.run(shop.busybox, ['sh', '-c', 'seq 100000; exit 6'], {
       tty: true,
       stdout: 'null',
@@ -334,7 +334,7 @@ describe('the terminal', () => {
     expect(await run).to.include({ exitCode: 6, stdout: '' });
   });
 
-  it('goes with a kill, a timeout and a limit on output', async () => {
+  it('The terminal goes with a kill, a timeout and a limit on output', async () => {
     expect(await start('sleep 1000', { timeout: 200 }).execution).to.include({ timedOut: true });
     const flood = shop.engine.run(shop.busybox, ['yes'], { tty: true, maxOutput: 5000 });
     const result = await flood;
@@ -342,7 +342,7 @@ describe('the terminal', () => {
     expect(result.stdout.length).to.equal(5000);
   });
 
-  it('reports a start that failed like any other', async () => {
+  it('A start with a terminal that failed is reported like any other', async () => {
     const error = await shop.engine.run(shop.busybox, ['/missing'], { tty: true }).then(
       () => undefined,
       (reason: unknown) => reason as { code: string },

@@ -56,7 +56,7 @@ limits.describe('changing the limits of a running container', () => {
     return error;
   }
 
-  it('raises and lowers memory and swap, whichever way', async () => {
+  it('An update raises and lowers memory and swap, in any order', async () => {
     let options: RunOptions = { memory: '64m' };
     await using box = await shop.session(options);
     const [, sum] = await memory(box);
@@ -81,7 +81,7 @@ limits.describe('changing the limits of a running container', () => {
     }
   });
 
-  it('changes processors, processes and weights, and takes them away again', async () => {
+  it('An update changes processors, processes and weights, and takes them away again', async () => {
     await using box = await shop.session();
     const cpu = async (): Promise<[number, number]> => {
       if ((await cgroupOf(box.id, 'cpu')).version === 2) {
@@ -123,7 +123,7 @@ limits.describe('changing the limits of a running container', () => {
     expect(list.split('\t')[1]).to.equal(shop.engine.host.cpus);
   });
 
-  it('refuses before anything is touched', async () => {
+  it('An update is refused before anything is touched', async () => {
     const options: RunOptions = { memory: '64m', memorySwap: '64m', cpus: 0.5 };
     await using box = await shop.session(options);
     const cases: [Record<string, unknown>, string][] = [
@@ -143,7 +143,7 @@ limits.describe('changing the limits of a running container', () => {
     expect((await memory(box))[0]).to.equal(64 * MIB);
   });
 
-  it('puts back what was written when the kernel refuses half-way', async () => {
+  it('An update puts back what was written when the kernel refuses half-way', async () => {
     const options: RunOptions = { memory: '128m' };
     await using box = await shop.session(options);
     const usual = await file(box, 'cpu', 'cpu.shares', 'cpu.weight');
@@ -164,7 +164,7 @@ limits.describe('changing the limits of a running container', () => {
     expect(await box.sh('echo alive')).to.equal('alive');
   });
 
-  it('says that it is gone', async () => {
+  it('An update of a container that is gone is an error that says so', async () => {
     const box = await shop.session();
     await box.close();
     await eventually(async () => {

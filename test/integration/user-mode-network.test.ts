@@ -250,7 +250,7 @@ describe('a network in user mode', function () {
             this.skip();
           });
 
-          it('reaches what the host reaches, from the first moment on, and not its loopback', async () => {
+          it('A network reaches what the host reaches, from the first moment on, and not its loopback', async () => {
             const run = ['run', '--rm', '--network', mode, 'host', ...dialing(SERVER, PORT)];
             expect(await ok(run)).to.equal('outside');
             const { id } = await started('--network', mode, 'host', ...SLEEP);
@@ -263,7 +263,7 @@ describe('a network in user mode', function () {
             }
           });
 
-          it('has the host’s name server, and its search list, although that is on its loopback', async () => {
+          it('A network has the host’s name server, and its search list, although that is on its loopback', async () => {
             const { id } = await started('--network', mode, 'host', ...SLEEP);
             const resolv = await ok(['exec', id, 'cat', '/etc/resolv.conf']);
             expect(resolv).not.to.include(NAMESERVER);
@@ -277,7 +277,7 @@ describe('a network in user mode', function () {
             );
           });
 
-          it('is passed on by a process without rights over anything, which has nothing of the host', async () => {
+          it('A network is passed on by a process without rights over anything, which has nothing of the host', async () => {
             const { pid } = await started('--network', mode, 'host', ...SLEEP);
             const { supervisor, helper } = helperOf(pid);
             for (const one of [supervisor, helper]) {
@@ -299,7 +299,7 @@ describe('a network in user mode', function () {
             }
           });
 
-          it('ends with its container, however that ends', async () => {
+          it('A network ends with its container, however that ends', async () => {
             const ends: Record<string, (id: string, pid: number) => Promise<unknown>> = {
               'rm -f': (id) => ok(['rm', '-f', id]),
               'its program was killed': (_, pid) => Promise.resolve(process.kill(pid, 'SIGKILL')),
@@ -317,7 +317,7 @@ describe('a network in user mode', function () {
             }
           });
 
-          it('ends with its supervisor, and the container has none until it is started again', async () => {
+          it('A network ends with its supervisor, and the container has none until it is started again', async () => {
             const { id, pid } = await started('--network', mode, 'host', ...SLEEP);
             const { supervisor, helper } = helperOf(pid);
             process.kill(supervisor, 'SIGKILL');
@@ -329,7 +329,7 @@ describe('a network in user mode', function () {
             await reaches(id);
           });
 
-          it('ends with the Node process whose container it is', async () => {
+          it('A network ends with the Node process whose container it is', async () => {
             const run = await firstLine(somebody.fixture('network-run', mode));
             const { child, pid } = run as { child: number; pid: number };
             const { supervisor, helper } = helperOf(pid);
@@ -337,7 +337,7 @@ describe('a network in user mode', function () {
             await gone(child, pid, supervisor, helper);
           });
 
-          it('is there again when its supervisor has restarted it', async () => {
+          it('A network is there again when its supervisor has restarted it', async () => {
             const flags = ['--restart', 'on-failure:1', '--network', mode];
             const { id, pid } = await started(...flags, 'host', ...SLEEP);
             const before = helperOf(pid);
@@ -352,7 +352,7 @@ describe('a network in user mode', function () {
             await reaches(id);
           });
 
-          it('goes where its user namespace is the host’s, and does nothing to the host’s mounts', async () => {
+          it('A network works where its user namespace is the host’s, and does nothing to the host’s mounts', async () => {
             const run = ['run', '-d', '--network', mode, '--userns', 'host', 'host', ...SLEEP];
             // As those of most machines are.
             const id = await ok(run, 'mount --make-rshared /');
@@ -363,14 +363,14 @@ describe('a network in user mode', function () {
             expect(await mounts(supervisor)).to.include.members(await mounts('self'));
           });
 
-          describe('of which is never heard that it is ready', () => {
+          describe('a network that never reports readiness', () => {
             let silent: Silent;
             beforeEach(async () => {
               silent = await Silent.make();
             });
             afterEach(() => silent.cleanUp());
 
-            it('ends with its run: by a timeout, an AbortSignal, and kill()', async () => {
+            it('A network that never reports readiness ends with its run: by a timeout, an AbortSignal, and kill()', async () => {
               await silent.begin();
               const child = somebody.fixture('network-ends', mode, { PATH: silent.path });
               const ends = (await firstLine(child)) as Record<string, unknown>[];
@@ -388,7 +388,7 @@ describe('a network in user mode', function () {
               expect(await ok(['ps', '-aq'])).to.equal('');
             });
 
-            it('ends with the Node process whose container it was to be for', async () => {
+            it('A network that never reports readiness ends with the Node process whose container it was to be for', async () => {
               await silent.begin();
               const child = somebody.fixture('network-run', mode, { PATH: silent.path });
               await silent.waits();
@@ -402,7 +402,7 @@ describe('a network in user mode', function () {
             });
 
             for (const end of [['stop', '-t', '300'], ['kill'], ['rm', '-f']]) {
-              it(`ends with a start, by ${end.join(' ')}`, async () => {
+              it(`A network that never reports readiness ends with a start, by ${end.join(' ')}`, async () => {
                 await silent.begin();
                 await ok(['create', '--name', 'slow', '--network', mode, 'host', ...SLEEP]);
                 const start = somebody.caisson(['start', 'slow'], silent.before);
@@ -422,7 +422,7 @@ describe('a network in user mode', function () {
               });
             }
 
-            it('ends with a restart, by stop', async () => {
+            it('A network that never reports readiness ends with a restart, by stop', async () => {
               const flags = ['--name', 'slow', '--restart', 'always', '--network', mode];
               await ok(['run', '-d', ...flags, 'host', ...SLEEP], silent.before);
               await silent.begin();
@@ -444,14 +444,14 @@ describe('a network in user mode', function () {
             });
           });
 
-          it('is refused where the program is missing, before anything is made', async () => {
+          it('A network is refused where the program is missing, before anything is made', async () => {
             const hide = `mount --bind /dev/null /usr/bin/${mode}`;
             const said = await fails(['run', '--network', mode, 'host', 'true'], hide);
             expect(said).to.include(`${mode} is not installed`).and.include(PACKAGES[mode]);
             expect(await ok(['ps', '-aq'])).to.equal('');
           });
 
-          it('is refused where the tap device may not be opened', async () => {
+          it('A network is refused where the tap device may not be opened', async () => {
             const hide = `chmod 0755 / && mount -t tmpfs -o mode=0755 none /dev/net && mknod -m 0600 /dev/net/tun c 10 200`;
             const said = await fails(['run', '--network', mode, 'host', 'true'], hide);
             expect(said).to.include('/dev/net/tun').and.include('chmod 0666');
@@ -461,7 +461,7 @@ describe('a network in user mode', function () {
             expect(await ok(['ps', '-aq'])).to.equal('');
           });
 
-          it('tells what can be done here', async () => {
+          it('The command info tells what networks are possible here', async () => {
             const { Abilities: abilities } = JSON.parse(await ok(['info', '--format', 'json'])) as {
               Abilities: { name: string; available: boolean }[];
             };
@@ -471,7 +471,7 @@ describe('a network in user mode', function () {
         });
       }
 
-      it('has pasta’s options: ports of the host that lead inside, and no others', async function () {
+      it('A network has pasta’s options: ports of the host that lead inside, and no others', async function () {
         if (!existsSync('/usr/bin/pasta')) this.skip();
         const flags = ['--network', 'pasta:-t,18080:80,--mtu,1400'];
         const { id } = await started(...flags, 'host', ...SERVING);
@@ -490,7 +490,7 @@ describe('a network in user mode', function () {
         );
       });
 
-      it('has slirp4netns’s options, as podman spells them', async function () {
+      it('A network has slirp4netns’s options, as podman spells them', async function () {
         if (!existsSync('/usr/bin/slirp4netns')) this.skip();
         const network = 'slirp4netns:cidr=10.9.8.0/24,mtu=1400,allow_host_loopback=true';
         const { id } = await started('--network', network, 'host', ...SLEEP);
@@ -499,7 +499,7 @@ describe('a network in user mode', function () {
         expect((await dial(id, '10.9.8.2', LOOPBACK_PORT)).stdout).to.equal('loopback\n');
       });
 
-      it('is refused with what the program says', async function () {
+      it('A network is refused with what the program says', async function () {
         if (!existsSync('/usr/bin/pasta')) this.skip();
         const run = ['run', '--name', 'lost', '--network', 'pasta:--interface,nosuch'];
         const said = await fails([...run, 'host', 'true']);

@@ -23,7 +23,7 @@ const why = uid === 0 ? 'this is root' : slice === undefined ? 'no systemd of th
 describe(`a user’s session${why === '' ? '' : ` (left out: ${why})`}`, function () {
   this.timeout(120_000);
   if (slice === undefined) {
-    it('is not there');
+    it('A session of a user is not there');
     return;
   }
   const mountPoint = layout.unified?.mountPoint ?? '';
@@ -66,7 +66,7 @@ describe(`a user’s session${why === '' ? '' : ` (left out: ${why})`}`, functio
       expect(execFileSync('systemctl', units, { encoding: 'utf8' })).to.equal('');
     });
 
-  it('has the limits that were asked for, in the kernel’s files', async () => {
+  it('A container in a user’s session has the limits that were asked for, in the kernel’s files', async () => {
     const container = await started({ memory: '64m', pidsLimit: 50, cpus: 0.5 });
     expect(await read(container, 'memory.max')).to.equal(String(64 << 20));
     expect(await read(container, 'pids.max')).to.equal('50');
@@ -77,13 +77,13 @@ describe(`a user’s session${why === '' ? '' : ` (left out: ${why})`}`, functio
     await expectNothing(container);
   });
 
-  it('ends a hog, and the result says so', async () => {
+  it('A limit in a user’s session ends a hog, and the result says so', async () => {
     const hog = 'head -c 200m /dev/zero | tail -c 199m | wc -c; exit 0';
     const { oomKilled } = await engine.run('host', ['sh', '-c', hog], { memory: '64m' });
     expect(oomKilled).to.equal(true);
   });
 
-  it('has what exec starts in the container’s cgroup, before it does anything', async () => {
+  it('An exec in a user’s session is in the container’s cgroup, before it does anything', async () => {
     const container = await started({ pidsLimit: 20 });
     const before = await members(container);
     const seen = await container.exec(['cat', '/proc/self/cgroup']);
@@ -100,7 +100,7 @@ describe(`a user’s session${why === '' ? '' : ` (left out: ${why})`}`, functio
     await expectNothing(container);
   });
 
-  it('pauses, tells how much is used, and kills everything', async () => {
+  it('A container in a user’s session pauses, tells how much is used, and is killed whole', async () => {
     const container = await started({ memory: '64m' });
     await container.pause();
     expect(await read(container, 'cgroup.events')).to.include('frozen 1');
@@ -112,7 +112,7 @@ describe(`a user’s session${why === '' ? '' : ` (left out: ${why})`}`, functio
     await container.remove();
   });
 
-  it('is told what it has', async () => {
+  it('An error in a user’s session names what is missing', async () => {
     const { cgroup, abilities } = await machineInfo();
     expect(cgroup.driver).to.equal('systemd');
     const available = cgroup.controllers.filter((each) => each.available).map(({ name }) => name);

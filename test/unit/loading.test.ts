@@ -24,7 +24,7 @@ function loaded(entry: string): ReadonlySet<string> {
 }
 
 describe('loading', () => {
-  it('sees imports at all', () => {
+  it('The test sees imports at all', () => {
     expect([...loaded('cli/help')]).to.include.members(['commander', 'lib/cli/flags/run.js']);
     expect([...loaded('engine/engine')].some((name) => name.startsWith('lib/native/'))).to.equal(
       true,
@@ -41,7 +41,7 @@ describe('loading', () => {
     prune: ['engine/views/prune-filters', 'cli/flags/prune'],
   };
   for (const [name, entries] of Object.entries(parts)) {
-    it(`${name} takes neither the addon nor commander nor the flags of others`, () => {
+    it(`The command ${name} takes neither the addon nor commander nor the flags of others`, () => {
       const all = entries.flatMap((entry) => [...loaded(entry)]);
       expect(
         all.filter((file) =>

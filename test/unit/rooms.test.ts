@@ -111,49 +111,49 @@ describe('The rooms of lib/', () => {
   const texts = readTexts();
   const imports = importsOf(texts);
 
-  it('Every file lies in a room.', () => {
+  it('Every file lies in a room', () => {
     expect([...texts.keys()].filter((path) => floorOf(path) === undefined)).to.deep.equal([]);
   });
 
-  it('Every room has a file.', () => {
+  it('Every room has a file', () => {
     const used = new Set([...texts.keys()].map(floorOf));
     expect(FLOORS.filter((_, floor) => !used.has(floor))).to.deep.equal([]);
   });
 
-  it('Every import leads to a file of lib/.', () => {
+  it('Every import leads to a file of lib/', () => {
     const lost = [...imports].flatMap(([path, targets]) =>
       targets.filter((target) => !texts.has(target)).map((target) => `${path} imports ${target}`),
     );
     expect(lost).to.deep.equal([]);
   });
 
-  it('No file imports a file of a higher floor.', () => {
+  it('No file imports a file of a higher floor', () => {
     expect(upwardImports(imports)).to.deep.equal([]);
   });
 
-  it('No files import each other in a circle.', () => {
+  it('No files import each other in a circle', () => {
     expect(circles(imports)).to.deep.equal([]);
   });
 
-  it(`No file has more than ${LONGEST} lines, except for those that are listed.`, () => {
+  it(`No file has more than ${LONGEST} lines, except for those that are listed`, () => {
     const long = [...texts].filter(
       ([path, text]) => lengthOf(text) > Math.max(LONGEST, LONGER[path] ?? 0),
     );
     expect(long.map(([path, text]) => `${path}: ${lengthOf(text)}`)).to.deep.equal([]);
   });
 
-  it('Every file that may be longer still is.', () => {
+  it('Every file that may be longer still is', () => {
     const short = Object.keys(LONGER).filter((path) => lengthOf(texts.get(path) ?? '') <= LONGEST);
     expect(short).to.deep.equal([]);
   });
 
-  it('The table of docs/architecture.md has a line for each room, in the order of the floors.', () => {
+  it('The table of docs/architecture.md has a line for each room, in the order of the floors', () => {
     const text = readFileSync('docs/architecture.md', 'utf8');
     const rows = [...text.matchAll(/^\| `lib\/([a-z/.]*)` \|/gm)].map(([, room = '']) => room);
     expect(rows).to.deep.equal(FLOORS.map(([room]) => (room === '' ? 'index.ts' : `${room}/`)));
   });
 
-  it('Imports of every kind are seen.', () => {
+  it('Imports of every kind are seen', () => {
     const kinds = [
       "import { a } from './a.js';",
       "import type { B } from './b.js';",
@@ -168,7 +168,7 @@ describe('The rooms of lib/', () => {
     expect(seen).to.deep.equal([...'abcdefg'].map((name) => `base/${name}.ts`));
   });
 
-  it('An upward import, a circle and a file in no room are found.', () => {
+  it('An upward import, a circle and a file in no room are found', () => {
     const wrong = importsOf(
       new Map([
         ['base/a.ts', "import type { B } from '../oci/b.js';"],

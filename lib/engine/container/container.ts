@@ -98,6 +98,7 @@ const MAX_STOP_TIMEOUT = 2_000_000;
 const MAX_TIMER = 2 ** 31 - 1;
 
 export class Container {
+  /** @internal By an engine: `create`, `get`. */
   constructor(
     private readonly context: ContainerContext,
     /** Long id. */

@@ -20,8 +20,26 @@ import { NO_SOURCES } from '../spec/sources.js';
 import { limitsOf } from '../spec/to-spec.js';
 import { parseSize } from '../../base/units.js';
 
-/** What Docker's `update` can change of a container; the restart policy is the supervisor's. */
-const CHANGEABLE = {
+/**
+ * What Docker's `update` can change of a container; the restart policy is the supervisor's. 0, and -1 where that is
+ * "no limit", take a limit away; what is missing stays.
+ */
+export type ResourceChange = Pick<
+  ResourceOptions,
+  | 'blkioWeight'
+  | 'cpuPeriod'
+  | 'cpuQuota'
+  | 'cpuShares'
+  | 'cpus'
+  | 'cpusetCpus'
+  | 'cpusetMems'
+  | 'memory'
+  | 'memoryReservation'
+  | 'memorySwap'
+  | 'pidsLimit'
+>;
+
+const CHANGEABLE: Readonly<Record<keyof ResourceChange, true>> = {
   blkioWeight: true,
   cpuPeriod: true,
   cpuQuota: true,
@@ -33,10 +51,7 @@ const CHANGEABLE = {
   memoryReservation: true,
   memorySwap: true,
   pidsLimit: true,
-} as const satisfies Partial<Record<keyof ResourceOptions, true>>;
-
-/** 0, and -1 where that is "no limit", take a limit away; what is missing stays. */
-export type ResourceChange = Pick<ResourceOptions, keyof typeof CHANGEABLE>;
+};
 
 /** What an engine knows of its machine. */
 export interface UpdateContext {

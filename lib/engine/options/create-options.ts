@@ -3,13 +3,14 @@ import { boolean, invalid, isRecord, wholeNumber } from '../../base/check.js';
 import { type Healthcheck, type HealthcheckOptions, parseHealthcheck } from './healthcheck.js';
 import type { RunOptions } from './options.js';
 import { parseSignal } from '../../base/signals.js';
-import { type LogConfig, type LogOptions, parseLogConfig } from './log-config.js';
+import { type LogConfig, type LogDriverOptions, parseLogConfig } from './log-config.js';
 import { parseRestartPolicy, type RestartPolicy } from './restart-policy.js';
 
 /** Of one run's options, what only the caller's process can have. */
-type OfTheCaller = 'signal' | 'stdin' | 'stdout' | 'stderr' | 'timeout' | 'maxOutput' | 'maxLine';
+export type CallerOption =
+  'signal' | 'stdin' | 'stdout' | 'stderr' | 'timeout' | 'maxOutput' | 'maxLine';
 
-export interface CreateOptions extends Omit<RunOptions, OfTheCaller> {
+export interface CreateOptions extends Omit<RunOptions, CallerOption> {
   /** Default `no`. As a text, Docker's: `on-failure:3`. */
   readonly restart?: string | RestartPolicy | undefined;
   /** Removes the container when it has exited. */
@@ -19,7 +20,7 @@ export interface CreateOptions extends Omit<RunOptions, OfTheCaller> {
   /** `json-file` (default) or `none`. */
   readonly logDriver?: string | undefined;
   /** `max-size` (default 10m) and `max-file` (default 3). */
-  readonly logOptions?: LogOptions | undefined;
+  readonly logOptions?: LogDriverOptions | undefined;
   /** Keeps standard input open; without it the program reads from /dev/null. */
   readonly openStdin?: boolean | undefined;
   /** Standard input ends with the first client that was attached to it. */
@@ -45,7 +46,7 @@ export const DEFAULT_STOP_TIMEOUT = 10;
 const MAX_STOP_TIMEOUT = 2_000_000;
 
 /** Options that only `run` has: in the library's spelling. */
-const FOREIGN: readonly OfTheCaller[] = [
+const FOREIGN: readonly CallerOption[] = [
   'signal',
   'stdin',
   'stdout',
@@ -55,7 +56,7 @@ const FOREIGN: readonly OfTheCaller[] = [
   'maxLine',
 ];
 
-const INSTEAD: Readonly<Partial<Record<OfTheCaller, string>>> = {
+const INSTEAD: Readonly<Partial<Record<CallerOption, string>>> = {
   stdin: ': without openStdin its input is empty, and attach() connects to it',
   stdout: ': its output is logged (logDriver), and attach() connects to it',
   stderr: ': its output is logged (logDriver), and attach() connects to it',

@@ -33,7 +33,7 @@ const UNSUPPORTED: ReadonlySet<string> = new Set(
   'labels labels-regex env env-regex tag max-buffer-size'.split(' '),
 );
 
-export type LogOptions = Readonly<Record<string, string | number>> | readonly string[];
+export type LogDriverOptions = Readonly<Record<string, string | number>> | readonly string[];
 
 export interface LogOptionNames {
   readonly driver: string;
@@ -43,7 +43,7 @@ export interface LogOptionNames {
 /** `names` are the words for error texts: the flags', or the library's. */
 export function parseLogConfig(
   driver: string | undefined,
-  options: LogOptions | undefined,
+  options: LogDriverOptions | undefined,
   names: LogOptionNames = { driver: 'logDriver', options: 'logOptions' },
 ): LogConfig {
   const chosen = parseDriver(names.driver, driver);
@@ -118,7 +118,7 @@ function parseMaxSize(option: string, given: string, value: string): number {
 
 function optionPairs(
   option: string,
-  value: LogOptions | undefined,
+  value: LogDriverOptions | undefined,
 ): readonly (readonly [string, string])[] {
   if (value === undefined) return [];
   if (!isRecordOrList(value)) throw invalid(option, value, 'is neither a record nor an array');

@@ -32,7 +32,7 @@ describe('hardening: attacks', function () {
   });
 
   for (const init of [true, false]) {
-    it(`a program that lets its parent trace it has not ended when it stops (init ${init})`, async () => {
+    it(`A program that lets its parent trace it has not ended when it stops (init ${init})`, async () => {
       const program = `syscall ${SYS_PTRACE}, 0, 0, 0, 0; kill 'STOP', $$; exit 7`;
       const execution = shop.engine.run('host', ['perl', '-e', program], {
         init,
@@ -59,7 +59,7 @@ describe('hardening: attacks', function () {
     });
   }
 
-  it('a socket that any user of the host can bind does not make a supervisor that was killed look alive', async () => {
+  it('A socket that any user of the host can bind does not make a supervisor that was killed look alive', async () => {
     const container = await detached.start(['sleep', '1000']);
     const listed = async () =>
       (await shop.engine.list()).find(({ config }) => config.id === container.id)?.status;
@@ -79,7 +79,7 @@ describe('hardening: attacks', function () {
   });
 
   limits.it(
-    'the supervisor spends no more processor time on the output of a health check than the container may use',
+    'The supervisor spends no more processor time on the output of a health check than the container may use',
     async () => {
       // Gives the same memory to a large pipe again and again, which costs less than reading it.
       const program = `my $b = 'x' x (1 << 20); my $v = pack 'PQ', $b, 1 << 20;

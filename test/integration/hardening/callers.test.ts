@@ -38,7 +38,7 @@ describe('careless callers', function () {
     expect((error as CaissonError).code, what).to.be.oneOf(expected);
   }
 
-  it('options that are no object, or of the wrong kind, are typed errors of every method, and change nothing', async () => {
+  it('Options that are no object, or of the wrong kind, are typed errors of every method, and change nothing', async () => {
     const { engine } = shop;
     const container = await detached.start('sleep 1000');
     const calls: Record<string, (value: never) => unknown> = {
@@ -86,7 +86,7 @@ describe('careless callers', function () {
     expect(await shop.sh('ulimit -n', { ulimits: new Limits() as never })).to.equal('64');
   });
 
-  it('values that cannot be shown or copied are typed errors, or do no harm', async () => {
+  it('Values that cannot be shown or copied are typed errors, or do no harm', async () => {
     const circle: unknown[] = [];
     circle.push(circle);
     const { proxy: revoked, revoke } = Proxy.revocable({}, {});
@@ -104,7 +104,7 @@ describe('careless callers', function () {
     expect(stdout).to.equal('plain\n');
   });
 
-  it('run() rejects with what options throw when they are read, and throws nothing itself', async () => {
+  it('The method run() rejects with what options throw when they are read, and throws nothing itself', async () => {
     const broken = new Error('mine');
     const options = Object.defineProperty({}, 'maxOutput', {
       enumerable: true,
@@ -127,7 +127,7 @@ describe('careless callers', function () {
     expect((await shop.engine.run(shop.busybox, ['true'])).exitCode).to.equal(0);
   });
 
-  it('the events tell of no exec whose arguments are wrong', async () => {
+  it('The events tell of no exec whose arguments are wrong', async () => {
     const container = await detached.start('sleep 1000');
     for (const argv of [[Object.create(null)], [1], 'true', [], ['a\0b']])
       await isRefused('argv', () => container.exec(argv as never));
@@ -135,7 +135,7 @@ describe('careless callers', function () {
     expect(told.filter((action) => action.startsWith('exec'))).to.deep.equal([]);
   });
 
-  it('a container can be changed and stopped however many wait for its end', async () => {
+  it('A container can be changed and stopped however many wait for its end', async () => {
     const container = await detached.start('sleep 1000');
     const waiting = Array.from({ length: 100 }, () => container.wait());
     await container.rename('still-reachable');
@@ -144,7 +144,7 @@ describe('careless callers', function () {
     expect(exits.map(({ exitCode }) => exitCode)).to.deep.equal(waiting.map(() => 137));
   });
 
-  it('a container is started and stopped below a low limit on open files, and its supervisor sleeps', async function () {
+  it('A container is started and stopped below a low limit on open files, and its supervisor sleeps', async function () {
     if (!isRoot) this.skip();
     const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
     const caisson = (...args: string[]) =>
@@ -172,7 +172,7 @@ describe('careless callers', function () {
     expect(before).to.be.lessThan(1000);
   });
 
-  it('without /proc everything says that it is missing', async function () {
+  it('Each command without /proc says that it is missing', async function () {
     if (!isRoot) this.skip();
     const places = `--data-root ${shop.path('data')} --run-root ${shop.path('run')}`;
     const child = spawn(

@@ -41,7 +41,7 @@ nodes.describe('devices of the host', function () {
     }
   }
 
-  it('A1: a node that lies in a volume, or is one, cannot be opened, and --device is the door', async () => {
+  it('A1: a node that lies in a volume, or is one, cannot be opened, and --device opens it', async () => {
     const volume = shop.path('volume');
     execFileSync('mkdir', [volume]);
     plant(volume);
@@ -72,7 +72,7 @@ nodes.describe('devices of the host', function () {
     expect(await shop.sh('head -c 3 /zero | wc -c', { privileged: true }, root)).to.equal('3');
   });
 
-  describe('without a device filter', () => {
+  describe('devices without a device filter', () => {
     /** In a mount namespace of the child's own there are no cgroups. */
     const without = async (root: string, argv: readonly string[], options: RunOptions) => {
       const program = fileURLToPath(new URL('../../support/programs/run-one.js', import.meta.url));

@@ -20,7 +20,7 @@ describe('file names of a container', () => {
   afterEach(() => detached.cleanUp());
   after(() => shop.close());
 
-  it('C25: count in ps -s and prune, and are removed, also where they are no text or too long for a path', async () => {
+  it('C25: file names count in ps -s and prune, and are removed, also where they are no text or too long for a path', async () => {
     // 1 MiB each: in a name that is not UTF-8, below such a directory, and beyond PATH_MAX.
     const fill = 'dd if=/dev/zero bs=1M count=1 2>/dev/null';
     const script = [

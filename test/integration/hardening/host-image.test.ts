@@ -26,7 +26,7 @@ describeAsRoot('the host image', () => {
   }
 
   for (const userns of ['auto', 'host'] as const) {
-    it(`A4: shows nothing of what not everybody on the host may read, with userns "${userns}"`, async () => {
+    it(`A4: a root shows nothing of what not every user of the host may read, with userns "${userns}"`, async () => {
       await file('own', 0o600);
       await file('group', 0o640);
       await file('other-user', 0o600, 1000, 1000);

@@ -70,7 +70,7 @@ describe('hardening: ignored streams', () => {
     expect((await client).exitCode).to.equal(0);
   });
 
-  it('C7: a container that is kept refuses streams, and the error says what it has instead', async () => {
+  it('C7: a detached container refuses streams, and the error says what it has instead', async () => {
     const error = await refused(
       detached.create('true', { stdout: 'ignore' } as CreateOptions),
       'ERR_INVALID_OPTION',

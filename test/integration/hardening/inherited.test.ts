@@ -68,7 +68,7 @@ describe('hardening: what is inherited', function () {
 
   after(() => shop.close());
 
-  describe('of the caller', () => {
+  describe('what is inherited of the caller', () => {
     /** `caisson` by such a caller; what it prints. */
     const odd = (...args: readonly string[]) =>
       execFileSync(
@@ -145,7 +145,7 @@ describe('hardening: what is inherited', function () {
     );
   });
 
-  describe('of the user’s limits', () => {
+  describe('the limits of the user', () => {
     root.it(
       'B3: the user namespace belongs to the container’s own root, not to the host’s',
       async () => {

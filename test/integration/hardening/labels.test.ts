@@ -58,7 +58,7 @@ describe('hardening: labels', function () {
     expect(missing.hint).to.match(hasAppArmor() ? /apparmor_parser/ : /kernel with AppArmor/);
   });
 
-  describe('with a profile', () => {
+  describe('labels with a profile', () => {
     before(async function () {
       if (!hasAppArmor() || !isRoot || !existsSync('/sbin/apparmor_parser')) this.skip();
       const file = shop.path('profile');
@@ -129,7 +129,7 @@ describe('hardening: labels', function () {
     });
   });
 
-  selinux.describe('with SELinux', () => {
+  selinux.describe('labels with SELinux', () => {
     it('A9: a container, its init and its files have the SELinux labels that were asked for, and the kernel goes by them', async () => {
       const volume = shop.path('volume');
       await mkdir(volume);

@@ -56,7 +56,7 @@ describe('a writable layer with a size', function () {
     expect(mounts).not.to.include(shop.path('data'));
   }
 
-  it('B6: a run that fills its layer gets ENOSPC at the size, and nobody else does', async function () {
+  it('B6: a run that fills its layer gets ENOSPC at the size, and no other container does', async function () {
     if (!isRoot) this.skip();
     await using box = await shop.session({ storageOpt });
     await using good = await shop.session();
@@ -84,7 +84,7 @@ describe('a writable layer with a size', function () {
   });
 
   loops.it(
-    'B6: a kept container that fills its layer gets ENOSPC at the size, and nobody else does',
+    'B6: a detached container that fills its layer gets ENOSPC at the size, and no other container does',
     async () => {
       const container = await detached.start(`${FILL} stat -c 'full %s' /full; sleep 1000`, {
         storageOpt: ['size=16m'],

@@ -72,7 +72,7 @@ describe('output of any length', function () {
   const sh = (command: string, options = {}) =>
     shop.engine.run(shop.busybox, ['sh', '-c', command], options);
 
-  describe('B1', () => {
+  describe('lines, captured output and pipes', () => {
     it('B1: a line longer than the limit ends a run with a typed error, after the lines before it', async () => {
       const run = sh(LONG_LINE);
       expect(await linesAndError(run)).to.deep.equal([['short'], 'ERR_LINE_TOO_LONG']);

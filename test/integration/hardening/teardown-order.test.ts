@@ -11,7 +11,7 @@ const MANY = 20_000;
 
 const root = needsRoot('the engine’s own threads, which undo only what root has started');
 
-describe('hardening: order of undoing', () => {
+describe('hardening: order of teardowns', () => {
   let shop: Workshop;
 
   before(async () => {

@@ -15,7 +15,7 @@ describe('a terminal of exec', () => {
   after(() => shop.close());
 
   for (const detachable of [false, true]) {
-    it(`C16: ends with its shell, with all that was written, whatever jobs are left (detachable: ${detachable})`, async () => {
+    it(`C16: a terminal ends with its shell, with all that was written, whatever jobs are left (detachable: ${detachable})`, async () => {
       const container = await detached.start(['sleep', '1000']);
       const job = "trap '' HUP; echo $$ >/tmp/job; while sleep 0.05; do echo job || exit; done";
       const shell = `sh -c "${job.replaceAll('$', '\\$')}" & until [ -s /tmp/job ]; do sleep 0.02; done; seq 1 2000; exit 7`;

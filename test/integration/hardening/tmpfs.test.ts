@@ -40,7 +40,7 @@ describe('tmpfs', function () {
     expect(text).not.to.include(shop.directory);
   });
 
-  it('C18: over a directory that is there it has that directory’s mode and owner', async () => {
+  it('C18: a tmpfs over a directory has that directory’s mode and owner', async () => {
     const image = shop.copyOfBusybox('with-directories');
     const script = 'for d in "$@"; do stat -c "%a %u:%g" $d; done';
     const stat = async (directories: readonly string[], tmpfs: readonly string[]) => {
@@ -60,21 +60,24 @@ describe('tmpfs', function () {
     ).to.deep.equal(['711 0:0', '755 0:0', '1777 0:0']);
   });
 
-  root.it('C18: the owner may be another than root, and it may be read-only', async () => {
-    const script =
-      'stat -c "%a %u:%g" /home/a /home/b /home/c; touch /home/b/x 2>&1; grep " /home/b " /proc/self/mounts';
-    const image = shop.copyOfBusybox('with-homes');
-    execFileSync('mkdir', ['-p', `${image.path}/home/a`, `${image.path}/home/b`]);
-    execFileSync('chmod', ['2750', `${image.path}/home/a`]);
-    execFileSync('chown', ['1000:1001', `${image.path}/home/a`, `${image.path}/home/b`]);
-    const text = await shop.sh(
-      script,
-      { tmpfs: ['/home/a', '/home/b:ro', '/home/c:uid=12,gid=13'] },
-      image,
-    );
-    expect(text).to.match(
-      /^(?:2750|750) 1000:1001\n755 1000:1001\n1777 12:13\n.*Read-only file system/,
-    );
-    expect(text).to.match(/tmpfs \/home\/b tmpfs ro,/);
-  });
+  root.it(
+    'C18: the owner of a tmpfs may be another than root, and it may be read-only',
+    async () => {
+      const script =
+        'stat -c "%a %u:%g" /home/a /home/b /home/c; touch /home/b/x 2>&1; grep " /home/b " /proc/self/mounts';
+      const image = shop.copyOfBusybox('with-homes');
+      execFileSync('mkdir', ['-p', `${image.path}/home/a`, `${image.path}/home/b`]);
+      execFileSync('chmod', ['2750', `${image.path}/home/a`]);
+      execFileSync('chown', ['1000:1001', `${image.path}/home/a`, `${image.path}/home/b`]);
+      const text = await shop.sh(
+        script,
+        { tmpfs: ['/home/a', '/home/b:ro', '/home/c:uid=12,gid=13'] },
+        image,
+      );
+      expect(text).to.match(
+        /^(?:2750|750) 1000:1001\n755 1000:1001\n1777 12:13\n.*Read-only file system/,
+      );
+      expect(text).to.match(/tmpfs \/home\/b tmpfs ro,/);
+    },
+  );
 });

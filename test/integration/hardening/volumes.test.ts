@@ -43,7 +43,7 @@ mapped.describe('volumes', function () {
     expect(empty).to.equal('0');
   });
 
-  it('C15: so can an overlay, and a directory with a mount below it that cannot be idmapped', async () => {
+  it('C15: an overlay can be a volume, and so can a directory with a mount below it that cannot be idmapped', async () => {
     for (const name of ['lower', 'upper', 'work', 'merged', 'mixed', 'mixed/proc'])
       mkdirSync(shop.path(name));
     writeFileSync(shop.path('lower/file'), 'below');
@@ -78,7 +78,7 @@ mapped.describe('volumes', function () {
     expect(notes).not.to.include('/mapped');
   });
 
-  describe('that other users of the host can reach', () => {
+  describe('volumes that other users of the host can reach', () => {
     let number = 0;
 
     before(() => chmodSync(shop.directory, 0o755));
@@ -124,7 +124,7 @@ mapped.describe('volumes', function () {
       expect(statSync(`${place}/x`).uid).to.equal(1234);
     });
 
-    it('A7: whose files they are can be chosen for each volume and for all', async () => {
+    it('A7: the owner of files can be chosen for each volume and for all', async () => {
       expect(await leave([1234, 0o755], {}, 'host')).to.equal('0:0');
       expect(await leave([1234, 0o755], { idmap: 'host' })).to.equal('0:0');
       expect(await leave([0, 0o755], {}, 'owner')).to.equal('0:0');

@@ -78,7 +78,7 @@ describe('lines', () => {
 });
 
 describe('captured output', () => {
-  it('B2: takes at most 1.2 bytes of memory for a byte, in pieces of any size', () => {
+  it('B2: captured output takes at most 1.2 bytes of memory for a byte, in pieces of any size', () => {
     const patterns = [[1], [1, 4096], [1, 4095, 3], [7, 65_536], [100_000, 1], [4097]];
     for (const sizes of patterns) {
       const output = new Output(1, Infinity, undefined);
@@ -111,7 +111,7 @@ describe('captured output', () => {
     expect(parts.length).to.be.lessThan(20);
   });
 
-  it('B2: is the same text in pieces as in one', () => {
+  it('B2: captured output is the same text in pieces as in one', () => {
     const text = 'aé€😀'.repeat(3000);
     const output = new Output(1, Infinity, undefined);
     for (const part of cut(Buffer.from(text), [1, 5000, 3])) output.takeCopy(part);
@@ -187,7 +187,7 @@ describe('waitFor({ log })', () => {
     return user + system;
   }
 
-  it('C19: takes a time that grows with the log, and not with its square', async function () {
+  it('C19: a wait takes a time that grows with the log, and not with its square', async function () {
     this.timeout(60_000);
     await cpuTime(100, 'end');
     // Across the pieces, too.
@@ -195,7 +195,7 @@ describe('waitFor({ log })', () => {
     expect(long / short).to.be.lessThan(20);
   });
 
-  it('C19: looks at the beginning of a line of any length with a pattern', async () => {
+  it('C19: a wait looks at the beginning of a line of any length with a pattern', async () => {
     await waitFor(writing(2000), { log: /^x{1000}/ });
   });
 });

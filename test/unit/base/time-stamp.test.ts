@@ -11,7 +11,7 @@ function parsed(value: string | number | Date): string {
 }
 
 describe('timestamps', () => {
-  it('are RFC 3339, with nanoseconds and zones', () => {
+  it('Timestamps are RFC 3339, with nanoseconds and zones', () => {
     expect(parsed('2026-01-31T08:00:00Z')).to.equal('2026-01-31T08:00:00.000000000Z');
     expect(parsed('2026-01-31T08:00:00.123456789Z')).to.equal('2026-01-31T08:00:00.123456789Z');
     expect(parsed('2026-01-31T08:00:00.5+01:30')).to.equal('2026-01-31T06:30:00.500000000Z');
@@ -19,7 +19,7 @@ describe('timestamps', () => {
     expect(parsed('2024-02-29Z')).to.equal('2024-02-29T00:00:00.000000000Z');
   });
 
-  it('are local without a zone', () => {
+  it('Timestamps are local without a zone', () => {
     for (const [text, ...parts] of [
       ['2026-07-01', 2026, 6, 1],
       ['2026-07-01T08', 2026, 6, 1, 8],
@@ -32,7 +32,7 @@ describe('timestamps', () => {
     }
   });
 
-  it('are seconds since 1970, as a number and as a text', () => {
+  it('Timestamps are seconds since 1970, as a number and as a text', () => {
     expect(parsed('1769846400')).to.equal('2026-01-31T08:00:00.000000000Z');
     expect(parsed('1769846400.000000001')).to.equal('2026-01-31T08:00:00.000000001Z');
     expect(parsed('1769846400.5')).to.equal('2026-01-31T08:00:00.500000000Z');
@@ -41,14 +41,14 @@ describe('timestamps', () => {
     expect(parsed('0')).to.equal('1970-01-01T00:00:00.000000000Z');
   });
 
-  it('are durations before now, and behind a minus sign after it', () => {
+  it('Timestamps are durations before now, and behind a minus sign after it', () => {
     expect(parsed('10m')).to.equal('2026-01-31T07:50:00.000000000Z');
     expect(parsed('1h30m')).to.equal('2026-01-31T06:30:00.000000000Z');
     expect(parsed('1.5s')).to.equal('2026-01-31T07:59:58.500000000Z');
     expect(parsed('-10m')).to.equal('2026-01-31T08:10:00.000000000Z');
   });
 
-  it('are nothing else', () => {
+  it('Timestamps are nothing else', () => {
     for (const value of [
       '',
       ' ',
@@ -88,7 +88,7 @@ describe('timestamps', () => {
     }
   });
 
-  it('are written so that they can be read again, and sort as texts', () => {
+  it('Timestamps are written so that they can be read again, and sort as texts', () => {
     const time = fc.bigInt({ min: 0n, max: 253_402_300_799_999_999_999n });
     fc.assert(
       fc.property(time, time, (a, b) => {
@@ -99,7 +99,7 @@ describe('timestamps', () => {
     );
   });
 
-  it('never fall over, whatever they are given', () => {
+  it('The parser of timestamps never throws an error of another kind, whatever it is given', () => {
     const grammar = fc.string({ unit: fc.constantFrom(...'0129-:.TZ+hms '), maxLength: 30 });
     fc.assert(
       fc.property(fc.oneof(grammar, fc.anything()), (value) => {

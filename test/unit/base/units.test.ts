@@ -25,7 +25,7 @@ describe('sizes', () => {
     ['1.0000001k', 1024],
   ];
   for (const [text, bytes] of cases) {
-    it(`reads ${text}`, () => expect(parseSize('memory', text)).to.equal(bytes));
+    it(`The size ${text} is read`, () => expect(parseSize('memory', text)).to.equal(bytes));
   }
   for (const text of [
     '',
@@ -44,11 +44,11 @@ describe('sizes', () => {
     '.',
     '٣m',
   ]) {
-    it(`refuses ${JSON.stringify(text)}`, () => {
+    it(`The size ${JSON.stringify(text)} is refused`, () => {
       expectError(() => parseSize('memory', text), 'ERR_INVALID_OPTION', /^memory: /);
     });
   }
-  it('says that a size is negative', () => {
+  it('An error says that a size is negative', () => {
     expectError(
       () => parseSize('memory', '-1m'),
       'ERR_INVALID_OPTION',
@@ -56,7 +56,7 @@ describe('sizes', () => {
     );
     expectError(() => parseSize('memory', -5), 'ERR_INVALID_OPTION', /memory: -5 is negative/);
   });
-  it('refuses what a number cannot hold', () => {
+  it('A size that a number cannot hold is refused', () => {
     expectError(() => parseSize('memory', '9000p'), 'ERR_INVALID_OPTION', /too large/);
     expectError(() => parseSize('memory', 1.5), 'ERR_INVALID_OPTION', /whole number/);
     expectError(() => parseSize('memory', Number.NaN), 'ERR_INVALID_OPTION', /whole number/);
@@ -65,7 +65,7 @@ describe('sizes', () => {
 });
 
 describe('processors', () => {
-  it('reads decimals exactly', () => {
+  it('Decimals are read exactly', () => {
     expect(parseCpus('cpus', '0.1')).to.equal(100_000_000);
     expect(parseCpus('cpus', 0.3)).to.equal(300_000_000);
     expect(parseCpus('cpus', '1.000000001')).to.equal(1_000_000_001);
@@ -73,7 +73,7 @@ describe('processors', () => {
     expect(parseCpus('cpus', 2)).to.equal(2_000_000_000);
     expect(parseCpus('cpus', '2.10000000000')).to.equal(2_100_000_000);
   });
-  it('refuses the rest', () => {
+  it('Other numbers of processors are refused', () => {
     for (const text of ['', '.', 'abc', '1.0000000001', '1e1', '1/2', ' 1']) {
       expectError(() => parseCpus('cpus', text), 'ERR_INVALID_OPTION', /^cpus: /);
     }
@@ -87,13 +87,13 @@ describe('processors', () => {
 });
 
 describe('durations', () => {
-  it("reads Go's spelling", () => {
+  it('Durations are read in Go’s spelling', () => {
     expect(parseDuration('timeout', '1m30s')).to.equal(90_000);
     expect(parseDuration('timeout', '500ms')).to.equal(500);
     expect(parseDuration('timeout', '1.5s')).to.equal(1500);
     expect(parseDuration('timeout', 250)).to.equal(250);
   });
-  it('refuses the rest', () => {
+  it('Other durations are refused', () => {
     for (const text of ['', '5', 's', '1d', '-1s', '1s ']) {
       expectError(() => parseDuration('timeout', text), 'ERR_INVALID_OPTION', /^timeout: /);
     }
@@ -101,7 +101,7 @@ describe('durations', () => {
 });
 
 describe('rates', () => {
-  it('reads a device and a rate', () => {
+  it('A rate is read as a device and a rate', () => {
     expect(parseRate('deviceReadBps', '/dev/sda:1m', 'bps')).to.deep.equal({
       path: '/dev/sda',
       rate: 2 ** 20,
@@ -115,7 +115,7 @@ describe('rates', () => {
       rate: 10,
     });
   });
-  it('refuses the rest', () => {
+  it('Other rates are refused', () => {
     for (const text of [
       '',
       '/dev/sda',
@@ -141,18 +141,18 @@ describe('rates', () => {
 });
 
 describe('lists of processors', () => {
-  it("reads the kernel's format", () => {
+  it('Lists of processors are read in the kernel’s format', () => {
     expect([...(parseList('0-2,5') ?? [])]).to.deep.equal([0, 1, 2, 5]);
     expect(parseList('')?.size).to.equal(0);
   });
-  it('answers undefined for the rest', () => {
+  it('Other lists are undefined', () => {
     for (const text of ['a', '1-', '-1', '2-1', '1,,2', ',', '0-3/2', ' 1'])
       expect(parseList(text), text).to.equal(undefined);
   });
 });
 
 describe('signals', () => {
-  it('knows names, numbers and real-time signals', () => {
+  it('Signals are known by names and numbers, real-time signals too', () => {
     expect(parseSignal('stopSignal', 'TERM')).to.equal(15);
     expect(parseSignal('stopSignal', 'sigkill')).to.equal(9);
     expect(parseSignal('stopSignal', 1)).to.equal(1);
@@ -160,7 +160,7 @@ describe('signals', () => {
     expect(parseSignal('stopSignal', 'RTMIN+1')).to.equal(35);
     expect(parseSignal('stopSignal', 'SIGRTMAX-1')).to.equal(63);
   });
-  it('refuses the rest', () => {
+  it('Other signals are refused', () => {
     for (const value of ['', 'NOPE', 0, 65, -1, 'RTMIN+31', 'RTMIN-1', '15x', 'toString']) {
       expectError(() => parseSignal('stopSignal', value), 'ERR_INVALID_OPTION', /^stopSignal: /);
     }

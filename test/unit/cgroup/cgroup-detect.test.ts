@@ -14,7 +14,7 @@ import {
 const detect = async (machine: Machine) => detectCgroups(readersOf(machine));
 
 describe('cgroups: what the machine has', () => {
-  it('knows a pure cgroup v2', async () => {
+  it('A pure cgroup v2 is found', async () => {
     const layout = await detect(systemdV2);
     expect(layout.mode).to.equal('v2');
     expect(layout.hierarchies).to.have.length(1);
@@ -26,7 +26,7 @@ describe('cgroups: what the machine has', () => {
     expect(layout.unified).to.equal(only);
   });
 
-  it('knows controllers that share a hierarchy, whatever the order of their names', async () => {
+  it('Controllers that share a hierarchy are found, whatever the order of their names', async () => {
     const layout = await detect(comountedV1);
     expect(layout.mode).to.equal('v1');
     const cpu = layout.controllers.get('cpu');
@@ -37,7 +37,7 @@ describe('cgroups: what the machine has', () => {
     expect(layout.unified).to.equal(undefined);
   });
 
-  it('keeps a named hierarchy apart from the controllers', async () => {
+  it('A named hierarchy is kept apart from the controllers', async () => {
     const layout = await detect(comountedV1);
     const systemd = layout.hierarchies.find((h) => h.name === 'systemd');
     expect(systemd?.controllers).to.deep.equal([]);
@@ -45,12 +45,12 @@ describe('cgroups: what the machine has', () => {
     expect([...layout.controllers.values()]).not.to.include(systemd);
   });
 
-  it('says which controllers the kernel was told to leave out', async () => {
+  it('The controllers that the kernel was told to leave out are reported', async () => {
     const layout = await detect(comountedV1);
     expect([...layout.disabled]).to.deep.equal(['blkio']);
   });
 
-  it('takes the v1 controllers of a hybrid machine, and notes its cgroup2', async () => {
+  it('The v1 controllers of a hybrid machine are taken, and its cgroup2 is noted', async () => {
     const layout = await detect(hybrid);
     expect(layout.mode).to.equal('hybrid');
     expect(layout.controllers.get('memory')).to.include({ version: 1, ownPath: '/some/where' });
@@ -58,7 +58,7 @@ describe('cgroups: what the machine has', () => {
     expect(layout.unified?.mountPoint).to.equal('/sys/fs/cgroup/unified');
   });
 
-  it('knows a mount that shows a part of the hierarchy, and leaves a read-only one alone', async () => {
+  it('A mount that shows a part of the hierarchy is found, and a read-only one is left alone', async () => {
     const layout = await detect(nestedV1);
     expect(layout.mode).to.equal('v1');
     expect(layout.controllers.get('memory')?.mountRoot).to.equal('/docker/4f5e');
@@ -67,26 +67,26 @@ describe('cgroups: what the machine has', () => {
     expect(blkio).to.include({ usable: false, readOnly: true });
   });
 
-  it('counts only what this user may write to', async () => {
+  it('Only what this user may write to counts', async () => {
     const layout = await detect({ ...systemdV2, notWritable: ['/sys/fs/cgroup'] });
     expect(layout.mode).to.equal('none');
     expect(layout.controllers.size).to.equal(0);
     expect(layout.hierarchies).to.have.length(1);
   });
 
-  it('finds nothing where there is nothing', async () => {
+  it('Nothing is found where there is nothing', async () => {
     expect(await detect(nothing)).to.deep.include({ mode: 'none', hierarchies: [] });
     expect((await detect({ files: {} })).mode).to.equal('none');
   });
 
-  it('prefers the customary place when a hierarchy is mounted twice', async () => {
+  it('The customary path is preferred when a hierarchy is mounted twice', async () => {
     const twice = `${systemdV2.files['/proc/self/mountinfo']!}90 27 0:25 / /run/cilium/cgroupv2 rw - cgroup2 none rw\n`;
     const files = { ...systemdV2.files, '/proc/self/mountinfo': twice };
     const layout = await detect({ ...systemdV2, files });
     expect(layout.hierarchies.map((h) => h.mountPoint)).to.deep.equal(['/sys/fs/cgroup']);
   });
 
-  it('looks at the running machine once', async () => {
+  it('The running machine is looked at once', async () => {
     const [first, second] = await Promise.all([detectCgroups(), detectCgroups()]);
     expect(first).to.equal(second);
     for (const { mountPoint, files } of first.hierarchies) {
@@ -96,7 +96,7 @@ describe('cgroups: what the machine has', () => {
 });
 
 describe('mountinfo', () => {
-  it('reads escapes, optional fields and their absence', () => {
+  it('Escapes, optional fields and their absence are read', () => {
     const [one, two] = parseMountinfo(
       '36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 shared:7 - ext3 /dev/root rw,errors=continue\n' +
         '37 35 0:3 / /proc rw - proc proc rw\nnonsense\n',
@@ -113,7 +113,7 @@ describe('mountinfo', () => {
     expect(two?.mountPoint).to.equal('/proc');
   });
 
-  it('leaves out mounts that another one covers', () => {
+  it('Mounts that another one covers are left out', () => {
     const entries = parseMountinfo(`1 0 8:1 / / rw - ext4 a rw
 2 1 0:9 / /sys/fs/cgroup rw - cgroup2 old rw
 3 1 0:2 / /sys rw - sysfs sysfs rw

@@ -64,7 +64,7 @@ describe('cgroups: the running kernel', () => {
     await carriedOut(planCgroups(await layoutFor(resources), id, resources), look);
   }
 
-  it('takes limits on memory', async function () {
+  it('The kernel takes limits on memory', async function () {
     await need(this, 'memory');
     await apply({ memory: { limit: 64 * mib, reservation: 32 * mib } }, async () => {
       const [limit, soft] = v1('memory')
@@ -75,7 +75,7 @@ describe('cgroups: the running kernel', () => {
     });
   });
 
-  it('counts oom kills in the file that the plan names', async function () {
+  it('The kernel counts OOM kills in the file that the plan names', async function () {
     await need(this, 'memory');
     const made = planCgroups(layout, id, {});
     await carriedOut(made, async () => {
@@ -83,7 +83,7 @@ describe('cgroups: the running kernel', () => {
     });
   });
 
-  it('takes shares and quotas of cpu time', async function () {
+  it('The kernel takes shares and quotas of cpu time', async function () {
     await need(this, 'cpu');
     await apply({ cpu: { shares: 256, period: 50_000, quota: 25_000 } }, async () => {
       if (v1('cpu')) {
@@ -97,7 +97,7 @@ describe('cgroups: the running kernel', () => {
     });
   });
 
-  it('gives a v1 cpuset memory nodes even when only cpus were asked for', async function () {
+  it('The plan gives a v1 cpuset memory nodes even when only cpus were asked for', async function () {
     await need(this, 'cpuset');
     const { cpus } = layout.controllers.get('cpuset')!;
     const first = /^\d+/.exec(cpus!)![0];
@@ -107,14 +107,14 @@ describe('cgroups: the running kernel', () => {
     });
   });
 
-  it('takes a limit on processes', async function () {
+  it('The kernel takes a limit on processes', async function () {
     await need(this, 'pids');
     await apply({ pids: { limit: 33 } }, async () => {
       expect(await read('pids', 'pids.max')).to.equal('33');
     });
   });
 
-  it('leaves of the devices what was allowed', async function () {
+  it('The plan leaves of the devices what was allowed', async function () {
     if (!v1('devices')) this.skip();
     const devices = [
       { allow: false },
@@ -127,7 +127,7 @@ describe('cgroups: the running kernel', () => {
     });
   });
 
-  it('finds the files for weights by looking into a cgroup, and leaves none behind', async function () {
+  it('The detection finds the files for weights by looking into a cgroup, and leaves none behind', async function () {
     await need(this, v1('blkio') ? 'blkio' : 'io');
     const resources = { blockIO: { weight: 300 } };
     const known = await layoutFor(resources);
@@ -143,7 +143,7 @@ describe('cgroups: the running kernel', () => {
     });
   });
 
-  it('takes limits on a disk', async function () {
+  it('The kernel takes limits on a disk', async function () {
     await need(this, v1('blkio') ? 'blkio' : 'io');
     const numbers = await diskNumbers();
     if (numbers === undefined) this.skip();
@@ -159,7 +159,7 @@ describe('cgroups: the running kernel', () => {
     );
   });
 
-  it('has removed everything', async () => {
+  it('The tests have removed all cgroups', async () => {
     for (const { mountPoint } of layout.hierarchies) {
       const gone = await access(join(mountPoint, 'caisson', id)).then(
         () => false,

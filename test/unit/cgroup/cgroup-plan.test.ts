@@ -54,7 +54,7 @@ function probed(layout: CgroupLayout, controller: string, files: string[]): Cgro
 }
 
 describe('cgroups: plans for v1', () => {
-  it('makes a directory in every hierarchy that has controllers, limits or not', async () => {
+  it('The plan makes a directory in every hierarchy that has controllers, limits or not', async () => {
     const made = await plan(hybrid, {});
     expect(made.mode).to.equal('hybrid');
     expect(made.placements.map((p) => p.controllers.join())).to.deep.equal([
@@ -74,7 +74,7 @@ describe('cgroups: plans for v1', () => {
     expect(made.oomFile).to.equal(`/sys/fs/cgroup/memory/caisson/${id}/memory.oom_control`);
   });
 
-  it('gives the parent cpus and memory nodes before a container can need them', async () => {
+  it('The plan gives the parent cpus and memory nodes before a container can need them', async () => {
     const made = await plan(hybrid, {});
     const cpuset = made.placements.find((p) => p.controllers.includes('cpuset'));
     expect(cpuset?.parentWrites).to.deep.equal([
@@ -84,7 +84,7 @@ describe('cgroups: plans for v1', () => {
     ]);
   });
 
-  it('writes memory before memory and swap', async () => {
+  it('The plan writes memory before memory and swap', async () => {
     const made = await plan(hybrid, {
       memory: {
         limit: 64 * mib,
@@ -103,7 +103,7 @@ describe('cgroups: plans for v1', () => {
     ]);
   });
 
-  it('allows as much swap as memory when nothing is said, where swap is counted', async () => {
+  it('The plan allows as much swap as memory when nothing is said, where swap is counted', async () => {
     const memory = { limit: 64 * mib };
     expect(writesOf(await plan(hybrid, { memory }))).to.include(
       'memory.memsw.limit_in_bytes=134217728',
@@ -116,7 +116,7 @@ describe('cgroups: plans for v1', () => {
     ]);
   });
 
-  it('refuses an explicit limit on swap where swap is not counted', async () => {
+  it('An explicit limit on swap is refused where swap is not counted', async () => {
     const memory = { limit: 64 * mib, swap: 64 * mib };
     const error = await refusal(plan(comountedV1, { memory }));
     expect(error.code).to.equal('ERR_CGROUP_CONTROLLER_MISSING');
@@ -126,7 +126,7 @@ describe('cgroups: plans for v1', () => {
     await plan(comountedV1, { memory: { limit: 64 * mib, swap: -1 } });
   });
 
-  it('writes the period before the quota, and idle after the shares', async () => {
+  it('The plan writes the period before the quota, and idle after the shares', async () => {
     const cpu = { shares: 512, period: 50_000, quota: 25_000, burst: 1000, idle: 1, cpus: '1' };
     expect(writesOf(await plan(hybrid, { cpu }))).to.deep.equal([
       'cpu.shares=512',
@@ -138,7 +138,7 @@ describe('cgroups: plans for v1', () => {
     ]);
   });
 
-  it('writes one throttled device at a time', async () => {
+  it('The plan writes one throttled device at a time', async () => {
     const disk = { major: 254, minor: 0 };
     const made = await plan(hybrid, {
       blockIO: {
@@ -160,7 +160,7 @@ describe('cgroups: plans for v1', () => {
     ]);
   });
 
-  it('weighs block devices by whichever scheduler is loaded, or refuses', async () => {
+  it('The plan weighs block devices by whichever scheduler is loaded, or refuses', async () => {
     const layout = await detectCgroups(readersOf(hybrid));
     const resources = { blockIO: { weight: 300 } };
     const bfq = probed(layout, 'blkio', ['blkio.bfq.weight', 'blkio.bfq.weight_device']);
@@ -173,7 +173,7 @@ describe('cgroups: plans for v1', () => {
       .with.property('code', 'ERR_CGROUP_CONTROLLER_MISSING');
   });
 
-  it('denies all devices first, and lets a narrow rule for all types stay narrow', async () => {
+  it('The plan denies all devices first, and lets a narrow rule for all types stay narrow', async () => {
     const made = await plan(hybrid, {
       devices: [
         { allow: false },
@@ -192,7 +192,7 @@ describe('cgroups: plans for v1', () => {
     expect(made.deviceRules).to.equal(undefined);
   });
 
-  it('sets huge pages and network classes', async () => {
+  it('The plan sets huge pages and network classes', async () => {
     const made = await plan(comountedV1, {
       hugepageLimits: [{ pageSize: '2MB', limit: 4 * mib }],
       network: { classID: 0x100001, priorities: [{ name: 'eth0', priority: 5 }] },
@@ -204,7 +204,7 @@ describe('cgroups: plans for v1', () => {
     ]);
   });
 
-  it("uses a hybrid machine's cgroup2 for what only it can do", async () => {
+  it("The plan uses a hybrid machine's cgroup2 for what only it can do", async () => {
     const made = await plan(hybrid, {
       hugepageLimits: [{ pageSize: '2MB', limit: 4 * mib }],
       unified: { 'hugetlb.1GB.max': '0' },
@@ -221,7 +221,7 @@ describe('cgroups: plans for v1', () => {
     });
   });
 
-  it('stays inside the part of the hierarchy that the mount shows', async () => {
+  it('The plan stays inside the part of the hierarchy that the mount shows', async () => {
     const made = await plan(nestedV1, { memory: { limit: 64 * mib }, pids: { limit: 9 } });
     expect(made.placements.map((p) => p.dir)).to.deep.equal([
       `/sys/fs/cgroup/memory/caisson/${id}`,
@@ -232,7 +232,7 @@ describe('cgroups: plans for v1', () => {
 });
 
 describe('cgroups: plans for v2', () => {
-  it('enables the controllers from the mount point down', async () => {
+  it('The plan enables the controllers from the mount point down', async () => {
     const made = await plan(systemdV2, { cpu: { cpus: '0-1' } });
     const enable = [{ file: 'cgroup.subtree_control', value: '+cpuset +cpu +io +memory +pids' }];
     expect(made.placements).to.deep.equal([
@@ -250,7 +250,7 @@ describe('cgroups: plans for v2', () => {
     expect(made.oomFile).to.equal(`/sys/fs/cgroup/caisson/${id}/memory.events`);
   });
 
-  it('converts what v2 says otherwise', async () => {
+  it('The plan converts what v2 says otherwise', async () => {
     const disk = { major: 8, minor: 0 };
     const made = await plan(systemdV2, {
       cpu: { shares: 1024, quota: 50_000, burst: 1000 },
@@ -275,14 +275,14 @@ describe('cgroups: plans for v2', () => {
     ]);
   });
 
-  it('maps shares onto weights from end to end', () => {
+  it('The plan maps shares onto weights from end to end', () => {
     const shares = [1, 2, 3, 256, 512, 1024, 2048, 262_143, 262_144, 999_999];
     expect(shares.map(weightOfShares)).to.deep.equal([
       1, 1, 2, 35, 59, 100, 174, 10_000, 10_000, 10_000,
     ]);
   });
 
-  it('weighs by bfq, or by the cost model', async () => {
+  it('The plan weighs by bfq, or by the cost model', async () => {
     const layout = await detectCgroups(readersOf(systemdV2));
     const weight = {
       blockIO: { weight: 1000, weightDevice: [{ major: 8, minor: 0, weight: 10 }] },
@@ -299,12 +299,12 @@ describe('cgroups: plans for v2', () => {
     ]);
   });
 
-  it('hands device rules on to a program, for there is no file', async () => {
+  it('The plan hands device rules on to a program, for there is no file', async () => {
     const devices = [{ allow: false, access: 'rwm' }];
     expect((await plan(systemdV2, { devices })).deviceRules).to.deep.equal(devices);
   });
 
-  it('writes files of the unified list as they are, after the rest', async () => {
+  it('The plan writes files of the unified list as they are, after the rest', async () => {
     const made = await plan(systemdV2, {
       memory: { limit: 64 * mib, swap: -1 },
       unified: { 'memory.high': '32M', 'io.max': '8:0 rbps=1\n8:16 rbps=2', 'misc.max': 'x 1' },
@@ -328,13 +328,13 @@ describe('cgroups: plans for v2', () => {
     'cgroup.procs',
     'cgroup.kill',
   ]) {
-    it(`refuses ${JSON.stringify(name)} in the unified list`, async () => {
+    it(`The name ${JSON.stringify(name)} is refused in the unified list`, async () => {
       const error = await refusal(plan(systemdV2, { unified: { [name]: '1' } }));
       expect(error.code).to.equal('ERR_INVALID_OPTION');
     });
   }
 
-  it('refuses what only v1 has', async () => {
+  it('The plan refuses what only v1 has', async () => {
     for (const memory of [{ swappiness: 10 }, { disableOOMKiller: true }, { kernelTCP: mib }]) {
       const error = await refusal(plan(systemdV2, { memory }));
       expect(error.code).to.equal('ERR_CGROUP_CONTROLLER_MISSING');
@@ -370,7 +370,7 @@ describe('cgroups: limits that cannot be', () => {
     ['unified on v1', comountedV1, { unified: { 'memory.high': '1M' } }, 'memory', 'unified'],
   ];
   for (const [title, machine, resources, controller, words] of cases) {
-    it(`${title}: names ${controller} and says ${words}`, async () => {
+    it(`An error for ${title} names ${controller} and says ${words}`, async () => {
       const error = await refusal(plan(machine, resources));
       expect(error.code).to.equal('ERR_CGROUP_CONTROLLER_MISSING');
       expect(error.message).to.include(controller).and.include(words);
@@ -395,13 +395,13 @@ describe('cgroups: limits that cannot be', () => {
     ['no access', { devices: [{ allow: true, access: 'rwx' }] }],
   ];
   for (const [title, resources] of invalid) {
-    it(`refuses ${title}`, async () => {
+    it(`The plan refuses ${title}`, async () => {
       const error = await refusal(plan(hybrid, resources));
       expect(error.code).to.equal('ERR_INVALID_OPTION');
     });
   }
 
-  it('needs no controller for "no limit"', async () => {
+  it('The value "no limit" needs no controller', async () => {
     const made = await plan(nothing, {
       memory: { limit: -1, swap: -1, swappiness: -1, disableOOMKiller: false },
       pids: { limit: -1 },
@@ -410,13 +410,13 @@ describe('cgroups: limits that cannot be', () => {
     expect(made).to.deep.include({ mode: 'none', placements: [], oomFile: undefined });
   });
 
-  it('leaves device rules out only when it may', async () => {
+  it('The plan leaves device rules out only when it may', async () => {
     const devices = [{ allow: false }];
     const made = await plan(nothing, { devices }, { deviceRules: 'optional' });
     expect(made.deviceRules).to.equal(undefined);
   });
 
-  it('takes no id that is more than a name', async () => {
+  it('The plan takes no id that is more than a name', async () => {
     const layout = await detectCgroups(readersOf(hybrid));
     for (const bad of ['', '..', 'a/b', '-x', 'a\n']) {
       expect(() => planCgroups(layout, bad, {})).to.throw(CaissonError, 'cannot name');

@@ -84,7 +84,7 @@ describe('the device filter', () => {
     asked,
   });
 
-  it('of the default rules gives the default devices, and lets nodes be made', () => {
+  it('The filter of the default rules gives the default devices, and lets nodes be made', () => {
     const program = compileDeviceRules(DEVICE_RULES)!;
     expect(run(program, device('c', 1, 3, 6))).to.equal(true);
     expect(run(program, device('c', 136, 17, 6))).to.equal(true);
@@ -95,7 +95,7 @@ describe('the device filter', () => {
     expect(program.length / 8).to.be.below(100);
   });
 
-  it('is none where everything is granted', () => {
+  it('The filter is none where everything is granted', () => {
     expect(compileDeviceRules([])).to.equal(undefined);
     expect(compileDeviceRules(ALL_DEVICES)).to.equal(undefined);
     expect(compileDeviceRules([{ allow: false, access: 'rwm' }, ...ALL_DEVICES])).to.equal(
@@ -103,7 +103,7 @@ describe('the device filter', () => {
     );
   });
 
-  it('adds rights that are granted one by one', () => {
+  it('The filter adds rights that are granted one by one', () => {
     const program = compileDeviceRules([
       { allow: false },
       { allow: true, type: 'c', major: 1, minor: 5, access: 'r' },
@@ -113,14 +113,14 @@ describe('the device filter', () => {
     expect(run(program, device('c', 1, 5, 7))).to.equal(false);
   });
 
-  it('refuses rights that are none', () => {
+  it('The filter refuses rights that are none', () => {
     const rules = [{ allow: true, type: 'c', access: 'x' }] as const;
     expect(() => compileDeviceRules(rules))
       .to.throw('access "x"')
       .with.property('code', 'ERR_INVALID_OPTION');
   });
 
-  it('decides as the rules say, whatever they are', () => {
+  it('The filter decides as the rules say, whatever they are', () => {
     const small = fc.constantFrom(0, 1, 2, 0xffff_ffff);
     const rule: fc.Arbitrary<LinuxDeviceCgroup> = fc.record(
       {

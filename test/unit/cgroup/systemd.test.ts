@@ -38,21 +38,21 @@ async function slice(machine: Machine, session: Session, driver?: CgroupDriver) 
   return sliceFor(await detectCgroups(readersOf(machine)), driver, session);
 }
 
-describe('systemd: who is asked', () => {
-  it('the system’s systemd for root, the user’s own for everybody else', async () => {
+describe('systemd: the bus that is asked', () => {
+  it('The system’s systemd is asked for root, and the user’s own for all others', async () => {
     expect(await slice(systemdV2, root)).to.equal('/system.slice');
     expect(await slice(systemdV2, user)).to.equal(
       '/user.slice/user-1000.slice/user@1000.service/user.slice',
     );
   });
 
-  it('below where its first process is', async () => {
+  it('A scope is made below the cgroup of the first process of systemd', async () => {
     const inside = { ...root, read: () => '0::/docker/4f/init.scope\n' };
     expect(await slice(systemdV2, inside)).to.equal('/docker/4f/system.slice');
     expect(await slice(systemdV2, { ...root, read: () => undefined })).to.equal('/system.slice');
   });
 
-  it('nobody where cgroupfs is wanted', async () => {
+  it('Systemd is not asked where cgroupfs is wanted', async () => {
     expect(await slice(systemdV2, root, 'cgroupfs')).to.equal(undefined);
   });
 
@@ -90,14 +90,14 @@ describe('systemd: who is asked', () => {
     ],
   ];
   for (const [what, machine, session, text] of obstacles) {
-    it(`nobody where ${what}; who insists is told`, async () => {
+    it(`Systemd is not asked ${what}, and an error says so where it was demanded`, async () => {
       expect(await slice(machine, session)).to.equal(undefined);
       const layout = await detectCgroups(readersOf(machine));
       expectError(() => sliceFor(layout, 'systemd', session), 'ERR_SYSTEMD', text);
     });
   }
 
-  it('and a user without cgroups is told what gives them', async () => {
+  it('The error for a user without cgroups names what gives them', async () => {
     const hint = async (machine: Machine, session: Session) =>
       delegationHint(await detectCgroups(readersOf(machine)), session);
     expect(await hint(systemdV2, root)).to.equal(undefined);
@@ -107,7 +107,7 @@ describe('systemd: who is asked', () => {
     expect(await hint(hybrid, away)).to.match(/or from root$/);
   });
 
-  it('by the address in the environment, if there is one', () => {
+  it('Systemd is asked at the address in the environment, if there is one', () => {
     const DBUS_SESSION_BUS_ADDRESS = 'unix:path=/tmp/session';
     expect(busAddress({ ...user, env: { DBUS_SESSION_BUS_ADDRESS } })).to.equal(
       DBUS_SESSION_BUS_ADDRESS,
@@ -122,7 +122,7 @@ describe('systemd: who is asked', () => {
     );
   });
 
-  it('and that nobody answers is an error that names the bus and the remedy', async () => {
+  it('A bus that does not answer is an error that names the bus and the remedy', async () => {
     const env = { DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nowhere/bus' };
     const error = await Systemd.open({ ...root, env }).then(
       () => undefined,
@@ -132,7 +132,7 @@ describe('systemd: who is asked', () => {
     expect((error as Error).message).to.match(/ENOENT.*start dbus/);
   });
 
-  it('nor does one that lets nobody in keep anybody', async () => {
+  it('A bus that accepts no connection does not block the call', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'caisson-bus-'));
     const path = join(directory, 'bus');
     // Authentication in the D-Bus specification: what else the client might try is refused, too.
@@ -156,13 +156,13 @@ describe('systemd: who is asked', () => {
 });
 
 describe('systemd: scopes', () => {
-  it('have a name and a place that follow from the id', () => {
+  it('Scopes have a name and a path that follow from the id', () => {
     expect(scopePath(id, '/system.slice')).to.equal(SCOPE);
     expect(cgroupPath(id, { cgroupSlice: '/system.slice' })).to.equal(`${SCOPE}/container`);
     expect(cgroupPath(id, {})).to.equal(`/caisson/${id}`);
   });
 
-  it('are in a slice of one’s own choice, whose name has a part for each level', () => {
+  it('Scopes are in a slice of one’s own choice, whose name has a part for each level', () => {
     const own = '/user.slice/user-7.slice/user@7.service';
     const chosen = (slice: string, wanted: unknown) => cgroupLocation(slice, wanted).cgroupSlice;
     expect(chosen('/system.slice', undefined)).to.equal('/system.slice');
@@ -173,7 +173,7 @@ describe('systemd: scopes', () => {
       expectError(() => cgroupLocation('/system.slice', bad), 'ERR_INVALID_OPTION', /NAME\.slice/);
   });
 
-  it('are asked for with their slice, delegation and the supervisor', () => {
+  it('Scopes are asked for with their slice, delegation and the supervisor', () => {
     const properties = scopeProperties(id, '/a.slice/user.slice', 'name', 4711);
     expect(properties).to.deep.equal([
       ['Description', 's', 'caisson container name (4f4f4f4f4f4f)'],
@@ -185,7 +185,7 @@ describe('systemd: scopes', () => {
     ]);
   });
 
-  it('have the weights of the container’s cgroup, which count among scopes', () => {
+  it('Scopes have the weights of the container’s cgroup, which count among scopes', () => {
     const weights = (file: string, value: string) =>
       scopeProperties(id, '/system.slice', 'name', 1, [{ file, value }]).slice(6);
     expect(weights('cpu.weight', '59')).to.deep.equal([['CPUWeight', 't', 59n]]);
@@ -197,7 +197,7 @@ describe('systemd: scopes', () => {
     expect(weights('memory.max', '4096')).to.deep.equal([]);
   });
 
-  it('hand controllers on to the container’s cgroup, which is all that is made and removed', async () => {
+  it('Scopes hand controllers on to the container’s cgroup, which is all that is made and removed', async () => {
     const layout = await detectCgroups(readersOf(systemdV2));
     const plan = planCgroups(
       layout,

@@ -64,7 +64,7 @@ describe("fields of moby's API types", () => {
   const render = (text: string, data: object): string =>
     parseTemplate(text).execute(data, { missingKey: 'error' });
 
-  it('C6: inspect has them all, empty where they are, and prints none that Docker leaves out', () => {
+  it('C6: inspect has all fields, empty where they are, and prints none that Docker leaves out', () => {
     const plain = inspectShape(containerInfo());
     for (const [path, fields] of Object.entries(INSPECT))
       for (const field of fields)

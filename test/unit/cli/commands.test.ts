@@ -51,7 +51,7 @@ const PODMAN: Readonly<Record<string, string | undefined>> = { start: '--all -f,
 
 describe("commands: Docker's flags", () => {
   for (const [name, text] of Object.entries(DOCKER)) {
-    it(`${name} has them, and none of its own`, () => {
+    it(`The command ${name} has Docker’s flags, and none of its own`, () => {
       const spec = COMMANDS.find((entry) => entry.spec.name === name)!.spec;
       const own = [
         ...spec.flags.map(({ long, short, value }) => ({
@@ -71,7 +71,7 @@ describe("commands: Docker's flags", () => {
     });
   }
 
-  it('are not given twice', () => {
+  it('Flags are not declared twice', () => {
     for (const { spec } of COMMANDS) {
       const names = spec.flags.flatMap(({ long, aliases }) => [long, ...(aliases ?? [])]);
       const letters = [...spec.flags, ...(spec.unsupported ?? [])].flatMap(
@@ -84,7 +84,7 @@ describe("commands: Docker's flags", () => {
 });
 
 describe('command lines', () => {
-  it('take flags among arguments', () => {
+  it('Command lines take flags among arguments', () => {
     const line = parseCommandLine(STOP, ['a', '-t', '3', 'b', '--', '-c'])!;
     expect(line.args).to.deep.equal(['a', 'b', '-c']);
     expect(line.integer('timeout')).to.equal(3);
@@ -92,7 +92,7 @@ describe('command lines', () => {
     expect(parseCommandLine(RM, ['x', '-fv'])!.has('force')).to.equal(true);
   });
 
-  it('leave to others what is theirs', () => {
+  it('Command lines leave the arguments of the program alone', () => {
     expect(parseCommandLine(EXEC, ['-it', 'box', 'ls', '-l', '--help'])!.args).to.deep.equal([
       'box',
       'ls',
@@ -102,7 +102,7 @@ describe('command lines', () => {
     expect(parseCommandLine(TOP, ['box', '-o', 'pid'])!.args).to.deep.equal(['box', '-o', 'pid']);
   });
 
-  it('have values', () => {
+  it('Command lines have values', () => {
     const line = parseCommandLine(PS, ['-aqf', 'a=1', '--filter', 'b=2', '--format=x', '--format', 'y', '--no-trunc=false'])!; // prettier-ignore
     expect(line.values('filter')).to.deep.equal(['a=1', 'b=2']);
     expect(line.value('format')).to.equal('y');
@@ -114,7 +114,7 @@ describe('command lines', () => {
     expect(line.integer('last')).to.equal(undefined);
   });
 
-  it('can ask for help, whatever else is wrong', () => {
+  it('Command lines can ask for help, whatever else is wrong', () => {
     expect(parseCommandLine(RENAME, ['--help'])).to.equal(undefined);
     expect(parseCommandLine(KILL, ['--help', '-s', 'x'])).to.equal(undefined);
   });
@@ -139,14 +139,14 @@ describe('command lines', () => {
       [UPDATE, ['--kernel-memory', '1', 'a'], 125, 'ERR_UNSUPPORTED_OPTION', /--kernel-memory/],
     ];
   for (const [spec, words, code, kind, text] of wrong) {
-    it(`refuse ${spec.name} ${words.join(' ')}`, () => {
+    it(`The command line is refused: ${spec.name} ${words.join(' ')}`, () => {
       const error = expectError(() => parseCommandLine(spec, words), kind, text) as UsageError;
       expect(error).to.be.instanceOf(UsageError);
       expect(error).to.deep.include({ status: code, command: spec.name });
     });
   }
 
-  it('count lines', () => {
+  it('A command line can have a number of lines', () => {
     const lines = (text: string): number | undefined =>
       parseCommandLine(LOGS, ['-n', text, 'a'])!.lines('tail');
     expect(lines('20')).to.equal(20);
@@ -162,7 +162,7 @@ describe('command lines', () => {
       );
   });
 
-  it('refuse what is no whole number', () => {
+  it('A number that is not whole is refused', () => {
     for (const text of ['x', '', '1.5', '1e3', '0x1']) {
       expectError(
         () => parseCommandLine(PS, ['-n', text]),
@@ -175,7 +175,7 @@ describe('command lines', () => {
 
 describe('commands: help', () => {
   for (const { spec, usage, description } of COMMANDS) {
-    it(`${spec.name} has one, with examples and every flag`, () => {
+    it(`The command ${spec.name} has help, with examples and every flag`, () => {
       const text = helpText(spec.name, COMMANDS);
       expect(
         text.startsWith(`Usage: caisson ${spec.name} ${usage}\n\n`),
@@ -191,7 +191,7 @@ describe('commands: help', () => {
     });
   }
 
-  it('shows only commands that are there', () => {
+  it('The help shows only commands that are there', () => {
     const shown = /\nCommands:\n((?: {2}.*\n)+)/
       .exec(helpText(''))![1]!
       .split('\n')
@@ -203,7 +203,7 @@ describe('commands: help', () => {
     expect(registeredCommands().length).to.be.greaterThan(0);
   });
 
-  it('knows the commands of containers by all their names', () => {
+  it('The help knows the commands of containers by all their names', () => {
     for (const name of ['ps', 'ls', 'list'])
       expect(helpText(`container ${name}`, COMMANDS)).to.match(/^Usage: caisson container ps/);
     expect(helpText('container', COMMANDS)).to.match(/\n {2}rm +Remove containers/);

@@ -55,7 +55,7 @@ function offers(...words: readonly string[]): readonly string[] {
 }
 
 describe('completion for bash', () => {
-  it('is bash', () => {
+  it('The script is valid for bash', () => {
     execFileSync('bash', ['-n', join(dir, 'bash')]);
   });
 
@@ -148,12 +148,12 @@ describe('completion for bash', () => {
     [['nope', ''], []],
   ];
   for (const [words, expected] of cases) {
-    it(`caisson ${words.join(' ')}: ${expected.join(' ')}`, () => {
+    it(`The words after "caisson ${words.join(' ')}" are completed: ${expected.join(' ')}`, () => {
       expect([...offers(...words)].sort()).to.deep.equal([...expected].sort());
     });
   }
 
-  it('offers every command and every flag', () => {
+  it('The script offers every command and every flag', () => {
     const commands = COMMANDS.map(({ spec }) => spec.name.split(' ')[0]!);
     expect([...offers('')].sort()).to.deep.equal([...new Set([...commands, 'container'])].sort());
     for (const { spec } of COMMANDS) {
@@ -164,7 +164,7 @@ describe('completion for bash', () => {
     }
   });
 
-  it('offers what is there only, when it is printed', () => {
+  it('The printed script offers only what is there', () => {
     writeFileSync(join(dir, 'printed'), completionScript('bash'));
     const script = `source "$0"; COMP_WORDS=(caisson "") COMP_CWORD=1; _caisson; echo "\${COMPREPLY[@]}"`;
     const words = execFileSync('bash', ['-c', script, join(dir, 'printed')], { encoding: 'utf8' });
@@ -176,12 +176,12 @@ describe('completion for bash', () => {
 });
 
 describe('completion for zsh', () => {
-  it('is zsh', function () {
+  it('The script is valid for zsh', function () {
     if (!has('zsh')) this.skip();
     execFileSync('zsh', ['-n', join(dir, 'zsh')]);
   });
 
-  it('says what everything does, and closes its quotes', () => {
+  it('The script describes everything, and closes its quotes', () => {
     const script = completionScript('zsh', COMMANDS);
     expect(script).to.match(/^#compdef caisson\n/);
     expect(script).to.include(`'--memory-swap:Memory and swap together; -1: no limit'`);

@@ -9,7 +9,7 @@ function bytes(text: string): Uint8Array {
 }
 
 describe('detach keys', () => {
-  it('are read', () => {
+  it('Detach keys are read', () => {
     expect([...parseDetachKeys(undefined)]).to.deep.equal([16, 17]);
     expect([...parseDetachKeys('')]).to.deep.equal([16, 17]);
     expect([...parseDetachKeys('ctrl-p,ctrl-q')]).to.deep.equal([16, 17]);
@@ -31,7 +31,7 @@ describe('detach keys', () => {
     'CTRL-p',
     'ctrl-é',
   ]) {
-    it(`cannot be ${text}`, () => {
+    it(`Detach keys cannot be ${text}`, () => {
       expectError(() => parseDetachKeys(text), 'ERR_INVALID_OPTION', /^detach-keys: .*unknown key/);
     });
   }
@@ -53,18 +53,18 @@ describe('the search for detach keys', () => {
     return { text, at: -1 };
   }
 
-  it('passes what is none', () => {
+  it('The search passes what is none', () => {
     expect(feed('pq', 'hello', 'p', 'x', 'q')).to.deep.equal({ text: 'hellopxq', at: -1 });
   });
 
-  it('finds them in one chunk, in two, and among others', () => {
+  it('The search finds them in one chunk, in two, and among others', () => {
     expect(feed('pq', 'pq')).to.deep.equal({ text: '', at: 0 });
     expect(feed('pq', 'p', 'q')).to.deep.equal({ text: '', at: 1 });
     expect(feed('pq', 'abpqcd')).to.deep.equal({ text: 'ab', at: 0 });
     expect(feed('q', 'abq')).to.deep.equal({ text: 'ab', at: 0 });
   });
 
-  it('holds a beginning back until it is none', () => {
+  it('The search holds a beginning back until it is none', () => {
     const matcher = new DetachMatcher(bytes('pq'));
     expect(matcher.push(bytes('ap')).pass).to.deep.equal(new Uint8Array(bytes('a')));
     expect(Buffer.from(matcher.push(bytes('z')).pass).toString()).to.equal('pz');
@@ -73,14 +73,14 @@ describe('the search for detach keys', () => {
     expect(Buffer.from(matcher.flush()).toString()).to.equal('');
   });
 
-  it('does not lose a beginning inside a beginning', () => {
+  it('The search does not lose a beginning inside a beginning', () => {
     expect(feed('pq', 'ppq')).to.deep.equal({ text: 'p', at: 0 });
     expect(feed('aab', 'aaaab')).to.deep.equal({ text: 'aa', at: 0 });
     expect(feed('abac', 'ab', 'ab', 'ac')).to.deep.equal({ text: 'ab', at: 2 });
     expect(feed('abcabd', 'abcabcabd')).to.deep.equal({ text: 'abc', at: 0 });
   });
 
-  it('agrees with a search of the whole, however it is cut', () => {
+  it('The search agrees with a search of the whole, however it is cut', () => {
     const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 30 });
     fc.assert(
       fc.property(
@@ -100,7 +100,7 @@ describe('the search for detach keys', () => {
 });
 
 describe('the detach filter', () => {
-  it('ends at the keys, and says so once', async () => {
+  it('The filter ends at the keys, and says so once', async () => {
     const filter = new DetachFilter(Uint8Array.of(16, 17));
     let detached = 0;
     filter.on('detach', () => detached++);
@@ -114,7 +114,7 @@ describe('the detach filter', () => {
     expect(detached).to.equal(1);
   });
 
-  it('lets go of what it held when the input ends', async () => {
+  it('The filter lets go of what it held when the input ends', async () => {
     const filter = new DetachFilter(Uint8Array.of(16, 17));
     filter.on('detach', () => expect.fail('not asked for'));
     const seen: Buffer[] = [];

@@ -17,7 +17,7 @@ function status(kind: ContainerStatus, state: Partial<StoredState>): string {
 }
 
 describe('the columns of ps', () => {
-  it("have Docker's texts for each status", () => {
+  it('The columns have Docker’s texts for each status', () => {
     expect(status('running', { startedAt: '2026-03-01T11:59:55.123456789Z' })).to.equal(
       'Up 4 seconds',
     );
@@ -33,7 +33,7 @@ describe('the columns of ps', () => {
     expect(status('removing', {})).to.equal('Removal In Progress');
   });
 
-  it('say how a container that runs is', () => {
+  it('The columns say how a container that runs is', () => {
     const text = (health: HealthStatus, kind: ContainerStatus = 'running') =>
       psShape(
         containerInfo({
@@ -50,7 +50,7 @@ describe('the columns of ps', () => {
     expect(text('unhealthy', 'exited')).to.equal('Exited (0) 5 seconds ago');
   });
 
-  it('are cut unless asked otherwise', () => {
+  it('The columns are cut unless asked otherwise', () => {
     const info = containerInfo({
       config: { command: ['sh', '-c', 'sleep 1000 and more', '"x"'] },
       options: {
@@ -73,7 +73,7 @@ describe('the columns of ps', () => {
     });
   });
 
-  it('have the rest', () => {
+  it('The columns have the ports, sizes and mounts', () => {
     const info = containerInfo({
       config: { image: { kind: 'rootfs', path: '/srv/debian', writable: 'none' } },
       options: { labels: ['a=1', 'b'], network: 'host' },
@@ -95,14 +95,14 @@ describe('the columns of ps', () => {
     expect(psShape(info, NOW, { size: { writable: 0 } }).Size).to.equal('0B');
   });
 
-  it("has the time in the caller's zone", () => {
+  it('The columns have the time in the caller’s zone', () => {
     const row = psShape(containerInfo(), NOW);
     expect(row.CreatedAt).to.match(/^2026-0[23]-\d\d \d\d:\d\d:00 [+-]\d{4} (?:UTC|[+-]\d{4})$/);
     const [day, time, zone] = row.CreatedAt.split(' ');
     expect(Date.parse(`${day}T${time}${zone}`)).to.equal(Date.parse('2026-03-01T10:00:00Z'));
   });
 
-  it("are Docker's table", () => {
+  it('The columns are Docker’s table', () => {
     const rows = [
       psShape(containerInfo(), NOW),
       psShape(
@@ -124,7 +124,7 @@ describe('the columns of ps', () => {
     );
   });
 
-  it('are headed', () => {
+  it('The columns have headings', () => {
     const format = 'table {{.Label "com.x.some-name"}}\t{{.Names}}\t{{.CreatedAt}}';
     expect(listFormat(format, PS_TABLE, PS_HEADINGS).render([])).to.equal(
       'some name   NAMES     CREATED AT\n',
@@ -139,7 +139,7 @@ describe('the columns of ps', () => {
     );
   });
 
-  it('are JSON', () => {
+  it('The columns can be JSON', () => {
     const row = psShape(containerInfo(), NOW);
     const text = listFormat('json', PS_TABLE, PS_HEADINGS).render([row]);
     const keys = Object.keys(JSON.parse(text) as object);
@@ -160,7 +160,7 @@ function shape(parts: InfoParts = {}, extra = {}): Shape {
 }
 
 describe('inspect', () => {
-  it('has what Docker has of a plain container', () => {
+  it('The command inspect has what Docker has of a plain container', () => {
     const { State, Config, HostConfig, ...rest } = shape();
     expect(rest).to.deep.include({
       Id: 'a1b2c3d4e5f6'.padEnd(64, '0'),
@@ -225,7 +225,7 @@ describe('inspect', () => {
     expect(HostConfig).to.not.have.any.keys('Tmpfs', 'Sysctls', 'Mounts', 'Init');
   });
 
-  it('has what was asked, in numbers', () => {
+  it('The command inspect has what was asked, in numbers', () => {
     const { Args, Mounts, Config, HostConfig } = shape(
       {
         config: {
@@ -356,7 +356,7 @@ describe('inspect', () => {
     });
   });
 
-  it('names the AppArmor profile that was asked for last', () => {
+  it('The command inspect names the AppArmor profile that was asked for last', () => {
     const profile = (securityOpt?: readonly string[]) =>
       inspectShape(containerInfo({ options: { securityOpt } })) as { AppArmorProfile: string };
     expect(profile(['apparmor=a', 'no-new-privileges', 'apparmor:b c']).AppArmorProfile).to.equal(
@@ -366,7 +366,7 @@ describe('inspect', () => {
     expect(profile().AppArmorProfile).to.equal('');
   });
 
-  it('has the states', () => {
+  it('The command inspect has the states', () => {
     const parts = { state: { startedAt: '', pid: 0 }, status: 'created' } as const;
     expect(shape(parts).State).to.deep.include({
       Status: 'created',
@@ -381,7 +381,7 @@ describe('inspect', () => {
     expect(shape({ status: 'exited' }).State).to.deep.include({ Running: false, Dead: false });
   });
 
-  it('has the health', () => {
+  it('The command inspect has the health', () => {
     const plain = shape();
     expect(Object.keys(plain.State)).not.to.include('Health');
     expect(Object.keys(plain.Config)).not.to.include('Healthcheck');
@@ -417,7 +417,7 @@ describe('inspect', () => {
     });
   });
 
-  it('has what the engine adds', () => {
+  it('The command inspect has what the engine adds', () => {
     expect(
       shape({ options: { memory: '64m' } }, { swapLimit: true, logPath: '/l', upperDir: '/u', workDir: '/w', imageId: 'sha256:1', execIds: ['e'], sizeRw: 5 }),
     ).to.deep.include({
@@ -430,7 +430,7 @@ describe('inspect', () => {
     expect(shape({ options: { memory: '64m' } }, { swapLimit: true }).HostConfig['MemorySwap']).to.equal(2 ** 27); // prettier-ignore
   });
 
-  it('answers templates as Docker does', () => {
+  it('The command inspect answers templates as Docker does', () => {
     const container = inspectShape(containerInfo({ options: { labels: { 'com.x': 'y' } } }));
     const render = (text: string): string =>
       parseTemplate(text).execute(container, { missingKey: 'error' });

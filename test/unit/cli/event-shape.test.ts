@@ -23,7 +23,7 @@ function inZone(zone: string, what: () => string): string {
 }
 
 describe('events', () => {
-  it("are Docker's lines, in the caller's time zone", () => {
+  it('Events are Docker’s lines, in the caller’s time zone', () => {
     const rest = `container start ${'a1'.repeat(32)} (a=1, b=2, image=alpine, name=x)`;
     expect(inZone('UTC', () => eventLine(EVENT))).to.equal(
       `2026-01-01T00:00:00.123456789Z ${rest}`,
@@ -37,7 +37,7 @@ describe('events', () => {
     expect(inZone('UTC', () => eventLine({ ...EVENT, attributes: {} }))).to.match(/ (?:a1){32}$/);
   });
 
-  it('are JSON, to the last nanosecond', () => {
+  it('Events are JSON, to the last nanosecond', () => {
     const text = eventJson(EVENT);
     expect(text).to.match(/,"time":1767225600,"timeNano":1767225600123456789}$/);
     const { timeNano: _, ...rest } = JSON.parse(text) as Record<string, unknown>;
@@ -53,7 +53,7 @@ describe('events', () => {
     });
   });
 
-  it('fit templates', () => {
+  it('Events fit templates', () => {
     const render = (text: string): string => parseTemplate(text).execute(eventShape(EVENT));
     expect(
       render('{{.Type}}|{{.Action}}|{{.Status}}|{{.From}}|{{.Actor.Attributes.name}}|{{.Scope}}'),

@@ -45,12 +45,12 @@ describe('durations', () => {
     [10 * 365 * DAY, '10 years'],
   ];
   for (const [time, text] of cases) {
-    it(`${time} ms: ${text}`, () => expect(humanDuration(time)).to.equal(text));
+    it(`The duration of ${time} ms is ${text}`, () => expect(humanDuration(time)).to.equal(text));
   }
 });
 
 describe('sizes', () => {
-  it('are decimal, with three digits', () => {
+  it('Decimal sizes have three digits', () => {
     expect(humanSize(0)).to.equal('0B');
     expect(humanSize(999)).to.equal('999B');
     expect(humanSize(1000)).to.equal('1kB');
@@ -62,7 +62,7 @@ describe('sizes', () => {
     expect(humanSize(2746.32, 4)).to.equal('2.746kB');
   });
 
-  it('are binary, with four', () => {
+  it('Binary sizes have four digits', () => {
     expect(bytesSize(0)).to.equal('0B');
     expect(bytesSize(1000)).to.equal('1000B');
     expect(bytesSize(1024)).to.equal('1KiB');
@@ -73,7 +73,7 @@ describe('sizes', () => {
 });
 
 describe('shares and long texts', () => {
-  it('have two decimals', () => {
+  it('Shares have two decimals', () => {
     expect(percentage(0)).to.equal('0.00%');
     expect(percentage(12.3456)).to.equal('12.35%');
     expect(percentage(250.5)).to.equal('250.50%');
@@ -81,7 +81,7 @@ describe('shares and long texts', () => {
     expect(percentage(Number.NaN)).to.equal('--');
   });
 
-  it('are cut at the width', () => {
+  it('Long texts are cut at the width', () => {
     expect(ellipsis('abc', 3)).to.equal('abc');
     expect(ellipsis('abcd', 3)).to.equal('ab…');
     expect(ellipsis('äöüß', 4)).to.equal('äöüß');

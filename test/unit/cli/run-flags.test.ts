@@ -32,7 +32,7 @@ function usage(
   text: RegExp,
   status: 1 | 125 = 125,
 ): void {
-  it(`refuses ${args.join(' ')}`, () => {
+  it(`The command line is refused: ${args.join(' ')}`, () => {
     const error = expectError(() => run(...args), code, text);
     expect(error).to.be.instanceOf(UsageError);
     expect((error as UsageError).status).to.equal(status);
@@ -40,27 +40,27 @@ function usage(
 }
 
 describe('run: where flags end', () => {
-  it('leaves everything after the image to the container', () => {
+  it('The words after the image are left to the container', () => {
     const { image, argv, tty } = run('--rm', 'host', 'ls', '-it', '--nope', '--', '-m');
     expect(image).to.equal('host');
     expect(argv).to.deep.equal(['ls', '-it', '--nope', '--', '-m']);
     expect(tty).to.equal(false);
   });
 
-  it('ends them at --, once', () => {
+  it('The words -- end flags, once', () => {
     expect(run('-i', '--', 'host', '--', 'x')).to.deep.include({
       image: 'host',
       argv: ['--', 'x'],
     });
   });
 
-  it('takes a single dash for an argument', () => {
+  it('A single dash is an argument', () => {
     expect(run('-').image).to.equal('-');
   });
 });
 
 describe('run: spellings of flags', () => {
-  it('takes clusters, with a value at the end', () => {
+  it('Flags can be clusters, with a value at the end', () => {
     for (const args of [
       ['-itm', '64m'],
       ['-itm64m'],
@@ -74,7 +74,7 @@ describe('run: spellings of flags', () => {
     }
   });
 
-  it('takes switches with a value', () => {
+  it('Switches can have a value', () => {
     expect(options('--init').init).to.equal(true);
     expect(options('--init=true', '--read-only=1').init).to.equal(true);
     expect(options('--init', '--init=false').init).to.equal(false);
@@ -83,14 +83,14 @@ describe('run: spellings of flags', () => {
     expect(run('host').sigProxy).to.equal(true);
   });
 
-  it('gives a flag the next word, whatever it looks like', () => {
+  it('A flag takes the next word, whatever it looks like', () => {
     expect(options('--memory-swap', '-1').memorySwap).to.equal('-1');
     expect(options('-e', '-x=1').env).to.deep.equal(['-x=1']);
     expect(options('-h', 'box').hostname).to.equal('box');
     expect(options('-e', '').env).to.deep.equal(['']);
   });
 
-  it('collects what may be repeated, and lets the last of the others count', () => {
+  it('Flags that may be repeated are collected, and of the others the last counts', () => {
     const given = options(
       '-e',
       'A=1',
@@ -109,7 +109,7 @@ describe('run: spellings of flags', () => {
     expect(given.capAdd).to.deep.equal(['X', 'Y']);
   });
 
-  it("knows Docker's older spellings", () => {
+  it('Docker’s older spellings are known', () => {
     expect(options('--net', 'host').network).to.equal('host');
     expect(options('--dns-opt', 'ndots:1').dnsOption).to.deep.equal(['ndots:1']);
   });
@@ -126,7 +126,7 @@ describe('run: spellings of flags', () => {
   usage(['-itP', 'host'], 'ERR_UNSUPPORTED_OPTION', /-P, --publish-all/);
   usage(['--gpus', 'all', 'host'], 'ERR_UNSUPPORTED_OPTION', /--gpus/);
 
-  it('is asked for help', () => {
+  it('Help can be asked for', () => {
     expect(parseRun('run', ['--help'], AROUND)).to.equal(undefined);
     expect(parseRun('run', ['-m', '1k', '--help'], AROUND)).to.equal(undefined);
   });
@@ -144,12 +144,12 @@ describe('run: every flag of Docker 28', () => {
     'platform privileged publish publish-all pull quiet read-only restart rm runtime security-opt shm-size sig-proxy stop-signal ' +
     'stop-timeout storage-opt sysctl tmpfs tty ulimit use-api-socket user userns uts volume volume-driver volumes-from workdir';
 
-  it('is either there or refused by name', () => {
+  it('Each flag of Docker is either there or refused by name', () => {
     const known = new Set([...RUN_FLAGS, ...UNSUPPORTED_CREATE_FLAGS].map(({ long }) => long));
     expect(docker.split(' ').filter((name) => !known.has(name))).to.deep.equal([]);
   });
 
-  it('is not both', () => {
+  it('No flag of Docker is both', () => {
     const all = [...RUN_FLAGS, ...UNSUPPORTED_CREATE_FLAGS].flatMap(({ long, short }) => [
       long,
       short ?? '',
@@ -158,7 +158,7 @@ describe('run: every flag of Docker 28', () => {
     expect(new Set(names).size).to.equal(names.length);
   });
 
-  it('arrives in the library as an option that it takes', () => {
+  it('Each flag arrives in the library as an option that it takes', () => {
     const given = options(
       ...[
         '--add-host',
@@ -288,11 +288,11 @@ describe('run: every flag of Docker 28', () => {
 });
 
 describe('run: flags of the command itself', () => {
-  it('has no init unless asked, as Docker', () => {
+  it('The command has no init unless asked, as Docker', () => {
     expect(options().init).to.equal(false);
   });
 
-  it('takes a directory in place of the image', () => {
+  it('The command takes a directory in place of the image', () => {
     expect(run('--rootfs', './debian', 'sh')).to.deep.include({
       image: '/here/debian',
       rootfs: { writable: 'overlay' },
@@ -312,14 +312,14 @@ describe('run: flags of the command itself', () => {
     expectError(() => run(''), 'ERR_INVALID_OPTION', /image: "" is empty/);
   });
 
-  it('attaches what was asked', () => {
+  it('The command attaches what was asked', () => {
     expect([...run('host').attach]).to.deep.equal(['stdout', 'stderr']);
     expect([...run('-i', 'host').attach]).to.deep.equal(['stdin', 'stdout', 'stderr']);
     expect([...run('-a', 'STDOUT', 'host').attach]).to.deep.equal(['stdout']);
     expectError(() => run('-a', 'stdlog', 'host'), 'ERR_INVALID_OPTION', /attach: "stdlog"/);
   });
 
-  it('makes the cidfile before anything else, and never over another', () => {
+  it('The command makes the cidfile before anything else, and never over another', () => {
     const dir = mkdtempSync(join(tmpdir(), 'caisson-'));
     try {
       const path = join(dir, 'cid');
@@ -335,7 +335,7 @@ describe('run: flags of the command itself', () => {
     }
   });
 
-  it('reads env files first, and names from the caller', () => {
+  it('The command reads env files first, and names from the caller', () => {
     const dir = mkdtempSync(join(tmpdir(), 'caisson-'));
     try {
       const path = join(dir, 'vars');
@@ -355,7 +355,7 @@ describe('run: flags of the command itself', () => {
     }
   });
 
-  it('A7: gives volumes the ids of the host, as Docker does, unless they say otherwise', () => {
+  it('A7: the command gives volumes the ids of the host, as Docker does, unless they say otherwise', () => {
     const { idmap } = options('-v', '/a:/b');
     expect(idmap).to.equal('host');
     expect(options('--mount', 'type=bind,src=/a,dst=/b').idmap).to.equal('host');
@@ -369,7 +369,7 @@ describe('run: flags of the command itself', () => {
     expect(mounts.map((mount) => mount.idmap)).to.deep.equal(['owner', 'nobody']);
   });
 
-  it('resolves relative sources, but only those with a dot', () => {
+  it('The command resolves relative sources, but only those with a dot', () => {
     expect(options('-v', '.:/a', '-v', '../b:/b:ro', '-v', 'c:/c').volumes).to.deep.equal([
       '/here:/a',
       '/b:/b:ro',
@@ -377,7 +377,7 @@ describe('run: flags of the command itself', () => {
     ]);
   });
 
-  it('tells errors in the words of flags', () => {
+  it('Errors of options have the names of flags', () => {
     const error = expectError(
       () =>
         normalize(
@@ -399,7 +399,7 @@ describe('--mount', () => {
   const parse = (text: string): unknown =>
     JSON.parse(JSON.stringify(parseMountFlag(text, '/here')));
 
-  it("takes Docker's fields", () => {
+  it('The flag --mount takes Docker’s fields', () => {
     expect(parse('type=bind,source=/a,target=/b')).to.deep.equal({
       type: 'bind',
       source: '/a',
@@ -447,14 +447,14 @@ describe('--mount', () => {
     ['type=bind,source=/a,target=/b,bind-recursive=writable', 'ERR_UNSUPPORTED_OPTION'],
   ];
   for (const [text, code] of refused) {
-    it(`refuses ${text}`, () => {
+    it(`The value is refused: ${text}`, () => {
       expectError(() => parse(text), code, /^mounts: /);
     });
   }
 });
 
-describe('run: how the container is kept', () => {
-  it('has defaults', () => {
+describe('run: flags of detached containers', () => {
+  it('A detached container has defaults', () => {
     expect(run('host')).to.deep.include({
       detach: false,
       autoRemove: false,
@@ -467,7 +467,7 @@ describe('run: how the container is kept', () => {
     expect([...run('host').detachKeys]).to.deep.equal([16, 17]);
   });
 
-  it('is told', () => {
+  it('A detached container has what the flags say', () => {
     const invocation = run('-dq', '--restart', 'on-failure:3', '--stop-signal', 'int', '--stop-timeout=-1', '--log-opt', 'max-size=1m', '--log-opt=max-file=2', '--pull=never', '--detach-keys', 'ctrl-x,q', 'host'); // prettier-ignore
     expect(invocation).to.deep.include({
       detach: true,
@@ -484,7 +484,7 @@ describe('run: how the container is kept', () => {
     expect(run('--rm', '--restart=no', 'host').autoRemove).to.equal(true);
   });
 
-  it('attaches nothing when it is left alone', () => {
+  it('The command attaches nothing with -d', () => {
     const { attach, sigProxy, interactive } = run('-di', 'host');
     expect(attach.size).to.equal(0);
     expect(sigProxy).to.equal(false);
@@ -492,7 +492,7 @@ describe('run: how the container is kept', () => {
     expect(run('-d=false', 'host').attach.size).to.equal(2);
   });
 
-  it('runs on this machine only', () => {
+  it('The command runs containers on this machine only', () => {
     const own = process.arch === 'x64' ? 'amd64' : process.arch;
     for (const platform of ['linux', own, `linux/${own}`, `Linux/${own}`, ''])
       expect(run('--platform', platform, 'host').image).to.equal('host');
@@ -522,12 +522,12 @@ describe('run: how the container is kept', () => {
     [['--label-file=/nowhere/at/all'], 'ERR_NO_SUCH_SOURCE', /^label-file: .*does not exist/],
   ];
   for (const [flags, code, text] of wrong) {
-    it(`refuses ${flags.join(' ')}`, () => {
+    it(`The flags are refused: ${flags.join(' ')}`, () => {
       expectError(() => run(...flags, 'host'), code, text);
     });
   }
 
-  it('names the flag in what is printed', () => {
+  it('An error about a flag names it', () => {
     const said = (...flags: readonly string[]): string =>
       errorText(expectError(() => run(...flags, 'host'), 'ERR_INVALID_OPTION', /./));
     expect(said('--log-opt=max-size=x')).to.match(/^caisson: invalid --log-opt: "max-size=x" does/);
@@ -541,7 +541,7 @@ describe('run: labels from files', () => {
   before(() => (dir = mkdtempSync(join(tmpdir(), 'caisson-labels-'))));
   after(() => rmSync(dir, { recursive: true }));
 
-  it('come before those of flags', () => {
+  it('Labels from files come before those of flags', () => {
     writeFileSync(join(dir, 'a'), '# comment\n\ncom.x=1\nalone\n  spaced=a b \n');
     writeFileSync(join(dir, 'b'), 'com.x=2\r\n');
     const invocation = parseRun('run', ['-l', 'com.x=3', '--label-file', 'a', '--label-file', join(dir, 'b'), 'host'], { env: {}, cwd: dir }); // prettier-ignore
@@ -554,7 +554,7 @@ describe('run: labels from files', () => {
     ]);
   });
 
-  it('are refused by file and line', () => {
+  it('Labels from files are refused by file and line', () => {
     writeFileSync(join(dir, 'c'), 'a=1\nb c=2\n');
     const error = expectError(
       () => parseRun('run', ['--label-file', join(dir, 'c'), 'host'], AROUND),
@@ -566,7 +566,7 @@ describe('run: labels from files', () => {
 });
 
 describe('create', () => {
-  it('is run without what only a running one has', () => {
+  it('The command create is run without what only a running container has', () => {
     const invocation = parseRun('create', ['-it', '--name', 'x', '--restart=always', 'host', 'ls', '-d'], AROUND)!; // prettier-ignore
     expect(invocation).to.deep.include({ tty: true, interactive: true, argv: ['ls', '-d'] });
     expect(invocation.restart.name).to.equal('always');

@@ -14,7 +14,7 @@ function list(format: string | undefined, rows: readonly unknown[] = ROWS): stri
 }
 
 describe('tables', () => {
-  it("are spaced as Docker's", () => {
+  it('Tables are spaced as Docker’s', () => {
     expect(list(undefined)).to.equal(
       'CONTAINER ID   IMAGE         NAMES\n' +
         'a1a1a1a1a1a1   alpine:3.20   brave_brunel\n' +
@@ -22,12 +22,12 @@ describe('tables', () => {
     );
   });
 
-  it('have headings when there is nothing to list', () => {
+  it('Tables have headings when there is nothing to list', () => {
     expect(list(undefined, [])).to.equal('CONTAINER ID   IMAGE     NAMES\n');
     expect(list('table', [])).to.equal(list('', []));
   });
 
-  it('take columns of their own', () => {
+  it('Tables take columns of their own', () => {
     const text = 'CONTAINER ID   NAMES\na1a1a1a1a1a1   brave_brunel\nb2b2b2b2b2b2   x\n';
     expect(list('table {{.ID}}\t{{.Names}}')).to.equal(text);
     expect(list('table {{.ID}}\\t{{.Names}}')).to.equal(text);
@@ -38,7 +38,7 @@ describe('tables', () => {
     ]);
   });
 
-  it('can be none', () => {
+  it('Tables can be none', () => {
     expect(list('{{.ID}}: {{.Names}}')).to.equal('a1a1a1a1a1a1: brave_brunel\nb2b2b2b2b2b2: x\n');
     expect(list('{{.ID}}', [])).to.equal('');
     expect(list('{{.ID}}\\t|')).to.equal('a1a1a1a1a1a1\t|\nb2b2b2b2b2b2\t|\n');
@@ -50,19 +50,19 @@ describe('tables', () => {
     ).to.deep.equal(ROWS);
   });
 
-  it('know before the first row what is no template', () => {
+  it('A template that is none is refused before the first row', () => {
     expect(() => listFormat('{{.ID', STANDARD, HEADINGS)).to.throw(TemplateError);
     expect(() => listFormat('table {{nope}}', STANDARD, HEADINGS)).to.throw(TemplateError);
     expect(() => list('{{.Nope}}')).to.throw(TemplateError, /field Nope in type row/);
   });
 
-  it('count characters, not bytes', () => {
+  it('Tables count characters, not bytes', () => {
     expect(alignColumns('a\tb\nlängst…es Wort\tc\n')).to.equal(
       'a                b\nlängst…es Wort   c\n',
     );
   });
 
-  it('align only what stands together, as tabwriter does', () => {
+  it('Tables align only what stands together, as tabwriter does', () => {
     expect(alignColumns('aaaaaaaaaaaaaaa\tb\nnone\nc\td\n')).to.equal(
       'aaaaaaaaaaaaaaa   b\nnone\nc         d\n',
     );

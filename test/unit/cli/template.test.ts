@@ -30,11 +30,12 @@ function render(source: string, data: unknown = DATA, options?: ExecuteOptions):
 }
 
 function renders(source: string, text: string, data?: unknown): void {
-  it(`${source} is ${JSON.stringify(text)}`, () => expect(render(source, data)).to.equal(text));
+  it(`The template ${source} is ${JSON.stringify(text)}`, () =>
+    expect(render(source, data)).to.equal(text));
 }
 
 function fails(source: string, phase: 'parse' | 'execute', text: RegExp, position?: number): void {
-  it(`refuses ${source}`, () => {
+  it(`The template ${source} is refused`, () => {
     try {
       render(source);
     } catch (error) {
@@ -77,7 +78,7 @@ describe('templates: structs', () => {
     State: markStruct('types.State', { Pid: 1, Status: 'up' }),
   });
 
-  it('have methods', () => {
+  it('Structs have methods', () => {
     expect(render('{{.Label "a.b"}}', box)).to.equal('<a.b>');
     expect(render('{{"x" | .Label}}', box)).to.equal('<x>');
     expect(render('{{$.Label "a" | printf "%q"}}', box)).to.equal('"<a>"');
@@ -88,7 +89,7 @@ describe('templates: structs', () => {
     );
   });
 
-  it('have no fields but their own', () => {
+  it('Structs have no fields but their own', () => {
     expect(() => render('x{{.Nope}}', box)).to.throw(
       TemplateError,
       'template: :1:3: executing "" at <.Nope>: can\'t evaluate field Nope in type *formatter.ContainerContext',
@@ -96,14 +97,14 @@ describe('templates: structs', () => {
     expect(() => render('{{.State.Nope}}', box)).to.throw(/field Nope in type types\.State/);
   });
 
-  it('are printed and serialised without methods', () => {
+  it('Structs are printed and serialised without methods', () => {
     expect(render('{{.State}}', box)).to.equal('{1 up}');
     expect(render('{{json .}}', box)).to.equal('{"ID":"12","State":{"Pid":1,"Status":"up"}}');
   });
 });
 
 describe('templates: missing keys', () => {
-  it('can be errors', () => {
+  it('Missing keys can be errors', () => {
     const strict = { missingKey: 'error' } as const;
     expect(() => render('{{.Nope}}', DATA, strict)).to.throw(
       TemplateError,
@@ -113,7 +114,7 @@ describe('templates: missing keys', () => {
     expect(() => render('{{.State.Nope}}', DATA, strict)).to.throw(/no entry for key "Nope"/);
   });
 
-  it('has the place of the error: line, column, offset', () => {
+  it('An error has its position: line, column, offset', () => {
     const error = expectTemplateError('a\nbc{{.Name.X}}');
     expect(error.message).to.match(/^template: :2:4: /);
     expect(error.position).to.equal(6);
@@ -264,7 +265,7 @@ describe('templates: printf', () => {
   renders('{{printf "%9999999999d" 1}}', '%!(BADWIDTH)');
 });
 
-describe('templates: whatever they are', () => {
+describe('templates: any template', () => {
   const WORDS = [
     '{{', '}}', '{{-', '-}}', ' ', '\n', '.', '.Name', '.List', '.Nope', '.State.Pid', '$', '$x', ':=', '=', ',', '|',
     '(', ')', 'if', 'else', 'end', 'range', 'with', 'break', 'continue', 'and', 'or', 'not', 'len', 'index', 'slice',
@@ -288,7 +289,7 @@ describe('templates: whatever they are', () => {
     }
   }
 
-  it('end, and fail with no error but their own', () => {
+  it('Templates end, and fail with no error but their own', () => {
     for (const source of [words, spaced, action, fc.string({ unit: 'binary', maxLength: 60 })]) {
       fc.assert(
         fc.property(source, (text) => check(text, DATA)),
@@ -297,14 +298,14 @@ describe('templates: whatever they are', () => {
     }
   });
 
-  it('take any data', () => {
+  it('Templates take any data', () => {
     const sources = ['{{.}}', '{{json .}}', '{{range $k, $v := .}}{{$k}}{{$v}}{{end}}', '{{len .}}', '{{printf "%v%s%d" . . .}}', '{{index . "a"}}', '{{.a.b}}']; // prettier-ignore
     fc.assert(fc.property(fc.constantFrom(...sources), fc.anything({ withBigInt: true }), check), {
       numRuns: 3000,
     });
   });
 
-  it('do not take for ever', () => {
+  it('Templates do not take for ever', () => {
     const many = Array.from({ length: 1000 }, () => 0);
     const loops = '{{range $.L}}'.repeat(20) + 'x' + '{{end}}'.repeat(20);
     expect(() => render(loops, { L: many })).to.throw(TemplateError, /takes too long/);

@@ -80,7 +80,7 @@ describe('SELinux labels', () => {
     });
   });
 
-  it('A9: what the policy does not know, no mount can have, or no kernel has is an error', () => {
+  it('A9: labels that the policy does not know, no mount can have, or no kernel has are an error', () => {
     const asked: string[] = [];
     const isKnown = (label: string) => asked.push(label) < 2;
     expect(refused(['type:t'], machine({ isKnown })).message).to.match(
@@ -91,7 +91,7 @@ describe('SELinux labels', () => {
     expect(refused(['type:t'], undefined).code).to.equal('ERR_KERNEL_FEATURE_MISSING');
   });
 
-  it('reads what lxc_contexts(5) allows', () => {
+  it('The contexts are read as lxc_contexts(5) allows', () => {
     expect(
       parseContexts('# a policy\nprocess = "a:b:c:s0"\n\ncontent = "x"\n  file="d:e:f:s0"\r\n'),
     ).to.deep.equal({ process: 'a:b:c:s0', file: 'd:e:f:s0' });

@@ -64,7 +64,7 @@ describe('images', () => {
   });
 
   describe("the host image of this machine's own files", () => {
-    it('is one overlay in two views', async () => {
+    it('The host image is one overlay in two views', async () => {
       const { root, binds, directory } = await hostImage(data);
       expect(root).to.deep.equal({
         kind: 'overlay',
@@ -81,7 +81,7 @@ describe('images', () => {
       expect(await readdir(directory)).to.deep.equal(['.root']);
     });
 
-    it('has the directories of a root, with their modes', async () => {
+    it('The host image has the directories of a root, with their modes', async () => {
       const root = join((await hostImage(data)).directory, '.root');
       const modes: Record<string, number> = {
         '..': 0o755,
@@ -104,7 +104,7 @@ describe('images', () => {
       expect(await readFile(join(root, 'etc/machine-id'), 'utf8')).to.equal('');
     });
 
-    it('has the same links into /usr as the host', async () => {
+    it('The host image has the same links into /usr as the host', async () => {
       const root = join((await hostImage(data)).directory, '.root');
       for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
         const link = await readlink(join('/', name)).catch(() => undefined);
@@ -112,7 +112,7 @@ describe('images', () => {
       }
     });
 
-    it('holds nothing of the host that only some may read, and no key', async () => {
+    it('The host image holds nothing of the host that only some may read, and no key', async () => {
       const root = join((await hostImage(data)).directory, '.root');
       for (const name of ['shadow', 'gshadow', 'sudoers', 'ssh', 'ssl/private', 'hosts.equiv']) {
         expect(await missing(join(root, 'etc', name)), name).to.equal(true);
@@ -128,7 +128,7 @@ describe('images', () => {
       }
     });
 
-    it('is made once, and asked for at no cost', async () => {
+    it('The host image is made once, and asked for at no cost', async () => {
       const [first, second] = await Promise.all([hostImage(data), hostImage(data)]);
       expect(first).to.equal(second);
       expect(await hostImage(data)).to.equal(first);
@@ -158,7 +158,7 @@ describe('images', () => {
       await buildSkeleton(dirname(root), host);
     };
 
-    it('copies by its list only', async () => {
+    it('The host image copies by its list only', async () => {
       await put(inEtc('shells'), '/bin/sh\n');
       await put(inEtc('pip.conf'), 'index-url = https://user:password@host/');
       await put(inEtc('python3.12/sitecustomize.py'), 'pass\n');
@@ -170,14 +170,14 @@ describe('images', () => {
       expect(await missing(copied('shadow'))).to.equal(true);
     });
 
-    it('takes password hashes out of very old account files', async () => {
+    it('The host image takes password hashes out of very old account files', async () => {
       await build();
       expect(await readFile(copied('passwd'), 'utf8')).to.equal(
         'root:x:0:0::/root:/bin/sh\nold:x:7:7::/:/bin/sh\n',
       );
     });
 
-    it('leaves out keys and closed files even below a directory on the list', async () => {
+    it('The host image leaves out keys and closed files even below a directory on the list', async () => {
       await put(inEtc('ssl/certs/good.pem'), '-----BEGIN CERTIFICATE-----\n');
       await put(inEtc('ssl/certs/bad.pem'), '-----BEGIN RSA PRIVATE KEY-----\n');
       await put(inEtc('ssl/certs/closed.pem'), 'x', 0o640);
@@ -195,7 +195,7 @@ describe('images', () => {
       expect((await stat(copied('profile.d/tool'))).mode & 0o7777).to.equal(0o755);
     });
 
-    it('keeps links to what the container has, and copies what lies elsewhere', async () => {
+    it('The host image keeps links to what the container has, and copies what lies elsewhere', async () => {
       await put(join(host, 'var/lib/ca-certificates/pem/a.pem'), 'A');
       await symlink('a.pem', join(host, 'var/lib/ca-certificates/pem/0.0'));
       await mkdir(inEtc('ssl'));
@@ -214,7 +214,7 @@ describe('images', () => {
       expect(await readlink(copied('timezone'))).to.equal('nowhere');
     });
 
-    it('binds what a host without merged /usr has beside it', async () => {
+    it('The host image binds what a host without merged /usr has beside it', async () => {
       const { binds, root: plan } = await hostImage(data, host);
       expect(binds).to.deep.equal([{ source: join(host, 'lib64'), to: '/lib64' }]);
       expect(plan.kind === 'overlay' && plan.lowers[1]).to.equal(join(host, 'usr'));
@@ -223,7 +223,7 @@ describe('images', () => {
       expect(await readlink(join(directory, '.root/bin'))).to.equal('usr/bin');
     });
 
-    it('is made anew after the host has changed, and the former one stays', async function () {
+    it('The host image is made anew after the host has changed, and the former one stays', async function () {
       this.timeout(10_000);
       const before = await hostImage(data, host);
       await put(inEtc('group.new'), 'root:x:0:\n');
@@ -240,7 +240,7 @@ describe('images', () => {
       expect(await pruneHostImages(data, new Set(), host)).to.deep.equal([]);
     });
 
-    it('is made by several at once without harm', async () => {
+    it('The host image is made by several engines at once without harm', async () => {
       const places = Array.from({ length: 4 }, (_, n) => `${data}/${'./'.repeat(n)}`);
       const made = await Promise.all(places.map(async (place) => hostImage(place, host)));
       expect(new Set(made.map(({ fingerprint }) => fingerprint)).size).to.equal(1);
@@ -248,7 +248,7 @@ describe('images', () => {
       expect(names.sort()).to.deep.equal([made[0]!.fingerprint, 'latest.json'].sort());
     });
 
-    it('is made again when somebody has removed it, or spoiled the note', async () => {
+    it('The host image is made again when it was removed, or its note was spoiled', async () => {
       const { directory } = await hostImage(data, host);
       await rm(directory, { recursive: true });
       await hostImage(`${data}/.`, host);
@@ -257,7 +257,7 @@ describe('images', () => {
       expect((await hostImage(`${data}/./.`, host)).directory).to.equal(directory);
     });
 
-    it('says what is in the way', async () => {
+    it('An error says what is in the way', async () => {
       await writeFile(data, '');
       const error = await refusal(hostImage(data, host));
       expect(error).to.include({ stage: 'image', errno: 'ENOTDIR' });
@@ -265,7 +265,7 @@ describe('images', () => {
   });
 
   describe('directories as roots', () => {
-    it('resolves a path at once', () => {
+    it('A path is resolved at once', () => {
       expect(rootfs('some/./dir')).to.deep.equal({
         kind: 'rootfs',
         path: join(process.cwd(), 'some/dir'),
@@ -273,7 +273,7 @@ describe('images', () => {
       });
     });
 
-    it('plans an overlay, or the directory itself', async () => {
+    it('A directory is planned as an overlay, or as the directory itself', async () => {
       const path = join(work, 'debian');
       await mkdir(join(path, 'bin'), { recursive: true });
       expect(await planRootfs(rootfs(path))).to.deep.equal({
@@ -296,7 +296,7 @@ describe('images', () => {
       });
     });
 
-    it('refuses what is missing, a file, empty, or the host itself', async () => {
+    it('A root that is missing, a file, empty, or the host itself is refused', async () => {
       await mkdir(join(work, 'empty'));
       await writeFile(join(work, 'file'), '');
       const words: Record<string, string> = {
@@ -320,8 +320,8 @@ describe('images', () => {
     });
   });
 
-  describe('names', () => {
-    it('knows the host image and roots, with defaults', async () => {
+  describe('names of images', () => {
+    it('The host image and roots are known, with defaults', async () => {
       const host = await resolveImage('host', data);
       expect(host).to.deep.include({ name: 'host' });
       expect(host.defaults).to.deep.include({ entrypoint: [], user: '', workdir: '/' });
@@ -333,7 +333,7 @@ describe('images', () => {
       expect(other.defaults.cmd).to.deep.equal([]);
     });
 
-    it('refuses other names', async () => {
+    it('Other names are refused', async () => {
       for (const name of ['debian', 'Host', '', '../x']) {
         const error = await refusal(resolveImage(name, data));
         expect(error.code).to.equal('ERR_NO_SUCH_IMAGE');

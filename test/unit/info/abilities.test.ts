@@ -66,7 +66,7 @@ function ability(name: string, facts: Partial<MachineFacts>): Ability {
 }
 
 describe('abilities', () => {
-  it('are all there on a machine that has everything', () => {
+  it('All abilities are there on a machine that has everything', () => {
     expect(listAbilities(machine).filter(({ available }) => !available)).to.deep.equal([]);
     expect(ability('seccomp', {}).detail).to.equal('errno allow');
   });
@@ -276,7 +276,7 @@ describe('abilities', () => {
     ],
   ];
   for (const [what, name, facts, reason, remedy] of MISSING) {
-    it(`${what}: reason and remedy`, () => {
+    it(`The reason and the remedy are named: ${what}`, () => {
       const found = ability(name, facts);
       expect(found.available).to.equal(false);
       expect(found.reason).to.match(reason);
@@ -284,7 +284,7 @@ describe('abilities', () => {
     });
   }
 
-  it('know of controllers which limits they give, and why one is missing', () => {
+  it('The abilities of controllers are the limits they give, and why one is missing', () => {
     const found = listControllers(
       makeLayout([{ ...unified, controllers: ['cpu', 'memory'] }], new Set(['io'])),
     );
@@ -295,7 +295,7 @@ describe('abilities', () => {
     expect(by.get('pids')!.reason).to.match(/not in \/sys\/fs\/cgroup\/cgroup.controllers/);
   });
 
-  it('explain nothing that nothing around explains', () => {
+  it('A lack that has no known reason is explained by nothing', () => {
     expect(explainRefusal({ call: 'mount', errno: 'EPERM' }, root)).to.equal(undefined);
     expect(explainRefusal({ call: 'mount', errno: 'EINVAL' }, around)).to.equal(undefined);
   });

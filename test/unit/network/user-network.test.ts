@@ -22,12 +22,12 @@ const CLOSED =
   '-t none -u none -T none -U none --no-map-gw --dns-forward 169.254.1.1 --netns NETNS';
 
 describe('networks in user mode', () => {
-  it('tell pasta to open nothing that was not asked for', () => {
+  it('The arguments tell pasta to open nothing that was not asked for', () => {
     expect(args('pasta')).to.equal(`pasta --config-net --quiet --stderr ${CLOSED}`);
     expect(plan('pasta').helper).to.deep.include({ namespaceAt: 16, ready: 'ended' });
   });
 
-  it('hand on pasta’s own options, in podman’s spelling', () => {
+  it('The arguments hand on pasta’s own options, in podman’s spelling', () => {
     const said = args('pasta:--ipv4-only,-t,8080:80,--tcp-ports=81,--mtu,1400,-T,5432');
     expect(said).to.include(
       '--ipv4-only -t 8080:80 --tcp-ports 81 --mtu 1400 -T 5432 -u none -U none',
@@ -39,12 +39,12 @@ describe('networks in user mode', () => {
     expect(nameservers(own)).to.deep.equal(['10.0.0.1']);
   });
 
-  it('find the namespace’s place whatever was asked', () => {
+  it('The arguments name the path of the namespace whatever was asked', () => {
     const { args: all, namespaceAt } = plan('pasta:--ns-ifname,NETNS').helper;
     expect(all.slice(namespaceAt - 1)).to.deep.equal(['--netns', 'NETNS']);
   });
 
-  it('tell slirp4netns what podman’s words mean', () => {
+  it('The arguments tell slirp4netns what podman’s words mean', () => {
     const before = 'slirp4netns --configure --enable-sandbox --enable-seccomp --ready-fd=3';
     const after = '--netns-type=path NETNS tap0';
     expect(args('slirp4netns')).to.equal(`${before} --disable-host-loopback --mtu=65520 ${after}`);
@@ -57,7 +57,7 @@ describe('networks in user mode', () => {
     expect(nameservers('slirp4netns:cidr=10.9.8.200/25')).to.deep.equal(['10.9.8.131']);
   });
 
-  it('never name what is on the host’s loopback', () => {
+  it('The arguments never name what is on the host’s loopback', () => {
     const stub = 'nameserver 127.0.0.53\nnameserver ::1\noptions edns0\nsearch a b\n# comment\n';
     expect(nameservers('pasta', stub)).to.deep.equal(['169.254.1.1']);
     expect(plan('slirp4netns', stub).resolvConf).to.equal(
@@ -70,7 +70,7 @@ describe('networks in user mode', () => {
     expect(nameservers('pasta', '')).to.deep.equal(['169.254.1.1']);
   });
 
-  it('have a name without their options', () => {
+  it('Networks have a name without their options', () => {
     expect(networkName({ network: 'pasta:--mtu,1500' })).to.equal('pasta');
     expect(networkName({ network: 'host' })).to.equal('host');
     expect(networkName({})).to.equal('none');
@@ -100,12 +100,12 @@ describe('networks in user mode', () => {
       ['slirp', 'UNSUPPORTED', /is not supported yet/],
     ];
   for (const [network, code, message] of REFUSED) {
-    it(`refuse ${network}`, () => {
+    it(`The network is refused: ${network}`, () => {
       expectError(() => plan(network), `ERR_${code}_OPTION`, message);
     });
   }
 
-  it('take no options for none', () => {
+  it('The network none takes no options', () => {
     expect(args('pasta:')).to.equal(args('pasta'));
   });
 });

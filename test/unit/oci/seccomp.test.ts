@@ -88,7 +88,7 @@ async function rejectionOf(promise: Promise<unknown>): Promise<CaissonError> {
 }
 
 describe('seccomp: the default profile', () => {
-  it('is the same frozen object for equal sets of capabilities', () => {
+  it('The profile is the same frozen object for equal sets of capabilities', () => {
     const profile = defaultSeccompProfile(DOCKER_CAPABILITIES, 'x64');
     expect(defaultSeccompProfile(new Set(DOCKER_CAPABILITIES), 'x64')).to.equal(profile);
     expect(defaultSeccompProfile(new Set(['CAP_SYS_CHROOT']), 'x64')).to.equal(profile);
@@ -97,7 +97,7 @@ describe('seccomp: the default profile', () => {
     expect(profile.syscalls?.[0]?.names).to.satisfy(Object.isFrozen);
   });
 
-  it('says something of every system call of the kernel, and of none twice without a condition', function () {
+  it('The profile has a rule for every system call of the kernel, and for none two without a condition', function () {
     const header = '/usr/include/x86_64-linux-gnu/asm/unistd_64.h';
     const rules = defaultSeccompProfile(NONE, 'x64').syscalls ?? [];
     const whole = rules.filter((rule) => !rule.args).flatMap((rule) => rule.names);
@@ -110,7 +110,7 @@ describe('seccomp: the default profile', () => {
     expect(kernel.filter((name) => !named.has(name!))).to.deep.equal([]);
   });
 
-  it("A8: differs from Docker's only where a reason is written down", () => {
+  it("A8: the profile differs from Docker's only where a reason is written down", () => {
     const script = fileURLToPath(
       new URL('../../../../scripts/compare-seccomp.mjs', import.meta.url),
     );
@@ -121,7 +121,7 @@ describe('seccomp: the default profile', () => {
 
   if (!onX64) return;
 
-  describe('compiled', () => {
+  describe('the compiled default profile', () => {
     let ordinary: Uint8Array;
     let admin: Uint8Array;
 
@@ -130,7 +130,7 @@ describe('seccomp: the default profile', () => {
       admin = await compile(defaultSeccompProfile(ADMIN, 'x64'));
     });
 
-    it('lets ordinary calls through without looking at their arguments', () => {
+    it('The filter lets ordinary calls through without looking at their arguments', () => {
       for (const nr of [NR.read, NR.write, NR.open, 59 /* execve */, 452 /* fchmodat2 */]) {
         const call = { arch: AUDIT_ARCH.x86_64, nr, args: [0n, 0n, 0n, 0n, 0n, 0n] };
         const { action, lookedAtArguments } = judge(ordinary, call);
@@ -138,7 +138,7 @@ describe('seccomp: the default profile', () => {
       }
     });
 
-    it('gates what a capability is about', () => {
+    it('The filter gates what a capability is about', () => {
       expect(ask(ordinary, NR.mount)).to.equal(EPERM);
       expect(ask(admin, NR.mount)).to.equal(RET.ALLOW);
       expect(ask(ordinary, 161 /* chroot */)).to.equal(RET.ALLOW);
@@ -147,7 +147,7 @@ describe('seccomp: the default profile', () => {
       expect(ask(ordinary, 101 /* ptrace */)).to.equal(RET.ALLOW);
     });
 
-    it('refuses new namespaces through clone, and has libraries fall back from clone3', () => {
+    it('The filter refuses new namespaces through clone, and has libraries fall back from clone3', () => {
       expect(ask(ordinary, NR.clone, [0x11])).to.equal(RET.ALLOW);
       expect(ask(ordinary, NR.clone, [0x3d0f00])).to.equal(RET.ALLOW);
       for (const flag of [0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000]) {
@@ -159,7 +159,7 @@ describe('seccomp: the default profile', () => {
       expect(ask(admin, NR.clone, [0x10000011])).to.equal(RET.ALLOW);
     });
 
-    it('is not fooled by upper halves that the kernel drops', () => {
+    it('The filter is not fooled by upper halves that the kernel drops', () => {
       const upper = 1n << 32n;
       expect(ask(ordinary, NR.socket, [1])).to.equal(RET.ALLOW);
       expect(ask(ordinary, NR.socket, [10])).to.equal(RET.ALLOW);
@@ -178,19 +178,19 @@ describe('seccomp: the default profile', () => {
       expect(ask(ordinary, NR.clone, [upper + 0x10000011n])).to.equal(EPERM);
     });
 
-    it('answers ENOSYS to what is newer than itself, and to x32', () => {
+    it('The filter answers ENOSYS to what is newer than itself, and to x32', () => {
       for (const nr of [471, 1000, 0x3fffffff, 0x40000000, 0x40000001, 0x40000208, 0xffffffff]) {
         expect(ask(ordinary, nr), String(nr)).to.equal(ENOSYS);
       }
     });
 
-    it('ends a process that calls the kernel in 32-bit mode', () => {
+    it('The filter ends a process that calls the kernel in 32-bit mode', () => {
       for (const nr of [0, 1, 11, 500]) {
         expect(ask(ordinary, nr, [], AUDIT_ARCH.x86)).to.equal(RET.KILL_PROCESS);
       }
     });
 
-    it('is short, and decides within a dozen steps', () => {
+    it('The filter is short, and decides within a dozen steps', () => {
       expect(ordinary.length / 8).to.be.below(130);
       for (let nr = 0; nr < 480; nr++) {
         const call = { arch: AUDIT_ARCH.x86_64, nr, args: [0n, 0n, 0n, 0n, 0n, 0n] };
@@ -270,13 +270,13 @@ describe('seccomp: what a profile means', function () {
     ["Docker's capabilities", DOCKER_CAPABILITIES],
     ['CAP_SYS_ADMIN', ADMIN],
   ] as const) {
-    it(`is what libseccomp makes of the default profile with ${title}`, async () => {
+    it(`The filter is what libseccomp makes of the default profile with ${title}`, async () => {
       const profile = plain(defaultSeccompProfile(capabilities, 'x64'), []);
       await expectSame(profile, [[AUDIT_ARCH.x86_64, 0]]);
     });
   }
 
-  it('is what libseccomp makes of it, for i386 and x32 beside x86-64', async () => {
+  it('The filter is what libseccomp makes of a profile for i386 and x32 beside x86-64', async () => {
     const all = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'];
     const profile = plain(defaultSeccompProfile(ADMIN, 'x64'), all);
     // Without conditions that i386 can get around: see the next test.
@@ -288,7 +288,7 @@ describe('seccomp: what a profile means', function () {
     ]);
   });
 
-  it('leaves no way around a condition through socketcall', async () => {
+  it('The filter leaves no way around a condition through socketcall', async () => {
     // libseccomp 2.5 drops the condition there, and allows every family.
     const profile = defaultSeccompProfile(ADMIN, 'x64');
     const filter = await compile(plain(profile, ['SCMP_ARCH_X86']));
@@ -323,7 +323,7 @@ describe('seccomp: what a profile means', function () {
       { maxLength: 12 },
     );
 
-  it('is what libseccomp makes of it, for any conditions', async () => {
+  it('The filter is what libseccomp makes of a profile with any conditions', async () => {
     // One rule a call: where several order one argument, libseccomp 2.5 merges them into something else
     // ("at most 2^32" or "below 0" refuses 0).
     const conditions = fc.uniqueArray(argument, { maxLength: 3, selector: ({ index }) => index });
@@ -350,7 +350,7 @@ describe('seccomp: what a profile means', function () {
     );
   });
 
-  it('is the first rule without conditions, else the first whose conditions hold', async () => {
+  it('The filter is the first rule without conditions, else the first whose conditions hold', async () => {
     const holds = ({ index, op, value, valueTwo }: LinuxSeccompArg, args: readonly bigint[]) => {
       const [have, want] = [args[index] ?? 0n, BigInt(value)];
       switch (op) {
@@ -401,7 +401,7 @@ describe('seccomp: what a profile means', function () {
     );
   });
 
-  it('reaches over long programs', async () => {
+  it('The jumps of a filter reach over long programs', async () => {
     // More than 255 instructions between a decision and its end.
     const syscalls: LinuxSyscall[] = [];
     for (let i = 0; i < 300; i++) {
@@ -428,7 +428,7 @@ describe('seccomp: what a profile means', function () {
 });
 
 describe('seccomp: the compiler', () => {
-  it('skips names that nobody has, and reports them', async () => {
+  it('The compiler skips names that no system call has, and reports them', async () => {
     const { architectures, names, words } = encodeProfile({
       defaultAction: 'SCMP_ACT_ERRNO',
       syscalls: [{ names: ['read', 'no_such_call', 'stat64'], action: 'SCMP_ACT_ALLOW' }],
@@ -438,12 +438,12 @@ describe('seccomp: the compiler', () => {
     expect(filter.length % 8).to.equal(0);
   });
 
-  it('keeps the default for everything where no rule names a call', async () => {
+  it('The compiler keeps the default for everything where no rule names a call', async () => {
     const filter = await compile({ defaultAction: 'SCMP_ACT_ALLOW' });
     if (onX64) expect(ask(filter, 999)).to.equal(RET.ALLOW);
   });
 
-  it('refuses what is not a profile', () => {
+  it('The compiler refuses what is not a profile', () => {
     const words = (...numbers: number[]) => BigUint64Array.from(numbers, BigInt);
     const call = native.compileSeccomp.bind(native) as (...args: unknown[]) => unknown;
     for (const args of [
@@ -465,7 +465,7 @@ describe('seccomp: the compiler', () => {
     }
   });
 
-  it('refuses a profile beyond the 4096 instructions that the kernel takes', async () => {
+  it('The compiler refuses a profile beyond the 4096 instructions that the kernel takes', async () => {
     const syscalls: LinuxSyscall[] = [];
     for (let i = 0; i < 2000; i++) {
       const args = [{ index: i % 6, value: i, op: 'SCMP_CMP_GT' as const }];
@@ -478,7 +478,7 @@ describe('seccomp: the compiler', () => {
   });
 });
 
-describe('seccomp: profiles that people write', () => {
+describe('seccomp: profiles in files', () => {
   let directory: string;
   const target = { capabilities: DOCKER_CAPABILITIES, arch: 'x64', kernel: '6.1.0-13-amd64' };
 
@@ -493,7 +493,7 @@ describe('seccomp: profiles that people write', () => {
     return await loadProfile(file, target);
   }
 
-  it('takes the OCI form as it is', async () => {
+  it('A profile in the OCI form is taken as it is', async () => {
     const profile: LinuxSeccomp = {
       defaultAction: 'SCMP_ACT_ERRNO',
       defaultErrnoRet: 38,
@@ -513,7 +513,7 @@ describe('seccomp: profiles that people write', () => {
     expect(filterFlags(profile)).to.equal(2);
   });
 
-  it("resolves Docker's form for the machine, the kernel and the capabilities", async () => {
+  it('A profile in Docker’s form is resolved for the machine, the kernel and the capabilities', async () => {
     const rule = (name: string, when: object) => ({
       names: [name],
       action: 'SCMP_ACT_ALLOW',
@@ -599,7 +599,7 @@ describe('seccomp: profiles that people write', () => {
     ],
     ['an unknown flag', { defaultAction: 'SCMP_ACT_ALLOW', flags: ['LOG'] }, 'unknown flag "LOG"'],
   ] as const) {
-    it(`refuses ${title}`, async () => {
+    it(`A profile is refused: ${title}`, async () => {
       const error = await rejectionOf(load(content));
       expect(error.code).to.equal('ERR_INVALID_OPTION');
       expect(error.path).to.equal(join(directory, 'profile.json'));
@@ -607,12 +607,12 @@ describe('seccomp: profiles that people write', () => {
     });
   }
 
-  it('refuses a file that is not there', async () => {
+  it('A file that is not there is refused', async () => {
     const error = await rejectionOf(loadProfile(join(directory, 'missing'), target));
     expect(error).to.include({ code: 'ERR_INVALID_OPTION', errno: 'ENOENT' });
   });
 
-  it('has no listener for notifications', async () => {
+  it('A profile with a listener for notifications is refused', async () => {
     for (const content of [
       withRule({ action: 'SCMP_ACT_NOTIFY' }),
       { defaultAction: 'SCMP_ACT_ALLOW', listenerPath: '/run/listener.sock' },
@@ -622,7 +622,7 @@ describe('seccomp: profiles that people write', () => {
     }
   });
 
-  it('has no filters for other machines', () => {
+  it('A profile for other machines is refused', () => {
     const parse = () =>
       parseProfile({ defaultAction: 'SCMP_ACT_ALLOW' }, { ...target, arch: 's390x' });
     expect(thrownBy(parse).code).to.equal('ERR_UNSUPPORTED_OPTION');
@@ -675,7 +675,7 @@ describe('seccomp: the cache', () => {
     return structuredClone(profile);
   }
 
-  it('compiles once for callers at the same time, and for equal profiles', async () => {
+  it('The cache compiles once for callers at the same time, and for equal profiles', async () => {
     const filters = await Promise.all([
       compileProfile(profile, counting, directory),
       compileProfile(profile, counting, directory),
@@ -689,7 +689,7 @@ describe('seccomp: the cache', () => {
     );
   });
 
-  it('keeps filters on disk, for their owner only', async () => {
+  it('The cache keeps filters on disk, for their owner only', async () => {
     const filter = await compileProfile(profile, counting, directory);
     const file = await cachedFile();
     expect((await stat(file)).mode & 0o777).to.equal(0o600);
@@ -713,7 +713,7 @@ describe('seccomp: the cache', () => {
     ['is too long', (file: string) => writeFile(file, Buffer.alloc(4097 * 8 + 32))],
     ['others can write to', (file: string) => chmod(file, 0o666)],
   ] as const) {
-    it(`compiles again where the file ${title}`, async () => {
+    it(`The cache compiles again where the file ${title}`, async () => {
       const filter = await compileProfile(profile, counting, directory);
       const file = await cachedFile();
       const sound = await readFile(file);
@@ -725,14 +725,14 @@ describe('seccomp: the cache', () => {
     });
   }
 
-  it('does without a disk', async () => {
+  it('The cache does without a disk', async () => {
     await writeFile(join(directory, 'seccomp'), 'in the way');
     const filter = await compileProfile(profile, counting, directory);
     expect(filter.length).to.be.above(0);
     expect(await readdir(directory)).to.deep.equal(['seccomp']);
   });
 
-  it('does not remember failures', async () => {
+  it('The cache does not remember failures', async () => {
     const failing: SeccompCompiler = {
       compileSeccomp: () => Promise.reject(new Error('out of order')),
     };

@@ -65,7 +65,7 @@ describe('the program of an exec', () => {
   };
 
   for (const [title, [options, input]] of Object.entries(wanted)) {
-    it(`${title}: what is always so`, async () => {
+    it(`The steps are what is always so: ${title}`, async () => {
       const { program, teardown } = compiled(options, input);
       const { host, container } = program;
       const verdict = await new Promise((resolve) =>
@@ -107,7 +107,7 @@ describe('the program of an exec', () => {
     });
   }
 
-  it('joins all that the container has of its own, at once', () => {
+  it('An exec joins all that the container has of its own, at once', () => {
     const flags = (options: RunOptions) =>
       Number(find(compiled(options).program.host, 'clone').numbers?.[0]);
     const own = flags({});
@@ -126,7 +126,7 @@ describe('the program of an exec', () => {
     ]);
   });
 
-  it('v1: enters each cgroup by itself; v2: is born in it', () => {
+  it('An exec in v1 enters each cgroup by itself, and in v2 is born in it', () => {
     const one = compiled().program;
     const opened = one.host.filter(({ texts }) => texts?.[0]?.toString().endsWith('/tasks'));
     expect(opened.map(({ texts }) => texts?.[0])).to.deep.equal(
@@ -145,7 +145,7 @@ describe('the program of an exec', () => {
     expect(names(two.container)).not.to.include('cgroup.enter');
   });
 
-  it('has a null device of its own, and only where something leads nowhere', () => {
+  it('An exec has a null device of its own, and only where something leads nowhere', () => {
     const made = (options: RunOptions) =>
       names(compiled(options).program.host).includes('node.make');
     expect(made({})).to.equal(true);
@@ -157,7 +157,7 @@ describe('the program of an exec', () => {
     expect(new Set(slots)).to.have.lengthOf(5);
   });
 
-  it('gives its pipes to its user', () => {
+  it('An exec gives its pipes to its user', () => {
     const { host } = compiled({ stdin: 'pipe' }).program;
     for (const { op, numbers } of host) {
       if (op === 'pipe.make') expect(numbers?.slice(1)).to.deep.equal([BASE + 7, BASE + 8]);
@@ -166,7 +166,7 @@ describe('the program of an exec', () => {
 });
 
 describe('options of exec', () => {
-  it('have Docker’s defaults', () => {
+  it('The options have Docker’s defaults', () => {
     expect(normalizeExec(['true'], {}, 'auto')).to.deep.equal({
       args: ['true'],
       env: [],
@@ -193,7 +193,7 @@ describe('options of exec', () => {
     });
   });
 
-  it('exclude each other where nobody would be there', () => {
+  it('The options exclude each other where no stream would be there', () => {
     for (const options of [
       { tty: true },
       { timeout: 5 },
@@ -208,7 +208,7 @@ describe('options of exec', () => {
     }
   });
 
-  it('have ids of the container only', () => {
+  it('The options take ids of the container only', () => {
     expectError(
       () => normalizeExec(['a'], { user: '65536' }, 'auto'),
       'ERR_INVALID_OPTION',
@@ -217,7 +217,7 @@ describe('options of exec', () => {
     expect(normalizeExec(['a'], { user: '65536' }, 'host').user).to.equal('65536');
   });
 
-  it('of the wrong kind are refused politely', () => {
+  it('The options of the wrong kind are refused with a typed error', () => {
     const names: (keyof ExecOptions)[] = [
       'env',
       'workdir',

@@ -170,17 +170,17 @@ async function eventsOf(bytes: Uint8Array): Promise<{ event: number; error: unkn
 }
 
 describe('launch programs: the instruction set', () => {
-  it('is the same on both sides', () => {
+  it('The instruction set is the same on both sides', () => {
     expect(binding.instructions().map(({ name }) => name)).to.deep.equal([...OPCODES]);
   });
 
-  it('has every instruction in some phase', () => {
+  it('The instruction set has every instruction in some phase', () => {
     for (const { name, phases } of binding.instructions().slice(1)) {
       expect(phases, name).to.be.within(1, 7);
     }
   });
 
-  it('has words for every instruction', () => {
+  it('Every instruction has a description', () => {
     for (const op of opcodes) expect(inWords({ op }).trim(), op).to.not.equal('');
   });
 });
@@ -332,12 +332,12 @@ describe('launch programs: what the machine refuses', () => {
     return bytes.readUInt32LE(20) + bytes.readUInt32LE(first + 12);
   }
 
-  it('takes the program when nothing is wrong with it', async () => {
+  it('A program with nothing wrong is taken', async () => {
     await expectAccepted(program);
   });
 
   for (const [damage, { reason, bytes }] of Object.entries(damages)) {
-    it(`starts nothing of a program with ${damage}`, async () => {
+    it(`Nothing is started of a program with ${damage}`, async () => {
       const events = await eventsOf(bytes(encoded(program)));
       expect(events.map(({ event }) => event)).to.deep.equal([EVENT.failed, EVENT.gone]);
       const error = events[0]?.error as NativeError;
@@ -351,7 +351,7 @@ describe('launch programs: what the machine refuses', () => {
     });
   }
 
-  it('undoes nothing of such a program either', async () => {
+  it('Nothing is torn down of such a program either', async () => {
     const teardown: Step[] = [{ op: 'tree.remove', texts: ['/nonexistent/caisson-test'] }];
     const bytes = encoded({ ...empty, teardown });
     bytes.writeUInt16LE(OPCODE_NUMBERS.clone, HEADER_SIZE);
@@ -359,7 +359,7 @@ describe('launch programs: what the machine refuses', () => {
     expect(error).to.include({ errno: EINVAL, call: 'decode' });
   });
 
-  it('survives whatever bytes are changed', async () => {
+  it('The decoder survives whatever bytes are changed', async () => {
     const whole = encoded(program);
     await fc.assert(
       fc.asyncProperty(
@@ -412,7 +412,7 @@ describe('launch programs: the order of steps', () => {
   };
 
   for (const [title, what] of Object.entries(wanted)) {
-    it(`${title}: what is always so`, async () => {
+    it(`The steps are what is always so: ${title}`, async () => {
       const { program, teardown, slots } = await compiled(what);
       const { host, container } = program;
       await expectAccepted(program);
@@ -458,7 +458,7 @@ describe('launch programs: the order of steps', () => {
     });
   }
 
-  it('v1: the process comes first, and enters its cgroups late', async () => {
+  it('The process comes first in v1, and enters its cgroups late', async () => {
     const { host, container } = (await compiled()).program;
     expect(host[0]).to.include({ op: 'clone' });
     expect(host[0]?.slots?.[0]).to.equal(undefined);
@@ -468,7 +468,7 @@ describe('launch programs: the order of steps', () => {
     expect(entered).to.be.greaterThan(names(container).lastIndexOf('await'));
   });
 
-  it('v2: the directory, then the cgroup, then the process, born in it', async () => {
+  it('The directory comes first in v2, then the cgroup, then the process, born in it', async () => {
     const { host, container } = (await compiled({ machine: systemdV2 })).program;
     expect(host[0]).to.deep.include({ op: 'dir.make', texts: [`/run/containers/${ID}`] });
     expect(host[1]).to.deep.include({ op: 'symlink.make' });
@@ -482,7 +482,7 @@ describe('launch programs: the order of steps', () => {
     expect(names(container)).to.not.include('cgroup.enter');
   });
 
-  it('ids are mapped before anything waits for them', async () => {
+  it('The ids are mapped before anything waits for them', async () => {
     const { host, container } = (await compiled()).program;
     expect(position(host, 'ids.map')).to.be.lessThan(position(host, 'release'));
     expect(position(container, 'await')).to.be.lessThan(position(container, 'ids.set'));
@@ -509,7 +509,7 @@ describe('launch programs: the order of steps', () => {
     expect(plain).to.deep.equal(['dir.make', ...lowers, 'tree.open', 'fsids.set', 'overlay.make']);
   });
 
-  it('init only where it is asked for, and before the program', async () => {
+  it('The init is started only where it is asked for, and before the program', async () => {
     const without = await compiled({ options: { init: false } });
     expect(names(without.program.container)).to.not.include('init');
     const { container } = (await compiled({ options: { init: true } })).program;
@@ -520,7 +520,7 @@ describe('launch programs: the order of steps', () => {
     expect(position(container, 'caps.bound')).to.be.lessThan(position(container, 'init'));
   });
 
-  it('a process without an id map keeps by exec what its set-up and its program need, and no more', async () => {
+  it('A process without an id map keeps by exec what its set-up and its program need, and no more', async () => {
     const kept = async (options: RunOptions) =>
       (await compiled({ options, uid: 0 })).program.host.find(({ op }) => op === 'clone')
         ?.numbers?.[3];
@@ -535,7 +535,7 @@ describe('launch programs: the order of steps', () => {
     expect(none & number('CAP_SETPCAP')).to.not.equal(0n);
   });
 
-  it('a filter comes before the ids, unless no-new-privileges lets it be last', async () => {
+  it('A filter comes before the ids, unless no-new-privileges lets it be last', async () => {
     const usual = (await compiled()).program.container;
     expect(position(usual, 'seccomp.load')).to.be.lessThan(names(usual).lastIndexOf('ids.set'));
     expect(names(usual)).to.not.include('nnp.set');
@@ -579,7 +579,7 @@ describe('launch programs: the order of steps', () => {
     expect(none.container.find(({ op }) => op === 'init')?.numbers).to.deep.equal([]);
   });
 
-  it('an AppArmor profile is set in every process of the program, before the filter', async () => {
+  it('An AppArmor profile is set in every process of the program, before the filter', async () => {
     const options = { securityOpt: ['apparmor=p'] };
     for (const init of [true, false]) {
       const { container } = (await compiled({ options: { ...options, init } })).program;
@@ -591,7 +591,7 @@ describe('launch programs: the order of steps', () => {
     expect(names((await compiled()).program.container)).to.not.include('label.set');
   });
 
-  it('groups, then ids, then capabilities', async () => {
+  it('The groups are set before the ids, and the ids before the capabilities', async () => {
     const { container } = (await compiled()).program;
     const order = names(container);
     const ids = order.lastIndexOf('ids.set');
@@ -649,7 +649,7 @@ describe('launch programs: templates', () => {
   }
 
   for (const [title, what] of Object.entries(others)) {
-    it(`${title}: are what would have been compiled`, async () => {
+    it(`Templates are what would have been compiled: ${title}`, async () => {
       const { id, base } = PLACEHOLDER;
       const { program, teardown } = await compiled({ ...what, id, base });
       const encoder = new Encoder();
@@ -687,7 +687,7 @@ describe('launch programs: templates without a command', () => {
     { args: Array.from({ length: 1000 }, (_, index) => 'x'.repeat(index % 100)), env: ['A=1'] },
   ];
 
-  it('C8: are, with arguments and environment put behind them, what would have been compiled', async () => {
+  it('C8: templates are, with arguments and environment put behind them, what would have been compiled', async () => {
     const { program } = await compiled({ id: PLACEHOLDER.id, base: PLACEHOLDER.base });
     const encoder = new Encoder();
     const template = new Template(withCommand(program, undefined), encoder);
@@ -701,7 +701,7 @@ describe('launch programs: templates without a command', () => {
     }
   });
 
-  it('C8: keep nothing of the start that they were compiled for, and are no program alone', async () => {
+  it('C8: templates keep nothing of the start that they were compiled for, and are no program alone', async () => {
     const { program } = await compiled({ id: PLACEHOLDER.id, base: PLACEHOLDER.base });
     const secret = { args: ['secret-argument'], env: ['SECRET=variable'] };
     const template = new Template(
@@ -714,7 +714,7 @@ describe('launch programs: templates without a command', () => {
     expect(await verdict(alone)).to.not.equal(null);
   });
 
-  it('C8: are refused with texts that are cut off, or none', async () => {
+  it('C8: templates are refused with texts that are cut off, or none', async () => {
     const { program } = await compiled({ id: PLACEHOLDER.id, base: PLACEHOLDER.base });
     const encoder = new Encoder();
     const template = new Template(withCommand(program, undefined), encoder);
@@ -748,7 +748,7 @@ describe('launch programs: native templates', () => {
   const bytes = encoded(empty);
   const id = 'a'.repeat(64);
 
-  it('have no place outside the program', () => {
+  it('Native templates have no offset outside the program', () => {
     for (const place of [
       [0, bytes.length - 63, 0],
       [1, bytes.length - 11, 0],
@@ -765,7 +765,7 @@ describe('launch programs: native templates', () => {
     }
   });
 
-  it('are for long ids only', () => {
+  it('Native templates are for long ids only', () => {
     const none = new Uint32Array(0);
     for (const wrong of ['', 'a'.repeat(63), 'a'.repeat(65)])
       expect(() => binding.instantiate(bytes, none, wrong, 1)).to.throw(TypeError);
@@ -797,13 +797,13 @@ describe('launch programs: the encoder', () => {
     expect(await verdict(bytes)).to.equal(null);
   }
 
-  it('keeps odd texts', async () => {
+  it('The encoder keeps odd texts', async () => {
     await expectKept(['', 'é', '𝄞', '\ud800', '\udc00x', 'a\uffff', '\ufeff', 'x'.repeat(100_000)]);
     await expectKept(['ß'.repeat(95), 'ß'.repeat(97), 'x'.repeat(95) + '\ud800']);
     await expectKept(['\u{1f600}'.repeat(100_000), 'short again']);
   });
 
-  it('keeps whatever text', async () => {
+  it('The encoder keeps any text', async () => {
     const unit = fc.integer({ min: 1, max: 0xffff }).map((code) => String.fromCharCode(code));
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 300 }).map((s) => s.replaceAll('\0', '')),
@@ -815,7 +815,7 @@ describe('launch programs: the encoder', () => {
     });
   });
 
-  it('keeps numbers of 64 bits', () => {
+  it('The encoder keeps numbers of 64 bits', () => {
     const number = fc.oneof(
       fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }),
       fc.integer({ min: -(2 ** 31), max: 2 ** 31 }),
@@ -833,7 +833,7 @@ describe('launch programs: the encoder', () => {
     );
   });
 
-  it('leaves nothing of the program before', () => {
+  it('The encoder leaves nothing of the program before', () => {
     const long = withTexts(['a long one'.repeat(100)]);
     const short = withTexts(['b']);
     const fresh = encoded(short);
@@ -841,7 +841,7 @@ describe('launch programs: the encoder', () => {
     expect(Buffer.from(encoder.encode(short)).equals(fresh)).to.equal(true);
   });
 
-  it('takes blobs as they are', async () => {
+  it('The encoder takes blobs as they are', async () => {
     const blob = slotList([0, 1, 0xff00]);
     const host: Step[] = [{ op: 'release', texts: [blob] }, { op: 'clone' }];
     const container: Step[] = [{ op: 'exec', texts: ['a\0', '', ''] }];
@@ -850,7 +850,7 @@ describe('launch programs: the encoder', () => {
     expect(await verdict(bytes)).to.equal(null);
   });
 
-  it('refuses what the machine would not take for its size', () => {
+  it('The encoder refuses what the machine would not take for its size', () => {
     const large = withTexts(['x'.repeat(3 << 20)]);
     expectError(() => encoder.encode(large), 'ERR_INVALID_PROGRAM', /larger than/);
   });

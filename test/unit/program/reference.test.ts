@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { OPCODES } from '../../../lib/program/instructions.js';
 
 describe('docs/launch-program.md', () => {
-  it('has a row for each instruction', async () => {
+  it('The page has a row for each instruction', async () => {
     const text = await readFile('docs/launch-program.md', 'utf8');
     const rows = text.split('\n').filter((line) => line.startsWith('| `'));
     const named = rows.flatMap((row) => {

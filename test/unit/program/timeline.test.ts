@@ -3,7 +3,7 @@ import type { Program } from '../../../lib/program/instructions.js';
 import { makeTimeline } from '../../../lib/program/timeline.js';
 
 describe('makeTimeline', () => {
-  it('has each step begin where the one before it ended', () => {
+  it('Each step begins where the one before it ended', () => {
     const program: Program = {
       slots: 0,
       host: [{ op: 'clone' }, { op: 'release' }],

@@ -34,7 +34,7 @@ describe('updates as file writes', () => {
       layouts[name] = await detectCgroups(readersOf(machine));
   });
 
-  it('in v2', () => {
+  it('An update becomes writes in v2', () => {
     const { v2 } = layouts;
     expect(writes(v2!, { memory: '64m' }, { memory: '128m' })).to.deep.equal([
       'memory.max=134217728',
@@ -88,7 +88,7 @@ describe('updates as file writes', () => {
     }
   });
 
-  it('in v1', () => {
+  it('An update becomes writes in v1', () => {
     const { v1 } = layouts;
     expect(writes(v1!, { cpus: 1 }, { cpus: 2 })).to.deep.equal(['cpu.cfs_quota_us=200000']);
     expect(writes(v1!, { cpus: 1 }, { cpus: 0 })).to.deep.equal(['cpu.cfs_quota_us=-1']);
@@ -100,7 +100,7 @@ describe('updates as file writes', () => {
     ]);
   });
 
-  it('refuse what cannot be changed, whatever its value', () => {
+  it('An update of what cannot be changed is refused, whatever its value', () => {
     for (const name of ['workdir', 'memorySwappiness', 'deviceReadBps', 'toString', '__proto__x']) {
       expectError(
         () => mergeResources({}, { [name]: undefined }, layouts['v2']!),
@@ -110,7 +110,7 @@ describe('updates as file writes', () => {
     }
   });
 
-  it('of any change leave the container as if it had been started so', () => {
+  it('An update leaves the container as if it had been started so', () => {
     const mib = (min: number, max: number) =>
       fc.integer({ min, max }).map((size) => size * 2 ** 20);
     const limits = fc.record(

@@ -85,7 +85,7 @@ describe('log reader', () => {
     return directory;
   }
 
-  it('gives streams, times and bytes as they were written', async () => {
+  it('The reader gives streams, times and bytes as they were written', async () => {
     using writer = new LogWriter(fresh(), 3);
     writer.write(out('a\n', 1));
     writer.write({ stream: 'stderr', time: at(2), bytes: Buffer.from([0xff, 0xfe, 0x0a]) });
@@ -97,14 +97,14 @@ describe('log reader', () => {
     ]);
   });
 
-  it('finds nothing where there is nothing', async () => {
+  it('The reader finds nothing where there is nothing', async () => {
     expect(await all(join(fresh(), 'missing'))).to.deep.equal([]);
     expect(await all(directory, { tail: 3 })).to.deep.equal([]);
     writeFileSync(join(directory, 'json.log'), '');
     expect(await all(directory, { tail: 3 })).to.deep.equal([]);
   });
 
-  it('reads rotated files first, and none that is not one', async () => {
+  it('The reader reads rotated files first, and none that is not one', async () => {
     using writer = new LogWriter(fresh(), 12);
     for (let i = 0; i < 15; i++) {
       writer.write(out(`${i}\n`));
@@ -117,7 +117,7 @@ describe('log reader', () => {
     );
   });
 
-  it('ends where the log ended when it was opened, however fast it grows', async () => {
+  it('The reader ends where the log ended when it was opened, however fast it grows', async () => {
     using writer = new LogWriter(fresh(), 3);
     for (let i = 0; i < 2000; i++) writer.write(out(`${i}\n`));
     let seen = 0;
@@ -128,7 +128,7 @@ describe('log reader', () => {
     expect(seen).to.equal(2000);
   });
 
-  it('refuses what it is not told clearly, at once', () => {
+  it('The reader refuses what it is not told clearly, at once', () => {
     for (const options of [
       { tail: -1 },
       { tail: 'abc' },
@@ -148,8 +148,8 @@ describe('log reader', () => {
     }
   });
 
-  describe('tail', () => {
-    it('counts the pieces of a line once', async () => {
+  describe('the tail of a log', () => {
+    it('The tail counts the pieces of a line once', async () => {
       using writer = new LogWriter(fresh(), 3);
       writer.write(out('0\n'));
       for (const text of ['1a', '1b', '1c\n']) writer.write(out(text));
@@ -168,7 +168,7 @@ describe('log reader', () => {
       expect(await tail(0)).to.equal('');
     });
 
-    it('C21: gives whole lines where the streams have written into each other’s', async () => {
+    it('C21: the tail has whole lines where the streams have written into each other’s', async () => {
       using writer = new LogWriter(fresh(), 3);
       for (const line of [out('0\n'), err('e0 '), out('1a '), err('e1\n')]) writer.write(line);
       writer.rotate();
@@ -180,7 +180,7 @@ describe('log reader', () => {
       expect(await tail(4)).to.equal('0\ne0 1a e1\n1b e2\n1c\n');
     });
 
-    it('C21: looks for the beginning of a line only so far back', async () => {
+    it('C21: the reader looks for the beginning of a line only so far back', async () => {
       using writer = new LogWriter(fresh(), 3);
       const line = `${'x'.repeat(8000)}\n`;
       for (let i = 0; i < 1000; i++) writer.write(out(line));
@@ -190,7 +190,7 @@ describe('log reader', () => {
       expect(bytesRead() - before).to.be.below(6 << 20);
     });
 
-    it('reads no more of a large file than it needs', async () => {
+    it('The reader reads no more of a large file than it needs', async () => {
       using writer = new LogWriter(fresh(), 3);
       const line = `${'x'.repeat(1000)}\n`;
       for (let i = 0; i < 10_000; i++) writer.write(out(line));
@@ -200,14 +200,14 @@ describe('log reader', () => {
     });
   });
 
-  describe('of a damaged log', () => {
+  describe('a damaged log', () => {
     async function damaged(options: LogOptions = {}): Promise<[string[], number]> {
       let lines = 0;
       const entries = await all(directory, { ...options, onDamaged: () => lines++ });
       return [texts(entries), lines];
     }
 
-    it('skips and counts what is no entry', async () => {
+    it('The reader skips and counts what is no entry', async () => {
       using writer = new LogWriter(fresh(), 3);
       const rubbish = ['', 'x', '{}', '[]', 'null', '{"log":1,"stream":"stdout","time":""}'];
       writer.write(out('a\n'));
@@ -219,7 +219,7 @@ describe('log reader', () => {
       expect(await damaged({ tail: 1 })).to.deep.equal([['b\n'], 0]);
     });
 
-    it('finds what was written behind a torn line', async () => {
+    it('The reader finds what was written behind a torn line', async () => {
       using writer = new LogWriter(fresh(), 3);
       writer.write(out('a\n'));
       writer.append(Buffer.from('{"log":"torn {\\"log\\":\\"'));
@@ -230,7 +230,7 @@ describe('log reader', () => {
       expect(await damaged({ tail: 1 })).to.deep.equal([['c\n'], 1]);
     });
 
-    it('leaves a torn last line, of each file', async () => {
+    it('The reader leaves a torn last line, of each file', async () => {
       using writer = new LogWriter(fresh(), 3);
       writer.write(out('a\n'));
       writer.append(Buffer.from('{"log":"to'));
@@ -241,7 +241,7 @@ describe('log reader', () => {
       expect(await damaged({ tail: 2 })).to.deep.equal([['a\n', 'b\n'], 1]);
     });
 
-    it('does not keep a line without end in memory', async () => {
+    it('The reader does not keep a line without end in memory', async () => {
       using writer = new LogWriter(fresh(), 3);
       writer.write(out('a\n'));
       writer.append(Buffer.alloc(20 << 20));
@@ -259,8 +259,8 @@ describe('log reader', () => {
     });
   });
 
-  describe('following', () => {
-    it('gives what comes, an unfinished line at once, and ends with the container', async () => {
+  describe('a follower of a log', () => {
+    it('A follower gets what comes, an unfinished line at once, and ends with the container', async () => {
       using writer = new LogWriter(fresh(), 3);
       writer.write(out('a\n'));
       const reading = new Reading(directory);
@@ -272,7 +272,7 @@ describe('log reader', () => {
       expect(await reading.finish()).to.deep.equal(['a\n', 'prompt> ', 'b\n']);
     });
 
-    it('is told by the kernel, not by the clock', async () => {
+    it('A follower is woken by the kernel, not by the clock', async () => {
       using writer = new LogWriter(fresh(), 3);
       writer.write(out('0\n'));
       const reading = new Reading(directory);
@@ -286,7 +286,7 @@ describe('log reader', () => {
       await reading.finish();
     });
 
-    it('with a tail of nothing gives only what is new', async () => {
+    it('A follower with a tail of nothing gets only what is new', async () => {
       using writer = new LogWriter(fresh(), 3);
       writer.write(out('old\n'));
       writer.append(Buffer.from('{"log":"new 1\\n","stream":"stdout",'));
@@ -298,7 +298,7 @@ describe('log reader', () => {
       expect(await reading.finish()).to.deep.equal(['new 1\n', 'new 2\n']);
     });
 
-    it('begins before there is a log, and gives it whole', async () => {
+    it('A follower begins before there is a log, and gets it whole', async () => {
       const reading = new Reading(fresh());
       await reading.open;
       using writer = new LogWriter(directory, 2);
@@ -308,7 +308,7 @@ describe('log reader', () => {
       expect(await new Reading(fresh()).finish()).to.deep.equal([]);
     });
 
-    it('goes on at every moment of a rotation', async () => {
+    it('A follower goes on at every moment of a rotation', async () => {
       using writer = new LogWriter(fresh(), 4);
       const expected: string[] = [];
       for (const text of ['a\n', 'b\n', 'c\n']) {
@@ -350,7 +350,7 @@ describe('log reader', () => {
       }
     });
 
-    it('reads a file to its end that rotation has dropped', async () => {
+    it('A follower reads a file to its end that rotation has dropped', async () => {
       using writer = new LogWriter(fresh(), 2);
       writer.write(out('a\n'));
       let end: () => void = () => undefined;
@@ -368,7 +368,7 @@ describe('log reader', () => {
       expect(texts(rest)).to.deep.equal(['b\n', 'c\n', 'd\n']);
     });
 
-    it('begins again when the file was emptied', async () => {
+    it('A follower begins again when the file was emptied', async () => {
       using writer = new LogWriter(fresh(), 3);
       for (const text of ['a\n', 'b\n']) writer.write(out(text));
       const reading = new Reading(directory);
@@ -378,7 +378,7 @@ describe('log reader', () => {
       expect(await reading.finish()).to.deep.equal(['a\n', 'b\n', 'c\n']);
     });
 
-    it('ends when it is aborted, when `until` has come, and when the directory is gone', async () => {
+    it('A follower ends when it is aborted, when `until` has come, and when the directory is gone', async () => {
       using writer = new LogWriter(fresh(), 3);
       writer.write(out('a\n'));
       const abort = new AbortController();
@@ -395,7 +395,7 @@ describe('log reader', () => {
       expect(await all(directory, { signal: abort.signal })).to.deep.equal([]);
     });
 
-    it('fails when what it was to wait for does', async () => {
+    it('A follower fails when what it was to wait for does', async () => {
       const failure = new Error('no supervisor');
       let thrown: unknown;
       await all(fresh(), { follow: true, ended: () => Promise.reject(failure) }).catch(
@@ -404,7 +404,7 @@ describe('log reader', () => {
       expect(thrown).to.equal(failure);
     });
 
-    it('leaves no descriptor, however it ends', async () => {
+    it('A follower leaves no descriptor, however it ends', async () => {
       using writer = new LogWriter(fresh(), 3);
       for (let i = 0; i < 3; i++) {
         writer.write(out(`${i}\n`));
@@ -422,7 +422,7 @@ describe('log reader', () => {
     });
   });
 
-  describe('model', () => {
+  describe('the model of a log', () => {
     type Step =
       | { readonly kind: 'write'; readonly line: Line }
       | { readonly kind: 'rotate' }
@@ -509,7 +509,7 @@ describe('log reader', () => {
       { requiredKeys: [] },
     );
 
-    it('is the same for any lines, rotations and questions', async () => {
+    it('The reader agrees with the model for any lines, rotations and questions', async () => {
       await fc.assert(
         fc.asyncProperty(
           fc.array(step, { maxLength: 60 }),
@@ -529,7 +529,7 @@ describe('log reader', () => {
       );
     });
 
-    it('is the same for who follows, wherever it begins', async () => {
+    it('A follower agrees with the model, wherever it begins', async () => {
       await fc.assert(
         fc.asyncProperty(
           fc.array(step, { maxLength: 40 }),

@@ -7,17 +7,17 @@ import { CAPABILITIES } from '../../../../lib/oci/capabilities.js';
 import { expectError } from '../../support/expect-error.js';
 
 describe('capabilities', () => {
-  it('are all known to the kernel', () => {
+  it('All capabilities are known to the kernel', () => {
     expect(CAPABILITIES).to.have.length(41);
     for (const name of DEFAULT_CAPABILITIES) expect(CAPABILITIES).to.include(name);
   });
 
-  it("starts from Docker's fourteen", () => {
+  it('The set starts from Docker’s fourteen', () => {
     expect(containerCapabilities(undefined, undefined, false, {})).to.equal(DEFAULT_CAPABILITIES);
     expect(DEFAULT_CAPABILITIES).to.have.length(14);
   });
 
-  it('adds and drops, in any spelling', () => {
+  it('The options add and drop capabilities, in any spelling', () => {
     const added = containerCapabilities(
       ['net_admin', 'CAP_SYS_TIME', 'Chown'],
       undefined,
@@ -35,7 +35,7 @@ describe('capabilities', () => {
     expect(containerCapabilities(['KILL'], ['KILL'], false, {})).to.include('CAP_KILL');
   });
 
-  it('means all by ALL', () => {
+  it('The word ALL means all capabilities', () => {
     expect(containerCapabilities(['ALL'], undefined, false, {})).to.deep.equal(CAPABILITIES);
     expect(containerCapabilities(['all'], ['sys_admin'], false, {})).to.deep.equal(
       CAPABILITIES.filter((name) => name !== 'CAP_SYS_ADMIN'),
@@ -45,7 +45,7 @@ describe('capabilities', () => {
     expect(containerCapabilities(['ALL'], ['ALL'], false, {})).to.deep.equal([]);
   });
 
-  it("goes no further than the host's kernel", () => {
+  it('The set goes no further than the host’s kernel', () => {
     expect(containerCapabilities(undefined, undefined, true, { lastCap: 38 })).to.have.length(39);
     expect(containerCapabilities(['ALL'], undefined, false, { lastCap: 38 })).not.to.include(
       'CAP_BPF',
@@ -57,7 +57,7 @@ describe('capabilities', () => {
     );
   });
 
-  it("goes no further than this process, with the host's users", () => {
+  it('The set goes no further than this process, with the host’s users', () => {
     const permitted = (1n << 41n) - 1n - (1n << 24n) - 1n;
     const limits = { lastCap: 40, permitted };
     const privileged = containerCapabilities(undefined, undefined, true, limits);
@@ -73,7 +73,7 @@ describe('capabilities', () => {
     );
   });
 
-  it('refuses unknown names, also for a privileged container', () => {
+  it('Unknown names are refused, also for a privileged container', () => {
     expectError(
       () => containerCapabilities(['SYS_ADMN'], undefined, false, {}),
       'ERR_INVALID_OPTION',

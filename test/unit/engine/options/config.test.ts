@@ -28,7 +28,7 @@ function config(
 
 /** Options as a JavaScript caller might give them. */
 function refused(options: Record<string, unknown>, code: ErrorCode, text: RegExp): void {
-  it(`refuses ${JSON.stringify(options)}`, () => {
+  it(`These options are refused: ${JSON.stringify(options)}`, () => {
     expectError(() => config(options), code, text);
   });
 }
@@ -38,7 +38,7 @@ function invalid(options: Record<string, unknown>): void {
 }
 
 describe('normalize: defaults', () => {
-  it('fills in what nobody said', () => {
+  it('Options that are not given have defaults', () => {
     const plain = config();
     expect(plain).to.include({
       workdir: '/',
@@ -65,7 +65,7 @@ describe('normalize: defaults', () => {
     expect(plain.mounts).to.deep.equal([]);
   });
 
-  it('refuses words that are not options', () => {
+  it('Words that are not options are refused', () => {
     expectError(
       () => config({ memmory: 1 } as RunOptions),
       'ERR_INVALID_OPTION',
@@ -73,7 +73,7 @@ describe('normalize: defaults', () => {
     );
   });
 
-  it('ignores options that are undefined', () => {
+  it('Options that are undefined are ignored', () => {
     expect(config({ memory: undefined, env: undefined, tty: undefined })).to.deep.equal(config());
   });
 });
@@ -81,7 +81,7 @@ describe('normalize: defaults', () => {
 describe('normalize: the command line', () => {
   const image = { ...IMAGE, cmd: ['serve'], entrypoint: ['/start'] };
 
-  it('puts entrypoint and arguments together as Docker does', () => {
+  it('The entrypoint and the arguments are put together as Docker does', () => {
     expect(config({}, [], image).args).to.deep.equal(['/start', 'serve']);
     expect(config({}, ['x'], image).args).to.deep.equal(['/start', 'x']);
     expect(config({ entrypoint: 'sh' }, [], image).args).to.deep.equal(['sh']);
@@ -94,7 +94,7 @@ describe('normalize: the command line', () => {
     expect(config({}, []).args).to.deep.equal(['sh']);
   });
 
-  it('refuses a missing or empty command, NUL bytes, and what is no array', () => {
+  it('A missing or empty command, NUL bytes, and what is no array are refused', () => {
     expectError(
       () => config({}, [], { ...IMAGE, cmd: [] }),
       'ERR_INVALID_OPTION',
@@ -113,7 +113,7 @@ describe('normalize: the command line', () => {
 });
 
 describe('normalize: memory', () => {
-  it('takes sizes, and swap as Docker means it', () => {
+  it('Sizes are read, and swap is what Docker means by it', () => {
     expect(config({ memory: '64m' }).resources).to.deep.equal({ memory: 64 * 2 ** 20 });
     expect(config({ memory: '4m' }).resources).to.deep.equal({ memory: 4 * 2 ** 20 });
     expect(config({ memory: 0 }).resources).to.deep.equal({});
@@ -158,7 +158,7 @@ describe('normalize: memory', () => {
 });
 
 describe('normalize: processors, processes, block I/O', () => {
-  it('turns cpus into a quota of a period', () => {
+  it('The option cpus becomes a quota of a period', () => {
     expect(config({ cpus: 0.5 }).resources).to.deep.equal({ cpuPeriod: 100_000, cpuQuota: 50_000 });
     expect(config({ cpus: '0.015' }).resources.cpuQuota).to.equal(1500);
     expect(config({ cpus: '0.29' }).resources.cpuQuota).to.equal(29_000);
@@ -203,13 +203,13 @@ describe('normalize: processors, processes, block I/O', () => {
 });
 
 describe('normalize: names and identity', () => {
-  it('accepts what the patterns allow', () => {
+  it('Names are accepted as the patterns allow', () => {
     expect(config({ hostname: 'box' }).hostname).to.equal('box');
     expect(config({ hostname: 'a-1.Example.com' }).hostname).to.equal('a-1.Example.com');
     expect(config({ name: '/web.1' }).name).to.equal('web.1');
     expect(config({ labels: ['a=b', 'c'] }).labels).to.deep.equal({ a: 'b', c: '' });
   });
-  it('accepts every host name that the kernel takes', () => {
+  it('Every host name that the kernel takes is accepted', () => {
     for (const hostname of ['a-', 'a_b', 'a..b', '.a', 'a.', 'ä', 'a'.repeat(64)])
       expect(config({ hostname }).hostname).to.equal(hostname);
     expect(config({ hostname: '', domainname: '' })).to.include({
@@ -260,19 +260,19 @@ describe('normalize: names and identity', () => {
   invalid({ groupAdd: ['65536'] });
   invalid({ groupAdd: [-1] });
   invalid({ groupAdd: 'video' });
-  it("has all ids with the host's users", () => {
+  it('All ids are allowed with the host’s users', () => {
     expect(config({ user: '70000:70000', userns: 'host' }).user).to.equal('70000:70000');
   });
   invalid({ workdir: 'relative' });
   invalid({ workdir: '/a\0' });
-  it('normalizes the working directory', () => {
+  it('The working directory is normalized', () => {
     expect(config({ workdir: '/a//b/../c/' }).workdir).to.equal('/a/c');
     expect(config({}, ['x'], { ...IMAGE, workdir: '/srv' }).workdir).to.equal('/srv');
   });
 });
 
 describe('normalize: environment', () => {
-  it('takes records and arrays', () => {
+  it('The environment may be a record or an array', () => {
     expect(config({ env: { A: '1', B: undefined } }).env).to.deep.equal(['A=1', 'B']);
     expect(config({ env: ['A=1', 'B=', 'C'] }).env).to.deep.equal(['A=1', 'B=', 'C']);
   });
@@ -286,7 +286,7 @@ describe('normalize: environment', () => {
 });
 
 describe('normalize: security', () => {
-  it('reads security options', () => {
+  it('Security options are read', () => {
     expect(config({ securityOpt: ['no-new-privileges'] }).noNewPrivileges).to.equal(true);
     expect(config({ securityOpt: ['no-new-privileges:true'] }).noNewPrivileges).to.equal(true);
     expect(config({ securityOpt: ['no-new-privileges=false'] }).noNewPrivileges).to.equal(false);
@@ -298,7 +298,7 @@ describe('normalize: security', () => {
       path: '/a=b.json',
     });
   });
-  it('makes privileged mean what it says', () => {
+  it('The option privileged means what it says', () => {
     const all = config({ privileged: true });
     expect(all.userns).to.equal('host');
     expect(all.capabilities).to.have.length(41);
@@ -323,7 +323,7 @@ describe('normalize: security', () => {
 });
 
 describe('normalize: kernel parameters and limits', () => {
-  it('takes namespaced sysctls', () => {
+  it('Namespaced sysctls are taken', () => {
     expect(
       config({ sysctls: { 'kernel.shmmax': 4096, 'net.core.somaxconn': '128' } }).sysctls,
     ).to.deep.equal({
@@ -364,7 +364,7 @@ describe('normalize: kernel parameters and limits', () => {
   invalid({ sysctls: ['kernel.sem=1\n2'] });
   invalid({ sysctls: ['kernel.sem='] });
 
-  it('takes limits', () => {
+  it('Limits are taken', () => {
     expect(config({ ulimits: ['nofile=1024:2048', 'core=-1', 'nofile=10'] }).rlimits).to.deep.equal(
       [
         { type: 'RLIMIT_NOFILE', soft: 10, hard: 10 },
@@ -392,7 +392,7 @@ describe('normalize: kernel parameters and limits', () => {
 });
 
 describe('normalize: mounts', () => {
-  it('reads volumes', () => {
+  it('Volumes are read', () => {
     expect(config({ volumes: ['/a:/b'] }).mounts).to.deep.equal([
       { type: 'bind', source: '/a', target: '/b', options: ['rbind', 'rprivate'], from: 'volumes' },
     ]);
@@ -407,11 +407,11 @@ describe('normalize: mounts', () => {
       'rslave',
     ]);
   });
-  it('mounts what is outside first', () => {
+  it('The outer mounts come first', () => {
     const { mounts } = config({ volumes: ['/x:/a/b/c', '/y:/a'], tmpfs: ['/a/b'] });
     expect(mounts.map(({ target }) => target)).to.deep.equal(['/a', '/a/b', '/a/b/c']);
   });
-  it('reads tmpfs and mounts', () => {
+  it('The options tmpfs and mounts are read', () => {
     expect(config({ tmpfs: { '/run': '' } }).mounts[0]?.options).to.deep.equal([
       'noexec',
       'nosuid',
@@ -493,7 +493,7 @@ describe('normalize: mounts', () => {
   ]) {
     invalid({ devices: [device] });
   }
-  it('reads devices', () => {
+  it('Devices are read', () => {
     expect(
       config({ devices: ['/dev/fuse', '/dev/a:/dev/b', '/dev/c:r', '/dev/d:/dev/e:rw'] }).devices,
     ).to.deep.equal([
@@ -506,7 +506,7 @@ describe('normalize: mounts', () => {
 });
 
 describe('normalize: streams and ends', () => {
-  it('gives a terminal its stdin', () => {
+  it('A terminal has its stdin', () => {
     const { terminal, stdin } = config({ tty: true });
     expect(terminal).to.deep.equal({ cols: 80, rows: 24 });
     expect(stdin).to.equal('pipe');
@@ -521,7 +521,7 @@ describe('normalize: streams and ends', () => {
   invalid({ stopSignal: 'NOPE' });
   invalid({ maxOutput: Infinity });
   invalid({ maxOutput: constants.MAX_STRING_LENGTH + 1 });
-  it('takes an output that a string can hold', () => {
+  it('An output that a string can hold is taken', () => {
     const maxOutput = constants.MAX_STRING_LENGTH;
     expect(config({ maxOutput }).maxOutput).to.equal(maxOutput);
   });

@@ -9,7 +9,7 @@ import { expectError } from '../../support/expect-error.js';
 const FACTS = { hostname: 'box', home: '/root', terminal: false };
 
 describe('the environment', () => {
-  it("has Docker's variables in Docker's order", () => {
+  it('The environment has Docker’s variables in Docker’s order', () => {
     expect(buildEnvironment([], [], FACTS)).to.deep.equal([
       `PATH=${DEFAULT_PATH}`,
       'HOSTNAME=box',
@@ -18,13 +18,13 @@ describe('the environment', () => {
     expect(buildEnvironment([], [], { ...FACTS, terminal: true })).to.include('TERM=xterm');
   });
 
-  it("lets the image's replace them, and the user's replace those", () => {
+  it('The image’s variables replace them, and the user’s replace those', () => {
     expect(
       buildEnvironment(['PATH=/image', 'A=1', 'HOME=/img'], ['A=2', 'PATH=/user', 'B='], FACTS),
     ).to.deep.equal(['PATH=/user', 'HOSTNAME=box', 'A=2', 'HOME=/img', 'B=']);
   });
 
-  it('takes variables away', () => {
+  it('Variables can be taken away', () => {
     expect(buildEnvironment(['A=1', 'B=2'], ['A', 'HOSTNAME', 'C'], FACTS)).to.deep.equal([
       `PATH=${DEFAULT_PATH}`,
       'B=2',
@@ -32,7 +32,7 @@ describe('the environment', () => {
     ]);
   });
 
-  it('has nothing of this process', () => {
+  it('The environment has nothing of this process', () => {
     process.env.CAISSON_TEST_LEAK = 'yes';
     try {
       expect(buildEnvironment([], [], FACTS).join()).not.to.include('LEAK');
@@ -46,7 +46,7 @@ describe('env files', () => {
   const parse = (content: string): readonly string[] =>
     parseEnvFile('vars', content, (name) => (name === 'KNOWN' ? 'from caller' : undefined));
 
-  it("is read as Docker's", () => {
+  it('An env file is read as Docker’s', () => {
     expect(
       parse(
         '\uFEFF# comment\n\nA=1\n  B=two words \n#C=3\nD="quoted"\nKNOWN\nUNKNOWN\nE=a=b\nF=\r\nG=#x\n',
@@ -64,7 +64,7 @@ describe('env files', () => {
     expect(parse('A=last line without an end')).to.deep.equal(['A=last line without an end']);
   });
 
-  it('refuses lines without a name or with a strange one, and says which', () => {
+  it('A line without a name or with a strange one is refused by its number', () => {
     expectError(() => parse('A=1\n=x\n'), 'ERR_INVALID_OPTION', /vars, line 2: no variable name/);
     expectError(() => parse('A B=1'), 'ERR_INVALID_OPTION', /vars, line 1: .*"A B".*white space/);
     expectError(() => parse('A =1'), 'ERR_INVALID_OPTION', /white space/);

@@ -20,7 +20,7 @@ function parse(healthcheck: unknown): Healthcheck | undefined {
 }
 
 describe('the options of a health check', () => {
-  it('are kept as they were said', () => {
+  it('Options are kept as they were given', () => {
     expect(parse(undefined)).to.equal(undefined);
     expect(parse({ test: 'x | y' })).to.deep.equal({ test: 'x | y', ...NOTHING_SAID });
     expect(
@@ -42,7 +42,7 @@ describe('the options of a health check', () => {
     });
   });
 
-  it("have Docker's defaults", () => {
+  it('Options have Docker’s defaults', () => {
     const check: Healthcheck = { test: 'x', ...NOTHING_SAID };
     expect(withDefaults(check)).to.deep.equal({
       test: 'x',
@@ -63,7 +63,7 @@ describe('the options of a health check', () => {
     expect(withDefaults(said)).to.deep.equal(said);
   });
 
-  it('are a shell for a text', () => {
+  it('A text becomes the command line of a shell', () => {
     expect(testCommand({ test: 'a b', ...NOTHING_SAID })).to.deep.equal(['/bin/sh', '-c', 'a b']);
     expect(testCommand({ test: ['a b'], ...NOTHING_SAID })).to.deep.equal(['a b']);
   });
@@ -92,7 +92,7 @@ describe('the options of a health check', () => {
     [{ test: 'x', retries: 1.5 }, /^healthcheck.retries: 1.5 is not a whole number/],
   ];
   for (const [value, text] of wrong) {
-    it(`refuse ${JSON.stringify(value)}`, () => {
+    it(`The options are refused: ${JSON.stringify(value)}`, () => {
       expectError(() => parse(value), 'ERR_INVALID_OPTION', text);
     });
   }
@@ -102,7 +102,7 @@ describe('the flags of a health check', () => {
   const flags = (...args: readonly string[]) =>
     parseRun('run', [...args, 'host'], { env: {}, cwd: '/' })?.healthcheck;
 
-  it('become its options', () => {
+  it('The flags become options', () => {
     expect(flags()).to.equal(undefined);
     expect(flags('--health-cmd', 'x -y')).to.deep.equal({ test: 'x -y', ...NOTHING_SAID });
     expect(
@@ -126,14 +126,14 @@ describe('the flags of a health check', () => {
     expect(flags('--health-cmd', 'x', '--health-interval', '0s')?.interval).to.equal(0);
   });
 
-  it('are nothing without a command', () => {
+  it('The flags are nothing without a command', () => {
     expect(flags('--no-healthcheck')).to.equal(undefined);
     expect(flags('--health-cmd', '')).to.equal(undefined);
     expect(flags('--health-interval', '1s')).to.equal(undefined);
     expect(flags('--no-healthcheck', '--health-cmd', '')).to.equal(undefined);
   });
 
-  it('are named where they are wrong', () => {
+  it('The flags are named where they are wrong', () => {
     for (const [flag, value] of [
       ['health-interval', '1'],
       ['health-timeout', '10us'],
@@ -225,7 +225,7 @@ describe("a supervisor's configuration", () => {
     return bytes.toString('utf8', record + 8, record + 8 + size);
   }
 
-  it('is where the supervisor looks for it', () => {
+  it('The configuration is where the supervisor looks for it', () => {
     const bytes = encodeSupervisorConfig({ ...config, check });
     const field = (name: string) => bytes.readInt32LE(at.get(name));
     expect(field('size')).to.equal(bytes.length);
@@ -252,7 +252,7 @@ describe("a supervisor's configuration", () => {
     expect(bytes.readUInt32LE(at.get('text'))).to.equal(at.get(''));
   });
 
-  it('has no program for a check that nobody asked for', () => {
+  it('The configuration has no program for a check that was not asked for', () => {
     const bytes = encodeSupervisorConfig(config);
     expect(text(bytes, 'Check')).to.equal('');
     expect(text(bytes, 'Teardown')).to.equal('teardown');

@@ -6,7 +6,7 @@ import { newId, shortId } from '../../../../lib/base/ids.js';
 import { randomName } from '../../../../lib/base/random-name.js';
 
 describe('ids and names', () => {
-  it('draws ids of 64 digits whose first twelve are not all decimal', () => {
+  it('The ids have 64 digits whose first twelve are not all decimal', () => {
     for (let n = 0; n < 2000; n++) {
       const id = newId();
       expect(id).to.match(/^[0-9a-f]{64}$/);
@@ -14,7 +14,7 @@ describe('ids and names', () => {
     }
   });
 
-  it('makes names that are valid', () => {
+  it('The names are valid', () => {
     for (let n = 0; n < 500; n++) {
       expect(randomName()).to.match(/^[a-z]+_[a-z]+$/);
       expect(checkContainerName(randomName(n % 4))).to.match(/^[a-z]+_[a-z]+\d*$/);
@@ -23,7 +23,7 @@ describe('ids and names', () => {
 });
 
 describe('the words of names', () => {
-  it('are many enough for few to meet', () => {
+  it('The words are many enough that names seldom meet', () => {
     const adjectives = new Set<string>();
     const surnames = new Set<string>();
     const names = new Set<string>();
@@ -50,7 +50,7 @@ describe('injected files', () => {
       injectedFiles(normalizeNames(names), 'box', host).map((file) => [file.path, file.content]),
     );
 
-  it('tells a container without a network about its loopback', () => {
+  it('A container without a network has its loopback in /etc/hosts', () => {
     const files = content({});
     expect(files['/etc/hostname']).to.equal('box\n');
     expect(files['/etc/hosts']).to.match(/^127\.0\.0\.1\tlocalhost\n/);
@@ -58,7 +58,7 @@ describe('injected files', () => {
     expect(files['/etc/resolv.conf']).to.equal('');
   });
 
-  it('adds what was asked', () => {
+  it('The injected files have what was asked for', () => {
     const files = content({
       addHost: ['db:10.0.0.1', 'six=[::1]', 'v6:fe80::1'],
       dns: ['1.1.1.1', '::1'],
@@ -71,7 +71,7 @@ describe('injected files', () => {
     );
   });
 
-  it("starts from the host's files, less what was replaced", () => {
+  it('The injected files start from the host’s files, less what was replaced', () => {
     const host = {
       hosts: '127.0.0.1 localhost',
       resolvConf: '# theirs\nnameserver 9.9.9.9\nsearch corp\noptions edns0\n',

@@ -36,7 +36,7 @@ const value = fc.oneof(
 describe('options of the wrong kind', () => {
   for (const name of Object.keys(RUN_OPTION_NAMES)) {
     if (name === 'signal') continue;
-    it(`are refused politely: ${name}`, () => {
+    it(`Wrong values are refused with a typed error: ${name}`, () => {
       fc.assert(
         fc.property(value, (given) => {
           survives(() => {
@@ -51,13 +51,13 @@ describe('options of the wrong kind', () => {
     });
   }
 
-  it('are refused politely: argv', () => {
+  it('Wrong values are refused with a typed error: argv', () => {
     fc.assert(
       fc.property(value, (given) => survives(() => normalize(given as string[], {}, IMAGE, HOST))),
     );
   });
 
-  it('are refused politely: words of the command line', () => {
+  it('Wrong values are refused with a typed error: words of the command line', () => {
     const word = fc.oneof(
       grammar,
       fc.constantFrom(

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import {
   DEFAULT_LOG,
-  type LogOptions,
+  type LogDriverOptions,
   parseLogConfig,
   UNLIMITED_LOG_SIZE,
 } from '../../../../lib/engine/options/log-config.js';
@@ -16,7 +16,7 @@ import { containerInfo } from '../../support/container-info.js';
 import { expectError } from '../../support/expect-error.js';
 
 describe('restart policies', () => {
-  it('are read', () => {
+  it('Policies are read', () => {
     const cases: Readonly<Record<string, RestartPolicy>> = {
       '': { name: 'no', maximumRetryCount: 0 },
       no: { name: 'no', maximumRetryCount: 0 },
@@ -33,7 +33,7 @@ describe('restart policies', () => {
     expect(parseRestartPolicy('restart', given)).to.deep.equal(given);
   });
 
-  describe('say what starts with the machine', () => {
+  describe('what starts with the machine', () => {
     const cases: readonly (readonly [string, Partial<StoredState>, boolean])[] = [
       ['no', { exitCode: 1 }, false],
       ['always', { exitCode: 0 }, true],
@@ -48,7 +48,7 @@ describe('restart policies', () => {
       ['on-failure:2', { exitCode: 1, restartCount: 2 }, false],
     ];
     for (const [policy, state, starts] of cases) {
-      it(`${policy}, ${JSON.stringify(state)}: ${starts ? 'does' : 'does not'}`, () => {
+      it(`The policy ${policy} ${starts ? 'starts' : 'does not start'} ${JSON.stringify(state)}`, () => {
         const restart = parseRestartPolicy('restart', policy);
         const info = containerInfo({ config: { restart }, state, status: 'exited' });
         expect(startsOnBoot(info)).to.equal(starts);
@@ -75,7 +75,7 @@ describe('restart policies', () => {
     [5, /is not a restart policy/],
   ];
   for (const [value, text] of wrong) {
-    it(`refuses ${JSON.stringify(value)}`, () => {
+    it(`The policy ${JSON.stringify(value)} is refused`, () => {
       const error = expectError(
         () => parseRestartPolicy('restart', value as string),
         'ERR_INVALID_OPTION',
@@ -87,7 +87,7 @@ describe('restart policies', () => {
 });
 
 describe('log options', () => {
-  it('are bounded when nothing is said', () => {
+  it('Log options are bounded when nothing is said', () => {
     expect(parseLogConfig(undefined, undefined)).to.deep.equal(DEFAULT_LOG);
     expect(parseLogConfig('json-file', [])).to.deep.equal({
       driver: 'json-file',
@@ -97,7 +97,7 @@ describe('log options', () => {
     expect(parseLogConfig('none', undefined).driver).to.equal('none');
   });
 
-  it('are read from flags and from a record', () => {
+  it('Log options are read from flags and from a record', () => {
     const expected = { driver: 'json-file', maxSize: 2 ** 20, maxFile: 5 };
     const list = ['max-size=1m', 'max-file=5', 'compress=false', 'mode=blocking'];
     expect(parseLogConfig(undefined, list)).to.deep.equal(expected);
@@ -132,12 +132,12 @@ describe('log options', () => {
     [undefined, { 'max-size': true }, 'ERR_INVALID_OPTION', /not a string or a number/],
   ];
   for (const [driver, options, code, text] of wrong) {
-    it(`refuses ${driver ?? ''} ${JSON.stringify(options)}`, () => {
-      expectError(() => parseLogConfig(driver, options as LogOptions), code, text);
+    it(`The log options are refused: ${driver ?? ''} ${JSON.stringify(options)}`, () => {
+      expectError(() => parseLogConfig(driver, options as LogDriverOptions), code, text);
     });
   }
 
-  it('are named as they were given', () => {
+  it('Log options are named as they were given', () => {
     const names = { driver: 'log-driver', options: 'log-opt' };
     expect(
       expectError(() => parseLogConfig('x', [], names), 'ERR_INVALID_OPTION', /^log-driver: /).path,

@@ -58,7 +58,7 @@ describe('resolveUser', () => {
     }
   });
 
-  it('is root without any files', async () => {
+  it('The user is root without any files', async () => {
     expect(await resolve(undefined, [44, '50'], NOTHING)).to.deep.equal({
       uid: 0,
       gid: 0,
@@ -67,7 +67,7 @@ describe('resolveUser', () => {
     });
   });
 
-  it('finds a name, its groups and its home; the first entry counts', async () => {
+  it('A name is found with its groups and its home; the first entry counts', async () => {
     expect(await resolve('node')).to.deep.equal({
       uid: 1000,
       gid: 1000,
@@ -82,7 +82,7 @@ describe('resolveUser', () => {
     });
   });
 
-  it('knows an id that has an entry, and takes one that has none', async () => {
+  it('An id that has an entry is found, and one that has none is taken', async () => {
     expect(await resolve('1000')).to.deep.equal(await resolve('node'));
     expect(await resolve('4242')).to.deep.equal({
       uid: 4242,
@@ -96,7 +96,7 @@ describe('resolveUser', () => {
     });
   });
 
-  it('takes an explicit group in place of the implied ones', async () => {
+  it('An explicit group replaces the implied ones', async () => {
     expect(await resolve('node:video')).to.deep.include({ gid: 44, additionalGids: [44] });
     expect(await resolve('node:50')).to.deep.include({ gid: 50, additionalGids: [50] });
     expect(await resolve('5:6')).to.deep.include({ uid: 5, gid: 6 });
@@ -108,18 +108,18 @@ describe('resolveUser', () => {
     });
   });
 
-  it('adds groups by name and number, once', async () => {
+  it('Groups are added by name and number, once', async () => {
     expect(await resolve('node', ['video', 7, '7', 'empty'])).to.deep.include({
       additionalGids: [1000, 44, 29, 7, 50],
     });
   });
 
-  it('has a home even without one', async () => {
+  it('A user has a home even without one', async () => {
     expect(await resolve('nohome')).to.deep.include({ home: '/' });
     expect(await resolve('relative')).to.deep.include({ home: '/' });
   });
 
-  it('refuses unknown names, and entries that are not whole', async () => {
+  it('Unknown names, and entries that are not whole, are refused', async () => {
     await expectRejection(resolve('nobody-here'), 'ERR_NO_SUCH_USER', /user .*"nobody-here"/);
     await expectRejection(resolve('node:nope'), 'ERR_NO_SUCH_USER', /group .*"nope"/);
     await expectRejection(resolve('node', ['nope']), 'ERR_NO_SUCH_USER', /groupAdd: .*"nope"/);
@@ -129,7 +129,7 @@ describe('resolveUser', () => {
     await expectRejection(resolve('node', undefined, NOTHING), 'ERR_NO_SUCH_USER', /"node"/);
   });
 
-  it('never takes what is almost a number for one (CVE-2026-30892)', async () => {
+  it('A text that is almost a number is never taken for one (CVE-2026-30892)', async () => {
     for (const user of [
       '0 ',
       ' 0',

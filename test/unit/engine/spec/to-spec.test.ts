@@ -31,7 +31,7 @@ function mountAt(from: Spec, destination: string): NonNullable<Spec['mounts']>[n
 }
 
 describe('toSpec', () => {
-  it('makes the whole default container', () => {
+  it('The specification has the whole default container', () => {
     const { linux, mounts, process, ...rest } = plain(spec()) as Record<
       string,
       Record<string, unknown>
@@ -114,7 +114,7 @@ describe('toSpec', () => {
     expect(Object.keys(resources as object)).to.deep.equal(['devices']);
   });
 
-  it('masks what this machine has beside, but for a privileged container', () => {
+  it('The specification masks what this machine has beside, but for a privileged container', () => {
     const cpuMasks = ['/sys/devices/system/cpu/cpu0/thermal_throttle'];
     expect(spec({}, { cpuMasks }).linux?.maskedPaths).to.include.members([
       '/proc/kcore',
@@ -123,14 +123,14 @@ describe('toSpec', () => {
     expect(spec({ privileged: true }, { cpuMasks }).linux?.maskedPaths).to.deep.equal([]);
   });
 
-  it('keeps only the bounding set for who is not root', () => {
+  it('The specification keeps only the bounding set for who is not root', () => {
     const { capabilities } = spec({}, { user: { ...ROOT, uid: 1000 } }).process ?? {};
     expect(capabilities?.bounding).to.have.length(14);
     expect(capabilities?.effective).to.deep.equal([]);
     expect(capabilities?.permitted).to.deep.equal([]);
   });
 
-  it('writes limits as OCI has them', () => {
+  it('The specification writes limits as OCI has them', () => {
     const { resources } =
       spec({
         memory: '64m',
@@ -149,7 +149,7 @@ describe('toSpec', () => {
     });
   });
 
-  it("maps bind mounts, and leaves them alone with the host's users", () => {
+  it("The specification maps bind mounts, and leaves them alone with the host's users", () => {
     const own = mountAt(spec({ volumes: ['/a:/b:ro'] }), '/b');
     expect(own?.options).to.deep.equal(['rbind', 'rprivate', 'ro', 'rro', 'rnodev', 'ridmap']);
     expect(own?.uidMappings).to.deep.equal([{ containerID: 0, hostID: 1_000_000, size: 65_536 }]);
@@ -166,7 +166,7 @@ describe('toSpec', () => {
     });
   });
 
-  it('lets nodes in volumes be opened only where the caller has opened devices', () => {
+  it('The specification lets nodes in volumes be opened only where the caller has opened devices', () => {
     const options = (more: RunOptions) =>
       mountAt(spec({ volumes: ['/a:/b'], ...more }), '/b')?.options;
     expect(options({})).to.include('rnodev');
@@ -175,7 +175,7 @@ describe('toSpec', () => {
     expect(options({ deviceCgroupRules: ['c 10:200 rw'] })).not.to.include('rnodev');
   });
 
-  it("shows a device that is a volume as the container's own, if it may have it", () => {
+  it("The specification shows a device that is a volume as the container's own, if it may have it", () => {
     const volume = (path: string, major: number, minor: number): SourceDevice => ({
       source: '/dev/x',
       node: { path, type: 'c', major, minor },
@@ -190,7 +190,7 @@ describe('toSpec', () => {
     expect(mountAt(made, '/other')?.options).to.include('rnodev');
   });
 
-  it("maps one user alone where a volume has an owner for the container's user", () => {
+  it("The specification maps one user alone where a volume has an owner for the container's user", () => {
     const owners = new Map([['/b', { uid: 1000, gid: 100 }]]);
     const user = { ...ROOT, uid: 7, gid: 8 };
     const made = spec({ volumes: ['/a:/b'] }, { user, sources: { ...NO_SOURCES, owners } });
@@ -208,11 +208,11 @@ describe('toSpec', () => {
     });
   });
 
-  it("refuses a tmpfs whose owner is none of the container's users", () => {
+  it("The specification refuses a tmpfs whose owner is none of the container's users", () => {
     expectError(() => spec({ tmpfs: ['/t:uid=65536'] }), 'ERR_INVALID_OPTION', /65536/);
   });
 
-  it("replaces default mounts that the user's cover", () => {
+  it("The specification replaces default mounts that the user's cover", () => {
     expect(
       spec({ tmpfs: { '/dev/shm': 'size=1m' } }).mounts?.filter(
         ({ destination }) => destination === '/dev/shm',
@@ -228,7 +228,7 @@ describe('toSpec', () => {
     expect(ownDev.linux?.devices).to.deep.equal([]);
   });
 
-  it("binds the host's sysfs where a new one may not be mounted", () => {
+  it("The specification binds the host's sysfs where a new one may not be mounted", () => {
     expect(mountAt(spec({ network: 'host' }), '/sys')).to.deep.include({
       type: 'bind',
       source: '/sys',
@@ -239,7 +239,7 @@ describe('toSpec', () => {
     ).to.deep.equal(['mount', 'uts', 'ipc', 'pid', 'cgroup']);
   });
 
-  it('hides nothing from a privileged container', () => {
+  it('The specification hides nothing from a privileged container', () => {
     const { linux, process } = spec({ privileged: true });
     expect(linux?.maskedPaths).to.deep.equal([]);
     expect(linux?.readonlyPaths).to.deep.equal([]);
@@ -250,20 +250,20 @@ describe('toSpec', () => {
     expect(mountAt(spec({ privileged: true }), '/sys/fs/cgroup')?.options).to.include('rw');
   });
 
-  it('has a terminal of the size that was asked', () => {
+  it('The specification has a terminal of the size that was asked', () => {
     const { process } = spec({ tty: { cols: 100, rows: 30 } });
     expect(process?.terminal).to.equal(true);
     expect(process?.consoleSize).to.deep.equal({ height: 30, width: 100 });
     expect(process?.env).to.include('TERM=xterm');
   });
 
-  it('takes the name that it is given', () => {
+  it('The specification takes the name that it is given', () => {
     expect(spec({ hostname: 'box' }).process?.env).to.include('HOSTNAME=box');
     expect(spec({}, { hostname: 'machine' }).hostname).to.equal('machine');
     expect(spec({ domainname: 'example.org' }).domainname).to.equal('example.org');
   });
 
-  it('refuses a user of the image that the container has no id for', () => {
+  it('A user of the image that the container has no id for is refused', () => {
     expectError(
       () => spec({}, { user: { ...ROOT, uid: 70_000 } }),
       'ERR_INVALID_OPTION',
@@ -276,14 +276,14 @@ describe('toSpec', () => {
     );
   });
 
-  it('shares what is the same for all', () => {
+  it('The specification shares what is the same for all', () => {
     expect(spec().linux?.devices).to.equal(spec().linux?.devices);
     expect(spec().linux?.maskedPaths).to.equal(spec().linux?.maskedPaths);
   });
 });
 
 describe('checkSources', () => {
-  it('does not look when nothing is named', async () => {
+  it('The check does not look when nothing is named', async () => {
     expect(await checkSources(configOf({}))).to.deep.equal({
       devices: [],
       volumes: [],
@@ -292,7 +292,7 @@ describe('checkSources', () => {
     });
   });
 
-  it('finds devices and their numbers', async () => {
+  it('The check finds devices and their numbers', async () => {
     const config = configOf({ devices: ['/dev/null:/dev/nothing:rw'] });
     const sources = await checkSources(config);
     expect(sources.devices).to.have.length(1);
@@ -314,7 +314,7 @@ describe('checkSources', () => {
     expect(linux?.resources?.devices?.at(-1)).to.deep.include({ major: 1, minor: 3, access: 'rw' });
   });
 
-  it('refuses what is not there, or not what it should be', async () => {
+  it('The check refuses what is not there, or not what it should be', async () => {
     await expectRejection(
       checkSources(configOf({ volumes: ['/no/such:/b'] })),
       'ERR_NO_SUCH_SOURCE',
@@ -347,7 +347,7 @@ describe('checkSources', () => {
     );
   });
 
-  it("shows a privileged container the host's nodes", async () => {
+  it("The check shows a privileged container the host's nodes", async () => {
     const config = configOf({ privileged: true });
     const { devices } =
       toSpec(config, { id: ID, user: ROOT, sources: await checkSources(config) }).linux ?? {};

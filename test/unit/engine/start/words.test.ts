@@ -6,20 +6,20 @@ describe('words of a start', () => {
   const options = { memory: '64m', labels: { A: '1' }, mounts: [{ source: '/a', target: '/b' }] };
   const words = Words.of(options)!;
 
-  it('are the same, whoever says them', () => {
+  it('Cache keys are the same for the same options', () => {
     expect(words.are(structuredClone(options))).to.equal(true);
     expect(words.are({ ...options, cpus: undefined })).to.equal(true);
     expect(words.are({ ...options, signal: new AbortController().signal })).to.equal(true);
   });
 
-  it('C8: are the same whatever the environment is, which each start has of its own', () => {
+  it('C8: cache keys are the same whatever the environment is, which each start has of its own', () => {
     expect(words.are({ ...options, env: { A: '1' } })).to.equal(true);
     expect(Words.of({ ...options, env: process.env })!.are({ ...options, env: ['B=2'] })).to.equal(
       true,
     );
   });
 
-  it('are others as soon as anything is', () => {
+  it('Cache keys differ as soon as anything does', () => {
     for (const other of [
       {},
       { ...options, memory: '64M' },
@@ -36,7 +36,7 @@ describe('words of a start', () => {
       expect(words.are(other), JSON.stringify(other)).to.equal(false);
   });
 
-  it('stay what they were, when what they were said with changes', () => {
+  it('Cache keys stay what they were, when their options change later', () => {
     const labels: Record<string, string> = { A: '1' };
     const said = { labels };
     const before = Words.of(said)!;
@@ -45,7 +45,7 @@ describe('words of a start', () => {
     expect(before.are({ labels: { A: '1' } })).to.equal(true);
   });
 
-  it('are none of what is not plain data', () => {
+  it('Cache keys are none of what is not plain data', () => {
     class Options {
       memory = '64m';
     }
@@ -66,7 +66,7 @@ describe('words of a start', () => {
     expect(Words.of({ memory: '64m' })!.are(new Options())).to.equal(false);
   });
 
-  it('are told apart as their JSON is', () => {
+  it('Cache keys are told apart as their JSON is', () => {
     const data = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.jsonValue({ maxDepth: 2 }));
     fc.assert(
       fc.property(data, data, (one, other) => {

@@ -113,7 +113,7 @@ describe('ps --filter', () => {
     [[''], 'web-1 db Web_two'],
   ];
   for (const [filters, names] of cases) {
-    it(`${filters.join(' ')}: ${names === '' ? 'none' : names}`, () =>
+    it(`The filter ${filters.join(' ')} selects ${names === '' ? 'none' : names}`, () =>
       expect(list(...filters)).to.equal(names));
   }
 
@@ -131,12 +131,12 @@ describe('ps --filter', () => {
     ['name=(', /invalid filter 'name=\(': it is not a regular expression/],
   ];
   for (const [filter, text] of wrong) {
-    it(`refuses ${filter}`, () => {
+    it(`The filter ${filter} is refused`, () => {
       expectError(() => parseFilters([filter]), 'ERR_INVALID_OPTION', text);
     });
   }
 
-  it('names containers that exist', () => {
+  it('The filter names containers that exist', () => {
     const missing = parseFilters(['before=nope']);
     expectError(() => checkReferences(missing, []), 'ERR_NO_SUCH_CONTAINER', /: nope$/);
     expectError(() => matches(missing, WEB, ALL), 'ERR_NO_SUCH_CONTAINER', /: nope$/);
@@ -145,12 +145,12 @@ describe('ps --filter', () => {
     checkReferences(parseFilters(['since=db', 'before=bb']), ALL);
   });
 
-  it('shows what does not run when asked for a status', () => {
+  it('The filter shows what does not run when asked for a status', () => {
     expect(impliesAll(parseFilters(['status=exited']))).to.equal(true);
     expect(impliesAll(parseFilters(['exited=0']))).to.equal(false);
   });
 
-  it('takes a container that runs again for none that has exited', () => {
+  it('A container that runs again is not taken for one that has exited', () => {
     const again = containerInfo({ state: { exitCode: 3 } });
     expect(matches(parseFilters(['exited=3']), again, [])).to.equal(false);
   });
@@ -193,11 +193,11 @@ describe('events --filter', () => {
     [['container=web', 'event=die'], false],
   ];
   for (const [filters, expected] of cases) {
-    it(`${filters.join(' ')}: ${expected}`, () =>
+    it(`The filter ${filters.join(' ')} selects ${expected}`, () =>
       expect(matchesEvent(parseEventFilters(filters), event)).to.equal(expected));
   }
 
-  it('refuses what it does not know', () => {
+  it('The filter refuses what it does not know', () => {
     for (const filter of ['x=1', 'type=box', 'scope=x', 'name=web'])
       expectError(() => parseEventFilters([filter]), 'ERR_INVALID_OPTION', /invalid filter/);
   });
@@ -219,14 +219,14 @@ describe('prune --filter', () => {
     [['label=tier', 'label!=flag', 'until=1h'], 'web-1'],
   ];
   for (const [filters, names] of cases) {
-    it(`${filters.join(' ')}: ${names === '' ? 'none' : names}`, () => {
+    it(`The filter ${filters.join(' ')} selects ${names === '' ? 'none' : names}`, () => {
       const parsed = parsePruneFilters(filters, now);
       const kept = ALL.filter((info) => matchesPrune(parsed, info));
       expect(kept.map(({ config }) => config.name).join(' ')).to.equal(names);
     });
   }
 
-  it('refuses what it does not know', () => {
+  it('The filter refuses what it does not know', () => {
     for (const filter of ['name=x', 'until=soon', 'until='])
       expectError(() => parsePruneFilters([filter], now), 'ERR_INVALID_OPTION', /filter|until/);
     expectError(

@@ -72,7 +72,7 @@ describe('stats of what the kernel says', () => {
     return { version, controllers, dir };
   }
 
-  it('in v2', async () => {
+  it('The statistics are read in v2', async () => {
     const stats = (await readStats([place(2, V2)]))!;
     expect(stats.cpu).to.deep.include({
       usage: 2_000_001_000,
@@ -113,7 +113,7 @@ describe('stats of what the kernel says', () => {
     expect(stats.networks).to.equal(undefined);
   });
 
-  it('in v1, whose older kernels count processor time in ticks', async () => {
+  it('The statistics are read in v1, whose older kernels count processor time in ticks', async () => {
     const stats = (await readStats([place(1, V1)]))!;
     expect(stats.cpu).to.deep.include({
       usage: 123_456_789,
@@ -145,7 +145,7 @@ describe('stats of what the kernel says', () => {
     expect(stats.pressure).to.equal(undefined);
   });
 
-  it('in both: v1 has the controllers, v2 the pressure', async () => {
+  it('The statistics are read in both: v1 has the controllers, v2 the pressure', async () => {
     const stats = (await readStats([
       { ...place(2, { ...V2, 'cpu.stat': 'usage_usec 1\n' }), controllers: [] },
       place(1, V1),
@@ -155,7 +155,7 @@ describe('stats of what the kernel says', () => {
     expect(stats.pressure!.cpu!.some.total).to.equal(12345);
   });
 
-  it('of a container without processes, or without cgroups, are undefined', async () => {
+  it('The statistics of a container without processes, or without cgroups, are undefined', async () => {
     expect(await readStats([place(2, { ...V2, 'cgroup.procs': '' })])).to.equal(undefined);
     const gone = place(2, V2);
     rmSync(gone.dir, { recursive: true });
@@ -165,7 +165,7 @@ describe('stats of what the kernel says', () => {
     expect(await readStats([place(2, V2)], 4_194_305)).to.equal(undefined);
   });
 
-  it('have all of the machine’s time but what was stolen, and guests’, which is user’s too', () => {
+  it('The statistics have all of the machine’s time but what was stolen, and guests’, which is user’s too', () => {
     const text = `cpu  10 20 30 400 5 6 7 1000 2000 4000
 cpu0 5 10 15 200 2 3 3 500 1000 2000
 cpu2 5 10 15 200 3 3 4 500 1000 2000
@@ -175,7 +175,7 @@ ctxt 1
     expect(parseProcStat(text)).to.deep.equal({ systemUsage: 478 * 1e7, onlineCpus: 2 });
   });
 
-  it('make a percentage of one processor', () => {
+  it('The statistics make a percentage of one processor', () => {
     const at = (usage: number, systemUsage: number): ContainerStats => ({
       read: '',
       cpu: {
