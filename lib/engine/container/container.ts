@@ -98,8 +98,7 @@ const MAX_STOP_TIMEOUT = 2_000_000;
 const MAX_TIMER = 2 ** 31 - 1;
 
 export class Container {
-  /** @internal By an engine: `create`, `get`. */
-  constructor(
+  /** @internal */ constructor(
     private readonly context: ContainerContext,
     /** Long id. */
     readonly id: string,
