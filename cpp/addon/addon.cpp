@@ -1,7 +1,5 @@
 // The N-API surface: converts arguments, hands work to host/, nothing else. lib/native/binding.ts
 // types it.
-#include <errno.h>
-#include <fcntl.h>
 #include <napi.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,6 +8,7 @@
 
 #include <array>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../steps/regular_file.h"
 #include "container.h"

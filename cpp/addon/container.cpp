@@ -1,14 +1,10 @@
 #include "container.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +12,7 @@
 #include <utility>
 
 #include "../base/fd_message.h"
+#include "../base/kernel.h"
 #include "../base/pipe_size.h"
 #include "../program/control.h"
 #include "../steps/teardown.h"
@@ -228,7 +225,7 @@ void Container::emit(Event event, Arguments arguments) {
 
 // Nothing was started, or it has been torn down.
 void Container::launch_failed() {
-  if (launch_->cancelled && launch_->error.number == kCancelled) {
+  if (launch_->cancelled && launch_->error.number == ECANCELED) {
     // As if it had been killed a moment later.
     emit_exit(-1, SIGKILL, readers_[0].number | readers_[1].number);
   } else {

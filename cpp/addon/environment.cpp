@@ -1,11 +1,11 @@
 #include "environment.h"
 
-#include <errno.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "../base/kernel.h"
 #include "container.h"
 
 namespace caisson {

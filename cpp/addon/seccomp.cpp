@@ -1,6 +1,5 @@
 #include "seccomp.h"
 
-#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/kernel.h"
 #include "environment.h"
 #include "seccomp_filter.h"
 

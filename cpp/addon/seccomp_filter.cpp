@@ -1,6 +1,5 @@
 #include "seccomp_filter.h"
 
-#include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -10,6 +9,8 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+
+#include "../base/kernel.h"
 
 namespace caisson::seccomp {
 namespace {

@@ -1,7 +1,5 @@
 #include "tree_size.h"
 
-#include <fcntl.h>
-#include <linux/stat.h>
 #include <linux/types.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../host/loop_device.h"
 #include "environment.h"
@@ -25,8 +24,6 @@ struct DirectoryEntry {
   uint8_t type;
   char name[];
 };
-
-constexpr uint8_t kUnknown = 0, kDirectory = 4, kRegular = 8;  // DT_UNKNOWN, DT_DIR, DT_REG
 
 using Inode = std::pair<uint64_t, uint64_t>;
 
@@ -98,11 +95,11 @@ class Walk {
   }
 
   void count(int directory, const DirectoryEntry& entry) {
-    if (entry.type == kDirectory) {
+    if (entry.type == DT_DIR) {
       levels_.back().pending.emplace_back(entry.name);
       return;
     }
-    if (entry.type != kRegular && entry.type != kUnknown) return;
+    if (entry.type != DT_REG && entry.type != DT_UNKNOWN) return;
     struct statx info {};
     if (!look(directory, entry.name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, info)) return;
     if (S_ISDIR(info.stx_mode)) levels_.back().pending.emplace_back(entry.name);
@@ -119,14 +116,13 @@ class Walk {
 // The file system in an image, in a mount that nobody else sees. While a container runs the image
 // is attached, and this is another mount of the same file system.
 Result<UniqueFd> look_into(int image, const char* type) {
-  constexpr int kWouldBlock = 11;
   constexpr uint64_t kPatience = 2000000000, kPause = 5000000;  // ns
   constexpr uint64_t kAttributes =
       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   // Between the two answers the container may have started, or its mounts may be just going.
   for (const uint64_t end = sys::monotonic() + kPatience;; sys::sleep(kPause)) {
     Status locked = lock_image(image);
-    if (!locked.ok() && locked.error().number != kWouldBlock) return locked.error();
+    if (!locked.ok() && locked.error().number != EAGAIN) return locked.error();
     auto device = locked.ok() ? attach_image(image) : find_attached(image);
     if (device.ok()) {
       auto mount = mount_device(device.value(), type, nullptr, kAttributes);
@@ -134,7 +130,7 @@ Result<UniqueFd> look_into(int image, const char* type) {
     } else if (locked.ok()) {
       return device.error();
     }
-    if (sys::monotonic() > end) return Error{kWouldBlock, "flock"};
+    if (sys::monotonic() > end) return Error{EAGAIN, "flock"};
   }
 }
 

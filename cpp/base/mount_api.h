@@ -2,9 +2,7 @@
 // caisson-init.
 #pragma once
 
-#include <fcntl.h>
-#include <linux/mount.h>
-
+#include "kernel.h"
 #include "result.h"
 #include "sys.h"
 #include "unique_fd.h"
@@ -14,8 +12,6 @@
 #endif
 
 namespace caisson {
-
-constexpr int kDetach = 2;  // MNT_DETACH
 
 inline Result<UniqueFd> own_fd(long result, const char* call, const char* object) {
   if (result < 0) return failure(result, call, object);

@@ -1,6 +1,7 @@
 // Dispositions of this process's signals, as sets in which bit 0 is signal 1: signal(7).
 #pragma once
 
+#include "kernel.h"
 #include "sys.h"
 
 namespace caisson {
@@ -22,12 +23,12 @@ constexpr uint64_t signal_bit(int signal) {
 // Those that are ignored. exec(2) leaves them ignored, and Node ignores SIGPIPE, for one: other
 // programs expect the defaults.
 inline uint64_t ignored_signals() {
-  constexpr uintptr_t kIgnored = 1;  // SIG_IGN
+  const auto ignore = reinterpret_cast<uintptr_t>(SIG_IGN);
   uint64_t ignored = 0;
   for (int signal = 1; signal <= kSignals; ++signal) {
     SignalAction action{};
     if (sys::call(__NR_rt_sigaction, signal, nullptr, &action, sizeof action.mask) == 0 &&
-        action.handler == kIgnored)
+        action.handler == ignore)
       ignored |= signal_bit(signal);
   }
   return ignored;

@@ -6,10 +6,7 @@
 #include <asm/unistd.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#if __STDC_HOSTED__
 #include <time.h>
-#endif
 
 namespace caisson::sys {
 
@@ -99,12 +96,12 @@ inline uint64_t clock(int which) {
 }
 
 inline uint64_t monotonic() {
-  return clock(1);  // CLOCK_MONOTONIC
+  return clock(CLOCK_MONOTONIC);
 }
 
 // What this process has used.
 inline uint64_t processor_time() {
-  return clock(2);  // CLOCK_PROCESS_CPUTIME_ID
+  return clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 inline void sleep(uint64_t nanoseconds) {

@@ -1,18 +1,15 @@
-#include <fcntl.h>
-
+#include "../base/kernel.h"
 #include "../steps/regular_file.h"
 #include "container_steps.h"
 
 namespace caisson::steps {
 namespace {
 
-constexpr int kInterrupted = 4;
-
 Status write_all(int fd, const void* bytes, size_t size) {
   const auto* from = static_cast<const char*>(bytes);
   while (size > 0) {
     const long written = sys::call(__NR_write, fd, from, size);
-    if (written == -kInterrupted) continue;
+    if (written == -EINTR) continue;
     if (written < 0) return failure(written, "write");
     from += written;
     size -= static_cast<size_t>(written);
@@ -26,7 +23,7 @@ Status send_file(int to, int file, uint64_t size) {
   while (size > 0) {
     const size_t wanted = size < sizeof part ? size : sizeof part;
     long got = sys::call(__NR_read, file, part, wanted);
-    if (got == -kInterrupted) continue;
+    if (got == -EINTR) continue;
     if (got < 0) return failure(got, "read");
     if (got == 0) {
       // It has become shorter: lines of nothing.

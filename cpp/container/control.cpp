@@ -3,15 +3,10 @@
 #include <poll.h>
 
 #include "../base/fd_message.h"
+#include "../base/kernel.h"
 #include "container_steps.h"
 
 namespace caisson {
-namespace {
-
-constexpr int kInvalid = 22;
-
-}  // namespace
-
 bool abandoned(int control) {
   pollfd waiting{control, 0, 0};
   struct {
@@ -32,9 +27,9 @@ Status await(Machine& machine, const Step&) {
   if (got.size == 0) sys::exit_group(1);  // Node's side gave up or is gone: nobody to report to
   const size_t size = sizeof message.count + message.count * sizeof message.slot[0];
   if (message.count != got.fd_count || message.count > kMaxSlots || got.size != size)
-    return Error{kInvalid, "recvmsg", "the release message"};
+    return Error{EINVAL, "recvmsg", "the release message"};
   for (size_t i = 0; i < message.count; ++i) {
-    if (message.slot[i] >= machine.program.slots()) return Error{kInvalid, "recvmsg", "a slot"};
+    if (message.slot[i] >= machine.program.slots()) return Error{EINVAL, "recvmsg", "a slot"};
     machine.slots[message.slot[i]] = fds[i];
   }
   return {};

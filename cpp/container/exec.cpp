@@ -1,33 +1,27 @@
 // The last steps: the working directory and the user's program.
 #include <elf.h>
-#include <fcntl.h>
 #include <linux/prctl.h>
 #include <sys/mman.h>
 
+#include "../base/kernel.h"
 #include "../base/signals.h"
 #include "container_steps.h"
 
 namespace caisson {
-namespace {
-
-constexpr int kPipeSignal = 13, kFileSizeSignal = 25;
-
-}  // namespace
-
 Status seal(ContainerMachine& machine) {
   if (machine.sealed) return {};
-  const long closed = sys::call(__NR_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
+  const long closed = sys::call(__NR_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
   if (closed < 0) return failure(closed, "close_range");
   if (machine.below_init) await_confined_init(machine);
   // The host's phase says which there are to reset, if it has come that far: one call instead
   // of 64. Two are always among them, as Node may have begun to handle them since the clone.
-  constexpr uint64_t kNodeIgnores = signal_bit(kPipeSignal) | signal_bit(kFileSizeSignal);
+  constexpr uint64_t kNodeIgnores = signal_bit(SIGPIPE) | signal_bit(SIGXFSZ);
   reset_signals(load_acquire(machine.page->signals_known) == 0
                     ? kAllSignals
                     : machine.page->ignored_signals | kNodeIgnores);
   const uint64_t no_signals = 0;
   const long unblocked =
-      sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &no_signals, nullptr, sizeof no_signals);
+      sys::call(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, nullptr, sizeof no_signals);
   if (unblocked < 0) return failure(unblocked, "rt_sigprocmask");
   machine.sealed = true;
   return {};
@@ -36,8 +30,6 @@ Status seal(ContainerMachine& machine) {
 namespace steps {
 namespace {
 
-constexpr int kNotFound = 2, kNoMemory = 12, kAccess = 13, kNotDirectory = 20, kNameTooLong = 36;
-constexpr int kKill = 9;
 constexpr size_t kMaxPath = 4096;
 constexpr int kMostInterpreters = 5;  // fs/exec.c, exec_binprm
 
@@ -107,10 +99,10 @@ bool find_runner(const char* path, Runner& runner) {
 // ENOENT for a file that exists speaks of what should run it, which may be a script itself. Says
 // which is missing.
 Error explain_not_found(Machine& machine, const char* path) {
-  Error error{kNotFound, "execve", machine.keep(path)};
+  Error error{ENOENT, "execve", machine.keep(path)};
   Runner runner;
   for (int depth = 0; depth < kMostInterpreters && find_runner(machine.detail, runner); ++depth)
-    error = {kNotFound, runner.call, machine.keep(runner.path.c_str())};
+    error = {ENOENT, runner.call, machine.keep(runner.path.c_str())};
   return error;
 }
 
@@ -124,7 +116,7 @@ Status dir_change(Machine& machine, const Step& step) {
   char where[kMaxPath];
   if (const long got = sys::call(__NR_getcwd, where, sizeof where); got < 0)
     return failure(got, "getcwd", path);
-  if (where[0] != '/') return Error{kNotDirectory, "getcwd", path};
+  if (where[0] != '/') return Error{ENOTDIR, "getcwd", path};
   return {};
 }
 
@@ -133,14 +125,14 @@ Status dir_change(Machine& machine, const Step& step) {
 Status exec(Machine& machine, const Step& step) {
   char** arguments = pointers(machine.blob(step, 0));
   char** environment = pointers(machine.blob(step, 1));
-  if (arguments == nullptr || environment == nullptr) return failure(-kNoMemory, "mmap");
-  if (arguments[0] == nullptr) return failure(-kNotFound, "execve", "");
+  if (arguments == nullptr || environment == nullptr) return failure(-ENOMEM, "mmap");
+  if (arguments[0] == nullptr) return failure(-ENOENT, "execve", "");
 
   if (Status sealed = seal(container(machine)); !sealed.ok()) return sealed;
   // Identities have changed since pid 1 began, which clears the parent-death signal: set it again,
   // and look whether the parent died in between.
   if (!container(machine).outlives_node) {
-    if (const long set = sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill); set < 0)
+    if (const long set = sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL); set < 0)
       return failure(set, "prctl PR_SET_PDEATHSIG");
     if (abandoned(container(machine).control)) sys::exit_group(1);
   }
@@ -148,11 +140,11 @@ Status exec(Machine& machine, const Step& step) {
   const char* name = arguments[0];
   if (contains(name, '/')) {
     const long result = sys::call(__NR_execve, name, arguments, environment);
-    if (result == -kNotFound) return explain_not_found(machine, name);
+    if (result == -ENOENT) return explain_not_found(machine, name);
     return failure(result, "execve", name);
   }
   // execvp(3): a file that may not be executed is remembered while the search goes on.
-  Error error = failure(-kNotFound, "execve", name);
+  Error error = failure(-ENOENT, "execve", name);
   const char* search = machine.text(step, 2);
   if (name[0] == '\0') search = nullptr;
   while (search != nullptr) {
@@ -165,16 +157,16 @@ Status exec(Machine& machine, const Step& step) {
     path.add(name);
     search = *end == ':' ? end + 1 : nullptr;
     if (path.truncated()) {
-      error = failure(-kNameTooLong, "execve", name);
+      error = failure(-ENAMETOOLONG, "execve", name);
       continue;
     }
     const long result = sys::call(__NR_execve, path.c_str(), arguments, environment);
-    if (result == -kNotFound) {
+    if (result == -ENOENT) {
       if (sys::call(__NR_faccessat, AT_FDCWD, path.c_str(), 0) == 0)
         return explain_not_found(machine, path.c_str());
-    } else if (result == -kAccess) {
+    } else if (result == -EACCES) {
       error = failure(result, "execve", machine.keep(path.c_str()));
-    } else if (result != -kNotDirectory) {
+    } else if (result != -ENOTDIR) {
       return failure(result, "execve", machine.keep(path.c_str()));
     }
   }

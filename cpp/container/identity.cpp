@@ -3,20 +3,15 @@
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 
+#include "../base/kernel.h"
 #include "container_steps.h"
 
 namespace caisson {
-namespace {
-
-constexpr int kKill = 9, kInvalid = 22;
-
-}  // namespace
-
 Status drop_from_bounding_set(ContainerMachine& machine, uint64_t keep) {
   for (unsigned cap = 0; cap < 64; ++cap) {
     if (((machine.bounding & ~keep) >> cap & 1) == 0) continue;
     const long dropped = sys::call(__NR_prctl, PR_CAPBSET_DROP, cap);
-    if (dropped == -kInvalid) break;  // past the kernel's last capability
+    if (dropped == -EINVAL) break;  // past the kernel's last capability
     if (dropped < 0) return failure(dropped, "prctl PR_CAPBSET_DROP");
   }
   machine.bounding &= keep;
@@ -37,7 +32,7 @@ Status ids_set(Machine& machine, const Step& step) {
     return failure(set, "setresuid");
   // A change of identity undoes both. Below pid 1 of ours the parent is not Node, and the program
   // shall not find a signal set.
-  if (!container(machine).outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  if (!container(machine).outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   return {};
 }
@@ -83,7 +78,7 @@ Status seccomp_load(Machine& machine, const Step& step) {
   const Blob filter = machine.blob(step, 0);
   const size_t count = filter.size / sizeof(sock_filter);
   if (count == 0 || count > 65535 || filter.size % sizeof(sock_filter) != 0)
-    return Error{kInvalid, "seccomp", "the filter's length"};
+    return Error{EINVAL, "seccomp", "the filter's length"};
   if (Status sealed = seal(container(machine)); !sealed.ok()) return sealed;
   sock_fprog program{static_cast<unsigned short>(count),
                      const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(filter.data))};

@@ -4,18 +4,14 @@
 #include <linux/filter.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
-#include <linux/wait.h>
 
 #include <initializer_list>
 
+#include "../base/kernel.h"
 #include "container_steps.h"
 
 namespace caisson {
 namespace {
-
-constexpr int kInterrupted = 4, kInvalid = 22, kNotImplemented = 38;
-constexpr int kKill = 9, kChildSignal = 17;
-constexpr uint32_t kFutexWait = 0, kFutexWake = 1;
 
 #if defined(__x86_64__)
 constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
@@ -40,7 +36,7 @@ long load_filter(int main_pid) {
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_setsid, 6, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_futex, 0, 2),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
-      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, kFutexWake, 4, 3),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, FUTEX_WAKE, 4, 3),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_kill, 0, 3),
       // A pid is a 32-bit number to the kernel, whatever the upper half of the argument holds.
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
@@ -51,14 +47,14 @@ long load_filter(int main_pid) {
   const sock_fprog program{sizeof filter / sizeof filter[0], const_cast<sock_filter*>(filter)};
   const long loaded = sys::call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
   // A kernel without filters has none for the container either.
-  return loaded == -kInvalid || loaded == -kNotImplemented ? 0 : loaded;
+  return loaded == -EINVAL || loaded == -ENOSYS ? 0 : loaded;
 }
 
 // Gives up everything but what be_init() needs.
 Status confine(ContainerMachine& machine, size_t next) {
   // `ids.set` has cleared the parent-death signal of main.cpp: without it this container would
   // outlive Node, which may have ended in between.
-  if (const long set = sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill); set < 0)
+  if (const long set = sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL); set < 0)
     return failure(set, "prctl PR_SET_PDEATHSIG");
   if (abandoned(machine.control)) sys::exit_group(1);
   if (const long closed = sys::call(__NR_close_range, 0, ~0u, 0); closed < 0)
@@ -94,7 +90,7 @@ void reap(Outcome& outcome, int main_pid) {
   for (;;) {
     int status = 0;
     const long pid = sys::call(__NR_wait4, -1, &status, WNOHANG | __WALL, nullptr);
-    if (pid == -kInterrupted) continue;
+    if (pid == -EINTR) continue;
     if (pid <= 0) return;
     if (pid != main_pid || has_stopped(status)) continue;
     store_release(outcome.status, static_cast<uint32_t>(status));
@@ -110,7 +106,7 @@ void reap(Outcome& outcome, int main_pid) {
 void await_confined_init(const ContainerMachine& machine) {
   const uint32_t& confined = machine.page->outcome.init_confined;
   while (load_acquire(confined) == 0)
-    sys::call(__NR_futex, &confined, kFutexWait, 0, nullptr);
+    sys::call(__NR_futex, &confined, FUTEX_WAIT, 0, nullptr);
 }
 
 // Every signal is blocked here, as it was in the launcher's thread. All are passed on but SIGCHLD,
@@ -128,9 +124,9 @@ Status be_init(ContainerMachine& machine, size_t next, int main_pid,
   const bool shared = load_acquire(memory_shared) != 0;
   if (!shared) unmap_all_but_outcome(machine.page, machine.page_size);
   store_release(outcome.init_confined, 1u);
-  sys::call(__NR_futex, &outcome.init_confined, kFutexWake, 1);
+  sys::call(__NR_futex, &outcome.init_confined, FUTEX_WAKE, 1);
   while (load_acquire(memory_shared) != 0)
-    sys::call(__NR_futex, &memory_shared, kFutexWait, 1, nullptr);
+    sys::call(__NR_futex, &memory_shared, FUTEX_WAIT, 1, nullptr);
   if (shared) unmap_all_but_outcome(machine.page, machine.page_size);
   // A session of its own: signals of the caller's terminal are not for it to pass on. Not earlier,
   // as the main program's setsid would wait for this one.
@@ -139,7 +135,7 @@ Status be_init(ContainerMachine& machine, size_t next, int main_pid,
   for (;;) {
     reap(outcome, main_pid);
     const long signal = sys::call(__NR_rt_sigtimedwait, &all, nullptr, nullptr, sizeof all);
-    if (signal > 0 && signal != kChildSignal) sys::call(__NR_kill, main_pid, signal);
+    if (signal > 0 && signal != SIGCHLD) sys::call(__NR_kill, main_pid, signal);
   }
 }
 

@@ -1,7 +1,7 @@
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../base/text.h"
 #include "../steps/resolve.h"
@@ -9,8 +9,6 @@
 
 namespace caisson {
 namespace {
-
-constexpr int kInvalid = 22, kNameTooLong = 36;
 
 enum class Module : uint64_t { kAppArmor = 0, kSelinux = 1 };
 
@@ -29,7 +27,7 @@ Status write_attribute(int proc, const char* name, const char* order, size_t siz
   struct statfs where {};
   if (const long got = sys::call(__NR_fstatfs, file.value().get(), &where); got < 0)
     return failure(got, "fstatfs", name);
-  if (where.f_type != PROC_SUPER_MAGIC) return Error{kInvalid, "fstatfs", name};
+  if (where.f_type != PROC_SUPER_MAGIC) return Error{EINVAL, "fstatfs", name};
   return check(sys::call(__NR_write, file.value().get(), order, size), "write", label);
 }
 
@@ -37,7 +35,7 @@ Status set_profile(int proc, const char* profile, When when) {
   const bool now = when == When::kNow;
   Text<4096> order;
   order.add(now ? "changeprofile " : "exec ").add(profile);
-  if (order.truncated()) return Error{kNameTooLong, "write", profile};
+  if (order.truncated()) return Error{ENAMETOOLONG, "write", profile};
   return write_attribute(proc, now ? "attr/apparmor/current" : "attr/apparmor/exec", order.c_str(),
                          order.size(), profile);
 }

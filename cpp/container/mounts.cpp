@@ -1,7 +1,7 @@
 #include <linux/magic.h>
-#include <linux/stat.h>
 #include <sys/statfs.h>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../steps/resolve.h"
 #include "container_steps.h"
@@ -9,9 +9,7 @@
 namespace caisson::steps {
 namespace {
 
-constexpr int kNotFound = 2, kAccess = 13, kCrossDevice = 18, kNotDirectory = 20, kInvalid = 22,
-              kLoop = 40;
-constexpr uint32_t kTypeMask = 0170000, kDirectoryType = 0040000, kPermissions = 07777;
+constexpr uint32_t kPermissions = 07777;
 
 // What to make where a mount point is missing; kAsTree: whatever the tree's own root is.
 enum class Target : uint64_t { kDirectory = 0, kFile = 1, kExisting = 2, kAsTree = 3 };
@@ -26,7 +24,7 @@ Result<uint32_t> file_type(int fd, const char* path) {
   struct statx info {};
   const long result = sys::call(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &info);
   if (result < 0) return failure(result, "statx", path);
-  return uint32_t{info.stx_mode & kTypeMask};
+  return uint32_t{info.stx_mode & uint32_t{S_IFMT}};
 }
 
 // Below /proc nothing is mounted but masks, whatever links of the image led there: what the kernel
@@ -35,7 +33,7 @@ Status refuse_procfs(int target, const char* path) {
   struct statfs where {};
   if (const long got = sys::call(__NR_fstatfs, target, &where); got < 0)
     return failure(got, "fstatfs", path);
-  if (where.f_type == PROC_SUPER_MAGIC) return Error{kAccess, "move_mount", path};
+  if (where.f_type == PROC_SUPER_MAGIC) return Error{EACCES, "move_mount", path};
   return {};
 }
 
@@ -53,7 +51,7 @@ Status take_from(int target, int tree, uint64_t what, const char* path) {
   if (uid >= 0 || gid >= 0) {
     const long owned = sys::call(__NR_fchownat, tree, "", uid, gid, AT_EMPTY_PATH);
     // The overflow id of an owner that has no number in this user namespace cannot be given.
-    if (owned < 0 && owned != -kInvalid) return failure(owned, "fchownat", path);
+    if (owned < 0 && owned != -EINVAL) return failure(owned, "fchownat", path);
   }
   if ((what & kTakeMode) == 0) return {};
   // fchmod(2) refuses an O_PATH descriptor.
@@ -84,7 +82,7 @@ Status mount_attach(Machine& machine, const Step& step) {
   if (kind == Target::kAsTree) {
     auto type = file_type(tree, path);
     if (!type.ok()) return type.error();
-    kind = type.value() == kDirectoryType ? Target::kDirectory : Target::kFile;
+    kind = type.value() == S_IFDIR ? Target::kDirectory : Target::kFile;
   }
   const uint64_t take = step.number[3];
   auto target = take != 0                    ? covered_directory(base, path, tree, take)
@@ -124,7 +122,7 @@ Status mount_fs(Machine& machine, const Step& step) {
   auto target = ensure_directory(machine.slot(step, 1), path, follow);
   if (!target.ok()) {
     // openat2 says ELOOP for a link where none may be; ENOTDIR says the same of a file.
-    const int number = target.error().number == kLoop ? kNotDirectory : target.error().number;
+    const int number = target.error().number == ELOOP ? ENOTDIR : target.error().number;
     return Error{number, target.error().call, path};
   }
   if (Status refused = refuse_procfs(target.value().get(), path); !refused.ok()) return refused;
@@ -174,13 +172,13 @@ Status for_each_path(Machine& machine, const Step& step, Action action) {
     if (!kernel.ok()) return Error{kernel.error().number, kernel.error().call, list.data};
     // A directory of the caller's in the place of /sys has nothing to hide.
     if (!kernel.value() && base == Base::kVolume) return {};
-    if (!kernel.value()) return Error{kCrossDevice, "fstatfs", list.data};
+    if (!kernel.value()) return Error{EXDEV, "fstatfs", list.data};
   }
   for (uint32_t at = 0; at < list.size; at += static_cast<uint32_t>(length(list.data + at)) + 1) {
     const char* path = list.data + at;
     auto target = open_below(machine.slot(step, 0), path, O_PATH);
     if (!target.ok()) {
-      if (target.error().number == kNotFound && base != Base::kTree) continue;
+      if (target.error().number == ENOENT && base != Base::kTree) continue;
       return target.error();
     }
     if (Status done = action(target.value().get(), path); !done.ok()) return done;
@@ -197,7 +195,7 @@ Status mount_mask(Machine& machine, const Step& step) {
   return for_each_path(machine, step, [scratch](int target, const char* path) -> Status {
     auto type = file_type(target, path);
     if (!type.ok()) return type.error();
-    const bool directory = type.value() == kDirectoryType;
+    const bool directory = type.value() == S_IFDIR;
     auto cover = clone_tree(scratch, directory ? "empty" : "dev/null", false);
     if (!cover.ok()) return Error{cover.error().number, cover.error().call, path};
     const int fd = cover.value().get();
@@ -238,7 +236,7 @@ Status root_pivot(Machine& machine, const Step& step) {
     return failure(moved, "fchdir", "/");
   if (const long turned = sys::call(__NR_pivot_root, ".", "."); turned < 0)
     return failure(turned, "pivot_root", "/");
-  if (const long gone = sys::call(__NR_umount2, ".", kDetach); gone < 0)
+  if (const long gone = sys::call(__NR_umount2, ".", kDetachMount); gone < 0)
     return failure(gone, "umount2", "/");
   return check(sys::call(__NR_chdir, "/"), "chdir", "/");
 }

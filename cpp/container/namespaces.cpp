@@ -1,20 +1,14 @@
-#include <fcntl.h>
 #include <linux/prctl.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../steps/resolve.h"
 #include "container_steps.h"
 
 namespace caisson::steps {
-namespace {
-
-constexpr int kKill = 9, kInvalid = 22, kNameTooLong = 36;
-
-}  // namespace
-
 // Joining a v1 cgroup by writing "0" to its `tasks` file: a single thread that moves itself needs
 // no lock over all thread groups (kernel/cgroup: cgroup_procs_write_start), which a write of
 // another's pid, or to cgroup.procs, waits milliseconds for.
@@ -29,7 +23,7 @@ Status ns_join(Machine& machine, const Step& step) {
   if (joined < 0) return failure(joined, "setns");
   machine.empty(step, 0);
   // As after every change of identity, which a user namespace would be.
-  if (!container(machine).outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  if (!container(machine).outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   return {};
 }
@@ -54,7 +48,7 @@ Status link_up(Machine& machine, const Step& step) {
       own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", name);
   if (!socket.ok()) return socket.error();
   ifreq request{};
-  if (length(name) >= sizeof request.ifr_name) return failure(-kNameTooLong, "ioctl", name);
+  if (length(name) >= sizeof request.ifr_name) return failure(-ENAMETOOLONG, "ioctl", name);
   copy_text(request.ifr_name, name);
   request.ifr_flags = IFF_UP | IFF_RUNNING;
   return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request),
@@ -66,7 +60,7 @@ namespace {
 Status write_sysctl(int proc, const char* key, const char* value) {
   Text<512> path;
   path.add("sys/").add(key);
-  if (path.truncated()) return failure(-kNameTooLong, "openat2", key);
+  if (path.truncated()) return failure(-ENAMETOOLONG, "openat2", key);
   auto file = open_below(proc, path.c_str(), O_WRONLY, Follow::kNoLinks);
   if (!file.ok()) return Error{file.error().number, file.error().call, key};
   return check(sys::call(__NR_write, file.value().get(), value, length(value)), "write", key);
@@ -88,7 +82,7 @@ Status sysctl_write(Machine& machine, const Step& step) {
     const char* key = list.data + at;
     const char* value = key + length(key) + 1;
     at = static_cast<uint32_t>(value + length(value) + 1 - list.data);
-    if (at > list.size) return failure(-kInvalid, "write", "a list of settings");
+    if (at > list.size) return failure(-EINVAL, "write", "a list of settings");
     const bool matters = *key != '-';
     if (!matters) ++key;
     const Status written = own.ok()

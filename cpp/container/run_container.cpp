@@ -2,12 +2,11 @@
 #include <linux/sched.h>
 
 #include "../base/clone.h"
+#include "../base/kernel.h"
 #include "container_steps.h"
 
 namespace caisson {
 namespace {
-
-constexpr int kInputOutput = 5, kChild = 17 /* SIGCHLD */;
 
 constexpr Handlers make_handlers() {
   Handlers all;
@@ -89,7 +88,7 @@ Status fork_from_init(ContainerMachine& machine, const Step& step, size_t next) 
     memory_shared = 1;
     arguments.child_tid = reinterpret_cast<uint64_t>(&memory_shared);
   }
-  arguments.exit_signal = kChild;
+  arguments.exit_signal = SIGCHLD;
   arguments.stack = reinterpret_cast<uint64_t>(main_stack);
   arguments.stack_size = sizeof main_stack;
   const long pid = clone_with_stack(&arguments, run_main_program, &fork);
@@ -121,7 +120,7 @@ void run_from(ContainerMachine& machine, size_t first) {
     Status status;
 #ifdef CAISSON_FAULTS
     const Fault fault = fault_at(program, Phase::kContainer, i);
-    if (fault == Fault::kFail) status = Error{kInputOutput, "fault injection", nullptr};
+    if (fault == Fault::kFail) status = Error{EIO, "fault injection", nullptr};
     if (fault > Fault::kFail) wait_for_kill(machine.page);
     if (status.ok())
 #endif

@@ -1,12 +1,11 @@
-#include <fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/magic.h>
-#include <linux/stat.h>
 #include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <termios.h>
 
 #include "../base/fd_message.h"
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../program/control.h"
 #include "../steps/resolve.h"
@@ -14,8 +13,6 @@
 
 namespace caisson::steps {
 namespace {
-
-constexpr int kNotPermitted = 1, kNoDevice = 19, kNotImplemented = 38;
 
 // /dev/pts/ptmx must be the multiplexer of a devpts: anything else could be a trap of the image's
 // (CVE-2025-52565).
@@ -27,7 +24,7 @@ Status check_multiplexer(int fd, const char* path) {
   const long got = sys::call(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &info);
   if (got < 0) return failure(got, "statx", path);
   if (where.f_type != DEVPTS_SUPER_MAGIC || info.stx_rdev_major != 5 || info.stx_rdev_minor != 2)
-    return Error{kNoDevice, "open", path};
+    return Error{ENODEV, "open", path};
   return {};
 }
 
@@ -104,7 +101,7 @@ Status session_new(Machine&, const Step& step) {
   // The caller's keys would be possessed by the container, too (session-keyring(7)). Where there is
   // no such call for this process, there is none for the program either.
   const long keyring = sys::call(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
-  if (keyring < 0 && keyring != -kNotPermitted && keyring != -kNotImplemented)
+  if (keyring < 0 && keyring != -EPERM && keyring != -ENOSYS)
     return failure(keyring, "keyctl KEYCTL_JOIN_SESSION_KEYRING");
   if (step.number[0] == 0) return {};
   return check(sys::call(__NR_ioctl, 0, TIOCSCTTY, 0), "ioctl TIOCSCTTY");

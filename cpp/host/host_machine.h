@@ -82,11 +82,9 @@ struct HostMachine : Machine {
   bool detached = false;  // it is to outlive Node
 };
 
-// The errno of a step that the canceller has ended: ECANCELED.
-constexpr int kCancelled = 125;
-
-// Runs the host's phase; a failure is recorded in the page. The calling thread's identity and mount
-// namespace are as before afterwards, whatever happened.
+// Runs the host's phase; a failure is recorded in the page, as ECANCELED where the canceller ended
+// a step. The calling thread's identity and mount namespace are as before afterwards, whatever
+// happened.
 bool run_host(HostMachine& machine);
 
 // Opens /proc/<pid>/<name> in the workplace's own procfs; the second, of the cloned process.

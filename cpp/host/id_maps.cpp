@@ -1,21 +1,18 @@
 // users.make: a user namespace that has no process, for its id maps alone.
-#include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 
 #include "../base/clone.h"
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "host_machine.h"
 
 namespace caisson::steps {
 namespace {
 
-constexpr int kKill = 9;
-constexpr int kPidfd = 3, kExited = 4, kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
-
 // Lives in Node's memory until it is killed, and ends with Node: raw system calls only.
 void wait_to_be_killed(void*) {
-  sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
   for (;;)
     sys::call(__NR_ppoll, nullptr, 0, nullptr, nullptr, 0);
 }
@@ -49,10 +46,10 @@ Status users_make(Machine& base, const Step& step) {
   const UniqueFd pidfd(descriptor);
   auto made =
       map_and_open(machine, static_cast<uint64_t>(pid), base.blob(step, 0), base.blob(step, 1));
-  sys::call(__NR_pidfd_send_signal, descriptor, kKill, nullptr, 0);
+  sys::call(__NR_pidfd_send_signal, descriptor, SIGKILL, nullptr, 0);
   // It runs on this thread's second stack, which the next step may need.
   const long reaped =
-      sys::call(__NR_waitid, kPidfd, descriptor, nullptr, kExited | kAnyChild, nullptr);
+      sys::call(__NR_waitid, P_PIDFD, descriptor, nullptr, WEXITED | __WALL, nullptr);
   if (!made.ok()) return made.error();
   if (reaped < 0) return failure(reaped, "waitid", "a user namespace for a volume");
   base.fill(step, 0, made.value().release());

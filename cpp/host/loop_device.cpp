@@ -1,11 +1,11 @@
 // image.mount: a file system in a file, such as the writable layer of a container with a quota.
 #include "loop_device.h"
 
-#include <fcntl.h>
 #include <linux/loop.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "host_machine.h"
 
@@ -13,7 +13,6 @@ namespace caisson {
 namespace {
 
 constexpr const char* kControl = "/dev/loop-control";
-constexpr int kNoDevice = 6, kBusy = 16, kTimedOut = 110, kWouldBlock = 11;
 // Between the question for a free device and its use, another process may take that one.
 constexpr int kAttempts = 64;
 
@@ -51,14 +50,14 @@ Result<LoopDevice> attach_image(int image) {
     config.fd = static_cast<uint32_t>(image);
     config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
     const long attached = sys::call(__NR_ioctl, writable.value().get(), LOOP_CONFIGURE, &config);
-    if (attached == -kBusy) continue;
+    if (attached == -EBUSY) continue;
     if (attached < 0) return failure(attached, "ioctl", "/dev/loop");
     auto reopened = open_device(device.path.c_str(), O_RDONLY);
     if (!reopened.ok()) return Error{reopened.error().number, "openat", "/dev/loop"};
     device.fd = reopened.take();
     return device;
   }
-  return Error{kBusy, "ioctl", kControl};
+  return Error{EBUSY, "ioctl", kControl};
 }
 
 Result<LoopDevice> find_attached(int image) {
@@ -81,7 +80,7 @@ Result<LoopDevice> find_attached(int image) {
     device.fd = opened.take();
     return device;
   }
-  return Error{kNoDevice, "ioctl", "/dev/loop"};
+  return Error{ENXIO, "ioctl", "/dev/loop"};
 }
 
 Result<UniqueFd> mount_device(const LoopDevice& device, const char* type, const char* options,
@@ -109,9 +108,9 @@ Status image_mount(Machine& base, const Step& step) {
   for (;;) {
     Status locked = lock_image(image);
     if (locked.ok()) break;
-    if (locked.error().number != kWouldBlock) return locked;
-    if (machine.canceller.cancels()) return Error{kCancelled, "flock", "the layer"};
-    if (sys::monotonic() > end) return Error{kTimedOut, "flock", "the layer"};
+    if (locked.error().number != EAGAIN) return locked;
+    if (machine.canceller.cancels()) return Error{ECANCELED, "flock", "the layer"};
+    if (sys::monotonic() > end) return Error{ETIMEDOUT, "flock", "the layer"};
     sys::sleep(kMillisecond);
   }
   auto device = attach_image(image);

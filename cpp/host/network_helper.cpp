@@ -1,9 +1,9 @@
 // helper.start: a program beside the container, such as one that gives it a network.
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include "../base/fd_message.h"
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../program/control.h"
 #include "host_machine.h"
@@ -12,8 +12,6 @@
 namespace caisson {
 namespace {
 
-constexpr int kInvalid = 22, kArgumentsTooMany = 7, kTimedOut = 110, kNoChild = 10, kKill = 9;
-constexpr int kPidfd = 3, kExited = 4, kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
 constexpr size_t kMaxArguments = 128;
 constexpr size_t kOwnArguments = 9;  // caisson-init's, before those of the program
 constexpr uint64_t kSecond = 1000000000;
@@ -42,10 +40,10 @@ Status follow_helper(HostMachine& machine, int channel, const char* program) {
     const bool readable = readable_until(channel, slice_end < end ? slice_end : end);
     // There is a supervisor, which can be ended.
     if (machine.helper.valid() && machine.canceller.cancels())
-      return Error{kCancelled, "ppoll", machine.keep(program)};
+      return Error{ECANCELED, "ppoll", machine.keep(program)};
     if (!readable) {
       if (sys::monotonic() < end) continue;
-      return Error{kTimedOut, "ppoll", machine.keep(program)};
+      return Error{ETIMEDOUT, "ppoll", machine.keep(program)};
     }
     HelperMessage message{};
     int fds[kMaxPassedFds];
@@ -54,9 +52,9 @@ Status follow_helper(HostMachine& machine, int channel, const char* program) {
     const Received& got = received.value();
     if (got.fd_count == 1) machine.helper.reset(fds[0]);
     // Somebody has killed it, or the container has ended, with which it does.
-    if (got.size == 0) return Error{kNoChild, "recvmsg", machine.keep(program)};
+    if (got.size == 0) return Error{ECHILD, "recvmsg", machine.keep(program)};
     if (got.size != sizeof message || message.magic != kHelperMagic)
-      return Error{kInvalid, "recvmsg", machine.keep(program)};
+      return Error{EINVAL, "recvmsg", machine.keep(program)};
     if (got.fd_count == 1) continue;
     if (message.number == 0) return {};
     message.object[sizeof message.object - 1] = '\0';
@@ -75,7 +73,7 @@ Status follow_helper(HostMachine& machine, int channel, const char* program) {
 
 void end_helper(UniqueFd& supervisor) {
   if (!supervisor.valid()) return;
-  sys::call(__NR_pidfd_send_signal, supervisor.get(), kKill, nullptr, 0);
+  sys::call(__NR_pidfd_send_signal, supervisor.get(), SIGKILL, nullptr, 0);
   // The first process of a pid namespace has ended when all others have.
   readable_until(supervisor.get(), sys::monotonic() + kLastPatience);
   supervisor.reset();
@@ -87,7 +85,7 @@ Status helper_start(Machine& base, const Step& step) {
   HostMachine& machine = host(base);
   const char* program = base.text(step, 0);
   const int users = base.slot(step, 0), network = base.slot(step, 1);
-  if (!machine.pidfd.valid() || network < 0) return Error{kInvalid, "helper", program};
+  if (!machine.pidfd.valid() || network < 0) return Error{EINVAL, "helper", program};
   int pair[2];
   const long paired = sys::call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
   if (paired < 0) return failure(paired, "socketpair");
@@ -107,7 +105,7 @@ Status helper_start(Machine& base, const Step& step) {
   const Blob list = base.blob(step, 1);
   size_t count = kOwnArguments;
   for (uint32_t at = 0; at < list.size; at += static_cast<uint32_t>(length(list.data + at)) + 1) {
-    if (count == kOwnArguments + kMaxArguments) return Error{kArgumentsTooMany, "execve", program};
+    if (count == kOwnArguments + kMaxArguments) return Error{E2BIG, "execve", program};
     arguments[count++] = list.data + at;
   }
 
@@ -123,7 +121,7 @@ Status helper_start(Machine& base, const Step& step) {
   Status followed = follow_helper(machine, channel.get(), program);
   // What was spawned only starts the supervisor.
   if (readable_until(first.get(), sys::monotonic() + kLastPatience))
-    sys::call(__NR_waitid, kPidfd, first.get(), nullptr, kExited | kAnyChild, nullptr);
+    sys::call(__NR_waitid, P_PIDFD, first.get(), nullptr, WEXITED | __WALL, nullptr);
   if (!followed.ok()) end_helper(machine.helper);
   return followed;
 }

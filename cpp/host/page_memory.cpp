@@ -1,23 +1,16 @@
 #include "page_memory.h"
 
-#include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 
 namespace caisson {
-namespace {
-
-constexpr int kInvalid = 22;
-constexpr unsigned kNoExecSeal = 8;  // MFD_NOEXEC_SEAL, which older headers do not have
-
-}  // namespace
-
 Result<Page*> make_page(const void* program, size_t program_size, size_t& size, UniqueFd& fd) {
   const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   long made = sys::call(__NR_memfd_create, "caisson-page", flags | kNoExecSeal);
-  if (made == -kInvalid) made = sys::call(__NR_memfd_create, "caisson-page", flags);  // before 6.3
+  if (made == -EINVAL) made = sys::call(__NR_memfd_create, "caisson-page", flags);  // before 6.3
   auto memory = own_fd(made, "memfd_create", nullptr);
   if (!memory.ok()) return memory.error();
   size = kProgramOffset + program_size;

@@ -1,11 +1,11 @@
 // process.open, clone, ids.map, ns.open, oom.set, release, fsids.set
-#include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include "../base/fd_message.h"
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../base/spin_lock.h"
 #include "../program/control.h"
@@ -15,17 +15,10 @@
 #include "spawn.h"
 
 namespace caisson {
-namespace {
-
-constexpr int kNotFound = 2, kNoProcess = 3, kAccess = 13, kInvalid = 22, kNameTooLong = 36;
-constexpr int kPidfd = 3, kExited = 4, kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, __WALL
-
-}  // namespace
-
 Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char* name, int flags) {
   Text<64> path;
   path.add(pid).add("/").add(name);
-  if (path.truncated()) return failure(-kNameTooLong, "openat", machine.keep(path.c_str()));
+  if (path.truncated()) return failure(-ENAMETOOLONG, "openat", machine.keep(path.c_str()));
   return own_fd(
       sys::call(__NR_openat, machine.workplace.proc.get(), path.c_str(), flags | O_CLOEXEC),
       "openat", machine.keep(path.c_str()));
@@ -127,7 +120,7 @@ bool has_default_coredump_filter(Workplace& workplace) {
   if (!filter.valid()) {
     const long opened =
         sys::call(__NR_openat, workplace.proc.get(), "self/coredump_filter", O_RDONLY | O_CLOEXEC);
-    if (opened == -kNotFound) return true;  // a kernel without core dumps
+    if (opened == -ENOENT) return true;  // a kernel without core dumps
     if (opened < 0) return false;
     filter.reset(static_cast<int>(opened));
   }
@@ -190,7 +183,7 @@ namespace {
 
 Result<uint64_t> start_time(HostMachine& machine, uint64_t pid) {
   auto file = open_of_process(machine, pid, "stat", O_RDONLY);
-  if (!file.ok()) return failure(-kNoProcess, "openat", machine.detail);
+  if (!file.ok()) return failure(-ESRCH, "openat", machine.detail);
   auto read = read_start_time(file.value().get());
   if (!read.ok()) return Error{read.error().number, "read", machine.detail};
   return read;
@@ -211,15 +204,14 @@ Status follow(HostMachine& machine) {
   int fds[kMaxPassedFds];
   auto received = receive_message(machine.control.get(), &message, sizeof message, fds);
   const long reaped =
-      keeps ? 0
-            : sys::call(__NR_waitid, kPidfd, first.get(), nullptr, kExited | kAnyChild, nullptr);
+      keeps ? 0 : sys::call(__NR_waitid, P_PIDFD, first.get(), nullptr, WEXITED | __WALL, nullptr);
   // Somebody has killed it.
   if (!received.ok()) return Error{received.error().number, "recvmsg", "the process outside"};
   const Received& got = received.value();
   if (got.fd_count == 1) second.reset(fds[0]);
   if (got.size != sizeof message || message.magic != kClonedMagic ||
       message.call >= sizeof kClonedCalls / sizeof kClonedCalls[0])
-    return Error{kInvalid, "recvmsg", "the process outside"};
+    return Error{EINVAL, "recvmsg", "the process outside"};
   if (message.pid < 0) return failure(message.pid, kClonedCalls[message.call]);
   machine.pid = message.pid;
   return check(reaped, "waitid", "the process outside");
@@ -260,7 +252,7 @@ Status process_open(Machine& base, const Step& step) {
   if (!pidfd.ok()) return pidfd.error();
   auto started = start_time(machine, pid);
   if (!started.ok()) return started.error();
-  if (started.value() != step.number[1]) return failure(-kNoProcess, "pidfd_open");
+  if (started.value() != step.number[1]) return failure(-ESRCH, "pidfd_open");
   base.fill(step, 0, pidfd.value().release());
   return {};
 }
@@ -371,7 +363,7 @@ Status oom_set(Machine& base, const Step& step) {
   value.add(negative ? "-" : "").add(negative ? 0 - score : score);
   Status written = write_of_child(host(base), "oom_score_adj", value.c_str(), value.size());
   const bool as_far_as_allowed = step.number[1] != 0;
-  if (!written.ok() && as_far_as_allowed && written.error().number == kAccess) return {};
+  if (!written.ok() && as_far_as_allowed && written.error().number == EACCES) return {};
   return written;
 }
 
@@ -397,7 +389,7 @@ Status release(Machine& base, const Step& step) {
     uint16_t slot;
     __builtin_memcpy(&slot, list.data + at, sizeof slot);
     if (slot >= base.program.slots() || message.count == kMaxSlots || base.slots[slot] < 0)
-      return Error{kInvalid, "sendmsg", "the list of slots"};
+      return Error{EINVAL, "sendmsg", "the list of slots"};
     message.slot[message.count] = slot;
     fds[message.count++] = base.slots[slot];
   }

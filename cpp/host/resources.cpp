@@ -1,13 +1,12 @@
 // fd.dup, pipe.make, cgroup.make, cgroup.write
-#include <fcntl.h>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "host_machine.h"
 
 namespace caisson::steps {
 namespace {
 
-constexpr int kNotFound = 2, kExists = 17;
 constexpr size_t kMaxPath = 4096;
 
 bool is_end(char c) {
@@ -74,7 +73,7 @@ Status pipe_make(Machine& machine, const Step& step) {
 Status cgroup_make(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   long made = sys::call(__NR_mkdirat, AT_FDCWD, path, 0755);
-  if (made == -kNotFound) {
+  if (made == -ENOENT) {
     // The parent, which all containers share, goes with the last of them.
     Text<kMaxPath> parent;
     size_t end = length(path);
@@ -84,7 +83,7 @@ Status cgroup_make(Machine& machine, const Step& step) {
     sys::call(__NR_mkdirat, AT_FDCWD, parent.c_str(), 0755);
     made = sys::call(__NR_mkdirat, AT_FDCWD, path, 0755);
   }
-  if (made == -kExists && step.number[0] != 0) return {};
+  if (made == -EEXIST && step.number[0] != 0) return {};
   return check(made, "mkdir", path);
 }
 

@@ -1,10 +1,9 @@
+#include "../base/kernel.h"
 #include "../base/signals.h"
 #include "host_machine.h"
 
 namespace caisson {
 namespace {
-
-constexpr int kInputOutput = 5, kKill = 9;
 
 constexpr Handlers make_handlers() {
   Handlers all;
@@ -44,9 +43,9 @@ static_assert(kHandlers.complete(kInHost));
 void inject_kill(HostMachine& machine, Fault fault) {
   const UniqueFd& init = machine.program_pidfd.valid() ? machine.program_pidfd : machine.pidfd;
   if ((fault == Fault::kKillInit || fault == Fault::kKillBoth) && init.valid())
-    sys::call(__NR_pidfd_send_signal, init.get(), kKill, nullptr, 0);
+    sys::call(__NR_pidfd_send_signal, init.get(), SIGKILL, nullptr, 0);
   if (fault == Fault::kKillNode || fault == Fault::kKillBoth)
-    sys::call(__NR_kill, sys::call(__NR_getpid), kKill);
+    sys::call(__NR_kill, sys::call(__NR_getpid), SIGKILL);
 }
 #endif
 
@@ -66,7 +65,7 @@ bool run_host(HostMachine& machine) {
     Status status;
 #ifdef CAISSON_FAULTS
     const Fault fault = fault_at(machine.program, Phase::kHost, i);
-    if (fault == Fault::kFail) status = Error{kInputOutput, "fault injection", nullptr};
+    if (fault == Fault::kFail) status = Error{EIO, "fault injection", nullptr};
     if (fault > Fault::kFail) inject_kill(machine, fault);
     if (status.ok())
 #endif

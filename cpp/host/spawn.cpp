@@ -1,10 +1,10 @@
 #include "spawn.h"
 
-#include <fcntl.h>
 #include <linux/memfd.h>
 #include <linux/prctl.h>
 
 #include "../base/clone.h"
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../base/text.h"
 #include "capabilities.h"
@@ -16,7 +16,6 @@
 namespace caisson {
 namespace {
 
-constexpr int kChildSignal = 17, kInvalid = 22;
 constexpr unsigned kLastCapability = 63;
 
 struct Child {
@@ -35,8 +34,7 @@ void start(void* argument) {
     sys::exit_group(127);
   };
   // The descriptor table is a copy: what this does to it, Node does not see.
-  if (const long closed = sys::call(__NR_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
-      closed < 0)
+  if (const long closed = sys::call(__NR_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC); closed < 0)
     give_up(closed, "close_range");
   for (const int fd : child.process.keep)
     if (fd >= 0)
@@ -74,7 +72,7 @@ Result<int> spawn_init(const InitProcess& process, uint64_t namespaces, int cgro
   clone_args clone{};
   clone.flags = namespaces | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
   clone.pidfd = reinterpret_cast<uint64_t>(&descriptor);
-  clone.exit_signal = kChildSignal;
+  clone.exit_signal = SIGCHLD;
   clone.stack = reinterpret_cast<uint64_t>(stack);
   clone.stack_size = stack_size;
   if (cgroup >= 0) {
@@ -86,7 +84,7 @@ Result<int> spawn_init(const InitProcess& process, uint64_t namespaces, int cgro
   pidfd.reset(descriptor);
   if (child.failed != 0) {
     // Already on its way out; nobody else will reap it.
-    sys::call(__NR_waitid, 3 /* P_PIDFD */, descriptor, nullptr, 4 /* WEXITED */, nullptr);
+    sys::call(__NR_waitid, P_PIDFD, descriptor, nullptr, WEXITED, nullptr);
     pidfd.reset();
     return failure(child.failed, child.call);
   }
@@ -98,7 +96,7 @@ Result<UniqueFd> load_init(const char* path) {
   if (!file.ok()) return file;
   const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   long memory = sys::call(__NR_memfd_create, "caisson-init", flags | MFD_EXEC);
-  if (memory == -kInvalid)
+  if (memory == -EINVAL)
     memory = sys::call(__NR_memfd_create, "caisson-init", flags);  // before 6.3
   auto writable = own_fd(memory, "memfd_create", path);
   if (!writable.ok()) return writable;

@@ -1,15 +1,14 @@
 // tree.open, fs.make, overlay.make, node.make: mounts that are built before anybody can see them.
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../steps/resolve.h"
 #include "host_machine.h"
 
 namespace caisson::steps {
 namespace {
-
-constexpr int kNotPermitted = 1, kExists = 17, kInvalid = 22, kReadOnly = 30;
-constexpr long kReadOnlyFlag = 1;  // ST_RDONLY
 
 // How the running kernel takes overlay layers; found by the addon's `probe`.
 enum class OverlayWay : uint64_t { kDescriptors = 0, kAttached = 1 };
@@ -82,7 +81,7 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
     Text<16> path;
     path.add(attached);
     const long made = sys::call(__NR_mkdirat, AT_FDCWD, path.c_str(), 0755);
-    if (made < 0 && made != -kExists) return failure(made, "mkdirat", machine.keep(path.c_str()));
+    if (made < 0 && made != -EEXIST) return failure(made, "mkdirat", machine.keep(path.c_str()));
     const long moved =
         sys::call(__NR_move_mount, tree, "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH);
     if (moved < 0) return failure(moved, "move_mount", machine.keep(path.c_str()));
@@ -97,7 +96,7 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
       lowerdir.add(i == 0 ? "" : ":").add(attached);
       if (Status done = attach(machine.slots[listed(lowers, i)]); !done.ok()) return done.error();
     }
-    if (lowerdir.truncated()) return failure(-kInvalid, "fsconfig", "lowerdir");
+    if (lowerdir.truncated()) return failure(-EINVAL, "fsconfig", "lowerdir");
     if (Status set = set_text(context, "lowerdir", lowerdir.c_str()); !set.ok()) return set.error();
     if (own >= 0) {
       Text<32> upper, work;
@@ -115,7 +114,7 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
   while (attached > 0) {
     Text<16> path;
     path.add(--attached);
-    sys::call(__NR_umount2, path.c_str(), kDetach);
+    sys::call(__NR_umount2, path.c_str(), kDetachMount);
   }
   if (Status left = enter_host_mounts(workplace); !left.ok()) return left.error();
   return built;
@@ -174,7 +173,7 @@ Status tree_open(Machine& machine, const Step& step) {
     Status mapped =
         recursive ? set_mount_attributes(fd, 0, 0, false, 0, userns, path) : Status(changed);
     const int number = mapped.error().number;
-    const bool impossible = number == kInvalid || number == kNotPermitted;
+    const bool impossible = number == EINVAL || number == EPERM;
     if (!mapped.ok() && !(impossible && unmapped == Unmapped::kShown)) return mapped;
     changed = change(-1);
   }
@@ -202,8 +201,7 @@ Status fs_make(Machine& machine, const Step& step) {
 Status overlay_make(Machine& machine, const Step& step) {
   const Blob lowers = machine.blob(step, 0);
   for (uint32_t i = 0; i < lowers.size / 2; ++i)
-    if (listed(lowers, i) >= machine.program.slots())
-      return Error{kInvalid, "fsconfig", "lowerdir"};
+    if (listed(lowers, i) >= machine.program.slots()) return Error{EINVAL, "fsconfig", "lowerdir"};
   auto context = own_fd(sys::call(__NR_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen", "overlay");
   if (!context.ok()) return context.error();
   const int fd = context.value().get();
@@ -223,7 +221,7 @@ Status overlay_make(Machine& machine, const Step& step) {
     struct statfs state {};
     if (const long got = sys::call(__NR_fstatfs, mount.value().get(), &state); got < 0)
       return failure(got, "fstatfs", "overlay");
-    if ((state.f_flags & kReadOnlyFlag) != 0) return Error{kReadOnly, "fsmount", "overlay"};
+    if ((state.f_flags & ST_RDONLY) != 0) return Error{EROFS, "fsmount", "overlay"};
   }
   machine.fill(step, 0, mount.value().release());
   return {};

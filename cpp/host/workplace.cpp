@@ -1,8 +1,12 @@
+#include <linux/ioprio.h>
+#include <linux/mempolicy.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <sys/resource.h>
 
 #include <initializer_list>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "host_machine.h"
 
@@ -42,8 +46,7 @@ Status build_small_mounts(Workplace& workplace) {
   if (plain < 0) return failure(plain, "setns", "the host's mount namespace");
   if (const long made = sys::call(__NR_unshare, CLONE_NEWNS); made < 0)
     return failure(made, "unshare", "a mount namespace for the launcher");
-  const long isolated =
-      sys::call(__NR_mount, "none", "/", nullptr, 0x44000 /* MS_REC|MS_PRIVATE */, nullptr);
+  const long isolated = sys::call(__NR_mount, "none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   if (isolated < 0) return failure(isolated, "mount", "/");
 
   auto proc_mount = kernel_filesystem(workplace.rights, "proc", "/proc");
@@ -63,7 +66,7 @@ Status build_small_mounts(Workplace& workplace) {
     return failure(moved, "fchdir", "/");
   if (const long turned = sys::call(__NR_pivot_root, ".", "."); turned < 0)
     return failure(turned, "pivot_root", "/");
-  if (const long gone = sys::call(__NR_umount2, ".", kDetach); gone < 0)
+  if (const long gone = sys::call(__NR_umount2, ".", kDetachMount); gone < 0)
     return failure(gone, "umount2", "/");
   for (const bool is_proc : {true, false}) {
     const int mount = (is_proc ? proc_mount : sys_mount).value().get();
@@ -85,19 +88,18 @@ Status build_small_mounts(Workplace& workplace) {
 // started this program: a scheduling class, a niceness, processors, the slack of its timers. None
 // of that is the container's. What an ordinary user may not take back stays: a lower niceness.
 Status reset_inherited() {
-  constexpr int kNormal = 0, kOfProcess = 0, kIoOfProcess = 1, kDefaultPolicy = 0;
   constexpr uint64_t kDefaultSlack = 50'000;  // ns; of the machine's first process
   // Without randomization of addresses attacks are easier (ADDR_NO_RANDOMIZE).
   if (const long set = sys::call(__NR_personality, 0); set < 0) return failure(set, "personality");
   const int priority = 0;
-  sys::call(__NR_sched_setscheduler, 0, kNormal, &priority);
-  sys::call(__NR_setpriority, kOfProcess, 0, 0);
-  sys::call(__NR_ioprio_set, kIoOfProcess, 0, 0);
+  sys::call(__NR_sched_setscheduler, 0, SCHED_NORMAL, &priority);
+  sys::call(__NR_setpriority, PRIO_PROCESS, 0, 0);
+  sys::call(__NR_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
   // The kernel leaves of these what the cgroup allows.
   unsigned char processors[1024];
   __builtin_memset(processors, 0xff, sizeof processors);
   sys::call(__NR_sched_setaffinity, 0, sizeof processors, processors);
-  sys::call(__NR_set_mempolicy, kDefaultPolicy, nullptr, 0);
+  sys::call(__NR_set_mempolicy, MPOL_DEFAULT, nullptr, 0);
   sys::call(__NR_prctl, PR_SET_TIMERSLACK, kDefaultSlack);
   return {};
 }

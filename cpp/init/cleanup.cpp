@@ -1,8 +1,7 @@
-#include <fcntl.h>
 #include <linux/prctl.h>
-#include <linux/stat.h>
 #include <sys/mman.h>
 
+#include "../base/kernel.h"
 #include "../base/sys.h"
 #include "../program/journal.h"
 #include "../steps/teardown.h"
@@ -12,7 +11,6 @@ namespace caisson {
 namespace {
 
 constexpr int kLife = 0, kJournal = 1;
-constexpr int kInterrupted = 4;
 
 struct Journal {
   const char* bytes = nullptr;
@@ -76,7 +74,7 @@ void wait_for_the_end() {
   long got;
   do
     got = sys::call(__NR_read, kLife, &nothing, sizeof nothing);
-  while (got > 0 || got == -kInterrupted);
+  while (got > 0 || got == -EINTR);
 }
 
 }  // namespace

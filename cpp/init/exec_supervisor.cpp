@@ -1,18 +1,16 @@
 // The exec supervisor of a program that was started in a container and may be left: outside, its
 // parent. It tells Node's side of the exit; when Node goes away the program ends, unless Node has
 // left it here.
-#include <linux/wait.h>
 #include <poll.h>
 
 #include "../base/fd_message.h"
+#include "../base/kernel.h"
 #include "../base/sys.h"
 #include "../program/control.h"
 #include "subcommands.h"
 
 namespace caisson {
 namespace {
-
-constexpr int kKill = 9, kInterrupted = 4, kAgain = 11;
 
 // Its far end, which nobody reads any more but this process, and its near one.
 struct Terminal {
@@ -50,18 +48,18 @@ void be_keeper(Page* page, int pid, int pidfd, int life) {
       if (is_left(life, terminal))
         sys::call(__NR_setsid);
       else
-        sys::call(__NR_pidfd_send_signal, pidfd, kKill, nullptr, 0);
+        sys::call(__NR_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
       sys::close(life);
       life = -1;
     }
     if (waiting[2].revents != 0) {
       char shown[4096];
       const long size = sys::call(__NR_read, terminal.far, shown, sizeof shown);
-      if (size <= 0 && size != -kAgain) terminal.far = -1;
+      if (size <= 0 && size != -EAGAIN) terminal.far = -1;
     }
   }
   int status = 0;
-  while (sys::call(__NR_wait4, pid, &status, __WALL, nullptr) == -kInterrupted) {
+  while (sys::call(__NR_wait4, pid, &status, __WALL, nullptr) == -EINTR) {
   }
   store_release(page->outcome.status, static_cast<uint32_t>(status));
   store_release(page->outcome.exited, 1u);

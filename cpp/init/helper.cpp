@@ -2,16 +2,15 @@
 // namespace in which the program runs with all that it forks: when the supervisor ends, which it
 // does with the container, the kernel ends them, whatever they have done to their sessions, signals
 // and identities. (A parent-death signal would be lost when the program changes its user.)
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
-#include <linux/wait.h>
 #include <poll.h>
 
 #include <initializer_list>
 
 #include "../base/fd_message.h"
+#include "../base/kernel.h"
 #include "../base/signals.h"
 #include "../base/sys.h"
 #include "../base/text.h"
@@ -22,8 +21,6 @@
 namespace caisson {
 namespace {
 
-constexpr int kInputOutput = 5, kAgain = 11, kInterrupted = 4, kInvalid = 22;
-constexpr int kChildSignal = 17, kSetMask = 2;
 constexpr int kReadyFd = 3;
 
 [[noreturn]] void fail(int channel, long result, const char* call, const char* object) {
@@ -44,8 +41,8 @@ class Said {
     for (;;) {
       char bytes[256];
       const long size = sys::call(__NR_read, from, bytes, sizeof bytes);
-      if (size == -kInterrupted) continue;
-      if (size < 0) return size == -kAgain;
+      if (size == -EINTR) continue;
+      if (size < 0) return size == -EAGAIN;
       if (size == 0) return false;
       for (long i = 0; i < size; ++i)
         add(bytes[i]);
@@ -100,7 +97,7 @@ Pipe make_pipe(int channel) {
     if (placed < 0) give_up(failed, placed);
   }
   const uint64_t none = 0;
-  sys::call(__NR_rt_sigprocmask, kSetMask, &none, nullptr, sizeof none);
+  sys::call(__NR_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
   const char* const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
   give_up(failed, sys::call(__NR_execve, program, arguments, environment));
 }
@@ -124,8 +121,7 @@ void lend_network(int channel, int network) {
 void keep_mounts_apart(int channel) {
   if (const long made = sys::call(__NR_unshare, CLONE_NEWNS); made < 0)
     fail(channel, made, "unshare", "a mount namespace for the program");
-  const long apart =
-      sys::call(__NR_mount, "none", "/", nullptr, 0x84000 /* MS_REC|MS_SLAVE */, nullptr);
+  const long apart = sys::call(__NR_mount, "none", "/", nullptr, MS_REC | MS_SLAVE, nullptr);
   if (apart < 0) fail(channel, apart, "mount", "/");
 }
 
@@ -153,7 +149,7 @@ void keep_mounts_apart(int channel) {
   size_t count = 0;
   while (arguments[count] != nullptr)
     ++count;
-  if (place >= count) fail(channel, -kInvalid, "execve", program);
+  if (place >= count) fail(channel, -EINVAL, "execve", program);
   arguments[place] = const_cast<char*>(path.c_str());
 
   const Pipe go = make_pipe(channel), said = make_pipe(channel), failed = make_pipe(channel);
@@ -163,7 +159,7 @@ void keep_mounts_apart(int channel) {
   clone_args clone{};
   clone.flags = CLONE_PIDFD;
   clone.pidfd = reinterpret_cast<uint64_t>(&child);
-  clone.exit_signal = kChildSignal;
+  clone.exit_signal = SIGCHLD;
   const long pid = sys::call(__NR_clone3, &clone, sizeof clone);
   if (pid < 0) fail(channel, pid, "clone3", "");
   if (pid == 0) {
@@ -202,12 +198,12 @@ void keep_mounts_apart(int channel) {
     if (waiting[1].revents != 0) {
       waiting[1].fd = -1;
       int status = 0;
-      while (sys::call(__NR_wait4, pid, &status, __WALL, nullptr) == -kInterrupted) {
+      while (sys::call(__NR_wait4, pid, &status, __WALL, nullptr) == -EINTR) {
       }
       if (ready_way == kReadyByEnding) is_ready = status == 0;
       if (!is_ready && !told) {
         words.read(said.read_end);
-        fail(channel, -kInputOutput, kHelperEnded, words.text());
+        fail(channel, -EIO, kHelperEnded, words.text());
       }
     }
     if (!is_ready || told) continue;
@@ -226,7 +222,7 @@ void helper_main(int channel, int container, int users, int network, uint64_t pl
   sys::call(__NR_setsid);
   reset_signals(kAllSignals);
   const uint64_t all = ~uint64_t{0};
-  sys::call(__NR_rt_sigprocmask, kSetMask, &all, nullptr, sizeof all);
+  sys::call(__NR_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
   if (users >= 0) {
     if (const long joined = sys::call(__NR_setns, users, CLONE_NEWUSER); joined < 0)
       fail(channel, joined, "setns", "the container's user namespace");
@@ -242,7 +238,7 @@ void helper_main(int channel, int container, int users, int network, uint64_t pl
   clone_args clone{};
   clone.flags = CLONE_PIDFD | CLONE_NEWPID;
   clone.pidfd = reinterpret_cast<uint64_t>(&supervisor);
-  clone.exit_signal = kChildSignal;
+  clone.exit_signal = SIGCHLD;
   const long pid = sys::call(__NR_clone3, &clone, sizeof clone);
   if (pid < 0) fail(channel, pid, "clone3", "");
   if (pid == 0) keep(channel, container, network, place, ready, program, arguments);

@@ -1,9 +1,9 @@
-#include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <poll.h>
 
 #include "../base/fd_message.h"
+#include "../base/kernel.h"
 #include "../base/sys.h"
 #include "../program/control.h"
 #include "../steps/machine.h"
@@ -12,7 +12,6 @@
 namespace caisson {
 namespace {
 
-constexpr int kNoProcess = 3, kNoMemory = 12, kKill = 9;
 constexpr int kCloseOnExec = O_CLOEXEC;
 
 // In the order of kClonedCalls.
@@ -55,7 +54,7 @@ bool ends_soon(int target) {
 
 void join_main(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
                Joining joining, int life) {
-  sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
   reset_memory_attributes(page_fd);
   if (joining == Joining::kStaysOutside) stay_outside(page_fd, control, target, namespaces);
   const bool detached = joining == Joining::kClonesDetached;
@@ -81,7 +80,7 @@ void join_main(int page_fd, int control, int target, int cgroup, uint64_t namesp
   // Node's child, as a container is, and told of by the signal that this one has. A detached one is
   // soon nobody's, and its reaper is whoever has that task out there.
   if (detached || life >= 0)
-    clone.exit_signal = 17;  // SIGCHLD
+    clone.exit_signal = SIGCHLD;
   else
     clone.flags |= CLONE_PARENT;
   if (cgroup >= 0) {
@@ -109,9 +108,9 @@ void join_main(int page_fd, int control, int target, int cgroup, uint64_t namesp
     sys::call(__NR_prctl, PR_SET_PDEATHSIG, 0);
     be_keeper(page, static_cast<int>(pid), pidfd, life);
   }
-  const bool ended = pid == -kNoMemory && ends_soon(target);
+  const bool ended = pid == -ENOMEM && ends_soon(target);
   // A clone that fails late has written a number that is no descriptor.
-  report(control, ended ? -kNoProcess : pid, kClone, pid > 0 ? pidfd : -1);
+  report(control, ended ? -ESRCH : pid, kClone, pid > 0 ? pidfd : -1);
 }
 
 }  // namespace caisson

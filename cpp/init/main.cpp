@@ -1,10 +1,9 @@
 // caisson-init: one static executable without a libc, run from a sealed memfd. The first argument
 // names the subcommand; descriptors are passed by number.
-#include <fcntl.h>
 #include <linux/prctl.h>
-#include <linux/stat.h>
 #include <sys/mman.h>
 
+#include "../base/kernel.h"
 #include "../base/signals.h"
 #include "../container/container_steps.h"
 #include "subcommands.h"
@@ -12,7 +11,7 @@
 namespace caisson {
 namespace {
 
-constexpr int kUsage = 64, kKill = 9, kChildSignal = 17;
+constexpr int kUsage = 64;
 
 int descriptor(const char* text) {
   uint64_t number = 0;
@@ -49,7 +48,7 @@ Page* map_page(int page_fd, uint64_t& size) {
 void init_main(int page_fd, int control, bool outlives_node, int own_descriptors) {
   // Set first of all, and again after each change of identity; `await`, `init` and `exec` notice
   // when Node's side has ended meanwhile.
-  if (!outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, kKill);
+  if (!outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
   // Nobody inside may look into this process while it still holds anything of the host
   // (CVE-2016-9962).
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
@@ -61,11 +60,11 @@ void init_main(int page_fd, int control, bool outlives_node, int own_descriptors
   const char* reason = nullptr;
   if (page->program_size > size - kProgramOffset ||
       !Program::decode(program_of(page), page->program_size, program, reason)) {
-    record_error(page, Phase::kContainer, 0, Error{8 /* ENOEXEC */, "decode", reason});
+    record_error(page, Phase::kContainer, 0, Error{ENOEXEC, "decode", reason});
     sys::exit_group(1);
   }
   // An init that ignored it would reap nobody. The others are reset before `exec`.
-  reset_signals(signal_bit(kChildSignal));
+  reset_signals(signal_bit(SIGCHLD));
   sys::call(__NR_umask, 022);
   ContainerMachine machine(program, page, size, control);
   machine.outlives_node = outlives_node;

@@ -11,6 +11,7 @@
 
 #include <initializer_list>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../base/text.h"
 #include "../host/capabilities.h"
@@ -20,10 +21,8 @@
 namespace caisson {
 namespace {
 
-constexpr int kChildSignal = 17, kBadDescriptor = 9, kInvalid = 22, kIo = 5;
-constexpr int kSealAll = 0xf;  // F_SEAL_SEAL | SHRINK | GROW | WRITE
+constexpr int kAllSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 constexpr unsigned long kNullDevice = 1u << 8 | 3;
-constexpr uint64_t kReadOnlyMount = 1;  // MOUNT_ATTR_RDONLY
 
 void tell(const char* name, const Status& status) {
   const Error error = status.error();
@@ -36,9 +35,9 @@ void tell(const char* name, const Status& status) {
 // As fork(2): this process has one thread, and no libc that would have to know.
 template <class Body>
 int in_child(Body body, uint64_t flags = 0) {
-  const long pid = sys::call(__NR_clone, flags | kChildSignal);
+  const long pid = sys::call(__NR_clone, flags | SIGCHLD);
   if (pid == 0) {
-    sys::call(__NR_prctl, PR_SET_PDEATHSIG, 9 /* SIGKILL */);
+    sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
     sys::exit_group(body());
   }
   int status = 0;
@@ -107,12 +106,13 @@ void probe_calls() {
   Status sealed;
   {
     const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-    long made = sys::call(__NR_memfd_create, "caisson-probe", flags | 0x10 /* MFD_EXEC */);
-    if (made == -kInvalid) made = sys::call(__NR_memfd_create, "caisson-probe", flags);
+    long made = sys::call(__NR_memfd_create, "caisson-probe", flags | kExecutableMemfd);
+    if (made == -EINVAL) made = sys::call(__NR_memfd_create, "caisson-probe", flags);
     auto memory = own_fd(made, "memfd_create", nullptr);
-    sealed = memory.ok() ? check(sys::call(__NR_fcntl, memory.value().get(), F_ADD_SEALS, kSealAll),
-                                 "fcntl F_ADD_SEALS")
-                         : Status(memory.error());
+    sealed = memory.ok()
+                 ? check(sys::call(__NR_fcntl, memory.value().get(), F_ADD_SEALS, kAllSeals),
+                         "fcntl F_ADD_SEALS")
+                 : Status(memory.error());
   }
   tell("memfd", sealed);
 
@@ -125,12 +125,12 @@ void probe_calls() {
   // A kernel that knows the flag looks for the descriptor, and finds none.
   clone_args clone{};
   clone.flags = CLONE_INTO_CGROUP;
-  clone.exit_signal = kChildSignal;
+  clone.exit_signal = SIGCHLD;
   clone.cgroup = 0x7fffffff;
   const long cloned = sys::call(__NR_clone3, &clone, sizeof clone);
   if (cloned == 0) sys::exit_group(0);
   tell("clone.cgroup",
-       cloned == -kBadDescriptor ? Status() : failure(cloned < 0 ? cloned : -kInvalid, "clone3"));
+       cloned == -EBADF ? Status() : failure(cloned < 0 ? cloned : -EINVAL, "clone3"));
 
   // Loaded, not attached: "return 1".
   const bpf_insn allow[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 1},
@@ -193,7 +193,7 @@ Status map_ids(const char* directory, int users) {
 Status set_attributes() {
   auto made = make_filesystem("tmpfs", "size=64k", 0);
   if (!made.ok()) return made.error();
-  return set_mount_attributes(made.value().get(), kReadOnlyMount, 0, false);
+  return set_mount_attributes(made.value().get(), MOUNT_ATTR_RDONLY, 0, false);
 }
 
 Status try_overlay(int layers, bool descriptors, bool user_attributes) {
@@ -225,10 +225,9 @@ Status try_overlay(int layers, bool descriptors, bool user_attributes) {
 // With mount, pid and network namespaces of its own, in the second child of which this runs.
 int probe_mounts(const char* data, bool privileged) {
   const int users = other_users();
-  const Status no_users = failure(-kIo, "a user namespace");
+  const Status no_users = failure(-EIO, "a user namespace");
   tell("mount.private",
-       check(sys::call(__NR_mount, "none", "/", nullptr, 0x44000 /* MS_REC|MS_PRIVATE */, nullptr),
-             "mount"));
+       check(sys::call(__NR_mount, "none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount"));
   tell("idmap.data", users < 0 || users == 255 ? no_users : map_ids(data, users));
   for (const char* const* type :
        (const char* const[][2]){{"mount.proc", "proc"}, {"mount.sysfs", "sysfs"}}) {
@@ -264,7 +263,7 @@ int probe_mounts(const char* data, bool privileged) {
       sys::call(__NR_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH), "move_mount");
   if (turned.ok()) turned = check(sys::call(__NR_fchdir, root), "fchdir");
   if (turned.ok()) turned = check(sys::call(__NR_pivot_root, ".", "."), "pivot_root");
-  if (turned.ok()) turned = check(sys::call(__NR_umount2, ".", kDetach), "umount2");
+  if (turned.ok()) turned = check(sys::call(__NR_umount2, ".", kDetachMount), "umount2");
   tell("mount.pivot", turned);
   if (!turned.ok()) return 1;
   tell("overlay", try_overlay(root, false, !privileged));

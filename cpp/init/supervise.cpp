@@ -1,11 +1,10 @@
-#include <fcntl.h>
 #include <linux/prctl.h>
-#include <linux/stat.h>
 #include <sys/mman.h>
 
 #include <initializer_list>
 #include <new>
 
+#include "../base/kernel.h"
 #include "../base/sys.h"
 #include "../supervisor/supervisor.h"
 #include "subcommands.h"
@@ -19,7 +18,7 @@ void become_orphan() {
 #if defined(__x86_64__)
   const long forked = sys::call(__NR_fork);
 #else
-  const long forked = sys::call(__NR_clone, 17 /* SIGCHLD */, 0, 0, 0, 0);
+  const long forked = sys::call(__NR_clone, SIGCHLD, 0, 0, 0, 0);
 #endif
   if (forked != 0) sys::exit_group(forked < 0 ? 1 : 0);
 }
@@ -48,7 +47,7 @@ void supervise_main(int config_fd, int init_fd, int client, int lock) {
   sys::call(__NR_chdir, "/");
   // Starting children inherit this, and begin with none blocked when they exec (program.cpp, seal).
   const uint64_t all = ~uint64_t{0};
-  sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, nullptr, sizeof all);
+  sys::call(__NR_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
   // What is opened from here on is no stream.
   for (int fd = 0; fd < 3; ++fd)
     if (sys::call(__NR_fcntl, fd, F_GETFD) < 0)

@@ -1,6 +1,6 @@
-#include <fcntl.h>
 #include <linux/prctl.h>
 
+#include "../base/kernel.h"
 #include "../base/sys.h"
 #include "../steps/machine.h"
 #include "../steps/teardown.h"
@@ -10,8 +10,6 @@
 namespace caisson {
 namespace {
 
-constexpr int kInterrupted = 4, kInvalid = 22;
-
 // The program names one container's directory and cgroups.
 alignas(Step) unsigned char bytes[64u << 10];
 
@@ -20,7 +18,7 @@ size_t receive(int channel) {
   size_t size = 0;
   while (size < sizeof bytes) {
     const long got = sys::call(__NR_read, channel, bytes + size, sizeof bytes - size);
-    if (got == -kInterrupted) continue;
+    if (got == -EINTR) continue;
     if (got <= 0) break;
     size += static_cast<size_t>(got);
   }
@@ -38,7 +36,7 @@ void tear_down_main(int channel) {
   ErrorRecord record{};
   const size_t size = receive(channel);
   if (!Program::decode(bytes, size, program, reason)) {
-    fill_record(record, Phase::kTeardown, 0, Error{kInvalid, "decode", reason});
+    fill_record(record, Phase::kTeardown, 0, Error{EINVAL, "decode", reason});
   } else if (const TeardownResult result = run_teardown(program); !result.status.ok()) {
     fill_record(record, Phase::kTeardown, result.step, result.status.error());
   }

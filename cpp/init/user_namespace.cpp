@@ -3,15 +3,10 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 
+#include "../base/kernel.h"
 #include "../base/sys.h"
 
 namespace caisson {
-namespace {
-
-constexpr int kInterrupted = 4;
-
-}  // namespace
-
 bool enter_user_namespace(int channel) {
   // newuidmap(1) maps the ids of its caller's processes only, by the owner of /proc/<pid>: that is
   // root while a process is not dumpable.
@@ -25,7 +20,7 @@ bool enter_user_namespace(int channel) {
   long got;
   do
     got = sys::call(__NR_read, channel, &mapped, sizeof mapped);
-  while (got == -kInterrupted);
+  while (got == -EINTR);
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   return got == sizeof mapped;
 }

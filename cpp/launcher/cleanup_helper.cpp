@@ -1,10 +1,10 @@
 #include "cleanup_helper.h"
 
-#include <fcntl.h>
 #include <linux/memfd.h>
 #include <poll.h>
 #include <stddef.h>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../base/text.h"
 #include "../host/spawn.h"
@@ -12,13 +12,11 @@
 namespace caisson {
 namespace {
 
-constexpr int kMessageSize = 90, kNoSpace = 28;
-
 Status write_at(int file, const void* bytes, size_t size, uint64_t offset) {
   const long written = sys::call(__NR_pwrite64, file, bytes, size, offset);
   if (written < 0) return failure(written, "pwrite64", "the cleanup helper's journal");
   if (static_cast<size_t>(written) < size)
-    return failure(-kNoSpace, "pwrite64", "the cleanup helper's journal");
+    return failure(-ENOSPC, "pwrite64", "the cleanup helper's journal");
   return {};
 }
 
@@ -65,8 +63,7 @@ Status CleanupHelper::open_journal() {
 }
 
 Result<uint32_t> CleanupHelper::add(const void* program, size_t size) {
-  if (size > kMaxJournalled)
-    return failure(-kMessageSize, "pwrite64", "the cleanup helper's journal");
+  if (size > kMaxJournalled) return failure(-EMSGSIZE, "pwrite64", "the cleanup helper's journal");
   if (Status opened = open_journal(); !opened.ok()) return opened.error();
   if (free_.empty()) free_.push_back(entries_++);
   uint32_t entry = free_.back();
@@ -92,8 +89,7 @@ void CleanupHelper::done(uint32_t entry) {
 
 void CleanupHelper::stop() {
   life_.reset();
-  if (pidfd_.valid())
-    sys::call(__NR_waitid, 3 /* P_PIDFD */, pidfd_.get(), nullptr, 4 /* WEXITED */, nullptr);
+  if (pidfd_.valid()) sys::call(__NR_waitid, P_PIDFD, pidfd_.get(), nullptr, WEXITED, nullptr);
   pidfd_.reset();
 }
 

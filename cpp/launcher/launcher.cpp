@@ -1,17 +1,15 @@
 #include "launcher.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/memfd.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <chrono>
 
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../host/machine_root.h"
 #include "../host/page_memory.h"
@@ -21,9 +19,7 @@
 namespace caisson {
 namespace {
 
-constexpr int kInvalid = 22, kKill = 9, kPidfd = 3, kExited = 4, kNoHang = 1,
-              kAnyChild = 0x40000000;  // P_PIDFD, WEXITED, WNOHANG, __WALL
-constexpr int kDeathPatience = 300;    // tenths of a second
+constexpr int kDeathPatience = 300;  // tenths of a second
 // How long, and how many at most, ends wait while there are starts.
 constexpr std::chrono::milliseconds kPatience{10};
 constexpr size_t kBacklog = 4;
@@ -38,9 +34,9 @@ void kill_all(const Launch& launch) {
   if (sys::call(__NR_ppoll, &end, 1, &now, nullptr, 0) > 0) return;  // it has ended
   // Its exec supervisor's end alone would not be that of a program which has changed its user
   // (prctl(2), PR_SET_PDEATHSIG).
-  sys::call(__NR_pidfd_send_signal, launch.receiver(), kKill, nullptr, 0);
+  sys::call(__NR_pidfd_send_signal, launch.receiver(), SIGKILL, nullptr, 0);
   if (launch.program_pidfd.valid())
-    sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), kKill, nullptr, 0);
+    sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), SIGKILL, nullptr, 0);
   Program program;
   const char* reason = nullptr;
   if (Program::decode(launch.teardown.data(), launch.teardown.size, program, reason))
@@ -59,8 +55,7 @@ void kill_and_reap(Launch& launch) {
     if (sys::call(__NR_ppoll, &end, 1, &slice, nullptr, 0) > 0) break;
     kill_all(launch);
   }
-  sys::call(__NR_waitid, kPidfd, launch.pidfd.get(), nullptr, kExited | kNoHang | kAnyChild,
-            nullptr);
+  sys::call(__NR_waitid, P_PIDFD, launch.pidfd.get(), nullptr, WEXITED | WNOHANG | __WALL, nullptr);
   launch.pidfd.reset();
 }
 
@@ -68,7 +63,7 @@ bool decode(const ProgramBytes& bytes, Program& program, TeardownOutcome& outcom
   const char* reason = nullptr;
   if (Program::decode(bytes.data(), bytes.size, program, reason)) return true;
   outcome.failed = true;
-  fill_record(outcome.error, Phase::kHost, 0, Error{kInvalid, "decode", reason});
+  fill_record(outcome.error, Phase::kHost, 0, Error{EINVAL, "decode", reason});
   return false;
 }
 
@@ -238,11 +233,11 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   Program program;
   const char* reason = nullptr;
   if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {
-    launch.fail(Phase::kHost, kBeforeFirstStep, Error{kInvalid, "decode", reason});
+    launch.fail(Phase::kHost, kBeforeFirstStep, Error{EINVAL, "decode", reason});
     return;
   }
   if (program.count(Phase::kContainer) == 0) {
-    launch.fail(Phase::kHost, kBeforeFirstStep, Error{kInvalid, "decode", "nothing to start"});
+    launch.fail(Phase::kHost, kBeforeFirstStep, Error{EINVAL, "decode", "nothing to start"});
     return;
   }
   if (Status ready = prepare_workplace(workplace); !ready.ok()) {
@@ -364,8 +359,8 @@ void Launcher::clear(std::shared_ptr<Clearing> clearing) {
 void Launcher::reap_left() {
   std::erase_if(left_, [](const UniqueFd& supervisor) {
     siginfo_t info{};
-    const long waited = sys::call(__NR_waitid, kPidfd, supervisor.get(), &info,
-                                  kExited | kNoHang | kAnyChild, nullptr);
+    const long waited = sys::call(__NR_waitid, P_PIDFD, supervisor.get(), &info,
+                                  WEXITED | WNOHANG | __WALL, nullptr);
     return waited < 0 || info.si_pid != 0;
   });
 }
@@ -433,7 +428,7 @@ Result<UniqueFd> Launcher::start_supervisor(const Keeping& keeping, Workplace& w
   // What was started has a child and ends: the supervisor is nobody's.
   siginfo_t info{};
   const long waited =
-      sys::call(__NR_waitid, kPidfd, pidfd.get(), &info, kExited | kAnyChild, nullptr);
+      sys::call(__NR_waitid, P_PIDFD, pidfd.get(), &info, WEXITED | __WALL, nullptr);
   if (waited == 0 && info.si_status != 0) return failure(-EAGAIN, "fork", "the supervisor");
   return static_cast<UniqueFd&&>(ours);
 }

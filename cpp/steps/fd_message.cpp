@@ -2,12 +2,11 @@
 
 #include <sys/socket.h>
 
+#include "../base/kernel.h"
 #include "../base/sys.h"
 
 namespace caisson {
 namespace {
-
-constexpr int kInterrupted = 4, kMessageSize = 90;
 
 struct FdControl {
   alignas(cmsghdr) unsigned char bytes[CMSG_SPACE(sizeof(int) * kMaxPassedFds)];
@@ -16,7 +15,7 @@ struct FdControl {
 }  // namespace
 
 Status send_message(int socket, const void* bytes, size_t size, const int* fds, size_t fd_count) {
-  if (fd_count > kMaxPassedFds) return failure(-kMessageSize, "sendmsg");
+  if (fd_count > kMaxPassedFds) return failure(-EMSGSIZE, "sendmsg");
   iovec part{const_cast<void*>(bytes), size};
   FdControl control;
   msghdr message{};
@@ -33,7 +32,7 @@ Status send_message(int socket, const void* bytes, size_t size, const int* fds, 
   }
   for (;;) {
     const long sent = sys::call(__NR_sendmsg, socket, &message, MSG_NOSIGNAL);
-    if (sent == -kInterrupted) continue;
+    if (sent == -EINTR) continue;
     return check(sent, "sendmsg");
   }
 }
@@ -49,7 +48,7 @@ Result<Received> receive_message(int socket, void* bytes, size_t capacity, int* 
   long size = 0;
   do
     size = sys::call(__NR_recvmsg, socket, &message, MSG_CMSG_CLOEXEC);
-  while (size == -kInterrupted);
+  while (size == -EINTR);
   if (size < 0) return failure(size, "recvmsg");
   Received received;
   received.size = static_cast<size_t>(size);
@@ -63,7 +62,7 @@ Result<Received> receive_message(int socket, void* bytes, size_t capacity, int* 
   if ((message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0) {
     for (size_t i = 0; i < received.fd_count; ++i)
       sys::close(fds[i]);
-    return failure(-kMessageSize, "recvmsg");
+    return failure(-EMSGSIZE, "recvmsg");
   }
   return received;
 }

@@ -1,10 +1,10 @@
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../base/text.h"
 
 namespace caisson {
 namespace {
 
-constexpr int kInvalid = 22;
 constexpr size_t kMaxParameter = 256;
 
 }  // namespace
@@ -24,7 +24,7 @@ Status configure_filesystem(int context, const char* options, const char* type) 
     }
     if (*options == ',') ++options;
     if (key.size() == 0) continue;
-    if (key.truncated() || value.truncated()) return failure(-kInvalid, "fsconfig", type);
+    if (key.truncated() || value.truncated()) return failure(-EINVAL, "fsconfig", type);
     const unsigned command = has_value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG;
     const long set = sys::call(__NR_fsconfig, context, command, key.c_str(),
                                has_value ? value.c_str() : nullptr, 0);

@@ -1,18 +1,14 @@
 #include "regular_file.h"
 
-#include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/stat.h>
 #include <sys/statfs.h>
 
+#include "../base/kernel.h"
 #include "../base/text.h"
 #include "resolve.h"
 
 namespace caisson {
 namespace {
-
-constexpr int kInvalid = 22, kTooLarge = 27;
-constexpr unsigned kTypeMask = 0170000, kRegular = 0100000;
 
 // Of include/linux and fs/ of the kernel: those that linux/magic.h does not have.
 constexpr unsigned kMqueueMagic = 0x19800202, kConfigMagic = 0x62656570, kFuseControl = 0x65735543,
@@ -61,10 +57,10 @@ Result<RegularFile> open_regular(int root, const char* path, int own_descriptors
   struct statfs state {};
   const long found = sys::call(__NR_fstatfs, fd, &state);
   if (found < 0) return failure(found, "fstatfs", path);
-  if ((info.stx_mode & kTypeMask) != kRegular ||
+  if ((info.stx_mode & S_IFMT) != S_IFREG ||
       is_kernel_filesystem(static_cast<unsigned>(state.f_type)))
-    return failure(-kInvalid, "openat2", path);
-  if (info.stx_size > limit) return failure(-kTooLarge, "openat2", path);
+    return failure(-EINVAL, "openat2", path);
+  if (info.stx_size > limit) return failure(-EFBIG, "openat2", path);
   // The same inode again, for reading.
   Text<24> number;
   number.add(static_cast<uint64_t>(fd));

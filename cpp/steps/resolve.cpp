@@ -1,15 +1,14 @@
 #include "resolve.h"
 
-#include <fcntl.h>
 #include <linux/openat2.h>
 
+#include "../base/kernel.h"
 #include "../base/text.h"
 
 namespace caisson {
 namespace {
 
 constexpr int kMaxLinks = 40;
-constexpr int kNotFound = 2, kExists = 17, kNameTooLong = 36, kLoop = 40, kAgain = 11;
 constexpr size_t kMaxPath = 4096;
 
 // Splits a path into its parent (copied) and its last component.
@@ -41,7 +40,7 @@ Result<UniqueFd> open_below(int root, const char* path, uint64_t flags, Follow f
   // retry.
   for (int attempt = 0;; ++attempt) {
     const long fd = sys::call(__NR_openat2, root >= 0 ? root : AT_FDCWD, path, &how, sizeof how);
-    if (fd == -kAgain && attempt < 64) continue;
+    if (fd == -EAGAIN && attempt < 64) continue;
     if (fd < 0) return failure(fd, "openat2", path);
     return UniqueFd(static_cast<int>(fd));
   }
@@ -59,7 +58,7 @@ Status follow_link(int parent, const char* parent_path, const char* name, const 
   to.clear();
   if (link[0] != '/') to.add(parent_path).add("/");
   to.add(link, static_cast<size_t>(size)).add(rest);
-  if (to.truncated()) return failure(-kNameTooLong, "readlinkat");
+  if (to.truncated()) return failure(-ENAMETOOLONG, "readlinkat");
   return {};
 }
 
@@ -80,18 +79,18 @@ Status make_directories(int root, const char* path, Follow follow, uint32_t mode
     parent_path.add(so_far.c_str());
     if (parent_path.size() == 0) parent_path.add(".");
     so_far.add(start, static_cast<size_t>(rest - start));
-    if (so_far.truncated()) return failure(-kNameTooLong, "mkdirat");
+    if (so_far.truncated()) return failure(-ENAMETOOLONG, "mkdirat");
     auto here = open_below(root, so_far.c_str(), O_PATH | O_DIRECTORY, follow);
     if (here.ok()) continue;
-    if (here.error().number != kNotFound) return Error{here.error().number, "openat2"};
+    if (here.error().number != ENOENT) return Error{here.error().number, "openat2"};
     auto parent = open_below(root, parent_path.c_str(), O_PATH | O_DIRECTORY, follow);
     if (!parent.ok()) return Error{parent.error().number, "openat2"};
     Text<256> name;
     name.add(start, static_cast<size_t>(rest - start));
-    if (name.truncated()) return failure(-kNameTooLong, "mkdirat");
+    if (name.truncated()) return failure(-ENAMETOOLONG, "mkdirat");
     const long made = sys::call(__NR_mkdirat, parent.value().get(), name.c_str(), mode);
     if (made >= 0) continue;
-    if (made != -kExists) return failure(made, "mkdirat");
+    if (made != -EEXIST) return failure(made, "mkdirat");
     // Either somebody else has just made it, or it is a link to what does not exist.
     if (open_below(root, so_far.c_str(), O_PATH | O_DIRECTORY, follow).ok()) continue;
     return follow_link(parent.value().get(), parent_path.c_str(), name.c_str(), rest, next);
@@ -103,10 +102,10 @@ Status make_directories(int root, const char* path, Follow follow, uint32_t mode
 
 Result<UniqueFd> ensure_directory(int root, const char* path, Follow follow, uint32_t mode) {
   auto found = open_below(root, path, O_PATH | O_DIRECTORY, follow);
-  if (found.ok() || found.error().number != kNotFound) return found;
+  if (found.ok() || found.error().number != ENOENT) return found;
   Text<kMaxPath> whole, next;
   whole.add(path);
-  if (whole.truncated()) return failure(-kNameTooLong, "mkdirat", path);
+  if (whole.truncated()) return failure(-ENAMETOOLONG, "mkdirat", path);
   for (int links = 0; links < kMaxLinks; ++links) {
     next.clear();
     if (Status made = make_directories(root, whole.c_str(), follow, mode, next); !made.ok())
@@ -118,35 +117,35 @@ Result<UniqueFd> ensure_directory(int root, const char* path, Follow follow, uin
     }
     whole = next;
   }
-  return failure(-kLoop, "openat2", path);
+  return failure(-ELOOP, "openat2", path);
 }
 
 Result<UniqueFd> ensure_file(int root, const char* path) {
   auto found = open_below(root, path, O_PATH);
-  if (found.ok() || found.error().number != kNotFound) return found;
+  if (found.ok() || found.error().number != ENOENT) return found;
   Text<kMaxPath> whole, next;
   whole.add(path);
-  if (whole.truncated()) return failure(-kNameTooLong, "openat", path);
+  if (whole.truncated()) return failure(-ENAMETOOLONG, "openat", path);
   for (int links = 0; links < kMaxLinks; ++links) {
     Text<kMaxPath> parent_path;
     const char* name = nullptr;
-    if (!split(whole.c_str(), parent_path, name)) return failure(-kNotFound, "openat2", path);
+    if (!split(whole.c_str(), parent_path, name)) return failure(-ENOENT, "openat2", path);
     auto parent = ensure_directory(root, parent_path.c_str());
     if (!parent.ok()) return Error{parent.error().number, parent.error().call, path};
     const long fd = sys::call(__NR_openat, parent.value().get(), name,
                               O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
-    if (fd < 0 && fd != -kExists) return failure(fd, "openat", path);
+    if (fd < 0 && fd != -EEXIST) return failure(fd, "openat", path);
     UniqueFd made(fd < 0 ? -1 : static_cast<int>(fd));
     auto file = open_below(root, whole.c_str(), O_PATH);
     if (file.ok()) return file;
-    if (file.error().number != kNotFound || fd >= 0)
+    if (file.error().number != ENOENT || fd >= 0)
       return Error{file.error().number, file.error().call, path};
     // A link to what does not exist, such as /etc/resolv.conf often is.
     Status followed = follow_link(parent.value().get(), parent_path.c_str(), name, "", next);
     if (!followed.ok()) return Error{followed.error().number, followed.error().call, path};
     whole = next;
   }
-  return failure(-kLoop, "openat2", path);
+  return failure(-ELOOP, "openat2", path);
 }
 
 }  // namespace caisson

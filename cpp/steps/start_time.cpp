@@ -1,12 +1,13 @@
 #include "start_time.h"
 
+#include "../base/kernel.h"
 #include "../base/sys.h"
 #include "../base/text.h"
 
 namespace caisson {
 namespace {
 
-constexpr int kInvalid = 22, kStartTime = 22;
+constexpr int kStartTime = 22;
 
 }  // namespace
 
@@ -22,7 +23,7 @@ Result<uint64_t> read_start_time(int stat) {
   for (int field = 2; field < kStartTime && *at != '\0'; ++at)
     if (*at == ' ') ++field;
   uint64_t time = 0;
-  if (!parse_number(at, time)) return failure(-kInvalid, "read");
+  if (!parse_number(at, time)) return failure(-EINVAL, "read");
   return static_cast<uint64_t&&>(time);
 }
 

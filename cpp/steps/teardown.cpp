@@ -1,10 +1,8 @@
 #include "teardown.h"
 
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <linux/stat.h>
 #include <poll.h>
 
+#include "../base/kernel.h"
 #include "../base/text.h"
 #include "../base/unique_fd.h"
 #include "start_time.h"
@@ -12,16 +10,10 @@
 namespace caisson {
 namespace {
 
-constexpr int kNotPermitted = 1, kNotFound = 2, kNoProcess = 3, kBusy = 16, kExists = 17,
-              kIsDirectory = 21, kNotEmpty = 39;
-constexpr uint32_t kTypeMask = 0170000, kFileType = 0100000, kDirectoryType = 0040000;
-constexpr int kKill = 9;
 constexpr size_t kVictims = 64;
-constexpr uint8_t kDirectoryEntry = 4;  // DT_DIR
 constexpr uint64_t kMillisecond = 1000000;
-constexpr int kBusyAttempts = 2000;      // of one millisecond each
-constexpr int kRemoveDirectory = 0x200;  // AT_REMOVEDIR
-constexpr time_t kEndPatience = 5;       // seconds
+constexpr int kBusyAttempts = 2000;  // of one millisecond each
+constexpr time_t kEndPatience = 5;   // seconds
 
 struct DirectoryEntry {
   uint64_t inode;
@@ -50,7 +42,7 @@ long each_entry_while(int directory, Callback callback) {
   sys::call(__NR_lseek, directory, 0, 0);
   for (;;) {
     const long n = sys::call(__NR_getdents64, directory, bytes, sizeof bytes);
-    if (n == -kNotFound) return 0;  // somebody else has just removed it
+    if (n == -ENOENT) return 0;  // somebody else has just removed it
     if (n <= 0) return n;
     for (long at = 0; at < n;) {
       const auto* entry = reinterpret_cast<const DirectoryEntry*>(bytes + at);
@@ -119,15 +111,14 @@ void kill_members(int directory) {
     each_member(file.get(), [&](uint64_t pid) {
       for (size_t i = 0; i < count; ++i)
         if (victims[i].pid == pid)
-          sys::call(__NR_pidfd_send_signal, victims[i].pidfd.get(), kKill, nullptr, 0);
+          sys::call(__NR_pidfd_send_signal, victims[i].pidfd.get(), SIGKILL, nullptr, 0);
     });
   write_file(directory, "freezer.state", "THAWED");
 }
 
 bool has_children(int directory) {
   bool found = false;
-  each_entry(directory,
-             [&found](const DirectoryEntry& entry) { found |= entry.type == kDirectoryEntry; });
+  each_entry(directory, [&found](const DirectoryEntry& entry) { found |= entry.type == DT_DIR; });
   return found;
 }
 
@@ -142,7 +133,7 @@ void each_cgroup(const char* path, Visit visit) {
     UniqueFd next;
     bool open = after == 0;
     each_entry(here.get(), [&](const DirectoryEntry& entry) {
-      if (entry.type != kDirectoryEntry || next.valid()) return;
+      if (entry.type != DT_DIR || next.valid()) return;
       if (open) next = open_directory(here.get(), entry.name);
       open |= entry.inode == after;
     });
@@ -169,9 +160,9 @@ class CgroupRemoval {
   Status run(bool only_if_unused) {
     for (;;) {
       const long gone = remove(AT_FDCWD, path_);
-      if (gone == 0 || gone == -kNotFound) return {};
-      if (gone == -kBusy && only_if_unused) return {};
-      if (gone != -kBusy) return failure(gone, "rmdir", path_);
+      if (gone == 0 || gone == -ENOENT) return {};
+      if (gone == -EBUSY && only_if_unused) return {};
+      if (gone != -EBUSY) return failure(gone, "rmdir", path_);
       // Busy for a moment after the last process was reaped; longer only when some are alive.
       if (const UniqueFd top = open_directory(AT_FDCWD, path_); top.valid()) {
         kill_members(top.get());
@@ -189,8 +180,8 @@ class CgroupRemoval {
       UniqueFd next;
       bool busy = false;
       each_entry(here.get(), [&](const DirectoryEntry& entry) {
-        if (entry.type != kDirectoryEntry || next.valid()) return;
-        if (remove(here.get(), entry.name) != -kBusy) return;
+        if (entry.type != DT_DIR || next.valid()) return;
+        if (remove(here.get(), entry.name) != -EBUSY) return;
         UniqueFd child = open_directory(here.get(), entry.name);
         if (!child.valid()) return;
         kill_members(child.get());
@@ -212,7 +203,7 @@ class CgroupRemoval {
   }
 
   long remove(int directory, const char* name) {
-    const long gone = sys::call(__NR_unlinkat, directory, name, kRemoveDirectory);
+    const long gone = sys::call(__NR_unlinkat, directory, name, AT_REMOVEDIR);
     if (gone == 0) attempt_ = 0;
     return gone;
   }
@@ -239,8 +230,8 @@ void clear_flags(int fd) {
 void clear_flags(int directory, const char* name) {
   struct statx info {};
   const long got = sys::call(__NR_statx, directory, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &info);
-  const uint32_t type = info.stx_mode & kTypeMask;
-  if (got < 0 || (type != kFileType && type != kDirectoryType)) return;
+  const uint32_t type = info.stx_mode & S_IFMT;
+  if (got < 0 || (type != S_IFREG && type != S_IFDIR)) return;
   const UniqueFd fd(static_cast<int>(sys::call(
       __NR_openat, directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)));
   if (fd.valid()) clear_flags(fd.get());
@@ -249,8 +240,8 @@ void clear_flags(int directory, const char* name) {
 long remove_entry(int directory, const char* name) {
   for (int attempt = 0;; ++attempt) {
     long gone = sys::call(__NR_unlinkat, directory, name, 0);
-    if (gone == -kIsDirectory) gone = sys::call(__NR_unlinkat, directory, name, kRemoveDirectory);
-    if (gone != -kNotPermitted || attempt > 0) return gone == -kExists ? -kNotEmpty : gone;
+    if (gone == -EISDIR) gone = sys::call(__NR_unlinkat, directory, name, AT_REMOVEDIR);
+    if (gone != -EPERM || attempt > 0) return gone == -EEXIST ? -ENOTEMPTY : gone;
     clear_flags(directory);
     clear_flags(directory, name);
   }
@@ -283,18 +274,18 @@ class Emptying {
       if (stopped()) return {};
       if (read < 0) return failure(read, "getdents64", path_);
       if (!seen_) return {};
-      if (!progress_) return failed_.ok() ? failure(-kNotEmpty, "unlinkat", path_) : failed_;
+      if (!progress_) return failed_.ok() ? failure(-ENOTEMPTY, "unlinkat", path_) : failed_;
     }
   }
 
  private:
   void remove(const DirectoryEntry& entry) {
     const long gone = remove_entry(top_, entry.name);
-    if (gone == -kNotFound) return;
+    if (gone == -ENOENT) return;
     seen_ = true;
     if (gone == 0)
       changed();
-    else if (gone == -kNotEmpty)
+    else if (gone == -ENOTEMPTY)
       lift_children(entry.name);
     else
       note(gone, "unlinkat");
@@ -303,15 +294,15 @@ class Emptying {
   void lift_children(const char* name) {
     const long fd =
         sys::call(__NR_openat, top_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd == -kNotFound) return;  // somebody else is cleaning up too
+    if (fd == -ENOENT) return;  // somebody else is cleaning up too
     if (fd < 0) return note(fd, "openat");
     const UniqueFd child(static_cast<int>(fd));
     const long read = each_entry_while(child.get(), [this, &child](const DirectoryEntry& entry) {
       long gone = remove_entry(child.get(), entry.name);
-      if (gone == -kNotEmpty) gone = lift(child.get(), entry.name);
+      if (gone == -ENOTEMPTY) gone = lift(child.get(), entry.name);
       if (gone == 0)
         changed();
-      else if (gone != -kNotFound)
+      else if (gone != -ENOENT)
         note(gone, "unlinkat");
       return !stopped();
     });
@@ -323,9 +314,9 @@ class Emptying {
       Text<32> free_name;
       free_name.add("~").add(++serial_);
       const long moved =
-          sys::call(__NR_renameat2, child, name, top_, free_name.c_str(), 1 /* RENAME_NOREPLACE */);
-      if (moved == -kExists) continue;
-      if (moved != -kNotPermitted || cleared) return moved;
+          sys::call(__NR_renameat2, child, name, top_, free_name.c_str(), RENAME_NOREPLACE);
+      if (moved == -EEXIST) continue;
+      if (moved != -EPERM || cleared) return moved;
       cleared = true;
       clear_flags(top_);
       clear_flags(child);
@@ -438,7 +429,7 @@ constexpr const char* kFirst = "the container's first process";
 
 Status end_process(uint64_t pid, uint64_t start_time) {
   const long opened = sys::call(__NR_pidfd_open, pid, 0);
-  if (opened == -kNoProcess) return {};
+  if (opened == -ESRCH) return {};
   if (opened < 0) return failure(opened, "pidfd_open", kFirst);
   const UniqueFd process(static_cast<int>(opened));
   Text<32> path;
@@ -449,13 +440,13 @@ Status end_process(uint64_t pid, uint64_t start_time) {
   // Whose it is while the descriptor is open.
   auto began = read_start_time(stat.get());
   if (!began.ok() || began.value() != start_time) return {};
-  const long killed = sys::call(__NR_pidfd_send_signal, process.get(), kKill, nullptr, 0);
-  if (killed == -kNoProcess) return {};
+  const long killed = sys::call(__NR_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+  if (killed == -ESRCH) return {};
   if (killed < 0) return failure(killed, "pidfd_send_signal", kFirst);
   pollfd end{process.get(), POLLIN, 0};
   const timespec patience{kEndPatience, 0};
   if (sys::call(__NR_ppoll, &end, 1, &patience, nullptr, 0) > 0) return {};
-  return failure(-kBusy, "pidfd_send_signal", kFirst);
+  return failure(-EBUSY, "pidfd_send_signal", kFirst);
 }
 
 bool TreeRemoval::some(const char* path, size_t most, Status& status) {
@@ -463,7 +454,7 @@ bool TreeRemoval::some(const char* path, size_t most, Status& status) {
   if (!top_.valid()) {
     const long fd =
         sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd == -kNotFound) return false;
+    if (fd == -ENOENT) return false;
     if (fd < 0) {
       status = failure(fd, "openat", path);
       return false;
@@ -476,7 +467,7 @@ bool TreeRemoval::some(const char* path, size_t most, Status& status) {
   top_.reset();
   if (!status.ok()) return false;
   const long gone = remove_entry(AT_FDCWD, path);
-  if (gone != -kNotFound) status = check(gone, "rmdir", path);
+  if (gone != -ENOENT) status = check(gone, "rmdir", path);
   return false;
 }
 
@@ -519,7 +510,7 @@ TeardownResult run_teardown_but_trees(const Program& program) {
     const char* path = program.text(step, 0);
     // Who is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all the others.
     if (removes_own_cgroup(step) && !thawed &&
-        sys::call(__NR_unlinkat, AT_FDCWD, path, kRemoveDirectory) == -kBusy) {
+        sys::call(__NR_unlinkat, AT_FDCWD, path, AT_REMOVEDIR) == -EBUSY) {
       end_frozen(program);
       thawed = true;
     }

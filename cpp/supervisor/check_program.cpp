@@ -1,15 +1,14 @@
 #include "check_program.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
+#include "../base/kernel.h"
 #include "../base/text.h"
 #include "../base/unique_fd.h"
 
 namespace caisson {
 namespace {
 
-constexpr int kNoExec = 8;
 constexpr size_t kMaxPath = 4096;
 
 // What `text` goes on with after `beginning`, or null.
@@ -41,15 +40,15 @@ Status CheckProgram::prepare(Blob bytes, const char* id, int pid, const char* st
   size_ = bytes.size;
   __builtin_memcpy(memory_, bytes.data, size_);
   const char* reason = nullptr;
-  if (!Program::decode(memory_, size_, program_, reason)) return Error{kNoExec, "decode", reason};
+  if (!Program::decode(memory_, size_, program_, reason)) return Error{ENOEXEC, "decode", reason};
   for (size_t i = 0; i < program_.count(Phase::kHost); ++i) {
     Step& step = writable(program_.step(Phase::kHost, i));
     if (step.op != Op::kProcessOpen) continue;
     step.number[0] = static_cast<uint64_t>(pid);
-    if (!parse_number(start_time, step.number[1])) return Error{kNoExec, "decode", "a start time"};
+    if (!parse_number(start_time, step.number[1])) return Error{ENOEXEC, "decode", "a start time"};
   }
   follow_cgroup(id, pid);
-  if (!Program::decode(memory_, size_, program_, reason)) return Error{kNoExec, "decode", reason};
+  if (!Program::decode(memory_, size_, program_, reason)) return Error{ENOEXEC, "decode", reason};
   return {};
 }
 

@@ -3,10 +3,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "../base/kernel.h"
+
 namespace caisson {
 namespace {
-
-constexpr int kAgain = 11, kInterrupted = 4;
 
 uint32_t load32(const unsigned char* at) {
   uint32_t value;
@@ -53,8 +53,8 @@ bool Client::receive() {
   while (in_size_ < kBuffer) {
     const long size = sys::call(__NR_recvfrom, fd_.get(), memory_ + in_size_, kBuffer - in_size_,
                                 MSG_DONTWAIT, nullptr, nullptr);
-    if (size == -kInterrupted) continue;
-    if (size == -kAgain) break;
+    if (size == -EINTR) continue;
+    if (size == -EAGAIN) break;
     if (size <= 0) {
       left_ = true;
       break;
@@ -97,8 +97,8 @@ void Client::send(Reply type, const void* first, size_t first_size, const void* 
     long result = 0;
     do
       result = sys::call(__NR_sendmsg, fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (result == -kInterrupted);
-    if (result < 0 && result != -kAgain) {
+    while (result == -EINTR);
+    if (result < 0 && result != -EAGAIN) {
       deaf_ = true;  // what it has sent before it went is served all the same
       return;
     }
@@ -125,8 +125,8 @@ void Client::resume() {
   while (fd_.valid() && waiting()) {
     const long sent = sys::call(__NR_sendto, fd_.get(), memory_ + kBuffer + out_done_,
                                 out_size_ - out_done_, MSG_NOSIGNAL | MSG_DONTWAIT, nullptr, 0);
-    if (sent == -kInterrupted) continue;
-    if (sent == -kAgain) return;
+    if (sent == -EINTR) continue;
+    if (sent == -EAGAIN) return;
     if (sent <= 0) {
       deaf_ = true;
       out_size_ = out_done_ = 0;
@@ -143,7 +143,7 @@ void Client::end_sending() {
 bool Client::drain() {
   const long got =
       sys::call(__NR_recvfrom, fd_.get(), memory_, kBuffer, MSG_DONTWAIT, nullptr, nullptr);
-  return got > 0 || got == -kAgain || got == -kInterrupted;
+  return got > 0 || got == -EAGAIN || got == -EINTR;
 }
 
 }  // namespace caisson

@@ -5,7 +5,6 @@
 namespace caisson {
 namespace {
 
-constexpr int kRealTime = 0;  // CLOCK_REALTIME
 constexpr int64_t kDay = 86400;
 
 void put(char*& to, int64_t number, int digits) {
@@ -18,7 +17,7 @@ void put(char*& to, int64_t number, int digits) {
 
 WallTime wall_time() {
   WallTime time;
-  sys::call(__NR_clock_gettime, kRealTime, &time);
+  sys::call(__NR_clock_gettime, CLOCK_REALTIME, &time);
   return time;
 }
 

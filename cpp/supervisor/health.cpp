@@ -1,8 +1,8 @@
 #include "health.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
+#include "../base/kernel.h"
 #include "../host/page_memory.h"
 #include "../steps/teardown.h"
 #include "check_program.h"
@@ -10,14 +10,8 @@
 namespace caisson {
 namespace {
 
-constexpr int kNotFound = 2, kNoProcess = 3, kInterrupted = 4, kNoExec = 8, kAgain = 11,
-              kNoMemory = 12, kAccess = 13;
-constexpr int kKill = 9;
-constexpr int kPidfd = 3, kExited = 4, kNoHang = 1, kAnyChild = 0x40000000;  // waitid(2)
-constexpr int kExitedNormally = 1;                                           // CLD_EXITED
 constexpr int kUnknown = -1;  // the exit code of what gave none, as Docker's
 constexpr uint64_t kMillisecond = 1000000;
-constexpr uint64_t kExiting = 4;  // PF_EXITING, linux/sched.h
 constexpr int kStateField = 3, kFlagsField = 9;
 constexpr uint64_t kNone = 0;
 
@@ -47,17 +41,17 @@ void add_duration(Text<N>& to, uint32_t milliseconds) {
 
 const char* words(int error) {
   switch (error) {
-    case kNotFound:
+    case ENOENT:
       return "no such file or directory";
-    case kNoProcess:
+    case ESRCH:
       return "no such process";
-    case kNoExec:
+    case ENOEXEC:
       return "exec format error";
-    case kAgain:
+    case EAGAIN:
       return "resource temporarily unavailable";
-    case kNoMemory:
+    case ENOMEM:
       return "cannot allocate memory";
-    case kAccess:
+    case EACCES:
       return "permission denied";
     default:
       return nullptr;
@@ -87,7 +81,7 @@ bool is_ending(int pid) {
     if (field != kFlagsField) continue;
     const char* number = at + 1;
     uint64_t flags = 0;
-    return !parse_number(number, flags) || (flags & kExiting) != 0;
+    return !parse_number(number, flags) || (flags & kExitingProcess) != 0;
   }
   return true;
 }
@@ -121,7 +115,7 @@ void Health::end() {
   pollfd gone{pidfd_.get(), POLLIN, 0};
   const timespec patience{1, 0};
   sys::call(__NR_ppoll, &gone, 1, &patience, nullptr, 0);
-  sys::call(__NR_waitid, kPidfd, pidfd_.get(), nullptr, kExited | kNoHang | kAnyChild, nullptr);
+  sys::call(__NR_waitid, P_PIDFD, pidfd_.get(), nullptr, WEXITED | WNOHANG | __WALL, nullptr);
   close_check();
 }
 
@@ -231,7 +225,7 @@ void Health::read(unsigned index) {
   char bytes[4096];
   for (int turn = 0; turn < 16 && outputs_[index].valid(); ++turn) {
     const long got = sys::call(__NR_read, outputs_[index].get(), bytes, sizeof bytes);
-    if (got == -kAgain || got == -kInterrupted) break;
+    if (got == -EAGAIN || got == -EINTR) break;
     if (got <= 0) {
       outputs_[index].reset();
       break;
@@ -252,13 +246,13 @@ const char* Health::reap() {
     int rest[32];
   } info{};
   const long waited =
-      sys::call(__NR_waitid, kPidfd, pidfd_.get(), &info, kExited | kNoHang | kAnyChild, nullptr);
+      sys::call(__NR_waitid, P_PIDFD, pidfd_.get(), &info, WEXITED | WNOHANG | __WALL, nullptr);
   if (waited < 0 || info.pid == 0) return nullptr;
   // What it has forked may hold its output for ever; nobody waits for that.
   read(0);
   read(1);
   CheckResult& result = current();
-  const bool normal = info.code == kExitedNormally;
+  const bool normal = info.code == CLD_EXITED;
   const bool failed = load_acquire(page_->failed) != 0;
   const bool executing = load_acquire(page_->executing) != 0;
   if (failed && !killed_) refuse(read_error(page_));
@@ -310,8 +304,8 @@ const char* Health::finish() {
 void Health::kill() {
   killed_ = true;
   at_ = kNone;
-  if (pid_ > 1) sys::call(__NR_kill, -pid_, kKill);
-  sys::call(__NR_pidfd_send_signal, pidfd_.get(), kKill, nullptr, 0);
+  if (pid_ > 1) sys::call(__NR_kill, -pid_, SIGKILL);
+  sys::call(__NR_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }
 
 void Health::close_check() {

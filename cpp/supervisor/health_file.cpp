@@ -1,7 +1,6 @@
 #include "health_file.h"
 
-#include <fcntl.h>
-
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../base/text.h"
 
@@ -10,8 +9,6 @@ namespace {
 
 constexpr const char* kHealth = "health.json";
 constexpr const char* kNext = "health.json.new";
-constexpr int kNoSpace = 28, kOverQuota = 122;
-constexpr unsigned kRenameExchange = 2;  // linux/fs.h
 
 // A file that is written piece by piece. The first failure stays.
 class Writer {
@@ -58,7 +55,7 @@ class Writer {
   void flush() {
     const long written = sys::call(__NR_write, fd_, bytes_, size_);
     if (result_ == 0 && written != static_cast<long>(size_))
-      result_ = written < 0 ? written : -kNoSpace;
+      result_ = written < 0 ? written : -ENOSPC;
     written_ += size_;
     size_ = 0;
   }
@@ -134,10 +131,10 @@ Status write_health(int directory, HealthStatus status, uint32_t failing_streak,
   const Results all{results, count};
   Status written = write_next(directory, status, failing_streak, all, true);
   const int number = written.error().number;
-  if (number == kNoSpace || number == kOverQuota)
+  if (number == ENOSPC || number == EDQUOT)
     written = write_next(directory, status, failing_streak, all, false);
   if (!written.ok()) return written;
-  if (sys::call(__NR_renameat2, directory, kNext, directory, kHealth, kRenameExchange) >= 0)
+  if (sys::call(__NR_renameat2, directory, kNext, directory, kHealth, RENAME_EXCHANGE) >= 0)
     return {};
   if (Status renamed = check(sys::call(__NR_renameat2, directory, kNext, directory, kHealth, 0),
                              "renameat2", kHealth);

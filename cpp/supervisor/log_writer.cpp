@@ -1,13 +1,11 @@
 #include "log_writer.h"
 
-#include <fcntl.h>
-
+#include "../base/kernel.h"
 #include "../base/text.h"
 
 namespace caisson {
 namespace {
 
-constexpr int kInterrupted = 4, kNoSpace = 28;
 constexpr const char* kFile = "json.log";
 constexpr const char* kReplacement = "\xef\xbf\xbd";  // U+FFFD
 constexpr char kHead[] = "{\"log\":\"";
@@ -97,7 +95,7 @@ bool LogWriter::open_file(bool truncate) {
     return false;
   }
   file_.reset(static_cast<int>(fd));
-  const long end = sys::call(__NR_lseek, file_.get(), 0, 2 /* SEEK_END */);
+  const long end = sys::call(__NR_lseek, file_.get(), 0, SEEK_END);
   written_ = last_end_ = complete_ = end > 0 ? static_cast<uint64_t>(end) : 0;
   return true;
 }
@@ -300,11 +298,11 @@ void LogWriter::write_out() {
   long result = file_.valid() || open_file(false) ? 0 : -lost_reason_;
   while (result >= 0 && done < out_size_) {
     result = sys::call(__NR_write, file_.get(), out_ + done, out_size_ - done);
-    if (result == -kInterrupted) {
+    if (result == -EINTR) {
       result = 0;
       continue;
     }
-    if (result == 0) result = -kNoSpace;
+    if (result == 0) result = -ENOSPC;
     if (result > 0) done += static_cast<size_t>(result);
   }
   if (result < 0 && out_size_ > 0) {

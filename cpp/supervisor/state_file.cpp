@@ -1,7 +1,6 @@
 #include "state_file.h"
 
-#include <fcntl.h>
-
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../base/text.h"
 #include "../steps/start_time.h"
@@ -12,12 +11,9 @@ namespace {
 constexpr const char* kState = "state.json";
 constexpr const char* kNext = "state.json.new";
 constexpr size_t kMaxEvent = 16u << 10;
-constexpr int kExists = 17, kNoSpace = 28;
-constexpr unsigned kRenameExchange = 2;  // linux/fs.h
 constexpr uint64_t kBillion = 1000000000;
 
 constexpr long kMaxEventFile = 4 << 20;  // bytes, as lib/engine/store/event-log.ts has it
-constexpr int kSeekEnd = 2;
 
 bool read_link(const char* path, char (&to)[128]) {
   const long size = sys::call(__NR_readlinkat, AT_FDCWD, path, to, sizeof to - 1);
@@ -53,7 +49,7 @@ void rotate_events(const char* path, const char* owner) {
   older.add(path).add(".1");
   if (lock.truncated() || older.truncated()) return;
   const long linked = sys::call(__NR_symlinkat, owner, AT_FDCWD, lock.c_str());
-  if (linked == -kExists) {
+  if (linked == -EEXIST) {
     char other[128], again[128];
     if (read_link(lock.c_str(), other) && !is_alive(other, owner) &&
         read_link(lock.c_str(), again) && equal(other, again))
@@ -63,7 +59,7 @@ void rotate_events(const char* path, const char* owner) {
   if (linked < 0) return;
   const UniqueFd file(
       static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)));
-  if (file.valid() && sys::call(__NR_lseek, file.get(), 0, kSeekEnd) >= kMaxEventFile)
+  if (file.valid() && sys::call(__NR_lseek, file.get(), 0, SEEK_END) >= kMaxEventFile)
     sys::call(__NR_renameat2, AT_FDCWD, path, AT_FDCWD, older.c_str(), 0);
   sys::call(__NR_unlinkat, AT_FDCWD, lock.c_str(), 0);
 }
@@ -97,13 +93,13 @@ Status prepare_state(int directory) {
   for (const char* name : names) {
     const long fd = sys::call(__NR_openat, directory, name,
                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd == -kExists) continue;
+    if (fd == -EEXIST) continue;
     if (fd < 0) return failure(fd, "openat", name);
     const UniqueFd file(static_cast<int>(fd));
     const long written = sys::call(__NR_write, file.get(), text.c_str(), text.size());
     if (written == static_cast<long>(text.size())) continue;
     sys::call(__NR_unlinkat, directory, name, 0);
-    return failure(written < 0 ? written : -kNoSpace, "write", name);
+    return failure(written < 0 ? written : -ENOSPC, "write", name);
   }
   return {};
 }
@@ -118,11 +114,11 @@ Status write_state(int directory, const StateRecord& state) {
   if (!file.ok()) return file.error();
   const long written = sys::call(__NR_write, file.value().get(), text.c_str(), text.size());
   if (written < 0) return failure(written, "write", kNext);
-  if (static_cast<size_t>(written) != text.size()) return Error{kNoSpace, "write", kNext};
+  if (static_cast<size_t>(written) != text.size()) return Error{ENOSPC, "write", kNext};
   const long cut = sys::call(__NR_ftruncate, file.value().get(), text.size());
   if (cut < 0) return failure(cut, "ftruncate", kNext);
   const long exchanged =
-      sys::call(__NR_renameat2, directory, kNext, directory, kState, kRenameExchange);
+      sys::call(__NR_renameat2, directory, kNext, directory, kState, RENAME_EXCHANGE);
   if (exchanged >= 0) return {};
   // A filesystem that cannot exchange: the next one takes new room.
   return check(sys::call(__NR_renameat2, directory, kNext, directory, kState, 0), "renameat2",
@@ -161,7 +157,7 @@ void append_event(const char* path, const char* owner, const char* action, const
   // The disk is full. What follows must not be taken for a part of this.
   if (written > 0 && static_cast<size_t>(written) < text.size())
     sys::call(__NR_write, file.get(), "\n", 1);
-  if (sys::call(__NR_lseek, file.get(), 0, kSeekEnd) >= kMaxEventFile) rotate_events(path, owner);
+  if (sys::call(__NR_lseek, file.get(), 0, SEEK_END) >= kMaxEventFile) rotate_events(path, owner);
 }
 
 }  // namespace caisson

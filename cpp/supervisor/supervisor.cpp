@@ -1,6 +1,5 @@
 #include "supervisor.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -9,6 +8,7 @@
 #include <termios.h>
 
 #include "../base/fd_message.h"
+#include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../host/page_memory.h"
 #include "../program/control.h"
@@ -17,11 +17,7 @@
 namespace caisson {
 namespace {
 
-constexpr int kTooBig = 7, kNotFound = 2, kNoProcess = 3, kInterrupted = 4, kAgain = 11,
-              kAccess = 13, kNoDevice = 19, kInvalid = 22, kReset = 104;
-constexpr int kKill = 9, kTerminate = 15, kMaxSignal = 64;
-constexpr int kPidfd = 3, kExited = 4, kNoHang = 1, kAnyChild = 0x40000000;  // waitid(2)
-constexpr int kExitedNormally = 1;                                           // CLD_EXITED
+constexpr int kMaxSignal = 64;
 constexpr uint64_t kMillisecond = 1000000, kSecond = 1000 * kMillisecond;
 constexpr uint64_t kFirstPause = 100 * kMillisecond, kLongestPause = 60 * kSecond;
 constexpr uint64_t kSteady = 10 * kSecond;        // a run of that length resets the pause
@@ -49,11 +45,11 @@ unsigned load_half(const unsigned char* at) {
 // What a failed start ends with on the command line: 127, 126, or 128 (docker run); what was killed
 // over it as if it had been later.
 int start_code(const ErrorRecord& error) {
-  if (error.number == kCancelled) return 128 + kKill;
+  if (error.number == ECANCELED) return 128 + SIGKILL;
   if (!equal(error.call, "execve") && !equal(error.call, "execve interpreter") &&
       !equal(error.call, "execve loader"))
     return 128;
-  return error.number == kNotFound ? 127 : error.number == kAccess ? 126 : 128;
+  return error.number == ENOENT ? 127 : error.number == EACCES ? 126 : 128;
 }
 
 void sooner(uint64_t& at, uint64_t other) {
@@ -168,9 +164,8 @@ bool Supervisor::open_places() {
     start_failed(error);
     return false;
   };
-  if (!directory_.valid())
-    return fail(-kNotFound, "openat", config_.text(SupervisorText::kDirectory));
-  if (!sockets_.valid()) return fail(-kNotFound, "openat", config_.text(SupervisorText::kSockets));
+  if (!directory_.valid()) return fail(-ENOENT, "openat", config_.text(SupervisorText::kDirectory));
+  if (!sockets_.valid()) return fail(-ENOENT, "openat", config_.text(SupervisorText::kSockets));
   if (Status ready = prepare_state(directory_.get()); !ready.ok()) {
     fill_record(error, Phase::kHost, kBeforeFirstStep, ready.error());
     start_failed(error);
@@ -179,7 +174,7 @@ bool Supervisor::open_places() {
   if (!config_.has(kSupervisorNoLog))
     log_.open(directory_.get(), config_.header().log_size, config_.header().log_files);
   // All signals are blocked (the subcommand did that): this one is read, the others wait for ever.
-  const uint64_t terminate = uint64_t{1} << (kTerminate - 1);
+  const uint64_t terminate = uint64_t{1} << (SIGTERM - 1);
   signals_.reset(static_cast<int>(
       sys::call(__NR_signalfd4, -1, &terminate, sizeof terminate, O_CLOEXEC | O_NONBLOCK)));
   listen();
@@ -254,7 +249,7 @@ bool Supervisor::launch() {
       pollfd end{pidfd_.get(), POLLIN, 0};
       const timespec patience{30, 0};
       sys::call(__NR_ppoll, &end, 1, &patience, nullptr, 0);
-      sys::call(__NR_waitid, kPidfd, pidfd_.get(), nullptr, kExited | kNoHang | kAnyChild, nullptr);
+      sys::call(__NR_waitid, P_PIDFD, pidfd_.get(), nullptr, WEXITED | WNOHANG | __WALL, nullptr);
     }
     error = read_error(page_);
     static_cast<void>(run_teardown(config_.teardown()));
@@ -262,7 +257,7 @@ bool Supervisor::launch() {
     // its use (lib/engine/engine.ts has the same for its own starts).
     const bool lost_parent = error.phase == static_cast<uint32_t>(Phase::kHost) &&
                              error.step < config_.program().count(Phase::kHost) &&
-                             (error.number == kNotFound || error.number == kNoDevice);
+                             (error.number == ENOENT || error.number == ENODEV);
     const Op op = lost_parent ? config_.program().step(Phase::kHost, error.step).op : Op::kNone;
     const bool again = op == Op::kCgroupMake || op == Op::kCgroupWrite;
     if (!again || attempt == kLostParentRetries) break;
@@ -393,7 +388,7 @@ void Supervisor::step() {
   const timespec wait{milliseconds / 1000, milliseconds % 1000 * 1000000};
   const long ready =
       sys::call(__NR_ppoll, polled, count, milliseconds < 0 ? nullptr : &wait, nullptr, 0);
-  if (ready < 0 && ready != -kInterrupted) sys::sleep(kMillisecond);  // out of memory, perhaps
+  if (ready < 0 && ready != -EINTR) sys::sleep(kMillisecond);  // out of memory, perhaps
   if (ready > 0) {
     if (polled[at_signals].revents != 0) {
       char info[128];  // struct signalfd_siginfo
@@ -457,7 +452,7 @@ void Supervisor::accept() {
   const long fd =
       sys::call(__NR_accept4, listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) {
-    if (fd != -kAgain) sys::sleep(kMillisecond);  // no descriptor is left: the client still waits
+    if (fd != -EAGAIN) sys::sleep(kMillisecond);  // no descriptor is left: the client still waits
     return;
   }
   for (Client& client : clients_)
@@ -485,7 +480,7 @@ void Supervisor::read_control() {
     int fds[kMaxPassedFds];
     auto received = receive_message(control_.get(), &message, sizeof message, fds);
     const int error = received.error().number;
-    if (error == kAgain) return;
+    if (error == EAGAIN) return;
     const Received& got = received.value();
     if (error == 0 && got.size == sizeof message && message.magic == kTerminalMagic &&
         got.fd_count == 2 && !outputs_[0].valid()) {
@@ -498,7 +493,7 @@ void Supervisor::read_control() {
     for (size_t i = 0; i < got.fd_count; ++i)
       sys::close(fds[i]);
     control_.reset();
-    if (error != 0 && error != kReset) kill_all();  // its terminal is lost
+    if (error != 0 && error != ECONNRESET) kill_all();  // its terminal is lost
     if (!executing_ && load_acquire(page_->failed) == 0 && load_acquire(page_->executing) != 0)
       started();
   }
@@ -532,14 +527,14 @@ void Supervisor::child_ended() {
     int rest[32];
   } info{};
   const long waited =
-      sys::call(__NR_waitid, kPidfd, pidfd_.get(), &info, kExited | kNoHang | kAnyChild, nullptr);
+      sys::call(__NR_waitid, P_PIDFD, pidfd_.get(), &info, WEXITED | WNOHANG | __WALL, nullptr);
   if (waited < 0 || info.pid == 0) return;
   ended_ = true;
   read_control();
   health_.end();
   control_.reset();
   near_end_.reset();
-  const bool normal = info.code == kExitedNormally;
+  const bool normal = info.code == CLD_EXITED;
   status_code_ = normal ? info.status : -1;
   status_signal_ = normal ? 0 : info.status;
   // What init saw of the main program is more precise than init's own exit code.
@@ -561,7 +556,7 @@ void Supervisor::read_output(unsigned index) {
     const uint64_t before = budget_.limited() ? sys::processor_time() : 0;
     const size_t most = budget_.limited() ? kLimitedRead : sizeof bytes;
     const long size = sys::call(__NR_read, output.get(), bytes, most);
-    if (size == -kAgain || size == -kInterrupted) break;
+    if (size == -EAGAIN || size == -EINTR) break;
     if (size <= 0) {
       end_output(index);
       break;
@@ -693,7 +688,7 @@ void Supervisor::start_failed(const ErrorRecord& error) {
   state_.exit_code = start_code(error);
   state_.stopped = stopping_;
   Text<sizeof state_.error> why;
-  if (error.number == kCancelled)
+  if (error.number == ECANCELED)
     why.add("it was killed before its program was started");
   else
     why.add(error.call)
@@ -845,8 +840,8 @@ bool Supervisor::feed_input(Client& client, const Frame& frame) {
     if (input_full_) return false;
     const long written = sys::call(__NR_write, fd, frame.payload + client.input_done,
                                    frame.size - client.input_done);
-    if (written == -kInterrupted) continue;
-    if (written == -kAgain) {
+    if (written == -EINTR) continue;
+    if (written == -EAGAIN) {
       input_full_ = true;
       return false;
     }
@@ -878,20 +873,20 @@ void Supervisor::drop(Client& client) {
 
 // 0 or a negated errno.
 long Supervisor::signal(int number) {
-  if (number < 1 || number > kMaxSignal) return -kInvalid;
-  const bool meant_to_end = number == kKill || number == config_.header().stop_signal;
+  if (number < 1 || number > kMaxSignal) return -EINVAL;
+  const bool meant_to_end = number == SIGKILL || number == config_.header().stop_signal;
   if (meant_to_end) stopping_ = true;
   if (restart_at_ != kNone) {
-    if (!meant_to_end) return -kNoProcess;
+    if (!meant_to_end) return -ESRCH;
     restart_at_ = kNone;
     state_.stopped = true;
     leave("exited");
     return 0;
   }
-  if (ended_ && number == kKill) return 0;  // it is on its way
+  if (ended_ && number == SIGKILL) return 0;  // it is on its way
   const UniqueFd& first = starting_ != nullptr ? starting_->pidfd : pidfd_;
-  if (!first.valid() || ended_) return -kNoProcess;
-  if (number == kKill) {
+  if (!first.valid() || ended_) return -ESRCH;
+  if (number == SIGKILL) {
     kill_all();
     return 0;
   }
@@ -910,7 +905,7 @@ void Supervisor::stop(int number, int milliseconds) {
     return;
   }
   // Before the program is there nothing is done about any signal but that.
-  if (number == kKill || starting_ != nullptr) {
+  if (number == SIGKILL || starting_ != nullptr) {
     kill_all();
     return;
   }
@@ -926,7 +921,7 @@ void Supervisor::kill_all() {
   if (starting_ != nullptr) cancelled_ = true;
   if (!pidfd_.valid() || ended_) return;
   health_.cancel();
-  sys::call(__NR_pidfd_send_signal, pidfd_.get(), kKill, nullptr, 0);
+  sys::call(__NR_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
   end_frozen(config_.teardown());
 }
 
@@ -935,7 +930,7 @@ long Supervisor::keep_limits(const char* texts, size_t size) {
   size_t count = 0;
   for (size_t i = 0; i < size; ++i)
     if (texts[i] == '\0') ++count;
-  if (size == 0 || texts[size - 1] != '\0' || count % 2 != 0) return -kInvalid;
+  if (size == 0 || texts[size - 1] != '\0' || count % 2 != 0) return -EINVAL;
   for (size_t at = 0; at < size;) {
     const char* path = texts + at;
     const size_t path_size = length(path) + 1;
@@ -951,7 +946,7 @@ long Supervisor::keep_limits(const char* texts, size_t size) {
         limits_[i - old_pair] = limits_[i];
       limits_size_ -= old_pair;
     }
-    if (pair > sizeof limits_ - limits_size_) return -kTooBig;
+    if (pair > sizeof limits_ - limits_size_) return -E2BIG;
     __builtin_memcpy(limits_ + limits_size_, path, pair);
     limits_size_ += pair;
     at += pair;
