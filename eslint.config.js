@@ -72,6 +72,7 @@ export default defineConfig(
     files: ['test/**/*.ts'],
     plugins: { tests },
     rules: {
+      'tests/skip-has-a-reason': 'error',
       'tests/title-is-a-sentence': 'error',
       '@typescript-eslint/no-unused-expressions': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',

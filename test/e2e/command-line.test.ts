@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { skip } from '../support/skip.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/caisson', import.meta.url));
 
@@ -119,7 +120,8 @@ describe('caisson run', () => {
   let dir: string;
 
   before(function () {
-    if (process.geteuid?.() !== 0) this.skip();
+    if (process.geteuid?.() !== 0)
+      skip(this, 'needs root: the command line has root’s directories');
     dir = mkdtempSync(join(tmpdir(), 'caisson-cli-'));
   });
 
@@ -298,7 +300,8 @@ describe('caisson run', () => {
 
 describe('caisson run -t', () => {
   before(function () {
-    if (process.geteuid?.() !== 0) this.skip();
+    if (process.geteuid?.() !== 0)
+      skip(this, 'needs root: the command line has root’s directories');
   });
 
   it("A run with -t gives the program a terminal of its own, of the caller's size", () => {

@@ -8,6 +8,7 @@ import { OrdinaryUser } from '../support/ordinary-user.js';
 import { OuterNetwork, SERVER } from '../support/outer-network.js';
 import { codeBlocks } from '../support/markdown.js';
 import { eventually } from '../support/outside.js';
+import { skip } from '../support/skip.js';
 
 const run = promisify(execFile);
 const FETCH =
@@ -52,7 +53,7 @@ describe('README', () => {
 
   it('The commands of README.md for rootless use work', async function () {
     this.timeout(60_000);
-    if (userNamespaceSwitch() !== undefined) this.skip();
+    if (userNamespaceSwitch() !== undefined) skip(this, 'this machine forbids user namespaces');
     const commands = commandsOf(readme, (heading) => heading === 'Rootless');
     expect(commands).to.have.length.above(2);
     const user = await OrdinaryUser.make(true);
@@ -74,7 +75,8 @@ describe('README', () => {
 
   it('The networks of README.md work, for an ordinary user in a network of the test’s own', async function () {
     this.timeout(60_000);
-    if (userNamespaceSwitch() !== undefined || OuterNetwork.missing() !== undefined) this.skip();
+    if (userNamespaceSwitch() !== undefined || OuterNetwork.missing() !== undefined)
+      skip(this, `${userNamespaceSwitch()?.name ?? OuterNetwork.missing()}`);
     const commands = commandsOf(readme, (heading) => heading === 'Networks');
     expect(commands).to.have.length(3);
     const outer = await OuterNetwork.make();

@@ -18,6 +18,7 @@ import type {
   KilledCallerRuns,
   KilledCallerTask,
 } from './fixtures/killed-caller.js';
+import { skip } from '../support/skip.js';
 
 const SLEEP = ['sleep', '1000'];
 const root = needsRoot('a cgroup of one’s own choice');
@@ -157,7 +158,7 @@ root.describe('the parent of a container’s cgroups', function () {
     const { version, mountPoint } =
       all.find(({ controllers }) => controllers.includes('memory')) ??
       all.find((one) => one.version === 2)!;
-    if (version === 1) return this.skip();
+    if (version === 1) skip(this, 'only cgroup v2 refuses a parent that has processes');
     harness = await ProcessHarness.start(fixture('killed-caller'), {
       dataRoot: shop.path('dead/data'),
       runRoot: shop.path('dead/run'),
@@ -187,7 +188,8 @@ root.describe('the parent of a container’s cgroups', function () {
   });
 
   it('The parent is a slice with systemd, and a path is refused there', async function () {
-    if (!isRoot || sliceFor(await detectCgroups(), undefined) === undefined) return this.skip();
+    if (!isRoot || sliceFor(await detectCgroups(), undefined) === undefined)
+      skip(this, 'no systemd manages the cgroups of this machine');
     const scoped = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
     try {
       const container = await scoped.start(SLEEP, { cgroupParent: 'caisson-test.slice' });

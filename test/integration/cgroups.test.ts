@@ -19,6 +19,7 @@ import {
   statusOf,
 } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
+import { skip } from '../support/skip.js';
 
 async function errorOf(promise: Promise<unknown>): Promise<CaissonError> {
   const error = await promise.then(
@@ -210,7 +211,7 @@ limits.describe('a running container', () => {
 
   describe('top', () => {
     before(function () {
-      if (spawnSync('ps').error !== undefined) this.skip();
+      if (spawnSync('ps').error !== undefined) skip(this, 'ps is not installed');
     });
 
     it('An error says that there is no ps', async () => {
@@ -333,7 +334,7 @@ limits.describe('a running container', () => {
         if (error === undefined) await setFrozen(where, false);
       }
       // Where looking takes longer than stopping, as in an emulated machine.
-      if (error === undefined) return this.skip();
+      if (error === undefined) skip(this, 'looking takes longer than stopping on this machine');
       const { code, errno, message } = error as CaissonError;
       expect([code, errno]).to.deep.equal(['ERR_FREEZE_FAILED', 'ETIMEDOUT']);
       expect(message).to.match(/could not be paused/);
@@ -387,7 +388,7 @@ limits.describe('a running container', () => {
 
       it('The freezer works with a cgroup of v2', async function () {
         const unified = (await hierarchies()).find(({ version }) => version === 2);
-        if (unified === undefined) return this.skip();
+        if (unified === undefined) skip(this, 'this machine has no cgroup v2');
         const dir = make(unified.mountPoint, `caisson-test-${process.pid}`);
         const where: CgroupDirectory[] = [{ version: 2, controllers: [], dir }];
         expect(await freezerState(where)).to.equal('running');
@@ -404,7 +405,7 @@ limits.describe('a running container', () => {
 
       it('The freezer works with a cgroup of v1, and says that one above it is frozen', async function () {
         const v1 = (await hierarchies()).find(({ controllers }) => controllers.includes('freezer'));
-        if (v1 === undefined) return this.skip();
+        if (v1 === undefined) skip(this, 'this machine has no freezer of cgroup v1');
         const dir = make(v1.mountPoint, `caisson-test-${process.pid}`, 'below');
         const where: CgroupDirectory[] = [{ version: 1, controllers: ['freezer'], dir }];
         const above: CgroupDirectory[] = [{ ...where[0]!, dir: join(dir, '..') }];

@@ -29,6 +29,7 @@ import { Workshop } from '../support/workshop.js';
 import type { KilledCallerExecTask } from './fixtures/killed-caller-exec.js';
 import type { EachExecStepReport, EachExecStepTask } from './fixtures/each-exec-step.js';
 import { OPEN_FILES, stepsIn, type StepAddress } from './fixtures/starts.js';
+import { skip } from '../support/skip.js';
 
 const sh = (command: string) => ['sh', '-c', command];
 const SLEEP = ['sleep', '1000'];
@@ -186,7 +187,7 @@ describe('exec', function () {
     'A program is born in the cgroup2 that a container has, beside v1 ones too',
     async function () {
       const unified = (await hierarchies()).find(({ version }) => version === 2);
-      if (unified === undefined) return this.skip();
+      if (unified === undefined) skip(this, 'this machine has no cgroup v2');
       const { container, target } = await contain();
       const parent = join(unified.mountPoint, 'caisson');
       const directory = join(parent, container.id);

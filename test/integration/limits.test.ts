@@ -19,6 +19,7 @@ import {
 import type { Session } from '../support/session.js';
 import { isRoot, needsControllers, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
+import { skip } from '../support/skip.js';
 
 /** The disk below a directory, whole: what the kernel limits, and not its partition. */
 async function diskOf(directory: string): Promise<{ path: string; number: string }> {
@@ -167,7 +168,7 @@ machine.describe('limits', () => {
     });
 
     it('The kernel has the swappiness and the setting of the OOM killer', async function () {
-      if (onlyV2) this.skip();
+      if (onlyV2) skip(this, 'cgroup v2 has no swappiness and no switch for the OOM killer');
       await look({ memorySwappiness: 20, oomKillDisable: true, memory: '64m' }, async (id) => {
         expect(await limit(id, 'memory', 'memory.swappiness', '')).to.equal('20');
         expect(await limit(id, 'memory', 'memory.oom_control', '')).to.match(
@@ -353,7 +354,7 @@ machine.describe('limits', () => {
     });
 
     it('A limit on memory makes a hog wait when the OOM killer is off, and it can still be ended', async function () {
-      if (onlyV2) this.skip();
+      if (onlyV2) skip(this, 'cgroup v2 has no swappiness and no switch for the OOM killer');
       // Who waits is who touches a page; a system call would fail instead.
       const run = shop.engine.run(shop.busybox, ['awk', 'BEGIN { x = "x"; while (1) x = x x }'], {
         memory: '24m',
@@ -495,7 +496,7 @@ machine.describe('limits', () => {
 
   needsRoot('device nodes').it('Rules allow devices, and no others', async function () {
     const device = await spareDevice();
-    if (device === undefined) return this.skip();
+    if (device === undefined) skip(this, 'no device of this machine is free to be given');
     const { rdev } = await stat(device);
     // makedev(3)
     const [major, minor] = [(rdev >> 8) & 0xfff, (rdev & 0xff) | ((rdev >> 12) & 0xfff00)];
@@ -551,7 +552,8 @@ machine.describe('limits', () => {
     };
 
     it('A limit whose controller is missing is an error that names it', async function () {
-      if (onlyV2 || !isRoot) this.skip();
+      if (onlyV2 || !isRoot)
+        skip(this, 'needs root and cgroup v1: controllers are unmounted in a mount namespace');
       for (const [controller, options, option] of [
         ['pids', { pidsLimit: 10 }, '--pids-limit'],
         ['memory', { memory: '64m' }, '--memory'],
@@ -570,7 +572,8 @@ machine.describe('limits', () => {
     });
 
     it('A limit in a hierarchy that is read-only is an error that says so', async function () {
-      if (onlyV2 || !isRoot) this.skip();
+      if (onlyV2 || !isRoot)
+        skip(this, 'needs root and cgroup v1: controllers are unmounted in a mount namespace');
       const { mountPoint } = (await hierarchies()).find(({ controllers }) =>
         controllers.includes('pids'),
       )!;

@@ -18,6 +18,7 @@ import { fixture, repository } from '../support/paths.js';
 import { slowness } from '../support/slowness.js';
 import { makeBusybox } from '../support/workshop.js';
 import type { NestedOutcome, NestedReport, NestedRun } from './fixtures/nested.js';
+import { skip } from '../support/skip.js';
 
 const run = promisify(execFile);
 const { mode } = await detectCgroups();
@@ -309,7 +310,7 @@ const SETTINGS = isRoot ? SETTINGS_OF_ROOT : SETTINGS_OF_USER;
 for (const engine of ['caisson', 'podman', 'docker'] as const) {
   const reason = unavailable(engine);
   const names = { caisson: 'a container of its own', podman: 'podman', docker: 'Docker' };
-  describe(`in ${names[engine]}${reason === undefined ? '' : ` (skipped: ${reason})`}`, function () {
+  describe(`in ${names[engine]}`, function () {
     this.timeout(60_000);
     let directory: string;
     /** By title. Docker's all at once: its daemon takes long to start. */
@@ -327,7 +328,7 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
     }
 
     before(async function () {
-      if (reason !== undefined) this.skip();
+      if (reason !== undefined) skip(this, reason);
       directory = await mkdtemp(join(tmpdir(), 'caisson-nested-'));
       makeBusybox(join(directory, 'busybox'));
       for (const [i, { filter }] of settings.entries()) {
@@ -420,7 +421,7 @@ for (const engine of ['caisson', 'podman', 'docker'] as const) {
     settings.forEach((setting, i) => {
       const skipped = beyond(setting);
       it(`${setting.title}`, async function () {
-        if (skipped !== undefined) this.skip();
+        if (skipped !== undefined) skip(this, skipped);
         const output =
           outputs.get(setting.title) ??
           (await runOutside(command(setting, i), { timeout: 60_000 * slowness })).stdout;

@@ -12,6 +12,7 @@ import { isRoot } from '../support/needs.js';
 import { eventually } from '../support/outside.js';
 import { fixture, repository } from '../support/paths.js';
 import type { Attempt } from './fixtures/attempt.js';
+import { skipping } from '../support/skip.js';
 
 const run = promisify(execFile);
 
@@ -43,10 +44,10 @@ const lack =
       ? undefined
       : 'needs root: it does what root is told to';
 
-describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function () {
+describe('remedies', function () {
   this.timeout(60_000);
   if (lack !== undefined) {
-    it('The remedies are not tried');
+    skipping(lack).it('The remedies work as they are written');
     return;
   }
   const systemd = existsSync('/run/systemd/system')
@@ -119,8 +120,8 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
 
     for (const [name, value] of SWITCHES) {
       const there = existsSync(fileOf(name));
-      const title = `${name}=${value}${there ? '' : ' (left out: this kernel has no such switch)'}`;
-      (there ? it : it.skip)(title, () =>
+      const kernel = there ? { it } : skipping(`this kernel has no switch ${name}`);
+      kernel.it(`The remedy works with ${name}=${value}`, () =>
         turned(name, value, async () => {
           const refused = await attempt('alone');
           expect(refused.code, JSON.stringify(refused)).to.equal('ERR_NO_PRIVILEGES');
@@ -233,8 +234,9 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
     });
   });
 
-  describe(`filters${systemd === undefined ? '' : ` (left out: ${systemd})`}`, () => {
-    (systemd === undefined ? it : it.skip)('one that refuses a call', async () => {
+  describe('filters', () => {
+    const units = systemd === undefined ? { it } : skipping(systemd);
+    units.it('An error names a filter that refuses a call', async () => {
       const refused = await attempt('filtered');
       expect(refused.code, JSON.stringify(refused)).to.equal('ERR_NO_PRIVILEGES');
       expect(refused.hint).to.include('refuses sethostname').and.include('a filter that allows');
@@ -242,9 +244,9 @@ describe(`remedies${lack === undefined ? '' : ` (left out: ${lack})`}`, function
     });
   });
 
-  describe(`cgroups${systemd === undefined ? '' : ` (left out: ${systemd})`}`, () => {
+  describe('cgroups', () => {
     if (systemd !== undefined) {
-      it.skip('The remedies are those of a session');
+      skipping(systemd).it('The remedies are those of a session');
       return;
     }
     const LIMITED: RunOptions = { memory: '64m' };

@@ -30,6 +30,7 @@ import {
 import { makeBusybox } from '../support/workshop.js';
 import type { RootlessFaults } from './fixtures/rootless-faults.js';
 import type { Came } from './fixtures/rootless-run.js';
+import { skip } from '../support/skip.js';
 
 const SLEEP = ['sleep', '1000'];
 /** Not every machine that tests run on has one. */
@@ -53,10 +54,7 @@ root.describe('rootless containers', function () {
   before(function () {
     // As on a machine whose security module allows user namespaces to chosen programs only.
     const forbidden = userNamespaceSwitch();
-    if (forbidden !== undefined) {
-      console.log(`      (this machine: ${forbidden.name})`);
-      this.skip();
-    }
+    if (forbidden !== undefined) skip(this, `${forbidden.name} forbids user namespaces`);
   });
 
   // What a test that failed has left is no news.
@@ -129,7 +127,7 @@ root.describe('rootless containers', function () {
 
   describe('a user with subordinate ids', () => {
     before(async function () {
-      if (!existsSync('/usr/bin/newuidmap')) this.skip();
+      if (!existsSync('/usr/bin/newuidmap')) skip(this, 'newuidmap is not installed');
       user = await OrdinaryUser.make(true);
     });
 
@@ -292,7 +290,7 @@ root.describe('rootless containers', function () {
 
     it('A container has the cgroups that were delegated to its user', async function () {
       const unified = (await hierarchies()).find(({ version }) => version === 2);
-      if (unified === undefined) this.skip();
+      if (unified === undefined) skip(this, 'this machine has no cgroup v2');
       // As a manager does it that delegates: a subtree of his own, he in a leaf of it, and nothing else to be seen.
       const delegated = join(unified.mountPoint, `caisson-user-${process.pid}`);
       const controllers = (await readFile(join(unified.mountPoint, 'cgroup.controllers'), 'utf8'))
@@ -412,7 +410,8 @@ root.describe('rootless containers', function () {
       const size = ['--storage-opt', 'size=16m'];
       const fill = 'dd if=/dev/zero of=/var/tmp/x bs=64k; stat -c %s /var/tmp/x; rm /var/tmp/x';
       const said = await user.caisson(['run', '--rm', ...size, 'host', 'sh', '-c', fill]);
-      if (said.stderr.includes('user attributes on a tmpfs')) this.skip();
+      if (said.stderr.includes('user attributes on a tmpfs'))
+        skip(this, 'this kernel has no user attributes on a tmpfs');
       expect(said.stderr).to.match(/No space left on device/);
       expect(Number(said.stdout)).to.be.within(15 * 2 ** 20, 16 * 2 ** 20);
       // What overlay has to note of a directory is noted in memory, too.
@@ -515,7 +514,7 @@ root.describe('rootless containers', function () {
 
   describe('errors of rootless containers', () => {
     before(function () {
-      if (!existsSync('/usr/bin/newuidmap')) this.skip();
+      if (!existsSync('/usr/bin/newuidmap')) skip(this, 'newuidmap is not installed');
     });
 
     const RUN = ['run', '--rm', 'host', 'true'];

@@ -5,6 +5,7 @@ import { rootfs } from '../../lib/image/rootfs.js';
 import { needsRoot } from '../support/needs.js';
 import { exists, outsideUid, spareDevice } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
+import { skip } from '../support/skip.js';
 
 /** Every path below a directory with what a stray write would change. */
 async function snapshot(directory: string): Promise<string[]> {
@@ -388,7 +389,7 @@ describe('roots', () => {
 
       it(`Devices are given one by one (userns "${userns}")`, async function () {
         const device = await spareDevice();
-        if (device === undefined) this.skip();
+        if (device === undefined) skip(this, 'no device of this machine is free to be given');
         const { rdev } = await lstat(device);
         const number = `${(rdev >> 8).toString(16)} ${(rdev & 0xff).toString(16)}`;
         const text = await shop.sh(
@@ -400,7 +401,7 @@ describe('roots', () => {
 
       filters.it(`A device can be given for reading only (userns "${userns}")`, async function () {
         const device = await spareDevice();
-        if (device === undefined) this.skip();
+        if (device === undefined) skip(this, 'no device of this machine is free to be given');
         const reading = await shop.sh(
           `(: <${device}) && echo read; (: >${device}) 2>/dev/null && echo wrote; true`,
           { userns, devices: [`${device}:r`] },

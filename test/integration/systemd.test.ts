@@ -32,6 +32,7 @@ import {
 import { isRoot } from '../support/needs.js';
 import { fixture } from '../support/paths.js';
 import { Workshop } from '../support/workshop.js';
+import { skipping } from '../support/skip.js';
 
 const SLEEP = ['sleep', '1000'];
 const OBEDIENT = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done";
@@ -49,10 +50,10 @@ async function obstacle(): Promise<string | undefined> {
 
 const why = await obstacle();
 
-describe(`scopes of systemd${why === undefined ? '' : ` (left out: ${why})`}`, function () {
+describe('scopes of systemd', function () {
   this.timeout(60_000);
   if (why !== undefined) {
-    it('Scopes of systemd are not there');
+    skipping(why).it('Scopes of systemd are used');
     return;
   }
   let shop: Workshop;

@@ -22,6 +22,7 @@ import {
 } from '../support/outer-network.js';
 import { eventually, supervisorsOf, statusOf } from '../support/outside.js';
 import { fixture, repository } from '../support/paths.js';
+import { skip } from '../support/skip.js';
 
 const MODES = ['pasta', 'slirp4netns'] as const;
 type Mode = (typeof MODES)[number];
@@ -190,10 +191,7 @@ describe('a network in user mode', function () {
 
   before(async function () {
     const missing = OuterNetwork.missing();
-    if (missing !== undefined) {
-      console.log(`      (${missing})`);
-      this.skip();
-    }
+    if (missing !== undefined) skip(this, missing);
     outer = await OuterNetwork.make();
   });
   after(() => (outer as OuterNetwork | undefined)?.cleanUp());
@@ -205,10 +203,7 @@ describe('a network in user mode', function () {
 
       before(async function () {
         const forbidden = make === root ? undefined : userNamespaceSwitch();
-        if (forbidden !== undefined) {
-          console.log(`      (this machine: ${forbidden.name})`);
-          this.skip();
-        }
+        if (forbidden !== undefined) skip(this, `${forbidden.name} forbids user namespaces`);
         somebody = await make(outer);
       });
       after(() => (somebody as Somebody | undefined)?.cleanUp());
@@ -246,8 +241,7 @@ describe('a network in user mode', function () {
         describe(mode, () => {
           before(function () {
             if (existsSync(`/usr/bin/${mode}`)) return;
-            console.log(`      (the package ${PACKAGES[mode]} is not installed)`);
-            this.skip();
+            skip(this, `the package ${PACKAGES[mode]} is not installed`);
           });
 
           it('A network reaches what the host reaches, from the first moment on, and not its loopback', async () => {
@@ -472,7 +466,7 @@ describe('a network in user mode', function () {
       }
 
       it('A network has pasta’s options: ports of the host that lead inside, and no others', async function () {
-        if (!existsSync('/usr/bin/pasta')) this.skip();
+        if (!existsSync('/usr/bin/pasta')) skip(this, 'pasta is not installed');
         const flags = ['--network', 'pasta:-t,18080:80,--mtu,1400'];
         const { id } = await started(...flags, 'host', ...SERVING);
         await eventually(async () => expect(await ok(['logs', id])).to.equal('ready'));
@@ -491,7 +485,7 @@ describe('a network in user mode', function () {
       });
 
       it('A network has slirp4netns’s options, as podman spells them', async function () {
-        if (!existsSync('/usr/bin/slirp4netns')) this.skip();
+        if (!existsSync('/usr/bin/slirp4netns')) skip(this, 'slirp4netns is not installed');
         const network = 'slirp4netns:cidr=10.9.8.0/24,mtu=1400,allow_host_loopback=true';
         const { id } = await started('--network', network, 'host', ...SLEEP);
         expect(await ok(['exec', id, 'cat', '/etc/resolv.conf'])).to.include('nameserver 10.9.8.3');
@@ -500,7 +494,7 @@ describe('a network in user mode', function () {
       });
 
       it('A network is refused with what the program says', async function () {
-        if (!existsSync('/usr/bin/pasta')) this.skip();
+        if (!existsSync('/usr/bin/pasta')) skip(this, 'pasta is not installed');
         const run = ['run', '--name', 'lost', '--network', 'pasta:--interface,nosuch'];
         const said = await fails([...run, 'host', 'true']);
         expect(said).to.include('pasta could not give the container a network: ');

@@ -14,16 +14,17 @@ import { sliceFor } from '../../lib/cgroup/systemd.js';
 import type { Container } from '../../lib/engine/container/container.js';
 import { Engine, machineInfo } from '../../lib/index.js';
 import { eventually } from '../support/outside.js';
+import { skipping } from '../support/skip.js';
 
 const uid = process.geteuid?.() ?? 0;
 const layout = await detectCgroups();
 const slice = uid === 0 ? undefined : sliceFor(layout, undefined);
 const why = uid === 0 ? 'this is root' : slice === undefined ? 'no systemd of this user' : '';
 
-describe(`a user’s session${why === '' ? '' : ` (left out: ${why})`}`, function () {
+describe('a user’s session', function () {
   this.timeout(120_000);
   if (slice === undefined) {
-    it('A session of a user is not there');
+    skipping(why).it('Containers are in the session of their user');
     return;
   }
   const mountPoint = layout.unified?.mountPoint ?? '';

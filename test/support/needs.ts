@@ -1,11 +1,12 @@
 /**
- * `it` and `describe` for what not everybody has: an ordinary user lacks what the kernel keeps for root, and may have been
- * delegated no cgroups. What cannot be is skipped, and says why in its title.
+ * `it` and `describe` for tests that need more than every machine and user has: an ordinary user lacks what the kernel keeps
+ * for root, and may have been delegated no cgroups. Such tests are skipped with the reason.
  */
 import { spawnSync } from 'node:child_process';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { isRoot as ofMachine } from '../../lib/host/user-namespace-ids.js';
 import { hasSelinux } from '../../lib/host/selinux.js';
+import { skipping } from './skip.js';
 
 export interface Needs {
   readonly it: Mocha.PendingTestFunction;
@@ -60,10 +61,5 @@ export function needsSelinux(): Needs {
 }
 
 function needs(lack: string | undefined): Needs {
-  if (lack === undefined) return { it, describe };
-  const left = (title: string) => `${title} (left out: ${lack})`;
-  return {
-    it: ((title: string) => it.skip(left(title))) as Mocha.PendingTestFunction,
-    describe: (title, suite) => describe.skip(left(title), suite),
-  };
+  return lack === undefined ? { it, describe } : skipping(lack);
 }

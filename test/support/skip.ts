@@ -1,4 +1,5 @@
 /** Skipping with a reason, which the reporter prints at the end of a run. */
+/* eslint-disable tests/skip-has-a-reason -- it is here that they get it */
 
 const reasons = new WeakMap<object, string>();
 

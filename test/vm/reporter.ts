@@ -3,7 +3,7 @@
  * of a run that is stopped by its time limit.
  */
 import { basename } from 'node:path';
-import mocha from 'mocha';
+import SkipReporter from '../support/reporter.js';
 import { sampled } from '../support/sample.js';
 
 const tally = { file: '', passed: 0, skipped: 0, failed: 0 };
@@ -20,7 +20,7 @@ function tell(): void {
 
 // Mocha takes the default export of a file.
 // eslint-disable-next-line no-restricted-syntax
-export default class Reporter extends mocha.reporters.Spec {
+export default class Reporter extends SkipReporter {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
     runner.on('suite', ({ file }: Mocha.Suite) => {

@@ -590,7 +590,7 @@ export class Container {
         throw conflicting('restart', 'the container is removed when it exits');
       const around = await this.context.startContext();
       const { layout, host } = around;
-      const limited = { layout, host, home: config };
+      const limited = { layout, host, location: config };
       const merged = mergeResources(config.options, change, layout);
       // Wrong limits are refused before anything is written. What does not run is checked as its next start will.
       if (isActive(state)) planUpdate(limited, this.id, config.options, merged);

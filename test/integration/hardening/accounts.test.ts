@@ -7,6 +7,7 @@ import { CaissonError } from '../../../lib/base/errors.js';
 import { DetachedContainers } from '../../support/detached.js';
 import { needsRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';
+import { skip } from '../../support/skip.js';
 
 describe('account files of a container', () => {
   let shop: Workshop;
@@ -66,7 +67,8 @@ describe('account files of a container', () => {
     'A3: an exec ends by its timeout or a kill also where the account files do not answer',
     async function () {
       // What the container's program is written in, and what it mounts.
-      if (!existsSync('/usr/bin/python3') || !existsSync('/dev/fuse')) this.skip();
+      if (!existsSync('/usr/bin/python3') || !existsSync('/dev/fuse'))
+        skip(this, 'python3 or /dev/fuse is missing');
       const options = {
         devices: ['/dev/fuse'],
         capAdd: ['SYS_ADMIN'],

@@ -10,6 +10,7 @@ import { isRoot } from '../../support/needs.js';
 import { repository } from '../../support/paths.js';
 import { slowness } from '../../support/slowness.js';
 import { Workshop } from '../../support/workshop.js';
+import { skip } from '../../support/skip.js';
 
 describe('careless callers', function () {
   this.timeout(60_000);
@@ -145,7 +146,7 @@ describe('careless callers', function () {
   });
 
   it('A container is started and stopped below a low limit on open files, and its supervisor sleeps', async function () {
-    if (!isRoot) this.skip();
+    if (!isRoot) skip(this, 'needs root: limits and mounts of another process');
     const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
     const caisson = (...args: string[]) =>
       spawnSync(
@@ -173,7 +174,7 @@ describe('careless callers', function () {
   });
 
   it('Each command without /proc says that it is missing', async function () {
-    if (!isRoot) this.skip();
+    if (!isRoot) skip(this, 'needs root: limits and mounts of another process');
     const places = `--data-root ${shop.path('data')} --run-root ${shop.path('run')}`;
     const child = spawn(
       'unshare',

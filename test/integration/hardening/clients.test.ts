@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { eventually } from '../../support/outside.js';
 import { repository } from '../../support/paths.js';
 import { slowness } from '../../support/slowness.js';
+import { skip } from '../../support/skip.js';
 
 const BIN = join(repository, 'bin/caisson');
 const HOME = join(tmpdir(), `caisson-clients-${process.pid}`);
@@ -96,7 +97,8 @@ function catches(pid: number, signal: NodeJS.Signals): Promise<void> {
 
 describe('clients of the command line', () => {
   before(function () {
-    if (process.geteuid?.() !== 0) this.skip();
+    if (process.geteuid?.() !== 0)
+      skip(this, 'needs root: the command line has root’s directories');
     mkdirSync(HOME, { mode: 0o700 });
   });
 
@@ -156,7 +158,7 @@ describe('clients of the command line', () => {
 
   it('C11: every client passes signals on, with a terminal and without', async function () {
     // Its clients are told of each signal in turn, which takes minutes where processors are emulated.
-    if (slowness > 1) this.skip();
+    if (slowness > 1) skip(this, 'this machine is too slow');
     const passed = ['HUP', 'INT', 'QUIT', 'TERM', 'CONT', 'USR1', 'USR2', 'ALRM', 'VTALRM'];
     const signals = [...passed, 'PROF', 'IO', 'PWR', 'STKFLT'].map((name) => `SIG${name}`);
     const numbers = signals.map((name) => constants.signals[name as NodeJS.Signals]);
@@ -257,7 +259,7 @@ describe('clients of the command line', () => {
 
   it("C11: USR1 does not open Node's inspector in any command, at any time", async function () {
     // A client that is signalled without a pause hardly gets on where processors are emulated.
-    if (slowness > 1) this.skip();
+    if (slowness > 1) skip(this, 'this machine is too slow');
     const commands = ['run --rm host sleep 0.2', 'ps', 'events --since 1s --until 1s', 'version'];
     for (const command of commands) {
       const tried = client(command.split(' '));

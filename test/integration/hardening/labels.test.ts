@@ -11,6 +11,7 @@ import { rootfs } from '../../../lib/image/rootfs.js';
 import { isRoot, needsSelinux } from '../../support/needs.js';
 import { eventually } from '../../support/outside.js';
 import { Workshop } from '../../support/workshop.js';
+import { skip } from '../../support/skip.js';
 
 const PROFILE = `caisson-test-${process.pid}`;
 const APPARMOR = { securityOpt: [`apparmor=${PROFILE}`] };
@@ -60,7 +61,8 @@ describe('hardening: labels', function () {
 
   describe('labels with a profile', () => {
     before(async function () {
-      if (!hasAppArmor() || !isRoot || !existsSync('/sbin/apparmor_parser')) this.skip();
+      if (!hasAppArmor() || !isRoot || !existsSync('/sbin/apparmor_parser'))
+        skip(this, 'needs root, AppArmor and apparmor_parser');
       const file = shop.path('profile');
       await writeFile(
         file,

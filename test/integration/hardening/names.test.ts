@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { expect } from 'chai';
 import { DetachedContainers } from '../../support/detached.js';
 import { Workshop } from '../../support/workshop.js';
+import { skip } from '../../support/skip.js';
 
 describe('names and networks as with Docker', () => {
   let shop: Workshop;
@@ -41,7 +42,7 @@ describe('names and networks as with Docker', () => {
       'print("both" if echo.recv(100)[0] == 0 else "no answer")',
     ].join('\n');
     // The machine's own, of which the image is made.
-    if (!existsSync('/usr/bin/python3')) this.skip();
+    if (!existsSync('/usr/bin/python3')) skip(this, 'python3 is not installed');
     const { stdout, stderr } = await shop.engine.run('host', ['python3', '-c', both], {
       user: '7',
       capDrop: ['ALL'],

@@ -23,6 +23,7 @@ import { eventually } from '../../support/outside.js';
 import { debugNative, fixture, repository } from '../../support/paths.js';
 import { Workshop } from '../../support/workshop.js';
 import type { QuotaFaults } from '../fixtures/quota-faults.js';
+import { skip } from '../../support/skip.js';
 
 const MIB = 2 ** 20;
 const SIZE = 16 * MIB;
@@ -57,7 +58,7 @@ describe('a writable layer with a size', function () {
   }
 
   it('B6: a run that fills its layer gets ENOSPC at the size, and no other container does', async function () {
-    if (!isRoot) this.skip();
+    if (!isRoot) skip(this, 'needs root: layers with a size are mounted');
     await using box = await shop.session({ storageOpt });
     await using good = await shop.session();
     const { output } = await box.try('dd if=/dev/zero of=/x bs=64k');
@@ -73,7 +74,7 @@ describe('a writable layer with a size', function () {
   });
 
   it('B6: a run that fills its layer with empty files gets ENOSPC, as their names and inodes are memory', async function () {
-    if (!isRoot) this.skip();
+    if (!isRoot) skip(this, 'needs root: layers with a size are mounted');
     await using box = await shop.session({ storageOpt });
     const { output } = await box.try(
       'i=0; while [ $i -lt 20000 ] && true >/n$i; do i=$((i+1)); done; echo made $i',

@@ -10,6 +10,7 @@ import { isRoot } from '../../support/needs.js';
 import { eventually, pidOutside, processesOf, sleep } from '../../support/outside.js';
 import { slowness } from '../../support/slowness.js';
 import { Workshop } from '../../support/workshop.js';
+import { skip } from '../../support/skip.js';
 
 /** Three lines of which the second has 3 MiB, and then nothing, for ever. */
 const LONG_LINE =
@@ -136,7 +137,8 @@ describe('output of any length', function () {
 
   it('B8: captured output of any size takes the memory of its bytes, and is not mapped in small pages', async function () {
     const enabled = '/sys/kernel/mm/transparent_hugepage/enabled';
-    if (readFileSync(enabled, 'utf8').includes('[never]')) this.skip();
+    if (readFileSync(enabled, 'utf8').includes('[never]'))
+      skip(this, 'this kernel has no transparent huge pages');
     await sh('true');
     const memory = memoryInUse();
     const missed = hugePagesMissed();
@@ -149,7 +151,7 @@ describe('output of any length', function () {
     const size = count << 16;
     expect(used / size).to.be.within(0.9, 1.2);
     expect(result.stdout.length).to.equal(size);
-    if (hugePagesMissed() > missed) this.skip();
+    if (hugePagesMissed() > missed) skip(this, 'the kernel had no huge page free');
     expect(faults).to.be.lessThan(size / 4096 / 2);
   });
 

@@ -7,6 +7,7 @@ import { prepare } from '../../../lib/engine/start/prepare.js';
 import { refused } from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';
+import { skip } from '../../support/skip.js';
 
 describe('hardening: varied starts', () => {
   let shop: Workshop;
@@ -26,7 +27,7 @@ describe('hardening: varied starts', () => {
   }
 
   it('C8: a start whose arguments or environment differ from the last uses the same compiled template', async function () {
-    if (!isRoot) this.skip();
+    if (!isRoot) skip(this, 'needs root: a user’s starts are compiled anew');
     for (const options of [
       { memory: '64m' },
       { memory: '64m', volumes: [`${shop.path('volume')}:/v`] },

@@ -8,6 +8,7 @@ import { planCgroups } from '../../../lib/cgroup/plan.js';
 import type { CgroupPlan, CgroupWrite } from '../../../lib/cgroup/writes.js';
 import { layoutFor } from '../../../lib/cgroup/probe.js';
 import type { LinuxResources } from '../../../lib/oci/runtime-spec.js';
+import { skip } from '../../support/skip.js';
 
 const mib = 1024 * 1024;
 
@@ -42,7 +43,7 @@ describe('cgroups: the running kernel', () => {
 
   before(async function () {
     layout = await layoutFor({});
-    if (layout.mode === 'none') this.skip();
+    if (layout.mode === 'none') skip(this, 'this user has no cgroups');
   });
 
   beforeEach(() => {
@@ -56,7 +57,8 @@ describe('cgroups: the running kernel', () => {
     (await readFile(fileOf(controller, file), 'utf8')).trim();
 
   async function need(context: Mocha.Context, controller: string): Promise<void> {
-    if (!layout.controllers.has(controller)) context.skip();
+    if (!layout.controllers.has(controller))
+      skip(context, `this machine has no cgroup controller ${controller}`);
     await Promise.resolve();
   }
 
@@ -115,7 +117,7 @@ describe('cgroups: the running kernel', () => {
   });
 
   it('The plan leaves of the devices what was allowed', async function () {
-    if (!v1('devices')) this.skip();
+    if (!v1('devices')) skip(this, 'cgroup v2 has no list of devices');
     const devices = [
       { allow: false },
       { allow: true, type: 'c', major: 1, minor: 3, access: 'rwm' },
@@ -137,7 +139,7 @@ describe('cgroups: the running kernel', () => {
     const left = (await readdir(hierarchy.mountPoint)).filter((name) => name.includes('probe'));
     expect(left).to.deep.equal([]);
     const bfq = v1('blkio') ? 'blkio.bfq.weight' : 'io.bfq.weight';
-    if (hierarchy.childFiles?.has(bfq) !== true) this.skip();
+    if (hierarchy.childFiles?.has(bfq) !== true) skip(this, 'this kernel has no BFQ');
     await apply(resources, async () => {
       expect(await read(hierarchy.controllers[0]!, bfq)).to.match(/\b300$/);
     });
@@ -146,7 +148,7 @@ describe('cgroups: the running kernel', () => {
   it('The kernel takes limits on a disk', async function () {
     await need(this, v1('blkio') ? 'blkio' : 'io');
     const numbers = await diskNumbers();
-    if (numbers === undefined) this.skip();
+    if (numbers === undefined) skip(this, 'this machine has no disk');
     const [major, minor] = numbers;
     await apply(
       { blockIO: { throttleWriteBpsDevice: [{ major, minor, rate: mib }] } },

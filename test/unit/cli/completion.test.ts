@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { COMMANDS, REGISTERED } from '../../../lib/cli/command-table.js';
 import { completionScript } from '../../../lib/cli/completion.js';
+import { skip } from '../../support/skip.js';
 
 /** Stands for caisson, which has no containers with known names to complete: tells what it was asked for. */
 const ANSWERS = `#!/bin/sh
@@ -177,7 +178,7 @@ describe('completion for bash', () => {
 
 describe('completion for zsh', () => {
   it('The script is valid for zsh', function () {
-    if (!has('zsh')) this.skip();
+    if (!has('zsh')) skip(this, 'zsh is not installed');
     execFileSync('zsh', ['-n', join(dir, 'zsh')]);
   });
 
@@ -217,7 +218,7 @@ describe('completion for fish', () => {
   ];
   for (const [line, expected] of cases) {
     it(line, function () {
-      if (!has('fish')) this.skip();
+      if (!has('fish')) skip(this, 'fish is not installed');
       expect([...fish(line)].sort()).to.deep.equal(expected);
     });
   }

@@ -9,6 +9,7 @@ import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { addonPath } from '../../../lib/native/load.js';
+import { skip } from '../../support/skip.js';
 
 const ET_DYN = 3;
 const PT = { LOAD: 1, DYNAMIC: 2, INTERP: 3, GNU_STACK: 0x6474e551, GNU_RELRO: 0x6474e552 };
@@ -136,7 +137,7 @@ describe('the native binaries', () => {
     const seen: Guard[] = [];
     for (let i = 0; i < 3; ++i) {
       const found = await readGuard(guard);
-      if (found === undefined) return this.skip(); // without user namespaces
+      if (found === undefined) skip(this, 'this machine forbids user namespaces');
       seen.push(found);
     }
     for (const { value, rights } of seen) {
@@ -153,7 +154,7 @@ describe('the native binaries', () => {
     const guard = readElf(init()).symbols.get('__stack_chk_guard') ?? 0;
     expect(guard).to.be.greaterThan(0);
     const waiting = await startWaiting();
-    if (waiting === undefined) return this.skip(); // without user namespaces
+    if (waiting === undefined) skip(this, 'this machine forbids user namespaces');
     const { child, channel, ended } = waiting;
     try {
       const base = mappings(child).find(({ ours }) => ours)?.from ?? 0;
