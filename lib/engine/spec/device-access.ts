@@ -2,7 +2,7 @@
  * What keeps a container from the devices of the host. Where there is a device filter (the devices controller of cgroup v1,
  * a BPF program on v2), that is the first check. The second needs nothing of the machine: a node can be opened only in the
  * tmpfs in which the engine has made the container's devices; its root, its layers and its volumes are mounted `nodev`.
- * docs/security.md, "Guards that depend on the machine", says which of them is where.
+ * docs/security.md, "Protections that depend on the machine", says which of them is where.
  */
 import { CaissonError } from '../../base/errors.js';
 import type { ContainerConfig } from '../options/config.js';

@@ -1,4 +1,4 @@
-/** A1: device nodes that lie in a root, a layer or a volume; docs/security.md, "Guards that depend on the machine". */
+/** A1: device nodes that lie in a root, a layer or a volume; docs/security.md, "Protections that depend on the machine". */
 import { execFile, execFileSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
