@@ -1,5 +1,6 @@
 /** A command's words, taken apart by its spec: what every command but `run` and `create` begins with. */
 import type { CommandSpec } from './flag-table.js';
+import { HelpRequest } from './help-request.js';
 import { FlagParser, type ParsedFlags, spell } from './parse-flags.js';
 import { UsageError } from './usage-error.js';
 
@@ -53,11 +54,8 @@ export class CommandLine {
   }
 }
 
-/** Undefined: help was asked for. Throws a UsageError, with Docker's exit code. */
-export function parseCommandLine(
-  spec: CommandSpec,
-  words: readonly string[],
-): CommandLine | undefined {
+/** Throws a HelpRequest if help was asked for, and a UsageError, with Docker's exit code, for a mistake. */
+export function parseCommandLine(spec: CommandSpec, words: readonly string[]): CommandLine {
   const parser = new FlagParser(
     spec.name,
     spec.flags,
@@ -65,7 +63,7 @@ export function parseCommandLine(
     spec.endsAtArgument === true,
   );
   const flags = parser.parse(words);
-  if (flags.switches.get('help') === true) return undefined;
+  if (flags.switches.get('help') === true) throw new HelpRequest(spec.name);
   checkArguments(spec, flags.rest.length);
   return new CommandLine(spec, flags);
 }

@@ -1,4 +1,4 @@
-/** What a flag is, what a command takes, and the flags of caisson itself. The commands' own are in flags/. */
+/** The shape of a flag and of a command's specification, and the flags of caisson itself. Those of commands are in flags/. */
 import type { RunOptions } from '../engine/options/options.js';
 import type { ValueCheck } from './flag-values.js';
 
@@ -27,12 +27,21 @@ export interface UnsupportedFlag {
   readonly value: boolean;
 }
 
+/** What an argument can be: containers in some state, an image, or one of some words. */
+export type ArgumentKind = 'all' | 'running' | 'paused' | 'stopped' | 'image' | readonly string[];
+
 export interface CommandSpec {
   /** As it is typed after `caisson`. */
   readonly name: string;
+  /** What follows the name, as help shows it. */
+  readonly usage: string;
+  readonly description: string;
+  readonly examples: readonly (readonly [command: string, what: string])[];
+  /** For shells: the kind of every argument, or of the first if the others belong to another program. Missing: none. */
+  readonly argument?: ArgumentKind;
   readonly flags: readonly Flag[];
   readonly unsupported?: readonly UnsupportedFlag[];
-  /** Flags end at the first argument: what follows is somebody else's command line. */
+  /** Flags end at the first argument: the rest is another program's command line. */
   readonly endsAtArgument?: boolean;
   /** How many arguments there can be. */
   readonly args: readonly [min: number, max: number];

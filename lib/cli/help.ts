@@ -1,7 +1,8 @@
-/** Help and usage. The only file that needs commander, and it is loaded only when somebody has to read. */
+/** Help and usage. The only file that needs commander; it is loaded only when one of them is printed. */
 import { Command, Option } from 'commander';
-import { type CommandEntry, COMMANDS, registeredCommands } from './command-table.js';
-import { type Flag, GLOBAL_FLAGS } from './flag-table.js';
+import { type CommandSpec, type Flag, GLOBAL_FLAGS } from './flag-table.js';
+import { type DescribedCommand, GROUPS } from './command.js';
+import { describeCommands } from './registry.js';
 
 const EXAMPLES = `
 Examples:
@@ -13,16 +14,6 @@ Examples:
 
 Run 'caisson COMMAND --help' for more information on a command.`;
 
-/** Commands that only have commands. */
-const GROUPS: Readonly<Record<string, readonly [usage: string, description: string] | undefined>> =
-  {
-    container: ['COMMAND', 'Manage containers'],
-    explain: [
-      'run [OPTIONS] IMAGE [COMMAND] [ARG...]',
-      "Print what a command would do, in the kernel's words",
-    ],
-  };
-
 function addFlags(command: Command, flags: readonly Flag[]): Command {
   const sorted = [...flags].sort((a, b) => (a.long < b.long ? -1 : 1));
   for (const { long, short, value, help } of sorted) {
@@ -32,25 +23,25 @@ function addFlags(command: Command, flags: readonly Flag[]): Command {
   return command.helpOption(false);
 }
 
-function commandTree(entries: readonly CommandEntry[]): Command {
+function commandTree(described: readonly DescribedCommand[]): Command {
   const program = addFlags(new Command('caisson'), GLOBAL_FLAGS)
     .usage('[OPTIONS] COMMAND')
     .description('Linux containers from Node.js, in milliseconds')
     .helpCommand(false)
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .addHelpText('after', EXAMPLES);
-  for (const entry of entries) {
+  for (const entry of described) {
     const path = entry.spec.name.split(' ');
     const name = path.pop() ?? '';
     addEntry(path.reduce(group, program), name, entry);
-    if (entry.ofContainers) addEntry(group(program, 'container'), name, entry);
+    if (entry.inContainerGroup === true) addEntry(group(program, 'container'), name, entry);
   }
   return program;
 }
 
 /** The child of that name, made if it is not there. */
 function group(parent: Command, name: string): Command {
-  const [usage = 'COMMAND', description = ''] = GROUPS[name] ?? [];
+  const { usage, description } = GROUPS[name] ?? { usage: 'COMMAND', description: '' };
   return (
     childOf(parent, name) ??
     parent
@@ -67,39 +58,37 @@ function childOf(parent: Command, name: string): Command | undefined {
   return parent.commands.find((child) => child.name() === name || child.aliases().includes(name));
 }
 
-function addEntry(parent: Command, name: string, entry: CommandEntry): void {
-  const { spec, usage, description, examples, aliases } = entry;
-  const command = addFlags(parent.command(name), spec.flags).usage(usage).description(description);
+function addEntry(parent: Command, name: string, { spec, aliases }: DescribedCommand): void {
+  const { flags, usage, description, examples } = spec;
+  const command = addFlags(parent.command(name), flags).usage(usage).description(description);
   if (parent.name() === 'container') command.aliases([...(aliases ?? [])]);
   if (examples.length > 0) command.addHelpText('after', exampleText(examples));
 }
 
-function exampleText(examples: CommandEntry['examples']): string {
+function exampleText(examples: CommandSpec['examples']): string {
   const width = Math.max(...examples.map(([command]) => command.length));
   const lines = examples.map(([command, what]) => `  ${command.padEnd(width)}   ${what}`);
   return `\nExamples:\n${lines.join('\n')}`;
 }
 
-function find(path: string, entries: readonly CommandEntry[]): Command {
-  let command = commandTree(entries);
+async function find(path: string): Promise<Command> {
+  let command = commandTree(await describeCommands());
   for (const name of path.split(' ')) command = childOf(command, name) ?? command;
   return command;
 }
 
 /** The whole help of a command, such as `explain run`; of caisson itself for the empty string. */
-export function helpText(
-  path: string,
-  entries: readonly CommandEntry[] = registeredCommands(),
-): string {
+export async function helpText(path: string): Promise<string> {
   let text = '';
-  const command = find(path, entries);
+  const command = await find(path);
   command.configureOutput({ writeOut: (part) => (text += part) });
   command.outputHelp();
   return text;
 }
 
 /** What follows an error about the command line, in Docker's words. */
-export function usageText(path: string): string {
+export async function usageText(path: string): Promise<string> {
   const name = path === '' ? 'caisson' : `caisson ${path}`;
-  return `\nUsage:  ${name} ${find(path, COMMANDS).usage()}\n\nRun '${name} --help' for more information\n`;
+  const usage = (await find(path)).usage();
+  return `\nUsage:  ${name} ${usage}\n\nRun '${name} --help' for more information\n`;
 }

@@ -2,7 +2,6 @@
 import { CaissonError } from '../base/errors.js';
 import { OutputError, type OutputFd, writeAll } from './output.js';
 import { endBySignal, SignalError } from './signals.js';
-import { UsageError } from './usage-error.js';
 
 /**
  * Straight to the descriptor: complete before the process ends, and without making a stream of it. Throws an OutputError
@@ -16,13 +15,6 @@ export function print(fd: OutputFd, text: string): void {
   }
 }
 
-/** The help of a command, such as `explain run`; commander is loaded only now. Answers the exit code. */
-export async function printHelp(path: string): Promise<0> {
-  const { helpText } = await import('./help.js');
-  print(1, helpText(path));
-  return 0;
-}
-
 /** Prints it and answers the exit code; does not return where a signal is what says it. */
 export async function reportError(error: unknown): Promise<number> {
   if (error instanceof SignalError) return error.status ?? endBySignal(error.signal);
@@ -30,11 +22,6 @@ export async function reportError(error: unknown): Promise<number> {
     if (error.readerHasLeft) return endBySignal('SIGPIPE');
     print(2, `caisson: ${error.message}\n`);
     return 1;
-  }
-  if (error instanceof UsageError) {
-    const { usageText } = await import('./help.js');
-    print(2, `caisson: ${error.message}\n${usageText(error.command)}`);
-    return error.status;
   }
   if (error instanceof CaissonError) {
     const { errorText } = await import('./error-text.js');

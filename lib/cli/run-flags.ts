@@ -18,6 +18,7 @@ import { checkArguments } from './command-line.js';
 import { parseDetachKeys } from './detach-keys.js';
 import { CREATE, CREATE_FLAGS } from './flags/create.js';
 import { RUN } from './flags/run.js';
+import { HelpRequest } from './help-request.js';
 import { parseMountFlag } from './mount-flag.js';
 import { FlagParser, type ParsedFlags } from './parse-flags.js';
 
@@ -53,7 +54,7 @@ export interface RunInvocation {
   readonly pull: 'missing' | 'never';
 }
 
-/** What the command line takes from its processContext. */
+/** What the command line takes from its own process. */
 export interface ProcessContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Undefined: the working directory has been removed. */
@@ -64,15 +65,15 @@ export function processContext(): ProcessContext {
   return { env: process.env, cwd: workingDirectory() };
 }
 
-/** Undefined: help was asked for. `command` is what a usage error shows: `run`, `create` or `explain run`. */
+/** Throws a HelpRequest if help was asked for. `command` is what a usage error shows: `run`, `create` or `explain run`. */
 export function parseRun(
   command: string,
   args: readonly string[],
-  around: ProcessContext,
-): RunInvocation | undefined {
+  context: ProcessContext,
+): RunInvocation {
   const spec = { ...(command === 'create' ? CREATE : RUN), name: command };
   const flags = new FlagParser(command, spec.flags, spec.unsupported).parse(args);
-  if (flags.switches.get('help') === true) return undefined;
+  if (flags.switches.get('help') === true) throw new HelpRequest(command);
   checkArguments(spec, flags.rest.length);
   const [first = '', ...argv] = flags.rest;
   const isRootfs = flags.switches.get('rootfs') === true;
@@ -93,16 +94,16 @@ export function parseRun(
   const detach = flags.switches.get('detach') === true;
   checkPlatform(last(flags, 'platform'));
   return {
-    image: isRootfs ? absolutePath('rootfs', first, around.cwd) : first,
+    image: isRootfs ? absolutePath('rootfs', first, context.cwd) : first,
     ...(isRootfs ? { rootfs: { writable: writable ?? 'overlay' } } : {}),
     argv,
-    options: runOptions(flags, around),
+    options: runOptions(flags, context),
     tty: flags.switches.get('tty') === true,
     interactive,
     attach: attached(flags, interactive, detach),
     sigProxy: !detach && (flags.switches.get('sig-proxy') ?? true),
     trace: flags.switches.get('trace') === true,
-    ...(cidfile === undefined ? {} : { cidfile: absolutePath('cidfile', cidfile, around.cwd) }),
+    ...(cidfile === undefined ? {} : { cidfile: absolutePath('cidfile', cidfile, context.cwd) }),
     detach,
     detachKeys: parseDetachKeys(last(flags, 'detach-keys')),
     ...kept(flags),
@@ -206,7 +207,7 @@ function last(flags: ParsedFlags, name: string): string | undefined {
 type OptionsDraft = { -readonly [K in keyof RunOptions]: unknown };
 
 /** Flags with a meaning of their own here; every other one with an `option` is handed on as it is. */
-function runOptions(flags: ParsedFlags, around: ProcessContext): RunOptions {
+function runOptions(flags: ParsedFlags, context: ProcessContext): RunOptions {
   const draft: OptionsDraft = { init: false };
   for (const { long, option, repeatable } of CREATE_FLAGS) {
     if (option === undefined || option === 'tty') continue;
@@ -215,16 +216,16 @@ function runOptions(flags: ParsedFlags, around: ProcessContext): RunOptions {
     if (state !== undefined) draft[option] = state;
     if (values !== undefined) draft[option] = repeatable === true ? values : values.at(-1);
   }
-  const env = environment(flags, around);
+  const env = environment(flags, context);
   if (env.length > 0) draft.env = env;
-  const labels = labelList(flags, around);
+  const labels = labelList(flags, context);
   if (labels.length > 0) draft.labels = labels;
   const volumes = flags.values.get('volume');
   if (volumes !== undefined)
-    draft.volumes = volumes.map((text) => absoluteSource(text, around.cwd));
+    draft.volumes = volumes.map((text) => absoluteSource(text, context.cwd));
   const mounts = flags.values.get('mount');
   if (mounts !== undefined)
-    draft.mounts = mounts.map((text): MountOption => parseMountFlag(text, around.cwd));
+    draft.mounts = mounts.map((text): MountOption => parseMountFlag(text, context.cwd));
   // Docker's meaning; the library has a safer one.
   if (volumes !== undefined || mounts !== undefined) draft.idmap = 'host';
   return draft as RunOptions;

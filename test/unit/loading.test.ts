@@ -25,7 +25,8 @@ function loaded(entry: string): ReadonlySet<string> {
 
 describe('loading', () => {
   it('The test sees imports at all', () => {
-    expect([...loaded('cli/help')]).to.include.members(['commander', 'lib/cli/flags/run.js']);
+    expect([...loaded('cli/help')]).to.include('commander');
+    expect([...loaded('cli/flags/explain')]).to.include('lib/cli/flags/run.js');
     expect([...loaded('engine/engine')].some((name) => name.startsWith('lib/native/'))).to.equal(
       true,
     );
@@ -48,7 +49,6 @@ describe('loading', () => {
           /^commander$|node-gyp-build|lib\/native\/|lib\/image\/|engine\/engine\.js/.test(file),
         ),
       ).to.deep.equal([]);
-      expect(all).to.not.include('lib/cli/command-table.js');
       expect(all).to.not.include('lib/cli/flags/run.js');
     });
   }

@@ -1,23 +1,18 @@
-/** `caisson events` and `caisson prune`. */
+/** `caisson events`. */
 import { matchesEvent, parseEventFilters } from '../../engine/views/event-filters.js';
 import { followEvents } from '../../engine/store/event-log.js';
-import { linesOf } from '../../base/lines.js';
-import { matchesPrune, parsePruneFilters } from '../../engine/views/prune-filters.js';
 import type { ContainerEvent } from '../../engine/store/stored.js';
 import { parseCommandLine } from '../command-line.js';
 import { complain } from '../each.js';
 import { eventJson, eventLine, eventShape } from '../event-shape.js';
 import { EVENTS } from '../flags/events.js';
-import { CONTAINER_PRUNE } from '../flags/prune.js';
 import { at, type EngineLocation } from '../context.js';
-import { humanSize } from '../human.js';
 import { OutputStream } from '../output.js';
-import { print, printHelp } from '../report.js';
+import { print } from '../report.js';
 import { parseTemplate, TemplateError } from '../template.js';
 
 export async function events(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(EVENTS, args);
-  if (line === undefined) return printHelp('events');
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
@@ -51,34 +46,4 @@ function writer(format: string | undefined): (event: ContainerEvent) => string {
   if (format === 'json') return eventJson;
   const template = parseTemplate(format);
   return (event) => template.execute(eventShape(event));
-}
-
-export async function prune(args: readonly string[], location: EngineLocation): Promise<number> {
-  const line = parseCommandLine(CONTAINER_PRUNE, args);
-  if (line === undefined) return printHelp('container prune');
-  try {
-    const filters = parsePruneFilters(line.values('filter'), new Date());
-    if (!line.has('force') && !(await agreed())) return 0;
-    return await at(location, async (context) => {
-      const { Containers } = await import('../../engine/container/containers.js');
-      const { removed, freed } = await new Containers(context).prune((info) =>
-        matchesPrune(filters, info),
-      );
-      if (removed.length > 0) print(1, `Deleted Containers:\n${removed.join('\n')}\n\n`);
-      print(1, `Total reclaimed space: ${humanSize(freed)}\n`);
-      return 0;
-    });
-  } catch (error) {
-    await complain(error);
-    return 1;
-  }
-}
-
-async function agreed(): Promise<boolean> {
-  print(
-    1,
-    'WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ',
-  );
-  for await (const answer of linesOf(process.stdin)) return /^y(?:es)?$/i.test(answer.trim());
-  return false;
 }

@@ -8,15 +8,12 @@ import { parseDetachKeys } from '../detach-keys.js';
 import { complain } from '../each.js';
 import { EXEC } from '../flags/exec.js';
 import { at, type EngineLocation } from '../context.js';
-import { print, printHelp } from '../report.js';
+import { print } from '../report.js';
 import { environment, processContext } from '../run-flags.js';
 import { endOnSignals } from '../signals.js';
 
 export async function exec(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(EXEC, args);
-  if (line === undefined) {
-    return printHelp('exec');
-  }
   let keys: Uint8Array;
   let env: readonly string[];
   try {

@@ -1,5 +1,6 @@
 /** `caisson explain run …`: the launch program, printed instead of run. */
-import { print, printHelp } from '../report.js';
+import { HelpRequest } from '../help-request.js';
+import { print } from '../report.js';
 import { parseRun, processContext } from '../run-flags.js';
 import { UsageError } from '../usage-error.js';
 import { type EngineLocation, openEngine } from '../context.js';
@@ -7,14 +8,13 @@ import { imageOf } from './run.js';
 
 export async function explain(args: readonly string[], location: EngineLocation): Promise<number> {
   const [verb, ...rest] = args;
-  if (verb === '--help') return printHelp('explain');
+  if (verb === '--help') throw new HelpRequest('explain');
   if (verb !== 'run') {
     const what =
       verb === undefined ? '"caisson explain" requires a command' : `cannot explain "${verb}"`;
     throw new UsageError('ERR_INVALID_OPTION', what, 'explain', 1);
   }
   const invocation = parseRun('explain run', rest, processContext());
-  if (invocation === undefined) return printHelp('explain run');
   const engine = await openEngine(location);
   try {
     const { options, argv, tty, interactive } = invocation;

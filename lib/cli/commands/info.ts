@@ -7,11 +7,10 @@ import { parseCommandLine } from '../command-line.js';
 import { INFO } from '../flags/info.js';
 import type { EngineLocation } from '../context.js';
 import { bytesSize } from '../human.js';
-import { print, printHelp } from '../report.js';
+import { print } from '../report.js';
 
 export async function info(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(INFO, args);
-  if (line === undefined) return printHelp('info');
   const found = machineInfo(location);
   const format = line.value('format');
   if (format === undefined || format === '') {

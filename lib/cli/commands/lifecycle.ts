@@ -19,19 +19,16 @@ import { START } from '../flags/start.js';
 import { RESTART, STOP } from '../flags/stop.js';
 import { WAIT } from '../flags/wait.js';
 import { at, type EngineLocation } from '../context.js';
-import { printHelp } from '../report.js';
+import type { CommandFunction } from '../command.js';
 
-type Command = (args: readonly string[], location: EngineLocation) => Promise<number>;
-
-/** With its flags taken apart, or its help printed. */
+/** With its flags taken apart. */
 function command(
   spec: CommandSpec,
   work: (line: CommandLine, location: EngineLocation) => Promise<number>,
-): Command {
+): CommandFunction {
   return async (args, location) => {
     const line = parseCommandLine(spec, args);
-    if (line !== undefined) return failing(() => work(line, location));
-    return printHelp(spec.name);
+    return failing(() => work(line, location));
   };
 }
 

@@ -8,13 +8,12 @@ import { INSPECT } from '../flags/inspect.js';
 import { PS } from '../flags/ps.js';
 import { at, type CommandContext, type EngineLocation } from '../context.js';
 import { PS_HEADINGS, PS_TABLE, PS_TABLE_WITH_SIZE, psShape } from '../ps-shape.js';
-import { print, printHelp } from '../report.js';
+import { print } from '../report.js';
 import { listFormat } from '../table.js';
 import { TemplateError } from '../template.js';
 
 export async function ps(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(PS, args);
-  if (line === undefined) return printHelp('ps');
   try {
     return await list(line, location);
   } catch (error) {
@@ -84,7 +83,6 @@ async function writtenBy(context: CommandContext, { config }: ContainerInfo): Pr
 
 export async function inspect(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(INSPECT, args);
-  if (line === undefined) return printHelp('inspect');
   const type = line.value('type');
   if (type !== undefined && type !== 'container') {
     print(2, `caisson: "${type}" is not a type of object that there is: container\n`);

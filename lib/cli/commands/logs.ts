@@ -4,13 +4,10 @@ import { complain } from '../each.js';
 import { LOGS } from '../flags/logs.js';
 import { at, type EngineLocation } from '../context.js';
 import { OutputStream } from '../output.js';
-import { print, printHelp } from '../report.js';
+import { print } from '../report.js';
 
 export async function logs(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(LOGS, args);
-  if (line === undefined) {
-    return printHelp('logs');
-  }
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());

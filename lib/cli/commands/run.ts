@@ -8,12 +8,13 @@ import { rootfs, type RootfsImage } from '../../image/rootfs.js';
 import { CidFile } from '../cidfile.js';
 import { serveClient } from '../client.js';
 import { at, type CommandContext, type EngineLocation } from '../context.js';
-import { print, printHelp, reportError } from '../report.js';
+import { HelpRequest } from '../help-request.js';
+import { print, reportError } from '../report.js';
 import { parseRun, type RunInvocation, processContext } from '../run-flags.js';
+import { UsageError } from '../usage-error.js';
 
 export async function run(args: readonly string[], location: EngineLocation): Promise<number> {
   const invocation = parseRun('run', args, processContext());
-  if (invocation === undefined) return printHelp('run');
   if (invocation.tty && invocation.attach.has('stdin') && !isatty(0)) {
     // As Docker: 1, of all failures before there is a container.
     print(
@@ -42,18 +43,17 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
 }
 
 export async function create(args: readonly string[], location: EngineLocation): Promise<number> {
-  let invocation: RunInvocation | undefined;
+  let invocation: RunInvocation;
   try {
     invocation = parseRun('create', args, processContext());
   } catch (error) {
+    if (error instanceof HelpRequest || error instanceof UsageError) throw error;
     const status = await reportError(error);
     return error instanceof CaissonError && LEFT_TO_THE_ENGINE.has(error.path ?? '') ? 1 : status;
   }
-  if (invocation === undefined) return printHelp('create');
-  const understood = invocation;
   try {
     return await at(location, async (context) => {
-      print(1, `${(await make(context, understood)).container.id}\n`);
+      print(1, `${(await make(context, invocation)).container.id}\n`);
       return 0;
     });
   } catch (error) {

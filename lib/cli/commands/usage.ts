@@ -11,7 +11,7 @@ import { UPDATE } from '../flags/update.js';
 import { at, type CommandContext, type EngineLocation } from '../context.js';
 import { bytesSize, humanSize, percentage } from '../human.js';
 import { OutputStream } from '../output.js';
-import { print, printHelp } from '../report.js';
+import { print } from '../report.js';
 import { alignColumns, listFormat } from '../table.js';
 import { markStruct, TemplateError } from '../template.js';
 
@@ -35,7 +35,6 @@ const HEADINGS = markStruct('Headings', {
 
 export async function stats(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(STATS, args);
-  if (line === undefined) return printHelp('stats');
   const names = line.args;
   const once = line.has('no-stream');
   const stop = new AbortController();
@@ -140,7 +139,6 @@ async function row(
 
 export async function top(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(TOP, args);
-  if (line === undefined) return printHelp('top');
   const [name = '', ...psArgs] = line.args;
   try {
     return await at(location, async (context) => {
@@ -158,7 +156,6 @@ export async function top(args: readonly string[], location: EngineLocation): Pr
 
 export async function update(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(UPDATE, args);
-  if (line === undefined) return printHelp('update');
   const change: Record<string, unknown> = {};
   for (const { long, option } of RESOURCE_FLAGS) {
     const value = line.value(long);

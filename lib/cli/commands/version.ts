@@ -3,13 +3,10 @@ import { release } from 'node:os';
 import { packageVersion } from '../../base/package-version.js';
 import { parseCommandLine } from '../command-line.js';
 import { VERSION } from '../flags/version.js';
-import { print, printHelp } from '../report.js';
+import { print } from '../report.js';
 
 export async function version(args: readonly string[]): Promise<number> {
   const line = parseCommandLine(VERSION, args);
-  if (line === undefined) {
-    return printHelp('version');
-  }
   const format = line.value('format');
   const facts = {
     version: packageVersion(),

@@ -1,6 +1,6 @@
 /** What a shell has to know of the command line, in one shape for all of them. */
-import type { CommandEntry } from '../command-table.js';
-import { type Flag, GLOBAL_FLAGS } from '../flag-table.js';
+import { type CommandSpec, type Flag, GLOBAL_FLAGS } from '../flag-table.js';
+import { type DescribedCommand, GROUPS } from '../command.js';
 
 /** One point of the command line: caisson itself, a group of commands, or a command. */
 export interface Place {
@@ -17,18 +17,12 @@ export interface Place {
   readonly ends: boolean;
 }
 
-const DESCRIPTIONS: Readonly<Record<string, string | undefined>> = {
-  container: 'Manage containers',
-  explain: "Print what a command would do, in the kernel's words",
-};
-
-export function places(entries: readonly CommandEntry[]): readonly Place[] {
+export function places(commands: readonly DescribedCommand[]): readonly Place[] {
   const known = new Map<string, Place>([['', group('', GLOBAL_FLAGS)]]);
-  for (const entry of entries) {
-    const { name } = entry.spec;
-    add(known, name, entry);
-    if (!entry.ofContainers) continue;
-    for (const alias of [name, ...(entry.aliases ?? [])]) add(known, `container ${alias}`, entry);
+  for (const { spec, inContainerGroup, aliases = [] } of commands) {
+    add(known, spec.name, spec);
+    if (inContainerGroup !== true) continue;
+    for (const name of [spec.name, ...aliases]) add(known, `container ${name}`, spec);
   }
   return [...known.values()];
 }
@@ -37,8 +31,8 @@ function group(path: string, flags: readonly Flag[]): Place {
   return { path, flags, children: [], argument: '', count: 0, ends: false };
 }
 
-function add(known: Map<string, Place>, path: string, entry: CommandEntry): void {
-  const { spec, argument = '' } = entry;
+function add(known: Map<string, Place>, path: string, spec: CommandSpec): void {
+  const { argument = '' } = spec;
   const ends = spec.endsAtArgument === true;
   known.set(path, {
     path,
@@ -49,7 +43,7 @@ function add(known: Map<string, Place>, path: string, entry: CommandEntry): void
     count: ends || spec.args[1] === 2 ? 1 : spec.args[1],
     ends,
   });
-  link(known, path, entry.description);
+  link(known, path, spec.description);
 }
 
 function words(argument: string | readonly string[]): string {
@@ -62,7 +56,7 @@ function link(known: Map<string, Place>, path: string, description: string): voi
   const parentPath = space < 0 ? '' : path.slice(0, space);
   const name = path.slice(space + 1);
   const parent = known.get(parentPath) ?? group(parentPath, []);
-  if (!known.has(parentPath)) link(known, parentPath, DESCRIPTIONS[parentPath] ?? '');
+  if (!known.has(parentPath)) link(known, parentPath, GROUPS[parentPath]?.description ?? '');
   if (parent.children.some(([child]) => child === name)) known.set(parentPath, parent);
   else known.set(parentPath, { ...parent, children: [...parent.children, [name, description]] });
 }

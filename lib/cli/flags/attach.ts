@@ -5,6 +5,13 @@ import { DETACH_KEYS_FLAG, SIG_PROXY_FLAG } from './common.js';
 
 export const ATTACH: CommandSpec = {
   name: 'attach',
+  usage: '[OPTIONS] CONTAINER',
+  description: "Connect this terminal to a container's main program",
+  examples: [
+    ['caisson attach web', 'ctrl-p ctrl-q leaves it running, if it has a terminal'],
+    ['caisson attach --no-stdin --sig-proxy=false web', 'only looks'],
+  ],
+  argument: 'running',
   flags: [
     DETACH_KEYS_FLAG,
     { long: 'no-stdin', help: 'Do not send it what is typed' },

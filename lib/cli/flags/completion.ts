@@ -4,6 +4,14 @@ import { HELP_FLAG } from '../flag-table.js';
 
 export const COMPLETION: CommandSpec = {
   name: 'completion',
+  usage: 'bash|zsh|fish',
+  description: 'Print what makes a shell complete these commands',
+  examples: [
+    ['source <(caisson completion bash)', 'in ~/.bashrc'],
+    ['source <(caisson completion zsh)', 'in ~/.zshrc, after compinit'],
+    ['caisson completion fish | source', 'in ~/.config/fish/config.fish'],
+  ],
+  argument: ['bash', 'zsh', 'fish'],
   flags: [HELP_FLAG],
   args: [1, 1],
 };

@@ -386,6 +386,13 @@ export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
 
 export const CREATE: CommandSpec = {
   name: 'create',
+  usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
+  description: 'Create a new container without starting it',
+  examples: [
+    ['caisson create --name job host ./job.sh', 'prints its id'],
+    ['caisson start -a job', 'and later'],
+  ],
+  argument: 'image',
   flags: CREATE_FLAGS,
   unsupported: UNSUPPORTED_CREATE_FLAGS,
   endsAtArgument: true,

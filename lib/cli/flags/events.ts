@@ -5,6 +5,12 @@ import { FILTER_FLAG } from './common.js';
 
 export const EVENTS: CommandSpec = {
   name: 'events',
+  usage: '[OPTIONS]',
+  description: 'Show what happens to containers, as it happens',
+  examples: [
+    ['caisson events --filter event=die --filter event=oom', 'only ends'],
+    ['caisson events --since 1h --until 0s --format json', 'of the last hour'],
+  ],
   flags: [
     FILTER_FLAG,
     { long: 'format', value: 'format', completes: ['json'], help: 'json, or a template a line' },

@@ -6,6 +6,13 @@ import { DETACH_KEYS_FLAG, ENV_FILE_FLAG } from './common.js';
 
 export const EXEC: CommandSpec = {
   name: 'exec',
+  usage: '[OPTIONS] CONTAINER COMMAND [ARG...]',
+  description: 'Run a command in a running container',
+  examples: [
+    ['caisson exec -it web sh', 'a shell in it'],
+    ['caisson exec -u 0 -w /srv -e DEBUG=1 web ls', 'as another user, elsewhere'],
+  ],
+  argument: 'running',
   flags: [
     { long: 'detach', short: 'd', help: 'Leave it running' },
     DETACH_KEYS_FLAG,

@@ -4,6 +4,15 @@ import { HELP_FLAG } from '../flag-table.js';
 
 export const INFO: CommandSpec = {
   name: 'info',
+  usage: '[OPTIONS]',
+  description: 'Show what this machine can do for this user, and what would give it the rest',
+  examples: [
+    ['caisson info', 'also where no container can be started: it says why'],
+    [
+      `caisson info -f '{{range .Abilities}}{{if not .available}}{{.name}}: {{.remedy}}{{"\\n"}}{{end}}{{end}}'`,
+      'only what is missing',
+    ],
+  ],
   flags: [
     {
       long: 'format',

@@ -4,6 +4,13 @@ import { HELP_FLAG } from '../flag-table.js';
 
 export const INSPECT: CommandSpec = {
   name: 'inspect',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Show everything that is known of containers, as JSON',
+  examples: [
+    [`caisson inspect -f '{{.State.Status}} {{.State.ExitCode}}' web`, 'only some of it'],
+    [`caisson inspect -f '{{json .HostConfig}}' web`, 'as JSON'],
+  ],
+  argument: 'all',
   flags: [
     {
       long: 'format',

@@ -5,6 +5,13 @@ import { SIGNALS } from './common.js';
 
 export const KILL: CommandSpec = {
   name: 'kill',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Send containers a signal: KILL, unless said otherwise',
+  examples: [
+    ['caisson kill web', 'ends everything in it'],
+    ['caisson kill -s HUP web', 'tells its main program'],
+  ],
+  argument: 'running',
   flags: [
     {
       long: 'signal',

@@ -4,6 +4,13 @@ import { HELP_FLAG } from '../flag-table.js';
 
 export const LOGS: CommandSpec = {
   name: 'logs',
+  usage: '[OPTIONS] CONTAINER',
+  description: 'Show what a container has written',
+  examples: [
+    ['caisson logs -f -n 20 web', 'the last 20 lines, and what comes'],
+    ['caisson logs -t --since 10m web', 'with times, of the last ten minutes'],
+  ],
+  argument: 'all',
   flags: [
     { long: 'details', help: 'Show extra attributes, of which there are none' },
     { long: 'follow', short: 'f', help: 'Go on as long as the container runs' },

@@ -2,5 +2,21 @@
 import type { CommandSpec } from '../flag-table.js';
 import { HELP_FLAG } from '../flag-table.js';
 
-export const PAUSE: CommandSpec = { name: 'pause', flags: [HELP_FLAG], args: [1, Infinity] };
-export const UNPAUSE: CommandSpec = { name: 'unpause', flags: [HELP_FLAG], args: [1, Infinity] };
+export const PAUSE: CommandSpec = {
+  name: 'pause',
+  usage: 'CONTAINER [CONTAINER...]',
+  description: 'Freeze all processes of containers',
+  examples: [['caisson pause web', 'until caisson unpause web']],
+  argument: 'running',
+  flags: [HELP_FLAG],
+  args: [1, Infinity],
+};
+export const UNPAUSE: CommandSpec = {
+  name: 'unpause',
+  usage: 'CONTAINER [CONTAINER...]',
+  description: 'Let paused containers go on',
+  examples: [['caisson unpause web', 'as if nothing had been']],
+  argument: 'paused',
+  flags: [HELP_FLAG],
+  args: [1, Infinity],
+};

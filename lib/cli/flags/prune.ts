@@ -15,5 +15,21 @@ const FLAGS: readonly Flag[] = [
   HELP_FLAG,
 ];
 
-export const CONTAINER_PRUNE: CommandSpec = { name: 'container prune', flags: FLAGS, args: [0, 0] };
-export const PRUNE: CommandSpec = { name: 'prune', flags: FLAGS, args: [0, 0] };
+export const CONTAINER_PRUNE: CommandSpec = {
+  name: 'container prune',
+  usage: '[OPTIONS]',
+  description: 'Remove all containers that do not run',
+  examples: [
+    ['caisson container prune -f --filter until=24h', 'made before yesterday, without asking'],
+  ],
+  flags: FLAGS,
+  args: [0, 0],
+};
+export const PRUNE: CommandSpec = {
+  name: 'prune',
+  usage: '[OPTIONS]',
+  description: 'Remove all containers that do not run, and what crashes have left',
+  examples: [['caisson prune -f', 'without asking']],
+  flags: FLAGS,
+  args: [0, 0],
+};

@@ -6,6 +6,13 @@ import { FILTER_FLAG, LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common.js';
 
 export const PS: CommandSpec = {
   name: 'ps',
+  usage: '[OPTIONS]',
+  description: 'List containers',
+  examples: [
+    ['caisson ps -a --filter status=exited', 'those that have ended'],
+    [`caisson ps --format 'table {{.Names}}\\t{{.Status}}'`, 'other columns'],
+    ['caisson ps -aq', 'ids for other commands'],
+  ],
   flags: [
     { long: 'all', short: 'a', help: 'Also those that do not run' },
     FILTER_FLAG,

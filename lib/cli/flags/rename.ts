@@ -4,6 +4,10 @@ import { HELP_FLAG } from '../flag-table.js';
 
 export const RENAME: CommandSpec = {
   name: 'rename',
+  usage: 'CONTAINER NEW_NAME',
+  description: 'Give a container another name',
+  examples: [['caisson rename web web-old', 'it goes on running']],
+  argument: 'all',
   flags: [HELP_FLAG],
   args: [2, 2],
 };

@@ -4,6 +4,13 @@ import { HELP_FLAG } from '../flag-table.js';
 
 export const RM: CommandSpec = {
   name: 'rm',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Remove containers',
+  examples: [
+    ['caisson rm job', 'which has ended'],
+    ['caisson rm -f web', 'which may run'],
+  ],
+  argument: 'stopped',
   flags: [
     { long: 'force', short: 'f', help: 'Kill what runs' },
     { long: 'volumes', short: 'v', help: 'With its anonymous volumes' },

@@ -13,6 +13,15 @@ export const RUN_FLAGS: readonly Flag[] = [
 
 export const RUN: CommandSpec = {
   name: 'run',
+  usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
+  description: 'Create and run a new container from an image',
+  examples: [
+    ['caisson run --rm -it host sh', "a shell on this machine's own /usr"],
+    ['caisson run --rm -m 64m --cpus 0.5 host make -j4', 'limits'],
+    ['caisson run -d --restart on-failure:3 --name web host ./server', 'stays, and starts again'],
+    ['caisson run --rm --rootfs ./debian cat /etc/os-release', 'any directory with a system in it'],
+  ],
+  argument: 'image',
   flags: RUN_FLAGS,
   unsupported: UNSUPPORTED_CREATE_FLAGS,
   endsAtArgument: true,

@@ -5,6 +5,17 @@ import { DETACH_KEYS_FLAG, FILTER_FLAG } from './common.js';
 
 export const START: CommandSpec = {
   name: 'start',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Start containers that do not run',
+  examples: [
+    ['caisson start web db', 'both'],
+    ['caisson start -ai shell', 'with this terminal'],
+    [
+      'caisson start --all --filter should-start-on-boot=true',
+      'what a unit of systemd does at boot',
+    ],
+  ],
+  argument: 'stopped',
   flags: [
     { long: 'all', help: 'Every container, or every one that matches --filter' },
     { long: 'attach', short: 'a', help: 'Show its output, and pass signals on to it' },

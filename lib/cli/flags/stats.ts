@@ -5,6 +5,13 @@ import { LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common.js';
 
 export const STATS: CommandSpec = {
   name: 'stats',
+  usage: '[OPTIONS] [CONTAINER...]',
+  description: 'Show what containers use, again and again',
+  examples: [
+    ['caisson stats', 'all that run'],
+    [`caisson stats --no-stream --format '{{.Name}} {{.MemUsage}}'`, 'once, and only that'],
+  ],
+  argument: 'running',
   flags: [
     { long: 'all', short: 'a', help: 'Also those that do not run' },
     LIST_FORMAT_FLAG,

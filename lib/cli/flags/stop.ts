@@ -23,5 +23,24 @@ const FLAGS: readonly Flag[] = [
   },
 ];
 
-export const STOP: CommandSpec = { name: 'stop', flags: FLAGS, args: [1, Infinity] };
-export const RESTART: CommandSpec = { name: 'restart', flags: FLAGS, args: [1, Infinity] };
+export const STOP: CommandSpec = {
+  name: 'stop',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Ask containers to end, and kill them if they do not',
+  examples: [
+    ['caisson stop web', 'with the time and the signal that web was made with'],
+    ['caisson stop -t 1 -s INT web', 'with others'],
+  ],
+  argument: 'running',
+  flags: FLAGS,
+  args: [1, Infinity],
+};
+export const RESTART: CommandSpec = {
+  name: 'restart',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Stop containers and start them again',
+  examples: [['caisson restart -t 1 web', 'with one second to end in']],
+  argument: 'all',
+  flags: FLAGS,
+  args: [1, Infinity],
+};

@@ -4,6 +4,13 @@ import { HELP_FLAG } from '../flag-table.js';
 
 export const TOP: CommandSpec = {
   name: 'top',
+  usage: 'CONTAINER [ps OPTIONS]',
+  description: 'Show the processes of a container',
+  examples: [
+    ['caisson top web', 'as ps -ef does'],
+    ['caisson top web -o pid,rss,cmd', 'other columns'],
+  ],
+  argument: 'running',
   flags: [HELP_FLAG],
   endsAtArgument: true,
   args: [1, Infinity],

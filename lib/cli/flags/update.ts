@@ -5,6 +5,13 @@ import { RESOURCE_FLAGS, RESTART_FLAG } from './resources.js';
 
 export const UPDATE: CommandSpec = {
   name: 'update',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Change limits and restart policy of containers, running or not',
+  examples: [
+    ['caisson update -m 256m --cpus 2 web', 'at once'],
+    ['caisson update --restart unless-stopped web db', 'of both'],
+  ],
+  argument: 'all',
   flags: [HELP_FLAG, RESTART_FLAG, ...RESOURCE_FLAGS],
   unsupported: [
     { long: 'cpu-rt-period', value: true },

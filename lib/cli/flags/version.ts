@@ -4,6 +4,9 @@ import { HELP_FLAG } from '../flag-table.js';
 
 export const VERSION: CommandSpec = {
   name: 'version',
+  usage: '[OPTIONS]',
+  description: 'Show the versions of caisson and of what it runs on',
+  examples: [['caisson version --format json', 'for programs']],
   flags: [
     {
       long: 'format',

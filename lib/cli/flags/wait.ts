@@ -4,6 +4,10 @@ import { HELP_FLAG } from '../flag-table.js';
 
 export const WAIT: CommandSpec = {
   name: 'wait',
+  usage: 'CONTAINER [CONTAINER...]',
+  description: 'Wait until containers have ended, and print their exit codes',
+  examples: [['caisson wait job', 'prints 0 if all was well']],
+  argument: 'all',
   flags: [HELP_FLAG],
   args: [1, Infinity],
 };

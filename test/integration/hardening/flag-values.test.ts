@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { COMMANDS } from '../../../lib/cli/command-table.js';
+import { describeCommands } from '../../../lib/cli/registry.js';
 import { FlagParser } from '../../../lib/cli/parse-flags.js';
 import { CaissonError } from '../../../lib/base/errors.js';
 import { repository } from '../../support/paths.js';
@@ -57,8 +57,8 @@ const OTHERS: ReadonlySet<string> = new Set(
 );
 
 describe('values of flags', () => {
-  it('C4: every flag whose value the command line reads refuses a wrong one before anything else', () => {
-    for (const { spec } of COMMANDS)
+  it('C4: every flag whose value the command line reads refuses a wrong one before anything else', async () => {
+    for (const { spec } of await describeCommands())
       for (const { long, value } of spec.flags) {
         if (value === undefined) continue;
         const name = `${spec.name} --${long}`;

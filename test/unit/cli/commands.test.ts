@@ -1,7 +1,5 @@
 import { expect } from 'chai';
 import { parseCommandLine } from '../../../lib/cli/command-line.js';
-import { COMMANDS, REGISTERED, registeredCommands } from '../../../lib/cli/command-table.js';
-import { containerCommand } from '../../../lib/cli/container-group.js';
 import type { CommandSpec } from '../../../lib/cli/flag-table.js';
 import { EXEC } from '../../../lib/cli/flags/exec.js';
 import { KILL } from '../../../lib/cli/flags/kill.js';
@@ -15,9 +13,14 @@ import { STOP } from '../../../lib/cli/flags/stop.js';
 import { TOP } from '../../../lib/cli/flags/top.js';
 import { UPDATE } from '../../../lib/cli/flags/update.js';
 import { helpText, usageText } from '../../../lib/cli/help.js';
+import { GROUPS } from '../../../lib/cli/command.js';
+import { HelpRequest } from '../../../lib/cli/help-request.js';
+import { COMMANDS, describeCommands, findCommand, isPlanned } from '../../../lib/cli/registry.js';
 import { UsageError } from '../../../lib/cli/usage-error.js';
 import type { ErrorCode } from '../../../lib/base/errors.js';
 import { expectError } from '../support/expect-error.js';
+
+const DESCRIBED = await describeCommands();
 
 /** Flags of Docker 28, as `docker COMMAND --help` lists them. */
 const DOCKER: Readonly<Record<string, string>> = {
@@ -39,7 +42,6 @@ const DOCKER: Readonly<Record<string, string>> = {
   events: '-f,--filter= --format= --since= --until=',
   info: '-f,--format=',
   rename: '',
-  port: '',
   update:
     '--blkio-weight= --cpu-period= --cpu-quota= --cpu-rt-period= --cpu-rt-runtime= -c,--cpu-shares= --cpus= ' +
     '--cpuset-cpus= --cpuset-mems= -m,--memory= --memory-reservation= --memory-swap= --pids-limit= --restart=',
@@ -52,7 +54,7 @@ const PODMAN: Readonly<Record<string, string | undefined>> = { start: '--all -f,
 describe("commands: Docker's flags", () => {
   for (const [name, text] of Object.entries(DOCKER)) {
     it(`The command ${name} has Docker’s flags, and none of its own`, () => {
-      const spec = COMMANDS.find((entry) => entry.spec.name === name)!.spec;
+      const spec = DESCRIBED.find((entry) => entry.spec.name === name)!.spec;
       const own = [
         ...spec.flags.map(({ long, short, value }) => ({
           long,
@@ -72,7 +74,7 @@ describe("commands: Docker's flags", () => {
   }
 
   it('Flags are not declared twice', () => {
-    for (const { spec } of COMMANDS) {
+    for (const { spec } of DESCRIBED) {
       const names = spec.flags.flatMap(({ long, aliases }) => [long, ...(aliases ?? [])]);
       const letters = [...spec.flags, ...(spec.unsupported ?? [])].flatMap(
         ({ short }) => short ?? [],
@@ -85,25 +87,25 @@ describe("commands: Docker's flags", () => {
 
 describe('command lines', () => {
   it('Command lines take flags among arguments', () => {
-    const line = parseCommandLine(STOP, ['a', '-t', '3', 'b', '--', '-c'])!;
+    const line = parseCommandLine(STOP, ['a', '-t', '3', 'b', '--', '-c']);
     expect(line.args).to.deep.equal(['a', 'b', '-c']);
     expect(line.integer('timeout')).to.equal(3);
-    expect(parseCommandLine(STOP, ['--time=-1', 'a'])!.integer('timeout')).to.equal(-1);
-    expect(parseCommandLine(RM, ['x', '-fv'])!.has('force')).to.equal(true);
+    expect(parseCommandLine(STOP, ['--time=-1', 'a']).integer('timeout')).to.equal(-1);
+    expect(parseCommandLine(RM, ['x', '-fv']).has('force')).to.equal(true);
   });
 
   it('Command lines leave the arguments of the program alone', () => {
-    expect(parseCommandLine(EXEC, ['-it', 'box', 'ls', '-l', '--help'])!.args).to.deep.equal([
+    expect(parseCommandLine(EXEC, ['-it', 'box', 'ls', '-l', '--help']).args).to.deep.equal([
       'box',
       'ls',
       '-l',
       '--help',
     ]);
-    expect(parseCommandLine(TOP, ['box', '-o', 'pid'])!.args).to.deep.equal(['box', '-o', 'pid']);
+    expect(parseCommandLine(TOP, ['box', '-o', 'pid']).args).to.deep.equal(['box', '-o', 'pid']);
   });
 
   it('Command lines have values', () => {
-    const line = parseCommandLine(PS, ['-aqf', 'a=1', '--filter', 'b=2', '--format=x', '--format', 'y', '--no-trunc=false'])!; // prettier-ignore
+    const line = parseCommandLine(PS, ['-aqf', 'a=1', '--filter', 'b=2', '--format=x', '--format', 'y', '--no-trunc=false']); // prettier-ignore
     expect(line.values('filter')).to.deep.equal(['a=1', 'b=2']);
     expect(line.value('format')).to.equal('y');
     expect(line.has('all')).to.equal(true);
@@ -115,8 +117,13 @@ describe('command lines', () => {
   });
 
   it('Command lines can ask for help, whatever else is wrong', () => {
-    expect(parseCommandLine(RENAME, ['--help'])).to.equal(undefined);
-    expect(parseCommandLine(KILL, ['--help', '-s', 'x'])).to.equal(undefined);
+    for (const [spec, words] of [
+      [RENAME, ['--help']],
+      [KILL, ['--help', '-s', 'x']],
+    ] as const)
+      expect(() => parseCommandLine(spec, words))
+        .to.throw(HelpRequest)
+        .with.property('command', spec.name);
   });
 
   const wrong: readonly (readonly [CommandSpec, readonly string[], 1 | 125, ErrorCode, RegExp])[] =
@@ -148,12 +155,12 @@ describe('command lines', () => {
 
   it('A command line can have a number of lines', () => {
     const lines = (text: string): number | undefined =>
-      parseCommandLine(LOGS, ['-n', text, 'a'])!.lines('tail');
+      parseCommandLine(LOGS, ['-n', text, 'a']).lines('tail');
     expect(lines('20')).to.equal(20);
     expect(lines('0')).to.equal(0);
     expect(lines('all')).to.equal(undefined);
     expect(lines('-1')).to.equal(undefined);
-    expect(parseCommandLine(LOGS, ['a'])!.lines('tail')).to.equal(undefined);
+    expect(parseCommandLine(LOGS, ['a']).lines('tail')).to.equal(undefined);
     for (const text of ['abc', '', '1.5', 'ALL'])
       expectError(
         () => lines(text),
@@ -174,45 +181,76 @@ describe('command lines', () => {
 });
 
 describe('commands: help', () => {
-  for (const { spec, usage, description } of COMMANDS) {
-    it(`The command ${spec.name} has help, with examples and every flag`, () => {
-      const text = helpText(spec.name, COMMANDS);
-      expect(
-        text.startsWith(`Usage: caisson ${spec.name} ${usage}\n\n`),
-        text.slice(0, 80),
-      ).to.equal(true);
+  for (const { spec } of DESCRIBED) {
+    const { name, usage, description, flags } = spec;
+    it(`The help of ${name} has examples and every flag`, async () => {
+      const text = await helpText(name);
+      expect(text.startsWith(`Usage: caisson ${name} ${usage}\n\n`), text.slice(0, 80)).to.equal(
+        true,
+      );
       expect(text.replace(/\s+/g, ' ')).to.include(description);
       expect(text).to.match(/\nExamples:\n {2}\S/);
-      for (const { long, short } of spec.flags)
+      for (const { long, short } of flags)
         expect(text).to.include(short === undefined ? `  --${long}` : `  -${short}, --${long}`);
-      expect(usageText(spec.name)).to.equal(
-        `\nUsage:  caisson ${spec.name} ${usage}\n\nRun 'caisson ${spec.name} --help' for more information\n`,
+      expect(await usageText(name)).to.equal(
+        `\nUsage:  caisson ${name} ${usage}\n\nRun 'caisson ${name} --help' for more information\n`,
       );
     });
   }
 
-  it('The help shows only commands that are there', () => {
+  it('The help shows every command, and no other', async () => {
     const shown = /\nCommands:\n((?: {2}.*\n)+)/
-      .exec(helpText(''))![1]!
+      .exec(await helpText(''))![1]!
       .split('\n')
       .flatMap((line) => /^ {2}([a-z]+)/.exec(line)?.[1] ?? []);
-    const known = new Set([...REGISTERED].map((name) => name.split(' ')[0]!));
-    if (registeredCommands().some(({ ofContainers }) => ofContainers)) known.add('container');
-    for (const name of shown) expect(known.has(name), name).to.equal(true);
-    expect(shown).to.include('run');
-    expect(registeredCommands().length).to.be.greaterThan(0);
+    const known = new Set([
+      ...COMMANDS.map(({ name }) => name.split(' ')[0]!),
+      ...Object.keys(GROUPS),
+    ]);
+    expect(shown.sort()).to.deep.equal([...known].sort());
   });
 
-  it('The help knows the commands of containers by all their names', () => {
+  it('The help knows the commands of containers by all their names', async () => {
     for (const name of ['ps', 'ls', 'list'])
-      expect(helpText(`container ${name}`, COMMANDS)).to.match(/^Usage: caisson container ps/);
-    expect(helpText('container', COMMANDS)).to.match(/\n {2}rm +Remove containers/);
-    const mapped = COMMANDS.filter(({ ofContainers }) => ofContainers).map(({ spec }) => spec.name);
-    for (const name of mapped) expect(containerCommand(name)).to.equal(name);
-    for (const { spec, aliases } of COMMANDS)
-      for (const alias of aliases ?? []) expect(containerCommand(alias)).to.equal(spec.name);
-    expect(containerCommand('prune')).to.equal('container prune');
-    expect(containerCommand('events')).to.equal(undefined);
-    expect(containerCommand('toString')).to.equal(undefined);
+      expect(await helpText(`container ${name}`)).to.match(/^Usage: caisson container ps/);
+    expect(await helpText('container')).to.match(/\n {2}rm +Remove containers/);
+  });
+});
+
+describe('The registry of commands', () => {
+  it('The registry has each name once', () => {
+    const names = COMMANDS.flatMap(({ name, aliases = [] }) => [name, ...aliases]);
+    expect(new Set(names).size).to.equal(names.length);
+  });
+
+  for (const command of COMMANDS) {
+    it(`The implementation and the specification of ${command.name} can be loaded`, async () => {
+      expect(await command.load()).to.be.a('function');
+      const { name } = await command.spec();
+      expect(name === command.name || name.startsWith(`${command.name} `), name).to.equal(true);
+    });
+  }
+
+  it('The registry finds the commands of containers by all their names in the group', () => {
+    for (const command of COMMANDS.filter(({ inContainerGroup }) => inContainerGroup === true))
+      for (const name of [command.name, ...(command.aliases ?? [])])
+        expect(findCommand(`container ${name}`), name).to.equal(command);
+    for (const [name, command] of [
+      ['remove', 'rm'],
+      ['ls', 'ps'],
+      ['list', 'ps'],
+      ['prune', 'container prune'],
+    ] as const)
+      expect(findCommand(`container ${name}`)?.name).to.equal(command);
+    for (const name of ['container events', 'container toString', 'container', 'ls', 'toString'])
+      expect(findCommand(name), name).to.equal(undefined);
+  });
+
+  it('The registry distinguishes planned commands from existing and unknown ones', () => {
+    for (const name of ['port', 'pull', 'container port', 'container cp'])
+      expect(isPlanned(name), name).to.equal(true);
+    for (const name of ['nope', 'container pull', 'container nope', 'container'])
+      expect(isPlanned(name), name).to.equal(false);
+    expect(COMMANDS.filter(({ name }) => isPlanned(name))).to.deep.equal([]);
   });
 });

@@ -6,6 +6,7 @@ import { CidFile } from '../../../lib/cli/cidfile.js';
 import { errorText } from '../../../lib/cli/error-text.js';
 import { UNSUPPORTED_CREATE_FLAGS } from '../../../lib/cli/flags/create.js';
 import { RUN_FLAGS } from '../../../lib/cli/flags/run.js';
+import { HelpRequest } from '../../../lib/cli/help-request.js';
 import { parseMountFlag } from '../../../lib/cli/mount-flag.js';
 import { parseRun, type RunInvocation } from '../../../lib/cli/run-flags.js';
 import { UsageError } from '../../../lib/cli/usage-error.js';
@@ -14,12 +15,10 @@ import type { RunOptions } from '../../../lib/engine/options/options.js';
 import type { ErrorCode } from '../../../lib/base/errors.js';
 import { expectError } from '../support/expect-error.js';
 
-const AROUND = { env: { KNOWN: 'yes' }, cwd: '/here' };
+const CONTEXT = { env: { KNOWN: 'yes' }, cwd: '/here' };
 
 function run(...args: readonly string[]): RunInvocation {
-  const invocation = parseRun('run', args, AROUND);
-  if (invocation === undefined) throw new Error('help');
-  return invocation;
+  return parseRun('run', args, CONTEXT);
 }
 
 function options(...args: readonly string[]): RunOptions {
@@ -127,8 +126,8 @@ describe('run: spellings of flags', () => {
   usage(['--gpus', 'all', 'host'], 'ERR_UNSUPPORTED_OPTION', /--gpus/);
 
   it('Help can be asked for', () => {
-    expect(parseRun('run', ['--help'], AROUND)).to.equal(undefined);
-    expect(parseRun('run', ['-m', '1k', '--help'], AROUND)).to.equal(undefined);
+    expect(() => parseRun('run', ['--help'], CONTEXT)).to.throw(HelpRequest);
+    expect(() => parseRun('run', ['-m', '1k', '--help'], CONTEXT)).to.throw(HelpRequest);
   });
 });
 
@@ -545,7 +544,7 @@ describe('run: labels from files', () => {
     writeFileSync(join(dir, 'a'), '# comment\n\ncom.x=1\nalone\n  spaced=a b \n');
     writeFileSync(join(dir, 'b'), 'com.x=2\r\n');
     const invocation = parseRun('run', ['-l', 'com.x=3', '--label-file', 'a', '--label-file', join(dir, 'b'), 'host'], { env: {}, cwd: dir }); // prettier-ignore
-    expect(invocation!.options.labels).to.deep.equal([
+    expect(invocation.options.labels).to.deep.equal([
       'com.x=1',
       'alone=',
       'spaced=a b ',
@@ -557,7 +556,7 @@ describe('run: labels from files', () => {
   it('Labels from files are refused by file and line', () => {
     writeFileSync(join(dir, 'c'), 'a=1\nb c=2\n');
     const error = expectError(
-      () => parseRun('run', ['--label-file', join(dir, 'c'), 'host'], AROUND),
+      () => parseRun('run', ['--label-file', join(dir, 'c'), 'host'], CONTEXT),
       'ERR_INVALID_OPTION',
       /^label-file: .*line 2: the variable name "b c"/,
     );
@@ -567,16 +566,16 @@ describe('run: labels from files', () => {
 
 describe('create', () => {
   it('The command create is run without what only a running container has', () => {
-    const invocation = parseRun('create', ['-it', '--name', 'x', '--restart=always', 'host', 'ls', '-d'], AROUND)!; // prettier-ignore
+    const invocation = parseRun('create', ['-it', '--name', 'x', '--restart=always', 'host', 'ls', '-d'], CONTEXT); // prettier-ignore
     expect(invocation).to.deep.include({ tty: true, interactive: true, argv: ['ls', '-d'] });
     expect(invocation.restart.name).to.equal('always');
     expect(invocation.options.name).to.equal('x');
     for (const flag of ['-d', '--detach-keys=a', '--sig-proxy', '--trace']) {
-      const error = expectError(() => parseRun('create', [flag, 'host'], AROUND), 'ERR_INVALID_OPTION', /^unknown /); // prettier-ignore
+      const error = expectError(() => parseRun('create', [flag, 'host'], CONTEXT), 'ERR_INVALID_OPTION', /^unknown /); // prettier-ignore
       expect((error as UsageError).command).to.equal('create');
     }
-    const missing = expectError(() => parseRun('create', [], AROUND), 'ERR_INVALID_OPTION', /^"caisson create" requires at least 1 argument/); // prettier-ignore
+    const missing = expectError(() => parseRun('create', [], CONTEXT), 'ERR_INVALID_OPTION', /^"caisson create" requires at least 1 argument/); // prettier-ignore
     expect((missing as UsageError).status).to.equal(1);
-    expect(parseRun('create', ['--help'], AROUND)).to.equal(undefined);
+    expect(() => parseRun('create', ['--help'], CONTEXT)).to.throw(HelpRequest);
   });
 });

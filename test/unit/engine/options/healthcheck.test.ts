@@ -100,7 +100,7 @@ describe('the options of a health check', () => {
 
 describe('the flags of a health check', () => {
   const flags = (...args: readonly string[]) =>
-    parseRun('run', [...args, 'host'], { env: {}, cwd: '/' })?.healthcheck;
+    parseRun('run', [...args, 'host'], { env: {}, cwd: '/' }).healthcheck;
 
   it('The flags become options', () => {
     expect(flags()).to.equal(undefined);

@@ -1,0 +1,35 @@
+/** What a command of the command line is, and the groups of commands. */
+import type { EngineLocation } from './context.js';
+import type { CommandSpec } from './flag-table.js';
+
+/** Takes the words after the command's name, and answers the exit code. */
+export type CommandFunction = (
+  args: readonly string[],
+  location: EngineLocation,
+) => Promise<number>;
+
+export interface Command {
+  /** As it is typed after `caisson`. */
+  readonly name: string;
+  /** Also `caisson container NAME`. */
+  readonly inContainerGroup?: true;
+  /** Other names in that group. */
+  readonly aliases?: readonly string[];
+  readonly load: () => Promise<CommandFunction>;
+  readonly spec: () => Promise<CommandSpec>;
+}
+
+/** A command with its specification, for help and completion. */
+export interface DescribedCommand extends Pick<Command, 'inContainerGroup' | 'aliases'> {
+  readonly spec: CommandSpec;
+}
+
+/** Commands that only have subcommands. */
+export const GROUPS: Readonly<Record<string, { usage: string; description: string } | undefined>> =
+  {
+    container: { usage: 'COMMAND', description: 'Manage containers' },
+    explain: {
+      usage: 'run [OPTIONS] IMAGE [COMMAND] [ARG...]',
+      description: "Print what a command would do, in the kernel's words",
+    },
+  };
