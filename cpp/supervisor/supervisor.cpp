@@ -19,8 +19,6 @@ namespace {
 
 constexpr int kMaxSignal = 64;
 constexpr uint64_t kMillisecond = 1000000, kSecond = 1000 * kMillisecond;
-constexpr uint64_t kFirstPause = 100 * kMillisecond, kLongestPause = 60 * kSecond;
-constexpr uint64_t kSteady = 10 * kSecond;        // a run of that length resets the pause
 constexpr uint64_t kIdle = 50 * kMillisecond;     // then an unfinished line is written
 constexpr uint64_t kLatest = 150 * kMillisecond;  // also when more comes, bit by bit
 constexpr uint64_t kLateOutput = 5 * kSecond;     // how long output may outlive the program
@@ -28,7 +26,7 @@ constexpr uint64_t kFarewell = 30 * kSecond;      // for clients that have not r
 constexpr uint64_t kParting = 5 * kSecond;        // and for those that have it all to go
 constexpr size_t kLimitedRead = 8u << 10;
 constexpr int kLostParentRetries = 8;
-constexpr uint64_t kNone = 0;
+constexpr uint64_t kNever = Deadlines::kNever;
 
 int load_int(const unsigned char* at) {
   int value;
@@ -52,10 +50,6 @@ int start_code(const ErrorRecord& error) {
   return error.number == ENOENT ? 127 : error.number == EACCES ? 126 : 128;
 }
 
-void sooner(uint64_t& at, uint64_t other) {
-  if (other != kNone && (at == kNone || other < at)) at = other;
-}
-
 }  // namespace
 
 void leave_streams() {
@@ -72,8 +66,7 @@ Supervisor::Supervisor(const SupervisorConfig& config, int init_fd, int lock)
     : config_(config),
       init_fd_(init_fd),
       lock_(lock),
-      policy_(static_cast<RestartPolicy>(config.header().policy)),
-      retries_(config.header().retries),
+      restart_rule_{static_cast<RestartPolicy>(config.header().policy), config.header().retries},
       health_(config, workplace_, init_fd, budget_) {
   if (config.has(kSupervisorOwnUserNamespace)) workplace_.rights = Rights::kOwnUserNamespace;
   bound_ = config.has(kSupervisorBound);
@@ -286,7 +279,7 @@ bool Supervisor::cancels_start() {
 
 bool Supervisor::start() {
   began_ = sys::monotonic();
-  restart_at_ = kNone;
+  deadlines_.clear(Deadline::kRestart);
   keep_size();
   if (!launch()) return false;
   state_.pid = pid_;
@@ -308,7 +301,9 @@ void Supervisor::close_run() {
   executing_ = ended_ = input_full_ = cancelled_ = false;
   unsaved_ = {};
   oom_kills_ = 0;
-  give_up_at_ = kill_at_ = let_go_at_ = kNone;
+  deadlines_.clear(Deadline::kKill);
+  deadlines_.clear(Deadline::kLateOutput);
+  deadlines_.clear(Deadline::kSlowClients);
 }
 
 // A client that has not taken what it got holds the container back, as a pipe would.
@@ -326,21 +321,18 @@ bool Supervisor::may_read() {
   return !held_back() && (ended_ || budget_.left(sys::monotonic()));
 }
 
-int Supervisor::timeout() const {
+int Supervisor::timeout() {
   if (starting_ != nullptr) return 0;
-  uint64_t at = kNone;
-  sooner(at, restart_at_);
-  sooner(at, kill_at_);
-  sooner(at, flush_at_);
   const bool reads = outputs_[0].valid() || outputs_[1].valid() || health_.reads();
-  if (!ended_ && reads) sooner(at, budget_.again_at());
+  deadlines_.set(Deadline::kHealthCheck, health_.due());
+  deadlines_.set(Deadline::kCpuBudget, !ended_ && reads ? budget_.again_at() : kNever);
   const bool held = held_back();
-  if (!held) sooner(at, give_up_at_);
-  if (held && stopping_) sooner(at, let_go_at_);
-  sooner(at, health_.due());
-  if (at == kNone) return -1;
-  const uint64_t now = sys::monotonic();
-  return at <= now ? 0 : static_cast<int>((at - now) / kMillisecond) + 1;
+  const uint64_t next = deadlines_.next([&](Deadline which) {
+    if (which == Deadline::kLateOutput) return !held;
+    if (which == Deadline::kSlowClients) return held && stopping_;
+    return true;
+  });
+  return poll_timeout(next, sys::monotonic());
 }
 
 void Supervisor::step() {
@@ -423,29 +415,27 @@ void Supervisor::step() {
   if (const char* change = health_.step(health); change != nullptr) event(change);
 
   const uint64_t now = sys::monotonic();
-  if (flush_at_ != kNone && now >= flush_at_) {
-    flush_at_ = unfinished_since_ = kNone;
+  if (deadlines_.take_due(Deadline::kFlushLog, now)) {
+    unfinished_since_ = kNever;
     log_.flush(false);
   }
-  if (kill_at_ != kNone && now >= kill_at_) {
-    kill_at_ = kNone;
+  if (deadlines_.take_due(Deadline::kKill, now)) {
     event("kill", "\"signal\":\"9\"");
     kill_all();
   }
   if (ended_) {
     // Who wants it gone does not wait for those who look on.
-    if (stopping_ && now >= let_go_at_)
+    if (stopping_ && deadlines_.due(Deadline::kSlowClients, now))
       for (Client& client : clients_)
         if (client.connected() && client.attached != 0 && client.waiting()) drop(client);
     // Only the time counts in which what is there is read.
-    if (held) give_up_at_ = now + kLateOutput;
-    const bool late = give_up_at_ != kNone && now >= give_up_at_;
-    if (late)
+    if (held) deadlines_.set(Deadline::kLateOutput, now + kLateOutput);
+    if (deadlines_.due(Deadline::kLateOutput, now))
       for (unsigned i = 0; i < 2; ++i)
         end_output(i);
     if (!outputs_[0].valid() && !outputs_[1].valid()) end_run();
   }
-  if (restart_at_ != kNone && now >= restart_at_) start();
+  if (deadlines_.due(Deadline::kRestart, now)) start();
 }
 
 void Supervisor::accept() {
@@ -542,7 +532,9 @@ void Supervisor::child_ended() {
     status_code_ = ending.code;
     status_signal_ = ending.signal;
   }
-  give_up_at_ = let_go_at_ = sys::monotonic() + kLateOutput;
+  const uint64_t late = sys::monotonic() + kLateOutput;
+  deadlines_.set(Deadline::kLateOutput, late);
+  deadlines_.set(Deadline::kSlowClients, late);
 }
 
 void Supervisor::read_output(unsigned index) {
@@ -569,13 +561,14 @@ void Supervisor::read_output(unsigned index) {
         client.send(Reply::kOutput, &stream, 1, bytes, static_cast<size_t>(size));
     if (budget_.limited()) budget_.spend(sys::processor_time() - before);
   }
-  flush_at_ = kNone;
   if (log_.unfinished()) {
-    flush_at_ = sys::monotonic() + kIdle;
-    if (unfinished_since_ == kNone) unfinished_since_ = sys::monotonic();
-    sooner(flush_at_, unfinished_since_ + kLatest);
+    const uint64_t now = sys::monotonic();
+    if (unfinished_since_ == kNever) unfinished_since_ = now;
+    const uint64_t idle = now + kIdle, latest = unfinished_since_ + kLatest;
+    deadlines_.set(Deadline::kFlushLog, idle < latest ? idle : latest);
   } else {
-    unfinished_since_ = kNone;
+    unfinished_since_ = kNever;
+    deadlines_.clear(Deadline::kFlushLog);
   }
   if (log_.lost() != state_.log_lost) {
     state_.log_lost = log_.lost();
@@ -628,7 +621,8 @@ void Supervisor::end_run() {
   static double all_timestamps[2 + 2 * kMaxHostSteps];
   const size_t size = timestamps(all_timestamps) * sizeof(double);
   log_.flush(true);
-  flush_at_ = unfinished_since_ = kNone;
+  unfinished_since_ = kNever;
+  deadlines_.clear(Deadline::kFlushLog);
   const bool failed = load_acquire(page_->failed) != 0 || unsaved_.number != 0;
   ErrorRecord error = read_error(page_);
   if (unsaved_.number != 0) fill_record(error, Phase::kHost, kBeforeFirstStep, unsaved_);
@@ -655,12 +649,16 @@ void Supervisor::end_run() {
   attributes.add("\"exitCode\":\"").add(static_cast<uint64_t>(code)).add("\"");
   event("die", attributes.c_str());
 
-  const bool again = executing_ && wants_restart(code);
+  const uint64_t now = sys::monotonic();
+  const auto [again, pause] = decide_restart(restart_rule_, {.program_started = executing_,
+                                                             .stop_requested = stopping_,
+                                                             .exit_code = code,
+                                                             .restart_count = state_.restart_count,
+                                                             .duration = now - began_,
+                                                             .pause_before = pause_});
   if (again) {
-    const uint64_t now = sys::monotonic();
-    pause_ = pause_ == 0 || now - began_ >= kSteady ? kFirstPause : pause_ * 2;
-    if (pause_ > kLongestPause) pause_ = kLongestPause;
-    restart_at_ = now + pause_;
+    pause_ = pause;
+    deadlines_.set(Deadline::kRestart, now + pause);
     ++state_.restart_count;
     state_.status = "restarting";
     static_cast<void>(save());
@@ -736,19 +734,6 @@ void Supervisor::leave(const char* status) {
   event("destroy");
 }
 
-bool Supervisor::wants_restart(int code) const {
-  if (stopping_) return false;
-  switch (policy_) {
-    case RestartPolicy::kAlways:
-    case RestartPolicy::kUnlessStopped:
-      return true;
-    case RestartPolicy::kOnFailure:
-      return code != 0 && (retries_ == 0 || state_.restart_count < static_cast<uint32_t>(retries_));
-    default:
-      return false;
-  }
-}
-
 void Supervisor::serve(Client& client) {
   Frame frame;
   while (client.connected() && client.next(frame)) {
@@ -797,8 +782,7 @@ bool Supervisor::handle(Client& client, const Frame& frame) {
       break;
     case Request::kPolicy:
       if (frame.size == 5 && frame.payload[0] < static_cast<uint8_t>(RestartPolicy::kCount)) {
-        policy_ = static_cast<RestartPolicy>(frame.payload[0]);
-        retries_ = load_int(frame.payload + 1);
+        restart_rule_ = {static_cast<RestartPolicy>(frame.payload[0]), load_int(frame.payload + 1)};
         done(client, 0);
       }
       break;
@@ -876,9 +860,9 @@ long Supervisor::signal(int number) {
   if (number < 1 || number > kMaxSignal) return -EINVAL;
   const bool meant_to_end = number == SIGKILL || number == config_.header().stop_signal;
   if (meant_to_end) stopping_ = true;
-  if (restart_at_ != kNone) {
+  if (deadlines_.is_set(Deadline::kRestart)) {
     if (!meant_to_end) return -ESRCH;
-    restart_at_ = kNone;
+    deadlines_.clear(Deadline::kRestart);
     state_.stopped = true;
     leave("exited");
     return 0;
@@ -898,8 +882,8 @@ long Supervisor::signal(int number) {
 void Supervisor::stop(int number, int milliseconds) {
   if (number < 1 || number > kMaxSignal) number = config_.header().stop_signal;
   stopping_ = true;
-  if (restart_at_ != kNone) {
-    restart_at_ = kNone;
+  if (deadlines_.is_set(Deadline::kRestart)) {
+    deadlines_.clear(Deadline::kRestart);
     state_.stopped = true;
     leave("exited");
     return;
@@ -913,7 +897,8 @@ void Supervisor::stop(int number, int milliseconds) {
   sys::call(__NR_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
   thaw(config_.teardown());
   if (milliseconds >= 0)
-    kill_at_ = sys::monotonic() + static_cast<uint64_t>(milliseconds) * kMillisecond + 1;
+    deadlines_.set(Deadline::kKill,
+                   sys::monotonic() + static_cast<uint64_t>(milliseconds) * kMillisecond + 1);
 }
 
 // SIGKILL to the first process ends the pid namespace; what is frozen takes notice when thawed.

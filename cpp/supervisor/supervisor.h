@@ -9,8 +9,10 @@
 #include "../program/supervisor_config.h"
 #include "client.h"
 #include "cpu_budget.h"
+#include "deadlines.h"
 #include "health.h"
 #include "log_writer.h"
+#include "restart_policy.h"
 #include "state_file.h"
 
 namespace caisson {
@@ -52,7 +54,6 @@ class Supervisor {
   void end_run();
   void start_failed(const ErrorRecord& error);
   void leave(const char* status);
-  bool wants_restart(int code) const;
   void serve(Client& client);
   static void done(Client& client, long result);
   bool handle(Client& client, const Frame& frame);
@@ -71,7 +72,7 @@ class Supervisor {
   size_t timestamps(double* to) const;
   bool held_back() const;
   bool may_read();
-  int timeout() const;
+  int timeout();
   template <class Send>
   void tell_all(Send send);
 
@@ -101,8 +102,7 @@ class Supervisor {
   int status_code_ = 0, status_signal_ = 0;
   uint32_t oom_kills_ = 0;  // that have been told of
 
-  RestartPolicy policy_;
-  int retries_;
+  RestartRule restart_rule_;
   bool stopping_ = false;  // somebody asked for the end
   bool finished_ = false;  // nothing more will run
   bool stays_ = false;     // it is not removed at its end: it is about to be started again
@@ -110,9 +110,8 @@ class Supervisor {
   bool input_full_ = false;
   uint64_t began_ = 0;  // monotonic, ns
   uint64_t pause_ = 0;  // before the next run, ns
-  uint64_t restart_at_ = 0, kill_at_ = 0, give_up_at_ = 0;
-  uint64_t let_go_at_ = 0;  // then clients that do not read are left behind
-  uint64_t flush_at_ = 0, unfinished_since_ = 0;
+  Deadlines deadlines_;
+  uint64_t unfinished_since_ = 0;  // a line of the log, monotonic, ns; 0: there is none
   size_t limits_size_ = 0;
   char limits_[kLimits];  // path, value, path …
   bool log_loss_told_ = false;
