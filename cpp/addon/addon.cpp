@@ -11,9 +11,9 @@
 #include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../steps/regular_file.h"
+#include "compile_seccomp.h"
 #include "container.h"
 #include "environment.h"
-#include "seccomp.h"
 #include "tree_size.h"
 
 namespace caisson {
@@ -262,7 +262,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("retain", Napi::Function::New(env, retain));
   exports.Set("hurry", Napi::Function::New(env, hurry));
   exports.Set("release", Napi::Function::New(env, release));
-  exports.Set("compileSeccomp", Napi::Function::New(env, CompileSeccomp));
+  exports.Set("compileSeccomp", Napi::Function::New(env, compile_seccomp));
 #ifdef CAISSON_FAULTS
   exports.Set("faults", Napi::Boolean::New(env, true));
 #else

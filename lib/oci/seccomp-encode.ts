@@ -2,7 +2,7 @@
 import { CaissonError } from '../base/errors.js';
 import type { LinuxSeccomp, LinuxSeccompArg, LinuxSyscall } from './runtime-spec.js';
 
-/** The arguments of `compileSeccomp`; `cpp/addon/seccomp.h` says what the words are. */
+/** The arguments of `compileSeccomp`; `cpp/seccomp/profile.h` says what the words are. */
 export interface EncodedProfile {
   /** libseccomp's names, the machine's own first. */
   readonly architectures: readonly string[];

@@ -12,7 +12,7 @@ import { CaissonError } from '../base/errors.js';
 import type { LinuxSeccomp } from './runtime-spec.js';
 import { encodeProfile, type EncodedProfile } from './seccomp-encode.js';
 
-/** The part of the native addon that this needs: `cpp/addon/seccomp.h`. */
+/** The part of the native addon that this needs: `cpp/addon/compile_seccomp.h`. */
 export interface SeccompCompiler {
   compileSeccomp(
     architectures: readonly string[],

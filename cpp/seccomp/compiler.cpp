@@ -1,4 +1,4 @@
-#include "seccomp_filter.h"
+#include "compiler.h"
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
@@ -47,8 +47,7 @@ struct Section {
   std::vector<uint32_t> tokens;  // libseccomp's SCMP_ARCH_*
 };
 
-// --- Names and numbers
-// ---------------------------------------------------------------------------------
+// --- Names and numbers ---
 
 // Calls that are younger than the libseccomp of long-lived distributions. One number everywhere,
 // since 5.1.
@@ -90,8 +89,8 @@ std::optional<Multiplexed> demultiplex(int number) {
   return std::nullopt;
 }
 
-// A number; negative where the architecture does not have the call; __NR_SCMP_ERROR where nobody
-// has.
+// The number of a call; negative where this architecture does not have it, __NR_SCMP_ERROR where
+// none has.
 int resolve(uint32_t token, const std::string& name) {
   const int number = seccomp_syscall_resolve_name_arch(token, name.c_str());
   if (number != __NR_SCMP_ERROR) return number;
@@ -102,8 +101,7 @@ int resolve(uint32_t token, const std::string& name) {
   return number;
 }
 
-// --- From rules to spans
-// -------------------------------------------------------------------------------
+// --- From rules to spans ---
 
 using Verdicts = std::map<uint32_t, Verdict>;
 
@@ -179,8 +177,7 @@ void lay_out(std::vector<Span>& spans, const Profile& profile, uint32_t base, Ve
   fill(UINT32_MAX);
 }
 
-// --- From spans to instructions
-// ------------------------------------------------------------------------
+// --- From spans to instructions ---
 
 // Writes the program from its end to its beginning, so that every jump's target is already there. A
 // label is a distance from the end.
@@ -391,8 +388,7 @@ Label emit_search(Assembler& out, const std::vector<Span>& spans, size_t begin, 
   return out.jump(BPF_JGE, spans[middle].first, right, left);
 }
 
-// --- The whole
-// -----------------------------------------------------------------------------------------
+// --- The whole ---
 
 Result<std::vector<Section>> sections_of(const Profile& profile) {
   std::vector<Section> sections;

@@ -1,6 +1,5 @@
-#include "seccomp.h"
+#include "compile_seccomp.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include <optional>
@@ -9,8 +8,8 @@
 #include <vector>
 
 #include "../base/kernel.h"
+#include "../seccomp/compiler.h"
 #include "environment.h"
-#include "seccomp_filter.h"
 
 namespace caisson {
 namespace {
@@ -84,71 +83,22 @@ bool read_strings(const Napi::Value& value, std::vector<std::string>& strings) {
   return true;
 }
 
-// Takes one word after the other and remembers whether there were enough, and all within bounds.
-class Words {
- public:
-  Words(const uint64_t* words, size_t count) : next_(words), left_(count) {}
-
-  uint64_t take(uint64_t highest = UINT64_MAX, uint64_t lowest = 0) {
-    if (left_ == 0 || *next_ > highest || *next_ < lowest) {
-      left_ = 0;
-      sound_ = false;
-      return lowest;
-    }
-    left_--;
-    return *next_++;
-  }
-
-  uint32_t action() { return static_cast<uint32_t>(take(UINT32_MAX)); }
-  bool more() const { return left_ > 0; }
-  bool sound() const { return sound_; }
-
- private:
-  const uint64_t* next_;
-  size_t left_;
-  bool sound_ = true;
-};
-
-bool read_rules(Words words, std::vector<std::string> names, seccomp::Profile& profile) {
-  profile.default_action = words.action();
-  profile.newer_action = words.action();
-  size_t used = 0;
-  while (words.more()) {
-    seccomp::Rule& rule = profile.rules.emplace_back();
-    for (uint64_t n = words.take(names.size() - used); n > 0; n--) {
-      rule.names.push_back(std::move(names[used++]));
-    }
-    rule.action = words.action();
-    for (uint64_t n = words.take(6); n > 0; n--) {
-      seccomp::Condition& condition = rule.conditions.emplace_back();
-      condition.argument = static_cast<uint8_t>(words.take(5));
-      condition.compare = static_cast<seccomp::Compare>(words.take(7, 1));
-      condition.value = words.take();
-      condition.value_two = words.take();
-    }
-  }
-  return words.sound() && used == names.size();
-}
-
-std::optional<seccomp::Profile> read_profile(const Napi::CallbackInfo& info) {
-  seccomp::Profile profile;
-  std::vector<std::string> names;
-  if (info.Length() != 3 || !read_strings(info[0], profile.architectures) ||
+std::optional<seccomp::Profile> profile_of(const Napi::CallbackInfo& info) {
+  std::vector<std::string> architectures, names;
+  if (info.Length() != 3 || !read_strings(info[0], architectures) ||
       !read_strings(info[1], names) || !info[2].IsTypedArray() ||
-      info[2].As<Napi::TypedArray>().TypedArrayType() != napi_biguint64_array) {
+      info[2].As<Napi::TypedArray>().TypedArrayType() != napi_biguint64_array)
     return std::nullopt;
-  }
-  const auto array = info[2].As<Napi::BigUint64Array>();
-  const Words words(array.Data(), array.ElementLength());
-  if (!read_rules(words, std::move(names), profile)) return std::nullopt;
-  return profile;
+  const auto words = info[2].As<Napi::BigUint64Array>();
+  return seccomp::read_profile(std::move(architectures), std::move(names),
+                               {words.Data(), words.ElementLength()});
 }
 
 }  // namespace
 
-Napi::Value CompileSeccomp(const Napi::CallbackInfo& info) {
+Napi::Value compile_seccomp(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto profile = read_profile(info);
+  auto profile = profile_of(info);
   if (!profile) {
     Napi::TypeError::New(env, "compileSeccomp: malformed profile").ThrowAsJavaScriptException();
     return env.Undefined();

@@ -1,14 +1,12 @@
-// Turns a seccomp profile into the program that the kernel runs at every system call. Layout and
-// reasons: docs/decisions/0002-seccomp-layout.md.
+// A seccomp profile, and how it comes from JavaScript.
 #pragma once
 
-#include <linux/filter.h>
 #include <stdint.h>
 
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
-
-#include "../base/result.h"
 
 namespace caisson::seccomp {
 
@@ -48,12 +46,12 @@ struct Profile {
   std::vector<Rule> rules;
 };
 
-struct Filter {
-  std::vector<sock_filter> program;
-  std::vector<std::string> unknown;  // names that no architecture has: skipped
-};
-
-// EINVAL: an unknown architecture. E2BIG: more instructions than the kernel takes.
-Result<Filter> compile(const Profile& profile);
+// Reads the profile that lib/oci/seccomp-encode.ts has written as numbers: the default action, the
+// action for calls newer than the profile, then for each rule how many of `names` it takes, its
+// action, its number of conditions, and four words for each condition: argument, comparison, value,
+// second value. None for what is not of that shape.
+std::optional<Profile> read_profile(std::vector<std::string> architectures,
+                                    std::vector<std::string> names,
+                                    std::span<const uint64_t> words);
 
 }  // namespace caisson::seccomp
