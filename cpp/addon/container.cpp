@@ -15,6 +15,7 @@
 #include "../base/kernel.h"
 #include "../base/pipe_size.h"
 #include "../program/control.h"
+#include "../steps/cgroups.h"
 #include "../steps/teardown.h"
 
 namespace caisson {

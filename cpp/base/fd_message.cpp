@@ -1,9 +1,9 @@
-#include "../base/fd_message.h"
+#include "fd_message.h"
 
 #include <sys/socket.h>
 
-#include "../base/kernel.h"
-#include "../base/sys.h"
+#include "kernel.h"
+#include "sys.h"
 
 namespace caisson {
 namespace {

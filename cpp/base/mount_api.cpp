@@ -1,6 +1,7 @@
-#include "../base/kernel.h"
-#include "../base/mount_api.h"
-#include "../base/text.h"
+#include "mount_api.h"
+
+#include "kernel.h"
+#include "text.h"
 
 namespace caisson {
 namespace {

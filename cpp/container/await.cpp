@@ -1,9 +1,8 @@
-#include "../program/control.h"
-
 #include <poll.h>
 
 #include "../base/fd_message.h"
 #include "../base/kernel.h"
+#include "../program/control.h"
 #include "container_steps.h"
 
 namespace caisson {

@@ -40,7 +40,7 @@ void kill_all(const Launch& launch) {
   Program program;
   const char* reason = nullptr;
   if (Program::decode(launch.teardown.data(), launch.teardown.size, program, reason))
-    end_frozen(program);
+    kill_frozen(program);
 }
 
 void kill_and_reap(Launch& launch) {

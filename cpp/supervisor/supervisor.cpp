@@ -12,6 +12,7 @@
 #include "../base/mount_api.h"
 #include "../host/page_memory.h"
 #include "../program/control.h"
+#include "../steps/cgroups.h"
 #include "../steps/teardown.h"
 
 namespace caisson {
@@ -907,7 +908,7 @@ void Supervisor::kill_all() {
   if (!pidfd_.valid() || ended_) return;
   health_.cancel();
   sys::call(__NR_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-  end_frozen(config_.teardown());
+  kill_frozen(config_.teardown());
 }
 
 // A value replaces an older one of the same file.
