@@ -74,8 +74,8 @@ export type {
 } from './engine/store/stored.js';
 export type { Paths } from './engine/store/store.js';
 export type { CgroupMode } from './cgroup/layout.js';
-export type { CgroupLocation } from './cgroup/paths.js';
-export type { CgroupDriver } from './cgroup/systemd.js';
+export type { CgroupLocation } from './cgroup/cgroup-paths.js';
+export type { CgroupDriver } from './cgroup/systemd/systemd.js';
 export type { TimeStamp } from './base/time-stamp.js';
 export { CaissonError, type ErrorCode, type ErrorDetails } from './base/errors.js';
 export {

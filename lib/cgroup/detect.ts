@@ -8,7 +8,7 @@ import { constants } from 'node:fs';
 import { access, readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type MountEntry, parseMountinfo, visibleMounts } from './mountinfo.js';
-import { sliceFor } from './systemd.js';
+import { sliceFor } from './systemd/systemd.js';
 import { type CgroupHierarchy, type CgroupLayout, makeLayout } from './layout.js';
 
 /** The file system, as far as detection looks at it; tests give texts. */

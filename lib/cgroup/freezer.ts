@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CGROUPS_OF_ONES_OWN } from './delegation.js';
+import { CGROUPS_OF_ONES_OWN } from './systemd/delegation.js';
 import type { CgroupLayout } from './layout.js';
 import {
   type CgroupLocation,
@@ -14,7 +14,7 @@ import {
   isGone,
   parseFlat,
   readIn,
-} from './paths.js';
+} from './cgroup-paths.js';
 import { CaissonError } from '../base/errors.js';
 import { isRoot } from '../host/user-namespace-ids.js';
 

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { show } from '../base/check.js';
 import { CaissonError } from '../base/errors.js';
 import { isErrno } from '../base/errno.js';
-import { type CgroupLocation, readIn } from './paths.js';
+import { type CgroupLocation, readIn } from './cgroup-paths.js';
 import type { CgroupPlacement } from './writes.js';
 
 /** systemd.slice(5): each dash is a level. The root of all slices, `-.slice`, takes no scopes of others. */

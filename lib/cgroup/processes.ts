@@ -1,6 +1,6 @@
 /** The processes of a container, as the kernel has them in its cgroups. */
 import { readdir, readlink } from 'node:fs/promises';
-import { isGone, readIn } from './paths.js';
+import { isGone, readIn } from './cgroup-paths.js';
 
 /**
  * Host pids of everything in these cgroups and below them, ascending. What is in one hierarchy only, because

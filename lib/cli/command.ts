@@ -1,6 +1,6 @@
 /** What a command of the command line is, and the groups of commands. */
-import type { EngineLocation } from './context.js';
-import type { CommandSpec } from './flag-table.js';
+import type { EngineLocation } from './command-context.js';
+import type { CommandSpec } from './args/command-spec.js';
 
 /** Takes the words after the command's name, and answers the exit code. */
 export type CommandFunction = (

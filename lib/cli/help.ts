@@ -1,6 +1,6 @@
 /** Help and usage. The only file that needs commander; it is loaded only when one of them is printed. */
 import { Command, Option } from 'commander';
-import { type CommandSpec, type Flag, GLOBAL_FLAGS } from './flag-table.js';
+import { type CommandSpec, type Flag, GLOBAL_FLAGS } from './args/command-spec.js';
 import { type DescribedCommand, GROUPS } from './command.js';
 import { describeCommands } from './registry.js';
 

@@ -1,14 +1,14 @@
 /** The command line: flags of caisson itself, then a command. */
-import type { CgroupDriver } from '../cgroup/systemd.js';
+import type { CgroupDriver } from '../cgroup/systemd/systemd.js';
 import { absolutePath } from '../base/working-directory.js';
-import { GLOBAL_FLAGS } from './flag-table.js';
-import type { EngineLocation } from './context.js';
-import { HelpRequest } from './help-request.js';
-import { FlagParser } from './parse-flags.js';
+import { GLOBAL_FLAGS } from './args/command-spec.js';
+import type { EngineLocation } from './command-context.js';
+import { HelpRequest } from './args/help-request.js';
+import { FlagParser } from './args/flag-parser.js';
 import { findCommand, isPlanned } from './registry.js';
 import { print, reportError } from './report.js';
-import { ignoreHarmlessSignals } from './signals.js';
-import { UsageError } from './usage-error.js';
+import { ignoreHarmlessSignals } from './terminal/command-signals.js';
+import { UsageError } from './args/usage-error.js';
 
 /** Answers the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {

@@ -1,7 +1,7 @@
 /** What the command line says when something fails. */
 import { CaissonError } from '../base/errors.js';
-import { OutputError, type OutputFd, writeAll } from './output.js';
-import { endBySignal, SignalError } from './signals.js';
+import { OutputError, type OutputFd, writeAll } from './terminal/output.js';
+import { endBySignal, SignalError } from './terminal/command-signals.js';
 
 /**
  * Straight to the descriptor: complete before the process ends, and without making a stream of it. Throws an OutputError
@@ -24,7 +24,7 @@ export async function reportError(error: unknown): Promise<number> {
     return 1;
   }
   if (error instanceof CaissonError) {
-    const { errorText } = await import('./error-text.js');
+    const { errorText } = await import('./format/error-text.js');
     print(2, errorText(error));
     return error.exitCode;
   }

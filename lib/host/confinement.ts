@@ -1,6 +1,6 @@
 /** What is around this process and may forbid things: its rights, filters, and the container that it is in. */
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
-import { CAPABILITIES } from '../oci/capabilities.js';
+import { CAPABILITIES } from '../oci/capability-sets.js';
 
 export interface Confinement {
   readonly uid: number;

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../base/errors.js';
-import type { RootPlan } from '../program/launch.js';
+import type { RootPlan } from '../program/launch-input.js';
 import { storageError } from '../base/storage.js';
 import { fingerprintOf, quickLook } from './host-fingerprint.js';
 import {

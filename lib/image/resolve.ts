@@ -1,6 +1,6 @@
 /** From what the user names as an image to a root and its defaults. */
 import { CaissonError } from '../base/errors.js';
-import type { RootPlan } from '../program/launch.js';
+import type { RootPlan } from '../program/launch-input.js';
 import { hostImage, knownHostImage, withBoundUsr } from './host.js';
 import type { HostBind } from './host-skeleton.js';
 import { isRootfs, knownRootfs, planRootfs, type RootfsImage } from './rootfs.js';

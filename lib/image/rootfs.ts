@@ -1,7 +1,7 @@
 /** A directory on the host as a container's root: one made by debootstrap, unpacked from an archive, … */
 import { readdir } from 'node:fs/promises';
 import { CaissonError } from '../base/errors.js';
-import type { RootPlan } from '../program/launch.js';
+import type { RootPlan } from '../program/launch-input.js';
 import { absolutePath } from '../base/working-directory.js';
 
 /**

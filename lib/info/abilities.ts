@@ -1,7 +1,7 @@
 /** What this machine can do for this user, and for what it cannot: why, and what would give it. Pure. */
 import type { CgroupHierarchy } from '../cgroup/layout.js';
-import { writableCgroups } from '../cgroup/missing.js';
-import { CAPABILITIES } from '../oci/capabilities.js';
+import { writableCgroups } from '../cgroup/limits/missing.js';
+import { CAPABILITIES } from '../oci/capability-sets.js';
 import type { MachineFacts, MapTool } from './facts.js';
 import { explainRefusal, type Refusal, type RefusedCall } from '../host/refusal.js';
 import { BOUND, grantRanges, SUBORDINATE_FILES } from '../host/subordinate-ids.js';

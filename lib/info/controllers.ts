@@ -1,6 +1,6 @@
 /** Which limits there are, by the cgroup controller that enforces them. */
 import type { CgroupLayout } from '../cgroup/layout.js';
-import { nameHere, whyMissing } from '../cgroup/missing.js';
+import { nameHere, whyMissing } from '../cgroup/limits/missing.js';
 
 export interface ControllerInfo {
   /** As cgroup v2 names it, where it has it. */

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, hostname, machine, release, totalmem } from 'node:os';
 import type { CgroupLayout } from '../cgroup/layout.js';
-import { type CgroupDriver, sliceFor } from '../cgroup/systemd.js';
+import { type CgroupDriver, sliceFor } from '../cgroup/systemd/systemd.js';
 import { CaissonError } from '../base/errors.js';
 import { listAbilities } from './abilities.js';
 import { listControllers } from './controllers.js';

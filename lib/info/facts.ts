@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { release, userInfo } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { delegationHint } from '../cgroup/delegation.js';
+import { delegationHint } from '../cgroup/systemd/delegation.js';
 import { detectCgroups } from '../cgroup/detect.js';
 import type { CgroupLayout } from '../cgroup/layout.js';
 import { type ProbeOutcome, probeMachine } from '../native/probe.js';

@@ -1,6 +1,6 @@
 /** What `caisson info` shows, as data. */
 import type { CgroupMode } from '../cgroup/layout.js';
-import type { CgroupDriver } from '../cgroup/systemd.js';
+import type { CgroupDriver } from '../cgroup/systemd/systemd.js';
 import type { Ability } from './abilities.js';
 import type { ControllerInfo } from './controllers.js';
 

@@ -6,7 +6,7 @@
 import { stat } from 'node:fs/promises';
 import { isIPv4, isIP } from 'node:net';
 import { CaissonError } from '../base/errors.js';
-import type { HelperPlan } from '../program/launch.js';
+import type { HelperPlan } from '../program/launch-input.js';
 import { invalid, unsupported } from '../base/check.js';
 import { findProgram, isRoot } from '../host/user-namespace-ids.js';
 import type { NetworkConfig } from './types.js';

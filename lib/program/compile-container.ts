@@ -11,7 +11,7 @@ import {
 } from './compile-process.js';
 import { stringList } from './encode.js';
 import type { Step } from './instructions.js';
-import type { LaunchInput } from './launch.js';
+import type { LaunchInput } from './launch-input.js';
 import { ATTR, parseMountOptions, tmpfsOwner } from './mount-options.js';
 import type { Slots } from './slots.js';
 

@@ -24,7 +24,7 @@ import {
   openTerminal,
 } from './compile-process.js';
 import type { Step } from './instructions.js';
-import type { LaunchInput } from './launch.js';
+import type { LaunchInput } from './launch-input.js';
 import { ATTR, PROPAGATION } from './mount-options.js';
 import { Slots } from './slots.js';
 

@@ -1,15 +1,15 @@
 /** The host's phase: what only the host's root can do, before and beside the new process. */
 import { constants } from 'node:fs';
-import { compileDeviceRules } from '../cgroup/device-filter.js';
+import { compileDeviceRules } from '../cgroup/limits/device-filter.js';
 import type { CgroupPlacement, CgroupWrite } from '../cgroup/writes.js';
 import type { LinuxDevice, LinuxIdMapping, Mount, Spec } from '../oci/runtime-spec.js';
 import { devicesInDev, hierarchyName, isCgroup, type KernelFacts, type Shared } from './shared.js';
-import { CAPABILITIES, capabilityMask } from '../oci/capabilities.js';
+import { CAPABILITIES, capabilityMask } from '../oci/capability-sets.js';
 import { RLIMITS } from '../oci/rlimits.js';
 import { limitNumber, O_RDWR_NOCTTY } from './compile-process.js';
 import { slotList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
-import type { LaunchInput, LayerPlan, StdioPlan } from './launch.js';
+import type { LaunchInput, LayerPlan, StdioPlan } from './launch-input.js';
 import { ATTR, parseMountOptions, PROPAGATION, relativeTo, tmpfsOwner } from './mount-options.js';
 import type { LaunchSlots, Slots } from './slots.js';
 

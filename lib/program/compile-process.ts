@@ -1,11 +1,11 @@
 /** How the process inside becomes the user's program: the same for a container's first and for every further one. */
-import { capabilityMask } from '../oci/capabilities.js';
+import { capabilityMask } from '../oci/capability-sets.js';
 import { RLIMITS } from '../oci/rlimits.js';
 import type { Spec } from '../oci/runtime-spec.js';
 import type { Shared } from './shared.js';
 import { idList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
-import type { Command, LaunchInput } from './launch.js';
+import type { Command, LaunchInput } from './launch-input.js';
 import type { Slots } from './slots.js';
 
 /** open(2) */

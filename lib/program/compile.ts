@@ -7,7 +7,7 @@ import type { Spec } from '../oci/runtime-spec.js';
 import { compileContainer } from './compile-container.js';
 import { compileHost } from './compile-host.js';
 import type { Program, Step } from './instructions.js';
-import type { LaunchInput } from './launch.js';
+import type { LaunchInput } from './launch-input.js';
 import { parseMountOptions } from './mount-options.js';
 import {
   type DeviceNode,

@@ -2,7 +2,7 @@
  * Each step in words that a reader of man pages understands. `explain`, error texts and the timeline are
  * written from here.
  */
-import { CAPABILITIES } from '../oci/capabilities.js';
+import { CAPABILITIES } from '../oci/capability-sets.js';
 import { RLIMITS } from '../oci/rlimits.js';
 import type { Opcode, Step } from './instructions.js';
 import { ATTR, PROPAGATION } from './mount-options.js';

@@ -8,7 +8,7 @@ import type { Binding } from '../native/binding.js';
 import { execTexts } from './compile-process.js';
 import { type Encoder, type Fault, HEADER_SIZE, STEP_SIZE } from './encode.js';
 import type { Opcode, Program, Step } from './instructions.js';
-import type { Command } from './launch.js';
+import type { Command } from './launch-input.js';
 
 /** Drawn anew by each process, so that nothing that a caller says can be taken for it. */
 const ID = `f${randomBytes(32).toString('hex').slice(1)}`;

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
-import { sliceFor } from '../../lib/cgroup/systemd.js';
+import { sliceFor } from '../../lib/cgroup/systemd/systemd.js';
 import { Engine } from '../../lib/engine/engine.js';
 import { DetachedContainers, refused, statusIs } from '../support/detached.js';
 import { processesIn, untilNothing } from '../support/leftovers.js';

@@ -3,7 +3,11 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type CgroupDirectory, existing, cgroupDirectories } from '../../lib/cgroup/paths.js';
+import {
+  type CgroupDirectory,
+  existing,
+  cgroupDirectories,
+} from '../../lib/cgroup/cgroup-paths.js';
 import { freezerState, setFrozen } from '../../lib/cgroup/freezer.js';
 import { processesOf } from '../../lib/cgroup/processes.js';
 import { cpuPercent, readStats } from '../../lib/engine/views/stats.js';

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { DEFAULT_CAPABILITIES } from '../../lib/engine/options/capabilities.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
-import { CAPABILITIES, capabilityMask } from '../../lib/oci/capabilities.js';
+import { CAPABILITIES, capabilityMask } from '../../lib/oci/capability-sets.js';
 import { needsRoot } from '../support/needs.js';
 import { spareDevice, statusOf } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';

@@ -6,9 +6,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
-import { scopeName } from '../../lib/cgroup/paths.js';
-import { Systemd } from '../../lib/cgroup/scope.js';
-import { sliceFor } from '../../lib/cgroup/systemd.js';
+import { scopeName } from '../../lib/cgroup/cgroup-paths.js';
+import { Systemd } from '../../lib/cgroup/systemd/scope.js';
+import { sliceFor } from '../../lib/cgroup/systemd/systemd.js';
 import type { Container } from '../../lib/engine/container/container.js';
 import { newId } from '../../lib/base/ids.js';
 import {

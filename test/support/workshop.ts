@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import type { CgroupLocation } from '../../lib/cgroup/paths.js';
+import type { CgroupLocation } from '../../lib/cgroup/cgroup-paths.js';
 import { Engine, type EngineOptions } from '../../lib/engine/engine.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import { rootfs, type RootfsImage, type RootfsOptions } from '../../lib/image/rootfs.js';

@@ -27,16 +27,22 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ['engine/supervisor', 'starting and talking to the process that keeps a container'],
   ['engine/container', 'the verbs of a container, its recovery and its removal'],
   ['engine', 'the class Engine'],
+  ['docker', 'the shapes and texts of Docker: inspect, ps, events, info'],
   ['cli', 'the command line'],
   ['', 'index.ts, which is all that is public'],
 ];
 
 /** Folders that divide a room and are not rooms: no order is kept among them. */
 const PARTS: ReadonlySet<string> = new Set([
+  'cgroup/limits',
+  'cgroup/systemd',
+  'cli/args',
   'cli/commands',
   'cli/completion',
   'cli/flags',
+  'cli/format',
   'cli/template',
+  'cli/terminal',
 ]);
 
 const LONGEST = 500;
@@ -133,6 +139,15 @@ describe('The rooms of lib/', () => {
 
   it('No files import each other in a circle', () => {
     expect(circles(imports)).to.deep.equal([]);
+  });
+
+  it('No two files of lib/ have the same name', () => {
+    const paths = new Map<string, string[]>();
+    for (const path of texts.keys()) {
+      const name = posix.basename(path);
+      paths.set(name, [...(paths.get(name) ?? []), path]);
+    }
+    expect([...paths.values()].filter(({ length }) => length > 1)).to.deep.equal([]);
   });
 
   it(`No file has more than ${LONGEST} lines, except for those that are listed`, () => {

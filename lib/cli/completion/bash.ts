@@ -1,14 +1,14 @@
 /** For bash: one function, without the bash-completion package. */
-import { type Place, quoted, spellings, valueKind } from './table.js';
+import { type Position, quoted, spellings, valueKind } from './positions.js';
 
-export function bashScript(places: readonly Place[]): string {
+export function bashScript(positions: readonly Position[]): string {
   return `# Completion of caisson for bash: source <(caisson completion bash)
 
 # What there is at a command: $1. Of its flag $2: what the value can be.
-__caisson_place() {
+__caisson_position() {
   children='' flags='' valued=' ' argument='' count=0 ends='' value=''
   case $1 in
-${places.map(placeCase).join('')}  esac
+${positions.map(positionCase).join('')}  esac
 }
 
 ${FUNCTIONS}
@@ -16,7 +16,7 @@ complete -F _caisson caisson
 `;
 }
 
-function placeCase({ path, flags, children, argument, count, ends }: Place): string {
+function positionCase({ path, flags, children, argument, count, ends }: Position): string {
   const valued = flags.filter((flag) => flag.value !== undefined);
   const values = valued
     .filter((flag) => valueKind(flag) !== '')
@@ -81,7 +81,7 @@ _caisson() {
   COMPREPLY=()
   # Bash takes --name=value for three words.
   [[ $cur == = ]] && cur=''
-  __caisson_place '' ''
+  __caisson_position '' ''
   while ((at < COMP_CWORD)); do
     word=\${COMP_WORDS[at]}
     at+=1
@@ -92,7 +92,7 @@ _caisson() {
       [[ -z $waiting && \${COMP_WORDS[at]} != = ]] && continue
       [[ \${COMP_WORDS[at]} == = ]] && ((at < COMP_CWORD)) && at+=1
       if ((at >= COMP_CWORD)); then
-        __caisson_place "$command" "$waiting"
+        __caisson_position "$command" "$waiting"
         [[ -n $value ]] && __caisson_complete "$value"
         return 0
       fi
@@ -100,7 +100,7 @@ _caisson() {
       at+=1
     elif [[ $given -eq 0 && " $children " == *" $word "* ]]; then
       command=\${command:+$command }$word
-      __caisson_place "$command" ''
+      __caisson_position "$command" ''
     else
       given+=1
       [[ -n $ends ]] && over=1

@@ -1,25 +1,25 @@
 /** For fish: one `complete` for each flag, under the condition that its command is being typed. */
-import type { Flag } from '../flag-table.js';
-import { type Place, spellings, valueKind } from './table.js';
+import type { Flag } from '../args/command-spec.js';
+import { type Position, spellings, valueKind } from './positions.js';
 
-export function fishScript(places: readonly Place[]): string {
+export function fishScript(positions: readonly Position[]): string {
   return `# Completion of caisson for fish: caisson completion fish | source
 
 # Flags of a command that take a value.
 function __caisson_valued
     switch "$argv[1]"
-${places.map(valuedCase).join('')}    end
+${positions.map(valuedCase).join('')}    end
 end
 
 # The commands below a command.
 function __caisson_children
     switch "$argv[1]"
-${places.map(childrenCase).join('')}    end
+${positions.map(childrenCase).join('')}    end
 end
 
 # Commands whose flags end at the first argument.
 function __caisson_ends
-    contains -- "$argv[1]" ${places
+    contains -- "$argv[1]" ${positions
       .filter(({ ends }) => ends)
       .map(({ path }) => fishQuoted(path))
       .join(' ')}
@@ -28,7 +28,7 @@ end
 ${FUNCTIONS}
 complete -c caisson -e
 complete -c caisson -f
-${places.map(placeLines).join('')}`;
+${positions.map(positionLines).join('')}`;
 }
 
 /** Unlike in the others, a backslash is one in single quotes too. */
@@ -36,20 +36,20 @@ function fishQuoted(text: string): string {
   return `'${text.replace(/[\\']/g, '\\$&')}'`;
 }
 
-function valuedCase({ path, flags }: Place): string {
+function valuedCase({ path, flags }: Position): string {
   const words = flags.filter(({ value }) => value !== undefined).flatMap(spellings);
   return words.length === 0
     ? ''
     : `        case ${fishQuoted(path)}\n            string split ' ' -- ${fishQuoted(words.join(' '))}\n`;
 }
 
-function childrenCase({ path, children }: Place): string {
+function childrenCase({ path, children }: Position): string {
   return children.length === 0
     ? ''
     : `        case ${fishQuoted(path)}\n            string split ' ' -- ${fishQuoted(children.map(([name]) => name).join(' '))}\n`;
 }
 
-function placeLines({ path, flags, children, argument, count, ends }: Place): string {
+function positionLines({ path, flags, children, argument, count, ends }: Position): string {
   const at = (test: string): string =>
     `complete -c caisson -n ${fishQuoted(`${test} ${fishQuoted(path)}`)}`;
   const lines = flags.map((flag) => `${at('__caisson_flags_of')} ${flagWords(flag)}`);

@@ -1,15 +1,15 @@
 /** For zsh: with what everything does beside it. */
-import { type Place, quoted, spellings, valueKind } from './table.js';
+import { type Position, quoted, spellings, valueKind } from './positions.js';
 
-export function zshScript(places: readonly Place[]): string {
+export function zshScript(positions: readonly Position[]): string {
   return `#compdef caisson
 # Completion of caisson for zsh: source <(caisson completion zsh), or in a file _caisson of $fpath
 
 # What there is at a command: $1. Of its flag $2: what the value can be.
-__caisson_place() {
+__caisson_position() {
   children=() flags=() valued=() argument='' count=0 ends='' value=''
   case $1 in
-${places.map(placeCase).join('')}  esac
+${positions.map(positionCase).join('')}  esac
 }
 
 ${FUNCTIONS}
@@ -26,7 +26,7 @@ function described(word: string, help: string): string {
   return quoted(`${word.replace(/:/g, '\\:')}:${help}`);
 }
 
-function placeCase({ path, flags, children, argument, count, ends }: Place): string {
+function positionCase({ path, flags, children, argument, count, ends }: Position): string {
   const valued = flags.filter((flag) => flag.value !== undefined);
   const values = valued
     .filter((flag) => valueKind(flag) !== '')
@@ -85,7 +85,7 @@ _caisson() {
   local command='' word waiting over='' argument ends value
   local -a children flags valued roots
   local -i at=2 given=0 count
-  __caisson_place '' ''
+  __caisson_position '' ''
   while (( at < CURRENT )); do
     word=\${(Q)words[at]}
     at+=1
@@ -95,7 +95,7 @@ _caisson() {
       __caisson_waiting
       [[ -z $waiting ]] && continue
       if (( at >= CURRENT )); then
-        __caisson_place "$command" "$waiting"
+        __caisson_position "$command" "$waiting"
         [[ -n $value ]] && __caisson_complete "$value"
         return
       fi
@@ -103,7 +103,7 @@ _caisson() {
       at+=1
     elif (( given == 0 )) && [[ -n \${(M)children:#$word:*} ]]; then
       command=\${command:+$command }$word
-      __caisson_place "$command" ''
+      __caisson_position "$command" ''
     else
       given+=1
       [[ -n $ends ]] && over=1
@@ -111,7 +111,7 @@ _caisson() {
   done
   if [[ -z $over && \${words[CURRENT]} == --*=* ]]; then
     waiting=\${words[CURRENT]%%=*}
-    __caisson_place "$command" "$waiting"
+    __caisson_position "$command" "$waiting"
     compset -P '*='
     [[ -n $value ]] && __caisson_complete "$value"
   elif [[ -z $over && \${words[CURRENT]} == -* ]]; then

@@ -1,17 +1,9 @@
 /** Runs a template's tree over a value (Go's text/template/exec.go). */
+import { isStringMap, structType } from '../../docker/go-values.js';
 import { TemplateError } from './error.js';
 import { FunctionFailure, type TemplateFunction } from './functions.js';
 import type { Command, Node, Operand, Pipe } from './parse.js';
-import {
-  format,
-  has,
-  isObject,
-  isStringMap,
-  sortedKeys,
-  structType,
-  truth,
-  typeName,
-} from './values.js';
+import { format, has, isObject, sortedKeys, truth, typeName } from './values.js';
 
 export interface EvaluateOptions {
   readonly functions: ReadonlyMap<string, TemplateFunction>;

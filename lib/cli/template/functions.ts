@@ -1,15 +1,7 @@
 /** What a template can call: Go's own functions, and those that Docker adds (docker/cli templates/templates.go). */
+import { isStringMap, structType } from '../../docker/go-values.js';
 import { sprintf } from './printf.js';
-import {
-  format,
-  has,
-  isObject,
-  isStringMap,
-  sortedKeys,
-  structType,
-  truth,
-  typeName,
-} from './values.js';
+import { format, has, isObject, sortedKeys, truth, typeName } from './values.js';
 
 /** Becomes a TemplateError where the place is known. */
 export class FunctionFailure extends Error {}

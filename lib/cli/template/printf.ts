@@ -1,4 +1,5 @@
 /** The verbs of Go's fmt that formats use: `%s %v %d %q %t %x %X %o %b %c %f %e %g %U %T %%`, with flags, width, precision. */
+import { quote } from '../../docker/go-quote.js';
 import { format, formatFloat, typeName } from './values.js';
 
 const DIRECTIVE = /%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d*))?([\s\S])?/gu;
@@ -173,23 +174,3 @@ function signed(text: string, value: number, flags: string, minus = false): stri
 function exponent(text: string): string {
   return text.replace(/e([+-])(\d)$/, 'e$10$2');
 }
-
-/** Go's strconv.Quote. */
-export function quote(text: string): string {
-  return `"${text.replace(
-    /["\\\x00-\x1f\x7f]|\p{Cs}/gu,
-    (letter) => NAMED[letter] ?? `\\x${letter.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )}"`;
-}
-
-const NAMED: Readonly<Record<string, string | undefined>> = {
-  '"': '\\"',
-  '\\': '\\\\',
-  '\x07': '\\a',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\v': '\\v',
-};

@@ -1,30 +1,5 @@
 /** JavaScript's values as a Go template sees them: maps, slices, structs, nil. */
-
-const STRUCTS = new WeakMap<object, string>();
-const STRING_MAPS = new WeakSet();
-
-/**
- * Says that a field which it does not have is a mistake, not `<no value>`. Functions among its values are
- * methods. `type` is for error texts.
- */
-export function markStruct<T extends object>(type: string, value: T): T {
-  STRUCTS.set(value, type);
-  return value;
-}
-
-/** Go's map[string]string: `index` of a key that is not there is the empty string. */
-export function markStringMap<T extends object>(value: T): T {
-  STRING_MAPS.add(value);
-  return value;
-}
-
-export function isStringMap(value: object): boolean {
-  return STRING_MAPS.has(value);
-}
-
-export function structType(value: unknown): string | undefined {
-  return typeof value === 'object' && value !== null ? STRUCTS.get(value) : undefined;
-}
+import { structType } from '../../docker/go-values.js';
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

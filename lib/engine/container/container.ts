@@ -1,7 +1,7 @@
 /** One container that is kept: Docker's verbs as methods. */
 import { CaissonError } from '../../base/errors.js';
 import type { CgroupLayout } from '../../cgroup/layout.js';
-import { type CgroupDirectory, cgroupDirectories } from '../../cgroup/paths.js';
+import { type CgroupDirectory, cgroupDirectories } from '../../cgroup/cgroup-paths.js';
 import {
   Attached,
   type AttachedStreams,

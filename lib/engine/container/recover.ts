@@ -1,8 +1,8 @@
 /** How a container really is: what its state says, unless whoever wrote that is gone. */
 import { detectCgroups } from '../../cgroup/detect.js';
-import type { CgroupLocation } from '../../cgroup/paths.js';
-import { planCgroups } from '../../cgroup/plan.js';
-import { sliceFor } from '../../cgroup/systemd.js';
+import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
+import { planCgroups } from '../../cgroup/limits/plan.js';
+import { sliceFor } from '../../cgroup/systemd/systemd.js';
 import { CaissonError } from '../../base/errors.js';
 import { compileTeardown, type KnownProcess } from '../../program/compile.js';
 import { Encoder } from '../../program/encode.js';

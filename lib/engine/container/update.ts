@@ -2,13 +2,19 @@
 import { constants } from 'node:fs';
 import { open, readdir, readFile } from 'node:fs/promises';
 import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../../cgroup/layout.js';
-import { planCgroups } from '../../cgroup/plan.js';
+import { planCgroups } from '../../cgroup/limits/plan.js';
 import type { CgroupPlan } from '../../cgroup/writes.js';
-import { type CgroupLocation, cgroupPath, isGone, parseFlat, readIn } from '../../cgroup/paths.js';
-import { weightProperties } from '../../cgroup/systemd.js';
-import { withSystemd } from '../../cgroup/with-systemd.js';
+import {
+  type CgroupLocation,
+  cgroupPath,
+  isGone,
+  parseFlat,
+  readIn,
+} from '../../cgroup/cgroup-paths.js';
+import { weightProperties } from '../../cgroup/systemd/systemd.js';
+import { withSystemd } from '../../cgroup/systemd/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
-import { accountsSwap } from '../../cgroup/swap.js';
+import { accountsSwap } from '../../cgroup/limits/swap.js';
 import { conflicting, invalid, isRecord, show, unsupported } from '../../base/check.js';
 import type { ResourceOptions, RunOptions } from '../options/options.js';
 import {

@@ -1,6 +1,6 @@
 /** Docker's default set of capabilities, and what `capAdd` and `capDrop` make of it. */
 import { CaissonError } from '../../base/errors.js';
-import { CAPABILITIES } from '../../oci/capabilities.js';
+import { CAPABILITIES } from '../../oci/capability-sets.js';
 import { invalid, stringList } from '../../base/check.js';
 
 /** Docker's default set (moby daemon/pkg/oci/caps/defaults.go). */

@@ -2,7 +2,7 @@
 import { constants } from 'node:buffer';
 import { posix } from 'node:path';
 import type { LinuxDeviceCgroup, PosixRlimit } from '../../oci/runtime-spec.js';
-import type { StdioPlan } from '../../program/launch.js';
+import type { StdioPlan } from '../../program/launch-input.js';
 import { checkAbortSignal } from '../../base/abort-signals.js';
 import { type CapabilityLimits, containerCapabilities } from './capabilities.js';
 import {

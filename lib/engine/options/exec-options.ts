@@ -1,5 +1,5 @@
 /** What `exec` can be asked for, in Docker's words, and its check. */
-import type { StdioPlan } from '../../program/launch.js';
+import type { StdioPlan } from '../../program/launch-input.js';
 import { checkAbortSignal } from '../../base/abort-signals.js';
 import { boolean, conflicting, invalid, isRecord, plainString } from '../../base/check.js';
 import {

@@ -1,5 +1,5 @@
 /** /etc/hosts, /etc/hostname and /etc/resolv.conf: what the container is told about names. */
-import type { InjectedFile } from '../../program/launch.js';
+import type { InjectedFile } from '../../program/launch-input.js';
 import type { NameConfig } from '../options/names.js';
 
 /** The host's own files, read by the caller; with a network only, and with one of its own without `hosts`. */

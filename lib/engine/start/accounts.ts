@@ -10,7 +10,7 @@ import { type Binding, EVENT, EXECUTED, type NativeError } from '../../native/bi
 import { compileRead } from '../../program/compile-read.js';
 import { errnoName } from '../../base/errno.js';
 import { endedEarly, failureOf } from './failure.js';
-import type { RootPlan } from '../../program/launch.js';
+import type { RootPlan } from '../../program/launch-input.js';
 import { Template } from '../../program/template.js';
 import { newId } from '../../base/ids.js';
 import { makeTemplate } from './native-template.js';

@@ -2,8 +2,8 @@
 import { access, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { type CgroupLocation, cgroupPath, unifiedPath } from '../../cgroup/paths.js';
-import { withSystemd } from '../../cgroup/with-systemd.js';
+import { type CgroupLocation, cgroupPath, unifiedPath } from '../../cgroup/cgroup-paths.js';
+import { withSystemd } from '../../cgroup/systemd/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
 import { resolveImage } from '../../image/resolve.js';
 import type { RootfsImage } from '../../image/rootfs.js';

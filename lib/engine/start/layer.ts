@@ -4,7 +4,7 @@ import { access, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../../base/errors.js';
 import { probeMachine } from '../../native/probe.js';
-import type { LayerPlan, RootPlan } from '../../program/launch.js';
+import type { LayerPlan, RootPlan } from '../../program/launch-input.js';
 import { storageError, storageHint } from '../../base/storage.js';
 import { conflicting, unsupported } from '../../base/check.js';
 import { isThere, LAYER_IMAGE, LAYER_TYPE } from './layer-size.js';

@@ -3,11 +3,11 @@ import { type FileHandle, readFile } from 'node:fs/promises';
 import { hostname as nameOfHost } from 'node:os';
 import { join } from 'node:path';
 import { cgroupLocation, makeParent } from '../../cgroup/parent.js';
-import type { CgroupLocation } from '../../cgroup/paths.js';
-import { planCgroups } from '../../cgroup/plan.js';
+import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
+import { planCgroups } from '../../cgroup/limits/plan.js';
 import type { CgroupPlacement } from '../../cgroup/writes.js';
-import { layoutFor } from '../../cgroup/probe.js';
-import { missingCgroups } from '../../cgroup/missing.js';
+import { layoutFor } from '../../cgroup/limits/file-probe.js';
+import { missingCgroups } from '../../cgroup/limits/missing.js';
 import { labelsFor } from '../../host/selinux.js';
 import { isRecord } from '../../base/check.js';
 import { knownImage, resolveImage, type ResolvedImage } from '../../image/resolve.js';
@@ -20,7 +20,7 @@ import type { LinuxSeccomp, Mount, Spec } from '../../oci/runtime-spec.js';
 import { compile, type Launchable } from '../../program/compile.js';
 import type { ExecInput } from '../../program/compile-exec.js';
 import type { Program } from '../../program/instructions.js';
-import type { HelperPlan, LayerPlan, RootlessInput, RootPlan } from '../../program/launch.js';
+import type { HelperPlan, LayerPlan, RootlessInput, RootPlan } from '../../program/launch-input.js';
 import type { LaunchSlots } from '../../program/slots.js';
 import {
   CommandTemplate,

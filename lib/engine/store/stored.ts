@@ -1,5 +1,5 @@
 /** What is on disk of a container (docs/lifecycle.md), and what is said of one. */
-import type { CgroupLocation } from '../../cgroup/paths.js';
+import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
 import type { Healthcheck } from '../options/healthcheck.js';
 import type { LogConfig } from '../options/log-config.js';
 import type { RunOptions } from '../options/options.js';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { Socket } from 'node:net';
 import type { CgroupWrite } from '../../cgroup/writes.js';
-import { withSystemd } from '../../cgroup/with-systemd.js';
+import { withSystemd } from '../../cgroup/systemd/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
 import { beforeFirstStep, endedEarly, failureOf } from '../start/failure.js';
 import { makeTimeline } from '../../program/timeline.js';

@@ -1,6 +1,12 @@
 /** One sample of what a container uses. Counters count from its start. */
 import { readFile } from 'node:fs/promises';
-import { type CgroupDirectory, existing, isGone, parseFlat, readIn } from '../../cgroup/paths.js';
+import {
+  type CgroupDirectory,
+  existing,
+  isGone,
+  parseFlat,
+  readIn,
+} from '../../cgroup/cgroup-paths.js';
 import { processesBeside, processesOf } from '../../cgroup/processes.js';
 import { formatTimeStamp } from '../../base/time-stamp.js';
 

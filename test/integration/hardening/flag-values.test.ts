@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeCommands } from '../../../lib/cli/registry.js';
-import { FlagParser } from '../../../lib/cli/parse-flags.js';
+import { FlagParser } from '../../../lib/cli/args/flag-parser.js';
 import { CaissonError } from '../../../lib/base/errors.js';
 import { repository } from '../../support/paths.js';
 

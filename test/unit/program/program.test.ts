@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { detectCgroups } from '../../../lib/cgroup/detect.js';
-import { planCgroups } from '../../../lib/cgroup/plan.js';
+import { planCgroups } from '../../../lib/cgroup/limits/plan.js';
 import { normalize } from '../../../lib/engine/options/config.js';
 import { injectedFiles } from '../../../lib/engine/spec/files.js';
 import type { RunOptions } from '../../../lib/engine/options/options.js';
@@ -10,7 +10,7 @@ import { labelsFor } from '../../../lib/host/selinux.js';
 import { EVENT, type NativeError } from '../../../lib/native/binding.js';
 import { loadNative } from '../../../lib/native/load.js';
 import { compile, type Launchable } from '../../../lib/program/compile.js';
-import { CAPABILITIES } from '../../../lib/oci/capabilities.js';
+import { CAPABILITIES } from '../../../lib/oci/capability-sets.js';
 import { describe as inWords } from '../../../lib/program/describe.js';
 import { Encoder, HEADER_SIZE, slotList, STEP_SIZE } from '../../../lib/program/encode.js';
 import {
@@ -20,7 +20,7 @@ import {
   type Program,
   type Step,
 } from '../../../lib/program/instructions.js';
-import type { LayerPlan, RootPlan } from '../../../lib/program/launch.js';
+import type { LayerPlan, RootPlan } from '../../../lib/program/launch-input.js';
 import {
   CommandTemplate,
   type Identity,

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { detectCgroups } from '../../../../lib/cgroup/detect.js';
 import type { CgroupLayout } from '../../../../lib/cgroup/layout.js';
-import { planCgroups } from '../../../../lib/cgroup/plan.js';
+import { planCgroups } from '../../../../lib/cgroup/limits/plan.js';
 import type { RunOptions } from '../../../../lib/engine/options/options.js';
 import { normalizeResources } from '../../../../lib/engine/options/resources.js';
 import { NO_SOURCES } from '../../../../lib/engine/spec/sources.js';

@@ -3,7 +3,7 @@ import {
   containerCapabilities,
   DEFAULT_CAPABILITIES,
 } from '../../../../lib/engine/options/capabilities.js';
-import { CAPABILITIES } from '../../../../lib/oci/capabilities.js';
+import { CAPABILITIES } from '../../../../lib/oci/capability-sets.js';
 import { expectError } from '../../support/expect-error.js';
 
 describe('capabilities', () => {

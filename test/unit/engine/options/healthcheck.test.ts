@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { parseRun } from '../../../../lib/cli/run-flags.js';
+import { parseRun } from '../../../../lib/cli/args/run-invocation.js';
 import { type CreateOptions, splitOptions } from '../../../../lib/engine/options/create-options.js';
 import {
   type Healthcheck,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { parseMountFlag } from '../../../../lib/cli/mount-flag.js';
-import { parseRun } from '../../../../lib/cli/run-flags.js';
+import { parseMountFlag } from '../../../../lib/cli/args/mount-flag.js';
+import { parseRun } from '../../../../lib/cli/args/run-invocation.js';
 import { normalize } from '../../../../lib/engine/options/config.js';
 import { RUN_OPTION_NAMES } from '../../../../lib/engine/options/options.js';
 import { toSpec } from '../../../../lib/engine/spec/to-spec.js';

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { CgroupDirectory } from '../../../../lib/cgroup/paths.js';
+import type { CgroupDirectory } from '../../../../lib/cgroup/cgroup-paths.js';
 import {
   type ContainerStats,
   cpuPercent,

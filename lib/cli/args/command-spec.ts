@@ -1,0 +1,73 @@
+/** The shape of a flag and of a command's specification, and the flags of caisson itself. Those of commands are in flags/. */
+import type { RunOptions } from '../../engine/options/options.js';
+import type { ValueCheck } from './flag-values.js';
+
+export interface Flag {
+  readonly long: string;
+  readonly short?: string;
+  /** Other spellings that Docker knows but does not show. */
+  readonly aliases?: readonly string[];
+  /** What stands for the value in the help. Missing: a switch. */
+  readonly value?: string;
+  readonly repeatable?: boolean;
+  /** Where the command line reads the value itself (flag-values.ts). */
+  readonly check?: ValueCheck;
+  readonly help: string;
+  /** The library's option that the value becomes; error texts are translated back with it. */
+  readonly option?: keyof RunOptions;
+  /** For shells: the words that the value can be, or what it names. */
+  readonly completes?: readonly string[] | 'file' | 'directory' | 'container';
+}
+
+/** A flag of Docker's that caisson does not have: it is refused by its name. */
+export interface UnsupportedFlag {
+  readonly long: string;
+  readonly short?: string;
+  /** It takes one. */
+  readonly value: boolean;
+}
+
+/** What an argument can be: containers in some state, an image, or one of some words. */
+export type ArgumentKind = 'all' | 'running' | 'paused' | 'stopped' | 'image' | readonly string[];
+
+export interface CommandSpec {
+  /** As it is typed after `caisson`. */
+  readonly name: string;
+  /** What follows the name, as help shows it. */
+  readonly usage: string;
+  readonly description: string;
+  readonly examples: readonly (readonly [command: string, what: string])[];
+  /** For shells: the kind of every argument, or of the first if the others belong to another program. Missing: none. */
+  readonly argument?: ArgumentKind;
+  readonly flags: readonly Flag[];
+  readonly unsupported?: readonly UnsupportedFlag[];
+  /** Flags end at the first argument: the rest is another program's command line. */
+  readonly endsAtArgument?: boolean;
+  /** How many arguments there can be. */
+  readonly args: readonly [min: number, max: number];
+}
+
+export const HELP_FLAG: Flag = { long: 'help', help: 'Print this help' };
+
+export const GLOBAL_FLAGS: readonly Flag[] = [
+  {
+    long: 'data-root',
+    value: 'dir',
+    completes: 'directory',
+    help: 'Where containers and images are kept',
+  },
+  {
+    long: 'run-root',
+    value: 'dir',
+    completes: 'directory',
+    help: 'Where the state of running containers is kept',
+  },
+  {
+    long: 'cgroup-manager',
+    value: 'manager',
+    completes: ['systemd', 'cgroupfs'],
+    help: 'Who makes cgroups for new containers (default systemd where it manages them)',
+  },
+  { long: 'help', short: 'h', help: 'Print this help' },
+  { long: 'version', short: 'v', help: 'Print the version' },
+];

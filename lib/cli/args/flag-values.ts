@@ -1,0 +1,93 @@
+/**
+ * Values that Docker's client reads itself: a wrong one is an error of the command line, whatever the command, and no
+ * engine is asked. A check answers why a value cannot be, or throws; whether the engine can do it is the engine's to say.
+ */
+import { readFileSync } from 'node:fs';
+import { invalid, unsupported, wholeNumber } from '../../base/check.js';
+import { normalizeDeviceRules, normalizeDevices } from '../../engine/options/devices.js';
+import { normalizeNames } from '../../engine/options/names.js';
+import { normalizeSysctls } from '../../engine/options/sysctls.js';
+import { normalizeUlimits } from '../../engine/options/ulimits.js';
+import { parseCpus, parseRate, parseSize } from '../../base/units.js';
+
+export type ValueCheck = (value: string) => string | undefined;
+
+/** The library's own reading of an option. */
+function readAs(read: (value: string) => unknown): ValueCheck {
+  return (value) => {
+    read(value);
+    return undefined;
+  };
+}
+
+/** What fits Go's int64 without loss here. */
+export const integer: ValueCheck = (value) =>
+  /^[+-]?\d{1,15}$/.test(value) ? undefined : 'not a whole number';
+
+export const count: ValueCheck = (value) =>
+  /^\d{1,15}$/.test(value) ? undefined : 'not a whole number from 0';
+
+export const nameAndValue: ValueCheck = (value) =>
+  value === '' || value.includes('=') ? undefined : 'bad format of filter (expected name=value)';
+
+export const assignment: ValueCheck = (value) =>
+  value.startsWith('=') ? `${JSON.stringify(value)} has no name` : undefined;
+
+export const size = (option: string): ValueCheck => readAs((value) => parseSize(option, value));
+
+/** -1: no limit. */
+export const sizeOrNone = (option: string): ValueCheck =>
+  readAs((value) => (value === '-1' ? undefined : parseSize(option, value)));
+
+/** What is below 0 is a number, too. */
+export const cpus: ValueCheck = readAs((value) => parseCpus('cpus', value.replace(/^-/, '')));
+
+export const swappiness: ValueCheck = readAs((value) =>
+  wholeNumber('memorySwappiness', value, -1, 100),
+);
+
+export const rate = (option: string, kind: 'bps' | 'iops'): ValueCheck =>
+  readAs((value) => parseRate(option, value, kind));
+
+export const device: ValueCheck = readAs((value) => normalizeDevices([value]));
+
+export const deviceRule: ValueCheck = readAs((value) => normalizeDeviceRules([value]));
+
+export const ulimit: ValueCheck = readAs((value) => normalizeUlimits([value]));
+
+/** What there is to set, the engine knows. */
+export const storageOption: ValueCheck = (value) =>
+  value.includes('=') ? undefined : 'invalid storage option';
+
+export const sysctl: ValueCheck = readAs((value) => normalizeSysctls([value], 'none'));
+
+export const names = (option: 'addHost' | 'dns' | 'dnsSearch'): ValueCheck =>
+  readAs((value) => normalizeNames({ [option]: [value] }));
+
+export const userNamespace: ValueCheck = readAs((value) => {
+  if (value !== 'auto' && value !== 'host')
+    throw unsupported('userns', value, 'is not supported', 'auto or host');
+});
+
+/** Which policies there are, the engine knows. */
+export const restartPolicy: ValueCheck = (value) =>
+  /^[^:]*(?::[+-]?\d+)?$/.test(value) ? undefined : 'the maximum retry count is no whole number';
+
+/** Of the options only the form, and the profile, which is read on this side. */
+export const securityOption: ValueCheck = readAs((value) => {
+  const [, name, setting] = /^([^=:]*)(?:[=:](.*))?$/s.exec(value) ?? [];
+  if (name === 'no-new-privileges' || name === 'writable-cgroups') return;
+  if (setting === undefined || setting === '')
+    throw invalid('securityOpt', value, 'is not NAME=value');
+  if (name !== 'seccomp' || setting === 'unconfined' || setting === 'builtin') return;
+  try {
+    JSON.parse(readFileSync(setting, 'utf8'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw invalid(
+      'securityOpt',
+      setting,
+      code === undefined ? 'is not JSON' : `cannot be read: ${code}`,
+    );
+  }
+});

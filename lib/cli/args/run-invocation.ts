@@ -1,0 +1,302 @@
+/** From the words after `caisson run` or `create` to an image, an argv and the library's options. */
+import { readFileSync } from 'node:fs';
+import { conflicting, invalid, unsupported, wholeNumber } from '../../base/check.js';
+import { parseEnvFile } from '../../engine/options/env.js';
+import { type LogConfig, parseLogConfig } from '../../engine/options/log-config.js';
+import {
+  type Healthcheck,
+  type HealthcheckNames,
+  parseTimes,
+} from '../../engine/options/healthcheck.js';
+import type { MountOption, RunOptions } from '../../engine/options/options.js';
+import { parseRestartPolicy, type RestartPolicy } from '../../engine/options/restart-policy.js';
+import { parseSignal } from '../../base/signals.js';
+import { CaissonError } from '../../base/errors.js';
+import type { RootfsWritable } from '../../image/rootfs.js';
+import { absolutePath, workingDirectory } from '../../base/working-directory.js';
+import { checkArguments } from './command-line.js';
+import { parseDetachKeys } from '../terminal/detach-keys.js';
+import { CREATE, CREATE_FLAGS } from '../flags/create-flags.js';
+import { RUN } from '../flags/run-flags.js';
+import { HelpRequest } from './help-request.js';
+import { parseMountFlag } from './mount-flag.js';
+import { FlagParser, type ParsedFlags } from './flag-parser.js';
+
+export type StreamName = 'stdin' | 'stdout' | 'stderr';
+
+export interface RunInvocation {
+  /** An image's name, or with `rootfs` an absolute directory. */
+  readonly image: string;
+  readonly rootfs?: { readonly writable: RootfsWritable };
+  readonly argv: readonly string[];
+  /** Without the streams and the terminal, which the command decides on. */
+  readonly options: RunOptions;
+  readonly tty: boolean;
+  readonly interactive: boolean;
+  readonly attach: ReadonlySet<StreamName>;
+  readonly sigProxy: boolean;
+  readonly trace: boolean;
+  /** Absolute. */
+  readonly cidfile?: string;
+  /** Nothing is attached then. */
+  readonly detach: boolean;
+  readonly detachKeys: Uint8Array;
+  /** `--rm` */
+  readonly autoRemove: boolean;
+  readonly restart: RestartPolicy;
+  readonly log: LogConfig;
+  /** By number; missing: the image's, else TERM. */
+  readonly stopSignal?: number;
+  /** Seconds; -1: for ever. */
+  readonly stopTimeout?: number;
+  readonly healthcheck?: Healthcheck;
+  readonly quiet: boolean;
+  readonly pull: 'missing' | 'never';
+}
+
+/** What the command line takes from its own process. */
+export interface ProcessContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Undefined: the working directory has been removed. */
+  readonly cwd: string | undefined;
+}
+
+export function processContext(): ProcessContext {
+  return { env: process.env, cwd: workingDirectory() };
+}
+
+/** Throws a HelpRequest if help was asked for. `command` is what a usage error shows: `run`, `create` or `explain run`. */
+export function parseRun(
+  command: string,
+  args: readonly string[],
+  context: ProcessContext,
+): RunInvocation {
+  const spec = { ...(command === 'create' ? CREATE : RUN), name: command };
+  const flags = new FlagParser(command, spec.flags, spec.unsupported).parse(args);
+  if (flags.switches.get('help') === true) throw new HelpRequest(command);
+  checkArguments(spec, flags.rest.length);
+  const [first = '', ...argv] = flags.rest;
+  const isRootfs = flags.switches.get('rootfs') === true;
+  const writable = last(flags, 'writable');
+  if (writable !== undefined && !isRootfs) throw conflicting('writable', 'needs --rootfs');
+  if (
+    writable !== undefined &&
+    writable !== 'overlay' &&
+    writable !== 'direct' &&
+    writable !== 'none'
+  ) {
+    throw invalid('writable', writable, 'is not one of overlay, direct, none');
+  }
+  if (first === '') throw invalid('image', first, 'is empty');
+  const cidfile = last(flags, 'cidfile');
+  if (cidfile === '') throw invalid('cidfile', cidfile, 'is empty');
+  const interactive = flags.switches.get('interactive') === true;
+  const detach = flags.switches.get('detach') === true;
+  checkPlatform(last(flags, 'platform'));
+  return {
+    image: isRootfs ? absolutePath('rootfs', first, context.cwd) : first,
+    ...(isRootfs ? { rootfs: { writable: writable ?? 'overlay' } } : {}),
+    argv,
+    options: runOptions(flags, context),
+    tty: flags.switches.get('tty') === true,
+    interactive,
+    attach: attached(flags, interactive, detach),
+    sigProxy: !detach && (flags.switches.get('sig-proxy') ?? true),
+    trace: flags.switches.get('trace') === true,
+    ...(cidfile === undefined ? {} : { cidfile: absolutePath('cidfile', cidfile, context.cwd) }),
+    detach,
+    detachKeys: parseDetachKeys(last(flags, 'detach-keys')),
+    ...kept(flags),
+    quiet: flags.switches.get('quiet') === true,
+    pull: pullPolicy(last(flags, 'pull')),
+  };
+}
+
+/** How the container is kept, rather than how it runs. */
+function kept(
+  flags: ParsedFlags,
+): Pick<
+  RunInvocation,
+  'autoRemove' | 'restart' | 'log' | 'stopSignal' | 'stopTimeout' | 'healthcheck'
+> {
+  const autoRemove = flags.switches.get('rm') === true;
+  const restart = parseRestartPolicy('restart', last(flags, 'restart'));
+  if (autoRemove && restart.name !== 'no')
+    throw exclusive('restart', 'conflicting options: cannot specify both --restart and --rm');
+  const log = parseLogConfig(last(flags, 'log-driver'), flags.values.get('log-opt'), {
+    driver: 'log-driver',
+    options: 'log-opt',
+  });
+  const signal = last(flags, 'stop-signal');
+  const timeout = last(flags, 'stop-timeout');
+  const healthcheck = healthcheckOf(flags);
+  return {
+    autoRemove,
+    restart,
+    log,
+    ...(signal === undefined ? {} : { stopSignal: parseSignal('stopSignal', signal) }),
+    ...(timeout === undefined
+      ? {}
+      : { stopTimeout: wholeNumber('stop-timeout', timeout, -1, MAX_STOP_TIMEOUT) }),
+    ...(healthcheck === undefined ? {} : { healthcheck }),
+  };
+}
+
+const HEALTH_FLAGS: HealthcheckNames = {
+  test: 'health-cmd',
+  interval: 'health-interval',
+  timeout: 'health-timeout',
+  startPeriod: 'health-start-period',
+  startInterval: 'health-start-interval',
+  retries: 'health-retries',
+};
+
+/** Without a command there is none, as no image brings one; what else was said is checked all the same. */
+function healthcheckOf(flags: ParsedFlags): Healthcheck | undefined {
+  const given = Object.fromEntries(
+    Object.entries(HEALTH_FLAGS).map(([part, flag]) => [part, last(flags, flag)]),
+  );
+  const test = given['test'] ?? '';
+  const times = parseTimes(given, HEALTH_FLAGS);
+  const said = test !== '' || Object.values(times).some((value) => value !== 0);
+  if (flags.switches.get('no-healthcheck') === true && said)
+    throw exclusive('no-healthcheck', '--no-healthcheck conflicts with --health-* options');
+  return test === '' ? undefined : { test, ...times };
+}
+
+/** Seconds: what fits a timer of milliseconds. */
+const MAX_STOP_TIMEOUT = 2_000_000;
+
+function exclusive(option: string, message: string): CaissonError {
+  return new CaissonError('ERR_CONFLICTING_OPTIONS', message, { stage: 'config', path: option });
+}
+
+/** Images come from this machine: there is nothing to fetch, and so nothing to fetch always. */
+function pullPolicy(value: string | undefined): 'missing' | 'never' {
+  if (value === undefined || value === 'missing' || value === 'never') return value ?? 'missing';
+  throw value === 'always'
+    ? unsupported(
+        'pull',
+        value,
+        'is not supported yet: there is nothing to pull from',
+        'missing or never',
+      )
+    : invalid('pull', value, 'is not one of missing, never');
+}
+
+/** Node's names of processors and the OCI's. */
+const ARCHITECTURES: Readonly<Record<string, readonly string[] | undefined>> = {
+  x64: ['amd64', 'x86_64', 'x86-64'],
+  arm64: ['arm64', 'aarch64', 'arm64/v8', 'aarch64/v8'],
+};
+
+/** `linux`, `linux/amd64`, `amd64`: programs for other machines cannot run here. */
+function checkPlatform(value: string | undefined): void {
+  if (value === undefined || value === '') return;
+  const platform = value.toLowerCase();
+  const own = ARCHITECTURES[process.arch] ?? [process.arch];
+  const architecture = platform.startsWith('linux/') ? platform.slice('linux/'.length) : platform;
+  if (platform === 'linux' || own.includes(architecture)) return;
+  throw unsupported('platform', value, 'is not what this machine is', `linux/${own[0] ?? ''}`);
+}
+
+function last(flags: ParsedFlags, name: string): string | undefined {
+  return flags.values.get(name)?.at(-1);
+}
+
+type OptionsDraft = { -readonly [K in keyof RunOptions]: unknown };
+
+/** Flags with a meaning of their own here; every other one with an `option` is handed on as it is. */
+function runOptions(flags: ParsedFlags, context: ProcessContext): RunOptions {
+  const draft: OptionsDraft = { init: false };
+  for (const { long, option, repeatable } of CREATE_FLAGS) {
+    if (option === undefined || option === 'tty') continue;
+    const values = flags.values.get(long);
+    const state = flags.switches.get(long);
+    if (state !== undefined) draft[option] = state;
+    if (values !== undefined) draft[option] = repeatable === true ? values : values.at(-1);
+  }
+  const env = environment(flags, context);
+  if (env.length > 0) draft.env = env;
+  const labels = labelList(flags, context);
+  if (labels.length > 0) draft.labels = labels;
+  const volumes = flags.values.get('volume');
+  if (volumes !== undefined)
+    draft.volumes = volumes.map((text) => absoluteSource(text, context.cwd));
+  const mounts = flags.values.get('mount');
+  if (mounts !== undefined)
+    draft.mounts = mounts.map((text): MountOption => parseMountFlag(text, context.cwd));
+  // Docker's meaning; the library has a safer one.
+  if (volumes !== undefined || mounts !== undefined) draft.idmap = 'host';
+  return draft as RunOptions;
+}
+
+/** As Docker since version 23: a source that begins with a dot is relative to the working directory. */
+function absoluteSource(volume: string, cwd: string | undefined): string {
+  const [source = '', ...rest] = volume.split(':');
+  if (rest.length === 0 || !/^\.\.?(?:\/|$)/.test(source)) return volume;
+  return [absolutePath('volume', source, cwd), ...rest].join(':');
+}
+
+/** Files first, then the flags; a name alone takes its value from the caller. */
+/** What `-e` and `--env-file` say. */
+export function environment(
+  flags: Pick<ParsedFlags, 'values'>,
+  { env, cwd }: ProcessContext,
+): readonly string[] {
+  const assignments: string[] = [];
+  for (const file of flags.values.get('env-file') ?? []) {
+    const content = readLines('env-file', absolutePath('env-file', file, cwd), file);
+    assignments.push(...parseEnvFile(file, content, (name) => env[name]));
+  }
+  for (const text of flags.values.get('env') ?? []) {
+    const value = text.includes('=') ? undefined : env[text];
+    assignments.push(value === undefined ? text : `${text}=${value}`);
+  }
+  return assignments;
+}
+
+/** Files first, so that the flags win; the files have the form of those of the environment. */
+function labelList(flags: ParsedFlags, { cwd }: ProcessContext): readonly string[] {
+  const labels: string[] = [];
+  for (const file of flags.values.get('label-file') ?? []) {
+    const content = readLines('label-file', absolutePath('label-file', file, cwd), file);
+    labels.push(...parseEnvFile(file, content, () => '', 'label-file'));
+  }
+  return [...labels, ...(flags.values.get('label') ?? [])];
+}
+
+function readLines(flag: string, path: string, given: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new CaissonError(
+      code === 'ENOENT' ? 'ERR_NO_SUCH_SOURCE' : 'ERR_INVALID_OPTION',
+      `${flag}: "${given}" ${code === 'ENOENT' ? 'does not exist' : code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'is not UTF-8' : `cannot be read: ${code ?? String(cause)}`}`,
+      { stage: 'config', path: given, errno: code, cause },
+    );
+  }
+}
+
+function attached(
+  flags: ParsedFlags,
+  interactive: boolean,
+  detach: boolean,
+): ReadonlySet<StreamName> {
+  const asked = flags.values.get('attach');
+  if (detach) {
+    if (asked !== undefined)
+      throw exclusive('detach', 'conflicting options: cannot specify both --attach and --detach');
+    return new Set();
+  }
+  if (asked === undefined)
+    return new Set(interactive ? ['stdin', 'stdout', 'stderr'] : ['stdout', 'stderr']);
+  return new Set(
+    asked.map((text) => {
+      const name = text.toLowerCase();
+      if (name === 'stdin' || name === 'stdout' || name === 'stderr') return name;
+      throw invalid('attach', text, 'is not one of stdin, stdout, stderr');
+    }),
+  );
+}

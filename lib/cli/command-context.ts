@@ -1,0 +1,80 @@
+/** Where a command finds containers; the engine is opened only by what needs it. */
+import { detectCgroups } from '../cgroup/detect.js';
+import type { CgroupLayout } from '../cgroup/layout.js';
+import type { CgroupDriver } from '../cgroup/systemd/systemd.js';
+import type { Container, ContainerContext } from '../engine/container/container.js';
+import type { Engine } from '../engine/engine.js';
+import type { StartedExec } from '../engine/start/exec.js';
+import { listContainers } from '../engine/container/listing.js';
+import { defaultPaths } from '../engine/store/paths.js';
+import { Store } from '../engine/store/store.js';
+import type { ContainerInfo } from '../engine/store/stored.js';
+
+/** Where the engine keeps what it keeps, and who makes its cgroups. */
+export interface EngineLocation {
+  readonly dataRoot?: string;
+  readonly runRoot?: string;
+  readonly cgroupDriver?: CgroupDriver;
+}
+
+export class CommandContext implements ContainerContext {
+  readonly store: Store;
+  #engine: Promise<Engine> | undefined;
+  #cgroups: Promise<CgroupLayout> | undefined;
+
+  constructor(private readonly location: EngineLocation) {
+    this.store = new Store(defaultPaths(location));
+    this.store.prepare();
+  }
+
+  /** What a container can do is loaded only now: who lists them needs little of it. */
+  async get(reference: string): Promise<Container> {
+    const id = await this.store.find(reference);
+    const { Container } = await import('../engine/container/container.js');
+    return new Container(this, id);
+  }
+
+  list(): Promise<ContainerInfo[]> {
+    return listContainers(this);
+  }
+
+  cgroups(): Promise<CgroupLayout> {
+    return (this.#cgroups ??= detectCgroups());
+  }
+
+  engine(): Promise<Engine> {
+    return (this.#engine ??= openEngine(this.location));
+  }
+
+  startContext(): Promise<Engine> {
+    return this.engine();
+  }
+
+  adopt(exec: StartedExec): void {
+    void this.engine().then((engine) => engine.adopt(exec));
+  }
+
+  async close(): Promise<void> {
+    const engine = await this.#engine?.catch(() => undefined);
+    await engine?.close();
+  }
+}
+
+/** Loaded only now: help and mistakes in the flags need no addon. */
+export async function openEngine(location: EngineLocation): Promise<Engine> {
+  const { Engine } = await import('../engine/engine.js');
+  return Engine.open(location);
+}
+
+/** Does something there, and leaves. */
+export async function at<T>(
+  location: EngineLocation,
+  work: (context: CommandContext) => Promise<T>,
+): Promise<T> {
+  const context = new CommandContext(location);
+  try {
+    return await work(context);
+  } finally {
+    await context.close();
+  }
+}

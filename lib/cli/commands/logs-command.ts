@@ -1,0 +1,60 @@
+/** `caisson logs`. */
+import { parseCommandLine } from '../args/command-line.js';
+import { complain } from './each.js';
+import { LOGS } from '../flags/logs-flags.js';
+import { at, type EngineLocation } from '../command-context.js';
+import { OutputStream } from '../terminal/output.js';
+import { print } from '../report.js';
+
+export async function logs(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(LOGS, args);
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  process.once('SIGTERM', () => stop.abort());
+  const output = {
+    stdout: new OutputStream(1, stop.signal),
+    stderr: new OutputStream(2, stop.signal),
+  };
+  try {
+    return await at(location, async (context) => {
+      const container = await context.get(line.args[0] ?? '');
+      const { state } = await container.inspect();
+      let damaged = 0;
+      const entries = container.logs({
+        follow: line.has('follow'),
+        tail: tailOf(line.value('tail')),
+        since: line.value('since'),
+        until: line.value('until'),
+        signal: stop.signal,
+        onDamaged: () => damaged++,
+      });
+      const stamped = line.has('timestamps');
+      const details = line.has('details');
+      const begun = { stdout: false, stderr: false }; // a line is only partly printed
+      for await (const { stream, time, bytes, partial } of entries) {
+        // Docker puts a space where the attributes end, also when there are none.
+        const start = `${stamped ? `${time} ` : ''}${details ? ' ' : ''}`;
+        const stamp = start !== '' && !begun[stream] ? Buffer.from(start) : undefined;
+        begun[stream] = partial;
+        // One after the other, as both may be the same pipe.
+        await output[stream].write(stamp === undefined ? bytes : Buffer.concat([stamp, bytes]));
+        if (stop.signal.aborted) break;
+      }
+      if (damaged > 0) print(2, `caisson: ${damaged} damaged lines of the log were left out\n`);
+      if (state.logLost > 0)
+        print(
+          2,
+          `caisson: ${state.logLost} bytes of output are missing: they could not be written\n`,
+        );
+      return 0;
+    });
+  } catch (error) {
+    await complain(error);
+    return 1;
+  }
+}
+
+/** As Docker: a negative number is all. */
+function tailOf(text: string | undefined): string | undefined {
+  return text !== undefined && /^-\d+$/.test(text) ? 'all' : text;
+}

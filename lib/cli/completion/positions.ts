@@ -1,0 +1,79 @@
+/** What a shell has to know of the command line, in one shape for all of them. */
+import { type CommandSpec, type Flag, GLOBAL_FLAGS } from '../args/command-spec.js';
+import { type DescribedCommand, GROUPS } from '../command.js';
+
+/** One point of the command line: caisson itself, a group of commands, or a command. */
+export interface Position {
+  /** As it is typed after `caisson`; empty for caisson itself. */
+  readonly path: string;
+  readonly flags: readonly Flag[];
+  /** Commands below it, with what they do. */
+  readonly children: readonly (readonly [name: string, description: string])[];
+  /** Words, or `@` and a kind: `@all`, `@running`, `@paused`, `@stopped`, `@image`. */
+  readonly argument: string;
+  /** How many arguments that is said of. */
+  readonly count: number;
+  /** Flags end at the first argument. */
+  readonly ends: boolean;
+}
+
+export function positions(commands: readonly DescribedCommand[]): readonly Position[] {
+  const known = new Map<string, Position>([['', group('', GLOBAL_FLAGS)]]);
+  for (const { spec, inContainerGroup, aliases = [] } of commands) {
+    add(known, spec.name, spec);
+    if (inContainerGroup !== true) continue;
+    for (const name of [spec.name, ...aliases]) add(known, `container ${name}`, spec);
+  }
+  return [...known.values()];
+}
+
+function group(path: string, flags: readonly Flag[]): Position {
+  return { path, flags, children: [], argument: '', count: 0, ends: false };
+}
+
+function add(known: Map<string, Position>, path: string, spec: CommandSpec): void {
+  const { argument = '' } = spec;
+  const ends = spec.endsAtArgument === true;
+  known.set(path, {
+    path,
+    flags: spec.flags,
+    children: known.get(path)?.children ?? [],
+    argument: typeof argument === 'string' && argument !== '' ? `@${argument}` : words(argument),
+    // Of two names the second one is new: rename. Of what ends flags, the rest is not caisson's.
+    count: ends || spec.args[1] === 2 ? 1 : spec.args[1],
+    ends,
+  });
+  link(known, path, spec.description);
+}
+
+function words(argument: string | readonly string[]): string {
+  return typeof argument === 'string' ? argument : argument.join(' ');
+}
+
+/** Tells the parents, which are made where they are not there yet. */
+function link(known: Map<string, Position>, path: string, description: string): void {
+  const space = path.lastIndexOf(' ');
+  const parentPath = space < 0 ? '' : path.slice(0, space);
+  const name = path.slice(space + 1);
+  const parent = known.get(parentPath) ?? group(parentPath, []);
+  if (!known.has(parentPath)) link(known, parentPath, GROUPS[parentPath]?.description ?? '');
+  if (parent.children.some(([child]) => child === name)) known.set(parentPath, parent);
+  else known.set(parentPath, { ...parent, children: [...parent.children, [name, description]] });
+}
+
+/** All spellings: `--memory`, `-m`. */
+export function spellings(flag: Flag): readonly string[] {
+  return flag.short === undefined ? [`--${flag.long}`] : [`--${flag.long}`, `-${flag.short}`];
+}
+
+/** As `Position.argument`, of a flag's value; also `@file` and `@directory`. Empty: nothing is known. */
+export function valueKind({ completes }: Flag): string {
+  if (completes === undefined) return '';
+  if (typeof completes !== 'string') return completes.join(' ');
+  return completes === 'container' ? '@all' : `@${completes}`;
+}
+
+/** In single quotes, for all three shells. */
+export function quoted(text: string): string {
+  return `'${text.replace(/'/g, `'\\''`)}'`;
+}

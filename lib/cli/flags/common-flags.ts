@@ -1,0 +1,55 @@
+/** Flags that several commands have. */
+import type { Flag } from '../args/command-spec.js';
+import { nameAndValue } from '../args/flag-values.js';
+
+export const DETACH_KEYS_FLAG: Flag = {
+  long: 'detach-keys',
+  value: 'keys',
+  help: 'Keys that leave the container running (default ctrl-p,ctrl-q)',
+};
+
+export const SIG_PROXY_FLAG: Flag = {
+  long: 'sig-proxy',
+  help: 'Pass signals on to the container (default true)',
+};
+
+export const FILTER_FLAG: Flag = {
+  long: 'filter',
+  check: nameAndValue,
+  short: 'f',
+  value: 'filter',
+  repeatable: true,
+  help: 'Only what matches: key=value',
+};
+
+/** Of what is listed. */
+export const LIST_FORMAT_FLAG: Flag = {
+  long: 'format',
+  value: 'format',
+  completes: ['table', 'json'],
+  help: 'table, table TEMPLATE, json, or a template a line',
+};
+
+export const NO_TRUNC_FLAG: Flag = { long: 'no-trunc', help: 'Cut nothing off' };
+
+/** An environment, for `run` and `exec`. */
+export const ENV_FILE_FLAG: Flag = {
+  long: 'env-file',
+  value: 'file',
+  repeatable: true,
+  completes: 'file',
+  help: 'Read environment variables from a file',
+};
+
+/** Names that `kill` and `stop` are given most. */
+export const SIGNALS: readonly string[] = [
+  'HUP',
+  'INT',
+  'QUIT',
+  'KILL',
+  'USR1',
+  'USR2',
+  'TERM',
+  'CONT',
+  'STOP',
+];

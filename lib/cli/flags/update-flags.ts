@@ -1,0 +1,22 @@
+/** `update`. */
+import type { CommandSpec } from '../args/command-spec.js';
+import { HELP_FLAG } from '../args/command-spec.js';
+import { RESOURCE_FLAGS, RESTART_FLAG } from './resource-flags.js';
+
+export const UPDATE: CommandSpec = {
+  name: 'update',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Change limits and restart policy of containers, running or not',
+  examples: [
+    ['caisson update -m 256m --cpus 2 web', 'at once'],
+    ['caisson update --restart unless-stopped web db', 'of both'],
+  ],
+  argument: 'all',
+  flags: [HELP_FLAG, RESTART_FLAG, ...RESOURCE_FLAGS],
+  unsupported: [
+    { long: 'cpu-rt-period', value: true },
+    { long: 'cpu-rt-runtime', value: true },
+    { long: 'kernel-memory', value: true },
+  ],
+  args: [1, Infinity],
+};

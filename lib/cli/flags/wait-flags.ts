@@ -1,0 +1,13 @@
+/** `wait`. */
+import type { CommandSpec } from '../args/command-spec.js';
+import { HELP_FLAG } from '../args/command-spec.js';
+
+export const WAIT: CommandSpec = {
+  name: 'wait',
+  usage: 'CONTAINER [CONTAINER...]',
+  description: 'Wait until containers have ended, and print their exit codes',
+  examples: [['caisson wait job', 'prints 0 if all was well']],
+  argument: 'all',
+  flags: [HELP_FLAG],
+  args: [1, Infinity],
+};

@@ -1,0 +1,19 @@
+/** An error of the library's, in the words of the command line. */
+import type { CaissonError } from '../../base/errors.js';
+import { RUN_FLAGS } from '../flags/run-flags.js';
+
+const FLAG_OF_OPTION: ReadonlyMap<string, string> = new Map(
+  RUN_FLAGS.map(({ long, option }) => [option ?? long, long]),
+);
+
+/** The library names its options; who typed a command knows flags. The hint gets a line of its own. */
+export function errorText(error: CaissonError): string {
+  const { message, hint, path } = error;
+  const tail = hint === undefined ? '' : ` (${hint})`;
+  let text = tail !== '' && message.endsWith(tail) ? message.slice(0, -tail.length) : message;
+  const flag = path === undefined ? undefined : FLAG_OF_OPTION.get(path);
+  if (flag !== undefined && text.startsWith(`${String(path)}: `)) {
+    text = `invalid --${flag}: ${text.slice(String(path).length + 2)}`;
+  }
+  return `caisson: ${text}\n${hint === undefined ? '' : `hint: ${hint}\n`}`;
+}

@@ -1,0 +1,85 @@
+/** What a container runs: `Config` of Docker's API (container inspect, v1.50). */
+import { hostname } from 'node:os';
+import { shortId } from '../base/ids.js';
+import { DEFAULT_STOP_TIMEOUT } from '../engine/options/create-options.js';
+import { DEFAULT_PATH, normalizeEnv } from '../engine/options/env.js';
+import type { Healthcheck } from '../engine/options/healthcheck.js';
+import { labelsOf } from '../engine/options/labels.js';
+import type { RunOptions } from '../engine/options/options.js';
+import type { ContainerInfo } from '../engine/store/stored.js';
+import { addFields } from './api-fields.js';
+import { markStringMap } from './go-values.js';
+
+/** What the image says where the container's options do not. */
+export interface ImageConfig {
+  readonly env?: readonly string[];
+  readonly entrypoint?: readonly string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export function configShape(info: ContainerInfo, image: ImageConfig): object {
+  const { config } = info;
+  const { options } = config;
+  const { stopSignal } = options;
+  return addFields('Config', {
+    Hostname: options.hostname ?? (options.network === 'host' ? hostname() : shortId(config.id)),
+    Domainname: options.domainname ?? '',
+    User: options.user ?? image.user ?? '',
+    AttachStdin: config.stdinOnce,
+    AttachStdout: config.stdinOnce,
+    AttachStderr: config.stdinOnce,
+    Tty: options.tty !== undefined && options.tty !== false,
+    OpenStdin: config.openStdin,
+    StdinOnce: config.stdinOnce,
+    Env: environment(options, image.env ?? []),
+    Cmd: config.argv.length === 0 ? null : config.argv,
+    ...(config.healthcheck === undefined ? {} : { Healthcheck: healthcheck(config.healthcheck) }),
+    Image: imageName(info),
+    Volumes: null,
+    WorkingDir: options.workdir ?? image.workdir ?? '',
+    Entrypoint: entrypoint(options.entrypoint) ?? image.entrypoint ?? null,
+    OnBuild: null,
+    Labels: markStringMap({ ...image.labels, ...labelsOf(options.labels) }),
+    ...(stopSignal === undefined ? {} : { StopSignal: String(stopSignal) }),
+    // Docker says it only where it was asked for.
+    ...(config.stopTimeout === DEFAULT_STOP_TIMEOUT ? {} : { StopTimeout: config.stopTimeout }),
+  });
+}
+
+/** Without what every container is given at its start: HOSTNAME, HOME, TERM. */
+function environment(options: RunOptions, image: readonly string[]): readonly string[] {
+  const env = new Map([['PATH', `PATH=${DEFAULT_PATH}`]]);
+  for (const assignment of [...image, ...normalizeEnv(options.env)]) {
+    const equals = assignment.indexOf('=');
+    if (equals < 0) env.delete(assignment);
+    else env.set(assignment.slice(0, equals), assignment);
+  }
+  return [...env.values()];
+}
+
+function entrypoint(value: RunOptions['entrypoint']): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string') return value === '' ? [] : [value];
+  return value;
+}
+
+/** Docker's counts nanoseconds, and leaves out what was not said. */
+function healthcheck(check: Healthcheck): object {
+  const { test, retries } = check;
+  const time = (name: string, milliseconds: number) =>
+    milliseconds === 0 ? {} : { [name]: milliseconds * 1e6 };
+  return addFields('Healthcheck', {
+    Test: typeof test === 'string' ? ['CMD-SHELL', test] : ['CMD', ...test],
+    ...time('Interval', check.interval),
+    ...time('Timeout', check.timeout),
+    ...time('StartPeriod', check.startPeriod),
+    ...time('StartInterval', check.startInterval),
+    ...(retries === 0 ? {} : { Retries: retries }),
+  });
+}
+
+export function imageName({ config: { image } }: ContainerInfo): string {
+  return image.kind === 'name' ? image.name : image.path;
+}

@@ -1,0 +1,200 @@
+/** How a container runs: `HostConfig` of Docker's API (container inspect, v1.50). */
+import { parseCpus, parseRate, parseSize } from '../base/units.js';
+import { SHM_SIZE } from '../engine/options/defaults.js';
+import { normalizeDevices } from '../engine/options/devices.js';
+import { labelsOf } from '../engine/options/labels.js';
+import type { LogConfig } from '../engine/options/log-config.js';
+import type { DeviceRate, RunOptions } from '../engine/options/options.js';
+import { storageOptions } from '../engine/options/storage-opt.js';
+import { normalizeUlimits, RLIM_INFINITY } from '../engine/options/ulimits.js';
+import { MASKED_PATHS, NO_PATHS, READONLY_PATHS } from '../engine/spec/default-spec.js';
+import type { ContainerInfo } from '../engine/store/stored.js';
+import { addFields } from './api-fields.js';
+import { markStringMap } from './go-values.js';
+
+/** @param swapLimit a memory limit alone limits swap to as much again. */
+export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): object {
+  const { options } = config;
+  const memory = size('memory', options.memory);
+  const swap = options.memorySwap;
+  const { storageOpt, tmpfs, sysctls } = options;
+  const mounts = (options.mounts ?? []).map((mount) => apiMount(mount));
+  return addFields('HostConfig', {
+    Binds: options.volumes ?? null,
+    ContainerIDFile: '',
+    ConsoleSize: [0, 0],
+    LogConfig: logConfig(config.log),
+    NetworkMode: options.network ?? 'none',
+    PortBindings: {},
+    RestartPolicy: {
+      Name: config.restart.name,
+      MaximumRetryCount: config.restart.maximumRetryCount,
+    },
+    AutoRemove: config.autoRemove,
+    VolumeDriver: '',
+    VolumesFrom: null,
+    CapAdd: capabilities(options.capAdd),
+    CapDrop: capabilities(options.capDrop),
+    CgroupnsMode: 'private',
+    Dns: options.dns ?? [],
+    DnsOptions: options.dnsOption ?? [],
+    DnsSearch: options.dnsSearch ?? [],
+    ExtraHosts: options.addHost ?? null,
+    GroupAdd: options.groupAdd?.map(String) ?? null,
+    IpcMode: 'private',
+    Cgroup: '',
+    Links: null,
+    OomScoreAdj: Number(options.oomScoreAdj ?? 0),
+    PidMode: '',
+    Privileged: options.privileged ?? false,
+    PublishAllPorts: false,
+    ReadonlyRootfs: options.readOnly ?? false,
+    SecurityOpt: options.securityOpt ?? null,
+    ...(storageOpt === undefined ? {} : { StorageOpt: markStringMap(storageOf(storageOpt)) }),
+    ...(tmpfs === undefined ? {} : { Tmpfs: markStringMap(tmpfsOf(tmpfs)) }),
+    UTSMode: '',
+    UsernsMode: options.userns === 'host' || options.privileged === true ? 'host' : '',
+    ShmSize: options.shmSize === undefined ? SHM_SIZE : size('shmSize', options.shmSize),
+    ...(sysctls === undefined ? {} : { Sysctls: markStringMap(sysctlsOf(sysctls)) }),
+    Runtime: 'caisson',
+    ...(options.init === undefined || options.init === false ? {} : { Init: options.init }),
+    Isolation: '',
+    CpuShares: Number(options.cpuShares ?? 0),
+    Memory: memory,
+    NanoCpus: options.cpus === undefined ? 0 : parseCpus('cpus', options.cpus),
+    CgroupParent: options.cgroupParent ?? '',
+    BlkioWeight: Number(options.blkioWeight ?? 0),
+    BlkioWeightDevice: [],
+    BlkioDeviceReadBps: rates('deviceReadBps', options.deviceReadBps, 'bps'),
+    BlkioDeviceWriteBps: rates('deviceWriteBps', options.deviceWriteBps, 'bps'),
+    BlkioDeviceReadIOps: rates('deviceReadIops', options.deviceReadIops, 'iops'),
+    BlkioDeviceWriteIOps: rates('deviceWriteIops', options.deviceWriteIops, 'iops'),
+    CpuPeriod: Number(options.cpuPeriod ?? 0),
+    CpuQuota: Number(options.cpuQuota ?? 0),
+    CpuRealtimePeriod: 0,
+    CpuRealtimeRuntime: 0,
+    CpusetCpus: options.cpusetCpus ?? '',
+    CpusetMems: options.cpusetMems ?? '',
+    Devices: normalizeDevices(options.devices).map(({ source, target, access }) => ({
+      PathOnHost: source,
+      PathInContainer: target,
+      CgroupPermissions: access,
+    })),
+    DeviceCgroupRules: options.deviceCgroupRules ?? null,
+    DeviceRequests: null,
+    MemoryReservation: size('memoryReservation', options.memoryReservation),
+    MemorySwap:
+      swap === undefined
+        ? swapLimit
+          ? memory * 2
+          : 0
+        : swap === -1 || swap === '-1'
+          ? -1
+          : size('memorySwap', swap),
+    MemorySwappiness:
+      options.memorySwappiness === undefined || Number(options.memorySwappiness) < 0
+        ? null
+        : Number(options.memorySwappiness),
+    OomKillDisable: options.oomKillDisable ?? null,
+    PidsLimit: options.pidsLimit === undefined ? null : Number(options.pidsLimit),
+    Ulimits: normalizeUlimits(options.ulimits).map(({ type, soft, hard }) => ({
+      Name: type.slice('RLIMIT_'.length).toLowerCase(),
+      Hard: hard === RLIM_INFINITY ? -1 : hard,
+      Soft: soft === RLIM_INFINITY ? -1 : soft,
+    })),
+    ...(mounts.length === 0 ? {} : { Mounts: mounts }),
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
+    MaskedPaths: options.privileged === true ? NO_PATHS : MASKED_PATHS,
+    ReadonlyPaths: options.privileged === true ? NO_PATHS : READONLY_PATHS,
+  });
+}
+
+/** As Docker's client sends them: `CAP_NET_ADMIN` for every way to write it, in order. */
+function capabilities(names: readonly string[] | undefined): readonly string[] | null {
+  if (names === undefined) return null;
+  const full = names.map((name) => name.toUpperCase().replace(/^(?:CAP_)?(?!ALL$)/, 'CAP_'));
+  return [...new Set(full)].sort();
+}
+
+function size(option: string, value: number | string | undefined): number {
+  return value === undefined ? 0 : parseSize(option, value);
+}
+
+function rates(
+  option: string,
+  values: readonly DeviceRate[] | undefined,
+  kind: 'bps' | 'iops',
+): readonly object[] {
+  return (values ?? []).map((value) => {
+    const { path, rate } = parseRate(option, value, kind);
+    return { Path: path, Rate: rate };
+  });
+}
+
+function logConfig({ driver, maxSize, maxFile }: LogConfig): object {
+  return {
+    Type: driver,
+    Config: markStringMap(
+      driver === 'none'
+        ? {}
+        : {
+            'max-file': String(maxFile),
+            'max-size': maxSize >= Number.MAX_SAFE_INTEGER ? '-1' : String(maxSize),
+          },
+    ),
+  };
+}
+
+function storageOf(
+  storageOpt: NonNullable<RunOptions['storageOpt']>,
+): Readonly<Record<string, string>> {
+  const fields = Object.entries(storageOptions(storageOpt));
+  return Object.fromEntries(fields.map(([name, value]) => [name, String(value)]));
+}
+
+function tmpfsOf(tmpfs: NonNullable<RunOptions['tmpfs']>): Readonly<Record<string, string>> {
+  if (!Array.isArray(tmpfs)) return { ...(tmpfs as Readonly<Record<string, string>>) };
+  return Object.fromEntries(
+    (tmpfs as readonly string[]).map((text) => {
+      const colon = text.indexOf(':');
+      return colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)];
+    }),
+  );
+}
+
+function sysctlsOf(sysctls: NonNullable<RunOptions['sysctls']>): Readonly<Record<string, string>> {
+  if (Array.isArray(sysctls)) return labelsOf(sysctls as readonly string[]);
+  return Object.fromEntries(
+    Object.entries(sysctls as Readonly<Record<string, string | number>>).map(([name, value]) => [
+      name,
+      String(value),
+    ]),
+  );
+}
+
+/** As it was asked for with `--mount`. */
+function apiMount(mount: NonNullable<RunOptions['mounts']>[number]): object {
+  const { type, target } = mount;
+  const common = { Target: target, ...(mount.readOnly === true ? { ReadOnly: true } : {}) };
+  if (type === 'bind') {
+    const { source, bindPropagation, bindRecursive } = mount;
+    const bind = {
+      ...(bindPropagation === undefined ? {} : { Propagation: bindPropagation }),
+      ...(bindRecursive === false ? { NonRecursive: true } : {}),
+    };
+    const has = Object.keys(bind).length > 0;
+    return { Type: type, Source: source, ...common, ...(has ? { BindOptions: bind } : {}) };
+  }
+  const { tmpfsSize, tmpfsMode } = mount;
+  const tmpfs = {
+    ...(tmpfsSize === undefined ? {} : { SizeBytes: parseSize('mounts', tmpfsSize) }),
+    ...(tmpfsMode === undefined
+      ? {}
+      : { Mode: typeof tmpfsMode === 'number' ? tmpfsMode : parseInt(tmpfsMode, 8) }),
+  };
+  const has = Object.keys(tmpfs).length > 0;
+  return { Type: type, ...common, ...(has ? { TmpfsOptions: tmpfs } : {}) };
+}

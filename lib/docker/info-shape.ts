@@ -1,0 +1,93 @@
+/** This machine as `docker info` prints it: names and shapes of Docker's API (system info, v1.50). */
+import { hasAppArmor } from '../host/security-labels.js';
+import { hasSelinux } from '../host/selinux.js';
+import type { MachineInfo } from '../info/machine-info.js';
+import { markStruct } from './go-values.js';
+
+/** What Docker has too has Docker's name. */
+export function infoShape(info: MachineInfo): object {
+  const { containers, cgroup } = info;
+  const gives = new Set(
+    cgroup.controllers.filter(({ available }) => available).flatMap(({ limits }) => limits),
+  );
+  const able = new Set(info.abilities.filter(({ available }) => available).map(({ name }) => name));
+  return markStruct('Info', {
+    ID: '',
+    Containers: containers?.total ?? 0,
+    ContainersRunning: containers?.running ?? 0,
+    ContainersPaused: containers?.paused ?? 0,
+    ContainersStopped: containers?.stopped ?? 0,
+    Images: 0,
+    Driver: 'overlay',
+    DriverStatus: null,
+    Plugins: { Volume: null, Network: null, Authorization: null, Log: null },
+    MemoryLimit: gives.has('memory'),
+    SwapLimit: gives.has('memorySwap'),
+    CpuCfsPeriod: gives.has('cpuPeriod'),
+    CpuCfsQuota: gives.has('cpuQuota'),
+    CPUShares: gives.has('cpuShares'),
+    CPUSet: gives.has('cpusetCpus'),
+    PidsLimit: gives.has('pidsLimit'),
+    IPv4Forwarding: false,
+    Debug: false,
+    NFd: 0,
+    OomKillDisable: gives.has('oomKillDisable'),
+    NGoroutines: 0,
+    SystemTime: new Date().toISOString(),
+    LoggingDriver: 'json-file',
+    CgroupDriver: cgroup.driver,
+    CgroupVersion: cgroup.versions.at(-1) === undefined ? '' : String(cgroup.versions[0]),
+    NEventsListener: 0,
+    KernelVersion: info.kernel,
+    OperatingSystem: info.system,
+    OSVersion: '',
+    OSType: 'linux',
+    Architecture: info.architecture,
+    IndexServerAddress: '',
+    RegistryConfig: null,
+    NCPU: info.cpus,
+    MemTotal: info.memory,
+    GenericResources: null,
+    DockerRootDir: info.dataRoot,
+    HttpProxy: '',
+    HttpsProxy: '',
+    NoProxy: '',
+    Name: info.hostname,
+    Labels: [],
+    ExperimentalBuild: false,
+    ServerVersion: info.version,
+    Runtimes: {},
+    DefaultRuntime: 'caisson',
+    Swarm: {
+      NodeID: '',
+      NodeAddr: '',
+      LocalNodeState: 'inactive',
+      ControlAvailable: false,
+      Error: '',
+      RemoteManagers: null,
+    },
+    LiveRestoreEnabled: true,
+    Isolation: '',
+    InitBinary: 'caisson-init',
+    ContainerdCommit: { ID: '' },
+    RuncCommit: { ID: '' },
+    InitCommit: { ID: '' },
+    SecurityOptions: [
+      ...(hasAppArmor() ? ['name=apparmor'] : []),
+      ...(hasSelinux() ? ['name=selinux'] : []),
+      ...(able.has('seccomp') ? ['name=seccomp,profile=default'] : []),
+      ...(able.has('user-namespaces') ? ['name=userns'] : []),
+      ...(info.user.uid === 0 ? [] : ['name=rootless']),
+    ],
+    CDISpecDirs: null,
+    Warnings: null,
+    ClientInfo: { Version: info.version, Context: 'default', Plugins: null, Warnings: null },
+    NodeVersion: info.node,
+    RunRoot: info.runRoot,
+    User: info.user,
+    Inside: info.inside ?? '',
+    CgroupVersions: cgroup.versions,
+    Controllers: cgroup.controllers,
+    Abilities: info.abilities,
+  });
+}

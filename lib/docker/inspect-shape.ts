@@ -1,0 +1,180 @@
+/** A container as `docker inspect` prints it: names and shapes of Docker's API (container inspect, v1.50). */
+import { normalizeMounts } from '../engine/options/mounts.js';
+import { networkName, type RunOptions } from '../engine/options/options.js';
+import type { ContainerInfo, StoredHealth } from '../engine/store/stored.js';
+import { addFields } from './api-fields.js';
+import { configShape, type ImageConfig, imageName } from './config-shape.js';
+import { isStringMap, markStringMap, markStruct } from './go-values.js';
+import { hostConfigShape } from './host-config-shape.js';
+
+/** What only the engine knows; what is missing is left empty. */
+export interface InspectExtra {
+  /** Identity of the image; default: its name. */
+  readonly imageId?: string;
+  readonly image?: ImageConfig;
+  /** Absolute paths on the host. */
+  readonly logPath?: string;
+  readonly resolvConfPath?: string;
+  readonly hostnamePath?: string;
+  readonly hostsPath?: string;
+  readonly upperDir?: string;
+  readonly workDir?: string;
+  readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
+  /** Ids of running execs. */
+  readonly execIds?: readonly string[];
+  /** With `--size`: bytes. */
+  readonly sizeRw?: number;
+  readonly sizeRootFs?: number;
+  /** A memory limit alone limits swap to as much again. */
+  readonly swapLimit?: boolean;
+}
+
+/** Docker's zero time. */
+const NEVER = '0001-01-01T00:00:00Z';
+
+export function inspectShape(info: ContainerInfo, extra: InspectExtra = {}): object {
+  return markStructs(shapeOf(info, extra));
+}
+
+/** Go's maps with keys of any name: all else are structs, where a field that is not there is a mistake. */
+const MAPS: ReadonlySet<string> = new Set(['Networks', 'Ports', 'PortBindings', 'Volumes']);
+
+function markStructs<T extends object>(value: T, isMap = false): T {
+  for (const [key, member] of Object.entries(value) as [string, unknown][]) {
+    if (typeof member === 'object' && member !== null) markStructs(member, MAPS.has(key));
+  }
+  if (isMap || Array.isArray(value) || isStringMap(value)) return value;
+  return markStruct('Container', value);
+}
+
+function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
+  const { config, state, status, health } = info;
+  const [path = '', ...args] = config.command;
+  return addFields('Container', {
+    Id: config.id,
+    Created: config.created,
+    Path: path,
+    Args: args,
+    State: addFields('State', {
+      Status: status,
+      // Docker counts a container that waits for its restart among the running ones.
+      Running: status === 'running' || status === 'paused' || status === 'restarting',
+      Paused: status === 'paused',
+      Restarting: status === 'restarting',
+      OOMKilled: state.oomKilled,
+      Dead: status === 'dead',
+      Pid: state.pid,
+      ExitCode: state.exitCode,
+      Error: state.error,
+      StartedAt: state.startedAt === '' ? NEVER : state.startedAt,
+      FinishedAt: state.finishedAt === '' ? NEVER : state.finishedAt,
+      ...(health === undefined ? {} : { Health: healthOf(health) }),
+    }),
+    Image: extra.imageId ?? imageName(info),
+    ResolvConfPath: extra.resolvConfPath ?? '',
+    HostnamePath: extra.hostnamePath ?? '',
+    HostsPath: extra.hostsPath ?? '',
+    LogPath: config.log.driver === 'none' ? '' : (extra.logPath ?? ''),
+    Name: `/${config.name}`,
+    RestartCount: state.restartCount,
+    Driver: 'overlay',
+    Platform: 'linux',
+    MountLabel: extra.selinux?.mount ?? '',
+    ProcessLabel: extra.selinux?.process ?? '',
+    AppArmorProfile: appArmorOf(config.options.securityOpt),
+    ExecIDs: extra.execIds === undefined || extra.execIds.length === 0 ? null : extra.execIds,
+    HostConfig: hostConfigShape(info, extra.swapLimit === true),
+    GraphDriver: {
+      Data:
+        extra.upperDir === undefined
+          ? null
+          : markStringMap({ UpperDir: extra.upperDir, WorkDir: extra.workDir ?? '' }),
+      Name: 'overlay',
+    },
+    ...(extra.sizeRw === undefined ? {} : { SizeRw: extra.sizeRw }),
+    ...(extra.sizeRootFs === undefined ? {} : { SizeRootFs: extra.sizeRootFs }),
+    Mounts: mountPoints(config.options),
+    Config: configShape(info, extra.image ?? {}),
+    NetworkSettings: networkSettings(networkName(config.options)),
+  });
+}
+
+function healthOf({ status, failingStreak, log }: StoredHealth): object {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ start, end, exitCode, output }) => ({
+      Start: start,
+      End: end,
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
+}
+
+/** The profile that was asked for. */
+function appArmorOf(securityOpt: RunOptions['securityOpt'] = []): string {
+  const asked = securityOpt.filter((text) => /^apparmor[=:]/.test(text)).at(-1);
+  return asked === undefined ? '' : asked.slice('apparmor='.length);
+}
+
+/** As they are mounted: the order and the defaults are the engine's. `--tmpfs` is no mount point for Docker. */
+function mountPoints(options: RunOptions): readonly object[] {
+  const modes = new Map(
+    (options.volumes ?? []).map((text) => {
+      const [, target = '', mode = ''] = text.split(':');
+      return [target, mode];
+    }),
+  );
+  return normalizeMounts(options)
+    .filter(({ from }) => from !== 'tmpfs')
+    .map((mount) =>
+      addFields('MountPoint', {
+        Type: mount.type,
+        Source: mount.source ?? '',
+        Destination: mount.target,
+        Mode: mount.from === 'volumes' ? (modes.get(mount.target) ?? '') : '',
+        RW: !mount.options.includes('ro'),
+        Propagation:
+          mount.type === 'bind'
+            ? (mount.options.find((option) => /^r?(?:private|shared|slave)$/.test(option)) ?? '')
+            : '',
+      }),
+    );
+}
+
+function networkSettings(network: string): object {
+  const nothing = {
+    Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    MacAddress: '',
+    EndpointID: '',
+  };
+  return {
+    Bridge: '',
+    SandboxID: '',
+    SandboxKey: '',
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    Ports: {},
+    ...nothing,
+    Networks: {
+      [network]: addFields('Endpoint', {
+        IPAMConfig: null,
+        Links: null,
+        Aliases: null,
+        DriverOpts: null,
+        NetworkID: '',
+        ...nothing,
+        DNSNames: null,
+      }),
+    },
+  };
+}

@@ -1,0 +1,148 @@
+/** One container as `docker ps --format` knows it. */
+import { shortId } from '../base/ids.js';
+import { labelsOf } from '../engine/options/labels.js';
+import { networkName } from '../engine/options/options.js';
+import type { ContainerInfo, StoredHealth } from '../engine/store/stored.js';
+import { ellipsis } from './ellipsis.js';
+import { quote } from './go-quote.js';
+import { humanDuration, humanSize } from './go-units.js';
+import { markStruct } from './go-values.js';
+
+export const PS_TABLE =
+  '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}';
+/** With `--size`. */
+export const PS_TABLE_WITH_SIZE = `${PS_TABLE}\t{{.Size}}`;
+
+/** All that a row has, in the order in which it is printed as JSON; all of them strings. */
+export interface PsRow {
+  readonly Command: string;
+  readonly CreatedAt: string;
+  readonly ID: string;
+  readonly Image: string;
+  readonly Labels: string;
+  readonly LocalVolumes: string;
+  readonly Mounts: string;
+  readonly Names: string;
+  readonly Networks: string;
+  readonly Ports: string;
+  readonly RunningFor: string;
+  readonly Size: string;
+  readonly State: string;
+  readonly Status: string;
+  /** A method of the template's: `{{.Label "key"}}`. */
+  readonly Label: (key: string) => string;
+}
+
+export const PS_HEADINGS: Readonly<Record<keyof PsRow, unknown>> = markStruct('Headings', {
+  Command: 'COMMAND',
+  CreatedAt: 'CREATED AT',
+  ID: 'CONTAINER ID',
+  Image: 'IMAGE',
+  Labels: 'LABELS',
+  LocalVolumes: 'LOCAL VOLUMES',
+  Mounts: 'MOUNTS',
+  Names: 'NAMES',
+  Networks: 'NETWORKS',
+  Ports: 'PORTS',
+  RunningFor: 'CREATED',
+  Size: 'SIZE',
+  State: 'STATE',
+  Status: 'STATUS',
+  // As Docker: `com.example.some-name` is headed `some name`.
+  Label: (key: string) => key.slice(key.lastIndexOf('.') + 1).replace(/[-_]/g, ' '),
+});
+
+export interface PsOptions {
+  readonly noTrunc?: boolean;
+  /** Bytes of the writable layer, and of the whole root where that is known. */
+  readonly size?: { readonly writable: number; readonly root?: number };
+}
+
+const COMMAND_WIDTH = 20;
+const MOUNT_WIDTH = 15;
+
+export function psShape(info: ContainerInfo, now: Date, options: PsOptions = {}): PsRow {
+  const { config, status } = info;
+  const { noTrunc = false, size } = options;
+  const labels = labelsOf(config.options.labels);
+  const shorten = (text: string, width: number): string => (noTrunc ? text : ellipsis(text, width));
+  const row: PsRow = {
+    Command: quote(shorten(commandText(config.command), COMMAND_WIDTH)),
+    get CreatedAt() {
+      return goTime(new Date(config.created));
+    },
+    ID: noTrunc ? config.id : shortId(config.id),
+    Image: config.image.kind === 'name' ? config.image.name : config.image.path,
+    Labels: Object.entries(labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+    LocalVolumes: '0',
+    Mounts: sources(info)
+      .map((source) => shorten(source, MOUNT_WIDTH))
+      .join(','),
+    Names: config.name,
+    Networks: networkName(config.options),
+    Ports: '',
+    RunningFor: `${humanDuration(now.getTime() - Date.parse(config.created))} ago`,
+    Size: size === undefined ? '' : sizeText(size),
+    State: status,
+    Status: statusText(info, now),
+    Label: (key) => (Object.hasOwn(labels, key) ? (labels[key] ?? '') : ''),
+  };
+  return markStruct('Container', row);
+}
+
+/** As moby's daemon/container/view.go: arguments with a space in them between quotes. */
+function commandText(command: readonly string[]): string {
+  return command.map((arg, at) => (at > 0 && arg.includes(' ') ? `'${arg}'` : arg)).join(' ');
+}
+
+function sizeText({ writable, root = 0 }: NonNullable<PsOptions['size']>): string {
+  const text = humanSize(writable);
+  return root > 0 ? `${text} (virtual ${humanSize(root)})` : text;
+}
+
+/** Sources of what is bound. */
+function sources({ config: { options } }: ContainerInfo): readonly string[] {
+  return [
+    ...(options.volumes ?? []).map((text) => text.split(':')[0] ?? ''),
+    ...(options.mounts ?? []).flatMap((mount) => (mount.type === 'bind' ? [mount.source] : [])),
+  ];
+}
+
+/** Go's time.String, without the names of zones, which JavaScript does not know. */
+function goTime(time: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const minutes = -time.getTimezoneOffset();
+  const zone = `${minutes < 0 ? '-' : '+'}${two(Math.trunc(Math.abs(minutes) / 60))}${two(Math.abs(minutes) % 60)}`;
+  return (
+    `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ` +
+    `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())} ` +
+    `${zone} ${minutes === 0 ? 'UTC' : zone}`
+  );
+}
+
+function healthText({ status }: StoredHealth): string {
+  return status === 'starting' ? 'health: starting' : status;
+}
+
+/** The STATUS column (moby daemon/container/state.go). */
+export function statusText({ state, status, health }: ContainerInfo, now: Date): string {
+  const since = (time: string): string => humanDuration(now.getTime() - Date.parse(time));
+  switch (status) {
+    case 'running':
+      return `Up ${since(state.startedAt)}${health === undefined ? '' : ` (${healthText(health)})`}`;
+    case 'paused':
+      return `Up ${since(state.startedAt)} (Paused)`;
+    case 'restarting':
+      return `Restarting (${state.exitCode}) ${since(state.finishedAt)} ago`;
+    case 'removing':
+      return 'Removal In Progress';
+    case 'dead':
+      return 'Dead';
+    case 'created':
+      return 'Created';
+    case 'exited':
+      return `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`;
+  }
+}

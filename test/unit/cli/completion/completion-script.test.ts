@@ -1,0 +1,217 @@
+import { expect } from 'chai';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { completionScript } from '../../../../lib/cli/completion/completion-script.js';
+import { describeCommands } from '../../../../lib/cli/registry.js';
+import { skip } from '../../../support/skip.js';
+
+const COMMANDS = await describeCommands();
+
+/** Stands for caisson, which has no containers with known names to complete: tells what it was asked for. */
+const ANSWERS = `#!/bin/sh
+case "$*" in
+  "ps -a --format {{.Names}}") printf 'web\\ndb\\nold\\n' ;;
+  "ps --format {{.Names}}") printf 'web\\ndb\\n' ;;
+  "--data-root /d ps --format {{.Names}}") printf 'elsewhere\\n' ;;
+  "ps --filter status=paused --format {{.Names}}") printf 'frozen\\n' ;;
+  "ps -a --filter status=created --filter status=exited --format {{.Names}}") printf 'old\\n' ;;
+  *) echo "wrong" ;;
+esac
+`;
+
+let dir: string;
+
+before(() => {
+  dir = mkdtempSync(join(tmpdir(), 'caisson-completion-'));
+  mkdirSync(join(dir, 'bin'));
+  writeFileSync(join(dir, 'bin', 'caisson'), ANSWERS);
+  chmodSync(join(dir, 'bin', 'caisson'), 0o755);
+  mkdirSync(join(dir, 'here', 'sub dir'), { recursive: true });
+  writeFileSync(join(dir, 'here', 'file.env'), '');
+  for (const shell of ['bash', 'zsh', 'fish'] as const)
+    writeFileSync(join(dir, shell), completionScript(shell, COMMANDS));
+});
+after(() => rmSync(dir, { recursive: true }));
+
+function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${join(dir, 'bin')}:${process.env['PATH']}`, HOME: dir };
+}
+
+function has(shell: string): boolean {
+  return spawnSync(shell, ['-c', 'true']).status === 0;
+}
+
+/** Words that bash offers; the last one is what is being typed. */
+function offers(...words: readonly string[]): readonly string[] {
+  const script = `source "$0" || exit 1
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _caisson caisson "\${COMP_WORDS[COMP_CWORD]}" "\${COMP_WORDS[COMP_CWORD-1]}" || exit 1
+    printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const output = execFileSync('bash', ['-uc', script, join(dir, 'bash'), 'caisson', ...words], {
+    encoding: 'utf8',
+    cwd: join(dir, 'here'),
+    env: environment(),
+  });
+  return output.split('\n').filter((line) => line !== '');
+}
+
+describe('completion for bash', () => {
+  it('The script is valid for bash', () => {
+    execFileSync('bash', ['-n', join(dir, 'bash')]);
+  });
+
+  const cases: readonly (readonly [readonly string[], readonly string[]])[] = [
+    [['ru'], ['run']],
+    [['re'], ['restart', 'rename']],
+    [['--data-root', '/d', 'pau'], ['pause']],
+    [['--v'], ['--version']],
+    [['explain', ''], ['run']],
+    [['explain', 'run', '--mem'], ['--memory', '--memory-reservation', '--memory-swap', '--memory-swappiness']], // prettier-ignore
+    [
+      ['completion', ''],
+      ['bash', 'zsh', 'fish'],
+    ],
+    [['completion', 'bash', ''], []],
+    [
+      ['container', 'l'],
+      ['logs', 'ls', 'list'],
+    ],
+    [['container', 'list', '--fo'], ['--format']],
+    [
+      ['container', 'prune', '--f'],
+      ['--filter', '--force'],
+    ],
+    [
+      ['run', '--det'],
+      ['--detach', '--detach-keys'],
+    ],
+    [['create', '--det'], []],
+    [
+      ['run', '--restart', ''],
+      ['no', 'on-failure', 'always', 'unless-stopped'],
+    ],
+    [['run', '--restart', 'al'], ['always']],
+    [['run', '--restart', '=', 'un'], ['unless-stopped']],
+    [
+      ['run', '--restart', '='],
+      ['no', 'on-failure', 'always', 'unless-stopped'],
+    ],
+    [['run', '-it', '--network', 'h'], ['host']],
+    [
+      ['run', '-ita', 'std'],
+      ['stdin', 'stdout', 'stderr'],
+    ],
+    [['run', '--log-opt', 'max-s'], ['max-size=']],
+    [['run', '-m', ''], []],
+    [['run', '-m64m', 'h'], ['host']],
+    [['run', '-m', '=', '64m', 'h'], ['host']],
+    [['run', '--rm', ''], ['host']],
+    [['run', '--', '--r'], []],
+    [
+      ['run', '--env-file', ''],
+      ['file.env', 'sub dir'],
+    ],
+    [['--data-root', ''], ['sub dir']],
+    [['run', 'host', 'fi'], ['file.env']],
+    [['run', 'host', '--r'], []],
+    [
+      ['stop', ''],
+      ['web', 'db'],
+    ],
+    [['stop', '-t', '3', 'we'], ['web']],
+    [
+      ['stop', 'web', ''],
+      ['web', 'db'],
+    ],
+    [['stop', 'web', '--s'], ['--signal']],
+    [['stop', '-s', 'T'], ['TERM']],
+    [['--data-root', '/d', 'kill', ''], ['elsewhere']],
+    [['--data-root', '=', '/d', 'kill', ''], ['elsewhere']],
+    [['start', ''], ['old']],
+    [['rm', '-f', 'o'], ['old']],
+    [['unpause', ''], ['frozen']],
+    [
+      ['logs', ''],
+      ['web', 'db', 'old'],
+    ],
+    [['logs', 'web', ''], []],
+    [['container', 'inspect', 'd'], ['db']],
+    [['inspect', '-f', 'j'], ['json']],
+    [['exec', '-it', 'w'], ['web']],
+    [['exec', 'web', 'file'], ['file.env']],
+    [['rename', 'w'], ['web']],
+    [['rename', 'web', 'w'], []],
+    [['ps', ''], []],
+    [
+      ['ps', '--format', ''],
+      ['table', 'json'],
+    ],
+    [['nope', ''], []],
+  ];
+  for (const [words, expected] of cases) {
+    it(`The words after "caisson ${words.join(' ')}" are completed: ${expected.join(' ')}`, () => {
+      expect([...offers(...words)].sort()).to.deep.equal([...expected].sort());
+    });
+  }
+
+  it('The script offers every command and every flag', () => {
+    const commands = COMMANDS.map(({ spec }) => spec.name.split(' ')[0]!);
+    expect([...offers('')].sort()).to.deep.equal([...new Set([...commands, 'container'])].sort());
+    for (const { spec } of COMMANDS) {
+      const flags = spec.flags.map(({ long }) => `--${long}`);
+      expect([...offers(...spec.name.split(' '), '--')].sort(), spec.name).to.deep.equal(
+        flags.sort(),
+      );
+    }
+  });
+});
+
+describe('completion for zsh', () => {
+  it('The script is valid for zsh', function () {
+    if (!has('zsh')) skip(this, 'zsh is not installed');
+    execFileSync('zsh', ['-n', join(dir, 'zsh')]);
+  });
+
+  it('The script describes everything, and closes its quotes', () => {
+    const script = completionScript('zsh', COMMANDS);
+    expect(script).to.match(/^#compdef caisson\n/);
+    expect(script).to.include(`'--memory-swap:Memory and swap together; -1: no limit'`);
+    expect(script).to.include(`'inspect:Show everything that is known of containers, as JSON'`);
+  });
+});
+
+describe('completion for fish', () => {
+  function fish(line: string): readonly string[] {
+    return execFileSync('fish', ['-c', `source ${join(dir, 'fish')}; complete -C $argv[1]`, line], {
+      encoding: 'utf8',
+      cwd: join(dir, 'here'),
+      env: environment(),
+    })
+      .split('\n')
+      .filter((text) => text !== '')
+      .map((text) => text.split('\t')[0]!);
+  }
+
+  const cases: readonly (readonly [string, readonly string[]])[] = [
+    ['caisson ru', ['run']],
+    ['caisson explain ', ['run']],
+    ['caisson container l', ['list', 'logs', 'ls']],
+    ['caisson run --restart un', ['unless-stopped']],
+    ['caisson run --restart=un', ['--restart=unless-stopped']],
+    ['caisson stop ', ['db', 'web']],
+    ['caisson stop -t 3 w', ['web']],
+    ['caisson start ', ['old']],
+    ['caisson logs web ', []],
+    ['caisson ps --fo', ['--format']],
+    ['caisson create --detach-', []],
+    ['caisson exec -it w', ['web']],
+  ];
+  for (const [line, expected] of cases) {
+    it(line, function () {
+      if (!has('fish')) skip(this, 'fish is not installed');
+      expect([...fish(line)].sort()).to.deep.equal(expected);
+    });
+  }
+});
