@@ -14,6 +14,7 @@
 #include "compile_seccomp.h"
 #include "container.h"
 #include "environment.h"
+#include "layouts.h"
 #include "tree_size.h"
 
 namespace caisson {
@@ -30,20 +31,6 @@ std::shared_ptr<Napi::FunctionReference> persistent(const Napi::Value& function)
       std::make_shared<Napi::FunctionReference>(Napi::Persistent(function.As<Napi::Function>()));
   reference->SuppressDestruct();
   return reference;
-}
-
-// The instruction table, so that a test can compare it with its twin in TypeScript.
-Napi::Value instructions(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  auto list = Napi::Array::New(env);
-  uint32_t at = 0;
-  for (const Instruction& rule : kInstructions) {
-    auto entry = Napi::Object::New(env);
-    entry.Set("name", rule.name);
-    entry.Set("phases", Napi::Number::New(env, rule.phases));
-    list.Set(at++, entry);
-  }
-  return list;
 }
 
 // lockByte(fd, offset) → whether the byte is now ours: an open-file-description lock (fcntl(2)),
@@ -239,7 +226,7 @@ Napi::Value hurry(const Napi::CallbackInfo& info) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData<Environment>(new Environment(env));
   exports.Set("setup", Napi::Function::New(env, setup));
-  exports.Set("instructions", Napi::Function::New(env, instructions));
+  exports.Set("layouts", Napi::Function::New(env, layouts));
   exports.Set("template", Napi::Function::New(env, make_template));
   exports.Set("instantiate", Napi::Function::New(env, instantiate));
   exports.Set("launch", Napi::Function::New(env, Container::launch));

@@ -2,11 +2,33 @@
 import { CaissonError } from '../base/errors.js';
 import { OPCODE_NUMBERS, type Program, type Step } from './instructions.js';
 
-const MAGIC = 0x314e5343;
-const VERSION = 1;
+export const PROGRAM_MAGIC = 0x314e5343;
+export const PROGRAM_VERSION = 1;
 export const HEADER_SIZE = 40;
 export const STEP_SIZE = 64;
-const MAX_SIZE = 8 << 20;
+export const MAX_PROGRAM_SIZE = 8 << 20;
+
+/** Where the fields of the header and of a step are. */
+export const HEADER = {
+  magic: 0,
+  version: 4,
+  size: 8,
+  slots: 12,
+  steps: 14,
+  arena: 20,
+  faultPhase: 24,
+  faultStep: 26,
+  faultAction: 28,
+  reserved: 32,
+} as const;
+export const STEP = {
+  op: 0,
+  reserved: 2,
+  slot: 4,
+  text: 12,
+  reserved2: 28,
+  number: 32,
+} as const;
 
 /** What to do at one step instead of running it. Debug builds of the addon only. */
 export interface Fault {
@@ -15,7 +37,7 @@ export interface Fault {
   readonly action: 'fail' | 'kill-init' | 'kill-node' | 'kill-both';
 }
 
-const FAULTS = { fail: 1, 'kill-init': 2, 'kill-node': 3, 'kill-both': 4 } as const;
+export const FAULTS = { fail: 1, 'kill-init': 2, 'kill-node': 3, 'kill-both': 4 } as const;
 
 /** Bytes of a text that is worth being measured before there is room made for it. */
 const LONG_TEXT = 1 << 20;
@@ -49,18 +71,18 @@ export class Encoder {
       }
     }
     const { int16s, words, end } = this;
-    words[0] = MAGIC;
-    words[1] = VERSION;
-    words[2] = end;
-    int16s[6] = slots;
-    int16s[7] = host.length;
-    int16s[8] = container.length;
-    int16s[9] = teardown.length;
-    words[5] = arena;
+    words[HEADER.magic >> 2] = PROGRAM_MAGIC;
+    words[HEADER.version >> 2] = PROGRAM_VERSION;
+    words[HEADER.size >> 2] = end;
+    int16s[HEADER.slots >> 1] = slots;
+    int16s[HEADER.steps >> 1] = host.length;
+    int16s[(HEADER.steps >> 1) + 1] = container.length;
+    int16s[(HEADER.steps >> 1) + 2] = teardown.length;
+    words[HEADER.arena >> 2] = arena;
     if (fault !== undefined) {
-      int16s[12] = fault.phase === 'host' ? 0 : 1;
-      int16s[13] = fault.step;
-      words[7] = FAULTS[fault.action];
+      int16s[HEADER.faultPhase >> 1] = fault.phase === 'host' ? 0 : 1;
+      int16s[HEADER.faultStep >> 1] = fault.step;
+      words[HEADER.faultAction >> 2] = FAULTS[fault.action];
     }
     return this.bytes.subarray(0, end);
   }
@@ -80,11 +102,11 @@ export class Encoder {
 
   private step({ op, slots, texts, numbers }: Step, at: number, arena: number): void {
     const { int16s } = this;
-    const at16 = at >> 1;
-    int16s[at16] = OPCODE_NUMBERS[op];
-    for (let i = 0; i < 4; i++) int16s[at16 + 2 + i] = slots?.[i] ?? -1;
+    int16s[(at + STEP.op) >> 1] = OPCODE_NUMBERS[op];
+    const slotsAt = (at + STEP.slot) >> 1;
+    for (let i = 0; i < 4; i++) int16s[slotsAt + i] = slots?.[i] ?? -1;
     if (numbers !== undefined) {
-      const place = (at + 32) >> 2;
+      const place = (at + STEP.number) >> 2;
       for (let i = 0; i < numbers.length; i++) this.number(numbers[i] ?? 0, place + 2 * i);
     }
     if (texts === undefined) return;
@@ -93,7 +115,7 @@ export class Encoder {
       if (text === undefined) continue;
       const offset = this.text(text) - arena;
       // The buffer may have moved: look it up only now.
-      this.words[((at + 12) >> 2) + i] = offset;
+      this.words[((at + STEP.text) >> 2) + i] = offset;
     }
   }
 
@@ -144,14 +166,14 @@ export class Encoder {
   private reserve(more: number): void {
     const needed = this.end + more;
     if (needed <= this.bytes.length) return;
-    if (needed > MAX_SIZE) {
+    if (needed > MAX_PROGRAM_SIZE) {
       throw new CaissonError(
         'ERR_INVALID_PROGRAM',
-        `the launch program is larger than ${MAX_SIZE} bytes: too many arguments or variables`,
+        `the launch program is larger than ${MAX_PROGRAM_SIZE} bytes: too many arguments or variables`,
         { stage: 'config' },
       );
     }
-    const size = Math.min(MAX_SIZE, Math.max(needed, this.bytes.length * 2));
+    const size = Math.min(MAX_PROGRAM_SIZE, Math.max(needed, this.bytes.length * 2));
     const larger = Buffer.allocUnsafeSlow((size + 3) & ~3);
     this.bytes.copy(larger);
     this.bytes = larger;

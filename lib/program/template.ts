@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Binding } from '../native/binding.js';
 import { execTexts } from './compile-process.js';
-import { type Encoder, type Fault, HEADER_SIZE, STEP_SIZE } from './encode.js';
+import { type Encoder, type Fault, HEADER, HEADER_SIZE, STEP, STEP_SIZE } from './encode.js';
 import type { Opcode, Program, Step } from './instructions.js';
 import type { Command } from './launch-input.js';
 
@@ -68,11 +68,12 @@ export class Template {
       const record = HEADER_SIZE + index * STEP_SIZE;
       for (const place of hostIds(step)) {
         const above = Number(step.numbers?.[place]) - BASE;
-        places.push(PLACE.hostId, record + 32 + 8 * place, above);
+        places.push(PLACE.hostId, record + STEP.number + 8 * place, above);
       }
       if (!WITH_MAPS.has(step.op)) return;
       for (const place of [0, 1]) {
-        const text = bytes.readUInt32LE(20) + bytes.readUInt32LE(record + 12 + 4 * place);
+        const text =
+          bytes.readUInt32LE(HEADER.arena) + bytes.readUInt32LE(record + STEP.text + 4 * place);
         const end = text + 4 + bytes.readUInt32LE(text);
         const map = bytes.toString('latin1', text + 4, end);
         for (const { index, 1: before = '', 2: id } of map.matchAll(HOST_ID_OF_MAP))

@@ -13,7 +13,7 @@ import { describeForError } from '../../program/describe.js';
 import { errnoName } from '../../base/errno.js';
 import { PHASES, type Program, type Step } from '../../program/instructions.js';
 
-const BEFORE_FIRST_STEP = 0xffffffff;
+export const BEFORE_FIRST_STEP = 0xffffffff;
 
 const NO_SUCH_PROFILE = 'no such AppArmor profile is loaded: apparmor_parser -r FILE loads it';
 const NO_CHANGE_OF_PROFILE =

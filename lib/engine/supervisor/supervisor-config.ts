@@ -3,11 +3,49 @@ import type { LaunchSlots } from '../../program/slots.js';
 import type { Healthcheck } from '../options/healthcheck.js';
 import type { RestartPolicy, RestartPolicyName } from '../options/restart-policy.js';
 
-const MAGIC = 0x314d_5343;
-const HEADER_SIZE = 128;
-const TEXTS_AT = 80;
+export const SUPERVISOR_MAGIC = 0x314d_5343;
+export const SUPERVISOR_HEADER_SIZE = 128;
 
-const FLAG = {
+/** Where the fields of the header are: `SupervisorHeader`. */
+export const SUPERVISOR_HEADER = {
+  magic: 0,
+  size: 4,
+  flags: 8,
+  policy: 12,
+  retries: 16,
+  stopSignal: 20,
+  stopTimeout: 24,
+  idBase: 28,
+  logSize: 32,
+  logFiles: 40,
+  attach: 44,
+  slots: 48,
+  checkInterval: 56,
+  checkTimeout: 60,
+  checkStartPeriod: 64,
+  checkStartInterval: 68,
+  checkRetries: 72,
+  checkSlots: 76,
+  text: 80,
+  reserved: 124,
+} as const;
+
+/** `SupervisorText`: the texts behind the header, in the order of their offsets in it. */
+export const SUPERVISOR_TEXTS = [
+  'id',
+  'directory',
+  'names',
+  'name',
+  'sockets',
+  'events',
+  'attributes',
+  'bootId',
+  'program',
+  'teardown',
+  'check',
+] as const;
+
+export const SUPERVISOR_FLAGS = {
   terminal: 1,
   openStdin: 2,
   stdinOnce: 4,
@@ -18,6 +56,7 @@ const FLAG = {
   bound: 128,
 } as const;
 
+/** `RestartPolicy`. */
 export const POLICY_NUMBERS: Readonly<Record<RestartPolicyName, number>> = {
   no: 0,
   'on-failure': 1,
@@ -71,63 +110,62 @@ export interface SupervisorConfig {
 
 export function encodeSupervisorConfig(config: SupervisorConfig): Buffer {
   const { slots, check } = config;
-  const header = Buffer.alloc(HEADER_SIZE);
-  const flags =
-    (config.terminal ? FLAG.terminal : 0) |
-    (config.openStdin ? FLAG.openStdin : 0) |
-    (config.stdinOnce ? FLAG.stdinOnce : 0) |
-    (config.autoRemove ? FLAG.autoRemove : 0) |
-    (config.log === undefined ? FLAG.noLog : 0) |
-    (config.ownUserNamespace ? FLAG.ownUserNamespace : 0) |
-    (config.bound ? FLAG.bound : 0) |
-    (config.gated ? FLAG.gated : 0);
-  header.writeUInt32LE(MAGIC, 0);
-  header.writeUInt32LE(flags, 8);
-  header.writeUInt32LE(POLICY_NUMBERS[config.restart.name], 12);
-  header.writeInt32LE(config.restart.maximumRetryCount, 16);
-  header.writeInt32LE(config.stopSignal, 20);
-  header.writeInt32LE(config.stopTimeout, 24);
-  header.writeUInt32LE(config.idBase, 28);
-  header.writeBigUInt64LE(BigInt(config.log?.maxSize ?? 0), 32);
-  header.writeUInt32LE(config.log?.maxFile ?? 1, 40);
-  header.writeUInt32LE(config.attach, 44);
+  const header = Buffer.alloc(SUPERVISOR_HEADER_SIZE);
+  const at = SUPERVISOR_HEADER;
+  header.writeUInt32LE(SUPERVISOR_MAGIC, at.magic);
+  header.writeUInt32LE(flagsOf(config), at.flags);
+  header.writeUInt32LE(POLICY_NUMBERS[config.restart.name], at.policy);
+  header.writeInt32LE(config.restart.maximumRetryCount, at.retries);
+  header.writeInt32LE(config.stopSignal, at.stopSignal);
+  header.writeInt32LE(config.stopTimeout, at.stopTimeout);
+  header.writeUInt32LE(config.idBase, at.idBase);
+  header.writeBigUInt64LE(BigInt(config.log?.maxSize ?? 0), at.logSize);
+  header.writeUInt32LE(config.log?.maxFile ?? 1, at.logFiles);
+  header.writeUInt32LE(config.attach, at.attach);
   [slots.stdin, slots.stdout, slots.stderr, slots.oom].forEach((slot, index) => {
-    header.writeInt16LE(slot ?? -1, 48 + 2 * index);
+    header.writeInt16LE(slot ?? -1, at.slots + 2 * index);
   });
-
   if (check !== undefined) {
-    const { interval, timeout, startPeriod, startInterval, retries } = check;
-    [interval, timeout, startPeriod, startInterval, retries].forEach((number, index) => {
-      header.writeUInt32LE(number, 56 + 4 * index);
-    });
-    header.writeInt16LE(check.slots.stdout ?? -1, 76);
-    header.writeInt16LE(check.slots.stderr ?? -1, 78);
+    header.writeUInt32LE(check.interval, at.checkInterval);
+    header.writeUInt32LE(check.timeout, at.checkTimeout);
+    header.writeUInt32LE(check.startPeriod, at.checkStartPeriod);
+    header.writeUInt32LE(check.startInterval, at.checkStartInterval);
+    header.writeUInt32LE(check.retries, at.checkRetries);
+    header.writeInt16LE(check.slots.stdout ?? -1, at.checkSlots);
+    header.writeInt16LE(check.slots.stderr ?? -1, at.checkSlots + 2);
   }
 
-  const attributes = JSON.stringify(config.attributes).slice(1, -1);
+  const texts: Readonly<Record<(typeof SUPERVISOR_TEXTS)[number], string | Uint8Array>> = {
+    ...config,
+    attributes: JSON.stringify(config.attributes).slice(1, -1),
+    check: check?.program ?? '',
+  };
   const parts: Uint8Array[] = [header];
-  let end = HEADER_SIZE;
-  [
-    config.id,
-    config.directory,
-    config.names,
-    config.name,
-    config.sockets,
-    config.events,
-    attributes,
-    config.bootId,
-    config.program,
-    config.teardown,
-    check?.program ?? '',
-  ].forEach((text, index) => {
+  let end = SUPERVISOR_HEADER_SIZE;
+  SUPERVISOR_TEXTS.forEach((name, index) => {
+    const text = texts[name];
     const bytes = typeof text === 'string' ? Buffer.from(text) : text;
     const record = Buffer.alloc(8 + Math.ceil((bytes.length + 1) / 8) * 8);
     record.writeUInt32LE(bytes.length, 0);
     record.set(bytes, 8);
-    header.writeUInt32LE(end, TEXTS_AT + 4 * index);
+    header.writeUInt32LE(end, at.text + 4 * index);
     parts.push(record);
     end += record.length;
   });
-  header.writeUInt32LE(end, 4);
+  header.writeUInt32LE(end, at.size);
   return Buffer.concat(parts);
+}
+
+function flagsOf(config: SupervisorConfig): number {
+  const flag = SUPERVISOR_FLAGS;
+  return (
+    (config.terminal ? flag.terminal : 0) |
+    (config.openStdin ? flag.openStdin : 0) |
+    (config.stdinOnce ? flag.stdinOnce : 0) |
+    (config.autoRemove ? flag.autoRemove : 0) |
+    (config.log === undefined ? flag.noLog : 0) |
+    (config.ownUserNamespace ? flag.ownUserNamespace : 0) |
+    (config.bound ? flag.bound : 0) |
+    (config.gated ? flag.gated : 0)
+  );
 }

@@ -5,10 +5,11 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { NativeError } from '../../native/binding.js';
 
-/** Bits: what a client is attached to. */
+/** Bits: what a client is attached to; `Attachment` of cpp/supervisor/. */
 export const ATTACH = { stdin: 1, stdout: 2, stderr: 4 } as const;
 
-const REQUEST = {
+/** `Request` of cpp/supervisor/. */
+export const REQUEST = {
   attach: 1,
   input: 2,
   inputEnd: 3,
@@ -22,7 +23,8 @@ const REQUEST = {
   keep: 11,
 } as const;
 
-const REPLY = {
+/** `Reply` of cpp/supervisor/. */
+export const REPLY = {
   attached: 1,
   output: 2,
   outputEnd: 3,
@@ -33,8 +35,16 @@ const REPLY = {
   waiting: 8,
 } as const;
 
-/** cpp/program/page.h, struct ErrorRecord. */
-export const ERROR_SIZE = 16 + 32 + 480;
+/** Where the fields of an error record are: `ErrorRecord` of cpp/program/page.h. */
+export const ERROR_RECORD = {
+  phase: 0,
+  step: 4,
+  number: 8,
+  reserved: 12,
+  call: 16,
+  object: 48,
+} as const;
+export const ERROR_SIZE = 528;
 
 /** Bytes, by reply: a shorter one is no reply. */
 const LEAST_PAYLOAD: Readonly<Record<number, number>> = {
@@ -49,7 +59,7 @@ const LEAST_PAYLOAD: Readonly<Record<number, number>> = {
 };
 
 const HEAD = 5;
-const MAX_PAYLOAD = 64 << 10;
+export const MAX_PAYLOAD = 64 << 10;
 /** A piece of output, and its stream before it. */
 const MAX_REPLY = MAX_PAYLOAD + 1;
 
@@ -308,11 +318,11 @@ export function errorRecord(bytes: Buffer): NativeError {
     return part.toString('utf8', 0, end < 0 ? part.length : end);
   };
   return {
-    phase: bytes.readUInt32LE(0),
-    step: bytes.readUInt32LE(4),
-    errno: bytes.readInt32LE(8),
-    call: text(16, 48),
-    object: text(48, ERROR_SIZE),
+    phase: bytes.readUInt32LE(ERROR_RECORD.phase),
+    step: bytes.readUInt32LE(ERROR_RECORD.step),
+    errno: bytes.readInt32LE(ERROR_RECORD.number),
+    call: text(ERROR_RECORD.call, ERROR_RECORD.object),
+    object: text(ERROR_RECORD.object, ERROR_SIZE),
   };
 }
 

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseRun } from '../../../../lib/cli/args/run-invocation.js';
 import { type CreateOptions, splitOptions } from '../../../../lib/engine/options/create-options.js';
@@ -9,6 +8,9 @@ import {
 } from '../../../../lib/engine/options/healthcheck.js';
 import {
   encodeSupervisorConfig,
+  SUPERVISOR_HEADER,
+  SUPERVISOR_HEADER_SIZE,
+  SUPERVISOR_TEXTS,
   type SupervisorConfig,
 } from '../../../../lib/engine/supervisor/supervisor-config.js';
 import { expectError } from '../../support/expect-error.js';
@@ -158,26 +160,6 @@ describe('the flags of a health check', () => {
   });
 });
 
-/** Where the fields of SupervisorHeader are, by the header file of those who read it. */
-function layout(): { readonly at: ReadonlyMap<string, number>; readonly texts: readonly string[] } {
-  const source = readFileSync('cpp/program/supervisor_config.h', 'utf8').replaceAll(/\/\/.*/g, '');
-  const body = (kind: string) => new RegExp(`${kind} [^{;]*\\{([^}]*)\\}`).exec(source)?.[1] ?? '';
-  const texts = [...body('enum class SupervisorText').matchAll(/k(\w+)/g)].map(([, name]) => name!);
-  expect(texts.pop()).to.equal('Count');
-  const at = new Map<string, number>();
-  let end = 0;
-  for (const [, bits, names] of body('struct SupervisorHeader').matchAll(/int(\d+)_t ([^;]*);/g)) {
-    for (const [, name, count] of names!.matchAll(/(\w+)(?:\[([^\]]*)\])?(?:,|$)/g)) {
-      const size = Number(bits) / 8;
-      end = Math.ceil(end / size) * size;
-      at.set(name!, end);
-      end += size * (count === undefined ? 1 : Number(count) || texts.length);
-    }
-  }
-  at.set('', end);
-  return { at, texts };
-}
-
 describe("a supervisor's configuration", () => {
   const config: SupervisorConfig = {
     id: 'i'.repeat(64),
@@ -215,10 +197,12 @@ describe("a supervisor's configuration", () => {
     slots: { stdout: 26, stderr: 27 },
     program: Buffer.from('check\0it'),
   };
-  const { at, texts } = layout();
+  type Field = keyof typeof SUPERVISOR_HEADER;
+  type TextName = (typeof SUPERVISOR_TEXTS)[number];
 
-  function text(bytes: Buffer, name: string): string {
-    const record = bytes.readUInt32LE(at.get('text')! + 4 * texts.indexOf(name));
+  function text(bytes: Buffer, name: TextName): string {
+    const place = SUPERVISOR_HEADER.text + 4 * SUPERVISOR_TEXTS.indexOf(name);
+    const record = bytes.readUInt32LE(place);
     expect(record % 8, name).to.equal(0);
     const size = bytes.readUInt32LE(record);
     expect(bytes[record + 8 + size], 'NUL at the end').to.equal(0);
@@ -227,34 +211,39 @@ describe("a supervisor's configuration", () => {
 
   it('The configuration is where the supervisor looks for it', () => {
     const bytes = encodeSupervisorConfig({ ...config, check });
-    const field = (name: string) => bytes.readInt32LE(at.get(name));
-    expect(field('size')).to.equal(bytes.length);
-    expect(['flags', 'policy', 'retries', 'stop_signal', 'stop_timeout'].map(field)).to.deep.equal([
+    const fields = (...names: Field[]) =>
+      names.map((name) => bytes.readInt32LE(SUPERVISOR_HEADER[name]));
+    expect(fields('size')).to.deep.equal([bytes.length]);
+    expect(fields('flags', 'policy', 'retries', 'stopSignal', 'stopTimeout')).to.deep.equal([
       8, 1, 13, 14, -1,
     ]);
-    expect(['id_base', 'log_size', 'log_files', 'attach'].map(field)).to.deep.equal([
-      15, 11, 12, 6,
-    ]);
-    const slots = (name: string, count: number) =>
-      Array.from({ length: count }, (_, index) => bytes.readInt16LE(at.get(name)! + 2 * index));
+    expect(fields('idBase', 'logSize', 'logFiles', 'attach')).to.deep.equal([15, 11, 12, 6]);
+    const slots = (name: Field, count: number) =>
+      Array.from({ length: count }, (_, index) =>
+        bytes.readInt16LE(SUPERVISOR_HEADER[name] + 2 * index),
+      );
     expect(slots('slots', 4)).to.deep.equal([16, 17, 18, 19]);
     expect(
-      ['interval', 'timeout', 'start_period', 'start_interval', 'retries'].map((name) =>
-        field(`check_${name}`),
+      fields(
+        'checkInterval',
+        'checkTimeout',
+        'checkStartPeriod',
+        'checkStartInterval',
+        'checkRetries',
       ),
     ).to.deep.equal([21, 22, 23, 24, 25]);
-    expect(slots('check_slots', 2)).to.deep.equal([26, 27]);
-    expect(texts.map((name) => text(bytes, name))).to.deep.equal([
+    expect(slots('checkSlots', 2)).to.deep.equal([26, 27]);
+    expect(SUPERVISOR_TEXTS.map((name) => text(bytes, name))).to.deep.equal([
       ...[config.id, '/directory', '/names', 'name', '/sockets', '/events', '"image":"host"'],
       ...['boot', 'program', 'teardown', 'check\0it'],
     ]);
     // The first text follows the header.
-    expect(bytes.readUInt32LE(at.get('text'))).to.equal(at.get(''));
+    expect(bytes.readUInt32LE(SUPERVISOR_HEADER.text)).to.equal(SUPERVISOR_HEADER_SIZE);
   });
 
   it('The configuration has no program for a check that was not asked for', () => {
     const bytes = encodeSupervisorConfig(config);
-    expect(text(bytes, 'Check')).to.equal('');
-    expect(text(bytes, 'Teardown')).to.equal('teardown');
+    expect(text(bytes, 'check')).to.equal('');
+    expect(text(bytes, 'teardown')).to.equal('teardown');
   });
 });
