@@ -29,10 +29,20 @@ const tests =
 
 /** @returns mocha, running. */
 function start() {
-  const mocha = ['node_modules/mocha/bin/mocha.js', '--reporter', 'dot', ...rest, ...tests];
+  const mocha = [
+    'node_modules/mocha/bin/mocha.js',
+    '--reporter',
+    `./${OUT}/test/support/dot-reporter.js`,
+    ...rest,
+    ...tests,
+  ];
   return spawn(process.execPath, ['--enable-source-maps', ...mocha], {
     stdio: 'inherit',
-    env: { ...process.env, CAISSON_NATIVE: 'unit-tests-run-without-the-addon' },
+    env: {
+      ...process.env,
+      CAISSON_NATIVE: 'unit-tests-run-without-the-addon',
+      CAISSON_TEST_STRIDE: '10',
+    },
   });
 }
 
@@ -50,7 +60,7 @@ const runAgain = {
 
 rmSync(OUT, { recursive: true, force: true });
 const sources = await context({
-  entryPoints: ['lib/**/*.ts', 'test/unit/**/*.ts', 'test/support/**/*.ts'],
+  entryPoints: ['lib/**/*.ts', 'test/unit/**/*.ts', 'test/support/**/*.ts', 'test/fuzz/**/*.ts'],
   outdir: OUT,
   outbase: '.',
   format: 'esm',

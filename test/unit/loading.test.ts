@@ -1,6 +1,6 @@
 /** Most of a short command's time is loading: what each part of the command line pulls in with it. */
 import { expect } from 'chai';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const DIST = new URL('../../', import.meta.url);
@@ -57,4 +57,14 @@ describe('loading', () => {
       expect(all).to.not.include('lib/cli/flags/run-flags.js');
     });
   }
+
+  it('No unit test loads the addon: such tests are in test/integration', () => {
+    const names = readdirSync('test/unit', { recursive: true, encoding: 'utf8' });
+    const loading = names.filter(
+      (name) =>
+        name.endsWith('.ts') &&
+        /from '[^']*native\/load\.js'/.test(readFileSync(`test/unit/${name}`, 'utf8')),
+    );
+    expect(loading).to.deep.equal([]);
+  });
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { show } from '../../../lib/base/check.js';
 import { formatTimeStamp, nanosecondsOf, parseTimeStamp } from '../../../lib/base/time-stamp.js';
 import { CaissonError } from '../../../lib/base/errors.js';
+import { sampleSize } from '../../support/sample.js';
 
 const NOW = Date.UTC(2026, 0, 31, 8);
 
@@ -109,7 +110,7 @@ describe('timestamps', () => {
           if (!(error instanceof CaissonError)) throw error;
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: sampleSize(2000) },
     );
   });
 });

@@ -9,7 +9,7 @@ import {
   nothing,
   readersOf,
   systemdV2,
-} from '../support/cgroup-machines.js';
+} from '../../support/cgroup-machines.js';
 
 const detect = async (machine: Machine) => detectCgroups(readersOf(machine));
 

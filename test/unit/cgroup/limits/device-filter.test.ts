@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { compileDeviceRules } from '../../../../lib/cgroup/limits/device-filter.js';
 import { DEVICE_RULES, ALL_DEVICES } from '../../../../lib/engine/spec/default-spec.js';
 import type { LinuxDeviceCgroup } from '../../../../lib/oci/runtime-spec.js';
+import { sampleSize } from '../../../support/sample.js';
 
 const RIGHTS = ['m', 'r', 'w'] as const;
 
@@ -151,7 +152,7 @@ describe('the device filter', () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: sampleSize(2000) },
     );
   });
 });

@@ -15,7 +15,7 @@ import {
   nothing,
   readersOf,
   systemdV2,
-} from '../../support/cgroup-machines.js';
+} from '../../../support/cgroup-machines.js';
 
 const id = '4f'.repeat(32);
 const mib = 1024 * 1024;

@@ -18,7 +18,7 @@ import {
   sliceFor,
 } from '../../../../lib/cgroup/systemd/systemd.js';
 import { compileTeardown } from '../../../../lib/program/compile.js';
-import { hybrid, type Machine, readersOf, systemdV2 } from '../../support/cgroup-machines.js';
+import { hybrid, type Machine, readersOf, systemdV2 } from '../../../support/cgroup-machines.js';
 import { expectError } from '../../support/expect-error.js';
 
 const id = '4f'.repeat(32);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { markStringMap, markStruct } from '../../../../lib/docker/go-values.js';
 import { TemplateError } from '../../../../lib/cli/template/error.js';
 import { type ExecuteOptions, parseTemplate } from '../../../../lib/cli/template/go-template.js';
+import { sampleSize } from '../../../support/sample.js';
 
 const DATA = {
   Name: '/box',
@@ -289,7 +290,7 @@ describe('templates: any template', () => {
     for (const source of [words, spaced, action, fc.string({ unit: 'binary', maxLength: 60 })]) {
       fc.assert(
         fc.property(source, (text) => check(text, DATA)),
-        { numRuns: 2000 },
+        { numRuns: sampleSize(2000) },
       );
     }
   });
@@ -297,7 +298,7 @@ describe('templates: any template', () => {
   it('Templates take any data', () => {
     const sources = ['{{.}}', '{{json .}}', '{{range $k, $v := .}}{{$k}}{{$v}}{{end}}', '{{len .}}', '{{printf "%v%s%d" . . .}}', '{{index . "a"}}', '{{.a.b}}']; // prettier-ignore
     fc.assert(fc.property(fc.constantFrom(...sources), fc.anything({ withBigInt: true }), check), {
-      numRuns: 3000,
+      numRuns: sampleSize(3000),
     });
   });
 

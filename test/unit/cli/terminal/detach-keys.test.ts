@@ -7,6 +7,7 @@ import {
   parseDetachKeys,
 } from '../../../../lib/cli/terminal/detach-keys.js';
 import { expectError } from '../../support/expect-error.js';
+import { sampleSize } from '../../../support/sample.js';
 
 function bytes(text: string): Uint8Array {
   return Buffer.from(text, 'latin1');
@@ -98,7 +99,7 @@ describe('the search for detach keys', () => {
           expect(at >= 0).to.equal(found >= 0);
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: sampleSize(3000) },
     );
   });
 });

@@ -13,8 +13,9 @@ import {
   planUpdate,
   type ResourceChange,
 } from '../../../../lib/engine/container/update.js';
-import { comountedV1, hybrid, readersOf, systemdV2 } from '../../support/cgroup-machines.js';
+import { comountedV1, hybrid, readersOf, systemdV2 } from '../../../support/cgroup-machines.js';
 import { expectError } from '../../support/expect-error.js';
+import { sampleSize } from '../../../support/sample.js';
 
 const ID = '4f'.repeat(32);
 const HOST = { cpus: '0-3', mems: '0' };
@@ -157,7 +158,7 @@ describe('updates as file writes', () => {
           expect(planUpdate({ layout, host: HOST }, ID, options, options).writes).to.deep.equal([]);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: sampleSize(500) },
     );
   });
 });

@@ -13,6 +13,7 @@ import { formatTimeStamp } from '../../../../lib/base/time-stamp.js';
 import { type Line, LogWriter } from '../../../support/log-writer.js';
 import { eventually } from '../../../support/outside.js';
 import { expectError } from '../../support/expect-error.js';
+import { sampleSize } from '../../../support/sample.js';
 
 const EPOCH = 1_767_225_600n * 1_000_000_000n;
 
@@ -525,7 +526,7 @@ describe('log reader', () => {
             }
           },
         ),
-        { numRuns: 150 },
+        { numRuns: sampleSize(150) },
       );
     });
 

@@ -5,6 +5,7 @@ import { normalize } from '../../../../lib/engine/options/config.js';
 import { RUN_OPTION_NAMES } from '../../../../lib/engine/options/options.js';
 import { toSpec } from '../../../../lib/engine/spec/to-spec.js';
 import { CaissonError } from '../../../../lib/base/errors.js';
+import { sampleSize } from '../../../support/sample.js';
 
 const IMAGE = { env: [], cmd: ['sh'], entrypoint: [] };
 const HOST = { cpus: '0-1', mems: '0' };
@@ -46,7 +47,7 @@ describe('options of the wrong kind', () => {
             if (JSON.stringify(spec).includes('\\u0000')) throw new Error('a NUL byte got through');
           });
         }),
-        { numRuns: 200 },
+        { numRuns: sampleSize(200) },
       );
     });
   }

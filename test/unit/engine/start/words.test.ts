@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Words } from '../../../../lib/engine/start/words.js';
+import { sampleSize } from '../../../support/sample.js';
 
 describe('words of a start', () => {
   const options = { memory: '64m', labels: { A: '1' }, mounts: [{ source: '/a', target: '/b' }] };
@@ -86,7 +87,7 @@ describe('words of a start', () => {
         expect(Words.of(one)?.are(other) ?? false).to.equal(expected);
         expect(Words.of(one)?.are(one) ?? true).to.equal(true);
       }),
-      { numRuns: 300 },
+      { numRuns: sampleSize(300) },
     );
   });
 });

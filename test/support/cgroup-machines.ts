@@ -1,5 +1,5 @@
 /** Machines as texts: what `/proc` and the cgroup file systems of each say. */
-import type { CgroupReaders } from '../../../lib/cgroup/detect.js';
+import type { CgroupReaders } from '../../lib/cgroup/detect.js';
 
 export interface Machine {
   readonly files: Readonly<Record<string, string>>;

@@ -5,11 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { EncodedProfile } from '../../../lib/oci/seccomp-encode.js';
+import type { EncodedProfile } from '../../lib/oci/seccomp-encode.js';
 
-const SOURCE = fileURLToPath(
-  new URL('../../../../test/native/seccomp_reference.c', import.meta.url),
-);
+const SOURCE = fileURLToPath(new URL('../../../test/native/seccomp_reference.c', import.meta.url));
 
 export class SeccompReference {
   readonly #directory = mkdtempSync(join(tmpdir(), 'caisson-seccomp-'));

@@ -8,8 +8,8 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { addonPath } from '../../../lib/native/load.js';
-import { skip } from '../../support/skip.js';
+import { addonPath } from '../../lib/native/load.js';
+import { skip } from '../support/skip.js';
 
 const ET_DYN = 3;
 const PT = { LOAD: 1, DYNAMIC: 2, INTERP: 3, GNU_STACK: 0x6474e551, GNU_RELRO: 0x6474e552 };
