@@ -80,7 +80,7 @@ export interface Binding {
   /** Whether this is a debug build, in which faults can be injected. */
   readonly faults: boolean;
   setup(initPath: string): void;
-  /** For test/unit/native/layouts.test.ts. */
+  /** For test/integration/layouts.test.ts. */
   layouts(): NativeLayouts;
   /** Of programs as in lib/program/template.ts. */
   template(

@@ -64,18 +64,6 @@ async function eventsOf(bytes: Uint8Array): Promise<{ event: number; error: unkn
   });
 }
 
-describe('launch programs: the instruction set', () => {
-  it('The instruction set is the same on both sides', () => {
-    expect(binding.instructions().map(({ name }) => name)).to.deep.equal([...OPCODES]);
-  });
-
-  it('The instruction set has every instruction in some phase', () => {
-    for (const { name, phases } of binding.instructions().slice(1)) {
-      expect(phases, name).to.be.within(1, 7);
-    }
-  });
-});
-
 describe('launch programs: what the machine refuses', () => {
   const program: Program = {
     slots: 1,

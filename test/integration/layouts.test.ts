@@ -7,7 +7,7 @@ import {
   MAX_PAYLOAD,
   REPLY,
   REQUEST,
-} from '../../../lib/engine/supervisor/supervisor-connection.js';
+} from '../../lib/engine/supervisor/supervisor-connection.js';
 import {
   POLICY_NUMBERS,
   SUPERVISOR_FLAGS,
@@ -15,11 +15,11 @@ import {
   SUPERVISOR_HEADER_SIZE,
   SUPERVISOR_MAGIC,
   SUPERVISOR_TEXTS,
-} from '../../../lib/engine/supervisor/supervisor-config.js';
-import { BEFORE_FIRST_STEP } from '../../../lib/engine/start/failure.js';
-import { EVENT, EXECUTED, type NativeLayouts } from '../../../lib/native/binding.js';
-import { loadNative } from '../../../lib/native/load.js';
-import { STAYING } from '../../../lib/program/compile-exec.js';
+} from '../../lib/engine/supervisor/supervisor-config.js';
+import { BEFORE_FIRST_STEP } from '../../lib/engine/start/failure.js';
+import { EVENT, EXECUTED, type NativeLayouts } from '../../lib/native/binding.js';
+import { loadNative } from '../../lib/native/load.js';
+import { STAYING } from '../../lib/program/compile-exec.js';
 import {
   FAULTS,
   HEADER,
@@ -29,8 +29,8 @@ import {
   PROGRAM_VERSION,
   STEP,
   STEP_SIZE,
-} from '../../../lib/program/encode.js';
-import { OPCODES, PHASES } from '../../../lib/program/instructions.js';
+} from '../../lib/program/encode.js';
+import { OPCODES, PHASES } from '../../lib/program/instructions.js';
 
 /** Names and their places in a list. */
 function numbered(names: readonly string[]): Record<string, number> {
