@@ -20,22 +20,18 @@ export type {
   Ulimit,
   VolumeUser,
 } from './engine/options/options.js';
-export type {
-  Container,
-  ContainerExit,
-  RemoveOptions,
-  StopOptions,
-  UpdateOptions,
-} from './engine/container/container.js';
+export type { Container } from './engine/container/container.js';
+export type { ContainerExit } from './engine/container/supervisor-client.js';
+export type { RemoveOptions } from './engine/container/remove-container.js';
+export type { StopOptions } from './engine/container/stop-container.js';
+export type { UpdateOptions } from './engine/container/update-container.js';
+export type { WaitOptions } from './engine/container/wait-container.js';
 export type { WaitCondition } from './engine/container/wait-for.js';
-export type {
-  Attached,
-  AttachOptions,
-  AttachResult,
-  AttachStream,
-} from './engine/supervisor/attached.js';
-export type { Pruned } from './engine/container/containers.js';
-export type { ResourceChange } from './engine/container/update.js';
+export type { Attached } from './engine/supervisor/attached.js';
+export type { AttachResult } from './engine/supervisor/attach-controller.js';
+export type { AttachOptions, AttachStream } from './engine/options/attach-options.js';
+export type { Pruned } from './engine/container/prune-containers.js';
+export type { ResourceChange } from './engine/container/update-limits.js';
 export type { CallerOption, CreateOptions } from './engine/options/create-options.js';
 export type { Healthcheck, HealthcheckOptions } from './engine/options/healthcheck.js';
 export type { LogConfig, LogDriverOptions } from './engine/options/log-config.js';

@@ -2,10 +2,11 @@
 import { detectCgroups } from '../cgroup/detect.js';
 import type { CgroupLayout } from '../cgroup/layout.js';
 import type { CgroupDriver } from '../cgroup/systemd/systemd.js';
-import type { Container, ContainerContext } from '../engine/container/container.js';
+import type { Container } from '../engine/container/container.js';
+import type { ContainerContext } from '../engine/container/container-context.js';
 import type { Engine } from '../engine/engine.js';
 import type { StartedExec } from '../engine/start/exec.js';
-import { listContainers } from '../engine/container/listing.js';
+import { listContainers } from '../engine/container/list-containers.js';
 import { defaultPaths } from '../engine/store/paths.js';
 import { Store } from '../engine/store/store.js';
 import type { ContainerInfo } from '../engine/store/stored.js';
@@ -30,8 +31,8 @@ export class CommandContext implements ContainerContext {
   /** What a container can do is loaded only now: who lists them needs little of it. */
   async get(reference: string): Promise<Container> {
     const id = await this.store.find(reference);
-    const { Container } = await import('../engine/container/container.js');
-    return new Container(this, id);
+    const { containerOf } = await import('../engine/container/container.js');
+    return containerOf(this, id);
   }
 
   list(): Promise<ContainerInfo[]> {

@@ -20,8 +20,7 @@ import { checkOptions, invalid, isRecord } from '../base/check.js';
 import type { HostFacts } from './options/config.js';
 import { thermalThrottlePaths } from '../host/cpu-masks.js';
 import type { Container } from './container/container.js';
-import { Containers, type Pruned } from './container/containers.js';
-import { createContainer } from './container/create.js';
+import type { Pruned } from './container/prune-containers.js';
 import type { CreateOptions } from './options/create-options.js';
 import type { StartedExec } from './start/exec.js';
 import { type EventOptions, followEvents } from './store/event-log.js';
@@ -67,7 +66,6 @@ export class Engine {
   /** Somebody waits until none of them is left. */
   private whenIdle: (() => void) | undefined;
   private closing: Promise<void> | undefined;
-  private readonly containers_: Containers;
 
   private constructor(
     /** @internal */
@@ -90,9 +88,7 @@ export class Engine {
     readonly slice: string | undefined,
     /** @internal */
     readonly fault: Fault | undefined,
-  ) {
-    this.containers_ = new Containers(this);
-  }
+  ) {}
 
   get dataRoot(): string {
     return this.store.paths.dataRoot;
@@ -125,7 +121,8 @@ export class Engine {
    * @param chosen default: all of them.
    */
   async prune(chosen?: (info: ContainerInfo) => boolean): Promise<Pruned> {
-    return this.containers_.prune(chosen);
+    const { pruneContainers } = await import('./container/prune-containers.js');
+    return pruneContainers(this, chosen);
   }
 
   /** What happens to containers that are kept, whoever does it: with `since` also what has happened. */
@@ -224,6 +221,7 @@ export class Engine {
     options: CreateOptions = {},
   ): Promise<Container> {
     this.check(options);
+    const { createContainer } = await import('./container/create-container.js');
     return createContainer(this, this, image, argv, options);
   }
 
@@ -233,12 +231,15 @@ export class Engine {
    * @throws ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID
    */
   async get(reference: string): Promise<Container> {
-    return this.containers_.get(reference);
+    const id = await this.store.find(reference);
+    const { containerOf } = await import('./container/container.js');
+    return containerOf(this, id);
   }
 
   /** All containers that are kept, newest first. */
   async list(): Promise<ContainerInfo[]> {
-    return this.containers_.list();
+    const { listContainers } = await import('./container/list-containers.js');
+    return listContainers(this);
   }
 
   /** What this machine is, what it can do for this user, and what would give it the rest. */
@@ -380,8 +381,9 @@ export class Engine {
   }
 
   private async removeRun(id: string): Promise<void> {
+    const { removeContainer } = await import('./container/remove-container.js');
     try {
-      await (await this.get(id)).remove({ force: true });
+      await removeContainer(this, id, { force: true });
     } catch (error) {
       if (!(error instanceof CaissonError)) throw error;
     }

@@ -69,7 +69,7 @@ describe('exec', function () {
   });
 
   const place = (container: ExecTarget) => () =>
-    Promise.resolve({ around: shop.engine, container });
+    Promise.resolve({ startContext: shop.engine, container });
   const run = (target: ExecTarget, command: string | readonly string[], options?: ExecOptions) =>
     exec(shop.engine, target, typeof command === 'string' ? sh(command) : command, options);
 

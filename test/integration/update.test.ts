@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { RunOptions } from '../../lib/engine/options/options.js';
-import { type ResourceChange, updateResources } from '../../lib/engine/container/update.js';
+import { type ResourceChange, updateResources } from '../../lib/engine/container/update-limits.js';
 import { CaissonError } from '../../lib/base/errors.js';
 import { needsControllers } from '../support/needs.js';
 import { cgroupOf, eventually } from '../support/outside.js';

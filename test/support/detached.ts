@@ -2,7 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { AttachOptions, Attached } from '../../lib/engine/supervisor/attached.js';
+import type { AttachOptions } from '../../lib/engine/options/attach-options.js';
+import type { Attached } from '../../lib/engine/supervisor/attached.js';
 import type { Container } from '../../lib/engine/container/container.js';
 import type { CreateOptions } from '../../lib/engine/options/create-options.js';
 import type { Engine } from '../../lib/engine/engine.js';

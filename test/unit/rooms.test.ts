@@ -49,8 +49,6 @@ const LONGEST = 500;
 
 /** Files that were longer when the limit was set, with their length. The list may only shrink. */
 const LONGER: Readonly<Record<string, number>> = {
-  'engine/container/container.ts': 940,
-  'engine/start/prepare.ts': 533,
   'program/compile-host.ts': 624,
 };
 

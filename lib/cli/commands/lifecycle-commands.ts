@@ -1,7 +1,7 @@
 /** `caisson start stop restart kill pause unpause rm rename wait attach`. */
 import { isatty } from 'node:tty';
 import type { Container } from '../../engine/container/container.js';
-import { isTerminal } from '../../engine/supervisor/start-detached.js';
+import { isTerminal } from '../../engine/options/terminal.js';
 import { checkReferences, matches, parseFilters } from '../../engine/views/filters.js';
 import { parseSignal } from '../../base/signals.js';
 import { CaissonError } from '../../base/errors.js';

@@ -10,18 +10,18 @@ import type { CommandFunction } from '../command.js';
 import { print } from '../report.js';
 
 export const containerPrune: CommandFunction = (args, location) =>
-  pruneContainers(parseCommandLine(CONTAINER_PRUNE, args), location);
+  runPrune(parseCommandLine(CONTAINER_PRUNE, args), location);
 
 export const prune: CommandFunction = (args, location) =>
-  pruneContainers(parseCommandLine(PRUNE, args), location);
+  runPrune(parseCommandLine(PRUNE, args), location);
 
-async function pruneContainers(line: CommandLine, location: EngineLocation): Promise<number> {
+async function runPrune(line: CommandLine, location: EngineLocation): Promise<number> {
   try {
     const filters = parsePruneFilters(line.values('filter'), new Date());
     if (!line.has('force') && !(await isConfirmed())) return 0;
     return await at(location, async (context) => {
-      const { Containers } = await import('../../engine/container/containers.js');
-      const { removed, freed } = await new Containers(context).prune((info) =>
+      const { pruneContainers } = await import('../../engine/container/prune-containers.js');
+      const { removed, freed } = await pruneContainers(context, (info) =>
         matchesPrune(filters, info),
       );
       if (removed.length > 0) print(1, `Deleted Containers:\n${removed.join('\n')}\n\n`);

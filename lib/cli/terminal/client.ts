@@ -1,6 +1,7 @@
 /** The caller's terminal or streams, connected to a container that is kept: for run, start and attach. */
 import type { Readable, Writable } from 'node:stream';
-import type { Attached, AttachResult } from '../../engine/supervisor/attached.js';
+import type { AttachResult } from '../../engine/supervisor/attach-controller.js';
+import type { Attached } from '../../engine/supervisor/attached.js';
 import { OutputError, showOutput, type ShownOutput } from './output.js';
 import { print } from '../report.js';
 import { ignoreSignals, proxySignals, SignalError } from './command-signals.js';

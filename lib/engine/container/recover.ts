@@ -7,8 +7,7 @@ import { CaissonError } from '../../base/errors.js';
 import { compileTeardown, type KnownProcess } from '../../program/compile.js';
 import { Encoder } from '../../program/encode.js';
 import { errnoName } from '../../base/errno.js';
-import { appendEvent, timeNanoNow } from '../store/event-log.js';
-import { eventAttributes } from '../store/event-attributes.js';
+import { recordEvent } from '../store/container-events.js';
 import { withLock } from '../store/locks.js';
 import { bootId } from '../../host/owner.js';
 import { isRoot } from '../../host/user-namespace-ids.js';
@@ -44,7 +43,7 @@ export async function recover(store: Store, id: string): Promise<void> {
       exitCode: UNKNOWN_EXIT,
       error: reason(state, damaged),
     });
-    tell(store, config, 'die', { exitCode: String(UNKNOWN_EXIT) });
+    recordEvent(store, config, 'die', { exitCode: String(UNKNOWN_EXIT) });
   });
 }
 
@@ -76,7 +75,7 @@ export async function deleteContainer(store: Store, config: StoredConfig): Promi
   await store.removeConfig(id);
   await store.removeSocket(id);
   await removeFiles(store, config);
-  tell(store, config, 'destroy');
+  recordEvent(store, config, 'destroy');
 }
 
 async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
@@ -132,24 +131,4 @@ async function runTeardown(
         : 'what belongs to subordinate ids takes the ranges that /etc/subuid and /etc/subgid had at its start',
     },
   );
-}
-
-/** Appends an event of a container. What has been done is done, also where it cannot be told. */
-export function tell(
-  store: Store,
-  config: StoredConfig,
-  action: string,
-  more: Readonly<Record<string, string>> = {},
-): void {
-  try {
-    appendEvent(store.paths.runRoot, {
-      type: 'container',
-      action,
-      id: config.id,
-      attributes: { name: config.name, ...eventAttributes(config), ...more },
-      timeNano: timeNanoNow(),
-    });
-  } catch (error) {
-    if (!(error instanceof CaissonError)) throw error;
-  }
 }

@@ -7,10 +7,12 @@ import type { RootfsImage } from '../../image/rootfs.js';
 import { makeTimeline, type Timeline } from '../../program/timeline.js';
 import { CaissonError } from '../../base/errors.js';
 import type { ContainerConfig } from '../options/config.js';
-import type { ContainerContext } from './container.js';
-import { createContainer } from './create.js';
+import type { ContainerContext } from './container-context.js';
+import { createContainer } from './create-container.js';
 import type { Execution } from '../start/execution.js';
-import type { FirstClient } from '../supervisor/start-detached.js';
+import type { FirstClient } from '../supervisor/first-client.js';
+import { disposeContainer } from './remove-container.js';
+import { startContainer } from './start-container.js';
 import {
   ATTACH,
   SupervisorConnection,
@@ -29,19 +31,19 @@ const LOOK = 100;
 /** Resolves when the container is gone. Rejects with why it was not started. */
 export async function runSupervised(
   context: ContainerContext,
-  around: StartContext,
+  startContext: StartContext,
   execution: Execution,
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
 ): Promise<void> {
-  const config = await checkDetached(around, image, argv, options, true);
+  const config = await checkDetached(startContext, image, argv, options, true);
   execution.watch(config, options.signal);
   const { signal, stdin, stdout, stderr, timeout, maxOutput, maxLine, ...rest } = options;
   void [signal, stdin, stdout, stderr, timeout, maxOutput, maxLine];
   const container = await createContainer(
     context,
-    around,
+    startContext,
     image,
     argv,
     {
@@ -55,7 +57,7 @@ export async function runSupervised(
   );
   const client = new RunClient(execution, config, context.store);
   try {
-    await container.startFor(client);
+    await startContainer(context, container.id, client);
   } catch (error) {
     if (!execution.killed) throw error;
     client.ended({ code: -1, signal: SIGKILL, oomKills: 0 }, false);
@@ -64,9 +66,7 @@ export async function runSupervised(
   await client.left;
   if (client.over) return;
   // Its supervisor has left without a word: it was killed, or has waited for long enough for what nobody reads.
-  await container.remove({ force: true }).catch((error: unknown) => {
-    if (!(error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER')) throw error;
-  });
+  await disposeContainer(context, container.id);
   if (!execution.killed) {
     throw new CaissonError(
       'ERR_START_FAILED',

@@ -23,6 +23,7 @@ import { type NameConfig, normalizeNames } from './names.js';
 import { checkContainerName, checkDomainname, checkHostname } from './host-names.js';
 import { normalizeMaxLine } from '../../base/lines.js';
 import { type MountConfig, normalizeMounts } from './mounts.js';
+import { normalizeTerminal } from './terminal.js';
 import { RUN_OPTION_NAMES, type RunOptions, type Stdio, type TerminalSize } from './options.js';
 import { type HostResources, normalizeResources, type Resources } from './resources.js';
 import type { NetworkConfig } from '../../network/types.js';
@@ -48,7 +49,6 @@ export const ID_RANGE_SIZE = 65_536;
 export const FIRST_CONTAINER_ID = 524_288;
 
 const DEFAULT_MAX_OUTPUT = 100 * 2 ** 20;
-const DEFAULT_TERMINAL: TerminalSize = Object.freeze({ cols: 80, rows: 24 });
 /** setTimeout's limit, 24 days. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 const SIGTERM = 15;
@@ -268,17 +268,6 @@ function normalizeNetwork(value: string | undefined): [ContainerConfig['network'
   if (mode !== 'pasta' && mode !== 'slirp4netns')
     throw unsupported('network', value, 'is not supported yet', 'none, host, pasta or slirp4netns');
   return [mode, plainString('network', options)];
-}
-
-export function normalizeTerminal(value: RunOptions['tty']): TerminalSize | undefined {
-  if (value === undefined || value === false) return undefined;
-  if (value === true) return DEFAULT_TERMINAL;
-  if (typeof value !== 'object' || value === null)
-    throw invalid('tty', value, 'is not a boolean or { cols, rows }');
-  return {
-    cols: wholeNumber('tty', value.cols, 1, 65_535),
-    rows: wholeNumber('tty', value.rows, 1, 65_535),
-  };
 }
 
 function normalizeLabels(value: RunOptions['labels']): Readonly<Record<string, string>> {

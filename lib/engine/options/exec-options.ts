@@ -4,7 +4,6 @@ import { checkAbortSignal } from '../../base/abort-signals.js';
 import { boolean, conflicting, invalid, isRecord, plainString } from '../../base/check.js';
 import {
   normalizeMaxOutput,
-  normalizeTerminal,
   normalizeTimeout,
   normalizeUser,
   normalizeWorkdir,
@@ -12,6 +11,7 @@ import {
 } from './config.js';
 import { normalizeEnv } from './env.js';
 import { normalizeMaxLine } from '../../base/lines.js';
+import { normalizeTerminal } from './terminal.js';
 import type { ProcessOptions, TerminalSize } from './options.js';
 
 export interface ExecOptions extends Pick<

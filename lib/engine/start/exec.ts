@@ -1,15 +1,12 @@
 /** A further program in a container that runs. */
 import { access, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { type CgroupLocation, cgroupPath, unifiedPath } from '../../cgroup/cgroup-paths.js';
 import { withSystemd } from '../../cgroup/systemd/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
 import { resolveImage } from '../../image/resolve.js';
 import type { RootfsImage } from '../../image/rootfs.js';
 import { labelsFor } from '../../host/selinux.js';
-import { compileProfile } from '../../oci/seccomp.js';
-import { filterFlags } from '../../oci/seccomp-encode.js';
 import type { Spec } from '../../oci/runtime-spec.js';
 import { compileExec, type ExecInput } from '../../program/compile-exec.js';
 import { explain } from '../../program/explain.js';
@@ -26,7 +23,8 @@ import { callersOpenFiles } from '../../host/open-files.js';
 import type { RunOptions } from '../options/options.js';
 import { usersOf } from '../../host/user-namespace-ids.js';
 import { startTime } from '../../host/owner.js';
-import { networkName, rootlessOf, seccompProfile } from './prepare.js';
+import { networkName, seccompFilter, UNCONFINED } from './host-lookups.js';
+import { rootlessOf } from './start-template.js';
 import { makeTemplate } from './native-template.js';
 import type { StartContext } from './context.js';
 import { toSpec } from '../spec/to-spec.js';
@@ -48,7 +46,7 @@ export interface ExecTarget extends CgroupLocation {
 
 /** The container, and what starts programs in it. */
 export interface ExecContext {
-  readonly around: StartContext;
+  readonly startContext: StartContext;
   readonly container: ExecTarget;
 }
 
@@ -72,12 +70,13 @@ export interface StartedExec {
  * @throws (as rejections) ERR_CONTAINER_NOT_RUNNING where its first process is gone, and what `run` throws
  */
 export function exec(
-  around: StartContext,
+  context: StartContext,
   container: ExecTarget,
   argv: readonly string[],
   options: ExecOptions = {},
 ): Execution {
-  return startExec(() => Promise.resolve({ around, container }), argv, options).execution;
+  return startExec(() => Promise.resolve({ startContext: context, container }), argv, options)
+    .execution;
 }
 
 /** The same, for who wants to know when all is over. The execution's id is its own, not the container's. */
@@ -97,13 +96,13 @@ export function startExec(
 
 /** The launch program of such an `exec`, in words. Nothing is started. */
 export async function explainExec(
-  around: StartContext,
+  context: StartContext,
   container: ExecTarget,
   argv: readonly string[],
   options: ExecOptions = {},
 ): Promise<string> {
   const config = normalizeExec(argv, options, container.idBase === 0 ? 'host' : 'auto');
-  return explain((await prepareExec(around, container, config)).steps());
+  return explain((await prepareExec(context, container, config)).steps());
 }
 
 /** As if it had been killed a moment later. */
@@ -129,7 +128,7 @@ async function run(
 ): Promise<void> {
   // What is wrong whatever the container is, before anything is told of it.
   normalizeExec(argv, options, 'host');
-  const { around, container } = await find();
+  const { startContext: context, container } = await find();
   const config = normalizeExec(argv, options, container.idBase === 0 ? 'host' : 'auto');
   if (options.signal?.aborted === true) {
     throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
@@ -141,7 +140,7 @@ async function run(
   execution.watch(config, options.signal);
   let prepared: Launching;
   try {
-    prepared = await prepareExec(around, container, config, execution);
+    prepared = await prepareExec(context, container, config, execution);
   } catch (error) {
     if (execution.killed) return killedBeforeStart(execution);
     // What reads the container's files could not join it, or ended with it.
@@ -151,7 +150,7 @@ async function run(
     throw error;
   }
   const failure = await new Promise<CaissonError | undefined>((resolve) =>
-    launch(around.binding, execution, prepared, resolve),
+    launch(context.binding, execution, prepared, resolve),
   );
   if (failure === undefined) return;
   // A container that ends takes what is being started in it along, at whichever step.
@@ -161,26 +160,22 @@ async function run(
 }
 
 async function prepareExec(
-  around: StartContext,
+  context: StartContext,
   target: ExecTarget,
   config: ExecConfig,
   execution?: Execution,
 ): Promise<Launching> {
   const { image, argv, options, id } = target;
-  const resolved = await resolveImage(image, around.dataRoot);
-  const container = normalize(argv, options, resolved.defaults, around.host);
-  const inside = insideOf(around, container, config);
-  const [user, profile, placements] = await Promise.all([
-    userOf(around, target, config.user ?? container.user, container.groupAdd, execution),
-    config.privileged ? undefined : seccompProfile(container),
-    placementsOf(around, target),
+  const resolved = await resolveImage(image, context.dataRoot);
+  const container = normalize(argv, options, resolved.defaults, context.host);
+  const inside = insideOf(context, container, config);
+  const [user, { seccomp, seccompFlags }, placements] = await Promise.all([
+    userOf(context, target, config.user ?? container.user, container.groupAdd, execution),
+    config.privileged ? UNCONFINED : seccompFilter(context, container),
+    placementsOf(context, target),
   ]);
-  const filter =
-    profile === undefined
-      ? undefined
-      : await compileProfile(profile, around.binding, join(around.dataRoot, 'cache'));
   const idRange = target.idBase === 0 ? undefined : { base: target.idBase, size: ID_RANGE_SIZE };
-  const users = around.users === undefined ? undefined : await usersOf(target.pid);
+  const users = context.users === undefined ? undefined : await usersOf(target.pid);
   const spec: Spec = toSpec(inside, {
     id,
     idRange,
@@ -195,8 +190,8 @@ async function prepareExec(
     pid: target.pid,
     startTime: BigInt(target.startTime),
     placements,
-    seccomp: filter,
-    seccompFlags: profile === undefined ? 0 : filterFlags(profile),
+    seccomp,
+    seccompFlags,
     stdin: config.stdin,
     stdout: config.stdout,
     stderr: config.stderr,
@@ -212,9 +207,9 @@ async function prepareExec(
     joins: true,
     moveIntoScope,
     template: makeTemplate(
-      around.binding,
-      new Template(launchable.program, around.encoder, around.fault),
-      new Template(launchable.teardown, around.encoder),
+      context.binding,
+      new Template(launchable.program, context.encoder, context.fault),
+      new Template(launchable.teardown, context.encoder),
       launchable.slots,
     ),
     identity: { id, base: undefined },
@@ -262,19 +257,19 @@ const MAX_KNOWN = 256;
  * root, of whom only the home and the groups can have changed: then a look is good for a second, as it is for a start.
  */
 async function userOf(
-  around: StartContext,
+  context: StartContext,
   target: ExecTarget,
   user: string | undefined,
   groupAdd: ContainerConfig['groupAdd'],
   execution: Execution | undefined,
 ): Promise<ResolvedUser> {
   if (user !== undefined || groupAdd !== undefined)
-    return resolveUser(user, groupAdd, await accountsOf(around, target, execution));
+    return resolveUser(user, groupAdd, await accountsOf(context, target, execution));
   const key = `${target.id} ${target.startTime}`;
   const at = performance.now();
   const known = knownRoots.get(key);
   if (known !== undefined && at - known.at < RECHECK_AFTER) return known.user;
-  const root = resolveUser(undefined, undefined, await accountsOf(around, target, execution));
+  const root = resolveUser(undefined, undefined, await accountsOf(context, target, execution));
   knownRoots.delete(key);
   knownRoots.set(key, { user: root, at });
   const [oldest] = knownRoots.keys();
@@ -284,12 +279,12 @@ async function userOf(
 
 /** As they are now in the container, mounts and all. */
 async function accountsOf(
-  around: StartContext,
+  context: StartContext,
   target: ExecTarget,
   execution: Execution | undefined,
 ): Promise<Accounts> {
-  const users = around.users === undefined ? undefined : await usersOf(target.pid);
-  const reading = readAccounts(around, {
+  const users = context.users === undefined ? undefined : await usersOf(target.pid);
+  const reading = readAccounts(context, {
     pid: target.pid,
     startTime: target.startTime,
     ownUserNamespace: target.idBase !== 0 || users !== undefined,

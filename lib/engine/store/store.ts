@@ -322,8 +322,12 @@ export class Store {
 /** Whether a state can be believed as it is: nobody who should be there is missing. */
 export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
   if (damaged || state.status === 'removing') return false;
-  const active = state.status === 'running' || state.status === 'restarting';
-  return !active || store.isSupervised(state);
+  return !isActive(state) || store.isSupervised(state);
+}
+
+/** Whether it has processes, or will have some again without a command. */
+export function isActive({ status }: StoredState): boolean {
+  return status === 'running' || status === 'restarting';
 }
 
 export function noSuchContainer(reference: unknown): CaissonError {

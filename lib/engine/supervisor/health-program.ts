@@ -5,7 +5,9 @@ import { PLACEHOLDER, Template } from '../../program/template.js';
 import { ID_RANGE_SIZE } from '../options/config.js';
 import { type Healthcheck, testCommand, withDefaults } from '../options/healthcheck.js';
 import type { SupervisoredCheck } from './supervisor-config.js';
-import { type DetachedStart, networkName, rootlessOf } from '../start/prepare.js';
+import { networkName } from '../start/host-lookups.js';
+import type { DetachedStart } from '../start/prepare.js';
+import { rootlessOf } from '../start/start-template.js';
 import type { StartContext } from '../start/context.js';
 import { callersOpenFiles } from '../../host/open-files.js';
 import { toSpec } from '../spec/to-spec.js';
@@ -15,12 +17,12 @@ import { toSpec } from '../spec/to-spec.js';
  * supervisor fills in the container's first process, which has no number yet (cpp/supervisor/health.cpp).
  */
 export function compileCheck(
-  around: StartContext,
+  context: StartContext,
   start: DetachedStart,
   check: Healthcheck,
 ): SupervisoredCheck {
   const { config, identity, joining } = start;
-  const { users } = around;
+  const { users } = context;
   const { id, base } = PLACEHOLDER;
   const idRange = identity.base === undefined ? undefined : { base, size: ID_RANGE_SIZE };
   const inside = { ...config, args: testCommand(check), terminal: undefined };
@@ -56,6 +58,6 @@ export function compileCheck(
     startInterval,
     retries,
     slots,
-    program: new Template(program, around.encoder).instantiate(around.binding, identity),
+    program: new Template(program, context.encoder).instantiate(context.binding, identity),
   };
 }

@@ -6,27 +6,19 @@ import { withSystemd } from '../../cgroup/systemd/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
 import { beforeFirstStep, endedEarly, failureOf } from '../start/failure.js';
 import { makeTimeline } from '../../program/timeline.js';
-import type { Attached } from './attached.js';
-import { eventAttributes } from '../store/event-attributes.js';
+import { eventAttributes } from '../store/container-events.js';
+import type { FirstClient } from './first-client.js';
 import { compileCheck } from './health-program.js';
 import { imageOf } from '../store/image-of.js';
 import { SupervisorConnection } from './supervisor-connection.js';
 import { encodeSupervisorConfig } from './supervisor-config.js';
-import type { RunOptions } from '../options/options.js';
+import { isTerminal } from '../options/terminal.js';
 import { bootId } from '../../host/owner.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import { type DetachedStart, prepareDetached } from '../start/prepare.js';
 import type { StartContext } from '../start/context.js';
 import type { Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
-
-/** A client that is there from the beginning. */
-export interface FirstClient extends Pick<Attached, 'bits' | 'listener' | 'connect' | 'draw'> {
-  /** The container ends with it. */
-  readonly bound?: boolean | undefined;
-  /** Which of the program's streams go to it; "inherit" takes a bound one. */
-  readonly stdio?: Pick<RunOptions, 'stdin' | 'stdout' | 'stderr'> | undefined;
-}
 
 /**
  * Starts the container; the caller holds its lock and knows that it does not run. Resolves when the program has
@@ -38,16 +30,16 @@ export interface FirstClient extends Pick<Attached, 'bits' | 'listener' | 'conne
  * @throws what `Engine.run` rejects with for the same mistakes
  */
 export async function startDetached(
-  around: StartContext,
+  context: StartContext,
   store: Store,
   config: StoredConfig,
   attached: FirstClient | undefined,
   lock: number,
 ): Promise<void> {
   const { cgroupSlice } = config;
-  const startWith = (enter?: Enter) => startIn(enter, around, store, config, attached, lock);
+  const startWith = (enter?: Enter) => startIn(enter, context, store, config, attached, lock);
   if (cgroupSlice === undefined) return startWith();
-  const unified = around.layout.hierarchies.find(({ version }) => version === 2);
+  const unified = context.layout.hierarchies.find(({ version }) => version === 2);
   const mountPoint = unified?.mountPoint ?? '';
   // It can be asked, before anything is made.
   return withSystemd((systemd) =>
@@ -60,7 +52,7 @@ type Enter = (pid: number, limits: readonly CgroupWrite[]) => Promise<void>;
 
 async function startIn(
   enter: Enter | undefined,
-  around: StartContext,
+  context: StartContext,
   store: Store,
   config: StoredConfig,
   attached: FirstClient | undefined,
@@ -69,7 +61,7 @@ async function startIn(
   const { id, options, openStdin } = config;
   const stdin = openStdin || isTerminal(options) ? 'pipe' : 'null';
   const start = await prepareDetached(
-    around,
+    context,
     id,
     imageOf(config.image),
     config.argv,
@@ -82,14 +74,14 @@ async function startIn(
     const { layerSize } = start.config;
     if (start.layer?.kind === 'image' && layerSize !== undefined) {
       const { makeLayer } = await import('../start/layer.js');
-      await makeLayer(join(around.containersRoot, id), layerSize);
+      await makeLayer(join(context.containersRoot, id), layerSize);
     }
-    const socket = await spawnSupervisor(around, store, config, start, attached, lock);
+    const socket = await spawnSupervisor(context, store, config, start, attached, lock);
     if (attached !== undefined)
       attached.draw = (timestamps) => makeTimeline(start.steps(), timestamps);
     const started = () => untilStarted(socket, start, attached, enter);
-    if (around.users === undefined) await started();
-    else await untilIdMapsAreWritten(around.users, socket, started);
+    if (context.users === undefined) await started();
+    else await untilIdMapsAreWritten(context.users, socket, started);
   } finally {
     await start.ids?.close();
   }
@@ -113,12 +105,8 @@ async function untilIdMapsAreWritten(
   }
 }
 
-export function isTerminal({ tty }: RunOptions): boolean {
-  return tty !== undefined && tty !== false;
-}
-
 async function spawnSupervisor(
-  around: StartContext,
+  context: StartContext,
   store: Store,
   config: StoredConfig,
   start: DetachedStart,
@@ -133,7 +121,7 @@ async function spawnSupervisor(
     openStdin: config.openStdin,
     stdinOnce: config.stdinOnce,
     autoRemove: config.autoRemove,
-    ownUserNamespace: around.users !== undefined,
+    ownUserNamespace: context.users !== undefined,
     bound: attached?.bound === true,
     gated: config.cgroupSlice !== undefined,
     log: log.driver === 'none' ? undefined : log,
@@ -143,18 +131,18 @@ async function spawnSupervisor(
     idBase: start.identity.base ?? 0,
     attach: attached?.bits ?? 0,
     slots: start.slots,
-    directory: join(around.containersRoot, id),
+    directory: join(context.containersRoot, id),
     names: store.names,
     sockets: store.sockets,
     events: store.events,
     attributes: eventAttributes(config),
     bootId: bootId(),
-    program: start.program.instantiate(around.binding, start.identity, start.command),
-    teardown: start.teardown.instantiate(around.binding, start.identity),
-    check: healthcheck === undefined ? undefined : compileCheck(around, start, healthcheck),
+    program: start.program.instantiate(context.binding, start.identity, start.command),
+    teardown: start.teardown.instantiate(context.binding, start.identity),
+    check: healthcheck === undefined ? undefined : compileCheck(context, start, healthcheck),
   });
   const fd = await new Promise<number>((resolve, reject) => {
-    around.binding.keep(bytes, start.ids?.fd ?? -1, lock, id, (error, connection) => {
+    context.binding.keep(bytes, start.ids?.fd ?? -1, lock, id, (error, connection) => {
       if (error === null) resolve(connection);
       else reject(beforeFirstStep(error, 'start the supervisor'));
     });

@@ -1,6 +1,6 @@
 /** Standard streams that lead nowhere, by Node's own word for it. */
 import { expect } from 'chai';
-import type { AttachOptions } from '../../../lib/engine/supervisor/attached.js';
+import type { AttachOptions } from '../../../lib/engine/options/attach-options.js';
 import type { CreateOptions } from '../../../lib/engine/options/create-options.js';
 import { DetachedContainers, refused } from '../../support/detached.js';
 import { Workshop } from '../../support/workshop.js';

@@ -12,7 +12,7 @@ import {
   mergeResources,
   planUpdate,
   type ResourceChange,
-} from '../../../../lib/engine/container/update.js';
+} from '../../../../lib/engine/container/update-limits.js';
 import { comountedV1, hybrid, readersOf, systemdV2 } from '../../../support/cgroup-machines.js';
 import { expectError } from '../../support/expect-error.js';
 import { sampleSize } from '../../../support/sample.js';

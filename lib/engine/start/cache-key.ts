@@ -1,35 +1,35 @@
 /**
- * The options of a start, as they stood then: whether another has the same is found by comparing, which costs the
- * JavaScript thread a tenth of what a text of them would.
+ * The key of a template: a copy of the options of a start. Comparing the options of another start with it costs a tenth of
+ * what making a text of them would.
  */
 
 type Fields = Readonly<Record<string, unknown>>;
 
-export class Words {
+export class CacheKey {
   private constructor(private readonly options: Fields) {}
 
-  /** A copy, without EXCEPT; undefined of what is not plain data. */
-  static of(options: unknown): Words | undefined {
+  /** A copy without the options of EXCEPT; undefined where the options are not plain data. */
+  static of(options: unknown): CacheKey | undefined {
     if (!isRecord(options)) return undefined;
     const { signal, env, ...rest } = options;
     void [signal, env];
     try {
-      return isPlain(rest) ? new Words(structuredClone(rest)) : undefined;
+      return isPlain(rest) ? new CacheKey(structuredClone(rest)) : undefined;
     } catch {
       return undefined; // of proxies: one that looks plain cannot be copied
     }
   }
 
-  are(options: unknown): boolean {
+  matches(options: unknown): boolean {
     return isRecord(options) && sameFields(options, this.options, EXCEPT);
   }
 }
 
-/** The signal is nothing of the container's; the environment is each start's own, as its arguments are (template.ts). */
+/** The signal does not belong to the container; each start has an environment of its own, as it has arguments (template.ts). */
 const EXCEPT: Readonly<Record<string, true>> = Object.freeze({ signal: true, env: true });
 const NOTHING: typeof EXCEPT = Object.freeze({});
 
-/** No option has as many levels; what holds itself has no end of them. */
+/** No option has as many levels; an object that contains itself has no end of them. */
 const DEPTH = 8;
 
 /** An object of no class. */
@@ -48,7 +48,7 @@ function isPlain(value: unknown, depth = DEPTH): boolean {
   return typeof value !== 'function' && typeof value !== 'symbol';
 }
 
-/** @param then plain data, and maps of such. */
+/** @param then plain data, and maps of plain data */
 export function same(now: unknown, then: unknown): boolean {
   if (now === then) return true;
   if (typeof then !== 'object' || then === null) return false;
@@ -59,7 +59,7 @@ export function same(now: unknown, then: unknown): boolean {
   return true;
 }
 
-/** One that is there but undefined is none. */
+/** A field that is undefined counts as missing. */
 function sameFields(now: Fields, then: Fields, except = NOTHING): boolean {
   let there = 0;
   for (const name in now) {

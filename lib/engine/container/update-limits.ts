@@ -85,20 +85,20 @@ export interface CgroupFileWrite {
  *   before anything was touched; ERR_UPDATE_FAILED when the kernel refused, and all is as it was.
  */
 export async function updateResources(
-  around: UpdateContext,
+  context: UpdateContext,
   id: string,
   current: RunOptions,
   change: ResourceChange,
   note: (writes: readonly CgroupFileWrite[], before: readonly CgroupFileWrite[]) => void = () =>
     undefined,
 ): Promise<RunOptions> {
-  const options = mergeResources(current, change, around.layout);
-  const planned = planUpdate(around, id, current, options);
+  const options = mergeResources(current, change, context.layout);
+  const planned = planUpdate(context, id, current, options);
   if (planned.writes.length === 0) return options;
   // v2 has a controller's files only where it was enabled, and it may not have been needed until now.
   const rollback: CgroupFileWrite[] = [];
   for (const write of planned.enable) await enableControllers(write);
-  const seen = { ...around, layout: await lookInto(around, id) };
+  const seen = { ...context, layout: await lookInto(context, id) };
   const { writes } = planUpdate(seen, id, current, options);
   for (const write of writes) await checkRoom(write);
   const ordered = await inOrder(writes);
@@ -172,19 +172,19 @@ export interface UpdatePlan {
 
 /** The difference between two sets of options, as writes. Pure. */
 export function planUpdate(
-  around: UpdateContext,
+  context: UpdateContext,
   id: string,
   current: RunOptions,
   options: RunOptions,
 ): UpdatePlan {
-  const after = planFor(around, id, options);
-  const before = planFor(around, id, current);
+  const after = planFor(context, id, options);
+  const before = planFor(context, id, current);
   const [to, from] = [filesOf(after), filesOf(before)];
   const writes: CgroupFileWrite[] = [];
   for (const [key, write] of to) if (from.get(key)?.value !== write.value) writes.push(write);
   for (const [key, write] of from) {
     if (to.has(key)) continue;
-    const hierarchy = around.layout.hierarchies.find((h) => write.dir === dirIn(h, id, around));
+    const hierarchy = context.layout.hierarchies.find((h) => write.dir === dirIn(h, id, context));
     const value = unlimited(write, hierarchy);
     if (value !== write.value) writes.push({ ...write, value });
   }
@@ -286,11 +286,11 @@ async function checkRoom(write: CgroupFileWrite): Promise<void> {
 }
 
 /** The layout with the files that this container's own directories have: nothing has to be guessed. */
-async function lookInto(around: UpdateContext, id: string): Promise<CgroupLayout> {
-  const { layout } = around;
+async function lookInto(context: UpdateContext, id: string): Promise<CgroupLayout> {
+  const { layout } = context;
   const hierarchies = await Promise.all(
     layout.hierarchies.map(async (hierarchy): Promise<CgroupHierarchy> => {
-      const dir = dirIn(hierarchy, id, around);
+      const dir = dirIn(hierarchy, id, context);
       const files = await readdir(dir).catch((error: unknown) => {
         if (isGone(error)) return undefined;
         throw error;

@@ -2,11 +2,14 @@
 import { cgroupLocation } from '../../cgroup/parent.js';
 import { CaissonError } from '../../base/errors.js';
 import type { RootfsImage } from '../../image/rootfs.js';
-import { Container, type ContainerContext, nameInUse } from './container.js';
+import { type Container, containerOf } from './container.js';
+import type { ContainerContext } from './container-context.js';
+import { nameInUse } from './rename-container.js';
 import { type CreateOptions, splitOptions } from '../options/create-options.js';
 import { newId } from '../../base/ids.js';
 import { storedImage } from '../store/image-of.js';
-import { deleteUnreadable, tell } from './recover.js';
+import { deleteUnreadable } from './recover.js';
+import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
 import { checkDetached } from '../start/prepare.js';
 import type { StartContext } from '../start/context.js';
@@ -18,7 +21,7 @@ const NAME_ATTEMPTS = 20;
 /** @param runId of a run, which ends with this process. */
 export async function createContainer(
   context: ContainerContext,
-  around: StartContext,
+  startContext: StartContext,
   image: string | RootfsImage,
   argv: readonly string[],
   options: CreateOptions,
@@ -26,7 +29,7 @@ export async function createContainer(
 ): Promise<Container> {
   const id = runId ?? newId();
   const { run, kept } = splitOptions(options);
-  const config = await checkDetached(around, image, argv, run, kept.autoRemove);
+  const config = await checkDetached(startContext, image, argv, run, kept.autoRemove);
   const { store } = context;
   const name = await claimName(store, id, config.name);
   const stored: StoredConfig = {
@@ -39,10 +42,10 @@ export async function createContainer(
     command: config.args,
     options: { ...run, name: undefined, labels: config.labels },
     ...kept,
-    ...cgroupLocation(around.slice, run.cgroupParent),
+    ...cgroupLocation(startContext.slice, run.cgroupParent),
   };
   try {
-    await store.add(stored, runId === undefined ? undefined : around.owner);
+    await store.add(stored, runId === undefined ? undefined : startContext.owner);
   } catch (cause) {
     await store.releaseName(name, id);
     await deleteUnreadable(store, id).catch(() => undefined);
@@ -53,8 +56,8 @@ export async function createContainer(
       cause,
     });
   }
-  tell(store, stored, 'create');
-  return new Container(context, id);
+  recordEvent(store, stored, 'create');
+  return containerOf(context, id);
 }
 
 async function claimName(store: Store, id: string, wanted: string | undefined): Promise<string> {

@@ -1,23 +1,23 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Words } from '../../../../lib/engine/start/words.js';
+import { CacheKey } from '../../../../lib/engine/start/cache-key.js';
 import { sampleSize } from '../../../support/sample.js';
 
-describe('words of a start', () => {
+describe('cache keys of starts', () => {
   const options = { memory: '64m', labels: { A: '1' }, mounts: [{ source: '/a', target: '/b' }] };
-  const words = Words.of(options)!;
+  const key = CacheKey.of(options)!;
 
   it('Cache keys are the same for the same options', () => {
-    expect(words.are(structuredClone(options))).to.equal(true);
-    expect(words.are({ ...options, cpus: undefined })).to.equal(true);
-    expect(words.are({ ...options, signal: new AbortController().signal })).to.equal(true);
+    expect(key.matches(structuredClone(options))).to.equal(true);
+    expect(key.matches({ ...options, cpus: undefined })).to.equal(true);
+    expect(key.matches({ ...options, signal: new AbortController().signal })).to.equal(true);
   });
 
   it('C8: cache keys are the same whatever the environment is, which each start has of its own', () => {
-    expect(words.are({ ...options, env: { A: '1' } })).to.equal(true);
-    expect(Words.of({ ...options, env: process.env })!.are({ ...options, env: ['B=2'] })).to.equal(
-      true,
-    );
+    expect(key.matches({ ...options, env: { A: '1' } })).to.equal(true);
+    expect(
+      CacheKey.of({ ...options, env: process.env })!.matches({ ...options, env: ['B=2'] }),
+    ).to.equal(true);
   });
 
   it('Cache keys differ as soon as anything does', () => {
@@ -34,16 +34,16 @@ describe('words of a start', () => {
       { ...options, toString: 'own' },
       undefined,
     ])
-      expect(words.are(other), JSON.stringify(other)).to.equal(false);
+      expect(key.matches(other), JSON.stringify(other)).to.equal(false);
   });
 
   it('Cache keys stay what they were, when their options change later', () => {
     const labels: Record<string, string> = { A: '1' };
     const said = { labels };
-    const before = Words.of(said)!;
+    const before = CacheKey.of(said)!;
     labels['A'] = '2';
-    expect(before.are(said)).to.equal(false);
-    expect(before.are({ labels: { A: '1' } })).to.equal(true);
+    expect(before.matches(said)).to.equal(false);
+    expect(before.matches({ labels: { A: '1' } })).to.equal(true);
   });
 
   it('Cache keys are none of what is not plain data', () => {
@@ -58,13 +58,13 @@ describe('words of a start', () => {
       { memory: Symbol('m') },
       null,
     ])
-      expect(Words.of(other)).to.equal(undefined);
+      expect(CacheKey.of(other)).to.equal(undefined);
     const endless: Record<string, unknown> = {};
     endless['labels'] = endless;
-    expect(Words.of(endless)).to.equal(undefined);
-    expect(words.are(endless)).to.equal(false);
+    expect(CacheKey.of(endless)).to.equal(undefined);
+    expect(key.matches(endless)).to.equal(false);
     // Nor is such an object taken for what was plain.
-    expect(Words.of({ memory: '64m' })!.are(new Options())).to.equal(false);
+    expect(CacheKey.of({ memory: '64m' })!.matches(new Options())).to.equal(false);
   });
 
   it('Cache keys are told apart as their JSON is', () => {
@@ -84,8 +84,8 @@ describe('words of a start', () => {
                     .map(([name, of]) => [name, sorted(of)]),
                 );
         const expected = JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
-        expect(Words.of(one)?.are(other) ?? false).to.equal(expected);
-        expect(Words.of(one)?.are(one) ?? true).to.equal(true);
+        expect(CacheKey.of(one)?.matches(other) ?? false).to.equal(expected);
+        expect(CacheKey.of(one)?.matches(one) ?? true).to.equal(true);
       }),
       { numRuns: sampleSize(300) },
     );

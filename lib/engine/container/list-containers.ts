@@ -1,6 +1,6 @@
 /** All containers that are kept, as they are: read without a pause, and without loading what starts one. */
 import { CaissonError, type ErrorCode } from '../../base/errors.js';
-import type { ContainerContext } from './container.js';
+import type { ContainerContext } from './container-context.js';
 import { freezerLook } from '../../cgroup/freezer.js';
 import { isSettled, noSuchContainer } from '../store/store.js';
 import type { ContainerInfo, StoredConfig } from '../store/stored.js';
@@ -40,6 +40,6 @@ function lookAt(
 }
 
 async function recovered(context: ContainerContext, id: string): Promise<ContainerInfo> {
-  const { Container } = await import('./container.js');
-  return new Container(context, id).inspect();
+  const { inspectContainer } = await import('./inspect-container.js');
+  return inspectContainer(context, id);
 }

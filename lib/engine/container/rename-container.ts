@@ -1,0 +1,49 @@
+/** Giving a container another name. */
+import { CaissonError } from '../../base/errors.js';
+import { shortId } from '../../base/ids.js';
+import { checkContainerName } from '../options/host-names.js';
+import { recordEvent } from '../store/container-events.js';
+import { withLock } from '../store/locks.js';
+import { isActive } from '../store/store.js';
+import { changeContainer } from './change-container.js';
+import type { ContainerContext } from './container-context.js';
+import { storedContainer } from './inspect-container.js';
+import { SupervisorClient } from './supervisor-client.js';
+
+export async function renameContainer(
+  context: ContainerContext,
+  id: string,
+  name: string,
+): Promise<void> {
+  const wanted = checkContainerName(name);
+  const { store } = context;
+  const supervisor = new SupervisorClient(context, id);
+  const tellName = (known: string) => supervisor.command((connection) => connection.renamed(known));
+  await withLock(store.paths.runRoot, id, async () => {
+    const { config, state } = storedContainer(store, id);
+    if (config.name === wanted) throw nameInUse(wanted, id);
+    const renamed = { ...config, name: wanted };
+    await changeContainer(store, renamed, state, async (rollback) => {
+      if (!(await store.claimName(wanted, id))) throw nameInUse(wanted, await store.named(wanted));
+      rollback.push(() => store.releaseName(wanted, id));
+      if (!isActive(state)) return;
+      rollback.push(() => tellName(config.name));
+      await tellName(wanted);
+    });
+    await store.releaseName(config.name, id);
+    recordEvent(store, renamed, 'rename', { oldName: config.name });
+  });
+}
+
+/** @param id of the container that has the name, where it is known */
+export function nameInUse(name: string, id: string | undefined): CaissonError {
+  return new CaissonError(
+    'ERR_NAME_IN_USE',
+    `the name "${name}" is in use by container ${id === undefined ? '(unknown)' : shortId(id)}`,
+    {
+      stage: 'config',
+      path: name,
+      hint: 'remove or rename that container, or choose another name',
+    },
+  );
+}

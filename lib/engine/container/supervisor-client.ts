@@ -1,0 +1,151 @@
+/** What a verb asks of the supervisor of a container, and how it waits for the answer. */
+import { constants } from 'node:os';
+import { onAbort } from '../../base/abort-signals.js';
+import { CaissonError } from '../../base/errors.js';
+import { shortId } from '../../base/ids.js';
+import type { StoredState } from '../store/stored.js';
+import {
+  SupervisorConnection,
+  type SupervisorExit,
+  type SupervisorListener,
+} from '../supervisor/supervisor-connection.js';
+import type { ContainerContext } from './container-context.js';
+import { inspectIfThere, pause } from './inspect-container.js';
+import { isActiveStatus } from './transitions.js';
+
+/** How a container ended. */
+export interface ContainerExit {
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  /** Why it could not be started, or why its end is not known; empty otherwise. */
+  readonly error: string;
+}
+
+export type Request = (connection: SupervisorConnection) => void;
+
+/** Makes a listener that calls `answer` with what is waited for. */
+type Listen<T> = (answer: (value: T) => void) => SupervisorListener;
+
+/** Milliseconds for which a supervisor that refuses another client is asked again. */
+const PATIENCE = 10_000;
+
+/** cpp/supervisor/supervisor.h, kClients. */
+const MAX_CLIENTS = 64;
+
+export class SupervisorClient {
+  constructor(
+    private readonly context: ContainerContext,
+    private readonly id: string,
+  ) {}
+
+  /** One connection and one answer; undefined when there is no supervisor, or it left, or it has too many clients. */
+  async talk<T>(
+    request: Request | undefined,
+    listen: Listen<T>,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
+    let answer!: (value: T | undefined) => void;
+    const answered = new Promise<T | undefined>((resolve) => (answer = resolve));
+    const connection = await SupervisorConnection.open(this.context.store.sockets, this.id, {
+      ...listen(answer),
+      closed: () => answer(undefined),
+    });
+    if (connection === undefined) return undefined;
+    request?.(connection);
+    const leave = () => connection.close();
+    const unlisten = signal && onAbort(signal, leave);
+    if (signal?.aborted === true) leave();
+    try {
+      return await answered;
+    } finally {
+      unlisten?.();
+      leave();
+    }
+  }
+
+  /**
+   * Tries until an attempt has a result. Undefined: the container is no longer active.
+   *
+   * @throws ERR_TIMEOUT
+   */
+  async retry<T>(attempt: () => Promise<T | undefined>): Promise<T | undefined> {
+    const end = performance.now() + PATIENCE;
+    for (;;) {
+      const result = await attempt();
+      if (result !== undefined) return result;
+      const info = await inspectIfThere(this.context, this.id);
+      if (info === undefined || !isActiveStatus(info.status)) return undefined;
+      if (performance.now() > end) throw tooManyClients(this.id);
+      await pause();
+    }
+  }
+
+  /** `talk`, until there is an answer. Undefined: the container is no longer active. */
+  ask<T>(request: Request, listen: Listen<T>): Promise<T | undefined> {
+    return this.retry(() => this.talk(request, listen));
+  }
+
+  /** A request that the supervisor answers with 0 or an errno. Undefined: the container is no longer active. */
+  command(request: Request): Promise<number | undefined> {
+    return this.ask(request, done);
+  }
+
+  /** Until the last run has ended; undefined when the supervisor left before, or is not there. */
+  lastExit(): Promise<ContainerExit | undefined> {
+    return this.talk(undefined, lastExit);
+  }
+
+  /** Until the supervisor that a state names is no longer the container's. */
+  async untilLeft({ supervisor }: StoredState): Promise<void> {
+    for (;;) {
+      const info = await inspectIfThere(this.context, this.id);
+      if (info?.state.supervisor !== supervisor || !isActiveStatus(info.status)) return;
+      if ((await this.lastExit()) === undefined) await pause();
+    }
+  }
+
+  /**
+   * Kills a container that is being started. Its state does not say so yet, but its supervisor listens, also while it
+   * waits for the program that gives the container its network. False: no start is under way.
+   */
+  async killStart(): Promise<boolean> {
+    const errno = await this.talk(kill(constants.signals.SIGKILL), done);
+    if (errno !== 0) return false;
+    await this.lastExit();
+    return true;
+  }
+}
+
+export function kill(signal: number): Request {
+  return (connection) => connection.signal(signal);
+}
+
+export function done(answer: (errno: number) => void): SupervisorListener {
+  return { done: answer };
+}
+
+/** The end of the last run. */
+export function lastExit(answer: (exit: ContainerExit) => void): SupervisorListener {
+  return {
+    exited: (exit) => {
+      if (!exit.restarting) answer(exitOf(exit));
+    },
+  };
+}
+
+/** The end of the present run, also when another one follows. */
+export function anyExit(answer: (exit: ContainerExit) => void): SupervisorListener {
+  return { exited: (exit) => answer(exitOf(exit)) };
+}
+
+function exitOf({ code, signal, oomKills }: SupervisorExit): ContainerExit {
+  return { exitCode: signal === 0 ? code : 128 + signal, oomKilled: oomKills > 0, error: '' };
+}
+
+function tooManyClients(id: string): CaissonError {
+  return new CaissonError(
+    'ERR_TIMEOUT',
+    `too many clients are attached to container ${shortId(id)} (limit ${MAX_CLIENTS})`,
+    { stage: 'config', path: id, hint: 'detach one of them' },
+  );
+}

@@ -1,0 +1,72 @@
+/** What is looked up on the host for a start, besides the sources that its options name (spec/sources.ts). */
+import { readFile } from 'node:fs/promises';
+import { hostname as nameOfHost } from 'node:os';
+import { join } from 'node:path';
+import { compileProfile } from '../../oci/seccomp.js';
+import { defaultSeccompProfile, type SeccompArch } from '../../oci/seccomp-default.js';
+import { filterFlags } from '../../oci/seccomp-encode.js';
+import type { LinuxSeccomp } from '../../oci/runtime-spec.js';
+import type { HelperPlan } from '../../program/launch-input.js';
+import type { ContainerConfig } from '../options/config.js';
+import type { HostFiles } from '../spec/files.js';
+import type { StartContext } from './context.js';
+
+/** The filter of a program's system calls. */
+export interface SeccompFilter {
+  /** Undefined: unconfined. */
+  readonly profile: LinuxSeccomp | undefined;
+  readonly seccomp: Uint8Array | undefined;
+  readonly seccompFlags: number;
+}
+
+/** With the host's network the container has the host's name, as with Docker, unless it was given another. */
+export function networkName({ network }: ContainerConfig): string | undefined {
+  return network === 'host' ? nameOfHost() : undefined;
+}
+
+/** The host's files about names, and the network's helper program. */
+export async function networkOf(
+  config: ContainerConfig,
+): Promise<{ readonly files: HostFiles; readonly helper?: HelperPlan }> {
+  const files = await readHostFiles();
+  if (config.network === 'host') return { files };
+  const { userNetwork } = await import('../../network/user-network.js');
+  const { helper, resolvConf } = await userNetwork(config, files.resolvConf);
+  return { files: { resolvConf }, helper };
+}
+
+async function readHostFiles(): Promise<HostFiles> {
+  const read = (path: string) => readFile(path, 'utf8').catch(() => '');
+  const [hosts, resolvConf] = await Promise.all([read('/etc/hosts'), read('/etc/resolv.conf')]);
+  return { hosts, resolvConf };
+}
+
+/** By the list of capabilities, which most starts share. */
+const capabilitySets = new WeakMap<readonly string[], ReadonlySet<string>>();
+
+async function profileOf(config: ContainerConfig): Promise<LinuxSeccomp | undefined> {
+  const { seccomp, capabilities } = config;
+  if (seccomp.kind === 'unconfined') return undefined;
+  let set = capabilitySets.get(capabilities);
+  if (set === undefined) capabilitySets.set(capabilities, (set = new Set(capabilities)));
+  if (seccomp.kind !== 'file') return defaultSeccompProfile(set, process.arch as SeccompArch);
+  const { loadProfile } = await import('../../oci/seccomp-profile.js');
+  return loadProfile(seccomp.path, { capabilities: set });
+}
+
+/** Reads the profile, or takes the default one, and compiles it, or takes it from the cache. */
+export async function seccompFilter(
+  { binding, dataRoot }: StartContext,
+  config: ContainerConfig,
+): Promise<SeccompFilter> {
+  const profile = await profileOf(config);
+  if (profile === undefined) return UNCONFINED;
+  const seccomp = await compileProfile(profile, binding, join(dataRoot, 'cache'));
+  return { profile, seccomp, seccompFlags: filterFlags(profile) };
+}
+
+export const UNCONFINED: SeccompFilter = Object.freeze({
+  profile: undefined,
+  seccomp: undefined,
+  seccompFlags: 0,
+});

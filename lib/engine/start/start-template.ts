@@ -1,0 +1,217 @@
+/** What all starts with the same options share: a launch program compiled once, for an id that no container has. */
+import { join } from 'node:path';
+import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
+import { missingCgroups } from '../../cgroup/limits/missing.js';
+import { planCgroups } from '../../cgroup/limits/plan.js';
+import { layoutFor } from '../../cgroup/limits/file-probe.js';
+import type { CgroupPlacement } from '../../cgroup/writes.js';
+import { callersOpenFiles } from '../../host/open-files.js';
+import { labelsFor } from '../../host/selinux.js';
+import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
+import type { ResolvedImage } from '../../image/resolve.js';
+import type { NativeTemplate } from '../../native/binding.js';
+import type { Mount, Spec } from '../../oci/runtime-spec.js';
+import { compile, type Launchable } from '../../program/compile.js';
+import type { ExecInput } from '../../program/compile-exec.js';
+import type { LayerPlan, RootlessInput } from '../../program/launch-input.js';
+import {
+  type CommandTemplate,
+  PLACEHOLDER,
+  Template,
+  withCommand,
+} from '../../program/template.js';
+import { type ContainerConfig, ID_RANGE_SIZE, normalize } from '../options/config.js';
+import type { RunOptions } from '../options/options.js';
+import { DEFAULT_PIDS_LIMIT } from '../options/resources.js';
+import { type Accounts, type ResolvedUser, resolveUser } from '../options/user.js';
+import { checkWithoutFilter, needsDeviceFilter, opensDevices } from '../spec/device-access.js';
+import { type HostFiles, injectedFiles } from '../spec/files.js';
+import { networkSysctls } from '../spec/network-sysctls.js';
+import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
+import { hostnameOf, toSpec } from '../spec/to-spec.js';
+import type { StartContext } from './context.js';
+import { networkName, networkOf, seccompFilter } from './host-lookups.js';
+
+/** The arguments and the environment of a start, as they were given. */
+export interface GivenCommand {
+  readonly argv: readonly string[];
+  readonly env: RunOptions['env'];
+}
+
+export interface StartTemplate {
+  /** With the arguments and the environment of the start that it was compiled for. */
+  readonly config: ContainerConfig;
+  /** The container's own, compiled for PLACEHOLDER. */
+  readonly hostname: string;
+  readonly resolved: ResolvedImage;
+  readonly accounts: Accounts;
+  readonly location: CgroupLocation;
+  readonly launchable: Launchable;
+  readonly layer: LayerPlan | undefined;
+  readonly joining: Joining;
+  /** Without a command. */
+  readonly program: Template;
+  readonly teardown: Template;
+  /** Both, as the addon holds them; made for the first start by this process. */
+  native: NativeTemplate | undefined;
+  /** The command of the start before, and how it is encoded. */
+  last: (GivenCommand & { readonly command: CommandTemplate }) | undefined;
+  /** What was found on the host of all that the options name; looked for again at each start. */
+  readonly sources: Sources;
+  /** Nothing else was looked up on the host that could change later. */
+  readonly lasting: boolean;
+}
+
+/** What a further program in the container shares with its first one, compiled for PLACEHOLDER. */
+export type Joining = Pick<ExecInput, 'seccomp' | 'seccompFlags'> & {
+  readonly placements: readonly CgroupPlacement[];
+  readonly user: ResolvedUser;
+};
+
+/** What a template is compiled from. */
+export interface TemplateInput {
+  /** Long id of the container that it is for, if it is for one: SELinux labels may depend on it. */
+  readonly id: string;
+  readonly resolved: ResolvedImage;
+  readonly accounts: Accounts;
+  readonly argv: readonly string[];
+  readonly options: RunOptions;
+  /** The process with which the container ends (host/owner.ts); undefined: it is detached. */
+  readonly owner: string | undefined;
+  readonly location: CgroupLocation;
+  /** The files of the writable layer outlive a run. */
+  readonly persistentFiles: boolean;
+}
+
+export async function compileStartTemplate(
+  context: StartContext,
+  input: TemplateInput,
+): Promise<StartTemplate> {
+  const { resolved, accounts, location } = input;
+  const { users } = context;
+  const config = normalize(input.argv, input.options, resolved.defaults, context.host);
+  if (users !== undefined) checkWithoutFilter(config);
+  const [sources, network] = await Promise.all([
+    checkSources(config),
+    config.network === 'none' ? undefined : networkOf(config),
+  ]);
+  const user = resolveUser(config.user, config.groupAdd, accounts);
+  const { profile, seccomp, seccompFlags } = await seccompFilter(context, config);
+
+  const { id, base } = PLACEHOLDER;
+  const idRange = config.userns === 'auto' ? { base, size: ID_RANGE_SIZE } : undefined;
+  const facts = {
+    id,
+    idRange,
+    user,
+    hostname: networkName(config),
+    seccomp: profile,
+    sources,
+    users,
+    cpuMasks: context.host.cpuMasks,
+    selinux: config.selinux && labelsFor(config.selinux, input.id),
+    openFiles: callersOpenFiles(),
+  };
+  const hostname = hostnameOf(config, facts);
+  const spec = withImageBinds(toSpec(config, facts), resolved);
+  const resources = spec.linux?.resources ?? {};
+  const cgroup = planCgroups(await layoutFor(resources), id, resources, {
+    deviceRules: needsDeviceFilter(config) ?? 'optional',
+    defaultPidsLimit: DEFAULT_PIDS_LIMIT,
+    location,
+  });
+  if (location.cgroupParent !== undefined && cgroup.placements.length === 0)
+    throw missingCgroups(context.layout, 'cgroupParent');
+  const layer = await layerOf(context, config, input);
+  const launchable = compile(
+    spec,
+    {
+      id,
+      directory: join(context.containersRoot, id),
+      owner: input.owner,
+      root: { ...resolved.root, readOnly: config.readOnly || resolved.root.readOnly },
+      layer,
+      devicesInRoot: opensDevices(config),
+      networkSysctls: networkSysctls(config, idRange?.size, users),
+      files: filesOf(config, hostname, network?.files),
+      cgroup,
+      cgroupParent: location.cgroupParent,
+      seccomp,
+      seccompFlags,
+      init: config.init,
+      helper: network?.helper,
+      rootless: users === undefined ? undefined : rootlessOf(users, sources),
+      stdin: config.stdin,
+      stdout: config.stdout,
+      stderr: config.stderr,
+      terminal: config.terminal,
+    },
+    context.kernel,
+  );
+  const { encoder, fault } = context;
+  return {
+    config,
+    hostname,
+    resolved,
+    accounts,
+    location,
+    launchable,
+    layer,
+    joining: { user, placements: cgroup.placements, seccomp, seccompFlags },
+    program: new Template(withCommand(launchable.program, undefined), encoder, fault),
+    teardown: new Template(launchable.teardown, encoder),
+    native: undefined,
+    last: undefined,
+    sources,
+    lasting:
+      config.user === undefined &&
+      config.groupAdd === undefined &&
+      config.network === 'none' &&
+      config.seccomp.kind !== 'file' &&
+      config.selinux === undefined,
+  };
+}
+
+async function layerOf(
+  { dataRoot }: StartContext,
+  { layerSize }: ContainerConfig,
+  { resolved, persistentFiles }: TemplateInput,
+): Promise<LayerPlan | undefined> {
+  if (layerSize === undefined) return undefined;
+  const { planLayer } = await import('./layer.js');
+  return planLayer(layerSize, resolved.root, persistentFiles, dataRoot);
+}
+
+/** What a rootless start does in another way. */
+export function rootlessOf(
+  { lack }: UserNamespaceIds,
+  { devices, volumes }: Sources = NO_SOURCES,
+): RootlessInput {
+  return {
+    devices: new Map([...volumes, ...devices].map(({ node, source }) => [node.path, source])),
+    groups: lack === undefined,
+  };
+}
+
+/** /etc/hosts and the like, without those that one of the caller's mounts replaces. */
+function filesOf(config: ContainerConfig, hostname: string, host?: HostFiles) {
+  const files = injectedFiles(config.names, hostname, host);
+  const { mounts } = config;
+  if (mounts.length === 0) return files;
+  return files.filter(({ path }) => !mounts.some(({ target }) => target === path));
+}
+
+/**
+ * What the image itself binds from the host goes before the caller's mounts, and after the kernel's. Its files keep the
+ * host's owners, whom a container with a user namespace sees as nobody: it reads what every user may read.
+ */
+function withImageBinds(spec: Spec, { binds }: ResolvedImage): Spec {
+  if (binds.length === 0) return spec;
+  const mounts = binds.map(({ source, to, whole }): Mount => ({
+    destination: to,
+    type: 'bind',
+    source,
+    options: whole === true ? ['rbind', 'rro', 'rnodev'] : ['bind', 'ro', 'nodev'],
+  }));
+  return { ...spec, mounts: [...mounts, ...(spec.mounts ?? [])] };
+}
