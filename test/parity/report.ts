@@ -15,21 +15,22 @@ export function report(rows: readonly Row[], versions: Versions): string {
     (verdict) => `| ${verdict} | ${rows.filter((row) => row.verdict === verdict).length} |`,
   );
   const sections = [...new Set(rows.map(({ section }) => section))];
-  return `# Docker's command lines, and what they do here
+  return `# Docker's command lines in caisson
 
-Written by \`scripts/docker-parity\`: the same lines given to Docker and to caisson, with the same busybox system, and what
-came of them compared: exit codes, standard output and standard error apart, states. Taken out before are ids, times, process
-ids and the engines' names; of error messages only the stream and the exit code count.
+Written by \`scripts/docker-parity\`, which runs the same command lines with Docker and with caisson, with the same busybox
+system, and compares the results: exit codes, standard output and standard error separately, and states. Ids, times,
+process ids and the names of the engines are removed first; of error messages only the stream and the exit code are
+compared.
 
-\`same\` is that. \`better\` is a difference that is meant; \`differs\` one that is not, or not yet; \`missing\` is refused with a
-message that names what is missing.
+\`same\` means equal results. \`better\` is an intended difference; \`differs\` is one that is not intended, or not yet
+resolved; \`missing\` is refused with a message that names what is missing.
 
 | verdict | cases |
 |---|---|
 ${counts.join('\n')}
 
 ${rows.length} cases, ${lines} command lines, in one run. ${versions.caisson}; ${versions.docker}; ${versions.machine}.
-In the lines, \`$image\` is an image with Docker and \`--rootfs DIRECTORY\` with caisson, \`$c\` a name, \`$d\` a directory.
+In the command lines, \`$image\` is an image with Docker and \`--rootfs DIRECTORY\` with caisson, \`$c\` is a name, \`$d\` a directory.
 
 ${sections
   .map((section) =>
@@ -52,7 +53,7 @@ function table(title: string, rows: readonly Row[]): string {
     ({ parityCase: { name, steps }, verdict, why }) =>
       `| ${cell(name)} | ${steps.map(code).join('<br>')} | ${verdict === 'same' ? verdict : `**${verdict}**: ${cell(why)}`} |`,
   );
-  return `## ${title}\n\n| | lines | verdict |\n|---|---|---|\n${lines.join('\n')}`;
+  return `## ${title}\n\n| | command lines | verdict |\n|---|---|---|\n${lines.join('\n')}`;
 }
 
 function cell(text: string): string {

@@ -15,7 +15,7 @@ export const NAMES: Section = {
       ],
     },
     {
-      name: 'names that are none',
+      name: 'invalid names',
       steps: [
         'docker create --name a $image true',
         "docker create --name 'a b' $image true",
@@ -25,7 +25,7 @@ export const NAMES: Section = {
       ],
     },
     {
-      name: 'a name is made up',
+      name: 'a name is generated',
       steps: [
         sh`id=$(docker create $image true); docker inspect -f '{{.Name}}' $id | grep -cE '^/[a-z]+_[a-z]+[0-9]?$'; docker rm $id`,
       ],
@@ -91,7 +91,7 @@ export const NAMES: Section = {
       ],
     },
     {
-      name: '--label-file that is not there',
+      name: 'a --label-file that does not exist',
       steps: ['docker create --label-file nosuch $image true'],
     },
     {
@@ -106,7 +106,7 @@ export const ENVIRONMENT: Section = {
   title: 'Environment, users, working directory, host name',
   cases: [
     {
-      name: 'what is there by default',
+      name: 'the default environment',
       steps: [sh`docker run --rm -h box $image env | grep -v '^SHLVL' | sort`],
     },
     {
@@ -123,7 +123,7 @@ export const ENVIRONMENT: Section = {
       ],
     },
     {
-      name: '--env-file that is not there',
+      name: 'an --env-file that does not exist',
       steps: ['docker run --rm --env-file nosuch $image true'],
     },
     {
@@ -147,9 +147,9 @@ export const ENVIRONMENT: Section = {
         'docker run --rm -u nobody --group-add audio --group-add 77 $image id',
       ],
     },
-    { name: '-u that is not there', steps: ['docker run --rm -u nosuch $image id'] },
+    { name: '-u with an unknown user', steps: ['docker run --rm -u nosuch $image id'] },
     {
-      name: '-u with a group that is not there',
+      name: '-u with an unknown group',
       steps: ['docker run --rm -u root:nosuch $image id'],
     },
     {
@@ -160,11 +160,11 @@ export const ENVIRONMENT: Section = {
       ],
     },
     {
-      name: '-w, which is made',
+      name: '-w with a directory that is created',
       steps: ['docker run --rm -w /tmp $image pwd', 'docker run --rm -w /new/er $image pwd'],
     },
-    { name: '-w that is a file', steps: ['docker run --rm -w /etc/passwd $image pwd'] },
-    { name: '-w that is relative', steps: ['docker run --rm -w relative $image pwd'] },
+    { name: '-w with a file', steps: ['docker run --rm -w /etc/passwd $image pwd'] },
+    { name: '-w with a relative path', steps: ['docker run --rm -w relative $image pwd'] },
     {
       name: '--entrypoint',
       steps: [
@@ -197,7 +197,7 @@ export const ENVIRONMENT: Section = {
       steps: ['docker run --rm -h box --network none $image cat /etc/hosts'],
       verdict: {
         is: 'better',
-        why: 'its own host name resolves without a network too; `fe00::0` is written `fe00::`, as Docker does since 25',
+        why: 'the container’s host name resolves without a network too; `fe00::0` is written as `fe00::`, as in Docker since 25',
       },
     },
     {
@@ -207,19 +207,19 @@ export const ENVIRONMENT: Section = {
       ],
     },
     {
-      name: '--network none has lo only',
+      name: '--network none has only lo',
       steps: [
         sh`docker run --rm --network none $image sh -c 'ls /sys/class/net; cat /sys/class/net/lo/flags'`,
       ],
     },
     {
-      name: '--network host has the host’s',
+      name: '--network host has the host’s interfaces',
       steps: [
         sh`docker run --rm --network host $image ls /sys/class/net >in; ls /sys/class/net | cmp - in && echo same`,
       ],
     },
     {
-      name: '--network that is not there',
+      name: 'an unknown --network',
       steps: ['docker run --rm --network nosuch $image true'],
     },
   ],
@@ -229,7 +229,7 @@ export const FILES: Section = {
   title: 'Mounts, devices, the root',
   cases: [
     {
-      name: '-v, read and written',
+      name: '-v, reading and writing',
       steps: [
         sh`echo from-host >file; docker run --rm -v $d:/data $image sh -c 'cat /data/file; echo from-container >/data/new'; cat new; stat -c '%u:%g' new`,
       ],
@@ -241,7 +241,7 @@ export const FILES: Section = {
       ],
     },
     {
-      name: '-v makes the directory',
+      name: '-v creates the directory',
       steps: ['docker run --rm -v $d/made:/data $image true', 'test -d made && echo made'],
     },
     {
@@ -249,7 +249,7 @@ export const FILES: Section = {
       steps: ['mkdir sub; echo x >sub/f; docker run --rm -v ./sub:/data $image cat /data/f'],
     },
     {
-      name: '-v with a target that is relative',
+      name: '-v with a relative target',
       steps: ['docker run --rm -v $d:data $image true'],
     },
     {
@@ -259,7 +259,7 @@ export const FILES: Section = {
     },
     { name: '-v with a wrong mode', steps: ['docker run --rm -v $d:/data:nope $image true'] },
     {
-      name: '-v twice to one target',
+      name: '-v twice with one target',
       steps: ['docker run --rm -v $d:/data -v /tmp:/data $image true'],
     },
     {
@@ -269,12 +269,12 @@ export const FILES: Section = {
         'docker run --rm -v $c:/data $image cat /data/f',
         'docker volume rm $c',
       ],
-      verdict: { is: 'missing', why: 'there are no volumes yet' },
+      verdict: { is: 'missing', why: 'named volumes do not exist yet' },
     },
     {
       name: '-v with a target alone: an anonymous volume',
       steps: ['docker run --rm -v /data $image sh -c "echo x >/data/f; cat /data/f"'],
-      verdict: { is: 'missing', why: 'there are no volumes yet' },
+      verdict: { is: 'missing', why: 'named volumes do not exist yet' },
     },
     {
       name: '--mount type=bind',
@@ -307,7 +307,7 @@ export const FILES: Section = {
       ],
     },
     {
-      name: 'what it writes stays until rm',
+      name: 'files that it writes stay until rm',
       steps: [
         'docker run --name $c $image sh -c "cat /mark 2>/dev/null; echo again >>/mark"',
         'docker start -a $c',
@@ -328,7 +328,7 @@ export const FILES: Section = {
       ],
       verdict: {
         is: 'differs',
-        why: '/dev/core is made although this kernel has no /proc/kcore to show',
+        why: '/dev/core is created although this kernel has no /proc/kcore',
       },
     },
     {
@@ -340,19 +340,22 @@ export const FILES: Section = {
       ],
     },
     {
-      name: '--device that is not there',
+      name: 'a --device that does not exist',
       steps: ['docker run --rm --device /dev/nosuch $image true'],
-      verdict: { is: 'better', why: '125: the engine failed, and no program is missing' },
+      verdict: {
+        is: 'better',
+        why: 'exits with 125, because the engine has failed and no program is missing',
+      },
     },
     {
-      name: 'mknod is for few',
+      name: 'mknod is restricted',
       steps: ['docker run --rm $image mknod /tmp/k c 1 11'],
       verdict: {
         is: 'differs',
-        why: 'users are mapped (--userns host is Docker’s way), and the kernel lets no mapped root make devices',
+        why: 'user ids are mapped (--userns host does what Docker does), and the kernel lets no mapped root create devices',
       },
     },
-    { name: 'mount is for few', steps: ['docker run --rm $image mount -t tmpfs tmpfs /tmp'] },
+    { name: 'mount is restricted', steps: ['docker run --rm $image mount -t tmpfs tmpfs /tmp'] },
     {
       name: '/proc is masked',
       steps: [
@@ -366,7 +369,7 @@ export const FILES: Section = {
       ],
       verdict: {
         is: 'better',
-        why: 'works where this machine lacks a capability itself; Docker fails',
+        why: 'works if the machine itself lacks a capability; Docker fails',
       },
     },
   ],

@@ -44,7 +44,7 @@ export const EXEC: Section = {
         'sleep 0.5; docker exec $c cat /made',
         'docker exec -d $c /no/such',
       ],
-      verdict: { is: 'better', why: '126, as without -d' },
+      verdict: { is: 'better', why: 'exits with 126, as without -d' },
     },
     {
       name: '-e, --env-file',
@@ -73,7 +73,7 @@ export const EXEC: Section = {
       ],
       verdict: {
         is: 'better',
-        why: 'the message is on stderr; Docker writes it to stdout, among the data',
+        why: 'the message is on stderr; Docker writes it to stdout, mixed with the data',
       },
     },
     {
@@ -86,11 +86,11 @@ export const EXEC: Section = {
       ],
     },
     {
-      name: '-u that is not there',
+      name: '-u with an unknown user',
       steps: [up, 'docker exec -u nosuch $c id'],
       verdict: {
         is: 'better',
-        why: 'the message is on stderr; Docker writes it to stdout, among the data',
+        why: 'the message is on stderr; Docker writes it to stdout, mixed with the data',
       },
     },
     {
@@ -103,7 +103,7 @@ export const EXEC: Section = {
       ],
       verdict: {
         is: 'better',
-        why: 'works where this machine lacks a capability itself; Docker fails',
+        why: 'works if the machine itself lacks a capability; Docker fails',
       },
     },
     {
@@ -117,18 +117,18 @@ export const EXEC: Section = {
       ],
       verdict: {
         is: 'better',
-        why: 'the message is on stderr; Docker writes it to stdout, among the data',
+        why: 'the message is on stderr; Docker writes it to stdout, mixed with the data',
       },
     },
     {
-      name: 'of one that does not run',
+      name: 'of a container that does not run',
       steps: [
         'docker create --name $c $image true',
         'docker exec $c true',
         'docker exec nosuch true',
       ],
     },
-    { name: 'of one that is paused', steps: [up, 'docker pause $c', 'docker exec $c true'] },
+    { name: 'of a paused container', steps: [up, 'docker pause $c', 'docker exec $c true'] },
     {
       name: 'without a command, with an unknown flag',
       steps: [up, 'docker exec $c', 'docker exec --nope $c true', 'docker exec'],
@@ -138,7 +138,7 @@ export const EXEC: Section = {
       steps: [up, sh`docker exec $c sh -c 'kill -9 $$'`, sh`docker exec $c sh -c 'kill -TERM $$'`],
     },
     {
-      name: 'the container ends under it',
+      name: 'the container ends while it runs',
       steps: [up, sh`docker exec $c sleep 30 & sleep 1; docker kill $c; wait $!`],
     },
     {
@@ -146,15 +146,15 @@ export const EXEC: Section = {
       steps: [up, sh`docker exec $c sleep 3 & sleep 1; kill -TERM $!; wait $!`],
       verdict: {
         is: 'better',
-        why: 'the program ends with its client; with Docker it stays and nothing can kill it',
+        why: 'the program ends with its client; with Docker it continues to run and cannot be killed',
       },
     },
     {
-      name: 'twenty one after the other',
+      name: 'twenty in sequence',
       steps: [up, sh`for i in $(seq 20); do docker exec $c echo $i; done`],
     },
     {
-      name: 'six at once',
+      name: 'six at the same time',
       steps: [
         up,
         sh`for i in 1 2 3 4 5 6; do docker exec $c sh -c "sleep 0.3; echo $i" >$i & done; wait; cat 1 2 3 4 5 6`,
@@ -165,7 +165,7 @@ export const EXEC: Section = {
       steps: [up, sh`docker exec $c ps -o pid,comm | head -2`],
     },
     {
-      name: 'keeps to the limits',
+      name: 'is subject to the limits',
       steps: [
         'docker run -d --name $c -m 64m --pids-limit 30 $image sleep 60',
         'docker exec $c cat /sys/fs/cgroup/memory/memory.limit_in_bytes',
@@ -173,7 +173,7 @@ export const EXEC: Section = {
       ],
     },
     {
-      name: '--detach-keys that are none',
+      name: 'invalid --detach-keys',
       steps: [up, 'docker exec --detach-keys ctrl-foo $c true'],
     },
   ],

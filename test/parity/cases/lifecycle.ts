@@ -25,7 +25,7 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'start of one that runs',
+      name: 'start of a running container',
       steps: ['docker run -d --name $c $image sleep 60', 'docker start $c'],
     },
     {
@@ -49,7 +49,7 @@ export const LIFECYCLE: Section = {
       steps: ['docker create -i --name $c $image cat', 'echo hello | docker start -ai $c'],
     },
     {
-      name: 'start of two',
+      name: 'start of two containers',
       steps: [
         'docker create --name $c $image sleep 60; docker create --name $c-b $image sleep 60',
         'docker start $c $c-b',
@@ -57,15 +57,15 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'start of one that is not there',
+      name: 'start of an unknown container',
       steps: ['docker start nosuch', 'docker start -a nosuch'],
     },
     {
-      name: 'start of one that is there and one that is not',
+      name: 'start of a known and an unknown container',
       steps: ['docker create --name $c $image sleep 60', 'docker start nosuch $c', state],
     },
     {
-      name: 'start that fails',
+      name: 'a start that fails',
       steps: [
         'docker create --name $c $image /no/such',
         'docker start $c',
@@ -122,10 +122,10 @@ export const LIFECYCLE: Section = {
         'docker stop -s HUP $c',
         state,
       ],
-      verdict: { is: 'better', why: 'Docker has it since 23 only' },
+      verdict: { is: 'better', why: 'Docker supports it only since version 23' },
     },
     {
-      name: 'stop of one that is stopped, created, unknown',
+      name: 'stop of a stopped, a created and an unknown container',
       steps: [
         'docker create --name $c $image true',
         'docker stop $c',
@@ -135,7 +135,7 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: '--stop-signal that is none',
+      name: 'an invalid --stop-signal',
       steps: [
         'docker create --name $c --stop-signal NOSUCH $image true',
         'docker create --name $c-b --stop-signal 99 $image true',
@@ -143,7 +143,7 @@ export const LIFECYCLE: Section = {
       verdict: { is: 'better', why: '99 is refused too' },
     },
     {
-      name: '--stop-timeout that is none',
+      name: 'an invalid --stop-timeout',
       steps: ['docker create --name $c --stop-timeout abc $image true'],
     },
     {
@@ -166,7 +166,7 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'kill with a signal that is none',
+      name: 'kill with an unknown signal',
       steps: [
         'docker run -d --name $c $image sleep 60',
         'docker kill -s NOSUCH $c',
@@ -175,7 +175,7 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'kill of one that does not run',
+      name: 'kill of a container that does not run',
       steps: ['docker create --name $c $image true', 'docker kill $c', 'docker kill nosuch'],
     },
     {
@@ -189,7 +189,7 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'restart of one that is stopped',
+      name: 'restart of a stopped container',
       steps: [
         'docker create --name $c $image sleep 60',
         'docker restart -t 0 $c',
@@ -213,7 +213,7 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'pause twice, unpause twice, neither running nor there',
+      name: 'pause twice, unpause twice, not running and unknown',
       steps: [
         'docker run -d --name $c $image sleep 60',
         'docker pause $c',
@@ -227,7 +227,7 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'what a paused one refuses',
+      name: 'what a paused container refuses',
       steps: [
         'docker run -d --name $c $image sleep 60',
         'docker pause $c',
@@ -240,7 +240,7 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'kill of a paused one',
+      name: 'kill of a paused container',
       steps: [
         'docker run -d --name $c $image sleep 60',
         'docker pause $c',
@@ -250,7 +250,7 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'stop of a paused one',
+      name: 'stop of a paused container',
       steps: [
         'docker run -d --name $c $image sleep 60',
         'docker pause $c',
@@ -259,12 +259,12 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'rm -f of a paused one',
+      name: 'rm -f of a paused container',
       steps: ['docker run -d --name $c $image sleep 60', 'docker pause $c', 'docker rm -f $c'],
     },
     { name: 'rm', steps: ['docker run --name $c $image true', 'docker rm $c', 'docker rm $c'] },
     {
-      name: 'rm of one that runs',
+      name: 'rm of a running container',
       steps: [
         'docker run -d --name $c $image sleep 60',
         'docker rm $c',
@@ -321,13 +321,13 @@ export const LIFECYCLE: Section = {
       ],
     },
     {
-      name: 'wait for one that is created',
+      name: 'wait for a created container',
       steps: [
         sh`docker create --name $c $image sh -c 'exit 5'; (sleep 1; docker start $c >/dev/null) & timeout 10 docker wait $c`,
       ],
     },
     {
-      name: 'one that has ended is started by name and id at once',
+      name: 'an exited container is started by name and id at once',
       steps: ['id=$(docker create --name $c $image true); docker start $c $id; docker wait $c'],
     },
     {
@@ -379,7 +379,7 @@ export const RESTARTS: Section = {
       ],
     },
     {
-      name: 'always: kill disables it until started again',
+      name: 'always: kill disables the policy until the next start',
       steps: [
         'docker run -d --restart always --name $c $image sleep 60',
         'docker kill $c; sleep 1.5',
@@ -389,14 +389,14 @@ export const RESTARTS: Section = {
       ],
     },
     {
-      name: 'unless-stopped: HUP does not disable it',
+      name: 'unless-stopped: HUP does not disable the policy',
       steps: [
         sh`docker run -d --restart unless-stopped --name $c $image sh -c 'trap "exit 0" USR1; trap "echo hup" HUP; echo ready; while :; do sleep 0.1; done'; logged $c ready`,
         'docker kill -s HUP $c; logged $c hup',
         'docker kill -s USR1 $c; sleep 2',
         "docker inspect -f '{{.State.Status}}' $c",
       ],
-      verdict: { is: 'better', why: 'any signal disables a policy with Docker' },
+      verdict: { is: 'better', why: 'with Docker any signal disables the policy' },
     },
     {
       name: 'restarting while it waits',
@@ -420,7 +420,7 @@ export const RESTARTS: Section = {
       ],
     },
     {
-      name: 'policies that are none',
+      name: 'invalid policies',
       steps: [
         'docker create --restart nosuch $image true',
         'docker create --restart always:3 $image true',
@@ -429,11 +429,11 @@ export const RESTARTS: Section = {
       ],
       verdict: {
         is: 'differs',
-        why: '1 for a count that is no number, as for the other mistakes; Docker’s client says 125 for this one',
+        why: 'exits with 1 if the count is not a number, as for the other errors; Docker’s client exits with 125 here',
       },
     },
     {
-      name: 'as inspect has them',
+      name: 'the policies in inspect',
       steps: [
         'docker create --name $c --restart on-failure:5 $image true; docker create --name $c-b $image true; docker create --name $c-c --restart no $image true',
         "docker inspect -f '{{json .HostConfig.RestartPolicy}}' $c $c-b $c-c",
@@ -488,7 +488,7 @@ export const ATTACH: Section = {
       ],
     },
     {
-      name: 'of one that does not run',
+      name: 'of a container that does not run',
       steps: ['docker create --name $c $image true', 'docker attach $c', 'docker attach nosuch'],
     },
     {
@@ -506,7 +506,7 @@ export const ATTACH: Section = {
       ],
     },
     {
-      name: 'signals are passed on',
+      name: 'signals are forwarded',
       steps: [
         sh`docker run -d --name $c $image sh -c 'trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null; logged $c ready; docker attach $c & sleep 1; kill -TERM $!; wait $!`,
       ],
@@ -522,7 +522,7 @@ export const ATTACH: Section = {
       steps: ['docker run -dit --name $c $image sh', 'echo | docker attach $c'],
     },
     {
-      name: 'two at once see the same',
+      name: 'two clients at the same time see the same',
       steps: [
         sh`docker run -d --name $c $image sh -c 'sleep 1.5; echo both' >/dev/null; docker attach $c >one & docker attach $c >two; wait; cat one two`,
       ],

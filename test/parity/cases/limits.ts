@@ -20,10 +20,13 @@ export const LIMITS: Section = {
         inspect('Memory MemorySwap'),
       ],
     },
-    { name: '-m that is too small', steps: ['docker run --rm -m 1m $image true'] },
-    { name: '-m that is too large', steps: ['docker run --rm -m 99999999999999g $image true'] },
+    { name: '-m with too small a value', steps: ['docker run --rm -m 1m $image true'] },
     {
-      name: 'what runs out of memory is killed',
+      name: '-m with too large a value',
+      steps: ['docker run --rm -m 99999999999999g $image true'],
+    },
+    {
+      name: 'a program that runs out of memory is killed',
       steps: [
         sh`docker run --name $c -m 16m $image sh -c 'x=$(head -c 60000000 /dev/zero | tr "\0" x); echo survived'`,
         "docker inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' $c",
@@ -80,7 +83,7 @@ export const LIMITS: Section = {
       ],
     },
     {
-      name: '--cpus that are too many or none',
+      name: '--cpus with too many or zero CPUs',
       steps: [
         'docker create --cpus 1000 $image true',
         'docker create --cpus abc $image true',
@@ -167,7 +170,7 @@ export const LIMITS: Section = {
       ],
       verdict: {
         is: 'better',
-        why: 'a weight that is out of range is refused also where the kernel has no weights; Docker discards it with a warning',
+        why: 'a weight that is out of range is refused even if the kernel has no weights; Docker ignores it with a warning',
       },
     },
   ],
@@ -203,18 +206,18 @@ export const PRIVILEGES: Section = {
       ],
       verdict: {
         is: 'better',
-        why: 'works where this machine lacks a capability itself; Docker fails',
+        why: 'works if the machine itself lacks a capability; Docker fails',
       },
     },
     {
-      name: 'a capability that there is not',
+      name: 'an unknown capability',
       steps: [
         'docker create --cap-add NOSUCH $image true',
         'docker create --cap-drop NOSUCH $image true',
       ],
     },
     {
-      name: 'users that are not root have none',
+      name: 'users other than root have no capabilities',
       steps: ['docker run --rm -u user $image grep -E "Cap(Prm|Eff|Bnd)" /proc/self/status'],
     },
     {
@@ -234,7 +237,7 @@ export const PRIVILEGES: Section = {
       ],
     },
     {
-      name: '--security-opt that is none',
+      name: 'an unknown --security-opt',
       steps: ['docker create --security-opt nosuch=1 $image true'],
     },
     {
@@ -269,7 +272,7 @@ export const PRIVILEGES: Section = {
       ],
     },
     {
-      name: '--init passes signals on',
+      name: '--init forwards signals',
       steps: [
         'docker run -d --init --name $c $image sleep 60',
         sh`start=$(date +%s); docker stop -t 8 $c >/dev/null; test $(($(date +%s) - start)) -lt 6 && echo quick`,
@@ -277,7 +280,7 @@ export const PRIVILEGES: Section = {
       ],
     },
     {
-      name: 'namespaces are its own',
+      name: 'the container has its own namespaces',
       steps: [
         sh`docker run --rm $image sh -c 'for n in ipc mnt net pid uts; do readlink /proc/self/ns/$n; done' >in; for n in ipc mnt net pid uts; do readlink /proc/self/ns/$n; done | comm -12 - in`,
       ],
@@ -289,7 +292,7 @@ const missing = (flag: string) =>
   ({ is: 'missing', why: `${flag} is refused by its name` }) as const;
 
 export const NOT_YET: Section = {
-  title: 'Flags of run that are not there yet',
+  title: 'Flags of run that do not exist yet',
   cases: [
     {
       name: '-p',
@@ -373,22 +376,22 @@ export const NOT_YET: Section = {
         'echo x >f; docker cp f $c:/f',
         'docker cp $c:/f -',
       ],
-      verdict: { is: 'missing', why: 'the command is not there yet' },
+      verdict: { is: 'missing', why: 'the command does not exist yet' },
     },
     {
       name: 'diff',
       steps: ['docker create --name $c $image true', 'docker diff $c'],
-      verdict: { is: 'missing', why: 'the command is not there yet' },
+      verdict: { is: 'missing', why: 'the command does not exist yet' },
     },
     {
       name: 'images',
       steps: ['docker images -q | wc -l'],
-      verdict: { is: 'missing', why: 'the command is not there yet' },
+      verdict: { is: 'missing', why: 'the command does not exist yet' },
     },
     {
       name: 'port',
       steps: ['docker create --name $c $image true', 'docker port $c'],
-      verdict: { is: 'missing', why: 'the command is not there yet' },
+      verdict: { is: 'missing', why: 'the command does not exist yet' },
     },
   ],
 };

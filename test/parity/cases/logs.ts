@@ -8,7 +8,7 @@ const five =
 export const LOGS: Section = {
   title: 'logs',
   cases: [
-    { name: 'stdout and stderr are apart', steps: [five, 'docker logs $c'] },
+    { name: 'stdout and stderr are separate', steps: [five, 'docker logs $c'] },
     {
       name: '-n',
       steps: [
@@ -23,7 +23,7 @@ export const LOGS: Section = {
     {
       name: '--tail abc',
       steps: ['docker run --name $c $image seq 3 >/dev/null', 'docker logs --tail abc $c'],
-      verdict: { is: 'better', why: 'refused, where Docker takes it for all' },
+      verdict: { is: 'better', why: 'refused; Docker takes it to mean all lines' },
     },
     {
       name: '-t',
@@ -40,7 +40,7 @@ export const LOGS: Section = {
       ],
     },
     {
-      name: '-f of one that has ended',
+      name: '-f of an exited container',
       steps: ['docker run --name $c $image seq 3 >/dev/null', 'timeout 10 docker logs -f $c'],
     },
     {
@@ -58,7 +58,7 @@ export const LOGS: Section = {
       steps: [
         sh`docker run -d --restart on-failure:1 --name $c $image sh -c 'echo up; sleep 0.5; exit 1' >/dev/null; timeout 15 docker logs -f $c`,
       ],
-      verdict: { is: 'better', why: 'goes on until the container does not start again' },
+      verdict: { is: 'better', why: 'continues until the container is not started again' },
     },
     {
       name: '--since and --until, relative',
@@ -88,7 +88,7 @@ export const LOGS: Section = {
       ],
     },
     {
-      name: '--since that is no time',
+      name: '--since with an invalid time',
       steps: [
         'docker run --name $c $image seq 3 >/dev/null',
         'docker logs --since yesterday $c',
@@ -100,20 +100,20 @@ export const LOGS: Section = {
       steps: ['docker run --name $c $image seq 2 >/dev/null', 'docker logs --details $c'],
     },
     {
-      name: 'of one that was never started',
+      name: 'of a container that was never started',
       steps: ['docker create --name $c $image true', 'docker logs $c', 'docker logs nosuch'],
     },
     {
-      name: 'a line without its end',
+      name: 'a line without a newline',
       steps: [sh`docker run --name $c $image printf 'a\nb' >/dev/null`, 'docker logs $c | od -c'],
     },
     {
-      name: 'a line that is not finished, while it runs',
+      name: 'an unfinished line, while it runs',
       steps: [
         sh`docker run -d --name $c $image sh -c 'printf unfinished; sleep 60' >/dev/null; sleep 1`,
         'docker logs $c',
       ],
-      verdict: { is: 'better', why: 'shown; Docker keeps it back until it is finished' },
+      verdict: { is: 'better', why: 'shown at once; Docker holds it back until it is complete' },
     },
     {
       name: 'bytes that are not UTF-8',
@@ -121,7 +121,7 @@ export const LOGS: Section = {
         sh`docker run --name $c $image printf '\377\376\n' >/dev/null`,
         'docker logs $c | od -c',
       ],
-      verdict: { is: 'better', why: 'as they were; Docker replaces them' },
+      verdict: { is: 'better', why: 'unchanged; Docker replaces them' },
     },
     {
       name: 'long lines',
@@ -151,7 +151,7 @@ export const LOGS: Section = {
         "docker inspect -f '{{.HostConfig.LogConfig.Type}}' $c",
       ],
     },
-    { name: '--log-driver that is none', steps: ['docker create --log-driver nosuch $image true'] },
+    { name: 'an unknown --log-driver', steps: ['docker create --log-driver nosuch $image true'] },
     {
       name: '--log-opt max-size and max-file',
       steps: [
@@ -160,10 +160,10 @@ export const LOGS: Section = {
         sh`test $(docker logs $c | wc -l) -lt 5000 && echo rotated`,
         "docker inspect -f '{{json .HostConfig.LogConfig}}' $c",
       ],
-      verdict: { is: 'differs', why: 'inspect shows max-size in bytes, not as it was written' },
+      verdict: { is: 'differs', why: 'inspect shows max-size in bytes, not in the given form' },
     },
     {
-      name: '--log-opt that is none',
+      name: 'an invalid --log-opt',
       steps: [
         'docker create --log-opt nosuch=1 $image true',
         'docker create --log-opt max-size=abc $image true',
@@ -171,7 +171,7 @@ export const LOGS: Section = {
       ],
       verdict: {
         is: 'better',
-        why: 'sizes and numbers are refused when they are given; Docker fails at the start',
+        why: 'invalid sizes and numbers are refused at once; Docker fails at the start',
       },
     },
     {

@@ -7,19 +7,25 @@ export const EXIT_CODES: Section = {
   title: 'Exit codes of run and create',
   cases: [
     { name: "the program's own", steps: [sh`docker run --rm $image sh -c 'exit 42'`] },
-    { name: 'a path that is not there', steps: [sh`docker run --rm $image /no/such`] },
+    { name: 'a path that does not exist', steps: [sh`docker run --rm $image /no/such`] },
     { name: 'a name that is not in PATH', steps: [sh`docker run --rm $image nosuchprogram`] },
     { name: 'a file that is not executable', steps: [sh`docker run --rm $image /etc/passwd`] },
     { name: 'a directory as the command', steps: [sh`docker run --rm $image /etc`] },
     {
       name: 'a script whose interpreter is missing',
       steps: [sh`printf '#!/no/such\n' >x; chmod +x x; docker run --rm -v $d/x:/x $image /x`],
-      verdict: { is: 'better', why: '127, and which interpreter; Docker’s 1 says nothing' },
+      verdict: {
+        is: 'better',
+        why: 'exits with 127 and names the interpreter; Docker exits with 1 and does not',
+      },
     },
     {
-      name: 'a file that is no program',
+      name: 'a file that is not a program',
       steps: [sh`printf '\001\002\003' >x; chmod +x x; docker run --rm -v $d/x:/x $image /x`],
-      verdict: { is: 'better', why: '126; Docker’s 1 could be the program’s own' },
+      verdict: {
+        is: 'better',
+        why: 'exits with 126; Docker’s 1 could be the exit code of the program',
+      },
     },
     {
       name: 'killed by KILL from outside',
@@ -44,8 +50,8 @@ export const EXIT_CODES: Section = {
     },
     { name: 'an unknown flag of run', steps: ['docker run --nope $image true'] },
     { name: 'an unknown flag of create', steps: ['docker create --nope $image true'] },
-    { name: 'a bad value of a flag of run', steps: ['docker run -m lots $image true'] },
-    { name: 'a bad value of a flag of create', steps: ['docker create -m lots $image true'] },
+    { name: 'an invalid value of a flag of run', steps: ['docker run -m lots $image true'] },
+    { name: 'an invalid value of a flag of create', steps: ['docker create -m lots $image true'] },
     { name: 'a flag without its value', steps: ['docker run --name'] },
     { name: 'run without arguments', steps: ['docker run'] },
     { name: 'an unknown image for run', steps: ['docker run --pull never nosuch:image true'] },
@@ -77,7 +83,7 @@ export const EXIT_CODES: Section = {
     },
     { name: 'help', steps: ['docker run --help >/dev/null', 'docker --help >/dev/null'] },
     {
-      name: 'two containers in a pipe',
+      name: 'two containers connected by a pipe',
       steps: [
         sh`docker run --rm $image seq 3 | docker run --rm -i $image sh -c 'while read x; do echo "<$x>"; done'`,
       ],
@@ -89,7 +95,7 @@ export const STREAMS: Section = {
   title: 'Streams and terminals of run',
   cases: [
     {
-      name: 'stdout and stderr are apart',
+      name: 'stdout and stderr are separate',
       steps: [sh`docker run --rm $image sh -c 'echo out; echo err >&2'`],
     },
     { name: 'megabytes of output', steps: ['docker run --rm $image seq 300000 | md5sum'] },
@@ -101,13 +107,13 @@ export const STREAMS: Section = {
       name: 'output without a newline at its end',
       steps: [sh`docker run --rm $image printf 'no newline' | od -c`],
     },
-    { name: '-i gives it stdin', steps: [sh`printf 'a\nb\n' | docker run --rm -i $image cat`] },
+    { name: '-i connects stdin', steps: [sh`printf 'a\nb\n' | docker run --rm -i $image cat`] },
     {
       name: 'without -i stdin is empty',
       steps: [sh`echo lost | docker run --rm $image cat`],
     },
     {
-      name: 'the end of stdin reaches it, and what it says after that arrives',
+      name: 'the end of stdin reaches the program, and its later output arrives',
       steps: [
         sh`printf x | docker run --rm -i $image sh -c 'cat; sleep 0.5; echo " after"; seq 1000 | tail -1; exit 4'`,
       ],
@@ -137,7 +143,7 @@ export const STREAMS: Section = {
       steps: ['docker run --rm -d -a stdout $image true'],
       verdict: {
         is: 'differs',
-        why: '125, as of every other conflict of flags; Docker’s 1 here is an exception of its own',
+        why: 'exits with 125, as for every other conflict of flags; Docker exits with 1 here',
       },
     },
     {
@@ -169,7 +175,7 @@ export const STREAMS: Section = {
       steps: [sh`docker run --rm -t $image sh -c 'tty; echo err >&2' | od -c`],
     },
     {
-      name: '-it with a stdin that is no terminal',
+      name: '-it with a stdin that is not a terminal',
       steps: ['echo | docker run --rm -it $image cat'],
     },
     {
@@ -195,7 +201,7 @@ export const STREAMS: Section = {
       ],
     },
     {
-      name: '-it: ctrl-p ctrl-q leaves it, and run exits with 0',
+      name: '-it: ctrl-p ctrl-q detaches, and run exits with 0',
       steps: [
         sh`pty '# =echo r''eady\n' 'ready=\x10\x11' -- docker run --name $c -it $image sh >/dev/null`,
         "docker inspect -f '{{.State.Status}}' $c",
@@ -209,9 +215,9 @@ export const STREAMS: Section = {
       ],
     },
     {
-      name: '--detach-keys that are none',
+      name: 'invalid --detach-keys',
       steps: ['docker run --rm --detach-keys ctrl-foo -it $image true </dev/null'],
-      verdict: { is: 'better', why: 'named before a terminal is asked for' },
+      verdict: { is: 'better', why: 'reported before a terminal is requested' },
     },
     {
       name: 'signals to the client go to the program',
@@ -233,9 +239,9 @@ export const STREAMS: Section = {
       ],
     },
     {
-      name: 'the reader of its output goes away',
+      name: 'the reader of the output goes away',
       steps: [sh`docker run --rm $image sh -c 'seq 100000; exit 0' | head -1`],
-      verdict: { is: 'better', why: 'no message; `head` has what it wanted' },
+      verdict: { is: 'better', why: 'no message; `head` has read what it needed' },
     },
   ],
 };

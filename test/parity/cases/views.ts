@@ -16,7 +16,7 @@ export const PS: Section = {
       ],
     },
     {
-      name: 'ended, created, paused',
+      name: 'exited, created, paused',
       steps: [
         'docker run --name $c $image sh -c "exit 3"; docker create --name $c-b $image true; docker run -d --name $c-c $image sleep 60; docker pause $c-c',
         "docker ps -a --filter name=$c --format '{{.Names}} {{.Status}} {{.State}}'",
@@ -46,7 +46,7 @@ export const PS: Section = {
       ],
     },
     {
-      name: 'nothing',
+      name: 'without containers',
       alone: true,
       steps: [
         'docker ps',
@@ -79,10 +79,10 @@ export const PS: Section = {
         sh`docker ps -a --filter name=$c --format '{{json .}}' | python3 -c 'import json,sys; print(sorted(json.load(sys.stdin)))'`,
         sh`docker ps -a --filter name=$c --format json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["Names"], d["State"], d["Command"])'`,
       ],
-      verdict: { is: 'differs', why: 'no Platform, which is null with Docker' },
+      verdict: { is: 'differs', why: 'there is no Platform, which is null with Docker' },
     },
     {
-      name: '--format that is wrong',
+      name: 'an invalid --format',
       steps: [
         'docker create --name $c $image true',
         "docker ps -a --filter name=$c --format '{{.Nope}}'",
@@ -123,7 +123,7 @@ export const PS: Section = {
         "docker ps -a --filter name=$c --filter name=nosuch --format '{{.Names}}'",
         "docker ps -a --filter 'name=[' --format '{{.Names}}'",
       ],
-      verdict: { is: 'better', why: 'what is no regular expression is refused' },
+      verdict: { is: 'better', why: 'an invalid regular expression is refused' },
     },
     {
       name: '--filter id',
@@ -178,7 +178,7 @@ export const PS: Section = {
       ],
     },
     {
-      name: '--filter that is wrong',
+      name: 'an invalid --filter',
       steps: ['docker ps --filter nosuch=1', 'docker ps --filter nonsense'],
     },
     {
@@ -187,7 +187,10 @@ export const PS: Section = {
         up,
         sh`docker ps -s --filter name=$c --format '{{.Size}}' | grep -c '^[0-9.]*k*B (virtual '`,
       ],
-      verdict: { is: 'differs', why: 'the size that is written, without the size of the image' },
+      verdict: {
+        is: 'differs',
+        why: 'the size of the writable layer, without the size of the image',
+      },
     },
     {
       name: 'container ls and list',
@@ -209,7 +212,7 @@ export const INSPECT: Section = {
   title: 'inspect',
   cases: [
     {
-      name: 'JSON: the names at the top',
+      name: 'JSON: the names at the top level',
       steps: [
         'docker create --name $c $image true',
         sh`docker inspect $c | python3 -c 'import json,sys; d=json.load(sys.stdin)[0]; print(*sorted(d), sep="\n")'`,
@@ -279,12 +282,12 @@ export const INSPECT: Section = {
       ],
     },
     {
-      name: 'JSON: what of /proc and /sys is hidden',
+      name: 'JSON: masked paths of /proc and /sys',
       steps: [
         'docker create --name $c $image true',
         "docker inspect -f '{{json .HostConfig.MaskedPaths}}' $c",
       ],
-      verdict: { is: 'better', why: 'two more, as Docker has them since 28' },
+      verdict: { is: 'better', why: 'two more paths, which Docker has since 28' },
     },
     {
       name: 'JSON: the environment',
@@ -335,7 +338,7 @@ export const INSPECT: Section = {
       ],
     },
     {
-      name: '--format that is wrong',
+      name: 'an invalid --format',
       steps: [
         'docker create --name $c $image true',
         "docker inspect -f '{{.Nope}}' $c",
@@ -346,7 +349,7 @@ export const INSPECT: Section = {
       ],
     },
     {
-      name: 'one that is not there',
+      name: 'an unknown container',
       steps: [
         'docker inspect nosuch',
         "docker inspect -f '{{.Id}}' nosuch",
@@ -384,7 +387,7 @@ export const INSPECT: Section = {
       ],
     },
     {
-      name: 'the pid is a process here',
+      name: 'the pid is a process of the host',
       steps: [
         up,
         sh`cat /proc/$(docker inspect -f '{{.State.Pid}}' $c)/comm`,
@@ -416,11 +419,11 @@ export const USAGE: Section = {
       ],
     },
     {
-      name: 'top of one that does not run',
+      name: 'top of a container that does not run',
       steps: ['docker create --name $c $image true', 'docker top $c', 'docker top nosuch'],
     },
     {
-      name: 'top of one that is paused',
+      name: 'top of a paused container',
       steps: [up, 'docker pause $c', sh`docker top $c | awk 'NR>1 {print $NF}'`],
     },
     {
@@ -441,7 +444,7 @@ export const USAGE: Section = {
       ],
     },
     {
-      name: 'stats of those that do not run',
+      name: 'stats of containers that do not run',
       steps: [
         'docker create --name $c $image true',
         "docker stats --no-stream --format '{{.Name}} {{.CPUPerc}} {{.PIDs}}' $c",
@@ -477,7 +480,7 @@ export const USAGE: Section = {
       ],
     },
     {
-      name: 'update of one that is stopped',
+      name: 'update of a stopped container',
       steps: [
         'docker create --name $c $image cat /sys/fs/cgroup/cpu/cpu.shares',
         'docker update -c 256 $c',
@@ -485,7 +488,7 @@ export const USAGE: Section = {
       ],
     },
     {
-      name: 'update that is wrong',
+      name: 'an invalid update',
       steps: [
         up,
         'docker update -m 1m $c',
@@ -501,7 +504,7 @@ export const USAGE: Section = {
       steps: ['docker run -d --rm --name $c $image sleep 60', 'docker update --restart always $c'],
     },
     {
-      name: 'events: a life',
+      name: 'events: the life of a container',
       steps: [
         sh`since=$(date +%s); docker run --name $c $image true; docker rm $c >/dev/null; sleep 1; docker events --since $since --until $(date +%s) --filter type=container --filter container=$c --format '{{.Action}}' | grep -v attach`,
       ],
@@ -531,7 +534,7 @@ export const USAGE: Section = {
         'docker events --filter nosuch=1 --since 1 --until 2',
         'docker events --since nonsense --until 2',
       ],
-      verdict: { is: 'better', why: 'a filter that there is not is refused' },
+      verdict: { is: 'better', why: 'an unknown filter is refused' },
     },
     {
       name: 'events as they come',
@@ -556,7 +559,7 @@ export const USAGE: Section = {
       ],
     },
     {
-      name: 'container prune with filters, and refused',
+      name: 'container prune with filters, and refused by the user',
       alone: true,
       steps: [
         'docker create -l keep=1 --name $c $image true >/dev/null; docker create --name $c-b $image true >/dev/null',
@@ -603,7 +606,7 @@ export const INFO: Section = {
       ],
     },
     {
-      name: 'mistakes',
+      name: 'errors',
       steps: [
         "docker info -f '{{.NoSuchThing}}'",
         "docker info -f '{{'",
