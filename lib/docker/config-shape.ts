@@ -1,8 +1,10 @@
 /** What a container runs: `Config` of Docker's API (container inspect, v1.50). */
 import { hostname } from 'node:os';
+import { splitAssignment } from '../base/assignment.js';
+import { DEFAULT_PATH } from '../base/default-path.js';
 import { shortId } from '../base/ids.js';
 import { DEFAULT_STOP_TIMEOUT } from '../engine/options/create-options.js';
-import { DEFAULT_PATH, normalizeEnv } from '../engine/options/env.js';
+import { normalizeEnv } from '../engine/options/env.js';
 import type { Healthcheck } from '../engine/options/healthcheck.js';
 import { labelsOf } from '../engine/options/labels.js';
 import type { RunOptions } from '../engine/options/options.js';
@@ -52,9 +54,9 @@ export function configShape(info: ContainerInfo, image: ImageConfig): object {
 function environment(options: RunOptions, image: readonly string[]): readonly string[] {
   const env = new Map([['PATH', `PATH=${DEFAULT_PATH}`]]);
   for (const assignment of [...image, ...normalizeEnv(options.env)]) {
-    const equals = assignment.indexOf('=');
-    if (equals < 0) env.delete(assignment);
-    else env.set(assignment.slice(0, equals), assignment);
+    const { name, value } = splitAssignment(assignment);
+    if (value === undefined) env.delete(name);
+    else env.set(name, assignment);
   }
   return [...env.values()];
 }

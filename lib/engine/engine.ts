@@ -13,7 +13,7 @@ import type { Binding } from '../native/binding.js';
 import { loadNative } from '../native/load.js';
 import { compileEngineTeardown, compileTeardown, parentsOf } from '../program/compile.js';
 import type { KernelFacts } from '../program/shared.js';
-import { PARENT_LINK } from '../program/compile-host.js';
+import { PARENT_LINK } from '../program/host-phase/compile-host.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import { explain } from '../program/explain.js';
 import { checkOptions, invalid, isRecord } from '../base/check.js';

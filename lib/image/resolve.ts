@@ -1,4 +1,5 @@
 /** From what the user names as an image to a root and its defaults. */
+import { DEFAULT_PATH } from '../base/default-path.js';
 import { CaissonError } from '../base/errors.js';
 import type { RootPlan } from '../program/launch-input.js';
 import { hostImage, knownHostImage, withBoundUsr } from './host.js';
@@ -26,7 +27,7 @@ export interface ResolvedImage {
 }
 
 const defaults: ImageDefaults = {
-  env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+  env: [`PATH=${DEFAULT_PATH}`],
   cmd: [],
   entrypoint: [],
   user: '',

@@ -7,6 +7,7 @@ import { stat } from 'node:fs/promises';
 import { isIPv4, isIP } from 'node:net';
 import { CaissonError } from '../base/errors.js';
 import type { HelperPlan } from '../program/launch-input.js';
+import { splitAssignment } from '../base/assignment.js';
 import { invalid, unsupported } from '../base/check.js';
 import { findProgram, isRoot } from '../host/user-namespace-ids.js';
 import type { NetworkConfig } from './types.js';
@@ -108,7 +109,7 @@ function pasta(
   const args = isRoot() && userns === 'host' ? ['--runas', '0'] : [];
   const seen = new Map<string, string[]>();
   for (let at = 0; at < given.length; at++) {
-    const [name = '', inline] = splitOnce(given[at] ?? '');
+    const { name, value: inline } = splitAssignment(given[at] ?? '');
     const takesValue = PASTA_OPTIONS.get(name);
     if (takesValue === undefined)
       throw invalid(
@@ -151,7 +152,7 @@ function pasta(
 function slirp(given: readonly string[]): Asked {
   const options = new Map<string, string>();
   for (const text of given) {
-    const [name = '', value] = splitOnce(text);
+    const { name, value } = splitAssignment(text);
     if (value === undefined || value === '')
       throw invalid('network', text, 'is not an option of slirp4netns: NAME=value');
     options.set(name, value);
@@ -218,11 +219,6 @@ function slirpDns(cidr: string): string {
   const size = 2 ** (32 - bits);
   const dns = number - (number % size) + 3;
   return [24, 16, 8, 0].map((shift) => (dns / 2 ** shift) & 0xff).join('.');
-}
-
-function splitOnce(text: string): [string, string | undefined] {
-  const equals = text.indexOf('=');
-  return equals < 0 ? [text, undefined] : [text.slice(0, equals), text.slice(equals + 1)];
 }
 
 const TUN = '/dev/net/tun';

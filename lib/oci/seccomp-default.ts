@@ -13,6 +13,7 @@
  * above. Every condition here therefore looks at the lower half alone: "not equal to AF_VSOCK" on 64 bits
  * would let `0x1_0000_0028` pass.
  */
+import { NAMESPACE_FLAGS } from './namespaces.js';
 import type { LinuxSeccomp, LinuxSyscall } from './runtime-spec.js';
 
 export type SeccompArch = 'x64' | 'arm64';
@@ -121,8 +122,8 @@ const DENIED = names(`
   lookup_dcookie nfsservctl putpmsg query_module security set_thread_area sysfs tuxcall uselib ustat vserver
 `);
 
-/** CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}; CLONE_NEWTIME shares its bit with the exit signal. */
-const NAMESPACE_FLAGS = 0x7e020000;
+/** CLONE_NEWTIME is not among them: it shares its bit with the exit signal. */
+const ANY_NAMESPACE = Object.values(NAMESPACE_FLAGS).reduce((all, flag) => all | flag, 0);
 
 /** PER_LINUX and PER_LINUX32, each with and without UNAME26; and the question which one is on. */
 const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
@@ -170,7 +171,7 @@ function make(capabilities: ReadonlySet<string>, arch: SeccompArch): LinuxSeccom
     ...PERSONALITIES.map((personality) => allowWhere(['personality'], LOWER_HALF, personality)),
   ];
   if (!granted.has('clone')) {
-    syscalls.push(allowWhere(['clone'], NAMESPACE_FLAGS, 0));
+    syscalls.push(allowWhere(['clone'], ANY_NAMESPACE, 0));
     refused.delete('clone');
     // Its flags are in memory, where no filter sees them.
     syscalls.push({ names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS });

@@ -3,40 +3,26 @@
  * nothing that outlives its process, so that there is nothing to undo either.
  */
 import { constants } from 'node:fs';
+import { encodeDevice } from '../base/device-number.js';
 import type { CgroupPlacement } from '../cgroup/writes.js';
+import { NAMESPACE_FLAGS } from '../oci/namespaces.js';
 import type { Spec } from '../oci/runtime-spec.js';
 import type { Launchable } from './compile.js';
-import {
-  adjustOomScore,
-  raiseLimits,
-  deviceNumber,
-  makePipes,
-  O_PATH_DIRECTORY,
-  release,
-  S_IFCHR,
-} from './compile-host.js';
 import {
   becomeUser,
   boundCapabilities,
   connectStdio,
   execProgram,
-  O_RDWR_NOCTTY,
   openTerminal,
 } from './compile-process.js';
+import { adjustOomScore, raiseLimits } from './host-phase/process-attributes.js';
 import type { Step } from './instructions.js';
 import type { LaunchInput } from './launch-input.js';
+import { O_PATH_DIRECTORY, O_RDWR_NOCTTY, S_IFCHR } from './kernel-constants.js';
 import { ATTR, PROPAGATION } from './mount-options.js';
+import { makePipes } from './pipes.js';
+import { release } from './release.js';
 import { Slots } from './slots.js';
-
-/** linux/sched.h: what is joined by setns(2). A pid namespace is what one is born into. */
-export const JOIN = {
-  mount: 0x0002_0000,
-  uts: 0x0400_0000,
-  ipc: 0x0800_0000,
-  user: 0x1000_0000,
-  network: 0x4000_0000,
-  cgroup: 0x0200_0000,
-} as const;
 
 /** Of cpp/program/control.h. */
 export const STAYING = { ends: 0, detached: 1, leavable: 2, outside: 3 } as const;
@@ -99,10 +85,11 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   }
   const ownUserNamespace = joinsUsers || (spec.linux?.uidMappings?.length ?? 0) > 0;
   const ownCgroups = spec.linux?.namespaces?.some(({ type }) => type === 'cgroup') === true;
-  let flags = ownUserNamespace ? JOIN.user : 0;
-  for (const { type } of spec.linux?.namespaces ?? []) flags |= JOIN[type as 'mount'] ?? 0;
+  let flags = ownUserNamespace ? NAMESPACE_FLAGS.user : 0;
+  for (const { type } of spec.linux?.namespaces ?? [])
+    if (type !== 'pid') flags |= NAMESPACE_FLAGS[type as 'mount'] ?? 0;
   // A cgroup namespace comes last: those inside may not be moved into it from outside (nsdelegate).
-  flags &= ~JOIN.cgroup;
+  flags &= ~NAMESPACE_FLAGS.cgroup;
   host.push({ op: 'clone', slots: [born, target], numbers: [flags, STAYING[input.staying]] });
   for (const { version, dir } of input.placements) {
     if (version === 1) tasks.push(open(`${dir}/tasks`, constants.O_WRONLY));
@@ -149,7 +136,7 @@ function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slot
   const steps: Step[] = [{ op: 'await' }];
   for (const tasks of passed.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
   if (passed.ownCgroups) {
-    steps.push({ op: 'ns.join', slots: [passed.target], numbers: [JOIN.cgroup] });
+    steps.push({ op: 'ns.join', slots: [passed.target], numbers: [NAMESPACE_FLAGS.cgroup] });
   }
   // Until then it is nobody in there: none of its ids has a name.
   if (passed.ownUserNamespace) {
@@ -193,7 +180,7 @@ function makeNull(host: Step[], slots: Slots, label: string | undefined): number
       op: 'node.make',
       slots: [scratch],
       texts: ['null'],
-      numbers: [S_IFCHR | 0o666, deviceNumber(1, 3)],
+      numbers: [S_IFCHR | 0o666, encodeDevice({ major: 1, minor: 3 })],
     },
     { op: 'file.open', slots: [none, scratch], texts: ['null'], numbers: [O_RDWR_NOCTTY] },
   );

@@ -1,4 +1,5 @@
 /** How the process inside becomes the user's program: the same for a container's first and for every further one. */
+import { DEFAULT_PATH } from '../base/default-path.js';
 import { capabilityMask } from '../oci/capability-sets.js';
 import { RLIMITS } from '../oci/rlimits.js';
 import type { Spec } from '../oci/runtime-spec.js';
@@ -7,9 +8,6 @@ import { idList, stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import type { Command, LaunchInput } from './launch-input.js';
 import type { Slots } from './slots.js';
-
-/** open(2) */
-export const O_RDWR_NOCTTY = 2 | 0x100;
 
 /** A terminal on the devpts below `root`, where the program wants one; returns its slot. */
 export function openTerminal(
@@ -134,5 +132,5 @@ function searchPath(env: readonly string[]): string {
     const entry = env[i];
     if (entry?.startsWith('PATH=') === true) return entry.slice(5);
   }
-  return '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  return DEFAULT_PATH;
 }

@@ -4,11 +4,13 @@
  * a pipe. What it meets there is the container's business: it can be killed at any time, and no thread of Node
  * waits for it.
  */
+import { NAMESPACE_FLAGS } from '../oci/namespaces.js';
 import type { Launchable } from './compile.js';
-import { JOIN, STAYING } from './compile-exec.js';
-import { O_PATH_DIRECTORY, release } from './compile-host.js';
+import { STAYING } from './compile-exec.js';
 import { stringList } from './encode.js';
 import type { Step } from './instructions.js';
+import { O_PATH_DIRECTORY, SAME_OWNER } from './kernel-constants.js';
+import { release } from './release.js';
 import { Slots } from './slots.js';
 
 export interface ReadInput {
@@ -25,13 +27,10 @@ export interface ReadInput {
   readonly limit: number;
 }
 
-/** fchown(2): as it is. */
-const SAME_OWNER = 0xffff_ffff;
-
 export function compileRead(input: ReadInput): Launchable {
   const slots = new Slots();
   const [target, inside, outside, root] = [slots.take(), slots.take(), slots.take(), slots.take()];
-  const namespaces = JOIN.mount | (input.ownUserNamespace ? JOIN.user : 0);
+  const namespaces = NAMESPACE_FLAGS.mount | (input.ownUserNamespace ? NAMESPACE_FLAGS.user : 0);
   const host: Step[] = [
     { op: 'process.open', slots: [target], numbers: [input.pid, input.startTime] },
     { op: 'clone', slots: [undefined, target], numbers: [namespaces, STAYING.outside] },

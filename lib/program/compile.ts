@@ -4,8 +4,8 @@
  */
 import type { CgroupPlan } from '../cgroup/writes.js';
 import type { Spec } from '../oci/runtime-spec.js';
-import { compileContainer } from './compile-container.js';
-import { compileHost } from './compile-host.js';
+import { compileContainer } from './container-phase/compile-container.js';
+import { compileHost } from './host-phase/compile-host.js';
 import type { Program, Step } from './instructions.js';
 import type { LaunchInput } from './launch-input.js';
 import { parseMountOptions } from './mount-options.js';

@@ -2,20 +2,16 @@
  * Each step in words that a reader of man pages understands. `explain`, error texts and the timeline are
  * written from here.
  */
+import { decodeDevice } from '../base/device-number.js';
 import { CAPABILITIES } from '../oci/capability-sets.js';
+import { NAMESPACE_FLAGS } from '../oci/namespaces.js';
 import { RLIMITS } from '../oci/rlimits.js';
 import type { Opcode, Step } from './instructions.js';
 import { ATTR, PROPAGATION } from './mount-options.js';
 
-const NAMESPACES: readonly (readonly [number, string])[] = [
-  [0x0002_0000, 'mount'],
-  [0x0400_0000, 'uts'],
-  [0x0800_0000, 'ipc'],
-  [0x1000_0000, 'user'],
-  [0x2000_0000, 'pid'],
-  [0x4000_0000, 'net'],
-  [0x0200_0000, 'cgroup'],
-];
+const NAMESPACES: readonly (readonly [number, string])[] = Object.entries(NAMESPACE_FLAGS).map(
+  ([name, flag]) => [flag, name === 'network' ? 'net' : name],
+);
 
 const ATTRIBUTES: readonly (readonly [number, string])[] = [
   [ATTR.readOnly, 'ro'],
@@ -245,7 +241,8 @@ function sysctls(list: string): string {
 }
 
 function device(number: number): string {
-  return `${(number >> 8) & 0xfff}:${(number & 0xff) | ((number >> 12) & 0xfff00)}`;
+  const { major, minor } = decodeDevice(number);
+  return `${major}:${minor}`;
 }
 
 function propagation(flags: number): string {

@@ -43,14 +43,14 @@ const PARTS: ReadonlySet<string> = new Set([
   'cli/format',
   'cli/template',
   'cli/terminal',
+  'program/container-phase',
+  'program/host-phase',
 ]);
 
 const LONGEST = 500;
 
 /** Files that were longer when the limit was set, with their length. The list may only shrink. */
-const LONGER: Readonly<Record<string, number>> = {
-  'program/compile-host.ts': 624,
-};
+const LONGER: Readonly<Record<string, number>> = {};
 
 /** By path below lib/. */
 type Texts = ReadonlyMap<string, string>;

@@ -1,35 +1,15 @@
-/** Lists of CPUs and memory nodes, as cpuset(7) writes them: `0-3,7`, also `0-31:2/4`. */
+/** Limits to CPUs and memory nodes, checked against what the cgroup may use. */
+import { parseList } from '../../base/cpu-list.js';
 import { invalidOption } from './option-errors.js';
-
-/** More than any kernel is built for (`NR_CPUS`), so that a mistyped range cannot fill the memory. */
-const highest = 65_535;
-
-/** The numbers of a list; undefined when it is malformed. */
-export function parseCpuset(list: string): Set<number> | undefined {
-  const numbers = new Set<number>();
-  for (const part of list.split(',')) {
-    const match = /^\s*(\d+)(?:-(\d+)(?::(\d+)\/(\d+))?)?\s*$/.exec(part);
-    if (match === null) return undefined;
-    const first = Number(match[1]);
-    const last = Number(match[2] ?? first);
-    const used = Number(match[3] ?? 1);
-    const group = Number(match[4] ?? 1);
-    if (last > highest || first > last || used > group || group === 0) return undefined;
-    for (let n = first; n <= last; n++) {
-      if ((n - first) % group < used) numbers.add(n);
-    }
-  }
-  return numbers;
-}
 
 /** Refuses a malformed list, and one that names what the machine does not have. */
 export function checkCpuset(option: string, list: string, available: string | undefined): void {
-  const asked = parseCpuset(list);
-  if (asked === undefined) {
+  const asked = parseList(withoutSpaces(list));
+  if (asked === undefined || asked.size === 0) {
     throw invalidOption(option, `${JSON.stringify(list)} is not a list such as 0-3,7`);
   }
-  const offered = available === undefined ? undefined : parseCpuset(available);
-  if (offered === undefined) return;
+  const offered = available === undefined ? undefined : parseList(withoutSpaces(available));
+  if (offered === undefined || offered.size === 0) return;
   const absent = [...asked].filter((n) => !offered.has(n));
   if (absent.length > 0) {
     throw invalidOption(
@@ -38,4 +18,9 @@ export function checkCpuset(option: string, list: string, available: string | un
       `available: ${available}`,
     );
   }
+}
+
+/** The kernel ignores white space around the parts of a list. */
+function withoutSpaces(list: string): string {
+  return list.replace(/\s*,\s*/g, ',').trim();
 }

@@ -2,6 +2,7 @@
  * Where systemd manages the cgroup tree, a container that is kept lives in a scope of its own: systemd.scope(5) and
  * https://systemd.io/CGROUP_DELEGATION/. Here is what can be known without asking systemd; scope.ts asks.
  */
+import { shortId } from '../../base/ids.js';
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { CaissonError } from '../../base/errors.js';
@@ -188,7 +189,7 @@ export function scopeProperties(
   limits: readonly CgroupWrite[] = [],
 ): UnitProperty[] {
   return [
-    ['Description', 's', `caisson container ${name} (${id.slice(0, 12)})`],
+    ['Description', 's', `caisson container ${name} (${shortId(id)})`],
     ['Slice', 's', basename(slice)],
     ['Delegate', 'b', true],
     // The container's own cgroup has its limit; systemd's default for units would be one more.

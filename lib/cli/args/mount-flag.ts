@@ -1,4 +1,5 @@
 /** `--mount type=bind,source=/a,target=/b,readonly`: Docker's fields (docker/cli opts/mount.go). */
+import { splitAssignment } from '../../base/assignment.js';
 import { invalid, unsupported } from '../../base/check.js';
 import type { BindPropagation, MountOption, VolumeUser } from '../../engine/options/options.js';
 import { absolutePath } from '../../base/working-directory.js';
@@ -19,10 +20,8 @@ interface Draft {
 export function parseMountFlag(text: string, cwd: string | undefined): MountOption {
   const draft: Draft = {};
   for (const field of csvFields(text)) {
-    const equals = field.indexOf('=');
-    const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
-    const value = equals < 0 ? undefined : field.slice(equals + 1);
-    setField(text, draft, key, value, cwd);
+    const { name, value } = splitAssignment(field);
+    setField(text, draft, name.toLowerCase(), value, cwd);
   }
   const {
     type = 'volume',

@@ -1,4 +1,5 @@
 /** `caisson ps` and `caisson inspect`. */
+import { shortId } from '../../base/ids.js';
 import { accountsSwap } from '../../cgroup/limits/swap.js';
 import type { ContainerInfo } from '../../engine/store/stored.js';
 import { checkReferences, impliesAll, matches, parseFilters } from '../../engine/views/filters.js';
@@ -36,7 +37,7 @@ async function list(line: CommandLine, location: EngineLocation): Promise<number
     );
     if (last > 0) shown = shown.slice(0, last);
     if (line.has('quiet') && line.value('format') === undefined) {
-      print(1, shown.map(({ config: { id } }) => `${noTrunc ? id : id.slice(0, 12)}\n`).join(''));
+      print(1, shown.map(({ config: { id } }) => `${noTrunc ? id : shortId(id)}\n`).join(''));
       return 0;
     }
     const now = new Date();

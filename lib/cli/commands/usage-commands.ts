@@ -1,4 +1,5 @@
 /** `caisson stats`, `top` and `update`. */
+import { shortId } from '../../base/ids.js';
 import type { Container } from '../../engine/container/container.js';
 import { cpuPercent, type ContainerStats } from '../../engine/views/stats.js';
 import type { ContainerInfo } from '../../engine/store/stored.js';
@@ -116,7 +117,7 @@ async function row(
       now === undefined || previous === undefined ? 0 : cpuPercent(previous, now),
     ),
     Container: asked,
-    ID: noTrunc ? id : id.slice(0, 12),
+    ID: noTrunc ? id : shortId(id),
     MemPerc: idle
       ? percentage(0)
       : memory === undefined

@@ -143,10 +143,23 @@ describe('rates', () => {
 describe('lists of processors', () => {
   it('Lists of processors are read in the kernel’s format', () => {
     expect([...(parseList('0-2,5') ?? [])]).to.deep.equal([0, 1, 2, 5]);
+    expect([...(parseList('0-7:2/4') ?? [])]).to.deep.equal([0, 1, 4, 5]);
     expect(parseList('')?.size).to.equal(0);
   });
   it('Other lists are undefined', () => {
-    for (const text of ['a', '1-', '-1', '2-1', '1,,2', ',', '0-3/2', ' 1'])
+    for (const text of [
+      'a',
+      '1-',
+      '-1',
+      '2-1',
+      '1,,2',
+      ',',
+      '0-3/2',
+      '0-3:2/1',
+      '0-3:1/0',
+      '3:1/2',
+      ' 1',
+    ])
       expect(parseList(text), text).to.equal(undefined);
   });
 });

@@ -1,0 +1,133 @@
+/** The container's phase: from fresh namespaces to the user's program. Order is what matters here. */
+import { NAMESPACE_FLAGS } from '../../oci/namespaces.js';
+import type { Spec } from '../../oci/runtime-spec.js';
+import {
+  becomeUser,
+  boundCapabilities,
+  connectStdio,
+  execProgram,
+  openTerminal,
+} from '../compile-process.js';
+import { stringList } from '../encode.js';
+import type { Step } from '../instructions.js';
+import { O_RDWR_NOCTTY } from '../kernel-constants.js';
+import type { LaunchInput } from '../launch-input.js';
+import { ATTR } from '../mount-options.js';
+import type { Shared } from '../shared.js';
+import type { Slots } from '../slots.js';
+import { attachCgroups, attachMounts } from './container-mounts.js';
+import { attachRoot } from './container-root.js';
+import { hidePaths } from './hidden-paths.js';
+import { below, type KernelMounts } from './mount-targets.js';
+
+/**
+ * The process that goes on after `init` has a copy of its parent's memory: SELinux lets no process that shares its memory
+ * change its label, as the init then does; and a program with CAP_SYS_PTRACE, which can look into the init from its first
+ * instruction on, must not find there what the init has of the host until the program begins.
+ */
+const COPIED_MEMORY = 1;
+
+function memoryOfChild({ process }: Spec): readonly number[] {
+  const traces = process?.capabilities?.bounding?.includes('CAP_SYS_PTRACE') ?? true;
+  return traces || process?.selinuxLabel !== undefined ? [COPIED_MEMORY] : [];
+}
+
+export function compileContainer(
+  spec: Spec,
+  input: LaunchInput,
+  shared: Shared,
+  slots: Slots,
+): Step[] {
+  const steps: Step[] = [];
+  const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
+
+  // Needs nothing of the host's phase, and runs while that is at work.
+  let unshare = 0;
+  for (const type of ['uts', 'network'] as const) {
+    // With a helper it was born in it.
+    if (type === 'network' && input.helper !== undefined) continue;
+    if (namespaces.has(type)) unshare |= NAMESPACE_FLAGS[type];
+  }
+  if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });
+  if (spec.hostname !== undefined) steps.push({ op: 'host.name', texts: [spec.hostname] });
+  if (spec.domainname !== undefined) steps.push({ op: 'domain.name', texts: [spec.domainname] });
+  if (namespaces.has('network')) steps.push({ op: 'link.up', texts: ['lo'] });
+
+  // What this process holds, it keeps for its set-up.
+  boundCapabilities(steps, spec);
+
+  steps.push({ op: 'await' });
+  if (shared.ownUserNamespace) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
+  // The message queues' filesystem belongs to who made the namespace, hence after `ids.set`.
+  if (namespaces.has('ipc')) steps.push({ op: 'ns.unshare', numbers: [NAMESPACE_FLAGS.ipc] });
+  const views = attachRoot(steps, input, shared, slots);
+  const [root = shared.root] = views;
+  const kernel = attachMounts(steps, spec, input, shared, slots, root);
+  // Before the place where they are becomes read-only, and while the host's phase makes the cgroups.
+  writeSysctls(steps, spec, input, kernel);
+  hidePaths(steps, spec, shared, kernel, root);
+
+  // Cgroups come late: what the set-up has used of memory is not charged to the container's limit.
+  steps.push({ op: 'await' });
+  for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
+  if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [NAMESPACE_FLAGS.cgroup] });
+  attachCgroups(steps, spec, input, shared, slots, below(kernel, root));
+  finishRoot(steps, spec, input, root, views);
+
+  const terminal = openTerminal(steps, spec, input.terminal, slots, root, true);
+  steps.push({ op: 'root.pivot', slots: [root] });
+  // Not beside `root.pivot`, which waits for all processors to pass through the scheduler: an init that gives up its
+  // rights meanwhile holds that up. What the bounding set has lost by then, the init need not drop.
+  if (input.init) steps.push({ op: 'init', numbers: memoryOfChild(spec) });
+
+  connectStdio(steps, spec, shared, terminal, () => {
+    if (shared.none !== undefined) return shared.none;
+    const none = slots.take();
+    // The engine's own: the container's /dev may be a volume, with anything under that name.
+    steps.push({
+      op: 'file.open',
+      slots: [none, shared.scratch],
+      texts: ['dev/null'],
+      numbers: [O_RDWR_NOCTTY],
+    });
+    return none;
+  });
+  becomeUser(steps, spec, input);
+  execProgram(steps, spec);
+  return steps;
+}
+
+function writeSysctls(
+  steps: Step[],
+  { linux, mounts = [] }: Spec,
+  { networkSysctls = {} }: Pick<LaunchInput, 'networkSysctls'>,
+  kernel: KernelMounts,
+): void {
+  const ours = mounts.some(({ destination, type }) => destination === '/proc' && type === 'proc');
+  const proc = ours ? kernel.get('/proc')?.slot : undefined;
+  const wanted = Object.entries(linux?.sysctl ?? {});
+  const own = Object.entries(networkSysctls).map(([key, value]) => [`-${key}`, value] as const);
+  const words = [...own, ...wanted].flatMap(([key, value]) => [key.replaceAll('.', '/'), value]);
+  if (words.length === 0) return;
+  steps.push({ op: 'sysctl.write', slots: [proc], texts: [stringList(words)] });
+}
+
+/** What has to come after all mounts. */
+function finishRoot(
+  steps: Step[],
+  spec: Spec,
+  input: LaunchInput,
+  root: number,
+  views: readonly number[],
+): void {
+  const cwd = spec.process?.cwd ?? '/';
+  // As Docker: a working directory that is missing is made.
+  if (cwd !== '/') {
+    steps.push({ op: 'dir.make', slots: [root], texts: [cwd], numbers: [0o755, 1] });
+  }
+  if (input.root.readOnly) {
+    for (const view of views) {
+      steps.push({ op: 'mount.attr', slots: [view], texts: ['.'], numbers: [ATTR.readOnly] });
+    }
+  }
+}

@@ -1,0 +1,163 @@
+/** The container's mounts, in the order of the specification, and what is shown of its cgroups. */
+import type { Mount, Spec } from '../../oci/runtime-spec.js';
+import type { Step } from '../instructions.js';
+import type { LaunchInput } from '../launch-input.js';
+import { ATTR, parseMountOptions, tmpfsOwner } from '../mount-options.js';
+import { hierarchyName, isCgroup, isDev, type Shared } from '../shared.js';
+import type { Slots } from '../slots.js';
+import { BASE, type Below, below, type KernelMounts, TARGET } from './mount-targets.js';
+
+/** What a tmpfs takes from the directory that it covers: the fourth number of `mount.attach`. */
+const TAKE = { mode: 1, uid: 2, gid: 4 } as const;
+
+/**
+ * What `mount.fs` labels for SELinux: all files, or the root directory of a file system that takes no label as a whole. The
+ * policy alone says what those of proc and sysfs have. As in runc.
+ */
+const LABELLED = { all: 0, root: 1 } as const;
+const NEVER_LABELLED: ReadonlySet<string | undefined> = new Set(['proc', 'sysfs']);
+
+/** See `KernelMounts`. */
+const KERNEL_PATHS: ReadonlySet<string> = new Set(['/proc', '/sys', '/dev']);
+
+export function attachMounts(
+  steps: Step[],
+  spec: Spec,
+  input: LaunchInput,
+  shared: Shared,
+  slots: Slots,
+  root: number,
+): KernelMounts {
+  const kernel = new Map<string, { slot: number; base: number }>();
+  const place = below(kernel, root);
+  const view = (path: string) => {
+    const slot = slots.take();
+    // With the devices that are mounted there.
+    const recursive = path === 'dev' && shared.devices.size > 0 ? 1 : 0;
+    steps.push({
+      op: 'tree.view',
+      slots: [slot, shared.scratch],
+      texts: [path],
+      numbers: [recursive],
+    });
+    return slot;
+  };
+  spec.mounts?.forEach((mount, index) => {
+    const tree = shared.binds.get(index);
+    if (isCgroup(mount)) return;
+    const { attributes, data } = parseMountOptions(mount.options);
+    const tmpfs = shared.tmpfs.get(index);
+    const [base, target] = place(mount.destination);
+    let slot: number;
+    if (tree !== undefined) {
+      slot = tree;
+      steps.push({
+        op: 'mount.attach',
+        slots: [slot, base],
+        texts: [target],
+        numbers: [0, TARGET.asTree],
+      });
+    } else if (isDev(mount)) {
+      slot = view('dev');
+      steps.push({
+        op: 'mount.attach',
+        slots: [slot, base],
+        texts: [target],
+        numbers: [attributes & ~(ATTR.strictAtime | ATTR.noAtime), TARGET.directory],
+      });
+    } else if (tmpfs !== undefined) {
+      slot = tmpfs;
+      steps.push({
+        op: 'mount.attach',
+        slots: [slot, base],
+        texts: [target],
+        numbers: [attributes & ATTR.readOnly, TARGET.directory, 0, takenBy(data)],
+      });
+    } else {
+      slot = slots.take();
+      const options = [`source=${mount.source ?? mount.type}`, ...(data === '' ? [] : [data])];
+      const label = NEVER_LABELLED.has(mount.type) ? undefined : spec.linux?.mountLabel;
+      steps.push({
+        op: 'mount.fs',
+        slots: [slot, base],
+        texts: [mount.type, options.join(','), target, label],
+        numbers: [attributes, mount.type === 'mqueue' ? LABELLED.root : LABELLED.all],
+      });
+    }
+    if (KERNEL_PATHS.has(mount.destination)) {
+      kernel.set(mount.destination, { slot, base: baseOf(mount) });
+    }
+  });
+  for (const [path, { name }] of shared.nodes) {
+    const [base, target] = place(path);
+    const bound = shared.devices.get(path);
+    steps.push({
+      op: 'mount.attach',
+      slots: [bound ?? view(name), base],
+      texts: [target],
+      numbers: [0, TARGET.file],
+    });
+  }
+  input.files.forEach(({ path }, index) => {
+    steps.push({
+      op: 'mount.attach',
+      slots: [view(`file${index}`), root],
+      texts: [path],
+      numbers: [input.root.readOnly ? ATTR.readOnly : 0, TARGET.file],
+    });
+  });
+  return kernel;
+}
+
+function baseOf(mount: Mount): number {
+  if (mount.type === 'proc' || mount.type === 'sysfs') return BASE.kernel;
+  return isDev(mount) ? BASE.tree : BASE.volume;
+}
+
+/** What nothing was said about, a tmpfs has from the directory that is there. */
+function takenBy(data: string): number {
+  const { uid, gid, rest } = tmpfsOwner(data);
+  let take = 0;
+  if (!rest.some((option) => option.startsWith('mode='))) take |= TAKE.mode;
+  if (uid === undefined) take |= TAKE.uid;
+  if (gid === undefined) take |= TAKE.gid;
+  return take;
+}
+
+/** The container's own cgroups as it sees them: one cgroup2, or a directory of v1 hierarchies. */
+export function attachCgroups(
+  steps: Step[],
+  spec: Spec,
+  input: LaunchInput,
+  shared: Shared,
+  slots: Slots,
+  place: Below,
+): void {
+  const mount = spec.mounts?.find(isCgroup);
+  const { placements, mode } = input.cgroup;
+  if (mount === undefined || mode === 'none') return;
+  const { attributes } = parseMountOptions(mount.options);
+  const attach = (
+    tree: number | undefined,
+    [base, target]: readonly [number, string],
+    set: number,
+  ) => {
+    steps.push({
+      op: 'mount.attach',
+      slots: [tree, base],
+      texts: [target],
+      numbers: [set, TARGET.directory],
+    });
+  };
+  if (mode === 'v2') {
+    attach(shared.cgroups.get(0), place(mount.destination), 0);
+    return;
+  }
+  const directory = slots.take();
+  steps.push({ op: 'tree.view', slots: [directory, shared.scratch], texts: ['cgroup'] });
+  attach(directory, place(mount.destination), attributes);
+  placements.forEach(({ version, controllers }, index) => {
+    const name = hierarchyName(version, controllers);
+    attach(shared.cgroups.get(index), [directory, name], 0);
+  });
+}

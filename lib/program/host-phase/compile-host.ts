@@ -1,0 +1,136 @@
+/** The host's phase: what only the host's root can do, before and beside the new process. */
+import { constants } from 'node:fs';
+import { NAMESPACE_FLAGS } from '../../oci/namespaces.js';
+import type { Spec } from '../../oci/runtime-spec.js';
+import { idMap } from '../id-maps.js';
+import type { Step } from '../instructions.js';
+import { O_PATH_DIRECTORY, O_RDWR_NOCTTY } from '../kernel-constants.js';
+import type { LaunchInput } from '../launch-input.js';
+import { makePipes } from '../pipes.js';
+import { release } from '../release.js';
+import type { KernelFacts, Shared } from '../shared.js';
+import type { LaunchSlots, Slots } from '../slots.js';
+import { filterDevices, makeCgroup, openCgroups } from './host-cgroups.js';
+import { fillScratch, makeScratch, makeTmpfs, openBinds } from './host-mounts.js';
+import { makeRoot } from './host-root.js';
+import { startHelper } from './network-helper.js';
+import { adjustOomScore, keptByExec, raiseLimits } from './process-attributes.js';
+
+/** In a container's directory, beside `owner`: whoever cleans up after a dead process knows its cgroups by their id. */
+export const PARENT_LINK = 'cgroup-parent';
+
+export function compileHost(
+  spec: Spec,
+  input: LaunchInput,
+  kernel: KernelFacts,
+  shared: Shared,
+  slots: Slots,
+): { steps: Step[]; slots: LaunchSlots } {
+  const steps: Step[] = [];
+  const { ownUserNamespace } = shared;
+  const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
+
+  // v2: the process is born in its cgroup. v1: it enters by itself, later, so the process comes first and
+  // makes its namespaces while this phase goes on.
+  const v2 = input.cgroup.placements.filter(({ version }) => version === 2);
+  let born: number | undefined;
+  // The directory says whose the cgroups are, so it is there before any of them.
+  if (v2.length > 0) makeDirectory(steps, input);
+  for (const placement of v2) {
+    makeCgroup(steps, placement);
+    born = slots.take();
+    steps.push({
+      op: 'file.open',
+      slots: [born],
+      texts: [placement.dir],
+      numbers: [O_PATH_DIRECTORY],
+    });
+  }
+  let flags = NAMESPACE_FLAGS.mount | NAMESPACE_FLAGS.pid;
+  if (ownUserNamespace) flags |= NAMESPACE_FLAGS.user;
+  // Who is to give it a network finds the namespace there.
+  if (input.helper !== undefined) flags |= NAMESPACE_FLAGS.network;
+  if (!namespaces.has('pid')) flags &= ~NAMESPACE_FLAGS.pid;
+  // The user namespace belongs to container root's user: its limits are not those of who starts it.
+  const owner = ownUserNamespace ? shared.rootUid : 0;
+  steps.push({ op: 'clone', slots: [born], numbers: [flags, 0, owner, keptByExec(spec)] });
+  if (born === undefined) makeDirectory(steps, input);
+
+  let userns: number | undefined;
+  if (ownUserNamespace) {
+    steps.push({
+      op: 'ids.map',
+      texts: [idMap(spec.linux?.uidMappings), idMap(spec.linux?.gidMappings)],
+    });
+    userns = slots.take();
+    steps.push({ op: 'ns.open', slots: [userns], texts: ['user'] });
+  }
+  // Held by this process, so that its teardown thread is who takes the mounts down. A supervisor does that anyway.
+  const mounts = input.owner === undefined ? undefined : slots.take();
+  if (mounts !== undefined) steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
+  const label = spec.linux?.mountLabel;
+  makeScratch(steps, shared, label);
+  makeRoot(steps, input, kernel, shared, slots, userns, label);
+  // The container attaches its root while the rest of what its mounts need is made.
+  release(steps, [shared.root]);
+  fillScratch(steps, spec, input, shared);
+  if (ownUserNamespace) steps.push({ op: 'fsids.set', numbers: [0, 0] });
+  makeTmpfs(steps, spec, shared);
+  openBinds(steps, spec, shared, slots, userns);
+  // And makes those while the rest is made here.
+  const early = [shared.scratch, ...shared.binds.values(), ...shared.tmpfs.values()];
+  early.push(...shared.devices.values());
+  if (shared.none !== undefined) {
+    early.push(shared.none);
+    steps.push({
+      op: 'file.open',
+      slots: [shared.none],
+      texts: ['/dev/null'],
+      numbers: [O_RDWR_NOCTTY],
+    });
+  }
+  release(steps, early);
+
+  for (const placement of input.cgroup.placements) {
+    if (placement.version !== 1) continue;
+    makeCgroup(steps, placement);
+    const tasks = slots.take();
+    shared.tasks.push(tasks);
+    steps.push({
+      op: 'file.open',
+      slots: [tasks],
+      texts: [`${placement.dir}/tasks`],
+      numbers: [constants.O_WRONLY],
+    });
+  }
+  if (born !== undefined) filterDevices(steps, input, born);
+  openCgroups(steps, spec, input, shared);
+  let oom: number | undefined;
+  if (input.cgroup.oomFile !== undefined) {
+    oom = slots.take();
+    steps.push({
+      op: 'file.open',
+      slots: [oom],
+      texts: [input.cgroup.oomFile],
+      numbers: [constants.O_RDONLY],
+    });
+  }
+  const near = makePipes(steps, spec, input, shared, slots);
+  startHelper(steps, input, slots, userns);
+  adjustOomScore(steps, spec);
+  if (ownUserNamespace) raiseLimits(steps, spec);
+  const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
+  release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
+  return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };
+}
+
+function makeDirectory(steps: Step[], { directory, owner, cgroupParent }: LaunchInput): void {
+  if (owner === undefined) return;
+  steps.push(
+    { op: 'dir.make', texts: [directory], numbers: [0o700] },
+    { op: 'symlink.make', texts: [owner, `${directory}/owner`] },
+  );
+  // And where, if not where all are.
+  if (cgroupParent !== undefined)
+    steps.push({ op: 'symlink.make', texts: [cgroupParent, `${directory}/${PARENT_LINK}`] });
+}

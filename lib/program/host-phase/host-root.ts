@@ -1,0 +1,142 @@
+/** The root file system: a directory as it is, or an overlay with the container's writable layer. */
+import { constants } from 'node:fs';
+import { slotList } from '../encode.js';
+import type { Step } from '../instructions.js';
+import type { LaunchInput, LayerPlan } from '../launch-input.js';
+import { ATTR, PROPAGATION } from '../mount-options.js';
+import type { KernelFacts, Shared } from '../shared.js';
+import type { Slots } from '../slots.js';
+
+/** The root as a detached tree in `shared.root`. Leaves the thread with container root's file ids. */
+export function makeRoot(
+  steps: Step[],
+  { root, directory, owner, rootless, devicesInRoot, layer }: LaunchInput,
+  kernel: KernelFacts,
+  shared: Shared,
+  slots: Slots,
+  userns: number | undefined,
+  label: string | undefined,
+): void {
+  const { ownUserNamespace, rootUid, rootGid } = shared;
+  const attributes = devicesInRoot === true ? 0 : ATTR.noDev;
+  const assume = () => {
+    // Work directories and device nodes then belong to container root, whose ids the layers speak.
+    if (ownUserNamespace) steps.push({ op: 'fsids.set', numbers: [rootUid, rootGid] });
+  };
+  const open = (path: string) => {
+    const slot = slots.take();
+    steps.push({
+      op: 'tree.open',
+      slots: [slot, userns],
+      texts: [path],
+      numbers: [0, attributes, PROPAGATION.private],
+    });
+    return slot;
+  };
+  if (root.kind === 'direct') {
+    steps.push({
+      op: 'tree.open',
+      slots: [shared.root, userns],
+      texts: [root.path],
+      numbers: [1, attributes, PROPAGATION.private],
+    });
+    assume();
+    return;
+  }
+  const mayExist = owner === undefined ? 1 : 0;
+  const makeLayer = (inside?: number) => {
+    const path = (name: string) => (inside === undefined ? `${directory}/${name}` : name);
+    for (const [name, mode] of [
+      ['upper', 0o755],
+      ['work', 0o700],
+    ] as const)
+      steps.push({
+        op: 'dir.make',
+        slots: [inside],
+        texts: [path(name)],
+        numbers: [mode, mayExist],
+      });
+  };
+  if (layer === undefined) makeLayer();
+  const way = kernel.overlayByDescriptor ? 0 : 1;
+  const lowers = root.lowers.map(open);
+  if (root.sealed !== undefined) {
+    const layers = [lowers.pop() ?? 0, open(root.sealed)];
+    const sealed = slots.take();
+    steps.push({
+      op: 'overlay.make',
+      slots: [sealed],
+      texts: [slotList(layers)],
+      numbers: [way, ATTR.readOnly | attributes, 1],
+    });
+    lowers.push(sealed);
+  }
+  const own =
+    layer === undefined
+      ? open(directory)
+      : mountLayer(steps, layer, directory, attributes, shared, slots, userns);
+  assume();
+  // In a layer of its own its directories are made by container root, whose ids it speaks.
+  if (layer !== undefined) makeLayer(own);
+  steps.push({
+    op: 'overlay.make',
+    slots: [shared.root, own],
+    // What overlay has to note of a file goes where a user namespace may write.
+    texts: [slotList(lowers), rootless === undefined ? undefined : 'userxattr', label],
+    // In a file system that is kept, and that the container may have filled.
+    numbers: [way, attributes, 0, layer?.kind === 'image' ? 1 : 0],
+  });
+}
+
+/** One for each page: files with content take a page, but names of empty ones would take kernel memory without end. */
+function inodesOf(size: number): number {
+  return Math.ceil(size / 4096);
+}
+
+/** What a layer with a size lies on; returns the slot of its mount. */
+function mountLayer(
+  steps: Step[],
+  layer: LayerPlan,
+  directory: string,
+  attributes: number,
+  { ownUserNamespace, rootUid, rootGid }: Shared,
+  slots: Slots,
+  userns: number | undefined,
+): number {
+  if (layer.kind === 'tmpfs') {
+    const own = slots.take();
+    steps.push({
+      op: 'fs.make',
+      slots: [own],
+      texts: [
+        'tmpfs',
+        `source=caisson,mode=0755,size=${layer.size},nr_inodes=${inodesOf(layer.size)}`,
+      ],
+      numbers: [attributes, ...(ownUserNamespace ? [rootUid, rootGid, 1] : [])],
+    });
+    return own;
+  }
+  // By a mount that nobody else has: the kernel names the file by its path there, and sysfs shows that to everybody.
+  const [parent, image, own] = [slots.take(), slots.take(), slots.take()];
+  steps.push(
+    {
+      op: 'tree.open',
+      slots: [parent],
+      texts: [directory],
+      numbers: [0, ATTR.noDev, PROPAGATION.private],
+    },
+    {
+      op: 'file.open',
+      slots: [image, parent],
+      texts: [layer.file],
+      numbers: [constants.O_RDWR],
+    },
+    {
+      op: 'image.mount',
+      slots: [own, image, userns],
+      texts: [layer.type, layer.options],
+      numbers: [attributes],
+    },
+  );
+  return own;
+}
