@@ -1,6 +1,6 @@
 {
-  # Two products side by side: the addon that Node loads, and caisson-init, the freestanding static program
-  # that the addon puts into new containers. Which sources make which: cpp/sources.json.
+  # Two targets: the addon that Node loads, and caisson-init, the freestanding static program
+  # that the addon runs in new containers. cpp/sources.json lists the sources of each.
   'variables': {
     'warnings': [
       '-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Wno-missing-field-initializers',
@@ -14,7 +14,7 @@
       'include_dirs': ['cpp'],
       'defines': [
         'NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED',
-        # In a worker that is being terminated nothing can be thrown: that is no reason to abort.
+        # In a worker that is being terminated no exception can be thrown; that must not abort the process.
         'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
       ],
       'cflags': [
@@ -25,10 +25,10 @@
       'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
       'cflags_cc': [
         '-std=c++20', '-fvisibility-inlines-hidden',
-        # As system headers, so that our warnings are not about them.
+        # As system headers, so that the compiler does not warn about them.
         '-isystem<!(node -p "path.dirname(require.resolve(\'node-addon-api\'))")',
       ],
-      # The C++ library is linked in: what a program's own Node brings along may be older than our compiler's.
+      # The C++ library is linked statically: the one that a program's Node has may be older than our compiler's.
       'ldflags': [
         '-Wl,--gc-sections', '-Wl,--exclude-libs,ALL', '-static-libstdc++',
         '-Wl,-z,relro,-z,now,-z,separate-code,-z,noexecstack',
@@ -45,7 +45,7 @@
       'target_name': 'caisson-init',
       'type': 'executable',
       'sources': ['<!@(node scripts/list-sources.mjs init)'],
-      # Nothing of Node's: no headers, no threads, no exported symbols.
+      # Uses nothing of Node: no headers, no threads, no exported symbols.
       'include_dirs!': ['<(node_root_dir)/include/node'],
       'include_dirs': ['cpp'],
       'defines': ['CAISSON_FREESTANDING=1'],
@@ -56,7 +56,7 @@
         '-fstack-protector-strong', '-mstack-protector-guard=global',
         '-U_FORTIFY_SOURCE', '-fno-asynchronous-unwind-tables', '-fno-unwind-tables',
         '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections',
-        # A loop in our own memset must not become a call of memset; clang does not know the name.
+        # A loop in our own memset must not be compiled to a call of memset; clang does not know this option.
         '-fno-tree-loop-distribute-patterns', '-Wno-ignored-optimization-argument',
       ],
       'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],

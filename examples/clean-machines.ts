@@ -1,4 +1,4 @@
-// A clean machine for every job: ten at a time, each with the same directory read-only and a /tmp of its own.
+// A clean machine for every job: ten at a time, each with the same directory, read-only, and its own /tmp.
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Engine } from 'caisson';

@@ -1,4 +1,4 @@
-// Streams in both directions: lines as they come, an end of input that the program sees, a kill that is final.
+// Streams in both directions: lines as they arrive, an end of input, and a signal that ends the program.
 import { Engine } from 'caisson';
 
 await using engine = await Engine.open();

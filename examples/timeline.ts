@@ -1,4 +1,4 @@
-// What a start is made of: the ten steps of it that took longest.
+// The steps of a start, and the ten that took longest.
 import { Engine } from 'caisson';
 
 await using engine = await Engine.open();

@@ -1,4 +1,4 @@
-// Runs code that nobody has read: no network, no files of the host, and limits on everything.
+// Runs untrusted code: no network, no files of the host, and limits on everything.
 import { Engine } from 'caisson';
 
 const code = `

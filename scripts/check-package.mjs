@@ -1,4 +1,4 @@
-// `npm pack` and `npm publish` stop here when something that a user needs has not been built.
+// `npm pack` and `npm publish` fail here if something that a user needs has not been built.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
@@ -30,7 +30,7 @@ for (const target of targets) {
     missing.push(`${target}/caisson-init: not executable`);
 }
 
-// package.json leaves declarations out that nobody can import. What index.d.ts leads to is not among them.
+// package.json excludes declarations that users cannot import. Those that index.d.ts refers to must not be among them.
 const command = ['pack', '--dry-run', '--ignore-scripts', '--json'];
 const [{ files }] = JSON.parse(
   execFileSync('npm', command, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] }),

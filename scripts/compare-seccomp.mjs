@@ -12,7 +12,7 @@ const facts = JSON.parse(
 );
 
 /**
- * `tighter`: Docker allows what we refuse; `looser`: the other way round; `other`: both refuse, with different errors.
+ * `tighter`: Docker allows calls that we refuse; `looser`: the reverse; `other`: both refuse, with different errors.
  * `arch` limits a row to one instruction set.
  */
 const REASONS = [
@@ -54,7 +54,7 @@ const REASONS = [
 ];
 
 const ARCHES = ['x64', 'arm64'];
-/** First arguments that tell one condition from another. */
+/** First arguments that distinguish the conditions. */
 const PROBES = [
   ...Array(64).keys(),
   ...facts.firstArgument.personality.oneOf,
@@ -66,7 +66,7 @@ const PROBES = [
 const words = (text) => text.split(' ').filter(Boolean);
 const has = (list, name) => list !== undefined && words(list).includes(name);
 
-/** What Docker's profile answers, on a kernel that is new enough for all of it. */
+/** The verdict of Docker's profile, on a kernel that is new enough for all of it. */
 function docker(name, argument, capabilities, arch) {
   if (has(facts.always, name) || has(facts.otherModes, name) || has(facts.only[arch], name))
     return 'allow';
@@ -82,7 +82,7 @@ function docker(name, argument, capabilities, arch) {
   return `errno ${facts.otherwise.errno}`;
 }
 
-/** What ours answers; docs/decisions/0002-seccomp-layout.md says how several rules for one call are read. */
+/** The verdict of our profile; docs/decisions/0002-seccomp-layout.md describes how several rules for one call are combined. */
 function ours(name, argument, capabilities, arch) {
   const profile = defaultSeccompProfile(capabilities, arch);
   const rules = profile.syscalls.filter((rule) => rule.names.includes(name));

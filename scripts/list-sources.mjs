@@ -1,4 +1,4 @@
-// Prints the sources of one part of cpp/sources.json, one a line: both binding.gyp and CMakeLists.txt ask here.
+// Prints the sources of one part of cpp/sources.json, one per line, for both binding.gyp and CMakeLists.txt.
 // `node scripts/list-sources.mjs addon`
 import { readFileSync, readdirSync, existsSync } from 'node:fs';
 

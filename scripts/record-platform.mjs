@@ -1,11 +1,11 @@
-// Puts a run of scripts/test-vm into the tables of docs/platforms.md, and what it comes to into README.md:
+// Writes the results of a run of scripts/test-vm into the tables of docs/platforms.md, and its totals into README.md:
 //   node scripts/record-platform.mjs RUN LOG
-// Files of tests that the run did not go through keep what an earlier one of the same kind said of them.
+// Test files that the run did not include keep the results of an earlier run of the same kind.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const [run, log] = process.argv.slice(2);
 const output = readFileSync(log, 'utf8').replaceAll(/\x1b\[[0-9;]*m/g, '');
-if (!/^tally: /m.test(output)) throw new Error(`${log}: went through no file of tests`);
+if (!/^tally: /m.test(output)) throw new Error(`${log}: contains no results of a test file`);
 const fact = (name) => new RegExp(`^machine: ${name}: (.*)$`, 'm').exec(output)?.[1] ?? '?';
 
 const cells = (line) =>
@@ -14,7 +14,7 @@ const cells = (line) =>
     .slice(1, -1)
     .map((cell) => cell.trim());
 
-/** The table that begins with that heading: where it is among the lines, and its rows. */
+/** The table whose first heading this is: its position among the lines, and its rows. */
 function tableIn(lines, heading) {
   const start = lines.findIndex((line) => cells(line)[0] === heading);
   const after = lines.findIndex((line, at) => at > start && !line.startsWith('|'));
@@ -47,7 +47,7 @@ function countsOf(cell = '') {
 const at = new URL('../docs/platforms.md', import.meta.url);
 const lines = readFileSync(at, 'utf8').split('\n');
 
-// By file: a row for each that there is, a column for each run.
+// By file: a row for each existing file, a column for each run.
 const byFile = tableIn(lines, 'Tests');
 const runs = [...new Set([...byFile.head.slice(1), run])].sort();
 const files = readdirSync(new URL('../test/integration', import.meta.url))
@@ -69,7 +69,7 @@ put(
   files.map((file) => [file, ...runs.map((name) => table.get(file).get(name) ?? '')]),
 );
 
-/** What the files of a run come to: `['353', '28', '9 files']`. */
+/** The totals of a run: `['353', '28', '9 files']`. */
 function totalsOf(name) {
   const sum = { passed: 0, skipped: 0, failed: 0 };
   let missing = 0;
@@ -86,7 +86,7 @@ function totalsOf(name) {
   ];
 }
 
-// By run: what the machine was, as the run itself said, and the sums of the table above.
+// By run: the machine as the run itself has described it, and the sums of the table above.
 const byRun = tableIn(lines, 'Run');
 const facts = ['kernel', 'system', 'user', 'node', 'cgroups', 'overlay layers'];
 const described = new Map(
