@@ -74,6 +74,7 @@ export default defineConfig(
     rules: {
       'tests/skip-has-a-reason': 'error',
       'tests/title-is-a-sentence': 'error',
+      'tests/wait-says-why': 'error',
       '@typescript-eslint/no-unused-expressions': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',

@@ -67,7 +67,10 @@ const waitSaysWhy = {
   },
   create: (context) => ({
     CallExpression(node) {
-      if (!['sleep', 'setTimeout'].includes(calledName(node))) return;
+      // Of timers those that a promise waits for: others are limits.
+      const name = calledName(node);
+      if (name !== 'sleep' && (name !== 'setTimeout' || node.arguments[0]?.type !== 'Identifier'))
+        return;
       const { sourceCode } = context;
       const { start, end } = node.loc;
       const says = sourceCode

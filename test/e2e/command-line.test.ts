@@ -257,7 +257,7 @@ describe('caisson run', () => {
       caisson(['ps', '--filter', `health=${health}`, '--format', '{{.Names}} {{.Status}}']).stdout;
     const until = async (health: string) => {
       for (let look = 0; list(health) === '' && look < 100; look++)
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await new Promise((resolve) => setTimeout(resolve, 50)); // between two looks
       return list(health);
     };
     expect(await until('healthy')).to.match(/^patient Up .* \(healthy\)\n$/);

@@ -13,7 +13,7 @@ import {
   untilLogged,
 } from '../support/detached.js';
 import { ProcessHarness } from '../support/process-harness.js';
-import { eventually, sleep } from '../support/outside.js';
+import { eventually, holdsFor, sleep } from '../support/outside.js';
 import { fixture } from '../support/paths.js';
 import { needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
@@ -259,15 +259,13 @@ describe('attached clients', function () {
         await untilLogged(container, `got ${word}`);
         client.detach();
       }
-      await sleep(100);
-      await statusIs(container, 'running');
+      await holdsFor(100, () => statusIs(container, 'running'));
 
       const once = await detached.start('cat; echo closed', { openStdin: true, stdinOnce: true });
       const watcher = once.attach({ stdin: false });
       await watcher.started;
       watcher.detach();
-      await sleep(100);
-      await statusIs(once, 'running');
+      await holdsFor(100, () => statusIs(once, 'running'));
       const client = once.attach();
       await client.started;
       client.stdin!.write('said\n');
@@ -282,7 +280,7 @@ describe('attached clients', function () {
       await Promise.all(
         [0, 1, 2].map(async (index) => {
           const harness = await attachElsewhere(container, index > 0).catch(() => undefined);
-          await sleep(20 * index);
+          await sleep(20 * index); // each client is killed at another moment of the output
           harness?.kill();
         }),
       );
@@ -318,11 +316,10 @@ describe('attached clients', function () {
           const now = await size();
           const stands = now === before;
           before = now;
-          await sleep(200);
+          await sleep(200); // between two looks: a file that grows is seen to
           expect(stands, `${now} bytes and growing`).to.equal(true);
         }, 40_000);
-        await sleep(300);
-        expect(await size()).to.equal(before);
+        await holdsFor(300, async () => expect(await size()).to.equal(before));
         harness.kill();
         await eventually(async () => expect(await size()).to.be.above(before + 100_000));
         await container.kill();
@@ -348,7 +345,7 @@ describe('attached clients', function () {
     clients.it('Clients that do not read do not keep the container from being killed', async () => {
       const container = await detached.start('yes');
       const harness = await attachElsewhere(container, false);
-      await sleep(500);
+      await sleep(500); // the client's pipes fill up: nothing tells when they are full
       const begin = performance.now();
       await container.kill();
       expect(performance.now() - begin).to.be.below(15_000);
@@ -461,8 +458,7 @@ describe('attached clients', function () {
       const client = container.attach();
       await client.started;
       client.detach();
-      await sleep(200);
-      await statusIs(container, 'running');
+      await holdsFor(200, () => statusIs(container, 'running'));
     });
 
     it('A client gets much output of a terminal whole', async () => {

@@ -19,6 +19,7 @@ import {
   eventually,
   hierarchies,
   pidOutside,
+  holdsFor,
   sleep,
   statusOf,
 } from '../support/outside.js';
@@ -124,7 +125,7 @@ limits.describe('a running container', () => {
         expect(memory!.usage).to.be.above(20 << 20);
       });
       const before = (await readStats(where, pid))!;
-      await sleep(1000);
+      await sleep(1000); // the time that is measured
       const after = (await readStats(where, pid))!;
 
       expect(after.memory!.usage).to.be.at.most(after.memory!.charged);
@@ -303,8 +304,7 @@ limits.describe('a running container', () => {
       await setFrozen(where, true);
       expect(await freezerState(where)).to.equal('paused');
       const before = await usage();
-      await sleep(200);
-      expect(await usage()).to.equal(before);
+      await holdsFor(200, async () => expect(await usage()).to.equal(before));
       await setFrozen(where, false);
       await setFrozen(where, false);
       expect(await freezerState(where)).to.equal('running');
@@ -319,8 +319,9 @@ limits.describe('a running container', () => {
       for (let round = 0; round < 10; round++) {
         await setFrozen(where, true);
         const before = await processesOf(where.map(({ dir }) => dir));
-        await sleep(20);
-        expect(await processesOf(where.map(({ dir }) => dir))).to.deep.equal(before);
+        await holdsFor(20, async () =>
+          expect(await processesOf(where.map(({ dir }) => dir))).to.deep.equal(before),
+        );
         await setFrozen(where, false);
       }
     });

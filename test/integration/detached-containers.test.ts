@@ -21,6 +21,7 @@ import {
   namespacesOf,
   pidOutside,
   processesOf,
+  holdsFor,
   sleep,
 } from '../support/outside.js';
 import { needsCgroups, needsControllers, needsRoot } from '../support/needs.js';
@@ -260,10 +261,9 @@ describe('detached containers', function () {
       const container = await detached.start('while :; do echo tick; sleep 0.01; done');
       await untilLogged(container, 'tick');
       await container.pause();
-      await sleep(100); // what was in the pipe
+      await sleep(100); // what was in the pipe arrives
       const before = await logOf(container);
-      await sleep(200);
-      expect(await logOf(container)).to.equal(before);
+      await holdsFor(200, async () => expect(await logOf(container)).to.equal(before));
       await refused(container.pause(), 'ERR_CONTAINER_PAUSED');
       await refused(container.start(), 'ERR_CONTAINER_PAUSED');
       await refused(container.attach(), 'ERR_CONTAINER_PAUSED');
@@ -300,8 +300,7 @@ describe('detached containers', function () {
       await untilLogged(container, 'ready');
       await container.pause();
       await container.kill('HUP');
-      await sleep(100);
-      await statusIs(container, 'paused');
+      await holdsFor(100, () => statusIs(container, 'paused'));
       await container.unpause();
       expect((await container.wait()).exitCode).to.equal(5);
     });
@@ -527,9 +526,10 @@ describe('detached containers', function () {
       await untilLogged(container, 'ready');
       let over = false;
       const stopped = container.stop().then(() => (over = true));
-      await sleep(500);
-      expect(over).to.equal(false);
-      await statusIs(container, 'running');
+      await holdsFor(500, async () => {
+        expect(over).to.equal(false);
+        await statusIs(container, 'running');
+      });
       await container.kill();
       await stopped;
       expect((await container.inspect()).state.exitCode).to.equal(137);
@@ -583,8 +583,10 @@ describe('detached containers', function () {
     it('A container with the policy no stays as it is', async () => {
       const container = await detached.start('exit 1');
       await container.wait();
-      await sleep(300);
-      expect((await container.inspect()).state).to.include({ status: 'exited', restartCount: 0 });
+      await holdsFor(300, async () => {
+        const { state } = await container.inspect();
+        expect(state).to.include({ status: 'exited', restartCount: 0 });
+      });
     });
 
     it('The policy on-failure:n runs a container n times more, and waits twice as long each time', async () => {
@@ -630,8 +632,7 @@ describe('detached containers', function () {
         expect(status).to.equal('exited');
         expect(state.stopped).to.equal(true);
         const count = (await starts(container)).length;
-        await sleep(1500);
-        expect((await starts(container)).length).to.equal(count);
+        await holdsFor(1500, async () => expect((await starts(container)).length).to.equal(count));
         await detached.expectQuiet(container);
         await container.start();
         await eventually(async () =>
@@ -680,8 +681,7 @@ describe('detached containers', function () {
         });
         await container.kill('TERM');
         await eventually(() => statusIs(container, 'exited'));
-        await sleep(500);
-        await statusIs(container, 'exited');
+        await holdsFor(500, () => statusIs(container, 'exited'));
       }
     });
 
@@ -770,7 +770,7 @@ describe('detached containers', function () {
         };
         await Promise.all([look(), look(), look()]);
         await detached.expectGone(container);
-        await sleep(50);
+        await sleep(50); // a second destroy event would come late
         const actions = await detached.actions(container);
         expect(
           actions.filter((action) => action === 'destroy'),
@@ -878,7 +878,7 @@ describe('detached containers', function () {
       const ids: string[] = [];
       for (let i = 0; i < 3; i++) {
         ids.unshift((await detached.create(SLEEP)).id);
-        await sleep(5);
+        await sleep(5); // their times of creation differ
       }
       const found = await (await shop.openAnother()).list();
       expect(found.map(({ config }) => config.id)).to.deep.equal(ids);

@@ -77,7 +77,7 @@ describe('events', () => {
     appendEvent(runRoot, event('new'));
     expect((await events.next()).value).to.deep.equal(event('new'));
     const next = events.next();
-    await sleep(20);
+    await sleep(20); // it waits by now: that it does shows nowhere
     appendEvent(runRoot, event('newer'));
     expect((await next).value).to.deep.equal(event('newer'));
     await events.return(undefined);
@@ -98,7 +98,7 @@ describe('events', () => {
     appendEvent(runRoot, event('old'));
     const own = openDescriptors().length;
     const abort = new AbortController();
-    setTimeout(() => abort.abort(), 50);
+    setTimeout(() => abort.abort(), 50); // while it waits for more
     expect(await actions({ signal: abort.signal })).to.deep.equal([]);
     expect(await actions({ since: 0, signal: abort.signal })).to.deep.equal([]);
     expect(await actions({ until: new Date(Date.now() + 100) })).to.deep.equal(['old']);

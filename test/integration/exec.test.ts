@@ -20,6 +20,7 @@ import {
   hierarchies,
   namespacesOf,
   processesOf,
+  holdsFor,
   sleep,
   statusOf,
 } from '../support/outside.js';
@@ -413,7 +414,7 @@ describe('exec', function () {
       held.stdout!.pause();
       held.stdout!.on('data', () => undefined).pause();
       await left('/bin/yes x');
-      await sleep(300);
+      await sleep(300); // what is written in the meantime is held back by the pipe
       expect(held.stdout!.readableLength).to.be.within(1, 2 << 20);
       held.kill();
       held.stdout!.resume();
@@ -510,8 +511,10 @@ describe('exec', function () {
         expect(await child.next()).to.equal('started');
         expect(await child.next()).to.deep.equal({ survived: 0 });
         await child.ended;
-        await sleep(100);
         const pid = await found(container.id, 'sleep 995');
+        await holdsFor(100, async () =>
+          expect(await found(container.id, 'sleep 995')).to.equal(pid),
+        );
         expect(await namespacesOf(pid)).to.deep.equal(await namespacesOf(target.pid));
         for (const fd of [0, 1, 2])
           expect(await readlink(`/proc/${pid}/fd/${fd}`)).to.equal('/null');
@@ -564,8 +567,8 @@ describe('exec', function () {
       await found(container.id, 'sleep 992');
       expect(await output(target, 'ls /tmp/whole')).to.equal('/tmp/whole');
       left.kill(); // no longer this one's
-      await sleep(50);
       const pid = await found(container.id, 'sleep 992');
+      await holdsFor(50, async () => expect(await found(container.id, 'sleep 992')).to.equal(pid));
       const supervisor = await parentOf(pid);
       // Its terminal's two ends and the program's pidfd: nothing of this process's. Root alone may look.
       if (isRoot) expect(await readdir(`/proc/${supervisor}/fd`)).to.have.length(3);
@@ -587,8 +590,8 @@ describe('exec', function () {
       expect(await child.next()).to.equal('started');
       expect(await child.next()).to.deep.equal({ survived: 0 });
       await child.ended;
-      await sleep(100);
       const pid = await found(container.id, 'sleep 991');
+      await holdsFor(100, async () => expect(await found(container.id, 'sleep 991')).to.equal(pid));
       expect(await namespacesOf(pid)).to.deep.equal(await namespacesOf(target.pid));
       container.kill();
       await untilNothing(async () => (await processesOf(container.id)).map(String));
@@ -700,7 +703,7 @@ describe('exec', function () {
             (error: unknown) => (error as CaissonError).code,
           ),
         );
-        await sleep(delay);
+        await sleep(delay); // each time at another moment of the starts
         container.kill();
         for (const outcome of await Promise.all(many))
           expect(outcome).to.be.oneOf(['SIGKILL', 'ERR_CONTAINER_NOT_RUNNING']);
@@ -720,12 +723,11 @@ describe('exec', function () {
       const waiting = run(target, ['echo', 'late']);
       let over = false;
       void Promise.all([running, waiting]).then(() => (over = true));
-      await sleep(1000);
-      expect(over).to.equal(false);
+      await holdsFor(1000, () => expect(over).to.equal(false));
       // Starts elsewhere are not held up.
       expect(await shop.sh('echo other')).to.equal('other');
       const killed = run(target, SLEEP);
-      await sleep(200);
+      await sleep(200); // its start has come to the frozen cgroup, where nothing is to be seen of it
       killed.kill();
       await freeze(false);
       expect((await running).stdout).to.equal('done\n');

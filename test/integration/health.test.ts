@@ -9,7 +9,7 @@ import type { HealthcheckOptions } from '../../lib/engine/options/healthcheck.js
 import type { ContainerEvent, HealthStatus, StoredHealth } from '../../lib/engine/store/stored.js';
 import { CaissonError, type ErrorCode } from '../../lib/base/errors.js';
 import { childrenOf } from '../support/leftovers.js';
-import { cgroupOf, eventually, exists, processesOf, sleep } from '../support/outside.js';
+import { cgroupOf, eventually, exists, processesOf, holdsFor, sleep } from '../support/outside.js';
 import { fixture } from '../support/paths.js';
 import { needsCgroups, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
@@ -162,8 +162,7 @@ describe('health checks', () => {
 
   it('A health check says nothing before the first interval is over', async () => {
     await withContainer({ test: 'true', interval: '1h' }, async (container) => {
-      await sleep(300);
-      expect((await healthOf(container)).log).to.deep.equal([]);
+      await holdsFor(300, async () => expect((await healthOf(container)).log).to.deep.equal([]));
       expect(childrenOf(await supervisorOf(container)).length).to.equal(1);
     });
   });
@@ -232,12 +231,11 @@ describe('health checks', () => {
         expect(output).to.equal('Health check exceeded timeout (150ms): so far\n');
         expect(Date.parse(end) - Date.parse(start)).to.be.within(149, 5000);
       }
-      for (let look = 0; look < 20; look++) {
+      await holdsFor(400, async () => {
         const commands = await commandsOf(container);
         for (const command of ['sleep 500', 'sleep 600'])
           expect(commands.filter((text) => text === command).length, command).to.be.at.most(1);
-        await sleep(20);
-      }
+      });
     });
     await withContainer({ test: ['sleep', '9'], interval: 300, timeout: '1s2ms' }, async (box) => {
       expect((await results(box, 1)).log[0]?.output).to.equal(
@@ -272,8 +270,7 @@ describe('health checks', () => {
       await setWell(container, true);
       const { log } = await becomes(container, 'healthy');
       // A success has ended it: the next check is an hour away.
-      await sleep(300);
-      expect((await healthOf(container)).log).to.deep.equal(log);
+      await holdsFor(300, async () => expect((await healthOf(container)).log).to.deep.equal(log));
     });
   });
 
@@ -300,10 +297,9 @@ describe('health checks', () => {
       await withContainer({ test: 'true', interval: 50 }, async (container) => {
         await results(container, 1);
         await container.pause();
-        await sleep(300);
+        await sleep(300); // a check that had begun ends
         const { log } = await healthOf(container);
-        await sleep(400);
-        expect((await healthOf(container)).log).to.deep.equal(log);
+        await holdsFor(400, async () => expect((await healthOf(container)).log).to.deep.equal(log));
         expect(await container.inspect()).to.have.property('status', 'paused');
         await container.unpause();
         expect((await nextResult(container)).exitCode).to.equal(0);
@@ -315,7 +311,7 @@ describe('health checks', () => {
           expect((await processesOf(container.id)).length).to.be.at.least(3);
         });
         await container.pause();
-        await sleep(2000);
+        await sleep(2000); // longer than the check may take
         const before = await healthOf(container);
         expect(before.log.filter(({ exitCode }) => exitCode !== 0)).to.deep.equal([]);
         await container.unpause();

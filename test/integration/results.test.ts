@@ -4,7 +4,15 @@ import { expect } from 'chai';
 import type { RunResult } from '../../lib/engine/start/execution.js';
 import { drawTimeline } from '../../lib/program/timeline.js';
 import type { CaissonError } from '../../lib/base/errors.js';
-import { eventually, exists, processesOf, sleep, statusOf, tracesOf } from '../support/outside.js';
+import {
+  eventually,
+  exists,
+  processesOf,
+  holdsFor,
+  sleep,
+  statusOf,
+  tracesOf,
+} from '../support/outside.js';
 import { slowness } from '../support/slowness.js';
 import { Workshop } from '../support/workshop.js';
 
@@ -78,7 +86,7 @@ describe('results', () => {
     it('The exit comes even when kill() was called before there was anything to kill', async () => {
       for (let pause = 0; pause < 10; pause++) {
         const run = sh('sleep 1000');
-        if (pause > 0) await sleep(pause - 1);
+        if (pause > 0) await sleep(pause - 1); // each time at another moment of the start
         run.kill();
         const { exitCode, signal } = await run;
         expect([exitCode, signal]).to.deep.equal([137, 'SIGKILL']);
@@ -123,9 +131,8 @@ describe('results', () => {
         break;
       }
       plain.kill('TERM');
-      await sleep(100);
       const [pid] = await processesOf(plain.id);
-      expect(await alive([pid!])).to.deep.equal([pid]);
+      await holdsFor(100, async () => expect(await alive([pid!])).to.deep.equal([pid]));
       plain.kill('KILL');
       expect((await plain).exitCode).to.equal(137);
     });
@@ -231,7 +238,7 @@ describe('results', () => {
       for (let pause = 0; pause < 10; pause++) {
         const controller = new AbortController();
         const run = sh('sleep 1000', { signal: controller.signal });
-        if (pause > 0) await sleep(pause - 1);
+        if (pause > 0) await sleep(pause - 1); // each time at another moment of the start
         controller.abort();
         expect((await run).aborted).to.equal(true);
       }

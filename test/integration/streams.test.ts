@@ -74,7 +74,7 @@ describe('streams', () => {
           Number(/^wchar: (\d+)/m.exec(await readFile(`/proc/${cat}/io`, 'utf8'))![1]);
         const standing = await eventually(async () => {
           const first = await written();
-          await sleep(200);
+          await sleep(200); // between two looks: what grows is seen to
           const second = await written();
           expect(first).to.be.greaterThan(0);
           expect(second).to.equal(first);
@@ -88,7 +88,7 @@ describe('streams', () => {
         for await (const chunk of stream as AsyncIterable<Buffer>) {
           hash.update(chunk);
           size += chunk.length;
-          if (size > (pauses + 1) * 10_000_000 && pauses++ < 9) await sleep(20);
+          if (size > (pauses + 1) * 10_000_000 && pauses++ < 9) await sleep(20); // a slow reader
         }
         expect(size).to.equal(BIG_SIZE);
         expect(hash.digest('hex')).to.equal(digest);
@@ -161,7 +161,7 @@ describe('streams', () => {
     it('Output that was asked for late begins at the beginning', async () => {
       const run = sh('echo early; read line; echo late', { stdin: 'pipe' });
       await run.started;
-      await sleep(50);
+      await sleep(50); // the output has come before it is asked for
       const seen: string[] = [];
       run.stdout!.on('data', (chunk: Buffer) => seen.push(chunk.toString()));
       run.stdin!.end('\n');

@@ -36,6 +36,7 @@ import {
   eventually,
   supervisorsOf,
   processesOf,
+  holdsFor,
   sleep,
   statusOf,
 } from '../support/outside.js';
@@ -132,7 +133,7 @@ describe('a supervisor', function () {
     async () => {
       for (const round of sample(Array.from({ length: 12 }, (_, i) => i))) {
         const { harness, container } = await startElsewhere(SLEEP, false, false);
-        await sleep(round);
+        await sleep(round); // each round kills at another moment
         harness.kill();
         if (round % 3 === 0) await harness.ended;
         const other = await (await shop.openAnother()).get(container.id);
@@ -225,7 +226,8 @@ describe('a supervisor', function () {
       // As if it had been killed within a write.
       await appendFile(detached.path(container, 'json.log'), '{"log":"torn');
       await container.start();
-      await sleep(200);
+      const torn = (await logOf(container)).length;
+      await eventually(async () => expect((await logOf(container)).length).to.be.above(torn));
       await container.kill();
       const lines = (await logOf(container)).trimEnd().split('\n');
       expect(lines.filter((line) => line !== '0123456789')).to.deep.equal([]);
@@ -259,9 +261,10 @@ describe('a supervisor', function () {
       const supervisor = await supervisorOf(container);
       for (const signal of ['SIGHUP', 'SIGINT', 'SIGPIPE', 'SIGUSR1', 'SIGQUIT'] as const)
         process.kill(supervisor, signal);
-      await sleep(100);
-      expect(await supervisorOf(container)).to.equal(supervisor);
-      await statusIs(container, 'running');
+      await holdsFor(100, async () => {
+        expect(await supervisorOf(container)).to.equal(supervisor);
+        await statusIs(container, 'running');
+      });
     });
   });
 
@@ -338,7 +341,7 @@ describe('a supervisor', function () {
         return Number(fields[11]) + Number(fields[12]);
       };
       const before = await ticks();
-      await sleep(1000);
+      await sleep(1000); // the time that is measured
       expect((await ticks()) - before).to.be.at.most(1);
       client.detach();
     });
@@ -593,8 +596,7 @@ describe('a supervisor', function () {
       await untilLogged(container, '10 0');
       fill();
       await eventually(async () => expect(await small.actions(container)).to.include('log_lost'));
-      await sleep(300);
-      await statusIs(container, 'running');
+      await holdsFor(300, () => statusIs(container, 'running'));
       expect((await container.inspect()).state.logLost).to.be.above(0);
       rmSync(join(mount, 'data/filler'));
       const then = (await logOf(container)).length;
@@ -675,7 +677,7 @@ describe('a supervisor', function () {
     await eventually(async () => expect(await descriptors()).to.be.at.most(before));
     // More than it has places for: they hold on, and it can be stopped nevertheless.
     const crowd = Array.from({ length: 40 }, () => container.attach());
-    await sleep(300);
+    await sleep(300); // all of them try to connect: those without a place are told nothing
     await container.stop({ timeout: 5 });
     expect((await container.inspect()).state.exitCode).to.equal(7);
     for (const client of crowd) expect((await client).exitCode).to.equal(7);

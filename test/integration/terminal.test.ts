@@ -194,7 +194,7 @@ describe('the terminal', () => {
         shop.engine.run(shop.busybox, ['sh', '-c', 'echo ready; exec sleep 1000'], { tty: true }),
       );
       await screen.until(/ready/);
-      await sleep(50);
+      await sleep(50); // `exec` replaces the shell, which would take the key otherwise
       screen.type('\x03');
       expect(await screen.execution).to.include({ exitCode: 130, signal: 'SIGINT' });
     });
@@ -253,7 +253,7 @@ describe('the terminal', () => {
       for await (const chunk of execution.stdout as AsyncIterable<Buffer>) {
         hash.update(chunk);
         size += chunk.length;
-        if (size > (pauses + 1) * 100_000 && pauses++ < 20) await sleep(5);
+        if (size > (pauses + 1) * 100_000 && pauses++ < 20) await sleep(5); // a slow reader
       }
       expect({ size, digest: hash.digest('hex') }).to.deep.equal(expected());
       expect((await execution).exitCode).to.equal(3);
@@ -304,9 +304,10 @@ describe('the terminal', () => {
           await screen.until(/ready/);
           screen.type('x'.repeat(1_000_000));
         }
-        await sleep(50);
+        await sleep(50); // the terminals fill up: nothing tells when they are full
         // Files are read by the same threads that would wait for a blocking terminal.
         const look = Promise.all(Array.from({ length: 8 }, () => readlink('/proc/self/exe')));
+        // A limit, which is not waited for where all is well.
         const first = await Promise.race([look, sleep(5000).then(() => 'held up')]);
         expect(first).not.to.equal('held up');
       } finally {

@@ -15,7 +15,7 @@ export async function killedCallers(ground: Ground, short: boolean): Promise<voi
   for (const hand of hands) expect(await hand.next()).to.equal('started');
   for (const hand of hands) expect(await hand.next<number>(), 'exec').to.be.greaterThan(0);
   ground.signal.throwIfAborted();
-  await sleep(short ? 500 : 5000);
+  await sleep(short ? 500 : 5000); // how long they live
   await Promise.all(hands.map((hand) => hand.kill()));
 
   const engine = await ground.openEngine();
@@ -26,7 +26,7 @@ export async function killedCallers(ground: Ground, short: boolean): Promise<voi
   for (const { id } of containers) expect(kept.get(id), 'supervisors').to.have.length(1);
 
   const before = await Promise.all(containers.map((container) => count(container.logs())));
-  await sleep(short ? 2500 : 10_000);
+  await sleep(short ? 2500 : 10_000); // how long they write
   ground.signal.throwIfAborted();
   // What comes through an attachment, and into the log.
   await atOnce(10, containers, async (container) => {

@@ -83,6 +83,7 @@ async function soak({ name, limits, run }: Soak): Promise<boolean> {
   } finally {
     clearTimeout(timer);
     if (!signal.aborted) limit.abort(new Error('over'));
+    // At most so long.
     await Promise.race([work?.catch(() => undefined), sleep(NOTICE)]);
     await ground.clear();
     const took = ((performance.now() - began) / 1000).toFixed(1);

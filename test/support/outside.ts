@@ -17,11 +17,25 @@ export async function eventually<T>(look: () => T | Promise<T>, patience = 10_00
     } catch (error) {
       if (performance.now() > end) throw error;
     }
-    await sleep(10);
+    await sleep(10); // between two looks
   }
 }
 
+/**
+ * Looks again and again for so long, and throws as soon as `look` does: that something does not happen is no state that
+ * could be waited for.
+ */
+export async function holdsFor(milliseconds: number, look: () => unknown): Promise<void> {
+  const end = performance.now() + milliseconds;
+  do {
+    await look();
+    await sleep(10); // between two looks
+  } while (performance.now() < end);
+}
+
+/** A time has to pass: beside each call a comment says why. For a state there is `eventually`. */
 export function sleep(milliseconds: number): Promise<void> {
+  // The callers say why.
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 

@@ -128,7 +128,7 @@ export class ProcessHarness {
         }
       }
       if (this.removeCgroup()) return;
-      await sleep(10);
+      await sleep(10); // between two looks
     }
   }
 

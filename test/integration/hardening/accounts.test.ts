@@ -88,7 +88,7 @@ time.sleep(1000)`;
       const { timedOut, exitCode } = await container.exec(['true'], { user: 'root', timeout: 200 });
       expect([timedOut, exitCode]).to.deep.equal([true, 137]);
       const execution = container.exec(['true'], { user: 'root' });
-      setTimeout(() => execution.kill(), 100);
+      setTimeout(() => execution.kill(), 100); // while it waits for the file
       expect((await execution).exitCode).to.equal(137);
     },
   );

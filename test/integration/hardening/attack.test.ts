@@ -98,7 +98,7 @@ describe('hardening: attacks', function () {
         expect(await processorTime(supervisor)).to.be.above(started + 0.03),
       );
       const [before, began] = [await processorTime(supervisor), performance.now()];
-      await sleep(1500);
+      await sleep(1500); // the time that is measured
       const seconds = (performance.now() - began) / 1000;
       const share = ((await processorTime(supervisor)) - before) / seconds;
       expect(share, 'processors').to.be.within(0.002, 0.095);

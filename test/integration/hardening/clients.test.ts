@@ -272,7 +272,7 @@ describe('clients of the command line', () => {
         } catch {
           break;
         }
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await new Promise((resolve) => setTimeout(resolve, 1)); // a signal for each millisecond
       }
       expect(await tried.ended, tried.output).to.equal(0);
       expect(tried.output).not.to.include('Debugger listening');

@@ -30,7 +30,7 @@ describe('what logging costs', function () {
       // What was saved up before the first line is gone.
       await eventually(async () => expect(await processorTime(supervisor)).to.be.above(0.01));
       const [before, began] = [await processorTime(supervisor), performance.now()];
-      await sleep(1500);
+      await sleep(1500); // the time that is measured
       const seconds = (performance.now() - began) / 1000;
       const share = ((await processorTime(supervisor)) - before) / seconds;
       expect(share, 'processors').to.be.within(0.002, 0.1);

@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import type { CaissonError } from '../../../lib/base/errors.js';
 import { DetachedContainers, refused } from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
-import { eventually, pidOutside, processesOf, sleep } from '../../support/outside.js';
+import { eventually, pidOutside, processesOf, holdsFor, sleep } from '../../support/outside.js';
 import { slowness } from '../../support/slowness.js';
 import { Workshop } from '../../support/workshop.js';
 import { skip } from '../../support/skip.js';
@@ -50,7 +50,7 @@ async function writtenBy(pid: number): Promise<number> {
   const written = () => Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
   return await eventually(async () => {
     const first = written();
-    await sleep(100);
+    await sleep(100); // between two looks: what grows is seen to
     expect(written()).to.equal(first);
     return first;
   });
@@ -201,8 +201,7 @@ describe('output of any length', function () {
     stdin!.once('drain', () => (drained = true));
     for (let number = 0; number < 1000; number++) write(Buffer.from(`${number}\n`));
     stdin!.end();
-    await sleep(20);
-    expect(drained).to.equal(false);
+    await holdsFor(20, () => expect(drained).to.equal(false));
     run.kill('USR1');
     expect((await run).stdout).to.equal(`ready\n${hash.digest('hex')}  -\n`);
   });

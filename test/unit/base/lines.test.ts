@@ -152,6 +152,7 @@ describe('what a supervisor sends', () => {
             failed: tell('failed'),
             closed: resolve,
           });
+          // A limit, which is not waited for where all is well.
           setTimeout(() => reject(new Error('the connection is still open')), 1000).unref();
         });
       } finally {
