@@ -29,7 +29,7 @@ export type ErrorCode =
   | 'ERR_CONTAINER_RUNNING'
   | 'ERR_CONTAINER_PAUSED'
   | 'ERR_CONTAINER_NOT_PAUSED'
-  /** Somebody has been changing the container for too long. */
+  /** Another process has held the container's lock for too long. */
   | 'ERR_LOCK_TIMEOUT'
   /** A file of the container's is torn or not ours. */
   | 'ERR_DAMAGED_STATE'
@@ -68,7 +68,7 @@ export type ErrorCode =
   | 'ERR_ABORTED'
   /** An event could not be written down. */
   | 'ERR_EVENT_LOG'
-  /** A container's processes did not stop, or could not be let go on. */
+  /** A container's processes could not be paused or resumed. */
   | 'ERR_FREEZE_FAILED'
   /** A limit of a running container could not be changed; those before it are as they were. */
   | 'ERR_UPDATE_FAILED'

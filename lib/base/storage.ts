@@ -52,7 +52,7 @@ let serial = 0;
 
 /**
  * The next content of a file, written beside it. What needs room on the disk has been done when there is one; a change
- * of several places commits it last, after all others, and discards it when one of them failed.
+ * of several files commits it last, after all others, and deletes it if one of them has failed.
  */
 export class StagedFile {
   private constructor(

@@ -13,7 +13,7 @@ export interface CgroupDirectory {
 export interface CgroupLocation {
   /** systemd's slice for its scope, from the hierarchy's root (systemd.ts). */
   readonly cgroupSlice?: string | undefined;
-  /** Without systemd, a cgroup that somebody has named, from the mount point of each hierarchy: `/batch/low`. */
+  /** Without systemd, the cgroup that the caller has named, from the mount point of each hierarchy: `/batch/low`. */
   readonly cgroupParent?: string | undefined;
 }
 

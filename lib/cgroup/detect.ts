@@ -126,7 +126,7 @@ async function inspect(
   };
 }
 
-/** A hierarchy can be mounted in several places: the usable one goes first, then the customary place. */
+/** A hierarchy can be mounted several times: a usable mount goes first, then the customary mount point. */
 function chooseMounts(found: readonly CgroupHierarchy[]): CgroupHierarchy[] {
   const best = new Map<string, CgroupHierarchy>();
   const rank = (h: CgroupHierarchy): number =>

@@ -10,7 +10,7 @@ import type { CgroupLayout } from './layout.js';
 /** What is forked meanwhile is found by the next look. */
 const ROUNDS = 10;
 
-/** Does nothing on a machine's own tree: its root may have both, and what is below is somebody else's. */
+/** Does nothing on a machine's own tree: its root may have both, and the cgroups below it belong to other programs. */
 export async function evacuateRoot({ mode, unified }: CgroupLayout): Promise<void> {
   // The root of a tree has no type; the root of a cgroup namespace has what any cgroup has.
   if (mode !== 'v2' || !unified?.files.has('cgroup.type')) return;

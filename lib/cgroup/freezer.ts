@@ -23,7 +23,7 @@ export type FreezerState = 'running' | 'paused';
 /** Milliseconds. A process in the middle of a disk access stops after it. */
 const PATIENCE = 5000;
 
-/** Milliseconds between looks; and how many looks before v1 is let go for a moment and asked again. */
+/** Milliseconds between looks; and how many looks before v1 is thawed for a moment and asked again. */
 const LOOK = 2;
 const LOOKS_BEFORE_THAW = 100;
 
@@ -77,7 +77,7 @@ function freezerV1(directories: readonly CgroupDirectory[]): CgroupDirectory | u
 }
 
 /**
- * Returns when it is so. Whoever cannot be stopped in time lets all of it go on.
+ * Returns when the state is reached. If a process cannot be stopped in time, all of them are resumed.
  *
  * @param patience milliseconds
  * @throws ERR_FREEZE_FAILED, ERR_CGROUP_CONTROLLER_MISSING
@@ -106,7 +106,7 @@ export async function setFrozen(
     for (let looks = 1; ; looks++) {
       const state = await freezer.look();
       if (state === wanted) return;
-      // Let go on, it may end at once: by a signal that has waited, for one.
+      // A resumed container may end at once, for example by a signal that was pending.
       if (state === undefined && !frozen) return;
       if (state === undefined) throw failed(freezer, frozen, 'the container is gone', 'ENOENT');
       if (performance.now() > end) break;
@@ -190,6 +190,6 @@ function failed(
   errno?: string,
   cause?: unknown,
 ): CaissonError {
-  const message = `the container could not be ${frozen ? 'paused' : 'let go on'}: ${why}`;
+  const message = `the container could not be ${frozen ? 'paused' : 'resumed'}: ${why}`;
   return new CaissonError('ERR_FREEZE_FAILED', message, { path, errno, cause });
 }

@@ -20,8 +20,8 @@ export interface CgroupHierarchy {
   /** Names of the files at the mount point; a real root lacks many that its children have. */
   readonly files: ReadonlySet<string>;
   /**
-   * An ordinary user's: usable in scopes of his systemd's only, and `controllers` and `files` are those of what has
-   * been delegated to that.
+   * Delegated to an unprivileged user: usable only in scopes of the user's systemd instance, and `controllers` and `files`
+   * are the delegated ones.
    */
   readonly delegated?: boolean | undefined;
   /** Names of the files in a child, where `probe.ts` had to look … */

@@ -1,4 +1,4 @@
-/** `cgroupParent`: a place of somebody's own choice for a container's cgroups. */
+/** `cgroupParent`: a parent for a container's cgroups that the caller has chosen. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { show } from '../base/check.js';
@@ -47,8 +47,8 @@ function refused(wanted: unknown, why: string, hint?: string): CaissonError {
 }
 
 /**
- * Makes what is missing of it, in each hierarchy in which a container is to have a cgroup there. It stays: who has named it
- * may have limits of his own in it.
+ * Makes what is missing of it, in each hierarchy in which a container is to have a cgroup there. It is not
+ * removed: the caller may have set limits in it.
  *
  * @param parent a `CgroupLocation`'s.
  * @throws ERR_START_FAILED

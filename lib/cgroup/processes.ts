@@ -26,8 +26,8 @@ export async function processesOf(directories: readonly string[]): Promise<numbe
 }
 
 /**
- * Of a container without cgroups, by its first process: what is in the same pid namespace. Those of pid namespaces
- * inside it count with whoever has made them.
+ * The processes of a container without cgroups, by its first process: those in the same pid namespace. Processes of nested
+ * pid namespaces count with the process that has created them.
  */
 export async function processesBeside(first: number): Promise<number[]> {
   const namespaceOf = (pid: number | string) =>

@@ -13,8 +13,8 @@ export interface CgroupPlacement {
   /** Controllers of this hierarchy, such as `['cpu', 'cpuacct']`; empty for a bare cgroup2. */
   readonly controllers: readonly string[];
   /**
-   * What is there before: where the hierarchy is mounted, such as `/sys/fs/cgroup/memory`; with systemd the scope; the
-   * parent that somebody has named.
+   * The existing directory: where the hierarchy is mounted, such as `/sys/fs/cgroup/memory`; with systemd the scope; or
+   * the parent that the caller has named.
    */
   readonly base: string;
   /**

@@ -30,7 +30,7 @@ export function lookAround(): Confinement {
     filtered: /^Seccomp:\s*2$/m.test(status),
     bound: /^NoNewPrivs:\s*1$/m.test(status),
     profile: /^(?:|unconfined.*|kernel|.*:unconfined_t:.*)$/.test(profile) ? undefined : profile,
-    inside: containerAround(mounts, ownUserNamespace),
+    inside: outerContainer(mounts, ownUserNamespace),
     ownUserNamespace,
   };
 }
@@ -46,8 +46,8 @@ export function inUserNamespace(): boolean {
 }
 
 /**
- * Root of the machine. Of a user namespace, root has rights over what is its own and no more: to make devices, or map a
- * layer's owners, is none of them. For caisson that is one ordinary user among others.
+ * Root of the machine. The root of a user namespace has rights only over what belongs to it: it can neither create devices
+ * nor map the owners of a layer. caisson treats it as an unprivileged user.
  */
 export function isMachineRoot({
   uid,
@@ -61,11 +61,11 @@ export function hasCapability({ capabilities }: Confinement, name: string): bool
 }
 
 /** Files that say so are copied along with an image: they are believed only where there are namespaces, too. */
-function containerAround(mounts: string, ownUserNamespace: boolean): Confinement['inside'] {
+function outerContainer(mounts: string, ownUserNamespace: boolean): Confinement['inside'] {
   if (!ownUserNamespace && !ownProcesses()) return undefined;
   if (existsSync('/run/.containerenv')) return 'podman';
   if (existsSync('/.dockerenv')) return 'Docker';
-  // The name that whoever mounts the root's overlay gives it.
+  // The name that caisson gives to the root's overlay when it mounts it.
   if (mounts.includes(' - overlay caisson ')) return 'caisson';
   return 'a container';
 }

@@ -1,6 +1,6 @@
 /**
- * Who may clean up: the directory of each run has a link `owner` that names the process it belongs to, or the thread. When
- * that is gone, whoever finds the directory tears down the container.
+ * The owner of a run: its directory has a link `owner` that names the process, or the thread, to which it belongs. If that
+ * is gone, the process that finds the directory tears down the container.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readlink, stat } from 'node:fs/promises';

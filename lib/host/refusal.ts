@@ -65,7 +65,7 @@ export function explainRefusal(
     if (outside)
       return {
         reason: `this container has no ${needs}`,
-        remedy: `--cap-add ${flag} or --privileged${AS_FLAG} for the container around`,
+        remedy: `--cap-add ${flag} or --privileged${AS_FLAG} for the outer container`,
       };
     return around.uid === 0
       ? { reason: `this process has no ${needs}`, remedy: `start it with ${needs}` }
@@ -81,15 +81,15 @@ export function explainRefusal(
     return {
       reason: `parts of /${object === 'proc' ? 'proc' : 'sys'} are masked here, and would be seen in a new one`,
       remedy:
-        '--privileged, or --userns=host (caisson, Docker), --security-opt unmask=ALL (podman), for the container around',
+        '--privileged, or --userns=host (caisson, Docker), --security-opt unmask=ALL (podman), for the outer container',
     };
   }
   if (errno === 'EACCES' && around.profile !== undefined) {
     return {
       reason: `the security module confines this process (${around.profile})`,
       remedy: around.profile.includes(':')
-        ? `--security-opt label=disable for the container around`
-        : `--security-opt apparmor=unconfined for the container around`,
+        ? `--security-opt label=disable for the outer container`
+        : `--security-opt apparmor=unconfined for the outer container`,
     };
   }
   if (errno === 'EPERM' && around.filtered) {
@@ -100,9 +100,9 @@ export function explainRefusal(
   }
   if (errno === 'EPERM' && around.ownUserNamespace) {
     return {
-      reason: `the user namespace around this process gives no right to ${name}`,
+      reason: `the user namespace of this process gives no right to ${name}`,
       remedy:
-        "the container around needs the host's users: --userns=host (caisson, Docker), rootful podman",
+        "the outer container needs the host's users: --userns=host (caisson, Docker), rootful podman",
     };
   }
   return undefined;

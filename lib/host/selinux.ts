@@ -31,7 +31,7 @@ export interface SelinuxLabels {
   readonly ownCategories: boolean;
 }
 
-/** Its selinuxfs(5) is mounted where everybody looks for it. */
+/** Whether selinuxfs(5) is mounted at its usual path. */
 export function hasSelinux(): boolean {
   return existsSync(`${SELINUXFS}/enforce`);
 }

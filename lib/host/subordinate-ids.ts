@@ -1,4 +1,4 @@
-/** How root gives somebody ranges of ids: subuid(5), usermod(8). */
+/** How root gives a user ranges of ids: subuid(5), usermod(8). */
 import { readFile } from 'node:fs/promises';
 
 export const SUBORDINATE_FILES = ['/etc/subuid', '/etc/subgid'] as const;
@@ -17,7 +17,7 @@ const AFTER_LAST = 2 ** 32 - 1;
 export const BOUND = {
   reason: 'this process was started with no-new-privileges, under which newuidmap has none',
   remedy:
-    'without it: NoNewPrivileges=no of a systemd unit, or a container around without --security-opt no-new-privileges',
+    'without it: NoNewPrivileges=no of a systemd unit, or an outer container without --security-opt no-new-privileges',
 } as const;
 
 /** From where on nobody has any: two who share a range are root in each other's containers. */

@@ -1,7 +1,7 @@
 /**
- * For who starts containers without privileges: the user namespace in which each of them lives, its supervisor
- * included (docs/decisions/0011-rootless.md). There, this user is root, and what else there is of users comes
- * from the ranges that /etc/subuid and /etc/subgid give him.
+ * Rootless containers: the ids of the user namespace that contains a container and its supervisor
+ * (docs/decisions/0011-rootless.md). In it this user is root, and all other users come from the user's ranges in
+ * /etc/subuid and /etc/subgid.
  */
 import { readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
@@ -42,7 +42,7 @@ export function isRoot(): boolean {
 /** Undefined for root, who needs none. */
 export async function findUserNamespaceIds(): Promise<UserNamespaceIds | undefined> {
   if (isRoot()) return undefined;
-  if (process.geteuid?.() === 0) return usersAround();
+  if (process.geteuid?.() === 0) return usersOfOuterNamespace();
   const uid = process.geteuid?.() ?? 0;
   const gid = process.getegid?.() ?? 0;
   const name = nameOf(uid);
@@ -65,8 +65,8 @@ export async function findUserNamespaceIds(): Promise<UserNamespaceIds | undefin
   return { uids: [root(uid), ...uids], gids: [root(gid), ...gids], lack: undefined };
 }
 
-/** Root of a user namespace has all that there is in it, in a container of his as well. */
-async function usersAround(): Promise<UserNamespaceIds> {
+/** The containers of the root of a user namespace have all ids of that namespace. */
+async function usersOfOuterNamespace(): Promise<UserNamespaceIds> {
   const { uids, gids, lack } = await usersOf('self');
   const same = (runs: readonly IdRun[]) =>
     runs.map(({ inside, count }) => ({ inside, outside: inside, count }));
@@ -74,19 +74,19 @@ async function usersAround(): Promise<UserNamespaceIds> {
     uids: same(uids),
     gids: same(gids),
     lack: lack && {
-      why: 'there is one around it',
-      remedy: 'subordinate ids for who has started the container around',
+      why: 'the outer container has only one',
+      remedy: 'subordinate ids for the user that has started the outer container',
     },
     own: true,
   };
 }
 
-/** Whether an id of the container is somebody. */
+/** Whether an id of the container is mapped. */
 export function isMapped(runs: readonly IdRun[], id: number): boolean {
   return runs.some(({ inside, count }) => id >= inside && id < inside + count);
 }
 
-/** Undefined where the account files do not know him. */
+/** Undefined if the account files do not know the user. */
 function nameOf(uid: number): string | undefined {
   try {
     return userInfo().username;
@@ -95,7 +95,7 @@ function nameOf(uid: number): string | undefined {
   }
 }
 
-/** His ranges (subuid(5)), one after the other from 1 on. */
+/** The user's ranges (subuid(5)), one after the other from 1 on. */
 async function subordinate(path: string, uid: number, name: string | undefined): Promise<IdRun[]> {
   const text = await readFile(path, 'utf8').catch(() => '');
   const runs: IdRun[] = [];

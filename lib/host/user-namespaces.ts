@@ -1,4 +1,4 @@
-/** The switches by which a machine forbids user namespaces to who is not root, or to everybody. */
+/** The settings by which a machine forbids user namespaces to unprivileged users, or to all users. */
 import { readFileSync } from 'node:fs';
 import type { Refusal } from './refusal.js';
 

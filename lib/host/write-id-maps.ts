@@ -1,4 +1,4 @@
-/** Lets a process of ours be root among this user's own users: the other side of cpp/init/user_namespace.h. */
+/** Writes the id maps of a process of ours, which is root in its user namespace: the other side of cpp/init/user_namespace.h. */
 import { execFile } from 'node:child_process';
 import { stat, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
@@ -9,10 +9,10 @@ import { lookAround } from './confinement.js';
 import { errnoName } from '../base/errno.js';
 import { findProgram, type IdRun, type UserNamespaceIds } from './user-namespace-ids.js';
 
-const ADMITTED = Buffer.of(1);
+const MAPPED = Buffer.of(1);
 
 /**
- * Gives the process at the other end its ids, and lets it go on. The socket is paused afterwards.
+ * Writes the id maps of the process at the other end, and lets it continue. The socket is paused afterwards.
  *
  * @throws ERR_NO_PRIVILEGES
  */
@@ -20,7 +20,7 @@ export async function writeIdMaps(socket: Socket, users: UserNamespaceIds): Prom
   const answer = await firstWord(socket);
   if (answer < 0) throw refused(errnoName(-answer));
   await giveIds(answer, users);
-  socket.write(ADMITTED);
+  socket.write(MAPPED);
 }
 
 function firstWord(socket: Socket): Promise<number> {
@@ -29,7 +29,7 @@ function firstWord(socket: Socket): Promise<number> {
       reject(
         new CaissonError('ERR_START_FAILED', 'the process that was to hold the container ended', {
           stage: 'host',
-          hint: 'somebody killed it, or the machine is out of memory',
+          hint: 'another process has killed it, or the machine is out of memory',
         }),
       );
     };
@@ -39,7 +39,7 @@ function firstWord(socket: Socket): Promise<number> {
       socket.pause();
       socket.off('error', ended);
       socket.off('close', ended);
-      // It says no more before it is let go on, and so little is not cut in two.
+      // It sends nothing more until it may continue, and so few bytes are not split.
       if (bytes.length === 4) resolve(bytes.readInt32LE(0));
       else ended();
     });

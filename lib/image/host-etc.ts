@@ -3,8 +3,8 @@
  *
  * It is an allow-list: what programs out of `/usr` need to run, and nothing that says whose machine it is or
  * that opens a door. Homes, `/etc/shadow`, sudoers, ssh, registry and proxy credentials (`pip.conf`, `npmrc`,
- * `environment`, `gitconfig`, `php.ini`) are not on it. Besides, whatever the list says, a file is left out when not
- * everybody on the host may read it, or when it holds a private key.
+ * `environment`, `gitconfig`, `php.ini`) are not on it. Besides, whatever the list says, a file is left out if not
+ * all users of the host may read it, or if it contains a private key.
  */
 import { constants } from 'node:fs';
 import {
@@ -163,8 +163,8 @@ class Copier {
 
   /**
    * A link stays a link when the container has what it points to. Otherwise what it points to is copied in
-   * its place, if that is a place where distributions keep settings; a link into somebody's home, or to
-   * what lives only until the next boot, is left out.
+   * its place, if that is a place where distributions keep settings; a link into a user's home directory, or
+   * to files that exist only until the next boot, is left out.
    */
   private async copyLink(source: string, path: string, depth: number): Promise<void> {
     const text = await readlink(source);
@@ -198,7 +198,7 @@ async function makeParents(target: string, path: string): Promise<void> {
   await makeDirectory(join(target, path));
 }
 
-/** One that everybody may enter, whatever the process's umask; it may be there already. */
+/** A directory that all users may enter, whatever the process's umask; it may exist already. */
 async function makeDirectory(path: string): Promise<void> {
   await mkdir(path, { recursive: true });
   await chmod(path, 0o755);

@@ -1,8 +1,9 @@
 /**
  * The `host` image: a root made of the machine's own `/usr`, so that containers can be started with nothing
  * downloaded. It has the host's programs and libraries, its account names and certificates, and none of its
- * homes, secrets, keys or running state. What is not everybody's to read on the host cannot be read in it. `/usr` is the live one, read-only below a layer for writes: an
- * upgrade of the host shows in running containers, as it does in running programs. Package managers find no
+ * homes, secrets, keys or running state. Files that not all users of the
+ * host may read cannot be read in it. `/usr` is the live one, read-only below a layer for writes: running containers see an
+ * upgrade of the host, as running programs do. Package managers find no
  * database in it (`/var/lib/dpkg` and the like are not there): to install packages, use a root of your own.
  */
 import { randomBytes } from 'node:crypto';
@@ -33,7 +34,7 @@ export interface HostImage {
 /** For how long a look at the host is good, in milliseconds. */
 const recheckAfter = 3000;
 
-/** A day: what is younger may belong to somebody who is still at work. In milliseconds. */
+/** A day, in milliseconds: a younger directory may belong to a process that is still writing to it. */
 const leftOver = 24 * 60 * 60 * 1000;
 
 interface State {
@@ -93,7 +94,7 @@ async function refresh(key: string, dataRoot: string, host: string): Promise<Hos
   return image;
 }
 
-/** Somebody may remove the skeleton while this process lives. */
+/** Another process may remove the skeleton while this process runs. */
 async function identityOf(directory: string): Promise<string> {
   const stats = await lstat(directory).catch(() => undefined);
   return `${stats?.dev}:${stats?.ino} ${stats?.ctimeMs}`;

@@ -42,7 +42,7 @@ const ABILITIES: readonly (readonly [
   ['privileges', 'containers with every option', privileges],
   ['data-root', 'a place for images and for what containers write', dataRoot],
   ['user-namespaces', 'container root that is nobody on the host', userNamespaces],
-  ['subordinate-ids', 'more than one user in a container without root', subordinateIds],
+  ['subordinate-ids', 'more than one user in a rootless container', subordinateIds],
   [
     'namespaces',
     'mounts, processes, network, hostname, IPC and cgroups of its own',
@@ -58,7 +58,7 @@ const ABILITIES: readonly (readonly [
   ['idmapped-mounts', 'image layers shared between containers with other users', idmapped],
   ['overlay', 'a writable layer above an image', probed('overlay')],
   ['overlay-descriptors', 'layers that are mounted nowhere', overlayDescriptors],
-  ['overlay-userxattr', 'a writable layer without root', probed('overlay.userxattr')],
+  ['overlay-userxattr', 'a writable layer of a rootless container', probed('overlay.userxattr')],
   ['setns', 'exec', probed('setns')],
   ['pidfd', 'signals that cannot hit another process', probed('pidfd')],
   ['memfd', 'a start program that no container can overwrite', probed('memfd')],
@@ -68,7 +68,7 @@ const ABILITIES: readonly (readonly [
   ['cgroup-kill', 'an end of everything in one step', cgroupKill],
   ['freezer', 'pause', freezer],
   ['device-filter', 'rules for devices', withoutFilter],
-  ['pasta', 'a network for containers of ordinary users: --network pasta', userNetwork('pasta')],
+  ['pasta', 'a network for rootless containers: --network pasta', userNetwork('pasta')],
   ['slirp4netns', 'the same by another program: --network slirp4netns', userNetwork('slirp4netns')],
 ];
 
@@ -83,13 +83,13 @@ function privileges({ around }: MachineFacts): Verdict {
   if (around.uid === 0 && around.ownUserNamespace)
     return {
       reason:
-        'this is the root of a user namespace, and not the machine’s; see below for what a container of his has',
+        'this is the root of a user namespace, and not the machine’s; see below for what its containers have',
       remedy:
-        "the host's users for the container around: --userns=host (caisson, Docker), rootful podman",
+        "the host's users for the outer container: --userns=host (caisson, Docker), rootful podman",
     };
   if (around.uid !== 0)
     return {
-      reason: 'this user is not root; see below for what a container of his has',
+      reason: 'this user is not root; see below for what its containers have',
       remedy: 'run as root: sudo caisson …',
     };
   return {
@@ -97,7 +97,7 @@ function privileges({ around }: MachineFacts): Verdict {
     remedy:
       around.inside === undefined
         ? 'start it with these capabilities'
-        : `${missing.map((name) => `--cap-add ${name}`).join(' ')}, or --privileged, for the container around`,
+        : `${missing.map((name) => `--cap-add ${name}`).join(' ')}, or --privileged, for the outer container`,
   };
 }
 
@@ -111,7 +111,7 @@ function dataRoot({ data }: MachineFacts): Verdict {
     return {
       reason: `${data.path} lies on an overlay, which takes no writable layer above it`,
       remedy:
-        'a volume or a tmpfs there (-v data:/var/lib/caisson, --tmpfs /var/lib/caisson for the container around), or --data-root on another filesystem',
+        'a volume or a tmpfs there (-v data:/var/lib/caisson, --tmpfs /var/lib/caisson for the outer container), or --data-root on another filesystem',
     };
   return { detail: data.path };
 }
@@ -131,7 +131,7 @@ function userNamespaces(facts: MachineFacts): Verdict {
   return refusalOf(failed, facts);
 }
 
-/** Without root they are the host's own, bound: nothing is missing. */
+/** In rootless containers they are the host's, bind-mounted: nothing is missing. */
 function deviceNodes(facts: MachineFacts): Verdict {
   if (!isMachineRoot(facts.around)) return { detail: 'the host’s own' };
   return probed('mknod', 'mknod.open')(facts);
@@ -217,13 +217,13 @@ function cgroups({ layout, around, delegation }: MachineFacts): Verdict {
   if (seen.readOnly)
     return {
       reason: `${seen.mountPoint} is mounted read-only`,
-      remedy: `${writableCgroups(seen.version)}, for the container around`,
+      remedy: `${writableCgroups(seen.version)}, for the outer container`,
     };
   return {
     reason: `${seen.mountPoint} is not writable for this user`,
     remedy:
       around.uid === 0
-        ? 'a cgroup tree of its own for the container around: --cgroupns private --privileged'
+        ? 'a cgroup tree of its own for the outer container: --cgroupns private --privileged'
         : (delegation ?? 'a cgroup that is delegated to this user'),
   };
 }
@@ -307,11 +307,11 @@ function userNetwork(name: 'pasta' | 'slirp4netns'): (facts: MachineFacts) => Ve
         remedy:
           around.inside === undefined
             ? 'modprobe tun, as root'
-            : '--device /dev/net/tun for the container around',
+            : '--device /dev/net/tun for the outer container',
       };
     if (tun === 'closed')
       return {
-        reason: '/dev/net/tun may not be opened by everybody',
+        reason: '/dev/net/tun is not accessible to all users',
         remedy:
           'chmod 0666 /dev/net/tun, as root, as udev has it; root’s containers with --userns=host need it not',
       };

@@ -149,7 +149,7 @@ async function pathOf(name: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** Root's containers have users of their own, to whom only what is everybody's is open. */
+/** Root's containers have their own user ids, which can open only files that are accessible to all users. */
 async function tunDevice(root: boolean): Promise<MachineFacts['tun']> {
   const path = '/dev/net/tun';
   const found = await stat(path).catch(() => undefined);

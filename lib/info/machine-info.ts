@@ -27,7 +27,7 @@ export interface MachineInfo {
   readonly containers?: ContainerCounts | undefined;
   readonly cgroup: {
     readonly mode: CgroupMode;
-    /** Who makes the cgroups of containers that are kept. */
+    /** What creates the cgroups of detached containers. */
     readonly driver: CgroupDriver | 'none';
     /** Versions that can be used. */
     readonly versions: readonly (1 | 2)[];

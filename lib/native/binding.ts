@@ -32,7 +32,7 @@ export const EVENT = {
  * there is one) and `started` (pid; both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
  * bits: EXECUTED, and of the streams that ended with it 1 and 2, a Float64Array, and where in that the timestamps
  * begin) or `failed` (error), and last `gone` when everything is torn down: a few milliseconds late, if neither `failed`
- * nor a kill has anybody waiting for it. Meanwhile `writable` (stdin, which was full, takes more) and, until both have ended, `data` (1 stdout or 2 stderr,
+ * nor a kill has a caller waiting for it. Meanwhile `writable` (stdin, which was full, takes more) and, until both have ended, `data` (1 stdout or 2 stderr,
  * a Buffer, and where in it the bytes begin and end) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
  * `started` is always told, and `exited` says that it is on its own: with -1 and 0.
  */
@@ -95,7 +95,7 @@ export interface Binding {
     slots: readonly number[],
     hold: readonly number[],
   ): NativeTemplate;
-  /** A program for somebody. @param command as for `launch`. */
+  /** The program of one start. @param command as for `launch`. */
   instantiate(
     program: Uint8Array,
     places: Uint32Array,
@@ -107,7 +107,7 @@ export interface Binding {
     template: NativeTemplate,
     /** Long id. */
     id: string,
-    /** Host id of container root; 0 with the host's own users. */
+    /** Host id of container root; 0 with the host's user ids. */
     base: number,
     /** As by `watchStart`. */
     watchStart: boolean,
@@ -163,7 +163,7 @@ export interface Binding {
   probe(): { overlayByDescriptor: boolean };
   /** Counts this process's engines; the program is what the cleanup helper tears down last. */
   retain(atEnd: Uint8Array): void;
-  /** Somebody waits for what is `gone`, or about to be. */
+  /** A caller waits for a container that is `gone`, or about to be. */
   hurry(): void;
   release(callback: () => void): void;
   compileSeccomp(

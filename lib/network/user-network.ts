@@ -223,7 +223,7 @@ function slirpDns(cidr: string): string {
 
 const TUN = '/dev/net/tun';
 
-/** As the helper will open it: of an ordinary user, as that one; of root, as the container's root, who is nobody here. */
+/** As the helper will open it: as the user if rootless; otherwise as the container's root, which has no rights here. */
 async function checkTun(mode: Mode, userns: NetworkConfig['userns']): Promise<void> {
   const found = await stat(TUN).catch(() => undefined);
   if (found?.isCharacterDevice() !== true)
@@ -232,11 +232,11 @@ async function checkTun(mode: Mode, userns: NetworkConfig['userns']): Promise<vo
       TUN,
       'as root: modprobe tun; in a container: --device /dev/net/tun',
     );
-  const everybodys = (found.mode & 0o006) === 0o006;
-  if (everybodys || (isRoot() && userns === 'host')) return;
+  const openToAll = (found.mode & 0o006) === 0o006;
+  if (openToAll || (isRoot() && userns === 'host')) return;
   if (!isRoot() && (found.uid === process.geteuid?.() || isOfGroup(found))) return;
   throw failed(
-    `${TUN} may not be opened by everybody, and so not by ${mode}`,
+    `${TUN} is not accessible to all users, and so not to ${mode}`,
     TUN,
     `as root: chmod 0666 ${TUN}, as udev has it`,
   );

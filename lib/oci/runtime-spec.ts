@@ -1,7 +1,7 @@
 /**
  * The OCI Runtime Spec 1.3, its Linux parts: https://github.com/opencontainers/runtime-spec/tree/v1.3.0
  *
- * Types only. What a `config.json` of somebody else says has to be validated before it may be called a `Spec`.
+ * Types only. A `config.json` from another program has to be validated before it may be called a `Spec`.
  * Everything is read-only, because the constant parts of a spec are shared between containers.
  */
 

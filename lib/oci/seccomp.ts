@@ -36,7 +36,7 @@ const byObject = new WeakMap<LinuxSeccomp, Promise<Uint8Array>>();
 const byDigest = new Map<string, Promise<Uint8Array>>();
 
 /**
- * The profile as an array of `struct sock_filter`, not to be written to: everybody gets the same one.
+ * The profile as an array of `struct sock_filter`, not to be written to: all callers get the same one.
  *
  * A profile is recognised by its identity first, so it must not be changed after; then by its content. The
  * files are `<cacheDir>/seccomp/<digest>.bpf`. A cache that cannot be read or written is no error.
@@ -130,7 +130,7 @@ async function read(file: string): Promise<Uint8Array | undefined> {
     if (!Number.isInteger(instructions) || instructions < 1 || instructions > MAX_INSTRUCTIONS) {
       return undefined;
     }
-    // Whoever can write here decides what the container may do.
+    // A user that can write here decides what the container may do.
     if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) return undefined;
     const content = await handle.readFile();
     const program = content.subarray(0, length);
@@ -143,7 +143,7 @@ async function read(file: string): Promise<Uint8Array | undefined> {
   }
 }
 
-/** Whole or not at all, whoever else writes the same. */
+/** Atomic, also if other processes write the same file. */
 async function write(directory: string, file: string, filter: Uint8Array): Promise<void> {
   const temporary = join(directory, `.${randomBytes(8).toString('hex')}.tmp`);
   const content = Buffer.concat([filter, checksum(filter)]);

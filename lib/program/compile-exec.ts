@@ -1,6 +1,6 @@
 /**
  * `compileExec`: a further program in a container that is there already, as a launch program. Pure. It makes
- * nothing that outlives its process, so that there is nothing to undo either.
+ * nothing that outlives its process, so there is nothing to tear down.
  */
 import { constants } from 'node:fs';
 import { encodeDevice } from '../base/device-number.js';
@@ -39,7 +39,7 @@ export interface ExecInput extends Pick<
   readonly startTime: bigint;
   /** The container's own cgroups. */
   readonly placements: readonly Pick<CgroupPlacement, 'version' | 'dir'>[];
-  /** Somebody else moves it into the container's cgroup of v2, and it waits for that. */
+  /** Another process moves it into the container's cgroup of v2, and it waits for that. */
   readonly movedIntoScope?: boolean | undefined;
   /** What becomes of it with this process. `detached`: it stays, and its streams are `null`. */
   readonly staying: 'ends' | 'detached' | 'leavable';
@@ -103,7 +103,7 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
       rootless === undefined
         ? makeNull(host, slots, spec.linux?.mountLabel)
         : open('/dev/null', O_RDWR_NOCTTY);
-  // The process belongs to the host's root until it is exec'ed, for whoever is outside.
+  // Outside the container the process belongs to the host's root until it is exec'ed.
   if (!joinsUsers) adjustOomScore(host, spec);
   if (ownUserNamespace && !joinsUsers) raiseLimits(host, spec);
   const passed = [...Object.values(streams), none].filter((slot) => slot !== undefined);
@@ -157,7 +157,7 @@ function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slot
   return steps;
 }
 
-/** Whoever is outside cannot give them to a user of the container, who could then not open /dev/stdout. */
+/** A process outside cannot give them to a user of the container, who could then not open /dev/stdout. */
 function ownPipes(steps: Step[], { process }: Spec, input: ExecInput, passed: Passed): void {
   for (const name of ['stdin', 'stdout', 'stderr'] as const) {
     if (passed[name] === undefined || input[name] !== 'pipe') continue;

@@ -22,7 +22,7 @@ import { type LaunchSlots, Slots } from './slots.js';
 
 export interface Launchable {
   readonly program: Program;
-  /** The teardown phase on its own, for those who undo. */
+  /** The teardown phase as a separate program. */
   readonly teardown: Program;
   readonly slots: LaunchSlots;
 }
@@ -96,10 +96,10 @@ export interface KnownProcess {
 /**
  * The inverse of every step that leaves something on the host, last made first.
  *
- * @param first the container's first process, where it may have outlived who kept it: without cgroups nothing else
- *   ends it when it has changed its user, over which the kernel forgets with whom it was to end (prctl(2)).
- * @param directory undefined for a container that is kept: it stays. There is then no engine to wait for either,
- *   whose end would take the parents of the cgroups away.
+ * @param first the container's first process, if it may have outlived its parent: without cgroups nothing else ends it
+ *   after it has changed its user, for which the kernel clears the parent-death signal (prctl(2)).
+ * @param directory undefined for a detached container, whose directory is not removed. The parents of the cgroups are then
+ *   removed as well, because there is no engine at whose end that would happen.
  */
 export function compileTeardown(
   cgroup: CgroupPlan,

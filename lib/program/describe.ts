@@ -151,7 +151,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     `${o.result()}fsmount overlay, lower ${o.slots16(0)}` +
     (o.slot(1, 'it') === '' ? '' : `, upper and work in ${o.slot(1, 'its own directory')}`) +
     (o.number(0) === 0 ? '' : ', layers attached by path') +
-    (o.number(2) === 0 ? '' : ', showing only what everybody may read') +
+    (o.number(2) === 0 ? '' : ', showing only what all users may read') +
     (o.number(3) === 0 ? '' : ', which have room for it when they are full') +
     labelled(o.text(2)) +
     o.options(1),

@@ -14,7 +14,7 @@ export type RootPlan =
       readonly views: readonly RootView[];
       readonly readOnly: boolean;
       /**
-       * Of the last lower layer the container shows only what everybody on the host may read (decision 0014). The value
+       * Of the last lower layer the container shows only what all users of the host may read (decision 0014). The value
        * is an empty directory: overlay wants two layers.
        */
       readonly sealed?: string | undefined;
@@ -66,7 +66,7 @@ export interface Command {
   readonly env: readonly string[];
 }
 
-/** A start by an ordinary user's supervisor, in the user namespace that he has made for it. */
+/** A rootless start, by a supervisor in the user namespace that it has created. */
 export interface RootlessInput {
   /** Where on the host a device of the container is, where that is another path: nobody can make nodes there. */
   readonly devices: ReadonlyMap<string, string>;
@@ -90,8 +90,8 @@ export interface LaunchInput {
   /** The container's own directory on the host, such as `/var/lib/caisson/containers/<id>`. */
   readonly directory: string;
   /**
-   * Target of the `owner` link in that directory: who may clean up. Undefined for a container that is kept: its
-   * directory is there already, and stays.
+   * Target of the `owner` link in that directory: the process that may clean up. Undefined for a detached container,
+   * whose directory exists already, and is not removed.
    */
   readonly owner: string | undefined;
   readonly root: RootPlan;
@@ -106,7 +106,7 @@ export interface LaunchInput {
   readonly networkSysctls?: Readonly<Record<string, string>> | undefined;
   readonly files: readonly InjectedFile[];
   readonly cgroup: CgroupPlan;
-  /** Where its cgroups are made, if somebody has named that. */
+  /** The parent of its cgroups, if the caller has named one. */
   readonly cgroupParent?: string | undefined;
   /** Compiled filter: an array of `struct sock_filter`, 8 bytes each. */
   readonly seccomp?: Uint8Array | undefined;

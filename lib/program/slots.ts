@@ -7,7 +7,7 @@ export class Slots {
   }
 }
 
-/** Slots that whoever starts the program wants to know of. */
+/** Slots that the starting process needs to know. */
 export interface LaunchSlots {
   /** Node's ends of the standard streams; undefined where there is no pipe. */
   readonly stdin?: number | undefined;

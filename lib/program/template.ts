@@ -24,7 +24,7 @@ export const PLACEHOLDER = { id: ID, base: BASE } as const;
 export interface Identity {
   /** Long id. */
   readonly id: string;
-  /** Host id of container root; undefined with the host's own users. */
+  /** Host id of container root; undefined with the host's user ids. */
   readonly base: number | undefined;
 }
 

@@ -418,7 +418,7 @@ limits.describe('a running container', () => {
         expect(await freezerState(where)).to.equal('paused');
         const { code, message } = await errorOf(setFrozen(where, false, 50));
         expect(code).to.equal('ERR_FREEZE_FAILED');
-        expect(message).to.match(/let go on: .*above it/);
+        expect(message).to.match(/resumed: .*above it/);
         await setFrozen(above, false);
         expect(await freezerState(where)).to.equal('running');
         expect((await statusOf(child.pid!))['State']).to.match(/^S/);

@@ -275,7 +275,7 @@ const SETTINGS_OF_USER: readonly Setting[] = [
           options: { user: '1000' },
           script: 'echo hello from $(($(id -u) - 1000))',
         },
-        users?.lack === undefined ? 'works' : ['ERR_NO_PRIVILEGES', /container around/],
+        users?.lack === undefined ? 'works' : ['ERR_NO_PRIVILEGES', /outer container/],
       ],
     ],
     missing: { privileges: /root of a user namespace/, 'idmapped-mounts': /rootful podman/ },

@@ -165,7 +165,7 @@ describe('abilities', () => {
       /tun is missing/,
       /--device \/dev\/net\/tun/,
     ],
-    ['tap devices of root’s alone', 'pasta', { tun: 'closed' }, /everybody/, /chmod 0666/],
+    ['tap devices of root’s alone', 'pasta', { tun: 'closed' }, /all users/, /chmod 0666/],
     [
       'newgidmap without set-user-id',
       'subordinate-ids',
