@@ -8,8 +8,8 @@
 namespace caisson {
 
 constexpr int kUsualPipe = 64 << 10;
-// Of one through which much flows. Twice as much is hardly faster, and an ordinary user's pipes
-// share 64 MiB (pipe-user-pages-soft): beyond that all new ones are small.
+// The size of a pipe with much data. Twice as much is hardly faster, and the pipes of an
+// unprivileged user share 64 MiB (pipe-user-pages-soft): beyond that all new ones are small.
 constexpr int kLargePipe = 512 << 10;
 // /proc/sys/fs/pipe-max-size; only root can make a larger one, or raise that.
 constexpr int kLargestPipe = 1 << 20;

@@ -18,12 +18,12 @@ class SpinLock {
   bool taken_ = false;
 };
 
-class SpinGuard {
+class ScopedSpinLock {
  public:
-  explicit SpinGuard(SpinLock& lock) : lock_(lock) { lock_.lock(); }
-  ~SpinGuard() { lock_.unlock(); }
-  SpinGuard(const SpinGuard&) = delete;
-  SpinGuard& operator=(const SpinGuard&) = delete;
+  explicit ScopedSpinLock(SpinLock& lock) : lock_(lock) { lock_.lock(); }
+  ~ScopedSpinLock() { lock_.unlock(); }
+  ScopedSpinLock(const ScopedSpinLock&) = delete;
+  ScopedSpinLock& operator=(const ScopedSpinLock&) = delete;
 
  private:
   SpinLock& lock_;

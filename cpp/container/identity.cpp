@@ -30,7 +30,7 @@ Status ids_set(Machine& machine, const Step& step) {
     return failure(set, "setresgid");
   if (const long set = sys::call(__NR_setresuid, uid, uid, uid); set < 0)
     return failure(set, "setresuid");
-  // A change of identity undoes both. Below pid 1 of ours the parent is not Node, and the program
+  // A change of identity clears both. Below pid 1 of ours the parent is not Node, and the program
   // shall not find a signal set.
   if (!container(machine).outlives_node) sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);

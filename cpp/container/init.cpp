@@ -19,9 +19,9 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
 constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #endif
 
-// The system calls of be_init() and no others: whoever takes the init over with ptrace(2) or by its
-// /proc/1/mem can do less with it than with any process of the container. The one process that may
-// be signalled is the main program, so that CAP_KILL is of no use either.
+// The system calls of be_init() and no others: a process that takes the init over with ptrace(2) or
+// through its /proc/1/mem can do less with it than with any process of the container. The one
+// process that may be signalled is the main program, so that CAP_KILL is of no use either.
 long load_filter(int main_pid) {
   const auto pid = static_cast<uint32_t>(main_pid);
   const sock_filter filter[] = {

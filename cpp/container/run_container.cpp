@@ -49,7 +49,7 @@ constexpr Handlers make_handlers() {
 
 constexpr Handlers kHandlers = make_handlers();
 
-// Whoever adds an instruction for this phase adds its handler; `init` is handled here.
+// A new instruction of this phase needs a handler; `init` is handled here.
 static_assert(kHandlers.complete(kInContainer, Op::kInit));
 
 void run_from(ContainerMachine& machine, size_t first);

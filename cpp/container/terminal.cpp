@@ -31,7 +31,7 @@ Status check_multiplexer(int fd, const char* path) {
 }  // namespace
 
 // A pseudoterminal on the container's own devpts. Its near end stays in the slot; the far end goes
-// to Node's side (non-blocking), with a copy of the near one: as long as somebody has that open,
+// to Node's side (non-blocking), with a copy of the near one: as long as a process has that open,
 // the far end waits for the next output rather than fail. number: columns << 16 | rows, owner's
 // uid, whether to show it as /dev/console.
 Status tty_open(Machine& machine, const Step& step) {

@@ -7,7 +7,7 @@
 
 namespace caisson {
 
-// What whoever runs the host's phase may do with mounts.
+// The rights over mounts of the process that runs the host phase.
 enum class Rights : uint8_t {
   kAll,
   // In a user namespace of its own: everything but new mounts of what belongs to the host.

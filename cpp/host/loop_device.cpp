@@ -64,7 +64,7 @@ Result<LoopDevice> find_attached(int image) {
   struct stat wanted {};
   if (const long got = sys::call(__NR_fstat, image, &wanted); got < 0)
     return failure(got, "fstat", "a layer");
-  // Devices have the numbers from 0 on, without gaps but for those that somebody has removed.
+  // Devices have the numbers from 0 on, without gaps except for removed ones.
   constexpr uint64_t kMaxGap = 64;
   for (uint64_t number = 0, gap = 0; gap < kMaxGap; ++number) {
     LoopDevice device{{}, device_path(number)};

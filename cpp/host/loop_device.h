@@ -12,9 +12,9 @@ struct LoopDevice {
   Text<24> path;
 };
 
-// Whoever attaches an image holds this lock. The loop device keeps the same open file, and the lock
-// with it, until it is detached: so an image is never attached twice, which would destroy what is
-// in it. EWOULDBLOCK: it is attached.
+// A process that attaches an image holds this lock. The loop device keeps the same open file, and
+// the lock with it, until it is detached: so an image is never attached twice, which would destroy
+// what is in it. EWOULDBLOCK: it is attached.
 Status lock_image(int image);
 
 // Attaches a locked image to a free loop device. The kernel detaches it when it has been closed and

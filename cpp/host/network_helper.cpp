@@ -51,7 +51,7 @@ Status follow_helper(HostMachine& machine, int channel, const char* program) {
     if (!received.ok()) return Error{received.error().number, "recvmsg", machine.keep(program)};
     const Received& got = received.value();
     if (got.fd_count == 1) machine.helper.reset(fds[0]);
-    // Somebody has killed it, or the container has ended, with which it does.
+    // It has been killed, or the container has ended, with which it ends.
     if (got.size == 0) return Error{ECHILD, "recvmsg", machine.keep(program)};
     if (got.size != sizeof message || message.magic != kHelperMagic)
       return Error{EINVAL, "recvmsg", machine.keep(program)};
@@ -110,7 +110,7 @@ Status helper_start(Machine& base, const Step& step) {
   }
 
   // The program is one of the host's.
-  if (Status home = enter_host_mounts(machine.workplace); !home.ok()) return home;
+  if (Status entered = enter_host_mounts(machine.workplace); !entered.ok()) return entered;
   const InitProcess process{
       arguments, machine.init_fd, {far.get(), machine.pidfd.get(), users, network, -1}, 0};
   UniqueFd first;

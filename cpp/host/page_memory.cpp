@@ -16,7 +16,7 @@ Result<Page*> make_page(const void* program, size_t program_size, size_t& size, 
   size = kProgramOffset + program_size;
   if (const long sized = sys::call(__NR_ftruncate, memory.value().get(), size); sized < 0)
     return failure(sized, "ftruncate");
-  // Whoever cut it short would make Node fail at its next look (SIGBUS).
+  // A process that truncated it would make Node fail at its next access (SIGBUS).
   const long sealed = sys::call(__NR_fcntl, memory.value().get(), F_ADD_SEALS,
                                 F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
   if (sealed < 0) return failure(sealed, "fcntl F_ADD_SEALS");

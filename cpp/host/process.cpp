@@ -62,7 +62,7 @@ SpinLock one_at_a_time;
 // thread at a time, or one would take for the process's own what another has just cleared.
 template <class Change>
 Status change_ids(Change change) {
-  const SpinGuard lock(one_at_a_time);
+  const ScopedSpinLock lock(one_at_a_time);
   const long dumpable = sys::call(__NR_prctl, PR_GET_DUMPABLE);
   Status changed = change();
   Capabilities capabilities;
@@ -130,7 +130,7 @@ bool has_default_coredump_filter(Workplace& workplace) {
   return equal(value, kDefault);
 }
 
-// The owner of a user namespace has all rights in it. Somebody who gives that away needs this
+// The owner of a user namespace has all rights in it. A process that gives that away needs this
 // capability to open the namespaces of the process in there.
 bool may_give_away() {
   Capabilities capabilities;
@@ -158,7 +158,7 @@ Status become_nobody(HostMachine& machine) {
   place.group_count =
       sys::call(__NR_getgroups, sizeof place.groups / sizeof place.groups[0], place.groups);
   if (place.group_count < 0) return failure(place.group_count, "getgroups");
-  const SpinGuard lock(one_at_a_time);
+  const ScopedSpinLock lock(one_at_a_time);
   const long dumpable = sys::call(__NR_prctl, PR_GET_DUMPABLE);
   // Of this thread alone, as it is without a libc.
   if (const long set = sys::call(__NR_setgroups, 0, nullptr); set < 0)
@@ -205,7 +205,7 @@ Status follow(HostMachine& machine) {
   auto received = receive_message(machine.control.get(), &message, sizeof message, fds);
   const long reaped =
       keeps ? 0 : sys::call(__NR_waitid, P_PIDFD, first.get(), nullptr, WEXITED | __WALL, nullptr);
-  // Somebody has killed it.
+  // It has been killed.
   if (!received.ok()) return Error{received.error().number, "recvmsg", "the process outside"};
   const Received& got = received.value();
   if (got.fd_count == 1) second.reset(fds[0]);
@@ -271,13 +271,13 @@ Status clone(Machine& base, const Step& step) {
   const int cgroup = machine.slot(step, 0), target = machine.slot(step, 1);
   machine.joined = step.slot[1] >= 0;
   machine.detached = step.number[1] == kDetached;
-  UniqueFd keepers_end;
+  UniqueFd exec_supervisors_end;
   if (step.number[1] == kLeavable) {
     const long connected =
         sys::call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
     if (connected < 0) return failure(connected, "socketpair");
     machine.life.reset(pair[0]);
-    keepers_end.reset(pair[1]);
+    exec_supervisors_end.reset(pair[1]);
   }
   const uint64_t namespaces = step.number[0];
   Text<24> page_number, control_number, target_number, cgroup_number, namespaces_number,
@@ -295,7 +295,7 @@ Status clone(Machine& base, const Step& step) {
                              nullptr};
   InitProcess process{arguments,
                       machine.init_fd,
-                      {machine.page_fd, childs_end.get(), -1, -1, keepers_end.get()},
+                      {machine.page_fd, childs_end.get(), -1, -1, exec_supervisors_end.get()},
                       !machine.joined && (namespaces & CLONE_NEWUSER) != 0 ? step.number[3] : 0};
   if (machine.joined) {
     arguments[1] = "join";
@@ -305,8 +305,8 @@ Status clone(Machine& base, const Step& step) {
     arguments[6] = namespaces_number.add(namespaces).c_str();
     if (machine.detached) arguments[7] = "detached";
     if (step.number[1] == kOutside) arguments[7] = "outside";
-    if (keepers_end.valid())
-      arguments[7] = life_number.add(static_cast<uint64_t>(keepers_end.get())).c_str();
+    if (exec_supervisors_end.valid())
+      arguments[7] = life_number.add(static_cast<uint64_t>(exec_supervisors_end.get())).c_str();
     process.keep[2] = target;
     process.keep[3] = cgroup;
   }
@@ -326,7 +326,7 @@ Status clone(Machine& base, const Step& step) {
   if (!left.ok()) return left;
   if (machine.joined) {
     childs_end.reset();
-    keepers_end.reset();
+    exec_supervisors_end.reset();
   }
   if (machine.joined && step.number[1] != kOutside) {
     if (Status followed = follow(machine); !followed.ok()) return followed;

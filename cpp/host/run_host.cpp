@@ -36,7 +36,7 @@ constexpr Handlers make_handlers() {
 
 constexpr Handlers kHandlers = make_handlers();
 
-// Whoever adds an instruction for this phase adds its handler.
+// A new instruction of this phase needs a handler.
 static_assert(kHandlers.complete(kInHost));
 
 #ifdef CAISSON_FAULTS

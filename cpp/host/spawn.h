@@ -20,7 +20,7 @@ Result<int> spawn_init(const InitProcess& process, uint64_t namespaces, int cgro
                        size_t stack_size, UniqueFd& pidfd);
 
 // caisson-init in a sealed memfd, opened read-only: what runs inside containers can neither be
-// overwritten through /proc/self/exe nor is it a file that anybody could swap (CVE-2019-5736).
+// overwritten through /proc/self/exe nor is it a file that a process could replace (CVE-2019-5736).
 Result<UniqueFd> load_init(const char* path);
 
 }  // namespace caisson

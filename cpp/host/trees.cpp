@@ -1,4 +1,5 @@
-// tree.open, fs.make, overlay.make, node.make: mounts that are built before anybody can see them.
+// tree.open, fs.make, overlay.make, node.make: mounts that are built before any process can see
+// them.
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 
@@ -34,8 +35,9 @@ Status set_text(int context, const char* key, const char* value) {
                key);
 }
 
-// An overlay reads its layers with the rights of whoever has made it, besides asking for those of
-// whoever uses it. The third number asks for one that reads only what everybody may read.
+// An overlay reads its layers with the rights of the process that has created it, and also checks
+// those of the process that uses it. The third number requests one that reads only what all users
+// may read.
 Result<UniqueFd> finish_overlay(Machine& machine, const Step& step, int context) {
   const bool sealed = step.number[2] != 0;
   if (sealed)
@@ -183,7 +185,7 @@ Status tree_open(Machine& machine, const Step& step) {
 }
 
 // A new file system, mounted nowhere yet. number: attributes, uid, gid, whether these shall own its
-// root. A tmpfs tells the ids that it was mounted by to everybody who reads /proc/mounts, except
+// root. A tmpfs shows the ids of its mounter to every process that reads /proc/mounts, except
 // root's: so it is mounted by root, and given away afterwards.
 Status fs_make(Machine& machine, const Step& step) {
   const char* type = machine.text(step, 0);

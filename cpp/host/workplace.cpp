@@ -84,9 +84,9 @@ Status build_small_mounts(Workplace& workplace) {
   return {};
 }
 
-// A thread hands down to what it clones, and thereby to containers, what it has itself from whoever
-// started this program: a scheduling class, a niceness, processors, the slack of its timers. None
-// of that is the container's. What an ordinary user may not take back stays: a lower niceness.
+// A thread passes on to its clones, and so to containers, what it has inherited from the process
+// that started this program: a scheduling class, a niceness, CPUs, the slack of its timers. A
+// container must not have any of it. A niceness that an unprivileged user may not lower stays.
 Status reset_inherited() {
   constexpr uint64_t kDefaultSlack = 50'000;  // ns; of the machine's first process
   // Without randomization of addresses attacks are easier (ADDR_NO_RANDOMIZE).

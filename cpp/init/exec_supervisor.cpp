@@ -36,7 +36,7 @@ bool is_left(int life, Terminal& terminal) {
 }  // namespace
 
 // Every signal is blocked: the launcher's thread, which started it, has blocked them.
-void be_keeper(Page* page, int pid, int pidfd, int life) {
+void be_exec_supervisor(Page* page, int pid, int pidfd, int life) {
   Terminal terminal;
   for (;;) {
     // Negative descriptors are passed over.

@@ -102,8 +102,8 @@ Pipe make_pipe(int channel) {
   give_up(failed, sys::call(__NR_execve, program, arguments, environment));
 }
 
-// Becomes somebody through whom the program may find the container's network namespace: it is that
-// of /proc/<pid>/ns/net here, which who has the same ids may open of a process without rights
+// Becomes a process through which the program may open the container's network namespace, as its
+// /proc/<pid>/ns/net: a process with the same ids may open that of a process without rights
 // (ptrace(2), "access mode checking"). The container's own processes have rights, and a program
 // that gives its own up before it looks could not open theirs.
 void lend_network(int channel, int network) {
@@ -140,7 +140,7 @@ void keep_mounts_apart(int channel) {
     sys::call(__NR_dup3, null, fd, 0);
   if (null > 2) sys::close(static_cast<int>(null));
 
-  // Its own pid here is 1, and /proc is that of somebody further out.
+  // Its own pid here is 1, and /proc belongs to an outer pid namespace.
   char self[24];
   const long size = sys::call(__NR_readlinkat, AT_FDCWD, "/proc/self", self, sizeof self);
   if (size < 0) fail(channel, size, "readlink", "/proc/self");

@@ -77,8 +77,8 @@ void join_main(int page_fd, int control, int target, int cgroup, uint64_t namesp
   clone_args clone{};
   clone.flags = CLONE_PIDFD;
   clone.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-  // Node's child, as a container is, and told of by the signal that this one has. A detached one is
-  // soon nobody's, and its reaper is whoever has that task out there.
+  // Node's child, as a container is, and told of by the signal that this one has. The parent of a
+  // detached one ends soon, and the reaper of the outer pid namespace adopts it.
   if (detached || life >= 0)
     clone.exit_signal = SIGCHLD;
   else
@@ -106,7 +106,7 @@ void join_main(int page_fd, int control, int target, int cgroup, uint64_t namesp
     sys::close(target);
     if (cgroup >= 0) sys::close(cgroup);
     sys::call(__NR_prctl, PR_SET_PDEATHSIG, 0);
-    be_keeper(page, static_cast<int>(pid), pidfd, life);
+    be_exec_supervisor(page, static_cast<int>(pid), pidfd, life);
   }
   const bool ended = pid == -ENOMEM && ends_soon(target);
   // A clone that fails late has written a number that is no descriptor.

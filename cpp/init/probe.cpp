@@ -51,7 +51,7 @@ Status put(const char* path, const char* text) {
   return check(sys::call(__NR_write, file.value().get(), text, length(text)), "write", path);
 }
 
-// A user namespace in which this user is root, as an ordinary user can have it.
+// A user namespace in which this user is root, as an unprivileged user can have it.
 Status become_root() {
   const auto uid = static_cast<uint64_t>(sys::call(__NR_geteuid));
   const auto gid = static_cast<uint64_t>(sys::call(__NR_getegid));

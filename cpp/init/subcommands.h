@@ -13,20 +13,20 @@ namespace caisson {
 // `caisson-init join PAGE CONTROL PIDFD CGROUP NAMESPACES [detached|outside|LIFE]`: outside; joins,
 // and clones a process into the pid namespace of another one (and into a cgroup, or -1), tells
 // Node's side, and ends. The clone runs the container's phase. Node's launcher does not clone it
-// itself, as it would share Node's memory until its exec, within reach of whoever may ptrace
-// inside. With LIFE (or else -1) it stays, as the clone's parent and exec supervisor. With
-// "outside" it clones nothing and runs the container's phase itself, where no process of the
-// container can see it.
+// itself, as it would share Node's memory until its exec, within reach of processes with
+// the right to ptrace inside. With LIFE (or else -1) it stays, as the clone's parent and exec
+// supervisor. With "outside" it clones nothing and runs the container's phase itself, where no
+// process of the container can see it.
 enum class Joining { kClones, kClonesDetached, kStaysOutside };
 [[noreturn]] void join_main(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
                             Joining joining, int life);
 
 // The rest of its life (exec_supervisor.cpp).
-[[noreturn]] void be_keeper(Page* page, int pid, int pidfd, int life);
+[[noreturn]] void be_exec_supervisor(Page* page, int pid, int pidfd, int life);
 
-// What a process hands down to the memory of those that it starts: neither fork nor exec undoes it.
-// Needs the /proc of the pid namespace that it was started from. Host's phase says in the page
-// whether there is anything to undo: to open that file takes twenty microseconds.
+// Resets the memory attributes that a process passes on to those that it starts: neither fork nor
+// exec resets them. Needs the /proc of the pid namespace that it was started from. The host phase
+// says in the page whether there is anything to reset: opening that file takes twenty microseconds.
 void reset_memory_attributes(int page_fd);
 
 // What Node's side shares with a start, and how large it is; null when it cannot be had.
@@ -48,9 +48,9 @@ Page* map_page(int page_fd, uint64_t& size);
 [[noreturn]] void helper_main(int channel, int container, int users, int network, uint64_t place,
                               uint64_t ready, const char* program, char** arguments);
 
-// `caisson-init teardown CHANNEL`: outside; runs a teardown that takes the rights of container
-// root, of an ordinary user's container. After what enter_user_namespace has to say, the program
-// comes through the channel, and an error record goes back: without a number when all is gone.
+// `caisson-init teardown CHANNEL`: outside; runs a teardown that needs the rights of the root of a
+// rootless container. After the messages of enter_user_namespace, the program is sent through the
+// channel, and an error record is returned: without a number if everything has been removed.
 [[noreturn]] void tear_down_main(int channel);
 
 // `caisson-init probe DIRECTORY`: prints what works on this machine for this user, and what does

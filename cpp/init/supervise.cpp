@@ -13,7 +13,7 @@
 namespace caisson {
 namespace {
 
-// Leaves whoever started it: the supervisor's parent is the machine's init.
+// Detaches from the process that started it: the supervisor's parent is the machine's init.
 void become_orphan() {
 #if defined(__x86_64__)
   const long forked = sys::call(__NR_fork);
