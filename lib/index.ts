@@ -1,6 +1,8 @@
 /** caisson: containers from Node.js, in milliseconds. */
-export { Engine, type EngineOptions } from './engine/engine.js';
-export type { Execution, RunResult } from './engine/start/execution.js';
+export { Engine } from './engine/engine.js';
+export type { EngineOptions } from './engine/engine-context.js';
+export type { Execution } from './engine/start/execution.js';
+export type { RunResult } from './engine/start/run-result.js';
 export type {
   BindMountOption,
   BindPropagation,

@@ -5,6 +5,7 @@ import type { CgroupDriver } from '../cgroup/systemd/systemd.js';
 import type { Container } from '../engine/container/container.js';
 import type { ContainerContext } from '../engine/container/container-context.js';
 import type { Engine } from '../engine/engine.js';
+import type { StartContext } from '../engine/start/context.js';
 import type { StartedExec } from '../engine/start/exec.js';
 import { listContainers } from '../engine/container/list-containers.js';
 import { defaultPaths } from '../engine/store/paths.js';
@@ -47,12 +48,19 @@ export class CommandContext implements ContainerContext {
     return (this.#engine ??= openEngine(this.location));
   }
 
-  startContext(): Promise<Engine> {
-    return this.engine();
+  async startContext(): Promise<StartContext> {
+    const [engine, { contextOf }] = await Promise.all([
+      this.engine(),
+      import('../engine/engine.js'),
+    ]);
+    return contextOf(engine);
   }
 
   adopt(exec: StartedExec): void {
-    void this.engine().then((engine) => engine.adopt(exec));
+    void this.engine().then(async (engine) => {
+      const { contextOf } = await import('../engine/engine.js');
+      contextOf(engine).adopt(exec);
+    });
   }
 
   async close(): Promise<void> {

@@ -63,7 +63,7 @@ limits.describe('a running container', () => {
   }
 
   function places(id: string): Promise<CgroupDirectory[]> {
-    return existing(cgroupDirectories(shop.engine.layout, id, shop.runLocation));
+    return existing(cgroupDirectories(shop.context.layout, id, shop.runLocation));
   }
 
   async function directories(id: string): Promise<string[]> {

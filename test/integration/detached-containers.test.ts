@@ -363,7 +363,7 @@ describe('detached containers', function () {
         expect(await readlink(linkOf('stale'))).to.equal(container.id);
         expect((await readdir(shop.path('data/names'))).sort()).to.deep.equal(['stale', 'young']);
       } finally {
-        await shop.engine.store.releaseName('young', nobody);
+        await shop.context.store.releaseName('young', nobody);
       }
     });
 
@@ -375,12 +375,12 @@ describe('detached containers', function () {
         // As in create: the container is there only after its name.
         const ids = Array.from({ length: 8 }, (_, i) => `${i}`.repeat(64));
         const claims = await Promise.all(
-          ids.map((id) => shop.engine.store.claimName('contested', id)),
+          ids.map((id) => shop.context.store.claimName('contested', id)),
         );
         const owner = await readlink(linkOf('contested'));
         expect(claims.filter(Boolean).length, `round ${round}`).to.equal(1);
         expect(ids[claims.indexOf(true)]).to.equal(owner);
-        await shop.engine.store.releaseName('contested', owner);
+        await shop.context.store.releaseName('contested', owner);
       }
       expect(await readdir(shop.path('data/names'))).to.deep.equal([]);
     });

@@ -100,7 +100,7 @@ describe('security of exec', function () {
     (await contain(image, ['sleep', '1000'], options)).target;
 
   const run = (target: ExecTarget, argv: readonly string[], options?: ExecOptions) =>
-    exec(shop.engine, target, argv, options);
+    exec(shop.context, target, argv, options);
 
   /** What a spy inside sees while programs are started beside it. */
   const spy = async (options: RunOptions): Promise<string[]> => {

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { exec, explainExec, type ExecTarget, startExec } from '../../lib/engine/start/exec.js';
 import type { ExecOptions } from '../../lib/engine/options/exec-options.js';
-import type { Execution, RunResult } from '../../lib/engine/start/execution.js';
+import type { Execution } from '../../lib/engine/start/execution.js';
+import type { RunResult } from '../../lib/engine/start/run-result.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import { CaissonError, type ErrorCode } from '../../lib/index.js';
 import { targetOf } from '../support/exec-target.js';
@@ -70,9 +71,9 @@ describe('exec', function () {
   });
 
   const place = (container: ExecTarget) => () =>
-    Promise.resolve({ startContext: shop.engine, container });
+    Promise.resolve({ startContext: shop.context, container });
   const run = (target: ExecTarget, command: string | readonly string[], options?: ExecOptions) =>
-    exec(shop.engine, target, typeof command === 'string' ? sh(command) : command, options);
+    exec(shop.context, target, typeof command === 'string' ? sh(command) : command, options);
 
   /** The output of what has to succeed. */
   const output = async (target: ExecTarget, command: string, options?: ExecOptions) => {
@@ -560,7 +561,7 @@ describe('exec', function () {
     it('A program that was left goes on, whatever it writes, and ends with the container', async () => {
       const { container, target } = await contain();
       const argv = sh('seq 100000; echo >/tmp/whole; exec sleep 992');
-      const left = exec(shop.engine, target, argv, LEFT);
+      const left = exec(shop.context, target, argv, LEFT);
       await left.started;
       await left.detach();
       expect(await left).to.deep.include({ exitCode: 0, detached: true, signal: undefined });
@@ -758,7 +759,7 @@ describe('exec', function () {
     // Of a range of its own; where its ids are those around it, only they say.
     if (target.idBase !== 0) wrong.push(['ERR_INVALID_OPTION', { user: '65536' }]);
     for (const [code, options, argv = ['true']] of wrong)
-      await refused(exec(shop.engine, gone, argv, options as ExecOptions), code);
+      await refused(exec(shop.context, gone, argv, options as ExecOptions), code);
   });
 
   clients.describe('the teardown of an exec', () => {
@@ -798,7 +799,7 @@ describe('exec', function () {
         const { container, target } = await contain({ ulimits: OPEN_FILES });
         const own = await processesOf(container.id);
         const steps: StepAddress[] = stepsIn(
-          await explainExec(shop.engine, target, ['sleep', '993'], options),
+          await explainExec(shop.context, target, ['sleep', '993'], options),
         );
         const released = steps.findIndex(({ op }) => op === 'release');
         for (const { phase, step, op } of sample(steps)) {

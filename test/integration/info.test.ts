@@ -93,7 +93,7 @@ describe('info', () => {
     ])
       expect(ability(info, name), name).to.include({ available: true });
     expect(ability(info, 'overlay-descriptors').available).to.equal(
-      shop.engine.kernel.overlayByDescriptor,
+      shop.context.kernel.overlayByDescriptor,
     );
     expect(ability(info, 'seccomp').detail!.split(' ')).to.have.members(
       readFileSync('/proc/sys/kernel/seccomp/actions_avail', 'utf8').trim().split(' '),

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import type { RunResult } from '../../lib/engine/start/execution.js';
+import type { RunResult } from '../../lib/engine/start/run-result.js';
 import { drawTimeline } from '../../lib/program/timeline.js';
 import type { CaissonError } from '../../lib/base/errors.js';
 import {

@@ -40,7 +40,7 @@ limits.describe('changing the limits of a running container', () => {
   }
 
   function update(box: Session, current: RunOptions, change: ResourceChange): Promise<RunOptions> {
-    const { layout, host } = shop.engine;
+    const { layout, host } = shop.context;
     return updateResources({ layout, host, location: shop.runLocation }, box.id, current, change);
   }
 
@@ -120,7 +120,7 @@ limits.describe('changing the limits of a running container', () => {
     expect(await shares()).to.equal(usual);
     expect(await file(box, 'pids', 'pids.max', 'pids.max')).to.equal('max');
     const list = await box.sh('grep Cpus_allowed_list /proc/self/status');
-    expect(list.split('\t')[1]).to.equal(shop.engine.host.cpus);
+    expect(list.split('\t')[1]).to.equal(shop.context.host.cpus);
   });
 
   it('An update is refused before anything is touched', async () => {

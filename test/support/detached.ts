@@ -6,7 +6,7 @@ import type { AttachOptions } from '../../lib/engine/options/attach-options.js';
 import type { Attached } from '../../lib/engine/supervisor/attached.js';
 import type { Container } from '../../lib/engine/container/container.js';
 import type { CreateOptions } from '../../lib/engine/options/create-options.js';
-import type { Engine } from '../../lib/engine/engine.js';
+import { contextOf, type Engine } from '../../lib/engine/engine.js';
 import { isAlive } from '../../lib/host/owner.js';
 import type { ContainerEvent, ContainerStatus } from '../../lib/engine/store/stored.js';
 import { CaissonError, type ErrorCode } from '../../lib/base/errors.js';
@@ -110,7 +110,9 @@ export class DetachedContainers {
     await this.expectQuiet(container);
     expect(await exists(this.path(container)), 'directory').to.equal(false);
     const names = await readdir(join(this.directory, 'data/names'));
-    const targets = await Promise.all(names.map((name) => this.engine.store.named(name)));
+    const targets = await Promise.all(
+      names.map((name) => contextOf(this.engine).store.named(name)),
+    );
     expect(targets, 'names').not.to.include(container.id);
   }
 

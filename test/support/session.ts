@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import type { Engine } from '../../lib/engine/engine.js';
-import type { Execution, RunResult } from '../../lib/engine/start/execution.js';
+import type { Execution } from '../../lib/engine/start/execution.js';
+import type { RunResult } from '../../lib/engine/start/run-result.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import type { RootfsImage } from '../../lib/image/rootfs.js';
 import { pidOutside } from './outside.js';

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { CgroupLocation } from '../../lib/cgroup/cgroup-paths.js';
-import { Engine, type EngineOptions } from '../../lib/engine/engine.js';
+import { contextOf, Engine } from '../../lib/engine/engine.js';
+import type { EngineContext, EngineOptions } from '../../lib/engine/engine-context.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import { rootfs, type RootfsImage, type RootfsOptions } from '../../lib/image/rootfs.js';
 import { isRoot } from './needs.js';
@@ -49,9 +50,14 @@ export class Workshop {
     return join(this.directory, ...names);
   }
 
+  /** What the engine keeps to itself. */
+  get context(): EngineContext {
+    return contextOf(this.engine);
+  }
+
   /** Of runs: an ordinary user's have scopes, root's have none. */
   get runLocation(): CgroupLocation {
-    return { cgroupSlice: isRoot ? undefined : this.engine.slice };
+    return { cgroupSlice: isRoot ? undefined : this.context.slice };
   }
 
   /** Another engine on the same directories. */

@@ -1,6 +1,7 @@
 /** `caisson exec`. */
 import { isatty } from 'node:tty';
-import type { Execution, RunResult } from '../../engine/start/execution.js';
+import type { Execution } from '../../engine/start/execution.js';
+import type { RunResult } from '../../engine/start/run-result.js';
 import { CaissonError } from '../../base/errors.js';
 import { connectStreams } from '../terminal/client.js';
 import { parseCommandLine } from '../args/command-line.js';

@@ -2,23 +2,23 @@
 import { cgroupLocation } from '../../cgroup/parent.js';
 import { CaissonError } from '../../base/errors.js';
 import type { RootfsImage } from '../../image/rootfs.js';
-import { type Container, containerOf } from './container.js';
 import type { ContainerContext } from './container-context.js';
-import { nameInUse } from './rename-container.js';
 import { type CreateOptions, splitOptions } from '../options/create-options.js';
 import { newId } from '../../base/ids.js';
 import { storedImage } from '../store/image-of.js';
-import { deleteUnreadable } from './recover.js';
 import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
 import { checkDetached } from '../start/prepare.js';
 import type { StartContext } from '../start/context.js';
-import type { Store } from '../store/store.js';
+import { nameInUse, type Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 
 const NAME_ATTEMPTS = 20;
 
-/** @param runId of a run, which ends with this process. */
+/**
+ * @param runId of a run, which ends with this process
+ * @returns the long id
+ */
 export async function createContainer(
   context: ContainerContext,
   startContext: StartContext,
@@ -26,7 +26,7 @@ export async function createContainer(
   argv: readonly string[],
   options: CreateOptions,
   runId?: string,
-): Promise<Container> {
+): Promise<string> {
   const id = runId ?? newId();
   const { run, kept } = splitOptions(options);
   const config = await checkDetached(startContext, image, argv, run, kept.autoRemove);
@@ -48,6 +48,7 @@ export async function createContainer(
     await store.add(stored, runId === undefined ? undefined : startContext.owner);
   } catch (cause) {
     await store.releaseName(name, id);
+    const { deleteUnreadable } = await import('./recover.js');
     await deleteUnreadable(store, id).catch(() => undefined);
     if (cause instanceof CaissonError) throw cause;
     throw new CaissonError('ERR_START_FAILED', `cannot write to ${store.directory(id)}`, {
@@ -57,7 +58,7 @@ export async function createContainer(
     });
   }
   recordEvent(store, stored, 'create');
-  return containerOf(context, id);
+  return id;
 }
 
 async function claimName(store: Store, id: string, wanted: string | undefined): Promise<string> {

@@ -1,10 +1,8 @@
 /** Giving a container another name. */
-import { CaissonError } from '../../base/errors.js';
-import { shortId } from '../../base/ids.js';
 import { checkContainerName } from '../options/host-names.js';
 import { recordEvent } from '../store/container-events.js';
 import { withLock } from '../store/locks.js';
-import { isActive } from '../store/store.js';
+import { isActive, nameInUse } from '../store/store.js';
 import { changeContainer } from './change-container.js';
 import type { ContainerContext } from './container-context.js';
 import { storedContainer } from './inspect-container.js';
@@ -33,17 +31,4 @@ export async function renameContainer(
     await store.releaseName(config.name, id);
     recordEvent(store, renamed, 'rename', { oldName: config.name });
   });
-}
-
-/** @param id of the container that has the name, where it is known */
-export function nameInUse(name: string, id: string | undefined): CaissonError {
-  return new CaissonError(
-    'ERR_NAME_IN_USE',
-    `the name "${name}" is in use by container ${id === undefined ? '(unknown)' : shortId(id)}`,
-    {
-      stage: 'config',
-      path: name,
-      hint: 'remove or rename that container, or choose another name',
-    },
-  );
 }

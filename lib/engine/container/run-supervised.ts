@@ -9,7 +9,7 @@ import { CaissonError } from '../../base/errors.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { ContainerContext } from './container-context.js';
 import { createContainer } from './create-container.js';
-import type { Execution } from '../start/execution.js';
+import type { ExecutionController } from '../start/execution-controller.js';
 import type { FirstClient } from '../supervisor/first-client.js';
 import { disposeContainer } from './remove-container.js';
 import { startContainer } from './start-container.js';
@@ -32,7 +32,7 @@ const LOOK = 100;
 export async function runSupervised(
   context: ContainerContext,
   startContext: StartContext,
-  execution: Execution,
+  execution: ExecutionController,
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
@@ -41,7 +41,7 @@ export async function runSupervised(
   execution.watch(config, options.signal);
   const { signal, stdin, stdout, stderr, timeout, maxOutput, maxLine, ...rest } = options;
   void [signal, stdin, stdout, stderr, timeout, maxOutput, maxLine];
-  const container = await createContainer(
+  const id = await createContainer(
     context,
     startContext,
     image,
@@ -57,7 +57,7 @@ export async function runSupervised(
   );
   const client = new RunClient(execution, config, context.store);
   try {
-    await startContainer(context, container.id, client);
+    await startContainer(context, id, client);
   } catch (error) {
     if (!execution.killed) throw error;
     client.ended({ code: -1, signal: SIGKILL, oomKills: 0 }, false);
@@ -66,14 +66,14 @@ export async function runSupervised(
   await client.left;
   if (client.over) return;
   // Its supervisor has left without a word: it was killed, or has waited for long enough for what nobody reads.
-  await disposeContainer(context, container.id);
+  await disposeContainer(context, id);
   if (!execution.killed) {
     throw new CaissonError(
       'ERR_START_FAILED',
       'the supervisor was killed, and the container with it',
       {
         stage: 'host',
-        path: container.id,
+        path: id,
       },
     );
   }
@@ -90,7 +90,7 @@ class RunClient implements FirstClient {
   private signals: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly execution: Execution,
+    private readonly execution: ExecutionController,
     private readonly config: ContainerConfig,
     private readonly store: Store,
   ) {

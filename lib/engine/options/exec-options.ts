@@ -37,7 +37,8 @@ export interface ExecOptions extends Pick<
   readonly detachable?: boolean | undefined;
 }
 
-const NAMES: { readonly [K in keyof Required<ExecOptions>]: true } = {
+/** Every option that there is; the type keeps the list complete. */
+export const EXEC_OPTION_NAMES: { readonly [K in keyof Required<ExecOptions>]: true } = {
   env: true,
   workdir: true,
   user: true,
@@ -77,7 +78,7 @@ export function normalizeExec(
 ): ExecConfig {
   if (!isRecord(options)) throw invalid('options', options, 'is not an object');
   for (const key in options) {
-    if (!(key in NAMES))
+    if (!(key in EXEC_OPTION_NAMES))
       throw invalid(key, (options as Record<string, unknown>)[key], 'is not an option of exec');
   }
   const { detach = false, detachable = false, privileged = false, workdir } = options;

@@ -16,7 +16,8 @@ import { type Accounts, type ResolvedUser, resolveUser } from '../options/user.j
 import { containerCapabilities } from '../options/capabilities.js';
 import { type ContainerConfig, ID_RANGE_SIZE, normalize } from '../options/config.js';
 import { type ExecConfig, type ExecOptions, normalizeExec } from '../options/exec-options.js';
-import { Execution } from './execution.js';
+import { type Execution, executionOf } from './execution.js';
+import { ExecutionController } from './execution-controller.js';
 import { newId } from '../../base/ids.js';
 import { launch, type Launching } from './launch.js';
 import { callersOpenFiles } from '../../host/open-files.js';
@@ -87,11 +88,11 @@ export function startExec(
 ): StartedExec {
   const given = (typeof options === 'object' ? options : {}) as ExecOptions | null;
   const streams = given?.detach === true ? DETACHED : given;
-  const execution = new Execution(newId(), { ...streams });
-  const gone = run(find, execution, argv, options).catch((error: unknown) => {
-    execution.hasFailed(error);
+  const controller = new ExecutionController(newId(), { ...streams });
+  const gone = run(find, controller, argv, options).catch((error: unknown) => {
+    controller.hasFailed(error);
   });
-  return { execution, gone };
+  return { execution: executionOf(controller), gone };
 }
 
 /** The launch program of such an `exec`, in words. Nothing is started. */
@@ -106,7 +107,7 @@ export async function explainExec(
 }
 
 /** As if it had been killed a moment later. */
-function killedBeforeStart(execution: Execution): void {
+function killedBeforeStart(execution: ExecutionController): void {
   execution.hasClosed(1);
   execution.hasClosed(2);
   execution.hasEnded({
@@ -122,7 +123,7 @@ const DETACHED: ExecOptions = { stdin: 'null', stdout: 'null', stderr: 'null' };
 
 async function run(
   find: () => Promise<ExecContext>,
-  execution: Execution,
+  execution: ExecutionController,
   argv: readonly string[],
   options: ExecOptions,
 ): Promise<void> {
@@ -163,7 +164,7 @@ async function prepareExec(
   context: StartContext,
   target: ExecTarget,
   config: ExecConfig,
-  execution?: Execution,
+  execution?: ExecutionController,
 ): Promise<Launching> {
   const { image, argv, options, id } = target;
   const resolved = await resolveImage(image, context.dataRoot);
@@ -261,7 +262,7 @@ async function userOf(
   target: ExecTarget,
   user: string | undefined,
   groupAdd: ContainerConfig['groupAdd'],
-  execution: Execution | undefined,
+  execution: ExecutionController | undefined,
 ): Promise<ResolvedUser> {
   if (user !== undefined || groupAdd !== undefined)
     return resolveUser(user, groupAdd, await accountsOf(context, target, execution));
@@ -281,7 +282,7 @@ async function userOf(
 async function accountsOf(
   context: StartContext,
   target: ExecTarget,
-  execution: Execution | undefined,
+  execution: ExecutionController | undefined,
 ): Promise<Accounts> {
   const users = context.users === undefined ? undefined : await usersOf(target.pid);
   const reading = readAccounts(context, {

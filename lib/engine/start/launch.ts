@@ -11,7 +11,7 @@ import {
 import { endedEarly, failureOf } from './failure.js';
 import { makeTimeline } from '../../program/timeline.js';
 import type { ContainerConfig } from '../options/config.js';
-import type { Channel, Execution } from './execution.js';
+import type { Channel, ExecutionController } from './execution-controller.js';
 import type { Prepared } from './prepare.js';
 
 /** What is launched: a container, or a further program in one. */
@@ -60,7 +60,7 @@ class Launched implements Channel {
 /** @param done when the container is gone and everything torn down: with why, if it could not be started. */
 export function launch(
   binding: Binding,
-  execution: Execution,
+  execution: ExecutionController,
   prepared: Launching,
   done: (failure: CaissonError | undefined) => void,
 ): void {

@@ -22,6 +22,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../../base/errors.js';
+import { shortId } from '../../base/ids.js';
 import { isErrno } from '../../base/errno.js';
 import { show } from '../../base/check.js';
 import { isAlive } from '../../host/owner.js';
@@ -278,15 +279,11 @@ export class Store {
     if (text === undefined) return undefined;
     const config = parse(text) as StoredConfig | undefined;
     if (config?.version !== 1 || config.id !== id || typeof config.name !== 'string') {
-      throw new CaissonError(
-        'ERR_DAMAGED_STATE',
-        `container ${id.slice(0, 12)}: ${path} is damaged`,
-        {
-          stage: 'config',
-          path,
-          hint: 'what it was cannot be known any more; rm -f removes it',
-        },
-      );
+      throw new CaissonError('ERR_DAMAGED_STATE', `container ${shortId(id)}: ${path} is damaged`, {
+        stage: 'config',
+        path,
+        hint: 'what it was cannot be known any more; rm -f removes it',
+      });
     }
     return config;
   }
@@ -336,6 +333,19 @@ export function noSuchContainer(reference: unknown): CaissonError {
     stage: 'config',
     path: text,
   });
+}
+
+/** @param id of the container that has the name, where it is known */
+export function nameInUse(name: string, id: string | undefined): CaissonError {
+  return new CaissonError(
+    'ERR_NAME_IN_USE',
+    `the name "${name}" is in use by container ${id === undefined ? '(unknown)' : shortId(id)}`,
+    {
+      stage: 'config',
+      path: name,
+      hint: 'remove or rename that container, or choose another name',
+    },
+  );
 }
 
 function makeDirectory(path: string): void {

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import type { Timeline } from '../../program/timeline.js';
 import type { AttachedStreams } from '../options/attach-options.js';
 import type { TerminalSize } from '../options/options.js';
-import { signalName } from '../start/execution.js';
+import { signalName } from '../../base/signals.js';
 import { Output } from '../start/streams.js';
 import type { FirstClient } from './first-client.js';
 import {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Container } from '../../../lib/engine/container/container.js';
-import { Engine } from '../../../lib/engine/engine.js';
+import { contextOf, Engine } from '../../../lib/engine/engine.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import { storageError } from '../../../lib/base/storage.js';
 import { DetachedContainers, logOf, refused, statusIs } from '../../support/detached.js';
@@ -141,7 +141,7 @@ describe('a data root that takes no more', function () {
         memorySwap: -1,
         restart: 'on-failure:1',
       });
-      const { store } = detached.engine;
+      const { store } = contextOf(detached.engine);
       const stage = store.stageConfig.bind(store);
       let told = 0;
       store.stageConfig = async (config) => {

@@ -21,7 +21,7 @@ describe('hardening: varied starts', () => {
 
   /** What the native machine is handed, which is made when a program was compiled. */
   async function templateOf(argv: readonly string[], options: RunOptions): Promise<unknown> {
-    const prepared = await prepare(shop.engine, newId(), shop.busybox, argv, options);
+    const prepared = await prepare(shop.context, newId(), shop.busybox, argv, options);
     prepared.release();
     return prepared.template;
   }

@@ -1,6 +1,6 @@
 /** Gives commands at random, and tells what came of them. */
 import type { Container } from '../../../lib/engine/container/container.js';
-import { Engine } from '../../../lib/engine/engine.js';
+import { contextOf, Engine } from '../../../lib/engine/engine.js';
 import { CaissonError, type ErrorCode } from '../../../lib/base/errors.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import { describeContainer } from '../support/describe.js';
@@ -105,7 +105,8 @@ for (let number = 0; number < count; number++) {
     let timer: NodeJS.Timeout | undefined;
     const hanging = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        const about = subject === undefined ? '' : describeContainer(engine.store, subject.id);
+        const about =
+          subject === undefined ? '' : describeContainer(contextOf(engine).store, subject.id);
         reject(new Error(`hangs for ${PATIENCE} ms: ${about}`));
       }, PATIENCE);
     });

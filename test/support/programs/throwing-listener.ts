@@ -1,5 +1,5 @@
 /** A listener that throws at each event of a container; writes which events came and what was uncaught. */
-import { Engine } from '../../../lib/engine/engine.js';
+import { contextOf, Engine } from '../../../lib/engine/engine.js';
 import { newId } from '../../../lib/base/ids.js';
 import { prepare } from '../../../lib/engine/start/prepare.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
@@ -11,12 +11,12 @@ process.on('uncaughtException', (error) => uncaught.push(error.message));
 
 const engine = await Engine.open({ dataRoot, runRoot });
 const image = rootfs(busybox);
-const prepared = await prepare(engine, newId(), image, ['echo', 'hello'], {});
+const prepared = await prepare(contextOf(engine), newId(), image, ['echo', 'hello'], {});
 const events: string[] = [];
 /** Of standard output: an event of its own, or, where both are seen in one turn, a bit of what tells of the exit. */
 let ended = false;
 await new Promise<void>((resolve) => {
-  const container = engine.binding.launch(
+  const container = contextOf(engine).binding.launch(
     prepared.template,
     prepared.identity.id,
     prepared.identity.base ?? 0,
@@ -32,7 +32,7 @@ await new Promise<void>((resolve) => {
     prepared.command,
   );
   // Who reads a stream is told of its end.
-  engine.binding.resume(container, 1);
+  contextOf(engine).binding.resume(container, 1);
 });
 prepared.release();
 // And the next container is heard of as if nothing had been.

@@ -1,0 +1,132 @@
+/** `Engine.run`: from its arguments to an execution. */
+import { checkOptions, invalid, isRecord } from '../base/check.js';
+import { CaissonError } from '../base/errors.js';
+import { newId } from '../base/ids.js';
+import type { RootfsImage } from '../image/rootfs.js';
+import type { EngineContext } from './engine-context.js';
+import type { CreateOptions } from './options/create-options.js';
+import type { RunOptions } from './options/options.js';
+import { ExecutionController } from './start/execution-controller.js';
+import { launch } from './start/launch.js';
+import { prepare, type Prepared, recall } from './start/prepare.js';
+
+export function startRun(
+  context: EngineContext,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): ExecutionController {
+  const id = newId();
+  let run: ExecutionController;
+  try {
+    run = new ExecutionController(id, isRecord(options) ? options : {});
+  } catch (error) {
+    // Options that throw when they are read.
+    run = new ExecutionController(id, {});
+    run.hasFailed(error);
+    return run;
+  }
+  context.running.add(run);
+  try {
+    start(context, run, image, argv, options);
+  } catch (error) {
+    isOver(context, run, error);
+  }
+  return run;
+}
+
+/** @throws ERR_ENGINE_CLOSED, ERR_INVALID_OPTION */
+export function checkCall({ running }: EngineContext, options: RunOptions | CreateOptions): void {
+  if (running.closed)
+    throw new CaissonError('ERR_ENGINE_CLOSED', 'the engine is closed', { stage: 'config' });
+  checkOptions(options);
+}
+
+function start(
+  context: EngineContext,
+  run: ExecutionController,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): void {
+  checkCall(context, options);
+  if (options.signal?.aborted === true) {
+    throw new CaissonError('ERR_ABORTED', 'the signal was aborted before the start', {
+      stage: 'config',
+      path: 'signal',
+      cause: options.signal.reason,
+    });
+  }
+  const known =
+    context.users === undefined ? recall(context, run.id, image, argv, options) : undefined;
+  if (known !== undefined) return launchRun(context, run, known, options.signal);
+  refuseDetachedOptions(options);
+  startLater(context, run, image, argv, options).catch((error: unknown) =>
+    isOver(context, run, error),
+  );
+}
+
+/** Where the host has to be looked at first. */
+async function startLater(
+  context: EngineContext,
+  run: ExecutionController,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<void> {
+  if (context.users !== undefined) {
+    const { runSupervised } = await import('./container/run-supervised.js');
+    await runSupervised(context, context, run, image, argv, options);
+    isOver(context, run);
+    return;
+  }
+  const prepared = await prepare(context, run.id, image, argv, options);
+  await prepared.makeParents().catch((error: unknown) => {
+    prepared.release();
+    throw error;
+  });
+  launchRun(context, run, prepared, options.signal);
+}
+
+function launchRun(
+  context: EngineContext,
+  run: ExecutionController,
+  prepared: Prepared,
+  signal: AbortSignal | undefined,
+): void {
+  run.watch(prepared.config, signal);
+  let retries = 0;
+  const over = (failure: CaissonError | undefined): void => {
+    if (failure !== undefined && lostParent(failure) && retries++ < LOST_PARENT_RETRIES)
+      return launch(context.binding, run, prepared, over);
+    prepared.release();
+    isOver(context, run, failure);
+  };
+  launch(context.binding, run, prepared, over);
+}
+
+function isOver({ running }: EngineContext, run: ExecutionController, failure?: unknown): void {
+  if (failure !== undefined) run.hasFailed(failure);
+  running.remove(run);
+}
+
+/** A run is removed when it ends, and ends with this process: it has no use for these. */
+function refuseDetachedOptions(options: RunOptions): void {
+  for (const name of ['name', 'labels', 'stopSignal'] as const) {
+    if (options[name] !== undefined)
+      throw invalid(name, options[name], 'is for detached containers', 'see Engine.create');
+  }
+}
+
+const LOST_PARENT_RETRIES = 8;
+
+/** What a write below a removed cgroup fails with. */
+const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENODEV']);
+
+/**
+ * Another process, as it ended, removed the cgroup that all containers share after this start had made it and before it
+ * was used. The next attempt makes it again.
+ */
+function lostParent({ stage, step, errno }: CaissonError): boolean {
+  return stage === 'host' && step?.startsWith('cgroup.') === true && GONE.has(errno);
+}
