@@ -1,4 +1,5 @@
 /** A container's log, as it is and as it grows (docs/lifecycle.md). */
+import { isErrno } from '../../base/errno.js';
 import { join } from 'node:path';
 import { stat } from 'node:fs/promises';
 import { checkAbortSignal, onAbort } from '../../base/abort-signals.js';
@@ -212,7 +213,7 @@ class Follower {
   private async isGone(): Promise<boolean> {
     return stat(this.directory).then(
       () => false,
-      (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT',
+      (error: unknown) => isErrno(error, 'ENOENT'),
     );
   }
 

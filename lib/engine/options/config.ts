@@ -1,4 +1,5 @@
 /** From what a caller asked for to what a container is: checked, with all defaults filled in. */
+import { splitAssignment } from '../../base/assignment.js';
 import { constants } from 'node:buffer';
 import { posix } from 'node:path';
 import type { LinuxDeviceCgroup, PosixRlimit } from '../../oci/runtime-spec.js';
@@ -275,8 +276,8 @@ function normalizeLabels(value: RunOptions['labels']): Readonly<Record<string, s
   if (!isRecordOrList(value)) throw invalid('labels', value, 'is neither a record nor an array');
   const pairs: readonly (readonly [string, string])[] = Array.isArray(value)
     ? stringList('labels', value).map((text) => {
-        const equals = text.indexOf('=');
-        return equals < 0 ? [text, ''] : [text.slice(0, equals), text.slice(equals + 1)];
+        const { name: key, value: label = '' } = splitAssignment(text);
+        return [key, label];
       })
     : Object.entries(value as Readonly<Record<string, string>>);
   for (const [key, text] of pairs) {

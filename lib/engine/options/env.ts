@@ -1,11 +1,10 @@
 /** The container's environment: nothing of this process's own, Docker's few variables, the image's, the user's. */
+import { splitAssignment } from '../../base/assignment.js';
+import { DEFAULT_PATH } from '../../base/default-path.js';
 import { CaissonError } from '../../base/errors.js';
 import { invalid, isRecordOrList, plainString } from '../../base/check.js';
 import { splitLines } from '../../base/lines.js';
 import type { ProcessOptions } from './options.js';
-
-/** Docker's PATH (moby daemon/pkg/oci/defaults.go). */
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 const NONE: readonly string[] = Object.freeze([]);
 
@@ -56,9 +55,9 @@ export function buildEnvironment(
 }
 
 function assign(env: Map<string, string>, assignment: string): void {
-  const equals = assignment.indexOf('=');
-  if (equals < 0) env.delete(assignment);
-  else env.set(assignment.slice(0, equals), assignment);
+  const { name, value } = splitAssignment(assignment);
+  if (value === undefined) env.delete(name);
+  else env.set(name, assignment);
 }
 
 /**
@@ -77,8 +76,7 @@ export function parseEnvFile(
   for (const [index, raw] of lines.entries()) {
     const line = raw.trimStart();
     if (line === '' || line.startsWith('#')) continue;
-    const equals = line.indexOf('=');
-    const name = equals < 0 ? line : line.slice(0, equals);
+    const { name, value: given } = splitAssignment(line);
     const fail = (why: string): CaissonError =>
       new CaissonError('ERR_INVALID_OPTION', `${option}: ${file}, line ${index + 1}: ${why}`, {
         stage: 'config',
@@ -87,7 +85,7 @@ export function parseEnvFile(
     if (line.includes('\0')) throw fail('contains a NUL byte');
     if (name === '') throw fail('no variable name');
     if (/\s/.test(name)) throw fail(`the variable name "${name}" contains white space`);
-    if (equals >= 0) assignments.push(line);
+    if (given !== undefined) assignments.push(line);
     else {
       const value = lookup(name);
       if (value !== undefined) assignments.push(`${name}=${value}`);

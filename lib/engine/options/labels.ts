@@ -1,4 +1,5 @@
 /** Labels, however they were given, and what is asked of them. */
+import { splitAssignment } from '../../base/assignment.js';
 import type { RunOptions } from './options.js';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -9,8 +10,8 @@ export function labelsOf(labels: RunOptions['labels']): Labels {
   if (!Array.isArray(labels)) return labels as Labels;
   return Object.fromEntries(
     (labels as readonly string[]).map((text) => {
-      const equals = text.indexOf('=');
-      return equals < 0 ? [text, ''] : [text.slice(0, equals), text.slice(equals + 1)];
+      const { name: key, value = '' } = splitAssignment(text);
+      return [key, value];
     }),
   );
 }
@@ -21,7 +22,6 @@ export function hasLabels(wanted: readonly string[], labels: Labels): boolean {
 }
 
 export function hasLabel(text: string, labels: Labels): boolean {
-  const equals = text.indexOf('=');
-  const key = equals < 0 ? text : text.slice(0, equals);
-  return Object.hasOwn(labels, key) && (equals < 0 || labels[key] === text.slice(equals + 1));
+  const { name: key, value } = splitAssignment(text);
+  return Object.hasOwn(labels, key) && (value === undefined || labels[key] === value);
 }

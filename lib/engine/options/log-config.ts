@@ -1,4 +1,5 @@
 /** `--log-driver` and `--log-opt`, `logDriver` and `logOptions`: where a container's output is kept, and how much. */
+import { splitAssignment } from '../../base/assignment.js';
 import { invalid, isRecordOrList, stringList, unsupported, wholeNumber } from '../../base/check.js';
 import { parseSize } from '../../base/units.js';
 
@@ -130,8 +131,9 @@ function optionPairs(
     });
   }
   return stringList(option, value).map((text) => {
-    const equals = text.indexOf('=');
-    if (equals <= 0) throw invalid(option, text, 'is not NAME=value', 'such as max-size=10m');
-    return [text.slice(0, equals), text.slice(equals + 1)];
+    const { name, value: setting } = splitAssignment(text);
+    if (name === '' || setting === undefined)
+      throw invalid(option, text, 'is not NAME=value', 'such as max-size=10m');
+    return [name, setting];
   });
 }

@@ -1,4 +1,5 @@
 /** Docker's `--storage-opt`. */
+import { splitAssignment } from '../../base/assignment.js';
 import { invalid, isRecord, stringList, unsupported } from '../../base/check.js';
 import type { RunOptions, Size } from './options.js';
 import { parseSize } from '../../base/units.js';
@@ -30,9 +31,10 @@ export function storageOptions(
   if (Array.isArray(value)) {
     return Object.fromEntries(
       stringList('storageOpt', value).map((text) => {
-        const equals = text.indexOf('=');
-        if (equals < 0) throw invalid('storageOpt', text, 'is not NAME=value', 'size=10g');
-        return [text.slice(0, equals), text.slice(equals + 1)];
+        const { name, value: setting } = splitAssignment(text);
+        if (setting === undefined)
+          throw invalid('storageOpt', text, 'is not NAME=value', 'size=10g');
+        return [name, setting];
       }),
     );
   }

@@ -2,6 +2,7 @@
  * `--sysctl`: kernel parameters of the container's own namespaces, by exact name. A name is a path below
  * /proc/sys with dots for slashes; anything else in it could reach a parameter of the host (CVE-2022-0811).
  */
+import { splitAssignment } from '../../base/assignment.js';
 import { conflicting, invalid, isRecordOrList, unsupported } from '../../base/check.js';
 import type { IsolationOptions } from './options.js';
 
@@ -35,10 +36,11 @@ export function normalizeSysctls(
   const sysctls: Record<string, string> = {};
   if (Array.isArray(value)) {
     for (const text of value as readonly unknown[]) {
-      const equals = typeof text === 'string' ? text.indexOf('=') : -1;
-      if (typeof text !== 'string' || equals <= 0)
+      if (typeof text !== 'string') throw invalid('sysctls', text, 'is not NAME=value');
+      const { name, value: setting } = splitAssignment(text);
+      if (name === '' || setting === undefined)
         throw invalid('sysctls', text, 'is not NAME=value');
-      set(sysctls, text.slice(0, equals), text.slice(equals + 1), network);
+      set(sysctls, name, setting, network);
     }
   } else {
     for (const [name, setting] of Object.entries(

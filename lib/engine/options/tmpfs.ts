@@ -1,4 +1,5 @@
 /** Mount options of a tmpfs (tmpfs(5)): Docker's defaults, and what may be asked beside them. */
+import { splitAssignment } from '../../base/assignment.js';
 import { invalid } from '../../base/check.js';
 
 /** Flags that exclude each other; the last one given wins. */
@@ -37,18 +38,16 @@ export function tmpfsOptions(option: string, asked: readonly string[]): readonly
   const options = new Map<string, string>();
   for (const flag of DEFAULTS) options.set(flag, flag);
   for (const text of asked) {
-    const equals = text.indexOf('=');
-    if (equals < 0) {
+    const { name, value } = splitAssignment(text);
+    if (value === undefined) {
       const opposite = OPPOSITE[text];
       if (opposite === undefined) throw invalid(option, text, 'is not a mount option of a tmpfs');
       options.delete(opposite);
       options.set(text, text);
     } else {
-      const name = text.slice(0, equals);
       const pattern = SETTINGS[name];
       if (pattern === undefined) throw invalid(option, text, 'is not a mount option of a tmpfs');
-      if (!pattern.test(text.slice(equals + 1)))
-        throw invalid(option, text, `is not a valid ${name}`);
+      if (!pattern.test(value)) throw invalid(option, text, `is not a valid ${name}`);
       options.set(name, text);
     }
   }

@@ -18,7 +18,7 @@ import { type ContainerConfig, ID_RANGE_SIZE, normalize } from '../options/confi
 import { type ExecConfig, type ExecOptions, normalizeExec } from '../options/exec-options.js';
 import { type Execution, executionOf } from './execution.js';
 import { ExecutionController } from './execution-controller.js';
-import { newId } from '../../base/ids.js';
+import { newId, shortId } from '../../base/ids.js';
 import { launch, type Launching } from './launch.js';
 import { callersOpenFiles } from '../../host/open-files.js';
 import type { RunOptions } from '../options/options.js';
@@ -360,7 +360,7 @@ async function isAlive({ pid, startTime: started }: ExecTarget): Promise<boolean
 function notRunning({ id }: ExecTarget, cause?: CaissonError): CaissonError {
   return new CaissonError(
     'ERR_CONTAINER_NOT_RUNNING',
-    `the container ${id.slice(0, 12)} is not running`,
+    `the container ${shortId(id)} is not running`,
     { stage: cause?.stage ?? 'config', step: cause?.step, cause },
   );
 }

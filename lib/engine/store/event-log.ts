@@ -2,6 +2,7 @@
  * What happened, a JSON object a line, for all containers of a run root. Everybody appends: O_APPEND and one
  * write(2) keep lines whole and apart, since the kernel holds the inode's lock for the length of a write.
  */
+import { isErrno } from '../../base/errno.js';
 import {
   type BigIntStats,
   closeSync,
@@ -96,7 +97,7 @@ function rotate(path: string): void {
   try {
     symlinkSync(owner, lock);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (!isErrno(error, 'EEXIST')) throw error;
     const other = readlinkSync(lock);
     if (isAlive(other)) return;
     // Still the one that was looked at: else somebody else was here first.

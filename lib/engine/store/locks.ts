@@ -2,6 +2,7 @@
  * One lock a container, for changes that must not be mixed: a byte of a file, locked by a descriptor of its own
  * (fcntl(2), open file description locks), so that the kernel takes it back however its holder ends.
  */
+import { shortId } from '../../base/ids.js';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,7 +29,7 @@ export async function withLock<T>(
     throw storageError(path, error);
   });
   try {
-    const byte = Number.parseInt(id.slice(0, 12), 16);
+    const byte = Number.parseInt(shortId(id), 16);
     const end = performance.now() + PATIENCE;
     for (
       let pause = 1;
@@ -38,11 +39,11 @@ export async function withLock<T>(
       if (performance.now() > end) {
         throw new CaissonError(
           'ERR_LOCK_TIMEOUT',
-          `container ${id.slice(0, 12)} is being changed`,
+          `container ${shortId(id)} is being changed by another process`,
           {
             stage: 'config',
             path: id,
-            hint: 'somebody has been starting, stopping or removing it for a minute',
+            hint: 'another process has held its lock for 60 s',
           },
         );
       }

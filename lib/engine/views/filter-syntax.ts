@@ -1,4 +1,5 @@
 /** `--filter key=value`: the form; what the keys mean is for those that filter. */
+import { splitAssignment } from '../../base/assignment.js';
 import { CaissonError } from '../../base/errors.js';
 
 /** By key: every value, in order. */
@@ -18,15 +19,15 @@ export function parseFilterList(list: readonly string[], rules: Rules): Filters 
   const filters = new Map<string, string[]>();
   for (const text of list) {
     if (text === '') continue;
-    const equals = text.indexOf('=');
-    if (equals < 0)
+    const { name, value: given } = splitAssignment(text);
+    if (given === undefined)
       throw new CaissonError(
         'ERR_INVALID_OPTION',
         `bad format of filter ${JSON.stringify(text)} (expected name=value)`,
         { stage: 'config', path: 'filter' },
       );
-    const key = text.slice(0, equals).trim().toLowerCase();
-    const value = text.slice(equals + 1).trim();
+    const key = name.trim().toLowerCase();
+    const value = given.trim();
     // `label!=x` is Docker's spelling of the key `label!`.
     const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
     if (rule === undefined)

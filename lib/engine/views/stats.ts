@@ -1,4 +1,5 @@
 /** One sample of what a container uses. Counters count from its start. */
+import { isErrno } from '../../base/errno.js';
 import { readFile } from 'node:fs/promises';
 import {
   type CgroupDirectory,
@@ -367,7 +368,7 @@ async function networkStats(pid: number): Promise<Record<string, NetworkStats> |
     text = await readFile(`/proc/${pid}/net/dev`, 'utf8');
   } catch (error) {
     // A zombie has no namespaces any more: EINVAL.
-    if (isGone(error) || (error as NodeJS.ErrnoException).code === 'EINVAL') return undefined;
+    if (isGone(error) || isErrno(error, 'EINVAL')) return undefined;
     throw error;
   }
   return parseNetDev(text);

@@ -1,9 +1,6 @@
 import { expect } from 'chai';
-import {
-  buildEnvironment,
-  DEFAULT_PATH,
-  parseEnvFile,
-} from '../../../../lib/engine/options/env.js';
+import { DEFAULT_PATH } from '../../../../lib/base/default-path.js';
+import { buildEnvironment, parseEnvFile } from '../../../../lib/engine/options/env.js';
 import { expectError } from '../../support/expect-error.js';
 
 const FACTS = { hostname: 'box', home: '/root', terminal: false };
