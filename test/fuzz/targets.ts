@@ -24,7 +24,7 @@ import {
 } from '../../lib/engine/supervisor/supervisor-connection.js';
 import { isAlive, startTime } from '../../lib/host/owner.js';
 import { parseNetDev } from '../../lib/engine/views/stats.js';
-import { parseHealth, parseState } from '../../lib/engine/store/store.js';
+import { parseHealth, parseState } from '../../lib/engine/store/parse-stored.js';
 import { parsePs } from '../../lib/engine/views/top.js';
 import { failureOf } from '../../lib/engine/start/failure.js';
 import type { Program } from '../../lib/program/instructions.js';

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 
 import { SupervisorConnection } from '../../lib/engine/supervisor/supervisor-connection.js';
 import { parseNetDev } from '../../lib/engine/views/stats.js';
-import { parseHealth, parseState } from '../../lib/engine/store/store.js';
+import { parseHealth, parseState } from '../../lib/engine/store/parse-stored.js';
 import type { Program } from '../../lib/program/instructions.js';
 import { drawTimeline, makeTimeline } from '../../lib/program/timeline.js';
 import { Mutator, Random } from '../fuzz/mutator.js';

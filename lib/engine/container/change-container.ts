@@ -1,6 +1,7 @@
 /** A change of a container's configuration that has to be made in several places: in all of them, or in none. */
 import { isErrno } from '../../base/errno.js';
-import { CREATED, noSuchContainer, type Store } from '../store/store.js';
+import { CREATED } from '../store/parse-stored.js';
+import { noSuchContainer, type Store } from '../store/store.js';
 import type { StoredConfig, StoredState } from '../store/stored.js';
 import { deleteUnreadable } from './recover.js';
 

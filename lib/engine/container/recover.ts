@@ -11,7 +11,8 @@ import { recordEvent } from '../store/container-events.js';
 import { withLock } from '../store/locks.js';
 import { bootId } from '../../host/owner.js';
 import { isRoot } from '../../host/user-namespace-ids.js';
-import { CREATED, isSettled, type Store } from '../store/store.js';
+import { CREATED } from '../store/parse-stored.js';
+import { isSettled, type Store } from '../store/store.js';
 import type { StoredConfig, StoredState } from '../store/stored.js';
 import { tearDown } from './tear-down.js';
 

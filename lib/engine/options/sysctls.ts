@@ -38,8 +38,7 @@ export function normalizeSysctls(
     for (const text of value as readonly unknown[]) {
       if (typeof text !== 'string') throw invalid('sysctls', text, 'is not NAME=value');
       const { name, value: setting } = splitAssignment(text);
-      if (name === '' || setting === undefined)
-        throw invalid('sysctls', text, 'is not NAME=value');
+      if (name === '' || setting === undefined) throw invalid('sysctls', text, 'is not NAME=value');
       set(sysctls, name, setting, network);
     }
   } else {

@@ -1,14 +1,5 @@
-/** What is on disk of containers that are kept (docs/lifecycle.md): found, read, claimed, replaced. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-} from 'node:fs';
+/** The files of detached containers (docs/lifecycle.md): finding, reading, claiming and replacing them. */
+import { readdirSync, readFileSync } from 'node:fs';
 import {
   lstat,
   mkdir,
@@ -27,51 +18,24 @@ import { isErrno } from '../../base/errno.js';
 import { show } from '../../base/check.js';
 import { isAlive } from '../../host/owner.js';
 import { isFull, StagedFile, storageError } from '../../base/storage.js';
+import { CREATED, parseHealth, parseJson, parseState } from './parse-stored.js';
+import { checkOwnDirectory, makeDirectory } from './private-directory.js';
 import type {
   ContainerInfo,
   ContainerStatus,
-  HealthResult,
-  HealthStatus,
   StoredConfig,
   StoredHealth,
   StoredState,
-  StoredStatus,
 } from './stored.js';
 
 const LONG_ID = /^[0-9a-f]{64}$/;
 const PREFIX = /^[0-9a-f]{1,64}$/;
 
-/** A name whose container is not there yet is younger than this, in milliseconds. */
+/** Milliseconds; a name whose container is not there after this was left by a crash. */
 const HALF_MADE = 30_000;
 
-/** No container's, but in the place of an id: held while a name is taken over. */
+/** In place of a container's id: the lock that is held while a name is taken over. */
 const NAMES_LOCK = 'f'.repeat(64);
-
-export const CREATED: StoredState = {
-  status: 'created',
-  pid: 0,
-  startTime: '',
-  supervisor: '',
-  idBase: 0,
-  startedAt: '',
-  finishedAt: '',
-  exitCode: 0,
-  oomKilled: false,
-  error: '',
-  restartCount: 0,
-  stopped: false,
-  logLost: 0,
-};
-
-const STATUSES: ReadonlySet<StoredStatus> = new Set([
-  'created',
-  'running',
-  'restarting',
-  'exited',
-  'removing',
-]);
-
-const HEALTH_STATUSES: ReadonlySet<HealthStatus> = new Set(['starting', 'healthy', 'unhealthy']);
 
 export interface Paths {
   readonly dataRoot: string;
@@ -97,8 +61,8 @@ export class Store {
   /**
    * Makes the directories, which only their owner may enter.
    *
-   * @throws ERR_NO_PRIVILEGES when one cannot be made, or somebody else could put something else in its place: what
-   *   the engine does with its files by their names, as root, is only safe where nobody else can change them.
+   * @throws ERR_NO_PRIVILEGES when one cannot be made, or another user could replace it: the engine opens its files by
+   *   name, as root, which is safe only where no other user can change them.
    */
   prepare(): void {
     const { dataRoot, runRoot } = this.paths;
@@ -107,7 +71,7 @@ export class Store {
     checkOwnDirectory(dataRoot);
     makeDirectory(runRoot);
     checkOwnDirectory(runRoot);
-    // Nobody else can put anything in the place of these.
+    // No other user can replace these.
     for (const path of [this.containers, this.names, this.sockets]) makeDirectory(path);
     this.prepared = true;
   }
@@ -118,7 +82,7 @@ export class Store {
 
   // ---- finding
 
-  /** Long ids of all containers that are kept. */
+  /** Long ids of all detached containers. */
   ids(): string[] {
     try {
       return readdirSync(this.containers).filter((name) => LONG_ID.test(name));
@@ -170,14 +134,14 @@ export class Store {
     return readlink(join(this.names, name)).catch(() => undefined);
   }
 
-  /** False when somebody has it. A name that a crash left to no container is taken over. */
+  /** False when another container has it. A name that a crash left without a container is taken over. */
   async claimName(name: string, id: string): Promise<boolean> {
     const link = join(this.names, name);
     if (await claim(link, id)) return true;
     if (!(await this.isStale(link))) return false;
     // Loaded only now, as it takes the addon.
     const { withLock } = await import('./locks.js');
-    // One at a time: who looked before somebody else took it over would remove that one's claim.
+    // One at a time: a process that looked before another one took the name over would remove that one's claim.
     await withLock(this.paths.runRoot, NAMES_LOCK, async () => {
       if (await this.isStale(link)) await unlink(link).catch(() => undefined);
     });
@@ -199,7 +163,7 @@ export class Store {
       await unlink(join(this.names, name)).catch(() => undefined);
   }
 
-  /** Whatever names point to it. */
+  /** All names that lead to it. */
   async releaseNamesOf(id: string): Promise<void> {
     const names: string[] = await readdir(this.names).catch(() => []);
     for (const name of names) await this.releaseName(name, id);
@@ -210,7 +174,7 @@ export class Store {
   /**
    * A new container's directory, with what it is.
    *
-   * @param owner with whom it ends (owner.ts); undefined: it is kept.
+   * @param owner the process with which it ends (owner.ts); undefined: it outlives its caller
    */
   async add(config: StoredConfig, owner: string | undefined): Promise<void> {
     const directory = this.directory(config.id);
@@ -228,7 +192,7 @@ export class Store {
   }
 
   /**
-   * What the container is to be once every other place of a change has been changed.
+   * Writes a configuration beside the present one, which it replaces once every other part of a change has been made.
    *
    * @throws ERR_STORAGE, ERR_NO_SUCH_CONTAINER
    */
@@ -246,7 +210,7 @@ export class Store {
     await rm(`${this.directory(id)}/config.json`, { force: true });
   }
 
-  /** Of a supervisor that was killed; others take their own away. */
+  /** The socket of a supervisor that was killed; any other removes its own. */
   async removeSocket(id: string): Promise<void> {
     await rm(join(this.sockets, id), { force: true });
   }
@@ -258,7 +222,7 @@ export class Store {
       await (await StagedFile.write(path, text)).commit();
     } catch (full) {
       if (!isFull(full)) throw full;
-      // The old one has room for it. Who finds it torn recovers it.
+      // The old file has room for it. If it is torn, the next process that reads it recovers the container.
       try {
         await writeFile(path, text, { flag: 'r+' });
         await truncate(path, Buffer.byteLength(text));
@@ -277,18 +241,18 @@ export class Store {
     const path = `${this.directory(id)}/config.json`;
     const text = readIfThere(path);
     if (text === undefined) return undefined;
-    const config = parse(text) as StoredConfig | undefined;
+    const config = parseJson(text) as StoredConfig | undefined;
     if (config?.version !== 1 || config.id !== id || typeof config.name !== 'string') {
       throw new CaissonError('ERR_DAMAGED_STATE', `container ${shortId(id)}: ${path} is damaged`, {
         stage: 'config',
         path,
-        hint: 'what it was cannot be known any more; rm -f removes it',
+        hint: 'its configuration is lost; rm -f removes it',
       });
     }
     return config;
   }
 
-  /** Damaged is said of what cannot be believed: a torn or foreign file. */
+  /** `damaged`: the file is torn, or no supervisor's. */
   state(id: string): { readonly state: StoredState; readonly damaged: boolean } {
     const text = readIfThere(`${this.directory(id)}/state.json`);
     if (text === undefined) return { state: CREATED, damaged: false };
@@ -302,7 +266,7 @@ export class Store {
     return text === undefined ? undefined : parseHealth(text);
   }
 
-  /** With its health: nobody asks what does not run, and that is unhealthy, as with Docker. */
+  /** With its health. A container that does not run is not checked, and counts as unhealthy, as with Docker. */
   info(config: StoredConfig, state: StoredState, status: ContainerStatus): ContainerInfo {
     const health = config.healthcheck === undefined ? undefined : this.health(config.id);
     if (health === undefined) return { config, state, status };
@@ -310,13 +274,13 @@ export class Store {
     return { config, state, status, health: { ...health, status: 'unhealthy' } };
   }
 
-  /** Whether somebody keeps it running, or is about to run it again. */
+  /** Whether there is a supervisor that runs it, or is about to run it again. */
   isSupervised({ supervisor }: StoredState): boolean {
     return supervisor !== '' && isAlive(supervisor);
   }
 }
 
-/** Whether a state can be believed as it is: nobody who should be there is missing. */
+/** Whether a state is true: an active container has a supervisor. */
 export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
   if (damaged || state.status === 'removing') return false;
   return !isActive(state) || store.isSupervised(state);
@@ -348,64 +312,6 @@ export function nameInUse(name: string, id: string | undefined): CaissonError {
   );
 }
 
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    // A link has the name: who looks at it says so.
-    if (isLink(path)) return;
-    const { code } = cause as NodeJS.ErrnoException;
-    if (isErrno(cause, 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'ENOENT'))
-      throw new CaissonError('ERR_INVALID_OPTION', `${path} cannot be made: ${code}`, {
-        stage: 'config',
-        path,
-        errno: code,
-        hint: 'choose other directories: dataRoot and runRoot',
-        cause,
-      });
-    if (!isErrno(cause, 'EACCES', 'EPERM', 'EROFS')) throw storageError(path, cause);
-    throw new CaissonError('ERR_NO_PRIVILEGES', `${path} cannot be made by this user`, {
-      stage: 'config',
-      path,
-      hint: 'choose directories of your own: dataRoot and runRoot, or HOME and XDG_RUNTIME_DIR',
-      cause,
-    });
-  }
-}
-
-function isLink(path: string): boolean {
-  try {
-    return lstatSync(path).isSymbolicLink();
-  } catch {
-    return false;
-  }
-}
-
-/** A directory of this user's, no link to one, into which nobody else can put anything. */
-function checkOwnDirectory(path: string): void {
-  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
-  let lack: string | undefined;
-  try {
-    const fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    try {
-      const { uid, mode } = fstatSync(fd);
-      if (uid !== process.geteuid?.()) lack = `belongs to user ${uid}`;
-      else if ((mode & 0o022) !== 0) lack = 'can be written to by others';
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    if (!isErrno(error, 'ELOOP', 'ENOTDIR', 'EACCES')) throw error;
-    lack = isErrno(error, 'EACCES') ? 'cannot be read by this user' : 'is a link, or no directory';
-  }
-  if (lack === undefined) return;
-  throw new CaissonError('ERR_NO_PRIVILEGES', `${path} ${lack}`, {
-    stage: 'config',
-    path,
-    hint: 'dataRoot and runRoot have to be directories of the user who runs caisson, that nobody else may write to',
-  });
-}
-
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -413,33 +319,6 @@ function readIfThere(path: string): string | undefined {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Undefined for a text that is not a whole state; what an earlier version did not write has its first value. */
-export function parseState(text: string): StoredState | undefined {
-  const value = parse(text);
-  if (typeof value !== 'object' || value === null) return undefined;
-  const state = { ...CREATED, ...value };
-  const whole =
-    'pid' in value &&
-    'supervisor' in value &&
-    'exitCode' in value &&
-    Object.entries(CREATED).every(
-      ([name, first]) => typeof state[name as keyof StoredState] === typeof first,
-    ) &&
-    STATUSES.has(state.status) &&
-    [state.pid, state.idBase, state.exitCode, state.restartCount, state.logLost].every(
-      Number.isSafeInteger,
-    );
-  return whole ? state : undefined;
 }
 
 async function claim(link: string, id: string): Promise<boolean> {
@@ -450,27 +329,4 @@ async function claim(link: string, id: string): Promise<boolean> {
     if (isErrno(error, 'EEXIST')) return false;
     throw storageError(link, error);
   }
-}
-
-/** Undefined for a text that is not what a supervisor writes of health checks. */
-export function parseHealth(text: string): StoredHealth | undefined {
-  const health = parse(text) as Partial<StoredHealth> | null | undefined;
-  const whole =
-    typeof health === 'object' &&
-    health !== null &&
-    HEALTH_STATUSES.has(health.status!) &&
-    Number.isInteger(health.failingStreak) &&
-    Array.isArray(health.log) &&
-    health.log.every(isHealthResult);
-  return whole ? (health as StoredHealth) : undefined;
-}
-
-function isHealthResult(value: unknown): value is HealthResult {
-  const result = value as Partial<HealthResult> | null;
-  return (
-    typeof result === 'object' &&
-    result !== null &&
-    [result.start, result.end, result.output].every((text) => typeof text === 'string') &&
-    Number.isInteger(result.exitCode)
-  );
 }
