@@ -423,8 +423,8 @@ root.describe('rootless containers', function () {
     it('B6: a detached container cannot have a layer with a size, and is not made', async () => {
       const said = await user.fails(['create', '--storage-opt', 'size=16m', 'host', 'true'], {}, 1);
       expect(said)
-        .to.match(/an ordinary user keeps/)
-        .and.match(/as root, or without keeping it/);
+        .to.match(/a rootless container whose files outlive its run/)
+        .and.match(/as root, or for a container that is removed when it ends/);
       expect(await readdir(user.containers)).to.deep.equal([]);
     });
 

@@ -1,4 +1,4 @@
-/** Making a container that is kept. */
+/** Making a detached container. */
 import { cgroupLocation } from '../../cgroup/parent.js';
 import { CaissonError } from '../../base/errors.js';
 import type { RootfsImage } from '../../image/rootfs.js';

@@ -1,4 +1,4 @@
-/** All containers that are kept, as they are: read without a pause, and without loading what starts one. */
+/** All detached containers: their files are read synchronously, and nothing that starts a container is loaded. */
 import { CaissonError, type ErrorCode } from '../../base/errors.js';
 import type { ContainerContext } from './container-context.js';
 import { freezerLook } from '../../cgroup/freezer.js';

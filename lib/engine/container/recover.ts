@@ -1,4 +1,4 @@
-/** How a container really is: what its state says, unless whoever wrote that is gone. */
+/** Bringing a container's state in line with the machine after its supervisor was killed; teardown and deletion. */
 import { detectCgroups } from '../../cgroup/detect.js';
 import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
 import { planCgroups } from '../../cgroup/limits/plan.js';
@@ -16,12 +16,12 @@ import { isSettled, type Store } from '../store/store.js';
 import type { StoredConfig, StoredState } from '../store/stored.js';
 import { tearDown } from './tear-down.js';
 
-/** As Docker says of a container whose end nobody saw. */
+/** Docker's, for a container whose exit code is not known. */
 const UNKNOWN_EXIT = 255;
 
 const REMOVE_ATTEMPTS = 5;
 
-/** Puts right what a killed supervisor, a crash, or a restart of the machine left. */
+/** Recovers a container from the death of its supervisor, a crash, or a restart of the machine. */
 export async function recover(store: Store, id: string): Promise<void> {
   await withLock(store.paths.runRoot, id, async () => {
     const config = store.config(id);
@@ -102,7 +102,7 @@ async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
 export async function deleteUnreadable(store: Store, id: string): Promise<void> {
   await store.releaseNamesOf(id);
   await store.removeSocket(id);
-  // Nobody knows any more whether systemd was asked.
+  // It is not known any more whether the container had a scope of systemd.
   const slice = sliceFor(await detectCgroups(), undefined);
   if (slice !== undefined) await runTeardown(id, { cgroupSlice: slice }, undefined);
   await runTeardown(id, {}, store.directory(id));

@@ -1,6 +1,6 @@
 /**
- * `Engine.run` for who has no privileges. No thread of Node's can enter a user namespace, so that here, too, a
- * supervisor starts the container: a kept one, which removes itself, and ends with its first client, this process.
+ * `Engine.run` of a rootless user. No thread of Node's can enter a user namespace; so a supervisor starts the container. It
+ * is a detached container that removes itself, and that ends with its first client, this process.
  */
 import { existsSync } from 'node:fs';
 import type { RootfsImage } from '../../image/rootfs.js';
@@ -25,7 +25,7 @@ import type { StartContext } from '../start/context.js';
 
 const SIGKILL = 9;
 
-/** Milliseconds between looks whether a container has ended whose output nobody reads. */
+/** Milliseconds between two looks whether a container has ended whose output has no reader. */
 const LOOK = 100;
 
 /** Resolves when the container is gone. Rejects with why it was not started. */
@@ -65,7 +65,7 @@ export async function runSupervised(
   }
   await client.left;
   if (client.over) return;
-  // Its supervisor has left without a word: it was killed, or has waited for long enough for what nobody reads.
+  // Its supervisor has left without reporting an end: it was killed, or has waited too long for a reader.
   await disposeContainer(context, id);
   if (!execution.killed) {
     throw new CaissonError(
@@ -128,7 +128,7 @@ class RunClient implements FirstClient {
       look = undefined;
       connection.resume();
     };
-    // Its end is told after its output. Where nobody reads that, it shows in its directory's going.
+    // The end is reported after the output. Where that is not read, the container's directory shows the end: it is removed.
     const drain = () => {
       draining = true;
       resume();
@@ -150,7 +150,7 @@ class RunClient implements FirstClient {
     });
   }
 
-  /** Behind input that the program does not read nobody would hear of it: by a connection of its own. */
+  /** By a connection of its own: on the first one, the signal would wait behind input that the program does not read. */
   private signalBeside(connection: SupervisorConnection, number: number): void {
     this.signals = this.signals.then(async () => {
       let answer!: (heard: boolean) => void;
@@ -160,7 +160,7 @@ class RunClient implements FirstClient {
         closed: () => answer(false),
       });
       beside?.signal(number);
-      // It does not listen yet, or has left, or has no place for one more.
+      // The supervisor does not listen yet, or has left, or has too many clients.
       if (beside === undefined || !(await answered)) connection.signal(number);
       beside?.close();
     });
@@ -173,7 +173,7 @@ class RunClient implements FirstClient {
     const timestamps =
       'timestamps' in exit ? (exit as SupervisorExit).timestamps : new Float64Array(0);
     const { draw } = this;
-    // What nobody attached to has no end either.
+    // A stream that was not attached to has no end either.
     for (const stream of [1, 2] as const) this.execution.hasClosed(stream);
     this.execution.hasEnded({
       code,

@@ -1,4 +1,4 @@
-/** A teardown of an ordinary user's container. */
+/** The teardown of a rootless container. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';

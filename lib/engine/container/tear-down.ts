@@ -17,5 +17,5 @@ export async function tearDown(teardown: Uint8Array): Promise<NativeError | null
   return tearDownInUserNamespace(users, teardown);
 }
 
-/** What the kernel says of files that are somebody else's. */
+/** The kernel's errors for files of another user. */
 const FOREIGN: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);

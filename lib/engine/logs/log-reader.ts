@@ -149,7 +149,7 @@ class Follower {
           const newer = await openRotated(this.directory, LOG_FILE, file);
           this.files.push(...newer);
           if (newer.length > 0) {
-            // It was renamed before its last lines were read: nobody writes to it any more.
+            // It was renamed before its last lines were read: no process writes to it any more.
             await this.leave(file);
             continue;
           }
@@ -242,7 +242,7 @@ class Follower {
     if (!this.selection[entry.stream]) return false;
     if (since === undefined && until === undefined) return true;
     const time = nanosecondsOf(entry.time);
-    if (time === undefined) return true; // nobody can say: better shown than lost
+    if (time === undefined) return true; // its time is not known: better shown than lost
     return (since === undefined || time >= since) && (until === undefined || time <= until);
   }
 }

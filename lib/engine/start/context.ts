@@ -1,4 +1,4 @@
-/** What a start needs of its engine. */
+/** What a start needs besides its options. */
 import type { CgroupLayout } from '../../cgroup/layout.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { Binding } from '../../native/binding.js';
@@ -12,7 +12,7 @@ export interface StartContext {
   readonly containersRoot: string;
   readonly binding: Binding;
   readonly layout: CgroupLayout;
-  /** systemd's, for scopes of containers that are kept from now on; undefined: cgroupfs (systemd.ts). */
+  /** The slice of systemd for scopes of new detached containers; undefined: cgroupfs (systemd.ts). */
   readonly slice: string | undefined;
   readonly kernel: KernelFacts;
   readonly host: HostFacts;

@@ -66,8 +66,8 @@ export interface StartedExec {
  * KILL too, reaches the program only: what it has forked lives on in the container, as with Docker. After a
  * KILL the result does not wait for what those may still write.
  *
- * @param container running, and not paused: that is for the caller to see to. What is started in a paused one
- *   waits until it goes on; with cgroup v1 even a KILL does.
+ * @param container running and not paused, which the caller has checked. A program that is started in a paused one waits
+ *   until it is resumed; with cgroup v1 even a KILL does.
  * @throws (as rejections) ERR_CONTAINER_NOT_RUNNING where its first process is gone, and what `run` throws
  */
 export function exec(
@@ -80,7 +80,7 @@ export function exec(
     .execution;
 }
 
-/** The same, for who wants to know when all is over. The execution's id is its own, not the container's. */
+/** The same, with a promise of its end. The execution's id is its own, not the container's. */
 export function startExec(
   find: () => Promise<ExecContext>,
   argv: readonly string[],
@@ -106,7 +106,7 @@ export async function explainExec(
   return explain((await prepareExec(context, container, config)).steps());
 }
 
-/** As if it had been killed a moment later. */
+/** The result is that of a program that was killed just after its start. */
 function killedBeforeStart(execution: ExecutionController): void {
   execution.hasClosed(1);
   execution.hasClosed(2);
@@ -127,7 +127,7 @@ async function run(
   argv: readonly string[],
   options: ExecOptions,
 ): Promise<void> {
-  // What is wrong whatever the container is, before anything is told of it.
+  // Mistakes that do not depend on the container, before the container is looked for and events are recorded.
   normalizeExec(argv, options, 'host');
   const { startContext: context, container } = await find();
   const config = normalizeExec(argv, options, container.idBase === 0 ? 'host' : 'auto');
@@ -144,7 +144,7 @@ async function run(
     prepared = await prepareExec(context, container, config, execution);
   } catch (error) {
     if (execution.killed) return killedBeforeStart(execution);
-    // What reads the container's files could not join it, or ended with it.
+    // The process that reads the container's files could not join it, or ended with it.
     const failure = error instanceof CaissonError ? error : undefined;
     if (failure?.step !== undefined && (await isEnding(container, failure)))
       throw notRunning(container, failure);
@@ -154,7 +154,7 @@ async function run(
     launch(context.binding, execution, prepared, resolve),
   );
   if (failure === undefined) return;
-  // A container that ends takes what is being started in it along, at whichever step.
+  // The end of a container also ends a program that is being started in it, at any step.
   if (failure.stage !== 'exec' && (await isEnding(container, failure)))
     throw notRunning(container, failure);
   throw failure;
@@ -219,8 +219,8 @@ async function prepareExec(
 }
 
 /**
- * A user's process may be moved only within what has been delegated to him, and a session is elsewhere: his systemd
- * moves it.
+ * A process of an unprivileged user may be moved only within the cgroups that are delegated to that user, and a login
+ * session lies outside of them: the user's systemd moves it.
  */
 function moverIntoScope({ id, cgroupSlice }: ExecTarget): Launching['moveIntoScope'] {
   if (cgroupSlice === undefined) return undefined;
@@ -249,13 +249,13 @@ function insideOf(
   };
 }
 
-/** Root as containers have it that have been looked into not long ago, by id and start time; the oldest first. */
+/** The root user of containers whose files were read not long ago, by id and start time; the oldest first. */
 const knownRoots = new Map<string, { readonly user: ResolvedUser; readonly at: number }>();
 const MAX_KNOWN = 256;
 
 /**
- * Whom the program runs as. Who is asked for by name or number is looked up as the container is now. Where nobody is, it is
- * root, of whom only the home and the groups can have changed: then a look is good for a second, as it is for a start.
+ * The user that the program runs as. A user that was asked for is looked up in the container's present files. Otherwise it
+ * is root, whose home and groups alone can have changed: then the files are read once a second at most, as for a start.
  */
 async function userOf(
   context: StartContext,
@@ -332,13 +332,13 @@ function exists(path: string): Promise<boolean> {
   );
 }
 
-/** How often, and after how many milliseconds, one looks again. */
+/** How often, and after how many milliseconds, the process is looked at again. */
 const LOOKS = 20;
 const PAUSE = 10;
 
 async function isEnding(target: ExecTarget, { errno }: CaissonError): Promise<boolean> {
   if (!(await isAlive(target))) return true;
-  // Without an error it was killed: perhaps with everything in its cgroup, in whatever order.
+  // Without an error it was killed, perhaps with everything in its cgroup, in any order.
   for (let look = 0; errno === undefined && look < LOOKS; look++) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
     if (!(await isAlive(target))) return true;

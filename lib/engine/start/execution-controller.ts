@@ -16,15 +16,15 @@ const SIGKILL = constants.signals.SIGKILL;
 /** Bytes: pipe(7), /proc/sys/fs/pipe-max-size. */
 const LARGEST_PIPE = 1 << 20;
 
-/** To what has been started, natively or by a supervisor. */
+/** To a program that the addon or a supervisor has started. */
 export interface Channel extends Source {
   signal(number: number): void;
-  /** Somebody waits for the start. */
+  /** Asks for the event `started`. */
   watchStart?(): void;
   leave?(): void;
 }
 
-/** What takes the input of a program that a supervisor keeps, and the size of its terminal. */
+/** Takes the input of a program that a supervisor runs, and the size of its terminal. */
 export interface TerminalSink extends Sink {
   resize(cols: number, rows: number): void;
 }
@@ -49,7 +49,7 @@ function defer(): Deferred {
   let resolve!: () => void;
   let reject!: (error: unknown) => void;
   const promise = new Promise<void>((...both) => ([resolve, reject] = both));
-  // Who does not wait for it learns of a failure from the result.
+  // A caller that does not wait for it learns of a failure from the result.
   promise.catch(() => undefined);
   return { promise, resolve, reject };
 }
@@ -174,30 +174,30 @@ export class ExecutionController {
     }
   }
 
-  /** What ends the wait for something that has to be known before the start, when a KILL makes it needless. */
+  /** Sets what ends a wait before the start when a KILL makes it needless. */
   whileWaiting(end: ((error: Error) => void) | undefined): void {
     this.endWait = end;
     if (this.killed) end?.(notStarted());
   }
 
-  /** Somebody waits for `started`. */
+  /** The caller waits for `started`. */
   get startWanted(): boolean {
     return this.start !== undefined;
   }
 
-  /** It has been handed to the native machine, or to a supervisor. */
+  /** It has been handed to the addon, or to a supervisor. */
   connect(channel: Channel, joins = false): void {
     this.joins = joins;
     this.channel = channel;
     this.stdout?.connect(channel);
     this.stderr?.connect(channel);
-    // A KILL also again, where what it was for could not be launched, and this is another attempt.
+    // A KILL is sent again where the launch failed and this is another attempt.
     const signals = this.killed ? [SIGKILL] : this.pendingSignals;
     signals?.forEach((signal) => channel.signal(signal));
     this.pendingSignals = undefined;
   }
 
-  /** A supervisor keeps it, whose first client this is. */
+  /** It is run by a supervisor, whose first client this is. */
   connectSupervisor(connection: TerminalSink, channel: Channel): void {
     this.sendSize = ({ cols, rows }) => connection.resize(cols, rows);
     if (this.pendingSize !== undefined) this.sendSize(this.pendingSize);
@@ -222,7 +222,7 @@ export class ExecutionController {
     (stream === 1 ? this.stdout : this.stderr)?.take(chunk);
   }
 
-  /** The same, of bytes in memory that others use as well. */
+  /** The same, of bytes in memory that is used for others as well. */
   hasSent(stream: 1 | 2, bytes: Buffer): void {
     (stream === 1 ? this.stdout : this.stderr)?.takeCopy(bytes);
   }
@@ -254,7 +254,7 @@ export class ExecutionController {
 
   /** The program has ended; the result follows when its output has arrived. */
   hasEnded(ended: Ended): void {
-    // What an exec has forked may go on and write: until it no longer does, or somebody has enough of it.
+    // Processes that an exec has forked may go on writing: until they end, or this one is killed.
     if (this.joins) this.stdin?.detach();
     else this.finish();
     if (ended.started) this.hasStarted();
@@ -263,7 +263,7 @@ export class ExecutionController {
     }
     const durationMs = performance.now() - this.begun;
     const { stdout: out, stderr: err } = this;
-    // A terminal that it did not come to make has no end either.
+    // A terminal that was never made has no end either.
     if (this.terminal && this.sendSize === undefined) out?.end();
     // Behind what an exec itself has written comes what is still being written.
     const left = this.joins ? LARGEST_PIPE : Infinity;

@@ -32,8 +32,8 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   /**
-   * Of the container's first process, or of the program that `exec` has started, as this process sees it. Known to who
-   * has waited for `started`, and no longer that one's after the end.
+   * Of the container's first process, or of the program that `exec` has started, as this process sees it. Known once
+   * `started` has resolved; after the end, another process may have it.
    */
   get pid(): number | undefined {
     return this.#controller.pid;
@@ -62,8 +62,8 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   /**
-   * Leaves what was started by `exec` with `detachable` to go on without this process, once it has been started: the
-   * result is there then. Anything else goes on as it was.
+   * Lets a program that was started by `exec` with `detachable` run on without this process, once it has been started; the
+   * execution resolves then. It has no effect on any other.
    */
   detach(): Promise<void> {
     return this.#controller.detach();
@@ -92,8 +92,8 @@ export class Execution implements PromiseLike<RunResult> {
   }
 
   /**
-   * Lines of standard output, as they come; then throws if the start failed. Who leaves the loop early reads
-   * no more: the program writes on, into what is captured. A line longer than `maxLine` is an error, and ends the
+   * Lines of standard output, as they come; then throws if the start failed. After an early end of the loop
+   * nothing more is read: the program writes on, into what is captured. A line longer than `maxLine` is an error, and ends the
    * program.
    *
    * @throws ERR_LINE_TOO_LONG, and what the result rejects with
@@ -104,7 +104,7 @@ export class Execution implements PromiseLike<RunResult> {
       try {
         yield* linesOf(stdout, this.#controller.maxLine);
       } catch (error) {
-        // Who loops over `engine.run(…)` has nothing else to end it by.
+        // A loop over `engine.run(…)` has nothing else to end it by.
         this.kill();
         throw error;
       }

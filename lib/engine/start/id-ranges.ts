@@ -37,7 +37,7 @@ export class IdRanges {
     return new IdRanges(binding, lockFile, await open(lockFile, 'a', 0o600), taken);
   }
 
-  /** A range that nobody else on this machine has. */
+  /** A range that no other container on this machine has. */
   claim(): IdRange {
     const free = this.free.pop();
     if (free !== undefined) return rangeOf(free);
@@ -46,7 +46,7 @@ export class IdRanges {
     return rangeOf(index);
   }
 
-  /** A range whose claim is the file's, and goes to whoever is given that. */
+  /** A range whose claim belongs to the file, and passes to the process that is given its descriptor. */
   async claimApart(): Promise<{ readonly range: IdRange; readonly file: FileHandle }> {
     const file = await open(this.lockFile, 'a', 0o600);
     try {
@@ -88,7 +88,7 @@ function rangeOf(index: number): IdRange {
   return { base: FIRST_ID + index * ID_RANGE_SIZE, size: ID_RANGE_SIZE };
 }
 
-/** Ranges with ids that the host's account files give to somebody. */
+/** Ranges with ids that the host's account files assign to a user or a group. */
 async function rangesInUse(): Promise<ReadonlySet<number>> {
   const taken = new Set<number>();
   const add = (first: number, count: number) => {

@@ -1,4 +1,4 @@
-/** What containers that are kept have written. */
+/** What detached containers have written. */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadNative } from '../../native/load.js';

@@ -23,13 +23,13 @@ const LOOP_CONTROL = '/dev/loop-control';
 /**
  * Where a layer of this size lies, on this machine and for this user. Nothing is made.
  *
- * @param kept the container's files are to outlive its run.
- * @throws what would keep it from being made.
+ * @param persistent the container's files are to outlive its run
+ * @throws the reason why it cannot be made
  */
 export async function planLayer(
   size: number,
   root: RootPlan,
-  kept: boolean,
+  persistent: boolean,
   dataRoot: string,
 ): Promise<LayerPlan> {
   if (root.kind === 'direct')
@@ -39,16 +39,16 @@ export async function planLayer(
       'leave it out, or let the root have a layer (writable "overlay")',
     );
   if (isRoot()) {
-    if (!kept) return { kind: 'tmpfs', size };
+    if (!persistent) return { kind: 'tmpfs', size };
     await Promise.all([findMakefs(), checkLoopDevices()]);
     return { kind: 'image', file: LAYER_IMAGE, type: LAYER_TYPE, options: 'discard' };
   }
-  if (kept)
+  if (persistent)
     throw unsupported(
       'storageOpt',
       'size',
-      'cannot be for a container that an ordinary user keeps: its files would need a file system that only root can mount',
-      'as root, or without keeping it (--rm, autoRemove, Engine.run): its files are then in memory',
+      'cannot be for a rootless container whose files outlive its run: they would need a file system that only root can mount',
+      'as root, or for a container that is removed when it ends (--rm, autoRemove, Engine.run): its files are then in memory',
     );
   await checkTmpfs(dataRoot);
   return { kind: 'tmpfs', size };
@@ -85,7 +85,7 @@ function checkTmpfs(directory: string): Promise<void> {
     if (found.get('tmpfs.userxattr')?.errno === undefined) return;
     throw new CaissonError(
       'ERR_KERNEL_FEATURE_MISSING',
-      'storageOpt: without root it needs user attributes on a tmpfs, which this kernel lacks',
+      'storageOpt: a rootless container needs user attributes on a tmpfs for it, which this kernel lacks',
       { stage: 'config', path: 'storageOpt', hint: 'Linux 6.6, or root' },
     );
   });
@@ -116,7 +116,7 @@ export async function makeLayer(directory: string, size: number): Promise<void> 
 }
 
 /**
- * No room is kept back for root, and as many inodes as trees of small files need. Nothing is written twice: the tables of
+ * No room is reserved for root, and there are as many inodes as trees of small files need. Nothing is written twice: the tables of
  * a new file are holes, which read as zeros, and the journal is one of them.
  */
 async function makefs(program: string, path: string, size: number): Promise<void> {
@@ -151,7 +151,7 @@ async function makefs(program: string, path: string, size: number): Promise<void
 export function noteLayer(size: number | undefined): string[] {
   if (size === undefined) return [];
   return [
-    `the layer of a container that is kept, as "caisson run" and create() make them, is not a tmpfs but an ${LAYER_TYPE} file ` +
+    `the layer of a detached container, as "caisson run" and create() make them, is not a tmpfs but an ${LAYER_TYPE} file ` +
       `system in ${LAYER_IMAGE} in the container's directory (image.mount)`,
   ];
 }

@@ -18,11 +18,11 @@ export interface RunResult {
   readonly timedOut: boolean;
   /** The AbortSignal ended it. */
   readonly aborted: boolean;
-  /** More came than `maxOutput`; where nobody read the stream, that ended it. */
+  /** More came than `maxOutput`; where the stream had no reader, that ended it. */
   readonly outputTruncated: boolean;
   /** How the start went, step by step. */
   readonly timeline: Timeline;
-  /** Of `exec`: it goes on alone, as it was to from the start, or because `detach()` has left it. The exit code is 0. */
+  /** Of `exec`: it runs on without this process, because of `detach` or `detach()`. The exit code is 0. */
   readonly detached: boolean;
   /** Milliseconds from the call to the end. */
   readonly durationMs: number;

@@ -12,7 +12,7 @@ const TERMINAL_RETRY = 5;
 /** Bytes that are kept for a reader before the program has to wait for it. */
 const BUFFERED = 64 << 10;
 
-/** Whatever delivers output, and can be asked to wait. Who has asked for something learns of the end at once. */
+/** A source of output that can be paused. It reports the end at once to a stream that was asked for. */
 export interface Source {
   pause(stream: 1 | 2): void;
   resume(stream: 1 | 2): void;
@@ -21,8 +21,8 @@ export interface Source {
 }
 
 /**
- * Output of a container: captured up to a limit, and a stream for whoever asks for it. Only a stream that was
- * asked for exerts back-pressure.
+ * Output of a container: captured up to a limit, and a stream for the caller that asks for it. Only a
+ * stream that was asked for exerts back-pressure.
  *
  * What is captured, and what a reader has not taken yet, takes the memory of its bytes, in however small parts the
  * program writes: it is kept in `Pieces`.
@@ -40,7 +40,7 @@ export class Output {
   private wantsPause = false;
   /** Everything that was written has arrived. */
   over = false;
-  /** Bytes that are taken whether anybody reads them or not. */
+  /** Bytes that are taken whether they are read or not. */
   private drainable = 0;
   private passing = false;
   private whenOver: (() => void) | undefined;
@@ -50,7 +50,7 @@ export class Output {
   /**
    * @param number 1 for stdout, 2 for stderr.
    * @param limit bytes to capture; 0: none.
-   * @param whose is killed when more comes and nobody reads it.
+   * @param whose is killed when more comes and the stream has no reader
    */
   constructor(
     private readonly number: 1 | 2,
@@ -97,7 +97,7 @@ export class Output {
           this.supply();
         },
         destroy: (error, callback) => {
-          // Nobody reads any more: let the container write into the void.
+          // The reader has left: what the container writes from now on is dropped.
           this.pending.clear();
           this.resume();
           callback(error);
@@ -105,7 +105,7 @@ export class Output {
       });
       this.pending.append(this.captured);
       this.supply();
-      // Whoever delivers now tells the end at once.
+      // From now on the source reports the end at once.
       if (!this.over) this.source?.resume(this.number);
     }
     return this.reader;
@@ -204,7 +204,7 @@ export class Input extends Writable {
     this.canWrite();
   }
 
-  /** Nobody reads it any more: whatever is still written goes nowhere. */
+  /** The program no longer reads it: what is still written is dropped. */
   detach(): void {
     this.closed_ = true;
     this.close_?.();

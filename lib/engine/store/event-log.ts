@@ -88,8 +88,8 @@ function appendLine(path: string, line: Buffer): number {
 }
 
 /**
- * Two that rotate at once would rename a fresh file over the full one. Who has made the link rotates, after
- * another look at the size; a link whose maker is dead is taken away.
+ * Two processes that rotate at once would rename a fresh file over the full one. The process that has made the link
+ * rotates, after another look at the size; the link of a dead process is removed.
  */
 function rotate(path: string): void {
   const lock = `${path}.rotating`;
@@ -100,7 +100,7 @@ function rotate(path: string): void {
     if (!isErrno(error, 'EEXIST')) throw error;
     const other = readlinkSync(lock);
     if (isAlive(other)) return;
-    // Still the one that was looked at: else somebody else was here first.
+    // Only if it is still the link that was looked at: otherwise another process was faster.
     if (readlinkSync(lock) === other) unlinkSync(lock);
     return; // the next event rotates
   }
@@ -139,7 +139,7 @@ export function followEvents(
   const to = until === undefined ? undefined : parseTimeStamp('until', until, now);
   if (from !== undefined && to !== undefined && from > to)
     throw invalid('until', until, 'is before since');
-  // Nothing is opened yet: who never asks for the first event would never close it.
+  // Nothing is opened yet: a caller that never asks for the first event would never close it.
   const start = from === undefined && to === undefined ? endOf(runRoot) : undefined;
   return new EventReader(runRoot, from, to, start, options).events();
 }
@@ -152,7 +152,7 @@ function endOf(runRoot: string): BigIntStats | undefined {
 }
 
 class EventReader {
-  /** Oldest first. The last but one is still looked at: somebody may have had it open to write. */
+  /** Oldest first. The last but one is still read: another process may have had it open to write. */
   private files: RotatedFile[] = [];
 
   constructor(

@@ -10,13 +10,13 @@ import { CaissonError } from '../../base/errors.js';
 import { loadNative } from '../../native/load.js';
 import { storageError } from '../../base/storage.js';
 
-/** Milliseconds; whoever holds one is starting or removing a container. */
+/** Milliseconds; the holder of a lock is starting, changing or removing a container. */
 const PATIENCE = 60_000;
 const LONGEST_PAUSE = 20;
 
 /**
- * @param work gets the descriptor that holds the lock: while a copy of it is open anywhere, nobody else has it.
- * @throws ERR_LOCK_TIMEOUT when somebody holds it for a minute.
+ * @param work gets the descriptor that holds the lock: while a copy of it is open anywhere, no other process gets the lock.
+ * @throws ERR_LOCK_TIMEOUT when another process holds it for a minute
  */
 export async function withLock<T>(
   runRoot: string,

@@ -1,4 +1,4 @@
-/** Where containers are, unless somebody says otherwise: root's, or this user's (XDG base directories). */
+/** Where containers are by default: root's, or this user's (XDG base directories). */
 import { lstatSync, mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -53,7 +53,7 @@ function accountHome(): string {
 
 function runtimeDirectory(uid: number): string {
   const given = directoryOf('XDG_RUNTIME_DIR');
-  // After `su` it may be somebody else's.
+  // After `su` it may belong to another user.
   if (given !== undefined && isOwn(given, uid)) return join(given, 'caisson');
   const path = join(directoryOf('TMPDIR') ?? '/tmp', `caisson-${uid}`);
   try {
@@ -87,7 +87,7 @@ function runtimeDirectory(uid: number): string {
   return path;
 }
 
-/** A directory, no link to one, into which nobody else can put anything. */
+/** A directory, no link to one, that no other user may enter. */
 function isOwn(path: string, uid: number): boolean {
   try {
     const stats = lstatSync(path);

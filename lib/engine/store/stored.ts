@@ -1,4 +1,4 @@
-/** What is on disk of a container (docs/lifecycle.md), and what is said of one. */
+/** The stored files of a container (docs/lifecycle.md), and what `inspect` and `list` report. */
 import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
 import type { Healthcheck } from '../options/healthcheck.js';
 import type { LogConfig } from '../options/log-config.js';
@@ -48,7 +48,7 @@ export interface StoredState {
   readonly pid: number;
   /** Field 22 of /proc/<pid>/stat. */
   readonly startTime: string;
-  /** Who keeps it: `pid start-time boot-id` (owner.ts); empty: nobody. */
+  /** Its supervisor: `pid start-time boot-id` (owner.ts); empty: none. */
   readonly supervisor: string;
   /** The first host id of its users; 0 with the host's own. */
   readonly idBase: number;
@@ -58,10 +58,10 @@ export interface StoredState {
   /** The program's own, or 128+n. */
   readonly exitCode: number;
   readonly oomKilled: boolean;
-  /** Why it could not be started, or what befell its supervisor; empty: nothing. */
+  /** Why it could not be started, or why its end is not known; empty otherwise. */
   readonly error: string;
   readonly restartCount: number;
-  /** Somebody asked for its end: `always` and `unless-stopped` do not apply until the next start. */
+  /** Its end was asked for: `always` and `unless-stopped` do not apply until the next start. */
   readonly stopped: boolean;
   /** Bytes of output that could not be written to the log. */
   readonly logLost: number;
@@ -84,7 +84,7 @@ export interface HealthResult {
   readonly end: string;
   /** The check's own, or 128+n; -1: it took too long, or could not be started. */
   readonly exitCode: number;
-  /** Up to 4096 bytes of what it wrote, and `...` when that is not all; before it, what befell it. */
+  /** Up to 4096 bytes of what it wrote, and `...` when that is not all; before it, why it was ended. */
   readonly output: string;
 }
 

@@ -130,10 +130,10 @@ export async function readStats(
     pressureStats(there),
     pid === undefined ? undefined : networkStats(pid),
   ]);
-  // Phase of an ended container's numbers are nobody's.
+  // The cgroups of a container that is ending may be gone in part, and the rest of the numbers is worth nothing.
   if (pid !== undefined && networks === undefined) return undefined;
   if ((await existing(there)).length < there.length) return undefined;
-  // It has ended, and nobody has come to clean up yet.
+  // It has ended, and is about to be cleaned up.
   if ((await processesOf(there.slice(0, 1).map(({ dir }) => dir))).length === 0) return undefined;
   return { read, cpu, memory, pids, blkio, networks, pressure };
 }

@@ -11,7 +11,7 @@ export interface TopResult {
   readonly processes: readonly (readonly string[])[];
 }
 
-/** Cgroup directories, or who knows the host's pids. */
+/** Cgroup directories, or a function that finds the host's pids. */
 export type PidSource = readonly string[] | (() => Promise<readonly number[]>);
 
 /** The kernel's limit for one argument, MAX_ARG_STRLEN, and some room. */
