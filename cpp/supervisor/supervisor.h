@@ -1,120 +1,117 @@
-// The supervisor keeps one container: it runs its program, and runs it again; owns its streams,
-// writes its log, serves whoever attaches, and records what becomes of it. It needs nobody: what
-// started it may be long gone.
+// The supervisor of one container: it runs the launch program, once or again and again; owns the
+// container's streams, writes its log, serves the clients that connect, and records what becomes of
+// the container. It depends on no other process: the one that started it may have ended long ago.
+//
+//   supervisor.cpp   the loop: events, deadlines, output
+//   launch.cpp       a run begins
+//   end_of_run.cpp   a run ends: what is recorded, whether another one follows
+//   requests.cpp     what clients ask for
 #pragma once
 
 #include <sys/ioctl.h>
 
-#include "../host/host_machine.h"
 #include "../program/supervisor_config.h"
-#include "client.h"
+#include "changed_limits.h"
+#include "clients.h"
 #include "cpu_budget.h"
 #include "deadlines.h"
 #include "health.h"
 #include "log_writer.h"
 #include "restart_policy.h"
+#include "run.h"
+#include "state.h"
 #include "state_file.h"
 
 namespace caisson {
 
-// What this process was given as standard streams is /dev/null from here on.
+// Replaces the standard streams that this process was started with by /dev/null.
 void leave_streams();
 
 class Supervisor {
  public:
   Supervisor(const SupervisorConfig& config, int init_fd, int lock);
-  // `first`: a client that is there from the beginning, or -1. Returns when there is nothing left
-  // to keep.
+  // `first`: a client that is connected from the beginning, or -1. Returns when nothing is left to
+  // do.
   void run(int first);
 
  private:
-  static constexpr size_t kClients = 64;
-  // Of them; the others are for who asks, stops and waits.
-  static constexpr size_t kAttached = 48;
-  static constexpr size_t kLimits = 16u << 10;
+  static constexpr uint64_t kLateOutput =
+      5'000'000'000;  // ns: so long output may outlive a program
 
+  // supervisor.cpp
   bool await_begin();
-  bool open_places();
-  void listen();
-  void keep_size() const;
+  bool open_paths();
+  void step();
+  void handle_events(int milliseconds);
+  void handle_deadlines(bool held_back);
+  int timeout();
+  void handle_client_events(Client& client, short events);
+  void read_termination();
+  void read_control();
+  void program_started();
+  bool may_read();
+  void read_output(unsigned index);
+  void end_output(unsigned index);
+  void schedule_flush();
+  void report_lost_log();
+  void report_oom();
+  Status save();
+  void event(const char* action, const char* more = "");
+
+  // launch.cpp
   bool start();
   bool launch();
+  bool lost_parent_cgroup(const ErrorRecord& error) const;
+  void end_failed_launch();
   void close_run();
-  void step();
   bool cancels_start();
-  void say_farewell();
-  void accept();
-  void read_control();
-  void started();
-  void child_ended();
-  void read_output(unsigned index);
+  void keep_terminal_size() const;
   void find_budget();
-  void end_output(unsigned index);
-  void look_for_oom();
+
+  // end_of_run.cpp
+  void first_process_ended();
   void end_run();
   void start_failed(const ErrorRecord& error);
+  void fail_before_start(Error error);
   void leave(const char* status);
+  void remove_container();
+
+  // requests.cpp
   void serve(Client& client);
-  static void done(Client& client, long result);
   bool handle(Client& client, const Frame& frame);
+  void attach(Client& client, uint8_t streams);
+  void resize(unsigned short columns, unsigned short rows);
   bool feed_input(Client& client, const Frame& frame);
   void close_input();
   void drop(Client& client);
-  // The container ends with it.
-  bool is_bound(const Client& client) const { return bound_ && &client == &clients_[0]; }
   long signal(int number);
   void stop(int number, int milliseconds);
+  void stop_pausing();
   void kill_all();
-  long keep_limits(const char* texts, size_t size);
-  void apply_limits() const;
-  Status save();
-  void event(const char* action, const char* more = "");
-  size_t timestamps(double* to) const;
-  bool held_back() const;
-  bool may_read();
-  int timeout();
-  template <class Send>
-  void tell_all(Send send);
 
   const SupervisorConfig& config_;
   int init_fd_;
-  UniqueFd lock_;  // the container's, while what has become of the start is not written down
+  UniqueFd lock_;  // the container's lock, until the outcome of the start is in state.json
   Workplace workplace_;
-  Client clients_[kClients];
-  size_t makes_room_ = 0;  // the next client to make room for another
-  LogWriter log_;
-  StateRecord state_;
-  UniqueFd directory_, sockets_, listener_, signals_;
+  UniqueFd directory_, sockets_, signals_;
   char name_[256];
   char self_[sizeof StateRecord::supervisor];  // this process: pid, start time, boot id
 
-  // Of the present run.
-  Page* page_ = nullptr;
-  size_t page_size_ = 0;
-  int pid_ = -1;
-  UniqueFd pidfd_, control_, input_, outputs_[2], near_end_, oom_, helper_;
-  HostMachine* starting_ = nullptr;  // while its host's phase runs
-  bool cancelled_ = false;           // and somebody wants its end
-  winsize size_{};                   // of the terminal, as a client has it; of all runs
-  bool executing_ = false;           // the program has been exec'ed
-  Error unsaved_;                    // why its start could not be written down
-  bool ended_ = false;               // the first process is gone; its output may still be there
-  int status_code_ = 0, status_signal_ = 0;
-  uint32_t oom_kills_ = 0;  // that have been told of
+  CurrentState state_;
+  StateRecord record_;  // what state.json says
+  Run run_;
+  Deadlines deadlines_;
+  Clients clients_;
+  LogWriter log_;
+  uint64_t unfinished_since_ = 0;  // a line of the log, monotonic, ns; 0: there is none
+  bool log_loss_reported_ = false;
 
   RestartRule restart_rule_;
-  bool stopping_ = false;  // somebody asked for the end
-  bool finished_ = false;  // nothing more will run
-  bool stays_ = false;     // it is not removed at its end: it is about to be started again
-  bool bound_;             // it ends when the first client leaves
-  bool input_full_ = false;
-  uint64_t began_ = 0;  // monotonic, ns
-  uint64_t pause_ = 0;  // before the next run, ns
-  Deadlines deadlines_;
-  uint64_t unfinished_since_ = 0;  // a line of the log, monotonic, ns; 0: there is none
-  size_t limits_size_ = 0;
-  char limits_[kLimits];  // path, value, path …
-  bool log_loss_told_ = false;
+  uint64_t pause_ = 0;           // before the present run, ns
+  bool stop_requested_ = false;  // a client or a signal has asked for the container's end
+  bool kept_at_end_ = false;     // auto-remove is suspended: the container is about to be started
+  winsize terminal_size_{};      // as a client has it, for this run and those that follow
+  ChangedLimits limits_;
   CpuBudget budget_;
   Health health_;
 };
