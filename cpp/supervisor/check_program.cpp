@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kMaxPath = 4096;
 
-// What `text` goes on with after `beginning`, or null.
+// The rest of `text` after `beginning`, or null when it does not begin with that.
 const char* after(const char* text, const char* beginning) {
   while (*beginning != '\0')
     if (*text++ != *beginning++) return nullptr;
@@ -52,8 +52,9 @@ Status CheckProgram::prepare(Blob bytes, const char* id, int pid, const char* st
   return {};
 }
 
-// In v2 a cgroup that hands controllers on to cgroups below takes no process (EBUSY): where the
-// first one has gone, there is room. (lib/engine/start/exec.ts does the same.)
+// On cgroup v2, a cgroup that enables controllers for child cgroups accepts no process (EBUSY). The
+// check goes into the cgroup that the container's first process has moved to, as an exec does
+// (lib/engine/start/exec.ts).
 void CheckProgram::follow_cgroup(const char* id, int pid) {
   int born = -1;
   const size_t steps = program_.count(Phase::kHost);
@@ -67,7 +68,7 @@ void CheckProgram::follow_cgroup(const char* id, int pid) {
     if (step.op == Op::kTreeOpen && step.slot[0] == born) tree = &writable(step);
   }
   if (tree == nullptr) return;
-  // From its id on; in a scope of systemd's more than that.
+  // The part of the path from the container's id on; in a systemd scope more follows the id.
   const char* own = find(program_.text(*tree, 0), id);
   if (own == nullptr) return;
   Text<32> path;
@@ -94,7 +95,7 @@ void CheckProgram::follow_cgroup(const char* id, int pid) {
   }
 }
 
-// A further text in the arena, which is the end of the program, for the step.
+// Appends a text for the step to the arena, which is the end of the program.
 void CheckProgram::append(Step& step, const char* first, const char* second) {
   const auto size = static_cast<uint32_t>(length(first) + length(second));
   if (size >= kMaxPath) return;

@@ -1,4 +1,4 @@
-// The program of a health check for one run of it: a copy in which the container's first process
+// The launch program for one run of a health check: a copy in which the container's first process
 // and, on cgroup v2, the cgroup of that process are filled in.
 #pragma once
 
@@ -14,7 +14,7 @@ class CheckProgram {
   CheckProgram& operator=(const CheckProgram&) = delete;
   ~CheckProgram();
 
-  // `bytes` have been decoded before (SupervisorConfig); `id` is the container's.
+  // `bytes` were checked before (SupervisorConfig); `id` is the container's id.
   Status prepare(Blob bytes, const char* id, int pid, const char* start_time);
 
   const Program& program() const { return program_; }
@@ -24,7 +24,7 @@ class CheckProgram {
   void follow_cgroup(const char* id, int pid);
   void append(Step& step, const char* first, const char* second);
 
-  // Not the page that it shares with what it starts: steps after the clone read the program too.
+  // This is not the shared page: steps after the clone read the program too.
   char* memory_ = nullptr;
   size_t room_ = 0;
   uint32_t size_ = 0;

@@ -43,7 +43,7 @@ void Client::close() {
 }
 
 bool Client::receive() {
-  // Once for all frames that were consumed: a client may send thousands of small ones at once.
+  // Moves the rest once for all consumed frames: a client may send thousands of small ones at once.
   if (in_done_ > 0) {
     for (size_t i = in_done_; i < in_size_; ++i)
       memory_[i - in_done_] = memory_[i];
@@ -99,7 +99,7 @@ void Client::send(Reply type, const void* first, size_t first_size, const void* 
       result = sys::call(__NR_sendmsg, fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (result == -EINTR);
     if (result < 0 && result != -EAGAIN) {
-      deaf_ = true;  // what it has sent before it went is served all the same
+      deaf_ = true;  // requests that it sent before it closed are still served
       return;
     }
     if (result > 0) sent = static_cast<size_t>(result);

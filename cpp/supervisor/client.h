@@ -53,28 +53,29 @@ class Client {
   bool connected() const { return fd_.valid(); }
   int fd() const { return fd_.get(); }
 
-  // Reads what is there. False when the other end speaks nonsense.
+  // Reads what has arrived. False when the peer breaks the protocol.
   bool receive();
-  // The other end has gone: what it has sent before is all that will come.
+  // The peer has closed the connection: nothing will come after what it has sent.
   bool left() const { return left_; }
-  // The next whole frame; it stays until `consume`.
+  // The next complete frame; it stays until `consume`.
   bool next(Frame& frame) const;
   void consume();
 
-  // What the socket does not take at once waits here; who lets too much of it wait is let go.
+  // Bytes that the socket does not take at once wait here. A client for which too many wait is
+  // closed.
   void send(Reply type, const void* first, size_t first_size, const void* second = nullptr,
             size_t second_size = 0);
   bool waiting() const { return out_size_ > out_done_; }
-  // Sends what waits, as far as the socket takes it.
+  // Sends the bytes that wait, as far as the socket takes them.
   void resume();
-  // Nothing more will be sent: the other end learns of that, and can still write.
+  // Tells the peer that nothing more will be sent. It can still write.
   void end_sending();
-  // Reads what is there, for nothing. False when the other end has gone.
+  // Reads what has arrived, and drops it. False when the peer has gone.
   bool drain();
 
   uint8_t attached = 0;     // bits of Attachment
-  bool asked = false;       // it has asked for something, and does not only wait for the end
-  uint32_t input_done = 0;  // bytes of the frame at the head that have gone to stdin
+  bool asked = false;       // it has sent a request, and does not only wait for the end
+  uint32_t input_done = 0;  // bytes of the first frame that were written to stdin
 
  private:
   static constexpr size_t kHead = 5;

@@ -21,7 +21,7 @@ WallTime wall_time() {
   return time;
 }
 
-// Days to civil date in the proleptic Gregorian calendar, with years that begin in March.
+// Converts days to a date of the proleptic Gregorian calendar, with years that begin in March.
 void format_time(WallTime time, char (&to)[kTimeSize]) {
   const int64_t days = time.seconds / kDay, rest = time.seconds % kDay;
   const int64_t shifted = days + 719468;  // days from 0000-03-01 to 1970-01-01

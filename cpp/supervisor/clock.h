@@ -1,4 +1,4 @@
-// Wall-clock time as it is written into logs, states and events.
+// Wall-clock time, and its format in logs, states and events.
 #pragma once
 
 #include <stdint.h>

@@ -5,10 +5,10 @@
 namespace caisson {
 namespace {
 
-constexpr uint64_t kTick = 100'000'000;     // ns: what has not been used is kept for so long
+constexpr uint64_t kTick = 100'000'000;     // ns: unused time is saved up for so long
 constexpr uint64_t kLong = 36'000 * kTick;  // an hour
 
-// The last name of a path is this one.
+// Whether the last component of a path is this name.
 bool is_file(const char* path, const char* name) {
   const char* last = path;
   for (; *path != '\0'; ++path)
@@ -16,7 +16,7 @@ bool is_file(const char* path, const char* name) {
   return equal(last, name);
 }
 
-// What cannot be read as a number ("max", "-1") is no limit: 0.
+// A text that is no number ("max", "-1") is no limit: 0.
 uint64_t number_at(const char*& text) {
   uint64_t number = 0;
   return parse_number(text, number) ? number : 0;
@@ -42,7 +42,7 @@ void CpuBudget::note(const char* path, const char* value) {
   }
 }
 
-// Of `time`, in nanoseconds as that.
+// The container's share of `time`; both in nanoseconds.
 int64_t CpuBudget::share(uint64_t time) const {
   return static_cast<int64_t>(time / 1000 * quota_ / period_ * 1000);
 }
@@ -51,7 +51,7 @@ bool CpuBudget::left(uint64_t now) {
   if (!limited()) return true;
   const uint64_t passed = now - filled_at_;
   const int64_t most = share(kTick);
-  // After that it is full, whatever it was.
+  // After such a long time the budget is full, whatever it was before.
   left_ = filled_at_ == 0 || passed > kLong ? most : left_ + share(passed);
   if (left_ > most) left_ = most;
   filled_at_ = now;

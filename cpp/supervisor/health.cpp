@@ -1,16 +1,13 @@
 #include "health.h"
 
-#include <sys/mman.h>
-
 #include "../base/kernel.h"
-#include "../host/page_memory.h"
 #include "../steps/teardown.h"
 #include "check_program.h"
 
 namespace caisson {
 namespace {
 
-constexpr int kUnknown = -1;  // the exit code of what gave none, as Docker's
+constexpr int kUnknown = -1;  // the exit code of a check that gave none, as in Docker
 constexpr uint64_t kMillisecond = 1000000;
 constexpr int kStateField = 3, kFlagsField = 9;
 constexpr uint64_t kNone = 0;
@@ -19,7 +16,7 @@ uint64_t nanoseconds(uint32_t milliseconds) {
   return uint64_t{milliseconds} * kMillisecond;
 }
 
-// As Go's time.Duration is printed: 150ms, 1.5s, 2m0s.
+// Formats a time as Go prints a time.Duration: 150ms, 1.5s, 2m0s.
 template <size_t N>
 void add_duration(Text<N>& to, uint32_t milliseconds) {
   if (milliseconds < 1000) {
@@ -39,7 +36,7 @@ void add_duration(Text<N>& to, uint32_t milliseconds) {
   to.add("s");
 }
 
-const char* words(int error) {
+const char* text_of(int error) {
   switch (error) {
     case ENOENT:
       return "no such file or directory";
@@ -58,8 +55,9 @@ const char* words(int error) {
   }
 }
 
-// The first process of a container has begun to end, which ends everything else in it:
-// proc_pid_stat(5). It is the supervisor's own child, so that nobody else has its number.
+// Whether the first process of a container has begun to end, which ends everything else in it:
+// proc_pid_stat(5). It is the supervisor's own child, so its pid is not used again before it is
+// reaped.
 bool is_ending(int pid) {
   Text<32> path;
   path.add("/proc/").add(static_cast<uint64_t>(pid)).add("/stat");
@@ -70,7 +68,7 @@ bool is_ending(int pid) {
   const long size = sys::call(__NR_read, file.get(), bytes, sizeof bytes - 1);
   if (size <= 0) return true;
   bytes[size] = '\0';
-  // The command's name may contain anything: count fields from the last ')'.
+  // The command name may contain any character, so fields are counted from the last ')'.
   const char* at = bytes;
   for (const char* c = bytes; *c != '\0'; ++c)
     if (*c == ')') at = c + 1;
@@ -111,7 +109,7 @@ void Health::end() {
   cancel();
   if (!pidfd_.valid()) return;
   kill();
-  // With its pid namespace it has ended already.
+  // It has already ended with its pid namespace.
   pollfd gone{pidfd_.get(), POLLIN, 0};
   const timespec patience{1, 0};
   sys::call(__NR_ppoll, &gone, 1, &patience, nullptr, 0);
@@ -131,7 +129,7 @@ const char* Health::step(const pollfd* polled) {
   const bool late = at_ != kNone && now >= at_;
   if (!pidfd_.valid()) {
     if (!late) return nullptr;
-    // In a paused container it would stand still with the others.
+    // In a paused container a check would be frozen with the other processes.
     if (is_frozen(config_.teardown())) {
       at_ = now + interval(now);
       return nullptr;
@@ -143,7 +141,8 @@ const char* Health::step(const pollfd* polled) {
   if (polled[0].revents != 0) return reap();
   if (!late) return nullptr;
   const uint32_t limit = config_.header().check_timeout;
-  // Paused meanwhile: the time was not its own, and SIGKILL would wait with it.
+  // The container was paused meanwhile: the check was frozen, and SIGKILL has no effect until
+  // thawed.
   if (is_frozen(config_.teardown())) {
     at_ = now + nanoseconds(limit);
     return nullptr;
@@ -157,8 +156,8 @@ const char* Health::step(const pollfd* polled) {
   return nullptr;
 }
 
-// False when it has not come to be, and why is in its note. A check that has been cloned and could
-// not be started further is waited for like any other.
+// False when the check could not be started; its note has the reason. A check that was cloned and
+// then failed to start is waited for like any other.
 bool Health::launch() {
   CheckResult& result = current();
   result.note[0] = '\0';
@@ -184,10 +183,8 @@ bool Health::launch() {
     return fail(prepared.error());
   UniqueFd page_fd;
   const Blob bytes = check.bytes();
-  auto page = make_page(bytes.data, bytes.size, page_size_, page_fd);
-  if (!page.ok()) return fail(page.error());
-  page_ = page.value();
-  HostMachine machine(check.program(), page_, workplace_, page_fd.get(), init_fd_);
+  if (Status made = page_.make(bytes, page_fd); !made.ok()) return fail(made.error());
+  HostMachine machine(check.program(), page_.get(), workplace_, page_fd.get(), init_fd_);
   const bool ok = run_host(machine);
   pid_ = machine.pid;
   pidfd_ = static_cast<UniqueFd&&>(machine.pidfd);
@@ -200,7 +197,7 @@ bool Health::launch() {
     }
     return true;
   }
-  refuse(read_error(page_));
+  refuse(read_error(page_.get()));
   if (!pidfd_.valid()) return false;
   kill();
   return true;
@@ -211,14 +208,14 @@ void Health::refuse(const ErrorRecord& error) {
   note.add("cannot start the check: ").add(error.call);
   if (error.object[0] != '\0') note.add(" ").add(error.object);
   note.add(": ");
-  if (const char* known = words(error.number); known != nullptr)
+  if (const char* known = text_of(error.number); known != nullptr)
     note.add(known);
   else
     note.add("errno ").add(static_cast<uint64_t>(error.number));
   copy_text(current().note, note.c_str());
 }
 
-// What is not kept is read all the same, as far as a pipe goes: it would hold the check back.
+// Output beyond the limit is read too, and dropped: a full pipe would hold the check back.
 void Health::read(unsigned index) {
   CheckResult& result = current();
   const uint64_t before = budget_.limited() ? sys::processor_time() : 0;
@@ -248,16 +245,16 @@ const char* Health::reap() {
   const long waited =
       sys::call(__NR_waitid, P_PIDFD, pidfd_.get(), &info, WEXITED | WNOHANG | __WALL, nullptr);
   if (waited < 0 || info.pid == 0) return nullptr;
-  // What it has forked may hold its output for ever; nobody waits for that.
+  // Processes that the check has forked may keep its output open; it is not waited for.
   read(0);
   read(1);
   CheckResult& result = current();
   const bool normal = info.code == CLD_EXITED;
   const bool failed = load_acquire(page_->failed) != 0;
   const bool executing = load_acquire(page_->executing) != 0;
-  if (failed && !killed_) refuse(read_error(page_));
+  if (failed && !killed_) refuse(read_error(page_.get()));
   if (!failed && !killed_ && executing) result.exit_code = normal ? info.status : 128 + info.status;
-  // The end of the container is no fault of the check's.
+  // A check that ended with its container has not failed.
   const bool lost = !normal || failed || !executing;
   if (cancelled_ || (lost && is_ending(target_))) {
     close_check();
@@ -299,8 +296,8 @@ const char* Health::finish() {
   return healthy ? "health_status: healthy" : "health_status: unhealthy";
 }
 
-// It leads a process group (session.new), and what it has started is mostly in that: SIGKILL for
-// all of it. The group has its number until the check is reaped.
+// The check leads a process group (session.new), which mostly has all that it started: the group
+// gets SIGKILL. Its number is not used again before the check is reaped.
 void Health::kill() {
   killed_ = true;
   at_ = kNone;
@@ -309,8 +306,7 @@ void Health::kill() {
 }
 
 void Health::close_check() {
-  if (page_ != nullptr) sys::call(__NR_munmap, page_, page_size_);
-  page_ = nullptr;
+  page_.reset();
   pid_ = -1;
   pidfd_.reset();
   control_.reset();
@@ -318,13 +314,13 @@ void Health::close_check() {
   outputs_[1].reset();
 }
 
-// A failure while the container may still be starting is none.
+// Failures during the start period do not count until a check has succeeded.
 bool Health::counts(uint64_t started) const {
   return status_ != HealthStatus::kStarting ||
          started - began_ >= nanoseconds(config_.header().check_start_period);
 }
 
-// From the end of one check to the next.
+// The time from the end of one check to the next.
 uint64_t Health::interval(uint64_t now) const {
   return nanoseconds(counts(now) ? config_.header().check_interval
                                  : config_.header().check_start_interval);

@@ -1,5 +1,5 @@
-// The health check of a container: an exec that the supervisor starts again and again, and what
-// follows from how it ends. The rules are Docker's (moby, daemon/health.go).
+// The health check of a container: an exec that the supervisor repeats, and the status that follows
+// from the results. The rules are Docker's (moby, daemon/health.go).
 #pragma once
 
 #include <poll.h>
@@ -9,6 +9,7 @@
 #include "../program/supervisor_config.h"
 #include "cpu_budget.h"
 #include "health_file.h"
+#include "shared_page.h"
 
 namespace caisson {
 
@@ -16,29 +17,30 @@ class Health {
  public:
   static constexpr unsigned kPolled = 3;
 
-  // Without a check in the configuration everything here does nothing. What a check writes is read
-  // as far as the budget goes.
+  // Without a check in the configuration nothing here has an effect. The output of a check is read
+  // as far as the budget allows.
   Health(const SupervisorConfig& config, Workplace& workplace, int init_fd, CpuBudget& budget)
       : config_(config), workplace_(workplace), init_fd_(init_fd), budget_(budget) {}
 
-  // The container runs, and nothing is known of it yet. `directory` is where the file is.
+  // The container has started to run: its status is "starting". `directory` is where health.json
+  // is.
   void begin(int directory, int pid, const char* start_time);
-  // It is about to be killed: what becomes of a check in it says nothing any more.
+  // The container is about to be killed: a check that still runs no longer counts.
   void cancel();
-  // It has ended, and everything in it.
+  // The container has ended, and all processes in it.
   void end();
 
-  // What a check that runs is waited for by: fills kPolled of them.
+  // Fills kPolled entries with the descriptors of a check that runs.
   void poll(pollfd* to) const;
-  // There is a check that may write something.
+  // A check runs that may write something.
   bool reads() const { return outputs_[0].valid() || outputs_[1].valid(); }
-  // When there is something to do; monotonic, ns; 0: never.
+  // When step() has something to do; monotonic, ns; 0: never.
   uint64_t due() const { return at_; }
-  // Does what there is to do. The action of an event when the status has changed, or null.
+  // Does what is due. Returns the action of an event when the status has changed, or null.
   const char* step(const pollfd* polled);
 
  private:
-  static constexpr unsigned kResults = kMaxCheckResults + 1;  // with the one that is under way
+  static constexpr unsigned kResults = kMaxCheckResults + 1;  // with the check that runs
 
   bool launch();
   void refuse(const ErrorRecord& error);
@@ -62,16 +64,15 @@ class Health {
   HealthStatus status_ = HealthStatus::kStarting;
   uint32_t streak_ = 0;
   uint64_t began_ = 0;  // monotonic, ns, as are all of these
-  uint64_t at_ = 0;     // the next check, or the end of the patience with this one
+  uint64_t at_ = 0;     // the next check, or the timeout of this one
   uint64_t check_began_ = 0;
   bool cancelled_ = false;
 
   // Of the present check.
-  Page* page_ = nullptr;
-  size_t page_size_ = 0;
+  SharedPage page_;
   int pid_ = -1;
   UniqueFd pidfd_, control_, outputs_[2];
-  bool killed_ = false;  // by us, for a reason that is in its note
+  bool killed_ = false;  // by the supervisor; the note has the reason
 
   unsigned first_ = 0, count_ = 0;
   CheckResult results_[kResults];

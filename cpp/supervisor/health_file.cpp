@@ -10,7 +10,7 @@ namespace {
 constexpr const char* kHealth = "health.json";
 constexpr const char* kNext = "health.json.new";
 
-// A file that is written piece by piece. The first failure stays.
+// A file that is written piece by piece. The first failure is reported at the end.
 class Writer {
  public:
   explicit Writer(int fd) : fd_(fd) {}
@@ -28,7 +28,7 @@ class Writer {
     digits.add(number < 0 ? "-" : "").add(number < 0 ? 0 - bits : bits);
     add(digits.c_str());
   }
-  // As the inside of a JSON string. Bytes above 127 go as they are.
+  // As the inside of a JSON string. Bytes above 127 are not escaped.
   void add_json(const char* bytes, size_t size) {
     constexpr const char* kHex = "0123456789abcdef";
     for (size_t i = 0; i < size; ++i) {
@@ -124,8 +124,9 @@ const char* health_name(HealthStatus status) {
   }
 }
 
-// A full disk costs the checks their output, not the container its status: as with `state.json`
-// (state_file.cpp) the file before the last is written over, and exchanged with the last.
+// On a full disk the results lose their output, and the status is still written: as with
+// `state.json` (state_file.cpp), the file before the last is overwritten, and exchanged with the
+// last.
 Status write_health(int directory, HealthStatus status, uint32_t failing_streak,
                     const CheckResult* const* results, unsigned count) {
   const Results all{results, count};
@@ -140,7 +141,7 @@ Status write_health(int directory, HealthStatus status, uint32_t failing_streak,
                              "renameat2", kHealth);
       !renamed.ok())
     return renamed;
-  // The first one: room for the next.
+  // This was the first file. A second one makes room for the next write.
   static_cast<void>(write_next(directory, status, failing_streak, all, true));
   return {};
 }

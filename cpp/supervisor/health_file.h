@@ -1,4 +1,4 @@
-// health.json: what the health checks of a container have said (docs/lifecycle.md;
+// health.json: the results of a container's health checks (docs/lifecycle.md;
 // lib/engine/store/stored.ts).
 #pragma once
 
@@ -12,13 +12,13 @@ constexpr unsigned kMaxCheckResults = 5;
 
 enum class HealthStatus { kStarting, kHealthy, kUnhealthy };
 
-// Plain memory, of which nothing is touched before there is a check.
+// Plain memory: its pages are not touched before there is a check.
 struct CheckResult {
   char start[kTimeSize], end[kTimeSize];
   int exit_code;
-  char note[640];  // what the supervisor says of it, before its output
+  char note[640];  // the supervisor's own remark, before the output
   uint32_t size;
-  bool more;  // it wrote more than is kept
+  bool more;  // it wrote more than kMaxCheckOutput bytes
   char output[kMaxCheckOutput];
 };
 

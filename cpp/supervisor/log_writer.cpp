@@ -13,8 +13,8 @@ constexpr char kStreams[][21] = {"\",\"stream\":\"stdout\",", "\",\"stream\":\"s
 constexpr char kTime[] = "\"time\":\"";
 constexpr char kEnd[] = "\"}\n";
 
-// How many bytes there are before the first one that is not ASCII or that JSON escapes: eight at a
-// time, as in "Bit Twiddling Hacks" ("Determine if a word has a byte less than n").
+// How many bytes come before the first one that is not ASCII or that JSON escapes. Looks at eight
+// bytes at a time, as in "Bit Twiddling Hacks" ("Determine if a word has a byte less than n").
 size_t plain_bytes(const char* bytes, size_t size) {
   constexpr uint64_t kOnes = ~uint64_t{0} / 255, kTops = kOnes * 0x80;
   const auto zero = [](uint64_t word) { return (word - kOnes) & ~word; };
@@ -25,8 +25,8 @@ size_t plain_bytes(const char* bytes, size_t size) {
     const uint64_t found = (word | ((word - kOnes * 0x20) & ~word) | zero(word ^ kOnes * '"') |
                             zero(word ^ kOnes * '\\')) &
                            kTops;
-    // Both processors are little-endian. Only bytes behind the first found one can be found
-    // wrongly.
+    // Both supported processors are little-endian. Only bytes behind the first one that is found
+    // can be found wrongly.
     if (found != 0) return at + static_cast<size_t>(__builtin_ctzll(found)) / 8;
   }
   for (; at < size; ++at) {
@@ -36,8 +36,8 @@ size_t plain_bytes(const char* bytes, size_t size) {
   return at;
 }
 
-// The length of the UTF-8 sequence at `at` (RFC 3629), 0 when there is none; `cut`: the bytes end
-// within one that may be good.
+// The length of the UTF-8 sequence at `at` (RFC 3629), or 0 when there is none. `cut` tells that
+// the bytes end within a sequence that may be valid.
 size_t sequence(const unsigned char* at, size_t left, bool& cut) {
   const unsigned char first = at[0];
   if (first < 0x80) return 1;
@@ -66,7 +66,7 @@ size_t sequence(const unsigned char* at, size_t left, bool& cut) {
   return size;
 }
 
-// How much of `bytes` can be written without tearing a character apart.
+// How much of `bytes` can be written without splitting a character.
 size_t whole_characters(const char* bytes, size_t size) {
   for (size_t back = 1; back <= 3 && back <= size; ++back) {
     const auto* at = reinterpret_cast<const unsigned char*>(bytes + size - back);
@@ -105,7 +105,7 @@ void LogWriter::write(Stream stream, const char* bytes, size_t size) {
   read_clock();
   Line& line = lines_[static_cast<unsigned>(stream)];
   while (size > 0) {
-    // Most lines are whole and plain.
+    // Most lines are complete, and need no escapes.
     if (line.size == 0) {
       const size_t plain = plain_bytes(bytes, size < kMaxPart ? size : kMaxPart);
       if (plain < size && plain < kMaxPart && bytes[plain] == '\n') {
@@ -163,7 +163,7 @@ void LogWriter::read_clock() {
   format_time(wall_time(), time_);
 }
 
-// For so many bytes in a row, in this file.
+// Makes room for so many bytes in a row. A file that has reached its size is rotated first.
 void LogWriter::make_room(size_t size) {
   if (written_ + out_size_ >= max_size_) {
     write_out();
@@ -173,7 +173,7 @@ void LogWriter::make_room(size_t size) {
   failed_ = false;
 }
 
-// A line that goes as it is; its end comes behind `size`.
+// Writes a line that needs no escapes. Its newline comes after `size` bytes.
 void LogWriter::record_plain(Stream stream, const char* bytes, size_t size) {
   constexpr size_t kAround = sizeof kHead - 1 + 2 + sizeof kStreams[0] - 1 + sizeof kTime - 1 +
                              kTimeSize - 1 + sizeof kEnd - 1;
@@ -216,12 +216,12 @@ void LogWriter::record(Stream stream, const char* bytes, size_t size) {
   }
 }
 
-// False when some of it is not UTF-8.
+// False when some of the bytes are not UTF-8.
 bool LogWriter::put_json(const char* bytes, size_t size) {
   constexpr const char* kHex = "0123456789abcdef";
   const auto* text = reinterpret_cast<const unsigned char*>(bytes);
   bool valid = true;
-  size_t plain = 0;  // where what need not be changed begins
+  size_t plain = 0;  // where the bytes begin that need no escapes
   const auto until = [&](size_t end) { put(bytes + plain, end - plain); };
   for (size_t i = 0; i < size;) {
     i += plain_bytes(bytes + i, size - i);
@@ -281,7 +281,7 @@ void LogWriter::put(const char* text) {
 void LogWriter::put(const char* bytes, size_t size) {
   while (size > 0 && !failed_) {
     if (out_size_ == sizeof out_) write_out();
-    if (failed_) return;  // what has been written of the record has just been taken back
+    if (failed_) return;  // what was written of the record has just been removed again
     const size_t room = sizeof out_ - out_size_;
     const size_t part = size < room ? size : room;
     __builtin_memcpy(out_ + out_size_, bytes, part);
@@ -291,8 +291,8 @@ void LogWriter::put(const char* bytes, size_t size) {
   }
 }
 
-// A full disk costs the container its log, never its life. What a failed write leaves of a record
-// is taken back.
+// On a full disk the container loses its log and goes on. What a failed write leaves of a record is
+// removed again.
 void LogWriter::write_out() {
   size_t done = 0;
   long result = file_.valid() || open_file(false) ? 0 : -lost_reason_;

@@ -1,4 +1,4 @@
-// A container's output as Docker's json-file log (docs/lifecycle.md), rotated by size.
+// Writes a container's output as Docker's json-file log (docs/lifecycle.md), rotated by size.
 #pragma once
 
 #include <stddef.h>
@@ -13,21 +13,21 @@ enum class Stream : unsigned { kOut = 0, kErr = 1 };
 
 class LogWriter {
  public:
-  // `directory` stays the caller's. Without a file nothing is written.
+  // The caller keeps `directory` open. Until this is called, nothing is written.
   void open(int directory, uint64_t max_size, uint32_t max_files);
 
   // All lines of one call have the same time.
   void write(Stream stream, const char* bytes, size_t size);
-  // Writes lines that are not finished yet: the program has paused, or (`last`) has ended.
+  // Writes lines that are not finished yet, because the program has paused, or (`last`) has ended.
   void flush(bool last);
   bool unfinished() const { return lines_[0].size + lines_[1].size > 0; }
 
-  // Bytes of output that could not be written, and the last reason as an errno.
+  // Bytes of output that could not be written, and the reason for the last loss as an errno.
   uint64_t lost() const { return lost_; }
   int lost_reason() const { return lost_reason_; }
 
  private:
-  static constexpr size_t kMaxPart = 16u << 10;  // as Docker's, in one "log"
+  static constexpr size_t kMaxPart = 16u << 10;  // in one "log", as in Docker
 
   struct Line {
     size_t size = 0;
@@ -52,16 +52,16 @@ class LogWriter {
   uint64_t max_size_ = 0;
   uint32_t max_files_ = 1;
   uint64_t written_ = 0;   // the file's size
-  uint64_t last_end_ = 0;  // where the newest whole record ends, or will
-  uint64_t complete_ = 0;  // where the last one ends that the file has
-  uint64_t pending_ = 0;   // bytes of output that are in `out_` and not yet written
+  uint64_t last_end_ = 0;  // where the newest complete record ends, or will end
+  uint64_t complete_ = 0;  // where the last complete record in the file ends
+  uint64_t pending_ = 0;   // bytes of output in `out_` that are not yet written
   uint64_t lost_ = 0;
   int lost_reason_ = 0;
   char time_[kTimeSize] = "";
   Line lines_[2];
   size_t out_size_ = 0;
   char out_[64u << 10];
-  bool failed_ = false;  // the rest of this record has nowhere to go
+  bool failed_ = false;  // the rest of this record cannot be written
 };
 
 }  // namespace caisson

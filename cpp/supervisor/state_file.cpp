@@ -22,7 +22,8 @@ bool read_link(const char* path, char (&to)[128]) {
   return true;
 }
 
-// "pid start-time boot-id" of a process of this run of the kernel; `own` is this process's.
+// Whether the process "pid start-time boot-id" still runs; `own` is the same text of this process,
+// for the boot id.
 bool is_alive(const char* name, const char* own) {
   uint64_t pid = 0;
   if (!parse_number(name, pid) || *name++ != ' ' || pid == 0 || pid > INT32_MAX) return false;
@@ -40,9 +41,9 @@ bool is_alive(const char* name, const char* own) {
   return equal(name, own);
 }
 
-// Two that rotate at once would rename a fresh file over the full one: who has made the link
-// rotates, after another look at the size. A link whose maker is dead is taken away, and the next
-// event rotates.
+// Two processes that rotate at once would rename a new file over the full one. So only the process
+// that has made a link rotates, after it has looked at the size once more. A link whose process has
+// ended is removed, and the next event rotates.
 void rotate_events(const char* path, const char* owner) {
   Text<4096> lock, older;
   lock.add(path).add(".rotating");
@@ -106,8 +107,8 @@ Status prepare_state(int directory) {
 
 Status write_state(int directory, const StateRecord& state) {
   const StateText text = text_of(state);
-  // Written over the state before the last and exchanged with the last: there is room for it on a
-  // full disk, too.
+  // The state before the last is overwritten and then exchanged with the last one, so that there is
+  // room also on a full disk.
   auto file = own_fd(
       sys::call(__NR_openat, directory, kNext, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600),
       "openat", kNext);
@@ -120,7 +121,7 @@ Status write_state(int directory, const StateRecord& state) {
   const long exchanged =
       sys::call(__NR_renameat2, directory, kNext, directory, kState, RENAME_EXCHANGE);
   if (exchanged >= 0) return {};
-  // A filesystem that cannot exchange: the next one takes new room.
+  // This filesystem cannot exchange files: the next state needs new room.
   return check(sys::call(__NR_renameat2, directory, kNext, directory, kState, 0), "renameat2",
                kState);
 }
@@ -154,7 +155,7 @@ void append_event(const char* path, const char* owner, const char* action, const
   const UniqueFd file(static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path, flags, 0600)));
   if (!file.valid()) return;
   const long written = sys::call(__NR_write, file.get(), text.c_str(), text.size());
-  // The disk is full. What follows must not be taken for a part of this.
+  // The disk is full. The next event must not become a part of this line.
   if (written > 0 && static_cast<size_t>(written) < text.size())
     sys::call(__NR_write, file.get(), "\n", 1);
   if (sys::call(__NR_lseek, file.get(), 0, SEEK_END) >= kMaxEventFile) rotate_events(path, owner);

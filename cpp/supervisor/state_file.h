@@ -1,5 +1,5 @@
-// state.json: how a container is, for everybody who asks (docs/lifecycle.md;
-// lib/engine/store/stored.ts).
+// state.json, the state of a container, and the file of events (docs/lifecycle.md;
+// lib/engine/store/stored.ts, event-log.ts).
 #pragma once
 
 #include "../base/result.h"
@@ -23,8 +23,9 @@ struct StateRecord {
   uint64_t log_lost = 0;
 };
 
-// Makes room for all states to come: a container whose state cannot be written down must not run,
-// since whoever looks would start it again. Where there is no `state.json` yet, it says "created".
+// Makes room for all later states. A container whose state cannot be written must not run, since
+// the next command would start it a second time. Where there is no `state.json` yet, it says
+// "created".
 Status prepare_state(int directory);
 
 // Replaces `state.json` in `directory`.
@@ -33,9 +34,9 @@ Status write_state(int directory, const StateRecord& state);
 // Field 22 of /proc/<pid>/stat, proc_pid_stat(5); empty when there is no such process.
 void read_start_time(int pid, char (&to)[24]);
 
-// Appends one event to a file: `attributes` are the members of a JSON object. A file that has
-// become large is rotated by whoever has appended to it (lib/engine/store/event-log.ts): `owner` is
-// this process, as "pid start-time boot-id".
+// Appends one event to a file: `attributes` are the members of a JSON object. The process whose
+// event makes the file large rotates it (lib/engine/store/event-log.ts): `owner` is this process,
+// as "pid start-time boot-id".
 void append_event(const char* path, const char* owner, const char* action, const char* id,
                   const char* attributes, const char* more);
 
