@@ -1,6 +1,7 @@
 // A run ends: what is recorded of it, and whether another one follows (restart_policy.h).
 #include "../base/kernel.h"
 #include "../steps/teardown.h"
+#include "../steps/tree_removal.h"
 #include "supervisor.h"
 
 namespace caisson {
