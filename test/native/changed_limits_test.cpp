@@ -27,7 +27,7 @@ long add(ChangedLimits& limits, const std::string& bytes) {
 }  // namespace
 
 int main() {
-  test("what is no list of pairs is refused", [] {
+  test("Bytes that are no list of pairs are refused", [] {
     ChangedLimits limits;
     for (const std::string& bytes :
          {std::string(), std::string("path"), texts({"path"}), texts({"path", "1", "other"}),
@@ -35,7 +35,7 @@ int main() {
       expect_equal(add(limits, bytes), long{-EINVAL}, std::to_string(bytes.size()) + " bytes");
   });
 
-  test("the last value of each file is written, to files that are there", [] {
+  test("The last value for each file is written, and no file is created", [] {
     const std::string directory = fresh_directory();
     const std::string first = directory + "/memory.max", second = directory + "/pids.max",
                       missing = directory + "/cpu.max";
@@ -53,7 +53,7 @@ int main() {
     expect(!exists(missing), "no file to be made");
   });
 
-  test("an empty value is a value", [] {
+  test("An empty value replaces an older one", [] {
     const std::string path = fresh_directory() + "/cpuset.cpus";
     write_file(path, "");
     ChangedLimits limits;
@@ -62,7 +62,7 @@ int main() {
     expect_equal(read_file(path), std::string());
   });
 
-  test("what does not fit is refused, and replacing takes no room", [] {
+  test("A value that does not fit is refused, and replacing one takes no room", [] {
     auto limits = std::make_unique<ChangedLimits>();
     const std::string value(1000, '1');
     int kept = 0;
@@ -75,7 +75,7 @@ int main() {
     expect_equal(add(*limits, texts({"small", "1"})), 0L);
   });
 
-  test("the budget follows the limit of processor time", [] {
+  test("The budget follows the limit of processor time", [] {
     ChangedLimits limits;
     CpuBudget budget;
     limits.note(budget);

@@ -1,4 +1,4 @@
-// What a supervisor is told: the health check in it, and what becomes of that for one run.
+// The health check in a supervisor's configuration, and its launch program for one run.
 #include <string.h>
 #include <unistd.h>
 
@@ -69,7 +69,7 @@ bool good(Bytes bytes) {
 }  // namespace
 
 int main() {
-  test("without a check, nothing of one is looked at", [] {
+  test("Without a check, its fields are not read", [] {
     expect(good(config("",
                        [](SupervisorHeader& header) {
                          header.check_interval = header.check_retries = 0;
@@ -78,7 +78,7 @@ int main() {
            "it to be taken");
   });
 
-  test("a check has to be an exec with its output in slots, and with times", [] {
+  test("A check must be an exec with times, and with its output in slots", [] {
     expect(good(config(exec_program())), "a sound one to be taken");
     expect(!good(config("no program")), "no program to be refused");
     expect(!good(config(text_of(ProgramBuilder::plain().build()))), "nothing to be refused");
@@ -98,7 +98,7 @@ int main() {
             [](SupervisorHeader& header) { header.text[10] = header.size & ~uint32_t{7}; });
   });
 
-  test("a run has the process filled in, in a copy", [] {
+  test("A run has a copy of the program with the process filled in", [] {
     const std::string bytes = exec_program();
     const std::string before(bytes.data(), bytes.size());
     const Blob blob{bytes.data(), static_cast<uint32_t>(bytes.size())};

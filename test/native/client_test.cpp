@@ -1,4 +1,5 @@
-// One connection of a supervisor: frames however they are cut, a peer that is slow, gone, or mad.
+// One connection of a supervisor: frames however they are split, and a peer that is slow, has gone,
+// or breaks the protocol.
 #include "../../cpp/supervisor/client.h"
 
 #include <fcntl.h>
@@ -55,7 +56,7 @@ std::string payload_of(const Frame& got) {
 }  // namespace
 
 int main() {
-  test("frames come whole, however they are cut", [] {
+  test("Frames are received whole, however they are split", [] {
     Pair pair;
     const std::string bytes = frame(2, "hello") + frame(3, "") + frame(8, "name");
     std::vector<std::string> got;
@@ -69,7 +70,7 @@ int main() {
     expect_equal(got[0] + "|" + got[1] + "|" + got[2], std::string("2hello|3|8name"));
   });
 
-  test("many frames in one go, in order", [] {
+  test("Many frames that arrive at once are received in order", [] {
     Pair pair;
     pair.say(frame(2, "a") + frame(2, "b") + frame(2, "c"));
     expect(pair.client.receive(), "good bytes");
@@ -79,7 +80,7 @@ int main() {
     expect_equal(got, std::string("abc"));
   });
 
-  test("the largest frame fits, a larger one is nonsense", [] {
+  test("The largest frame is received, and a larger one is refused", [] {
     Pair pair;
     const std::string large(kMaxPayload, 'x');
     const std::string bytes = frame(2, large);
@@ -93,31 +94,31 @@ int main() {
     pair.client.consume();
     expect(!pair.client.next(next), "nothing more");
 
-    Pair mad;
+    Pair bad;
     const uint32_t size = kMaxPayload + 1;
-    mad.say(std::string(reinterpret_cast<const char*>(&size), sizeof size) + "\1");
-    expect(!mad.client.receive(), "too much to be refused");
-    expect(!mad.client.next(next), "no frame of it");
-    Pair madder;
-    madder.say("\xff\xff\xff\xff\xff");
-    expect(!madder.client.receive(), "four billion bytes to be refused");
-    expect(!madder.client.next(next), "no frame of it");
+    bad.say(std::string(reinterpret_cast<const char*>(&size), sizeof size) + "\1");
+    expect(!bad.client.receive(), "too much to be refused");
+    expect(!bad.client.next(next), "no frame of it");
+    Pair worse;
+    worse.say("\xff\xff\xff\xff\xff");
+    expect(!worse.client.receive(), "four billion bytes to be refused");
+    expect(!worse.client.next(next), "no frame of it");
   });
 
-  test("what came before the peer went is there", [] {
+  test("What a peer sent before it closed is received", [] {
     Pair pair;
-    pair.say(frame(2, "last words") + "\3");
+    pair.say(frame(2, "last request") + "\3");
     pair.peer.reset();
     expect(pair.client.receive(), "good bytes");
     expect(pair.client.left(), "it to have left");
     Frame next;
     expect(pair.client.next(next), "a frame");
-    expect_equal(payload_of(next), std::string("last words"));
+    expect_equal(payload_of(next), std::string("last request"));
     pair.client.consume();
     expect(!pair.client.next(next), "no phase frame");
   });
 
-  test("replies are frames, of two parts", [] {
+  test("Replies of two parts are sent as one frame", [] {
     Pair pair;
     const unsigned char stream = 1;
     pair.client.send(Reply::kOutput, &stream, 1, "text", 4);
@@ -126,7 +127,7 @@ int main() {
     expect(pair.hear() == frame(2, "\1text") + frame(3, "\1"), "both frames");
   });
 
-  test("a slow peer gets all, in order, once", [] {
+  test("A slow peer receives everything once and in order", [] {
     Pair pair;
     const int small = 4096;
     setsockopt(pair.client.fd(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
@@ -150,7 +151,7 @@ int main() {
     expect(got == wanted, "what was sent");
   });
 
-  test("who lets too much wait is let go", [] {
+  test("A client for which too many bytes wait is closed", [] {
     Pair pair;
     const std::string block(16 << 10, 'x');
     int sent = 0;
@@ -162,7 +163,7 @@ int main() {
     expect(sent < 100, "it to come soon");
   });
 
-  test("sending to nobody is no error, and nothing waits for ever", [] {
+  test("Sending to a peer that has gone is no error, and nothing waits for it", [] {
     Pair pair;
     pair.say(frame(2, "still to be served"));
     expect(pair.client.receive(), "good bytes");
@@ -175,7 +176,7 @@ int main() {
     expect(pair.client.receive() && pair.client.left(), "it to have left");
   });
 
-  test("who is let go of before everything of his was served has nothing more to say", [] {
+  test("A closed client has no frames left, served or not", [] {
     Pair pair;
     pair.say(frame(2, "never served"));
     expect(pair.client.receive(), "good bytes");
@@ -184,7 +185,7 @@ int main() {
     expect(!pair.client.next(next) && !pair.client.waiting(), "nothing");
   });
 
-  test("A8: thousands of small frames at once cost no more than their bytes", [] {
+  test("A8: Thousands of small frames at once cost no more than their bytes", [] {
     Pair pair;
     std::string frames;
     for (int i = 0; i < 13'000; ++i)
@@ -199,7 +200,7 @@ int main() {
     expect(std::clock() - began < CLOCKS_PER_SEC / 5, "little processor time");
   });
 
-  test("a place can be used again", [] {
+  test("A client object can be used for the next connection", [] {
     Client client;
     for (int round = 0; round < 3; ++round) {
       int fds[2];

@@ -1,5 +1,5 @@
-// The table of a supervisor's clients: who gets a place in it, what is polled, who is told, and how
-// a client that does not read holds back the others.
+// The table of a supervisor's clients: which connections get a slot, which descriptors are polled,
+// which clients a reply goes to, and when a client holds the container back.
 #include "../../cpp/supervisor/clients.h"
 
 #include <fcntl.h>
@@ -95,18 +95,18 @@ std::string polled(Clients& clients) {
 }  // namespace
 
 int main() {
-  test("connections take the first places that are free", [] {
+  test("Connections take the first free slots", [] {
     Table table;
     for (int i = 0; i < 3; ++i)
       table.add();
     expect_equal(table.connected(), size_t{3});
-    expect(&table.clients->first() == &table.at(0), "the first client at the first place");
+    expect(&table.clients->first() == &table.at(0), "the first client in the first slot");
     table.at(1).close();
     table.add();
-    expect(table.at(1).connected() && !table.at(3).connected(), "the free place to be taken");
+    expect(table.at(1).connected() && !table.at(3).connected(), "the free slot to be taken");
   });
 
-  test("in a full table a client that only waits makes room, each in its turn", [] {
+  test("In a full table, clients that only wait make room, each in its turn", [] {
     Table table;
     table.fill();
     expect_equal(table.connected(), Clients::kMax);
@@ -117,7 +117,7 @@ int main() {
     expect(!table.gone(2) && !table.gone(64) && !table.gone(65), "the others to stay");
   });
 
-  test("a client that has asked, sent or not yet read something, or is bound, makes no room", [] {
+  test("A client with a request, with output to send, or with a bound container makes no room", [] {
     Table table;
     table.fill();
     for (size_t i = 0; i < Clients::kMax; ++i)
@@ -145,7 +145,7 @@ int main() {
     expect(table.gone(0) && !table.gone(66), "the first client to make room once it is not bound");
   });
 
-  test("replies go to all clients, output to those that are attached to the stream", [] {
+  test("Replies go to all clients, output to those that are attached to the stream", [] {
     Table table;
     for (int i = 0; i < 4; ++i)
       table.add();
@@ -166,7 +166,7 @@ int main() {
       expect(table.hear(i).empty(), "nothing at a detached client");
   });
 
-  test("the other attached clients are counted", [] {
+  test("The other attached clients are counted", [] {
     Table table;
     for (int i = 0; i < 5; ++i)
       table.add();
@@ -179,7 +179,7 @@ int main() {
     expect_equal(table.clients->attached_besides(table.at(2)), size_t{2});
   });
 
-  test("an attached client that does not read holds the container back until it reads or goes", [] {
+  test("An attached client that does not read holds the container back until it reads or goes", [] {
     for (const uint8_t attached : {kAttachOut, kAttachErr}) {
       Table table;
       table.add();
@@ -204,7 +204,7 @@ int main() {
     expect(!table.clients->hold_back(), "a client without output not to hold back");
   });
 
-  test("events reach their clients", [] {
+  test("Events are handled for the clients that have some", [] {
     Table table;
     for (int i = 0; i < 4; ++i)
       table.add();
@@ -221,7 +221,7 @@ int main() {
     expect_equal(polled(*table.clients), std::string("2:out 3:inhup "));
   });
 
-  test("a client that an earlier one's event has closed gets none of its own", [] {
+  test("No event is handled for a client that was closed by an earlier event", [] {
     Table table;
     table.add();
     table.add();
@@ -238,19 +238,18 @@ int main() {
     expect_equal(calls, 1);
   });
 
-  test("a client with a frame that has to wait is not polled, unless the container ends with it",
-       [] {
-         Table table;
-         table.add();
-         table.say(0, frame(2, "input"));
-         expect(table.at(0).receive(), "good bytes");
-         table.peers[0].reset();
-         expect_equal(polled(*table.clients), std::string());
-         table.clients->bind_first();
-         expect_equal(polled(*table.clients), std::string("0:hup "));
-       });
+  test("A client with a waiting frame is not polled, unless the container ends with it", [] {
+    Table table;
+    table.add();
+    table.say(0, frame(2, "input"));
+    expect(table.at(0).receive(), "good bytes");
+    table.peers[0].reset();
+    expect_equal(polled(*table.clients), std::string());
+    table.clients->bind_first();
+    expect_equal(polled(*table.clients), std::string("0:hup "));
+  });
 
-  test("connections arrive at the socket while the table listens", [] {
+  test("Connections arrive at the socket until the table stops listening", [] {
     const std::string directory = fresh_directory();
     const UniqueFd opened(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     write_file(directory + "/socket");  // left by a supervisor that was killed
@@ -281,7 +280,7 @@ int main() {
     expect_equal(table.connected(), size_t{1}, "the client stays");
   });
 
-  test("a name that does not fit into a socket's address gives no socket", [] {
+  test("There is no socket when its path is too long for an address", [] {
     const std::string directory = fresh_directory();
     const UniqueFd opened(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     Clients& clients = *std::make_unique<Clients>().release();
@@ -290,7 +289,7 @@ int main() {
     delete &clients;
   });
 
-  test("the farewell brings everything that waits, and ends when all clients have gone", [] {
+  test("The farewell sends everything that waits, and ends when all clients have gone", [] {
     Table table;
     table.add();
     table.add();

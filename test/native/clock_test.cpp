@@ -1,4 +1,4 @@
-// Times as they are written: against dates that gmtime_r(3) agrees with, at all the corners.
+// Formatted times, compared with known dates and with gmtime_r(3).
 #include "../../cpp/supervisor/clock.h"
 
 #include <time.h>
@@ -27,7 +27,7 @@ std::string reference(time_t seconds) {
 }  // namespace
 
 int main() {
-  test("known dates", [] {
+  test("Known dates are formatted", [] {
     expect_equal(format(0), std::string("1970-01-01T00:00:00.000000000Z"));
     expect_equal(format(951782400), std::string("2000-02-29T00:00:00.000000000Z"));
     expect_equal(format(951868800), std::string("2000-03-01T00:00:00.000000000Z"));
@@ -38,18 +38,18 @@ int main() {
     expect_equal(format(253402300799), std::string("9999-12-31T23:59:59.000000000Z"));
   });
 
-  test("each day of 800 years, at its ends", [] {
+  test("The first and last second of each day in 800 years are formatted as by gmtime_r", [] {
     for (int64_t day = 0; day < int64_t{800} * 366; ++day)
       for (const int64_t second : {day * 86400, day * 86400 + 86399})
         expect_equal(format(second), reference(second));
   });
 
-  test("nanoseconds have nine digits", [] {
+  test("Nanoseconds have nine digits", [] {
     expect_equal(format(1, 7), std::string("1970-01-01T00:00:01.000000007Z"));
     expect_equal(format(1, 120000000), std::string("1970-01-01T00:00:01.120000000Z"));
   });
 
-  test("now is now", [] {
+  test("The wall time is the time of time(2)", [] {
     const time_t before = time(nullptr);
     const WallTime now = wall_time();
     expect(now.seconds >= before && now.seconds <= time(nullptr), "the time of time(2)");

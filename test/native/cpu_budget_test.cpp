@@ -1,5 +1,5 @@
-// The processor time that a container's output may take: which limit it follows, and how it is
-// paid.
+// The processor time that a container's output may take: which limit applies, and when time is
+// left.
 #include "../../cpp/supervisor/cpu_budget.h"
 
 #include "support/check.h"
@@ -14,7 +14,7 @@ constexpr uint64_t kMs = 1'000'000;
 }  // namespace
 
 int main() {
-  test("no limit until there is one, and none where all of a processor may be used", [] {
+  test("There is no limit until one is set, and none for a whole processor or more", [] {
     CpuBudget budget;
     expect(!budget.limited() && budget.left(1), "no limit");
     budget.note("/cgroup/a/memory.max", "1000");
@@ -34,7 +34,7 @@ int main() {
     expect(!budget.limited(), "forgotten");
   });
 
-  test("what is spent above the share is waited for", [] {
+  test("Time that is spent above the share is waited for", [] {
     CpuBudget budget;
     budget.note("cpu.cfs_period_us", "50000");
     budget.note("cpu.cfs_quota_us", "5000");  // a tenth
@@ -49,7 +49,7 @@ int main() {
     expect(budget.left(again), "and then");
   });
 
-  test("over a long time it is the share, and silence saves no more than a tick's", [] {
+  test("Over a long time the share is met, and no more than one tick is saved up", [] {
     for (const char* limit : {"1000 100000", "5000 100000", "50000 100000", "1000 1000000"}) {
       CpuBudget budget;
       budget.note("cpu.max", limit);

@@ -18,7 +18,7 @@ Deadline nth(unsigned i) {
 }  // namespace
 
 int main() {
-  test("no deadline is set at first", [] {
+  test("No deadline is set at first", [] {
     const Deadlines deadlines;
     expect_equal(deadlines.next(), kNever);
     for (unsigned i = 0; i < kCount; ++i) {
@@ -27,7 +27,7 @@ int main() {
     }
   });
 
-  test("each deadline is its own", [] {
+  test("Each deadline is set and cleared separately", [] {
     for (unsigned i = 0; i < kCount; ++i) {
       Deadlines deadlines;
       deadlines.set(nth(i), 7);
@@ -39,7 +39,7 @@ int main() {
     }
   });
 
-  test("the earliest deadline is next, wherever it is in the table", [] {
+  test("The earliest deadline is next, wherever it is in the table", [] {
     for (unsigned first = 0; first < kCount; ++first) {
       Deadlines deadlines;
       for (unsigned i = 0; i < kCount; ++i)
@@ -52,7 +52,7 @@ int main() {
     }
   });
 
-  test("a deadline that wakes nothing at present is passed over and stays set", [] {
+  test("A deadline whose condition does not hold is passed over and stays set", [] {
     Deadlines deadlines;
     deadlines.set(Deadline::kLateOutput, 10);
     deadlines.set(Deadline::kKill, 20);
@@ -64,7 +64,7 @@ int main() {
     expect_equal(deadlines.next(), uint64_t{10});
   });
 
-  test("a deadline is due from its time on, and taken once", [] {
+  test("A deadline is due from its time on, and is taken once", [] {
     const struct {
       uint64_t at, now;
       bool due;
@@ -94,7 +94,7 @@ int main() {
     }
   });
 
-  test("setting a deadline again moves it", [] {
+  test("Setting a deadline again moves it", [] {
     Deadlines deadlines;
     deadlines.set(Deadline::kLateOutput, 10);
     deadlines.set(Deadline::kLateOutput, 30);
@@ -105,33 +105,35 @@ int main() {
     expect(!deadlines.is_set(Deadline::kLateOutput), "no deadline");
   });
 
-  test("poll(2) waits until the deadline is due, never shorter and at most a millisecond longer",
-       [] {
-         const struct {
-           uint64_t deadline, now;
-           int milliseconds;
-         } cases[] = {
-             {kNever, 0, -1},
-             {kNever, UINT64_MAX, -1},
-             {5 * kMs, 5 * kMs, 0},
-             {5 * kMs, 6 * kMs, 0},
-             {1, UINT64_MAX, 0},
-             {5 * kMs, 5 * kMs - 1, 1},
-             {5 * kMs, 4 * kMs + 1, 1},
-             {5 * kMs, 4 * kMs, 2},
-             {100 * kMs + 1, kMs, 100},
-             {60'000 * kMs, 1, 60'000},
-             {(uint64_t{INT32_MAX} - 1) * kMs + 1, 1, INT32_MAX},
-             {uint64_t{INT32_MAX} * kMs + 1, 1, INT32_MAX},
-             {UINT64_MAX, 0, INT32_MAX},
-         };
-         for (const auto& one : cases)
-           expect_equal(poll_timeout(one.deadline, one.now), one.milliseconds,
-                        std::to_string(one.deadline) + " at " + std::to_string(one.now));
-         for (uint64_t now = 1; now < 3 * kMs; now += 997) {
-           const uint64_t after = now + static_cast<uint64_t>(poll_timeout(3 * kMs, now)) * kMs;
-           expect(after >= 3 * kMs && after <= 4 * kMs, std::to_string(after));
-         }
-       });
+  test(
+      "The timeout of poll(2) lasts until the deadline is due, never shorter and at most a "
+      "millisecond longer",
+      [] {
+        const struct {
+          uint64_t deadline, now;
+          int milliseconds;
+        } cases[] = {
+            {kNever, 0, -1},
+            {kNever, UINT64_MAX, -1},
+            {5 * kMs, 5 * kMs, 0},
+            {5 * kMs, 6 * kMs, 0},
+            {1, UINT64_MAX, 0},
+            {5 * kMs, 5 * kMs - 1, 1},
+            {5 * kMs, 4 * kMs + 1, 1},
+            {5 * kMs, 4 * kMs, 2},
+            {100 * kMs + 1, kMs, 100},
+            {60'000 * kMs, 1, 60'000},
+            {(uint64_t{INT32_MAX} - 1) * kMs + 1, 1, INT32_MAX},
+            {uint64_t{INT32_MAX} * kMs + 1, 1, INT32_MAX},
+            {UINT64_MAX, 0, INT32_MAX},
+        };
+        for (const auto& one : cases)
+          expect_equal(poll_timeout(one.deadline, one.now), one.milliseconds,
+                       std::to_string(one.deadline) + " at " + std::to_string(one.now));
+        for (uint64_t now = 1; now < 3 * kMs; now += 997) {
+          const uint64_t after = now + static_cast<uint64_t>(poll_timeout(3 * kMs, now)) * kMs;
+          expect(after >= 3 * kMs && after <= 4 * kMs, std::to_string(after));
+        }
+      });
   return result();
 }

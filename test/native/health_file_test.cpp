@@ -1,4 +1,4 @@
-// health.json as the supervisor writes it.
+// health.json, as the supervisor writes it.
 #include "../../cpp/supervisor/health_file.h"
 
 #include <fcntl.h>
@@ -43,12 +43,12 @@ constexpr const char* kTimes =
 }  // namespace
 
 int main() {
-  test("nothing is known yet", [] {
+  test("Before the first check the file says starting", [] {
     expect_equal(written(HealthStatus::kStarting, 0, nullptr, 0),
                  std::string("{\"status\":\"starting\",\"failingStreak\":0,\"log\":[]}\n"));
   });
 
-  test("results, oldest first, with what the supervisor says of them", [] {
+  test("Results are written oldest first, each with the supervisor's remark", [] {
     const auto first = result(0, "", std::string("a\"\\\n\0\x1f\xc3\xa9", 8)),
                second = result(-1, "late", "so far"), third = result(-1, "late", "");
     first->more = true;
@@ -63,7 +63,7 @@ int main() {
     expect_equal(written(HealthStatus::kUnhealthy, UINT32_MAX, all, 3), expected);
   });
 
-  test("the largest there can be", [] {
+  test("The largest possible file is written whole", [] {
     const auto largest = result(255, std::string(sizeof CheckResult::note - 1, '"').c_str(),
                                 std::string(kMaxCheckOutput, '\x01'));
     const CheckResult* all[kMaxCheckResults];
@@ -74,7 +74,7 @@ int main() {
     expect_equal(text.substr(text.size() - 12), std::string("\\u0001\"}]}\n").insert(0, "1"));
   });
 
-  test("a directory that is gone", [] {
+  test("A directory that does not exist is an error", [] {
     expect_equal(write_health(-1, HealthStatus::kHealthy, 0, nullptr, 0).error().number, 9);
   });
 

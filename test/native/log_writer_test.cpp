@@ -1,5 +1,5 @@
-// The log: a record a line, whatever bytes come and however they are cut; rotated; and what becomes
-// of it when there is no room.
+// The log: one record for each line, whatever the bytes are and however they are split; its
+// rotation; and its behaviour on a full disk.
 #include "../../cpp/supervisor/log_writer.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ struct Record {
   std::string log, base64, stream, time;
 };
 
-// The little of JSON that a log has; what is not of that form fails the test.
+// Reads the subset of JSON that a log has; anything else fails the test.
 std::string string_at(const std::string& text, size_t& at) {
   std::string value;
   if (text[at] != '"') {
@@ -147,7 +147,7 @@ std::string noise(size_t size, uint32_t seed, unsigned line_end_every = 0) {
   return bytes;
 }
 
-// With files of at most so many bytes: as a full disk, with another errno (setrlimit(2)).
+// Limits the size of files, which acts as a full disk with another errno (setrlimit(2)).
 void limited(rlim_t bytes, const std::function<void()>& body) {
   rlimit before{};
   getrlimit(RLIMIT_FSIZE, &before);
@@ -162,7 +162,7 @@ void limited(rlim_t bytes, const std::function<void()>& body) {
 }  // namespace
 
 int main() {
-  test("a line is a record", [] {
+  test("Each line becomes a record", [] {
     const Log log;
     log.write("one\ntwo\n");
     log.write("to err\n", Stream::kErr);
@@ -180,7 +180,7 @@ int main() {
     expect_equal(info.st_mode & 0777 & ~0640u, 0u, "nothing for others");
   });
 
-  test("a line that is not finished waits, each stream for itself", [] {
+  test("An unfinished line waits, for each stream separately", [] {
     const Log log;
     log.write("out ");
     log.write("err ", Stream::kErr);
@@ -199,7 +199,7 @@ int main() {
     expect(!log.writer->unfinished(), "nothing unfinished");
   });
 
-  test("parts of 16 KiB, of which the last one ends with the line", [] {
+  test("A long line is split into parts of 16 KiB, of which the last has the newline", [] {
     for (const size_t size : {kPart - 2, kPart - 1, kPart, kPart + 1, 2 * kPart, 5 * kPart + 7}) {
       const Log log;
       const std::string line = std::string(size, 'x') + '\n';
@@ -215,7 +215,7 @@ int main() {
     }
   });
 
-  test("control characters, quotes and backslashes", [] {
+  test("Control characters, quotes and backslashes are escaped", [] {
     const Log log;
     std::string line;
     for (int byte = 0; byte < 0x80; ++byte)
@@ -227,7 +227,7 @@ int main() {
     expect(all[0].base64.empty(), "no base64");
   });
 
-  test("UTF-8 stays what it is; what is none has its bytes beside it", [] {
+  test("UTF-8 is written unchanged, and other bytes are also written as base64", [] {
     const std::pair<const char*, const char*> cases[] = {
         {"gr\xc3\xbc\xc3\x9f", ""},
         {"\xe2\x82\xac \xf0\x9d\x84\x9e \xf4\x8f\xbf\xbf \xed\x9f\xbf \xee\x80\x80", ""},
@@ -252,7 +252,7 @@ int main() {
     }
   });
 
-  test("a character is not torn apart by a part's end, a write's end or a pause", [] {
+  test("No character is split at the end of a part, of a write, or at a pause", [] {
     const std::string characters = "\xe2\x82\xac\xc3\xbc\xf0\x9d\x84\x9e";
     for (size_t shift = 0; shift < 12; ++shift) {
       const Log log;
@@ -279,7 +279,7 @@ int main() {
     expect(!log.writer->unfinished(), "nothing to wait after the end");
   });
 
-  test("noise comes back as it was, however it is cut", [] {
+  test("Random bytes can be read back, however they are split", [] {
     for (uint32_t seed = 1; seed < 30; ++seed) {
       const Log log;
       const std::string bytes = noise(60000, seed);
@@ -290,7 +290,7 @@ int main() {
     }
   });
 
-  test("rotation: whole lines, in order, so many files", [] {
+  test("Rotation keeps whole lines in order, in the given number of files", [] {
     const Log log(8192, 3);
     std::string wanted;
     for (int i = 0; i < 1000; ++i) {
@@ -309,7 +309,7 @@ int main() {
            "the last lines");
   });
 
-  test("rotation of one file begins it anew", [] {
+  test("Rotation of a single file empties it", [] {
     const Log log(4096, 1);
     for (int i = 0; i < 200; ++i)
       log.write("line " + std::to_string(i) + "\n");
@@ -319,7 +319,7 @@ int main() {
     if (!all.empty()) expect_equal(all.back().log, std::string("line 199\n"));
   });
 
-  test("goes on where the last run ended", [] {
+  test("The log of the next run is appended", [] {
     const std::string path = fresh_directory();
     const UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     for (int run = 0; run < 2; ++run) {
@@ -330,28 +330,29 @@ int main() {
     expect_equal(all_bytes(read_file(path + "/json.log")), std::string("line\nline\n"));
   });
 
-  test("no room: whole records stay, the rest is counted, and it goes on when there is", [] {
-    const Log log;
-    const std::string line = std::string(300, 'x') + "\n";
-    size_t written = 0;
-    limited(20000, [&] {
-      for (int i = 0; i < 500; ++i) {
-        log.write(line);
-        written += line.size();
-      }
-    });
-    expect(log.writer->lost() > 0, "something lost");
-    expect_equal(log.writer->lost_reason(), EFBIG);
-    const std::string kept = all_bytes(log.text());
-    expect_equal(kept.size() + log.writer->lost(), written, "kept and lost together");
-    expect(!kept.empty(), "something kept");
-    const uint64_t lost = log.writer->lost();
-    log.write("room again\n");
-    expect_equal(records(log.text()).back().log, std::string("room again\n"));
-    expect_equal(log.writer->lost(), lost, "no more lost");
-  });
+  test("On a full disk whole records stay and lost bytes are counted, until there is room again",
+       [] {
+         const Log log;
+         const std::string line = std::string(300, 'x') + "\n";
+         size_t written = 0;
+         limited(20000, [&] {
+           for (int i = 0; i < 500; ++i) {
+             log.write(line);
+             written += line.size();
+           }
+         });
+         expect(log.writer->lost() > 0, "something lost");
+         expect_equal(log.writer->lost_reason(), EFBIG);
+         const std::string kept = all_bytes(log.text());
+         expect_equal(kept.size() + log.writer->lost(), written, "kept and lost together");
+         expect(!kept.empty(), "something kept");
+         const uint64_t lost = log.writer->lost();
+         log.write("room again\n");
+         expect_equal(records(log.text()).back().log, std::string("room again\n"));
+         expect_equal(log.writer->lost(), lost, "no more lost");
+       });
 
-  test("no room within a record that is larger than the buffer", [] {
+  test("A record that is larger than the buffer is removed when only a part of it fits", [] {
     const Log log;
     log.write("first\n");
     const std::string bytes(kPart - 1, '\xff');  // 64 KiB, as a record
@@ -362,7 +363,7 @@ int main() {
     expect_equal(all_bytes(log.text()), std::string("first\nlast\n"));
   });
 
-  test("no room, of many sizes: what is there can always be read", [] {
+  test("Whatever the size of the room, the records in the log can be read", [] {
     for (rlim_t room = 0; room < 3000; room += 37) {
       const Log log(1000, 2);
       size_t written = 0;
@@ -380,7 +381,7 @@ int main() {
     }
   });
 
-  test("a directory that is gone is no reason to stop", [] {
+  test("A removed directory does not stop the writer", [] {
     Log log;
     log.write("one\n");
     unlink(log.file().c_str());
@@ -391,7 +392,7 @@ int main() {
     expect_equal(log.writer->lost_reason(), ENOENT);
   });
 
-  test("a link in its place is not followed", [] {
+  test("A symbolic link in place of the log is not followed", [] {
     const std::string path = fresh_directory(), other = fresh_directory() + "/victim";
     write_file(other, "precious");
     expect_equal(symlink(other.c_str(), (path + "/json.log").c_str()), 0);
@@ -403,7 +404,7 @@ int main() {
     expect_equal(writer->lost(), uint64_t{5});
   });
 
-  test("without a file nothing is written", [] {
+  test("Without a file nothing is written", [] {
     auto writer = std::make_unique<LogWriter>();
     writer->write(Stream::kOut, "line\nhalf", 9);
     writer->flush(true);

@@ -42,7 +42,7 @@ const char* name_of(RestartPolicy policy) {
 }  // namespace
 
 int main() {
-  test("the exit code and the number of restarts decide as the policy says", [] {
+  test("The policy decides by the exit code and the number of restarts", [] {
     const struct {
       RestartRule rule;
       int exit_code;
@@ -91,7 +91,7 @@ int main() {
     }
   });
 
-  test("a requested stop and a failed start are followed by no restart under any policy", [] {
+  test("No policy restarts after a requested stop or a failed start", [] {
     for (unsigned i = 0; i < static_cast<unsigned>(RestartPolicy::kCount); ++i)
       for (const int exit_code : {0, 1, 137})
         for (const uint64_t pause : {uint64_t{0}, kFirstRestartPause, kLongestRestartPause}) {
@@ -107,7 +107,7 @@ int main() {
         }
   });
 
-  test("the pause doubles from 100 ms to 60 s and stays there", [] {
+  test("The pause doubles from 100 ms to 60 s and stays there", [] {
     const uint64_t milliseconds[] = {100,   200,   400,   800,   1600,  3200, 6400,
                                      12800, 25600, 51200, 60000, 60000, 60000};
     EndedRun run = kFailedRun;
@@ -120,7 +120,7 @@ int main() {
     }
   });
 
-  test("a run of 10 s resets the pause, a shorter one does not", [] {
+  test("A run of 10 s resets the pause, a shorter one does not", [] {
     const struct {
       uint64_t pause_before, duration, pause;
     } cases[] = {

@@ -1,4 +1,4 @@
-// One run of a program: how its first process ended, and that nothing of a run outlives its reset.
+// One run of a program: how its first process ended, and that a reset leaves nothing of a run.
 #include "../../cpp/supervisor/run.h"
 
 #include <fcntl.h>
@@ -52,7 +52,7 @@ void await_end(const Run& run) {
 }  // namespace
 
 int main() {
-  test("the exit code of the first process, or the signal that ended it", [] {
+  test("The end of the first process is an exit code or a signal", [] {
     const struct {
       std::function<void()> body;
       int code, signal, exit_code;
@@ -76,7 +76,7 @@ int main() {
     }
   });
 
-  test("a process that still runs is not reaped", [] {
+  test("A process that still runs is not reaped", [] {
     int pipe_ends[2];
     if (pipe(pipe_ends) != 0) abort();
     Run run;
@@ -94,7 +94,7 @@ int main() {
     expect_equal(run.exit_code(), 7);
   });
 
-  test("what an init says of its program counts more than its own exit code", [] {
+  test("The program's status, as the init recorded it, counts more than the init's own", [] {
     Run run;
     make_page(run);
     run.page->outcome.status = 9;  // as wait(2) gives SIGKILL
@@ -117,7 +117,7 @@ int main() {
     expect_equal(other.exit_code(), 4);
   });
 
-  test("a run has failed when a step has, or when its start could not be written down", [] {
+  test("A run has failed when a step failed or its start could not be recorded", [] {
     Run run;
     expect(!run.reached_exec(), "no exec without a page");
     make_page(run);
@@ -140,7 +140,7 @@ int main() {
     expect_equal(std::string(unsaved.read_failure().object), std::string("state.json.new"));
   });
 
-  test("input goes to the pipe, or to the terminal once it is there", [] {
+  test("Input goes to the pipe, or to the terminal once it has arrived", [] {
     Run run;
     expect_equal(run.input_fd(false), -1);
     expect_equal(run.input_fd(true), -1);
@@ -158,7 +158,7 @@ int main() {
     expect_equal(run.full_input_fd(true), run.outputs[0].get());
   });
 
-  test("a reset closes every descriptor and forgets every fact", [] {
+  test("A reset closes each descriptor and resets each member", [] {
     Run run;
     make_page(run);
     UniqueFd* const fds[] = {&run.pidfd,      &run.control,        &run.input,      &run.outputs[0],
@@ -188,7 +188,7 @@ int main() {
     expect(!run.has_output(), "no output");
   });
 
-  test("a page that is moved has one owner", [] {
+  test("A page that is moved has one owner", [] {
     SharedPage first;
     UniqueFd memory;
     expect(first.make({"program", 7}, memory).ok(), "a page");

@@ -1,4 +1,4 @@
-// The states of a supervisor: the whole table of transitions, and the ways through it.
+// The states of a supervisor: the table of transitions, and the paths through it.
 #include "../../cpp/supervisor/state.h"
 
 #include <sys/wait.h>
@@ -32,14 +32,14 @@ constexpr bool kTable[kStates][kStates] = {
 }  // namespace
 
 int main() {
-  test("each pair of states is a transition or not, as the table says", [] {
+  test("Each pair of states is a transition or not, as the table says", [] {
     for (unsigned from = 0; from < kStates; ++from)
       for (unsigned to = 0; to < kStates; ++to)
         expect_equal(may_follow(static_cast<State>(to), static_cast<State>(from)), kTable[from][to],
                      std::string(kNames[from]) + " to " + kNames[to]);
   });
 
-  test("every state but the first can be reached, and the end from each of them", [] {
+  test("Each state can be reached, and the last one from each of them", [] {
     bool leads[kStates][kStates];
     for (unsigned from = 0; from < kStates; ++from)
       for (unsigned to = 0; to < kStates; ++to)
@@ -55,7 +55,7 @@ int main() {
       expect(leads[state][finished], std::string(kNames[state]) + " to lead to the end");
   });
 
-  test("a life with a restart goes through", [] {
+  test("A run, a restart and a second run are valid transitions", [] {
     CurrentState state;
     expect(state.is(State::kIdle), "the first state");
     for (const State next :
@@ -66,7 +66,7 @@ int main() {
     }
   });
 
-  test("another transition ends this build of the supervisor at once", [] {
+  test("A transition that is not in the table ends a test build", [] {
     const pid_t child = fork();
     if (child == 0) {
       CurrentState state;
@@ -78,7 +78,7 @@ int main() {
     expect(!WIFEXITED(status) || WEXITSTATUS(status) != 0, "an end at the transition");
   });
 
-  test("input waits for a program that is still to come, and only for that", [] {
+  test("Input waits only for a program that is still to be started", [] {
     constexpr bool kAwaits[kStates] = {true, true, true, false, false, true, false};
     for (unsigned i = 0; i < kStates; ++i)
       expect_equal(awaits_program(static_cast<State>(i)), kAwaits[i], kNames[i]);
