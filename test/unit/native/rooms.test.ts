@@ -18,7 +18,6 @@ const LONGEST = 500;
 /** Files that were longer when the limit was set, with their length. The list may only shrink. */
 const LONGER: Readonly<Record<string, number>> = {
   'addon/container.cpp': 750,
-  'supervisor/supervisor.cpp': 1016,
 };
 
 /** By path below cpp/. */
