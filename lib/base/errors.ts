@@ -23,15 +23,17 @@ export type ErrorCode =
   /** Another container has that name. */
   | 'ERR_NAME_IN_USE'
   | 'ERR_NO_SUCH_CONTAINER'
-  /** Several containers' ids begin so. */
+  /** The ids of several containers have this prefix. */
   | 'ERR_AMBIGUOUS_ID'
-  /** It runs, and must not for this; `force` ends it first, where there is one. */
+  /**
+   * The operation needs a container that does not run. Where the operation has `force`, it ends the container first.
+   */
   | 'ERR_CONTAINER_RUNNING'
   | 'ERR_CONTAINER_PAUSED'
   | 'ERR_CONTAINER_NOT_PAUSED'
   /** Another process has held the container's lock for too long. */
   | 'ERR_LOCK_TIMEOUT'
-  /** A file of the container's is torn or not ours. */
+  /** A file of the container is truncated, or was not written by caisson. */
   | 'ERR_DAMAGED_STATE'
   | 'ERR_REMOVE_FAILED'
   /** The data or run directory cannot be written: full, over its quota, read-only, or broken; `errno` says which. */
@@ -64,15 +66,15 @@ export type ErrorCode =
   | 'ERR_ENGINE_CLOSED'
   /** The container has no process any more, or another one than was meant. */
   | 'ERR_CONTAINER_NOT_RUNNING'
-  /** The container was to end before its program had been started. */
+  /** The container had to end before its program was started. */
   | 'ERR_ABORTED'
-  /** An event could not be written down. */
+  /** An event could not be recorded. */
   | 'ERR_EVENT_LOG'
   /** A container's processes could not be paused or resumed. */
   | 'ERR_FREEZE_FAILED'
-  /** A limit of a running container could not be changed; those before it are as they were. */
+  /** A limit of a running container could not be changed; the limits that were changed before it are restored. */
   | 'ERR_UPDATE_FAILED'
-  /** The host's ps could not be run, or its answer not be used. */
+  /** The host's ps could not be run, or its output could not be parsed. */
   | 'ERR_PS_FAILED'
   /** A launch program could not be encoded or decoded. */
   | 'ERR_INVALID_PROGRAM';

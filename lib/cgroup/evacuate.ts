@@ -1,13 +1,14 @@
 /**
- * Inside a container cgroup v2 begins with the container's own cgroup, in which its processes sit; and a cgroup that has
- * processes hands no controllers to those below (cgroup-v2.rst, "No Internal Process Constraint"). So they go into one
- * below, as Docker in Docker and podman in podman do it. Their limits stay: they are those of the cgroup above.
+ * Inside a container, the root of the cgroup v2 tree is the container's own cgroup, which contains its processes; and a
+ * cgroup with processes cannot enable controllers for its children (cgroup-v2.rst, "No Internal Process Constraint").
+ * So the processes move into a child, as Docker in Docker and podman in podman do. The limits of the parent still
+ * apply.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { isErrno } from '../base/errno.js';
 import type { CgroupLayout } from './layout.js';
 
-/** What is forked meanwhile is found by the next look. */
+/** Processes that are forked meanwhile are found in the next round. */
 const ROUNDS = 10;
 
 /** Does nothing on a machine's own tree: its root may have both, and the cgroups below it belong to other programs. */

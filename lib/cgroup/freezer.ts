@@ -1,11 +1,11 @@
 /**
  * Pausing: the freezer of cgroup v1 (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst), `cgroup.freeze`
- * of v2. A container is paused when all of it stands still, not when that has been asked for.
+ * of v2. A container is paused once all of its processes have stopped, not when that has been requested.
  */
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CGROUPS_OF_ONES_OWN } from './systemd/delegation.js';
+import { OWN_CGROUPS } from './systemd/delegation.js';
 import type { CgroupLayout } from './layout.js';
 import {
   type CgroupLocation,
@@ -20,14 +20,14 @@ import { isRoot } from '../host/user-namespace-ids.js';
 
 export type FreezerState = 'running' | 'paused';
 
-/** Milliseconds. A process in the middle of a disk access stops after it. */
+/** Milliseconds. A process in a disk access stops after it. */
 const PATIENCE = 5000;
 
 /** Milliseconds between looks; and how many looks before v1 is thawed for a moment and asked again. */
 const LOOK = 2;
-const LOOKS_BEFORE_THAW = 100;
+const CHECKS_BEFORE_THAW = 100;
 
-/** Undefined where the container has no freezer, or is gone. Half frozen, on the way to either, is `paused`. */
+/** Undefined if the container has no freezer, or is gone. A container that is being frozen or thawed is `paused`. */
 export async function freezerState(
   directories: readonly CgroupDirectory[],
 ): Promise<FreezerState | undefined> {
@@ -38,7 +38,7 @@ export async function freezerState(
   return look === 'thawed' ? 'running' : 'paused';
 }
 
-/** The same for one container after another, at once: whether it is paused. */
+/** The same for one container after another, synchronously: whether it is paused. */
 export function freezerLook(
   layout: CgroupLayout,
 ): (container: { readonly id: string } & CgroupLocation) => boolean {
@@ -95,7 +95,7 @@ export async function setFrozen(
       {
         hint: isRoot()
           ? 'it needs the controller freezer of cgroup v1, or cgroup v2'
-          : `${CGROUPS_OF_ONES_OWN}; it is to be started again there`,
+          : `${OWN_CGROUPS}; the container then has to be started again`,
       },
     );
   }
@@ -110,7 +110,7 @@ export async function setFrozen(
       if (state === undefined && !frozen) return;
       if (state === undefined) throw failed(freezer, frozen, 'the container is gone', 'ENOENT');
       if (performance.now() > end) break;
-      if (frozen && freezer.forgetful && looks % LOOKS_BEFORE_THAW === 0) {
+      if (frozen && freezer.forgetful && looks % CHECKS_BEFORE_THAW === 0) {
         await freezer.ask(false);
         await sleep(LOOK);
         await freezer.ask(true);

@@ -1,4 +1,6 @@
-/** What cgroup hierarchies this machine has, as data: found out by detect.ts, and again when a probe has learned more. */
+/**
+ * What cgroup hierarchies this machine has, as data: found out by detect.ts, and again when a probe has learned more.
+ */
 
 export type CgroupMode = 'v1' | 'v2' | 'hybrid' | 'none';
 
@@ -34,10 +36,10 @@ export interface CgroupHierarchy {
 }
 
 export interface CgroupLayout {
-  /** Counts usable hierarchies only. `hybrid`: v1 controllers are in use and a cgroup2 is mounted beside. */
+  /** Counts usable hierarchies only. `hybrid`: v1 controllers are in use and a cgroup2 is mounted as well. */
   readonly mode: CgroupMode;
   readonly hierarchies: readonly CgroupHierarchy[];
-  /** Where each usable controller is. In a hybrid machine v1 goes before v2. */
+  /** The hierarchy of each usable controller. On a hybrid machine v1 has precedence over v2. */
   readonly controllers: ReadonlyMap<string, CgroupHierarchy>;
   /** The usable cgroup2, if any. */
   readonly unified?: CgroupHierarchy | undefined;
@@ -66,7 +68,7 @@ export function makeLayout(
   return { mode, hierarchies, controllers, unified, disabled };
 }
 
-/** What there is of a layout without systemd's scopes. */
+/** The layout without what is usable only in systemd's scopes. */
 export function withoutScopes(layout: CgroupLayout): CgroupLayout {
   if (!layout.hierarchies.some(({ delegated }) => delegated === true)) return layout;
   const hierarchies = layout.hierarchies.map((each) =>

@@ -75,14 +75,14 @@ export async function makeParent(
   }
 }
 
-/** Controllers of v2. To enable them again would wait for dying cgroups below. */
+/** Controllers of v2. Enabling one again would wait for dying cgroups below. */
 async function enable(path: string, words: string): Promise<void> {
   const enabled = (await readIn(dirname(path), 'cgroup.subtree_control'))?.trim().split(' ') ?? [];
   const missing = words.split(' ').filter((word) => !enabled.includes(word.slice(1)));
   if (missing.length > 0) await writeFile(path, missing.join(' '));
 }
 
-/** v1: one without processors or memory takes no process, nor do those below. */
+/** v1: a cpuset without processors or memory accepts no process, nor do its children. */
 async function fillCpuset(above: string, dir: string): Promise<void> {
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {
     if ((await readIn(dir, file))?.trim() !== '') continue;
@@ -100,7 +100,7 @@ function cannotMake(dir: string, cause: unknown): CaissonError {
     path: path ?? dir,
     hint:
       code === 'EBUSY'
-        ? 'a cgroup of v2 that has processes of its own hands no controllers to those below: move them into one of its own'
+        ? 'a cgroup of v2 that has processes of its own cannot enable controllers for its children: move its processes into a child'
         : undefined,
     cause,
   });

@@ -1,14 +1,14 @@
-/** The processes of a container, as the kernel has them in its cgroups. */
+/** The processes of a container, read from its cgroups. */
 import { readdir, readlink } from 'node:fs/promises';
 import { isGone, readIn } from './cgroup-paths.js';
 
 /**
- * Host pids of everything in these cgroups and below them, ascending. What is in one hierarchy only, because
- * it is just being moved, is there too. A cgroup that is gone has none.
+ * Host pids of all processes in these cgroups and below them, ascending. A process that is just being moved, and so is
+ * in one hierarchy only, is included. A cgroup that is gone has none.
  */
 export async function processesOf(directories: readonly string[]): Promise<number[]> {
   const pids = new Set<number>();
-  // By bytes: a container that may make cgroups of its own names them, and not by text alone.
+  // As bytes: a container that may make cgroups chooses their names, which need not be text.
   const collect = async (directory: Buffer): Promise<void> => {
     const [text = '', children] = await Promise.all([
       readIn(directory, 'cgroup.procs'),
@@ -16,7 +16,7 @@ export async function processesOf(directories: readonly string[]): Promise<numbe
     ]);
     for (const line of text.split('\n')) {
       const pid = Number(line);
-      // 0 is a process of another pid namespace than the reader's.
+      // 0: the process is in a pid namespace that the reader cannot see.
       if (pid > 0) pids.add(pid);
     }
     await Promise.all(children.map(collect));

@@ -7,7 +7,7 @@ export interface CgroupWrite {
   readonly value: string;
 }
 
-/** The container's place in one hierarchy. */
+/** The container's cgroup in one hierarchy. */
 export interface CgroupPlacement {
   readonly version: 1 | 2;
   /** Controllers of this hierarchy, such as `['cpu', 'cpuacct']`; empty for a bare cgroup2. */
@@ -23,7 +23,7 @@ export interface CgroupPlacement {
    * it is left out where the file already names the controllers.
    */
   readonly baseWrites?: readonly CgroupWrite[] | undefined;
-  /** `<mount point>/caisson`, which all containers share that have no location of their own. Made when missing. */
+  /** `<mount point>/caisson`, which all containers share that have no parent of their own. Made when missing. */
   readonly parent?: string | undefined;
   /** Written to the parent each time before the container's directory is made (idempotent; see above). */
   readonly parentWrites: readonly CgroupWrite[];
@@ -34,7 +34,7 @@ export interface CgroupPlacement {
 }
 
 export interface CgroupPlan {
-  /** `none` where nothing can be made (and nothing was asked for). */
+  /** `none` if no cgroup can be made, and no limit was requested. */
   readonly mode: 'v1' | 'v2' | 'hybrid' | 'none';
   readonly placements: readonly CgroupPlacement[];
   /** The file whose `oom_kill N` line counts OOM kills (v1 `memory.oom_control`, v2 `memory.events`). */

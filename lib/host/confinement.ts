@@ -1,4 +1,4 @@
-/** What is around this process and may forbid things: its rights, filters, and the container that it is in. */
+/** What confines this process: its capabilities and filters, and the container that it is in. */
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { CAPABILITIES } from '../oci/capability-sets.js';
 
@@ -8,18 +8,18 @@ export interface Confinement {
   readonly capabilities: bigint;
   /** A seccomp filter sees every call of this process. */
   readonly filtered: boolean;
-  /** Nothing that it executes gives it rights, set-user-id or not: prctl(2), PR_SET_NO_NEW_PRIVS. */
+  /** No program that it executes gains privileges, set-user-ID programs included: prctl(2), PR_SET_NO_NEW_PRIVS. */
   readonly bound: boolean;
   /** The AppArmor profile or SELinux context that confines it. */
   readonly profile?: string | undefined;
-  /** The container that it runs in, as far as that says so. */
+  /** The container that it runs in, as far as that can be detected. */
   readonly inside?: 'podman' | 'Docker' | 'caisson' | 'a container' | undefined;
   /** Its user namespace is not the machine's. */
   readonly ownUserNamespace: boolean;
 }
 
-/** Read anew each time: it is asked for when something has failed, and then by a few small files. */
-export function lookAround(): Confinement {
+/** Not cached: it is needed only when something has failed, and reads a few small files. */
+export function readConfinement(): Confinement {
   const status = textOf('/proc/self/status');
   const mounts = textOf('/proc/self/mountinfo');
   const ownUserNamespace = inUserNamespace();
@@ -38,8 +38,9 @@ export function lookAround(): Confinement {
 let inOne: boolean | undefined;
 
 /**
- * Another than the machine's first, which maps every id to itself: user_namespaces(7). A kernel without them has no such
- * file. Node, having several threads, stays where it is.
+ * Whether this process is in another user namespace than the machine's first, which maps every id to itself:
+ * user_namespaces(7). A kernel without user namespaces has no such file. A process with several threads, as Node is,
+ * cannot change its user namespace.
  */
 export function inUserNamespace(): boolean {
   return (inOne ??= !/^(?:|\s*0\s+0\s+4294967295\s*)$/.test(textOf('/proc/self/uid_map')));
@@ -70,7 +71,7 @@ function outerContainer(mounts: string, ownUserNamespace: boolean): Confinement[
   return 'a container';
 }
 
-/** The machine's own pid namespace has a number that the kernel gives it: include/linux/proc_ns.h. */
+/** The machine's first pid namespace has a fixed number: include/linux/proc_ns.h. */
 function ownProcesses(): boolean {
   try {
     return readlinkSync('/proc/self/ns/pid') !== 'pid:[4026531836]';

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { CaissonError } from '../base/errors.js';
 import { isErrno } from '../base/errno.js';
 
-/** A directory without a link yet is younger than this, in milliseconds; an older one was left phase made. */
-const HALF_MADE = 60_000;
+/** A directory without a link that is older than this, in milliseconds, is left over from an unfinished start. */
+const UNFINISHED_AGE = 60_000;
 
 /** Field 22 of /proc/<pid>/stat, after the command's name, which may contain anything. */
 export function startTime(stat: string): string {
@@ -70,7 +70,7 @@ async function isAbandoned(path: string): Promise<boolean> {
   // What is kept has no owner (store.ts).
   if (existsSync(join(path, 'config.json'))) return false;
   const made = await stat(path).catch(() => undefined);
-  return made !== undefined && Date.now() - made.ctimeMs > HALF_MADE;
+  return made !== undefined && Date.now() - made.ctimeMs > UNFINISHED_AGE;
 }
 
 /** Whether the process lives that `ownerName` said of itself, or a supervisor. */

@@ -34,24 +34,24 @@ const NEEDS: readonly (readonly [call: RegExp, capability: string])[] = [
 const OF_FILES = /^(?:openat|mkdirat|symlinkat|unlinkat|read|write|execve)/;
 
 /**
- * Undefined where nothing around this process explains it.
+ * Undefined where the confinement of this process does not explain it.
  *
  * @param asked the capability that it takes, where the call alone does not say that.
  */
 export function explainRefusal(
   { call, errno, object }: RefusedCall,
-  around: Confinement,
+  confinement: Confinement,
   asked?: string,
 ): Refusal | undefined {
   if (asked === undefined && OF_FILES.test(call)) return undefined;
   const needs = asked ?? NEEDS.find(([pattern]) => pattern.test(call))?.[1] ?? 'CAP_SYS_ADMIN';
-  const outside = around.inside !== undefined;
+  const outside = confinement.inside !== undefined;
   const name = call.replace(/ .*/, '');
   if (errno === 'ENOSYS') {
     // Docker's own filter says so of clone3, to have programs use clone instead.
-    return around.filtered
+    return confinement.filtered
       ? {
-          reason: `the seccomp filter around this process answers ${name} with ENOSYS, or the kernel has no such call`,
+          reason: `the seccomp filter of this process answers ${name} with ENOSYS, or the kernel has no such call`,
           remedy: `--security-opt seccomp=unconfined${AS_FLAG}, or a filter that allows ${name}`,
         }
       : undefined;
@@ -59,7 +59,8 @@ export function explainRefusal(
   if (!DENIED.has(errno)) return undefined;
   // Before Linux 5.8 what CAP_BPF allows was CAP_SYS_ADMIN's, which still does.
   const has =
-    hasCapability(around, needs) || (needs === 'CAP_BPF' && hasCapability(around, 'CAP_SYS_ADMIN'));
+    hasCapability(confinement, needs) ||
+    (needs === 'CAP_BPF' && hasCapability(confinement, 'CAP_SYS_ADMIN'));
   if (!has) {
     const flag = needs.replace('CAP_', '');
     if (outside)
@@ -67,7 +68,7 @@ export function explainRefusal(
         reason: `this container has no ${needs}`,
         remedy: `--cap-add ${flag} or --privileged${AS_FLAG} for the outer container`,
       };
-    return around.uid === 0
+    return confinement.uid === 0
       ? { reason: `this process has no ${needs}`, remedy: `start it with ${needs}` }
       : { reason: 'this user is not root', remedy: 'run as root' };
   }
@@ -75,7 +76,7 @@ export function explainRefusal(
   if (
     call === 'fsmount' &&
     errno === 'EPERM' &&
-    around.ownUserNamespace &&
+    confinement.ownUserNamespace &&
     /^(?:proc|sysfs)$/.test(object ?? '')
   ) {
     return {
@@ -84,21 +85,21 @@ export function explainRefusal(
         '--privileged, or --userns=host (caisson, Docker), --security-opt unmask=ALL (podman), for the outer container',
     };
   }
-  if (errno === 'EACCES' && around.profile !== undefined) {
+  if (errno === 'EACCES' && confinement.profile !== undefined) {
     return {
-      reason: `the security module confines this process (${around.profile})`,
-      remedy: around.profile.includes(':')
+      reason: `the security module confines this process (${confinement.profile})`,
+      remedy: confinement.profile.includes(':')
         ? `--security-opt label=disable for the outer container`
         : `--security-opt apparmor=unconfined for the outer container`,
     };
   }
-  if (errno === 'EPERM' && around.filtered) {
+  if (errno === 'EPERM' && confinement.filtered) {
     return {
-      reason: `the seccomp filter around this process refuses ${name}`,
+      reason: `the seccomp filter of this process refuses ${name}`,
       remedy: `--security-opt seccomp=unconfined${AS_FLAG}, or a filter that allows ${name}`,
     };
   }
-  if (errno === 'EPERM' && around.ownUserNamespace) {
+  if (errno === 'EPERM' && confinement.ownUserNamespace) {
     return {
       reason: `the user namespace of this process gives no right to ${name}`,
       remedy:

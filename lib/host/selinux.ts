@@ -88,10 +88,11 @@ const CATEGORIES_LENGTH = 12;
 /**
  * The labels that a container is to have; undefined where none was asked for.
  *
- * @param parts `user:`, `role:`, `type:`, `level:` and `filetype:`; the last of a kind counts. What they leave open is the
- *   policy's.
+ * @param parts `user:`, `role:`, `type:`, `level:` and `filetype:`; the last of a kind counts. What they leave open is
+ *   the policy's.
  * @param selinux of `lookAtSelinux`
- * @throws CaissonError ERR_KERNEL_FEATURE_MISSING without SELinux, ERR_INVALID_OPTION for what is no label of the policy
+ * @throws CaissonError ERR_KERNEL_FEATURE_MISSING without SELinux, ERR_INVALID_OPTION for what is no label of the
+ *   policy
  */
 export function composeLabels(
   parts: readonly string[],
@@ -162,7 +163,8 @@ function invalid(parts: readonly string[], why: string, hint?: string): CaissonE
 const CATEGORIES = 1024;
 
 /**
- * The labels of one container. Its categories depend on its id alone, so that whatever is started in it later has them too.
+ * The labels of one container. Its categories depend on its id alone, so that whatever is started in it later has them
+ * too.
  *
  * @param id long id
  */

@@ -13,14 +13,14 @@ const RANGE = 65_536;
 
 const AFTER_LAST = 2 ** 32 - 1;
 
-/** What newuidmap(1) and newgidmap(1) need, and a process may have given up for itself and its children. */
+/** newuidmap(1) and newgidmap(1) need privileges, which a process may have given up for itself and its children. */
 export const BOUND = {
   reason: 'this process was started with no-new-privileges, under which newuidmap has none',
   remedy:
     'without it: NoNewPrivileges=no of a systemd unit, or an outer container without --security-opt no-new-privileges',
 } as const;
 
-/** From where on nobody has any: two who share a range are root in each other's containers. */
+/** The first id above all ranges: two users with a common range would be root in each other's containers. */
 export async function firstFreeId(): Promise<number> {
   const texts = await Promise.all(
     SUBORDINATE_FILES.map((path) => readFile(path, 'utf8').catch(() => '')),

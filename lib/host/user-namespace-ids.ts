@@ -19,9 +19,9 @@ export interface IdRun {
 export interface UserNamespaceIds {
   readonly uids: readonly IdRun[];
   readonly gids: readonly IdRun[];
-  /** Where there is one id only: why, and what gives more. Groups cannot be chosen then either. */
+  /** If there is one id only: the reason and the remedy. Groups cannot be chosen then either. */
   readonly lack: Lack | undefined;
-  /** They are this process's to give, and no helper is needed. */
+  /** This process can map them itself, without a helper. */
   readonly own?: boolean | undefined;
 }
 
@@ -30,7 +30,7 @@ interface Lack {
   readonly remedy: string;
 }
 
-/** As many as a container with users of its own has beside its root. */
+/** As many as a container of root has besides its own root. */
 const WANTED = 65_536;
 
 const HELPERS = ['newuidmap', 'newgidmap'] as const;
@@ -39,7 +39,7 @@ export function isRoot(): boolean {
   return isMachineRoot({ uid: process.geteuid?.() ?? -1, ownUserNamespace: inUserNamespace() });
 }
 
-/** Undefined for root, who needs none. */
+/** Undefined for root, which needs none. */
 export async function findUserNamespaceIds(): Promise<UserNamespaceIds | undefined> {
   if (isRoot()) return undefined;
   if (process.geteuid?.() === 0) return usersOfOuterNamespace();
@@ -136,7 +136,7 @@ export async function findProgram(
 }
 
 /**
- * The ids of a container that runs, by one of its processes: what the account files say may have changed since.
+ * The ids of a running container, read from one of its processes: the account files may have changed since its start.
  */
 export async function usersOf(pid: number | 'self'): Promise<UserNamespaceIds> {
   const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');

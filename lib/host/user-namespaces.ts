@@ -14,7 +14,7 @@ interface Switch {
   /** sysctl(8). */
   readonly name: string;
   readonly forbids: (value: string) => boolean;
-  /** Who has CAP_SYS_ADMIN is asked too. */
+  /** It also applies to processes with CAP_SYS_ADMIN. */
   readonly root: boolean;
   /** A command of root's. */
   readonly remedy: string;
@@ -86,7 +86,7 @@ export function usedUp({ maxUserNamespaces }: UserNamespaceSwitches): Refusal {
   const most = Number(maxUserNamespaces ?? 0);
   if (most >= NONE)
     return {
-      reason: 'user.max_user_namespaces of a user namespace around this one is reached',
+      reason: 'user.max_user_namespaces of an outer user namespace is reached',
       remedy: `sysctl user.max_user_namespaces=${ENOUGH}, there`,
     };
   return {

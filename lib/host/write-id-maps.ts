@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { CaissonError } from '../base/errors.js';
 import { readUserNamespaceSwitches, usedUp, userNamespaceSwitch } from './user-namespaces.js';
 import { BOUND } from './subordinate-ids.js';
-import { lookAround } from './confinement.js';
+import { readConfinement } from './confinement.js';
 import { errnoName } from '../base/errno.js';
 import { findProgram, type IdRun, type UserNamespaceIds } from './user-namespace-ids.js';
 
@@ -53,7 +53,7 @@ async function giveIds(pid: number, { uids, gids, lack, own }: UserNamespaceIds)
     return;
   }
   try {
-    // Who may not map groups freely gives up setgroups first (CVE-2014-8989).
+    // A process without privileges over the groups has to give up setgroups first (CVE-2014-8989).
     if (lack !== undefined) await writeFile(`/proc/${pid}/setgroups`, 'deny');
     await writeFile(`/proc/${pid}/uid_map`, lines(uids));
     await writeFile(`/proc/${pid}/gid_map`, lines(gids));
@@ -81,7 +81,7 @@ async function runHelper(name: string, pid: number, runs: readonly IdRun[]): Pro
     (stats) => stats.mode,
     () => 0,
   );
-  const bound = lookAround().bound;
+  const bound = readConfinement().bound;
   const hint = bound
     ? `${BOUND.reason}; ${BOUND.remedy}`
     : (mode & 0o4000) === 0
@@ -99,7 +99,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EINVAL: 'the kernel was built without CONFIG_USER_NS',
   EUSERS: 'user namespaces are nested too deeply here',
   EPERM:
-    'something around this process forbids it: a chroot, or a container whose seccomp profile has no unshare',
+    'the confinement of this process forbids it: a chroot, or a container whose seccomp profile has no unshare',
   EACCES: `a security module (AppArmor, SELinux) forbids it to ${process.execPath}`,
 };
 

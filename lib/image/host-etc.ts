@@ -168,7 +168,7 @@ class Copier {
    */
   private async copyLink(source: string, path: string, depth: number): Promise<void> {
     const text = await readlink(source);
-    // As the container will follow it, which matters below directories that were links themselves.
+    // As the container will resolve it, which matters below directories that were links themselves.
     const pointsTo = resolve('/etc', dirname(path), text);
     if (!this.isInside(pointsTo)) {
       if (/^\/(?:home|root|run|tmp|var\/run|var\/tmp)(?:\/|$)/.test(pointsTo)) return;

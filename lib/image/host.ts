@@ -31,7 +31,7 @@ export interface HostImage {
   readonly directory: string;
 }
 
-/** For how long a look at the host is good, in milliseconds. */
+/** For how long a check of the host is valid, in milliseconds. */
 const recheckAfter = 3000;
 
 /** A day, in milliseconds: a younger directory may belong to a process that is still writing to it. */

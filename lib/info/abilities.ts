@@ -72,22 +72,22 @@ const ABILITIES: readonly (readonly [
   ['slirp4netns', 'the same by another program: --network slirp4netns', userNetwork('slirp4netns')],
 ];
 
-function privileges({ around }: MachineFacts): Verdict {
-  const missing = NEEDED.split(' ').filter((name) => !hasCapability(around, `CAP_${name}`));
-  if (isMachineRoot(around) && missing.length === 0) {
-    const all = CAPABILITIES.every((name) => hasCapability(around, name));
+function privileges({ confinement }: MachineFacts): Verdict {
+  const missing = NEEDED.split(' ').filter((name) => !hasCapability(confinement, `CAP_${name}`));
+  if (isMachineRoot(confinement) && missing.length === 0) {
+    const all = CAPABILITIES.every((name) => hasCapability(confinement, name));
     return {
-      detail: `root${all ? '' : ', without some capabilities'}${around.inside === undefined ? '' : `, in ${around.inside === 'a container' ? '' : 'a container of '}${around.inside}`}`,
+      detail: `root${all ? '' : ', without some capabilities'}${confinement.inside === undefined ? '' : `, in ${confinement.inside === 'a container' ? '' : 'a container of '}${confinement.inside}`}`,
     };
   }
-  if (around.uid === 0 && around.ownUserNamespace)
+  if (confinement.uid === 0 && confinement.ownUserNamespace)
     return {
       reason:
         'this is the root of a user namespace, and not the machine’s; see below for what its containers have',
       remedy:
         "the host's users for the outer container: --userns=host (caisson, Docker), rootful podman",
     };
-  if (around.uid !== 0)
+  if (confinement.uid !== 0)
     return {
       reason: 'this user is not root; see below for what its containers have',
       remedy: 'run as root: sudo caisson …',
@@ -95,7 +95,7 @@ function privileges({ around }: MachineFacts): Verdict {
   return {
     reason: `root without ${missing.map((name) => `CAP_${name}`).join(', ')}`,
     remedy:
-      around.inside === undefined
+      confinement.inside === undefined
         ? 'start it with these capabilities'
         : `${missing.map((name) => `--cap-add ${name}`).join(' ')}, or --privileged, for the outer container`,
   };
@@ -117,12 +117,12 @@ function dataRoot({ data }: MachineFacts): Verdict {
 }
 
 function userNamespaces(facts: MachineFacts): Verdict {
-  const { around, maxUserNamespaces } = facts;
+  const { confinement, maxUserNamespaces } = facts;
   const made = outcome(facts, 'userns');
   const failed = made ?? outcome(facts, 'userns.power');
   if (failed === undefined)
     return maxUserNamespaces === undefined ? {} : { detail: `up to ${maxUserNamespaces}` };
-  const found = forbiddingSwitch(facts, isMachineRoot(around));
+  const found = forbiddingSwitch(facts, isMachineRoot(confinement));
   if (found !== undefined)
     return { reason: `${found.name} is ${found.value}, which forbids them`, remedy: found.remedy };
   if (failed.errno === 'ENOSPC') return usedUp(facts);
@@ -133,13 +133,13 @@ function userNamespaces(facts: MachineFacts): Verdict {
 
 /** In rootless containers they are the host's, bind-mounted: nothing is missing. */
 function deviceNodes(facts: MachineFacts): Verdict {
-  if (!isMachineRoot(facts.around)) return { detail: 'the host’s own' };
+  if (!isMachineRoot(facts.confinement)) return { detail: 'the host’s own' };
   return probed('mknod', 'mknod.open')(facts);
 }
 
-function subordinateIds({ around, userName, freeIds, ...facts }: MachineFacts): Verdict {
-  if (isMachineRoot(around)) return { detail: 'root needs none' };
-  if (around.uid === 0) return { detail: 'all ids that there are around it' };
+function subordinateIds({ confinement, userName, freeIds, ...facts }: MachineFacts): Verdict {
+  if (isMachineRoot(confinement)) return { detail: 'root needs none' };
+  if (confinement.uid === 0) return { detail: 'all ids of the outer user namespace' };
   for (const name of ['newuidmap', 'newgidmap'] as const) {
     const tool: MapTool = facts[name];
     if (tool.path === undefined)
@@ -157,7 +157,7 @@ function subordinateIds({ around, userName, freeIds, ...facts }: MachineFacts): 
       reason: `${lacking[0]} has no range for ${userName}`,
       remedy: grantRanges(userName, lacking, freeIds),
     };
-  if (around.bound) return BOUND;
+  if (confinement.bound) return BOUND;
   const count = (all: typeof facts.subuids) => all.reduce((sum, { size }) => sum + size, 0);
   return { detail: `${count(facts.subuids)} user ids, ${count(facts.subgids)} group ids` };
 }
@@ -204,7 +204,7 @@ function seccomp(facts: MachineFacts): Verdict {
   return { detail: actions.join(' ') };
 }
 
-function cgroups({ layout, around, delegation }: MachineFacts): Verdict {
+function cgroups({ layout, confinement, delegation }: MachineFacts): Verdict {
   const usable = layout.hierarchies.filter((hierarchy) => hierarchy.usable);
   if (usable.length > 0)
     return { detail: [...new Set(usable.map(({ version }) => `v${version}`))].sort().join(', ') };
@@ -222,7 +222,7 @@ function cgroups({ layout, around, delegation }: MachineFacts): Verdict {
   return {
     reason: `${seen.mountPoint} is not writable for this user`,
     remedy:
-      around.uid === 0
+      confinement.uid === 0
         ? 'a cgroup tree of its own for the outer container: --cgroupns private --privileged'
         : (delegation ?? 'a cgroup that is delegated to this user'),
   };
@@ -240,7 +240,7 @@ const NO_V2: Refusal = {
 function cloneIntoCgroup(facts: MachineFacts): Verdict {
   const failed = outcome(facts, 'clone.cgroup');
   if (failed === undefined) return unifiedOf(facts) === undefined ? NO_V2 : {};
-  if (failed.errno === 'EINVAL' || (failed.errno === 'ENOSYS' && !facts.around.filtered))
+  if (failed.errno === 'EINVAL' || (failed.errno === 'ENOSYS' && !facts.confinement.filtered))
     return { reason: `Linux ${facts.kernel} cannot`, remedy: 'Linux 5.7 or later' };
   return refusalOf(failed, facts);
 }
@@ -295,7 +295,7 @@ function deviceFilter(facts: MachineFacts): Verdict {
 }
 
 function userNetwork(name: 'pasta' | 'slirp4netns'): (facts: MachineFacts) => Verdict {
-  return ({ [name]: path, tun, around }) => {
+  return ({ [name]: path, tun, confinement }) => {
     if (path === undefined)
       return {
         reason: `${name} is not installed`,
@@ -305,7 +305,7 @@ function userNetwork(name: 'pasta' | 'slirp4netns'): (facts: MachineFacts) => Ve
       return {
         reason: '/dev/net/tun is missing',
         remedy:
-          around.inside === undefined
+          confinement.inside === undefined
             ? 'modprobe tun, as root'
             : '--device /dev/net/tun for the outer container',
       };
@@ -339,7 +339,7 @@ function outcome({ probe, probeError }: MachineFacts, name: string): RefusedCall
   return errno === undefined ? undefined : { errno, call: call ?? name };
 }
 
-function refusalOf(failed: RefusedCall, { around }: MachineFacts): Refusal {
+function refusalOf(failed: RefusedCall, { confinement }: MachineFacts): Refusal {
   if (failed.errno === '')
     return { reason: `not tried: ${failed.call}`, remedy: 'what else is said to be missing here' };
   if (failed.errno === 'ENOSPC')
@@ -347,7 +347,7 @@ function refusalOf(failed: RefusedCall, { around }: MachineFacts): Refusal {
       reason: `${failed.call}: ENOSPC: a limit below /proc/sys/user is reached`,
       remedy: 'a higher one, as root: sysctl -a --pattern ^user.max_.*_namespaces shows them',
     };
-  const explained = explainRefusal(failed, around);
+  const explained = explainRefusal(failed, confinement);
   if (explained !== undefined) return explained;
   if (failed.errno === 'ENOSYS' || failed.errno === 'EINVAL' || failed.errno === 'ENODEV')
     return {

@@ -17,7 +17,7 @@ import type { StoredConfig } from '../engine/store/stored.js';
 export async function describeMachine(paths: Partial<Paths>): Promise<MachineInfo> {
   const { dataRoot, runRoot } = defaultPaths(paths);
   const [facts, system] = await Promise.all([gatherFacts(dataRoot), distribution()]);
-  const { layout, around } = facts;
+  const { layout, confinement } = facts;
   const usable = layout.hierarchies.filter(
     (hierarchy) =>
       hierarchy.usable && (hierarchy.version === 2 || hierarchy.controllers.length > 0),
@@ -31,8 +31,8 @@ export async function describeMachine(paths: Partial<Paths>): Promise<MachineInf
     cpus: cpus().length,
     memory: totalmem(),
     hostname: hostname(),
-    user: { uid: around.uid, name: facts.userName },
-    ...(around.inside === undefined ? {} : { inside: around.inside }),
+    user: { uid: confinement.uid, name: facts.userName },
+    ...(confinement.inside === undefined ? {} : { inside: confinement.inside }),
     dataRoot,
     runRoot,
     ...counted(new Store({ dataRoot, runRoot }), layout),

@@ -8,7 +8,7 @@ import { detectCgroups } from '../cgroup/detect.js';
 import type { CgroupLayout } from '../cgroup/layout.js';
 import { type ProbeOutcome, probeMachine } from '../native/probe.js';
 import { firstFreeId } from '../host/subordinate-ids.js';
-import { type Confinement, isMachineRoot, lookAround } from '../host/confinement.js';
+import { type Confinement, isMachineRoot, readConfinement } from '../host/confinement.js';
 import { readUserNamespaceSwitches, type UserNamespaceSwitches } from '../host/user-namespaces.js';
 
 /** A program that has to be set-user-id, or to have the capability as one of its file's. */
@@ -25,7 +25,7 @@ export interface IdRange {
 
 export interface MachineFacts extends UserNamespaceSwitches {
   readonly kernel: string;
-  readonly around: Confinement;
+  readonly confinement: Confinement;
   readonly userName: string;
   /** Undefined when it could not be asked … */
   readonly probe?: ReadonlyMap<string, ProbeOutcome> | undefined;
@@ -59,21 +59,21 @@ export interface DataDirectory {
 }
 
 export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
-  const around = lookAround();
-  const userName = nameOfUser(around.uid);
+  const confinement = readConfinement();
+  const userName = nameOfUser(confinement.uid);
   const [layout, data, newuidmap, newgidmap, subuids, subgids, freeIds] = await Promise.all([
     detectCgroups(),
     dataDirectory(dataRoot),
     mapTool('newuidmap'),
     mapTool('newgidmap'),
-    rangesOf('/etc/subuid', userName, around.uid),
-    rangesOf('/etc/subgid', userName, around.uid),
+    rangesOf('/etc/subuid', userName, confinement.uid),
+    rangesOf('/etc/subgid', userName, confinement.uid),
     firstFreeId(),
   ]);
   const [pasta, slirp4netns, tun] = await Promise.all([
     pathOf('pasta'),
     pathOf('slirp4netns'),
-    tunDevice(isMachineRoot(around)),
+    tunDevice(isMachineRoot(confinement)),
   ]);
   const [cgroupFiles, probed] = await Promise.all([
     filesOfChild(layout),
@@ -84,7 +84,7 @@ export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
   ]);
   return {
     kernel: release(),
-    around,
+    confinement,
     userName,
     ...probed,
     layout,

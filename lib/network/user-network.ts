@@ -1,7 +1,7 @@
 /**
- * `--network pasta[:OPT,…]` and `slirp4netns[:OPT=value,…]`, in podman's spelling: a program beside the container passes
- * on what goes over a tap device in its network namespace, by sockets of an ordinary process of the host's. Loaded only
- * for a container that asks for it (docs/decisions/0013-network-in-user-mode.md).
+ * `--network pasta[:OPT,…]` and `slirp4netns[:OPT=value,…]`, in podman's spelling: a program beside the container
+ * passes on what goes over a tap device in its network namespace, by sockets of an ordinary process of the host's.
+ * Loaded only for a container that asks for it (docs/decisions/0013-network-in-user-mode.md).
  */
 import { stat } from 'node:fs/promises';
 import { isIPv4, isIP } from 'node:net';
@@ -39,7 +39,10 @@ const SLIRP_CIDR = '10.0.2.0/24';
 /** resolv.conf(5), MAXNS. */
 const MAX_NAMESERVERS = 3;
 
-/** pasta(1): those that shape the network. True: takes a value. What writes files or changes identities is not among them. */
+/**
+ * pasta(1): those that shape the network. True: takes a value. What writes files or changes identities is not among
+ * them.
+ */
 const PASTA_OPTIONS: ReadonlyMap<string, boolean> = new Map([
   ...(
     '-m --mtu -a --address -n --netmask -M --mac-addr -g --gateway -i --interface -o --outbound --outbound-if4 ' +

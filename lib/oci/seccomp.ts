@@ -136,7 +136,7 @@ async function read(file: string): Promise<Uint8Array | undefined> {
     const program = content.subarray(0, length);
     return checksum(program).equals(content.subarray(length)) ? program : undefined;
   } catch {
-    // As if it were not there: it is compiled again.
+    // Treated as missing: it is compiled again.
     return undefined;
   } finally {
     await handle.close();

@@ -31,17 +31,17 @@ export interface ExecInput extends Pick<
   LaunchInput,
   'stdin' | 'stdout' | 'stderr' | 'terminal' | 'seccomp' | 'seccompFlags' | 'rootless'
 > {
-  /** Of `rootless`: who starts it is outside, and not in the user namespace as the supervisor is. */
+  /** With `rootless`: the starting process is outside the user namespace, unlike the supervisor. */
   readonly joinsUsers?: boolean | undefined;
   /** The container's first process, as this process sees it. */
   readonly pid: number;
-  /** Field 22 of /proc/<pid>/stat: who has the pid now may be another. */
+  /** Field 22 of /proc/<pid>/stat: the pid may belong to another process by now. */
   readonly startTime: bigint;
   /** The container's own cgroups. */
   readonly placements: readonly Pick<CgroupPlacement, 'version' | 'dir'>[];
   /** Another process moves it into the container's cgroup of v2, and it waits for that. */
   readonly movedIntoScope?: boolean | undefined;
-  /** What becomes of it with this process. `detached`: it stays, and its streams are `null`. */
+  /** What happens to it when this process ends. `detached`: it stays, and its streams are `null`. */
   readonly staying: 'ends' | 'detached' | 'leavable';
 }
 
@@ -70,12 +70,12 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   const unified = input.placements.find(({ version }) => version === 2);
   let born: number | undefined;
   if (unified !== undefined && joinsUsers && input.movedIntoScope !== true) {
-    // A mount of its own is not to be had outside, and a file leads nowhere: it enters by itself.
+    // A separate mount cannot be made from outside, and a file leads nowhere: the process enters by itself.
     tasks.push(open(`${unified.dir}/cgroup.procs`, constants.O_WRONLY));
   } else if (unified !== undefined && !joinsUsers) {
     born = slots.take();
-    // For a moment the new process has this, inside: a directory of the host's own mount would be a way out
-    // (CVE-2024-21626). A mount of just this cgroup leads nowhere, and to be born in it needs no more.
+    // For a moment the new process has this descriptor inside: a directory of the host's mount would be a way out
+    // (CVE-2024-21626). A mount of this cgroup alone leads nowhere, and is enough for the clone into it.
     host.push({
       op: 'tree.open',
       slots: [born],
@@ -88,7 +88,7 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   let flags = ownUserNamespace ? NAMESPACE_FLAGS.user : 0;
   for (const { type } of spec.linux?.namespaces ?? [])
     if (type !== 'pid') flags |= NAMESPACE_FLAGS[type as 'mount'] ?? 0;
-  // A cgroup namespace comes last: those inside may not be moved into it from outside (nsdelegate).
+  // A cgroup namespace comes last: its processes may not be moved into it from outside (nsdelegate).
   flags &= ~NAMESPACE_FLAGS.cgroup;
   host.push({ op: 'clone', slots: [born, target], numbers: [flags, STAYING[input.staying]] });
   for (const { version, dir } of input.placements) {
@@ -97,7 +97,7 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   const near = makePipes(host, spec, input, streams, slots, joinsUsers);
   const needsNull = !terminal && Object.values(streams).some((slot) => slot === undefined);
   let none: number | undefined;
-  // The host's own is root's: nobody inside can change it.
+  // The host's null device belongs to root: no process inside can change it.
   if (needsNull)
     none =
       rootless === undefined
@@ -138,7 +138,7 @@ function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slot
   if (passed.ownCgroups) {
     steps.push({ op: 'ns.join', slots: [passed.target], numbers: [NAMESPACE_FLAGS.cgroup] });
   }
-  // Until then it is nobody in there: none of its ids has a name.
+  // Until then none of its ids is mapped in the container.
   if (passed.ownUserNamespace) {
     steps.push({ op: 'ids.set', numbers: [0, 0] });
     if (input.rootless?.groups !== false) steps.push({ op: 'groups.set' });
@@ -166,7 +166,7 @@ function ownPipes(steps: Step[], { process }: Spec, input: ExecInput, passed: Pa
   }
 }
 
-/** A null device that the container has never had in its hands, and that is not the host's either. */
+/** A null device that the container could not have modified, and that is not the host's either. */
 function makeNull(host: Step[], slots: Slots, label: string | undefined): number {
   const [scratch, none] = [slots.take(), slots.take()];
   host.push(

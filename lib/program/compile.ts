@@ -94,7 +94,7 @@ export interface KnownProcess {
 }
 
 /**
- * The inverse of every step that leaves something on the host, last made first.
+ * The inverse of every step that leaves something on the host, in reverse order.
  *
  * @param first the container's first process, if it may have outlived its parent: without cgroups nothing else ends it
  *   after it has changed its user, for which the kernel clears the parent-death signal (prctl(2)).
@@ -118,12 +118,12 @@ export function compileTeardown(
   return { slots: 0, host: [], container: [], teardown };
 }
 
-/** What an engine leaves when its last container is gone: parents of cgroups, if nobody else uses them. */
+/** What an engine leaves when its last container is gone: parents of cgroups, unless others use them. */
 export function compileEngineTeardown(parents: readonly string[]): Program {
   return { slots: 0, host: [], container: [], teardown: removeParents(parents) };
 }
 
-/** systemd removes the scopes that it has made. */
+/** Scopes are not among them: systemd removes those. */
 export function parentsOf({ placements }: CgroupPlan): string[] {
   return placements.flatMap(({ parent }) => (parent === undefined ? [] : [parent]));
 }

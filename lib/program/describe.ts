@@ -1,6 +1,5 @@
 /**
- * Each step in words that a reader of man pages understands. `explain`, error texts and the timeline are
- * written from here.
+ * The text of each step, in the terms of the man pages, for `explain`, error texts and the timeline.
  */
 import { decodeDevice } from '../base/device-number.js';
 import { CAPABILITIES } from '../oci/capability-sets.js';

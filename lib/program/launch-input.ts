@@ -1,7 +1,7 @@
-/** What `compile` needs beside the OCI spec: everything about one launch that the spec has no word for. */
+/** What `compile` needs besides the OCI spec: everything about one launch that the spec does not cover. */
 import type { CgroupPlan } from '../cgroup/writes.js';
 
-/** How the root is put together. */
+/** How the root is assembled. */
 export type RootPlan =
   | {
       readonly kind: 'overlay';
@@ -68,19 +68,19 @@ export interface Command {
 
 /** A rootless start, by a supervisor in the user namespace that it has created. */
 export interface RootlessInput {
-  /** Where on the host a device of the container is, where that is another path: nobody can make nodes there. */
+  /** The host's path of a device of the container, if it differs: device nodes cannot be made in a user namespace. */
   readonly devices: ReadonlyMap<string, string>;
-  /** Groups can be chosen: there are others than this user's own. */
+  /** Groups can be chosen: more than this user's own are mapped. */
   readonly groups: boolean;
 }
 
-/** A program of the host's beside the container, which gives it a network. */
+/** A program of the host that gives the container a network. */
 export interface HelperPlan {
   readonly path: string;
   readonly args: readonly string[];
-  /** In place of this argument goes the path of the container's network namespace. */
+  /** This argument is replaced by the path of the container's network namespace. */
   readonly namespaceAt: number;
-  /** How it says that it is ready: it has ended with 0, leaving its work behind, or written to descriptor 3. */
+  /** How it reports that it is ready: it exits with 0 and leaves a daemon behind, or writes to descriptor 3. */
   readonly ready: 'ended' | 'said';
 }
 
@@ -98,8 +98,8 @@ export interface LaunchInput {
   /** Where the writable layer of an overlay lies; undefined: below `directory`, without a limit of its own. */
   readonly layer?: LayerPlan | undefined;
   /**
-   * Device nodes that lie in the root can be opened, as far as the device filter lets them. Otherwise only those can that
-   * `spec.linux.devices` names, which lie in a tmpfs of the engine's.
+   * Device nodes that lie in the root can be opened, as far as the device filter lets them. Otherwise only those can
+   * that `spec.linux.devices` names, which lie in a tmpfs of the engine's.
    */
   readonly devicesInRoot?: boolean | undefined;
   /** Of its network, where the kernel has them; those of the spec come after. */

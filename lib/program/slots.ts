@@ -18,6 +18,6 @@ export interface LaunchSlots {
   readonly stderrInside?: number | undefined;
   /** The file that counts OOM kills. */
   readonly oom?: number | undefined;
-  /** Stay open until teardown: what they refer to is then freed off the path to the answer. */
+  /** They stay open until teardown, so that freeing what they refer to does not delay the result. */
   readonly hold: readonly number[];
 }

@@ -1,7 +1,7 @@
 /**
- * Programs that differ only in who they are for and in what they exec. A program is compiled and encoded once for an id and
- * a range of host ids that nobody has, and for each start these are written over, and its arguments and environment put
- * behind it: by the launcher's thread, which leaves nothing of compiling on that of JavaScript.
+ * Programs that differ only in who they are for and in what they exec. A program is compiled and encoded once for an id
+ * and a range of host ids that nobody has, and for each start these are written over, and its arguments and environment
+ * put behind it: by the launcher's thread, which leaves nothing of compiling on that of JavaScript.
  */
 import { randomBytes } from 'node:crypto';
 import type { Binding } from '../native/binding.js';
@@ -20,7 +20,7 @@ const BASE = 4_000_000_000;
 /** What to compile a template for. */
 export const PLACEHOLDER = { id: ID, base: BASE } as const;
 
-/** Whom a program is for. */
+/** The container that a program is for. */
 export interface Identity {
   /** Long id. */
   readonly id: string;
@@ -43,32 +43,32 @@ const WITH_MAPS: ReadonlySet<Opcode> = new Set(['ids.map', 'users.make']);
 const HOST_ID_OF_MAP = /^(\d+ )(\d{10})(?= )/gm;
 
 function hostIds({ op, numbers }: Step): number[] {
-  const places = HOST_IDS[op] ?? [];
-  return places.filter((place) => Number(numbers?.[place] ?? 0) >= BASE);
+  const positions = HOST_IDS[op] ?? [];
+  return positions.filter((position) => Number(numbers?.[position] ?? 0) >= BASE);
 }
 
-/** What is written over; of cpp/launcher/template.h. */
-const PLACE = { longId: 0, shortId: 1, hostId: 2, digits: 3 } as const;
+/** The kinds of patches; see cpp/launcher/template.h. */
+const PATCH = { longId: 0, shortId: 1, hostId: 2, digits: 3 } as const;
 
 export class Template {
   readonly bytes: Uint8Array;
-  /** Threes: what is written there, where, and of a host id how far it lies above the base. */
-  readonly places: Uint32Array;
+  /** Three numbers for each patch: its kind, its position, and for a host id its distance from the base. */
+  readonly patches: Uint32Array;
 
   /** @param program compiled for PLACEHOLDER. */
   constructor(program: Program, encoder: Encoder, fault?: Fault) {
     const bytes = Buffer.from(encoder.encode(program, fault));
-    const places: number[] = [];
+    const patches: number[] = [];
     const longIds = occurrences(bytes, ID, 0, bytes.length);
-    for (const at of longIds) places.push(PLACE.longId, at, 0);
+    for (const at of longIds) patches.push(PATCH.longId, at, 0);
     const long = new Set(longIds);
     for (const at of occurrences(bytes, ID.slice(0, SHORT_LENGTH), 0, bytes.length))
-      if (!long.has(at)) places.push(PLACE.shortId, at, 0);
+      if (!long.has(at)) patches.push(PATCH.shortId, at, 0);
     [...program.host, ...program.container, ...program.teardown].forEach((step, index) => {
       const record = HEADER_SIZE + index * STEP_SIZE;
       for (const place of hostIds(step)) {
         const above = Number(step.numbers?.[place]) - BASE;
-        places.push(PLACE.hostId, record + STEP.number + 8 * place, above);
+        patches.push(PATCH.hostId, record + STEP.number + 8 * place, above);
       }
       if (!WITH_MAPS.has(step.op)) return;
       for (const place of [0, 1]) {
@@ -78,20 +78,20 @@ export class Template {
         const map = bytes.toString('latin1', text + 4, end);
         for (const { index, 1: before = '', 2: id } of map.matchAll(HOST_ID_OF_MAP))
           if (Number(id) >= BASE)
-            places.push(PLACE.digits, text + 4 + index + before.length, Number(id) - BASE);
+            patches.push(PATCH.digits, text + 4 + index + before.length, Number(id) - BASE);
       }
     });
     this.bytes = bytes;
-    this.places = Uint32Array.from(places);
+    this.patches = Uint32Array.from(patches);
   }
 
-  /** The program for somebody. */
+  /** The program for one container. */
   instantiate(
     binding: Pick<Binding, 'instantiate'>,
     { id, base = 0 }: Identity,
     command?: Uint8Array,
   ): Uint8Array {
-    return binding.instantiate(this.bytes, this.places, id, base, command);
+    return binding.instantiate(this.bytes, this.patches, id, base, command);
   }
 }
 
@@ -140,12 +140,12 @@ function occurrences(bytes: Buffer, text: string, from: number, to: number): num
   return found;
 }
 
-/** The steps of a template for somebody: for `explain`, errors and the timeline. */
+/** The steps of a template for one container: for `explain`, errors and the timeline. */
 export function instantiate(program: Program, { id, base }: Identity): Program {
   const text = (value: string) =>
     value.replaceAll(ID, id).replaceAll(ID.slice(0, SHORT_LENGTH), id.slice(0, SHORT_LENGTH));
   const step = (template: Step): Step => {
-    const places = hostIds(template);
+    const positions = hostIds(template);
     return {
       ...template,
       texts: template.texts?.map((value) => {
@@ -156,8 +156,8 @@ export function instantiate(program: Program, { id, base }: Identity): Program {
           Number(id) < BASE ? line : `${before}${Number(id) - BASE + (base ?? 0)}`,
         );
       }),
-      numbers: template.numbers?.map((value, place) =>
-        places.includes(place) ? Number(value) - BASE + (base ?? 0) : value,
+      numbers: template.numbers?.map((value, position) =>
+        positions.includes(position) ? Number(value) - BASE + (base ?? 0) : value,
       ),
     };
   };

@@ -26,8 +26,8 @@ export interface LimitOptions {
    */
   readonly defaultSwap?: 'double' | 'unlimited' | undefined;
   /**
-   * `optional` leaves device rules out where nothing can enforce them: only for a container that something else keeps from
-   * devices. Otherwise that is an error, which names this option. Default: `devices`.
+   * `optional` leaves device rules out where nothing can enforce them: only for a container that something else keeps
+   * from devices. Otherwise that is an error, which names this option. Default: `devices`.
    */
   readonly deviceRules?: string | undefined;
   /** Where none is asked for, and this machine can set one. */
@@ -79,7 +79,7 @@ export function weightOfShares(shares: number): number {
 
 function writeCpu(sinks: Sinks, cpu: LinuxCpu): void {
   if (set(cpu.realtimeRuntime) || set(cpu.realtimePeriod)) {
-    // Real-time time has to be granted to every ancestor first, and is withheld from everybody else.
+    // Real-time bandwidth has to be granted to every ancestor first, and is then unavailable to all other cgroups.
     throw unsupported('cpu.realtimeRuntime', 'real-time scheduling budgets are not supported');
   }
   if (set(cpu.shares)) {

@@ -75,7 +75,9 @@ export function whyMissing(
   };
 }
 
-/** Flags of podman, Docker and caisson for the container around. The host's tree of v2 is of no use in a namespace. */
+/**
+ * Flags of podman, Docker and caisson for the outer container. The host's v2 tree is of no use in a cgroup namespace.
+ */
 export function writableCgroups(version: 1 | 2): string {
   return version === 1
     ? '--privileged, or -v /sys/fs/cgroup:/sys/fs/cgroup:rw'

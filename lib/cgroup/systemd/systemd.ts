@@ -1,6 +1,7 @@
 /**
- * Where systemd manages the cgroup tree, a container that is kept lives in a scope of its own: systemd.scope(5) and
- * https://systemd.io/CGROUP_DELEGATION/. Here is what can be known without asking systemd; scope.ts asks.
+ * Where systemd manages the cgroup tree, a detached container has a scope of its own: systemd.scope(5) and
+ * https://systemd.io/CGROUP_DELEGATION/. This file has what can be known without a request to systemd; scope.ts makes
+ * the requests.
  */
 import { shortId } from '../../base/ids.js';
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
@@ -10,17 +11,17 @@ import { inUserNamespace } from '../../host/confinement.js';
 import type { CgroupLayout } from '../layout.js';
 import type { CgroupWrite } from '../writes.js';
 
-/** Who makes the cgroup that a container's own is made in. */
+/** The program that makes the parent of a container's cgroup. */
 export type CgroupDriver = 'systemd' | 'cgroupfs';
 
-/** Who asks, and what there is to be asked; tests give their own. */
+/** The session that requests come from; tests replace it. */
 export interface Session {
   readonly uid: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly exists: (path: string) => boolean;
   /** Undefined where there is no such file, or it may not be read. */
   readonly read: (path: string) => string | undefined;
-  /** The first process has other users: to its systemd this root is nobody, or somebody else. */
+  /** The first process has other id maps: to its systemd this root is an unmapped or another user. */
   readonly foreign?: boolean | undefined;
 }
 
@@ -121,23 +122,23 @@ function obstacleOfSession(session: Session): Obstacle | undefined {
   return undefined;
 }
 
-/** What gives a bus to those who have none. */
+/** How a session without a bus gets one. */
 export function busHint({ uid, exists }: Session): string {
   if (uid === 0) return 'install and start dbus, or use the driver cgroupfs';
-  // His systemd runs; the bus is a package of its own with Debian.
+  // The user's systemd runs; the bus is a separate package on Debian.
   if (exists(`/run/user/${uid}/systemd`))
     return 'install the package dbus-user-session, then: systemctl --user start dbus.socket';
   return `log in, rather than su; or, once, as root: loginctl enable-linger ${uid}`;
 }
 
-/** The system's bus for root, and the user's own for everybody else: dbus-daemon(1), pam_systemd(8). */
+/** The system's bus for root, and the user's bus for other users: dbus-daemon(1), pam_systemd(8). */
 export function busAddress({ uid, env }: Session): string {
   if (uid === 0) return env['DBUS_SYSTEM_BUS_ADDRESS'] ?? 'unix:path=/run/dbus/system_bus_socket';
   const { DBUS_SESSION_BUS_ADDRESS, XDG_RUNTIME_DIR } = env;
   return DBUS_SESSION_BUS_ADDRESS ?? `unix:path=${XDG_RUNTIME_DIR ?? `/run/user/${uid}`}/bus`;
 }
 
-/** As other engines: system.slice of the system's systemd, user.slice of the user's. */
+/** As other engines do: system.slice of the system's systemd, user.slice of the user's. */
 function sliceOf({ uid, read }: Session): string {
   // Its first process tells where its tree begins, also in a container without a cgroup namespace.
   const root = /^0::(.*)\/init\.scope$/m.exec(read('/proc/1/cgroup') ?? '')?.[1] ?? '';

@@ -30,14 +30,14 @@ export async function logs(args: readonly string[], location: EngineLocation): P
       });
       const stamped = line.has('timestamps');
       const details = line.has('details');
-      const begun = { stdout: false, stderr: false }; // a line is only partly printed
+      const begun = { stdout: false, stderr: false }; // a line is only partly printed so far
       for await (const { stream, time, bytes, partial } of entries) {
         // Docker puts a space where the attributes end, also when there are none.
         const start = `${stamped ? `${time} ` : ''}${details ? ' ' : ''}`;
-        const stamp = start !== '' && !begun[stream] ? Buffer.from(start) : undefined;
+        const prefix = start !== '' && !begun[stream] ? Buffer.from(start) : undefined;
         begun[stream] = partial;
         // One after the other, as both may be the same pipe.
-        await output[stream].write(stamp === undefined ? bytes : Buffer.concat([stamp, bytes]));
+        await output[stream].write(prefix === undefined ? bytes : Buffer.concat([prefix, bytes]));
         if (stop.signal.aborted) break;
       }
       if (damaged > 0) print(2, `caisson: ${damaged} damaged lines of the log were left out\n`);

@@ -1,4 +1,4 @@
-/** The caller's terminal or streams, connected to a container that is kept: for run, start and attach. */
+/** The caller's terminal or streams, connected to a detached container: for run, start and attach. */
 import type { Readable, Writable } from 'node:stream';
 import type { AttachResult } from '../../engine/supervisor/attach-controller.js';
 import type { Attached } from '../../engine/supervisor/attached.js';
@@ -93,7 +93,7 @@ async function withStreams(
   return result;
 }
 
-/** What a program has of streams: in a container that is kept, or started in one. */
+/** The streams of a program that is a detached container's first, or that was started in one. */
 interface Streams {
   readonly stdin?: Writable | undefined;
   readonly stdout?: Readable | undefined;

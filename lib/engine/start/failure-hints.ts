@@ -1,5 +1,5 @@
 /** Hints for failed steps: why the kernel has refused a call, and the remedy. */
-import { isMachineRoot, lookAround } from '../../host/confinement.js';
+import { isMachineRoot, readConfinement } from '../../host/confinement.js';
 import { explainRefusal } from '../../host/refusal.js';
 import {
   forbiddingSwitch,
@@ -93,7 +93,7 @@ export function refusedBy(
   op?: string,
 ): string | undefined {
   if (errno !== 'EPERM' && errno !== 'EACCES' && errno !== 'ENOSYS') return undefined;
-  let confinement = lookAround();
+  let confinement = readConfinement();
   if (!isMachineRoot(confinement) && errno !== 'ENOSYS') {
     // In its own user namespace a rootless start has every capability. What can still refuse is a filter that makes an
     // exception for real root, as podman's does, or the masked parts of /proc.
@@ -122,7 +122,7 @@ export function hintOfUsers(
   errno: string,
   op?: string,
 ): string | undefined {
-  if (isMachineRoot(lookAround())) {
+  if (isMachineRoot(readConfinement())) {
     if (op !== 'clone' || errno !== 'ENOSPC') return undefined;
     const found = forbiddingSwitch(readUserNamespaceSwitches(), true);
     return (

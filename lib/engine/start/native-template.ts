@@ -14,9 +14,9 @@ export function makeTemplate(
   const { stdoutInside = -1, stderrInside = -1 } = slots;
   return binding.template(
     program.bytes,
-    program.places,
+    program.patches,
     teardown.bytes,
-    teardown.places,
+    teardown.patches,
     [stdin, stdout, stderr, oom, stdoutInside, stderrInside],
     slots.hold,
   );

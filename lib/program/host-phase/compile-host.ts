@@ -1,4 +1,4 @@
-/** The host's phase: what only the host's root can do, before and beside the new process. */
+/** The host phase: what only the host's root can do, before the new process exists and in parallel with it. */
 import { constants } from 'node:fs';
 import { NAMESPACE_FLAGS } from '../../oci/namespaces.js';
 import type { Spec } from '../../oci/runtime-spec.js';
@@ -16,7 +16,9 @@ import { makeRoot } from './host-root.js';
 import { startHelper } from './network-helper.js';
 import { adjustOomScore, keptByExec, raiseLimits } from './process-attributes.js';
 
-/** In a container's directory, beside `owner`: whoever cleans up after a dead process knows its cgroups by their id. */
+/**
+ * In a container's directory, next to `owner`: with it, a cleanup after the owner's death finds the cgroups by the id.
+ */
 export const PARENT_LINK = 'cgroup-parent';
 
 export function compileHost(
@@ -30,11 +32,11 @@ export function compileHost(
   const { ownUserNamespace } = shared;
   const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
 
-  // v2: the process is born in its cgroup. v1: it enters by itself, later, so the process comes first and
-  // makes its namespaces while this phase goes on.
+  // v2: the process is created in its cgroup. v1: it enters by itself, later, so the process is created first and
+  // makes its namespaces while this phase continues.
   const v2 = input.cgroup.placements.filter(({ version }) => version === 2);
   let born: number | undefined;
-  // The directory says whose the cgroups are, so it is there before any of them.
+  // The directory names the owner of the cgroups, so it is made before any of them.
   if (v2.length > 0) makeDirectory(steps, input);
   for (const placement of v2) {
     makeCgroup(steps, placement);
@@ -48,10 +50,10 @@ export function compileHost(
   }
   let flags = NAMESPACE_FLAGS.mount | NAMESPACE_FLAGS.pid;
   if (ownUserNamespace) flags |= NAMESPACE_FLAGS.user;
-  // Who is to give it a network finds the namespace there.
+  // The program that provides the network needs the namespace from the start.
   if (input.helper !== undefined) flags |= NAMESPACE_FLAGS.network;
   if (!namespaces.has('pid')) flags &= ~NAMESPACE_FLAGS.pid;
-  // The user namespace belongs to container root's user: its limits are not those of who starts it.
+  // The user namespace belongs to container root's user: its limits are not those of the starting user.
   const owner = ownUserNamespace ? shared.rootUid : 0;
   steps.push({ op: 'clone', slots: [born], numbers: [flags, 0, owner, keptByExec(spec)] });
   if (born === undefined) makeDirectory(steps, input);
@@ -65,7 +67,7 @@ export function compileHost(
     userns = slots.take();
     steps.push({ op: 'ns.open', slots: [userns], texts: ['user'] });
   }
-  // Held by this process, so that its teardown thread is who takes the mounts down. A supervisor does that anyway.
+  // Held by this process, so that its teardown thread takes the mounts down. A supervisor does that anyway.
   const mounts = input.owner === undefined ? undefined : slots.take();
   if (mounts !== undefined) steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
   const label = spec.linux?.mountLabel;
@@ -77,7 +79,7 @@ export function compileHost(
   if (ownUserNamespace) steps.push({ op: 'fsids.set', numbers: [0, 0] });
   makeTmpfs(steps, spec, shared);
   openBinds(steps, spec, shared, slots, userns);
-  // And makes those while the rest is made here.
+  // The container attaches these while the rest is made here.
   const early = [shared.scratch, ...shared.binds.values(), ...shared.tmpfs.values()];
   early.push(...shared.devices.values());
   if (shared.none !== undefined) {
@@ -130,7 +132,7 @@ function makeDirectory(steps: Step[], { directory, owner, cgroupParent }: Launch
     { op: 'dir.make', texts: [directory], numbers: [0o700] },
     { op: 'symlink.make', texts: [owner, `${directory}/owner`] },
   );
-  // And where, if not where all are.
+  // The parent of the cgroups, if it is not the default one.
   if (cgroupParent !== undefined)
     steps.push({ op: 'symlink.make', texts: [cgroupParent, `${directory}/${PARENT_LINK}`] });
 }

@@ -20,7 +20,7 @@ export function makeRoot(
   const { ownUserNamespace, rootUid, rootGid } = shared;
   const attributes = devicesInRoot === true ? 0 : ATTR.noDev;
   const assume = () => {
-    // Work directories and device nodes then belong to container root, whose ids the layers speak.
+    // Work directories and device nodes then belong to container root, whose ids the layers use.
     if (ownUserNamespace) steps.push({ op: 'fsids.set', numbers: [rootUid, rootGid] });
   };
   const open = (path: string) => {
@@ -76,24 +76,24 @@ export function makeRoot(
       ? open(directory)
       : mountLayer(steps, layer, directory, attributes, shared, slots, userns);
   assume();
-  // In a layer of its own its directories are made by container root, whose ids it speaks.
+  // In a separate layer the directories are made by container root, whose ids the layer uses.
   if (layer !== undefined) makeLayer(own);
   steps.push({
     op: 'overlay.make',
     slots: [shared.root, own],
-    // What overlay has to note of a file goes where a user namespace may write.
+    // overlay stores its attributes of files where a user namespace may write.
     texts: [slotList(lowers), rootless === undefined ? undefined : 'userxattr', label],
-    // In a file system that is kept, and that the container may have filled.
+    // In a persistent file system, which the container may have filled.
     numbers: [way, attributes, 0, layer?.kind === 'image' ? 1 : 0],
   });
 }
 
-/** One for each page: files with content take a page, but names of empty ones would take kernel memory without end. */
+/** One inode for each page: without a limit, empty files would use unlimited kernel memory. */
 function inodesOf(size: number): number {
   return Math.ceil(size / 4096);
 }
 
-/** What a layer with a size lies on; returns the slot of its mount. */
+/** Mounts the file system of a layer with a size; returns the slot of the mount. */
 function mountLayer(
   steps: Step[],
   layer: LayerPlan,
@@ -116,7 +116,7 @@ function mountLayer(
     });
     return own;
   }
-  // By a mount that nobody else has: the kernel names the file by its path there, and sysfs shows that to everybody.
+  // Through a private mount: sysfs shows the path of the file to all users, and there it is relative to the mount.
   const [parent, image, own] = [slots.take(), slots.take(), slots.take()];
   steps.push(
     {

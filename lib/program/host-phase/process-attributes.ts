@@ -5,7 +5,7 @@ import type { Spec } from '../../oci/runtime-spec.js';
 import { limitNumber } from '../compile-process.js';
 import type { Step } from '../instructions.js';
 
-/** With these the container's phase sets everything up in a user namespace of its own. */
+/** The container phase needs these for its set-up in a user namespace. */
 const SETUP = capabilityMask([
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
@@ -19,20 +19,20 @@ const SETUP = capabilityMask([
   'CAP_SYS_ADMIN',
 ]);
 
-/** Capabilities that caisson-init must have although there is no id map yet when it is executed. */
+/** Capabilities that caisson-init must keep although no id map exists yet when it is executed. */
 export function keptByExec({ process }: Spec): bigint {
   const sets = process?.capabilities;
   if (sets === undefined) return capabilityMask(CAPABILITIES);
   return SETUP | capabilityMask(sets.permitted) | capabilityMask(sets.inheritable);
 }
 
-/** Not that of whoever starts it, as far as that can be taken back: to lower a score needs CAP_SYS_RESOURCE. */
+/** Not inherited from the starting process, as far as possible: lowering a score needs CAP_SYS_RESOURCE. */
 export function adjustOomScore(steps: Step[], { process }: Spec): void {
   const adjustment = process?.oomScoreAdj;
   steps.push({ op: 'oom.set', numbers: adjustment === undefined ? [0, 1] : [adjustment] });
 }
 
-/** Hard limits that the container's root may not raise itself. */
+/** Hard limits, which the container's root may not raise itself. */
 export function raiseLimits(steps: Step[], { process }: Spec): void {
   for (const { type, hard } of process?.rlimits ?? [])
     steps.push({ op: 'rlimit.raise', numbers: [RLIMITS[type], limitNumber(hard)] });

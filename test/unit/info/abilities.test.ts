@@ -36,11 +36,11 @@ const root: Confinement = {
   ownUserNamespace: false,
 };
 const user: Confinement = { ...root, uid: 1000, capabilities: 0n };
-const around: Confinement = { ...root, inside: 'podman' };
+const contained: Confinement = { ...root, inside: 'podman' };
 
 const machine: MachineFacts = {
   kernel: '6.12.1',
-  around: root,
+  confinement: root,
   userName: 'root',
   probe: parseProbe(EVERYTHING),
   layout: makeLayout([unified], new Set()),
@@ -78,11 +78,11 @@ describe('abilities', () => {
     reason: RegExp,
     remedy: RegExp,
   ])[] = [
-    ['no root', 'privileges', { around: user }, /not root/, /sudo/],
+    ['no root', 'privileges', { confinement: user }, /not root/, /sudo/],
     [
       'root of a container without a capability',
       'privileges',
-      { around: { ...around, capabilities: ALL & ~(1n << 21n) } },
+      { confinement: { ...contained, capabilities: ALL & ~(1n << 21n) } },
       /without CAP_SYS_ADMIN$/,
       /--cap-add SYS_ADMIN, or --privileged/,
     ],
@@ -110,42 +110,42 @@ describe('abilities', () => {
     [
       'user namespaces that are used up',
       'user-namespaces',
-      { ...failing('userns 28 unshare'), around: user, maxUserNamespaces: '10000' },
+      { ...failing('userns 28 unshare'), confinement: user, maxUserNamespaces: '10000' },
       /as many as .*in use .*10000/,
       /sysctl user.max_user_namespaces=20000$/,
     ],
     [
-      'user namespaces that are used up around this one',
+      'user namespaces that are used up in an outer one',
       'user-namespaces',
       { ...failing('userns 28 unshare'), maxUserNamespaces: '2147483647' },
-      /around this one is reached/,
+      /of an outer user namespace is reached/,
       /sysctl user.max_user_namespaces=\d+, there$/,
     ],
     [
       'user namespaces for root only',
       'user-namespaces',
-      { ...failing('userns 1 unshare'), around: user, unprivilegedUserns: '0' },
+      { ...failing('userns 1 unshare'), confinement: user, unprivilegedUserns: '0' },
       /unprivileged_userns_clone is 0/,
       /sysctl kernel.unprivileged_userns_clone=1/,
     ],
     [
       'user namespaces without power',
       'user-namespaces',
-      { ...failing('userns.power 1 unshare'), around: user, apparmorRestrictsUserns: '1' },
+      { ...failing('userns.power 1 unshare'), confinement: user, apparmorRestrictsUserns: '1' },
       /apparmor_restrict_unprivileged_userns is 1/,
       /sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile/,
     ],
     [
       'newuidmap not installed',
       'subordinate-ids',
-      { around: user, newuidmap: { privileged: false } },
+      { confinement: user, newuidmap: { privileged: false } },
       /newuidmap is not installed/,
       /uidmap/,
     ],
     [
       'newuidmap without its rights',
       'subordinate-ids',
-      { around: { ...user, bound: true } },
+      { confinement: { ...user, bound: true } },
       /no-new-privileges/,
       /NoNewPrivileges=no/,
     ],
@@ -161,7 +161,7 @@ describe('abilities', () => {
     [
       'no tap devices in a container',
       'slirp4netns',
-      { tun: 'missing', around },
+      { tun: 'missing', confinement: contained },
       /tun is missing/,
       /--device \/dev\/net\/tun/,
     ],
@@ -169,35 +169,35 @@ describe('abilities', () => {
     [
       'newgidmap without set-user-id',
       'subordinate-ids',
-      { around: user, newgidmap: { path: '/usr/bin/newgidmap', privileged: false } },
+      { confinement: user, newgidmap: { path: '/usr/bin/newgidmap', privileged: false } },
       /set-user-id/,
       /chmod u\+s \/usr\/bin\/newgidmap/,
     ],
     [
       'no range in subgid',
       'subordinate-ids',
-      { around: user, userName: 'ann', subgids: [] },
+      { confinement: user, userName: 'ann', subgids: [] },
       /\/etc\/subgid has no range for ann/,
       /usermod --add-subgids 165536-231071 ann/,
     ],
     [
       'a masked /proc',
       'proc',
-      { ...failing('mount.proc 1 fsmount'), around: { ...around, ownUserNamespace: true } },
+      { ...failing('mount.proc 1 fsmount'), confinement: { ...contained, ownUserNamespace: true } },
       /\/proc are masked/,
       /unmask=ALL/,
     ],
     [
       'a filter that refuses mounts',
       'mounts',
-      { ...failing('mount.tmpfs 1 fsopen'), around: { ...around, filtered: true } },
+      { ...failing('mount.tmpfs 1 fsopen'), confinement: { ...contained, filtered: true } },
       /seccomp filter .* refuses fsopen/,
       /--security-opt seccomp=unconfined/,
     ],
     [
       'a filter that hides clone3',
       'clone-into-cgroup',
-      { ...failing('clone.cgroup 38 clone3'), around: { ...around, filtered: true } },
+      { ...failing('clone.cgroup 38 clone3'), confinement: { ...contained, filtered: true } },
       /seccomp filter .* clone3 .* ENOSYS/,
       /--security-opt seccomp=unconfined/,
     ],
@@ -206,7 +206,7 @@ describe('abilities', () => {
       'mounts',
       {
         ...failing('mount.private 13 mount'),
-        around: { ...around, profile: 'docker-default (enforce)' },
+        confinement: { ...contained, profile: 'docker-default (enforce)' },
       },
       /docker-default/,
       /apparmor=unconfined/,
@@ -214,7 +214,10 @@ describe('abilities', () => {
     [
       'no right to make device nodes',
       'device-nodes',
-      { ...failing('mknod 1 mknodat'), around: { ...around, capabilities: ALL & ~(1n << 27n) } },
+      {
+        ...failing('mknod 1 mknodat'),
+        confinement: { ...contained, capabilities: ALL & ~(1n << 27n) },
+      },
       /no CAP_MKNOD/,
       /--cap-add MKNOD/,
     ],
@@ -244,7 +247,10 @@ describe('abilities', () => {
     [
       'read-only cgroups',
       'cgroups',
-      { layout: makeLayout([{ ...unified, usable: false, readOnly: true }], new Set()), around },
+      {
+        layout: makeLayout([{ ...unified, usable: false, readOnly: true }], new Set()),
+        confinement: contained,
+      },
       /read-only/,
       /--privileged/,
     ],
@@ -253,7 +259,7 @@ describe('abilities', () => {
       'cgroups',
       {
         layout: makeLayout([{ ...unified, usable: false }], new Set()),
-        around: user,
+        confinement: user,
         delegation: 'log in',
       },
       /not writable for this user/,
@@ -297,6 +303,6 @@ describe('abilities', () => {
 
   it('A lack that has no known reason is explained by nothing', () => {
     expect(explainRefusal({ call: 'mount', errno: 'EPERM' }, root)).to.equal(undefined);
-    expect(explainRefusal({ call: 'mount', errno: 'EINVAL' }, around)).to.equal(undefined);
+    expect(explainRefusal({ call: 'mount', errno: 'EINVAL' }, contained)).to.equal(undefined);
   });
 });
