@@ -217,7 +217,7 @@ Napi::Value release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// hurry(): whoever waits until nothing is left is told at once.
+// hurry(): callers that wait until nothing is left are notified at once.
 Napi::Value hurry(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).hurry();
   return info.Env().Undefined();

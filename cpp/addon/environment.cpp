@@ -175,7 +175,7 @@ void Environment::run_ready() {
     if (const auto container = find(static_cast<uint32_t>(data >> 32)))
       container->ready(static_cast<Source>(static_cast<uint32_t>(data)));
   }
-  // Last, because somebody waits for what is above.
+  // Last, because callers wait for what is above.
   run_tasks();
 }
 

@@ -74,7 +74,7 @@ class Environment {
     };
     std::mutex mutex_;
     std::vector<Task> tasks_;
-    bool patient_ = false;        // somebody looks soon
+    bool patient_ = false;        // it is looked at soon
     uv_async_t* wake_ = nullptr;  // null once the environment is closing
     int epoll_ = -1;              // the environment's, or a negated errno
   };

@@ -50,7 +50,7 @@ class Walk {
         if (levels_.empty()) break;
         here = open_directory(here.get(), "..");
         struct statx info {};
-        // Somebody has moved it: where this is now is no longer known.
+        // Another process has moved it: its location is no longer known.
         if (!here.valid() || !look(here.get(), "", AT_EMPTY_PATH, info) ||
             inode_of(info) != levels_.back().inode)
           break;

@@ -1,6 +1,6 @@
 // The cleanup helper's journal: a memfd that Node's side writes and the cleanup helper reads. An
-// array of entries of one size, each with the teardown program of a container that may need
-// undoing, and, where no cgroup tells what belongs to it, with its process.
+// array of entries of one size, each with the teardown program of a container that may have to
+// be torn down, and, if no cgroup identifies its processes, with its first process.
 #pragma once
 
 #include "instruction.h"

@@ -1,5 +1,5 @@
-// A decoded program: the bytes as they are, checked once, so that whoever executes it need not look
-// again.
+// A decoded program: the unchanged bytes, checked once, so that the code that executes it need not
+// check again.
 #pragma once
 
 #include "instruction.h"
@@ -30,7 +30,7 @@ class Program {
   const Header* header_ = nullptr;
 };
 
-// For who has the bytes in memory of his own.
+// For code that owns the memory of the bytes.
 inline Step& writable(const Step& step) {
   return const_cast<Step&>(step);
 }

@@ -19,8 +19,8 @@ enum SupervisorFlag : uint32_t {
   kSupervisorStdinOnce = 4,
   kSupervisorAutoRemove = 8,
   kSupervisorNoLog = 16,
-  kSupervisorGated = 32,  // it begins when the first client says so: somebody moves it first
-  kSupervisorOwnUserNamespace = 64,  // an ordinary user's: see init/user_namespace.h
+  kSupervisorGated = 32,  // it begins when the first client says so, which moves it first
+  kSupervisorOwnUserNamespace = 64,  // rootless: see init/user_namespace.h
   kSupervisorBound = 128,            // it ends with its first client
 };
 

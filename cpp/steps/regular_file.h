@@ -1,4 +1,4 @@
-// Opening files whose names a container, or whoever may write to its root, has chosen.
+// Opening files whose names a container, or a process that may write to its root, has chosen.
 #pragma once
 
 #include "../base/result.h"

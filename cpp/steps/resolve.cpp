@@ -91,7 +91,7 @@ Status make_directories(int root, const char* path, Follow follow, uint32_t mode
     const long made = sys::call(__NR_mkdirat, parent.value().get(), name.c_str(), mode);
     if (made >= 0) continue;
     if (made != -EEXIST) return failure(made, "mkdirat");
-    // Either somebody else has just made it, or it is a link to what does not exist.
+    // Either another process has just created it, or it is a link to a path that does not exist.
     if (open_below(root, so_far.c_str(), O_PATH | O_DIRECTORY, follow).ok()) continue;
     return follow_link(parent.value().get(), parent_path.c_str(), name.c_str(), rest, next);
   }

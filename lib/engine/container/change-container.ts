@@ -1,4 +1,4 @@
-/** A change of a container's configuration that has to be made in several places: in all of them, or in none. */
+/** A change of a container's configuration that concerns several files: it is made in all of them, or in none. */
 import { isErrno } from '../../base/errno.js';
 import { CREATED } from '../store/parse-stored.js';
 import { noSuchContainer, type Store } from '../store/store.js';
@@ -8,8 +8,8 @@ import { deleteUnreadable } from './recover.js';
 export type Rollback = (() => Promise<unknown>)[];
 
 /**
- * Writes the new configuration beside the old one, makes the change in the other places, and then puts the new
- * configuration in place of the old one. The caller holds the container's lock.
+ * Writes the new configuration beside the old one, makes the change in the other files, and then replaces the old
+ * configuration. The caller holds the container's lock.
  *
  * @param change adds to `rollback`, before each part, what takes that part back; called in the reverse order when a
  *   later part fails

@@ -178,8 +178,8 @@ export class Container {
   }
 
   /**
-   * Gives it another name. The name is stored in several places, which all have it afterwards, or none: what needs room
-   * on the disk comes first, and the configuration, which decides, is put in place last.
+   * Gives it another name. The name is stored in several files, all or none of which are changed: steps that need disk space
+   * come first, and the configuration, which decides, is replaced last.
    *
    * @throws ERR_NAME_IN_USE, ERR_STORAGE
    */

@@ -1,4 +1,4 @@
-/** What may be asked of a container that is kept: how it runs, and how it is kept. */
+/** The options of a detached container: those of its runs, and those of its supervisor. */
 import { boolean, invalid, isRecord, wholeNumber } from '../../base/check.js';
 import { type Healthcheck, type HealthcheckOptions, parseHealthcheck } from './healthcheck.js';
 import type { RunOptions } from './options.js';
@@ -83,7 +83,7 @@ export function splitOptions(options: CreateOptions): { run: RunOptions; kept: D
         name,
         value,
         'is an option of run only',
-        `a container that is kept has none${INSTEAD[name] ?? ''}`,
+        `a detached container has none${INSTEAD[name] ?? ''}`,
       );
   }
   const policy = parseRestartPolicy('restart', restart);

@@ -38,7 +38,7 @@ export interface EnvironmentFacts {
   readonly terminal: boolean;
 }
 
-/** In Docker's order: PATH, HOSTNAME, TERM, then the image's, then the user's, then HOME where nobody set it. */
+/** In Docker's order: PATH, HOSTNAME, TERM, then the image's, then the user's, then HOME if it is not set. */
 export function buildEnvironment(
   image: readonly string[],
   user: readonly string[],

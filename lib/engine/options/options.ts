@@ -52,8 +52,8 @@ export interface BindMountOption {
  * set-user-id bits too.
  *
  * `host`: each user of the container is the host's with the same number, its root the host's root, as with Docker. The
- * others map one user, and everybody else is nobody there: `owner`, who owns the volume; `caller`, who has started
- * this process, before sudo(8); `nobody`, 65534.
+ * others map one user, and all other users are nobody there: `owner`, the owner of the volume; `caller`, the user that has
+ * started this process, before sudo(8); `nobody`, 65534.
  */
 export type VolumeUser = 'host' | 'owner' | 'caller' | 'nobody';
 
@@ -206,10 +206,10 @@ export interface MountOptions {
   readonly volumes?: readonly string[] | undefined;
   readonly mounts?: readonly MountOption[] | undefined;
   /**
-   * Of all volumes and binds that do not say it themselves. Default: `host` where nothing can come of it, for a volume that is
-   * read-only, or that no other user of the host can reach (a directory of root's alone, mode 0700, is on the way). Otherwise
-   * `owner`, and `nobody` where that is the host's root: a container must not leave programs of root's for others. Ordinary
-   * users' containers, and those with `userns: 'host'`, have `host`.
+   * Of all volumes and binds that do not say it themselves. Default: `host` where it is harmless, for a volume that is
+   * read-only, or that no other user of the host can reach (a directory on its path is accessible to root only, mode 0700).
+   * Otherwise `owner`, or `nobody` if the owner is the host's root: a container must not leave programs of root for other users.
+   * Rootless containers, and those with `userns: 'host'`, have `host`.
    */
   readonly idmap?: VolumeUser | undefined;
   /**
@@ -232,13 +232,13 @@ export interface MountOptions {
   readonly deviceCgroupRules?: readonly string[] | undefined;
   /**
    * `size`: of the writable layer, at least 8 MiB; a full one is ENOSPC for the container alone. Also as `size=10g`
-   * strings. The layer of `Engine.run` is then a tmpfs: its files are in memory, and count as the container's. That of a
-   * container that is kept is an ext4 file system in a sparse file below the data root, of which its tables take a few
-   * percent; it takes mke2fs (package e2fsprogs) and loop devices. An ordinary user's container can have a size when it is
-   * not kept (`run`, `autoRemove`; a `restart` then begins with an empty layer), from Linux 6.6 on.
+   * strings. The layer of `Engine.run` is then a tmpfs: its files are in memory, and count as the container's. The layer of a
+   * detached container is an ext4 file system in a sparse file below the data root, of which its tables take a few percent; it
+   * needs mke2fs (package e2fsprogs) and loop devices. A rootless container can have a size if it is removed at its end (`run`,
+   * `autoRemove`; a `restart` then begins with an empty layer), from Linux 6.6 on.
    *
-   * ERR_INVALID_OPTION: too small. ERR_UNSUPPORTED_OPTION: another name than `size`; mke2fs is missing; an ordinary user's
-   * that is kept. ERR_KERNEL_FEATURE_MISSING: no loop devices. ERR_CONFLICTING_OPTIONS: a root that is used in place has
+   * ERR_INVALID_OPTION: too small. ERR_UNSUPPORTED_OPTION: another name than `size`; mke2fs is missing; any other rootless
+   * container. ERR_KERNEL_FEATURE_MISSING: no loop devices. ERR_CONFLICTING_OPTIONS: a root that is used in place has
    * no layer.
    */
   readonly storageOpt?: { readonly size?: Size | undefined } | readonly string[] | undefined;

@@ -8,7 +8,7 @@ export type SeccompChoice =
 export interface SecurityOptions {
   readonly noNewPrivileges: boolean;
   readonly seccomp: SeccompChoice;
-  /** An AppArmor profile, or `unconfined`. Undefined: that of whoever starts it. */
+  /** An AppArmor profile, or `unconfined`. Undefined: that of the process that starts it. */
   readonly apparmor: string | undefined;
   /** Parts of an SELinux label, such as `type:container_t`; none with `disable`. */
   readonly labels: readonly string[];

@@ -33,7 +33,7 @@ function isLimited({ access }: DeviceConfig): boolean {
 }
 
 /**
- * An ordinary user's containers have no filter: the kernel keeps it for root. They cannot open what this user cannot.
+ * Rootless containers have no filter, because the kernel reserves it for root. They cannot open what this user cannot.
  *
  * @throws ERR_UNSUPPORTED_OPTION for what would be promised in vain
  */

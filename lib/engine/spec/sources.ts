@@ -166,7 +166,7 @@ const OWN: ReadonlySet<string> = new Set([
   '.udev',
 ]);
 
-/** An ordinary user's containers have no more than he has: what he may not open is left out. */
+/** Rootless containers have only the devices that this user may open; all others are left out. */
 async function isOpenToUs(path: string): Promise<boolean> {
   if (isRoot()) return true;
   return access(path, constants.R_OK).then(

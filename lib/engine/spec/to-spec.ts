@@ -34,7 +34,7 @@ export interface SpecFacts {
   /** Where the config names none. Default: the short id. */
   readonly hostname?: string | undefined;
   readonly seccomp?: LinuxSeccomp | undefined;
-  /** An ordinary user's; undefined for root. */
+  /** Of a rootless user; undefined for root. */
   readonly users?: UserNamespaceIds | undefined;
   /** Of `callersOpenFiles`: for programs that are not told of another limit. */
   readonly openFiles?: readonly PosixRlimit[] | undefined;

@@ -28,7 +28,7 @@ async function noteUsers(
 ): Promise<string | undefined> {
   const { source, target, options } = mount;
   if (owner !== undefined && owner.uid !== 0)
-    return `${target}: the container's user is ${owner.uid}:${owner.gid} in ${source}, and everybody else nobody`;
+    return `${target}: the container's user is ${owner.uid}:${owner.gid} in ${source}, and all other users are nobody`;
   if (options.includes('ro') || !(await canBeReached(mount))) return undefined;
   return (
     `warning: ${target}: the container's root is the host's in ${source}, which other users can reach: it can leave them ` +
@@ -41,6 +41,6 @@ async function noteOwnership(source: string, { target }: MountConfig): Promise<s
   if (tried?.errno === undefined) return undefined;
   return (
     `${target}: the file system of ${source} cannot be idmapped (${tried.errno}): owners that are not the container's show as ` +
-    'nobody, and the container has the rights that everybody has there'
+    'nobody, and the container has the rights that all users have there'
   );
 }

@@ -43,7 +43,7 @@ async function ownerOf(
   look: () => Promise<Stats>,
   ownUserNamespace: boolean,
 ): Promise<VolumeOwner | undefined> {
-  if (!isRoot()) return checkWithoutRoot(mount);
+  if (!isRoot()) return checkRootless(mount);
   if (!ownUserNamespace) return checkWithHostUsers(mount);
   switch (mount.idmap) {
     case 'host':
@@ -74,13 +74,13 @@ function caller(): VolumeOwner {
     : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }
 
-/** An ordinary user's container root is that user. */
-function checkWithoutRoot({ idmap, from }: MountConfig): undefined {
+/** The root of a rootless container is the user. */
+function checkRootless({ idmap, from }: MountConfig): undefined {
   if (idmap === 'owner' || idmap === 'nobody')
     throw unsupported(
       from,
       `idmap=${idmap}`,
-      'needs root: the root of an ordinary user\u2019s container is that user',
+      'needs root: the root of a rootless container is the user',
     );
 }
 
@@ -92,12 +92,13 @@ function checkWithHostUsers({ idmap, from }: MountConfig): undefined {
 
 /** Whether other users of the host can get there: not through a directory that is for root alone. */
 export async function canBeReached({ source = '/' }: MountConfig): Promise<boolean> {
-  const places: string[] = [];
-  // What is not there is told of by who looks at the source itself.
+  const path: string[] = [];
+  // A missing source is reported by the code that opens it.
   const end = await realpath(source).catch(() => '/');
-  for (let place = end; places.at(-1) !== '/'; place = dirname(place)) places.push(place);
+  for (let directory = end; path.at(-1) !== '/'; directory = dirname(directory))
+    path.push(directory);
   const closed = await Promise.all(
-    places.map((place) => stat(place).then(isForRootAlone, () => false)),
+    path.map((directory) => stat(directory).then(isForRootAlone, () => false)),
   );
   return !closed.includes(true);
 }
