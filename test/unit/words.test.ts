@@ -16,11 +16,7 @@ const RULES: readonly Rule[] = [
   {
     words: /\bkept containers?\b|\bcontainers? (?:that|which) (?:is|are) kept\b/,
     instead: 'detached container',
-    still: [
-      'lib/engine/container/create-container.ts',
-      'lib/engine/engine.ts',
-      'lib/engine/start/',
-    ],
+    still: ['lib/engine/supervisor/start-detached.ts'],
   },
   { words: /\bmonitors?\b/, instead: 'supervisor' },
   { words: /\bkeepers?\b/, instead: 'exec supervisor', still: ['cpp/addon/'] },
@@ -38,7 +34,7 @@ const RULES: readonly Rule[] = [
   {
     words: /\blet(?:s|ting)? go\b/,
     instead: 'release, resume, disconnect',
-    still: ['cpp/addon/', 'cpp/launcher/launcher.h', 'cpp/supervisor/client.h'],
+    still: ['cpp/addon/', 'cpp/launcher/launcher.h'],
   },
   { words: /\badmit(?:s|ted|ting)?\b/, instead: 'write the id maps' },
   {
@@ -49,13 +45,12 @@ const RULES: readonly Rule[] = [
   {
     words: /\bwithout root\b|\bordinary users?\b/,
     instead: 'rootless, unprivileged user',
-    still: ['lib/engine/engine.ts', 'lib/engine/options/config.ts', 'lib/engine/start/'],
+    still: ['lib/engine/options/config.ts', 'lib/engine/supervisor/'],
   },
   { words: /\bwithout a daemon\b/, instead: 'daemonless' },
   {
     words: /\b(?:container|containers|users) around\b/,
     instead: 'outer container',
-    still: ['lib/engine/start/failure.ts'],
   },
   { words: /\bstamps?\b/, instead: 'instantiate, timestamp' },
   {
@@ -71,21 +66,14 @@ const RULES: readonly Rule[] = [
       'lib/engine/options/',
       'lib/engine/spec/to-spec.ts',
       'lib/engine/start/exec.ts',
-      'lib/engine/store/paths.ts',
+      'lib/engine/store/',
       'lib/image/host-etc.ts',
     ],
   },
   {
     words: /\bplaces\b/,
     instead: 'paths, files, clients',
-    still: [
-      'cpp/addon/',
-      'cpp/launcher/',
-      'cpp/supervisor/',
-      'lib/engine/start/',
-      'lib/native/binding.ts',
-      'lib/program/template.ts',
-    ],
+    still: ['cpp/addon/', 'cpp/launcher/', 'lib/engine/start/accounts.ts', 'lib/native/binding.ts'],
   },
   { words: /\bcures?\b/, instead: 'remedy' },
   { words: /\b(?:a|the|its|this|that|each|no) cause\b/, instead: 'reason' },
@@ -93,14 +81,7 @@ const RULES: readonly Rule[] = [
   {
     words: /\bwho(?:ever|mever)\b/,
     instead: 'the process that, the caller',
-    still: [
-      'cpp/addon/container.cpp',
-      'cpp/launcher/launcher.cpp',
-      'cpp/supervisor/',
-      'lib/engine/engine.ts',
-      'lib/engine/start/',
-      'lib/engine/store/locks.ts',
-    ],
+    still: ['cpp/addon/container.cpp', 'cpp/launcher/launcher.cpp'],
   },
   {
     words: /\b(?:some|any|every)body\b|\bsomeone\b|\banyone\b/,
@@ -108,16 +89,14 @@ const RULES: readonly Rule[] = [
     still: [
       'cpp/addon/',
       'cpp/launcher/',
-      'cpp/supervisor/',
-      'lib/engine/engine.ts',
-      'lib/engine/start/',
+      'lib/engine/start/streams.ts',
       'lib/engine/store/',
+      'lib/engine/supervisor/start-detached.ts',
     ],
   },
   {
     words: /\bhi[sm]\b|\bs?he\b/,
     instead: "the user's, the user",
-    still: ['cpp/supervisor/supervisor.cpp', 'lib/engine/start/'],
   },
 ];
 
