@@ -10,11 +10,13 @@
 
 #include "../base/kernel.h"
 #include "../base/mount_api.h"
+#include "../launcher/launcher.h"
 #include "../steps/regular_file.h"
 #include "compile_seccomp.h"
-#include "container.h"
+#include "container_calls.h"
 #include "environment.h"
 #include "layouts.h"
+#include "listener.h"
 #include "tree_size.h"
 
 namespace caisson {
@@ -227,19 +229,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData<Environment>(new Environment(env));
   exports.Set("setup", Napi::Function::New(env, setup));
   exports.Set("layouts", Napi::Function::New(env, layouts));
-  exports.Set("template", Napi::Function::New(env, make_template));
-  exports.Set("instantiate", Napi::Function::New(env, instantiate));
-  exports.Set("launch", Napi::Function::New(env, Container::launch));
-  exports.Set("kill", Napi::Function::New(env, Container::kill_by_token));
-  exports.Set("goOn", Napi::Function::New(env, Container::go_on_by_token));
-  exports.Set("leave", Napi::Function::New(env, Container::leave_by_token));
-  exports.Set("watchStart", Napi::Function::New(env, Container::watch_start_by_token));
-  exports.Set("pause", Napi::Function::New(env, Container::pause_by_token));
-  exports.Set("resume", Napi::Function::New(env, Container::resume_by_token));
-  exports.Set("passOn", Napi::Function::New(env, Container::pass_on_by_token));
-  exports.Set("write", Napi::Function::New(env, Container::write_by_token));
-  exports.Set("endInput", Napi::Function::New(env, Container::end_input_by_token));
-  exports.Set("resize", Napi::Function::New(env, Container::resize_by_token));
+  add_container_calls(env, exports);
   exports.Set("lockByte", Napi::Function::New(env, lock_byte));
   exports.Set("readBelow", Napi::Function::New(env, read_below));
   exports.Set("treeSize", Napi::Function::New(env, tree_size));

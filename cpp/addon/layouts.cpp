@@ -8,8 +8,9 @@
 #include "../program/control.h"
 #include "../program/page.h"
 #include "../program/supervisor_config.h"
+#include "../steps/machine.h"
 #include "../supervisor/client.h"
-#include "container.h"
+#include "listener.h"
 
 namespace caisson {
 namespace {

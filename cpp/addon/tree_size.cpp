@@ -1,7 +1,5 @@
 #include "tree_size.h"
 
-#include <linux/types.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include <set>
@@ -12,28 +10,16 @@
 #include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../host/loop_device.h"
+#include "../steps/directory.h"
 #include "environment.h"
 
 namespace caisson {
 namespace {
 
-struct DirectoryEntry {
-  uint64_t inode;
-  int64_t offset;
-  uint16_t size;
-  uint8_t type;
-  char name[];
-};
-
 using Inode = std::pair<uint64_t, uint64_t>;
 
 Inode inode_of(const struct statx& info) {
   return {uint64_t{info.stx_dev_major} << 32 | info.stx_dev_minor, info.stx_ino};
-}
-
-UniqueFd open_directory(int directory, const char* name) {
-  return UniqueFd(static_cast<int>(
-      sys::call(__NR_openat, directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)));
 }
 
 // Walks by descriptors, since a name may be no text, a path may be longer than any that the kernel
@@ -81,17 +67,8 @@ class Walk {
     struct statx info {};
     look(directory, "", AT_EMPTY_PATH, info);
     levels_.push_back({inode_of(info), {}});
-    alignas(DirectoryEntry) char bytes[16 << 10];
-    for (;;) {
-      const long n = sys::call(__NR_getdents64, directory, bytes, sizeof bytes);
-      if (n <= 0) return;
-      for (long at = 0; at < n;) {
-        const auto* entry = reinterpret_cast<const DirectoryEntry*>(bytes + at);
-        at += entry->size;
-        if (strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0)
-          count(directory, *entry);
-      }
-    }
+    each_entry<(16 << 10)>(directory,
+                           [&](const DirectoryEntry& entry) { count(directory, entry); });
   }
 
   void count(int directory, const DirectoryEntry& entry) {

@@ -227,9 +227,9 @@ void Launcher::remove_from_guard(Launch& launch) {
 }
 
 void Launcher::execute(Launch& launch, Workplace& workplace) {
-  const LaunchTemplate& recipe = *launch.recipe;
-  launch.program = recipe.program.instantiate(launch.identity, launch.command);
-  launch.teardown = recipe.teardown.instantiate(launch.identity);
+  const LaunchTemplate& templates = *launch.templates;
+  launch.program = templates.program.instantiate(launch.identity, launch.command);
+  launch.teardown = templates.teardown.instantiate(launch.identity);
   Program program;
   const char* reason = nullptr;
   if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {
@@ -284,9 +284,9 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   launch.later = machine.later;
   for (size_t i = 0; i < machine.later.count; ++i)
     launch.later_fds.push_back(std::move(machine.later_fds[i]));
-  for (const uint16_t slot : recipe.keep)
+  for (const uint16_t slot : templates.keep)
     launch.kept.push_back(take(slot));
-  for (const uint16_t slot : recipe.hold)
+  for (const uint16_t slot : templates.hold)
     launch.held.emplace_back(take(slot));
 }
 

@@ -22,7 +22,7 @@ namespace caisson {
 
 // One start, from its program to its process.
 struct Launch {
-  std::shared_ptr<const LaunchTemplate> recipe;
+  std::shared_ptr<const LaunchTemplate> templates;
   Identity identity;
   std::vector<uint8_t> command;  // of ProgramTemplate::instantiate()
 
@@ -41,7 +41,7 @@ struct Launch {
   // Of what is to go on only when somebody says so.
   ReleaseMessage later{};
   std::vector<UniqueFd> later_fds;
-  std::vector<int> kept;  // parallel to the recipe's `keep`; -1 where the slot is empty
+  std::vector<int> kept;  // parallel to the template's `keep`; -1 where the slot is empty
   std::vector<UniqueFd> held;
   ErrorRecord error{};  // of a failed start
   bool failed = false;

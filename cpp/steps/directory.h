@@ -22,9 +22,9 @@ inline bool is_dots(const char* name) {
 
 // Reads a directory's entries; the callback gets all but `.` and `..`, until it returns false.
 // Returns 0 or a negated errno.
-template <class Callback>
+template <size_t kRoom = 4096, class Callback>
 long each_entry_while(int directory, Callback callback) {
-  alignas(DirectoryEntry) char bytes[4096];
+  alignas(DirectoryEntry) char bytes[kRoom];
   sys::call(__NR_lseek, directory, 0, 0);
   for (;;) {
     const long n = sys::call(__NR_getdents64, directory, bytes, sizeof bytes);
@@ -38,9 +38,9 @@ long each_entry_while(int directory, Callback callback) {
   }
 }
 
-template <class Callback>
+template <size_t kRoom = 4096, class Callback>
 long each_entry(int directory, Callback callback) {
-  return each_entry_while(directory, [&callback](const DirectoryEntry& entry) {
+  return each_entry_while<kRoom>(directory, [&callback](const DirectoryEntry& entry) {
     callback(entry);
     return true;
   });

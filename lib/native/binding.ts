@@ -1,4 +1,4 @@
-/** The native surface, typed in one place. The other side: cpp/addon/. */
+/** The native surface, typed in one place. The other side: cpp/addon/. What a container tells is in events.ts. */
 
 /** A failed step as the machine records it. */
 export interface NativeError {
@@ -12,32 +12,9 @@ export interface NativeError {
   readonly object: string;
 }
 
-/** Of cpp/addon/container.h. */
-export const EVENT = {
-  input: 0,
-  failed: 1,
-  terminal: 2,
-  started: 3,
-  exited: 4,
-  gone: 5,
-  data: 6,
-  end: 7,
-  waiting: 8,
-  writable: 9,
-} as const;
-
-/**
- * What happens to a container, in this order: `input` (stdin is a pipe, and can be written to), `waiting` (pid, where a
- * `release` waits for `goOn`), `terminal` (if
- * there is one) and `started` (pid; both only after `watchStart`), then `exited` (code or -1, signal or 0, OOM kills,
- * bits: EXECUTED, and of the streams that ended with it 1 and 2, a Float64Array, and where in that the timestamps
- * begin) or `failed` (error), and last `gone` when everything is torn down: a few milliseconds late, if neither `failed`
- * nor a kill has a caller waiting for it. Meanwhile `writable` (stdin, which was full, takes more) and, until both have ended, `data` (1 stdout or 2 stderr,
- * a Buffer, and where in it the bytes begin and end) and `end` (1 or 2; before the exit only of a stream that was paused or resumed). Of a detached exec,
- * `started` is always told, and `exited` says that it is on its own: with -1 and 0.
- */
+/** What the addon calls: an event's number and its values; `containerListener` of events.ts decodes them. */
 export type NativeListener = (
-  event: (typeof EVENT)[keyof typeof EVENT],
+  event: number,
   a?: unknown,
   b?: unknown,
   c?: unknown,
@@ -45,9 +22,6 @@ export type NativeListener = (
   e?: unknown,
   f?: unknown,
 ) => void;
-
-/** Among the bits of `exited`: the program was exec'ed. */
-export const EXECUTED = 4;
 
 /** What starts with the same options have in common. */
 export interface NativeTemplate {

@@ -1,7 +1,8 @@
 /** Launch programs and the native side: the decoder, templates in the addon. No container is started. */
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { EVENT, type NativeError } from '../../lib/native/binding.js';
+import type { NativeError } from '../../lib/native/binding.js';
+import { EVENT } from '../../lib/native/events.js';
 import { loadNative } from '../../lib/native/load.js';
 import { Encoder, HEADER_SIZE, slotList, STEP_SIZE } from '../../lib/program/encode.js';
 import {

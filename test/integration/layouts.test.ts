@@ -17,7 +17,8 @@ import {
   SUPERVISOR_TEXTS,
 } from '../../lib/engine/supervisor/supervisor-config.js';
 import { BEFORE_FIRST_STEP } from '../../lib/engine/start/failure.js';
-import { EVENT, EXECUTED, type NativeLayouts } from '../../lib/native/binding.js';
+import type { NativeLayouts } from '../../lib/native/binding.js';
+import { EVENT, EXECUTED } from '../../lib/native/events.js';
 import { loadNative } from '../../lib/native/load.js';
 import { STAYING } from '../../lib/program/compile-exec.js';
 import {

@@ -6,7 +6,8 @@
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { CaissonError } from '../../base/errors.js';
-import { type Binding, EVENT, EXECUTED, type NativeError } from '../../native/binding.js';
+import type { Binding } from '../../native/binding.js';
+import { type ContainerEvent, containerListener } from '../../native/events.js';
 import { compileRead } from '../../program/compile-read.js';
 import { errnoName } from '../../base/errno.js';
 import { endedEarly, failureOf } from './failure.js';
@@ -147,39 +148,38 @@ export function readAccounts(
       reject(error);
     }
   };
-  const container = binding.launch(template, newId(), 0, false, (event, a, b, c, d, e, f) => {
-    if (event === EVENT.data) {
-      chunks.push(b as Buffer);
-      received += (b as Buffer).length;
-      if (received > MAX_ANSWER)
-        end(
-          new CaissonError('ERR_NO_SUCH_USER', 'the account files of the container are too large', {
-            stage: 'config',
-            path: PATHS[0],
-          }),
-        );
-    } else if (event === EVENT.end) {
-      drained = true;
-      if (succeeded) settle();
-    } else if (event === EVENT.failed) {
-      fail(failureOf(a as NativeError, program, []));
-    } else if (event === EVENT.exited) {
-      const [code, signal, oomKills, bits] = [a, b, c, d] as number[];
-      if (code === 0 && ((bits ?? 0) & EXECUTED) !== 0) {
-        succeeded = true;
-        if (drained || ((bits ?? 0) & 1) !== 0) settle();
-      } else {
-        const timestamps = (e as Float64Array).subarray(f as number);
-        fail(
-          endedEarly(program, timestamps, {
-            code: code ?? 0,
-            signal: signal ?? 0,
-            oomKills: oomKills ?? 0,
-          }),
-        );
-      }
+  const listener = (event: ContainerEvent) => {
+    switch (event.type) {
+      case 'data':
+        chunks.push(event.bytes);
+        received += event.bytes.length;
+        if (received > MAX_ANSWER) end(tooLarge());
+        break;
+      case 'end':
+        drained = true;
+        if (succeeded) settle();
+        break;
+      case 'failed':
+        fail(failureOf(event.error, program, []));
+        break;
+      case 'exited':
+        if (event.code === 0 && event.executed) {
+          succeeded = true;
+          if (drained || event.ended.includes(1)) settle();
+        } else {
+          fail(endedEarly(program, event.timestamps(), event));
+        }
+        break;
+      case 'input':
+      case 'waiting':
+      case 'terminal':
+      case 'started':
+      case 'writable':
+      case 'gone':
+        break;
     }
-  });
+  };
+  const container = binding.launch(template, newId(), 0, false, containerListener(listener));
   const fail = (error: Error) => {
     clearTimeout(timer);
     reject(error);
@@ -194,6 +194,13 @@ export function readAccounts(
     end(new CaissonError('ERR_TIMEOUT', message, { stage: 'config', path: '/etc/passwd' }));
   }, PATIENCE);
   return { accounts, end };
+}
+
+function tooLarge(): CaissonError {
+  return new CaissonError('ERR_NO_SUCH_USER', 'the account files of the container are too large', {
+    stage: 'config',
+    path: PATHS[0],
+  });
 }
 
 /**

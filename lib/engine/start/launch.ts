@@ -1,13 +1,8 @@
 /** Hands a launch program to the native machine and follows the container to its end. */
 import { constants } from 'node:os';
 import type { CaissonError } from '../../base/errors.js';
-import {
-  type Binding,
-  EVENT,
-  EXECUTED,
-  type NativeContainer,
-  type NativeError,
-} from '../../native/binding.js';
+import type { Binding, NativeContainer } from '../../native/binding.js';
+import { containerListener } from '../../native/events.js';
 import { endedEarly, failureOf } from './failure.js';
 import { makeTimeline } from '../../program/timeline.js';
 import type { ContainerConfig } from '../options/config.js';
@@ -71,53 +66,50 @@ export function launch(
     identity.id,
     identity.base ?? 0,
     execution.startWanted || config.terminal !== undefined,
-    (event, a, b, c, d, e, f) => {
-      switch (event) {
-        case EVENT.exited: {
-          const bits = d as number;
-          const timestamps = () => (e as Float64Array).subarray(f as number);
+    containerListener((event) => {
+      switch (event.type) {
+        case 'exited': {
           const ended = {
-            code: a as number,
-            signal: b as number,
-            oomKills: c as number,
-            started: (bits & EXECUTED) !== 0,
-            timeline: () => makeTimeline(prepared.steps(), timestamps()),
+            code: event.code,
+            signal: event.signal,
+            oomKills: event.oomKills,
+            started: event.executed,
+            timeline: () => makeTimeline(prepared.steps(), event.timestamps()),
           };
           if (!ended.started && !execution.killed) {
-            failure ??= endedEarly(prepared.steps(), timestamps(), ended);
+            failure ??= endedEarly(prepared.steps(), event.timestamps(), ended);
             break;
           }
-          if ((bits & 1) !== 0) execution.hasClosed(1);
-          if ((bits & 2) !== 0) execution.hasClosed(2);
+          for (const stream of event.ended) execution.hasClosed(stream);
           execution.hasEnded(ended);
           break;
         }
-        case EVENT.gone:
+        case 'gone':
           done(failure);
           break;
-        case EVENT.data:
-          execution.hasWritten(a as 1 | 2, (b as Buffer).subarray(c as number, d as number));
+        case 'data':
+          execution.hasWritten(event.stream, event.bytes);
           break;
-        case EVENT.end:
-          execution.hasClosed(a as 1 | 2);
+        case 'end':
+          execution.hasClosed(event.stream);
           break;
-        case EVENT.started:
-          execution.hasStarted(a as number);
+        case 'started':
+          execution.hasStarted(event.pid);
           break;
-        case EVENT.failed:
-          failure = failureOf(a as NativeError, prepared.steps(), prepared.args);
+        case 'failed':
+          failure = failureOf(event.error, prepared.steps(), prepared.args);
           break;
-        case EVENT.input:
+        case 'input':
           execution.connectInput(binding, container);
           break;
-        case EVENT.writable:
+        case 'writable':
           execution.canWrite();
           break;
-        case EVENT.terminal:
+        case 'terminal':
           execution.connectTerminal(binding, container);
           break;
-        case EVENT.waiting:
-          prepared.moveIntoScope?.(a as number).then(
+        case 'waiting':
+          prepared.moveIntoScope?.(event.pid).then(
             () => binding.goOn(container),
             (error: CaissonError) => {
               failure = error;
@@ -126,7 +118,7 @@ export function launch(
           );
           break;
       }
-    },
+    }),
     prepared.command,
   );
   execution.connect(new Launched(binding, container), prepared.joins);

@@ -3,7 +3,7 @@ import { contextOf, Engine } from '../../../lib/engine/engine.js';
 import { newId } from '../../../lib/base/ids.js';
 import { prepare } from '../../../lib/engine/start/prepare.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
-import { EVENT } from '../../../lib/native/binding.js';
+import { EVENT } from '../../../lib/native/events.js';
 
 const [busybox = '', dataRoot = '', runRoot = ''] = process.argv.slice(2);
 const uncaught: string[] = [];
