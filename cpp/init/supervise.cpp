@@ -34,7 +34,7 @@ const void* map(int fd, size_t& size) {
   return memory < 0 && memory > -4096 ? kFailed : reinterpret_cast<const void*>(memory);
 }
 
-alignas(Supervisor) unsigned char place[sizeof(Supervisor)];
+alignas(Supervisor) unsigned char supervisor_memory[sizeof(Supervisor)];
 
 }  // namespace
 
@@ -45,10 +45,11 @@ void supervise_main(int config_fd, int init_fd, int client, int lock) {
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   sys::call(__NR_umask, 0);
   sys::call(__NR_chdir, "/");
-  // Starting children inherit this, and begin with none blocked when they exec (program.cpp, seal).
+  // Children inherit this mask, and unblock all signals before they exec (container/exec.cpp,
+  // seal).
   const uint64_t all = ~uint64_t{0};
   sys::call(__NR_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
-  // What is opened from here on is no stream.
+  // Descriptors that are opened from here on do not become standard streams.
   for (int fd = 0; fd < 3; ++fd)
     if (sys::call(__NR_fcntl, fd, F_GETFD) < 0)
       sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
@@ -60,10 +61,10 @@ void supervise_main(int config_fd, int init_fd, int client, int lock) {
   sys::close(config_fd);
   static SupervisorConfig config;
   if (bytes == kFailed || !SupervisorConfig::decode(bytes, size, config)) sys::exit_group(1);
-  // Its client's are for the program of a bound one alone.
+  // Only the program of a bound container gets the streams of the client.
   if (!config.has(kSupervisorBound)) leave_streams();
   if (config.has(kSupervisorOwnUserNamespace) && !enter_user_namespace(client)) sys::exit_group(1);
-  auto* supervisor = new (place) Supervisor(config, init_fd, lock);
+  auto* supervisor = new (supervisor_memory) Supervisor(config, init_fd, lock);
   supervisor->run(client);
   sys::exit_group(0);
 }
