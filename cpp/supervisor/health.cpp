@@ -3,13 +3,13 @@
 #include "../base/kernel.h"
 #include "../steps/teardown.h"
 #include "check_program.h"
+#include "child_process.h"
 
 namespace caisson {
 namespace {
 
 constexpr int kUnknown = -1;  // the exit code of a check that gave none, as in Docker
 constexpr uint64_t kMillisecond = 1000000;
-constexpr int kStateField = 3, kFlagsField = 9;
 constexpr uint64_t kNone = 0;
 
 uint64_t nanoseconds(uint32_t milliseconds) {
@@ -55,35 +55,6 @@ const char* text_of(int error) {
   }
 }
 
-// Whether the first process of a container has begun to end, which ends everything else in it:
-// proc_pid_stat(5). It is the supervisor's own child, so its pid is not used again before it is
-// reaped.
-bool is_ending(int pid) {
-  Text<32> path;
-  path.add("/proc/").add(static_cast<uint64_t>(pid)).add("/stat");
-  const UniqueFd file(
-      static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC)));
-  if (!file.valid()) return true;
-  char bytes[1024];
-  const long size = sys::call(__NR_read, file.get(), bytes, sizeof bytes - 1);
-  if (size <= 0) return true;
-  bytes[size] = '\0';
-  // The command name may contain any character, so fields are counted from the last ')'.
-  const char* at = bytes;
-  for (const char* c = bytes; *c != '\0'; ++c)
-    if (*c == ')') at = c + 1;
-  for (int field = kStateField - 1; *at != '\0'; ++at) {
-    if (*at != ' ') continue;
-    ++field;
-    if (field == kStateField && (at[1] == 'Z' || at[1] == 'X')) return true;
-    if (field != kFlagsField) continue;
-    const char* number = at + 1;
-    uint64_t flags = 0;
-    return !parse_number(number, flags) || (flags & kExitingProcess) != 0;
-  }
-  return true;
-}
-
 }  // namespace
 
 void Health::begin(int directory, int pid, const char* start_time) {
@@ -110,10 +81,7 @@ void Health::end() {
   if (!pidfd_.valid()) return;
   kill();
   // It has already ended with its pid namespace.
-  pollfd gone{pidfd_.get(), POLLIN, 0};
-  const timespec patience{1, 0};
-  sys::call(__NR_ppoll, &gone, 1, &patience, nullptr, 0);
-  sys::call(__NR_waitid, P_PIDFD, pidfd_.get(), nullptr, WEXITED | WNOHANG | __WALL, nullptr);
+  await_end(pidfd_.get(), 1);
   close_check();
 }
 
@@ -238,22 +206,17 @@ void Health::read(unsigned index) {
 }
 
 const char* Health::reap() {
-  struct {
-    int number, error, code, padding, pid, uid, status;
-    int rest[32];
-  } info{};
-  const long waited =
-      sys::call(__NR_waitid, P_PIDFD, pidfd_.get(), &info, WEXITED | WNOHANG | __WALL, nullptr);
-  if (waited < 0 || info.pid == 0) return nullptr;
+  Ending ending{};
+  if (!caisson::reap(pidfd_.get(), ending)) return nullptr;
   // Processes that the check has forked may keep its output open; it is not waited for.
   read(0);
   read(1);
   CheckResult& result = current();
-  const bool normal = info.code == CLD_EXITED;
+  const bool normal = ending.signal == 0;
   const bool failed = load_acquire(page_->failed) != 0;
   const bool executing = load_acquire(page_->executing) != 0;
   if (failed && !killed_) refuse(read_error(page_.get()));
-  if (!failed && !killed_ && executing) result.exit_code = normal ? info.status : 128 + info.status;
+  if (!failed && !killed_ && executing) result.exit_code = exit_code_of(ending);
   // A check that ended with its container has not failed.
   const bool lost = !normal || failed || !executing;
   if (cancelled_ || (lost && is_ending(target_))) {

@@ -76,10 +76,7 @@ void Supervisor::end_failed_launch() {
   end_helper(run_.helper);
   if (!run_.pidfd.valid()) return;
   kill_all();
-  pollfd end{run_.pidfd.get(), POLLIN, 0};
-  const timespec patience{30, 0};
-  sys::call(__NR_ppoll, &end, 1, &patience, nullptr, 0);
-  sys::call(__NR_waitid, P_PIDFD, run_.pidfd.get(), nullptr, WEXITED | WNOHANG | __WALL, nullptr);
+  await_end(run_.pidfd.get(), 30);
 }
 
 void Supervisor::close_run() {

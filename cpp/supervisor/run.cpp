@@ -1,7 +1,5 @@
 #include "run.h"
 
-#include "../base/kernel.h"
-
 namespace caisson {
 namespace {
 
@@ -40,15 +38,7 @@ int Run::full_input_fd(bool has_terminal) const {
 }
 
 bool Run::reap() {
-  struct {
-    int number, error, code, padding, pid, uid, status;
-    int rest[32];
-  } info{};  // siginfo_t
-  const long waited =
-      sys::call(__NR_waitid, P_PIDFD, pidfd.get(), &info, WEXITED | WNOHANG | __WALL, nullptr);
-  if (waited < 0 || info.pid == 0) return false;
-  const bool normal = info.code == CLD_EXITED;
-  ending = normal ? Ending{info.status, 0} : Ending{-1, info.status};
+  if (!caisson::reap(pidfd.get(), ending)) return false;
   // What the init of the container saw of the program is more precise than the init's own exit
   // code.
   if (Ending of_program{}; page && read_outcome(page.get(), of_program)) ending = of_program;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../host/host_machine.h"
+#include "child_process.h"
 #include "shared_page.h"
 
 namespace caisson {
@@ -24,8 +25,7 @@ struct Run {
 
   // Waits for the first process, which has ended. False when it has not.
   bool reap();
-  // The exit code as `docker run` and a shell have it: 128 + signal for an end by a signal.
-  int exit_code() const { return ending.signal == 0 ? ending.code : 128 + ending.signal; }
+  int exit_code() const { return exit_code_of(ending); }
 
   // The container phase has come to the exec of the program, and no failure of it is known.
   bool reached_exec() const;
