@@ -126,7 +126,7 @@ void Supervisor::leave(const char* status) {
   state_.enter(State::kFinished);
   clients_.stop_listening(sockets_.get(), config_.text(SupervisorText::kId));
   record_.status = status;
-  if (config_.has(kSupervisorAutoRemove) && !kept_at_end_) {
+  if (config_.has(kSupervisorAutoRemove) && !auto_remove_suspended_) {
     remove_container();
     return;
   }

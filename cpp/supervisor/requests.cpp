@@ -83,7 +83,7 @@ bool Supervisor::handle(Client& client, const Frame& frame) {
     }
     case Request::kKeep:
       if (frame.size == 1) {
-        kept_at_end_ = frame.payload[0] != 0;
+        auto_remove_suspended_ = frame.payload[0] != 0;
         send_done(client, 0);
       }
       break;

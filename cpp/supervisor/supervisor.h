@@ -35,8 +35,8 @@ class Supervisor {
   void run(int first);
 
  private:
-  static constexpr uint64_t kLateOutput =
-      5'000'000'000;  // ns: so long output may outlive a program
+  // How long output may outlive a program; ns.
+  static constexpr uint64_t kLateOutput = 5'000'000'000;
 
   // supervisor.cpp
   bool await_begin();
@@ -107,10 +107,10 @@ class Supervisor {
   bool log_loss_reported_ = false;
 
   RestartRule restart_rule_;
-  uint64_t pause_ = 0;           // before the present run, ns
-  bool stop_requested_ = false;  // a client or a signal has asked for the container's end
-  bool kept_at_end_ = false;     // auto-remove is suspended: the container is about to be started
-  winsize terminal_size_{};      // as a client has it, for this run and those that follow
+  uint64_t pause_ = 0;                  // before the present run, ns
+  bool stop_requested_ = false;         // a client or a signal has asked for the container's end
+  bool auto_remove_suspended_ = false;  // the container is about to be started again
+  winsize terminal_size_{};             // as a client has it, for this run and those that follow
   ChangedLimits limits_;
   CpuBudget budget_;
   Health health_;
