@@ -28,8 +28,8 @@ export async function createContainer(
   runId?: string,
 ): Promise<string> {
   const id = runId ?? newId();
-  const { run, kept } = splitOptions(options);
-  const config = await checkDetached(startContext, image, argv, run, kept.autoRemove);
+  const { run, detached } = splitOptions(options);
+  const config = await checkDetached(startContext, image, argv, run, detached.autoRemove);
   const { store } = context;
   const name = await claimName(store, id, config.name);
   const stored: StoredConfig = {
@@ -41,7 +41,7 @@ export async function createContainer(
     argv,
     command: config.args,
     options: { ...run, name: undefined, labels: config.labels },
-    ...kept,
+    ...detached,
     ...cgroupLocation(startContext.slice, run.cgroupParent),
   };
   try {

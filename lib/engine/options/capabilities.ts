@@ -26,8 +26,8 @@ export interface CapabilityLimits {
   /** The newest capability that the kernel knows: /proc/sys/kernel/cap_last_cap. */
   readonly lastCap?: number | undefined;
   /**
-   * This process's own (CapPrm of /proc/self/status), for a container with the host's users. Who has users
-   * of its own has all capabilities over what is its own (user_namespaces(7)).
+   * This process's own (CapPrm of /proc/self/status), for a container with the host's users. In a user
+   * namespace of its own a container has all of them (user_namespaces(7)).
    */
   readonly permitted?: bigint | undefined;
 }
@@ -80,9 +80,9 @@ export function containerCapabilities(
   if (adds === NONE && drops === NONE && DEFAULT_CAPABILITIES.every(available)) {
     return DEFAULT_CAPABILITIES;
   }
-  const kept = new Set(DEFAULT_CAPABILITIES.filter((name) => !drops.has(name) && available(name)));
-  for (const name of adds) kept.add(name);
-  return [...kept];
+  const set = new Set(DEFAULT_CAPABILITIES.filter((name) => !drops.has(name) && available(name)));
+  for (const name of adds) set.add(name);
+  return [...set];
 }
 
 function unavailable(name: string, { lastCap }: CapabilityLimits): CaissonError {

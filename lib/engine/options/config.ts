@@ -46,7 +46,7 @@ import { parseGroup, parseUser } from './user.js';
 /** How many ids a container with a user namespace of its own has: 0 to 65535. */
 export const ID_RANGE_SIZE = 65_536;
 
-/** Ids of the host from here on are for containers: those of its own users are below. */
+/** The first id of the host that is for containers: those of the host's users are below. */
 export const FIRST_CONTAINER_ID = 524_288;
 
 const DEFAULT_MAX_OUTPUT = 100 * 2 ** 20;
@@ -65,7 +65,7 @@ export interface ImageDefaults {
 
 /** What has to be known of the machine and of this process. */
 export interface HostFacts extends HostResources, CapabilityLimits {
-  /** An ordinary user's: all of a container is in one user namespace, which its supervisor has made. */
+  /** All of a container is in one user namespace, which its supervisor has made. */
   readonly rootless?: boolean | undefined;
   /** Undefined: asked of the kernel when a profile is named. */
   readonly appArmor?: boolean | undefined;
@@ -129,7 +129,7 @@ export interface ContainerConfig extends NetworkConfig {
   readonly names: NameConfig;
 }
 
-/** Without what is each start's own. */
+/** Without what each start has of its own. */
 export type SharedConfig = Omit<ContainerConfig, 'args' | 'env'>;
 
 const NO_NETWORK: ['none', ''] = ['none', ''];
@@ -217,7 +217,7 @@ export function normalize(
   };
 }
 
-/** As for Docker, which sends empty texts where nothing was said. */
+/** As with Docker, which sends an empty text for a missing option. */
 function missing(value: string | undefined): value is undefined | '' {
   return value === undefined || value === '';
 }

@@ -6,7 +6,7 @@ import { parseSignal } from '../../base/signals.js';
 import { type LogConfig, type LogDriverOptions, parseLogConfig } from './log-config.js';
 import { parseRestartPolicy, type RestartPolicy } from './restart-policy.js';
 
-/** Of one run's options, what only the caller's process can have. */
+/** Options of a run that concern the caller's process. */
 export type CallerOption =
   'signal' | 'stdin' | 'stdout' | 'stderr' | 'timeout' | 'maxOutput' | 'maxLine';
 
@@ -25,7 +25,7 @@ export interface CreateOptions extends Omit<RunOptions, CallerOption> {
   readonly openStdin?: boolean | undefined;
   /** Standard input ends with the first client that was attached to it. */
   readonly stdinOnce?: boolean | undefined;
-  /** Asked again and again while it runs. Default: nobody asks. */
+  /** Checks its health at intervals while it runs. Default: none. */
   readonly healthcheck?: HealthcheckOptions | undefined;
 }
 
@@ -62,8 +62,11 @@ const INSTEAD: Readonly<Partial<Record<CallerOption, string>>> = {
   stderr: ': its output is logged (logDriver), and attach() connects to it',
 };
 
-/** Into what the container is and how it is kept, the latter with its defaults. */
-export function splitOptions(options: CreateOptions): { run: RunOptions; kept: DetachedOptions } {
+/** Splits them into the options of its runs and those of its life cycle, the latter with their defaults. */
+export function splitOptions(options: CreateOptions): {
+  run: RunOptions;
+  detached: DetachedOptions;
+} {
   if (!isRecord(options)) throw invalid('options', options, 'is not an object');
   const {
     restart,
@@ -89,10 +92,15 @@ export function splitOptions(options: CreateOptions): { run: RunOptions; kept: D
   const policy = parseRestartPolicy('restart', restart);
   const remove = flag('autoRemove', autoRemove);
   if (remove && policy.name !== 'no')
-    throw invalid('restart', restart, 'excludes autoRemove', 'a container is one or the other');
+    throw invalid(
+      'restart',
+      restart,
+      'excludes autoRemove',
+      'a container is either restarted or removed when it exits',
+    );
   return {
     run,
-    kept: {
+    detached: {
       restart: policy,
       autoRemove: remove,
       stopSignal:

@@ -29,11 +29,11 @@ export interface ExecOptions extends Pick<
   /** Milliseconds from the call until the program is killed. */
   readonly timeout?: number | undefined;
   /**
-   * It outlives this process, and its streams lead nowhere. The result is there when it has been exec'ed, with
-   * exit code 0: what becomes of it nobody is told.
+   * It outlives this process, and its streams lead nowhere. The execution resolves when it has been exec'ed, with exit
+   * code 0; how it ends is not reported.
    */
   readonly detach?: boolean | undefined;
-  /** Of what has a terminal: `detach()` of the execution leaves it to go on without this process. */
+  /** With `tty`: `detach()` of the execution lets it run on without this process. */
   readonly detachable?: boolean | undefined;
 }
 
@@ -70,7 +70,7 @@ export interface ExecConfig {
   readonly detachable: boolean;
 }
 
-/** @param userns whether the container has users of its own. */
+/** @param userns whether the container has a user namespace of its own */
 export function normalizeExec(
   argv: readonly string[],
   options: ExecOptions,
@@ -105,15 +105,23 @@ export function normalizeExec(
     detachable,
   };
   if (detachable && terminal === undefined)
-    throw conflicting('detachable', 'it needs tty', 'only what has a terminal can be left');
+    throw conflicting(
+      'detachable',
+      'it needs tty',
+      'only a program with a terminal can be detached from',
+    );
   if (detach) refuseWatching(config);
   return config;
 }
 
-/** What is detached has nobody to read, to write or to wait. */
+/** A detached program has no reader, no input and no time limit. */
 function refuseWatching({ terminal, timeout, ...streams }: ExecConfig): void {
   const refused = (option: string) =>
-    conflicting(option, 'detach excludes it', 'a detached program has no streams and no time');
+    conflicting(
+      option,
+      'detach excludes it',
+      'a detached program has no streams and no time limit',
+    );
   if (terminal !== undefined) throw refused('tty');
   if (timeout !== undefined) throw refused('timeout');
   for (const name of ['stdin', 'stdout', 'stderr'] as const) {

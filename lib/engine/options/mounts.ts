@@ -23,7 +23,7 @@ export interface MountConfig {
   /** Absolute, normalized, never `/`, never at or below /proc. */
   readonly target: string;
   readonly options: readonly string[];
-  /** Who the container's user is there, if that was said. */
+  /** The user of the host that stands for the container's user there, if one was given. */
   readonly idmap?: VolumeUser | undefined;
   /** The option that it came from, for error texts. */
   readonly from: 'volumes' | 'mounts' | 'tmpfs';

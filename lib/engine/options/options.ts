@@ -48,8 +48,8 @@ export interface BindMountOption {
 }
 
 /**
- * Who the container's user (`user`, mostly root) is in a volume. What it makes there belongs to that user of the host, with
- * set-user-id bits too.
+ * The user of the host that stands for the container's user (`user`, mostly root) in a volume. Files that the container makes
+ * there belong to that user, files with set-user-id bits too.
  *
  * `host`: each user of the container is the host's with the same number, its root the host's root, as with Docker. The
  * others map one user, and all other users are nobody there: `owner`, the owner of the volume; `caller`, the user that has
@@ -105,14 +105,14 @@ export interface ProcessOptions {
   /** Aborting kills the whole container. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Bytes captured of each stream, which take about as many bytes of memory. What comes after is dropped, and where
-   * nobody reads the stream it ends the container. Default 100 MiB; at most what a JavaScript string can hold
+   * Bytes captured of each stream, which take about as many bytes of memory. What comes after is dropped, and it
+   * ends the container where the stream has no reader. Default 100 MiB; at most what a JavaScript string can hold
    * (`buffer.constants.MAX_STRING_LENGTH`, half a GiB).
    */
   readonly maxOutput?: Size | undefined;
   /**
-   * Bytes of a line for who iterates over the lines: a longer one ends the program, and is ERR_LINE_TOO_LONG. Default
-   * 1 MiB.
+   * Bytes of a line when the execution is iterated over: a longer one ends the program, and is ERR_LINE_TOO_LONG.
+   * Default 1 MiB.
    */
   readonly maxLine?: Size | undefined;
   /** Name or number of the signal that asks the program to end. Default SIGTERM. */

@@ -93,7 +93,7 @@ function profileName(text: string, name: string | undefined): string {
   return name;
 }
 
-/** The SELinux labels of a container that there is, for those who look at it; undefined where it has none. */
+/** The SELinux labels of an existing container, for `inspect`; undefined where it has none. */
 export function selinuxLabelsOf(
   id: string,
   value: readonly string[] | undefined,

@@ -1,5 +1,5 @@
 /**
- * Who the container's program runs as: `name|uid[:group|gid]`, looked up in the container's own account
+ * The user that the container's program runs as: `name|uid[:group|gid]`, looked up in the container's own account
  * files with Docker's rules (moby/sys user.GetExecUser). Every string is read as a whole: a user that is
  * almost a number is a name, never root (CVE-2026-30892).
  */

@@ -48,7 +48,7 @@ const PTS = ptsOf(PTY_LIMIT, ['gid=5']);
  * /dev/pts.
  *
  * @param limit how many terminals can be open.
- * @param group false where the group of terminals, 5, is nobody's.
+ * @param group false where the group of terminals, 5, is not mapped
  */
 export function pts(limit: number, group: boolean): Mount {
   return limit === PTY_LIMIT && group ? PTS : ptsOf(limit, group ? ['gid=5'] : []);
@@ -73,8 +73,8 @@ export const PRIVILEGED_CGROUP = mount('/sys/fs/cgroup', 'cgroup', 'cgroup', [
 ]);
 
 /**
- * sysfs shows the network namespace of who mounts it, and who has other users may not mount it over the
- * host's network: the host's own is bound instead (as podman does).
+ * sysfs shows the network namespace of the process that mounts it, and a process of another user namespace may not mount it
+ * in the host's network namespace: the host's own is bound instead (as podman does).
  */
 export const BOUND_SYS = mount('/sys', 'bind', '/sys', [
   'rbind',

@@ -28,7 +28,7 @@ export interface Sources {
   readonly devices: readonly SourceDevice[];
   /** Sources of volumes that are devices themselves, such as `-v /dev/null:/etc/motd`. */
   readonly volumes: readonly SourceDevice[];
-  /** Who the container's user is in volumes, by their targets; missing: the host's of the same number. */
+  /** The users of the host that stand for the container's user, by target; missing: the one of the same number. */
   readonly owners: VolumeOwners;
   readonly throttles: Readonly<Partial<Record<ThrottleKind, readonly LinuxThrottleDevice[]>>>;
 }

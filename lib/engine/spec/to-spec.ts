@@ -96,7 +96,7 @@ function maskedPaths(cpuMasks: readonly string[] = defaults.NO_PATHS): readonly 
   return cpuMasks.length === 0 ? defaults.MASKED_PATHS : [...defaults.MASKED_PATHS, ...cpuMasks];
 }
 
-/** As for users: a tmpfs whose owner is outside of the container's range would be nobody's. */
+/** As for users: the owner of a tmpfs outside of the container's range would not be mapped. */
 function checkTmpfsIds({ mounts }: ContainerConfig, size: number): void {
   for (const { type, options, from } of mounts) {
     if (type !== 'tmpfs') continue;
@@ -107,7 +107,7 @@ function checkTmpfsIds({ mounts }: ContainerConfig, size: number): void {
   }
 }
 
-/** An id of the image's account files may lie outside the container's range, and would be nobody's. */
+/** An id of the image's account files may lie outside the container's range: it would not be mapped. */
 function checkIds(user: ResolvedUser, size: number): void {
   const outside = [user.uid, user.gid, ...user.additionalGids].find((id) => id >= size);
   if (outside === undefined) return;
@@ -122,7 +122,7 @@ function checkIds(user: ResolvedUser, size: number): void {
   );
 }
 
-/** Without an id that stands for it, nobody can become that user. */
+/** Without an id of the host that stands for it, no process can become that user. */
 function checkOwnIds(user: ResolvedUser, { uids, gids, lack }: UserNamespaceIds): void {
   const uid = isMapped(uids, user.uid) ? undefined : user.uid;
   const gid = [user.gid, ...user.additionalGids].find((id) => !isMapped(gids, id));
@@ -185,7 +185,7 @@ export function environmentOf(
 }
 
 /**
- * As Docker has it: who is not root starts without any, and can win back no more than the bounding set.
+ * As with Docker: a user that is not root starts without any, and can regain no more than the bounding set.
  * Nothing is inheritable or ambient (CVE-2022-24769, CVE-2022-29162).
  */
 function capabilitySets(names: readonly string[], uid: number): LinuxCapabilities {
@@ -264,8 +264,8 @@ function mountsOf(
 }
 
 /**
- * One id of a volume is the container's. Those that the host's users have stay what they are, which is nobody inside: the kernel
- * lets nobody write to what belongs to an id without a number. Those of containers have none.
+ * One id of a volume is the container's. The ids of the host's users stay what they are, which is nobody inside. The ids of
+ * containers are not mapped: the kernel lets no process write to files of an id without a mapping.
  */
 function ownerMap(owner: number, inside: number): LinuxIdMapping[] {
   const map: LinuxIdMapping[] = [{ containerID: owner, hostID: inside, size: 1 }];

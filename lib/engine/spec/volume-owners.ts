@@ -1,6 +1,6 @@
 /**
- * Who the container's user is in a volume. A program that runs there as the host's root can leave files that are set-user-id
- * root, or have capabilities, for any other user of the host who can reach them.
+ * The user of the host that stands for the container's user in a volume. A program that runs there as the host's root can
+ * leave files that are set-user-id root, or have capabilities, for any other user of the host that can reach them.
  */
 import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
@@ -65,7 +65,7 @@ async function ownerOf(
   return uid === 0 ? NOBODY : { uid, gid: gid === 0 ? NOBODY.gid : gid };
 }
 
-/** Who has started this process; sudo(8) says for whom. */
+/** The user that has started this process, before sudo(8). */
 function caller(): VolumeOwner {
   const { SUDO_UID: uid = '', SUDO_GID: gid = '' } = process.env;
   const byName = [uid, gid].every((id) => /^\d{1,10}$/.test(id));

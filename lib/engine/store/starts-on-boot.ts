@@ -2,8 +2,8 @@
 import type { ContainerInfo } from './stored.js';
 
 /**
- * Whether the machine's start is to start it, as Docker's daemon would do at its own (moby, restartmanager.go). What
- * somebody has stopped is started again only by `always`; what has never run, by nothing.
+ * Whether it is started when the machine starts, as Docker's daemon does when it starts itself (moby, restartmanager.go). A
+ * container that was stopped is started only with `always`, and one that has never run not at all.
  */
 export function startsOnBoot({ config: { restart }, state }: ContainerInfo): boolean {
   if (state.startedAt === '') return false;

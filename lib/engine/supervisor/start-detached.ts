@@ -1,4 +1,4 @@
-/** Starting a container that is kept: its supervisor, and the wait for the program's exec. */
+/** Starting a detached container: its supervisor, and the wait for the program's exec. */
 import { join } from 'node:path';
 import { Socket } from 'node:net';
 import type { CgroupWrite } from '../../cgroup/writes.js';
@@ -24,9 +24,9 @@ import type { StoredConfig } from '../store/stored.js';
  * Starts the container; the caller holds its lock and knows that it does not run. Resolves when the program has
  * been exec'ed.
  *
- * @param attached a client that is there from the beginning; it gets the end, too.
- * @param lock holds the container's lock (locks.ts). The supervisor gets a copy: when this process is killed over the
- *   start, the lock is not free before the supervisor has written down what has become of it.
+ * @param attached a client from the beginning to the end
+ * @param lock holds the container's lock (locks.ts). The supervisor gets a copy: when this process is killed during the
+ *   start, the lock is not free before the supervisor has written how the start ended.
  * @throws what `Engine.run` rejects with for the same mistakes
  */
 export async function startDetached(
@@ -41,13 +41,13 @@ export async function startDetached(
   if (cgroupSlice === undefined) return startWith();
   const unified = context.layout.hierarchies.find(({ version }) => version === 2);
   const mountPoint = unified?.mountPoint ?? '';
-  // It can be asked, before anything is made.
+  // Connected to before anything is made: a start without systemd fails here.
   return withSystemd((systemd) =>
     startWith((pid, limits) => systemd.enterScope(mountPoint, cgroupSlice, config, pid, limits)),
   );
 }
 
-/** Puts a supervisor where it belongs, before it begins. With the limits of the container's cgroup. */
+/** Moves a supervisor into its scope before it begins, with the limits of the container's cgroup. */
 type Enter = (pid: number, limits: readonly CgroupWrite[]) => Promise<void>;
 
 async function startIn(
@@ -87,7 +87,7 @@ async function startIn(
   }
 }
 
-/** An ordinary user's supervisor waits for its ids before it says or does anything else. */
+/** A rootless supervisor waits for its id maps before it does anything else. */
 async function untilIdMapsAreWritten(
   users: UserNamespaceIds,
   socket: Socket,
@@ -193,7 +193,7 @@ function untilStarted(
             'the supervisor ended before the container was started',
             {
               stage: 'host',
-              hint: 'somebody killed it, or the machine is out of memory',
+              hint: 'it was killed, or the machine is out of memory',
             },
           ),
         );

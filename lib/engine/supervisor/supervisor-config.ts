@@ -79,13 +79,13 @@ export interface SupervisorConfig {
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
   readonly autoRemove: boolean;
-  /** An ordinary user's: it makes a user namespace, and waits until its ids are mapped. */
+  /** Rootless: it makes a user namespace, and waits until its ids are mapped. */
   readonly ownUserNamespace: boolean;
   /** It ends with its first client. */
   readonly bound: boolean;
   /** It waits for `SupervisorConnection.begin`. */
   readonly gated: boolean;
-  /** Undefined: no log is kept. */
+  /** Undefined: no log is written. */
   readonly log: { readonly maxSize: number; readonly maxFile: number } | undefined;
   readonly restart: RestartPolicy;
   readonly stopSignal: number;

@@ -78,7 +78,7 @@ export interface SupervisorExit {
   readonly timestamps: Float64Array;
 }
 
-/** What a supervisor says; what nobody listens to is dropped. */
+/** The replies of a supervisor; those without a listener are dropped. */
 export interface SupervisorListener {
   attached?: (about: { stdin: boolean; terminal: boolean }) => void;
   output?: (stream: 1 | 2, bytes: Buffer) => void;
@@ -106,7 +106,7 @@ export class SupervisorConnection {
   ) {
     this.listener = listener;
     socket.on('data', (chunk: Buffer) => this.take(chunk));
-    // An error is followed by `close`, and says nothing that the state on the disk does not.
+    // An error is followed by `close`, and tells nothing more than the state on the disk.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.over = true;
@@ -114,7 +114,7 @@ export class SupervisorConnection {
     });
   }
 
-  /** Undefined when nobody is there. */
+  /** Undefined when there is no supervisor. */
   static async open(
     sockets: string,
     id: string,
@@ -187,7 +187,7 @@ export class SupervisorConnection {
     this.send(REQUEST.limits, Buffer.from(text));
   }
 
-  /** What a supervisor that was told to wait waits for. */
+  /** Lets a supervisor begin that waits for it. */
   begin(): void {
     this.send(REQUEST.begin, Buffer.alloc(0));
   }
@@ -200,7 +200,7 @@ export class SupervisorConnection {
     this.socket.resume();
   }
 
-  /** The process may end although this is open. */
+  /** The process may end while this is open. */
   unref(): void {
     this.socket.unref();
   }
@@ -232,7 +232,7 @@ export class SupervisorConnection {
       const size = bytes.readUInt32LE(0);
       const type = bytes.readUInt8(4);
       if (size > MAX_REPLY || size < (LEAST_PAYLOAD[type] ?? 0)) {
-        // Not a supervisor's: the state on the disk says what there is to know.
+        // No supervisor sends this: the state on the disk tells how the container is.
         this.rest = [];
         this.size = 0;
         this.socket.destroy();

@@ -18,7 +18,7 @@ import { expectError } from '../../support/expect-error.js';
 const NOTHING_SAID = { interval: 0, timeout: 0, startPeriod: 0, startInterval: 0, retries: 0 };
 
 function parse(healthcheck: unknown): Healthcheck | undefined {
-  return splitOptions({ healthcheck } as CreateOptions).kept.healthcheck;
+  return splitOptions({ healthcheck } as CreateOptions).detached.healthcheck;
 }
 
 describe('the options of a health check', () => {
