@@ -45,18 +45,11 @@ export type { ContainerCounts, MachineInfo } from './info/machine-info.js';
 export type { Ability } from './info/abilities.js';
 export type { ControllerInfo } from './info/controllers.js';
 export type { LogEntry, LogOptions } from './engine/logs/log-reader.js';
-export type {
-  BlkioCounters,
-  BlkioStats,
-  ContainerStats,
-  CpuStats,
-  MemoryStats,
-  NetworkStats,
-  PidsStats,
-  Pressure,
-  PressureShare,
-  PressureStats,
-} from './engine/views/stats.js';
+export type { BlkioCounters, BlkioStats } from './engine/views/block-io-stats.js';
+export type { CpuStats } from './engine/views/cpu-stats.js';
+export type { NetworkStats } from './engine/views/network-stats.js';
+export type { Pressure, PressureShare, PressureStats } from './engine/views/pressure-stats.js';
+export type { ContainerStats, MemoryStats, PidsStats } from './engine/views/stats.js';
 export type { TopResult } from './engine/views/top.js';
 export type {
   ContainerEvent,

@@ -23,7 +23,7 @@ import {
   SupervisorConnection,
 } from '../../lib/engine/supervisor/supervisor-connection.js';
 import { isAlive, startTime } from '../../lib/host/owner.js';
-import { parseNetDev } from '../../lib/engine/views/stats.js';
+import { parseNetDev } from '../../lib/engine/views/network-stats.js';
 import { parseHealth, parseState } from '../../lib/engine/store/parse-stored.js';
 import { parsePs } from '../../lib/engine/views/top.js';
 import { failureOf } from '../../lib/engine/start/failure.js';

@@ -67,4 +67,15 @@ describe('loading', () => {
     );
     expect(loading).to.deep.equal([]);
   });
+
+  it('A run takes the file of no verb of a detached container, and none of its supervisor', () => {
+    const files = [...loaded('engine/engine')].filter((file) =>
+      /engine\/(container|supervisor)\//.test(file),
+    );
+    expect(files).to.have.members([
+      'lib/engine/container/create-container.js',
+      'lib/engine/container/tear-down.js',
+      'lib/engine/container/tear-down-abandoned.js',
+    ]);
+  });
 });

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { expect } from 'chai';
 
 import { SupervisorConnection } from '../../lib/engine/supervisor/supervisor-connection.js';
-import { parseNetDev } from '../../lib/engine/views/stats.js';
+import { parseNetDev } from '../../lib/engine/views/network-stats.js';
 import { parseHealth, parseState } from '../../lib/engine/store/parse-stored.js';
 import type { Program } from '../../lib/program/instructions.js';
 import { drawTimeline, makeTimeline } from '../../lib/program/timeline.js';

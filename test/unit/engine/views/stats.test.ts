@@ -4,12 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { CgroupDirectory } from '../../../../lib/cgroup/cgroup-paths.js';
-import {
-  type ContainerStats,
-  cpuPercent,
-  parseProcStat,
-  readStats,
-} from '../../../../lib/engine/views/stats.js';
+import { parseProcStat } from '../../../../lib/engine/views/cpu-stats.js';
+import { type ContainerStats, cpuPercent, readStats } from '../../../../lib/engine/views/stats.js';
 
 /** Of a container on Linux 6.1 with all of cgroup v2. */
 const V2 = {

@@ -1,0 +1,52 @@
+/** Pressure stall information. */
+import { type CgroupDirectory, readIn } from '../../cgroup/cgroup-paths.js';
+
+export interface PressureStats {
+  readonly cpu?: Pressure | undefined;
+  readonly memory?: Pressure | undefined;
+  readonly io?: Pressure | undefined;
+}
+
+export interface Pressure {
+  readonly some: PressureShare;
+  /** Missing for cpu before Linux 5.13. */
+  readonly full?: PressureShare | undefined;
+}
+
+/** Percent of the last 10, 60 and 300 seconds; microseconds in all. */
+export interface PressureShare {
+  readonly avg10: number;
+  readonly avg60: number;
+  readonly avg300: number;
+  readonly total: number;
+}
+
+export async function pressureStats(
+  directories: readonly CgroupDirectory[],
+): Promise<PressureStats | undefined> {
+  const directory = directories.find(({ version }) => version === 2);
+  if (directory === undefined) return undefined;
+  const [cpu, memory, io] = await Promise.all(
+    ['cpu', 'memory', 'io'].map(async (name) =>
+      parsePressure(await readIn(directory.dir, `${name}.pressure`)),
+    ),
+  );
+  return cpu === undefined && memory === undefined && io === undefined
+    ? undefined
+    : { cpu, memory, io };
+}
+
+/** Documentation/accounting/psi.rst */
+function parsePressure(text: string | undefined): Pressure | undefined {
+  const share = (kind: string): PressureShare | undefined => {
+    const match = new RegExp(
+      `^${kind} avg10=([\\d.]+) avg60=([\\d.]+) avg300=([\\d.]+) total=(\\d+)$`,
+      'm',
+    ).exec(text ?? '');
+    if (match === null) return undefined;
+    const [avg10 = 0, avg60 = 0, avg300 = 0, total = 0] = match.slice(1).map(Number);
+    return { avg10, avg60, avg300, total };
+  };
+  const some = share('some');
+  return some === undefined ? undefined : { some, full: share('full') };
+}
