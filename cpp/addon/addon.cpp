@@ -163,16 +163,16 @@ Napi::Value tear_down(const Napi::CallbackInfo& info) {
 Napi::Value keep(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   const auto bytes = info[0].As<Napi::Uint8Array>();
-  auto keeping = std::make_shared<Launcher::Keeping>();
-  keeping->config = ProgramBytes::copy(bytes.Data(), bytes.ByteLength());
+  auto start = std::make_shared<SupervisorStart>();
+  start->config = ProgramBytes::copy(bytes.Data(), bytes.ByteLength());
   if (const int ids = info[1].As<Napi::Number>().Int32Value(); ids >= 0)
-    keeping->ids.reset(fcntl(ids, F_DUPFD_CLOEXEC, 3));
-  keeping->lock.reset(fcntl(info[2].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 3));
-  keeping->id = info[3].As<Napi::String>().Utf8Value();
+    start->ids.reset(fcntl(ids, F_DUPFD_CLOEXEC, 3));
+  start->lock.reset(fcntl(info[2].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 3));
+  start->id = info[3].As<Napi::String>().Utf8Value();
   auto callback = persistent(info[4]);
   environment.begin_work();
-  Launcher::instance().keep(
-      keeping, [inbox = environment.inbox(), &environment, callback](Result<UniqueFd> result) {
+  Launcher::instance().start_supervisor(
+      start, [inbox = environment.inbox(), &environment, callback](Result<UniqueFd> result) {
         // Shared, because functions are copied.
         auto outcome = std::make_shared<Result<UniqueFd>>(std::move(result));
         inbox->post([&environment, callback, outcome] {

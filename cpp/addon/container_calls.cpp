@@ -27,9 +27,9 @@ std::vector<uint16_t> slot_list(const Napi::Value& value) {
 }
 
 std::optional<ProgramTemplate> program_template(const Napi::Value& program,
-                                                const Napi::Value& places) {
+                                                const Napi::Value& patches) {
   const auto bytes = program.As<Napi::Uint8Array>();
-  const auto numbers = places.As<Napi::Uint32Array>();
+  const auto numbers = patches.As<Napi::Uint32Array>();
   return ProgramTemplate::make({bytes.Data(), bytes.ByteLength()},
                                {numbers.Data(), numbers.ElementLength()});
 }
@@ -82,21 +82,21 @@ Napi::Value tell(const Napi::CallbackInfo& info, Call call) {
 
 // --- Calls ---
 
-// template(program, places, teardown, places, slots, hold) → what launch() takes, with the slots of
-// stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and
+// template(program, patches, teardown, patches, slots, hold) → what launch() takes, with the slots
+// of stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and
 // stderr, -1 where there is none
 Napi::Value make_template(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto program = program_template(info[0], info[1]);
   auto teardown = program_template(info[2], info[3]);
-  if (!program || !teardown) return refuse(env, "template: a place outside the program");
+  if (!program || !teardown) return refuse(env, "template: a patch outside the program");
   auto* const shared = new SharedTemplate(std::make_shared<LaunchTemplate>(LaunchTemplate{
       std::move(*program), std::move(*teardown), slot_list(info[4]), slot_list(info[5])}));
   return Napi::External<SharedTemplate>::New(env, shared,
                                              [](Napi::Env, SharedTemplate* done) { delete done; });
 }
 
-// instantiate(program, places, id, base, command) → a copy for that one
+// instantiate(program, patches, id, base, command) → the bytes for that container
 Napi::Value instantiate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto program = program_template(info[0], info[1]);

@@ -21,7 +21,7 @@ namespace caisson {
 
 class Container;
 
-// What it is of a container that has become readable.
+// The descriptor of a container that has become readable.
 enum class Source : uint32_t { kExit, kControl, kStdout, kStderr, kInput };
 
 // When a task is to run: at once, or with whatever happens next on the JavaScript thread, and after
@@ -62,7 +62,7 @@ class Environment {
       task();
       return true;
     }
-    // By the task of locked() only. Who is watched is told on the JavaScript thread.
+    // By the task of locked() only. The container is told on the JavaScript thread.
     void post_locked(std::function<void()> task);
     int watch_locked(uint32_t token, Source source, int fd) const;
 
@@ -104,7 +104,7 @@ class Environment {
   void engine_closed() { --engines_; }
 
   // Containers are known to JavaScript by a token, so that making one makes no objects. They live
-  // until they are removed and nobody is in the midst of one.
+  // until they are removed and no call of one is under way.
   uint32_t add(std::shared_ptr<Container> container) {
     containers_.emplace(++last_token_, std::move(container));
     return last_token_;

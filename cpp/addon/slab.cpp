@@ -15,7 +15,7 @@ constexpr size_t kLeast = 4u << 10, kMost = 256u << 10;
 // unused. To map what is kept in small pages takes longer than all else that is done with it.
 constexpr size_t kHuge = 2u << 20, kHugeFrom = 6 * kHuge;
 // Where the next block would be smaller than this, what comes is read into here first, because
-// nobody knows how much that is.
+// how much that is is not known.
 thread_local char scratch[64u << 10];
 
 void unmap(napi_env, void* data, void*) {

@@ -90,8 +90,8 @@ class Walk {
   uint64_t size_ = 0;
 };
 
-// The file system in an image, in a mount that nobody else sees. While a container runs the image
-// is attached, and this is another mount of the same file system.
+// The file system in an image, in a mount that no other process sees. While a container runs the
+// image is attached, and this is another mount of the same file system.
 Result<UniqueFd> look_into(int image, const char* type) {
   constexpr uint64_t kPatience = 2000000000, kPause = 5000000;  // ns
   constexpr uint64_t kAttributes =

@@ -23,7 +23,7 @@ Status await(Machine& machine, const Step&) {
   auto received = receive_message(container(machine).control, &message, sizeof message, fds);
   if (!received.ok()) return received.error();
   const Received& got = received.value();
-  if (got.size == 0) sys::exit_group(1);  // Node's side gave up or is gone: nobody to report to
+  if (got.size == 0) sys::exit_group(1);  // Node's side gave up or is gone: no process to report to
   const size_t size = sizeof message.count + message.count * sizeof message.slot[0];
   if (message.count != got.fd_count || message.count > kMaxSlots || got.size != size)
     return Error{EINVAL, "recvmsg", "the release message"};

@@ -91,7 +91,7 @@ void await_confined_init(const ContainerMachine& machine);
 
 Status drop_from_bounding_set(ContainerMachine& machine, uint64_t keep);
 
-// True once Node's side has closed its end: nobody is left to own this container.
+// True once Node's side has closed its end: no process is left that owns this container.
 bool abandoned(int control);
 
 }  // namespace caisson

@@ -79,8 +79,8 @@ void unmap_all_but_outcome(Page* page, size_t size) {
     if (size > kept && sys::call(__NR_munmap, bytes + kept, size - kept) == 0) return;
 }
 
-// A process that has its parent trace it (PTRACE_TRACEME) is reported at each of its stops, too,
-// which nobody has asked for. It has not ended.
+// A process that has its parent trace it (PTRACE_TRACEME) is reported at each of its stops too,
+// although that is not asked for. It has not ended.
 bool has_stopped(int status) {
   return (status & 0xff) == 0x7f;
 }

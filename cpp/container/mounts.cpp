@@ -152,7 +152,7 @@ namespace {
 
 // What the base of `mount.mask` and `mount.readonly` is. A path may be missing only below a kernel
 // file system that is reached by the descriptor of its mount: there it is this kernel that does not
-// have it, and nobody who has renamed it.
+// have it, and no process has renamed it.
 enum class Base : uint64_t { kTree = 0, kKernel = 1, kVolume = 2 };
 
 Result<bool> is_kernel_filesystem(int base) {

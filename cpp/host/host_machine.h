@@ -12,8 +12,8 @@ enum class Rights : uint8_t {
   kAll,
   // In a user namespace of its own: everything but new mounts of what belongs to the host.
   kOwnUserNamespace,
-  kNone,  // the Node process of who is not the machine's root, which only starts further programs
-          // in containers
+  kNone,  // a Node process without the rights of the machine's root: it only starts further
+          // programs in containers
 };
 
 // What a launcher thread has for itself, made once.

@@ -27,7 +27,7 @@ Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char*
 namespace {
 
 // vfork's wait ends a moment before the child has memory of its own (fs/exec.c, exec_mmap). Until
-// then it looks like its parent, into which in a user namespace nobody may look: the host's root
+// then it looks like its parent, which no process in a user namespace may open: the host's root
 // alone has rights over memory that was made outside. Its first timestamp says that it has come
 // further.
 void await_own_memory(const HostMachine& machine) {

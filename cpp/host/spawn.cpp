@@ -83,7 +83,7 @@ Result<int> spawn_init(const InitProcess& process, uint64_t namespaces, int cgro
   if (pid < 0) return failure(pid, "clone3");
   pidfd.reset(descriptor);
   if (child.failed != 0) {
-    // Already on its way out; nobody else will reap it.
+    // It is about to end, and no other code will reap it.
     sys::call(__NR_waitid, P_PIDFD, descriptor, nullptr, WEXITED, nullptr);
     pidfd.reset();
     return failure(child.failed, child.call);

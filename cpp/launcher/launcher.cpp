@@ -1,17 +1,6 @@
 #include "launcher.h"
 
-#include <linux/memfd.h>
-#include <poll.h>
-#include <pthread.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-
-#include <chrono>
-
 #include "../base/kernel.h"
-#include "../base/mount_api.h"
-#include "../host/machine_root.h"
 #include "../host/page_memory.h"
 #include "../host/spawn.h"
 #include "../steps/teardown.h"
@@ -19,45 +8,8 @@
 namespace caisson {
 namespace {
 
-constexpr int kDeathPatience = 300;  // tenths of a second
-// How long, and how many at most, ends wait while there are starts.
-constexpr std::chrono::milliseconds kPatience{10};
-constexpr size_t kBacklog = 4;
 // Entries of a tree that are removed before another tree has its turn: some milliseconds.
 constexpr size_t kSlice = 512;
-
-void kill_all(const Launch& launch) {
-  pollfd end{launch.pidfd.get(), POLLIN, 0};
-  struct {
-    long seconds, nanoseconds;
-  } now{};
-  if (sys::call(__NR_ppoll, &end, 1, &now, nullptr, 0) > 0) return;  // it has ended
-  // Its exec supervisor's end alone would not be that of a program which has changed its user
-  // (prctl(2), PR_SET_PDEATHSIG).
-  sys::call(__NR_pidfd_send_signal, launch.receiver(), SIGKILL, nullptr, 0);
-  if (launch.program_pidfd.valid())
-    sys::call(__NR_pidfd_send_signal, launch.pidfd.get(), SIGKILL, nullptr, 0);
-  Program program;
-  const char* reason = nullptr;
-  if (Program::decode(launch.teardown.data(), launch.teardown.size, program, reason))
-    kill_frozen(program);
-}
-
-void kill_and_reap(Launch& launch) {
-  end_helper(launch.helper);
-  if (!launch.pidfd.valid()) return;
-  kill_all(launch);
-  // By poll: the event loop has made the descriptor non-blocking, and waitid would not wait. Nobody
-  // waits for ever, not even for a process that hangs in a network filesystem.
-  for (int waited = 0; waited < kDeathPatience; ++waited) {
-    pollfd end{launch.pidfd.get(), POLLIN, 0};
-    const timespec slice{0, 100'000'000};
-    if (sys::call(__NR_ppoll, &end, 1, &slice, nullptr, 0) > 0) break;
-    kill_all(launch);
-  }
-  sys::call(__NR_waitid, P_PIDFD, launch.pidfd.get(), nullptr, WEXITED | WNOHANG | __WALL, nullptr);
-  launch.pidfd.reset();
-}
 
 bool decode(const ProgramBytes& bytes, Program& program, TeardownOutcome& outcome) {
   const char* reason = nullptr;
@@ -77,22 +29,6 @@ struct Launcher::Clearing {
   TeardownResult result;
   TreeTeardown trees;
 };
-
-Launch::~Launch() {
-  for (const int fd : kept)
-    if (fd >= 0) sys::close(fd);
-  drop_page();
-}
-
-void Launch::drop_page() {
-  if (page != nullptr) sys::call(__NR_munmap, page, page_size);
-  page = nullptr;
-}
-
-void Launch::fail(Phase phase, size_t step, Error why) {
-  failed = true;
-  fill_record(error, phase, step, why);
-}
 
 // Never destroyed: its threads outlast the static destructors of a process that exits.
 Launcher& Launcher::instance() {
@@ -114,75 +50,22 @@ Result<int> Launcher::init_fd() {
   return init_.get();
 }
 
-// Only JavaScript's threads hire: a thread shares root and working directory with its creator, and
-// while a launcher shares them with anybody it can change no mount namespace (setns(2), EINVAL).
-// pthread_create, because std::thread would throw, and there are no exceptions here.
-Status Launcher::hire(Queue& queue) {
-  const std::lock_guard lock(queue.mutex);
-  if (queue.idle > queue.jobs.size() || queue.threads == queue.most) return {};
-  // A signal for Node must not be handled on a thread that shares its memory with a starting child.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  const int failed = pthread_create(&thread, nullptr, work, &queue);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (failed != 0) return queue.threads > 0 ? Status{} : Status{failure(-failed, "pthread_create")};
-  pthread_detach(thread);
-  ++queue.threads;
-  return {};
+Result<int> Launcher::locked_init_fd() {
+  const std::lock_guard lock(mutex_);
+  return init_fd();
 }
 
-void* Launcher::work(void* argument) {
-  Queue& queue = *static_cast<Queue*>(argument);
-  Workplace workplace;
-  if (!is_machine_root()) workplace.rights = Rights::kNone;
-  for (;;) {
-    std::function<void(Workplace&)> next;
-    {
-      std::unique_lock waiting(queue.mutex);
-      ++queue.idle;
-      do {
-        queue.ready.wait(waiting, [&queue] { return !queue.jobs.empty(); });
-        // A machine with few processors would take them from who waits for a start, to undo what
-        // nobody waits for. Meanwhile another thread may take the job.
-        queue.ready.wait_for(waiting, kPatience, [&queue] {
-          return queue.before == 0 || queue.jobs.size() > kBacklog;
-        });
-      } while (queue.jobs.empty());
-      --queue.idle;
-      next = std::move(queue.jobs.front());
-      queue.jobs.pop_front();
-    }
-    next(workplace);
-  }
-}
-
-void Launcher::submit(Queue& queue, std::function<void(Workplace&)> job) {
-  {
-    const std::lock_guard lock(queue.mutex);
-    queue.jobs.push_back(std::move(job));
-  }
-  queue.ready.notify_one();
-}
-
-void Launcher::goes_first(int starts) {
-  for (Queue* const queue : {&ends_, &trees_}) {
-    {
-      const std::lock_guard lock(queue->mutex);
-      queue->before += static_cast<unsigned>(starts);
-      if (queue->before > 0) continue;
-    }
-    queue->ready.notify_all();
-  }
+void Launcher::add_starts(int starts) {
+  ends_.add_starts(starts);
+  trees_.add_starts(starts);
 }
 
 Status Launcher::hire_for_ends() {
-  if (Status hired = hire(ends_); !hired.ok()) return hired;
-  return hire(trees_);
+  if (Status hired = ends_.hire(); !hired.ok()) return hired;
+  return trees_.hire();
 }
 
-Status Launcher::start_guard(Workplace& workplace) {
+Status Launcher::start_cleanup_helper(Workplace& workplace) {
   auto init = init_fd();
   if (!init.ok()) return init.error();
   // What the engine leaves behind at its own end comes first, because the newest is torn down
@@ -195,10 +78,10 @@ Status Launcher::start_guard(Workplace& workplace) {
   return cleanup_helper_.start(init.value(), workplace.stack, sizeof workplace.stack);
 }
 
-Status Launcher::add_to_guard(Launch& launch, Workplace& workplace) {
+Status Launcher::add_to_journal(Launch& launch, Workplace& workplace) {
   const std::lock_guard lock(mutex_);
   if (!cleanup_helper_.running())
-    if (Status started = start_guard(workplace); !started.ok()) return started;
+    if (Status started = start_cleanup_helper(workplace); !started.ok()) return started;
   auto added = cleanup_helper_.add(launch.teardown.data(), launch.teardown.size);
   if (!added.ok()) return added.error();
   launch.journalled = added.value();
@@ -207,16 +90,16 @@ Status Launcher::add_to_guard(Launch& launch, Workplace& workplace) {
 }
 
 JournalPlace Launcher::place_for_process(const Launch& launch) {
-  Program undoing;
+  Program teardown;
   const char* reason = nullptr;
-  if (Program::decode(launch.teardown.data(), launch.teardown.size, undoing, reason) &&
-      has_cgroup(undoing))
+  if (Program::decode(launch.teardown.data(), launch.teardown.size, teardown, reason) &&
+      has_cgroup(teardown))
     return {};
   const std::lock_guard lock(mutex_);
   return cleanup_helper_.process_of(*launch.journalled);
 }
 
-void Launcher::remove_from_guard(Launch& launch) {
+void Launcher::remove_from_journal(Launch& launch) {
   if (!launch.journalled) return;
   const std::lock_guard lock(mutex_);
   cleanup_helper_.done(*launch.journalled);
@@ -244,7 +127,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
     launch.fail(Phase::kHost, kBeforeFirstStep, ready.error());
     return;
   }
-  if (Status added = add_to_guard(launch, workplace); !added.ok()) {
+  if (Status added = add_to_journal(launch, workplace); !added.ok()) {
     launch.fail(Phase::kHost, kBeforeFirstStep, added.error());
     return;
   }
@@ -269,8 +152,8 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   launch.life = std::move(machine.life);
   launch.helper = std::move(machine.helper);
   if (!ok) {
-    // The error is read when nobody can be writing one any more.
-    kill_and_reap(launch);
+    // The error is read when no process can be writing one any more.
+    launch.kill_and_reap();
     launch.failed = true;
     launch.error = read_error(launch.page);
     return;
@@ -291,26 +174,26 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
 }
 
 void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done) {
-  // Whoever is to bury it must be there before it is born.
+  // The thread that is to reap it must be there before it is cloned.
   Status hired = hire_for_ends();
-  if (hired.ok()) hired = hire(starts_);
+  if (hired.ok()) hired = starts_.hire();
   if (!hired.ok()) {
     launch->fail(Phase::kHost, kBeforeFirstStep, hired.error());
     done();
     return;
   }
-  goes_first(1);
-  submit(starts_, [this, launch, done = std::move(done)](Workplace& workplace) {
+  add_starts(1);
+  starts_.submit([this, launch, done = std::move(done)](Workplace& workplace) {
     execute(*launch, workplace);
-    goes_first(-1);
+    add_starts(-1);
     if (launch->failed && launch->journalled) {
-      kill_and_reap(*launch);
+      launch->kill_and_reap();
       launch->control.reset();
       launch->held.clear();
       TeardownOutcome ignored;
       Program program;
       if (decode(launch->teardown, program, ignored)) static_cast<void>(run_teardown(program));
-      remove_from_guard(*launch);
+      remove_from_journal(*launch);
     }
     done();
   });
@@ -318,18 +201,15 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
 
 void Launcher::tear_down(std::shared_ptr<Launch> launch,
                          std::function<void(TeardownOutcome)> done) {
-  submit(ends_, [this, launch, done = std::move(done)](Workplace&) {
+  ends_.submit([this, launch, done = std::move(done)](Workplace&) {
     reap_left();
-    kill_and_reap(*launch);
-    launch->program_pidfd.reset();
-    launch->life.reset();
-    launch->control.reset();
-    launch->held.clear();
+    launch->kill_and_reap();
+    launch->close();
     launch->drop_page();
     auto clearing = std::make_shared<Clearing>();
     TeardownOutcome outcome;
     if (!decode(launch->teardown, clearing->program, outcome)) {
-      remove_from_guard(*launch);
+      remove_from_journal(*launch);
       done(outcome);
       return;
     }
@@ -341,7 +221,7 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
 }
 
 void Launcher::clear(std::shared_ptr<Clearing> clearing) {
-  submit(trees_, [this, clearing](Workplace&) {
+  trees_.submit([this, clearing](Workplace&) {
     if (clearing->trees.some(clearing->program, kSlice, clearing->result)) {
       clear(clearing);  // behind all others
       return;
@@ -351,7 +231,7 @@ void Launcher::clear(std::shared_ptr<Clearing> clearing) {
       outcome.failed = true;
       fill_record(outcome.error, Phase::kTeardown, result.step, result.status.error());
     }
-    remove_from_guard(*clearing->launch);
+    remove_from_journal(*clearing->launch);
     clearing->done(outcome);
   });
 }
@@ -366,80 +246,34 @@ void Launcher::reap_left() {
 }
 
 void Launcher::leave(std::shared_ptr<Launch> launch, std::function<void()> done) {
-  submit(ends_, [this, launch, done = std::move(done)](Workplace&) {
-    // A exec supervisor is still this process's child.
+  ends_.submit([this, launch, done = std::move(done)](Workplace&) {
+    // An exec supervisor is still this process's child.
     if (launch->program_pidfd.valid()) left_.push_back(std::move(launch->pidfd));
     launch->pidfd.reset();
-    launch->program_pidfd.reset();
-    launch->life.reset();
-    launch->control.reset();
-    launch->held.clear();
-    remove_from_guard(*launch);
+    launch->close();
+    remove_from_journal(*launch);
     done();
   });
 }
 
 void Launcher::kill(std::shared_ptr<Launch> launch) {
-  submit(ends_, [launch](Workplace&) {
-    if (launch->pidfd.valid()) kill_all(*launch);
+  ends_.submit([launch](Workplace&) {
+    if (launch->pidfd.valid()) launch->kill();
   });
 }
 
-Result<UniqueFd> Launcher::start_supervisor(const Keeping& keeping, Workplace& workplace) {
-  int init = -1;
-  {
-    const std::lock_guard lock(mutex_);
-    auto loaded = init_fd();
-    if (!loaded.ok()) return loaded.error();
-    init = loaded.value();
-  }
-  auto config =
-      own_fd(sys::call(__NR_memfd_create, "caisson-supervisor", MFD_CLOEXEC | MFD_ALLOW_SEALING),
-             "memfd_create", "the supervisor");
-  if (!config.ok()) return config.error();
-  const int fd = config.value().get();
-  for (size_t at = 0; at < keeping.config.size;) {
-    const long written =
-        sys::call(__NR_write, fd, static_cast<const char*>(keeping.config.data()) + at,
-                  keeping.config.size - at);
-    if (written < 0) return failure(written, "write", "the supervisor");
-    at += static_cast<size_t>(written);
-  }
-  const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-  if (const long sealed = sys::call(__NR_fcntl, fd, F_ADD_SEALS, seals); sealed < 0)
-    return failure(sealed, "fcntl F_ADD_SEALS", "the supervisor");
-  int pair[2];
-  const long paired = sys::call(__NR_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-  if (paired < 0) return failure(paired, "socketpair", "the supervisor");
-  UniqueFd ours(pair[0]);
-  const UniqueFd theirs(pair[1]);
-
-  const int ids = keeping.ids.get(), lock = keeping.lock.get();
-  const std::string numbers[] = {std::to_string(fd), std::to_string(init),
-                                 std::to_string(theirs.get()), std::to_string(ids),
-                                 std::to_string(lock)};
-  const char* const arguments[] = {"caisson-supervisor", "supervisor",       numbers[0].c_str(),
-                                   numbers[1].c_str(),   numbers[2].c_str(), numbers[3].c_str(),
-                                   numbers[4].c_str(),   keeping.id.c_str(), nullptr};
-  UniqueFd pidfd;
-  auto pid = spawn_init({arguments, init, {fd, init, theirs.get(), ids, lock}, 0, true}, 0, -1,
-                        workplace.stack, sizeof workplace.stack, pidfd);
-  if (!pid.ok()) return pid.error();
-  // What was started has a child and ends: the supervisor is nobody's.
-  siginfo_t info{};
-  const long waited =
-      sys::call(__NR_waitid, P_PIDFD, pidfd.get(), &info, WEXITED | __WALL, nullptr);
-  if (waited == 0 && info.si_status != 0) return failure(-EAGAIN, "fork", "the supervisor");
-  return static_cast<UniqueFd&&>(ours);
-}
-
-void Launcher::keep(std::shared_ptr<Keeping> keeping, std::function<void(Result<UniqueFd>)> done) {
-  if (Status hired = hire(starts_); !hired.ok()) {
+void Launcher::start_supervisor(std::shared_ptr<SupervisorStart> start,
+                                std::function<void(Result<UniqueFd>)> done) {
+  if (Status hired = starts_.hire(); !hired.ok()) {
     done(hired.error());
     return;
   }
-  submit(starts_, [this, keeping, done = std::move(done)](Workplace& workplace) {
-    done(start_supervisor(*keeping, workplace));
+  starts_.submit([this, start, done = std::move(done)](Workplace& workplace) {
+    auto init = locked_init_fd();
+    if (init.ok())
+      done(caisson::start_supervisor(*start, init.value(), workplace));
+    else
+      done(init.error());
   });
 }
 
@@ -469,8 +303,8 @@ void Launcher::release(std::function<void()> done) {
     done();
   };
   // Without a thread to be had, JavaScript waits.
-  if (hire(ends_).ok())
-    submit(ends_, [leave](Workplace&) { leave(); });
+  if (ends_.hire().ok())
+    ends_.submit([leave](Workplace&) { leave(); });
   else
     leave();
 }

@@ -62,16 +62,16 @@ size_t ProgramTemplate::length(What what) {
 }
 
 std::optional<ProgramTemplate> ProgramTemplate::make(std::span<const uint8_t> bytes,
-                                                     std::span<const uint32_t> places) {
+                                                     std::span<const uint32_t> patches) {
   ProgramTemplate made;
   made.bytes_ = ProgramBytes::copy(bytes.data(), bytes.size());
-  if (places.size() % kNumbers != 0) return std::nullopt;
-  for (size_t i = 0; i < places.size(); i += kNumbers) {
-    if (places[i] >= static_cast<uint32_t>(What::kCount)) return std::nullopt;
-    const Place place{static_cast<What>(places[i]), places[i + 1], places[i + 2]};
-    if (bytes.size() < length(place.what) || place.at > bytes.size() - length(place.what))
+  if (patches.size() % kNumbers != 0) return std::nullopt;
+  for (size_t i = 0; i < patches.size(); i += kNumbers) {
+    if (patches[i] >= static_cast<uint32_t>(What::kCount)) return std::nullopt;
+    const Patch patch{static_cast<What>(patches[i]), patches[i + 1], patches[i + 2]};
+    if (bytes.size() < length(patch.what) || patch.at > bytes.size() - length(patch.what))
       return std::nullopt;
-    made.places_.push_back(place);
+    made.patches_.push_back(patch);
   }
   return made;
 }
@@ -89,7 +89,7 @@ ProgramBytes ProgramTemplate::instantiate(const Identity& identity,
   memcpy(instantiated.words.data(), bytes_.data(), bytes_.size);
   char digits[kDigits];
   auto* const bytes = reinterpret_cast<char*>(instantiated.words.data());
-  for (const auto& [what, at, above] : places_) {
+  for (const auto& [what, at, above] : patches_) {
     const uint32_t host_id = identity.base + above;
     const void* from = identity.id.data();
     if (what == What::kHostId || what == What::kDigits) {

@@ -1,5 +1,5 @@
-// Programs that differ only in who they are for and in what they exec (lib/program/template.ts):
-// encoded once, and written over for each start.
+// Programs that differ only in their container and in what they exec (lib/program/template.ts):
+// encoded once, and patched for each start.
 #pragma once
 
 #include <stdint.h>
@@ -21,18 +21,18 @@ struct ProgramBytes {
   const void* data() const { return words.data(); }
 };
 
-// Whom a program is for.
+// The container of a program.
 struct Identity {
   std::array<char, 64> id{};  // long, hex digits
-  uint32_t base = 0;          // host id of container root; 0 with the host's own users
+  uint32_t base = 0;          // host id of container root; 0 without a range of its own
 };
 
 class ProgramTemplate {
  public:
-  // `places` are threes of numbers: what is written there, where in the bytes, and of a host id how
-  // far it lies above the base. Nothing if one of them is no place in the bytes.
+  // `patches` are threes of numbers: what is written there, where in the bytes, and of a host id
+  // how far it lies above the base. Nothing if one of them lies outside the bytes.
   static std::optional<ProgramTemplate> make(std::span<const uint8_t> bytes,
-                                             std::span<const uint32_t> places);
+                                             std::span<const uint32_t> patches);
 
   // `command`, for a template without one: where the short id stands in what follows (all ones:
   // nowhere), then the texts of exec, the last step of the container's phase, one record after the
@@ -42,7 +42,7 @@ class ProgramTemplate {
  private:
   // As in lib/program/template.ts.
   enum class What : uint32_t { kLongId, kShortId, kHostId, kDigits, kCount };
-  struct Place {
+  struct Patch {
     What what;
     uint32_t at;
     uint32_t above;
@@ -50,7 +50,7 @@ class ProgramTemplate {
   static size_t length(What what);
 
   ProgramBytes bytes_;
-  std::vector<Place> places_;
+  std::vector<Patch> patches_;
 };
 
 // All that starts with the same options have in common.

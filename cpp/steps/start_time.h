@@ -1,4 +1,4 @@
-// When a process has begun: with its pid, and within one boot, who it is.
+// When a process has begun: with its pid, that identifies it within one boot.
 #pragma once
 
 #include <stdint.h>

@@ -59,9 +59,9 @@ export interface Binding {
   /** Of programs as in lib/program/template.ts. */
   template(
     program: Uint8Array,
-    places: Uint32Array,
+    patches: Uint32Array,
     teardown: Uint8Array,
-    teardownPlaces: Uint32Array,
+    teardownPatches: Uint32Array,
     /**
      * Of stdin, stdout, stderr, the file that counts OOM kills, and the container's ends of stdout and stderr; -1
      * where there is none.
@@ -72,7 +72,7 @@ export interface Binding {
   /** The program of one start. @param command as for `launch`. */
   instantiate(
     program: Uint8Array,
-    places: Uint32Array,
+    patches: Uint32Array,
     id: string,
     base: number,
     command?: Uint8Array,

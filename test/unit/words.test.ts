@@ -19,8 +19,8 @@ const RULES: readonly Rule[] = [
     still: ['lib/engine/supervisor/start-detached.ts'],
   },
   { words: /\bmonitors?\b/, instead: 'supervisor' },
-  { words: /\bkeepers?\b/, instead: 'exec supervisor', still: ['cpp/addon/'] },
-  { words: /\bguards?\b/, instead: 'cleanup helper', still: ['cpp/launcher/'] },
+  { words: /\bkeepers?\b/, instead: 'exec supervisor' },
+  { words: /\bguards?\b/, instead: 'cleanup helper' },
   { words: /\bundertakers?\b/, instead: 'teardown thread' },
   { words: /\bfaces?\b/, instead: 'subcommand' },
   { words: /\bhal(?:f|ves)\b/, instead: 'phase' },
@@ -28,19 +28,17 @@ const RULES: readonly Rule[] = [
   {
     words: /\bund(?:o|oes|one|oing|id)\b/,
     instead: 'tear down',
-    still: ['cpp/launcher/launcher.cpp'],
   },
   { words: /\bdiscard(?:s|ed|ing)?\b/, instead: 'delete', still: ['lib/engine/start/layer.ts'] },
   {
     words: /\blet(?:s|ting)? go\b/,
     instead: 'release, resume, disconnect',
-    still: ['cpp/addon/', 'cpp/launcher/launcher.h'],
   },
   { words: /\badmit(?:s|ted|ting)?\b/, instead: 'write the id maps' },
   {
     words: /\bown users\b/,
     instead: 'user namespace, own user ids',
-    still: ['cpp/launcher/template.h', 'lib/engine/options/config.ts'],
+    still: ['lib/engine/options/config.ts'],
   },
   {
     words: /\bwithout root\b|\bordinary users?\b/,
@@ -56,7 +54,6 @@ const RULES: readonly Rule[] = [
   {
     words: /\brecipes?\b/,
     instead: 'template',
-    still: ['cpp/addon/container.cpp', 'cpp/launcher/'],
   },
   { words: /\bsurroundings\b/, instead: 'context, confinement' },
   {
@@ -73,7 +70,7 @@ const RULES: readonly Rule[] = [
   {
     words: /\bplaces\b/,
     instead: 'paths, files, clients',
-    still: ['cpp/addon/', 'cpp/launcher/', 'lib/engine/start/accounts.ts', 'lib/native/binding.ts'],
+    still: ['lib/engine/start/accounts.ts'],
   },
   { words: /\bcures?\b/, instead: 'remedy' },
   { words: /\b(?:a|the|its|this|that|each|no) cause\b/, instead: 'reason' },
@@ -81,14 +78,11 @@ const RULES: readonly Rule[] = [
   {
     words: /\bwho(?:ever|mever)\b/,
     instead: 'the process that, the caller',
-    still: ['cpp/addon/container.cpp', 'cpp/launcher/launcher.cpp'],
   },
   {
     words: /\b(?:some|any|every)body\b|\bsomeone\b|\banyone\b/,
     instead: 'a process, a client, all users',
     still: [
-      'cpp/addon/',
-      'cpp/launcher/',
       'lib/engine/start/streams.ts',
       'lib/engine/store/',
       'lib/engine/supervisor/start-detached.ts',
