@@ -1,4 +1,4 @@
-/** Where a command finds containers; the engine is opened only by what needs it. */
+/** How a command finds containers. The engine is opened only if it is needed. */
 import { detectCgroups } from '../cgroup/detect.js';
 import type { CgroupLayout } from '../cgroup/layout.js';
 import type { CgroupDriver } from '../cgroup/systemd/systemd.js';
@@ -12,7 +12,7 @@ import { defaultPaths } from '../engine/store/paths.js';
 import { Store } from '../engine/store/store.js';
 import type { ContainerInfo } from '../engine/store/stored.js';
 
-/** Where the engine keeps what it keeps, and who makes its cgroups. */
+/** The engine's directories and its cgroup driver. */
 export interface EngineLocation {
   readonly dataRoot?: string;
   readonly runRoot?: string;
@@ -29,7 +29,7 @@ export class CommandContext implements ContainerContext {
     this.store.prepare();
   }
 
-  /** What a container can do is loaded only now: who lists them needs little of it. */
+  /** The class is loaded only now: a list of containers does not need it. */
   async get(reference: string): Promise<Container> {
     const id = await this.store.find(reference);
     const { containerOf } = await import('../engine/container/container.js');
@@ -69,13 +69,13 @@ export class CommandContext implements ContainerContext {
   }
 }
 
-/** Loaded only now: help and mistakes in the flags need no addon. */
+/** Loaded only now: help and usage errors need no addon. */
 export async function openEngine(location: EngineLocation): Promise<Engine> {
   const { Engine } = await import('../engine/engine.js');
   return Engine.open(location);
 }
 
-/** Does something there, and leaves. */
+/** Runs `work` with a context, and closes the context. */
 export async function at<T>(
   location: EngineLocation,
   work: (context: CommandContext) => Promise<T>,

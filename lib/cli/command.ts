@@ -30,6 +30,6 @@ export const GROUPS: Readonly<Record<string, { usage: string; description: strin
     container: { usage: 'COMMAND', description: 'Manage containers' },
     explain: {
       usage: 'run [OPTIONS] IMAGE [COMMAND] [ARG...]',
-      description: "Print what a command would do, in the kernel's words",
+      description: 'Print the steps of a command without running it',
     },
   };

@@ -8,9 +8,9 @@ const EXAMPLES = `
 Examples:
   caisson run --rm -it host sh                           a shell on this machine's own /usr
   caisson run --rm -m 64m --cpus 0.5 host make -j4       limits
-  caisson run --rm --rootfs ./debian cat /etc/os-release any directory with a system in it
+  caisson run --rm --rootfs ./debian cat /etc/os-release any root file system
   caisson run --rm -v "$PWD":/src -w /src host npm test  a directory of the host
-  caisson explain run -m 64m host true                   what would be done, step by step
+  caisson explain run -m 64m host true                   the steps, without running them
 
 Run 'caisson COMMAND --help' for more information on a command.`;
 
@@ -39,7 +39,7 @@ function commandTree(described: readonly DescribedCommand[]): Command {
   return program;
 }
 
-/** The child of that name, made if it is not there. */
+/** The subcommand of that name, which is added if it is missing. */
 function group(parent: Command, name: string): Command {
   const { usage, description } = GROUPS[name] ?? { usage: 'COMMAND', description: '' };
   return (
@@ -86,7 +86,7 @@ export async function helpText(path: string): Promise<string> {
   return text;
 }
 
-/** What follows an error about the command line, in Docker's words. */
+/** The text after an error of the command line, as Docker prints it. */
 export async function usageText(path: string): Promise<string> {
   const name = path === '' ? 'caisson' : `caisson ${path}`;
   const usage = (await find(path)).usage();

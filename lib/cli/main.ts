@@ -20,7 +20,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** What needs the specifications of all commands is loaded only once help or a usage line has to be printed. */
+/** The specifications of all commands are loaded only if help or a usage line has to be printed. */
 async function runOrHelp(argv: readonly string[]): Promise<number> {
   try {
     return await dispatch(argv);

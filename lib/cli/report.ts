@@ -1,11 +1,11 @@
-/** What the command line says when something fails. */
+/** How the command line prints, and how it reports failures. */
 import { CaissonError } from '../base/errors.js';
 import { OutputError, type OutputFd, writeAll } from './terminal/output.js';
 import { endBySignal, SignalError } from './terminal/command-signals.js';
 
 /**
- * Straight to the descriptor: complete before the process ends, and without making a stream of it. Throws an OutputError
- * where standard output cannot be written; there is no place for saying that of standard error.
+ * Writes to the descriptor directly: it is complete before the process ends, and no stream is made. Throws an
+ * OutputError if standard output cannot be written; for standard error that cannot be reported.
  */
 export function print(fd: OutputFd, text: string): void {
   try {

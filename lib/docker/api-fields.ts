@@ -3,7 +3,7 @@
  * that have another in JSON: templates can ask for both, and neither is printed.
  */
 
-/** By type: what an empty field is. */
+/** By type: the value of an empty field. */
 const EMPTY: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   Container: { SizeRw: null, SizeRootFs: null, ImageManifestDescriptor: null },
   State: { Health: null },
@@ -65,7 +65,7 @@ const GO_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** Gives a value of the type the fields that it lacks. */
+/** Adds the missing fields of the type to a value. */
 export function addFields<T extends object>(type: string, value: T): T {
   const fields = value as Readonly<Record<string, unknown>>;
   const add = (name: string, content: unknown): void => {

@@ -12,7 +12,7 @@ import type { ContainerInfo } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { markStringMap } from './go-values.js';
 
-/** What the image says where the container's options do not. */
+/** The image's defaults for what the container's options leave out. */
 export interface ImageConfig {
   readonly env?: readonly string[];
   readonly entrypoint?: readonly string[];
@@ -45,12 +45,12 @@ export function configShape(info: ContainerInfo, image: ImageConfig): object {
     OnBuild: null,
     Labels: markStringMap({ ...image.labels, ...labelsOf(options.labels) }),
     ...(stopSignal === undefined ? {} : { StopSignal: String(stopSignal) }),
-    // Docker says it only where it was asked for.
+    // Docker has it only if it was requested.
     ...(config.stopTimeout === DEFAULT_STOP_TIMEOUT ? {} : { StopTimeout: config.stopTimeout }),
   });
 }
 
-/** Without what every container is given at its start: HOSTNAME, HOME, TERM. */
+/** Without the variables that every container gets at its start: HOSTNAME, HOME, TERM. */
 function environment(options: RunOptions, image: readonly string[]): readonly string[] {
   const env = new Map([['PATH', `PATH=${DEFAULT_PATH}`]]);
   for (const assignment of [...image, ...normalizeEnv(options.env)]) {
@@ -67,7 +67,7 @@ function entrypoint(value: RunOptions['entrypoint']): readonly string[] | undefi
   return value;
 }
 
-/** Docker's counts nanoseconds, and leaves out what was not said. */
+/** Docker's has nanoseconds, and leaves out what was not given. */
 function healthcheck(check: Healthcheck): object {
   const { test, retries } = check;
   const time = (name: string, milliseconds: number) =>

@@ -1,12 +1,12 @@
 /** Text cut to a width, as docker/cli's formatter does (cli/command/formatter/displayutils.go). */
 
-/** East Asian wide and full-width characters, and pictures: two columns of a terminal. */
+/** East Asian wide and full-width characters, and emoji: two columns of a terminal. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
 
-/** What fits in `width` columns; when that is not all, the last one is an ellipsis. */
+/** The text, cut to `width` columns; if it was cut, the last column is an ellipsis. */
 export function ellipsis(text: string, width: number): string {
-  // Twice the width is too much in any case, and long texts need not be measured.
+  // Twice the width is enough in any case, so long texts need not be measured.
   const characters = [...text.slice(0, 2 * width + 2)];
   const columns = (character: string): number => (WIDE.test(character) ? 2 : 1);
   const total = characters.reduce((sum, character) => sum + columns(character), 0);

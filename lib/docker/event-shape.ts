@@ -16,7 +16,7 @@ export function eventLine({ type, action, id, attributes, timeNano }: ContainerE
 function localTime(nanoseconds: bigint): string {
   const time = new Date(Number(nanoseconds / 1_000_000n));
   const minutes = -time.getTimezoneOffset();
-  // Shifted by its own zone, the UTC form reads as local time.
+  // The UTC form of the time, shifted by the zone's offset, is the local time.
   const text = new Date(time.getTime() + minutes * 60_000).toISOString().slice(0, 19);
   const two = (value: number): string => String(value).padStart(2, '0');
   const zone =
@@ -26,7 +26,7 @@ function localTime(nanoseconds: bigint): string {
   return `${text}.${String(nanoseconds % 1_000_000_000n).padStart(9, '0')}${zone}`;
 }
 
-/** Docker's object; the nanoseconds are a bigint, as a JavaScript number would lose their last digits. */
+/** Docker's object. The nanoseconds are a bigint, because a number would lose their last digits. */
 export function eventShape({ type, action, id, attributes, timeNano }: ContainerEvent): object {
   const nanoseconds = BigInt(timeNano);
   const event = {

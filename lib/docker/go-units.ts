@@ -1,9 +1,9 @@
-/** Times, sizes and shares as people read them, in Docker's words (github.com/docker/go-units). */
+/** Human-readable times, sizes and percentages in Docker's format (github.com/docker/go-units). */
 
 const DECIMAL_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB', 'YB'] as const;
 const BINARY_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB', 'YiB'] as const;
 
-/** go-units HumanDuration: `Less than a second`, `5 minutes`, `About an hour`. Of a negative time: the least. */
+/** go-units HumanDuration: `Less than a second`, `5 minutes`, `About an hour`. Negative times count as zero. */
 export function humanDuration(milliseconds: number): string {
   const seconds = Math.trunc(milliseconds / 1000);
   if (seconds < 1) return 'Less than a second';
@@ -23,8 +23,8 @@ export function humanDuration(milliseconds: number): string {
 }
 
 /**
- * Powers of 1000: `0B`, `1.09kB`, `12.3MB`. What would be rounded up to 1000 goes to the next unit, where
- * go-units says `1e+03kB`.
+ * Powers of 1000: `0B`, `1.09kB`, `12.3MB`. A value that would be rounded up to 1000 gets the next unit,
+ * where go-units prints `1e+03kB`.
  */
 export function humanSize(bytes: number, digits = 3): string {
   return withUnit(bytes, 1000, digits, DECIMAL_UNITS);
@@ -50,7 +50,7 @@ function withUnit(bytes: number, base: number, digits: number, units: readonly s
   return `${rounded}${units[unit] ?? ''}`;
 }
 
-/** As `stats` has it: two decimals; `--` for what is not known. */
+/** As in `stats`: two decimals; `--` if unknown. */
 export function percentage(share: number | undefined): string {
   return share === undefined || !Number.isFinite(share) ? '--' : `${share.toFixed(2)}%`;
 }

@@ -1,18 +1,18 @@
-/** Which type of Go's an object stands for, as Docker's templates treat a struct and a map differently. */
+/** Marks on objects: the Go type that they stand for, because Docker's templates treat structs and maps differently. */
 
 const STRUCTS = new WeakMap<object, string>();
 const STRING_MAPS = new WeakSet();
 
 /**
- * Says that a field which it does not have is a mistake, not `<no value>`. Functions among its values are
- * methods. `type` is for error texts.
+ * A missing field of a struct is an error, not `<no value>`. Functions among its values are methods. `type` is for
+ * error texts.
  */
 export function markStruct<T extends object>(type: string, value: T): T {
   STRUCTS.set(value, type);
   return value;
 }
 
-/** Go's map[string]string: `index` of a key that is not there is the empty string. */
+/** Go's map[string]string: `index` of a missing key is the empty string. */
 export function markStringMap<T extends object>(value: T): T {
   STRING_MAPS.add(value);
   return value;

@@ -12,7 +12,7 @@ import type { ContainerInfo } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { markStringMap } from './go-values.js';
 
-/** @param swapLimit a memory limit alone limits swap to as much again. */
+/** @param swapLimit a memory limit alone also limits swap, to the same size. */
 export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): object {
   const { options } = config;
   const memory = size('memory', options.memory);
@@ -112,7 +112,7 @@ export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): 
   });
 }
 
-/** As Docker's client sends them: `CAP_NET_ADMIN` for every way to write it, in order. */
+/** As Docker's client sends them: sorted, and in the form `CAP_NET_ADMIN`. */
 function capabilities(names: readonly string[] | undefined): readonly string[] | null {
   if (names === undefined) return null;
   const full = names.map((name) => name.toUpperCase().replace(/^(?:CAP_)?(?!ALL$)/, 'CAP_'));
@@ -175,7 +175,7 @@ function sysctlsOf(sysctls: NonNullable<RunOptions['sysctls']>): Readonly<Record
   );
 }
 
-/** As it was asked for with `--mount`. */
+/** As it was requested with `--mount`. */
 function apiMount(mount: NonNullable<RunOptions['mounts']>[number]): object {
   const { type, target } = mount;
   const common = { Target: target, ...(mount.readOnly === true ? { ReadOnly: true } : {}) };

@@ -4,7 +4,7 @@ import { hasSelinux } from '../host/selinux.js';
 import type { MachineInfo } from '../info/machine-info.js';
 import { markStruct } from './go-values.js';
 
-/** What Docker has too has Docker's name. */
+/** Fields that Docker has too have Docker's names. */
 export function infoShape(info: MachineInfo): object {
   const { containers, cgroup } = info;
   const gives = new Set(

@@ -7,7 +7,7 @@ import { configShape, type ImageConfig, imageName } from './config-shape.js';
 import { isStringMap, markStringMap, markStruct } from './go-values.js';
 import { hostConfigShape } from './host-config-shape.js';
 
-/** What only the engine knows; what is missing is left empty. */
+/** Data that only the engine has; missing data is left empty. */
 export interface InspectExtra {
   /** Identity of the image; default: its name. */
   readonly imageId?: string;
@@ -25,7 +25,7 @@ export interface InspectExtra {
   /** With `--size`: bytes. */
   readonly sizeRw?: number;
   readonly sizeRootFs?: number;
-  /** A memory limit alone limits swap to as much again. */
+  /** A memory limit alone also limits swap, to the same size. */
   readonly swapLimit?: boolean;
 }
 
@@ -36,7 +36,7 @@ export function inspectShape(info: ContainerInfo, extra: InspectExtra = {}): obj
   return markStructs(shapeOf(info, extra));
 }
 
-/** Go's maps with keys of any name: all else are structs, where a field that is not there is a mistake. */
+/** Go's maps. All other objects are structs, where a missing field is an error. */
 const MAPS: ReadonlySet<string> = new Set(['Networks', 'Ports', 'PortBindings', 'Volumes']);
 
 function markStructs<T extends object>(value: T, isMap = false): T {
@@ -112,13 +112,13 @@ function healthOf({ status, failingStreak, log }: StoredHealth): object {
   };
 }
 
-/** The profile that was asked for. */
+/** The requested profile. */
 function appArmorOf(securityOpt: RunOptions['securityOpt'] = []): string {
   const asked = securityOpt.filter((text) => /^apparmor[=:]/.test(text)).at(-1);
   return asked === undefined ? '' : asked.slice('apparmor='.length);
 }
 
-/** As they are mounted: the order and the defaults are the engine's. `--tmpfs` is no mount point for Docker. */
+/** In the engine's order and with its defaults. `--tmpfs` is not a mount point in Docker. */
 function mountPoints(options: RunOptions): readonly object[] {
   const modes = new Map(
     (options.volumes ?? []).map((text) => {

@@ -1,4 +1,4 @@
-/** One container as `docker ps --format` knows it. */
+/** One container with the fields of `docker ps --format`. */
 import { shortId } from '../base/ids.js';
 import { labelsOf } from '../engine/options/labels.js';
 import { networkName } from '../engine/options/options.js';
@@ -13,7 +13,7 @@ export const PS_TABLE =
 /** With `--size`. */
 export const PS_TABLE_WITH_SIZE = `${PS_TABLE}\t{{.Size}}`;
 
-/** All that a row has, in the order in which it is printed as JSON; all of them strings. */
+/** The fields of a row, in the order in which they are printed as JSON; all are strings. */
 export interface PsRow {
   readonly Command: string;
   readonly CreatedAt: string;
@@ -29,7 +29,7 @@ export interface PsRow {
   readonly Size: string;
   readonly State: string;
   readonly Status: string;
-  /** A method of the template's: `{{.Label "key"}}`. */
+  /** A method in templates: `{{.Label "key"}}`. */
   readonly Label: (key: string) => string;
 }
 
@@ -48,13 +48,13 @@ export const PS_HEADINGS: Readonly<Record<keyof PsRow, unknown>> = markStruct('H
   Size: 'SIZE',
   State: 'STATE',
   Status: 'STATUS',
-  // As Docker: `com.example.some-name` is headed `some name`.
+  // As Docker: the heading of `com.example.some-name` is `some name`.
   Label: (key: string) => key.slice(key.lastIndexOf('.') + 1).replace(/[-_]/g, ' '),
 });
 
 export interface PsOptions {
   readonly noTrunc?: boolean;
-  /** Bytes of the writable layer, and of the whole root where that is known. */
+  /** Bytes of the writable layer, and of the whole root if known. */
   readonly size?: { readonly writable: number; readonly root?: number };
 }
 
@@ -102,7 +102,7 @@ function sizeText({ writable, root = 0 }: NonNullable<PsOptions['size']>): strin
   return root > 0 ? `${text} (virtual ${humanSize(root)})` : text;
 }
 
-/** Sources of what is bound. */
+/** The sources of bind mounts. */
 function sources({ config: { options } }: ContainerInfo): readonly string[] {
   return [
     ...(options.volumes ?? []).map((text) => text.split(':')[0] ?? ''),
@@ -110,7 +110,7 @@ function sources({ config: { options } }: ContainerInfo): readonly string[] {
   ];
 }
 
-/** Go's time.String, without the names of zones, which JavaScript does not know. */
+/** Go's time.String, without the names of time zones, which JavaScript does not have. */
 function goTime(time: Date): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   const minutes = -time.getTimezoneOffset();

@@ -1,4 +1,7 @@
-/** The shape of a flag and of a command's specification, and the flags of caisson itself. Those of commands are in flags/. */
+/**
+ * The shape of a flag and of a command's specification, and the flags of caisson itself. Those of commands are in
+ * flags/.
+ */
 import type { RunOptions } from '../../engine/options/options.js';
 import type { ValueCheck } from './flag-values.js';
 
@@ -54,19 +57,19 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     long: 'data-root',
     value: 'dir',
     completes: 'directory',
-    help: 'Where containers and images are kept',
+    help: 'Directory of containers and images',
   },
   {
     long: 'run-root',
     value: 'dir',
     completes: 'directory',
-    help: 'Where the state of running containers is kept',
+    help: 'Directory of the state of running containers',
   },
   {
     long: 'cgroup-manager',
     value: 'manager',
     completes: ['systemd', 'cgroupfs'],
-    help: 'Who makes cgroups for new containers (default systemd where it manages them)',
+    help: 'Cgroup driver for new containers (default systemd where it manages cgroups)',
   },
   { long: 'help', short: 'h', help: 'Print this help' },
   { long: 'version', short: 'v', help: 'Print the version' },

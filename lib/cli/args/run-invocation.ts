@@ -29,7 +29,7 @@ export interface RunInvocation {
   readonly image: string;
   readonly rootfs?: { readonly writable: RootfsWritable };
   readonly argv: readonly string[];
-  /** Without the streams and the terminal, which the command decides on. */
+  /** Without the streams and the terminal, which the command decides about. */
   readonly options: RunOptions;
   readonly tty: boolean;
   readonly interactive: boolean;
@@ -47,7 +47,7 @@ export interface RunInvocation {
   readonly log: LogConfig;
   /** By number; missing: the image's, else TERM. */
   readonly stopSignal?: number;
-  /** Seconds; -1: for ever. */
+  /** Seconds; -1: forever. */
   readonly stopTimeout?: number;
   readonly healthcheck?: Healthcheck;
   readonly quiet: boolean;
@@ -65,7 +65,9 @@ export function processContext(): ProcessContext {
   return { env: process.env, cwd: workingDirectory() };
 }
 
-/** Throws a HelpRequest if help was asked for. `command` is what a usage error shows: `run`, `create` or `explain run`. */
+/**
+ * Throws a HelpRequest if help was asked for. `command` is what a usage error shows: `run`, `create` or `explain run`.
+ */
 export function parseRun(
   command: string,
   args: readonly string[],
@@ -106,14 +108,14 @@ export function parseRun(
     ...(cidfile === undefined ? {} : { cidfile: absolutePath('cidfile', cidfile, context.cwd) }),
     detach,
     detachKeys: parseDetachKeys(last(flags, 'detach-keys')),
-    ...kept(flags),
+    ...detachedOptions(flags),
     quiet: flags.switches.get('quiet') === true,
     pull: pullPolicy(last(flags, 'pull')),
   };
 }
 
-/** How the container is kept, rather than how it runs. */
-function kept(
+/** The options of a detached container: removal, restarts, log, stop and health check. */
+function detachedOptions(
   flags: ParsedFlags,
 ): Pick<
   RunInvocation,
@@ -151,40 +153,40 @@ const HEALTH_FLAGS: HealthcheckNames = {
   retries: 'health-retries',
 };
 
-/** Without a command there is none, as no image brings one; what else was said is checked all the same. */
+/** Without a command there is no health check, as no image has one; the other values are checked all the same. */
 function healthcheckOf(flags: ParsedFlags): Healthcheck | undefined {
   const given = Object.fromEntries(
     Object.entries(HEALTH_FLAGS).map(([part, flag]) => [part, last(flags, flag)]),
   );
   const test = given['test'] ?? '';
   const times = parseTimes(given, HEALTH_FLAGS);
-  const said = test !== '' || Object.values(times).some((value) => value !== 0);
-  if (flags.switches.get('no-healthcheck') === true && said)
+  const isGiven = test !== '' || Object.values(times).some((value) => value !== 0);
+  if (flags.switches.get('no-healthcheck') === true && isGiven)
     throw exclusive('no-healthcheck', '--no-healthcheck conflicts with --health-* options');
   return test === '' ? undefined : { test, ...times };
 }
 
-/** Seconds: what fits a timer of milliseconds. */
+/** Seconds: the range of a timer in milliseconds. */
 const MAX_STOP_TIMEOUT = 2_000_000;
 
 function exclusive(option: string, message: string): CaissonError {
   return new CaissonError('ERR_CONFLICTING_OPTIONS', message, { stage: 'config', path: option });
 }
 
-/** Images come from this machine: there is nothing to fetch, and so nothing to fetch always. */
+/** Images come from this machine: there is nothing to pull, so `always` cannot be supported. */
 function pullPolicy(value: string | undefined): 'missing' | 'never' {
   if (value === undefined || value === 'missing' || value === 'never') return value ?? 'missing';
   throw value === 'always'
     ? unsupported(
         'pull',
         value,
-        'is not supported yet: there is nothing to pull from',
+        'is not supported yet: images cannot be pulled',
         'missing or never',
       )
     : invalid('pull', value, 'is not one of missing, never');
 }
 
-/** Node's names of processors and the OCI's. */
+/** The OCI's names for Node's names of processor architectures. */
 const ARCHITECTURES: Readonly<Record<string, readonly string[] | undefined>> = {
   x64: ['amd64', 'x86_64', 'x86-64'],
   arm64: ['arm64', 'aarch64', 'arm64/v8', 'aarch64/v8'],
@@ -197,7 +199,7 @@ function checkPlatform(value: string | undefined): void {
   const own = ARCHITECTURES[process.arch] ?? [process.arch];
   const architecture = platform.startsWith('linux/') ? platform.slice('linux/'.length) : platform;
   if (platform === 'linux' || own.includes(architecture)) return;
-  throw unsupported('platform', value, 'is not what this machine is', `linux/${own[0] ?? ''}`);
+  throw unsupported('platform', value, "is not this machine's platform", `linux/${own[0] ?? ''}`);
 }
 
 function last(flags: ParsedFlags, name: string): string | undefined {
@@ -206,7 +208,7 @@ function last(flags: ParsedFlags, name: string): string | undefined {
 
 type OptionsDraft = { -readonly [K in keyof RunOptions]: unknown };
 
-/** Flags with a meaning of their own here; every other one with an `option` is handed on as it is. */
+/** Flags with an `option` are passed on unchanged, except for those that are handled here. */
 function runOptions(flags: ParsedFlags, context: ProcessContext): RunOptions {
   const draft: OptionsDraft = { init: false };
   for (const { long, option, repeatable } of CREATE_FLAGS) {
@@ -226,7 +228,7 @@ function runOptions(flags: ParsedFlags, context: ProcessContext): RunOptions {
   const mounts = flags.values.get('mount');
   if (mounts !== undefined)
     draft.mounts = mounts.map((text): MountOption => parseMountFlag(text, context.cwd));
-  // Docker's meaning; the library has a safer one.
+  // Docker's default; the library's is safer.
   if (volumes !== undefined || mounts !== undefined) draft.idmap = 'host';
   return draft as RunOptions;
 }
@@ -238,8 +240,7 @@ function absoluteSource(volume: string, cwd: string | undefined): string {
   return [absolutePath('volume', source, cwd), ...rest].join(':');
 }
 
-/** Files first, then the flags; a name alone takes its value from the caller. */
-/** What `-e` and `--env-file` say. */
+/** `--env-file` and `-e`: files first, then the flags; a name alone takes its value from the caller. */
 export function environment(
   flags: Pick<ParsedFlags, 'values'>,
   { env, cwd }: ProcessContext,
@@ -256,7 +257,7 @@ export function environment(
   return assignments;
 }
 
-/** Files first, so that the flags win; the files have the form of those of the environment. */
+/** Files first, so that the flags take precedence; the files have the format of `--env-file`. */
 function labelList(flags: ParsedFlags, { cwd }: ProcessContext): readonly string[] {
   const labels: string[] = [];
   for (const file of flags.values.get('label-file') ?? []) {

@@ -1,4 +1,4 @@
-/** `--cidfile`: the container's id in a file that must not exist before. */
+/** `--cidfile`: a new file with the container's id. */
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { CaissonError } from '../../base/errors.js';
 import { storageError } from '../../base/storage.js';
@@ -7,7 +7,7 @@ export class CidFile {
   readonly #path: string;
   #fd: number | undefined;
 
-  /** Made before the container is: two commands with the same file cannot both go on. */
+  /** Made before the container: of two commands with the same file, only one succeeds. */
   constructor(path: string) {
     this.#path = path;
     try {
@@ -45,7 +45,7 @@ export class CidFile {
     this.#fd = undefined;
   }
 
-  /** For a container that never came to be. */
+  /** If the container could not be created. */
   remove(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;

@@ -1,4 +1,4 @@
-/** Commands that do the same to each container that is named. */
+/** Commands that do the same with each of the named containers. */
 import type { Container } from '../../engine/container/container.js';
 import { CaissonError } from '../../base/errors.js';
 import { at, type CommandContext, type EngineLocation } from '../command-context.js';
@@ -6,8 +6,8 @@ import { OutputError } from '../terminal/output.js';
 import { print } from '../report.js';
 
 /**
- * One after the other; prints each name when it is done, or why it was not. Answers the exit code: 1 when one
- * of them failed and `forgiven` does not say otherwise. That a name could not be printed is said once all is done.
+ * One after the other; prints each name when it is done, or the error. Answers the exit code: 1 if one of them failed,
+ * unless `forgiven` accepts the error. A name that could not be printed is reported at the end.
  */
 export function each(
   names: readonly string[],
@@ -40,7 +40,7 @@ export function each(
   });
 }
 
-/** Says what went wrong with one of several. */
+/** Prints the error of one of several containers. */
 export async function complain(error: unknown): Promise<void> {
   if (!(error instanceof CaissonError)) throw error;
   const { errorText } = await import('../format/error-text.js');

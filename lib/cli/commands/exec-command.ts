@@ -64,7 +64,7 @@ export async function exec(args: readonly string[], location: EngineLocation): P
   }
 }
 
-/** Neither that there is no such container nor that it does not run: what was asked for cannot be started. */
+/** The program cannot be started, as opposed to a container that is missing or does not run. */
 function isOfTheProgram({ exitCode, code, stage }: CaissonError): boolean {
   return (
     exitCode !== 125 ||
@@ -107,7 +107,7 @@ async function withStreams(execution: Execution, interactive: boolean): Promise<
   return exitCode;
 }
 
-/** As Docker: signals are not passed on; the program ends with this command. */
+/** As Docker: signals are not forwarded; the program ends with this command. */
 async function untilEnd(execution: Execution, lost: Promise<never>): Promise<RunResult> {
   const signals = endOnSignals();
   try {

@@ -28,14 +28,14 @@ export async function info(args: readonly string[], location: EngineLocation): P
       print(2, `caisson: template parsing error: ${error.message}\n`);
       return 64;
     }
-    // As Docker: what there was of it, which is nothing, ends its line.
+    // As Docker: an empty line for the failed template.
     print(1, '\n');
     print(2, `caisson: ${error.message}\n`);
     return 1;
   }
 }
 
-/** In the order and with the words of `docker info`, as far as there is such a thing here. */
+/** In the order and with the terms of `docker info`, as far as they apply. */
 function infoText(info: MachineInfo): string {
   const { containers, cgroup } = info;
   const lines = [

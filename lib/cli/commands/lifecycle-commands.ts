@@ -21,7 +21,7 @@ import { WAIT } from '../flags/wait-flags.js';
 import { at, type EngineLocation } from '../command-context.js';
 import type { CommandFunction } from '../command.js';
 
-/** With its flags taken apart. */
+/** A command that gets its parsed command line. */
 function command(
   spec: CommandSpec,
   work: (line: CommandLine, location: EngineLocation) => Promise<number>,
@@ -32,7 +32,7 @@ function command(
   };
 }
 
-/** As Docker: what fails in the engine is 1. */
+/** As Docker: 1 for a failure in the engine. */
 async function failing(work: () => Promise<number>): Promise<number> {
   try {
     return await work();
@@ -102,8 +102,8 @@ export const start = command(START, (line, location) => {
     if (attach || line.args.length > 0) {
       throw new CaissonError(
         'ERR_CONFLICTING_OPTIONS',
-        'either containers are named, or all that match are started, unattended',
-        { stage: 'config', hint: '--all and --filter go with neither names nor -a and -i' },
+        'containers are either named or selected by --all and --filter',
+        { stage: 'config', hint: '--all and --filter exclude names, -a and -i' },
       );
     }
     return startAll(line.values('filter'), location);
@@ -133,13 +133,13 @@ export const start = command(START, (line, location) => {
   });
 });
 
-/** As podman's, for what starts with the machine: `start --all --filter should-start-on-boot=true`. */
+/** As podman's, for containers that start at boot: `start --all --filter should-start-on-boot=true`. */
 async function startAll(wanted: readonly string[], location: EngineLocation): Promise<number> {
   const filters = parseFilters(wanted);
   const names = await at(location, async (context) => {
     const everything = await context.list();
     checkReferences(filters, everything);
-    // In the order in which they were made.
+    // In the order of their creation.
     return everything
       .filter((info) => matches(filters, info, everything))
       .map(({ config }) => config.name)

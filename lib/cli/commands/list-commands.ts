@@ -69,7 +69,7 @@ function isUp({ status }: ContainerInfo): boolean {
   return status === 'running' || status === 'paused' || status === 'restarting';
 }
 
-/** Whether a memory limit alone limits its swap: asked of the machine only where that matters. */
+/** Whether a memory limit alone also limits swap; the machine is asked only if that matters. */
 async function limitsSwap(context: CommandContext, { config }: ContainerInfo): Promise<boolean> {
   const { memory, memorySwap } = config.options;
   if (memory === undefined || memorySwap !== undefined) return false;
@@ -86,7 +86,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
   const line = parseCommandLine(INSPECT, args);
   const type = line.value('type');
   if (type !== undefined && type !== 'container') {
-    print(2, `caisson: "${type}" is not a type of object that there is: container\n`);
+    print(2, `caisson: "${type}" is not a known type of object: container\n`);
     return 1;
   }
   const { inspectShape } = await import('../../docker/inspect-shape.js');
@@ -112,7 +112,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
         const directory = context.store.directory(info.config.id);
         const shape = inspectShape(info, {
           ...(info.config.log.driver === 'none' ? {} : { logPath: `${directory}/json.log` }),
-          // A layer with a size has its directories in a file system of its own.
+          // A layer with a size has its directories in a separate file system.
           ...(info.config.options.storageOpt === undefined
             ? { upperDir: `${directory}/upper`, workDir: `${directory}/work` }
             : {}),

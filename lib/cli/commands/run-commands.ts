@@ -16,7 +16,7 @@ import { UsageError } from '../args/usage-error.js';
 export async function run(args: readonly string[], location: EngineLocation): Promise<number> {
   const invocation = parseRun('run', args, processContext());
   if (invocation.tty && invocation.attach.has('stdin') && !isatty(0)) {
-    // As Docker: 1, of all failures before there is a container.
+    // As Docker: 1, unlike other failures before the container exists.
     print(
       2,
       'caisson: the input device is not a TTY\nhint: leave out -t, or run this in a terminal\n',
@@ -30,11 +30,11 @@ export async function run(args: readonly string[], location: EngineLocation): Pr
       try {
         await container.start();
       } finally {
-        // As Docker, also when the start has failed: without --rm there is a container by that id.
+        // As Docker, also if the start has failed: without --rm the container exists.
         print(1, `${container.id}\n`);
       }
     } catch (error) {
-      // With --rm there is no container that it could name.
+      // With --rm the container does not exist any more.
       if (invocation.autoRemove) cidfile?.remove();
       throw error;
     }
@@ -57,13 +57,13 @@ export async function create(args: readonly string[], location: EngineLocation):
       return 0;
     });
   } catch (error) {
-    // As Docker: 125 is for flags, which have been understood.
+    // As Docker: 125 is for errors in flags only.
     await reportError(error);
     return 1;
   }
 }
 
-/** Flags whose values Docker's client does not look at: with `create` a wrong one is an error of the engine's. */
+/** Flags whose values Docker's client does not check: with `create` a wrong value is an error of the engine. */
 const LEFT_TO_THE_ENGINE: ReadonlySet<string> = new Set([
   'platform',
   'restart',
@@ -99,22 +99,22 @@ async function make(
   }
 }
 
-/** As Docker, and unlike the library: what -v names and is not there becomes a directory. */
+/** As Docker, and unlike the library: a missing source of -v is created as a directory. */
 function makeSources(volumes: readonly string[] = []): void {
   for (const volume of volumes) {
     const [source = '', ...rest] = volume.split(':');
     if (rest.length === 0 || !source.startsWith('/') || rest[0] === '') continue;
-    // Where others can put links nothing is made.
+    // Nothing is created below directories in which others can make links.
     if (rest[1]?.includes('beneath=') === true) continue;
     try {
       mkdirSync(source, { recursive: true });
     } catch {
-      // A file is what it may be as well; what cannot be used is an error of its own (sources.ts).
+      // It may also be a file; a source that cannot be used is an error of sources.ts.
     }
   }
 }
 
-/** How the container is made and kept. */
+/** The options of `Engine.create`. */
 function createOptions(invocation: RunInvocation): CreateOptions {
   const { options, tty, interactive, log, attach } = invocation;
   return {

@@ -17,7 +17,7 @@ import { alignColumns, listFormat } from '../format/table.js';
 import { markStruct } from '../../docker/go-values.js';
 import { TemplateError } from '../template/error.js';
 
-/** Between two looks, in milliseconds. */
+/** Between two samples, in milliseconds. */
 const INTERVAL = 1000;
 
 const TABLE =
@@ -58,7 +58,7 @@ export async function stats(args: readonly string[], location: EngineLocation): 
         await new Promise((resolve) => setTimeout(resolve, INTERVAL));
         if (stop.signal.aborted) return 0;
         const text = format.render(await rows());
-        // On a terminal each look replaces the one before.
+        // On a terminal each sample replaces the previous one.
         const clear = process.stdout.isTTY && !once && format.isTable ? '\x1b[2J\x1b[H' : '';
         await output.write(clear + text);
         if (once) return 0;
@@ -76,7 +76,7 @@ export async function stats(args: readonly string[], location: EngineLocation): 
 
 interface Chosen {
   readonly info: ContainerInfo;
-  /** The name or id that was typed; the long id of one that was not asked for. */
+  /** The name or id from the command line, otherwise the long id. */
   readonly asked: string;
 }
 
@@ -103,7 +103,7 @@ async function row(
   noTrunc: boolean,
 ): Promise<object> {
   const now = await (await context.get(id)).stats().catch(() => undefined);
-  // As Docker: what does not run uses nothing. `--` is what the machine does not tell.
+  // As Docker: a container that does not run uses nothing. `--`: the machine does not count it.
   const idle = now === undefined;
   const previous = before.get(id);
   if (now !== undefined) before.set(id, now);
@@ -133,7 +133,7 @@ async function row(
       sum(network.map(({ rxBytes }) => rxBytes)),
       sum(network.map(({ txBytes }) => txBytes)),
     ),
-    // Where cgroup v2 counts it: not one of Docker's.
+    // Not a field of Docker; only cgroup v2 has it.
     ...(now?.pressure === undefined ? {} : { Pressure: now.pressure }),
     PIDs: idle ? '0' : now?.pids === undefined ? '--' : String(now.pids.current),
   });

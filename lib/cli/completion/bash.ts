@@ -4,7 +4,7 @@ import { type Position, quoted, spellings, valueKind } from './positions.js';
 export function bashScript(positions: readonly Position[]): string {
   return `# Completion of caisson for bash: source <(caisson completion bash)
 
-# What there is at a command: $1. Of its flag $2: what the value can be.
+# The candidates at command $1, and the values of its flag $2.
 __caisson_position() {
   children='' flags='' valued=' ' argument='' count=0 ends='' value=''
   case $1 in
@@ -50,7 +50,7 @@ __caisson_complete() {
     *) list=$1 ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$list" -- "$cur")
-  # What ends so waits for more.
+  # A value follows the equals sign.
   [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
   return 0
 }

@@ -1,4 +1,4 @@
-/** `caisson completion`: scripts for shells, made from the tables of flags. */
+/** `caisson completion`: scripts for shells, generated from the commands' specifications. */
 import { bashScript } from './bash.js';
 import { fishScript } from './fish.js';
 import { positions } from './positions.js';

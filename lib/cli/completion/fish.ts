@@ -1,4 +1,4 @@
-/** For fish: one `complete` for each flag, under the condition that its command is being typed. */
+/** For fish: one `complete` for each flag, with the condition that its command is being typed. */
 import type { Flag } from '../args/command-spec.js';
 import { type Position, spellings, valueKind } from './positions.js';
 
@@ -31,7 +31,7 @@ complete -c caisson -f
 ${positions.map(positionLines).join('')}`;
 }
 
-/** Unlike in the others, a backslash is one in single quotes too. */
+/** Unlike in the other shells, a backslash also escapes within single quotes. */
 function fishQuoted(text: string): string {
   return `'${text.replace(/[\\']/g, '\\$&')}'`;
 }
@@ -76,7 +76,7 @@ function flagWords(flag: Flag): string {
   return `${names} -x${kind === '' ? '' : ` -a ${fishQuoted(source(kind))}`}`;
 }
 
-/** Words, or a command that prints them. */
+/** The candidates, or a command that prints them. */
 function source(kind: string): string {
   switch (kind) {
     case '@all':

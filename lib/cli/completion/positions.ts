@@ -1,17 +1,17 @@
-/** What a shell has to know of the command line, in one shape for all of them. */
+/** The positions of the command line at which a shell completes, in one form for all shells. */
 import { type CommandSpec, type Flag, GLOBAL_FLAGS } from '../args/command-spec.js';
 import { type DescribedCommand, GROUPS } from '../command.js';
 
-/** One point of the command line: caisson itself, a group of commands, or a command. */
+/** A position: after caisson itself, after a group of commands, or after a command. */
 export interface Position {
   /** As it is typed after `caisson`; empty for caisson itself. */
   readonly path: string;
   readonly flags: readonly Flag[];
-  /** Commands below it, with what they do. */
+  /** Its subcommands, with their descriptions. */
   readonly children: readonly (readonly [name: string, description: string])[];
   /** Words, or `@` and a kind: `@all`, `@running`, `@paused`, `@stopped`, `@image`. */
   readonly argument: string;
-  /** How many arguments that is said of. */
+  /** The number of arguments to which that applies. */
   readonly count: number;
   /** Flags end at the first argument. */
   readonly ends: boolean;
@@ -39,7 +39,7 @@ function add(known: Map<string, Position>, path: string, spec: CommandSpec): voi
     flags: spec.flags,
     children: known.get(path)?.children ?? [],
     argument: typeof argument === 'string' && argument !== '' ? `@${argument}` : words(argument),
-    // Of two names the second one is new: rename. Of what ends flags, the rest is not caisson's.
+    // `rename`: the second name is new. After an argument that ends flags, the rest is another program's.
     count: ends || spec.args[1] === 2 ? 1 : spec.args[1],
     ends,
   });
@@ -50,7 +50,7 @@ function words(argument: string | readonly string[]): string {
   return typeof argument === 'string' ? argument : argument.join(' ');
 }
 
-/** Tells the parents, which are made where they are not there yet. */
+/** Adds the position to its parents, which are created if they are missing. */
 function link(known: Map<string, Position>, path: string, description: string): void {
   const space = path.lastIndexOf(' ');
   const parentPath = space < 0 ? '' : path.slice(0, space);
@@ -66,7 +66,7 @@ export function spellings(flag: Flag): readonly string[] {
   return flag.short === undefined ? [`--${flag.long}`] : [`--${flag.long}`, `-${flag.short}`];
 }
 
-/** As `Position.argument`, of a flag's value; also `@file` and `@directory`. Empty: nothing is known. */
+/** As `Position.argument`, for a flag's value; also `@file` and `@directory`. Empty: unknown. */
 export function valueKind({ completes }: Flag): string {
   if (completes === undefined) return '';
   if (typeof completes !== 'string') return completes.join(' ');

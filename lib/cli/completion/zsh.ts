@@ -1,11 +1,11 @@
-/** For zsh: with what everything does beside it. */
+/** For zsh, with descriptions. */
 import { type Position, quoted, spellings, valueKind } from './positions.js';
 
 export function zshScript(positions: readonly Position[]): string {
   return `#compdef caisson
 # Completion of caisson for zsh: source <(caisson completion zsh), or in a file _caisson of $fpath
 
-# What there is at a command: $1. Of its flag $2: what the value can be.
+# The candidates at command $1, and the values of its flag $2.
 __caisson_position() {
   children=() flags=() valued=() argument='' count=0 ends='' value=''
   case $1 in
@@ -21,7 +21,7 @@ fi
 `;
 }
 
-/** A colon ends the word that is described. */
+/** A colon separates the word from its description. */
 function described(word: string, help: string): string {
   return quoted(`${word.replace(/:/g, '\\:')}:${help}`);
 }

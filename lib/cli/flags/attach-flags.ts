@@ -9,12 +9,12 @@ export const ATTACH: CommandSpec = {
   description: "Connect this terminal to a container's main program",
   examples: [
     ['caisson attach web', 'ctrl-p ctrl-q leaves it running, if it has a terminal'],
-    ['caisson attach --no-stdin --sig-proxy=false web', 'only looks'],
+    ['caisson attach --no-stdin --sig-proxy=false web', 'only shows its output'],
   ],
   argument: 'running',
   flags: [
     DETACH_KEYS_FLAG,
-    { long: 'no-stdin', help: 'Do not send it what is typed' },
+    { long: 'no-stdin', help: 'Do not attach stdin' },
     SIG_PROXY_FLAG,
     HELP_FLAG,
   ],

@@ -5,7 +5,7 @@ import { nameAndValue } from '../args/flag-values.js';
 export const DETACH_KEYS_FLAG: Flag = {
   long: 'detach-keys',
   value: 'keys',
-  help: 'Keys that leave the container running (default ctrl-p,ctrl-q)',
+  help: 'Keys that detach from the container (default ctrl-p,ctrl-q)',
 };
 
 export const SIG_PROXY_FLAG: Flag = {
@@ -19,20 +19,20 @@ export const FILTER_FLAG: Flag = {
   short: 'f',
   value: 'filter',
   repeatable: true,
-  help: 'Only what matches: key=value',
+  help: 'Only what matches the filter key=value',
 };
 
-/** Of what is listed. */
+/** The format of a list. */
 export const LIST_FORMAT_FLAG: Flag = {
   long: 'format',
   value: 'format',
   completes: ['table', 'json'],
-  help: 'table, table TEMPLATE, json, or a template a line',
+  help: 'table, table TEMPLATE, json, or a template for each line',
 };
 
-export const NO_TRUNC_FLAG: Flag = { long: 'no-trunc', help: 'Cut nothing off' };
+export const NO_TRUNC_FLAG: Flag = { long: 'no-trunc', help: 'Do not truncate output' };
 
-/** An environment, for `run` and `exec`. */
+/** Environment variables, for `run` and `exec`. */
 export const ENV_FILE_FLAG: Flag = {
   long: 'env-file',
   value: 'file',
@@ -41,7 +41,7 @@ export const ENV_FILE_FLAG: Flag = {
   help: 'Read environment variables from a file',
 };
 
-/** Names that `kill` and `stop` are given most. */
+/** The signals that are used most with `kill` and `stop`. */
 export const SIGNALS: readonly string[] = [
   'HUP',
   'INT',

@@ -5,7 +5,7 @@ import { HELP_FLAG } from '../args/command-spec.js';
 export const COMPLETION: CommandSpec = {
   name: 'completion',
   usage: 'bash|zsh|fish',
-  description: 'Print what makes a shell complete these commands',
+  description: 'Print a completion script for a shell',
   examples: [
     ['source <(caisson completion bash)', 'in ~/.bashrc'],
     ['source <(caisson completion zsh)', 'in ~/.zshrc, after compinit'],

@@ -1,4 +1,4 @@
-/** `create`, and what `run` has with it: Docker's names and meanings, and a few of our own. */
+/** `create`, and the flags that `run` shares with it: Docker's names and meanings, and a few of caisson's own. */
 import type { CommandSpec, Flag, UnsupportedFlag } from '../args/command-spec.js';
 import { HELP_FLAG } from '../args/command-spec.js';
 import {
@@ -53,7 +53,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     long: 'cgroup-parent',
     value: 'cgroup',
     option: 'cgroupParent',
-    help: 'The cgroup to make its own in; with systemd, a slice',
+    help: "Parent of the container's cgroups; with systemd, a slice",
   },
   {
     long: 'cidfile',
@@ -67,7 +67,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'list',
     repeatable: true,
     option: 'devices',
-    help: 'Show a device of the host',
+    help: 'Add a device of the host',
   },
   {
     long: 'device-cgroup-rule',
@@ -91,7 +91,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'list',
     repeatable: true,
     option: 'deviceReadIops',
-    help: 'Limit reads a second from a device',
+    help: 'Limit reads per second from a device',
   },
   {
     long: 'device-write-bps',
@@ -107,7 +107,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'list',
     repeatable: true,
     option: 'deviceWriteIops',
-    help: 'Limit writes a second to a device',
+    help: 'Limit writes per second to a device',
   },
   {
     long: 'dns',
@@ -156,12 +156,12 @@ export const CREATE_FLAGS: readonly Flag[] = [
     option: 'groupAdd',
     help: 'Join further groups',
   },
-  { long: 'health-cmd', value: 'command', help: 'Command that asks whether it is well' },
+  { long: 'health-cmd', value: 'command', help: "Command that checks the container's health" },
   { long: 'health-interval', value: 'duration', help: 'Time between two checks (default 30s)' },
   {
     long: 'health-retries',
     value: 'n',
-    help: 'Failures in a row that make it unhealthy (default 3)',
+    help: 'Consecutive failures until it is unhealthy (default 3)',
   },
   {
     long: 'health-start-interval',
@@ -185,7 +185,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     option: 'hostname',
     help: 'Host name of the container',
   },
-  { long: 'init', option: 'init', help: 'Run an init that reaps and forwards signals' },
+  { long: 'init', option: 'init', help: 'Run an init that reaps processes and forwards signals' },
   { long: 'interactive', short: 'i', help: 'Keep stdin open' },
   {
     long: 'label',
@@ -201,27 +201,27 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'file',
     repeatable: true,
     completes: 'file',
-    help: 'Read labels from a file, one a line',
+    help: 'Read labels from a file, one per line',
   },
   {
     long: 'log-driver',
     value: 'driver',
     completes: ['json-file', 'none'],
-    help: 'Where output is kept: json-file (default) or none',
+    help: 'Log driver: json-file (default) or none',
   },
   {
     long: 'log-opt',
     value: 'list',
     repeatable: true,
     completes: ['max-size=', 'max-file='],
-    help: 'How much of it: max-size=10m, max-file=3',
+    help: 'Log options: max-size=10m, max-file=3',
   },
   {
     long: 'memory-swappiness',
     check: swappiness,
     value: 'n',
     option: 'memorySwappiness',
-    help: 'Readiness to swap, 0 to 100',
+    help: 'Tendency to swap, 0 to 100',
   },
   {
     long: 'mount',
@@ -239,11 +239,11 @@ export const CREATE_FLAGS: readonly Flag[] = [
     option: 'network',
     help: 'none (default), host, pasta[:OPT,…] or slirp4netns[:OPT=value,…]',
   },
-  { long: 'no-healthcheck', help: 'Ask nothing, whatever the image says' },
+  { long: 'no-healthcheck', help: "Disable the image's health check" },
   {
     long: 'oom-kill-disable',
     option: 'oomKillDisable',
-    help: 'Let processes wait instead of killing them',
+    help: 'Disable the OOM killer: processes wait for memory',
   },
   {
     long: 'oom-score-adj',
@@ -252,7 +252,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     option: 'oomScoreAdj',
     help: 'Preference of the OOM killer, -1000 to 1000',
   },
-  { long: 'platform', value: 'string', help: 'Must be what this machine is' },
+  { long: 'platform', value: 'string', help: "Must be this machine's platform" },
   {
     long: 'privileged',
     option: 'privileged',
@@ -264,7 +264,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     completes: ['missing', 'never'],
     help: 'missing (default) or never',
   },
-  { long: 'quiet', short: 'q', help: 'Print nothing about fetching the image' },
+  { long: 'quiet', short: 'q', help: 'Do not print the progress of fetching the image' },
   { long: 'read-only', option: 'readOnly', help: 'Mount the root read-only' },
   { long: 'rm', help: 'Remove the container when it exits' },
   { long: 'rootfs', help: 'The first argument is a directory, not an image' },
@@ -281,7 +281,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'map',
     repeatable: true,
     option: 'cgroupConf',
-    help: 'Files of cgroup v2 (memory.high=1073741824), as podman has it',
+    help: 'Set files of cgroup v2 (memory.high=1073741824)',
   },
   {
     long: 'pty-limit',
@@ -307,7 +307,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     long: 'stop-timeout',
     check: integer,
     value: 's',
-    help: 'Seconds that stop waits before it kills',
+    help: 'Seconds that stop waits before it kills the container',
   },
   {
     long: 'storage-opt',
@@ -327,7 +327,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     help: 'Kernel parameters of the container',
   },
   { long: 'tmpfs', value: 'list', repeatable: true, option: 'tmpfs', help: 'Mount a tmpfs' },
-  { long: 'tty', short: 't', option: 'tty', help: 'Give the container a terminal' },
+  { long: 'tty', short: 't', option: 'tty', help: 'Allocate a terminal' },
   {
     long: 'ulimit',
     check: ulimit,
@@ -357,7 +357,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'list',
     repeatable: true,
     option: 'volumes',
-    help: 'Bind a directory or file',
+    help: 'Bind-mount a directory or file',
   },
   { long: 'workdir', short: 'w', value: 'string', option: 'workdir', help: 'Working directory' },
   {

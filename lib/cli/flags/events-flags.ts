@@ -6,20 +6,25 @@ import { FILTER_FLAG } from './common-flags.js';
 export const EVENTS: CommandSpec = {
   name: 'events',
   usage: '[OPTIONS]',
-  description: 'Show what happens to containers, as it happens',
+  description: 'Show events of containers as they happen',
   examples: [
-    ['caisson events --filter event=die --filter event=oom', 'only ends'],
-    ['caisson events --since 1h --until 0s --format json', 'of the last hour'],
+    ['caisson events --filter event=die --filter event=oom', 'only the ends of containers'],
+    ['caisson events --since 1h --until 0s --format json', 'the last hour'],
   ],
   flags: [
     FILTER_FLAG,
-    { long: 'format', value: 'format', completes: ['json'], help: 'json, or a template a line' },
+    {
+      long: 'format',
+      value: 'format',
+      completes: ['json'],
+      help: 'json, or a template for each line',
+    },
     {
       long: 'since',
       value: 'time',
-      help: 'From then on: 10m (ago), a date, or seconds since 1970',
+      help: 'Only since then: 10m (ago), a date, or seconds since 1970',
     },
-    { long: 'until', value: 'time', help: 'Up to then, and no further' },
+    { long: 'until', value: 'time', help: 'Only until then, and exit' },
     HELP_FLAG,
   ],
   args: [0, 0],

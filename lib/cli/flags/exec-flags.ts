@@ -10,11 +10,11 @@ export const EXEC: CommandSpec = {
   description: 'Run a command in a running container',
   examples: [
     ['caisson exec -it web sh', 'a shell in it'],
-    ['caisson exec -u 0 -w /srv -e DEBUG=1 web ls', 'as another user, elsewhere'],
+    ['caisson exec -u 0 -w /srv -e DEBUG=1 web ls', 'as another user, in another directory'],
   ],
   argument: 'running',
   flags: [
-    { long: 'detach', short: 'd', help: 'Leave it running' },
+    { long: 'detach', short: 'd', help: 'Run the command in the background' },
     DETACH_KEYS_FLAG,
     {
       long: 'env',
@@ -26,8 +26,8 @@ export const EXEC: CommandSpec = {
     },
     ENV_FILE_FLAG,
     { long: 'interactive', short: 'i', help: 'Keep stdin open' },
-    { long: 'privileged', help: 'All capabilities' },
-    { long: 'tty', short: 't', help: 'Give it a terminal' },
+    { long: 'privileged', help: 'Give the command all capabilities' },
+    { long: 'tty', short: 't', help: 'Allocate a terminal' },
     { long: 'user', short: 'u', value: 'string', help: 'User (name|uid[:group|gid])' },
     { long: 'workdir', short: 'w', value: 'string', help: 'Working directory' },
     HELP_FLAG,

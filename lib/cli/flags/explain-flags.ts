@@ -6,5 +6,5 @@ export const EXPLAIN_RUN: CommandSpec = {
   ...RUN,
   name: 'explain run',
   description: 'Print the launch program of "run" instead of running it',
-  examples: [['caisson explain run -m 64m host true', 'what would be done, step by step']],
+  examples: [['caisson explain run -m 64m host true', 'the steps, without running them']],
 };

@@ -5,9 +5,9 @@ import { HELP_FLAG } from '../args/command-spec.js';
 export const INFO: CommandSpec = {
   name: 'info',
   usage: '[OPTIONS]',
-  description: 'Show what this machine can do for this user, and what would give it the rest',
+  description: 'Show what this machine can do for this user, and how to enable the rest',
   examples: [
-    ['caisson info', 'also where no container can be started: it says why'],
+    ['caisson info', 'also if no container can be started: it shows the reason'],
     [
       `caisson info -f '{{range .Abilities}}{{if not .available}}{{.name}}: {{.remedy}}{{"\\n"}}{{end}}{{end}}'`,
       'only what is missing',

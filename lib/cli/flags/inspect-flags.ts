@@ -5,7 +5,7 @@ import { HELP_FLAG } from '../args/command-spec.js';
 export const INSPECT: CommandSpec = {
   name: 'inspect',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
-  description: 'Show everything that is known of containers, as JSON',
+  description: 'Show all details of containers, as JSON',
   examples: [
     [`caisson inspect -f '{{.State.Status}} {{.State.ExitCode}}' web`, 'only some of it'],
     [`caisson inspect -f '{{json .HostConfig}}' web`, 'as JSON'],
@@ -17,9 +17,9 @@ export const INSPECT: CommandSpec = {
       short: 'f',
       value: 'format',
       completes: ['json'],
-      help: 'json, or a template for each',
+      help: 'json, or a template for each container',
     },
-    { long: 'size', short: 's', help: 'Sizes of what was written' },
+    { long: 'size', short: 's', help: 'Sizes of the writable layers' },
     { long: 'type', value: 'type', completes: ['container'], help: 'Only objects of this type' },
     HELP_FLAG,
   ],

@@ -6,10 +6,10 @@ import { SIGNALS } from './common-flags.js';
 export const KILL: CommandSpec = {
   name: 'kill',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
-  description: 'Send containers a signal: KILL, unless said otherwise',
+  description: 'Send a signal to containers (default KILL)',
   examples: [
-    ['caisson kill web', 'ends everything in it'],
-    ['caisson kill -s HUP web', 'tells its main program'],
+    ['caisson kill web', 'ends all its processes'],
+    ['caisson kill -s HUP web', 'sends HUP to its main program'],
   ],
   argument: 'running',
   flags: [

@@ -5,19 +5,19 @@ import { HELP_FLAG } from '../args/command-spec.js';
 export const LOGS: CommandSpec = {
   name: 'logs',
   usage: '[OPTIONS] CONTAINER',
-  description: 'Show what a container has written',
+  description: 'Show the output of a container',
   examples: [
-    ['caisson logs -f -n 20 web', 'the last 20 lines, and what comes'],
-    ['caisson logs -t --since 10m web', 'with times, of the last ten minutes'],
+    ['caisson logs -f -n 20 web', 'the last 20 lines, and new ones'],
+    ['caisson logs -t --since 10m web', 'the last ten minutes, with times'],
   ],
   argument: 'all',
   flags: [
-    { long: 'details', help: 'Show extra attributes, of which there are none' },
-    { long: 'follow', short: 'f', help: 'Go on as long as the container runs' },
+    { long: 'details', help: 'Show extra attributes (there are none)' },
+    { long: 'follow', short: 'f', help: 'Continue while the container runs' },
     {
       long: 'since',
       value: 'time',
-      help: 'From then on: 10m (ago), a date, or seconds since 1970',
+      help: 'Only since then: 10m (ago), a date, or seconds since 1970',
     },
     {
       long: 'tail',
@@ -26,8 +26,8 @@ export const LOGS: CommandSpec = {
       completes: ['all'],
       help: 'Only the last lines (default all)',
     },
-    { long: 'timestamps', short: 't', help: 'Show when each line was written' },
-    { long: 'until', value: 'time', help: 'Up to then' },
+    { long: 'timestamps', short: 't', help: 'Show the time of each line' },
+    { long: 'until', value: 'time', help: 'Only until then' },
     HELP_FLAG,
   ],
   args: [1, 1],

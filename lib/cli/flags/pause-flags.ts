@@ -14,8 +14,8 @@ export const PAUSE: CommandSpec = {
 export const UNPAUSE: CommandSpec = {
   name: 'unpause',
   usage: 'CONTAINER [CONTAINER...]',
-  description: 'Let paused containers go on',
-  examples: [['caisson unpause web', 'as if nothing had been']],
+  description: 'Resume paused containers',
+  examples: [['caisson unpause web', 'its processes continue']],
   argument: 'paused',
   flags: [HELP_FLAG],
   args: [1, Infinity],

@@ -9,18 +9,21 @@ const FLAGS: readonly Flag[] = [
     check: nameAndValue,
     value: 'filter',
     repeatable: true,
-    help: 'Only what matches: until=24h, label=…, label!=…',
+    help: 'Only containers that match: until=24h, label=…, label!=…',
   },
-  { long: 'force', short: 'f', help: 'Do not ask' },
+  { long: 'force', short: 'f', help: 'Do not ask for confirmation' },
   HELP_FLAG,
 ];
 
 export const CONTAINER_PRUNE: CommandSpec = {
   name: 'container prune',
   usage: '[OPTIONS]',
-  description: 'Remove all containers that do not run',
+  description: 'Remove all stopped containers',
   examples: [
-    ['caisson container prune -f --filter until=24h', 'made before yesterday, without asking'],
+    [
+      'caisson container prune -f --filter until=24h',
+      'created more than a day ago, without asking',
+    ],
   ],
   flags: FLAGS,
   args: [0, 0],
@@ -28,7 +31,7 @@ export const CONTAINER_PRUNE: CommandSpec = {
 export const PRUNE: CommandSpec = {
   name: 'prune',
   usage: '[OPTIONS]',
-  description: 'Remove all containers that do not run, and what crashes have left',
+  description: 'Remove all stopped containers, and what crashes have left behind',
   examples: [['caisson prune -f', 'without asking']],
   flags: FLAGS,
   args: [0, 0],

@@ -5,8 +5,8 @@ import { HELP_FLAG } from '../args/command-spec.js';
 export const RENAME: CommandSpec = {
   name: 'rename',
   usage: 'CONTAINER NEW_NAME',
-  description: 'Give a container another name',
-  examples: [['caisson rename web web-old', 'it goes on running']],
+  description: 'Rename a container',
+  examples: [['caisson rename web web-old', 'it keeps running']],
   argument: 'all',
   flags: [HELP_FLAG],
   args: [2, 2],

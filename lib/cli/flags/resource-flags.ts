@@ -1,4 +1,4 @@
-/** Limits: of a new container, and what `update` can change of one that is there. */
+/** Limits of a new container, which `update` can change later. */
 import type { Flag } from '../args/command-spec.js';
 import { count, cpus, integer, size, sizeOrNone } from '../args/flag-values.js';
 
@@ -6,7 +6,7 @@ export const RESTART_FLAG: Flag = {
   long: 'restart',
   value: 'policy',
   completes: ['no', 'on-failure', 'always', 'unless-stopped'],
-  help: 'When to start again: no (default), on-failure[:n], always, unless-stopped',
+  help: 'Restart policy: no (default), on-failure[:n], always, unless-stopped',
 };
 
 export const RESOURCE_FLAGS: readonly Flag[] = [
@@ -22,14 +22,14 @@ export const RESOURCE_FLAGS: readonly Flag[] = [
     check: integer,
     value: 'µs',
     option: 'cpuPeriod',
-    help: 'Period of the cpu quota',
+    help: 'Period of the CPU quota',
   },
   {
     long: 'cpu-quota',
     check: integer,
     value: 'µs',
     option: 'cpuQuota',
-    help: 'Cpu time in each period',
+    help: 'CPU time in each period',
   },
   {
     long: 'cpu-shares',
@@ -37,10 +37,10 @@ export const RESOURCE_FLAGS: readonly Flag[] = [
     short: 'c',
     value: 'n',
     option: 'cpuShares',
-    help: 'Share of cpu time, 2 to 262144',
+    help: 'Share of CPU time, 2 to 262144',
   },
-  { long: 'cpus', check: cpus, value: 'n', option: 'cpus', help: 'Number of cpus, such as 0.5' },
-  { long: 'cpuset-cpus', value: 'list', option: 'cpusetCpus', help: 'Cpus to run on (0-3, 0,1)' },
+  { long: 'cpus', check: cpus, value: 'n', option: 'cpus', help: 'Number of CPUs, such as 0.5' },
+  { long: 'cpuset-cpus', value: 'list', option: 'cpusetCpus', help: 'CPUs to run on (0-3, 0,1)' },
   {
     long: 'cpuset-mems',
     value: 'list',

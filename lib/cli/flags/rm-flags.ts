@@ -7,13 +7,13 @@ export const RM: CommandSpec = {
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
   description: 'Remove containers',
   examples: [
-    ['caisson rm job', 'which has ended'],
-    ['caisson rm -f web', 'which may run'],
+    ['caisson rm job', 'which has exited'],
+    ['caisson rm -f web', 'which may be running'],
   ],
   argument: 'stopped',
   flags: [
-    { long: 'force', short: 'f', help: 'Kill what runs' },
-    { long: 'volumes', short: 'v', help: 'With its anonymous volumes' },
+    { long: 'force', short: 'f', help: 'Kill running containers' },
+    { long: 'volumes', short: 'v', help: 'Also remove anonymous volumes' },
     HELP_FLAG,
   ],
   unsupported: [{ long: 'link', short: 'l', value: false }],

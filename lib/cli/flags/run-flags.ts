@@ -7,8 +7,8 @@ export const RUN_FLAGS: readonly Flag[] = [
   ...CREATE_FLAGS,
   DETACH_KEYS_FLAG,
   SIG_PROXY_FLAG,
-  { long: 'detach', short: 'd', help: "Leave it running, and print the container's id" },
-  { long: 'trace', help: 'Draw the timeline of the start on stderr' },
+  { long: 'detach', short: 'd', help: "Run in the background, and print the container's id" },
+  { long: 'trace', help: 'Print the timeline of the start on stderr' },
 ];
 
 export const RUN: CommandSpec = {
@@ -18,8 +18,14 @@ export const RUN: CommandSpec = {
   examples: [
     ['caisson run --rm -it host sh', "a shell on this machine's own /usr"],
     ['caisson run --rm -m 64m --cpus 0.5 host make -j4', 'limits'],
-    ['caisson run -d --restart on-failure:3 --name web host ./server', 'stays, and starts again'],
-    ['caisson run --rm --rootfs ./debian cat /etc/os-release', 'any directory with a system in it'],
+    [
+      'caisson run -d --restart on-failure:3 --name web host ./server',
+      'in the background, with restarts',
+    ],
+    [
+      'caisson run --rm --rootfs ./debian cat /etc/os-release',
+      'any directory with a root file system',
+    ],
   ],
   argument: 'image',
   flags: RUN_FLAGS,

@@ -6,22 +6,19 @@ import { DETACH_KEYS_FLAG, FILTER_FLAG } from './common-flags.js';
 export const START: CommandSpec = {
   name: 'start',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
-  description: 'Start containers that do not run',
+  description: 'Start stopped containers',
   examples: [
-    ['caisson start web db', 'both'],
+    ['caisson start web db', 'both containers'],
     ['caisson start -ai shell', 'with this terminal'],
-    [
-      'caisson start --all --filter should-start-on-boot=true',
-      'what a unit of systemd does at boot',
-    ],
+    ['caisson start --all --filter should-start-on-boot=true', 'what a systemd unit runs at boot'],
   ],
   argument: 'stopped',
   flags: [
-    { long: 'all', help: 'Every container, or every one that matches --filter' },
-    { long: 'attach', short: 'a', help: 'Show its output, and pass signals on to it' },
+    { long: 'all', help: 'All containers, or all that match --filter' },
+    { long: 'attach', short: 'a', help: 'Attach stdout and stderr, and forward signals' },
     DETACH_KEYS_FLAG,
     FILTER_FLAG,
-    { long: 'interactive', short: 'i', help: 'Send it what is typed' },
+    { long: 'interactive', short: 'i', help: 'Attach stdin' },
     HELP_FLAG,
   ],
   unsupported: [

@@ -6,16 +6,16 @@ import { LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common-flags.js';
 export const STATS: CommandSpec = {
   name: 'stats',
   usage: '[OPTIONS] [CONTAINER...]',
-  description: 'Show what containers use, again and again',
+  description: 'Show the resource usage of containers continuously',
   examples: [
-    ['caisson stats', 'all that run'],
-    [`caisson stats --no-stream --format '{{.Name}} {{.MemUsage}}'`, 'once, and only that'],
+    ['caisson stats', 'all running containers'],
+    [`caisson stats --no-stream --format '{{.Name}} {{.MemUsage}}'`, 'once, and only these fields'],
   ],
   argument: 'running',
   flags: [
-    { long: 'all', short: 'a', help: 'Also those that do not run' },
+    { long: 'all', short: 'a', help: 'Also stopped containers' },
     LIST_FORMAT_FLAG,
-    { long: 'no-stream', help: 'Once, rather than again and again' },
+    { long: 'no-stream', help: 'Only once' },
     NO_TRUNC_FLAG,
     HELP_FLAG,
   ],

@@ -11,7 +11,7 @@ const FLAGS: readonly Flag[] = [
     short: 's',
     value: 'signal',
     completes: SIGNALS,
-    help: "Signal that asks the program to end (default: the container's own)",
+    help: "Signal that asks the program to end (default: the container's stop signal)",
   },
   {
     long: 'timeout',
@@ -19,7 +19,7 @@ const FLAGS: readonly Flag[] = [
     short: 't',
     aliases: ['time'],
     value: 's',
-    help: "Seconds until it is killed; -1: never (default: the container's own, 10)",
+    help: "Seconds until the program is killed; -1: never (default: the container's stop timeout, 10)",
   },
 ];
 
@@ -28,8 +28,8 @@ export const STOP: CommandSpec = {
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
   description: 'Ask containers to end, and kill them if they do not',
   examples: [
-    ['caisson stop web', 'with the time and the signal that web was made with'],
-    ['caisson stop -t 1 -s INT web', 'with others'],
+    ['caisson stop web', 'with the timeout and the signal that web was created with'],
+    ['caisson stop -t 1 -s INT web', 'with other ones'],
   ],
   argument: 'running',
   flags: FLAGS,
@@ -39,7 +39,7 @@ export const RESTART: CommandSpec = {
   name: 'restart',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
   description: 'Stop containers and start them again',
-  examples: [['caisson restart -t 1 web', 'with one second to end in']],
+  examples: [['caisson restart -t 1 web', 'with one second to stop']],
   argument: 'all',
   flags: FLAGS,
   args: [1, Infinity],

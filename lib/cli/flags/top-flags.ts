@@ -1,4 +1,4 @@
-/** `top`: what follows the container is for ps(1). */
+/** `top`: the arguments after the container are those of ps(1). */
 import type { CommandSpec } from '../args/command-spec.js';
 import { HELP_FLAG } from '../args/command-spec.js';
 
@@ -7,7 +7,7 @@ export const TOP: CommandSpec = {
   usage: 'CONTAINER [ps OPTIONS]',
   description: 'Show the processes of a container',
   examples: [
-    ['caisson top web', 'as ps -ef does'],
+    ['caisson top web', 'in the format of ps -ef'],
     ['caisson top web -o pid,rss,cmd', 'other columns'],
   ],
   argument: 'running',

@@ -6,10 +6,10 @@ import { RESOURCE_FLAGS, RESTART_FLAG } from './resource-flags.js';
 export const UPDATE: CommandSpec = {
   name: 'update',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
-  description: 'Change limits and restart policy of containers, running or not',
+  description: 'Change the limits and the restart policy of containers',
   examples: [
     ['caisson update -m 256m --cpus 2 web', 'at once'],
-    ['caisson update --restart unless-stopped web db', 'of both'],
+    ['caisson update --restart unless-stopped web db', 'both containers'],
   ],
   argument: 'all',
   flags: [HELP_FLAG, RESTART_FLAG, ...RESOURCE_FLAGS],

@@ -5,7 +5,7 @@ import { HELP_FLAG } from '../args/command-spec.js';
 export const VERSION: CommandSpec = {
   name: 'version',
   usage: '[OPTIONS]',
-  description: 'Show the versions of caisson and of what it runs on',
+  description: 'Show the versions of caisson, Node.js and the kernel',
   examples: [['caisson version --format json', 'for programs']],
   flags: [
     {

@@ -1,4 +1,4 @@
-/** An error of the library's, in the words of the command line. */
+/** An error of the library as the command line prints it. */
 import type { CaissonError } from '../../base/errors.js';
 import { RUN_FLAGS } from '../flags/run-flags.js';
 
@@ -6,7 +6,7 @@ const FLAG_OF_OPTION: ReadonlyMap<string, string> = new Map(
   RUN_FLAGS.map(({ long, option }) => [option ?? long, long]),
 );
 
-/** The library names its options; who typed a command knows flags. The hint gets a line of its own. */
+/** The library names its options, which are replaced by the flags of the command line. The hint gets its own line. */
 export function errorText(error: CaissonError): string {
   const { message, hint, path } = error;
   const tail = hint === undefined ? '' : ` (${hint})`;

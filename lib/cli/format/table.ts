@@ -1,18 +1,18 @@
-/** Lists as Docker prints them: `table`, `table TEMPLATE`, `json`, or a template a line. */
+/** Lists as Docker prints them: `table`, `table TEMPLATE`, `json`, or a template for each line. */
 import { parseTemplate } from '../template/go-template.js';
 
-/** Of the command's columns: field of a row to heading. */
+/** The headings of the command's columns, by the field of a row. */
 export type Headings = Readonly<Record<string, unknown>>;
 
 export interface ListFormat {
-  /** Every row on a line of its own, under headings when it is a table. */
+  /** Each row on its own line, under headings if the format is a table. */
   render(rows: readonly unknown[]): string;
-  /** Headings and columns, rather than a template a row. */
+  /** The format has headings and columns. */
   readonly isTable: boolean;
 }
 
 /**
- * `format` is what `--format` was given, `standard` the template of the plain `table`. Throws a TemplateError.
+ * `format` is the value of `--format`, `standard` the template of the plain `table`. Throws a TemplateError.
  */
 export function listFormat(
   format: string | undefined,
@@ -22,7 +22,7 @@ export function listFormat(
   const asked = format === undefined || format === '' ? 'table' : format;
   const isTable = asked.startsWith('table');
   const body = isTable ? asked.slice('table'.length) : asked === 'json' ? '{{json .}}' : asked;
-  // A shell does not make a tab of `\t`, and nobody types one.
+  // A shell does not turn `\t` into a tab.
   const template = parseTemplate(
     (isTable && body.trim() === '' ? standard : trimSpaces(body))
       .replaceAll('\\t', '\t')
@@ -39,14 +39,14 @@ export function listFormat(
   };
 }
 
-/** Go's strings.Trim(format, " "): a tab or a line's end is meant. */
+/** Go's strings.Trim(format, " "): tabs and line ends stay. */
 function trimSpaces(text: string): string {
   return text.replace(/^ +/, '').replace(/(?<! ) +$/, '');
 }
 
 /** Docker's tables (docker/cli formatter.go): columns of at least 10, 3 spaces between. `docker top` has 20. */
 export function alignColumns(text: string, minimum = 10, padding = 3): string {
-  // In characters, as tabwriter counts. Looking once spares looking at each cell.
+  // In characters, as tabwriter counts. One check of the text is cheaper than one for each cell.
   const plain = !/[^\x00-\x7f]/.test(text);
   const length = (cell = '') => (plain ? cell.length : [...cell].length);
   const lines = text.split('\n').map((line) => line.split('\t'));

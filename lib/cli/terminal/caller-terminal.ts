@@ -1,4 +1,4 @@
-/** The caller's terminal while the container has one of its own (`-t`). */
+/** The caller's terminal while it is connected to the container's own terminal (`-t`). */
 import { spawnSync } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import type { TerminalSize } from '../../engine/options/options.js';
@@ -6,11 +6,11 @@ import { DetachFilter } from './detach-keys.js';
 import { showOutput, type ShownOutput } from './output.js';
 import { SignalError } from './command-signals.js';
 
-/** What of an Execution a terminal needs. */
+/** The part of an Execution that a terminal needs. */
 export interface TerminalExecution {
   readonly stdin?: Writable | undefined;
   readonly stdout?: Readable | undefined;
-  /** The keys for that were typed. */
+  /** Called when the detach keys were typed. */
   detach(): unknown;
   resize(size: TerminalSize): unknown;
 }
@@ -24,18 +24,18 @@ export function callerSize(): TerminalSize | undefined {
 }
 
 /**
- * libuv's raw mode leaves ONLCR on (uv_tty_set_mode), and so a line feed of the container's, by which a program on
- * the whole screen moves down, would also move to the left. setRawMode(false) puts this back too.
+ * libuv's raw mode leaves ONLCR on (uv_tty_set_mode), so a line feed of the container, which a full-screen program uses
+ * to move down, would also move to the left. setRawMode(false) restores this too.
  */
 function makeRaw(stdin: typeof process.stdin): void {
-  // Asked for the mode that it has set before, libuv does nothing.
+  // libuv does nothing if the mode is the one that it has set before.
   stdin.setRawMode(false).setRawMode(true);
   spawnSync('stty', ['-opost'], { stdio: [0, 'ignore', 'ignore'] });
 }
 
 /**
- * Raw mode, so that every key goes to the container; keys, output and size are passed on. The mode is put
- * back by `close`, and when this process exits for whatever reason.
+ * Raw mode, so that every key goes to the container; keys, output and size are forwarded. The mode is restored by
+ * `close`, and when this process exits for any reason.
  */
 export class CallerTerminal {
   readonly #execution: TerminalExecution;
@@ -77,19 +77,19 @@ export class CallerTerminal {
     if (target === undefined) return;
     if (stdin.isTTY) {
       makeRaw(stdin);
-      // After a stop the shell has put its own mode in place.
+      // After a stop the shell has set its own mode.
       const again = () => makeRaw(stdin);
       process.on('SIGCONT', again);
       this.#restore.push(() => {
         process.off('SIGCONT', again);
         stdin.setRawMode(false);
       });
-      // No key ends the input of a raw terminal: it has gone, and this process may be in no session that is told so.
+      // No key ends the input of a raw terminal: the terminal is gone, and this process may get no signal about it.
       const hungUp = () => this.#lose(new SignalError('SIGHUP'));
       stdin.once('end', hungUp).once('error', hungUp);
       this.#restore.push(() => stdin.off('end', hungUp));
     }
-    // The container may end while keys are under way.
+    // The container may end while keys are in transit.
     target.on('error', () => undefined);
     stdin.pipe(this.#keys).pipe(target);
     this.#restore.push(() => {
@@ -110,7 +110,7 @@ export class CallerTerminal {
   }
 }
 
-/** What has gone wrong the program's result says. */
+/** The program's result reports the failure. */
 async function ignoreFailure(outcome: unknown): Promise<void> {
   await Promise.resolve(outcome).catch(() => undefined);
 }

@@ -14,11 +14,11 @@ export interface ClientOptions {
   readonly stdin: boolean;
   readonly sigProxy: boolean;
   readonly detachKeys: Uint8Array;
-  /** The terminal shows nothing yet: what is there is drawn anew. */
+  /** The terminal shows nothing yet: the program is made to redraw its screen. */
   readonly redraw?: boolean;
   /**
-   * Of a container that is removed when it ends, started by this client: it ends with a client that can no longer show
-   * what it writes. Any other goes on.
+   * For a container with --rm that this client started: it is ended if the client can no longer show its output. Other
+   * containers keep running.
    */
   readonly endsContainer?: boolean;
 }
@@ -69,7 +69,7 @@ async function withTerminal(
       // A change of size makes programs draw their screen again; the same size would be no change.
       if (options.redraw === true) {
         attached.resize({ cols: size.cols, rows: size.rows + 1 });
-        // Two changes at once are one signal, after which the size is what it was.
+        // Two immediate changes would be one signal, after which the size is unchanged.
         setTimeout(() => attached.resize(callerSize() ?? size), REDRAW_PAUSE).unref();
       } else attached.resize(size);
     }
@@ -107,7 +107,7 @@ export function connectStreams(program: Streams, input: boolean): ShownOutput {
   if (program.stderr !== undefined) outputs.push(showOutput(program.stderr, 2));
   const { stdin } = program;
   if (input && stdin !== undefined) {
-    // The program may end while input is under way.
+    // The program may end while input is in transit.
     stdin.on('error', () => undefined);
     process.stdin.on('error', ({ code, message }: NodeJS.ErrnoException) => {
       print(2, `caisson: standard input cannot be read: ${code ?? message}\n`);

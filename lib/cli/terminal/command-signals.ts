@@ -1,18 +1,18 @@
 /**
- * What signals do to a command. Node's defaults are of no use here: USR1 opens its inspector, and others end the
- * command, which leaves a terminal in raw mode.
+ * What signals do to a command. Node's defaults do not fit: USR1 opens its inspector, and others end the command, which
+ * leaves a terminal in raw mode.
  *
  * | | a client that proxies | a client with --sig-proxy=false | exec | every other command |
  * |---|---|---|---|---|
  * | HUP, QUIT | to the container | ends it | ends it and the program | ends it |
  * | INT, TERM | to the container | the third ends it | ends it and the program | ends it |
  * | USR1, USR2, ALRM, VTALRM, PROF, IO, PWR, STKFLT | to the container | nothing | nothing | nothing |
- * | CONT | to the container | goes on | goes on | goes on |
+ * | CONT | to the container | continues | continues | continues |
  * | XCPU, XFSZ, URG, CHLD | nothing | nothing | nothing | nothing |
  * | WINCH | the new size to a terminal | the same | the same | nothing |
  * | TSTP, TTIN, TTOU, STOP | stops it | the same | the same | the same |
  *
- * Clients are `run`, `start -a` and `attach`, with and without a terminal. A HUP because the terminal has gone ends them
+ * Clients are `run`, `start -a` and `attach`, with and without a terminal. A HUP because the terminal is gone ends them
  * as well. Real-time signals end everything: Node cannot catch them.
  */
 import { constants } from 'node:os';
@@ -47,7 +47,7 @@ export const PROXIED: readonly NodeJS.Signals[] = [
   ...HARMLESS,
 ];
 
-/** How many times INT or TERM must come before a command that does not proxy gives up, as Docker's does. */
+/** The number of INT or TERM signals that end a command which does not proxy, as in Docker. */
 const PATIENCE = 3;
 
 const nothing = (): void => undefined;
@@ -57,7 +57,7 @@ export function ignoreHarmlessSignals(): void {
   for (const signal of [...HARMLESS, 'SIGXCPU', 'SIGXFSZ'] as const) process.on(signal, nothing);
 }
 
-/** This command was ended by a signal; main lets the process end by it once everything has been tidied up. */
+/** This command was ended by a signal; main ends the process by it after the cleanup. */
 export class SignalError extends Error {
   /** @param status to exit with; missing: the process ends by the signal. */
   constructor(
@@ -78,7 +78,7 @@ export function endBySignal(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
-/** What of a container or an Execution signals need. */
+/** The part of a container or an Execution that signals need. */
 export interface SignalTarget {
   kill(signal: NodeJS.Signals): unknown;
 }
@@ -104,12 +104,12 @@ export function ignoreSignals(): SignalWatch {
   });
 }
 
-/** For a command that ends what it has begun. */
+/** For a command that ends its program when it ends. */
 export function endOnSignals(): SignalWatch {
   return watch(['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'], [], nothing);
 }
 
-/** @param ending end the command; HUP does in any case where a terminal has gone. */
+/** @param ending end the command; HUP always does if a terminal is gone. */
 function watch(
   ending: readonly NodeJS.Signals[],
   heard: readonly NodeJS.Signals[],

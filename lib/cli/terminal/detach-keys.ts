@@ -1,11 +1,11 @@
-/** `--detach-keys`: the keys that leave a container's terminal without ending it. */
+/** `--detach-keys`: the keys that detach from a container's terminal. */
 import { Transform, type TransformCallback } from 'node:stream';
 import { invalid } from '../../base/check.js';
 
 /** ctrl-p ctrl-q. */
 export const DEFAULT_DETACH_KEYS: Uint8Array = Uint8Array.of(0x10, 0x11);
 
-/** `ctrl-p,ctrl-q`, `a`, `DEL` (moby/term ascii.go). Empty: the usual ones. */
+/** `ctrl-p,ctrl-q`, `a`, `DEL` (moby/term ascii.go). Empty: the default keys. */
 export function parseDetachKeys(text: string | undefined): Uint8Array {
   if (text === undefined || text === '') return DEFAULT_DETACH_KEYS;
   return Uint8Array.from(text.split(','), (key) => {
@@ -30,7 +30,7 @@ function keyCode(key: string): number | undefined {
 }
 
 export interface Filtered {
-  /** What is meant for the container. */
+  /** The input for the container. */
   readonly pass: Uint8Array;
   /** The keys were typed; what came after them is dropped. */
   readonly detached: boolean;
@@ -39,8 +39,8 @@ export interface Filtered {
 const NOTHING = new Uint8Array(0);
 
 /**
- * Finds the keys in what is typed, however it is cut into chunks. Holds back what may be their beginning, and
- * lets it go when something else follows (Knuth, Morris, Pratt).
+ * Finds the keys in the input, however it is split into chunks. Holds back what may be their beginning, and passes it
+ * on if something else follows (Knuth, Morris, Pratt).
  */
 export class DetachMatcher {
   readonly #keys: Uint8Array;
@@ -64,7 +64,7 @@ export class DetachMatcher {
     if (keys.length === 0) return { pass: chunk, detached: false };
     if (this.#matched === 0 && !chunk.includes(keys[0] ?? 0))
       return { pass: chunk, detached: false };
-    // At most everything that was held and everything that came.
+    // At most what was held back and the new chunk.
     const pass = new Uint8Array(this.#matched + chunk.length);
     let length = 0;
     for (const byte of chunk) {
@@ -87,7 +87,7 @@ export class DetachMatcher {
     return { pass: pass.subarray(0, length), detached: false };
   }
 
-  /** What is held back, when nothing follows any more. */
+  /** What is held back, at the end of the input. */
   flush(): Uint8Array {
     const held = this.#matched === 0 ? NOTHING : this.#keys.slice(0, this.#matched);
     this.#matched = 0;

@@ -1,4 +1,6 @@
-/** What a command writes to its own standard output and standard error, and what happens when that cannot be written. */
+/**
+ * What a command writes to its own standard output and standard error, and what happens when that cannot be written.
+ */
 import { fstatSync, writeSync } from 'node:fs';
 import { finished, type Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
@@ -6,8 +8,8 @@ import { isatty } from 'node:tty';
 export type OutputFd = 1 | 2;
 
 /**
- * Something could not be written. No command catches it but to tidy up: main reports it, or ends as by SIGPIPE where
- * the reader has left.
+ * Something could not be written. Commands catch it only to clean up: main reports it, or ends as by SIGPIPE if the
+ * reader has closed the pipe.
  */
 export class OutputError extends Error {
   constructor(
@@ -39,7 +41,7 @@ export function writeAll(fd: OutputFd, bytes: Uint8Array): void {
   }
 }
 
-/** A file takes a part when the disk becomes full; Node's own stream takes that for the whole. */
+/** If the disk becomes full, a write to a file is partial; Node's own stream treats it as complete. */
 class FileSink extends Writable {
   constructor(private readonly fd: OutputFd) {
     super({ decodeStrings: true });
@@ -60,7 +62,7 @@ class FileSink extends Writable {
   }
 }
 
-/** Standard output or standard error for what comes piece by piece. A slow reader holds back the writer, no signals. */
+/** Standard output or standard error, for a sequence of writes. A slow reader delays the writer, but not signals. */
 export class OutputStream {
   readonly stream: Writable;
   /** Rejects with an OutputError once something could not be written; never resolves. */
@@ -94,7 +96,7 @@ export class OutputStream {
     });
   }
 
-  /** The first one tells why. */
+  /** The first error has the reason. */
   #errorOf(cause: Error): OutputError {
     return (this.#error ??= new OutputError(this.fd, cause));
   }
@@ -107,7 +109,7 @@ export interface ShownOutput {
   shown(): Promise<void>;
 }
 
-/** Passes on what a program writes. */
+/** Forwards the output of a program. */
 export function showOutput(source: Readable, fd: OutputFd): ShownOutput {
   const output = new OutputStream(fd);
   const end = new Promise<void>((resolve) => {

@@ -178,7 +178,7 @@ describe('completion for zsh', () => {
     const script = completionScript('zsh', COMMANDS);
     expect(script).to.match(/^#compdef caisson\n/);
     expect(script).to.include(`'--memory-swap:Memory and swap together; -1: no limit'`);
-    expect(script).to.include(`'inspect:Show everything that is known of containers, as JSON'`);
+    expect(script).to.include(`'inspect:Show all details of containers, as JSON'`);
   });
 });
 
