@@ -1,11 +1,11 @@
-/** The AbortSignals of callers: each may come from any realm, and be given to any number of calls. */
+/** The AbortSignals of callers: each may come from any realm, and be passed to any number of calls. */
 import { invalid } from './check.js';
 
 interface Listener {
   readonly aborted: () => void;
 }
 
-/** What waits for one signal, and the one listener by which it hears of it. */
+/** The callbacks for one signal, and the one listener that calls them. */
 interface Shared {
   readonly listeners: Set<Listener>;
   readonly tell: () => void;
@@ -13,7 +13,7 @@ interface Shared {
 
 const shared = new WeakMap<AbortSignal, Shared>();
 
-/** Accepts what has the parts that are used here: a signal of another realm, or an object that stands in for one. */
+/** Accepts any object with the members that are used here: a signal of another realm, or a substitute. */
 export function checkAbortSignal(value: unknown): void {
   if (value === undefined) return;
   const { aborted, addEventListener, removeEventListener } = (value ?? {}) as Partial<AbortSignal>;
@@ -29,9 +29,9 @@ export function checkAbortSignal(value: unknown): void {
 /**
  * Calls back once when the signal is aborted; not if it already is. Returns a function that stops listening.
  *
- * All calls that are given one signal share one listener on it. With a listener each, Node would warn of a leak from the
- * eleventh on, and the limit of that warning is the caller's: before Node 22.14 it cannot even be read once it is 0,
- * `events.getMaxListeners` then throws ERR_INVALID_ARG_TYPE.
+ * All calls that are given one signal share one listener on it. With a listener each, Node would warn of a leak from
+ * the eleventh on, and the limit of that warning is the caller's: before Node 22.14 it cannot even be read once it is
+ * 0, `events.getMaxListeners` then throws ERR_INVALID_ARG_TYPE.
  */
 export function onAbort(signal: AbortSignal, aborted: () => void): () => void {
   const { listeners, tell } = shared.get(signal) ?? share(signal);

@@ -1,7 +1,7 @@
-/** How options are refused: one wording, one error family, before anything is touched. */
+/** Errors of options: one wording and one error class, before anything is changed. */
 import { CaissonError } from './errors.js';
 
-/** A value as it appears in an error text: quoted, in one line, not longer than a line. */
+/** A value as it appears in an error text: quoted, and at most one line long. */
 export function show(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   let text: string | undefined;
@@ -68,13 +68,13 @@ export function plainString(option: string, value: unknown): string {
   return value;
 }
 
-/** The object from which a method takes its options. */
+/** The object with a method's options. */
 export function checkOptions<T extends object>(options: T, name = 'options'): T {
   if (!isRecord(options)) throw invalid(name, options, 'is not an object');
   return options;
 }
 
-/** What has its content in fields: a Map or a Promise (an await was forgotten) has none, and would count as empty. */
+/** An object with its content in fields. A Map or a Promise (a forgotten await) has none, and would count as empty. */
 export function isRecord(value: unknown): value is object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const tag = Object.prototype.toString.call(value);
@@ -90,7 +90,7 @@ export function boolean(option: string, value: unknown): boolean {
   return value;
 }
 
-/** A list of strings, as almost every repeatable flag of Docker's is. */
+/** A list of strings, as for most of Docker's repeatable flags. */
 export function stringList(option: string, value: unknown): readonly string[] {
   if (!Array.isArray(value)) throw invalid(option, value, 'is not an array of strings');
   for (const item of value) plainString(option, item);

@@ -1,7 +1,7 @@
-/** Waiting for something to happen in a directory: inotify(7), and a look every second in case it is silent. */
+/** Waits for changes in a directory: with inotify(7), and with a check every second in case it reports nothing. */
 import { type FSWatcher, watch } from 'node:fs';
 
-/** Milliseconds. inotify says nothing of other machines' writes, and has an end to its watches. */
+/** Milliseconds. inotify does not report writes of other machines, and the number of watches is limited. */
 const SAFETY_POLL = 1000;
 
 export class DirectoryWatch implements Disposable {
@@ -12,14 +12,14 @@ export class DirectoryWatch implements Disposable {
   constructor(directory: string) {
     try {
       this.watcher = watch(directory, { persistent: true }, () => this.wake());
-      // The directory went away, or the queue overflowed: the poll is left.
+      // The directory was removed, or the queue overflowed: the poll remains.
       this.watcher.on('error', () => this.watcher?.close());
     } catch {
-      // No directory, or no inotify watches left (ENOSPC): the poll has to do.
+      // No directory, or no inotify watches left (ENOSPC): only the poll is used.
     }
   }
 
-  /** Ends the wait that is going on, or else the next one. Takes itself along as a listener. */
+  /** Ends the current wait, or else the next one; bound, so that it can be a listener. */
   readonly wake = (): void => {
     this.changed = true;
     this.resolve?.();

@@ -1,17 +1,17 @@
 /**
- * The one family of errors. Every failure that caisson reports is a `CaissonError` whose `code` says what
- * happened; nothing has to be read out of the text.
+ * The errors of caisson. Every failure that it reports is a `CaissonError` with a `code`, so that no program has to
+ * parse the text.
  */
 
-/** What went wrong, for programs. */
+/** The kinds of failures. */
 export type ErrorCode =
   /** An option's value is malformed or out of range. */
   | 'ERR_INVALID_OPTION'
-  /** A known option of Docker's or of OCI's that caisson does not have (yet). */
+  /** An option of Docker or OCI that caisson does not have (yet). */
   | 'ERR_UNSUPPORTED_OPTION'
   /** Options that exclude each other. */
   | 'ERR_CONFLICTING_OPTIONS'
-  /** A `--format` that is no template, or does not fit what it is given. */
+  /** A `--format` that is not a template, or does not fit its data. */
   | 'ERR_INVALID_TEMPLATE'
   | 'ERR_NO_SUCH_IMAGE'
   /** The root directory is missing, not a directory, or empty. */
@@ -38,33 +38,33 @@ export type ErrorCode =
   | 'ERR_REMOVE_FAILED'
   /** The data or run directory cannot be written: full, over its quota, read-only, or broken; `errno` says which. */
   | 'ERR_STORAGE'
-  /** Nothing that it writes is kept. */
+  /** The container has no log. */
   | 'ERR_NO_LOG'
   /** A line of output has more bytes than `maxLine` allows. */
   | 'ERR_LINE_TOO_LONG'
-  /** What was waited for did not come in time. */
+  /** The condition that was waited for was not met in time. */
   | 'ERR_TIMEOUT'
   | 'ERR_COMMAND_NOT_FOUND'
   | 'ERR_COMMAND_NOT_EXECUTABLE'
   /** The working directory cannot be entered. */
   | 'ERR_INVALID_WORKDIR'
-  /** A limit was asked for that no cgroup controller of this machine can set. */
+  /** No cgroup controller of this machine can set the requested limit. */
   | 'ERR_CGROUP_CONTROLLER_MISSING'
   /** systemd could not be reached, or did not give the container a scope. */
   | 'ERR_SYSTEMD'
-  /** The kernel lacks something that was asked for. */
+  /** The kernel lacks a requested feature. */
   | 'ERR_KERNEL_FEATURE_MISSING'
-  /** The process may not do this; the hint says what would allow it. */
+  /** The process may not do this; the hint has the remedy. */
   | 'ERR_NO_PRIVILEGES'
-  /** The program that was to give the container a network is missing, or could not. */
+  /** The program that provides the container's network is missing, or has failed. */
   | 'ERR_NETWORK_FAILED'
-  /** A step of the launch program failed in a way that has no code of its own. */
+  /** A step of the launch program failed for a reason without a code of its own. */
   | 'ERR_START_FAILED'
   /** The native addon could not be loaded. */
   | 'ERR_NATIVE_LOAD'
   /** The engine was closed. */
   | 'ERR_ENGINE_CLOSED'
-  /** The container has no process any more, or another one than was meant. */
+  /** The container has no process any more, or not the expected one. */
   | 'ERR_CONTAINER_NOT_RUNNING'
   /** The container had to end before its program was started. */
   | 'ERR_ABORTED'
@@ -79,7 +79,7 @@ export type ErrorCode =
   /** A launch program could not be encoded or decoded. */
   | 'ERR_INVALID_PROGRAM';
 
-/** Where and why: everything that is known of a failure, apart from its code and text. */
+/** The details of a failure, apart from its code and text. */
 export interface ErrorDetails {
   /** The stage of the start: `config`, `image`, `host`, `container`, `exec`, `teardown`. */
   readonly stage?: string | undefined;
@@ -91,9 +91,9 @@ export interface ErrorDetails {
   readonly syscall?: string | undefined;
   /** Its error, by name: `EPERM`. */
   readonly errno?: string | undefined;
-  /** The path, option or other object that it was about. */
+  /** The path, option or other object that the failure is about. */
   readonly path?: string | undefined;
-  /** What to do about it. */
+  /** The remedy. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
 }

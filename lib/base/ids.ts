@@ -18,11 +18,11 @@ export function newId(): string {
 }
 
 /**
- * None whose first 12 digits are all decimal, because a host name of digits alone is taken for a number by some
- * programs (moby stringid.GenerateRandomID).
+ * The first 12 digits are never all decimal, because some programs take a host name of digits alone for a number (moby
+ * stringid.GenerateRandomID).
  */
 function fill(): void {
-  // The global one is loaded when it is first used, which for `ps` is never.
+  // The global `crypto` is loaded on first use, which `ps` never does.
   const hex = Buffer.from(crypto.getRandomValues(new Uint8Array(AT_ONCE * SIZE))).toString('hex');
   for (let at = 0; at < hex.length; at += 2 * SIZE) {
     const id = hex.slice(at, at + 2 * SIZE);

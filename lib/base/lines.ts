@@ -29,7 +29,7 @@ export function splitLines(text: string): string[] {
   return text.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
 }
 
-/** Splits what comes in pieces. It holds the beginning of one line, in at most twice the memory of that. */
+/** Splits a stream of chunks. It holds the beginning of one line, in at most twice the memory of that. */
 export class LineSplitter {
   private rest = Buffer.alloc(0);
   private size = 0;
@@ -60,7 +60,7 @@ export class LineSplitter {
     this.keep(bytes, from, bytes.length);
   }
 
-  /** What came behind the last line's end; undefined where that is nothing. */
+  /** The rest after the last line end; undefined if it is empty. */
   end(): string | undefined {
     if (this.size === 0) return undefined;
     const line = decode(this.rest, 0, this.size);

@@ -1,7 +1,7 @@
-/** Bytes in the order in which they came, in as few parts as there can be. */
+/** Bytes in the order of their arrival, in as few parts as possible. */
 import { StringDecoder } from 'node:string_decoder';
 
-/** Parts that lie side by side in memory are joined, so that a part costs nothing beside its bytes. */
+/** Parts that are adjacent in memory are joined, so that a part costs nothing besides its bytes. */
 export class Pieces {
   private readonly parts: Buffer[] = [];
   private size_ = 0;
@@ -22,7 +22,7 @@ export class Pieces {
     }
   }
 
-  /** The first part, which is then no longer here. */
+  /** Removes the first part and returns it. */
   shift(): Buffer | undefined {
     const part = this.parts.shift();
     this.size_ -= part?.length ?? 0;
@@ -34,17 +34,17 @@ export class Pieces {
     this.size_ = 0;
   }
 
-  /** The same bytes once more, in the same memory. */
+  /** A copy of the list, with the same memory. */
   append(others: Pieces): void {
     for (const part of others.parts) this.add(part);
   }
 
-  /** As UTF-8. No more than a JavaScript string can hold: that is for the caller to see to. */
+  /** As UTF-8. The caller ensures that a JavaScript string can hold them. */
   text(): string {
     const [only] = this.parts;
     if (only === undefined) return '';
     if (this.parts.length === 1) return only.toString('utf8');
-    // One by one: to join the bytes first would take their memory once more.
+    // One by one: joining the bytes first would need their memory twice.
     const decoder = new StringDecoder('utf8');
     let text = '';
     for (const part of this.parts) text += decoder.write(part);
@@ -56,13 +56,13 @@ export class Pieces {
 const LEAST = 4 << 10;
 const MOST = 256 << 10;
 
-/** Memory for the bytes of one stream alone, which then lie side by side. At most an eighth of it is unused. */
+/** Memory for the bytes of one stream, which are then adjacent. At most an eighth of it is unused. */
 export class Slab {
   private block = Buffer.alloc(0);
   private used = 0;
   private total = 0;
 
-  /** Copies the bytes, and gives the copy: in two parts where they do not fit into the rest of a block. */
+  /** Copies the bytes, and yields the copy: in two parts if they do not fit into the rest of a block. */
   *copy(bytes: Buffer): Generator<Buffer, void, undefined> {
     for (let done = 0; done < bytes.length;) {
       if (this.used === this.block.length) {

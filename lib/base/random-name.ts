@@ -1,4 +1,4 @@
-/** Names for containers that were given none: `adjective_surname`. */
+/** Random names for containers: `adjective_surname`. */
 import { randomInt } from 'node:crypto';
 
 const ADJECTIVES: readonly string[] = (
@@ -13,8 +13,7 @@ const ADJECTIVES: readonly string[] = (
 ).split(' ');
 
 /**
- * Builders of bridges, tunnels, harbours and machines, and those who found out why they stand; who measured
- * the world, and who sailed it.
+ * Builders of bridges, tunnels, harbours and machines, engineers, surveyors and navigators.
  */
 const SURNAMES: readonly string[] = (
   'ammann archimedes armstrong arup babbage baker barlow bazalgette bernoulli bessemer bouch brunel calatrava ' +
@@ -38,7 +37,7 @@ function pick(words: readonly string[]): string {
   return words[randomInt(words.length)] ?? 'plain';
 }
 
-/** `attempt` is how many names were taken already: from the second on a number is added, as Docker does. */
+/** `attempt` is the number of names that were taken already: from the second on a number is added, as Docker does. */
 export function randomName(attempt = 0): string {
   const name = `${pick(ADJECTIVES)}_${pick(SURNAMES)}`;
   return attempt === 0 ? name : `${name}${randomInt(10 ** Math.min(attempt, 9))}`;

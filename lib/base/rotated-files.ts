@@ -1,7 +1,7 @@
 /**
  * Files that are appended to and rotated by rename: `json.log`, `json.log.1` …, `events`, `events.1`. They are
- * told apart by device and inode, which an open descriptor keeps from being used again, never by name: any
- * name can belong to another file a moment later.
+ * identified by device and inode, which cannot be reused while a descriptor is open, and never by name: a name can
+ * belong to another file a moment later.
  */
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 /** Bytes read at once. */
 export const BLOCK = 64 * 1024;
 
-/** Longer lines are no lines of ours. A piece of 16 KiB is at most 96 KiB in escapes, and 22 in base64. */
+/** Longer lines were not written by caisson. A chunk of 16 KiB is at most 96 KiB in escapes, and 22 in base64. */
 const MAX_LINE = 1 << 20;
 
 const NEWLINE = 0x0a;
@@ -52,7 +52,7 @@ export class RotatedFile implements AsyncDisposable {
     return dev === this.identity.dev && ino === this.identity.ino;
   }
 
-  /** Whether the path leads to this file, as of now. */
+  /** Whether the path currently leads to this file. */
   async isAt(path: string): Promise<boolean> {
     const now = await statOf(path);
     return now !== undefined && this.is(now);
@@ -62,7 +62,7 @@ export class RotatedFile implements AsyncDisposable {
     return (await this.handle.stat()).size;
   }
 
-  /** Where the first line begins that has not been given yet. */
+  /** The position of the first line that has not been returned yet. */
   get offset(): number {
     return this.position - this.restSize;
   }

@@ -29,14 +29,14 @@ export function parseSignal(option: string, value: string | number): number {
   throw invalid(option, value, 'is not a signal', 'such as TERM, SIGKILL, 15 or RTMIN+1');
 }
 
-/** Of two names for one number the first is the usual one: SIGABRT, not SIGIOT. */
+/** If a number has two names, the first is the usual one: SIGABRT, not SIGIOT. */
 const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(constants.signals)
     .reverse()
     .map(([name, number]) => [number, name]),
 );
 
-/** `SIGKILL` for 9; the number itself for what has no name. */
+/** `SIGKILL` for 9; the number itself if it has no name. */
 export function signalName(number: number): string {
   return SIGNAL_NAMES.get(number) ?? String(number);
 }

@@ -1,4 +1,4 @@
-/** Files of the data and run directories that are replaced whole, and what it means that they cannot be. */
+/** Files of the data and run directories, which are replaced atomically, and the errors if that fails. */
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { CaissonError } from './errors.js';
 import { isErrno } from './errno.js';
@@ -15,12 +15,12 @@ const HINTS: Readonly<Record<string, string>> = {
   EDQUOT: 'remove containers that are not needed (caisson prune), or choose another data root',
 };
 
-/** Why a file cannot be written when the disk is at fault; undefined for any other errno. */
+/** Why a file cannot be written, if the disk is the reason; undefined for any other errno. */
 export function storageReason(errno: string): string | undefined {
   return REASONS[errno];
 }
 
-/** What to do about a disk that takes no more. */
+/** The remedy for a disk that cannot be written. */
 export function storageHint(errno: string): string | undefined {
   return HINTS[errno];
 }
@@ -40,7 +40,7 @@ export function storageError(path: string, cause: unknown): unknown {
   });
 }
 
-/** Whether the disk takes nothing more, while what it has can still be read, changed in place and removed. */
+/** Whether the disk is full, while existing files can still be read, changed in place and removed. */
 export function isFull(error: unknown): boolean {
   return (
     isErrno(error, 'ENOSPC', 'EDQUOT') ||
@@ -51,8 +51,8 @@ export function isFull(error: unknown): boolean {
 let serial = 0;
 
 /**
- * The next content of a file, written beside it. What needs room on the disk has been done when there is one; a change
- * of several files commits it last, after all others, and deletes it if one of them has failed.
+ * The next content of a file, written beside it. Once it exists, nothing that follows needs more space on the disk. A
+ * change of several files commits it last, after all others, and deletes it if one of them has failed.
  */
 export class StagedFile {
   private constructor(

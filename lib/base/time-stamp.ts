@@ -1,4 +1,4 @@
-/** Points in time as Docker's `--since` and `--until` take them; in nanoseconds since 1970, UTC. */
+/** Points in time in the syntax of Docker's `--since` and `--until`; in nanoseconds since 1970, UTC. */
 import { invalid } from './check.js';
 import { parseDuration } from './units.js';
 
@@ -26,7 +26,7 @@ export function parseTimeStamp(option: string, value: TimeStamp, now = Date.now(
   }
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw invalid(option, String(value), 'is not a time');
-    // A double has about 16 digits: enough for microseconds, and no more than those are taken from it.
+    // A double has about 16 digits, which is enough for microseconds; finer digits are dropped.
     const whole = Math.floor(value);
     const micro = Math.round((value - whole) * 1e6);
     return inRange(option, value, BigInt(whole) * 1_000_000_000n + BigInt(micro) * 1000n);
@@ -58,7 +58,7 @@ function inRange(option: string, value: unknown, time: bigint): bigint {
   return time;
 }
 
-/** RFC 3339, of which all behind the date may be missing; undefined for anything else. */
+/** RFC 3339, where all after the date may be missing; undefined for anything else. */
 export function nanosecondsOf(text: string): bigint | undefined {
   const match = RFC3339.exec(text);
   if (match === null) return undefined;
@@ -85,7 +85,7 @@ export function nanosecondsOf(text: string): bigint | undefined {
   return BigInt(seconds) * 1_000_000_000n + BigInt((match[7] ?? '').padEnd(9, '0'));
 }
 
-/** RFC 3339, UTC, always nine decimals: as the log has it, and so that texts sort as times do. */
+/** RFC 3339, UTC, always nine decimals: as in the log, and so that texts sort like times. */
 export function formatTimeStamp(time: bigint): string {
   const seconds = time / 1_000_000_000n;
   const fraction = String(time % 1_000_000_000n).padStart(9, '0');

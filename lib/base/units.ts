@@ -1,4 +1,4 @@
-/** Docker's ways of writing sizes, processors, durations and rates. */
+/** Docker's syntax for sizes, processors, durations and rates. */
 import { invalid } from './check.js';
 
 const SIZE = /^(\d+(?:\.\d*)?|\.\d+) ?(?:([kmgtp])(?:i?b)?|b)?$/i;
@@ -67,7 +67,7 @@ const DURATION_UNIT: Readonly<Record<string, number>> = {
 const DURATION = /^\+?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/;
 const DURATION_PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
 
-/** Milliseconds. A number is milliseconds already; a string is Go's spelling: `1m30s`, `500ms`. */
+/** Milliseconds: a number of them, or a string in Go's syntax: `1m30s`, `500ms`. */
 export function parseDuration(option: string, value: number | string): number {
   if (typeof value === 'number') {
     if (!Number.isFinite(value) || value < 0)

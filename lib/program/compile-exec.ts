@@ -1,5 +1,5 @@
 /**
- * `compileExec`: a further program in a container that is there already, as a launch program. Pure. It makes
+ * `compileExec`: a further program in an existing container, as a launch program. Pure. It makes
  * nothing that outlives its process, so there is nothing to tear down.
  */
 import { constants } from 'node:fs';
@@ -157,7 +157,7 @@ function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slot
   return steps;
 }
 
-/** A process outside cannot give them to a user of the container, who could then not open /dev/stdout. */
+/** A process outside cannot make a user of the container their owner, which could then not open /dev/stdout. */
 function ownPipes(steps: Step[], { process }: Spec, input: ExecInput, passed: Passed): void {
   for (const name of ['stdin', 'stdout', 'stderr'] as const) {
     if (passed[name] === undefined || input[name] !== 'pipe') continue;

@@ -1,4 +1,4 @@
-/** How the process inside becomes the user's program: the same for a container's first and for every further one. */
+/** How the process inside becomes the user's program: the same for a container's first process and for exec. */
 import { DEFAULT_PATH } from '../base/default-path.js';
 import { capabilityMask } from '../oci/capability-sets.js';
 import { RLIMITS } from '../oci/rlimits.js';
@@ -9,7 +9,7 @@ import type { Step } from './instructions.js';
 import type { Command, LaunchInput } from './launch-input.js';
 import type { Slots } from './slots.js';
 
-/** A terminal on the devpts below `root`, where the program wants one; returns its slot. */
+/** A terminal on the devpts below `root`, if the program has one; returns its slot. */
 export function openTerminal(
   steps: Step[],
   { process }: Spec,
@@ -44,7 +44,7 @@ function setLabels(steps: Step[], { process }: Spec): void {
     steps.push({ op: 'label.set', texts: [label], numbers: [MODULE.selinux] });
 }
 
-/** `none` opens a null device, for what is connected to nothing. */
+/** `none` opens a null device, for streams that are not connected. */
 export function connectStdio(
   steps: Step[],
   spec: Spec,
@@ -65,13 +65,13 @@ export function connectStdio(
   steps.push({ op: 'session.new', numbers: [terminal === undefined ? 0 : 1] });
 }
 
-/** What no program of this process can gain by exec any more; what the process itself holds, it keeps. */
+/** Limits what programs of this process can gain by exec; the process itself keeps its capabilities. */
 export function boundCapabilities(steps: Step[], { process }: Spec): void {
   const bounding = process?.capabilities?.bounding;
   if (bounding !== undefined) steps.push({ op: 'caps.bound', numbers: [capabilityMask(bounding)] });
 }
 
-/** Limits, directory, groups, filter, ids and capabilities, in the order in which each is still allowed. */
+/** Limits, directory, groups, filter, ids and capabilities, in an order in which each is still permitted. */
 export function becomeUser(
   steps: Step[],
   { process }: Spec,

@@ -1,8 +1,8 @@
 /**
  * `compileRead`: the contents of files inside a running container, as a launch program. Pure. A process of
  * caisson-init joins the container's user and mount namespaces, becomes container root and sends the files through
- * a pipe. What it meets there is the container's business: it can be killed at any time, and no thread of Node
- * waits for it.
+ * a pipe. Whatever the container makes it read, it can be killed at any time, and no
+ * thread of Node waits for it.
  */
 import { NAMESPACE_FLAGS } from '../oci/namespaces.js';
 import type { Launchable } from './compile.js';
@@ -20,7 +20,7 @@ export interface ReadInput {
   readonly startTime: bigint;
   /** The container has a user namespace of its own. */
   readonly ownUserNamespace: boolean;
-  /** False where the container can have no groups but its own. */
+  /** False if the container can only have its own group. */
   readonly groups: boolean;
   readonly paths: readonly string[];
   /** Bytes of the largest file that is read. */

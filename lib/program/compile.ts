@@ -1,6 +1,6 @@
 /**
- * `compile`: OCI spec + launch input → launch program. Pure: all policy and all ordering of a start is here
- * and in its two phases, and nothing here looks at the machine.
+ * `compile`: OCI spec + launch input → launch program. Pure: all policy and all ordering of a start is
+ * in this file and in its two phases, which do not access the machine.
  */
 import type { CgroupPlan } from '../cgroup/writes.js';
 import type { Spec } from '../oci/runtime-spec.js';
@@ -98,8 +98,8 @@ export interface KnownProcess {
  *
  * @param first the container's first process, if it may have outlived its parent: without cgroups nothing else ends it
  *   after it has changed its user, for which the kernel clears the parent-death signal (prctl(2)).
- * @param directory undefined for a detached container, whose directory is not removed. The parents of the cgroups are then
- *   removed as well, because there is no engine at whose end that would happen.
+ * @param directory undefined for a detached container, whose directory is not removed. The parents of the cgroups are
+ *   then removed as well, because there is no engine at whose end that would happen.
  */
 export function compileTeardown(
   cgroup: CgroupPlan,

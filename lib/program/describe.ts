@@ -29,7 +29,7 @@ function bits(value: number, names: readonly (readonly [number, string])[]): str
 }
 
 class Operands {
-  /** @param registers whether slots are named: to a reader of an error they say nothing. */
+  /** @param registers whether slots are named; in errors they are not. */
   constructor(
     private readonly step: Step,
     private readonly registers = true,
@@ -68,7 +68,7 @@ class Operands {
       ? 'all'
       : names.map((name) => name.slice(4).toLowerCase()).join(',');
   }
-  /** @param otherwise stands in place of a slot that is not named. */
+  /** @param otherwise replaces a slot that is not named. */
   slot(index: number, otherwise = ''): string {
     const slot = this.step.slots?.[index];
     if (slot === undefined) return '';
@@ -221,7 +221,7 @@ export function describe(step: Step): string {
   return WORDS[step.op](new Operands(step));
 }
 
-/** For an error: without the registers of the program, which its reader has not seen. */
+/** For an error: without the registers of the program. */
 export function describeForError(step: Step): string {
   return WORDS[step.op](new Operands(step, false));
 }

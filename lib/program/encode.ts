@@ -39,10 +39,10 @@ export interface Fault {
 
 export const FAULTS = { fail: 1, 'kill-init': 2, 'kill-node': 3, 'kill-both': 4 } as const;
 
-/** Bytes of a text that is worth being measured before there is room made for it. */
+/** Bytes from which a text is measured before space is allocated for it. */
 const LONG_TEXT = 1 << 20;
 
-/** A text that is longer is written by Node's own encoder. */
+/** Longer texts are written by Node's encoder. */
 const SHORT_TEXT = 96;
 
 /**
@@ -88,7 +88,7 @@ export class Encoder {
   }
 
   /**
-   * Texts alone, one record after the other, as they stand behind a program of that many bytes.
+   * Texts alone, one record after the other, as they follow a program of that many bytes.
    *
    * @throws ERR_INVALID_PROGRAM where both together are too long
    */
@@ -133,7 +133,7 @@ export class Encoder {
 
   /** Appends a text record, 4-aligned: length, bytes, NUL. */
   private text(text: string | Uint8Array): number {
-    // Three bytes a character at most; looked at more closely before it is too much.
+    // At most three bytes for each character; measured exactly before it is too much.
     let most = typeof text === 'string' ? text.length * 3 : text.length;
     if (most > LONG_TEXT) most = Buffer.byteLength(text);
     this.reserve(most + 12);
@@ -182,7 +182,7 @@ export class Encoder {
   }
 }
 
-/** "one\0two\0": how a list of strings is written as one text. */
+/** "one\0two\0": a list of strings as one text. */
 export function stringList(items: readonly string[]): string {
   return items.length === 0 ? '' : items.join('\0') + '\0';
 }

@@ -8,7 +8,7 @@ const TITLES: Readonly<Record<Phase, string>> = {
   teardown: 'teardown: when it has ended, or failed',
 };
 
-/** @param notes what there is to know beside the steps. */
+/** @param notes remarks besides the steps. */
 export function explain(
   { host, container, teardown }: Omit<Program, 'slots'>,
   notes: readonly string[] = [],

@@ -1,7 +1,6 @@
 /**
- * The instruction set: every step that a launch program can have, in the words of the man pages. The
- * numbers are those of cpp/program/instruction.h; `explain`, error texts and the timeline are written from
- * this table, so that a step cannot exist without its words.
+ * The instruction set: every step that a launch program can have, in the terms of the man pages. The numbers are those
+ * of cpp/program/instruction.h.
  */
 
 /** One step, with its operands by position: see docs/launch-program.md for what each means. */

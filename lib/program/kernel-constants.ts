@@ -1,4 +1,6 @@
-/** Numbers of the kernel that steps take. Those of mounts are in mount-options.ts, those of namespaces in oci/namespaces.ts. */
+/**
+ * The kernel's constants for steps. Those of mounts are in mount-options.ts, those of namespaces in oci/namespaces.ts.
+ */
 import { constants } from 'node:fs';
 
 /** open(2). The number of O_DIRECTORY differs between architectures: on arm64, x86's is O_DIRECT. */

@@ -34,7 +34,7 @@ export interface RootView {
 /** A writable layer that has a size. */
 export type LayerPlan =
   | {
-      /** In memory, for a layer that is not kept. */
+      /** In memory, for a layer that is not persistent. */
       readonly kind: 'tmpfs';
       /** Bytes. */
       readonly size: number;
@@ -95,14 +95,14 @@ export interface LaunchInput {
    */
   readonly owner: string | undefined;
   readonly root: RootPlan;
-  /** Where the writable layer of an overlay lies; undefined: below `directory`, without a limit of its own. */
+  /** The writable layer of an overlay; undefined: below `directory`, without a limit of its own. */
   readonly layer?: LayerPlan | undefined;
   /**
-   * Device nodes that lie in the root can be opened, as far as the device filter lets them. Otherwise only those can
-   * that `spec.linux.devices` names, which lie in a tmpfs of the engine's.
+   * Device nodes that lie in the root can be opened, as far as the device filter lets them. Otherwise only
+   * those of `spec.linux.devices` can be opened, which are in a tmpfs of the engine.
    */
   readonly devicesInRoot?: boolean | undefined;
-  /** Of its network, where the kernel has them; those of the spec come after. */
+  /** Sysctls of its network, if the kernel has them; those of the spec follow. */
   readonly networkSysctls?: Readonly<Record<string, string>> | undefined;
   readonly files: readonly InjectedFile[];
   readonly cgroup: CgroupPlan;

@@ -51,13 +51,13 @@ const IGNORED: ReadonlySet<string> = new Set([
 export interface MountOptions {
   /** MOUNT_ATTR_* bits. */
   readonly attributes: number;
-  /** MS_* bit; private where nothing is said, as with Docker. */
+  /** MS_* bit; private by default, as in Docker. */
   readonly propagation: number;
   readonly recursive: boolean;
   readonly idmapped: boolean;
-  /** Of a bind: the directory beneath which its source is resolved. An option of caisson's own. */
+  /** For a bind mount: the directory beneath which its source is resolved. Only caisson has this option. */
   readonly beneath: string | undefined;
-  /** What is left: the filesystem's own, "key=value,flag". */
+  /** The options of the filesystem: "key=value,flag". */
   readonly data: string;
 }
 
@@ -93,7 +93,7 @@ function parse(options: readonly string[]): MountOptions {
   return { attributes, propagation, recursive, idmapped, beneath, data: data.join(',') };
 }
 
-/** `uid=` and `gid=` of a tmpfs, which are the container's ids, and the options beside them. */
+/** `uid=` and `gid=` of a tmpfs, which are ids of the container, and its other options. */
 export function tmpfsOwner(data: string): {
   readonly uid: number | undefined;
   readonly gid: number | undefined;
@@ -111,7 +111,7 @@ export function tmpfsOwner(data: string): {
   return { uid, gid, rest };
 }
 
-/** The path below a directory, `.` for itself; undefined where it begins otherwise, or goes up. */
+/** The path relative to a directory, `.` for the directory itself; undefined if it is not below it, or has `..`. */
 export function relativeTo(directory: string, path: string): string | undefined {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
   const above = directory.split('/').filter(Boolean);

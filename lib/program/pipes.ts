@@ -8,9 +8,9 @@ import type { Shared } from './shared.js';
 import type { LaunchSlots, Slots } from './slots.js';
 
 /**
- * Makes the pipes, or passes on Node's own streams; returns the slots of Node's ends.
+ * Makes the pipes, or duplicates Node's own streams; returns the slots of Node's ends.
  *
- * @param ownedLater by the container's phase, where this one may not.
+ * @param ownedLater the container phase sets the owner, because this one may not.
  */
 export function makePipes(
   steps: Step[],

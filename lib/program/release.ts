@@ -2,7 +2,7 @@
 import { slotList } from './encode.js';
 import type { Step } from './instructions.js';
 
-/** Hands descriptors to the container, which waits for them at an `await`. */
+/** Sends descriptors to the container, which waits for them at an `await`. */
 export function release(steps: Step[], slots: readonly number[], waits = false): void {
   steps.push({ op: 'release', texts: [slotList(slots)], numbers: [waits ? 1 : 0] });
 }

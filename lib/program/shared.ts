@@ -1,4 +1,4 @@
-/** What the host's phase and the container's phase both speak of; `compile` gives it to each. */
+/** What the host phase and the container phase have in common; `compile` passes it to each. */
 import type { LinuxDevice, Mount, Spec } from '../oci/runtime-spec.js';
 
 /** What the running kernel can do; from a probe. */
@@ -7,7 +7,7 @@ export interface KernelFacts {
   readonly overlayByDescriptor: boolean;
 }
 
-/** Registers that both phases speak of. */
+/** Registers that both phases use. */
 export interface Shared {
   /** A new user namespace: the container's ids are not the host's. */
   readonly ownUserNamespace: boolean;
@@ -26,9 +26,9 @@ export interface Shared {
   readonly tasks: number[];
   /** Trees of the container's own cgroups, by their index in the plan's placements. */
   readonly cgroups: ReadonlyMap<number, number>;
-  /** Without privileges: the host's devices, by their path in the container. */
+  /** Rootless: the host's devices, by their path in the container. */
   readonly devices: ReadonlyMap<string, number>;
-  /** Without privileges: the host's null device, opened. */
+  /** Rootless: the host's null device, opened. */
   readonly none?: number | undefined;
   /** Every tmpfs but /dev, by its index in `spec.mounts`. */
   readonly tmpfs: ReadonlyMap<number, number>;
@@ -36,7 +36,7 @@ export interface Shared {
   readonly nodes: ReadonlyMap<string, DeviceNode>;
 }
 
-/** A device that lies in the scratch tmpfs and is shown at one place. */
+/** A device in the scratch tmpfs that is bind-mounted to its path. */
 export interface DeviceNode {
   readonly device: LinuxDevice;
   /** In the scratch tmpfs. */

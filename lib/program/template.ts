@@ -1,7 +1,7 @@
 /**
- * Programs that differ only in who they are for and in what they exec. A program is compiled and encoded once for an id
- * and a range of host ids that nobody has, and for each start these are written over, and its arguments and environment
- * put behind it: by the launcher's thread, which leaves nothing of compiling on that of JavaScript.
+ * Programs that differ only in the container's id, its host ids and what they exec. A program is compiled and encoded
+ * once for a placeholder id and a placeholder range of host ids. For each start, the launcher's thread replaces these
+ * and appends the arguments and the environment, so that the JavaScript thread compiles nothing.
  */
 import { randomBytes } from 'node:crypto';
 import type { Binding } from '../native/binding.js';
@@ -10,7 +10,7 @@ import { type Encoder, type Fault, HEADER, HEADER_SIZE, STEP, STEP_SIZE } from '
 import type { Opcode, Program, Step } from './instructions.js';
 import type { Command } from './launch-input.js';
 
-/** Drawn anew by each process, so that nothing that a caller says can be taken for it. */
+/** Random for each process, so that no text of a caller can be mistaken for it. */
 const ID = `f${randomBytes(32).toString('hex').slice(1)}`;
 const SHORT_LENGTH = 12;
 
@@ -95,14 +95,14 @@ export class Template {
   }
 }
 
-/** What is put behind a template without a command, for `launch` and `instantiate`. */
+/** What is appended to a template without a command, for `launch` and `instantiate`. */
 export class CommandTemplate {
-  /** Where the short id stands in the texts, as 4 bytes (NOWHERE: it does not); then the texts. */
+  /** The position of the short id in the texts, as 4 bytes (NOWHERE: it is not there); then the texts. */
   readonly bytes: Uint8Array;
 
   /**
    * @param command for PLACEHOLDER.
-   * @param program what it is put behind.
+   * @param program the program that it is appended to.
    * @throws ERR_INVALID_PROGRAM where both together are too long
    */
   constructor(
@@ -122,7 +122,7 @@ export class CommandTemplate {
 const PLACE_SIZE = 4;
 const NOWHERE = 0xffff_ffff;
 
-/** The program with another command in its last step, `exec`; or with none, which is no program until it has one. */
+/** The program with another command in its last step, `exec`; or without one, which is incomplete until it has one. */
 export function withCommand(program: Program, command: Command | undefined): Program {
   const container = program.container.with(-1, {
     op: 'exec',

@@ -48,11 +48,11 @@ export function makeTimeline(program: Program, timestamps: Float64Array): Timeli
 
 const BAR = 40;
 
-/** For people: one line a step, microseconds, and a bar where it lies in the whole. */
+/** As text: one line for each step, with microseconds and a bar for its share of the start. */
 export function drawTimeline({ steps, total }: Timeline): string {
   const scale = total === 0 ? 0 : BAR / total;
   const lines = steps.map(({ phase, op, description, start, duration }) => {
-    // The container's phase writes its own timestamps: one may lie before the start.
+    // The container phase writes its own timestamps: one may be before the start.
     const from = Math.max(0, Math.min(BAR - 1, Math.floor(start * scale)));
     const width = Math.max(1, Math.min(BAR - from, Math.round(duration * scale)));
     const bar = `${' '.repeat(from)}${(phase === 'host' ? '▒' : '█').repeat(width)}`.padEnd(BAR);

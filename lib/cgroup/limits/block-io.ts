@@ -17,7 +17,7 @@ const throttles = [
 
 export function writeBlockIO(sinks: Sinks, blockIO: LinuxBlockIO): void {
   writeWeights(sinks, blockIO);
-  // v2: all that is asked of one device goes into one line.
+  // v2: all limits of one device are one line.
   const lines = new Map<string, { option: string; limits: string[] }>();
   for (const [key, file, word] of throttles) {
     for (const device of blockIO[key] ?? []) {
@@ -68,7 +68,7 @@ function writeWeight(sink: Sink, option: string, weight: number, device?: string
     throw invalidOption(option, `${weight} is not between 10 and 1000`);
   }
   if (sink.version === 2) {
-    // bfq takes the number as it is; the cost model has 1 to 10000.
+    // bfq takes the number unchanged; the cost model has 1 to 10000.
     const bfq = sink.offers('io.bfq.weight');
     const value = bfq ? weight : 1 + Math.floor(((weight - 10) * 9999) / 990);
     const subject = device ?? 'default';

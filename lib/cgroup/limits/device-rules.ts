@@ -7,7 +7,8 @@ import { invalidOption } from './option-errors.js';
 /**
  * v1 takes one rule a write; v2 has no file for devices, only programs (cgroup-v2.rst, "Device controller").
  *
- * @param neededFor the option that is unsafe without a filter; undefined leaves the rules out where nothing can enforce them.
+ * @param neededFor the option that is unsafe without a filter; undefined leaves the rules out where nothing can enforce
+ *   them.
  */
 export function writeDevices(
   sinks: Sinks,
@@ -42,8 +43,8 @@ export function rightsOf({ access = 'rwm' }: LinuxDeviceCgroup): string {
 }
 
 /**
- * A rule in the kernel's words (cgroup-v1/devices.rst). The kernel takes a leading `a` as all devices with
- * all rights, whatever follows, so that a narrower rule for both types has to be two.
+ * A rule in the kernel's syntax (cgroup-v1/devices.rst). The kernel takes a leading `a` as all devices with all rights,
+ * whatever follows, so a narrower rule for both types becomes two.
  */
 function deviceLines(rule: LinuxDeviceCgroup): string[] {
   const { type = 'a', major, minor } = rule;

@@ -1,6 +1,6 @@
 /**
- * Which files a container's cgroup will have. A hierarchy's root lacks many of them, so that the only way to
- * know is to look into a fresh directory. Done when a limit depends on it, once per process and controller.
+ * Which files a container's cgroup will have. A hierarchy's root lacks many of them, so the only way to know is a new
+ * directory. Done only if a limit depends on it, once per process and controller.
  */
 import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { threadId } from 'node:worker_threads';
@@ -11,15 +11,15 @@ import { type CgroupHierarchy, type CgroupLayout, makeLayout } from '../layout.j
 let latest: CgroupLayout | undefined;
 /** Probes run one after the other. */
 let queue: Promise<void> = Promise.resolve();
-/** `<mount point> <controller>` of what was looked for, found or not. */
+/** `<mount point> <controller>` of the completed probes. */
 const tried = new Set<string>();
 
-/** The machine's layout, with what `planCgroups` has to know for these limits. Costs nothing when warm. */
+/** The machine's layout, with what `planCgroups` needs to know for these limits. Cached results cost nothing. */
 export async function layoutFor(resources: LinuxResources): Promise<CgroupLayout> {
   latest ??= await detectCgroups();
   if (unknownTo(latest, resources).size > 0) {
     queue = queue.then(async () => {
-      // Those ahead in the queue may have found it already.
+      // An earlier probe in the queue may have found it already.
       for (const [hierarchy, controllers] of unknownTo(await current(), resources)) {
         latest = await probe(await current(), hierarchy, controllers);
       }
@@ -53,7 +53,7 @@ function unknownTo(
   const unknown = new Map<CgroupHierarchy, string[]>();
   for (const name of names) {
     const hierarchy = controllers.get(name);
-    // Of what has been delegated the files are known: it is no root.
+    // The files of a delegated cgroup are known, because it is not a root.
     if (hierarchy === undefined || hierarchy.delegated === true) continue;
     if (tried.has(`${hierarchy.mountPoint} ${name}`)) continue;
     unknown.set(hierarchy, [...(unknown.get(hierarchy) ?? []), name]);

@@ -30,7 +30,7 @@ export interface LimitOptions {
    * from devices. Otherwise that is an error, which names this option. Default: `devices`.
    */
   readonly deviceRules?: string | undefined;
-  /** Where none is asked for, and this machine can set one. */
+  /** The limit if none is requested and this machine can set one. */
   readonly defaultPidsLimit?: number | undefined;
 }
 
@@ -67,8 +67,8 @@ function takesPids(sinks: Sinks, { defaultPidsLimit }: LimitOptions): boolean {
 
 /**
  * v2 weight of v1 shares: 2..262144 onto 1..10000, and the default of the one (1024) onto that of the other (100), as
- * runc since 1.3.2 and crun since 1.23 do it (opencontainers/cgroups). The straight line of before gave a container
- * with 1024 shares a weight of 39.
+ * runc since 1.3.2 and crun since 1.23 do it (opencontainers/cgroups). The linear
+ * mapping before gave a container with 1024 shares a weight of 39.
  */
 export function weightOfShares(shares: number): number {
   if (shares <= 2) return 1;
@@ -160,7 +160,7 @@ function writeMemory(sinks: Sinks, memory: LinuxMemory, options: LimitOptions): 
   if (set(memory.kernelTCP) && memory.kernelTCP > 0) {
     onlyV1('memory.kernelTCP', 'memory.kmem.tcp.limit_in_bytes', memory.kernelTCP);
   }
-  // Docker's -1: leave it alone.
+  // Docker's -1: unchanged.
   if (memory.swappiness !== undefined && memory.swappiness >= 0) {
     onlyV1('memory.swappiness', 'memory.swappiness', memory.swappiness);
   }

@@ -1,18 +1,18 @@
-/** The errors of limits that this machine cannot set: what is missing here, why, and what would give it. */
+/** The errors of limits that this machine cannot set: what is missing, the reason and the remedy. */
 import { CaissonError } from '../../base/errors.js';
 import { delegateToUser, delegationHint } from '../systemd/delegation.js';
 import type { CgroupLayout } from '../layout.js';
 import { optionName } from './option-errors.js';
 
-/** What every cgroup of v2 has, whichever controllers there are. */
+/** The files that every cgroup of v2 has, independent of controllers. */
 const OF_V2_ITSELF: ReadonlySet<string> = new Set(['devices', 'cgroup2']);
 
-/** A controller has another name with each version: the one that it has, or would have, here. */
+/** The name of a controller depends on the version: the name that it has, or would have, on this machine. */
 export function nameHere({ hierarchies }: CgroupLayout, v1: string, v2: string): string {
   return hierarchies.some((h) => h.version === 1 && h.controllers.length > 0) ? v1 : v2;
 }
 
-/** Why a controller is not here, as far as it is known, and what would give it. */
+/** Why a controller is missing, as far as it is known, and the remedy. */
 export function whyMissing(
   layout: CgroupLayout,
   controller: string,
@@ -84,7 +84,7 @@ export function writableCgroups(version: 1 | 2): string {
     : '--privileged; podman: --security-opt unmask=/sys/fs/cgroup; Docker: --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw';
 }
 
-/** The error of a limit whose controller is not here, with the reason as far as it is known. */
+/** The error of a limit whose controller is missing, with the reason as far as it is known. */
 export function missingController(
   layout: CgroupLayout,
   option: string,
@@ -99,7 +99,7 @@ export function missingController(
   );
 }
 
-/** The error of what needs a cgroup of its own, whatever controllers it has. */
+/** The error of an operation that needs a cgroup of the container, with any controllers. */
 export function missingCgroups(layout: CgroupLayout, option: string): CaissonError {
   const { reason, remedy } = whyMissing(layout, 'pids');
   return new CaissonError(
@@ -117,7 +117,7 @@ const fileHints: readonly (readonly [RegExp, string])[] = [
   [/^hugetlb/, 'the kernel has no huge pages of that size'],
 ];
 
-/** The error of a limit whose controller is here, but whose file is not. */
+/** The error of a limit whose controller exists, but whose file does not. */
 export function missingFile(option: string, controller: string, file: string): CaissonError {
   const hint = fileHints.find(([pattern]) => pattern.test(file))?.[1];
   return new CaissonError(

@@ -1,4 +1,4 @@
-/** A command's words, taken apart by its spec: what every command but `run` and `create` begins with. */
+/** The arguments of a command, parsed by its specification; `run` and `create` have a parser of their own. */
 import type { CommandSpec } from './command-spec.js';
 import { HelpRequest } from './help-request.js';
 import { FlagParser, type ParsedFlags, spell } from './flag-parser.js';
@@ -20,7 +20,7 @@ export class CommandLine {
     return this.#flags.switches.get(name) ?? fallback;
   }
 
-  /** Of a flag that was given several times the last value counts. */
+  /** If the flag was given several times, the last value counts. */
   value(name: string): string | undefined {
     return this.#flags.values.get(name)?.at(-1);
   }
@@ -29,13 +29,13 @@ export class CommandLine {
     return this.#flags.values.get(name) ?? [];
   }
 
-  /** Of a flag that takes a whole number. */
+  /** The value of a flag that takes a whole number. */
   integer(name: string): number | undefined {
     const text = this.value(name);
     return text === undefined ? undefined : Number(text);
   }
 
-  /** `--tail`: how many lines, or undefined for all of them, as Docker also takes a negative number to mean. */
+  /** `--tail`: the number of lines, or undefined for all of them, which a negative number also means in Docker. */
   lines(name: string): number | undefined {
     const text = this.value(name);
     if (text === undefined || text === 'all') return undefined;
@@ -68,7 +68,7 @@ export function parseCommandLine(spec: CommandSpec, words: readonly string[]): C
   return new CommandLine(spec, flags);
 }
 
-/** In the words of docker/cli (cli/required.go), which exits with 1. */
+/** With the texts of docker/cli (cli/required.go), which exits with 1. */
 export function checkArguments({ name, args: [min, max] }: CommandSpec, count: number): void {
   if (count >= min && count <= max) return;
   const plural = (n: number): string => `${n} argument${n === 1 ? '' : 's'}`;

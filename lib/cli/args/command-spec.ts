@@ -8,29 +8,29 @@ import type { ValueCheck } from './flag-values.js';
 export interface Flag {
   readonly long: string;
   readonly short?: string;
-  /** Other spellings that Docker knows but does not show. */
+  /** Other spellings, which Docker accepts but does not show. */
   readonly aliases?: readonly string[];
-  /** What stands for the value in the help. Missing: a switch. */
+  /** The placeholder for the value in the help. Missing: a switch. */
   readonly value?: string;
   readonly repeatable?: boolean;
-  /** Where the command line reads the value itself (flag-values.ts). */
+  /** If the command line checks the value itself (flag-values.ts). */
   readonly check?: ValueCheck;
   readonly help: string;
-  /** The library's option that the value becomes; error texts are translated back with it. */
+  /** The library's option for the value, which error texts of the library name. */
   readonly option?: keyof RunOptions;
-  /** For shells: the words that the value can be, or what it names. */
+  /** For shells: the possible values, or the kind of thing that the value names. */
   readonly completes?: readonly string[] | 'file' | 'directory' | 'container';
 }
 
-/** A flag of Docker's that caisson does not have: it is refused by its name. */
+/** A flag of Docker that caisson does not have. The error names it. */
 export interface UnsupportedFlag {
   readonly long: string;
   readonly short?: string;
-  /** It takes one. */
+  /** It takes a value. */
   readonly value: boolean;
 }
 
-/** What an argument can be: containers in some state, an image, or one of some words. */
+/** What an argument can be: containers in some state, an image, or one of several words. */
 export type ArgumentKind = 'all' | 'running' | 'paused' | 'stopped' | 'image' | readonly string[];
 
 export interface CommandSpec {
@@ -46,7 +46,7 @@ export interface CommandSpec {
   readonly unsupported?: readonly UnsupportedFlag[];
   /** Flags end at the first argument: the rest is another program's command line. */
   readonly endsAtArgument?: boolean;
-  /** How many arguments there can be. */
+  /** The number of arguments. */
   readonly args: readonly [min: number, max: number];
 }
 

@@ -1,13 +1,13 @@
 /**
- * Flags as Docker's command line takes them (Go's pflag): `--name value`, `--name=value`, `-abc`, `-m64m`,
- * `-m=64m`, `--switch=false`. Flags end at `--`; of some commands at the first argument that is none, because what
- * follows belongs to the container.
+ * Flags in the syntax of Docker's command line (Go's pflag): `--name value`, `--name=value`, `-abc`, `-m64m`, `-m=64m`,
+ * `--switch=false`. Flags end at `--`; for some commands at the first argument that is not a flag, because the rest
+ * belongs to the container.
  */
 import type { Flag, UnsupportedFlag } from './command-spec.js';
 import { UsageError } from './usage-error.js';
 
 export interface ParsedFlags {
-  /** By long name: every value in order, of switches the last. */
+  /** By long name: all values in order; for switches the last state. */
   readonly values: ReadonlyMap<string, readonly string[]>;
   readonly switches: ReadonlyMap<string, boolean>;
   readonly rest: readonly string[];

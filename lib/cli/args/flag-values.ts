@@ -1,6 +1,6 @@
 /**
- * Values that Docker's client reads itself: a wrong one is an error of the command line, whatever the command, and no
- * engine is asked. A check answers why a value cannot be, or throws; whether the engine can do it is the engine's to say.
+ * Values that Docker's client parses itself: a wrong one is an error of the command line for all commands, before any
+ * engine is involved. A check answers why a value is malformed, or throws. The engine decides whether it can apply it.
  */
 import { readFileSync } from 'node:fs';
 import { invalid, unsupported, wholeNumber } from '../../base/check.js';
@@ -12,7 +12,7 @@ import { parseCpus, parseRate, parseSize } from '../../base/units.js';
 
 export type ValueCheck = (value: string) => string | undefined;
 
-/** The library's own reading of an option. */
+/** A check by the library's parser of the option. */
 function readAs(read: (value: string) => unknown): ValueCheck {
   return (value) => {
     read(value);
@@ -20,7 +20,7 @@ function readAs(read: (value: string) => unknown): ValueCheck {
   };
 }
 
-/** What fits Go's int64 without loss here. */
+/** The range of Go's int64, as far as a number holds it without loss. */
 export const integer: ValueCheck = (value) =>
   /^[+-]?\d{1,15}$/.test(value) ? undefined : 'not a whole number';
 
@@ -39,7 +39,7 @@ export const size = (option: string): ValueCheck => readAs((value) => parseSize(
 export const sizeOrNone = (option: string): ValueCheck =>
   readAs((value) => (value === '-1' ? undefined : parseSize(option, value)));
 
-/** What is below 0 is a number, too. */
+/** Negative numbers have the right form, too. */
 export const cpus: ValueCheck = readAs((value) => parseCpus('cpus', value.replace(/^-/, '')));
 
 export const swappiness: ValueCheck = readAs((value) =>
@@ -55,7 +55,7 @@ export const deviceRule: ValueCheck = readAs((value) => normalizeDeviceRules([va
 
 export const ulimit: ValueCheck = readAs((value) => normalizeUlimits([value]));
 
-/** What there is to set, the engine knows. */
+/** The engine checks the names of the options. */
 export const storageOption: ValueCheck = (value) =>
   value.includes('=') ? undefined : 'invalid storage option';
 
@@ -69,11 +69,11 @@ export const userNamespace: ValueCheck = readAs((value) => {
     throw unsupported('userns', value, 'is not supported', 'auto or host');
 });
 
-/** Which policies there are, the engine knows. */
+/** The engine checks the names of the policies. */
 export const restartPolicy: ValueCheck = (value) =>
   /^[^:]*(?::[+-]?\d+)?$/.test(value) ? undefined : 'the maximum retry count is no whole number';
 
-/** Of the options only the form, and the profile, which is read on this side. */
+/** Only the form of the options, and the seccomp profile, which the command line reads. */
 export const securityOption: ValueCheck = readAs((value) => {
   const [, name, setting] = /^([^=:]*)(?:[=:](.*))?$/s.exec(value) ?? [];
   if (name === 'no-new-privileges' || name === 'writable-cgroups') return;

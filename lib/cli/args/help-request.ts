@@ -1,4 +1,4 @@
-/** A command line asked for help instead of being run: main prints it, as only main knows all commands. */
+/** The command line asks for help. main prints it, because only main has all commands. */
 export class HelpRequest extends Error {
   /** @param command such as `explain run`; empty for caisson itself. */
   constructor(readonly command: string) {

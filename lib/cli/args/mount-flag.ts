@@ -137,7 +137,7 @@ function toBoolean(text: string, key: string, value: string | undefined): boolea
   throw invalid('mounts', text, `has ${key}=${value}, which is not a boolean`);
 }
 
-/** One line of RFC 4180: fields with a comma in them stand in double quotes. */
+/** One line of RFC 4180: fields that contain a comma are in double quotes. */
 function csvFields(text: string): readonly string[] {
   if (!text.includes('"')) return text.split(',');
   const fields: string[] = [];

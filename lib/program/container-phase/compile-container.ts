@@ -1,4 +1,4 @@
-/** The container's phase: from fresh namespaces to the user's program. Order is what matters here. */
+/** The container phase: from new namespaces to the user's program. The order of the steps matters. */
 import { NAMESPACE_FLAGS } from '../../oci/namespaces.js';
 import type { Spec } from '../../oci/runtime-spec.js';
 import {
@@ -21,9 +21,9 @@ import { hidePaths } from './hidden-paths.js';
 import { below, type KernelMounts } from './mount-targets.js';
 
 /**
- * The process that goes on after `init` has a copy of its parent's memory: SELinux lets no process that shares its memory
- * change its label, as the init then does; and a program with CAP_SYS_PTRACE, which can look into the init from its first
- * instruction on, must not find there what the init has of the host until the program begins.
+ * The process that continues after `init` has a copy of its parent's memory. SELinux forbids a process that shares its
+ * memory to change its label, as the init does then; and a program with CAP_SYS_PTRACE, which can read the memory of
+ * the init from its first instruction on, must not find data of the host there.
  */
 const COPIED_MEMORY = 1;
 
@@ -41,10 +41,10 @@ export function compileContainer(
   const steps: Step[] = [];
   const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
 
-  // Needs nothing of the host's phase, and runs while that is at work.
+  // Needs nothing of the host phase, and runs in parallel with it.
   let unshare = 0;
   for (const type of ['uts', 'network'] as const) {
-    // With a helper it was born in it.
+    // With a helper, the process was created in it.
     if (type === 'network' && input.helper !== undefined) continue;
     if (namespaces.has(type)) unshare |= NAMESPACE_FLAGS[type];
   }
@@ -53,21 +53,21 @@ export function compileContainer(
   if (spec.domainname !== undefined) steps.push({ op: 'domain.name', texts: [spec.domainname] });
   if (namespaces.has('network')) steps.push({ op: 'link.up', texts: ['lo'] });
 
-  // What this process holds, it keeps for its set-up.
+  // The process keeps the capabilities that it has for its set-up.
   boundCapabilities(steps, spec);
 
   steps.push({ op: 'await' });
   if (shared.ownUserNamespace) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
-  // The message queues' filesystem belongs to who made the namespace, hence after `ids.set`.
+  // The filesystem of message queues belongs to the user that made the namespace, hence after `ids.set`.
   if (namespaces.has('ipc')) steps.push({ op: 'ns.unshare', numbers: [NAMESPACE_FLAGS.ipc] });
   const views = attachRoot(steps, input, shared, slots);
   const [root = shared.root] = views;
   const kernel = attachMounts(steps, spec, input, shared, slots, root);
-  // Before the place where they are becomes read-only, and while the host's phase makes the cgroups.
+  // Before /proc/sys becomes read-only, and while the host phase makes the cgroups.
   writeSysctls(steps, spec, input, kernel);
   hidePaths(steps, spec, shared, kernel, root);
 
-  // Cgroups come late: what the set-up has used of memory is not charged to the container's limit.
+  // Cgroups come late: the memory of the set-up is not charged to the container's limit.
   steps.push({ op: 'await' });
   for (const tasks of shared.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
   if (namespaces.has('cgroup')) steps.push({ op: 'ns.unshare', numbers: [NAMESPACE_FLAGS.cgroup] });
@@ -76,14 +76,14 @@ export function compileContainer(
 
   const terminal = openTerminal(steps, spec, input.terminal, slots, root, true);
   steps.push({ op: 'root.pivot', slots: [root] });
-  // Not beside `root.pivot`, which waits for all processors to pass through the scheduler: an init that gives up its
-  // rights meanwhile holds that up. What the bounding set has lost by then, the init need not drop.
+  // Not beside `root.pivot`, which waits for all processors to pass through the scheduler: an init that drops its
+  // privileges meanwhile would delay that. The init need not drop what the bounding set has lost by then.
   if (input.init) steps.push({ op: 'init', numbers: memoryOfChild(spec) });
 
   connectStdio(steps, spec, shared, terminal, () => {
     if (shared.none !== undefined) return shared.none;
     const none = slots.take();
-    // The engine's own: the container's /dev may be a volume, with anything under that name.
+    // The engine's null device: the container's /dev may be a volume, with any file of that name.
     steps.push({
       op: 'file.open',
       slots: [none, shared.scratch],
@@ -112,7 +112,7 @@ function writeSysctls(
   steps.push({ op: 'sysctl.write', slots: [proc], texts: [stringList(words)] });
 }
 
-/** What has to come after all mounts. */
+/** The steps that have to follow all mounts. */
 function finishRoot(
   steps: Step[],
   spec: Spec,
@@ -121,7 +121,7 @@ function finishRoot(
   views: readonly number[],
 ): void {
   const cwd = spec.process?.cwd ?? '/';
-  // As Docker: a working directory that is missing is made.
+  // As Docker: a missing working directory is made.
   if (cwd !== '/') {
     steps.push({ op: 'dir.make', slots: [root], texts: [cwd], numbers: [0o755, 1] });
   }

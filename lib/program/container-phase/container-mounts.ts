@@ -11,8 +11,8 @@ import { BASE, type Below, below, type KernelMounts, TARGET } from './mount-targ
 const TAKE = { mode: 1, uid: 2, gid: 4 } as const;
 
 /**
- * What `mount.fs` labels for SELinux: all files, or the root directory of a file system that takes no label as a whole. The
- * policy alone says what those of proc and sysfs have. As in runc.
+ * What `mount.fs` labels for SELinux: all files, or the root directory of a file system that accepts no label as a
+ * whole. The labels of proc and sysfs come from the policy alone. As in runc.
  */
 const LABELLED = { all: 0, root: 1 } as const;
 const NEVER_LABELLED: ReadonlySet<string | undefined> = new Set(['proc', 'sysfs']);
@@ -114,7 +114,7 @@ function baseOf(mount: Mount): number {
   return isDev(mount) ? BASE.tree : BASE.volume;
 }
 
-/** What nothing was said about, a tmpfs has from the directory that is there. */
+/** Attributes that the options leave out are taken from the directory that the tmpfs covers. */
 function takenBy(data: string): number {
   const { uid, gid, rest } = tmpfsOwner(data);
   let take = 0;

@@ -1,4 +1,4 @@
-/** The container's root, put where it can be pivoted to. */
+/** Attaches the container's root, so that it can be pivoted to. */
 import { stringList } from '../encode.js';
 import type { Step } from '../instructions.js';
 import type { LaunchInput } from '../launch-input.js';
@@ -11,7 +11,7 @@ const STAGE = '/stage';
 const ROOT = '/root';
 const SCRATCH = '/scratch';
 
-/** Puts the root where it can be pivoted to; returns the slots of the mounts that it consists of, the root's own first. */
+/** Attaches the root; returns the slots of the mounts that it consists of, the root's own first. */
 export function attachRoot(
   steps: Step[],
   input: LaunchInput,
@@ -49,7 +49,7 @@ function attachViews(steps: Step[], { root }: LaunchInput, shared: Shared, slots
     });
     return [shared.root];
   }
-  // The overlay is seen in parts: each part is a mount of its own of the same filesystem.
+  // The overlay is shown in parts: each part is a separate mount of the same filesystem.
   steps.push({
     op: 'mount.attach',
     slots: [shared.root],
@@ -74,7 +74,7 @@ function attachViews(steps: Step[], { root }: LaunchInput, shared: Shared, slots
   return views;
 }
 
-/** The parts of a root themselves show through the one that shows everything. */
+/** Hides the other parts in the part that shows the whole overlay. */
 function hideParts(
   steps: Step[],
   parts: readonly { readonly from: string }[],

@@ -21,7 +21,7 @@ export function hidePaths(
   }
 }
 
-/** Paths by the mounts that they are in. */
+/** Groups paths by the mounts that they are in. */
 function byMount(
   paths: readonly string[],
   kernel: KernelMounts,

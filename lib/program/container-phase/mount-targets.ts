@@ -7,12 +7,13 @@ export const TARGET = { directory: 0, file: 1, asTree: 3 } as const;
 export const BASE = { tree: 0, kernel: 1, volume: 2 } as const;
 
 /**
- * The mounts at /proc, /sys and /dev by the slots that hold them. What is below one of them is reached through its descriptor and
- * never by its name, which another container may rename where both have the same directory as their root.
+ * The mounts at /proc, /sys and /dev by the slots that hold them. What is below one of them is reached through its
+ * descriptor and never by its name, which another container may rename where both have the same directory as their
+ * root.
  */
 export type KernelMounts = ReadonlyMap<string, { readonly slot: number; readonly base: number }>;
 
-/** By which slot, and by which path below it, a path of the container is reached. */
+/** The slot, and the path below it, by which a path of the container is reached. */
 export type Below = (path: string) => readonly [slot: number, path: string];
 
 export function below(kernel: KernelMounts, root: number): Below {

@@ -9,13 +9,13 @@ import { isCgroup, type Shared } from '../shared.js';
 
 export function makeCgroup(steps: Step[], placement: CgroupPlacement): void {
   const { base, baseWrites = [], parent, parentWrites } = placement;
-  // v2: to enable controllers again would wait for dying cgroups, so it is done where one is missing.
+  // v2: enabling controllers again would wait for dying cgroups, so it is done only if one is missing.
   const once = placement.version === 2;
   writeFiles(steps, base, baseWrites, once);
-  // Where there is nothing to set up, making the container's directory makes the parent too.
+  // If there is nothing to set up, making the container's directory also makes the parent.
   if (parent !== undefined && parentWrites.length > 0) {
     steps.push({ op: 'cgroup.make', texts: [parent], numbers: [1] });
-    // Even when it was there: another process may be just about to set it up.
+    // Even if it exists: another process may be about to set it up.
     writeFiles(steps, parent, parentWrites, once);
   }
   steps.push({ op: 'cgroup.make', texts: [placement.dir] });
@@ -40,8 +40,8 @@ function writeFiles(
 }
 
 /**
- * The container sees its cgroups as copies of its own directories: a tenth of what mounting each hierarchy
- * anew inside would take.
+ * The container sees its cgroups as bind mounts of their directories, which takes a tenth of the time of mounting each
+ * hierarchy inside.
  */
 export function openCgroups(steps: Step[], spec: Spec, input: LaunchInput, shared: Shared): void {
   const mount = spec.mounts?.find(isCgroup);
@@ -57,7 +57,7 @@ export function openCgroups(steps: Step[], spec: Spec, input: LaunchInput, share
   });
 }
 
-/** v2: until then the container's phase runs, which makes and opens no device but those that it is given. */
+/** v2: until then only the container phase runs, which opens no devices but its own. */
 export function filterDevices(steps: Step[], { cgroup }: LaunchInput, directory: number): void {
   const filter = compileDeviceRules(cgroup.deviceRules ?? []);
   if (filter === undefined) return;

@@ -20,8 +20,8 @@ const DEV_LINKS: readonly (readonly [string, string])[] = [
 ];
 
 /**
- * The scratch tmpfs. Like every tmpfs it is mounted while this thread is root: /proc/mounts names the ids of who has mounted
- * one, as the host has them, unless it was root.
+ * The scratch tmpfs. Like every tmpfs it is mounted while this thread is root: otherwise /proc/mounts would show the
+ * host ids of the user that mounted it.
  */
 export function makeScratch(steps: Step[], shared: Shared, label: string | undefined): void {
   steps.push({
@@ -99,7 +99,7 @@ export function fillScratch(
   });
 }
 
-/** Each tmpfs that the container asks for. It can be given away only while it is writable. */
+/** Each tmpfs of the specification. Its owner can only be changed while it is writable. */
 export function makeTmpfs(steps: Step[], spec: Spec, shared: Shared): void {
   const { uidMappings, gidMappings, mountLabel } = spec.linux ?? {};
   spec.mounts?.forEach(({ source, options }, index) => {
@@ -125,7 +125,7 @@ export function openBinds(
   slots: Slots,
   userns: number | undefined,
 ): void {
-  // Whose maps a mount has; those of the container are there.
+  // The user namespace with a mount's id maps; the container's exists already.
   const maps = ({ uidMappings, gidMappings }: Pick<Mount, 'uidMappings' | 'gidMappings'>) =>
     [idMap(uidMappings), idMap(gidMappings)] as const;
   const users = new Map([[maps(spec.linux ?? {}).join(), userns]]);
@@ -169,5 +169,5 @@ export function openBinds(
   });
 }
 
-/** What `tree.open` does with a file system that cannot be idmapped: it shows the ids that are there. */
+/** What `tree.open` does with a file system that cannot be idmapped: it shows the ids unmapped. */
 const SHOW_IDS = 1;

@@ -1,10 +1,10 @@
-/** A program of the host's that gives the container a network. */
+/** A program of the host that provides the container's network. */
 import { stringList } from '../encode.js';
 import type { Step } from '../instructions.js';
 import type { LaunchInput } from '../launch-input.js';
 import type { Slots } from '../slots.js';
 
-/** Before the container goes on to its program, which finds its network. */
+/** Before the container's program starts, so that it finds its network. */
 export function startHelper(
   steps: Step[],
   { helper }: LaunchInput,
