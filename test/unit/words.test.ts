@@ -146,7 +146,7 @@ function read(scope: Scope): [path: string, text: string][] {
 
 describe('The words of the documents and the code', () => {
   for (const scope of ['documents', 'lib', 'cpp'] as const) {
-    it(`No word that a term of the field has replaced stands in ${scope}.`, () => {
+    it(`No word that a term of the field has replaced stands in ${scope}`, () => {
       const all = read(scope).flatMap(([path, text]) =>
         RULES.filter(({ still = [] }) => !still.some((start) => path.startsWith(start))).flatMap(
           (rule) => [
@@ -163,7 +163,7 @@ describe('The words of the documents and the code', () => {
     });
   }
 
-  it('A word is found in identifiers, in comments over two lines and in texts, and what is allowed is not.', () => {
+  it('A word is found in identifiers, in comments over two lines and in texts, and what is allowed is not', () => {
     const words = (text: string): string[] =>
       RULES.flatMap((rule) => found(text, rule)).map(({ word }) => word);
     expect(words('killGuard(kept_container)')).to.deep.equal(['kept container', 'guard']);
