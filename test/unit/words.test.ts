@@ -16,7 +16,6 @@ const RULES: readonly Rule[] = [
   {
     words: /\bkept containers?\b|\bcontainers? (?:that|which) (?:is|are) kept\b/,
     instead: 'detached container',
-    still: ['lib/engine/supervisor/start-detached.ts'],
   },
   { words: /\bmonitors?\b/, instead: 'supervisor' },
   { words: /\bkeepers?\b/, instead: 'exec supervisor' },
@@ -29,7 +28,7 @@ const RULES: readonly Rule[] = [
     words: /\bund(?:o|oes|one|oing|id)\b/,
     instead: 'tear down',
   },
-  { words: /\bdiscard(?:s|ed|ing)?\b/, instead: 'delete', still: ['lib/engine/start/layer.ts'] },
+  { words: /\bdiscard(?:s|ed|ing)?\b/, instead: 'delete' },
   {
     words: /\blet(?:s|ting)? go\b/,
     instead: 'release, resume, disconnect',
@@ -38,12 +37,10 @@ const RULES: readonly Rule[] = [
   {
     words: /\bown users\b/,
     instead: 'user namespace, own user ids',
-    still: ['lib/engine/options/config.ts'],
   },
   {
     words: /\bwithout root\b|\bordinary users?\b/,
     instead: 'rootless, unprivileged user',
-    still: ['lib/engine/options/config.ts', 'lib/engine/supervisor/'],
   },
   { words: /\bwithout a daemon\b/, instead: 'daemonless' },
   {
@@ -70,7 +67,6 @@ const RULES: readonly Rule[] = [
   {
     words: /\bplaces\b/,
     instead: 'paths, files, clients',
-    still: ['lib/engine/start/accounts.ts'],
   },
   { words: /\bcures?\b/, instead: 'remedy' },
   { words: /\b(?:a|the|its|this|that|each|no) cause\b/, instead: 'reason' },
@@ -82,11 +78,6 @@ const RULES: readonly Rule[] = [
   {
     words: /\b(?:some|any|every)body\b|\bsomeone\b|\banyone\b/,
     instead: 'a process, a client, all users',
-    still: [
-      'lib/engine/start/streams.ts',
-      'lib/engine/store/',
-      'lib/engine/supervisor/start-detached.ts',
-    ],
   },
   {
     words: /\bhi[sm]\b|\bs?he\b/,
@@ -101,7 +92,7 @@ const ALLOWED: readonly RegExp[] = [
   /\btime stamps?\b/g,
   /\bdata home\b|[$/'‘]home\b|\bhomes\b|\bhome node\b|\bhome, (?:hostname|term)\b|\bhome is the user/g, // XDG_DATA_HOME, /home
   /\b(?:protector|lock|chk) guard\b|\bguard (?:gap|page)s?\b/g, // a compiler option, C++'s std::lock_guard; below a stack
-  /`discard`|\bdocker discards\b/g, // a mount option of ext4
+  /[`']discard[`']|\bdocker discards\b/g, // a mount option of ext4
 ];
 
 /** In lower case, one identifier as several words, without the marks of comments; lines stay lines. */

@@ -80,12 +80,12 @@ export async function lookAtAccounts(binding: Binding, root: RootPlan): Promise<
 
 /** Of an image: of the first layer that has each; links are followed inside that layer only. */
 async function accountsInImage(binding: Binding, root: RootPlan): Promise<Accounts> {
-  const places = root.kind === 'direct' ? [root.path] : root.lowers;
+  const layers = root.kind === 'direct' ? [root.path] : root.lowers;
   const from =
     root.kind === 'direct' ? '.' : (root.views.find(({ to }) => to === '/')?.from ?? '.');
   const read = async (path: string) => {
-    for (const place of places) {
-      const found = await binding.readBelow(join(place, from), path, FILE_LIMIT);
+    for (const layer of layers) {
+      const found = await binding.readBelow(join(layer, from), path, FILE_LIMIT);
       if (typeof found !== 'number') return found.toString('utf8');
       refuse(path, found);
     }

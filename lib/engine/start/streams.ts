@@ -76,7 +76,7 @@ export class Output {
     this.whenOver?.();
   }
 
-  /** The program has ended: what it has left in the pipe is taken out of it, whether anybody reads it or not. */
+  /** The program has ended: the rest of the pipe's contents is read, whether or not the stream has a reader. */
   drain(atMost: number): void {
     this.drainable = atMost;
     this.resume();

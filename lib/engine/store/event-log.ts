@@ -1,6 +1,6 @@
 /**
- * What happened, a JSON object a line, for all containers of a run root. Everybody appends: O_APPEND and one
- * write(2) keep lines whole and apart, since the kernel holds the inode's lock for the length of a write.
+ * The events of all containers of a run root, one JSON object per line. Every process appends: O_APPEND and one write(2)
+ * keep lines whole and separate, because the kernel holds the inode's lock during a write.
  */
 import { isErrno } from '../../base/errno.js';
 import {
