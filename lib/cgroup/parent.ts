@@ -100,7 +100,7 @@ function cannotMake(dir: string, cause: unknown): CaissonError {
     path: path ?? dir,
     hint:
       code === 'EBUSY'
-        ? 'a cgroup of v2 that has processes of its own cannot enable controllers for its children: move its processes into a child'
+        ? 'a cgroup of v2 that has processes of its own cannot enable controllers for its children: move them into a child'
         : undefined,
     cause,
   });

@@ -114,7 +114,7 @@ describe("Docker's words", function () {
     expect(started).to.deep.equal({ status: 0, stdout: 'boot-always\nboot-unless\n', stderr: '' });
     const names = caisson('ps', '-f', 'name=boot-', '--format', '{{.Names}}').stdout;
     expect(names).to.equal('boot-unless\nboot-always\n');
-    expect(caisson('start', '--all', 'up').stderr).to.match(/--all and --filter go with neither/);
+    expect(caisson('start', '--all', 'up').stderr).to.match(/--all and --filter exclude names/);
     expect(caisson('start').stderr).to.match(/requires at least 1 argument/);
   });
 

@@ -7,6 +7,7 @@ import { complain } from './each.js';
 import { eventLine, eventShape } from '../../docker/event-shape.js';
 import { EVENTS } from '../flags/events-flags.js';
 import { at, type EngineLocation } from '../command-context.js';
+import { abortedBySignals } from '../terminal/command-signals.js';
 import { OutputStream } from '../terminal/output.js';
 import { print } from '../report.js';
 import { TemplateError } from '../template/error.js';
@@ -14,10 +15,8 @@ import { parseTemplate } from '../template/go-template.js';
 
 export async function events(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(EVENTS, args);
-  const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
-  process.once('SIGTERM', () => stop.abort());
-  const output = new OutputStream(1, stop.signal);
+  const stop = abortedBySignals();
+  const output = new OutputStream(1, stop);
   try {
     const filters = parseEventFilters(line.values('filter'));
     const write = writer(line.value('format'));
@@ -25,7 +24,7 @@ export async function events(args: readonly string[], location: EngineLocation):
       const found = followEvents(context.store.paths.runRoot, {
         since: line.value('since'),
         until: line.value('until'),
-        signal: stop.signal,
+        signal: stop,
         filter: (event) => matchesEvent(filters, event),
       });
       for await (const event of found) await output.write(`${write(event)}\n`);

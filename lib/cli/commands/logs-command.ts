@@ -3,17 +3,16 @@ import { parseCommandLine } from '../args/command-line.js';
 import { complain } from './each.js';
 import { LOGS } from '../flags/logs-flags.js';
 import { at, type EngineLocation } from '../command-context.js';
+import { abortedBySignals } from '../terminal/command-signals.js';
 import { OutputStream } from '../terminal/output.js';
 import { print } from '../report.js';
 
 export async function logs(args: readonly string[], location: EngineLocation): Promise<number> {
   const line = parseCommandLine(LOGS, args);
-  const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
-  process.once('SIGTERM', () => stop.abort());
+  const stop = abortedBySignals();
   const output = {
-    stdout: new OutputStream(1, stop.signal),
-    stderr: new OutputStream(2, stop.signal),
+    stdout: new OutputStream(1, stop),
+    stderr: new OutputStream(2, stop),
   };
   try {
     return await at(location, async (context) => {
@@ -25,7 +24,7 @@ export async function logs(args: readonly string[], location: EngineLocation): P
         tail: tailOf(line.value('tail')),
         since: line.value('since'),
         until: line.value('until'),
-        signal: stop.signal,
+        signal: stop,
         onDamaged: () => damaged++,
       });
       const stamped = line.has('timestamps');
@@ -38,7 +37,7 @@ export async function logs(args: readonly string[], location: EngineLocation): P
         begun[stream] = partial;
         // One after the other, as both may be the same pipe.
         await output[stream].write(prefix === undefined ? bytes : Buffer.concat([prefix, bytes]));
-        if (stop.signal.aborted) break;
+        if (stop.aborted) break;
       }
       if (damaged > 0) print(2, `caisson: ${damaged} damaged lines of the log were left out\n`);
       if (state.logLost > 0)

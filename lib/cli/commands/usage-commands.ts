@@ -11,6 +11,7 @@ import { TOP } from '../flags/top-flags.js';
 import { UPDATE } from '../flags/update-flags.js';
 import { at, type CommandContext, type EngineLocation } from '../command-context.js';
 import { bytesSize, humanSize, percentage } from '../../docker/go-units.js';
+import { abortedBySignals } from '../terminal/command-signals.js';
 import { OutputStream } from '../terminal/output.js';
 import { print } from '../report.js';
 import { alignColumns, listFormat } from '../format/table.js';
@@ -39,9 +40,7 @@ export async function stats(args: readonly string[], location: EngineLocation): 
   const line = parseCommandLine(STATS, args);
   const names = line.args;
   const once = line.has('no-stream');
-  const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
-  process.once('SIGTERM', () => stop.abort());
+  const stop = abortedBySignals();
   try {
     const format = listFormat(line.value('format'), TABLE, HEADINGS);
     return await at(location, async (context) => {
@@ -53,10 +52,10 @@ export async function stats(args: readonly string[], location: EngineLocation): 
         );
       };
       await rows();
-      const output = new OutputStream(1, stop.signal);
+      const output = new OutputStream(1, stop);
       for (;;) {
         await new Promise((resolve) => setTimeout(resolve, INTERVAL));
-        if (stop.signal.aborted) return 0;
+        if (stop.aborted) return 0;
         const text = format.render(await rows());
         // On a terminal each sample replaces the previous one.
         const clear = process.stdout.isTTY && !once && format.isTable ? '\x1b[2J\x1b[H' : '';

@@ -133,3 +133,11 @@ function watch(
   ended.catch(nothing);
   return { ended, release: () => added.splice(0).forEach((off) => off()) };
 }
+
+/** For a command that only shows something: aborted by INT and TERM, after which it exits with 0. */
+export function abortedBySignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => controller.abort());
+  return controller.signal;
+}
