@@ -1,4 +1,4 @@
-// The container's phase: every step that caisson-init executes inside, one file a kernel topic.
+// The container phase: every step that caisson-init executes inside, one file a kernel topic.
 #pragma once
 
 #include "../steps/machine.h"
@@ -69,7 +69,7 @@ Status dir_change(Machine&, const Step&);
 Status exec(Machine&, const Step&);
 }  // namespace steps
 
-// Executes the container's phase. Returns when a step failed (recorded in the page), or after the
+// Executes the container phase. Returns when a step failed (recorded in the page), or after the
 // last step of a program that does not end with `exec`.
 void run_container(ContainerMachine& machine);
 

@@ -13,7 +13,7 @@ Status seal(ContainerMachine& machine) {
   const long closed = sys::call(__NR_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
   if (closed < 0) return failure(closed, "close_range");
   if (machine.below_init) await_confined_init(machine);
-  // The host's phase says which there are to reset, if it has come that far: one call instead
+  // The host phase says which there are to reset, if it has come that far: one call instead
   // of 64. Two are always among them, as Node may have begun to handle them since the clone.
   constexpr uint64_t kNodeIgnores = signal_bit(SIGPIPE) | signal_bit(SIGXFSZ);
   reset_signals(load_acquire(machine.page->signals_known) == 0

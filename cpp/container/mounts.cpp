@@ -189,7 +189,7 @@ Status for_each_path(Machine& machine, const Step& step, Action action) {
 }  // namespace
 
 // Hides paths: a directory below an empty read-only one, a file below the null device. Both come
-// from `scratch`, which the host's phase made and the container has never seen (CVE-2025-31133).
+// from `scratch`, which the host phase made and the container has never seen (CVE-2025-31133).
 Status mount_mask(Machine& machine, const Step& step) {
   const int scratch = machine.slot(step, 1);
   return for_each_path(machine, step, [scratch](int target, const char* path) -> Status {

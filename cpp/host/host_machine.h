@@ -1,4 +1,4 @@
-// The host's phase of a start, executed on a launcher thread of the Node process.
+// The host phase of a start, executed on a launcher thread of the Node process.
 #pragma once
 
 #include "../program/control.h"
@@ -52,19 +52,19 @@ struct Canceller {
 
 struct HostMachine : Machine {
   HostMachine(const Program& from, Page* shared, Workplace& place, int page_descriptor,
-              int init_descriptor, Canceller whom = {})
+              int init_descriptor, Canceller asks = {})
       : Machine(from, shared),
         workplace(place),
         page_fd(page_descriptor),
         init_fd(init_descriptor),
-        canceller(whom) {}
+        canceller(asks) {}
   ~HostMachine();
 
   Workplace& workplace;
   int page_fd;
   int init_fd;
   Canceller canceller;
-  JournalPlace journal;  // where `clone` writes whom it has made, if anywhere
+  JournalPlace journal;  // where `clone` writes the process that it has made, if anywhere
   int pid = -1;
   UniqueFd pidfd;
   UniqueFd control;
@@ -82,7 +82,7 @@ struct HostMachine : Machine {
   bool detached = false;  // it is to outlive Node
 };
 
-// Runs the host's phase; a failure is recorded in the page, as ECANCELED where the canceller ended
+// Runs the host phase; a failure is recorded in the page, as ECANCELED where the canceller ended
 // a step. The calling thread's identity and mount namespace are as before afterwards, whatever
 // happened.
 bool run_host(HostMachine& machine);

@@ -244,7 +244,8 @@ Status note_child(HostMachine& machine) {
 
 namespace steps {
 
-// A pid may have another user by now: what counts is who has it while the descriptor is open.
+// The pid may be another process's by now: what counts is the one that has it while the descriptor
+// is open.
 Status process_open(Machine& base, const Step& step) {
   HostMachine& machine = host(base);
   const uint64_t pid = step.number[0];

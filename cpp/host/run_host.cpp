@@ -87,7 +87,7 @@ bool run_host(HostMachine& machine) {
   }
 #endif
   static_cast<void>(restore_fsids(machine));
-  // While the container's phase is at work.
+  // While the container phase is at work.
   page->ignored_signals = ignored_signals();
   store_release(page->signals_known, 1u);
   return true;

@@ -37,7 +37,8 @@ struct Journal {
   }
 };
 
-// Nobody writes it any more. The file ends with its last program, the mapping with that one's page.
+// No process writes it any more. The file ends with its last program, the mapping with the page of
+// that.
 Journal read_journal() {
   struct statx info {};
   if (sys::call(__NR_statx, kJournal, "", AT_EMPTY_PATH, STATX_SIZE, &info) < 0) return {};

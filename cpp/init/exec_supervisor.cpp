@@ -12,7 +12,7 @@
 namespace caisson {
 namespace {
 
-// Its far end, which nobody reads any more but this process, and its near one.
+// Its far end, which only this process still reads, and its near one.
 struct Terminal {
   int far = -1, near = -1;
 };

@@ -36,7 +36,7 @@ constexpr int kReadyFd = 3;
 // The end of what the program has written to its standard output and error.
 class Said {
  public:
-  // False when nobody writes any more.
+  // False when no process writes any more.
   bool read(int from) {
     for (;;) {
       char bytes[256];

@@ -23,7 +23,7 @@ enum Call : uint32_t { kPrctl, kSetns, kDup, kClone };
   sys::exit_group(sent && result > 0 ? 0 : 1);
 }
 
-// A pid namespace whose first process is ending takes nobody, which the kernel calls ENOMEM.
+// A pid namespace whose first process is ending takes no other, which the kernel calls ENOMEM.
 bool ends_soon(int target) {
   pollfd end{target, POLLIN, 0};
   struct {
@@ -60,7 +60,7 @@ void join_main(int page_fd, int control, int target, int cgroup, uint64_t namesp
   const bool detached = joining == Joining::kClonesDetached;
   // All at once (setns(2) with a pidfd, Linux 5.8): after the user namespace alone this process
   // would lack the rights to join those that do not belong to it. Root and working directory become
-  // the mount namespace's own, so that the clone, whom others inside see from its first moment on,
+  // the mount namespace's own, so that the clone, which others inside see from its first moment on,
   // has nothing of the host in /proc/<pid>/root either.
   if (const long joined = sys::call(__NR_setns, target, namespaces | CLONE_NEWPID); joined < 0)
     report(control, joined, kSetns, -1);

@@ -63,7 +63,7 @@ void init_main(int page_fd, int control, bool outlives_node, int own_descriptors
     record_error(page, Phase::kContainer, 0, Error{ENOEXEC, "decode", reason});
     sys::exit_group(1);
   }
-  // An init that ignored it would reap nobody. The others are reset before `exec`.
+  // An init that ignored it would reap no process. The others are reset before `exec`.
   reset_signals(signal_bit(SIGCHLD));
   sys::call(__NR_umask, 022);
   ContainerMachine machine(program, page, size, control);

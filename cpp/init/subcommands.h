@@ -6,16 +6,16 @@
 
 namespace caisson {
 
-// `caisson-init init PAGE CONTROL`: inside a new container; runs the container's phase.
+// `caisson-init init PAGE CONTROL`: inside a new container; runs the container phase.
 // `own_descriptors` is for a process outside that reads files inside (ContainerMachine).
 [[noreturn]] void init_main(int page_fd, int control, bool outlives_node, int own_descriptors = -1);
 
 // `caisson-init join PAGE CONTROL PIDFD CGROUP NAMESPACES [detached|outside|LIFE]`: outside; joins,
 // and clones a process into the pid namespace of another one (and into a cgroup, or -1), tells
-// Node's side, and ends. The clone runs the container's phase. Node's launcher does not clone it
+// Node's side, and ends. The clone runs the container phase. Node's launcher does not clone it
 // itself, as it would share Node's memory until its exec, within reach of processes with
 // the right to ptrace inside. With LIFE (or else -1) it stays, as the clone's parent and exec
-// supervisor. With "outside" it clones nothing and runs the container's phase itself, where no
+// supervisor. With "outside" it clones nothing and runs the container phase itself, where no
 // process of the container can see it.
 enum class Joining { kClones, kClonesDetached, kStaysOutside };
 [[noreturn]] void join_main(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
@@ -37,14 +37,16 @@ Page* map_page(int page_fd, uint64_t& size);
 // and ends.
 [[noreturn]] void cleanup_main(int life, int journal);
 
-// `caisson-init supervisor CONFIG INIT CLIENT IDS LOCK ID`: outside; keeps one detached container,
-// and is nobody's child. IDS is only held, for the lock on it; LOCK, too, which is the container's,
-// until what has become of the start is written down. ID is for who looks at `ps`.
+// `caisson-init supervisor CONFIG INIT CLIENT IDS LOCK ID`: outside; the supervisor of one
+// detached container, which becomes a child of the machine's init. IDS is only held, for the lock
+// on it; so is LOCK, the container's, until the result of the start is written down. ID is for
+// `ps`.
 [[noreturn]] void supervise_main(int config_fd, int init_fd, int client, int lock);
 
 // `caisson-init helper CHANNEL CONTAINER USERS|- NETWORK PLACE READY PROGRAM ARGUMENT…`: outside;
-// starts a program beside a container, with the rights of that one's root, and ends it with the
-// container. In place of argument number PLACE goes the path of the container's network namespace.
+// starts a program beside a container, with the rights of the container's root, and ends it with
+// the container. Argument number PLACE is replaced by the path of the container's network
+// namespace.
 [[noreturn]] void helper_main(int channel, int container, int users, int network, uint64_t place,
                               uint64_t ready, const char* program, char** arguments);
 

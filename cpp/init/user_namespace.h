@@ -2,10 +2,10 @@
 
 namespace caisson {
 
-// For who starts containers without privileges: moves this process into a user and a mount
+// For a rootless user: moves this process into a user and a mount
 // namespace of its own, in which it may do what root does on the host, writes its pid (or a negated
 // errno) into the stream `channel`, and waits there for a byte that says that its ids are mapped
-// (lib/host/user-namespace-ids.ts). False when it is not in there, or nobody has mapped them.
+// (lib/host/user-namespace-ids.ts). False when it is not in there, or the ids were not mapped.
 bool enter_user_namespace(int channel);
 
 }  // namespace caisson

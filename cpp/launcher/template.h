@@ -35,7 +35,7 @@ class ProgramTemplate {
                                              std::span<const uint32_t> patches);
 
   // `command`, for a template without one: where the short id stands in what follows (all ones:
-  // nowhere), then the texts of exec, the last step of the container's phase, one record after the
+  // nowhere), then the texts of exec, the last step of the container phase, one record after the
   // other. Whether they are texts the decoder finds out.
   ProgramBytes instantiate(const Identity& identity, std::span<const uint8_t> command = {}) const;
 

@@ -22,9 +22,9 @@ constexpr uint32_t kTerminalMagic = 0x54545943;  // "CYTT"
 // The second number of a `clone` into a container that is there.
 enum Staying : uint64_t {
   kEnds,      // with Node
-  kDetached,  // stays, and nobody is told of it
+  kDetached,  // stays, and its end is told to no process
   kLeavable,  // ends with Node, unless Node leaves it to its exec supervisor, the process outside
-  kOutside,   // ends with Node; the process outside runs the container's phase itself
+  kOutside,   // ends with Node; the process outside runs the container phase itself
 };
 
 // Node's side → exec supervisor, with its terminal's far and near end: the program goes on alone.
@@ -34,8 +34,8 @@ struct LeaveMessage {
 };
 constexpr uint32_t kLeaveMagic = 0x5641454c;  // "LEAV"
 
-// The process that stays outside → Node's side: whom it has cloned into a container's pid
-// namespace, with a pidfd; or why not.
+// The process that stays outside → Node's side: the process that it has cloned into a container's
+// pid namespace, with a pidfd; or why not.
 struct ClonedMessage {
   uint32_t magic;
   int32_t pid;    // as Node's side sees it, or a negated errno

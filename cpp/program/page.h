@@ -35,7 +35,7 @@ struct Page {
   // Debug builds: the child has reached the step at which it is to be killed.
   uint32_t fault_reached;
   uint32_t program_size;
-  // The container's phase has come to execve(2): from here on only `failed` tells that it did not.
+  // The container phase has come to execve(2): from here on only `failed` tells that it did not.
   uint32_t executing;
   // Node has a coredump filter that no container is to inherit: caisson-init resets its own.
   uint32_t resets_coredump_filter;

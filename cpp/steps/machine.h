@@ -1,5 +1,5 @@
-// What executing a step needs: the program, the slots, and room for one path. The host's phase and
-// the container's phase each bring a table of handlers; those that both can run are in this
+// What executing a step needs: the program, the slots, and room for one path. The host phase and
+// the container phase each bring a table of handlers; those that both can run are in this
 // directory.
 #pragma once
 
