@@ -100,7 +100,7 @@ describe("Docker's words", function () {
     for (const [name, policy] of Object.entries(made))
       caisson('run', '-d', '--name', name, '--restart', policy, 'host', 'sleep', '60');
     caisson('stop', '-t', '0', 'boot-stopped');
-    // As if the power had failed: nobody had time to write anything, and the machine calls itself by another name.
+    // As if the power had failed: no process had time to write anything, and the boot id is another.
     for (const name of ['boot-always', 'boot-unless', 'boot-no']) {
       const path = caisson('inspect', '-f', '{{.LogPath}}', name).stdout.trim();
       const file = join(dirname(path), 'state.json');

@@ -4,7 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
-import { OrdinaryUser } from '../support/ordinary-user.js';
+import { UnprivilegedUser } from '../support/unprivileged-user.js';
 import { OuterNetwork, SERVER } from '../support/outer-network.js';
 import { codeBlocks } from '../support/markdown.js';
 import { eventually } from '../support/outside.js';
@@ -56,7 +56,7 @@ describe('README', () => {
     if (userNamespaceSwitch() !== undefined) skip(this, 'this machine forbids user namespaces');
     const commands = commandsOf(readme, (heading) => heading === 'Rootless');
     expect(commands).to.have.length.above(2);
-    const user = await OrdinaryUser.make(true);
+    const user = await UnprivilegedUser.make(true);
     try {
       const outputs: string[] = [];
       for (const command of commands) {
@@ -73,7 +73,7 @@ describe('README', () => {
     }
   });
 
-  it('The networks of README.md work, for an ordinary user in a network of the test’s own', async function () {
+  it('The networks of README.md work, for an unprivileged user in a network of the test’s own', async function () {
     this.timeout(60_000);
     if (userNamespaceSwitch() !== undefined || OuterNetwork.missing() !== undefined)
       skip(this, `${userNamespaceSwitch()?.name ?? OuterNetwork.missing()}`);
@@ -81,7 +81,7 @@ describe('README', () => {
     expect(commands).to.have.length(3);
     const outer = await OuterNetwork.make();
     try {
-      const user = await OrdinaryUser.make(true);
+      const user = await UnprivilegedUser.make(true);
       try {
         const run = async (command = '') => {
           const script = `cd '${user.directory}/package' && ${command}`;

@@ -1,4 +1,4 @@
-/** Clients of containers that are kept: streams, terminals, who holds back whom, and who misses nothing. */
+/** Clients of detached containers: streams, terminals, back-pressure, and output that is not lost. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { expect } from 'chai';

@@ -14,8 +14,8 @@ import { Workshop } from '../support/workshop.js';
 
 const execute = promisify(execFile);
 
-/** The first id that a container does not have; a user’s has the user himself beside his range. */
-const NOBODY = isRoot ? '65536' : '65537';
+/** The first id that a container does not have; a rootless one has the user beside the range. */
+const UNMAPPED = isRoot ? '65536' : '65537';
 
 describe('bad input', function () {
   this.timeout(60_000);
@@ -37,7 +37,7 @@ describe('bad input', function () {
     const execution = shop.engine.run(image, argv, options);
     const outcome: unknown = await execution.catch((error: unknown) => error);
     expect(outcome, JSON.stringify(outcome)).to.be.instanceOf(CaissonError);
-    // Whoever waits for the start only learns the same.
+    // A wait for the start learns the same.
     expect(await execution.started.catch((error: unknown) => error)).to.equal(outcome);
     const nothing = async () =>
       expect(await tracesOf(execution.id, shop.path('data'))).to.deep.equal([]);
@@ -169,7 +169,7 @@ describe('bad input', function () {
         [{ user: 'nope' }, 'ERR_NO_SUCH_USER', /nope.*\/etc\/passwd/],
         [{ user: 'root:nope' }, 'ERR_NO_SUCH_USER', /nope.*\/etc\/group/],
         [{ groupAdd: ['nope'] }, 'ERR_NO_SUCH_USER', /nope.*\/etc\/group/],
-        ...invalid('user', '-1', '1:2:3', NOBODY, 5),
+        ...invalid('user', '-1', '1:2:3', UNMAPPED, 5),
         ...invalid('groupAdd', 'audio', [-1], [{}], ...(isRoot ? [[65_536]] : [])),
       ],
       mounts: () => [
@@ -351,7 +351,7 @@ describe('bad input', function () {
       'is a directory in $PATH': [['directory'], 126, 'EACCES', '/bin/directory', /directory/],
       'is empty': [['empty'], 126, 'ENOEXEC', '/bin/empty', /format/],
       'is a text without #!': [['text'], 126, 'ENOEXEC', '/bin/text', /#!/],
-      'is a script of nobody': [['nothing'], 126, 'ENOEXEC', '/bin/nothing', /format/],
+      'is a script without an interpreter': [['nothing'], 126, 'ENOEXEC', '/bin/nothing', /format/],
       'is garbage': [['garbage'], 126, 'ENOEXEC', '/bin/garbage', /format/],
       'is for another machine': [['foreign'], 126, 'ENOEXEC', '/bin/foreign', /this machine/],
       'is a script without its interpreter': [

@@ -1,4 +1,4 @@
-/** `cgroupParent`: containers in a cgroup that somebody has named, which may have limits of its own. */
+/** `cgroupParent`: containers in a cgroup that the caller has named, which may have limits of its own. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -103,7 +103,7 @@ root.describe('the parent of a container’s cgroups', function () {
     await expectInParent(container.id);
     await container.stop({ timeout: 0 });
     await untilNothing(() => Promise.resolve(cgroupDirectories(`${parent}/${container.id}`)));
-    // Somebody has removed it meanwhile.
+    // Another process has removed it meanwhile.
     for (const dir of cgroupDirectories(top)) await remove(dir);
     await container.start();
     await expectInParent(container.id);
@@ -113,7 +113,7 @@ root.describe('the parent of a container’s cgroups', function () {
     const { version, mountPoint } =
       all.find(({ controllers }) => controllers.includes('cpuset')) ??
       all.find((one) => one.version === 2)!;
-    // Made by hand, as somebody would who has read the kernel's documentation.
+    // Made by hand, as the kernel's documentation describes it.
     if (version === 2) await writeFile(join(mountPoint, 'cgroup.subtree_control'), '+cpuset');
     await mkdir(mountPoint + top);
     if (version === 2) await writeFile(join(mountPoint + top, 'cgroup.subtree_control'), '+cpuset');

@@ -148,9 +148,9 @@ describe('cgroup v2', () => {
   });
 
   it('The command line takes files of cgroup v2, too', async () => {
-    const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+    const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
     const { stdout } = await promisify(execFile)(join(repository, 'bin/caisson'), [
-      ...[...places, 'run', '--rm', '--cgroup-conf', 'memory.high=16777216', '--rootfs'],
+      ...[...roots, 'run', '--rm', '--cgroup-conf', 'memory.high=16777216', '--rootfs'],
       ...[shop.path('busybox'), 'cat', '/sys/fs/cgroup/memory.high'],
     ]);
     expect(stdout).to.equal('16777216\n');
@@ -266,9 +266,9 @@ describe('cgroup v2', () => {
       expect(pressure!.memory!.full!.avg10).to.equal(0);
       expect(pressure!.io!.some).to.have.keys('avg10', 'avg60', 'avg300', 'total');
     });
-    const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+    const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
     const { stdout } = await promisify(execFile)(join(repository, 'bin/caisson'), [
-      ...[...places, 'stats', '--no-stream', '--format', 'json', container.id],
+      ...[...roots, 'stats', '--no-stream', '--format', 'json', container.id],
     ]);
     const { Pressure } = JSON.parse(stdout) as { Pressure: { cpu: { some: { total: number } } } };
     expect(Pressure.cpu.some.total).to.be.above(0);

@@ -1,4 +1,4 @@
-/** Containers that are kept: every verb, on the disk and in the kernel. */
+/** Detached containers: every verb, on the disk and in the kernel. */
 import { existsSync, symlinkSync } from 'node:fs';
 import { lutimes, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -352,9 +352,9 @@ describe('detached containers', function () {
     });
 
     it('Names are taken over from what a crash left, but not from what is just being made', async () => {
-      const nobody = 'f'.repeat(64);
-      symlinkSync(nobody, linkOf('young'));
-      symlinkSync(nobody, linkOf('stale'));
+      const missing = 'f'.repeat(64);
+      symlinkSync(missing, linkOf('young'));
+      symlinkSync(missing, linkOf('stale'));
       const longAgo = new Date(Date.now() - 60_000);
       await lutimes(linkOf('stale'), longAgo, longAgo);
       try {
@@ -363,7 +363,7 @@ describe('detached containers', function () {
         expect(await readlink(linkOf('stale'))).to.equal(container.id);
         expect((await readdir(shop.path('data/names'))).sort()).to.deep.equal(['stale', 'young']);
       } finally {
-        await shop.context.store.releaseName('young', nobody);
+        await shop.context.store.releaseName('young', missing);
       }
     });
 

@@ -178,7 +178,7 @@ describe('events', () => {
 
   it('The events of many processes are all there, whole and once', async () => {
     const writers = 4;
-    // Enough to rotate once: what a second rotation drops is lost to whoever reads slower than four write.
+    // Enough to rotate once: what a second rotation drops is lost to a reader that is slower than four writers.
     const each = 900;
     const abort = new AbortController();
     const events = followEvents(runRoot, { signal: abort.signal });

@@ -143,7 +143,7 @@ describe('security of exec', function () {
     const { it } = needsRoot('a user’s programs join unseen');
     it(`A program that joins has nothing of the host for a process that may trace it: ${JSON.stringify(options)} (CVE-2016-9962, CVE-2019-5736)`, async () => {
       const kinds = [
-        // Never node, not even for a moment, but the sealed memfd, which nobody can write.
+        // Never node, not even for a moment, but the sealed memfd, which no process can write.
         /^exe \/memfd:caisson-init \(deleted\)$/,
         /^maps \/memfd:caisson-(init|page)$/,
         /^(cwd|root) \/$/,
@@ -152,7 +152,7 @@ describe('security of exec', function () {
         /^fd (anon_inode:\[pidfd\]|pidfd:\[\d+\])$/,
         /^fd \/(\S+\/caisson\/[0-9a-f]{64}\/)?tasks$/,
         /^fd \/memfd:caisson-page \(deleted\)$/,
-        // The container's root and a terminal of its own, and a null device of nobody's.
+        // The container's root and a terminal of its own, and a null device that no container owns.
         /^fd \/(dev\/pts\/\d+|dev\/pts\/ptmx|pts\/\d+|ptmx|\d+|null)?$/,
       ];
       const seen = await spy(options);

@@ -803,7 +803,7 @@ describe('exec', function () {
         );
         const released = steps.findIndex(({ op }) => op === 'release');
         for (const { phase, step, op } of sample(steps)) {
-          // Detached, it is on its own once it has been let go.
+          // Detached, it is on its own once it has been released.
           if (options.detach === true && (phase === 'container' || step >= released)) continue;
           const action = step % 2 === 0 ? 'kill-node' : 'kill-both';
           const fault = { phase, step, action } as const;

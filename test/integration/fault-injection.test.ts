@@ -144,7 +144,7 @@ root.describe('fault injection', function () {
       elsewhere.push('files.send', 'rlimit.raise');
       // A layer that is kept is mounted from a file: quota.test.ts, in hardening.
       elsewhere.push('image.mount');
-      // And what only that of an ordinary user does, in rootless.test.ts.
+      // What only a rootless start does is in rootless.test.ts.
       elsewhere.push('fd.own');
       // v1 has files for the rules of devices, and its cgroups are entered; v2 has a step, and cgroups to be born in.
       const v1 = (await hierarchies()).some(({ controllers }) => controllers.includes('devices'));

@@ -124,9 +124,9 @@ describe('info', () => {
       );
       return [readFileSync('/proc/self/mountinfo', 'utf8'), groups.join('')];
     };
-    const places = { dataRoot: shop.path('none/data'), runRoot: shop.path('none/run') };
+    const roots = { dataRoot: shop.path('none/data'), runRoot: shop.path('none/run') };
     const before = await look();
-    const info = await machineInfo(places);
+    const info = await machineInfo(roots);
     expect(info.containers).to.deep.equal({ total: 0, running: 0, paused: 0, stopped: 0 });
     expect(await look()).to.deep.equal(before);
     expect(existsSync(shop.path('none'))).to.equal(false);
@@ -151,7 +151,7 @@ describe('info', () => {
       return parseProbe((await run('setpriv', [...command, probe, 'probe', '/'])).stdout);
     }
 
-    rights.it('The command knows what an ordinary user may not', async () => {
+    rights.it('The command knows what an unprivileged user may not', async () => {
       const found = await as('--reuid=65534', '--regid=65534', '--clear-groups');
       expect(found.get('mknod')).to.deep.equal({ errno: 'EPERM', call: 'mknodat' });
       expect(found.get('idmap.data')).to.deep.equal({ errno: 'EPERM', call: 'mount_setattr' });
@@ -168,7 +168,7 @@ describe('info', () => {
     });
 
     it('The command knows when user namespaces are used up', async () => {
-      // A limit of a user namespace's own, so that nobody else's is touched.
+      // A limit of a user namespace's own, so that no other is touched.
       const script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" probe /';
       const { stdout } = await run('unshare', [
         '--user',
@@ -182,7 +182,7 @@ describe('info', () => {
     });
 
     it('The command knows when /proc is masked', async () => {
-      // By somebody whose mounts it cannot undo.
+      // By a user whose mounts it cannot remove.
       const script =
         'mount -t tmpfs none /proc/sys && exec unshare --user --map-root-user --mount "$0" probe /';
       const { stdout } = await run('unshare', [
@@ -198,15 +198,15 @@ describe('info', () => {
 
   describe('caisson info', () => {
     const caisson = join(repository, 'bin/caisson');
-    const places = () => ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+    const roots = () => ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
 
     it('The output is a text, JSON, or what a template makes of it', async () => {
-      const text = (await run(caisson, [...places(), 'info'])).stdout;
+      const text = (await run(caisson, [...roots(), 'info'])).stdout;
       expect(text)
         .to.match(/^ Running: 0$/m)
         .and.to.match(isRoot ? /^ privileges +yes /m : /^ privileges +no /m);
       const json = JSON.parse(
-        (await run(caisson, [...places(), 'info', '--format', 'json'])).stdout,
+        (await run(caisson, [...roots(), 'info', '--format', 'json'])).stdout,
       ) as {
         NCPU: number;
         Abilities: MachineInfo['abilities'];
@@ -214,7 +214,7 @@ describe('info', () => {
       expect(json.NCPU).to.equal(cpus().length);
       expect(ability({ abilities: json.Abilities }, 'mounts').available).to.equal(true);
       const some = await run(caisson, [
-        ...places(),
+        ...roots(),
         'info',
         '-f',
         '{{.KernelVersion}} {{.Containers}}',

@@ -105,7 +105,7 @@ describe('isolation', () => {
         const pid = await box.pid(1);
         expect(pid).not.to.equal(1);
         expect((await statusOf(pid))['NSpid']).to.equal(`${pid}\t1`);
-        // A user’s is below its supervisor, which is nobody’s child.
+        // A rootless one is below its supervisor, whose parent is the machine’s init.
         if (isRoot) expect(await ancestorsOf(pid)).to.include(process.pid);
         // And everything else of it is below that.
         const others = (await processesOf(box.id)).filter((member) => member !== pid);

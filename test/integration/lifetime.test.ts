@@ -80,7 +80,7 @@ root.describe('lifetime', function () {
       expect(guards).to.equal(0);
       const id = ids[0]!;
       await eventually(async () => expect(await processesOf(id)).to.deep.equal([]));
-      // And whoever opens an engine there next cleans up.
+      // The next process that opens an engine there cleans up.
       const dataRoot = shop.path('kills-cleanup-helper', 'data');
       expect(await tracesOf(id, dataRoot)).not.to.deep.equal([]);
       await using engine = await Engine.open({

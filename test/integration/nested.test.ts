@@ -259,7 +259,7 @@ const SETTINGS_OF_ROOT: readonly Setting[] = [
   },
 ];
 
-/** An ordinary user's: whoever is root in there is root over what is this user's, and no more. */
+/** Rootless: root in there is root over what belongs to this user, and no more. */
 const SETTINGS_OF_USER: readonly Setting[] = [
   {
     title: '--privileged: everything',

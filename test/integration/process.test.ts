@@ -331,7 +331,7 @@ describe('the process', () => {
           { privileged: true },
         );
         const lines = text.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' '));
-        // Nobody can be given what this process lacks itself.
+        // No program can be given what this process lacks itself.
         const { CapPrm } = await statusOf(process.pid);
         expect(lines[0]).to.equal(`CapEff: ${CapPrm}`);
         expect(lines[1]).to.equal('Seccomp: 0');

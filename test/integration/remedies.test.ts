@@ -1,5 +1,5 @@
 /**
- * What a machine may deny its ordinary users: one of them meets it, by a `run` and by `info`, root does what the error says
+ * What a machine may deny its unprivileged users: one of them meets it, by a `run` and by `info`, root does what the error says
  * gives it, word for word, and then it is there. Switches and accounts are those of a whole machine: a virtual one.
  */
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
@@ -23,7 +23,7 @@ const DROP_INS = '/etc/systemd/system/user@.service.d';
 /** `alone`: not logged in, as by su or cron. */
 type Manner = 'alone' | 'logged in' | 'filtered' | 'root';
 
-/** A service's. Not as a service of his: it would have no-new-privileges, too. */
+/** A service's. Not as a service of that user: it would have no-new-privileges, too. */
 const FILTER = ['SystemCallFilter=~sethostname', 'SystemCallErrorNumber=EPERM'];
 
 /** What a hint tells root to do, as far as `pattern` says; one group is what to take of it. */
@@ -56,7 +56,7 @@ describe('remedies', function () {
   let uid = 0;
 
   before(async () => {
-    // As on a machine whose accounts are from elsewhere: nobody has given him ids.
+    // As on a machine whose accounts are from elsewhere: the user has no subordinate ids.
     const bare = ['-K', 'SUB_UID_COUNT=0', '-K', 'SUB_GID_COUNT=0'];
     await run('useradd', ['--create-home', '--shell', '/bin/sh', ...bare, NAME]);
     uid = Number((await run('id', ['-u', NAME])).stdout);
@@ -65,7 +65,7 @@ describe('remedies', function () {
   after(async () => {
     if (systemd === undefined) {
       await run('loginctl', ['disable-linger', NAME]);
-      // Nobody is logged in any more, mostly.
+      // Usually no user is logged in any more.
       spawnSync('loginctl', ['terminate-user', NAME]);
       await eventually(() => expect(existsSync(`/run/user/${uid}`)).to.equal(false));
     }
@@ -81,13 +81,13 @@ describe('remedies', function () {
       return ['runuser', ['-l', NAME, '-c', all.map((word) => `'${word}'`).join(' ')]];
     const ids = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups'];
     const environment = [`PATH=${process.env['PATH']}`, `HOME=${HOME}`, `USER=${NAME}`];
-    const his = [...ids, 'env', '-i', '-C', HOME, ...environment, ...all];
-    if (manner === 'alone') return ['setpriv', his];
+    const command = [...ids, 'env', '-i', '-C', HOME, ...environment, ...all];
+    if (manner === 'alone') return ['setpriv', command];
     const properties = FILTER.flatMap((property) => ['-p', property]);
-    return ['systemd-run', ['--quiet', '--pipe', '--wait', ...properties, 'setpriv', ...his]];
+    return ['systemd-run', ['--quiet', '--pipe', '--wait', ...properties, 'setpriv', ...command]];
   }
 
-  /** What comes of a container of his. */
+  /** What comes of a container of that user. */
   async function attempt(manner: Manner, options: RunOptions = {}): Promise<Attempt> {
     const args = [fixture('attempt'), JSON.stringify(options)];
     const { stdout } = await run(...command(manner, args));
@@ -177,7 +177,7 @@ describe('remedies', function () {
       await root(remedy);
       const came = await succeeds('alone', AS_33, /^33\n/);
       expect(came.missing).not.to.have.property('subordinate-ids');
-      // Nor has he been given somebody else's.
+      // Nor has the user been given those of another.
       for (const file of ['/etc/subuid', '/etc/subgid']) {
         const lines = (await readFile(file, 'utf8')).trim().split('\n');
         const firsts = lines.map((line) => Number(line.split(':')[1])).sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-/** Containers of a user without privileges, on the same engine: what he has, what he cannot, and what he leaves. */
+/** Containers of a user without privileges, on the same engine: their rights, their limits, and what is left behind. */
 import { existsSync } from 'node:fs';
 import {
   chmod,
@@ -18,7 +18,14 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { needsRoot } from '../support/needs.js';
-import { OrdinaryUser, RANGE, type RunAs, SUBGID, SUBUID, UID } from '../support/ordinary-user.js';
+import {
+  UnprivilegedUser,
+  RANGE,
+  type RunAs,
+  SUBGID,
+  SUBUID,
+  UID,
+} from '../support/unprivileged-user.js';
 import {
   eventually,
   exists,
@@ -49,7 +56,7 @@ const root = needsRoot('it makes users of its own');
 
 root.describe('rootless containers', function () {
   this.timeout(120_000);
-  let user: OrdinaryUser;
+  let user: UnprivilegedUser;
 
   before(function () {
     // As on a machine whose security module allows user namespaces to chosen programs only.
@@ -61,7 +68,7 @@ root.describe('rootless containers', function () {
   afterEach(function () {
     return user.clear(this.currentTest?.state !== 'failed');
   });
-  after(() => (user as OrdinaryUser | undefined)?.cleanUp());
+  after(() => (user as UnprivilegedUser | undefined)?.cleanUp());
 
   /** A container in the background; its id and the pid of its first process. */
   async function started(...args: string[]): Promise<{ id: string; pid: number }> {
@@ -72,12 +79,12 @@ root.describe('rootless containers', function () {
 
   describe('a user with one id', () => {
     before(async () => {
-      user = await OrdinaryUser.make(false);
+      user = await UnprivilegedUser.make(false);
     });
 
     after(() => user.cleanUp());
 
-    it('An ordinary user with one id runs the host image and a root directory, as root inside', async () => {
+    it('An unprivileged user with one id runs the host image and a root directory, as root inside', async () => {
       const said = await user.ok(['run', '--rm', 'host', 'sh', '-c', 'id -u; cat /etc/hostname']);
       expect(said).to.match(/^0\n[0-9a-f]{12}$/);
       const root = user.busybox();
@@ -108,7 +115,7 @@ root.describe('rootless containers', function () {
       expect(own['user']).to.equal(supervisors['user']).and.not.equal(ours['user']);
       for (const kind of ['mnt', 'uts', 'ipc', 'pid', 'net', 'cgroup'])
         expect(own[kind], kind).to.not.equal(ours[kind]);
-      // Rights over what is his, and Docker's set of them.
+      // Rights over what belongs to the user, and Docker's set of them.
       expect((await statusOf(pid))['CapEff']).to.equal('00000000a80425fb');
       expect((await statusOf(pid))['Seccomp']).to.equal('2');
       await user.ok(['rm', '-f', id]);
@@ -128,7 +135,7 @@ root.describe('rootless containers', function () {
   describe('a user with subordinate ids', () => {
     before(async function () {
       if (!existsSync('/usr/bin/newuidmap')) skip(this, 'newuidmap is not installed');
-      user = await OrdinaryUser.make(true);
+      user = await UnprivilegedUser.make(true);
     });
 
     it('The user namespace maps the user’s ranges behind the user’s own id', async () => {
@@ -271,7 +278,7 @@ root.describe('rootless containers', function () {
       const without: RunAs = { before: 'mount --bind /dev/null /etc/subuid' };
       expect(await user.fails(['rm', id], without, 1)).to.include('/etc/subuid');
       expect(await written()).to.match(/\/f\n$/);
-      // With the ranges there again, whoever looks removes the rest.
+      // With the ranges there again, the next command removes the rest.
       await user.ok(['ps', '-a']);
       expect(await written()).to.equal('');
     });
@@ -291,7 +298,7 @@ root.describe('rootless containers', function () {
     it('A container has the cgroups that were delegated to its user', async function () {
       const unified = (await hierarchies()).find(({ version }) => version === 2);
       if (unified === undefined) skip(this, 'this machine has no cgroup v2');
-      // As a manager does it that delegates: a subtree of his own, he in a leaf of it, and nothing else to be seen.
+      // As a manager does it that delegates: a subtree of the user's own, the user in a leaf of it, and nothing else to be seen.
       const delegated = join(unified.mountPoint, `caisson-user-${process.pid}`);
       const controllers = (await readFile(join(unified.mountPoint, 'cgroup.controllers'), 'utf8'))
         .split(/\s+/)
@@ -590,7 +597,7 @@ root.describe('rootless containers', function () {
       await user.ok(['ps'], { env });
       const { mode, uid } = await stat(taken);
       expect([mode & 0o7777, uid]).to.deep.equal([0o700, UID]);
-      // Nor one that others may enter, though he was told of it.
+      // Nor one that others may enter, though the user asked for it.
       const open = join(user.directory, 'open');
       await mkdir(open, { mode: 0o777 });
       await chmod(open, 0o777);
@@ -601,7 +608,7 @@ root.describe('rootless containers', function () {
   });
 });
 
-/** What somebody hears who knocks at a socket. */
+/** What a process reads that connects to a socket. */
 async function knock(uid: number, cwd: string, path: string): Promise<string> {
   const script = `
     const say = (text) => { console.log(text); process.exit(0); };

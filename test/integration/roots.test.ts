@@ -17,7 +17,7 @@ async function snapshot(directory: string): Promise<string[]> {
   return lines;
 }
 
-const ids = needsRoot('files of ids that are not his');
+const ids = needsRoot('files of ids that the user does not have');
 const mounts = needsRoot('mounts on the host');
 const hostUsr = needsRoot('a user has the host’s /usr as it is');
 const filters = needsRoot('a filter for devices');

@@ -5,7 +5,7 @@
  * Not here, because what they are about does not exist yet:
  *
  *   CVE-2018-15664, CVE-2019-14271                   there is no cp
- *   CVE-2014-8989, CVE-2023-25809                    starting needs root: nobody has to give up setgroups, and
+ *   CVE-2014-8989, CVE-2023-25809                    starting needs root: setgroups need not be given up, and
  *                                                    there is no rootless cgroup mount
  *   CVE-2025-52881 (labels)                          hardening/labels.test.ts has AppArmor's; its sysctls are here
  */

@@ -106,7 +106,7 @@ describe('a supervisor', function () {
             expect((await logOf(container)).length).to.be.above(then + 100),
           );
           expect(await supervisorOf(container)).to.equal(supervisor);
-          expect(await ancestorsOf(supervisor), 'a child of nobody here').not.to.include(
+          expect(await ancestorsOf(supervisor), 'a child of no process here').not.to.include(
             process.pid,
           );
 
@@ -310,7 +310,7 @@ describe('a supervisor', function () {
       expect(session).not.to.equal(ownSession);
       const environment = await readFile(`/proc/${supervisor}/environ`, 'utf8');
       expect(environment).to.equal('');
-      // But for KILL and STOP, which nobody can.
+      // But for KILL and STOP, which cannot be.
       expect((await statusOf(supervisor))['SigBlk']).to.equal('fffffffffffbfeff');
       await container.kill();
     });

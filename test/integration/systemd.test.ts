@@ -318,7 +318,7 @@ describe('scopes of systemd', function () {
 
     it('A start leaves nothing when systemd refuses', async () => {
       const container = await detached.create(SLEEP);
-      // Somebody has the name, and hands nothing on.
+      // Another connection has the name, and passes nothing on.
       const unit = scopeName(container.id);
       const run = ['--quiet', '--scope', '--collect', `--unit=${unit}`, 'sleep', '1000'];
       const other = spawn('systemd-run', run, { stdio: ['ignore', 'ignore', 'inherit'] });

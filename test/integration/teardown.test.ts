@@ -51,7 +51,7 @@ describe('teardown', () => {
           await mkdir(join(cgroup, name), { recursive: true });
         }
       }
-      // Cpusets must be filled in before anybody can enter.
+      // Cpusets must be filled in before a process can enter.
       const { directory } = await cgroupOf(box.id, 'pids');
       const inside = await settle(join(directory, 'b/c/d'));
       const beside = await settle(join(directory, 'a'));

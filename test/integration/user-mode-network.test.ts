@@ -1,5 +1,5 @@
 /**
- * `--network pasta` and `slirp4netns`, of root's containers and of an ordinary user's: what they reach and what not, and
+ * `--network pasta` and `slirp4netns`, of root's containers and of rootless ones: what they reach and what not, and
  * that what passes on their packets is gone with them. All traffic stays in a network of the test's own.
  */
 import { type ChildProcess, execFile, spawn, type StdioOptions } from 'node:child_process';
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
-import { OrdinaryUser, type Said, UID } from '../support/ordinary-user.js';
+import { UnprivilegedUser, type Said, UID } from '../support/unprivileged-user.js';
 import {
   GATEWAY,
   LOOPBACK_PORT,
@@ -45,8 +45,8 @@ const SERVE =
 
 const SERVING = ['perl', '-MIO::Socket::INET', '-e', SERVE, '80'];
 
-/** Somebody who uses the command line there. */
-interface Somebody {
+/** A user of the command line there. */
+interface CommandLineUser {
   caisson(args: readonly string[], before?: string): Promise<Said>;
   /** One of the fixtures, with that network. */
   fixture(name: string, mode: Mode, env?: Readonly<Record<string, string>>): ChildProcess;
@@ -58,9 +58,9 @@ async function firstLine(child: ChildProcess): Promise<unknown> {
   return JSON.parse(line);
 }
 
-async function root(outer: OuterNetwork): Promise<Somebody> {
+async function root(outer: OuterNetwork): Promise<CommandLineUser> {
   const home = await mkdtemp(join(tmpdir(), 'caisson-network-'));
-  const places = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
+  const roots = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
   return {
     fixture: (name, mode, env = {}) => {
       const [program = '', ...args] = [
@@ -76,7 +76,7 @@ async function root(outer: OuterNetwork): Promise<Somebody> {
         const [program = '', ...rest] = [
           ...outer.within,
           ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'],
-          ...[join(repository, 'bin/caisson'), ...places, ...args],
+          ...[join(repository, 'bin/caisson'), ...roots, ...args],
         ];
         execFile(program, rest, { encoding: 'utf8' }, (error, stdout, stderr) => {
           resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
@@ -86,8 +86,8 @@ async function root(outer: OuterNetwork): Promise<Somebody> {
   };
 }
 
-async function ordinary(outer: OuterNetwork): Promise<Somebody> {
-  const user = await OrdinaryUser.make(true);
+async function unprivileged(outer: OuterNetwork): Promise<CommandLineUser> {
+  const user = await UnprivilegedUser.make(true);
   return {
     fixture: (name, mode, env = {}) => {
       const program = join(user.directory, `package/dist/test/integration/fixtures/${name}.js`);
@@ -196,31 +196,31 @@ describe('a network in user mode', function () {
   });
   after(() => (outer as OuterNetwork | undefined)?.cleanUp());
 
-  const PEOPLE = { 'of root': root, 'of an ordinary user': ordinary } as const;
+  const PEOPLE = { 'of root': root, 'of an unprivileged user': unprivileged } as const;
   for (const [whose, make] of Object.entries(PEOPLE)) {
     describe(whose, () => {
-      let somebody: Somebody;
+      let user: CommandLineUser;
 
       before(async function () {
         const forbidden = make === root ? undefined : userNamespaceSwitch();
         if (forbidden !== undefined) skip(this, `${forbidden.name} forbids user namespaces`);
-        somebody = await make(outer);
+        user = await make(outer);
       });
-      after(() => (somebody as Somebody | undefined)?.cleanUp());
+      after(() => (user as CommandLineUser | undefined)?.cleanUp());
       afterEach(async () => {
-        const { stdout } = await somebody.caisson(['ps', '-aq']);
+        const { stdout } = await user.caisson(['ps', '-aq']);
         const ids = stdout.split('\n').filter(Boolean);
-        if (ids.length > 0) await somebody.caisson(['rm', '-f', ...ids]);
+        if (ids.length > 0) await user.caisson(['rm', '-f', ...ids]);
         await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]));
       });
 
       const ok = async (args: readonly string[], before?: string): Promise<string> => {
-        const { code, stdout, stderr } = await somebody.caisson(args, before);
+        const { code, stdout, stderr } = await user.caisson(args, before);
         expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(0);
         return stdout.trimEnd();
       };
       const fails = async (args: readonly string[], before?: string): Promise<string> => {
-        const { code, stdout, stderr } = await somebody.caisson(args, before);
+        const { code, stdout, stderr } = await user.caisson(args, before);
         expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(125);
         return stderr;
       };
@@ -231,7 +231,7 @@ describe('a network in user mode', function () {
       const pidOf = async (id: string) =>
         Number(await ok(['inspect', '--format', '{{.State.Pid}}', id]));
       const dial = (id: string, address: string, port = PORT, patience?: number) =>
-        somebody.caisson(['exec', id, ...dialing(address, port, patience)]);
+        user.caisson(['exec', id, ...dialing(address, port, patience)]);
       const reaches = async (id: string) => {
         const { stdout, stderr } = await dial(id, SERVER);
         expect(stdout, stderr).to.equal('outside\n');
@@ -324,7 +324,7 @@ describe('a network in user mode', function () {
           });
 
           it('A network ends with the Node process whose container it is', async () => {
-            const run = await firstLine(somebody.fixture('network-run', mode));
+            const run = await firstLine(user.fixture('network-run', mode));
             const { child, pid } = run as { child: number; pid: number };
             const { supervisor, helper } = helperOf(pid);
             process.kill(child, 'SIGKILL');
@@ -366,7 +366,7 @@ describe('a network in user mode', function () {
 
             it('A network that never reports readiness ends with its run: by a timeout, an AbortSignal, and kill()', async () => {
               await silent.begin();
-              const child = somebody.fixture('network-ends', mode, { PATH: silent.path });
+              const child = user.fixture('network-ends', mode, { PATH: silent.path });
               const ends = (await firstLine(child)) as Record<string, unknown>[];
               // 30 seconds are what it would have had.
               for (const { durationMs } of ends) expect(durationMs).to.be.within(1900, 20_000);
@@ -384,7 +384,7 @@ describe('a network in user mode', function () {
 
             it('A network that never reports readiness ends with the Node process whose container it was to be for', async () => {
               await silent.begin();
-              const child = somebody.fixture('network-run', mode, { PATH: silent.path });
+              const child = user.fixture('network-run', mode, { PATH: silent.path });
               await silent.waits();
               // What it was started by has become it.
               const itself = processes().find(({ pid }) => pid === child.pid);
@@ -399,7 +399,7 @@ describe('a network in user mode', function () {
               it(`A network that never reports readiness ends with a start, by ${end.join(' ')}`, async () => {
                 await silent.begin();
                 await ok(['create', '--name', 'slow', '--network', mode, 'host', ...SLEEP]);
-                const start = somebody.caisson(['start', 'slow'], silent.before);
+                const start = user.caisson(['start', 'slow'], silent.before);
                 await silent.waits();
                 const began = performance.now();
                 await ok([...end, 'slow']);

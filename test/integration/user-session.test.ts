@@ -1,5 +1,5 @@
 /**
- * Containers of an ordinary user who has logged in, with limits: in what his systemd was delegated. For machines where
+ * Containers of an unprivileged user who has logged in, with limits: in what the user's systemd was delegated. For machines where
  * the tests run as such a user (`scripts/test-vm b --user`); `rootless.test.ts` is for all others.
  */
 import { execFileSync } from 'node:child_process';

@@ -147,7 +147,7 @@ int main() {
     expect_equal(end.value().size, 0u);
   });
 
-  test("nobody to receive: an error, no signal", [] {
+  test("without a receiver there is an error, and no signal", [] {
     const Pair pair;
     shutdown(pair.ends[1], SHUT_RD);
     expect_equal(send_message(pair.ends[0], "x", 1, nullptr, 0).error().number, EPIPE);

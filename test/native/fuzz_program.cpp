@@ -26,7 +26,7 @@ void read_step(const Program& program, const Step& step) {
     if (((rule.texts >> i) & 1) != 0) require(text != nullptr);
     if (text == nullptr) continue;
     require(text[blob.size] == '\0');
-    // Whoever takes it for a C string sees all of it.
+    // As a C string it is whole.
     const size_t seen = strlen(text);
     require(((rule.blobs >> i) & 1) != 0 ? seen <= blob.size : seen == blob.size);
     unsigned sum = 0;

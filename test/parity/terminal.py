@@ -42,7 +42,7 @@ while True:
     if select.select([terminal], [], [], 0.1)[0]:
         try:
             data = os.read(terminal, 65536)
-        except OSError:  # EIO: nobody has it open any more
+        except OSError:  # EIO: no process has it open any more
             break
         if not data:
             break

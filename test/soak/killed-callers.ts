@@ -48,7 +48,7 @@ export async function killedCallers(ground: Ground, short: boolean): Promise<voi
   await ground.expectNothing();
 }
 
-/** Between two runs nobody can be attached to, or be looked into. */
+/** Between two runs a container cannot be attached to, nor be looked into. */
 async function firstLine(container: Container): Promise<void> {
   const attached = container.attach();
   let line = '';

@@ -1,5 +1,5 @@
 /**
- * What is promised of containers that are kept, under load and under kill -9: `scripts/soak`. Each soak has directories
+ * What is promised of detached containers, under load and under kill -9: `scripts/soak`. Each soak has directories
  * of its own and a limit of time, and is cleared away also after a failure or Ctrl-C.
  */
 import { parseArgs } from 'node:util';

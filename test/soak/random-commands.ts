@@ -1,4 +1,4 @@
-/** Many processes command the same containers at once: nobody waits for ever, and everything stays consistent. */
+/** Many processes command the same containers at once: no command waits for ever, and everything stays consistent. */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';

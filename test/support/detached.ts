@@ -137,7 +137,7 @@ export class DetachedContainers {
         await this.remove(id);
       } catch (error) {
         failures.push(error);
-        // Nobody else would end it any more.
+        // No other process would end it any more.
         for (const pid of supervisorsOf(id)) process.kill(pid, 'SIGKILL');
         await this.remove(id).catch((again: unknown) => failures.push(again));
       }

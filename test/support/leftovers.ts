@@ -50,7 +50,7 @@ export function cleanupHelperOf(pid: number): number | undefined {
 }
 
 /**
- * The parents of cgroups that nobody uses. An engine that is open anywhere on the machine may have need of
+ * The parents of cgroups that no engine uses. An engine that is open anywhere on the machine may have need of
  * them, so there are none of them to complain of while some cleanup helper is alive.
  */
 export async function unusedParents(): Promise<string[]> {

@@ -1,5 +1,5 @@
 /**
- * `it` and `describe` for tests that need more than every machine and user has: an ordinary user lacks what the kernel keeps
+ * `it` and `describe` for tests that need more than every machine and user has: an unprivileged user lacks what the kernel keeps
  * for root, and may have been delegated no cgroups. Such tests are skipped with the reason.
  */
 import { spawnSync } from 'node:child_process';

@@ -14,7 +14,7 @@ import { fixture } from './paths.js';
 
 /** One of its addresses, as of a machine elsewhere; documentation's (RFC 5737), as the others. */
 export const SERVER = '198.51.100.1';
-/** The address of its interface with the default route, and the gateway there, which nobody is. */
+/** The address of its interface with the default route, and the gateway there, which no machine has. */
 export const ADDRESS = '192.0.2.2';
 export const GATEWAY = '192.0.2.1';
 /** What answers on every address, and what on 127.0.0.1 alone. */

@@ -58,7 +58,7 @@ export async function spareDevice(): Promise<string | undefined> {
   return undefined;
 }
 
-/** The host's id of a user of a container that writes to a directory of the host's: an ordinary user has a range. */
+/** The host's id of a user of a container that writes to a directory of the host's: a rootless user has a range. */
 export async function outsideUid(inside: number): Promise<number> {
   const { uid, username } = userInfo();
   if (uid === 0) return inside;
@@ -199,7 +199,7 @@ function processesBelow(makers: readonly number[]): number[] {
       const parent = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
       return namespace === own ? [] : [{ pid: Number(pid), namespace, parent: Number(parent) }];
     } catch {
-      return []; // it has just ended, or is somebody else's
+      return []; // it has just ended, or belongs to another user
     }
   });
   const theirs = found.filter(({ parent }) => makers.includes(parent));

@@ -1,7 +1,7 @@
 /**
  * Child processes that are going to be killed, and the means to see whether anything that they started
  * lives on: each is put into a cgroup of its own, which its descendants inherit until they enter a
- * container's. That cgroup can be removed only when nobody is left in it.
+ * container's. That cgroup can be removed only when no process is left in it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -37,7 +37,7 @@ export class ProcessHarness {
 
   /**
    * @param env variables on top of this process's own.
-   * @param mounts in a mount namespace of its own, where nobody else on the machine mounts anything; or one in which no
+   * @param mounts in a mount namespace of its own, where no other process on the machine mounts anything; or one in which no
    *   cgroups are to be seen either.
    */
   static async start(

@@ -55,7 +55,7 @@ export class Workshop {
     return contextOf(this.engine);
   }
 
-  /** Of runs: an ordinary user's have scopes, root's have none. */
+  /** Of runs: rootless ones have scopes, root's have none. */
   get runLocation(): CgroupLocation {
     return { cgroupSlice: isRoot ? undefined : this.context.slice };
   }

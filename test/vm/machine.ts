@@ -20,7 +20,7 @@ async function managed(): Promise<boolean> {
 const { mode, controllers } = await detectCgroups();
 const v2 = [...controllers].filter(([, { version }]) => version === 2).map(([name]) => name);
 const { overlayByDescriptor } = loadNative().probe();
-/** Here a version that somebody has built for himself says no more than its number. */
+/** A version that was built by hand says no more than its number here. */
 const kernel = process.env['CAISSON_TEST_VM'] === undefined ? release().split('-')[0] : release();
 const facts = {
   kernel,

@@ -65,7 +65,7 @@ describe('sources beneath a directory', function () {
   });
 
   it('B7: a source that is exchanged for a link during the start is not followed', async () => {
-    // The engine has looked; then, until the kernel resolves it, somebody exchanges it again and again.
+    // The engine has looked; then, until the kernel resolves it, another process exchanges it again and again.
     const [turning, other] = [`${jobs}/turning`, `${jobs}/other`];
     mkdirSync(`${turning}/data`, { recursive: true });
     writeFileSync(`${turning}/data/file`, 'harmless\n');

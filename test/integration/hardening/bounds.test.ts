@@ -1,4 +1,4 @@
-/** What one container can take of the machine when nobody has said how much. */
+/** What one container can take of the machine when no limit was given. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -147,11 +147,11 @@ describe('careless callers', function () {
 
   it('A container is started and stopped below a low limit on open files, and its supervisor sleeps', async function () {
     if (!isRoot) skip(this, 'needs root: limits and mounts of another process');
-    const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+    const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
     const caisson = (...args: string[]) =>
       spawnSync(
         'prlimit',
-        ['--nofile=64:1024', join(repository, 'bin/caisson'), ...places, ...args],
+        ['--nofile=64:1024', join(repository, 'bin/caisson'), ...roots, ...args],
         {
           encoding: 'utf8',
           timeout: 15_000 * slowness,
@@ -175,12 +175,12 @@ describe('careless callers', function () {
 
   it('Each command without /proc says that it is missing', async function () {
     if (!isRoot) skip(this, 'needs root: limits and mounts of another process');
-    const places = `--data-root ${shop.path('data')} --run-root ${shop.path('run')}`;
+    const roots = `--data-root ${shop.path('data')} --run-root ${shop.path('run')}`;
     const child = spawn(
       'unshare',
       [
         ...['--mount', '--propagation', 'private', 'sh', '-c'],
-        `umount -l /proc && ${process.execPath} ${repository}/bin/caisson ${places} run --rm host true`,
+        `umount -l /proc && ${process.execPath} ${repository}/bin/caisson ${roots} run --rm host true`,
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );

@@ -76,7 +76,7 @@ describe('values of flags', () => {
 
   it("C4: a wrong value ends a command with Docker's code: 125, or 1 where the engine is what refuses it", async () => {
     const home = mkdtempSync(join(tmpdir(), 'caisson-flags-'));
-    const places = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
+    const roots = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
     const table: Readonly<Record<string, number>> = {
       'create -c x host': 125,
       'create --cpu-shares 1 host true': 1,
@@ -103,7 +103,7 @@ describe('values of flags', () => {
         Object.keys(table).map(
           (line) =>
             new Promise<readonly [string, number | null]>((resolve) => {
-              const words = [...places, ...line.split(' ')];
+              const words = [...roots, ...line.split(' ')];
               spawn(join(repository, 'bin/caisson'), words, { stdio: 'ignore' }).on(
                 'close',
                 (code) => resolve([line, code]),

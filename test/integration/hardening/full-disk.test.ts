@@ -31,8 +31,8 @@ describe('a data root that takes no more', function () {
     directory = await realpath(await mkdtemp(join(tmpdir(), 'caisson-test-')));
     mkdirSync(join(directory, 'data'));
     disk = SmallDisk.mount(join(directory, 'data'));
-    const places = { dataRoot: join(directory, 'data'), runRoot: join(directory, 'run') };
-    const engine = await Engine.open(places);
+    const roots = { dataRoot: join(directory, 'data'), runRoot: join(directory, 'run') };
+    const engine = await Engine.open(roots);
     detached = new DetachedContainers(
       engine,
       rootfs(makeBusybox(join(directory, 'busybox'))),

@@ -1,4 +1,4 @@
-/** What the programs of a container have from whoever starts it, and whose limits they use up. */
+/** What the programs of a container have from the process that starts it, and whose limits they use up. */
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { repository } from '../../support/paths.js';
 import type { Session } from '../../support/session.js';
 import { Workshop } from '../../support/workshop.js';
 
-const root = needsRoot('what an ordinary user may not take back, stays');
+const root = needsRoot('what an unprivileged user may not take back, stays');
 
 /** System call numbers by architecture, for perl: asm/unistd.h. */
 const SYSCALL = {

@@ -56,9 +56,9 @@ describe('what logging costs', function () {
     for await (const { stream, bytes } of container.logs())
       entries.push(`${stream} ${bytes.toString()}`);
     expect(entries).to.have.length(4);
-    const places = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+    const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
     const logs = (...args: string[]) => {
-      const command = [...places, 'logs', ...args, container.id];
+      const command = [...roots, 'logs', ...args, container.id];
       const { stdout, stderr } = spawnSync(join(repository, 'bin/caisson'), command, {
         encoding: 'utf8',
       });

@@ -29,7 +29,7 @@ describe('other users of the machine', function () {
   });
   after(() => shop.close());
 
-  /** A program of nobody's, once it has written something. */
+  /** A program of the user nobody, once it has written something. */
   async function asNobody(script: string, args: readonly string[] = []): Promise<string> {
     const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
     const command = [process.execPath, '-e', script, ...args];

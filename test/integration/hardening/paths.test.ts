@@ -66,7 +66,7 @@ describe('data and run directories', function () {
     symlinkSync('1 1 00000000-0000-0000-0000-000000000000', `${events}.rotating`);
     const line = `${'x'.repeat(1023)}\n`;
     appendFileSync(events, line.repeat(EVENT_FILE_SIZE / line.length));
-    // Nobody but the supervisor tells anything now: of its end, and of the health of nothing.
+    // Only the supervisor reports anything now: of its end, and of the health of nothing.
     const { pid } = (await container.inspect()).state;
     process.kill(pid, 'SIGTERM');
     await untilStatus(container, 'exited');

@@ -172,7 +172,7 @@ describe('output of any length', function () {
       });
     });
     const ahead = (await writtenBy(await pidOutside(run.id, 2))) - taken;
-    // An ordinary user's pipes may stay small.
+    // The pipes of an unprivileged user may stay small.
     expect(ahead).to.be.within(isRoot ? 0.4 * MIB : 0, 1.25 * MIB);
     stdout.resume();
     expect((await run).exitCode).to.equal(0);

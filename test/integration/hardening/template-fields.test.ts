@@ -9,8 +9,8 @@ import { repository } from '../../support/paths.js';
 describe('fields of templates', () => {
   let home: string;
   const caisson = (...args: readonly string[]): string => {
-    const places = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
-    const { stdout, stderr } = spawnSync(join(repository, 'bin/caisson'), [...places, ...args], {
+    const roots = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
+    const { stdout, stderr } = spawnSync(join(repository, 'bin/caisson'), [...roots, ...args], {
       encoding: 'utf8',
     });
     return stdout + stderr;

@@ -13,8 +13,8 @@ describe('tmpfs', function () {
   });
   after(() => shop.close());
 
-  // An ordinary user's is mounted by his own user namespace, whose root is he.
-  const root = needsRoot('/proc/mounts names the ids of whoever else mounts a tmpfs');
+  // A rootless container's is mounted in the user's own user namespace, whose root is that user.
+  const root = needsRoot('/proc/mounts names the ids of all users that mount a tmpfs');
 
   root.it('C2: mounts name their sources as Docker has them, and no id of the host', async () => {
     const text = await shop.sh('cat /proc/self/mounts', {

@@ -110,7 +110,7 @@ mapped.describe('volumes', function () {
       expect(await leave([1234, 0o755], { user: '7:8' })).to.equal('1234:1234');
       expect(await leave([0, 0o777])).to.equal('65534:65534');
       expect(await leave([0, 0o755])).to.include('Permission denied');
-      // Each user is somebody else’s number: no other file can be given away either.
+      // Each user has the number of another: no other file can be given away either.
       const place = shop.path('given-away');
       mkdirSync(place);
       chownSync(place, 1234, 1234);

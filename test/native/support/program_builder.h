@@ -32,7 +32,7 @@ class ProgramBuilder {
     return *this;
   }
 
-  // Aligned bytes, in a block of exactly their size, so that the sanitizer sees whoever reads on.
+  // Aligned bytes, in a block of exactly their size, so that the sanitizer sees a read beyond it.
   class Bytes {
    public:
     explicit Bytes(const std::vector<unsigned char>& from);

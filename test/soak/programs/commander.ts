@@ -83,7 +83,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     async () => (await named()).remove({ force: random(4) !== 0 }),
   ],
 };
-/** Somebody killed it before its program was there. */
+/** It was killed before its program was there. */
 function isKilledStart({ code, message }: CaissonError): boolean {
   return code === 'ERR_START_FAILED' && /was killed by signal (9|15) at this step/.test(message);
 }

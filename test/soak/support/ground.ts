@@ -66,7 +66,7 @@ export class Ground implements Roots {
     return engine;
   }
 
-  /** What somebody at the command line sees. */
+  /** What the command line shows. */
   async caisson(...args: string[]): Promise<string> {
     const { stdout } = await execute(process.execPath, this.commandLine(...args), {
       maxBuffer: 1 << 24,
@@ -76,8 +76,8 @@ export class Ground implements Roots {
 
   /** Arguments for Node. */
   commandLine(...args: string[]): string[] {
-    const places = ['--data-root', this.dataRoot, '--run-root', this.runRoot];
-    return [join(repository, 'bin/caisson'), ...places, ...args];
+    const roots = ['--data-root', this.dataRoot, '--run-root', this.runRoot];
+    return [join(repository, 'bin/caisson'), ...roots, ...args];
   }
 
   /** Another Node process, which is told where and writes JSON values, a line each. */
@@ -87,7 +87,7 @@ export class Ground implements Roots {
     const child = spawn(
       process.execPath,
       [path, JSON.stringify({ dataRoot, runRoot, busybox, ...task })],
-      // In a process group of its own: Ctrl-C is for whoever cleans up.
+      // In a process group of its own: Ctrl-C is for the process that cleans up.
       { stdio: ['ignore', 'pipe', 'inherit'], detached: true },
     );
     this.crew.add(child);

@@ -148,7 +148,7 @@ describe('images', () => {
       const before = await hostImage(data, host);
       await put(inEtc('group.new'), 'root:x:0:\n');
       await rename(inEtc('group.new'), inEtc('group'));
-      // For some seconds nobody looks.
+      // For some seconds it is not looked at again.
       expect(await hostImage(data, host)).to.equal(before);
       const real = performance.now.bind(performance);
       performance.now = () => real() + 3100;

@@ -60,7 +60,7 @@ describe('launch programs: the order of steps', () => {
         texts: [`/run/containers/${ID}`],
       });
 
-      // The container does nothing as somebody else's user before its root is closed.
+      // The container does nothing as another user before its root is closed.
       const pivot = position(container, 'root.pivot');
       for (const op of ['dir.change', 'caps.set', 'nnp.set'] as const) {
         const at = names(container).indexOf(op);

@@ -1,6 +1,6 @@
 /**
- * Somebody without privileges, as the command line and the library find him: with account files, a home and a copy of
- * the package of his own, and without a trace on the machine. His accounts are seen in a private mount namespace only.
+ * An unprivileged user, as the command line and the library find one: with account files, a home directory and a copy of
+ * the package of the user's own, and without a trace on the machine. The account is seen in a private mount namespace only.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -23,15 +23,15 @@ import { expect } from 'chai';
 import { eventually } from './outside.js';
 import { makeBusybox } from './workshop.js';
 
-/** The repository; this file is `dist/test/support/ordinary-user.js` when it runs. */
+/** The repository; this file is `dist/test/support/unprivileged-user.js` when it runs. */
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 
 export const NAME = 'caisson-user';
 export const RANGE = 65_536;
-/** Of this process alone: his processes are known by their ids, and others may test beside. */
+/** Of this process alone: the user's processes are known by their ids, and others may test beside. */
 const own = process.pid % 4000;
 export const UID = 61_000 + own;
-/** First host ids of his ranges. */
+/** First host ids of the user's ranges. */
 export const SUBUID = 700_000_000 + own * RANGE;
 export const SUBGID = 1_000_000_000 + own * RANGE;
 
@@ -44,13 +44,13 @@ export interface Said {
 export interface RunAs {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
-  /** Shell commands of root's, in the mount namespace in which he is then. */
+  /** Shell commands of root's, in the mount namespace in which the user is then. */
   readonly before?: string;
-  /** A command of root's that runs him: in other namespaces. */
+  /** A command of root's that runs the user's: in other namespaces. */
   readonly within?: readonly string[];
 }
 
-export class OrdinaryUser {
+export class UnprivilegedUser {
   /** Those that have not ended yet. */
   private readonly children = new Set<ChildProcess>();
 
@@ -60,7 +60,7 @@ export class OrdinaryUser {
   ) {}
 
   /** @param ranges with subordinate ids. */
-  static async make(ranges: boolean): Promise<OrdinaryUser> {
+  static async make(ranges: boolean): Promise<UnprivilegedUser> {
     const directory = await realpath(await mkdtemp(join(tmpdir(), 'caisson-user-')));
     try {
       await chmod(directory, 0o755);
@@ -86,7 +86,7 @@ export class OrdinaryUser {
       }
       // What the machine does not have cannot be covered.
       const accounts = Object.keys(lines).filter((name) => existsSync(join('/etc', name)));
-      return new OrdinaryUser(directory, accounts);
+      return new UnprivilegedUser(directory, accounts);
     } catch (error) {
       await rm(directory, { recursive: true, force: true });
       throw error;
@@ -97,7 +97,7 @@ export class OrdinaryUser {
     return join(this.directory, 'home');
   }
 
-  /** Where his containers are, unless he says otherwise. */
+  /** Where the user's containers are by default. */
   get containers(): string {
     return join(this.home, '.local/share/caisson/containers');
   }
@@ -106,7 +106,7 @@ export class OrdinaryUser {
     return join(this.directory, 'package/bin/caisson');
   }
 
-  /** A root directory of his own, with busybox in it; its path. */
+  /** A root directory of the user's own, with busybox in it; its path. */
   busybox(): string {
     const root = join(this.directory, 'root');
     if (existsSync(root)) return root;
@@ -115,7 +115,7 @@ export class OrdinaryUser {
     return root;
   }
 
-  /** One program of his. */
+  /** One program of the user's. */
   start(
     command: readonly string[],
     { env = {}, before = '', within = [] }: RunAs = {},
@@ -187,7 +187,7 @@ export class OrdinaryUser {
     return JSON.parse(stdout) as unknown;
   }
 
-  /** Pids of his processes, and of those of his subordinate users. */
+  /** Pids of the user's processes, and of those of the subordinate ids. */
   processes(): number[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
@@ -205,7 +205,7 @@ export class OrdinaryUser {
       .map(Number);
   }
 
-  /** Nothing of his containers is there any more. */
+  /** Nothing of the user's containers is there any more. */
   async expectNothing(): Promise<void> {
     await eventually(async () => {
       const left = this.processes().map((pid) => `${pid} ${commandOf(pid)}`);

@@ -11,13 +11,13 @@ import { repository } from '../../support/paths.js';
 
 const BIN = join(repository, 'bin/caisson');
 
-describe("the caller's surroundings", () => {
+describe("the caller's environment", () => {
   let home: string;
-  let places: string;
+  let roots: string;
 
   beforeEach(() => {
     home = mkdtempSync(join(tmpdir(), 'caisson-around-'));
-    places = `--data-root ${home}/data --run-root ${home}/run`;
+    roots = `--data-root ${home}/data --run-root ${home}/run`;
   });
   afterEach(() => rmSync(home, { recursive: true, force: true }));
 
@@ -74,7 +74,7 @@ describe("the caller's surroundings", () => {
     };
     const found: Record<string, string> = {};
     for (const command of Object.keys(table)) {
-      const said = (await gone(`${places} ${command}`)).replace(/[0-9a-f]{64}/, 'ID');
+      const said = (await gone(`${roots} ${command}`)).replace(/[0-9a-f]{64}/, 'ID');
       found[command] =
         command.startsWith('explain') || command === 'ps -q' ? said.slice(0, 1) : said;
     }
@@ -115,7 +115,7 @@ describe("the caller's surroundings", () => {
       '-u PATH',
     ])
       expect(
-        spawnSync('sh', ['-c', `env ${setting} ${BIN} ${places} run --rm host echo well`], {
+        spawnSync('sh', ['-c', `env ${setting} ${BIN} ${roots} run --rm host echo well`], {
           encoding: 'utf8',
         }).stdout,
         setting,
