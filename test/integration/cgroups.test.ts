@@ -62,12 +62,12 @@ limits.describe('a running container', () => {
     };
   }
 
-  function cgroupsOf(id: string): Promise<CgroupDirectory[]> {
+  function cgroupDirectoriesOf(id: string): Promise<CgroupDirectory[]> {
     return existing(cgroupDirectories(shop.context.layout, id, shop.runLocation));
   }
 
   async function directories(id: string): Promise<string[]> {
-    return (await cgroupsOf(id)).map(({ dir }) => dir);
+    return (await cgroupDirectoriesOf(id)).map(({ dir }) => dir);
   }
 
   it('A running container has its cgroups where they are looked for', async () => {
@@ -118,7 +118,7 @@ limits.describe('a running container', () => {
         'dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2>/dev/null; echo again; while :; do :; done',
         { memory: '64m', pidsLimit: 50, cpus: 0.1 },
       );
-      const where = await cgroupsOf(box.id);
+      const where = await cgroupDirectoriesOf(box.id);
       const pid = await pidOutside(box.id, 1);
       await eventually(async () => {
         const { memory } = (await readStats(where, pid))!;
@@ -152,7 +152,7 @@ limits.describe('a running container', () => {
 
     it('The statistics have the traffic of the container’s network, and no other', async () => {
       await using box = await shop.session();
-      const where = await cgroupsOf(box.id);
+      const where = await cgroupDirectoriesOf(box.id);
       const pid = await box.pid();
       const lo = async () => (await readStats(where, pid))!.networks!['lo']!;
       expect((await lo()).rxPackets).to.equal(0);
@@ -167,7 +167,7 @@ limits.describe('a running container', () => {
       await using box = await start(
         'dd if=/dev/zero of=/var/tmp/x bs=64k count=32 oflag=direct conv=fsync 2>&1; echo done; sleep 1000',
       );
-      const where = await cgroupsOf(box.id);
+      const where = await cgroupDirectoriesOf(box.id);
       await eventually(async () => {
         const { blkio } = (await readStats(where))!;
         expect(blkio!.writeBytes).to.be.at.least(2 << 20);
@@ -180,7 +180,7 @@ limits.describe('a running container', () => {
 
     it('The statistics count OOM kills', async () => {
       await using box = await start('tail /dev/zero; sleep 1000', { memory: '16m' });
-      const where = await cgroupsOf(box.id);
+      const where = await cgroupDirectoriesOf(box.id);
       await eventually(async () => {
         const { memory } = (await readStats(where))!;
         expect(memory!.oomKills).to.be.above(0);
@@ -190,7 +190,7 @@ limits.describe('a running container', () => {
 
     it('The statistics without a limit have the machine’s memory, and the default number of processes', async () => {
       await using box = await start('sleep 1000');
-      const { memory, pids } = (await readStats(await cgroupsOf(box.id)))!;
+      const { memory, pids } = (await readStats(await cgroupDirectoriesOf(box.id)))!;
       const total = Number(/MemTotal: +(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))![1]);
       expect(memory!.limit).to.equal(total * 1024);
       expect(pids!.limit).to.equal(2048);
@@ -199,7 +199,7 @@ limits.describe('a running container', () => {
     it('The statistics are undefined when the container ends, at any moment', async () => {
       for (let round = 0; round < 5; round++) {
         const box = await start('sleep 1000');
-        const where = await cgroupsOf(box.id);
+        const where = await cgroupDirectoriesOf(box.id);
         const pid = await pidOutside(box.id, 1);
         let last = await readStats(where, pid);
         expect(last).not.to.equal(undefined);
@@ -297,7 +297,7 @@ limits.describe('a running container', () => {
   describe('freezer', () => {
     it('The freezer stops all of a container, and resumes it', async () => {
       await using box = await start('for i in 1 2 3 4; do (while :; do :; done) & done; wait');
-      const where = await cgroupsOf(box.id);
+      const where = await cgroupDirectoriesOf(box.id);
       const usage = async () => (await readStats(where))!.cpu!.usage;
       expect(await freezerState(where)).to.equal('running');
       await setFrozen(where, true);
@@ -315,7 +315,7 @@ limits.describe('a running container', () => {
       await using box = await start(
         'for i in 1 2 3; do (while :; do /bin/true; done) & done; wait',
       );
-      const where = await cgroupsOf(box.id);
+      const where = await cgroupDirectoriesOf(box.id);
       for (let round = 0; round < 10; round++) {
         await setFrozen(where, true);
         const before = await processesOf(where.map(({ dir }) => dir));
@@ -329,7 +329,7 @@ limits.describe('a running container', () => {
     it('The freezer gives up on a container that does not stop in time, and resumes it', async function () {
       // More than there are processors: some have no turn in which to stop before the first look.
       await using box = await start('for i in $(seq 30); do (while :; do :; done) & done; wait');
-      const where = await cgroupsOf(box.id);
+      const where = await cgroupDirectoriesOf(box.id);
       await eventually(async () =>
         expect((await processesOf(where.map(({ dir }) => dir))).length).to.equal(32),
       );
@@ -348,7 +348,7 @@ limits.describe('a running container', () => {
 
     it('Errors of the freezer say what is gone, and what cannot be frozen', async () => {
       const box = await start('sleep 1000');
-      const where = await cgroupsOf(box.id);
+      const where = await cgroupDirectoriesOf(box.id);
       await box.end();
       await eventually(async () => expect(await cgroupsOf(box.id)).to.deep.equal([]));
       expect(await freezerState(where)).to.equal(undefined);
