@@ -1,4 +1,5 @@
-// Output that is copied at a pipe of our own: whole, in order, and nothing of it for another reader.
+// Output that is copied at a pipe of our own: whole, in order, and nothing of it for another
+// reader.
 #include "../../cpp/base/side_pipe.h"
 
 #include <errno.h>
