@@ -140,7 +140,7 @@ void Supervisor::remove_container() {
   record_.status = "removing";
   static_cast<void>(save());
   // Without config.json there is no container any more for those that look while the rest is
-  // removed (Container.stored).
+  // removed (storedContainer() in inspect-container.ts).
   sys::call(__NR_unlinkat, directory_.get(), "config.json", 0);
   // The name goes before the files, and only if it is still this container's.
   Text<512> link;
