@@ -1,4 +1,4 @@
-/** Runs a teardown: what is to go may belong to users of a container, over whom only its own root has rights. */
+/** Runs a teardown. The files may belong to ids of a container: then only the root of its user namespace can remove them. */
 import type { NativeError } from '../../native/binding.js';
 import { loadNative } from '../../native/load.js';
 import { errnoName } from '../../base/errno.js';

@@ -24,7 +24,7 @@ export interface ExecOptions extends Pick<
   readonly workdir?: string | undefined;
   /** `name|uid[:group|gid]`, looked up in the container's files as they are now. Default: the container's own. */
   readonly user?: string | undefined;
-  /** All capabilities (over what is the container's own, where it has users of its own) and no filter. */
+  /** All capabilities (in the container's user namespace, where it has one) and no filter. */
   readonly privileged?: boolean | undefined;
   /** Milliseconds from the call until the program is killed. */
   readonly timeout?: number | undefined;

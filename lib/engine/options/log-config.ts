@@ -1,4 +1,4 @@
-/** `--log-driver` and `--log-opt`, `logDriver` and `logOptions`: where a container's output is kept, and how much. */
+/** `--log-driver` and `--log-opt`, `logDriver` and `logOptions`: where a container's output is stored, and how much of it. */
 import { splitAssignment } from '../../base/assignment.js';
 import { invalid, isRecordOrList, stringList, unsupported, wholeNumber } from '../../base/check.js';
 import { parseSize } from '../../base/units.js';

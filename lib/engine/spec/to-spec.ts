@@ -308,7 +308,7 @@ function withSize(options: readonly string[], memory: number | undefined): reado
   return memory === undefined || sized ? options : [...options, `size=${Math.floor(memory / 2)}`];
 }
 
-/** Made by the host, so that a container with users of its own can use them too. */
+/** Made by the host, so that a container with a user namespace of its own can use them too. */
 function devicesOf(config: ContainerConfig, sources: Sources): readonly LinuxDevice[] {
   if (config.mounts.some(({ target }) => target === '/dev')) return [];
   if (sources.devices.length === 0) return defaults.DEVICES;
