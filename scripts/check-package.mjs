@@ -1,6 +1,5 @@
-// `npm pack` and `npm publish` fail here if something that a user needs has not been built.
-import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+// `npm pack` and `npm publish` fail here if something that a user needs has not been built. Writes dist/lib/.npmignore.
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { posix } from 'node:path';
 
 const root = new URL('..', import.meta.url);
@@ -30,21 +29,24 @@ for (const target of targets) {
     missing.push(`${target}/caisson-init: not executable`);
 }
 
-// package.json excludes declarations that users cannot import. Those that index.d.ts refers to must not be among them.
-const command = ['pack', '--dry-run', '--ignore-scripts', '--json'];
-const [{ files }] = JSON.parse(
-  execFileSync('npm', command, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] }),
-);
-const packed = new Set(files.map(({ path }) => path));
-const declarations = ['dist/lib/index.d.ts'];
-for (const path of declarations) {
-  if (!packed.has(path)) missing.push(`${path} among the package's files`);
+// Only what index.js and index.d.ts lead to is packed; all else of dist/lib belongs to the command line, which is one file.
+const reached = ['dist/lib/index.js', 'dist/lib/index.d.ts'];
+for (const path of reached) {
+  need(path);
   const text = existsSync(new URL(path, root)) ? readFileSync(new URL(path, root), 'utf8') : '';
   for (const [, name] of text.matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)\.js['"]/g)) {
-    const next = posix.join(posix.dirname(path), `${name}.d.ts`);
-    if (!declarations.includes(next)) declarations.push(next);
+    const next = posix.join(posix.dirname(path), name) + (path.endsWith('.d.ts') ? '.d.ts' : '.js');
+    if (!reached.includes(next)) reached.push(next);
   }
 }
+const built = existsSync(new URL('dist/lib', root))
+  ? readdirSync(new URL('dist/lib', root), { recursive: true, encoding: 'utf8' })
+  : [];
+const unused = built
+  .filter((path) => /\.js$|\.d\.ts$/.test(path) && !reached.includes(`dist/lib/${path}`))
+  .sort();
+if (built.length > 0)
+  writeFileSync(new URL('dist/lib/.npmignore', root), unused.map((path) => `/${path}\n`).join(''));
 
 if (missing.length > 0) {
   process.stderr.write(

@@ -228,7 +228,6 @@ Napi::Value hurry(const Napi::CallbackInfo& info) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData<Environment>(new Environment(env));
   exports.Set("setup", Napi::Function::New(env, setup));
-  exports.Set("layouts", Napi::Function::New(env, layouts));
   add_container_calls(env, exports);
   exports.Set("lockByte", Napi::Function::New(env, lock_byte));
   exports.Set("readBelow", Napi::Function::New(env, read_below));
@@ -241,6 +240,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("release", Napi::Function::New(env, release));
   exports.Set("compileSeccomp", Napi::Function::New(env, compile_seccomp));
 #ifdef CAISSON_FAULTS
+  exports.Set("layouts", Napi::Function::New(env, layouts));
   exports.Set("faults", Napi::Boolean::New(env, true));
 #else
   exports.Set("faults", Napi::Boolean::New(env, false));

@@ -31,31 +31,10 @@ export interface NativeTemplate {
 /** A launched container, for the calls that take one; they do nothing once it is gone. */
 export type NativeContainer = number;
 
-/** What C++ and TypeScript both write by hand, as C++ has it (cpp/addon/layouts.h). */
-export interface NativeLayouts {
-  /** In the order of their numbers; `phases` has a bit for each phase. */
-  readonly instructions: readonly { readonly name: string; readonly phases: number }[];
-  readonly enums: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  readonly structs: Readonly<
-    Record<
-      string,
-      {
-        readonly size: number;
-        /** Of its fields. */
-        readonly offsets: Readonly<Record<string, number>>;
-        readonly sizes: Readonly<Record<string, number>>;
-      }
-    >
-  >;
-  readonly constants: Readonly<Record<string, number>>;
-}
-
 export interface Binding {
   /** Whether this is a debug build, in which faults can be injected. */
   readonly faults: boolean;
   setup(initPath: string): void;
-  /** For test/integration/layouts.test.ts. */
-  layouts(): NativeLayouts;
   /** Of programs as in lib/program/template.ts. */
   template(
     program: Uint8Array,

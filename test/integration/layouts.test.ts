@@ -1,5 +1,7 @@
 /** What C++ and TypeScript both write by hand is the same on both sides. */
 import { expect } from 'chai';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import {
   ATTACH,
   ERROR_RECORD,
@@ -17,9 +19,7 @@ import {
   SUPERVISOR_TEXTS,
 } from '../../lib/engine/supervisor/supervisor-config.js';
 import { BEFORE_FIRST_STEP } from '../../lib/engine/start/failure.js';
-import type { NativeLayouts } from '../../lib/native/binding.js';
 import { EVENT, EXECUTED } from '../../lib/native/events.js';
-import { loadNative } from '../../lib/native/load.js';
 import { STAYING } from '../../lib/program/compile-exec.js';
 import {
   FAULTS,
@@ -32,6 +32,26 @@ import {
   STEP_SIZE,
 } from '../../lib/program/encode.js';
 import { OPCODES, PHASES } from '../../lib/program/instructions.js';
+import { debugNative } from '../support/paths.js';
+
+/** What C++ and TypeScript both write by hand, as C++ has it (cpp/addon/layouts.h). */
+interface NativeLayouts {
+  /** In the order of their numbers; `phases` has a bit for each phase. */
+  readonly instructions: readonly { readonly name: string; readonly phases: number }[];
+  readonly enums: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly structs: Readonly<
+    Record<
+      string,
+      {
+        readonly size: number;
+        /** Of its fields. */
+        readonly offsets: Readonly<Record<string, number>>;
+        readonly sizes: Readonly<Record<string, number>>;
+      }
+    >
+  >;
+  readonly constants: Readonly<Record<string, number>>;
+}
 
 /** Names and their places in a list. */
 function numbered(names: readonly string[]): Record<string, number> {
@@ -41,7 +61,8 @@ function numbered(names: readonly string[]): Record<string, number> {
 describe('The layouts of C++ and TypeScript', () => {
   let native: NativeLayouts;
   before(() => {
-    native = loadNative().layouts();
+    const require = createRequire(import.meta.url);
+    native = (require(join(debugNative, 'caisson.node')) as { layouts(): NativeLayouts }).layouts();
   });
 
   it('The instruction set is the same', () => {
