@@ -28,47 +28,6 @@ inline ContainerMachine& container(Machine& machine) {
   return static_cast<ContainerMachine&>(machine);
 }
 
-namespace steps {
-// control.cpp
-Status await(Machine&, const Step&);
-// mounts.cpp
-Status mount_attach(Machine&, const Step&);
-Status mount_fs(Machine&, const Step&);
-Status mount_attr(Machine&, const Step&);
-Status mount_mask(Machine&, const Step&);
-Status mount_readonly(Machine&, const Step&);
-Status tree_view(Machine&, const Step&);
-Status root_pivot(Machine&, const Step&);
-// namespaces.cpp
-Status cgroup_enter(Machine&, const Step&);
-Status ns_join(Machine&, const Step&);
-Status ns_unshare(Machine&, const Step&);
-Status host_name(Machine&, const Step&);
-Status domain_name(Machine&, const Step&);
-Status link_up(Machine&, const Step&);
-Status sysctl_write(Machine&, const Step&);
-// identity.cpp
-Status ids_set(Machine&, const Step&);
-Status groups_set(Machine&, const Step&);
-Status caps_bound(Machine&, const Step&);
-Status caps_set(Machine&, const Step&);
-Status nnp_set(Machine&, const Step&);
-Status seccomp_load(Machine&, const Step&);
-Status rlimit_set(Machine&, const Step&);
-// label.cpp
-Status label_set(Machine&, const Step&);
-// accounts.cpp
-Status files_send(Machine&, const Step&);
-// terminal.cpp
-Status tty_open(Machine&, const Step&);
-Status fd_own(Machine&, const Step&);
-Status stdio_set(Machine&, const Step&);
-Status session_new(Machine&, const Step&);
-// program.cpp
-Status dir_change(Machine&, const Step&);
-Status exec(Machine&, const Step&);
-}  // namespace steps
-
 // Executes the container phase. Returns when a step failed (recorded in the page), or after the
 // last step of a program that does not end with `exec`.
 void run_container(ContainerMachine& machine);

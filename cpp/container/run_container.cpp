@@ -8,49 +8,8 @@
 namespace caisson {
 namespace {
 
-constexpr Handlers make_handlers() {
-  Handlers all;
-  all.set(Op::kDirMake, steps::dir_make);
-  all.set(Op::kSymlinkMake, steps::symlink_make);
-  all.set(Op::kFileWrite, steps::file_write);
-  all.set(Op::kFileOpen, steps::file_open);
-  all.set(Op::kAwait, steps::await);
-  all.set(Op::kIdsSet, steps::ids_set);
-  all.set(Op::kGroupsSet, steps::groups_set);
-  all.set(Op::kCgroupEnter, steps::cgroup_enter);
-  all.set(Op::kNsJoin, steps::ns_join);
-  all.set(Op::kNsUnshare, steps::ns_unshare);
-  all.set(Op::kMountAttach, steps::mount_attach);
-  all.set(Op::kMountFs, steps::mount_fs);
-  all.set(Op::kMountAttr, steps::mount_attr);
-  all.set(Op::kMountMask, steps::mount_mask);
-  all.set(Op::kMountReadonly, steps::mount_readonly);
-  all.set(Op::kTreeView, steps::tree_view);
-  all.set(Op::kRootPivot, steps::root_pivot);
-  all.set(Op::kHostName, steps::host_name);
-  all.set(Op::kDomainName, steps::domain_name);
-  all.set(Op::kLinkUp, steps::link_up);
-  all.set(Op::kSysctlWrite, steps::sysctl_write);
-  all.set(Op::kRlimitSet, steps::rlimit_set);
-  all.set(Op::kTtyOpen, steps::tty_open);
-  all.set(Op::kFdOwn, steps::fd_own);
-  all.set(Op::kFilesSend, steps::files_send);
-  all.set(Op::kStdioSet, steps::stdio_set);
-  all.set(Op::kSessionNew, steps::session_new);
-  all.set(Op::kDirChange, steps::dir_change);
-  all.set(Op::kCapsBound, steps::caps_bound);
-  all.set(Op::kCapsSet, steps::caps_set);
-  all.set(Op::kLabelSet, steps::label_set);
-  all.set(Op::kNnpSet, steps::nnp_set);
-  all.set(Op::kSeccompLoad, steps::seccomp_load);
-  all.set(Op::kExec, steps::exec);
-  return all;
-}
-
-constexpr Handlers kHandlers = make_handlers();
-
-// A new instruction of this phase needs a handler; `init` is handled here.
-static_assert(kHandlers.complete(kInContainer, Op::kInit));
+// `init` is handled here.
+constexpr Handlers kHandlers = handlers_of<kInContainer>();
 
 void run_from(ContainerMachine& machine, size_t first);
 

@@ -100,36 +100,6 @@ inline HostMachine& host(Machine& machine) {
   return static_cast<HostMachine&>(machine);
 }
 
-namespace steps {
-// process.cpp
-Status process_open(Machine&, const Step&);
-Status clone(Machine&, const Step&);
-Status ids_map(Machine&, const Step&);
-Status ns_open(Machine&, const Step&);
-Status oom_set(Machine&, const Step&);
-Status rlimit_raise(Machine&, const Step&);
-Status release(Machine&, const Step&);
-Status fsids_set(Machine&, const Step&);
-// id_maps.cpp
-Status users_make(Machine&, const Step&);
-// helper.cpp
-Status helper_start(Machine&, const Step&);
-// trees.cpp
-Status tree_open(Machine&, const Step&);
-Status fs_make(Machine&, const Step&);
-Status overlay_make(Machine&, const Step&);
-Status node_make(Machine&, const Step&);
-// loop_device.cpp
-Status image_mount(Machine&, const Step&);
-// devices.cpp
-Status cgroup_devices(Machine&, const Step&);
-// resources.cpp
-Status fd_dup(Machine&, const Step&);
-Status pipe_make(Machine&, const Step&);
-Status cgroup_make(Machine&, const Step&);
-Status cgroup_write(Machine&, const Step&);
-}  // namespace steps
-
 // Restores the thread's own file system identity; safe to call when nothing was changed.
 Status restore_fsids(HostMachine& machine);
 // Gives the thread file system ids that own nothing, no groups, and no capabilities over files,

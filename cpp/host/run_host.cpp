@@ -5,39 +5,7 @@
 namespace caisson {
 namespace {
 
-constexpr Handlers make_handlers() {
-  Handlers all;
-  all.set(Op::kDirMake, steps::dir_make);
-  all.set(Op::kSymlinkMake, steps::symlink_make);
-  all.set(Op::kNodeMake, steps::node_make);
-  all.set(Op::kFileWrite, steps::file_write);
-  all.set(Op::kFileOpen, steps::file_open);
-  all.set(Op::kFdDup, steps::fd_dup);
-  all.set(Op::kPipeMake, steps::pipe_make);
-  all.set(Op::kCgroupMake, steps::cgroup_make);
-  all.set(Op::kCgroupWrite, steps::cgroup_write);
-  all.set(Op::kCgroupDevices, steps::cgroup_devices);
-  all.set(Op::kProcessOpen, steps::process_open);
-  all.set(Op::kClone, steps::clone);
-  all.set(Op::kIdsMap, steps::ids_map);
-  all.set(Op::kUsersMake, steps::users_make);
-  all.set(Op::kNsOpen, steps::ns_open);
-  all.set(Op::kTreeOpen, steps::tree_open);
-  all.set(Op::kFsMake, steps::fs_make);
-  all.set(Op::kImageMount, steps::image_mount);
-  all.set(Op::kOverlayMake, steps::overlay_make);
-  all.set(Op::kFsidsSet, steps::fsids_set);
-  all.set(Op::kOomSet, steps::oom_set);
-  all.set(Op::kRlimitRaise, steps::rlimit_raise);
-  all.set(Op::kHelperStart, steps::helper_start);
-  all.set(Op::kRelease, steps::release);
-  return all;
-}
-
-constexpr Handlers kHandlers = make_handlers();
-
-// A new instruction of this phase needs a handler.
-static_assert(kHandlers.complete(kInHost));
+constexpr Handlers kHandlers = handlers_of<kInHost>();
 
 #ifdef CAISSON_FAULTS
 void inject_kill(HostMachine& machine, Fault fault) {

@@ -49,22 +49,11 @@ using Handler = Status (*)(Machine&, const Step&);
 // The handlers of one phase, by instruction.
 class Handlers {
  public:
-  constexpr void set(Op op, Handler handler) {
-    handlers_[static_cast<size_t>(op)] = handler;
-    known_[static_cast<size_t>(op)] = true;
-  }
+  constexpr void set(Op op, Handler handler) { handlers_[static_cast<size_t>(op)] = handler; }
   constexpr Handler operator[](Op op) const { return handlers_[static_cast<size_t>(op)]; }
-  // Whether every instruction that this phase may have is there, but for one.
-  constexpr bool complete(uint8_t phase, Op apart = Op::kNone) const {
-    for (size_t op = 0; op < static_cast<size_t>(Op::kCount); ++op)
-      if ((kInstructions[op].phases & phase) != 0 && !known_[op] && static_cast<Op>(op) != apart)
-        return false;
-    return true;
-  }
 
  private:
   Handler handlers_[static_cast<size_t>(Op::kCount)] = {};
-  bool known_[static_cast<size_t>(Op::kCount)] = {};
 };
 
 constexpr size_t kBeforeFirstStep = 0xffffffff;  // in place of a step's index
@@ -92,12 +81,24 @@ inline Fault fault_at(const Program& program, Phase phase, size_t step) {
 }
 #endif
 
-// Steps that both phases can run. A base slot of -1 means the host's (or the current) root.
+// What executes each instruction: those that both phases can run in this room, the others in
+// host/ and container/. A base slot of -1 means the host's (or the current) root.
 namespace steps {
-Status dir_make(Machine&, const Step&);
-Status symlink_make(Machine&, const Step&);
-Status file_write(Machine&, const Step&);
-Status file_open(Machine&, const Step&);
+#define INSTRUCTION(op, function, ...) Status function(Machine&, const Step&);
+#define NO_FUNCTION(...)
+#include "../program/instructions.def"
 }  // namespace steps
+
+// The handlers of all instructions that a phase may have, and of no other: what is not named here
+// need not be linked.
+template <uint8_t kPhase>
+constexpr Handlers handlers_of() {
+  Handlers all;
+#define INSTRUCTION(op, function, name, phases, ...) \
+  if constexpr (((phases)&kPhase) != 0) all.set(Op::op, steps::function);
+#define NO_FUNCTION(...)
+#include "../program/instructions.def"
+  return all;
+}
 
 }  // namespace caisson

@@ -1,6 +1,6 @@
 /**
- * The instruction set: every step that a launch program can have, in the terms of the man pages. The numbers are those
- * of cpp/program/instruction.h.
+ * The instruction set: every step that a launch program can have, in the terms of the man pages. The list and its
+ * numbers come from cpp/program/instructions.def.
  */
 
 /** One step, with its operands by position: see docs/launch-program.md for what each means. */
@@ -22,7 +22,7 @@ export interface Program {
 export type Phase = 'host' | 'container' | 'teardown';
 export const PHASES: readonly Phase[] = ['host', 'container', 'teardown'];
 
-/** In the order of their numbers; `none` is 0. */
+/** In the order of their numbers; `none` is 0. Written by scripts/list-opcodes.mjs. */
 export const OPCODES = [
   'none',
   'dir.make',

@@ -130,7 +130,7 @@ function read(scope: Scope): [path: string, text: string][] {
   const paths = {
     documents: () => ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...within('docs', /\.md$/)],
     lib: () => within('lib', /\.ts$/),
-    cpp: () => within('cpp', /\.(?:h|cpp|c|S)$/),
+    cpp: () => within('cpp', /\.(?:h|def|cpp|c|S)$/),
   };
   return paths[scope]().map((path) => [path, readFileSync(path, 'utf8')]);
 }

@@ -22,7 +22,7 @@ function readTexts(): Texts {
   const paths = readdirSync('cpp', { recursive: true, encoding: 'utf8' });
   return new Map(
     paths
-      .filter((path) => /\.(cpp|h|c|S)$/.test(path))
+      .filter((path) => /\.(cpp|h|def|c|S)$/.test(path))
       .map((path) => [path, readFileSync(`cpp/${path}`, 'utf8')]),
   );
 }
