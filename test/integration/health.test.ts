@@ -446,7 +446,7 @@ describe('health checks', () => {
     });
   });
 
-  rootIt('cost the supervisor neither descriptors nor memory nor children', async () => {
+  rootIt('Health checks cost the supervisor neither descriptors nor memory nor children', async () => {
     const test = 'echo >> /tmp/checks; cat /tmp/checks | wc -l';
     await withContainer({ test, interval: 20 }, async (container) => {
       const supervisor = await supervisorOf(container);

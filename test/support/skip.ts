@@ -5,10 +5,11 @@ const reasons = new WeakMap<object, string>();
 
 /** Ends the test, or all tests of the hook's suite, as skipped. */
 export function skip(context: Mocha.Context, reason: string): never {
-  // Of a hook, `test` is the hook itself; what is then skipped are the tests around it.
+  // Of a hook, `test` is the hook itself. What a hook before all skips is its suite; mocha names the first test there.
   const { test, currentTest } = context;
   const isHook = (test as { readonly type?: string } | undefined)?.type === 'hook';
-  const skipped = isHook ? (currentTest ?? test?.parent) : test;
+  const ofAll = isHook && test?.title.startsWith('"before all"') === true;
+  const skipped = ofAll ? test?.parent : isHook ? currentTest : test;
   if (skipped !== undefined) reasons.set(skipped, reason);
   return context.skip();
 }
