@@ -446,38 +446,41 @@ describe('health checks', () => {
     });
   });
 
-  rootIt('Health checks cost the supervisor neither descriptors nor memory nor children', async () => {
-    const test = 'echo >> /tmp/checks; cat /tmp/checks | wc -l';
-    await withContainer({ test, interval: 20 }, async (container) => {
-      const supervisor = await supervisorOf(container);
-      const checks = async () => Number((await healthOf(container)).log.at(-1)?.output);
-      // Between two checks there is only the container. The fewest of many looks: one may be about to start.
-      const descriptors = async () => {
-        const looks: string[][] = [];
-        for (let i = 0; i < 20; i++) looks.push(await look());
-        return looks.reduce((least, one) => (one.length < least.length ? one : least));
-      };
-      const look = () =>
-        eventually(async () => {
-          const links = await Promise.all(
-            (await readdir(`/proc/${supervisor}/fd`)).map((fd) =>
-              readlink(`/proc/${supervisor}/fd/${fd}`).catch(() => 'gone'),
-            ),
-          );
-          expect(childrenOf(supervisor)).to.have.lengthOf(1);
-          expect(links.filter((link) => link.startsWith('pipe:'))).to.have.lengthOf(2);
-          return links.map((link) => link.replaceAll(/\d+/g, 'N')).sort();
-        });
-      await results(container, 1);
-      const before = await descriptors();
-      const first = await checks();
-      await eventually(async () => expect(await checks()).to.be.at.least(first + 50), 15_000);
-      expect(await descriptors()).to.deep.equal(before);
-      const rollup = await readFile(`/proc/${supervisor}/smaps_rollup`, 'utf8');
-      const pss = Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1]) * 1024;
-      expect(pss / MIB, 'PSS in MiB').to.be.within(0.01, 0.3);
-    });
-  }).timeout(40_000);
+  rootIt(
+    'Health checks cost the supervisor neither descriptors nor memory nor children',
+    async () => {
+      const test = 'echo >> /tmp/checks; cat /tmp/checks | wc -l';
+      await withContainer({ test, interval: 20 }, async (container) => {
+        const supervisor = await supervisorOf(container);
+        const checks = async () => Number((await healthOf(container)).log.at(-1)?.output);
+        // Between two checks there is only the container. The fewest of many looks: one may be about to start.
+        const descriptors = async () => {
+          const looks: string[][] = [];
+          for (let i = 0; i < 20; i++) looks.push(await look());
+          return looks.reduce((least, one) => (one.length < least.length ? one : least));
+        };
+        const look = () =>
+          eventually(async () => {
+            const links = await Promise.all(
+              (await readdir(`/proc/${supervisor}/fd`)).map((fd) =>
+                readlink(`/proc/${supervisor}/fd/${fd}`).catch(() => 'gone'),
+              ),
+            );
+            expect(childrenOf(supervisor)).to.have.lengthOf(1);
+            expect(links.filter((link) => link.startsWith('pipe:'))).to.have.lengthOf(2);
+            return links.map((link) => link.replaceAll(/\d+/g, 'N')).sort();
+          });
+        await results(container, 1);
+        const before = await descriptors();
+        const first = await checks();
+        await eventually(async () => expect(await checks()).to.be.at.least(first + 50), 15_000);
+        expect(await descriptors()).to.deep.equal(before);
+        const rollup = await readFile(`/proc/${supervisor}/smaps_rollup`, 'utf8');
+        const pss = Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1]) * 1024;
+        expect(pss / MIB, 'PSS in MiB').to.be.within(0.01, 0.3);
+      });
+    },
+  ).timeout(40_000);
 
   it('Health checks follow their container into a cgroup below its own', async function () {
     const check = { test: 'cat /proc/self/cgroup', interval: 50 };
