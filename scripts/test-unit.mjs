@@ -4,10 +4,11 @@
 //   npm run test:unit                                     all of them
 //   npm run test:unit -- test/unit/base/units.test.ts     these files
 //   npm run test:unit -- -g 'text'                        other arguments go to mocha
-//   npm run test:watch [-- …]                             again after each change, until it is interrupted
+//   npm run test:watch [-- …]                             then, after each change, those that import what has changed
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -22,13 +23,10 @@ const args = process.argv.slice(2);
 const watch = args.includes('--watch');
 const files = args.filter((arg) => arg.endsWith('.test.ts'));
 const rest = args.filter((arg) => arg !== '--watch' && !files.includes(arg));
-const tests =
-  files.length > 0
-    ? files.map((file) => `${OUT}/${file.replace(/\.ts$/, '.js')}`)
-    : [`${OUT}/test/unit/**/*.test.js`];
 
-/** @returns mocha, running. */
-function start() {
+/** @returns mocha, running the tests of these sources. */
+function start(sources) {
+  const tests = sources.map((path) => `${OUT}/${path.replace(/\.ts$/, '.js')}`);
   const mocha = [
     'node_modules/mocha/bin/mocha.js',
     '--reporter',
@@ -46,14 +44,43 @@ function start() {
   });
 }
 
+const allSources = () =>
+  ['lib', 'test/unit', 'test/support', 'test/fuzz'].flatMap((room) =>
+    readdirSync(room, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => `${room}/${path}`),
+  );
+const isTest = (path) =>
+  files.length > 0 ? files.includes(path) : /^test\/unit\/.*\.test\.ts$/.test(path);
+
+let times = new Map();
+/** The tests that are, or import over any number of files, what has changed since the last call. */
+function affectedTests() {
+  const paths = allSources();
+  const before = times;
+  times = new Map(paths.map((path) => [path, statSync(path).mtimeMs]));
+  const affected = new Set(paths.filter((path) => before.get(path) !== times.get(path)));
+  const importers = new Map();
+  for (const path of paths)
+    for (const [, name] of readFileSync(path, 'utf8').matchAll(/['"](\.{1,2}\/[^'"]+)\.js['"]/g)) {
+      const imported = `${posix.join(posix.dirname(path), name)}.ts`;
+      importers.set(imported, [...(importers.get(imported) ?? []), path]);
+    }
+  for (const path of affected)
+    for (const importer of importers.get(path) ?? []) affected.add(importer);
+  return [...affected].filter(isTest);
+}
+
 let running;
-/** Runs the tests whenever the sources have been compiled, and not those of the sources before. */
+/** Runs tests whenever the sources have been compiled, and not those of the sources before. */
 const runAgain = {
   name: 'run-again',
   setup(build) {
     build.onEnd(({ errors }) => {
       running?.kill();
-      if (errors.length === 0) running = start();
+      if (errors.length > 0) return;
+      const tests = affectedTests();
+      running = tests.length > 0 ? start(tests) : undefined;
     });
   },
 };
@@ -75,6 +102,6 @@ if (watch) {
 } else {
   await sources.rebuild().catch(() => process.exit(1));
   await sources.dispose();
-  const [code] = await once(start(), 'exit');
+  const [code] = await once(start(allSources().filter(isTest)), 'exit');
   process.exitCode = code ?? 1;
 }
