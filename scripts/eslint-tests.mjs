@@ -49,10 +49,9 @@ const skipHasAReason = {
     },
   },
   create: (context) => ({
-    CallExpression(node) {
-      const { callee } = node;
-      if (callee.type === 'MemberExpression' && callee.property.name === 'skip')
-        context.report({ node, messageId: 'reason' });
+    // Also where it is not called: `x ? it : it.skip`.
+    MemberExpression(node) {
+      if (node.property.name === 'skip') context.report({ node, messageId: 'reason' });
     },
   }),
 };

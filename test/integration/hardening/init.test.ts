@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
 
+import { skipping } from '../../support/skip.js';
 import { needsRoot } from '../../support/needs.js';
 import { eventually, statusOf } from '../../support/outside.js';
 import type { Session } from '../../support/session.js';
@@ -106,7 +107,7 @@ describe('hardening: the init', function () {
     }
   });
 
-  const onX64 = process.arch === 'x64' ? it : it.skip;
+  const onX64 = process.arch === 'x64' ? it : skipping('this machine is not x64').it;
   onX64(
     'A5: code that a container puts into the init ends the container at its first system call',
     async () => {

@@ -6,13 +6,14 @@ import { join } from 'node:path';
 
 import { isRoot } from '../../support/needs.js';
 import { repository } from '../../support/paths.js';
+import { skipping } from '../../support/skip.js';
 import { Workshop } from '../../support/workshop.js';
 
 const CAP_SYS_RESOURCE = 24n;
 const effective = /^CapEff:\t(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
 const mayRaise = isRoot && ((BigInt(`0x${effective}`) >> CAP_SYS_RESOURCE) & 1n) === 1n;
-const raising = mayRaise ? it : it.skip;
-const refused = isRoot && !mayRaise ? it : it.skip;
+const raising = mayRaise ? it : skipping('needs root with CAP_SYS_RESOURCE').it;
+const refused = isRoot && !mayRaise ? it : skipping('needs root without CAP_SYS_RESOURCE').it;
 
 describe('hardening: limits of processes', function () {
   this.timeout(60_000);
