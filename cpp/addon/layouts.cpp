@@ -12,6 +12,7 @@
 #include "../program/supervisor_config.h"
 #include "../steps/machine.h"
 #include "../supervisor/client.h"
+#include "../supervisor/clients.h"
 #include "listener.h"
 
 namespace caisson {
@@ -339,6 +340,7 @@ Napi::Object constants(Napi::Env env) {
       {"maxProgramSize", kMaxProgramSize},
       {"supervisorMagic", kSupervisorMagic},
       {"maxPayload", kMaxPayload},
+      {"maxClients", Clients::kMax},
       {"executed", kExecuted},
       {"beforeFirstStep", static_cast<double>(kBeforeFirstStep)},
   };

@@ -18,6 +18,7 @@ import { repository } from '../support/paths.js';
 import type { Session } from '../support/session.js';
 import { Workshop } from '../support/workshop.js';
 import { skip } from '../support/skip.js';
+import { rejectionOf } from '../support/rejection.js';
 
 const { mode } = await detectCgroups();
 const here = mode === 'v2';
@@ -48,13 +49,8 @@ describe('cgroup v2', () => {
     await see(box);
   }
 
-  async function refusal(options: RunOptions): Promise<CaissonError> {
-    const error: unknown = await shop.engine.run(shop.busybox, ['true'], options).then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    if (!(error instanceof CaissonError)) throw (error as Error) ?? new Error('no error');
-    return error;
+  function refusal(options: RunOptions): Promise<CaissonError> {
+    return rejectionOf(shop.engine.run(shop.busybox, ['true'], options));
   }
 
   it('A cgroup of v2 has the first process from its birth on', async () => {

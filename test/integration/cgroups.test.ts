@@ -12,7 +12,7 @@ import { freezerState, setFrozen } from '../../lib/cgroup/freezer.js';
 import { processesOf } from '../../lib/cgroup/processes.js';
 import { cpuPercent, readStats } from '../../lib/engine/views/stats.js';
 import { top } from '../../lib/engine/views/top.js';
-import { CaissonError } from '../../lib/base/errors.js';
+import type { CaissonError } from '../../lib/base/errors.js';
 import { needsControllers, needsRoot } from '../support/needs.js';
 import {
   cgroupsOf,
@@ -25,15 +25,7 @@ import {
 } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
 import { skip } from '../support/skip.js';
-
-async function errorOf(promise: Promise<unknown>): Promise<CaissonError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof CaissonError)) throw (error as Error) ?? new Error('no error');
-  return error;
-}
+import { rejectionOf } from '../support/rejection.js';
 
 const limits = needsControllers('cpu', 'memory', 'pids');
 
@@ -223,7 +215,7 @@ limits.describe('a running container', () => {
       const { PATH } = process.env;
       process.env['PATH'] = '/nowhere';
       try {
-        const { code, errno, message } = await errorOf(top([]));
+        const { code, errno, message } = await rejectionOf(top([]));
         expect([code, errno]).to.deep.equal(['ERR_PS_FAILED', 'ENOENT']);
         expect(message).to.match(/no ps on this machine/);
       } finally {
@@ -273,14 +265,14 @@ limits.describe('a running container', () => {
       await using box = await start('sleep 1000');
       const all = await directories(box.id);
       const code = async (args: unknown) => {
-        const { code, message } = await errorOf(top(all, args as string[]));
+        const { code, message } = await rejectionOf(top(all, args as string[]));
         return [code, message.replace(/[:'].*/s, '')];
       };
       for (const args of [
         ['-o', 'comm'],
         ['-eo', 'pid=ID,comm'],
       ]) {
-        const { code, message } = await errorOf(top(all, args));
+        const { code, message } = await rejectionOf(top(all, args));
         expect(code).to.equal('ERR_INVALID_OPTION');
         expect(message).to.match(/Couldn't find PID field in ps output/);
       }
@@ -353,8 +345,10 @@ limits.describe('a running container', () => {
       await eventually(async () => expect(await cgroupsOf(box.id)).to.deep.equal([]));
       expect(await freezerState(where)).to.equal(undefined);
       const codes = ['ERR_FREEZE_FAILED', 'ERR_CGROUP_CONTROLLER_MISSING'];
-      expect((await errorOf(setFrozen(where, true))).code).to.be.oneOf(codes);
-      expect((await errorOf(setFrozen([], true))).code).to.equal('ERR_CGROUP_CONTROLLER_MISSING');
+      expect((await rejectionOf(setFrozen(where, true))).code).to.be.oneOf(codes);
+      expect((await rejectionOf(setFrozen([], true))).code).to.equal(
+        'ERR_CGROUP_CONTROLLER_MISSING',
+      );
     });
 
     needsRoot('cgroups of one’s own choice').describe('with cgroups made by hand', () => {
@@ -416,7 +410,7 @@ limits.describe('a running container', () => {
         const above: CgroupDirectory[] = [{ ...where[0]!, dir: join(dir, '..') }];
         await setFrozen(above, true);
         expect(await freezerState(where)).to.equal('paused');
-        const { code, message } = await errorOf(setFrozen(where, false, 50));
+        const { code, message } = await rejectionOf(setFrozen(where, false, 50));
         expect(code).to.equal('ERR_FREEZE_FAILED');
         expect(message).to.match(/resumed: .*above it/);
         await setFrozen(above, false);

@@ -7,9 +7,9 @@ import { expect } from 'chai';
 import { exec, explainExec, type ExecTarget, startExec } from '../../lib/engine/start/exec.js';
 import type { ExecOptions } from '../../lib/engine/options/exec-options.js';
 import type { Execution } from '../../lib/engine/start/execution.js';
-import type { RunResult } from '../../lib/engine/start/run-result.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
-import { CaissonError, type ErrorCode } from '../../lib/index.js';
+import type { CaissonError } from '../../lib/index.js';
+import type { ErrorCode } from '../../lib/index.js';
 import { targetOf } from '../support/exec-target.js';
 import { childrenOf, openDescriptors, processesIn, untilNothing } from '../support/leftovers.js';
 import { isRoot, needsCgroups, needsControllers, needsRoot } from '../support/needs.js';
@@ -32,6 +32,7 @@ import type { KilledCallerExecTask } from './fixtures/killed-caller-exec.js';
 import type { EachExecStepReport, EachExecStepTask } from './fixtures/each-exec-step.js';
 import { OPEN_FILES, stepsIn, type StepAddress } from './fixtures/starts.js';
 import { skip } from '../support/skip.js';
+import { refused } from '../support/detached.js';
 
 const sh = (command: string) => ['sh', '-c', command];
 const SLEEP = ['sleep', '1000'];
@@ -80,16 +81,6 @@ describe('exec', function () {
     const { exitCode, stdout, stderr } = await run(target, command, options);
     expect(exitCode, `${command}\n${stdout}${stderr}`).to.equal(0);
     return stdout.trimEnd();
-  };
-
-  const refused = async (execution: PromiseLike<RunResult>, code: ErrorCode) => {
-    const error = await execution.then(
-      (result) => result,
-      (reason: unknown) => reason,
-    );
-    expect(error, JSON.stringify(error)).to.be.instanceOf(CaissonError);
-    expect((error as CaissonError).code, String(error)).to.equal(code);
-    return error as CaissonError;
   };
 
   /** Children and descriptors. Whether a child runs or sleeps at this moment says nothing; a zombie does. */

@@ -7,7 +7,7 @@ import type { Container } from '../../lib/engine/container/container.js';
 import type { CreateOptions } from '../../lib/engine/options/create-options.js';
 import type { HealthcheckOptions } from '../../lib/engine/options/healthcheck.js';
 import type { ContainerEvent, HealthStatus, StoredHealth } from '../../lib/engine/store/stored.js';
-import { CaissonError, type ErrorCode } from '../../lib/base/errors.js';
+import type { ErrorCode } from '../../lib/base/errors.js';
 import { childrenOf } from '../support/leftovers.js';
 import { cgroupOf, eventually, exists, processesOf, holdsFor, sleep } from '../support/outside.js';
 import { fixture } from '../support/paths.js';
@@ -15,6 +15,7 @@ import { needsCgroups, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
 import type { LongLivedClientTask } from './fixtures/long-lived-client.js';
 import { skip } from '../support/skip.js';
+import { rejectionOf } from '../support/rejection.js';
 
 /** Healthy where the file is. */
 const SWITCH = 'test -e /tmp/well';
@@ -112,12 +113,7 @@ describe('health checks', () => {
   }
 
   async function refusal(promise: Promise<unknown>): Promise<ErrorCode> {
-    const error: unknown = await promise.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    if (!(error instanceof CaissonError)) throw (error as Error) ?? new Error('it was not refused');
-    return error.code;
+    return (await rejectionOf(promise)).code;
   }
 
   it('Health checks follow what they are told, and say so', async () => {

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { MAX_CLIENTS } from '../../lib/engine/container/supervisor-client.js';
 import {
   ATTACH,
   ERROR_RECORD,
@@ -132,6 +133,7 @@ describe('The layouts of C++ and TypeScript', () => {
       maxProgramSize: MAX_PROGRAM_SIZE,
       supervisorMagic: SUPERVISOR_MAGIC,
       maxPayload: MAX_PAYLOAD,
+      maxClients: MAX_CLIENTS,
       executed: EXECUTED,
       beforeFirstStep: BEFORE_FIRST_STEP,
     });

@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { CaissonError } from '../../lib/base/errors.js';
 import { loadNative } from '../../lib/native/load.js';
 import type { LinuxSeccomp, LinuxSeccompArg, LinuxSyscall } from '../../lib/oci/runtime-spec.js';
 import { defaultSeccompProfile } from '../../lib/oci/seccomp-default.js';
@@ -12,6 +11,7 @@ import { encodeProfile } from '../../lib/oci/seccomp-encode.js';
 import { compileProfile, type SeccompCompiler } from '../../lib/oci/seccomp.js';
 import { AUDIT_ARCH, RET, judge } from '../support/cbpf.js';
 import { SeccompReference } from '../support/seccomp-reference.js';
+import { rejectionOf } from '../support/rejection.js';
 
 const EPERM = RET.ERRNO + 1;
 const EACCES = RET.ERRNO + 13;
@@ -61,15 +61,6 @@ function ask(
 ): number {
   const all = [0, 1, 2, 3, 4, 5].map((i) => BigInt(args[i] ?? 0));
   return judge(filter, { arch, nr: nr >>> 0, args: all }).action;
-}
-
-async function rejectionOf(promise: Promise<unknown>): Promise<CaissonError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).to.be.instanceOf(CaissonError);
-  return error as CaissonError;
 }
 
 describe('seccomp: the default profile as a filter', () => {

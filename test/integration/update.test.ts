@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import { type ResourceChange, updateResources } from '../../lib/engine/container/update-limits.js';
-import { CaissonError } from '../../lib/base/errors.js';
+import type { CaissonError } from '../../lib/base/errors.js';
 import { needsControllers } from '../support/needs.js';
 import { cgroupOf, eventually } from '../support/outside.js';
 import type { Session } from '../support/session.js';
 import { Workshop } from '../support/workshop.js';
+import { rejectionOf } from '../support/rejection.js';
 
 const MIB = 2 ** 20;
 
@@ -44,16 +45,12 @@ limits.describe('changing the limits of a running container', () => {
     return updateResources({ layout, host, location: shop.runLocation }, box.id, current, change);
   }
 
-  async function refusal(
+  function refusal(
     box: Session,
     current: RunOptions,
     change: Record<string, unknown>,
   ): Promise<CaissonError> {
-    const error: unknown = await update(box, current, change as ResourceChange).catch(
-      (thrown: unknown) => thrown,
-    );
-    if (!(error instanceof CaissonError)) throw (error as Error) ?? new Error('it was not refused');
-    return error;
+    return rejectionOf(update(box, current, change));
   }
 
   it('An update raises and lowers memory and swap, in any order', async () => {

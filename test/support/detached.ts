@@ -1,4 +1,5 @@
 /** Containers that outlive their caller, as tests make them: all that were made are removed at the end. */
+import { rejectionOf } from './rejection.js';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -158,13 +159,9 @@ export async function refused(
   promise: PromiseLike<unknown>,
   code: ErrorCode,
 ): Promise<CaissonError> {
-  const error = await promise.then(
-    (value) => value,
-    (reason: unknown) => reason,
-  );
-  expect(error, JSON.stringify(error)).to.be.instanceOf(CaissonError);
-  expect((error as CaissonError).code, String(error)).to.equal(code);
-  return error as CaissonError;
+  const error = await rejectionOf(promise);
+  expect(error.code, String(error)).to.equal(code);
+  return error;
 }
 
 /** Its log, one stream after the other as they came. */

@@ -29,8 +29,8 @@ type Listen<T> = (answer: (value: T) => void) => SupervisorListener;
 /** Milliseconds for which a supervisor that refuses another client is asked again. */
 const PATIENCE = 10_000;
 
-/** cpp/supervisor/supervisor.h, kClients. */
-const MAX_CLIENTS = 64;
+/** cpp/supervisor/clients.h. */
+export const MAX_CLIENTS = 64;
 
 export class SupervisorClient {
   constructor(

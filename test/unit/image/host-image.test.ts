@@ -21,16 +21,7 @@ import { hostImage, pruneHostImages } from '../../../lib/image/host.js';
 import { buildSkeleton } from '../../../lib/image/host-skeleton.js';
 import { resolveImage } from '../../../lib/image/resolve.js';
 import { planRootfs, rootfs } from '../../../lib/image/rootfs.js';
-
-async function refusal(work: Promise<unknown>): Promise<CaissonError> {
-  try {
-    await work;
-  } catch (error) {
-    expect(error).to.be.instanceOf(CaissonError);
-    return error as CaissonError;
-  }
-  throw new Error('it was accepted');
-}
+import { rejectionOf } from '../../support/rejection.js';
 
 async function put(path: string, content = '', mode = 0o644): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
@@ -178,7 +169,7 @@ describe('images', () => {
 
     it('An error says what is in the way', async () => {
       await writeFile(data, '');
-      const error = await refusal(hostImage(data, host));
+      const error = await rejectionOf(hostImage(data, host));
       expect(error).to.include({ stage: 'image', errno: 'ENOTDIR' });
     });
   });
@@ -225,7 +216,7 @@ describe('images', () => {
         '/': 'the host itself',
       };
       for (const [path, text] of Object.entries(words)) {
-        const error = await refusal(resolveImage(rootfs(path), data));
+        const error = await rejectionOf(resolveImage(rootfs(path), data));
         expect(error.code).to.equal('ERR_INVALID_ROOTFS');
         expect(error.message).to.include(text).and.include(path);
         expect(error.exitCode).to.equal(125);
@@ -254,7 +245,7 @@ describe('images', () => {
 
     it('Other names are refused', async () => {
       for (const name of ['debian', 'Host', '', '../x']) {
-        const error = await refusal(resolveImage(name, data));
+        const error = await rejectionOf(resolveImage(name, data));
         expect(error.code).to.equal('ERR_NO_SUCH_IMAGE');
         expect(error.hint).to.include('--rootfs');
       }

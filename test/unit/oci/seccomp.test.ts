@@ -13,6 +13,7 @@ import { filterFlags } from '../../../lib/oci/seccomp-encode.js';
 import { loadProfile, parseProfile } from '../../../lib/oci/seccomp-profile.js';
 import { compileProfile, type SeccompCompiler } from '../../../lib/oci/seccomp.js';
 import { skip } from '../../support/skip.js';
+import { rejectionOf } from '../../support/rejection.js';
 
 const DOCKER_CAPABILITIES = new Set(
   (
@@ -43,15 +44,6 @@ function thrownBy(action: () => unknown): CaissonError {
     return error as CaissonError;
   }
   throw new Error('nothing was thrown');
-}
-
-async function rejectionOf(promise: Promise<unknown>): Promise<CaissonError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).to.be.instanceOf(CaissonError);
-  return error as CaissonError;
 }
 
 describe('seccomp: the default profile', () => {

@@ -16,6 +16,7 @@ import {
   readersOf,
   systemdV2,
 } from '../../../support/cgroup-machines.js';
+import { rejectionOf } from '../../../support/rejection.js';
 
 const id = '4f'.repeat(32);
 const mib = 1024 * 1024;
@@ -31,16 +32,6 @@ async function plan(
 /** `file=value` of all writes to the container's own directories. */
 function writesOf(made: CgroupPlan): string[] {
   return made.placements.flatMap(({ writes }) => writes.map((w) => `${w.file}=${w.value}`));
-}
-
-async function refusal(work: Promise<unknown>): Promise<CaissonError> {
-  try {
-    await work;
-  } catch (error) {
-    expect(error).to.be.instanceOf(CaissonError);
-    return error as CaissonError;
-  }
-  throw new Error('it was accepted');
 }
 
 /** The layout as it is after a probe has seen these files in a child. */
@@ -118,7 +109,7 @@ describe('cgroups: plans for v1', () => {
 
   it('An explicit limit on swap is refused where swap is not counted', async () => {
     const memory = { limit: 64 * mib, swap: 64 * mib };
-    const error = await refusal(plan(comountedV1, { memory }));
+    const error = await rejectionOf(plan(comountedV1, { memory }));
     expect(error.code).to.equal('ERR_CGROUP_CONTROLLER_MISSING');
     expect(error.message).to.include('memory.memsw.limit_in_bytes').and.include('--memory-swap');
     expect(error.hint).to.include('swapaccount=1');
@@ -329,14 +320,14 @@ describe('cgroups: plans for v2', () => {
     'cgroup.kill',
   ]) {
     it(`The name ${JSON.stringify(name)} is refused in the unified list`, async () => {
-      const error = await refusal(plan(systemdV2, { unified: { [name]: '1' } }));
+      const error = await rejectionOf(plan(systemdV2, { unified: { [name]: '1' } }));
       expect(error.code).to.equal('ERR_INVALID_OPTION');
     });
   }
 
   it('The plan refuses what only v1 has', async () => {
     for (const memory of [{ swappiness: 10 }, { disableOOMKiller: true }, { kernelTCP: mib }]) {
-      const error = await refusal(plan(systemdV2, { memory }));
+      const error = await rejectionOf(plan(systemdV2, { memory }));
       expect(error.code).to.equal('ERR_CGROUP_CONTROLLER_MISSING');
       expect(error.message).to.include('cgroup v1');
     }
@@ -371,7 +362,7 @@ describe('cgroups: limits that cannot be', () => {
   ];
   for (const [title, machine, resources, controller, words] of cases) {
     it(`An error for ${title} names ${controller} and says ${words}`, async () => {
-      const error = await refusal(plan(machine, resources));
+      const error = await rejectionOf(plan(machine, resources));
       expect(error.code).to.equal('ERR_CGROUP_CONTROLLER_MISSING');
       expect(error.message).to.include(controller).and.include(words);
       expect(error.exitCode).to.equal(125);
@@ -396,7 +387,7 @@ describe('cgroups: limits that cannot be', () => {
   ];
   for (const [title, resources] of invalid) {
     it(`The plan refuses ${title}`, async () => {
-      const error = await refusal(plan(hybrid, resources));
+      const error = await rejectionOf(plan(hybrid, resources));
       expect(error.code).to.equal('ERR_INVALID_OPTION');
     });
   }
