@@ -17,6 +17,7 @@
 #include "environment.h"
 #include "layouts.h"
 #include "listener.h"
+#include "netlink_call.h"
 #include "tree_size.h"
 
 namespace caisson {
@@ -232,6 +233,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("lockByte", Napi::Function::New(env, lock_byte));
   exports.Set("readBelow", Napi::Function::New(env, read_below));
   exports.Set("treeSize", Napi::Function::New(env, tree_size));
+  exports.Set("netlink", Napi::Function::New(env, netlink_call));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("tearDown", Napi::Function::New(env, tear_down));
   exports.Set("keep", Napi::Function::New(env, keep));

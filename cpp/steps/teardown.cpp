@@ -5,6 +5,7 @@
 #include "../base/kernel.h"
 #include "../base/text.h"
 #include "cgroups.h"
+#include "netlink_request.h"
 #include "start_time.h"
 
 namespace caisson {
@@ -85,6 +86,28 @@ Status end_process(uint64_t pid, uint64_t start_time) {
   return failure(-EBUSY, "pidfd_send_signal", kFirst);
 }
 
+namespace {
+
+// Of every instruction that a teardown may have, but tree.remove.
+Status tear_down_step(const Program& program, const Step& step) {
+  const char* text = program.text(step, 0);
+  switch (step.op) {
+    case Op::kCgroupRemove:
+      return remove_cgroup(text, step.number[0] != 0);
+    case Op::kProcessEnd:
+      return end_process(step.number[0], step.number[1]);
+    case Op::kNetlinkRequest: {
+      NetlinkRefusal refusal;
+      Status sent = request_netlink(program, step, -1, refusal);
+      return sent.ok() ? sent : Status{Error{sent.error().number, sent.error().call, text}};
+    }
+    default:
+      return Error{ENOSYS, instruction(step.op).name, text};
+  }
+}
+
+}  // namespace
+
 bool TreeTeardown::some(const Program& program, size_t most, TeardownResult& result) {
   for (; step_ < program.count(Phase::kTeardown); ++step_) {
     const Step& step = program.step(Phase::kTeardown, step_);
@@ -121,8 +144,7 @@ TeardownResult run_teardown_but_trees(const Program& program) {
       kill_frozen(program);
       thawed = true;
     }
-    Status status = step.op == Op::kCgroupRemove ? remove_cgroup(path, step.number[0] != 0)
-                                                 : end_process(step.number[0], step.number[1]);
+    Status status = tear_down_step(program, step);
     if (!status.ok() && result.status.ok()) {
       result.status = status;
       result.step = i;

@@ -28,6 +28,20 @@ export interface NativeTemplate {
   readonly _: unique symbol;
 }
 
+/** What the kernel has answered to a request over netlink(7). */
+export interface NetlinkOutcome {
+  /** Positive; 0: it was done. */
+  readonly errno: number;
+  /** The system call that failed. */
+  readonly call: string;
+  /** Of the message that was refused, as it was numbered; 0 if the request as a whole failed. */
+  readonly sequence: number;
+  /** The kernel's words (NLMSGERR_ATTR_MSG), if it has any. */
+  readonly reason: string;
+  /** Of a dump: the messages. */
+  readonly data: Buffer;
+}
+
 /** A launched container, for the calls that take one; they do nothing once it is gone. */
 export type NativeContainer = number;
 
@@ -113,6 +127,18 @@ export interface Binding {
   treeSize(path: string): Promise<number>;
   /** The same of a directory in the file system of that type that the file contains, mounted or not. For root. */
   treeSize(image: string, type: string, directory: string): Promise<number>;
+  /**
+   * Sends messages on a socket of its own.
+   *
+   * @param network descriptor of the network namespace, or -1 for this process's.
+   * @param dump one message, with NLM_F_DUMP.
+   */
+  netlink(
+    protocol: number,
+    messages: Uint8Array,
+    network: number,
+    dump: boolean,
+  ): Promise<NetlinkOutcome>;
   probe(): { overlayByDescriptor: boolean };
   /** Counts this process's engines; the program is what the cleanup helper tears down last. */
   retain(atEnd: Uint8Array): void;

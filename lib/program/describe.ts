@@ -162,6 +162,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'helper.start': (o) =>
     `start ${o.text(0)} beside the container: ${o.list(1)}, ready when it has ` +
     (o.number(1) === 0 ? 'ended' : 'said so'),
+  'netlink.request': (o) => `netlink: ${o.text(0).replaceAll('\n', '; ')}`,
   release: (o) =>
     `let the container go on, with ${o.slots16(0)}${o.number(0) === 0 ? '' : ', when told to'}`,
   await: () => `wait for the host's phase`,

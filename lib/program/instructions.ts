@@ -48,6 +48,7 @@ export const OPCODES = [
   'oom.set',
   'rlimit.raise',
   'helper.start',
+  'netlink.request',
   'release',
   'await',
   'ids.set',

@@ -74,6 +74,17 @@ export interface RootlessInput {
   readonly groups: boolean;
 }
 
+/** Messages for the kernel over netlink(7), encoded (lib/network/netlink). */
+export interface NetlinkRequest {
+  /** 0 NETLINK_ROUTE, 12 NETLINK_NETFILTER. */
+  readonly protocol: number;
+  readonly bytes: Uint8Array;
+  /** One line for each message, in the order of their sequence numbers, which begin with 1. */
+  readonly text: string;
+  /** Where the descriptor of the container's network namespace is to be put. */
+  readonly namespaceAt?: number | undefined;
+}
+
 /** A program of the host that gives the container a network. */
 export interface HelperPlan {
   readonly path: string;

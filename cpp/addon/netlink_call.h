@@ -1,0 +1,11 @@
+#pragma once
+
+#include <napi.h>
+
+namespace caisson {
+
+// netlink(protocol, messages, namespace, dump) → a promise of what lib/native/binding.ts calls
+// NetlinkOutcome. `namespace` is a descriptor of the network namespace to ask in, or -1.
+Napi::Value netlink_call(const Napi::CallbackInfo& info);
+
+}  // namespace caisson

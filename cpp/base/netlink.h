@@ -1,0 +1,46 @@
+// Requests to the kernel over netlink(7): rtnetlink(7) for interfaces, addresses and routes,
+// nfnetlink for nftables. A request is one or more messages, sent at once. TypeScript encodes them
+// (lib/network/netlink/), so that all of what a start asks for is data of its program.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "result.h"
+
+namespace caisson {
+
+struct NetlinkRequest {
+  int protocol;  // NETLINK_ROUTE, NETLINK_NETFILTER
+  const char* messages;
+  uint32_t size;
+  // Where in the messages a descriptor of a network namespace (IFLA_NET_NS_FD) goes; 0: nowhere.
+  uint32_t namespace_at = 0;
+  int namespace_fd = -1;
+};
+
+// Why the kernel has refused a message: its sequence number (0 where the request as a whole could
+// not be sent), and the kernel's words (NLMSGERR_ATTR_MSG), if it has any.
+struct NetlinkRefusal {
+  uint32_t sequence = 0;
+  char reason[160] = {};
+};
+
+// Sends the request on a new socket in the current network namespace and reads the answer to each
+// message that asks for one (NLM_F_ACK); the last one has to. The kernel has answered when the call
+// returns. The first refusal is the error.
+Status send_netlink(const NetlinkRequest& request, NetlinkRefusal& refusal);
+
+// What receives the messages of a dump.
+struct NetlinkSink {
+  // False: no room for them.
+  bool (*take)(void* self, const char* bytes, size_t size);
+  void* self;
+};
+
+// Sends one request with NLM_F_DUMP, and passes on what the kernel has. EINTR: it has changed
+// meanwhile (NLM_F_DUMP_INTR), and has to be asked again.
+Status dump_netlink(const NetlinkRequest& request, const NetlinkSink& sink,
+                    NetlinkRefusal& refusal);
+
+}  // namespace caisson

@@ -1,0 +1,14 @@
+// netlink.request, in every phase.
+#pragma once
+
+#include "../base/netlink.h"
+#include "../base/result.h"
+#include "../program/program.h"
+
+namespace caisson {
+
+// Sends the request of the step. The error has no object: `refusal` tells the message.
+Status request_netlink(const Program& program, const Step& step, int namespace_fd,
+                       NetlinkRefusal& refusal);
+
+}  // namespace caisson

@@ -1,0 +1,83 @@
+/** Requests to the kernel from Node itself: what is not part of a start. */
+import { open } from 'node:fs/promises';
+import { CaissonError } from '../../base/errors.js';
+import { errnoName } from '../../base/errno.js';
+import { loadNative } from '../../native/load.js';
+import type { NetlinkRequest } from '../../program/launch-input.js';
+import {
+  type DecodedMessage,
+  decodeMessages,
+  encodeRequest,
+  NETLINK,
+  type NetlinkMessage,
+  type NetlinkProtocol,
+  NLM_F,
+} from './message.js';
+
+export interface NetlinkOptions {
+  /** Path of the network namespace, such as `/proc/<pid>/ns/net`; this process's by default. */
+  readonly namespace?: string | undefined;
+}
+
+/**
+ * Does all that the messages ask for. Messages of rtnetlink(7) are done one by one, those of an nftables batch all or none.
+ *
+ * @throws ERR_NETWORK_FAILED with `errno`, the message that was refused, and the kernel's reason
+ */
+export async function requestNetlink(
+  request: NetlinkRequest,
+  { namespace }: NetlinkOptions = {},
+): Promise<void> {
+  await send(request, false, namespace);
+}
+
+/** How often a dump is begun again because something has changed in the middle of it. */
+const ATTEMPTS = 10;
+
+/** All objects of one kind. @throws ERR_NETWORK_FAILED */
+export async function dumpNetlink(
+  protocol: NetlinkProtocol,
+  message: NetlinkMessage,
+  { namespace }: NetlinkOptions = {},
+): Promise<DecodedMessage[]> {
+  const flags = (message.flags ?? 0) | NLM_F.dump;
+  const request = encodeRequest(protocol, [{ ...message, flags }], -1);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return decodeMessages(await send(request, true, namespace));
+    } catch (error) {
+      const changed = error instanceof CaissonError && error.errno === 'EINTR';
+      if (!changed || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function send(
+  { protocol, bytes, text }: NetlinkRequest,
+  dump: boolean,
+  namespace: string | undefined,
+): Promise<Buffer> {
+  const file = namespace === undefined ? undefined : await open(namespace);
+  try {
+    const outcome = await loadNative().netlink(protocol, bytes, file?.fd ?? -1, dump);
+    if (outcome.errno === 0) return outcome.data;
+    const { sequence, reason, call } = outcome;
+    const errno = errnoName(outcome.errno);
+    const lines = text.split('\n');
+    const what = lines[sequence - 1] ?? (lines.length === 1 ? text : `${lines[0] ?? ''}; …`);
+    throw new CaissonError(
+      'ERR_NETWORK_FAILED',
+      `network: ${what}: ${reason === '' ? '' : `${reason}: `}${errno}`,
+      { stage: 'config', syscall: call, errno, hint: hintFor(protocol, errno) },
+    );
+  } finally {
+    await file?.close();
+  }
+}
+
+function hintFor(protocol: number, errno: string): string | undefined {
+  if (errno === 'EPERM') return 'networks need root, or the capability CAP_NET_ADMIN';
+  if (errno === 'EPROTONOSUPPORT' && protocol === NETLINK.netfilter)
+    return 'this kernel has no nf_tables: as root: modprobe nf_tables';
+  return undefined;
+}

@@ -1,0 +1,214 @@
+/** Requests of rtnetlink(7): interfaces, addresses and routes. Numbers are of linux/rtnetlink.h, if_link.h, if_addr.h. */
+import { isIPv4 } from 'node:net';
+import { addressBytes } from '../../base/ip-address.js';
+import {
+  attribute,
+  decodeAttributes,
+  type DecodedMessage,
+  IN_NAMESPACE,
+  nested,
+  type NetlinkMessage,
+  NLM_F,
+  text,
+  u32,
+} from './message.js';
+
+const RTM = { newlink: 16, dellink: 17, getlink: 18, newaddr: 20, newroute: 24 } as const;
+const IFLA = {
+  address: 1,
+  ifname: 3,
+  mtu: 4,
+  master: 10,
+  linkinfo: 18,
+  infoKind: 1,
+  infoData: 2,
+  operstate: 16,
+} as const;
+const IFA = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
+const IFA_F_NODAD = 0x02;
+const RTA = { dst: 1, oif: 4, gateway: 5 } as const;
+const VETH_INFO_PEER = 1;
+const AF = { unspec: 0, inet: 2, inet6: 10 } as const;
+const IFF_UP = 1;
+const RT_TABLE_MAIN = 254;
+const RTPROT_BOOT = 3;
+const RT_SCOPE = { universe: 0, link: 253 } as const;
+const RTN_UNICAST = 1;
+
+/** An address and the length of its network's prefix in bits. */
+export interface Cidr {
+  readonly address: string;
+  readonly prefix: number;
+}
+
+/** struct ifinfomsg. @param index 0: the kernel chooses, or the name tells which */
+function interfaceHeader(index: number, flags = 0, change = flags): Buffer {
+  return Buffer.concat([Buffer.alloc(4), u32(index), u32(flags), u32(change)]);
+}
+
+function family(address: string): number {
+  return isIPv4(address) ? AF.inet : AF.inet6;
+}
+
+function hardwareAddress(mac: string): Buffer {
+  return attribute(IFLA.address, Buffer.from(mac.replaceAll(':', ''), 'hex'));
+}
+
+/** A bridge, which is up. @throws at the kernel EEXIST */
+export function addBridge(
+  name: string,
+  { mac, mtu }: { readonly mac?: string | undefined; readonly mtu?: number | undefined },
+): NetlinkMessage {
+  return {
+    type: RTM.newlink,
+    flags: NLM_F.create | NLM_F.excl,
+    body: Buffer.concat([
+      interfaceHeader(0, IFF_UP),
+      attribute(IFLA.ifname, text(name)),
+      ...(mac === undefined ? [] : [hardwareAddress(mac)]),
+      ...(mtu === undefined ? [] : [attribute(IFLA.mtu, u32(mtu))]),
+      nested(IFLA.linkinfo, attribute(IFLA.infoKind, text('bridge'))),
+    ]),
+    text: `link add ${name} up type bridge`,
+  };
+}
+
+export interface VethPair {
+  readonly name: string;
+  /** Index of the bridge that this end is a port of. */
+  readonly bridge: number;
+  /** Its name is for the text alone. */
+  readonly bridgeName: string;
+  readonly mtu: number;
+  readonly peer: {
+    readonly name: string;
+    /** Its index, so that what configures it need not ask. */
+    readonly index: number;
+    readonly mac: string;
+  };
+}
+
+/** A pair of connected interfaces: one is a port of a bridge, and up, the other in the network namespace of the request. */
+export function addVeth({ name, bridge, bridgeName, mtu, peer }: VethPair): NetlinkMessage {
+  const mtuAttribute = attribute(IFLA.mtu, u32(mtu));
+  return {
+    type: RTM.newlink,
+    flags: NLM_F.create | NLM_F.excl,
+    body: Buffer.concat([
+      interfaceHeader(0, IFF_UP),
+      attribute(IFLA.ifname, text(name)),
+      mtuAttribute,
+      attribute(IFLA.master, u32(bridge)),
+      nested(
+        IFLA.linkinfo,
+        attribute(IFLA.infoKind, text('veth')),
+        nested(
+          IFLA.infoData,
+          // Without NLA_F_NESTED, as its attributes come after a struct.
+          attribute(
+            VETH_INFO_PEER,
+            interfaceHeader(peer.index),
+            attribute(IFLA.ifname, text(peer.name)),
+            hardwareAddress(peer.mac),
+            mtuAttribute,
+            IN_NAMESPACE,
+          ),
+        ),
+      ),
+    ]),
+    text: `link add ${name} up master ${bridgeName} type veth peer ${peer.name} in the container`,
+  };
+}
+
+/** @param index of the interface @param name for the text alone */
+export function setLinkUp(index: number, name: string): NetlinkMessage {
+  return {
+    type: RTM.newlink,
+    body: interfaceHeader(index, IFF_UP),
+    text: `link set ${name} up`,
+  };
+}
+
+/** @throws at the kernel ENODEV */
+export function deleteLink(name: string): NetlinkMessage {
+  return {
+    type: RTM.dellink,
+    body: Buffer.concat([interfaceHeader(0), attribute(IFLA.ifname, text(name))]),
+    text: `link delete ${name}`,
+  };
+}
+
+/** An IPv6 address is used at once, without duplicate address detection: the address was claimed. */
+export function addAddress(
+  index: number,
+  name: string,
+  { address, prefix }: Cidr,
+  broadcast?: string,
+): NetlinkMessage {
+  const bytes = addressBytes(address);
+  const v4 = isIPv4(address);
+  return {
+    type: RTM.newaddr,
+    flags: NLM_F.create | NLM_F.excl,
+    body: Buffer.concat([
+      Buffer.of(family(address), prefix, v4 ? 0 : IFA_F_NODAD, RT_SCOPE.universe),
+      u32(index),
+      attribute(IFA.address, bytes),
+      attribute(IFA.local, bytes),
+      ...(broadcast === undefined ? [] : [attribute(IFA.broadcast, addressBytes(broadcast))]),
+      ...(v4 ? [] : [attribute(IFA.flags, u32(IFA_F_NODAD))]),
+    ]),
+    text: `address add ${address}/${prefix} dev ${name}`,
+  };
+}
+
+/** The default route, by a gateway. */
+export function addDefaultRoute(index: number, name: string, gateway: string): NetlinkMessage {
+  return {
+    type: RTM.newroute,
+    flags: NLM_F.create | NLM_F.excl,
+    body: Buffer.concat([
+      // struct rtmsg
+      Buffer.of(family(gateway), 0, 0, 0),
+      Buffer.of(RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE.universe, RTN_UNICAST),
+      u32(0),
+      attribute(RTA.gateway, addressBytes(gateway)),
+      attribute(RTA.oif, u32(index)),
+    ]),
+    text: `route add default via ${gateway} dev ${name}`,
+  };
+}
+
+/** All interfaces, of a dump. */
+export const GET_LINKS: NetlinkMessage = {
+  type: RTM.getlink,
+  body: interfaceHeader(0),
+  text: 'link show',
+};
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly up: boolean;
+  /** `bridge`, `veth` and the like; undefined of hardware. */
+  readonly kind: string | undefined;
+  /** Index of the bridge that it is a port of. */
+  readonly bridge: number | undefined;
+}
+
+export function decodeLink({ body }: DecodedMessage): Link {
+  const attributes = decodeAttributes(body.subarray(16));
+  const info = attributes.get(IFLA.linkinfo);
+  const kind = info === undefined ? undefined : decodeAttributes(info).get(IFLA.infoKind);
+  return {
+    index: body.readInt32LE(4),
+    name: textOf(attributes.get(IFLA.ifname)) ?? '',
+    up: (body.readUInt32LE(8) & IFF_UP) !== 0,
+    kind: textOf(kind),
+    bridge: attributes.get(IFLA.master)?.readUInt32LE(0),
+  };
+}
+
+function textOf(bytes: Buffer | undefined): string | undefined {
+  return bytes?.toString('utf8').replace(/\0.*$/s, '');
+}
