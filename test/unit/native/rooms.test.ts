@@ -10,6 +10,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['steps'],
   ['host', 'container'],
   ['supervisor', 'launcher'],
+  ['resolver'],
   ['init', 'addon'],
 ];
 

@@ -1,0 +1,119 @@
+#include "registration.h"
+
+namespace caisson {
+namespace {
+
+// Ids are names of files, too.
+bool is_id(View id) {
+  if (id.size == 0 || id.size > kMaxIdSize) return false;
+  for (size_t i = 0; i < id.size; ++i) {
+    const char c = id.bytes[i];
+    if ((c < '0' || c > '9') && (c < 'a' || c > 'f')) return false;
+  }
+  return true;
+}
+
+// Printable ASCII, as far as a name in DNS can be.
+bool is_name(View name) {
+  if (name.size == 0 || name.size > kMaxNameSize) return false;
+  for (size_t i = 0; i < name.size; ++i)
+    if (name.bytes[i] <= ' ' || name.bytes[i] > '~') return false;
+  return true;
+}
+
+bool is_network(const MemberNetwork& network) {
+  if (!is_id(network.id) || !is_name(network.name)) return false;
+  bool sound = true;
+  network.each_address([&](const Address& address) { return sound = address.family != 0; });
+  if (sound) network.each_name([&](View name) { return sound = is_name(name); });
+  return sound;
+}
+
+}  // namespace
+
+const uint8_t* RegistrationReader::take(size_t size) {
+  ok_ = ok_ && size <= left();
+  if (!ok_) return nullptr;
+  const uint8_t* const taken = at_;
+  at_ += size;
+  return taken;
+}
+
+uint8_t RegistrationReader::byte() {
+  const uint8_t* const taken = take(1);
+  return taken == nullptr ? 0 : *taken;
+}
+
+uint32_t RegistrationReader::number(size_t bytes) {
+  const uint8_t* const taken = take(bytes);
+  uint32_t number = 0;
+  for (size_t i = bytes; taken != nullptr && i > 0; --i)
+    number = number << 8 | taken[i - 1];
+  return number;
+}
+
+View RegistrationReader::text() {
+  const size_t size = byte();
+  const uint8_t* const taken = take(size);
+  if (taken == nullptr) return {};
+  return {reinterpret_cast<const char*>(taken), size};
+}
+
+Address RegistrationReader::address() {
+  const uint8_t family = byte();
+  ok_ = ok_ && (family == 4 || family == 6);
+  if (!ok_) return {};
+  const uint8_t* const taken = take(family == 4 ? 4 : 16);
+  if (taken == nullptr) return {};
+  return family == 4 ? Address::v4(taken) : Address::v6(taken);
+}
+
+MemberNetwork Registration::read_network(RegistrationReader& at) {
+  MemberNetwork network;
+  network.id = at.text();
+  network.name = at.text();
+  network.members = at;
+  for (int left = at.byte(); left > 0; --left)
+    at.address();
+  for (int left = at.byte(); left > 0; --left)
+    at.text();
+  return network;
+}
+
+size_t Registration::size_of(const uint8_t* prefix) {
+  RegistrationReader at(prefix, kRegistrationPrefix);
+  const size_t size = at.number(kRegistrationPrefix);
+  return size <= kRegistrationPrefix || size > kMaxRegistration ? 0 : size;
+}
+
+bool Registration::decode(const uint8_t* bytes, size_t size, Registration& registration) {
+  registration = Registration{};
+  RegistrationReader at(bytes, size);
+  if (size > kMaxRegistration || at.number(4) != size || at.number(4) != kRegistrationMagic)
+    return false;
+  const uint8_t kind = at.byte(), flags = at.byte();
+  registration.kind = static_cast<RegistrationKind>(kind);
+  registration.forwards = (flags & kForwards) != 0;
+  registration.id = at.text();
+  if (kind < 1 || kind > 3 || (flags & ~kForwards) != 0 || !is_id(registration.id)) return false;
+  if (registration.kind == RegistrationKind::kEnd) return at.ok() && at.left() == 0;
+  registration.server_count = at.byte();
+  if (registration.server_count > kMaxServers) return false;
+  for (size_t i = 0; i < registration.server_count; ++i) {
+    Server& server = registration.servers[i];
+    server.address = at.address();
+    server.port = static_cast<uint16_t>(at.number(2));
+    server.scope = at.number(4);
+    if (!at.ok() || server.port == 0) return false;
+  }
+  registration.network_count_ = at.byte();
+  if (registration.network_count_ > kMaxNetworks) return false;
+  registration.networks_ = at;
+  for (size_t i = 0; i < registration.network_count_; ++i) {
+    const MemberNetwork network = read_network(at);
+    if (!at.ok() || !is_network(network)) return false;
+  }
+  return at.ok() && at.left() == 0;
+}
+
+}  // namespace caisson

@@ -1,0 +1,217 @@
+// Registrations: the bytes that TypeScript writes, each way in which one can be malformed, and the
+// names that one container may see of another.
+#include "../../cpp/resolver/registration.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../../cpp/resolver/names.h"
+#include "support/check.h"
+#include "support/registration_builder.h"
+
+namespace {
+
+using namespace caisson;           // NOLINT(google-build-using-namespace)
+using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
+using Parts = RegistrationParts;
+
+std::string text_of(View view) {
+  return {view.bytes, view.size};
+}
+
+bool decodes(const std::string& bytes) {
+  Registration registration;
+  return Registration::decode(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
+                              registration);
+}
+
+Parts::Network network(const std::string& id, const std::vector<std::string>& addresses,
+                       const std::vector<std::string>& names, const std::string& name = "net") {
+  return {id, name, addresses, names};
+}
+
+const std::string kOne("\x04\x0a\x00\x00\x01", 5), kTwo("\x04\x0a\x00\x00\x02", 5),
+    kThree("\x04\x0a\x00\x00\x03", 5), kSix("\x06" + std::string(15, '\0') + "\x09");
+
+// The addresses that are found, as their last bytes: "1 2"; "-" for an unknown name.
+std::string found(const Names& names, size_t asker, const std::string& name, uint8_t family = 4) {
+  Address addresses[4];
+  const Names::Found found = names.find(asker, {name.data(), name.size()}, family, addresses, 4);
+  if (!found.known) return "-";
+  std::string text;
+  for (size_t i = 0; i < found.count; ++i)
+    text += (i == 0 ? "" : " ") + std::to_string(addresses[i].bytes[addresses[i].size() - 1]);
+  return text;
+}
+
+std::string name_of(const Names& names, size_t asker, const std::string& encoded) {
+  RegistrationReader reader(reinterpret_cast<const uint8_t*>(encoded.data()), encoded.size());
+  View name, in;
+  return names.find_name(asker, reader.address(), name, in) ? text_of(name) + "." + text_of(in)
+                                                            : "-";
+}
+
+}  // namespace
+
+int main() {
+  test("the bytes that TypeScript writes", [] {
+    const std::string bytes = read_file("test/native/seeds/registration/golden");
+    Registration registration;
+    expect(Registration::decode(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
+                                registration),
+           "decoded");
+    expect_equal(Registration::size_of(reinterpret_cast<const uint8_t*>(bytes.data())),
+                 bytes.size());
+    expect(registration.kind == RegistrationKind::kRegister, "a registration");
+    expect(registration.forwards, "forwarding");
+    expect_equal(text_of(registration.id), "0123456789ab" + std::string(52, 'c'));
+    expect_equal(registration.server_count, 2u);
+    const uint8_t stub[] = {127, 0, 0, 53};
+    expect(registration.servers[0].address == Address::v4(stub), "the first server");
+    expect_equal(registration.servers[0].port, 53);
+    expect_equal(registration.servers[1].address.family, 6);
+    expect_equal(registration.servers[1].port, 5353);
+    expect_equal(registration.servers[1].scope, 2u);
+    std::string said;
+    registration.each_network([&](const MemberNetwork& one) {
+      said += text_of(one.name) + ":";
+      one.each_address([&](const Address& address) {
+        said += std::to_string(address.family) + "/" +
+                std::to_string(address.bytes[address.size() - 1]) + " ";
+        return true;
+      });
+      one.each_name([&](View name) {
+        said += text_of(name) + " ";
+        return true;
+      });
+      return true;
+    });
+    expect_equal(said, "front:4/2 6/2 web 0123456789ab www.example.org back:4/7 web ");
+  });
+
+  test("each prefix of a registration is refused, and each byte behind it", [] {
+    const std::string bytes =
+        registration({.servers = {kOne}, .networks = {network("a", {kOne, kSix}, {"web", "db"})}});
+    expect(decodes(bytes), "the whole is decoded");
+    for (size_t size = 0; size < bytes.size(); ++size) {
+      std::string cut = bytes.substr(0, size);
+      expect(!decodes(cut), "cut at " + std::to_string(size));
+      if (size < 4) continue;
+      set_size(cut);  // it says so itself, too
+      expect(!decodes(cut), "cut at " + std::to_string(size) + ", with that size");
+    }
+    std::string longer = bytes + '\0';
+    set_size(longer);
+    expect(!decodes(longer), "a byte behind the end is refused");
+  });
+
+  const auto refused = [](const char* what, const Parts& parts) {
+    test(what, [&] { expect(!decodes(registration(parts)), "refused"); });
+  };
+  refused("another magic number", {.magic = 1});
+  refused("no kind", {.kind = 0});
+  refused("an unknown kind", {.kind = 4});
+  refused("an unknown flag", {.flags = 2});
+  refused("no id", {.id = ""});
+  refused("an id that leads elsewhere", {.id = "../../etc"});
+  refused("an id that is too long", {.id = std::string(65, 'a')});
+  refused("too many servers", {.servers = std::vector<std::string>(9, kOne)});
+  refused("a server without an address", {.servers = {"\x05\x01\x02\x03\x04"}});
+  refused("a server without a port", {.servers = {kOne}, .port = 0});
+  refused("too many networks", {.networks = std::vector(33, network("a", {}, {}))});
+  refused("a network without an id", {.networks = {network("", {}, {})}});
+  refused("a network without a name", {.networks = {network("a", {}, {}, "")}});
+  refused("an empty name", {.networks = {network("a", {}, {""})}});
+  refused("a name with a space", {.networks = {network("a", {}, {"a b"})}});
+  refused("a name with a NUL", {.networks = {network("a", {}, {std::string("a\0b", 3)})}});
+  refused("a name that is not ASCII", {.networks = {network("a", {}, {"b\xc3\xbc"})}});
+  refused("more than there is room for",
+          {.networks = {network("a", {}, std::vector(100, std::string(200, 'x')))}});
+
+  test("an end has nothing but an id", [] {
+    std::string bytes = registration({.kind = 3});
+    expect(!decodes(bytes), "one with servers is refused");
+    bytes.resize(bytes.size() - 2);
+    set_size(bytes);
+    expect(decodes(bytes), "one without is not");
+  });
+
+  test("sizes that a message may claim", [] {
+    const auto size_of = [](const char* prefix) {
+      return Registration::size_of(reinterpret_cast<const uint8_t*>(prefix));
+    };
+    expect_equal(size_of("\x00\x00\x00\x00"), 0u);
+    expect_equal(size_of("\x04\x00\x00\x00"), 0u);
+    expect_equal(size_of("\x05\x00\x00\x00"), 5u);
+    expect_equal(size_of("\x00\x40\x00\x00"), kMaxRegistration);
+    expect_equal(size_of("\x01\x40\x00\x00"), 0u);
+    expect_equal(size_of("\xff\xff\xff\xff"), 0u);
+  });
+
+  // Far too large for the stack.
+  const auto owner = std::make_unique<Names>();
+  Names& names = *owner;
+  const auto set = [&](size_t slot, const std::vector<Parts::Network>& networks) {
+    const std::string bytes = registration({.networks = networks});
+    return names.set(slot, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  };
+
+  test("names are those of the networks that both share", [&] {
+    set(0, {network("a", {kOne}, {"web", "w.w"}, "front")});
+    set(1, {network("a", {kTwo, kSix}, {"db", "web"}, "front"),
+            network("b", {kThree}, {"db"}, "back")});
+    set(2, {network("b", {kOne}, {"hidden"}, "back")});
+    expect_equal(found(names, 0, "db"), "2");
+    expect_equal(found(names, 0, "DB"), "2", "without regard to case");
+    expect_equal(found(names, 0, "web"), "1 2", "of two containers");
+    expect_equal(found(names, 0, "w.w"), "1", "with a dot");
+    expect_equal(found(names, 0, "hidden"), "-", "of another network");
+    expect_equal(found(names, 1, "hidden"), "1");
+    expect_equal(found(names, 2, "db"), "3", "the address in the shared network");
+    expect_equal(found(names, 0, "db", 6), "9");
+    expect_equal(found(names, 2, "db", 6), "", "known, without such an address");
+    expect_equal(found(names, 0, ""), "-");
+    expect_equal(found(names, 7, "db"), "-", "of a container that is not there");
+  });
+
+  test("names with the name of a network", [&] {
+    expect_equal(found(names, 1, "db.front"), "2");
+    expect_equal(found(names, 1, "db.back"), "3");
+    expect_equal(found(names, 1, "DB.Back"), "3");
+    expect_equal(found(names, 0, "w.w.front"), "1");
+    expect_equal(found(names, 0, "db.back"), "-", "a network that it is not on");
+    for (const char* name : {".", ".front", "db.", "..", "db..front", "front", "db.front.front"})
+      expect_equal(found(names, 0, name), "-", name);
+  });
+
+  test("addresses have names with their network", [&] {
+    expect_equal(name_of(names, 0, kTwo), "db.front");
+    expect_equal(name_of(names, 0, kSix), "db.front");
+    expect_equal(name_of(names, 0, kThree), "-", "in another network");
+    expect_equal(name_of(names, 1, kThree), "db.back");
+    expect_equal(name_of(names, 1, kOne), "web.front", "one that is used in both networks");
+    expect_equal(name_of(names, 2, kOne), "hidden.back");
+    expect_equal(name_of(names, 7, kOne), "-");
+  });
+
+  test("what is registered again, or no longer", [&] {
+    set(1, {network("a", {kThree}, {"db"}, "front")});
+    expect_equal(found(names, 0, "db"), "3");
+    expect_equal(found(names, 0, "web"), "1");
+    names.clear(1);
+    expect_equal(found(names, 0, "db"), "-");
+    expect_equal(found(names, 1, "web"), "-");
+    const std::string wrong = "nothing";
+    expect(!names.set(0, reinterpret_cast<const uint8_t*>(wrong.data()), wrong.size()), "refused");
+    expect_equal(found(names, 0, "web"), "-");
+  });
+
+  test("as many addresses as there is room for", [&] {
+    for (size_t slot = 0; slot < 6; ++slot)
+      set(slot, {network("c", {kOne}, {"many"})});
+    expect_equal(found(names, 0, "many"), "1 1 1 1");
+  });
+
+  return result();
+}

@@ -1,0 +1,34 @@
+// Registrations as lib/network/names/registration.ts writes them, and wrong ones.
+#pragma once
+
+#include <stdint.h>
+
+#include <string>
+#include <vector>
+
+#include "../../../cpp/resolver/registration.h"
+
+namespace caisson::testing {
+
+struct RegistrationParts {
+  struct Network {
+    std::string id, name;
+    std::vector<std::string> addresses;  // with their families
+    std::vector<std::string> names;
+  };
+
+  uint32_t magic = kRegistrationMagic;
+  uint8_t kind = 1;
+  uint8_t flags = 1;
+  std::string id = "abc";
+  std::vector<std::string> servers;  // addresses with their families
+  uint16_t port = 53;
+  std::vector<Network> networks;
+};
+
+std::string registration(const RegistrationParts& parts);
+
+// Writes the size of the message to its beginning.
+void set_size(std::string& message);
+
+}  // namespace caisson::testing

@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import {
+  encodeEnd,
+  encodeRegistration,
+  type NetworkMembership,
+  type Registration,
+} from '../../../../lib/network/names/registration.js';
+import { expectError } from '../../support/expect-error.js';
+
+/** test/native/registration_test.cpp reads the same bytes. */
+const GOLDEN = 'test/native/seeds/registration/golden';
+
+const front: NetworkMembership = {
+  id: 'f0'.repeat(32),
+  name: 'front',
+  addresses: ['172.18.0.2', 'fd00::18:2'],
+  names: ['web', '0123456789ab', 'www.example.org'],
+};
+const sample: Registration = {
+  id: '0123456789ab'.padEnd(64, 'c'),
+  networks: [front, { id: 'ba'.repeat(32), name: 'back', addresses: ['10.0.0.7'], names: ['web'] }],
+  upstream: [{ address: '127.0.0.53' }, { address: 'fe80::1', port: 5353, scope: 2 }],
+  forward: true,
+};
+
+describe('A registration of names', () => {
+  it('The bytes are those that the native tests read', () => {
+    expect(encodeRegistration(sample).toString('hex')).to.equal(
+      readFileSync(GOLDEN).toString('hex'),
+    );
+  });
+
+  it('An update differs in its kind only', () => {
+    const [registered, updated] = [
+      encodeRegistration(sample),
+      encodeRegistration(sample, 'update'),
+    ];
+    expect(updated[8]).to.equal(2);
+    registered[8] = 2;
+    expect(updated.equals(registered)).to.equal(true);
+  });
+
+  it('An end has the id alone', () => {
+    const bytes = encodeEnd('abc');
+    expect(bytes.toString('latin1', 10)).to.equal('\x03abc');
+    expect(bytes.readUInt32LE(0)).to.equal(14);
+    expect(bytes[8]).to.equal(3);
+  });
+
+  it('IPv6 addresses of every form have their 16 bytes', () => {
+    for (const [address, hex] of [
+      ['::', '00'.repeat(16)],
+      ['::1', `${'00'.repeat(15)}01`],
+      ['fe80::', `fe80${'00'.repeat(14)}`],
+      ['1:2:3:4:5:6:7:8', '00010002000300040005000600070008'],
+      ['::ffff:1.2.3.4', `${'00'.repeat(10)}ffff01020304`],
+      ['2001:db8::a:0:b', '20010db8000000000000000a0000000b'],
+    ]) {
+      const bytes = encodeRegistration({
+        id: 'a',
+        networks: [{ id: 'b', name: 'n', addresses: [address ?? ''], names: [] }],
+        upstream: [],
+        forward: false,
+      });
+      expect(bytes.toString('hex').slice(-34, -2), address).to.equal(hex);
+    }
+  });
+
+  const withFront = (change: Partial<NetworkMembership>): Registration => ({
+    ...sample,
+    networks: [{ ...front, ...change }],
+  });
+  for (const [what, [wrong, text]] of Object.entries<[Registration, RegExp]>({
+    'an id in capitals': [{ ...sample, id: 'ABC' }, /id/],
+    'an empty id': [{ ...sample, id: '' }, /id/],
+    'an id that is too long': [{ ...sample, id: 'a'.repeat(65) }, /id/],
+    'an empty name': [withFront({ names: [''] }), /network-alias/],
+    'a name with a space': [withFront({ names: ['a b'] }), /network-alias/],
+    'a name that is not ASCII': [withFront({ names: ['bücher'] }), /network-alias/],
+    'a name that is too long': [withFront({ names: ['a'.repeat(254)] }), /network-alias/],
+    'too many names': [withFront({ names: Array<string>(256).fill('a') }), /network-alias: 256/],
+    'more than 16 KiB': [
+      withFront({ names: Array<string>(100).fill('a'.repeat(253)) }),
+      /limit is 16384/,
+    ],
+    'an address with a prefix length': [withFront({ addresses: ['10.0.0.1/8'] }), /ip/],
+    'an address with a zone': [withFront({ addresses: ['fe80::1%eth0'] }), /ip/],
+    'a network without a name': [withFront({ name: '' }), /network/],
+    'too many networks': [
+      { ...sample, networks: Array<NetworkMembership>(33).fill(front) },
+      /network: 33/,
+    ],
+    'too many servers': [{ ...sample, upstream: Array(9).fill({ address: '10.0.0.1' }) }, /dns: 9/],
+    'a server by its name': [{ ...sample, upstream: [{ address: 'localhost' }] }, /dns/],
+    'port 0': [{ ...sample, upstream: [{ address: '10.0.0.1', port: 0 }] }, /dns/],
+  })) {
+    it(`Refused: ${what}`, () => {
+      expectError(() => encodeRegistration(wrong), 'ERR_INVALID_OPTION', text);
+    });
+  }
+});
