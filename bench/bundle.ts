@@ -11,7 +11,7 @@ import {
   pts,
   READONLY_PATHS,
   SYS,
-  namespacesFor,
+  namespacesBut,
   shm,
 } from '../lib/engine/spec/default-spec.js';
 import { PTY_LIMIT } from '../lib/engine/options/defaults.js';
@@ -68,7 +68,7 @@ export async function writeBundle(
     linux: {
       uidMappings: map,
       gidMappings: map,
-      namespaces: namespacesFor(true, true),
+      namespaces: namespacesBut(new Set()),
       cgroupsPath: `/caisson-bench-${directory.replace(/^.*\//, '')}`,
       resources: {
         devices: DEVICE_RULES,

@@ -325,14 +325,14 @@ unsigned Container::deliver_last_output() {
   unsigned ended = 0;
   for (Output& output : outputs_) {
     output.close_inside();
-    // What other processes of a container go on writing must not keep the event loop from its work.
-    if (!output.deliver(launch_->joined ? Output::kAtOnce : Output::kToTheEnd, true)) continue;
+    // What other processes go on writing must not keep the event loop from its work.
+    if (!output.deliver(launch_->shares_pids ? Output::kAtOnce : Output::kToTheEnd, true)) continue;
     close_later(output.hand_over());
     ended |= output.number();
   }
   // A shell's background jobs may keep its terminal: with the shell the terminal ends, as for
   // Docker, and they are hung up.
-  if (launch_->joined && (killed_ || terminal)) cut_output_short();
+  if (launch_->shares_pids && (killed_ || terminal)) cut_output_short();
   return ended;
 }
 
@@ -440,7 +440,7 @@ long Container::kill(int signal) {
   }
   if (state_ >= State::kExited) {
     // Not at once: JavaScript, which is calling, does not expect to be called.
-    if (launch_->joined && signal == SIGKILL)
+    if (launch_->shares_pids && signal == SIGKILL)
       environment_.inbox()->post([&environment = environment_, token = token_] {
         if (const auto container = environment.find(token)) container->cut_output_short();
       });

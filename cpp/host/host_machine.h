@@ -78,7 +78,9 @@ struct HostMachine : Machine {
   UniqueFd later_fds[kMaxSlots];
   bool fsids_changed = false;
   bool groups_dropped = false;
-  bool joined = false;    // the process is in a container that was there before
+  bool joined = false;  // the process is in a container that was there before
+  // Its pid namespace has other processes, which do not end with it.
+  bool shares_pids = false;
   bool detached = false;  // it is to outlive Node
 };
 

@@ -281,6 +281,7 @@ Status clone(Machine& base, const Step& step) {
     exec_supervisors_end.reset(pair[1]);
   }
   const uint64_t namespaces = step.number[0];
+  machine.shares_pids = machine.joined || (namespaces & CLONE_NEWPID) == 0;
   Text<24> page_number, control_number, target_number, cgroup_number, namespaces_number,
       life_number;
   page_number.add(static_cast<uint64_t>(machine.page_fd));

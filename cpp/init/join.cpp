@@ -62,7 +62,7 @@ void join_main(int page_fd, int control, int target, int cgroup, uint64_t namesp
   // would lack the rights to join those that do not belong to it. Root and working directory become
   // the mount namespace's own, so that the clone, which others inside see from its first moment on,
   // has nothing of the host in /proc/<pid>/root either.
-  if (const long joined = sys::call(__NR_setns, target, namespaces | CLONE_NEWPID); joined < 0)
+  if (const long joined = sys::call(__NR_setns, target, namespaces); joined < 0)
     report(control, joined, kSetns, -1);
   // Inherited by the clone (CVE-2016-9962). Joining a user namespace has set it anew.
   if (const long hidden = sys::call(__NR_prctl, PR_SET_DUMPABLE, 0); hidden < 0)

@@ -42,7 +42,8 @@ struct Launch {
   // It is to end: a step that waits for long gives up (host/network_helper.cpp), and a process that
   // starts nevertheless is killed. Written by any thread.
   std::atomic<bool> cancelled = false;
-  bool joined = false;  // in a container that was there before, and has processes of its own
+  // Its pid namespace has other processes, which may hold its streams when it has ended.
+  bool shares_pids = false;
   // Once its program has been exec'ed this process has nothing to do with it.
   bool detached = false;
 

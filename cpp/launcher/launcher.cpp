@@ -144,7 +144,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   machine.journal = place_for_process(launch);
   const bool ok = run_host(machine);
   launch.pid = machine.pid;
-  launch.joined = machine.joined;
+  launch.shares_pids = machine.shares_pids;
   launch.detached = machine.detached;
   launch.pidfd = std::move(machine.pidfd);
   launch.control = std::move(machine.control);

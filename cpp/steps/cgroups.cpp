@@ -193,6 +193,13 @@ void kill_frozen(const char* path) {
   });
 }
 
+void kill_cgroup(const char* path) {
+  each_cgroup(path, [](int directory) {
+    kill_members(directory);
+    return true;
+  });
+}
+
 void thaw_cgroup(const char* path) {
   const UniqueFd directory = open_directory(AT_FDCWD, path);
   if (!directory.valid()) return;

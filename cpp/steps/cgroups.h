@@ -15,6 +15,9 @@ Status remove_cgroup(const char* path, bool only_if_unused);
 // Kills what is in a v1 freezer and in those below it: SIGKILL alone does not end a frozen process.
 void kill_frozen(const char* path);
 
+// Kills every process in a cgroup and in those below it.
+void kill_cgroup(const char* path);
+
 // Lets what was paused in a cgroup go on.
 void thaw_cgroup(const char* path);
 

@@ -38,6 +38,13 @@ void kill_frozen(const Program& program) {
   });
 }
 
+void kill_cgroups(const Program& program) {
+  each_own_cgroup(program, [](const char* path) {
+    kill_cgroup(path);
+    return true;
+  });
+}
+
 bool has_cgroup(const Program& program) {
   bool found = false;
   each_own_cgroup(program, [&found](const char*) {

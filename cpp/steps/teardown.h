@@ -24,6 +24,9 @@ TeardownResult run_teardown_but_trees(const Program& program);
 // Kills what is in the program's v1 freezer, which SIGKILL alone does not while it is frozen.
 void kill_frozen(const Program& program);
 
+// Kills every process in the cgroups that the program's teardown would remove.
+void kill_cgroups(const Program& program);
+
 // Whether the program's teardown removes a cgroup, and so ends whatever is in it.
 bool has_cgroup(const Program& program);
 

@@ -26,6 +26,8 @@ double timestamps[kMaxTimestamps];
 void Supervisor::first_process_ended() {
   if (!run_.reap()) return;
   state_.enter(State::kDraining);
+  // With the first process of a pid namespace the kernel ends all others.
+  if (run_.shares_pids) kill_cgroups(config_.teardown());
   read_control();
   health_.end();
   run_.control.reset();

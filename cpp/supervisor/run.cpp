@@ -14,6 +14,7 @@ UniqueFd take_slot(HostMachine& machine, int slot) {
 
 void Run::take_process(HostMachine& machine) {
   pid = machine.pid;
+  shares_pids = machine.shares_pids;
   pidfd = static_cast<UniqueFd&&>(machine.pidfd);
   control = static_cast<UniqueFd&&>(machine.control);
   helper = static_cast<UniqueFd&&>(machine.helper);

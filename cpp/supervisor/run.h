@@ -42,13 +42,14 @@ struct Run {
 
   SharedPage page;
   int pid = -1;
-  UniqueFd pidfd;           // the first process
-  UniqueFd control;         // the control socket; caisson-init has its other end until the exec
-  UniqueFd input;           // the pipe to stdin; none with a terminal
-  UniqueFd outputs[2];      // stdout and stderr; with a terminal the first is its master
-  UniqueFd terminal_slave;  // keeps the master readable while no process has the terminal open
-  UniqueFd oom_events;      // memory.events or memory.oom_control
-  UniqueFd helper;          // the exec supervisor of a network helper
+  bool shares_pids = false;  // with processes that do not end with the first one
+  UniqueFd pidfd;            // the first process
+  UniqueFd control;          // the control socket; caisson-init has its other end until the exec
+  UniqueFd input;            // the pipe to stdin; none with a terminal
+  UniqueFd outputs[2];       // stdout and stderr; with a terminal the first is its master
+  UniqueFd terminal_slave;   // keeps the master readable while no process has the terminal open
+  UniqueFd oom_events;       // memory.events or memory.oom_control
+  UniqueFd helper;           // the exec supervisor of a network helper
   bool program_started = false;  // the program was exec'ed, which clients were told
   bool input_full = false;       // the last write of input found no room
   Error unsaved;                 // why "running" could not be written to state.json

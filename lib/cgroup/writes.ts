@@ -29,6 +29,8 @@ export interface CgroupPlacement {
   readonly parentWrites: readonly CgroupWrite[];
   /** The container's own directory: `<parent or base>/<long id>`, `<scope>/container`. */
   readonly dir: string;
+  /** v2: where the hierarchy is mounted. */
+  readonly mountPoint?: string | undefined;
   /** Limits, in the order in which the kernel accepts them. */
   readonly writes: readonly CgroupWrite[];
 }

@@ -26,7 +26,9 @@ export function configShape(info: ContainerInfo, image: ImageConfig): object {
   const { options } = config;
   const { stopSignal } = options;
   return addFields('Config', {
-    Hostname: options.hostname ?? (options.network === 'host' ? hostname() : shortId(config.id)),
+    Hostname:
+      options.hostname ??
+      (options.network === 'host' || options.uts === 'host' ? hostname() : shortId(config.id)),
     Domainname: options.domainname ?? '',
     User: options.user ?? image.user ?? '',
     AttachStdin: config.stdinOnce,

@@ -35,24 +35,24 @@ export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): 
     VolumesFrom: null,
     CapAdd: capabilities(options.capAdd),
     CapDrop: capabilities(options.capDrop),
-    CgroupnsMode: 'private',
+    CgroupnsMode: options.cgroupns ?? 'private',
     Dns: options.dns ?? [],
     DnsOptions: options.dnsOption ?? [],
     DnsSearch: options.dnsSearch ?? [],
     ExtraHosts: options.addHost ?? null,
     GroupAdd: options.groupAdd?.map(String) ?? null,
-    IpcMode: 'private',
+    IpcMode: options.ipc ?? 'private',
     Cgroup: '',
     Links: null,
     OomScoreAdj: Number(options.oomScoreAdj ?? 0),
-    PidMode: '',
+    PidMode: shared(options.pid),
     Privileged: options.privileged ?? false,
     PublishAllPorts: false,
     ReadonlyRootfs: options.readOnly ?? false,
     SecurityOpt: options.securityOpt ?? null,
     ...(storageOpt === undefined ? {} : { StorageOpt: markStringMap(storageOf(storageOpt)) }),
     ...(tmpfs === undefined ? {} : { Tmpfs: markStringMap(tmpfsOf(tmpfs)) }),
-    UTSMode: '',
+    UTSMode: shared(options.uts),
     UsernsMode: options.userns === 'host' || options.privileged === true ? 'host' : '',
     ShmSize: options.shmSize === undefined ? SHM_SIZE : size('shmSize', options.shmSize),
     ...(sysctls === undefined ? {} : { Sysctls: markStringMap(sysctlsOf(sysctls)) }),
@@ -117,6 +117,11 @@ function capabilities(names: readonly string[] | undefined): readonly string[] |
   if (names === undefined) return null;
   const full = names.map((name) => name.toUpperCase().replace(/^(?:CAP_)?(?!ALL$)/, 'CAP_'));
   return [...new Set(full)].sort();
+}
+
+/** Docker has no word for a namespace of its own. */
+function shared(mode: string | undefined): string {
+  return mode === undefined || mode === 'private' ? '' : mode;
 }
 
 function size(option: string, value: number | string | undefined): number {

@@ -87,7 +87,7 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   const ownCgroups = spec.linux?.namespaces?.some(({ type }) => type === 'cgroup') === true;
   let flags = ownUserNamespace ? NAMESPACE_FLAGS.user : 0;
   for (const { type } of spec.linux?.namespaces ?? [])
-    if (type !== 'pid') flags |= NAMESPACE_FLAGS[type as 'mount'] ?? 0;
+    flags |= NAMESPACE_FLAGS[type as 'mount'] ?? 0;
   // A cgroup namespace comes last: its processes may not be moved into it from outside (nsdelegate).
   flags &= ~NAMESPACE_FLAGS.cgroup;
   host.push({ op: 'clone', slots: [born, target], numbers: [flags, STAYING[input.staying]] });

@@ -124,7 +124,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   clone: (o) =>
     (o.slot(1, 'the container') === ''
       ? `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces`
-      : `clone3 caisson-init in the pid,${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1, 'the container')}`) +
+      : `clone3 caisson-init in the ${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1, 'the container')}`) +
     (o.slot(0, 'of its own') === '' ? '' : ` into cgroup ${o.slot(0, 'of its own')}`) +
     (['', ', detached', ', with an exec supervisor', ', staying outside its pid namespace'][
       o.number(1)

@@ -118,6 +118,7 @@ function placeV2(
   return {
     version: 2,
     controllers: hierarchy.controllers,
+    mountPoint: hierarchy.mountPoint,
     baseWrites: enable,
     ...above(hierarchy, id, location, enable),
     dir: `${hierarchy.mountPoint}${cgroupPath(id, location)}`,

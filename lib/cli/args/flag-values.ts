@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { invalid, unsupported, wholeNumber } from '../../base/check.js';
 import { normalizeDeviceRules, normalizeDevices } from '../../engine/options/devices.js';
+import { normalizeNamespaces } from '../../engine/options/namespace-options.js';
 import { normalizeNames } from '../../engine/options/names.js';
 import { normalizeSysctls } from '../../engine/options/sysctls.js';
 import { normalizeUlimits } from '../../engine/options/ulimits.js';
@@ -68,6 +69,9 @@ export const userNamespace: ValueCheck = readAs((value) => {
   if (value !== 'auto' && value !== 'host')
     throw unsupported('userns', value, 'is not supported', 'auto or host');
 });
+
+export const namespace = (option: 'pid' | 'uts' | 'cgroupns'): ValueCheck =>
+  readAs((value) => normalizeNamespaces({ [option]: value }));
 
 /** The engine checks the names of the policies. */
 export const restartPolicy: ValueCheck = (value) =>

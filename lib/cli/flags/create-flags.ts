@@ -7,6 +7,7 @@ import {
   deviceRule,
   integer,
   names,
+  namespace,
   rate,
   restartPolicy,
   securityOption,
@@ -54,6 +55,14 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'cgroup',
     option: 'cgroupParent',
     help: "Parent of the container's cgroups; with systemd, a slice",
+  },
+  {
+    long: 'cgroupns',
+    check: namespace('cgroupns'),
+    value: 'string',
+    completes: ['private', 'host'],
+    option: 'cgroupns',
+    help: 'Cgroup namespace to use: private (default) or host',
   },
   {
     long: 'cidfile',
@@ -188,6 +197,13 @@ export const CREATE_FLAGS: readonly Flag[] = [
   { long: 'init', option: 'init', help: 'Run an init that reaps processes and forwards signals' },
   { long: 'interactive', short: 'i', help: 'Keep stdin open' },
   {
+    long: 'ipc',
+    value: 'string',
+    completes: ['private', 'shareable', 'none', 'host'],
+    option: 'ipc',
+    help: 'IPC mode to use: private (default), shareable, none or host',
+  },
+  {
     long: 'label',
     check: assignment,
     short: 'l',
@@ -251,6 +267,14 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'n',
     option: 'oomScoreAdj',
     help: 'Preference of the OOM killer, -1000 to 1000',
+  },
+  {
+    long: 'pid',
+    check: namespace('pid'),
+    value: 'string',
+    completes: ['private', 'host'],
+    option: 'pid',
+    help: 'PID namespace to use: private (default) or host',
   },
   { long: 'platform', value: 'string', help: "Must be this machine's platform" },
   {
@@ -352,6 +376,14 @@ export const CREATE_FLAGS: readonly Flag[] = [
     help: 'auto (default) or host',
   },
   {
+    long: 'uts',
+    check: namespace('uts'),
+    value: 'string',
+    completes: ['private', 'host'],
+    option: 'uts',
+    help: 'UTS namespace to use: private (default) or host',
+  },
+  {
     long: 'volume',
     short: 'v',
     value: 'list',
@@ -371,10 +403,10 @@ export const CREATE_FLAGS: readonly Flag[] = [
 /** Flags of Docker's `run` (version 28) that caisson does not have yet. `true`: takes a value. */
 export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
   ...(
-    'annotation blkio-weight-device cgroupns cpu-count cpu-percent cpu-rt-period ' +
-    'cpu-rt-runtime expose gpus io-maxbandwidth io-maxiops ip ip6 ipc ' +
-    'isolation kernel-memory link link-local-ip mac-address net-alias network-alias pid runtime ' +
-    'uts volume-driver volumes-from'
+    'annotation blkio-weight-device cpu-count cpu-percent cpu-rt-period ' +
+    'cpu-rt-runtime expose gpus io-maxbandwidth io-maxiops ip ip6 ' +
+    'isolation kernel-memory link link-local-ip mac-address net-alias network-alias runtime ' +
+    'volume-driver volumes-from'
   )
     .split(' ')
     .map((long) => ({ long, value: true })),

@@ -22,6 +22,7 @@ import { type DeviceConfig, normalizeDeviceRules, normalizeDevices } from './dev
 import { normalizeEnv } from './env.js';
 import { type NameConfig, normalizeNames } from './names.js';
 import { checkContainerName, checkDomainname, checkHostname } from './host-names.js';
+import { checkNamespaces, type NamespaceConfig, normalizeNamespaces } from './namespace-options.js';
 import { normalizeMaxLine } from '../../base/lines.js';
 import { type MountConfig, normalizeMounts } from './mounts.js';
 import { normalizeTerminal } from './terminal.js';
@@ -127,6 +128,7 @@ export interface ContainerConfig extends NetworkConfig {
   readonly shmSize: number;
   readonly ptyLimit: number;
   readonly names: NameConfig;
+  readonly namespaces: NamespaceConfig;
 }
 
 /** Without what each start has of its own. */
@@ -157,6 +159,9 @@ export function normalize(
   const [network, networkOptions] = normalizeNetwork(options.network);
   const security = normalizeSecurity(options.securityOpt, privileged);
   const terminal = normalizeTerminal(options.tty);
+  const namespaces = normalizeNamespaces(options);
+  const sysctls = normalizeSysctls(options.sysctls, network);
+  checkNamespaces(namespaces, options, sysctls);
   return {
     name: options.name === undefined ? undefined : checkContainerName(options.name),
     labels: normalizeLabels(options.labels),
@@ -166,7 +171,8 @@ export function normalize(
     workdir: normalizeWorkdir(options.workdir ?? image.workdir),
     user: normalizeUser(options.user ?? image.user, userns),
     groupAdd: normalizeGroups(options.groupAdd, userns),
-    init: flag('init', options.init, true),
+    // As with Docker: the first process of a pid namespace that is shared is another one, and reaps.
+    init: flag('init', options.init, true) && namespaces.pid === 'private',
     terminal,
     stdin: stream('stdin', options.stdin, terminal === undefined ? 'null' : 'pipe', terminal),
     stdout: stream('stdout', options.stdout, 'pipe', terminal),
@@ -195,7 +201,7 @@ export function normalize(
             host.selinux === undefined ? lookAtSelinux() : (host.selinux ?? undefined),
           ),
     readOnly: flag('readOnly', options.readOnly, false),
-    sysctls: normalizeSysctls(options.sysctls, network),
+    sysctls,
     resources: normalizeResources(options, host),
     oomScoreAdj:
       options.oomScoreAdj === undefined
@@ -214,6 +220,7 @@ export function normalize(
     network,
     networkOptions,
     names: normalizeNames(options),
+    namespaces,
   };
 }
 

@@ -126,6 +126,20 @@ export interface IsolationOptions {
   readonly domainname?: string | undefined;
   /** `auto` (default): ids of its own from a free range. `host`: no user namespace. */
   readonly userns?: 'auto' | 'host' | undefined;
+  /**
+   * Processes: `private` (default), or `host`, the machine's. A container that shares them has no init (`init`), and what
+   * its program leaves running ends with it. ERR_CGROUP_CONTROLLER_MISSING: without a cgroup it could not be ended.
+   */
+  readonly pid?: 'private' | 'host' | undefined;
+  /**
+   * Shared memory, semaphores and message queues: `private` (default); `shareable`, which other containers may join;
+   * `none`, without /dev/shm; `host`, the machine's, with its /dev/shm.
+   */
+  readonly ipc?: 'private' | 'shareable' | 'none' | 'host' | undefined;
+  /** Host name and NIS domain name: `private` (default), or `host`, the machine's, which excludes `hostname`. */
+  readonly uts?: 'private' | 'host' | undefined;
+  /** How it sees cgroups: `private` (default), its own as the root; `host`, the machine's paths, as `/proc/self/cgroup` has them. */
+  readonly cgroupns?: 'private' | 'host' | undefined;
   /** With or without `CAP_`, in any case; `ALL`. */
   readonly capAdd?: readonly string[] | undefined;
   readonly capDrop?: readonly string[] | undefined;
@@ -296,6 +310,10 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   hostname: true,
   domainname: true,
   userns: true,
+  pid: true,
+  ipc: true,
+  uts: true,
+  cgroupns: true,
   capAdd: true,
   capDrop: true,
   privileged: true,

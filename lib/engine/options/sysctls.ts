@@ -23,6 +23,10 @@ const IPC: ReadonlySet<string> = new Set([
   'fs.mqueue.queues_max',
 ]);
 
+export function isIpcSysctl(name: string): boolean {
+  return IPC.has(name);
+}
+
 const NET = /^net(?:\.[A-Za-z0-9_][A-Za-z0-9_-]*)+$/;
 
 const NONE: Readonly<Record<string, string>> = Object.freeze({});

@@ -22,6 +22,8 @@ function mount(
   return Object.freeze({ destination, type, source, options: Object.freeze(options) });
 }
 
+const BOUND_OPTIONS = ['bind', 'rprivate', 'nosuid', 'noexec', 'nodev'] as const;
+
 export const PROC = mount('/proc', 'proc', 'proc', ['nosuid', 'noexec', 'nodev']);
 export const DEV = mount('/dev', 'tmpfs', 'tmpfs', [
   'nosuid',
@@ -139,6 +141,20 @@ export const ALL_DEVICES: readonly LinuxDeviceCgroup[] = Object.freeze([
   Object.freeze({ allow: true, access: 'rwm' }),
 ]);
 
+/**
+ * As with sysfs: proc shows the pid namespace of the process that mounts it, and mqueue the IPC namespace, and a process of
+ * another user namespace may mount neither for the host's.
+ */
+export const BOUND_PROC = mount('/proc', 'bind', '/proc', [
+  'rbind',
+  'rprivate',
+  'nosuid',
+  'noexec',
+  'nodev',
+]);
+export const HOST_MQUEUE = mount('/dev/mqueue', 'bind', '/dev/mqueue', BOUND_OPTIONS);
+export const HOST_SHM = mount('/dev/shm', 'bind', '/dev/shm', BOUND_OPTIONS);
+
 export const MASKED_PATHS: readonly string[] = Object.freeze([
   '/proc/acpi',
   '/proc/asound',
@@ -164,24 +180,27 @@ export const READONLY_PATHS: readonly string[] = Object.freeze([
 
 export const NO_PATHS: readonly string[] = Object.freeze([]);
 
-function namespaces(user: boolean, network: boolean): readonly LinuxNamespace[] {
-  const types: LinuxNamespaceType[] = ['mount', 'uts', 'ipc', 'pid'];
-  if (network) types.push('network');
-  if (user) types.push('user');
-  types.push('cgroup');
-  return Object.freeze(types.map((type) => Object.freeze({ type })));
-}
+/** In the order in which they are listed. */
+const NAMESPACES: readonly LinuxNamespaceType[] = [
+  'mount',
+  'uts',
+  'ipc',
+  'pid',
+  'network',
+  'user',
+  'cgroup',
+];
 
-const NAMESPACES = {
-  users: { ownNetwork: namespaces(true, true), hostNetwork: namespaces(true, false) },
-  hostUsers: { ownNetwork: namespaces(false, true), hostNetwork: namespaces(false, false) },
-};
+const listed = new Map<string, readonly LinuxNamespace[]>();
 
-export function namespacesFor(
-  ownUserNamespace: boolean,
-  ownNetwork: boolean,
-): readonly LinuxNamespace[] {
-  return NAMESPACES[ownUserNamespace ? 'users' : 'hostUsers'][
-    ownNetwork ? 'ownNetwork' : 'hostNetwork'
-  ];
+/** The namespaces of a container but those that it shares with the host. The same list for the same namespaces. */
+export function namespacesBut(shared: ReadonlySet<LinuxNamespaceType>): readonly LinuxNamespace[] {
+  const types = NAMESPACES.filter((type) => !shared.has(type));
+  const key = types.join();
+  let list = listed.get(key);
+  if (list === undefined) {
+    list = Object.freeze(types.map((type) => Object.freeze({ type })));
+    listed.set(key, list);
+  }
+  return list;
 }

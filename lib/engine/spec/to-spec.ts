@@ -5,6 +5,7 @@ import type {
   LinuxCapabilities,
   LinuxDevice,
   LinuxIdMapping,
+  LinuxNamespaceType,
   LinuxResources,
   LinuxSeccomp,
   Mount,
@@ -42,6 +43,8 @@ export interface SpecFacts {
   readonly sources?: Sources | undefined;
   /** Of `labelsFor`, where the container is to have labels. */
   readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
+  /** The host has its message queues mounted, at the usual place. */
+  readonly hostMqueue?: boolean | undefined;
   /** What this machine has to be masked beside MASKED_PATHS. */
   readonly cpuMasks?: readonly string[] | undefined;
 }
@@ -73,13 +76,13 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
     ociVersion: defaults.OCI_VERSION,
     process: processOf(config, facts, hostname),
     root: { path: 'rootfs', readonly: config.readOnly },
-    hostname,
+    hostname: config.namespaces.uts === 'host' ? undefined : hostname,
     domainname: config.domainname,
     mounts: mountsOf(config, mapping, facts, shown),
     linux: {
       uidMappings: mapping,
       gidMappings: mapping,
-      namespaces: defaults.namespacesFor(mapping !== undefined, config.network !== 'host'),
+      namespaces: defaults.namespacesBut(sharedWithHost(config, mapping !== undefined)),
       devices: shown.length === 0 ? devices : [...devices, ...shown],
       resources: resourcesOf(config, sources, facts.users === undefined),
       cgroupsPath: `/caisson/${facts.id}`,
@@ -90,6 +93,18 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
       readonlyPaths: privileged ? defaults.NO_PATHS : defaults.READONLY_PATHS,
     },
   };
+}
+
+function sharedWithHost(
+  { network, namespaces }: ContainerConfig,
+  ownUserNamespace: boolean,
+): ReadonlySet<LinuxNamespaceType> {
+  const shared = new Set<LinuxNamespaceType>();
+  if (!ownUserNamespace) shared.add('user');
+  if (network === 'host') shared.add('network');
+  for (const type of ['pid', 'ipc', 'uts', 'cgroup'] as const)
+    if (namespaces[type] === 'host') shared.add(type);
+  return shared;
 }
 
 function maskedPaths(cpuMasks: readonly string[] = defaults.NO_PATHS): readonly string[] {
@@ -203,13 +218,16 @@ function capabilitySets(names: readonly string[], uid: number): LinuxCapabilitie
 function mountsOf(
   config: ContainerConfig,
   mapping: readonly LinuxIdMapping[] | undefined,
-  { users, user, idRange, sources = NO_SOURCES }: SpecFacts,
+  { users, user, idRange, sources = NO_SOURCES, hostMqueue }: SpecFacts,
   shown: readonly LinuxDevice[],
 ): readonly Mount[] {
-  const { privileged } = config;
+  const {
+    privileged,
+    namespaces: { pid, ipc },
+  } = config;
   const ownUserNamespace = mapping !== undefined || users !== undefined;
   const own: Mount[] = [
-    defaults.PROC,
+    ownUserNamespace && pid === 'host' ? defaults.BOUND_PROC : defaults.PROC,
     defaults.DEV,
     defaults.pts(config.ptyLimit, users?.lack === undefined),
     ownUserNamespace && config.network === 'host'
@@ -218,9 +236,11 @@ function mountsOf(
         ? defaults.PRIVILEGED_SYS
         : defaults.SYS,
     privileged ? defaults.PRIVILEGED_CGROUP : defaults.CGROUP,
-    defaults.MQUEUE,
-    defaults.shm(config.shmSize),
   ];
+  if (ipc !== 'host' || !ownUserNamespace) own.push(defaults.MQUEUE);
+  else if (hostMqueue === true) own.push(defaults.HOST_MQUEUE);
+  if (ipc === 'host') own.push(defaults.HOST_SHM);
+  else if (ipc !== 'none') own.push(defaults.shm(config.shmSize));
   if (config.mounts.length === 0) return own;
 
   const targets = new Set(config.mounts.map(({ target }) => target));

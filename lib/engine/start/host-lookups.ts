@@ -1,5 +1,5 @@
 /** What is looked up on the host for a start, besides the sources that its options name (spec/sources.ts). */
-import { readFile } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
 import { hostname as nameOfHost } from 'node:os';
 import { join } from 'node:path';
 import { compileProfile } from '../../oci/seccomp.js';
@@ -19,9 +19,26 @@ export interface SeccompFilter {
   readonly seccompFlags: number;
 }
 
-/** With the host's network the container has the host's name, as with Docker, unless it was given another. */
-export function networkName({ network }: ContainerConfig): string | undefined {
-  return network === 'host' ? nameOfHost() : undefined;
+/**
+ * With the host's network the container has the host's name, as with Docker, unless it was given another; with the
+ * host's UTS namespace in any case.
+ */
+export function networkName({
+  network,
+  namespaces,
+}: Pick<ContainerConfig, 'network' | 'namespaces'>): string | undefined {
+  return network === 'host' || namespaces.uts === 'host' ? nameOfHost() : undefined;
+}
+
+/** mq_overview(7), linux/magic.h */
+const MQUEUE_MAGIC = 0x1980_0202;
+
+/** Whether the host's message queues are mounted where they usually are. */
+export async function hasHostMqueue(): Promise<boolean> {
+  return statfs('/dev/mqueue').then(
+    ({ type }) => type === MQUEUE_MAGIC,
+    () => false,
+  );
 }
 
 /** The host's files about names, and the network's helper program. */

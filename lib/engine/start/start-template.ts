@@ -30,7 +30,7 @@ import { networkSysctls } from '../spec/network-sysctls.js';
 import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
 import { hostnameOf, toSpec } from '../spec/to-spec.js';
 import type { StartContext } from './context.js';
-import { networkName, networkOf, seccompFilter } from './host-lookups.js';
+import { hasHostMqueue, networkName, networkOf, seccompFilter } from './host-lookups.js';
 
 /** The arguments and the environment of a start, as they were given. */
 export interface GivenCommand {
@@ -91,9 +91,11 @@ export async function compileStartTemplate(
   const { users } = context;
   const config = normalize(input.argv, input.options, resolved.defaults, context.host);
   if (users !== undefined) checkWithoutFilter(config);
-  const [sources, network] = await Promise.all([
+  const { namespaces } = config;
+  const [sources, network, hostMqueue] = await Promise.all([
     checkSources(config),
     config.network === 'none' ? undefined : networkOf(config),
+    namespaces.ipc === 'host' ? hasHostMqueue() : undefined,
   ]);
   const user = resolveUser(config.user, config.groupAdd, accounts);
   const { profile, seccomp, seccompFlags } = await seccompFilter(context, config);
@@ -107,6 +109,7 @@ export async function compileStartTemplate(
     hostname: networkName(config),
     seccomp: profile,
     sources,
+    hostMqueue,
     users,
     cpuMasks: context.host.cpuMasks,
     selinux: config.selinux && labelsFor(config.selinux, input.id),
@@ -122,6 +125,8 @@ export async function compileStartTemplate(
   });
   if (location.cgroupParent !== undefined && cgroup.placements.length === 0)
     throw missingCgroups(context.layout, 'cgroupParent');
+  if (namespaces.pid !== 'private' && cgroup.placements.length === 0)
+    throw missingCgroups(context.layout, 'pid');
   const layer = await layerOf(context, config, input);
   const launchable = compile(
     spec,
@@ -167,6 +172,8 @@ export async function compileStartTemplate(
       config.user === undefined &&
       config.groupAdd === undefined &&
       config.network === 'none' &&
+      namespaces.ipc !== 'host' &&
+      namespaces.uts !== 'host' &&
       config.seccomp.kind !== 'file' &&
       config.selinux === undefined,
   };

@@ -103,7 +103,12 @@ function writeSysctls(
   { networkSysctls = {} }: Pick<LaunchInput, 'networkSysctls'>,
   kernel: KernelMounts,
 ): void {
-  const ours = mounts.some(({ destination, type }) => destination === '/proc' && type === 'proc');
+  // Where the pid namespace is the host's, its procfs may be bound.
+  const bound = linux?.namespaces?.some(({ type }) => type === 'pid') !== true;
+  const ours = mounts.some(
+    ({ destination, type, source }) =>
+      destination === '/proc' && (type === 'proc' || (bound && source === '/proc')),
+  );
   const proc = ours ? kernel.get('/proc')?.slot : undefined;
   const wanted = Object.entries(linux?.sysctl ?? {});
   const own = Object.entries(networkSysctls).map(([key, value]) => [`-${key}`, value] as const);

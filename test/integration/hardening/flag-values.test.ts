@@ -16,6 +16,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'cpu-period': ['x', '1'],
   'cpu-quota': ['1.5', '-5'],
   'cpu-shares': ['x', '-1'],
+  cgroupns: ['x', 'private'],
   cpus: ['x', '99999'],
   device: ['null', '/dev/no-such-device'],
   'device-cgroup-rule': ['x', 'c 1:3 r'],
@@ -34,6 +35,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'memory-swap': ['-2', '-1'],
   'memory-swappiness': ['101', '-1'],
   'oom-score-adj': ['x', '5000'],
+  pid: ['x', 'host'],
   'pids-limit': ['x', '-5'],
   'pty-limit': ['x', '-5'],
   'security-opt': ['seccomp=/no/such/profile', 'no-new-privileges=x'],
@@ -44,6 +46,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   timeout: ['99999999999999999999', '-1'],
   ulimit: ['nofile=5:3', 'nofile=5'],
   userns: ['x', 'host'],
+  uts: ['x', 'host'],
 };
 
 /** Words that a command reads as a whole, names, paths, and what Docker's client leaves to the daemon. */
@@ -51,7 +54,7 @@ const OTHERS: ReadonlySet<string> = new Set(
   (
     'attach cap-add cap-drop cgroup-conf cgroup-parent cidfile cpuset-cpus cpuset-mems detach-keys dns-option domainname entrypoint ' +
     'env-file format group-add health-cmd health-interval health-retries health-start-interval health-start-period ' +
-    'health-timeout hostname label-file log-driver log-opt mount name network platform pull restart signal since ' +
+    'health-timeout hostname ipc label-file log-driver log-opt mount name network platform pull restart signal since ' +
     'stop-signal tail tmpfs type until user volume workdir writable'
   ).split(' '),
 );

@@ -62,12 +62,12 @@ describe('the program of an exec', () => {
     const flags = (options: RunOptions) =>
       Number(find(compiledExec(options).program.host, 'clone').numbers?.[0]);
     const own = flags({});
-    expect(own & (MOUNT | USER | NET)).to.equal(MOUNT | USER | NET);
-    expect(own & PID).to.equal(0);
+    expect(own & (MOUNT | USER | NET | PID)).to.equal(MOUNT | USER | NET | PID);
     // The cgroup namespace is the exception: it comes after the cgroups.
     expect(own & CGROUP).to.equal(0);
     expect(find(compiledExec().program.container, 'ns.join').numbers).to.deep.equal([CGROUP]);
     expect(flags({ network: 'host' })).to.equal(own & ~NET);
+    expect(flags({ pid: 'host' })).to.equal(own & ~PID);
     expect(flags({ userns: 'host' })).to.equal(own & ~USER);
     const first = compiledExec({}).program.container;
     const at = names(first).indexOf('ns.join');

@@ -234,6 +234,7 @@ describe('cgroups: plans for v2', () => {
         baseWrites: enable,
         parent: '/sys/fs/cgroup/caisson',
         parentWrites: enable,
+        mountPoint: '/sys/fs/cgroup',
         dir: `/sys/fs/cgroup/caisson/${id}`,
         writes: [{ file: 'cpuset.cpus', value: '0-1' }],
       },

@@ -239,6 +239,29 @@ describe('toSpec', () => {
     ).to.deep.equal(['mount', 'uts', 'ipc', 'pid', 'cgroup']);
   });
 
+  it('The specification leaves out the namespaces that are shared with the host, and binds what cannot be mounted', () => {
+    const types = (options: RunOptions) =>
+      spec(options).linux?.namespaces?.map(({ type }) => type) ?? [];
+    expect(types({ pid: 'host', ipc: 'host', uts: 'host', cgroupns: 'host' })).to.deep.equal([
+      'mount',
+      'network',
+      'user',
+    ]);
+    expect(types({ ipc: 'shareable' })).to.deep.equal(types({}));
+    expect(types({ ipc: 'none' })).to.deep.equal(types({}));
+    expect(mountAt(spec({ pid: 'host' }), '/proc')).to.deep.include({
+      type: 'bind',
+      source: '/proc',
+    });
+    expect(mountAt(spec({ pid: 'host', userns: 'host' }), '/proc')?.type).to.equal('proc');
+    expect(mountAt(spec({ ipc: 'none' }), '/dev/shm')).to.equal(undefined);
+    expect(mountAt(spec({ ipc: 'none' }), '/dev/mqueue')?.type).to.equal('mqueue');
+    expect(mountAt(spec({ ipc: 'host' }), '/dev/shm')?.source).to.equal('/dev/shm');
+    expect(mountAt(spec({ ipc: 'host' }), '/dev/mqueue')).to.equal(undefined);
+    expect(mountAt(spec({ ipc: 'host', userns: 'host' }), '/dev/mqueue')?.type).to.equal('mqueue');
+    expect(spec({ uts: 'host' }).hostname).to.equal(undefined);
+  });
+
   it('The specification hides nothing from a privileged container', () => {
     const { linux, process } = spec({ privileged: true });
     expect(linux?.maskedPaths).to.deep.equal([]);
