@@ -63,7 +63,7 @@ export type {
   StoredState,
   StoredStatus,
 } from './engine/store/stored.js';
-export type { Paths } from './engine/store/store.js';
+export type { Paths } from './base/roots.js';
 export type { CgroupMode } from './cgroup/layout.js';
 export type { CgroupLocation } from './cgroup/cgroup-paths.js';
 export type { CgroupDriver } from './cgroup/systemd/systemd.js';

@@ -20,10 +20,19 @@ export type ErrorCode =
   | 'ERR_NO_SUCH_USER'
   /** The source of a bind mount or device does not exist. */
   | 'ERR_NO_SUCH_SOURCE'
-  /** Another container has that name. */
+  /** Another container, or another network, has that name. */
   | 'ERR_NAME_IN_USE'
   | 'ERR_NO_SUCH_CONTAINER'
-  /** The ids of several containers have this prefix. */
+  | 'ERR_NO_SUCH_NETWORK'
+  /** Containers have addresses of the network. */
+  | 'ERR_NETWORK_IN_USE'
+  /** Another network has some of the subnet's addresses. */
+  | 'ERR_SUBNET_OVERLAP'
+  /** Another container has the address, or the network itself does. */
+  | 'ERR_ADDRESS_IN_USE'
+  /** No subnet is left for a network, or no address for a container. */
+  | 'ERR_ADDRESSES_EXHAUSTED'
+  /** The ids of several containers or networks have this prefix. */
   | 'ERR_AMBIGUOUS_ID'
   /**
    * The operation needs a container that does not run. Where the operation has `force`, it ends the container first.

@@ -1,4 +1,4 @@
-/** Container ids: 32 random bytes in hex, and their first 12 digits. */
+/** Ids of containers and networks: 32 random bytes in hex, and their first 12 digits. */
 
 const SIZE = 32;
 const SHORT = 12;
@@ -32,4 +32,13 @@ function fill(): void {
 
 export function shortId(id: string): string {
   return id.slice(0, SHORT);
+}
+
+export function isLongId(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text);
+}
+
+/** Whether it can be the beginning of an id, or all of one. */
+export function isIdPrefix(text: string): boolean {
+  return /^[0-9a-f]{1,64}$/.test(text);
 }

@@ -1,4 +1,5 @@
 /** Files of the data and run directories, which are replaced atomically, and the errors if that fails. */
+import { readFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { CaissonError } from './errors.js';
 import { isErrno } from './errno.js';
@@ -84,5 +85,24 @@ export class StagedFile {
 
   async remove(): Promise<void> {
     await rm(this.next, { force: true }).catch(() => undefined);
+  }
+}
+
+/** Undefined where there is no such file. */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** Undefined for what is not JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
   }
 }

@@ -7,6 +7,7 @@ import { detectCgroups } from '../cgroup/detect.js';
 import { evacuateRoot } from '../cgroup/evacuate.js';
 import { planCgroups } from '../cgroup/limits/plan.js';
 import { type CgroupDriver, sliceFor } from '../cgroup/systemd/systemd.js';
+import type { Paths } from '../base/roots.js';
 import { thermalThrottlePaths } from '../host/cpu-masks.js';
 import { ownerName } from '../host/owner.js';
 import { findUserNamespaceIds, isRoot } from '../host/user-namespace-ids.js';
@@ -19,7 +20,7 @@ import { RunningExecutions } from './running-executions.js';
 import type { StartContext } from './start/context.js';
 import { IdRanges } from './start/id-ranges.js';
 import { defaultPaths } from './store/paths.js';
-import { type Paths, Store } from './store/store.js';
+import { Store } from './store/store.js';
 
 export interface EngineOptions {
   /**

@@ -7,11 +7,12 @@ import { CaissonError } from '../base/errors.js';
 import { listAbilities } from './abilities.js';
 import { listControllers } from './controllers.js';
 import { gatherFacts } from './facts.js';
+import type { Paths } from '../base/roots.js';
 import { packageVersion } from '../base/package-version.js';
 import { freezerLook } from '../cgroup/freezer.js';
 import type { ContainerCounts, MachineInfo } from './machine-info.js';
 import { defaultPaths } from '../engine/store/paths.js';
-import { isSettled, type Paths, Store } from '../engine/store/store.js';
+import { isSettled, Store } from '../engine/store/store.js';
 import type { StoredConfig } from '../engine/store/stored.js';
 
 export async function describeMachine(paths: Partial<Paths>): Promise<MachineInfo> {

@@ -1,5 +1,5 @@
 /** What this machine is, what it can do for this user, and which containers it has. */
-import type { Paths } from '../engine/store/store.js';
+import type { Paths } from '../base/roots.js';
 import type { MachineInfo } from './machine-info.js';
 
 /**

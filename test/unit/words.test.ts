@@ -61,6 +61,7 @@ const RULES: readonly Rule[] = [
       'lib/engine/spec/to-spec.ts',
       'lib/engine/start/exec.ts',
       'lib/engine/store/',
+      'lib/host/private-directory.ts',
       'lib/image/host-etc.ts',
     ],
   },

@@ -1,7 +1,7 @@
 /** Pausing a container, and resuming it. */
 import { freezerState, setFrozen } from '../../cgroup/freezer.js';
 import { recordEvent } from '../store/container-events.js';
-import { withLock } from '../store/locks.js';
+import { withLock } from '../../host/locks.js';
 import type { ContainerContext } from './container-context.js';
 import { directoriesOf, statusOf, storedContainer } from './inspect-container.js';
 import { checkAllowed, refusalOf } from './transitions.js';

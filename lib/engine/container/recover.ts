@@ -8,7 +8,7 @@ import { compileTeardown, type KnownProcess } from '../../program/compile.js';
 import { Encoder } from '../../program/encode.js';
 import { errnoName } from '../../base/errno.js';
 import { recordEvent } from '../store/container-events.js';
-import { withLock } from '../store/locks.js';
+import { withLock } from '../../host/locks.js';
 import { bootId } from '../../host/owner.js';
 import { isRoot } from '../../host/user-namespace-ids.js';
 import { CREATED } from '../store/parse-stored.js';

@@ -4,7 +4,7 @@ import { boolean, checkOptions } from '../../base/check.js';
 import { isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
 import { isFull } from '../../base/storage.js';
-import { withLock } from '../store/locks.js';
+import { withLock } from '../../host/locks.js';
 import { isActive } from '../store/store.js';
 import type { ContainerContext } from './container-context.js';
 import { inspectContainer, isNoSuchContainer } from './inspect-container.js';

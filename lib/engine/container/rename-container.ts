@@ -1,7 +1,7 @@
 /** Giving a container another name. */
 import { checkContainerName } from '../options/host-names.js';
 import { recordEvent } from '../store/container-events.js';
-import { withLock } from '../store/locks.js';
+import { withLock } from '../../host/locks.js';
 import { isActive, nameInUse } from '../store/store.js';
 import { changeContainer } from './change-container.js';
 import type { ContainerContext } from './container-context.js';

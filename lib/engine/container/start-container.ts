@@ -1,6 +1,6 @@
 /** Starting a container that `create` has made. */
 import { CaissonError } from '../../base/errors.js';
-import { withLock } from '../store/locks.js';
+import { withLock } from '../../host/locks.js';
 import type { StoredConfig, StoredState } from '../store/stored.js';
 import type { FirstClient } from '../supervisor/first-client.js';
 import { startDetached } from '../supervisor/start-detached.js';

@@ -3,7 +3,7 @@ import { checkOptions, conflicting } from '../../base/check.js';
 import { normalizeResources } from '../options/resources.js';
 import { parseRestartPolicy, type RestartPolicy } from '../options/restart-policy.js';
 import { recordEvent } from '../store/container-events.js';
-import { withLock } from '../store/locks.js';
+import { withLock } from '../../host/locks.js';
 import { isActive } from '../store/store.js';
 import { POLICY_NUMBERS } from '../supervisor/supervisor-config.js';
 import { changeContainer } from './change-container.js';

@@ -1,4 +1,5 @@
 /** What a supervisor has written, read back: it counts only if it is whole. */
+import { parseJson } from '../../base/storage.js';
 import type {
   HealthResult,
   HealthStatus,
@@ -74,12 +75,4 @@ function isHealthResult(value: unknown): value is HealthResult {
     [result.start, result.end, result.output].every((text) => typeof text === 'string') &&
     Number.isInteger(result.exitCode)
   );
-}
-
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

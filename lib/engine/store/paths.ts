@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { CaissonError } from '../../base/errors.js';
 import { absolutePath } from '../../base/working-directory.js';
-import { DEFAULT_PATHS, type Paths } from './store.js';
+import { DEFAULT_PATHS, type Paths } from '../../base/roots.js';
 
 /**
  * Absolute paths: what is given is relative to the working directory of now.

@@ -1,5 +1,5 @@
 /** The files of detached containers (docs/lifecycle.md): finding, reading, claiming and replacing them. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import {
   lstat,
   mkdir,
@@ -13,13 +13,14 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../../base/errors.js';
-import { shortId } from '../../base/ids.js';
+import { isIdPrefix, isLongId, shortId } from '../../base/ids.js';
 import { isErrno } from '../../base/errno.js';
 import { show } from '../../base/check.js';
 import { isAlive } from '../../host/owner.js';
-import { isFull, StagedFile, storageError } from '../../base/storage.js';
-import { CREATED, parseHealth, parseJson, parseState } from './parse-stored.js';
-import { checkOwnDirectory, makeDirectory } from './private-directory.js';
+import type { Paths } from '../../base/roots.js';
+import { isFull, parseJson, readIfThere, StagedFile, storageError } from '../../base/storage.js';
+import { CREATED, parseHealth, parseState } from './parse-stored.js';
+import { checkOwnDirectory, makeDirectory } from '../../host/private-directory.js';
 import type {
   ContainerInfo,
   ContainerStatus,
@@ -28,21 +29,8 @@ import type {
   StoredState,
 } from './stored.js';
 
-const LONG_ID = /^[0-9a-f]{64}$/;
-const PREFIX = /^[0-9a-f]{1,64}$/;
-
 /** Milliseconds; a name whose container is not there after this was left by a crash. */
 const HALF_MADE = 30_000;
-
-/** In place of a container's id: the lock that is held while a name is taken over. */
-const NAMES_LOCK = 'f'.repeat(64);
-
-export interface Paths {
-  readonly dataRoot: string;
-  readonly runRoot: string;
-}
-
-export const DEFAULT_PATHS: Paths = { dataRoot: '/var/lib/caisson', runRoot: '/run/caisson' };
 
 export class Store {
   readonly containers: string;
@@ -85,7 +73,7 @@ export class Store {
   /** Long ids of all detached containers. */
   ids(): string[] {
     try {
-      return readdirSync(this.containers).filter((name) => LONG_ID.test(name));
+      return readdirSync(this.containers).filter((name) => isLongId(name));
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return [];
       throw error;
@@ -99,11 +87,11 @@ export class Store {
    */
   async find(reference: string): Promise<string> {
     if (typeof reference === 'string' && reference !== '') {
-      if (LONG_ID.test(reference) && (await this.exists(reference))) return reference;
+      if (isLongId(reference) && (await this.exists(reference))) return reference;
       const name = reference.startsWith('/') ? reference.slice(1) : reference;
       const named = name.includes('/') || name === '' ? undefined : await this.named(name);
       if (named !== undefined && (await this.exists(named))) return named;
-      if (PREFIX.test(reference)) {
+      if (isIdPrefix(reference)) {
         const found: string[] = [];
         for (const id of this.ids())
           if (id.startsWith(reference) && (await this.exists(id))) found.push(id);
@@ -140,7 +128,7 @@ export class Store {
     if (await claim(link, id)) return true;
     if (!(await this.isStale(link))) return false;
     // Loaded only now, as it takes the addon.
-    const { withLock } = await import('./locks.js');
+    const { NAMES_LOCK, withLock } = await import('../../host/locks.js');
     // One at a time: a process that looked before another one took the name over would remove that one's claim.
     await withLock(this.paths.runRoot, NAMES_LOCK, async () => {
       if (await this.isStale(link)) await unlink(link).catch(() => undefined);
@@ -154,7 +142,7 @@ export class Store {
       lstat(link).catch(() => undefined),
     ]);
     if (made === undefined) return false;
-    if (target !== undefined && LONG_ID.test(target) && (await this.exists(target))) return false;
+    if (target !== undefined && isLongId(target) && (await this.exists(target))) return false;
     return Date.now() - made.mtimeMs >= HALF_MADE;
   }
 
@@ -310,15 +298,6 @@ export function nameInUse(name: string, id: string | undefined): CaissonError {
       hint: 'remove or rename that container, or choose another name',
     },
   );
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
 }
 
 async function claim(link: string, id: string): Promise<boolean> {

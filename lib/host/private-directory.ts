@@ -1,8 +1,8 @@
 /** Directories that no other user may change. */
 import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync } from 'node:fs';
-import { isErrno } from '../../base/errno.js';
-import { CaissonError } from '../../base/errors.js';
-import { storageError } from '../../base/storage.js';
+import { isErrno } from '../base/errno.js';
+import { CaissonError } from '../base/errors.js';
+import { storageError } from '../base/storage.js';
 
 /** @throws ERR_NO_PRIVILEGES, ERR_INVALID_OPTION, ERR_STORAGE */
 export function makeDirectory(path: string): void {

@@ -1,16 +1,22 @@
 /**
- * One lock a container, for changes that must not be mixed: a byte of a file, locked by a descriptor of its own
+ * One lock for each container, and some for what containers share, for changes that must not be mixed: a byte of a file, locked by a descriptor of its own
  * (fcntl(2), open file description locks), so that the kernel takes it back however its holder ends.
  */
-import { shortId } from '../../base/ids.js';
+import { shortId } from '../base/ids.js';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CaissonError } from '../../base/errors.js';
-import { loadNative } from '../../native/load.js';
-import { storageError } from '../../base/storage.js';
+import { CaissonError } from '../base/errors.js';
+import { loadNative } from '../native/load.js';
+import { storageError } from '../base/storage.js';
 
-/** Milliseconds; the holder of a lock is starting, changing or removing a container. */
+/** In place of a container's id: the lock that is held while a container's name is taken over. */
+export const NAMES_LOCK = 'f'.repeat(64);
+
+/** In place of a container's id: the lock that is held while networks are created, changed and removed. */
+export const NETWORKS_LOCK = `${'f'.repeat(11)}e${'0'.repeat(52)}`;
+
+/** Milliseconds; the holder of a lock is starting, changing or removing a container or a network. */
 const PATIENCE = 60_000;
 const LONGEST_PAUSE = 20;
 
@@ -39,7 +45,7 @@ export async function withLock<T>(
       if (performance.now() > end) {
         throw new CaissonError(
           'ERR_LOCK_TIMEOUT',
-          `container ${shortId(id)} is being changed by another process`,
+          `${id === NETWORKS_LOCK ? 'a network' : `container ${shortId(id)}`} is being changed by another process`,
           {
             stage: 'config',
             path: id,

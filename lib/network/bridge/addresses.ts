@@ -1,0 +1,432 @@
+/**
+ * Claims of addresses: `<runRoot>/networks/<network>/<address>/<container>`, a link that names the process which has
+ * made the claim (owner.ts). A directory for each address, because of what the teardown of a container needs:
+ *
+ * - A claim is made by rename(2) of a directory with the link in it, which succeeds only if there is no directory of that
+ *   address or an empty one. So it is exclusive, and whole from the start.
+ * - A claim is released by unlink(2) of its own link, and then rmdir(2) of the directory: two system calls without a look
+ *   at a file, which may be repeated, and which leave the claim of another container alone however late they come. A single
+ *   file for each address would have to be read and compared first, and could change in between.
+ *
+ * A claim is stale if the process that made it has ended and its container does not run. Stale claims are removed only
+ * under the lock of all networks, after another look; the usual claim takes no lock.
+ */
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { isErrno } from '../../base/errno.js';
+import { CaissonError } from '../../base/errors.js';
+import { isLongId, shortId } from '../../base/ids.js';
+import { storageError } from '../../base/storage.js';
+import { bootId, isAlive, ownerName } from '../../host/owner.js';
+import {
+  type Address,
+  type Block,
+  contains,
+  type Family,
+  familyName,
+  formatAddress,
+  nth,
+  parseAddress,
+  parseBlock,
+  readAddress,
+  sizeOf,
+} from './cidr.js';
+import { type NetworkStore, noSuchNetwork } from './network-store.js';
+import type { StoredNetwork, Subnet } from './stored-network.js';
+import { addressIn, isReserved } from './subnets.js';
+
+/** What claims need to know of containers. */
+export interface ContainerLookup {
+  /** By long id: whether it runs, or is about to. Its address is not taken from it then. */
+  isLive(containerId: string): boolean | Promise<boolean>;
+  /** By long id; undefined: it has none, or is gone. */
+  nameOf(containerId: string): string | undefined;
+}
+
+export interface ClaimContext {
+  readonly networks: NetworkStore;
+  readonly containers: ContainerLookup;
+}
+
+/** An address of a container. */
+export interface AddressClaim {
+  readonly address: string;
+  /** Bits of the subnet's prefix. */
+  readonly prefix: number;
+  /** What a release unlinks. */
+  readonly file: string;
+  /** What a release removes then, with rmdir(2), if it is empty. */
+  readonly directory: string;
+}
+
+/** What is known of a claim from its file. */
+export interface Claim {
+  readonly address: string;
+  /** Long id. */
+  readonly containerId: string;
+  /** `pid start-time boot-id` of the process that made it. */
+  readonly owner: string;
+}
+
+/** Milliseconds; an empty directory that is older was left by a process that was killed while it made a claim. */
+const UNFINISHED_AGE = 60_000;
+
+/**
+ * Claims an address for a container: the one that is wanted, or the next free one after the last that was given, so that an
+ * address is not used again soon. Never the gateway, an auxiliary address, or the subnet's network or broadcast address.
+ *
+ * @param containerId long id. The caller holds the container's lock, or has just made the id: a claim that the container
+ *   has left behind is replaced.
+ * @param wanted may lie outside the range, but not outside the subnet, as in Docker
+ * @throws ERR_INVALID_OPTION for an address that no container of the network can have; ERR_ADDRESS_IN_USE;
+ *   ERR_ADDRESSES_EXHAUSTED; ERR_NO_SUCH_NETWORK if the network was removed meanwhile; ERR_STORAGE
+ */
+export async function claimAddress(
+  context: ClaimContext,
+  network: StoredNetwork,
+  family: Family,
+  containerId: string,
+  wanted?: string,
+): Promise<AddressClaim> {
+  const pool = poolOf(network, family);
+  const root = join(context.networks.claims, network.id);
+  const asked = wanted === undefined ? undefined : wantedIn(pool, wanted);
+  const staged = await stage(context, network, root, containerId);
+  try {
+    const text =
+      asked === undefined
+        ? (claimNext(pool, staged, root) ??
+          (await claimStale(context, network, pool, staged, root)))
+        : await claimWanted(context, network, asked, staged, root, containerId);
+    const directory = join(root, text);
+    return { address: text, prefix: pool.block.prefix, file: join(directory, containerId), directory }; // prettier-ignore
+  } catch (error) {
+    dropStaged(staged, containerId);
+    throw error;
+  }
+}
+
+/** Also after it was released, or taken by another container. */
+export function releaseAddress({
+  file,
+  directory,
+}: Pick<AddressClaim, 'file' | 'directory'>): void {
+  unlinkIfThere(file);
+  removeIfEmpty(directory);
+}
+
+/** All claims of a network, stale ones too, in no order. */
+export function claimsOf(networks: NetworkStore, networkId: string): Claim[] {
+  const root = join(networks.claims, networkId);
+  return listDirectory(root).flatMap((address) =>
+    readAddress(address) === undefined ? [] : holdersOf(root, address),
+  );
+}
+
+/**
+ * Whether the process that made it is alive, or its container runs. What was claimed before the machine was started is no
+ * container's that runs now, even if that has the same id.
+ */
+export async function isHeld({ containers }: ClaimContext, claim: Claim): Promise<boolean> {
+  if (isAlive(claim.owner)) return true;
+  return claim.owner.endsWith(` ${bootId()}`) && (await containers.isLive(claim.containerId));
+}
+
+/** Removes stale claims of a network, and returns the others. The caller holds the lock of all networks. */
+export async function dropStaleClaims(context: ClaimContext, networkId: string): Promise<Claim[]> {
+  const root = join(context.networks.claims, networkId);
+  const held: Claim[] = [];
+  for (const claim of claimsOf(context.networks, networkId)) {
+    if (await isHeld(context, claim)) held.push(claim);
+    else releaseAddress(pathsOf(root, claim));
+  }
+  for (const name of listDirectory(root))
+    if (name.startsWith('.')) dropUnfinished(join(root, name));
+  for (const name of listDirectory(root))
+    if (!name.startsWith('.')) removeIfEmpty(join(root, name));
+  return held;
+}
+
+/** The directory of a network's claims, which exists only while there are some or have been; false: it is not empty. */
+export function removeClaimsDirectory(networks: NetworkStore, networkId: string): boolean {
+  const root = join(networks.claims, networkId);
+  if (!removeIfEmpty(root)) return false;
+  for (const family of [4, 6] as const) unlinkIfThere(lastFile(root, family));
+  return true;
+}
+
+// ---- which address
+
+interface Pool {
+  readonly family: Family;
+  readonly block: Block;
+  /** Where addresses are chosen from. */
+  readonly range: Block;
+  readonly gateway: Address;
+  readonly auxiliary: readonly Address[];
+  /** For errors. */
+  readonly network: string;
+}
+
+function poolOf(network: StoredNetwork, family: Family): Pool {
+  const subnet: Subnet | undefined = family === 4 ? network.ipv4 : network.ipv6;
+  if (subnet === undefined)
+    throw new CaissonError('ERR_INVALID_OPTION', `network ${network.name} has no ${familyName(family)} subnet`, { stage: 'config', path: family === 4 ? 'ip' : 'ip6' }); // prettier-ignore
+  const block = parseBlock('subnet', subnet.subnet);
+  return {
+    family,
+    block,
+    range: subnet.ipRange === undefined ? block : parseBlock('ipRange', subnet.ipRange),
+    gateway: parseAddress('gateway', subnet.gateway),
+    auxiliary: Object.values(subnet.auxAddresses ?? {}).map((text) => parseAddress('aux', text)),
+    network: network.name,
+  };
+}
+
+function isOfNetwork({ block, gateway, auxiliary }: Pool, address: Address): boolean {
+  return (
+    isReserved(block, address) ||
+    address.value === gateway.value ||
+    auxiliary.some(({ value }) => value === address.value)
+  );
+}
+
+function wantedIn(pool: Pool, wanted: string): Address {
+  const address = addressIn(pool.block, pool.family === 4 ? 'ip' : 'ip6', wanted);
+  if (isOfNetwork(pool, address))
+    throw inUse(address, address.value === pool.gateway.value ? 'it is the gateway' : 'it is an auxiliary address'); // prettier-ignore
+  return address;
+}
+
+/** Undefined: each address of the range has a claim. */
+function claimNext(pool: Pool, staged: string, root: string): string | undefined {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
+  const last = openSync(lastFile(root, pool.family), O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  try {
+    const buffer = Buffer.alloc(LAST_SIZE);
+    readSync(last, buffer, 0, LAST_SIZE, 0);
+    for (const address of addressesAfter(pool, buffer.toString('latin1'))) {
+      const text = formatAddress(address);
+      if (!place(staged, join(root, text))) continue;
+      writeSync(last, address.value.toString(16).padStart(LAST_SIZE, '0'), 0);
+      return text;
+    }
+    return undefined;
+  } finally {
+    closeSync(last);
+  }
+}
+
+/** Hexadecimal digits of the last address that was given. It is a hint: two processes may read the same. */
+const LAST_SIZE = 32;
+
+/** Beside the directory, which a removal of the network has to find empty. */
+function lastFile(root: string, family: Family): string {
+  return `${root}.last${family}`;
+}
+
+/** Once around the range, from the address after the last one. */
+function* addressesAfter(pool: Pool, last: string): Generator<Address> {
+  const { range, family } = pool;
+  const size = sizeOf(range);
+  const before = { family, value: /^[0-9a-f]{32}$/.test(last) ? BigInt(`0x${last}`) : 0n };
+  const start = contains(range, before) ? before.value - range.first + 1n : 0n;
+  for (let step = 0n; step < size; step++) {
+    const address = nth(range, (start + step) % size);
+    if (!isOfNetwork(pool, address)) yield address;
+  }
+}
+
+/** @throws ERR_ADDRESSES_EXHAUSTED, with Docker's text */
+async function claimStale(
+  context: ClaimContext,
+  network: StoredNetwork,
+  pool: Pool,
+  staged: string,
+  root: string,
+): Promise<string> {
+  return context.networks.locked(async () => {
+    await dropStaleClaims(context, network.id);
+    const text = claimNext(pool, staged, root);
+    if (text !== undefined) return text;
+    throw new CaissonError(
+      'ERR_ADDRESSES_EXHAUSTED',
+      `no available ${familyName(pool.family)} addresses on this network's address pools: ${network.name} (${network.id})`,
+      { stage: 'config', path: network.name, hint: 'each address of its range has a container' },
+    );
+  });
+}
+
+async function claimWanted(
+  context: ClaimContext,
+  network: StoredNetwork,
+  address: Address,
+  staged: string,
+  root: string,
+  containerId: string,
+): Promise<string> {
+  const text = formatAddress(address);
+  if (place(staged, join(root, text))) return text;
+  return context.networks.locked(async () => {
+    for (const claim of holdersOf(root, text)) {
+      if (claim.containerId !== containerId && (await isHeld(context, claim))) {
+        const name = context.containers.nameOf(claim.containerId);
+        throw inUse(address, `container ${name ?? shortId(claim.containerId)} of network ${network.name} has it`); // prettier-ignore
+      }
+      releaseAddress(pathsOf(root, claim));
+    }
+    if (place(staged, join(root, text))) return text;
+    throw inUse(address, 'another container has just claimed it');
+  });
+}
+
+function inUse(address: Address, hint: string): CaissonError {
+  const text = formatAddress(address);
+  return new CaissonError('ERR_ADDRESS_IN_USE', `${text}: Address already in use`, {
+    stage: 'config',
+    path: text,
+    hint,
+  });
+}
+
+// ---- files
+
+let serial = 0;
+let self: string | undefined;
+
+/** A directory that holds a claim, and will have an address for its name. */
+async function stage(
+  { networks }: ClaimContext,
+  network: StoredNetwork,
+  root: string,
+  containerId: string,
+): Promise<string> {
+  if (!isLongId(containerId)) throw new TypeError(`${containerId} is not a long id`);
+  try {
+    const staged = makeStaged(root);
+    symlinkSync((self ??= ownerName()), join(staged, containerId));
+    return staged;
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw storageError(root, error);
+  }
+  // The directory is made while the network cannot be removed. Afterwards it is not removed unless it is empty.
+  return networks.locked(() => {
+    if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
+    try {
+      mkdirSync(root, { recursive: true, mode: 0o700 });
+      const staged = makeStaged(root);
+      symlinkSync((self ??= ownerName()), join(staged, containerId));
+      return staged;
+    } catch (error) {
+      throw storageError(root, error);
+    }
+  });
+}
+
+/** Threads of a process have the same pid: the name may be taken. */
+function makeStaged(root: string): string {
+  for (;;) {
+    const path = join(root, `.${process.pid}-${serial++}`);
+    try {
+      mkdirSync(path, { mode: 0o700 });
+      return path;
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error;
+    }
+  }
+}
+
+/** False: the address has a claim. */
+function place(staged: string, directory: string): boolean {
+  try {
+    renameSync(staged, directory);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return false;
+    throw storageError(directory, error);
+  }
+}
+
+function dropStaged(staged: string, containerId: string): void {
+  unlinkIfThere(join(staged, containerId));
+  removeIfEmpty(staged);
+}
+
+/** A directory of a process that was killed before it had an address. */
+function dropUnfinished(staged: string): void {
+  const [containerId] = listDirectory(staged);
+  if (containerId !== undefined) {
+    if (!isAlive(ownerOf(join(staged, containerId)))) dropStaged(staged, containerId);
+    return;
+  }
+  const made = statSync(staged, { throwIfNoEntry: false });
+  if (made !== undefined && Date.now() - made.mtimeMs > UNFINISHED_AGE) removeIfEmpty(staged);
+}
+
+function pathsOf(
+  root: string,
+  { address, containerId }: Claim,
+): Pick<AddressClaim, 'file' | 'directory'> {
+  const directory = join(root, address);
+  return { directory, file: join(directory, containerId) };
+}
+
+/** One at most; none of an address that was released. */
+function holdersOf(root: string, address: string): Claim[] {
+  const directory = join(root, address);
+  return listDirectory(directory)
+    .filter(isLongId)
+    .map((containerId) => ({ address, containerId, owner: ownerOf(join(directory, containerId)) }));
+}
+
+/** Empty for a claim that has just been released. */
+function ownerOf(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EINVAL')) return '';
+    throw error;
+  }
+}
+
+function listDirectory(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw error;
+  }
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+  }
+}
+
+/** False: it is not empty. */
+function removeIfEmpty(path: string): boolean {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return false;
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+  }
+  return true;
+}

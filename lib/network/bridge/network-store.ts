@@ -1,0 +1,242 @@
+/**
+ * Networks on disk: `<dataRoot>/networks/<id>/network.json`. A network is what its file says; its bridge device is made
+ * when a container first needs it. There are few networks, so all files are read to find one by its name: a name needs no
+ * file of its own, and is claimed by creating the network under the lock of all networks.
+ */
+import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { show } from '../../base/check.js';
+import { isErrno } from '../../base/errno.js';
+import { CaissonError } from '../../base/errors.js';
+import { isIdPrefix, isLongId, newId, shortId } from '../../base/ids.js';
+import { DEFAULT_PATHS, type Paths } from '../../base/roots.js';
+import { readIfThere, StagedFile, storageError } from '../../base/storage.js';
+import { readBridgeOptions } from './bridge-options.js';
+import { parseBlock } from './cidr.js';
+import { hostBlocks } from './host-routes.js';
+import {
+  type AnyNetwork,
+  isStored,
+  parseNetwork,
+  type PredefinedNetwork,
+  type StoredNetwork,
+  type Subnet,
+} from './stored-network.js';
+import { blocksOf, chooseSubnet4, chooseSubnet6, refuseOverlap } from './subnets.js';
+
+/** The device of the network `bridge`. */
+const DEFAULT_BRIDGE = 'caisson0';
+
+const PREDEFINED = { bridge: 'bridge', host: 'host', none: 'null' } as const;
+
+/** A network as it is asked for, checked. What is missing is chosen. */
+export interface NetworkPlan {
+  readonly name: string;
+  readonly ipv4?: Subnet | undefined;
+  readonly ipv6?: Subnet | undefined;
+  /** Without `ipv6`: whether to choose a subnet for it. */
+  readonly enableIpv6: boolean;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export class NetworkStore {
+  readonly directory: string;
+  /** `<runRoot>/networks`: claims of addresses (addresses.ts). */
+  readonly claims: string;
+  /** `bridge`, `host` and `none`. Their ids are the same in each look, before there is any file. */
+  readonly predefined: readonly PredefinedNetwork[];
+
+  constructor(private readonly paths: Paths) {
+    this.directory = join(paths.dataRoot, 'networks');
+    this.claims = join(paths.runRoot, 'networks');
+    this.predefined = (['bridge', 'host', 'none'] as const).map((name) => ({
+      id: createHash('sha256').update(`${paths.dataRoot}\0${name}`).digest('hex'),
+      name,
+      driver: PREDEFINED[name],
+    }));
+  }
+
+  // ---- finding
+
+  /** All networks, in no order. A damaged file is left out. */
+  all(): AnyNetwork[] {
+    const stored = this.stored();
+    const ids = new Set(stored.map(({ id }) => id));
+    return [...this.predefined.filter(({ id }) => !ids.has(id)), ...stored];
+  }
+
+  /** Those with a file, in no order. A damaged one is left out. */
+  stored(): StoredNetwork[] {
+    return this.ids().flatMap((id) => parseNetwork(this.read(id) ?? '') ?? []);
+  }
+
+  private ids(): string[] {
+    try {
+      return readdirSync(this.directory).filter(isLongId);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw error;
+    }
+  }
+
+  private read(id: string): string | undefined {
+    return readIfThere(join(this.directory, id, 'network.json'));
+  }
+
+  /**
+   * By long id. Undefined when there is no such network (any more), or it needs no file.
+   *
+   * @throws ERR_DAMAGED_STATE
+   */
+  get(id: string): StoredNetwork | undefined {
+    const text = this.read(id);
+    if (text === undefined) return undefined;
+    const network = parseNetwork(text);
+    if (network?.id === id) return network;
+    const path = join(this.directory, id, 'network.json');
+    throw new CaissonError('ERR_DAMAGED_STATE', `network ${shortId(id)}: ${path} is damaged`, {
+      stage: 'config',
+      path,
+      hint: `its configuration is lost; remove ${join(this.directory, id)}`,
+    });
+  }
+
+  /**
+   * By long id, by name, or by the beginning of an id, in this order, as Docker does.
+   *
+   * @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_DAMAGED_STATE
+   */
+  find(reference: string): AnyNetwork {
+    if (typeof reference !== 'string' || reference === '') throw noSuchNetwork(reference);
+    if (isLongId(reference)) {
+      const network = this.get(reference) ?? this.predefined.find(({ id }) => id === reference);
+      if (network !== undefined) return network;
+    }
+    const all = this.all();
+    const named = all.find(({ name }) => name === reference);
+    if (named !== undefined) return named;
+    const found = isIdPrefix(reference) ? all.filter(({ id }) => id.startsWith(reference)) : [];
+    if (found.length > 1)
+      throw new CaissonError('ERR_AMBIGUOUS_ID', `network ${reference} is ambiguous (${found.length} matches found based on ID prefix)`, { stage: 'config', path: reference, hint: 'give more digits' }); // prettier-ignore
+    if (found[0] === undefined) throw noSuchNetwork(reference);
+    return found[0];
+  }
+
+  /**
+   * A network for a container: `bridge` is created if it has not been needed before.
+   *
+   * @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_DAMAGED_STATE, ERR_ADDRESSES_EXHAUSTED, ERR_STORAGE
+   */
+  async use(reference: string): Promise<AnyNetwork> {
+    const network = this.find(reference);
+    if (isStored(network) || network.driver !== 'bridge') return network;
+    return this.locked(() => this.get(network.id) ?? this.createBridge(network.id));
+  }
+
+  private createBridge(id: string): Promise<StoredNetwork> {
+    const plan = { name: 'bridge', enableIpv6: false, internal: false, attachable: false };
+    // Other data roots have a network `bridge` of their own, and all devices are in one network namespace.
+    const isDefault = this.paths.dataRoot === DEFAULT_PATHS.dataRoot;
+    return this.add(
+      { ...plan, labels: {}, options: {} },
+      id,
+      isDefault ? DEFAULT_BRIDGE : undefined,
+    );
+  }
+
+  // ---- changing
+
+  /**
+   * Runs `work` while no other process creates or removes networks. Not within itself: it would wait for its own lock.
+   *
+   * @throws ERR_LOCK_TIMEOUT
+   */
+  async locked<T>(work: () => T | Promise<T>): Promise<T> {
+    // Loaded only now, as it takes the addon.
+    const { NETWORKS_LOCK, withLock } = await import('../../host/locks.js');
+    return withLock(this.paths.runRoot, NETWORKS_LOCK, async () => work());
+  }
+
+  /**
+   * Creates a network. Subnets that are not given are chosen.
+   *
+   * @throws ERR_NAME_IN_USE, ERR_SUBNET_OVERLAP, ERR_ADDRESSES_EXHAUSTED, ERR_INVALID_OPTION, ERR_STORAGE
+   */
+  async create(plan: NetworkPlan): Promise<StoredNetwork> {
+    return this.locked(() => this.add(plan, newId()));
+  }
+
+  private async add(plan: NetworkPlan, id: string, bridge?: string): Promise<StoredNetwork> {
+    const { name, enableIpv6, internal, attachable, labels, options } = plan;
+    const networks = this.stored();
+    const namesake = networks.find((network) => network.name === name);
+    if (namesake !== undefined)
+      throw new CaissonError('ERR_NAME_IN_USE', `network with name ${name} already exists`, { stage: 'config', path: name, hint: `its id is ${shortId(namesake.id)}` }); // prettier-ignore
+    const device = bridge ?? readBridgeOptions(options).name ?? `cai-${id.slice(0, 11)}`;
+    const rival = networks.find((network) => network.bridge === device);
+    if (rival !== undefined)
+      throw new CaissonError('ERR_CONFLICTING_OPTIONS', `the network ${rival.name} has the bridge device ${device} already`, { stage: 'config', path: 'com.docker.network.bridge.name' }); // prettier-ignore
+    for (const subnet of [plan.ipv4, plan.ipv6])
+      if (subnet !== undefined) refuseOverlap(parseBlock('subnet', subnet.subnet), networks);
+    const [taken, host] = [blocksOf(networks), await hostBlocks()];
+    const ipv6 = plan.ipv6 ?? (enableIpv6 ? chooseSubnet6(taken, host) : undefined);
+    const network: StoredNetwork = {
+      version: 1,
+      id,
+      name,
+      driver: 'bridge',
+      created: new Date().toISOString(),
+      bridge: device,
+      ipv4: plan.ipv4 ?? chooseSubnet4(taken, host),
+      ...(ipv6 === undefined ? {} : { ipv6 }),
+      internal,
+      attachable,
+      labels,
+      options,
+    };
+    await this.write(network);
+    return network;
+  }
+
+  private async write(network: StoredNetwork): Promise<void> {
+    const directory = join(this.directory, network.id);
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw storageError(directory, error);
+    }
+    try {
+      const text = `${JSON.stringify(network)}\n`;
+      await (await StagedFile.write(join(directory, 'network.json'), text)).commit();
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Removes the file first: from then on there is no such network, whatever is left of its directory. */
+  async delete(id: string): Promise<void> {
+    await rm(join(this.directory, id, 'network.json'), { force: true });
+    await rm(join(this.directory, id), { recursive: true, force: true });
+  }
+
+  /** Removes the directories of networks whose creation or removal has not finished. The caller holds the lock. */
+  async deleteUnfinished(): Promise<void> {
+    for (const id of this.ids())
+      if (this.read(id) === undefined)
+        await rm(join(this.directory, id), { recursive: true, force: true });
+  }
+}
+
+export function noSuchNetwork(reference: unknown): CaissonError {
+  const text = typeof reference === 'string' ? reference : show(reference);
+  return new CaissonError('ERR_NO_SUCH_NETWORK', `network ${text} not found`, {
+    stage: 'config',
+    path: text,
+  });
+}
