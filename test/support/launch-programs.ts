@@ -12,6 +12,7 @@ import { compile, type Launchable } from '../../lib/program/compile.js';
 import { Encoder } from '../../lib/program/encode.js';
 import type { Opcode, Program, Step } from '../../lib/program/instructions.js';
 import type { LayerPlan, RootPlan } from '../../lib/program/launch-input.js';
+import { anyCodePoint } from './code-points.js';
 import {
   comountedV1,
   hybrid,
@@ -165,7 +166,7 @@ export const withTexts = (texts: readonly string[]): Program => ({
 const unit = fc.integer({ min: 1, max: 0xffff }).map((code) => String.fromCharCode(code));
 /** What a text may be: any characters but NUL, halves of surrogate pairs too, short and long. */
 export const anyText = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 300 }).map((s) => s.replaceAll('\0', '')),
+  fc.string({ unit: anyCodePoint, maxLength: 300 }).map((s) => s.replaceAll('\0', '')),
   fc.string({ unit, maxLength: 200 }),
   fc.tuple(unit, fc.nat(100_000)).map(([one, times]) => one.repeat(times)),
 );

@@ -11,13 +11,13 @@ export const NAMESPACES = ['mnt', 'uts', 'ipc', 'pid', 'net', 'user', 'cgroup'] 
 /** Waits until `look` no longer throws; then its value. The last error, when it never does. */
 export async function eventually<T>(look: () => T | Promise<T>, patience = 10_000): Promise<T> {
   const end = performance.now() + patience * slowness;
-  for (;;) {
+  for (let pause = 1; ; pause = Math.min(2 * pause, 10)) {
     try {
       return await look();
     } catch (error) {
       if (performance.now() > end) throw error;
     }
-    await sleep(10); // between two looks
+    await sleep(pause); // between two looks
   }
 }
 

@@ -10,7 +10,7 @@ export function skip(context: Mocha.Context, reason: string): never {
   const isHook = (test as { readonly type?: string } | undefined)?.type === 'hook';
   const ofAll = isHook && test?.title.startsWith('"before all"') === true;
   const skipped = ofAll ? test?.parent : isHook ? currentTest : test;
-  if (skipped !== undefined) reasons.set(skipped, reason);
+  if (skipped !== undefined) giveReason(skipped, reason);
   return context.skip();
 }
 
@@ -20,7 +20,7 @@ export function skipping(reason: string): {
   readonly describe: Mocha.PendingSuiteFunction;
 } {
   const noted = <T extends object>(skipped: T): T => {
-    reasons.set(skipped, reason);
+    giveReason(skipped, reason);
     return skipped;
   };
   return {
@@ -30,6 +30,11 @@ export function skipping(reason: string): {
       return typeof skipped === 'object' ? noted(skipped) : skipped;
     },
   };
+}
+
+/** Of a test, or of an object that stands for one that another process has skipped. */
+export function giveReason(skipped: object, reason: string): void {
+  reasons.set(skipped, reason);
 }
 
 /** Why a test was skipped: what was said of it, or of a suite that it belongs to. */

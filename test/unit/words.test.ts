@@ -105,12 +105,14 @@ function plain(text: string): string {
     .toLowerCase();
 }
 
-function found(text: string, { words }: Rule): { line: number; word: string }[] {
+/** The text to which rules are applied: without what is allowed. */
+function checkedText(text: string): string {
   const blank = (match: string): string => match.replaceAll(/[^\n]/g, ' ');
-  const checked = ALLOWED.reduce(
-    (rest, allowed) => rest.replaceAll(spaced(allowed), blank),
-    plain(text),
-  );
+  return ALLOWED.reduce((rest, allowed) => rest.replaceAll(spaced(allowed), blank), plain(text));
+}
+
+/** @param checked from `checkedText`. */
+function found(checked: string, { words }: Rule): { line: number; word: string }[] {
   return [...checked.matchAll(spaced(words))].map(({ 0: word, index }) => ({
     line: checked.slice(0, index).split('\n').length,
     word: word.replaceAll(/\s+/g, ' '),
@@ -139,25 +141,26 @@ function read(scope: Scope): [path: string, text: string][] {
 describe('The words of the documents and the code', () => {
   for (const scope of ['documents', 'lib', 'cpp'] as const) {
     it(`No word that a term of the field has replaced stands in ${scope}`, () => {
-      const all = read(scope).flatMap(([path, text]) =>
-        RULES.filter(({ still = [] }) => !still.some((start) => path.startsWith(start))).flatMap(
-          (rule) => [
-            ...found(path, rule).map(
-              ({ word }) => `${path}: "${word}" in the name; instead: ${rule.instead}`,
-            ),
-            ...found(text, rule).map(
-              ({ line, word }) => `${path}:${line}: "${word}"; instead: ${rule.instead}`,
-            ),
-          ],
-        ),
-      );
+      const all = read(scope).flatMap(([path, text]) => {
+        const [name, content] = [checkedText(path), checkedText(text)];
+        return RULES.filter(
+          ({ still = [] }) => !still.some((start) => path.startsWith(start)),
+        ).flatMap((rule) => [
+          ...found(name, rule).map(
+            ({ word }) => `${path}: "${word}" in the name; instead: ${rule.instead}`,
+          ),
+          ...found(content, rule).map(
+            ({ line, word }) => `${path}:${line}: "${word}"; instead: ${rule.instead}`,
+          ),
+        ]);
+      });
       expect(all.join('\n')).to.equal('');
     });
   }
 
   it('A word is found in identifiers, in comments over two lines and in texts, and what is allowed is not', () => {
     const words = (text: string): string[] =>
-      RULES.flatMap((rule) => found(text, rule)).map(({ word }) => word);
+      RULES.flatMap((rule) => found(checkedText(text), rule)).map(({ word }) => word);
     expect(words('killGuard(kept_container)')).to.deep.equal(['kept container', 'guard']);
     expect(words(' * as an ordinary\n * user of the machine')).to.deep.equal(['ordinary user']);
     expect(words('half a second after $HOME/x, the lower half of it')).to.deep.equal([]);

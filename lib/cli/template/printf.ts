@@ -58,6 +58,8 @@ function plain(value: unknown): string {
 }
 
 function pad(text: string, width: number, flags: string, verb: string): string {
+  // A character has at most two units: nothing need be counted of a long text.
+  if (text.length >= 2 * width) return text;
   const missing = width - [...text].length;
   if (missing <= 0) return text;
   if (flags.includes('-')) return text + ' '.repeat(missing);

@@ -12,6 +12,7 @@ import type { LogEntry } from '../../../lib/engine/logs/log-entry.js';
 import { SupervisorConnection } from '../../../lib/engine/supervisor/supervisor-connection.js';
 import { Output } from '../../../lib/engine/start/streams.js';
 import { waitFor } from '../../../lib/engine/container/wait-for.js';
+import { sampleSize } from '../../support/sample.js';
 
 const LIBRARY = fileURLToPath(new URL('../../../../lib', import.meta.url));
 
@@ -82,7 +83,7 @@ describe('captured output', () => {
     const patterns = [[1], [1, 4096], [1, 4095, 3], [7, 65_536], [100_000, 1], [4097]];
     for (const sizes of patterns) {
       const output = new Output(1, Infinity, undefined);
-      const size = 2_000_000;
+      const size = sampleSize(2_000_000);
       // Its own memory, as what a supervisor sends.
       for (const part of cut(Buffer.alloc(size, 'x'), sizes)) output.takeCopy(Buffer.from(part));
       const blocks = new Set<ArrayBufferLike>();

@@ -43,18 +43,30 @@ function has(shell: string): boolean {
   return spawnSync(shell, ['-c', 'true']).status === 0;
 }
 
-/** Words that bash offers; the last one is what is being typed. */
-function offers(...words: readonly string[]): readonly string[] {
+/** For each line, the words that bash offers; the last word of a line is what is being typed. One bash answers all of them. */
+function offers(lines: readonly (readonly string[])[]): readonly (readonly string[])[] {
   const script = `source "$0" || exit 1
-    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
-    _caisson caisson "\${COMP_WORDS[COMP_CWORD]}" "\${COMP_WORDS[COMP_CWORD-1]}" || exit 1
-    printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const output = execFileSync('bash', ['-uc', script, join(dir, 'bash'), 'caisson', ...words], {
+    while read -r -d '' count; do
+      COMP_WORDS=(caisson) COMP_CWORD=$count
+      for ((; count > 0; count--)); do
+        IFS= read -r -d '' word || exit 1
+        COMP_WORDS+=("$word")
+      done
+      (
+        _caisson caisson "\${COMP_WORDS[COMP_CWORD]}" "\${COMP_WORDS[COMP_CWORD-1]}" || exit 1
+        printf '%s\\n' "\${COMPREPLY[@]}"
+      ) </dev/null || exit 1
+      printf '\\0'
+    done`;
+  const output = execFileSync('bash', ['-uc', script, join(dir, 'bash')], {
+    input: lines.map((words) => [words.length, ...words, ''].join('\0')).join(''),
     encoding: 'utf8',
     cwd: join(dir, 'here'),
     env: environment(),
   });
-  return output.split('\n').filter((line) => line !== '');
+  const answers = output.split('\0').slice(0, -1);
+  expect(answers.length, 'answers').to.equal(lines.length);
+  return answers.map((answer) => answer.split('\n').filter((line) => line !== ''));
 }
 
 describe('completion for bash', () => {
@@ -150,20 +162,24 @@ describe('completion for bash', () => {
     ],
     [['nope', ''], []],
   ];
-  for (const [words, expected] of cases) {
+  let answers: ReturnType<typeof offers>;
+  before(() => (answers = offers(cases.map(([words]) => words))));
+  for (const [index, [words, expected]] of cases.entries()) {
     it(`The words after "caisson ${words.join(' ')}" are completed: ${expected.join(' ')}`, () => {
-      expect([...offers(...words)].sort()).to.deep.equal([...expected].sort());
+      expect([...answers[index]!].sort()).to.deep.equal([...expected].sort());
     });
   }
 
   it('The script offers every command and every flag', () => {
+    const [first, ...ofCommands] = offers([
+      [''],
+      ...COMMANDS.map(({ spec }) => [...spec.name.split(' '), '--']),
+    ]);
     const commands = COMMANDS.map(({ spec }) => spec.name.split(' ')[0]!);
-    expect([...offers('')].sort()).to.deep.equal([...new Set([...commands, 'container'])].sort());
-    for (const { spec } of COMMANDS) {
+    expect([...first!].sort()).to.deep.equal([...new Set([...commands, 'container'])].sort());
+    for (const [index, { spec }] of COMMANDS.entries()) {
       const flags = spec.flags.map(({ long }) => `--${long}`);
-      expect([...offers(...spec.name.split(' '), '--')].sort(), spec.name).to.deep.equal(
-        flags.sort(),
-      );
+      expect([...ofCommands[index]!].sort(), spec.name).to.deep.equal(flags.sort());
     }
   });
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { markStringMap, markStruct } from '../../../../lib/docker/go-values.js';
 import { TemplateError } from '../../../../lib/cli/template/error.js';
 import { type ExecuteOptions, parseTemplate } from '../../../../lib/cli/template/go-template.js';
+import { anyCodePoint } from '../../../support/code-points.js';
 import { sampleSize } from '../../../support/sample.js';
 
 const DATA = {
@@ -287,7 +288,12 @@ describe('templates: any template', () => {
   }
 
   it('Templates end, and fail with no error but their own', () => {
-    for (const source of [words, spaced, action, fc.string({ unit: 'binary', maxLength: 60 })]) {
+    for (const source of [
+      words,
+      spaced,
+      action,
+      fc.string({ unit: anyCodePoint, maxLength: 60 }),
+    ]) {
       fc.assert(
         fc.property(source, (text) => check(text, DATA)),
         { numRuns: sampleSize(2000) },

@@ -1,0 +1,178 @@
+/**
+ * Runs mocha in several processes at once, each of which runs its files one after the other, and prints one report of all: what
+ * stands in one outermost `describe` together, and one summary at the end.
+ *
+ *   node dist/test/support/lanes.js spec|dot [MOCHA ARGUMENTS] -- MOCHA ARGUMENTS [-- MOCHA ARGUMENTS]…
+ *
+ * The arguments before the first `--` are for each lane. The exit code is 1 if a test or a lane has failed.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import DotReporter from './dot-reporter.js';
+import type { LaneError, LaneEvent, LaneTest } from './lane-events.js';
+import Reporter from './reporter.js';
+import { giveReason } from './skip.js';
+
+const REPORTERS: Readonly<Record<string, typeof Reporter | typeof DotReporter>> = {
+  spec: Reporter,
+  dot: DotReporter,
+};
+const MOCHA = fileURLToPath(import.meta.resolve('mocha/bin/mocha.js'));
+const LANE_REPORTER = fileURLToPath(new URL('lane-reporter.js', import.meta.url));
+
+/** A stand-in for mocha's runner, from which a reporter gets the events of all lanes. */
+class Lanes {
+  private readonly runner = Object.assign(new EventEmitter(), {
+    stats: { suites: 0, tests: 0, passes: 0, pending: 0, failures: 0, duration: 0 },
+  });
+  private readonly began = performance.now();
+  private readonly children = new Set<ChildProcess>();
+
+  constructor(reporter: typeof Reporter | typeof DotReporter) {
+    new reporter(this.runner as unknown as Mocha.Runner, {});
+    this.runner.emit('start');
+    this.runner.emit('suite', { root: true, title: '' });
+  }
+
+  /** @returns when a process has ended that runs these tests. */
+  async run(name: string, args: readonly string[]): Promise<void> {
+    const child = fork(MOCHA, ['--reporter', LANE_REPORTER, ...args]);
+    const lane = new Lane((event, test, error) => this.emit(event, test, error));
+    child.on('message', (event) => lane.take(event as LaneEvent));
+    this.children.add(child);
+    lane.close(name, await ended(child));
+    this.children.delete(child);
+  }
+
+  kill(): void {
+    for (const child of this.children) child.kill();
+  }
+
+  /** Prints the summary. */
+  end(): number {
+    const { stats } = this.runner;
+    stats.duration = performance.now() - this.began;
+    this.runner.emit('suite end', { root: true });
+    this.runner.emit('end');
+    return stats.failures;
+  }
+
+  private emit(name: string, subject?: object, error?: LaneError): void {
+    const { stats } = this.runner;
+    if (name === 'pass') stats.passes++;
+    if (name === 'pending') stats.pending++;
+    if (name === 'fail') stats.failures++;
+    this.runner.emit(name, subject, error);
+  }
+}
+
+async function ended(child: ChildProcess): Promise<string> {
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  return signal ?? `exit code ${code}`;
+}
+
+/** The events of one process. Those within an outermost suite are kept until it has ended. */
+class Lane {
+  private readonly tests = new Map<string, object>();
+  private waiting: (() => void)[] = [];
+  private depth = 0;
+  private over = false;
+  private failed = false;
+
+  constructor(private readonly emit: (name: string, subject?: object, error?: LaneError) => void) {}
+
+  take(event: LaneEvent): void {
+    switch (event.kind) {
+      case 'suite':
+        this.depth++;
+        this.pass(() => this.emit('suite', { title: event.title }));
+        break;
+      case 'suite end':
+        this.depth--;
+        this.pass(() => this.emit('suite end', {}));
+        break;
+      case 'pending': {
+        const test = this.testOf(event.test);
+        giveReason(test, event.reason);
+        this.pass(() => this.emit('pending', test));
+        break;
+      }
+      case 'pass':
+        this.pass(() => this.emit('pass', this.testOf(event.test)));
+        break;
+      case 'fail':
+        this.failed = true;
+        this.pass(() => this.emit('fail', this.testOf(event.test), toError(event.error)));
+        break;
+      case 'end':
+        this.over = true;
+        break;
+    }
+  }
+
+  /** What is kept is told; a process that has not come to its end, or says that it failed without a failed test, is a failure. */
+  close(name: string, outcome: string): void {
+    this.release();
+    const sound = this.over && (outcome === 'exit code 0' || this.failed);
+    if (sound) return;
+    while (this.depth-- > 0) this.emit('suite end', {});
+    const title = `${name} ended with ${outcome}${this.over ? '' : ' before the end of its tests'}`;
+    const error = new Error('what it printed is above');
+    error.stack = error.message;
+    this.emit('fail', { title, titlePath: () => [title] }, error as LaneError);
+  }
+
+  private pass(tell: () => void): void {
+    this.waiting.push(tell);
+    if (this.depth === 0) this.release();
+  }
+
+  private release(): void {
+    const { waiting } = this;
+    this.waiting = [];
+    for (const tell of waiting) tell();
+  }
+
+  /** The same object each time: a test can fail twice, and a reporter puts its errors together. */
+  private testOf({ id, title, titlePath, duration, slow }: LaneTest): object {
+    const test = this.tests.get(id) ?? {
+      title,
+      duration,
+      titlePath: () => titlePath,
+      slow: () => slow,
+    };
+    this.tests.set(id, test);
+    return test;
+  }
+}
+
+/** Reporters distinguish errors from what else can be thrown. */
+function toError({ cause, ...fields }: LaneError): LaneError & Error {
+  return Object.assign(new Error(fields.message), fields, cause && { cause: toError(cause) });
+}
+
+const [reporterName = '', ...args] = process.argv.slice(2);
+const groups = args.reduce<string[][]>(
+  (sum, arg) => {
+    if (arg === '--') sum.push([]);
+    else sum.at(-1)!.push(arg);
+    return sum;
+  },
+  [[]],
+);
+const [common = [], ...own] = groups;
+const reporter = REPORTERS[reporterName];
+if (reporter === undefined || own.length === 0)
+  throw new Error('usage: lanes.js spec|dot [MOCHA ARGUMENTS] -- MOCHA ARGUMENTS [-- …]');
+// The lanes get it from the terminal too, and end with their summary.
+process.on('SIGINT', () => undefined);
+const lanes = new Lanes(reporter);
+process.on('SIGTERM', () => {
+  lanes.kill();
+  process.exit(128 + 15);
+});
+await Promise.all(
+  own.map((of, index) => lanes.run(`mocha ${index + 1} of ${own.length}`, [...common, ...of])),
+);
+process.exitCode = lanes.end() > 0 ? 1 : 0;
