@@ -50,8 +50,9 @@ const lines = readFileSync(at, 'utf8').split('\n');
 // By file: a row for each existing file, a column for each run.
 const byFile = tableIn(lines, 'Tests');
 const runs = [...new Set([...byFile.head.slice(1), run])].sort();
-const files = readdirSync(new URL('../test/integration', import.meta.url))
+const files = readdirSync(new URL('../test/integration', import.meta.url), { recursive: true })
   .filter((name) => name.endsWith('.test.ts'))
+  .sort()
   .map((name) => name.slice(0, -'.test.ts'.length));
 const table = new Map(files.map((file) => [file, new Map()]));
 for (const [file, ...values] of byFile.rows)

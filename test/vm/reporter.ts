@@ -1,10 +1,13 @@
 /**
- * Mocha's usual report, and for each file of tests that has been gone through a line that scripts/record-platform.mjs reads: also
- * of a run that is stopped by its time limit.
+ * Mocha's usual report, and one line for each finished test file that scripts/record-platform.mjs reads, so that the
+ * results of a run that is stopped by its time limit are recorded too.
  */
-import { basename } from 'node:path';
+import { relative, resolve } from 'node:path';
 import SkipReporter from '../support/reporter.js';
 import { sampled } from '../support/sample.js';
+
+/** The parent of what the lines name: `exec`, `hardening/limits`. */
+const directory = resolve(import.meta.dirname, '../integration');
 
 const tally = { file: '', passed: 0, skipped: 0, failed: 0 };
 
@@ -12,7 +15,7 @@ function tell(): void {
   const { file, passed, skipped, failed } = tally;
   if (passed + skipped + failed > 0)
     console.log(
-      `tally: ${basename(file).replace(/\.test\.js$/, '')} ${passed} ${skipped} ${failed} ${sampled.taken}/${sampled.of}`,
+      `tally: ${relative(directory, file).replace(/\.test\.js$/, '')} ${passed} ${skipped} ${failed} ${sampled.taken}/${sampled.of}`,
     );
   Object.assign(tally, { passed: 0, skipped: 0, failed: 0 });
   Object.assign(sampled, { taken: 0, of: 0 });
