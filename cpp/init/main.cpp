@@ -107,6 +107,9 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   if (count == 3 && equal(arguments[1], "teardown")) tear_down_main(descriptor(arguments[2]));
   if (count == 4 && equal(arguments[1], "cleanup"))
     cleanup_main(descriptor(arguments[2]), descriptor(arguments[3]));
+  if (count == 4 && equal(arguments[1], "resolver"))
+    resolver_main(descriptor(arguments[2]), arguments[3]);
+  if (count == 3 && equal(arguments[1], "resolve")) resolve_main(descriptor(arguments[2]));
   if (count == 3 && equal(arguments[1], "probe")) probe_main(arguments[2]);
   sys::exit_group(kUsage);
 }

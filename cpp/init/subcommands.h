@@ -50,6 +50,14 @@ Page* map_page(int page_fd, uint64_t& size);
 [[noreturn]] void helper_main(int channel, int container, int users, int network, uint64_t place,
                               uint64_t ready, const char* program, char** arguments);
 
+// `caisson-init resolver INIT DIRECTORY`: outside; the broker of the resolver with that directory,
+// which becomes a child of the machine's init. What was started ends with 0 as soon as there is one
+// to connect to, or with an errno.
+[[noreturn]] void resolver_main(int init_fd, const char* directory);
+
+// `caisson-init resolve CHANNEL`: outside; the broker's worker.
+[[noreturn]] void resolve_main(int channel);
+
 // `caisson-init teardown CHANNEL`: outside; runs a teardown that needs the rights of the root of a
 // rootless container. After the messages of enter_user_namespace, the program is sent through the
 // channel, and an error record is returned: without a number if everything has been removed.

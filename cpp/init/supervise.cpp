@@ -7,21 +7,12 @@
 #include "../base/kernel.h"
 #include "../base/sys.h"
 #include "../supervisor/supervisor.h"
+#include "orphan.h"
 #include "subcommands.h"
 #include "user_namespace.h"
 
 namespace caisson {
 namespace {
-
-// Detaches from the process that started it: the supervisor's parent is the machine's init.
-void become_orphan() {
-#if defined(__x86_64__)
-  const long forked = sys::call(__NR_fork);
-#else
-  const long forked = sys::call(__NR_clone, SIGCHLD, 0, 0, 0, 0);
-#endif
-  if (forked != 0) sys::exit_group(forked < 0 ? 1 : 0);
-}
 
 void* const kFailed = reinterpret_cast<void*>(-1);
 

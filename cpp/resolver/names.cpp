@@ -3,21 +3,20 @@
 namespace caisson {
 
 bool Names::set(size_t slot, const uint8_t* bytes, size_t size) {
-  Entry& entry = entries_[slot];
-  entry.used = false;
-  if (size > sizeof entry.bytes) return false;
-  __builtin_memcpy(entry.bytes, bytes, size);
-  entry.used = Registration::decode(entry.bytes, size, entry.registration);
+  used_[slot] = false;
+  if (size > kMaxRegistration) return false;
+  __builtin_memcpy(bytes_[slot], bytes, size);
+  used_[slot] = Registration::decode(bytes_[slot], size, registrations_[slot]);
   if (slot >= end_) end_ = slot + 1;
-  return entry.used;
+  return used_[slot];
 }
 
 // All containers with that name in one network.
 void Names::collect(View network, View name, uint8_t family, Address* addresses, size_t room,
                     Found& found) const {
   for (size_t slot = 0; slot < end_; ++slot) {
-    if (!entries_[slot].used) continue;
-    entries_[slot].registration.each_network([&](const MemberNetwork& member) {
+    if (!used_[slot]) continue;
+    registrations_[slot].each_network([&](const MemberNetwork& member) {
       if (!same_bytes(member.id, network)) return true;
       bool has_name = false;
       member.each_name([&](View one) { return !(has_name = same_name(one, name)); });
@@ -36,7 +35,7 @@ void Names::collect(View network, View name, uint8_t family, Address* addresses,
 Names::Found Names::find_in(size_t asker, View name, View network, uint8_t family,
                             Address* addresses, size_t room) const {
   Found found;
-  entries_[asker].registration.each_network([&](const MemberNetwork& own) {
+  registrations_[asker].each_network([&](const MemberNetwork& own) {
     if (network.size == 0 || same_name(own.name, network))
       collect(own.id, name, family, addresses, room, found);
     return found.count == 0;
@@ -46,7 +45,7 @@ Names::Found Names::find_in(size_t asker, View name, View network, uint8_t famil
 
 Names::Found Names::find(size_t asker, View name, uint8_t family, Address* addresses,
                          size_t room) const {
-  if (!entries_[asker].used || name.size == 0) return {};
+  if (!used_[asker] || name.size == 0) return {};
   Found found = find_in(asker, name, {}, family, addresses, room);
   // Names may contain dots, those of networks too: every division is tried.
   for (size_t dot = name.size; !found.known && dot-- > 0;) {
@@ -60,11 +59,11 @@ Names::Found Names::find(size_t asker, View name, uint8_t family, Address* addre
 
 bool Names::find_name(size_t asker, const Address& address, View& name, View& network) const {
   bool found = false;
-  if (!entries_[asker].used) return false;
-  entries_[asker].registration.each_network([&](const MemberNetwork& own) {
+  if (!used_[asker]) return false;
+  registrations_[asker].each_network([&](const MemberNetwork& own) {
     for (size_t slot = 0; slot < end_ && !found; ++slot) {
-      if (!entries_[slot].used) continue;
-      entries_[slot].registration.each_network([&](const MemberNetwork& member) {
+      if (!used_[slot]) continue;
+      registrations_[slot].each_network([&](const MemberNetwork& member) {
         if (!same_bytes(member.id, own.id)) return true;
         bool has_address = false;
         member.each_address([&](const Address& one) { return !(has_address = one == address); });

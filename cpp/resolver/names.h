@@ -13,10 +13,10 @@ class Names {
  public:
   // False if it is not a registration; then the slot is empty.
   bool set(size_t slot, const uint8_t* bytes, size_t size);
-  void clear(size_t slot) { entries_[slot].used = false; }
+  void clear(size_t slot) { used_[slot] = false; }
   // Null if the slot is empty.
   const Registration* at(size_t slot) const {
-    return entries_[slot].used ? &entries_[slot].registration : nullptr;
+    return used_[slot] ? &registrations_[slot] : nullptr;
   }
 
   struct Found {
@@ -38,13 +38,10 @@ class Names {
   void collect(View network, View name, uint8_t family, Address* addresses, size_t room,
                Found& found) const;
 
-  struct Entry {
-    bool used;
-    Registration registration;
-    uint8_t bytes[kMaxRegistration];
-  };
-  // Of most entries only the first page is ever touched.
-  Entry entries_[kMaxRegistrations];
+  bool used_[kMaxRegistrations] = {};
+  Registration registrations_[kMaxRegistrations];
+  // Of which only those pages are ever touched that are used.
+  uint8_t bytes_[kMaxRegistrations][kMaxRegistration];
   size_t end_ = 0;  // behind the last slot that was ever used
 };
 

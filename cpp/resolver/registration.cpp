@@ -32,8 +32,8 @@ bool is_network(const MemberNetwork& network) {
 }  // namespace
 
 const uint8_t* RegistrationReader::take(size_t size) {
-  ok_ = ok_ && size <= left();
-  if (!ok_) return nullptr;
+  failed_ = failed_ || size > left();
+  if (failed_) return nullptr;
   const uint8_t* const taken = at_;
   at_ += size;
   return taken;
@@ -61,8 +61,8 @@ View RegistrationReader::text() {
 
 Address RegistrationReader::address() {
   const uint8_t family = byte();
-  ok_ = ok_ && (family == 4 || family == 6);
-  if (!ok_) return {};
+  failed_ = failed_ || (family != 4 && family != 6);
+  if (failed_) return {};
   const uint8_t* const taken = take(family == 4 ? 4 : 16);
   if (taken == nullptr) return {};
   return family == 4 ? Address::v4(taken) : Address::v6(taken);

@@ -47,7 +47,7 @@ class RegistrationReader {
   View text();
   Address address();
 
-  bool ok() const { return ok_; }
+  bool ok() const { return !failed_; }
   size_t left() const { return static_cast<size_t>(end_ - at_); }
 
  private:
@@ -55,7 +55,7 @@ class RegistrationReader {
 
   const uint8_t* at_ = nullptr;
   const uint8_t* end_ = nullptr;
-  bool ok_ = true;
+  bool failed_ = false;
 };
 
 // One network of a container. The visitors return false to end the walk.
@@ -79,7 +79,8 @@ struct MemberNetwork {
   }
 };
 
-// A decoded message; it refers to the bytes.
+// A decoded message; it refers to the bytes. One of zeros has nothing, so that a table of them
+// needs no memory before it is used.
 class Registration {
  public:
   // False if anything is wrong with it; `size` is that of the whole message.
@@ -87,7 +88,7 @@ class Registration {
   // The size that the message with this prefix will have; 0 if it is too large or too small.
   static size_t size_of(const uint8_t* prefix);
 
-  RegistrationKind kind = RegistrationKind::kEnd;
+  RegistrationKind kind{};
   bool forwards = false;
   View id;
   Server servers[kMaxServers];

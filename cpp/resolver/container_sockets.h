@@ -1,0 +1,19 @@
+// The sockets of a container's name server, in its network namespace.
+#pragma once
+
+#include "../base/result.h"
+#include "../base/unique_fd.h"
+
+namespace caisson {
+
+struct ContainerSockets {
+  UniqueFd datagrams, listener;
+};
+
+// Both are bound to 127.0.0.11, port 53, as Docker's embedded DNS server seems to be. A process of
+// the container that listens on that port of all addresses is in the way, by TCP always, by UDP if
+// it does not set SO_REUSEADDR (EADDRINUSE). `own` is this process's network namespace, to which it
+// returns; EINVAL if the process of the pidfd has none of its own.
+Status open_in_container(int pidfd, int own, ContainerSockets& sockets);
+
+}  // namespace caisson

@@ -1,0 +1,109 @@
+#include "worker.h"
+
+#include "../base/fd_message.h"
+
+namespace caisson {
+namespace {
+
+constexpr uint64_t kMillisecond = 1'000'000;
+
+// The earliest of these and `next`, where 0 is none.
+template <size_t N>
+uint64_t earliest(const uint64_t (&due)[N], uint64_t next) {
+  for (const uint64_t one : due)
+    if (one != 0 && (next == 0 || one < next)) next = one;
+  return next;
+}
+
+}  // namespace
+
+bool Worker::open(int channel) {
+  channel_ = channel;
+  return epoll_.open() && epoll_.add(channel_, Source::kChannel, 0, EPOLLIN);
+}
+
+void Worker::run() {
+  for (;;) {
+    epoll_.wait(milliseconds_left(), [this](const SourceEvent& event) { handle(event); });
+    handle_deadlines();
+  }
+}
+
+void Worker::handle(const SourceEvent& event) {
+  // Of what an earlier event has closed there may be events that were fetched with it. None of
+  // these functions waits, so that one for another descriptor does no harm.
+  switch (event.source) {
+    case Source::kChannel:
+      return take_messages();
+    case Source::kDatagrams:
+      return receive_datagrams(event.index);
+    case Source::kListener:
+      return accept(event.index);
+    case Source::kConnection:
+      return handle_connection(event.index, event.events);
+    case Source::kUpstream:
+      return handle_upstream(event.index, event.events);
+  }
+}
+
+void Worker::take_messages() {
+  ChannelMessage message;
+  int fds[kMaxPassedFds];
+  for (;;) {
+    auto received = receive_message(channel_, &message, sizeof message, fds);
+    if (!received.ok() && received.error().number == EAGAIN) return;
+    // Whatever else is wrong with it, another worker does better.
+    if (!received.ok() || received.value().size < sizeof message.head) sys::exit_group(0);
+    const Received& got = received.value();
+    if (message.head.slot >= kMaxRegistrations) sys::exit_group(1);
+    if (message.head.kind == ChannelKind::kClear)
+      clear(message.head.slot);
+    else
+      set(message, got.size - sizeof message.head, got.fd_count == 2 ? fds : nullptr);
+  }
+}
+
+void Worker::set(const ChannelMessage& message, size_t size, const int* sockets) {
+  const uint32_t slot = message.head.slot;
+  if (sockets != nullptr) clear(slot);
+  Container& container = containers_[slot];
+  if (!names_.set(slot, message.registration, size)) sys::exit_group(1);
+  if (sockets == nullptr) return;
+  container.used = true;
+  container.datagrams = sockets[0];
+  container.listener = sockets[1];
+  if (!epoll_.add(container.datagrams, Source::kDatagrams, slot, EPOLLIN) ||
+      !epoll_.add(container.listener, Source::kListener, slot, EPOLLIN))
+    sys::exit_group(1);
+}
+
+void Worker::clear(uint32_t slot) {
+  Container& container = containers_[slot];
+  names_.clear(slot);
+  if (!container.used) return;
+  for (uint32_t i = 0; i < kMaxConnections; ++i)
+    if (connections_[i].used && connections_[i].slot == slot) close_connection(i);
+  for (uint32_t i = 0; i < kMaxPending; ++i)
+    if (pending_[i].used && pending_[i].client.slot == slot) drop(i);
+  sys::close(container.datagrams);
+  sys::close(container.listener);
+  container.used = false;
+  ++container.generation;
+}
+
+int Worker::milliseconds_left() const {
+  const uint64_t next = earliest(pending_due_, earliest(connection_due_, 0));
+  if (next == 0) return -1;
+  const uint64_t now = sys::monotonic();
+  return next <= now ? 0 : static_cast<int>((next - now + kMillisecond - 1) / kMillisecond);
+}
+
+void Worker::handle_deadlines() {
+  const uint64_t now = sys::monotonic();
+  for (uint32_t i = 0; i < kMaxPending; ++i)
+    if (pending_due_[i] != 0 && pending_due_[i] <= now) ask_next(i);
+  for (uint32_t i = 0; i < kMaxConnections; ++i)
+    if (connection_due_[i] != 0 && connection_due_[i] <= now) close_connection(i);
+}
+
+}  // namespace caisson
