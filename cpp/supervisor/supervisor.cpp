@@ -54,8 +54,12 @@ Supervisor::Supervisor(const SupervisorConfig& config, int init_fd, int lock)
 }
 
 void Supervisor::run(int first) {
-  if (first >= 0 && clients_.first().open(first))
+  if (first >= 0 && clients_.first().open(first)) {
     clients_.first().attached = static_cast<uint8_t>(config_.header().attach);
+    // What the client has asked for is in the configuration. It cannot connect again, so it does
+    // not make room for others.
+    clients_.first().asked = true;
+  }
   if (config_.has(kSupervisorGated) && !await_begin()) return;
   if (!open_paths()) return;
   const bool started = start();

@@ -1,9 +1,12 @@
 /** Clients of detached containers: streams, terminals, back-pressure, and output that is not lost. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Attached } from '../../lib/engine/supervisor/attached.js';
 import type { Container } from '../../lib/engine/container/container.js';
+import { MAX_CLIENTS } from '../../lib/engine/container/supervisor-client.js';
 import {
   DetachedContainers,
   logBytes,
@@ -131,6 +134,26 @@ describe('attached clients', function () {
       for await (const line of client) lines.push(line);
       expect(lines).to.deep.equal(Array.from({ length: 1000 }, (_, i) => `${i + 1}`));
       expect((await client).exitCode).to.equal(0);
+    });
+
+    it('Attached clients stay when many others connect', async () => {
+      const { container, client } = await detached.startAttached('read line; exit 6', {
+        openStdin: true,
+        stdinOnce: true,
+      });
+      await client.started;
+      const path = join(shop.directory, 'run/supervisors', container.id);
+      const others = Array.from({ length: MAX_CLIENTS + 6 }, () => connect(path));
+      try {
+        let closed = 0;
+        for (const other of others) other.on('close', () => closed++).resume();
+        // All but MAX_CLIENTS have had to leave: one of those is the client.
+        await eventually(() => expect(closed).to.equal(7));
+        client.stdin!.end('go\n');
+        expect(await client).to.include({ exitCode: 6 });
+      } finally {
+        for (const other of others) other.destroy();
+      }
     });
   });
 

@@ -83,11 +83,19 @@ describe('exec', function () {
     return stdout.trimEnd();
   };
 
-  /** Children and descriptors. Whether a child runs or sleeps at this moment says nothing; a zombie does. */
-  const ownThings = () => [
-    ...childrenOf(process.pid).map((child) => child.replace(/ [RSD]$/, '')),
-    ...openDescriptors(),
-  ];
+  /**
+   * Children and descriptors, as soon as no thread removes the files of earlier containers. Whether a child runs or
+   * sleeps at this moment says nothing; a zombie does.
+   */
+  const ownThings = () =>
+    eventually(() => {
+      const descriptors = openDescriptors();
+      expect(descriptors.filter((path) => path.includes('/data/containers/'))).to.deep.equal([]);
+      return [
+        ...childrenOf(process.pid).map((child) => child.replace(/ [RSD]$/, '')),
+        ...descriptors,
+      ];
+    });
 
   /** So many at once that every thread of the launcher has its descriptors, which it keeps. */
   const warm = async (target: ExecTarget) => {
@@ -436,13 +444,13 @@ describe('exec', function () {
     it('The end of a program leaves no process and no descriptor', async () => {
       const { target } = await contain();
       await warm(target);
-      const before = ownThings();
+      const before = await ownThings();
       for (let i = 0; i < 20; i++) {
         const { execution, gone } = startExec(place(target), i % 2 === 0 ? ['true'] : ['no']);
         await execution.catch(() => undefined);
         await gone;
       }
-      expect(ownThings()).to.deep.equal(before);
+      expect(await ownThings()).to.deep.equal(before);
     });
 
     clients.it('A program ends with its client, whatever killed the client', async () => {
@@ -530,9 +538,9 @@ describe('exec', function () {
     it('A detached program does not keep a process in its client', async () => {
       const { target } = await contain();
       await warm(target);
-      const before = ownThings();
+      const before = await ownThings();
       for (let i = 0; i < 5; i++) await startExec(place(target), ['true'], { detach: true }).gone;
-      expect(ownThings()).to.deep.equal(before);
+      expect(await ownThings()).to.deep.equal(before);
     });
 
     it('A detached program fails like any other', async () => {
