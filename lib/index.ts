@@ -55,14 +55,22 @@ export type {
   ContainerEvent,
   ContainerInfo,
   ContainerStatus,
+  EngineEvent,
   HealthResult,
   HealthStatus,
+  NetworkEvent,
   StoredConfig,
   StoredHealth,
   StoredRootfs,
   StoredState,
   StoredStatus,
 } from './engine/store/stored.js';
+export type { Networks } from './engine/networks/networks.js';
+export type { CreateNetworkOptions } from './engine/networks/create-network.js';
+export type { NetworkInfo } from './engine/networks/network-info.js';
+export type { NetworkEndpoint } from './engine/networks/endpoints.js';
+export type { Subnet } from './network/bridge/stored-network.js';
+export type { SubnetRequest } from './network/bridge/subnets.js';
 export type { Paths } from './base/roots.js';
 export type { CgroupMode } from './cgroup/layout.js';
 export type { CgroupLocation } from './cgroup/cgroup-paths.js';

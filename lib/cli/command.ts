@@ -13,7 +13,7 @@ export interface Command {
   readonly name: string;
   /** Also `caisson container NAME`. */
   readonly inContainerGroup?: true;
-  /** Other names in that group. */
+  /** Other names in that group, or in the group that the name begins with. */
   readonly aliases?: readonly string[];
   readonly load: () => Promise<CommandFunction>;
   readonly spec: () => Promise<CommandSpec>;
@@ -24,10 +24,22 @@ export interface DescribedCommand extends Pick<Command, 'inContainerGroup' | 'al
   readonly spec: CommandSpec;
 }
 
+/** All that can be typed for it after `caisson`, first its name. */
+export function namesOf({
+  name,
+  inContainerGroup,
+  aliases = [],
+}: Pick<Command, 'name' | 'inContainerGroup' | 'aliases'>): readonly string[] {
+  const group = inContainerGroup === true ? 'container ' : name.slice(0, name.lastIndexOf(' ') + 1);
+  const inGroup = inContainerGroup === true ? [name, ...aliases] : aliases;
+  return [name, ...inGroup.map((member) => `${group}${member}`)];
+}
+
 /** Commands that only have subcommands. */
 export const GROUPS: Readonly<Record<string, { usage: string; description: string } | undefined>> =
   {
     container: { usage: 'COMMAND', description: 'Manage containers' },
+    network: { usage: 'COMMAND', description: 'Manage networks' },
     explain: {
       usage: 'run [OPTIONS] IMAGE [COMMAND] [ARG...]',
       description: 'Print the steps of a command without running it',

@@ -61,7 +61,7 @@ function childOf(parent: Command, name: string): Command | undefined {
 function addEntry(parent: Command, name: string, { spec, aliases }: DescribedCommand): void {
   const { flags, usage, description, examples } = spec;
   const command = addFlags(parent.command(name), flags).usage(usage).description(description);
-  if (parent.name() === 'container') command.aliases([...(aliases ?? [])]);
+  if (parent.name() !== 'caisson') command.aliases([...(aliases ?? [])]);
   if (examples.length > 0) command.addHelpText('after', exampleText(examples));
 }
 

@@ -57,10 +57,10 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     ...(runRoot === undefined ? {} : { runRoot: absolutePath('--run-root', runRoot) }),
     ...(cgroupDriver === undefined ? {} : { cgroupDriver }),
   };
-  if (command !== 'container') return runCommand(command, args, location);
+  if (command !== 'container' && command !== 'network') return runCommand(command, args, location);
   const [member, ...memberArgs] = args;
-  if (member === undefined || member === '--help') throw new HelpRequest('container');
-  return runCommand(`container ${member}`, memberArgs, location);
+  if (member === undefined || member === '--help') throw new HelpRequest(command);
+  return runCommand(`${command} ${member}`, memberArgs, location);
 }
 
 function cgroupManager(name: string | undefined): CgroupDriver | undefined {

@@ -2,7 +2,7 @@
  * The list of commands: dispatch, help, completion and `caisson container …` all derive from it. A command's
  * implementation and its specification are loaded only when they are needed: most of a short command's time is loading.
  */
-import type { Command, DescribedCommand } from './command.js';
+import { type Command, type DescribedCommand, namesOf } from './command.js';
 
 /** In the order in which help shows them. */
 export const COMMANDS: readonly Command[] = [
@@ -133,6 +133,33 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/prune-flags.js')).CONTAINER_PRUNE,
   },
   {
+    name: 'network create',
+    load: async () => (await import('./commands/network-commands.js')).networkCreate,
+    spec: async () => (await import('./flags/network-flags.js')).NETWORK_CREATE,
+  },
+  {
+    name: 'network ls',
+    aliases: ['list'],
+    load: async () => (await import('./commands/network-commands.js')).networkLs,
+    spec: async () => (await import('./flags/network-flags.js')).NETWORK_LS,
+  },
+  {
+    name: 'network inspect',
+    load: async () => (await import('./commands/network-commands.js')).networkInspect,
+    spec: async () => (await import('./flags/network-flags.js')).NETWORK_INSPECT,
+  },
+  {
+    name: 'network rm',
+    aliases: ['remove'],
+    load: async () => (await import('./commands/network-commands.js')).networkRm,
+    spec: async () => (await import('./flags/network-flags.js')).NETWORK_RM,
+  },
+  {
+    name: 'network prune',
+    load: async () => (await import('./commands/network-commands.js')).networkPrune,
+    spec: async () => (await import('./flags/network-flags.js')).NETWORK_PRUNE,
+  },
+  {
     name: 'prune',
     load: async () => (await import('./commands/prune-commands.js')).prune,
     spec: async () => (await import('./flags/prune-flags.js')).PRUNE,
@@ -165,26 +192,24 @@ export const COMMANDS: readonly Command[] = [
 
 /** Docker's commands that caisson will have. */
 const PLANNED = new Set(
-  'commit cp diff export history image images import load network port pull push rmi save system tag volume'.split(
+  'commit cp diff export history image images import load port pull push rmi save system tag volume'.split(
     ' ',
   ),
 );
+const PLANNED_IN_NETWORK_GROUP = new Set(['network connect', 'network disconnect']);
 const PLANNED_IN_CONTAINER_GROUP = new Set(['commit', 'cp', 'diff', 'export', 'port']);
 
-/** The command of that name: one word, or `container` and one more. */
+/** The command of that name: one word, or a group and one more. */
 export function findCommand(name: string): Command | undefined {
-  const member = memberOfContainer(name);
-  return COMMANDS.find(
-    (command) =>
-      command.name === name ||
-      (member !== undefined &&
-        command.inContainerGroup === true &&
-        (command.name === member || command.aliases?.includes(member))),
-  );
+  return COMMANDS.find((command) => namesOf(command).includes(name));
 }
 
 export function isPlanned(name: string): boolean {
-  return PLANNED.has(name) || PLANNED_IN_CONTAINER_GROUP.has(memberOfContainer(name) ?? '');
+  return (
+    PLANNED.has(name) ||
+    PLANNED_IN_NETWORK_GROUP.has(name) ||
+    PLANNED_IN_CONTAINER_GROUP.has(memberOfContainer(name) ?? '')
+  );
 }
 
 function memberOfContainer(name: string): string | undefined {

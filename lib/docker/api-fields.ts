@@ -37,11 +37,15 @@ const EMPTY: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   },
   MountPoint: { Name: '', Driver: '' },
   Endpoint: { GwPriority: 0 },
+  Event: { status: '', id: '', from: '' },
+  IPAMConfig: { IPRange: '', AuxiliaryAddresses: {} },
 };
 
 /** By type: a field's name in Go, and in JSON. */
 const GO_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Container: { ID: 'Id' },
+  Network: { ID: 'Id' },
+  IPAMConfig: { AuxAddress: 'AuxiliaryAddresses' },
   HostConfig: {
     CPUShares: 'CpuShares',
     NanoCPUs: 'NanoCpus',

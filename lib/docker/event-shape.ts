@@ -1,10 +1,10 @@
 /** One event as `docker events` prints it. */
-import type { ContainerEvent } from '../engine/store/stored.js';
+import type { EngineEvent } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { markStringMap, markStruct } from './go-values.js';
 
 /** `2026-01-01T00:00:00.123456789Z container start <id> (image=host, name=web)`; in the caller's time zone. */
-export function eventLine({ type, action, id, attributes, timeNano }: ContainerEvent): string {
+export function eventLine({ type, action, id, attributes, timeNano }: EngineEvent): string {
   const pairs = Object.keys(attributes)
     .sort()
     .map((key) => `${key}=${attributes[key]}`);
@@ -27,12 +27,11 @@ function localTime(nanoseconds: bigint): string {
 }
 
 /** Docker's object. The nanoseconds are a bigint, because a number would lose their last digits. */
-export function eventShape({ type, action, id, attributes, timeNano }: ContainerEvent): object {
+export function eventShape({ type, action, id, attributes, timeNano }: EngineEvent): object {
   const nanoseconds = BigInt(timeNano);
   const event = {
-    status: action,
-    id,
-    from: attributes['image'] ?? '',
+    // Old fields, which only events of containers and images have (moby, daemon/events/events.go).
+    ...(type === 'container' ? { status: action, id, from: attributes['image'] ?? '' } : {}),
     Type: type,
     Action: action,
     Actor: markStruct('Actor', { ID: id, Attributes: markStringMap({ ...attributes }) }),

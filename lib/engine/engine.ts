@@ -7,13 +7,14 @@ import type { Container } from './container/container.js';
 import { createContainer } from './container/create-container.js';
 import type { Pruned } from './container/prune-containers.js';
 import { tearDownAbandoned } from './container/tear-down-abandoned.js';
+import { type Networks, networksOf } from './networks/networks.js';
 import { type EngineContext, type EngineOptions, openContext } from './engine-context.js';
 import type { CreateOptions } from './options/create-options.js';
 import type { RunOptions } from './options/options.js';
 import { type Execution, executionOf } from './start/execution.js';
 import { checkCall, startRun } from './start-run.js';
 import { type EventOptions, followEvents } from './store/event-log.js';
-import type { ContainerEvent, ContainerInfo } from './store/stored.js';
+import type { ContainerInfo, EngineEvent } from './store/stored.js';
 
 let contextIn: (engine: Engine) => EngineContext;
 
@@ -44,6 +45,11 @@ export class Engine {
     const context = await openContext(options);
     await tearDownAbandoned(context);
     return new Engine(context);
+  }
+
+  /** Networks with a bridge. */
+  get networks(): Networks {
+    return networksOf(this.#context.store);
   }
 
   get dataRoot(): string {
@@ -114,8 +120,8 @@ export class Engine {
     return pruneContainers(this.#context, chosen);
   }
 
-  /** What happens to detached containers, by any process: with `since` also what has happened before. */
-  events(options: EventOptions = {}): AsyncGenerator<ContainerEvent> {
+  /** What happens to detached containers and to networks, by any process: with `since` also what has happened before. */
+  events(options: EventOptions = {}): AsyncGenerator<EngineEvent> {
     return followEvents(this.#context.store.paths.runRoot, checkOptions(options));
   }
 

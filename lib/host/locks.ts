@@ -35,7 +35,7 @@ export async function withLock<T>(
     throw storageError(path, error);
   });
   try {
-    const byte = Number.parseInt(shortId(id), 16);
+    const byte = byteOf(id);
     const end = performance.now() + PATIENCE;
     for (
       let pause = 1;
@@ -59,4 +59,18 @@ export async function withLock<T>(
   } finally {
     await file.close();
   }
+}
+
+/** Whether a process holds the lock at this moment. */
+export async function isLocked(runRoot: string, id: string): Promise<boolean> {
+  const file = await open(join(runRoot, 'locks'), 'a', 0o600);
+  try {
+    return !loadNative().lockByte(file.fd, byteOf(id));
+  } finally {
+    await file.close();
+  }
+}
+
+function byteOf(id: string): number {
+  return Number.parseInt(shortId(id), 16);
 }

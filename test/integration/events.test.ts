@@ -22,7 +22,7 @@ import {
   followEvents,
 } from '../../lib/engine/store/event-log.js';
 import { ownerName } from '../../lib/host/owner.js';
-import type { ContainerEvent } from '../../lib/engine/store/stored.js';
+import type { ContainerEvent, EngineEvent } from '../../lib/engine/store/stored.js';
 import { openDescriptors } from '../support/leftovers.js';
 import { eventually, sleep } from '../support/outside.js';
 import { fixture } from '../support/paths.js';
@@ -67,7 +67,7 @@ describe('events', () => {
     expect(await actions({ until })).to.deep.equal(['0', '1', '2', '3', '4']);
     const since = '2026-01-01T00:00:02Z';
     expect(await actions({ since, until })).to.deep.equal(['2', '3', '4']);
-    const filter = ({ action }: ContainerEvent) => Number(action) % 2 === 0;
+    const filter = ({ action }: EngineEvent) => Number(action) % 2 === 0;
     expect(await actions({ since, until, filter })).to.deep.equal(['2', '4']);
   });
 

@@ -7,9 +7,11 @@ import {
   type ContainerExit,
   type ContainerInfo,
   type ContainerStatus,
+  type EngineEvent,
   type ErrorCode,
   type Execution,
   type MachineInfo,
+  type NetworkInfo,
   type RootfsImage,
   type RunOptions,
   type RunResult,
@@ -100,4 +102,21 @@ export function images(): RootfsImage {
   // @ts-expect-error: a directory has to be named.
   rootfs();
   return rootfs('/srv/root', { writable: 'none' });
+}
+
+export async function networks(engine: Engine): Promise<void> {
+  const network = await engine.networks.create('web', {
+    subnets: [{ subnet: '10.1.0.0/16', gateway: '10.1.0.1' }],
+    labels: { a: 'b' },
+  });
+  same<typeof network, NetworkInfo>();
+  same<Awaited<ReturnType<typeof engine.networks.list>>, NetworkInfo[]>();
+  const text: string | undefined = network.ipv4?.subnet;
+  await engine.networks.remove(text ?? network.id);
+  // @ts-expect-error: options that do not exist are refused.
+  await engine.networks.create('web', { subnet: '10.1.0.0/16' });
+  // @ts-expect-error: there is one driver.
+  await engine.networks.create('web', { driver: 'macvlan' });
+  same<ReturnType<Engine['events']>, AsyncGenerator<EngineEvent>>();
+  same<EngineEvent['type'], 'container' | 'network'>();
 }

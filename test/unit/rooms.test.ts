@@ -29,6 +29,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ['engine/start', 'one start, one run, one further program, and why they failed'],
   ['engine/supervisor', 'starting and talking to the process that keeps a container'],
   ['engine/container', 'the verbs of a container, its recovery and its removal'],
+  ['engine/networks', 'the verbs of networks, and their containers'],
   ['engine', 'the class Engine'],
   ['docker', 'the shapes and texts of Docker: inspect, ps, events, info'],
   ['cli', 'the command line'],

@@ -19,7 +19,7 @@ export interface Flag {
   /** The library's option for the value, which error texts of the library name. */
   readonly option?: keyof RunOptions;
   /** For shells: the possible values, or the kind of thing that the value names. */
-  readonly completes?: readonly string[] | 'file' | 'directory' | 'container';
+  readonly completes?: readonly string[] | 'file' | 'directory' | 'container' | 'network';
 }
 
 /** A flag of Docker that caisson does not have. The error names it. */
@@ -30,8 +30,9 @@ export interface UnsupportedFlag {
   readonly value: boolean;
 }
 
-/** What an argument can be: containers in some state, an image, or one of several words. */
-export type ArgumentKind = 'all' | 'running' | 'paused' | 'stopped' | 'image' | readonly string[];
+/** What an argument can be: containers in some state, a network, an image, or one of several words. */
+export type ArgumentKind =
+  'all' | 'running' | 'paused' | 'stopped' | 'network' | 'image' | readonly string[];
 
 export interface CommandSpec {
   /** As it is typed after `caisson`. */

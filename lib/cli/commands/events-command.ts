@@ -1,7 +1,7 @@
 /** `caisson events`. */
 import { matchesEvent, parseEventFilters } from '../../engine/views/event-filters.js';
 import { followEvents } from '../../engine/store/event-log.js';
-import type { ContainerEvent } from '../../engine/store/stored.js';
+import type { EngineEvent } from '../../engine/store/stored.js';
 import { parseCommandLine } from '../args/command-line.js';
 import { complain } from './each.js';
 import { eventLine, eventShape } from '../../docker/event-shape.js';
@@ -41,7 +41,7 @@ export async function events(args: readonly string[], location: EngineLocation):
 }
 
 /** As a line of text, as JSON, or by a template. */
-function writer(format: string | undefined): (event: ContainerEvent) => string {
+function writer(format: string | undefined): (event: EngineEvent) => string {
   if (format === undefined || format === '') return eventLine;
   const template = parseTemplate(format === 'json' ? '{{json .}}' : format);
   return (event) => template.execute(eventShape(event));

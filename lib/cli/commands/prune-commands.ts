@@ -1,8 +1,9 @@
 /** `caisson container prune` and `caisson prune`, which is the same as long as there is nothing else to prune. */
-import { linesOf } from '../../base/lines.js';
+import { labelsOf } from '../../engine/options/labels.js';
 import { matchesPrune, parsePruneFilters } from '../../engine/views/prune-filters.js';
 import { type CommandLine, parseCommandLine } from '../args/command-line.js';
 import { at, type EngineLocation } from '../command-context.js';
+import { isConfirmed } from './confirm.js';
 import { complain } from './each.js';
 import { CONTAINER_PRUNE, PRUNE } from '../flags/prune-flags.js';
 import { humanSize } from '../../docker/go-units.js';
@@ -18,11 +19,11 @@ export const prune: CommandFunction = (args, location) =>
 async function runPrune(line: CommandLine, location: EngineLocation): Promise<number> {
   try {
     const filters = parsePruneFilters(line.values('filter'), new Date());
-    if (!line.has('force') && !(await isConfirmed())) return 0;
+    if (!line.has('force') && !(await isConfirmed('all stopped containers'))) return 0;
     return await at(location, async (context) => {
       const { pruneContainers } = await import('../../engine/container/prune-containers.js');
-      const { removed, freed } = await pruneContainers(context, (info) =>
-        matchesPrune(filters, info),
+      const { removed, freed } = await pruneContainers(context, ({ config }) =>
+        matchesPrune(filters, { created: config.created, labels: labelsOf(config.options.labels) }),
       );
       if (removed.length > 0) print(1, `Deleted Containers:\n${removed.join('\n')}\n\n`);
       print(1, `Total reclaimed space: ${humanSize(freed)}\n`);
@@ -32,13 +33,4 @@ async function runPrune(line: CommandLine, location: EngineLocation): Promise<nu
     await complain(error);
     return 1;
   }
-}
-
-async function isConfirmed(): Promise<boolean> {
-  print(
-    1,
-    'WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ',
-  );
-  for await (const answer of linesOf(process.stdin)) return /^y(?:es)?$/i.test(answer.trim());
-  return false;
 }

@@ -46,6 +46,7 @@ __caisson_complete() {
     @running) list=$(__caisson_containers) ;;
     @paused) list=$(__caisson_containers --filter status=paused) ;;
     @stopped) list=$(__caisson_containers -a --filter status=created --filter status=exited) ;;
+    @network) list=$("\${COMP_WORDS[0]}" \${roots[@]+"\${roots[@]}"} network ls --format '{{.Name}}' 2>/dev/null) ;;
     @image) list=host ;;
     *) list=$1 ;;
   esac

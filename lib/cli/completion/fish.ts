@@ -89,6 +89,8 @@ function source(kind: string): string {
       return '(__caisson_containers -a --filter status=created --filter status=exited)';
     case '@directory':
       return '(__fish_complete_directories)';
+    case '@network':
+      return "(command caisson network ls --format '{{.Name}}' 2>/dev/null)";
     case '@image':
       return 'host';
     default:

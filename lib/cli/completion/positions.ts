@@ -1,6 +1,6 @@
 /** The positions of the command line at which a shell completes, in one form for all shells. */
 import { type CommandSpec, type Flag, GLOBAL_FLAGS } from '../args/command-spec.js';
-import { type DescribedCommand, GROUPS } from '../command.js';
+import { type DescribedCommand, GROUPS, namesOf } from '../command.js';
 
 /** A position: after caisson itself, after a group of commands, or after a command. */
 export interface Position {
@@ -9,7 +9,7 @@ export interface Position {
   readonly flags: readonly Flag[];
   /** Its subcommands, with their descriptions. */
   readonly children: readonly (readonly [name: string, description: string])[];
-  /** Words, or `@` and a kind: `@all`, `@running`, `@paused`, `@stopped`, `@image`. */
+  /** Words, or `@` and a kind: `@all`, `@running`, `@paused`, `@stopped`, `@network`, `@image`. */
   readonly argument: string;
   /** The number of arguments to which that applies. */
   readonly count: number;
@@ -19,10 +19,8 @@ export interface Position {
 
 export function positions(commands: readonly DescribedCommand[]): readonly Position[] {
   const known = new Map<string, Position>([['', group('', GLOBAL_FLAGS)]]);
-  for (const { spec, inContainerGroup, aliases = [] } of commands) {
-    add(known, spec.name, spec);
-    if (inContainerGroup !== true) continue;
-    for (const name of [spec.name, ...aliases]) add(known, `container ${name}`, spec);
+  for (const { spec, ...command } of commands) {
+    for (const path of namesOf({ ...command, name: spec.name })) add(known, path, spec);
   }
   return [...known.values()];
 }

@@ -1,5 +1,4 @@
 /** From what a caller asked for to what a container is: checked, with all defaults filled in. */
-import { splitAssignment } from '../../base/assignment.js';
 import { constants } from 'node:buffer';
 import { posix } from 'node:path';
 import type { LinuxDeviceCgroup, PosixRlimit } from '../../oci/runtime-spec.js';
@@ -11,12 +10,12 @@ import {
   checkOptions,
   conflicting,
   invalid,
-  isRecordOrList,
   plainString,
   stringList,
   unsupported,
   wholeNumber,
 } from '../../base/check.js';
+import { normalizeLabels } from './labels.js';
 import { PTY_LIMIT, SHM_SIZE } from './defaults.js';
 import { type DeviceConfig, normalizeDeviceRules, normalizeDevices } from './devices.js';
 import { normalizeEnv } from './env.js';
@@ -135,7 +134,6 @@ export interface ContainerConfig extends NetworkConfig {
 export type SharedConfig = Omit<ContainerConfig, 'args' | 'env'>;
 
 const NO_NETWORK: ['none', ''] = ['none', ''];
-const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
  * Checks everything that can be checked without looking at the host, so that a mistake is an error before
@@ -276,23 +274,6 @@ function normalizeNetwork(value: string | undefined): [ContainerConfig['network'
   if (mode !== 'pasta' && mode !== 'slirp4netns')
     throw unsupported('network', value, 'is not supported yet', 'none, host, pasta or slirp4netns');
   return [mode, plainString('network', options)];
-}
-
-function normalizeLabels(value: RunOptions['labels']): Readonly<Record<string, string>> {
-  if (value === undefined) return NO_LABELS;
-  if (!isRecordOrList(value)) throw invalid('labels', value, 'is neither a record nor an array');
-  const pairs: readonly (readonly [string, string])[] = Array.isArray(value)
-    ? stringList('labels', value).map((text) => {
-        const { name: key, value: label = '' } = splitAssignment(text);
-        return [key, label];
-      })
-    : Object.entries(value as Readonly<Record<string, string>>);
-  for (const [key, text] of pairs) {
-    if (key === '') throw invalid('labels', `=${text}`, 'has no name');
-    plainString('labels', key);
-    plainString('labels', text);
-  }
-  return Object.fromEntries(pairs);
 }
 
 export function normalizeArgs(

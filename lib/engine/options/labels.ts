@@ -1,5 +1,6 @@
 /** Labels, however they were given, and what is asked of them. */
 import { splitAssignment } from '../../base/assignment.js';
+import { invalid, isRecordOrList, plainString, stringList } from '../../base/check.js';
 import type { RunOptions } from './options.js';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -24,4 +25,24 @@ export function hasLabels(wanted: readonly string[], labels: Labels): boolean {
 export function hasLabel(text: string, labels: Labels): boolean {
   const { name: key, value } = splitAssignment(text);
   return Object.hasOwn(labels, key) && (value === undefined || labels[key] === value);
+}
+
+const NO_LABELS: Labels = Object.freeze({});
+
+/** @throws ERR_INVALID_OPTION */
+export function normalizeLabels(value: RunOptions['labels']): Readonly<Record<string, string>> {
+  if (value === undefined) return NO_LABELS;
+  if (!isRecordOrList(value)) throw invalid('labels', value, 'is neither a record nor an array');
+  const pairs: readonly (readonly [string, string])[] = Array.isArray(value)
+    ? stringList('labels', value).map((text) => {
+        const { name: key, value: label = '' } = splitAssignment(text);
+        return [key, label];
+      })
+    : Object.entries(value as Readonly<Record<string, string>>);
+  for (const [key, text] of pairs) {
+    if (key === '') throw invalid('labels', `=${text}`, 'has no name');
+    plainString('labels', key);
+    plainString('labels', text);
+  }
+  return Object.fromEntries(pairs);
 }

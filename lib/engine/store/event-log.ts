@@ -1,5 +1,5 @@
 /**
- * The events of all containers of a run root, one JSON object per line. Every process appends: O_APPEND and one write(2)
+ * The events of all containers and networks of a run root, one JSON object per line. Every process appends: O_APPEND and one write(2)
  * keep lines whole and separate, because the kernel holds the inode's lock during a write.
  */
 import { isErrno } from '../../base/errno.js';
@@ -23,7 +23,7 @@ import { invalid } from '../../base/check.js';
 import { DirectoryWatch } from '../../base/directory-watch.js';
 import { isAlive, ownerName } from '../../host/owner.js';
 import { openRotated, type RotatedFile } from '../../base/rotated-files.js';
-import type { ContainerEvent } from './stored.js';
+import type { EngineEvent } from './stored.js';
 import { parseTimeStamp, type TimeStamp } from '../../base/time-stamp.js';
 
 export const EVENT_FILE = 'events';
@@ -42,7 +42,7 @@ export function timeNanoNow(): string {
  *
  * @throws ERR_EVENT_LOG
  */
-export function appendEvent(runRoot: string, event: ContainerEvent): void {
+export function appendEvent(runRoot: string, event: EngineEvent): void {
   const path = join(runRoot, EVENT_FILE);
   const { type, action, id, attributes, timeNano } = event;
   const line = Buffer.from(`${JSON.stringify({ type, action, id, attributes, timeNano })}\n`);
@@ -118,7 +118,7 @@ export interface EventOptions {
   readonly until?: TimeStamp | undefined;
   /** Ends the reading, without an error. */
   readonly signal?: AbortSignal | undefined;
-  readonly filter?: ((event: ContainerEvent) => boolean) | undefined;
+  readonly filter?: ((event: EngineEvent) => boolean) | undefined;
 }
 
 /**
@@ -131,7 +131,7 @@ export interface EventOptions {
 export function followEvents(
   runRoot: string,
   options: EventOptions = {},
-): AsyncGenerator<ContainerEvent> {
+): AsyncGenerator<EngineEvent> {
   const now = Date.now();
   const { since, until } = options;
   checkAbortSignal(options.signal);
@@ -164,7 +164,7 @@ class EventReader {
     private readonly options: EventOptions,
   ) {}
 
-  async *events(): AsyncGenerator<ContainerEvent> {
+  async *events(): AsyncGenerator<EngineEvent> {
     const { signal } = this.options;
     using watch = new DirectoryWatch(this.runRoot);
     const unlisten = signal && onAbort(signal, watch.wake);
@@ -207,7 +207,7 @@ class EventReader {
     return this.to === undefined ? Infinity : Number(this.to / 1_000_000n) + 1 - Date.now();
   }
 
-  private async *eventsOf(file: RotatedFile): AsyncGenerator<ContainerEvent> {
+  private async *eventsOf(file: RotatedFile): AsyncGenerator<EngineEvent> {
     for (;;) {
       const lines = await file.nextLines();
       if (lines === undefined || this.aborted) return;
@@ -220,7 +220,7 @@ class EventReader {
     }
   }
 
-  private wants(event: ContainerEvent): boolean {
+  private wants(event: EngineEvent): boolean {
     const time = BigInt(event.timeNano);
     if (this.from !== undefined && time < this.from) return false;
     if (this.to !== undefined && time > this.to) return false;
@@ -232,14 +232,14 @@ class EventReader {
  * Undefined for what is no event. Behind one that was cut short, because the disk was full, there may be a
  * whole one: its beginning cannot be a part of a text, where quotes are escaped.
  */
-export function decodeEvent(line: Buffer): ContainerEvent | undefined {
+export function decodeEvent(line: Buffer): EngineEvent | undefined {
   const event = eventOf(line);
   if (event !== undefined) return event;
-  const start = line.lastIndexOf('{"type":"container"');
+  const start = line.lastIndexOf('{"type":"');
   return start > 0 ? eventOf(line.subarray(start)) : undefined;
 }
 
-function eventOf(line: Buffer): ContainerEvent | undefined {
+function eventOf(line: Buffer): EngineEvent | undefined {
   let value: unknown;
   try {
     value = JSON.parse(line.toString('utf8'));
@@ -249,7 +249,7 @@ function eventOf(line: Buffer): ContainerEvent | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { type, action, id, attributes, timeNano } = value as Record<string, unknown>;
   const whole =
-    type === 'container' &&
+    (type === 'container' || type === 'network') &&
     typeof action === 'string' &&
     typeof id === 'string' &&
     typeof attributes === 'object' &&
@@ -258,5 +258,5 @@ function eventOf(line: Buffer): ContainerEvent | undefined {
     Object.values(attributes).every((value) => typeof value === 'string') &&
     typeof timeNano === 'string' &&
     /^\d{1,19}$/.test(timeNano);
-  return whole ? (value as ContainerEvent) : undefined;
+  return whole ? (value as EngineEvent) : undefined;
 }

@@ -102,6 +102,19 @@ export interface ContainerInfo {
 }
 
 /** One line of `events`. */
+export type EngineEvent = ContainerEvent | NetworkEvent;
+
+export interface NetworkEvent {
+  readonly type: 'network';
+  readonly action: 'create' | 'destroy';
+  /** Long id. */
+  readonly id: string;
+  /** `name`, and `type`, which is the driver. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Nanoseconds since 1970, UTC. */
+  readonly timeNano: string;
+}
+
 export interface ContainerEvent {
   readonly type: 'container';
   /** Docker's: create start die kill stop pause unpause restart oom rename update exec_create attach destroy … */

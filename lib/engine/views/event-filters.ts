@@ -2,26 +2,18 @@
 import { any, type Filters, oneOf, parseFilterList, type Rules } from './filter-syntax.js';
 import { repository, withTag } from '../options/image-names.js';
 import { hasLabels } from '../options/labels.js';
-import type { ContainerEvent } from '../store/stored.js';
+import type { EngineEvent } from '../store/stored.js';
 
 /** Kinds of objects that have events with Docker, and not (yet) here: nothing matches them. */
-const OTHER_OBJECTS = [
-  'config',
-  'daemon',
-  'network',
-  'node',
-  'plugin',
-  'secret',
-  'service',
-  'volume',
-];
+const OTHER_OBJECTS = ['config', 'daemon', 'node', 'plugin', 'secret', 'service', 'volume'];
 
 const EVENT_RULES: Rules = {
   container: any,
   event: any,
   image: any,
   label: any,
-  type: oneOf(['container', 'image', ...OTHER_OBJECTS]),
+  network: any,
+  type: oneOf(['container', 'image', 'network', ...OTHER_OBJECTS]),
   scope: oneOf(['local', 'swarm']),
   ...Object.fromEntries(OTHER_OBJECTS.map((key) => [key, any])),
 };
@@ -30,7 +22,7 @@ export function parseEventFilters(list: readonly string[]): Filters {
   return parseFilterList(list, EVENT_RULES);
 }
 
-/** Of the attributes, those that are no label of the container's. */
+/** Of a container's attributes, those that are no label. */
 const OWN_ATTRIBUTES: ReadonlySet<string> = new Set([
   'name',
   'image',
@@ -40,7 +32,7 @@ const OWN_ATTRIBUTES: ReadonlySet<string> = new Set([
   'execID',
 ]);
 
-export function matchesEvent(filters: Filters, event: ContainerEvent): boolean {
+export function matchesEvent(filters: Filters, event: EngineEvent): boolean {
   const { attributes } = event;
   for (const [key, values] of filters) {
     if (!matchesEventKey(key, values, event, attributes)) return false;
@@ -51,14 +43,19 @@ export function matchesEvent(filters: Filters, event: ContainerEvent): boolean {
 function matchesEventKey(
   key: string,
   values: readonly string[],
-  { type, action, id }: ContainerEvent,
+  { type, action, id }: EngineEvent,
   attributes: Readonly<Record<string, string>>,
 ): boolean {
   switch (key) {
     case 'container':
-      return values.some(
-        (value) =>
-          value !== '' && (id.startsWith(value) || attributes['name'] === value.replace(/^\//, '')),
+    case 'network':
+      return (
+        type === key &&
+        values.some(
+          (value) =>
+            value !== '' &&
+            (id.startsWith(value) || attributes['name'] === value.replace(/^\//, '')),
+        )
       );
     case 'event':
       // `exec_create: sh -c …` is an `exec_create`.
@@ -73,11 +70,15 @@ function matchesEventKey(
       );
     }
     case 'label':
-      return hasLabels(
-        values,
-        Object.fromEntries(
-          Object.entries(attributes).filter(([name]) => !OWN_ATTRIBUTES.has(name)),
-        ),
+      return (
+        // Events of networks have no labels.
+        type === 'container' &&
+        hasLabels(
+          values,
+          Object.fromEntries(
+            Object.entries(attributes).filter(([name]) => !OWN_ATTRIBUTES.has(name)),
+          ),
+        )
       );
     case 'scope':
       return values.includes('local');

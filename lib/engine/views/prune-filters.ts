@@ -1,8 +1,7 @@
 /** `prune --filter`. */
 import { any, parseFilterList, refuseFilter, type Rules } from './filter-syntax.js';
-import { hasLabel, hasLabels, labelsOf } from '../options/labels.js';
+import { hasLabel, hasLabels, type Labels } from '../options/labels.js';
 import { nanosecondsOf, parseTimeStamp } from '../../base/time-stamp.js';
-import type { ContainerInfo } from '../store/stored.js';
 
 const PRUNE_RULES: Rules = { until: any, label: any, 'label!': any };
 
@@ -25,10 +24,12 @@ export function parsePruneFilters(list: readonly string[], now: Date): PruneFilt
   };
 }
 
-/** Whether `prune` may take it; that it does not run is for the caller to see. */
-export function matchesPrune(filters: PruneFilters, { config }: ContainerInfo): boolean {
-  const labels = labelsOf(config.options.labels);
-  const made = nanosecondsOf(config.created) ?? 0n;
+/** Whether `prune` may take it; that it is not in use is for the caller to see. */
+export function matchesPrune(
+  filters: PruneFilters,
+  { created, labels }: { readonly created: string; readonly labels: Labels },
+): boolean {
+  const made = nanosecondsOf(created) ?? 0n;
   return (
     (filters.until === undefined || made < filters.until) &&
     hasLabels(filters.labels, labels) &&

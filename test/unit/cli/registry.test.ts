@@ -13,7 +13,7 @@ import { STOP } from '../../../lib/cli/flags/stop-flags.js';
 import { TOP } from '../../../lib/cli/flags/top-flags.js';
 import { UPDATE } from '../../../lib/cli/flags/update-flags.js';
 import { helpText, usageText } from '../../../lib/cli/help.js';
-import { GROUPS } from '../../../lib/cli/command.js';
+import { GROUPS, namesOf } from '../../../lib/cli/command.js';
 import { HelpRequest } from '../../../lib/cli/args/help-request.js';
 import { COMMANDS, describeCommands, findCommand, isPlanned } from '../../../lib/cli/registry.js';
 import { UsageError } from '../../../lib/cli/args/usage-error.js';
@@ -46,6 +46,13 @@ const DOCKER: Readonly<Record<string, string>> = {
     '--blkio-weight= --cpu-period= --cpu-quota= --cpu-rt-period= --cpu-rt-runtime= -c,--cpu-shares= --cpus= ' +
     '--cpuset-cpus= --cpuset-mems= -m,--memory= --memory-reservation= --memory-swap= --pids-limit= --restart=',
   'container prune': '--filter= -f,--force',
+  'network create':
+    '--attachable --aux-address= --config-from= --config-only -d,--driver= --gateway= --ingress --internal --ip-range= ' +
+    '--ipam-driver= --ipam-opt= --ipv4 --ipv6 --label= -o,--opt= --scope= --subnet=',
+  'network ls': '-f,--filter= --format= --no-trunc -q,--quiet',
+  'network inspect': '-f,--format= -v,--verbose',
+  'network rm': '-f,--force',
+  'network prune': '--filter= -f,--force',
 };
 
 /** What podman has beside them. */
@@ -181,11 +188,13 @@ describe('command lines', () => {
 });
 
 describe('commands: help', () => {
-  for (const { spec } of DESCRIBED) {
+  for (const { spec, aliases = [], inContainerGroup } of DESCRIBED) {
     const { name, usage, description, flags } = spec;
+    // Aliases belong to the group, where help shows them.
+    const names = inContainerGroup === true ? name : [name, ...aliases].join('|');
     it(`The help of ${name} has examples and every flag`, async () => {
       const text = await helpText(name);
-      expect(text.startsWith(`Usage: caisson ${name} ${usage}\n\n`), text.slice(0, 80)).to.equal(
+      expect(text.startsWith(`Usage: caisson ${names} ${usage}\n\n`), text.slice(0, 80)).to.equal(
         true,
       );
       expect(text.replace(/\s+/g, ' ')).to.include(description);
@@ -219,7 +228,7 @@ describe('commands: help', () => {
 
 describe('The registry of commands', () => {
   it('The registry has each name once', () => {
-    const names = COMMANDS.flatMap(({ name, aliases = [] }) => [name, ...aliases]);
+    const names = COMMANDS.flatMap(namesOf);
     expect(new Set(names).size).to.equal(names.length);
   });
 
@@ -242,12 +251,26 @@ describe('The registry of commands', () => {
       ['prune', 'container prune'],
     ] as const)
       expect(findCommand(`container ${name}`)?.name).to.equal(command);
-    for (const name of ['container events', 'container toString', 'container', 'ls', 'toString'])
+    for (const [name, command] of [
+      ['list', 'network ls'],
+      ['remove', 'network rm'],
+      ['inspect', 'network inspect'],
+    ] as const)
+      expect(findCommand(`network ${name}`)?.name).to.equal(command);
+    for (const name of [
+      'container events',
+      'container toString',
+      'container',
+      'ls',
+      'toString',
+      'network',
+      'network ps',
+    ])
       expect(findCommand(name), name).to.equal(undefined);
   });
 
   it('The registry distinguishes planned commands from existing and unknown ones', () => {
-    for (const name of ['port', 'pull', 'container port', 'container cp'])
+    for (const name of ['port', 'pull', 'container port', 'container cp', 'network connect'])
       expect(isPlanned(name), name).to.equal(true);
     for (const name of ['nope', 'container pull', 'container nope', 'container'])
       expect(isPlanned(name), name).to.equal(false);

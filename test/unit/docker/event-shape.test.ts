@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { eventLine, eventShape } from '../../../lib/docker/event-shape.js';
 import { parseTemplate } from '../../../lib/cli/template/go-template.js';
-import type { ContainerEvent } from '../../../lib/engine/store/stored.js';
+import type { ContainerEvent, NetworkEvent } from '../../../lib/engine/store/stored.js';
 
 const EVENT: ContainerEvent = {
   type: 'container',
@@ -51,6 +51,15 @@ describe('events', () => {
       scope: 'local',
       time: 1767225600,
     });
+  });
+
+  it('Events of networks have no old fields, and templates find them empty', () => {
+    const attributes = { name: 'web', type: 'bridge' };
+    const network: NetworkEvent = { type: 'network', action: 'create', id: 'a1', attributes, timeNano: '1767225600123456789' }; // prettier-ignore
+    const text = parseTemplate('{{json .}}').execute(eventShape(network));
+    expect(text).to.equal('{"Type":"network","Action":"create","Actor":{"ID":"a1","Attributes":{"name":"web","type":"bridge"}},"scope":"local","time":1767225600,"timeNano":1767225600123456789}'); // prettier-ignore
+    expect(parseTemplate('{{.ID}}|{{.Status}}|{{.From}}').execute(eventShape(network))).to.equal('||'); // prettier-ignore
+    expect(inZone('UTC', () => eventLine(network))).to.equal('2026-01-01T00:00:00.123456789Z network create a1 (name=web, type=bridge)'); // prettier-ignore
   });
 
   it('Events fit templates', () => {

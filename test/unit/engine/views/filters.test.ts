@@ -6,8 +6,13 @@ import {
   matches,
   parseFilters,
 } from '../../../../lib/engine/views/filters.js';
+import { labelsOf } from '../../../../lib/engine/options/labels.js';
 import { matchesPrune, parsePruneFilters } from '../../../../lib/engine/views/prune-filters.js';
-import type { ContainerEvent, ContainerInfo } from '../../../../lib/engine/store/stored.js';
+import type {
+  ContainerEvent,
+  ContainerInfo,
+  NetworkEvent,
+} from '../../../../lib/engine/store/stored.js';
 import { containerInfo } from '../../support/container-info.js';
 import { expectError } from '../../support/expect-error.js';
 
@@ -197,6 +202,30 @@ describe('events --filter', () => {
       expect(matchesEvent(parseEventFilters(filters), event)).to.equal(expected));
   }
 
+  it('Events of networks have filters of their own', () => {
+    const attributes = { name: 'web', type: 'bridge' };
+    const network: NetworkEvent = { type: 'network', action: 'create', id: 'bb11'.repeat(16), attributes, timeNano: '1' }; // prettier-ignore
+    const selects = (...filters: string[]) => matchesEvent(parseEventFilters(filters), network);
+    for (const filter of [
+      'network=web',
+      'network=bb1',
+      'type=network',
+      'event=create',
+      'scope=local',
+    ])
+      // prettier-ignore
+      expect(selects(filter), filter).to.equal(true);
+    for (const filter of [
+      'network=we',
+      'container=web',
+      'type=container',
+      'image=web',
+      'label=type=bridge',
+    ])
+      // prettier-ignore
+      expect(selects(filter), filter).to.equal(false);
+  });
+
   it('The filter refuses what it does not know', () => {
     for (const filter of ['x=1', 'type=box', 'scope=x', 'name=web'])
       expectError(() => parseEventFilters([filter]), 'ERR_INVALID_OPTION', /invalid filter/);
@@ -221,7 +250,12 @@ describe('prune --filter', () => {
   for (const [filters, names] of cases) {
     it(`The filter ${filters.join(' ')} selects ${names === '' ? 'none' : names}`, () => {
       const parsed = parsePruneFilters(filters, now);
-      const kept = ALL.filter((info) => matchesPrune(parsed, info));
+      const kept = ALL.filter((info) =>
+        matchesPrune(parsed, {
+          created: info.config.created,
+          labels: labelsOf(info.config.options.labels),
+        }),
+      );
       expect(kept.map(({ config }) => config.name).join(' ')).to.equal(names);
     });
   }

@@ -1,0 +1,10 @@
+/** The question before something is removed. */
+import { linesOf } from '../../base/lines.js';
+import { print } from '../report.js';
+
+/** @param what `all stopped containers` */
+export async function isConfirmed(what: string): Promise<boolean> {
+  print(1, `WARNING! This will remove ${what}.\nAre you sure you want to continue? [y/N] `);
+  for await (const answer of linesOf(process.stdin)) return /^y(?:es)?$/i.test(answer.trim());
+  return false;
+}

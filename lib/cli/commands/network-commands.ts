@@ -1,0 +1,139 @@
+/** `caisson network …`. */
+import { CaissonError } from '../../base/errors.js';
+import { splitAssignment } from '../../base/assignment.js';
+import { shortId } from '../../base/ids.js';
+import { type Networks, networksOf } from '../../engine/networks/networks.js';
+import {
+  NETWORK_HEADINGS,
+  NETWORK_TABLE,
+  networkRow,
+  networkShape,
+} from '../../docker/network-shape.js';
+import { naturalOrder } from '../../docker/natural-order.js';
+import { type CommandLine, parseCommandLine } from '../args/command-line.js';
+import type { CommandSpec } from '../args/command-spec.js';
+import { matchSubnets } from '../args/subnet-flags.js';
+import { UsageError } from '../args/usage-error.js';
+import type { CommandFunction } from '../command.js';
+import { at } from '../command-context.js';
+import {
+  NETWORK_CREATE,
+  NETWORK_INSPECT,
+  NETWORK_LS,
+  NETWORK_PRUNE,
+  NETWORK_RM,
+} from '../flags/network-flags.js';
+import { listFormat } from '../format/table.js';
+import { print } from '../report.js';
+import { TemplateError } from '../template/error.js';
+import { parseTemplate } from '../template/go-template.js';
+import { isConfirmed } from './confirm.js';
+import { complain } from './each.js';
+
+/** Parses the arguments, and reports errors as Docker does, which exits with 1 for them. */
+function command(
+  spec: CommandSpec,
+  work: (line: CommandLine, networks: Networks) => Promise<number>,
+): CommandFunction {
+  return async (args, location) => {
+    const line = parseCommandLine(spec, args);
+    try {
+      return await at(location, (context) => work(line, networksOf(context.store)));
+    } catch (error) {
+      if (error instanceof UsageError) throw error;
+      if (error instanceof TemplateError) print(2, `caisson: ${error.message}\n`);
+      else await complain(error);
+      return 1;
+    }
+  };
+}
+
+export const networkCreate = command(NETWORK_CREATE, async (line, networks) => {
+  const subnets = matchSubnets({
+    subnets: line.values('subnet'),
+    gateways: line.values('gateway'),
+    ipRanges: line.values('ip-range'),
+    auxAddresses: line.values('aux-address'),
+  });
+  const pairs = line.values('opt').map((text) => {
+    const { name, value = '' } = splitAssignment(text);
+    return [name, value] as const;
+  });
+  const ipv6IsGiven = line.has('ipv6', true) === line.has('ipv6', false);
+  const { id } = await networks.create(line.args[0] ?? '', {
+    // The engine refuses any other.
+    driver: (line.value('driver') ?? 'bridge') as 'bridge',
+    subnets,
+    ...(ipv6IsGiven ? { ipv6: line.has('ipv6') } : {}),
+    internal: line.has('internal'),
+    attachable: line.has('attachable'),
+    labels: line.values('label'),
+    options: Object.fromEntries(pairs),
+  });
+  print(1, `${id}\n`);
+  return 0;
+});
+
+export const networkLs = command(NETWORK_LS, async (line, networks) => {
+  const noTrunc = line.has('no-trunc');
+  const found = await networks.list(line.values('filter'));
+  const sorted = found.sort((a, b) => naturalOrder(a.name, b.name));
+  const text = line.value('format');
+  if (line.has('quiet') && (text === undefined || text === '' || text === 'table')) {
+    print(1, sorted.map(({ id }) => `${noTrunc ? id : shortId(id)}\n`).join(''));
+    return 0;
+  }
+  const format = listFormat(text, NETWORK_TABLE, NETWORK_HEADINGS);
+  print(1, format.render(sorted.map((network) => networkRow(network, noTrunc))));
+  return 0;
+});
+
+export const networkInspect = command(NETWORK_INSPECT, async (line, networks) => {
+  const text = line.value('format');
+  const template =
+    text === undefined || text === ''
+      ? undefined
+      : parseTemplate(text === 'json' ? '{{json .}}' : text);
+  const shapes: object[] = [];
+  let lines = '';
+  let code = 0;
+  for (const name of line.args) {
+    try {
+      const shape = networkShape(await networks.inspect(name));
+      if (template === undefined) shapes.push(shape);
+      else lines += `${template.execute(shape, { missingKey: 'error' })}\n`;
+    } catch (error) {
+      code = 1;
+      if (error instanceof TemplateError)
+        print(2, `caisson: template parsing error: ${error.message}\n`);
+      else await complain(error);
+    }
+  }
+  print(1, template === undefined ? `${JSON.stringify(shapes, undefined, 4)}\n` : lines || '\n');
+  return code;
+});
+
+export const networkRm = command(NETWORK_RM, async (line, networks) => {
+  let code = 0;
+  for (const name of line.args) {
+    try {
+      await networks.remove(name);
+      print(1, `${name}\n`);
+    } catch (error) {
+      const gone = error instanceof CaissonError && error.code === 'ERR_NO_SUCH_NETWORK';
+      if (gone && line.has('force')) continue;
+      await complain(error);
+      code = 1;
+    }
+  }
+  return code;
+});
+
+export const networkPrune = command(NETWORK_PRUNE, async (line, networks) => {
+  const what = 'all custom networks not used by at least one container';
+  if (!line.has('force') && !(await isConfirmed(what))) return 0;
+  const removed = await networks.prune(line.values('filter'));
+  if (removed.length > 0)
+    print(1, `Deleted Networks:\n${removed.map(({ name }) => name).join('\n')}\n\n`);
+  return 0;
+});

@@ -1,0 +1,53 @@
+/** What claims of addresses need to know of containers. */
+import { readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrno } from '../../base/errno.js';
+import { isAlive } from '../../host/owner.js';
+import { isLocked } from '../../host/locks.js';
+import type { ClaimContext, ContainerLookup } from '../../network/bridge/addresses.js';
+import { NetworkStore } from '../../network/bridge/network-store.js';
+import { isActive, type Store } from '../store/store.js';
+
+export function claimContext(store: Store): ClaimContext {
+  return { networks: new NetworkStore(store.paths), containers: containerLookup(store) };
+}
+
+export function containerLookup(store: Store): ContainerLookup {
+  return {
+    isLive: (id) => isLive(store, id),
+    nameOf: (id) => nameOf(store, id),
+  };
+}
+
+/**
+ * A run lives as long as its owner. A detached container has processes, or will have some again, or is being started: the
+ * process that starts it, and after that the supervisor until it has written its state, holds the container's lock.
+ */
+async function isLive(store: Store, id: string): Promise<boolean> {
+  const owner = await ownerOf(store, id);
+  if (owner !== undefined) return isAlive(owner);
+  const hasProcesses = (): boolean => {
+    const { state } = store.state(id);
+    return isActive(state) && store.isSupervised(state);
+  };
+  if (hasProcesses()) return true;
+  // The lock may be released between the two looks at the state, because it has just been started.
+  return (await isLocked(store.paths.runRoot, id)) || hasProcesses();
+}
+
+async function ownerOf(store: Store, id: string): Promise<string | undefined> {
+  try {
+    return await readlink(join(store.directory(id), 'owner'));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+function nameOf(store: Store, id: string): string | undefined {
+  try {
+    return store.config(id)?.name;
+  } catch {
+    return undefined; // damaged: the next command that needs it reports that
+  }
+}

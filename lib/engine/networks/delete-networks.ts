@@ -1,0 +1,52 @@
+/** `Networks.remove` and `Networks.prune`. */
+import { CaissonError, type ErrorCode } from '../../base/errors.js';
+import { type ClaimContext, dropStaleClaims } from '../../network/bridge/addresses.js';
+import { removeNetwork } from '../../network/bridge/remove-network.js';
+import { isStored, type StoredNetwork } from '../../network/bridge/stored-network.js';
+import type { Store } from '../store/store.js';
+import { matchesPrune, parsePruneFilters } from '../views/prune-filters.js';
+import { recordNetworkEvent } from './network-events.js';
+import { isPredefined } from './network-info.js';
+
+/** @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_NETWORK_IN_USE */
+export async function deleteNetwork(
+  store: Store,
+  context: ClaimContext,
+  reference: string,
+): Promise<void> {
+  const network = context.networks.find(reference);
+  if (isPredefined(network) || !isStored(network))
+    throw new CaissonError('ERR_INVALID_OPTION', `${network.name} is a pre-defined network and cannot be removed`, { stage: 'config', path: 'name' }); // prettier-ignore
+  await removeNetwork(context, network);
+  recordNetworkEvent(store.paths.runRoot, network, 'destroy');
+}
+
+const SKIPPED: ReadonlySet<ErrorCode> = new Set(['ERR_NETWORK_IN_USE', 'ERR_NO_SUCH_NETWORK']);
+
+/** Also frees what killed processes have left behind: stale claims of addresses, and networks that were not completed. */
+export async function pruneNetworks(
+  store: Store,
+  context: ClaimContext,
+  filters: readonly string[],
+): Promise<StoredNetwork[]> {
+  const wanted = parsePruneFilters(filters, new Date());
+  const removed: StoredNetwork[] = [];
+  const stored = context.networks.stored();
+  if (stored.length > 0)
+    await context.networks.locked(async () => {
+      await context.networks.deleteUnfinished();
+      for (const { id } of stored) await dropStaleClaims(context, id);
+    });
+  for (const network of stored) {
+    if (isPredefined(network) || !matchesPrune(wanted, network)) continue;
+    try {
+      await removeNetwork(context, network);
+    } catch (error) {
+      if (!(error instanceof CaissonError && SKIPPED.has(error.code))) throw error;
+      continue;
+    }
+    recordNetworkEvent(store.paths.runRoot, network, 'destroy');
+    removed.push(network);
+  }
+  return removed;
+}

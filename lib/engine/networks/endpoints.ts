@@ -1,0 +1,38 @@
+/** The containers of a network. */
+import { claimsOf, type ClaimContext, isHeld } from '../../network/bridge/addresses.js';
+import { parseBlock, readAddress } from '../../network/bridge/cidr.js';
+import type { StoredNetwork } from '../../network/bridge/stored-network.js';
+
+export interface NetworkEndpoint {
+  /** Long id. */
+  readonly containerId: string;
+  /** Undefined for the container of a run. */
+  readonly name?: string | undefined;
+  /** With the length of the subnet's prefix: `172.17.0.2/16`. */
+  readonly ipv4?: string | undefined;
+  readonly ipv6?: string | undefined;
+}
+
+/** By their claims of addresses. Those of containers that do not run any more are left out. */
+export async function findEndpoints(
+  context: ClaimContext,
+  network: StoredNetwork,
+): Promise<NetworkEndpoint[]> {
+  const found = new Map<string, NetworkEndpoint>();
+  for (const claim of claimsOf(context.networks, network.id)) {
+    if (!(await isHeld(context, claim))) continue;
+    const { containerId, address } = claim;
+    const name = context.containers.nameOf(containerId);
+    const isIPv4 = readAddress(address)?.family === 4;
+    const subnet = isIPv4 ? network.ipv4 : network.ipv6;
+    if (subnet === undefined) continue;
+    const text = `${address}/${parseBlock('subnet', subnet.subnet).prefix}`;
+    found.set(containerId, {
+      containerId,
+      ...(name === undefined ? {} : { name }),
+      ...found.get(containerId),
+      ...(isIPv4 ? { ipv4: text } : { ipv6: text }),
+    });
+  }
+  return [...found.values()];
+}

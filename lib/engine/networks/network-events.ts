@@ -1,0 +1,23 @@
+/** The events of networks. */
+import { CaissonError } from '../../base/errors.js';
+import type { StoredNetwork } from '../../network/bridge/stored-network.js';
+import { appendEvent, timeNanoNow } from '../store/event-log.js';
+
+/** Appends an event of a network. What has been done stays done where the log cannot be written. */
+export function recordNetworkEvent(
+  runRoot: string,
+  { id, name, driver }: StoredNetwork,
+  action: 'create' | 'destroy',
+): void {
+  try {
+    appendEvent(runRoot, {
+      type: 'network',
+      action,
+      id,
+      attributes: { name, type: driver },
+      timeNano: timeNanoNow(),
+    });
+  } catch (error) {
+    if (!(error instanceof CaissonError)) throw error;
+  }
+}

@@ -1,0 +1,102 @@
+/** `Engine.networks`. What the methods need is loaded when they are called. */
+import type { Store } from '../store/store.js';
+import type { CreateNetworkOptions } from './create-network.js';
+import type { NetworkInfo } from './network-info.js';
+
+let make: (store: Store) => Networks;
+
+export function networksOf(store: Store): Networks {
+  return make(store);
+}
+
+/**
+ * Networks with a bridge. `bridge`, `host` and `none` always exist. A network is a file; its bridge device is made when the
+ * first container is started in it.
+ */
+export class Networks {
+  readonly #store: Store;
+
+  static {
+    make = (store) => new Networks(store);
+  }
+
+  private constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /**
+   * Creates a network. Its subnet overlaps no other network's, and if it is chosen, no address and no route of the host.
+   *
+   * @param name `[a-zA-Z0-9][a-zA-Z0-9_.-]*`
+   * @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS, ERR_NO_PRIVILEGES (not root),
+   *   ERR_NAME_IN_USE, ERR_SUBNET_OVERLAP, ERR_ADDRESSES_EXHAUSTED, ERR_STORAGE
+   */
+  async create(name: string, options: CreateNetworkOptions = {}): Promise<NetworkInfo> {
+    const { createNetwork } = await import('./create-network.js');
+    const { recordNetworkEvent } = await import('./network-events.js');
+    const context = await this.#context();
+    const network = await createNetwork(context, name, options);
+    recordNetworkEvent(this.#store.paths.runRoot, network, 'create');
+    const { networkInfo } = await import('./network-info.js');
+    return networkInfo(context, network);
+  }
+
+  /**
+   * In no order.
+   *
+   * @param filters Docker's `key=value`: driver, id, label, name, scope, type (`custom`, `builtin`), dangling
+   * @throws ERR_INVALID_OPTION
+   */
+  async list(filters: readonly string[] = []): Promise<NetworkInfo[]> {
+    const { matchesNetwork, parseNetworkFilters } = await import('./network-filters.js');
+    const { networkInfo } = await import('./network-info.js');
+    const wanted = parseNetworkFilters(filters);
+    const context = await this.#context();
+    const infos = await Promise.all(
+      context.networks.all().map((network) => networkInfo(context, network)),
+    );
+    return infos.filter((info) => matchesNetwork(wanted, info));
+  }
+
+  /**
+   * The network with that id, name, or beginning of an id, and its containers.
+   *
+   * @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_DAMAGED_STATE
+   */
+  async inspect(reference: string): Promise<NetworkInfo> {
+    const { networkInfo } = await import('./network-info.js');
+    const context = await this.#context();
+    return networkInfo(context, context.networks.find(reference));
+  }
+
+  /**
+   * Removes a network that no container uses, and its bridge device.
+   *
+   * @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_DAMAGED_STATE, ERR_NETWORK_IN_USE, ERR_NETWORK_FAILED;
+   *   ERR_INVALID_OPTION for `bridge`, `host` and `none`
+   */
+  async remove(reference: string): Promise<void> {
+    const { deleteNetwork } = await import('./delete-networks.js');
+    await deleteNetwork(this.#store, await this.#context(), reference);
+  }
+
+  /**
+   * Removes all networks that no container uses, except for `bridge`, `host` and `none`.
+   *
+   * @param filters Docker's `key=value`: until, label, label!
+   * @returns the removed networks
+   * @throws ERR_INVALID_OPTION, ERR_NETWORK_FAILED
+   */
+  async prune(filters: readonly string[] = []): Promise<NetworkInfo[]> {
+    const { pruneNetworks } = await import('./delete-networks.js');
+    const { networkInfo } = await import('./network-info.js');
+    const context = await this.#context();
+    const removed = await pruneNetworks(this.#store, context, filters);
+    return Promise.all(removed.map((network) => networkInfo(context, network)));
+  }
+
+  async #context() {
+    const { claimContext } = await import('./container-lookup.js');
+    return claimContext(this.#store);
+  }
+}

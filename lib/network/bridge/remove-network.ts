@@ -1,0 +1,43 @@
+/** Removing a network: its device, its claims of addresses, its file. */
+import { CaissonError } from '../../base/errors.js';
+import { shortId } from '../../base/ids.js';
+import { type Claim, type ClaimContext, dropStaleClaims, removeClaimsDirectory } from './addresses.js'; // prettier-ignore
+import { removeBridge } from './bridge-device.js';
+import { noSuchNetwork } from './network-store.js';
+import type { StoredNetwork } from './stored-network.js';
+
+/**
+ * Removes a network that no container uses.
+ *
+ * @throws ERR_NETWORK_IN_USE; ERR_NO_SUCH_NETWORK if it was removed meanwhile; ERR_NETWORK_FAILED
+ */
+export async function removeNetwork(context: ClaimContext, network: StoredNetwork): Promise<void> {
+  const { networks } = context;
+  await networks.locked(async () => {
+    if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
+    const held = await dropStaleClaims(context, network.id);
+    // A claim that is made at this moment is in the directory, and keeps it. The next one needs the lock to make it again.
+    if (held.length > 0 || !removeClaimsDirectory(networks, network.id))
+      throw networkInUse(context, network, held);
+    await removeBridge(network);
+    await networks.delete(network.id);
+  });
+}
+
+/** With Docker's text (moby, libnetwork/error.go). */
+function networkInUse(
+  { containers }: ClaimContext,
+  { name, id }: StoredNetwork,
+  held: readonly Claim[],
+): CaissonError {
+  const ids = [...new Set(held.map(({ containerId }) => containerId))];
+  const endpoints = ids.map(
+    (container) => `name:"${containers.nameOf(container) ?? ''}" id:"${shortId(container)}"`,
+  );
+  const who = endpoints.length === 0 ? '' : ` (${endpoints.join(', ')})`;
+  return new CaissonError(
+    'ERR_NETWORK_IN_USE',
+    `error while removing network: network ${name} has active endpoints${who}`,
+    { stage: 'config', path: id, hint: 'stop its containers first' },
+  );
+}
