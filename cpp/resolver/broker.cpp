@@ -93,9 +93,20 @@ void Broker::take_over() {
   });
 }
 
-Status Broker::add(const Registration& registration, Client& client) {
+Result<ProcessName> Broker::find_process(const Registration& registration, Client& client) {
+  if (registration.kind == RegistrationKind::kRegisterProcess) {
+    ProcessName name{registration.pid, registration.start_time};
+    auto process = open_process(name);
+    if (!process.ok()) return process.error();
+    client.pidfd = process.take();
+    return static_cast<ProcessName&&>(name);
+  }
   if (!client.pidfd.valid()) return failure(-EBADF, "recvmsg");
-  auto process = name_process(client.pidfd.get());
+  return name_process(client.pidfd.get());
+}
+
+Status Broker::add(const Registration& registration, Client& client) {
+  auto process = find_process(registration, client);
   if (!process.ok()) return process.error();
   size_t slot = slot_of(registration.id);
   if (slot == kMaxRegistrations) slot = free_slot();
@@ -141,8 +152,9 @@ Status Broker::handle(Client& client) {
   Registration registration;
   if (!Registration::decode(client.bytes, client.size, registration))
     return failure(-EINVAL, "resolver");
-  return registration.kind == RegistrationKind::kRegister ? add(registration, client)
-                                                          : change(registration, client);
+  const bool adds = registration.kind == RegistrationKind::kRegister ||
+                    registration.kind == RegistrationKind::kRegisterProcess;
+  return adds ? add(registration, client) : change(registration, client);
 }
 
 void Broker::accept() {

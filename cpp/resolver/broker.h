@@ -41,6 +41,8 @@ class Broker {
   // Reads what is there; false at the end of the client.
   bool receive(Client& client);
   Status handle(Client& client);
+  // The process that it is about, by its pidfd or its name.
+  Result<ProcessName> find_process(const Registration& registration, Client& client);
   Status add(const Registration& registration, Client& client);
   Status change(const Registration& registration, const Client& client);
   void remove(size_t slot);
@@ -49,7 +51,7 @@ class Broker {
   size_t slot_of(View id) const;
   size_t free_slot() const;
   bool is_idle() const;
-  // Writes the registration to the slot, whose kind is then kRegister.
+  // Writes the registration to the slot.
   void keep(size_t slot, const uint8_t* bytes, size_t size, View id);
   int milliseconds_left(uint64_t now) const;
 

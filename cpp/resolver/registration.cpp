@@ -44,9 +44,9 @@ uint8_t RegistrationReader::byte() {
   return taken == nullptr ? 0 : *taken;
 }
 
-uint32_t RegistrationReader::number(size_t bytes) {
+uint64_t RegistrationReader::number(size_t bytes) {
   const uint8_t* const taken = take(bytes);
-  uint32_t number = 0;
+  uint64_t number = 0;
   for (size_t i = bytes; taken != nullptr && i > 0; --i)
     number = number << 8 | taken[i - 1];
   return number;
@@ -95,15 +95,19 @@ bool Registration::decode(const uint8_t* bytes, size_t size, Registration& regis
   registration.kind = static_cast<RegistrationKind>(kind);
   registration.forwards = (flags & kForwards) != 0;
   registration.id = at.text();
-  if (kind < 1 || kind > 3 || (flags & ~kForwards) != 0 || !is_id(registration.id)) return false;
+  if (kind < 1 || kind > 4 || (flags & ~kForwards) != 0 || !is_id(registration.id)) return false;
   if (registration.kind == RegistrationKind::kEnd) return at.ok() && at.left() == 0;
+  if (registration.kind == RegistrationKind::kRegisterProcess) {
+    registration.pid = static_cast<uint32_t>(at.number(4));
+    registration.start_time = at.number(8);
+  }
   registration.server_count = at.byte();
   if (registration.server_count > kMaxServers) return false;
   for (size_t i = 0; i < registration.server_count; ++i) {
     Server& server = registration.servers[i];
     server.address = at.address();
     server.port = static_cast<uint16_t>(at.number(2));
-    server.scope = at.number(4);
+    server.scope = static_cast<uint32_t>(at.number(4));
     if (!at.ok() || server.port == 0) return false;
   }
   registration.network_count_ = at.byte();

@@ -1,13 +1,13 @@
 // What a client tells the resolver of a container: lib/network/names/registration.ts writes it.
 //
 //   u32 size of the whole message | u32 magic | u8 kind | u8 flags | text container id
+//   of kRegisterProcess: u32 pid, u64 start time
 //   u8 count | of each upstream server: address, u16 port, u32 scope
 //   u8 count | of each network: text id, text name, u8 count | addresses, u8 count | text names
 //
 // Numbers are little-endian. A text is its length in a byte, and its bytes. An address is 4 or 6 in
-// a byte, and 4 or 16 bytes. The first name in a network is the one that PTR records have. A
-// message that registers or ends nothing but names, kUpdate or kEnd, has no descriptor; kEnd ends
-// after the id.
+// a byte, and 4 or 16 bytes. The first name in a network is the one that PTR records have. Only
+// kRegister comes with a descriptor. kEnd ends after the id.
 #pragma once
 
 #include "address.h"
@@ -26,6 +26,9 @@ enum class RegistrationKind : uint8_t {
   kRegister = 1,  // comes with the container's pidfd; replaces what there was
   kUpdate = 2,    // of one that is registered
   kEnd = 3,
+  // As kRegister, of a process by its pid and start time (steps/start_time.h): a client in
+  // JavaScript has no pidfd to send.
+  kRegisterProcess = 4,
 };
 
 enum RegistrationFlag : uint8_t { kForwards = 1 };
@@ -43,7 +46,7 @@ class RegistrationReader {
   RegistrationReader(const uint8_t* bytes, size_t size) : at_(bytes), end_(bytes + size) {}
 
   uint8_t byte();
-  uint32_t number(size_t bytes);
+  uint64_t number(size_t bytes);
   View text();
   Address address();
 
@@ -90,6 +93,8 @@ class Registration {
 
   RegistrationKind kind{};
   bool forwards = false;
+  uint32_t pid = 0;  // of kRegisterProcess
+  uint64_t start_time = 0;
   View id;
   Server servers[kMaxServers];
   size_t server_count = 0;

@@ -163,6 +163,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     `start ${o.text(0)} beside the container: ${o.list(1)}, ready when it has ` +
     (o.number(1) === 0 ? 'ended' : 'said so'),
   'netlink.request': (o) => `netlink: ${o.text(0).replaceAll('\n', '; ')}`,
+  'resolver.register': (o) =>
+    `tell the resolver of ${o.text(0)} the names of the container, ${o.bytes(1)} bytes`,
   release: (o) =>
     `let the container go on, with ${o.slots16(0)}${o.number(0) === 0 ? '' : ', when told to'}`,
   await: () => `wait for the host's phase`,

@@ -49,6 +49,7 @@ export const OPCODES = [
   'rlimit.raise',
   'helper.start',
   'netlink.request',
+  'resolver.register',
   'release',
   'await',
   'ids.set',

@@ -95,6 +95,19 @@ export interface HelperPlan {
   readonly ready: 'ended' | 'said';
 }
 
+/** Who gives the container the names of others on its networks, and it a name (cpp/resolver). */
+export interface ResolverPlan {
+  /** Of the resolver; root's alone. It is made if it is missing. */
+  readonly directory: string;
+  /** As of `encodeRegistration`. */
+  readonly registration: Uint8Array;
+}
+
+/** Whether the host phase works in the container's network namespace, which the process then is created in. */
+export function hasEarlyNetwork({ helper, resolver }: LaunchInput): boolean {
+  return helper !== undefined || resolver !== undefined;
+}
+
 export interface LaunchInput {
   /** Long id, 64 hex digits. */
   readonly id: string;
@@ -128,6 +141,7 @@ export interface LaunchInput {
   /** Undefined for root. */
   readonly rootless?: RootlessInput | undefined;
   readonly helper?: HelperPlan | undefined;
+  readonly resolver?: ResolverPlan | undefined;
   readonly stdin: StdioPlan;
   readonly stdout: StdioPlan;
   readonly stderr: StdioPlan;

@@ -57,7 +57,7 @@ function helpable(): boolean {
 }
 
 /** Steps that no start needs yet. */
-const UNUSED = new Set(['none', 'mount.readonly']);
+const UNUSED = new Set(['none', 'mount.readonly', 'resolver.register']);
 
 const root = needsRoot(
   'a user’s containers have supervisors (rootless.test.ts), and no cleanup helper',

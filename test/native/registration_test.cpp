@@ -111,7 +111,7 @@ int main() {
   };
   refused("another magic number", {.magic = 1});
   refused("no kind", {.kind = 0});
-  refused("an unknown kind", {.kind = 4});
+  refused("an unknown kind", {.kind = 5});
   refused("an unknown flag", {.flags = 2});
   refused("no id", {.id = ""});
   refused("an id that leads elsewhere", {.id = "../../etc"});
@@ -135,6 +135,18 @@ int main() {
     bytes.resize(bytes.size() - 2);
     set_size(bytes);
     expect(decodes(bytes), "one without is not");
+  });
+
+  test("a process by its name", [] {
+    const std::string bytes =
+        registration({.kind = 4, .process = std::string("\x39\x30\0\0\x01\0\0\0\x02\0\0\0", 12)});
+    Registration decoded;
+    expect(
+        Registration::decode(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), decoded),
+        "decoded");
+    expect_equal(decoded.pid, 12345u);
+    expect_equal(decoded.start_time, 0x200000001u);
+    expect(!decodes(registration({.kind = 4})), "one without is refused");
   });
 
   test("sizes that a message may claim", [] {

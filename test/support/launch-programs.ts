@@ -11,7 +11,7 @@ import { labelsFor } from '../../lib/host/selinux.js';
 import { compile, type Launchable } from '../../lib/program/compile.js';
 import { Encoder } from '../../lib/program/encode.js';
 import type { Opcode, Program, Step } from '../../lib/program/instructions.js';
-import type { LayerPlan, RootPlan } from '../../lib/program/launch-input.js';
+import type { LayerPlan, ResolverPlan, RootPlan } from '../../lib/program/launch-input.js';
 import { anyCodePoint } from './code-points.js';
 import {
   comountedV1,
@@ -58,6 +58,7 @@ export interface Wanted {
   readonly id?: string;
   readonly base?: number;
   readonly uid?: number;
+  readonly resolver?: ResolverPlan;
 }
 
 /** As the engine does it, with a machine, a user and a filter that are always the same. */
@@ -69,6 +70,7 @@ export async function compiled({
   id = ID,
   base = BASE,
   uid = 7,
+  resolver,
 }: Wanted = {}): Promise<Launchable> {
   const image = { env: ['LANG=C'], cmd: [], entrypoint: [] };
   const config = normalize(['sh', '-c', 'true'], options, image, {
@@ -99,6 +101,7 @@ export async function compiled({
       }),
       seccomp: config.seccomp.kind === 'unconfined' ? undefined : new Uint8Array(16),
       init: config.init,
+      resolver,
       stdin: config.stdin,
       stdout: config.stdout,
       stderr: config.stderr,

@@ -35,11 +35,20 @@ export interface Registration {
   readonly forward: boolean;
 }
 
-/** `update`: of a container that is registered; nothing but names and servers changes. */
-export type RegistrationKind = 'register' | 'update';
+/** A process by its pid and its start time in clock ticks: proc_pid_stat(5). */
+export interface RegisteredProcess {
+  readonly pid: number;
+  readonly startTime: bigint;
+}
+
+/**
+ * `register`: with the container's pidfd, as the step `resolver.register` sends it. `update`: of a container that is
+ * registered; nothing but names and servers changes. A process: registers the container of which it is the first one.
+ */
+export type RegistrationKind = 'register' | 'update' | RegisteredProcess;
 
 const MAGIC = 0x3152_4e43;
-const KINDS = { register: 1, update: 2, end: 3 } as const;
+const KINDS = { register: 1, update: 2, end: 3, registerProcess: 4 } as const;
 const FORWARDS = 1;
 const MAX_SIZE = 16 * 1024;
 const MAX_SERVERS = 8;
@@ -56,8 +65,10 @@ export function encodeRegistration(
 ): Buffer {
   if (upstream.length > MAX_SERVERS) throw tooMany('dns', upstream.length, MAX_SERVERS);
   if (networks.length > MAX_NETWORKS) throw tooMany('network', networks.length, MAX_NETWORKS);
-  return message(KINDS[kind], forward ? FORWARDS : 0, [
+  const isProcess = typeof kind === 'object';
+  return message(KINDS[isProcess ? 'registerProcess' : kind], forward ? FORWARDS : 0, [
     idBytes(id),
+    ...(isProcess ? [processBytes(kind)] : []),
     Buffer.of(upstream.length),
     ...upstream.map(serverBytes),
     Buffer.of(networks.length),
@@ -71,6 +82,13 @@ export function encodeRegistration(
  */
 export function encodeEnd(id: string): Buffer {
   return message(KINDS.end, 0, [idBytes(id)]);
+}
+
+function processBytes({ pid, startTime }: RegisteredProcess): Uint8Array {
+  const bytes = Buffer.alloc(12);
+  bytes.writeUInt32LE(pid, 0);
+  bytes.writeBigUInt64LE(startTime, 4);
+  return bytes;
 }
 
 function message(kind: number, flags: number, parts: readonly Uint8Array[]): Buffer {

@@ -11,7 +11,7 @@ import {
 import { stringList } from '../encode.js';
 import type { Step } from '../instructions.js';
 import { O_RDWR_NOCTTY } from '../kernel-constants.js';
-import type { LaunchInput } from '../launch-input.js';
+import { hasEarlyNetwork, type LaunchInput } from '../launch-input.js';
 import { ATTR } from '../mount-options.js';
 import type { Shared } from '../shared.js';
 import type { Slots } from '../slots.js';
@@ -44,8 +44,8 @@ export function compileContainer(
   // Needs nothing of the host phase, and runs in parallel with it.
   let unshare = 0;
   for (const type of ['uts', 'network'] as const) {
-    // With a helper, the process was created in it.
-    if (type === 'network' && input.helper !== undefined) continue;
+    // The process may have been created in it.
+    if (type === 'network' && hasEarlyNetwork(input)) continue;
     if (namespaces.has(type)) unshare |= NAMESPACE_FLAGS[type];
   }
   if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });

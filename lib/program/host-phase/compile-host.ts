@@ -5,7 +5,7 @@ import type { Spec } from '../../oci/runtime-spec.js';
 import { idMap } from '../id-maps.js';
 import type { Step } from '../instructions.js';
 import { O_PATH_DIRECTORY, O_RDWR_NOCTTY } from '../kernel-constants.js';
-import type { LaunchInput } from '../launch-input.js';
+import { hasEarlyNetwork, type LaunchInput } from '../launch-input.js';
 import { makePipes } from '../pipes.js';
 import { release } from '../release.js';
 import type { KernelFacts, Shared } from '../shared.js';
@@ -50,8 +50,7 @@ export function compileHost(
   }
   let flags = NAMESPACE_FLAGS.mount | NAMESPACE_FLAGS.pid;
   if (ownUserNamespace) flags |= NAMESPACE_FLAGS.user;
-  // The program that provides the network needs the namespace from the start.
-  if (input.helper !== undefined) flags |= NAMESPACE_FLAGS.network;
+  if (hasEarlyNetwork(input)) flags |= NAMESPACE_FLAGS.network;
   if (!namespaces.has('pid')) flags &= ~NAMESPACE_FLAGS.pid;
   // The user namespace belongs to container root's user: its limits are not those of the starting user.
   const owner = ownUserNamespace ? shared.rootUid : 0;
@@ -121,6 +120,10 @@ export function compileHost(
   startHelper(steps, input, slots, userns);
   adjustOomScore(steps, spec);
   if (ownUserNamespace) raiseLimits(steps, spec);
+  if (input.resolver !== undefined) {
+    const { directory, registration } = input.resolver;
+    steps.push({ op: 'resolver.register', texts: [directory, registration] });
+  }
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
   return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };

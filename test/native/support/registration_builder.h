@@ -21,6 +21,7 @@ struct RegistrationParts {
   uint8_t kind = 1;
   uint8_t flags = 1;
   std::string id = "abc";
+  std::string process;               // of kind 4: pid and start time
   std::vector<std::string> servers;  // addresses with their families
   uint16_t port = 53;
   std::vector<Network> networks;

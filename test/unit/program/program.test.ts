@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { RunOptions } from '../../../lib/engine/options/options.js';
 import { CAPABILITIES } from '../../../lib/oci/capability-sets.js';
+import { NAMESPACE_FLAGS } from '../../../lib/oci/namespaces.js';
 import { describe as inWords } from '../../../lib/program/describe.js';
 import { Encoder, HEADER_SIZE, slotList, STEP_SIZE } from '../../../lib/program/encode.js';
 import { type Opcode, OPCODES, type Step } from '../../../lib/program/instructions.js';
@@ -126,6 +127,19 @@ describe('launch programs: the order of steps', () => {
     expect(paths).to.include('upper').and.not.include(`/run/containers/${ID}/upper`);
     const plain = order((await compiled()).program.host);
     expect(plain).to.deep.equal(['dir.make', ...lowers, 'tree.open', 'fsids.set', 'overlay.make']);
+  });
+
+  it('The resolver is told in the network namespace of the process, before the program goes on', async () => {
+    const resolver = { directory: '/run/resolver', registration: Uint8Array.of(1, 2) };
+    for (const wanted of [{}, { machine: systemdV2 }, { options: { userns: 'host' } as const }]) {
+      const { host, container } = (await compiled({ ...wanted, resolver })).program;
+      expect(names(host).slice(-2)).to.deep.equal(['resolver.register', 'release']);
+      expect(host.at(-2)?.texts).to.deep.equal([resolver.directory, resolver.registration]);
+      const flags = (steps: readonly Step[], op: Opcode) =>
+        Number(steps[position(steps, op)]?.numbers?.[0]) & NAMESPACE_FLAGS.network;
+      expect(flags(host, 'clone'), 'made with the process').to.not.equal(0);
+      expect(flags(container, 'ns.unshare'), 'and not by it').to.equal(0);
+    }
   });
 
   it('The init is started only where it is asked for, and before the program', async () => {

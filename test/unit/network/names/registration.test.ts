@@ -41,6 +41,16 @@ describe('A registration of names', () => {
     expect(updated.equals(registered)).to.equal(true);
   });
 
+  it('A process is behind the id', () => {
+    const bytes = encodeRegistration(
+      { id: 'ab', networks: [], upstream: [], forward: false },
+      { pid: 12_345, startTime: 2n ** 33n + 1n },
+    );
+    expect(bytes.toString('hex', 8)).to.equal(
+      '0400' + '026162' + '39300000' + '0100000002000000' + '0000',
+    );
+  });
+
   it('An end has the id alone', () => {
     const bytes = encodeEnd('abc');
     expect(bytes.toString('latin1', 10)).to.equal('\x03abc');

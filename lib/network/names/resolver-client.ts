@@ -1,0 +1,102 @@
+/**
+ * Tells the resolver of containers that run: a change of their names, or a container that is there already. A start
+ * tells it by the step `resolver.register`.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type FileHandle, open } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { errnoName, isErrno } from '../../base/errno.js';
+import { CaissonError } from '../../base/errors.js';
+import { initPath } from '../../native/load.js';
+
+/** Milliseconds, as the step has it. */
+const PATIENCE = 10_000;
+/** Milliseconds between two attempts to reach a resolver that is about to end, or to begin. */
+const PAUSE = 2;
+/** A resolver that ends closes what it has not answered. */
+const ABSENT = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'] as const;
+
+/**
+ * Sends a message to the resolver of this directory, and waits until it is in effect. If there is no resolver, it is
+ * started, and takes over what an earlier one that was killed has left.
+ *
+ * @param message of `encodeRegistration` or `encodeEnd`.
+ * @throws ERR_NETWORK_FAILED; `errno` is ENOENT for a container that is not registered, ESRCH for one that has ended,
+ *   EADDRINUSE if a program of the container listens on port 53.
+ */
+export async function tellResolver(directory: string, message: Uint8Array): Promise<void> {
+  const end = performance.now() + PATIENCE;
+  for (;;) {
+    const answer = await ask(directory, message).catch((error: unknown) => {
+      if (!isErrno(error, ...ABSENT)) throw failed(directory, 'it cannot be reached', error);
+    });
+    if (answer === 0) return;
+    if (answer !== undefined)
+      throw failed(directory, 'it refused a registration', { code: errnoName(answer) });
+    if (performance.now() > end) throw failed(directory, 'it does not answer');
+    await startResolver(directory);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+}
+
+/** @returns 0 or an errno. @throws what the socket does, ECONNRESET if it is closed without an answer. */
+async function ask(directory: string, message: Uint8Array): Promise<number> {
+  // A socket's path has 108 bytes at most; through a descriptor it fits.
+  const handle = await open(directory);
+  try {
+    return await exchange(handle, message);
+  } finally {
+    await handle.close();
+  }
+}
+
+function exchange(directory: FileHandle, message: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    const socket = connect(`/proc/self/fd/${directory.fd}/socket`);
+    socket.setTimeout(PATIENCE, () => {
+      socket.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' }));
+    });
+    socket.on('error', reject);
+    socket.on('data', (part) => {
+      parts.push(part);
+      const answer = Buffer.concat(parts);
+      if (answer.length < 4) return;
+      socket.destroy();
+      resolve(answer.readInt32LE(0));
+    });
+    socket.on('close', () => {
+      reject(Object.assign(new Error('closed without an answer'), { code: 'ECONNRESET' }));
+    });
+    socket.write(message);
+  });
+}
+
+/** Until one listens: this one, or another that was started at the same time. */
+async function startResolver(directory: string): Promise<void> {
+  const init = await open(initPath());
+  try {
+    const child = spawn(initPath(), ['resolver', '3', directory], {
+      argv0: 'caisson-resolver',
+      stdio: ['ignore', 'ignore', 'ignore', init.fd],
+      env: {},
+    });
+    const [code] = (await once(child, 'exit')) as [number | null];
+    if (code !== 0)
+      throw failed(directory, 'it cannot be started', {
+        code: code === null ? undefined : errnoName(code),
+      });
+  } finally {
+    await init.close();
+  }
+}
+
+function failed(directory: string, why: string, cause?: unknown): CaissonError {
+  const errno = (cause as NodeJS.ErrnoException | undefined)?.code;
+  return new CaissonError(
+    'ERR_NETWORK_FAILED',
+    `the resolver of ${directory}: ${why}${errno === undefined ? '' : `: ${errno}`}`,
+    { stage: 'host', path: directory, errno, cause: cause instanceof Error ? cause : undefined },
+  );
+}
