@@ -1,12 +1,16 @@
 #include "netlink_call.h"
 
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <string>
 #include <thread>
 
 #include "../base/kernel.h"
 #include "../base/netlink.h"
+#include "../base/unique_fd.h"
 #include "environment.h"
 
 namespace caisson {
@@ -87,6 +91,20 @@ Napi::Value netlink_call(const Napi::CallbackInfo& info) {
       info[2].As<Napi::Number>().Int32Value(), info[3].As<Napi::Boolean>().Value());
   worker->Queue();
   return worker->promise();
+}
+
+Napi::Value link_index(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].As<Napi::String>();
+  ifreq request{};
+  const auto none = Napi::Number::New(info.Env(), 0);
+  if (name.size() >= sizeof request.ifr_name) return none;
+  name.copy(request.ifr_name, name.size());
+  const UniqueFd socket(
+      static_cast<int>(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+  if (sys::call(__NR_ioctl, socket.get(), SIOCGIFFLAGS, &request) != 0) return none;
+  if ((request.ifr_flags & IFF_UP) == 0) return none;
+  if (sys::call(__NR_ioctl, socket.get(), SIOCGIFINDEX, &request) != 0) return none;
+  return Napi::Number::New(info.Env(), request.ifr_ifindex);
 }
 
 }  // namespace caisson

@@ -8,4 +8,7 @@ namespace caisson {
 // NetlinkOutcome. `namespace` is a descriptor of the network namespace to ask in, or -1.
 Napi::Value netlink_call(const Napi::CallbackInfo& info);
 
+// linkIndex(name) → the index of an interface that is up; 0: there is none.
+Napi::Value link_index(const Napi::CallbackInfo& info);
+
 }  // namespace caisson

@@ -58,7 +58,7 @@ void end(const JournalEntry& entry) {
   const JournalledProcess& process = entry.process;
   if (process.start_time != 0) static_cast<void>(end_process(process.pid, process.start_time));
   Program program;
-  if (decode(entry, program)) static_cast<void>(run_teardown_but_trees(program));
+  if (decode(entry, program)) static_cast<void>(run_teardown(program, kTrees));
 }
 
 void remove_trees(const JournalEntry& entry) {

@@ -192,7 +192,8 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
       launch->held.clear();
       TeardownOutcome ignored;
       Program program;
-      if (decode(launch->teardown, program, ignored)) static_cast<void>(run_teardown(program));
+      if (decode(launch->teardown, program, ignored))
+        static_cast<void>(run_teardown(program, kClaims));
       remove_from_journal(*launch);
     }
     done();
@@ -215,7 +216,7 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
     }
     clearing->launch = launch;
     clearing->done = done;
-    clearing->result = run_teardown_but_trees(clearing->program);
+    clearing->result = run_teardown(clearing->program, kTrees | kClaims);
     clear(std::move(clearing));
   });
 }

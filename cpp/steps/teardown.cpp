@@ -95,12 +95,22 @@ Status end_process(uint64_t pid, uint64_t start_time) {
 
 namespace {
 
+// A claim is a file of its own name in a directory that may hold others' after it
+// (lib/network/bridge/addresses.ts), so that doing this again, or late, releases no other one.
+void release_claim(const char* file, const char* directory) {
+  sys::call(__NR_unlinkat, AT_FDCWD, file, 0);
+  sys::call(__NR_unlinkat, AT_FDCWD, directory, AT_REMOVEDIR);
+}
+
 // Of every instruction that a teardown may have, but tree.remove.
 Status tear_down_step(const Program& program, const Step& step) {
   const char* text = program.text(step, 0);
   switch (step.op) {
     case Op::kCgroupRemove:
       return remove_cgroup(text, step.number[0] != 0);
+    case Op::kClaimRelease:
+      release_claim(text, program.text(step, 1));
+      return {};
     case Op::kProcessEnd:
       return end_process(step.number[0], step.number[1]);
     case Op::kNetlinkRequest: {
@@ -111,6 +121,30 @@ Status tear_down_step(const Program& program, const Step& step) {
     default:
       return Error{ENOSYS, instruction(step.op).name, text};
   }
+}
+
+// All but the removal of trees.
+TeardownResult run_steps(const Program& program, bool claims) {
+  TeardownResult result;
+  bool thawed = false;
+  for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
+    const Step& step = program.step(Phase::kTeardown, i);
+    if (step.op == Op::kTreeRemove || (step.op == Op::kClaimRelease && !claims)) continue;
+    const char* path = program.text(step, 0);
+    // A process that is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all
+    // the others busy.
+    if (removes_own_cgroup(step) && !thawed &&
+        sys::call(__NR_unlinkat, AT_FDCWD, path, AT_REMOVEDIR) == -EBUSY) {
+      kill_frozen(program);
+      thawed = true;
+    }
+    Status status = tear_down_step(program, step);
+    if (!status.ok() && result.status.ok()) {
+      result.status = status;
+      result.step = i;
+    }
+  }
+  return result;
 }
 
 }  // namespace
@@ -129,35 +163,19 @@ bool TreeTeardown::some(const Program& program, size_t most, TeardownResult& res
   return false;
 }
 
-TeardownResult run_teardown(const Program& program) {
-  TeardownResult result = run_teardown_but_trees(program);
+TeardownResult run_teardown(const Program& program, unsigned except) {
+  TeardownResult result = run_steps(program, (except & kClaims) == 0);
   TreeTeardown trees;
-  while (trees.some(program, ~size_t{0}, result)) {
+  while ((except & kTrees) == 0 && trees.some(program, ~size_t{0}, result)) {
   }
   return result;
 }
 
-TeardownResult run_teardown_but_trees(const Program& program) {
-  TeardownResult result;
-  bool thawed = false;
+void release_claims(const Program& program) {
   for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
     const Step& step = program.step(Phase::kTeardown, i);
-    if (step.op == Op::kTreeRemove) continue;
-    const char* path = program.text(step, 0);
-    // A process that is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all
-    // the others busy.
-    if (removes_own_cgroup(step) && !thawed &&
-        sys::call(__NR_unlinkat, AT_FDCWD, path, AT_REMOVEDIR) == -EBUSY) {
-      kill_frozen(program);
-      thawed = true;
-    }
-    Status status = tear_down_step(program, step);
-    if (!status.ok() && result.status.ok()) {
-      result.status = status;
-      result.step = i;
-    }
+    if (step.op == Op::kClaimRelease) release_claim(program.text(step, 0), program.text(step, 1));
   }
-  return result;
 }
 
 }  // namespace caisson

@@ -9,17 +9,23 @@
 
 namespace caisson {
 
+// Kinds of steps that are left out.
+//
+// What ends processes and removes their cgroups takes moments; a tree takes as long as a container
+// has made it, and must not keep other containers waiting (TreeTeardown). A claim is kept by a
+// container that is started again.
+constexpr unsigned kTrees = 1, kClaims = 2;
+
 // Runs every step of the program's teardown phase, also after one has failed; the first failure is
 // kept.
 struct TeardownResult {
   Status status;
   size_t step = 0;
 };
-TeardownResult run_teardown(const Program& program);
+TeardownResult run_teardown(const Program& program, unsigned except = 0);
 
-// The two parts of that. What ends processes and removes their cgroups takes moments; a tree takes
-// as long as a container has made it, and must not keep other containers waiting.
-TeardownResult run_teardown_but_trees(const Program& program);
+// The claims alone: nothing of this fails.
+void release_claims(const Program& program);
 
 // Kills what is in the program's v1 freezer, which SIGKILL alone does not while it is frozen.
 void kill_frozen(const Program& program);

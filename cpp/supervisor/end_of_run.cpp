@@ -48,7 +48,7 @@ void Supervisor::end_run() {
   if (run_.oom_events.valid() && !failed) report_oom();
   run_.oom_events.reset();
   end_helper(run_.helper);
-  static_cast<void>(run_teardown(config_.teardown()));
+  static_cast<void>(run_teardown(config_.teardown(), kClaims));
   if (failed) {
     start_failed(error);
     return;
@@ -127,6 +127,7 @@ void Supervisor::start_failed(const ErrorRecord& error) {
 void Supervisor::leave(const char* status) {
   state_.enter(State::kFinished);
   clients_.stop_listening(sockets_.get(), config_.text(SupervisorText::kId));
+  release_claims(config_.teardown());
   record_.status = status;
   if (config_.has(kSupervisorAutoRemove) && !auto_remove_suspended_) {
     remove_container();

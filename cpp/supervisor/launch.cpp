@@ -53,7 +53,7 @@ bool Supervisor::launch() {
     }
     end_failed_launch();
     error = read_error(run_.page.get());
-    static_cast<void>(run_teardown(config_.teardown()));
+    static_cast<void>(run_teardown(config_.teardown(), kClaims));
     if (!lost_parent_cgroup(error)) break;
   }
   start_failed(error);

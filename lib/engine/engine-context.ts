@@ -12,6 +12,7 @@ import { thermalThrottlePaths } from '../host/cpu-masks.js';
 import { ownerName } from '../host/owner.js';
 import { findUserNamespaceIds, isRoot } from '../host/user-namespace-ids.js';
 import { loadNative } from '../native/load.js';
+import type { ClaimContext } from '../network/bridge/addresses.js';
 import { compileEngineTeardown, parentsOf } from '../program/compile.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import type { ContainerContext } from './container/container-context.js';
@@ -71,6 +72,7 @@ export async function openContext(options: EngineOptions): Promise<EngineContext
   ]);
   await evacuateRoot(layout);
   const running = new RunningExecutions();
+  let networks: Promise<ClaimContext> | undefined;
   const context: EngineContext = {
     store,
     dataRoot,
@@ -83,6 +85,7 @@ export async function openContext(options: EngineOptions): Promise<EngineContext
     // What a worker thread of root's leaves is torn down by its process; a rootless user's by the next engine.
     owner: ownerName(isRoot() ? 'self' : 'thread-self'),
     idRanges,
+    networks: () => (networks ??= loadNetworks(store)),
     users,
     encoder: new Encoder(),
     fault,
@@ -97,6 +100,12 @@ export async function openContext(options: EngineOptions): Promise<EngineContext
   const parents = parentsOf(planCgroups(layout, 'none', {}));
   binding.retain(context.encoder.encode(compileEngineTeardown(parents)));
   return context;
+}
+
+/** Loaded when a container is first connected to a network. */
+async function loadNetworks(store: Store): Promise<ClaimContext> {
+  const { claimContext } = await import('./networks/container-lookup.js');
+  return claimContext(store);
 }
 
 function pathsOf({ dataRoot, runRoot }: EngineOptions): Partial<Paths> {

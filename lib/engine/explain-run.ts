@@ -17,10 +17,10 @@ export async function explainRun(
 ): Promise<string> {
   if (context.users !== undefined) {
     const location = { ...cgroupLocation(context.slice, options.cgroupParent), autoRemove: true };
-    const start = await prepareDetached(context, newId(), image, argv, options, location);
+    const start = await prepareDetached(context, newId(), image, argv, options, location, false);
     return explain(start.steps());
   }
-  const prepared = await prepare(context, newId(), image, argv, options);
+  const prepared = await prepare(context, newId(), image, argv, options, false);
   prepared.release();
   const { config } = prepared;
   const notes = [...noteLayer(config.layerSize), ...(await noteVolumes(config))];

@@ -9,6 +9,7 @@ import { compileHost } from './host-phase/compile-host.js';
 import type { Program, Step } from './instructions.js';
 import type { LaunchInput } from './launch-input.js';
 import { parseMountOptions } from './mount-options.js';
+import type { BridgePlan } from './network-plan.js';
 import {
   type DeviceNode,
   devicesInDev,
@@ -81,6 +82,7 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
     teardown: compileTeardown(
       input.cgroup,
       input.owner === undefined ? undefined : input.directory,
+      input.bridges,
     ),
     slots: host.slots,
   };
@@ -104,6 +106,7 @@ export interface KnownProcess {
 export function compileTeardown(
   cgroup: CgroupPlan,
   directory: string | undefined,
+  bridges?: BridgePlan,
   first?: KnownProcess,
 ): Program {
   const teardown: Step[] = cgroup.placements.map(({ dir }) => ({
@@ -113,6 +116,8 @@ export function compileTeardown(
   teardown.reverse();
   if (first !== undefined)
     teardown.push({ op: 'process.end', numbers: [first.pid, BigInt(first.startTime)] });
+  for (const { file, directory } of bridges?.claims ?? [])
+    teardown.push({ op: 'claim.release', texts: [file, directory] });
   if (directory !== undefined) teardown.push({ op: 'tree.remove', texts: [directory] });
   else teardown.push(...removeParents(parentsOf(cgroup)));
   return { slots: 0, host: [], container: [], teardown };

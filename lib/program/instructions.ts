@@ -84,6 +84,7 @@ export const OPCODES = [
   'exec',
   'cgroup.remove',
   'process.end',
+  'claim.release',
   'tree.remove',
 ] as const;
 

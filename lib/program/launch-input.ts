@@ -1,5 +1,6 @@
 /** What `compile` needs besides the OCI spec: everything about one launch that the spec does not cover. */
 import type { CgroupPlan } from '../cgroup/writes.js';
+import type { BridgePlan } from './network-plan.js';
 
 /** How the root is assembled. */
 export type RootPlan =
@@ -74,17 +75,6 @@ export interface RootlessInput {
   readonly groups: boolean;
 }
 
-/** Messages for the kernel over netlink(7), encoded (lib/network/netlink). */
-export interface NetlinkRequest {
-  /** 0 NETLINK_ROUTE, 12 NETLINK_NETFILTER. */
-  readonly protocol: number;
-  readonly bytes: Uint8Array;
-  /** One line for each message, in the order of their sequence numbers, which begin with 1. */
-  readonly text: string;
-  /** Where the descriptor of the container's network namespace is to be put. */
-  readonly namespaceAt?: number | undefined;
-}
-
 /** A program of the host that gives the container a network. */
 export interface HelperPlan {
   readonly path: string;
@@ -104,8 +94,8 @@ export interface ResolverPlan {
 }
 
 /** Whether the host phase works in the container's network namespace, which the process then is created in. */
-export function hasEarlyNetwork({ helper, resolver }: LaunchInput): boolean {
-  return helper !== undefined || resolver !== undefined;
+export function hasEarlyNetwork({ helper, bridges, resolver }: LaunchInput): boolean {
+  return helper !== undefined || bridges !== undefined || resolver !== undefined;
 }
 
 export interface LaunchInput {
@@ -142,6 +132,8 @@ export interface LaunchInput {
   readonly rootless?: RootlessInput | undefined;
   readonly helper?: HelperPlan | undefined;
   readonly resolver?: ResolverPlan | undefined;
+  /** Its interfaces, if it has more than the loopback device. */
+  readonly bridges?: BridgePlan | undefined;
   readonly stdin: StdioPlan;
   readonly stdout: StdioPlan;
   readonly stderr: StdioPlan;

@@ -64,8 +64,7 @@ const root = needsRoot(
 );
 
 root.describe('fault injection', function () {
-  // A hundred processes in some tests, with the processor time that other tests leave (scripts/test).
-  this.timeout(300_000);
+  this.timeout(120_000);
   let directory: string;
   const harnesses: ProcessHarness[] = [];
 

@@ -196,6 +196,8 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   { long: 'init', option: 'init', help: 'Run an init that reaps processes and forwards signals' },
   { long: 'interactive', short: 'i', help: 'Keep stdin open' },
+  { long: 'ip', value: 'ip', option: 'ip', help: 'IPv4 address (e.g., 172.30.100.104)' },
+  { long: 'ip6', value: 'ip', option: 'ip6', help: 'IPv6 address (e.g., 2001:db8::33)' },
   {
     long: 'ipc',
     value: 'string',
@@ -233,6 +235,12 @@ export const CREATE_FLAGS: readonly Flag[] = [
     help: 'Log options: max-size=10m, max-file=3',
   },
   {
+    long: 'mac-address',
+    value: 'string',
+    option: 'macAddress',
+    help: 'Container MAC address (e.g., 92:d0:c6:0a:29:33)',
+  },
+  {
     long: 'memory-swappiness',
     check: swappiness,
     value: 'n',
@@ -251,9 +259,17 @@ export const CREATE_FLAGS: readonly Flag[] = [
     long: 'network',
     aliases: ['net'],
     value: 'network',
-    completes: ['none', 'host', 'pasta', 'slirp4netns'],
+    completes: ['none', 'host', 'bridge', 'pasta', 'slirp4netns'],
     option: 'network',
-    help: 'none (default), host, pasta[:OPT,…] or slirp4netns[:OPT=value,…]',
+    help: 'none (default), host, bridge, the name of a network, pasta[:OPT,…] or slirp4netns[:OPT=value,…]',
+  },
+  {
+    long: 'network-alias',
+    aliases: ['net-alias'],
+    value: 'list',
+    repeatable: true,
+    option: 'networkAliases',
+    help: 'Add network-scoped alias for the container',
   },
   { long: 'no-healthcheck', help: "Disable the image's health check" },
   {
@@ -404,8 +420,8 @@ export const CREATE_FLAGS: readonly Flag[] = [
 export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
   ...(
     'annotation blkio-weight-device cpu-count cpu-percent cpu-rt-period ' +
-    'cpu-rt-runtime expose gpus io-maxbandwidth io-maxiops ip ip6 ' +
-    'isolation kernel-memory link link-local-ip mac-address net-alias network-alias runtime ' +
+    'cpu-rt-runtime expose gpus io-maxbandwidth io-maxiops ' +
+    'isolation kernel-memory link link-local-ip runtime ' +
     'volume-driver volumes-from'
   )
     .split(' ')

@@ -115,7 +115,7 @@ async function runTeardown(
   first?: KnownProcess,
 ): Promise<void> {
   const plan = planCgroups(await detectCgroups(), id, {}, { location });
-  const program = compileTeardown(plan, directory, first);
+  const program = compileTeardown(plan, directory, undefined, first);
   if (program.teardown.length === 0) return;
   const error = await tearDown(new Encoder().encode(program));
   if (error === null) return;

@@ -28,6 +28,7 @@ import { normalizeTerminal } from './terminal.js';
 import { RUN_OPTION_NAMES, type RunOptions, type Stdio, type TerminalSize } from './options.js';
 import { type HostResources, normalizeResources, type Resources } from './resources.js';
 import type { NetworkConfig } from '../../network/types.js';
+import { normalizeNetwork, type NetworkPart } from './network.js';
 import { appArmorProfile } from '../../host/security-labels.js';
 import {
   composeLabels,
@@ -75,7 +76,7 @@ export interface HostFacts extends HostResources, CapabilityLimits {
   readonly cpuMasks?: readonly string[] | undefined;
 }
 
-export interface ContainerConfig extends NetworkConfig {
+export interface ContainerConfig extends NetworkConfig, NetworkPart {
   readonly name?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   /** The whole command line: entrypoint and arguments. Never empty. */
@@ -133,8 +134,6 @@ export interface ContainerConfig extends NetworkConfig {
 /** Without what each start has of its own. */
 export type SharedConfig = Omit<ContainerConfig, 'args' | 'env'>;
 
-const NO_NETWORK: ['none', ''] = ['none', ''];
-
 /**
  * Checks everything that can be checked without looking at the host, so that a mistake is an error before
  * anything is made. What needs a look (sources of binds and devices) is `checkSources`.
@@ -154,7 +153,8 @@ export function normalize(
   const privileged = flag('privileged', options.privileged, false);
   const asked = normalizeUserns(options.userns, privileged);
   const userns = host.rootless === true ? 'host' : asked;
-  const [network, networkOptions] = normalizeNetwork(options.network);
+  const networks = normalizeNetwork(options);
+  const { network } = networks;
   const security = normalizeSecurity(options.securityOpt, privileged);
   const terminal = normalizeTerminal(options.tty);
   const namespaces = normalizeNamespaces(options);
@@ -215,8 +215,7 @@ export function normalize(
       options.ptyLimit === undefined
         ? PTY_LIMIT
         : wholeNumber('ptyLimit', options.ptyLimit, 1, MAX_PTYS),
-    network,
-    networkOptions,
+    ...networks,
     names: normalizeNames(options),
     namespaces,
   };
@@ -264,16 +263,6 @@ function normalizeUserns(value: string | undefined, privileged: boolean): 'auto'
     );
   }
   return value;
-}
-
-function normalizeNetwork(value: string | undefined): [ContainerConfig['network'], string] {
-  if (value === undefined || value === 'none') return NO_NETWORK;
-  if (value === 'host') return [value, ''];
-  const [, mode, options = ''] =
-    (typeof value === 'string' ? /^(pasta|slirp4netns)(?::(.*))?$/s.exec(value) : undefined) ?? [];
-  if (mode !== 'pasta' && mode !== 'slirp4netns')
-    throw unsupported('network', value, 'is not supported yet', 'none, host, pasta or slirp4netns');
-  return [mode, plainString('network', options)];
 }
 
 export function normalizeArgs(

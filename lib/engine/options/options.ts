@@ -262,16 +262,33 @@ export interface MountOptions {
   readonly ptyLimit?: number | string | undefined;
 }
 
+/** The last one: the name of a network that was created, its id, or the beginning of that. */
 export type Network =
-  'none' | 'host' | 'pasta' | 'slirp4netns' | `pasta:${string}` | `slirp4netns:${string}`;
+  | 'none'
+  | 'host'
+  | 'bridge'
+  | 'pasta'
+  | 'slirp4netns'
+  | `pasta:${string}`
+  | `slirp4netns:${string}`
+  | (string & {});
 
 export interface NetworkOptions {
   /**
    * `none` (default): loopback only. `host`: the machine's own. `pasta` and `slirp4netns`: what an ordinary process of the
    * host's may reach, by the program of that name, with its options as podman spells them: `pasta:--mtu,1500,-t,8080:80`,
-   * `slirp4netns:mtu=1500,cidr=10.1.0.0/24`.
+   * `slirp4netns:mtu=1500,cidr=10.1.0.0/24`. `bridge` and created networks, for root: an interface with an address of its
+   * own.
    */
   readonly network?: Network | undefined;
+  /** Further names of the container in a network that was created. */
+  readonly networkAliases?: readonly string[] | undefined;
+  /** IPv4 address in a network that was created. Default: the next free one. */
+  readonly ip?: string | undefined;
+  /** The same of IPv6, if the network has it. */
+  readonly ip6?: string | undefined;
+  /** Of its interface on a bridge. Default: one that follows from the IPv4 address. */
+  readonly macAddress?: string | undefined;
   /** `name:ip`. */
   readonly addHost?: readonly string[] | undefined;
   /** Addresses of name servers. */
@@ -351,6 +368,10 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   shmSize: true,
   ptyLimit: true,
   network: true,
+  networkAliases: true,
+  ip: true,
+  ip6: true,
+  macAddress: true,
   addHost: true,
   dns: true,
   dnsSearch: true,

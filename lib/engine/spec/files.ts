@@ -6,6 +6,8 @@ import type { NameConfig } from '../options/names.js';
 export interface HostFiles {
   readonly hosts?: string | undefined;
   readonly resolvConf: string;
+  /** Of the container itself. */
+  readonly addresses?: readonly string[] | undefined;
 }
 
 /** Docker's (moby libnetwork/etchosts), for a container that has a loopback interface and nothing else. */
@@ -17,6 +19,8 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 `;
 
+const OWN_LOOPBACK = '127.0.1.1';
+
 /**
  * The three files. Without a network the container's own name leads to its loopback interface (127.0.1.1, as
  * on Debian), so that programs which look themselves up do not wait for a name server.
@@ -26,10 +30,9 @@ export function injectedFiles(
   hostname: string,
   host?: HostFiles,
 ): readonly InjectedFile[] {
-  let hosts =
-    host?.hosts === undefined
-      ? `${LOOPBACK_HOSTS}127.0.1.1\t${hostname}\n`
-      : withNewline(host.hosts);
+  let hosts = host?.hosts === undefined ? LOOPBACK_HOSTS : withNewline(host.hosts);
+  if (host?.hosts === undefined)
+    for (const address of host?.addresses ?? [OWN_LOOPBACK]) hosts += `${address}\t${hostname}\n`;
   for (const { name, ip } of names.addHost) hosts += `${ip}\t${name}\n`;
   return [
     { path: '/etc/hosts', content: hosts },

@@ -2,6 +2,7 @@
 import type { CgroupLayout } from '../../cgroup/layout.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { Binding } from '../../native/binding.js';
+import type { ClaimContext } from '../../network/bridge/addresses.js';
 import type { Encoder, Fault } from '../../program/encode.js';
 import type { KernelFacts } from '../../program/shared.js';
 import type { HostFacts } from '../options/config.js';
@@ -18,6 +19,8 @@ export interface StartContext {
   readonly host: HostFacts;
   readonly owner: string;
   readonly idRanges: IdRanges;
+  /** The networks that containers can be connected to, and their addresses. */
+  networks(): Promise<ClaimContext>;
   /** Undefined for root. */
   readonly users: UserNamespaceIds | undefined;
   readonly encoder: Encoder;

@@ -7,6 +7,7 @@ import { defaultSeccompProfile, type SeccompArch } from '../../oci/seccomp-defau
 import { filterFlags } from '../../oci/seccomp-encode.js';
 import type { LinuxSeccomp } from '../../oci/runtime-spec.js';
 import type { HelperPlan } from '../../program/launch-input.js';
+import type { Connected, Connection } from '../../network/bridge/connect.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { HostFiles } from '../spec/files.js';
 import type { StartContext } from './context.js';
@@ -41,15 +42,42 @@ export async function hasHostMqueue(): Promise<boolean> {
   );
 }
 
-/** The host's files about names, and the network's helper program. */
+/** What a start needs of its network. */
+export interface NetworkOfStart {
+  readonly files: HostFiles | undefined;
+  readonly helper?: HelperPlan;
+  /** The caller has to release it if the start comes to nothing. */
+  readonly connection?: Connection;
+}
+
+/** The host's files about names, and the network's helper program, or its connection to bridges. */
 export async function networkOf(
+  { networks }: Pick<StartContext, 'networks'>,
   config: ContainerConfig,
-): Promise<{ readonly files: HostFiles; readonly helper?: HelperPlan }> {
+  connected: Connected & { readonly connects: boolean },
+): Promise<NetworkOfStart> {
+  if (config.network === 'none') return { files: undefined };
   const files = await readHostFiles();
   if (config.network === 'host') return { files };
+  if (config.network === 'bridge') {
+    const { connect, planConnection } = await import('../../network/bridge/connect.js');
+    const make = connected.connects ? connect : planConnection;
+    const connection = await make(await networks(), connected, config.endpoints);
+    const addresses = connection.endpoints.flatMap(({ ipv4, ipv6 }) => [
+      ipv4.address,
+      ...(ipv6 === undefined ? [] : [ipv6.address]),
+    ]);
+    const { resolvConf } = files;
+    return { files: { resolvConf: withoutLoopback(resolvConf), addresses }, connection };
+  }
   const { userNetwork } = await import('../../network/user-network.js');
   const { helper, resolvConf } = await userNetwork(config, files.resolvConf);
   return { files: { resolvConf }, helper };
+}
+
+/** As Docker: the host's name servers on its loopback addresses are not those of the container's. */
+function withoutLoopback(resolvConf: string): string {
+  return resolvConf.replace(/^\s*nameserver\s+(?:127\.|::1(?:\s|$)).*\n?/gm, '');
 }
 
 async function readHostFiles(): Promise<HostFiles> {

@@ -26,6 +26,7 @@ import { knownAccounts, lookAtAccounts } from './accounts.js';
 import { CacheKey, same } from './cache-key.js';
 import type { StartContext } from './context.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
+import type { Connection } from '../../network/bridge/connect.js';
 import { makeTemplate } from './native-template.js';
 import {
   compileStartTemplate,
@@ -143,6 +144,7 @@ class InstantiatedStart {
 class PreparedStart extends InstantiatedStart implements Prepared {
   readonly template: NativeTemplate;
   private readonly range: IdRange | undefined;
+  private readonly connection: Connection | undefined;
   private readonly idRanges: IdRanges;
 
   constructor({ binding, idRanges }: StartContext, request: StartRequest) {
@@ -152,11 +154,13 @@ class PreparedStart extends InstantiatedStart implements Prepared {
     const { program, teardown, launchable } = template;
     this.template = template.native ??= makeTemplate(binding, program, teardown, launchable.slots);
     this.range = range;
+    this.connection = template.connection;
     this.idRanges = idRanges;
   }
 
   release(): void {
     if (this.range !== undefined) this.idRanges.release(this.range);
+    this.connection?.release();
   }
 }
 
@@ -166,9 +170,21 @@ export async function prepare(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
+  connects = true,
 ): Promise<Prepared> {
   const resolved = await resolveImage(image, context.dataRoot);
-  return new PreparedStart(context, await request(context, id, resolved, argv, options));
+  const own = await request(context, id, resolved, argv, options, connects);
+  return releasedOnError(own.template, () => new PreparedStart(context, own));
+}
+
+/** Claims of a start that cannot be prepared are given back. */
+function releasedOnError<T>({ connection }: StartTemplate, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    connection?.release();
+    throw error;
+  }
 }
 
 /** Synchronous, for options that have been started before; undefined where the host has to be looked at. */
@@ -195,6 +211,7 @@ async function request(
   resolved: ResolvedImage,
   argv: readonly string[],
   options: RunOptions,
+  connects: boolean,
 ): Promise<StartRequest> {
   // Before the first await: the caller may change them later.
   const key = CacheKey.of(options);
@@ -215,10 +232,11 @@ async function request(
     options,
     owner: context.owner,
     location: cgroupLocation(undefined, options.cgroupParent),
+    connects,
     persistentFiles: false,
   });
   if (template.lasting && key !== undefined) storeTemplate(context, key, template, known);
-  return requestFor(context, template, id, given, entrypoint);
+  return releasedOnError(template, () => requestFor(context, template, id, given, entrypoint));
 }
 
 /** One start by a supervisor, which holds what was claimed for it. */
@@ -226,6 +244,8 @@ export interface DetachedStart extends InstantiatedStart {
   /** Holds the lock on its range of host ids; the caller has to close it. */
   readonly ids: FileHandle | undefined;
   readonly joining: Joining;
+  /** For a start that has come to nothing: its supervisor would do it otherwise. */
+  release(): void;
 }
 
 /** Where a detached container has its cgroups, and whether it is removed when it has exited. */
@@ -238,15 +258,24 @@ export async function prepareDetached(
   argv: readonly string[],
   options: RunOptions,
   location: DetachedLocation,
+  connects = true,
 ): Promise<DetachedStart> {
-  const template = await compileDetached(context, id, image, argv, options, location);
-  const { env, entrypoint } = options;
-  const own = requestFor(context, template, id, { argv, env }, entrypoint);
-  const claim = template.config.userns === 'auto' ? await context.idRanges.claimApart() : undefined;
-  return Object.assign(new InstantiatedStart(own, claim?.range.base), {
-    ids: claim?.file,
-    joining: template.joining,
-  });
+  const template = await compileDetached(context, id, image, argv, options, location, connects);
+  const { connection } = template;
+  try {
+    const { env, entrypoint } = options;
+    const own = requestFor(context, template, id, { argv, env }, entrypoint);
+    const claim =
+      template.config.userns === 'auto' ? await context.idRanges.claimApart() : undefined;
+    return Object.assign(new InstantiatedStart(own, claim?.range.base), {
+      ids: claim?.file,
+      joining: template.joining,
+      release: () => connection?.release(),
+    });
+  } catch (error) {
+    connection?.release();
+    throw error;
+  }
 }
 
 /** The configuration of such a container: every mistake is found, and nothing is claimed or made. */
@@ -258,7 +287,8 @@ export async function checkDetached(
   autoRemove: boolean,
 ): Promise<ContainerConfig> {
   const location = { ...cgroupLocation(context.slice, options.cgroupParent), autoRemove };
-  return (await compileDetached(context, PLACEHOLDER.id, image, argv, options, location)).config;
+  return (await compileDetached(context, PLACEHOLDER.id, image, argv, options, location, false))
+    .config;
 }
 
 async function compileDetached(
@@ -268,6 +298,7 @@ async function compileDetached(
   argv: readonly string[],
   options: RunOptions,
   location: DetachedLocation,
+  connects: boolean,
 ): Promise<StartTemplate> {
   const rootless = context.users !== undefined;
   const resolved = await resolveImage(image, context.dataRoot, rootless);
@@ -280,6 +311,7 @@ async function compileDetached(
     options,
     owner: undefined,
     location,
+    connects,
     // A rootless run has its files only while it runs. Root's detached containers keep them for a restart.
     persistentFiles: !rootless || !location.autoRemove,
   });

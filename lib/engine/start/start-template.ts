@@ -10,6 +10,7 @@ import { labelsFor } from '../../host/selinux.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { ResolvedImage } from '../../image/resolve.js';
 import type { NativeTemplate } from '../../native/binding.js';
+import type { Connection } from '../../network/bridge/connect.js';
 import type { Mount, Spec } from '../../oci/runtime-spec.js';
 import { compile, type Launchable } from '../../program/compile.js';
 import type { ExecInput } from '../../program/compile-exec.js';
@@ -47,6 +48,8 @@ export interface StartTemplate {
   readonly accounts: Accounts;
   readonly location: CgroupLocation;
   readonly launchable: Launchable;
+  /** Of the one start that it is for: with it, a template does not last. */
+  readonly connection: Connection | undefined;
   readonly layer: LayerPlan | undefined;
   readonly joining: Joining;
   /** Without a command. */
@@ -79,6 +82,8 @@ export interface TemplateInput {
   /** The process with which the container ends (host/owner.ts); undefined: it is detached. */
   readonly owner: string | undefined;
   readonly location: CgroupLocation;
+  /** It is started: addresses are claimed for it. Otherwise nothing is made. */
+  readonly connects: boolean;
   /** The files of the writable layer outlive a run. */
   readonly persistentFiles: boolean;
 }
@@ -92,9 +97,8 @@ export async function compileStartTemplate(
   const config = normalize(input.argv, input.options, resolved.defaults, context.host);
   if (users !== undefined) checkWithoutFilter(config);
   const { namespaces } = config;
-  const [sources, network, hostMqueue] = await Promise.all([
+  const [sources, hostMqueue] = await Promise.all([
     checkSources(config),
-    config.network === 'none' ? undefined : networkOf(config),
     namespaces.ipc === 'host' ? hasHostMqueue() : undefined,
   ]);
   const user = resolveUser(config.user, config.groupAdd, accounts);
@@ -128,55 +132,71 @@ export async function compileStartTemplate(
   if (namespaces.pid !== 'private' && cgroup.placements.length === 0)
     throw missingCgroups(context.layout, 'pid');
   const layer = await layerOf(context, config, input);
-  const launchable = compile(
-    spec,
-    {
-      id,
-      directory: join(context.containersRoot, id),
-      owner: input.owner,
-      root: { ...resolved.root, readOnly: config.readOnly || resolved.root.readOnly },
+  // Last, as what fails after it must not keep what it has claimed.
+  const network = await networkOf(context, config, {
+    id: input.id,
+    planId: id,
+    connects: input.connects,
+  });
+  try {
+    const launchable = compile(
+      spec,
+      {
+        id,
+        directory: join(context.containersRoot, id),
+        owner: input.owner,
+        root: { ...resolved.root, readOnly: config.readOnly || resolved.root.readOnly },
+        layer,
+        devicesInRoot: opensDevices(config),
+        networkSysctls: {
+          ...networkSysctls(config, idRange?.size, users),
+          ...network.connection?.plan.sysctls,
+        },
+        files: filesOf(config, hostname, network.files),
+        cgroup,
+        cgroupParent: location.cgroupParent,
+        seccomp,
+        seccompFlags,
+        init: config.init,
+        helper: network.helper,
+        bridges: network.connection?.plan,
+        rootless: users === undefined ? undefined : rootlessOf(users, sources),
+        stdin: config.stdin,
+        stdout: config.stdout,
+        stderr: config.stderr,
+        terminal: config.terminal,
+      },
+      context.kernel,
+    );
+    const { encoder, fault } = context;
+    return {
+      config,
+      hostname,
+      resolved,
+      accounts,
+      location,
+      launchable,
+      connection: network.connection,
       layer,
-      devicesInRoot: opensDevices(config),
-      networkSysctls: networkSysctls(config, idRange?.size, users),
-      files: filesOf(config, hostname, network?.files),
-      cgroup,
-      cgroupParent: location.cgroupParent,
-      seccomp,
-      seccompFlags,
-      init: config.init,
-      helper: network?.helper,
-      rootless: users === undefined ? undefined : rootlessOf(users, sources),
-      stdin: config.stdin,
-      stdout: config.stdout,
-      stderr: config.stderr,
-      terminal: config.terminal,
-    },
-    context.kernel,
-  );
-  const { encoder, fault } = context;
-  return {
-    config,
-    hostname,
-    resolved,
-    accounts,
-    location,
-    launchable,
-    layer,
-    joining: { user, placements: cgroup.placements, seccomp, seccompFlags },
-    program: new Template(withCommand(launchable.program, undefined), encoder, fault),
-    teardown: new Template(launchable.teardown, encoder),
-    native: undefined,
-    last: undefined,
-    sources,
-    lasting:
-      config.user === undefined &&
-      config.groupAdd === undefined &&
-      config.network === 'none' &&
-      namespaces.ipc !== 'host' &&
-      namespaces.uts !== 'host' &&
-      config.seccomp.kind !== 'file' &&
-      config.selinux === undefined,
-  };
+      joining: { user, placements: cgroup.placements, seccomp, seccompFlags },
+      program: new Template(withCommand(launchable.program, undefined), encoder, fault),
+      teardown: new Template(launchable.teardown, encoder),
+      native: undefined,
+      last: undefined,
+      sources,
+      lasting:
+        config.user === undefined &&
+        config.groupAdd === undefined &&
+        config.network === 'none' &&
+        namespaces.ipc !== 'host' &&
+        namespaces.uts !== 'host' &&
+        config.seccomp.kind !== 'file' &&
+        config.selinux === undefined,
+    };
+  } catch (error) {
+    network.connection?.release();
+    throw error;
+  }
 }
 
 async function layerOf(

@@ -82,6 +82,9 @@ async function startIn(
     const started = () => untilStarted(socket, start, attached, enter);
     if (context.users === undefined) await started();
     else await untilIdMapsAreWritten(context.users, socket, started);
+  } catch (error) {
+    start.release();
+    throw error;
   } finally {
     await start.ids?.close();
   }

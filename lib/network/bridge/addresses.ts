@@ -120,6 +120,26 @@ export async function claimAddress(
   }
 }
 
+/** What `claimAddress` could give, without a look at what is claimed. @throws ERR_INVALID_OPTION as it does */
+export function possibleAddress(
+  context: ClaimContext,
+  network: StoredNetwork,
+  family: Family,
+  containerId: string,
+  wanted?: string,
+): AddressClaim {
+  const pool = poolOf(network, family);
+  const [address] = wanted === undefined ? addressesAfter(pool, '') : [wantedIn(pool, wanted)];
+  const text = formatAddress(address ?? pool.gateway);
+  const directory = join(context.networks.claims, network.id, text);
+  return {
+    address: text,
+    prefix: pool.block.prefix,
+    file: join(directory, containerId),
+    directory,
+  };
+}
+
 /** Also after it was released, or taken by another container. */
 export function releaseAddress({
   file,

@@ -1,14 +1,81 @@
-/** The bridge device of a network, in the network namespace of the engine. */
+/** The bridge device of a network: made when a container first needs it, and left until the network is removed. */
+import { writeFile } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
-import { encodeRequest, NETLINK } from '../netlink/message.js';
+import { isErrno } from '../../base/errno.js';
+import { loadNative } from '../../native/load.js';
+import { encodeRequest, NETLINK, type NetlinkMessage } from '../netlink/message.js';
 import { dumpNetlink, requestNetlink } from '../netlink/request.js';
-import { decodeLink, deleteLink, GET_LINKS, type Link } from '../netlink/rtnetlink.js';
+import {
+  addAddress,
+  addBridge,
+  decodeLink,
+  deleteLink,
+  GET_LINKS,
+  type Link,
+  setLinkUp,
+} from '../netlink/rtnetlink.js';
+import { bridgeSettings } from './bridge-options.js';
+import { parseBlock } from './cidr.js';
+import { macOf } from './endpoint.js';
+import type { NetworkStore } from './network-store.js';
 import type { StoredNetwork } from './stored-network.js';
 
-/** The device of that name, of any kind. @throws ERR_NETWORK_FAILED */
-export async function findDevice(name: string): Promise<Link | undefined> {
-  const links = await dumpNetlink(NETLINK.route, GET_LINKS);
-  return links.map(decodeLink).find((link) => link.name === name);
+/**
+ * @returns the index of the device
+ * @throws ERR_NETWORK_FAILED; ERR_LOCK_TIMEOUT
+ */
+export async function ensureBridge(
+  networks: NetworkStore,
+  network: StoredNetwork,
+): Promise<number> {
+  // It is set up last: what is up has everything.
+  const existing = loadNative().linkIndex(network.bridge);
+  if (existing !== 0) return existing;
+  return networks.locked(() => makeBridge(network));
+}
+
+async function makeBridge(network: StoredNetwork): Promise<number> {
+  const { bridge, ipv4, ipv6 } = network;
+  const { mtu } = bridgeSettings(network);
+  // An address of its own, as otherwise it would have its ports' lowest one, which changes with them.
+  await request('EEXIST', addBridge(bridge, { mac: macOf(ipv4.gateway), mtu }));
+  const link = await findDevice(bridge);
+  if (link?.kind !== 'bridge')
+    throw new CaissonError(
+      'ERR_NETWORK_FAILED',
+      `network ${network.name}: ${bridge} is an interface of this machine, and not a bridge`,
+      { stage: 'config', path: bridge, hint: `ip link show ${bridge}` },
+    );
+  for (const subnet of [ipv4, ...(ipv6 === undefined ? [] : [ipv6])]) {
+    const { prefix } = parseBlock('subnet', subnet.subnet);
+    await request('EEXIST', addAddress(link.index, bridge, { address: subnet.gateway, prefix }));
+  }
+  for (const [key, value] of settings(network)) await writeSetting(key, value);
+  await request(undefined, setLinkUp(link.index, bridge));
+  return link.index;
+}
+
+/** What the host's kernel does with the bridge, besides forwarding. */
+function settings({ bridge, ipv6 }: StoredNetwork): (readonly [key: string, value: string])[] {
+  return [
+    ['ipv4/ip_forward', '1'],
+    // Published ports are reached by the host over its loopback addresses.
+    [`ipv4/conf/${bridge}/route_localnet`, '1'],
+    // A container must not become the host's router by an advertisement of its own (CVE-2020-13401).
+    [`ipv6/conf/${bridge}/accept_ra`, '0'],
+    ...(ipv6 === undefined
+      ? ([[`ipv6/conf/${bridge}/disable_ipv6`, '1']] as const)
+      : ([['ipv6/conf/all/forwarding', '1']] as const)),
+  ];
+}
+
+/** A machine may have them read-only, or have no IPv6: the network then works as far as it can. */
+async function writeSetting(key: string, value: string): Promise<void> {
+  try {
+    await writeFile(`/proc/sys/net/${key}`, value);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'EROFS', 'EACCES', 'EPERM')) throw error;
+  }
 }
 
 /**
@@ -19,10 +86,20 @@ export async function findDevice(name: string): Promise<Link | undefined> {
  */
 export async function removeBridge({ bridge }: StoredNetwork): Promise<void> {
   // What has the name now and is no bridge was not made for the network.
-  if ((await findDevice(bridge))?.kind !== 'bridge') return;
+  if ((await findDevice(bridge))?.kind === 'bridge') await request('ENODEV', deleteLink(bridge));
+}
+
+/** The device of that name, of any kind. @throws ERR_NETWORK_FAILED */
+export async function findDevice(name: string): Promise<Link | undefined> {
+  const links = await dumpNetlink(NETLINK.route, GET_LINKS);
+  return links.map(decodeLink).find((link) => link.name === name);
+}
+
+/** @param fine an error that means that it is done already */
+async function request(fine: string | undefined, message: NetlinkMessage): Promise<void> {
   try {
-    await requestNetlink(encodeRequest(NETLINK.route, [deleteLink(bridge)]));
+    await requestNetlink(encodeRequest(NETLINK.route, [message]));
   } catch (error) {
-    if (!(error instanceof CaissonError && error.errno === 'ENODEV')) throw error;
+    if (!(error instanceof CaissonError) || error.errno !== fine) throw error;
   }
 }

@@ -3,7 +3,7 @@
  * which the launch program's `netlink.request` or `requestNetlink` sends at once.
  */
 
-import type { NetlinkRequest } from '../../program/launch-input.js';
+import type { NetlinkRequest } from '../../program/network-plan.js';
 
 /** linux/netlink.h. */
 export const NETLINK = { route: 0, netfilter: 12 } as const;

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
 import { errnoName } from '../../base/errno.js';
 import { loadNative } from '../../native/load.js';
-import type { NetlinkRequest } from '../../program/launch-input.js';
+import type { NetlinkRequest } from '../../program/network-plan.js';
 import {
   type DecodedMessage,
   decodeMessages,

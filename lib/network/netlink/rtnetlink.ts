@@ -54,7 +54,7 @@ function hardwareAddress(mac: string): Buffer {
   return attribute(IFLA.address, Buffer.from(mac.replaceAll(':', ''), 'hex'));
 }
 
-/** A bridge, which is up. @throws at the kernel EEXIST */
+/** A bridge, which is not up yet. @throws at the kernel EEXIST */
 export function addBridge(
   name: string,
   { mac, mtu }: { readonly mac?: string | undefined; readonly mtu?: number | undefined },
@@ -63,42 +63,46 @@ export function addBridge(
     type: RTM.newlink,
     flags: NLM_F.create | NLM_F.excl,
     body: Buffer.concat([
-      interfaceHeader(0, IFF_UP),
+      interfaceHeader(0),
       attribute(IFLA.ifname, text(name)),
       ...(mac === undefined ? [] : [hardwareAddress(mac)]),
       ...(mtu === undefined ? [] : [attribute(IFLA.mtu, u32(mtu))]),
       nested(IFLA.linkinfo, attribute(IFLA.infoKind, text('bridge'))),
     ]),
-    text: `link add ${name} up type bridge`,
+    text: `link add ${name} type bridge`,
   };
 }
 
 export interface VethPair {
+  /** Of the end on the host. */
   readonly name: string;
-  /** Index of the bridge that this end is a port of. */
-  readonly bridge: number;
-  /** Its name is for the text alone. */
-  readonly bridgeName: string;
+  /** Bytes. */
   readonly mtu: number;
-  readonly peer: {
+  /** The end in the container. */
+  readonly inside: {
     readonly name: string;
-    /** Its index, so that what configures it need not ask. */
+    /** Its index there, so that what configures it need not ask. */
     readonly index: number;
     readonly mac: string;
   };
 }
 
-/** A pair of connected interfaces: one is a port of a bridge, and up, the other in the network namespace of the request. */
-export function addVeth({ name, bridge, bridgeName, mtu, peer }: VethPair): NetlinkMessage {
+/**
+ * Two connected interfaces: one on the host, and one in the network namespace of the request. The latter is the main one of the
+ * message, as the kernel takes an index for the other one only if the main one has one, too (veth_newlink() of
+ * drivers/net/veth.c).
+ */
+export function addVeth({ name, mtu, inside }: VethPair): NetlinkMessage {
   const mtuAttribute = attribute(IFLA.mtu, u32(mtu));
   return {
     type: RTM.newlink,
     flags: NLM_F.create | NLM_F.excl,
     body: Buffer.concat([
-      interfaceHeader(0, IFF_UP),
-      attribute(IFLA.ifname, text(name)),
+      interfaceHeader(inside.index),
+      attribute(IFLA.ifname, text(inside.name)),
+      hardwareAddress(inside.mac),
       mtuAttribute,
-      attribute(IFLA.master, u32(bridge)),
+      IN_NAMESPACE,
       nested(
         IFLA.linkinfo,
         attribute(IFLA.infoKind, text('veth')),
@@ -107,16 +111,27 @@ export function addVeth({ name, bridge, bridgeName, mtu, peer }: VethPair): Netl
           // Without NLA_F_NESTED, as its attributes come after a struct.
           attribute(
             VETH_INFO_PEER,
-            interfaceHeader(peer.index),
-            attribute(IFLA.ifname, text(peer.name)),
-            hardwareAddress(peer.mac),
+            interfaceHeader(0),
+            attribute(IFLA.ifname, text(name)),
             mtuAttribute,
-            IN_NAMESPACE,
           ),
         ),
       ),
     ]),
-    text: `link add ${name} up master ${bridgeName} type veth peer ${peer.name} in the container`,
+    text: `link add ${inside.name} in the container type veth peer ${name}`,
+  };
+}
+
+/** Makes an interface a port of a bridge, and sets it up. @param bridge index of the bridge @param bridgeName for the text alone */
+export function addPort(name: string, bridge: number, bridgeName: string): NetlinkMessage {
+  return {
+    type: RTM.newlink,
+    body: Buffer.concat([
+      interfaceHeader(0, IFF_UP),
+      attribute(IFLA.ifname, text(name)),
+      attribute(IFLA.master, u32(bridge)),
+    ]),
+    text: `link set ${name} up master ${bridgeName}`,
   };
 }
 

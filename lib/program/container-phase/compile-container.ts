@@ -13,6 +13,7 @@ import type { Step } from '../instructions.js';
 import { O_RDWR_NOCTTY } from '../kernel-constants.js';
 import { hasEarlyNetwork, type LaunchInput } from '../launch-input.js';
 import { ATTR } from '../mount-options.js';
+import { requestStep } from '../netlink-step.js';
 import type { Shared } from '../shared.js';
 import type { Slots } from '../slots.js';
 import { attachCgroups, attachMounts } from './container-mounts.js';
@@ -51,12 +52,14 @@ export function compileContainer(
   if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });
   if (spec.hostname !== undefined) steps.push({ op: 'host.name', texts: [spec.hostname] });
   if (spec.domainname !== undefined) steps.push({ op: 'domain.name', texts: [spec.domainname] });
-  if (namespaces.has('network')) steps.push({ op: 'link.up', texts: ['lo'] });
+  if (namespaces.has('network') && input.bridges === undefined)
+    steps.push({ op: 'link.up', texts: ['lo'] });
 
   // The process keeps the capabilities that it has for its set-up.
   boundCapabilities(steps, spec);
 
   steps.push({ op: 'await' });
+  if (input.bridges !== undefined) steps.push(requestStep(input.bridges.inside));
   if (shared.ownUserNamespace) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
   // The filesystem of message queues belongs to the user that made the namespace, hence after `ids.set`.
   if (namespaces.has('ipc')) steps.push({ op: 'ns.unshare', numbers: [NAMESPACE_FLAGS.ipc] });

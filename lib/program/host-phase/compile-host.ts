@@ -10,6 +10,7 @@ import { makePipes } from '../pipes.js';
 import { release } from '../release.js';
 import type { KernelFacts, Shared } from '../shared.js';
 import type { LaunchSlots, Slots } from '../slots.js';
+import { makeInterfaces } from './bridges.js';
 import { filterDevices, makeCgroup, openCgroups } from './host-cgroups.js';
 import { fillScratch, makeScratch, makeTmpfs, openBinds } from './host-mounts.js';
 import { makeRoot } from './host-root.js';
@@ -69,6 +70,7 @@ export function compileHost(
   // Held by this process, so that its teardown thread takes the mounts down. A supervisor does that anyway.
   const mounts = input.owner === undefined ? undefined : slots.take();
   if (mounts !== undefined) steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
+  makeInterfaces(steps, input, slots);
   const label = spec.linux?.mountLabel;
   makeScratch(steps, shared, label);
   makeRoot(steps, input, kernel, shared, slots, userns, label);

@@ -1,6 +1,6 @@
 /** What pasta and slirp4netns are told, and what the container is told of name servers. */
 import { expect } from 'chai';
-import { networkName, type Network } from '../../../lib/engine/options/options.js';
+import { networkName } from '../../../lib/engine/options/options.js';
 import { normalize } from '../../../lib/engine/options/config.js';
 import { planNetwork } from '../../../lib/network/user-network.js';
 import { expectError } from '../support/expect-error.js';
@@ -10,7 +10,7 @@ const IMAGE = { env: [], cmd: [], entrypoint: [] };
 const FACTS = { cpus: '0-1', mems: '0' };
 
 function plan(network: string, hostResolvConf = HOST) {
-  const config = normalize(['true'], { network: network as Network }, IMAGE, FACTS);
+  const config = normalize(['true'], { network }, IMAGE, FACTS);
   return planNetwork(config, hostResolvConf);
 }
 
@@ -96,8 +96,8 @@ describe('networks in user mode', () => {
       ['slirp4netns:allow_host_loopback=yes', 'INVALID', /is not true or false/],
       ['slirp4netns:outbound_addr=a b', 'INVALID', /neither an address nor an interface/],
       ['slirp4netns:port_handler=rootlesskit', 'UNSUPPORTED', /no ports are published/],
-      ['pasta2', 'UNSUPPORTED', /is not supported yet/],
-      ['slirp', 'UNSUPPORTED', /is not supported yet/],
+      ['pasta2:-t,80', 'UNSUPPORTED', /is not supported/],
+      ['slirp:mtu=1500', 'UNSUPPORTED', /is not supported/],
     ];
   for (const [network, code, message] of REFUSED) {
     it(`The network is refused: ${network}`, () => {

@@ -44,10 +44,8 @@ describe('Messages of netlink(7)', () => {
   it('They have one place for the descriptor of a network namespace, which the request tells', () => {
     const pair = {
       name: 'veth0',
-      bridge: 3,
-      bridgeName: 'br0',
       mtu: 1500,
-      peer: { name: 'eth0', index: 100, mac: '02:42:0a:00:00:02' },
+      inside: { name: 'eth0', index: 100, mac: '02:42:0a:00:00:02' },
     };
     const { bytes, namespaceAt = 0 } = encodeRequest(NETLINK.route, [addVeth(pair)]);
     expect(bytes.indexOf(IN_NAMESPACE)).to.equal(namespaceAt - 4);

@@ -1,0 +1,114 @@
+/** What a caller says of a container's network, checked as far as that needs no look at the host. */
+import { isIPv4, isIPv6 } from 'node:net';
+import { conflicting, invalid, plainString, stringList, unsupported } from '../../base/check.js';
+import type { EndpointConfig } from '../../network/bridge/endpoint-config.js';
+import type { NetworkMode } from '../../network/types.js';
+import type { NetworkOptions } from './options.js';
+
+/** What of a configuration is about its network. */
+export interface NetworkPart {
+  readonly network: NetworkMode;
+  /** Of `pasta` and `slirp4netns`, unchecked (lib/network/user-network.ts). */
+  readonly networkOptions: string;
+  /** With `bridge`: the networks that it is connected to. */
+  readonly endpoints: readonly EndpointConfig[];
+}
+
+const NONE: readonly EndpointConfig[] = Object.freeze([]);
+const NO_NETWORK: NetworkPart = Object.freeze({
+  network: 'none',
+  networkOptions: '',
+  endpoints: NONE,
+});
+
+/** Options that need a network with addresses of its own. */
+const OF_ENDPOINTS = ['networkAliases', 'ip', 'ip6', 'macAddress'] as const;
+
+/** @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS */
+export function normalizeNetwork(options: NetworkOptions): NetworkPart {
+  const { network: value } = options;
+  if (value !== undefined && typeof value !== 'string')
+    throw invalid('network', value, 'is not a string');
+  const [, mode, helperOptions = ''] = /^(pasta|slirp4netns)(?::(.*))?$/s.exec(value ?? '') ?? [];
+  const isBridge =
+    value !== undefined && value !== 'none' && value !== 'host' && mode === undefined;
+  if (isBridge) return { network: 'bridge', networkOptions: '', endpoints: [endpoint(options)] };
+  for (const option of OF_ENDPOINTS)
+    if (options[option] !== undefined)
+      throw conflicting(
+        option,
+        `needs a network with a bridge, and network is "${value ?? 'none'}"`,
+        'network: "bridge", or the name of a network that was created',
+      );
+  if (value === undefined || value === 'none') return NO_NETWORK;
+  if (mode === 'pasta' || mode === 'slirp4netns')
+    return {
+      network: mode,
+      networkOptions: plainString('network', helperOptions),
+      endpoints: NONE,
+    };
+  return { network: 'host', networkOptions: '', endpoints: NONE };
+}
+
+function endpoint(options: NetworkOptions): EndpointConfig {
+  const { network = 'bridge', ip, ip6, macAddress, networkAliases } = options;
+  // Docker's second name of it.
+  const name = network === 'default' ? 'bridge' : network;
+  if (name.includes(':'))
+    throw unsupported(
+      'network',
+      network,
+      'is not supported',
+      'none, host, bridge, the name of a network, pasta or slirp4netns',
+    );
+  if (!/^[a-zA-Z0-9][\w.-]*$/.test(name))
+    throw invalid('network', name, 'is not the name of a network');
+  const aliases = stringList('networkAliases', networkAliases ?? []).map(checkAlias);
+  if (name === 'bridge') {
+    const wanted = (['ip', 'ip6'] as const).find((option) => options[option] !== undefined);
+    if (wanted !== undefined)
+      throw conflicting(
+        wanted,
+        'user specified IP address is supported on user defined networks only',
+        'create a network: `caisson network create`',
+      );
+    if (aliases.length > 0)
+      throw conflicting(
+        'networkAliases',
+        'network-scoped alias is supported only for containers in user defined networks',
+        'create a network: `caisson network create`',
+      );
+  }
+  if (ip !== undefined && !isIPv4(ip)) throw invalid('ip', ip, 'is not an IPv4 address');
+  if (ip6 !== undefined && (!isIPv6(ip6) || ip6.includes('%')))
+    throw invalid('ip6', ip6, 'is not an IPv6 address');
+  return {
+    network: name,
+    aliases,
+    ip,
+    ip6,
+    mac: macAddress === undefined ? undefined : checkMac(macAddress),
+  };
+}
+
+function checkAlias(alias: string): string {
+  if (alias.length > MAX_NAME || !/^[\w](?:[\w.-]*[\w])?$/.test(alias))
+    throw invalid('networkAliases', alias, 'is not a host name');
+  return alias.toLowerCase();
+}
+
+/** RFC 1035, section 2.3.4, as text. */
+const MAX_NAME = 253;
+
+/** IEEE 802: six bytes; the lowest bit of the first says that it is a group's. */
+function checkMac(text: string): string {
+  if (
+    typeof text !== 'string' ||
+    !/^[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}$/i.test(text)
+  )
+    throw invalid('macAddress', text, 'is not a MAC address', 'such as 02:42:ac:11:00:02');
+  const mac = text.toLowerCase().replaceAll('-', ':');
+  if ((parseInt(mac.slice(0, 2), 16) & 1) !== 0 || mac === '00:00:00:00:00:00')
+    throw invalid('macAddress', text, 'is not the address of one interface');
+  return mac;
+}

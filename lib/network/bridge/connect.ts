@@ -1,0 +1,130 @@
+/** Connecting a container to networks before it is started: its addresses are claimed, and the bridges are there. */
+import { shortId } from '../../base/ids.js';
+import { conflicting } from '../../base/check.js';
+import { loadNative } from '../../native/load.js';
+import type { BridgePlan } from '../../program/network-plan.js';
+import type { EndpointConfig } from './endpoint-config.js';
+import {
+  type AddressClaim,
+  claimAddress,
+  type ClaimContext,
+  possibleAddress,
+  releaseAddress,
+} from './addresses.js';
+import { ensureBridge } from './bridge-device.js';
+import { type Endpoint, macOf, planBridges } from './endpoint.js';
+import { type AnyNetwork, isStored, type StoredNetwork } from './stored-network.js';
+
+export interface Connection {
+  readonly plan: BridgePlan;
+  readonly endpoints: readonly Endpoint[];
+  /** Gives the addresses back; also after the launch program has. */
+  release(): void;
+}
+
+/** Which container is connected. */
+export interface Connected {
+  /** Long id. */
+  readonly id: string;
+  /** The id that the plan is made for: a launch program is compiled for another one than it is executed for. */
+  readonly planId: string;
+}
+
+/**
+ * @throws ERR_NO_SUCH_NETWORK, ERR_CONFLICTING_OPTIONS, ERR_INVALID_OPTION, ERR_ADDRESS_IN_USE, ERR_ADDRESSES_EXHAUSTED,
+ *   ERR_NETWORK_FAILED, ERR_STORAGE: then nothing stays claimed
+ */
+export async function connect(
+  context: ClaimContext,
+  { id, planId }: Connected,
+  configs: readonly EndpointConfig[],
+): Promise<Connection> {
+  const claimed: AddressClaim[] = [];
+  const release = () => claimed.forEach(releaseAddress);
+  try {
+    const endpoints: Endpoint[] = [];
+    for (const config of configs) {
+      const network = checkNetwork(await context.networks.use(config.network), config);
+      if (!isStored(network)) throw new Error(`the network ${network.name} has no subnet`);
+      const bridgeIndex = await ensureBridge(context.networks, network);
+      endpoints.push(
+        await endpointOf(config, network, bridgeIndex, async (family, wanted) => {
+          const address = await claimAddress(context, network, family, id, wanted);
+          claimed.push(address);
+          return address;
+        }),
+      );
+    }
+    return connection(endpoints, planId, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** The same without making or claiming anything: with addresses that it could have. @throws as `connect` */
+export async function planConnection(
+  context: ClaimContext,
+  { id, planId }: Connected,
+  configs: readonly EndpointConfig[],
+): Promise<Connection> {
+  const endpoints: Endpoint[] = [];
+  for (const config of configs) {
+    const found = checkNetwork(context.networks.find(config.network), config);
+    const network = isStored(found) ? found : { ...EXAMPLE, id: found.id };
+    const bridgeIndex = loadNative().linkIndex(network.bridge);
+    endpoints.push(
+      await endpointOf(config, network, bridgeIndex, (family, wanted) =>
+        possibleAddress(context, network, family, id, wanted),
+      ),
+    );
+  }
+  return connection(endpoints, planId, () => undefined);
+}
+
+/** As the network `bridge` will be on most machines. */
+const EXAMPLE: StoredNetwork = {
+  version: 1,
+  id: '',
+  name: 'bridge',
+  driver: 'bridge',
+  created: '',
+  bridge: 'caisson0',
+  ipv4: { subnet: '172.17.0.0/16', gateway: '172.17.0.1' },
+  internal: false,
+  attachable: false,
+  labels: {},
+  options: {},
+};
+
+type Claiming = (family: 4 | 6, wanted: string | undefined) => AddressClaim | Promise<AddressClaim>;
+
+async function endpointOf(
+  { ip, ip6, mac }: EndpointConfig,
+  network: StoredNetwork,
+  bridgeIndex: number,
+  claim: Claiming,
+): Promise<Endpoint> {
+  const ipv4 = await claim(4, ip);
+  const ipv6 = network.ipv6 === undefined ? undefined : await claim(6, ip6);
+  return { network, bridgeIndex, ipv4, ipv6, mac: mac ?? macOf(ipv4.address) };
+}
+
+function connection(
+  endpoints: readonly Endpoint[],
+  planId: string,
+  release: () => void,
+): Connection {
+  const claims = endpoints
+    .flatMap(({ ipv4, ipv6 }) => [ipv4, ...(ipv6 === undefined ? [] : [ipv6])])
+    .map(({ directory }) => ({ file: `${directory}/${planId}`, directory }));
+  return { plan: planBridges(shortId(planId), endpoints, claims), endpoints, release };
+}
+
+function checkNetwork(network: AnyNetwork, { network: name, ip6 }: EndpointConfig): AnyNetwork {
+  if (network.driver !== 'bridge')
+    throw conflicting('network', `${name} is the network "${network.name}"`, `network: "${network.name}"`); // prettier-ignore
+  if (ip6 !== undefined && (!isStored(network) || network.ipv6 === undefined))
+    throw conflicting('ip6', `the network ${network.name} has no IPv6`);
+  return network;
+}

@@ -1,0 +1,12 @@
+/** A connection of a container to a network with a bridge. */
+export interface EndpointConfig {
+  /** Its name or id, or the beginning of that. */
+  readonly network: string;
+  /** Further names of the container there, in lower case. */
+  readonly aliases: readonly string[];
+  /** The addresses that are wanted; by default the next free ones. */
+  readonly ip: string | undefined;
+  readonly ip6: string | undefined;
+  /** Lower case, with colons; by default it follows from the IPv4 address. */
+  readonly mac: string | undefined;
+}

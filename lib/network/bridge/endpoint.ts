@@ -1,0 +1,91 @@
+/** From the addresses that a container has claimed to the messages that make its interfaces. */
+import { addressBytes } from '../../base/ip-address.js';
+import type { BridgePlan, Claim } from '../../program/network-plan.js';
+import { encodeRequest, NETLINK, type NetlinkMessage } from '../netlink/message.js';
+import {
+  addAddress,
+  addDefaultRoute,
+  addPort,
+  addVeth,
+  type Cidr,
+  setLinkUp,
+} from '../netlink/rtnetlink.js';
+import type { AddressClaim } from './addresses.js';
+import { bridgeSettings } from './bridge-options.js';
+import { blockAround, formatAddress, lastOf, parseAddress } from './cidr.js';
+import type { StoredNetwork } from './stored-network.js';
+
+/** A container's place in a network. */
+export interface Endpoint {
+  readonly network: StoredNetwork;
+  /** Of the bridge device. */
+  readonly bridgeIndex: number;
+  readonly ipv4: AddressClaim;
+  readonly ipv6: AddressClaim | undefined;
+  /** Lower case, with colons. */
+  readonly mac: string;
+}
+
+/** Bytes; Ethernet's, if the network does not say another. */
+const DEFAULT_MTU = 1500;
+
+/** The index of the first interface inside: the loopback device has 1, and modules may add some for each namespace. */
+const FIRST_INDEX = 100;
+
+const LOOPBACK = { index: 1, name: 'lo' } as const;
+
+/**
+ * @param shortId 12 digits, of the container: with 2 letters and a digit, its interfaces on the host have as many characters
+ *   as they may have (IFNAMSIZ)
+ */
+export function planBridges(
+  shortId: string,
+  endpoints: readonly Endpoint[],
+  claims: readonly Claim[],
+): BridgePlan {
+  const outside: NetlinkMessage[] = [];
+  const sysctls: Record<string, string> = {};
+  const inside: NetlinkMessage[] = [setLinkUp(LOOPBACK.index, LOOPBACK.name)];
+  endpoints.forEach((endpoint, at) => {
+    const { network, bridgeIndex, mac, ipv4, ipv6 } = endpoint;
+    const name = `eth${at}`;
+    const index = FIRST_INDEX + at;
+    const mtu = bridgeSettings(network).mtu ?? DEFAULT_MTU;
+    const host = hostInterface(shortId, at);
+    outside.push(
+      addVeth({ name: host, mtu, inside: { name, index, mac } }),
+      addPort(host, bridgeIndex, network.bridge),
+    );
+    inside.push(addAddress(index, name, ipv4, broadcastOf(ipv4)));
+    if (ipv6 !== undefined) inside.push(addAddress(index, name, ipv6));
+    // The kernel would give it an address of its own, and listen to any neighbour's router advertisements.
+    else sysctls[`net.ipv6.conf.${name}.disable_ipv6`] = '1';
+    inside.push(setLinkUp(index, name));
+    // As in Docker, the first network that leads out has the default route.
+    if (network.internal || endpoints.findIndex((other) => !other.network.internal) !== at) return;
+    inside.push(addDefaultRoute(index, name, network.ipv4.gateway));
+    if (network.ipv6 !== undefined) inside.push(addDefaultRoute(index, name, network.ipv6.gateway));
+  });
+  return {
+    outside: encodeRequest(NETLINK.route, outside),
+    inside: encodeRequest(NETLINK.route, inside),
+    sysctls,
+    claims,
+  };
+}
+
+export function hostInterface(shortId: string, at: number): string {
+  return `ve${shortId}${at}`;
+}
+
+/** As Docker's: the same address has the same one, so that neighbours' tables stay right. */
+export function macOf(ipv4: string): string {
+  const digits = [0x02, 0x42, ...addressBytes(ipv4)];
+  return digits.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+/** RFC 3021: a network of two addresses has none. */
+function broadcastOf({ address, prefix }: Cidr): string | undefined {
+  if (prefix > 30) return undefined;
+  return formatAddress(lastOf(blockAround(parseAddress('address', address), prefix)));
+}

@@ -1,0 +1,154 @@
+/**
+ * Containers on bridges. Each test has a network namespace of its own that stands for the host: everything of the engine
+ * runs in it, and nothing reaches this machine's networks.
+ */
+import { expect } from 'chai';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { untilNothing } from '../support/leftovers.js';
+import { needsRoot } from '../support/needs.js';
+import { NetworkHost } from '../support/network-host.js';
+import { eventually } from '../support/outside.js';
+
+needsRoot('network namespaces and bridges').describe('Containers on a bridge', function () {
+  this.timeout(60_000);
+  let directory: string;
+  let host: NetworkHost;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'caisson-bridge-'));
+    host = await NetworkHost.make(directory);
+  });
+  afterEach(async () => {
+    await host.end();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  /** All claims of addresses, of all networks. */
+  const claims = async () =>
+    (await readdir(join(directory, 'run/networks'), { recursive: true }).catch(() => [])).filter(
+      (path) => path.split('/').length === 3,
+    );
+
+  it('A container has an interface, an address, and a route, and reaches the host', async () => {
+    const { stdout } = await host.run(['sh', '-c', 'ip -o address; ip route; cat /etc/hosts'], {
+      network: 'bridge',
+    });
+    expect(stdout).to.match(/eth0 +inet 172\.17\.0\.2\/16 brd 172\.17\.255\.255/);
+    expect(stdout).to.include('default via 172.17.0.1 dev eth0');
+    expect(stdout).to.match(/^172\.17\.0\.2\t[0-9a-f]{12}$/m);
+    // Without IPv6 in the network, the kernel gives it no address either.
+    expect(stdout).not.to.match(/eth0 +inet6/);
+    const { stdout: mac } = await host.run(['cat', '/sys/class/net/eth0/address'], {
+      network: 'bridge',
+    });
+    expect(mac.trim()).to.equal('02:42:ac:11:00:03');
+    const served = await host.serve('172.17.0.1', 8080, 'from the host');
+    const { stdout: answer } = await host.run(['node', '-e', get('http://172.17.0.1:8080/')], {
+      network: 'bridge',
+    });
+    served.end();
+    expect(answer).to.equal('from the host');
+  });
+
+  it('Two containers reach each other, and nothing is left of them', async () => {
+    const server = await host.start(['node', '-e', server8080('hello')], { network: 'bridge' });
+    const { stdout } = await host.run(['node', '-e', getWhenThere('http://172.17.0.2:8080/')], {
+      network: 'bridge',
+    });
+    expect(stdout).to.equal('hello');
+    // A run is over before everything of it is torn down.
+    await eventually(async () => expect(await claims()).to.have.length(1));
+    await server.kill();
+    await untilNothing(claims);
+    await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')));
+  });
+
+  it('A created network has its own subnet, IPv6, and addresses that can be chosen', async () => {
+    await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
+    const { stdout } = await host.run(
+      [
+        'sh',
+        '-c',
+        'ip -o address show eth0; ip -6 route; cat /etc/hosts; cat /sys/class/net/eth0/address',
+      ],
+      { network: 'web', ip: '10.77.0.99', ip6: 'fd00:77::99', macAddress: '02:00:00:00:00:99' },
+    );
+    expect(stdout).to.include('inet 10.77.0.99/24').and.to.include('inet6 fd00:77::99/64');
+    expect(stdout).to.include('default via fd00:77::1 dev eth0');
+    expect(stdout)
+      .to.match(/^10\.77\.0\.99\t[0-9a-f]{12}$/m)
+      .and.to.match(/^fd00:77::99\t/m);
+    expect(stdout).to.include('02:00:00:00:00:99');
+  });
+
+  for (const [why, options, code, message] of [
+    [
+      'an unknown network',
+      { network: 'nowhere' },
+      'ERR_NO_SUCH_NETWORK',
+      'network nowhere not found',
+    ],
+    [
+      'an address on the predefined network',
+      { network: 'bridge', ip: '172.17.0.9' },
+      'ERR_CONFLICTING_OPTIONS',
+      'user defined networks only',
+    ],
+    [
+      'an alias on the predefined network',
+      { network: 'bridge', networkAliases: ['db'] },
+      'ERR_CONFLICTING_OPTIONS',
+      'network-scoped alias',
+    ],
+    [
+      'an address outside the subnet',
+      { network: 'web', ip: '10.78.0.9' },
+      'ERR_INVALID_OPTION',
+      '10.78.0.9',
+    ],
+    [
+      'the address of the gateway',
+      { network: 'web', ip: '10.77.0.1' },
+      'ERR_ADDRESS_IN_USE',
+      'gateway',
+    ],
+    [
+      'IPv6 in a network without it',
+      { network: 'web', ip6: 'fd00::9' },
+      'ERR_CONFLICTING_OPTIONS',
+      'no IPv6',
+    ],
+    [
+      'a multicast MAC address',
+      { network: 'web', macAddress: '01:00:00:00:00:01' },
+      'ERR_INVALID_OPTION',
+      'macAddress',
+    ],
+    [
+      'an address without a bridge',
+      { ip: '10.0.0.1' },
+      'ERR_CONFLICTING_OPTIONS',
+      'needs a network',
+    ],
+  ] as const)
+    it(`A start with ${why} is refused, and nothing stays claimed`, async () => {
+      await host.createNetwork('web', '10.77.0.0/24');
+      const error = await host.refusal(['true'], options);
+      expect(error.code).to.equal(code);
+      expect(error.message).to.include(message);
+      expect(await claims()).to.deep.equal([]);
+    });
+});
+
+const get = (url: string) =>
+  `fetch('${url}').then(async (answer) => process.stdout.write(await answer.text()))`;
+/** For ten seconds. */
+const getWhenThere = (url: string) => `
+  const end = Date.now() + 10_000;
+  const attempt = () => fetch('${url}').then(async (answer) => process.stdout.write(await answer.text()))
+    .catch((error) => { if (Date.now() > end) throw error; setTimeout(attempt, 50); });
+  attempt();`;
+const server8080 = (text: string) =>
+  `require('http').createServer((_, answer) => answer.end('${text}')).listen(8080)`;
