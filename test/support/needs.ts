@@ -60,6 +60,15 @@ export function needsSelinux(): Needs {
   );
 }
 
+/** A firewall in a network namespace of the test, and nft(8) to look at it. */
+export function needsNftables(): Needs {
+  if (!isRoot) return needsRoot('network namespaces');
+  const { status, error } = spawnSync('unshare', ['--net', 'nft', 'add table inet probe']);
+  if (status === 0) return needs(undefined);
+  const installed = error === undefined && spawnSync('nft', ['--version']).error === undefined;
+  return needs(installed ? 'this kernel has no nf_tables' : 'nft is not installed');
+}
+
 function needs(lack: string | undefined): Needs {
   return lack === undefined ? { it, describe } : skipping(lack);
 }

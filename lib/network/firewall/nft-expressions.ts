@@ -1,0 +1,298 @@
+/**
+ * The parts that rules consist of, each with its expressions for the kernel (linux/netfilter/nf_tables.h) and its text for
+ * nft(8). A part leaves its value in registers, from the first, and compares it itself: no part needs another.
+ */
+import { attribute, be32, nested, text, u32 } from '../netlink/message.js';
+
+export interface RulePart {
+  readonly text: string;
+  /** Attributes of each expression: its name and its data. */
+  readonly expressions: readonly Buffer[];
+}
+
+const EXPRESSION = { name: 1, data: 2 } as const;
+const DATA_VALUE = 1;
+const DATA_VERDICT = 2;
+const VERDICT_CODE = 1;
+const META = { iif: 4, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const;
+const CT = { state: 0, status: 2 } as const;
+const CT_STATE = { established: 2, related: 4 } as const;
+const IPS_DST_NAT = 0x20;
+const CMP = { equal: 0, different: 1 } as const;
+const NETWORK_HEADER = 1;
+const TRANSPORT_HEADER = 2;
+const FIB = { dreg: 1, result: 2, flags: 3, addressType: 3, ofDestination: 2 } as const;
+const RTN_LOCAL = 2;
+const NFT_NAT_DNAT = 1;
+const NFT_LOOKUP_F_INV = 1;
+const NF = { drop: 0, accept: 1 } as const;
+/** NFPROTO_*, linux/netfilter.h. */
+const PROTOCOLS = { ipv4: 2, ipv6: 10 } as const;
+export type IpFamily = keyof typeof PROTOCOLS;
+
+/** Where addresses are in a header, in bytes. */
+const HEADERS = {
+  ipv4: { nft: 'ip', saddr: 12, daddr: 16, size: 4 },
+  ipv6: { nft: 'ip6', saddr: 8, daddr: 24, size: 16 },
+} as const;
+
+const IFNAMSIZ = 16;
+/** The registers of four bytes: NFT_REG32_00 and on. They are the same memory as the four of sixteen bytes. */
+const REGISTER_0 = 8;
+const REGISTER_SIZE = 4;
+/** The first register, as nft(8) numbers it: NFT_REG_1. */
+const FIRST = 1;
+
+function expression(name: string, ...attributes: readonly Uint8Array[]): Buffer {
+  return Buffer.concat([
+    attribute(EXPRESSION.name, text(name)),
+    nested(EXPRESSION.data, ...attributes),
+  ]);
+}
+
+function value(type: number, bytes: Uint8Array): Buffer {
+  return nested(type, attribute(DATA_VALUE, bytes));
+}
+
+/** A value that is loaded into registers. */
+interface Field {
+  readonly text: string;
+  /** Bytes. */
+  readonly size: number;
+  load(register: number): Buffer;
+}
+
+function metaField(key: keyof typeof META, size: number, words: string = key): Field {
+  return {
+    text: words,
+    size,
+    load: (register) =>
+      expression('meta', attribute(1, be32(register)), attribute(2, be32(META[key]))),
+  };
+}
+
+function payloadField(words: string, base: number, offset: number, size: number): Field {
+  return {
+    text: words,
+    size,
+    load: (register) =>
+      expression(
+        'payload',
+        attribute(1, be32(register)),
+        attribute(2, be32(base)),
+        attribute(3, be32(offset)),
+        attribute(4, be32(size)),
+      ),
+  };
+}
+
+const ctField = (key: keyof typeof CT): Field => ({
+  text: `ct ${key}`,
+  size: 4,
+  load: (register) => expression('ct', attribute(1, be32(register)), attribute(2, be32(CT[key]))),
+});
+
+export const FIELD = {
+  iifname: metaField('iifname', IFNAMSIZ),
+  oifname: metaField('oifname', IFNAMSIZ),
+  nfproto: metaField('nfproto', 1, 'meta nfproto'),
+  l4proto: metaField('l4proto', 1, 'meta l4proto'),
+  destinationPort: payloadField('th dport', TRANSPORT_HEADER, 2, 2),
+} as const;
+
+export function destinationAddress(family: IpFamily): Field {
+  const { nft, daddr, size } = HEADERS[family];
+  return payloadField(`${nft} daddr`, NETWORK_HEADER, daddr, size);
+}
+
+/** Fields side by side, each from a register of its own: the key of a concatenation. */
+function loadAll(fields: readonly Field[]): Buffer[] {
+  let register = REGISTER_0;
+  return fields.map((field) => {
+    const load = field.load(register === REGISTER_0 ? FIRST : register);
+    register += Math.ceil(field.size / REGISTER_SIZE);
+    return load;
+  });
+}
+
+function compare(bytes: Uint8Array, operator: number = CMP.equal): Buffer {
+  return expression(
+    'cmp',
+    attribute(1, be32(FIRST)),
+    attribute(2, be32(operator)),
+    value(3, bytes),
+  );
+}
+
+function masked(mask: number): Buffer {
+  return expression(
+    'bitwise',
+    attribute(1, be32(FIRST)),
+    attribute(2, be32(FIRST)),
+    attribute(3, be32(4)),
+    value(4, u32(mask)),
+    value(5, u32(0)),
+  );
+}
+
+/** The name of an interface, as a key of a set. */
+export function interfaceName(name: string): Buffer {
+  const bytes = Buffer.alloc(IFNAMSIZ);
+  bytes.write(name);
+  return bytes;
+}
+
+/** @param name ends with `*`: of all interfaces whose names begin so. */
+export function isInterface(field: 'iifname' | 'oifname', name: string): RulePart {
+  const prefix = name.endsWith('*') ? Buffer.from(name.slice(0, -1)) : undefined;
+  return {
+    text: `${field} "${name}"`,
+    expressions: [FIELD[field].load(FIRST), compare(prefix ?? interfaceName(name))],
+  };
+}
+
+/** The packet comes from a process of this machine, or a bridge passes it on (br_netfilter). */
+export function isFromNoInterface(): RulePart {
+  return {
+    text: 'iif 0',
+    expressions: [metaField('iif', 4).load(FIRST), compare(u32(0))],
+  };
+}
+
+export function isFamily(family: IpFamily): RulePart {
+  return {
+    text: `meta nfproto ${family}`,
+    expressions: [FIELD.nfproto.load(FIRST), compare(Buffer.of(PROTOCOLS[family]))],
+  };
+}
+
+/** The key of a set for a family. */
+export function familyKey(family: IpFamily): Buffer {
+  return Buffer.of(PROTOCOLS[family]);
+}
+
+/** In 127.0.0.0/8. */
+export function isLoopback4(which: 'saddr' | 'daddr'): RulePart {
+  const field = payloadField('', NETWORK_HEADER, HEADERS.ipv4[which], 1);
+  return {
+    text: `ip ${which} 127.0.0.0/8`,
+    expressions: [...isFamily('ipv4').expressions, field.load(FIRST), compare(Buffer.of(127))],
+  };
+}
+
+/** The destination is not ::1. */
+export function isNotLoopback6(): RulePart {
+  const loopback = Buffer.alloc(HEADERS.ipv6.size);
+  loopback[HEADERS.ipv6.size - 1] = 1;
+  return {
+    text: 'ip6 daddr != ::1',
+    expressions: [
+      ...isFamily('ipv6').expressions,
+      destinationAddress('ipv6').load(FIRST),
+      compare(loopback, CMP.different),
+    ],
+  };
+}
+
+/** The destination is an address of this machine. */
+export function isLocalDestination(): RulePart {
+  return {
+    text: 'fib daddr type local',
+    expressions: [
+      expression(
+        'fib',
+        attribute(FIB.dreg, be32(FIRST)),
+        attribute(FIB.result, be32(FIB.addressType)),
+        attribute(FIB.flags, be32(FIB.ofDestination)),
+      ),
+      compare(u32(RTN_LOCAL)),
+    ],
+  };
+}
+
+export function isInSet(fields: readonly Field[], set: string, inSet = true): RulePart {
+  const key = fields.map((field) => field.text).join(' . ');
+  return {
+    text: `${key} ${inSet ? '' : '!= '}@${set}`,
+    expressions: [
+      ...loadAll(fields),
+      expression(
+        'lookup',
+        attribute(1, text(set)),
+        attribute(2, be32(FIRST)),
+        ...(inSet ? [] : [attribute(5, be32(NFT_LOOKUP_F_INV))]),
+      ),
+    ],
+  };
+}
+
+/** The packet belongs to a connection that was seen before, or is about one. */
+export function isEstablished(): RulePart {
+  return {
+    text: 'ct state established,related',
+    expressions: [
+      ctField('state').load(FIRST),
+      masked(CT_STATE.established | CT_STATE.related),
+      compare(u32(0), CMP.different),
+    ],
+  };
+}
+
+/** Whether the connection's destination was translated. */
+export function isTranslated(translated = true): RulePart {
+  return {
+    text: `ct status ${translated ? '' : '! '}dnat`,
+    expressions: [
+      ctField('status').load(FIRST),
+      masked(IPS_DST_NAT),
+      compare(u32(0), translated ? CMP.different : CMP.equal),
+    ],
+  };
+}
+
+/** A new destination, address and port, from a map; nothing where it has none. */
+export function translateDestination(
+  family: IpFamily,
+  fields: readonly Field[],
+  map: string,
+): RulePart {
+  const { nft, size } = HEADERS[family];
+  const key = fields.map((field) => field.text).join(' . ');
+  return {
+    text: `dnat ${nft} to ${key} map @${map}`,
+    expressions: [
+      ...loadAll(fields),
+      expression(
+        'lookup',
+        attribute(1, text(map)),
+        attribute(2, be32(FIRST)),
+        attribute(3, be32(FIRST)),
+      ),
+      expression(
+        'nat',
+        attribute(1, be32(NFT_NAT_DNAT)),
+        attribute(2, be32(PROTOCOLS[family])),
+        attribute(3, be32(FIRST)),
+        attribute(5, be32(REGISTER_0 + size / REGISTER_SIZE)),
+      ),
+    ],
+  };
+}
+
+/** The source becomes the address of the interface that the packet leaves by. */
+export function masquerade(): RulePart {
+  return { text: 'masquerade', expressions: [expression('masq')] };
+}
+
+export function verdict(word: keyof typeof NF): RulePart {
+  return {
+    text: word,
+    expressions: [
+      expression(
+        'immediate',
+        attribute(1, be32(0)),
+        nested(2, nested(DATA_VERDICT, attribute(VERDICT_CODE, be32(NF[word])))),
+      ),
+    ],
+  };
+}

@@ -1,0 +1,331 @@
+/**
+ * Messages of nf_tables over nfnetlink: a batch that makes or removes tables, chains, sets, rules and elements, all or none.
+ * Numbers are of linux/netfilter/nf_tables.h and nfnetlink.h.
+ */
+import {
+  attribute,
+  be16,
+  be32,
+  type EncodedRequest,
+  encodeRequest,
+  nested,
+  NETLINK,
+  type NetlinkMessage,
+  NLM_F,
+  text,
+  u32,
+} from '../netlink/message.js';
+import type { RulePart } from './nft-expressions.js';
+
+const NFNL_SUBSYS_NFTABLES = 10;
+const NFNL_MSG_BATCH_BEGIN = 0x10;
+const NFNL_MSG_BATCH_END = 0x11;
+const NFT_MSG = {
+  newTable: 0,
+  getTable: 1,
+  delTable: 2,
+  newChain: 3,
+  getChain: 4,
+  newRule: 6,
+  getRule: 7,
+  delRule: 8,
+  newSet: 9,
+  newElement: 12,
+  delElement: 14,
+} as const;
+
+const NFTA = {
+  tableName: 1,
+  chain: { table: 1, name: 3, hook: 4, policy: 5, type: 7 },
+  hook: { number: 1, priority: 2 },
+  rule: { table: 1, chain: 2, handle: 3, expressions: 4, userdata: 7 },
+  set: {
+    table: 1,
+    name: 2,
+    flags: 3,
+    keyType: 4,
+    keyLength: 5,
+    dataType: 6,
+    dataLength: 7,
+    id: 10,
+    userdata: 13,
+  },
+  elements: { table: 1, set: 2, list: 3 },
+  element: { key: 1, data: 2 },
+  listElement: 1,
+  dataValue: 1,
+} as const;
+const NFT_SET_MAP = 8;
+/** libnftnl, include/libnftnl/udata.h: the types of user data, which nft(8) reads. */
+const UDATA = { ruleComment: 0, setKeyByteOrder: 0 } as const;
+const HOST_ENDIAN = 1;
+
+/** linux/netfilter.h: NFPROTO_*. */
+const NFPROTO = { inet: 1, ip: 2, ip6: 10 } as const;
+/** linux/netfilter.h: NF_INET_*. */
+const HOOK = { prerouting: 0, forward: 2, output: 3, postrouting: 4 } as const;
+
+export interface Table {
+  readonly family: keyof typeof NFPROTO;
+  readonly name: string;
+}
+
+export interface Chain {
+  readonly name: string;
+  readonly type: 'filter' | 'nat';
+  readonly hook: keyof typeof HOOK;
+  /** A number, and the name that nft(8) has for it. */
+  readonly priority: readonly [number: number, name: string];
+}
+
+/** A type of a key or of data: the number that nft(8) knows it by, and its size in bytes. */
+interface DataType {
+  readonly number: number;
+  readonly size: number;
+}
+/** nftables, include/datatype.h: enum datatypes. */
+const DATA_TYPES = {
+  nf_proto: { number: 2, size: 1 },
+  ipv4_addr: { number: 7, size: 4 },
+  ipv6_addr: { number: 8, size: 16 },
+  inet_proto: { number: 12, size: 1 },
+  inet_service: { number: 13, size: 2 },
+  ifname: { number: 41, size: 16 },
+} as const satisfies Record<string, DataType>;
+export type DataTypeName = keyof typeof DATA_TYPES;
+
+export interface NamedSet {
+  readonly name: string;
+  /** Several are a concatenation. */
+  readonly key: readonly DataTypeName[];
+  /** Of a map. */
+  readonly data?: readonly DataTypeName[];
+}
+
+/** A value of a set, or a key and its value. Fields of a concatenation are `concatenation`'s. */
+export interface Element {
+  readonly key: Uint8Array;
+  readonly data?: Uint8Array;
+  readonly text: string;
+}
+
+/** How many bytes the elements of one message have: the length of an attribute has 16 bits. */
+const MOST_BYTES = 32 << 10;
+/** How many elements the text of a message names. */
+const MOST_NAMED = 6;
+
+/** Does all of it, or nothing. */
+export function batch(messages: readonly NetlinkMessage[]): EncodedRequest {
+  const limit = (type: number, text: string): NetlinkMessage => ({
+    type,
+    body: Buffer.concat([Buffer.of(0, 0), be16(NFNL_SUBSYS_NFTABLES)]),
+    text,
+  });
+  const begin = limit(NFNL_MSG_BATCH_BEGIN, 'begin of nftables batch');
+  const end = limit(NFNL_MSG_BATCH_END, 'end of nftables batch');
+  // The end is answered since Linux 6.10 only.
+  return encodeRequest(NETLINK.netfilter, [begin, ...messages, end], messages.length);
+}
+
+function nftables(
+  type: number,
+  family: keyof typeof NFPROTO,
+  flags: number,
+  line: string,
+  ...attributes: readonly Uint8Array[]
+): NetlinkMessage {
+  return {
+    type: (NFNL_SUBSYS_NFTABLES << 8) | type,
+    flags,
+    body: Buffer.concat([Buffer.of(NFPROTO[family], 0, 0, 0), ...attributes]),
+    text: line,
+  };
+}
+
+const named = ({ family, name }: Table) => `${family} ${name}`;
+
+/** No error if there is one. */
+export function addTable(table: Table): NetlinkMessage {
+  const name = attribute(NFTA.tableName, text(table.name));
+  return nftables(NFT_MSG.newTable, table.family, NLM_F.create, `add table ${named(table)}`, name);
+}
+
+/** With all that it contains. @throws at the kernel ENOENT */
+export function deleteTable(table: Table): NetlinkMessage {
+  const name = attribute(NFTA.tableName, text(table.name));
+  return nftables(NFT_MSG.delTable, table.family, 0, `delete table ${named(table)}`, name);
+}
+
+/** A base chain that accepts. No error if there is one with the same hook and priority. */
+export function addChain(table: Table, { name, type, hook, priority }: Chain): NetlinkMessage {
+  const NF_ACCEPT = 1;
+  return nftables(
+    NFT_MSG.newChain,
+    table.family,
+    NLM_F.create,
+    `add chain ${named(table)} ${name} { type ${type} hook ${hook} priority ${priority[1]}; }`,
+    attribute(NFTA.chain.table, text(table.name)),
+    attribute(NFTA.chain.name, text(name)),
+    nested(
+      NFTA.chain.hook,
+      attribute(NFTA.hook.number, be32(HOOK[hook])),
+      attribute(NFTA.hook.priority, be32(priority[0])),
+    ),
+    attribute(NFTA.chain.policy, be32(NF_ACCEPT)),
+    attribute(NFTA.chain.type, text(type)),
+  );
+}
+
+/** @param id different from that of all other sets of the batch. */
+export function addSet(table: Table, { name, key, data }: NamedSet, id: number): NetlinkMessage {
+  const types = data === undefined ? key.join(' . ') : `${key.join(' . ')} : ${data.join(' . ')}`;
+  return nftables(
+    NFT_MSG.newSet,
+    table.family,
+    NLM_F.create,
+    `add ${data === undefined ? 'set' : 'map'} ${named(table)} ${name} { type ${types}; }`,
+    attribute(NFTA.set.table, text(table.name)),
+    attribute(NFTA.set.name, text(name)),
+    attribute(NFTA.set.flags, be32(data === undefined ? 0 : NFT_SET_MAP)),
+    attribute(NFTA.set.keyType, be32(typeNumber(key))),
+    attribute(NFTA.set.keyLength, be32(sizeOf(key))),
+    attribute(NFTA.set.id, be32(id)),
+    // Without it nft(8) shows a name as if it were a number in network byte order.
+    ...(key.length === 1 && key[0] === 'ifname'
+      ? [attribute(NFTA.set.userdata, userdata(UDATA.setKeyByteOrder, u32(HOST_ENDIAN)))]
+      : []),
+    ...(data === undefined
+      ? []
+      : [
+          attribute(NFTA.set.dataType, be32(typeNumber(data))),
+          attribute(NFTA.set.dataLength, be32(sizeOf(data))),
+        ]),
+  );
+}
+
+/** nft(8) has six bits for each type of a concatenation. */
+function typeNumber(types: readonly DataTypeName[]): number {
+  return types.reduce((number, type) => (number << 6) | DATA_TYPES[type].number, 0);
+}
+
+/** Each field of a concatenation begins at a multiple of four bytes, which is the size of a register. */
+function sizeOf(types: readonly DataTypeName[]): number {
+  const [only] = types;
+  if (types.length === 1 && only !== undefined) return DATA_TYPES[only].size;
+  return types.reduce((size, type) => size + aligned(DATA_TYPES[type].size), 0);
+}
+
+function aligned(size: number): number {
+  return (size + 3) & ~3;
+}
+
+/** The fields of a key or of data. A single field is not padded. */
+export function concatenation(...fields: readonly Uint8Array[]): Buffer {
+  return Buffer.concat(
+    fields.flatMap((field) => [field, Buffer.alloc(aligned(field.length) - field.length)]),
+  );
+}
+
+/** No error for those that are there. @throws at the kernel EEXIST or EBUSY of a key that has other data */
+export function addElements(
+  table: Table,
+  set: string,
+  elements: readonly Element[],
+): NetlinkMessage[] {
+  return elementMessages(NFT_MSG.newElement, NLM_F.create, 'add', table, set, elements);
+}
+
+/** @throws at the kernel ENOENT if one is missing */
+export function deleteElements(
+  table: Table,
+  set: string,
+  elements: readonly Element[],
+): NetlinkMessage[] {
+  const keys = elements.map(({ key, text: line }) => ({ key, text: line }));
+  return elementMessages(NFT_MSG.delElement, 0, 'delete', table, set, keys);
+}
+
+function elementMessages(
+  type: number,
+  flags: number,
+  verb: string,
+  table: Table,
+  set: string,
+  elements: readonly Element[],
+): NetlinkMessage[] {
+  const messages: NetlinkMessage[] = [];
+  let some: { readonly bytes: Buffer; readonly text: string }[] = [];
+  let size = 0;
+  const flush = () => {
+    if (some.length === 0) return;
+    const names = some.slice(0, MOST_NAMED).map((each) => each.text);
+    if (some.length > MOST_NAMED) names.push(`… ${some.length - MOST_NAMED} more`);
+    messages.push(
+      nftables(
+        type,
+        table.family,
+        flags,
+        `${verb} element ${named(table)} ${set} { ${names.join(', ')} }`,
+        attribute(NFTA.elements.table, text(table.name)),
+        attribute(NFTA.elements.set, text(set)),
+        nested(NFTA.elements.list, ...some.map(({ bytes }) => bytes)),
+      ),
+    );
+    some = [];
+    size = 0;
+  };
+  for (const { key, data, text: line } of elements) {
+    const bytes = nested(
+      NFTA.listElement,
+      nested(NFTA.element.key, attribute(NFTA.dataValue, key)),
+      ...(data === undefined ? [] : [nested(NFTA.element.data, attribute(NFTA.dataValue, data))]),
+    );
+    if (size + bytes.length > MOST_BYTES) flush();
+    some.push({ bytes, text: line });
+    size += bytes.length;
+  }
+  flush();
+  return messages;
+}
+
+export interface Rule {
+  readonly chain: string;
+  readonly parts: readonly RulePart[];
+  /** Before all rules of the chain. */
+  readonly first?: boolean;
+  /** nft(8) and iptables(8) show it. ASCII, at most 128 characters. */
+  readonly comment?: string;
+}
+
+export function addRule(
+  table: Table,
+  { chain, parts, first = false, comment }: Rule,
+): NetlinkMessage {
+  const words = parts.map((part) => part.text).filter((part) => part !== '');
+  if (comment !== undefined) words.push(`comment "${comment}"`);
+  return nftables(
+    NFT_MSG.newRule,
+    table.family,
+    NLM_F.create | (first ? 0 : NLM_F.append),
+    `${first ? 'insert' : 'add'} rule ${named(table)} ${chain} ${words.join(' ')}`,
+    attribute(NFTA.rule.table, text(table.name)),
+    attribute(NFTA.rule.chain, text(chain)),
+    nested(
+      NFTA.rule.expressions,
+      ...parts.flatMap((part) => part.expressions.map((bytes) => nested(NFTA.listElement, bytes))),
+    ),
+    ...(comment === undefined
+      ? []
+      : [attribute(NFTA.rule.userdata, userdata(UDATA.ruleComment, text(comment)))]),
+  );
+}
+
+function userdata(type: number, value: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.of(type, value.length), value]);
+}
+
+/** All rules of all chains of the table, which stay. */
+export function flushRules(table: Table): NetlinkMessage {
+  const name = attribute(NFTA.rule.table, text(table.name));
+  return nftables(NFT_MSG.delRule, table.family, 0, `flush table ${named(table)}`, name);
+}
