@@ -73,6 +73,7 @@ struct HostMachine : Machine {
   UniqueFd program_pidfd;
   UniqueFd life;    // the supervisor ends the program when this end of it is closed
   UniqueFd helper;  // the supervisor of a `helper.start`
+  UniqueFd ports;   // keeps what `port.bind` has bound, until the teardown is over
   // What a `release` that waits for Node has to send, and is left to Node.
   ReleaseMessage later{};
   UniqueFd later_fds[kMaxSlots];

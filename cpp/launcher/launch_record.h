@@ -30,6 +30,7 @@ struct Launch {
   UniqueFd pidfd;
   UniqueFd control;
   UniqueFd helper;         // the supervisor of a network helper (host/network_helper.cpp)
+  UniqueFd ports;          // of the host, which are the container's (host/ports.cpp)
   UniqueFd program_pidfd;  // with an exec supervisor, whose `pidfd` is: of the program
   UniqueFd life;           // and this side's end of the connection to the exec supervisor
   // Of a process that goes on only when it is told to.

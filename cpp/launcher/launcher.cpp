@@ -151,6 +151,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
   launch.program_pidfd = std::move(machine.program_pidfd);
   launch.life = std::move(machine.life);
   launch.helper = std::move(machine.helper);
+  launch.ports = std::move(machine.ports);
   if (!ok) {
     // The error is read when no process can be writing one any more.
     launch.kill_and_reap();
@@ -194,6 +195,7 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
       Program program;
       if (decode(launch->teardown, program, ignored))
         static_cast<void>(run_teardown(program, kClaims));
+      launch->ports.reset();
       remove_from_journal(*launch);
     }
     done();
@@ -217,6 +219,7 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
     clearing->launch = launch;
     clearing->done = done;
     clearing->result = run_teardown(clearing->program, kTrees | kClaims);
+    launch->ports.reset();
     clear(std::move(clearing));
   });
 }

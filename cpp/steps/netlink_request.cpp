@@ -3,21 +3,10 @@
 #include "../base/kernel.h"
 #include "../base/text.h"
 #include "machine.h"
+#include "text_lines.h"
 
 namespace caisson {
 namespace {
-
-// The line of that number, from 1; all of it where there are fewer.
-Blob line_of(Blob text, uint32_t number) {
-  uint32_t start = 0;
-  for (uint32_t at = 0; at < text.size; ++at) {
-    if (text.data[at] != '\n') continue;
-    if (number-- == 1) return {text.data + start, at - start};
-    start = at + 1;
-  }
-  if (number == 1) return {text.data + start, text.size - start};
-  return text;
-}
 
 constexpr uint64_t kMissingIsFine = 1;
 

@@ -18,6 +18,7 @@ void Run::take_process(HostMachine& machine) {
   pidfd = static_cast<UniqueFd&&>(machine.pidfd);
   control = static_cast<UniqueFd&&>(machine.control);
   helper = static_cast<UniqueFd&&>(machine.helper);
+  ports = static_cast<UniqueFd&&>(machine.ports);
 }
 
 void Run::take_streams(HostMachine& machine, const int16_t (&slots)[4]) {

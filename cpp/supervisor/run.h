@@ -50,6 +50,7 @@ struct Run {
   UniqueFd terminal_slave;   // keeps the master readable while no process has the terminal open
   UniqueFd oom_events;       // memory.events or memory.oom_control
   UniqueFd helper;           // the exec supervisor of a network helper
+  UniqueFd ports;            // of the host, which are the container's
   bool program_started = false;  // the program was exec'ed, which clients were told
   bool input_full = false;       // the last write of input found no room
   Error unsaved;                 // why "running" could not be written to state.json

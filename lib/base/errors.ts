@@ -67,6 +67,8 @@ export type ErrorCode =
   | 'ERR_NO_PRIVILEGES'
   /** The program that provides the container's network is missing, or has failed. */
   | 'ERR_NETWORK_FAILED'
+  /** Another container has published the port of the host, or a process of the host uses it. */
+  | 'ERR_PORT_IN_USE'
   /** A step of the launch program failed for a reason without a code of its own. */
   | 'ERR_START_FAILED'
   /** The native addon could not be loaded. */

@@ -48,6 +48,7 @@ export const OPCODES = [
   'oom.set',
   'rlimit.raise',
   'helper.start',
+  'port.bind',
   'netlink.request',
   'resolver.register',
   'release',

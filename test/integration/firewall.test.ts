@@ -2,11 +2,11 @@
 import { expect } from 'chai';
 import {
   networkRequest,
-  type PublishedPort,
   publishRequest,
   removeNetworkRequest,
   unpublishRequest,
 } from '../../lib/network/firewall/elements.js';
+import type { PublishedPort } from '../../lib/network/firewall/port-bindings.js';
 import { TABLE, tableRequest } from '../../lib/network/firewall/ruleset.js';
 import { requestNetlink } from '../../lib/network/netlink/request.js';
 import { ADDRESSES, ContainerNetworkLab, HOST, OUTSIDE } from '../support/container-network-lab.js';

@@ -14,6 +14,7 @@ import {
   NO_MEMORY,
   refusedBy,
 } from './failure-hints.js';
+import { netlinkFailure, portFailure } from './network-failure.js';
 
 export const BEFORE_FIRST_STEP = 0xffffffff;
 
@@ -52,6 +53,8 @@ export function failureOf(
   if (step.op === 'exec') return execFailure(error, errno, args, hasSelinuxLabel(program));
   if (error.errno === CANCELLED && phase === 'host') return aborted(error, step);
   if (step.op === 'helper.start') return helperFailure(error, errno, step);
+  if (step.op === 'port.bind') return portFailure(error, errno, step);
+  if (step.op === 'netlink.request') return netlinkFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;
   const selinux = hintOfSelinux(error, errno, step, program);
   const refused =

@@ -4,6 +4,7 @@ import { addressBytes, addressText } from '../../base/ip-address.js';
 import { be16, type EncodedRequest, type NetlinkMessage } from '../netlink/message.js';
 import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
 import { addElements, batch, concatenation, deleteElements, type Element } from './nft-messages.js';
+import { type Endpoint, PROTOCOL_NUMBERS, type PublishedPort } from './port-bindings.js';
 import { SET, TABLE } from './ruleset.js';
 
 export interface FirewallNetwork {
@@ -16,23 +17,6 @@ export interface FirewallNetwork {
   /** The families whose packets leave with the address of the host. */
   readonly masquerade: readonly IpFamily[];
 }
-
-/** The addresses of a container in the network that its ports are published by. */
-export interface Endpoint {
-  readonly ipv4?: string | undefined;
-  readonly ipv6?: string | undefined;
-}
-
-export interface PublishedPort {
-  /** Of all addresses of the host by default; `0.0.0.0` and `::` are all of one family. */
-  readonly hostIp?: string | undefined;
-  readonly hostPort: number;
-  readonly containerPort: number;
-  readonly protocol: 'tcp' | 'udp' | 'sctp';
-}
-
-/** IANA's numbers. */
-const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 } as const;
 
 /** By set. */
 type Elements = readonly (readonly [set: string, elements: readonly Element[]])[];
@@ -77,7 +61,7 @@ function portElements(endpoint: Endpoint, ports: readonly PublishedPort[]): Elem
       .map(({ hostIp, hostPort, containerPort, protocol }) => {
         const from = hostIp === undefined || any ? [] : [addressBytes(hostIp)];
         return {
-          key: concatenation(...from, Buffer.of(PROTOCOLS[protocol]), be16(hostPort)),
+          key: concatenation(...from, Buffer.of(PROTOCOL_NUMBERS[protocol]), be16(hostPort)),
           data: concatenation(to, be16(containerPort)),
           text: `${from.map((bytes) => `${addressText(bytes)} . `).join('')}${protocol} . ${hostPort} : ${address} . ${containerPort}`,
         };

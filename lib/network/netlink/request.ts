@@ -68,16 +68,38 @@ async function send(
     throw new CaissonError(
       'ERR_NETWORK_FAILED',
       `network: ${what}: ${reason === '' ? '' : `${reason}: `}${errno}`,
-      { stage: 'config', syscall: call, errno, hint: hintFor(protocol, errno) },
+      { stage: 'config', syscall: call, errno, hint: hintForNetlink(protocol, errno, what) },
     );
   } finally {
     await file?.close();
   }
 }
 
-function hintFor(protocol: number, errno: string): string | undefined {
+/** @param message the text of the one that was refused. */
+export function hintForNetlink(
+  protocol: number,
+  errno: string,
+  message: string,
+): string | undefined {
   if (errno === 'EPERM') return 'networks need root, or the capability CAP_NET_ADMIN';
-  if (errno === 'EPROTONOSUPPORT' && protocol === NETLINK.netfilter)
+  if (protocol !== NETLINK.netfilter) return undefined;
+  // The socket, or the first message of a batch.
+  if (errno === 'EPROTONOSUPPORT' || errno === 'EOPNOTSUPP')
     return 'this kernel has no nf_tables: as root: modprobe nf_tables';
-  return undefined;
+  // Modules that the kernel does not find.
+  if (errno !== 'ENOENT') return undefined;
+  const rule = /^add rule \S+ \S+ \S+ (.*)/.exec(message)?.[1] ?? '';
+  const missing = MODULES.filter(([words]) => words.test(rule)).map(([, module]) => module);
+  if (message.includes(' type nat hook ')) missing.push('nft_chain_nat');
+  return missing.length === 0
+    ? undefined
+    : `a module of nf_tables may be missing: as root: modprobe -a ${missing.join(' ')}`;
 }
+
+/** Parts of rules that are in modules of their own. */
+const MODULES: readonly (readonly [words: RegExp, module: string])[] = [
+  [/\bfib\b/, 'nft_fib_inet'],
+  [/\bct\b/, 'nft_ct'],
+  [/\bdnat \w+ to\b/, 'nft_nat'],
+  [/\bmasquerade\b/, 'nft_masq'],
+];

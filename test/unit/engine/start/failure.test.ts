@@ -22,3 +22,32 @@ describe('failureOf: the init that cannot take over the label of its program', (
       .and.not.match(/dyntransition/);
   });
 });
+
+describe('failureOf: the steps of a network', () => {
+  const failure = (step: Step, errno: number, object: string, call = 'sendmsg') => {
+    const program: Program = { slots: 0, host: [step], container: [], teardown: [] };
+    return failureOf({ phase: 0, step: 0, errno, call, object }, program, ['true']);
+  };
+
+  it("A port in use is an error of its own, in Docker's words", () => {
+    const step: Step = { op: 'port.bind', texts: ['0.0.0.0:80/tcp'] };
+    const inUse = failure(step, 98, '0.0.0.0:80/tcp', 'bind');
+    expect(inUse).to.include({ code: 'ERR_PORT_IN_USE', errno: 'EADDRINUSE', syscall: 'bind' });
+    expect(inUse.message).to.include('Bind for 0.0.0.0:80 failed: port is already allocated');
+    const elsewhere = failure(step, 99, '192.0.2.9:80/tcp', 'bind');
+    expect(elsewhere.code).to.equal('ERR_NETWORK_FAILED');
+    expect(elsewhere.hint).to.include('no such address');
+  });
+
+  it('A refused message is named, and a missing module of nf_tables', () => {
+    const step: Step = { op: 'netlink.request', texts: ['x'], numbers: [12] };
+    const rule = 'add rule inet caisson output fib daddr type local dnat ip to tcp dport map @x';
+    const module = failure(step, 2, rule);
+    expect(module).to.include({ code: 'ERR_NETWORK_FAILED', errno: 'ENOENT' });
+    expect(module.message).to.include(`network: ${rule}`);
+    expect(module.hint).to.include('modprobe -a nft_fib_inet nft_nat');
+    expect(failure(step, 93, 'begin of nftables batch').hint).to.include('modprobe nf_tables');
+    expect(failure({ ...step, numbers: [0] }, 2, 'link delete x').hint).to.equal(undefined);
+    expect(failure(step, 1, 'add table inet caisson').code).to.equal('ERR_NO_PRIVILEGES');
+  });
+});

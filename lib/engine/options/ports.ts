@@ -1,0 +1,180 @@
+/** `--publish`: ports of the host that lead to ports of the container. */
+import { isIP } from 'node:net';
+import { conflicting, isRecord, show, unsupported, wholeNumber } from '../../base/check.js';
+import { CaissonError } from '../../base/errors.js';
+import { addressBytes, addressText } from '../../base/ip-address.js';
+import {
+  bindingText,
+  type PortBinding,
+  PROTOCOL_NUMBERS,
+  type Protocol,
+} from '../../network/firewall/port-bindings.js';
+
+/** A published port, or several with a range in the text. */
+export type PortOption = string | PortOptions;
+
+export interface PortOptions {
+  /** 1 to 65535. */
+  readonly containerPort: number;
+  /** A port, 1 to 65535, or the first and the last of those from which a free one is chosen. Any free one by default, and for 0. */
+  readonly hostPort?: number | readonly [first: number, last: number] | undefined;
+  /** Default: `tcp`. */
+  readonly protocol?: Protocol | undefined;
+  /** The address of the host; `0.0.0.0` and `::` are all of one family. Default: all. */
+  readonly hostIp?: string | undefined;
+}
+
+const OPTION = 'ports';
+const HIGHEST = 65_535;
+const NONE: readonly PortBinding[] = Object.freeze([]);
+const FORM = '[address:][port of the host[-last]:]port of the container[-last][/tcp|udp|sctp]';
+
+/**
+ * Docker's syntax (go-connections, nat.ParsePortSpec), or objects.
+ *
+ * @throws ERR_INVALID_OPTION in Docker's words, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS of a port that is published twice
+ */
+export function normalizePorts(value: readonly PortOption[] | undefined): readonly PortBinding[] {
+  if (value === undefined) return NONE;
+  if (!Array.isArray(value)) throw malformed(value, 'is not an array');
+  const bindings = (value as readonly unknown[]).flatMap((item) =>
+    typeof item === 'string' ? parsePort(item) : [readPort(item)],
+  );
+  const seen = new Set<string>();
+  for (const binding of bindings) {
+    if (typeof binding.hostPort !== 'number') continue;
+    const { hostIp, hostPort, protocol } = binding;
+    const key = `${hostIp ?? ''} ${hostPort} ${protocol}`;
+    if (seen.has(key)) throw conflicting(OPTION, `${bindingText(binding)}: the port of the host is published twice`); // prettier-ignore
+    seen.add(key);
+  }
+  return bindings;
+}
+
+/** One text; several bindings where it has a range of container ports. */
+function parsePort(text: string): PortBinding[] {
+  const parts = text.split(':');
+  const [container = '', ...protocols] = (parts.pop() ?? '').split('/');
+  const host = parts.pop() ?? '';
+  if (container === '') throw malformed(text, `no port specified: ${text}<empty>`);
+  const protocol = readProtocol(text, protocols.join('/'));
+  const hostIp = readHostIp(text, parts.join(':'));
+  const [first, last] = readRange(text, 'containerPort', container, 1);
+  if (host === '') {
+    return sequence(first, last).map((containerPort) => ({
+      ...hostIp,
+      containerPort,
+      protocol,
+    }));
+  }
+  const [hostFirst, hostLast] = readRange(text, 'hostPort', host, 0);
+  if (first === last)
+    return [
+      { ...hostIp, ...hostPortOf(text, hostFirst, hostLast), containerPort: first, protocol },
+    ];
+  if (last - first !== hostLast - hostFirst)
+    throw malformed(
+      text,
+      `invalid ranges specified for container and host Ports: ${container} and ${host}`,
+    );
+  if (hostFirst === 0) throw malformed(text, `invalid hostPort: ${host}`);
+  return sequence(first, last).map((containerPort, at) => ({
+    ...hostIp,
+    hostPort: hostFirst + at,
+    containerPort,
+    protocol,
+  }));
+}
+
+/** A range of host ports for one container port is a choice. */
+function hostPortOf(text: string, first: number, last: number): Pick<PortBinding, 'hostPort'> {
+  if (first !== last) {
+    if (first === 0) throw malformed(text, `invalid hostPort: ${first}-${last}`);
+    return { hostPort: [first, last] };
+  }
+  return first === 0 ? {} : { hostPort: first };
+}
+
+function sequence(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+}
+
+function readRange(
+  text: string,
+  what: 'containerPort' | 'hostPort',
+  range: string,
+  least: number,
+): [first: number, last: number] {
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(range);
+  const first = Number(match?.[1]);
+  const last = match?.[2] === undefined ? first : Number(match[2]);
+  if (match === null || first < least || last < first || last > HIGHEST)
+    throw malformed(text, `invalid ${what}: ${range}`);
+  return [first, last];
+}
+
+function readProtocol(given: unknown, text: string): Protocol {
+  const protocol = text === '' ? 'tcp' : text.toLowerCase();
+  if (!Object.hasOwn(PROTOCOL_NUMBERS, protocol))
+    throw malformed(given, `invalid proto: ${protocol}`);
+  return protocol as Protocol;
+}
+
+function readHostIp(given: unknown, text: string): Pick<PortBinding, 'hostIp'> {
+  if (text === '') return {};
+  const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
+  if (isIP(bare) === 0 || bare.includes('%')) throw malformed(given, `invalid IP address: ${text}`);
+  const bytes = addressBytes(bare);
+  const hostIp = addressText(isMapped(bytes) ? bytes.subarray(12) : bytes);
+  if (hostIp === '::1')
+    throw unsupported(
+      OPTION,
+      given,
+      'publishes to ::1, which the kernel does not forward',
+      'publish to 127.0.0.1',
+    );
+  return { hostIp };
+}
+
+/** An address of IPv4 in the notation of IPv6: ::ffff:0:0/96. */
+function isMapped(bytes: Buffer): boolean {
+  return bytes.length === 16 && bytes.readBigUInt64BE(0) === 0n && bytes.readUInt32BE(8) === 0xffff;
+}
+
+function readPort(value: unknown): PortBinding {
+  if (!isRecord(value)) throw malformed(value, 'is neither a text nor an object');
+  const { containerPort, hostPort, protocol, hostIp } = value as Partial<
+    Record<keyof PortOptions, unknown>
+  >;
+  return {
+    ...(hostIp === undefined ? {} : readHostIp(value, requireText(value, 'hostIp', hostIp))),
+    ...readHostPort(value, hostPort),
+    containerPort: wholeNumber(`${OPTION} containerPort`, containerPort, 1, HIGHEST),
+    protocol:
+      protocol === undefined
+        ? 'tcp'
+        : readProtocol(value, requireText(value, 'protocol', protocol)),
+  };
+}
+
+function readHostPort(given: unknown, value: unknown): Pick<PortBinding, 'hostPort'> {
+  if (value === undefined) return {};
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value, value];
+  const [first, last] = list.map((each) => wholeNumber(`${OPTION} hostPort`, each, 0, HIGHEST));
+  if (list.length !== 2 || first === undefined || last === undefined || last < first)
+    throw malformed(given, `invalid hostPort: ${show(value)}`);
+  return hostPortOf(show(given), first, last);
+}
+
+function requireText(given: unknown, field: string, value: unknown): string {
+  if (typeof value !== 'string') throw malformed(given, `${field} is not a string`);
+  return value;
+}
+
+function malformed(value: unknown, why: string): CaissonError {
+  return new CaissonError('ERR_INVALID_OPTION', `${OPTION}: ${show(value)}: ${why}`, {
+    stage: 'config',
+    path: OPTION,
+    hint: FORM,
+  });
+}

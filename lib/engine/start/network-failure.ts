@@ -1,0 +1,58 @@
+/** The errors of steps that make a container's network. */
+import { CaissonError, type ErrorCode } from '../../base/errors.js';
+import { hintForNetlink } from '../../network/netlink/request.js';
+import type { NativeError } from '../../native/binding.js';
+import type { Step } from '../../program/instructions.js';
+
+/** Of `port.bind`. The object is the port, such as `0.0.0.0:80/tcp`. */
+export function portFailure(error: NativeError, errno: string, step: Step): CaissonError {
+  const port = error.object.replace(/\/\w+$/, '');
+  const inUse = errno === 'EADDRINUSE';
+  const why = inUse ? 'port is already allocated' : `${error.call}: ${errno}`;
+  return networkError(
+    inUse ? 'ERR_PORT_IN_USE' : 'ERR_NETWORK_FAILED',
+    `cannot start: Bind for ${port} failed: ${why}`,
+    error,
+    errno,
+    step,
+    PORT_HINTS[errno],
+  );
+}
+
+const PORT_HINTS: Readonly<Partial<Record<string, string>>> = {
+  EADDRINUSE:
+    'another container has published it, or a process of the host uses it (ss -lptun): choose another port, or none, ' +
+    'which is a free one',
+  EADDRNOTAVAIL: 'the host has no such address: ip address',
+  EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE (net.ipv4.ip_unprivileged_port_start)',
+};
+
+/** Of `netlink.request`. The object is the message that was refused, and the kernel's reason. */
+export function netlinkFailure(error: NativeError, errno: string, step: Step): CaissonError {
+  return networkError(
+    errno === 'EPERM' ? 'ERR_NO_PRIVILEGES' : 'ERR_NETWORK_FAILED',
+    `cannot start: network: ${error.object}: ${errno}`,
+    error,
+    errno,
+    step,
+    hintForNetlink(step.numbers?.[0] === 12 ? 12 : 0, errno, error.object),
+  );
+}
+
+function networkError(
+  code: ErrorCode,
+  message: string,
+  { step: stepIndex, call }: NativeError,
+  errno: string,
+  { op }: Step,
+  hint: string | undefined,
+): CaissonError {
+  return new CaissonError(code, message, {
+    stage: 'host',
+    step: op,
+    stepIndex,
+    syscall: call,
+    errno,
+    hint,
+  });
+}
