@@ -36,12 +36,14 @@ export function needsControllers(...names: readonly string[]): Needs {
   );
 }
 
+export function needsProgram(name: string): Needs {
+  return needs(isInstalled(name) ? undefined : `${name} is not installed`);
+}
+
 /** Files that can be mounted as a container's layer. */
 export function needsLoopDevices(): Needs {
   if (!isRoot) return needsRoot('loop devices');
-  const missing = ['losetup', 'mke2fs'].find(
-    (program) => spawnSync(program, ['--version']).error !== undefined,
-  );
+  const missing = ['losetup', 'mke2fs'].find((program) => !isInstalled(program));
   const lack =
     missing === undefined
       ? spawnSync('losetup', ['--find']).status === 0
@@ -63,10 +65,13 @@ export function needsSelinux(): Needs {
 /** A firewall in a network namespace of the test, and nft(8) to look at it. */
 export function needsNftables(): Needs {
   if (!isRoot) return needsRoot('network namespaces');
-  const { status, error } = spawnSync('unshare', ['--net', 'nft', 'add table inet probe']);
+  const { status } = spawnSync('unshare', ['--net', 'nft', 'add table inet probe']);
   if (status === 0) return needs(undefined);
-  const installed = error === undefined && spawnSync('nft', ['--version']).error === undefined;
-  return needs(installed ? 'this kernel has no nf_tables' : 'nft is not installed');
+  return needs(isInstalled('nft') ? 'this kernel has no nf_tables' : 'nft is not installed');
+}
+
+function isInstalled(program: string): boolean {
+  return spawnSync(program, ['--version']).error === undefined;
 }
 
 function needs(lack: string | undefined): Needs {

@@ -6,17 +6,22 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { EncodedProfile } from '../../lib/oci/seccomp-encode.js';
+import { needsProgram } from './needs.js';
 
 const SOURCE = fileURLToPath(new URL('../../../test/native/seccomp_reference.c', import.meta.url));
+
+/** As make(1) has it, CC may be a command with arguments: `ccache gcc`. */
+const [compiler = 'cc', ...compilerOptions] = (process.env.CC ?? 'cc').split(' ');
+
+/** Compiling the library's program needs a compiler, which machines that only run caisson do not have. */
+export const compilerNeeded = needsProgram(compiler);
 
 export class SeccompReference {
   readonly #directory = mkdtempSync(join(tmpdir(), 'caisson-seccomp-'));
   readonly #program = join(this.#directory, 'seccomp_reference');
 
   constructor() {
-    // As make(1) has it, CC may be a command with arguments: `ccache gcc`.
-    const [compiler = 'cc', ...options] = (process.env.CC ?? 'cc').split(' ');
-    execFileSync(compiler, [...options, '-o', this.#program, SOURCE, '-lseccomp']);
+    execFileSync(compiler, [...compilerOptions, '-o', this.#program, SOURCE, '-lseccomp']);
   }
 
   /** Also says which of the names this libseccomp does not know. */
