@@ -23,7 +23,7 @@ describe('One report of several mocha processes', () => {
     const lanes = texts.flatMap((text, index) => {
       const file = join(directory, `${index}.test.mjs`);
       writeFileSync(file, text);
-      return ['--', file];
+      return [index === 1 ? '--nice' : '--', file];
     });
     const { status, stdout, stderr } = spawnSync(
       process.execPath,

@@ -250,11 +250,13 @@ describe('a network in user mode', function () {
             const { id } = await started('--network', mode, 'host', ...SLEEP);
             await reaches(id);
             // The gateways stand for the host unless that is forbidden.
-            for (const address of ['127.0.0.1', '10.0.2.2', GATEWAY]) {
-              const { code, stdout } = await dial(id, address, LOOPBACK_PORT, 3);
-              expect(code, `${address} ${stdout}`).to.not.equal(0);
-              expect(stdout, address).to.equal('');
-            }
+            await Promise.all(
+              ['127.0.0.1', '10.0.2.2', GATEWAY].map(async (address) => {
+                const { code, stdout } = await dial(id, address, LOOPBACK_PORT, 3);
+                expect(code, `${address} ${stdout}`).to.not.equal(0);
+                expect(stdout, address).to.equal('');
+              }),
+            );
           });
 
           it('A network has the host’s name server, and its search list, although that is on its loopback', async () => {

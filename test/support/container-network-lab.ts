@@ -25,6 +25,7 @@ import {
   addBridge,
   decodeLink,
   GET_LINKS,
+  setLinkUp,
 } from '../../lib/network/netlink/rtnetlink.js';
 import { Machine } from './network-machine.js';
 
@@ -94,6 +95,7 @@ export class ContainerNetworkLab {
       const links = await dumpNetlink(NETLINK.route, GET_LINKS, this.place);
       const index = links.map(decodeLink).find(({ name }) => name === bridge)?.index ?? 0;
       await this.routes(
+        setLinkUp(index, bridge),
         addAddress(index, bridge, { address: `10.${number}.0.1`, prefix: 24 }),
         addAddress(index, bridge, { address: `fd00:${number}::1`, prefix: 64 }),
       );

@@ -2,12 +2,14 @@
  * Runs mocha in several processes at once, each of which runs its files one after the other, and prints one report of all: what
  * stands in one outermost `describe` together, and one summary at the end.
  *
- *   node dist/test/support/lanes.js spec|dot [MOCHA ARGUMENTS] -- MOCHA ARGUMENTS [-- MOCHA ARGUMENTS]…
+ *   node dist/test/support/lanes.js spec|dot [MOCHA ARGUMENTS] LANE…
  *
- * The arguments before the first `--` are for each lane. The exit code is 1 if a test or a lane has failed.
+ * A LANE is `-- MOCHA ARGUMENTS`; or `--nice MOCHA ARGUMENTS`, which gets the processor time that the others leave. The arguments
+ * before the first lane are for each of them. The exit code is 1 if a test or a lane has failed.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import DotReporter from './dot-reporter.js';
 import type { LaneError, LaneEvent, LaneTest } from './lane-events.js';
@@ -36,8 +38,15 @@ class Lanes {
   }
 
   /** @returns when a process has ended that runs these tests. */
-  async run(name: string, args: readonly string[]): Promise<void> {
-    const child = fork(MOCHA, ['--reporter', LANE_REPORTER, ...args]);
+  async run(name: string, args: readonly string[], nice: boolean): Promise<void> {
+    const child = spawn(
+      'nice',
+      [
+        ...['-n', nice ? '10' : '0', process.execPath, ...process.execArgv],
+        ...[MOCHA, '--reporter', LANE_REPORTER, ...args],
+      ],
+      { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] },
+    );
     const lane = new Lane((event, test, error) => this.emit(event, test, error));
     child.on('message', (event) => lane.take(event as LaneEvent));
     this.children.add(child);
@@ -52,7 +61,7 @@ class Lanes {
   /** Prints the summary. */
   end(): number {
     const { stats } = this.runner;
-    stats.duration = performance.now() - this.began;
+    stats.duration = Math.round(performance.now() - this.began);
     this.runner.emit('suite end', { root: true });
     this.runner.emit('end');
     return stats.failures;
@@ -68,7 +77,10 @@ class Lanes {
 }
 
 async function ended(child: ChildProcess): Promise<string> {
+  const disconnected = once(child, 'disconnect');
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  // What was sent has been received; a process that a test has left might keep the connection open for good.
+  await Promise.race([disconnected, setTimeout(10_000, undefined, { ref: false })]);
   return signal ?? `exit code ${code}`;
 }
 
@@ -153,18 +165,14 @@ function toError({ cause, ...fields }: LaneError): LaneError & Error {
 }
 
 const [reporterName = '', ...args] = process.argv.slice(2);
-const groups = args.reduce<string[][]>(
-  (sum, arg) => {
-    if (arg === '--') sum.push([]);
-    else sum.at(-1)!.push(arg);
-    return sum;
-  },
-  [[]],
-);
-const [common = [], ...own] = groups;
+const common: string[] = [];
+const plans: { readonly nice: boolean; readonly args: string[] }[] = [];
+for (const arg of args)
+  if (arg === '--' || arg === '--nice') plans.push({ nice: arg === '--nice', args: [] });
+  else (plans.at(-1)?.args ?? common).push(arg);
 const reporter = REPORTERS[reporterName];
-if (reporter === undefined || own.length === 0)
-  throw new Error('usage: lanes.js spec|dot [MOCHA ARGUMENTS] -- MOCHA ARGUMENTS [-- …]');
+if (reporter === undefined || plans.length === 0)
+  throw new Error('usage: lanes.js spec|dot [MOCHA ARGUMENTS] --|--nice MOCHA ARGUMENTS …');
 // The lanes get it from the terminal too, and end with their summary.
 process.on('SIGINT', () => undefined);
 const lanes = new Lanes(reporter);
@@ -173,6 +181,8 @@ process.on('SIGTERM', () => {
   process.exit(128 + 15);
 });
 await Promise.all(
-  own.map((of, index) => lanes.run(`mocha ${index + 1} of ${own.length}`, [...common, ...of])),
+  plans.map(({ nice, args: own }, index) =>
+    lanes.run(`mocha ${index + 1} of ${plans.length}`, [...common, ...own], nice),
+  ),
 );
 process.exitCode = lanes.end() > 0 ? 1 : 0;
