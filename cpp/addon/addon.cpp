@@ -36,12 +36,15 @@ std::shared_ptr<Napi::FunctionReference> persistent(const Napi::Value& function)
   return reference;
 }
 
-// lockByte(fd, offset) → whether the byte is now ours: an open-file-description lock (fcntl(2)),
+// lockByte(fd, offset, type) → whether the byte is now ours (or, with a type of `none`, no longer):
+// an open-file-description lock (fcntl(2)), `exclusive` by default, or `shared`,
 // which the kernel gives back when the last copy of the descriptor is closed, however that comes
 // about.
 Napi::Value lock_byte(const Napi::CallbackInfo& info) {
   struct flock lock {};
-  lock.l_type = F_WRLCK;
+  const std::string type =
+      info[2].IsString() ? info[2].As<Napi::String>().Utf8Value() : "exclusive";
+  lock.l_type = type == "shared" ? F_RDLCK : type == "none" ? F_UNLCK : F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = info[1].As<Napi::Number>().Int64Value();
   lock.l_len = 1;

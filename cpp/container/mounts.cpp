@@ -1,4 +1,5 @@
 #include <linux/magic.h>
+#include <linux/sched.h>
 #include <sys/statfs.h>
 
 #include "../base/kernel.h"
@@ -218,12 +219,54 @@ Status mount_readonly(Machine& machine, const Step& step) {
   });
 }
 
+namespace {
+
+constexpr const char* kOwnMounts = "/proc/thread-self/ns/mnt";
+
+Result<UniqueFd> copy_of_tmpfs(const char* path) {
+  auto root = open_below(-1, "/", O_PATH | O_DIRECTORY);
+  if (!root.ok()) return root;
+  auto found = open_below(root.value().get(), path, O_PATH | O_DIRECTORY, Follow::kNoLinks);
+  if (!found.ok()) return found;
+  struct statfs where {};
+  if (const long got = sys::call(__NR_fstatfs, found.value().get(), &where); got < 0)
+    return failure(got, "fstatfs", path);
+  struct statx info {};
+  const long known =
+      sys::call(__NR_statx, found.value().get(), "", AT_EMPTY_PATH, STATX_TYPE, &info);
+  if (known < 0) return failure(known, "statx", path);
+  if (where.f_type != TMPFS_MAGIC || (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
+    return failure(-EINVAL, "open_tree", path);
+  return clone_tree(found.value().get(), "", false);
+}
+
+}  // namespace
+
 Status tree_view(Machine& machine, const Step& step) {
   const char* path = machine.text(step, 0);
   auto from = open_below(machine.slot(step, 1), path, O_PATH);
   if (!from.ok()) return from.error();
   auto copy = clone_tree(from.value().get(), "", step.number[0] != 0);
   if (!copy.ok()) return Error{copy.error().number, copy.error().call, path};
+  machine.fill(step, 0, copy.value().release());
+  return {};
+}
+
+// A copy of a mount of another container: its shared memory. Slot 1 is its mount namespace; this
+// process has its rights there, can be killed while it looks, and follows no link. Nothing but a
+// tmpfs that is mounted there is taken, and none of its attributes is weaker than what the
+// container was given.
+Status tree_join(Machine& machine, const Step& step) {
+  const char* path = machine.text(step, 0);
+  auto own = own_fd(sys::call(__NR_openat, AT_FDCWD, kOwnMounts, O_RDONLY | O_CLOEXEC), "openat",
+                    kOwnMounts);
+  if (!own.ok()) return own.error();
+  if (const long joined = sys::call(__NR_setns, machine.slot(step, 1), CLONE_NEWNS); joined < 0)
+    return failure(joined, "setns", path);
+  auto copy = copy_of_tmpfs(path);
+  if (const long back = sys::call(__NR_setns, own.value().get(), CLONE_NEWNS); back < 0)
+    return failure(back, "setns", kOwnMounts);
+  if (!copy.ok()) return copy.error();
   machine.fill(step, 0, copy.value().release());
   return {};
 }

@@ -66,6 +66,7 @@ struct HostMachine : Machine {
   Canceller canceller;
   JournalPlace journal;  // where `clone` writes the process that it has made, if anywhere
   int pid = -1;
+  uint32_t opened[kMaxSlots] = {};  // by slot, the pid of the process that is open in it
   UniqueFd pidfd;
   UniqueFd control;
   // Of what can be left to go on alone (cpp/init/join.cpp): `pidfd` is then its supervisor's, this

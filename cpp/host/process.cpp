@@ -1,8 +1,12 @@
 // process.open, clone, ids.map, ns.open, oom.set, release, fsids.set
+#include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 
 #include "../base/fd_message.h"
 #include "../base/kernel.h"
@@ -112,6 +116,30 @@ class AsUser {
  private:
   uint32_t real_ = 0, effective_ = 0, saved_ = 0;
   bool changed_ = false;
+};
+
+// The calling thread in another network namespace, for as long as this lives: what it clones begins
+// there. A process in a user namespace of its own could not join it later.
+class OtherNetwork {
+ public:
+  ~OtherNetwork() { static_cast<void>(leave()); }
+  Status enter(int network) {
+    auto own = own_fd(sys::call(__NR_openat, AT_FDCWD, kOwn, O_RDONLY | O_CLOEXEC), "openat", kOwn);
+    if (!own.ok()) return own.error();
+    const long joined = sys::call(__NR_setns, network, CLONE_NEWNET);
+    if (joined < 0) return failure(joined, "setns", "the network namespace");
+    own_ = own.take();
+    return {};
+  }
+  Status leave() {
+    if (!own_.valid()) return {};
+    const UniqueFd own = static_cast<UniqueFd&&>(own_);
+    return check(sys::call(__NR_setns, own.get(), CLONE_NEWNET), "setns", kOwn);
+  }
+
+ private:
+  static constexpr const char* kOwn = "/proc/thread-self/ns/net";
+  UniqueFd own_;
 };
 
 // What a container's memory would have for its core dumps, as a child inherits it (core(5)).
@@ -255,6 +283,7 @@ Status process_open(Machine& base, const Step& step) {
   if (!started.ok()) return started.error();
   if (started.value() != step.number[1]) return failure(-ESRCH, "pidfd_open");
   base.fill(step, 0, pidfd.value().release());
+  machine.opened[step.slot[0]] = static_cast<uint32_t>(pid);
   return {};
 }
 
@@ -281,15 +310,17 @@ Status clone(Machine& base, const Step& step) {
     exec_supervisors_end.reset(pair[1]);
   }
   const uint64_t namespaces = step.number[0];
-  machine.shares_pids = machine.joined || (namespaces & CLONE_NEWPID) == 0;
+  const uint64_t created = machine.joined ? step.number[2] : namespaces;
+  machine.shares_pids = (created & CLONE_NEWPID) == 0;
   Text<24> page_number, control_number, target_number, cgroup_number, namespaces_number,
-      life_number;
+      created_number, life_number;
   page_number.add(static_cast<uint64_t>(machine.page_fd));
   control_number.add(static_cast<uint64_t>(childs_end.get()));
   const char* arguments[] = {"caisson-init",
                              "init",
                              page_number.c_str(),
                              control_number.c_str(),
+                             nullptr,
                              nullptr,
                              nullptr,
                              nullptr,
@@ -305,26 +336,32 @@ Status clone(Machine& base, const Step& step) {
     if (cgroup >= 0) cgroup_number.add(static_cast<uint64_t>(cgroup));
     arguments[5] = cgroup < 0 ? "-" : cgroup_number.c_str();
     arguments[6] = namespaces_number.add(namespaces).c_str();
-    if (machine.detached) arguments[7] = "detached";
-    if (step.number[1] == kOutside) arguments[7] = "outside";
+    arguments[7] = created_number.add(created).c_str();
+    if (machine.detached) arguments[8] = "detached";
+    if (step.number[1] == kOutside) arguments[8] = "outside";
     if (exec_supervisors_end.valid())
-      arguments[7] = life_number.add(static_cast<uint64_t>(exec_supervisors_end.get())).c_str();
+      arguments[8] = life_number.add(static_cast<uint64_t>(exec_supervisors_end.get())).c_str();
     process.keep[2] = target;
     process.keep[3] = cgroup;
   }
+  OtherNetwork network;
+  if (const int other = machine.slot(step, 2); other >= 0)
+    if (Status joined = network.enter(other); !joined.ok()) return joined;
   if (Status entered = enter_small_mounts(machine.workplace); !entered.ok()) return entered;
   machine.page->resets_coredump_filter = has_default_coredump_filter(machine.workplace) ? 0 : 1;
   AsUser owner;
-  const uint64_t owner_id = step.number[2];
+  const uint64_t owner_id = machine.joined ? 0 : step.number[2];
   if (owner_id != 0 && may_give_away())
     if (Status became = owner.become(owner_id); !became.ok()) return became;
   auto pid = spawn_init(process, machine.joined ? 0 : namespaces, machine.joined ? -1 : cgroup,
                         machine.workplace.stack, sizeof machine.workplace.stack, machine.pidfd);
   Status restored = owner.restore();
+  Status returned = network.leave();
   Status left = enter_host_mounts(machine.workplace);
   if (!pid.ok()) return pid.error();
   machine.pid = pid.value();
   if (!restored.ok()) return restored;
+  if (!returned.ok()) return returned;
   if (!left.ok()) return left;
   if (machine.joined) {
     childs_end.reset();
@@ -352,8 +389,39 @@ Status ids_map(Machine& base, const Step& step) {
 Status ns_open(Machine& base, const Step& step) {
   Text<64> name;
   name.add("ns/").add(base.text(step, 0));
-  auto opened = open_of_child(host(base), name.c_str(), O_RDONLY);
+  HostMachine& machine = host(base);
+  const int process = base.slot(step, 1);
+  auto opened =
+      process < 0 ? open_of_child(machine, name.c_str(), O_RDONLY)
+                  : open_of_process(machine, machine.opened[step.slot[1]], name.c_str(), O_RDONLY);
   if (!opened.ok()) return opened.error();
+  // As long as the process is there, no other has its pid.
+  if (process >= 0)
+    if (const long there = sys::call(__NR_pidfd_send_signal, process, 0, nullptr, 0); there < 0)
+      return failure(there, "pidfd_send_signal", machine.keep(name.c_str()));
+  base.fill(step, 0, opened.value().release());
+  return {};
+}
+
+// A file that is a namespace of that type, and nothing else: it is looked at before it is opened.
+Status ns_file(Machine& base, const Step& step) {
+  const char* path = base.text(step, 0);
+  auto named = own_fd(sys::call(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC), "openat", path);
+  if (!named.ok()) return named.error();
+  struct statfs where {};
+  if (const long got = sys::call(__NR_fstatfs, named.value().get(), &where); got < 0)
+    return failure(got, "fstatfs", path);
+  if (where.f_type != NSFS_MAGIC) return failure(-EINVAL, "fstatfs", path);
+  Text<32> link;
+  link.add("self/fd/").add(static_cast<uint64_t>(named.value().get()));
+  auto opened = own_fd(
+      sys::call(__NR_openat, host(base).workplace.proc.get(), link.c_str(), O_RDONLY | O_CLOEXEC),
+      "openat", path);
+  if (!opened.ok()) return opened.error();
+  const long type = sys::call(__NR_ioctl, opened.value().get(), NS_GET_NSTYPE);
+  if (type < 0) return failure(type, "ioctl NS_GET_NSTYPE", path);
+  if (static_cast<uint64_t>(type) != step.number[0])
+    return failure(-EINVAL, "ioctl NS_GET_NSTYPE", path);
   base.fill(step, 0, opened.value().release());
   return {};
 }

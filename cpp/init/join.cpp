@@ -53,7 +53,7 @@ bool ends_soon(int target) {
 }  // namespace
 
 void join_main(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
-               Joining joining, int life) {
+               uint64_t new_namespaces, Joining joining, int life) {
   sys::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
   reset_memory_attributes(page_fd);
   if (joining == Joining::kStaysOutside) stay_outside(page_fd, control, target, namespaces);
@@ -75,7 +75,7 @@ void join_main(int page_fd, int control, int target, int cgroup, uint64_t namesp
 
   int pidfd = -1;
   clone_args clone{};
-  clone.flags = CLONE_PIDFD;
+  clone.flags = CLONE_PIDFD | new_namespaces;
   clone.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   // Node's child, as a container is, and told of by the signal that this one has. The parent of a
   // detached one ends soon, and the reaper of the outer pid namespace adopts it.

@@ -82,16 +82,16 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
     reset_memory_attributes(page_fd);
     init_main(page_fd, descriptor(arguments[3]), false);
   }
-  if ((count == 7 || count == 8) && equal(arguments[1], "join")) {
-    const char* number = arguments[6];
-    const char* const more = count == 8 ? arguments[7] : "";
+  if ((count == 8 || count == 9) && equal(arguments[1], "join")) {
+    const char *joined = arguments[6], *created = arguments[7];
+    const char* const more = count == 9 ? arguments[8] : "";
     const Joining joining = equal(more, "detached")  ? Joining::kClonesDetached
                             : equal(more, "outside") ? Joining::kStaysOutside
                                                      : Joining::kClones;
-    uint64_t namespaces = 0;
-    if (parse_number(number, namespaces))
+    uint64_t namespaces = 0, new_namespaces = 0;
+    if (parse_number(joined, namespaces) && parse_number(created, new_namespaces))
       join_main(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
-                descriptor(arguments[5]), namespaces, joining, descriptor(more));
+                descriptor(arguments[5]), namespaces, new_namespaces, joining, descriptor(more));
   }
   if (count == 8 && equal(arguments[1], "supervisor"))
     supervise_main(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),

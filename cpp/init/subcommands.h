@@ -10,16 +10,16 @@ namespace caisson {
 // `own_descriptors` is for a process outside that reads files inside (ContainerMachine).
 [[noreturn]] void init_main(int page_fd, int control, bool outlives_node, int own_descriptors = -1);
 
-// `caisson-init join PAGE CONTROL PIDFD CGROUP NAMESPACES [detached|outside|LIFE]`: outside; joins,
-// and clones a process into the pid namespace of another one (and into a cgroup, or -1), tells
-// Node's side, and ends. The clone runs the container phase. Node's launcher does not clone it
-// itself, as it would share Node's memory until its exec, within reach of processes with
-// the right to ptrace inside. With LIFE (or else -1) it stays, as the clone's parent and exec
-// supervisor. With "outside" it clones nothing and runs the container phase itself, where no
-// process of the container can see it.
+// `caisson-init join PAGE CONTROL PIDFD CGROUP NAMESPACES NEW [detached|outside|LIFE]`: outside;
+// joins namespaces of another process, and clones a process into these and into new ones (and into
+// a cgroup, or -1), tells Node's side, and ends. The clone runs the container phase. Node's
+// launcher does not clone it itself, as it would share Node's memory until its exec, within reach
+// of processes with the right to ptrace inside. With LIFE (or else -1) it stays, as the clone's
+// parent and exec supervisor. With "outside" it clones nothing and runs the container phase itself,
+// where no process of the container can see it.
 enum class Joining { kClones, kClonesDetached, kStaysOutside };
 [[noreturn]] void join_main(int page_fd, int control, int target, int cgroup, uint64_t namespaces,
-                            Joining joining, int life);
+                            uint64_t new_namespaces, Joining joining, int life);
 
 // The rest of its life (exec_supervisor.cpp).
 [[noreturn]] void be_exec_supervisor(Page* page, int pid, int pidfd, int life);

@@ -53,7 +53,7 @@ export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): 
     ...(storageOpt === undefined ? {} : { StorageOpt: markStringMap(storageOf(storageOpt)) }),
     ...(tmpfs === undefined ? {} : { Tmpfs: markStringMap(tmpfsOf(tmpfs)) }),
     UTSMode: shared(options.uts),
-    UsernsMode: options.userns === 'host' || options.privileged === true ? 'host' : '',
+    UsernsMode: usersMode(options),
     ShmSize: options.shmSize === undefined ? SHM_SIZE : size('shmSize', options.shmSize),
     ...(sysctls === undefined ? {} : { Sysctls: markStringMap(sysctlsOf(sysctls)) }),
     Runtime: 'caisson',
@@ -117,6 +117,11 @@ function capabilities(names: readonly string[] | undefined): readonly string[] |
   if (names === undefined) return null;
   const full = names.map((name) => name.toUpperCase().replace(/^(?:CAP_)?(?!ALL$)/, 'CAP_'));
   return [...new Set(full)].sort();
+}
+
+function usersMode({ userns, privileged }: RunOptions): string {
+  if (userns === 'host' || privileged === true) return 'host';
+  return userns === undefined || userns === 'auto' ? '' : userns;
 }
 
 /** Docker has no word for a namespace of its own. */

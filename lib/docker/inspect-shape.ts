@@ -143,7 +143,8 @@ function mountPoints(options: RunOptions): readonly object[] {
     );
 }
 
-function networkSettings(network: string): object {
+/** @param network undefined: it has none of its own, and there is nothing to say of it */
+function networkSettings(network: string | undefined): object {
   const nothing = {
     Gateway: '',
     GlobalIPv6Address: '',
@@ -165,16 +166,19 @@ function networkSettings(network: string): object {
     SecondaryIPv6Addresses: null,
     Ports: {},
     ...nothing,
-    Networks: {
-      [network]: addFields('Endpoint', {
-        IPAMConfig: null,
-        Links: null,
-        Aliases: null,
-        DriverOpts: null,
-        NetworkID: '',
-        ...nothing,
-        DNSNames: null,
-      }),
-    },
+    Networks:
+      network === undefined
+        ? {}
+        : {
+            [network]: addFields('Endpoint', {
+              IPAMConfig: null,
+              Links: null,
+              Aliases: null,
+              DriverOpts: null,
+              NetworkID: '',
+              ...nothing,
+              DNSNames: null,
+            }),
+          },
   };
 }

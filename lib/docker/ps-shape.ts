@@ -81,7 +81,7 @@ export function psShape(info: ContainerInfo, now: Date, options: PsOptions = {})
       .map((source) => shorten(source, MOUNT_WIDTH))
       .join(','),
     Names: config.name,
-    Networks: networkName(config.options),
+    Networks: networkName(config.options) ?? '',
     Ports: '',
     RunningFor: `${humanDuration(now.getTime() - Date.parse(config.created))} ago`,
     Size: size === undefined ? '' : sizeText(size),

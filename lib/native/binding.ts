@@ -120,7 +120,8 @@ export interface Binding {
     id: string,
     callback: (error: NativeError | null, fd: number) => void,
   ): void;
-  lockByte(fd: number, offset: number): boolean;
+  /** @param type Default `exclusive`; `shared` needs a descriptor for reading; one turns into the other at once. */
+  lockByte(fd: number, offset: number, type?: 'exclusive' | 'shared' | 'none'): boolean;
   /** A regular file below a root, or the errno that says why it was not read (cpp/steps/regular_file.h). */
   readBelow(root: string, path: string, limit: number): Promise<Buffer | number>;
   /** Bytes of all regular files below a directory (cpp/addon/tree_size.h). */

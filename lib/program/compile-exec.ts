@@ -62,6 +62,12 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   const host: Step[] = [
     { op: 'process.open', slots: [target], numbers: [input.pid, input.startTime] },
   ];
+  const ownCgroups = spec.linux?.namespaces?.some(({ type }) => type === 'cgroup') === true;
+  let cgroups: number | undefined;
+  if (ownCgroups) {
+    cgroups = slots.take();
+    host.push({ op: 'ns.open', slots: [cgroups, target], texts: ['cgroup'] });
+  }
   const open = (path: string, flags: number) => {
     const slot = slots.take();
     host.push({ op: 'file.open', slots: [slot], texts: [path], numbers: [flags] });
@@ -84,7 +90,6 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
     });
   }
   const ownUserNamespace = joinsUsers || (spec.linux?.uidMappings?.length ?? 0) > 0;
-  const ownCgroups = spec.linux?.namespaces?.some(({ type }) => type === 'cgroup') === true;
   let flags = ownUserNamespace ? NAMESPACE_FLAGS.user : 0;
   for (const { type } of spec.linux?.namespaces ?? [])
     flags |= NAMESPACE_FLAGS[type as 'mount'] ?? 0;
@@ -106,12 +111,14 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   // Outside the container the process belongs to the host's root until it is exec'ed.
   if (!joinsUsers) adjustOomScore(host, spec);
   if (ownUserNamespace && !joinsUsers) raiseLimits(host, spec);
-  const passed = [...Object.values(streams), none].filter((slot) => slot !== undefined);
-  release(host, [target, ...tasks, ...passed], input.movedIntoScope === true);
+  const passed = [cgroups, ...tasks, ...Object.values(streams), none].filter(
+    (slot) => slot !== undefined,
+  );
+  release(host, passed, input.movedIntoScope === true);
   const container = compileInside(
     spec,
     input,
-    { ...streams, tasks, target, none, ownUserNamespace, ownCgroups },
+    { ...streams, tasks, cgroups, none, ownUserNamespace },
     slots,
   );
   return {
@@ -126,17 +133,17 @@ interface Passed {
   readonly stdout: number | undefined;
   readonly stderr: number | undefined;
   readonly tasks: readonly number[];
-  readonly target: number;
+  /** The container's cgroup namespace. */
+  readonly cgroups: number | undefined;
   readonly none: number | undefined;
   readonly ownUserNamespace: boolean;
-  readonly ownCgroups: boolean;
 }
 
 function compileInside(spec: Spec, input: ExecInput, passed: Passed, slots: Slots): Step[] {
   const steps: Step[] = [{ op: 'await' }];
   for (const tasks of passed.tasks) steps.push({ op: 'cgroup.enter', slots: [tasks] });
-  if (passed.ownCgroups) {
-    steps.push({ op: 'ns.join', slots: [passed.target], numbers: [NAMESPACE_FLAGS.cgroup] });
+  if (passed.cgroups !== undefined) {
+    steps.push({ op: 'ns.join', slots: [passed.cgroups], numbers: [NAMESPACE_FLAGS.cgroup] });
   }
   // Until then none of its ids is mapped in the container.
   if (passed.ownUserNamespace) {

@@ -73,6 +73,16 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
     ),
     none: input.rootless === undefined ? undefined : slots.take(),
     tmpfs,
+    joined: (input.joined?.containers ?? []).map((container) => {
+      const ipc = container.namespaces.has('ipc');
+      return {
+        slot: slots.take(),
+        container,
+        network: container.namespaces.has('network') ? slots.take() : undefined,
+        ipc: ipc ? slots.take() : undefined,
+        mounts: ipc && input.joined?.sharedMemory === true ? slots.take() : undefined,
+      };
+    }),
     nodes,
   };
   const host = compileHost(spec, input, kernel, shared, slots);

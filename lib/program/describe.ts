@@ -124,16 +124,20 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   clone: (o) =>
     (o.slot(1, 'the container') === ''
       ? `clone3 caisson-init with new ${bits(o.number(0), NAMESPACES)} namespaces`
-      : `clone3 caisson-init in the ${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1, 'the container')}`) +
+      : `clone3 caisson-init in the ${bits(o.number(0), NAMESPACES)} namespaces of ${o.slot(1, 'the container')}` +
+        (o.number(2) === 0 ? '' : ` with new ${bits(o.number(2), NAMESPACES)} namespaces`)) +
+    (o.slot(2, 'given') === '' ? '' : ` in the network namespace ${o.slot(2, 'given')}`) +
     (o.slot(0, 'of its own') === '' ? '' : ` into cgroup ${o.slot(0, 'of its own')}`) +
     (['', ', detached', ', with an exec supervisor', ', staying outside its pid namespace'][
       o.number(1)
     ] ?? '') +
-    (o.number(2) === 0 ? '' : `, as user ${o.number(2)}`),
+    (o.number(2) === 0 || o.slot(1, 'the container') !== '' ? '' : `, as user ${o.number(2)}`),
   'ids.map': (o) => `map ids: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'users.make': (o) =>
     `${o.result()}a user namespace for a volume: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
-  'ns.open': (o) => `${o.result()}open the container's ${o.text(0)} namespace`,
+  'ns.open': (o) =>
+    `${o.result()}open the ${o.text(0)} namespace of ${o.slot(1, 'the other container') || 'the container'}`,
+  'ns.file': (o) => `${o.result()}open ${o.text(0)}, a ${bits(o.number(0), NAMESPACES)} namespace`,
   'tree.open': (o) =>
     `${o.result()}open_tree ${o.below(2, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}` +
     (o.slot(1, 'it') === '' ? '' : `, idmapped by ${o.slot(1, 'its user namespace')}`) +
@@ -172,7 +176,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'ids.set': (o) => `setresuid ${o.number(0)}, setresgid ${o.number(1)}`,
   'groups.set': (o) => `setgroups [${o.ids32(0)}]`,
   'cgroup.enter': (o) => `enter cgroup ${o.slot(0, 'of its own')}`,
-  'ns.join': (o) => `setns ${bits(o.number(0), NAMESPACES)} of ${o.slot(0, 'the container')}`,
+  'ns.join': (o) => `setns ${bits(o.number(0), NAMESPACES)} ${o.slot(0, 'of the container')}`,
   'ns.unshare': (o) => `unshare ${bits(o.number(0), NAMESPACES)}`,
   'mount.attach': (o) =>
     `attach ${o.slot(0, 'a tree')} at ${o.below(1, o.text(0))}${o.options(0)}` +
@@ -188,6 +192,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     `make read-only below ${o.slot(0, 'the root')}${ifThere(o)}: ${o.list(0)}`,
   'tree.view': (o) =>
     `${o.result()}open_tree ${o.below(1, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}`,
+  'tree.join': (o) =>
+    `${o.result()}open_tree ${o.text(0)} in the mount namespace ${o.slot(1, 'of the other container')}`,
   'root.pivot': (o) => `pivot_root to ${o.slot(0, 'the new root')}, drop the old root`,
   'host.name': (o) => `sethostname ${o.text(0)}`,
   'domain.name': (o) => `setdomainname ${o.text(0)}`,

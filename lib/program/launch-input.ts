@@ -98,6 +98,31 @@ export function hasEarlyNetwork({ helper, bridges, resolver }: LaunchInput): boo
   return helper !== undefined || bridges !== undefined || resolver !== undefined;
 }
 
+/** Whether the network namespace is another container's, or that of a file. */
+export function sharesNetwork({ joined, networkFile }: LaunchInput): boolean {
+  const joins = joined?.containers.some(({ namespaces }) => namespaces.has('network')) === true;
+  return joins || networkFile !== undefined;
+}
+
+/** A running container, some of whose namespaces are joined. */
+export interface JoinedContainer {
+  /** Its first process, as this process sees it. */
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat. */
+  readonly startTime: bigint;
+  readonly namespaces: ReadonlySet<'network' | 'pid' | 'ipc'>;
+}
+
+/** Namespaces of other containers that this one has in place of its own. */
+export interface JoinedNamespaces {
+  /** Each namespace is one container's. */
+  readonly containers: readonly JoinedContainer[];
+  /** The user namespace of all of them, too. */
+  readonly users: boolean;
+  /** With the IPC namespace: its container's /dev/shm. */
+  readonly sharedMemory: boolean;
+}
+
 export interface LaunchInput {
   /** Long id, 64 hex digits. */
   readonly id: string;
@@ -134,6 +159,9 @@ export interface LaunchInput {
   readonly resolver?: ResolverPlan | undefined;
   /** Its interfaces, if it has more than the loopback device. */
   readonly bridges?: BridgePlan | undefined;
+  readonly joined?: JoinedNamespaces | undefined;
+  /** The file of a network namespace to have in place of one of its own. */
+  readonly networkFile?: string | undefined;
   readonly stdin: StdioPlan;
   readonly stdout: StdioPlan;
   readonly stderr: StdioPlan;

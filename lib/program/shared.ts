@@ -1,5 +1,6 @@
 /** What the host phase and the container phase have in common; `compile` passes it to each. */
 import type { LinuxDevice, Mount, Spec } from '../oci/runtime-spec.js';
+import type { JoinedContainer } from './launch-input.js';
 
 /** What the running kernel can do; from a probe. */
 export interface KernelFacts {
@@ -32,8 +33,22 @@ export interface Shared {
   readonly none?: number | undefined;
   /** Every tmpfs but /dev, by its index in `spec.mounts`. */
   readonly tmpfs: ReadonlyMap<number, number>;
+  /** The containers that are joined. */
+  readonly joined: readonly JoinedProcess[];
   /** Devices that are not in the container's own /dev, by their path. */
   readonly nodes: ReadonlyMap<string, DeviceNode>;
+}
+
+/** A container that is joined. */
+export interface JoinedProcess {
+  /** Holds its first process. */
+  readonly slot: number;
+  readonly container: JoinedContainer;
+  /** Namespaces of it that the container phase joins. */
+  readonly network: number | undefined;
+  readonly ipc: number | undefined;
+  /** The mount namespace, for its shared memory. */
+  readonly mounts: number | undefined;
 }
 
 /** A device in the scratch tmpfs that is bind-mounted to its path. */

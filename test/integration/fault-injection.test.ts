@@ -145,6 +145,8 @@ root.describe('fault injection', function () {
       elsewhere.push('files.send', 'rlimit.raise');
       // A layer that is kept is mounted from a file: quota.test.ts, in hardening.
       elsewhere.push('image.mount');
+      // Joining another container: shared-namespaces.test.ts.
+      elsewhere.push('tree.join', 'ns.file');
       // What only a rootless start does is in rootless.test.ts.
       elsewhere.push('fd.own');
       // v1 has files for the rules of devices, and its cgroups are entered; v2 has a step, and cgroups to be born in.

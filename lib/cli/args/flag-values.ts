@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { invalid, unsupported, wholeNumber } from '../../base/check.js';
 import { normalizeDeviceRules, normalizeDevices } from '../../engine/options/devices.js';
-import { normalizeNamespaces } from '../../engine/options/namespace-options.js';
+import { joinedContainer, normalizeNamespaces } from '../../engine/options/namespace-options.js';
 import { normalizeNames } from '../../engine/options/names.js';
 import { normalizeSysctls } from '../../engine/options/sysctls.js';
 import { normalizeUlimits } from '../../engine/options/ulimits.js';
@@ -66,8 +66,8 @@ export const names = (option: 'addHost' | 'dns' | 'dnsSearch'): ValueCheck =>
   readAs((value) => normalizeNames({ [option]: [value] }));
 
 export const userNamespace: ValueCheck = readAs((value) => {
-  if (value !== 'auto' && value !== 'host')
-    throw unsupported('userns', value, 'is not supported', 'auto or host');
+  if (value !== 'auto' && value !== 'host' && joinedContainer('userns', value) === undefined)
+    throw unsupported('userns', value, 'is not supported', 'auto, host or container:NAME_OR_ID');
 });
 
 export const namespace = (option: 'pid' | 'uts' | 'cgroupns'): ValueCheck =>

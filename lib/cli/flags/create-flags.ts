@@ -201,9 +201,9 @@ export const CREATE_FLAGS: readonly Flag[] = [
   {
     long: 'ipc',
     value: 'string',
-    completes: ['private', 'shareable', 'none', 'host'],
+    completes: ['private', 'shareable', 'none', 'host', 'container:'],
     option: 'ipc',
-    help: 'IPC mode to use: private (default), shareable, none or host',
+    help: 'IPC mode to use: private (default), shareable, none, host or container:NAME_OR_ID',
   },
   {
     long: 'label',
@@ -259,9 +259,9 @@ export const CREATE_FLAGS: readonly Flag[] = [
     long: 'network',
     aliases: ['net'],
     value: 'network',
-    completes: ['none', 'host', 'bridge', 'pasta', 'slirp4netns'],
+    completes: ['none', 'host', 'bridge', 'pasta', 'slirp4netns', 'container:', 'ns:'],
     option: 'network',
-    help: 'none (default), host, bridge, the name of a network, pasta[:OPT,…] or slirp4netns[:OPT=value,…]',
+    help: 'none (default), host, bridge, the name of a network, pasta[:OPT,…], slirp4netns[:OPT=value,…], container:NAME_OR_ID or ns:PATH',
   },
   {
     long: 'network-alias',
@@ -288,9 +288,9 @@ export const CREATE_FLAGS: readonly Flag[] = [
     long: 'pid',
     check: namespace('pid'),
     value: 'string',
-    completes: ['private', 'host'],
+    completes: ['private', 'host', 'container:'],
     option: 'pid',
-    help: 'PID namespace to use: private (default) or host',
+    help: 'PID namespace to use: private (default), host or container:NAME_OR_ID',
   },
   { long: 'platform', value: 'string', help: "Must be this machine's platform" },
   {
@@ -387,9 +387,9 @@ export const CREATE_FLAGS: readonly Flag[] = [
     long: 'userns',
     check: userNamespace,
     value: 'string',
-    completes: ['auto', 'host'],
+    completes: ['auto', 'host', 'container:'],
     option: 'userns',
-    help: 'auto (default) or host',
+    help: 'User namespace to use: auto (default), host or container:NAME_OR_ID',
   },
   {
     long: 'uts',

@@ -10,6 +10,7 @@ import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
 import { checkDetached } from '../start/prepare.js';
 import type { StartContext } from '../start/context.js';
+import { withJoinedIds } from '../start/joined-namespaces.js';
 import { nameInUse, type Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 
@@ -31,6 +32,7 @@ export async function createContainer(
   const { run, detached } = splitOptions(options);
   const config = await checkDetached(startContext, image, argv, run, detached.autoRemove);
   const { store } = context;
+  const joined = await withJoinedIds(store, run);
   const name = await claimName(store, id, config.name);
   const stored: StoredConfig = {
     version: 1,
@@ -40,7 +42,7 @@ export async function createContainer(
     image: storedImage(image),
     argv,
     command: config.args,
-    options: { ...run, name: undefined, labels: config.labels },
+    options: { ...joined, name: undefined, labels: config.labels },
     ...detached,
     ...cgroupLocation(startContext.slice, run.cgroupParent),
   };

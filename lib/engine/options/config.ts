@@ -11,6 +11,7 @@ import {
   conflicting,
   invalid,
   plainString,
+  show,
   stringList,
   unsupported,
   wholeNumber,
@@ -21,7 +22,12 @@ import { type DeviceConfig, normalizeDeviceRules, normalizeDevices } from './dev
 import { normalizeEnv } from './env.js';
 import { type NameConfig, normalizeNames } from './names.js';
 import { checkContainerName, checkDomainname, checkHostname } from './host-names.js';
-import { checkNamespaces, type NamespaceConfig, normalizeNamespaces } from './namespace-options.js';
+import {
+  checkNamespaces,
+  joinedContainer,
+  type NamespaceConfig,
+  normalizeNamespaces,
+} from './namespace-options.js';
 import { normalizeMaxLine } from '../../base/lines.js';
 import { type MountConfig, normalizeMounts } from './mounts.js';
 import { normalizeTerminal } from './terminal.js';
@@ -253,16 +259,17 @@ export function stream(
 
 function normalizeUserns(value: string | undefined, privileged: boolean): 'auto' | 'host' {
   if (value === undefined) return privileged ? 'host' : 'auto';
-  if (value !== 'auto' && value !== 'host')
-    throw unsupported('userns', value, 'is not supported', 'auto or host');
-  if (value === 'auto' && privileged) {
+  const joins = joinedContainer('userns', value) !== undefined;
+  if (value !== 'auto' && value !== 'host' && !joins)
+    throw unsupported('userns', value, 'is not supported', 'auto, host or container:NAME_OR_ID');
+  if (value !== 'host' && privileged) {
     throw conflicting(
       'userns',
-      '"auto" excludes privileged',
+      `${show(value)} excludes privileged`,
       "a privileged container has the host's users",
     );
   }
-  return value;
+  return value === 'host' ? value : 'auto';
 }
 
 export function normalizeArgs(

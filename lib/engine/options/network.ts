@@ -3,6 +3,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { conflicting, invalid, plainString, stringList, unsupported } from '../../base/check.js';
 import type { EndpointConfig } from '../../network/bridge/endpoint-config.js';
 import type { NetworkMode } from '../../network/types.js';
+import { sharedNetwork } from './namespace-options.js';
 import type { NetworkOptions } from './options.js';
 
 /** What of a configuration is about its network. */
@@ -30,8 +31,13 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
   if (value !== undefined && typeof value !== 'string')
     throw invalid('network', value, 'is not a string');
   const [, mode, helperOptions = ''] = /^(pasta|slirp4netns)(?::(.*))?$/s.exec(value ?? '') ?? [];
+  const shared = sharedNetwork(value);
   const isBridge =
-    value !== undefined && value !== 'none' && value !== 'host' && mode === undefined;
+    value !== undefined &&
+    value !== 'none' &&
+    value !== 'host' &&
+    mode === undefined &&
+    shared === undefined;
   if (isBridge) return { network: 'bridge', networkOptions: '', endpoints: [endpoint(options)] };
   for (const option of OF_ENDPOINTS)
     if (options[option] !== undefined)
@@ -41,6 +47,8 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
         'network: "bridge", or the name of a network that was created',
       );
   if (value === undefined || value === 'none') return NO_NETWORK;
+  if (shared !== undefined)
+    return { network: shared[0], networkOptions: shared[1], endpoints: NONE };
   if (mode === 'pasta' || mode === 'slirp4netns')
     return {
       network: mode,
@@ -59,7 +67,7 @@ function endpoint(options: NetworkOptions): EndpointConfig {
       'network',
       network,
       'is not supported',
-      'none, host, bridge, the name of a network, pasta or slirp4netns',
+      'none, host, bridge, the name of a network, pasta, slirp4netns, container:NAME_OR_ID or ns:PATH',
     );
   if (!/^[a-zA-Z0-9][\w.-]*$/.test(name))
     throw invalid('network', name, 'is not the name of a network');

@@ -119,23 +119,39 @@ export interface ProcessOptions {
   readonly stopSignal?: string | number | undefined;
 }
 
+/**
+ * Another container of this engine, by name or id. It has to run when a container is started that joins its namespaces, and
+ * a namespace lasts as long as one of them uses it. The user namespace is joined as well: the kernel gives no process rights
+ * in namespaces of another one. Rootless containers cannot join.
+ *
+ * ERR_NO_SUCH_CONTAINER. ERR_CONTAINER_NOT_RUNNING. ERR_CONFLICTING_OPTIONS: the containers that are joined have
+ * different user namespaces, or that of the host, which has to be asked for (`userns: 'host'`); the namespace is not one that
+ * can be joined. ERR_UNSUPPORTED_OPTION: rootless.
+ */
+export type JoinedContainer = `container:${string}`;
+
 export interface IsolationOptions {
   /** Default: the first 12 digits of the id. */
   readonly hostname?: string | undefined;
   /** NIS domain name. */
   readonly domainname?: string | undefined;
-  /** `auto` (default): ids of its own from a free range. `host`: no user namespace. */
-  readonly userns?: 'auto' | 'host' | undefined;
   /**
-   * Processes: `private` (default), or `host`, the machine's. A container that shares them has no init (`init`), and what
+   * `auto` (default): ids of its own from a free range, or those of the container whose namespaces it joins. `host`: no
+   * user namespace. `container:NAME_OR_ID`: the same as that container.
+   */
+  readonly userns?: 'auto' | 'host' | JoinedContainer | undefined;
+  /**
+   * Processes: `private` (default); `host`, the machine's; `container:NAME_OR_ID`, those of another container, with whose
+   * first process they end. A container that shares them has no init (`init`), and what
    * its program leaves running ends with it. ERR_CGROUP_CONTROLLER_MISSING: without a cgroup it could not be ended.
    */
-  readonly pid?: 'private' | 'host' | undefined;
+  readonly pid?: 'private' | 'host' | JoinedContainer | undefined;
   /**
    * Shared memory, semaphores and message queues: `private` (default); `shareable`, which other containers may join;
-   * `none`, without /dev/shm; `host`, the machine's, with its /dev/shm.
+   * `none`, without /dev/shm; `host`, the machine's, with its /dev/shm; `container:NAME_OR_ID`, that of a container whose
+   * own is `shareable`, with its /dev/shm.
    */
-  readonly ipc?: 'private' | 'shareable' | 'none' | 'host' | undefined;
+  readonly ipc?: 'private' | 'shareable' | 'none' | 'host' | JoinedContainer | undefined;
   /** Host name and NIS domain name: `private` (default), or `host`, the machine's, which excludes `hostname`. */
   readonly uts?: 'private' | 'host' | undefined;
   /** How it sees cgroups: `private` (default), its own as the root; `host`, the machine's paths, as `/proc/self/cgroup` has them. */
@@ -267,6 +283,8 @@ export type Network =
   | 'none'
   | 'host'
   | 'bridge'
+  | JoinedContainer
+  | `ns:${string}`
   | 'pasta'
   | 'slirp4netns'
   | `pasta:${string}`
@@ -278,7 +296,9 @@ export interface NetworkOptions {
    * `none` (default): loopback only. `host`: the machine's own. `pasta` and `slirp4netns`: what an ordinary process of the
    * host's may reach, by the program of that name, with its options as podman spells them: `pasta:--mtu,1500,-t,8080:80`,
    * `slirp4netns:mtu=1500,cidr=10.1.0.0/24`. `bridge` and created networks, for root: an interface with an address of its
-   * own.
+   * own. `container:NAME_OR_ID`: that of another container, with its name and its /etc/hosts, /etc/hostname and
+   * /etc/resolv.conf as they are at the start; excludes the options for these. `ns:PATH`: the network namespace that this
+   * file is (`/run/netns/NAME` of ip-netns(8)).
    */
   readonly network?: Network | undefined;
   /** Further names of the container in a network that was created. */
@@ -297,8 +317,11 @@ export interface NetworkOptions {
   readonly dnsOption?: readonly string[] | undefined;
 }
 
-/** Without its options. */
-export function networkName({ network = 'none' }: Pick<NetworkOptions, 'network'>): string {
+/** Without its options; undefined: it is that of another container, or of a file. */
+export function networkName({
+  network = 'none',
+}: Pick<NetworkOptions, 'network'>): string | undefined {
+  if (/^(?:container|ns):/.test(network)) return undefined;
   const colon = network.indexOf(':');
   return colon < 0 ? network : network.slice(0, colon);
 }

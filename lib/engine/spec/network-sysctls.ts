@@ -14,7 +14,8 @@ export function networkSysctls(
   size: number | undefined,
   users: UserNamespaceIds | undefined,
 ): Readonly<Record<string, string>> {
-  if (network === 'host') return {};
+  // Those of a shared network are not the container's to set.
+  if (network === 'host' || network === 'container' || network === 'namespace') return {};
   const last =
     users !== undefined ? lastMapped(users.gids) : size === undefined ? LAST_GROUP : size - 1;
   return {

@@ -43,6 +43,8 @@ export interface SpecFacts {
   readonly sources?: Sources | undefined;
   /** Of `labelsFor`, where the container is to have labels. */
   readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
+  /** As `hostname`. */
+  readonly domainname?: string | undefined;
   /** The host has its message queues mounted, at the usual place. */
   readonly hostMqueue?: boolean | undefined;
   /** What this machine has to be masked beside MASKED_PATHS. */
@@ -77,7 +79,7 @@ export function toSpec(config: ContainerConfig, facts: SpecFacts): Spec {
     process: processOf(config, facts, hostname),
     root: { path: 'rootfs', readonly: config.readOnly },
     hostname: config.namespaces.uts === 'host' ? undefined : hostname,
-    domainname: config.domainname,
+    domainname: config.domainname ?? facts.domainname,
     mounts: mountsOf(config, mapping, facts, shown),
     linux: {
       uidMappings: mapping,
@@ -230,7 +232,7 @@ function mountsOf(
     ownUserNamespace && pid === 'host' ? defaults.BOUND_PROC : defaults.PROC,
     defaults.DEV,
     defaults.pts(config.ptyLimit, users?.lack === undefined),
-    ownUserNamespace && config.network === 'host'
+    ownUserNamespace && (config.network === 'host' || config.network === 'namespace')
       ? defaults.BOUND_SYS
       : privileged
         ? defaults.PRIVILEGED_SYS
@@ -240,7 +242,7 @@ function mountsOf(
   if (ipc !== 'host' || !ownUserNamespace) own.push(defaults.MQUEUE);
   else if (hostMqueue === true) own.push(defaults.HOST_MQUEUE);
   if (ipc === 'host') own.push(defaults.HOST_SHM);
-  else if (ipc !== 'none') own.push(defaults.shm(config.shmSize));
+  else if (ipc !== 'none' && ipc !== 'container') own.push(defaults.shm(config.shmSize));
   if (config.mounts.length === 0) return own;
 
   const targets = new Set(config.mounts.map(({ target }) => target));

@@ -7,14 +7,9 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { CaissonError } from '../../base/errors.js';
 import type { Binding } from '../../native/binding.js';
-import { type ContainerEvent, containerListener } from '../../native/events.js';
-import { compileRead } from '../../program/compile-read.js';
 import { errnoName } from '../../base/errno.js';
-import { endedEarly, failureOf } from './failure.js';
 import type { RootPlan } from '../../program/launch-input.js';
-import { Template } from '../../program/template.js';
-import { newId } from '../../base/ids.js';
-import { makeTemplate } from './native-template.js';
+import { type FileContents, type FilesToRead, parseFiles, readFiles } from './container-files.js';
 import type { StartContext } from './context.js';
 import type { Accounts } from '../options/user.js';
 
@@ -22,12 +17,6 @@ const PATHS = ['/etc/passwd', '/etc/group'] as const;
 
 /** Bytes. */
 const FILE_LIMIT = 4 << 20;
-/** Of both files, with their sizes. */
-const MAX_ANSWER = 2 * (4 + FILE_LIMIT);
-
-/** How long reading them inside a container may take, in milliseconds. */
-const PATIENCE = 10_000;
-
 /** There is no such file, or nothing that could be one. Anything else is an error. */
 const ABSENT: ReadonlySet<number> = new Set(
   (['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EINVAL', 'ENAMETOOLONG'] as const).map(
@@ -95,18 +84,8 @@ async function accountsInImage(binding: Binding, root: RootPlan): Promise<Accoun
   return { passwd, group };
 }
 
-/** A running container, as `exec` knows it. */
-export interface AccountsTarget {
-  readonly pid: number;
-  readonly startTime: string;
-  /** It has a user namespace of its own. */
-  readonly ownUserNamespace: boolean;
-  /** False where the container can have no groups but its own. */
-  readonly groups: boolean;
-}
-
-/** Reading them in a running container. */
-export interface Reading {
+/** Of a running container. */
+export interface AccountsReading {
   /** @throws ERR_TIMEOUT where a file of the container does not answer, and why it could not be read at all */
   readonly accounts: Promise<Accounts>;
   /** Makes it fail with the error. */
@@ -115,109 +94,24 @@ export interface Reading {
 
 /** As the container's root, in its mount namespace, as they are now. */
 export function readAccounts(
-  { binding, encoder }: Pick<StartContext, 'binding' | 'encoder'>,
-  target: AccountsTarget,
-): Reading {
-  const { pid, ownUserNamespace, groups } = target;
-  const { program, teardown, slots } = compileRead({
-    pid,
-    startTime: BigInt(target.startTime),
-    ownUserNamespace,
-    groups,
-    paths: PATHS,
-    limit: FILE_LIMIT,
-  });
-  const template = makeTemplate(
-    binding,
-    new Template(program, encoder),
-    new Template(teardown, encoder),
-    slots,
-  );
-  const chunks: Buffer[] = [];
-  let resolve!: (accounts: Accounts) => void;
-  let reject!: (error: unknown) => void;
-  const accounts = new Promise<Accounts>((...both) => ([resolve, reject] = both));
-  let received = 0;
-  let succeeded = false;
-  let drained = false;
-  const settle = () => {
-    clearTimeout(timer);
-    try {
-      resolve(parseAccounts(Buffer.concat(chunks)));
-    } catch (error) {
-      reject(error);
-    }
+  context: Pick<StartContext, 'binding' | 'encoder'>,
+  target: Omit<FilesToRead, 'paths' | 'limit'>,
+): AccountsReading {
+  const reading = readFiles(context, { ...target, paths: PATHS, limit: FILE_LIMIT });
+  return {
+    accounts: reading.contents.then(accountsFrom),
+    end: (error) => reading.end(error),
   };
-  const listener = (event: ContainerEvent) => {
-    switch (event.type) {
-      case 'data':
-        chunks.push(event.bytes);
-        received += event.bytes.length;
-        if (received > MAX_ANSWER) end(tooLarge());
-        break;
-      case 'end':
-        drained = true;
-        if (succeeded) settle();
-        break;
-      case 'failed':
-        fail(failureOf(event.error, program, []));
-        break;
-      case 'exited':
-        if (event.code === 0 && event.executed) {
-          succeeded = true;
-          if (drained || event.ended.includes(1)) settle();
-        } else {
-          fail(endedEarly(program, event.timestamps(), event));
-        }
-        break;
-      case 'input':
-      case 'waiting':
-      case 'terminal':
-      case 'started':
-      case 'writable':
-      case 'gone':
-        break;
-    }
-  };
-  const container = binding.launch(template, newId(), 0, false, containerListener(listener));
-  const fail = (error: Error) => {
-    clearTimeout(timer);
-    reject(error);
-  };
-  // It need not have ended then: a filesystem of the container's may hold it.
-  const end = (error: Error) => {
-    binding.kill(container, constants.signals.SIGKILL);
-    fail(error);
-  };
-  const timer = setTimeout(() => {
-    const message = `the account files of the container did not answer within ${PATIENCE} ms`;
-    end(new CaissonError('ERR_TIMEOUT', message, { stage: 'config', path: '/etc/passwd' }));
-  }, PATIENCE);
-  return { accounts, end };
 }
 
-function tooLarge(): CaissonError {
-  return new CaissonError('ERR_NO_SUCH_USER', 'the account files of the container are too large', {
-    stage: 'config',
-    path: PATHS[0],
+function accountsFrom(contents: FileContents): Accounts {
+  const [passwd, group] = PATHS.map((path, index) => {
+    const content = contents[index] ?? constants.errno.EIO;
+    return typeof content === 'number' ? refuse(path, content) : content;
   });
-}
-
-/**
- * What `files.send` has sent: for each file its size or a negated errno, in 32 bits, and its bytes. The sender is among the
- * container's processes, which may have cut it short.
- */
-export function parseAccounts(bytes: Buffer): Accounts {
-  let at = 0;
-  const next = (path: string) => {
-    if (bytes.length < at + 4) return refuse(path, constants.errno.EIO);
-    const size = bytes.readInt32LE(at);
-    at += 4;
-    if (size < 0) return refuse(path, -size);
-    if (size > FILE_LIMIT || bytes.length < at + size) return refuse(path, constants.errno.EIO);
-    at += size;
-    return bytes.toString('utf8', at - size, at);
-  };
-  const [passwd, group] = PATHS.map(next);
   return { passwd, group };
+}
+
+export function parseAccounts(bytes: Buffer): Accounts {
+  return accountsFrom(parseFiles(bytes, PATHS.length, FILE_LIMIT));
 }

@@ -6,9 +6,11 @@ import type { ClaimContext } from '../../network/bridge/addresses.js';
 import type { Encoder, Fault } from '../../program/encode.js';
 import type { KernelFacts } from '../../program/shared.js';
 import type { HostFacts } from '../options/config.js';
+import type { Store } from '../store/store.js';
 import type { IdRanges } from './id-ranges.js';
 
 export interface StartContext {
+  readonly store: Store;
   readonly dataRoot: string;
   readonly containersRoot: string;
   readonly binding: Binding;

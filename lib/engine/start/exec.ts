@@ -181,7 +181,7 @@ async function prepareExec(
     id,
     idRange,
     user,
-    hostname: networkName(container),
+    hostname: networkName(container) ?? (await hostnameOfJoined(context, container)),
     users,
     selinux: container.selinux && labelsFor(container.selinux, id),
     openFiles: callersOpenFiles(),
@@ -216,6 +216,15 @@ async function prepareExec(
     identity: { id, base: undefined },
     steps: () => launchable.program,
   };
+}
+
+async function hostnameOfJoined(
+  { store }: StartContext,
+  config: ContainerConfig,
+): Promise<string | undefined> {
+  if (config.network !== 'container') return undefined;
+  const { joinedHostname } = await import('./joined-namespaces.js');
+  return joinedHostname(store, config);
 }
 
 /**

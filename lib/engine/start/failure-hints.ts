@@ -21,6 +21,7 @@ const DAMAGED_IMAGE =
 
 /** Hints by step and error; `*` stands for every step. */
 const HINTS: Readonly<Record<string, string>> = {
+  'process.open ESRCH': 'a container whose namespaces are joined has ended',
   'clone EPERM': 'new namespaces need CAP_SYS_ADMIN, or user namespaces that the host allows',
   'clone ENOSPC': 'raise /proc/sys/user/max_*_namespaces',
   'clone EAGAIN': 'a limit on processes is reached: ulimit -u, or pids.max of an outer cgroup',

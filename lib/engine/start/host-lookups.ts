@@ -56,9 +56,14 @@ export async function networkOf(
   config: ContainerConfig,
   connected: Connected & { readonly connects: boolean },
 ): Promise<NetworkOfStart> {
-  if (config.network === 'none') return { files: undefined };
+  if (config.network === 'none' || config.network === 'container') return { files: undefined };
+  if (config.network === 'namespace') {
+    const { checkNetworkFile } = await import('./network-file.js');
+    await checkNetworkFile(config.networkOptions);
+  }
   const files = await readHostFiles();
-  if (config.network === 'host') return { files };
+  // Of the network of a file it is not known what can be reached in it.
+  if (config.network === 'host' || config.network === 'namespace') return { files };
   if (config.network === 'bridge') {
     const { connect, planConnection } = await import('../../network/bridge/connect.js');
     const make = connected.connects ? connect : planConnection;

@@ -1,7 +1,9 @@
 /**
  * Host ids for containers with a user namespace of their own: 65,536 each, from the part of the id space that
  * systemd's UIDS-GIDS page sets aside for containers. A range is claimed by locking one byte of a file, so the
- * kernel takes the claim back when the process dies, however it dies, and nothing has to be cleaned.
+ * kernel takes the claim back when the process dies, however it dies, and nothing has to be cleaned. The lock is exclusive
+ * for a moment, and then shared: a container that joins the user namespace of another one holds it too, so that the range
+ * is free only after the end of the last of them.
  */
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
@@ -34,7 +36,7 @@ export class IdRanges {
 
   static async open(binding: Binding, lockFile: string): Promise<IdRanges> {
     const taken = await rangesInUse();
-    return new IdRanges(binding, lockFile, await open(lockFile, 'a', 0o600), taken);
+    return new IdRanges(binding, lockFile, await open(lockFile, 'a+', 0o600), taken);
   }
 
   /** A range that no other container on this machine has. */
@@ -48,7 +50,7 @@ export class IdRanges {
 
   /** A range whose claim belongs to the file, and passes to the process that is given its descriptor. */
   async claimApart(): Promise<{ readonly range: IdRange; readonly file: FileHandle }> {
-    const file = await open(this.lockFile, 'a', 0o600);
+    const file = await open(this.lockFile, 'a+', 0o600);
     try {
       return { range: rangeOf(this.lock(file)), file };
     } catch (error) {
@@ -57,12 +59,26 @@ export class IdRanges {
     }
   }
 
+  /** Another hold on the range of a container that runs, which the caller has to make sure of afterwards. */
+  async share(base: number): Promise<FileHandle> {
+    const file = await open(this.lockFile, 'a+', 0o600);
+    if (this.binding.lockByte(file.fd, indexOf(base), 'shared')) return file;
+    await file.close();
+    throw new CaissonError(
+      'ERR_CONTAINER_NOT_RUNNING',
+      'the container whose namespaces are joined has ended',
+      { stage: 'config' },
+    );
+  }
+
   private lock(file: FileHandle): number {
     for (let tries = 0; tries < RANGES; tries++) {
       const candidate = this.next;
       this.next = (this.next + 1) % RANGES;
       if (this.taken.has(candidate) || this.held.has(candidate)) continue;
-      if (this.binding.lockByte(file.fd, candidate)) return candidate;
+      if (!this.binding.lockByte(file.fd, candidate)) continue;
+      this.binding.lockByte(file.fd, candidate, 'shared');
+      return candidate;
     }
     throw new CaissonError(
       'ERR_START_FAILED',
@@ -76,7 +92,7 @@ export class IdRanges {
 
   /** For the next container of this engine; the lock stays. */
   release({ base }: IdRange): void {
-    this.free.push((base - FIRST_ID) / ID_RANGE_SIZE);
+    this.free.push(indexOf(base));
   }
 
   close(): Promise<void> {
@@ -86,6 +102,10 @@ export class IdRanges {
 
 function rangeOf(index: number): IdRange {
   return { base: FIRST_ID + index * ID_RANGE_SIZE, size: ID_RANGE_SIZE };
+}
+
+function indexOf(base: number): number {
+  return (base - FIRST_ID) / ID_RANGE_SIZE;
 }
 
 /** Ranges with ids that the host's account files assign to a user or a group. */

@@ -119,6 +119,10 @@ class InstantiatedStart {
     return this.shared.teardown;
   }
 
+  get hostname(): string {
+    return this.shared.hostname;
+  }
+
   get layer(): LayerPlan | undefined {
     return this.shared.layer;
   }
@@ -145,22 +149,32 @@ class PreparedStart extends InstantiatedStart implements Prepared {
   readonly template: NativeTemplate;
   private readonly range: IdRange | undefined;
   private readonly connection: Connection | undefined;
+  private readonly joinedRange: FileHandle | undefined;
   private readonly idRanges: IdRanges;
 
-  constructor({ binding, idRanges }: StartContext, request: StartRequest) {
+  /** @param joinedRange holds the range of the container that it joins */
+  constructor(
+    { binding, idRanges }: StartContext,
+    request: StartRequest,
+    joinedRange?: FileHandle,
+  ) {
     const { template } = request;
-    const range = template.config.userns === 'auto' ? idRanges.claim() : undefined;
-    super(request, range?.base);
+    const { joined, config } = template;
+    const own = config.userns === 'auto' && joined?.base === undefined;
+    const range = own ? idRanges.claim() : undefined;
+    super(request, range?.base ?? joined?.base);
     const { program, teardown, launchable } = template;
     this.template = template.native ??= makeTemplate(binding, program, teardown, launchable.slots);
     this.range = range;
     this.connection = template.connection;
+    this.joinedRange = joinedRange;
     this.idRanges = idRanges;
   }
 
   release(): void {
     if (this.range !== undefined) this.idRanges.release(this.range);
     this.connection?.release();
+    void this.joinedRange?.close();
   }
 }
 
@@ -174,17 +188,31 @@ export async function prepare(
 ): Promise<Prepared> {
   const resolved = await resolveImage(image, context.dataRoot);
   const own = await request(context, id, resolved, argv, options, connects);
-  return releasedOnError(own.template, () => new PreparedStart(context, own));
+  return releasedOnError(
+    own.template,
+    async () => new PreparedStart(context, own, await sharedRange(context, own.template)),
+  );
 }
 
 /** Claims of a start that cannot be prepared are given back. */
-function releasedOnError<T>({ connection }: StartTemplate, work: () => T): T {
+async function releasedOnError<T>(
+  { connection }: StartTemplate,
+  work: () => T | Promise<T>,
+): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     connection?.release();
     throw error;
   }
+}
+
+/** A hold on the ids of the container whose user namespace it joins. */
+async function sharedRange(
+  { idRanges }: StartContext,
+  { joined }: StartTemplate,
+): Promise<FileHandle | undefined> {
+  return joined?.base === undefined ? undefined : idRanges.share(joined.base);
 }
 
 /** Synchronous, for options that have been started before; undefined where the host has to be looked at. */
@@ -265,10 +293,14 @@ export async function prepareDetached(
   try {
     const { env, entrypoint } = options;
     const own = requestFor(context, template, id, { argv, env }, entrypoint);
+    const shared = await sharedRange(context, template);
     const claim =
-      template.config.userns === 'auto' ? await context.idRanges.claimApart() : undefined;
-    return Object.assign(new InstantiatedStart(own, claim?.range.base), {
-      ids: claim?.file,
+      template.config.userns === 'auto' && shared === undefined
+        ? await context.idRanges.claimApart()
+        : undefined;
+    const base = claim?.range.base ?? template.joined?.base;
+    return Object.assign(new InstantiatedStart(own, base), {
+      ids: shared ?? claim?.file,
       joining: template.joining,
       release: () => connection?.release(),
     });

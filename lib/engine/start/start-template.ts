@@ -32,6 +32,7 @@ import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
 import { hostnameOf, toSpec } from '../spec/to-spec.js';
 import type { StartContext } from './context.js';
 import { hasHostMqueue, networkName, networkOf, seccompFilter } from './host-lookups.js';
+import type { JoinedStart } from './joined-namespaces.js';
 
 /** The arguments and the environment of a start, as they were given. */
 export interface GivenCommand {
@@ -63,6 +64,8 @@ export interface StartTemplate {
   readonly sources: Sources;
   /** Nothing else was looked up on the host that could change later. */
   readonly lasting: boolean;
+  /** The containers whose namespaces it joins. */
+  readonly joined: JoinedStart | undefined;
 }
 
 /** What a further program in the container shares with its first one, compiled for PLACEHOLDER. */
@@ -97,9 +100,10 @@ export async function compileStartTemplate(
   const config = normalize(input.argv, input.options, resolved.defaults, context.host);
   if (users !== undefined) checkWithoutFilter(config);
   const { namespaces } = config;
-  const [sources, hostMqueue] = await Promise.all([
+  const [sources, hostMqueue, joined] = await Promise.all([
     checkSources(config),
     namespaces.ipc === 'host' ? hasHostMqueue() : undefined,
+    joinedBy(context, input, config),
   ]);
   const user = resolveUser(config.user, config.groupAdd, accounts);
   const { profile, seccomp, seccompFlags } = await seccompFilter(context, config);
@@ -110,7 +114,8 @@ export async function compileStartTemplate(
     id,
     idRange,
     user,
-    hostname: networkName(config),
+    hostname: networkName(config) ?? joined?.names?.hostname,
+    domainname: joined?.names?.domainname,
     seccomp: profile,
     sources,
     hostMqueue,
@@ -152,13 +157,15 @@ export async function compileStartTemplate(
           ...networkSysctls(config, idRange?.size, users),
           ...network.connection?.plan.sysctls,
         },
-        files: filesOf(config, hostname, network.files),
+        files: filesOf(config, hostname, network.files, joined?.names?.files),
         cgroup,
         cgroupParent: location.cgroupParent,
         seccomp,
         seccompFlags,
         init: config.init,
         helper: network.helper,
+        joined: joined?.input,
+        networkFile: config.network === 'namespace' ? config.networkOptions : undefined,
         bridges: network.connection?.plan,
         rootless: users === undefined ? undefined : rootlessOf(users, sources),
         stdin: config.stdin,
@@ -188,15 +195,29 @@ export async function compileStartTemplate(
         config.user === undefined &&
         config.groupAdd === undefined &&
         config.network === 'none' &&
+        namespaces.joins.length === 0 &&
         namespaces.ipc !== 'host' &&
         namespaces.uts !== 'host' &&
         config.seccomp.kind !== 'file' &&
         config.selinux === undefined,
+      joined,
     };
   } catch (error) {
     network.connection?.release();
     throw error;
   }
+}
+
+async function joinedBy(
+  context: StartContext,
+  { id }: TemplateInput,
+  config: ContainerConfig,
+): Promise<JoinedStart | undefined> {
+  if (config.namespaces.joins.length === 0) return undefined;
+  const { checkJoined, findJoined } = await import('./joined-namespaces.js');
+  await checkJoined(context, config);
+  // One that is checked, and not started: those that it joins need not run.
+  return id === PLACEHOLDER.id ? undefined : findJoined(context, id, config);
 }
 
 async function layerOf(
@@ -221,8 +242,16 @@ export function rootlessOf(
 }
 
 /** /etc/hosts and the like, without those that one of the caller's mounts replaces. */
-function filesOf(config: ContainerConfig, hostname: string, host?: HostFiles) {
-  const files = injectedFiles(config.names, hostname, host);
+function filesOf(
+  config: ContainerConfig,
+  hostname: string,
+  host: HostFiles | undefined,
+  joined: ReadonlyMap<string, string> | undefined,
+) {
+  const files = injectedFiles(config.names, hostname, host).map(({ path, content }) => ({
+    path,
+    content: joined?.get(path) ?? content,
+  }));
   const { mounts } = config;
   if (mounts.length === 0) return files;
   return files.filter(({ path }) => !mounts.some(({ target }) => target === path));

@@ -5,7 +5,6 @@ import { PLACEHOLDER, Template } from '../../program/template.js';
 import { ID_RANGE_SIZE } from '../options/config.js';
 import { type Healthcheck, testCommand, withDefaults } from '../options/healthcheck.js';
 import type { SupervisoredCheck } from './supervisor-config.js';
-import { networkName } from '../start/host-lookups.js';
 import type { DetachedStart } from '../start/prepare.js';
 import { rootlessOf } from '../start/start-template.js';
 import type { StartContext } from '../start/context.js';
@@ -31,7 +30,7 @@ export function compileCheck(
       id,
       idRange,
       user: joining.user,
-      hostname: networkName(config),
+      hostname: start.hostname,
       users,
       selinux: config.selinux && labelsFor(config.selinux, identity.id),
       openFiles: callersOpenFiles(),

@@ -127,7 +127,7 @@ const MATCHERS: Readonly<Record<string, Matcher | undefined>> = {
     values.some((value) =>
       mountPoints(options).some(({ source, target }) => source === value || target === value),
     ),
-  network: (values, { config: { options } }) => values.includes(networkName(options)),
+  network: (values, { config: { options } }) => values.includes(networkName(options) ?? ''),
   // No container publishes a port yet.
   publish: () => false,
   expose: () => false,

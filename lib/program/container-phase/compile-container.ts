@@ -11,7 +11,7 @@ import {
 import { stringList } from '../encode.js';
 import type { Step } from '../instructions.js';
 import { O_RDWR_NOCTTY } from '../kernel-constants.js';
-import { hasEarlyNetwork, type LaunchInput } from '../launch-input.js';
+import { hasEarlyNetwork, type LaunchInput, sharesNetwork } from '../launch-input.js';
 import { ATTR } from '../mount-options.js';
 import { requestStep } from '../netlink-step.js';
 import type { Shared } from '../shared.js';
@@ -19,7 +19,7 @@ import type { Slots } from '../slots.js';
 import { attachCgroups, attachMounts } from './container-mounts.js';
 import { attachRoot } from './container-root.js';
 import { hidePaths } from './hidden-paths.js';
-import { below, type KernelMounts } from './mount-targets.js';
+import { below, type KernelMounts, TARGET } from './mount-targets.js';
 
 /**
  * The process that continues after `init` has a copy of its parent's memory. SELinux forbids a process that shares its
@@ -45,14 +45,14 @@ export function compileContainer(
   // Needs nothing of the host phase, and runs in parallel with it.
   let unshare = 0;
   for (const type of ['uts', 'network'] as const) {
-    // The process may have been created in it.
-    if (type === 'network' && hasEarlyNetwork(input)) continue;
+    // The process may have been created in it, or joins that of another.
+    if (type === 'network' && (hasEarlyNetwork(input) || sharesNetwork(input))) continue;
     if (namespaces.has(type)) unshare |= NAMESPACE_FLAGS[type];
   }
   if (unshare !== 0) steps.push({ op: 'ns.unshare', numbers: [unshare] });
   if (spec.hostname !== undefined) steps.push({ op: 'host.name', texts: [spec.hostname] });
   if (spec.domainname !== undefined) steps.push({ op: 'domain.name', texts: [spec.domainname] });
-  if (namespaces.has('network') && input.bridges === undefined)
+  if (namespaces.has('network') && input.bridges === undefined && !sharesNetwork(input))
     steps.push({ op: 'link.up', texts: ['lo'] });
 
   // The process keeps the capabilities that it has for its set-up.
@@ -62,10 +62,23 @@ export function compileContainer(
   if (input.bridges !== undefined) steps.push(requestStep(input.bridges.inside));
   if (shared.ownUserNamespace) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
   // The filesystem of message queues belongs to the user that made the namespace, hence after `ids.set`.
-  if (namespaces.has('ipc')) steps.push({ op: 'ns.unshare', numbers: [NAMESPACE_FLAGS.ipc] });
+  const joins = (type: 'ipc') =>
+    shared.joined.some(({ container }) => container.namespaces.has(type));
+  if (namespaces.has('ipc') && !joins('ipc'))
+    steps.push({ op: 'ns.unshare', numbers: [NAMESPACE_FLAGS.ipc] });
+  const memory = joinNamespaces(steps, shared, slots);
   const views = attachRoot(steps, input, shared, slots);
   const [root = shared.root] = views;
   const kernel = attachMounts(steps, spec, input, shared, slots, root);
+  if (memory !== undefined) {
+    const [base, target] = below(kernel, root)(SHARED_MEMORY);
+    steps.push({
+      op: 'mount.attach',
+      slots: [memory, base],
+      texts: [target],
+      numbers: [ATTR.noSuid | ATTR.noDev | ATTR.noExec, TARGET.directory],
+    });
+  }
   // Before /proc/sys becomes read-only, and while the host phase makes the cgroups.
   writeSysctls(steps, spec, input, kernel);
   hidePaths(steps, spec, shared, kernel, root);
@@ -98,6 +111,25 @@ export function compileContainer(
   becomeUser(steps, spec, input);
   execProgram(steps, spec);
   return steps;
+}
+
+const SHARED_MEMORY = '/dev/shm';
+
+/** Those that a process may join after its creation. Returns the register of the other container's shared memory. */
+function joinNamespaces(steps: Step[], { joined }: Shared, slots: Slots): number | undefined {
+  let memory: number | undefined;
+  const join = (slot: number | undefined, flag: number) => {
+    if (slot !== undefined) steps.push({ op: 'ns.join', slots: [slot], numbers: [flag] });
+  };
+  for (const { network, ipc, mounts } of joined) {
+    if (mounts !== undefined) {
+      memory = slots.take();
+      steps.push({ op: 'tree.join', slots: [memory, mounts], texts: [SHARED_MEMORY] });
+    }
+    join(network, NAMESPACE_FLAGS.network);
+    join(ipc, NAMESPACE_FLAGS.ipc);
+  }
+  return memory;
 }
 
 function writeSysctls(

@@ -31,7 +31,6 @@ export function compileHost(
 ): { steps: Step[]; slots: LaunchSlots } {
   const steps: Step[] = [];
   const { ownUserNamespace } = shared;
-  const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
 
   // v2: the process is created in its cgroup. v1: it enters by itself, later, so the process is created first and
   // makes its namespaces while this phase continues.
@@ -49,21 +48,17 @@ export function compileHost(
       numbers: [O_PATH_DIRECTORY],
     });
   }
-  let flags = NAMESPACE_FLAGS.mount | NAMESPACE_FLAGS.pid;
-  if (ownUserNamespace) flags |= NAMESPACE_FLAGS.user;
-  if (hasEarlyNetwork(input)) flags |= NAMESPACE_FLAGS.network;
-  if (!namespaces.has('pid')) flags &= ~NAMESPACE_FLAGS.pid;
-  // The user namespace belongs to container root's user: its limits are not those of the starting user.
-  const owner = ownUserNamespace ? shared.rootUid : 0;
-  steps.push({ op: 'clone', slots: [born], numbers: [flags, 0, owner, keptByExec(spec)] });
+  cloneProcess(steps, spec, input, shared, slots, born);
   if (born === undefined) makeDirectory(steps, input);
 
   let userns: number | undefined;
   if (ownUserNamespace) {
-    steps.push({
-      op: 'ids.map',
-      texts: [idMap(spec.linux?.uidMappings), idMap(spec.linux?.gidMappings)],
-    });
+    if (input.joined?.users !== true) {
+      steps.push({
+        op: 'ids.map',
+        texts: [idMap(spec.linux?.uidMappings), idMap(spec.linux?.gidMappings)],
+      });
+    }
     userns = slots.take();
     steps.push({ op: 'ns.open', slots: [userns], texts: ['user'] });
   }
@@ -75,7 +70,7 @@ export function compileHost(
   makeScratch(steps, shared, label);
   makeRoot(steps, input, kernel, shared, slots, userns, label);
   // The container attaches its root while the rest of what its mounts need is made.
-  release(steps, [shared.root]);
+  release(steps, [shared.root, ...joinedLater(shared.joined)]);
   fillScratch(steps, spec, input, shared);
   if (ownUserNamespace) steps.push({ op: 'fsids.set', numbers: [0, 0] });
   makeTmpfs(steps, spec, shared);
@@ -129,6 +124,73 @@ export function compileHost(
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
   return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };
+}
+
+/** The process of the container phase. What it joins before it exists, a process outside joins for it (decision 0008). */
+function cloneProcess(
+  steps: Step[],
+  spec: Spec,
+  input: LaunchInput,
+  { ownUserNamespace, rootUid, joined }: Shared,
+  slots: Slots,
+  born: number | undefined,
+): void {
+  const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type));
+  const joinsUsers = input.joined?.users === true;
+  for (const { slot, container, network, ipc, mounts } of joined) {
+    steps.push({
+      op: 'process.open',
+      slots: [slot],
+      numbers: [container.pid, container.startTime],
+    });
+    const open = (to: number | undefined, kind: string) => {
+      if (to !== undefined) steps.push({ op: 'ns.open', slots: [to, slot], texts: [kind] });
+    };
+    open(network, 'net');
+    open(ipc, 'ipc');
+    open(mounts, 'mnt');
+  }
+  const ofPids = joined.find(({ container }) => container.namespaces.has('pid'));
+  const target = ofPids ?? (joinsUsers ? joined[0] : undefined);
+  let network: number | undefined;
+  if (input.networkFile !== undefined) {
+    network = slots.take();
+    steps.push({
+      op: 'ns.file',
+      slots: [network],
+      texts: [input.networkFile],
+      numbers: [NAMESPACE_FLAGS.network],
+    });
+  }
+  let created = NAMESPACE_FLAGS.mount;
+  if (namespaces.has('pid') && ofPids === undefined) created |= NAMESPACE_FLAGS.pid;
+  if (hasEarlyNetwork(input)) created |= NAMESPACE_FLAGS.network;
+  if (target !== undefined) {
+    let flags = 0;
+    if (joinsUsers) flags |= NAMESPACE_FLAGS.user;
+    if (ofPids !== undefined) flags |= NAMESPACE_FLAGS.pid;
+    steps.push({
+      op: 'clone',
+      slots: [born, target.slot, network],
+      numbers: [flags, 0, created],
+    });
+    return;
+  }
+  if (ownUserNamespace) created |= NAMESPACE_FLAGS.user;
+  // The user namespace belongs to container root's user: its limits are not those of the starting user.
+  const owner = ownUserNamespace ? rootUid : 0;
+  steps.push({
+    op: 'clone',
+    slots: [born, undefined, network],
+    numbers: [created, 0, owner, keptByExec(spec)],
+  });
+}
+
+/** By their own descriptors: the process whose namespaces these are may be one that no other in its user namespace may open. */
+function joinedLater(joined: Shared['joined']): number[] {
+  return joined
+    .flatMap(({ network, ipc, mounts }) => [network, ipc, mounts])
+    .filter((slot) => slot !== undefined);
 }
 
 function makeDirectory(steps: Step[], { directory, owner, cgroupParent }: LaunchInput): void {

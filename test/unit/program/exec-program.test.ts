@@ -39,7 +39,9 @@ describe('the program of an exec', () => {
       const order = names(container);
       expect(order[0]).to.equal('await');
       const join = order.indexOf('ns.join');
-      expect(find(container, 'ns.join').slots).to.deep.equal([target]);
+      expect(find(host, 'ns.open')).to.deep.include({ texts: ['cgroup'] });
+      expect(find(host, 'ns.open').slots?.[1]).to.equal(target);
+      expect(find(container, 'ns.join').slots).to.deep.equal([find(host, 'ns.open').slots?.[0]]);
       // Before that it does nothing but enter cgroups, by files that were opened by the host's root.
       expect(new Set(order.slice(1, join)).size).to.be.at.most(1);
       expect(order.lastIndexOf('cgroup.enter')).to.be.lessThan(join);
