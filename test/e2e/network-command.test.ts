@@ -1,11 +1,11 @@
 /** `caisson network` as people type it. */
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { needsRoot } from '../support/needs.js';
-import { repository } from '../support/paths.js';
+import { fixture, repository } from '../support/paths.js';
 
 const rights = needsRoot('networks with a bridge');
 
@@ -85,6 +85,28 @@ rights.describe('caisson network', () => {
     expect(network('create --scope local x').status).to.equal(125);
     expect(network('rm -f nope')).to.deep.equal({ status: 0, stdout: '', stderr: '' });
     expect(network('rm web nope').stdout).to.equal('web\n');
+  });
+
+  it('Addresses that a killed process has claimed are freed by prune', () => {
+    network('create web');
+    const fixtureArgs = [
+      fixture('claim-addresses'),
+      join(directory, 'data'),
+      join(directory, 'run'),
+      'web',
+      '3',
+    ];
+    expect(spawnSync(process.execPath, fixtureArgs, { encoding: 'utf8' }).status).to.equal(0);
+    const [id = ''] = readdirSync(join(directory, 'run/networks')).filter(
+      (name) => name.length === 64,
+    );
+    const claims = () => readdirSync(join(directory, 'run/networks', id));
+    expect(claims()).to.have.length(3);
+    const prune = [...roots, 'prune', '-f'];
+    const { status, stdout } = spawnSync(join(repository, 'bin/caisson'), prune, { encoding: 'utf8' }); // prettier-ignore
+    expect({ status, stdout }).to.deep.equal({ status: 0, stdout: 'Total reclaimed space: 0B\n' });
+    expect(claims()).to.deep.equal([]);
+    network('rm web');
   });
 
   it('Unused networks are pruned after a question', () => {

@@ -7,6 +7,7 @@ import type { Store } from '../store/store.js';
 import { matchesPrune, parsePruneFilters } from '../views/prune-filters.js';
 import { recordNetworkEvent } from './network-events.js';
 import { isPredefined } from './network-info.js';
+import { tearDownNetwork } from './tear-down-network.js';
 
 /** @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_NETWORK_IN_USE */
 export async function deleteNetwork(
@@ -17,13 +18,23 @@ export async function deleteNetwork(
   const network = context.networks.find(reference);
   if (isPredefined(network) || !isStored(network))
     throw new CaissonError('ERR_INVALID_OPTION', `${network.name} is a pre-defined network and cannot be removed`, { stage: 'config', path: 'name' }); // prettier-ignore
-  await removeNetwork(context, network);
+  await removeNetwork(context, network, tearDownNetwork);
   recordNetworkEvent(store.paths.runRoot, network, 'destroy');
 }
 
 const SKIPPED: ReadonlySet<ErrorCode> = new Set(['ERR_NETWORK_IN_USE', 'ERR_NO_SUCH_NETWORK']);
 
-/** Also frees what killed processes have left behind: stale claims of addresses, and networks that were not completed. */
+/** Removes what killed processes have left behind: stale claims of addresses, and networks that were not completed. */
+export async function freeAddresses(context: ClaimContext): Promise<void> {
+  const { networks } = context;
+  const stored = networks.stored();
+  if (stored.length === 0) return;
+  await networks.locked(async () => {
+    await networks.deleteUnfinished();
+    for (const { id } of stored) await dropStaleClaims(context, id);
+  });
+}
+
 export async function pruneNetworks(
   store: Store,
   context: ClaimContext,
@@ -31,16 +42,11 @@ export async function pruneNetworks(
 ): Promise<StoredNetwork[]> {
   const wanted = parsePruneFilters(filters, new Date());
   const removed: StoredNetwork[] = [];
-  const stored = context.networks.stored();
-  if (stored.length > 0)
-    await context.networks.locked(async () => {
-      await context.networks.deleteUnfinished();
-      for (const { id } of stored) await dropStaleClaims(context, id);
-    });
-  for (const network of stored) {
+  await freeAddresses(context);
+  for (const network of context.networks.stored()) {
     if (isPredefined(network) || !matchesPrune(wanted, network)) continue;
     try {
-      await removeNetwork(context, network);
+      await removeNetwork(context, network, tearDownNetwork);
     } catch (error) {
       if (!(error instanceof CaissonError && SKIPPED.has(error.code))) throw error;
       continue;

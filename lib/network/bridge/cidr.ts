@@ -1,6 +1,7 @@
 /** IPv4 and IPv6 addresses and blocks of them, as numbers; texts of IPv6 in the form of RFC 5952. */
 import { isIPv4, isIPv6 } from 'node:net';
 import { invalid } from '../../base/check.js';
+import { addressBytes, addressText } from '../../base/ip-address.js';
 
 export type Family = 4 | 6;
 
@@ -20,9 +21,6 @@ export interface Block {
 }
 
 const BITS: Readonly<Record<Family, number>> = { 4: 32, 6: 128 };
-
-/** ::ffff:0:0/96, the addresses of IPv4 in the notation of IPv6 (RFC 4291, 2.5.5.2). */
-const MAPPED = 0xffffn << 32n;
 
 /** `IPv4` or `IPv6`. */
 export function familyName(family: Family): string {
@@ -110,56 +108,14 @@ export function formatBlock(block: Block): string {
 
 /** Dotted decimal, or RFC 5952. */
 export function formatAddress({ family, value }: Address): string {
-  if (family === 4) return formatIPv4(value);
-  // RFC 5952, 5: the last 32 bits of a well-known prefix for IPv4 are dotted.
-  if (value >> 32n === MAPPED >> 32n) return `::ffff:${formatIPv4(value & 0xffff_ffffn)}`;
-  const groups = Array.from({ length: 8 }, (_, at) =>
-    ((value >> BigInt(112 - 16 * at)) & 0xffffn).toString(16),
-  );
-  const { start, length } = longestZeros(groups);
-  // A single group of zeros stays as it is (4.2.2).
-  if (length < 2) return groups.join(':');
-  return `${groups.slice(0, start).join(':')}::${groups.slice(start + length).join(':')}`;
+  const digits = value.toString(16).padStart(BITS[family] / 4, '0');
+  return addressText(Buffer.from(digits, 'hex'));
 }
 
-function formatIPv4(value: bigint): string {
-  return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.');
-}
-
-/** The first of the longest runs (4.2.3). */
-function longestZeros(groups: readonly string[]): { start: number; length: number } {
-  let best = { start: 0, length: 0 };
-  for (let start = 0; start < groups.length; start++) {
-    let end = start;
-    while (groups[end] === '0') end++;
-    if (end - start > best.length) best = { start, length: end - start };
-  }
-  return best;
-}
-
-/** Undefined for what is no address. The forms are those of inet_pton(3). */
+/** Undefined for what is no address. */
 export function readAddress(text: string): Address | undefined {
-  if (isIPv4(text)) return { family: 4, value: readIPv4(text) };
+  const family = isIPv4(text) ? 4 : isIPv6(text) ? 6 : undefined;
   // A zone (`%eth0`) belongs to a machine, and not to an address.
-  if (!isIPv6(text) || text.includes('%')) return undefined;
-  const dotted = text.includes('.') ? text.slice(text.lastIndexOf(':') + 1) : '';
-  const low = readIPv4(dotted);
-  const plain =
-    dotted === ''
-      ? text
-      : `${text.slice(0, -dotted.length)}${(low >> 16n).toString(16)}:${(low & 0xffffn).toString(16)}`;
-  const [head = '', tail] = plain.split('::');
-  const groupsOf = (part: string): string[] => (part === '' ? [] : part.split(':'));
-  const before = groupsOf(head);
-  const after = tail === undefined ? [] : groupsOf(tail);
-  const zeros = Array<string>(8 - before.length - after.length).fill('0');
-  const value = [...before, ...zeros, ...after].reduce(
-    (sum, group) => (sum << 16n) | BigInt(`0x${group}`),
-    0n,
-  );
-  return { family: 6, value };
-}
-
-function readIPv4(text: string): bigint {
-  return text === '' ? 0n : text.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
+  if (family === undefined || text.includes('%')) return undefined;
+  return { family, value: BigInt(`0x${addressBytes(text).toString('hex')}`) };
 }

@@ -50,6 +50,8 @@ export class NetworkStore {
   readonly claims: string;
   /** `bridge`, `host` and `none`. Their ids are the same in each look, before there is any file. */
   readonly predefined: readonly PredefinedNetwork[];
+  /** Files are never changed: of one that was read once, it is enough to see that its directory is there. */
+  private readonly known = new Map<string, StoredNetwork>();
 
   constructor(private readonly paths: Paths) {
     this.directory = join(paths.dataRoot, 'networks');
@@ -72,7 +74,12 @@ export class NetworkStore {
 
   /** Those with a file, in no order. A damaged one is left out. */
   stored(): StoredNetwork[] {
-    return this.ids().flatMap((id) => parseNetwork(this.read(id) ?? '') ?? []);
+    return this.ids().flatMap((id) => {
+      const network = this.known.get(id) ?? parseNetwork(this.read(id) ?? '');
+      if (network === undefined) return [];
+      this.known.set(id, network);
+      return network;
+    });
   }
 
   private ids(): string[] {

@@ -1,17 +1,21 @@
-/** Removing a network: its device, its claims of addresses, its file. */
+/** Removing a network: its claims of addresses, what the kernel has of it, its file. */
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
 import { type Claim, type ClaimContext, dropStaleClaims, removeClaimsDirectory } from './addresses.js'; // prettier-ignore
-import { removeBridge } from './bridge-device.js';
 import { noSuchNetwork } from './network-store.js';
 import type { StoredNetwork } from './stored-network.js';
 
 /**
  * Removes a network that no container uses.
  *
+ * @param tearDown removes what the kernel has of it, while no container can be connected to it
  * @throws ERR_NETWORK_IN_USE; ERR_NO_SUCH_NETWORK if it was removed meanwhile; ERR_NETWORK_FAILED
  */
-export async function removeNetwork(context: ClaimContext, network: StoredNetwork): Promise<void> {
+export async function removeNetwork(
+  context: ClaimContext,
+  network: StoredNetwork,
+  tearDown: (network: StoredNetwork) => Promise<void>,
+): Promise<void> {
   const { networks } = context;
   await networks.locked(async () => {
     if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
@@ -19,7 +23,7 @@ export async function removeNetwork(context: ClaimContext, network: StoredNetwor
     // A claim that is made at this moment is in the directory, and keeps it. The next one needs the lock to make it again.
     if (held.length > 0 || !removeClaimsDirectory(networks, network.id))
       throw networkInUse(context, network, held);
-    await removeBridge(network);
+    await tearDown(network);
     await networks.delete(network.id);
   });
 }

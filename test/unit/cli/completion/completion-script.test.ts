@@ -17,6 +17,7 @@ case "$*" in
   "--data-root /d ps --format {{.Names}}") printf 'elsewhere\\n' ;;
   "ps --filter status=paused --format {{.Names}}") printf 'frozen\\n' ;;
   "ps -a --filter status=created --filter status=exited --format {{.Names}}") printf 'old\\n' ;;
+  "network ls --format {{.Name}}") printf 'bridge\\nfront\\n' ;;
   *) echo "wrong" ;;
 esac
 `;
@@ -92,6 +93,11 @@ describe('completion for bash', () => {
     ],
     [['container', 'list', '--fo'], ['--format']],
     [
+      ['network', 'r'],
+      ['rm', 'remove'],
+    ],
+    [['network', 'list', '--no'], ['--no-trunc']],
+    [
       ['container', 'prune', '--f'],
       ['--filter', '--force'],
     ],
@@ -155,6 +161,7 @@ describe('completion for bash', () => {
     [['exec', 'web', 'file'], ['file.env']],
     [['rename', 'w'], ['web']],
     [['rename', 'web', 'w'], []],
+    [['network', 'rm', 'fr'], ['front']],
     [['ps', ''], []],
     [
       ['ps', '--format', ''],
@@ -220,6 +227,7 @@ describe('completion for fish', () => {
     ['caisson stop -t 3 w', ['web']],
     ['caisson start ', ['old']],
     ['caisson logs web ', []],
+    ['caisson network inspect fr', ['front']],
     ['caisson ps --fo', ['--format']],
     ['caisson create --detach-', []],
     ['caisson exec -it w', ['web']],
