@@ -161,6 +161,8 @@ rights.describe('Networks of an engine', () => {
       before: ['bridge', 'veth', ''],
       after: ['', 'veth', ''],
       left: 0,
+      // A container that has found the network before its removal.
+      late: 'ERR_NO_SUCH_NETWORK',
       shown: [],
     });
   });

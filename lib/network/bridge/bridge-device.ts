@@ -17,12 +17,12 @@ import {
 import { bridgeSettings } from './bridge-options.js';
 import { parseBlock } from './cidr.js';
 import { macOf } from './endpoint.js';
-import type { NetworkStore } from './network-store.js';
+import { type NetworkStore, noSuchNetwork } from './network-store.js';
 import type { StoredNetwork } from './stored-network.js';
 
 /**
  * @returns the index of the device
- * @throws ERR_NETWORK_FAILED; ERR_LOCK_TIMEOUT
+ * @throws ERR_NETWORK_FAILED, ERR_LOCK_TIMEOUT; ERR_NO_SUCH_NETWORK if it was removed meanwhile
  */
 export async function ensureBridge(
   networks: NetworkStore,
@@ -31,7 +31,11 @@ export async function ensureBridge(
   // It is set up last: what is up has everything.
   const existing = loadNative().linkIndex(network.bridge);
   if (existing !== 0) return existing;
-  return networks.locked(() => makeBridge(network));
+  return networks.locked(() => {
+    // It may have been removed since it was found, and no removal would come for the device.
+    if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
+    return makeBridge(network);
+  });
 }
 
 async function makeBridge(network: StoredNetwork): Promise<number> {
