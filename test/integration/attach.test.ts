@@ -8,18 +8,19 @@ import type { Attached } from '../../lib/engine/supervisor/attached.js';
 import type { Container } from '../../lib/engine/container/container.js';
 import { MAX_CLIENTS } from '../../lib/engine/container/supervisor-client.js';
 import {
-  DetachedContainers,
+  type DetachedContainers,
   logBytes,
   logOf,
   refused,
   statusIs,
   untilLogged,
+  setUpDetached,
 } from '../support/detached.js';
 import { ProcessHarness } from '../support/process-harness.js';
 import { eventually, holdsFor, sleep } from '../support/outside.js';
 import { fixture } from '../support/paths.js';
 import { needsRoot } from '../support/needs.js';
-import { Workshop } from '../support/workshop.js';
+import type { Workshop } from '../support/workshop.js';
 import type { AttachOneTask } from './fixtures/attach-one.js';
 
 const TICKING = 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done';
@@ -56,17 +57,10 @@ describe('attached clients', function () {
   let detached: DetachedContainers;
   const harnesses: ProcessHarness[] = [];
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-
   afterEach(async () => {
     for (const harness of harnesses.splice(0)) await harness.cleanUp();
-    await detached.cleanUp();
   });
-
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   /** Attached in a process of its own. In a record as all clients are. */
   const attachElsewhere = async (container: Container, read: boolean) => {

@@ -12,6 +12,7 @@ import {
   refused,
   statusIs,
   untilLogged,
+  setUpDetached,
 } from '../support/detached.js';
 import { unusedParents, untilNothing } from '../support/leftovers.js';
 import {
@@ -25,7 +26,7 @@ import {
   sleep,
 } from '../support/outside.js';
 import { needsCgroups, needsControllers, needsRoot } from '../support/needs.js';
-import { Workshop } from '../support/workshop.js';
+import type { Workshop } from '../support/workshop.js';
 
 const SLEEP = ['sleep', '1000'];
 /** Ends at TERM, with a code that says so. */
@@ -42,17 +43,8 @@ describe('detached containers', function () {
   let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-
-  afterEach(() => detached.cleanUp());
-
-  after(async () => {
-    await shop.close();
-    await untilNothing(unusedParents);
-  });
+  setUpDetached((made) => ({ shop, detached } = made));
+  after(() => untilNothing(unusedParents));
 
   const linkOf = (name: string) => shop.path('data/names', name);
 

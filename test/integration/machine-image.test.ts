@@ -1,15 +1,9 @@
-import { lstat, mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { hostImage } from '../../lib/image/host.js';
-
-async function missing(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => false,
-    () => true,
-  );
-}
+import { setUpFreshDirectory } from '../support/fresh-directory.js';
+import { exists } from '../support/outside.js';
 
 /** Every path below a directory, relative to it. */
 async function treeOf(directory: string): Promise<string[]> {
@@ -17,17 +11,9 @@ async function treeOf(directory: string): Promise<string[]> {
 }
 
 describe('images', () => {
-  let work: string;
   let data: string;
 
-  beforeEach(async () => {
-    work = await mkdtemp(join(tmpdir(), 'caisson-test-'));
-    data = join(work, 'data');
-  });
-
-  afterEach(async () => {
-    await rm(work, { recursive: true, force: true });
-  });
+  setUpFreshDirectory((path) => (data = join(path, 'data')));
 
   describe("the host image of this machine's own files", () => {
     it('The host image is one overlay in two views', async () => {
@@ -81,7 +67,7 @@ describe('images', () => {
     it('The host image holds nothing of the host that only some may read, and no key', async () => {
       const root = join((await hostImage(data)).directory, '.root');
       for (const name of ['shadow', 'gshadow', 'sudoers', 'ssh', 'ssl/private', 'hosts.equiv']) {
-        expect(await missing(join(root, 'etc', name)), name).to.equal(true);
+        expect(await exists(join(root, 'etc', name)), name).to.equal(false);
       }
       for (const path of await treeOf(join(root, 'etc'))) {
         const file = join(root, 'etc', path);

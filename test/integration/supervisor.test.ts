@@ -28,6 +28,7 @@ import {
   statusIs,
   untilLogged,
   untilStatus,
+  setUpDetached,
 } from '../support/detached.js';
 import { ProcessHarness } from '../support/process-harness.js';
 import {
@@ -43,7 +44,7 @@ import {
 import { fixture } from '../support/paths.js';
 import { needsCgroups, needsRoot } from '../support/needs.js';
 import { sample } from '../support/sample.js';
-import { Workshop } from '../support/workshop.js';
+import type { Workshop } from '../support/workshop.js';
 import type { KeepOneTask } from './fixtures/keep-one.js';
 
 const SLEEP = ['sleep', '1000'];
@@ -60,17 +61,10 @@ describe('a supervisor', function () {
   let detached: DetachedContainers;
   const harnesses: ProcessHarness[] = [];
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-
   afterEach(async () => {
     for (const harness of harnesses.splice(0)) await harness.cleanUp();
-    await detached.cleanUp();
   });
-
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   /** Another process that starts a container; the container, as this one finds it. */
   const startElsewhere = async (argv: string | readonly string[], attach = false, wait = true) => {

@@ -12,13 +12,14 @@ import { sliceFor } from '../../lib/cgroup/systemd/systemd.js';
 import type { Container } from '../../lib/engine/container/container.js';
 import { newId } from '../../lib/base/ids.js';
 import {
-  DetachedContainers,
+  type DetachedContainers,
   logOf,
   supervisorOf,
   refused,
   statusIs,
   untilLogged,
   untilStatus,
+  setUpDetached,
 } from '../support/detached.js';
 import { processesIn } from '../support/leftovers.js';
 import {
@@ -31,7 +32,7 @@ import {
 } from '../support/outside.js';
 import { isRoot } from '../support/needs.js';
 import { fixture } from '../support/paths.js';
-import { Workshop } from '../support/workshop.js';
+import type { Workshop } from '../support/workshop.js';
 import { skipping } from '../support/skip.js';
 
 const SLEEP = ['sleep', '1000'];
@@ -60,15 +61,10 @@ describe('scopes of systemd', function () {
   let detached: DetachedContainers;
   let mountPoint = '';
 
+  setUpDetached((made) => ({ shop, detached } = made));
   before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
     mountPoint = (await hierarchies()).find(({ version }) => version === 2)!.mountPoint;
   });
-
-  afterEach(() => detached.cleanUp());
-
-  after(() => shop.close());
 
   const scopeOf = ({ id }: { id: string }) => scopeIn(mountPoint, id);
 

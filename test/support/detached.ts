@@ -14,6 +14,7 @@ import { CaissonError, type ErrorCode } from '../../lib/base/errors.js';
 import type { RootfsImage } from '../../lib/image/rootfs.js';
 import { eventually, exists, supervisorsOf, processesOf, tracesOf } from './outside.js';
 import { slowness } from './slowness.js';
+import { Workshop } from './workshop.js';
 
 export const sh = (command: string): string[] => ['sh', '-c', command];
 
@@ -146,6 +147,24 @@ export class DetachedContainers {
     this.made.clear();
     if (failures.length > 0) throw new AggregateError(failures, String(failures[0]));
   }
+}
+
+/**
+ * In the body of a suite: opens a workshop before its tests, removes after each test the containers that it has made, and closes
+ * the workshop at the end.
+ */
+export function setUpDetached(
+  give: (made: { readonly shop: Workshop; readonly detached: DetachedContainers }) => void,
+): void {
+  let shop: Workshop | undefined;
+  let detached: DetachedContainers | undefined;
+  before(async () => {
+    shop = await Workshop.open();
+    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
+    give({ shop, detached });
+  });
+  afterEach(() => detached?.cleanUp());
+  after(() => shop?.close());
 }
 
 /** The pid of who keeps it. */

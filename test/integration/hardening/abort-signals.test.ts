@@ -2,8 +2,8 @@
 import { EventEmitter, getEventListeners, setMaxListeners } from 'node:events';
 import { expect } from 'chai';
 import type { RunOptions } from '../../../lib/engine/options/options.js';
-import { DetachedContainers } from '../../support/detached.js';
-import { Workshop } from '../../support/workshop.js';
+import { type DetachedContainers, setUpDetached } from '../../support/detached.js';
+import type { Workshop } from '../../support/workshop.js';
 
 describe('hardening: abort signals', () => {
   let shop: Workshop;
@@ -11,20 +11,12 @@ describe('hardening: abort signals', () => {
   const warnings: Error[] = [];
   const onWarning = (warning: Error) => warnings.push(warning);
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
+  setUpDetached((made) => ({ shop, detached } = made));
   beforeEach(() => {
     warnings.length = 0;
     process.on('warning', onWarning);
   });
   afterEach(() => process.off('warning', onWarning));
-  after(async () => {
-    await detached.cleanUp();
-    await shop.close();
-  });
-
   const sleeping = (options: RunOptions) =>
     shop.engine.run(shop.busybox, ['sleep', '1000'], options);
   /** Node tells of warnings in a later turn. */

@@ -4,20 +4,15 @@ import { existsSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync
 import { expect } from 'chai';
 import type { Container } from '../../../lib/engine/container/container.js';
 import { CaissonError } from '../../../lib/base/errors.js';
-import { DetachedContainers } from '../../support/detached.js';
+import { type DetachedContainers, setUpDetached } from '../../support/detached.js';
 import { needsRoot } from '../../support/needs.js';
-import { Workshop } from '../../support/workshop.js';
+import type { Workshop } from '../../support/workshop.js';
 import { skip } from '../../support/skip.js';
 
 describe('account files of a container', () => {
   let shop: Workshop;
   let detached: DetachedContainers;
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   async function inside(container: Container, command: string): Promise<string> {
     const { stdout, stderr, exitCode } = await container.exec(['sh', '-c', command], { user: '0' });

@@ -3,10 +3,10 @@ import { expect } from 'chai';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { DetachedContainers, supervisorOf } from '../../support/detached.js';
+import { type DetachedContainers, supervisorOf, setUpDetached } from '../../support/detached.js';
 import { needsControllers } from '../../support/needs.js';
 import { eventually, pidOutside, processorTime, sleep, statusOf } from '../../support/outside.js';
-import { Workshop } from '../../support/workshop.js';
+import type { Workshop } from '../../support/workshop.js';
 
 /** ptrace(2) and vmsplice(2) of this architecture. */
 const [SYS_PTRACE, SYS_VMSPLICE] = process.arch === 'arm64' ? [117, 75] : [101, 278];
@@ -21,15 +21,7 @@ describe('hardening: attacks', function () {
   let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-
-  after(async () => {
-    await detached.cleanUp();
-    await shop.close();
-  });
+  setUpDetached((made) => ({ shop, detached } = made));
 
   for (const init of [true, false]) {
     it(`A program that lets its parent trace it has not ended when it stops (init ${init})`, async () => {

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { Engine } from '../../../lib/engine/engine.js';
 import { CaissonError, type ErrorCode } from '../../../lib/base/errors.js';
-import { DetachedContainers, supervisorOf } from '../../support/detached.js';
+import { type DetachedContainers, supervisorOf, setUpDetached } from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
 import { repository } from '../../support/paths.js';
 import { slowness } from '../../support/slowness.js';
-import { Workshop } from '../../support/workshop.js';
+import type { Workshop } from '../../support/workshop.js';
 import { skip } from '../../support/skip.js';
 
 describe('careless callers', function () {
@@ -17,12 +17,7 @@ describe('careless callers', function () {
   let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   async function rejection(call: () => unknown): Promise<unknown> {
     try {

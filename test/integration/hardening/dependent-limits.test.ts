@@ -3,23 +3,16 @@ import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container } from '../../../lib/engine/container/container.js';
-import { DetachedContainers, refused } from '../../support/detached.js';
+import { type DetachedContainers, refused, setUpDetached } from '../../support/detached.js';
 import { needsControllers } from '../../support/needs.js';
 import { cgroupOf } from '../../support/outside.js';
-import { Workshop } from '../../support/workshop.js';
 
 const MIB = 2 ** 20;
 
 needsControllers('memory').describe('limits that depend on each other', () => {
-  let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => (detached = made.detached));
 
   /** Everything that the kernel has of its memory limits. */
   async function files(container: Container): Promise<string[]> {

@@ -5,20 +5,15 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { processesOf } from '../../../lib/cgroup/processes.js';
 import { treeSize } from '../../../lib/native/tree-size.js';
-import { DetachedContainers } from '../../support/detached.js';
-import { Workshop } from '../../support/workshop.js';
+import { type DetachedContainers, setUpDetached } from '../../support/detached.js';
+import type { Workshop } from '../../support/workshop.js';
 
 const caisson = fileURLToPath(new URL('../../../../bin/caisson', import.meta.url));
 
 describe('file names of a container', () => {
   let shop: Workshop;
   let detached: DetachedContainers;
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   it('C25: file names count in ps -s and prune, and are removed, also where they are no text or too long for a path', async () => {
     // 1 MiB each: in a name that is not UTF-8, below such a directory, and beyond PATH_MAX.

@@ -2,8 +2,8 @@
 import { expect } from 'chai';
 import type { AttachOptions } from '../../../lib/engine/options/attach-options.js';
 import type { CreateOptions } from '../../../lib/engine/options/create-options.js';
-import { DetachedContainers, refused } from '../../support/detached.js';
-import { Workshop } from '../../support/workshop.js';
+import { type DetachedContainers, refused, setUpDetached } from '../../support/detached.js';
+import type { Workshop } from '../../support/workshop.js';
 
 const IGNORED = { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' } as const;
 
@@ -18,14 +18,7 @@ describe('hardening: ignored streams', () => {
   let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  after(async () => {
-    await detached.cleanUp();
-    await shop.close();
-  });
+  setUpDetached((made) => ({ shop, detached } = made));
 
   it("C7: 'ignore' connects each stream of a run and of an exec to the null device, as 'null' does", async () => {
     const nothing = { stdin: undefined, stdout: undefined, stderr: undefined };

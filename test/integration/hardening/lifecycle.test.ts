@@ -1,19 +1,17 @@
 /** Verbs of detached containers that undid more than they were asked for. */
 import { expect } from 'chai';
-import { DetachedContainers, supervisorOf, statusIs } from '../../support/detached.js';
-import { Workshop } from '../../support/workshop.js';
+import {
+  type DetachedContainers,
+  supervisorOf,
+  statusIs,
+  setUpDetached,
+} from '../../support/detached.js';
 
 describe('verbs of detached containers', function () {
   this.timeout(60_000);
-  let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => (detached = made.detached));
 
   it('C17: a container that is removed when it exits stays when it is restarted, and goes at its own end', async () => {
     const container = await detached.start(

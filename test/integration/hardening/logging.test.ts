@@ -3,10 +3,15 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { repository } from '../../support/paths.js';
-import { DetachedContainers, supervisorOf, untilStatus } from '../../support/detached.js';
+import {
+  type DetachedContainers,
+  supervisorOf,
+  untilStatus,
+  setUpDetached,
+} from '../../support/detached.js';
 import { needsControllers } from '../../support/needs.js';
 import { eventually, processorTime, sleep } from '../../support/outside.js';
-import { Workshop } from '../../support/workshop.js';
+import type { Workshop } from '../../support/workshop.js';
 
 const limits = needsControllers('cpu');
 
@@ -15,12 +20,7 @@ describe('what logging costs', function () {
   let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   limits.it(
     'B4: the supervisor spends no more processor time on a container’s output than the container may use',

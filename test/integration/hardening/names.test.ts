@@ -2,19 +2,14 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { expect } from 'chai';
-import { DetachedContainers } from '../../support/detached.js';
-import { Workshop } from '../../support/workshop.js';
+import { type DetachedContainers, setUpDetached } from '../../support/detached.js';
+import type { Workshop } from '../../support/workshop.js';
 import { skip } from '../../support/skip.js';
 
 describe('names and networks as with Docker', () => {
   let shop: Workshop;
   let detached: DetachedContainers;
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   it('C3: a container with the host’s network has the host’s name, unless it is given another', async () => {
     const network = 'host';

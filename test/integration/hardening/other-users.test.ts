@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { DetachedContainers, supervisorOf } from '../../support/detached.js';
+import { type DetachedContainers, supervisorOf, setUpDetached } from '../../support/detached.js';
 import { needsRoot } from '../../support/needs.js';
 import { eventually } from '../../support/outside.js';
-import { Workshop } from '../../support/workshop.js';
+import type { Workshop } from '../../support/workshop.js';
 
 describe('other users of the machine', function () {
   this.timeout(60_000);
@@ -15,19 +15,14 @@ describe('other users of the machine', function () {
   let detached: DetachedContainers;
   const processes = new Set<ChildProcess>();
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
   afterEach(async () => {
     for (const child of processes) {
       child.kill('SIGKILL');
       if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
     }
     processes.clear();
-    await detached.cleanUp();
   });
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   /** A program of the user nobody, once it has written something. */
   async function asNobody(script: string, args: readonly string[] = []): Promise<string> {

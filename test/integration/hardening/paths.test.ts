@@ -4,22 +4,22 @@ import { readFile, stat } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Engine } from '../../../lib/engine/engine.js';
 import { EVENT_FILE_SIZE } from '../../../lib/engine/store/event-log.js';
-import { DetachedContainers, refused, untilStatus } from '../../support/detached.js';
+import {
+  type DetachedContainers,
+  refused,
+  untilStatus,
+  setUpDetached,
+} from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
 import { eventually } from '../../support/outside.js';
-import { Workshop } from '../../support/workshop.js';
+import type { Workshop } from '../../support/workshop.js';
 
 describe('data and run directories', function () {
   this.timeout(60_000);
   let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   it('B7: a data or run root that is a link, another user’s, or writable for others is refused', async () => {
     const own = shop.path('own');

@@ -8,20 +8,21 @@ import type { Container } from '../../../lib/engine/container/container.js';
 import { layerSize, sizeOnDisk } from '../../../lib/engine/start/layer-size.js';
 import { rootfs } from '../../../lib/image/rootfs.js';
 import {
-  DetachedContainers,
+  type DetachedContainers,
   logOf,
   supervisorOf,
   refused,
   statusIs,
   untilLogged,
   untilStatus,
+  setUpDetached,
 } from '../../support/detached.js';
 import { imageIn, loopDevicesOf } from '../../support/loop-devices.js';
 import { isRoot, needsLoopDevices, needsRoot } from '../../support/needs.js';
 import { ProcessHarness } from '../../support/process-harness.js';
 import { eventually } from '../../support/outside.js';
 import { debugNative, fixture, repository } from '../../support/paths.js';
-import { Workshop } from '../../support/workshop.js';
+import type { Workshop } from '../../support/workshop.js';
 import type { QuotaFaults } from '../fixtures/quota-faults.js';
 import { skip } from '../../support/skip.js';
 
@@ -40,12 +41,7 @@ describe('a writable layer with a size', function () {
   let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   const storageOpt = { size: '16m' };
   const directoryOf = (container: Container) => detached.path(container);

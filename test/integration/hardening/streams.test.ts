@@ -5,11 +5,11 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import type { CaissonError } from '../../../lib/base/errors.js';
-import { DetachedContainers, refused } from '../../support/detached.js';
+import { type DetachedContainers, refused, setUpDetached } from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
 import { eventually, pidOutside, processesOf, holdsFor, sleep } from '../../support/outside.js';
 import { slowness } from '../../support/slowness.js';
-import { Workshop } from '../../support/workshop.js';
+import type { Workshop } from '../../support/workshop.js';
 import { skip } from '../../support/skip.js';
 
 /** Three lines of which the second has 3 MiB, and then nothing, for ever. */
@@ -63,12 +63,7 @@ describe('output of any length', function () {
   let shop: Workshop;
   let detached: DetachedContainers;
 
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => ({ shop, detached } = made));
 
   const sh = (command: string, options = {}) =>
     shop.engine.run(shop.busybox, ['sh', '-c', command], options);

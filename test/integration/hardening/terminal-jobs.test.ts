@@ -1,18 +1,11 @@
 /** The end of a program that exec has given a terminal. */
 import { expect } from 'chai';
-import { DetachedContainers } from '../../support/detached.js';
+import { type DetachedContainers, setUpDetached } from '../../support/detached.js';
 import { eventually } from '../../support/outside.js';
-import { Workshop } from '../../support/workshop.js';
 
 describe('a terminal of exec', () => {
-  let shop: Workshop;
   let detached: DetachedContainers;
-  before(async () => {
-    shop = await Workshop.open();
-    detached = new DetachedContainers(shop.engine, shop.busybox, shop.directory);
-  });
-  afterEach(() => detached.cleanUp());
-  after(() => shop.close());
+  setUpDetached((made) => (detached = made.detached));
 
   for (const detachable of [false, true]) {
     it(`C16: a terminal ends with its shell, with all that was written, whatever jobs are left (detachable: ${detachable})`, async () => {

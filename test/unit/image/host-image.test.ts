@@ -3,7 +3,6 @@ import {
   chmod,
   lstat,
   mkdir,
-  mkdtemp,
   readdir,
   readFile,
   readlink,
@@ -13,7 +12,6 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { CaissonError } from '../../../lib/base/errors.js';
@@ -21,6 +19,8 @@ import { hostImage, pruneHostImages } from '../../../lib/image/host.js';
 import { buildSkeleton } from '../../../lib/image/host-skeleton.js';
 import { resolveImage } from '../../../lib/image/resolve.js';
 import { planRootfs, rootfs } from '../../../lib/image/rootfs.js';
+import { setUpFreshDirectory } from '../../support/fresh-directory.js';
+import { exists } from '../../support/outside.js';
 import { rejectionOf } from '../../support/rejection.js';
 
 async function put(path: string, content = '', mode = 0o644): Promise<void> {
@@ -29,24 +29,13 @@ async function put(path: string, content = '', mode = 0o644): Promise<void> {
   await chmod(path, mode);
 }
 
-async function missing(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => false,
-    () => true,
-  );
-}
-
 describe('images', () => {
   let work: string;
   let data: string;
 
-  beforeEach(async () => {
-    work = await mkdtemp(join(tmpdir(), 'caisson-test-'));
+  setUpFreshDirectory((path) => {
+    work = path;
     data = join(work, 'data');
-  });
-
-  afterEach(async () => {
-    await rm(work, { recursive: true, force: true });
   });
 
   describe('the host image of a made-up host', () => {
@@ -78,8 +67,8 @@ describe('images', () => {
       await build();
       expect(await readFile(copied('shells'), 'utf8')).to.equal('/bin/sh\n');
       expect(await readFile(copied('python3.12/sitecustomize.py'), 'utf8')).to.equal('pass\n');
-      expect(await missing(copied('pip.conf'))).to.equal(true);
-      expect(await missing(copied('shadow'))).to.equal(true);
+      expect(await exists(copied('pip.conf'))).to.equal(false);
+      expect(await exists(copied('shadow'))).to.equal(false);
     });
 
     it('The host image takes password hashes out of very old account files', async () => {
@@ -122,7 +111,7 @@ describe('images', () => {
       expect(await readFile(copied('ssl/certs/0.0'), 'utf8')).to.equal('A');
       expect(await readlink(copied('os-release'))).to.equal('../usr/lib/os-release');
       expect((await lstat(copied('services'))).isFile()).to.equal(true);
-      expect(await missing(copied('magic'))).to.equal(true);
+      expect(await exists(copied('magic'))).to.equal(false);
       expect(await readlink(copied('timezone'))).to.equal('nowhere');
     });
 
@@ -145,7 +134,7 @@ describe('images', () => {
       performance.now = () => real() + 3100;
       const after = await hostImage(data, host).finally(() => (performance.now = real));
       expect(after.fingerprint).not.to.equal(before.fingerprint);
-      expect(await missing(join(after.directory, '.root/etc/group'))).to.equal(false);
+      expect(await exists(join(after.directory, '.root/etc/group'))).to.equal(true);
       await access(before.directory);
       expect(await pruneHostImages(data, new Set(), host)).to.deep.equal([]);
     });
