@@ -75,18 +75,19 @@ void Broker::take_over() {
     const size_t slot = free_slot();
     auto process = open_process(saved.process);
     if (slot == kMaxRegistrations || !process.ok()) return false;
+    Registration registration;
+    static_cast<void>(Registration::decode(saved.registration, saved.size, registration));
     Registered& one = registered_[slot];
     for (;;) {
-      const Status opened =
-          open_in_container(process.value().get(), own_network_.get(), one.sockets);
+      const Status opened = open_in_container(process.value().get(), own_network_.get(),
+                                              registration.port, one.sockets);
       if (opened.ok()) break;
       if (opened.error().number != EADDRINUSE || sys::monotonic() >= end) return false;
       sys::sleep(5 * kMillisecond);
     }
-    Registration registration;
-    static_cast<void>(Registration::decode(saved.registration, saved.size, registration));
     one.used = true;
     one.process = saved.process;
+    one.port = registration.port;
     one.pidfd = process.take();
     keep(slot, saved.registration, saved.size, registration.id);
     return true;
@@ -110,12 +111,13 @@ Status Broker::add(const Registration& registration, Client& client) {
   if (!process.ok()) return process.error();
   size_t slot = slot_of(registration.id);
   if (slot == kMaxRegistrations) slot = free_slot();
-  if (slot == kMaxRegistrations) return failure(-ENOSPC, "resolver");
+  if (slot == kMaxRegistrations) return failure(-ENOBUFS, "resolver");
   Registered& one = registered_[slot];
-  const bool same = one.used && one.process == process.value();
+  const bool same = one.used && one.process == process.value() && one.port == registration.port;
   ContainerSockets sockets;
   if (!same)
-    if (Status opened = open_in_container(client.pidfd.get(), own_network_.get(), sockets);
+    if (Status opened =
+            open_in_container(client.pidfd.get(), own_network_.get(), registration.port, sockets);
         !opened.ok())
       return opened;
   if (Status saved = directory_.save(registration.id, process.value(), client.bytes, client.size);
@@ -124,6 +126,7 @@ Status Broker::add(const Registration& registration, Client& client) {
   one.used = true;
   if (!same) {
     one.process = process.value();
+    one.port = registration.port;
     one.pidfd = static_cast<UniqueFd&&>(client.pidfd);
     one.sockets = static_cast<ContainerSockets&&>(sockets);
   }

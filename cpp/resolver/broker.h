@@ -24,6 +24,7 @@ class Broker {
     bool used = false;
     ProcessName process;
     UniqueFd pidfd;
+    uint16_t port = 0;
     ContainerSockets sockets;
     size_t size = 0;
     View id;  // in the registration

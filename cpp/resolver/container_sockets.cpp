@@ -11,7 +11,6 @@ namespace caisson {
 namespace {
 
 constexpr uint8_t kAddress[] = {127, 0, 0, 11};
-constexpr uint8_t kPort[] = {0, 53};
 constexpr int kBacklog = 32;
 
 bool is_in(int own) {
@@ -22,7 +21,7 @@ bool is_in(int own) {
          mine.stx_ino == current.stx_ino;
 }
 
-Result<UniqueFd> open_socket(int type) {
+Result<UniqueFd> open_socket(int type, uint16_t port) {
   auto made = own_fd(sys::call(__NR_socket, AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
                      "socket", nullptr);
   if (!made.ok()) return made;
@@ -35,7 +34,7 @@ Result<UniqueFd> open_socket(int type) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   __builtin_memcpy(&address.sin_addr, kAddress, sizeof kAddress);
-  __builtin_memcpy(&address.sin_port, kPort, sizeof kPort);
+  address.sin_port = static_cast<uint16_t>(port << 8 | port >> 8);
   if (const long bound = sys::call(__NR_bind, fd, &address, sizeof address); bound < 0)
     return failure(bound, "bind", "127.0.0.11");
   if (type == SOCK_STREAM)
@@ -44,11 +43,11 @@ Result<UniqueFd> open_socket(int type) {
   return made;
 }
 
-Status open_both(int own, ContainerSockets& sockets) {
+Status open_both(int own, uint16_t port, ContainerSockets& sockets) {
   if (is_in(own)) return failure(-EINVAL, "setns", "the container's network namespace");
-  auto datagrams = open_socket(SOCK_DGRAM);
+  auto datagrams = open_socket(SOCK_DGRAM, port);
   if (!datagrams.ok()) return datagrams.error();
-  auto listener = open_socket(SOCK_STREAM);
+  auto listener = open_socket(SOCK_STREAM, port);
   if (!listener.ok()) return listener.error();
   sockets.datagrams = datagrams.take();
   sockets.listener = listener.take();
@@ -57,10 +56,10 @@ Status open_both(int own, ContainerSockets& sockets) {
 
 }  // namespace
 
-Status open_in_container(int pidfd, int own, ContainerSockets& sockets) {
+Status open_in_container(int pidfd, int own, uint16_t port, ContainerSockets& sockets) {
   if (const long entered = sys::call(__NR_setns, pidfd, CLONE_NEWNET); entered < 0)
     return failure(entered, "setns", "the container's network namespace");
-  Status opened = open_both(own, sockets);
+  Status opened = open_both(own, port, sockets);
   // Everything else that this process does would be done in the wrong place.
   if (sys::call(__NR_setns, own, CLONE_NEWNET) < 0) sys::exit_group(1);
   return opened;

@@ -94,6 +94,7 @@ bool Registration::decode(const uint8_t* bytes, size_t size, Registration& regis
   const uint8_t kind = at.byte(), flags = at.byte();
   registration.kind = static_cast<RegistrationKind>(kind);
   registration.forwards = (flags & kForwards) != 0;
+  registration.port = static_cast<uint16_t>(at.number(2));
   registration.id = at.text();
   if (kind < 1 || kind > 4 || (flags & ~kForwards) != 0 || !is_id(registration.id)) return false;
   if (registration.kind == RegistrationKind::kEnd) return at.ok() && at.left() == 0;
@@ -101,6 +102,7 @@ bool Registration::decode(const uint8_t* bytes, size_t size, Registration& regis
     registration.pid = static_cast<uint32_t>(at.number(4));
     registration.start_time = at.number(8);
   }
+  if (registration.port == 0) return false;
   registration.server_count = at.byte();
   if (registration.server_count > kMaxServers) return false;
   for (size_t i = 0; i < registration.server_count; ++i) {

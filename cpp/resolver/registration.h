@@ -1,6 +1,6 @@
 // What a client tells the resolver of a container: lib/network/names/registration.ts writes it.
 //
-//   u32 size of the whole message | u32 magic | u8 kind | u8 flags | text container id
+//   u32 size of the whole message | u32 magic | u8 kind | u8 flags | u16 port | text container id
 //   of kRegisterProcess: u32 pid, u64 start time
 //   u8 count | of each upstream server: address, u16 port, u32 scope
 //   u8 count | of each network: text id, text name, u8 count | addresses, u8 count | text names
@@ -93,7 +93,8 @@ class Registration {
 
   RegistrationKind kind{};
   bool forwards = false;
-  uint32_t pid = 0;  // of kRegisterProcess
+  uint16_t port = 0;  // on which the resolver listens
+  uint32_t pid = 0;   // of kRegisterProcess
   uint64_t start_time = 0;
   View id;
   Server servers[kMaxServers];

@@ -1,6 +1,6 @@
 /** What `compile` needs besides the OCI spec: everything about one launch that the spec does not cover. */
 import type { CgroupPlan } from '../cgroup/writes.js';
-import type { BridgePlan } from './network-plan.js';
+import type { BridgePlan, NetlinkRequest } from './network-plan.js';
 
 /** How the root is assembled. */
 export type RootPlan =
@@ -91,6 +91,8 @@ export interface ResolverPlan {
   readonly directory: string;
   /** As of `encodeRegistration`. */
   readonly registration: Uint8Array;
+  /** In the container's network namespace: `redirectDns`. */
+  readonly redirect?: NetlinkRequest | undefined;
 }
 
 /** Whether the host phase works in the container's network namespace, which the process then is created in. */

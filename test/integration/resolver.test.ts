@@ -12,7 +12,9 @@ import {
   type NetworkMembership,
   type Registration,
 } from '../../lib/network/names/registration.js';
+import { redirectDns, RESOLVER_PORT } from '../../lib/network/names/dns-redirect.js';
 import { tellResolver } from '../../lib/network/names/resolver-client.js';
+import { requestNetlink } from '../../lib/network/netlink/request.js';
 import { Encoder } from '../../lib/program/encode.js';
 import type { Program, Step } from '../../lib/program/instructions.js';
 import { PLACEHOLDER } from '../../lib/program/template.js';
@@ -216,6 +218,26 @@ root.describe('the resolver', function () {
       expect((await web.ask('never')).rcode).to.equal(RCODE.SERVFAIL);
     });
 
+    it('With the redirection, programs of the container can listen on port 53', async () => {
+      const registration = on([front(['172.18.0.9'], ['server'])]);
+      const plain = await ground.member();
+      await ground.register(plain, registration);
+      expect(await plain.listen(), 'without it').to.equal('EADDRINUSE');
+      await tellResolver(ground.directory, encodeEnd(registration.id));
+      expect(await plain.listen()).to.equal(undefined);
+      const refused = await rejectionOf(ground.register(plain, registration));
+      expect(refused.errno).to.equal('EADDRINUSE');
+      await plain.end();
+
+      const server = await ground.member();
+      await requestNetlink(redirectDns(), { namespace: `/proc/${server.pid}/ns/net` });
+      await ground.register(server, { ...registration, port: RESOLVER_PORT });
+      expect(await server.listen(), 'with it').to.equal(undefined);
+      for (const reply of [await server.ask('db'), await server.askByTcp('db')])
+        expect(reply.answers.map(({ data }) => data)).to.deep.equal(['172.18.0.3']);
+      await server.end();
+    });
+
     it('Two hundred containers are started and ended while names are looked up', async () => {
       let ended = false;
       const look = async () => {
@@ -363,7 +385,7 @@ root.describe('the resolver', function () {
       expect((await reply).rcode).to.equal(RCODE.SERVFAIL);
     });
 
-    it('Hundreds of wrong replies to one query do not keep the resolver from others', async () => {
+    it('B8: hundreds of wrong replies to one query do not keep the resolver from others', async () => {
       const server = await ground.server((query) => {
         const wrong = Buffer.from(answer(query));
         wrong.writeUInt16BE(query.readUInt16BE(0) ^ 1, 0);
@@ -375,7 +397,7 @@ root.describe('the resolver', function () {
       expect((await flooded).rcode).to.equal(RCODE.SERVFAIL);
     });
 
-    it('Replies that no client could read are not passed on', async () => {
+    it('A10: replies that no client could read are not passed on', async () => {
       const record = (name: Buffer, type: number, data: Buffer) =>
         Buffer.concat([name, numbers(type, 1, 0, 60, data.length), data]);
       const toName = numbers(0xc00c);
@@ -407,7 +429,7 @@ root.describe('the resolver', function () {
       }
     });
 
-    it('A hundred queries of one container can wait; more fail at once, and those of others go on', async () => {
+    it('B8: a hundred queries of one container can wait; more fail at once, and those of others go on', async () => {
       const silent = await ground.server();
       await ask(silent);
       const replies = Array.from({ length: 130 }, (_, index) => asking.ask(`n${index}.example`));
@@ -474,7 +496,7 @@ root.describe('the resolver', function () {
   });
 
   describe('its processes', () => {
-    it('What parses has no rights, an empty root and no namespace of the host’s but the network', async () => {
+    it('A10: what parses has no rights, an empty root and no namespace of the host’s but the network', async () => {
       const worker = ground.worker()!;
       const status = await statusOf(worker);
       for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'])
@@ -574,7 +596,10 @@ root.describe('the resolver', function () {
 root.describe('resolver.register', () => {
   /** Compiles the step into each start, as for a container on a network. */
   class Registering extends Encoder {
-    constructor(private readonly registers: Step) {
+    constructor(
+      private readonly registers: Step,
+      private readonly redirects: Step,
+    ) {
       super();
     }
 
@@ -593,6 +618,7 @@ root.describe('resolver.register', () => {
           ? withFlag(step, (flags) => flags & ~NAMESPACE_FLAGS.network)
           : step,
       );
+      container.splice(container.findIndex(({ op }) => op === 'link.up') + 1, 0, this.redirects);
       return super.encode({ ...program, host, container });
     }
   }
@@ -612,9 +638,12 @@ root.describe('resolver.register', () => {
       networks: [front(['172.18.0.2', 'fd00::2'], ['web', PLACEHOLDER.id.slice(0, 12)])],
       upstream: [],
       forward: false,
+      port: RESOLVER_PORT,
     });
     const step: Step = { op: 'resolver.register', texts: [ground.directory, registration] };
-    Object.assign(shop.context, { encoder: new Registering(step) });
+    const { protocol, text, bytes } = redirectDns();
+    const redirect: Step = { op: 'netlink.request', texts: [text, bytes], numbers: [protocol] };
+    Object.assign(shop.context, { encoder: new Registering(step, redirect) });
   });
 
   after(async () => {
@@ -631,6 +660,21 @@ root.describe('resolver.register', () => {
       );
       expect(output).to.match(/^172\.18\.0\.2 +STREAM web$/m);
       expect(output).to.match(/^172\.18\.0\.2 +web\.front$/m);
+    }
+  });
+
+  it('A start that waits for a resolver that does not answer is ended by its caller', async () => {
+    const box = await shop.session({ dns: ['127.0.0.11'] });
+    const broker = ground.broker()!;
+    process.kill(broker, 'SIGSTOP');
+    try {
+      const began = performance.now();
+      const waiting = shop.engine.run(shop.busybox, ['true'], { signal: AbortSignal.timeout(500) });
+      expect(await waiting).to.include({ aborted: true, exitCode: 137 });
+      expect(performance.now() - began).to.be.within(400, 5000);
+    } finally {
+      process.kill(broker, 'SIGCONT');
+      await box.close();
     }
   });
 

@@ -1,11 +1,12 @@
 // Whatever bytes come as a query or as a server's reply: what is read lies within them, and what is
-// written in reply can be read.
+// written in reply can be read, also with names of containers.
 #include <string.h>
 
 #include <memory>
 
-#include "../../cpp/resolver/message.h"
+#include "../../cpp/resolver/local_answer.h"
 #include "support/fuzz.h"
+#include "support/registration_builder.h"
 
 using namespace caisson;           // NOLINT(google-build-using-namespace)
 using namespace caisson::dns;      // NOLINT(google-build-using-namespace)
@@ -36,6 +37,44 @@ void answer(const Query& query) {
   }
 }
 
+std::string address(char family, size_t size) {
+  return family + std::string(size, '\x0a');
+}
+
+// Two containers that see each other, with names that the search finds soon.
+const Names& two_containers() {
+  static const auto names = [] {
+    auto made = std::make_unique<Names>();
+    const RegistrationParts::Network network{
+        "aa", "n", {address(4, 4), address(6, 16)}, {"a", "b.c", "www.example"}};
+    const std::string bytes = registration({.networks = {network}});
+    for (size_t slot = 0; slot < 2; ++slot)
+      require(made->set(slot, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
+    return made;
+  }();
+  return *names;
+}
+
+void answer_with_names(Bytes message) {
+  static RandomPool random;
+  for (const size_t limit : {kUsualUdpSize, kMaxMessage}) {
+    static uint8_t room[kMaxMessage];
+    Query query;
+    size_t size = 0;
+    switch (answer_locally(two_containers(), 0, message, limit, random, room, query, size)) {
+      case Local::kReplied:
+        require(size >= kHeaderSize && size <= sizeof room);
+        require(size <= limit || (query.edns && size <= query.udp_size));
+        break;
+      case Local::kDropped:
+        break;
+      case Local::kUnknown:
+        require(query.question_end > kHeaderSize);
+        break;
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -59,6 +98,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     }
   }
+
+  answer_with_names(message);
 
   // As the reply to a query with its own id and question.
   if (size < kHeaderSize) return 0;

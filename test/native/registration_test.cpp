@@ -65,6 +65,7 @@ int main() {
                  bytes.size());
     expect(registration.kind == RegistrationKind::kRegister, "a registration");
     expect(registration.forwards, "forwarding");
+    expect_equal(registration.port, 61053);
     expect_equal(text_of(registration.id), "0123456789ab" + std::string(52, 'c'));
     expect_equal(registration.server_count, 2u);
     const uint8_t stub[] = {127, 0, 0, 53};
@@ -113,6 +114,7 @@ int main() {
   refused("no kind", {.kind = 0});
   refused("an unknown kind", {.kind = 5});
   refused("an unknown flag", {.flags = 2});
+  refused("no port", {.own_port = 0});
   refused("no id", {.id = ""});
   refused("an id that leads elsewhere", {.id = "../../etc"});
   refused("an id that is too long", {.id = std::string(65, 'a')});

@@ -98,6 +98,11 @@ export class Member {
     );
   }
 
+  /** A name server of its own, on all of its addresses; what it says is nothing. @returns the code of the error */
+  async listen(): Promise<string | undefined> {
+    return (await this.exchange({ by: 'listen', bytes: '' })).error;
+  }
+
   async end(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = once(this.child, 'exit');

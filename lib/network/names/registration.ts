@@ -33,6 +33,8 @@ export interface Registration {
   readonly upstream: readonly UpstreamServer[];
   /** False: only names of containers are resolved, as on an internal network. */
   readonly forward: boolean;
+  /** Of 127.0.0.11, on which the resolver listens. Default: 53; with `redirectDns`, RESOLVER_PORT. */
+  readonly port?: number | undefined;
 }
 
 /** A process by its pid and its start time in clock ticks: proc_pid_stat(5). */
@@ -60,20 +62,25 @@ const DNS_PORT = 53;
 
 /** @throws ERR_INVALID_OPTION */
 export function encodeRegistration(
-  { id, networks, upstream, forward }: Registration,
+  { id, networks, upstream, forward, port = DNS_PORT }: Registration,
   kind: RegistrationKind = 'register',
 ): Buffer {
   if (upstream.length > MAX_SERVERS) throw tooMany('dns', upstream.length, MAX_SERVERS);
   if (networks.length > MAX_NETWORKS) throw tooMany('network', networks.length, MAX_NETWORKS);
   const isProcess = typeof kind === 'object';
-  return message(KINDS[isProcess ? 'registerProcess' : kind], forward ? FORWARDS : 0, [
-    idBytes(id),
-    ...(isProcess ? [processBytes(kind)] : []),
-    Buffer.of(upstream.length),
-    ...upstream.map(serverBytes),
-    Buffer.of(networks.length),
-    ...networks.flatMap(networkBytes),
-  ]);
+  return message(
+    KINDS[isProcess ? 'registerProcess' : kind],
+    forward ? FORWARDS : 0,
+    wholeNumber('dns', port, 1, 65_535),
+    [
+      idBytes(id),
+      ...(isProcess ? [processBytes(kind)] : []),
+      Buffer.of(upstream.length),
+      ...upstream.map(serverBytes),
+      Buffer.of(networks.length),
+      ...networks.flatMap(networkBytes),
+    ],
+  );
 }
 
 /**
@@ -81,7 +88,7 @@ export function encodeRegistration(
  * @throws ERR_INVALID_OPTION
  */
 export function encodeEnd(id: string): Buffer {
-  return message(KINDS.end, 0, [idBytes(id)]);
+  return message(KINDS.end, 0, DNS_PORT, [idBytes(id)]);
 }
 
 function processBytes({ pid, startTime }: RegisteredProcess): Uint8Array {
@@ -91,8 +98,8 @@ function processBytes({ pid, startTime }: RegisteredProcess): Uint8Array {
   return bytes;
 }
 
-function message(kind: number, flags: number, parts: readonly Uint8Array[]): Buffer {
-  const head = Buffer.alloc(10);
+function message(kind: number, flags: number, port: number, parts: readonly Uint8Array[]): Buffer {
+  const head = Buffer.alloc(12);
   const bytes = Buffer.concat([head, ...parts]);
   if (bytes.length > MAX_SIZE)
     throw invalid(
@@ -104,6 +111,7 @@ function message(kind: number, flags: number, parts: readonly Uint8Array[]): Buf
   bytes.writeUInt32LE(MAGIC, 4);
   bytes.writeUInt8(kind, 8);
   bytes.writeUInt8(flags, 9);
+  bytes.writeUInt16LE(port, 10);
   return bytes;
 }
 

@@ -54,6 +54,8 @@ export function compileContainer(
   if (spec.domainname !== undefined) steps.push({ op: 'domain.name', texts: [spec.domainname] });
   if (namespaces.has('network') && input.bridges === undefined && !sharesNetwork(input))
     steps.push({ op: 'link.up', texts: ['lo'] });
+  const redirect = input.resolver?.redirect;
+  if (redirect !== undefined) steps.push(requestStep(redirect));
 
   // The process keeps the capabilities that it has for its set-up.
   boundCapabilities(steps, spec);

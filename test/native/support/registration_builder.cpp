@@ -23,8 +23,8 @@ void set_size(std::string& message) {
 std::string registration(const RegistrationParts& parts) {
   const auto count = [](size_t value) { return number(static_cast<uint32_t>(value), 1); };
   std::string message = number(0, 4) + number(parts.magic, 4) + number(parts.kind, 1) +
-                        number(parts.flags, 1) + text(parts.id) + parts.process +
-                        count(parts.servers.size());
+                        number(parts.flags, 1) + number(parts.own_port, 2) + text(parts.id) +
+                        parts.process + count(parts.servers.size());
   for (const std::string& server : parts.servers)
     message += server + number(parts.port, 2) + number(0, 4);
   message += count(parts.networks.size());

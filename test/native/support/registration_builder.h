@@ -20,6 +20,7 @@ struct RegistrationParts {
   uint32_t magic = kRegistrationMagic;
   uint8_t kind = 1;
   uint8_t flags = 1;
+  uint16_t own_port = 53;
   std::string id = "abc";
   std::string process;               // of kind 4: pid and start time
   std::vector<std::string> servers;  // addresses with their families

@@ -130,7 +130,12 @@ describe('launch programs: the order of steps', () => {
   });
 
   it('The resolver is told in the network namespace of the process, before the program goes on', async () => {
-    const resolver = { directory: '/run/resolver', registration: Uint8Array.of(1, 2) };
+    const redirect = { protocol: 12, bytes: Uint8Array.of(3), text: 'add table' };
+    const resolver = {
+      directory: '/run/resolver',
+      registration: Uint8Array.of(1, 2),
+      redirect,
+    };
     for (const wanted of [{}, { machine: systemdV2 }, { options: { userns: 'host' } as const }]) {
       const { host, container } = (await compiled({ ...wanted, resolver })).program;
       expect(names(host).slice(-2)).to.deep.equal(['resolver.register', 'release']);
@@ -139,6 +144,9 @@ describe('launch programs: the order of steps', () => {
         Number(steps[position(steps, op)]?.numbers?.[0]) & NAMESPACE_FLAGS.network;
       expect(flags(host, 'clone'), 'made with the process').to.not.equal(0);
       expect(flags(container, 'ns.unshare'), 'and not by it').to.equal(0);
+      const request = container[position(container, 'netlink.request')];
+      expect(request?.texts).to.deep.equal([redirect.text, redirect.bytes]);
+      expect(request?.numbers).to.deep.equal([redirect.protocol, 0, 0]);
     }
   });
 

@@ -22,6 +22,7 @@ const sample: Registration = {
   networks: [front, { id: 'ba'.repeat(32), name: 'back', addresses: ['10.0.0.7'], names: ['web'] }],
   upstream: [{ address: '127.0.0.53' }, { address: 'fe80::1', port: 5353, scope: 2 }],
   forward: true,
+  port: 61_053,
 };
 
 describe('A registration of names', () => {
@@ -47,14 +48,14 @@ describe('A registration of names', () => {
       { pid: 12_345, startTime: 2n ** 33n + 1n },
     );
     expect(bytes.toString('hex', 8)).to.equal(
-      '0400' + '026162' + '39300000' + '0100000002000000' + '0000',
+      '04003500' + '026162' + '39300000' + '0100000002000000' + '0000',
     );
   });
 
   it('An end has the id alone', () => {
     const bytes = encodeEnd('abc');
-    expect(bytes.toString('latin1', 10)).to.equal('\x03abc');
-    expect(bytes.readUInt32LE(0)).to.equal(14);
+    expect(bytes.toString('latin1', 12)).to.equal('\x03abc');
+    expect(bytes.readUInt32LE(0)).to.equal(16);
     expect(bytes[8]).to.equal(3);
   });
 
@@ -103,6 +104,7 @@ describe('A registration of names', () => {
     ],
     'too many servers': [{ ...sample, upstream: Array(9).fill({ address: '10.0.0.1' }) }, /dns: 9/],
     'a server by its name': [{ ...sample, upstream: [{ address: 'localhost' }] }, /dns/],
+    'no port to listen on': [{ ...sample, port: 0 }, /dns/],
     'port 0': [{ ...sample, upstream: [{ address: '10.0.0.1', port: 0 }] }, /dns/],
   })) {
     it(`Refused: ${what}`, () => {
