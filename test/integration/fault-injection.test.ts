@@ -130,6 +130,28 @@ root.describe('fault injection', function () {
       }
     }
 
+    for (const action of ['fail', 'kill-init'] as const) {
+      it(`${action} at each step of a start that joins another container leaves nothing, and the other one runs on`, async () => {
+        const task: EachStepTask = {
+          ...where(`${action}-joining`),
+          start: 'plain',
+          action,
+          joins: true,
+          from: action === 'fail' ? 1 : 2,
+        };
+        const child = await harness('each-step', task, 'own');
+        const { steps, taken, complaints } = await child.next<EachStepReport>();
+        await child.gone();
+        count(taken, steps.length);
+        expect(steps.map(({ op }) => op)).to.include.members([
+          'process.open',
+          'tree.join',
+          'ns.join',
+        ]);
+        expect(complaints, complaints.join('\n')).to.have.length(0);
+      });
+    }
+
     it('The starts cover every step that there is', async () => {
       const seen = new Set<string>();
       for (const start of startNames) {

@@ -12,6 +12,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
+import { hostname } from 'node:os';
 import { promisify } from 'node:util';
 import { join, relative } from 'node:path';
 import { once } from 'node:events';
@@ -293,6 +294,18 @@ root.describe('rootless containers', function () {
       const write = 'echo 1 >/sys/class/net/lo/mtu || touch /sys/fs/cgroup/x';
       expect((await user.caisson(['exec', id, 'sh', '-c', write])).code).to.not.equal(0);
       await user.ok(['rm', '-f', id]);
+    });
+
+    it('A container shares the IPC and UTS namespaces of the host where asked', async () => {
+      const { id, pid } = await started('--ipc', 'host', '--uts', 'host', 'host', ...SLEEP);
+      const [there, here] = await Promise.all([namespacesOf(pid), namespacesOf('self')]);
+      for (const kind of ['ipc', 'uts', 'pid', 'net'])
+        expect(there[kind] === here[kind], kind).to.equal(kind === 'ipc' || kind === 'uts');
+      const { stdout } = await user.caisson(['exec', id, 'sh', '-c', 'hostname; ls -d /dev/shm/.']);
+      expect(stdout.split('\n')[0]).to.equal(hostname());
+      await user.ok(['rm', '-f', id]);
+      const said = await user.fails(['run', '--rm', '--network', 'container:x', 'host', 'true']);
+      expect(said).to.include('not supported for rootless containers');
     });
 
     it('A container has the cgroups that were delegated to its user', async function () {

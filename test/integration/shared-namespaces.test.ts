@@ -342,6 +342,29 @@ describe('shared namespaces', () => {
     );
 
     root.it(
+      'A restart by the policy joins the other container as long as it runs, and fails when it has ended',
+      async () => {
+        const other = await serve();
+        const container = await containers.start('sleep 0.3; exit 1', {
+          ...join(other, 'network', 'ipc'),
+          restart: 'always',
+        });
+        await eventually(async () =>
+          expect((await container.inspect()).state.restartCount).to.be.above(1),
+        );
+        await other.kill();
+        await other.wait();
+        const { state } = await eventually(async () => {
+          const found = await container.inspect();
+          expect(found.status).to.equal('exited');
+          return found;
+        });
+        expect(state.error).to.match(/pidfd_open/);
+        await containers.expectQuiet(container);
+      },
+    );
+
+    root.it(
       'Containers with the users of the host join each other, and a privileged one joins any',
       async () => {
         const other = await serve({ userns: 'host' });

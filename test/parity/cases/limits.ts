@@ -307,23 +307,19 @@ export const NOT_YET: Section = {
     },
     {
       name: '--pid host',
-      steps: ['docker create --name $c --pid host $image true'],
-      verdict: missing('--pid'),
+      steps: ['docker create --name $c --pid host $image true', inspect('PidMode')],
     },
     {
       name: '--ipc host',
-      steps: ['docker create --name $c --ipc host $image true'],
-      verdict: missing('--ipc'),
+      steps: ['docker create --name $c --ipc host $image true', inspect('IpcMode')],
     },
     {
       name: '--uts host',
-      steps: ['docker create --name $c --uts host $image true'],
-      verdict: missing('--uts'),
+      steps: ['docker create --name $c --uts host $image true', inspect('UTSMode')],
     },
     {
       name: '--cgroupns host',
-      steps: ['docker create --name $c --cgroupns host $image true'],
-      verdict: missing('--cgroupns'),
+      steps: ['docker create --name $c --cgroupns host $image true', inspect('CgroupnsMode')],
     },
     {
       name: '--cgroup-parent',
