@@ -556,7 +556,7 @@ describe('log reader', () => {
             expect(plain(reading.entries)).to.deep.equal(plain([...first, ...later]));
           },
         ),
-        { numRuns: 60 },
+        { numRuns: sampleSize(60) },
       );
     });
   });
