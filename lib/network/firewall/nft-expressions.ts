@@ -142,12 +142,11 @@ export function interfaceName(name: string): Buffer {
   return bytes;
 }
 
-/** @param name ends with `*`: of all interfaces whose names begin so. */
 export function isInterface(field: 'iifname' | 'oifname', name: string): RulePart {
-  const prefix = name.endsWith('*') ? Buffer.from(name.slice(0, -1)) : undefined;
   return {
     text: `${field} "${name}"`,
-    expressions: [FIELD[field].load(FIRST), compare(prefix ?? interfaceName(name))],
+    // As much as the name and its NUL byte: iptables(8) reads such a rule, too.
+    expressions: [FIELD[field].load(FIRST), compare(text(name))],
   };
 }
 
@@ -282,6 +281,11 @@ export function translateDestination(
 /** The source becomes the address of the interface that the packet leaves by. */
 export function masquerade(): RulePart {
   return { text: 'masquerade', expressions: [expression('masq')] };
+}
+
+/** Counts packets and bytes, as iptables(8) has it in each rule. */
+export function counter(): RulePart {
+  return { text: 'counter', expressions: [expression('counter')] };
 }
 
 export function verdict(word: keyof typeof NF): RulePart {

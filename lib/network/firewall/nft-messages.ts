@@ -6,6 +6,7 @@ import {
   attribute,
   be16,
   be32,
+  be64,
   type EncodedRequest,
   encodeRequest,
   nested,
@@ -22,7 +23,6 @@ const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
 const NFT_MSG = {
   newTable: 0,
-  getTable: 1,
   delTable: 2,
   newChain: 3,
   getChain: 4,
@@ -31,10 +31,11 @@ const NFT_MSG = {
   delRule: 8,
   newSet: 9,
   newElement: 12,
+  getElement: 13,
   delElement: 14,
 } as const;
 
-const NFTA = {
+export const NFTA = {
   tableName: 1,
   chain: { table: 1, name: 3, hook: 4, policy: 5, type: 7 },
   hook: { number: 1, priority: 2 },
@@ -57,13 +58,15 @@ const NFTA = {
 } as const;
 const NFT_SET_MAP = 8;
 /** libnftnl, include/libnftnl/udata.h: the types of user data, which nft(8) reads. */
-const UDATA = { ruleComment: 0, setKeyByteOrder: 0 } as const;
+export const UDATA = { ruleComment: 0, setKeyByteOrder: 0 } as const;
+/** A type that nft(8) passes over. */
+export const UDATA_VERSION = 200;
 const HOST_ENDIAN = 1;
 
 /** linux/netfilter.h: NFPROTO_*. */
-const NFPROTO = { inet: 1, ip: 2, ip6: 10 } as const;
+export const NFPROTO = { inet: 1, ip: 2, ip6: 10 } as const;
 /** linux/netfilter.h: NF_INET_*. */
-const HOOK = { prerouting: 0, forward: 2, output: 3, postrouting: 4 } as const;
+export const HOOK = { prerouting: 0, forward: 2, output: 3, postrouting: 4 } as const;
 
 export interface Table {
   readonly family: keyof typeof NFPROTO;
@@ -293,13 +296,15 @@ export interface Rule {
   readonly parts: readonly RulePart[];
   /** Before all rules of the chain. */
   readonly first?: boolean;
-  /** nft(8) and iptables(8) show it. ASCII, at most 128 characters. */
+  /** nft(8) shows it. ASCII, at most 128 characters. */
   readonly comment?: string;
+  /** Of the rules that it is one of; nft(8) does not show it. */
+  readonly version?: Uint8Array;
 }
 
 export function addRule(
   table: Table,
-  { chain, parts, first = false, comment }: Rule,
+  { chain, parts, first = false, comment, version }: Rule,
 ): NetlinkMessage {
   const words = parts.map((part) => part.text).filter((part) => part !== '');
   if (comment !== undefined) words.push(`comment "${comment}"`);
@@ -314,14 +319,64 @@ export function addRule(
       NFTA.rule.expressions,
       ...parts.flatMap((part) => part.expressions.map((bytes) => nested(NFTA.listElement, bytes))),
     ),
-    ...(comment === undefined
+    ...(comment === undefined && version === undefined
       ? []
-      : [attribute(NFTA.rule.userdata, userdata(UDATA.ruleComment, text(comment)))]),
+      : [
+          attribute(
+            NFTA.rule.userdata,
+            ...(comment === undefined ? [] : [userdata(UDATA.ruleComment, text(comment))]),
+            ...(version === undefined ? [] : [userdata(UDATA_VERSION, version)]),
+          ),
+        ]),
   );
 }
 
 function userdata(type: number, value: Uint8Array): Buffer {
   return Buffer.concat([Buffer.of(type, value.length), value]);
+}
+
+/** @throws at the kernel ENOENT */
+export function deleteRule(table: Table, chain: string, handle: bigint): NetlinkMessage {
+  return nftables(
+    NFT_MSG.delRule,
+    table.family,
+    0,
+    `delete rule ${named(table)} ${chain} handle ${handle}`,
+    attribute(NFTA.rule.table, text(table.name)),
+    attribute(NFTA.rule.chain, text(chain)),
+    attribute(NFTA.rule.handle, be64(handle)),
+  );
+}
+
+/** For a dump: all chains of all tables. */
+export const GET_CHAINS: NetlinkMessage = {
+  type: (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG.getChain,
+  body: Buffer.alloc(4),
+  text: 'list chains',
+};
+
+/** For a dump: the rules of a chain, or of the whole table. None if there is no such table. */
+export function getRules(table: Table, chain?: string): NetlinkMessage {
+  return nftables(
+    NFT_MSG.getRule,
+    table.family,
+    0,
+    `list ${chain === undefined ? 'table' : 'chain'} ${named(table)}${chain === undefined ? '' : ` ${chain}`}`,
+    attribute(NFTA.rule.table, text(table.name)),
+    ...(chain === undefined ? [] : [attribute(NFTA.rule.chain, text(chain))]),
+  );
+}
+
+/** For a dump. @throws at the kernel ENOENT */
+export function getElements(table: Table, set: string): NetlinkMessage {
+  return nftables(
+    NFT_MSG.getElement,
+    table.family,
+    0,
+    `list set ${named(table)} ${set}`,
+    attribute(NFTA.elements.table, text(table.name)),
+    attribute(NFTA.elements.set, text(set)),
+  );
 }
 
 /** All rules of all chains of the table, which stay. */

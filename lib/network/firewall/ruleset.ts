@@ -2,7 +2,9 @@
  * The firewall of container networks: one table, `inet caisson`, whose rules never change. Networks and published ports are
  * elements of its sets. docs/networks.md says what each rule is for.
  */
+import { createHash } from 'node:crypto';
 import type { EncodedRequest, NetlinkMessage } from '../netlink/message.js';
+import type { ListedRule } from './nft-listing.js';
 import {
   destinationAddress,
   FIELD,
@@ -133,6 +135,17 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
   ],
 };
 
+const RULE_LIST = CHAINS.flatMap(({ name }) =>
+  RULES[name].map((parts) => ({ chain: name, parts })),
+);
+
+/** All rules have it, so that others, and missing ones, can be told from them. */
+const VERSION = createHash('sha256')
+  .update(JSON.stringify([SET, CHAINS]))
+  .update(RULE_LIST.map((rule) => addRule(TABLE, rule).text).join())
+  .digest()
+  .subarray(0, 8);
+
 /** The table, if it is missing, and the rules of this version instead of those that it has; its elements stay. */
 export function tableMessages(): NetlinkMessage[] {
   return [
@@ -140,13 +153,18 @@ export function tableMessages(): NetlinkMessage[] {
     ...Object.values(SET).map((set, at) => addSet(TABLE, set, at + 1)),
     ...CHAINS.map((chain) => addChain(TABLE, chain)),
     flushRules(TABLE),
-    ...CHAINS.flatMap(({ name }) =>
-      RULES[name].map((parts) => addRule(TABLE, { chain: name, parts })),
-    ),
+    ...RULE_LIST.map((rule) => addRule(TABLE, { ...rule, version: VERSION })),
   ];
 }
 
 /** `tableMessages` at once: any process may send it, at any time, and all packets meet a whole table. */
 export function tableRequest(): EncodedRequest {
   return batch(tableMessages());
+}
+
+/** Whether these are the rules of the table, all and no others. */
+export function areCurrent(rules: readonly ListedRule[]): boolean {
+  return (
+    rules.length === RULE_LIST.length && rules.every(({ version }) => version?.equals(VERSION))
+  );
 }

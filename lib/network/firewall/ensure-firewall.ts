@@ -1,0 +1,90 @@
+/** The firewall of a network, and all of the host that its packets pass. */
+import { CaissonError } from '../../base/errors.js';
+import type { NetlinkMessage } from '../netlink/message.js';
+import { type NetlinkOptions, requestNetlink } from '../netlink/request.js';
+import { type FirewallNetwork, networkMessages, removeNetworkRequest } from './elements.js';
+import type { FirewallWarning } from './firewall-warning.js';
+import { notForwarded, switchForwardingOn } from './forwarding.js';
+import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
+import { listKeys, listRules } from './nft-listing.js';
+import { addElements, batch } from './nft-messages.js';
+import { leaveOtherFirewalls, passOtherFirewalls } from './other-firewalls.js';
+import { areCurrent, SET, TABLE, tableMessages } from './ruleset.js';
+
+export interface ForwardedNetwork extends FirewallNetwork {
+  /** Those that it has subnets of. */
+  readonly families: readonly IpFamily[];
+}
+
+/**
+ * Makes what is missing: the table, the network in it, forwarding by the kernel, a place in the firewalls of others. It may be
+ * called for each start, and by several processes at once.
+ *
+ * @returns why packets of its containers may not be forwarded nevertheless
+ * @throws ERR_NETWORK_FAILED
+ */
+export async function ensureFirewall(
+  network: ForwardedNetwork,
+  options: NetlinkOptions = {},
+): Promise<FirewallWarning[]> {
+  const off = network.internal ? [] : await notForwarded(network.families);
+  const messages = [...(await missingOf(network, options)), ...closing(off)];
+  // Before the switch: other networks of the host stay closed to each other.
+  if (messages.length > 0) await requestNetlink(batch(messages), options);
+  if (network.internal) return [];
+  const [failed, others] = await Promise.all([
+    switchForwardingOn(off),
+    passOtherFirewalls(network, options),
+  ]);
+  return [...failed.map(({ family, command }) => notSwitched(family, command)), ...others];
+}
+
+async function missingOf(
+  network: FirewallNetwork,
+  options: NetlinkOptions,
+): Promise<NetlinkMessage[]> {
+  const [rules, bridges] = await Promise.all([
+    listRules(options, TABLE),
+    listKeys(options, TABLE, SET.networks.name),
+  ]);
+  const key = interfaceName(network.bridge);
+  return [
+    ...(areCurrent(rules) ? [] : tableMessages()),
+    ...(bridges.some((each) => each.equals(key)) ? [] : networkMessages(network)),
+  ];
+}
+
+/** The host becomes no router between its other networks, as with Docker. */
+function closing(families: readonly IpFamily[]): NetlinkMessage[] {
+  const elements = families.map((family) => ({ key: familyKey(family), text: family }));
+  return addElements(TABLE, SET.closed.name, elements);
+}
+
+function notSwitched(family: IpFamily, command: string): FirewallWarning {
+  const name = family === 'ipv4' ? 'IPv4' : 'IPv6';
+  return {
+    message: `packets of containers are not forwarded: forwarding of ${name} is off, and cannot be switched on`,
+    hint: `as root of the machine: ${command}`,
+  };
+}
+
+/** The counterpart, for a network that is removed. @throws ERR_NETWORK_FAILED */
+export async function removeFromFirewall(
+  bridge: string,
+  options: NetlinkOptions = {},
+): Promise<void> {
+  try {
+    await requestNetlink(removeNetworkRequest(bridge), options);
+    await leaveOtherFirewalls(bridge, options);
+  } catch (error) {
+    // No table, or no nf_tables.
+    if (error instanceof CaissonError && NOTHING_THERE.has(error.errno)) return;
+    throw error;
+  }
+}
+
+const NOTHING_THERE: ReadonlySet<string | undefined> = new Set([
+  'ENOENT',
+  'EPROTONOSUPPORT',
+  'EOPNOTSUPP',
+]);

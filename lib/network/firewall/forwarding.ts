@@ -1,0 +1,63 @@
+/** Whether this machine forwards packets, which container networks need. */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { isErrno } from '../../base/errno.js';
+import type { IpFamily } from './nft-expressions.js';
+
+const ROOT = '/proc/sys';
+const SWITCHES = {
+  ipv4: 'net/ipv4/ip_forward',
+  ipv6: 'net/ipv6/conf/all/forwarding',
+} as const satisfies Record<IpFamily, string>;
+
+/** Families that the machine does not forward. One that the kernel does not have is none of them. */
+export async function notForwarded(families: readonly IpFamily[]): Promise<IpFamily[]> {
+  const values = await Promise.all(families.map((family) => read(SWITCHES[family])));
+  return families.filter((_, at) => values[at] === '0');
+}
+
+/** What could not be switched on, and the command that does it. */
+export interface NotSwitched {
+  readonly family: IpFamily;
+  readonly command: string;
+}
+
+/** @returns those that could not be: `/proc/sys` is read-only in most containers */
+export async function switchForwardingOn(families: readonly IpFamily[]): Promise<NotSwitched[]> {
+  const failed: NotSwitched[] = [];
+  for (const family of families) {
+    const key = SWITCHES[family];
+    if (family === 'ipv6') await keepRouterAdvertisements();
+    if (!(await write(key, '1')))
+      failed.push({ family, command: `sysctl -w ${key.replaceAll('/', '.')}=1` });
+  }
+  return failed;
+}
+
+/**
+ * A machine that forwards IPv6 no longer takes its own routes from advertisements, unless the interface says so (`accept_ra` 2,
+ * ip-sysctl.rst of the kernel): without this it would lose its default route.
+ */
+async function keepRouterAdvertisements(): Promise<void> {
+  const interfaces = await readdir(`${ROOT}/net/ipv6/conf`).catch(() => []);
+  for (const name of interfaces) {
+    const key = `net/ipv6/conf/${name}/accept_ra`;
+    if (name !== 'all' && (await read(key)) === '1') await write(key, '2');
+  }
+}
+
+async function read(key: string): Promise<string | undefined> {
+  return readFile(`${ROOT}/${key}`, 'utf8').then(
+    (text) => text.trim(),
+    () => undefined,
+  );
+}
+
+async function write(key: string, value: string): Promise<boolean> {
+  try {
+    await writeFile(`${ROOT}/${key}`, value);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EROFS', 'EACCES', 'EPERM')) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,127 @@
+/** What nf_tables has, of dumps. */
+import { CaissonError } from '../../base/errors.js';
+import { decodeAttributes, type DecodedMessage, NETLINK } from '../netlink/message.js';
+import { dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
+import {
+  GET_CHAINS,
+  getElements,
+  getRules,
+  HOOK,
+  NFPROTO,
+  NFTA,
+  type Table,
+  UDATA,
+  UDATA_VERSION,
+} from './nft-messages.js';
+
+export interface ListedChain {
+  /** Undefined of families that are not forwarded, such as `bridge`. */
+  readonly family: Table['family'] | undefined;
+  readonly table: string;
+  readonly name: string;
+  /** Whether packets come here that are forwarded. */
+  readonly forwards: boolean;
+  /** Whether packets that no rule speaks of are dropped. */
+  readonly drops: boolean;
+}
+
+export interface ListedRule {
+  readonly handle: bigint;
+  readonly comment: string | undefined;
+  /** As `addRule` was given it. */
+  readonly version: Buffer | undefined;
+}
+
+const ATTRIBUTES = 4;
+const NF_DROP = 0;
+
+/** Of all tables. */
+export async function listChains(options: NetlinkOptions): Promise<ListedChain[]> {
+  return (await dumpNetlink(NETLINK.netfilter, GET_CHAINS, options)).map(({ body }) => {
+    const attributes = decodeAttributes(body.subarray(ATTRIBUTES));
+    const hook = attributes.get(NFTA.chain.hook);
+    const number = hook && decodeAttributes(hook).get(NFTA.hook.number)?.readUInt32BE(0);
+    return {
+      family: FAMILIES.find((family) => NFPROTO[family] === body[0]),
+      table: textOf(attributes.get(NFTA.chain.table)),
+      name: textOf(attributes.get(NFTA.chain.name)),
+      forwards: number === HOOK.forward,
+      drops: attributes.get(NFTA.chain.policy)?.readUInt32BE(0) === NF_DROP,
+    };
+  });
+}
+
+const FAMILIES = Object.keys(NFPROTO) as readonly Table['family'][];
+
+/** None if there is no such table or chain. */
+export async function listRules(
+  options: NetlinkOptions,
+  table: Table,
+  chain?: string,
+): Promise<ListedRule[]> {
+  return (await dumpIfThere(options, getRules(table, chain))).map(({ body }) => {
+    const attributes = decodeAttributes(body.subarray(ATTRIBUTES));
+    const userdata = decodeUserdata(attributes.get(NFTA.rule.userdata) ?? Buffer.alloc(0));
+    const comment = userdata.get(UDATA.ruleComment);
+    return {
+      handle: attributes.get(NFTA.rule.handle)?.readBigUInt64BE(0) ?? 0n,
+      comment: comment && textOf(comment),
+      version: userdata.get(UDATA_VERSION),
+    };
+  });
+}
+
+/** The keys of a set. None if there is no such set. */
+export async function listKeys(
+  options: NetlinkOptions,
+  table: Table,
+  set: string,
+): Promise<Buffer[]> {
+  return (await dumpIfThere(options, getElements(table, set))).flatMap(({ body }) => {
+    const list = decodeAttributes(body.subarray(ATTRIBUTES)).get(NFTA.elements.list);
+    return attributesOf(list ?? Buffer.alloc(0)).flatMap((element) => {
+      const key = decodeAttributes(element).get(NFTA.element.key);
+      return (key && decodeAttributes(key).get(NFTA.dataValue)) ?? [];
+    });
+  });
+}
+
+async function dumpIfThere(
+  options: NetlinkOptions,
+  message: Parameters<typeof dumpNetlink>[1],
+): Promise<DecodedMessage[]> {
+  try {
+    return await dumpNetlink(NETLINK.netfilter, message, options);
+  } catch (error) {
+    if (error instanceof CaissonError && error.errno === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Of attributes that are all of one type. */
+function attributesOf(bytes: Buffer): Buffer[] {
+  const found: Buffer[] = [];
+  for (let at = 0; at + ATTRIBUTES <= bytes.length;) {
+    const size = bytes.readUInt16LE(at);
+    if (size < ATTRIBUTES || at + size > bytes.length) break;
+    found.push(bytes.subarray(at + ATTRIBUTES, at + size));
+    at += (size + 3) & ~3;
+  }
+  return found;
+}
+
+/** By type: one byte each for the type and the length. */
+function decodeUserdata(bytes: Buffer): Map<number, Buffer> {
+  const found = new Map<number, Buffer>();
+  for (let at = 0; at + 2 <= bytes.length;) {
+    const end = at + 2 + (bytes[at + 1] ?? 0);
+    if (end > bytes.length) break;
+    found.set(bytes[at] ?? 0, bytes.subarray(at + 2, end));
+    at = end;
+  }
+  return found;
+}
+
+function textOf(bytes: Buffer | undefined): string {
+  return bytes?.toString('latin1').replace(/\0.*$/s, '') ?? '';
+}
