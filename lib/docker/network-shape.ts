@@ -113,13 +113,18 @@ function ipamConfig({ subnet, ipRange, gateway, auxAddresses }: Subnet): object 
 
 function endpointShape(
   network: string,
-  { containerId, name, ipv4, ipv6 }: NetworkEndpoint,
+  { containerId, name, ipv4, ipv6, mac = '' }: NetworkEndpoint,
 ): object {
   return markStruct('EndpointResource', {
     Name: name ?? '',
-    EndpointID: createHash('sha256').update(`${network}\0${containerId}`).digest('hex'),
-    MacAddress: '',
+    EndpointID: endpointId(network, containerId),
+    MacAddress: mac,
     IPv4Address: ipv4 ?? '',
     IPv6Address: ipv6 ?? '',
   });
+}
+
+/** Docker has a random one for each connection; here it is the same each time. */
+export function endpointId(network: string, containerId: string): string {
+  return createHash('sha256').update(`${network}\0${containerId}`).digest('hex');
 }

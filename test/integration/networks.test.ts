@@ -99,7 +99,7 @@ rights.describe('Networks of an engine', () => {
     const container = await detached.start('exec sleep 1000', { name: 'box' });
     const address = await claimFor(web, container.id);
     expect((await networks.inspect('web')).containers).to.deep.equal([
-      { containerId: container.id, name: 'box', ipv4: `${address}/24` },
+      { containerId: container.id, name: 'box', ipv4: `${address}/24`, mac: '02:42:0a:d5:00:02' },
     ]);
     expect(await names('dangling=true')).to.deep.equal(['unused']);
     const error = await rejectionOf(networks.remove('web'));

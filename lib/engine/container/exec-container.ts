@@ -6,7 +6,8 @@ import type { Execution } from '../start/execution.js';
 import { recordEvent } from '../store/container-events.js';
 import { imageOf } from '../store/image-of.js';
 import type { ContainerContext } from './container-context.js';
-import { inspectContainer, readableConfig } from './inspect-container.js';
+import { readableConfig } from '../store/store.js';
+import { inspectContainer } from './inspect-container.js';
 import { checkAllowed } from './transitions.js';
 
 export function execInContainer(

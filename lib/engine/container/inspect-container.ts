@@ -91,15 +91,6 @@ export function storedContainer(
   return { config, ...found };
 }
 
-/** Undefined when it has been removed, or its configuration cannot be read. */
-export function readableConfig(store: Store, id: string): StoredConfig | undefined {
-  try {
-    return store.config(id);
-  } catch {
-    return undefined; // the next command that needs it reports the damage
-  }
-}
-
 export function isNoSuchContainer(error: unknown): boolean {
   return error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER';
 }

@@ -6,16 +6,21 @@ import { isAlive } from '../../host/owner.js';
 import { isLocked } from '../../host/locks.js';
 import type { ClaimContext, ContainerLookup } from '../../network/bridge/addresses.js';
 import { NetworkStore } from '../../network/bridge/network-store.js';
-import { isActive, type Store } from '../store/store.js';
+import { isActive, readableConfig, type Store } from '../store/store.js';
 
-export function claimContext(store: Store): ClaimContext {
-  return { networks: new NetworkStore(store.paths), containers: containerLookup(store) };
+export interface NetworksContext extends ClaimContext {
+  /** Of the containers. */
+  readonly store: Store;
+}
+
+export function claimContext(store: Store): NetworksContext {
+  return { store, networks: new NetworkStore(store.paths), containers: containerLookup(store) };
 }
 
 export function containerLookup(store: Store): ContainerLookup {
   return {
     isLive: (id) => isLive(store, id),
-    nameOf: (id) => nameOf(store, id),
+    nameOf: (id) => readableConfig(store, id)?.name,
   };
 }
 
@@ -41,13 +46,5 @@ async function ownerOf(store: Store, id: string): Promise<string | undefined> {
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
-  }
-}
-
-function nameOf(store: Store, id: string): string | undefined {
-  try {
-    return store.config(id)?.name;
-  } catch {
-    return undefined; // damaged: the next command that needs it reports that
   }
 }

@@ -3,23 +3,19 @@ import { CaissonError, type ErrorCode } from '../../base/errors.js';
 import { type ClaimContext, dropStaleClaims } from '../../network/bridge/addresses.js';
 import { removeNetwork } from '../../network/bridge/remove-network.js';
 import { isStored, type StoredNetwork } from '../../network/bridge/stored-network.js';
-import type { Store } from '../store/store.js';
 import { matchesPrune, parsePruneFilters } from '../views/prune-filters.js';
+import type { NetworksContext } from './container-lookup.js';
 import { recordNetworkEvent } from './network-events.js';
 import { isPredefined } from './network-info.js';
 import { tearDownNetwork } from './tear-down-network.js';
 
 /** @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_NETWORK_IN_USE */
-export async function deleteNetwork(
-  store: Store,
-  context: ClaimContext,
-  reference: string,
-): Promise<void> {
+export async function deleteNetwork(context: NetworksContext, reference: string): Promise<void> {
   const network = context.networks.find(reference);
   if (isPredefined(network) || !isStored(network))
     throw new CaissonError('ERR_INVALID_OPTION', `${network.name} is a pre-defined network and cannot be removed`, { stage: 'config', path: 'name' }); // prettier-ignore
   await removeNetwork(context, network, tearDownNetwork);
-  recordNetworkEvent(store.paths.runRoot, network, 'destroy');
+  recordNetworkEvent(context.store.paths.runRoot, network, 'destroy');
 }
 
 const SKIPPED: ReadonlySet<ErrorCode> = new Set(['ERR_NETWORK_IN_USE', 'ERR_NO_SUCH_NETWORK']);
@@ -27,17 +23,15 @@ const SKIPPED: ReadonlySet<ErrorCode> = new Set(['ERR_NETWORK_IN_USE', 'ERR_NO_S
 /** Removes what killed processes have left behind: stale claims of addresses, and networks that were not completed. */
 export async function freeAddresses(context: ClaimContext): Promise<void> {
   const { networks } = context;
-  const stored = networks.stored();
-  if (stored.length === 0) return;
+  if (networks.isEmpty()) return;
   await networks.locked(async () => {
     await networks.deleteUnfinished();
-    for (const { id } of stored) await dropStaleClaims(context, id);
+    for (const { id } of networks.stored()) await dropStaleClaims(context, id);
   });
 }
 
 export async function pruneNetworks(
-  store: Store,
-  context: ClaimContext,
+  context: NetworksContext,
   filters: readonly string[],
 ): Promise<StoredNetwork[]> {
   const wanted = parsePruneFilters(filters, new Date());
@@ -51,7 +45,7 @@ export async function pruneNetworks(
       if (!(error instanceof CaissonError && SKIPPED.has(error.code))) throw error;
       continue;
     }
-    recordNetworkEvent(store.paths.runRoot, network, 'destroy');
+    recordNetworkEvent(context.store.paths.runRoot, network, 'destroy');
     removed.push(network);
   }
   return removed;

@@ -1,7 +1,10 @@
 /** The containers of a network. */
-import { claimsOf, type ClaimContext, isHeld } from '../../network/bridge/addresses.js';
+import { claimsOf, isHeld } from '../../network/bridge/addresses.js';
 import { parseBlock, readAddress } from '../../network/bridge/cidr.js';
+import { macOf } from '../../network/bridge/endpoint.js';
 import type { StoredNetwork } from '../../network/bridge/stored-network.js';
+import { readableConfig } from '../store/store.js';
+import type { NetworksContext } from './container-lookup.js';
 
 export interface NetworkEndpoint {
   /** Long id. */
@@ -11,11 +14,13 @@ export interface NetworkEndpoint {
   /** With the length of the subnet's prefix: `172.17.0.2/16`. */
   readonly ipv4?: string | undefined;
   readonly ipv6?: string | undefined;
+  /** Of its interface: lower case, with colons. Undefined for the container of a run. */
+  readonly mac?: string | undefined;
 }
 
 /** By their claims of addresses. Those of containers that do not run any more are left out. */
 export async function findEndpoints(
-  context: ClaimContext,
+  context: NetworksContext,
   network: StoredNetwork,
 ): Promise<NetworkEndpoint[]> {
   const found = new Map<string, NetworkEndpoint>();
@@ -27,12 +32,21 @@ export async function findEndpoints(
     const subnet = isIPv4 ? network.ipv4 : network.ipv6;
     if (subnet === undefined) continue;
     const text = `${address}/${parseBlock('subnet', subnet.subnet).prefix}`;
+    const mac = isIPv4 ? macAddress(context, containerId, address) : undefined;
     found.set(containerId, {
       containerId,
       ...(name === undefined ? {} : { name }),
       ...found.get(containerId),
       ...(isIPv4 ? { ipv4: text } : { ipv6: text }),
+      ...(mac === undefined ? {} : { mac }),
     });
   }
   return [...found.values()];
+}
+
+/** That which it was created with, or that which follows from its address. */
+function macAddress({ store }: NetworksContext, containerId: string, ipv4: string) {
+  const config = readableConfig(store, containerId);
+  if (config === undefined) return undefined;
+  return config.options.macAddress?.toLowerCase().replaceAll('-', ':') ?? macOf(ipv4);
 }

@@ -1,6 +1,6 @@
 /** What `Networks.list` and `Networks.inspect` report. */
-import type { ClaimContext } from '../../network/bridge/addresses.js';
 import { type AnyNetwork, isStored, type Subnet } from '../../network/bridge/stored-network.js';
+import type { NetworksContext } from './container-lookup.js';
 import { findEndpoints, type NetworkEndpoint } from './endpoints.js';
 
 export interface NetworkInfo {
@@ -25,7 +25,7 @@ export interface NetworkInfo {
 }
 
 export async function networkInfo(
-  context: ClaimContext,
+  context: NetworksContext,
   network: AnyNetwork,
 ): Promise<NetworkInfo> {
   const { id, name, driver } = network;

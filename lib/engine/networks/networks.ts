@@ -77,7 +77,7 @@ export class Networks {
    */
   async remove(reference: string): Promise<void> {
     const { deleteNetwork } = await import('./delete-networks.js');
-    await deleteNetwork(this.#store, await this.#context(), reference);
+    await deleteNetwork(await this.#context(), reference);
   }
 
   /**
@@ -91,7 +91,7 @@ export class Networks {
     const { pruneNetworks } = await import('./delete-networks.js');
     const { networkInfo } = await import('./network-info.js');
     const context = await this.#context();
-    const removed = await pruneNetworks(this.#store, context, filters);
+    const removed = await pruneNetworks(context, filters);
     return Promise.all(removed.map((network) => networkInfo(context, network)));
   }
 

@@ -268,6 +268,15 @@ export class Store {
   }
 }
 
+/** Undefined when it has been removed, or its configuration cannot be read. */
+export function readableConfig(store: Store, id: string): StoredConfig | undefined {
+  try {
+    return store.config(id);
+  } catch {
+    return undefined; // the next command that needs it reports the damage
+  }
+}
+
 /** Whether a state is true: an active container has a supervisor. */
 export function isSettled(store: Store, { state, damaged }: ReturnType<Store['state']>): boolean {
   if (damaged || state.status === 'removing') return false;

@@ -82,6 +82,11 @@ export class NetworkStore {
     });
   }
 
+  /** Whether there is nothing on the disk, not even a network that was not completed. */
+  isEmpty(): boolean {
+    return this.ids().length === 0;
+  }
+
   private ids(): string[] {
     try {
       return readdirSync(this.directory).filter(isLongId);

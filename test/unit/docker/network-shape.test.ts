@@ -16,7 +16,13 @@ const NETWORK: NetworkInfo = {
   labels: { tier: 'front', 'com.example.some-name': 'x' },
   options: { 'com.docker.network.driver.mtu': '1400' },
   containers: [
-    { containerId: 'cd'.repeat(32), name: 'box', ipv4: '10.1.4.2/16', ipv6: 'fd00::2/64' },
+    {
+      containerId: 'cd'.repeat(32),
+      name: 'box',
+      ipv4: '10.1.4.2/16',
+      ipv6: 'fd00::2/64',
+      mac: '02:42:0a:01:04:02',
+    },
   ],
 };
 
@@ -62,7 +68,7 @@ describe('network inspect', () => {
         ['cd'.repeat(32)]: {
           Name: 'box',
           EndpointID: '',
-          MacAddress: '',
+          MacAddress: '02:42:0a:01:04:02',
           IPv4Address: '10.1.4.2/16',
           IPv6Address: 'fd00::2/64',
         },
