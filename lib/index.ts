@@ -8,6 +8,7 @@ export type {
   BindPropagation,
   DeviceRate,
   IsolationOptions,
+  JoinedContainer,
   MountOption,
   MountOptions,
   Network,
