@@ -142,6 +142,8 @@ Status Broker::change(const Registration& registration, const Client& client) {
     remove(slot);
     return {};
   }
+  // The sockets stay as they are.
+  if (registered_[slot].port != registration.port) return failure(-EINVAL, "resolver");
   if (Status saved =
           directory_.save(registration.id, registered_[slot].process, client.bytes, client.size);
       !saved.ok())

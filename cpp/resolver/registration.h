@@ -24,7 +24,7 @@ constexpr size_t kMaxNetworks = 32;
 
 enum class RegistrationKind : uint8_t {
   kRegister = 1,  // comes with the container's pidfd; replaces what there was
-  kUpdate = 2,    // of one that is registered
+  kUpdate = 2,    // of one that is registered, with the same port
   kEnd = 3,
   // As kRegister, of a process by its pid and start time (steps/start_time.h): a client in
   // JavaScript has no pidfd to send.

@@ -4,6 +4,8 @@
  * listen on the host's loopback interface.
  */
 import { readFileSync, readlinkSync, readdirSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { NAMESPACE_FLAGS } from '../../lib/oci/namespaces.js';
 import {
@@ -206,6 +208,7 @@ root.describe('the resolver', function () {
       const cases: [Uint8Array, string][] = [
         [encodeRegistration(registration), 'EBADF'],
         [encodeRegistration(registration, 'update'), 'ENOENT'],
+        [encodeRegistration({ ...webIs, port: 54 }, 'update'), 'EINVAL'],
         [encodeRegistration(registration, { pid: web.pid, startTime: startTime + 1n }), 'ESRCH'],
         [encodeRegistration(registration, { pid: 2 ** 22 + 1, startTime }), 'ESRCH'],
         [
@@ -675,6 +678,26 @@ root.describe('resolver.register', () => {
     } finally {
       process.kill(broker, 'SIGCONT');
       await box.close();
+    }
+  });
+
+  it('A start that cannot tell the resolver fails, and leaves nothing', async () => {
+    await writeFile(join(ground.directory, '..', 'file'), '');
+    const { encoder } = shop.context;
+    Object.assign(shop.context, {
+      encoder: new Registering(
+        { op: 'resolver.register', texts: [join(ground.directory, '../file/x'), Buffer.of(1)] },
+        { op: 'link.up', texts: ['lo'] },
+      ),
+    });
+    try {
+      // Options that no start before had: it is compiled again.
+      const error = await rejectionOf(
+        shop.engine.run(shop.busybox, ['true'], { hostname: 'fails' }),
+      );
+      expect(error.errno).to.equal('ENOTDIR');
+    } finally {
+      Object.assign(shop.context, { encoder });
     }
   });
 

@@ -74,9 +74,6 @@ const HINTS: Readonly<Record<string, string>> = {
   'init ENOENT': NO_SUCH_PROFILE,
   'init EACCES': NO_CHANGE_OF_PROFILE,
   'dir.change EACCES': 'the user may not enter it',
-  'resolver.register ENOBUFS': 'one resolver has names for 1024 containers: use another runRoot',
-  'resolver.register ETIMEDOUT':
-    'the resolver does not answer: if caisson-resolver processes are stopped, continue or end them',
   '* ENOMEM': NO_MEMORY,
   '* EMFILE': 'raise the limit on open files: ulimit -n',
 };

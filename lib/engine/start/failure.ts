@@ -14,7 +14,7 @@ import {
   NO_MEMORY,
   refusedBy,
 } from './failure-hints.js';
-import { netlinkFailure, portFailure } from './network-failure.js';
+import { netlinkFailure, portFailure, resolverFailure } from './network-failure.js';
 
 export const BEFORE_FIRST_STEP = 0xffffffff;
 
@@ -55,6 +55,7 @@ export function failureOf(
   if (step.op === 'helper.start') return helperFailure(error, errno, step);
   if (step.op === 'port.bind') return portFailure(error, errno, step);
   if (step.op === 'netlink.request') return netlinkFailure(error, errno, step);
+  if (step.op === 'resolver.register') return resolverFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;
   const selinux = hintOfSelinux(error, errno, step, program);
   const refused =

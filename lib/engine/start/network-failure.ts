@@ -39,6 +39,23 @@ export function netlinkFailure(error: NativeError, errno: string, step: Step): C
   );
 }
 
+/** Of `resolver.register`. The object is the resolver's directory. */
+export function resolverFailure(error: NativeError, errno: string, step: Step): CaissonError {
+  return networkError(
+    'ERR_NETWORK_FAILED',
+    `cannot start: the resolver of ${error.object}: ${error.call}: ${errno}`,
+    error,
+    errno,
+    step,
+    RESOLVER_HINTS[errno],
+  );
+}
+
+const RESOLVER_HINTS: Readonly<Partial<Record<string, string>>> = {
+  ENOBUFS: 'one resolver has names for 1024 containers: use another runRoot',
+  ETIMEDOUT: 'caisson-resolver does not answer: if it is stopped, continue it (kill -CONT)',
+};
+
 function networkError(
   code: ErrorCode,
   message: string,

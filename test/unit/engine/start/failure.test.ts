@@ -50,4 +50,13 @@ describe('failureOf: the steps of a network', () => {
     expect(failure({ ...step, numbers: [0] }, 2, 'link delete x').hint).to.equal(undefined);
     expect(failure(step, 1, 'add table inet caisson').code).to.equal('ERR_NO_PRIVILEGES');
   });
+
+  it('A resolver that cannot be told is named, and what can be done', () => {
+    const step: Step = { op: 'resolver.register', texts: ['/run/resolver', Uint8Array.of(1)] };
+    const silent = failure(step, 110, '/run/resolver', 'ppoll');
+    expect(silent).to.include({ code: 'ERR_NETWORK_FAILED', errno: 'ETIMEDOUT' });
+    expect(silent.message).to.include('the resolver of /run/resolver');
+    expect(silent.hint).to.include('caisson-resolver');
+    expect(failure(step, 105, '/run/resolver', 'resolver').hint).to.include('1024 containers');
+  });
 });
