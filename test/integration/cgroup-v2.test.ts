@@ -166,6 +166,12 @@ describe('cgroup v2', () => {
   it('An exec in a cgroup that is too full fails with an error that says so', async () => {
     // Its init and its program.
     const container = await detached.start(['sleep', '1000'], { pidsLimit: 2 });
+    if ((await container.inspect()).config.cgroupSlice !== undefined) {
+      // systemd moves the program into the scope. The kernel refuses the forks of a cgroup that is too full, and no move.
+      const { stderr } = await container.exec(['sh', '-c', 'true & wait']);
+      expect(stderr).to.include("can't fork");
+      return;
+    }
     const error: unknown = await container.exec(['true']).then(
       () => undefined,
       (thrown: unknown) => thrown,
@@ -179,7 +185,6 @@ describe('cgroup v2', () => {
       errno: 'EAGAIN',
     });
     expect(hint).to.match(/limit on processes/);
-    await container.kill();
   });
 
   it('A cgroup of v2 is frozen, and says so', async () => {
