@@ -322,7 +322,7 @@ Napi::Object structs(Napi::Env env) {
                      CAISSON_FIELD(SupervisorHeader, check_retries, "checkRetries"),
                      CAISSON_FIELD(SupervisorHeader, check_slots, "checkSlots"),
                      CAISSON_FIELD(SupervisorHeader, text, "text"),
-                     CAISSON_FIELD(SupervisorHeader, reserved, "reserved")}));
+                     CAISSON_FIELD(SupervisorHeader, joined_pid, "joinedPid")}));
   all.Set("ErrorRecord", fields_of(env, sizeof(ErrorRecord),
                                    {CAISSON_FIELD(ErrorRecord, phase, "phase"),
                                     CAISSON_FIELD(ErrorRecord, step, "step"),

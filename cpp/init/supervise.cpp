@@ -54,7 +54,9 @@ void supervise_main(int config_fd, int init_fd, int client, int lock) {
   if (bytes == kFailed || !SupervisorConfig::decode(bytes, size, config)) sys::exit_group(1);
   // Only the program of a bound container gets the streams of the client.
   if (!config.has(kSupervisorBound)) leave_streams();
-  if (config.has(kSupervisorOwnUserNamespace) && !enter_user_namespace(client)) sys::exit_group(1);
+  if (config.has(kSupervisorOwnUserNamespace) &&
+      !enter_user_namespace(client, config.header().joined_pid))
+    sys::exit_group(1);
   auto* supervisor = new (supervisor_memory) Supervisor(config, init_fd, lock);
   supervisor->run(client);
   sys::exit_group(0);

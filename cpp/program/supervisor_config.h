@@ -59,7 +59,7 @@ struct SupervisorHeader {
   uint32_t check_retries;                                      // failures in a row
   int16_t check_slots[2];                                      // its stdout and stderr
   uint32_t text[static_cast<size_t>(SupervisorText::kCount)];  // offsets
-  uint32_t reserved;
+  uint32_t joined_pid;  // rootless: of the container whose user namespace it joins; 0: none
 };
 static_assert(sizeof(SupervisorHeader) == 128);
 

@@ -14,12 +14,16 @@ const MAPPED = Buffer.of(1);
 /**
  * Writes the id maps of the process at the other end, and lets it continue. The socket is paused afterwards.
  *
+ * @param users undefined: it has joined a user namespace that has its maps
  * @throws ERR_NO_PRIVILEGES
  */
-export async function writeIdMaps(socket: Socket, users: UserNamespaceIds): Promise<void> {
+export async function writeIdMaps(
+  socket: Socket,
+  users: UserNamespaceIds | undefined,
+): Promise<void> {
   const answer = await firstWord(socket);
   if (answer < 0) throw refused(errnoName(-answer));
-  await giveIds(answer, users);
+  if (users !== undefined) await giveIds(answer, users);
   socket.write(MAPPED);
 }
 

@@ -30,6 +30,7 @@ import {
 import {
   eventually,
   exists,
+  NAMESPACES,
   hierarchies,
   supervisorsOf,
   namespacesOf,
@@ -304,8 +305,33 @@ root.describe('rootless containers', function () {
       const { stdout } = await user.caisson(['exec', id, 'sh', '-c', 'hostname; ls -d /dev/shm/.']);
       expect(stdout.split('\n')[0]).to.equal(hostname());
       await user.ok(['rm', '-f', id]);
-      const said = await user.fails(['run', '--rm', '--network', 'container:x', 'host', 'true']);
-      expect(said).to.include('not supported for rootless containers');
+    });
+
+    it('A container joins the namespaces of another one of its user', async () => {
+      const other = await started('--ipc', 'shareable', '--hostname', 'other', 'host', ...SLEEP);
+      await user.ok(['exec', other.id, 'sh', '-c', 'echo shared >/dev/shm/file']);
+      const join = ['--network', `container:${other.id}`, '--ipc', `container:${other.id}`];
+      const { id, pid } = await started(...join, 'host', ...SLEEP);
+      const [there, here] = await Promise.all([namespacesOf(other.pid), namespacesOf(pid)]);
+      for (const kind of NAMESPACES)
+        expect(here[kind] === there[kind], kind).to.equal(['user', 'net', 'ipc'].includes(kind));
+      const script = 'cat /dev/shm/file /etc/hostname; hostname; readlink /proc/self/ns/net';
+      expect(await user.ok(['exec', id, 'sh', '-c', script])).to.equal(
+        `shared\nother\nother\n${here['net']}`,
+      );
+      expect(await user.ok(['run', '--rm', ...join, 'host', 'cat', '/dev/shm/file'])).to.equal(
+        'shared',
+      );
+      await user.ok(['rm', '-f', other.id]);
+      expect(await user.ok(['exec', id, 'cat', '/dev/shm/file'])).to.equal('shared');
+      const { id: third } = await started('host', ...SLEEP);
+      expect(
+        await user.fails([
+          ...['run', '--rm', '--network', `container:${id}`],
+          ...['--userns', `container:${third}`, 'host', 'true'],
+        ]),
+      ).to.match(/different user namespaces|has the namespace/);
+      await user.ok(['rm', '-f', id, third]);
     });
 
     it('A container has the cgroups that were delegated to its user', async function () {

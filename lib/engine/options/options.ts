@@ -122,11 +122,11 @@ export interface ProcessOptions {
 /**
  * Another container of this engine, by name or id. It has to run when a container is started that joins its namespaces, and
  * a namespace lasts as long as one of them uses it. The user namespace is joined as well: the kernel gives no process rights
- * in namespaces of another one. Rootless containers cannot join.
+ * in namespaces of another one.
  *
  * ERR_NO_SUCH_CONTAINER. ERR_CONTAINER_NOT_RUNNING. ERR_CONFLICTING_OPTIONS: the containers that are joined have
  * different user namespaces, or that of the host, which has to be asked for (`userns: 'host'`); the namespace is not one that
- * can be joined. ERR_UNSUPPORTED_OPTION: rootless.
+ * can be joined.
  */
 export type JoinedContainer = `container:${string}`;
 

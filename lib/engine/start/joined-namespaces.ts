@@ -1,9 +1,10 @@
 /** The containers whose namespaces a start joins: found in the store, and checked before anything is made. */
 import { readlink } from 'node:fs/promises';
 import { hostname as nameOfHost } from 'node:os';
-import { conflicting, unsupported } from '../../base/check.js';
+import { conflicting } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
+import { usersOf } from '../../host/user-namespace-ids.js';
 import type { JoinedContainer, JoinedNamespaces } from '../../program/launch-input.js';
 import type { ContainerConfig } from '../options/config.js';
 import {
@@ -55,7 +56,11 @@ export async function findJoined(
   if (first === undefined) return undefined;
   const { store } = context;
   const found = await Promise.all(joins.map((join) => findRunning(store, id, join)));
-  const base = config.userns === 'auto' ? await commonUsers(found) : undefined;
+  const rootless = context.users !== undefined;
+  const own = config.userns === 'auto';
+  // All containers of a rootless user have user namespaces, which their supervisors have made.
+  if (own || rootless) await checkCommonUsers(found, own);
+  const base = own ? found[0]?.idBase : undefined;
   const containers = new Map<string, Mutable>();
   for (const { join, config: other, pid, startTime } of found) {
     const known = containers.get(other.id) ?? { pid, startTime, namespaces: new Set() };
@@ -89,13 +94,10 @@ interface Found {
 
 /** The containers have to exist, for a container that is made and not started yet. */
 export async function checkJoined(
-  { store, users }: StartContext,
+  { store }: StartContext,
   { namespaces }: ContainerConfig,
 ): Promise<void> {
-  for (const join of namespaces.joins) {
-    refuseRootless(users !== undefined, join);
-    checkJoinable(join, await configOf(store, join));
-  }
+  for (const join of namespaces.joins) checkJoinable(join, await configOf(store, join));
 }
 
 /** The options with the ids of the containers that they name: names may be given to other containers later. */
@@ -106,16 +108,6 @@ export async function withJoinedIds(store: Store, options: RunOptions): Promise<
     if (container !== undefined) ids.set(option, await store.find(container));
   }
   return withJoined(options, ids);
-}
-
-function refuseRootless(rootless: boolean, { option, container }: Join): void {
-  if (rootless)
-    throw unsupported(
-      option,
-      `container:${container}`,
-      'is not supported for rootless containers',
-      'each of them has a user namespace that its own supervisor has made',
-    );
 }
 
 async function configOf(store: Store, { container }: Join): Promise<StoredConfig> {
@@ -178,11 +170,13 @@ function hidesSharedMemory(mounts: ContainerConfig['mounts']): boolean {
   return mounts.some(({ target }) => target === '/dev' || target === '/dev/shm');
 }
 
-/** The first id of the users of all of them, who have to be the same. */
-async function commonUsers(found: readonly Found[]): Promise<number> {
-  const [first] = found;
-  if (first === undefined) return 0;
-  const host = found.find(({ idBase }) => idBase === 0);
+/**
+ * The users of all of them have to be the same.
+ *
+ * @param ofHost whether those of the host are others than this container's
+ */
+async function checkCommonUsers(found: readonly Found[], ofHost: boolean): Promise<void> {
+  const host = ofHost ? found.find(({ idBase }) => idBase === 0) : undefined;
   if (host !== undefined)
     throw conflicting(
       host.join.option,
@@ -190,15 +184,13 @@ async function commonUsers(found: readonly Found[]): Promise<number> {
       'userns "host" (--userns host) gives it them, too',
     );
   const namespaces = await Promise.all(found.map(({ pid }) => userNamespace(pid)));
-  const other = namespaces.findIndex((namespace) => namespace !== namespaces[0]);
-  const second = found[other];
+  const second = found[namespaces.findIndex((namespace) => namespace !== namespaces[0])];
   if (second !== undefined)
     throw conflicting(
       second.join.option,
-      `the containers ${first.join.container} and ${second.join.container} have different user namespaces`,
+      `the containers ${found[0]?.join.container} and ${second.join.container} have different user namespaces`,
       `create one of them with userns "container:…" of the other, or all of them with userns "host"`,
     );
-  return first.idBase;
 }
 
 /** Undefined when the process has ended; then the start fails when it opens the process. */
@@ -213,11 +205,12 @@ const NAME_FILE_LIMIT = 1 << 20;
 
 async function namesOf(context: StartContext, found: Found): Promise<JoinedNames> {
   const { config, pid, startTime, idBase } = found;
+  const users = context.users === undefined ? undefined : await usersOf(pid);
   const contents = await readFiles(context, {
     pid,
     startTime: String(startTime),
-    ownUserNamespace: idBase !== 0,
-    groups: true,
+    ownUserNamespace: idBase !== 0 || users !== undefined,
+    groups: users?.lack === undefined,
     paths: NAME_FILES,
     limit: NAME_FILE_LIMIT,
   }).contents;

@@ -123,6 +123,11 @@ class InstantiatedStart {
     return this.shared.hostname;
   }
 
+  /** Of a container that it joins. */
+  get joinedPid(): number | undefined {
+    return this.shared.joined?.input.containers[0]?.pid;
+  }
+
   get layer(): LayerPlan | undefined {
     return this.shared.layer;
   }

@@ -81,7 +81,10 @@ async function startIn(
       attached.draw = (timestamps) => makeTimeline(start.steps(), timestamps);
     const started = () => untilStarted(socket, start, attached, enter);
     if (context.users === undefined) await started();
-    else await untilIdMapsAreWritten(context.users, socket, started);
+    else {
+      const own = start.joinedPid === undefined ? context.users : undefined;
+      await untilIdMapsAreWritten(own, socket, started);
+    }
   } catch (error) {
     start.release();
     throw error;
@@ -92,7 +95,7 @@ async function startIn(
 
 /** A rootless supervisor waits for its id maps before it does anything else. */
 async function untilIdMapsAreWritten(
-  users: UserNamespaceIds,
+  users: UserNamespaceIds | undefined,
   socket: Socket,
   then: () => Promise<void>,
 ): Promise<void> {
@@ -125,6 +128,7 @@ async function spawnSupervisor(
     stdinOnce: config.stdinOnce,
     autoRemove: config.autoRemove,
     ownUserNamespace: context.users !== undefined,
+    joinedPid: context.users === undefined ? 0 : (start.joinedPid ?? 0),
     bound: attached?.bound === true,
     gated: config.cgroupSlice !== undefined,
     log: log.driver === 'none' ? undefined : log,

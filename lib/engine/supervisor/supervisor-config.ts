@@ -27,7 +27,7 @@ export const SUPERVISOR_HEADER = {
   checkRetries: 72,
   checkSlots: 76,
   text: 80,
-  reserved: 124,
+  joinedPid: 124,
 } as const;
 
 /** `SupervisorText`: the texts behind the header, in the order of their offsets in it. */
@@ -81,6 +81,8 @@ export interface SupervisorConfig {
   readonly autoRemove: boolean;
   /** Rootless: it makes a user namespace, and waits until its ids are mapped. */
   readonly ownUserNamespace: boolean;
+  /** Rootless: the first process of the container whose user namespace it joins in place of making one; 0: none. */
+  readonly joinedPid: number;
   /** It ends with its first client. */
   readonly bound: boolean;
   /** It waits for `SupervisorConnection.begin`. */
@@ -122,6 +124,7 @@ export function encodeSupervisorConfig(config: SupervisorConfig): Buffer {
   header.writeBigUInt64LE(BigInt(config.log?.maxSize ?? 0), at.logSize);
   header.writeUInt32LE(config.log?.maxFile ?? 1, at.logFiles);
   header.writeUInt32LE(config.attach, at.attach);
+  header.writeUInt32LE(config.joinedPid, at.joinedPid);
   [slots.stdin, slots.stdout, slots.stderr, slots.oom].forEach((slot, index) => {
     header.writeInt16LE(slot ?? -1, at.slots + 2 * index);
   });

@@ -176,6 +176,7 @@ describe("a supervisor's configuration", () => {
     stopSignal: 14,
     stopTimeout: -1,
     idBase: 15,
+    joinedPid: 0,
     attach: 6,
     slots: { stdin: 16, stdout: 17, stderr: 18, oom: 19, hold: [] },
     directory: '/directory',
