@@ -14,6 +14,7 @@ constexpr size_t kHeader = sizeof(nlmsghdr);
 // An answer is a header, an error number, the header of the message that it is about
 // (NETLINK_CAP_ACK), and attributes with a short text.
 constexpr size_t kAnswer = 1024;
+constexpr uint32_t kUsualSize = 64 << 10;
 constexpr size_t kDump = 32 << 10;  // what the kernel fills at most per message of a dump
 
 constexpr size_t aligned(size_t size) {
@@ -88,6 +89,11 @@ Result<UniqueFd> open_and_send(const NetlinkRequest& request) {
   // Without the words of the kernel (before Linux 4.12) an error still has its number.
   sys::call(__NR_setsockopt, socket.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   sys::call(__NR_setsockopt, socket.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+  // More than the buffer of a socket has by default, such as some thousand published ports. Without
+  // the right to that, sendmsg(2) fails with EMSGSIZE.
+  if (request.size > kUsualSize)
+    sys::call(__NR_setsockopt, socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &request.size,
+              sizeof request.size);
   if (request.namespace_at > request.size ||
       (request.namespace_at != 0 && request.size - request.namespace_at < sizeof(uint32_t)))
     return Error{EINVAL, "sendmsg"};

@@ -26,7 +26,8 @@ struct JournalPlace {
   uint64_t offset = 0;
 };
 
-constexpr size_t kJournalStride = 16u << 10;
+// Only what is written takes memory. A container with some thousand published ports has this much.
+constexpr size_t kJournalStride = 1u << 20;
 constexpr size_t kMaxJournalled = kJournalStride - sizeof(JournalEntry);
 
 }  // namespace caisson

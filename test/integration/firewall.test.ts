@@ -2,12 +2,15 @@
 import { expect } from 'chai';
 import {
   networkRequest,
+  othersAt,
   publishRequest,
   removeNetworkRequest,
   unpublishRequest,
 } from '../../lib/network/firewall/elements.js';
 import type { PublishedPort } from '../../lib/network/firewall/port-bindings.js';
 import { TABLE, tableRequest } from '../../lib/network/firewall/ruleset.js';
+import { setBridgePort } from '../../lib/network/netlink/bridge-port.js';
+import { encodeRequest, NETLINK } from '../../lib/network/netlink/message.js';
 import { requestNetlink } from '../../lib/network/netlink/request.js';
 import { ADDRESSES, ContainerNetworkLab, HOST, OUTSIDE } from '../support/container-network-lab.js';
 import { needsNftables } from '../support/needs.js';
@@ -184,6 +187,30 @@ firewall.describe('The firewall and packets', () => {
     );
   });
 
+  it('Neighbours that may not reach each other reach the host and the outside alone', async () => {
+    const network = { bridge: 'caisson0', internal: false, masquerade: ['ipv4', 'ipv6'] } as const;
+    const isolate = async (isolated: boolean) => {
+      await lab.request(networkRequest({ ...network, neighbours: !isolated }));
+      const ports = ['veth-a1', 'veth-a2'].map((name) => setBridgePort(name, { isolated }));
+      await lab.request(encodeRequest(NETLINK.route, ports));
+    };
+    const detour = 'route add 10.80.0.3/32 via 10.80.0.1';
+    await isolate(true);
+    try {
+      await noneAnswers(['a1', 'tcp', a2.ipv4, 80], ['a1', 'udp', a2.ipv6, 80]);
+      // By the host, which forwards.
+      await lab.containers.a1.ip(detour);
+      await noneAnswers(['a1', 'tcp', a2.ipv4, 80], ['a1', 'udp', a2.ipv4, 80]);
+      expect(await lab.containers.a1.ask('tcp', OUTSIDE.ipv6, 80)).to.equal(`outside ${HOST.ipv6}`);
+      expect(await lab.containers.a1.ask('tcp', '10.80.0.1', 80)).to.equal(`host ${a1.ipv4}`);
+      expect(await lab.host.ask('tcp', a1.ipv4, 80)).to.equal('a1 10.80.0.1');
+    } finally {
+      await isolate(false);
+      await lab.containers.a1.ip(detour.replace('add', 'del'));
+    }
+    expect(await lab.containers.a1.ask('tcp', a2.ipv4, 80)).to.equal(`a2 ${a1.ipv4}`);
+  });
+
   it('An unpublished port is not reached from outside by a route to the container', async () => {
     await publish(a1, tcp(8080));
     await noneAnswers(
@@ -216,10 +243,10 @@ firewall.describe('The firewall and packets', () => {
     );
   });
 
-  it('A thousand ports are published and removed at once, and each is reached', async () => {
-    const ports = Array.from({ length: 1000 }, (_, at) => tcp(20_000 + at));
+  it('Thousands of ports are published and removed at once, and each is reached', async () => {
+    const ports = Array.from({ length: 8000 }, (_, at) => tcp(20_000 + at));
     await publish(a1, ...ports);
-    for (const port of [20_000, 20_499, 20_999])
+    for (const port of [20_000, 20_499, 27_999])
       expect(await lab.outside.ask('tcp', HOST.ipv6, port)).to.equal(`a1 ${OUTSIDE.ipv6}`);
     await lab.request(unpublishRequest(a1, ports));
     expect(await lab.outside.askInVain('tcp', HOST.ipv4, 20_499)).to.be.oneOf(REFUSED);
@@ -327,6 +354,22 @@ firewall.describe('The table of the firewall', () => {
       expect(error.message).to.match(/add element inet caisson anywhere4 .* E(BUSY|EXIST)$/);
       expect(await shown()).to.equal(before);
     }
+  });
+
+  it('What another container has left at a port is found, and gives way', async () => {
+    await request(tableRequest());
+    const options = { namespace: place.path };
+    const ports = [port, { ...port, hostPort: 8081, hostIp: '127.0.0.1' }];
+    const other = { ipv4: '10.0.0.3' };
+    expect(await othersAt(other, ports, options)).to.equal(undefined);
+    await request(publishRequest(endpoint, ports));
+    const stale = await othersAt(other, ports, options);
+    if (stale === undefined) throw new Error('nothing was found');
+    await request(stale);
+    await request(publishRequest(other, ports));
+    const shownNow = await shown();
+    expect(shownNow).to.include('tcp . 8080 : 10.0.0.3 . 80');
+    expect(shownNow).to.include('127.0.0.1 . tcp . 8081 : 10.0.0.3 . 80');
   });
 
   it('Removing elements where there is no table is ENOENT', async () => {

@@ -2,7 +2,9 @@
 import { isIPv4 } from 'node:net';
 import { addressBytes, addressText } from '../../base/ip-address.js';
 import { be16, type EncodedRequest, type NetlinkMessage } from '../netlink/message.js';
+import type { NetlinkOptions } from '../netlink/request.js';
 import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
+import { listKeys } from './nft-listing.js';
 import { addElements, batch, concatenation, deleteElements, type Element } from './nft-messages.js';
 import { type Endpoint, PROTOCOL_NUMBERS, type PublishedPort } from './port-bindings.js';
 import { SET, TABLE } from './ruleset.js';
@@ -135,4 +137,23 @@ export function unpublishRequest(
   ports: readonly PublishedPort[],
 ): EncodedRequest {
   return batch(removed(portElements(endpoint, ports)));
+}
+
+/**
+ * What others have published at these ports, for removal after `port.bind` of the same ports: no container has it then, as after a
+ * supervisor was killed, before any process has done the teardown in its place.
+ */
+export async function othersAt(
+  endpoint: Endpoint,
+  ports: readonly PublishedPort[],
+  options: NetlinkOptions = {},
+): Promise<EncodedRequest | undefined> {
+  const messages: NetlinkMessage[] = [];
+  for (const [set, elements] of portElements(endpoint, ports)) {
+    if (elements.length === 0) continue;
+    const there = new Set((await listKeys(options, TABLE, set)).map((key) => key.toString('hex')));
+    const found = elements.filter(({ key }) => there.has(Buffer.from(key).toString('hex')));
+    messages.push(...deleteElements(TABLE, set, found));
+  }
+  return messages.length === 0 ? undefined : batch(messages);
 }
