@@ -19,6 +19,8 @@ import { contains, parseAddress, parseBlock } from '../../lib/network/bridge/cid
 import { type NetworkPlan, NetworkStore } from '../../lib/network/bridge/network-store.js';
 import { isStored, type StoredNetwork, type Subnet } from '../../lib/network/bridge/stored-network.js'; // prettier-ignore
 import { fixture } from '../support/paths.js';
+import { needsRoot } from '../support/needs.js';
+import { SmallDisk } from '../support/small-disk.js';
 import { rejectionOf } from '../support/rejection.js';
 
 const planOf = (name: string, more: Partial<NetworkPlan> = {}): NetworkPlan => ({
@@ -299,6 +301,25 @@ describe('Networks on disk', () => {
       // A directory without a claim in it may be of a process that is just making one, until it is a minute old.
       expect(readdirSync(root).filter((name) => !name.startsWith('.'))).to.deep.equal([]);
     });
+
+    needsRoot('a file system of its own').it(
+      'A full run root has addresses, or an error and nothing left',
+      async () => {
+        const network = await networks.create(planOf('web'));
+        using disk = SmallDisk.mount(join(directory, 'run'), '1m');
+        disk.fill();
+        // The last address cannot be written down: the next one is looked for from the beginning.
+        const claims = [await claim(network), await claim(network)];
+        expect(claims.map(({ address }) => address.replace(/.*\./, ''))).to.deep.equal(['2', '3']);
+        claims.forEach(releaseAddress);
+        disk.free();
+        disk.readOnly(true);
+        const error = await rejectionOf(claim(network));
+        expect(error.code).to.equal('ERR_STORAGE');
+        disk.readOnly(false);
+        expect(readdirSync(join(networks.claims, network.id))).to.deep.equal([]);
+      },
+    );
 
     it('A claim of a network that was removed meanwhile is refused', async () => {
       const network = await networks.create(planOf('web'));

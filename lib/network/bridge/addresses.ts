@@ -30,7 +30,7 @@ import { join } from 'node:path';
 import { isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
 import { isLongId, shortId } from '../../base/ids.js';
-import { storageError } from '../../base/storage.js';
+import { isFull, storageError } from '../../base/storage.js';
 import { bootId, isAlive, ownerName } from '../../host/owner.js';
 import {
   type Address,
@@ -235,14 +235,20 @@ function wantedIn(pool: Pool, wanted: string): Address {
 /** Undefined: each address of the range has a claim. */
 function claimNext(pool: Pool, staged: string, root: string): string | undefined {
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-  const last = openSync(lastFile(root, pool.family), O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  const path = lastFile(root, pool.family);
+  let last: number;
+  try {
+    last = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  } catch (error) {
+    throw storageError(path, error);
+  }
   try {
     const buffer = Buffer.alloc(LAST_SIZE);
     readSync(last, buffer, 0, LAST_SIZE, 0);
     for (const address of addressesAfter(pool, buffer.toString('latin1'))) {
       const text = formatAddress(address);
       if (!place(staged, join(root, text))) continue;
-      writeSync(last, address.value.toString(16).padStart(LAST_SIZE, '0'), 0);
+      writeHint(last, address);
       return text;
     }
     return undefined;
@@ -253,6 +259,15 @@ function claimNext(pool: Pool, staged: string, root: string): string | undefined
 
 /** Hexadecimal digits of the last address that was given. It is a hint: two processes may read the same. */
 const LAST_SIZE = 32;
+
+/** The address is claimed already: a disk that is full must not make an error of it. */
+function writeHint(last: number, { value }: Address): void {
+  try {
+    writeSync(last, value.toString(16).padStart(LAST_SIZE, '0'), 0);
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
+}
 
 /** Beside the directory, which a removal of the network has to find empty. */
 function lastFile(root: string, family: Family): string {
@@ -337,9 +352,7 @@ async function stage(
 ): Promise<string> {
   if (!isLongId(containerId)) throw new TypeError(`${containerId} is not a long id`);
   try {
-    const staged = makeStaged(root);
-    symlinkSync((self ??= ownerName()), join(staged, containerId));
-    return staged;
+    return stageIn(root, containerId);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw storageError(root, error);
   }
@@ -348,13 +361,22 @@ async function stage(
     if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
     try {
       mkdirSync(root, { recursive: true, mode: 0o700 });
-      const staged = makeStaged(root);
-      symlinkSync((self ??= ownerName()), join(staged, containerId));
-      return staged;
+      return stageIn(root, containerId);
     } catch (error) {
       throw storageError(root, error);
     }
   });
+}
+
+function stageIn(root: string, containerId: string): string {
+  const staged = makeStaged(root);
+  try {
+    symlinkSync((self ??= ownerName()), join(staged, containerId));
+    return staged;
+  } catch (error) {
+    removeIfEmpty(staged);
+    throw error;
+  }
 }
 
 /** Threads of a process have the same pid: the name may be taken. */
