@@ -152,15 +152,18 @@ int main() {
   });
 
   test("sizes that a message may claim", [] {
-    const auto size_of = [](const char* prefix) {
-      return Registration::size_of(reinterpret_cast<const uint8_t*>(prefix));
+    const auto size_of = [](uint32_t size) {
+      uint8_t prefix[kRegistrationPrefix];
+      for (size_t i = 0; i < sizeof prefix; ++i)
+        prefix[i] = static_cast<uint8_t>(size >> 8 * i);
+      return Registration::size_of(prefix);
     };
-    expect_equal(size_of("\x00\x00\x00\x00"), 0u);
-    expect_equal(size_of("\x04\x00\x00\x00"), 0u);
-    expect_equal(size_of("\x05\x00\x00\x00"), 5u);
-    expect_equal(size_of("\x00\x40\x00\x00"), kMaxRegistration);
-    expect_equal(size_of("\x01\x40\x00\x00"), 0u);
-    expect_equal(size_of("\xff\xff\xff\xff"), 0u);
+    expect_equal(size_of(0), 0u);
+    expect_equal(size_of(kRegistrationPrefix), 0u);
+    expect_equal(size_of(kRegistrationPrefix + 1), kRegistrationPrefix + 1);
+    expect_equal(size_of(kMaxRegistration), kMaxRegistration);
+    expect_equal(size_of(kMaxRegistration + 1), 0u);
+    expect_equal(size_of(UINT32_MAX), 0u);
   });
 
   // Far too large for the stack.
