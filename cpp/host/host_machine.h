@@ -66,7 +66,9 @@ struct HostMachine : Machine {
   Canceller canceller;
   JournalPlace journal;  // where `clone` writes the process that it has made, if anywhere
   int pid = -1;
-  uint32_t opened[kMaxSlots] = {};  // by slot, the pid of the process that is open in it
+  // The process that was opened last: its slot and its pid.
+  int16_t opened_slot = -1;
+  uint64_t opened_pid = 0;
   UniqueFd pidfd;
   UniqueFd control;
   // Of what can be left to go on alone (cpp/init/join.cpp): `pidfd` is then its supervisor's, this

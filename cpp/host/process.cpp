@@ -283,7 +283,8 @@ Status process_open(Machine& base, const Step& step) {
   if (!started.ok()) return started.error();
   if (started.value() != step.number[1]) return failure(-ESRCH, "pidfd_open");
   base.fill(step, 0, pidfd.value().release());
-  machine.opened[step.slot[0]] = static_cast<uint32_t>(pid);
+  machine.opened_slot = step.slot[0];
+  machine.opened_pid = pid;
   return {};
 }
 
@@ -391,9 +392,11 @@ Status ns_open(Machine& base, const Step& step) {
   name.add("ns/").add(base.text(step, 0));
   HostMachine& machine = host(base);
   const int process = base.slot(step, 1);
-  auto opened =
-      process < 0 ? open_of_child(machine, name.c_str(), O_RDONLY)
-                  : open_of_process(machine, machine.opened[step.slot[1]], name.c_str(), O_RDONLY);
+  // Of a process that has just been opened, or of the child.
+  if (process >= 0 && step.slot[1] != machine.opened_slot)
+    return Error{EINVAL, "openat", "a process that is not the last"};
+  auto opened = process < 0 ? open_of_child(machine, name.c_str(), O_RDONLY)
+                            : open_of_process(machine, machine.opened_pid, name.c_str(), O_RDONLY);
   if (!opened.ok()) return opened.error();
   // As long as the process is there, no other has its pid.
   if (process >= 0)

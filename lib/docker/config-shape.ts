@@ -21,13 +21,15 @@ export interface ImageConfig {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-export function configShape(info: ContainerInfo, image: ImageConfig): object {
+/** @param joinedName the host name of the container whose network it has joined */
+export function configShape(info: ContainerInfo, image: ImageConfig, joinedName?: string): object {
   const { config } = info;
   const { options } = config;
   const { stopSignal } = options;
   return addFields('Config', {
     Hostname:
       options.hostname ??
+      joinedName ??
       (options.network === 'host' || options.uts === 'host' ? hostname() : shortId(config.id)),
     Domainname: options.domainname ?? '',
     User: options.user ?? image.user ?? '',

@@ -22,6 +22,8 @@ export interface InspectExtra {
   readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
   /** Ids of running execs. */
   readonly execIds?: readonly string[];
+  /** Host name of the container whose network it has joined. */
+  readonly joinedName?: string | undefined;
   /** With `--size`: bytes. */
   readonly sizeRw?: number;
   readonly sizeRootFs?: number;
@@ -94,7 +96,7 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
     ...(extra.sizeRw === undefined ? {} : { SizeRw: extra.sizeRw }),
     ...(extra.sizeRootFs === undefined ? {} : { SizeRootFs: extra.sizeRootFs }),
     Mounts: mountPoints(config.options),
-    Config: configShape(info, extra.image ?? {}),
+    Config: configShape(info, extra.image ?? {}, extra.joinedName),
     NetworkSettings: networkSettings(networkName(config.options)),
   });
 }

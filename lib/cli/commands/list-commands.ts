@@ -2,6 +2,7 @@
 import { shortId } from '../../base/ids.js';
 import { accountsSwap } from '../../cgroup/limits/swap.js';
 import type { ContainerInfo } from '../../engine/store/stored.js';
+import { joinedHostname } from '../../engine/store/joined-names.js';
 import { checkReferences, impliesAll, matches, parseFilters } from '../../engine/views/filters.js';
 import { type CommandLine, parseCommandLine } from '../args/command-line.js';
 import { complain } from './each.js';
@@ -118,6 +119,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
             : {}),
           selinux: selinuxLabelsOf(info.config.id, info.config.options.securityOpt),
           swapLimit: await limitsSwap(context, info),
+          joinedName: await joinedHostname(context.store, info.config.options.network),
           ...(line.has('size') ? { sizeRw: await writtenBy(context, info) } : {}),
         });
         if (template === undefined) shapes.push(shape);

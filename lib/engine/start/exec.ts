@@ -24,6 +24,7 @@ import { callersOpenFiles } from '../../host/open-files.js';
 import type { RunOptions } from '../options/options.js';
 import { usersOf } from '../../host/user-namespace-ids.js';
 import { startTime } from '../../host/owner.js';
+import { joinedHostname } from '../store/joined-names.js';
 import { networkName, seccompFilter, UNCONFINED } from './host-lookups.js';
 import { rootlessOf } from './start-template.js';
 import { makeTemplate } from './native-template.js';
@@ -181,7 +182,7 @@ async function prepareExec(
     id,
     idRange,
     user,
-    hostname: networkName(container) ?? (await hostnameOfJoined(context, container)),
+    hostname: networkName(container) ?? (await joinedHostname(context.store, options.network)),
     users,
     selinux: container.selinux && labelsFor(container.selinux, id),
     openFiles: callersOpenFiles(),
@@ -216,15 +217,6 @@ async function prepareExec(
     identity: { id, base: undefined },
     steps: () => launchable.program,
   };
-}
-
-async function hostnameOfJoined(
-  { store }: StartContext,
-  config: ContainerConfig,
-): Promise<string | undefined> {
-  if (config.network !== 'container') return undefined;
-  const { joinedHostname } = await import('./joined-namespaces.js');
-  return joinedHostname(store, config);
 }
 
 /**

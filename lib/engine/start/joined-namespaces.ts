@@ -1,6 +1,5 @@
 /** The containers whose namespaces a start joins: found in the store, and checked before anything is made. */
 import { readlink } from 'node:fs/promises';
-import { hostname as nameOfHost } from 'node:os';
 import { conflicting } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
@@ -15,6 +14,7 @@ import {
 } from '../options/namespace-options.js';
 import type { RunOptions } from '../options/options.js';
 import { normalizeMounts } from '../options/mounts.js';
+import { storedDomainname, storedHostname } from '../store/joined-names.js';
 import { isSettled, noSuchContainer, type Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 import { readFiles } from './container-files.js';
@@ -224,44 +224,4 @@ async function namesOf(context: StartContext, found: Found): Promise<JoinedNames
     domainname: await storedDomainname(context.store, config),
     files,
   };
-}
-
-/** How many containers one after the other may have joined the network of the next. */
-const LONGEST_CHAIN = 16;
-
-/** The container whose host name this one has: its own, or the one whose network it has joined. */
-async function namedBy(store: Store, config: StoredConfig): Promise<StoredConfig> {
-  let at = config;
-  for (let i = 0; i < LONGEST_CHAIN; i++) {
-    const next = joinedContainer('network', at.options.network);
-    const id = next === undefined ? undefined : await store.find(next).catch(() => undefined);
-    const other = id === undefined ? undefined : store.config(id);
-    if (other === undefined) break;
-    at = other;
-  }
-  return at;
-}
-
-/** The host name of a container, by what it was created with. */
-export async function storedHostname(store: Store, config: StoredConfig): Promise<string> {
-  const { id, options } = await namedBy(store, config);
-  const ofHost = options.network === 'host' || options.uts === 'host';
-  const { hostname = '' } = options;
-  return hostname !== '' ? hostname : ofHost ? nameOfHost() : shortId(id);
-}
-
-async function storedDomainname(store: Store, config: StoredConfig): Promise<string | undefined> {
-  const { domainname } = (await namedBy(store, config)).options;
-  return domainname === '' ? undefined : domainname;
-}
-
-/** The same of a container that was started with such options. */
-export async function joinedHostname(
-  store: Store,
-  { networkOptions, network }: Pick<ContainerConfig, 'network' | 'networkOptions'>,
-): Promise<string | undefined> {
-  if (network !== 'container') return undefined;
-  const id = await store.find(networkOptions).catch(() => undefined);
-  const config = id === undefined ? undefined : store.config(id);
-  return config && storedHostname(store, config);
 }
