@@ -9,6 +9,7 @@ import { compileHost } from './host-phase/compile-host.js';
 import type { Program, Step } from './instructions.js';
 import type { LaunchInput } from './launch-input.js';
 import { parseMountOptions } from './mount-options.js';
+import { requestStep } from './netlink-step.js';
 import type { BridgePlan } from './network-plan.js';
 import {
   type DeviceNode,
@@ -126,6 +127,8 @@ export function compileTeardown(
   teardown.reverse();
   if (first !== undefined)
     teardown.push({ op: 'process.end', numbers: [first.pid, BigInt(first.startTime)] });
+  if (bridges?.published !== undefined)
+    teardown.push(requestStep(bridges.published.unpublish, undefined, true));
   for (const { file, directory } of bridges?.claims ?? [])
     teardown.push({ op: 'claim.release', texts: [file, directory] });
   if (directory !== undefined) teardown.push({ op: 'tree.remove', texts: [directory] });

@@ -3,7 +3,7 @@ import type { NetlinkRequest } from './network-plan.js';
 
 /**
  * @param network slot of the network namespace that the request names, if it names one
- * @param missingIsFine for a request that removes something
+ * @param missingIsFine for a request that removes something: it may be gone, or be another container's by now
  */
 export function requestStep(
   { protocol, bytes, text, namespaceAt = 0 }: NetlinkRequest,

@@ -17,12 +17,21 @@ export interface Claim {
   readonly directory: string;
 }
 
+/** Ports of the host that lead to ports of the container. */
+export interface PublishPlan {
+  /** The texts of `port.bind`. */
+  readonly sockets: { readonly text: string; readonly bytes: Uint8Array };
+  readonly publish: NetlinkRequest;
+  readonly unpublish: NetlinkRequest;
+}
+
 /** Interfaces on bridges. */
 export interface BridgePlan {
   /** In the host's network namespace: makes the interfaces. */
   readonly outside: NetlinkRequest;
   /** In the container's: addresses and routes. */
   readonly inside: NetlinkRequest;
+  readonly published?: PublishPlan | undefined;
   /** Of the interfaces, as sysctl(8) names them. */
   readonly sysctls: Readonly<Record<string, string>>;
   /** Released when the container has ended, and is not started again by its supervisor. */

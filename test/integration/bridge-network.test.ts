@@ -83,6 +83,82 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     expect(stdout).to.include('02:00:00:00:00:99');
   });
 
+  it('A published port leads to the container from the host, and is free again after it', async () => {
+    const server = await host.start(['node', '-e', server8080('published')], {
+      network: 'bridge',
+      ports: ['127.0.0.1:8000:8080', '9000:8080'],
+    });
+    const ask = (url: string) => host.namespace.run(process.execPath, '-e', getWhenThere(url));
+    expect(await ask('http://127.0.0.1:8000/')).to.equal('published');
+    expect(await ask('http://127.0.0.1:9000/')).to.equal('published');
+    expect(await ask('http://172.17.0.1:9000/')).to.equal('published');
+    const refused = await host.refusal(['true'], { network: 'bridge', ports: ['9000:80'] });
+    expect(refused.code).to.equal('ERR_PORT_IN_USE');
+    expect(refused.message).to.include('port is already allocated');
+    // What was refused has taken nothing from the one that has it.
+    expect(await ask('http://127.0.0.1:9000/')).to.equal('published');
+    await server.kill();
+    await untilNothing(claims);
+    const table = await host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+    expect(table).not.to.match(/172\.17\.0\.2/);
+    const { exitCode } = await host.run(['true'], { network: 'bridge', ports: ['9000:80'] });
+    expect(exitCode).to.equal(0);
+  });
+
+  it('Containers of a created network find each other by name and alias', async () => {
+    await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
+    const server = await host.start(['node', '-e', server8080('by name')], {
+      network: 'web',
+      networkAliases: ['db'],
+    });
+    const { stdout } = await host.run(
+      [
+        'sh',
+        '-c',
+        `cat /etc/resolv.conf; getent ahosts db; node -e "$0"`,
+        getWhenThere('http://db:8080/'),
+      ],
+      { network: 'web' },
+    );
+    expect(stdout)
+      .to.match(/^nameserver 127\.0\.0\.11$/m)
+      .and.to.match(/^options .*ndots:0$/m);
+    expect(stdout)
+      .to.match(/^10\.77\.0\.2 /m)
+      .and.to.match(/^fd00:77::2 /m);
+    expect(stdout).to.match(/by name$/);
+    await server.kill();
+    await untilNothing(claims);
+  });
+
+  it('A detached container has its address and its ports again after each restart', async () => {
+    const id = await host.create(['node', '-e', server8080('again')], {
+      network: 'bridge',
+      ports: ['9000:8080'],
+      restart: 'always',
+    });
+    await host.onContainer(id, 'start');
+    const ask = () =>
+      host.namespace.run(process.execPath, '-e', getWhenThere('http://127.0.0.1:9000/'));
+    expect(await ask()).to.equal('again');
+    const [claim] = await claims();
+    for (let at = 0; at < 3; at++) {
+      const found = (await host.onContainer(id, 'inspect')) as { state: { pid: number } };
+      const { state } = found;
+      process.kill(state.pid, 'SIGKILL');
+      await eventually(async () => {
+        const { state: now } = (await host.onContainer(id, 'inspect')) as typeof found;
+        expect(now.pid).to.be.greaterThan(0).and.not.equal(state.pid);
+      });
+      expect(await ask()).to.equal('again');
+      expect(await claims()).to.deep.equal([claim]);
+    }
+    await host.onContainer(id, 'remove', { force: true });
+    await untilNothing(claims);
+    const table = await host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+    expect(table).not.to.match(/172\.17\.0\./);
+  });
+
   for (const [why, options, code, message] of [
     [
       'an unknown network',
@@ -119,6 +195,18 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
       { network: 'web', ip6: 'fd00::9' },
       'ERR_CONFLICTING_OPTIONS',
       'no IPv6',
+    ],
+    [
+      'ports with the network of the host',
+      { network: 'host', ports: ['80:80'] },
+      'ERR_CONFLICTING_OPTIONS',
+      'ports',
+    ],
+    [
+      'a port out of range',
+      { network: 'web', ports: ['80:70000'] },
+      'ERR_INVALID_OPTION',
+      'invalid containerPort',
     ],
     [
       'a multicast MAC address',

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import type { CaissonError, RunOptions, RunResult } from '../../lib/index.js';
+import type { CaissonError, CreateOptions, RunOptions, RunResult } from '../../lib/index.js';
 import { NetworkNamespace } from './network-namespace.js';
 import { fixture } from './paths.js';
 
@@ -87,6 +87,16 @@ export class NetworkHost {
     const call = ++this.calls;
     await this.answerTo(call, 'start', ['host', argv, options]);
     return { kill: async () => void (await this.call('kill', call)) };
+  }
+
+  /** @returns the long id of a detached container */
+  async create(argv: readonly string[], options: CreateOptions): Promise<string> {
+    return (await this.call('create', 'host', argv, options)) as string;
+  }
+
+  /** A method of a detached container. */
+  async onContainer(id: string, verb: string, options?: object): Promise<unknown> {
+    return this.call('onContainer', id, verb, options);
   }
 
   async createNetwork(name: string, subnet: string, subnet6?: string): Promise<void> {

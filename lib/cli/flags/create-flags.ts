@@ -305,6 +305,14 @@ export const CREATE_FLAGS: readonly Flag[] = [
     help: 'missing (default) or never',
   },
   { long: 'quiet', short: 'q', help: 'Do not print the progress of fetching the image' },
+  {
+    long: 'publish',
+    short: 'p',
+    value: 'list',
+    repeatable: true,
+    option: 'ports',
+    help: "Publish a container's port(s) to the host",
+  },
   { long: 'read-only', option: 'readOnly', help: 'Mount the root read-only' },
   { long: 'rm', help: 'Remove the container when it exits' },
   { long: 'rootfs', help: 'The first argument is a directory, not an image' },
@@ -426,7 +434,6 @@ export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
   )
     .split(' ')
     .map((long) => ({ long, value: true })),
-  { long: 'publish', short: 'p', value: true },
   { long: 'publish-all', short: 'P', value: false },
   { long: 'disable-content-trust', value: false },
   { long: 'use-api-socket', value: false },

@@ -2,9 +2,11 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { conflicting, invalid, plainString, stringList, unsupported } from '../../base/check.js';
 import type { EndpointConfig } from '../../network/bridge/endpoint-config.js';
+import type { PortBinding } from '../../network/firewall/port-bindings.js';
 import type { NetworkMode } from '../../network/types.js';
 import { sharedNetwork } from './namespace-options.js';
 import type { NetworkOptions } from './options.js';
+import { normalizePorts } from './ports.js';
 
 /** What of a configuration is about its network. */
 export interface NetworkPart {
@@ -13,6 +15,8 @@ export interface NetworkPart {
   readonly networkOptions: string;
   /** With `bridge`: the networks that it is connected to. */
   readonly endpoints: readonly EndpointConfig[];
+  /** Ports of the host that lead to the container. */
+  readonly ports: readonly PortBinding[];
 }
 
 const NONE: readonly EndpointConfig[] = Object.freeze([]);
@@ -20,10 +24,11 @@ const NO_NETWORK: NetworkPart = Object.freeze({
   network: 'none',
   networkOptions: '',
   endpoints: NONE,
+  ports: Object.freeze([]),
 });
 
 /** Options that need a network with addresses of its own. */
-const OF_ENDPOINTS = ['networkAliases', 'ip', 'ip6', 'macAddress'] as const;
+const OF_ENDPOINTS = ['networkAliases', 'ip', 'ip6', 'macAddress', 'ports'] as const;
 
 /** @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS */
 export function normalizeNetwork(options: NetworkOptions): NetworkPart {
@@ -38,9 +43,15 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
     value !== 'host' &&
     mode === undefined &&
     shared === undefined;
-  if (isBridge) return { network: 'bridge', networkOptions: '', endpoints: [endpoint(options)] };
+  if (isBridge)
+    return {
+      network: 'bridge',
+      networkOptions: '',
+      endpoints: [endpoint(options)],
+      ports: normalizePorts(options.ports),
+    };
   for (const option of OF_ENDPOINTS)
-    if (options[option] !== undefined)
+    if (options[option] !== undefined && (options[option] as { length: number }).length > 0)
       throw conflicting(
         option,
         `needs a network with a bridge, and network is "${value ?? 'none'}"`,
@@ -48,14 +59,15 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
       );
   if (value === undefined || value === 'none') return NO_NETWORK;
   if (shared !== undefined)
-    return { network: shared[0], networkOptions: shared[1], endpoints: NONE };
+    return { network: shared[0], networkOptions: shared[1], endpoints: NONE, ports: [] };
   if (mode === 'pasta' || mode === 'slirp4netns')
     return {
       network: mode,
       networkOptions: plainString('network', helperOptions),
       endpoints: NONE,
+      ports: [],
     };
-  return { network: 'host', networkOptions: '', endpoints: NONE };
+  return { network: 'host', networkOptions: '', endpoints: NONE, ports: [] };
 }
 
 function endpoint(options: NetworkOptions): EndpointConfig {

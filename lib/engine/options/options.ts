@@ -2,6 +2,7 @@
  * What a caller may ask of a container: Docker's words in camelCase, with Docker's meaning and units where
  * Docker has the word (https://docs.docker.com/reference/cli/docker/container/run/).
  */
+import type { PortOption } from './ports.js';
 
 /** Bytes as a number, or Docker's spelling: `64m`, `1.5g`. */
 export type Size = number | string;
@@ -307,6 +308,11 @@ export interface NetworkOptions {
   readonly ip?: string | undefined;
   /** The same of IPv6, if the network has it. */
   readonly ip6?: string | undefined;
+  /**
+   * Ports of the host that lead to ports of the container, as Docker's `--publish`: `8080:80`, `127.0.0.1:53:53/udp`,
+   * `8000-8010:8000-8010`, `80` for a free port of the host. Needs a network with a bridge.
+   */
+  readonly ports?: readonly PortOption[] | undefined;
   /** Of its interface on a bridge. Default: one that follows from the IPv4 address. */
   readonly macAddress?: string | undefined;
   /** `name:ip`. */
@@ -392,6 +398,7 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   ptyLimit: true,
   network: true,
   networkAliases: true,
+  ports: true,
   ip: true,
   ip6: true,
   macAddress: true,

@@ -6,6 +6,8 @@ import type { NameConfig } from '../options/names.js';
 export interface HostFiles {
   readonly hosts?: string | undefined;
   readonly resolvConf: string;
+  /** In place of those that were asked for, which it asks itself. */
+  readonly nameServer?: string | undefined;
   /** Of the container itself. */
   readonly addresses?: readonly string[] | undefined;
 }
@@ -37,8 +39,12 @@ export function injectedFiles(
   return [
     { path: '/etc/hosts', content: hosts },
     { path: '/etc/hostname', content: `${hostname}\n` },
-    { path: '/etc/resolv.conf', content: resolvConf(names, host?.resolvConf) },
+    { path: '/etc/resolv.conf', content: resolvConf(withServer(names, host), host?.resolvConf) },
   ];
+}
+
+function withServer(names: NameConfig, host: HostFiles | undefined): NameConfig {
+  return host?.nameServer === undefined ? names : { ...names, dns: [host.nameServer] };
 }
 
 function withNewline(text: string): string {

@@ -6,7 +6,7 @@ import { compileProfile } from '../../oci/seccomp.js';
 import { defaultSeccompProfile, type SeccompArch } from '../../oci/seccomp-default.js';
 import { filterFlags } from '../../oci/seccomp-encode.js';
 import type { LinuxSeccomp } from '../../oci/runtime-spec.js';
-import type { HelperPlan } from '../../program/launch-input.js';
+import type { HelperPlan, ResolverPlan } from '../../program/launch-input.js';
 import type { Connected, Connection } from '../../network/bridge/connect.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { HostFiles } from '../spec/files.js';
@@ -46,6 +46,7 @@ export async function hasHostMqueue(): Promise<boolean> {
 export interface NetworkOfStart {
   readonly files: HostFiles | undefined;
   readonly helper?: HelperPlan;
+  readonly resolver?: ResolverPlan | undefined;
   /** The caller has to release it if the start comes to nothing. */
   readonly connection?: Connection;
 }
@@ -67,22 +68,38 @@ export async function networkOf(
   if (config.network === 'bridge') {
     const { connect, planConnection } = await import('../../network/bridge/connect.js');
     const make = connected.connects ? connect : planConnection;
-    const connection = await make(await networks(), connected, config.endpoints);
+    const { endpoints, ports } = config;
+    const context = await networks();
+    const connection = await make(context, connected, endpoints, ports);
     const addresses = connection.endpoints.flatMap(({ ipv4, ipv6 }) => [
       ipv4.address,
       ...(ipv6 === undefined ? [] : [ipv6.address]),
     ]);
-    const { resolvConf } = files;
-    return { files: { resolvConf: withoutLoopback(resolvConf), addresses }, connection };
+    for (const { message, hint } of connection.warnings)
+      process.emitWarning(message, { code: 'CAISSON_NETWORK', detail: hint });
+    try {
+      const { planNameServers, RESOLVER_ADDRESS } =
+        await import('../../network/names/name-servers.js');
+      const { resolver, resolvConf } = planNameServers({
+        id: connected.id,
+        name: config.name,
+        hostname: config.hostname,
+        dns: config.names.dns,
+        aliases: endpoints.map(({ aliases }) => aliases),
+        endpoints: connection.endpoints,
+        hostResolvConf: files.resolvConf,
+        directory: context.networks.resolver,
+      });
+      const nameServer = resolver === undefined ? undefined : RESOLVER_ADDRESS;
+      return { files: { resolvConf, addresses, nameServer }, resolver, connection };
+    } catch (error) {
+      connection.release();
+      throw error;
+    }
   }
   const { userNetwork } = await import('../../network/user-network.js');
   const { helper, resolvConf } = await userNetwork(config, files.resolvConf);
   return { files: { resolvConf }, helper };
-}
-
-/** As Docker: the host's name servers on its loopback addresses are not those of the container's. */
-function withoutLoopback(resolvConf: string): string {
-  return resolvConf.replace(/^\s*nameserver\s+(?:127\.|::1(?:\s|$)).*\n?/gm, '');
 }
 
 async function readHostFiles(): Promise<HostFiles> {

@@ -166,6 +166,7 @@ export async function compileStartTemplate(
         helper: network.helper,
         joined: joined?.input,
         networkFile: config.network === 'namespace' ? config.networkOptions : undefined,
+        resolver: network.resolver,
         bridges: network.connection?.plan,
         rootless: users === undefined ? undefined : rootlessOf(users, sources),
         stdin: config.stdin,

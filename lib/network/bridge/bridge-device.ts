@@ -3,6 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
 import { isErrno } from '../../base/errno.js';
 import { loadNative } from '../../native/load.js';
+import type { NetlinkRequest } from '../../program/network-plan.js';
+import type { ForwardedNetwork } from '../firewall/ensure-firewall.js';
 import { encodeRequest, NETLINK, type NetlinkMessage } from '../netlink/message.js';
 import { dumpNetlink, requestNetlink } from '../netlink/request.js';
 import {
@@ -42,7 +44,7 @@ async function makeBridge(network: StoredNetwork): Promise<number> {
   const { bridge, ipv4, ipv6 } = network;
   const { mtu } = bridgeSettings(network);
   // An address of its own, as otherwise it would have its ports' lowest one, which changes with them.
-  await request('EEXIST', addBridge(bridge, { mac: macOf(ipv4.gateway), mtu }));
+  await request('EEXIST', toRequest(addBridge(bridge, { mac: macOf(ipv4.gateway), mtu })));
   const link = await findDevice(bridge);
   if (link?.kind !== 'bridge')
     throw new CaissonError(
@@ -52,24 +54,36 @@ async function makeBridge(network: StoredNetwork): Promise<number> {
     );
   for (const subnet of [ipv4, ...(ipv6 === undefined ? [] : [ipv6])]) {
     const { prefix } = parseBlock('subnet', subnet.subnet);
-    await request('EEXIST', addAddress(link.index, bridge, { address: subnet.gateway, prefix }));
+    const address = { address: subnet.gateway, prefix };
+    await request('EEXIST', toRequest(addAddress(link.index, bridge, address)));
   }
   for (const [key, value] of settings(network)) await writeSetting(key, value);
-  await request(undefined, setLinkUp(link.index, bridge));
+  await requestNetlink(toRequest(setLinkUp(link.index, bridge)));
   return link.index;
+}
+
+/** What the firewall has to know of a network. */
+export function firewallOf(network: StoredNetwork): ForwardedNetwork {
+  const { bridge, internal, ipv6 } = network;
+  const { interContainer, masquerade } = bridgeSettings(network);
+  const families = ['ipv4', ...(ipv6 === undefined ? [] : (['ipv6'] as const))] as const;
+  return {
+    bridge,
+    internal,
+    neighbours: interContainer,
+    masquerade: masquerade && !internal ? families : [],
+    families,
+  };
 }
 
 /** What the host's kernel does with the bridge, besides forwarding. */
 function settings({ bridge, ipv6 }: StoredNetwork): (readonly [key: string, value: string])[] {
   return [
-    ['ipv4/ip_forward', '1'],
     // Published ports are reached by the host over its loopback addresses.
     [`ipv4/conf/${bridge}/route_localnet`, '1'],
     // A container must not become the host's router by an advertisement of its own (CVE-2020-13401).
     [`ipv6/conf/${bridge}/accept_ra`, '0'],
-    ...(ipv6 === undefined
-      ? ([[`ipv6/conf/${bridge}/disable_ipv6`, '1']] as const)
-      : ([['ipv6/conf/all/forwarding', '1']] as const)),
+    ...(ipv6 === undefined ? ([[`ipv6/conf/${bridge}/disable_ipv6`, '1']] as const) : []),
   ];
 }
 
@@ -90,7 +104,8 @@ async function writeSetting(key: string, value: string): Promise<void> {
  */
 export async function removeBridge({ bridge }: StoredNetwork): Promise<void> {
   // What has the name now and is no bridge was not made for the network.
-  if ((await findDevice(bridge))?.kind === 'bridge') await request('ENODEV', deleteLink(bridge));
+  if ((await findDevice(bridge))?.kind === 'bridge')
+    await request('ENODEV', toRequest(deleteLink(bridge)));
 }
 
 /** The device of that name, of any kind. @throws ERR_NETWORK_FAILED */
@@ -99,10 +114,14 @@ export async function findDevice(name: string): Promise<Link | undefined> {
   return links.map(decodeLink).find((link) => link.name === name);
 }
 
+function toRequest(message: NetlinkMessage): NetlinkRequest {
+  return encodeRequest(NETLINK.route, [message]);
+}
+
 /** @param fine an error that means that it is done already */
-async function request(fine: string | undefined, message: NetlinkMessage): Promise<void> {
+async function request(fine: string, asked: NetlinkRequest): Promise<void> {
   try {
-    await requestNetlink(encodeRequest(NETLINK.route, [message]));
+    await requestNetlink(asked);
   } catch (error) {
     if (!(error instanceof CaissonError) || error.errno !== fine) throw error;
   }

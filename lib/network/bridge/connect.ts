@@ -11,13 +11,27 @@ import {
   possibleAddress,
   releaseAddress,
 } from './addresses.js';
-import { ensureBridge } from './bridge-device.js';
+import { chooseHostPorts } from '../firewall/choose-ports.js';
+import { ensureFirewall } from '../firewall/ensure-firewall.js';
+import type { FirewallWarning } from '../firewall/firewall-warning.js';
+import { publishRequest, unpublishRequest } from '../firewall/elements.js';
+import {
+  claimsOf,
+  encodeClaims,
+  type PortBinding,
+  type PublishedPort,
+} from '../firewall/port-bindings.js';
+import { ensureBridge, firewallOf } from './bridge-device.js';
+import { bridgeSettings } from './bridge-options.js';
 import { type Endpoint, macOf, planBridges } from './endpoint.js';
 import { type AnyNetwork, isStored, type StoredNetwork } from './stored-network.js';
 
 export interface Connection {
   readonly plan: BridgePlan;
   readonly endpoints: readonly Endpoint[];
+  readonly ports: readonly PublishedPort[];
+  /** Why its packets may not be forwarded nevertheless. */
+  readonly warnings: readonly FirewallWarning[];
   /** Gives the addresses back; also after the launch program has. */
   release(): void;
 }
@@ -38,15 +52,19 @@ export async function connect(
   context: ClaimContext,
   { id, planId }: Connected,
   configs: readonly EndpointConfig[],
+  bindings: readonly PortBinding[],
 ): Promise<Connection> {
   const claimed: AddressClaim[] = [];
   const release = () => claimed.forEach(releaseAddress);
+  const warnings: FirewallWarning[] = [];
   try {
     const endpoints: Endpoint[] = [];
     for (const config of configs) {
       const network = checkNetwork(await context.networks.use(config.network), config);
       if (!isStored(network)) throw new Error(`the network ${network.name} has no subnet`);
       const bridgeIndex = await ensureBridge(context.networks, network);
+      // Each time: a process that loads other rules may have flushed these.
+      warnings.push(...(await ensureFirewall(firewallOf(network))));
       endpoints.push(
         await endpointOf(config, network, bridgeIndex, async (family, wanted) => {
           const address = await claimAddress(context, network, family, id, wanted);
@@ -55,7 +73,12 @@ export async function connect(
         }),
       );
     }
-    return connection(endpoints, planId, release);
+    const [first] = endpoints;
+    const ports =
+      first === undefined || bindings.length === 0
+        ? []
+        : await chooseHostPorts(published(first), onHost(first, bindings));
+    return { ...connection(endpoints, planId, ports, release), warnings };
   } catch (error) {
     release();
     throw error;
@@ -67,6 +90,7 @@ export async function planConnection(
   context: ClaimContext,
   { id, planId }: Connected,
   configs: readonly EndpointConfig[],
+  bindings: readonly PortBinding[],
 ): Promise<Connection> {
   const endpoints: Endpoint[] = [];
   for (const config of configs) {
@@ -79,7 +103,9 @@ export async function planConnection(
       ),
     );
   }
-  return connection(endpoints, planId, () => undefined);
+  const ports = bindings.filter((binding) => typeof binding.hostPort === 'number');
+  const plan = connection(endpoints, planId, ports as readonly PublishedPort[], () => undefined);
+  return { ...plan, warnings: [] };
 }
 
 /** As the network `bridge` will be on most machines. */
@@ -113,12 +139,34 @@ async function endpointOf(
 function connection(
   endpoints: readonly Endpoint[],
   planId: string,
+  ports: readonly PublishedPort[],
   release: () => void,
-): Connection {
+): Omit<Connection, 'warnings'> {
   const claims = endpoints
     .flatMap(({ ipv4, ipv6 }) => [ipv4, ...(ipv6 === undefined ? [] : [ipv6])])
     .map(({ directory }) => ({ file: `${directory}/${planId}`, directory }));
-  return { plan: planBridges(shortId(planId), endpoints, claims), endpoints, release };
+  const plan = planBridges(shortId(planId), endpoints, claims);
+  const [first] = endpoints;
+  if (first === undefined || ports.length === 0) return { plan, endpoints, ports, release };
+  const addresses = published(first);
+  const publishing = {
+    sockets: encodeClaims(ports.flatMap((port) => claimsOf(addresses, port))),
+    publish: publishRequest(addresses, ports),
+    unpublish: unpublishRequest(addresses, ports),
+  };
+  return { plan: { ...plan, published: publishing }, endpoints, ports, release };
+}
+
+/** Ports are published by the first network's addresses. */
+function published({ ipv4, ipv6 }: Endpoint) {
+  return { ipv4: ipv4.address, ipv6: ipv6?.address };
+}
+
+/** A network may say on which address of the host its containers publish by default. */
+function onHost({ network }: Endpoint, bindings: readonly PortBinding[]): readonly PortBinding[] {
+  const { hostBinding } = bridgeSettings(network);
+  if (hostBinding === '0.0.0.0') return bindings;
+  return bindings.map((binding) => ({ ...binding, hostIp: binding.hostIp ?? hostBinding }));
 }
 
 function checkNetwork(network: AnyNetwork, { network: name, ip6 }: EndpointConfig): AnyNetwork {

@@ -48,6 +48,8 @@ export class NetworkStore {
   readonly directory: string;
   /** `<runRoot>/networks`: claims of addresses (addresses.ts). */
   readonly claims: string;
+  /** `<runRoot>/resolver`: of the resolver of all networks. */
+  readonly resolver: string;
   /** `bridge`, `host` and `none`. Their ids are the same in each look, before there is any file. */
   readonly predefined: readonly PredefinedNetwork[];
   /** Files are never changed: of one that was read once, it is enough to see that its directory is there. */
@@ -56,6 +58,7 @@ export class NetworkStore {
   constructor(private readonly paths: Paths) {
     this.directory = join(paths.dataRoot, 'networks');
     this.claims = join(paths.runRoot, 'networks');
+    this.resolver = join(paths.runRoot, 'resolver');
     this.predefined = (['bridge', 'host', 'none'] as const).map((name) => ({
       id: createHash('sha256').update(`${paths.dataRoot}\0${name}`).digest('hex'),
       name,

@@ -121,7 +121,6 @@ describe('run: spellings of flags', () => {
   usage(['-m'], 'ERR_INVALID_OPTION', /^flag needs an argument: 'm' in -m/);
   usage(['--memory'], 'ERR_INVALID_OPTION', /^flag needs an argument: --memory/);
   usage(['--init=maybe', 'host'], 'ERR_INVALID_OPTION', /"maybe" for "--init"/);
-  usage(['-p', '80:80', 'host'], 'ERR_UNSUPPORTED_OPTION', /-p, --publish /);
   usage(['-itP', 'host'], 'ERR_UNSUPPORTED_OPTION', /-P, --publish-all/);
   usage(['--gpus', 'all', 'host'], 'ERR_UNSUPPORTED_OPTION', /--gpus/);
 
