@@ -23,7 +23,6 @@ const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
 const NFT_MSG = {
   newTable: 0,
-  delTable: 2,
   newChain: 3,
   getChain: 4,
   newRule: 6,
@@ -151,12 +150,6 @@ const named = ({ family, name }: Table) => `${family} ${name}`;
 export function addTable(table: Table): NetlinkMessage {
   const name = attribute(NFTA.tableName, text(table.name));
   return nftables(NFT_MSG.newTable, table.family, NLM_F.create, `add table ${named(table)}`, name);
-}
-
-/** With all that it contains. @throws at the kernel ENOENT */
-export function deleteTable(table: Table): NetlinkMessage {
-  const name = attribute(NFTA.tableName, text(table.name));
-  return nftables(NFT_MSG.delTable, table.family, 0, `delete table ${named(table)}`, name);
 }
 
 /** A base chain that accepts. No error if there is one with the same hook and priority. */
