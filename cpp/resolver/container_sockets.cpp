@@ -1,11 +1,14 @@
 #include "container_sockets.h"
 
 #include <linux/sched.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "../base/kernel.h"
 #include "../base/mount_api.h"
+#include "../base/text.h"
 
 namespace caisson {
 namespace {
@@ -21,16 +24,27 @@ bool is_in(int own) {
          mine.stx_ino == current.stx_ino;
 }
 
+// As the container does itself, perhaps later: without the interface it has no address. A socket
+// that is bound before (IP_FREEBIND) would send its replies from 127.0.0.1.
+Status bring_loopback_up() {
+  auto socket =
+      own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", "lo");
+  if (!socket.ok()) return socket.error();
+  ifreq request{};
+  copy_text(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request),
+               "ioctl SIOCSIFFLAGS", "lo");
+}
+
 Result<UniqueFd> open_socket(int type, uint16_t port) {
   auto made = own_fd(sys::call(__NR_socket, AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
                      "socket", nullptr);
   if (!made.ok()) return made;
   const int fd = made.value().get(), on = 1;
-  // The interface may not be up yet: then it does not have the address.
-  for (const auto& [level, option] :
-       (const int[][2]){{SOL_SOCKET, SO_REUSEADDR}, {IPPROTO_IP, IP_FREEBIND}})
-    if (const long set = sys::call(__NR_setsockopt, fd, level, option, &on, sizeof on); set < 0)
-      return failure(set, "setsockopt", "127.0.0.11");
+  if (const long set = sys::call(__NR_setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+      set < 0)
+    return failure(set, "setsockopt", "127.0.0.11");
   sockaddr_in address{};
   address.sin_family = AF_INET;
   __builtin_memcpy(&address.sin_addr, kAddress, sizeof kAddress);
@@ -45,6 +59,7 @@ Result<UniqueFd> open_socket(int type, uint16_t port) {
 
 Status open_both(int own, uint16_t port, ContainerSockets& sockets) {
   if (is_in(own)) return failure(-EINVAL, "setns", "the container's network namespace");
+  if (Status up = bring_loopback_up(); !up.ok()) return up;
   auto datagrams = open_socket(SOCK_DGRAM, port);
   if (!datagrams.ok()) return datagrams.error();
   auto listener = open_socket(SOCK_STREAM, port);

@@ -12,10 +12,10 @@ struct ContainerSockets {
   UniqueFd datagrams, listener;
 };
 
-// Both are bound to this port of 127.0.0.11. A process of the container that listens on that port
-// of all addresses is in the way, by TCP always, by UDP if it does not set SO_REUSEADDR
-// (EADDRINUSE). `own` is this process's network namespace, to which it returns; EINVAL if the
-// process of the pidfd has none of its own.
+// Both are bound to this port of 127.0.0.11; the loopback interface is up afterwards. A process of
+// the container that listens on that port of all addresses is in the way, by TCP always, by UDP if
+// it does not set SO_REUSEADDR (EADDRINUSE). `own` is this process's network namespace, to which it
+// returns; EINVAL if the process of the pidfd has none of its own.
 Status open_in_container(int pidfd, int own, uint16_t port, ContainerSockets& sockets);
 
 }  // namespace caisson

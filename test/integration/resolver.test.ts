@@ -221,6 +221,17 @@ root.describe('the resolver', function () {
       expect((await web.ask('never')).rcode).to.equal(RCODE.SERVFAIL);
     });
 
+    it('Replies come from 127.0.0.11, also if the container had no loopback interface before', async () => {
+      const member = await ground.member(true, false);
+      await ground.register(member, on([front(['172.18.0.9'], ['early'])]));
+      const bytes = encodeQuery({ name: 'db' }).toString('hex');
+      expect(await member.exchange({ by: 'udp', bytes })).to.deep.include({
+        from: '127.0.0.11:53',
+      });
+      expect((await member.askByTcp('db')).answers).to.have.length(1);
+      await member.end();
+    });
+
     it('With the redirection, programs of the container can listen on port 53', async () => {
       const registration = on([front(['172.18.0.9'], ['server'])]);
       const plain = await ground.member();

@@ -30,9 +30,12 @@ export class Member {
 
   private constructor(private readonly child: ChildProcess) {}
 
-  /** @param asks whether it sends queries: then its loopback interface is up. */
-  static async start(asks = true): Promise<Member> {
-    const client = `ip link set lo up && exec "$0" "$1"`;
+  /**
+   * @param asks whether it sends queries
+   * @param up whether its loopback interface is up before it is registered
+   */
+  static async start(asks = true, up = asks): Promise<Member> {
+    const client = `${up ? 'ip link set lo up && ' : ''}exec "$0" "$1"`;
     const command = asks
       ? ['sh', '-c', client, process.execPath, fixture('dns-client')]
       : ['sh', '-c', 'echo {} && exec sleep 1000'];
@@ -194,8 +197,8 @@ export class ResolverGround {
     return new ResolverGround(parent, join(parent, 'resolver'));
   }
 
-  async member(asks = true): Promise<Member> {
-    const member = await Member.start(asks);
+  async member(asks = true, up = asks): Promise<Member> {
+    const member = await Member.start(asks, up);
     this.members.push(member);
     return member;
   }
