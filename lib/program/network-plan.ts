@@ -21,6 +21,8 @@ export interface Claim {
 export interface PublishPlan {
   /** The texts of `port.bind`. */
   readonly sockets: { readonly text: string; readonly bytes: Uint8Array };
+  /** Elements that a killed supervisor has left of these ports; between the sockets and `publish`. */
+  readonly stale?: NetlinkRequest | undefined;
   readonly publish: NetlinkRequest;
   readonly unpublish: NetlinkRequest;
 }

@@ -50,13 +50,13 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
       endpoints: [endpoint(options)],
       ports: normalizePorts(options.ports),
     };
-  for (const option of OF_ENDPOINTS)
-    if (options[option] !== undefined && (options[option] as { length: number }).length > 0)
-      throw conflicting(
-        option,
-        `needs a network with a bridge, and network is "${value ?? 'none'}"`,
-        'network: "bridge", or the name of a network that was created',
-      );
+  const unfit = OF_ENDPOINTS.find((option) => !isEmpty(options[option]));
+  if (unfit !== undefined)
+    throw conflicting(
+      unfit,
+      `needs a network with a bridge, and network is "${value ?? 'none'}"`,
+      'network: "bridge", or the name of a network that was created',
+    );
   if (value === undefined || value === 'none') return NO_NETWORK;
   if (shared !== undefined)
     return { network: shared[0], networkOptions: shared[1], endpoints: NONE, ports: [] };
@@ -68,6 +68,10 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
       ports: [],
     };
   return { network: 'host', networkOptions: '', endpoints: NONE, ports: [] };
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || (Array.isArray(value) && value.length === 0);
 }
 
 function endpoint(options: NetworkOptions): EndpointConfig {

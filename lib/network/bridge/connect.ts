@@ -1,8 +1,9 @@
 /** Connecting a container to networks before it is started: its addresses are claimed, and the bridges are there. */
+import { readFile } from 'node:fs/promises';
 import { shortId } from '../../base/ids.js';
 import { conflicting } from '../../base/check.js';
 import { loadNative } from '../../native/load.js';
-import type { BridgePlan } from '../../program/network-plan.js';
+import type { BridgePlan, NetlinkRequest } from '../../program/network-plan.js';
 import type { EndpointConfig } from './endpoint-config.js';
 import {
   type AddressClaim,
@@ -14,7 +15,7 @@ import {
 import { chooseHostPorts } from '../firewall/choose-ports.js';
 import { ensureFirewall } from '../firewall/ensure-firewall.js';
 import type { FirewallWarning } from '../firewall/firewall-warning.js';
-import { publishRequest, unpublishRequest } from '../firewall/elements.js';
+import { othersAt, publishRequest, unpublishRequest } from '../firewall/elements.js';
 import {
   claimsOf,
   encodeClaims,
@@ -78,7 +79,9 @@ export async function connect(
       first === undefined || bindings.length === 0
         ? []
         : await chooseHostPorts(published(first), onHost(first, bindings));
-    return { ...connection(endpoints, planId, ports, release), warnings };
+    const stale = first && ports.length > 0 ? await othersAt(published(first), ports) : undefined;
+    const connected = connection(endpoints, planId, ports, release, stale);
+    return { ...connected, warnings };
   } catch (error) {
     release();
     throw error;
@@ -133,7 +136,8 @@ async function endpointOf(
 ): Promise<Endpoint> {
   const ipv4 = await claim(4, ip);
   const ipv6 = network.ipv6 === undefined ? undefined : await claim(6, ip6);
-  return { network, bridgeIndex, ipv4, ipv6, mac: mac ?? macOf(ipv4.address) };
+  const hairpin = await bridgesCallFirewall();
+  return { network, bridgeIndex, hairpin, ipv4, ipv6, mac: mac ?? macOf(ipv4.address) };
 }
 
 function connection(
@@ -141,6 +145,7 @@ function connection(
   planId: string,
   ports: readonly PublishedPort[],
   release: () => void,
+  stale?: NetlinkRequest,
 ): Omit<Connection, 'warnings'> {
   const claims = endpoints
     .flatMap(({ ipv4, ipv6 }) => [ipv4, ...(ipv6 === undefined ? [] : [ipv6])])
@@ -151,10 +156,19 @@ function connection(
   const addresses = published(first);
   const publishing = {
     sockets: encodeClaims(ports.flatMap((port) => claimsOf(addresses, port))),
+    stale,
     publish: publishRequest(addresses, ports),
     unpublish: unpublishRequest(addresses, ports),
   };
   return { plan: { ...plan, published: publishing }, endpoints, ports, release };
+}
+
+/** As with Docker and kube-proxy: br_netfilter is loaded, and not switched off. */
+async function bridgesCallFirewall(): Promise<boolean> {
+  const text = await readFile('/proc/sys/net/bridge/bridge-nf-call-iptables', 'utf8').catch(
+    () => '0',
+  );
+  return text.trim() === '1';
 }
 
 /** Ports are published by the first network's addresses. */

@@ -2,6 +2,7 @@
 import { addressBytes } from '../../base/ip-address.js';
 import type { BridgePlan, Claim } from '../../program/network-plan.js';
 import { encodeRequest, NETLINK, type NetlinkMessage } from '../netlink/message.js';
+import { setBridgePort } from '../netlink/bridge-port.js';
 import {
   addAddress,
   addDefaultRoute,
@@ -20,6 +21,8 @@ export interface Endpoint {
   readonly network: StoredNetwork;
   /** Of the bridge device. */
   readonly bridgeIndex: number;
+  /** The host's bridges call the firewall: a frame may have to leave by the port that it came from (BridgePort). */
+  readonly hairpin: boolean;
   readonly ipv4: AddressClaim;
   readonly ipv6: AddressClaim | undefined;
   /** Lower case, with colons. */
@@ -47,7 +50,7 @@ export function planBridges(
   const sysctls: Record<string, string> = {};
   const inside: NetlinkMessage[] = [setLinkUp(LOOPBACK.index, LOOPBACK.name)];
   endpoints.forEach((endpoint, at) => {
-    const { network, bridgeIndex, mac, ipv4, ipv6 } = endpoint;
+    const { network, bridgeIndex, hairpin, mac, ipv4, ipv6 } = endpoint;
     const name = `eth${at}`;
     const index = FIRST_INDEX + at;
     const mtu = bridgeSettings(network).mtu ?? DEFAULT_MTU;
@@ -56,6 +59,8 @@ export function planBridges(
       addVeth({ name: host, mtu, inside: { name, index, mac } }),
       addPort(host, bridgeIndex, network.bridge),
     );
+    const isolated = !bridgeSettings(network).interContainer;
+    if (hairpin || isolated) outside.push(setBridgePort(host, { hairpin, isolated }));
     inside.push(addAddress(index, name, ipv4, broadcastOf(ipv4)));
     if (ipv6 !== undefined) inside.push(addAddress(index, name, ipv6));
     // The kernel would give it an address of its own, and listen to any neighbour's router advertisements.

@@ -1,9 +1,10 @@
 /** Whom a container on bridges asks for names: the resolver, or the host's name servers directly. */
-import { isIP } from 'node:net';
 import { shortId } from '../../base/ids.js';
 import type { ResolverPlan } from '../../program/launch-input.js';
 import type { Endpoint } from '../bridge/endpoint.js';
+import { redirectDns, RESOLVER_PORT } from './dns-redirect.js';
 import { encodeRegistration, type UpstreamServer } from './registration.js';
+import { upstreamServers } from './upstream-servers.js';
 
 /** The address of the resolver in each container's network namespace. */
 export const RESOLVER_ADDRESS = '127.0.0.11';
@@ -41,7 +42,7 @@ export interface NameServerInput {
 export function planNameServers(input: NameServerInput): NameServerPlan {
   const { id, name, hostname, dns, aliases, endpoints, hostResolvConf, directory } = input;
   const created = endpoints.filter(({ network }) => network.name !== 'bridge');
-  const servers = dns.length > 0 ? dns.map(toServer) : serversIn(hostResolvConf);
+  const servers = dns.length > 0 ? dns.map(toServer) : upstreamServers(hostResolvConf);
   const reachable = servers.filter(({ address }) => !isLoopback(address));
   if (created.length === 0 && (reachable.length > 0 || servers.length === 0))
     return { resolver: undefined, resolvConf: withoutLoopback(hostResolvConf) };
@@ -61,21 +62,17 @@ export function planNameServers(input: NameServerInput): NameServerPlan {
       ],
     })),
     upstream: servers.slice(0, MAX_SERVERS),
+    port: RESOLVER_PORT,
     forward: endpoints.some(({ network }) => !network.internal),
   });
-  return { resolver: { directory, registration }, resolvConf: withResolver(hostResolvConf) };
+  return {
+    resolver: { directory, registration, redirect: redirectDns() },
+    resolvConf: withResolver(hostResolvConf),
+  };
 }
 
 function toServer(address: string): UpstreamServer {
   return { address };
-}
-
-/** Those with a zone are of one link of the host's, and left out. */
-function serversIn(resolvConf: string): UpstreamServer[] {
-  return [...resolvConf.matchAll(/^\s*nameserver\s+(\S+)/gm)]
-    .map(([, address = '']) => address)
-    .filter((address) => isIP(address) !== 0 && !address.includes('%'))
-    .map(toServer);
 }
 
 function isLoopback(address: string): boolean {

@@ -8,7 +8,10 @@ import type { Slots } from '../slots.js';
 /** Before the first `release`, after which the container configures them. */
 /** Once the interfaces are there. The teardown removes them: see `compileTeardown`. */
 export function publishPorts(steps: Step[], { bridges }: LaunchInput): void {
-  if (bridges?.published !== undefined) steps.push(requestStep(bridges.published.publish));
+  if (bridges?.published === undefined) return;
+  const { stale, publish } = bridges.published;
+  if (stale !== undefined) steps.push(requestStep(stale, undefined, true));
+  steps.push(requestStep(publish));
 }
 
 /** First: a port that another has is the most likely reason for a network to fail. */
