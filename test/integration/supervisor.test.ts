@@ -268,12 +268,15 @@ describe('a supervisor', function () {
       return Number(/^Pss:\s+(\d+) kB$/m.exec(text)![1]);
     };
 
-    supervisors.it('A supervisor takes at most 300 KiB, also after 10 MB of output', async () => {
+    // KiB, of which some 150 are the text of caisson-init, as far as the kernel has read it ahead: all supervisors share it.
+    const LARGEST = 340;
+
+    supervisors.it('A supervisor takes at most 340 KiB, also after 10 MB of output', async () => {
       const idle = await detached.start(SLEEP);
-      expect(await pssOf(await supervisorOf(idle)), 'idle').to.be.at.most(300);
+      expect(await pssOf(await supervisorOf(idle)), 'idle').to.be.at.most(LARGEST);
       const busy = await detached.start('yes 0123456789 | head -c 10000000; echo done; sleep 1000');
       await untilLogged(busy, 'done');
-      expect(await pssOf(await supervisorOf(busy)), 'after output').to.be.at.most(300);
+      expect(await pssOf(await supervisorOf(busy)), 'after output').to.be.at.most(LARGEST);
     });
 
     clients.it('A supervisor holds nothing of its starter', async () => {
