@@ -93,6 +93,12 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/inspect-flags.js')).INSPECT,
   },
   {
+    name: 'port',
+    inContainerGroup: true,
+    load: async () => (await import('./commands/port-command.js')).port,
+    spec: async () => (await import('./flags/port-flags.js')).PORT,
+  },
+  {
     name: 'wait',
     inContainerGroup: true,
     load: async () => (await import('./commands/lifecycle-commands.js')).wait,
@@ -192,12 +198,12 @@ export const COMMANDS: readonly Command[] = [
 
 /** Docker's commands that caisson will have. */
 const PLANNED = new Set(
-  'commit cp diff export history image images import load port pull push rmi save system tag volume'.split(
+  'commit cp diff export history image images import load pull push rmi save system tag volume'.split(
     ' ',
   ),
 );
 const PLANNED_IN_NETWORK_GROUP = new Set(['network connect', 'network disconnect']);
-const PLANNED_IN_CONTAINER_GROUP = new Set(['commit', 'cp', 'diff', 'export', 'port']);
+const PLANNED_IN_CONTAINER_GROUP = new Set(['commit', 'cp', 'diff', 'export']);
 
 /** The command of that name: one word, or a group and one more. */
 export function findCommand(name: string): Command | undefined {

@@ -37,6 +37,7 @@ const EMPTY: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   },
   MountPoint: { Name: '', Driver: '' },
   Endpoint: { GwPriority: 0 },
+  EndpointIPAMConfig: { IPv4Address: '', IPv6Address: '', LinkLocalIPs: [] },
   Event: { status: '', id: '', from: '' },
   IPAMConfig: { IPRange: '', AuxiliaryAddresses: {} },
 };

@@ -11,6 +11,7 @@ import type { RunOptions } from '../engine/options/options.js';
 import type { ContainerInfo } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { markStringMap } from './go-values.js';
+import { exposedPorts } from './port-shape.js';
 
 /** The image's defaults for what the container's options leave out. */
 export interface ImageConfig {
@@ -26,6 +27,7 @@ export function configShape(info: ContainerInfo, image: ImageConfig, joinedName?
   const { config } = info;
   const { options } = config;
   const { stopSignal } = options;
+  const exposed = exposedPorts(options);
   return addFields('Config', {
     Hostname:
       options.hostname ??
@@ -36,6 +38,7 @@ export function configShape(info: ContainerInfo, image: ImageConfig, joinedName?
     AttachStdin: config.stdinOnce,
     AttachStdout: config.stdinOnce,
     AttachStderr: config.stdinOnce,
+    ...(exposed === undefined ? {} : { ExposedPorts: exposed }),
     Tty: options.tty !== undefined && options.tty !== false,
     OpenStdin: config.openStdin,
     StdinOnce: config.stdinOnce,

@@ -11,6 +11,7 @@ import { MASKED_PATHS, NO_PATHS, READONLY_PATHS } from '../engine/spec/default-s
 import type { ContainerInfo } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { markStringMap } from './go-values.js';
+import { portBindings } from './port-shape.js';
 
 /** @param swapLimit a memory limit alone also limits swap, to the same size. */
 export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): object {
@@ -25,7 +26,7 @@ export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): 
     ConsoleSize: [0, 0],
     LogConfig: logConfig(config.log),
     NetworkMode: options.network ?? 'none',
-    PortBindings: {},
+    PortBindings: portBindings(options),
     RestartPolicy: {
       Name: config.restart.name,
       MaximumRetryCount: config.restart.maximumRetryCount,

@@ -1,11 +1,12 @@
 /** A container as `docker inspect` prints it: names and shapes of Docker's API (container inspect, v1.50). */
 import { normalizeMounts } from '../engine/options/mounts.js';
-import { networkName, type RunOptions } from '../engine/options/options.js';
+import type { RunOptions } from '../engine/options/options.js';
 import type { ContainerInfo, StoredHealth } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { configShape, type ImageConfig, imageName } from './config-shape.js';
 import { isStringMap, markStringMap, markStruct } from './go-values.js';
 import { hostConfigShape } from './host-config-shape.js';
+import { networkSettings } from './network-settings-shape.js';
 
 /** Data that only the engine has; missing data is left empty. */
 export interface InspectExtra {
@@ -39,7 +40,13 @@ export function inspectShape(info: ContainerInfo, extra: InspectExtra = {}): obj
 }
 
 /** Go's maps. All other objects are structs, where a missing field is an error. */
-const MAPS: ReadonlySet<string> = new Set(['Networks', 'Ports', 'PortBindings', 'Volumes']);
+const MAPS: ReadonlySet<string> = new Set([
+  'ExposedPorts',
+  'Networks',
+  'Ports',
+  'PortBindings',
+  'Volumes',
+]);
 
 function markStructs<T extends object>(value: T, isMap = false): T {
   for (const [key, member] of Object.entries(value) as [string, unknown][]) {
@@ -97,7 +104,7 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
     ...(extra.sizeRootFs === undefined ? {} : { SizeRootFs: extra.sizeRootFs }),
     Mounts: mountPoints(config.options),
     Config: configShape(info, extra.image ?? {}, extra.joinedName),
-    NetworkSettings: networkSettings(networkName(config.options)),
+    NetworkSettings: networkSettings(info),
   });
 }
 
@@ -143,44 +150,4 @@ function mountPoints(options: RunOptions): readonly object[] {
             : '',
       }),
     );
-}
-
-/** @param network undefined: it has none of its own, and there is nothing to say of it */
-function networkSettings(network: string | undefined): object {
-  const nothing = {
-    Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: '',
-    IPPrefixLen: 0,
-    IPv6Gateway: '',
-    MacAddress: '',
-    EndpointID: '',
-  };
-  return {
-    Bridge: '',
-    SandboxID: '',
-    SandboxKey: '',
-    HairpinMode: false,
-    LinkLocalIPv6Address: '',
-    LinkLocalIPv6PrefixLen: 0,
-    SecondaryIPAddresses: null,
-    SecondaryIPv6Addresses: null,
-    Ports: {},
-    ...nothing,
-    Networks:
-      network === undefined
-        ? {}
-        : {
-            [network]: addFields('Endpoint', {
-              IPAMConfig: null,
-              Links: null,
-              Aliases: null,
-              DriverOpts: null,
-              NetworkID: '',
-              ...nothing,
-              DNSNames: null,
-            }),
-          },
-  };
 }

@@ -7,6 +7,7 @@ import { ellipsis } from './ellipsis.js';
 import { quote } from './go-quote.js';
 import { humanDuration, humanSize } from './go-units.js';
 import { markStruct } from './go-values.js';
+import { portsText } from './port-shape.js';
 
 export const PS_TABLE =
   '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}';
@@ -81,8 +82,8 @@ export function psShape(info: ContainerInfo, now: Date, options: PsOptions = {})
       .map((source) => shorten(source, MOUNT_WIDTH))
       .join(','),
     Names: config.name,
-    Networks: networkName(config.options) ?? '',
-    Ports: '',
+    Networks: networksText(info),
+    Ports: portsText(info.ports ?? []),
     RunningFor: `${humanDuration(now.getTime() - Date.parse(config.created))} ago`,
     Size: size === undefined ? '' : sizeText(size),
     State: status,
@@ -90,6 +91,11 @@ export function psShape(info: ContainerInfo, now: Date, options: PsOptions = {})
     Label: (key) => (Object.hasOwn(labels, key) ? (labels[key] ?? '') : ''),
   };
   return markStruct('Container', row);
+}
+
+function networksText({ config, networks }: ContainerInfo): string {
+  if (networks === undefined) return networkName(config.options) ?? '';
+  return networks.map(({ network }) => network).join(',');
 }
 
 /** As moby's daemon/container/view.go: arguments with a space in them between quotes. */

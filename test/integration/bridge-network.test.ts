@@ -131,6 +131,96 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     await untilNothing(claims);
   });
 
+  it('What is known of a container on a bridge is what the kernel says', async () => {
+    await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
+    const id = await host.create(['node', '-e', server8080('found')], {
+      name: 'db',
+      network: 'web',
+      networkAliases: ['Store'],
+      macAddress: '02-00-00-00-00-0A',
+      ports: ['8080', '127.0.0.1:9001-9003:81', '7000-7002:7000-7002'],
+    });
+    const before = await host.inspect(id);
+    expect(before.networks).to.have.length(1);
+    expect(before.networks![0]).to.not.have.property('ipv4');
+    expect(before.ports).to.deep.equal([]);
+    await host.onContainer(id, 'start');
+    const { networks, ports = [], state } = await host.inspect(id);
+    expect(networks).to.deep.equal([
+      {
+        network: 'web',
+        networkId: before.networks![0]!.networkId,
+        ipv4: '10.77.0.2/24',
+        ipv6: 'fd00:77::2/64',
+        gateway: '10.77.0.1',
+        ipv6Gateway: 'fd00:77::1',
+        mac: '02:00:00:00:00:0a',
+        aliases: ['store'],
+        dnsNames: ['db', 'store', id.slice(0, 12)],
+      },
+    ]);
+    const inside = ['nsenter', '--net', '--target', String(state.pid), 'ip', '-o', 'address'];
+    const addresses = await host.namespace.run(...inside);
+    expect(addresses).to.include('10.77.0.2/24').and.to.include('fd00:77::2/64');
+    // A port of IPv4 and of IPv6 is the same one, which the program answers at.
+    const chosen = ports.filter(({ containerPort }) => containerPort === 8080);
+    expect(chosen.map(({ hostIp }) => hostIp)).to.deep.equal(['0.0.0.0', '::']);
+    const [{ hostPort } = { hostPort: 0 }] = chosen;
+    expect(chosen[1]).to.include({ hostPort });
+    const url = `http://127.0.0.1:${hostPort}/`;
+    expect(await host.namespace.run(process.execPath, '-e', getWhenThere(url))).to.equal('found');
+    expect(ports.find(({ containerPort }) => containerPort === 81)).to.deep.equal({
+      hostIp: '127.0.0.1',
+      hostPort: 9001,
+      containerPort: 81,
+      protocol: 'tcp',
+    });
+
+    expect((await host.cli('port', 'db')).stdout).to.equal(
+      [
+        '81/tcp -> 127.0.0.1:9001',
+        ...[7000, 7001, 7002].flatMap((at) => [
+          `${at}/tcp -> 0.0.0.0:${at}`,
+          `${at}/tcp -> [::]:${at}`,
+        ]),
+        `8080/tcp -> 0.0.0.0:${hostPort}`,
+        `8080/tcp -> [::]:${hostPort}`,
+        '',
+      ].join('\n'),
+    );
+    expect((await host.cli('port', 'db', '7001/tcp')).stdout).to.equal('0.0.0.0:7001\n[::]:7001\n');
+    expect(await host.cli('port', 'db', '81/udp')).to.deep.equal({
+      code: 1,
+      stdout: '',
+      stderr: "caisson: No public port '81/udp' published for db\n",
+    });
+    expect(await host.cli('port', 'db', 'http')).to.deep.equal({
+      code: 1,
+      stdout: '',
+      stderr: 'caisson: invalid port (http)\n',
+    });
+    expect((await host.cli('port', 'nobody')).code).to.equal(1);
+    const row = await host.cli('ps', '--format', '{{.Networks}} {{.Ports}}', '-f', 'publish=7002');
+    expect(row.stdout).to.equal(
+      'web 0.0.0.0:7000-7002->7000-7002/tcp, [::]:7000-7002->7000-7002/tcp, ' +
+        `127.0.0.1:9001->81/tcp, 0.0.0.0:${hostPort}->8080/tcp, [::]:${hostPort}->8080/tcp\n`,
+    );
+    const template = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.MacAddress}}{{end}}';
+    const inspected = await host.cli('inspect', '-f', template, 'db');
+    expect(inspected.stdout).to.equal('10.77.0.2 02:00:00:00:00:0a\n');
+
+    await host.onContainer(id, 'stop', { timeout: 0 });
+    await untilNothing(claims);
+    const after = await host.inspect(id);
+    expect(after.ports).to.deep.equal([]);
+    expect(after.networks).to.deep.equal(before.networks);
+    expect((await host.cli('port', 'db')).stdout).to.equal('');
+    expect((await host.cli('ps', '-aq', '-f', 'network=web')).stdout).to.equal(
+      `${id.slice(0, 12)}\n`,
+    );
+    await host.onContainer(id, 'remove');
+  });
+
   it('A detached container has its address and its ports again after each restart', async () => {
     const id = await host.create(['node', '-e', server8080('again')], {
       network: 'bridge',

@@ -1,10 +1,11 @@
 /** A machine for a test of networks: a network namespace with an engine in it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { CaissonError, CreateOptions, RunOptions, RunResult } from '../../lib/index.js';
+import type { CaissonError, ContainerInfo, CreateOptions, RunOptions, RunResult } from '../../lib/index.js'; // prettier-ignore
 import { NetworkNamespace } from './network-namespace.js';
-import { fixture } from './paths.js';
+import { fixture, repository } from './paths.js';
 
 interface Answer {
   readonly call: number;
@@ -19,6 +20,7 @@ export class NetworkHost {
   private constructor(
     readonly namespace: NetworkNamespace,
     private readonly engine: ChildProcess,
+    private readonly directory: string,
   ) {}
 
   /** @param directory for the engine's files */
@@ -31,7 +33,7 @@ export class NetworkHost {
       directory,
     ];
     const engine = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    const host = new NetworkHost(namespace, engine);
+    const host = new NetworkHost(namespace, engine, directory);
     const ready = new Promise<boolean>((resolve) => {
       engine.once('close', () => resolve(false));
       createInterface({ input: engine.stdout }).on('line', (line) => {
@@ -97,6 +99,28 @@ export class NetworkHost {
   /** A method of a detached container. */
   async onContainer(id: string, verb: string, options?: object): Promise<unknown> {
     return this.call('onContainer', id, verb, options);
+  }
+
+  async inspect(id: string): Promise<ContainerInfo> {
+    return (await this.onContainer(id, 'inspect')) as ContainerInfo;
+  }
+
+  /** The command line, there. */
+  async cli(
+    ...args: readonly string[]
+  ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+    const roots = ['--data-root', `${this.directory}/data`, '--run-root', `${this.directory}/run`];
+    const [program = '', ...rest] = [
+      ...this.namespace.within,
+      join(repository, 'bin/caisson'),
+      ...roots,
+      ...args,
+    ];
+    return new Promise((resolve) => {
+      execFile(program, rest, (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+      });
+    });
   }
 
   async createNetwork(name: string, subnet: string, subnet6?: string): Promise<void> {

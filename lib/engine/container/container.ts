@@ -2,6 +2,7 @@
 import { shortId } from '../../base/ids.js';
 import type { AttachOptions } from '../options/attach-options.js';
 import type { ExecOptions } from '../options/exec-options.js';
+import { isOnBridges } from '../options/options.js';
 import type { LogEntry, LogOptions } from '../logs/log-reader.js';
 import type { Execution } from '../start/execution.js';
 import type { ContainerInfo } from '../store/stored.js';
@@ -51,12 +52,16 @@ export class Container {
   }
 
   /**
-   * Its configuration, state and status.
+   * Its configuration, state and status, and its networks.
    *
    * @throws ERR_NO_SUCH_CONTAINER when it has been removed
    */
-  inspect(): Promise<ContainerInfo> {
-    return inspectContainer(this.#context, this.id);
+  async inspect(): Promise<ContainerInfo> {
+    const info = await inspectContainer(this.#context, this.id);
+    if (!isOnBridges(info.config.options)) return info;
+    const { withNetworks } = await import('../networks/container-networks.js');
+    const [known = info] = await withNetworks(this.#context.store, [info]);
+    return known;
   }
 
   /** Starts it. A container that runs already is left as it is. */
@@ -169,7 +174,15 @@ export class Container {
    * @throws ERR_TIMEOUT; ERR_CONTAINER_NOT_RUNNING when it ends before
    */
   waitFor(condition: WaitCondition): Promise<void> {
-    return waitFor(this, condition);
+    return waitFor(
+      {
+        id: this.id,
+        shortId: this.shortId,
+        inspect: () => inspectContainer(this.#context, this.id),
+        logs: (options) => this.logs(options),
+      },
+      condition,
+    );
   }
 
   /** Stops and starts it. A container that is removed when it exits stays, as with Docker. */

@@ -2,6 +2,7 @@
 import { CaissonError, type ErrorCode } from '../../base/errors.js';
 import type { ContainerContext } from './container-context.js';
 import { freezerLook } from '../../cgroup/freezer.js';
+import { isOnBridges } from '../options/options.js';
 import { isSettled, noSuchContainer } from '../store/store.js';
 import type { ContainerInfo, StoredConfig } from '../store/stored.js';
 
@@ -21,7 +22,10 @@ export async function listContainers(context: ContainerContext): Promise<Contain
       if (!(error instanceof CaissonError && LEFT_OUT.has(error.code))) throw error;
     }
   }
-  return infos.sort((a, b) => (a.config.created < b.config.created ? 1 : -1));
+  infos.sort((a, b) => (a.config.created < b.config.created ? 1 : -1));
+  if (!infos.some(({ config }) => isOnBridges(config.options))) return infos;
+  const { withNetworks } = await import('../networks/container-networks.js');
+  return withNetworks(store, infos);
 }
 
 /** Undefined when its state cannot be believed. */

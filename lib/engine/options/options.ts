@@ -332,6 +332,14 @@ export function networkName({
   return colon < 0 ? network : network.slice(0, colon);
 }
 
+/** Of options that were checked: whether it has its own addresses, in the network `bridge` or one that was created. */
+export function isOnBridges(options: Pick<NetworkOptions, 'network'>): boolean {
+  const name = networkName(options);
+  return name !== undefined && !NOT_BRIDGES.has(name);
+}
+
+const NOT_BRIDGES: ReadonlySet<string> = new Set(['none', 'host', 'pasta', 'slirp4netns']);
+
 type Keys<T> = { readonly [K in keyof Required<T>]: true };
 
 /** Every option that there is; the type keeps the list complete. */

@@ -1,5 +1,6 @@
 /** The stored files of a container (docs/lifecycle.md), and what `inspect` and `list` report. */
 import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
+import type { Protocol } from '../../network/firewall/port-bindings.js';
 import type { Healthcheck } from '../options/healthcheck.js';
 import type { LogConfig } from '../options/log-config.js';
 import type { RunOptions } from '../options/options.js';
@@ -99,6 +100,38 @@ export interface ContainerInfo {
   readonly status: ContainerStatus;
   /** Undefined without a health check, and before the first start. What does not run is unhealthy. */
   readonly health?: StoredHealth | undefined;
+  /** Networks with a bridge; undefined if it has another kind of network, or one that was removed. */
+  readonly networks?: readonly EndpointInfo[] | undefined;
+  /** The ports of the host that lead to it now; undefined as `networks`. */
+  readonly ports?: readonly PortInfo[] | undefined;
+}
+
+/** A container in a network. What it has only while it runs is undefined otherwise. */
+export interface EndpointInfo {
+  /** Name. */
+  readonly network: string;
+  /** Long id. */
+  readonly networkId: string;
+  /** With the length of the subnet's prefix: `172.17.0.2/16`. */
+  readonly ipv4?: string | undefined;
+  /** Undefined also where no route leads out of the network. */
+  readonly gateway?: string | undefined;
+  readonly ipv6?: string | undefined;
+  readonly ipv6Gateway?: string | undefined;
+  /** Lower case, with colons. */
+  readonly mac?: string | undefined;
+  /** As they were asked for. */
+  readonly aliases: readonly string[];
+  /** The names that other containers of the network find it by: none in `bridge`. */
+  readonly dnsNames: readonly string[];
+}
+
+export interface PortInfo {
+  /** Address of the host; `0.0.0.0` and `::` are all of one family. */
+  readonly hostIp: string;
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: Protocol;
 }
 
 /** One line of `events`. */

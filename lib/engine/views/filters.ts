@@ -91,7 +91,24 @@ export function matches(
     const matching = MATCHERS[key];
     if (matching !== undefined && !matching(values, info, all)) return false;
   }
-  return true;
+  return matchesPorts(filters, info);
+}
+
+/** As Docker, one of both is enough: a published port of the host, or one of the container's. */
+function matchesPorts(filters: Filters, { ports = [] }: ContainerInfo): boolean {
+  const [published, exposed] = [filters.get('publish'), filters.get('expose')];
+  if (published === undefined && exposed === undefined) return true;
+  return ports.some(
+    ({ hostPort, containerPort, protocol }) =>
+      (published ?? []).some((value) => isInPorts(value, hostPort, protocol)) ||
+      (exposed ?? []).some((value) => isInPorts(value, containerPort, protocol)),
+  );
+}
+
+function isInPorts(value: string, port: number, protocol: string): boolean {
+  const [range = '', wanted = 'tcp'] = value.split('/');
+  const [first = 0, last = first] = range.split('-').map(Number);
+  return protocol === wanted && first <= port && port <= last;
 }
 
 type Matcher = (
@@ -127,10 +144,14 @@ const MATCHERS: Readonly<Record<string, Matcher | undefined>> = {
     values.some((value) =>
       mountPoints(options).some(({ source, target }) => source === value || target === value),
     ),
-  network: (values, { config: { options } }) => values.includes(networkName(options) ?? ''),
-  // No container publishes a port yet.
-  publish: () => false,
-  expose: () => false,
+  network: (values, { config: { options }, networks }) =>
+    networks === undefined
+      ? values.includes(networkName(options) ?? '')
+      : networks.some(({ network, networkId }) =>
+          values.some(
+            (value) => value === network || (value !== '' && networkId.startsWith(value)),
+          ),
+        ),
   health: (values, { health }) => values.includes(health?.status ?? 'none'),
   'is-task': (values) => values.some((value) => !isTrue(value)),
   'restart-policy': (values, { config: { restart } }) => values.includes(restart.name),

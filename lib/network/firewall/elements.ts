@@ -4,7 +4,7 @@ import { addressBytes, addressText } from '../../base/ip-address.js';
 import { be16, type EncodedRequest, type NetlinkMessage } from '../netlink/message.js';
 import type { NetlinkOptions } from '../netlink/request.js';
 import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
-import { listKeys } from './nft-listing.js';
+import { listElements } from './nft-listing.js';
 import { addElements, batch, concatenation, deleteElements, type Element } from './nft-messages.js';
 import { type Endpoint, PROTOCOL_NUMBERS, type PublishedPort } from './port-bindings.js';
 import { SET, TABLE } from './ruleset.js';
@@ -151,7 +151,9 @@ export async function othersAt(
   const messages: NetlinkMessage[] = [];
   for (const [set, elements] of portElements(endpoint, ports)) {
     if (elements.length === 0) continue;
-    const there = new Set((await listKeys(options, TABLE, set)).map((key) => key.toString('hex')));
+    const there = new Set(
+      (await listElements(options, TABLE, set)).map(({ key }) => key.toString('hex')),
+    );
     const found = elements.filter(({ key }) => there.has(Buffer.from(key).toString('hex')));
     messages.push(...deleteElements(TABLE, set, found));
   }

@@ -6,7 +6,7 @@ import { type FirewallNetwork, networkMessages, removeNetworkRequest } from './e
 import type { FirewallWarning } from './firewall-warning.js';
 import { notForwarded, switchForwardingOn } from './forwarding.js';
 import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
-import { listKeys, listRules } from './nft-listing.js';
+import { listElements, listRules } from './nft-listing.js';
 import { addElements, batch } from './nft-messages.js';
 import { leaveOtherFirewalls, passOtherFirewalls } from './other-firewalls.js';
 import { areCurrent, SET, TABLE, tableMessages } from './ruleset.js';
@@ -45,12 +45,12 @@ async function missingOf(
 ): Promise<NetlinkMessage[]> {
   const [rules, bridges] = await Promise.all([
     listRules(options, TABLE),
-    listKeys(options, TABLE, SET.networks.name),
+    listElements(options, TABLE, SET.networks.name),
   ]);
   const key = interfaceName(network.bridge);
   return [
     ...(areCurrent(rules) ? [] : tableMessages()),
-    ...(bridges.some((each) => each.equals(key)) ? [] : networkMessages(network)),
+    ...(bridges.some((each) => each.key.equals(key)) ? [] : networkMessages(network)),
   ];
 }
 

@@ -71,19 +71,30 @@ export async function listRules(
   });
 }
 
-/** The keys of a set. None if there is no such set. */
-export async function listKeys(
+export interface ListedElement {
+  readonly key: Buffer;
+  /** Of a map. */
+  readonly data: Buffer | undefined;
+}
+
+/** None if there is no such set. */
+export async function listElements(
   options: NetlinkOptions,
   table: Table,
   set: string,
-): Promise<Buffer[]> {
+): Promise<ListedElement[]> {
   return (await dumpIfThere(options, getElements(table, set))).flatMap(({ body }) => {
     const list = decodeAttributes(body.subarray(ATTRIBUTES)).get(NFTA.elements.list);
     return attributesOf(list ?? Buffer.alloc(0)).flatMap((element) => {
-      const key = decodeAttributes(element).get(NFTA.element.key);
-      return (key && decodeAttributes(key).get(NFTA.dataValue)) ?? [];
+      const attributes = decodeAttributes(element);
+      const key = valueOf(attributes.get(NFTA.element.key));
+      return key === undefined ? [] : [{ key, data: valueOf(attributes.get(NFTA.element.data)) }];
     });
   });
+}
+
+function valueOf(data: Buffer | undefined): Buffer | undefined {
+  return data && decodeAttributes(data).get(NFTA.dataValue);
 }
 
 async function dumpIfThere(

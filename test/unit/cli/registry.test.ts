@@ -38,6 +38,7 @@ const DOCKER: Readonly<Record<string, string>> = {
   inspect: '-f,--format= -s,--size --type=',
   wait: '',
   top: '',
+  port: '',
   stats: '-a,--all --format= --no-stream --no-trunc',
   events: '-f,--filter= --format= --since= --until=',
   info: '-f,--format=',
@@ -270,7 +271,7 @@ describe('The registry of commands', () => {
   });
 
   it('The registry distinguishes planned commands from existing and unknown ones', () => {
-    for (const name of ['port', 'pull', 'container port', 'container cp', 'network connect'])
+    for (const name of ['cp', 'pull', 'container diff', 'container cp', 'network connect'])
       expect(isPlanned(name), name).to.equal(true);
     for (const name of ['nope', 'container pull', 'container nope', 'container'])
       expect(isPlanned(name), name).to.equal(false);

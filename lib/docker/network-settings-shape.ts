@@ -1,0 +1,94 @@
+/** A container's networks: `NetworkSettings` of Docker's API (container inspect, v1.50). */
+import { isOnBridges, networkName, type RunOptions } from '../engine/options/options.js';
+import type { ContainerInfo, EndpointInfo } from '../engine/store/stored.js';
+import { addFields } from './api-fields.js';
+import { endpointId } from './network-shape.js';
+import { publishedPorts } from './port-shape.js';
+
+const NO_ADDRESS = {
+  Gateway: '',
+  GlobalIPv6Address: '',
+  GlobalIPv6PrefixLen: 0,
+  IPAddress: '',
+  IPPrefixLen: 0,
+  IPv6Gateway: '',
+  MacAddress: '',
+  EndpointID: '',
+};
+
+export function networkSettings({ config, state, networks, ports }: ContainerInfo): object {
+  const { options } = config;
+  const isRunning = state.pid > 0 && networks !== undefined;
+  // Only the network `bridge` is described at the top, too.
+  const first = networks?.find(({ network }) => network === 'bridge');
+  return {
+    Bridge: '',
+    SandboxID: isRunning ? endpointId('', config.id) : '',
+    SandboxKey: isRunning ? `/proc/${state.pid}/ns/net` : '',
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    Ports: publishedPorts(ports ?? []),
+    ...(first === undefined ? NO_ADDRESS : addressFields(config.id, first)),
+    Networks:
+      networks === undefined
+        ? unknownNetwork(options)
+        : Object.fromEntries(
+            networks.map((endpoint) => [
+              endpoint.network,
+              endpointFields(options, endpoint, addressFields(config.id, endpoint)),
+            ]),
+          ),
+  };
+}
+
+/** Of a network without addresses, or one that is gone. Without a name it is another container's: nothing is to be said of it. */
+function unknownNetwork(options: RunOptions): object {
+  const network = networkName(options);
+  if (network === undefined) return {};
+  const endpoint = { network, networkId: '', aliases: [], dnsNames: [] };
+  return { [network]: endpointFields(options, endpoint, NO_ADDRESS) };
+}
+
+function endpointFields(
+  options: RunOptions,
+  { networkId, aliases, dnsNames }: EndpointInfo,
+  addresses: object,
+): object {
+  return addFields('Endpoint', {
+    IPAMConfig: isOnBridges(options) ? wantedAddresses(options) : null,
+    Links: null,
+    Aliases: aliases.length === 0 ? null : aliases,
+    DriverOpts: null,
+    NetworkID: networkId,
+    ...addresses,
+    DNSNames: dnsNames.length === 0 ? null : dnsNames,
+  });
+}
+
+function wantedAddresses({ ip, ip6 }: RunOptions): object | null {
+  if (ip === undefined && ip6 === undefined) return null;
+  return addFields('EndpointIPAMConfig', {
+    ...(ip === undefined ? {} : { IPv4Address: ip }),
+    ...(ip6 === undefined ? {} : { IPv6Address: ip6 }),
+  });
+}
+
+function addressFields(id: string, endpoint: EndpointInfo): typeof NO_ADDRESS {
+  const { ipv4, ipv6, gateway = '', ipv6Gateway = '', mac = '', networkId } = endpoint;
+  if (ipv4 === undefined) return NO_ADDRESS;
+  const [address = '', prefix] = ipv4.split('/');
+  const [address6 = '', prefix6] = (ipv6 ?? '').split('/');
+  return {
+    Gateway: gateway,
+    GlobalIPv6Address: address6,
+    GlobalIPv6PrefixLen: Number(prefix6 ?? 0),
+    IPAddress: address,
+    IPPrefixLen: Number(prefix ?? 0),
+    IPv6Gateway: ipv6Gateway,
+    MacAddress: mac,
+    EndpointID: endpointId(networkId, id),
+  };
+}

@@ -1,0 +1,146 @@
+/** What is known of the networks of detached containers: their addresses, and the ports of the host that lead to them. */
+import { CaissonError } from '../../base/errors.js';
+import { shortId } from '../../base/ids.js';
+import type { AnyNetwork, StoredNetwork } from '../../network/bridge/stored-network.js';
+import { isStored } from '../../network/bridge/stored-network.js';
+import type { FoundPort } from '../../network/firewall/published-ports.js';
+import { isOnBridges } from '../options/options.js';
+import { normalizePorts } from '../options/ports.js';
+import { isActive } from '../store/store.js';
+import type { ContainerInfo, EndpointInfo, PortInfo, StoredConfig } from '../store/stored.js';
+import { claimContext } from './container-lookup.js';
+import type { Store } from '../store/store.js';
+import { findEndpoints, type NetworkEndpoint } from './endpoints.js';
+
+/**
+ * The same, in the same order, with `networks` and `ports`. Addresses are those that are claimed, ports those that the
+ * firewall has.
+ *
+ * @throws ERR_NETWORK_FAILED if the kernel does not tell its firewall's ports
+ */
+export async function withNetworks(
+  store: Store,
+  infos: readonly ContainerInfo[],
+): Promise<ContainerInfo[]> {
+  const { networks, endpointsOf } = look(store);
+  const isPublishing = infos.some(
+    ({ config, state }) => isActive(state) && (config.options.ports ?? []).length > 0,
+  );
+  const published = isPublishing ? await publishedPorts() : [];
+  return Promise.all(
+    infos.map(async (info) => {
+      const { config, state } = info;
+      if (!isOnBridges(config.options)) return info;
+      const network = networks(config.options.network);
+      if (network === undefined) return info;
+      if (!isActive(state) || !isStored(network))
+        return { ...info, networks: [endpointOf(config, network)], ports: [] };
+      const found = (await endpointsOf(network)).get(config.id);
+      const endpoint = runningEndpoint(config, network, found);
+      return { ...info, networks: [endpoint], ports: portsOf(config, found, published) };
+    }),
+  );
+}
+
+/** Each network is looked at once. */
+function look(store: Store) {
+  const context = claimContext(store);
+  const endpoints = new Map<string, Promise<ReadonlyMap<string, NetworkEndpoint>>>();
+  return {
+    networks: (name: string | undefined): AnyNetwork | undefined => {
+      try {
+        return context.networks.find(name === undefined || name === 'default' ? 'bridge' : name);
+      } catch (error) {
+        // It was removed while the container did not run, or its file is damaged: what needs it says so.
+        if (error instanceof CaissonError) return undefined;
+        throw error;
+      }
+    },
+    /** By the long id of the container. */
+    endpointsOf: (network: StoredNetwork) => {
+      const known = endpoints.get(network.id);
+      if (known !== undefined) return known;
+      const found = findEndpoints(context, network).then(
+        (list) => new Map(list.map((each) => [each.containerId, each] as const)),
+      );
+      endpoints.set(network.id, found);
+      return found;
+    },
+  };
+}
+
+function endpointOf({ options }: StoredConfig, { id, name }: AnyNetwork): EndpointInfo {
+  return {
+    network: name,
+    networkId: id,
+    aliases: (options.networkAliases ?? []).map((alias) => alias.toLowerCase()),
+    dnsNames: [],
+  };
+}
+
+function runningEndpoint(
+  config: StoredConfig,
+  network: StoredNetwork,
+  found: NetworkEndpoint | undefined,
+): EndpointInfo {
+  const endpoint = endpointOf(config, network);
+  // It waits for its next start, or has just ended.
+  if (found === undefined) return endpoint;
+  const { ipv4, ipv6, mac } = found;
+  const { hostname } = config.options;
+  const names = [
+    config.name,
+    ...endpoint.aliases,
+    shortId(config.id),
+    ...(hostname === undefined ? [] : [hostname]),
+  ];
+  return {
+    ...endpoint,
+    ipv4,
+    ipv6,
+    mac,
+    ...(network.internal
+      ? {}
+      : { gateway: network.ipv4.gateway, ipv6Gateway: network.ipv6?.gateway }),
+    dnsNames: network.name === 'bridge' ? [] : [...new Set(names)],
+  };
+}
+
+async function publishedPorts(): Promise<FoundPort[]> {
+  const { listPublishedPorts } = await import('../../network/firewall/published-ports.js');
+  return listPublishedPorts();
+}
+
+/** An element that a killed supervisor has left may name an address that is another container's now. */
+function portsOf(
+  { options }: StoredConfig,
+  endpoint: NetworkEndpoint | undefined,
+  published: readonly FoundPort[],
+): readonly PortInfo[] {
+  if (endpoint === undefined) return [];
+  const wanted = new Set(normalizePorts(options.ports).map(portKey));
+  const addresses = [endpoint.ipv4, endpoint.ipv6].map((text) => text?.replace(/\/.*/, ''));
+  return published
+    .filter((port) => addresses.includes(port.address) && wanted.has(portKey(port)))
+    .map(({ address: _, ...port }) => port)
+    .sort(comparePorts);
+}
+
+function portKey({ containerPort, protocol }: Pick<PortInfo, 'containerPort' | 'protocol'>) {
+  return `${containerPort}/${protocol}`;
+}
+
+/** As Docker's: by port of the container, and IPv4 first. */
+function comparePorts(a: PortInfo, b: PortInfo): number {
+  return (
+    a.containerPort - b.containerPort ||
+    compareTexts(a.protocol, b.protocol) ||
+    Number(a.hostIp.includes(':')) - Number(b.hostIp.includes(':')) ||
+    compareTexts(a.hostIp, b.hostIp) ||
+    a.hostPort - b.hostPort
+  );
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
