@@ -1,15 +1,17 @@
 /** What is looked up on the host for a start, besides the sources that its options name (spec/sources.ts). */
-import { readFile, statfs } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { hostname as nameOfHost } from 'node:os';
 import { join } from 'node:path';
 import { compileProfile } from '../../oci/seccomp.js';
 import { defaultSeccompProfile, type SeccompArch } from '../../oci/seccomp-default.js';
 import { filterFlags } from '../../oci/seccomp-encode.js';
 import type { LinuxSeccomp } from '../../oci/runtime-spec.js';
-import type { HelperPlan, ResolverPlan } from '../../program/launch-input.js';
-import type { Connected, Connection } from '../../network/bridge/connect.js';
+import type { Connected } from '../../network/bridge/connect.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { HostFiles } from '../spec/files.js';
+import type * as BridgeConnection from './bridge-connection.js';
+import type { NetworkOfStart } from './bridge-connection.js';
 import type { StartContext } from './context.js';
 
 /** The filter of a program's system calls. */
@@ -42,14 +44,8 @@ export async function hasHostMqueue(): Promise<boolean> {
   );
 }
 
-/** What a start needs of its network. */
-export interface NetworkOfStart {
-  readonly files: HostFiles | undefined;
-  readonly helper?: HelperPlan;
-  readonly resolver?: ResolverPlan | undefined;
-  /** The caller has to release it if the start comes to nothing. */
-  readonly connection?: Connection;
-}
+/** Loaded once: an import takes some hundred microseconds each time. */
+let bridges: Promise<typeof BridgeConnection> | undefined;
 
 /** The host's files about names, and the network's helper program, or its connection to bridges. */
 export async function networkOf(
@@ -62,50 +58,29 @@ export async function networkOf(
     const { checkNetworkFile } = await import('./network-file.js');
     await checkNetworkFile(config.networkOptions);
   }
-  const files = await readHostFiles();
+  const files = readHostFiles();
   // Of the network of a file it is not known what can be reached in it.
   if (config.network === 'host' || config.network === 'namespace') return { files };
   if (config.network === 'bridge') {
-    const { connect, planConnection } = await import('../../network/bridge/connect.js');
-    const make = connected.connects ? connect : planConnection;
-    const { endpoints, ports } = config;
-    const context = await networks();
-    const connection = await make(context, connected, endpoints, ports);
-    const addresses = connection.endpoints.flatMap(({ ipv4, ipv6 }) => [
-      ipv4.address,
-      ...(ipv6 === undefined ? [] : [ipv6.address]),
-    ]);
-    for (const { message, hint } of connection.warnings)
-      process.emitWarning(message, { code: 'CAISSON_NETWORK', detail: hint });
-    try {
-      const { planNameServers, RESOLVER_ADDRESS } =
-        await import('../../network/names/name-servers.js');
-      const { resolver, resolvConf } = planNameServers({
-        id: connected.id,
-        name: config.name,
-        hostname: config.hostname,
-        dns: config.names.dns,
-        aliases: endpoints.map(({ aliases }) => aliases),
-        endpoints: connection.endpoints,
-        hostResolvConf: files.resolvConf,
-        directory: context.networks.resolver,
-      });
-      const nameServer = resolver === undefined ? undefined : RESOLVER_ADDRESS;
-      return { files: { resolvConf, addresses, nameServer }, resolver, connection };
-    } catch (error) {
-      connection.release();
-      throw error;
-    }
+    bridges ??= import('./bridge-connection.js');
+    return (await bridges).connectBridges(await networks(), config, connected, files.resolvConf);
   }
   const { userNetwork } = await import('../../network/user-network.js');
   const { helper, resolvConf } = await userNetwork(config, files.resolvConf);
   return { files: { resolvConf }, helper };
 }
 
-async function readHostFiles(): Promise<HostFiles> {
-  const read = (path: string) => readFile(path, 'utf8').catch(() => '');
-  const [hosts, resolvConf] = await Promise.all([read('/etc/hosts'), read('/etc/resolv.conf')]);
-  return { hosts, resolvConf };
+/** Synchronous: they are small, and a start waits for them. */
+function readHostFiles(): HostFiles {
+  return { hosts: readOrEmpty('/etc/hosts'), resolvConf: readOrEmpty('/etc/resolv.conf') };
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** By the list of capabilities, which most starts share. */

@@ -1,5 +1,5 @@
 /** Connecting a container to networks before it is started: its addresses are claimed, and the bridges are there. */
-import { readFile } from 'node:fs/promises';
+import { readIfThere } from '../../base/storage.js';
 import { shortId } from '../../base/ids.js';
 import { conflicting } from '../../base/check.js';
 import { loadNative } from '../../native/load.js';
@@ -64,15 +64,17 @@ export async function connect(
       const network = checkNetwork(await context.networks.use(config.network), config);
       if (!isStored(network)) throw new Error(`the network ${network.name} has no subnet`);
       const bridgeIndex = await ensureBridge(context.networks, network);
-      // Each time: a process that loads other rules may have flushed these.
-      warnings.push(...(await ensureFirewall(firewallOf(network))));
-      endpoints.push(
-        await endpointOf(config, network, bridgeIndex, async (family, wanted) => {
+      const [endpoint, found] = await bothOf(
+        endpointOf(config, network, bridgeIndex, async (family, wanted) => {
           const address = await claimAddress(context, network, family, id, wanted);
           claimed.push(address);
           return address;
         }),
+        // Each time: a process that loads other rules may have flushed these.
+        ensureFirewall(firewallOf(network)),
       );
+      endpoints.push(endpoint);
+      warnings.push(...found);
     }
     const [first] = endpoints;
     const ports =
@@ -136,7 +138,7 @@ async function endpointOf(
 ): Promise<Endpoint> {
   const ipv4 = await claim(4, ip);
   const ipv6 = network.ipv6 === undefined ? undefined : await claim(6, ip6);
-  const hairpin = await bridgesCallFirewall();
+  const hairpin = bridgesCallFirewall();
   return { network, bridgeIndex, hairpin, ipv4, ipv6, mac: mac ?? macOf(ipv4.address) };
 }
 
@@ -164,11 +166,14 @@ function connection(
 }
 
 /** As with Docker and kube-proxy: br_netfilter is loaded, and not switched off. */
-async function bridgesCallFirewall(): Promise<boolean> {
-  const text = await readFile('/proc/sys/net/bridge/bridge-nf-call-iptables', 'utf8').catch(
-    () => '0',
-  );
-  return text.trim() === '1';
+function bridgesCallFirewall(): boolean {
+  return readIfThere('/proc/sys/net/bridge/bridge-nf-call-iptables')?.trim() === '1';
+}
+
+/** Of both, also where one fails: what the other one has claimed by then must be known. */
+async function bothOf<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
 }
 
 /** Ports are published by the first network's addresses. */

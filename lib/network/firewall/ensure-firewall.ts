@@ -27,15 +27,15 @@ export async function ensureFirewall(
   network: ForwardedNetwork,
   options: NetlinkOptions = {},
 ): Promise<FirewallWarning[]> {
-  const off = network.internal ? [] : await notForwarded(network.families);
-  const messages = [...(await missingOf(network, options)), ...closing(off)];
+  const off = network.internal ? [] : notForwarded(network.families);
+  const [missing, others] = await Promise.all([
+    missingOf(network, options),
+    network.internal ? [] : passOtherFirewalls(network, options),
+  ]);
+  const messages = [...missing, ...closing(off)];
   // Before the switch: other networks of the host stay closed to each other.
   if (messages.length > 0) await requestNetlink(batch(messages), options);
-  if (network.internal) return [];
-  const [failed, others] = await Promise.all([
-    switchForwardingOn(off),
-    passOtherFirewalls(network, options),
-  ]);
+  const failed = await switchForwardingOn(off);
   return [...failed.map(({ family, command }) => notSwitched(family, command)), ...others];
 }
 

@@ -1,5 +1,6 @@
 /** Whether this machine forwards packets, which container networks need. */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
 import { isErrno } from '../../base/errno.js';
 import type { IpFamily } from './nft-expressions.js';
 
@@ -10,9 +11,8 @@ const SWITCHES = {
 } as const satisfies Record<IpFamily, string>;
 
 /** Families that the machine does not forward. One that the kernel does not have is none of them. */
-export async function notForwarded(families: readonly IpFamily[]): Promise<IpFamily[]> {
-  const values = await Promise.all(families.map((family) => read(SWITCHES[family])));
-  return families.filter((_, at) => values[at] === '0');
+export function notForwarded(families: readonly IpFamily[]): IpFamily[] {
+  return families.filter((family) => read(SWITCHES[family]) === '0');
 }
 
 /** What could not be switched on, and the command that does it. */
@@ -41,15 +41,17 @@ async function keepRouterAdvertisements(): Promise<void> {
   const interfaces = await readdir(`${ROOT}/net/ipv6/conf`).catch(() => []);
   for (const name of interfaces) {
     const key = `net/ipv6/conf/${name}/accept_ra`;
-    if (name !== 'all' && (await read(key)) === '1') await write(key, '2');
+    if (name !== 'all' && read(key) === '1') await write(key, '2');
   }
 }
 
-async function read(key: string): Promise<string | undefined> {
-  return readFile(`${ROOT}/${key}`, 'utf8').then(
-    (text) => text.trim(),
-    () => undefined,
-  );
+/** Synchronous, as a start waits for it. */
+function read(key: string): string | undefined {
+  try {
+    return readFileSync(`${ROOT}/${key}`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
 }
 
 async function write(key: string, value: string): Promise<boolean> {

@@ -1,0 +1,55 @@
+/** What a start with networks of bridges needs: its addresses, and whom it asks for names. Loaded only for such a start. */
+import type { ClaimContext } from '../../network/bridge/addresses.js';
+import {
+  connect,
+  type Connected,
+  type Connection,
+  planConnection,
+} from '../../network/bridge/connect.js';
+import { planNameServers, RESOLVER_ADDRESS } from '../../network/names/name-servers.js';
+import type { HelperPlan, ResolverPlan } from '../../program/launch-input.js';
+import type { ContainerConfig } from '../options/config.js';
+import type { HostFiles } from '../spec/files.js';
+
+/** What a start needs of its network. */
+export interface NetworkOfStart {
+  readonly files: HostFiles | undefined;
+  readonly helper?: HelperPlan;
+  readonly resolver?: ResolverPlan | undefined;
+  /** The caller has to release it if the start comes to nothing. */
+  readonly connection?: Connection;
+}
+
+/** @throws as `connect`; then nothing stays claimed */
+export async function connectBridges(
+  context: ClaimContext,
+  { name, hostname, names, endpoints, ports }: ContainerConfig,
+  connected: Connected & { readonly connects: boolean },
+  hostResolvConf: string,
+): Promise<NetworkOfStart> {
+  const make = connected.connects ? connect : planConnection;
+  const connection = await make(context, connected, endpoints, ports);
+  try {
+    for (const { message, hint } of connection.warnings)
+      process.emitWarning(message, { code: 'CAISSON_NETWORK', detail: hint });
+    const { resolver, resolvConf } = planNameServers({
+      id: connected.id,
+      name,
+      hostname,
+      dns: names.dns,
+      aliases: endpoints.map(({ aliases }) => aliases),
+      endpoints: connection.endpoints,
+      hostResolvConf,
+      directory: context.networks.resolver,
+    });
+    const addresses = connection.endpoints.flatMap(({ ipv4, ipv6 }) => [
+      ipv4.address,
+      ...(ipv6 === undefined ? [] : [ipv6.address]),
+    ]);
+    const nameServer = resolver === undefined ? undefined : RESOLVER_ADDRESS;
+    return { files: { resolvConf, addresses, nameServer }, resolver, connection };
+  } catch (error) {
+    connection.release();
+    throw error;
+  }
+}
