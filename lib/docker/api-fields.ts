@@ -47,6 +47,7 @@ const GO_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Container: { ID: 'Id' },
   Network: { ID: 'Id' },
   IPAMConfig: { AuxAddress: 'AuxiliaryAddresses' },
+  PortBinding: { HostIP: 'HostIp' },
   HostConfig: {
     CPUShares: 'CpuShares',
     NanoCPUs: 'NanoCpus',

@@ -2,6 +2,7 @@
 import { normalizePorts } from '../engine/options/ports.js';
 import type { RunOptions } from '../engine/options/options.js';
 import type { PortInfo } from '../engine/store/stored.js';
+import { addFields } from './api-fields.js';
 
 /** A map of Docker's API, by `80/tcp`. Go sorts the keys of a map. */
 type PortMap<T> = Readonly<Record<string, T>>;
@@ -23,7 +24,7 @@ function byPort<T extends Pick<PortInfo, 'containerPort' | 'protocol'>>(
 export function publishedPorts(ports: readonly PortInfo[]): PortMap<readonly object[]> {
   const bindings = byPort(ports).map(([key, each]) => [
     key,
-    each.map(({ hostIp, hostPort }) => ({ HostIp: hostIp, HostPort: String(hostPort) })),
+    each.map(({ hostIp, hostPort }) => portBinding(hostIp, String(hostPort))),
   ]);
   return Object.fromEntries(bindings) as PortMap<readonly object[]>;
 }
@@ -32,12 +33,15 @@ export function publishedPorts(ports: readonly PortInfo[]): PortMap<readonly obj
 export function portBindings(options: RunOptions): PortMap<readonly object[]> {
   const bindings = byPort(normalizePorts(options.ports)).map(([key, each]) => [
     key,
-    each.map(({ hostIp = '', hostPort = '' }) => ({
-      HostIp: hostIp,
-      HostPort: typeof hostPort === 'object' ? hostPort.join('-') : String(hostPort),
-    })),
+    each.map(({ hostIp = '', hostPort = '' }) =>
+      portBinding(hostIp, typeof hostPort === 'object' ? hostPort.join('-') : String(hostPort)),
+    ),
   ]);
   return Object.fromEntries(bindings) as PortMap<readonly object[]>;
+}
+
+function portBinding(hostIp: string, hostPort: string): object {
+  return addFields('PortBinding', { HostIp: hostIp, HostPort: hostPort });
 }
 
 /** `Config.ExposedPorts`; undefined if there is none. */

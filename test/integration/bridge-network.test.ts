@@ -221,6 +221,29 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     await host.onContainer(id, 'remove');
   });
 
+  it('A network that is named by its id is shown by its name, and an internal one has no gateway', async () => {
+    const { stdout } = await host.cli('network', 'create', '--internal', 'inner');
+    const networkId = stdout.trim();
+    const id = await host.create(['sleep', '100'], { network: networkId.slice(0, 12) });
+    await host.onContainer(id, 'start');
+    const { networks = [] } = await host.inspect(id);
+    expect(networks).to.have.length(1);
+    expect(networks[0]).to.include({ network: 'inner', networkId, ipv4: '172.17.0.2/16' });
+    expect(networks[0]).to.not.have.property('gateway');
+    const inspected = await host.cli('inspect', '-f', '{{json .NetworkSettings}}', id);
+    const settings = JSON.parse(inspected.stdout) as Record<string, unknown>;
+    expect(settings).to.include({ IPAddress: '', Gateway: '' });
+    expect(settings['Networks']).to.have.all.keys('inner');
+    // The file is the container's network namespace.
+    const addresses = ['nsenter', `--net=${String(settings['SandboxKey'])}`, 'ip', '-o', 'address'];
+    expect(await host.namespace.run(...addresses)).to.include('172.17.0.2/16');
+    for (const filter of ['inner', networkId, networkId.slice(0, 12)]) {
+      const found = await host.cli('ps', '-q', '--no-trunc', '-f', `network=${filter}`);
+      expect(found.stdout, filter).to.equal(`${id}\n`);
+    }
+    await host.onContainer(id, 'remove', { force: true });
+  });
+
   it('A detached container has its address and its ports again after each restart', async () => {
     const id = await host.create(['node', '-e', server8080('again')], {
       network: 'bridge',

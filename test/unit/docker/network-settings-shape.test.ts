@@ -157,6 +157,11 @@ describe('The networks of a container as Docker shows them', () => {
     expect(render('{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}')).to.equal(
       '8080',
     );
+    expect(
+      render(
+        '{{range $p, $all := .NetworkSettings.Ports}}{{range $all}}{{$p}} {{.HostIP}} {{end}}{{end}}',
+      ),
+    ).to.equal('53/udp 0.0.0.0 80/tcp 0.0.0.0 ');
     expect(render('{{index .NetworkSettings.Networks "bridge" | json}}')).to.match(
       /^\{"IPAMConfig"/,
     );
