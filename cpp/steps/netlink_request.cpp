@@ -8,7 +8,17 @@
 namespace caisson {
 namespace {
 
-constexpr uint64_t kMissingIsFine = 1;
+// lib/program/netlink-step.ts
+constexpr uint64_t kRemoves = 1;
+constexpr uint64_t kWaits = 2;
+
+constexpr uint64_t kMillisecond = 1000000;
+constexpr uint64_t kPatience = 5000 * kMillisecond;
+
+// An element of a map that leads elsewhere is EEXIST or EBUSY.
+bool is_taken(int number) {
+  return number == EEXIST || number == EBUSY;
+}
 
 }  // namespace
 
@@ -22,9 +32,8 @@ Status request_netlink(const Program& program, const Step& step, int namespace_f
   Status sent = send_netlink(request, refusal);
   if (sent.ok()) return sent;
   const int number = sent.error().number;
-  // An element of a map that leads elsewhere by now is EEXIST or EBUSY.
-  const bool fine = number == ENOENT || number == ENODEV || number == EEXIST || number == EBUSY;
-  if ((step.number[2] & kMissingIsFine) != 0 && fine) return {};
+  const bool fine = number == ENOENT || number == ENODEV || is_taken(number);
+  if (step.number[2] == kRemoves && fine) return {};
   return sent;
 }
 
@@ -35,6 +44,13 @@ namespace steps {
 Status netlink_request(Machine& machine, const Step& step) {
   NetlinkRefusal refusal;
   Status sent = request_netlink(machine.program, step, machine.slot(step, 0), refusal);
+  const uint64_t end = sys::monotonic() + kPatience;
+  while (step.number[2] == kWaits && !sent.ok() && is_taken(sent.error().number) &&
+         sys::monotonic() < end) {
+    sys::sleep(kMillisecond);
+    refusal = {};
+    sent = request_netlink(machine.program, step, machine.slot(step, 0), refusal);
+  }
   if (sent.ok()) return sent;
   const Blob line = line_of(machine.blob(step, 0), refusal.sequence);
   Text<sizeof machine.detail> words;

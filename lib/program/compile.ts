@@ -128,7 +128,7 @@ export function compileTeardown(
   if (first !== undefined)
     teardown.push({ op: 'process.end', numbers: [first.pid, BigInt(first.startTime)] });
   if (bridges?.published !== undefined)
-    teardown.push(requestStep(bridges.published.unpublish, undefined, true));
+    teardown.push(requestStep(bridges.published.unpublish, 'removes'));
   for (const { file, directory } of bridges?.claims ?? [])
     teardown.push({ op: 'claim.release', texts: [file, directory] });
   if (directory !== undefined) teardown.push({ op: 'tree.remove', texts: [directory] });

@@ -1,19 +1,25 @@
 import type { Step } from './instructions.js';
 import type { NetlinkRequest } from './network-plan.js';
 
-/**
- * @param network slot of the network namespace that the request names, if it names one
- * @param missingIsFine for a request that removes something: it may be gone, or be another container's by now
- */
+/** Numbers of the step (cpp/steps/netlink_request.cpp). */
+const MODES = {
+  once: 0,
+  /** It removes something, which may be gone, or be another container's by now. */
+  removes: 1,
+  /** It makes something that a container which is just being torn down may have: it waits for that. */
+  waits: 2,
+} as const;
+
+/** @param network slot of the network namespace that the request names, if it names one */
 export function requestStep(
   { protocol, bytes, text, namespaceAt = 0 }: NetlinkRequest,
+  mode: keyof typeof MODES = 'once',
   network?: number,
-  missingIsFine = false,
 ): Step {
   return {
     op: 'netlink.request',
     slots: [network],
     texts: [text, bytes],
-    numbers: [protocol, namespaceAt, missingIsFine ? 1 : 0],
+    numbers: [protocol, namespaceAt, MODES[mode]],
   };
 }

@@ -7,6 +7,7 @@ import {
   removeNetworkRequest,
   unpublishRequest,
 } from '../../lib/network/firewall/elements.js';
+import { unpublishAddresses } from '../../lib/network/firewall/unpublish-addresses.js';
 import type { PublishedPort } from '../../lib/network/firewall/port-bindings.js';
 import { TABLE, tableRequest } from '../../lib/network/firewall/ruleset.js';
 import { setBridgePort } from '../../lib/network/netlink/bridge-port.js';
@@ -384,6 +385,20 @@ firewall.describe('The table of the firewall', () => {
     const shownNow = await shown();
     expect(shownNow).to.include('tcp . 8080 : 10.0.0.3 . 80');
     expect(shownNow).to.include('127.0.0.1 . tcp . 8081 : 10.0.0.3 . 80');
+  });
+
+  it('What is published to an address is removed, and nothing else', async () => {
+    const options = { namespace: place.path };
+    await unpublishAddresses(['10.0.0.2'], options); // no table
+    await request(tableRequest());
+    const other = { ...port, hostPort: 8082 };
+    await request(publishRequest({ ipv4: '10.0.0.3' }, [other]));
+    const before = await shown();
+    await request(
+      publishRequest(endpoint, [port, { ...port, hostPort: 8081, hostIp: '127.0.0.1' }]),
+    );
+    await unpublishAddresses([endpoint.ipv4, endpoint.ipv6], options);
+    expect(await shown()).to.equal(before);
   });
 
   it('Removing elements where there is no table is ENOENT', async () => {

@@ -2,9 +2,11 @@
  * What a process with containers can leave behind besides the containers' own traces. Other engines may be
  * at work on the same machine: everything is looked for among what belongs to one process.
  */
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { eventually, hierarchies } from './outside.js';
 
 /** The processes in a cgroup. */
@@ -84,4 +86,33 @@ export function untilNothing(look: () => string[] | Promise<string[]>): Promise<
     const found = await look();
     if (found.length > 0) throw new Error(`left behind:\n  ${found.join('\n  ')}`);
   }, 15_000);
+}
+
+/** Addresses that are claimed, as paths below `<runRoot>/networks`. */
+export async function claimedAddresses(runRoot: string): Promise<string[]> {
+  const paths = await readdir(join(runRoot, 'networks'), { recursive: true }).catch(() => []);
+  return paths.filter((path) => path.includes('/')).map((path) => `claim ${path}`);
+}
+
+/**
+ * What containers have left of networks: interfaces, claims, and elements of the firewall's maps.
+ *
+ * @param within before a command, to run it in a network namespace
+ */
+export async function networkTraces(
+  runRoot: string,
+  within: readonly string[] = [],
+): Promise<string[]> {
+  const output = async (...command: string[]) => {
+    const [program = '', ...args] = [...within, ...command];
+    return (await promisify(execFile)(program, args)).stdout;
+  };
+  const links = (await output('ip', '-o', 'link')).split('\n').map((line) => line.split(': ')[1]);
+  const table = await output('nft', 'list', 'table', 'inet', 'caisson').catch(() => '');
+  const published = table.match(/\S+ \. \S+ : \S+ \. \d+/g) ?? [];
+  return [
+    ...links.filter((name) => name?.startsWith('ve')).map((name) => `interface ${name}`),
+    ...(await claimedAddresses(runRoot)),
+    ...published.map((element) => `element ${element}`),
+  ];
 }

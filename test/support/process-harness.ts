@@ -39,12 +39,14 @@ export class ProcessHarness {
    * @param env variables on top of this process's own.
    * @param mounts in a mount namespace of its own, where no other process on the machine mounts anything; or one in which no
    *   cgroups are to be seen either.
+   * @param within before its command: in a network namespace of the test's (NetworkNamespace).
    */
   static async start(
     program: string,
     argument: unknown,
     env: NodeJS.ProcessEnv = {},
     mounts: 'the host’s' | 'own' | 'own, without cgroups' = 'the host’s',
+    within: readonly string[] = [],
   ): Promise<ProcessHarness> {
     const name = `caisson-test-${randomBytes(6).toString('hex')}`;
     const cgroup = join(await harnessHierarchy(), name);
@@ -53,6 +55,7 @@ export class ProcessHarness {
     if (mounts === 'own, without cgroups')
       command.unshift('sh', '-c', 'mount -t tmpfs none /sys/fs/cgroup && exec "$0" "$@"');
     if (mounts !== 'the host’s') command.unshift('unshare', '--mount', '--propagation', 'private');
+    command.unshift(...within);
     return new ProcessHarness(cgroup, command, { ...process.env, ...env });
   }
 

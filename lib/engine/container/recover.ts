@@ -14,6 +14,7 @@ import { isRoot } from '../../host/user-namespace-ids.js';
 import { CREATED } from '../store/parse-stored.js';
 import { isSettled, type Store } from '../store/store.js';
 import type { StoredConfig, StoredState } from '../store/stored.js';
+import { releaseAddresses } from './release-addresses.js';
 import { tearDown } from './tear-down.js';
 
 /** Docker's, for a container whose exit code is not known. */
@@ -29,7 +30,7 @@ export async function recover(store: Store, id: string): Promise<void> {
     const { state, damaged } = store.state(id);
     if (isSettled(store, { state, damaged })) return;
     if (store.isSupervised(state)) return; // it is just removing itself
-    await tearDownRun(config, state);
+    await tearDownRun(store, config, state);
     if (config.autoRemove || state.status === 'removing') {
       await deleteContainer(store, config);
       return;
@@ -57,10 +58,11 @@ function reason({ supervisor }: StoredState, damaged: boolean): string {
 
 /** Ends and removes what a run has outside the container's directory. Nothing of it need be there. */
 export async function tearDownRun(
+  store: Store,
   config: StoredConfig,
   state: StoredState = CREATED,
 ): Promise<void> {
-  await runTeardown(config.id, config, undefined, firstProcess(state));
+  await runTeardown(store, config.id, config, undefined, firstProcess(state));
 }
 
 /** Undefined: there can be none any more. */
@@ -83,7 +85,7 @@ async function removeFiles(store: Store, config: StoredConfig): Promise<void> {
   const { id } = config;
   for (let attempt = 1; ; attempt++) {
     try {
-      await runTeardown(id, config, store.directory(id));
+      await runTeardown(store, id, config, store.directory(id));
       return;
     } catch (error) {
       // Its supervisor removes the same files, and each may find what the other is moving.
@@ -104,11 +106,12 @@ export async function deleteUnreadable(store: Store, id: string): Promise<void> 
   await store.removeSocket(id);
   // It is not known any more whether the container had a scope of systemd.
   const slice = sliceFor(await detectCgroups(), undefined);
-  if (slice !== undefined) await runTeardown(id, { cgroupSlice: slice }, undefined);
-  await runTeardown(id, {}, store.directory(id));
+  if (slice !== undefined) await runTeardown(store, id, { cgroupSlice: slice }, undefined);
+  await runTeardown(store, id, {}, store.directory(id));
 }
 
 async function runTeardown(
+  store: Store,
   id: string,
   location: CgroupLocation,
   directory: string | undefined,
@@ -116,8 +119,9 @@ async function runTeardown(
 ): Promise<void> {
   const plan = planCgroups(await detectCgroups(), id, {}, { location });
   const program = compileTeardown(plan, directory, undefined, first);
-  if (program.teardown.length === 0) return;
-  const error = await tearDown(new Encoder().encode(program));
+  const error =
+    program.teardown.length === 0 ? null : await tearDown(new Encoder().encode(program));
+  await releaseAddresses(store, id);
   if (error === null) return;
   throw new CaissonError(
     'ERR_REMOVE_FAILED',

@@ -23,7 +23,7 @@ export async function startContainer(
     if (!checkAllowed(status, client === undefined ? 'start' : 'startAttached', id)) return;
     // What a killed supervisor may have left, whatever it was doing.
     if (damaged || state.status !== 'created' || state.finishedAt !== '')
-      await tearDownRun(config, state);
+      await tearDownRun(store, config, state);
     try {
       await startDetached(startContext, store, config, client, lock);
     } catch (error) {
@@ -41,7 +41,7 @@ async function startFailed(
   before: StoredState,
   error: unknown,
 ): Promise<void> {
-  await tearDownRun(config);
+  await tearDownRun(store, config);
   if (store.config(config.id) === undefined) return; // it has removed itself
   if (config.autoRemove) {
     await deleteContainer(store, config);

@@ -22,6 +22,8 @@ export async function tearDownAbandoned(context: ContainerContext & StartContext
       const cgroup = planCgroups(layout, id, {}, { location: { cgroupParent } });
       const teardown = compileTeardown(cgroup, directory);
       await tearDown(encoder.encode(teardown)).catch(() => undefined);
+      const { releaseAddresses } = await import('./release-addresses.js');
+      await releaseAddresses(store, id).catch(() => undefined);
     }),
   );
 }

@@ -14,7 +14,15 @@ export interface NetworksContext extends ClaimContext {
 }
 
 export function claimContext(store: Store): NetworksContext {
-  return { store, networks: new NetworkStore(store.paths), containers: containerLookup(store) };
+  return {
+    store,
+    networks: new NetworkStore(store.paths),
+    containers: containerLookup(store),
+    async unpublish(address) {
+      const { unpublishAddresses } = await import('../../network/firewall/unpublish-addresses.js');
+      await unpublishAddresses([address]);
+    },
+  };
 }
 
 export function containerLookup(store: Store): ContainerLookup {

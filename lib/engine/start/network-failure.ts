@@ -2,7 +2,7 @@
 import { CaissonError, type ErrorCode } from '../../base/errors.js';
 import { hintForNetlink } from '../../network/netlink/request.js';
 import type { NativeError } from '../../native/binding.js';
-import type { Step } from '../../program/instructions.js';
+import { PHASES, type Step } from '../../program/instructions.js';
 
 /** Of `port.bind`. The object is the port, such as `0.0.0.0:80/tcp`. */
 export function portFailure(error: NativeError, errno: string, step: Step): CaissonError {
@@ -41,8 +41,10 @@ export function netlinkFailure(error: NativeError, errno: string, step: Step): C
 
 /** Of `resolver.register`. The object is the resolver's directory. */
 export function resolverFailure(error: NativeError, errno: string, step: Step): CaissonError {
+  // It does not register what has ended.
+  const ended = errno === 'ESRCH';
   return networkError(
-    'ERR_NETWORK_FAILED',
+    ended ? 'ERR_START_FAILED' : 'ERR_NETWORK_FAILED',
     `cannot start: the resolver of ${error.object}: ${error.call}: ${errno}`,
     error,
     errno,
@@ -52,6 +54,7 @@ export function resolverFailure(error: NativeError, errno: string, step: Step): 
 }
 
 const RESOLVER_HINTS: Readonly<Partial<Record<string, string>>> = {
+  ESRCH: 'caisson-init was killed',
   ENOBUFS: 'one resolver has names for 1024 containers: use another runRoot',
   ETIMEDOUT: 'caisson-resolver does not answer: if it is stopped, continue it (kill -CONT)',
 };
@@ -59,13 +62,13 @@ const RESOLVER_HINTS: Readonly<Partial<Record<string, string>>> = {
 function networkError(
   code: ErrorCode,
   message: string,
-  { step: stepIndex, call }: NativeError,
+  { phase, step: stepIndex, call }: NativeError,
   errno: string,
   { op }: Step,
   hint: string | undefined,
 ): CaissonError {
   return new CaissonError(code, message, {
-    stage: 'host',
+    stage: PHASES[phase] ?? 'host',
     step: op,
     stepIndex,
     syscall: call,

@@ -60,6 +60,8 @@ export interface ContainerLookup {
 export interface ClaimContext {
   readonly networks: NetworkStore;
   readonly containers: ContainerLookup;
+  /** Removes what is published to an address whose container has ended without doing so. Missing: nothing is published. */
+  readonly unpublish?: (address: string) => Promise<void>;
 }
 
 /** An address of a container. */
@@ -149,6 +151,11 @@ export function releaseAddress({
   removeIfEmpty(directory);
 }
 
+/** Releases a claim of a network. */
+export function dropClaim(networks: NetworkStore, networkId: string, claim: Claim): void {
+  releaseAddress(pathsOf(join(networks.claims, networkId), claim));
+}
+
 /** All claims of a network, stale ones too, in no order. */
 export function claimsOf(networks: NetworkStore, networkId: string): Claim[] {
   const root = join(networks.claims, networkId);
@@ -171,8 +178,12 @@ export async function dropStaleClaims(context: ClaimContext, networkId: string):
   const root = join(context.networks.claims, networkId);
   const held: Claim[] = [];
   for (const claim of claimsOf(context.networks, networkId)) {
-    if (await isHeld(context, claim)) held.push(claim);
-    else releaseAddress(pathsOf(root, claim));
+    if (await isHeld(context, claim)) {
+      held.push(claim);
+      continue;
+    }
+    await context.unpublish?.(claim.address);
+    releaseAddress(pathsOf(root, claim));
   }
   for (const name of listDirectory(root))
     if (name.startsWith('.')) dropUnfinished(join(root, name));
@@ -322,6 +333,7 @@ async function claimWanted(
         const name = context.containers.nameOf(claim.containerId);
         throw inUse(address, `container ${name ?? shortId(claim.containerId)} of network ${network.name} has it`); // prettier-ignore
       }
+      await context.unpublish?.(text);
       releaseAddress(pathsOf(root, claim));
     }
     if (place(staged, join(root, text))) return text;

@@ -5,13 +5,12 @@ import { requestStep } from '../netlink-step.js';
 import type { PublishPlan } from '../network-plan.js';
 import type { Slots } from '../slots.js';
 
-/** Before the first `release`, after which the container configures them. */
-/** Once the interfaces are there. The teardown removes them: see `compileTeardown`. */
+/** Once the interfaces are there. The teardown removes what is published: see `compileTeardown`. */
 export function publishPorts(steps: Step[], { bridges }: LaunchInput): void {
   if (bridges?.published === undefined) return;
   const { stale, publish } = bridges.published;
-  if (stale !== undefined) steps.push(requestStep(stale, undefined, true));
-  steps.push(requestStep(publish));
+  if (stale !== undefined) steps.push(requestStep(stale, 'removes'));
+  steps.push(requestStep(publish, 'waits'));
 }
 
 /** First: a port that another has is the most likely reason for a network to fail. */
@@ -19,12 +18,16 @@ function bindPorts(steps: Step[], { sockets: { text, bytes } }: PublishPlan): vo
   steps.push({ op: 'port.bind', texts: [text, bytes] });
 }
 
+/**
+ * Before the first `release`, after which the container configures them. They are gone with the container's network namespace,
+ * which the kernel removes some time after the last process: a container that is started again may have to wait for it.
+ */
 export function makeInterfaces(steps: Step[], { bridges }: LaunchInput, slots: Slots): void {
   if (bridges === undefined) return;
   if (bridges.published !== undefined) bindPorts(steps, bridges.published);
   const network = slots.take();
   steps.push(
     { op: 'ns.open', slots: [network], texts: ['net'] },
-    requestStep(bridges.outside, network),
+    requestStep(bridges.outside, 'waits', network),
   );
 }

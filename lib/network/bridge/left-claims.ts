@@ -1,0 +1,47 @@
+/** What containers have left whose own teardown never ran: claims of addresses, and ports that are published to these. */
+import { readdirSync } from 'node:fs';
+import { isErrno } from '../../base/errno.js';
+import { unpublishAddresses } from '../firewall/unpublish-addresses.js';
+import { type Claim, claimsOf, dropClaim } from './addresses.js';
+import type { NetworkStore } from './network-store.js';
+
+/**
+ * Of a container that does not run. The caller holds its lock, or is the only one that knows it.
+ *
+ * @throws ERR_NETWORK_FAILED
+ */
+export async function releaseClaimsOf(networks: NetworkStore, containerId: string): Promise<void> {
+  await release(
+    networks,
+    allClaims(networks).filter((each) => each.containerId === containerId),
+  );
+}
+
+interface NetworkClaim extends Claim {
+  readonly network: string;
+}
+
+/** Without a look at the networks' files, which may be damaged. */
+function allClaims(networks: NetworkStore): NetworkClaim[] {
+  return directoriesIn(networks.claims).flatMap((network) =>
+    claimsOf(networks, network).map((claim) => ({ ...claim, network })),
+  );
+}
+
+function directoriesIn(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [entry.name] : [],
+    );
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** Ports first: the next container with the address must not get another's connections. */
+async function release(networks: NetworkStore, claims: readonly NetworkClaim[]): Promise<void> {
+  if (claims.length === 0) return;
+  await unpublishAddresses(claims.map(({ address }) => address));
+  for (const claim of claims) dropClaim(networks, claim.network, claim);
+}
