@@ -44,7 +44,7 @@ Napi::Value lock_byte(const Napi::CallbackInfo& info) {
   struct flock lock {};
   const std::string type =
       info[2].IsString() ? info[2].As<Napi::String>().Utf8Value() : "exclusive";
-  lock.l_type = type == "shared" ? F_RDLCK : type == "none" ? F_UNLCK : F_WRLCK;
+  lock.l_type = static_cast<short>(type == "shared" ? F_RDLCK : type == "none" ? F_UNLCK : F_WRLCK);
   lock.l_whence = SEEK_SET;
   lock.l_start = info[1].As<Napi::Number>().Int64Value();
   lock.l_len = 1;
