@@ -200,6 +200,14 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
       stderr: 'caisson: invalid port (http)\n',
     });
     expect((await host.cli('port', 'nobody')).code).to.equal(1);
+    const unprivileged = (...args: string[]) => host.cliWith(['setpriv', '--bounding-set=-net_admin'], ...args); // prettier-ignore
+    expect(await unprivileged('port', 'db')).to.deep.equal({
+      code: 1,
+      stdout: '',
+      stderr: 'caisson: published ports can only be seen with CAP_NET_ADMIN\n',
+    });
+    const seen = await unprivileged('ps', '--format', '{{.Names}} {{.Networks}} {{.Ports}}');
+    expect(seen.stdout).to.equal('db web \n');
     const row = await host.cli('ps', '--format', '{{.Networks}} {{.Ports}}', '-f', 'publish=7002');
     expect(row.stdout).to.equal(
       'web 0.0.0.0:7000-7002->7000-7002/tcp, [::]:7000-7002->7000-7002/tcp, ' +

@@ -13,6 +13,12 @@ interface Answer {
   readonly error?: Partial<CaissonError>;
 }
 
+interface CliResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 export class NetworkHost {
   private calls = 0;
   private readonly waiting = new Map<number, (answer: Answer) => void>();
@@ -106,14 +112,17 @@ export class NetworkHost {
   }
 
   /** The command line, there. */
-  async cli(
-    ...args: readonly string[]
-  ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-    const roots = ['--data-root', `${this.directory}/data`, '--run-root', `${this.directory}/run`];
+  async cli(...args: readonly string[]): Promise<CliResult> {
+    return this.cliWith([], ...args);
+  }
+
+  /** @param before a command that executes another one */
+  async cliWith(before: readonly string[], ...args: readonly string[]): Promise<CliResult> {
     const [program = '', ...rest] = [
       ...this.namespace.within,
+      ...before,
       join(repository, 'bin/caisson'),
-      ...roots,
+      ...['--data-root', `${this.directory}/data`, '--run-root', `${this.directory}/run`],
       ...args,
     ];
     return new Promise((resolve) => {

@@ -12,8 +12,12 @@ export async function port(args: readonly string[], location: EngineLocation): P
   const [container = '', wanted = ''] = parseCommandLine(PORT, args).args;
   return at(location, async (context) => {
     try {
-      const { ports = [] } = await (await context.get(container)).inspect();
-      return wanted === '' ? show(ports.map(mapping)) : showOne(ports, wanted, container);
+      const { networks, ports } = await (await context.get(container)).inspect();
+      if (networks !== undefined && ports === undefined)
+        return fail('published ports can only be seen with CAP_NET_ADMIN');
+      return wanted === ''
+        ? show((ports ?? []).map(mapping))
+        : showOne(ports ?? [], wanted, container);
     } catch (error) {
       await complain(error);
       return 1;

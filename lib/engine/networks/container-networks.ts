@@ -106,18 +106,25 @@ function runningEndpoint(
   };
 }
 
-async function publishedPorts(): Promise<FoundPort[]> {
+/** Undefined: this process may not ask for them. */
+async function publishedPorts(): Promise<FoundPort[] | undefined> {
   const { listPublishedPorts } = await import('../../network/firewall/published-ports.js');
-  return listPublishedPorts();
+  try {
+    return await listPublishedPorts();
+  } catch (error) {
+    if (error instanceof CaissonError && error.errno === 'EPERM') return undefined;
+    throw error;
+  }
 }
 
 /** An element that a killed supervisor has left may name an address that is another container's now. */
 function portsOf(
   { options }: StoredConfig,
   endpoint: NetworkEndpoint | undefined,
-  published: readonly FoundPort[],
-): readonly PortInfo[] {
+  published: readonly FoundPort[] | undefined,
+): readonly PortInfo[] | undefined {
   if (endpoint === undefined) return [];
+  if (published === undefined) return (options.ports ?? []).length === 0 ? [] : undefined;
   const wanted = new Set(normalizePorts(options.ports).map(portKey));
   const addresses = [endpoint.ipv4, endpoint.ipv6].map((text) => text?.replace(/\/.*/, ''));
   return published

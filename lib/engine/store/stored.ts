@@ -102,7 +102,7 @@ export interface ContainerInfo {
   readonly health?: StoredHealth | undefined;
   /** Networks with a bridge; undefined if it has another kind of network, or one that was removed. */
   readonly networks?: readonly EndpointInfo[] | undefined;
-  /** The ports of the host that lead to it now; undefined as `networks`. */
+  /** The ports of the host that lead to it now; undefined as `networks`, and if this process may not see the firewall. */
   readonly ports?: readonly PortInfo[] | undefined;
 }
 
