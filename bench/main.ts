@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import type { Contestant, Sample } from './contestant.js';
 import { openDetached } from './detached.js';
 import { LineProcess } from './line-process.js';
+import { NETWORKS, openNetworks } from './network.js';
 import { openCommands, openLaunchers } from './peers.js';
 import { race } from './race.js';
 import {
@@ -30,7 +31,7 @@ import { openWorkspace } from './workspace.js';
 const usage = `usage: npm run bench -- [options]
   --quick            a tenth of the starts, and no 4 GiB heap
   --only PATTERN     only contestants whose name matches (the floor is always there)
-  --part NAME        only start, exec, detached, jobs or streams; may be repeated
+  --part NAME        only start, exec, detached, jobs, network or streams; may be repeated
   --rounds N         rounds back to back (20), of 10 starts each
   --spaced-rounds N  rounds with 100 ms between starts (10), of 5 starts each
   --heap MIB         heaps of the Node contestants; may be repeated (50, 4096)
@@ -103,7 +104,7 @@ for (const heap of heaps) {
 }
 contestants.push(...(await openCommands(workspace, launchers)));
 
-const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'jobs', 'streams']);
+const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'jobs', 'network', 'streams']);
 const taking = contestants.filter(({ name }) => name === FLOOR || only.test(name));
 const results = parts.has('start')
   ? await race(taking, { dense: rounds, spaced: spacedRounds })
@@ -114,6 +115,13 @@ for (const { part, title, contestants: all } of keeping) {
   if (!parts.has(part)) continue;
   const chosen = all.filter(({ name }) => only.test(name));
   kept.push({ title, results: await race(chosen, { dense: rounds, spaced: spacedRounds }) });
+}
+if (parts.has('network')) {
+  const { namespace, contestants: all } = openNetworks(workspace);
+  nodes.push(namespace);
+  const chosen = all.filter(({ name }) => only.test(name));
+  const results = await race(chosen, { dense: rounds, spaced: spacedRounds });
+  kept.push({ title: NETWORKS, results });
 }
 const streams: DetachedResults[] = [];
 const [, , streaming] = nodes;

@@ -12,7 +12,7 @@ import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container } from '../lib/engine/container/container.js';
-import { Engine, rootfs } from '../lib/index.js';
+import { Engine, rootfs, type RunOptions } from '../lib/index.js';
 import type { Sample } from './contestant.js';
 
 const [heapMib = '50', directory = '', root = ''] = process.argv.slice(2);
@@ -80,6 +80,26 @@ function openJobs(varied: boolean, volume: boolean): () => Promise<Starter> {
       },
       [Symbol.asyncDispose]: async () => {
         await engine[Symbol.asyncDispose]();
+      },
+    };
+  };
+}
+
+/** @param created whether the network is one that was created, with names */
+function openNetwork(options: RunOptions, created = false): () => Promise<Starter> {
+  return async () => {
+    const engine = await openEngine();
+    const name = `bench-${process.pid}`;
+    if (created) await engine.networks.create(name);
+    const all = { ...LIMITS, ...options, ...(created ? { network: name } : {}) };
+    return {
+      start: async () => (await engine.run(rootfs(root), ['/true'], all)).exitCode,
+      [Symbol.asyncDispose]: async () => {
+        await engine[Symbol.asyncDispose]();
+        if (!created) return;
+        const last = await openEngine();
+        await last.networks.remove(name);
+        await last[Symbol.asyncDispose]();
       },
     };
   };
@@ -246,6 +266,10 @@ const openers: Readonly<Record<string, () => Promise<Starter>>> = {
   'other-job': openJobs(true, false),
   'same-job-volume': openJobs(false, true),
   'other-job-volume': openJobs(true, true),
+  'network-none': openNetwork({ network: 'none' }),
+  'network-bridge': openNetwork({ network: 'bridge' }),
+  'network-port': openNetwork({ network: 'bridge', ports: ['8080:80'] }),
+  'network-created': openNetwork({}, true),
   exec: openExec,
   detached: openDetached,
   'spawn-stdout': () => openSpawnStreamer('stdout'),

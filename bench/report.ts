@@ -1,4 +1,5 @@
 /** The bench's results, as a table and as JSON. */
+import { BRIDGE, NETWORKS, NO_NETWORK } from './network.js';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import type { Summary } from './statistics.js';
@@ -69,6 +70,15 @@ export function targets(
   for (const { same, other } of JOB_PAIRS) {
     const ratio = p50(jobs, other, 'backToBack') / p50(jobs, same, 'backToBack');
     target(`${other} ÷ ${same}, back to back`, ratio, 1.05);
+  }
+  const networks = kept.find(({ title }) => title === NETWORKS)?.results ?? [];
+  for (const way of ['backToBack', 'spaced'] as const) {
+    const ratio = p50(networks, BRIDGE, way) / p50(networks, NO_NETWORK, way);
+    target(
+      `bridge ÷ no network, ${way === 'spaced' ? '100 ms apart' : 'back to back'}`,
+      ratio,
+      1.5,
+    );
   }
   return found;
 }
