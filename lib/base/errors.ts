@@ -26,7 +26,7 @@ export type ErrorCode =
   | 'ERR_NO_SUCH_NETWORK'
   /** Containers have addresses of the network. */
   | 'ERR_NETWORK_IN_USE'
-  /** Another network has some of the subnet's addresses. */
+  /** Another network, or another interface of the host, has some of the subnet's addresses. */
   | 'ERR_SUBNET_OVERLAP'
   /** Another container has the address, or the network itself does. */
   | 'ERR_ADDRESS_IN_USE'

@@ -3,7 +3,7 @@
  * runs in it, and nothing reaches this machine's networks.
  */
 import { expect } from 'chai';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { untilNothing } from '../support/leftovers.js';
@@ -278,6 +278,66 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     await untilNothing(claims);
     const table = await host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
     expect(table).not.to.match(/172\.17\.0\./);
+  });
+
+  /** Elements of the firewall's maps. */
+  const published = async () => {
+    const table = await host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+    return table.match(/\S+ \. \S+ : \S+ \. \d+/g) ?? [];
+  };
+
+  it('What a killed supervisor has left is released by the next start, and its ports are free for another', async () => {
+    await host.createNetwork('web', '10.77.0.0/24');
+    const id = await host.create(['sleep', '1000'], { network: 'web', ports: ['9000:80'] });
+    await host.onContainer(id, 'start');
+    const { state } = (await host.onContainer(id, 'inspect')) as { state: { pid: number } };
+    const stat = await readFile(`/proc/${state.pid}/stat`, 'utf8');
+    process.kill(Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]), 'SIGKILL');
+    await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')));
+    expect(await claims()).to.have.length(1);
+    expect(await published()).to.have.length(1);
+    const { exitCode } = await host.run(['true'], { network: 'web', ports: ['9000:80'] });
+    expect(exitCode).to.equal(0);
+    await host.onContainer(id, 'start');
+    await eventually(async () => expect(await claims()).to.have.length(1));
+    await eventually(async () => expect(await published()).to.have.length(1));
+    await host.onContainer(id, 'remove', { force: true });
+    await untilNothing(claims);
+    await untilNothing(published);
+  });
+
+  it('A network whose subnet another interface has is refused, and no bridge is made', async () => {
+    await host.createNetwork('web', '10.77.0.0/24');
+    const ip = (...args: string[]) => host.namespace.run('ip', ...args);
+    await ip('link', 'add', 'other', 'type', 'bridge');
+    await ip('link', 'set', 'other', 'up');
+    const before = await host.links();
+    for (const address of ['10.77.0.1/24', '10.77.0.201/30']) {
+      await ip('address', 'add', address, 'dev', 'other');
+      const error = await host.refusal(['true'], { network: 'web' });
+      expect(error.code).to.equal('ERR_SUBNET_OVERLAP');
+      expect(error.message).to.include('10.77.0.').and.to.include('other');
+      expect(await host.links()).to.deep.equal(before);
+      await ip('address', 'del', address, 'dev', 'other');
+    }
+    // As of a VPN: the route with the longer prefix is taken.
+    await ip('address', 'add', '10.99.0.1/8', 'dev', 'other');
+    expect((await host.run(['true'], { network: 'web' })).exitCode).to.equal(0);
+  });
+
+  it('A network with options that are damaged is refused, and nothing stays claimed', async () => {
+    await host.createNetwork('web', '10.77.0.0/24');
+    const [id = ''] = await readdir(join(directory, 'data/networks'));
+    const file = join(directory, 'data/networks', id, 'network.json');
+    const text = await readFile(file, 'utf8');
+    const damaged = '"options":{"com.docker.network.driver.mtu":"7"}';
+    await writeFile(file, text.replace('"options":{}', damaged));
+    const bridge = `cai-${id.slice(0, 11)}`;
+    await host.namespace.run('ip', 'link', 'add', bridge, 'type', 'bridge');
+    await host.namespace.run('ip', 'link', 'set', bridge, 'up');
+    const error = await host.refusal(['true'], { network: 'web' });
+    expect(error.code).to.equal('ERR_INVALID_OPTION');
+    expect(await claims()).to.deep.equal([]);
   });
 
   for (const [why, options, code, message] of [

@@ -17,14 +17,15 @@ import {
   setLinkUp,
 } from '../netlink/rtnetlink.js';
 import { bridgeSettings } from './bridge-options.js';
-import { parseBlock } from './cidr.js';
+import { formatBlock, parseBlock } from './cidr.js';
 import { macOf } from './endpoint.js';
+import { type Route, rivalRoute } from './host-routes.js';
 import { type NetworkStore, noSuchNetwork } from './network-store.js';
 import type { StoredNetwork } from './stored-network.js';
 
 /**
  * @returns the index of the device
- * @throws ERR_NETWORK_FAILED, ERR_LOCK_TIMEOUT; ERR_NO_SUCH_NETWORK if it was removed meanwhile
+ * @throws ERR_NETWORK_FAILED, ERR_LOCK_TIMEOUT; ERR_SUBNET_OVERLAP; ERR_NO_SUCH_NETWORK if it was removed meanwhile
  */
 export async function ensureBridge(
   networks: NetworkStore,
@@ -43,6 +44,8 @@ export async function ensureBridge(
 async function makeBridge(network: StoredNetwork): Promise<number> {
   const { bridge, ipv4, ipv6 } = network;
   const { mtu } = bridgeSettings(network);
+  const rival = await rivalRoute(parseBlock('subnet', ipv4.subnet), bridge);
+  if (rival !== undefined) throw overlap(network, rival);
   // An address of its own, as otherwise it would have its ports' lowest one, which changes with them.
   await request('EEXIST', toRequest(addBridge(bridge, { mac: macOf(ipv4.gateway), mtu })));
   const link = await findDevice(bridge);
@@ -60,6 +63,19 @@ async function makeBridge(network: StoredNetwork): Promise<number> {
   for (const [key, value] of settings(network)) await writeSetting(key, value);
   await requestNetlink(toRequest(setLinkUp(link.index, bridge)));
   return link.index;
+}
+
+/** Which of the two the kernel would take for an address is not defined. */
+function overlap({ name, ipv4 }: StoredNetwork, { device, block }: Route): CaissonError {
+  return new CaissonError(
+    'ERR_SUBNET_OVERLAP',
+    `network ${name}: its subnet ${ipv4.subnet} overlaps with ${formatBlock(block)} of the interface ${device}`,
+    {
+      stage: 'config',
+      path: ipv4.subnet,
+      hint: 'another engine, or another data root, may have chosen the same: create a network with another subnet',
+    },
+  );
 }
 
 /** What the firewall has to know of a network. */

@@ -47,7 +47,7 @@ export interface Connected {
 
 /**
  * @throws ERR_NO_SUCH_NETWORK, ERR_CONFLICTING_OPTIONS, ERR_INVALID_OPTION, ERR_ADDRESS_IN_USE, ERR_ADDRESSES_EXHAUSTED,
- *   ERR_NETWORK_FAILED, ERR_STORAGE: then nothing stays claimed
+ *   ERR_NETWORK_FAILED, ERR_SUBNET_OVERLAP, ERR_STORAGE: then nothing stays claimed
  */
 export async function connect(
   context: ClaimContext,
@@ -64,6 +64,8 @@ export async function connect(
       const network = checkNetwork(await context.networks.use(config.network), config);
       if (!isStored(network)) throw new Error(`the network ${network.name} has no subnet`);
       const bridgeIndex = await ensureBridge(context.networks, network);
+      // Before anything is claimed: the options of a file that was edited may be wrong.
+      const firewall = firewallOf(network);
       const [endpoint, found] = await bothOf(
         endpointOf(config, network, bridgeIndex, async (family, wanted) => {
           const address = await claimAddress(context, network, family, id, wanted);
@@ -71,7 +73,7 @@ export async function connect(
           return address;
         }),
         // Each time: a process that loads other rules may have flushed these.
-        ensureFirewall(firewallOf(network)),
+        ensureFirewall(firewall),
       );
       endpoints.push(endpoint);
       warnings.push(...found);

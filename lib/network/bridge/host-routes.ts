@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { isErrno } from '../../base/errno.js';
-import { type Block, blockAround, bitsOf, readAddress } from './cidr.js';
+import { type Block, blockAround, bitsOf, containsBlock, readAddress } from './cidr.js';
 
 export interface HostBlocks {
   /** Reached without a router: addresses of the machine, and of its neighbours. */
@@ -49,17 +49,27 @@ export interface Route {
   readonly block: Block;
   /** Without a router. */
   readonly near: boolean;
+  /** Name of the interface. */
+  readonly device: string;
+}
+
+/** A route of another interface to some or all of the addresses of a bridge's IPv4 subnet, without a router. */
+export async function rivalRoute(block: Block, bridge: string): Promise<Route | undefined> {
+  // A route to more than that is no rival: the kernel takes the one with the longest prefix.
+  return parseRoutes(await readText('/proc/net/route')).find(
+    (route) => route.near && route.device !== bridge && containsBlock(block, route.block),
+  );
 }
 
 /** `/proc/net/route` (proc_net(5)): addresses are in the byte order of the machine, which is little-endian. */
 export function parseRoutes(text: string): Route[] {
   const routes: Route[] = [];
   for (const line of text.split('\n').slice(1)) {
-    const [, destination = '', , flags = '', , , , mask = ''] = line.split('\t');
+    const [device = '', destination = '', , flags = '', , , , mask = ''] = line.split('\t');
     if (!/^[0-9A-F]{8}$/.test(destination) || !/^\s*[0-9A-F]{8}\s*$/.test(mask)) continue;
     const prefix = bitsSet(reversed(mask.trim()));
     const block = blockAround({ family: 4, value: reversed(destination) }, prefix);
-    if (prefix >= SHORTEST[4]) routes.push({ block, near: isNear(flags) });
+    if (prefix >= SHORTEST[4]) routes.push({ block, near: isNear(flags), device });
   }
   return routes;
 }
@@ -68,11 +78,13 @@ export function parseRoutes(text: string): Route[] {
 export function parseRoutes6(text: string): Route[] {
   const routes: Route[] = [];
   for (const line of text.split('\n')) {
-    const [destination = '', length = '', , , , , , , flags = ''] = line.trim().split(/\s+/);
+    const [destination = '', length = '', , , , , , , flags = '', device = ''] = line
+      .trim()
+      .split(/\s+/);
     if (!/^[0-9a-f]{32}$/.test(destination) || !/^[0-9a-f]{2}$/.test(length)) continue;
     const prefix = Number.parseInt(length, 16);
     const block = blockAround({ family: 6, value: BigInt(`0x${destination}`) }, prefix);
-    if (prefix >= SHORTEST[6]) routes.push({ block, near: isNear(flags) });
+    if (prefix >= SHORTEST[6]) routes.push({ block, near: isNear(flags), device });
   }
   return routes;
 }
