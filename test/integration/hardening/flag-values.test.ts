@@ -12,6 +12,7 @@ import { repository } from '../../support/paths.js';
 /** By flag: a value that Docker's client (28.2) refuses, and one that it takes, also if its daemon does not. */
 const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = {
   'add-host': ['db:10.0.0.999', 'db:10.0.0.1'],
+  'aux-address': ['=x', 'a=10.0.0.9'],
   'blkio-weight': ['-1', '5'],
   'cpu-period': ['x', '1'],
   'cpu-quota': ['1.5', '-5'],
@@ -34,6 +35,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'memory-reservation': ['x', '1'],
   'memory-swap': ['-2', '-1'],
   'memory-swappiness': ['101', '-1'],
+  opt: ['=x', 'a=b'],
   'oom-score-adj': ['x', '5000'],
   pid: ['x', 'host'],
   'pids-limit': ['x', '-5'],
@@ -52,10 +54,11 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
 /** Words that a command reads as a whole, names, paths, and what Docker's client leaves to the daemon. */
 const OTHERS: ReadonlySet<string> = new Set(
   (
-    'attach cap-add cap-drop cgroup-conf cgroup-parent cidfile cpuset-cpus cpuset-mems detach-keys dns-option domainname entrypoint ' +
-    'env-file format group-add health-cmd health-interval health-retries health-start-interval health-start-period ' +
-    'health-timeout hostname ipc label-file log-driver log-opt mount name network platform pull restart signal since ' +
-    'stop-signal tail tmpfs type until user volume workdir writable'
+    'attach cap-add cap-drop cgroup-conf cgroup-parent cidfile cpuset-cpus cpuset-mems detach-keys dns-option domainname driver entrypoint ' +
+    'env-file format gateway group-add health-cmd health-interval health-retries health-start-interval health-start-period ' +
+    'health-timeout hostname ip ip-range ip6 ipc label-file log-driver log-opt mac-address mount name network network-alias ' +
+    'platform publish pull restart signal since ' +
+    'stop-signal subnet tail tmpfs type until user volume workdir writable'
   ).split(' '),
 );
 
