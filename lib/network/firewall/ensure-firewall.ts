@@ -6,7 +6,7 @@ import { type FirewallNetwork, networkMessages, removeNetworkRequest } from './e
 import type { FirewallWarning } from './firewall-warning.js';
 import { notForwarded, switchForwardingOn } from './forwarding.js';
 import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
-import { listElements, listRules } from './nft-listing.js';
+import { generation, listElements, listRules } from './nft-listing.js';
 import { addElements, batch } from './nft-messages.js';
 import { leaveOtherFirewalls, passOtherFirewalls } from './other-firewalls.js';
 import { areCurrent, SET, TABLE, tableMessages } from './ruleset.js';
@@ -28,6 +28,27 @@ export async function ensureFirewall(
   options: NetlinkOptions = {},
 ): Promise<FirewallWarning[]> {
   const off = network.internal ? [] : notForwarded(network.families);
+  const before = await generation(options);
+  const key = JSON.stringify([network, options]);
+  const found = lastFound.get(key);
+  if (found?.generation === before && off.length === 0) return found.warnings;
+  const warnings = await makeMissing(network, off, options);
+  // If something was made just now, the next call looks at everything once more.
+  if (off.length === 0) lastFound.set(key, { generation: before, warnings });
+  return warnings;
+}
+
+/** What was found when nothing was missing, by network: a host may have thousands of rules to look through. */
+const lastFound = new Map<
+  string,
+  { readonly generation: number; readonly warnings: FirewallWarning[] }
+>();
+
+async function makeMissing(
+  network: ForwardedNetwork,
+  off: readonly IpFamily[],
+  options: NetlinkOptions,
+): Promise<FirewallWarning[]> {
   const [missing, others] = await Promise.all([
     missingOf(network, options),
     network.internal ? [] : passOtherFirewalls(network, options),

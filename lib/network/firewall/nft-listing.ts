@@ -1,9 +1,10 @@
 /** What nf_tables has, of dumps. */
 import { CaissonError } from '../../base/errors.js';
 import { decodeAttributes, type DecodedMessage, NETLINK } from '../netlink/message.js';
-import { dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
+import { askNetlink, dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
 import {
   GET_CHAINS,
+  GET_GENERATION,
   getElements,
   getRules,
   HOOK,
@@ -34,6 +35,14 @@ export interface ListedRule {
 
 const ATTRIBUTES = 4;
 const NF_DROP = 0;
+
+/** Of this moment: all tables are what they were as long as it is the same. */
+export async function generation(options: NetlinkOptions): Promise<number> {
+  const [answer] = await askNetlink(NETLINK.netfilter, GET_GENERATION, options);
+  const id = answer && decodeAttributes(answer.body.subarray(ATTRIBUTES)).get(NFTA.generationId);
+  if (id === undefined) throw new Error('nf_tables does not tell its generation');
+  return id.readUInt32BE(0);
+}
 
 /** Of all tables. */
 export async function listChains(options: NetlinkOptions): Promise<ListedChain[]> {

@@ -32,9 +32,11 @@ const NFT_MSG = {
   newElement: 12,
   getElement: 13,
   delElement: 14,
+  getGeneration: 16,
 } as const;
 
 export const NFTA = {
+  generationId: 1,
   tableName: 1,
   chain: { table: 1, name: 3, hook: 4, policy: 5, type: 7 },
   hook: { number: 1, priority: 2 },
@@ -342,6 +344,13 @@ export function deleteRule(table: Table, chain: string, handle: bigint): Netlink
 }
 
 /** For a dump: all chains of all tables. */
+/** The number that each change of any table increases. */
+export const GET_GENERATION: NetlinkMessage = {
+  type: (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG.getGeneration,
+  body: Buffer.alloc(4),
+  text: 'the generation of the ruleset',
+};
+
 export const GET_CHAINS: NetlinkMessage = {
   type: (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG.getChain,
   body: Buffer.alloc(4),

@@ -52,6 +52,15 @@ export async function dumpNetlink(
   }
 }
 
+/** What the kernel answers to a question about one object. @throws ERR_NETWORK_FAILED */
+export async function askNetlink(
+  protocol: NetlinkProtocol,
+  message: NetlinkMessage,
+  { namespace }: NetlinkOptions = {},
+): Promise<DecodedMessage[]> {
+  return decodeMessages(await send(encodeRequest(protocol, [message]), true, namespace));
+}
+
 async function send(
   { protocol, bytes, text }: NetlinkRequest,
   dump: boolean,
