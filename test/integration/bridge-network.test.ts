@@ -3,13 +3,16 @@
  * runs in it, and nothing reaches this machine's networks.
  */
 import { expect } from 'chai';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bootId } from '../../lib/host/owner.js';
 import { untilNothing } from '../support/leftovers.js';
 import { needsRoot } from '../support/needs.js';
 import { NetworkHost } from '../support/network-host.js';
 import { eventually } from '../support/outside.js';
+import { fixture } from '../support/paths.js';
 
 needsRoot('network namespaces and bridges').describe('Containers on a bridge', function () {
   this.timeout(60_000);
@@ -304,6 +307,25 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     await host.onContainer(id, 'remove', { force: true });
     await untilNothing(claims);
     await untilNothing(published);
+  });
+
+  it('An address is released by the next engine whose start was killed before its first step', async () => {
+    await host.createNetwork('web', '10.77.0.0/24');
+    const server = await host.start(['sleep', '1000'], { network: 'web' });
+    const [held = ''] = await claims();
+    const [network = ''] = held.split('/');
+    const dead = spawnSync('true');
+    for (const name of ['10.77.0.9', `.${dead.pid}-0`]) {
+      const claim = join(directory, 'run/networks', network, name);
+      await mkdir(claim);
+      await symlink(`${dead.pid} 1 ${bootId()}`, join(claim, 'a'.repeat(64)));
+    }
+    expect(await claims()).to.have.length(3);
+    const engine = [process.execPath, fixture('engine-in-namespace'), directory];
+    await host.namespace.run('sh', '-c', 'exec "$0" "$@" </dev/null', ...engine);
+    expect(await claims()).to.deep.equal([held]);
+    await server.kill();
+    await untilNothing(claims);
   });
 
   it('A network whose subnet another interface has is refused, and no bridge is made', async () => {

@@ -10,3 +10,9 @@ export async function releaseAddresses({ paths }: Store, id: string): Promise<vo
   const { releaseClaimsOf } = await import('../../network/bridge/left-claims.js');
   await releaseClaimsOf(networks, id);
 }
+
+/** Of starts that were killed before they had a directory. */
+export async function releaseOrphanedAddresses(store: Store): Promise<void> {
+  const { releaseOrphans } = await import('../../network/bridge/left-claims.js');
+  await releaseOrphans(new NetworkStore(store.paths), (id) => existsSync(store.directory(id)));
+}

@@ -1,4 +1,5 @@
 /** Tearing down what containers of dead processes left behind. */
+import { existsSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../../base/errors.js';
@@ -26,6 +27,9 @@ export async function tearDownAbandoned(context: ContainerContext & StartContext
       await releaseAddresses(store, id).catch(() => undefined);
     }),
   );
+  if (!existsSync(join(store.paths.runRoot, 'networks'))) return;
+  const { releaseOrphanedAddresses } = await import('./release-addresses.js');
+  await releaseOrphanedAddresses(store).catch(() => undefined);
 }
 
 async function removeRun(context: ContainerContext, id: string): Promise<void> {

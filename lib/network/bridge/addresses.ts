@@ -185,11 +185,20 @@ export async function dropStaleClaims(context: ClaimContext, networkId: string):
     await context.unpublish?.(claim.address);
     releaseAddress(pathsOf(root, claim));
   }
-  for (const name of listDirectory(root))
-    if (name.startsWith('.')) dropUnfinished(join(root, name));
+  dropUnfinishedIn(root);
   for (const name of listDirectory(root))
     if (!name.startsWith('.')) removeIfEmpty(join(root, name));
   return held;
+}
+
+/** Of all networks: what processes have left that were killed before they had an address. */
+export function dropUnfinishedClaims({ claims }: NetworkStore): void {
+  for (const network of listDirectory(claims)) dropUnfinishedIn(join(claims, network));
+}
+
+function dropUnfinishedIn(root: string): void {
+  for (const name of listDirectory(root))
+    if (name.startsWith('.')) dropUnfinished(join(root, name));
 }
 
 /** The directory of a network's claims, which exists only while there are some or have been; false: it is not empty. */

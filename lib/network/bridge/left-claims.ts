@@ -1,8 +1,9 @@
 /** What containers have left whose own teardown never ran: claims of addresses, and ports that are published to these. */
 import { readdirSync } from 'node:fs';
 import { isErrno } from '../../base/errno.js';
+import { isAlive } from '../../host/owner.js';
 import { unpublishAddresses } from '../firewall/unpublish-addresses.js';
-import { type Claim, claimsOf, dropClaim } from './addresses.js';
+import { type Claim, claimsOf, dropClaim, dropUnfinishedClaims } from './addresses.js';
 import type { NetworkStore } from './network-store.js';
 
 /**
@@ -14,6 +15,23 @@ export async function releaseClaimsOf(networks: NetworkStore, containerId: strin
   await release(
     networks,
     allClaims(networks).filter((each) => each.containerId === containerId),
+  );
+}
+
+/**
+ * Of starts whose process was killed after it had claimed addresses and before the first step: nothing else tells of them.
+ *
+ * @param exists whether the container with this long id has a directory
+ * @throws ERR_NETWORK_FAILED
+ */
+export async function releaseOrphans(
+  networks: NetworkStore,
+  exists: (containerId: string) => boolean,
+): Promise<void> {
+  dropUnfinishedClaims(networks);
+  await release(
+    networks,
+    allClaims(networks).filter(({ containerId, owner }) => !exists(containerId) && !isAlive(owner)),
   );
 }
 
