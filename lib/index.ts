@@ -23,6 +23,8 @@ export type {
   Ulimit,
   VolumeUser,
 } from './engine/options/options.js';
+export type { PortOption, PortOptions } from './engine/options/ports.js';
+export type { Protocol as PortProtocol } from './network/firewall/port-bindings.js';
 export type { Container } from './engine/container/container.js';
 export type { ContainerExit } from './engine/container/supervisor-client.js';
 export type { RemoveOptions } from './engine/container/remove-container.js';
