@@ -4,9 +4,9 @@ import { addressBytes } from '../../base/ip-address.js';
 import { be16 } from '../netlink/message.js';
 import type { IpFamily } from './nft-expressions.js';
 
+export type Protocol = 'tcp' | 'udp' | 'sctp';
 /** IANA's numbers. */
-export const PROTOCOL_NUMBERS = { tcp: 6, udp: 17, sctp: 132 } as const;
-export type Protocol = keyof typeof PROTOCOL_NUMBERS;
+export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
 /** As it is asked for. */
 export interface PortBinding {
