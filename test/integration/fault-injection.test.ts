@@ -69,7 +69,7 @@ root.describe('fault injection', function () {
   // A hundred processes in some tests, with the processor time that other tests leave (scripts/test).
   this.timeout(300_000);
   let directory: string;
-  /** Of all processes that the tests start: there are bridges only in it. */
+  /** Of all processes that a test starts: there are bridges only in it, of one data root. */
   let namespace: NetworkNamespace;
   const harnesses: ProcessHarness[] = [];
 
@@ -105,16 +105,19 @@ root.describe('fault injection', function () {
       throw new Error(`${debugNative} is missing: build it with scripts/build-native --debug`);
     }
     directory = await mkdtemp(join(tmpdir(), 'caisson-undo-'));
-    namespace = await NetworkNamespace.make();
     await mkdir(path('volume'));
     makeBusybox(path('busybox'));
   });
 
   after(async () => {
     await Promise.all(harnesses.map((child) => child.cleanUp()));
-    await namespace.end();
     await rm(directory, { recursive: true, force: true });
   });
+
+  beforeEach(async () => {
+    namespace = await NetworkNamespace.make();
+  });
+  afterEach(() => namespace.end());
 
   describe('a start in which Node lives', () => {
     for (const action of ['fail', 'kill-init'] as const) {
