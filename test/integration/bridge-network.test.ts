@@ -48,6 +48,11 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     });
     expect(mac.trim()).to.equal('02:42:ac:11:00:03');
     const served = await host.serve('172.17.0.1', 8080, 'from the host');
+    const { stdout: hosts } = await host.run(['cat', '/etc/hosts'], {
+      network: 'bridge',
+      addHost: ['machine:host-gateway'],
+    });
+    expect(hosts).to.match(/^172\.17\.0\.1\tmachine$/m);
     const { stdout: answer } = await host.run(['node', '-e', get('http://172.17.0.1:8080/')], {
       network: 'bridge',
     });

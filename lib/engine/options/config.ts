@@ -20,7 +20,7 @@ import { normalizeLabels } from './labels.js';
 import { PTY_LIMIT, SHM_SIZE } from './defaults.js';
 import { type DeviceConfig, normalizeDeviceRules, normalizeDevices } from './devices.js';
 import { normalizeEnv } from './env.js';
-import { type NameConfig, normalizeNames } from './names.js';
+import { HOST_GATEWAY, type NameConfig, normalizeNames } from './names.js';
 import { checkContainerName, checkDomainname, checkHostname } from './host-names.js';
 import {
   checkNamespaces,
@@ -161,6 +161,13 @@ export function normalize(
   const userns = host.rootless === true ? 'host' : asked;
   const networks = normalizeNetwork(options);
   const { network } = networks;
+  const names = normalizeNames(options);
+  if (network !== 'bridge' && names.addHost.some(({ ip }) => ip === HOST_GATEWAY))
+    throw conflicting(
+      'addHost',
+      `"${HOST_GATEWAY}" needs a network with a bridge, and network is "${network}"`,
+      'network: "bridge", or the name of a network that was created',
+    );
   const security = normalizeSecurity(options.securityOpt, privileged);
   const terminal = normalizeTerminal(options.tty);
   const namespaces = normalizeNamespaces(options);
@@ -222,7 +229,7 @@ export function normalize(
         ? PTY_LIMIT
         : wholeNumber('ptyLimit', options.ptyLimit, 1, MAX_PTYS),
     ...networks,
-    names: normalizeNames(options),
+    names,
     namespaces,
   };
 }

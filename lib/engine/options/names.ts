@@ -1,14 +1,18 @@
 /** What a container is to be told about names: extra hosts and name servers, checked. */
 import { isIP } from 'node:net';
-import { invalid, plainString, stringList, unsupported } from '../../base/check.js';
+import { invalid, plainString, stringList } from '../../base/check.js';
 import type { NetworkOptions } from './options.js';
 
 export interface NameConfig {
+  /** `ip` may be HOST_GATEWAY. */
   readonly addHost: readonly { readonly name: string; readonly ip: string }[];
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly dnsOption: readonly string[];
 }
+
+/** In place of an address: the host's, in the container's network. */
+export const HOST_GATEWAY = 'host-gateway';
 
 const NO_NAMES: NameConfig = Object.freeze({
   addHost: Object.freeze([]),
@@ -49,13 +53,7 @@ export function normalizeNames(options: NetworkOptions): NameConfig {
 function parseHost(text: string): { name: string; ip: string } {
   const match = /^([^:=\s]+)[:=](.+)$/.exec(text);
   const [, name = '', address = ''] = match ?? [];
-  if (address === 'host-gateway') {
-    throw unsupported(
-      'addHost',
-      text,
-      'needs a network with a gateway, which caisson does not have yet',
-    );
-  }
+  if (address === HOST_GATEWAY) return { name: plainString('addHost', name), ip: HOST_GATEWAY };
   const ip = address.startsWith('[') && address.endsWith(']') ? address.slice(1, -1) : address;
   if (match === null || isIP(ip) === 0) throw invalid('addHost', text, 'is not name:ip');
   return { name: plainString('addHost', name), ip };

@@ -1,5 +1,5 @@
 /** `--publish`: ports of the host that lead to ports of the container. */
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { conflicting, isRecord, show, unsupported, wholeNumber } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { addressBytes, addressText } from '../../base/ip-address.js';
@@ -40,16 +40,25 @@ export function normalizePorts(value: readonly PortOption[] | undefined): readon
   const bindings = (value as readonly unknown[]).flatMap((item) =>
     typeof item === 'string' ? parsePort(item) : [readPort(item)],
   );
-  const seen = new Set<string>();
+  const seen = new Map<string, PortBinding[]>();
   for (const binding of bindings) {
     if (typeof binding.hostPort !== 'number') continue;
-    const { hostIp, hostPort, protocol } = binding;
-    const key = `${hostIp ?? ''} ${hostPort} ${protocol}`;
-    if (seen.has(key)) throw conflicting(OPTION, `${bindingText(binding)}: the port of the host is published twice`); // prettier-ignore
-    seen.add(key);
+    const key = `${binding.hostPort}/${binding.protocol}`;
+    const same = seen.get(key) ?? [];
+    if (same.some((other) => shareAddress(other.hostIp, binding.hostIp)))
+      throw conflicting(OPTION, `${bindingText(binding)}: the port of the host is published twice`); // prettier-ignore
+    seen.set(key, [...same, binding]);
   }
   return bindings;
 }
+
+/** Undefined is all addresses of the host. */
+function shareAddress(a: string | undefined, b: string | undefined): boolean {
+  if (a === b || a === undefined || b === undefined) return true;
+  return isIPv4(a) === isIPv4(b) && (ALL.has(a) || ALL.has(b));
+}
+
+const ALL: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 
 /** One text; several bindings where it has a range of container ports. */
 function parsePort(text: string): PortBinding[] {

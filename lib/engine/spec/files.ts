@@ -1,6 +1,6 @@
 /** /etc/hosts, /etc/hostname and /etc/resolv.conf: what the container is told about names. */
 import type { InjectedFile } from '../../program/launch-input.js';
-import type { NameConfig } from '../options/names.js';
+import { HOST_GATEWAY, type NameConfig } from '../options/names.js';
 
 /** The host's own files, read by the caller; with a network only, and with one of its own without `hosts`. */
 export interface HostFiles {
@@ -8,6 +8,8 @@ export interface HostFiles {
   readonly resolvConf: string;
   /** In place of those that were asked for, which it asks itself. */
   readonly nameServer?: string | undefined;
+  /** The host's address in the network. */
+  readonly gateway?: string | undefined;
   /** Of the container itself. */
   readonly addresses?: readonly string[] | undefined;
 }
@@ -35,7 +37,8 @@ export function injectedFiles(
   let hosts = host?.hosts === undefined ? LOOPBACK_HOSTS : withNewline(host.hosts);
   if (host?.hosts === undefined)
     for (const address of host?.addresses ?? [OWN_LOOPBACK]) hosts += `${address}\t${hostname}\n`;
-  for (const { name, ip } of names.addHost) hosts += `${ip}\t${name}\n`;
+  for (const { name, ip } of names.addHost)
+    hosts += `${ip === HOST_GATEWAY ? (host?.gateway ?? '') : ip}\t${name}\n`;
   return [
     { path: '/etc/hosts', content: hosts },
     { path: '/etc/hostname', content: `${hostname}\n` },

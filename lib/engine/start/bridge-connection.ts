@@ -47,7 +47,8 @@ export async function connectBridges(
       ...(ipv6 === undefined ? [] : [ipv6.address]),
     ]);
     const nameServer = resolver === undefined ? undefined : RESOLVER_ADDRESS;
-    return { files: { resolvConf, addresses, nameServer }, resolver, connection };
+    const gateway = connection.endpoints[0]?.network.ipv4.gateway;
+    return { files: { resolvConf, addresses, gateway, nameServer }, resolver, connection };
   } catch (error) {
     connection.release();
     throw error;

@@ -536,5 +536,5 @@ describe('normalize: names of hosts', () => {
   invalid({ dns: ['example.com'] });
   invalid({ dnsSearch: ['a b'] });
   invalid({ dnsOption: ['ndots:1\nnameserver 6.6.6.6'] });
-  refused({ addHost: ['a:host-gateway'] }, 'ERR_UNSUPPORTED_OPTION', /gateway/);
+  refused({ addHost: ['a:host-gateway'] }, 'ERR_CONFLICTING_OPTIONS', /host-gateway/);
 });

@@ -95,6 +95,9 @@ describe('normalizePorts', () => {
     }
     expect(refusal('[::1]:80:80').code).to.equal('ERR_UNSUPPORTED_OPTION');
     expect(refusal('80:80', '80:81').code).to.equal('ERR_CONFLICTING_OPTIONS');
+    expect(refusal('80:80', '127.0.0.1:80:81').message).to.include('published twice');
+    expect(refusal('0.0.0.0:80:80', '127.0.0.1:80:81').message).to.include('published twice');
+    expect(of('127.0.0.1:80:80', '127.0.0.2:80:80', '[::]:80:80', '80:80/udp')).to.have.length(4);
     expect(refusal('80:80', '80-81:80-81').message).to.include('published twice');
   });
 
