@@ -268,7 +268,7 @@ describe('a supervisor', function () {
       return Number(/^Pss:\s+(\d+) kB$/m.exec(text)![1]);
     };
 
-    // KiB, of which some 150 are the text of caisson-init, as far as the kernel has read it ahead: all supervisors share it.
+    // KiB, of which some 150 are the text of caisson-init, as far as the kernel has mapped it ahead: supervisors of one starter share it.
     const LARGEST = 340;
 
     supervisors.it('A supervisor takes at most 340 KiB, also after 10 MB of output', async () => {
