@@ -28,7 +28,8 @@ describe('One report of several mocha processes', () => {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       [support('lanes.js'), 'spec', ...options, ...lanes],
-      { cwd: repository, encoding: 'utf8' },
+      // mocha has colors in CI, also where nobody looks.
+      { cwd: repository, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } },
     );
     // Without times.
     return { status, stderr, stdout: stdout.replaceAll(/ \(\d+m?s\)/g, '') };

@@ -242,7 +242,8 @@ describe('bad input', function () {
         ],
         [{ userns: 'auto', privileged: true }, 'ERR_CONFLICTING_OPTIONS', /^userns: /],
         [wrong({ userns: 'keep-id' }), 'ERR_UNSUPPORTED_OPTION', /^userns: /],
-        [wrong({ network: 'bridge' }), 'ERR_UNSUPPORTED_OPTION', /^network: /],
+        [{ network: 'nothing:x' }, 'ERR_UNSUPPORTED_OPTION', /^network: /],
+        [{ network: 'nowhere' }, 'ERR_NO_SUCH_NETWORK', /network nowhere not found/],
       ],
       'streams and ends': () => [
         ...invalid('stdin', 'nope', 5),
