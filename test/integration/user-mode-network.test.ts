@@ -356,7 +356,11 @@ describe('a network in user mode', function () {
             const mounts = async (pid: number | 'self') =>
               (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).split('\n').map(mountPointOf);
             const [supervisor = 0] = supervisorsOf(id);
-            expect(await mounts(supervisor)).to.include.members(await mounts('self'));
+            // Without those that tests beside this one make and remove.
+            const host = (await mounts('self')).filter(
+              (path) => path?.startsWith(tmpdir()) !== true,
+            );
+            expect(await mounts(supervisor)).to.include.members(host);
           });
 
           describe('a network that never reports readiness', () => {
