@@ -40,3 +40,8 @@ export function addressText(bytes: Uint8Array): string {
   if (best.size === 1) return words.join(':');
   return `${words.slice(0, best.at).join(':')}::${words.slice(best.at + best.size).join(':')}`;
 }
+
+/** 127.0.0.0/8, or ::1. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}

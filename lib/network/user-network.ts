@@ -4,10 +4,12 @@
  * Loaded only for a container that asks for it (docs/decisions/0013-network-in-user-mode.md).
  */
 import { stat } from 'node:fs/promises';
-import { isIPv4, isIP } from 'node:net';
+import { isIPv4 } from 'node:net';
 import { CaissonError } from '../base/errors.js';
 import type { HelperPlan } from '../program/launch-input.js';
 import { splitAssignment } from '../base/assignment.js';
+import { isLoopback } from '../base/ip-address.js';
+import { nameServersIn } from '../base/resolv-conf.js';
 import { invalid, unsupported } from '../base/check.js';
 import { findProgram, isRoot } from '../host/user-namespace-ids.js';
 import type { NetworkConfig } from './types.js';
@@ -136,11 +138,11 @@ function pasta(
   let nameservers = seen.get('--dns-forward');
   if (nameservers === undefined) {
     args.push('--dns-forward', PASTA_DNS);
-    const host = nameserversIn(hostResolvConf);
+    const host = nameServersIn(hostResolvConf);
     // It passes on to the first one of the same family, a loopback address too.
     nameservers = [
       ...(host.length === 0 || host.some((address) => isIPv4(address)) ? [PASTA_DNS] : []),
-      ...host.filter((address) => !isLoopback(address)),
+      ...host.filter((address) => !isOfHost(address)),
     ];
   }
   return {
@@ -257,15 +259,9 @@ function failed(message: string, path: string, hint: string): CaissonError {
   });
 }
 
-function nameserversIn(text: string): string[] {
-  return [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)]
-    .map(([, address = '']) => address)
-    .filter((address) => isIP(address.replace(/%.*/, '')) !== 0);
-}
-
 /** There, it would be the container's own. */
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1' || address.includes('%');
+function isOfHost(address: string): boolean {
+  return isLoopback(address) || address.includes('%');
 }
 
 /** The host's, with other name servers. */

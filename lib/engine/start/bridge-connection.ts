@@ -6,6 +6,7 @@ import {
   type Connection,
   planConnection,
 } from '../../network/bridge/connect.js';
+import { addressesOf } from '../../network/bridge/endpoint.js';
 import { planNameServers, RESOLVER_ADDRESS } from '../../network/names/name-servers.js';
 import type { HelperPlan, ResolverPlan } from '../../program/launch-input.js';
 import type { ContainerConfig } from '../options/config.js';
@@ -42,10 +43,7 @@ export async function connectBridges(
       hostResolvConf,
       directory: context.networks.resolver,
     });
-    const addresses = connection.endpoints.flatMap(({ ipv4, ipv6 }) => [
-      ipv4.address,
-      ...(ipv6 === undefined ? [] : [ipv6.address]),
-    ]);
+    const addresses = connection.endpoints.flatMap(addressesOf).map(({ address }) => address);
     const nameServer = resolver === undefined ? undefined : RESOLVER_ADDRESS;
     const gateway = connection.endpoints[0]?.network.ipv4.gateway;
     return { files: { resolvConf, addresses, gateway, nameServer }, resolver, connection };

@@ -24,7 +24,7 @@ import {
 } from '../firewall/port-bindings.js';
 import { ensureBridge, firewallOf } from './bridge-device.js';
 import { bridgeSettings } from './bridge-options.js';
-import { type Endpoint, macOf, planBridges } from './endpoint.js';
+import { addressesOf, type Endpoint, macOf, planBridges } from './endpoint.js';
 import { type AnyNetwork, isStored, type StoredNetwork } from './stored-network.js';
 
 export interface Connection {
@@ -152,7 +152,7 @@ function connection(
   stale?: NetlinkRequest,
 ): Omit<Connection, 'warnings'> {
   const claims = endpoints
-    .flatMap(({ ipv4, ipv6 }) => [ipv4, ...(ipv6 === undefined ? [] : [ipv6])])
+    .flatMap(addressesOf)
     .map(({ directory }) => ({ file: `${directory}/${planId}`, directory }));
   const plan = planBridges(shortId(planId), endpoints, claims);
   const [first] = endpoints;

@@ -53,13 +53,13 @@ export function planBridges(
     const { network, bridgeIndex, hairpin, mac, ipv4, ipv6 } = endpoint;
     const name = `eth${at}`;
     const index = FIRST_INDEX + at;
-    const mtu = bridgeSettings(network).mtu ?? DEFAULT_MTU;
+    const { mtu = DEFAULT_MTU, interContainer } = bridgeSettings(network);
     const host = hostInterface(shortId, at);
     outside.push(
       addVeth({ name: host, mtu, inside: { name, index, mac } }),
       addPort(host, bridgeIndex, network.bridge),
     );
-    const isolated = !bridgeSettings(network).interContainer;
+    const isolated = !interContainer;
     if (hairpin || isolated) outside.push(setBridgePort(host, { hairpin, isolated }));
     inside.push(addAddress(index, name, ipv4, broadcastOf(ipv4)));
     if (ipv6 !== undefined) inside.push(addAddress(index, name, ipv6));
@@ -77,6 +77,11 @@ export function planBridges(
     sysctls,
     claims,
   };
+}
+
+/** One, or two with IPv6. */
+export function addressesOf({ ipv4, ipv6 }: Pick<Endpoint, 'ipv4' | 'ipv6'>): AddressClaim[] {
+  return ipv6 === undefined ? [ipv4] : [ipv4, ipv6];
 }
 
 export function hostInterface(shortId: string, at: number): string {

@@ -1,4 +1,5 @@
 /** Which addresses this machine uses already: its routes, its own addresses, its name servers. */
+import { nameServersIn } from '../../base/resolv-conf.js';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { isErrno } from '../../base/errno.js';
@@ -105,9 +106,8 @@ function bitsSet(mask: bigint): number {
 
 /** `nameserver` lines (resolv.conf(5)). */
 export function nameServers(resolvConf: string): Block[] {
-  return resolvConf.split('\n').flatMap((line) => {
-    const [keyword, text = ''] = line.trim().split(/\s+/);
-    const address = keyword === 'nameserver' ? readAddress(text.replace(/%.*$/, '')) : undefined;
+  return nameServersIn(resolvConf).flatMap((text) => {
+    const address = readAddress(text.replace(/%.*$/, ''));
     return address === undefined ? [] : [blockAround(address, bitsOf(address.family))];
   });
 }

@@ -1,7 +1,8 @@
 /** Whom a container on bridges asks for names: the resolver, or the host's name servers directly. */
 import { shortId } from '../../base/ids.js';
+import { isLoopback } from '../../base/ip-address.js';
 import type { ResolverPlan } from '../../program/launch-input.js';
-import type { Endpoint } from '../bridge/endpoint.js';
+import { addressesOf, type Endpoint } from '../bridge/endpoint.js';
 import { redirectDns, RESOLVER_PORT } from './dns-redirect.js';
 import { encodeRegistration, type UpstreamServer } from './registration.js';
 import { upstreamServers } from './upstream-servers.js';
@@ -11,6 +12,9 @@ export const RESOLVER_ADDRESS = '127.0.0.11';
 
 /** As the resolver's limit. */
 const MAX_SERVERS = 8;
+
+/** The same for each container. */
+const REDIRECT = redirectDns();
 
 export interface NameServerPlan {
   /** Undefined: it asks the servers of its resolv.conf itself. */
@@ -48,10 +52,10 @@ export function planNameServers(input: NameServerInput): NameServerPlan {
     return { resolver: undefined, resolvConf: withoutLoopback(hostResolvConf) };
   const registration = encodeRegistration({
     id,
-    networks: created.map(({ network, ipv4, ipv6 }) => ({
+    networks: created.map(({ network, ...endpoint }) => ({
       id: network.id,
       name: network.name,
-      addresses: [ipv4.address, ...(ipv6 === undefined ? [] : [ipv6.address])],
+      addresses: addressesOf(endpoint).map(({ address }) => address),
       names: [
         ...new Set([
           ...(name === undefined ? [] : [name]),
@@ -66,17 +70,13 @@ export function planNameServers(input: NameServerInput): NameServerPlan {
     forward: endpoints.some(({ network }) => !network.internal),
   });
   return {
-    resolver: { directory, registration, redirect: redirectDns() },
+    resolver: { directory, registration, redirect: REDIRECT },
     resolvConf: withResolver(hostResolvConf),
   };
 }
 
 function toServer(address: string): UpstreamServer {
   return { address };
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
 }
 
 const NAME_SERVER = /^\s*nameserver\s.*\n?/gm;

@@ -1,6 +1,6 @@
 /** The name servers of the host, which the resolver asks for everything that it does not know. */
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { nameServersIn } from '../../base/resolv-conf.js';
 import type { UpstreamServer } from './registration.js';
 
 /** resolv.conf(5), MAXNS. */
@@ -11,10 +11,9 @@ const MAX_SERVERS = 3;
  *   host's network namespace.
  */
 export function upstreamServers(resolvConf: string): UpstreamServer[] {
-  return [...resolvConf.matchAll(/^\s*nameserver\s+(\S+)/gm)]
-    .flatMap(([, text = '']) => {
+  return nameServersIn(resolvConf)
+    .flatMap((text) => {
       const [address = '', zone] = text.split('%');
-      if (isIP(address) === 0) return [];
       const scope = zone === undefined ? 0 : interfaceIndex(zone);
       return scope === undefined ? [] : [{ address, scope }];
     })

@@ -1,8 +1,8 @@
 /** The switches of a bridge's port. Numbers are of linux/if_link.h. */
-import { attribute, nested, type NetlinkMessage, text, u32, u8 } from './message.js';
+import { attribute, nested, type NetlinkMessage, text, u8 } from './message.js';
+import { IFLA, interfaceHeader, RTM } from './rtnetlink.js';
 
-const RTM_NEWLINK = 16;
-const IFLA = { ifname: 3, linkinfo: 18, slaveKind: 4, slaveData: 5 } as const;
+const SLAVE = { kind: 4, data: 5 } as const;
 const BRPORT = { hairpin: 4, isolated: 33 } as const;
 
 export interface BridgePort {
@@ -22,19 +22,15 @@ export function setBridgePort(name: string, { hairpin, isolated }: BridgePort): 
     ...(isolated === undefined ? [] : [`isolated ${isolated ? 'on' : 'off'}`]),
   ];
   return {
-    type: RTM_NEWLINK,
+    type: RTM.newlink,
     body: Buffer.concat([
-      // struct ifinfomsg: the name tells which.
-      Buffer.alloc(4),
-      u32(0),
-      u32(0),
-      u32(0),
+      interfaceHeader(0),
       attribute(IFLA.ifname, text(name)),
       nested(
         IFLA.linkinfo,
-        attribute(IFLA.slaveKind, text('bridge')),
+        attribute(SLAVE.kind, text('bridge')),
         nested(
-          IFLA.slaveData,
+          SLAVE.data,
           ...(hairpin === undefined ? [] : [attribute(BRPORT.hairpin, u8(Number(hairpin)))]),
           ...(isolated === undefined ? [] : [attribute(BRPORT.isolated, u8(Number(isolated)))]),
         ),

@@ -13,8 +13,8 @@ import {
   u32,
 } from './message.js';
 
-const RTM = { newlink: 16, dellink: 17, getlink: 18, newaddr: 20, newroute: 24 } as const;
-const IFLA = {
+export const RTM = { newlink: 16, dellink: 17, getlink: 18, newaddr: 20, newroute: 24 } as const;
+export const IFLA = {
   address: 1,
   ifname: 3,
   mtu: 4,
@@ -42,7 +42,7 @@ export interface Cidr {
 }
 
 /** struct ifinfomsg. @param index 0: the kernel chooses, or the name tells which */
-function interfaceHeader(index: number, flags = 0, change = flags): Buffer {
+export function interfaceHeader(index: number, flags = 0, change = flags): Buffer {
   return Buffer.concat([Buffer.alloc(4), u32(index), u32(flags), u32(change)]);
 }
 
