@@ -357,10 +357,10 @@ describe('health checks', () => {
           check,
           async (container) => {
             await running(container);
-            expect((await container.exec(['touch', '/tmp/end'])).exitCode).to.equal(0);
-            const begun = performance.now();
+            // The container may end, and its commands with it, before `touch` has.
+            await container.exec(['touch', '/tmp/end']);
+            // A check that held it up would do so for longer than this test may take.
             expect((await container.wait()).exitCode).to.equal(3);
-            expect(performance.now() - begun).to.be.below(3000);
             expect(await healthOf(container)).to.deep.include({ failingStreak: 0, log: [] });
             expect(await healthEvents(container)).to.deep.equal([]);
           },

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
 
+import { untilLogged } from '../../support/detached.js';
 import { skipping } from '../../support/skip.js';
 import { needsRoot } from '../../support/needs.js';
 import { eventually, statusOf } from '../../support/outside.js';
@@ -150,12 +151,13 @@ describe('hardening: the init', function () {
   it('C12: a stop signal that tini would pass on reaches the program', async () => {
     const container = await shop.engine.create(
       shop.busybox,
-      ['sh', '-c', 'trap "exit 7" WINCH; while :; do sleep 0.05; done'],
+      ['sh', '-c', 'trap "exit 7" WINCH; echo ready; while :; do sleep 0.05; done'],
       { stopSignal: 'WINCH', init: true },
     );
     try {
       await container.start();
-      await container.stop({ timeout: 5 });
+      await untilLogged(container, 'ready');
+      await container.stop({ timeout: 30 });
       expect((await container.inspect()).state.exitCode).to.equal(7);
     } finally {
       await container.remove({ force: true });
