@@ -1,9 +1,10 @@
 /** Asking systemd for a container's scope, over D-Bus: org.freedesktop.systemd1(5). Loaded only where that is done. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DBusError, type Message, type MessageBus, Variant, createClient } from 'dbus-native';
+import { type DBusError, type Message, type MessageBus, Variant } from 'dbus-native';
 import { CaissonError } from '../../base/errors.js';
 import { isErrno } from '../../base/errno.js';
+import { BUS_PATIENCE, BusConnection } from '../../host/message-bus.js';
 import { scopeName, scopePath, unifiedPath } from '../cgroup-paths.js';
 import type { CgroupWrite } from '../writes.js';
 import {
@@ -16,8 +17,6 @@ import {
   weightProperties,
 } from './systemd.js';
 
-/** Milliseconds for which an answer is waited for, and for which a scope of the same name may still be leaving. */
-const PATIENCE = 10_000;
 /** Milliseconds. */
 const PAUSE = 20;
 
@@ -37,12 +36,14 @@ export class Systemd {
   /** Results of jobs, by their path: a signal may come before the answer that names it. */
   private readonly jobs = new Map<string, string>();
   private onJob: (() => void) | undefined;
+  private readonly bus: MessageBus;
 
   private constructor(
-    private readonly bus: MessageBus,
+    private readonly connection: BusConnection,
     private readonly session: Session,
   ) {
-    bus.connection.on('message', ({ member, body }: Message) => {
+    this.bus = connection.bus;
+    this.bus.connection.on('message', ({ member, body }: Message) => {
       if (member !== 'JobRemoved' || body === undefined) return;
       const [, job, , result] = body as [number, string, string, string];
       this.jobs.set(job, result);
@@ -57,39 +58,27 @@ export class Systemd {
    */
   static async open(session: Session = ownSession()): Promise<Systemd> {
     const address = busAddress(session);
-    let lost: unknown;
-    let bus: MessageBus | undefined;
+    let connection: BusConnection | undefined;
     try {
-      bus = createClient({
-        busAddress: address,
-        timeout: PATIENCE,
-        authMethods: ['EXTERNAL'],
-        // The greeting is left to us: of its own, a refused one is thrown where nobody could catch it.
-        direct: true,
-      });
-      const { connection } = bus;
-      connection.on('error', (error) => {
-        lost = error;
-        connection.stream.destroy(); // what waits for an answer is told
-      });
-      const systemd = new Systemd(bus, session);
-      await bus.invokeDbus({ member: 'Hello' });
-      await bus.addMatch(`type='signal',interface='${MANAGER.interface}',member='JobRemoved'`);
+      connection = await BusConnection.open(address);
+      const systemd = new Systemd(connection, session);
+      await systemd.bus.addMatch(
+        `type='signal',interface='${MANAGER.interface}',member='JobRemoved'`,
+      );
       return systemd;
     } catch (error) {
-      bus?.connection.stream.destroy();
-      const cause = lost ?? error;
+      connection?.close();
       throw new CaissonError(
         'ERR_SYSTEMD',
-        `systemd cannot be reached by the bus at ${address}: ${textOf(cause)}`,
-        { stage: 'host', path: address, hint: busHint(session), cause },
+        `systemd cannot be reached by the bus at ${address}: ${connection?.reasonOf(error) ?? textOf(error)}`,
+        { stage: 'host', path: address, hint: busHint(session), cause: error },
       );
     }
   }
 
   /** At once: a bus that says nothing any more is not waited for. */
   close(): void {
-    this.bus.connection.stream.destroy();
+    this.connection.close();
   }
 
   /**
@@ -177,7 +166,7 @@ export class Systemd {
   ): Promise<void> {
     const unit = scopeName(id);
     const properties = scopeProperties(id, slice, name, pid, limits).map(variant);
-    for (const end = performance.now() + PATIENCE; ; await sleep(PAUSE)) {
+    for (const end = performance.now() + BUS_PATIENCE; ; await sleep(PAUSE)) {
       try {
         const job = await this.call<string>('StartTransientUnit', 'ssa(sv)a(sa(sv))', [
           unit,
@@ -211,7 +200,7 @@ export class Systemd {
   }
 
   private async resultOf(job: string): Promise<string> {
-    const end = performance.now() + PATIENCE;
+    const end = performance.now() + BUS_PATIENCE;
     for (;;) {
       const result = this.jobs.get(job);
       if (result !== undefined) return result;
