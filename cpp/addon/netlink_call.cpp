@@ -1,6 +1,7 @@
 #include "netlink_call.h"
 
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -81,6 +82,35 @@ class NetlinkCall : public Napi::AsyncWorker {
   std::string data_;
 };
 
+// `named` has the name of the interface.
+bool has_address(ifreq named, const Napi::Uint8Array& address) {
+  const bool ipv4 = address.ByteLength() == sizeof(in_addr);
+  const UniqueFd socket(static_cast<int>(
+      sys::call(__NR_socket, ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+  if (!socket.valid()) return false;
+  if (ipv4) {
+    // netdevice(7); the kernel answers with this address if the interface has it, and else with
+    // another of it.
+    sockaddr_in wanted{};
+    wanted.sin_family = AF_INET;
+    __builtin_memcpy(&wanted.sin_addr, address.Data(), sizeof wanted.sin_addr);
+    __builtin_memcpy(&named.ifr_addr, &wanted, sizeof wanted);
+    if (sys::call(__NR_ioctl, socket.get(), SIOCGIFADDR, &named) != 0) return false;
+    sockaddr_in found{};
+    __builtin_memcpy(&found, &named.ifr_addr, sizeof found);
+    return found.sin_addr.s_addr == wanted.sin_addr.s_addr;
+  }
+  // There is no such request for IPv6: a socket that is bound to the interface can have its
+  // addresses alone.
+  sockaddr_in6 wanted{};
+  if (address.ByteLength() != sizeof wanted.sin6_addr) return false;
+  wanted.sin6_family = AF_INET6;
+  __builtin_memcpy(&wanted.sin6_addr, address.Data(), sizeof wanted.sin6_addr);
+  return sys::call(__NR_setsockopt, socket.get(), SOL_SOCKET, SO_BINDTODEVICE, named.ifr_name,
+                   sizeof named.ifr_name) == 0 &&
+         sys::call(__NR_bind, socket.get(), &wanted, sizeof wanted) == 0;
+}
+
 }  // namespace
 
 Napi::Value netlink_call(const Napi::CallbackInfo& info) {
@@ -99,6 +129,8 @@ Napi::Value link_index(const Napi::CallbackInfo& info) {
   const auto none = Napi::Number::New(info.Env(), 0);
   if (name.size() >= sizeof request.ifr_name) return none;
   name.copy(request.ifr_name, name.size());
+  for (size_t i = 1; i < info.Length(); ++i)
+    if (!has_address(request, info[i].As<Napi::Uint8Array>())) return none;
   const UniqueFd socket(
       static_cast<int>(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
   if (sys::call(__NR_ioctl, socket.get(), SIOCGIFFLAGS, &request) != 0) return none;

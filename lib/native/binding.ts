@@ -140,8 +140,11 @@ export interface Binding {
     network: number,
     dump: boolean,
   ): Promise<NetlinkOutcome>;
-  /** Of an interface of this process's network namespace that is up; 0: there is none. netdevice(7) */
-  linkIndex(name: string): number;
+  /**
+   * Of an interface of this process's network namespace that is up and has these addresses, of 4 or 16 bytes each; 0:
+   * there is none. netdevice(7)
+   */
+  linkIndex(name: string, ...addresses: readonly Uint8Array[]): number;
   probe(): { overlayByDescriptor: boolean };
   /** Counts this process's engines; the program is what the cleanup helper tears down last. */
   retain(atEnd: Uint8Array): void;

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
 import { isErrno } from '../../base/errno.js';
+import { addressBytes } from '../../base/ip-address.js';
 import { loadNative } from '../../native/load.js';
 import type { NetlinkRequest } from '../../program/network-plan.js';
 import type { ForwardedNetwork } from '../firewall/ensure-firewall.js';
@@ -21,7 +22,7 @@ import { formatBlock, parseBlock } from './cidr.js';
 import { macOf } from './endpoint.js';
 import { type Route, rivalRoute } from './host-routes.js';
 import { type NetworkStore, noSuchNetwork } from './network-store.js';
-import type { StoredNetwork } from './stored-network.js';
+import type { StoredNetwork, Subnet } from './stored-network.js';
 
 /**
  * @returns the index of the device
@@ -31,8 +32,9 @@ export async function ensureBridge(
   networks: NetworkStore,
   network: StoredNetwork,
 ): Promise<number> {
-  // It is set up last: what is up has everything.
-  const existing = loadNative().linkIndex(network.bridge);
+  // It is set up last: what is up has everything, except for addresses that were removed later.
+  const gateways = subnetsOf(network).map(({ gateway }) => Buffer.from(addressBytes(gateway)));
+  const existing = loadNative().linkIndex(network.bridge, ...gateways);
   if (existing !== 0) return existing;
   return networks.locked(() => {
     // It may have been removed since it was found, and no removal would come for the device.
@@ -42,7 +44,7 @@ export async function ensureBridge(
 }
 
 async function makeBridge(network: StoredNetwork): Promise<number> {
-  const { bridge, ipv4, ipv6 } = network;
+  const { bridge, ipv4 } = network;
   const { mtu } = bridgeSettings(network);
   const rival = await rivalRoute(parseBlock('subnet', ipv4.subnet), bridge);
   if (rival !== undefined) throw overlap(network, rival);
@@ -55,7 +57,7 @@ async function makeBridge(network: StoredNetwork): Promise<number> {
       `network ${network.name}: ${bridge} is an interface of this machine, and not a bridge`,
       { stage: 'config', path: bridge, hint: `ip link show ${bridge}` },
     );
-  for (const subnet of [ipv4, ...(ipv6 === undefined ? [] : [ipv6])]) {
+  for (const subnet of subnetsOf(network)) {
     const { prefix } = parseBlock('subnet', subnet.subnet);
     const address = { address: subnet.gateway, prefix };
     await request('EEXIST', toRequest(addAddress(link.index, bridge, address)));
@@ -63,6 +65,10 @@ async function makeBridge(network: StoredNetwork): Promise<number> {
   for (const [key, value] of settings(network)) await writeSetting(key, value);
   await requestNetlink(toRequest(setLinkUp(link.index, bridge)));
   return link.index;
+}
+
+function subnetsOf({ ipv4, ipv6 }: StoredNetwork): Subnet[] {
+  return ipv6 === undefined ? [ipv4] : [ipv4, ipv6];
 }
 
 /** Which of the two the kernel would take for an address is not defined. */
