@@ -70,6 +70,8 @@ constexpr const char* name_of(Request value) {
       return "begin";
     case Request::kKeep:
       return "keep";
+    case Request::kRegistration:
+      return "registration";
   }
   return nullptr;
 }

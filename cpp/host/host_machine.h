@@ -64,6 +64,7 @@ struct HostMachine : Machine {
   int page_fd;
   int init_fd;
   Canceller canceller;
+  Blob registration{};   // in place of that of `resolver.register`, unless it is empty
   JournalPlace journal;  // where `clone` writes the process that it has made, if anywhere
   int pid = -1;
   // The process that was opened last: its slot and its pid.

@@ -140,8 +140,10 @@ Status resolver_register(Machine& base, const Step& step) {
   // The resolver is a process of the host, and its directory is there.
   if (Status entered = enter_host_mounts(machine.workplace); !entered.ok()) return entered;
   const Attempt attempt(machine, directory);
+  const Blob registration =
+      machine.registration.size == 0 ? base.blob(step, 1) : machine.registration;
   for (;;) {
-    auto answer = attempt.ask(base.blob(step, 1));
+    auto answer = attempt.ask(registration);
     if (answer.ok()) {
       if (answer.value() == 0) return {};
       return Error{answer.value(), kResolver, directory};

@@ -21,6 +21,7 @@ enum class Request : uint8_t {
   kLimits = 9,
   kBegin = 10,
   kKeep = 11,
+  kRegistration = 12,
 };
 
 // From the supervisor.

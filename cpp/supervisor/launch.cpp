@@ -41,6 +41,7 @@ bool Supervisor::launch() {
     HostMachine machine(
         config_.program(), run_.page.get(), workplace_, page_memory.get(), init_fd_,
         {[](void* self) { return static_cast<Supervisor*>(self)->cancels_start(); }, this});
+    machine.registration = {registration_, registration_size_};
     run_.starting = &machine;
     const bool ok = run_host(machine);
     run_.starting = nullptr;

@@ -87,6 +87,13 @@ bool Supervisor::handle(Client& client, const Frame& frame) {
         send_done(client, 0);
       }
       break;
+    case Request::kRegistration:
+      if (frame.size <= sizeof registration_) {
+        __builtin_memcpy(registration_, frame.payload, frame.size);
+        registration_size_ = frame.size;
+        send_done(client, 0);
+      }
+      break;
     default:
       drop(client);  // it does not speak this protocol
   }

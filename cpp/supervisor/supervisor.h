@@ -111,6 +111,9 @@ class Supervisor {
   bool stop_requested_ = false;         // a client or a signal has asked for the container's end
   bool auto_remove_suspended_ = false;  // the container is about to be started again
   winsize terminal_size_{};             // as a client has it, for this run and those that follow
+  // What later runs tell the resolver; without it, what the program has.
+  char registration_[16 << 10];
+  uint32_t registration_size_ = 0;
   ChangedLimits limits_;
   CpuBudget budget_;
   Health health_;

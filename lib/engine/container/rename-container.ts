@@ -1,8 +1,10 @@
 /** Giving a container another name. */
+import { isOnBridges } from '../options/options.js';
 import { checkContainerName } from '../options/host-names.js';
 import { recordEvent } from '../store/container-events.js';
 import { withLock } from '../../host/locks.js';
 import { isActive, nameInUse } from '../store/store.js';
+import type { StoredConfig } from '../store/stored.js';
 import { changeContainer } from './change-container.js';
 import type { ContainerContext } from './container-context.js';
 import { storedContainer } from './inspect-container.js';
@@ -16,7 +18,14 @@ export async function renameContainer(
   const wanted = checkContainerName(name);
   const { store } = context;
   const supervisor = new SupervisorClient(context, id);
-  const tellName = (known: string) => supervisor.command((connection) => connection.renamed(known));
+  const tell = async (config: StoredConfig) => {
+    await supervisor.command((connection) => connection.renamed(config.name));
+    if (!isOnBridges(config.options)) return;
+    const { tellNames } = await import('../networks/tell-names.js');
+    await tellNames(store, config, async (registration) => {
+      await supervisor.command((connection) => connection.registration(registration));
+    });
+  };
   await withLock(store.paths.runRoot, id, async () => {
     const { config, state } = storedContainer(store, id);
     if (config.name === wanted) throw nameInUse(wanted, id);
@@ -25,8 +34,8 @@ export async function renameContainer(
       if (!(await store.claimName(wanted, id))) throw nameInUse(wanted, await store.named(wanted));
       rollback.push(() => store.releaseName(wanted, id));
       if (!isActive(state)) return;
-      rollback.push(() => tellName(config.name));
-      await tellName(wanted);
+      rollback.push(() => tell(config));
+      await tell(renamed);
     });
     await store.releaseName(config.name, id);
     recordEvent(store, renamed, 'rename', { oldName: config.name });

@@ -1,8 +1,8 @@
 /** What is known of the networks of detached containers: their addresses, and the ports of the host that lead to them. */
 import { CaissonError } from '../../base/errors.js';
-import { shortId } from '../../base/ids.js';
 import type { AnyNetwork, StoredNetwork } from '../../network/bridge/stored-network.js';
 import { isStored } from '../../network/bridge/stored-network.js';
+import { namesOn } from '../../network/names/name-servers.js';
 import type { FoundPort } from '../../network/firewall/published-ports.js';
 import { isOnBridges } from '../options/options.js';
 import { normalizePorts } from '../options/ports.js';
@@ -88,12 +88,8 @@ function runningEndpoint(
   if (found === undefined) return endpoint;
   const { ipv4, ipv6, mac } = found;
   const { hostname } = config.options;
-  const names = [
-    config.name,
-    ...endpoint.aliases,
-    shortId(config.id),
-    ...(hostname === undefined ? [] : [hostname]),
-  ];
+  const { id, name } = config;
+  const names = namesOn({ id, name, hostname, aliases: endpoint.aliases });
   return {
     ...endpoint,
     ipv4,
@@ -102,7 +98,7 @@ function runningEndpoint(
     ...(network.internal
       ? {}
       : { gateway: network.ipv4.gateway, ipv6Gateway: network.ipv6?.gateway }),
-    dnsNames: network.name === 'bridge' ? [] : [...new Set(names)],
+    dnsNames: network.name === 'bridge' ? [] : names,
   };
 }
 

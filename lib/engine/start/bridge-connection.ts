@@ -33,17 +33,20 @@ export async function connectBridges(
   try {
     for (const { message, hint } of connection.warnings)
       process.emitWarning(message, { code: 'CAISSON_NETWORK', detail: hint });
-    const { resolver, resolvConf } = planNameServers({
+    const named = {
       id: connected.id,
       name,
       hostname,
       dns: names.dns,
-      aliases: endpoints.map(({ aliases }) => aliases),
-      endpoints: connection.endpoints,
+      endpoints: connection.endpoints.map((endpoint, at) => ({
+        network: endpoint.network,
+        aliases: endpoints[at]?.aliases ?? [],
+        addresses: addressesOf(endpoint).map(({ address }) => address),
+      })),
       hostResolvConf,
-      directory: context.networks.resolver,
-    });
-    const addresses = connection.endpoints.flatMap(addressesOf).map(({ address }) => address);
+    };
+    const { resolver, resolvConf } = planNameServers(named, context.networks.resolver);
+    const addresses = named.endpoints.flatMap((endpoint) => endpoint.addresses);
     const nameServer = resolver === undefined ? undefined : RESOLVER_ADDRESS;
     const gateway = connection.endpoints[0]?.network.ipv4.gateway;
     return { files: { resolvConf, addresses, gateway, nameServer }, resolver, connection };

@@ -58,14 +58,14 @@ async function startIn(
   attached: FirstClient | undefined,
   lock: number,
 ): Promise<void> {
-  const { id, options, openStdin } = config;
+  const { id, name, options, openStdin } = config;
   const stdin = openStdin || isTerminal(options) ? 'pipe' : 'null';
   const start = await prepareDetached(
     context,
     id,
     imageOf(config.image),
     config.argv,
-    { ...options, stdin, ...attached?.stdio },
+    { ...options, name, stdin, ...attached?.stdio },
     config,
   );
   try {

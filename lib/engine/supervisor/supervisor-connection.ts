@@ -21,6 +21,7 @@ export const REQUEST = {
   limits: 9,
   begin: 10,
   keep: 11,
+  registration: 12,
 } as const;
 
 /** `Reply` of cpp/supervisor/. */
@@ -174,6 +175,11 @@ export class SupervisorConnection {
 
   renamed(name: string): void {
     this.send(REQUEST.renamed, Buffer.from(name));
+  }
+
+  /** What its later runs tell the resolver (lib/network/names/registration.ts), of the kind `register`. */
+  registration(bytes: Buffer): void {
+    this.send(REQUEST.registration, bytes);
   }
 
   /** Whether a container with `autoRemove` stays when its present run has ended. */

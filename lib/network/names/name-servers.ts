@@ -2,9 +2,9 @@
 import { shortId } from '../../base/ids.js';
 import { isLoopback } from '../../base/ip-address.js';
 import type { ResolverPlan } from '../../program/launch-input.js';
-import { addressesOf, type Endpoint } from '../bridge/endpoint.js';
+import type { StoredNetwork } from '../bridge/stored-network.js';
 import { redirectDns, RESOLVER_PORT } from './dns-redirect.js';
-import { encodeRegistration, type UpstreamServer } from './registration.js';
+import { encodeRegistration, type Registration, type UpstreamServer } from './registration.js';
 import { upstreamServers } from './upstream-servers.js';
 
 /** The address of the resolver in each container's network namespace. */
@@ -23,56 +23,72 @@ export interface NameServerPlan {
   readonly resolvConf: string;
 }
 
-export interface NameServerInput {
+/** What is known of a container on one network. */
+export interface NamedEndpoint {
+  readonly network: StoredNetwork;
+  /** In lower case. */
+  readonly aliases: readonly string[];
+  /** Without prefix lengths. */
+  readonly addresses: readonly string[];
+}
+
+export interface NamedContainer {
   /** Long id. */
   readonly id: string;
   readonly name: string | undefined;
   readonly hostname: string | undefined;
   /** Name servers that were asked for. */
   readonly dns: readonly string[];
-  /** The aliases of each endpoint. */
-  readonly aliases: readonly (readonly string[])[];
-  readonly endpoints: readonly Endpoint[];
+  readonly endpoints: readonly NamedEndpoint[];
   readonly hostResolvConf: string;
-  /** Of the resolver. */
-  readonly directory: string;
+}
+
+/** @param directory of the resolver */
+export function planNameServers(container: NamedContainer, directory: string): NameServerPlan {
+  const { hostResolvConf } = container;
+  const registration = registrationOf(container);
+  if (registration === undefined)
+    return { resolver: undefined, resolvConf: withoutLoopback(hostResolvConf) };
+  return {
+    resolver: { directory, registration: encodeRegistration(registration), redirect: REDIRECT },
+    resolvConf: withResolver(hostResolvConf),
+  };
 }
 
 /**
  * As with Docker, containers of networks that were created find each other by name, by a resolver in their network
- * namespace; those of the network `bridge` ask the host's name servers. If these listen on loopback addresses of the host
- * alone, which the container cannot reach, it has the resolver, too.
+ * namespace; those of the network `bridge` ask the host's name servers, and have no registration. If these listen on
+ * loopback addresses of the host alone, which the container cannot reach, it has the resolver, too.
  */
-export function planNameServers(input: NameServerInput): NameServerPlan {
-  const { id, name, hostname, dns, aliases, endpoints, hostResolvConf, directory } = input;
+export function registrationOf(container: NamedContainer): Registration | undefined {
+  const { id, dns, endpoints, hostResolvConf } = container;
   const created = endpoints.filter(({ network }) => network.name !== 'bridge');
   const servers = dns.length > 0 ? dns.map(toServer) : upstreamServers(hostResolvConf);
   const reachable = servers.filter(({ address }) => !isLoopback(address));
-  if (created.length === 0 && (reachable.length > 0 || servers.length === 0))
-    return { resolver: undefined, resolvConf: withoutLoopback(hostResolvConf) };
-  const registration = encodeRegistration({
+  if (created.length === 0 && (reachable.length > 0 || servers.length === 0)) return undefined;
+  return {
     id,
-    networks: created.map(({ network, ...endpoint }) => ({
+    networks: created.map(({ network, addresses, aliases }) => ({
       id: network.id,
       name: network.name,
-      addresses: addressesOf(endpoint).map(({ address }) => address),
-      names: [
-        ...new Set([
-          ...(name === undefined ? [] : [name]),
-          shortId(id),
-          ...(aliases[endpoints.findIndex((each) => each.network === network)] ?? []),
-          ...(hostname === undefined ? [] : [hostname]),
-        ]),
-      ],
+      addresses,
+      names: namesOn({ ...container, aliases }),
     })),
     upstream: servers.slice(0, MAX_SERVERS),
     port: RESOLVER_PORT,
     forward: endpoints.some(({ network }) => !network.internal),
-  });
-  return {
-    resolver: { directory, registration, redirect: REDIRECT },
-    resolvConf: withResolver(hostResolvConf),
   };
+}
+
+/** By which a container is found on a network that was created, in Docker's order. The first one is that of its address. */
+export function namesOn({
+  id,
+  name,
+  hostname,
+  aliases,
+}: Pick<NamedContainer, 'id' | 'name' | 'hostname'> & Pick<NamedEndpoint, 'aliases'>): string[] {
+  const names = [name, ...aliases, shortId(id), hostname];
+  return [...new Set(names.filter((each) => each !== undefined))];
 }
 
 function toServer(address: string): UpstreamServer {

@@ -1,0 +1,63 @@
+/** Telling the resolver other names of a container that runs. */
+import { CaissonError } from '../../base/errors.js';
+import { readIfThere } from '../../base/storage.js';
+import { isStored } from '../../network/bridge/stored-network.js';
+import { type NamedEndpoint, registrationOf } from '../../network/names/name-servers.js';
+import { encodeRegistration, type Registration } from '../../network/names/registration.js';
+import { tellResolver } from '../../network/names/resolver-client.js';
+import { normalizeNames } from '../options/names.js';
+import { normalizeNetwork } from '../options/network.js';
+import type { Store } from '../store/store.js';
+import type { StoredConfig } from '../store/stored.js';
+import { claimContext, type NetworksContext } from './container-lookup.js';
+import { findEndpoints } from './endpoints.js';
+
+/**
+ * Now, and for the runs that its supervisor starts.
+ *
+ * @param config with the new names
+ * @param tellSupervisor what its later runs register
+ * @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_DAMAGED_STATE, ERR_NETWORK_FAILED
+ */
+export async function tellNames(
+  store: Store,
+  config: StoredConfig,
+  tellSupervisor: (registration: Buffer) => Promise<void>,
+): Promise<void> {
+  const context = claimContext(store);
+  const registration = await currentRegistration(context, config);
+  if (registration === undefined) return;
+  // First: a run that begins between the two has the new names, and is told once more.
+  await tellSupervisor(encodeRegistration(registration));
+  try {
+    await tellResolver(context.networks.resolver, encodeRegistration(registration, 'update'));
+  } catch (error) {
+    // Between two runs it is not registered.
+    if (!(error instanceof CaissonError) || error.errno !== 'ENOENT') throw error;
+  }
+}
+
+/** From its configuration and its claims of addresses. Undefined: it has no resolver. */
+async function currentRegistration(
+  context: NetworksContext,
+  { id, name, options }: StoredConfig,
+): Promise<Registration | undefined> {
+  const endpoints: NamedEndpoint[] = [];
+  for (const { network: reference, aliases } of normalizeNetwork(options).endpoints) {
+    const network = context.networks.find(reference);
+    if (!isStored(network)) continue;
+    const found = (await findEndpoints(context, network)).find((each) => each.containerId === id);
+    if (found === undefined) continue;
+    const addresses = [found.ipv4, found.ipv6].flatMap((text) => text?.split('/').slice(0, 1) ?? []);
+    endpoints.push({ network, aliases, addresses });
+  }
+  if (endpoints.length === 0) return undefined;
+  return registrationOf({
+    id,
+    name,
+    hostname: options.hostname,
+    dns: normalizeNames(options).dns,
+    endpoints,
+    hostResolvConf: readIfThere('/etc/resolv.conf') ?? '',
+  });
+}
