@@ -56,7 +56,9 @@ needsRoot('network namespaces and bridges').describe('Networks that are changed'
     const before = await pidOf(id);
     process.kill(before, 'SIGKILL');
     await eventually(async () => {
-      expect(await pidOf(id)).to.be.greaterThan(0).and.not.equal(before);
+      expect(await pidOf(id))
+        .to.be.greaterThan(0)
+        .and.not.equal(before);
     });
     await expectNames();
     expect((await host.cli('rename', 'behind', 'before')).stderr).to.equal('');
@@ -86,6 +88,8 @@ needsRoot('network namespaces and bridges').describe('Networks that are changed'
     await host.namespace.run('ip', 'address', 'flush', 'dev', bridge);
     await host.namespace.run('ip', 'address', 'add', '10.88.0.1/24', 'dev', bridge);
     await start();
-    expect(await addresses()).to.include('10.88.0.1/24').and.to.include('10.77.0.1/24');
+    expect(await addresses())
+      .to.include('10.88.0.1/24')
+      .and.to.include('10.77.0.1/24');
   });
 });

@@ -48,7 +48,9 @@ async function currentRegistration(
     if (!isStored(network)) continue;
     const found = (await findEndpoints(context, network)).find((each) => each.containerId === id);
     if (found === undefined) continue;
-    const addresses = [found.ipv4, found.ipv6].flatMap((text) => text?.split('/').slice(0, 1) ?? []);
+    const addresses = [found.ipv4, found.ipv6].flatMap(
+      (text) => text?.split('/').slice(0, 1) ?? [],
+    );
     endpoints.push({ network, aliases, addresses });
   }
   if (endpoints.length === 0) return undefined;
