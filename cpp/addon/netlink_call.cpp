@@ -59,8 +59,8 @@ class NetlinkCall : public Napi::AsyncWorker {
 
  private:
   void ask() {
-    const NetlinkRequest request{protocol_, messages_.data(),
-                                 static_cast<uint32_t>(messages_.size())};
+    NetlinkRequest request{protocol_, messages_.data(), static_cast<uint32_t>(messages_.size())};
+    request.reusable = network_ < 0;
     const NetlinkSink sink{[](void* self, const char* bytes, size_t size) {
                              auto& data = *static_cast<std::string*>(self);
                              if (size > kMaxDump - data.size()) return false;

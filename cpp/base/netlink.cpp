@@ -81,7 +81,45 @@ int read_answer(const nlmsghdr& header, const char* body, size_t size, NetlinkRe
   return number;
 }
 
-Result<UniqueFd> open_and_send(const NetlinkRequest& request) {
+// The sockets of NETLINK_NETFILTER that are kept: as many as threads of one process use at once.
+int kept[4] = {-1, -1, -1, -1};
+
+bool is_kept(const NetlinkRequest& request) {
+  return request.reusable && request.protocol == NETLINK_NETFILTER;
+}
+
+UniqueFd take_kept() {
+  for (int& slot : kept) {
+    const int found = __atomic_exchange_n(&slot, -1, __ATOMIC_ACQ_REL);
+    if (found >= 0) return UniqueFd(found);
+  }
+  return {};
+}
+
+// Of a request whose answers were all read, or can be: the kernel has sent them.
+void keep(const NetlinkRequest& request, UniqueFd socket) {
+  if (!is_kept(request)) return;
+  char rest[kAnswer];
+  long size = 0;
+  do
+    size = sys::call(__NR_recvfrom, socket.get(), rest, sizeof rest, MSG_DONTWAIT, nullptr, nullptr);
+  while (size >= 0 || size == -EINTR);
+  if (size != -EAGAIN) return;
+  for (int& slot : kept) {
+    int none = -1;
+    if (__atomic_compare_exchange_n(&slot, &none, socket.get(), false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED)) {
+      static_cast<void>(socket.release());
+      return;
+    }
+  }
+}
+
+Result<UniqueFd> open_socket(const NetlinkRequest& request) {
+  if (is_kept(request)) {
+    UniqueFd found = take_kept();
+    if (found.valid()) return found;
+  }
   UniqueFd socket(static_cast<int>(
       sys::call(__NR_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, request.protocol)));
   if (!socket.valid()) return failure(socket.release(), "socket");
@@ -89,6 +127,13 @@ Result<UniqueFd> open_and_send(const NetlinkRequest& request) {
   // Without the words of the kernel (before Linux 4.12) an error still has its number.
   sys::call(__NR_setsockopt, socket.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   sys::call(__NR_setsockopt, socket.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+  return socket;
+}
+
+Result<UniqueFd> open_and_send(const NetlinkRequest& request) {
+  auto opened = open_socket(request);
+  if (!opened.ok()) return opened.error();
+  UniqueFd socket = opened.take();
   // More than the buffer of a socket has by default, such as some thousand published ports. Without
   // the right to that, sendmsg(2) fails with EMSGSIZE.
   if (request.size > kUsualSize)
@@ -153,8 +198,10 @@ Status send_netlink(const NetlinkRequest& request, NetlinkRefusal& refusal) {
                                  return !done;
                                });
     if (!read.ok()) return read;
+    if (!done) continue;
+    keep(request, socket.take());
     if (number != 0) return Error{number, "sendmsg"};
-    if (done) return {};
+    return {};
   }
 }
 
@@ -188,7 +235,9 @@ Status dump_netlink(const NetlinkRequest& request, const NetlinkSink& sink,
     if (done && interrupted) return Error{EINTR, "recvfrom"};
     if (!sink.take(sink.self, buffer, static_cast<size_t>(size)))
       return Error{EMSGSIZE, "recvfrom"};
-    if (done) return {};
+    if (!done) continue;
+    keep(request, socket.take());
+    return {};
   }
 }
 

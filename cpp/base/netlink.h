@@ -17,6 +17,11 @@ struct NetlinkRequest {
   // Where in the messages a descriptor of a network namespace (IFLA_NET_NS_FD) goes; 0: nowhere.
   uint32_t namespace_at = 0;
   int namespace_fd = -1;
+  // The calling thread is in the network namespace that the process has begun in: a socket may be
+  // kept for the next request. To close one of NETLINK_NETFILTER, the kernel waits until what
+  // nf_tables has removed is freed (nft_rcv_nl_event() of nf_tables_api.c), with a lock held that
+  // every request to nf_tables needs: more than 10 ms, where the request itself takes some 10 µs.
+  bool reusable = false;
 };
 
 // Why the kernel has refused a message: its sequence number (0 where the request as a whole could
@@ -26,7 +31,7 @@ struct NetlinkRefusal {
   char reason[160] = {};
 };
 
-// Sends the request on a new socket in the current network namespace and reads the answer to each
+// Sends the request in the current network namespace and reads the answer to each
 // message that asks for one (NLM_F_ACK); the last one has to. The kernel has answered when the call
 // returns. The first refusal is the error.
 Status send_netlink(const NetlinkRequest& request, NetlinkRefusal& refusal);

@@ -28,6 +28,7 @@ Status request_netlink(const Program& program, const Step& step, int namespace_f
   NetlinkRequest request{static_cast<int>(step.number[0]), messages.data, messages.size};
   request.namespace_at = static_cast<uint32_t>(step.number[1]);
   request.namespace_fd = namespace_fd;
+  request.reusable = true;
   if (request.namespace_at != 0 && namespace_fd < 0) return Error{EINVAL, "sendmsg"};
   Status sent = send_netlink(request, refusal);
   if (sent.ok()) return sent;

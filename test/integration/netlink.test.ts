@@ -14,7 +14,9 @@ import {
   setLinkUp,
 } from '../../lib/network/netlink/rtnetlink.js';
 import { needsRoot } from '../support/needs.js';
+import { tableRequest } from '../../lib/network/firewall/ruleset.js';
 import { NetworkNamespace } from '../support/network-namespace.js';
+import { fixture } from '../support/paths.js';
 import { rejectionOf } from '../support/rejection.js';
 
 needsRoot('network namespaces').describe('Requests over netlink', () => {
@@ -88,5 +90,20 @@ needsRoot('network namespaces').describe('Requests over netlink', () => {
         }
       }),
     );
+  });
+
+  it('A process that asks again gets the answers to its own requests, also after some were refused', async () => {
+    const output = await place.run(process.execPath, fixture('netlink-again'));
+    const found = JSON.parse(output) as {
+      refused: string[];
+      made: string;
+      many: [string, number][];
+      more: number;
+    };
+    expect(found.refused).to.deep.equal(Array.from({ length: 20 }, () => 'ENOENT'));
+    expect(found.made).to.equal('done');
+    const rules = tableRequest().text.match(/^add rule/gm);
+    expect(found.many).to.deep.equal(Array.from({ length: 20 }, () => ['done', rules?.length]));
+    expect(found.more).to.be.lessThan(5);
   });
 });
