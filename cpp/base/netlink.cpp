@@ -102,7 +102,8 @@ void keep(const NetlinkRequest& request, UniqueFd socket) {
   char rest[kAnswer];
   long size = 0;
   do
-    size = sys::call(__NR_recvfrom, socket.get(), rest, sizeof rest, MSG_DONTWAIT, nullptr, nullptr);
+    size =
+        sys::call(__NR_recvfrom, socket.get(), rest, sizeof rest, MSG_DONTWAIT, nullptr, nullptr);
   while (size >= 0 || size == -EINTR);
   if (size != -EAGAIN) return;
   for (int& slot : kept) {
