@@ -12,8 +12,8 @@
 namespace caisson {
 namespace {
 
-constexpr size_t kMaxArguments = 128;
-constexpr size_t kOwnArguments = 9;  // caisson-init's, before those of the program
+constexpr size_t kMaxArguments = 512;
+constexpr size_t kOwnArguments = 11;  // caisson-init's, before those of the program
 constexpr uint64_t kSecond = 1000000000;
 constexpr uint64_t kPatience = 30 * kSecond;
 constexpr uint64_t kLastPatience = 5 * kSecond;
@@ -60,9 +60,10 @@ Status follow_helper(HostMachine& machine, int channel, const char* program) {
     message.object[sizeof message.object - 1] = '\0';
     machine.keep(message.object);
     // The name of the call has to outlive this, too.
-    static constexpr const char* kCalls[] = {kHelperEnded, "execve", "setns",   "setresuid",
-                                             "clone3",     "pipe2",  "openat",  "readlink",
-                                             "prctl",      "capset", "unshare", "mount"};
+    static constexpr const char* kCalls[] = {
+        kHelperEnded, "execve", "setns",      "setresuid", "clone3", "pipe2",   "openat",
+        "readlink",   "prctl",  "capset",     "unshare",   "mount",  "fsopen",  "fsconfig",
+        "fsmount",    "socket", "setsockopt", "connect",   "sendto", "recvfrom"};
     for (const char* call : kCalls)
       if (equal(call, message.call)) return Error{message.number, call, machine.detail};
     return Error{message.number, "helper", machine.detail};
@@ -91,15 +92,17 @@ Status helper_start(Machine& base, const Step& step) {
   if (paired < 0) return failure(paired, "socketpair");
   UniqueFd channel(pair[0]), far(pair[1]);
 
-  Text<24> numbers[6];
+  Text<24> numbers[8];
   const uint64_t values[] = {static_cast<uint64_t>(far.get()),
                              static_cast<uint64_t>(machine.pidfd.get()),
                              static_cast<uint64_t>(users),
                              static_cast<uint64_t>(network),
                              step.number[0],
-                             step.number[1]};
+                             step.number[1],
+                             step.number[2],
+                             step.number[3]};
   const char* arguments[kOwnArguments + kMaxArguments + 1] = {"caisson-init", "helper"};
-  for (size_t i = 0; i < 6; ++i)
+  for (size_t i = 0; i < 8; ++i)
     arguments[2 + i] = i == 2 && users < 0 ? "-" : numbers[i].add(values[i]).c_str();
   arguments[kOwnArguments - 1] = program;
   const Blob list = base.blob(step, 1);

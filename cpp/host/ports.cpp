@@ -1,5 +1,6 @@
-// port.bind: the ports of the host that are a container's. Packets to them are translated before
-// they come to a socket; the sockets are there so that no other process gets these ports.
+// port.bind: the ports of the host that are a container's. On a network of bridges, packets to them
+// are translated before they come to a socket; the sockets are there so that no other process gets
+// these ports. In user mode, the program that forwards them binds them itself: it is only tried.
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <sys/socket.h>
@@ -45,8 +46,10 @@ Status bind_to(int socket, const Port& port) {
   return check(sys::call(__NR_bind, socket, &address, sizeof address), "bind");
 }
 
-// Without SO_REUSEADDR: two sockets that do not listen could have the same port with it.
-Result<UniqueFd> claim(const Port& port, const Canceller& canceller, uint64_t end) {
+// Without SO_REUSEADDR: two sockets that do not listen could have the same port with it. `reuses`
+// is for a program that will listen with it, as is usual: connections that have ended (TIME_WAIT)
+// do not keep it from the port.
+Result<UniqueFd> claim(const Port& port, bool reuses, const Canceller& canceller, uint64_t end) {
   const int type = port.protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
   const int family = port.version == 4 ? AF_INET : AF_INET6;
   const long opened = sys::call(__NR_socket, family, type | SOCK_CLOEXEC, port.protocol);
@@ -54,6 +57,13 @@ Result<UniqueFd> claim(const Port& port, const Canceller& canceller, uint64_t en
   if (opened == -EPROTONOSUPPORT && port.protocol == IPPROTO_SCTP) return UniqueFd{};
   if (opened < 0) return failure(opened, "socket");
   UniqueFd socket(static_cast<int>(opened));
+  const int on = 1;
+  if (reuses && port.protocol == IPPROTO_TCP) {
+    Status set =
+        check(sys::call(__NR_setsockopt, socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on),
+              "setsockopt");
+    if (!set.ok()) return set.error();
+  }
   for (;;) {
     Status bound = bind_to(socket.get(), port);
     if (bound.ok()) return socket;
@@ -117,21 +127,24 @@ Status port_bind(Machine& base, const Step& step) {
   HostMachine& machine = host(base);
   const Blob ports = base.blob(step, 1);
   if (ports.size % sizeof(Port) != 0) return Error{EINVAL, "bind"};
+  const bool only_tries = step.number[0] != 0;
   Bundle bundle;
   if (Status made = bundle.make(); !made.ok()) return made;
   const uint64_t end = sys::monotonic() + kPatience;
   for (uint32_t i = 0; i < ports.size / sizeof(Port); ++i) {
     Port port;
     __builtin_memcpy(&port, ports.data + i * sizeof port, sizeof port);
-    auto socket = claim(port, machine.canceller, end);
+    auto socket = claim(port, only_tries, machine.canceller, end);
     if (!socket.ok()) {
       const Blob line = line_of(base.blob(step, 0), i + 1);
       Text<sizeof base.detail> words;
       words.add(line.data, line.size);
       return Error{socket.error().number, socket.error().call, base.keep(words.c_str())};
     }
+    if (only_tries) continue;
     if (Status added = bundle.add(socket.take()); !added.ok()) return added;
   }
+  if (only_tries) return {};
   if (Status flushed = bundle.flush(); !flushed.ok()) return flushed;
   machine.ports = bundle.take();
   return {};

@@ -125,8 +125,18 @@ void keep_mounts_apart(int channel) {
   if (apart < 0) fail(channel, apart, "mount", "/");
 }
 
-[[noreturn]] void keep(int channel, int container, int network, uint64_t place, uint64_t ready_way,
-                       const char* program, char** arguments) {
+// The program's argument of that number is replaced.
+void replace_argument(const HelperArguments& given, size_t place, const char* text) {
+  size_t count = 0;
+  while (given.arguments[count] != nullptr)
+    ++count;
+  if (place >= count) fail(given.channel, -EINVAL, "execve", given.program);
+  given.arguments[place] = const_cast<char*>(text);
+}
+
+[[noreturn]] void keep(const HelperArguments& given) {
+  const auto& [channel, container, users, network, place, ready_way, ports, program, arguments] =
+      given;
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-helper");
   sys::call(__NR_umask, 077);
   sys::call(__NR_chdir, "/");
@@ -146,11 +156,17 @@ void keep_mounts_apart(int channel) {
   if (size < 0) fail(channel, size, "readlink", "/proc/self");
   Text<64> path;
   path.add("/proc/").add(self, static_cast<size_t>(size)).add("/ns/net");
-  size_t count = 0;
-  while (arguments[count] != nullptr)
-    ++count;
-  if (place >= count) fail(channel, -EINVAL, "execve", program);
-  arguments[place] = const_cast<char*>(path.c_str());
+  replace_argument(given, place, path.c_str());
+  Text<64> socket;
+  long directory = -1;
+  if (ports.count > 0) {
+    const char* call = nullptr;
+    directory = make_socket_directory(call);
+    if (directory < 0) fail(channel, directory, call, "tmpfs");
+    socket.add("/proc/").add(self, static_cast<size_t>(size)).add("/fd/");
+    socket.add(static_cast<uint64_t>(directory)).add("/socket");
+    replace_argument(given, ports.place, socket.c_str());
+  }
 
   const Pipe go = make_pipe(channel), said = make_pipe(channel), failed = make_pipe(channel);
   Pipe ready;
@@ -208,6 +224,11 @@ void keep_mounts_apart(int channel) {
     }
     if (!is_ready || told) continue;
     told = true;
+    if (ports.count > 0) {
+      const RefusedRequest refused = send_requests(socket.c_str(), ports);
+      if (refused.call != nullptr) fail(channel, refused.result, refused.call, refused.text);
+      sys::close(static_cast<int>(directory));
+    }
     HelperMessage message{};
     message.magic = kHelperMagic;
     static_cast<void>(send_message(channel, &message, sizeof message, nullptr, 0));
@@ -217,8 +238,8 @@ void keep_mounts_apart(int channel) {
 
 }  // namespace
 
-void helper_main(int channel, int container, int users, int network, uint64_t place, uint64_t ready,
-                 const char* program, char** arguments) {
+void helper_main(const HelperArguments& given) {
+  const int channel = given.channel, users = given.users;
   sys::call(__NR_setsid);
   reset_signals(kAllSignals);
   const uint64_t all = ~uint64_t{0};
@@ -231,9 +252,9 @@ void helper_main(int channel, int container, int users, int network, uint64_t pl
     if (become >= 0) become = sys::call(__NR_setresgid, 0, 0, 0);
     if (become >= 0) become = sys::call(__NR_setresuid, 0, 0, 0);
     if (become < 0) fail(channel, become, "setresuid", "container root");
-  } else {
-    keep_mounts_apart(channel);
   }
+  // A mount can only be made in a mount namespace that belongs to the user namespace, too.
+  if (users < 0 || given.ports.count > 0) keep_mounts_apart(channel);
   int supervisor = -1;
   clone_args clone{};
   clone.flags = CLONE_PIDFD | CLONE_NEWPID;
@@ -241,7 +262,7 @@ void helper_main(int channel, int container, int users, int network, uint64_t pl
   clone.exit_signal = SIGCHLD;
   const long pid = sys::call(__NR_clone3, &clone, sizeof clone);
   if (pid < 0) fail(channel, pid, "clone3", "");
-  if (pid == 0) keep(channel, container, network, place, ready, program, arguments);
+  if (pid == 0) keep(given);
   HelperMessage message{};
   message.magic = kHelperMagic;
   const bool sent = send_message(channel, &message, sizeof message, &supervisor, 1).ok();

@@ -96,13 +96,23 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   if (count == 8 && equal(arguments[1], "supervisor"))
     supervise_main(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
                    descriptor(arguments[6]));
-  if (count >= 10 && equal(arguments[1], "helper")) {
-    const char *place = arguments[6], *ready = arguments[7];
-    uint64_t place_number = 0, ready_number = 0;
-    if (parse_number(place, place_number) && parse_number(ready, ready_number))
-      helper_main(descriptor(arguments[2]), descriptor(arguments[3]), descriptor(arguments[4]),
-                  descriptor(arguments[5]), place_number, ready_number, arguments[8],
-                  arguments + 9);
+  if (count >= 12 && equal(arguments[1], "helper")) {
+    uint64_t numbers[4] = {};  // place, ready, place of the socket, number of requests
+    bool valid = true;
+    for (int i = 0; i < 4; ++i) {
+      const char* text = arguments[6 + i];
+      valid = parse_number(text, numbers[i]) && valid;
+    }
+    if (valid && numbers[3] < static_cast<uint64_t>(count - 11))
+      helper_main({descriptor(arguments[2]),
+                   descriptor(arguments[3]),
+                   descriptor(arguments[4]),
+                   descriptor(arguments[5]),
+                   numbers[0],
+                   numbers[1],
+                   {arguments + 11, numbers[3], numbers[2]},
+                   arguments[10],
+                   arguments + 11 + numbers[3]});
   }
   if (count == 3 && equal(arguments[1], "teardown")) tear_down_main(descriptor(arguments[2]));
   if (count == 4 && equal(arguments[1], "cleanup"))

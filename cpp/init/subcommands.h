@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "../program/page.h"
+#include "slirp_ports.h"
 
 namespace caisson {
 
@@ -43,12 +44,19 @@ Page* map_page(int page_fd, uint64_t& size);
 // `ps`.
 [[noreturn]] void supervise_main(int config_fd, int init_fd, int client, int lock);
 
-// `caisson-init helper CHANNEL CONTAINER USERS|- NETWORK PLACE READY PROGRAM ARGUMENT…`: outside;
-// starts a program beside a container, with the rights of the container's root, and ends it with
-// the container. Argument number PLACE is replaced by the path of the container's network
-// namespace.
-[[noreturn]] void helper_main(int channel, int container, int users, int network, uint64_t place,
-                              uint64_t ready, const char* program, char** arguments);
+// `caisson-init helper CHANNEL CONTAINER USERS|- NETWORK PLACE READY SOCKET REQUESTS PROGRAM
+// REQUEST… ARGUMENT…`: outside; starts a program beside a container, with the rights of the
+// container's root, and ends it with the container. Argument number PLACE is replaced by the path
+// of the container's network namespace. With REQUESTS, their number, argument number SOCKET is
+// replaced by the path of slirp4netns's socket, which then gets these requests (slirp_ports.h).
+struct HelperArguments {
+  int channel, container, users, network;  // descriptors; users may be -1
+  uint64_t place, ready;
+  SlirpPorts ports;
+  const char* program;
+  char** arguments;
+};
+[[noreturn]] void helper_main(const HelperArguments& arguments);
 
 // `caisson-init resolver INIT DIRECTORY`: outside; the broker of the resolver with that directory,
 // which becomes a child of the machine's init. What was started ends with 0 as soon as there is one

@@ -1,5 +1,7 @@
 /** What is said of a container's network before anything is looked up for it. */
 
+import type { PortBinding } from './firewall/port-bindings.js';
+
 /** `bridge`: networks of bridges, predefined or created. `container`, `namespace`: that of another container, of a file. */
 export type NetworkMode =
   'none' | 'host' | 'bridge' | 'pasta' | 'slirp4netns' | 'container' | 'namespace';
@@ -12,4 +14,6 @@ export interface NetworkConfig {
    */
   readonly networkOptions: string;
   readonly userns: 'auto' | 'host';
+  /** Ports of the host that lead to the container. */
+  readonly ports: readonly PortBinding[];
 }

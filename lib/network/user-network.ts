@@ -13,11 +13,21 @@ import { nameServersIn } from '../base/resolv-conf.js';
 import { invalid, unsupported } from '../base/check.js';
 import { findProgram, isRoot } from '../host/user-namespace-ids.js';
 import type { NetworkConfig } from './types.js';
+import {
+  encodePorts,
+  pastaArguments,
+  planUserPorts,
+  type BoundPort,
+  slirpRequests,
+  type UserPorts,
+} from './user-ports.js';
 
 export interface UserNetwork {
   readonly helper: HelperPlan;
   /** The container's /etc/resolv.conf, before what was asked of it. */
   readonly resolvConf: string;
+  /** The ports of the host that lead to it while it runs. */
+  readonly published: readonly BoundPort[];
 }
 
 /** What of it needs no look at the machine. */
@@ -29,6 +39,11 @@ type Mode = 'pasta' | 'slirp4netns';
 
 /** In place of the path that is known only when the container is there. */
 const NAMESPACE = 'NETNS';
+
+/** The same of slirp4netns's socket. */
+const SOCKET = 'SOCKET';
+
+const NO_PORTS: UserPorts = Object.freeze({ ports: [], bound: [] });
 
 /** As podman: where pasta passes on what is asked of the host's own name server. */
 const PASTA_DNS = '169.254.1.1';
@@ -69,30 +84,43 @@ const PASTA_PORTS: readonly (readonly [short: string, long: string])[] = [
   ['-U', '--udp-ns'],
 ];
 
-/** @throws before anything has been made: ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_NETWORK_FAILED */
+/**
+ * @param starts ports of the host are chosen for it
+ * @throws before anything has been made: ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_NETWORK_FAILED, and of ports
+ *   ERR_CONFLICTING_OPTIONS, ERR_PORT_IN_USE
+ */
 export async function userNetwork(
   config: NetworkConfig,
   hostResolvConf: string,
+  starts: boolean,
 ): Promise<UserNetwork> {
   const mode = config.network as Mode;
-  const { helper, resolvConf } = planNetwork(config, hostResolvConf);
+  // Its options are checked before its ports are chosen.
+  planNetwork(config, hostResolvConf);
+  const ports = await planUserPorts(config, starts);
+  const { helper, resolvConf } = planNetwork(config, hostResolvConf, ports);
   const path = await findProgram(mode);
   if (path === undefined) throw failed(`${mode} is not installed`, mode, installs(mode));
   await checkTun(mode, config.userns);
-  return { helper: { path, ...helper }, resolvConf };
+  return { helper: { path, ...helper }, resolvConf, published: ports.bound };
 }
 
 /** @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION */
 export function planNetwork(
   { network, networkOptions, userns }: NetworkConfig,
   hostResolvConf: string,
+  ports: UserPorts = NO_PORTS,
 ): NetworkPlan {
   const given = networkOptions === '' ? [] : networkOptions.split(',');
-  const { args, nameservers, ready } =
-    network === 'pasta' ? pasta(given, hostResolvConf, userns) : slirp(given);
+  const { nameservers, ...program } =
+    network === 'pasta' ? pasta(given, hostResolvConf, userns, ports) : slirp(given, ports);
   return {
     // Of what was asked nothing comes after it.
-    helper: { args, namespaceAt: args.lastIndexOf(NAMESPACE), ready },
+    helper: {
+      ...program,
+      namespaceAt: program.args.lastIndexOf(NAMESPACE),
+      ports: encodePorts(ports),
+    },
     resolvConf: resolvConf(nameservers, hostResolvConf),
   };
 }
@@ -102,12 +130,15 @@ function installs(mode: Mode): string {
   return `apt install ${mode === 'pasta' ? 'passt' : mode}`;
 }
 
-type Asked = Pick<HelperPlan, 'args' | 'ready'> & { readonly nameservers: readonly string[] };
+type Asked = Pick<HelperPlan, 'args' | 'ready' | 'requests' | 'socketAt'> & {
+  readonly nameservers: readonly string[];
+};
 
 function pasta(
   given: readonly string[],
   hostResolvConf: string,
   userns: NetworkConfig['userns'],
+  ports: UserPorts,
 ): Asked {
   // The host's root, who has the right to the namespace of a container with the host's users, is what pasta would else
   // cease to be.
@@ -132,8 +163,12 @@ function pasta(
     if (name !== '--map-gw' && name !== '--no-map-gw')
       args.push(name, ...(value === undefined ? [] : [value]));
   }
-  for (const [short, long] of PASTA_PORTS)
-    if (!seen.has(short) && !seen.has(long)) args.push(short, 'none');
+  const published = pastaArguments(ports);
+  for (const [short, long] of PASTA_PORTS) {
+    const isPublished = published.some((argument) => argument.startsWith(short));
+    if (!isPublished && !seen.has(short) && !seen.has(long)) args.push(short, 'none');
+  }
+  args.push(...published);
   if (!seen.has('--map-gw')) args.push('--no-map-gw');
   let nameservers = seen.get('--dns-forward');
   if (nameservers === undefined) {
@@ -154,7 +189,7 @@ function pasta(
 }
 
 /** podman's words and slirp4netns's. */
-function slirp(given: readonly string[]): Asked {
+function slirp(given: readonly string[], ports: UserPorts): Asked {
   const options = new Map<string, string>();
   for (const text of given) {
     const { name, value } = splitAssignment(text);
@@ -190,26 +225,27 @@ function slirp(given: readonly string[]): Asked {
       throw invalid('network', `${name}=${value}`, 'is neither an address nor an interface');
     args.push(`--${name.replace('_', '-')}=${value}`);
   }
-  if (options.has('port_handler'))
-    throw unsupported(
-      'network',
-      `port_handler=${take('port_handler') ?? ''}`,
-      'is not supported yet, as no ports are published',
-    );
+  const handler = take('port_handler') ?? 'slirp4netns';
+  if (handler !== 'slirp4netns')
+    throw unsupported('network', `port_handler=${handler}`, 'is not supported', 'slirp4netns');
   const [unknown] = options.keys();
   if (unknown !== undefined)
     throw invalid(
       'network',
       unknown,
       'is not an option of slirp4netns',
-      'allow_host_loopback, mtu, cidr, enable_ipv6, outbound_addr, outbound_addr6',
+      'allow_host_loopback, mtu, cidr, enable_ipv6, outbound_addr, outbound_addr6, port_handler',
     );
+  const requests = slirpRequests(ports);
+  const own = ['slirp4netns', '--configure', '--enable-sandbox', '--enable-seccomp'];
+  own.push('--ready-fd=3');
+  // The value of an option can be an argument of its own: getopt_long(3).
+  const socket = requests.length === 0 ? [] : ['--api-socket', SOCKET];
   return {
-    args: [
-      ...['slirp4netns', '--configure', '--enable-sandbox', '--enable-seccomp', '--ready-fd=3'],
-      ...[...args, '--netns-type=path', NAMESPACE, 'tap0'],
-    ],
+    args: [...own, ...socket, ...args, '--netns-type=path', NAMESPACE, 'tap0'],
     ready: 'said',
+    requests,
+    socketAt: own.length + 1,
     nameservers: [nameserver],
   };
 }

@@ -166,7 +166,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'helper.start': (o) =>
     `start ${o.text(0)} beside the container: ${o.list(1)}, ready when it has ` +
     (o.number(1) === 0 ? 'ended' : 'said so'),
-  'port.bind': (o) => `bind ${o.text(0).replaceAll('\n', ', ')}`,
+  'port.bind': (o) =>
+    `bind ${o.text(0).replaceAll('\n', ', ')}${o.number(0) === 0 ? '' : ', and close them again'}`,
   'netlink.request': (o) => `netlink: ${o.text(0).replaceAll('\n', '; ')}`,
   'resolver.register': (o) =>
     `tell the resolver of ${o.text(0)} the names of the container, ${o.bytes(1)} bytes`,

@@ -1,6 +1,6 @@
 /** What `compile` needs besides the OCI spec: everything about one launch that the spec does not cover. */
 import type { CgroupPlan } from '../cgroup/writes.js';
-import type { BridgePlan, NetlinkRequest } from './network-plan.js';
+import type { BridgePlan, NetlinkRequest, PublishPlan } from './network-plan.js';
 
 /** How the root is assembled. */
 export type RootPlan =
@@ -83,6 +83,11 @@ export interface HelperPlan {
   readonly namespaceAt: number;
   /** How it reports that it is ready: it exits with 0 and leaves a daemon behind, or writes to descriptor 3. */
   readonly ready: 'ended' | 'said';
+  /** Ports of the host that it binds: the texts of `port.bind`. */
+  readonly ports?: PublishPlan['sockets'] | undefined;
+  /** Sent to the program's socket, whose path replaces the argument with the number `socketAt`. */
+  readonly requests?: readonly string[] | undefined;
+  readonly socketAt?: number | undefined;
 }
 
 /** Who gives the container the names of others on its networks, and it a name (cpp/resolver). */

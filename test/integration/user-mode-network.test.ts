@@ -2,7 +2,7 @@
  * `--network pasta` and `slirp4netns`, of root's containers and of rootless ones: what they reach and what not, and
  * that what passes on their packets is gone with them. All traffic stays in a network of the test's own.
  */
-import { type ChildProcess, execFile, spawn, type StdioOptions } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
-import { UnprivilegedUser, type Said, UID } from '../support/unprivileged-user.js';
+import { type CommandLineUser, root, unprivileged } from '../support/outer-users.js';
+import { UID } from '../support/unprivileged-user.js';
 import {
   GATEWAY,
   LOOPBACK_PORT,
@@ -21,7 +22,6 @@ import {
   SERVER,
 } from '../support/outer-network.js';
 import { eventually, supervisorsOf, statusOf } from '../support/outside.js';
-import { fixture, repository } from '../support/paths.js';
 import { skip } from '../support/skip.js';
 
 const MODES = ['pasta', 'slirp4netns'] as const;
@@ -45,57 +45,9 @@ const SERVE =
 
 const SERVING = ['perl', '-MIO::Socket::INET', '-e', SERVE, '80'];
 
-/** A user of the command line there. */
-interface CommandLineUser {
-  caisson(args: readonly string[], before?: string): Promise<Said>;
-  /** One of the fixtures, with that network. */
-  fixture(name: string, mode: Mode, env?: Readonly<Record<string, string>>): ChildProcess;
-  cleanUp(): Promise<void>;
-}
-
 async function firstLine(child: ChildProcess): Promise<unknown> {
   const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
   return JSON.parse(line);
-}
-
-async function root(outer: OuterNetwork): Promise<CommandLineUser> {
-  const home = await mkdtemp(join(tmpdir(), 'caisson-network-'));
-  const roots = ['--data-root', join(home, 'data'), '--run-root', join(home, 'run')];
-  return {
-    fixture: (name, mode, env = {}) => {
-      const [program = '', ...args] = [
-        ...outer.within,
-        ...[process.execPath, fixture(name), mode, join(home, 'data'), join(home, 'run')],
-      ];
-      const stdio: StdioOptions = ['ignore', 'pipe', 'inherit'];
-      return spawn(program, args, { stdio, env: { ...process.env, ...env } });
-    },
-    caisson: (args, before = '') =>
-      new Promise((resolve) => {
-        const script = `${before}\nexec "$@"`;
-        const [program = '', ...rest] = [
-          ...outer.within,
-          ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'],
-          ...[join(repository, 'bin/caisson'), ...roots, ...args],
-        ];
-        execFile(program, rest, { encoding: 'utf8' }, (error, stdout, stderr) => {
-          resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-        });
-      }),
-    cleanUp: () => rm(home, { recursive: true, force: true }),
-  };
-}
-
-async function unprivileged(outer: OuterNetwork): Promise<CommandLineUser> {
-  const user = await UnprivilegedUser.make(true);
-  return {
-    fixture: (name, mode, env = {}) => {
-      const program = join(user.directory, `package/dist/test/integration/fixtures/${name}.js`);
-      return user.start([process.execPath, program, mode], { within: outer.within, env });
-    },
-    caisson: (args, before = '') => user.caisson(args, { within: outer.within, before }),
-    cleanUp: () => user.cleanUp(),
-  };
 }
 
 /** Processes with their parents and commands: those that have not ended. */

@@ -2,7 +2,7 @@
 import { shortId } from '../../base/ids.js';
 import type { AttachOptions } from '../options/attach-options.js';
 import type { ExecOptions } from '../options/exec-options.js';
-import { isOnBridges } from '../options/options.js';
+import { hasNetworkInfo } from '../options/options.js';
 import type { LogEntry, LogOptions } from '../logs/log-reader.js';
 import type { Execution } from '../start/execution.js';
 import type { ContainerInfo } from '../store/stored.js';
@@ -58,7 +58,7 @@ export class Container {
    */
   async inspect(): Promise<ContainerInfo> {
     const info = await inspectContainer(this.#context, this.id);
-    if (!isOnBridges(info.config.options)) return info;
+    if (!hasNetworkInfo(info.config.options)) return info;
     const { withNetworks } = await import('../networks/container-networks.js');
     const [known = info] = await withNetworks(this.#context.store, [info]);
     return known;

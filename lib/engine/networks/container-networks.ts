@@ -4,7 +4,7 @@ import type { AnyNetwork, StoredNetwork } from '../../network/bridge/stored-netw
 import { isStored } from '../../network/bridge/stored-network.js';
 import { namesOn } from '../../network/names/name-servers.js';
 import type { FoundPort } from '../../network/firewall/published-ports.js';
-import { isOnBridges } from '../options/options.js';
+import { hasNetworkInfo, isOnBridges } from '../options/options.js';
 import { normalizePorts } from '../options/ports.js';
 import { isActive } from '../store/store.js';
 import type { ContainerInfo, EndpointInfo, PortInfo, StoredConfig } from '../store/stored.js';
@@ -14,7 +14,7 @@ import { findEndpoints, type NetworkEndpoint } from './endpoints.js';
 
 /**
  * The same, in the same order, with `networks` and `ports`. Addresses are those that are claimed, ports those that the
- * firewall has.
+ * firewall has, or that the last start has given to a network in user mode.
  *
  * @throws ERR_NETWORK_FAILED if the kernel does not tell its firewall's ports
  */
@@ -24,13 +24,14 @@ export async function withNetworks(
 ): Promise<ContainerInfo[]> {
   const { networks, endpointsOf } = look(store);
   const isPublishing = infos.some(
-    ({ config, state }) => isActive(state) && (config.options.ports ?? []).length > 0,
+    ({ config: { options }, state }) =>
+      isActive(state) && isOnBridges(options) && (options.ports ?? []).length > 0,
   );
   const published = isPublishing ? await publishedPorts() : [];
   return Promise.all(
     infos.map(async (info) => {
       const { config, state } = info;
-      if (!isOnBridges(config.options)) return info;
+      if (!isOnBridges(config.options)) return withUserPorts(store, info);
       const network = networks(config.options.network);
       if (network === undefined) return info;
       if (!isActive(state) || !isStored(network))
@@ -40,6 +41,13 @@ export async function withNetworks(
       return { ...info, networks: [endpoint], ports: portsOf(config, found, published) };
     }),
   );
+}
+
+/** Of a network in user mode. */
+function withUserPorts(store: Store, info: ContainerInfo): ContainerInfo {
+  const { config, state } = info;
+  if (!hasNetworkInfo(config.options)) return info;
+  return { ...info, ports: isActive(state) ? [...store.ports(config.id)].sort(comparePorts) : [] };
 }
 
 /** Each network is looked at once. */

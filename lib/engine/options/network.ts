@@ -2,7 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { conflicting, invalid, plainString, stringList, unsupported } from '../../base/check.js';
 import type { EndpointConfig } from '../../network/bridge/endpoint-config.js';
-import type { PortBinding } from '../../network/firewall/port-bindings.js';
+import { bindingText, type PortBinding } from '../../network/firewall/port-bindings.js';
 import type { NetworkMode } from '../../network/types.js';
 import { sharedNetwork } from './namespace-options.js';
 import type { NetworkOptions } from './options.js';
@@ -28,7 +28,7 @@ const NO_NETWORK: NetworkPart = Object.freeze({
 });
 
 /** Options that need a network with addresses of its own. */
-const OF_ENDPOINTS = ['networkAliases', 'ip', 'ip6', 'macAddress', 'ports'] as const;
+const OF_ENDPOINTS = ['networkAliases', 'ip', 'ip6', 'macAddress'] as const;
 
 /** @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS */
 export function normalizeNetwork(options: NetworkOptions): NetworkPart {
@@ -48,8 +48,15 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
       network: 'bridge',
       networkOptions: '',
       endpoints: [endpoint(options)],
-      ports: normalizePorts(options.ports),
+      ports: normalizePorts(options.ports).map(checkForwarded),
     };
+  const isUserMode = mode === 'pasta' || mode === 'slirp4netns';
+  if (!isUserMode && !isEmpty(options.ports))
+    throw conflicting(
+      'ports',
+      `needs a network with addresses of its own, and network is "${value ?? 'none'}"`,
+      'network: "bridge", "pasta", "slirp4netns", or the name of a network that was created',
+    );
   const unfit = OF_ENDPOINTS.find((option) => !isEmpty(options[option]));
   if (unfit !== undefined)
     throw conflicting(
@@ -60,14 +67,25 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
   if (value === undefined || value === 'none') return NO_NETWORK;
   if (shared !== undefined)
     return { network: shared[0], networkOptions: shared[1], endpoints: NONE, ports: [] };
-  if (mode === 'pasta' || mode === 'slirp4netns')
+  if (isUserMode)
     return {
       network: mode,
       networkOptions: plainString('network', helperOptions),
       endpoints: NONE,
-      ports: [],
+      ports: normalizePorts(options.ports),
     };
   return { network: 'host', networkOptions: '', endpoints: NONE, ports: [] };
+}
+
+function checkForwarded(port: PortBinding): PortBinding {
+  if (port.hostIp === '::1')
+    throw unsupported(
+      'ports',
+      bindingText(port),
+      'publishes to ::1, which the kernel does not forward',
+      'publish to 127.0.0.1',
+    );
+  return port;
 }
 
 function isEmpty(value: unknown): boolean {

@@ -310,7 +310,8 @@ export interface NetworkOptions {
   readonly ip6?: string | undefined;
   /**
    * Ports of the host that lead to ports of the container, as Docker's `--publish`: `8080:80`, `127.0.0.1:53:53/udp`,
-   * `8000-8010:8000-8010`, `80` for a free port of the host. Needs a network with a bridge.
+   * `8000-8010:8000-8010`, `80` for a free port of the host. Needs a network with a bridge, or `pasta` or `slirp4netns`, which
+   * forward TCP and UDP (slirp4netns: of IPv4).
    */
   readonly ports?: readonly PortOption[] | undefined;
   /** Of its interface on a bridge. Default: one that follows from the IPv4 address. */
@@ -336,6 +337,11 @@ export function networkName({
 export function isOnBridges(options: Pick<NetworkOptions, 'network'>): boolean {
   const name = networkName(options);
   return name !== undefined && !NOT_BRIDGES.has(name);
+}
+
+/** Of options that were checked: whether `ContainerInfo` has networks or ports. */
+export function hasNetworkInfo(options: Pick<NetworkOptions, 'network' | 'ports'>): boolean {
+  return isOnBridges(options) || (options.ports ?? []).length > 0;
 }
 
 const NOT_BRIDGES: ReadonlySet<string> = new Set(['none', 'host', 'pasta', 'slirp4netns']);

@@ -1,6 +1,6 @@
 /** `--publish`: ports of the host that lead to ports of the container. */
 import { isIP, isIPv4 } from 'node:net';
-import { conflicting, isRecord, show, unsupported, wholeNumber } from '../../base/check.js';
+import { conflicting, isRecord, show, wholeNumber } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { addressBytes, addressText } from '../../base/ip-address.js';
 import {
@@ -134,15 +134,7 @@ function readHostIp(given: unknown, text: string): Pick<PortBinding, 'hostIp'> {
   const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
   if (isIP(bare) === 0 || bare.includes('%')) throw malformed(given, `invalid IP address: ${text}`);
   const bytes = addressBytes(bare);
-  const hostIp = addressText(isMapped(bytes) ? bytes.subarray(12) : bytes);
-  if (hostIp === '::1')
-    throw unsupported(
-      OPTION,
-      given,
-      'publishes to ::1, which the kernel does not forward',
-      'publish to 127.0.0.1',
-    );
-  return { hostIp };
+  return { hostIp: addressText(isMapped(bytes) ? bytes.subarray(12) : bytes) };
 }
 
 /** An address of IPv4 in the notation of IPv6: ::ffff:0:0/96. */

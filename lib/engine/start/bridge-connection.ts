@@ -11,11 +11,14 @@ import { planNameServers, RESOLVER_ADDRESS } from '../../network/names/name-serv
 import type { HelperPlan, ResolverPlan } from '../../program/launch-input.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { HostFiles } from '../spec/files.js';
+import type { PortInfo } from '../store/stored.js';
 
 /** What a start needs of its network. */
 export interface NetworkOfStart {
   readonly files: HostFiles | undefined;
   readonly helper?: HelperPlan;
+  /** With a helper: the ports of the host that lead to the container. */
+  readonly published?: readonly PortInfo[];
   readonly resolver?: ResolverPlan | undefined;
   /** The caller has to release it if the start comes to nothing. */
   readonly connection?: Connection;

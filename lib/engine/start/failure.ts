@@ -177,6 +177,9 @@ const HELPER_ENDED = 'exit';
 /** It cannot be executed, or does not answer in time. */
 const HELPER_CALLS: ReadonlySet<string> = new Set(['execve', 'ppoll']);
 
+/** What pasta and slirp4netns say of a port that they could not bind. */
+const PORT_REFUSED = /Failed to bind any port|slirp_add_hostfwd failed/;
+
 /** All that is known of the reason is what the program has written. */
 function helperFailure(error: NativeError, errno: string, step: Step): CaissonError {
   const path = String(step.texts?.[0]);
@@ -189,9 +192,15 @@ function helperFailure(error: NativeError, errno: string, step: Step): CaissonEr
     .filter((line) => line !== '' && !/^Failed to send \d+ bytes to syslog$/.test(line))
     .join('; ');
   const why = itself ? (said === '' ? 'it says nothing' : said) : `${error.call}: ${errno}`;
+  // `port.bind` has just bound it: another process was faster.
+  const inUse = itself && PORT_REFUSED.test(said);
   return new CaissonError(
-    itself || HELPER_CALLS.has(error.call) ? 'ERR_NETWORK_FAILED' : 'ERR_START_FAILED',
-    `cannot start: ${name} could not give the container a network: ${why}`,
+    inUse
+      ? 'ERR_PORT_IN_USE'
+      : itself || HELPER_CALLS.has(error.call)
+        ? 'ERR_NETWORK_FAILED'
+        : 'ERR_START_FAILED',
+    `cannot start: ${name} could not give the container a network: ${inUse ? `port is already allocated: ${why}` : why}`,
     {
       stage: 'host',
       step: step.op,

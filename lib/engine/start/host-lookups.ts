@@ -66,8 +66,12 @@ export async function networkOf(
     return (await bridges).connectBridges(await networks(), config, connected, files.resolvConf);
   }
   const { userNetwork } = await import('../../network/user-network.js');
-  const { helper, resolvConf } = await userNetwork(config, files.resolvConf);
-  return { files: { resolvConf }, helper };
+  const { helper, resolvConf, published } = await userNetwork(
+    config,
+    files.resolvConf,
+    connected.connects,
+  );
+  return { files: { resolvConf }, helper, published };
 }
 
 /** Synchronous: they are small, and a start waits for them. */

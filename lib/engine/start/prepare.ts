@@ -277,6 +277,8 @@ export interface DetachedStart extends InstantiatedStart {
   /** Holds the lock on its range of host ids; the caller has to close it. */
   readonly ids: FileHandle | undefined;
   readonly joining: Joining;
+  /** Ports of the host that only the start knows. */
+  readonly published: StartTemplate['published'];
   /** For a start that has come to nothing: its supervisor would do it otherwise. */
   release(): void;
 }
@@ -307,6 +309,7 @@ export async function prepareDetached(
     return Object.assign(new InstantiatedStart(own, base), {
       ids: shared ?? claim?.file,
       joining: template.joining,
+      published: template.published,
       release: () => connection?.release(),
     });
   } catch (error) {

@@ -32,6 +32,7 @@ import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
 import { hostnameOf, toSpec } from '../spec/to-spec.js';
 import type { StartContext } from './context.js';
 import { hasHostMqueue, networkName, networkOf, seccompFilter } from './host-lookups.js';
+import type { PortInfo } from '../store/stored.js';
 import type { JoinedStart } from './joined-namespaces.js';
 
 /** The arguments and the environment of a start, as they were given. */
@@ -51,6 +52,8 @@ export interface StartTemplate {
   readonly launchable: Launchable;
   /** Of the one start that it is for: with it, a template does not last. */
   readonly connection: Connection | undefined;
+  /** Of the one start, where no firewall has them: ports of the host. */
+  readonly published: readonly PortInfo[];
   readonly layer: LayerPlan | undefined;
   readonly joining: Joining;
   /** Without a command. */
@@ -185,6 +188,7 @@ export async function compileStartTemplate(
       location,
       launchable,
       connection: network.connection,
+      published: network.published ?? [],
       layer,
       joining: { user, placements: cgroup.placements, seccomp, seccompFlags },
       program: new Template(withCommand(launchable.program, undefined), encoder, fault),

@@ -24,6 +24,7 @@ import { checkOwnDirectory, makeDirectory } from '../../host/private-directory.j
 import type {
   ContainerInfo,
   ContainerStatus,
+  PortInfo,
   StoredConfig,
   StoredHealth,
   StoredState,
@@ -246,6 +247,18 @@ export class Store {
     if (text === undefined) return { state: CREATED, damaged: false };
     const state = parseState(text);
     return state === undefined ? { state: CREATED, damaged: true } : { state, damaged: false };
+  }
+
+  /** The ports of the host that a network in user mode forwards, from before the start on. */
+  async writePorts(id: string, ports: readonly PortInfo[]): Promise<void> {
+    const path = `${this.directory(id)}/ports.json`;
+    await (await StagedFile.write(path, `${JSON.stringify(ports)}\n`)).commit();
+  }
+
+  /** Those of the last start. */
+  ports(id: string): readonly PortInfo[] {
+    const ports = parseJson(readIfThere(`${this.directory(id)}/ports.json`) ?? '');
+    return Array.isArray(ports) ? (ports as readonly PortInfo[]) : [];
   }
 
   /** Undefined where there has been no check, nor a start with one. */

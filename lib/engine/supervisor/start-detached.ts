@@ -71,6 +71,7 @@ async function startIn(
   try {
     store.prepare();
     await start.makeParents();
+    if (start.published.length > 0) await store.writePorts(id, start.published);
     const { layerSize } = start.config;
     if (start.layer?.kind === 'image' && layerSize !== undefined) {
       const { makeLayer } = await import('../start/layer.js');

@@ -12,14 +12,18 @@ export function startHelper(
   userns: number | undefined,
 ): void {
   if (helper === undefined) return;
+  const { path, args, namespaceAt, ready, ports, requests = [], socketAt = 0 } = helper;
   const network = slots.take();
+  // The program binds them itself, and says less about what fails.
+  if (ports !== undefined)
+    steps.push({ op: 'port.bind', texts: [ports.text, ports.bytes], numbers: [1] });
   steps.push(
     { op: 'ns.open', slots: [network], texts: ['net'] },
     {
       op: 'helper.start',
       slots: [userns, network],
-      texts: [helper.path, stringList(helper.args)],
-      numbers: [helper.namespaceAt, helper.ready === 'ended' ? 0 : 1],
+      texts: [path, stringList([...requests, ...args])],
+      numbers: [namespaceAt, ready === 'ended' ? 0 : 1, socketAt, requests.length],
     },
   );
 }

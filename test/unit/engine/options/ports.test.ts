@@ -93,7 +93,6 @@ describe('normalizePorts', () => {
       expect(error.message, text).to.match(/^ports: /);
       expect(error.message, text).to.include(`: ${words} (`);
     }
-    expect(refusal('[::1]:80:80').code).to.equal('ERR_UNSUPPORTED_OPTION');
     expect(refusal('80:80', '80:81').code).to.equal('ERR_CONFLICTING_OPTIONS');
     expect(refusal('80:80', '127.0.0.1:80:81').message).to.include('published twice');
     expect(refusal('0.0.0.0:80:80', '127.0.0.1:80:81').message).to.include('published twice');

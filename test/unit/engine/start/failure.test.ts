@@ -39,6 +39,15 @@ describe('failureOf: the steps of a network', () => {
     expect(elsewhere.hint).to.include('no such address');
   });
 
+  it('A port that is taken between the look at it and the start of pasta or slirp4netns is in use', () => {
+    const step: Step = { op: 'helper.start', texts: ['/usr/bin/pasta', ''] };
+    const said = "Failed to bind any port for '-t 80:80', exiting";
+    const error = failure(step, 5, said, 'exit');
+    expect(error.code).to.equal('ERR_PORT_IN_USE');
+    expect(error.message).to.include(`port is already allocated: ${said}`);
+    expect(failure(step, 5, 'no such interface', 'exit').code).to.equal('ERR_NETWORK_FAILED');
+  });
+
   it('A refused message is named, and a missing module of nf_tables', () => {
     const step: Step = { op: 'netlink.request', texts: ['x'], numbers: [12] };
     const rule = 'add rule inet caisson output fib daddr type local dnat ip to tcp dport map @x';
