@@ -95,7 +95,11 @@ describe('networks in user mode', () => {
       ['slirp4netns:cidr=10.0.0.0', 'INVALID', /is not an IPv4 network/],
       ['slirp4netns:allow_host_loopback=yes', 'INVALID', /is not true or false/],
       ['slirp4netns:outbound_addr=a b', 'INVALID', /neither an address nor an interface/],
-      ['slirp4netns:port_handler=rootlesskit', 'UNSUPPORTED', /"port_handler=rootlesskit" is not supported/],
+      [
+        'slirp4netns:port_handler=rootlesskit',
+        'UNSUPPORTED',
+        /"port_handler=rootlesskit" is not supported/,
+      ],
       ['pasta2:-t,80', 'UNSUPPORTED', /is not supported/],
       ['slirp:mtu=1500', 'UNSUPPORTED', /is not supported/],
     ];
