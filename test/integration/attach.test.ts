@@ -17,7 +17,7 @@ import {
   setUpDetached,
 } from '../support/detached.js';
 import { ProcessHarness } from '../support/process-harness.js';
-import { eventually, holdsFor, sleep } from '../support/outside.js';
+import { eventually, holdsFor, sleep, settled } from '../support/outside.js';
 import { fixture } from '../support/paths.js';
 import { needsRoot } from '../support/needs.js';
 import type { Workshop } from '../support/workshop.js';
@@ -328,15 +328,7 @@ describe('attached clients', function () {
         // Not read: where everything is slow, there is much until this client is there.
         const size = async () => (await stat(detached.path(container, 'json.log'))).size;
         // It writes until all that lies between is full, and then no more.
-        let before = -1;
-        await eventually(async () => {
-          const now = await size();
-          const stands = now === before;
-          before = now;
-          await sleep(200); // between two looks: a file that grows is seen to
-          expect(stands, `${now} bytes and growing`).to.equal(true);
-        }, 40_000);
-        await holdsFor(300, async () => expect(await size()).to.equal(before));
+        const before = await settled(size, 1000);
         harness.kill();
         await eventually(async () => expect(await size()).to.be.above(before + 100_000));
         await container.kill();

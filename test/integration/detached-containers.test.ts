@@ -24,6 +24,7 @@ import {
   processesOf,
   holdsFor,
   sleep,
+  settled,
 } from '../support/outside.js';
 import { needsCgroups, needsControllers, needsRoot } from '../support/needs.js';
 import type { Workshop } from '../support/workshop.js';
@@ -253,9 +254,8 @@ describe('detached containers', function () {
       const container = await detached.start('while :; do echo tick; sleep 0.01; done');
       await untilLogged(container, 'tick');
       await container.pause();
-      await sleep(100); // what was in the pipe arrives
-      const before = await logOf(container);
-      await holdsFor(200, async () => expect(await logOf(container)).to.equal(before));
+      // What was in the pipe arrives, and no more.
+      const before = await settled(() => logOf(container));
       await refused(container.pause(), 'ERR_CONTAINER_PAUSED');
       await refused(container.start(), 'ERR_CONTAINER_PAUSED');
       await refused(container.attach(), 'ERR_CONTAINER_PAUSED');
@@ -494,22 +494,21 @@ describe('detached containers', function () {
   });
 
   describe('stopping', () => {
-    const stopIn = async (container: Container, options?: Parameters<Container['stop']>[0]) => {
-      await untilLogged(container, 'ready');
-      const begin = performance.now();
-      await container.stop(options);
-      return performance.now() - begin;
-    };
-
     it('A stop with a timeout of 0 kills at once', async () => {
-      const container = await detached.start(DEAF);
-      expect(await stopIn(container, { timeout: 0 })).to.be.below(2000);
+      // Of its own it would wait for ever.
+      const container = await detached.start(DEAF, { stopTimeout: -1 });
+      await untilLogged(container, 'ready');
+      await container.stop({ timeout: 0 });
       expect((await container.inspect()).state.exitCode).to.equal(137);
     });
 
     it('A stop kills after the timeout what ignores the signal', async () => {
       const container = await detached.start(DEAF, { stopTimeout: 1 });
-      expect(await stopIn(container)).to.be.within(950, 4000);
+      await untilLogged(container, 'ready');
+      const begin = performance.now();
+      await container.stop();
+      // Not after the ten seconds that there would be otherwise.
+      expect(performance.now() - begin).to.be.within(950, 9500);
       expect((await container.inspect()).state).to.include({ exitCode: 137, stopped: true });
     });
 
@@ -531,7 +530,8 @@ describe('detached containers', function () {
       const command =
         "trap 'exit 11' USR1; trap 'exit 12' USR2; echo ready; while :; do sleep 0.05; done";
       const container = await detached.start(command, { stopSignal: 'SIGUSR1' });
-      await stopIn(container);
+      await untilLogged(container, 'ready');
+      await container.stop();
       expect((await container.inspect()).state.exitCode).to.equal(11);
       await container.start();
       await eventually(async () => expect(await logOf(container)).to.equal('ready\nready\n'));
@@ -541,7 +541,8 @@ describe('detached containers', function () {
 
     it('A stop ends what the program has left, too', async () => {
       const container = await detached.start(`(${DEAF}) & ${OBEDIENT}`);
-      await stopIn(container);
+      await eventually(async () => expect(await logOf(container)).to.equal('ready\nready\n'));
+      await container.stop();
       expect((await container.inspect()).state.exitCode).to.equal(7);
       await detached.expectQuiet(container);
     });
@@ -561,9 +562,7 @@ describe('detached containers', function () {
       await container.kill('USR1');
       await untilLogged(container, 'got it');
       await statusIs(container, 'running');
-      const begin = performance.now();
       await container.kill();
-      expect(performance.now() - begin).to.be.below(3000);
       expect((await container.inspect()).state.exitCode, 'after kill').to.equal(137);
     });
   });
@@ -599,10 +598,11 @@ describe('detached containers', function () {
         .slice(1)
         .map((at, i) => at - dies[i]!);
       expect(pauses.length).to.equal(3);
+      // A start takes its time where much else is done.
       pauses.forEach((pause, i) =>
         expect(pause, `pause ${i}: ${pauses.join(' ')}`).to.be.within(
           100 * 2 ** i - 5,
-          100 * 2 ** i + 400,
+          100 * 2 ** i + 5000,
         ),
       );
     });
@@ -637,15 +637,16 @@ describe('detached containers', function () {
     it('A container is stopped while it waits for its restart', async () => {
       for (const end of ['stop', 'kill'] as const) {
         const container = await detached.start('exit 1', { restart: 'always' });
-        await eventually(async () => {
-          await statusIs(container, 'restarting');
-          expect((await container.inspect()).state.restartCount).to.be.above(2);
+        // The pause of 1.6 seconds has begun.
+        const { restartCount } = await eventually(async () => {
+          const { state } = await container.inspect();
+          expect(state.status).to.equal('restarting');
+          expect(state.restartCount).to.be.at.least(4);
+          return state;
         });
-        const begin = performance.now();
         await container[end]();
-        expect(performance.now() - begin, end).to.be.below(1000);
-        await statusIs(container, 'exited');
-        expect((await container.inspect()).state.exitCode).to.equal(1);
+        const { state } = await container.inspect();
+        expect(state, end).to.include({ status: 'exited', exitCode: 1, restartCount });
         await detached.expectQuiet(container);
       }
     });
@@ -693,12 +694,12 @@ describe('detached containers', function () {
         const found = times('start')
           .slice(1)
           .map((at, i) => at - dies[i]!);
-        expect(found.length).to.be.at.least(4);
+        expect(found.length).to.be.at.least(6);
         return found;
       }, 40_000);
       expect(pauses[2], pauses.join(' ')).to.be.above(350);
-      // It would be twice the one before.
-      expect(pauses[3], pauses.join(' ')).to.be.below(750);
+      // 400 ms then; 3.2 seconds if each were twice the one before.
+      expect(pauses[5], pauses.join(' ')).to.be.below(3000);
     });
 
     it('A policy may be changed while the container runs', async () => {

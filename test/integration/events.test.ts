@@ -182,23 +182,30 @@ describe('events', () => {
     const each = 900;
     const abort = new AbortController();
     const events = followEvents(runRoot, { signal: abort.signal });
+    const timers: NodeJS.Timeout[] = [];
+    const endIn = (milliseconds: number) =>
+      timers.push(setTimeout(() => abort.abort(), milliseconds));
     let living = writers;
     for (let name = 0; name < writers; name++) {
       const args = [fixture('append-events'), runRoot, name, each, 2000].map(String);
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
       void once(child, 'exit').then(([code]) => {
         expect(code).to.equal(0);
-        // Time for the last events to be read: nothing else says that there are no more.
-        if (--living === 0) setTimeout(() => abort.abort(), 1500);
+        // For those that are lost: nothing says that no more will come.
+        if (--living === 0) endIn(8000);
       });
     }
     const seen = new Map<string, number[]>();
+    let missing = writers * each;
     for await (const { attributes } of events) {
       const { name = '', number } = attributes;
       const numbers = seen.get(name) ?? [];
       seen.set(name, numbers);
       numbers.push(Number(number));
+      // One that comes twice would come soon.
+      if (--missing === 0) endIn(300);
     }
+    for (const timer of timers) clearTimeout(timer);
     const files = await readdir(runRoot);
     expect(files, 'rotated').to.include('events.1');
     expect(files).not.to.include('events.rotating');

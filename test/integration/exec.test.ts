@@ -24,6 +24,7 @@ import {
   holdsFor,
   sleep,
   statusOf,
+  settled,
 } from '../support/outside.js';
 import { debugNative, fixture } from '../support/paths.js';
 import { count, sample } from '../support/sample.js';
@@ -414,8 +415,9 @@ describe('exec', function () {
       held.stdout!.pause();
       held.stdout!.on('data', () => undefined).pause();
       await left('/bin/yes x');
-      await sleep(300); // what is written in the meantime is held back by the pipe
-      expect(held.stdout!.readableLength).to.be.within(1, 2 << 20);
+      await eventually(() => expect(held.stdout!.readableLength).to.be.above(0));
+      // What is written in the meantime is held back by the pipe.
+      expect(await settled(() => held.stdout!.readableLength)).to.be.below(2 << 20);
       held.kill();
       held.stdout!.resume();
       expect((await held).exitCode).to.equal(0);
@@ -526,12 +528,13 @@ describe('exec', function () {
 
     clients.it('A detached program outlives a client that is killed', async () => {
       const { container, target } = await contain();
-      const argv = sh('(sleep 2; echo >/tmp/alive) & sleep 994');
+      const wait = 'until [ -e /tmp/go ]; do sleep 0.05; done';
+      const argv = sh(`(${wait}; echo >/tmp/alive) & sleep 994`);
       const child = await killedCaller(target, { argv, options: { detach: true, user: '1000' } });
       await child.next();
       child.kill();
       await child.ended;
-      expect(await output(target, 'sleep 3; ls /tmp/alive')).to.equal('/tmp/alive');
+      await output(target, 'echo >/tmp/go; until [ -e /tmp/alive ]; do sleep 0.05; done');
       await found(container.id, 'sleep 994');
     });
 

@@ -9,7 +9,15 @@ import type { HealthcheckOptions } from '../../lib/engine/options/healthcheck.js
 import type { ContainerEvent, HealthStatus, StoredHealth } from '../../lib/engine/store/stored.js';
 import type { ErrorCode } from '../../lib/base/errors.js';
 import { childrenOf } from '../support/leftovers.js';
-import { cgroupOf, eventually, exists, processesOf, holdsFor, sleep } from '../support/outside.js';
+import {
+  cgroupOf,
+  eventually,
+  exists,
+  processesOf,
+  holdsFor,
+  sleep,
+  settled,
+} from '../support/outside.js';
 import { fixture } from '../support/paths.js';
 import { needsCgroups, needsRoot } from '../support/needs.js';
 import { Workshop } from '../support/workshop.js';
@@ -220,14 +228,14 @@ describe('health checks', () => {
 
   it('Health checks are ended with all that they have started when they take too long', async () => {
     const test = 'echo so far; sleep 500 & sleep 600';
-    await withContainer({ test, interval: 50, timeout: 150, retries: 2 }, async (container) => {
+    await withContainer({ test, interval: 50, timeout: 300, retries: 2 }, async (container) => {
       const { log } = await becomes(container, 'unhealthy');
       for (const { start, end, exitCode, output } of log) {
         expect(exitCode).to.equal(-1);
-        expect(output).to.equal('Health check exceeded timeout (150ms): so far\n');
-        expect(Date.parse(end) - Date.parse(start)).to.be.within(149, 5000);
+        expect(output).to.equal('Health check exceeded timeout (300ms): so far\n');
+        expect(Date.parse(end) - Date.parse(start)).to.be.within(299, 5000);
       }
-      await holdsFor(400, async () => {
+      await holdsFor(800, async () => {
         const commands = await commandsOf(container);
         for (const command of ['sleep 500', 'sleep 600'])
           expect(commands.filter((text) => text === command).length, command).to.be.at.most(1);
@@ -293,9 +301,8 @@ describe('health checks', () => {
       await withContainer({ test: 'true', interval: 50 }, async (container) => {
         await results(container, 1);
         await container.pause();
-        await sleep(300); // a check that had begun ends
-        const { log } = await healthOf(container);
-        await holdsFor(400, async () => expect((await healthOf(container)).log).to.deep.equal(log));
+        // A check that had begun may end, and no further one.
+        await settled(async () => JSON.stringify((await healthOf(container)).log));
         expect(await container.inspect()).to.have.property('status', 'paused');
         await container.unpause();
         expect((await nextResult(container)).exitCode).to.equal(0);

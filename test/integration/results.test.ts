@@ -12,6 +12,7 @@ import {
   sleep,
   statusOf,
   tracesOf,
+  pidOutside,
 } from '../support/outside.js';
 import { slowness } from '../support/slowness.js';
 import { Workshop } from '../support/workshop.js';
@@ -131,8 +132,8 @@ describe('results', () => {
         break;
       }
       plain.kill('TERM');
-      const [pid] = await processesOf(plain.id);
-      await holdsFor(100, async () => expect(await alive([pid!])).to.deep.equal([pid]));
+      const pid = await pidOutside(plain.id, 1);
+      await holdsFor(100, async () => expect(await alive([pid])).to.deep.equal([pid]));
       plain.kill('KILL');
       expect((await plain).exitCode).to.equal(137);
     });
@@ -195,14 +196,14 @@ describe('results', () => {
 
     it('The end comes at the timeout, for everything', async () => {
       const run = sh('trap "" TERM INT HUP; (setsid sleep 1000 &); echo out; sleep 1000', {
-        timeout: 700 * slowness,
+        timeout: 2000 * slowness,
       });
       await run.started;
       const pids = await eventually(async () => {
         const found = await processesOf(run.id);
         expect(found.length).to.be.at.least(3);
         return found;
-      }, 500);
+      }, 1900);
       const result = await run;
       expect(result).to.include({
         timedOut: true,
@@ -211,7 +212,7 @@ describe('results', () => {
         signal: 'SIGKILL',
         stdout: 'out\n',
       });
-      expect(result.durationMs).to.be.at.least(699 * slowness);
+      expect(result.durationMs).to.be.at.least(1999 * slowness);
       expect(await alive(pids)).to.deep.equal([]);
     });
 

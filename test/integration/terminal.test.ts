@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import type { Execution } from '../../lib/engine/start/execution.js';
 import type { RunOptions } from '../../lib/engine/options/options.js';
-import { eventually, processesOf, sleep } from '../support/outside.js';
+import { eventually, processesOf, sleep, pidOutside } from '../support/outside.js';
 import { Workshop } from '../support/workshop.js';
 
 /** What a terminal shows, as it comes. */
@@ -194,7 +194,11 @@ describe('the terminal', () => {
         shop.engine.run(shop.busybox, ['sh', '-c', 'echo ready; exec sleep 1000'], { tty: true }),
       );
       await screen.until(/ready/);
-      await sleep(50); // `exec` replaces the shell, which would take the key otherwise
+      // `exec` replaces the shell, which would take the key otherwise.
+      await eventually(async () => {
+        const pid = await pidOutside(screen.execution.id, 2);
+        expect(await readFile(`/proc/${pid}/comm`, 'utf8')).to.equal('sleep\n');
+      });
       screen.type('\x03');
       expect(await screen.execution).to.include({ exitCode: 130, signal: 'SIGINT' });
     });

@@ -33,6 +33,17 @@ export async function holdsFor(milliseconds: number, look: () => unknown): Promi
   } while (performance.now() < end);
 }
 
+/** Waits until a value has stayed the same for so many milliseconds; then the value. That something stands still shows in nothing else. */
+export function settled<T>(look: () => T | Promise<T>, milliseconds = 500): Promise<T> {
+  let last: { readonly value: T; readonly since: number } | undefined;
+  return eventually(async () => {
+    const value = await look();
+    if (last?.value !== value) last = { value, since: performance.now() };
+    if (performance.now() - last.since < milliseconds) throw new Error(`${String(value)} changes`);
+    return value;
+  }, 40_000);
+}
+
 /** A time has to pass: beside each call a comment says why. For a state there is `eventually`. */
 export function sleep(milliseconds: number): Promise<void> {
   // The callers say why.

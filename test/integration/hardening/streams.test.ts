@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import type { CaissonError } from '../../../lib/base/errors.js';
 import { type DetachedContainers, refused, setUpDetached } from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
-import { eventually, pidOutside, processesOf, holdsFor, sleep } from '../../support/outside.js';
+import { eventually, pidOutside, processesOf, holdsFor, settled } from '../../support/outside.js';
 import { slowness } from '../../support/slowness.js';
 import type { Workshop } from '../../support/workshop.js';
 import { skip } from '../../support/skip.js';
@@ -46,14 +46,8 @@ function hugePagesMissed(): number {
 }
 
 /** Bytes that a process has written, once it writes no more. */
-async function writtenBy(pid: number): Promise<number> {
-  const written = () => Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
-  return await eventually(async () => {
-    const first = written();
-    await sleep(100); // between two looks: what grows is seen to
-    expect(written()).to.equal(first);
-    return first;
-  });
+function writtenBy(pid: number): Promise<number> {
+  return settled(() => Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]));
 }
 
 const MIB = 1 << 20;
@@ -180,7 +174,11 @@ describe('output of any length', function () {
       { stdin: 'pipe' },
     );
     const { stdin, stdout } = run;
-    await new Promise((resolve) => stdout!.once('data', resolve));
+    await Promise.all([
+      // Before it there is no pipe; its output may come before it is told.
+      run.started,
+      new Promise((resolve) => stdout!.once('data', resolve)),
+    ]);
     const hash = createHash('sha256');
     let size = 0;
     const write = (bytes: Buffer) => {
