@@ -4,7 +4,7 @@ import { SHM_SIZE } from '../engine/options/defaults.js';
 import { normalizeDevices } from '../engine/options/devices.js';
 import { labelsOf } from '../engine/options/labels.js';
 import type { LogConfig } from '../engine/options/log-config.js';
-import type { DeviceRate, RunOptions } from '../engine/options/options.js';
+import { type DeviceRate, networkText, type RunOptions } from '../engine/options/options.js';
 import { storageOptions } from '../engine/options/storage-opt.js';
 import { normalizeUlimits, RLIM_INFINITY } from '../engine/options/ulimits.js';
 import { MASKED_PATHS, NO_PATHS, READONLY_PATHS } from '../engine/spec/default-spec.js';
@@ -25,7 +25,7 @@ export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): 
     ContainerIDFile: '',
     ConsoleSize: [0, 0],
     LogConfig: logConfig(config.log),
-    NetworkMode: options.network ?? 'none',
+    NetworkMode: networkText(options) ?? 'none',
     PortBindings: portBindings(options),
     RestartPolicy: {
       Name: config.restart.name,

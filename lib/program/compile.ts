@@ -129,6 +129,7 @@ export function compileTeardown(
     teardown.push({ op: 'process.end', numbers: [first.pid, BigInt(first.startTime)] });
   if (bridges?.published !== undefined)
     teardown.push(requestStep(bridges.published.unpublish, 'removes'));
+  if (bridges?.policy !== undefined) teardown.push(requestStep(bridges.policy.remove, 'removes'));
   for (const { file, directory } of bridges?.claims ?? [])
     teardown.push({ op: 'claim.release', texts: [file, directory] });
   if (directory !== undefined) teardown.push({ op: 'tree.remove', texts: [directory] });

@@ -27,6 +27,12 @@ export interface PublishPlan {
   readonly unpublish: NetlinkRequest;
 }
 
+/** What a container's outgoing connections are allowed by. */
+export interface PolicyPlan {
+  readonly add: NetlinkRequest;
+  readonly remove: NetlinkRequest;
+}
+
 /** Interfaces on bridges. */
 export interface BridgePlan {
   /** In the host's network namespace: makes the interfaces. */
@@ -34,6 +40,7 @@ export interface BridgePlan {
   /** In the container's: addresses and routes. */
   readonly inside: NetlinkRequest;
   readonly published?: PublishPlan | undefined;
+  readonly policy?: PolicyPlan | undefined;
   /** Of the interfaces, as sysctl(8) names them. */
   readonly sysctls: Readonly<Record<string, string>>;
   /** Released when the container has ended, and is not started again by its supervisor. */

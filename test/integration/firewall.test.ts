@@ -7,6 +7,8 @@ import {
   removeNetworkRequest,
   unpublishRequest,
 } from '../../lib/network/firewall/elements.js';
+import { policyRequest } from '../../lib/network/policy/policy-requests.js';
+import { normalizePolicy } from '../../lib/network/policy/rules.js';
 import { unpublishAddresses } from '../../lib/network/firewall/unpublish-addresses.js';
 import type { PublishedPort } from '../../lib/network/firewall/port-bindings.js';
 import { TABLE, tableRequest } from '../../lib/network/firewall/ruleset.js';
@@ -301,16 +303,17 @@ firewall.describe('The table of the firewall', () => {
     await request(tableRequest());
     const lines = (await shown()).split('\n').map((line) => line.trim());
     // What nft(8) does not repeat, as the next words say it, too.
-    const shorter = (line: string) => line.replace(/^meta nfproto ipv[46] dnat/, 'dnat');
+    const shorter = (line: string) => line.replace(/^meta nfproto ipv[46] (?=dnat|iifname)/, '');
     const rules = tableRequest()
       .text.split('\n')
-      .flatMap((line) => /^add rule inet caisson \w+ (.+)$/.exec(line)?.[1] ?? []);
+      .flatMap((line) => /^add rule inet caisson [\w-]+ (.+)$/.exec(line)?.[1] ?? []);
     expect(rules).to.have.length.greaterThan(15);
-    const listed = lines.filter((line) => /(accept|drop|masquerade|@\w+)$/.test(line));
+    const listed = lines.filter((line) => /(accept|drop|masquerade|return|reject with .+|@\w+)$/.test(line));
     expect(listed).to.deep.equal(rules.map(shorter));
     expect(lines.filter((line) => line.startsWith('type ') && line.includes('hook'))).to.deep.equal(
       [
         'type filter hook prerouting priority raw; policy accept;',
+        'type filter hook prerouting priority mangle; policy accept;',
         'type nat hook prerouting priority dstnat; policy accept;',
         'type nat hook output priority -100; policy accept;',
         'type filter hook forward priority filter; policy accept;',
@@ -323,6 +326,15 @@ firewall.describe('The table of the firewall', () => {
     await request(tableRequest());
     await request(networkRequest(network));
     await request(publishRequest(endpoint, [port, { ...port, hostIp: '::1', protocol: 'sctp' }]));
+    const sources = Object.values(endpoint).map((address) => ({ bridge: 'caisson0', address }));
+    const rules = { allow: ['10.0.0.0/8:5432', '*.example.org'], deny: ['10.1.0.0/16', '[fd01::]:1-9'] };
+    for (const [shortId, otherwise] of [['0a0a0a0a0a0a', 'allow'], ['0b0b0b0b0b0b', 'deny']] as const) // prettier-ignore
+      await request(
+        policyRequest(
+          { shortId, sources: shortId.startsWith('0a') ? sources : [] },
+          normalizePolicy({ ...rules, default: otherwise }),
+        ),
+      );
     const before = await shown();
     for (const line of [
       'elements = { "caisson0" }',

@@ -15,7 +15,7 @@ import {
   dropStaleClaims,
   releaseAddress,
 } from '../../lib/network/bridge/addresses.js';
-import { contains, parseAddress, parseBlock } from '../../lib/network/bridge/cidr.js';
+import { contains, parseAddress, parseBlock } from '../../lib/base/cidr.js';
 import { type NetworkPlan, NetworkStore } from '../../lib/network/bridge/network-store.js';
 import { isStored, type StoredNetwork, type Subnet } from '../../lib/network/bridge/stored-network.js'; // prettier-ignore
 import { fixture } from '../support/paths.js';

@@ -114,5 +114,6 @@ export async function networkTraces(
     ...links.filter((name) => name?.startsWith('ve')).map((name) => `interface ${name}`),
     ...(await claimedAddresses(runRoot)),
     ...published.map((element) => `element ${element}`),
+    ...(table.match(/^.*(?:jump|chain) policy-.*$|^\s*(?:set|map) .*-.*$/gm) ?? []),
   ];
 }

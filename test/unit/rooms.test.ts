@@ -17,6 +17,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ['image', 'what a root file system is made of'],
   ['network/netlink', 'messages for the kernel about interfaces, addresses and routes'],
   ['network/firewall', 'what container networks may reach, and published ports'],
+  ['network/policy', 'what a container may connect to, as rules and as chains of the firewall'],
   ['network/bridge', 'networks with a bridge: their files, subnets and addresses'],
   ['network/names', 'what the resolver is told of the names of containers'],
   ['network', 'networks in user mode'],

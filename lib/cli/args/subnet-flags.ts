@@ -1,6 +1,6 @@
 /** `network create`: which gateway, range and auxiliary address belongs to which subnet. */
 import { splitAssignment } from '../../base/assignment.js';
-import { type Block, contains, nth, parseAddress, parseBlock } from '../../network/bridge/cidr.js';
+import { type Block, contains, nth, parseAddress, parseBlock } from '../../base/cidr.js';
 import type { SubnetRequest } from '../../network/bridge/subnets.js';
 import { UsageError } from './usage-error.js';
 

@@ -1,4 +1,5 @@
 /** `caisson ps` and `caisson inspect`. */
+import { networkText } from '../../engine/options/options.js';
 import { shortId } from '../../base/ids.js';
 import { accountsSwap } from '../../cgroup/limits/swap.js';
 import type { ContainerInfo } from '../../engine/store/stored.js';
@@ -119,7 +120,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
             : {}),
           selinux: selinuxLabelsOf(info.config.id, info.config.options.securityOpt),
           swapLimit: await limitsSwap(context, info),
-          joinedName: await joinedHostname(context.store, info.config.options.network),
+          joinedName: await joinedHostname(context.store, networkText(info.config.options)),
           ...(line.has('size') ? { sizeRw: await writtenBy(context, info) } : {}),
         });
         if (template === undefined) shapes.push(shape);

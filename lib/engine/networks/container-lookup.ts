@@ -19,8 +19,8 @@ export function claimContext(store: Store): NetworksContext {
     networks: new NetworkStore(store.paths),
     containers: containerLookup(store),
     async unpublish(address) {
-      const { unpublishAddresses } = await import('../../network/firewall/unpublish-addresses.js');
-      await unpublishAddresses([address]);
+      const { clearAddresses } = await import('../../network/policy/clear-addresses.js');
+      await clearAddresses([address]);
     },
   };
 }

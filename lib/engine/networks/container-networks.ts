@@ -4,7 +4,7 @@ import type { AnyNetwork, StoredNetwork } from '../../network/bridge/stored-netw
 import { isStored } from '../../network/bridge/stored-network.js';
 import { namesOn } from '../../network/names/name-servers.js';
 import type { FoundPort } from '../../network/firewall/published-ports.js';
-import { hasNetworkInfo, isOnBridges } from '../options/options.js';
+import { hasNetworkInfo, isOnBridges, networkText } from '../options/options.js';
 import { normalizePorts } from '../options/ports.js';
 import { isActive } from '../store/store.js';
 import type { ContainerInfo, EndpointInfo, PortInfo, StoredConfig } from '../store/stored.js';
@@ -32,7 +32,7 @@ export async function withNetworks(
     infos.map(async (info) => {
       const { config, state } = info;
       if (!isOnBridges(config.options)) return withUserPorts(store, info);
-      const network = networks(config.options.network);
+      const network = networks(networkText(config.options));
       if (network === undefined) return info;
       if (!isActive(state) || !isStored(network))
         return { ...info, networks: [endpointOf(config, network)], ports: [] };

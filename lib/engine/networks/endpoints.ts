@@ -1,6 +1,6 @@
 /** The containers of a network. */
 import { claimsOf, isHeld } from '../../network/bridge/addresses.js';
-import { parseBlock, readAddress } from '../../network/bridge/cidr.js';
+import { parseBlock, readAddress } from '../../base/cidr.js';
 import { macOf } from '../../network/bridge/endpoint.js';
 import type { StoredNetwork } from '../../network/bridge/stored-network.js';
 import { readableConfig } from '../store/store.js';

@@ -1,11 +1,12 @@
 /** What a caller says of a container's network, checked as far as that needs no look at the host. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { conflicting, invalid, plainString, stringList, unsupported } from '../../base/check.js';
+import { conflicting, invalid, isRecord, plainString, stringList, unsupported } from '../../base/check.js';
 import type { EndpointConfig } from '../../network/bridge/endpoint-config.js';
 import { bindingText, type PortBinding } from '../../network/firewall/port-bindings.js';
+import { type NetworkPolicy, normalizePolicy } from '../../network/policy/rules.js';
 import type { NetworkMode } from '../../network/types.js';
 import { sharedNetwork } from './namespace-options.js';
-import type { NetworkOptions } from './options.js';
+import { type NetworkOptions, networkText, type RestrictedNetwork } from './options.js';
 import { normalizePorts } from './ports.js';
 
 /** What of a configuration is about its network. */
@@ -17,6 +18,8 @@ export interface NetworkPart {
   readonly endpoints: readonly EndpointConfig[];
   /** Ports of the host that lead to the container. */
   readonly ports: readonly PortBinding[];
+  /** Undefined: its outgoing connections are not restricted. */
+  readonly policy: NetworkPolicy | undefined;
 }
 
 const NONE: readonly EndpointConfig[] = Object.freeze([]);
@@ -25,6 +28,7 @@ const NO_NETWORK: NetworkPart = Object.freeze({
   networkOptions: '',
   endpoints: NONE,
   ports: Object.freeze([]),
+  policy: undefined,
 });
 
 /** Options that need a network with addresses of its own. */
@@ -32,9 +36,8 @@ const OF_ENDPOINTS = ['networkAliases', 'ip', 'ip6', 'macAddress'] as const;
 
 /** @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS */
 export function normalizeNetwork(options: NetworkOptions): NetworkPart {
-  const { network: value } = options;
-  if (value !== undefined && typeof value !== 'string')
-    throw invalid('network', value, 'is not a string');
+  const value = plainNetwork(options.network);
+  const policy = typeof options.network === 'object' ? policyOf(options.network) : undefined;
   const [, mode, helperOptions = ''] = /^(pasta|slirp4netns)(?::(.*))?$/s.exec(value ?? '') ?? [];
   const shared = sharedNetwork(value);
   const isBridge =
@@ -47,9 +50,16 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
     return {
       network: 'bridge',
       networkOptions: '',
-      endpoints: [endpoint(options)],
+      endpoints: [endpoint(value, options)],
       ports: normalizePorts(options.ports).map(checkForwarded),
+      policy,
     };
+  if (policy !== undefined)
+    throw conflicting(
+      'network',
+      `a policy needs a network with a bridge, and name is "${value}"`,
+      'name: "bridge", or the name of a network that was created',
+    );
   const isUserMode = mode === 'pasta' || mode === 'slirp4netns';
   if (!isUserMode && !isEmpty(options.ports))
     throw conflicting(
@@ -66,15 +76,16 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
     );
   if (value === undefined || value === 'none') return NO_NETWORK;
   if (shared !== undefined)
-    return { network: shared[0], networkOptions: shared[1], endpoints: NONE, ports: [] };
+    return { network: shared[0], networkOptions: shared[1], endpoints: NONE, ports: [], policy };
   if (isUserMode)
     return {
       network: mode,
       networkOptions: plainString('network', helperOptions),
       endpoints: NONE,
       ports: normalizePorts(options.ports),
+      policy,
     };
-  return { network: 'host', networkOptions: '', endpoints: NONE, ports: [] };
+  return { network: 'host', networkOptions: '', endpoints: NONE, ports: [], policy };
 }
 
 function checkForwarded(port: PortBinding): PortBinding {
@@ -92,8 +103,24 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || (Array.isArray(value) && value.length === 0);
 }
 
-function endpoint(options: NetworkOptions): EndpointConfig {
-  const { network = 'bridge', ip, ip6, macAddress, networkAliases } = options;
+/** Its name; undefined: the default. */
+function plainNetwork(value: NetworkOptions['network']): string | undefined {
+  const name = isRecord(value) ? (networkText({ network: value }) as unknown) : value;
+  if (name !== undefined && typeof name !== 'string')
+    throw invalid('network', value, 'is neither a string nor an object with a name');
+  return name;
+}
+
+function policyOf(network: RestrictedNetwork): NetworkPolicy {
+  const { name: _, ...policy } = network;
+  const unknown = Object.keys(policy).find((key) => !['allow', 'deny', 'default'].includes(key));
+  if (unknown !== undefined)
+    throw invalid('network', network, `has a field that is not known: ${unknown}`, 'name, allow, deny and default'); // prettier-ignore
+  return normalizePolicy(policy);
+}
+
+function endpoint(network: string, options: NetworkOptions): EndpointConfig {
+  const { ip, ip6, macAddress, networkAliases } = options;
   // Docker's second name of it.
   const name = network === 'default' ? 'bridge' : network;
   if (name.includes(':'))

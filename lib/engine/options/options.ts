@@ -2,6 +2,7 @@
  * What a caller may ask of a container: Docker's words in camelCase, with Docker's meaning and units where
  * Docker has the word (https://docs.docker.com/reference/cli/docker/container/run/).
  */
+import type { PolicyOptions } from '../../network/policy/rules.js';
 import type { PortOption } from './ports.js';
 
 /** Bytes as a number, or Docker's spelling: `64m`, `1.5g`. */
@@ -292,6 +293,12 @@ export type Network =
   | `slirp4netns:${string}`
   | (string & {});
 
+/** A network with a bridge, and a policy for the container's outgoing connections: docs/network-policy.md. */
+export interface RestrictedNetwork extends PolicyOptions {
+  /** `bridge` (default), or the name of a network that was created, its id, or the beginning of that. */
+  readonly name?: string | undefined;
+}
+
 export interface NetworkOptions {
   /**
    * `none` (default): loopback only. `host`: the machine's own. `pasta` and `slirp4netns`: what an ordinary process of the
@@ -299,9 +306,11 @@ export interface NetworkOptions {
    * `slirp4netns:mtu=1500,cidr=10.1.0.0/24`. `bridge` and created networks, for root: an interface with an address of its
    * own. `container:NAME_OR_ID`: that of another container, with its name and its /etc/hosts, /etc/hostname and
    * /etc/resolv.conf as they are at the start; excludes the options for these. `ns:PATH`: the network namespace that this
-   * file is (`/run/netns/NAME` of ip-netns(8)).
+   * file is (`/run/netns/NAME` of ip-netns(8)). An object: a network with a bridge, and what the container may connect to:
+   * what no rule allows is refused, and counted (`RunResult.network`).
+   * ERR_INVALID_OPTION: a rule is wrong. ERR_CONFLICTING_OPTIONS: not a network with a bridge.
    */
-  readonly network?: Network | undefined;
+  readonly network?: Network | RestrictedNetwork | undefined;
   /** Further names of the container in a network that was created. */
   readonly networkAliases?: readonly string[] | undefined;
   /** IPv4 address in a network that was created. Default: the next free one. */
@@ -324,10 +333,14 @@ export interface NetworkOptions {
   readonly dnsOption?: readonly string[] | undefined;
 }
 
+/** Without its policy. */
+export function networkText({ network }: Pick<NetworkOptions, 'network'>): Network | undefined {
+  return typeof network === 'object' ? (network.name ?? 'bridge') : network;
+}
+
 /** Without its options; undefined: it is that of another container, or of a file. */
-export function networkName({
-  network = 'none',
-}: Pick<NetworkOptions, 'network'>): string | undefined {
+export function networkName(options: Pick<NetworkOptions, 'network'>): string | undefined {
+  const network = networkText(options) ?? 'none';
   if (/^(?:container|ns):/.test(network)) return undefined;
   const colon = network.indexOf(':');
   return colon < 0 ? network : network.slice(0, colon);

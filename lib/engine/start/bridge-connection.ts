@@ -27,12 +27,12 @@ export interface NetworkOfStart {
 /** @throws as `connect`; then nothing stays claimed */
 export async function connectBridges(
   context: ClaimContext,
-  { name, hostname, names, endpoints, ports }: ContainerConfig,
+  { name, hostname, names, endpoints, ports, policy }: ContainerConfig,
   connected: Connected & { readonly connects: boolean },
   hostResolvConf: string,
 ): Promise<NetworkOfStart> {
   const make = connected.connects ? connect : planConnection;
-  const connection = await make(context, connected, endpoints, ports);
+  const connection = await make(context, connected, endpoints, ports, policy);
   try {
     for (const { message, hint } of connection.warnings)
       process.emitWarning(message, { code: 'CAISSON_NETWORK', detail: hint });

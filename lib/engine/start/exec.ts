@@ -21,7 +21,7 @@ import { ExecutionController } from './execution-controller.js';
 import { newId, shortId } from '../../base/ids.js';
 import { launch, type Launching } from './launch.js';
 import { callersOpenFiles } from '../../host/open-files.js';
-import type { RunOptions } from '../options/options.js';
+import { networkText, type RunOptions } from '../options/options.js';
 import { usersOf } from '../../host/user-namespace-ids.js';
 import { startTime } from '../../host/owner.js';
 import { joinedHostname } from '../store/joined-names.js';
@@ -182,7 +182,7 @@ async function prepareExec(
     id,
     idRange,
     user,
-    hostname: networkName(container) ?? (await joinedHostname(context.store, options.network)),
+    hostname: networkName(container) ?? (await joinedHostname(context.store, networkText(options))),
     users,
     selinux: container.selinux && labelsFor(container.selinux, id),
     openFiles: callersOpenFiles(),

@@ -44,7 +44,7 @@ import {
   parseBlock,
   readAddress,
   sizeOf,
-} from './cidr.js';
+} from '../../base/cidr.js';
 import { type NetworkStore, noSuchNetwork } from './network-store.js';
 import type { StoredNetwork, Subnet } from './stored-network.js';
 import { addressIn, isReserved } from './subnets.js';
@@ -60,7 +60,7 @@ export interface ContainerLookup {
 export interface ClaimContext {
   readonly networks: NetworkStore;
   readonly containers: ContainerLookup;
-  /** Removes what is published to an address whose container has ended without doing so. Missing: nothing is published. */
+  /** Removes what the firewall has of an address whose container has ended without doing so. Missing: it has nothing. */
   readonly unpublish?: (address: string) => Promise<void>;
 }
 

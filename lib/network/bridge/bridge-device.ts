@@ -18,7 +18,7 @@ import {
   setLinkUp,
 } from '../netlink/rtnetlink.js';
 import { bridgeSettings } from './bridge-options.js';
-import { formatBlock, parseBlock } from './cidr.js';
+import { formatBlock, parseBlock } from '../../base/cidr.js';
 import { macOf } from './endpoint.js';
 import { type Route, rivalRoute } from './host-routes.js';
 import { type NetworkStore, noSuchNetwork } from './network-store.js';

@@ -1,6 +1,6 @@
 /** The options of Docker's bridge driver: `com.docker.network.…`. */
 import { invalid, wholeNumber } from '../../base/check.js';
-import { readAddress } from './cidr.js';
+import { readAddress } from '../../base/cidr.js';
 import type { StoredNetwork } from './stored-network.js';
 
 const BRIDGE_NAME = 'com.docker.network.bridge.name';

@@ -3,7 +3,7 @@ import { readIfThere } from '../../base/storage.js';
 import { shortId } from '../../base/ids.js';
 import { conflicting } from '../../base/check.js';
 import { loadNative } from '../../native/load.js';
-import type { BridgePlan, NetlinkRequest } from '../../program/network-plan.js';
+import type { BridgePlan, NetlinkRequest, PolicyPlan } from '../../program/network-plan.js';
 import type { EndpointConfig } from './endpoint-config.js';
 import {
   type AddressClaim,
@@ -24,7 +24,9 @@ import {
 } from '../firewall/port-bindings.js';
 import { ensureBridge, firewallOf } from './bridge-device.js';
 import { bridgeSettings } from './bridge-options.js';
-import { addressesOf, type Endpoint, macOf, planBridges } from './endpoint.js';
+import { policyRequest, removePolicyRequest } from '../policy/policy-requests.js';
+import type { NetworkPolicy } from '../policy/rules.js';
+import { addressesOf, type Endpoint, macOf, planBridges, sourcesOf } from './endpoint.js';
 import { type AnyNetwork, isStored, type StoredNetwork } from './stored-network.js';
 
 export interface Connection {
@@ -54,6 +56,7 @@ export async function connect(
   { id, planId }: Connected,
   configs: readonly EndpointConfig[],
   bindings: readonly PortBinding[],
+  policy?: NetworkPolicy,
 ): Promise<Connection> {
   const claimed: AddressClaim[] = [];
   const release = () => claimed.forEach(releaseAddress);
@@ -84,7 +87,7 @@ export async function connect(
         ? []
         : await chooseHostPorts(published(first), onHost(first, bindings));
     const stale = first && ports.length > 0 ? await othersAt(published(first), ports) : undefined;
-    const connected = connection(endpoints, planId, ports, release, stale);
+    const connected = connection(endpoints, planId, { ports, stale, policy }, release);
     return { ...connected, warnings };
   } catch (error) {
     release();
@@ -98,6 +101,7 @@ export async function planConnection(
   { id, planId }: Connected,
   configs: readonly EndpointConfig[],
   bindings: readonly PortBinding[],
+  policy?: NetworkPolicy,
 ): Promise<Connection> {
   const endpoints: Endpoint[] = [];
   for (const config of configs) {
@@ -111,7 +115,8 @@ export async function planConnection(
     );
   }
   const ports = bindings.filter((binding) => typeof binding.hostPort === 'number');
-  const plan = connection(endpoints, planId, ports as readonly PublishedPort[], () => undefined);
+  const open = { ports: ports as readonly PublishedPort[], policy };
+  const plan = connection(endpoints, planId, open, () => undefined);
   return { ...plan, warnings: [] };
 }
 
@@ -144,17 +149,26 @@ async function endpointOf(
   return { network, bridgeIndex, hairpin, ipv4, ipv6, mac: mac ?? macOf(ipv4.address) };
 }
 
+/** What of a container's connections the firewall lets through. */
+interface Opened {
+  readonly ports: readonly PublishedPort[];
+  /** What others have left of these ports. */
+  readonly stale?: NetlinkRequest | undefined;
+  readonly policy: NetworkPolicy | undefined;
+}
+
 function connection(
   endpoints: readonly Endpoint[],
   planId: string,
-  ports: readonly PublishedPort[],
+  { ports, stale, policy }: Opened,
   release: () => void,
-  stale?: NetlinkRequest,
 ): Omit<Connection, 'warnings'> {
   const claims = endpoints
     .flatMap(addressesOf)
     .map(({ directory }) => ({ file: `${directory}/${planId}`, directory }));
-  const plan = planBridges(shortId(planId), endpoints, claims);
+  const interfaces = planBridges(shortId(planId), endpoints, claims);
+  const plan: BridgePlan =
+    policy === undefined ? interfaces : { ...interfaces, policy: policyPlan(planId, endpoints, policy) }; // prettier-ignore
   const [first] = endpoints;
   if (first === undefined || ports.length === 0) return { plan, endpoints, ports, release };
   const addresses = published(first);
@@ -165,6 +179,11 @@ function connection(
     unpublish: unpublishRequest(addresses, ports),
   };
   return { plan: { ...plan, published: publishing }, endpoints, ports, release };
+}
+
+function policyPlan(id: string, endpoints: readonly Endpoint[], policy: NetworkPolicy): PolicyPlan {
+  const restricted = { shortId: shortId(id), sources: endpoints.flatMap(sourcesOf) };
+  return { add: policyRequest(restricted, policy), remove: removePolicyRequest(restricted) };
 }
 
 /** As with Docker and kube-proxy: br_netfilter is loaded, and not switched off. */

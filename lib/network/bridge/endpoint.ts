@@ -1,5 +1,5 @@
 /** From the addresses that a container has claimed to the messages that make its interfaces. */
-import { addressBytes } from '../../base/ip-address.js';
+import { addressBytes, addressText } from '../../base/ip-address.js';
 import type { BridgePlan, Claim } from '../../program/network-plan.js';
 import { encodeRequest, NETLINK, type NetlinkMessage } from '../netlink/message.js';
 import { setBridgePort } from '../netlink/bridge-port.js';
@@ -13,7 +13,7 @@ import {
 } from '../netlink/rtnetlink.js';
 import type { AddressClaim } from './addresses.js';
 import { bridgeSettings } from './bridge-options.js';
-import { blockAround, formatAddress, lastOf, parseAddress } from './cidr.js';
+import { blockAround, formatAddress, lastOf, parseAddress } from '../../base/cidr.js';
 import type { StoredNetwork } from './stored-network.js';
 
 /** A container's place in a network. */
@@ -82,6 +82,23 @@ export function planBridges(
 /** One, or two with IPv6. */
 export function addressesOf({ ipv4, ipv6 }: Pick<Endpoint, 'ipv4' | 'ipv6'>): AddressClaim[] {
   return ipv6 === undefined ? [ipv4] : [ipv4, ipv6];
+}
+
+/** All addresses that its packets may come from, with the bridge. */
+export function sourcesOf({ network: { bridge }, ipv4, ipv6, mac }: Endpoint) {
+  const addresses = [
+    ipv4.address,
+    ...(ipv6 === undefined ? [] : [ipv6.address, linkLocalOf(mac)]),
+  ];
+  return addresses.map((address) => ({ bridge, address }));
+}
+
+/** The address that the kernel gives to an interface by itself: RFC 4291, appendix A. */
+export function linkLocalOf(mac: string): string {
+  const [first = 0, ...rest] = mac.split(':').map((byte) => parseInt(byte, 16));
+  return addressText(
+    Buffer.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)]), // prettier-ignore
+  );
 }
 
 export function hostInterface(shortId: string, at: number): string {

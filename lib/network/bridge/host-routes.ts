@@ -3,7 +3,7 @@ import { nameServersIn } from '../../base/resolv-conf.js';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { isErrno } from '../../base/errno.js';
-import { type Block, blockAround, bitsOf, containsBlock, readAddress } from './cidr.js';
+import { type Block, blockAround, bitsOf, containsBlock, readAddress } from '../../base/cidr.js';
 
 export interface HostBlocks {
   /** Reached without a router: addresses of the machine, and of its neighbours. */

@@ -1,8 +1,8 @@
-/** What containers have left whose own teardown never ran: claims of addresses, and ports that are published to these. */
+/** What containers have left whose own teardown never ran: claims of addresses, ports that are published to these, and policies. */
 import { readdirSync } from 'node:fs';
 import { isErrno } from '../../base/errno.js';
 import { isAlive } from '../../host/owner.js';
-import { unpublishAddresses } from '../firewall/unpublish-addresses.js';
+import { clearAddresses } from '../policy/clear-addresses.js';
 import { type Claim, claimsOf, dropClaim, dropUnfinishedClaims } from './addresses.js';
 import type { NetworkStore } from './network-store.js';
 
@@ -60,6 +60,6 @@ function directoriesIn(path: string): string[] {
 /** Ports first: the next container with the address must not get another's connections. */
 async function release(networks: NetworkStore, claims: readonly NetworkClaim[]): Promise<void> {
   if (claims.length === 0) return;
-  await unpublishAddresses(claims.map(({ address }) => address));
+  await clearAddresses(claims.map(({ address }) => address));
   for (const claim of claims) dropClaim(networks, claim.network, claim);
 }

@@ -14,7 +14,7 @@ import { isIdPrefix, isLongId, newId, shortId } from '../../base/ids.js';
 import { DEFAULT_PATHS, type Paths } from '../../base/roots.js';
 import { readIfThere, StagedFile, storageError } from '../../base/storage.js';
 import { readBridgeOptions } from './bridge-options.js';
-import { parseBlock } from './cidr.js';
+import { parseBlock } from '../../base/cidr.js';
 import { hostBlocks } from './host-routes.js';
 import {
   type AnyNetwork,

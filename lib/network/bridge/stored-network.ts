@@ -2,7 +2,7 @@
 import { isRecord } from '../../base/check.js';
 import { isLongId } from '../../base/ids.js';
 import { parseJson } from '../../base/storage.js';
-import { containsBlock, contains, type Family, parseAddress, parseBlock } from './cidr.js';
+import { containsBlock, contains, type Family, parseAddress, parseBlock } from '../../base/cidr.js';
 
 /** The addresses of one family that a network has. */
 export interface Subnet {

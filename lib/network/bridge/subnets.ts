@@ -18,7 +18,7 @@ import {
   parseAddress,
   parseBlock,
   sizeOf,
-} from './cidr.js';
+} from '../../base/cidr.js';
 import type { HostBlocks } from './host-routes.js';
 import type { StoredNetwork, Subnet } from './stored-network.js';
 

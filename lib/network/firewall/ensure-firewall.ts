@@ -9,7 +9,7 @@ import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
 import { generation, listElements, listRules } from './nft-listing.js';
 import { addElements, batch } from './nft-messages.js';
 import { leaveOtherFirewalls, passOtherFirewalls } from './other-firewalls.js';
-import { areCurrent, SET, TABLE, tableMessages } from './ruleset.js';
+import { areCurrent, CONSTANT_CHAINS, SET, TABLE, tableMessages } from './ruleset.js';
 
 export interface ForwardedNetwork extends FirewallNetwork {
   /** Those that it has subnets of. */
@@ -65,12 +65,12 @@ async function missingOf(
   options: NetlinkOptions,
 ): Promise<NetlinkMessage[]> {
   const [rules, bridges] = await Promise.all([
-    listRules(options, TABLE),
+    Promise.all(CONSTANT_CHAINS.map((chain) => listRules(options, TABLE, chain))),
     listElements(options, TABLE, SET.networks.name),
   ]);
   const key = interfaceName(network.bridge);
   return [
-    ...(areCurrent(rules) ? [] : tableMessages()),
+    ...(areCurrent(rules.flat()) ? [] : tableMessages()),
     ...(bridges.some((each) => each.key.equals(key)) ? [] : networkMessages(network)),
   ];
 }

@@ -2,6 +2,7 @@
  * The parts that rules consist of, each with its expressions for the kernel (linux/netfilter/nf_tables.h) and its text for
  * nft(8). A part leaves its value in registers, from the first, and compares it itself: no part needs another.
  */
+import { addressText } from '../../base/ip-address.js';
 import { attribute, be32, nested, text, u32 } from '../netlink/message.js';
 
 export interface RulePart {
@@ -16,13 +17,15 @@ const DATA_VERDICT = 2;
 const VERDICT_CODE = 1;
 const META = { iif: 4, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const;
 const CT = { state: 0, status: 2 } as const;
-const CT_STATE = { established: 2, related: 4 } as const;
+const CT_STATE = { invalid: 1, established: 2, related: 4, untracked: 64 } as const;
 const IPS_DST_NAT = 0x20;
-const CMP = { equal: 0, different: 1 } as const;
+/** Operators of comparisons. */
+const CMP = { equal: 0, different: 1, atMost: 3, atLeast: 5 } as const;
 const NETWORK_HEADER = 1;
 const TRANSPORT_HEADER = 2;
-const FIB = { dreg: 1, result: 2, flags: 3, addressType: 3, ofDestination: 2 } as const;
-const RTN_LOCAL = 2;
+const FIB = { dreg: 1, result: 2, flags: 3, interface: 2, addressType: 3, ofDestination: 2 } as const;
+/** linux/rtnetlink.h: RTN_*. */
+const ADDRESS_TYPES = { local: 2, broadcast: 3, multicast: 5 } as const;
 const NFT_NAT_DNAT = 1;
 const NFT_LOOKUP_F_INV = 1;
 const NF = { drop: 0, accept: 1 } as const;
@@ -41,9 +44,9 @@ const IFNAMSIZ = 16;
 const REGISTER_0 = 8;
 const REGISTER_SIZE = 4;
 /** The first register, as nft(8) numbers it: NFT_REG_1. */
-const FIRST = 1;
+export const FIRST = 1;
 
-function expression(name: string, ...attributes: readonly Uint8Array[]): Buffer {
+export function expression(name: string, ...attributes: readonly Uint8Array[]): Buffer {
   return Buffer.concat([
     attribute(EXPRESSION.name, text(name)),
     nested(EXPRESSION.data, ...attributes),
@@ -55,7 +58,7 @@ function value(type: number, bytes: Uint8Array): Buffer {
 }
 
 /** A value that is loaded into registers. */
-interface Field {
+export interface Field {
   readonly text: string;
   /** Bytes. */
   readonly size: number;
@@ -97,16 +100,26 @@ export const FIELD = {
   oifname: metaField('oifname', IFNAMSIZ),
   nfproto: metaField('nfproto', 1, 'meta nfproto'),
   l4proto: metaField('l4proto', 1, 'meta l4proto'),
+  /** Of ICMP, its type and code. */
+  sourcePort: payloadField('th sport', TRANSPORT_HEADER, 0, 2),
   destinationPort: payloadField('th dport', TRANSPORT_HEADER, 2, 2),
 } as const;
 
+function address(family: IpFamily, which: 'saddr' | 'daddr'): Field {
+  const { nft, [which]: offset, size } = HEADERS[family];
+  return payloadField(`${nft} ${which}`, NETWORK_HEADER, offset, size);
+}
+
 export function destinationAddress(family: IpFamily): Field {
-  const { nft, daddr, size } = HEADERS[family];
-  return payloadField(`${nft} daddr`, NETWORK_HEADER, daddr, size);
+  return address(family, 'daddr');
+}
+
+export function sourceAddress(family: IpFamily): Field {
+  return address(family, 'saddr');
 }
 
 /** Fields side by side, each from a register of its own: the key of a concatenation. */
-function loadAll(fields: readonly Field[]): Buffer[] {
+export function loadAll(fields: readonly Field[]): Buffer[] {
   let register = REGISTER_0;
   return fields.map((field) => {
     const load = field.load(register === REGISTER_0 ? FIRST : register);
@@ -124,15 +137,50 @@ function compare(bytes: Uint8Array, operator: number = CMP.equal): Buffer {
   );
 }
 
-function masked(mask: number): Buffer {
+function masked(mask: Uint8Array): Buffer {
   return expression(
     'bitwise',
     attribute(1, be32(FIRST)),
     attribute(2, be32(FIRST)),
-    attribute(3, be32(4)),
-    value(4, u32(mask)),
-    value(5, u32(0)),
+    attribute(3, be32(mask.length)),
+    value(4, mask),
+    value(5, Buffer.alloc(mask.length)),
   );
+}
+
+/** @param prefix how many of its first bits are compared */
+export function isDestinationIn(family: IpFamily, block: Uint8Array, prefix: number): RulePart {
+  const field = destinationAddress(family);
+  const mask = Buffer.from(block.map((_, at) => 0xff << (8 - Math.min(8, Math.max(0, prefix - 8 * at)))));
+  return {
+    text: `${field.text} ${addressText(block)}${prefix === 8 * field.size ? '' : `/${prefix}`}`,
+    expressions: [...isFamily(family).expressions, field.load(FIRST), masked(mask), compare(block)],
+  };
+}
+
+/** Requests and answers that take the place of ARP in IPv6: RFC 4861, types 133 to 136. */
+export function isNeighbourDiscovery(): RulePart {
+  const type = payloadField('', TRANSPORT_HEADER, 0, 1).load(FIRST);
+  return {
+    text: 'icmpv6 type 133-136',
+    expressions: [
+      ...isFamily('ipv6').expressions,
+      ...isProtocol('ipv6-icmp').expressions,
+      type,
+      compare(Buffer.of(133), CMP.atLeast),
+      compare(Buffer.of(136), CMP.atMost),
+    ],
+  };
+}
+
+/** netinet/in.h: IPPROTO_*, by the words of nft(8). */
+const L4_PROTOCOLS = { icmp: 1, tcp: 6, 'ipv6-icmp': 58 } as const;
+
+export function isProtocol(protocol: keyof typeof L4_PROTOCOLS): RulePart {
+  return {
+    text: `meta l4proto ${protocol}`,
+    expressions: [FIELD.l4proto.load(FIRST), compare(Buffer.of(L4_PROTOCOLS[protocol]))],
+  };
 }
 
 /** The name of an interface, as a key of a set. */
@@ -193,18 +241,43 @@ export function isNotLoopback6(): RulePart {
   };
 }
 
-/** The destination is an address of this machine. */
-export function isLocalDestination(): RulePart {
+function fibField(result: number, size: number, words: string): Field {
   return {
-    text: 'fib daddr type local',
-    expressions: [
+    text: words,
+    size,
+    load: (register) =>
       expression(
         'fib',
-        attribute(FIB.dreg, be32(FIRST)),
-        attribute(FIB.result, be32(FIB.addressType)),
+        attribute(FIB.dreg, be32(register)),
+        attribute(FIB.result, be32(result)),
         attribute(FIB.flags, be32(FIB.ofDestination)),
       ),
-      compare(u32(RTN_LOCAL)),
+  };
+}
+
+/**
+ * Whether the routes have an interface for the destination whose name is this, or begins so (`*`). nft(8) of Debian 12 cannot load
+ * a look-up of it in a set.
+ */
+export function isRoutedTo(name: string, routed = true): RulePart {
+  const isWhole = !name.endsWith('*');
+  const bytes = isWhole ? text(name) : Buffer.from(name.slice(0, -1));
+  return {
+    text: `fib daddr oifname ${routed ? '' : '!= '}"${name}"`,
+    expressions: [
+      fibField(FIB.interface, IFNAMSIZ, '').load(FIRST),
+      compare(bytes, routed ? CMP.equal : CMP.different),
+    ],
+  };
+}
+
+/** What the routes say of the destination: an address of this machine, of all in a network, of a group. */
+export function isDestination(type: keyof typeof ADDRESS_TYPES): RulePart {
+  return {
+    text: `fib daddr type ${type}`,
+    expressions: [
+      fibField(FIB.addressType, 4, '').load(FIRST),
+      compare(u32(ADDRESS_TYPES[type])),
     ],
   };
 }
@@ -225,16 +298,25 @@ export function isInSet(fields: readonly Field[], set: string, inSet = true): Ru
   };
 }
 
-/** The packet belongs to a connection that was seen before, or is about one. */
-export function isEstablished(): RulePart {
+function isInState(...states: readonly (keyof typeof CT_STATE)[]): RulePart {
   return {
-    text: 'ct state established,related',
+    text: `ct state ${states.join(',')}`,
     expressions: [
       ctField('state').load(FIRST),
-      masked(CT_STATE.established | CT_STATE.related),
+      masked(u32(states.reduce((mask, state) => mask | CT_STATE[state], 0))),
       compare(u32(0), CMP.different),
     ],
   };
+}
+
+/** The packet belongs to a connection that was seen before, or is about one. */
+export function isEstablished(): RulePart {
+  return isInState('established', 'related');
+}
+
+/** The packet belongs to no connection, and begins none. */
+export function isOfNoConnection(): RulePart {
+  return isInState('invalid', 'untracked');
 }
 
 /** Whether the connection's destination was translated. */
@@ -243,7 +325,7 @@ export function isTranslated(translated = true): RulePart {
     text: `ct status ${translated ? '' : '! '}dnat`,
     expressions: [
       ctField('status').load(FIRST),
-      masked(IPS_DST_NAT),
+      masked(u32(IPS_DST_NAT)),
       compare(u32(0), translated ? CMP.different : CMP.equal),
     ],
   };

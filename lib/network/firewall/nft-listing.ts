@@ -84,6 +84,12 @@ export interface ListedElement {
   readonly key: Buffer;
   /** Of a map. */
   readonly data: Buffer | undefined;
+  /** Of a map of verdicts: where it sends packets. */
+  readonly chain: string | undefined;
+  /** Of its counter, if it has one. */
+  readonly packets: bigint;
+  /** Milliseconds that are left of its time, if it has one. */
+  readonly left: bigint;
 }
 
 /** None if there is no such set. */
@@ -97,9 +103,30 @@ export async function listElements(
     return attributesOf(list ?? Buffer.alloc(0)).flatMap((element) => {
       const attributes = decodeAttributes(element);
       const key = valueOf(attributes.get(NFTA.element.key));
-      return key === undefined ? [] : [{ key, data: valueOf(attributes.get(NFTA.element.data)) }];
+      const data = attributes.get(NFTA.element.data);
+      if (key === undefined) return [];
+      return [
+        {
+          key,
+          data: valueOf(data),
+          chain: data && chainOf(data),
+          packets: countOf(attributes.get(NFTA.element.expression)),
+          left: attributes.get(NFTA.element.expiration)?.readBigUInt64BE(0) ?? 0n,
+        },
+      ];
     });
   });
+}
+
+function chainOf(data: Buffer): string | undefined {
+  const verdict = decodeAttributes(data).get(NFTA.dataVerdict);
+  const chain = verdict && decodeAttributes(verdict).get(NFTA.verdict.chain);
+  return chain && textOf(chain);
+}
+
+function countOf(expression: Buffer | undefined): bigint {
+  const data = expression && decodeAttributes(expression).get(NFTA.expressionData);
+  return (data && decodeAttributes(data).get(NFTA.counter.packets)?.readBigUInt64BE(0)) ?? 0n;
 }
 
 function valueOf(data: Buffer | undefined): Buffer | undefined {

@@ -21,14 +21,16 @@ import type { RulePart } from './nft-expressions.js';
 const NFNL_SUBSYS_NFTABLES = 10;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
-const NFT_MSG = {
+export const NFT_MSG = {
   newTable: 0,
   newChain: 3,
   getChain: 4,
+  delChain: 5,
   newRule: 6,
   getRule: 7,
   delRule: 8,
   newSet: 9,
+  delSet: 11,
   newElement: 12,
   getElement: 13,
   delElement: 14,
@@ -49,15 +51,25 @@ export const NFTA = {
     keyLength: 5,
     dataType: 6,
     dataLength: 7,
+    description: 9,
     id: 10,
+    timeout: 11,
     userdata: 13,
   },
+  setDescription: { size: 1, concatenation: 2 },
+  fieldLength: 1,
   elements: { table: 1, set: 2, list: 3 },
-  element: { key: 1, data: 2 },
+  element: { key: 1, data: 2, timeout: 4, expiration: 5, expression: 7, keyEnd: 10 },
   listElement: 1,
   dataValue: 1,
+  dataVerdict: 2,
+  verdict: { code: 1, chain: 2 },
+  expressionData: 2,
+  counter: { packets: 2 },
 } as const;
-const NFT_SET_MAP = 8;
+const NFT_SET = { interval: 4, map: 8, timeout: 0x10, dynamic: 0x20, concatenation: 0x80 } as const;
+/** The type of data that are verdicts. */
+const NFT_DATA_VERDICT = 0xffffff00;
 /** libnftnl, include/libnftnl/udata.h: the types of user data, which nft(8) reads. */
 export const UDATA = { ruleComment: 0, setKeyByteOrder: 0 } as const;
 /** A type that nft(8) passes over. */
@@ -103,13 +115,23 @@ export interface NamedSet {
   /** Several are a concatenation. */
   readonly key: readonly DataTypeName[];
   /** Of a map. */
-  readonly data?: readonly DataTypeName[];
+  readonly data?: readonly DataTypeName[] | 'verdict';
+  /** Elements are ranges, of each field of the key. */
+  readonly ranges?: boolean;
+  /** Elements may have a time after which they are removed; `packets`: those that rules add have this one, in milliseconds. */
+  readonly timeout?: 'elements' | { readonly packets: bigint };
+  /** Rules add elements, at most so many. */
+  readonly dynamic?: number;
 }
 
 /** A value of a set, or a key and its value. Fields of a concatenation are `concatenation`'s. */
 export interface Element {
   readonly key: Uint8Array;
+  /** Of a range: its last key. */
+  readonly keyEnd?: Uint8Array;
+  /** Bytes, or the attributes of a verdict. */
   readonly data?: Uint8Array;
+  readonly verdict?: Uint8Array;
   readonly text: string;
 }
 
@@ -131,7 +153,7 @@ export function batch(messages: readonly NetlinkMessage[]): EncodedRequest {
   return encodeRequest(NETLINK.netfilter, [begin, ...messages, end], messages.length);
 }
 
-function nftables(
+export function nftables(
   type: number,
   family: keyof typeof NFPROTO,
   flags: number,
@@ -175,16 +197,16 @@ export function addChain(table: Table, { name, type, hook, priority }: Chain): N
 }
 
 /** @param id different from that of all other sets of the batch. */
-export function addSet(table: Table, { name, key, data }: NamedSet, id: number): NetlinkMessage {
-  const types = data === undefined ? key.join(' . ') : `${key.join(' . ')} : ${data.join(' . ')}`;
+export function addSet(table: Table, set: NamedSet, id: number): NetlinkMessage {
+  const { name, key, data } = set;
   return nftables(
     NFT_MSG.newSet,
     table.family,
     NLM_F.create,
-    `add ${data === undefined ? 'set' : 'map'} ${named(table)} ${name} { type ${types}; }`,
+    `add ${data === undefined ? 'set' : 'map'} ${named(table)} ${name} { ${setText(set)}; }`,
     attribute(NFTA.set.table, text(table.name)),
     attribute(NFTA.set.name, text(name)),
-    attribute(NFTA.set.flags, be32(data === undefined ? 0 : NFT_SET_MAP)),
+    attribute(NFTA.set.flags, be32(flagsOf(set))),
     attribute(NFTA.set.keyType, be32(typeNumber(key))),
     attribute(NFTA.set.keyLength, be32(sizeOf(key))),
     attribute(NFTA.set.id, be32(id)),
@@ -192,13 +214,57 @@ export function addSet(table: Table, { name, key, data }: NamedSet, id: number):
     ...(key.length === 1 && key[0] === 'ifname'
       ? [attribute(NFTA.set.userdata, userdata(UDATA.setKeyByteOrder, u32(HOST_ENDIAN)))]
       : []),
-    ...(data === undefined
-      ? []
-      : [
-          attribute(NFTA.set.dataType, be32(typeNumber(data))),
-          attribute(NFTA.set.dataLength, be32(sizeOf(data))),
-        ]),
+    ...dataAttributes(data),
+    ...descriptionOf(set),
+    ...(typeof set.timeout === 'object'
+      ? [attribute(NFTA.set.timeout, be64(set.timeout.packets))]
+      : []),
   );
+}
+
+function flagsOf({ data, ranges, timeout, dynamic }: NamedSet): number {
+  return (
+    (data === undefined ? 0 : NFT_SET.map) |
+    (ranges === true ? NFT_SET.interval | NFT_SET.concatenation : 0) |
+    (timeout === undefined ? 0 : NFT_SET.timeout) |
+    (dynamic === undefined ? 0 : NFT_SET.dynamic)
+  );
+}
+
+function setText({ key, data, ranges, timeout, dynamic }: NamedSet): string {
+  const to = data === undefined ? '' : ` : ${data === 'verdict' ? data : data.join(' . ')}`;
+  const flags = [
+    ...(ranges === true ? ['interval'] : []),
+    ...(timeout === undefined ? [] : ['timeout']),
+    ...(dynamic === undefined ? [] : ['dynamic']),
+  ];
+  return [
+    `type ${key.join(' . ')}${to}`,
+    ...(flags.length === 0 ? [] : [`flags ${flags.join(',')}`]),
+    ...(typeof timeout === 'object' ? [`timeout ${timeout.packets / 1000n}s`] : []),
+    ...(dynamic === undefined ? [] : [`size ${dynamic}`]),
+  ].join('; ');
+}
+
+function dataAttributes(data: NamedSet['data']): Buffer[] {
+  if (data === undefined) return [];
+  if (data === 'verdict') return [attribute(NFTA.set.dataType, be32(NFT_DATA_VERDICT))];
+  return [
+    attribute(NFTA.set.dataType, be32(typeNumber(data))),
+    attribute(NFTA.set.dataLength, be32(sizeOf(data))),
+  ];
+}
+
+/** The kernel has to know where the fields of a range are. */
+function descriptionOf({ key, ranges, dynamic }: NamedSet): Buffer[] {
+  const { size, concatenation: fields } = NFTA.setDescription;
+  const parts = [
+    ...(dynamic === undefined ? [] : [attribute(size, be32(dynamic))]),
+    ...(ranges === true
+      ? [nested(fields, ...key.map((type) => nested(NFTA.listElement, attribute(NFTA.fieldLength, be32(DATA_TYPES[type].size)))))] // prettier-ignore
+      : []),
+  ];
+  return parts.length === 0 ? [] : [nested(NFTA.set.description, ...parts)];
 }
 
 /** nft(8) has six bits for each type of a concatenation. */
@@ -233,13 +299,25 @@ export function addElements(
   return elementMessages(NFT_MSG.newElement, NLM_F.create, 'add', table, set, elements);
 }
 
+/** All of them. @throws at the kernel ENOENT if the set is missing */
+export function flushElements(table: Table, set: string): NetlinkMessage {
+  return nftables(
+    NFT_MSG.delElement,
+    table.family,
+    0,
+    `flush set ${named(table)} ${set}`,
+    attribute(NFTA.elements.table, text(table.name)),
+    attribute(NFTA.elements.set, text(set)),
+  );
+}
+
 /** @throws at the kernel ENOENT if one is missing */
 export function deleteElements(
   table: Table,
   set: string,
   elements: readonly Element[],
 ): NetlinkMessage[] {
-  const keys = elements.map(({ key, text: line }) => ({ key, text: line }));
+  const keys = elements.map(({ data: _, verdict: __, ...key }) => key);
   return elementMessages(NFT_MSG.delElement, 0, 'delete', table, set, keys);
 }
 
@@ -272,11 +350,15 @@ function elementMessages(
     some = [];
     size = 0;
   };
-  for (const { key, data, text: line } of elements) {
+  for (const { key, keyEnd, data, verdict, text: line } of elements) {
     const bytes = nested(
       NFTA.listElement,
       nested(NFTA.element.key, attribute(NFTA.dataValue, key)),
+      ...(keyEnd === undefined
+        ? []
+        : [nested(NFTA.element.keyEnd, attribute(NFTA.dataValue, keyEnd))]),
       ...(data === undefined ? [] : [nested(NFTA.element.data, attribute(NFTA.dataValue, data))]),
+      ...(verdict === undefined ? [] : [nested(NFTA.element.data, verdict)]),
     );
     if (size + bytes.length > MOST_BYTES) flush();
     some.push({ bytes, text: line });
@@ -381,8 +463,14 @@ export function getElements(table: Table, set: string): NetlinkMessage {
   );
 }
 
-/** All rules of all chains of the table, which stay. */
-export function flushRules(table: Table): NetlinkMessage {
-  const name = attribute(NFTA.rule.table, text(table.name));
-  return nftables(NFT_MSG.delRule, table.family, 0, `flush table ${named(table)}`, name);
+/** All rules of a chain, which stays. @throws at the kernel ENOENT */
+export function flushRules(table: Table, chain: string): NetlinkMessage {
+  return nftables(
+    NFT_MSG.delRule,
+    table.family,
+    0,
+    `flush chain ${named(table)} ${chain}`,
+    attribute(NFTA.rule.table, text(table.name)),
+    attribute(NFTA.rule.chain, text(chain)),
+  );
 }

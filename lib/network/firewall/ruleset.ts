@@ -3,6 +3,7 @@
  * elements of its sets. docs/networks.md says what each rule is for.
  */
 import { createHash } from 'node:crypto';
+import { addressBytes } from '../../base/ip-address.js';
 import type { EncodedRequest, NetlinkMessage } from '../netlink/message.js';
 import type { ListedRule } from './nft-listing.js';
 import {
@@ -10,16 +11,22 @@ import {
   FIELD,
   type IpFamily,
   isEstablished,
+  isDestination,
+  isDestinationIn,
   isFamily,
   isFromNoInterface,
   isInSet,
   isInterface,
-  isLocalDestination,
   isLoopback4,
+  isNeighbourDiscovery,
   isNotLoopback6,
+  isOfNoConnection,
+  isProtocol,
+  isRoutedTo,
   isTranslated,
   masquerade,
   type RulePart,
+  sourceAddress,
   translateDestination,
   verdict,
 } from './nft-expressions.js';
@@ -34,6 +41,8 @@ import {
   type NamedSet,
   type Table,
 } from './nft-messages.js';
+import { addPlainChain } from './nft-chains.js';
+import { byVerdictMap, goBack, rejectAsProhibited, rejectWithReset } from './nft-verdicts.js';
 
 export const TABLE: Table = { family: 'inet', name: 'caisson' };
 
@@ -74,16 +83,59 @@ export const SET = {
     key: ['inet_proto', 'inet_service'],
     data: ['ipv6_addr', 'inet_service'],
   },
+  /** Addresses of containers that have a policy, by the bridge that their packets come from: to the chain of the policy. */
+  restricted4: { name: 'restricted4', key: ['ifname', 'ipv4_addr'], data: 'verdict' },
+  restricted6: { name: 'restricted6', key: ['ifname', 'ipv6_addr'], data: 'verdict' },
 } as const satisfies Record<string, NamedSet>;
 
 const CHAINS = [
   { name: 'loopback', type: 'filter', hook: 'prerouting', priority: [-300, 'raw'] },
+  // When connections are known, and before destinations are translated: a policy is about what the container asks for.
+  { name: 'restricted', type: 'filter', hook: 'prerouting', priority: [-150, 'mangle'] },
   { name: 'prerouting', type: 'nat', hook: 'prerouting', priority: [-100, 'dstnat'] },
   { name: 'output', type: 'nat', hook: 'output', priority: [-100, '-100'] },
   { name: 'forward', type: 'filter', hook: 'forward', priority: [0, 'filter'] },
   { name: 'postrouting', type: 'nat', hook: 'postrouting', priority: [100, 'srcnat'] },
 ] as const satisfies readonly Chain[];
-type ChainName = (typeof CHAINS)[number]['name'];
+
+/** Where chains of policies (lib/network/policy) send packets to. */
+export const POLICY_CHAIN = {
+  /** Comes back, unless the packet begins no connection. */
+  noConnection: 'no-connection',
+  /**
+   * Accepts what is not special: comes back with packets for this machine, for containers (the names of bridges begin with
+   * `cai`, as far as no others were asked for), and for addresses in `SPECIAL`.
+   */
+  allowOrdinary: 'allow-ordinary',
+  refuse: 'refuse',
+} as const;
+const PLAIN_CHAINS = Object.values(POLICY_CHAIN);
+type ChainName = (typeof CHAINS)[number]['name'] | (typeof PLAIN_CHAINS)[number];
+const CHAIN_NAMES: readonly ChainName[] = [...CHAINS.map(({ name }) => name), ...PLAIN_CHAINS];
+
+/** Addresses that a policy allows only if a rule names them: they belong to the machine, its provider or nobody. */
+const SPECIAL: readonly (readonly [family: IpFamily, block: string])[] = [
+  ['ipv4', '0.0.0.0/8'],
+  ['ipv4', '127.0.0.0/8'],
+  // Link-local: the metadata of most clouds is at 169.254.169.254.
+  ['ipv4', '169.254.0.0/16'],
+  ['ipv4', '224.0.0.0/4'],
+  ['ipv4', '240.0.0.0/4'],
+  // The metadata, and what is like it, of Oracle, Alibaba and Azure.
+  ['ipv4', '192.0.0.192/32'],
+  ['ipv4', '100.100.100.200/32'],
+  ['ipv4', '168.63.129.16/32'],
+  // Loopback, IPv4 in IPv6, link-local, groups, and the metadata of Amazon.
+  ['ipv6', '::/32'],
+  ['ipv6', 'fe80::/10'],
+  ['ipv6', 'ff00::/8'],
+  ['ipv6', 'fd00:ec2::254/128'],
+];
+
+function isSpecial(family: IpFamily, block: string): RulePart {
+  const [address = '', prefix] = block.split('/');
+  return isDestinationIn(family, addressBytes(address), Number(prefix));
+}
 
 const { iifname, oifname, nfproto, l4proto, destinationPort } = FIELD;
 const fromNetwork = isInSet([iifname], SET.networks.name);
@@ -101,7 +153,7 @@ const published = (family: IpFamily): readonly (readonly RulePart[])[] => {
     // An answer to ::1 could not be routed from a bridge: refused at once is better than no answer.
     [
       family === 'ipv4' ? isFamily(family) : isNotLoopback6(),
-      isLocalDestination(),
+      isDestination('local'),
       translateDestination(family, port, any.name),
     ],
   ];
@@ -114,6 +166,26 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
     [isInterface('iifname', 'lo'), verdict('accept')],
     [isLoopback4('daddr'), verdict('drop')],
     [isLoopback4('saddr'), verdict('drop')],
+  ],
+  restricted: [
+    [isEstablished(), verdict('accept')],
+    [isFamily('ipv4'), byVerdictMap([iifname, sourceAddress('ipv4')], SET.restricted4.name)],
+    [isFamily('ipv6'), byVerdictMap([iifname, sourceAddress('ipv6')], SET.restricted6.name)],
+  ],
+  [POLICY_CHAIN.noConnection]: [
+    [isNeighbourDiscovery(), verdict('accept')],
+    [isOfNoConnection(), verdict('drop')],
+  ],
+  [POLICY_CHAIN.allowOrdinary]: [
+    [isDestination('local'), goBack()],
+    [isRoutedTo('cai*'), goBack()],
+    [isDestination('broadcast'), goBack()],
+    ...SPECIAL.map((special) => [isSpecial(...special), goBack()]),
+    [verdict('accept')],
+  ],
+  [POLICY_CHAIN.refuse]: [
+    [isProtocol('tcp'), rejectWithReset()],
+    [rejectAsProhibited()],
   ],
   prerouting: [...published('ipv4'), ...published('ipv6')],
   output: [...published('ipv4'), ...published('ipv6')],
@@ -135,13 +207,14 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
   ],
 };
 
-const RULE_LIST = CHAINS.flatMap(({ name }) =>
-  RULES[name].map((parts) => ({ chain: name, parts })),
-);
+const RULE_LIST = CHAIN_NAMES.flatMap((chain) => RULES[chain].map((parts) => ({ chain, parts })));
+
+/** Chains whose rules are constant; others are those of policies. */
+export const CONSTANT_CHAINS: readonly string[] = CHAIN_NAMES;
 
 /** All rules have it, so that others, and missing ones, can be told from them. */
 const VERSION = createHash('sha256')
-  .update(JSON.stringify([SET, CHAINS]))
+  .update(JSON.stringify([SET, CHAINS, PLAIN_CHAINS]))
   .update(RULE_LIST.map((rule) => addRule(TABLE, rule).text).join())
   .digest()
   .subarray(0, 8);
@@ -152,7 +225,8 @@ export function tableMessages(): NetlinkMessage[] {
     addTable(TABLE),
     ...Object.values(SET).map((set, at) => addSet(TABLE, set, at + 1)),
     ...CHAINS.map((chain) => addChain(TABLE, chain)),
-    flushRules(TABLE),
+    ...PLAIN_CHAINS.map((name) => addPlainChain(TABLE, name)),
+    ...CHAIN_NAMES.map((name) => flushRules(TABLE, name)),
     ...RULE_LIST.map((rule) => addRule(TABLE, { ...rule, version: VERSION })),
   ];
 }
@@ -162,7 +236,7 @@ export function tableRequest(): EncodedRequest {
   return batch(tableMessages());
 }
 
-/** Whether these are the rules of the table, all and no others. */
+/** Whether these, of all constant chains, are the rules of the table, all and no others. */
 export function areCurrent(rules: readonly ListedRule[]): boolean {
   return (
     rules.length === RULE_LIST.length && rules.every(({ version }) => version?.equals(VERSION))

@@ -13,6 +13,11 @@ export function publishPorts(steps: Step[], { bridges }: LaunchInput): void {
   steps.push(requestStep(publish, 'waits'));
 }
 
+/** Before the program can begin. The teardown removes it, as what is published. */
+export function restrictConnections(steps: Step[], { bridges }: LaunchInput): void {
+  if (bridges?.policy !== undefined) steps.push(requestStep(bridges.policy.add, 'waits'));
+}
+
 /** First: a port that another has is the most likely reason for a network to fail. */
 function bindPorts(steps: Step[], { sockets: { text, bytes } }: PublishPlan): void {
   steps.push({ op: 'port.bind', texts: [text, bytes] });

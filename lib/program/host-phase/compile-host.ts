@@ -10,7 +10,7 @@ import { makePipes } from '../pipes.js';
 import { release } from '../release.js';
 import type { KernelFacts, Shared } from '../shared.js';
 import type { LaunchSlots, Slots } from '../slots.js';
-import { makeInterfaces, publishPorts } from './bridges.js';
+import { makeInterfaces, publishPorts, restrictConnections } from './bridges.js';
 import { filterDevices, makeCgroup, openCgroups } from './host-cgroups.js';
 import { fillScratch, makeScratch, makeTmpfs, openBinds } from './host-mounts.js';
 import { makeRoot } from './host-root.js';
@@ -117,6 +117,7 @@ export function compileHost(
   startHelper(steps, input, slots, userns);
   adjustOomScore(steps, spec);
   if (ownUserNamespace) raiseLimits(steps, spec);
+  restrictConnections(steps, input);
   publishPorts(steps, input);
   if (input.resolver !== undefined) {
     const { directory, registration } = input.resolver;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { formatBlock } from '../../../../lib/network/bridge/cidr.js';
+import { formatBlock } from '../../../../lib/base/cidr.js';
 import {
   hostBlocks,
   nameServers,

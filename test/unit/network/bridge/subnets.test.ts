@@ -5,7 +5,7 @@ import {
   formatBlock,
   parseAddress,
   parseBlock,
-} from '../../../../lib/network/bridge/cidr.js';
+} from '../../../../lib/base/cidr.js';
 import type { StoredNetwork } from '../../../../lib/network/bridge/stored-network.js';
 import {
   checkSubnet,

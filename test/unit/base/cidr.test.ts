@@ -16,8 +16,8 @@ import {
   parseAddress,
   parseBlock,
   sizeOf,
-} from '../../../../lib/network/bridge/cidr.js';
-import { expectError } from '../../support/expect-error.js';
+} from '../../../lib/base/cidr.js';
+import { expectError } from '../support/expect-error.js';
 
 const family = fc.constantFrom<4 | 6>(4, 6);
 

@@ -1,7 +1,7 @@
 /** IPv4 and IPv6 addresses and blocks of them, as numbers; texts of IPv6 in the form of RFC 5952. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { invalid } from '../../base/check.js';
-import { addressBytes, addressText } from '../../base/ip-address.js';
+import { invalid } from './check.js';
+import { addressBytes, addressText } from './ip-address.js';
 
 export type Family = 4 | 6;
 

@@ -1,0 +1,219 @@
+/**
+ * A container's policy in the firewall's table: a chain that its packets are sent to by their source (`restricted4`, `restricted6`),
+ * and the sets that the chain asks. docs/network-policy.md describes it.
+ */
+import { isIPv6 } from 'node:net';
+import { addressBytes } from '../../base/ip-address.js';
+import type { EncodedRequest, NetlinkMessage } from '../netlink/message.js';
+import {
+  destinationAddress,
+  FIELD,
+  type Field,
+  interfaceName,
+  type IpFamily,
+  isFamily,
+  isInSet,
+  isProtocol,
+  isRoutedTo,
+  counter,
+  type RulePart,
+  verdict,
+} from '../firewall/nft-expressions.js';
+import { addPlainChain, deleteChain, deleteSet } from '../firewall/nft-chains.js';
+import {
+  addElements,
+  addRule,
+  addSet,
+  batch,
+  concatenation,
+  deleteElements,
+  flushElements,
+  type Element,
+  flushRules,
+  type NamedSet,
+} from '../firewall/nft-messages.js';
+import { countInSet, toChain, verdictData } from '../firewall/nft-verdicts.js';
+import { POLICY_CHAIN, SET, TABLE } from '../firewall/ruleset.js';
+import { elementsOf } from './boxes.js';
+import type { NetworkPolicy } from './rules.js';
+
+/** Where packets of a container come from. */
+export interface RestrictedSource {
+  /** Name of the bridge. */
+  readonly bridge: string;
+  readonly address: string;
+}
+
+/** The container with a policy. */
+export interface Restricted {
+  /** 12 digits. */
+  readonly shortId: string;
+  /** All that it may use. Without one of IPv6 its policy is about IPv4 only: frames of another kind do not leave it. */
+  readonly sources: readonly RestrictedSource[];
+}
+
+/** How many destinations of a family are counted one by one; connections to more of them are refused as well. */
+export const MOST_COUNTED = 1024;
+
+/** Milliseconds, 1,000 days: longer than a container runs. The time that an element has left tells when it was added. */
+export const COUNTED_FOR = 1000n * 24n * 3600n * 1000n;
+
+const FAMILIES = ['ipv4', 'ipv6'] as const;
+const NUMBERS = { ipv4: 4, ipv6: 6 } as const;
+const RESTRICTED = { ipv4: SET.restricted4.name, ipv6: SET.restricted6.name } as const;
+
+const chainOf = ({ shortId }: Restricted) => `policy-${shortId}`;
+
+/** Undefined: it is no chain of a policy. */
+export function shortIdOf(chain: string): string | undefined {
+  return /^policy-([0-9a-f]+)$/.exec(chain)?.[1];
+}
+
+/** @param shortId 12 digits, of the container */
+export function policySets(shortId: string, family: IpFamily) {
+  const key = [`${family}_addr`, 'inet_proto', 'inet_service'] as const;
+  const name = (kind: string) => `${kind}${NUMBERS[family]}-${shortId}`;
+  const ranges = { key, ranges: true } as const;
+  return {
+    /** Addresses of rules. */
+    allow: { name: name('allow'), ...ranges },
+    deny: { name: name('deny'), ...ranges },
+    /** Addresses of names, which the resolver adds. */
+    names: { name: name('names'), ...ranges, timeout: 'elements' },
+    /** What was refused. */
+    denied: {
+      name: name('denied'),
+      key,
+      timeout: { packets: COUNTED_FOR },
+      dynamic: MOST_COUNTED,
+    },
+  } as const satisfies Record<string, NamedSet>;
+}
+
+function familiesOf({ sources }: Restricted): readonly IpFamily[] {
+  return sources.some(({ address }) => isIPv6(address)) ? FAMILIES : ['ipv4'];
+}
+
+function allSets(container: Restricted): NamedSet[] {
+  return familiesOf(container).flatMap((family) =>
+    Object.values(policySets(container.shortId, family)),
+  );
+}
+
+/**
+ * The table has to be there, and no other container may have the addresses.
+ *
+ * @throws at the kernel EEXIST or EBUSY if one of the addresses has another policy
+ */
+export function policyRequest(container: Restricted, policy: NetworkPolicy): EncodedRequest {
+  return batch([
+    ...allSets(container).map((set, at) => addSet(TABLE, set, at + 1)),
+    ...contents(container, policy),
+    addPlainChain(TABLE, chainOf(container)),
+    ...rules(container, policy),
+    ...sourceElements(container).flatMap(([set, elements]) => addElements(TABLE, set, elements)),
+  ]);
+}
+
+/** Another policy instead, at once for all packets; what was counted stays. @throws at the kernel ENOENT if it has none */
+export function changeRequest(container: Restricted, policy: NetworkPolicy): EncodedRequest {
+  const sets = familiesOf(container).flatMap((family) => {
+    const { allow, deny, names } = policySets(container.shortId, family);
+    return [allow, deny, names];
+  });
+  return batch([
+    ...sets.map(({ name }) => flushElements(TABLE, name)),
+    ...contents(container, policy),
+    flushRules(TABLE, chainOf(container)),
+    ...rules(container, policy),
+  ]);
+}
+
+/**
+ * The counterpart of `policyRequest`. What is missing is added first, as one missing part would keep the others.
+ *
+ * @throws at the kernel ENOENT if the table is missing, EBUSY or EEXIST as `policyRequest`
+ */
+export function removePolicyRequest(container: Restricted): EncodedRequest {
+  const sets = allSets(container);
+  const elements = sourceElements(container);
+  const chain = chainOf(container);
+  return batch([
+    addPlainChain(TABLE, chain),
+    ...elements.flatMap(([set, each]) => addElements(TABLE, set, each)),
+    ...elements.flatMap(([set, each]) => deleteElements(TABLE, set, each)),
+    deleteChain(TABLE, chain),
+    ...sets.map((set, at) => addSet(TABLE, set, at + 1)),
+    ...sets.map(({ name }) => deleteSet(TABLE, name)),
+  ]);
+}
+
+/** All elements, of sets that are there. */
+function contents(container: Restricted, { allow, deny }: NetworkPolicy): NetlinkMessage[] {
+  return familiesOf(container).flatMap((family) => {
+    const sets = policySets(container.shortId, family);
+    return [
+      ...addElements(TABLE, sets.allow.name, elementsOf(allow.addresses, NUMBERS[family])),
+      ...addElements(TABLE, sets.deny.name, elementsOf(deny.addresses, NUMBERS[family])),
+    ];
+  });
+}
+
+/** The chain: to accept is to allow, and what is left at its end is refused. */
+function rules(container: Restricted, policy: NetworkPolicy): NetlinkMessage[] {
+  const { shortId } = container;
+  const families = familiesOf(container);
+  const bridges = [...new Set(container.sources.map(({ bridge }) => bridge))];
+  const parts: (readonly RulePart[])[] = [[toChain('jump', POLICY_CHAIN.noConnection)]];
+  for (const family of families) {
+    const sets = policySets(shortId, family);
+    const asked = askedOf(family);
+    const { allow, deny } = policy;
+    const number = NUMBERS[family];
+    const isDenied = deny.addresses.some((rule) => rule.family === number);
+    const notDenied = isDenied ? [isInSet(asked, sets.deny.name, false)] : [];
+    const mayBeAllowed = (how: RulePart[]) =>
+      parts.push([isFamily(family), ...notDenied, ...how]);
+    if (allow.addresses.some((rule) => rule.family === number))
+      mayBeAllowed([isInSet(asked, sets.allow.name), verdict('accept')]);
+    if (allow.names.length > 0) mayBeAllowed([isInSet(asked, sets.names.name), verdict('accept')]);
+    if (policy.default === 'allow')
+      mayBeAllowed([
+        ...bridges.map((bridge) => isRoutedTo(bridge, false)),
+        toChain('jump', POLICY_CHAIN.allowOrdinary),
+      ]);
+  }
+  for (const family of families) {
+    const { name } = policySets(shortId, family).denied;
+    const icmp = isProtocol(family === 'ipv4' ? 'icmp' : 'ipv6-icmp');
+    const refuse = toChain('goto', POLICY_CHAIN.refuse);
+    parts.push(
+      [isFamily(family), icmp, countInSet(askedOf(family, FIELD.sourcePort), name), refuse],
+      [isFamily(family), countInSet(askedOf(family), name), refuse],
+    );
+  }
+  // The set is full.
+  parts.push([counter(), toChain('goto', POLICY_CHAIN.refuse)]);
+  return parts.map((each) => addRule(TABLE, { chain: chainOf(container), parts: each }));
+}
+
+/** The key of all sets of a policy. Only of protocols that have ports do rules name any. */
+function askedOf(family: IpFamily, port: Field = FIELD.destinationPort): Field[] {
+  return [destinationAddress(family), FIELD.l4proto, port];
+}
+
+function sourceElements(
+  container: Restricted,
+): readonly (readonly [set: string, elements: readonly Element[]])[] {
+  const chain = chainOf(container);
+  return familiesOf(container).map((family) => [
+    RESTRICTED[family],
+    container.sources
+      .filter(({ address }) => isIPv6(address) === (family === 'ipv6'))
+      .map(({ bridge, address }) => ({
+        key: concatenation(interfaceName(bridge), addressBytes(address)),
+        verdict: verdictData('jump', chain),
+        text: `"${bridge}" . ${address} : jump ${chain}`,
+      })),
+  ]);
+}
