@@ -308,7 +308,9 @@ firewall.describe('The table of the firewall', () => {
       .text.split('\n')
       .flatMap((line) => /^add rule inet caisson [\w-]+ (.+)$/.exec(line)?.[1] ?? []);
     expect(rules).to.have.length.greaterThan(15);
-    const listed = lines.filter((line) => /(accept|drop|masquerade|return|reject with .+|@\w+)$/.test(line));
+    const listed = lines.filter((line) =>
+      /(accept|drop|masquerade|return|reject with .+|@\w+)$/.test(line),
+    );
     expect(listed).to.deep.equal(rules.map(shorter));
     expect(lines.filter((line) => line.startsWith('type ') && line.includes('hook'))).to.deep.equal(
       [
@@ -327,8 +329,15 @@ firewall.describe('The table of the firewall', () => {
     await request(networkRequest(network));
     await request(publishRequest(endpoint, [port, { ...port, hostIp: '::1', protocol: 'sctp' }]));
     const sources = Object.values(endpoint).map((address) => ({ bridge: 'caisson0', address }));
-    const rules = { allow: ['10.0.0.0/8:5432', '*.example.org'], deny: ['10.1.0.0/16', '[fd01::]:1-9'] };
-    for (const [shortId, otherwise] of [['0a0a0a0a0a0a', 'allow'], ['0b0b0b0b0b0b', 'deny']] as const) // prettier-ignore
+    const rules = {
+      allow: ['10.0.0.0/8:5432', '*.example.org'],
+      deny: ['10.1.0.0/16', '[fd01::]:1-9'],
+    };
+    for (const [shortId, otherwise] of [
+      ['0a0a0a0a0a0a', 'allow'],
+      ['0b0b0b0b0b0b', 'deny'],
+    ] as const)
+      // prettier-ignore
       await request(
         policyRequest(
           { shortId, sources: shortId.startsWith('0a') ? sources : [] },

@@ -21,199 +21,215 @@ const OTHER6 = '2001:db8:1::20';
 const METADATA = '169.254.169.254';
 const HOST = '203.0.113.1';
 
-needsRoot('network namespaces and bridges').describe('Policies for outgoing connections', function () {
-  this.timeout(60_000);
-  let directory: string;
-  let host: NetworkHost;
-  let internet: Machine;
+needsRoot('network namespaces and bridges').describe(
+  'Policies for outgoing connections',
+  function () {
+    this.timeout(60_000);
+    let directory: string;
+    let host: NetworkHost;
+    let internet: Machine;
 
-  before(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'caisson-policy-'));
-    host = await NetworkHost.make(directory);
-    internet = await Machine.make('internet');
-    await internet.ip(
-      `link add eth0 type veth peer name uplink netns ${host.namespace.pid}`,
-      'link set eth0 up',
-      ...[WEB, OTHER].map((address) => `address add ${address}/24 dev eth0`),
-      ...[WEB6, OTHER6].map((address) => `address add ${address}/64 dev eth0 nodad`),
-      `address add ${METADATA}/32 dev eth0`,
-    );
-    const onHost = (line: string) => host.namespace.run('ip', ...line.split(' '));
-    for (const line of [
-      'link set uplink up',
-      `address add ${HOST}/24 dev uplink`,
-      'address add 2001:db8:1::1/64 dev uplink nodad',
-      `route add ${METADATA}/32 dev uplink`,
-    ])
-      await onHost(line);
-    for (const port of [80, 443]) {
-      await internet.serve('tcp', port);
-      for (const address of [WEB, OTHER, WEB6, OTHER6])
-        await internet.serve('udp', port, address);
-    }
-    await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
-  });
-  after(async () => {
-    await host.end();
-    await internet.end();
-    await rm(directory, { recursive: true, force: true });
-  });
-
-  async function probe(network: RunOptions['network'], ...probes: Probe[]): Promise<Probed[]> {
-    const { stdout, stderr } = await host.run(probing(...probes), { network });
-    if (stdout === '') throw new Error(stderr);
-    return JSON.parse(stdout) as Probed[];
-  }
-  const answers = (probed: readonly Probed[]) => probed.map(({ answer }) => answer);
-  const expectAtOnce = (probed: readonly Probed[]) => {
-    for (const { took } of probed) expect(took).to.be.below(2000);
-  };
-  const table = () => host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
-
-  it('Without a policy a container reaches what the host reaches', async () => {
-    const probed = await probe(
-      'web',
-      { by: 'tcp', to: WEB, port: 80 },
-      { by: 'udp', to: WEB6, port: 443 },
-      { by: 'icmp', to: OTHER },
-      { by: 'tcp', to: METADATA, port: 80 },
-    );
-    expect(answers(probed)).to.deep.equal([
-      `internet ${HOST}`,
-      'internet 2001:db8:1::1',
-      'echo',
-      `internet ${HOST}`,
-    ]);
-  });
-
-  it('What is allowed is reached, and everything else is refused at once', async () => {
-    const allow = [`${WEB}:80/tcp`, `[${WEB6}]:443`, `${OTHER}/icmp`];
-    const probed = await probe(
-      { name: 'web', allow },
-      { by: 'tcp', to: WEB, port: 80 },
-      { by: 'tcp', to: WEB, port: 443 },
-      { by: 'udp', to: WEB, port: 80 },
-      { by: 'tcp', to: OTHER, port: 80 },
-      { by: 'icmp', to: OTHER },
-      { by: 'icmp', to: WEB },
-      { by: 'tcp', to: WEB6, port: 443 },
-      { by: 'udp', to: WEB6, port: 443 },
-      { by: 'tcp', to: WEB6, port: 80 },
-      { by: 'udp', to: OTHER6, port: 443 },
-      { by: 'tcp', to: METADATA, port: 80 },
-      // The host: by the bridge's address, and by another one.
-      { by: 'tcp', to: '10.77.0.1', port: 22 },
-      { by: 'icmp', to: HOST },
-    );
-    expect(answers(probed)).to.deep.equal([
-      `internet ${HOST}`,
-      'ECONNREFUSED',
-      'EHOSTUNREACH',
-      'ECONNREFUSED',
-      'echo',
-      'EHOSTUNREACH',
-      'internet 2001:db8:1::1',
-      'internet 2001:db8:1::1',
-      'ECONNREFUSED',
-      'EACCES',
-      'ECONNREFUSED',
-      'ECONNREFUSED',
-      'EHOSTUNREACH',
-    ]);
-    expectAtOnce(probed);
-  });
-
-  it('With rules that deny alone, what is special is refused as well, and the rest is reached', async () => {
-    const server = await host.start(['node', '-e', SERVER], {
-      network: 'web',
-      ip: '10.77.0.99',
-      ports: ['8080:80'],
-    });
-    try {
-      const neighbour = { by: 'tcp', to: '10.77.0.99', port: 80 } as const;
-      const published = { by: 'tcp', to: HOST, port: 8080 } as const;
-      await eventually(async () =>
-        expect(answers(await probe('web', neighbour, published))).to.deep.equal(['yes', 'yes']),
+    before(async () => {
+      directory = await mkdtemp(join(tmpdir(), 'caisson-policy-'));
+      host = await NetworkHost.make(directory);
+      internet = await Machine.make('internet');
+      await internet.ip(
+        `link add eth0 type veth peer name uplink netns ${host.namespace.pid}`,
+        'link set eth0 up',
+        ...[WEB, OTHER].map((address) => `address add ${address}/24 dev eth0`),
+        ...[WEB6, OTHER6].map((address) => `address add ${address}/64 dev eth0 nodad`),
+        `address add ${METADATA}/32 dev eth0`,
       );
+      const onHost = (line: string) => host.namespace.run('ip', ...line.split(' '));
+      for (const line of [
+        'link set uplink up',
+        `address add ${HOST}/24 dev uplink`,
+        'address add 2001:db8:1::1/64 dev uplink nodad',
+        `route add ${METADATA}/32 dev uplink`,
+      ])
+        await onHost(line);
+      for (const port of [80, 443]) {
+        await internet.serve('tcp', port);
+        for (const address of [WEB, OTHER, WEB6, OTHER6])
+          await internet.serve('udp', port, address);
+      }
+      await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
+    });
+    after(async () => {
+      await host.end();
+      await internet.end();
+      await rm(directory, { recursive: true, force: true });
+    });
+
+    async function probe(network: RunOptions['network'], ...probes: Probe[]): Promise<Probed[]> {
+      const { stdout, stderr } = await host.run(probing(...probes), { network });
+      if (stdout === '') throw new Error(stderr);
+      return JSON.parse(stdout) as Probed[];
+    }
+    const answers = (probed: readonly Probed[]) => probed.map(({ answer }) => answer);
+    const expectAtOnce = (probed: readonly Probed[]) => {
+      for (const { took } of probed) expect(took).to.be.below(2000);
+    };
+    const table = () => host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+
+    it('Without a policy a container reaches what the host reaches', async () => {
       const probed = await probe(
-        { name: 'web', deny: [`${OTHER}`, '[2001:db8:1::/64]:80-100'] },
+        'web',
         { by: 'tcp', to: WEB, port: 80 },
-        { by: 'icmp', to: WEB },
-        { by: 'tcp', to: OTHER, port: 80 },
-        { by: 'icmp', to: OTHER },
-        { by: 'tcp', to: WEB6, port: 80 },
-        { by: 'udp', to: WEB6, port: 80 },
         { by: 'udp', to: WEB6, port: 443 },
+        { by: 'icmp', to: OTHER },
         { by: 'tcp', to: METADATA, port: 80 },
-        { by: 'tcp', to: '10.77.0.1', port: 22 },
-        published,
       );
       expect(answers(probed)).to.deep.equal([
         `internet ${HOST}`,
+        'internet 2001:db8:1::1',
         'echo',
+        `internet ${HOST}`,
+      ]);
+    });
+
+    it('What is allowed is reached, and everything else is refused at once', async () => {
+      const allow = [`${WEB}:80/tcp`, `[${WEB6}]:443`, `${OTHER}/icmp`];
+      const probed = await probe(
+        { name: 'web', allow },
+        { by: 'tcp', to: WEB, port: 80 },
+        { by: 'tcp', to: WEB, port: 443 },
+        { by: 'udp', to: WEB, port: 80 },
+        { by: 'tcp', to: OTHER, port: 80 },
+        { by: 'icmp', to: OTHER },
+        { by: 'icmp', to: WEB },
+        { by: 'tcp', to: WEB6, port: 443 },
+        { by: 'udp', to: WEB6, port: 443 },
+        { by: 'tcp', to: WEB6, port: 80 },
+        { by: 'udp', to: OTHER6, port: 443 },
+        { by: 'tcp', to: METADATA, port: 80 },
+        // The host: by the bridge's address, and by another one.
+        { by: 'tcp', to: '10.77.0.1', port: 22 },
+        { by: 'icmp', to: HOST },
+      );
+      expect(answers(probed)).to.deep.equal([
+        `internet ${HOST}`,
         'ECONNREFUSED',
         'EHOSTUNREACH',
         'ECONNREFUSED',
-        'EACCES',
+        'echo',
+        'EHOSTUNREACH',
+        'internet 2001:db8:1::1',
         'internet 2001:db8:1::1',
         'ECONNREFUSED',
+        'EACCES',
         'ECONNREFUSED',
         'ECONNREFUSED',
+        'EHOSTUNREACH',
       ]);
       expectAtOnce(probed);
-      // An address that a rule names is no longer special.
-      const allowed = { name: 'web', default: 'allow', allow: [METADATA, `${HOST}:8080`] } as const;
-      const special = await probe(allowed, { by: 'tcp', to: METADATA, port: 80 }, published);
-      expect(answers(special)).to.deep.equal([`internet ${HOST}`, 'yes']);
-    } finally {
-      await server.kill();
-    }
-  });
+    });
 
-  it('A rule that denies wins over one that allows, and overlapping rules are one', async () => {
-    const probed = await probe(
-      {
-        name: 'web',
-        allow: ['203.0.113.0/24:443', `${WEB}:80-1000`, '203.0.113.0/25', '203.0.113.10-x.example'],
-        deny: [`${OTHER}:80/tcp`],
-      },
-      { by: 'tcp', to: WEB, port: 80 },
-      { by: 'udp', to: OTHER, port: 443 },
-      { by: 'udp', to: OTHER, port: 80 },
-      { by: 'tcp', to: OTHER, port: 80 },
-    );
-    expect(answers(probed)).to.deep.equal([
-      `internet ${HOST}`,
-      `internet ${HOST}`,
-      `internet ${HOST}`,
-      'ECONNREFUSED',
-    ]);
-  });
+    it('With rules that deny alone, what is special is refused as well, and the rest is reached', async () => {
+      const server = await host.start(['node', '-e', SERVER], {
+        network: 'web',
+        ip: '10.77.0.99',
+        ports: ['8080:80'],
+      });
+      try {
+        const neighbour = { by: 'tcp', to: '10.77.0.99', port: 80 } as const;
+        const published = { by: 'tcp', to: HOST, port: 8080 } as const;
+        await eventually(async () =>
+          expect(answers(await probe('web', neighbour, published))).to.deep.equal(['yes', 'yes']),
+        );
+        const probed = await probe(
+          { name: 'web', deny: [`${OTHER}`, '[2001:db8:1::/64]:80-100'] },
+          { by: 'tcp', to: WEB, port: 80 },
+          { by: 'icmp', to: WEB },
+          { by: 'tcp', to: OTHER, port: 80 },
+          { by: 'icmp', to: OTHER },
+          { by: 'tcp', to: WEB6, port: 80 },
+          { by: 'udp', to: WEB6, port: 80 },
+          { by: 'udp', to: WEB6, port: 443 },
+          { by: 'tcp', to: METADATA, port: 80 },
+          { by: 'tcp', to: '10.77.0.1', port: 22 },
+          published,
+        );
+        expect(answers(probed)).to.deep.equal([
+          `internet ${HOST}`,
+          'echo',
+          'ECONNREFUSED',
+          'EHOSTUNREACH',
+          'ECONNREFUSED',
+          'EACCES',
+          'internet 2001:db8:1::1',
+          'ECONNREFUSED',
+          'ECONNREFUSED',
+          'ECONNREFUSED',
+        ]);
+        expectAtOnce(probed);
+        // An address that a rule names is no longer special.
+        const allowed = {
+          name: 'web',
+          default: 'allow',
+          allow: [METADATA, `${HOST}:8080`],
+        } as const;
+        const special = await probe(allowed, { by: 'tcp', to: METADATA, port: 80 }, published);
+        expect(answers(special)).to.deep.equal([`internet ${HOST}`, 'yes']);
+      } finally {
+        await server.kill();
+      }
+    });
 
-  it('A policy without any rule refuses everything', async () => {
-    const probed = await probe({ name: 'web' }, { by: 'tcp', to: WEB, port: 80 });
-    expect(answers(probed)).to.deep.equal(['ECONNREFUSED']);
-  });
+    it('A rule that denies wins over one that allows, and overlapping rules are one', async () => {
+      const probed = await probe(
+        {
+          name: 'web',
+          allow: [
+            '203.0.113.0/24:443',
+            `${WEB}:80-1000`,
+            '203.0.113.0/25',
+            '203.0.113.10-x.example',
+          ],
+          deny: [`${OTHER}:80/tcp`],
+        },
+        { by: 'tcp', to: WEB, port: 80 },
+        { by: 'udp', to: OTHER, port: 443 },
+        { by: 'udp', to: OTHER, port: 80 },
+        { by: 'tcp', to: OTHER, port: 80 },
+      );
+      expect(answers(probed)).to.deep.equal([
+        `internet ${HOST}`,
+        `internet ${HOST}`,
+        `internet ${HOST}`,
+        'ECONNREFUSED',
+      ]);
+    });
 
-  it('What a killed supervisor has left of a policy is removed by the next start', async () => {
-    const network = { name: 'web', allow: ['10.0.0.0/8'] };
-    const id = await host.create(['sleep', '1000'], { network });
-    await host.onContainer(id, 'start');
-    const { state } = await host.inspect(id);
-    const stat = await readFile(`/proc/${state.pid}/stat`, 'utf8');
-    process.kill(Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]), 'SIGKILL');
-    expect(await table()).to.include(`chain policy-${id.slice(0, 12)}`);
-    await host.onContainer(id, 'start');
-    expect((await host.inspect(id)).state.status).to.equal('running');
-    await host.onContainer(id, 'remove', { force: true });
-    await untilNothing(async () => (await table()).match(/policy-|-[0-9a-f]{12}/g) ?? []);
-  });
+    it('A policy without any rule refuses everything', async () => {
+      const probed = await probe({ name: 'web' }, { by: 'tcp', to: WEB, port: 80 });
+      expect(answers(probed)).to.deep.equal(['ECONNREFUSED']);
+    });
 
-  it('Nothing is left of a policy', async () => {
-    await host.run(['true'], { network: { name: 'web', allow: ['10.0.0.0/8', '10.1.0.0/16:80'] } });
-    await untilNothing(async () => (await table()).match(/policy-|allow[46]-|denied[46]-/g) ?? []);
-    expect(await table()).not.to.match(/jump policy/);
-  });
-});
+    it('What a killed supervisor has left of a policy is removed by the next start', async () => {
+      const network = { name: 'web', allow: ['10.0.0.0/8'] };
+      const id = await host.create(['sleep', '1000'], { network });
+      await host.onContainer(id, 'start');
+      const { state } = await host.inspect(id);
+      const stat = await readFile(`/proc/${state.pid}/stat`, 'utf8');
+      process.kill(Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]), 'SIGKILL');
+      expect(await table()).to.include(`chain policy-${id.slice(0, 12)}`);
+      await host.onContainer(id, 'start');
+      expect((await host.inspect(id)).state.status).to.equal('running');
+      await host.onContainer(id, 'remove', { force: true });
+      await untilNothing(async () => (await table()).match(/policy-|-[0-9a-f]{12}/g) ?? []);
+    });
+
+    it('Nothing is left of a policy', async () => {
+      await host.run(['true'], {
+        network: { name: 'web', allow: ['10.0.0.0/8', '10.1.0.0/16:80'] },
+      });
+      await untilNothing(
+        async () => (await table()).match(/policy-|allow[46]-|denied[46]-/g) ?? [],
+      );
+      expect(await table()).not.to.match(/jump policy/);
+    });
+  },
+);
 
 const SERVER = "require('net').createServer((socket) => socket.end('yes')).listen(80, '::')";

@@ -71,5 +71,9 @@ function probeAll(probes: readonly Probe[], patience: number, ping: string): voi
 
 /** The command line that does it, and writes `Probed[]` as JSON. */
 export function probing(...probes: readonly Probe[]): string[] {
-  return ['node', '-e', `(${probeAll.toString()})(${JSON.stringify(probes)}, ${PATIENCE}, ${JSON.stringify(PING)})`];
+  return [
+    'node',
+    '-e',
+    `(${probeAll.toString()})(${JSON.stringify(probes)}, ${PATIENCE}, ${JSON.stringify(PING)})`,
+  ];
 }

@@ -1,6 +1,13 @@
 /** What a caller says of a container's network, checked as far as that needs no look at the host. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { conflicting, invalid, isRecord, plainString, stringList, unsupported } from '../../base/check.js';
+import {
+  conflicting,
+  invalid,
+  isRecord,
+  plainString,
+  stringList,
+  unsupported,
+} from '../../base/check.js';
 import type { EndpointConfig } from '../../network/bridge/endpoint-config.js';
 import { bindingText, type PortBinding } from '../../network/firewall/port-bindings.js';
 import { type NetworkPolicy, normalizePolicy } from '../../network/policy/rules.js';

@@ -86,10 +86,7 @@ export function addressesOf({ ipv4, ipv6 }: Pick<Endpoint, 'ipv4' | 'ipv6'>): Ad
 
 /** All addresses that its packets may come from, with the bridge. */
 export function sourcesOf({ network: { bridge }, ipv4, ipv6, mac }: Endpoint) {
-  const addresses = [
-    ipv4.address,
-    ...(ipv6 === undefined ? [] : [ipv6.address, linkLocalOf(mac)]),
-  ];
+  const addresses = [ipv4.address, ...(ipv6 === undefined ? [] : [ipv6.address, linkLocalOf(mac)])];
   return addresses.map((address) => ({ bridge, address }));
 }
 

@@ -23,7 +23,14 @@ const IPS_DST_NAT = 0x20;
 const CMP = { equal: 0, different: 1, atMost: 3, atLeast: 5 } as const;
 const NETWORK_HEADER = 1;
 const TRANSPORT_HEADER = 2;
-const FIB = { dreg: 1, result: 2, flags: 3, interface: 2, addressType: 3, ofDestination: 2 } as const;
+const FIB = {
+  dreg: 1,
+  result: 2,
+  flags: 3,
+  interface: 2,
+  addressType: 3,
+  ofDestination: 2,
+} as const;
 /** linux/rtnetlink.h: RTN_*. */
 const ADDRESS_TYPES = { local: 2, broadcast: 3, multicast: 5 } as const;
 const NFT_NAT_DNAT = 1;
@@ -151,7 +158,9 @@ function masked(mask: Uint8Array): Buffer {
 /** @param prefix how many of its first bits are compared */
 export function isDestinationIn(family: IpFamily, block: Uint8Array, prefix: number): RulePart {
   const field = destinationAddress(family);
-  const mask = Buffer.from(block.map((_, at) => 0xff << (8 - Math.min(8, Math.max(0, prefix - 8 * at)))));
+  const mask = Buffer.from(
+    block.map((_, at) => 0xff << (8 - Math.min(8, Math.max(0, prefix - 8 * at)))),
+  );
   return {
     text: `${field.text} ${addressText(block)}${prefix === 8 * field.size ? '' : `/${prefix}`}`,
     expressions: [...isFamily(family).expressions, field.load(FIRST), masked(mask), compare(block)],
@@ -275,10 +284,7 @@ export function isRoutedTo(name: string, routed = true): RulePart {
 export function isDestination(type: keyof typeof ADDRESS_TYPES): RulePart {
   return {
     text: `fib daddr type ${type}`,
-    expressions: [
-      fibField(FIB.addressType, 4, '').load(FIRST),
-      compare(u32(ADDRESS_TYPES[type])),
-    ],
+    expressions: [fibField(FIB.addressType, 4, '').load(FIRST), compare(u32(ADDRESS_TYPES[type]))],
   };
 }
 

@@ -183,10 +183,7 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
     ...SPECIAL.map((special) => [isSpecial(...special), goBack()]),
     [verdict('accept')],
   ],
-  [POLICY_CHAIN.refuse]: [
-    [isProtocol('tcp'), rejectWithReset()],
-    [rejectAsProhibited()],
-  ],
+  [POLICY_CHAIN.refuse]: [[isProtocol('tcp'), rejectWithReset()], [rejectAsProhibited()]],
   prerouting: [...published('ipv4'), ...published('ipv6')],
   output: [...published('ipv4'), ...published('ipv6')],
   forward: [

@@ -172,8 +172,7 @@ function rules(container: Restricted, policy: NetworkPolicy): NetlinkMessage[] {
     const number = NUMBERS[family];
     const isDenied = deny.addresses.some((rule) => rule.family === number);
     const notDenied = isDenied ? [isInSet(asked, sets.deny.name, false)] : [];
-    const mayBeAllowed = (how: RulePart[]) =>
-      parts.push([isFamily(family), ...notDenied, ...how]);
+    const mayBeAllowed = (how: RulePart[]) => parts.push([isFamily(family), ...notDenied, ...how]);
     if (allow.addresses.some((rule) => rule.family === number))
       mayBeAllowed([isInSet(asked, sets.allow.name), verdict('accept')]);
     if (allow.names.length > 0) mayBeAllowed([isInSet(asked, sets.names.name), verdict('accept')]);

@@ -96,7 +96,10 @@ export function parseRule(option: string, text: string): (NameRule | AddressRule
     return services(ports, protocol, [icmp]).map((service) => ({ ...block, ...service }));
   }
   const name = readName(option, text, target);
-  return services(ports, protocol, [PROTOCOLS.icmp, ICMPV6]).map((service) => ({ ...name, ...service }));
+  return services(ports, protocol, [PROTOCOLS.icmp, ICMPV6]).map((service) => ({
+    ...name,
+    ...service,
+  }));
 }
 
 function services(
@@ -116,7 +119,8 @@ function splitPorts(option: string, text: string, before: string) {
   if (brackets !== null) {
     const [, inside = '', range] = brackets;
     const [address = ''] = inside.split('/');
-    if (!isIPv6(address)) throw invalid(option, text, 'has no IPv6 address in its brackets', GRAMMAR);
+    if (!isIPv6(address))
+      throw invalid(option, text, 'has no IPv6 address in its brackets', GRAMMAR);
     return { target: inside, ports: readPorts(option, text, range) };
   }
   const colons = before.split(':').length - 1;
@@ -165,7 +169,12 @@ const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 function readName(option: string, text: string, target: string) {
   const [, star, rest = ''] = /^(\*\.)?(.*?)\.?$/s.exec(target.toLowerCase()) ?? [];
   if (target === '*')
-    throw invalid(option, text, 'names everything', 'to allow what no rule denies: default "allow"');
+    throw invalid(
+      option,
+      text,
+      'names everything',
+      'to allow what no rule denies: default "allow"',
+    );
   if (rest.length > MAX_NAME || !rest.split('.').every((label) => LABEL.test(label)))
     throw invalid(option, text, 'is not a rule', GRAMMAR);
   return { name: rest, below: star !== undefined };

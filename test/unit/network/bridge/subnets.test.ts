@@ -1,11 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import {
-  contains,
-  formatBlock,
-  parseAddress,
-  parseBlock,
-} from '../../../../lib/base/cidr.js';
+import { contains, formatBlock, parseAddress, parseBlock } from '../../../../lib/base/cidr.js';
 import type { StoredNetwork } from '../../../../lib/network/bridge/stored-network.js';
 import {
   checkSubnet,

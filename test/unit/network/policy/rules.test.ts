@@ -18,14 +18,11 @@ describe('Rules of a policy', () => {
       { name: 'example.org', below: false, ...udp(443) },
     ],
     ['10.1.2.3', { ...block(4, 0x0a010203n), ...all }],
-    [
-      '10.0.0.0/8:1-9/udp',
-      { ...block(4, 0x0a000000n, 0x0affffffn), protocol: 17, ports: [1, 9] },
-    ],
+    ['10.0.0.0/8:1-9/udp', { ...block(4, 0x0a000000n, 0x0affffffn), protocol: 17, ports: [1, 9] }],
     ['10.0.0.0/8/icmp', { ...block(4, 0x0a000000n, 0x0affffffn), protocol: 1, ports: undefined }],
-    ['fd00::1', { ...block(6, 0xfd00n << 112n | 1n), ...all }],
+    ['fd00::1', { ...block(6, (0xfd00n << 112n) | 1n), ...all }],
     ['::/0', { ...block(6, 0n, (1n << 128n) - 1n), ...all }],
-    ['[fd00::1]:80/sctp', { ...block(6, 0xfd00n << 112n | 1n), protocol: 132, ports: [80, 80] }],
+    ['[fd00::1]:80/sctp', { ...block(6, (0xfd00n << 112n) | 1n), protocol: 132, ports: [80, 80] }],
     ['[::]/icmp', { ...block(6, 0n), protocol: 58, ports: undefined }],
     [
       'a_b.example/icmp',
