@@ -40,6 +40,7 @@ function probeAll(probes: readonly Probe[], patience: number, ping: string): voi
       let text = '';
       const socket = net.connect({ host: to, port });
       const end = (answer: string) => (resolve(answer), socket.destroy());
+      // A packet that is dropped has no other sign than that nothing happens.
       socket.setTimeout(patience, () => end('timeout'));
       socket.on('data', (bytes) => (text += bytes.toString()));
       socket.on('end', () => end(text));
@@ -49,6 +50,7 @@ function probeAll(probes: readonly Probe[], patience: number, ping: string): voi
     new Promise<string>((resolve) => {
       const socket = dgram.createSocket(to.includes(':') ? 'udp6' : 'udp4');
       const end = (answer: string) => (clearTimeout(timer), resolve(answer), socket.close());
+      // As above.
       const timer = setTimeout(end, patience, 'timeout');
       socket.once('message', (bytes) => end(bytes.toString()));
       socket.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));

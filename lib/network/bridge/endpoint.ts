@@ -12,6 +12,7 @@ import {
   setLinkUp,
 } from '../netlink/rtnetlink.js';
 import type { AddressClaim } from './addresses.js';
+import type { RestrictedSource } from '../policy/policy-requests.js';
 import { bridgeSettings } from './bridge-options.js';
 import { blockAround, formatAddress, lastOf, parseAddress } from '../../base/cidr.js';
 import type { StoredNetwork } from './stored-network.js';
@@ -85,9 +86,10 @@ export function addressesOf({ ipv4, ipv6 }: Pick<Endpoint, 'ipv4' | 'ipv6'>): Ad
 }
 
 /** All addresses that its packets may come from, with the bridge. */
-export function sourcesOf({ network: { bridge }, ipv4, ipv6, mac }: Endpoint) {
+export function sourcesOf(endpoint: Endpoint): RestrictedSource[] {
+  const { network, ipv4, ipv6, mac } = endpoint;
   const addresses = [ipv4.address, ...(ipv6 === undefined ? [] : [ipv6.address, linkLocalOf(mac)])];
-  return addresses.map((address) => ({ bridge, address }));
+  return addresses.map((address) => ({ bridge: network.bridge, address }));
 }
 
 /** The address that the kernel gives to an interface by itself: RFC 4291, appendix A. */

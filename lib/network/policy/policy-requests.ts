@@ -69,25 +69,32 @@ export function shortIdOf(chain: string): string | undefined {
   return /^policy-([0-9a-f]+)$/.exec(chain)?.[1];
 }
 
+interface PolicySets {
+  /** Addresses of rules. */
+  readonly allow: NamedSet;
+  readonly deny: NamedSet;
+  /** Addresses of names, which the resolver adds. */
+  readonly names: NamedSet;
+  /** What was refused. */
+  readonly denied: NamedSet;
+}
+
 /** @param shortId 12 digits, of the container */
-export function policySets(shortId: string, family: IpFamily) {
+export function policySets(shortId: string, family: IpFamily): PolicySets {
   const key = [`${family}_addr`, 'inet_proto', 'inet_service'] as const;
   const name = (kind: string) => `${kind}${NUMBERS[family]}-${shortId}`;
   const ranges = { key, ranges: true } as const;
   return {
-    /** Addresses of rules. */
     allow: { name: name('allow'), ...ranges },
     deny: { name: name('deny'), ...ranges },
-    /** Addresses of names, which the resolver adds. */
     names: { name: name('names'), ...ranges, timeout: 'elements' },
-    /** What was refused. */
     denied: {
       name: name('denied'),
       key,
       timeout: { packets: COUNTED_FOR },
       dynamic: MOST_COUNTED,
     },
-  } as const satisfies Record<string, NamedSet>;
+  };
 }
 
 function familiesOf({ sources }: Restricted): readonly IpFamily[] {
