@@ -102,9 +102,10 @@ function familiesOf({ sources }: Restricted): readonly IpFamily[] {
 }
 
 function allSets(container: Restricted): NamedSet[] {
-  return familiesOf(container).flatMap((family) =>
-    Object.values(policySets(container.shortId, family)),
-  );
+  return familiesOf(container).flatMap((family) => {
+    const { allow, deny, names, denied } = policySets(container.shortId, family);
+    return [allow, deny, names, denied];
+  });
 }
 
 /**
