@@ -11,7 +11,7 @@ import { processesIn, untilNothing } from '../support/leftovers.js';
 import { isRoot, needsRoot } from '../support/needs.js';
 import { ProcessHarness } from '../support/process-harness.js';
 import { cgroupOf, eventually, type Hierarchy, hierarchies } from '../support/outside.js';
-import { fixture } from '../support/paths.js';
+import { bundledFixture } from '../support/paths.js';
 import { Workshop } from '../support/workshop.js';
 import type {
   KilledCallerBegins,
@@ -141,7 +141,7 @@ root.describe('the parent of a container’s cgroups', function () {
       argv: ['su', '-s', '/bin/sh', 'nobody', '-c', 'echo here; exec sleep 1000'],
       options: { cgroupParent: parent, init: false },
     };
-    harness = await ProcessHarness.start(fixture('killed-caller'), task);
+    harness = await ProcessHarness.start(bundledFixture('killed-caller'), task);
     const { id } = await harness.next<KilledCallerBegins>();
     const { cleanupHelper } = await harness.next<KilledCallerRuns>();
     await expectInParent(id);
@@ -159,7 +159,7 @@ root.describe('the parent of a container’s cgroups', function () {
       all.find(({ controllers }) => controllers.includes('memory')) ??
       all.find((one) => one.version === 2)!;
     if (version === 1) skip(this, 'only cgroup v2 refuses a parent that has processes');
-    harness = await ProcessHarness.start(fixture('killed-caller'), {
+    harness = await ProcessHarness.start(bundledFixture('killed-caller'), {
       dataRoot: shop.path('dead/data'),
       runRoot: shop.path('dead/run'),
       busybox: shop.path('busybox'),

@@ -26,7 +26,7 @@ import {
   statusOf,
   settled,
 } from '../support/outside.js';
-import { debugNative, fixture } from '../support/paths.js';
+import { bundledFixture, debugNative, fixture } from '../support/paths.js';
 import { count, sample } from '../support/sample.js';
 import { Workshop } from '../support/workshop.js';
 import type { KilledCallerExecTask } from './fixtures/killed-caller-exec.js';
@@ -494,7 +494,7 @@ describe('exec', function () {
       root: shop.busybox.path,
       ...task,
     };
-    const child = await ProcessHarness.start(fixture('killed-caller-exec'), whole, {
+    const child = await ProcessHarness.start(bundledFixture('killed-caller-exec'), whole, {
       CAISSON_NATIVE: debugNative,
     });
     harnesses.push(child);

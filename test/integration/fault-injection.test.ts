@@ -32,7 +32,7 @@ import {
   processesOf,
   tracesOf,
 } from '../support/outside.js';
-import { debugNative, fixture } from '../support/paths.js';
+import { bundledFixture, debugNative, fixture } from '../support/paths.js';
 import { count, sample } from '../support/sample.js';
 import { makeBusybox } from '../support/workshop.js';
 import type {
@@ -90,7 +90,7 @@ root.describe('fault injection', function () {
   ): Promise<ProcessHarness> => {
     const env = { CAISSON_NATIVE: debugNative };
     const { within } = namespace;
-    const child = await ProcessHarness.start(fixture(program), task, env, mounts, within);
+    const child = await ProcessHarness.start(program, task, env, mounts, within);
     harnesses.push(child);
     return child;
   };
@@ -129,7 +129,7 @@ root.describe('fault injection', function () {
             action,
             from: action === 'fail' ? i : i + 2,
           };
-          const child = await harness('each-step', task, 'own');
+          const child = await harness(fixture('each-step'), task, 'own');
           const { steps, taken, complaints } = await child.next<EachStepReport>();
           await child.gone();
           count(taken, steps.length);
@@ -149,7 +149,7 @@ root.describe('fault injection', function () {
           joins: true,
           from: action === 'fail' ? 1 : 2,
         };
-        const child = await harness('each-step', task, 'own');
+        const child = await harness(fixture('each-step'), task, 'own');
         const { steps, taken, complaints } = await child.next<EachStepReport>();
         await child.gone();
         count(taken, steps.length);
@@ -194,7 +194,7 @@ root.describe('fault injection', function () {
   describe('a start in which Node dies', () => {
     /** Starts a process that is going to be killed at that step; waits until nothing of it is left. */
     const bury = async (roots: Where, start: StartName, fault: Fault) => {
-      const child = await harness('killed-caller', {
+      const child = await harness(bundledFixture('killed-caller'), {
         ...roots,
         start,
         fault,
@@ -280,7 +280,7 @@ root.describe('fault injection', function () {
 
     const running = async (name: string, program: Omit<KilledCallerTask, keyof Where>) => {
       const roots = where(name.replaceAll(/\W+/g, '-'));
-      const child = await harness('killed-caller', {
+      const child = await harness(bundledFixture('killed-caller'), {
         ...roots,
         ...program,
       } satisfies KilledCallerTask);
@@ -322,7 +322,7 @@ root.describe('fault injection', function () {
       it(`The cleanup helper ends and removes a container in no cgroup: ${name}`, async () => {
         const roots = where(name.replaceAll(/\W+/g, '-'));
         const task: KilledCallerTask = { ...roots, ...programs[name]! };
-        const child = await harness('killed-caller', task, 'own, without cgroups');
+        const child = await harness(bundledFixture('killed-caller'), task, 'own, without cgroups');
         const { id } = await child.next<KilledCallerBegins>();
         expect((await child.next<KilledCallerRuns>()).line.trim()).to.equal('here');
         expect(await cgroupsOf(id)).to.deep.equal([]);
