@@ -20,14 +20,22 @@ describe('One report of several mocha processes', () => {
 
   /** Each text is the one file of a lane. */
   function run(texts: readonly string[], ...options: readonly string[]) {
-    const lanes = texts.flatMap((text, index) => {
-      const file = join(directory, `${index}.test.mjs`);
-      writeFileSync(file, text);
-      return [index === 1 ? '--nice' : '--', file];
-    });
+    return runLanes([
+      ...options,
+      ...texts.flatMap((text, index) => [index === 1 ? '--nice' : '--', write(index, text)]),
+    ]);
+  }
+
+  function write(index: number, text: string): string {
+    const file = join(directory, `${index}.test.mjs`);
+    writeFileSync(file, text);
+    return file;
+  }
+
+  function runLanes(args: readonly string[]) {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      [support('lanes.js'), 'spec', ...options, ...lanes],
+      [support('lanes.js'), 'spec', ...args],
       // mocha has colors in CI, also where nobody looks.
       { cwd: repository, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } },
     );
@@ -91,6 +99,40 @@ describe('One report of several mocha processes', () => {
     const { status, stdout } = run([`${PASSES} ${dies}`]);
     expect(status).to.equal(1);
     expect(stdout).to.match(/mocha 1 of 1 ended with SIGKILL\n/);
+  });
+
+  it('The output of a command beside mocha is printed as a whole, before the summary', () => {
+    const waits = `import { existsSync } from 'node:fs';
+      describe('waits', () => it('Sees the command begin', async () => {
+        while (!existsSync(${JSON.stringify(join(directory, 'begun'))}))
+          await new Promise((resolve) => setTimeout(resolve, 10));
+      }));`;
+    const script = `echo one; touch ${directory}/begun; sleep 0.2; echo two >&2; test ! -t 0`;
+    const command = ['--command', 'sh', '-c', script];
+    const { status, stdout } = runLanes([...command, '--', write(0, waits)]);
+    expect(status).to.equal(0);
+    expect(stdout).to.include(`\n  sh -c ${script}\none\ntwo\n\n`);
+    expect(stdout).to.match(/✔ Sees the command begin\n[^]*\n {2}1 passing\n\n$/);
+  });
+
+  it('A command that fails beside mocha is a failure', () => {
+    for (const [script, said] of [
+      ['echo wrong >&2; exit 3', 'exit code 3'],
+      ['echo wrong; kill -TERM $$', 'SIGTERM'],
+    ] as const) {
+      const { status, stdout } = runLanes([
+        '--command',
+        'sh',
+        '-c',
+        script,
+        '--',
+        write(0, PASSES),
+      ]);
+      expect(status).to.equal(1);
+      expect(stdout).to.include('\nwrong\n');
+      expect(stdout).to.include('\n  2 passing\n  1 failing\n');
+      expect(stdout).to.include(`sh -c ${script} ended with ${said}`);
+    }
   });
 
   it('The arguments before the files are for each process', () => {

@@ -4,8 +4,9 @@
  *
  *   node dist/test/support/lanes.js spec|dot [MOCHA ARGUMENTS] LANE…
  *
- * A LANE is `-- MOCHA ARGUMENTS`; or `--nice MOCHA ARGUMENTS`, which gets the processor time that the others leave. The arguments
- * before the first lane are for each of them. The exit code is 1 if a test or a lane has failed.
+ * A LANE is `-- MOCHA ARGUMENTS`; or `--nice MOCHA ARGUMENTS`, which gets the processor time that the others leave; or
+ * `--command PROGRAM ARGUMENTS`, another program, which gets what all of mocha leaves, and whose output is printed as a whole when
+ * it has ended. The MOCHA ARGUMENTS before the first lane are for each mocha. The exit code is 1 if a test or a lane has failed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
@@ -23,6 +24,11 @@ const REPORTERS: Readonly<Record<string, typeof Reporter | typeof DotReporter>> 
 const MOCHA = fileURLToPath(import.meta.resolve('mocha/bin/mocha.js'));
 const LANE_REPORTER = fileURLToPath(new URL('lane-reporter.js', import.meta.url));
 
+interface Plan {
+  readonly kind: '--' | '--nice' | '--command';
+  readonly args: string[];
+}
+
 /** A stand-in for mocha's runner, from which a reporter gets the events of all lanes. */
 class Lanes {
   private readonly runner = Object.assign(new EventEmitter(), {
@@ -38,7 +44,7 @@ class Lanes {
   }
 
   /** @returns when a process has ended that runs these tests. */
-  async run(name: string, args: readonly string[], nice: boolean): Promise<void> {
+  async runMocha(name: string, args: readonly string[], nice: boolean): Promise<void> {
     const child = spawn(
       'nice',
       [
@@ -47,15 +53,42 @@ class Lanes {
       ],
       { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] },
     );
-    const lane = new Lane((event, test, error) => this.emit(event, test, error));
+    const lane = new Lane(
+      (event, test, error) => this.emit(event, test, error),
+      (title) => this.fail(title),
+    );
     child.on('message', (event) => lane.take(event as LaneEvent));
     this.children.add(child);
     lane.close(name, await ended(child));
     this.children.delete(child);
   }
 
-  kill(): void {
-    for (const child of this.children) child.kill();
+  /** @returns when a program has ended that is no mocha. */
+  async runCommand(command: readonly string[]): Promise<void> {
+    // A group of its own, because it may have started programs itself.
+    const child = spawn('nice', ['-n', '19', ...command], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    this.children.add(child);
+    const output: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => output.push(chunk));
+    const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+    this.children.delete(child);
+    const name = command.join(' ');
+    // What is in one suite has been printed at once, so this is between two of them.
+    process.stdout.write(`\n  ${name}\n${Buffer.concat(output).toString()}\n`);
+    if (code !== 0) this.fail(`${name} ended with ${signal ?? `exit code ${code}`}`);
+  }
+
+  /** Everything, or only what the terminal does not interrupt. */
+  kill(commandsOnly = false): void {
+    for (const child of this.children)
+      if (child.channel !== undefined) {
+        if (!commandsOnly) child.kill();
+      } else if (child.exitCode === null && child.signalCode === null)
+        process.kill(-child.pid!, 'SIGTERM');
   }
 
   /** Prints the summary. */
@@ -65,6 +98,13 @@ class Lanes {
     this.runner.emit('suite end', { root: true });
     this.runner.emit('end');
     return stats.failures;
+  }
+
+  /** Of what is no test. */
+  private fail(title: string): void {
+    const error = new Error('what it printed is above');
+    error.stack = error.message;
+    this.emit('fail', { title, titlePath: () => [title] }, error as LaneError);
   }
 
   private emit(name: string, subject?: object, error?: LaneError): void {
@@ -92,7 +132,10 @@ class Lane {
   private over = false;
   private failed = false;
 
-  constructor(private readonly emit: (name: string, subject?: object, error?: LaneError) => void) {}
+  constructor(
+    private readonly emit: (name: string, subject?: object, error?: LaneError) => void,
+    private readonly fail: (title: string) => void,
+  ) {}
 
   take(event: LaneEvent): void {
     switch (event.kind) {
@@ -129,10 +172,7 @@ class Lane {
     const sound = this.over && (outcome === 'exit code 0' || this.failed);
     if (sound) return;
     while (this.depth-- > 0) this.emit('suite end', {});
-    const title = `${name} ended with ${outcome}${this.over ? '' : ' before the end of its tests'}`;
-    const error = new Error('what it printed is above');
-    error.stack = error.message;
-    this.emit('fail', { title, titlePath: () => [title] }, error as LaneError);
+    this.fail(`${name} ended with ${outcome}${this.over ? '' : ' before the end of its tests'}`);
   }
 
   private pass(tell: () => void): void {
@@ -166,23 +206,28 @@ function toError({ cause, ...fields }: LaneError): LaneError & Error {
 
 const [reporterName = '', ...args] = process.argv.slice(2);
 const common: string[] = [];
-const plans: { readonly nice: boolean; readonly args: string[] }[] = [];
+const plans: Plan[] = [];
 for (const arg of args)
-  if (arg === '--' || arg === '--nice') plans.push({ nice: arg === '--nice', args: [] });
+  if (arg === '--' || arg === '--nice' || arg === '--command') plans.push({ kind: arg, args: [] });
   else (plans.at(-1)?.args ?? common).push(arg);
 const reporter = REPORTERS[reporterName];
 if (reporter === undefined || plans.length === 0)
-  throw new Error('usage: lanes.js spec|dot [MOCHA ARGUMENTS] --|--nice MOCHA ARGUMENTS …');
-// The lanes get it from the terminal too, and end with their summary.
-process.on('SIGINT', () => undefined);
+  throw new Error(
+    'usage: lanes.js spec|dot [MOCHA ARGUMENTS] {--|--nice MOCHA ARGUMENTS | --command PROGRAM ARGUMENTS} …',
+  );
 const lanes = new Lanes(reporter);
+// Mocha gets it from the terminal too, and ends with its summary.
+process.on('SIGINT', () => lanes.kill(true));
 process.on('SIGTERM', () => {
   lanes.kill();
   process.exit(128 + 15);
 });
+const mochas = plans.filter(({ kind }) => kind !== '--command');
 await Promise.all(
-  plans.map(({ nice, args: own }, index) =>
-    lanes.run(`mocha ${index + 1} of ${plans.length}`, [...common, ...own], nice),
-  ),
+  plans.map((plan) => {
+    if (plan.kind === '--command') return lanes.runCommand(plan.args);
+    const name = `mocha ${mochas.indexOf(plan) + 1} of ${mochas.length}`;
+    return lanes.runMocha(name, [...common, ...plan.args], plan.kind === '--nice');
+  }),
 );
 process.exitCode = lanes.end() > 0 ? 1 : 0;
