@@ -96,7 +96,7 @@ Napi::Value make_template(const Napi::CallbackInfo& info) {
                                              [](Napi::Env, SharedTemplate* done) { delete done; });
 }
 
-// instantiate(program, patches, id, base, command) → the bytes for that container
+// instantiate(program, patches, id, base, appended) → the bytes for that container
 Napi::Value instantiate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto program = program_template(info[0], info[1]);
@@ -108,15 +108,17 @@ Napi::Value instantiate(const Napi::CallbackInfo& info) {
                                      instantiated.size);
 }
 
-// launch(template, id, base or 0, watch start, callback, command) → token: what the other calls
-// take. Once the container is gone they do nothing.
+// launch(template, id, base or 0, watch start, callback, appended, appended to the teardown) →
+// token: what the other calls take. Once the container is gone they do nothing.
 Napi::Value launch(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto launch = std::make_shared<Launch>();
   launch->templates = *info[0].As<Napi::External<SharedTemplate>>().Data();
   if (!read_identity(info[1], info[2], launch->identity)) return refuse(env, "launch: no long id");
-  const std::span<const uint8_t> command = optional_bytes(info[5]);
-  launch->command.assign(command.begin(), command.end());
+  const std::span<const uint8_t> appended = optional_bytes(info[5]);
+  launch->program_texts.assign(appended.begin(), appended.end());
+  const std::span<const uint8_t> to_teardown = optional_bytes(info[6]);
+  launch->teardown_texts.assign(to_teardown.begin(), to_teardown.end());
   const uint32_t token =
       Container::launch(Environment::of(env), std::move(launch), info[4].As<Napi::Function>(),
                         info[3].As<Napi::Boolean>().Value());

@@ -18,7 +18,9 @@ namespace caisson {
 struct Launch {
   std::shared_ptr<const LaunchTemplate> templates;
   Identity identity;
-  std::vector<uint8_t> command;  // of ProgramTemplate::instantiate()
+  // What is appended to both, by ProgramTemplate::instantiate().
+  std::vector<uint8_t> program_texts;
+  std::vector<uint8_t> teardown_texts;
 
   // Outcome.
   ProgramBytes program;

@@ -111,8 +111,8 @@ void Launcher::remove_from_journal(Launch& launch) {
 
 void Launcher::execute(Launch& launch, Workplace& workplace) {
   const LaunchTemplate& templates = *launch.templates;
-  launch.program = templates.program.instantiate(launch.identity, launch.command);
-  launch.teardown = templates.teardown.instantiate(launch.identity);
+  launch.program = templates.program.instantiate(launch.identity, launch.program_texts);
+  launch.teardown = templates.teardown.instantiate(launch.identity, launch.teardown_texts);
   Program program;
   const char* reason = nullptr;
   if (!Program::decode(launch.program.data(), launch.program.size, program, reason)) {

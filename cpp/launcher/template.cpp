@@ -10,32 +10,10 @@ namespace caisson {
 namespace {
 
 constexpr size_t kShortId = 12, kDigits = 10, kNumbers = 3;
-constexpr size_t kExecTexts = 3;
 constexpr uint32_t kNowhere = ~0u;
 
 size_t words_for(size_t bytes) {
   return (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t);
-}
-
-// Names the texts that stand from `at` on in the program's last step, exec. Of what are not these
-// texts and nothing else the program's size stays wrong, which the decoder refuses.
-void point_to_command(ProgramBytes& program, size_t at) {
-  auto* const bytes = reinterpret_cast<char*>(program.words.data());
-  auto& header = *reinterpret_cast<Header*>(bytes);
-  if (at < sizeof header) return;
-  const size_t steps = size_t{header.steps[0]} + header.steps[1];
-  if (steps == 0 || steps > (at - sizeof header) / sizeof(Step)) return;
-  Step& exec = reinterpret_cast<Step*>(bytes + sizeof header)[steps - 1];
-  for (size_t i = 0; i < kExecTexts; ++i) {
-    exec.text[i] = static_cast<uint32_t>(at - header.arena);
-    uint32_t length = 0;
-    if (program.size - at < sizeof length) return;
-    memcpy(&length, bytes + at, sizeof length);
-    const size_t record = (sizeof length + length + 1 + 3) & ~size_t{3};
-    if (record > program.size - at) return;
-    at += record;
-  }
-  if (at == program.size) header.size = static_cast<uint32_t>(program.size);
 }
 
 }  // namespace
@@ -44,7 +22,7 @@ ProgramBytes ProgramBytes::copy(const void* bytes, size_t size) {
   ProgramBytes copy;
   copy.words.resize(words_for(size));
   copy.size = size;
-  memcpy(copy.words.data(), bytes, size);
+  if (size > 0) memcpy(copy.words.data(), bytes, size);
   return copy;
 }
 
@@ -56,6 +34,8 @@ size_t ProgramTemplate::length(What what) {
       return kShortId;
     case What::kHostId:
       return sizeof Identity::base;
+    case What::kText:
+      return sizeof(uint32_t);
     default:
       return kDigits;
   }
@@ -71,22 +51,48 @@ std::optional<ProgramTemplate> ProgramTemplate::make(std::span<const uint8_t> by
     const Patch patch{static_cast<What>(patches[i]), patches[i + 1], patches[i + 2]};
     if (bytes.size() < length(patch.what) || patch.at > bytes.size() - length(patch.what))
       return std::nullopt;
-    made.patches_.push_back(patch);
+    if (patch.what != What::kText) {
+      made.patches_.push_back(patch);
+      continue;
+    }
+    if (patch.above != made.texts_.size()) return std::nullopt;
+    made.texts_.push_back(patch.at);
   }
   return made;
 }
 
+// Of what are not these texts and nothing else the program's size stays wrong, which the decoder
+// refuses.
+void ProgramTemplate::point_to_texts(ProgramBytes& program) const {
+  auto* const bytes = reinterpret_cast<char*>(program.words.data());
+  size_t at = bytes_.size;
+  if (at < sizeof(Header)) return;
+  auto& header = *reinterpret_cast<Header*>(bytes);
+  header.size = 0;
+  for (const uint32_t place : texts_) {
+    uint32_t length = 0;
+    if (program.size - at < sizeof length) return;
+    memcpy(&length, bytes + at, sizeof length);
+    const size_t record = (sizeof length + length + 1 + 3) & ~size_t{3};
+    if (record > program.size - at) return;
+    const auto offset = static_cast<uint32_t>(at - header.arena);
+    memcpy(bytes + place, &offset, sizeof offset);
+    at += record;
+  }
+  if (at == program.size) header.size = static_cast<uint32_t>(program.size);
+}
+
 ProgramBytes ProgramTemplate::instantiate(const Identity& identity,
-                                          std::span<const uint8_t> command) const {
+                                          std::span<const uint8_t> appended) const {
   uint32_t place = kNowhere;
-  if (command.size() >= sizeof place) {
-    memcpy(&place, command.data(), sizeof place);
-    command = command.subspan(sizeof place);
+  if (appended.size() >= sizeof place) {
+    memcpy(&place, appended.data(), sizeof place);
+    appended = appended.subspan(sizeof place);
   }
   ProgramBytes instantiated;
-  instantiated.size = bytes_.size + command.size();
+  instantiated.size = bytes_.size + appended.size();
   instantiated.words.resize(words_for(instantiated.size));
-  memcpy(instantiated.words.data(), bytes_.data(), bytes_.size);
+  if (bytes_.size > 0) memcpy(instantiated.words.data(), bytes_.data(), bytes_.size);
   char digits[kDigits];
   auto* const bytes = reinterpret_cast<char*>(instantiated.words.data());
   for (const auto& [what, at, above] : patches_) {
@@ -103,12 +109,12 @@ ProgramBytes ProgramTemplate::instantiate(const Identity& identity,
     }
     memcpy(bytes + at, from, length(what));
   }
-  if (!command.empty()) {
-    memcpy(bytes + bytes_.size, command.data(), command.size());
-    if (command.size() >= kShortId && place <= command.size() - kShortId)
+  if (!appended.empty()) {
+    memcpy(bytes + bytes_.size, appended.data(), appended.size());
+    if (appended.size() >= kShortId && place <= appended.size() - kShortId)
       memcpy(bytes + bytes_.size + place, identity.id.data(), kShortId);
-    point_to_command(instantiated, bytes_.size);
   }
+  if (!appended.empty() || !texts_.empty()) point_to_texts(instantiated);
   return instantiated;
 }
 

@@ -1,5 +1,5 @@
-// Programs that differ only in their container and in what they exec (lib/program/template.ts):
-// encoded once, and patched for each start.
+// Programs that differ only in their container and in some texts (lib/program/template.ts): encoded
+// once, and patched for each start, which appends its texts.
 #pragma once
 
 #include <stdint.h>
@@ -30,27 +30,29 @@ struct Identity {
 class ProgramTemplate {
  public:
   // `patches` are threes of numbers: what is written there, where in the bytes, and of a host id
-  // how far it lies above the base. Nothing if one of them lies outside the bytes.
+  // how far it lies above the base, of an appended text how many there are before it. Nothing if
+  // one of them lies outside the bytes, or the texts are not in order.
   static std::optional<ProgramTemplate> make(std::span<const uint8_t> bytes,
                                              std::span<const uint32_t> patches);
 
-  // `command`, for a template without one: where the short id stands in what follows (all ones:
-  // nowhere), then the texts of exec, the last step of the container phase, one record after the
-  // other. Whether they are texts the decoder finds out.
-  ProgramBytes instantiate(const Identity& identity, std::span<const uint8_t> command = {}) const;
+  // `appended`: where the short id stands in what follows (all ones: nowhere), then the texts, one
+  // record after the other. The decoder refuses a program that has too few or too many of them.
+  ProgramBytes instantiate(const Identity& identity, std::span<const uint8_t> appended = {}) const;
 
  private:
   // As in lib/program/template.ts.
-  enum class What : uint32_t { kLongId, kShortId, kHostId, kDigits, kCount };
+  enum class What : uint32_t { kLongId, kShortId, kHostId, kDigits, kText, kCount };
   struct Patch {
     What what;
     uint32_t at;
     uint32_t above;
   };
   static size_t length(What what);
+  void point_to_texts(ProgramBytes& program) const;
 
   ProgramBytes bytes_;
   std::vector<Patch> patches_;
+  std::vector<uint32_t> texts_;  // where the steps have them, in the order of the texts
 };
 
 // All that starts with the same options have in common.

@@ -7,7 +7,8 @@ import type { RunOptions } from './options/options.js';
 import { noteVolumes } from './spec/volume-notes.js';
 import type { StartContext } from './start/context.js';
 import { noteLayer } from './start/layer.js';
-import { prepare, prepareDetached } from './start/prepare.js';
+import { prepare } from './start/prepare.js';
+import { prepareDetached } from './start/prepare-detached.js';
 
 export async function explainRun(
   context: StartContext,

@@ -8,7 +8,8 @@ import type { CreateOptions } from './options/create-options.js';
 import type { RunOptions } from './options/options.js';
 import { ExecutionController } from './start/execution-controller.js';
 import { launch } from './start/launch.js';
-import { prepare, type Prepared, recall } from './start/prepare.js';
+import { prepare, recall } from './start/prepare.js';
+import type { Prepared } from './start/prepared-start.js';
 
 export function startRun(
   context: EngineContext,
@@ -59,11 +60,14 @@ function start(
   }
   const known =
     context.users === undefined ? recall(context, run.id, image, argv, options) : undefined;
-  if (known !== undefined) return launchRun(context, run, known, options.signal);
+  if (known !== undefined && !(known instanceof Promise))
+    return launchRun(context, run, known, options.signal);
   refuseDetachedOptions(options);
-  startLater(context, run, image, argv, options).catch((error: unknown) =>
-    isOver(context, run, error),
-  );
+  const { signal } = options;
+  const later =
+    known?.then((prepared) => launchRun(context, run, prepared, signal)) ??
+    startLater(context, run, image, argv, options);
+  later.catch((error: unknown) => isOver(context, run, error));
 }
 
 /** Where the host has to be looked at first. */

@@ -62,13 +62,13 @@ export interface Binding {
     slots: readonly number[],
     hold: readonly number[],
   ): NativeTemplate;
-  /** The program of one start. @param command as for `launch`. */
+  /** The program of one start. @param appended as for `launch`. */
   instantiate(
     program: Uint8Array,
     patches: Uint32Array,
     id: string,
     base: number,
-    command?: Uint8Array,
+    appended?: Uint8Array,
   ): Uint8Array;
   launch(
     template: NativeTemplate,
@@ -79,8 +79,9 @@ export interface Binding {
     /** As by `watchStart`. */
     watchStart: boolean,
     listener: NativeListener,
-    /** What `exec` has, where the template has none: the bytes of a CommandTemplate. Copied. */
-    command?: Uint8Array,
+    /** The texts that the program has of its own, and those of its teardown (lib/program/template.ts). Copied. */
+    appended?: Uint8Array,
+    appendedToTeardown?: Uint8Array,
   ): NativeContainer;
   /** 0 or a negated errno. */
   kill(container: NativeContainer, signal: number): number;

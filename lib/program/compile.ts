@@ -11,6 +11,7 @@ import type { LaunchInput } from './launch-input.js';
 import { parseMountOptions } from './mount-options.js';
 import { requestStep } from './netlink-step.js';
 import type { BridgePlan } from './network-plan.js';
+import type { WithOwnTexts } from './own-texts.js';
 import {
   type DeviceNode,
   devicesInDev,
@@ -117,7 +118,7 @@ export interface KnownProcess {
 export function compileTeardown(
   cgroup: CgroupPlan,
   directory: string | undefined,
-  bridges?: BridgePlan,
+  bridges?: WithOwnTexts<BridgePlan>,
   first?: KnownProcess,
 ): Program {
   const teardown: Step[] = cgroup.placements.map(({ dir }) => ({

@@ -7,6 +7,7 @@ import { NAMESPACE_FLAGS } from '../oci/namespaces.js';
 import { RLIMITS } from '../oci/rlimits.js';
 import type { Opcode, Step } from './instructions.js';
 import { ATTR, PROPAGATION } from './mount-options.js';
+import { isOwnText } from './own-texts.js';
 
 const NAMESPACES: readonly (readonly [number, string])[] = Object.entries(NAMESPACE_FLAGS).map(
   ([name, flag]) => [flag, name === 'network' ? 'net' : name],
@@ -43,7 +44,8 @@ class Operands {
     return this.text(index).split('\0').slice(0, -1).map(quote).join(' ');
   }
   bytes(index: number): number {
-    return this.step.texts?.[index]?.length ?? 0;
+    const text = this.step.texts?.[index];
+    return text === undefined || isOwnText(text) ? 0 : text.length;
   }
   slots16(index: number): string {
     const text = this.step.texts?.[index];

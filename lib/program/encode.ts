@@ -1,6 +1,7 @@
 /** A program as the bytes that cpp/program/program.h decodes. Layout: cpp/program/instruction.h. */
 import { CaissonError } from '../base/errors.js';
 import { OPCODE_NUMBERS, type Program, type Step } from './instructions.js';
+import { isOwnText, type Text } from './own-texts.js';
 
 export const PROGRAM_MAGIC = 0x314e5343;
 export const PROGRAM_VERSION = 1;
@@ -92,7 +93,7 @@ export class Encoder {
    *
    * @throws ERR_INVALID_PROGRAM where both together are too long
    */
-  texts(texts: readonly string[], behind: number): Uint8Array {
+  texts(texts: readonly Text[], behind: number): Uint8Array {
     this.end = 0;
     this.reserve(behind);
     this.end = behind;
@@ -112,7 +113,7 @@ export class Encoder {
     if (texts === undefined) return;
     for (let i = 0; i < texts.length; i++) {
       const text = texts[i];
-      if (text === undefined) continue;
+      if (text === undefined || isOwnText(text)) continue;
       const offset = this.text(text) - arena;
       // The buffer may have moved: look it up only now.
       this.words[((at + STEP.text) >> 2) + i] = offset;
@@ -132,7 +133,7 @@ export class Encoder {
   }
 
   /** Appends a text record, 4-aligned: length, bytes, NUL. */
-  private text(text: string | Uint8Array): number {
+  private text(text: Text): number {
     // At most three bytes for each character; measured exactly before it is too much.
     let most = typeof text === 'string' ? text.length * 3 : text.length;
     if (most > LONG_TEXT) most = Buffer.byteLength(text);
@@ -147,7 +148,7 @@ export class Encoder {
   }
 
   /** Writes the text's bytes; returns how many. */
-  private characters(text: string | Uint8Array, at: number): number {
+  private characters(text: Text, at: number): number {
     const { bytes } = this;
     if (typeof text !== 'string') {
       bytes.set(text, at);

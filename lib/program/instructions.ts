@@ -2,12 +2,13 @@
  * The instruction set: every step that a launch program can have, in the terms of the man pages. The list and its
  * numbers come from cpp/program/instructions.def.
  */
+import type { OwnText, Text } from './own-texts.js';
 
 /** One step, with its operands by position: see docs/launch-program.md for what each means. */
 export interface Step {
   readonly op: Opcode;
   readonly slots?: readonly (number | undefined)[] | undefined;
-  readonly texts?: readonly (string | Uint8Array | undefined)[] | undefined;
+  readonly texts?: readonly (Text | OwnText | undefined)[] | undefined;
   readonly numbers?: readonly (number | bigint | undefined)[] | undefined;
 }
 

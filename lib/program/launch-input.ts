@@ -1,6 +1,7 @@
 /** What `compile` needs besides the OCI spec: everything about one launch that the spec does not cover. */
 import type { CgroupPlan } from '../cgroup/writes.js';
 import type { BridgePlan, NetlinkRequest, PublishPlan } from './network-plan.js';
+import type { OwnText, WithOwnTexts } from './own-texts.js';
 
 /** How the root is assembled. */
 export type RootPlan =
@@ -53,7 +54,7 @@ export type LayerPlan =
 export interface InjectedFile {
   /** Absolute path inside the container. */
   readonly path: string;
-  readonly content: string;
+  readonly content: string | OwnText;
 }
 
 /** Where one of the program's three standard streams goes. */
@@ -149,7 +150,7 @@ export interface LaunchInput {
    */
   readonly devicesInRoot?: boolean | undefined;
   /** Sysctls of its network, if the kernel has them; those of the spec follow. */
-  readonly networkSysctls?: Readonly<Record<string, string>> | undefined;
+  readonly networkSysctls?: Readonly<Record<string, string | number>> | undefined;
   readonly files: readonly InjectedFile[];
   readonly cgroup: CgroupPlan;
   /** The parent of its cgroups, if the caller has named one. */
@@ -163,9 +164,9 @@ export interface LaunchInput {
   /** Undefined for root. */
   readonly rootless?: RootlessInput | undefined;
   readonly helper?: HelperPlan | undefined;
-  readonly resolver?: ResolverPlan | undefined;
+  readonly resolver?: WithOwnTexts<ResolverPlan> | undefined;
   /** Its interfaces, if it has more than the loopback device. */
-  readonly bridges?: BridgePlan | undefined;
+  readonly bridges?: WithOwnTexts<BridgePlan> | undefined;
   readonly joined?: JoinedNamespaces | undefined;
   /** The file of a network namespace to have in place of one of its own. */
   readonly networkFile?: string | undefined;

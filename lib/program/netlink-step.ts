@@ -1,5 +1,6 @@
 import type { Step } from './instructions.js';
 import type { NetlinkRequest } from './network-plan.js';
+import type { WithOwnTexts } from './own-texts.js';
 
 /** Numbers of the step (cpp/steps/netlink_request.cpp). */
 const MODES = {
@@ -12,7 +13,7 @@ const MODES = {
 
 /** @param network slot of the network namespace that the request names, if it names one */
 export function requestStep(
-  { protocol, bytes, text, namespaceAt = 0 }: NetlinkRequest,
+  { protocol, bytes, text, namespaceAt = 0 }: WithOwnTexts<NetlinkRequest>,
   mode: keyof typeof MODES = 'once',
   network?: number,
 ): Step {

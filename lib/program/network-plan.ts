@@ -33,7 +33,7 @@ export interface PolicyPlan {
   readonly remove: NetlinkRequest;
 }
 
-/** Interfaces on bridges. */
+/** Interfaces on bridges. All of its texts may be a start's own (own-texts.ts). */
 export interface BridgePlan {
   /** In the host's network namespace: makes the interfaces. */
   readonly outside: NetlinkRequest;
@@ -42,7 +42,7 @@ export interface BridgePlan {
   readonly published?: PublishPlan | undefined;
   readonly policy?: PolicyPlan | undefined;
   /** Of the interfaces, as sysctl(8) names them. */
-  readonly sysctls: Readonly<Record<string, string>>;
+  readonly sysctls: Readonly<Record<string, number>>;
   /** Released when the container has ended, and is not started again by its supervisor. */
   readonly claims: readonly Claim[];
 }

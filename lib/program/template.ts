@@ -1,7 +1,7 @@
 /**
- * Programs that differ only in the container's id, its host ids and what they exec. A program is compiled and encoded
- * once for a placeholder id and a placeholder range of host ids. For each start, the launcher's thread replaces these
- * and appends the arguments and the environment, so that the JavaScript thread compiles nothing.
+ * Programs that differ only in the container's id, its host ids and some texts (own-texts.ts). A program is compiled and
+ * encoded once for a placeholder id and a placeholder range of host ids. For each start, the launcher's thread replaces
+ * these and appends the texts, so that the JavaScript thread compiles nothing.
  */
 import { randomBytes } from 'node:crypto';
 import type { Binding } from '../native/binding.js';
@@ -9,6 +9,7 @@ import { execTexts } from './compile-process.js';
 import { type Encoder, type Fault, HEADER, HEADER_SIZE, STEP, STEP_SIZE } from './encode.js';
 import type { Opcode, Program, Step } from './instructions.js';
 import type { Command } from './launch-input.js';
+import { COMMAND_TEXTS, isOwnText, type OwnText, type OwnTexts, type Text } from './own-texts.js';
 
 /** Random for each process, so that no text of a caller can be mistaken for it. */
 const ID = `f${randomBytes(32).toString('hex').slice(1)}`;
@@ -48,17 +49,23 @@ function hostIds({ op, numbers }: Step): number[] {
 }
 
 /** The kinds of patches; see cpp/launcher/template.h. */
-const PATCH = { longId: 0, shortId: 1, hostId: 2, digits: 3 } as const;
+const PATCH = { longId: 0, shortId: 1, hostId: 2, digits: 3, text: 4 } as const;
 
 export class Template {
   readonly bytes: Uint8Array;
-  /** Three numbers for each patch: its kind, its position, and for a host id its distance from the base. */
+  /**
+   * Three numbers for each patch: its kind, its position, and for a host id its distance from the base, for an appended
+   * text the number of those before it.
+   */
   readonly patches: Uint32Array;
+  /** Those of its texts that each start has of its own, in the order in which they are appended. */
+  readonly own: readonly OwnText[];
 
   /** @param program compiled for PLACEHOLDER. */
   constructor(program: Program, encoder: Encoder, fault?: Fault) {
     const bytes = Buffer.from(encoder.encode(program, fault));
     const patches: number[] = [];
+    const own: { readonly text: OwnText; readonly at: number }[] = [];
     const longIds = occurrences(bytes, ID, 0, bytes.length);
     for (const at of longIds) patches.push(PATCH.longId, at, 0);
     const long = new Set(longIds);
@@ -70,6 +77,10 @@ export class Template {
         const above = Number(step.numbers?.[place]) - BASE;
         patches.push(PATCH.hostId, record + STEP.number + 8 * place, above);
       }
+      step.texts?.forEach((text, place) => {
+        if (text !== undefined && isOwnText(text))
+          own.push({ text, at: record + STEP.text + 4 * place });
+      });
       if (!WITH_MAPS.has(step.op)) return;
       for (const place of [0, 1]) {
         const text =
@@ -81,21 +92,24 @@ export class Template {
             patches.push(PATCH.digits, text + 4 + index + before.length, Number(id) - BASE);
       }
     });
+    own.sort((one, other) => one.text.own - other.text.own);
+    own.forEach(({ at }, number) => patches.push(PATCH.text, at, number));
     this.bytes = bytes;
     this.patches = Uint32Array.from(patches);
+    this.own = own.map(({ text }) => text);
   }
 
-  /** The program for one container. */
+  /** The program for one container. @param appended as for `launch` */
   instantiate(
     binding: Pick<Binding, 'instantiate'>,
     { id, base = 0 }: Identity,
-    command?: Uint8Array,
+    appended?: Uint8Array,
   ): Uint8Array {
-    return binding.instantiate(this.bytes, this.patches, id, base, command);
+    return binding.instantiate(this.bytes, this.patches, id, base, appended);
   }
 }
 
-/** What is appended to a template without a command, for `launch` and `instantiate`. */
+/** The command of a start, as it is appended to a template without one, for `launch` and `instantiate`. */
 export class CommandTemplate {
   /** The position of the short id in the texts, as 4 bytes (NOWHERE: it is not there); then the texts. */
   readonly bytes: Uint8Array;
@@ -121,15 +135,43 @@ export class CommandTemplate {
 
 const PLACE_SIZE = 4;
 const NOWHERE = 0xffff_ffff;
+const NO_COMMAND = Uint8Array.from([0xff, 0xff, 0xff, 0xff]);
 
-/** The program with another command in its last step, `exec`; or without one, which is incomplete until it has one. */
+/**
+ * All that a start appends to a template: its command, if the template has none, and its other texts.
+ *
+ * @throws ERR_INVALID_PROGRAM where the program would be too long
+ */
+export function appendedTexts(
+  { own, bytes }: Template,
+  encoder: Encoder,
+  texts: OwnTexts,
+  command?: CommandTemplate,
+): Uint8Array {
+  const first = command?.bytes ?? NO_COMMAND;
+  const others = command === undefined ? own : own.slice(COMMAND_TEXTS);
+  const encoded = encoder.texts(
+    others.map((text) => texts.textOf(text)),
+    bytes.length + first.length - PLACE_SIZE,
+  );
+  const all = Buffer.allocUnsafe(first.length + encoded.length);
+  all.set(first);
+  all.set(encoded, first.length);
+  return all;
+}
+
+/** The program with another command in its last step, `exec`; or without one, which each start appends. */
 export function withCommand(program: Program, command: Command | undefined): Program {
   const container = program.container.with(-1, {
     op: 'exec',
-    texts: command === undefined ? undefined : execTexts(command),
+    texts: command === undefined ? OWN_COMMAND : execTexts(command),
   });
   return { ...program, container };
 }
+
+const OWN_COMMAND: readonly OwnText[] = Array.from({ length: COMMAND_TEXTS }, (_, own) => ({
+  own,
+}));
 
 function occurrences(bytes: Buffer, text: string, from: number, to: number): number[] {
   const found: number[] = [];
@@ -141,14 +183,19 @@ function occurrences(bytes: Buffer, text: string, from: number, to: number): num
 }
 
 /** The steps of a template for one container: for `explain`, errors and the timeline. */
-export function instantiate(program: Program, { id, base }: Identity): Program {
+export function instantiate(
+  program: Program,
+  { id, base }: Identity,
+  own?: Pick<OwnTexts, 'textOf'>,
+): Program {
   const text = (value: string) =>
     value.replaceAll(ID, id).replaceAll(ID.slice(0, SHORT_LENGTH), id.slice(0, SHORT_LENGTH));
   const step = (template: Step): Step => {
     const positions = hostIds(template);
     return {
       ...template,
-      texts: template.texts?.map((value) => {
+      texts: template.texts?.map((value): Text | OwnText | undefined => {
+        if (value !== undefined && isOwnText(value)) return own?.textOf(value) ?? value;
         if (typeof value !== 'string') return value;
         const named = text(value);
         if (!WITH_MAPS.has(template.op)) return named;

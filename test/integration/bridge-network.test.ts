@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bootId } from '../../lib/host/owner.js';
+import type { RunOptions } from '../../lib/index.js';
 import { untilNothing } from '../support/leftovers.js';
 import { needsRoot } from '../support/needs.js';
 import { NetworkHost } from '../support/network-host.js';
@@ -71,6 +72,47 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     await server.kill();
     await untilNothing(claims);
     await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')));
+  });
+
+  it('Starts with the same options have each an address, a name and ports of their own', async () => {
+    const options: RunOptions = { network: 'bridge', ports: ['0:80'] };
+    const script =
+      'hostname; ip -o -4 address show eth0; cat /etc/hosts /sys/class/net/eth0/address';
+    const seen = new Set<string>();
+    for (let last = 2; last <= 6; last++) {
+      const { stdout } = await host.run(['sh', '-c', script], options);
+      const [name = ''] = stdout.split('\n', 1);
+      expect(stdout)
+        .to.include(`inet 172.17.0.${last}/16`)
+        .and.to.include(`172.17.0.${last}\t${name}`);
+      expect(stdout).to.include(`02:42:ac:11:00:0${last}\n`);
+      expect(stdout.match(/172\.17\.0\.\d+(?=\t)/g)).to.have.length(1);
+      seen.add(name);
+    }
+    expect(seen.size).to.equal(5);
+    await untilNothing(claims);
+    const table = await host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+    expect(table).not.to.match(/172\.17\.0\.[2-6]/);
+  });
+
+  it('A start finds what has changed since another one with the same options', async () => {
+    const script = ['sh', '-c', 'ip -o address show eth0'];
+    const run = async () => (await host.run(script, { network: 'web' })).stdout;
+    await host.createNetwork('web', '10.77.0.0/24');
+    expect(await run())
+      .to.include('inet 10.77.0.2/24')
+      .and.not.to.include('inet6');
+    await untilNothing(claims);
+    await host.removeNetwork('web');
+    await host.createNetwork('web', '10.78.0.0/24', 'fd00:78::/64');
+    for (const last of [2, 3])
+      expect(await run())
+        .to.include(`inet 10.78.0.${last}/24`)
+        .and.to.include(`inet6 fd00:78::${last}/64`);
+    await untilNothing(claims);
+    await host.removeNetwork('web');
+    const { code } = await host.refusal(script, { network: 'web' });
+    expect(code).to.equal('ERR_NO_SUCH_NETWORK');
   });
 
   it('A created network has its own subnet, IPv6, and addresses that can be chosen', async () => {

@@ -9,9 +9,9 @@ import type { RunOptions } from '../../lib/engine/options/options.js';
 import { hostnameOf, toSpec } from '../../lib/engine/spec/to-spec.js';
 import { labelsFor } from '../../lib/host/selinux.js';
 import { compile, type Launchable } from '../../lib/program/compile.js';
-import { Encoder } from '../../lib/program/encode.js';
+import { Encoder, HEADER, HEADER_SIZE, STEP, STEP_SIZE } from '../../lib/program/encode.js';
 import type { Opcode, Program, Step } from '../../lib/program/instructions.js';
-import type { LayerPlan, ResolverPlan, RootPlan } from '../../lib/program/launch-input.js';
+import type { LaunchInput, LayerPlan, RootPlan } from '../../lib/program/launch-input.js';
 import { anyCodePoint } from './code-points.js';
 import {
   comountedV1,
@@ -58,7 +58,8 @@ export interface Wanted {
   readonly id?: string;
   readonly base?: number;
   readonly uid?: number;
-  readonly resolver?: ResolverPlan;
+  readonly resolver?: LaunchInput['resolver'];
+  readonly bridges?: LaunchInput['bridges'];
 }
 
 /** As the engine does it, with a machine, a user and a filter that are always the same. */
@@ -71,6 +72,7 @@ export async function compiled({
   base = BASE,
   uid = 7,
   resolver,
+  bridges,
 }: Wanted = {}): Promise<Launchable> {
   const image = { env: ['LANG=C'], cmd: [], entrypoint: [] };
   const config = normalize(['sh', '-c', 'true'], options, image, {
@@ -102,6 +104,7 @@ export async function compiled({
       seccomp: config.seccomp.kind === 'unconfined' ? undefined : new Uint8Array(16),
       init: config.init,
       resolver,
+      bridges,
       stdin: config.stdin,
       stdout: config.stdout,
       stderr: config.stderr,
@@ -121,6 +124,26 @@ export function position(steps: readonly Step[], op: Opcode): number {
 
 export function encoded(program: Program): Buffer {
   return Buffer.from(new Encoder().encode(program));
+}
+
+/** The steps of encoded programs, wherever their texts are. */
+export function decoded(bytes: Uint8Array): unknown {
+  const program = Buffer.from(bytes);
+  const arena = program.readUInt32LE(HEADER.arena);
+  const textAt = (offset: number) => {
+    if (offset === 0) return undefined;
+    const start = arena + offset + 4;
+    return program.toString('latin1', start, start + program.readUInt32LE(start - 4));
+  };
+  const steps = [];
+  for (let at = HEADER_SIZE; at < arena; at += STEP_SIZE)
+    steps.push({
+      op: program.readUInt16LE(at + STEP.op),
+      slots: [0, 1, 2, 3].map((place) => program.readInt16LE(at + STEP.slot + 2 * place)),
+      texts: [0, 1, 2, 3].map((place) => textAt(program.readUInt32LE(at + STEP.text + 4 * place))),
+      numbers: program.subarray(at + STEP.number, at + STEP_SIZE).toString('hex'),
+    });
+  return { phases: program.subarray(HEADER.slots, HEADER.arena).toString('hex'), steps };
 }
 
 export const empty: Program = { slots: 0, host: [], container: [], teardown: [] };

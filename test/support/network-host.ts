@@ -152,6 +152,10 @@ export class NetworkHost {
     });
   }
 
+  async removeNetwork(name: string): Promise<void> {
+    await this.call('removeNetwork', name);
+  }
+
   /** Names of the interfaces, sorted. */
   async links(): Promise<string[]> {
     const json = await this.namespace.run('ip', '-j', 'link');

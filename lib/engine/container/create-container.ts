@@ -8,7 +8,7 @@ import { newId } from '../../base/ids.js';
 import { storedImage } from '../store/image-of.js';
 import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
-import { checkDetached } from '../start/prepare.js';
+import { checkDetached } from '../start/prepare-detached.js';
 import type { StartContext } from '../start/context.js';
 import { withJoinedIds } from '../start/joined-namespaces.js';
 import { nameInUse, type Store } from '../store/store.js';

@@ -20,7 +20,7 @@ import {
 } from '../supervisor/supervisor-connection.js';
 import type { RunOptions } from '../options/options.js';
 import type { Store } from '../store/store.js';
-import { checkDetached } from '../start/prepare.js';
+import { checkDetached } from '../start/prepare-detached.js';
 import type { StartContext } from '../start/context.js';
 
 const SIGKILL = 9;

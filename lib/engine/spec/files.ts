@@ -1,6 +1,11 @@
 /** /etc/hosts, /etc/hostname and /etc/resolv.conf: what the container is told about names. */
-import type { InjectedFile } from '../../program/launch-input.js';
 import { HOST_GATEWAY, type NameConfig } from '../options/names.js';
+
+/** Of a container: an absolute path inside, and the text. */
+export interface NameFile {
+  readonly path: string;
+  readonly content: string;
+}
 
 /** The host's own files, read by the caller; with a network only, and with one of its own without `hosts`. */
 export interface HostFiles {
@@ -33,7 +38,7 @@ export function injectedFiles(
   names: NameConfig,
   hostname: string,
   host?: HostFiles,
-): readonly InjectedFile[] {
+): readonly NameFile[] {
   let hosts = host?.hosts === undefined ? LOOPBACK_HOSTS : withNewline(host.hosts);
   if (host?.hosts === undefined)
     for (const address of host?.addresses ?? [OWN_LOOPBACK]) hosts += `${address}\t${hostname}\n`;

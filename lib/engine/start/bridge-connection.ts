@@ -1,11 +1,6 @@
 /** What a start with networks of bridges needs: its addresses, and whom it asks for names. Loaded only for such a start. */
 import type { ClaimContext } from '../../network/bridge/addresses.js';
-import {
-  connect,
-  type Connected,
-  type Connection,
-  planConnection,
-} from '../../network/bridge/connect.js';
+import { connect, type Connection, planConnection } from '../../network/bridge/connect.js';
 import { addressesOf } from '../../network/bridge/endpoint.js';
 import { planNameServers, RESOLVER_ADDRESS } from '../../network/names/name-servers.js';
 import type { HelperPlan, ResolverPlan } from '../../program/launch-input.js';
@@ -28,16 +23,16 @@ export interface NetworkOfStart {
 export async function connectBridges(
   context: ClaimContext,
   { name, hostname, names, endpoints, ports, policy }: ContainerConfig,
-  connected: Connected & { readonly connects: boolean },
+  { id, connects }: { readonly id: string; readonly connects: boolean },
   hostResolvConf: string,
 ): Promise<NetworkOfStart> {
-  const make = connected.connects ? connect : planConnection;
-  const connection = await make(context, connected, endpoints, ports, policy);
+  const make = connects ? connect : planConnection;
+  const connection = await make(context, id, endpoints, ports, policy);
   try {
     for (const { message, hint } of connection.warnings)
       process.emitWarning(message, { code: 'CAISSON_NETWORK', detail: hint });
     const named = {
-      id: connected.id,
+      id,
       name,
       hostname,
       dns: names.dns,

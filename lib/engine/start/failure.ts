@@ -182,7 +182,8 @@ const PORT_REFUSED = /Failed to bind any port|slirp_add_hostfwd failed/;
 
 /** All that is known of the reason is what the program has written. */
 function helperFailure(error: NativeError, errno: string, step: Step): CaissonError {
-  const path = String(step.texts?.[0]);
+  const [text] = step.texts ?? [];
+  const path = typeof text === 'string' ? text : '';
   const name = path.slice(path.lastIndexOf('/') + 1);
   const itself = error.call === HELPER_ENDED;
   const said = error.object

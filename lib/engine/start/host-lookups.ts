@@ -7,7 +7,6 @@ import { compileProfile } from '../../oci/seccomp.js';
 import { defaultSeccompProfile, type SeccompArch } from '../../oci/seccomp-default.js';
 import { filterFlags } from '../../oci/seccomp-encode.js';
 import type { LinuxSeccomp } from '../../oci/runtime-spec.js';
-import type { Connected } from '../../network/bridge/connect.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { HostFiles } from '../spec/files.js';
 import type * as BridgeConnection from './bridge-connection.js';
@@ -51,7 +50,7 @@ let bridges: Promise<typeof BridgeConnection> | undefined;
 export async function networkOf(
   { networks }: Pick<StartContext, 'networks'>,
   config: ContainerConfig,
-  connected: Connected & { readonly connects: boolean },
+  start: { readonly id: string; readonly connects: boolean },
 ): Promise<NetworkOfStart> {
   if (config.network === 'none' || config.network === 'container') return { files: undefined };
   if (config.network === 'namespace') {
@@ -63,13 +62,13 @@ export async function networkOf(
   if (config.network === 'host' || config.network === 'namespace') return { files };
   if (config.network === 'bridge') {
     bridges ??= import('./bridge-connection.js');
-    return (await bridges).connectBridges(await networks(), config, connected, files.resolvConf);
+    return (await bridges).connectBridges(await networks(), config, start, files.resolvConf);
   }
   const { userNetwork } = await import('../../network/user-network.js');
   const { helper, resolvConf, published } = await userNetwork(
     config,
     files.resolvConf,
-    connected.connects,
+    start.connects,
   );
   return { files: { resolvConf }, helper, published };
 }

@@ -7,13 +7,14 @@ import { endedEarly, failureOf } from './failure.js';
 import { makeTimeline } from '../../program/timeline.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { Channel, ExecutionController } from './execution-controller.js';
-import type { Prepared } from './prepare.js';
+import type { Prepared } from './prepared-start.js';
 
 /** What is launched: a container, or a further program in one. */
 export type Launching = Pick<Prepared, 'template' | 'identity' | 'steps' | 'args'> & {
   readonly config: Pick<ContainerConfig, 'terminal'>;
-  /** Where the template has none. */
-  readonly command?: Uint8Array;
+  /** Texts that the template does not have. */
+  readonly appended?: Uint8Array;
+  readonly appendedToTeardown?: Uint8Array | undefined;
   /** In a container that goes on when this ends. */
   readonly joins?: boolean;
   /** Where a `release` waits: what has to be done with the process before it goes on. */
@@ -119,7 +120,8 @@ export function launch(
           break;
       }
     }),
-    prepared.command,
+    prepared.appended,
+    prepared.appendedToTeardown,
   );
   execution.connect(new Launched(binding, container), prepared.joins);
 }

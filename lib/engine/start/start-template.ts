@@ -10,7 +10,6 @@ import { labelsFor } from '../../host/selinux.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { ResolvedImage } from '../../image/resolve.js';
 import type { NativeTemplate } from '../../native/binding.js';
-import type { Connection } from '../../network/bridge/connect.js';
 import type { Mount, Spec } from '../../oci/runtime-spec.js';
 import { compile, type Launchable } from '../../program/compile.js';
 import type { ExecInput } from '../../program/compile-exec.js';
@@ -21,19 +20,18 @@ import {
   Template,
   withCommand,
 } from '../../program/template.js';
-import { type ContainerConfig, ID_RANGE_SIZE, normalize } from '../options/config.js';
+import { type ContainerConfig, ID_RANGE_SIZE } from '../options/config.js';
 import type { RunOptions } from '../options/options.js';
 import { DEFAULT_PIDS_LIMIT } from '../options/resources.js';
 import { type Accounts, type ResolvedUser, resolveUser } from '../options/user.js';
 import { checkWithoutFilter, needsDeviceFilter, opensDevices } from '../spec/device-access.js';
-import { type HostFiles, injectedFiles } from '../spec/files.js';
 import { networkSysctls } from '../spec/network-sysctls.js';
 import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
 import { hostnameOf, toSpec } from '../spec/to-spec.js';
 import type { StartContext } from './context.js';
-import { hasHostMqueue, networkName, networkOf, seccompFilter } from './host-lookups.js';
-import type { PortInfo } from '../store/stored.js';
+import { hasHostMqueue, networkName, seccompFilter } from './host-lookups.js';
 import type { JoinedStart } from './joined-namespaces.js';
+import { type NetworkInput, type StartNetwork, startNetwork } from './start-network.js';
 
 /** The arguments and the environment of a start, as they were given. */
 export interface GivenCommand {
@@ -50,10 +48,7 @@ export interface StartTemplate {
   readonly accounts: Accounts;
   readonly location: CgroupLocation;
   readonly launchable: Launchable;
-  /** Of the one start that it is for: with it, a template does not last. */
-  readonly connection: Connection | undefined;
-  /** Of the one start, where no firewall has them: ports of the host. */
-  readonly published: readonly PortInfo[];
+  readonly network: NetworkInput;
   readonly layer: LayerPlan | undefined;
   readonly joining: Joining;
   /** Without a command. */
@@ -83,8 +78,7 @@ export interface TemplateInput {
   readonly id: string;
   readonly resolved: ResolvedImage;
   readonly accounts: Accounts;
-  readonly argv: readonly string[];
-  readonly options: RunOptions;
+  readonly config: ContainerConfig;
   /** The process with which the container ends (host/owner.ts); undefined: it is detached. */
   readonly owner: string | undefined;
   readonly location: CgroupLocation;
@@ -94,13 +88,21 @@ export interface TemplateInput {
   readonly persistentFiles: boolean;
 }
 
+/** With what the start that it was compiled for has of its own. */
+export interface CompiledStart {
+  readonly template: StartTemplate;
+  /** Its claims have to be released if the start comes to nothing. */
+  readonly network: StartNetwork;
+}
+
+/** @param connected its network, if it has been connected to it; the caller releases that on errors, too */
 export async function compileStartTemplate(
   context: StartContext,
   input: TemplateInput,
-): Promise<StartTemplate> {
-  const { resolved, accounts, location } = input;
+  connected?: StartNetwork,
+): Promise<CompiledStart> {
+  const { config, resolved, accounts, location } = input;
   const { users } = context;
-  const config = normalize(input.argv, input.options, resolved.defaults, context.host);
   if (users !== undefined) checkWithoutFilter(config);
   const { namespaces } = config;
   const [sources, hostMqueue, joined] = await Promise.all([
@@ -141,11 +143,14 @@ export async function compileStartTemplate(
     throw missingCgroups(context.layout, 'pid');
   const layer = await layerOf(context, config, input);
   // Last, as what fails after it must not keep what it has claimed.
-  const network = await networkOf(context, config, {
-    id: input.id,
-    planId: id,
-    connects: input.connects,
-  });
+  const network =
+    connected ??
+    (await startNetwork(context, config, {
+      id: input.id,
+      connects: input.connects,
+      hostname: facts.hostname,
+      files: joined?.names?.files,
+    }));
   try {
     const launchable = compile(
       spec,
@@ -158,19 +163,16 @@ export async function compileStartTemplate(
         devicesInRoot: opensDevices(config),
         networkSysctls: {
           ...networkSysctls(config, idRange?.size, users),
-          ...network.connection?.plan.sysctls,
+          ...network.input.bridges?.sysctls,
         },
-        files: filesOf(config, hostname, network.files, joined?.names?.files),
+        ...network.input,
         cgroup,
         cgroupParent: location.cgroupParent,
         seccomp,
         seccompFlags,
         init: config.init,
-        helper: network.helper,
         joined: joined?.input,
         networkFile: config.network === 'namespace' ? config.networkOptions : undefined,
-        resolver: network.resolver,
-        bridges: network.connection?.plan,
         rootless: users === undefined ? undefined : rootlessOf(users, sources),
         stdin: config.stdin,
         stdout: config.stdout,
@@ -180,15 +182,14 @@ export async function compileStartTemplate(
       context.kernel,
     );
     const { encoder, fault } = context;
-    return {
+    const template: StartTemplate = {
       config,
       hostname,
       resolved,
       accounts,
       location,
       launchable,
-      connection: network.connection,
-      published: network.published ?? [],
+      network: network.input,
       layer,
       joining: { user, placements: cgroup.placements, seccomp, seccompFlags },
       program: new Template(withCommand(launchable.program, undefined), encoder, fault),
@@ -199,7 +200,7 @@ export async function compileStartTemplate(
       lasting:
         config.user === undefined &&
         config.groupAdd === undefined &&
-        config.network === 'none' &&
+        (config.network === 'none' || config.network === 'bridge') &&
         namespaces.joins.length === 0 &&
         namespaces.ipc !== 'host' &&
         namespaces.uts !== 'host' &&
@@ -207,6 +208,7 @@ export async function compileStartTemplate(
         config.selinux === undefined,
       joined,
     };
+    return { template, network };
   } catch (error) {
     network.connection?.release();
     throw error;
@@ -244,22 +246,6 @@ export function rootlessOf(
     devices: new Map([...volumes, ...devices].map(({ node, source }) => [node.path, source])),
     groups: lack === undefined,
   };
-}
-
-/** /etc/hosts and the like, without those that one of the caller's mounts replaces. */
-function filesOf(
-  config: ContainerConfig,
-  hostname: string,
-  host: HostFiles | undefined,
-  joined: ReadonlyMap<string, string> | undefined,
-) {
-  const files = injectedFiles(config.names, hostname, host).map(({ path, content }) => ({
-    path,
-    content: joined?.get(path) ?? content,
-  }));
-  const { mounts } = config;
-  if (mounts.length === 0) return files;
-  return files.filter(({ path }) => !mounts.some(({ target }) => target === path));
 }
 
 /**

@@ -43,6 +43,16 @@ export function storeTemplate(
   caches.set(context, [{ key, template }, ...others.slice(0, MAX_ENTRIES - 1)]);
 }
 
+/** The same options, compiled anew. */
+export function replaceTemplate(
+  context: StartContext,
+  outdated: StartTemplate,
+  template: StartTemplate,
+): void {
+  const entry = caches.get(context)?.find((other) => other.template === outdated);
+  if (entry !== undefined) storeTemplate(context, entry.key, template, outdated);
+}
+
 /** Whether all that the options name on the host is there, and is what it was. */
 export async function isUpToDate({ config, sources }: StartTemplate): Promise<boolean> {
   return sources === NO_SOURCES || same(await checkSources(config), sources);

@@ -15,7 +15,7 @@ import { encodeSupervisorConfig } from './supervisor-config.js';
 import { isTerminal } from '../options/terminal.js';
 import { bootId } from '../../host/owner.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
-import { type DetachedStart, prepareDetached } from '../start/prepare.js';
+import { type DetachedStart, prepareDetached } from '../start/prepare-detached.js';
 import type { StartContext } from '../start/context.js';
 import type { Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
@@ -145,8 +145,8 @@ async function spawnSupervisor(
     events: store.events,
     attributes: eventAttributes(config),
     bootId: bootId(),
-    program: start.program.instantiate(context.binding, start.identity, start.command),
-    teardown: start.teardown.instantiate(context.binding, start.identity),
+    program: start.program.instantiate(context.binding, start.identity, start.appended),
+    teardown: start.teardown.instantiate(context.binding, start.identity, start.appendedToTeardown),
     check: healthcheck === undefined ? undefined : compileCheck(context, start, healthcheck),
   });
   const fd = await new Promise<number>((resolve, reject) => {

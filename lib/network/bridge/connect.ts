@@ -39,21 +39,14 @@ export interface Connection {
   release(): void;
 }
 
-/** Which container is connected. */
-export interface Connected {
-  /** Long id. */
-  readonly id: string;
-  /** The id that the plan is made for: a launch program is compiled for another one than it is executed for. */
-  readonly planId: string;
-}
-
 /**
+ * @param id long id of the container
  * @throws ERR_NO_SUCH_NETWORK, ERR_CONFLICTING_OPTIONS, ERR_INVALID_OPTION, ERR_ADDRESS_IN_USE, ERR_ADDRESSES_EXHAUSTED,
  *   ERR_NETWORK_FAILED, ERR_SUBNET_OVERLAP, ERR_STORAGE: then nothing stays claimed
  */
 export async function connect(
   context: ClaimContext,
-  { id, planId }: Connected,
+  id: string,
   configs: readonly EndpointConfig[],
   bindings: readonly PortBinding[],
   policy?: NetworkPolicy,
@@ -87,7 +80,7 @@ export async function connect(
         ? []
         : await chooseHostPorts(published(first), onHost(first, bindings));
     const stale = first && ports.length > 0 ? await othersAt(published(first), ports) : undefined;
-    const connected = connection(endpoints, planId, { ports, stale, policy }, release);
+    const connected = connection(endpoints, id, { ports, stale, policy }, release);
     return { ...connected, warnings };
   } catch (error) {
     release();
@@ -98,7 +91,7 @@ export async function connect(
 /** The same without making or claiming anything: with addresses that it could have. @throws as `connect` */
 export async function planConnection(
   context: ClaimContext,
-  { id, planId }: Connected,
+  id: string,
   configs: readonly EndpointConfig[],
   bindings: readonly PortBinding[],
   policy?: NetworkPolicy,
@@ -116,7 +109,7 @@ export async function planConnection(
   }
   const ports = bindings.filter((binding) => typeof binding.hostPort === 'number');
   const open = { ports: ports as readonly PublishedPort[], policy };
-  const plan = connection(endpoints, planId, open, () => undefined);
+  const plan = connection(endpoints, id, open, () => undefined);
   return { ...plan, warnings: [] };
 }
 
@@ -159,16 +152,16 @@ interface Opened {
 
 function connection(
   endpoints: readonly Endpoint[],
-  planId: string,
+  id: string,
   { ports, stale, policy }: Opened,
   release: () => void,
 ): Omit<Connection, 'warnings'> {
-  const claims = endpoints
-    .flatMap(addressesOf)
-    .map(({ directory }) => ({ file: `${directory}/${planId}`, directory }));
-  const interfaces = planBridges(shortId(planId), endpoints, claims);
+  const claims = endpoints.flatMap(addressesOf).map(({ file, directory }) => ({ file, directory }));
+  const interfaces = planBridges(shortId(id), endpoints, claims);
   const plan: BridgePlan =
-    policy === undefined ? interfaces : { ...interfaces, policy: policyPlan(planId, endpoints, policy) }; // prettier-ignore
+    policy === undefined
+      ? interfaces
+      : { ...interfaces, policy: policyPlan(id, endpoints, policy) };
   const [first] = endpoints;
   if (first === undefined || ports.length === 0) return { plan, endpoints, ports, release };
   const addresses = published(first);

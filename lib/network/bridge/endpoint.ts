@@ -48,7 +48,7 @@ export function planBridges(
   claims: readonly Claim[],
 ): BridgePlan {
   const outside: NetlinkMessage[] = [];
-  const sysctls: Record<string, string> = {};
+  const sysctls: Record<string, number> = {};
   const inside: NetlinkMessage[] = [setLinkUp(LOOPBACK.index, LOOPBACK.name)];
   endpoints.forEach((endpoint, at) => {
     const { network, bridgeIndex, hairpin, mac, ipv4, ipv6 } = endpoint;
@@ -65,7 +65,7 @@ export function planBridges(
     inside.push(addAddress(index, name, ipv4, broadcastOf(ipv4)));
     if (ipv6 !== undefined) inside.push(addAddress(index, name, ipv6));
     // The kernel would give it an address of its own, and listen to any neighbour's router advertisements.
-    else sysctls[`net.ipv6.conf.${name}.disable_ipv6`] = '1';
+    else sysctls[`net.ipv6.conf.${name}.disable_ipv6`] = 1;
     inside.push(setLinkUp(index, name));
     // As in Docker, the first network that leads out has the default route.
     if (network.internal || endpoints.findIndex((other) => !other.network.internal) !== at) return;

@@ -148,7 +148,9 @@ function writeSysctls(
   );
   const proc = ours ? kernel.get('/proc')?.slot : undefined;
   const wanted = Object.entries(linux?.sysctl ?? {});
-  const own = Object.entries(networkSysctls).map(([key, value]) => [`-${key}`, value] as const);
+  const own = Object.entries(networkSysctls).map(
+    ([key, value]) => [`-${key}`, String(value)] as const,
+  );
   const words = [...own, ...wanted].flatMap(([key, value]) => [key.replaceAll('.', '/'), value]);
   if (words.length === 0) return;
   steps.push({ op: 'sysctl.write', slots: [proc], texts: [stringList(words)] });

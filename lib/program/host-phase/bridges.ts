@@ -3,6 +3,7 @@ import type { Step } from '../instructions.js';
 import type { LaunchInput } from '../launch-input.js';
 import { requestStep } from '../netlink-step.js';
 import type { PublishPlan } from '../network-plan.js';
+import type { WithOwnTexts } from '../own-texts.js';
 import type { Slots } from '../slots.js';
 
 /** Once the interfaces are there. The teardown removes what is published: see `compileTeardown`. */
@@ -19,7 +20,7 @@ export function restrictConnections(steps: Step[], { bridges }: LaunchInput): vo
 }
 
 /** First: a port that another has is the most likely reason for a network to fail. */
-function bindPorts(steps: Step[], { sockets: { text, bytes } }: PublishPlan): void {
+function bindPorts(steps: Step[], { sockets: { text, bytes } }: WithOwnTexts<PublishPlan>): void {
   steps.push({ op: 'port.bind', texts: [text, bytes] });
 }
 

@@ -29,7 +29,7 @@ await new Promise<void>((resolve) => {
       if (event === EVENT.gone) resolve();
       throw new Error(name);
     },
-    prepared.command,
+    prepared.appended,
   );
   // Who reads a stream is told of its end.
   contextOf(engine).binding.resume(container, 1);

@@ -1,0 +1,100 @@
+/** The same as prepare.ts for a container that has a supervisor: it is compiled for each start. */
+import type { FileHandle } from 'node:fs/promises';
+import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
+import { cgroupLocation } from '../../cgroup/parent.js';
+import { resolveImage } from '../../image/resolve.js';
+import type { RootfsImage } from '../../image/rootfs.js';
+import { PLACEHOLDER } from '../../program/template.js';
+import { type ContainerConfig, normalize } from '../options/config.js';
+import type { RunOptions } from '../options/options.js';
+import { lookAtAccounts } from './accounts.js';
+import type { StartContext } from './context.js';
+import { commandFor, InstantiatedStart, sharedRange } from './prepared-start.js';
+import type { StartNetwork } from './start-network.js';
+import { type CompiledStart, compileStartTemplate, type Joining } from './start-template.js';
+
+/** One start by a supervisor, which holds what was claimed for it. */
+export interface DetachedStart extends InstantiatedStart {
+  /** Holds the lock on its range of host ids; the caller has to close it. */
+  readonly ids: FileHandle | undefined;
+  readonly joining: Joining;
+  readonly published: StartNetwork['published'];
+  /** For a start that has come to nothing: its supervisor would do it otherwise. */
+  release(): void;
+}
+
+/** Where a detached container has its cgroups, and whether it is removed when it has exited. */
+export type DetachedLocation = CgroupLocation & { readonly autoRemove: boolean };
+
+export async function prepareDetached(
+  context: StartContext,
+  id: string,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+  location: DetachedLocation,
+  connects = true,
+): Promise<DetachedStart> {
+  const compiled = await compileDetached(context, id, image, argv, options, location, connects);
+  const { template, network } = compiled;
+  const release = () => network.connection?.release();
+  try {
+    const { env, entrypoint } = options;
+    const command = commandFor(context, template, { argv, env }, entrypoint);
+    const shared = await sharedRange(context, template);
+    const claim =
+      template.config.userns === 'auto' && shared === undefined
+        ? await context.idRanges.claimApart()
+        : undefined;
+    const base = claim?.range.base ?? template.joined?.base;
+    const start = new InstantiatedStart(context, { template, id, command, network }, base);
+    return Object.assign(start, {
+      ids: shared ?? claim?.file,
+      joining: template.joining,
+      published: network.published,
+      release,
+    });
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** The configuration of such a container: every mistake is found, and nothing is claimed or made. */
+export async function checkDetached(
+  context: StartContext,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+  autoRemove: boolean,
+): Promise<ContainerConfig> {
+  const location = { ...cgroupLocation(context.slice, options.cgroupParent), autoRemove };
+  const { id } = PLACEHOLDER;
+  const { template } = await compileDetached(context, id, image, argv, options, location, false);
+  return template.config;
+}
+
+async function compileDetached(
+  context: StartContext,
+  id: string,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  options: RunOptions,
+  location: DetachedLocation,
+  connects: boolean,
+): Promise<CompiledStart> {
+  const rootless = context.users !== undefined;
+  const resolved = await resolveImage(image, context.dataRoot, rootless);
+  const accounts = await lookAtAccounts(context.binding, resolved.root);
+  return compileStartTemplate(context, {
+    id,
+    resolved,
+    accounts,
+    config: normalize(argv, options, resolved.defaults, context.host),
+    owner: undefined,
+    location,
+    connects,
+    // A rootless run has its files only while it runs. Root's detached containers keep them for a restart.
+    persistentFiles: !rootless || !location.autoRemove,
+  });
+}
