@@ -15,6 +15,7 @@ constexpr uint64_t kClientTime = 10 * kSecond;  // between the messages of a cli
 constexpr uint64_t kIdleTime = 2 * kSecond;
 // The sockets of an earlier broker's worker are closed by then.
 constexpr uint64_t kTakeOverTime = 3 * kSecond;
+constexpr uint64_t kReportTime = 30 * kSecond;  // after the end of a container
 constexpr rlim_t kFiles = 8192;
 
 }  // namespace
@@ -27,11 +28,18 @@ size_t Broker::slot_of(View id) const {
   return slot;
 }
 
-size_t Broker::free_slot() const {
-  size_t slot = 0;
-  while (slot < kMaxRegistrations && registered_[slot].used)
-    ++slot;
-  return slot;
+// One that ended before all others is given up for a new one.
+size_t Broker::free_slot() {
+  size_t oldest = kMaxRegistrations;
+  for (size_t slot = 0; slot < kMaxRegistrations; ++slot) {
+    const Registered& one = registered_[slot];
+    if (!one.used) return slot;
+    if (one.ended_until != 0 &&
+        (oldest == kMaxRegistrations || one.ended_until < registered_[oldest].ended_until))
+      oldest = slot;
+  }
+  if (oldest != kMaxRegistrations) remove(oldest);
+  return oldest;
 }
 
 bool Broker::is_idle() const {
@@ -42,29 +50,43 @@ bool Broker::is_idle() const {
   return true;
 }
 
-void Broker::keep(size_t slot, const uint8_t* bytes, size_t size, View id) {
-  Registered& one = registered_[slot];
-  __builtin_memmove(bytes_[slot], bytes, size);
-  one.size = size;
-  one.id = {reinterpret_cast<const char*>(bytes_[slot]) +
-                (id.bytes - reinterpret_cast<const char*>(bytes)),
-            id.size};
+// It has been decoded before.
+void Broker::keep(size_t slot, const uint8_t* bytes, size_t size) {
+  static_cast<void>(names_.set(slot, bytes, size));
+  registered_[slot].id = names_.at(slot)->id;
 }
 
 void Broker::tell(size_t slot, bool with_sockets) {
   static ChannelMessage message;
   const Registered& one = registered_[slot];
-  message.head = {one.used ? ChannelKind::kSet : ChannelKind::kClear, static_cast<uint32_t>(slot)};
-  if (!one.used) return worker_.send(message, sizeof message.head, nullptr, 0);
-  __builtin_memcpy(message.registration, bytes_[slot], one.size);
+  const bool runs = one.used && one.ended_until == 0;
+  message.head = {runs ? ChannelKind::kSet : ChannelKind::kClear, static_cast<uint32_t>(slot),
+                  one.serial, 0};
+  if (!runs) return worker_.send(message, sizeof message.head, nullptr, 0);
+  const std::span<const uint8_t> bytes = names_.bytes(slot);
+  __builtin_memcpy(message.registration, bytes.data(), bytes.size());
   const int fds[] = {one.sockets.datagrams.get(), one.sockets.listener.get()};
-  worker_.send(message, sizeof message.head + one.size, fds, with_sockets ? 2 : 0);
+  worker_.send(message, sizeof message.head + bytes.size(), fds, with_sockets ? 2 : 0);
 }
 
 void Broker::remove(size_t slot) {
   Registered& one = registered_[slot];
-  directory_.forget(one.id);
+  const bool runs = one.ended_until == 0;
+  if (runs) directory_.forget(one.id);
   one = Registered{};
+  names_.clear(slot);
+  records_.forget(static_cast<uint32_t>(slot));
+  if (runs) tell(slot, false);
+}
+
+void Broker::end(size_t slot, uint64_t now) {
+  Registered& one = registered_[slot];
+  if (!records_.has_any(static_cast<uint32_t>(slot))) return remove(slot);
+  directory_.forget(one.id);
+  names_.clear(slot);
+  one.pidfd.reset();
+  one.sockets = ContainerSockets{};
+  one.ended_until = now + kReportTime;
   tell(slot, false);
 }
 
@@ -86,10 +108,11 @@ void Broker::take_over() {
       sys::sleep(5 * kMillisecond);
     }
     one.used = true;
+    one.serial = ++last_serial_;
     one.process = saved.process;
     one.port = registration.port;
     one.pidfd = process.take();
-    keep(slot, saved.registration, saved.size, registration.id);
+    keep(slot, saved.registration, saved.size);
     return true;
   });
 }
@@ -106,14 +129,17 @@ Result<ProcessName> Broker::find_process(const Registration& registration, Clien
   return name_process(client.pidfd.get());
 }
 
-Status Broker::add(const Registration& registration, Client& client) {
+Status Broker::add(Registration& registration, Client& client) {
   auto process = find_process(registration, client);
   if (!process.ok()) return process.error();
   size_t slot = slot_of(registration.id);
   if (slot == kMaxRegistrations) slot = free_slot();
   if (slot == kMaxRegistrations) return failure(-ENOBUFS, "resolver");
   Registered& one = registered_[slot];
-  const bool same = one.used && one.process == process.value() && one.port == registration.port;
+  const bool known = one.used && one.ended_until == 0 && one.process == process.value();
+  const bool same = known && one.port == registration.port;
+  if (known)
+    if (Status completed = complete(slot, registration, client); !completed.ok()) return completed;
   ContainerSockets sockets;
   if (!same)
     if (Status opened =
@@ -123,40 +149,42 @@ Status Broker::add(const Registration& registration, Client& client) {
   if (Status saved = directory_.save(registration.id, process.value(), client.bytes, client.size);
       !saved.ok())
     return saved;
+  if (!known) records_.forget_opened(static_cast<uint32_t>(slot));
   one.used = true;
+  one.ended_until = 0;
   if (!same) {
+    one.serial = ++last_serial_;
     one.process = process.value();
     one.port = registration.port;
     one.pidfd = static_cast<UniqueFd&&>(client.pidfd);
     one.sockets = static_cast<ContainerSockets&&>(sockets);
   }
-  keep(slot, client.bytes, client.size, registration.id);
+  keep(slot, client.bytes, client.size);
   tell(slot, !same);
   return {};
 }
 
-Status Broker::change(const Registration& registration, const Client& client) {
+Status Broker::change(Registration& registration, Client& client) {
   const size_t slot = slot_of(registration.id);
   if (slot == kMaxRegistrations) return failure(-ENOENT, "resolver");
   if (registration.kind == RegistrationKind::kEnd) {
     remove(slot);
     return {};
   }
+  if (registered_[slot].ended_until != 0) return failure(-ESRCH, "resolver");
+  if (Status completed = complete(slot, registration, client); !completed.ok()) return completed;
   // The sockets stay as they are.
   if (registered_[slot].port != registration.port) return failure(-EINVAL, "resolver");
   if (Status saved =
           directory_.save(registration.id, registered_[slot].process, client.bytes, client.size);
       !saved.ok())
     return saved;
-  keep(slot, client.bytes, client.size, registration.id);
+  keep(slot, client.bytes, client.size);
   tell(slot, false);
   return {};
 }
 
-Status Broker::handle(Client& client) {
-  Registration registration;
-  if (!Registration::decode(client.bytes, client.size, registration))
-    return failure(-EINVAL, "resolver");
+Status Broker::handle(Registration& registration, Client& client) {
   const bool adds = registration.kind == RegistrationKind::kRegister ||
                     registration.kind == RegistrationKind::kRegisterProcess;
   return adds ? add(registration, client) : change(registration, client);
@@ -194,10 +222,18 @@ bool Broker::receive(Client& client) {
     client.size = Registration::size_of(client.bytes);
     return client.size != 0;
   }
-  const int32_t answer = handle(client).error().number;
+  const bool answered = answer(client);
   client.received = client.size = 0;
   client.pidfd.reset();
   client.due = sys::monotonic() + kClientTime;
+  return answered;
+}
+
+bool Broker::answer(Client& client) {
+  Registration registration;
+  const bool sound = Registration::decode(client.bytes, client.size, registration);
+  if (sound && registration.kind == RegistrationKind::kReport) return report(registration, client);
+  const int32_t answer = sound ? handle(registration, client).error().number : EINVAL;
   return sys::call(__NR_sendto, client.socket.get(), &answer, sizeof answer,
                    MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0) == sizeof answer;
 }
@@ -209,6 +245,8 @@ int Broker::milliseconds_left(uint64_t now) const {
   };
   for (const Client& client : clients_)
     if (client.socket.valid()) consider(client.due);
+  for (const Registered& one : registered_)
+    consider(one.ended_until);
   if (idle_since_ != 0) consider(idle_since_ + kIdleTime);
   if (next == 0) return -1;
   return next <= now ? 0 : static_cast<int>((next - now + kMillisecond - 1) / kMillisecond);
@@ -220,6 +258,7 @@ void Broker::run() {
   own_network_.reset(static_cast<int>(
       sys::call(__NR_openat, AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC)));
   if (!own_network_.valid()) sys::exit_group(1);
+  updates_elements_ = kernel_updates_elements();
   take_over();
   for (;;) {
     uint64_t now = sys::monotonic();
@@ -234,11 +273,12 @@ void Broker::run() {
     }
     if (worker_.start(now))
       for (size_t slot = 0; slot < kMaxRegistrations; ++slot)
-        if (registered_[slot].used) tell(slot, true);
+        if (registered_[slot].used && registered_[slot].ended_until == 0) tell(slot, true);
 
-    PollSet<2 + kMaxClients + kMaxRegistrations> waiting;
+    PollSet<3 + kMaxClients + kMaxRegistrations> waiting;
     const size_t listener = waiting.add(directory_.listener(), POLLIN);
     const size_t worker = waiting.add(worker_.pidfd(), POLLIN);
+    const size_t requests = waiting.add(worker_.channel(), POLLIN);
     size_t client_at[kMaxClients], process_at[kMaxRegistrations];
     for (size_t i = 0; i < kMaxClients; ++i)
       client_at[i] = waiting.add(clients_[i].socket.get(), POLLIN);
@@ -247,10 +287,15 @@ void Broker::run() {
     waiting.wait(milliseconds_left(now));
 
     now = sys::monotonic();
-    if (waiting.events(worker) != 0) worker_.reap(now);
+    if (waiting.events(worker) != 0)
+      worker_.reap(now);
+    else if (waiting.events(requests) != 0)
+      take_requests();
     // Before the clients: a container that is started again has another process.
     for (size_t i = 0; i < kMaxRegistrations; ++i)
-      if (waiting.events(process_at[i]) != 0) remove(i);
+      if (waiting.events(process_at[i]) != 0) end(i, now);
+    for (size_t i = 0; i < kMaxRegistrations; ++i)
+      if (registered_[i].ended_until != 0 && registered_[i].ended_until <= now) remove(i);
     for (size_t i = 0; i < kMaxClients; ++i) {
       Client& client = clients_[i];
       if (!client.socket.valid()) continue;

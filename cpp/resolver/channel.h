@@ -1,4 +1,5 @@
-// What the broker tells its worker, as SOCK_SEQPACKET messages. The worker says nothing.
+// What the broker and its worker tell each other, as SOCK_SEQPACKET messages. The broker trusts
+// nothing that the worker says (name_request.h).
 #pragma once
 
 #include "registration.h"
@@ -10,16 +11,24 @@ enum class ChannelKind : uint32_t {
   // listens, the slot is a new container's; without, its names have changed.
   kSet,
   kClear,
+  // An answer to a request of the worker follows.
+  kAnswer,
 };
 
 struct ChannelHead {
   ChannelKind kind;
   uint32_t slot;
+  uint32_t serial;  // of the container; each that has had the slot has another one
+  int32_t number;   // of an answer: 0 or an errno
 };
 
 struct ChannelMessage {
   ChannelHead head;
-  uint8_t registration[kMaxRegistration];
+  union {
+    uint8_t registration[kMaxRegistration];
+    uint64_t token;  // of the request that this answers
+  };
 };
+static_assert(offsetof(ChannelMessage, registration) == sizeof(ChannelHead));
 
 }  // namespace caisson

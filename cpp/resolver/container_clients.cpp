@@ -14,10 +14,10 @@ constexpr int kDatagramsAtOnce = 32;
 }  // namespace
 
 void Worker::receive_datagrams(uint32_t slot) {
-  const uint32_t generation = containers_[slot].generation;
+  const uint32_t serial = containers_[slot].serial;
   for (int i = 0; i < kDatagramsAtOnce; ++i) {
     const Container& container = containers_[slot];
-    if (!container.used || container.generation != generation) return;
+    if (!container.used || container.serial != serial) return;
     Client client{};
     client.slot = slot;
     socklen_t size = sizeof client.from;
@@ -134,17 +134,20 @@ std::span<uint8_t> Worker::room_for(const Client& client) {
 
 void Worker::take_query(const Client& client, dns::Bytes message) {
   // A container that has been registered before this query came is known to it.
-  const uint32_t generation = containers_[client.slot].generation;
+  const uint32_t serial = containers_[client.slot].serial;
   take_messages();
   const Container& container = containers_[client.slot];
-  if (!container.used || container.generation != generation) return;
+  if (!container.used || container.serial != serial) return;
   const std::span<uint8_t> room = room_for(client);
   const size_t limit = client.by_tcp ? dns::kMaxMessage : dns::kUsualUdpSize;
   dns::Query query;
   size_t size = 0;
   switch (answer_locally(names_, client.slot, message, limit, random_, room, query, size)) {
     case Local::kReplied:
-      return send_reply(client, room.first(size));
+      if (!open_local(client, query, room.first(size))) send_reply(client, room.first(size));
+      return;
+    case Local::kRefused:
+      return refuse(client, query, room.first(size));
     case Local::kDropped:
       if (client.by_tcp) close_connection(client.connection);
       return;
@@ -152,6 +155,17 @@ void Worker::take_query(const Client& client, dns::Bytes message) {
       if (!forward(client, query)) send_failure(client, query);
       return;
   }
+}
+
+// A refusal that cannot be counted is not sent: the client asks again.
+void Worker::refuse(const Client& client, const dns::Query& query, dns::Bytes reply) {
+  NameRequest refused;
+  refused.kind = NameRequestKind::kRefused;
+  refused.slot = client.slot;
+  refused.serial = containers_[client.slot].serial;
+  refused.name = query.name.view();
+  if (request(refused)) return send_reply(client, reply);
+  if (client.by_tcp) close_connection(client.connection);
 }
 
 void Worker::send_failure(const Client& client, const dns::Query& query) {

@@ -1,11 +1,18 @@
 #include "local_answer.h"
 
 #include "../base/text.h"
+#include "forwarded_answer.h"
 
 namespace caisson {
 namespace {
 
 constexpr size_t kMaxAnswers = 256;
+
+bool is_refused(const Registration* asker, const dns::Query& query) {
+  if (asker == nullptr || !asker->has_policy) return false;
+  return !dns::is_usual_type(query.type) ||
+         asker->policy.judge(query.name.view(), query.name.plain) == NameVerdict::kRefused;
+}
 
 // Adds what is known; false if nothing is.
 bool add_answers(const Names& names, size_t asker, const dns::Query& query, RandomPool& random,
@@ -30,7 +37,9 @@ bool add_answers(const Names& names, size_t asker, const dns::Query& query, Rand
   if (found.count == 0 || (!four && !six)) return true;
   // Clients take the first: each has its turn.
   const size_t first = random.next() % found.count;
-  for (size_t i = 0; i < found.count; ++i)
+  const bool has_policy = names.at(asker)->has_policy;
+  const size_t most = has_policy && found.count > kMaxOpenedAtOnce ? kMaxOpenedAtOnce : found.count;
+  for (size_t i = 0; i < most; ++i)
     reply.add_address(addresses[(first + i) % found.count]);
   return true;
 }
@@ -53,10 +62,17 @@ Local answer_locally(const Names& names, size_t asker, dns::Bytes message, size_
   // Of a whole zone: no client of a resolver asks for that, and the answer may be endless.
   if (query.type == dns::kTypeAxfr || query.type == dns::kTypeIxfr)
     return refuse(dns::Rcode::kRefused);
+  const bool refused = is_refused(names.at(asker), query);
   dns::Reply reply(room, query, dns::Rcode::kNoError);
-  if (!add_answers(names, asker, query, random, reply)) return Local::kUnknown;
-  size = reply.finish();
-  return Local::kReplied;
+  // The name of an address is answered whatever the policy: nothing of it goes elsewhere.
+  if ((!refused || query.type == dns::kTypePtr) &&
+      add_answers(names, asker, query, random, reply)) {
+    size = reply.finish();
+    return Local::kReplied;
+  }
+  if (!refused) return Local::kUnknown;
+  size = dns::Reply(room, query, dns::Rcode::kRefused).finish();
+  return Local::kRefused;
 }
 
 }  // namespace caisson

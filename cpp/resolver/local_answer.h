@@ -11,6 +11,7 @@ namespace caisson {
 // What has become of a query.
 enum class Local {
   kReplied,  // `size` bytes of the room are the reply
+  kRefused,  // the same, and the policy of the container is the reason
   kDropped,  // there is none
   kUnknown,  // it is not for this resolver to answer; `query` has been read
 };

@@ -34,9 +34,9 @@ bool has_sound_names(Bytes message, const Record& record) {
   constexpr size_t kSoaNumbers = 20;
   size_t before = 0, names = 1, behind = 0;
   switch (record.type) {
-    case 2:   // NS
-    case 5:   // CNAME
-    case 12:  // PTR
+    case 2:  // NS
+    case kTypeCname:
+    case kTypePtr:
     case 39:  // DNAME
       break;
     case 6:  // SOA
@@ -58,6 +58,24 @@ bool has_sound_names(Bytes message, const Record& record) {
   for (; names > 0; --names)
     if (at >= end || (at = read_name(message.first(end), at, name)) == 0) return false;
   return at + behind == end;
+}
+
+// A name without a dot at its end, as text; 0 if that is none.
+size_t write_name(View name, uint8_t (&wire)[kMaxWireName]) {
+  size_t size = 0;
+  for (size_t at = 0; at <= name.size;) {
+    size_t end = at;
+    while (end < name.size && name.bytes[end] != '.')
+      ++end;
+    const size_t length = end - at;
+    if (length == 0 || length > kMaxLabel || size + 1 + length + 1 > sizeof wire) return 0;
+    wire[size++] = static_cast<uint8_t>(length);
+    __builtin_memcpy(wire + size, name.bytes + at, length);
+    size += length;
+    at = end + 1;
+  }
+  wire[size++] = 0;
+  return size;
 }
 
 }  // namespace
@@ -153,18 +171,20 @@ Reply::Reply(std::span<uint8_t> room, const Query& query, Rcode rcode)
   write_number(&room_[4], size_ > kHeaderSize ? 1 : 0);
 }
 
-// A record with the name of the question, and room for its data; null if it does not fit.
-uint8_t* Reply::begin_record(uint16_t type, size_t data_size) {
+// A record, and room for its data; null if it does not fit.
+uint8_t* Reply::begin_record(uint16_t type, uint32_t time_to_live, size_t data_size) {
   constexpr size_t kBeforeData = 12;
-  if (size_ + kBeforeData + data_size > room_.size() || answers_ == UINT16_MAX) {
+  constexpr size_t kFarthest = 0x3fff;  // that a pointer leads to
+  if (size_ + kBeforeData + data_size > room_.size() || answers_ == UINT16_MAX ||
+      owner_at_ > kFarthest) {
     set_truncated();
     return nullptr;
   }
-  put(static_cast<uint16_t>(kPointerBits << 8 | kHeaderSize));
+  put(static_cast<uint16_t>(kPointerBits << 8 | owner_at_));
   put(type);
   put(kClassInternet);
-  put(static_cast<uint16_t>(kTimeToLive >> 16));
-  put(static_cast<uint16_t>(kTimeToLive));
+  put(static_cast<uint16_t>(time_to_live >> 16));
+  put(static_cast<uint16_t>(time_to_live));
   put(static_cast<uint16_t>(data_size));
   uint8_t* const data = &room_[size_];
   size_ += data_size;
@@ -181,28 +201,31 @@ void Reply::put(uint16_t number) {
   size_ += 2;
 }
 
-void Reply::add_address(const Address& address) {
-  uint8_t* const data = begin_record(address.family == 4 ? kTypeA : kTypeAaaa, address.size());
-  if (data != nullptr) __builtin_memcpy(data, address.bytes, address.size());
+bool Reply::add_address(const Address& address, uint32_t time_to_live) {
+  const uint16_t type = address.family == 4 ? kTypeA : kTypeAaaa;
+  uint8_t* const data = begin_record(type, time_to_live, address.size());
+  if (data == nullptr) return false;
+  __builtin_memcpy(data, address.bytes, address.size());
+  return true;
 }
 
 void Reply::add_pointer(View name) {
   uint8_t wire[kMaxWireName];
-  size_t size = 0;
-  for (size_t at = 0; at <= name.size;) {
-    size_t end = at;
-    while (end < name.size && name.bytes[end] != '.')
-      ++end;
-    const size_t length = end - at;
-    if (length == 0 || length > kMaxLabel || size + 1 + length + 1 > sizeof wire) return;
-    wire[size++] = static_cast<uint8_t>(length);
-    __builtin_memcpy(wire + size, name.bytes + at, length);
-    size += length;
-    at = end + 1;
-  }
-  wire[size++] = 0;
-  uint8_t* const data = begin_record(kTypePtr, size);
+  const size_t size = write_name(name, wire);
+  if (size == 0) return;
+  uint8_t* const data = begin_record(kTypePtr, kTimeToLive, size);
   if (data != nullptr) __builtin_memcpy(data, wire, size);
+}
+
+bool Reply::add_alias(View name, uint32_t time_to_live) {
+  uint8_t wire[kMaxWireName];
+  const size_t size = write_name(name, wire);
+  if (size == 0) return false;
+  uint8_t* const data = begin_record(kTypeCname, time_to_live, size);
+  if (data == nullptr) return false;
+  __builtin_memcpy(data, wire, size);
+  owner_at_ = size_ - size;
+  return true;
 }
 
 size_t Reply::finish() {

@@ -23,6 +23,7 @@ constexpr uint32_t kTimeToLive = 600;   // seconds; Docker's
 
 enum Type : uint16_t {
   kTypeA = 1,
+  kTypeCname = 5,
   kTypePtr = 12,
   kTypeAaaa = 28,
   kTypeOpt = 41,
@@ -84,22 +85,25 @@ class Reply {
  public:
   Reply(std::span<uint8_t> room, const Query& query, Rcode rcode);
 
-  // With the name of the question. What does not fit sets the TC bit.
-  void add_address(const Address& address);
+  // With the name of the question, or of the last alias. What does not fit sets the TC bit: false.
+  bool add_address(const Address& address, uint32_t time_to_live = kTimeToLive);
   // A PTR record; `name` is text as in Name, and its labels may be too long: then nothing is added.
   void add_pointer(View name);
+  // A CNAME record: further records are those of this name, which is as that of add_pointer().
+  bool add_alias(View name, uint32_t time_to_live);
   // The client is to ask again by TCP.
   void set_truncated();
   // The size of the reply; no more records follow.
   size_t finish();
 
  private:
-  uint8_t* begin_record(uint16_t type, size_t data_size);
+  uint8_t* begin_record(uint16_t type, uint32_t time_to_live, size_t data_size);
   void put(uint16_t number);
 
   std::span<uint8_t> room_;
   const Query& query_;
   size_t size_ = 0;
+  size_t owner_at_ = kHeaderSize;  // the name of the next record
   uint16_t answers_ = 0;
   uint8_t extended_rcode_ = 0;
 };

@@ -5,7 +5,8 @@ namespace caisson {
 bool Names::set(size_t slot, const uint8_t* bytes, size_t size) {
   used_[slot] = false;
   if (size > kMaxRegistration) return false;
-  __builtin_memcpy(bytes_[slot], bytes, size);
+  __builtin_memmove(bytes_[slot], bytes, size);
+  sizes_[slot] = size;
   used_[slot] = Registration::decode(bytes_[slot], size, registrations_[slot]);
   if (slot >= end_) end_ = slot + 1;
   return used_[slot];

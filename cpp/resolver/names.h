@@ -3,6 +3,8 @@
 // few and small.
 #pragma once
 
+#include <span>
+
 #include "registration.h"
 
 namespace caisson {
@@ -14,6 +16,10 @@ class Names {
   // False if it is not a registration; then the slot is empty.
   bool set(size_t slot, const uint8_t* bytes, size_t size);
   void clear(size_t slot) { used_[slot] = false; }
+  // Its bytes; nothing if the slot is empty.
+  std::span<const uint8_t> bytes(size_t slot) const {
+    return {bytes_[slot], used_[slot] ? sizes_[slot] : 0};
+  }
   // Null if the slot is empty.
   const Registration* at(size_t slot) const {
     return used_[slot] ? &registrations_[slot] : nullptr;
@@ -40,6 +46,7 @@ class Names {
 
   bool used_[kMaxRegistrations] = {};
   Registration registrations_[kMaxRegistrations];
+  size_t sizes_[kMaxRegistrations];
   // Of which only those pages are ever touched that are used.
   uint8_t bytes_[kMaxRegistrations][kMaxRegistration];
   size_t end_ = 0;  // behind the last slot that was ever used

@@ -31,43 +31,6 @@ bool is_network(const MemberNetwork& network) {
 
 }  // namespace
 
-const uint8_t* RegistrationReader::take(size_t size) {
-  failed_ = failed_ || size > left();
-  if (failed_) return nullptr;
-  const uint8_t* const taken = at_;
-  at_ += size;
-  return taken;
-}
-
-uint8_t RegistrationReader::byte() {
-  const uint8_t* const taken = take(1);
-  return taken == nullptr ? 0 : *taken;
-}
-
-uint64_t RegistrationReader::number(size_t bytes) {
-  const uint8_t* const taken = take(bytes);
-  uint64_t number = 0;
-  for (size_t i = bytes; taken != nullptr && i > 0; --i)
-    number = number << 8 | taken[i - 1];
-  return number;
-}
-
-View RegistrationReader::text() {
-  const size_t size = byte();
-  const uint8_t* const taken = take(size);
-  if (taken == nullptr) return {};
-  return {reinterpret_cast<const char*>(taken), size};
-}
-
-Address RegistrationReader::address() {
-  const uint8_t family = byte();
-  failed_ = failed_ || (family != 4 && family != 6);
-  if (failed_) return {};
-  const uint8_t* const taken = take(family == 4 ? 4 : 16);
-  if (taken == nullptr) return {};
-  return family == 4 ? Address::v4(taken) : Address::v6(taken);
-}
-
 MemberNetwork Registration::read_network(RegistrationReader& at) {
   MemberNetwork network;
   network.id = at.text();
@@ -94,10 +57,19 @@ bool Registration::decode(const uint8_t* bytes, size_t size, Registration& regis
   const uint8_t kind = at.byte(), flags = at.byte();
   registration.kind = static_cast<RegistrationKind>(kind);
   registration.forwards = (flags & kForwards) != 0;
+  registration.has_policy = (flags & kHasPolicy) != 0;
   registration.port = static_cast<uint16_t>(at.number(2));
   registration.id = at.text();
-  if (kind < 1 || kind > 4 || (flags & ~kForwards) != 0 || !is_id(registration.id)) return false;
-  if (registration.kind == RegistrationKind::kEnd) return at.ok() && at.left() == 0;
+  if (kind < 1 || kind > 6 || (flags & ~(kForwards | kHasPolicy)) != 0 || !is_id(registration.id))
+    return false;
+  const auto is_complete = [&] {
+    registration.policy_at = size - at.left();
+    if (registration.has_policy && !NamePolicy::decode(at, registration.policy)) return false;
+    return at.ok() && at.left() == 0;
+  };
+  if (registration.kind == RegistrationKind::kPolicy) return is_complete();
+  if (registration.kind == RegistrationKind::kEnd || registration.kind == RegistrationKind::kReport)
+    return !registration.has_policy && is_complete();
   if (registration.kind == RegistrationKind::kRegisterProcess) {
     registration.pid = static_cast<uint32_t>(at.number(4));
     registration.start_time = at.number(8);
@@ -119,7 +91,7 @@ bool Registration::decode(const uint8_t* bytes, size_t size, Registration& regis
     const MemberNetwork network = read_network(at);
     if (!at.ok() || !is_network(network)) return false;
   }
-  return at.ok() && at.left() == 0;
+  return is_complete();
 }
 
 }  // namespace caisson

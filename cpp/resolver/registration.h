@@ -4,13 +4,15 @@
 //   of kRegisterProcess: u32 pid, u64 start time
 //   u8 count | of each upstream server: address, u16 port, u32 scope
 //   u8 count | of each network: text id, text name, u8 count | addresses, u8 count | text names
+//   with kHasPolicy: the policy (name_policy.h)
 //
 // Numbers are little-endian. A text is its length in a byte, and its bytes. An address is 4 or 6 in
 // a byte, and 4 or 16 bytes. The first name in a network is the one that PTR records have. Only
-// kRegister comes with a descriptor. kEnd ends after the id.
+// kRegister comes with a descriptor. kEnd and kReport end after the id; kPolicy has the policy
+// there.
 #pragma once
 
-#include "address.h"
+#include "name_policy.h"
 
 namespace caisson {
 
@@ -18,7 +20,6 @@ constexpr uint32_t kRegistrationMagic = 0x31524e43;  // "CNR1"
 constexpr size_t kMaxRegistration = 16u << 10;       // bytes
 constexpr size_t kRegistrationPrefix = 4;            // the size
 constexpr size_t kMaxIdSize = 64;
-constexpr size_t kMaxNameSize = 253;  // of a name in DNS, as text
 constexpr size_t kMaxServers = 8;
 constexpr size_t kMaxNetworks = 32;
 
@@ -29,36 +30,18 @@ enum class RegistrationKind : uint8_t {
   // As kRegister, of a process by its pid and start time (steps/start_time.h): a client in
   // JavaScript has no pidfd to send.
   kRegisterProcess = 4,
+  kPolicy = 5,  // replaces the policy of one that is registered
+  kReport = 6,  // asks for what was refused and opened (name_records.h)
 };
 
-enum RegistrationFlag : uint8_t { kForwards = 1 };
+// A registration of a process that is known already, and has a policy, keeps it if this one has
+// none: only kPolicy removes it.
+enum RegistrationFlag : uint8_t { kForwards = 1, kHasPolicy = 2 };
 
 struct Server {
   Address address;
   uint16_t port = 0;
   uint32_t scope = 0;  // the interface's index, of a link-local address
-};
-
-// A walk over bytes. After a wrong one everything is empty, and `ok` says so.
-class RegistrationReader {
- public:
-  RegistrationReader() = default;
-  RegistrationReader(const uint8_t* bytes, size_t size) : at_(bytes), end_(bytes + size) {}
-
-  uint8_t byte();
-  uint64_t number(size_t bytes);
-  View text();
-  Address address();
-
-  bool ok() const { return !failed_; }
-  size_t left() const { return static_cast<size_t>(end_ - at_); }
-
- private:
-  const uint8_t* take(size_t size);
-
-  const uint8_t* at_ = nullptr;
-  const uint8_t* end_ = nullptr;
-  bool failed_ = false;
 };
 
 // One network of a container. The visitors return false to end the walk.
@@ -99,6 +82,9 @@ class Registration {
   View id;
   Server servers[kMaxServers];
   size_t server_count = 0;
+  bool has_policy = false;
+  NamePolicy policy;
+  size_t policy_at = 0;  // where it begins, or would
 
   template <class Visit>
   void each_network(Visit visit) const {

@@ -50,19 +50,18 @@ void set_id(std::span<uint8_t> message, uint16_t id) {
 
 }  // namespace
 
-// False if there is no server to ask, or no room.
-bool Worker::forward(const Client& client, const dns::Query& query) {
-  const Registration* registration = names_.at(client.slot);
+// kMaxPending if there is no room.
+uint32_t Worker::take_pending(const Client& client, const dns::Query& query) {
   Container& container = containers_[client.slot];
-  if (registration == nullptr || !registration->forwards || registration->server_count == 0 ||
-      query.message.size() > kMaxForwardedQuery || container.pending >= kMaxPendingOfOne)
-    return false;
+  if (query.message.size() > kMaxForwardedQuery || container.pending >= kMaxPendingOfOne)
+    return kMaxPending;
   uint32_t index = 0;
   while (index < kMaxPending && pending_[index].used)
     ++index;
-  if (index == kMaxPending) return false;
+  if (index == kMaxPending) return index;
   Pending& pending = pending_[index];
   pending.used = true;
+  pending.opens = false;
   pending.fd = kNoSocket;
   pending.client = client;
   pending.client_id = query.id();
@@ -77,6 +76,16 @@ bool Worker::forward(const Client& client, const dns::Query& query) {
     connection.waits = true;
     connection.pending = index;
   }
+  return index;
+}
+
+// False if there is no server to ask, or no room.
+bool Worker::forward(const Client& client, const dns::Query& query) {
+  const Registration* registration = names_.at(client.slot);
+  if (registration == nullptr || !registration->forwards || registration->server_count == 0)
+    return false;
+  const uint32_t index = take_pending(client, query);
+  if (index == kMaxPending) return false;
   ask(index);
   return true;
 }
@@ -91,9 +100,26 @@ void Worker::ask(uint32_t index) {
     pending_due_[index] = sys::monotonic() + (last ? kLastPatience : kPatience);
     return;
   }
+  fail(index);
+}
+
+void Worker::give_up(uint32_t index) {
+  const Client client = pending_[index].client;
+  if (!pending_[index].opens) return ask_next(index);
+  fail(index);
+  if (client.by_tcp) take_arrived(client.connection);
+}
+
+// The client's, instead of the one that a server was sent.
+void Worker::restore_id(uint32_t index) {
+  set_id(pending_[index].message(), pending_[index].client_id);
+}
+
+void Worker::fail(uint32_t index) {
+  Pending& pending = pending_[index];
   const Client client = pending.client;
   dns::Query query;
-  set_id(pending.message(), pending.client_id);
+  restore_id(index);
   static_cast<void>(dns::parse_query(pending.message(), query));
   // The query lies in the table: nothing takes its place before the reply is written.
   drop(index);
@@ -146,7 +172,7 @@ void Worker::drop(uint32_t index) {
 }
 
 void Worker::handle_upstream(uint32_t index, uint32_t events) {
-  if (!pending_[index].used) return;
+  if (!pending_[index].used || pending_[index].opens) return;
   if (pending_[index].client.by_tcp)
     receive_reply_by_tcp(index, events);
   else
@@ -206,16 +232,26 @@ void Worker::take_reply(uint32_t index, std::span<uint8_t> reply) {
   }
 }
 
-// The one way of a forwarded answer to its client. What has to be known of its addresses before the
-// client can use them (dns::each_answered_address) would be told, and waited for, here.
+// The one way of a forwarded answer to its client.
 void Worker::deliver(uint32_t index, std::span<uint8_t> reply, bool cut) {
   Pending& pending = pending_[index];
   const Client client = pending.client;
-  dns::Query query;
-  set_id(pending.message(), pending.client_id);
-  static_cast<void>(dns::parse_query(pending.message(), query));
+  const Registration* registration = names_.at(client.slot);
+  restore_id(index);
   set_id(reply, pending.client_id);
+  if (!cut && registration != nullptr && registration->has_policy) {
+    deliver_by_policy(index, reply);
+    if (client.by_tcp) take_arrived(client.connection);
+    return;
+  }
+  dns::Query query;
+  static_cast<void>(dns::parse_query(pending.message(), query));
   drop(index);
+  send_upstream(client, query, reply, cut);
+}
+
+void Worker::send_upstream(const Client& client, const dns::Query& query, std::span<uint8_t> reply,
+                           bool cut) {
   if (cut || (!client.by_tcp && reply.size() > query.udp_size)) {
     // The client asks again by TCP; of what was cut off nothing is passed on.
     const std::span<uint8_t> room = room_for(client);

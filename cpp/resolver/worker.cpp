@@ -1,5 +1,7 @@
 #include "worker.h"
 
+#include <sys/socket.h>
+
 #include "../base/fd_message.h"
 
 namespace caisson {
@@ -25,6 +27,7 @@ bool Worker::open(int channel) {
 void Worker::run() {
   for (;;) {
     epoll_.wait(milliseconds_left(), [this](const SourceEvent& event) { handle(event); });
+    deliver_opened();
     handle_deadlines();
   }
 }
@@ -56,10 +59,17 @@ void Worker::take_messages() {
     if (!received.ok() || received.value().size < sizeof message.head) sys::exit_group(0);
     const Received& got = received.value();
     if (message.head.slot >= kMaxRegistrations) sys::exit_group(1);
-    if (message.head.kind == ChannelKind::kClear)
-      clear(message.head.slot);
-    else
-      set(message, got.size - sizeof message.head, got.fd_count == 2 ? fds : nullptr);
+    switch (message.head.kind) {
+      case ChannelKind::kSet:
+        set(message, got.size - sizeof message.head, got.fd_count == 2 ? fds : nullptr);
+        break;
+      case ChannelKind::kClear:
+        clear(message.head.slot);
+        break;
+      case ChannelKind::kAnswer:
+        take_answer({message.token, message.head.number});
+        break;
+    }
   }
 }
 
@@ -70,6 +80,7 @@ void Worker::set(const ChannelMessage& message, size_t size, const int* sockets)
   if (!names_.set(slot, message.registration, size)) sys::exit_group(1);
   if (sockets == nullptr) return;
   container.used = true;
+  container.serial = message.head.serial;
   container.datagrams = sockets[0];
   container.listener = sockets[1];
   if (!epoll_.add(container.datagrams, Source::kDatagrams, slot, EPOLLIN) ||
@@ -88,7 +99,14 @@ void Worker::clear(uint32_t slot) {
   sys::close(container.datagrams);
   sys::close(container.listener);
   container.used = false;
-  ++container.generation;
+  container.serial = 0;
+}
+
+bool Worker::request(NameRequest& request) {
+  static uint8_t bytes[kMaxNameRequest];
+  const size_t size = request.encode(bytes);
+  return sys::call(__NR_sendto, channel_, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0) ==
+         static_cast<long>(size);
 }
 
 int Worker::milliseconds_left() const {
@@ -101,7 +119,7 @@ int Worker::milliseconds_left() const {
 void Worker::handle_deadlines() {
   const uint64_t now = sys::monotonic();
   for (uint32_t i = 0; i < kMaxPending; ++i)
-    if (pending_due_[i] != 0 && pending_due_[i] <= now) ask_next(i);
+    if (pending_due_[i] != 0 && pending_due_[i] <= now) give_up(i);
   for (uint32_t i = 0; i < kMaxConnections; ++i)
     if (connection_due_[i] != 0 && connection_due_[i] <= now) close_connection(i);
 }

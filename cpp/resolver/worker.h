@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "epoll.h"
 #include "local_answer.h"
+#include "name_request.h"
 
 namespace caisson {
 
@@ -17,6 +18,7 @@ constexpr size_t kMaxPendingOfOne = 100;     // of one container
 constexpr size_t kMaxConnections = 256;      // of clients by TCP, of all containers
 constexpr size_t kMaxConnectionsOfOne = 16;  // of one container
 constexpr size_t kMaxForwardedQuery = 1232;  // bytes
+constexpr size_t kMaxHeldReply = 4096;       // bytes of a datagram that waits for its addresses
 constexpr size_t kTcpPrefix = 2;             // the size before a message, RFC 1035, 4.2.2
 
 class Worker {
@@ -30,7 +32,7 @@ class Worker {
   struct Container {
     bool used;
     int datagrams, listener;
-    uint32_t generation;  // another one for each container that has had the slot
+    uint32_t serial;  // the broker's, another one for each container that has had the slot
     uint32_t pending, connections;
   };
   // A client, which a reply goes to.
@@ -52,10 +54,12 @@ class Worker {
     uint8_t in[kTcpPrefix + kMaxForwardedQuery];
     uint8_t out[kTcpPrefix + dns::kMaxMessage];
   };
-  // A query that has been forwarded.
+  // A query that has been forwarded, or whose reply waits until its addresses are open.
   struct Pending {
     bool used;
-    int fd;  // a socket for this query and server, or -1
+    bool opens;      // it has a reply
+    uint64_t token;  // of the request for that
+    int fd;          // a socket for this query and server, or -1
     Client client;
     uint16_t client_id;
     uint32_t server;   // index
@@ -63,14 +67,24 @@ class Worker {
     size_t received;   // by TCP, to the connection's `out`
     size_t query_size;
     uint8_t query[kTcpPrefix + kMaxForwardedQuery];
+    size_t held_size;             // of the reply
+    uint8_t held[kMaxHeldReply];  // by UDP; by TCP it is in the connection's `out`
 
     std::span<uint8_t> message() { return {query + kTcpPrefix, query_size}; }
+  };
+
+  // Of the broker, to a request.
+  struct Answer {
+    uint64_t token;
+    int32_t number;
   };
 
   // worker.cpp
   void take_messages();
   void set(const ChannelMessage& message, size_t size, const int* sockets);
   void clear(uint32_t slot);
+  // Tells the broker; false if it cannot be told now.
+  bool request(NameRequest& request);
   void handle(const SourceEvent& event);
   int milliseconds_left() const;
   void handle_deadlines();
@@ -86,12 +100,14 @@ class Worker {
   void watch(uint32_t index);
   void close_connection(uint32_t index);
   void take_query(const Client& client, dns::Bytes message);
+  void refuse(const Client& client, const dns::Query& query, dns::Bytes reply);
   std::span<uint8_t> room_for(const Client& client);
   // `reply` may lie in the room for it.
   void send_reply(const Client& client, dns::Bytes reply);
   void send_failure(const Client& client, const dns::Query& query);
 
   // upstream.cpp
+  uint32_t take_pending(const Client& client, const dns::Query& query);
   bool forward(const Client& client, const dns::Query& query);
   void ask(uint32_t index);
   bool connect_to(uint32_t index, const Server& server);
@@ -101,7 +117,21 @@ class Worker {
   void receive_reply_by_tcp(uint32_t index, uint32_t events);
   void take_reply(uint32_t index, std::span<uint8_t> reply);
   void deliver(uint32_t index, std::span<uint8_t> reply, bool cut);
+  void send_upstream(const Client& client, const dns::Query& query, std::span<uint8_t> reply,
+                     bool cut);
+  void restore_id(uint32_t index);
+  // Its time is over.
+  void give_up(uint32_t index);
+  // Gives it up: SERVFAIL.
+  void fail(uint32_t index);
   void drop(uint32_t index);
+
+  // worker_policy.cpp
+  void deliver_by_policy(uint32_t index, std::span<uint8_t> reply);
+  bool open_local(const Client& client, const dns::Query& query, std::span<uint8_t> reply);
+  void open(uint32_t index, dns::Bytes reply, NameRequest& asked);
+  void take_answer(const Answer& answer);
+  void deliver_opened();
 
   int channel_;
   Epoll epoll_;
@@ -113,6 +143,11 @@ class Worker {
   // By sys::monotonic, 0 for none; apart from the tables, as they are looked through each time.
   uint64_t connection_due_[kMaxConnections];
   uint64_t pending_due_[kMaxPending];
+  uint64_t last_token_;
+  // Answers of the broker that no client has been told yet: by the main loop, as messages are
+  // taken in the middle of other work.
+  Answer answers_[kMaxPending];
+  size_t answer_count_;
   uint8_t incoming_[dns::kMaxMessage];
   uint8_t outgoing_[dns::kMaxMessage];
 };

@@ -86,6 +86,13 @@ void WorkerProcess::send(const ChannelMessage& message, size_t size, const int* 
   }
 }
 
+size_t WorkerProcess::receive(std::span<uint8_t> room) {
+  // One that is larger than the room is no message: its size says so.
+  const long got = sys::call(__NR_recvfrom, channel_.get(), room.data(), room.size(),
+                             MSG_DONTWAIT | MSG_TRUNC, nullptr, nullptr);
+  return got <= 0 ? 0 : static_cast<size_t>(got);
+}
+
 void WorkerProcess::reap(uint64_t now) {
   sys::call(__NR_waitid, P_PIDFD, pidfd_.get(), nullptr, WEXITED | __WALL, nullptr);
   pidfd_.reset();

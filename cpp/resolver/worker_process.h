@@ -1,6 +1,8 @@
 // The worker as its broker has it: started again when it ends, after a pause if that happens often.
 #pragma once
 
+#include <span>
+
 #include "../base/result.h"
 #include "../base/unique_fd.h"
 #include "channel.h"
@@ -15,10 +17,13 @@ class WorkerProcess {
   bool start(uint64_t now);
   // A message for it, if there is one. It is ended if it does not take it in time.
   void send(const ChannelMessage& message, size_t size, const int* fds, size_t fd_count);
+  // Receives a message of it that has come; its size, or 0 if there is none.
+  size_t receive(std::span<uint8_t> room);
   // After its pidfd has become readable.
   void reap(uint64_t now);
 
-  int pidfd() const { return pidfd_.get(); }                         // -1: there is none
+  int pidfd() const { return pidfd_.get(); }  // -1: there is none
+  int channel() const { return channel_.get(); }
   uint64_t due() const { return pidfd_.valid() ? 0 : next_start_; }  // of the next start; 0: none
 
  private:

@@ -91,9 +91,43 @@ int main() {
     expect_equal(said, "front:4/2 6/2 web 0123456789ab www.example.org back:4/7 web ");
   });
 
+  test("the policy that TypeScript writes", [] {
+    const std::string bytes = read_file("test/native/seeds/registration/golden_policy");
+    Registration decoded;
+    expect(
+        Registration::decode(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), decoded),
+        "decoded");
+    expect(decoded.has_policy && decoded.forwards, "its flags");
+    const NamePolicy& policy = decoded.policy;
+    expect_equal(text_of(policy.set_of(4, false)), "names4-a");
+    expect_equal(text_of(policy.set_of(6, false)), "names6-a");
+    expect_equal(text_of(policy.set_of(4, true)), "peers4-a");
+    expect_equal(text_of(policy.set_of(6, true)), "peers6-a");
+    const auto doors = [&](const std::string& name, uint8_t family) {
+      std::string said;
+      policy.each_door({name.data(), name.size()}, family, [&](const Door& door) {
+        said += std::to_string(door.first_protocol) + "-" + std::to_string(door.last_protocol) +
+                ":" + std::to_string(door.first_port) + "-" + std::to_string(door.last_port) + " ";
+      });
+      return said;
+    };
+    expect_equal(doors("packages.example.org", 4), "1-1:0-65535 6-6:443-443 ");
+    expect_equal(doors("packages.example.org", 6), "6-6:443-443 58-58:0-65535 ");
+    expect_equal(doors("other.example.org", 4), "1-1:0-65535 ");
+    const auto judge = [&](const std::string& name) {
+      return static_cast<int>(policy.judge({name.data(), name.size()}, true));
+    };
+    expect_equal(judge("packages.example.org"), static_cast<int>(NameVerdict::kOpened));
+    expect_equal(judge("bad.example.org"), static_cast<int>(NameVerdict::kRefused));
+    expect_equal(judge("example.org"), static_cast<int>(NameVerdict::kRefused));
+  });
+
   test("each prefix of a registration is refused, and each byte behind it", [] {
     const std::string bytes =
-        registration({.servers = {kOne}, .networks = {network("a", {kOne, kSix}, {"web", "db"})}});
+        registration({.flags = 3,
+                      .servers = {kOne},
+                      .networks = {network("a", {kOne, kSix}, {"web", "db"})},
+                      .policy = policy(0, {{}})});
     expect(decodes(bytes), "the whole is decoded");
     for (size_t size = 0; size < bytes.size(); ++size) {
       std::string cut = bytes.substr(0, size);
@@ -112,8 +146,8 @@ int main() {
   };
   refused("another magic number", {.magic = 1});
   refused("no kind", {.kind = 0});
-  refused("an unknown kind", {.kind = 5});
-  refused("an unknown flag", {.flags = 2});
+  refused("an unknown kind", {.kind = 7});
+  refused("an unknown flag", {.flags = 4});
   refused("no port", {.own_port = 0});
   refused("no id", {.id = ""});
   refused("an id that leads elsewhere", {.id = "../../etc"});
@@ -130,6 +164,33 @@ int main() {
   refused("a name that is not ASCII", {.networks = {network("a", {}, {"b\xc3\xbc"})}});
   refused("more than there is room for",
           {.networks = {network("a", {}, std::vector(100, std::string(200, 'x')))}});
+
+  refused("a policy without its flag", {.policy = policy(0, {})});
+  refused("a flag without a policy", {.flags = 3});
+  const auto refused_policy = [&](const char* what, const std::string& bytes) {
+    refused(what, {.flags = 3, .policy = bytes});
+  };
+  refused_policy("an unknown default", policy(2, {}));
+  refused_policy("a set without a name", policy(0, {}, std::string(1, '\0')));
+  refused_policy("a set with a long name", policy(0, {}, std::string(64, 'a')));
+  refused_policy("an unknown verdict", policy(0, {{.verdict = 2}}));
+  refused_policy("ports in the wrong order", policy(0, {{.first = 2, .last = 1}}));
+  refused_policy("a name that is denied for a port", policy(0, {{.verdict = 0, .first = 1}}));
+  refused_policy("a name that is denied for a protocol", policy(0, {{.verdict = 0, .protocol = 6}}));
+  for (const char* name : {"", "*", "*.", "a.*", "*.*.a", "A", "a b"})
+    refused_policy("a rule with a wrong name", policy(0, {{.name = name}}));
+  refused_policy("too many rules", policy(0, std::vector<RuleParts>(513, {.name = "a"})));
+  test("rules need no more elements than there is room for", [] {
+    std::vector<RuleParts> rules;
+    for (uint16_t port = 0; port < 128; ++port)
+      rules.push_back({.first = static_cast<uint16_t>(2 * port),
+                       .last = static_cast<uint16_t>(2 * port)});
+    expect(decodes(registration({.flags = 3, .policy = policy(0, rules)})), "as many");
+    rules.push_back({.first = 1000, .last = 1000});
+    expect(!decodes(registration({.flags = 3, .policy = policy(0, rules)})), "one more");
+    rules.back() = {.first = 0, .last = 65535};
+    expect(!decodes(registration({.flags = 3, .policy = policy(0, rules)})), "what is between");
+  });
 
   test("an end has nothing but an id", [] {
     std::string bytes = registration({.kind = 3});

@@ -4,6 +4,7 @@ import { isLoopback } from '../../base/ip-address.js';
 import type { ResolverPlan } from '../../program/launch-input.js';
 import type { StoredNetwork } from '../bridge/stored-network.js';
 import { redirectDns, RESOLVER_PORT } from './dns-redirect.js';
+import type { NamePolicy } from './name-policy.js';
 import { encodeRegistration, type Registration, type UpstreamServer } from './registration.js';
 import { upstreamServers } from './upstream-servers.js';
 
@@ -41,6 +42,8 @@ export interface NamedContainer {
   readonly dns: readonly string[];
   readonly endpoints: readonly NamedEndpoint[];
   readonly hostResolvConf: string;
+  /** A container that has one asks the resolver, whatever its networks: addresses are opened by names. */
+  readonly policy?: NamePolicy | undefined;
 }
 
 /** @param directory of the resolver */
@@ -61,11 +64,12 @@ export function planNameServers(container: NamedContainer, directory: string): N
  * loopback addresses of the host alone, which the container cannot reach, it has the resolver, too.
  */
 export function registrationOf(container: NamedContainer): Registration | undefined {
-  const { id, dns, endpoints, hostResolvConf } = container;
+  const { id, dns, endpoints, hostResolvConf, policy } = container;
   const created = endpoints.filter(({ network }) => network.name !== 'bridge');
   const servers = dns.length > 0 ? dns.map(toServer) : upstreamServers(hostResolvConf);
   const reachable = servers.filter(({ address }) => !isLoopback(address));
-  if (created.length === 0 && (reachable.length > 0 || servers.length === 0)) return undefined;
+  const asksDirectly = created.length === 0 && (reachable.length > 0 || servers.length === 0);
+  if (asksDirectly && policy === undefined) return undefined;
   return {
     id,
     networks: created.map(({ network, addresses, aliases }) => ({
@@ -77,6 +81,7 @@ export function registrationOf(container: NamedContainer): Registration | undefi
     upstream: servers.slice(0, MAX_SERVERS),
     port: RESOLVER_PORT,
     forward: endpoints.some(({ network }) => !network.internal),
+    policy,
   };
 }
 

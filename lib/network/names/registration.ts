@@ -4,6 +4,7 @@
  */
 import { isIP, isIPv4 } from 'node:net';
 import { invalid, wholeNumber } from '../../base/check.js';
+import { type NamePolicy, policyBytes } from './name-policy.js';
 
 /** A container on one network. */
 export interface NetworkMembership {
@@ -35,6 +36,11 @@ export interface Registration {
   readonly forward: boolean;
   /** Of 127.0.0.11, on which the resolver listens. Default: 53; with `redirectDns`, RESOLVER_PORT. */
   readonly port?: number | undefined;
+  /**
+   * Undefined: all names are resolved, and no address is opened. A container that is registered, and whose process is
+   * the same, keeps the policy that it has.
+   */
+  readonly policy?: NamePolicy | undefined;
 }
 
 /** A process by its pid and its start time in clock ticks: proc_pid_stat(5). */
@@ -45,13 +51,14 @@ export interface RegisteredProcess {
 
 /**
  * `register`: with the container's pidfd, as the step `resolver.register` sends it. `update`: of a container that is
- * registered; nothing but names and servers changes. A process: registers the container of which it is the first one.
+ * registered; nothing but names, servers and the policy changes. A process: registers the container of which it is the first one.
  */
 export type RegistrationKind = 'register' | 'update' | RegisteredProcess;
 
 const MAGIC = 0x3152_4e43;
-const KINDS = { register: 1, update: 2, end: 3, registerProcess: 4 } as const;
+const KINDS = { register: 1, update: 2, end: 3, registerProcess: 4, policy: 5, report: 6 } as const;
 const FORWARDS = 1;
+const HAS_POLICY = 2;
 const MAX_SIZE = 16 * 1024;
 const MAX_SERVERS = 8;
 const MAX_NETWORKS = 32;
@@ -62,7 +69,7 @@ const DNS_PORT = 53;
 
 /** @throws ERR_INVALID_OPTION */
 export function encodeRegistration(
-  { id, networks, upstream, forward, port = DNS_PORT }: Registration,
+  { id, networks, upstream, forward, port = DNS_PORT, policy }: Registration,
   kind: RegistrationKind = 'register',
 ): Buffer {
   if (upstream.length > MAX_SERVERS) throw tooMany('dns', upstream.length, MAX_SERVERS);
@@ -70,7 +77,7 @@ export function encodeRegistration(
   const isProcess = typeof kind === 'object';
   return message(
     KINDS[isProcess ? 'registerProcess' : kind],
-    forward ? FORWARDS : 0,
+    (forward ? FORWARDS : 0) | (policy === undefined ? 0 : HAS_POLICY),
     wholeNumber('dns', port, 1, 65_535),
     [
       idBytes(id),
@@ -79,8 +86,24 @@ export function encodeRegistration(
       ...upstream.map(serverBytes),
       Buffer.of(networks.length),
       ...networks.flatMap(networkBytes),
+      ...(policy === undefined ? [] : [policyBytes(policy)]),
     ],
   );
+}
+
+/**
+ * Replaces the policy of a container that is registered, and nothing else; undefined: it has none any more.
+ * @throws ERR_INVALID_OPTION
+ */
+export function encodePolicy(id: string, policy: NamePolicy | undefined): Buffer {
+  return policy === undefined
+    ? message(KINDS.policy, 0, DNS_PORT, [idBytes(id)])
+    : message(KINDS.policy, HAS_POLICY, DNS_PORT, [idBytes(id), policyBytes(policy)]);
+}
+
+/** Asks for the report of a container: resolver-client.ts. @throws ERR_INVALID_OPTION */
+export function encodeReportRequest(id: string): Buffer {
+  return message(KINDS.report, 0, DNS_PORT, [idBytes(id)]);
 }
 
 /**

@@ -9,6 +9,9 @@ import { connect } from 'node:net';
 import { errnoName, isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
 import { initPath } from '../../native/load.js';
+import type { NamePolicy } from './name-policy.js';
+import { encodePolicy, encodeReportRequest } from './registration.js';
+import { decodeReport, type ResolverReport } from './resolver-report.js';
 
 /** Milliseconds, as the step has it. */
 const PATIENCE = 10_000;
@@ -28,9 +31,12 @@ const ABSENT = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'] as const;
 export async function tellResolver(directory: string, message: Uint8Array): Promise<void> {
   const end = performance.now() + PATIENCE;
   for (;;) {
-    const answer = await ask(directory, message).catch((error: unknown) => {
-      if (!isErrno(error, ...ABSENT)) throw failed(directory, 'it cannot be reached', error);
-    });
+    const bytes = await ask(directory, message, ({ length }) => length >= 4).catch(
+      (error: unknown) => {
+        if (!isErrno(error, ...ABSENT)) throw failed(directory, 'it cannot be reached', error);
+      },
+    );
+    const answer = bytes?.readInt32LE(0);
     if (answer === 0) return;
     if (answer !== undefined)
       throw failed(directory, 'it refused a registration', { code: errnoName(answer) });
@@ -40,18 +46,70 @@ export async function tellResolver(directory: string, message: Uint8Array): Prom
   }
 }
 
-/** @returns 0 or an errno. @throws what the socket does, ECONNRESET if it is closed without an answer. */
-async function ask(directory: string, message: Uint8Array): Promise<number> {
+/**
+ * Replaces the policy of a container that runs: names are judged by the new one from then on, and addresses that were
+ * opened before stay open as far as it allows them. The sets are changed at once.
+ *
+ * @param policy undefined: all names are resolved.
+ * @throws ERR_NETWORK_FAILED as tellResolver; `errno` is also ENOENT if a set is missing.
+ */
+export function updateNamePolicy(
+  directory: string,
+  id: string,
+  policy: NamePolicy | undefined,
+): Promise<void> {
+  return tellResolver(directory, encodePolicy(id, policy));
+}
+
+/**
+ * What a container with a policy has been refused, and which addresses were opened for it; until 30 s after its end,
+ * or until its registration is ended.
+ *
+ * @returns undefined if there is no resolver, or none that knows the container. None is started.
+ * @throws ERR_NETWORK_FAILED
+ */
+export async function resolverReport(
+  directory: string,
+  id: string,
+): Promise<ResolverReport | undefined> {
+  try {
+    const bytes = await ask(directory, encodeReportRequest(id), isWholeReport);
+    const answer = bytes.readInt32LE(0);
+    if (answer === 0) return decodeReport(bytes.subarray(8));
+    if (errnoName(answer) === 'ENOENT') return undefined;
+    throw failed(directory, 'it refused a report', { code: errnoName(answer) });
+  } catch (error) {
+    if (isErrno(error, ...ABSENT)) return undefined;
+    throw error instanceof CaissonError ? error : failed(directory, 'it cannot be reached', error);
+  }
+}
+
+/** An errno, and, if that is 0, the size of what follows. */
+function isWholeReport(answer: Buffer): boolean {
+  if (answer.length < 4 || answer.readInt32LE(0) !== 0) return answer.length >= 4;
+  return answer.length >= 8 && answer.length >= 8 + answer.readUInt32LE(4);
+}
+
+/** @returns the answer. @throws what the socket does, ECONNRESET if it is closed without an answer. */
+async function ask(
+  directory: string,
+  message: Uint8Array,
+  isWhole: (answer: Buffer) => boolean,
+): Promise<Buffer> {
   // A socket's path has 108 bytes at most; through a descriptor it fits.
   const handle = await open(directory);
   try {
-    return await exchange(handle, message);
+    return await exchange(handle, message, isWhole);
   } finally {
     await handle.close();
   }
 }
 
-function exchange(directory: FileHandle, message: Uint8Array): Promise<number> {
+function exchange(
+  directory: FileHandle,
+  message: Uint8Array,
+  isWhole: (answer: Buffer) => boolean,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
     const socket = connect(`/proc/self/fd/${directory.fd}/socket`);
@@ -62,9 +120,9 @@ function exchange(directory: FileHandle, message: Uint8Array): Promise<number> {
     socket.on('data', (part) => {
       parts.push(part);
       const answer = Buffer.concat(parts);
-      if (answer.length < 4) return;
+      if (!isWhole(answer)) return;
       socket.destroy();
-      resolve(answer.readInt32LE(0));
+      resolve(answer);
     });
     socket.on('close', () => {
       reject(Object.assign(new Error('closed without an answer'), { code: 'ECONNRESET' }));

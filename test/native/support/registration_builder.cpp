@@ -36,8 +36,20 @@ std::string registration(const RegistrationParts& parts) {
     for (const std::string& name : network.names)
       message += text(name);
   }
+  message += parts.policy;
   set_size(message);
   return message;
+}
+
+std::string policy(uint8_t others, const std::vector<RuleParts>& rules, const std::string& set) {
+  std::string bytes = number(others, 1);
+  for (const char* kind : {"4", "6", "4-peers", "6-peers"})
+    bytes += text(set + kind);
+  bytes += number(static_cast<uint32_t>(rules.size()), 2);
+  for (const RuleParts& rule : rules)
+    bytes += number(rule.verdict, 1) + number(rule.protocol, 1) + number(rule.first, 2) +
+             number(rule.last, 2) + text(rule.name);
+  return bytes;
 }
 
 }  // namespace caisson::testing

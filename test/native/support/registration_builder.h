@@ -26,7 +26,18 @@ struct RegistrationParts {
   std::vector<std::string> servers;  // addresses with their families
   uint16_t port = 53;
   std::vector<Network> networks;
+  std::string policy;  // with its flag
 };
+
+struct RuleParts {
+  uint8_t verdict = 1;
+  uint8_t protocol = 0;
+  uint16_t first = 0, last = 65535;
+  std::string name = "a.example";
+};
+// The bytes of a policy.
+std::string policy(uint8_t others, const std::vector<RuleParts>& rules,
+                   const std::string& set = "names");
 
 std::string registration(const RegistrationParts& parts);
 

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import type { NamePolicy, NameRule } from '../../../../lib/network/names/name-policy.js';
 import {
   encodeEnd,
+  encodePolicy,
   encodeRegistration,
+  encodeReportRequest,
   type NetworkMembership,
   type Registration,
 } from '../../../../lib/network/names/registration.js';
@@ -10,6 +13,7 @@ import { expectError } from '../../support/expect-error.js';
 
 /** test/native/registration_test.cpp reads the same bytes. */
 const GOLDEN = 'test/native/seeds/registration/golden';
+const GOLDEN_POLICY = 'test/native/seeds/registration/golden_policy';
 
 const front: NetworkMembership = {
   id: 'f0'.repeat(32),
@@ -25,11 +29,43 @@ const sample: Registration = {
   port: 61_053,
 };
 
+const policy: NamePolicy = {
+  default: 'deny',
+  rules: [
+    { verdict: 'allow', name: 'packages.example.org', protocol: 6, ports: [443, 443] },
+    { verdict: 'allow', name: '*.example.org', protocol: 1 },
+    { verdict: 'deny', name: 'bad.example.org' },
+  ],
+  sets: { ipv4: 'names4-a', ipv6: 'names6-a', peersIpv4: 'peers4-a', peersIpv6: 'peers6-a' },
+};
+
 describe('A registration of names', () => {
   it('The bytes are those that the native tests read', () => {
     expect(encodeRegistration(sample).toString('hex')).to.equal(
       readFileSync(GOLDEN).toString('hex'),
     );
+  });
+
+  it('The bytes with a policy are those that the native tests read', () => {
+    const bytes = encodeRegistration({ ...sample, policy });
+    expect(bytes.toString('hex')).to.equal(readFileSync(GOLDEN_POLICY).toString('hex'));
+    const without = encodeRegistration(sample);
+    expect(bytes[9]).to.equal(3);
+    expect(bytes.subarray(10, without.length).equals(without.subarray(10))).to.equal(true);
+    // The message that replaces it ends as the registration does.
+    const alone = encodePolicy('abc', policy);
+    expect([alone[8], alone[9]]).to.deep.equal([5, 2]);
+    expect(alone.subarray(16).equals(bytes.subarray(without.length))).to.equal(true);
+  });
+
+  it('Without a policy, the message that replaces it has the id alone, as that which asks for a report', () => {
+    for (const [bytes, kind] of [
+      [encodePolicy('abc', undefined), 5],
+      [encodeReportRequest('abc'), 6],
+    ] as const) {
+      expect(bytes.toString('latin1', 12)).to.equal('\x03abc');
+      expect([bytes[8], bytes[9]]).to.deep.equal([kind, 0]);
+    }
   });
 
   it('An update differs in its kind only', () => {
@@ -82,6 +118,26 @@ describe('A registration of names', () => {
     ...sample,
     networks: [{ ...front, ...change }],
   });
+  const rule = (change: Partial<NameRule>): Registration => ({
+    ...sample,
+    policy: { ...policy, rules: [{ verdict: 'allow', name: 'a.b', ...change }] },
+  });
+  const ports = (count: number): Registration => ({
+    ...sample,
+    policy: {
+      ...policy,
+      rules: Array.from({ length: count }, (_, index) => ({
+        verdict: 'allow' as const,
+        name: `n${index}.example`,
+        ports: [2 * index, 2 * index] as const,
+      })),
+    },
+  });
+
+  it('A policy can have as many ranges of ports as the resolver has room for', () => {
+    expect(encodeRegistration(ports(128))).to.be.an.instanceOf(Buffer);
+  });
+
   for (const [what, [wrong, text]] of Object.entries<[Registration, RegExp]>({
     'an id in capitals': [{ ...sample, id: 'ABC' }, /id/],
     'an empty id': [{ ...sample, id: '' }, /id/],
@@ -104,6 +160,26 @@ describe('A registration of names', () => {
     ],
     'too many servers': [{ ...sample, upstream: Array(9).fill({ address: '10.0.0.1' }) }, /dns: 9/],
     'a server by its name': [{ ...sample, upstream: [{ address: 'localhost' }] }, /dns/],
+    'a rule with an empty name': [rule({ name: '' }), /allow/],
+    'a rule for all names': [rule({ name: '*' }), /allow/],
+    'a rule with a wildcard elsewhere': [rule({ name: 'a.*.b' }), /allow/],
+    'a rule in capitals': [rule({ name: 'A.b' }), /allow/],
+    'a rule with ports in the wrong order': [rule({ ports: [2, 1] }), /allow/],
+    'a rule with a port that is none': [rule({ ports: [0, 65_536] }), /allow/],
+    'a rule with a protocol that is none': [rule({ protocol: 256 }), /allow/],
+    'a name that is denied for one port': [rule({ verdict: 'deny', ports: [1, 1] }), /as a whole/],
+    'too many rules': [
+      {
+        ...sample,
+        policy: { ...policy, rules: Array<NameRule>(513).fill({ verdict: 'deny', name: 'a' }) },
+      },
+      /limit is 512/,
+    ],
+    'too many ranges of ports': [ports(129), /too many ranges/],
+    'the name of no set': [
+      { ...sample, policy: { ...policy, sets: { ...policy.sets, ipv4: 'a b' } } },
+      /set/,
+    ],
     'no port to listen on': [{ ...sample, port: 0 }, /dns/],
     'port 0': [{ ...sample, upstream: [{ address: '10.0.0.1', port: 0 }] }, /dns/],
   })) {
