@@ -60,7 +60,7 @@ class Cuts {
     at_[i] = cut;
   }
 
-  static constexpr size_t kMost = kMaxDoors + 1;
+  static constexpr size_t kMost = 2 * kMaxDoors + 2;  // with what lies between the doors
   uint32_t at_[kMost];
   size_t size_ = 0;
   bool overflow_ = false;

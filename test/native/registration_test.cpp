@@ -123,11 +123,10 @@ int main() {
   });
 
   test("each prefix of a registration is refused, and each byte behind it", [] {
-    const std::string bytes =
-        registration({.flags = 3,
-                      .servers = {kOne},
-                      .networks = {network("a", {kOne, kSix}, {"web", "db"})},
-                      .policy = policy(0, {{}})});
+    const std::string bytes = registration({.flags = 3,
+                                            .servers = {kOne},
+                                            .networks = {network("a", {kOne, kSix}, {"web", "db"})},
+                                            .policy = policy(0, {{}})});
     expect(decodes(bytes), "the whole is decoded");
     for (size_t size = 0; size < bytes.size(); ++size) {
       std::string cut = bytes.substr(0, size);
@@ -176,15 +175,16 @@ int main() {
   refused_policy("an unknown verdict", policy(0, {{.verdict = 2}}));
   refused_policy("ports in the wrong order", policy(0, {{.first = 2, .last = 1}}));
   refused_policy("a name that is denied for a port", policy(0, {{.verdict = 0, .first = 1}}));
-  refused_policy("a name that is denied for a protocol", policy(0, {{.verdict = 0, .protocol = 6}}));
+  refused_policy("a name that is denied for a protocol",
+                 policy(0, {{.verdict = 0, .protocol = 6}}));
   for (const char* name : {"", "*", "*.", "a.*", "*.*.a", "A", "a b"})
     refused_policy("a rule with a wrong name", policy(0, {{.name = name}}));
   refused_policy("too many rules", policy(0, std::vector<RuleParts>(513, {.name = "a"})));
   test("rules need no more elements than there is room for", [] {
     std::vector<RuleParts> rules;
     for (uint16_t port = 0; port < 128; ++port)
-      rules.push_back({.first = static_cast<uint16_t>(2 * port),
-                       .last = static_cast<uint16_t>(2 * port)});
+      rules.push_back(
+          {.first = static_cast<uint16_t>(2 * port), .last = static_cast<uint16_t>(2 * port)});
     expect(decodes(registration({.flags = 3, .policy = policy(0, rules)})), "as many");
     rules.push_back({.first = 1000, .last = 1000});
     expect(!decodes(registration({.flags = 3, .policy = policy(0, rules)})), "one more");

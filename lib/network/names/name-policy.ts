@@ -36,6 +36,7 @@ export interface NamePolicy {
 const MAX_RULES = 512;
 /** As cpp/resolver/name_policy.h has it: how many elements of a set one address needs. */
 const MAX_DOORS = 128;
+const MAX_CUTS = 2 * MAX_DOORS + 2;
 const MAX_NAME = 253;
 const MAX_SET_NAME = 64;
 const LAST_PORT = 65_535;
@@ -109,10 +110,10 @@ function doorsOf(rules: readonly NameRule[], icmp: number): number {
     const concerned = allowed.filter(({ protocol }) => protocol === 0 || protocol === start);
     const cuts = new Set(concerned.flatMap(({ first, last }) => [first, last + 1]));
     // More cuts than there may be ranges: too many anyway.
-    if (cuts.size > MAX_DOORS + 1) return Infinity;
+    if (cuts.size > MAX_CUTS) return Infinity;
     for (const cut of cuts)
       if (concerned.some(({ first, last }) => first <= cut && cut <= last)) count++;
   }
   // The cuts of the protocols have the same limit.
-  return starts.size > MAX_DOORS ? Infinity : count;
+  return starts.size >= MAX_CUTS ? Infinity : count;
 }
