@@ -52,7 +52,7 @@ bool NameRequest::decode(const uint8_t* bytes, size_t size, NameRequest& request
     one.seconds = static_cast<uint32_t>(at.number(4));
     if (!at.ok()) return false;
   }
-  return at.left() == 0;
+  return at.ok() && at.left() == 0;
 }
 
 }  // namespace caisson

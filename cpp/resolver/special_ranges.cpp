@@ -27,7 +27,7 @@ constexpr Range kV6[] = {
     {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96},  // IPv4-mapped, RFC 4291
     {{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96},        // IPv4-translated, RFC 2765
     {{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48},        // translation, of this network, RFC 8215
-    {{0x01, 0x00}, 64},                                // discard, RFC 6666
+    {{0x01, 0x00}, 64},                                // a black hole, RFC 6666
     {{0xfc}, 7},                                       // unique local, RFC 4193
     {{0xfe, 0x80}, 10},                                // link-local, RFC 4291
     {{0xfe, 0xc0}, 10},                                // site-local, RFC 3879
