@@ -128,6 +128,8 @@ export function compileTeardown(
   teardown.reverse();
   if (first !== undefined)
     teardown.push({ op: 'process.end', numbers: [first.pid, BigInt(first.startTime)] });
+  if (bridges !== undefined) teardown.push(requestStep(bridges.detach, 'removes'));
+  if (bridges?.frames !== undefined) teardown.push(requestStep(bridges.frames.remove, 'removes'));
   if (bridges?.published !== undefined)
     teardown.push(requestStep(bridges.published.unpublish, 'removes'));
   if (bridges?.policy !== undefined) teardown.push(requestStep(bridges.policy.remove, 'removes'));

@@ -33,10 +33,23 @@ export interface PolicyPlan {
   readonly remove: NetlinkRequest;
 }
 
+/** Which frames the interfaces may send. */
+export interface FramePlan {
+  readonly add: NetlinkRequest;
+  readonly remove: NetlinkRequest;
+}
+
 /** Interfaces on bridges. All of its texts may be a start's own (own-texts.ts). */
 export interface BridgePlan {
   /** In the host's network namespace: makes the interfaces. */
   readonly outside: NetlinkRequest;
+  /**
+   * Takes the interfaces off their bridges: the container's network namespace may live on, with a container that has joined it, or
+   * until the kernel comes to its end.
+   */
+  readonly detach: NetlinkRequest;
+  /** Undefined: the kernel cannot tell frames apart. */
+  readonly frames?: FramePlan | undefined;
   /** In the container's: addresses and routes. */
   readonly inside: NetlinkRequest;
   readonly published?: PublishPlan | undefined;

@@ -109,10 +109,12 @@ export async function networkTraces(
   };
   const links = (await output('ip', '-o', 'link')).split('\n').map((line) => line.split(': ')[1]);
   const table = await output('nft', 'list', 'table', 'inet', 'caisson').catch(() => '');
+  const frames = await output('nft', 'list', 'table', 'bridge', 'caisson').catch(() => '');
   const published = table.match(/\S+ \. \S+ : \S+ \. \d+/g) ?? [];
   return [
     ...links.filter((name) => name?.startsWith('ve')).map((name) => `interface ${name}`),
     ...(await claimedAddresses(runRoot)),
+    ...(frames.match(/"ve[^,}]*/g) ?? []).map((element) => `element ${element}`),
     ...published.map((element) => `element ${element}`),
     ...(table.match(/^.*(?:jump|chain) policy-.*$|^\s*(?:set|map) .*-.*$/gm) ?? []),
   ];

@@ -3,7 +3,12 @@ import { readIfThere } from '../../base/storage.js';
 import { shortId } from '../../base/ids.js';
 import { conflicting } from '../../base/check.js';
 import { loadNative } from '../../native/load.js';
-import type { BridgePlan, NetlinkRequest, PolicyPlan } from '../../program/network-plan.js';
+import type {
+  BridgePlan,
+  FramePlan,
+  NetlinkRequest,
+  PolicyPlan,
+} from '../../program/network-plan.js';
 import type { EndpointConfig } from './endpoint-config.js';
 import {
   type AddressClaim,
@@ -13,8 +18,11 @@ import {
   releaseAddress,
 } from './addresses.js';
 import { chooseHostPorts } from '../firewall/choose-ports.js';
+import { ensureFrameFilter, withoutFrameFilter } from '../firewall/ensure-frame-filter.js';
 import { ensureFirewall } from '../firewall/ensure-firewall.js';
+import { addFramePort, removeFramePort, liftFramePort } from '../firewall/frame-elements.js';
 import type { FirewallWarning } from '../firewall/firewall-warning.js';
+import { batch } from '../firewall/nft-messages.js';
 import { othersAt, publishRequest, unpublishRequest } from '../firewall/elements.js';
 import {
   claimsOf,
@@ -26,7 +34,14 @@ import { ensureBridge, firewallOf } from './bridge-device.js';
 import { bridgeSettings } from './bridge-options.js';
 import { policyRequest, removePolicyRequest } from '../policy/policy-requests.js';
 import type { NetworkPolicy } from '../policy/rules.js';
-import { addressesOf, type Endpoint, macOf, planBridges, sourcesOf } from './endpoint.js';
+import {
+  addressesOf,
+  type Endpoint,
+  framePort,
+  macOf,
+  planBridges,
+  sourcesOf,
+} from './endpoint.js';
 import { type AnyNetwork, isStored, type StoredNetwork } from './stored-network.js';
 
 export interface Connection {
@@ -54,6 +69,8 @@ export async function connect(
   const claimed: AddressClaim[] = [];
   const release = () => claimed.forEach(releaseAddress);
   const warnings: FirewallWarning[] = [];
+  const filtering = ensureFrameFilter();
+  filtering.catch(() => undefined); // it is awaited below, unless something else fails before
   try {
     const endpoints: Endpoint[] = [];
     for (const config of configs) {
@@ -74,13 +91,16 @@ export async function connect(
       endpoints.push(endpoint);
       warnings.push(...found);
     }
+    const filtersFrames = await filtering;
+    if (policy !== undefined && !filtersFrames) throw withoutFrameFilter();
     const [first] = endpoints;
     const ports =
       first === undefined || bindings.length === 0
         ? []
         : await chooseHostPorts(published(first), onHost(first, bindings));
     const stale = first && ports.length > 0 ? await othersAt(published(first), ports) : undefined;
-    const connected = connection(endpoints, id, { ports, stale, policy }, release);
+    const opened = { ports, stale, policy, filtersFrames };
+    const connected = connection(endpoints, id, opened, release);
     return { ...connected, warnings };
   } catch (error) {
     release();
@@ -108,7 +128,7 @@ export async function planConnection(
     );
   }
   const ports = bindings.filter((binding) => typeof binding.hostPort === 'number');
-  const open = { ports: ports as readonly PublishedPort[], policy };
+  const open = { ports: ports as readonly PublishedPort[], policy, filtersFrames: true };
   const plan = connection(endpoints, id, open, () => undefined);
   return { ...plan, warnings: [] };
 }
@@ -148,20 +168,22 @@ interface Opened {
   /** What others have left of these ports. */
   readonly stale?: NetlinkRequest | undefined;
   readonly policy: NetworkPolicy | undefined;
+  readonly filtersFrames: boolean;
 }
 
 function connection(
   endpoints: readonly Endpoint[],
   id: string,
-  { ports, stale, policy }: Opened,
+  { ports, stale, policy, filtersFrames }: Opened,
   release: () => void,
 ): Omit<Connection, 'warnings'> {
   const claims = endpoints.flatMap(addressesOf).map(({ file, directory }) => ({ file, directory }));
   const interfaces = planBridges(shortId(id), endpoints, claims);
-  const plan: BridgePlan =
-    policy === undefined
-      ? interfaces
-      : { ...interfaces, policy: policyPlan(id, endpoints, policy) };
+  const plan: BridgePlan = {
+    ...interfaces,
+    ...(filtersFrames ? { frames: framePlan(id, endpoints, policy !== undefined) } : {}),
+    ...(policy === undefined ? {} : { policy: policyPlan(id, endpoints, policy) }),
+  };
   const [first] = endpoints;
   if (first === undefined || ports.length === 0) return { plan, endpoints, ports, release };
   const addresses = published(first);
@@ -177,6 +199,14 @@ function connection(
 function policyPlan(id: string, endpoints: readonly Endpoint[], policy: NetworkPolicy): PolicyPlan {
   const restricted = { shortId: shortId(id), sources: endpoints.flatMap(sourcesOf) };
   return { add: policyRequest(restricted, policy), remove: removePolicyRequest(restricted) };
+}
+
+function framePlan(id: string, endpoints: readonly Endpoint[], restricted: boolean): FramePlan {
+  const ports = endpoints.map((endpoint, at) => framePort(endpoint, shortId(id), at));
+  return {
+    add: batch(ports.flatMap((port) => [...addFramePort(port), ...(restricted ? liftFramePort(port) : [])])), // prettier-ignore
+    remove: batch(ports.flatMap(removeFramePort)),
+  };
 }
 
 /** As with Docker and kube-proxy: br_netfilter is loaded, and not switched off. */

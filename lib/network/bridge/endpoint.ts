@@ -2,6 +2,7 @@
 import { addressBytes, addressText } from '../../base/ip-address.js';
 import type { BridgePlan, Claim } from '../../program/network-plan.js';
 import { encodeRequest, NETLINK, type NetlinkMessage } from '../netlink/message.js';
+import type { FramePort } from '../firewall/frame-elements.js';
 import { setBridgePort } from '../netlink/bridge-port.js';
 import {
   addAddress,
@@ -9,6 +10,7 @@ import {
   addPort,
   addVeth,
   type Cidr,
+  removePort,
   setLinkUp,
 } from '../netlink/rtnetlink.js';
 import type { AddressClaim } from './addresses.js';
@@ -72,8 +74,10 @@ export function planBridges(
     inside.push(addDefaultRoute(index, name, network.ipv4.gateway));
     if (network.ipv6 !== undefined) inside.push(addDefaultRoute(index, name, network.ipv6.gateway));
   });
+  const detach = endpoints.map((_, at) => removePort(hostInterface(shortId, at)));
   return {
     outside: encodeRequest(NETLINK.route, outside),
+    detach: encodeRequest(NETLINK.route, detach),
     inside: encodeRequest(NETLINK.route, inside),
     sysctls,
     claims,
@@ -90,6 +94,16 @@ export function sourcesOf(endpoint: Endpoint): RestrictedSource[] {
   const { network, ipv4, ipv6, mac } = endpoint;
   const addresses = [ipv4.address, ...(ipv6 === undefined ? [] : [ipv6.address, linkLocalOf(mac)])];
   return addresses.map((address) => ({ bridge: network.bridge, address }));
+}
+
+/** As a port of its bridge. @param at its place among the container's endpoints */
+export function framePort(endpoint: Endpoint, shortId: string, at: number): FramePort {
+  return {
+    port: hostInterface(shortId, at),
+    bridgeMac: macOf(endpoint.network.ipv4.gateway),
+    mac: endpoint.mac,
+    addresses: sourcesOf(endpoint).map(({ address }) => address),
+  };
 }
 
 /** The address that the kernel gives to an interface by itself: RFC 4291, appendix A. */

@@ -2,8 +2,11 @@
 import { readdirSync } from 'node:fs';
 import { isErrno } from '../../base/errno.js';
 import { isAlive } from '../../host/owner.js';
+import { shortId } from '../../base/ids.js';
+import { removeFramePorts } from '../firewall/remove-frame-ports.js';
 import { clearAddresses } from '../policy/clear-addresses.js';
 import { type Claim, claimsOf, dropClaim, dropUnfinishedClaims } from './addresses.js';
+import { hostInterface } from './endpoint.js';
 import type { NetworkStore } from './network-store.js';
 
 /**
@@ -60,6 +63,11 @@ function directoriesIn(path: string): string[] {
 /** Ports first: the next container with the address must not get another's connections. */
 async function release(networks: NetworkStore, claims: readonly NetworkClaim[]): Promise<void> {
   if (claims.length === 0) return;
-  await clearAddresses(claims.map(({ address }) => address));
+  const addresses = claims.map(({ address }) => address);
+  await clearAddresses(addresses);
+  const ports = new Set(
+    claims.map(({ containerId }) => hostInterface(shortId(containerId), 0).slice(0, -1)),
+  );
+  await removeFramePorts((name) => ports.has(name.slice(0, -1)), addresses);
   for (const claim of claims) dropClaim(networks, claim.network, claim);
 }

@@ -15,14 +15,16 @@ const EXPRESSION = { name: 1, data: 2 } as const;
 const DATA_VALUE = 1;
 const DATA_VERDICT = 2;
 const VERDICT_CODE = 1;
-const META = { iif: 4, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const;
+const META = { pkttype: 19, iif: 4, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const;
 const CT = { state: 0, status: 2 } as const;
 const CT_STATE = { invalid: 1, established: 2, related: 4, untracked: 64 } as const;
+/** linux/if_packet.h. */
+const PACKET_MULTICAST = 2;
 const IPS_DST_NAT = 0x20;
 /** Operators of comparisons. */
-const CMP = { equal: 0, different: 1, atMost: 3, atLeast: 5 } as const;
-const NETWORK_HEADER = 1;
-const TRANSPORT_HEADER = 2;
+export const CMP = { equal: 0, different: 1, atMost: 3, more: 4, atLeast: 5 } as const;
+export const NETWORK_HEADER = 1;
+export const TRANSPORT_HEADER = 2;
 const FIB = {
   dreg: 1,
   result: 2,
@@ -60,7 +62,7 @@ export function expression(name: string, ...attributes: readonly Uint8Array[]): 
   ]);
 }
 
-function value(type: number, bytes: Uint8Array): Buffer {
+export function value(type: number, bytes: Uint8Array): Buffer {
   return nested(type, attribute(DATA_VALUE, bytes));
 }
 
@@ -81,7 +83,7 @@ function metaField(key: keyof typeof META, size: number, words: string = key): F
   };
 }
 
-function payloadField(words: string, base: number, offset: number, size: number): Field {
+export function payloadField(words: string, base: number, offset: number, size: number): Field {
   return {
     text: words,
     size,
@@ -135,7 +137,7 @@ export function loadAll(fields: readonly Field[]): Buffer[] {
   });
 }
 
-function compare(bytes: Uint8Array, operator: number = CMP.equal): Buffer {
+export function compare(bytes: Uint8Array, operator: number = CMP.equal): Buffer {
   return expression(
     'cmp',
     attribute(1, be32(FIRST)),
@@ -144,7 +146,7 @@ function compare(bytes: Uint8Array, operator: number = CMP.equal): Buffer {
   );
 }
 
-function masked(mask: Uint8Array): Buffer {
+export function masked(mask: Uint8Array): Buffer {
   return expression(
     'bitwise',
     attribute(1, be32(FIRST)),
@@ -323,6 +325,14 @@ export function isEstablished(): RulePart {
 /** The packet belongs to no connection, and begins none. */
 export function isOfNoConnection(): RulePart {
   return isInState('invalid', 'untracked');
+}
+
+/** The frame was for a group of hosts. */
+export function isToGroup(): RulePart {
+  return {
+    text: 'meta pkttype multicast',
+    expressions: [metaField('pkttype', 1).load(FIRST), compare(Buffer.of(PACKET_MULTICAST))],
+  };
 }
 
 /** Whether the connection's destination was translated. */

@@ -77,9 +77,9 @@ export const UDATA_VERSION = 200;
 const HOST_ENDIAN = 1;
 
 /** linux/netfilter.h: NFPROTO_*. */
-export const NFPROTO = { inet: 1, ip: 2, ip6: 10 } as const;
-/** linux/netfilter.h: NF_INET_*. */
-export const HOOK = { prerouting: 0, forward: 2, output: 3, postrouting: 4 } as const;
+export const NFPROTO = { inet: 1, ip: 2, bridge: 7, ip6: 10 } as const;
+/** linux/netfilter.h: NF_INET_*; linux/netfilter_bridge.h has the same numbers. */
+export const HOOK = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
 export interface Table {
   readonly family: keyof typeof NFPROTO;
@@ -102,8 +102,11 @@ interface DataType {
 /** nftables, include/datatype.h: enum datatypes. */
 const DATA_TYPES = {
   nf_proto: { number: 2, size: 1 },
+  /** Of 16 bytes. */
+  integer: { number: 4, size: 16 },
   ipv4_addr: { number: 7, size: 4 },
   ipv6_addr: { number: 8, size: 16 },
+  ether_addr: { number: 9, size: 6 },
   inet_proto: { number: 12, size: 1 },
   inet_service: { number: 13, size: 2 },
   ifname: { number: 41, size: 16 },
@@ -112,6 +115,8 @@ export type DataTypeName = keyof typeof DATA_TYPES;
 
 export interface NamedSet {
   readonly name: string;
+  /** What nft(8) has to know of the key, besides its types. */
+  readonly userdata?: Uint8Array;
   /** Several are a concatenation. */
   readonly key: readonly DataTypeName[];
   /** Of a map. */
@@ -214,6 +219,7 @@ export function addSet(table: Table, set: NamedSet, id: number): NetlinkMessage 
     ...(key.length === 1 && key[0] === 'ifname'
       ? [attribute(NFTA.set.userdata, userdata(UDATA.setKeyByteOrder, u32(HOST_ENDIAN)))]
       : []),
+    ...(set.userdata === undefined ? [] : [attribute(NFTA.set.userdata, set.userdata)]),
     ...dataAttributes(data),
     ...descriptionOf(set),
     ...(typeof set.timeout === 'object'

@@ -23,6 +23,7 @@ import {
   isOfNoConnection,
   isProtocol,
   isRoutedTo,
+  isToGroup,
   isTranslated,
   masquerade,
   type RulePart,
@@ -59,6 +60,8 @@ export const SET = {
   neighbours: { name: 'neighbours', key: ['ifname', 'ifname'] },
   /** Bridges from which packets leave with the address of the host. */
   masqueraded: { name: 'masqueraded', key: ['nf_proto', 'ifname'] },
+  /** The ends of containers' interfaces on the host, which are ports of bridges. */
+  ports: { name: 'ports', key: ['ifname'] },
   /** Families that are forwarded only to and from container networks. */
   closed: { name: 'closed', key: ['nf_proto'] },
   /** Ports of one address of the host. */
@@ -163,6 +166,8 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
   // route_localnet, which a bridge needs for ports published to 127.0.0.1, would let its containers reach what listens on
   // 127.0.0.1 of the host (CVE-2020-8558). RFC 1122, section 3.2.1.3 (g): such addresses appear on no other interface.
   loopback: [
+    // No packet comes from a port itself, but in a frame to 01:80:c2:00:00:0e, which passes no rule of the bridge.
+    [isToGroup(), isInSet([iifname], SET.ports.name), verdict('drop')],
     [isInterface('iifname', 'lo'), verdict('accept')],
     [isLoopback4('daddr'), verdict('drop')],
     [isLoopback4('saddr'), verdict('drop')],

@@ -31,6 +31,7 @@ function bindPorts(steps: Step[], { sockets: { text, bytes } }: WithOwnTexts<Pub
 export function makeInterfaces(steps: Step[], { bridges }: LaunchInput, slots: Slots): void {
   if (bridges === undefined) return;
   if (bridges.published !== undefined) bindPorts(steps, bridges.published);
+  if (bridges.frames !== undefined) steps.push(requestStep(bridges.frames.add));
   const network = slots.take();
   steps.push(
     { op: 'ns.open', slots: [network], texts: ['net'] },

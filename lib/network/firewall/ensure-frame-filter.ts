@@ -1,0 +1,45 @@
+/** The table `bridge caisson` (frame-ruleset.ts), if this kernel can have it. */
+import { CaissonError } from '../../base/errors.js';
+import { type NetlinkOptions, requestNetlink } from '../netlink/request.js';
+import { areFrameRulesCurrent, FRAME_TABLE, frameTableMessages } from './frame-ruleset.js';
+import { listRules } from './nft-listing.js';
+import { batch } from './nft-messages.js';
+
+/**
+ * Makes the table if it is missing, or has other rules. It may be called for each start, and by several processes at once.
+ *
+ * @returns false: the kernel has no nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)
+ * @throws ERR_NETWORK_FAILED
+ */
+export async function ensureFrameFilter(options: NetlinkOptions = {}): Promise<boolean> {
+  if (areFrameRulesCurrent(await listRules(options, FRAME_TABLE))) return true;
+  try {
+    await requestNetlink(batch(frameTableMessages()), options);
+    return true;
+  } catch (error) {
+    if (error instanceof CaissonError && isWithoutBridges(error)) return false;
+    throw error;
+  }
+}
+
+/** The table is refused, or its first chain, if the module is missing. */
+function isWithoutBridges({ errno, message }: CaissonError): boolean {
+  const { family } = FRAME_TABLE;
+  return (
+    (errno === 'EOPNOTSUPP' || errno === 'ENOENT') &&
+    [`add table ${family} `, `add chain ${family} `].some((words) => message.includes(words))
+  );
+}
+
+/** What a policy needs. */
+export function withoutFrameFilter(): CaissonError {
+  return new CaissonError(
+    'ERR_KERNEL_FEATURE_MISSING',
+    'network: this kernel cannot keep a container from using the addresses of others, so a policy would have no effect',
+    {
+      stage: 'config',
+      path: 'network',
+      hint: 'a kernel with CONFIG_NF_TABLES_BRIDGE=y',
+    },
+  );
+}

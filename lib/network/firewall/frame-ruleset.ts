@@ -1,0 +1,200 @@
+/**
+ * What frames of Ethernet a container may send: one table, `bridge caisson`, whose rules never change. A container's interface is
+ * some elements of its sets (frame-elements.ts). docs/networks.md says what each rule is for.
+ */
+import { createHash } from 'node:crypto';
+import type { NetlinkMessage } from '../netlink/message.js';
+import {
+  countFrames,
+  FRAME,
+  hasIpv4Options,
+  hasRoutingHeader,
+  isArpFromNoAddress,
+  isArpOfIpv4,
+  isEtherType,
+  isFromNoAddress6,
+  isIcmpRedirect,
+  isIcmpv6,
+  isIcmpv6AtOnce,
+  isIcmpv6Message,
+  NEIGHBOUR_KEY,
+  isLongerThan,
+  isToNeighbouringBridge,
+  isUdpTo,
+  toThisHost,
+} from './frame-expressions.js';
+import { addPlainChain } from './nft-chains.js';
+import {
+  destinationAddress,
+  FIELD,
+  isInSet,
+  type RulePart,
+  sourceAddress,
+  verdict,
+} from './nft-expressions.js';
+import type { ListedRule } from './nft-listing.js';
+import {
+  addChain,
+  addRule,
+  addSet,
+  addTable,
+  type Chain,
+  flushRules,
+  type NamedSet,
+  type Table,
+} from './nft-messages.js';
+import { goBack, toChain } from './nft-verdicts.js';
+
+export const FRAME_TABLE: Table = { family: 'bridge', name: 'caisson' };
+
+/** More interfaces than a host has. */
+const MOST_COUNTED = 65_536;
+
+/** As for the sets of ruleset.ts: other types need another name. */
+export const FRAME_SET = {
+  /** The ends of containers' interfaces on the host, which are ports of bridges. */
+  ports: { name: 'ports', key: ['ifname'] },
+  /** The MAC address of a port's bridge. */
+  bridges: { name: 'bridges', key: ['ifname'], data: ['ether_addr'] },
+  /** The addresses that may be used there. */
+  hardware: { name: 'hardware', key: ['ifname', 'ether_addr'] },
+  sources4: { name: 'sources4', key: ['ifname', 'ether_addr', 'ipv4_addr'] },
+  sources6: { name: 'sources6', key: ['ifname', 'ether_addr', 'ipv6_addr'] },
+  /** The elements of `sources6`, as what neighbour discovery is about. */
+  neighbours6: { name: 'neighbours6', key: ['ifname', 'ether_addr', 'integer'], userdata: NEIGHBOUR_KEY }, // prettier-ignore
+  /** Ports of containers with a policy, and their addresses. */
+  restricted: { name: 'restricted', key: ['ifname'] },
+  restricted4: { name: 'restricted4', key: ['ipv4_addr'] },
+  restricted6: { name: 'restricted6', key: ['ipv6_addr'] },
+  /** How many frames of a port were dropped. */
+  refused: { name: 'refused', key: ['ifname'], dynamic: MOST_COUNTED },
+} as const satisfies Record<string, NamedSet>;
+
+/** Before all other tables of this family, and before br_netfilter: only these see what the container has sent. */
+const FIRST_OF_ALL = [-300, 'dstnat'] as const;
+const FILTER = [-200, 'filter'] as const;
+const BASE_CHAINS = [
+  { name: 'prerouting', type: 'filter', hook: 'prerouting', priority: FIRST_OF_ALL },
+  { name: 'input', type: 'filter', hook: 'input', priority: FILTER },
+  { name: 'output', type: 'filter', hook: 'output', priority: FILTER },
+] as const satisfies readonly Chain[];
+const PLAIN_CHAINS = ['sender', 'sender4', 'sender6', 'announcement', 'resolution', 'unspecified', 'neighbour', 'restricted', 'discovery', 'lifted', 'refused'] as const; // prettier-ignore
+type ChainName = (typeof BASE_CHAINS)[number]['name'] | (typeof PLAIN_CHAINS)[number];
+
+const { iifname, oifname } = FIELD;
+const { source, arpSource, arpSourceAddress, neighbour } = FRAME;
+const inHardware = isInSet([iifname, source], FRAME_SET.hardware.name);
+const isAboutItself = [isIcmpv6AtOnce(), isInSet([iifname, source, neighbour], FRAME_SET.neighbours6.name)]; // prettier-ignore
+const refuse = toChain('goto', 'refused');
+/** A request of 28 bytes (RFC 826): nothing follows it. */
+const ARP_SIZE = 28;
+/** A header of IPv6, a solicitation, and the options that Linux adds: its own MAC address and a nonce (RFC 7527). */
+const DISCOVERY_SIZE = 40 + 24 + 8 + 8;
+/** A report about two groups, which are those of a container's own two addresses: RFC 3810, section 5.2. */
+const REPORT_SIZE = 40 + 8 + 8 + 2 * 20;
+
+const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
+  prerouting: [
+    [isInSet([iifname], FRAME_SET.ports.name, false), verdict('accept')],
+    [toChain('jump', 'sender')],
+    [isInSet([iifname], FRAME_SET.restricted.name), toChain('goto', 'restricted')],
+    [isEtherType('ip'), isInSet([destinationAddress('ipv4')], FRAME_SET.restricted4.name), toChain('goto', 'lifted')], // prettier-ignore
+    [isEtherType('ip6'), isInSet([destinationAddress('ipv6')], FRAME_SET.restricted6.name), toChain('goto', 'neighbour')], // prettier-ignore
+  ],
+  // Such a frame does not come by `prerouting`. With a packet in it, it would enter the host by the port, where no rule of a
+  // bridge applies; without one, it would still tell the bridge where its source is.
+  input: [[isToNeighbouringBridge(), isInSet([iifname], FRAME_SET.ports.name), refuse]],
+  // The host passes lifted packets back to the network that they came from, and would tell of a shorter way.
+  output: [
+    [isIcmpRedirect(), isInSet([oifname], FRAME_SET.ports.name), verdict('drop')],
+    [isIcmpv6('nd-redirect'), isInSet([oifname], FRAME_SET.ports.name), verdict('drop')],
+  ],
+  sender: [
+    [isEtherType('ip'), isInSet([iifname, source, sourceAddress('ipv4')], FRAME_SET.sources4.name), toChain('goto', 'sender4')], // prettier-ignore
+    [isEtherType('ip6'), isInSet([iifname, source, sourceAddress('ipv6')], FRAME_SET.sources6.name), toChain('goto', 'sender6')], // prettier-ignore
+    [isEtherType('arp'), inHardware, toChain('goto', 'resolution')],
+    [isEtherType('ip6'), isFromNoAddress6(), inHardware, toChain('goto', 'unspecified')],
+    [refuse],
+  ],
+  sender4: [[isUdpTo(68), refuse]],
+  sender6: [
+    [isIcmpv6Message(), toChain('goto', 'announcement')],
+    [isUdpTo(546), refuse],
+  ],
+  announcement: [
+    [isIcmpv6('nd-router-advert'), refuse],
+    [isIcmpv6('nd-redirect'), refuse],
+    [isIcmpv6('nd-neighbor-advert'), ...isAboutItself, goBack()],
+    [isIcmpv6('nd-neighbor-advert'), refuse],
+  ],
+  resolution: [
+    [isArpOfIpv4(), isInSet([iifname, arpSource, arpSourceAddress], FRAME_SET.sources4.name), goBack()], // prettier-ignore
+    // A probe: RFC 5227, section 2.1.1.
+    [isArpOfIpv4(), isArpFromNoAddress(), isInSet([iifname, arpSource], FRAME_SET.hardware.name), goBack()], // prettier-ignore
+    [refuse],
+  ],
+  // Duplicate address detection (RFC 4862, section 5.4), and reports before it has ended (RFC 3590).
+  unspecified: [
+    [isIcmpv6('nd-neighbor-solicit'), ...isAboutItself, goBack()],
+    [isIcmpv6('mld2-listener-report'), goBack()],
+    [isIcmpv6('mld-listener-report'), goBack()],
+    [isIcmpv6('mld-listener-done'), goBack()],
+    [refuse],
+  ],
+  neighbour: [
+    [isIcmpv6('nd-neighbor-solicit'), verdict('accept')],
+    [isIcmpv6('nd-neighbor-advert'), verdict('accept')],
+    [toChain('goto', 'lifted')],
+  ],
+  restricted: [
+    [isEtherType('arp'), isLongerThan(ARP_SIZE), refuse],
+    [isEtherType('arp'), verdict('accept')],
+    // A source route (RFC 791, section 3.1) is not what the policy compares.
+    [isEtherType('ip'), hasIpv4Options(), refuse],
+    [isEtherType('ip6'), hasRoutingHeader(), refuse],
+    [isEtherType('ip6'), isIcmpv6Message(), toChain('goto', 'discovery')],
+    [toChain('goto', 'lifted')],
+  ],
+  discovery: [
+    [isIcmpv6('nd-neighbor-solicit'), isLongerThan(DISCOVERY_SIZE), refuse],
+    [isIcmpv6('nd-neighbor-solicit'), verdict('accept')],
+    [isIcmpv6('nd-neighbor-advert'), isLongerThan(DISCOVERY_SIZE), refuse],
+    [isIcmpv6('nd-neighbor-advert'), verdict('accept')],
+    // Bridges pass solicitations on to those that have reported their group, if anything asks for reports.
+    [isIcmpv6('mld2-listener-report'), isLongerThan(REPORT_SIZE), refuse],
+    [isIcmpv6('mld2-listener-report'), verdict('accept')],
+    // The kernel of the container asks by itself, and nothing answers.
+    [isIcmpv6('nd-router-solicit'), verdict('drop')],
+    [toChain('goto', 'lifted')],
+  ],
+  lifted: [[toThisHost([iifname], FRAME_SET.bridges.name), verdict('accept')], [refuse]],
+  refused: [[countFrames([iifname], FRAME_SET.refused.name)], [verdict('drop')]],
+};
+
+const CHAIN_NAMES = Object.keys(RULES) as readonly ChainName[];
+const RULE_LIST = CHAIN_NAMES.flatMap((chain) => RULES[chain].map((parts) => ({ chain, parts })));
+
+const VERSION = createHash('sha256')
+  .update(JSON.stringify([FRAME_SET, BASE_CHAINS]))
+  .update(RULE_LIST.map((rule) => addRule(FRAME_TABLE, rule).text).join())
+  .digest()
+  .subarray(0, 8);
+
+/** As `tableMessages` of ruleset.ts. */
+export function frameTableMessages(): NetlinkMessage[] {
+  return [
+    addTable(FRAME_TABLE),
+    ...Object.values(FRAME_SET).map((set, at) => addSet(FRAME_TABLE, set, at + 1)),
+    ...BASE_CHAINS.map((chain) => addChain(FRAME_TABLE, chain)),
+    ...PLAIN_CHAINS.map((chain) => addPlainChain(FRAME_TABLE, chain)),
+    ...CHAIN_NAMES.map((chain) => flushRules(FRAME_TABLE, chain)),
+    ...RULE_LIST.map((rule) => addRule(FRAME_TABLE, { ...rule, version: VERSION })),
+  ];
+}
+
+/** Whether these are the rules of the table, all and no others. */
+export function areFrameRulesCurrent(rules: readonly ListedRule[]): boolean {
+  return (
+    rules.length === RULE_LIST.length && rules.every(({ version }) => version?.equals(VERSION))
+  );
+}

@@ -1,0 +1,86 @@
+/** The programs of test/support/attacks: those that a container attacks with, and those that see what arrives. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { repository } from './paths.js';
+
+const PYTHON = '/usr/bin/python3';
+
+function source(name: string): string {
+  return readFileSync(join(repository, 'test/support/attacks', `${name}.py`), 'utf8');
+}
+
+/** A host as the attacks know it. */
+export interface Place {
+  readonly mac: string;
+  readonly ip: string;
+  readonly ip6: string;
+}
+
+export interface Attacks {
+  readonly own: Place & { readonly free: string };
+  readonly neighbour: Place;
+  readonly gateway: Place;
+  readonly attacks: readonly string[];
+}
+
+/** The command of a container that does these attacks, and writes what became of each as JSON. */
+export function attacking(program: 'spoofing', lab: Attacks): string[] {
+  return [PYTHON, '-c', `${source('frames')}\n${source(program)}`, JSON.stringify(lab)];
+}
+
+/** One echo request, whose answer is `answered` or `silent`. */
+export function pinging(to: string, from?: string): string[] {
+  return [PYTHON, '-c', source('ping'), to, ...(from === undefined ? [] : [from])];
+}
+
+/** All names of attacks in the program, in its order. */
+export function attacksOf(program: 'spoofing'): string[] {
+  return [...source(program).matchAll(/^(?:frames|@attack)\("([\w-]+)"/gm)].map(
+    ([, name = '']) => name,
+  );
+}
+
+/** Something that sees what arrives. */
+export class Watcher {
+  private readonly seen: string[] = [];
+
+  private constructor(private readonly child: ChildProcess) {}
+
+  /** @param within a command before it, which enters a network namespace */
+  static async start(
+    within: readonly string[],
+    program: 'watch' | 'listen',
+    ...args: readonly string[]
+  ): Promise<Watcher> {
+    const [command = '', ...rest] = [...within, PYTHON, '-c', source(program), ...args];
+    const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const watcher = new Watcher(child);
+    const ready = await new Promise<boolean>((resolve) => {
+      child.once('close', () => resolve(false));
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        if (line === 'ready') resolve(true);
+        else watcher.seen.push(line);
+      });
+    });
+    if (!ready) throw new Error(`${program} could not be started`);
+    return watcher;
+  }
+
+  /** The attacks of which something has arrived. */
+  arrived(names: readonly string[]): string[] {
+    return names.filter((name) => {
+      const marker = Buffer.from(`<${name}>`).toString('hex');
+      return this.seen.some((each) => each.includes(marker));
+    });
+  }
+
+  clear(): void {
+    this.seen.length = 0;
+  }
+
+  end(): void {
+    this.child.kill('SIGKILL');
+  }
+}
