@@ -186,6 +186,8 @@ describe('templates with texts of each start', () => {
     });
     return {
       outside: request(`link of ${address}`),
+      detach: request(`no link of ${address}`),
+      frames: { add: request(`frames of ${address}`), remove: request(`no ${address}`) },
       inside: request(`address ${address}`),
       sysctls: { 'net.ipv6.conf.eth0.disable_ipv6': 1 },
       claims: [{ file: `/claims/${address}/id`, directory: `/claims/${address}` }],
