@@ -135,7 +135,7 @@ const SPECIAL: readonly (readonly [family: IpFamily, block: string])[] = [
   ['ipv6', 'fd00:ec2::254/128'],
 ];
 
-function isSpecial(family: IpFamily, block: string): RulePart {
+function isIn(family: IpFamily, block: string): RulePart {
   const [address = '', prefix] = block.split('/');
   return isDestinationIn(family, addressBytes(address), Number(prefix));
 }
@@ -178,14 +178,17 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
     [isFamily('ipv6'), byVerdictMap([iifname, sourceAddress('ipv6')], SET.restricted6.name)],
   ],
   [POLICY_CHAIN.noConnection]: [
-    [isNeighbourDiscovery(), verdict('accept')],
+    // On the link alone: a host would forward it to elsewhere, as a tunnel.
+    [isNeighbourDiscovery(), isDestination('local'), verdict('accept')],
+    [isNeighbourDiscovery(), isIn('ipv6', 'ff02::/16'), verdict('accept')],
+    [isNeighbourDiscovery(), isIn('ipv6', 'fe80::/10'), verdict('accept')],
     [isOfNoConnection(), verdict('drop')],
   ],
   [POLICY_CHAIN.allowOrdinary]: [
     [isDestination('local'), goBack()],
     [isRoutedTo('cai*'), goBack()],
     [isDestination('broadcast'), goBack()],
-    ...SPECIAL.map((special) => [isSpecial(...special), goBack()]),
+    ...SPECIAL.map((special) => [isIn(...special), goBack()]),
     [verdict('accept')],
   ],
   [POLICY_CHAIN.refuse]: [[isProtocol('tcp'), rejectWithReset()], [rejectAsProhibited()]],

@@ -35,7 +35,7 @@ import {
 import { countInSet, toChain, verdictData } from '../firewall/nft-verdicts.js';
 import { POLICY_CHAIN, SET, TABLE } from '../firewall/ruleset.js';
 import { elementsOf } from './boxes.js';
-import type { NetworkPolicy } from './rules.js';
+import type { AddressRule, NetworkPolicy, VerdictRules } from './rules.js';
 
 /** Where packets of a container come from. */
 export interface RestrictedSource {
@@ -73,8 +73,9 @@ interface PolicySets {
   /** Addresses of rules. */
   readonly allow: NamedSet;
   readonly deny: NamedSet;
-  /** Addresses of names, which the resolver adds. */
+  /** Addresses of names, which the resolver adds: those that other name servers have answered, and those of containers. */
   readonly names: NamedSet;
+  readonly peers: NamedSet;
   /** What was refused. */
   readonly denied: NamedSet;
 }
@@ -88,6 +89,7 @@ export function policySets(shortId: string, family: IpFamily): PolicySets {
     allow: { name: name('allow'), ...ranges },
     deny: { name: name('deny'), ...ranges },
     names: { name: name('names'), ...ranges, timeout: 'elements' },
+    peers: { name: name('peers'), ...ranges, timeout: 'elements' },
     denied: {
       name: name('denied'),
       key,
@@ -103,9 +105,27 @@ function familiesOf({ sources }: Restricted): readonly IpFamily[] {
 
 function allSets(container: Restricted): NamedSet[] {
   return familiesOf(container).flatMap((family) => {
-    const { allow, deny, names, denied } = policySets(container.shortId, family);
-    return [allow, deny, names, denied];
+    const { allow, deny, names, peers, denied } = policySets(container.shortId, family);
+    return [allow, deny, names, peers, denied];
   });
+}
+
+/** Those that the rules of this policy ask: each that is made takes time at a start. */
+function usedSets(container: Restricted, { allow, deny }: NetworkPolicy): NamedSet[] {
+  return familiesOf(container).flatMap((family) => {
+    const sets = policySets(container.shortId, family);
+    const has = ({ addresses }: VerdictRules) => hasFamily(addresses, family);
+    return [
+      sets.denied,
+      ...(has(allow) ? [sets.allow] : []),
+      ...(has(deny) ? [sets.deny] : []),
+      ...(allow.names.length > 0 ? [sets.names, sets.peers] : []),
+    ];
+  });
+}
+
+function hasFamily(rules: readonly AddressRule[], family: IpFamily): boolean {
+  return rules.some((rule) => rule.family === NUMBERS[family]);
 }
 
 /**
@@ -115,7 +135,7 @@ function allSets(container: Restricted): NamedSet[] {
  */
 export function policyRequest(container: Restricted, policy: NetworkPolicy): EncodedRequest {
   return batch([
-    ...allSets(container).map((set, at) => addSet(TABLE, set, at + 1)),
+    ...usedSets(container, policy).map((set, at) => addSet(TABLE, set, at + 1)),
     ...contents(container, policy),
     addPlainChain(TABLE, chainOf(container)),
     ...rules(container, policy),
@@ -123,13 +143,19 @@ export function policyRequest(container: Restricted, policy: NetworkPolicy): Enc
   ]);
 }
 
-/** Another policy instead, at once for all packets; what was counted stays. @throws at the kernel ENOENT if it has none */
+/**
+ * Another policy instead, at once for all packets. What was counted stays; addresses of names do as well: the resolver removes them.
+ *
+ * @throws at the kernel ENOENT if it has none
+ */
 export function changeRequest(container: Restricted, policy: NetworkPolicy): EncodedRequest {
   const sets = familiesOf(container).flatMap((family) => {
-    const { allow, deny, names } = policySets(container.shortId, family);
-    return [allow, deny, names];
+    const { allow, deny } = policySets(container.shortId, family);
+    return [allow, deny];
   });
+  const all = [...sets, ...usedSets(container, policy)];
   return batch([
+    ...all.map((set, at) => addSet(TABLE, set, at + 1)),
     ...sets.map(({ name }) => flushElements(TABLE, name)),
     ...contents(container, policy),
     flushRules(TABLE, chainOf(container)),
@@ -177,18 +203,20 @@ function rules(container: Restricted, policy: NetworkPolicy): NetlinkMessage[] {
     const sets = policySets(shortId, family);
     const asked = askedOf(family);
     const { allow, deny } = policy;
-    const number = NUMBERS[family];
-    const isDenied = deny.addresses.some((rule) => rule.family === number);
-    const notDenied = isDenied ? [isInSet(asked, sets.deny.name, false)] : [];
+    const notDenied = hasFamily(deny.addresses, family)
+      ? [isInSet(asked, sets.deny.name, false)]
+      : [];
     const mayBeAllowed = (how: RulePart[]) => parts.push([isFamily(family), ...notDenied, ...how]);
-    if (allow.addresses.some((rule) => rule.family === number))
+    if (hasFamily(allow.addresses, family))
       mayBeAllowed([isInSet(asked, sets.allow.name), verdict('accept')]);
-    if (allow.names.length > 0) mayBeAllowed([isInSet(asked, sets.names.name), verdict('accept')]);
-    if (policy.default === 'allow')
-      mayBeAllowed([
-        ...bridges.map((bridge) => isRoutedTo(bridge, false)),
-        toChain('jump', POLICY_CHAIN.allowOrdinary),
-      ]);
+    if (allow.names.length > 0) mayBeAllowed([isInSet(asked, sets.peers.name), verdict('accept')]);
+    // Whatever a name server answers, what is special is not opened by it.
+    const ordinary = [
+      ...bridges.map((bridge) => isRoutedTo(bridge, false)),
+      toChain('jump', POLICY_CHAIN.allowOrdinary),
+    ];
+    if (policy.default === 'allow') mayBeAllowed(ordinary);
+    else if (allow.names.length > 0) mayBeAllowed([isInSet(asked, sets.names.name), ...ordinary]);
   }
   for (const family of families) {
     const { name } = policySets(shortId, family).denied;
