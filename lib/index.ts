@@ -2,6 +2,8 @@
 export { Engine } from './engine/engine.js';
 export type { EngineOptions } from './engine/engine-context.js';
 export type { Execution } from './engine/start/execution.js';
+export type { DeniedConnection, PolicyReport } from './network/policy/denied.js';
+export type { PolicyOptions } from './network/policy/rules.js';
 export type { RunResult } from './engine/start/run-result.js';
 export type {
   BindMountOption,
@@ -13,6 +15,7 @@ export type {
   MountOptions,
   Network,
   NetworkOptions,
+  RestrictedNetwork,
   ProcessOptions,
   ResourceOptions,
   RunOptions,

@@ -19,6 +19,35 @@ namespace {
 
 constexpr size_t kMaxDump = 64 << 20;
 
+struct Exchange {
+  Error error;
+  NetlinkRefusal refusal;
+  std::string data;
+
+  void ask(int protocol, const std::string& messages, bool dump, bool reusable) {
+    NetlinkRequest request{protocol, messages.data(), static_cast<uint32_t>(messages.size())};
+    request.reusable = reusable;
+    const NetlinkSink sink{[](void* self, const char* bytes, size_t size) {
+                             auto& all = *static_cast<std::string*>(self);
+                             if (size > kMaxDump - all.size()) return false;
+                             all.append(bytes, size);
+                             return true;
+                           },
+                           &data};
+    error = (dump ? dump_netlink(request, sink, refusal) : send_netlink(request, refusal)).error();
+  }
+
+  Napi::Object outcome(Napi::Env env) const {
+    auto outcome = Napi::Object::New(env);
+    outcome.Set("errno", error.number);
+    outcome.Set("call", error.call == nullptr ? "" : error.call);
+    outcome.Set("sequence", refusal.sequence);
+    outcome.Set("reason", static_cast<const char*>(refusal.reason));
+    outcome.Set("data", Napi::Buffer<char>::Copy(env, data.data(), data.size()));
+    return outcome;
+  }
+};
+
 class NetlinkCall : public Napi::AsyncWorker {
  public:
   NetlinkCall(Napi::Env env, int protocol, std::string messages, int network, bool dump)
@@ -40,7 +69,7 @@ class NetlinkCall : public Napi::AsyncWorker {
     std::thread([this] {
       const long joined = sys::call(__NR_setns, network_, CLONE_NEWNET);
       if (joined < 0)
-        error_ = failure(joined, "setns");
+        exchange_.error = failure(joined, "setns");
       else
         ask();
     }).join();
@@ -48,38 +77,18 @@ class NetlinkCall : public Napi::AsyncWorker {
 
   void OnOK() override {
     if (!usable(Env())) return;
-    auto outcome = Napi::Object::New(Env());
-    outcome.Set("errno", error_.number);
-    outcome.Set("call", error_.call == nullptr ? "" : error_.call);
-    outcome.Set("sequence", refusal_.sequence);
-    outcome.Set("reason", static_cast<const char*>(refusal_.reason));
-    outcome.Set("data", Napi::Buffer<char>::Copy(Env(), data_.data(), data_.size()));
-    promise_.Resolve(outcome);
+    promise_.Resolve(exchange_.outcome(Env()));
   }
 
  private:
-  void ask() {
-    NetlinkRequest request{protocol_, messages_.data(), static_cast<uint32_t>(messages_.size())};
-    request.reusable = network_ < 0;
-    const NetlinkSink sink{[](void* self, const char* bytes, size_t size) {
-                             auto& data = *static_cast<std::string*>(self);
-                             if (size > kMaxDump - data.size()) return false;
-                             data.append(bytes, size);
-                             return true;
-                           },
-                           &data_};
-    error_ =
-        (dump_ ? dump_netlink(request, sink, refusal_) : send_netlink(request, refusal_)).error();
-  }
+  void ask() { exchange_.ask(protocol_, messages_, dump_, network_ < 0); }
 
   Napi::Promise::Deferred promise_;
   int protocol_;
   std::string messages_;
   int network_;
   bool dump_;
-  Error error_;
-  NetlinkRefusal refusal_;
-  std::string data_;
+  Exchange exchange_;
 };
 
 // `named` has the name of the interface.
@@ -121,6 +130,16 @@ Napi::Value netlink_call(const Napi::CallbackInfo& info) {
       info[2].As<Napi::Number>().Int32Value(), info[3].As<Napi::Boolean>().Value());
   worker->Queue();
   return worker->promise();
+}
+
+Napi::Value netlink_now(const Napi::CallbackInfo& info) {
+  const auto messages = info[1].As<Napi::Uint8Array>();
+  Exchange exchange;
+  exchange.ask(
+      info[0].As<Napi::Number>().Int32Value(),
+      std::string(reinterpret_cast<const char*>(messages.Data()), messages.ByteLength()), true,
+      true);
+  return exchange.outcome(info.Env());
 }
 
 Napi::Value link_index(const Napi::CallbackInfo& info) {

@@ -2,6 +2,7 @@
 
 #include "../base/kernel.h"
 #include "../base/text.h"
+#include "../base/unique_fd.h"
 #include "machine.h"
 #include "text_lines.h"
 
@@ -36,6 +37,30 @@ Status request_netlink(const Program& program, const Step& step, int namespace_f
   const bool fine = number == ENOENT || number == ENODEV || is_taken(number);
   if (step.number[2] == kRemoves && fine) return {};
   return sent;
+}
+
+Status save_netlink(const Program& program, const Step& step) {
+  const char* path = program.text(step, 0);
+  sys::call(__NR_unlinkat, AT_FDCWD, path, 0);
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const long opened = sys::call(__NR_openat, AT_FDCWD, path, kFlags, 0600);
+  if (opened < 0) return failure(opened, "openat", path);
+  UniqueFd file(static_cast<int>(opened));
+  const Blob message = program.blob(step, 1);
+  NetlinkRequest request{static_cast<int>(step.number[0]), message.data, message.size};
+  const NetlinkSink sink{[](void* self, const char* bytes, size_t size) {
+                           const int fd = static_cast<UniqueFd*>(self)->get();
+                           return sys::call(__NR_write, fd, bytes, size) ==
+                                  static_cast<long>(size);
+                         },
+                         &file};
+  NetlinkRefusal refusal;
+  Status dumped = dump_netlink(request, sink, refusal);
+  if (dumped.ok()) return dumped;
+  sys::call(__NR_unlinkat, AT_FDCWD, path, 0);
+  // There is no such set: it has been removed already.
+  if (dumped.error().number == ENOENT) return {};
+  return Error{dumped.error().number, dumped.error().call, path};
 }
 
 namespace steps {

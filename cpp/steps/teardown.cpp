@@ -118,6 +118,8 @@ Status tear_down_step(const Program& program, const Step& step) {
       Status sent = request_netlink(program, step, -1, refusal);
       return sent.ok() ? sent : Status{Error{sent.error().number, sent.error().call, text}};
     }
+    case Op::kNetlinkSave:
+      return save_netlink(program, step);
     default:
       return Error{ENOSYS, instruction(step.op).name, text};
   }

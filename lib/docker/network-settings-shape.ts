@@ -1,6 +1,7 @@
 /** A container's networks: `NetworkSettings` of Docker's API (container inspect, v1.50). */
 import { isOnBridges, networkName, type RunOptions } from '../engine/options/options.js';
 import type { ContainerInfo, EndpointInfo } from '../engine/store/stored.js';
+import { normalizePolicy } from '../network/policy/rules.js';
 import { addFields } from './api-fields.js';
 import { endpointId } from './network-shape.js';
 import { publishedPorts } from './port-shape.js';
@@ -16,7 +17,8 @@ const NO_ADDRESS = {
   EndpointID: '',
 };
 
-export function networkSettings({ config, state, networks, ports }: ContainerInfo): object {
+export function networkSettings(info: ContainerInfo): object {
+  const { config, state, networks, ports } = info;
   const { options } = config;
   const isRunning = state.pid > 0 && networks !== undefined;
   // Only the network `bridge` is described at the top, too.
@@ -41,6 +43,29 @@ export function networkSettings({ config, state, networks, ports }: ContainerInf
               endpointFields(options, endpoint, addressFields(config.id, endpoint)),
             ]),
           ),
+    ...policyField(info),
+  };
+}
+
+/** Docker has none. Only a container with a policy has it. */
+function policyField({ config: { options }, denied = [] }: ContainerInfo): object {
+  if (typeof options.network !== 'object') return {};
+  const { allow = [], deny = [] } = options.network;
+  const { default: otherwise } = normalizePolicy(options.network);
+  return {
+    Policy: {
+      Default: otherwise,
+      Allow: allow,
+      Deny: deny,
+      Denied: denied.map(({ host = '', address = '', port = 0, protocol, count, first }) => ({
+        Host: host,
+        Address: address,
+        Port: port,
+        Protocol: protocol,
+        Count: count,
+        First: first,
+      })),
+    },
   };
 }
 

@@ -141,6 +141,8 @@ export interface Binding {
     network: number,
     dump: boolean,
   ): Promise<NetlinkOutcome>;
+  /** The same of a dump in this process's network namespace, before the call returns. */
+  netlinkNow(protocol: number, message: Uint8Array): NetlinkOutcome;
   /**
    * Of an interface of this process's network namespace that is up and has these addresses, of 4 or 16 bytes each; 0:
    * there is none. netdevice(7)

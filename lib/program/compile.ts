@@ -9,7 +9,7 @@ import { compileHost } from './host-phase/compile-host.js';
 import type { Program, Step } from './instructions.js';
 import type { LaunchInput } from './launch-input.js';
 import { parseMountOptions } from './mount-options.js';
-import { requestStep } from './netlink-step.js';
+import { requestStep, saveStep } from './netlink-step.js';
 import type { BridgePlan } from './network-plan.js';
 import type { WithOwnTexts } from './own-texts.js';
 import {
@@ -95,6 +95,8 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
       input.cgroup,
       input.owner === undefined ? undefined : input.directory,
       input.bridges,
+      undefined,
+      input.owner === undefined ? input.directory : undefined,
     ),
     slots: host.slots,
   };
@@ -114,12 +116,14 @@ export interface KnownProcess {
  *   after it has changed its user, for which the kernel clears the parent-death signal (prctl(2)).
  * @param directory undefined for a detached container, whose directory is not removed. The parents of the cgroups are
  *   then removed as well, because there is no engine at whose end that would happen.
+ * @param keepIn the directory of a detached container, for what its network is known by after its end.
  */
 export function compileTeardown(
   cgroup: CgroupPlan,
   directory: string | undefined,
   bridges?: WithOwnTexts<BridgePlan>,
   first?: KnownProcess,
+  keepIn?: string,
 ): Program {
   const teardown: Step[] = cgroup.placements.map(({ dir }) => ({
     op: 'cgroup.remove',
@@ -132,6 +136,9 @@ export function compileTeardown(
   if (bridges?.frames !== undefined) teardown.push(requestStep(bridges.frames.remove, 'removes'));
   if (bridges?.published !== undefined)
     teardown.push(requestStep(bridges.published.unpublish, 'removes'));
+  if (keepIn !== undefined)
+    for (const [name, request] of Object.entries(bridges?.policy?.denied ?? {}))
+      teardown.push(saveStep(request, `${keepIn}/${name}`));
   if (bridges?.policy !== undefined) teardown.push(requestStep(bridges.policy.remove, 'removes'));
   for (const { file, directory } of bridges?.claims ?? [])
     teardown.push({ op: 'claim.release', texts: [file, directory] });

@@ -227,6 +227,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'cgroup.remove': (o) => `rmdir ${o.text(0)}${o.number(0) === 0 ? '' : ' if unused'}`,
   'process.end': (o) =>
     `kill process ${o.number(0)}, if it is the one that began at ${o.number(1)}`,
+  'netlink.save': (o) => `save ${o.text(0)}`,
   'claim.release': (o) => `remove ${o.text(0)}`,
   'tree.remove': (o) => `remove ${o.text(0)} and all below`,
 };

@@ -87,6 +87,7 @@ export const OPCODES = [
   'init',
   'exec',
   'cgroup.remove',
+  'netlink.save',
   'process.end',
   'claim.release',
   'tree.remove',

@@ -11,6 +11,11 @@ const MODES = {
   waits: 2,
 } as const;
 
+/** @param file in which what is dumped is kept: as `decodeMessages` takes it */
+export function saveStep({ protocol, bytes }: WithOwnTexts<NetlinkRequest>, file: string): Step {
+  return { op: 'netlink.save', texts: [file, bytes], numbers: [protocol] };
+}
+
 /** @param network slot of the network namespace that the request names, if it names one */
 export function requestStep(
   { protocol, bytes, text, namespaceAt = 0 }: WithOwnTexts<NetlinkRequest>,

@@ -31,6 +31,8 @@ export interface PublishPlan {
 export interface PolicyPlan {
   readonly add: NetlinkRequest;
   readonly remove: NetlinkRequest;
+  /** What was refused: a dump of each set that tells, by the name of the file that it is kept in after the end. */
+  readonly denied: Readonly<Record<string, NetlinkRequest>>;
 }
 
 /** Which frames the interfaces may send. */

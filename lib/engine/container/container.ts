@@ -61,7 +61,9 @@ export class Container {
     if (!hasNetworkInfo(info.config.options)) return info;
     const { withNetworks } = await import('../networks/container-networks.js');
     const [known = info] = await withNetworks(this.#context.store, [info]);
-    return known;
+    if (typeof info.config.options.network !== 'object') return known;
+    const { deniedConnections } = await import('../networks/denied-connections.js');
+    return { ...known, denied: await deniedConnections(this.#context.store, known) };
   }
 
   /** Starts it. A container that runs already is left as it is. */

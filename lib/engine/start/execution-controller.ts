@@ -5,6 +5,7 @@ import { CaissonError } from '../../base/errors.js';
 import { normalizeMaxLine } from '../../base/lines.js';
 import { signalName } from '../../base/signals.js';
 import type { Binding, NativeContainer } from '../../native/binding.js';
+import type { PolicyReport } from '../../network/policy/denied.js';
 import type { Timeline } from '../../program/timeline.js';
 import { type ContainerConfig, normalizeMaxOutput } from '../options/config.js';
 import type { RunOptions, TerminalSize } from '../options/options.js';
@@ -37,6 +38,8 @@ export interface Ended {
   /** The program was exec'ed. */
   readonly started: boolean;
   readonly timeline: () => Timeline;
+  /** What its policy has refused, if it has one. */
+  readonly policy?: Promise<PolicyReport> | undefined;
 }
 
 interface Deferred {
@@ -277,8 +280,20 @@ export class ExecutionController {
     err?.onEnd(later);
   }
 
-  private resolve({ code, signal, oomKills, timeline }: Ended, durationMs: number): void {
+  private resolve(ended: Ended, durationMs: number): void {
     if (this.joins) this.finish();
+    if (ended.policy === undefined) return this.resolveWith(ended, durationMs);
+    ended.policy.then(
+      (network) => this.resolveWith(ended, durationMs, network),
+      this.rejectResult,
+    );
+  }
+
+  private resolveWith(
+    { code, signal, oomKills, timeline }: Ended,
+    durationMs: number,
+    network?: PolicyReport,
+  ): void {
     const { id, stdout, stderr, timedOut, aborted } = this;
     const detached = code < 0 && signal === 0;
     this.resolveResult(
@@ -295,6 +310,7 @@ export class ExecutionController {
         detached,
         durationMs,
         timeline,
+        network,
       ),
     );
   }

@@ -4,6 +4,7 @@ import type { CaissonError } from '../../base/errors.js';
 import type { Binding, NativeContainer } from '../../native/binding.js';
 import { containerListener } from '../../native/events.js';
 import { endedEarly, failureOf } from './failure.js';
+import type { PolicyReport } from '../../network/policy/denied.js';
 import { makeTimeline } from '../../program/timeline.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { Channel, ExecutionController } from './execution-controller.js';
@@ -19,6 +20,8 @@ export type Launching = Pick<Prepared, 'template' | 'identity' | 'steps' | 'args
   readonly joins?: boolean;
   /** Where a `release` waits: what has to be done with the process before it goes on. */
   readonly moveIntoScope?: ((pid: number) => Promise<void>) | undefined;
+  /** What its policy has refused: called once, when it has ended and before anything of it is torn down. */
+  readonly reportPolicy?: (() => Promise<PolicyReport>) | undefined;
 };
 
 /** To what the native machine has launched. */
@@ -76,6 +79,7 @@ export function launch(
             oomKills: event.oomKills,
             started: event.executed,
             timeline: () => makeTimeline(prepared.steps(), event.timestamps()),
+            policy: prepared.reportPolicy?.(),
           };
           if (!ended.started && !execution.killed) {
             failure ??= endedEarly(prepared.steps(), event.timestamps(), ended);

@@ -4,6 +4,7 @@ import { isRecord } from '../../base/check.js';
 import { makeParent } from '../../cgroup/parent.js';
 import type { NativeTemplate } from '../../native/binding.js';
 import type { Connection } from '../../network/bridge/connect.js';
+import type { PolicyReport } from '../../network/policy/denied.js';
 import type { Program } from '../../program/instructions.js';
 import type { LayerPlan } from '../../program/launch-input.js';
 import type { LaunchSlots } from '../../program/slots.js';
@@ -23,6 +24,7 @@ import { same } from './cache-key.js';
 import type { StartContext } from './context.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
 import { makeTemplate } from './native-template.js';
+import { reportAtEnd } from './policy-report.js';
 import type { StartNetwork } from './start-network.js';
 import type { GivenCommand, StartTemplate } from './start-template.js';
 
@@ -39,6 +41,8 @@ export interface Prepared {
   steps(): Program;
   /** Makes the parent of its cgroups, where one was named. */
   makeParents(): Promise<void>;
+  /** As `Launching` has it. */
+  readonly reportPolicy?: (() => Promise<PolicyReport>) | undefined;
   /** Gives back what was claimed; called when the container is gone. */
   release(): void;
 }
@@ -153,6 +157,7 @@ export class InstantiatedStart {
 /** The same, with what this process has claimed for it. */
 export class PreparedStart extends InstantiatedStart implements Prepared {
   readonly template: NativeTemplate;
+  readonly reportPolicy: (() => Promise<PolicyReport>) | undefined;
   private readonly range: IdRange | undefined;
   private readonly connection: Connection | undefined;
   private readonly joinedRange: FileHandle | undefined;
@@ -172,6 +177,9 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
     this.connection = request.network.connection;
     this.joinedRange = joinedRange;
     this.idRanges = idRanges;
+    const policy = this.connection?.plan.policy;
+    if (policy !== undefined)
+      this.reportPolicy = () => reportAtEnd(binding, policy, (report) => Promise.resolve(report));
   }
 
   release(): void {

@@ -1,5 +1,6 @@
 /** The result of a run. */
 import type { Pieces } from '../../base/pieces.js';
+import type { PolicyReport } from '../../network/policy/denied.js';
 import type { Timeline } from '../../program/timeline.js';
 
 export interface RunResult {
@@ -26,6 +27,8 @@ export interface RunResult {
   readonly detached: boolean;
   /** Milliseconds from the call to the end. */
   readonly durationMs: number;
+  /** What its policy has refused; undefined without one. */
+  readonly network?: PolicyReport | undefined;
 }
 
 /** Bytes: of what is longer the text is made when it is asked for. Most often a reader has had it before. */
@@ -50,6 +53,7 @@ function isLarge(captured: Pieces | undefined): boolean {
 export class Result implements RunResult {
   declare readonly stdout: string;
   declare readonly stderr: string;
+  declare readonly network?: PolicyReport;
   #timeline: Timeline | (() => Timeline);
 
   constructor(
@@ -65,7 +69,9 @@ export class Result implements RunResult {
     readonly detached: boolean,
     readonly durationMs: number,
     draw: () => Timeline,
+    network?: PolicyReport,
   ) {
+    if (network !== undefined) this.network = network;
     // As plain properties, which cost a start nothing, wherever that is no waste.
     if (isLarge(stdout)) decodeLater(this, 'stdout', stdout);
     else this.stdout = stdout?.text() ?? '';

@@ -1,6 +1,7 @@
 /** The stored files of a container (docs/lifecycle.md), and what `inspect` and `list` report. */
 import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
 import type { Protocol } from '../../network/firewall/port-bindings.js';
+import type { DeniedConnection } from '../../network/policy/denied.js';
 import type { Healthcheck } from '../options/healthcheck.js';
 import type { LogConfig } from '../options/log-config.js';
 import type { RunOptions } from '../options/options.js';
@@ -104,6 +105,8 @@ export interface ContainerInfo {
   readonly networks?: readonly EndpointInfo[] | undefined;
   /** The ports of the host that lead to it now; undefined as `networks`, and if this process may not see the firewall. */
   readonly ports?: readonly PortInfo[] | undefined;
+  /** What its policy has refused, of the present run or the last one; undefined without a policy. */
+  readonly denied?: readonly DeniedConnection[] | undefined;
 }
 
 /** A container in a network. What it has only while it runs is undefined otherwise. */

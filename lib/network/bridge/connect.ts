@@ -32,7 +32,8 @@ import {
 } from '../firewall/port-bindings.js';
 import { ensureBridge, firewallOf } from './bridge-device.js';
 import { bridgeSettings } from './bridge-options.js';
-import { policyRequest, removePolicyRequest } from '../policy/policy-requests.js';
+import { deniedRequests } from '../policy/denied.js';
+import { familiesOf, policyRequest, removePolicyRequest } from '../policy/policy-requests.js';
 import type { NetworkPolicy } from '../policy/rules.js';
 import {
   addressesOf,
@@ -198,7 +199,11 @@ function connection(
 
 function policyPlan(id: string, endpoints: readonly Endpoint[], policy: NetworkPolicy): PolicyPlan {
   const restricted = { shortId: shortId(id), sources: endpoints.flatMap(sourcesOf) };
-  return { add: policyRequest(restricted, policy), remove: removePolicyRequest(restricted) };
+  return {
+    add: policyRequest(restricted, policy),
+    remove: removePolicyRequest(restricted),
+    denied: deniedRequests(restricted.shortId, familiesOf(restricted)),
+  };
 }
 
 function framePlan(id: string, endpoints: readonly Endpoint[], restricted: boolean): FramePlan {

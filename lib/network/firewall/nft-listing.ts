@@ -98,7 +98,12 @@ export async function listElements(
   table: Table,
   set: string,
 ): Promise<ListedElement[]> {
-  return (await dumpIfThere(options, getElements(table, set))).flatMap(({ body }) => {
+  return decodeElements(await dumpIfThere(options, getElements(table, set)));
+}
+
+/** Of the answers to `getElements`. */
+export function decodeElements(messages: readonly DecodedMessage[]): ListedElement[] {
+  return messages.flatMap(({ body }) => {
     const list = decodeAttributes(body.subarray(ATTRIBUTES)).get(NFTA.elements.list);
     return attributesOf(list ?? Buffer.alloc(0)).flatMap((element) => {
       const attributes = decodeAttributes(element);

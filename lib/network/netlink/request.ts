@@ -7,6 +7,7 @@ import type { NetlinkRequest } from '../../program/network-plan.js';
 import {
   type DecodedMessage,
   decodeMessages,
+  type EncodedRequest,
   encodeRequest,
   NETLINK,
   type NetlinkMessage,
@@ -40,8 +41,7 @@ export async function dumpNetlink(
   message: NetlinkMessage,
   { namespace }: NetlinkOptions = {},
 ): Promise<DecodedMessage[]> {
-  const flags = (message.flags ?? 0) | NLM_F.dump;
-  const request = encodeRequest(protocol, [{ ...message, flags }], -1);
+  const request = dumpRequest(protocol, message);
   for (let attempt = 1; ; attempt++) {
     try {
       return decodeMessages(await send(request, true, namespace));
@@ -50,6 +50,12 @@ export async function dumpNetlink(
       if (!changed || attempt === ATTEMPTS) throw error;
     }
   }
+}
+
+/** The request of `dumpNetlink` for one who sends it. */
+export function dumpRequest(protocol: NetlinkProtocol, message: NetlinkMessage): EncodedRequest {
+  const flags = (message.flags ?? 0) | NLM_F.dump;
+  return encodeRequest(protocol, [{ ...message, flags }], -1);
 }
 
 /** What the kernel answers to a question about one object. @throws ERR_NETWORK_FAILED */

@@ -99,7 +99,8 @@ export function policySets(shortId: string, family: IpFamily): PolicySets {
   };
 }
 
-function familiesOf({ sources }: Restricted): readonly IpFamily[] {
+/** Those that its policy is about. */
+export function familiesOf({ sources }: Restricted): readonly IpFamily[] {
   return sources.some(({ address }) => isIPv6(address)) ? FAMILIES : ['ipv4'];
 }
 

@@ -72,7 +72,14 @@ function rulesOf(option: string, texts: readonly string[] | undefined): VerdictR
   const list = stringList(option, texts);
   if (list.length > MOST_RULES)
     throw invalid(option, list.length, `are too many rules: the limit is ${MOST_RULES}`);
-  const rules = list.flatMap((text) => parseRule(option, text));
+  const rules = list.flatMap((text) => {
+    const parsed = parseRule(option, text);
+    // The resolver refuses the name, and does not know what it is asked for.
+    const isPart = parsed.some((rule) => 'name' in rule && (rule.ports ?? rule.protocol) !== undefined); // prettier-ignore
+    if (option === 'network.deny' && isPart)
+      throw invalid(option, text, 'has a port or a protocol: a name is denied as a whole');
+    return parsed;
+  });
   return {
     names: rules.filter((rule) => 'name' in rule),
     addresses: rules.filter((rule) => 'family' in rule),

@@ -1,0 +1,15 @@
+/** What the policy of a detached container has refused. */
+import { shortId } from '../../base/ids.js';
+import { keptDenied, listDenied, type DeniedConnection } from '../../network/policy/denied.js';
+import { isActive, type Store } from '../store/store.js';
+import type { ContainerInfo } from '../store/stored.js';
+
+/** Of the present run, or the last one; undefined: it has no policy. @throws ERR_NETWORK_FAILED */
+export async function deniedConnections(
+  store: Store,
+  { config, state }: ContainerInfo,
+): Promise<DeniedConnection[] | undefined> {
+  if (typeof config.options.network !== 'object') return undefined;
+  if (!isActive(state) || state.pid === 0) return keptDenied(store.directory(config.id));
+  return listDenied(shortId(config.id));
+}
