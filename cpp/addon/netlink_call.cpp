@@ -135,10 +135,9 @@ Napi::Value netlink_call(const Napi::CallbackInfo& info) {
 Napi::Value netlink_now(const Napi::CallbackInfo& info) {
   const auto messages = info[1].As<Napi::Uint8Array>();
   Exchange exchange;
-  exchange.ask(
-      info[0].As<Napi::Number>().Int32Value(),
-      std::string(reinterpret_cast<const char*>(messages.Data()), messages.ByteLength()), true,
-      true);
+  exchange.ask(info[0].As<Napi::Number>().Int32Value(),
+               std::string(reinterpret_cast<const char*>(messages.Data()), messages.ByteLength()),
+               true, true);
   return exchange.outcome(info.Env());
 }
 

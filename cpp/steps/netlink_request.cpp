@@ -50,8 +50,7 @@ Status save_netlink(const Program& program, const Step& step) {
   NetlinkRequest request{static_cast<int>(step.number[0]), message.data, message.size};
   const NetlinkSink sink{[](void* self, const char* bytes, size_t size) {
                            const int fd = static_cast<UniqueFd*>(self)->get();
-                           return sys::call(__NR_write, fd, bytes, size) ==
-                                  static_cast<long>(size);
+                           return sys::call(__NR_write, fd, bytes, size) == static_cast<long>(size);
                          },
                          &file};
   NetlinkRefusal refusal;

@@ -11,8 +11,8 @@ namespace caisson {
 Status request_netlink(const Program& program, const Step& step, int namespace_fd,
                        NetlinkRefusal& refusal);
 
-// netlink.save, of a teardown: writes what the kernel has into a file, as it is. Without it the file
-// is gone: what it had was another run's.
+// netlink.save, of a teardown: writes what the kernel has into a file, as it is. Without it the
+// file is gone: what it had was another run's.
 Status save_netlink(const Program& program, const Step& step);
 
 }  // namespace caisson

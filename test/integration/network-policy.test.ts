@@ -221,55 +221,59 @@ needsRoot('network namespaces and bridges').describe(
     });
 
     it('What was refused is in the result, counted, the first one first', async () => {
-    const began = new Date().toISOString();
-    const { network } = await host.run(
-      probing(
-        { by: 'tcp', to: WEB, port: 443 },
-        { by: 'tcp', to: WEB, port: 443 },
-        { by: 'tcp', to: WEB, port: 80 },
-        { by: 'udp', to: WEB6, port: 80 },
-        { by: 'icmp', to: OTHER },
-        { by: 'tcp', to: METADATA, port: 80 },
-        { by: 'tcp', to: HOST, port: 8080 },
-      ),
-      { network: { name: 'web', allow: [`${WEB}:80`] } },
-    );
-    const denied = network?.denied ?? [];
-    expect(denied.map(({ first: _, ...rest }) => rest)).to.deep.equal([
-      { address: WEB, port: 443, protocol: 'tcp', count: 2 },
-      { address: WEB6, port: 80, protocol: 'udp', count: 1 },
-      { address: OTHER, protocol: 'icmp', count: 1 },
-      { address: METADATA, port: 80, protocol: 'tcp', count: 1 },
-      { address: HOST, port: 8080, protocol: 'tcp', count: 1 },
-    ]);
-    // The kernel counts time in ticks.
-    const tolerance = 100;
-    for (const { first } of denied)
-      expect(Date.parse(first)).to.be.within(Date.parse(began) - tolerance, Date.now() + tolerance);
-  });
+      const began = new Date().toISOString();
+      const { network } = await host.run(
+        probing(
+          { by: 'tcp', to: WEB, port: 443 },
+          { by: 'tcp', to: WEB, port: 443 },
+          { by: 'tcp', to: WEB, port: 80 },
+          { by: 'udp', to: WEB6, port: 80 },
+          { by: 'icmp', to: OTHER },
+          { by: 'tcp', to: METADATA, port: 80 },
+          { by: 'tcp', to: HOST, port: 8080 },
+        ),
+        { network: { name: 'web', allow: [`${WEB}:80`] } },
+      );
+      const denied = network?.denied ?? [];
+      expect(denied.map(({ first: _, ...rest }) => rest)).to.deep.equal([
+        { address: WEB, port: 443, protocol: 'tcp', count: 2 },
+        { address: WEB6, port: 80, protocol: 'udp', count: 1 },
+        { address: OTHER, protocol: 'icmp', count: 1 },
+        { address: METADATA, port: 80, protocol: 'tcp', count: 1 },
+        { address: HOST, port: 8080, protocol: 'tcp', count: 1 },
+      ]);
+      // The kernel counts time in ticks.
+      const tolerance = 100;
+      for (const { first } of denied)
+        expect(Date.parse(first)).to.be.within(
+          Date.parse(began) - tolerance,
+          Date.now() + tolerance,
+        );
+    });
 
-  it('Without a policy the result has nothing about it', async () => {
-    expect((await host.run(['true'], { network: 'web' })).network).to.equal(undefined);
-  });
+    it('Without a policy the result has nothing about it', async () => {
+      expect((await host.run(['true'], { network: 'web' })).network).to.equal(undefined);
+    });
 
-  it('What a detached container was refused is known while it runs and after its end', async () => {
-    const network = { name: 'web', allow: [`${WEB}:80`] };
-    const command = [...probing({ by: 'tcp', to: OTHER, port: 80 })];
-    const id = await host.create(['sh', '-c', '"$0" "$@"; exec sleep 1000', ...command], { network }); // prettier-ignore
-    await host.onContainer(id, 'start');
-    const expected = { address: OTHER, port: 80, protocol: 'tcp', count: 1 };
-    const seen = async () => (await host.inspect(id)).denied?.map(({ first: _, ...rest }) => rest);
-    await eventually(async () => expect(await seen()).to.deep.equal([expected]));
-    await host.onContainer(id, 'kill');
-    expect(await seen()).to.deep.equal([expected]);
-    const { stdout } = await host.cli('inspect', '-f', '{{json .NetworkSettings.Policy}}', id);
-    const { Denied, ...policy } = JSON.parse(stdout) as { Denied: object[] };
-    expect(policy).to.deep.equal({ Default: 'deny', Allow: [`${WEB}:80`], Deny: [] });
-    expect(Denied[0]).to.include({ Address: OTHER, Port: 80, Protocol: 'tcp', Count: 1 });
-    await host.onContainer(id, 'remove');
-  });
+    it('What a detached container was refused is known while it runs and after its end', async () => {
+      const network = { name: 'web', allow: [`${WEB}:80`] };
+      const command = [...probing({ by: 'tcp', to: OTHER, port: 80 })];
+      const id = await host.create(['sh', '-c', '"$0" "$@"; exec sleep 1000', ...command], { network }); // prettier-ignore
+      await host.onContainer(id, 'start');
+      const expected = { address: OTHER, port: 80, protocol: 'tcp', count: 1 };
+      const seen = async () =>
+        (await host.inspect(id)).denied?.map(({ first: _, ...rest }) => rest);
+      await eventually(async () => expect(await seen()).to.deep.equal([expected]));
+      await host.onContainer(id, 'kill');
+      expect(await seen()).to.deep.equal([expected]);
+      const { stdout } = await host.cli('inspect', '-f', '{{json .NetworkSettings.Policy}}', id);
+      const { Denied, ...policy } = JSON.parse(stdout) as { Denied: object[] };
+      expect(policy).to.deep.equal({ Default: 'deny', Allow: [`${WEB}:80`], Deny: [] });
+      expect(Denied[0]).to.include({ Address: OTHER, Port: 80, Protocol: 'tcp', Count: 1 });
+      await host.onContainer(id, 'remove');
+    });
 
-  it('Nothing is left of a policy', async () => {
+    it('Nothing is left of a policy', async () => {
       await host.run(['true'], {
         network: { name: 'web', allow: ['10.0.0.0/8', '10.1.0.0/16:80'] },
       });

@@ -283,10 +283,7 @@ export class ExecutionController {
   private resolve(ended: Ended, durationMs: number): void {
     if (this.joins) this.finish();
     if (ended.policy === undefined) return this.resolveWith(ended, durationMs);
-    ended.policy.then(
-      (network) => this.resolveWith(ended, durationMs, network),
-      this.rejectResult,
-    );
+    ended.policy.then((network) => this.resolveWith(ended, durationMs, network), this.rejectResult);
   }
 
   private resolveWith(

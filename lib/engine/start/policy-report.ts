@@ -14,7 +14,9 @@ export function reportAtEnd(
   nameThem: (report: PolicyReport) => Promise<PolicyReport>,
 ): Promise<PolicyReport> {
   const at = Date.now();
-  const answers = Object.values(denied).map(({ protocol, bytes }) => binding.netlinkNow(protocol, bytes));
+  const answers = Object.values(denied).map(({ protocol, bytes }) =>
+    binding.netlinkNow(protocol, bytes),
+  );
   return decodeAll(
     answers.flatMap(({ errno, data }) => (errno === 0 ? [data] : [])),
     at,
