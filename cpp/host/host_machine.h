@@ -42,28 +42,18 @@ Status prepare_workplace(Workplace& workplace);
 Status enter_small_mounts(Workplace& workplace);
 Status enter_host_mounts(Workplace& workplace);
 
-// Whom a step asks that waits for long: true when the start is to end.
-struct Canceller {
-  bool (*asks)(void* self) = nullptr;
-  void* self = nullptr;
-
-  bool cancels() const { return asks != nullptr && asks(self); }
-};
-
 struct HostMachine : Machine {
   HostMachine(const Program& from, Page* shared, Workplace& place, int page_descriptor,
               int init_descriptor, Canceller asks = {})
-      : Machine(from, shared),
+      : Machine(from, shared, asks),
         workplace(place),
         page_fd(page_descriptor),
-        init_fd(init_descriptor),
-        canceller(asks) {}
+        init_fd(init_descriptor) {}
   ~HostMachine();
 
   Workplace& workplace;
   int page_fd;
   int init_fd;
-  Canceller canceller;
   Blob registration{};   // in place of that of `resolver.register`, unless it is empty
   JournalPlace journal;  // where `clone` writes the process that it has made, if anywhere
   int pid = -1;

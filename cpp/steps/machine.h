@@ -11,8 +11,17 @@
 
 namespace caisson {
 
+// Whom a step asks that waits for long: true when the start is to end.
+struct Canceller {
+  bool (*asks)(void* self) = nullptr;
+  void* self = nullptr;
+
+  bool cancels() const { return asks != nullptr && asks(self); }
+};
+
 struct Machine {
-  Machine(const Program& from, Page* shared) : program(from), page(shared) {
+  Machine(const Program& from, Page* shared, Canceller asks = {})
+      : program(from), page(shared), canceller(asks) {
     for (int& fd : slots)
       fd = -1;
   }
@@ -40,6 +49,7 @@ struct Machine {
 
   const Program& program;
   Page* page;
+  Canceller canceller;
   int slots[kMaxSlots];
   char detail[sizeof(ErrorRecord::object)];
 };

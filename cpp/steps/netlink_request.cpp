@@ -72,6 +72,7 @@ Status netlink_request(Machine& machine, const Step& step) {
   const uint64_t end = sys::monotonic() + kPatience;
   while (step.number[2] == kWaits && !sent.ok() && is_taken(sent.error().number) &&
          sys::monotonic() < end) {
+    if (machine.canceller.cancels()) return Error{ECANCELED, "sendmsg"};
     sys::sleep(kMillisecond);
     refusal = {};
     sent = request_netlink(machine.program, step, machine.slot(step, 0), refusal);

@@ -1,6 +1,6 @@
 /** What others change of networks of bridges while containers run, and what becomes of it. */
 import { expect } from 'chai';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { needsRoot } from '../support/needs.js';
@@ -64,6 +64,52 @@ needsRoot('network namespaces and bridges').describe('Networks that are changed'
     expect((await host.cli('rename', 'behind', 'before')).stderr).to.equal('');
     expect(await lookUp(asking, 'before')).to.deep.equal(['10.77.0.2']);
     expect(await lookUp(asking, 'behind')).to.deep.equal(['']);
+  });
+
+  it('A network whose file is damaged is named with its file, hinders no other, and can be removed', async () => {
+    for (const text of [
+      '{"version":1,"name":"web","bridge":"br-web"',
+      '{"name":"web","bridge":"../x"}',
+      '\0\0',
+    ]) {
+      const option = 'com.docker.network.bridge.name=br-web';
+      const created = await host.cli('network', 'create', '-o', option, 'web');
+      const id = created.stdout.trim();
+      await host.cli('network', 'create', 'other');
+      expect((await host.run(['true'], { network: 'web' })).exitCode).to.equal(0);
+      const file = join(directory, 'data/networks', id, 'network.json');
+      await writeFile(file, text);
+      const byName = await host.cli('network', 'inspect', 'web');
+      expect(byName.stderr).to.include(file).and.to.include('damaged');
+      for (const verb of [
+        ['network', 'inspect', id.slice(0, 12)],
+        ['run', '--network', id, 'host', 'true'],
+      ])
+        // prettier-ignore
+        expect((await host.cli(...verb)).stderr).to.include(`${file} is damaged`);
+      const listed = await host.cli('network', 'ls', '--format', '{{.Name}}');
+      expect(listed.stdout.trim().split('\n')).to.have.members(['bridge', 'host', 'none', 'other']);
+      const removed = await host.cli(
+        'network',
+        'rm',
+        text.includes('web') ? 'web' : id.slice(0, 12),
+      );
+      expect(removed.stderr).to.equal('');
+      expect((await host.cli('network', 'inspect', id)).stderr).to.include('not found');
+      if (text.includes('br-web')) expect(await host.links()).not.to.include('br-web');
+      await host.namespace.run('sh', '-c', 'ip link delete br-web 2>/dev/null || true');
+      await host.cli('network', 'rm', 'other');
+    }
+    // That of the network `bridge`.
+    const { id } = JSON.parse((await host.cli('network', 'inspect', '-f', '{"id":"{{.Id}}"}', 'bridge')).stdout) as { id: string }; // prettier-ignore
+    expect((await host.run(['true'], { network: 'bridge' })).exitCode).to.equal(0);
+    await writeFile(join(directory, 'data/networks', id, 'network.json'), '{');
+    const refused = await host.cli('run', '--network', 'bridge', 'host', 'true');
+    expect(refused.stderr).to.include('is damaged').and.to.include('network rm');
+    expect((await host.cli('network', 'rm', 'bridge')).stderr).to.equal('');
+    const again = await host.cli('run', '--rm', '--network', 'bridge', 'host', 'true');
+    expect(again).to.deep.equal({ code: 0, stdout: '', stderr: '' });
+    expect((await host.cli('network', 'rm', 'bridge')).stderr).to.include('cannot be removed');
   });
 
   it('A bridge has the addresses again that were removed from it, at the next start', async () => {

@@ -6,6 +6,9 @@
 import { readFileSync, readlinkSync, readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { requestStep } from '../../lib/program/netlink-step.js';
+import { encodeRequest, NETLINK } from '../../lib/network/netlink/message.js';
+import { addBridge } from '../../lib/network/netlink/rtnetlink.js';
 import { expect } from 'chai';
 import { NAMESPACE_FLAGS } from '../../lib/oci/namespaces.js';
 import {
@@ -690,6 +693,24 @@ root.describe('resolver.register', () => {
     } finally {
       process.kill(broker, 'SIGCONT');
       await box.close();
+    }
+  });
+
+  it('A start that waits for the kernel to let go of something is ended by its caller', async () => {
+    const { encoder } = shop.context;
+    // An interface of this name is always there.
+    const request = encodeRequest(NETLINK.route, [addBridge('lo', {})]);
+    Object.assign(shop.context, {
+      encoder: new Registering(requestStep(request, 'waits'), { op: 'link.up', texts: ['lo'] }),
+    });
+    try {
+      const began = performance.now();
+      const signal = AbortSignal.timeout(300);
+      const waiting = shop.engine.run(shop.busybox, ['true'], { hostname: 'waits', signal });
+      expect(await waiting).to.include({ aborted: true, exitCode: 137 });
+      expect(performance.now() - began).to.be.within(200, 4000);
+    } finally {
+      Object.assign(shop.context, { encoder });
     }
   });
 

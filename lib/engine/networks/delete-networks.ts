@@ -2,7 +2,9 @@
 import { CaissonError, type ErrorCode } from '../../base/errors.js';
 import { type ClaimContext, dropStaleClaims } from '../../network/bridge/addresses.js';
 import { removeNetwork } from '../../network/bridge/remove-network.js';
-import { isStored, type StoredNetwork } from '../../network/bridge/stored-network.js';
+import type { DamagedNetwork } from '../../network/bridge/damaged-network.js';
+import type { NetworkStore } from '../../network/bridge/network-store.js';
+import type { AnyNetwork, StoredNetwork } from '../../network/bridge/stored-network.js';
 import { matchesPrune, parsePruneFilters } from '../views/prune-filters.js';
 import type { NetworksContext } from './container-lookup.js';
 import { recordNetworkEvent } from './network-events.js';
@@ -11,11 +13,27 @@ import { tearDownNetwork } from './tear-down-network.js';
 
 /** @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_NETWORK_IN_USE */
 export async function deleteNetwork(context: NetworksContext, reference: string): Promise<void> {
-  const network = context.networks.find(reference);
-  if (isPredefined(network) || !isStored(network))
+  const network = findOrDamaged(context.networks, reference);
+  // A file of `bridge` that is damaged is made again when it is needed.
+  if (!('bridge' in network) || (isPredefined(network) && 'ipv4' in network))
     throw new CaissonError('ERR_INVALID_OPTION', `${network.name} is a pre-defined network and cannot be removed`, { stage: 'config', path: 'name' }); // prettier-ignore
   await removeNetwork(context, network, tearDownNetwork);
   recordNetworkEvent(context.store.paths.runRoot, network, 'destroy');
+}
+
+function findOrDamaged(networks: NetworkStore, reference: string): AnyNetwork | DamagedNetwork {
+  try {
+    return networks.find(reference);
+  } catch (error) {
+    const damaged = networks.findDamaged(reference);
+    if (
+      damaged !== undefined &&
+      error instanceof CaissonError &&
+      error.code === 'ERR_DAMAGED_STATE'
+    )
+      return damaged;
+    throw error;
+  }
 }
 
 const SKIPPED: ReadonlySet<ErrorCode> = new Set(['ERR_NETWORK_IN_USE', 'ERR_NO_SUCH_NETWORK']);

@@ -6,7 +6,7 @@ import { appendEvent, timeNanoNow } from '../store/event-log.js';
 /** Appends an event of a network. What has been done stays done where the log cannot be written. */
 export function recordNetworkEvent(
   runRoot: string,
-  { id, name, driver }: StoredNetwork,
+  { id, name, driver }: Pick<StoredNetwork, 'id' | 'name' | 'driver'>,
   action: 'create' | 'destroy',
 ): void {
   try {

@@ -4,7 +4,7 @@ import type { StoredNetwork } from '../../network/bridge/stored-network.js';
 import { removeFromFirewall } from '../../network/firewall/ensure-firewall.js';
 
 /** @throws ERR_NETWORK_FAILED */
-export async function tearDownNetwork(network: StoredNetwork): Promise<void> {
+export async function tearDownNetwork(network: Pick<StoredNetwork, 'bridge'>): Promise<void> {
   await removeFromFirewall(network.bridge);
   await removeBridge(network);
 }

@@ -124,7 +124,7 @@ async function writeSetting(key: string, value: string): Promise<void> {
  *
  * @throws ERR_NETWORK_FAILED
  */
-export async function removeBridge({ bridge }: StoredNetwork): Promise<void> {
+export async function removeBridge({ bridge }: Pick<StoredNetwork, 'bridge'>): Promise<void> {
   // What has the name now and is no bridge was not made for the network.
   if ((await findDevice(bridge))?.kind === 'bridge')
     await request('ENODEV', toRequest(deleteLink(bridge)));

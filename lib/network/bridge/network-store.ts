@@ -15,6 +15,7 @@ import { DEFAULT_PATHS, type Paths } from '../../base/roots.js';
 import { readIfThere, StagedFile, storageError } from '../../base/storage.js';
 import { readBridgeOptions } from './bridge-options.js';
 import { parseBlock } from '../../base/cidr.js';
+import { type DamagedNetwork, remainsIn } from './damaged-network.js';
 import { hostBlocks } from './host-routes.js';
 import {
   type AnyNetwork,
@@ -85,6 +86,11 @@ export class NetworkStore {
     });
   }
 
+  /** Whether it has a file, damaged or not. */
+  has(id: string): boolean {
+    return this.read(id) !== undefined;
+  }
+
   /** Whether there is nothing on the disk, not even a network that was not completed. */
   isEmpty(): boolean {
     return this.ids().length === 0;
@@ -113,12 +119,55 @@ export class NetworkStore {
     if (text === undefined) return undefined;
     const network = parseNetwork(text);
     if (network?.id === id) return network;
-    const path = join(this.directory, id, 'network.json');
-    throw new CaissonError('ERR_DAMAGED_STATE', `network ${shortId(id)}: ${path} is damaged`, {
-      stage: 'config',
-      path,
-      hint: `its configuration is lost; remove ${join(this.directory, id)}`,
+    throw this.damage(this.remainsOf(id, text));
+  }
+
+  /** What is left of networks whose files are damaged, in no order. */
+  private damaged(): DamagedNetwork[] {
+    const whole = new Set(this.stored().map(({ id }) => id));
+    return this.ids().flatMap((id) => {
+      const text = whole.has(id) ? undefined : this.read(id);
+      return text === undefined ? [] : [this.remainsOf(id, text)];
     });
+  }
+
+  /** The only one with a damaged file that the reference can mean. */
+  findDamaged(reference: string): DamagedNetwork | undefined {
+    const found = this.damaged().filter(
+      ({ id, name }) => name === reference || (isIdPrefix(reference) && id.startsWith(reference)),
+    );
+    return found.length === 1 ? found[0] : undefined;
+  }
+
+  private remainsOf(id: string, text: string): DamagedNetwork {
+    const { name, bridge = this.deviceOf(id) } = remainsIn(text);
+    const predefined = this.predefined.find((each) => each.id === id);
+    return { id, name: predefined?.name ?? name, driver: 'bridge', bridge };
+  }
+
+  /** The name of a network's device, if no other is asked for. */
+  private deviceOf(id: string): string {
+    // Other data roots have a network `bridge` of their own, and all devices are in one network namespace.
+    const isDefault = this.paths.dataRoot === DEFAULT_PATHS.dataRoot;
+    return isDefault && id === this.predefined[0]?.id ? DEFAULT_BRIDGE : `cai-${id.slice(0, 11)}`;
+  }
+
+  private damage({ id, name }: DamagedNetwork): CaissonError {
+    const path = join(this.directory, id, 'network.json');
+    const message = `network ${name === '' ? shortId(id) : name}: ${path} is damaged`;
+    const hint = `its configuration is lost; caisson network rm ${shortId(id)} removes what is left of it`;
+    return new CaissonError('ERR_DAMAGED_STATE', message, { stage: 'config', path, hint });
+  }
+
+  /** A reference without a network: there may be one whose file is damaged. */
+  private notFound(reference: string): CaissonError {
+    const found = this.findDamaged(reference);
+    if (found !== undefined) return this.damage(found);
+    const nameless = this.damaged().filter(({ name }) => name === '');
+    const [{ id } = { id: '' }] = nameless;
+    if (nameless.length === 0) return noSuchNetwork(reference);
+    const path = join(this.directory, id, 'network.json');
+    return noSuchNetwork(reference, `${path} is damaged, and may have been its file`);
   }
 
   /**
@@ -134,11 +183,12 @@ export class NetworkStore {
     }
     const all = this.all();
     const named = all.find(({ name }) => name === reference);
-    if (named !== undefined) return named;
+    // `bridge` is predefined also if its file is damaged.
+    if (named !== undefined) return isStored(named) ? named : (this.get(named.id) ?? named);
     const found = isIdPrefix(reference) ? all.filter(({ id }) => id.startsWith(reference)) : [];
     if (found.length > 1)
       throw new CaissonError('ERR_AMBIGUOUS_ID', `network ${reference} is ambiguous (${found.length} matches found based on ID prefix)`, { stage: 'config', path: reference, hint: 'give more digits' }); // prettier-ignore
-    if (found[0] === undefined) throw noSuchNetwork(reference);
+    if (found[0] === undefined) throw this.notFound(reference);
     return found[0];
   }
 
@@ -155,13 +205,7 @@ export class NetworkStore {
 
   private createBridge(id: string): Promise<StoredNetwork> {
     const plan = { name: 'bridge', enableIpv6: false, internal: false, attachable: false };
-    // Other data roots have a network `bridge` of their own, and all devices are in one network namespace.
-    const isDefault = this.paths.dataRoot === DEFAULT_PATHS.dataRoot;
-    return this.add(
-      { ...plan, labels: {}, options: {} },
-      id,
-      isDefault ? DEFAULT_BRIDGE : undefined,
-    );
+    return this.add({ ...plan, labels: {}, options: {} }, id);
   }
 
   // ---- changing
@@ -186,13 +230,13 @@ export class NetworkStore {
     return this.locked(() => this.add(plan, newId()));
   }
 
-  private async add(plan: NetworkPlan, id: string, bridge?: string): Promise<StoredNetwork> {
+  private async add(plan: NetworkPlan, id: string): Promise<StoredNetwork> {
     const { name, enableIpv6, internal, attachable, labels, options } = plan;
     const networks = this.stored();
     const namesake = networks.find((network) => network.name === name);
     if (namesake !== undefined)
       throw new CaissonError('ERR_NAME_IN_USE', `network with name ${name} already exists`, { stage: 'config', path: name, hint: `its id is ${shortId(namesake.id)}` }); // prettier-ignore
-    const device = bridge ?? readBridgeOptions(options).name ?? `cai-${id.slice(0, 11)}`;
+    const device = readBridgeOptions(options).name ?? this.deviceOf(id);
     const rival = networks.find((network) => network.bridge === device);
     if (rival !== undefined)
       throw new CaissonError('ERR_CONFLICTING_OPTIONS', `the network ${rival.name} has the bridge device ${device} already`, { stage: 'config', path: 'com.docker.network.bridge.name' }); // prettier-ignore
@@ -248,10 +292,11 @@ export class NetworkStore {
   }
 }
 
-export function noSuchNetwork(reference: unknown): CaissonError {
+export function noSuchNetwork(reference: unknown, hint?: string): CaissonError {
   const text = typeof reference === 'string' ? reference : show(reference);
   return new CaissonError('ERR_NO_SUCH_NETWORK', `network ${text} not found`, {
     stage: 'config',
     path: text,
+    hint,
   });
 }

@@ -2,23 +2,23 @@
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
 import { type Claim, type ClaimContext, dropStaleClaims, removeClaimsDirectory } from './addresses.js'; // prettier-ignore
+import type { DamagedNetwork } from './damaged-network.js';
 import { noSuchNetwork } from './network-store.js';
-import type { StoredNetwork } from './stored-network.js';
 
 /**
- * Removes a network that no container uses.
+ * Removes a network that no container uses, also if its file is damaged.
  *
  * @param tearDown removes what the kernel has of it, while no container can be connected to it
  * @throws ERR_NETWORK_IN_USE; ERR_NO_SUCH_NETWORK if it was removed meanwhile; ERR_NETWORK_FAILED
  */
 export async function removeNetwork(
   context: ClaimContext,
-  network: StoredNetwork,
-  tearDown: (network: StoredNetwork) => Promise<void>,
+  network: DamagedNetwork,
+  tearDown: (network: DamagedNetwork) => Promise<void>,
 ): Promise<void> {
   const { networks } = context;
   await networks.locked(async () => {
-    if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
+    if (!networks.has(network.id)) throw noSuchNetwork(network.name);
     const held = await dropStaleClaims(context, network.id);
     // A claim that is made at this moment is in the directory, and keeps it. The next one needs the lock to make it again.
     if (held.length > 0 || !removeClaimsDirectory(networks, network.id))
@@ -31,7 +31,7 @@ export async function removeNetwork(
 /** With Docker's text (moby, libnetwork/error.go). */
 function networkInUse(
   { containers }: ClaimContext,
-  { name, id }: StoredNetwork,
+  { name, id }: DamagedNetwork,
   held: readonly Claim[],
 ): CaissonError {
   const ids = [...new Set(held.map(({ containerId }) => containerId))];
