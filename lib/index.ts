@@ -1,6 +1,7 @@
 /** caisson: containers from Node.js, in milliseconds. */
 export { Engine } from './engine/engine.js';
 export type { EngineOptions } from './engine/engine-context.js';
+export type { StartWarning } from './engine/start/context.js';
 export type { Execution } from './engine/start/execution.js';
 export type { DeniedConnection, PolicyReport } from './network/policy/denied.js';
 export type { PolicyOptions } from './network/policy/rules.js';

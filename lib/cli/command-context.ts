@@ -5,9 +5,10 @@ import type { CgroupDriver } from '../cgroup/systemd/systemd.js';
 import type { Container } from '../engine/container/container.js';
 import type { ContainerContext } from '../engine/container/container-context.js';
 import type { Engine } from '../engine/engine.js';
-import type { StartContext } from '../engine/start/context.js';
+import type { StartContext, StartWarning } from '../engine/start/context.js';
 import type { StartedExec } from '../engine/start/exec.js';
 import { listContainers } from '../engine/container/list-containers.js';
+import { print, warningText } from './report.js';
 import { defaultPaths } from '../engine/store/paths.js';
 import { Store } from '../engine/store/store.js';
 import type { ContainerInfo } from '../engine/store/stored.js';
@@ -72,7 +73,8 @@ export class CommandContext implements ContainerContext {
 /** Loaded only now: help and usage errors need no addon. */
 export async function openEngine(location: EngineLocation): Promise<Engine> {
   const { Engine } = await import('../engine/engine.js');
-  return Engine.open(location);
+  const onWarning = (warning: StartWarning) => print(2, warningText(warning));
+  return Engine.open({ ...location, onWarning });
 }
 
 /** Runs `work` with a context, and closes the context. */

@@ -166,6 +166,11 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/network-flags.js')).NETWORK_PRUNE,
   },
   {
+    name: 'network reload',
+    load: async () => (await import('./commands/network-commands.js')).networkReload,
+    spec: async () => (await import('./flags/network-flags.js')).NETWORK_RELOAD,
+  },
+  {
     name: 'prune',
     load: async () => (await import('./commands/prune-commands.js')).prune,
     spec: async () => (await import('./flags/prune-flags.js')).PRUNE,

@@ -15,6 +15,11 @@ export function print(fd: OutputFd, text: string): void {
   }
 }
 
+/** Of what could not be done, and fails for nothing. */
+export function warningText({ message, hint }: { message: string; hint: string }): string {
+  return `WARNING: ${message}\nhint: ${hint}\n`;
+}
+
 /** Prints it and answers the exit code; does not return where a signal is what says it. */
 export async function reportError(error: unknown): Promise<number> {
   if (error instanceof SignalError) return error.status ?? endBySignal(error.signal);

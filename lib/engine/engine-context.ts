@@ -18,7 +18,7 @@ import { Encoder, type Fault } from '../program/encode.js';
 import type { ContainerContext } from './container/container-context.js';
 import type { HostFacts } from './options/config.js';
 import { RunningExecutions } from './running-executions.js';
-import type { StartContext } from './start/context.js';
+import type { StartContext, StartWarning } from './start/context.js';
 import { IdRanges } from './start/id-ranges.js';
 import { defaultPaths } from './store/paths.js';
 import { Store } from './store/store.js';
@@ -37,6 +37,11 @@ export interface EngineOptions {
    * the driver that it was created with.
    */
   readonly cgroupDriver?: CgroupDriver | undefined;
+  /**
+   * Called with what a start could not do, and does not fail for, such as a network that the host's firewall may not
+   * forward. Default: process.emitWarning() with the code CAISSON_WARNING.
+   */
+  readonly onWarning?: ((warning: StartWarning) => void) | undefined;
   /** @internal Makes one step of every start fail or be killed; for tests, in debug builds of the addon. */
   readonly fault?: Fault | undefined;
 }
@@ -50,7 +55,7 @@ const CGROUP_DRIVERS: ReadonlySet<unknown> = new Set<CgroupDriver>(['systemd', '
 /** @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES, ERR_SYSTEMD */
 export async function openContext(options: EngineOptions): Promise<EngineContext> {
   const { dataRoot, runRoot } = defaultPaths(pathsOf(checkOptions(options)));
-  const { cgroupDriver, fault } = options;
+  const { cgroupDriver, fault, onWarning = emitWarning } = options;
   const binding = loadNative();
   if (fault !== undefined && !binding.faults) {
     throw new CaissonError('ERR_UNSUPPORTED_OPTION', 'fault: only debug builds inject faults', {
@@ -60,6 +65,7 @@ export async function openContext(options: EngineOptions): Promise<EngineContext
   }
   if (cgroupDriver !== undefined && !CGROUP_DRIVERS.has(cgroupDriver))
     throw invalid('cgroupDriver', cgroupDriver, 'is neither "systemd" nor "cgroupfs"');
+  if (typeof onWarning !== 'function') throw invalid('onWarning', onWarning, 'is not a function');
   const layout = await detectCgroups();
   const slice = sliceFor(layout, cgroupDriver);
   const store = new Store({ dataRoot, runRoot });
@@ -87,6 +93,7 @@ export async function openContext(options: EngineOptions): Promise<EngineContext
     idRanges,
     networks: () => (networks ??= loadNetworks(store)),
     users,
+    warn: onWarning,
     encoder: new Encoder(),
     fault,
     running,
@@ -100,6 +107,10 @@ export async function openContext(options: EngineOptions): Promise<EngineContext
   const parents = parentsOf(planCgroups(layout, 'none', {}));
   binding.retain(context.encoder.encode(compileEngineTeardown(parents)));
   return context;
+}
+
+function emitWarning({ message, hint }: StartWarning): void {
+  process.emitWarning(message, { code: 'CAISSON_WARNING', detail: hint });
 }
 
 /** Loaded when a container is first connected to a network. */

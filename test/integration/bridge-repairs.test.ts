@@ -1,8 +1,9 @@
 /** What others change of networks of bridges while containers run, and what becomes of it. */
 import { expect } from 'chai';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { untilNothing } from '../support/leftovers.js';
 import { needsRoot } from '../support/needs.js';
 import { NetworkHost } from '../support/network-host.js';
 import { eventually } from '../support/outside.js';
@@ -110,6 +111,106 @@ needsRoot('network namespaces and bridges').describe('Networks that are changed'
     const again = await host.cli('run', '--rm', '--network', 'bridge', 'host', 'true');
     expect(again).to.deep.equal({ code: 0, stdout: '', stderr: '' });
     expect((await host.cli('network', 'rm', 'bridge')).stderr).to.include('cannot be removed');
+  });
+
+  const answers = async (port: number) => {
+    const ask = `fetch('http://127.0.0.1:${port}/').then((a) => a.text()).then(console.log, () => console.log('no'))`;
+    return (await host.namespace.run(process.execPath, '-e', ask)).trim();
+  };
+  const serve = (text: string) => [
+    'node',
+    '-e',
+    `require('http').createServer((_, a) => a.setHeader('connection', 'close').end('${text}')).listen(80)`,
+  ];
+
+  it('Ports of containers that run are published again after the firewall was flushed', async () => {
+    await host.createNetwork('web', '10.77.0.0/24');
+    const flush = () => host.namespace.run('nft', 'flush', 'ruleset');
+    const id = await host.create(serve('one'), { network: 'web', ports: ['80', '9001:80'] });
+    await host.onContainer(id, 'start');
+    const run = await host.start(serve('two'), { network: 'bridge', ports: ['9002:80'] });
+    const gone = await host.create(['sleep', '1000'], { network: 'web', ports: ['9003:80'] });
+    await host.onContainer(gone, 'start');
+    const portsOf = async () => (await host.inspect(id)).ports;
+    const before = await portsOf();
+    expect(before).to.have.length(2);
+    const random = before?.find(({ hostPort }) => hostPort !== 9001)?.hostPort ?? 0;
+    for (const repair of [
+      () => host.cli('run', '--rm', '--network', 'web', 'host', 'true'),
+      () => host.cli('network', 'reload'),
+    ]) {
+      await eventually(async () => expect(await answers(9001)).to.equal('one'));
+      await flush();
+      expect(await answers(9001)).to.equal('no');
+      await host.onContainer(gone, 'kill');
+      expect(await repair()).to.deep.include({ code: 0, stderr: '' });
+      expect(await answers(random)).to.equal('one');
+      expect(await answers(9002)).to.equal('two');
+      expect(await portsOf()).to.deep.equal(before);
+      const table = await host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+      expect(table).not.to.include('9003');
+      await host.onContainer(gone, 'start');
+    }
+    await run.kill();
+    for (const each of [id, gone]) await host.onContainer(each, 'remove', { force: true });
+    await untilNothing(async () => readdir(join(directory, 'run/published')));
+    const table = await host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+    expect(table).not.to.match(/ : 10\.77\.0\.| : 172\./);
+  });
+
+  it('Containers whose run directory was deleted are reported as such, give no address away, and leave nothing', async () => {
+    await host.createNetwork('web', '10.77.0.0/24');
+    const detached = ['run', '-d', '--network', 'web', '--restart', 'always'];
+    const one = (
+      await host.cli(...detached, '-p', '9000:80', 'host', 'sleep', '1000')
+    ).stdout.trim();
+    const two = (await host.cli(...detached, 'host', 'sleep', '1000')).stdout.trim();
+    const run = await host.start(['sleep', '1000'], { network: 'web', ports: ['9001:80'] });
+    await rm(join(directory, 'run'), { recursive: true });
+    const refused = await host.cli('run', '--rm', '--network', 'web', 'host', 'true');
+    expect(refused.code).to.equal(125);
+    expect(refused.stderr)
+      .to.match(/network web: .*run\/networks\/.* was deleted while containers run/)
+      .and.to.include('caisson rm -f')
+      .and.to.include(one.slice(0, 12));
+    const stopped = await host.cli('stop', one);
+    expect(stopped.stderr).to.include('the socket of its supervisor was deleted');
+    expect((await host.cli('kill', one)).stderr).to.equal('');
+    expect((await host.inspect(one)).status).to.equal('exited');
+    await run.kill();
+    expect((await host.cli('rm', '-f', one, two)).stderr).to.equal('');
+    await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')));
+    const table = await host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+    expect(table).not.to.match(/: 10\.77\.0\./);
+    expect((await host.cli('ps', '-aq')).stdout).to.equal('');
+    expect((await host.run(['true'], { network: 'web' })).exitCode).to.equal(0);
+    await untilNothing(async () => readdir(join(directory, 'run/resolver')).catch(() => []));
+  });
+
+  it('A container publishes thousands of ports, and more than the limit are refused before anything is made', async () => {
+    await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
+    const most = { network: 'web', ports: ['20000-24095:10000-14095/udp'] };
+    const { exitCode } = await host.run(['true'], most);
+    expect(exitCode).to.equal(0);
+    const table = await host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+    expect(table).not.to.match(/10\.77\.0\.|fd00:77/);
+    const { code, message } = await host.refusal(['true'], {
+      ...most,
+      ports: [...most.ports, '80'],
+    });
+    expect(code).to.equal('ERR_INVALID_OPTION');
+    expect(message).to.include('4096 ports at most');
+  });
+
+  it('A network that is not forwarded is a warning of the command line, and of the library', async () => {
+    const drop =
+      'table inet site { chain passing { type filter hook forward priority 5; policy drop; }\n }';
+    await host.namespace.run('nft', drop);
+    const { code, stderr } = await host.cli('run', '--rm', '--network', 'bridge', 'host', 'true');
+    expect(code).to.equal(0);
+    expect(stderr).to.match(
+      /^WARNING: packets of containers are not forwarded: .*\nhint: nft .*\n$/,
+    );
   });
 
   it('A bridge has the addresses again that were removed from it, at the next start', async () => {

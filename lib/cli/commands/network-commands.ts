@@ -21,10 +21,11 @@ import {
   NETWORK_INSPECT,
   NETWORK_LS,
   NETWORK_PRUNE,
+  NETWORK_RELOAD,
   NETWORK_RM,
 } from '../flags/network-flags.js';
 import { listFormat } from '../format/table.js';
-import { print } from '../report.js';
+import { print, warningText } from '../report.js';
 import { TemplateError } from '../template/error.js';
 import { parseTemplate } from '../template/go-template.js';
 import { isConfirmed } from './confirm.js';
@@ -135,5 +136,11 @@ export const networkPrune = command(NETWORK_PRUNE, async (line, networks) => {
   const removed = await networks.prune(line.values('filter'));
   if (removed.length > 0)
     print(1, `Deleted Networks:\n${removed.map(({ name }) => name).join('\n')}\n\n`);
+  return 0;
+});
+
+export const networkReload = command(NETWORK_RELOAD, async (_, networks) => {
+  const warnings = await networks.reload();
+  print(2, warnings.map(warningText).join(''));
   return 0;
 });

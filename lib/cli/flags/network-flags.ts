@@ -159,3 +159,17 @@ export const NETWORK_PRUNE: CommandSpec = {
   ],
   args: [0, 0],
 };
+
+export const NETWORK_RELOAD: CommandSpec = {
+  name: 'network reload',
+  usage: '',
+  description: 'Make again what other programs have removed from the firewall of networks',
+  examples: [
+    [
+      'caisson network reload',
+      'after nft flush ruleset: published ports lead to their containers again',
+    ],
+  ],
+  flags: [HELP_FLAG],
+  args: [0, 0],
+};

@@ -23,7 +23,8 @@ export async function killContainer(
   }
   // Before the signal is sent: the supervisor records what follows from it, and those events come after this one.
   recordEvent(context.store, config, 'kill', { signal: String(number) });
-  const errno = await supervisor.command(kill(number));
+  const errno =
+    ends && supervisor.killWithoutSocket(state) ? 0 : await supervisor.command(kill(number));
   if (errno === undefined || errno === constants.errno.ESRCH) throw notRunning(id);
   if (ends) await supervisor.untilLeft(state);
 }

@@ -1,8 +1,11 @@
 /** What a verb asks of the supervisor of a container, and how it waits for the answer. */
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { onAbort } from '../../base/abort-signals.js';
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
+import { bootId, isAlive } from '../../host/owner.js';
 import type { StoredState } from '../store/stored.js';
 import {
   SupervisorConnection,
@@ -28,6 +31,9 @@ type Listen<T> = (answer: (value: T) => void) => SupervisorListener;
 
 /** Milliseconds for which a supervisor that refuses another client is asked again. */
 const PATIENCE = 10_000;
+
+/** The same for one without a socket, which may be leaving. */
+const LEAVING = 1_000;
 
 /** cpp/supervisor/clients.h. */
 export const MAX_CLIENTS = 64;
@@ -66,16 +72,18 @@ export class SupervisorClient {
   /**
    * Tries until an attempt has a result. Undefined: the container is no longer active.
    *
-   * @throws ERR_TIMEOUT
+   * @throws ERR_TIMEOUT; ERR_STORAGE if its socket was deleted
    */
   async retry<T>(attempt: () => Promise<T | undefined>): Promise<T | undefined> {
-    const end = performance.now() + PATIENCE;
+    const began = performance.now();
     for (;;) {
       const result = await attempt();
       if (result !== undefined) return result;
       const info = await inspectIfThere(this.context, this.id);
       if (info === undefined || !isActiveStatus(info.status)) return undefined;
-      if (performance.now() > end) throw tooManyClients(this.id);
+      const waited = performance.now() - began;
+      if (waited > PATIENCE) throw tooManyClients(this.id);
+      if (waited > LEAVING && !this.hasSocket()) throw this.socketIsGone(info.state);
       await pause();
     }
   }
@@ -93,6 +101,36 @@ export class SupervisorClient {
   /** Until the last run has ended; undefined when the supervisor left before, or is not there. */
   lastExit(): Promise<ContainerExit | undefined> {
     return this.talk(undefined, lastExit);
+  }
+
+  private get socket(): string {
+    return join(this.context.store.sockets, this.id);
+  }
+
+  private hasSocket(): boolean {
+    return existsSync(this.socket);
+  }
+
+  private socketIsGone({ supervisor }: StoredState): CaissonError {
+    const [pid = ''] = supervisor.split(' ');
+    return new CaissonError(
+      'ERR_STORAGE',
+      `container ${shortId(this.id)} cannot be reached: the socket of its supervisor was deleted while it runs: ${this.socket}`,
+      {
+        stage: 'config',
+        path: this.socket,
+        hint: `caisson kill and caisson rm -f end it; kill ${pid} stops it, with its stop signal`,
+      },
+    );
+  }
+
+  /** Kills a container whose supervisor cannot be reached, because its socket was deleted; it then tears it down. False: it can. */
+  killWithoutSocket({ supervisor, pid, startTime }: StoredState): boolean {
+    if (this.hasSocket() || !isAlive(supervisor)) return false;
+    // SIGTERM: a stop is requested, after which no other run follows.
+    process.kill(Number(supervisor.split(' ')[0]), 'SIGTERM');
+    if (pid > 1 && isAlive(`${pid} ${startTime} ${bootId()}`)) process.kill(pid, 'SIGKILL');
+    return true;
   }
 
   /** Until the supervisor that a state names is no longer the container's. */

@@ -1,4 +1,5 @@
 /** `Engine.networks`. What the methods need is loaded when they are called. */
+import type { StartWarning } from '../start/context.js';
 import type { Store } from '../store/store.js';
 import type { CreateNetworkOptions } from './create-network.js';
 import type { NetworkInfo } from './network-info.js';
@@ -93,6 +94,18 @@ export class Networks {
     const context = await this.#context();
     const removed = await pruneNetworks(context, filters);
     return Promise.all(removed.map((network) => networkInfo(context, network)));
+  }
+
+  /**
+   * Makes what other programs have removed from the firewall, such as `nft flush ruleset`: the table, the networks, and the
+   * published ports of containers that run. The next start with a network of bridges does that, too.
+   *
+   * @returns why packets of containers may not be forwarded nevertheless
+   * @throws ERR_NETWORK_FAILED
+   */
+  async reload(): Promise<StartWarning[]> {
+    const { restoreFirewall } = await import('../../network/bridge/restore-firewall.js');
+    return restoreFirewall(await this.#context());
   }
 
   async #context() {

@@ -1,6 +1,6 @@
 /** `--publish`: ports of the host that lead to ports of the container. */
 import { isIP, isIPv4 } from 'node:net';
-import { conflicting, isRecord, show, wholeNumber } from '../../base/check.js';
+import { conflicting, invalid, isRecord, show, wholeNumber } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { addressBytes, addressText } from '../../base/ip-address.js';
 import {
@@ -26,6 +26,8 @@ export interface PortOptions {
 
 const OPTION = 'ports';
 const HIGHEST = 65_535;
+/** What the teardown of a container may have (cpp/program/journal.h: kMaxJournalled), at some 150 bytes for each port. */
+const MAX_PORTS = 4096;
 const NONE: readonly PortBinding[] = Object.freeze([]);
 const FORM = '[address:][port of the host[-last]:]port of the container[-last][/tcp|udp|sctp]';
 
@@ -40,6 +42,8 @@ export function normalizePorts(value: readonly PortOption[] | undefined): readon
   const bindings = (value as readonly unknown[]).flatMap((item) =>
     typeof item === 'string' ? parsePort(item) : [readPort(item)],
   );
+  if (bindings.length > MAX_PORTS)
+    throw invalid(OPTION, bindings.length, `are too many: a container publishes ${MAX_PORTS} ports at most`); // prettier-ignore
   const seen = new Map<string, PortBinding[]>();
   for (const binding of bindings) {
     if (typeof binding.hostPort !== 'number') continue;

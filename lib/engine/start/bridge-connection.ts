@@ -6,6 +6,7 @@ import { planNameServers, RESOLVER_ADDRESS } from '../../network/names/name-serv
 import type { HelperPlan, ResolverPlan } from '../../program/launch-input.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { HostFiles } from '../spec/files.js';
+import type { StartWarning } from './context.js';
 import type { PortInfo } from '../store/stored.js';
 
 /** What a start needs of its network. */
@@ -25,12 +26,12 @@ export async function connectBridges(
   { name, hostname, names, endpoints, ports, policy }: ContainerConfig,
   { id, connects }: { readonly id: string; readonly connects: boolean },
   hostResolvConf: string,
+  warn: (warning: StartWarning) => void,
 ): Promise<NetworkOfStart> {
   const make = connects ? connect : planConnection;
   const connection = await make(context, id, endpoints, ports, policy);
   try {
-    for (const { message, hint } of connection.warnings)
-      process.emitWarning(message, { code: 'CAISSON_NETWORK', detail: hint });
+    connection.warnings.forEach(warn);
     const named = {
       id,
       name,

@@ -48,7 +48,7 @@ let bridges: Promise<typeof BridgeConnection> | undefined;
 
 /** The host's files about names, and the network's helper program, or its connection to bridges. */
 export async function networkOf(
-  { networks }: Pick<StartContext, 'networks'>,
+  { networks, warn }: Pick<StartContext, 'networks' | 'warn'>,
   config: ContainerConfig,
   start: { readonly id: string; readonly connects: boolean },
 ): Promise<NetworkOfStart> {
@@ -62,7 +62,8 @@ export async function networkOf(
   if (config.network === 'host' || config.network === 'namespace') return { files };
   if (config.network === 'bridge') {
     bridges ??= import('./bridge-connection.js');
-    return (await bridges).connectBridges(await networks(), config, start, files.resolvConf);
+    const { connectBridges } = await bridges;
+    return connectBridges(await networks(), config, start, files.resolvConf, warn);
   }
   const { userNetwork } = await import('../../network/user-network.js');
   const { helper, resolvConf, published } = await userNetwork(

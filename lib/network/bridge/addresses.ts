@@ -26,12 +26,14 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
 import { isLongId, shortId } from '../../base/ids.js';
 import { isFull, storageError } from '../../base/storage.js';
 import { bootId, isAlive, ownerName } from '../../host/owner.js';
+import { checkUnused } from './lost-claims.js';
 import {
   type Address,
   type Block,
@@ -378,8 +380,9 @@ async function stage(
     if (!isErrno(error, 'ENOENT')) throw storageError(root, error);
   }
   // The directory is made while the network cannot be removed. Afterwards it is not removed unless it is empty.
-  return networks.locked(() => {
+  return networks.locked(async () => {
     if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
+    if (!existsSync(root)) await checkUnused(network, root);
     try {
       mkdirSync(root, { recursive: true, mode: 0o700 });
       return stageIn(root, containerId);

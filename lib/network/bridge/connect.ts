@@ -30,6 +30,8 @@ import {
   type PortBinding,
   type PublishedPort,
 } from '../firewall/port-bindings.js';
+import { publicationFile, removePublication, writePublication } from './publication.js';
+import { restoreFirewall } from './restore-firewall.js';
 import { ensureBridge, firewallOf } from './bridge-device.js';
 import { bridgeSettings } from './bridge-options.js';
 import { deniedRequests } from '../policy/denied.js';
@@ -68,7 +70,10 @@ export async function connect(
   policy?: NetworkPolicy,
 ): Promise<Connection> {
   const claimed: AddressClaim[] = [];
-  const release = () => claimed.forEach(releaseAddress);
+  const release = () => {
+    claimed.forEach(releaseAddress);
+    if (bindings.length > 0) removePublication(context.networks, id);
+  };
   const warnings: FirewallWarning[] = [];
   const filtering = ensureFrameFilter();
   filtering.catch(() => undefined); // it is awaited below, unless something else fails before
@@ -87,7 +92,7 @@ export async function connect(
           return address;
         }),
         // Each time: a process that loads other rules may have flushed these.
-        ensureFirewall(firewall),
+        ensureFirewall(firewall, {}, () => restoreFirewall(context)),
       );
       endpoints.push(endpoint);
       warnings.push(...found);
@@ -99,9 +104,14 @@ export async function connect(
       first === undefined || bindings.length === 0
         ? []
         : await chooseHostPorts(published(first), onHost(first, bindings));
-    const stale = first && ports.length > 0 ? await othersAt(published(first), ports) : undefined;
+    let stale: NetlinkRequest | undefined;
+    if (first !== undefined && ports.length > 0) {
+      const addresses = published(first);
+      writePublication(context.networks, id, { addresses, ports });
+      stale = await othersAt(addresses, ports);
+    }
     const opened = { ports, stale, policy, filtersFrames };
-    const connected = connection(endpoints, id, opened, release);
+    const connected = connection(context, endpoints, id, opened, release);
     return { ...connected, warnings };
   } catch (error) {
     release();
@@ -130,7 +140,7 @@ export async function planConnection(
   }
   const ports = bindings.filter((binding) => typeof binding.hostPort === 'number');
   const open = { ports: ports as readonly PublishedPort[], policy, filtersFrames: true };
-  const plan = connection(endpoints, id, open, () => undefined);
+  const plan = connection(context, endpoints, id, open, () => undefined);
   return { ...plan, warnings: [] };
 }
 
@@ -173,6 +183,7 @@ interface Opened {
 }
 
 function connection(
+  { networks }: ClaimContext,
   endpoints: readonly Endpoint[],
   id: string,
   { ports, stale, policy, filtersFrames }: Opened,
@@ -194,7 +205,9 @@ function connection(
     publish: publishRequest(addresses, ports),
     unpublish: unpublishRequest(addresses, ports),
   };
-  return { plan: { ...plan, published: publishing }, endpoints, ports, release };
+  // With the addresses, in the teardown: until then it may be published again.
+  const own = [...claims, publicationFile(networks, id)];
+  return { plan: { ...plan, claims: own, published: publishing }, endpoints, ports, release };
 }
 
 function policyPlan(id: string, endpoints: readonly Endpoint[], policy: NetworkPolicy): PolicyPlan {

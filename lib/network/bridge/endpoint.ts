@@ -15,6 +15,7 @@ import {
 } from '../netlink/rtnetlink.js';
 import type { AddressClaim } from './addresses.js';
 import type { RestrictedSource } from '../policy/policy-requests.js';
+import { hostInterface } from './host-interface.js';
 import { bridgeSettings } from './bridge-options.js';
 import { blockAround, formatAddress, lastOf, parseAddress } from '../../base/cidr.js';
 import type { StoredNetwork } from './stored-network.js';
@@ -112,10 +113,6 @@ export function linkLocalOf(mac: string): string {
   return addressText(
     Buffer.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)]), // prettier-ignore
   );
-}
-
-export function hostInterface(shortId: string, at: number): string {
-  return `ve${shortId}${at}`;
 }
 
 /** As Docker's: the same address has the same one, so that neighbours' tables stay right. */

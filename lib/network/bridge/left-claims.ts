@@ -8,6 +8,7 @@ import { clearAddresses } from '../policy/clear-addresses.js';
 import { type Claim, claimsOf, dropClaim, dropUnfinishedClaims } from './addresses.js';
 import { hostInterface } from './endpoint.js';
 import type { NetworkStore } from './network-store.js';
+import { publishers, removePublication } from './publication.js';
 
 /**
  * Of a container that does not run. The caller holds its lock, or is the only one that knows it.
@@ -19,6 +20,7 @@ export async function releaseClaimsOf(networks: NetworkStore, containerId: strin
     networks,
     allClaims(networks).filter((each) => each.containerId === containerId),
   );
+  removePublication(networks, containerId);
 }
 
 /**
@@ -36,6 +38,10 @@ export async function releaseOrphans(
     networks,
     allClaims(networks).filter(({ containerId, owner }) => !exists(containerId) && !isAlive(owner)),
   );
+  // A start that claims addresses at this moment has done so before it writes this.
+  const publishing = publishers(networks).filter((id) => !exists(id));
+  const claiming = new Set(allClaims(networks).map(({ containerId }) => containerId));
+  for (const id of publishing) if (!claiming.has(id)) removePublication(networks, id);
 }
 
 interface NetworkClaim extends Claim {

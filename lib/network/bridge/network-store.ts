@@ -49,6 +49,8 @@ export class NetworkStore {
   readonly directory: string;
   /** `<runRoot>/networks`: claims of addresses (addresses.ts). */
   readonly claims: string;
+  /** `<runRoot>/published`: published ports (publication.ts). */
+  readonly published: string;
   /** `<runRoot>/resolver`: of the resolver of all networks. */
   readonly resolver: string;
   /** `bridge`, `host` and `none`. Their ids are the same in each look, before there is any file. */
@@ -59,6 +61,7 @@ export class NetworkStore {
   constructor(private readonly paths: Paths) {
     this.directory = join(paths.dataRoot, 'networks');
     this.claims = join(paths.runRoot, 'networks');
+    this.published = join(paths.runRoot, 'published');
     this.resolver = join(paths.runRoot, 'resolver');
     this.predefined = (['bridge', 'host', 'none'] as const).map((name) => ({
       id: createHash('sha256').update(`${paths.dataRoot}\0${name}`).digest('hex'),

@@ -20,19 +20,22 @@ export interface ForwardedNetwork extends FirewallNetwork {
  * Makes what is missing: the table, the network in it, forwarding by the kernel, a place in the firewalls of others. It may be
  * called for each start, and by several processes at once.
  *
+ * @param restore called when the table had to be made: others may have published ports in it
  * @returns why packets of its containers may not be forwarded nevertheless
  * @throws ERR_NETWORK_FAILED
  */
 export async function ensureFirewall(
   network: ForwardedNetwork,
   options: NetlinkOptions = {},
+  restore?: () => Promise<unknown>,
 ): Promise<FirewallWarning[]> {
   const off = network.internal ? [] : notForwarded(network.families);
   const before = await generation(options);
   const key = JSON.stringify([network, options]);
   const found = lastFound.get(key);
   if (found?.generation === before && off.length === 0) return found.warnings;
-  const warnings = await makeMissing(network, off, options);
+  const { warnings, tableMade } = await makeMissing(network, off, options);
+  if (tableMade) await restore?.();
   // If something was made just now, the next call looks at everything once more.
   if (off.length === 0) lastFound.set(key, { generation: before, warnings });
   return warnings;
@@ -48,31 +51,34 @@ async function makeMissing(
   network: ForwardedNetwork,
   off: readonly IpFamily[],
   options: NetlinkOptions,
-): Promise<FirewallWarning[]> {
+): Promise<{ readonly warnings: FirewallWarning[]; readonly tableMade: boolean }> {
   const [missing, others] = await Promise.all([
     missingOf(network, options),
     network.internal ? [] : passOtherFirewalls(network, options),
   ]);
-  const messages = [...missing, ...closing(off)];
+  const messages = [...missing.table, ...missing.network, ...closing(off)];
   // Before the switch: other networks of the host stay closed to each other.
   if (messages.length > 0) await requestNetlink(batch(messages), options);
   const failed = await switchForwardingOn(off);
-  return [...failed.map(({ family, command }) => notSwitched(family, command)), ...others];
+  return {
+    warnings: [...failed.map(({ family, command }) => notSwitched(family, command)), ...others],
+    tableMade: missing.table.length > 0,
+  };
 }
 
 async function missingOf(
   network: FirewallNetwork,
   options: NetlinkOptions,
-): Promise<NetlinkMessage[]> {
+): Promise<Readonly<Record<'table' | 'network', NetlinkMessage[]>>> {
   const [rules, bridges] = await Promise.all([
     Promise.all(CONSTANT_CHAINS.map((chain) => listRules(options, TABLE, chain))),
     listElements(options, TABLE, SET.networks.name),
   ]);
   const key = interfaceName(network.bridge);
-  return [
-    ...(areCurrent(rules.flat()) ? [] : tableMessages()),
-    ...(bridges.some((each) => each.key.equals(key)) ? [] : networkMessages(network)),
-  ];
+  return {
+    table: areCurrent(rules.flat()) ? [] : tableMessages(),
+    network: bridges.some((each) => each.key.equals(key)) ? [] : networkMessages(network),
+  };
 }
 
 /** The host becomes no router between its other networks, as with Docker. */
