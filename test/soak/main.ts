@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { sleep } from '../support/outside.js';
 import { slowness } from '../support/slowness.js';
 import { killedCallers } from './killed-callers.js';
+import { networks } from './networks.js';
 import { manyContainers } from './many-containers.js';
 import { randomCommands } from './random-commands.js';
 import { Ground, load } from './support/ground.js';
@@ -20,6 +21,7 @@ export interface Soak {
 const SOAKS: readonly Soak[] = [
   { name: 'killed-callers', limits: [240, 60], run: killedCallers },
   { name: 'random-commands', limits: [400, 60], run: randomCommands },
+  { name: 'networks', limits: [900, 90], run: networks },
   { name: 'many-containers', limits: [400, 60], run: manyContainers },
 ];
 

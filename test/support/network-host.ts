@@ -54,6 +54,11 @@ export class NetworkHost {
     throw new Error('the engine could not be opened');
   }
 
+  /** The process of the engine. */
+  get enginePid(): number {
+    return this.engine.pid ?? 0;
+  }
+
   private async call(name: string, ...args: readonly unknown[]): Promise<unknown> {
     return (await this.answerTo(++this.calls, name, args)).result;
   }

@@ -37,7 +37,7 @@ export class Ground implements Roots {
   private readonly engines: Engine[] = [];
 
   private constructor(
-    private readonly directory: string,
+    readonly directory: string,
     /** Aborted when the soak is to end: by its time limit, or by the user. */
     readonly signal: AbortSignal,
     readonly say: (text: string) => void,
