@@ -38,7 +38,7 @@ export interface ConnectedStart {
 
 /** @throws as `networkOf`; then nothing stays claimed */
 export async function startNetwork(
-  context: Pick<StartContext, 'networks'>,
+  context: Pick<StartContext, 'networks' | 'warn'>,
   config: ContainerConfig,
   start: ConnectedStart,
 ): Promise<StartNetwork> {
