@@ -6,7 +6,7 @@ import { shortId } from '../../base/ids.js';
 import { removeFramePorts } from '../firewall/remove-frame-ports.js';
 import { clearAddresses } from '../policy/clear-addresses.js';
 import { type Claim, claimsOf, dropClaim, dropUnfinishedClaims } from './addresses.js';
-import { hostInterface } from './endpoint.js';
+import { hostInterface } from './host-interface.js';
 import type { NetworkStore } from './network-store.js';
 import { publishers, removePublication } from './publication.js';
 
