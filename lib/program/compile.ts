@@ -134,8 +134,11 @@ export function compileTeardown(
     teardown.push({ op: 'process.end', numbers: [first.pid, BigInt(first.startTime)] });
   if (bridges !== undefined) teardown.push(requestStep(bridges.detach, 'removes'));
   if (bridges?.frames !== undefined) teardown.push(requestStep(bridges.frames.remove, 'removes'));
-  if (bridges?.published !== undefined)
-    teardown.push(requestStep(bridges.published.unpublish, 'removes'));
+  if (bridges?.published !== undefined) {
+    const { unpublish, forgetAfter } = bridges.published;
+    teardown.push(requestStep(unpublish, 'removes'));
+    if (forgetAfter !== undefined) teardown.push(requestStep(forgetAfter, 'removes'));
+  }
   if (keepIn !== undefined)
     for (const [name, request] of Object.entries(bridges?.policy?.denied ?? {}))
       teardown.push(saveStep(request, `${keepIn}/${name}`));

@@ -25,6 +25,10 @@ export interface PublishPlan {
   readonly stale?: NetlinkRequest | undefined;
   readonly publish: NetlinkRequest;
   readonly unpublish: NetlinkRequest;
+  /** Flows that are older than the ports; after `publish`. */
+  readonly forgetBefore?: NetlinkRequest | undefined;
+  /** Flows that lead to the container; after `unpublish`. */
+  readonly forgetAfter?: NetlinkRequest | undefined;
 }
 
 /** What a container's outgoing connections are allowed by. */

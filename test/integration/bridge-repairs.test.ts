@@ -1,5 +1,6 @@
 /** What others change of networks of bridges while containers run, and what becomes of it. */
 import { expect } from 'chai';
+import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -200,6 +201,35 @@ needsRoot('network namespaces and bridges').describe('Networks that are changed'
     });
     expect(code).to.equal('ERR_INVALID_OPTION');
     expect(message).to.include('4096 ports at most');
+  });
+
+  it('A client of UDP that went on sending comes to the container that has the port now', async () => {
+    await host.createNetwork('web', '10.77.0.0/24');
+    // From then on the kernel tracks flows.
+    await host.run(['true'], { network: 'web' });
+    const script = `const socket = require('dgram').createSocket('udp4');
+      socket.on('message', (text) => console.log(String(text)));
+      socket.bind(5555, '127.0.0.1', () => setInterval(() => socket.send('?', 9000, '127.0.0.1'), 50));`;
+    const [program = '', ...args] = [...host.namespace.within, process.execPath, '-e', script];
+    const client = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    client.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const answer = (text: string) => [
+      ...['node', '-e'],
+      `const socket = require('dgram').createSocket('udp4');
+      socket.on('message', (_, { port, address }) => socket.send('${text}', port, address)).bind(80);`,
+    ];
+    const flows = () => host.namespace.run('cat', '/proc/net/stat/nf_conntrack');
+    try {
+      await eventually(async () => expect(await flows()).to.match(/^0*[1-9a-f]/m));
+      for (const name of ['one', 'two']) {
+        const server = await host.start(answer(name), { network: 'web', ports: ['9000:80/udp'] });
+        await eventually(() => expect(said).to.match(new RegExp(`${name}\\n$`)));
+        await server.kill();
+      }
+    } finally {
+      client.kill('SIGKILL');
+    }
   });
 
   it('A network that is not forwarded is a warning of the command line, and of the library', async () => {

@@ -162,7 +162,7 @@ export const NETWORK_PRUNE: CommandSpec = {
 
 export const NETWORK_RELOAD: CommandSpec = {
   name: 'network reload',
-  usage: '',
+  usage: '[OPTIONS]',
   description: 'Make again what other programs have removed from the firewall of networks',
   examples: [
     [

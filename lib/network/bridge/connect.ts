@@ -24,6 +24,7 @@ import { addFramePort, removeFramePort, liftFramePort } from '../firewall/frame-
 import type { FirewallWarning } from '../firewall/firewall-warning.js';
 import { batch } from '../firewall/nft-messages.js';
 import { othersAt, publishRequest, unpublishRequest } from '../firewall/elements.js';
+import { canForgetFlows, forgetFlowsOf, forgetFlowsTo } from '../firewall/tracked-flows.js';
 import {
   claimsOf,
   encodeClaims,
@@ -110,7 +111,9 @@ export async function connect(
       writePublication(context.networks, id, { addresses, ports });
       stale = await othersAt(addresses, ports);
     }
-    const opened = { ports, stale, policy, filtersFrames };
+    const forgetsFlows =
+      ports.some(({ protocol }) => protocol === 'udp') && (await canForgetFlows());
+    const opened = { ports, stale, policy, filtersFrames, forgetsFlows };
     const connected = connection(context, endpoints, id, opened, release);
     return { ...connected, warnings };
   } catch (error) {
@@ -139,7 +142,12 @@ export async function planConnection(
     );
   }
   const ports = bindings.filter((binding) => typeof binding.hostPort === 'number');
-  const open = { ports: ports as readonly PublishedPort[], policy, filtersFrames: true };
+  const open = {
+    ports: ports as readonly PublishedPort[],
+    policy,
+    filtersFrames: true,
+    forgetsFlows: true,
+  };
   const plan = connection(context, endpoints, id, open, () => undefined);
   return { ...plan, warnings: [] };
 }
@@ -180,13 +188,15 @@ interface Opened {
   readonly stale?: NetlinkRequest | undefined;
   readonly policy: NetworkPolicy | undefined;
   readonly filtersFrames: boolean;
+  /** Flows of UDP that are older than a published port, or than the end of its container. */
+  readonly forgetsFlows: boolean;
 }
 
 function connection(
   { networks }: ClaimContext,
   endpoints: readonly Endpoint[],
   id: string,
-  { ports, stale, policy, filtersFrames }: Opened,
+  { ports, stale, policy, filtersFrames, forgetsFlows }: Opened,
   release: () => void,
 ): Omit<Connection, 'warnings'> {
   const claims = endpoints.flatMap(addressesOf).map(({ file, directory }) => ({ file, directory }));
@@ -204,6 +214,12 @@ function connection(
     stale,
     publish: publishRequest(addresses, ports),
     unpublish: unpublishRequest(addresses, ports),
+    ...(forgetsFlows
+      ? {
+          forgetBefore: forgetFlowsTo(addresses, ports),
+          forgetAfter: forgetFlowsOf(addresses, ports),
+        }
+      : {}),
   };
   // With the addresses, in the teardown: until then it may be published again.
   const own = [...claims, publicationFile(networks, id)];

@@ -9,9 +9,10 @@ import type { Slots } from '../slots.js';
 /** Once the interfaces are there. The teardown removes what is published: see `compileTeardown`. */
 export function publishPorts(steps: Step[], { bridges }: LaunchInput): void {
   if (bridges?.published === undefined) return;
-  const { stale, publish } = bridges.published;
+  const { stale, publish, forgetBefore } = bridges.published;
   if (stale !== undefined) steps.push(requestStep(stale, 'removes'));
   steps.push(requestStep(publish, 'waits'));
+  if (forgetBefore !== undefined) steps.push(requestStep(forgetBefore, 'removes'));
 }
 
 /** Before the program can begin. The teardown removes it, as what is published. */
