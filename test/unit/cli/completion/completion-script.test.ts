@@ -94,7 +94,7 @@ describe('completion for bash', () => {
     [['container', 'list', '--fo'], ['--format']],
     [
       ['network', 'r'],
-      ['rm', 'remove'],
+      ['rm', 'remove', 'reload'],
     ],
     [['network', 'list', '--no'], ['--no-trunc']],
     [
