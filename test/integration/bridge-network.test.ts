@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bootId } from '../../lib/host/owner.js';
 import type { RunOptions } from '../../lib/index.js';
-import { untilNothing } from '../support/leftovers.js';
+import { pathsBelow, untilNothing } from '../support/leftovers.js';
 import { needsRoot } from '../support/needs.js';
 import { NetworkHost } from '../support/network-host.js';
 import { eventually } from '../support/outside.js';
@@ -31,7 +31,7 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
 
   /** All claims of addresses, of all networks. */
   const claims = async () =>
-    (await readdir(join(directory, 'run/networks'), { recursive: true }).catch(() => [])).filter(
+    (await pathsBelow(join(directory, 'run/networks'))).filter(
       (path) => path.split('/').length === 3,
     );
 

@@ -1,10 +1,10 @@
 /** Many containers on networks: at the same time, and one after the other. */
 import { expect } from 'chai';
 import { randomInt } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { untilNothing } from '../support/leftovers.js';
+import { pathsBelow, untilNothing } from '../support/leftovers.js';
 import { needsRoot } from '../support/needs.js';
 import { amountsOf, churn, expectUnchanged } from '../support/network-churn.js';
 import { NetworkHost } from '../support/network-host.js';
@@ -65,7 +65,7 @@ needsRoot('network namespaces and bridges').describe('Many containers on network
     await Promise.all(started.map(({ kill }) => kill()));
     await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')));
     await untilNothing(async () =>
-      (await readdir(join(directory, 'run/networks'), { recursive: true })).filter(
+      (await pathsBelow(join(directory, 'run/networks'))).filter(
         (path) => path.split('/').length === 3,
       ),
     );

@@ -3,7 +3,7 @@
  * at work on the same machine: everything is looked for among what belongs to one process.
  */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -90,7 +90,7 @@ export function untilNothing(look: () => string[] | Promise<string[]>): Promise<
 
 /** Addresses that are claimed, as paths below `<runRoot>/networks`. */
 export async function claimedAddresses(runRoot: string): Promise<string[]> {
-  const paths = await readdir(join(runRoot, 'networks'), { recursive: true }).catch(() => []);
+  const paths = await pathsBelow(join(runRoot, 'networks'));
   return paths.filter((path) => path.includes('/')).map((path) => `claim ${path}`);
 }
 
@@ -118,4 +118,16 @@ export async function networkTraces(
     ...published.map((element) => `element ${element}`),
     ...(table.match(/^.*(?:jump|chain) policy-.*$|^\s*(?:set|map) .*-.*$/gm) ?? []),
   ];
+}
+
+/** All paths below a directory, none if it is missing. What is removed in the middle of the look is looked at again. */
+export async function pathsBelow(directory: string): Promise<string[]> {
+  for (;;) {
+    try {
+      return await readdir(directory, { recursive: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (!existsSync(directory)) return [];
+    }
+  }
 }

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathsBelow } from './leftovers.js';
 import type { NetworkHost } from './network-host.js';
 import { eventually } from './outside.js';
 
@@ -50,7 +51,7 @@ export async function amountsOf(host: NetworkHost, directory: string): Promise<A
     links: (await host.links()).length,
     elements: sets.reduce((sum, set) => sum + (set?.elem?.length ?? 0), 0),
     files:
-      (await readdir(join(directory, 'run'), { recursive: true })).length +
+      (await pathsBelow(join(directory, 'run'))).length +
       (await readdir(join(directory, 'data/containers'))).length,
     descriptors: (await readdir(`/proc/${host.enginePid}/fd`)).length,
     engine: await residentOf(host.enginePid),
