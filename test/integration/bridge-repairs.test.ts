@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { untilNothing } from '../support/leftovers.js';
 import { needsRoot } from '../support/needs.js';
+import { resolversOf } from '../support/network-churn.js';
 import { NetworkHost } from '../support/network-host.js';
 import { eventually } from '../support/outside.js';
 
@@ -230,6 +231,19 @@ needsRoot('network namespaces and bridges').describe('Networks that are changed'
     } finally {
       client.kill('SIGKILL');
     }
+  });
+
+  it('A resolver that was killed is started again by the command that repairs networks', async () => {
+    await host.createNetwork('web', '10.77.0.0/24');
+    const options = { network: 'web', networkAliases: ['db'], dns: ['127.0.0.1'] };
+    const id = await host.create(['sleep', '1000'], options);
+    await host.onContainer(id, 'start');
+    expect(await lookUp(id, 'db')).to.deep.equal(['10.77.0.2']);
+    const [broker = ''] = await resolversOf(directory);
+    process.kill(Number(broker), 'SIGKILL');
+    expect((await host.cli('network', 'reload')).stderr).to.equal('');
+    expect(await lookUp(id, 'db')).to.deep.equal(['10.77.0.2']);
+    expect((await resolversOf(directory))[0]).not.to.equal(broker);
   });
 
   it('A network that is not forwarded is a warning of the command line, and of the library', async () => {

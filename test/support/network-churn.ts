@@ -29,7 +29,7 @@ async function residentOf(pid: number | string): Promise<number> {
 }
 
 /** Of the resolver that serves this run directory: the broker, and its children. */
-async function resolversOf(directory: string): Promise<string[]> {
+export async function resolversOf(directory: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;

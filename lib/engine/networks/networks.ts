@@ -98,14 +98,18 @@ export class Networks {
 
   /**
    * Makes what other programs have removed from the firewall, such as `nft flush ruleset`: the table, the networks, and the
-   * published ports of containers that run. The next start with a network of bridges does that, too.
+   * published ports of containers that run. The next start with a network of bridges does that, too. Starts the resolver
+   * if it was killed.
    *
    * @returns why packets of containers may not be forwarded nevertheless
    * @throws ERR_NETWORK_FAILED
    */
   async reload(): Promise<StartWarning[]> {
     const { restoreFirewall } = await import('../../network/bridge/restore-firewall.js');
-    return restoreFirewall(await this.#context());
+    const { restartResolver } = await import('../../network/names/resolver-client.js');
+    const context = await this.#context();
+    await restartResolver(context.networks.resolver);
+    return restoreFirewall(context);
   }
 
   async #context() {

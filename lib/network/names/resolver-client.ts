@@ -4,13 +4,14 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { errnoName, isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
 import { initPath } from '../../native/load.js';
 import type { NamePolicy } from './name-policy.js';
-import { encodePolicy, encodeReportRequest } from './registration.js';
+import { encodeEnd, encodePolicy, encodeReportRequest } from './registration.js';
 import { decodeReport, type ResolverReport } from './resolver-report.js';
 
 /** Milliseconds, as the step has it. */
@@ -89,6 +90,23 @@ function isWholeReport(answer: Buffer): boolean {
   if (answer.length < 4 || answer.readInt32LE(0) !== 0) return answer.length >= 4;
   return answer.length >= 8 && answer.length >= 8 + answer.readUInt32LE(4);
 }
+
+/**
+ * Starts the resolver again if it was killed: its directory is then still there, with the registrations.
+ *
+ * @throws ERR_NETWORK_FAILED
+ */
+export async function restartResolver(directory: string): Promise<void> {
+  if (!existsSync(directory)) return;
+  try {
+    await tellResolver(directory, encodeEnd(NO_CONTAINER));
+  } catch (error) {
+    if (!(error instanceof CaissonError) || error.errno !== 'ENOENT') throw error;
+  }
+}
+
+/** An id that no container has. */
+const NO_CONTAINER = '0'.repeat(64);
 
 /** @returns the answer. @throws what the socket does, ECONNRESET if it is closed without an answer. */
 async function ask(
