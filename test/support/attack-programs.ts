@@ -25,8 +25,23 @@ export interface Attacks {
   readonly attacks: readonly string[];
 }
 
+/** What the ways out know besides. */
+export interface Escapes extends Attacks {
+  /** Outside: the address of which one port is allowed, and another one. */
+  readonly open: { readonly ip: string };
+  readonly closed: { readonly ip: string; readonly ip6: string };
+  readonly host: string;
+  readonly broadcast: string;
+  /** A container of another network. */
+  readonly stranger: string;
+  /** Name of an abstract socket of the host. */
+  readonly abstract: string;
+}
+
+type Program = 'spoofing' | 'escapes';
+
 /** The command of a container that does these attacks, and writes what became of each as JSON. */
-export function attacking(program: 'spoofing', lab: Attacks): string[] {
+export function attacking(program: Program, lab: Attacks | Escapes): string[] {
   return [PYTHON, '-c', `${source('frames')}\n${source(program)}`, JSON.stringify(lab)];
 }
 
@@ -36,8 +51,8 @@ export function pinging(to: string, from?: string): string[] {
 }
 
 /** All names of attacks in the program, in its order. */
-export function attacksOf(program: 'spoofing'): string[] {
-  return [...source(program).matchAll(/^(?:frames|@attack)\("([\w-]+)"/gm)].map(
+export function attacksOf(program: Program): string[] {
+  return [...source(program).matchAll(/^(?:frames|@?escape)\("([\w-]+)"/gm)].map(
     ([, name = '']) => name,
   );
 }
@@ -51,7 +66,7 @@ export class Watcher {
   /** @param within a command before it, which enters a network namespace */
   static async start(
     within: readonly string[],
-    program: 'watch' | 'listen',
+    program: 'watch' | 'listen' | 'abstract',
     ...args: readonly string[]
   ): Promise<Watcher> {
     const [command = '', ...rest] = [...within, PYTHON, '-c', source(program), ...args];
@@ -74,6 +89,11 @@ export class Watcher {
       const marker = Buffer.from(`<${name}>`).toString('hex');
       return this.seen.some((each) => each.includes(marker));
     });
+  }
+
+  /** Whether one of these byte sequences has arrived, in hexadecimal digits. */
+  has(traces: readonly string[]): boolean {
+    return this.seen.some((each) => traces.some((trace) => each.includes(trace)));
   }
 
   clear(): void {

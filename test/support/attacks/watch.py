@@ -7,6 +7,9 @@ s.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel puts the tag o
 s.bind((sys.argv[1], 0))
 print("ready", flush=True)
 while True:
-    data, more, _, address = s.recvmsg(65536, 64)
+    try:
+        data, more, _, address = s.recvmsg(65536, 64)
+    except OSError:  # the interface is gone
+        break
     if address[2] != socket.PACKET_OUTGOING:
         print(data.hex(), flush=True)
