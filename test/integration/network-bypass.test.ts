@@ -119,137 +119,140 @@ const NEVER_ARRIVES = [
 const BEGIN = '<!-- written by test/integration/network-bypass.test.ts -->';
 const END = '<!-- end -->';
 
-needsRoot('network namespaces and bridges').describe('Ways out of a container with a policy', function () {
-  this.timeout(300_000);
-  let directory: string;
-  let host: NetworkHost;
-  let internet: Machine;
-  const watchers: Watcher[] = [];
-  const ways = attacksOf('escapes');
+needsRoot('network namespaces and bridges').describe(
+  'Ways out of a container with a policy',
+  function () {
+    this.timeout(300_000);
+    let directory: string;
+    let host: NetworkHost;
+    let internet: Machine;
+    const watchers: Watcher[] = [];
+    const ways = attacksOf('escapes');
 
-  before(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'caisson-bypass-'));
-    host = await NetworkHost.make(directory);
-    internet = await Machine.make('internet');
-    const { ip: closed, ip6: closed6 } = LAB.closed;
-    await internet.ip(
-      `link add eth0 type veth peer name uplink netns ${host.namespace.pid}`,
-      'link set eth0 up',
-      ...[OPEN, closed].map((address) => `address add ${address}/24 dev eth0`),
-      `address add ${closed6}/64 dev eth0 nodad`,
-      `address add ${METADATA}/32 dev eth0`,
-    );
-    for (const line of [
-      'link set uplink up',
-      `address add ${LAB.host}/24 dev uplink`,
-      'address add 2001:db8:1::1/64 dev uplink nodad',
-      `route add ${METADATA}/32 dev uplink`,
-    ])
-      await host.namespace.run('ip', ...line.split(' '));
-    await internet.serve('tcp', 80);
-    await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
-    await host.createNetwork('other', '10.78.0.0/24', 'fd00:78::/64');
-    const neighbour = await started({ network: 'web', ip: LAB.neighbour.ip, ip6: LAB.neighbour.ip6, ports: ['8080:4001', '8080:4001/udp'] }); // prettier-ignore
-    const stranger = await started({ network: 'other', ip: LAB.stranger });
-    const within = async (id: string) => {
-      const { state } = await host.inspect(id);
-      return ['nsenter', '--target', String(state.pid), '--net', '--'];
+    before(async () => {
+      directory = await mkdtemp(join(tmpdir(), 'caisson-bypass-'));
+      host = await NetworkHost.make(directory);
+      internet = await Machine.make('internet');
+      const { ip: closed, ip6: closed6 } = LAB.closed;
+      await internet.ip(
+        `link add eth0 type veth peer name uplink netns ${host.namespace.pid}`,
+        'link set eth0 up',
+        ...[OPEN, closed].map((address) => `address add ${address}/24 dev eth0`),
+        `address add ${closed6}/64 dev eth0 nodad`,
+        `address add ${METADATA}/32 dev eth0`,
+      );
+      for (const line of [
+        'link set uplink up',
+        `address add ${LAB.host}/24 dev uplink`,
+        'address add 2001:db8:1::1/64 dev uplink nodad',
+        `route add ${METADATA}/32 dev uplink`,
+      ])
+        await host.namespace.run('ip', ...line.split(' '));
+      await internet.serve('tcp', 80);
+      await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
+      await host.createNetwork('other', '10.78.0.0/24', 'fd00:78::/64');
+      const neighbour = await started({ network: 'web', ip: LAB.neighbour.ip, ip6: LAB.neighbour.ip6, ports: ['8080:4001', '8080:4001/udp'] }); // prettier-ignore
+      const stranger = await started({ network: 'other', ip: LAB.stranger });
+      const within = async (id: string) => {
+        const { state } = await host.inspect(id);
+        return ['nsenter', '--target', String(state.pid), '--net', '--'];
+      };
+      watchers.push(
+        await Watcher.start(internet.namespace.within, 'watch', 'eth0'),
+        await Watcher.start(await within(neighbour), 'watch', 'eth0'),
+        await Watcher.start(await within(stranger), 'watch', 'eth0'),
+        await Watcher.start(host.namespace.within, 'listen', '4001'),
+        await Watcher.start(host.namespace.within, 'abstract', LAB.abstract),
+      );
+    });
+    after(async () => {
+      for (const watcher of watchers) watcher.end();
+      await host.end();
+      await internet.end();
+      await rm(directory, { recursive: true, force: true });
+    });
+
+    async function started(options: RunOptions): Promise<string> {
+      const id = await host.create(['sleep', '1000'], options);
+      await host.onContainer(id, 'start');
+      return id;
+    }
+    const attacker = (network: RunOptions['network'], securityOpt: string[] = []) =>
+      started({ network, ip: LAB.own.ip, ip6: LAB.own.ip6, capAdd: ['NET_ADMIN'], securityOpt });
+    const attack = async (id: string, ...attacks: string[]) => {
+      const { stdout, stderr } = await host.cli('exec', id, ...attacking('escapes', { ...LAB, attacks })); // prettier-ignore
+      if (stderr !== '') throw new Error(stderr);
+      return JSON.parse(stdout) as Record<string, string[]>;
     };
-    watchers.push(
-      await Watcher.start(internet.namespace.within, 'watch', 'eth0'),
-      await Watcher.start(await within(neighbour), 'watch', 'eth0'),
-      await Watcher.start(await within(stranger), 'watch', 'eth0'),
-      await Watcher.start(host.namespace.within, 'listen', '4001'),
-      await Watcher.start(host.namespace.within, 'abstract', LAB.abstract),
-    );
-  });
-  after(async () => {
-    for (const watcher of watchers) watcher.end();
-    await host.end();
-    await internet.end();
-    await rm(directory, { recursive: true, force: true });
-  });
-
-  async function started(options: RunOptions): Promise<string> {
-    const id = await host.create(['sleep', '1000'], options);
-    await host.onContainer(id, 'start');
-    return id;
-  }
-  const attacker = (network: RunOptions['network'], securityOpt: string[] = []) =>
-    started({ network, ip: LAB.own.ip, ip6: LAB.own.ip6, capAdd: ['NET_ADMIN'], securityOpt });
-  const attack = async (id: string, ...attacks: string[]) => {
-    const { stdout, stderr } = await host.cli('exec', id, ...attacking('escapes', { ...LAB, attacks })); // prettier-ignore
-    if (stderr !== '') throw new Error(stderr);
-    return JSON.parse(stdout) as Record<string, string[]>;
-  };
-  const arrived = (traces: Record<string, string[]>) =>
-    Object.keys(traces).filter((way) => watchers.some((each) => each.has(traces[way] ?? [])));
-  const allowedAnswers = async (id: string) => {
-    const script = `require('net').connect(80, '${OPEN}').on('data', (text) => console.log(String(text)))`;
-    return (await host.cli('exec', id, 'node', '-e', script)).stdout;
-  };
-  /** What the rules have counted of the container so far. */
-  const counted = async (id: string) => {
-    const tables = await host.namespace.run('nft', 'list', 'ruleset');
-    const short = id.slice(0, 12);
-    const parts = tables.split(/^\t(?=set|map|chain)/m).filter((part) => part.includes(short));
-    return parts
-      .flatMap((part) => [...part.matchAll(/counter packets (\d+)/g)])
-      .reduce((sum, [, count]) => sum + Number(count), 0);
-  };
-  const remove = (id: string) => host.onContainer(id, 'remove', { force: true });
-
-  it('Each has a name in the table', () => {
-    expect(ways).to.deep.equal(Object.keys(WAYS));
-    expect(ways.length).to.be.greaterThan(25);
-  });
-
-  it('None leads out, and each is counted that the kernel knows the container of', async () => {
-    const policy = { name: 'web', allow: [`${OPEN}:80/tcp`] };
-    const counts: Record<string, boolean> = {};
-    const traces: Record<string, string[]> = {};
-    const tried = async (container: string, way: string) => {
-      const before = await counted(container);
-      Object.assign(traces, await attack(container, way));
-      counts[way] = (await counted(container)) > before;
+    const arrived = (traces: Record<string, string[]>) =>
+      Object.keys(traces).filter((way) => watchers.some((each) => each.has(traces[way] ?? [])));
+    const allowedAnswers = async (id: string) => {
+      const script = `require('net').connect(80, '${OPEN}').on('data', (text) => console.log(String(text)))`;
+      return (await host.cli('exec', id, 'node', '-e', script)).stdout;
     };
-    const id = await attacker(policy);
-    expect(await allowedAnswers(id)).to.match(/^internet/);
-    for (const way of ways) if (way !== 'io-uring') await tried(id, way);
-    expect(await allowedAnswers(id)).to.match(/^internet/);
-    await remove(id);
-    const free = await attacker(policy, ['seccomp=unconfined']);
-    await tried(free, 'io-uring');
-    await remove(free);
-    // All else that was sent has come by now.
-    const out = arrived(traces);
-    expect(out).to.deep.equal([]);
-    const lines = [
-      '| way out | with the policy | counted | without a policy |',
-      '|---|---|---|---|',
-      ...ways.map((way) => `| ${WAYS[way] ?? ''} | ${out.includes(way) ? '**open**' : 'closed'} | ${counts[way] === true ? 'yes' : 'no'} | ${NEVER_ARRIVES.includes(way) ? 'closed' : 'open'} |`), // prettier-ignore
-    ];
-    await compare(lines.join('\n'));
-  });
+    /** What the rules have counted of the container so far. */
+    const counted = async (id: string) => {
+      const tables = await host.namespace.run('nft', 'list', 'ruleset');
+      const short = id.slice(0, 12);
+      const parts = tables.split(/^\t(?=set|map|chain)/m).filter((part) => part.includes(short));
+      return parts
+        .flatMap((part) => [...part.matchAll(/counter packets (\d+)/g)])
+        .reduce((sum, [, count]) => sum + Number(count), 0);
+    };
+    const remove = (id: string) => host.onContainer(id, 'remove', { force: true });
 
-  it('Without a policy they do lead out, but for those that no container may use', async () => {
-    for (const watcher of watchers) watcher.clear();
-    const id = await attacker('web', ['seccomp=unconfined']);
-    const traces = await attack(id, ...ways);
-    await eventually(() =>
-      expect(ways.filter((way) => !arrived(traces).includes(way))).to.deep.equal(NEVER_ARRIVES),
-    );
-    await remove(id);
-  });
+    it('Each has a name in the table', () => {
+      expect(ways).to.deep.equal(Object.keys(WAYS));
+      expect(ways.length).to.be.greaterThan(25);
+    });
 
-  /** The table in the documentation, or what it is to be. */
-  async function compare(table: string): Promise<void> {
-    const path = join(repository, 'docs/network-policy.md');
-    const text = await readFile(path, 'utf8');
-    const [before = '', rest = ''] = text.split(`${BEGIN}\n`);
-    const [found = '', after = ''] = rest.split(END);
-    if (process.env['CAISSON_RECORD'] === '1')
-      await writeFile(path, `${before}${BEGIN}\n${table}\n${END}${after}`);
-    else expect(found.trim()).to.equal(table);
-  }
-});
+    it('None leads out, and each is counted that the kernel knows the container of', async () => {
+      const policy = { name: 'web', allow: [`${OPEN}:80/tcp`] };
+      const counts: Record<string, boolean> = {};
+      const traces: Record<string, string[]> = {};
+      const tried = async (container: string, way: string) => {
+        const before = await counted(container);
+        Object.assign(traces, await attack(container, way));
+        counts[way] = (await counted(container)) > before;
+      };
+      const id = await attacker(policy);
+      expect(await allowedAnswers(id)).to.match(/^internet/);
+      for (const way of ways) if (way !== 'io-uring') await tried(id, way);
+      expect(await allowedAnswers(id)).to.match(/^internet/);
+      await remove(id);
+      const free = await attacker(policy, ['seccomp=unconfined']);
+      await tried(free, 'io-uring');
+      await remove(free);
+      // All else that was sent has come by now.
+      const out = arrived(traces);
+      expect(out).to.deep.equal([]);
+      const lines = [
+        '| way out | with the policy | counted | without a policy |',
+        '|---|---|---|---|',
+        ...ways.map((way) => `| ${WAYS[way] ?? ''} | ${out.includes(way) ? '**open**' : 'closed'} | ${counts[way] === true ? 'yes' : 'no'} | ${NEVER_ARRIVES.includes(way) ? 'closed' : 'open'} |`), // prettier-ignore
+      ];
+      await compare(lines.join('\n'));
+    });
+
+    it('Without a policy they do lead out, but for those that no container may use', async () => {
+      for (const watcher of watchers) watcher.clear();
+      const id = await attacker('web', ['seccomp=unconfined']);
+      const traces = await attack(id, ...ways);
+      await eventually(() =>
+        expect(ways.filter((way) => !arrived(traces).includes(way))).to.deep.equal(NEVER_ARRIVES),
+      );
+      await remove(id);
+    });
+
+    /** The table in the documentation, or what it is to be. */
+    async function compare(table: string): Promise<void> {
+      const path = join(repository, 'docs/network-policy.md');
+      const text = await readFile(path, 'utf8');
+      const [before = '', rest = ''] = text.split(`${BEGIN}\n`);
+      const [found = '', after = ''] = rest.split(END);
+      if (process.env['CAISSON_RECORD'] === '1')
+        await writeFile(path, `${before}${BEGIN}\n${table}\n${END}${after}`);
+      else expect(found.trim()).to.equal(table);
+    }
+  },
+);
