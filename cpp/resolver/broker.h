@@ -75,6 +75,7 @@ class Broker {
   Status apply_policy(size_t slot, const Registration& registration);
   void take_requests();
   void handle_request(const NameRequest& request);
+  bool may_open(const NameRequest& request, const Address& address) const;
   int open(const NameRequest& request);
   // Adds the elements of one that has been opened; of each the longest time that a name gives it.
   void add_elements(uint32_t slot, const NameRequest& request, const Address& address, uint64_t now,

@@ -110,7 +110,7 @@ void Broker::take_requests() {
 void Broker::handle_request(const NameRequest& request) {
   if (request.kind == NameRequestKind::kOpen) {
     static ChannelMessage message;
-    message.head = {ChannelKind::kAnswer, request.slot, request.serial, open(request)};
+    message.head = {ChannelKind::kAnswer, 0, 0, open(request)};
     message.token = request.token;
     return worker_.send(message, sizeof message.head + sizeof message.token, nullptr, 0);
   }
@@ -119,6 +119,17 @@ void Broker::handle_request(const NameRequest& request) {
   if (one.used && one.ended_until == 0 && one.serial == request.serial &&
       names_.at(request.slot)->has_policy)
     records_.refuse(request.slot, request.name, sys::clock(CLOCK_REALTIME) / kMillisecond);
+}
+
+// An address of another container has to have that name on a common network; any other one must not
+// be special.
+bool Broker::may_open(const NameRequest& request, const Address& address) const {
+  if (!request.peers) return !is_special(address);
+  Address peers[kMaxPeers];
+  const auto found = names_.find(request.slot, request.name, address.family, peers, kMaxPeers);
+  for (size_t i = 0; i < found.count; ++i)
+    if (peers[i] == address) return true;
+  return false;
 }
 
 // 0 or an errno.
@@ -130,26 +141,18 @@ int Broker::open(const NameRequest& request) {
   const NamePolicy& policy = registration.policy;
   if (!registration.has_policy || policy.judge(request.name, true) != NameVerdict::kOpened)
     return EPERM;
+  for (size_t i = 0; i < request.count; ++i)
+    if (!may_open(request, request.addresses[i].address)) return EPERM;
   const uint64_t now = sys::monotonic();
-  SetBatch batch({batch_, sizeof batch_}, updates_elements_);
   for (size_t i = 0; i < request.count; ++i) {
     const auto& [address, wanted] = request.addresses[i];
-    if (request.peers) {
-      Address peers[kMaxPeers];
-      const auto found = names_.find(request.slot, request.name, address.family, peers, kMaxPeers);
-      bool known = false;
-      for (size_t j = 0; j < found.count; ++j)
-        known = known || peers[j] == address;
-      if (!known) return EPERM;
-    } else if (is_special(address)) {
-      return EPERM;
-    }
     const uint32_t at_least = wanted < dns::kShortestOpen ? dns::kShortestOpen : wanted;
     const uint64_t seconds = at_least > dns::kLongestOpen ? dns::kLongestOpen : at_least;
     if (!records_.open(request.slot, request.name, address, request.peers, now + seconds * kSecond,
                        now))
       return ENOBUFS;
   }
+  SetBatch batch({batch_, sizeof batch_}, updates_elements_);
   for (size_t i = 0; i < request.count; ++i) {
     const Address& address = request.addresses[i].address;
     bool again = false;

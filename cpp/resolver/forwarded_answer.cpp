@@ -101,10 +101,11 @@ size_t cut_behind_answers(std::span<uint8_t> reply) {
   if (at == 0) return 0;
   set_number(reply, kAuthorities, 0);
   set_number(reply, kAdditional, has_opt ? 1 : 0);
-  if (!has_opt) return end;
-  // It takes the place of what was at least as large.
-  __builtin_memcpy(reply.data() + end, opt, kOptSize);
-  return end + kOptSize;
+  // An OPT record takes the place of what was at least as large.
+  if (has_opt) __builtin_memcpy(reply.data() + end, opt, kOptSize);
+  const Bytes cut = reply.first(has_opt ? end + kOptSize : end);
+  // Names of the answers may have reached beyond their end.
+  return check_reply(cut, cut) == ReplyKind::kAnswer ? cut.size() : 0;
 }
 
 bool is_usual_type(uint16_t type) {

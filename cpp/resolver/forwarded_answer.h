@@ -25,7 +25,7 @@ void rebuild_answer(Bytes reply, const Query& query, std::span<uint8_t> room,
                     RebuiltAnswer& answer);
 
 // Leaves nothing behind the answers of a reply but an OPT record; for queries of other types.
-// Returns its size; 0 if there are addresses among the answers.
+// Returns its size; 0 if there are addresses among the answers, or if these need what is behind.
 size_t cut_behind_answers(std::span<uint8_t> reply);
 
 // Whether queries of this type are passed on, for a container with a policy: those that resolvers

@@ -17,6 +17,7 @@ import {
 } from '../../lib/network/names/resolver-client.js';
 import { encodeName, encodeQuery, encodeReply, numbers, RCODE, TYPE } from '../support/dns.js';
 import { needsRoot } from '../support/needs.js';
+import type { NetworkNamespace } from '../support/network-namespace.js';
 import { eventually } from '../support/outside.js';
 import { PolicyGround } from '../support/policy-ground.js';
 import { rejectionOf } from '../support/rejection.js';
@@ -49,6 +50,47 @@ function replyOf(query: Buffer, answers: readonly Buffer[], additional: readonly
   const reply = Buffer.concat([encodeReply(query, {}), ...answers, ...additional]);
   reply.set(numbers(1, answers.length, 0, additional.length), 4);
   return reply;
+}
+
+/** A request in the worker's name: cpp/resolver/name_request.h. */
+interface Forged {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly peers?: boolean;
+  readonly seconds?: number;
+  /** Bytes behind it. */
+  readonly rest?: string;
+}
+
+/** Sends each of them for all slots and serial numbers that there may be, from the worker's own socket. */
+async function forge(
+  namespace: NetworkNamespace,
+  worker: number,
+  requests: readonly Forged[],
+): Promise<void> {
+  const script = `
+import ctypes, json, os, socket, struct, sys
+worker = int(sys.argv[1])
+channel = int(open(f'/proc/{worker}/cmdline', 'rb').read().split(b'\\0')[2])
+copy = ctypes.CDLL(None).syscall(438, os.pidfd_open(worker), channel, 0)
+broker = socket.socket(fileno=copy)
+def send(message):
+    while True:
+        try:
+            return broker.send(message)
+        except BlockingIOError:
+            pass
+for asked in json.loads(sys.argv[2]):
+    name = asked['name'].encode()
+    tail = bytes([len(name)]) + name + bytes([len(asked['addresses'])])
+    for address in asked['addresses']:
+        tail += b'\\x04' + socket.inet_aton(address) + struct.pack('<I', asked.get('seconds', 60))
+    tail += bytes.fromhex(asked.get('rest', ''))
+    for slot in [*range(32), 1023, 1024, 2**32 - 1]:
+        for serial in range(48) if slot < 32 else [1]:
+            send(struct.pack('<BBIIQ', 1, asked.get('peers', False), slot, serial, 2**63) + tail)
+`;
+  await namespace.run('python3', '-c', script, String(worker), JSON.stringify(requests));
 }
 
 root.describe('the policy of a container in the resolver', function () {
@@ -490,6 +532,62 @@ root.describe('the policy of a container in the resolver', function () {
       await member.ask('a.example');
       for (const { left } of await ground.elements(policy.sets.ipv4))
         expect(left).to.be.within(390, 400);
+    });
+  });
+
+  describe('a worker that has been taken over', () => {
+    it('A10: What it asks of the broker opens nothing but public addresses for names that are allowed', async () => {
+      const policy = await ground.policy([allow('a.example', https), deny('no.example')]);
+      const { member, id } = await ground.container(policy, {
+        networks: [{ id: 'aa', name: 'n', addresses: ['172.18.0.2'], names: ['own'] }],
+      });
+      await ground.container(undefined, {
+        networks: [{ id: 'aa', name: 'n', addresses: ['172.18.0.3'], names: ['a.example'] }],
+      });
+      await ground.container(undefined, {
+        networks: [{ id: 'bb', name: 'm', addresses: ['172.19.0.9'], names: ['a.example'] }],
+      });
+      const broker = ground.resolver.broker();
+      let round = 0;
+      const asks = async (...requests: readonly Forged[]) => {
+        await forge(ground.namespace, ground.resolver.worker()!, requests);
+        // Behind all of them, on the same socket.
+        const last = `last${++round}.example`;
+        await eventually(async () => {
+          expect((await member.send(encodeQuery({ name: last }), 500))?.rcode).to.equal(5);
+          expect((await report(id))?.denied.map(({ host }) => host)).to.include(last);
+        });
+      };
+      await asks(
+        { name: 'evil.example', addresses: ['203.0.113.1'] },
+        { name: 'no.example', addresses: ['203.0.113.2'] },
+        { name: '', addresses: ['203.0.113.3'] },
+        { name: 'a.example', addresses: ['10.0.0.1'] },
+        { name: 'a.example', addresses: ['203.0.113.4', '169.254.169.254'] },
+        { name: 'a.example', addresses: ['172.18.0.3'] },
+        { name: 'a.example', addresses: ['203.0.113.5'], peers: true },
+        { name: 'a.example', addresses: ['172.19.0.9'], peers: true },
+        { name: 'own', addresses: ['172.18.0.2'], peers: true },
+        { name: 'n'.repeat(255), addresses: [] },
+        { name: 'a.example', addresses: [], rest: 'ff'.repeat(10) },
+        { name: 'a.example', addresses: [], rest: 'ff'.repeat(5000) },
+      );
+      for (const set of Object.values(policy.sets))
+        expect(await ground.keys(set)).to.deep.equal([]);
+      // What it can do, with the time's limit.
+      await asks(
+        { name: 'a.example', addresses: ['203.0.113.6'], seconds: 0xffff_ffff },
+        { name: 'a.example', addresses: ['172.18.0.3'], peers: true },
+      );
+      const [element] = await ground.elements(policy.sets.ipv4);
+      expect(element?.key).to.equal('203.0.113.6 . 6 . 443');
+      expect(element?.left).to.be.within(3500, 3600);
+      expect(await ground.keys(policy.sets.peersIpv4)).to.deep.equal(['172.18.0.3 . 6 . 443']);
+      expect(ground.resolver.broker()).to.equal(broker);
+      expect((await report(id))?.opened.map(({ address }) => address)).to.deep.equal([
+        '203.0.113.6',
+        '172.18.0.3',
+      ]);
     });
   });
 

@@ -4,7 +4,9 @@
 
 #include <memory>
 
+#include "../../cpp/resolver/forwarded_answer.h"
 #include "../../cpp/resolver/local_answer.h"
+#include "../../cpp/resolver/special_ranges.h"
 #include "support/fuzz.h"
 #include "support/registration_builder.h"
 
@@ -75,6 +77,37 @@ void answer_with_names(Bytes message) {
   }
 }
 
+// As the answer of a name server to a container with a policy.
+void pass_on(Bytes message) {
+  const auto asked = std::make_unique<uint8_t[]>(message.size());
+  memcpy(asked.get(), message.data(), message.size());
+  asked[2] &= 0x07;  // a query
+  Query query;
+  if (parse_query({asked.get(), message.size()}, query) != Verdict::kQuery) return;
+  static uint8_t room[kMaxMessage];
+  for (const size_t room_size : {kUsualUdpSize, size_t{4096}, kMaxMessage}) {
+    RebuiltAnswer answer;
+    rebuild_answer(message, query, {room, room_size}, answer);
+    const Bytes rebuilt(room, answer.size);
+    require(answer.size <= room_size && answer.count <= kMaxOpenedAtOnce);
+    const ReplyKind kind = check_reply(rebuilt, query.message);
+    require(kind == ReplyKind::kAnswer || kind == ReplyKind::kCut);
+    // What it has is what is opened.
+    size_t found = 0;
+    each_answered_address(rebuilt, [&](const Address& one) {
+      require(found < answer.count && answer.addresses[found].address == one && !is_special(one));
+      ++found;
+    });
+    require(found == answer.count);
+  }
+  memcpy(asked.get(), message.data(), message.size());
+  const size_t cut = cut_behind_answers({asked.get(), message.size()});
+  require(cut <= message.size());
+  if (cut == 0) return;
+  require(check_reply({asked.get(), cut}, message) == ReplyKind::kAnswer);
+  each_answered_address({asked.get(), cut}, [](const Address&) { require(false); });
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -112,6 +145,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       require(address.family == 4 || address.family == 6);
     });
     require(addresses <= size / 14 && checksum(message) <= 255 * size);
+    pass_on(message);
   }
   return 0;
 }
