@@ -86,15 +86,16 @@ Status Broker::apply_policy(size_t slot, const Registration& registration) {
   SetBatch batch({batch_, sizeof batch_}, true);
   for (const uint8_t family : NamePolicy::kFamilies)
     for (const bool peers : {false, true})
-      batch.flush(policy.set_of(family, peers));
+      if (const View set = policy.set_of(family, peers); set.size > 0) batch.flush(set);
   records_.each_opened(static_cast<uint32_t>(slot), [&](const NameRecords::Opened& one) {
     const uint64_t left = one.until <= now ? 0 : (one.until - now) / kMillisecond;
-    if (left == 0 || policy.judge(one.view(), true) != NameVerdict::kOpened) return;
-    policy.each_door(one.view(), one.address.family, [&](const Door& door) {
-      batch.add(policy.set_of(one.address.family, one.peer), one.address, door, left);
-    });
+    const View set = policy.set_of(one.address.family, one.peer);
+    if (left == 0 || set.size == 0 || policy.judge(one.view(), true) != NameVerdict::kOpened)
+      return;
+    policy.each_door(one.view(), one.address.family,
+                     [&](const Door& door) { batch.add(set, one.address, door, left); });
   });
-  return send_batch(batch_, batch.finish());
+  return batch.is_empty() ? Status() : send_batch(batch_, batch.finish());
 }
 
 void Broker::take_requests() {
@@ -121,9 +122,10 @@ void Broker::handle_request(const NameRequest& request) {
     records_.refuse(request.slot, request.name, sys::clock(CLOCK_REALTIME) / kMillisecond);
 }
 
-// An address of another container has to have that name on a common network; any other one must not
-// be special.
+// There has to be a set for it. An address of another container has to have that name on a common
+// network; any other one must not be special.
 bool Broker::may_open(const NameRequest& request, const Address& address) const {
+  if (names_.at(request.slot)->policy.set_of(address.family, request.peers).size == 0) return false;
   if (!request.peers) return !is_special(address);
   Address peers[kMaxPeers];
   const auto found = names_.find(request.slot, request.name, address.family, peers, kMaxPeers);

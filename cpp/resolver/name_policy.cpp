@@ -21,7 +21,7 @@ bool is_domain(View name) {
 }
 
 bool is_set(View name) {
-  if (name.size == 0 || name.size > kMaxSetName) return false;
+  if (name.size > kMaxSetName) return false;
   for (size_t i = 0; i < name.size; ++i) {
     const char c = name.bytes[i];
     const bool sound = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';

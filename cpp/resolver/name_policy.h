@@ -4,7 +4,8 @@
 //   of each rule: u8 verdict | u8 protocol | u16 first port | u16 last port | text name
 //
 // A verdict is 0 to deny, 1 to allow. Protocol 0 stands for all; ICMP is that of IPv6 for an
-// address of IPv6. A name is in lower case; `*.example.org` is each name below example.org. A rule
+// address of IPv6. A set without a name is none: addresses of that family cannot be opened. A name
+// is in lower case; `*.example.org` is each name below example.org. A rule
 // that denies is for all protocols and ports.
 #pragma once
 
@@ -52,7 +53,8 @@ class NamePolicy {
       visit(doors.list[i]);
   }
 
-  // Names of sets: of addresses that name servers have answered, and of those of containers.
+  // Names of sets: of addresses that name servers have answered, and of those of containers. Empty
+  // if there is none.
   View set_of(uint8_t family, bool peers) const { return sets_[(peers ? 2 : 0) + (family == 6)]; }
 
  private:

@@ -21,6 +21,7 @@ class SetBatch {
   // An element that ends after so many milliseconds, also if it is there already.
   void add(View set, const Address& address, const Door& door, uint64_t milliseconds);
 
+  bool is_empty() const { return last_ == 0; }
   // Ends it; 0 if it did not fit, or has nothing.
   size_t finish();
 

@@ -128,6 +128,7 @@ class Worker {
 
   // worker_policy.cpp
   void deliver_by_policy(uint32_t index, std::span<uint8_t> reply);
+  void send_nothing(const Client& client, const dns::Query& query);
   bool open_local(const Client& client, const dns::Query& query, std::span<uint8_t> reply);
   void open(uint32_t index, dns::Bytes reply, NameRequest& asked);
   void take_answer(const Answer& answer);

@@ -8,6 +8,10 @@ namespace {
 
 constexpr uint64_t kPatience = 2'000'000'000;  // with the broker
 
+bool has_set(const NamePolicy& policy, const dns::Query& query, bool peers) {
+  return policy.set_of(query.type == dns::kTypeA ? 4 : 6, peers).size > 0;
+}
+
 }  // namespace
 
 // The policy may be another one by now than when the query was passed on.
@@ -51,6 +55,10 @@ void Worker::deliver_by_policy(uint32_t index, std::span<uint8_t> reply) {
     if (!request(asked)) return fail(index);
   }
   if (verdict == NameVerdict::kOpened && answer.count > 0) {
+    if (!has_set(policy, query, false)) {
+      drop(index);
+      return send_nothing(client, query);
+    }
     asked.count = answer.count;
     for (size_t i = 0; i < answer.count; ++i)
       asked.addresses[i] = answer.addresses[i];
@@ -58,6 +66,13 @@ void Worker::deliver_by_policy(uint32_t index, std::span<uint8_t> reply) {
   }
   drop(index);
   send_reply(client, rebuilt);
+}
+
+// The container has no addresses of that family: the name is known, and has none.
+void Worker::send_nothing(const Client& client, const dns::Query& query) {
+  const std::span<uint8_t> room = room_for(client);
+  dns::Reply nothing(room, query, dns::Rcode::kNoError);
+  send_reply(client, room.first(nothing.finish()));
 }
 
 // False if nothing in the reply has to be opened.
@@ -72,6 +87,10 @@ bool Worker::open_local(const Client& client, const dns::Query& query, std::span
       asked.addresses[asked.count++] = {address, dns::kTimeToLive};
   });
   if (asked.count == 0) return false;
+  if (!has_set(registration->policy, query, true)) {
+    send_nothing(client, query);
+    return true;
+  }
   const uint32_t index = take_pending(client, query);
   if (index == kMaxPending || (!client.by_tcp && reply.size() > kMaxHeldReply)) {
     if (index != kMaxPending) drop(index);

@@ -272,6 +272,33 @@ root.describe('the policy of a container in the resolver', function () {
       expect((await member.askByTcp('a.example')).rcode).to.equal(RCODE.SERVFAIL);
     });
 
+    it('Without sets for a family its addresses are no answer, and no error', async () => {
+      const policy = await ground.policy([allow('*.example'), allow('db')]);
+      const { ipv4, peersIpv6 } = policy.sets;
+      const network = { id: 'cc', name: 'only', names: ['db'] };
+      await ground.container(undefined, {
+        networks: [{ ...network, addresses: ['172.18.0.5', 'fd00::5'] }],
+      });
+      const { member, id, registration } = await ground.container(
+        { ...policy, sets: { ipv4, peersIpv6 } },
+        { networks: [{ ...network, addresses: [], names: [] }] },
+      );
+      answer(a('192.0.2.1'), aaaa('20010db8000000000000000000000001'));
+      expect(await member.addresses('a.example')).to.deep.equal(['192.0.2.1']);
+      for (const reply of [
+        await member.ask('a.example', { type: TYPE.AAAA }),
+        await member.askByTcp('a.example', { type: TYPE.AAAA }),
+        await member.ask('db'),
+      ])
+        expect(reply).to.deep.include({ rcode: RCODE.NOERROR, answers: [] });
+      expect(await member.addresses('db', TYPE.AAAA)).to.have.length(1);
+      const { directory } = ground.resolver;
+      await updateNamePolicy(directory, id, { ...registration.policy!, sets: { ipv4 } });
+      expect(await ground.keys(ipv4)).to.deep.equal(['192.0.2.1 . 0-255 . 0-65535']);
+      await updateNamePolicy(directory, id, { default: 'deny', rules: [], sets: {} });
+      expect((await member.ask('a.example')).rcode).to.equal(RCODE.REFUSED);
+    });
+
     it('The answer waits for the broker, and not for ever', async () => {
       const policy = await ground.policy([allow('*.example')]);
       const { member } = await ground.container(policy);

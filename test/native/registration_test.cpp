@@ -170,7 +170,10 @@ int main() {
     refused(what, {.flags = 3, .policy = bytes});
   };
   refused_policy("an unknown default", policy(2, {}));
-  refused_policy("a set without a name", policy(0, {}, std::string(1, '\0')));
+  refused_policy("a set with a wrong name", policy(0, {}, std::string(1, '\0')));
+  test("sets may be missing", [] {
+    expect(decodes(registration({.flags = 3, .policy = std::string(7, '\0')})), "decoded");
+  });
   refused_policy("a set with a long name", policy(0, {}, std::string(64, 'a')));
   refused_policy("an unknown verdict", policy(0, {{.verdict = 2}}));
   refused_policy("ports in the wrong order", policy(0, {{.first = 2, .last = 1}}));

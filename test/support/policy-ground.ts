@@ -72,17 +72,17 @@ export class PolicyGround {
   }
 
   /** A policy, and the sets that it names. */
-  async policy(rules: readonly NameRule[], others: 'allow' | 'deny' = 'deny'): Promise<NamePolicy> {
+  async policy(rules: readonly NameRule[], others: 'allow' | 'deny' = 'deny') {
     const sets = this.setsOf((++this.lastId).toString(16).padStart(12, '0'));
     const added = Object.entries(sets).map(([kind, name]) => {
       const address = kind.toLowerCase().includes('ipv6') ? 'ipv6_addr' : 'ipv4_addr';
       return `add set inet caisson ${name} { type ${address} . inet_proto . inet_service ; flags interval, timeout ; }`;
     });
     for (const line of added) await this.namespace.run('nft', line);
-    return { default: others, rules, sets };
+    return { default: others, rules, sets } satisfies NamePolicy;
   }
 
-  private setsOf(id: string): NamePolicy['sets'] {
+  private setsOf(id: string) {
     return {
       ipv4: `names4-${id}`,
       ipv6: `names6-${id}`,

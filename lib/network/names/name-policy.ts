@@ -21,15 +21,16 @@ export interface NamePolicy {
   readonly rules: readonly NameRule[];
   /**
    * Sets of the table `inet caisson`, which are there already, and which the resolver alone fills: their keys are
-   * `address . inet_proto . inet_service`, with intervals and time-outs.
+   * `address . inet_proto . inet_service`, with intervals and time-outs. Without one, the addresses of that family are left
+   * out of answers.
    */
   readonly sets: {
     /** Of addresses that other name servers have answered. */
-    readonly ipv4: string;
-    readonly ipv6: string;
+    readonly ipv4?: string | undefined;
+    readonly ipv6?: string | undefined;
     /** Of addresses of containers on common networks. */
-    readonly peersIpv4: string;
-    readonly peersIpv6: string;
+    readonly peersIpv4?: string | undefined;
+    readonly peersIpv6?: string | undefined;
   };
 }
 
@@ -71,8 +72,8 @@ export function policyBytes({ default: others, rules, sets }: NamePolicy): Buffe
   return bytes;
 }
 
-function setBytes(name: string): Buffer {
-  if (!/^[a-z0-9-]+$/.test(name) || name.length > MAX_SET_NAME)
+function setBytes(name = ''): Buffer {
+  if (!/^[a-z0-9-]*$/.test(name) || name.length > MAX_SET_NAME)
     throw invalid('network', name, 'is not the name of a set');
   return Buffer.concat([Buffer.of(name.length), Buffer.from(name, 'latin1')]);
 }
