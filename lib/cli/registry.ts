@@ -161,6 +161,11 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/network-flags.js')).NETWORK_RM,
   },
   {
+    name: 'network policy',
+    load: async () => (await import('./commands/policy-command.js')).networkPolicy,
+    spec: async () => (await import('./flags/policy-flags.js')).NETWORK_POLICY,
+  },
+  {
     name: 'network prune',
     load: async () => (await import('./commands/network-commands.js')).networkPrune,
     spec: async () => (await import('./flags/network-flags.js')).NETWORK_PRUNE,

@@ -3,6 +3,7 @@
  * addresses of TEST-NET-3 (RFC 5737), of 2001:db8::/32, and the address of a cloud's metadata.
  */
 import { expect } from 'chai';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,7 @@ import { needsRoot } from '../support/needs.js';
 import { NetworkHost } from '../support/network-host.js';
 import { Machine } from '../support/network-machine.js';
 import { eventually } from '../support/outside.js';
+import { fixture } from '../support/paths.js';
 import { type Probe, type Probed, probing } from '../support/probe.js';
 
 const WEB = '203.0.113.10';
@@ -28,6 +30,7 @@ needsRoot('network namespaces and bridges').describe(
     let directory: string;
     let host: NetworkHost;
     let internet: Machine;
+    let names: ChildProcess;
 
     before(async () => {
       directory = await mkdtemp(join(tmpdir(), 'caisson-policy-'));
@@ -54,8 +57,19 @@ needsRoot('network namespaces and bridges').describe(
           await internet.serve('udp', port, address);
       }
       await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
+      const [program = '', ...args] = [...internet.namespace.within, process.execPath];
+      const records = {
+        'web.example': [WEB, WEB6],
+        'deep.web.example': [OTHER, OTHER6],
+        'inside.example': ['10.77.0.1', METADATA],
+      };
+      names = spawn(program, [...args, fixture('internet-names'), WEB, JSON.stringify(records)], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      await new Promise((resolve) => names.stdout?.once('data', resolve));
     });
     after(async () => {
+      names.stdin?.end();
       await host.end();
       await internet.end();
       await rm(directory, { recursive: true, force: true });
@@ -163,6 +177,10 @@ needsRoot('network namespaces and bridges').describe(
           'ECONNREFUSED',
         ]);
         expectAtOnce(probed);
+        const byName = probing({ by: 'tcp', to: 'web.example', port: 80 });
+        const open = { network: { name: 'web', deny: [OTHER, 'deep.web.example'] }, dns: [WEB] };
+        const { stdout } = await host.run(byName, open);
+        expect(answers(JSON.parse(stdout) as Probed[])).to.deep.equal([`internet ${HOST}`]);
         // An address that a rule names is no longer special.
         const allowed = {
           name: 'web',
@@ -213,6 +231,7 @@ needsRoot('network namespaces and bridges').describe(
       const { state } = await host.inspect(id);
       const stat = await readFile(`/proc/${state.pid}/stat`, 'utf8');
       process.kill(Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]), 'SIGKILL');
+      await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')));
       expect(await table()).to.include(`chain policy-${id.slice(0, 12)}`);
       await host.onContainer(id, 'start');
       expect((await host.inspect(id)).state.status).to.equal('running');
@@ -220,7 +239,7 @@ needsRoot('network namespaces and bridges').describe(
       await untilNothing(async () => (await table()).match(/policy-|-[0-9a-f]{12}/g) ?? []);
     });
 
-    it('What was refused is in the result, counted, the first one first', async () => {
+    it('What was refused is in the result, counted', async () => {
       const began = new Date().toISOString();
       const { network } = await host.run(
         probing(
@@ -235,7 +254,7 @@ needsRoot('network namespaces and bridges').describe(
         { network: { name: 'web', allow: [`${WEB}:80`] } },
       );
       const denied = network?.denied ?? [];
-      expect(denied.map(({ first: _, ...rest }) => rest)).to.deep.equal([
+      expect(denied.map(({ first: _, ...rest }) => rest)).to.have.deep.members([
         { address: WEB, port: 443, protocol: 'tcp', count: 2 },
         { address: WEB6, port: 80, protocol: 'udp', count: 1 },
         { address: OTHER, protocol: 'icmp', count: 1 },
@@ -272,6 +291,86 @@ needsRoot('network namespaces and bridges').describe(
       expect(Denied[0]).to.include({ Address: OTHER, Port: 80, Protocol: 'tcp', Count: 1 });
       await host.onContainer(id, 'remove');
     });
+
+    it('A name opens the addresses that the resolver answers, and its ports alone', async () => {
+      const { stdout, network } = await host.run(
+        probing(
+          // Before the name was looked up.
+          { by: 'tcp', to: WEB, port: 80 },
+          { by: 'tcp', to: 'web.example', port: 80 },
+          { by: 'tcp', to: WEB, port: 80 },
+          { by: 'tcp', to: WEB6, port: 80 },
+          { by: 'tcp', to: 'web.example', port: 443 },
+          { by: 'tcp', to: 'deep.web.example', port: 443 },
+          { by: 'tcp', to: 'inside.example', port: 22 },
+          { by: 'tcp', to: 'other.example', port: 80 },
+        ),
+        {
+          network: { name: 'web', allow: ['web.example:80', '*.web.example:443/tcp', 'inside.example'] }, // prettier-ignore
+          dns: [WEB],
+        },
+      );
+      const probed = JSON.parse(stdout) as Probed[];
+      expect(answers(probed).slice(0, 6)).to.deep.equal([
+        'ECONNREFUSED',
+        `internet ${HOST}`,
+        `internet ${HOST}`,
+        'internet 2001:db8:1::1',
+        'ECONNREFUSED',
+        `internet ${HOST}`,
+      ]);
+      for (const answer of answers(probed).slice(6)) expect(answer).not.to.equal('timeout');
+      expectAtOnce(probed);
+      const denied = network?.denied ?? [];
+      expect(denied.find(({ port }) => port === 443)).to.include({
+        host: 'web.example',
+        address: WEB,
+      });
+      expect(denied.find(({ host: name }) => name === 'other.example')).to.include({
+        protocol: 'dns',
+      });
+    });
+
+    it('Another policy is in effect at once, and is that of the next start', async () => {
+      const command = `require('net').createServer((socket) => socket.end()).listen(1, '127.0.0.1')`;
+      const id = await host.create(['node', '-e', command], { network: { name: 'web' } });
+      await host.onContainer(id, 'start');
+      const reach = async (to: string) => {
+        const exec = await host.cli('exec', id, ...probing({ by: 'tcp', to, port: 80 }));
+        return answers(JSON.parse(exec.stdout) as Probed[])[0];
+      };
+      expect(await reach(WEB)).to.equal('ECONNREFUSED');
+      const told = await host.cli('network', 'policy', '--allow', `${WEB}:80`, id);
+      expect(told.code, told.stderr).to.equal(0);
+      expect(await reach(WEB)).to.equal(`internet ${HOST}`);
+      expect(await reach(OTHER)).to.equal('ECONNREFUSED');
+      await host.onContainer(id, 'updateNetwork', { deny: [WEB] });
+      expect(await reach(WEB)).to.equal('ECONNREFUSED');
+      expect(await reach(OTHER)).to.equal(`internet ${HOST}`);
+      await host.onContainer(id, 'restart', { timeout: 0 });
+      expect(await reach(WEB)).to.equal('ECONNREFUSED');
+      expect(await reach(OTHER)).to.equal(`internet ${HOST}`);
+      const { stdout } = await host.cli('network', 'policy', id);
+      expect(JSON.parse(stdout)).to.deep.include({ default: 'allow', allow: [], deny: [WEB] });
+      const wrong = await host.cli('network', 'policy', '--allow', 'x/8', id);
+      expect(wrong.code).not.to.equal(0);
+      await host.onContainer(id, 'remove', { force: true });
+    });
+
+    for (const [why, options, code] of [
+      ['the network of the host', { network: { name: 'host', allow: ['10.0.0.1'] } }, 'ERR_CONFLICTING_OPTIONS'], // prettier-ignore
+      ['no network', { network: { name: 'none' } }, 'ERR_CONFLICTING_OPTIONS'],
+      ['a wrong rule', { network: { allow: ['10.0.0.1/8'] } }, 'ERR_INVALID_OPTION'],
+      [
+        'a port of a name that is denied',
+        { network: { deny: ['a.example:80'] } },
+        'ERR_INVALID_OPTION',
+      ],
+      ['an unknown field', { network: { alow: [] } as object }, 'ERR_INVALID_OPTION'],
+    ] as const)
+      it(`A policy with ${why} is refused`, async () => {
+        expect((await host.refusal(['true'], options)).code).to.equal(code);
+      });
 
     it('Nothing is left of a policy', async () => {
       await host.run(['true'], {

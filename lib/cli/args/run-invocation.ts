@@ -17,6 +17,7 @@ import { absolutePath, workingDirectory } from '../../base/working-directory.js'
 import { checkArguments } from './command-line.js';
 import { parseDetachKeys } from '../terminal/detach-keys.js';
 import { CREATE, CREATE_FLAGS } from '../flags/create-flags.js';
+import { policyOf } from '../flags/policy-flags.js';
 import { RUN } from '../flags/run-flags.js';
 import { HelpRequest } from './help-request.js';
 import { parseMountFlag } from './mount-flag.js';
@@ -218,6 +219,8 @@ function runOptions(flags: ParsedFlags, context: ProcessContext): RunOptions {
     if (state !== undefined) draft[option] = state;
     if (values !== undefined) draft[option] = repeatable === true ? values : values.at(-1);
   }
+  const policy = policyOf((flag) => flags.values.get(flag));
+  if (policy !== undefined) draft.network = { name: draft.network ?? 'bridge', ...policy };
   const env = environment(flags, context);
   if (env.length > 0) draft.env = env;
   const labels = labelList(flags, context);

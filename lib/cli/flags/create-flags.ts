@@ -19,6 +19,7 @@ import {
   userNamespace,
 } from '../args/flag-values.js';
 import { ENV_FILE_FLAG } from './common-flags.js';
+import { POLICY_FLAGS } from './policy-flags.js';
 import { RESOURCE_FLAGS, RESTART_FLAG } from './resource-flags.js';
 
 export const CREATE_FLAGS: readonly Flag[] = [
@@ -26,6 +27,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   { ...RESTART_FLAG, check: restartPolicy },
   ENV_FILE_FLAG,
   ...RESOURCE_FLAGS,
+  ...POLICY_FLAGS,
   {
     long: 'add-host',
     check: names('addHost'),

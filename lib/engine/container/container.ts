@@ -1,5 +1,6 @@
 /** One detached container: Docker's verbs as methods. */
 import { shortId } from '../../base/ids.js';
+import type { PolicyOptions } from '../../network/policy/rules.js';
 import type { AttachOptions } from '../options/attach-options.js';
 import type { ExecOptions } from '../options/exec-options.js';
 import { hasNetworkInfo } from '../options/options.js';
@@ -168,6 +169,18 @@ export class Container {
    */
   update(options: UpdateOptions): Promise<void> {
     return updateContainer(this.#context, this.id, options);
+  }
+
+  /**
+   * Another policy for its outgoing connections, in place of the one that it has: at once where it runs, for all packets of new
+   * connections. Those that were accepted before go on.
+   *
+   * @throws ERR_INVALID_OPTION; ERR_CONFLICTING_OPTIONS: it is on no network with a bridge; it runs without a policy, or is
+   *   restarted by a restart policy, with the present one; ERR_NETWORK_FAILED, ERR_STORAGE
+   */
+  async updateNetwork(policy: PolicyOptions): Promise<void> {
+    const { updateNetwork } = await import('./update-network.js');
+    await updateNetwork(this.#context, this.id, policy);
   }
 
   /**

@@ -1,6 +1,8 @@
 /** What the policy of a detached container has refused. */
 import { shortId } from '../../base/ids.js';
 import { keptDenied, listDenied, type DeniedConnection } from '../../network/policy/denied.js';
+import { withHosts } from '../../network/names/denied-names.js';
+import { claimContext } from './container-lookup.js';
 import { isActive, type Store } from '../store/store.js';
 import type { ContainerInfo } from '../store/stored.js';
 
@@ -10,6 +12,9 @@ export async function deniedConnections(
   { config, state }: ContainerInfo,
 ): Promise<DeniedConnection[] | undefined> {
   if (typeof config.options.network !== 'object') return undefined;
-  if (!isActive(state) || state.pid === 0) return keptDenied(store.directory(config.id));
-  return listDenied(shortId(config.id));
+  const denied =
+    isActive(state) && state.pid > 0
+      ? await listDenied(shortId(config.id))
+      : keptDenied(store.directory(config.id));
+  return withHosts(claimContext(store).networks.resolver, config.id, denied);
 }

@@ -1,8 +1,10 @@
 /** Telling the resolver other names of a container that runs. */
+import { shortId } from '../../base/ids.js';
 import { CaissonError } from '../../base/errors.js';
 import { readIfThere } from '../../base/storage.js';
 import { isStored } from '../../network/bridge/stored-network.js';
 import { type NamedEndpoint, registrationOf } from '../../network/names/name-servers.js';
+import { namePolicyOf } from '../../network/names/policy-names.js';
 import { encodeRegistration, type Registration } from '../../network/names/registration.js';
 import { tellResolver } from '../../network/names/resolver-client.js';
 import { normalizeNames } from '../options/names.js';
@@ -43,7 +45,8 @@ async function currentRegistration(
   { id, name, options }: StoredConfig,
 ): Promise<Registration | undefined> {
   const endpoints: NamedEndpoint[] = [];
-  for (const { network: reference, aliases } of normalizeNetwork(options).endpoints) {
+  const { endpoints: configured, policy } = normalizeNetwork(options);
+  for (const { network: reference, aliases } of configured) {
     const network = context.networks.find(reference);
     if (!isStored(network)) continue;
     const found = (await findEndpoints(context, network)).find((each) => each.containerId === id);
@@ -61,5 +64,6 @@ async function currentRegistration(
     dns: normalizeNames(options).dns,
     endpoints,
     hostResolvConf: readIfThere('/etc/resolv.conf') ?? '',
+    policy: policy && namePolicyOf(shortId(id), policy),
   });
 }

@@ -1,7 +1,9 @@
 /** What a start with networks of bridges needs: its addresses, and whom it asks for names. Loaded only for such a start. */
+import { shortId } from '../../base/ids.js';
 import type { ClaimContext } from '../../network/bridge/addresses.js';
 import { connect, type Connection, planConnection } from '../../network/bridge/connect.js';
 import { addressesOf } from '../../network/bridge/endpoint.js';
+import { namePolicyOf } from '../../network/names/policy-names.js';
 import { planNameServers, RESOLVER_ADDRESS } from '../../network/names/name-servers.js';
 import type { HelperPlan, ResolverPlan } from '../../program/launch-input.js';
 import type { ContainerConfig } from '../options/config.js';
@@ -43,6 +45,7 @@ export async function connectBridges(
         addresses: addressesOf(endpoint).map(({ address }) => address),
       })),
       hostResolvConf,
+      policy: policy && namePolicyOf(shortId(id), policy),
     };
     const { resolver, resolvConf } = planNameServers(named, context.networks.resolver);
     const addresses = named.endpoints.flatMap((endpoint) => endpoint.addresses);

@@ -23,6 +23,16 @@ export function reportAtEnd(
   ).then(nameThem);
 }
 
+/** The same with the names that the resolver knows. Without a resolver, as after it was killed, there are none. */
+export async function withNames(
+  directory: string,
+  id: string,
+  { denied }: PolicyReport,
+): Promise<PolicyReport> {
+  const { withHosts } = await import('../../network/names/denied-names.js');
+  return { denied: await withHosts(directory, id, denied) };
+}
+
 async function decodeAll(answers: readonly Buffer[], at: number): Promise<PolicyReport> {
   const { byTime, decodeDenied } = await import('../../network/policy/denied.js');
   return { denied: answers.flatMap((answer) => decodeDenied(answer, at)).sort(byTime) };

@@ -24,7 +24,7 @@ import { same } from './cache-key.js';
 import type { StartContext } from './context.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
 import { makeTemplate } from './native-template.js';
-import { reportAtEnd } from './policy-report.js';
+import { reportAtEnd, withNames } from './policy-report.js';
 import type { StartNetwork } from './start-network.js';
 import type { GivenCommand, StartTemplate } from './start-template.js';
 
@@ -178,8 +178,11 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
     this.joinedRange = joinedRange;
     this.idRanges = idRanges;
     const policy = this.connection?.plan.policy;
-    if (policy !== undefined)
-      this.reportPolicy = () => reportAtEnd(binding, policy, (report) => Promise.resolve(report));
+    if (policy === undefined) return;
+    this.reportPolicy = () =>
+      reportAtEnd(binding, policy, async (report) =>
+        withNames((await context.networks()).networks.resolver, this.identity.id, report),
+      );
   }
 
   release(): void {

@@ -104,25 +104,34 @@ export function familiesOf({ sources }: Restricted): readonly IpFamily[] {
   return sources.some(({ address }) => isIPv6(address)) ? FAMILIES : ['ipv4'];
 }
 
-function allSets(container: Restricted): NamedSet[] {
-  return familiesOf(container).flatMap((family) => {
-    const { allow, deny, names, peers, denied } = policySets(container.shortId, family);
-    return [allow, deny, names, peers, denied];
+/** The resolver adds addresses of both families, whatever the container has. */
+function setsOfNames(shortId: string): NamedSet[] {
+  return FAMILIES.flatMap((family) => {
+    const { names, peers } = policySets(shortId, family);
+    return [names, peers];
   });
+}
+
+function allSets(container: Restricted): NamedSet[] {
+  const others = familiesOf(container).flatMap((family) => {
+    const { allow, deny, denied } = policySets(container.shortId, family);
+    return [allow, deny, denied];
+  });
+  return [...others, ...setsOfNames(container.shortId)];
 }
 
 /** Those that the rules of this policy ask: each that is made takes time at a start. */
 function usedSets(container: Restricted, { allow, deny }: NetworkPolicy): NamedSet[] {
-  return familiesOf(container).flatMap((family) => {
+  const has = ({ addresses }: VerdictRules, family: IpFamily) => hasFamily(addresses, family);
+  const others = familiesOf(container).flatMap((family) => {
     const sets = policySets(container.shortId, family);
-    const has = ({ addresses }: VerdictRules) => hasFamily(addresses, family);
     return [
       sets.denied,
-      ...(has(allow) ? [sets.allow] : []),
-      ...(has(deny) ? [sets.deny] : []),
-      ...(allow.names.length > 0 ? [sets.names, sets.peers] : []),
+      ...(has(allow, family) ? [sets.allow] : []),
+      ...(has(deny, family) ? [sets.deny] : []),
     ];
   });
+  return [...others, ...(allow.names.length > 0 ? setsOfNames(container.shortId) : [])];
 }
 
 function hasFamily(rules: readonly AddressRule[], family: IpFamily): boolean {
@@ -150,14 +159,13 @@ export function policyRequest(container: Restricted, policy: NetworkPolicy): Enc
  * @throws at the kernel ENOENT if it has none
  */
 export function changeRequest(container: Restricted, policy: NetworkPolicy): EncodedRequest {
-  const sets = familiesOf(container).flatMap((family) => {
+  const changed = familiesOf(container).flatMap((family) => {
     const { allow, deny } = policySets(container.shortId, family);
     return [allow, deny];
   });
-  const all = [...sets, ...usedSets(container, policy)];
   return batch([
-    ...all.map((set, at) => addSet(TABLE, set, at + 1)),
-    ...sets.map(({ name }) => flushElements(TABLE, name)),
+    ...allSets(container).map((set, at) => addSet(TABLE, set, at + 1)),
+    ...changed.map(({ name }) => flushElements(TABLE, name)),
     ...contents(container, policy),
     flushRules(TABLE, chainOf(container)),
     ...rules(container, policy),

@@ -12,6 +12,7 @@ import { repository } from '../../support/paths.js';
 /** By flag: a value that Docker's client (28.2) refuses, and one that it takes, also if its daemon does not. */
 const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = {
   'add-host': ['db:10.0.0.999', 'db:10.0.0.1'],
+  allow: ['x/8', 'example.org:443'],
   'aux-address': ['=x', 'a=10.0.0.9'],
   'blkio-weight': ['-1', '5'],
   'cpu-period': ['x', '1'],
@@ -19,6 +20,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'cpu-shares': ['x', '-1'],
   cgroupns: ['x', 'private'],
   cpus: ['x', '99999'],
+  deny: ['*', '10.0.0.0/8'],
   device: ['null', '/dev/no-such-device'],
   'device-cgroup-rule': ['x', 'c 1:3 r'],
   'device-read-bps': ['/dev/null:x', '/dev/null:1m'],
@@ -35,6 +37,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'memory-reservation': ['x', '1'],
   'memory-swap': ['-2', '-1'],
   'memory-swappiness': ['101', '-1'],
+  'network-default': ['x', 'deny'],
   opt: ['=x', 'a=b'],
   'oom-score-adj': ['x', '5000'],
   pid: ['x', 'host'],

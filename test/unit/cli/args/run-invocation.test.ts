@@ -110,6 +110,16 @@ describe('run: spellings of flags', () => {
 
   it('Docker’s older spellings are known', () => {
     expect(options('--net', 'host').network).to.equal('host');
+    expect(options('--allow', 'a.example:1', '--allow', '10.0.0.1').network).to.deep.equal({
+      name: 'bridge',
+      allow: ['a.example:1', '10.0.0.1'],
+    });
+    const flags = ['--network', 'web', '--deny', '10.0.0.1', '--network-default', 'deny'];
+    expect(options(...flags).network).to.deep.equal({
+      name: 'web',
+      deny: ['10.0.0.1'],
+      default: 'deny',
+    });
     expect(options('--dns-opt', 'ndots:1').dnsOption).to.deep.equal(['ndots:1']);
   });
 
