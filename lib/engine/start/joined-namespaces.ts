@@ -145,7 +145,8 @@ async function findRunning(store: Store, id: string, join: Join): Promise<Found>
 function checkJoinable({ option, container }: Join, { options }: StoredConfig): void {
   const value = options[option];
   const shared =
-    value === 'host' || (option === 'network' && typeof value === 'string' && value.startsWith('ns:'))
+    value === 'host' ||
+    (option === 'network' && typeof value === 'string' && value.startsWith('ns:'))
       ? value
       : undefined;
   if (shared !== undefined && option !== 'userns')
