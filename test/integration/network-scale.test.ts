@@ -104,9 +104,9 @@ needsRoot('network namespaces and bridges').describe('Many containers on network
   it('A hundred starts with published ports leave nothing, and nothing grows', async () => {
     // The resolver stays.
     await steady();
-    await churn(host, 'web', 20);
+    await churn(host, directory, 'web', 20);
     const before = await amountsOf(host, directory);
-    await churn(host, 'web', 100);
+    await churn(host, directory, 'web', 100);
     await expectUnchanged(host, directory, before, { engine: 48 << 10, resolver: 512 });
   });
 });

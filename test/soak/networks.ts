@@ -16,12 +16,12 @@ export async function networks(ground: Ground, short: boolean): Promise<void> {
     await host.createNetwork('web', '10.77.0.0/16');
     const id = await host.create(['sleep', '100000'], { network: 'web' });
     await host.onContainer(id, 'start');
-    await churn(host, 'web', short ? WARM / 10 : WARM);
+    await churn(host, directory, 'web', short ? WARM / 10 : WARM);
     const before = await amountsOf(host, directory);
     const cycles = short ? CYCLES / 10 : CYCLES;
     for (let done = 0; done < cycles; done += 50) {
       ground.signal.throwIfAborted();
-      await churn(host, 'web', 50);
+      await churn(host, directory, 'web', 50);
     }
     await expectUnchanged(host, directory, before, { engine: 48 << 10, resolver: 512 });
     const after = await amountsOf(host, directory);

@@ -59,8 +59,23 @@ export async function amountsOf(host: NetworkHost, directory: string): Promise<A
   };
 }
 
-/** One container after the other, with published ports and a name; by turns a run and a detached container. */
-export async function churn(host: NetworkHost, network: string, cycles: number): Promise<void> {
+/** Until no container has anything but this many: a run is over before everything of it is torn down, addresses last. */
+async function untilOnly(host: NetworkHost, directory: string, containers: number): Promise<void> {
+  await eventually(async () => {
+    const claims = await pathsBelow(join(directory, 'run/networks'));
+    expect(claims.filter((path) => path.split('/').length === 3)).to.have.length(containers);
+    const links = (await host.links()).filter((name) => name.startsWith('ve'));
+    expect(links).to.have.length(containers);
+  });
+}
+
+/** One container after the other, with published ports and a name, beside one that stays; by turns a run and a detached one. */
+export async function churn(
+  host: NetworkHost,
+  directory: string,
+  network: string,
+  cycles: number,
+): Promise<void> {
   const options = {
     network,
     ports: ['9000:80', '9001:81/udp', '82'],
@@ -77,6 +92,7 @@ export async function churn(host: NetworkHost, network: string, cycles: number):
     await host.onContainer(id, 'wait');
     await host.onContainer(id, 'remove');
   }
+  await untilOnly(host, directory, 1);
 }
 
 /**
