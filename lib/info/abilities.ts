@@ -68,9 +68,22 @@ const ABILITIES: readonly (readonly [
   ['cgroup-kill', 'an end of everything in one step', cgroupKill],
   ['freezer', 'pause', freezer],
   ['device-filter', 'rules for devices', withoutFilter],
+  [
+    'frame-filter',
+    'addresses on a bridge that no other container can take, and policies',
+    frameFilter,
+  ],
   ['pasta', 'a network for rootless containers: --network pasta', userNetwork('pasta')],
   ['slirp4netns', 'the same by another program: --network slirp4netns', userNetwork('slirp4netns')],
 ];
+
+function frameFilter({ frameFilter: found }: MachineFacts): Verdict {
+  if (found === true) return {};
+  if (found === undefined) return { reason: 'networks with a bridge need root', remedy: 'run as root: sudo caisson …' }; // prettier-ignore
+  if (found === false)
+    return { reason: 'nf_tables of this kernel has no bridges', remedy: 'a kernel with CONFIG_NF_TABLES_BRIDGE=y' }; // prettier-ignore
+  return { reason: found, remedy: 'a kernel with nf_tables: modprobe nf_tables' };
+}
 
 function privileges({ confinement }: MachineFacts): Verdict {
   const missing = NEEDED.split(' ').filter((name) => !hasCapability(confinement, `CAP_${name}`));

@@ -7,6 +7,7 @@ import { delegationHint } from '../cgroup/systemd/delegation.js';
 import { detectCgroups } from '../cgroup/detect.js';
 import type { CgroupLayout } from '../cgroup/layout.js';
 import { type ProbeOutcome, probeMachine } from '../native/probe.js';
+import { hasFrameFilter } from '../network/firewall/ensure-frame-filter.js';
 import { firstFreeId } from '../host/subordinate-ids.js';
 import { type Confinement, isMachineRoot, readConfinement } from '../host/confinement.js';
 import { readUserNamespaceSwitches, type UserNamespaceSwitches } from '../host/user-namespaces.js';
@@ -46,6 +47,8 @@ export interface MachineFacts extends UserNamespaceSwitches {
   /** Paths of the programs; undefined where there is none. */
   readonly pasta?: string | undefined;
   readonly slirp4netns?: string | undefined;
+  /** Whether nf_tables has bridges; otherwise why it could not be asked. Undefined where only root could ask. */
+  readonly frameFilter?: boolean | string | undefined;
   /** Of /dev/net/tun: who is not root can open it, or not. */
   readonly tun: 'open' | 'closed' | 'missing';
 }
@@ -70,10 +73,13 @@ export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
     rangesOf('/etc/subgid', userName, confinement.uid),
     firstFreeId(),
   ]);
-  const [pasta, slirp4netns, tun] = await Promise.all([
+  const [pasta, slirp4netns, tun, frameFilter] = await Promise.all([
     pathOf('pasta'),
     pathOf('slirp4netns'),
     tunDevice(isMachineRoot(confinement)),
+    isMachineRoot(confinement)
+      ? hasFrameFilter().catch((error: unknown) => error instanceof Error ? error.message : String(error)) // prettier-ignore
+      : undefined,
   ]);
   const [cgroupFiles, probed] = await Promise.all([
     filesOfChild(layout),
@@ -100,6 +106,7 @@ export async function gatherFacts(dataRoot: string): Promise<MachineFacts> {
     pasta,
     slirp4netns,
     tun,
+    frameFilter,
   };
 }
 

@@ -3,7 +3,8 @@ import { CaissonError } from '../../base/errors.js';
 import { type NetlinkOptions, requestNetlink } from '../netlink/request.js';
 import { areFrameRulesCurrent, FRAME_TABLE, frameTableMessages } from './frame-ruleset.js';
 import { listRules } from './nft-listing.js';
-import { batch } from './nft-messages.js';
+import { deleteTable } from './nft-chains.js';
+import { addChain, addTable, batch, type Table } from './nft-messages.js';
 
 /**
  * Makes the table if it is missing, or has other rules. It may be called for each start, and by several processes at once.
@@ -29,6 +30,19 @@ function isWithoutBridges({ errno, message }: CaissonError): boolean {
     (errno === 'EOPNOTSUPP' || errno === 'ENOENT') &&
     [`add table ${family} `, `add chain ${family} `].some((words) => message.includes(words))
   );
+}
+
+/** Whether the kernel has it, by a table that is made and removed at once. @throws ERR_NETWORK_FAILED for another reason */
+export async function hasFrameFilter(): Promise<boolean> {
+  const table: Table = { family: FRAME_TABLE.family, name: 'caisson-probe' };
+  const chain = { name: 'probe', type: 'filter', hook: 'prerouting', priority: [0, '0'] } as const;
+  try {
+    await requestNetlink(batch([addTable(table), addChain(table, chain), deleteTable(table)]));
+    return true;
+  } catch (error) {
+    if (error instanceof CaissonError && isWithoutBridges(error)) return false;
+    throw error;
+  }
 }
 
 /** What a policy needs. */

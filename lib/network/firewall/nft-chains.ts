@@ -23,6 +23,12 @@ function chainMessage(type: number, flags: number, verb: string, table: Table, n
   );
 }
 
+/** With all that is in it. @throws at the kernel ENOENT */
+export function deleteTable(table: Table): NetlinkMessage {
+  const name = attribute(NFTA.tableName, text(table.name));
+  return nftables(NFT_MSG.delTable, table.family, 0, `delete table ${table.family} ${table.name}`, name); // prettier-ignore
+}
+
 /** With its elements. @throws at the kernel ENOENT; EBUSY if a rule uses it */
 export function deleteSet(table: Table, name: string): NetlinkMessage {
   return nftables(

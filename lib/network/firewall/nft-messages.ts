@@ -23,6 +23,7 @@ const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
 export const NFT_MSG = {
   newTable: 0,
+  delTable: 2,
   newChain: 3,
   getChain: 4,
   delChain: 5,

@@ -54,6 +54,7 @@ const machine: MachineFacts = {
   pasta: '/usr/bin/pasta',
   slirp4netns: '/usr/bin/slirp4netns',
   tun: 'open',
+  frameFilter: true,
 };
 
 /** What fails, by name: `call errno-number`. */
@@ -304,5 +305,17 @@ describe('abilities', () => {
   it('A lack that has no known reason is explained by nothing', () => {
     expect(explainRefusal({ call: 'mount', errno: 'EPERM' }, root)).to.equal(undefined);
     expect(explainRefusal({ call: 'mount', errno: 'EINVAL' }, contained)).to.equal(undefined);
+  });
+
+  it('Where frames cannot be told apart, it is said why', () => {
+    const of = (frameFilter: boolean | string | undefined) =>
+      listAbilities({ ...machine, frameFilter }).find(({ name }) => name === 'frame-filter');
+    expect(of(true)).to.include({ available: true });
+    expect(of(false))
+      .to.include({ available: false })
+      .and.to.have.property('remedy')
+      .that.includes('CONFIG_NF_TABLES_BRIDGE');
+    expect(of('no nf_tables')).to.include({ available: false, reason: 'no nf_tables' });
+    expect(of(undefined)).to.have.property('remedy').that.includes('root');
   });
 });
