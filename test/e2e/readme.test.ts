@@ -78,7 +78,7 @@ describe('README', () => {
     if (userNamespaceSwitch() !== undefined || OuterNetwork.missing() !== undefined)
       skip(this, `${userNamespaceSwitch()?.name ?? OuterNetwork.missing()}`);
     const commands = commandsOf(readme, (heading) => heading === 'Networks');
-    expect(commands).to.have.length(3);
+    expect(commands).to.have.length(4);
     const outer = await OuterNetwork.make();
     try {
       const user = await UnprivilegedUser.make(true);
@@ -93,8 +93,9 @@ describe('README', () => {
         const url = 'http://localhost:8080/etc/hostname';
         const page = await eventually(() => outer.run('python3', '-c', FETCH, url));
         expect(page).to.equal(await run('bin/caisson exec readme-web cat /etc/hostname'));
-        expect(await run(commands[1])).to.match(new RegExp(`^${SERVER} +example\\.org\n$`));
-        await run(commands[2]);
+        expect(await run(commands[1])).to.match(/^80\/tcp -> .*:8080$/m);
+        expect(await run(commands[2])).to.match(new RegExp(`^${SERVER} +example\\.org\n$`));
+        await run(commands[3]);
         await user.expectNothing();
       } finally {
         await user.cleanUp();

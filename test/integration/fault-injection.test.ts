@@ -67,7 +67,7 @@ const root = needsRoot(
 
 root.describe('fault injection', function () {
   // A hundred processes in some tests, with the processor time that other tests leave (scripts/test).
-  this.timeout(300_000);
+  this.timeout(600_000);
   let directory: string;
   /** Of all processes that a test starts: there are bridges only in it, of one data root. */
   let namespace: NetworkNamespace;
@@ -269,10 +269,11 @@ root.describe('fault injection', function () {
         argv: [
           'sh',
           '-c',
-          'for c in /sys/fs/cgroup /sys/fs/cgroup/*; do [ -e $c/cgroup.procs ] || continue; ' +
+          'n=0; for c in /sys/fs/cgroup /sys/fs/cgroup/*; do [ -e $c/cgroup.procs ] || continue; ' +
             'mkdir -p $c/one/two $c/three; cat $c/cpuset.cpus >$c/one/cpuset.cpus; ' +
-            'sh -c "echo \\$\\$ >$c/one/two/cgroup.procs; exec sleep 1000" & done 2>/dev/null; ' +
-            'sleep 1; echo here; sleep 1000',
+            'sh -c "echo \\$\\$ >$c/one/two/cgroup.procs; echo >>/tried; exec sleep 1000" & ' +
+            'n=$((n + 1)); done 2>/dev/null; ' +
+            'until [ "$(wc -l </tried)" = $n ]; do sleep 0.02; done; echo here; sleep 1000',
         ],
         options: { privileged: true },
       },
