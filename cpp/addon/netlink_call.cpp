@@ -1,5 +1,6 @@
 #include "netlink_call.h"
 
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -91,28 +92,55 @@ class NetlinkCall : public Napi::AsyncWorker {
   Exchange exchange_;
 };
 
-// `named` has the name of the interface.
-bool has_address(ifreq named, const Napi::Uint8Array& address) {
-  const bool ipv4 = address.ByteLength() == sizeof(in_addr);
-  const UniqueFd socket(static_cast<int>(
-      sys::call(__NR_socket, ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
-  if (!socket.valid()) return false;
-  if (ipv4) {
-    // netdevice(7); the kernel answers with this address if the interface has it, and else with
-    // another of it.
-    sockaddr_in wanted{};
-    wanted.sin_family = AF_INET;
-    __builtin_memcpy(&wanted.sin_addr, address.Data(), sizeof wanted.sin_addr);
-    __builtin_memcpy(&named.ifr_addr, &wanted, sizeof wanted);
-    if (sys::call(__NR_ioctl, socket.get(), SIOCGIFADDR, &named) != 0) return false;
-    sockaddr_in found{};
-    __builtin_memcpy(&found, &named.ifr_addr, sizeof found);
-    return found.sin_addr.s_addr == wanted.sin_addr.s_addr;
-  }
-  // There is no such request for IPv6: a socket that is bound to the interface can have its
-  // addresses alone.
+// Whether the interface has the address. Asked by a dump, for which the kernel needs no lock (since
+// Linux 6.9); netdevice(7)'s SIOCGIFADDR would wait for interfaces that are being removed.
+bool has_ipv4(int interface, const Napi::Uint8Array& address) {
+  struct {
+    nlmsghdr header;
+    ifaddrmsg body;
+  } question{};
+  question.header.nlmsg_len = sizeof question;
+  question.header.nlmsg_type = RTM_GETADDR;
+  question.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  question.body.ifa_family = AF_INET;
+  question.body.ifa_index = static_cast<unsigned>(interface);
+  NetlinkRequest request{NETLINK_ROUTE, reinterpret_cast<const char*>(&question), sizeof question};
+  request.strict = true;
+  struct Search {
+    int interface;
+    const uint8_t* address;
+    bool found;
+  } search{interface, address.Data(), false};
+  const NetlinkSink sink{
+      [](void* self, const char* bytes, size_t size) {
+        auto& wanted = *static_cast<Search*>(self);
+        auto left = static_cast<int>(size);
+        for (auto* message = reinterpret_cast<const nlmsghdr*>(bytes); NLMSG_OK(message, left);
+             message = NLMSG_NEXT(message, left)) {
+          const auto* const found = static_cast<const ifaddrmsg*>(NLMSG_DATA(message));
+          if (message->nlmsg_type != RTM_NEWADDR ||
+              message->nlmsg_len < NLMSG_LENGTH(sizeof *found) ||
+              static_cast<int>(found->ifa_index) != wanted.interface)
+            continue;
+          auto rest = static_cast<int>(IFA_PAYLOAD(message));
+          for (auto* part = IFA_RTA(found); RTA_OK(part, rest); part = RTA_NEXT(part, rest))
+            if (part->rta_type == IFA_LOCAL && RTA_PAYLOAD(part) == sizeof(in_addr) &&
+                __builtin_memcmp(RTA_DATA(part), wanted.address, sizeof(in_addr)) == 0)
+              wanted.found = true;
+        }
+        return true;
+      },
+      &search};
+  NetlinkRefusal refusal;
+  return dump_netlink(request, sink, refusal).ok() && search.found;
+}
+
+// There is no such question for one address of IPv6 that works on all kernels: a socket that is
+// bound to the interface can have its addresses alone.
+bool has_ipv6(const ifreq& named, const Napi::Uint8Array& address) {
+  const UniqueFd socket(
+      static_cast<int>(sys::call(__NR_socket, AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
   sockaddr_in6 wanted{};
-  if (address.ByteLength() != sizeof wanted.sin6_addr) return false;
   wanted.sin6_family = AF_INET6;
   __builtin_memcpy(&wanted.sin6_addr, address.Data(), sizeof wanted.sin6_addr);
   return sys::call(__NR_setsockopt, socket.get(), SOL_SOCKET, SO_BINDTODEVICE, named.ifr_name,
@@ -147,13 +175,18 @@ Napi::Value link_index(const Napi::CallbackInfo& info) {
   const auto none = Napi::Number::New(info.Env(), 0);
   if (name.size() >= sizeof request.ifr_name) return none;
   name.copy(request.ifr_name, name.size());
-  for (size_t i = 1; i < info.Length(); ++i)
-    if (!has_address(request, info[i].As<Napi::Uint8Array>())) return none;
+  const ifreq named = request;
   const UniqueFd socket(
       static_cast<int>(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
   if (sys::call(__NR_ioctl, socket.get(), SIOCGIFFLAGS, &request) != 0) return none;
   if ((request.ifr_flags & IFF_UP) == 0) return none;
   if (sys::call(__NR_ioctl, socket.get(), SIOCGIFINDEX, &request) != 0) return none;
+  for (size_t i = 1; i < info.Length(); ++i) {
+    const auto address = info[i].As<Napi::Uint8Array>();
+    const bool ipv4 = address.ByteLength() == sizeof(in_addr);
+    if (!ipv4 && address.ByteLength() != sizeof(in6_addr)) return none;
+    if (!(ipv4 ? has_ipv4(request.ifr_ifindex, address) : has_ipv6(named, address))) return none;
+  }
   return Napi::Number::New(info.Env(), request.ifr_ifindex);
 }
 

@@ -128,6 +128,8 @@ Result<UniqueFd> open_socket(const NetlinkRequest& request) {
   // Without the words of the kernel (before Linux 4.12) an error still has its number.
   sys::call(__NR_setsockopt, socket.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   sys::call(__NR_setsockopt, socket.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+  if (request.strict)
+    sys::call(__NR_setsockopt, socket.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
   return socket;
 }
 

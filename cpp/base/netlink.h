@@ -22,6 +22,9 @@ struct NetlinkRequest {
   // nf_tables has removed is freed (nft_rcv_nl_event() of nf_tables_api.c), with a lock held that
   // every request to nf_tables needs: more than 10 ms, where the request itself takes some 10 µs.
   bool reusable = false;
+  // Of a dump: the kernel leaves out what the question does not ask for (NETLINK_GET_STRICT_CHK,
+  // since Linux 4.20).
+  bool strict = false;
 };
 
 // Why the kernel has refused a message: its sequence number (0 where the request as a whole could

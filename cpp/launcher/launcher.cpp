@@ -218,7 +218,7 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
     }
     clearing->launch = launch;
     clearing->done = done;
-    clearing->result = run_teardown(clearing->program, kTrees | kClaims);
+    clearing->result = run_teardown(clearing->program, kTrees);
     launch->ports.reset();
     clear(std::move(clearing));
   });

@@ -100,10 +100,10 @@ function launchRun(
 ): void {
   run.watch(prepared.config, signal);
   let retries = 0;
-  const over = (failure: CaissonError | undefined): void => {
+  const over = (failure: CaissonError | undefined, executed: boolean): void => {
     if (failure !== undefined && lostParent(failure) && retries++ < LOST_PARENT_RETRIES)
       return launch(context.binding, run, prepared, over);
-    prepared.release();
+    prepared.release(executed);
     isOver(context, run, failure);
   };
   launch(context.binding, run, prepared, over);

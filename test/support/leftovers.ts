@@ -67,17 +67,33 @@ export async function unusedParents(): Promise<string[]> {
   return guarded() ? [] : found;
 }
 
-/** What the descriptors of this process refer to, sorted, without numbers. */
+/**
+ * What the descriptors of this process refer to, sorted, without numbers. Sockets to nf_tables are left out: a few are kept for
+ * the next requests (cpp/base/netlink.h), as many as there were requests at once.
+ */
 export function openDescriptors(): string[] {
   const found: string[] = [];
+  const kept = netfilterSockets();
   for (const fd of readdirSync('/proc/self/fd')) {
     try {
-      found.push(readlinkSync(`/proc/self/fd/${fd}`).replaceAll(/\d+/g, 'N'));
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      if (!kept.has(target)) found.push(target.replaceAll(/\d+/g, 'N'));
     } catch {
       // The one by which the directory was read.
     }
   }
   return found.sort();
+}
+
+function netfilterSockets(): ReadonlySet<string> {
+  const NETLINK_NETFILTER = '12';
+  const lines = readFileSync('/proc/self/net/netlink', 'utf8').split('\n').slice(1);
+  const sockets = lines.map((line) => line.trim().split(/\s+/));
+  return new Set(
+    sockets
+      .filter(([, protocol]) => protocol === NETLINK_NETFILTER)
+      .map((columns) => `socket:[${columns[9] ?? ''}]`),
+  );
 }
 
 /** Waits until `look` finds nothing; throws with what it still found. */

@@ -8,7 +8,6 @@ import { defaultSeccompProfile, type SeccompArch } from '../../oci/seccomp-defau
 import { filterFlags } from '../../oci/seccomp-encode.js';
 import type { LinuxSeccomp } from '../../oci/runtime-spec.js';
 import type { ContainerConfig } from '../options/config.js';
-import type { HostFiles } from '../spec/files.js';
 import type * as BridgeConnection from './bridge-connection.js';
 import type { NetworkOfStart } from './bridge-connection.js';
 import type { StartContext } from './context.js';
@@ -57,28 +56,22 @@ export async function networkOf(
     const { checkNetworkFile } = await import('./network-file.js');
     await checkNetworkFile(config.networkOptions);
   }
-  const files = readHostFiles();
+  const resolvConf = readOrEmpty('/etc/resolv.conf');
   // Of the network of a file it is not known what can be reached in it.
-  if (config.network === 'host' || config.network === 'namespace') return { files };
+  if (config.network === 'host' || config.network === 'namespace')
+    return { files: { hosts: readOrEmpty('/etc/hosts'), resolvConf } };
   if (config.network === 'bridge') {
     bridges ??= import('./bridge-connection.js');
     const { connectBridges } = await bridges;
-    return connectBridges(await networks(), config, start, files.resolvConf, warn);
+    return connectBridges(await networks(), config, start, resolvConf, warn);
   }
   const { userNetwork } = await import('../../network/user-network.js');
-  const { helper, resolvConf, published } = await userNetwork(
-    config,
-    files.resolvConf,
-    start.connects,
-  );
-  return { files: { resolvConf }, helper, published };
+  const network = await userNetwork(config, resolvConf, start.connects);
+  const { helper, published } = network;
+  return { files: { resolvConf: network.resolvConf }, helper, published };
 }
 
-/** Synchronous: they are small, and a start waits for them. */
-function readHostFiles(): HostFiles {
-  return { hosts: readOrEmpty('/etc/hosts'), resolvConf: readOrEmpty('/etc/resolv.conf') };
-}
-
+/** Synchronous: it is small, and a start waits for it. */
 function readOrEmpty(path: string): string {
   try {
     return readFileSync(path, 'utf8');

@@ -56,15 +56,19 @@ class Launched implements Channel {
   }
 }
 
-/** @param done when the container is gone and everything torn down: with why, if it could not be started. */
+/**
+ * @param done when the container is gone and everything torn down: with why, if it could not be started, and whether its
+ *   program was executed. Only then, claims have been released as well: another attempt would need them.
+ */
 export function launch(
   binding: Binding,
   execution: ExecutionController,
   prepared: Launching,
-  done: (failure: CaissonError | undefined) => void,
+  done: (failure: CaissonError | undefined, executed: boolean) => void,
 ): void {
   const { config, identity } = prepared;
   let failure: CaissonError | undefined;
+  let executed = false;
   const container: NativeContainer = binding.launch(
     prepared.template,
     identity.id,
@@ -73,6 +77,7 @@ export function launch(
     containerListener((event) => {
       switch (event.type) {
         case 'exited': {
+          executed = event.executed;
           const ended = {
             code: event.code,
             signal: event.signal,
@@ -90,7 +95,7 @@ export function launch(
           break;
         }
         case 'gone':
-          done(failure);
+          done(failure, executed);
           break;
         case 'data':
           execution.hasWritten(event.stream, event.bytes);

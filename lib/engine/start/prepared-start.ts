@@ -43,8 +43,12 @@ export interface Prepared {
   makeParents(): Promise<void>;
   /** As `Launching` has it. */
   readonly reportPolicy?: (() => Promise<PolicyReport>) | undefined;
-  /** Gives back what was claimed; called when the container is gone. */
-  release(): void;
+  /**
+   * Gives back what was claimed; called when the container is gone.
+   *
+   * @param tornDown the addresses were given back by the teardown
+   */
+  release(tornDown?: boolean): void;
 }
 
 /** A template, and what one start has of its own. */
@@ -185,9 +189,9 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
       );
   }
 
-  release(): void {
+  release(tornDown = false): void {
     if (this.range !== undefined) this.idRanges.release(this.range);
-    this.connection?.release();
+    if (!tornDown) this.connection?.release();
     void this.joinedRange?.close();
   }
 }

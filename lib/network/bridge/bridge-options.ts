@@ -29,8 +29,14 @@ export interface BridgeSettings {
   readonly hostBinding: string;
 }
 
+/** By the options of a network, which never change. */
+const read = new WeakMap<StoredNetwork['options'], BridgeSettings>();
+
+/** @throws as `readBridgeOptions` */
 export function bridgeSettings({ options }: Pick<StoredNetwork, 'options'>): BridgeSettings {
-  return readBridgeOptions(options);
+  let settings = read.get(options);
+  if (settings === undefined) read.set(options, (settings = readBridgeOptions(options)));
+  return settings;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Connecting a container to networks before it is started: its addresses are claimed, and the bridges are there. */
+import { existsSync } from 'node:fs';
 import { readIfThere } from '../../base/storage.js';
 import { shortId } from '../../base/ids.js';
 import { conflicting } from '../../base/check.js';
@@ -54,7 +55,7 @@ export interface Connection {
   readonly ports: readonly PublishedPort[];
   /** Why its packets may not be forwarded nevertheless. */
   readonly warnings: readonly FirewallWarning[];
-  /** Gives the addresses back; also after the launch program has. */
+  /** Gives the addresses back; also after the teardown has. */
   release(): void;
 }
 
@@ -243,9 +244,12 @@ function framePlan(id: string, endpoints: readonly Endpoint[], restricted: boole
   };
 }
 
+const CALL_FIREWALL = '/proc/sys/net/bridge/bridge-nf-call-iptables';
+
 /** As with Docker and kube-proxy: br_netfilter is loaded, and not switched off. */
 function bridgesCallFirewall(): boolean {
-  return readIfThere('/proc/sys/net/bridge/bridge-nf-call-iptables')?.trim() === '1';
+  // Most machines do not have it, and an error is dear.
+  return existsSync(CALL_FIREWALL) && readIfThere(CALL_FIREWALL)?.trim() === '1';
 }
 
 /** Of both, also where one fails: what the other one has claimed by then must be known. */

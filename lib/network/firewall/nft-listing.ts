@@ -1,6 +1,6 @@
 /** What nf_tables has, of dumps. */
 import { CaissonError } from '../../base/errors.js';
-import { decodeAttributes, type DecodedMessage, NETLINK } from '../netlink/message.js';
+import { decodeAttributes, type DecodedMessage, encodeRequest, NETLINK } from '../netlink/message.js';
 import { askNetlink, dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
 import {
   GET_CHAINS,
@@ -36,9 +36,11 @@ export interface ListedRule {
 const ATTRIBUTES = 4;
 const NF_DROP = 0;
 
+const ASK_GENERATION = encodeRequest(NETLINK.netfilter, [GET_GENERATION]);
+
 /** Of this moment: all tables are what they were as long as it is the same. */
 export async function generation(options: NetlinkOptions): Promise<number> {
-  const [answer] = await askNetlink(NETLINK.netfilter, GET_GENERATION, options);
+  const [answer] = await askNetlink(ASK_GENERATION, options);
   const id = answer && decodeAttributes(answer.body.subarray(ATTRIBUTES)).get(NFTA.generationId);
   if (id === undefined) throw new Error('nf_tables does not tell its generation');
   return id.readUInt32BE(0);

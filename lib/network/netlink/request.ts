@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
 import { errnoName } from '../../base/errno.js';
+import type { NetlinkOutcome } from '../../native/binding.js';
 import { loadNative } from '../../native/load.js';
 import type { NetlinkRequest } from '../../program/network-plan.js';
 import {
@@ -58,36 +59,48 @@ export function dumpRequest(protocol: NetlinkProtocol, message: NetlinkMessage):
   return encodeRequest(protocol, [{ ...message, flags }], -1);
 }
 
-/** What the kernel answers to a question about one object. @throws ERR_NETWORK_FAILED */
+/**
+ * What the kernel answers to a question about one object, for which it waits for nothing. The question is asked at once if it is
+ * about this process's network namespace: a start waits for the answer.
+ *
+ * @throws ERR_NETWORK_FAILED
+ */
 export async function askNetlink(
-  protocol: NetlinkProtocol,
-  message: NetlinkMessage,
+  request: NetlinkRequest,
   { namespace }: NetlinkOptions = {},
 ): Promise<DecodedMessage[]> {
-  return decodeMessages(await send(encodeRequest(protocol, [message]), true, namespace));
+  const data =
+    namespace === undefined
+      ? dataOf(request, loadNative().netlinkNow(request.protocol, request.bytes))
+      : await send(request, true, namespace);
+  return decodeMessages(data);
 }
 
 async function send(
-  { protocol, bytes, text }: NetlinkRequest,
+  request: NetlinkRequest,
   dump: boolean,
   namespace: string | undefined,
 ): Promise<Buffer> {
+  const { protocol, bytes } = request;
   const file = namespace === undefined ? undefined : await open(namespace);
   try {
-    const outcome = await loadNative().netlink(protocol, bytes, file?.fd ?? -1, dump);
-    if (outcome.errno === 0) return outcome.data;
-    const { sequence, reason, call } = outcome;
-    const errno = errnoName(outcome.errno);
-    const lines = text.split('\n');
-    const what = lines[sequence - 1] ?? (lines.length === 1 ? text : `${lines[0] ?? ''}; …`);
-    throw new CaissonError(
-      'ERR_NETWORK_FAILED',
-      `network: ${what}: ${reason === '' ? '' : `${reason}: `}${errno}`,
-      { stage: 'config', syscall: call, errno, hint: hintForNetlink(protocol, errno, what) },
-    );
+    return dataOf(request, await loadNative().netlink(protocol, bytes, file?.fd ?? -1, dump));
   } finally {
     await file?.close();
   }
+}
+
+function dataOf({ protocol, text }: NetlinkRequest, outcome: NetlinkOutcome): Buffer {
+  if (outcome.errno === 0) return outcome.data;
+  const { sequence, reason, call } = outcome;
+  const errno = errnoName(outcome.errno);
+  const lines = text.split('\n');
+  const what = lines[sequence - 1] ?? (lines.length === 1 ? text : `${lines[0] ?? ''}; …`);
+  throw new CaissonError(
+    'ERR_NETWORK_FAILED',
+    `network: ${what}: ${reason === '' ? '' : `${reason}: `}${errno}`,
+    { stage: 'config', syscall: call, errno, hint: hintForNetlink(protocol, errno, what) },
+  );
 }
 
 /** @param message the text of the one that was refused. */
