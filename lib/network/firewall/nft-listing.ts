@@ -1,6 +1,11 @@
 /** What nf_tables has, of dumps. */
 import { CaissonError } from '../../base/errors.js';
-import { decodeAttributes, type DecodedMessage, encodeRequest, NETLINK } from '../netlink/message.js';
+import {
+  decodeAttributes,
+  type DecodedMessage,
+  encodeRequest,
+  NETLINK,
+} from '../netlink/message.js';
 import { askNetlink, dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
 import {
   GET_CHAINS,
