@@ -238,6 +238,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("treeSize", Napi::Function::New(env, tree_size));
   exports.Set("netlink", Napi::Function::New(env, netlink_call));
   exports.Set("netlinkNow", Napi::Function::New(env, netlink_now));
+  exports.Set("netfilterRequests", Napi::Function::New(env, netfilter_requests_call));
   exports.Set("linkIndex", Napi::Function::New(env, link_index));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("tearDown", Napi::Function::New(env, tear_down));

@@ -169,6 +169,15 @@ Napi::Value netlink_now(const Napi::CallbackInfo& info) {
   return exchange.outcome(info.Env());
 }
 
+Napi::Value netfilter_requests_call(const Napi::CallbackInfo& info) {
+  const NetfilterRequests requests = netfilter_requests();
+  auto numbers = Napi::Array::New(info.Env(), 3);
+  numbers.Set(0u, requests.begun);
+  numbers.Set(1u, requests.ended);
+  numbers.Set(2u, requests.succeeded);
+  return numbers;
+}
+
 Napi::Value link_index(const Napi::CallbackInfo& info) {
   const std::string name = info[0].As<Napi::String>();
   ifreq request{};

@@ -81,6 +81,8 @@ int read_answer(const nlmsghdr& header, const char* body, size_t size, NetlinkRe
   return number;
 }
 
+uint32_t begun = 0, ended = 0, succeeded = 0;
+
 // The sockets of NETLINK_NETFILTER that are kept: as many as threads of one process use at once.
 int kept[4] = {-1, -1, -1, -1};
 
@@ -168,9 +170,7 @@ Result<UniqueFd> open_and_send(const NetlinkRequest& request) {
   return socket;
 }
 
-}  // namespace
-
-Status send_netlink(const NetlinkRequest& request, NetlinkRefusal& refusal) {
+Status send_and_wait(const NetlinkRequest& request, NetlinkRefusal& refusal) {
   uint32_t last = 0;
   bool answered = false;
   Status checked = each_message(request.messages, request.size,
@@ -206,6 +206,26 @@ Status send_netlink(const NetlinkRequest& request, NetlinkRefusal& refusal) {
     if (number != 0) return Error{number, "sendmsg"};
     return {};
   }
+}
+
+}  // namespace
+
+Status send_netlink(const NetlinkRequest& request, NetlinkRefusal& refusal) {
+  if (!is_kept(request)) return send_and_wait(request, refusal);
+  __atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST);
+  const Status sent = send_and_wait(request, refusal);
+  if (sent.ok()) __atomic_add_fetch(&succeeded, 1, __ATOMIC_SEQ_CST);
+  __atomic_add_fetch(&ended, 1, __ATOMIC_SEQ_CST);
+  return sent;
+}
+
+NetfilterRequests netfilter_requests() {
+  // In this order: none that has begun before is missing among those that have ended.
+  NetfilterRequests requests;
+  requests.succeeded = __atomic_load_n(&succeeded, __ATOMIC_SEQ_CST);
+  requests.ended = __atomic_load_n(&ended, __ATOMIC_SEQ_CST);
+  requests.begun = __atomic_load_n(&begun, __ATOMIC_SEQ_CST);
+  return requests;
 }
 
 Status dump_netlink(const NetlinkRequest& request, const NetlinkSink& sink,

@@ -39,6 +39,15 @@ struct NetlinkRefusal {
 // returns. The first refusal is the error.
 Status send_netlink(const NetlinkRequest& request, NetlinkRefusal& refusal);
 
+// The requests to nf_tables that this process has sent with `reusable`, as far as they are no
+// dumps. Each that has succeeded has changed the ruleset at most once.
+struct NetfilterRequests {
+  uint32_t begun;
+  uint32_t ended;
+  uint32_t succeeded;
+};
+NetfilterRequests netfilter_requests();
+
 // What receives the messages of a dump.
 struct NetlinkSink {
   // False: no room for them.

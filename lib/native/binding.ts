@@ -143,6 +143,8 @@ export interface Binding {
   ): Promise<NetlinkOutcome>;
   /** The same of a dump in this process's network namespace, before the call returns. */
   netlinkNow(protocol: number, message: Uint8Array): NetlinkOutcome;
+  /** How many requests to nf_tables this process has sent in its network namespace, besides dumps. */
+  netfilterRequests(): readonly [begun: number, ended: number, succeeded: number];
   /**
    * Of an interface of this process's network namespace that is up and has these addresses, of 4 or 16 bytes each; 0:
    * there is none. netdevice(7)

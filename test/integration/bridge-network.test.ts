@@ -115,6 +115,22 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     expect(code).to.equal('ERR_NO_SUCH_NETWORK');
   });
 
+  it('Rules that another program has removed are there again for the next start', async () => {
+    const run = async () => host.run(['true'], { network: 'bridge' });
+    const listed = async () => host.namespace.run('nft', 'list', 'ruleset');
+    await run();
+    const tables = (await listed()).match(/^table .*$/gm);
+    for (const command of ['flush ruleset', 'flush table inet caisson', 'flush ruleset']) {
+      // What they change themselves is not taken for it.
+      for (let i = 0; i < 3; i++) await run();
+      await host.namespace.run('nft', command);
+      await run();
+      const rules = await listed();
+      expect(rules.match(/^table .*$/gm)).to.deep.equal(tables);
+      expect(rules).to.include('masquerade').and.to.include('dnat');
+    }
+  });
+
   it('A created network has its own subnet, IPv6, and addresses that can be chosen', async () => {
     await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
     const { stdout } = await host.run(

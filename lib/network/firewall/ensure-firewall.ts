@@ -6,7 +6,8 @@ import { type FirewallNetwork, networkMessages, removeNetworkRequest } from './e
 import type { FirewallWarning } from './firewall-warning.js';
 import { notForwarded, switchForwardingOn } from './forwarding.js';
 import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
-import { generation, listElements, listRules } from './nft-listing.js';
+import { isUnchanged, type Moment, momentOf } from './foreign-changes.js';
+import { listElements, listRules } from './nft-listing.js';
 import { addElements, batch } from './nft-messages.js';
 import { leaveOtherFirewalls, passOtherFirewalls } from './other-firewalls.js';
 import { areCurrent, CONSTANT_CHAINS, SET, TABLE, tableMessages } from './ruleset.js';
@@ -30,21 +31,22 @@ export async function ensureFirewall(
   restore?: () => Promise<unknown>,
 ): Promise<FirewallWarning[]> {
   const off = network.internal ? [] : notForwarded(network.families);
-  const before = await generation(options);
+  const before = await momentOf(options);
   const key = JSON.stringify([network, options]);
   const found = lastFound.get(key);
-  if (found?.generation === before && off.length === 0) return found.warnings;
+  if (found !== undefined && off.length === 0 && isUnchanged(found.moment, before))
+    return found.warnings;
   const { warnings, tableMade } = await makeMissing(network, off, options);
   if (tableMade) await restore?.();
-  // If something was made just now, the next call looks at everything once more.
-  if (off.length === 0) lastFound.set(key, { generation: before, warnings });
+  // What was made just now counts as a change of this process.
+  if (off.length === 0) lastFound.set(key, { moment: before, warnings });
   return warnings;
 }
 
 /** What was found when nothing was missing, by network: a host may have thousands of rules to look through. */
 const lastFound = new Map<
   string,
-  { readonly generation: number; readonly warnings: FirewallWarning[] }
+  { readonly moment: Moment; readonly warnings: FirewallWarning[] }
 >();
 
 async function makeMissing(

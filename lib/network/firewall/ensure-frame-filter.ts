@@ -1,6 +1,7 @@
 /** The table `bridge caisson` (frame-ruleset.ts), if this kernel can have it. */
 import { CaissonError } from '../../base/errors.js';
 import { type NetlinkOptions, requestNetlink } from '../netlink/request.js';
+import { isUnchanged, type Moment, momentOf } from './foreign-changes.js';
 import { areFrameRulesCurrent, FRAME_TABLE, frameTableMessages } from './frame-ruleset.js';
 import { listRules } from './nft-listing.js';
 import { deleteTable } from './nft-chains.js';
@@ -13,7 +14,17 @@ import { addChain, addTable, batch, type Table } from './nft-messages.js';
  * @throws ERR_NETWORK_FAILED
  */
 export async function ensureFrameFilter(options: NetlinkOptions = {}): Promise<boolean> {
-  if (areFrameRulesCurrent(await listRules(options, FRAME_TABLE))) return true;
+  const before = await momentOf(options);
+  if (
+    lastFound !== undefined &&
+    lastFound.namespace === options.namespace &&
+    isUnchanged(lastFound.moment, before)
+  )
+    return true;
+  if (areFrameRulesCurrent(await listRules(options, FRAME_TABLE))) {
+    lastFound = { moment: before, namespace: options.namespace };
+    return true;
+  }
   try {
     await requestNetlink(batch(frameTableMessages()), options);
     return true;
@@ -22,6 +33,9 @@ export async function ensureFrameFilter(options: NetlinkOptions = {}): Promise<b
     throw error;
   }
 }
+
+/** When the rules were found the last time. */
+let lastFound: { readonly moment: Moment; readonly namespace: string | undefined } | undefined;
 
 /** The table is refused, or its first chain, if the module is missing. */
 function isWithoutBridges({ errno, message }: CaissonError): boolean {
