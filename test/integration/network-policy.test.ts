@@ -352,6 +352,9 @@ needsRoot('network namespaces and bridges').describe(
       expect(await reach(OTHER)).to.equal(`internet ${HOST}`);
       const { stdout } = await host.cli('network', 'policy', id);
       expect(JSON.parse(stdout)).to.deep.include({ default: 'allow', allow: [], deny: [WEB] });
+      const renamed = await host.cli('rename', id, 'other-name');
+      expect(renamed.code, renamed.stderr).to.equal(0);
+      expect(await reach(WEB)).to.equal('ECONNREFUSED');
       const wrong = await host.cli('network', 'policy', '--allow', 'x/8', id);
       expect(wrong.code).not.to.equal(0);
       await host.onContainer(id, 'remove', { force: true });

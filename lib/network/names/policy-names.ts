@@ -17,12 +17,16 @@ export function namePolicyOf(shortId: string, policy: NetworkPolicy): NamePolicy
     default: policy.default,
     // Those of ICMPv6 follow from those of ICMP.
     rules: [...rulesOf('deny'), ...rulesOf('allow')].filter(({ protocol }) => protocol !== ICMPV6),
-    sets: {
-      ipv4: ipv4.names.name,
-      ipv6: ipv6.names.name,
-      peersIpv4: ipv4.peers.name,
-      peersIpv6: ipv6.peers.name,
-    },
+    // Without names that are allowed there are no such sets (policy-requests.ts).
+    sets:
+      policy.allow.names.length === 0
+        ? {}
+        : {
+            ipv4: ipv4.names.name,
+            ipv6: ipv6.names.name,
+            peersIpv4: ipv4.peers.name,
+            peersIpv6: ipv6.peers.name,
+          },
   };
 }
 
