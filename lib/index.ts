@@ -27,7 +27,12 @@ export type {
   Ulimit,
   VolumeUser,
 } from './engine/options/options.js';
-export type { PortOption, PortOptions } from './engine/options/ports.js';
+export type { ExposeOption, PortOption, PortOptions } from './engine/options/ports.js';
+export type {
+  ConnectOptions,
+  FirstConnectionOptions,
+  NetworkConnection,
+} from './engine/options/network-connections.js';
 export type { Protocol as PortProtocol } from './network/firewall/port-bindings.js';
 export type { Container } from './engine/container/container.js';
 export type { ContainerExit } from './engine/container/supervisor-client.js';
@@ -74,7 +79,7 @@ export type {
   StoredState,
   StoredStatus,
 } from './engine/store/stored.js';
-export type { Networks } from './engine/networks/networks.js';
+export type { DisconnectOptions, Networks } from './engine/networks/networks.js';
 export type { CreateNetworkOptions } from './engine/networks/create-network.js';
 export type { NetworkInfo } from './engine/networks/network-info.js';
 export type { NetworkEndpoint } from './engine/networks/endpoints.js';

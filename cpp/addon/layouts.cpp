@@ -72,6 +72,8 @@ constexpr const char* name_of(Request value) {
       return "keep";
     case Request::kRegistration:
       return "registration";
+    case Request::kPrograms:
+      return "programs";
   }
   return nullptr;
 }

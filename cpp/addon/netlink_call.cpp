@@ -1,5 +1,6 @@
 #include "netlink_call.h"
 
+#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -7,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <cstring>
 #include <string>
 #include <thread>
 
@@ -51,13 +53,15 @@ struct Exchange {
 
 class NetlinkCall : public Napi::AsyncWorker {
  public:
-  NetlinkCall(Napi::Env env, int protocol, std::string messages, int network, bool dump)
+  NetlinkCall(Napi::Env env, int protocol, std::string messages, int network, bool dump,
+              std::string settings)
       : Napi::AsyncWorker(env),
         promise_(Napi::Promise::Deferred::New(env)),
         protocol_(protocol),
         messages_(std::move(messages)),
         network_(network),
-        dump_(dump) {}
+        dump_(dump),
+        settings_(std::move(settings)) {}
 
   Napi::Promise promise() const { return promise_.Promise(); }
 
@@ -71,6 +75,8 @@ class NetlinkCall : public Napi::AsyncWorker {
       const long joined = sys::call(__NR_setns, network_, CLONE_NEWNET);
       if (joined < 0)
         exchange_.error = failure(joined, "setns");
+      else if (Status written = write_settings(); !written.ok())
+        exchange_.error = written.error();
       else
         ask();
     }).join();
@@ -82,6 +88,24 @@ class NetlinkCall : public Napi::AsyncWorker {
   }
 
  private:
+  // Files below /proc/sys/net, which shows the namespace of the thread that opens them. One that the
+  // kernel does not have is left out.
+  Status write_settings() const {
+    for (size_t at = 0; at < settings_.size();) {
+      const char* path = settings_.c_str() + at;
+      at += std::strlen(path) + 1;
+      const char* value = settings_.c_str() + at;
+      at += std::strlen(value) + 1;
+      const long opened = sys::call(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+      if (opened == -ENOENT) continue;
+      if (opened < 0) return failure(opened, "openat", path);
+      const UniqueFd file(static_cast<int>(opened));
+      const long written = sys::call(__NR_write, file.get(), value, std::strlen(value));
+      if (written < 0) return failure(written, "write", path);
+    }
+    return {};
+  }
+
   void ask() { exchange_.ask(protocol_, messages_, dump_, network_ < 0); }
 
   Napi::Promise::Deferred promise_;
@@ -89,6 +113,7 @@ class NetlinkCall : public Napi::AsyncWorker {
   std::string messages_;
   int network_;
   bool dump_;
+  std::string settings_;  // path NUL value NUL …
   Exchange exchange_;
 };
 
@@ -155,7 +180,8 @@ Napi::Value netlink_call(const Napi::CallbackInfo& info) {
   auto* worker = new NetlinkCall(
       info.Env(), info[0].As<Napi::Number>().Int32Value(),
       std::string(reinterpret_cast<const char*>(messages.Data()), messages.ByteLength()),
-      info[2].As<Napi::Number>().Int32Value(), info[3].As<Napi::Boolean>().Value());
+      info[2].As<Napi::Number>().Int32Value(), info[3].As<Napi::Boolean>().Value(),
+      info[4].As<Napi::String>());
   worker->Queue();
   return worker->promise();
 }

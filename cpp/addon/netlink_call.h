@@ -4,8 +4,9 @@
 
 namespace caisson {
 
-// netlink(protocol, messages, namespace, dump) → a promise of what lib/native/binding.ts calls
-// NetlinkOutcome. `namespace` is a descriptor of the network namespace to ask in, or -1.
+// netlink(protocol, messages, namespace, dump, settings) → a promise of what lib/native/binding.ts
+// calls NetlinkOutcome. `namespace` is a descriptor of the network namespace to ask in, or -1.
+// `settings` of that namespace are written first.
 Napi::Value netlink_call(const Napi::CallbackInfo& info);
 
 // netlinkNow(protocol, messages): the same of a dump in this network namespace, at once.

@@ -65,10 +65,11 @@ const char* check_shape(const Header& header, const Step* steps) {
     if (steps[i].slot[1] < 0 && steps[i].number[1] != 0) return "a container that is detached";
   }
   if (clones != (host + inside > 0 ? 1 : 0)) return "not one clone";
-  // What stays outside of the container only looks into it, and becomes no program.
-  const Op last = outside ? Op::kFilesSend : Op::kExec;
-  if (clones > 0 && (inside == 0 || steps[host + inside - 1].op != last))
-    return "the container's phase does not end with exec";
+  if (clones == 0) return nullptr;
+  const Op last = inside == 0 ? Op::kAwait : steps[host + inside - 1].op;
+  // What stays outside of the container only reads or writes files in it, and becomes no program.
+  const bool ends = outside ? last == Op::kFilesSend || last == Op::kFileWrite : last == Op::kExec;
+  if (!ends) return "the container's phase does not end with exec";
   return nullptr;
 }
 

@@ -32,7 +32,8 @@ Status file_write(Machine& machine, const Step& step) {
   const Blob content = machine.blob(step, 1);
   const auto mode = static_cast<uint32_t>(step.number[0]);
   const uint64_t create = mode != 0 ? O_CREAT | O_EXCL : 0;
-  auto file = open_below(machine.slot(step, 0), path, O_WRONLY | O_NOFOLLOW | create,
+  const uint64_t empties = step.number[1] != 0 ? O_TRUNC : 0;
+  auto file = open_below(machine.slot(step, 0), path, O_WRONLY | O_NOFOLLOW | create | empties,
                          Follow::kInRoot, mode);
   if (!file.ok()) return file.error();
   uint32_t done = 0;

@@ -22,6 +22,7 @@ enum class Request : uint8_t {
   kBegin = 10,
   kKeep = 11,
   kRegistration = 12,
+  kPrograms = 13,
 };
 
 // From the supervisor.

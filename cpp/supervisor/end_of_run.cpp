@@ -27,7 +27,7 @@ void Supervisor::first_process_ended() {
   if (!run_.reap()) return;
   state_.enter(State::kDraining);
   // With the first process of a pid namespace the kernel ends all others.
-  if (run_.shares_pids) kill_cgroups(config_.teardown());
+  if (run_.shares_pids) kill_cgroups(programs_.teardown());
   read_control();
   health_.end();
   run_.control.reset();
@@ -39,7 +39,7 @@ void Supervisor::first_process_ended() {
 
 // The container has ended, and everything that it wrote is in the log and with the clients.
 void Supervisor::end_run() {
-  const size_t timestamps_size = run_.timestamps(config_.program(), timestamps) * sizeof(double);
+  const size_t timestamps_size = run_.timestamps(programs_.present().program(), timestamps) * sizeof(double);
   log_.flush(true);
   unfinished_since_ = Deadlines::kNever;
   deadlines_.clear(Deadline::kFlushLog);
@@ -48,7 +48,7 @@ void Supervisor::end_run() {
   if (run_.oom_events.valid() && !failed) report_oom();
   run_.oom_events.reset();
   end_helper(run_.helper);
-  static_cast<void>(run_teardown(config_.teardown(), kClaims));
+  static_cast<void>(run_teardown(programs_.teardown(), kClaims));
   if (failed) {
     start_failed(error);
     return;
@@ -103,7 +103,7 @@ void Supervisor::fail_before_start(Error error) {
 
 // Nothing runs, and `error` says why. A container that never ran stays as it was created.
 void Supervisor::start_failed(const ErrorRecord& error) {
-  const size_t timestamps_size = run_.timestamps(config_.program(), timestamps) * sizeof(double);
+  const size_t timestamps_size = run_.timestamps(programs_.present().program(), timestamps) * sizeof(double);
   record_.pid = 0;
   record_.start_time[0] = '\0';
   record_.exit_code = start_code(error);
@@ -127,7 +127,7 @@ void Supervisor::start_failed(const ErrorRecord& error) {
 void Supervisor::leave(const char* status) {
   state_.enter(State::kFinished);
   clients_.stop_listening(sockets_.get(), config_.text(SupervisorText::kId));
-  release_claims(config_.teardown());
+  release_claims(programs_.teardown());
   record_.status = status;
   if (config_.has(kSupervisorAutoRemove) && !auto_remove_suspended_) {
     remove_container();

@@ -14,6 +14,7 @@ bool Supervisor::start() {
   const uint64_t began = sys::monotonic();
   state_.enter(State::kStarting);
   deadlines_.clear(Deadline::kRestart);
+  programs_.advance();
   keep_terminal_size();
   if (!launch()) return false;
   run_.began = began;
@@ -33,13 +34,14 @@ bool Supervisor::launch() {
   for (int attempt = 0; attempt <= kLostParentRetries; ++attempt) {
     close_run();
     UniqueFd page_memory;
-    if (Status made = run_.page.make(config_.blob(SupervisorText::kProgram), page_memory);
+    const SupervisorConfig& present = programs_.present();
+    if (Status made = run_.page.make(present.blob(SupervisorText::kProgram), page_memory);
         !made.ok()) {
       fail_before_start(made.error());
       return false;
     }
     HostMachine machine(
-        config_.program(), run_.page.get(), workplace_, page_memory.get(), init_fd_,
+        present.program(), run_.page.get(), workplace_, page_memory.get(), init_fd_,
         {[](void* self) { return static_cast<Supervisor*>(self)->cancels_start(); }, this});
     machine.registration = {registration_, registration_size_};
     run_.starting = &machine;
@@ -47,14 +49,14 @@ bool Supervisor::launch() {
     run_.starting = nullptr;
     run_.take_process(machine);
     if (ok) {
-      run_.take_streams(machine, config_.header().slots);
+      run_.take_streams(machine, present.header().slots);
       limits_.apply();
       find_budget();
       return true;
     }
     end_failed_launch();
     error = read_error(run_.page.get());
-    static_cast<void>(run_teardown(config_.teardown(), kClaims));
+    static_cast<void>(run_teardown(programs_.teardown(), kClaims));
     if (!lost_parent_cgroup(error)) break;
   }
   start_failed(error);
@@ -64,7 +66,7 @@ bool Supervisor::launch() {
 // Another engine, ending, has removed the cgroup that all containers share between its making and
 // its use (lib/engine/engine.ts repeats its own starts for the same reason).
 bool Supervisor::lost_parent_cgroup(const ErrorRecord& error) const {
-  const Program& program = config_.program();
+  const Program& program = programs_.present().program();
   if (error.phase != static_cast<uint32_t>(Phase::kHost) ||
       error.step >= program.count(Phase::kHost) ||
       (error.number != ENOENT && error.number != ENODEV))
@@ -100,7 +102,7 @@ bool Supervisor::cancels_start() {
 // A client that looks at the terminal still has the size that it had in the run before.
 void Supervisor::keep_terminal_size() const {
   if (terminal_size_.ws_col == 0) return;
-  const Program& program = config_.program();
+  const Program& program = programs_.present().program();
   for (size_t i = 0; i < program.count(Phase::kContainer); ++i) {
     Step& step = writable(program.step(Phase::kContainer, i));
     if (step.op == Op::kTtyOpen)
@@ -111,7 +113,7 @@ void Supervisor::keep_terminal_size() const {
 // The container's limit of processor time, as it was written last.
 void Supervisor::find_budget() {
   budget_.clear();
-  const Program& program = config_.program();
+  const Program& program = programs_.present().program();
   for (size_t i = 0; i < program.count(Phase::kHost); ++i) {
     const Step& step = program.step(Phase::kHost, i);
     if (step.op == Op::kCgroupWrite) budget_.note(program.text(step, 0), program.text(step, 1));

@@ -81,6 +81,12 @@ bool Supervisor::handle(Client& client, const Frame& frame) {
       send_done(client, result);
       break;
     }
+    case Request::kPrograms: {
+      const Status replaced = programs_.replace(directory_.get());
+      if (replaced.ok()) registration_size_ = 0;  // theirs is newer
+      send_done(client, replaced.ok() ? 0 : -replaced.error().number);
+      break;
+    }
     case Request::kKeep:
       if (frame.size == 1) {
         auto_remove_suspended_ = frame.payload[0] != 0;
@@ -178,7 +184,7 @@ long Supervisor::signal(int number) {
     return 0;
   }
   const long sent = sys::call(__NR_pidfd_send_signal, first.get(), number, nullptr, 0);
-  if (meant_to_end) thaw(config_.teardown());
+  if (meant_to_end) thaw(programs_.teardown());
   return sent;
 }
 
@@ -196,7 +202,7 @@ void Supervisor::stop(int number, int milliseconds) {
   }
   if (!run_.pidfd.valid() || state_.is(State::kDraining)) return;
   sys::call(__NR_pidfd_send_signal, run_.pidfd.get(), number, nullptr, 0);
-  thaw(config_.teardown());
+  thaw(programs_.teardown());
   if (milliseconds >= 0)
     deadlines_.set(Deadline::kKill,
                    sys::monotonic() + static_cast<uint64_t>(milliseconds) * kMillisecond + 1);
@@ -215,7 +221,7 @@ void Supervisor::kill_all() {
   if (!run_.pidfd.valid() || state_.is(State::kDraining)) return;
   health_.cancel();
   sys::call(__NR_pidfd_send_signal, run_.pidfd.get(), SIGKILL, nullptr, 0);
-  kill_frozen(config_.teardown());
+  kill_frozen(programs_.teardown());
 }
 
 }  // namespace caisson

@@ -38,6 +38,7 @@ Supervisor::Supervisor(const SupervisorConfig& config, int init_fd, int lock)
       init_fd_(init_fd),
       lock_(lock),
       restart_rule_{static_cast<RestartPolicy>(config.header().policy), config.header().retries},
+      programs_(config),
       health_(config, workplace_, init_fd, budget_) {
   if (config.has(kSupervisorOwnUserNamespace)) workplace_.rights = Rights::kOwnUserNamespace;
   if (config.has(kSupervisorBound)) clients_.bind_first();

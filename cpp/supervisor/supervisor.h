@@ -17,6 +17,7 @@
 #include "deadlines.h"
 #include "health.h"
 #include "log_writer.h"
+#include "programs.h"
 #include "restart_policy.h"
 #include "run.h"
 #include "state.h"
@@ -115,6 +116,7 @@ class Supervisor {
   char registration_[16 << 10];
   uint32_t registration_size_ = 0;
   ChangedLimits limits_;
+  Programs programs_;
   CpuBudget budget_;
   Health health_;
 };

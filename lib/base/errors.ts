@@ -30,6 +30,10 @@ export type ErrorCode =
   | 'ERR_SUBNET_OVERLAP'
   /** Another container has the address, or the network itself does. */
   | 'ERR_ADDRESS_IN_USE'
+  /** The container is on that network. */
+  | 'ERR_ALREADY_CONNECTED'
+  /** The container is not on that network. */
+  | 'ERR_NOT_CONNECTED'
   /** No subnet is left for a network, or no address for a container. */
   | 'ERR_ADDRESSES_EXHAUSTED'
   /** The ids of several containers or networks have this prefix. */

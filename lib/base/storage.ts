@@ -62,7 +62,7 @@ export class StagedFile {
   ) {}
 
   /** @throws ERR_STORAGE */
-  static async write(path: string, text: string): Promise<StagedFile> {
+  static async write(path: string, text: string | Uint8Array): Promise<StagedFile> {
     const staged = new StagedFile(path, `${path}.${process.pid}-${serial++}`);
     try {
       await writeFile(staged.next, text, { mode: 0o600 });

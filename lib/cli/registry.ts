@@ -155,6 +155,16 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/network-flags.js')).NETWORK_INSPECT,
   },
   {
+    name: 'network connect',
+    load: async () => (await import('./commands/network-commands.js')).networkConnect,
+    spec: async () => (await import('./flags/network-flags.js')).NETWORK_CONNECT,
+  },
+  {
+    name: 'network disconnect',
+    load: async () => (await import('./commands/network-commands.js')).networkDisconnect,
+    spec: async () => (await import('./flags/network-flags.js')).NETWORK_DISCONNECT,
+  },
+  {
     name: 'network rm',
     aliases: ['remove'],
     load: async () => (await import('./commands/network-commands.js')).networkRm,
@@ -212,7 +222,6 @@ const PLANNED = new Set(
     ' ',
   ),
 );
-const PLANNED_IN_NETWORK_GROUP = new Set(['network connect', 'network disconnect']);
 const PLANNED_IN_CONTAINER_GROUP = new Set(['commit', 'cp', 'diff', 'export']);
 
 /** The command of that name: one word, or a group and one more. */
@@ -221,11 +230,7 @@ export function findCommand(name: string): Command | undefined {
 }
 
 export function isPlanned(name: string): boolean {
-  return (
-    PLANNED.has(name) ||
-    PLANNED_IN_NETWORK_GROUP.has(name) ||
-    PLANNED_IN_CONTAINER_GROUP.has(memberOfContainer(name) ?? '')
-  );
+  return PLANNED.has(name) || PLANNED_IN_CONTAINER_GROUP.has(memberOfContainer(name) ?? '');
 }
 
 function memberOfContainer(name: string): string | undefined {

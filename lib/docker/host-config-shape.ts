@@ -4,7 +4,7 @@ import { SHM_SIZE } from '../engine/options/defaults.js';
 import { normalizeDevices } from '../engine/options/devices.js';
 import { labelsOf } from '../engine/options/labels.js';
 import type { LogConfig } from '../engine/options/log-config.js';
-import { type DeviceRate, networkText, type RunOptions } from '../engine/options/options.js';
+import { type DeviceRate, networkModeOf, type RunOptions } from '../engine/options/options.js';
 import { storageOptions } from '../engine/options/storage-opt.js';
 import { normalizeUlimits, RLIM_INFINITY } from '../engine/options/ulimits.js';
 import { MASKED_PATHS, NO_PATHS, READONLY_PATHS } from '../engine/spec/default-spec.js';
@@ -25,7 +25,7 @@ export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): 
     ContainerIDFile: '',
     ConsoleSize: [0, 0],
     LogConfig: logConfig(config.log),
-    NetworkMode: networkText(options) ?? 'none',
+    NetworkMode: networkModeOf(options),
     PortBindings: portBindings(options),
     RestartPolicy: {
       Name: config.restart.name,
@@ -48,7 +48,7 @@ export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): 
     OomScoreAdj: Number(options.oomScoreAdj ?? 0),
     PidMode: shared(options.pid),
     Privileged: options.privileged ?? false,
-    PublishAllPorts: false,
+    PublishAllPorts: options.publishAll ?? false,
     ReadonlyRootfs: options.readOnly ?? false,
     SecurityOpt: options.securityOpt ?? null,
     ...(storageOpt === undefined ? {} : { StorageOpt: markStringMap(storageOf(storageOpt)) }),

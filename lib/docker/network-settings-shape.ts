@@ -40,7 +40,7 @@ export function networkSettings(info: ContainerInfo): object {
         : Object.fromEntries(
             networks.map((endpoint) => [
               endpoint.network,
-              endpointFields(options, endpoint, addressFields(config.id, endpoint)),
+              endpointFields(endpoint, addressFields(config.id, endpoint)),
             ]),
           ),
     ...policyField(info),
@@ -73,31 +73,33 @@ function policyField({ config: { options }, denied = [] }: ContainerInfo): objec
 function unknownNetwork(options: RunOptions): object {
   const network = networkName(options);
   if (network === undefined) return {};
-  const endpoint = { network, networkId: '', aliases: [], dnsNames: [] };
-  return { [network]: endpointFields(options, endpoint, NO_ADDRESS) };
+  const endpoint = { network, networkId: '', aliases: [], dnsNames: [], wanted: {}, gatewayPriority: 0 }; // prettier-ignore
+  return { [network]: endpointFields(endpoint, NO_ADDRESS, isOnBridges(options)) };
 }
 
 function endpointFields(
-  options: RunOptions,
-  { networkId, aliases, dnsNames }: EndpointInfo,
+  { networkId, aliases, dnsNames, wanted, gatewayPriority }: EndpointInfo,
   addresses: object,
+  hasAddresses = true,
 ): object {
   return addFields('Endpoint', {
-    IPAMConfig: isOnBridges(options) ? wantedAddresses(options) : null,
+    IPAMConfig: hasAddresses ? wantedAddresses(wanted) : null,
     Links: null,
     Aliases: aliases.length === 0 ? null : aliases,
     DriverOpts: null,
+    ...(gatewayPriority === 0 ? {} : { GwPriority: gatewayPriority }),
     NetworkID: networkId,
     ...addresses,
     DNSNames: dnsNames.length === 0 ? null : dnsNames,
   });
 }
 
-function wantedAddresses({ ip, ip6 }: RunOptions): object | null {
-  if (ip === undefined && ip6 === undefined) return null;
+function wantedAddresses({ ip, ip6, linkLocalIps }: EndpointInfo['wanted']): object | null {
+  if (ip === undefined && ip6 === undefined && linkLocalIps === undefined) return null;
   return addFields('EndpointIPAMConfig', {
     ...(ip === undefined ? {} : { IPv4Address: ip }),
     ...(ip6 === undefined ? {} : { IPv6Address: ip6 }),
+    ...(linkLocalIps === undefined ? {} : { LinkLocalIPs: linkLocalIps }),
   });
 }
 

@@ -1,5 +1,5 @@
 /** Published ports as Docker shows them. */
-import { normalizePorts } from '../engine/options/ports.js';
+import { normalizeExpose, normalizePorts } from '../engine/options/ports.js';
 import type { RunOptions } from '../engine/options/options.js';
 import type { PortInfo } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
@@ -46,7 +46,7 @@ function portBinding(hostIp: string, hostPort: string): object {
 
 /** `Config.ExposedPorts`; undefined if there is none. */
 export function exposedPorts(options: RunOptions): PortMap<object> | undefined {
-  const ports = byPort(normalizePorts(options.ports));
+  const ports = byPort([...normalizePorts(options.ports), ...normalizeExpose(options.expose)]);
   return ports.length === 0 ? undefined : Object.fromEntries(ports.map(([key]) => [key, {}]));
 }
 

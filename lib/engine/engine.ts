@@ -6,8 +6,9 @@ import type { MachineInfo } from '../info/machine-info.js';
 import type { Container } from './container/container.js';
 import { createContainer } from './container/create-container.js';
 import type { Pruned } from './container/prune-containers.js';
+import { networksIn } from './networks-in.js';
 import { tearDownAbandoned } from './container/tear-down-abandoned.js';
-import { type Networks, networksOf } from './networks/networks.js';
+import type { Networks } from './networks/networks.js';
 import { type EngineContext, type EngineOptions, openContext } from './engine-context.js';
 import type { CreateOptions } from './options/create-options.js';
 import type { RunOptions } from './options/options.js';
@@ -49,7 +50,7 @@ export class Engine {
 
   /** Networks with a bridge. */
   get networks(): Networks {
-    return networksOf(this.#context.store);
+    return networksIn(this.#context);
   }
 
   get dataRoot(): string {

@@ -134,12 +134,14 @@ export interface Binding {
    *
    * @param network descriptor of the network namespace, or -1 for this process's.
    * @param dump one message, with NLM_F_DUMP.
+   * @param settings files below /proc/sys/net that are written first, in the namespace of `network`: path, NUL, value, NUL …
    */
   netlink(
     protocol: number,
     messages: Uint8Array,
     network: number,
     dump: boolean,
+    settings: string,
   ): Promise<NetlinkOutcome>;
   /** The same of a dump in this process's network namespace, before the call returns. */
   netlinkNow(protocol: number, message: Uint8Array): NetlinkOutcome;

@@ -10,10 +10,12 @@ import { STAYING } from './compile-exec.js';
 import { stringList } from './encode.js';
 import type { Step } from './instructions.js';
 import { O_PATH_DIRECTORY, SAME_OWNER } from './kernel-constants.js';
+import type { InjectedFile } from './launch-input.js';
 import { release } from './release.js';
-import { Slots } from './slots.js';
+import { type LaunchSlots, Slots } from './slots.js';
 
-export interface ReadInput {
+/** A running container. */
+export interface InsideInput {
   /** The container's first process, as this process sees it. */
   readonly pid: number;
   /** Field 22 of /proc/<pid>/stat. */
@@ -22,38 +24,84 @@ export interface ReadInput {
   readonly ownUserNamespace: boolean;
   /** False if the container can only have its own group. */
   readonly groups: boolean;
+}
+
+export interface ReadInput extends InsideInput {
   readonly paths: readonly string[];
   /** Bytes of the largest file that is read. */
   readonly limit: number;
 }
 
+export interface WriteInput extends InsideInput {
+  /** Files that are there, with absolute paths. */
+  readonly files: readonly InjectedFile[];
+}
+
 export function compileRead(input: ReadInput): Launchable {
   const slots = new Slots();
-  const [target, inside, outside, root] = [slots.take(), slots.take(), slots.take(), slots.take()];
-  const namespaces = NAMESPACE_FLAGS.mount | (input.ownUserNamespace ? NAMESPACE_FLAGS.user : 0);
-  const host: Step[] = [
-    { op: 'process.open', slots: [target], numbers: [input.pid, input.startTime] },
-    { op: 'clone', slots: [undefined, target], numbers: [namespaces, STAYING.outside] },
-    { op: 'pipe.make', slots: [inside, outside], numbers: [1, SAME_OWNER, SAME_OWNER] },
-  ];
+  const target = slots.take();
+  const [inside, outside, root] = [slots.take(), slots.take(), slots.take()];
+  const host = joinsContainer(input, target);
+  host.push({ op: 'pipe.make', slots: [inside, outside], numbers: [1, SAME_OWNER, SAME_OWNER] });
   release(host, [inside]);
+  const container = becomesRoot(input, root);
+  container.push({
+    op: 'files.send',
+    slots: [inside, root],
+    texts: [stringList(input.paths)],
+    numbers: [input.limit],
+  });
+  return launchable(slots, host, container, {
+    stdout: outside,
+    stdoutInside: inside,
+    hold: [],
+  });
+}
+
+/** `compileWrite`: the same to replace what is in such files. */
+export function compileWrite(input: WriteInput): Launchable {
+  const slots = new Slots();
+  const [target, root] = [slots.take(), slots.take()];
+  const host = joinsContainer(input, target);
+  release(host, []);
+  const container = becomesRoot(input, root);
+  for (const { path, content } of input.files)
+    container.push({ op: 'file.write', slots: [root], texts: [path, content], numbers: [0, 1] });
+  return launchable(slots, host, container, { hold: [] });
+}
+
+function joinsContainer({ pid, startTime, ownUserNamespace }: InsideInput, target: number): Step[] {
+  const namespaces = NAMESPACE_FLAGS.mount | (ownUserNamespace ? NAMESPACE_FLAGS.user : 0);
+  return [
+    { op: 'process.open', slots: [target], numbers: [pid, startTime] },
+    { op: 'clone', slots: [undefined, target], numbers: [namespaces, STAYING.outside] },
+  ];
+}
+
+function becomesRoot({ ownUserNamespace, groups }: InsideInput, root: number): Step[] {
   const container: Step[] = [{ op: 'await' }];
-  if (input.ownUserNamespace) {
+  if (ownUserNamespace) {
     container.push({ op: 'ids.set', numbers: [0, 0] });
-    if (input.groups) container.push({ op: 'groups.set' });
+    if (groups) container.push({ op: 'groups.set' });
   }
-  container.push(
-    { op: 'file.open', slots: [root], texts: ['/'], numbers: [O_PATH_DIRECTORY] },
-    {
-      op: 'files.send',
-      slots: [inside, root],
-      texts: [stringList(input.paths)],
-      numbers: [input.limit],
-    },
-  );
+  container.push({
+    op: 'file.open',
+    slots: [root],
+    texts: ['/'],
+    numbers: [O_PATH_DIRECTORY],
+  });
+  return container;
+}
+
+function launchable(
+  slots: Slots,
+  host: Step[],
+  container: Step[],
+  streams: LaunchSlots,
+): Launchable {
   return {
     program: { slots: slots.count, host, container, teardown: [] },
     teardown: { slots: 0, host: [], container: [], teardown: [] },
-    slots: { stdout: outside, stdoutInside: inside, hold: [] },
+    slots: streams,
   };
 }

@@ -47,8 +47,8 @@ export interface FramePlan {
 
 /** Interfaces on bridges. All of its texts may be a start's own (own-texts.ts). */
 export interface BridgePlan {
-  /** In the host's network namespace: makes the interfaces. */
-  readonly outside: NetlinkRequest;
+  /** In the host's network namespace: one for each interface, which makes it. */
+  readonly outside: readonly NetlinkRequest[];
   /**
    * Takes the interfaces off their bridges: the container's network namespace may live on, with a container that has joined it, or
    * until the kernel comes to its end.

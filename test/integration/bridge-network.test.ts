@@ -223,6 +223,8 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
         mac: '02:00:00:00:00:0a',
         aliases: ['store'],
         dnsNames: ['db', 'store', id.slice(0, 12)],
+        wanted: {},
+        gatewayPriority: 0,
       },
     ]);
     const inside = ['nsenter', '--net', '--target', String(state.pid), 'ip', '-o', 'address'];

@@ -185,7 +185,7 @@ describe('templates with texts of each start', () => {
       namespaceAt: 4,
     });
     return {
-      outside: request(`link of ${address}`),
+      outside: [request(`link of ${address}`)],
       detach: request(`no link of ${address}`),
       frames: { add: request(`frames of ${address}`), remove: request(`no ${address}`) },
       inside: request(`address ${address}`),

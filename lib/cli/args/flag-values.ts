@@ -6,9 +6,11 @@ import { readFileSync } from 'node:fs';
 import { invalid, unsupported, wholeNumber } from '../../base/check.js';
 import { normalizeDeviceRules, normalizeDevices } from '../../engine/options/devices.js';
 import { joinedContainer, normalizeNamespaces } from '../../engine/options/namespace-options.js';
+import { normalizeExpose } from '../../engine/options/ports.js';
 import { normalizeNames } from '../../engine/options/names.js';
 import { normalizeSysctls } from '../../engine/options/sysctls.js';
 import { normalizeUlimits } from '../../engine/options/ulimits.js';
+import { parseNetworkFlag } from './network-flag.js';
 import { parseCpus, parseRate, parseSize } from '../../base/units.js';
 
 export type ValueCheck = (value: string) => string | undefined;
@@ -53,6 +55,10 @@ export const rate = (option: string, kind: 'bps' | 'iops'): ValueCheck =>
 export const device: ValueCheck = readAs((value) => normalizeDevices([value]));
 
 export const deviceRule: ValueCheck = readAs((value) => normalizeDeviceRules([value]));
+
+export const network: ValueCheck = readAs(parseNetworkFlag);
+
+export const expose: ValueCheck = readAs((value) => normalizeExpose([value]));
 
 export const ulimit: ValueCheck = readAs((value) => normalizeUlimits([value]));
 

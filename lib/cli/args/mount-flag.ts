@@ -138,7 +138,7 @@ function toBoolean(text: string, key: string, value: string | undefined): boolea
 }
 
 /** One line of RFC 4180: fields that contain a comma are in double quotes. */
-function csvFields(text: string): readonly string[] {
+export function csvFields(text: string): readonly string[] {
   if (!text.includes('"')) return text.split(',');
   const fields: string[] = [];
   for (let at = 0; at <= text.length;) {

@@ -8,6 +8,7 @@ import {
   type HealthcheckNames,
   parseTimes,
 } from '../../engine/options/healthcheck.js';
+import type { FirstConnectionOptions } from '../../engine/options/network-connections.js';
 import type { MountOption, RunOptions } from '../../engine/options/options.js';
 import { parseRestartPolicy, type RestartPolicy } from '../../engine/options/restart-policy.js';
 import { parseSignal } from '../../base/signals.js';
@@ -22,6 +23,7 @@ import { RUN } from '../flags/run-flags.js';
 import { HelpRequest } from './help-request.js';
 import { parseMountFlag } from './mount-flag.js';
 import { FlagParser, type ParsedFlags } from './flag-parser.js';
+import { networkOptions } from './network-flag.js';
 
 export type StreamName = 'stdin' | 'stdout' | 'stderr';
 
@@ -219,8 +221,15 @@ function runOptions(flags: ParsedFlags, context: ProcessContext): RunOptions {
     if (state !== undefined) draft[option] = state;
     if (values !== undefined) draft[option] = repeatable === true ? values : values.at(-1);
   }
+  const networks = flags.values.get('network');
+  if (networks !== undefined)
+    Object.assign(draft, networkOptions(networks, draft as FirstConnectionOptions));
   const policy = policyOf((flag) => flags.values.get(flag));
-  if (policy !== undefined) draft.network = { name: draft.network ?? 'bridge', ...policy };
+  if (policy !== undefined)
+    draft.network = {
+      name: draft.network ?? (draft.networks === undefined ? 'bridge' : undefined),
+      ...policy,
+    };
   const env = environment(flags, context);
   if (env.length > 0) draft.env = env;
   const labels = labelList(flags, context);

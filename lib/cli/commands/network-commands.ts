@@ -2,7 +2,8 @@
 import { CaissonError } from '../../base/errors.js';
 import { splitAssignment } from '../../base/assignment.js';
 import { shortId } from '../../base/ids.js';
-import { type Networks, networksOf } from '../../engine/networks/networks.js';
+import { networksIn } from '../../engine/networks-in.js';
+import type { Networks } from '../../engine/networks/networks.js';
 import {
   NETWORK_HEADINGS,
   NETWORK_TABLE,
@@ -17,7 +18,9 @@ import { UsageError } from '../args/usage-error.js';
 import type { CommandFunction } from '../command.js';
 import { at } from '../command-context.js';
 import {
+  NETWORK_CONNECT,
   NETWORK_CREATE,
+  NETWORK_DISCONNECT,
   NETWORK_INSPECT,
   NETWORK_LS,
   NETWORK_PRUNE,
@@ -39,7 +42,7 @@ function command(
   return async (args, location) => {
     const line = parseCommandLine(spec, args);
     try {
-      return await at(location, (context) => work(line, networksOf(context.store)));
+      return await at(location, (context) => work(line, networksIn(context)));
     } catch (error) {
       if (error instanceof UsageError) throw error;
       if (error instanceof TemplateError) print(2, `caisson: ${error.message}\n`);
@@ -128,6 +131,25 @@ export const networkRm = command(NETWORK_RM, async (line, networks) => {
     }
   }
   return code;
+});
+
+export const networkConnect = command(NETWORK_CONNECT, async (line, networks) => {
+  const [network = '', container = ''] = line.args;
+  const priority = line.value('gw-priority');
+  await networks.connect(network, container, {
+    ip: line.value('ip'),
+    ip6: line.value('ip6'),
+    aliases: line.values('alias'),
+    linkLocalIps: line.values('link-local-ip'),
+    ...(priority === undefined ? {} : { gatewayPriority: Number(priority) }),
+  });
+  return 0;
+});
+
+export const networkDisconnect = command(NETWORK_DISCONNECT, async (line, networks) => {
+  const [network = '', container = ''] = line.args;
+  await networks.disconnect(network, container, { force: line.has('force') });
+  return 0;
 });
 
 export const networkPrune = command(NETWORK_PRUNE, async (line, networks) => {

@@ -5,9 +5,11 @@ import {
   assignment,
   device,
   deviceRule,
+  expose,
   integer,
   names,
   namespace,
+  network,
   rate,
   restartPolicy,
   securityOption,
@@ -190,6 +192,14 @@ export const CREATE_FLAGS: readonly Flag[] = [
     help: 'Time that one check may take (default 30s)',
   },
   {
+    long: 'expose',
+    check: expose,
+    value: 'list',
+    repeatable: true,
+    option: 'expose',
+    help: 'Expose a port or a range of ports',
+  },
+  {
     long: 'hostname',
     short: 'h',
     value: 'string',
@@ -222,6 +232,13 @@ export const CREATE_FLAGS: readonly Flag[] = [
     repeatable: true,
     completes: 'file',
     help: 'Read labels from a file, one per line',
+  },
+  {
+    long: 'link-local-ip',
+    value: 'list',
+    repeatable: true,
+    option: 'linkLocalIps',
+    help: 'Container IPv4/IPv6 link-local addresses',
   },
   {
     long: 'log-driver',
@@ -260,10 +277,12 @@ export const CREATE_FLAGS: readonly Flag[] = [
   {
     long: 'network',
     aliases: ['net'],
+    check: network,
     value: 'network',
+    repeatable: true,
     completes: ['none', 'host', 'bridge', 'pasta', 'slirp4netns', 'container:', 'ns:'],
     option: 'network',
-    help: 'none (default), host, bridge, the name of a network, pasta[:OPT,…], slirp4netns[:OPT=value,…], container:NAME_OR_ID or ns:PATH',
+    help: 'none (default), host, bridge, the name of a network, pasta[:OPT,…], slirp4netns[:OPT=value,…], container:NAME_OR_ID or ns:PATH; several networks, and name=…,ip=…,ip6=…,alias=…,mac-address=…,link-local-ip=…,gw-priority=… of each',
   },
   {
     long: 'network-alias',
@@ -314,6 +333,12 @@ export const CREATE_FLAGS: readonly Flag[] = [
     repeatable: true,
     option: 'ports',
     help: "Publish a container's port(s) to the host",
+  },
+  {
+    long: 'publish-all',
+    short: 'P',
+    option: 'publishAll',
+    help: 'Publish all exposed ports to random ports of the host',
   },
   { long: 'read-only', option: 'readOnly', help: 'Mount the root read-only' },
   { long: 'rm', help: 'Remove the container when it exits' },
@@ -430,13 +455,12 @@ export const CREATE_FLAGS: readonly Flag[] = [
 export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
   ...(
     'annotation blkio-weight-device cpu-count cpu-percent cpu-rt-period ' +
-    'cpu-rt-runtime expose gpus io-maxbandwidth io-maxiops ' +
-    'isolation kernel-memory link link-local-ip runtime ' +
+    'cpu-rt-runtime gpus io-maxbandwidth io-maxiops ' +
+    'isolation kernel-memory link runtime ' +
     'volume-driver volumes-from'
   )
     .split(' ')
     .map((long) => ({ long, value: true })),
-  { long: 'publish-all', short: 'P', value: false },
   { long: 'disable-content-trust', value: false },
   { long: 'use-api-socket', value: false },
 ];

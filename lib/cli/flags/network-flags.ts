@@ -1,7 +1,7 @@
-/** `network create`, `ls`, `inspect`, `rm` and `prune`. */
+/** `network create`, `ls`, `inspect`, `connect`, `disconnect`, `rm` and `prune`. */
 import type { CommandSpec } from '../args/command-spec.js';
 import { HELP_FLAG } from '../args/command-spec.js';
-import { assignment, nameAndValue } from '../args/flag-values.js';
+import { assignment, integer, nameAndValue } from '../args/flag-values.js';
 import { FILTER_FLAG, LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common-flags.js';
 
 export const NETWORK_CREATE: CommandSpec = {
@@ -86,6 +86,62 @@ export const NETWORK_CREATE: CommandSpec = {
     { long: 'scope', value: true },
   ],
   args: [1, 1],
+};
+
+export const NETWORK_CONNECT: CommandSpec = {
+  name: 'network connect',
+  usage: '[OPTIONS] NETWORK CONTAINER',
+  description: 'Connect a container to a network',
+  examples: [
+    ['caisson network connect web app', 'another interface of it, at once if it runs'],
+    ['caisson network connect --ip 10.9.0.7 --alias db web app', 'with an address and a name'],
+  ],
+  argument: 'network',
+  flags: [
+    {
+      long: 'alias',
+      value: 'name',
+      repeatable: true,
+      help: 'Add network-scoped alias for the container',
+    },
+    {
+      long: 'gw-priority',
+      value: 'number',
+      check: integer,
+      help: 'Highest gw-priority provides the default gateway (default 0)',
+    },
+    { long: 'ip', value: 'ip', help: 'IPv4 address (e.g., 172.30.100.104)' },
+    { long: 'ip6', value: 'ip', help: 'IPv6 address (e.g., 2001:db8::33)' },
+    {
+      long: 'link-local-ip',
+      value: 'ip',
+      repeatable: true,
+      help: 'Add a link-local address for the container',
+    },
+    HELP_FLAG,
+  ],
+  unsupported: [
+    { long: 'driver-opt', value: true },
+    { long: 'link', value: true },
+  ],
+  args: [2, 2],
+};
+
+export const NETWORK_DISCONNECT: CommandSpec = {
+  name: 'network disconnect',
+  usage: '[OPTIONS] NETWORK CONTAINER',
+  description: 'Disconnect a container from a network',
+  examples: [['caisson network disconnect web app', 'its interface there is removed']],
+  argument: 'network',
+  flags: [
+    {
+      long: 'force',
+      short: 'f',
+      help: 'Disconnect it also from a network that does not exist any more',
+    },
+    HELP_FLAG,
+  ],
+  args: [2, 2],
 };
 
 export const NETWORK_LS: CommandSpec = {

@@ -3,9 +3,9 @@ import { shortId } from '../../base/ids.js';
 import type { PolicyOptions } from '../../network/policy/rules.js';
 import type { AttachOptions } from '../options/attach-options.js';
 import type { ExecOptions } from '../options/exec-options.js';
-import { hasNetworkInfo } from '../options/options.js';
 import type { LogEntry, LogOptions } from '../logs/log-reader.js';
 import type { Execution } from '../start/execution.js';
+import { hasNetworkInfo } from '../store/current-options.js';
 import type { ContainerInfo } from '../store/stored.js';
 import type { Attached } from '../supervisor/attached.js';
 import type { ContainerStats } from '../views/stats.js';
@@ -59,7 +59,7 @@ export class Container {
    */
   async inspect(): Promise<ContainerInfo> {
     const info = await inspectContainer(this.#context, this.id);
-    if (!hasNetworkInfo(info.config.options)) return info;
+    if (!hasNetworkInfo(info.config)) return info;
     const { withNetworks } = await import('../networks/container-networks.js');
     const [known = info] = await withNetworks(this.#context.store, [info]);
     if (typeof info.config.options.network !== 'object') return known;

@@ -2,7 +2,7 @@
 import { CaissonError, type ErrorCode } from '../../base/errors.js';
 import type { ContainerContext } from './container-context.js';
 import { freezerLook } from '../../cgroup/freezer.js';
-import { hasNetworkInfo } from '../options/options.js';
+import { hasNetworkInfo } from '../store/current-options.js';
 import { isSettled, noSuchContainer } from '../store/store.js';
 import type { ContainerInfo, StoredConfig } from '../store/stored.js';
 
@@ -23,7 +23,7 @@ export async function listContainers(context: ContainerContext): Promise<Contain
     }
   }
   infos.sort((a, b) => (a.config.created < b.config.created ? 1 : -1));
-  if (!infos.some(({ config }) => hasNetworkInfo(config.options))) return infos;
+  if (!infos.some(({ config }) => hasNetworkInfo(config))) return infos;
   const { withNetworks } = await import('../networks/container-networks.js');
   return withNetworks(store, infos);
 }

@@ -1,7 +1,7 @@
 /** Giving a container another name. */
-import { isOnBridges } from '../options/options.js';
 import { checkContainerName } from '../options/host-names.js';
 import { recordEvent } from '../store/container-events.js';
+import { hasConnections } from '../store/current-options.js';
 import { withLock } from '../../host/locks.js';
 import { isActive, nameInUse } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
@@ -20,7 +20,7 @@ export async function renameContainer(
   const supervisor = new SupervisorClient(context, id);
   const tell = async (config: StoredConfig) => {
     await supervisor.command((connection) => connection.renamed(config.name));
-    if (!isOnBridges(config.options)) return;
+    if (!hasConnections(config)) return;
     const { tellNames } = await import('../networks/tell-names.js');
     await tellNames(store, config, async (registration) => {
       await supervisor.command((connection) => connection.registration(registration));

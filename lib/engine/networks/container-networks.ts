@@ -4,8 +4,10 @@ import type { AnyNetwork, StoredNetwork } from '../../network/bridge/stored-netw
 import { isStored } from '../../network/bridge/stored-network.js';
 import { namesOn } from '../../network/names/name-servers.js';
 import type { FoundPort } from '../../network/firewall/published-ports.js';
-import { hasNetworkInfo, isOnBridges, networkText } from '../options/options.js';
+import type { NetworkConnection } from '../options/network-connections.js';
+import type { RunOptions } from '../options/options.js';
 import { normalizePorts } from '../options/ports.js';
+import { currentConnections, hasConnections, hasNetworkInfo } from '../store/current-options.js';
 import { isActive } from '../store/store.js';
 import type { ContainerInfo, EndpointInfo, PortInfo, StoredConfig } from '../store/stored.js';
 import { claimContext } from './container-lookup.js';
@@ -24,21 +26,33 @@ export async function withNetworks(
 ): Promise<ContainerInfo[]> {
   const { networks, endpointsOf } = look(store);
   const isPublishing = infos.some(
-    ({ config: { options }, state }) =>
-      isActive(state) && isOnBridges(options) && (options.ports ?? []).length > 0,
+    ({ config, state }) => isActive(state) && hasConnections(config) && publishes(config.options),
   );
   const published = isPublishing ? await publishedPorts() : [];
   return Promise.all(
     infos.map(async (info) => {
       const { config, state } = info;
-      if (!isOnBridges(config.options)) return withUserPorts(store, info);
-      const network = networks(networkText(config.options));
-      if (network === undefined) return info;
-      if (!isActive(state) || !isStored(network))
-        return { ...info, networks: [endpointOf(config, network)], ports: [] };
-      const found = (await endpointsOf(network)).get(config.id);
-      const endpoint = runningEndpoint(config, network, found);
-      return { ...info, networks: [endpoint], ports: portsOf(config, found, published) };
+      if (!hasConnections(config)) return withUserPorts(store, info);
+      const endpoints: EndpointInfo[] = [];
+      const addresses: NetworkEndpoint[] = [];
+      const connections = currentConnections(config);
+      for (const connection of connections) {
+        const network = networks(connection.network);
+        if (network === undefined) continue;
+        const found =
+          isActive(state) && isStored(network)
+            ? (await endpointsOf(network)).get(config.id)
+            : undefined;
+        if (found !== undefined) addresses.push(found);
+        endpoints.push(
+          found === undefined || !isStored(network)
+            ? endpointOf(connection, network)
+            : runningEndpoint(config, endpointOf(connection, network), network, found),
+        );
+      }
+      if (endpoints.length === 0 && connections.length > 0) return info;
+      const ports = addresses.length === 0 ? [] : portsOf(config, addresses, published);
+      return { ...info, networks: endpoints, ports };
     }),
   );
 }
@@ -46,7 +60,7 @@ export async function withNetworks(
 /** Of a network in user mode. */
 function withUserPorts(store: Store, info: ContainerInfo): ContainerInfo {
   const { config, state } = info;
-  if (!hasNetworkInfo(config.options)) return info;
+  if (!hasNetworkInfo(config)) return info;
   return { ...info, ports: isActive(state) ? [...store.ports(config.id)].sort(comparePorts) : [] };
 }
 
@@ -55,9 +69,9 @@ function look(store: Store) {
   const context = claimContext(store);
   const endpoints = new Map<string, Promise<ReadonlyMap<string, NetworkEndpoint>>>();
   return {
-    networks: (name: string | undefined): AnyNetwork | undefined => {
+    networks: (name: string): AnyNetwork | undefined => {
       try {
-        return context.networks.find(name === undefined || name === 'default' ? 'bridge' : name);
+        return context.networks.find(name === 'default' ? 'bridge' : name);
       } catch (error) {
         // It was removed while the container did not run, or its file is damaged: what needs it says so.
         if (error instanceof CaissonError) return undefined;
@@ -77,23 +91,28 @@ function look(store: Store) {
   };
 }
 
-function endpointOf({ options }: StoredConfig, { id, name }: AnyNetwork): EndpointInfo {
+function endpointOf(connection: NetworkConnection, { id, name }: AnyNetwork): EndpointInfo {
+  const { aliases = [], ip, ip6, linkLocalIps, gatewayPriority = 0 } = connection;
   return {
     network: name,
     networkId: id,
-    aliases: (options.networkAliases ?? []).map((alias) => alias.toLowerCase()),
+    aliases: aliases.map((alias) => alias.toLowerCase()),
     dnsNames: [],
+    wanted: {
+      ...(ip === undefined ? {} : { ip }),
+      ...(ip6 === undefined ? {} : { ip6 }),
+      ...(linkLocalIps === undefined || linkLocalIps.length === 0 ? {} : { linkLocalIps }),
+    },
+    gatewayPriority,
   };
 }
 
 function runningEndpoint(
   config: StoredConfig,
+  endpoint: EndpointInfo,
   network: StoredNetwork,
-  found: NetworkEndpoint | undefined,
+  found: NetworkEndpoint,
 ): EndpointInfo {
-  const endpoint = endpointOf(config, network);
-  // It waits for its next start, or has just ended.
-  if (found === undefined) return endpoint;
   const { ipv4, ipv6, mac } = found;
   const { hostname } = config.options;
   const { id, name } = config;
@@ -124,17 +143,24 @@ async function publishedPorts(): Promise<FoundPort[] | undefined> {
 /** An element that a killed supervisor has left may name an address that is another container's now. */
 function portsOf(
   { options }: StoredConfig,
-  endpoint: NetworkEndpoint | undefined,
+  endpoints: readonly NetworkEndpoint[],
   published: readonly FoundPort[] | undefined,
 ): readonly PortInfo[] | undefined {
-  if (endpoint === undefined) return [];
-  if (published === undefined) return (options.ports ?? []).length === 0 ? [] : undefined;
-  const wanted = new Set(normalizePorts(options.ports).map(portKey));
-  const addresses = [endpoint.ipv4, endpoint.ipv6].map((text) => text?.replace(/\/.*/, ''));
+  if (published === undefined) return publishes(options) ? undefined : [];
+  const { ports, expose, publishAll } = options;
+  const wanted = new Set(normalizePorts(ports, expose, publishAll).map(portKey));
+  const addresses = endpoints
+    .flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6])
+    .map((text) => text?.replace(/\/.*/, ''));
   return published
     .filter((port) => addresses.includes(port.address) && wanted.has(portKey(port)))
     .map(({ address: _, ...port }) => port)
     .sort(comparePorts);
+}
+
+/** Whether it has ports of the host while it runs. */
+function publishes({ ports = [], publishAll = false }: RunOptions): boolean {
+  return ports.length > 0 || publishAll;
 }
 
 function portKey({ containerPort, protocol }: Pick<PortInfo, 'containerPort' | 'protocol'>) {

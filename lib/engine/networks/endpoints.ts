@@ -1,8 +1,10 @@
 /** The containers of a network. */
 import { claimsOf, isHeld } from '../../network/bridge/addresses.js';
 import { parseBlock, readAddress } from '../../base/cidr.js';
+import { connectionTo } from '../../network/bridge/connection-to.js';
 import { macOf } from '../../network/bridge/endpoint.js';
 import type { StoredNetwork } from '../../network/bridge/stored-network.js';
+import { currentConnections } from '../store/current-options.js';
 import { readableConfig } from '../store/store.js';
 import type { NetworksContext } from './container-lookup.js';
 
@@ -32,7 +34,7 @@ export async function findEndpoints(
     const subnet = isIPv4 ? network.ipv4 : network.ipv6;
     if (subnet === undefined) continue;
     const text = `${address}/${parseBlock('subnet', subnet.subnet).prefix}`;
-    const mac = isIPv4 ? macAddress(context, containerId, address) : undefined;
+    const mac = isIPv4 ? macAddress(context, network, containerId, address) : undefined;
     found.set(containerId, {
       containerId,
       ...(name === undefined ? {} : { name }),
@@ -45,8 +47,14 @@ export async function findEndpoints(
 }
 
 /** That which it was created with, or that which follows from its address. */
-function macAddress({ store }: NetworksContext, containerId: string, ipv4: string) {
+function macAddress(
+  { store }: NetworksContext,
+  network: StoredNetwork,
+  containerId: string,
+  ipv4: string,
+) {
   const config = readableConfig(store, containerId);
   if (config === undefined) return undefined;
-  return config.options.macAddress?.toLowerCase().replaceAll('-', ':') ?? macOf(ipv4);
+  const connection = connectionTo(network, currentConnections(config));
+  return connection?.macAddress?.toLowerCase().replaceAll('-', ':') ?? macOf(ipv4);
 }

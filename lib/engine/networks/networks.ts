@@ -1,13 +1,25 @@
 /** `Engine.networks`. What the methods need is loaded when they are called. */
 import type { StartWarning } from '../start/context.js';
 import type { Store } from '../store/store.js';
+import type { ConnectOptions } from '../options/network-connections.js';
 import type { CreateNetworkOptions } from './create-network.js';
 import type { NetworkInfo } from './network-info.js';
 
-let make: (store: Store) => Networks;
+let make: (store: Store, verbs: ContainerVerbs) => Networks;
 
-export function networksOf(store: Store): Networks {
-  return make(store);
+/** What changes containers, which are on a higher floor. */
+export interface ContainerVerbs {
+  connect(network: string, container: string, options: ConnectOptions): Promise<void>;
+  disconnect(network: string, container: string, options: DisconnectOptions): Promise<void>;
+}
+
+export interface DisconnectOptions {
+  /** Also from a network that does not exist any more. */
+  readonly force?: boolean | undefined;
+}
+
+export function networksOf(store: Store, verbs: ContainerVerbs): Networks {
+  return make(store, verbs);
 }
 
 /**
@@ -16,13 +28,15 @@ export function networksOf(store: Store): Networks {
  */
 export class Networks {
   readonly #store: Store;
+  readonly #verbs: ContainerVerbs;
 
   static {
-    make = (store) => new Networks(store);
+    make = (store, verbs) => new Networks(store, verbs);
   }
 
-  private constructor(store: Store) {
+  private constructor(store: Store, verbs: ContainerVerbs) {
     this.#store = store;
+    this.#verbs = verbs;
   }
 
   /**
@@ -110,6 +124,33 @@ export class Networks {
     const context = await this.#context();
     await restartResolver(context.networks.resolver);
     return restoreFirewall(context);
+  }
+
+  /**
+   * Connects a detached container to one more network. If it runs, it has another interface at once (`eth1` and so on), and other
+   * containers find it there; else, with its next start.
+   *
+   * @param container its name, id, or the beginning of that
+   * @throws ERR_NO_SUCH_NETWORK, ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_ALREADY_CONNECTED,
+   *   ERR_CONFLICTING_OPTIONS (a network that has no bridge, on either side), ERR_ADDRESS_IN_USE, ERR_ADDRESSES_EXHAUSTED,
+   *   ERR_NETWORK_FAILED, ERR_STORAGE
+   */
+  async connect(network: string, container: string, options: ConnectOptions = {}): Promise<void> {
+    await this.#verbs.connect(network, container, options);
+  }
+
+  /**
+   * Takes a detached container from a network, at once if it runs. A container may be left without any.
+   *
+   * @throws ERR_NO_SUCH_NETWORK, ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_NOT_CONNECTED,
+   *   ERR_CONFLICTING_OPTIONS (the network `host`), ERR_NETWORK_FAILED, ERR_STORAGE
+   */
+  async disconnect(
+    network: string,
+    container: string,
+    options: DisconnectOptions = {},
+  ): Promise<void> {
+    await this.#verbs.disconnect(network, container, options);
   }
 
   async #context() {

@@ -1,4 +1,6 @@
 /** Telling the resolver other names of a container that runs. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { shortId } from '../../base/ids.js';
 import { CaissonError } from '../../base/errors.js';
 import { readIfThere } from '../../base/storage.js';
@@ -9,6 +11,7 @@ import { encodeRegistration, type Registration } from '../../network/names/regis
 import { tellResolver } from '../../network/names/resolver-client.js';
 import { normalizeNames } from '../options/names.js';
 import { normalizeNetwork } from '../options/network.js';
+import { currentOptions } from '../store/current-options.js';
 import type { Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 import { claimContext, type NetworksContext } from './container-lookup.js';
@@ -42,8 +45,10 @@ export async function tellNames(
 /** From its configuration and its claims of addresses. Undefined: it has no resolver. */
 async function currentRegistration(
   context: NetworksContext,
-  { id, name, options }: StoredConfig,
+  config: StoredConfig,
 ): Promise<Registration | undefined> {
+  const { id, name } = config;
+  const options = currentOptions(config);
   const endpoints: NamedEndpoint[] = [];
   const { endpoints: configured, policy } = normalizeNetwork(options);
   for (const { network: reference, aliases } of configured) {
@@ -65,5 +70,6 @@ async function currentRegistration(
     endpoints,
     hostResolvConf: readIfThere('/etc/resolv.conf') ?? '',
     policy: policy && namePolicyOf(shortId(id), policy),
+    hasResolver: existsSync(join(context.networks.resolver, id)),
   });
 }

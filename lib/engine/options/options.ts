@@ -3,7 +3,8 @@
  * Docker has the word (https://docs.docker.com/reference/cli/docker/container/run/).
  */
 import type { PolicyOptions } from '../../network/policy/rules.js';
-import type { PortOption } from './ports.js';
+import type { FirstConnectionOptions, NetworkConnection } from './network-connections.js';
+import type { ExposeOption, PortOption } from './ports.js';
 
 /** Bytes as a number, or Docker's spelling: `64m`, `1.5g`. */
 export type Size = number | string;
@@ -299,7 +300,7 @@ export interface RestrictedNetwork extends PolicyOptions {
   readonly name?: string | undefined;
 }
 
-export interface NetworkOptions {
+export interface NetworkOptions extends FirstConnectionOptions {
   /**
    * `none` (default): loopback only. `host`: the machine's own. `pasta` and `slirp4netns`: what an ordinary process of the
    * host's may reach, by the program of that name, with its options as podman spells them: `pasta:--mtu,1500,-t,8080:80`,
@@ -311,6 +312,11 @@ export interface NetworkOptions {
    * ERR_INVALID_OPTION: a rule is wrong. ERR_CONFLICTING_OPTIONS: not a network with a bridge.
    */
   readonly network?: Network | RestrictedNetwork | undefined;
+  /**
+   * Further networks with a bridge, by name, or with what is wanted there; without `network`, or its name, all of them. The
+   * interfaces are eth0, eth1 … in this order.
+   */
+  readonly networks?: readonly (string | NetworkConnection)[] | undefined;
   /** Further names of the container in a network that was created. */
   readonly networkAliases?: readonly string[] | undefined;
   /** IPv4 address in a network that was created. Default: the next free one. */
@@ -323,8 +329,14 @@ export interface NetworkOptions {
    * forward TCP and UDP (slirp4netns: of IPv4).
    */
   readonly ports?: readonly PortOption[] | undefined;
+  /** Ports on which it listens: `80`, `53/udp`, `8000-8010`. They are shown by `inspect`, and published by `publishAll`. */
+  readonly expose?: readonly ExposeOption[] | undefined;
+  /** Publishes each port of `expose` that `ports` does not publish, on a free port of the host. */
+  readonly publishAll?: boolean | undefined;
   /** Of its interface on a bridge. Default: one that follows from the IPv4 address. */
   readonly macAddress?: string | undefined;
+  /** Further addresses of that interface: of 169.254.0.0/16 or fe80::/10. */
+  readonly linkLocalIps?: readonly string[] | undefined;
   /** `name:ip`. */
   readonly addHost?: readonly string[] | undefined;
   /** Addresses of name servers. */
@@ -334,27 +346,41 @@ export interface NetworkOptions {
 }
 
 /** Without its policy. */
-export function networkText({ network }: Pick<NetworkOptions, 'network'>): Network | undefined {
-  return typeof network === 'object' ? (network.name ?? 'bridge') : network;
+export function networkText({
+  network,
+  networks = [],
+}: Pick<NetworkOptions, 'network' | 'networks'>): Network | undefined {
+  if (typeof network !== 'object') return network;
+  return network.name ?? (networks.length > 0 ? undefined : 'bridge');
 }
 
 /** Without its options; undefined: it is that of another container, or of a file. */
-export function networkName(options: Pick<NetworkOptions, 'network'>): string | undefined {
-  const network = networkText(options) ?? 'none';
+export function networkName(
+  options: Pick<NetworkOptions, 'network' | 'networks'>,
+): string | undefined {
+  const network = networkModeOf(options);
   if (/^(?:container|ns):/.test(network)) return undefined;
   const colon = network.indexOf(':');
   return colon < 0 ? network : network.slice(0, colon);
 }
 
+/** What a container was created with: the first of several networks. */
+export function networkModeOf(options: Pick<NetworkOptions, 'network' | 'networks'>): string {
+  const [first] = options.networks ?? [];
+  return networkText(options) ?? (typeof first === 'object' ? first.network : first) ?? 'none';
+}
+
 /** Of options that were checked: whether it has its own addresses, in the network `bridge` or one that was created. */
-export function isOnBridges(options: Pick<NetworkOptions, 'network'>): boolean {
+export function isOnBridges(options: Pick<NetworkOptions, 'network' | 'networks'>): boolean {
   const name = networkName(options);
   return name !== undefined && !NOT_BRIDGES.has(name);
 }
 
 /** Of options that were checked: whether `ContainerInfo` has networks or ports. */
-export function hasNetworkInfo(options: Pick<NetworkOptions, 'network' | 'ports'>): boolean {
-  return isOnBridges(options) || (options.ports ?? []).length > 0;
+export function hasNetworkInfo(
+  options: Pick<NetworkOptions, 'network' | 'networks' | 'ports' | 'publishAll'>,
+): boolean {
+  return isOnBridges(options) || (options.ports ?? []).length > 0 || options.publishAll === true;
 }
 
 const NOT_BRIDGES: ReadonlySet<string> = new Set(['none', 'host', 'pasta', 'slirp4netns']);
@@ -424,11 +450,15 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   shmSize: true,
   ptyLimit: true,
   network: true,
+  networks: true,
   networkAliases: true,
   ports: true,
+  expose: true,
+  publishAll: true,
   ip: true,
   ip6: true,
   macAddress: true,
+  linkLocalIps: true,
   addHost: true,
   dns: true,
   dnsSearch: true,

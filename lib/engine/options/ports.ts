@@ -1,6 +1,6 @@
 /** `--publish`: ports of the host that lead to ports of the container. */
 import { isIP, isIPv4 } from 'node:net';
-import { conflicting, invalid, isRecord, show, wholeNumber } from '../../base/check.js';
+import { boolean, conflicting, invalid, isRecord, show, wholeNumber } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { addressBytes, addressText } from '../../base/ip-address.js';
 import {
@@ -24,6 +24,9 @@ export interface PortOptions {
   readonly hostIp?: string | undefined;
 }
 
+/** A port of the container, or several: `80`, `53/udp`, `8000-8010`. */
+export type ExposeOption = string | number;
+
 const OPTION = 'ports';
 const HIGHEST = 65_535;
 /** What the teardown of a container may have (cpp/program/journal.h: kMaxJournalled), at some 150 bytes for each port. */
@@ -36,7 +39,56 @@ const FORM = '[address:][port of the host[-last]:]port of the container[-last][/
  *
  * @throws ERR_INVALID_OPTION in Docker's words, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS of a port that is published twice
  */
-export function normalizePorts(value: readonly PortOption[] | undefined): readonly PortBinding[] {
+export function normalizePorts(
+  value: readonly PortOption[] | undefined,
+  expose?: readonly ExposeOption[],
+  publishAll?: boolean,
+): readonly PortBinding[] {
+  const exposed = normalizeExpose(expose);
+  const all = publishAll !== undefined && boolean('publishAll', publishAll) ? exposed : [];
+  const bindings = normalizePublish(value);
+  const unpublished = all.filter((port) => !bindings.some((binding) => isSamePort(binding, port)));
+  return unpublished.length === 0 ? bindings : [...bindings, ...unpublished];
+}
+
+/** A port of a container. */
+export type ExposedPort = Pick<PortBinding, 'containerPort' | 'protocol'>;
+
+export function isSamePort(a: ExposedPort, b: ExposedPort): boolean {
+  return a.containerPort === b.containerPort && a.protocol === b.protocol;
+}
+
+/** Each port once. @throws ERR_INVALID_OPTION in Docker's words (docker/cli, cli/command/container/opts.go) */
+export function normalizeExpose(
+  value: readonly ExposeOption[] | undefined,
+): readonly ExposedPort[] {
+  if (value === undefined) return [];
+  const refuse = (given: unknown, why: string) => malformed(given, why, 'expose', EXPOSE_FORM);
+  if (!Array.isArray(value)) throw refuse(value, 'is not an array');
+  const found: ExposedPort[] = [];
+  for (const given of value as readonly unknown[]) {
+    if (typeof given !== 'string' && typeof given !== 'number')
+      throw refuse(given, 'is neither a text nor a number');
+    const text = String(given);
+    const [range = '', protocolText = '', ...rest] = text.split('/');
+    const protocol = protocolText === '' ? 'tcp' : protocolText.toLowerCase();
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(range);
+    const first = Number(match?.[1]);
+    const last = Number(match?.[2] ?? first);
+    if (match === null || rest.length > 0 || first < 1 || last < first || last > HIGHEST)
+      throw refuse(given, `invalid range format for --expose: ${text}`);
+    if (!Object.hasOwn(PROTOCOL_NUMBERS, protocol)) throw refuse(given, `invalid proto: ${protocol}`); // prettier-ignore
+    for (const containerPort of sequence(first, last)) {
+      const port = { containerPort, protocol: protocol as Protocol };
+      if (!found.some((other) => isSamePort(other, port))) found.push(port);
+    }
+  }
+  return found;
+}
+
+const EXPOSE_FORM = 'port of the container[-last][/tcp|udp|sctp]';
+
+function normalizePublish(value: readonly PortOption[] | undefined): readonly PortBinding[] {
   if (value === undefined) return NONE;
   if (!Array.isArray(value)) throw malformed(value, 'is not an array');
   const bindings = (value as readonly unknown[]).flatMap((item) =>
@@ -176,10 +228,10 @@ function requireText(given: unknown, field: string, value: unknown): string {
   return value;
 }
 
-function malformed(value: unknown, why: string): CaissonError {
-  return new CaissonError('ERR_INVALID_OPTION', `${OPTION}: ${show(value)}: ${why}`, {
+function malformed(value: unknown, why: string, option = OPTION, hint = FORM): CaissonError {
+  return new CaissonError('ERR_INVALID_OPTION', `${option}: ${show(value)}: ${why}`, {
     stage: 'config',
-    path: OPTION,
-    hint: FORM,
+    path: option,
+    hint,
   });
 }

@@ -2,9 +2,12 @@
 import { shortId } from '../../base/ids.js';
 import type { ClaimContext } from '../../network/bridge/addresses.js';
 import { connect, type Connection, planConnection } from '../../network/bridge/connect.js';
-import { addressesOf } from '../../network/bridge/endpoint.js';
+import { connectionTo } from '../../network/bridge/connection-to.js';
+import { addressesOf, type Endpoint } from '../../network/bridge/endpoint.js';
+import { gatewaysOf } from '../../network/bridge/gateways.js';
+import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import { namePolicyOf } from '../../network/names/policy-names.js';
-import { planNameServers, RESOLVER_ADDRESS } from '../../network/names/name-servers.js';
+import { type NamedContainer, planNameServers, RESOLVER_ADDRESS } from '../../network/names/name-servers.js'; // prettier-ignore
 import type { HelperPlan, ResolverPlan } from '../../program/launch-input.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { HostFiles } from '../spec/files.js';
@@ -22,38 +25,72 @@ export interface NetworkOfStart {
   readonly connection?: Connection;
 }
 
+/** For which container, and how. */
+export interface BridgesOfStart {
+  /** Long id. */
+  readonly id: string;
+  /** It is started: addresses are claimed for it. */
+  readonly connects: boolean;
+  /** It runs: its ports. */
+  readonly kept?: readonly PublishedPort[] | undefined;
+}
+
 /** @throws as `connect`; then nothing stays claimed */
 export async function connectBridges(
   context: ClaimContext,
   { name, hostname, names, endpoints, ports, policy }: ContainerConfig,
-  { id, connects }: { readonly id: string; readonly connects: boolean },
+  { id, connects, kept }: BridgesOfStart,
   hostResolvConf: string,
   warn: (warning: StartWarning) => void,
 ): Promise<NetworkOfStart> {
-  const make = connects ? connect : planConnection;
-  const connection = await make(context, id, endpoints, ports, policy);
+  const connection = connects
+    ? await connect(context, id, endpoints, ports, policy, kept)
+    : await planConnection(context, id, endpoints, ports, policy);
   try {
     connection.warnings.forEach(warn);
-    const named = {
-      id,
-      name,
-      hostname,
-      dns: names.dns,
-      endpoints: connection.endpoints.map((endpoint, at) => ({
-        network: endpoint.network,
-        aliases: endpoints[at]?.aliases ?? [],
-        addresses: addressesOf(endpoint).map(({ address }) => address),
-      })),
-      hostResolvConf,
-      policy: policy && namePolicyOf(shortId(id), policy),
-    };
-    const { resolver, resolvConf } = planNameServers(named, context.networks.resolver);
-    const addresses = named.endpoints.flatMap((endpoint) => endpoint.addresses);
-    const nameServer = resolver === undefined ? undefined : RESOLVER_ADDRESS;
-    const gateway = connection.endpoints[0]?.network.ipv4.gateway;
-    return { files: { resolvConf, addresses, gateway, nameServer }, resolver, connection };
+    const named = namesOf(id, { name, hostname, names, endpoints, policy }, connection.endpoints, hostResolvConf); // prettier-ignore
+    const { resolver } = planNameServers(named.container, context.networks.resolver);
+    return { files: named.files, resolver, connection };
   } catch (error) {
     connection.release();
     throw error;
   }
 }
+
+/** What a container finds names by. */
+export interface NamesOfConnection {
+  readonly files: HostFiles;
+  /** For the resolver. */
+  readonly container: NamedContainer;
+}
+
+/** @param config its `endpoints` are those of `endpoints`, and may be more */
+export function namesOf(
+  id: string,
+  { name, hostname, names, endpoints: configs, policy }: NamedConfig,
+  endpoints: readonly Endpoint[],
+  hostResolvConf: string,
+  hasResolver = false,
+): NamesOfConnection {
+  const container = {
+    id,
+    name,
+    hostname,
+    dns: names.dns,
+    endpoints: endpoints.map((endpoint) => ({
+      network: endpoint.network,
+      aliases: connectionTo(endpoint.network, configs)?.aliases ?? [],
+      addresses: addressesOf(endpoint).map(({ address }) => address),
+    })),
+    hostResolvConf,
+    hasResolver,
+    policy: policy && namePolicyOf(shortId(id), policy),
+  };
+  const { resolver, resolvConf } = planNameServers(container, '');
+  const addresses = container.endpoints.flatMap((endpoint) => endpoint.addresses);
+  const nameServer = resolver === undefined ? undefined : RESOLVER_ADDRESS;
+  const gateway = (gatewaysOf(endpoints).ipv4 ?? endpoints[0])?.network.ipv4.gateway;
+  return { files: { resolvConf, addresses, gateway, nameServer }, container };
+}
+
+type NamedConfig = Pick<ContainerConfig, 'name' | 'hostname' | 'names' | 'endpoints' | 'policy'>;

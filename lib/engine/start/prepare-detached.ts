@@ -4,20 +4,20 @@ import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
 import { cgroupLocation } from '../../cgroup/parent.js';
 import { resolveImage } from '../../image/resolve.js';
 import type { RootfsImage } from '../../image/rootfs.js';
+import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import { PLACEHOLDER } from '../../program/template.js';
 import { type ContainerConfig, normalize } from '../options/config.js';
 import type { RunOptions } from '../options/options.js';
 import { lookAtAccounts } from './accounts.js';
 import type { StartContext } from './context.js';
-import { commandFor, InstantiatedStart, sharedRange } from './prepared-start.js';
+import { commandFor, InstantiatedStart, releasedOnError, sharedRange } from './prepared-start.js';
 import type { StartNetwork } from './start-network.js';
-import { type CompiledStart, compileStartTemplate, type Joining } from './start-template.js';
+import { type CompiledStart, compileStartTemplate } from './start-template.js';
 
 /** One start by a supervisor, which holds what was claimed for it. */
 export interface DetachedStart extends InstantiatedStart {
   /** Holds the lock on its range of host ids; the caller has to close it. */
   readonly ids: FileHandle | undefined;
-  readonly joining: Joining;
   readonly published: StartNetwork['published'];
   /** For a start that has come to nothing: its supervisor would do it otherwise. */
   release(): void;
@@ -50,7 +50,6 @@ export async function prepareDetached(
     const start = new InstantiatedStart(context, { template, id, command, network }, base);
     return Object.assign(start, {
       ids: shared ?? claim?.file,
-      joining: template.joining,
       published: network.published,
       release,
     });
@@ -58,6 +57,33 @@ export async function prepareDetached(
     release();
     throw error;
   }
+}
+
+/** Of a container that runs: what it is to run next. */
+export interface NextRuns {
+  readonly argv: readonly string[];
+  readonly options: RunOptions;
+  readonly location: DetachedLocation;
+  /** The first id of its range; 0: it has the host's. */
+  readonly idBase: number;
+  /** The ports of the host that lead to it. */
+  readonly ports: readonly PublishedPort[];
+}
+
+/** Addresses that it does not have yet are claimed: `connection` releases these. @throws as `prepareDetached` */
+export async function prepareNextRuns(
+  context: StartContext,
+  id: string,
+  image: string | RootfsImage,
+  { argv, options, location, idBase, ports }: NextRuns,
+): Promise<InstantiatedStart> {
+  const { template, network } = await compileDetached(context, id, image, argv, options, location, true, ports); // prettier-ignore
+  return releasedOnError(network, () => {
+    const { env, entrypoint } = options;
+    const command = commandFor(context, template, { argv, env }, entrypoint);
+    const request = { template, id, command, network };
+    return new InstantiatedStart(context, request, idBase === 0 ? undefined : idBase);
+  });
 }
 
 /** The configuration of such a container: every mistake is found, and nothing is claimed or made. */
@@ -82,6 +108,7 @@ async function compileDetached(
   options: RunOptions,
   location: DetachedLocation,
   connects: boolean,
+  kept?: readonly PublishedPort[],
 ): Promise<CompiledStart> {
   const rootless = context.users !== undefined;
   const resolved = await resolveImage(image, context.dataRoot, rootless);
@@ -94,6 +121,7 @@ async function compileDetached(
     owner: undefined,
     location,
     connects,
+    kept,
     // A rootless run has its files only while it runs. Root's detached containers keep them for a restart.
     persistentFiles: !rootless || !location.autoRemove,
   });

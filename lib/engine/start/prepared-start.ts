@@ -26,7 +26,7 @@ import type { IdRange, IdRanges } from './id-ranges.js';
 import { makeTemplate } from './native-template.js';
 import { reportAtEnd, withNames } from './policy-report.js';
 import type { StartNetwork } from './start-network.js';
-import type { GivenCommand, StartTemplate } from './start-template.js';
+import type { GivenCommand, Joining, StartTemplate } from './start-template.js';
 
 /** One start, ready to be handed to the addon. */
 export interface Prepared {
@@ -141,6 +141,15 @@ export class InstantiatedStart {
     return this.shared.layer;
   }
 
+  get joining(): Joining {
+    return this.shared.joining;
+  }
+
+  /** To networks with a bridge. */
+  get connection(): Connection | undefined {
+    return this.network.connection;
+  }
+
   get slots(): LaunchSlots {
     return this.shared.launchable.slots;
   }
@@ -163,7 +172,6 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
   readonly template: NativeTemplate;
   readonly reportPolicy: (() => Promise<PolicyReport>) | undefined;
   private readonly range: IdRange | undefined;
-  private readonly connection: Connection | undefined;
   private readonly joinedRange: FileHandle | undefined;
   private readonly idRanges: IdRanges;
 
@@ -178,7 +186,6 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
     const { program, teardown, launchable } = template;
     this.template = template.native ??= makeTemplate(binding, program, teardown, launchable.slots);
     this.range = range;
-    this.connection = request.network.connection;
     this.joinedRange = joinedRange;
     this.idRanges = idRanges;
     const policy = this.connection?.plan.policy;

@@ -1,5 +1,6 @@
 /** What a launch program has of its network: what all starts with the same options share, and what each has of its own. */
 import type { Connection } from '../../network/bridge/connect.js';
+import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import type { LaunchInput } from '../../program/launch-input.js';
 import { OwnTexts } from '../../program/own-texts.js';
 import { PLACEHOLDER } from '../../program/template.js';
@@ -30,6 +31,8 @@ export interface ConnectedStart {
   readonly id: string;
   /** It is started: addresses are claimed for it. Otherwise nothing is made. */
   readonly connects: boolean;
+  /** It runs: its ports, which it keeps, as its addresses. */
+  readonly kept?: readonly PublishedPort[] | undefined;
   /** The names of a container whose network or UTS namespace it joins, or of the host. */
   readonly hostname?: string | undefined;
   /** By path: those of a container whose network it joins. */

@@ -10,6 +10,7 @@ import { labelsFor } from '../../host/selinux.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { ResolvedImage } from '../../image/resolve.js';
 import type { NativeTemplate } from '../../native/binding.js';
+import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import type { Mount, Spec } from '../../oci/runtime-spec.js';
 import { compile, type Launchable } from '../../program/compile.js';
 import type { ExecInput } from '../../program/compile-exec.js';
@@ -84,6 +85,8 @@ export interface TemplateInput {
   readonly location: CgroupLocation;
   /** It is started: addresses are claimed for it. Otherwise nothing is made. */
   readonly connects: boolean;
+  /** It runs already, with these ports; what is compiled is for its runs to come. */
+  readonly kept?: readonly PublishedPort[] | undefined;
   /** The files of the writable layer outlive a run. */
   readonly persistentFiles: boolean;
 }
@@ -148,6 +151,7 @@ export async function compileStartTemplate(
     (await startNetwork(context, config, {
       id: input.id,
       connects: input.connects,
+      kept: input.kept,
       hostname: facts.hostname,
       files: joined?.names?.files,
     }));

@@ -4,6 +4,7 @@ import type { Protocol } from '../../network/firewall/port-bindings.js';
 import type { DeniedConnection } from '../../network/policy/denied.js';
 import type { Healthcheck } from '../options/healthcheck.js';
 import type { LogConfig } from '../options/log-config.js';
+import type { NetworkConnection } from '../options/network-connections.js';
 import type { RunOptions } from '../options/options.js';
 import type { RestartPolicy } from '../options/restart-policy.js';
 
@@ -21,6 +22,8 @@ export interface StoredConfig extends CgroupLocation {
   readonly command: readonly string[];
   /** Everything but what only the caller's process can hold (`signal`, streams, `timeout`). */
   readonly options: RunOptions;
+  /** Its networks with a bridge since `network connect` or `disconnect` has changed them; until then, those of `options`. */
+  readonly connections?: readonly NetworkConnection[] | undefined;
   readonly restart: RestartPolicy;
   /** Removed when it has exited. */
   readonly autoRemove: boolean;
@@ -125,6 +128,9 @@ export interface EndpointInfo {
   readonly mac?: string | undefined;
   /** As they were asked for. */
   readonly aliases: readonly string[];
+  /** Of these, what was asked for. */
+  readonly wanted: Pick<NetworkConnection, 'ip' | 'ip6' | 'linkLocalIps'>;
+  readonly gatewayPriority: number;
   /** The names that other containers of the network find it by: none in `bridge`. */
   readonly dnsNames: readonly string[];
 }
@@ -142,10 +148,10 @@ export type EngineEvent = ContainerEvent | NetworkEvent;
 
 export interface NetworkEvent {
   readonly type: 'network';
-  readonly action: 'create' | 'destroy';
+  readonly action: 'create' | 'destroy' | 'connect' | 'disconnect';
   /** Long id. */
   readonly id: string;
-  /** `name`, and `type`, which is the driver. */
+  /** `name`, and `type`, which is the driver; `container` with connect and disconnect: a long id. */
   readonly attributes: Readonly<Record<string, string>>;
   /** Nanoseconds since 1970, UTC. */
   readonly timeNano: string;

@@ -5,7 +5,7 @@ import { PLACEHOLDER, Template } from '../../program/template.js';
 import { ID_RANGE_SIZE } from '../options/config.js';
 import { type Healthcheck, testCommand, withDefaults } from '../options/healthcheck.js';
 import type { SupervisoredCheck } from './supervisor-config.js';
-import type { DetachedStart } from '../start/prepare-detached.js';
+import type { InstantiatedStart } from '../start/prepared-start.js';
 import { rootlessOf } from '../start/start-template.js';
 import type { StartContext } from '../start/context.js';
 import { callersOpenFiles } from '../../host/open-files.js';
@@ -17,7 +17,7 @@ import { toSpec } from '../spec/to-spec.js';
  */
 export function compileCheck(
   context: StartContext,
-  start: DetachedStart,
+  start: InstantiatedStart,
   check: Healthcheck,
 ): SupervisoredCheck {
   const { config, identity, joining } = start;

@@ -16,7 +16,9 @@ import { isTerminal } from '../options/terminal.js';
 import { bootId } from '../../host/owner.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import { type DetachedStart, prepareDetached } from '../start/prepare-detached.js';
+import type { InstantiatedStart } from '../start/prepared-start.js';
 import type { StartContext } from '../start/context.js';
+import { currentOptions } from '../store/current-options.js';
 import type { Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 
@@ -58,14 +60,14 @@ async function startIn(
   attached: FirstClient | undefined,
   lock: number,
 ): Promise<void> {
-  const { id, name, options, openStdin } = config;
-  const stdin = openStdin || isTerminal(options) ? 'pipe' : 'null';
+  const { id, name } = config;
+  const stdin = stdinOf(config);
   const start = await prepareDetached(
     context,
     id,
     imageOf(config.image),
     config.argv,
-    { ...options, name, stdin, ...attached?.stdio },
+    { ...currentOptions(config), name, stdin, ...attached?.stdio },
     config,
   );
   try {
@@ -94,6 +96,11 @@ async function startIn(
   }
 }
 
+/** Of its program. */
+export function stdinOf({ openStdin, options }: StoredConfig): 'pipe' | 'null' {
+  return openStdin || isTerminal(options) ? 'pipe' : 'null';
+}
+
 /** A rootless supervisor waits for its id maps before it does anything else. */
 async function untilIdMapsAreWritten(
   users: UserNamespaceIds | undefined,
@@ -120,8 +127,27 @@ async function spawnSupervisor(
   attached: FirstClient | undefined,
   lock: number,
 ): Promise<Socket> {
+  const { id } = config;
+  const bytes = supervisorConfig(context, store, config, start, attached);
+  const fd = await new Promise<number>((resolve, reject) => {
+    context.binding.keep(bytes, start.ids?.fd ?? -1, lock, id, (error, connection) => {
+      if (error === null) resolve(connection);
+      else reject(beforeFirstStep(error, 'start the supervisor'));
+    });
+  });
+  return new Socket({ fd, readable: true, writable: true });
+}
+
+/** What a supervisor is told. */
+export function supervisorConfig(
+  context: StartContext,
+  store: Store,
+  config: StoredConfig,
+  start: InstantiatedStart,
+  attached?: FirstClient,
+): Buffer {
   const { id, name, log, healthcheck } = config;
-  const bytes = encodeSupervisorConfig({
+  return encodeSupervisorConfig({
     id,
     name,
     terminal: start.config.terminal !== undefined,
@@ -149,13 +175,6 @@ async function spawnSupervisor(
     teardown: start.teardown.instantiate(context.binding, start.identity, start.appendedToTeardown),
     check: healthcheck === undefined ? undefined : compileCheck(context, start, healthcheck),
   });
-  const fd = await new Promise<number>((resolve, reject) => {
-    context.binding.keep(bytes, start.ids?.fd ?? -1, lock, id, (error, connection) => {
-      if (error === null) resolve(connection);
-      else reject(beforeFirstStep(error, 'start the supervisor'));
-    });
-  });
-  return new Socket({ fd, readable: true, writable: true });
 }
 
 function untilStarted(

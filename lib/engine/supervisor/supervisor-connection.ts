@@ -22,6 +22,7 @@ export const REQUEST = {
   begin: 10,
   keep: 11,
   registration: 12,
+  programs: 13,
 } as const;
 
 /** `Reply` of cpp/supervisor/. */
@@ -191,6 +192,11 @@ export class SupervisorConnection {
   limits(writes: readonly { dir: string; file: string; value: string }[]): void {
     const text = writes.map(({ dir, file, value }) => `${dir}/${file}\0${value}\0`).join('');
     this.send(REQUEST.limits, Buffer.from(text));
+  }
+
+  /** The programs of its runs to come, and its teardown, are those of the file `next-programs` (next-programs.ts). */
+  programs(): void {
+    this.send(REQUEST.programs, Buffer.alloc(0));
   }
 
   /** Lets a supervisor begin that waits for it. */

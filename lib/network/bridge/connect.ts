@@ -47,6 +47,9 @@ import {
   planBridges,
   sourcesOf,
 } from './endpoint.js';
+import { gatewaysOf, publishedAddresses } from './gateways.js';
+import { heldAddress } from './held-address.js';
+import { type Plug, plugsOf } from './plugs.js';
 import { type AnyNetwork, isStored, type StoredNetwork } from './stored-network.js';
 
 export interface Connection {
@@ -61,6 +64,7 @@ export interface Connection {
 
 /**
  * @param id long id of the container
+ * @param kept it runs: the ports that are published to it. It keeps these, and the addresses that it has
  * @throws ERR_NO_SUCH_NETWORK, ERR_CONFLICTING_OPTIONS, ERR_INVALID_OPTION, ERR_ADDRESS_IN_USE, ERR_ADDRESSES_EXHAUSTED,
  *   ERR_NETWORK_FAILED, ERR_SUBNET_OVERLAP, ERR_STORAGE: then nothing stays claimed
  */
@@ -70,29 +74,39 @@ export async function connect(
   configs: readonly EndpointConfig[],
   bindings: readonly PortBinding[],
   policy?: NetworkPolicy,
+  kept?: readonly PublishedPort[],
 ): Promise<Connection> {
   const claimed: AddressClaim[] = [];
   const release = () => {
     claimed.forEach(releaseAddress);
-    if (bindings.length > 0) removePublication(context.networks, id);
+    if (bindings.length > 0 && kept === undefined) removePublication(context.networks, id);
   };
   const warnings: FirewallWarning[] = [];
   const filtering = ensureFrameFilter();
   filtering.catch(() => undefined); // it is awaited below, unless something else fails before
   try {
     const endpoints: Endpoint[] = [];
+    const plugs = kept === undefined ? [] : await plugsOf(shortId(id));
     for (const config of configs) {
-      const network = checkNetwork(await context.networks.use(config.network), config);
+      const network = checkNetwork(await context.networks.use(config.network), config, endpoints);
       if (!isStored(network)) throw new Error(`the network ${network.name} has no subnet`);
       const bridgeIndex = await ensureBridge(context.networks, network);
       // Before anything is claimed: the options of a file that was edited may be wrong.
       const firewall = firewallOf(network);
       const [endpoint, found] = await bothOf(
-        endpointOf(config, network, bridgeIndex, async (family, wanted) => {
-          const address = await claimAddress(context, network, family, id, wanted);
-          claimed.push(address);
-          return address;
-        }),
+        endpointOf(
+          config,
+          network,
+          { bridgeIndex, at: numberFor(bridgeIndex, plugs, endpoints) },
+          async (family, wanted) => {
+            // prettier-ignore
+            const held = kept && heldAddress(context.networks, network, family, id);
+            if (held !== undefined) return held;
+            const address = await claimAddress(context, network, family, id, wanted);
+            claimed.push(address);
+            return address;
+          },
+        ),
         // Each time: a process that loads other rules may have flushed these.
         ensureFirewall(firewall, {}, () => restoreFirewall(context)),
       );
@@ -101,22 +115,24 @@ export async function connect(
     }
     const filtersFrames = await filtering;
     if (policy !== undefined && !filtersFrames) throw withoutFrameFilter();
-    const [first] = endpoints;
+    const addresses = publishedAddresses(endpoints);
+    if (kept !== undefined) {
+      if (kept.length > 0) writePublication(context.networks, id, { addresses, ports: kept });
+      const forgetsFlows = kept.some(({ protocol }) => protocol === 'udp') && (await canForgetFlows()); // prettier-ignore
+      const opened = { ports: kept, policy, filtersFrames, forgetsFlows };
+      return { ...connection(context, endpoints, id, opened, release), warnings };
+    }
     const ports =
-      first === undefined || bindings.length === 0
-        ? []
-        : await chooseHostPorts(published(first), onHost(first, bindings));
+      bindings.length === 0 ? [] : await chooseHostPorts(addresses, onHost(endpoints, bindings));
     let stale: NetlinkRequest | undefined;
-    if (first !== undefined && ports.length > 0) {
-      const addresses = published(first);
+    if (ports.length > 0) {
       writePublication(context.networks, id, { addresses, ports });
       stale = await othersAt(addresses, ports);
     }
     const forgetsFlows =
       ports.some(({ protocol }) => protocol === 'udp') && (await canForgetFlows());
     const opened = { ports, stale, policy, filtersFrames, forgetsFlows };
-    const connected = connection(context, endpoints, id, opened, release);
-    return { ...connected, warnings };
+    return { ...connection(context, endpoints, id, opened, release), warnings };
   } catch (error) {
     release();
     throw error;
@@ -133,11 +149,11 @@ export async function planConnection(
 ): Promise<Connection> {
   const endpoints: Endpoint[] = [];
   for (const config of configs) {
-    const found = checkNetwork(context.networks.find(config.network), config);
+    const found = checkNetwork(context.networks.find(config.network), config, endpoints);
     const network = isStored(found) ? found : { ...EXAMPLE, id: found.id };
     const bridgeIndex = loadNative().linkIndex(network.bridge);
     endpoints.push(
-      await endpointOf(config, network, bridgeIndex, (family, wanted) =>
+      await endpointOf(config, network, { bridgeIndex, at: endpoints.length }, (family, wanted) =>
         possibleAddress(context, network, family, id, wanted),
       ),
     );
@@ -168,18 +184,29 @@ const EXAMPLE: StoredNetwork = {
   options: {},
 };
 
+/** The number of the interface that it has in this network, or the next one that is free. */
+function numberFor(bridge: number, plugs: readonly Plug[], others: readonly Endpoint[]): number {
+  const present = plugs.find((plug) => plug.bridge === bridge);
+  if (present !== undefined) return present.at;
+  const taken = new Set([...plugs, ...others].map(({ at }) => at));
+  let at = 0;
+  while (taken.has(at)) at++;
+  return at;
+}
+
 type Claiming = (family: 4 | 6, wanted: string | undefined) => AddressClaim | Promise<AddressClaim>;
 
 async function endpointOf(
-  { ip, ip6, mac }: EndpointConfig,
+  { ip, ip6, mac, linkLocal, priority }: EndpointConfig,
   network: StoredNetwork,
-  bridgeIndex: number,
+  place: Pick<Endpoint, 'bridgeIndex' | 'at'>,
   claim: Claiming,
 ): Promise<Endpoint> {
   const ipv4 = await claim(4, ip);
   const ipv6 = network.ipv6 === undefined ? undefined : await claim(6, ip6);
   const hairpin = bridgesCallFirewall();
-  return { network, bridgeIndex, hairpin, ipv4, ipv6, mac: mac ?? macOf(ipv4.address) };
+  const own = mac ?? macOf(ipv4.address);
+  return { ...place, network, hairpin, ipv4, ipv6, mac: own, linkLocal, priority };
 }
 
 /** What of a container's connections the firewall lets through. */
@@ -207,9 +234,8 @@ function connection(
     ...(filtersFrames ? { frames: framePlan(id, endpoints, policy !== undefined) } : {}),
     ...(policy === undefined ? {} : { policy: policyPlan(id, endpoints, policy) }),
   };
-  const [first] = endpoints;
-  if (first === undefined || ports.length === 0) return { plan, endpoints, ports, release };
-  const addresses = published(first);
+  if (endpoints.length === 0 || ports.length === 0) return { plan, endpoints, ports, release };
+  const addresses = publishedAddresses(endpoints);
   const publishing = {
     sockets: encodeClaims(ports.flatMap((port) => claimsOf(addresses, port))),
     stale,
@@ -237,7 +263,7 @@ function policyPlan(id: string, endpoints: readonly Endpoint[], policy: NetworkP
 }
 
 function framePlan(id: string, endpoints: readonly Endpoint[], restricted: boolean): FramePlan {
-  const ports = endpoints.map((endpoint, at) => framePort(endpoint, shortId(id), at));
+  const ports = endpoints.map((endpoint) => framePort(endpoint, shortId(id)));
   return {
     add: batch(ports.flatMap((port) => [...addFramePort(port), ...(restricted ? liftFramePort(port) : [])])), // prettier-ignore
     remove: batch(ports.flatMap(removeFramePort)),
@@ -258,19 +284,25 @@ async function bothOf<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, 
   return Promise.all([first, second]);
 }
 
-/** Ports are published by the first network's addresses. */
-function published({ ipv4, ipv6 }: Endpoint) {
-  return { ipv4: ipv4.address, ipv6: ipv6?.address };
-}
-
 /** A network may say on which address of the host its containers publish by default. */
-function onHost({ network }: Endpoint, bindings: readonly PortBinding[]): readonly PortBinding[] {
-  const { hostBinding } = bridgeSettings(network);
-  if (hostBinding === '0.0.0.0') return bindings;
+function onHost(
+  endpoints: readonly Endpoint[],
+  bindings: readonly PortBinding[],
+): readonly PortBinding[] {
+  const { ipv4: endpoint = endpoints[0] } = gatewaysOf(endpoints);
+  const hostBinding = endpoint && bridgeSettings(endpoint.network).hostBinding;
+  if (hostBinding === undefined || hostBinding === '0.0.0.0') return bindings;
   return bindings.map((binding) => ({ ...binding, hostIp: binding.hostIp ?? hostBinding }));
 }
 
-function checkNetwork(network: AnyNetwork, { network: name, ip6 }: EndpointConfig): AnyNetwork {
+function checkNetwork(
+  network: AnyNetwork,
+  { network: name, ip6 }: EndpointConfig,
+  others: readonly Endpoint[],
+): AnyNetwork {
+  // By a name and by an id.
+  if (others.some((other) => other.network.id === network.id))
+    throw conflicting('networks', `network "${name}" is specified multiple times`);
   if (network.driver !== 'bridge')
     throw conflicting('network', `${name} is the network "${network.name}"`, `network: "${network.name}"`); // prettier-ignore
   if (ip6 !== undefined && (!isStored(network) || network.ipv6 === undefined))

@@ -9,4 +9,8 @@ export interface EndpointConfig {
   readonly ip6: string | undefined;
   /** Lower case, with colons; by default it follows from the IPv4 address. */
   readonly mac: string | undefined;
+  /** Further addresses, of the link alone. */
+  readonly linkLocal: readonly string[];
+  /** Of several networks, that with the highest has the default route (gateways.ts). */
+  readonly priority: number;
 }

@@ -1,4 +1,5 @@
 /** From the addresses that a container has claimed to the messages that make its interfaces. */
+import { isIPv4, isIPv6 } from 'node:net';
 import { addressBytes, addressText } from '../../base/ip-address.js';
 import type { BridgePlan, Claim } from '../../program/network-plan.js';
 import { encodeRequest, NETLINK, type NetlinkMessage } from '../netlink/message.js';
@@ -18,11 +19,14 @@ import type { RestrictedSource } from '../policy/policy-requests.js';
 import { hostInterface } from './host-interface.js';
 import { bridgeSettings } from './bridge-options.js';
 import { blockAround, formatAddress, lastOf, parseAddress } from '../../base/cidr.js';
+import { gatewaysOf } from './gateways.js';
 import type { StoredNetwork } from './stored-network.js';
 
 /** A container's place in a network. */
 export interface Endpoint {
   readonly network: StoredNetwork;
+  /** The number in the names of both ends of its interface. */
+  readonly at: number;
   /** Of the bridge device. */
   readonly bridgeIndex: number;
   /** The host's bridges call the firewall: a frame may have to leave by the port that it came from (BridgePort). */
@@ -31,6 +35,20 @@ export interface Endpoint {
   readonly ipv6: AddressClaim | undefined;
   /** Lower case, with colons. */
   readonly mac: string;
+  /** Further addresses, of the link alone. */
+  readonly linkLocal: readonly string[];
+  /** gateways.ts */
+  readonly priority: number;
+}
+
+/** What makes one interface. */
+export interface InterfacePlan {
+  /** In the host's network namespace. */
+  readonly outside: readonly NetlinkMessage[];
+  /** In the container's. */
+  readonly inside: readonly NetlinkMessage[];
+  /** Settings of the container's network namespace, as sysctl(8) names them; before `inside`. */
+  readonly sysctls: Readonly<Record<string, number>>;
 }
 
 /** Bytes; Ethernet's, if the network does not say another. */
@@ -41,48 +59,65 @@ const FIRST_INDEX = 100;
 
 const LOOPBACK = { index: 1, name: 'lo' } as const;
 
-/**
- * @param shortId 12 digits, of the container: with 2 letters and a digit, its interfaces on the host have as many characters
- *   as they may have (IFNAMSIZ)
- */
+/** @param shortId 12 digits, of the container */
 export function planBridges(
   shortId: string,
   endpoints: readonly Endpoint[],
   claims: readonly Claim[],
 ): BridgePlan {
-  const outside: NetlinkMessage[] = [];
-  const sysctls: Record<string, number> = {};
-  const inside: NetlinkMessage[] = [setLinkUp(LOOPBACK.index, LOOPBACK.name)];
-  endpoints.forEach((endpoint, at) => {
-    const { network, bridgeIndex, hairpin, mac, ipv4, ipv6 } = endpoint;
-    const name = `eth${at}`;
-    const index = FIRST_INDEX + at;
-    const { mtu = DEFAULT_MTU, interContainer } = bridgeSettings(network);
-    const host = hostInterface(shortId, at);
-    outside.push(
-      addVeth({ name: host, mtu, inside: { name, index, mac } }),
-      addPort(host, bridgeIndex, network.bridge),
-    );
-    const isolated = !interContainer;
-    if (hairpin || isolated) outside.push(setBridgePort(host, { hairpin, isolated }));
-    inside.push(addAddress(index, name, ipv4, broadcastOf(ipv4)));
-    if (ipv6 !== undefined) inside.push(addAddress(index, name, ipv6));
-    // The kernel would give it an address of its own, and listen to any neighbour's router advertisements.
-    else sysctls[`net.ipv6.conf.${name}.disable_ipv6`] = 1;
-    inside.push(setLinkUp(index, name));
-    // As in Docker, the first network that leads out has the default route.
-    if (network.internal || endpoints.findIndex((other) => !other.network.internal) !== at) return;
-    inside.push(addDefaultRoute(index, name, network.ipv4.gateway));
-    if (network.ipv6 !== undefined) inside.push(addDefaultRoute(index, name, network.ipv6.gateway));
-  });
-  const detach = endpoints.map((_, at) => removePort(hostInterface(shortId, at)));
+  const interfaces = endpoints.map((endpoint) => planInterface(shortId, endpoint));
+  const inside = [
+    setLinkUp(LOOPBACK.index, LOOPBACK.name),
+    ...interfaces.flatMap((each) => each.inside),
+    ...defaultRoutes(endpoints),
+  ];
+  const detach = endpoints.map(({ at }) => removePort(hostInterface(shortId, at)));
   return {
-    outside: encodeRequest(NETLINK.route, outside),
+    outside: interfaces.map((each) => encodeRequest(NETLINK.route, each.outside)),
     detach: encodeRequest(NETLINK.route, detach),
     inside: encodeRequest(NETLINK.route, inside),
-    sysctls,
+    sysctls: Object.assign({}, ...interfaces.map(({ sysctls }) => sysctls)) as Record<
+      string,
+      number
+    >,
     claims,
   };
+}
+
+export function planInterface(shortId: string, endpoint: Endpoint): InterfacePlan {
+  const { at, network, bridgeIndex, hairpin, mac, ipv4, ipv6, linkLocal } = endpoint;
+  const name = containerInterface(at);
+  const index = interfaceIndex(at);
+  const { mtu = DEFAULT_MTU, interContainer } = bridgeSettings(network);
+  const host = hostInterface(shortId, at);
+  const isolated = !interContainer;
+  const further = linkLocal.map((address) => ({ address, prefix: isIPv4(address) ? 16 : 64 }));
+  const hasIpv6 = ipv6 !== undefined || linkLocal.some((address) => !isIPv4(address));
+  return {
+    outside: [
+      addVeth({ name: host, mtu, inside: { name, index, mac } }),
+      addPort(host, bridgeIndex, network.bridge),
+      ...(hairpin || isolated ? [setBridgePort(host, { hairpin, isolated })] : []),
+    ],
+    inside: [
+      addAddress(index, name, ipv4, broadcastOf(ipv4)),
+      ...(ipv6 === undefined ? [] : [addAddress(index, name, ipv6)]),
+      ...further.map((address) => addAddress(index, name, address)),
+      setLinkUp(index, name),
+    ],
+    // The kernel would give it an address of its own, and listen to any neighbour's router advertisements.
+    sysctls: hasIpv6 ? {} : { [`net.ipv6.conf.${name}.disable_ipv6`]: 1 },
+  };
+}
+
+export function defaultRoutes(endpoints: readonly Endpoint[], replaces = false): NetlinkMessage[] {
+  const { ipv4, ipv6 } = gatewaysOf(endpoints);
+  const route = (endpoint: Endpoint | undefined, gateway: string | undefined) => {
+    if (endpoint === undefined || gateway === undefined) return [];
+    const { at } = endpoint;
+    return [addDefaultRoute(interfaceIndex(at), containerInterface(at), gateway, replaces)];
+  };
+  return [...route(ipv4, ipv4?.network.ipv4.gateway), ...route(ipv6, ipv6?.network.ipv6?.gateway)];
 }
 
 /** One, or two with IPv6. */
@@ -92,15 +127,16 @@ export function addressesOf({ ipv4, ipv6 }: Pick<Endpoint, 'ipv4' | 'ipv6'>): Ad
 
 /** All addresses that its packets may come from, with the bridge. */
 export function sourcesOf(endpoint: Endpoint): RestrictedSource[] {
-  const { network, ipv4, ipv6, mac } = endpoint;
-  const addresses = [ipv4.address, ...(ipv6 === undefined ? [] : [ipv6.address, linkLocalOf(mac)])];
-  return addresses.map((address) => ({ bridge: network.bridge, address }));
+  const { network, ipv4, ipv6, mac, linkLocal } = endpoint;
+  const addresses = [ipv4.address, ...(ipv6 === undefined ? [] : [ipv6.address]), ...linkLocal];
+  if (addresses.some(isIPv6)) addresses.push(linkLocalOf(mac));
+  return [...new Set(addresses)].map((address) => ({ bridge: network.bridge, address }));
 }
 
-/** As a port of its bridge. @param at its place among the container's endpoints */
-export function framePort(endpoint: Endpoint, shortId: string, at: number): FramePort {
+/** As a port of its bridge. */
+export function framePort(endpoint: Endpoint, shortId: string): FramePort {
   return {
-    port: hostInterface(shortId, at),
+    port: hostInterface(shortId, endpoint.at),
     bridgeMac: macOf(endpoint.network.ipv4.gateway),
     mac: endpoint.mac,
     addresses: sourcesOf(endpoint).map(({ address }) => address),
@@ -113,6 +149,16 @@ export function linkLocalOf(mac: string): string {
   return addressText(
     Buffer.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)]), // prettier-ignore
   );
+}
+
+/** Of the end in the container. */
+export function interfaceIndex(at: number): number {
+  return FIRST_INDEX + at;
+}
+
+/** The end in the container. */
+export function containerInterface(at: number): string {
+  return `eth${at}`;
 }
 
 /** As Docker's: the same address has the same one, so that neighbours' tables stay right. */

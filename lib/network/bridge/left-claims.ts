@@ -23,6 +23,20 @@ export async function releaseClaimsOf(networks: NetworkStore, containerId: strin
   removePublication(networks, containerId);
 }
 
+/** Of a container that is not on the network, or no longer. @throws ERR_NETWORK_FAILED */
+export async function dropClaimsIn(
+  networks: NetworkStore,
+  networkId: string,
+  containerId: string,
+): Promise<void> {
+  await release(
+    networks,
+    allClaims(networks).filter(
+      (claim) => claim.network === networkId && claim.containerId === containerId,
+    ),
+  );
+}
+
 /**
  * Of starts whose process was killed after it had claimed addresses and before the first step: nothing else tells of them.
  *

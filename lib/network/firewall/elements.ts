@@ -139,6 +139,15 @@ export function unpublishRequest(
   return batch(removed(portElements(endpoint, ports)));
 }
 
+/** What is published by one of the addresses of a container is published by another. @throws as `publishRequest` */
+export function movePortsRequest(
+  from: Endpoint,
+  to: Endpoint,
+  ports: readonly PublishedPort[],
+): EncodedRequest {
+  return batch([...removed(portElements(from, ports)), ...added(portElements(to, ports))]);
+}
+
 /**
  * What others have published at these ports, for removal after `port.bind` of the same ports: no container has it then, as after a
  * supervisor was killed, before any process has done the teardown in its place.

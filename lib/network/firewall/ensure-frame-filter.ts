@@ -35,7 +35,8 @@ export async function ensureFrameFilter(options: NetlinkOptions = {}): Promise<b
 }
 
 /** When the rules were found the last time. */
-let lastFound: { readonly moment: Moment; readonly namespace: string | undefined } | undefined;
+let lastFound:
+  { readonly moment: Moment; readonly namespace: NetlinkOptions['namespace'] } | undefined;
 
 /** The table is refused, or its first chain, if the module is missing. */
 function isWithoutBridges({ errno, message }: CaissonError): boolean {

@@ -15,7 +15,7 @@ export const RESOLVER_ADDRESS = '127.0.0.11';
 const MAX_SERVERS = 8;
 
 /** The same for each container. */
-const REDIRECT = redirectDns();
+export const REDIRECT = redirectDns();
 
 export interface NameServerPlan {
   /** Undefined: it asks the servers of its resolv.conf itself. */
@@ -44,6 +44,8 @@ export interface NamedContainer {
   readonly hostResolvConf: string;
   /** A container that has one asks the resolver, whatever its networks: addresses are opened by names. */
   readonly policy?: NamePolicy | undefined;
+  /** It has the resolver already: its resolv.conf names it. */
+  readonly hasResolver?: boolean | undefined;
 }
 
 /** @param directory of the resolver */
@@ -69,7 +71,7 @@ export function registrationOf(container: NamedContainer): Registration | undefi
   const servers = dns.length > 0 ? dns.map(toServer) : upstreamServers(hostResolvConf);
   const reachable = servers.filter(({ address }) => !isLoopback(address));
   const asksDirectly = created.length === 0 && (reachable.length > 0 || servers.length === 0);
-  if (asksDirectly && policy === undefined) return undefined;
+  if (asksDirectly && policy === undefined && container.hasResolver !== true) return undefined;
   return {
     id,
     networks: created.map(({ network, addresses, aliases }) => ({

@@ -12,7 +12,9 @@ export type NetlinkProtocol = (typeof NETLINK)[keyof typeof NETLINK];
 export const NLM_F = {
   request: 0x1,
   ack: 0x4,
-  /** Of a request that makes something: it must not exist. */
+  /** Of a request that makes something: it takes the place of what is there. */
+  replace: 0x100,
+  /** The same: it must not exist. */
   excl: 0x200,
   create: 0x400,
   append: 0x800,

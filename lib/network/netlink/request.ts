@@ -1,5 +1,5 @@
 /** Requests to the kernel from Node itself: what is not part of a start. */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
 import { errnoName } from '../../base/errno.js';
 import type { NetlinkOutcome } from '../../native/binding.js';
@@ -17,8 +17,15 @@ import {
 } from './message.js';
 
 export interface NetlinkOptions {
-  /** Path of the network namespace, such as `/proc/<pid>/ns/net`; this process's by default. */
-  readonly namespace?: string | undefined;
+  /** The network namespace, or the path of it, such as `/proc/<pid>/ns/net`; this process's by default. */
+  readonly namespace?: string | FileHandle | undefined;
+}
+
+interface RequestOptions extends NetlinkOptions {
+  /** Where an interface is made, if the request says that it is made elsewhere (`IN_NAMESPACE`). */
+  readonly elsewhere?: FileHandle | undefined;
+  /** Of the namespace, as sysctl(8) names them (`net.…`); written before. Those that the kernel does not have are left out. */
+  readonly sysctls?: Readonly<Record<string, number>> | undefined;
 }
 
 /**
@@ -28,9 +35,17 @@ export interface NetlinkOptions {
  */
 export async function requestNetlink(
   request: NetlinkRequest,
-  { namespace }: NetlinkOptions = {},
+  { namespace, elsewhere, sysctls = {} }: RequestOptions = {},
 ): Promise<void> {
-  await send(request, false, namespace);
+  const { bytes, namespaceAt } = request;
+  const settings = Object.entries(sysctls)
+    .map(([key, value]) => `/proc/sys/${key.replaceAll('.', '/')}\0${value}\0`)
+    .join('');
+  if (namespaceAt === undefined || elsewhere === undefined)
+    return void (await send(request, false, namespace, settings));
+  const named = Buffer.from(bytes);
+  named.writeInt32LE(elsewhere.fd, namespaceAt);
+  await send({ ...request, bytes: named }, false, namespace, settings);
 }
 
 /** How often a dump is begun again because something has changed in the middle of it. */
@@ -79,14 +94,17 @@ export async function askNetlink(
 async function send(
   request: NetlinkRequest,
   dump: boolean,
-  namespace: string | undefined,
+  namespace: NetlinkOptions['namespace'],
+  settings = '',
 ): Promise<Buffer> {
   const { protocol, bytes } = request;
-  const file = namespace === undefined ? undefined : await open(namespace);
+  const opened = typeof namespace === 'string' ? await open(namespace) : undefined;
+  const file = typeof namespace === 'object' ? namespace : opened;
   try {
-    return dataOf(request, await loadNative().netlink(protocol, bytes, file?.fd ?? -1, dump));
+    const outcome = await loadNative().netlink(protocol, bytes, file?.fd ?? -1, dump, settings);
+    return dataOf(request, outcome);
   } finally {
-    await file?.close();
+    await opened?.close();
   }
 }
 

@@ -207,11 +207,16 @@ export function addAddress(
   };
 }
 
-/** The default route, by a gateway. */
-export function addDefaultRoute(index: number, name: string, gateway: string): NetlinkMessage {
+/** The default route, by a gateway. @param replaces also if there is one, which it replaces */
+export function addDefaultRoute(
+  index: number,
+  name: string,
+  gateway: string,
+  replaces = false,
+): NetlinkMessage {
   return {
     type: RTM.newroute,
-    flags: NLM_F.create | NLM_F.excl,
+    flags: NLM_F.create | (replaces ? NLM_F.replace : NLM_F.excl),
     body: Buffer.concat([
       // struct rtmsg
       Buffer.of(family(gateway), 0, 0, 0),
@@ -220,7 +225,7 @@ export function addDefaultRoute(index: number, name: string, gateway: string): N
       attribute(RTA.gateway, addressBytes(gateway)),
       attribute(RTA.oif, u32(index)),
     ]),
-    text: `route add default via ${gateway} dev ${name}`,
+    text: `route ${replaces ? 'replace' : 'add'} default via ${gateway} dev ${name}`,
   };
 }
 

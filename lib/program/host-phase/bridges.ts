@@ -34,8 +34,6 @@ export function makeInterfaces(steps: Step[], { bridges }: LaunchInput, slots: S
   if (bridges.published !== undefined) bindPorts(steps, bridges.published);
   if (bridges.frames !== undefined) steps.push(requestStep(bridges.frames.add));
   const network = slots.take();
-  steps.push(
-    { op: 'ns.open', slots: [network], texts: ['net'] },
-    requestStep(bridges.outside, 'waits', network),
-  );
+  steps.push({ op: 'ns.open', slots: [network], texts: ['net'] });
+  for (const request of bridges.outside) steps.push(requestStep(request, 'waits', network));
 }

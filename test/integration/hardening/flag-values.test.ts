@@ -30,13 +30,16 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   dns: ['1.2.3', '::1'],
   'dns-search': ['..', 'example.org.'],
   env: ['=x', 'X'],
+  expose: ['x', '80-90/udp'],
   filter: ['x', 'until=1s'],
+  'gw-priority': ['x', '-2'],
   label: ['=x', 'x'],
   last: ['x', '-1'],
   memory: ['-1', '1k'],
   'memory-reservation': ['x', '1'],
   'memory-swap': ['-2', '-1'],
   'memory-swappiness': ['101', '-1'],
+  network: ['ip=10.1.0.9', 'name=web,ip=x'],
   'network-default': ['x', 'deny'],
   opt: ['=x', 'a=b'],
   'oom-score-adj': ['x', '5000'],
@@ -57,9 +60,9 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
 /** Words that a command reads as a whole, names, paths, and what Docker's client leaves to the daemon. */
 const OTHERS: ReadonlySet<string> = new Set(
   (
-    'attach cap-add cap-drop cgroup-conf cgroup-parent cidfile cpuset-cpus cpuset-mems detach-keys dns-option domainname driver entrypoint ' +
+    'alias attach cap-add cap-drop cgroup-conf cgroup-parent cidfile cpuset-cpus cpuset-mems detach-keys dns-option domainname driver entrypoint ' +
     'env-file format gateway group-add health-cmd health-interval health-retries health-start-interval health-start-period ' +
-    'health-timeout hostname ip ip-range ip6 ipc label-file log-driver log-opt mac-address mount name network network-alias ' +
+    'health-timeout hostname ip ip-range ip6 ipc label-file link-local-ip log-driver log-opt mac-address mount name network-alias ' +
     'platform publish pull restart signal since ' +
     'stop-signal subnet tail tmpfs type until user volume workdir writable'
   ).split(' '),

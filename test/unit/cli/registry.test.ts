@@ -52,6 +52,8 @@ const DOCKER: Readonly<Record<string, string>> = {
     '--ipam-driver= --ipam-opt= --ipv4 --ipv6 --label= -o,--opt= --scope= --subnet=',
   'network ls': '-f,--filter= --format= --no-trunc -q,--quiet',
   'network inspect': '-f,--format= -v,--verbose',
+  'network connect': '--alias= --driver-opt= --gw-priority= --ip= --ip6= --link= --link-local-ip=',
+  'network disconnect': '-f,--force',
   'network rm': '-f,--force',
   'network prune': '--filter= -f,--force',
 };
@@ -271,7 +273,7 @@ describe('The registry of commands', () => {
   });
 
   it('The registry distinguishes planned commands from existing and unknown ones', () => {
-    for (const name of ['cp', 'pull', 'container diff', 'container cp', 'network connect'])
+    for (const name of ['cp', 'pull', 'container diff', 'container cp'])
       expect(isPlanned(name), name).to.equal(true);
     for (const name of ['nope', 'container pull', 'container nope', 'container'])
       expect(isPlanned(name), name).to.equal(false);

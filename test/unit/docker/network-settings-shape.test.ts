@@ -29,6 +29,8 @@ const onBridge: ContainerInfo = {
       mac: '02:42:ac:11:00:02',
       aliases: [],
       dnsNames: [],
+      wanted: {},
+      gatewayPriority: 0,
     },
   ],
   ports: [
@@ -52,6 +54,8 @@ const onWeb: ContainerInfo = {
       mac: '02:00:00:00:00:09',
       aliases: ['db'],
       dnsNames: ['brave_brunel', 'db', 'a1b2c3d4e5f6'],
+      wanted: { ip: '10.77.0.9', ip6: 'fd00:77::9' },
+      gatewayPriority: 0,
     },
   ],
   ports: [],

@@ -120,6 +120,22 @@ describe('run: spellings of flags', () => {
       deny: ['10.0.0.1'],
       default: 'deny',
     });
+    expect(options('--network', 'web', '--network', 'name=db,ip=10.1.0.9,alias=a,alias=b,mac-address=02:00:00:00:00:01', '--ip', '10.2.0.9')).to.deep.include({ network: 'web', ip: '10.2.0.9', networks: [{ network: 'db', ip: '10.1.0.9', aliases: ['a', 'b'], macAddress: '02:00:00:00:00:01' }] }); // prettier-ignore
+    expect(options('--network', 'name=web,link-local-ip=169.254.1.1,ip6=fd00::1')).to.deep.include({ network: 'web', ip6: 'fd00::1', linkLocalIps: ['169.254.1.1'] }); // prettier-ignore
+    expect(options('--network', 'name=web,gw-priority=-2', '--network-alias', 'a').networks).to.deep.include.members([{ network: 'web', aliases: ['a'], gatewayPriority: -2, ip: undefined, ip6: undefined, macAddress: undefined, linkLocalIps: undefined }]); // prettier-ignore
+    expect(options('--network', 'slirp4netns:mtu=1500').network).to.equal('slirp4netns:mtu=1500');
+    expect(options('-P', '--expose', '80', '--expose', '8000-8010/udp')).to.deep.include({ publishAll: true, expose: ['80', '8000-8010/udp'] }); // prettier-ignore
+    for (const [text, why] of [
+      ['alias=a', /network name\/id is not specified/],
+      ['name=web,x=y', /invalid field key x/],
+    ] as const)
+      // prettier-ignore
+      expectError(() => options('--network', text), 'ERR_INVALID_OPTION', why);
+    const conflict = (text: RegExp, ...args: string[]) =>
+      expectError(() => options(...args), 'ERR_CONFLICTING_OPTIONS', text);
+    conflict(/"web" is specified multiple times/, '--network', 'web', '--network', 'web');
+    conflict(/cannot attach both/, '--network', 'web', '--network', 'bridge');
+    conflict(/both --ip and/, '--network', 'name=web,ip=10.1.0.1', '--ip', '10.1.0.2');
     expect(options('--dns-opt', 'ndots:1').dnsOption).to.deep.equal(['ndots:1']);
   });
 
@@ -131,7 +147,7 @@ describe('run: spellings of flags', () => {
   usage(['-m'], 'ERR_INVALID_OPTION', /^flag needs an argument: 'm' in -m/);
   usage(['--memory'], 'ERR_INVALID_OPTION', /^flag needs an argument: --memory/);
   usage(['--init=maybe', 'host'], 'ERR_INVALID_OPTION', /"maybe" for "--init"/);
-  usage(['-itP', 'host'], 'ERR_UNSUPPORTED_OPTION', /-P, --publish-all/);
+  usage(['-itP', '--runtime', 'runc', 'host'], 'ERR_UNSUPPORTED_OPTION', /--runtime/);
   usage(['--gpus', 'all', 'host'], 'ERR_UNSUPPORTED_OPTION', /--gpus/);
 
   it('Help can be asked for', () => {

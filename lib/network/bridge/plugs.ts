@@ -1,0 +1,23 @@
+/** The interfaces of a container that are there. */
+import { NETLINK } from '../netlink/message.js';
+import { dumpNetlink } from '../netlink/request.js';
+import { decodeLink, GET_LINKS } from '../netlink/rtnetlink.js';
+import { hostInterface } from './host-interface.js';
+
+/** An interface of a container on a bridge, by its end on the host. */
+export interface Plug {
+  /** The number in the names of both ends. */
+  readonly at: number;
+  readonly name: string;
+  /** Index of the bridge. */
+  readonly bridge: number | undefined;
+}
+
+/** @param shortId 12 digits, of the container */
+export async function plugsOf(shortId: string): Promise<Plug[]> {
+  const links = (await dumpNetlink(NETLINK.route, GET_LINKS)).map(decodeLink);
+  return links.flatMap(({ name, bridge }) => {
+    const at = parseInt(name.slice(-1), 36);
+    return name === hostInterface(shortId, at) ? [{ at, name, bridge }] : [];
+  });
+}
