@@ -88,8 +88,8 @@ class NetlinkCall : public Napi::AsyncWorker {
   }
 
  private:
-  // Files below /proc/sys/net, which shows the namespace of the thread that opens them. One that the
-  // kernel does not have is left out.
+  // Files below /proc/sys/net, which shows the namespace of the thread that opens them. One that
+  // the kernel does not have is left out.
   Status write_settings() const {
     for (size_t at = 0; at < settings_.size();) {
       const char* path = settings_.c_str() + at;

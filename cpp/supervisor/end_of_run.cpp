@@ -39,7 +39,8 @@ void Supervisor::first_process_ended() {
 
 // The container has ended, and everything that it wrote is in the log and with the clients.
 void Supervisor::end_run() {
-  const size_t timestamps_size = run_.timestamps(programs_.present().program(), timestamps) * sizeof(double);
+  const size_t timestamps_size =
+      run_.timestamps(programs_.present().program(), timestamps) * sizeof(double);
   log_.flush(true);
   unfinished_since_ = Deadlines::kNever;
   deadlines_.clear(Deadline::kFlushLog);
@@ -103,7 +104,8 @@ void Supervisor::fail_before_start(Error error) {
 
 // Nothing runs, and `error` says why. A container that never ran stays as it was created.
 void Supervisor::start_failed(const ErrorRecord& error) {
-  const size_t timestamps_size = run_.timestamps(programs_.present().program(), timestamps) * sizeof(double);
+  const size_t timestamps_size =
+      run_.timestamps(programs_.present().program(), timestamps) * sizeof(double);
   record_.pid = 0;
   record_.start_time[0] = '\0';
   record_.exit_code = start_code(error);

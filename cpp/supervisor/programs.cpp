@@ -24,8 +24,7 @@ Status Programs::replace(int directory) {
       sys::call(__NR_openat, directory, kNextProgramsFile, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)));
   if (!file.valid()) return Error{ENOENT, "openat", kNextProgramsFile};
   struct statx info {};
-  if (const long result =
-          sys::call(__NR_statx, file.get(), "", AT_EMPTY_PATH, STATX_SIZE, &info);
+  if (const long result = sys::call(__NR_statx, file.get(), "", AT_EMPTY_PATH, STATX_SIZE, &info);
       result < 0)
     return failure(result, "statx", kNextProgramsFile);
   Block block;
