@@ -81,7 +81,9 @@ describe('the program of an exec', () => {
 
   it('An exec in v1 enters each cgroup by itself, and in v2 is born in it', () => {
     const one = compiledExec().program;
-    const opened = one.host.filter(({ texts }) => texts?.[0]?.toString().endsWith('/tasks'));
+    const opened = one.host.filter(({ texts: [path] = [] }) =>
+      typeof path === 'string' ? path.endsWith('/tasks') : false,
+    );
     expect(opened.map(({ texts }) => texts?.[0])).to.deep.equal(
       v1.map(({ dir }) => `${dir}/tasks`),
     );
