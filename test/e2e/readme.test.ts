@@ -32,7 +32,7 @@ describe('README', () => {
 
   it('The commands of README.md work', async function () {
     this.timeout(60_000);
-    const commands = commandsOf(readme, (heading) => heading !== 'Networks');
+    const commands = commandsOf(readme, (heading) => !heading.startsWith('Networks'));
     expect(commands).to.have.length.above(7);
     const outputs = new Map<string, string>();
     for (const command of commands) {
@@ -71,6 +71,19 @@ describe('README', () => {
     } finally {
       await user.cleanUp();
     }
+  });
+
+  it('The networks of containers of README.md work, in a network namespace of the test’s own', async function () {
+    this.timeout(60_000);
+    const commands = commandsOf(readme, (heading) => heading === 'Networks of containers');
+    expect(commands).to.have.length(6);
+    const { stdout } = await run('unshare', ['--net', 'sh', '-ec', commands.join('\n')]);
+    const [network, container, found, status, ...removed] = stdout.trimEnd().split('\n');
+    expect(network).to.match(/^[0-9a-f]{64}$/);
+    expect(container).to.match(/^[0-9a-f]{64}$/);
+    expect(found).to.match(/^172\.\d+\.0\.2 +readme-db$/);
+    expect(status).to.equal('200');
+    expect(removed).to.deep.equal(['readme-db', 'readme-net']);
   });
 
   it('The networks of README.md work, for an unprivileged user in a network of the test’s own', async function () {
