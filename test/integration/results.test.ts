@@ -139,12 +139,15 @@ describe('results', () => {
     });
 
     it('The init reaps what others leave behind', async () => {
-      const orphans = '(for i in 1 2 3 4 5 6 7 8; do (sleep 0.01 &) ; done)';
+      const orphans =
+        '(for i in 1 2 3 4 5 6 7 8; do (sh -c "sleep 0.01; echo" >>/tmp/ends &) ; done)';
       const zombies = 'cat /proc/[0-9]*/stat 2>/dev/null | grep -c "^[0-9]* ([^)]*) Z 1 "';
-      const wait = 'while ps -o comm | grep -q "^sleep$"; do usleep 10000; done';
-      const text = (await sh(`${orphans}; ${wait}; ${zombies}; ps -o pid,comm`)).stdout;
-      expect(text).to.match(/^0\n/);
-      expect(text).not.to.include('sleep');
+      // All of them have slept; then this shell is the last child of the init.
+      const slept = 'until [ "$(wc -l </tmp/ends)" = 8 ]; do usleep 10000; done';
+      const alone = 'until [ "$(ps -o ppid | grep -c "^ *1$")" = 1 ]; do usleep 10000; done';
+      const { stdout } = await sh(`${orphans}; ${slept}; ${alone}; ${zombies}; ps -o pid,comm`);
+      expect(stdout).to.match(/^0\n/);
+      expect(stdout).not.to.include('sleep');
     });
 
     it('A program that is pid 1 itself has orphans as its children', async () => {
