@@ -128,6 +128,8 @@ constexpr const char* name_of(SupervisorFlag value) {
       return "gated";
     case kSupervisorOwnUserNamespace:
       return "ownUserNamespace";
+    case kSupervisorSharedNetwork:
+      return "sharedNetwork";
     case kSupervisorBound:
       return "bound";
   }
@@ -223,14 +225,17 @@ constexpr const char* name_of(Staying value) {
 }
 
 // All enumerators have numbers below this.
-constexpr unsigned kNumbers = 256;
+constexpr unsigned kNumbers = 512;
 
 template <class Enum>
 Napi::Object numbers_of(Napi::Env env) {
   auto numbers = Napi::Object::New(env);
-  for (unsigned number = 0; number < kNumbers; ++number)
-    if (const char* name = name_of(static_cast<Enum>(number)); name != nullptr)
+  for (unsigned number = 0; number < kNumbers; ++number) {
+    const auto value = static_cast<Enum>(number);
+    if (static_cast<unsigned>(value) != number) break;  // one of bytes has no more
+    if (const char* name = name_of(value); name != nullptr)
       numbers.Set(name, Napi::Number::New(env, number));
+  }
   return numbers;
 }
 

@@ -32,6 +32,7 @@ struct Workplace {
   // Of this process, while the thread has none.
   uint32_t groups[1024];
   long group_count = 0;
+  UniqueFd agent;  // of the shared network of a rootless user: bridges are made there by it
   unsigned char device_filter_bytes[2048];
   alignas(16) unsigned char stack[16 << 10];  // for the child until it execs
 };
@@ -48,7 +49,9 @@ struct HostMachine : Machine {
       : Machine(from, shared, asks),
         workplace(place),
         page_fd(page_descriptor),
-        init_fd(init_descriptor) {}
+        init_fd(init_descriptor) {
+    agent = place.agent.get();
+  }
   ~HostMachine();
 
   Workplace& workplace;

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "../base/agent_channel.h"
 #include "../base/fd_message.h"
 #include "../base/kernel.h"
 #include "../base/mount_api.h"
@@ -73,6 +74,14 @@ class Attempt {
 
   // What is started ends as soon as a resolver listens, this one or another.
   Status start() const {
+    if (machine_.agent >= 0) {
+      AgentRequest request{};
+      request.task = AgentTask::kResolver;
+      request.size = static_cast<uint32_t>(length(directory_));
+      NetlinkRefusal none;
+      const Status started = ask_agent(machine_.agent, request, directory_, nullptr, 0, none);
+      return started.ok() ? started : Error{started.error().number, kResolver, directory_};
+    }
     Text<24> init;
     init.add(static_cast<uint64_t>(machine_.init_fd));
     const char* const arguments[] = {"caisson-resolver", "resolver", init.c_str(), directory_,

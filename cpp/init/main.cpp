@@ -114,6 +114,18 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
                    arguments[10],
                    arguments + 11 + numbers[3]});
   }
+  if (count >= 6 && equal(arguments[1], "user-network")) {
+    const char* place = arguments[4];
+    uint64_t number = 0;
+    if (parse_number(place, number))
+      user_network_main(descriptor(arguments[2]), arguments[3], number, arguments[5],
+                        arguments + 6);
+  }
+  if (count == 4 && equal(arguments[1], "network-agent")) {
+    const char* holder = arguments[3];
+    uint64_t pid = 0;
+    if (parse_number(holder, pid)) network_agent_main(descriptor(arguments[2]), pid);
+  }
   if (count == 3 && equal(arguments[1], "teardown")) tear_down_main(descriptor(arguments[2]));
   if (count == 4 && equal(arguments[1], "cleanup"))
     cleanup_main(descriptor(arguments[2]), descriptor(arguments[3]));

@@ -58,6 +58,18 @@ struct HelperArguments {
 };
 [[noreturn]] void helper_main(const HelperArguments& arguments);
 
+// `caisson-init user-network CHANNEL DIRECTORY PLACE PROGRAM ARGUMENT…`: outside; makes the shared
+// network of a rootless user: a user namespace and a network namespace with a process that holds
+// them, and PROGRAM (pasta), which connects them to the outside and is a helper as above. After the
+// messages of enter_user_namespace it writes a UserNetworkMessage, and ends. The holder ends when
+// the FIFO `alive` in the directory has not been open for writing for some seconds.
+[[noreturn]] void user_network_main(int channel, const char* directory, uint64_t place,
+                                    const char* program, char** arguments);
+
+// `caisson-init network-agent CHANNEL HOLDER`: outside; a network agent (agent/network_agent.h) in
+// the namespaces of the process HOLDER. It writes an errno in 32 bits, or 0, before it begins.
+[[noreturn]] void network_agent_main(int channel, uint64_t holder);
+
 // `caisson-init resolver INIT DIRECTORY`: outside; the broker of the resolver with that directory,
 // which becomes a child of the machine's init. What was started ends with 0 as soon as there is one
 // to connect to, or with an errno.

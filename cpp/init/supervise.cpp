@@ -54,10 +54,15 @@ void supervise_main(int config_fd, int init_fd, int client, int lock) {
   if (bytes == kFailed || !SupervisorConfig::decode(bytes, size, config)) sys::exit_group(1);
   // Only the program of a bound container gets the streams of the client.
   if (!config.has(kSupervisorBound)) leave_streams();
-  if (config.has(kSupervisorOwnUserNamespace) &&
-      !enter_user_namespace(client, config.header().joined_pid))
+  UniqueFd agent;
+  const uint32_t joined = config.header().joined_pid;
+  if (config.has(kSupervisorSharedNetwork)) {
+    if (!enter_user_namespace_below(client, joined, init_fd, agent)) sys::exit_group(1);
+  } else if (config.has(kSupervisorOwnUserNamespace) && !enter_user_namespace(client, joined)) {
     sys::exit_group(1);
+  }
   auto* supervisor = new (supervisor_memory) Supervisor(config, init_fd, lock);
+  supervisor->use_agent(static_cast<UniqueFd&&>(agent));
   supervisor->run(client);
   sys::exit_group(0);
 }

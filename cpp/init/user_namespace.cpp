@@ -2,7 +2,10 @@
 
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <sys/socket.h>
 
+#include "../agent/network_agent.h"
+#include "../base/agent_channel.h"
 #include "../base/kernel.h"
 #include "../base/sys.h"
 
@@ -20,13 +23,10 @@ long join_user_namespace(uint32_t pid) {
 
 }  // namespace
 
-bool enter_user_namespace(int channel, uint32_t joined) {
-  // newuidmap(1) maps the ids of its caller's processes only, by the owner of /proc/<pid>: that is
-  // root while a process is not dumpable.
-  sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
-  // The mount namespace belongs to the user namespace in which it is made.
-  const long moved = joined != 0 ? join_user_namespace(joined)
-                                 : sys::call(__NR_unshare, CLONE_NEWUSER | CLONE_NEWNS);
+namespace {
+
+// Tells the channel the pid, or what has failed, and waits until it may continue.
+bool tell(int channel, long moved) {
   const auto answer = static_cast<int32_t>(moved < 0 ? moved : sys::call(__NR_getpid));
   if (sys::call(__NR_write, channel, &answer, sizeof answer) != sizeof answer || moved < 0)
     return false;
@@ -35,8 +35,60 @@ bool enter_user_namespace(int channel, uint32_t joined) {
   do
     got = sys::call(__NR_read, channel, &mapped, sizeof mapped);
   while (got == -EINTR);
-  sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   return got == sizeof mapped;
+}
+
+// Before this process leaves that user namespace: a sibling or a child of it could not start one.
+long start_agent(int holder, int init_fd, UniqueFd& agent) {
+  int pair[2];
+  const long paired = sys::call(__NR_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+  if (paired < 0) return paired;
+  agent.reset(pair[0]);
+  const UniqueFd far(pair[1]);
+  clone_args clone{};
+  clone.exit_signal = SIGCHLD;
+  const long pid = sys::call(__NR_clone3, &clone, sizeof clone);
+  if (pid < 0) return pid;
+  if (pid > 0) return 0;
+  if (sys::call(__NR_setns, holder, CLONE_NEWNET) < 0) sys::exit_group(1);
+  run_network_agent(far.get(), init_fd);
+}
+
+long enter_below(uint32_t pid, int init_fd, UniqueFd& agent) {
+  const UniqueFd holder(static_cast<int>(sys::call(__NR_pidfd_open, pid, 0)));
+  if (!holder.valid()) return -ESRCH;
+  if (const long joined = sys::call(__NR_setns, holder.get(), CLONE_NEWUSER); joined < 0)
+    return joined;
+  if (const long started = start_agent(holder.get(), init_fd, agent); started < 0) return started;
+  if (const long made = sys::call(__NR_unshare, CLONE_NEWUSER | CLONE_NEWNS); made < 0) return made;
+  AgentRequest request{};
+  request.task = AgentTask::kMapIds;
+  request.number = static_cast<uint32_t>(sys::call(__NR_getpid));
+  NetlinkRefusal none;
+  const Status mapped = ask_agent(agent.get(), request, "", nullptr, 0, none);
+  return mapped.ok() ? 0 : -mapped.error().number;
+}
+
+}  // namespace
+
+bool enter_user_namespace_below(int channel, uint32_t holder, int init_fd, UniqueFd& agent) {
+  // The agent, which is not an ancestor of this process, writes its id maps.
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
+  const bool entered = tell(channel, enter_below(holder, init_fd, agent));
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
+  return entered;
+}
+
+bool enter_user_namespace(int channel, uint32_t joined) {
+  // newuidmap(1) maps the ids of its caller's processes only, by the owner of /proc/<pid>: that is
+  // root while a process is not dumpable.
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
+  // The mount namespace belongs to the user namespace in which it is made.
+  const long moved = joined != 0 ? join_user_namespace(joined)
+                                 : sys::call(__NR_unshare, CLONE_NEWUSER | CLONE_NEWNS);
+  const bool mapped = tell(channel, moved);
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
+  return mapped;
 }
 
 }  // namespace caisson

@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "../base/unique_fd.h"
+
 namespace caisson {
 
 // For a rootless user: moves this process into a user and a mount namespace of its own (or into the
@@ -10,5 +12,10 @@ namespace caisson {
 // waits there for a byte that says that its ids are mapped (lib/host/user-namespace-ids.ts). False
 // when it is not in there, or the ids were not mapped.
 bool enter_user_namespace(int channel, uint32_t joined = 0);
+
+// The same with a user namespace below that of `holder`, which has all of its ids, and a network
+// agent in the network namespace of `holder` (agent/network_agent.h). This process stays in its
+// own network namespace.
+bool enter_user_namespace_below(int channel, uint32_t holder, int init_fd, UniqueFd& agent);
 
 }  // namespace caisson

@@ -58,6 +58,13 @@ struct HelperMessage {
   char call[32];
   char object[480];  // with kHelperEnded, the end of what the program has said
 };
+// `user-network` → Node: what has become of the holder.
+struct UserNetworkMessage {
+  int32_t pid;  // or a negated errno
+  char call[32];
+  char object[480];
+};
+static_assert(sizeof(UserNetworkMessage) == 516);
 constexpr uint32_t kHelperMagic = 0x504c4548;  // "HELP"
 constexpr const char* kHelperEnded = "exit";
 

@@ -22,6 +22,8 @@ enum SupervisorFlag : uint32_t {
   kSupervisorGated = 32,  // it begins when the first client says so, which moves it first
   kSupervisorOwnUserNamespace = 64,  // rootless: see init/user_namespace.h
   kSupervisorBound = 128,            // it ends with its first client
+  // Rootless: its user namespace is below that of `joined_pid`, whose network it uses by an agent.
+  kSupervisorSharedNetwork = 256,
 };
 
 enum class RestartPolicy : uint32_t { kNo, kOnFailure, kAlways, kUnlessStopped, kCount };

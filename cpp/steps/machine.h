@@ -51,6 +51,7 @@ struct Machine {
   Page* page;
   Canceller canceller;
   int slots[kMaxSlots];
+  int agent = -1;  // in whose network namespace `netlink.request` is sent; -1: in this one
   char detail[sizeof(ErrorRecord::object)];
 };
 

@@ -1,5 +1,6 @@
 #include "netlink_request.h"
 
+#include "../base/agent_channel.h"
 #include "../base/kernel.h"
 #include "../base/text.h"
 #include "../base/unique_fd.h"
@@ -16,6 +17,16 @@ constexpr uint64_t kWaits = 2;
 constexpr uint64_t kMillisecond = 1000000;
 constexpr uint64_t kPatience = 5000 * kMillisecond;
 
+Status send_to_agent(int agent, const NetlinkRequest& netlink, NetlinkRefusal& refusal) {
+  AgentRequest request{};
+  request.task = AgentTask::kNetlink;
+  request.size = netlink.size;
+  request.number = static_cast<uint32_t>(netlink.protocol);
+  request.namespace_at = netlink.namespace_at;
+  const size_t fds = netlink.namespace_at == 0 ? 0 : 1;
+  return ask_agent(agent, request, netlink.messages, &netlink.namespace_fd, fds, refusal);
+}
+
 // An element of a map that leads elsewhere is EEXIST or EBUSY.
 bool is_taken(int number) {
   return number == EEXIST || number == EBUSY;
@@ -24,14 +35,14 @@ bool is_taken(int number) {
 }  // namespace
 
 Status request_netlink(const Program& program, const Step& step, int namespace_fd,
-                       NetlinkRefusal& refusal) {
+                       NetlinkRefusal& refusal, int agent) {
   const Blob messages = program.blob(step, 1);
   NetlinkRequest request{static_cast<int>(step.number[0]), messages.data, messages.size};
   request.namespace_at = static_cast<uint32_t>(step.number[1]);
   request.namespace_fd = namespace_fd;
   request.reusable = true;
   if (request.namespace_at != 0 && namespace_fd < 0) return Error{EINVAL, "sendmsg"};
-  Status sent = send_netlink(request, refusal);
+  Status sent = agent < 0 ? send_netlink(request, refusal) : send_to_agent(agent, request, refusal);
   if (sent.ok()) return sent;
   const int number = sent.error().number;
   const bool fine = number == ENOENT || number == ENODEV || is_taken(number);
@@ -68,14 +79,15 @@ namespace steps {
 // reason.
 Status netlink_request(Machine& machine, const Step& step) {
   NetlinkRefusal refusal;
-  Status sent = request_netlink(machine.program, step, machine.slot(step, 0), refusal);
+  Status sent =
+      request_netlink(machine.program, step, machine.slot(step, 0), refusal, machine.agent);
   const uint64_t end = sys::monotonic() + kPatience;
   while (step.number[2] == kWaits && !sent.ok() && is_taken(sent.error().number) &&
          sys::monotonic() < end) {
     if (machine.canceller.cancels()) return Error{ECANCELED, "sendmsg"};
     sys::sleep(kMillisecond);
     refusal = {};
-    sent = request_netlink(machine.program, step, machine.slot(step, 0), refusal);
+    sent = request_netlink(machine.program, step, machine.slot(step, 0), refusal, machine.agent);
   }
   if (sent.ok()) return sent;
   const Blob line = line_of(machine.blob(step, 0), refusal.sequence);

@@ -103,7 +103,7 @@ void release_claim(const char* file, const char* directory) {
 }
 
 // Of every instruction that a teardown may have, but tree.remove.
-Status tear_down_step(const Program& program, const Step& step) {
+Status tear_down_step(const Program& program, const Step& step, int agent) {
   const char* text = program.text(step, 0);
   switch (step.op) {
     case Op::kCgroupRemove:
@@ -115,7 +115,7 @@ Status tear_down_step(const Program& program, const Step& step) {
       return end_process(step.number[0], step.number[1]);
     case Op::kNetlinkRequest: {
       NetlinkRefusal refusal;
-      Status sent = request_netlink(program, step, -1, refusal);
+      Status sent = request_netlink(program, step, -1, refusal, agent);
       return sent.ok() ? sent : Status{Error{sent.error().number, sent.error().call, text}};
     }
     case Op::kNetlinkSave:
@@ -126,7 +126,7 @@ Status tear_down_step(const Program& program, const Step& step) {
 }
 
 // All but the removal of trees.
-TeardownResult run_steps(const Program& program, bool claims) {
+TeardownResult run_steps(const Program& program, bool claims, int agent) {
   TeardownResult result;
   bool thawed = false;
   for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
@@ -140,7 +140,7 @@ TeardownResult run_steps(const Program& program, bool claims) {
       kill_frozen(program);
       thawed = true;
     }
-    Status status = tear_down_step(program, step);
+    Status status = tear_down_step(program, step, agent);
     if (!status.ok() && result.status.ok()) {
       result.status = status;
       result.step = i;
@@ -165,8 +165,8 @@ bool TreeTeardown::some(const Program& program, size_t most, TeardownResult& res
   return false;
 }
 
-TeardownResult run_teardown(const Program& program, unsigned except) {
-  TeardownResult result = run_steps(program, (except & kClaims) == 0);
+TeardownResult run_teardown(const Program& program, unsigned except, int agent) {
+  TeardownResult result = run_steps(program, (except & kClaims) == 0, agent);
   TreeTeardown trees;
   while ((except & kTrees) == 0 && trees.some(program, ~size_t{0}, result)) {
   }

@@ -22,7 +22,8 @@ struct TeardownResult {
   Status status;
   size_t step = 0;
 };
-TeardownResult run_teardown(const Program& program, unsigned except = 0);
+// `agent`: in whose network namespace requests are sent; -1: in this one.
+TeardownResult run_teardown(const Program& program, unsigned except = 0, int agent = -1);
 
 // The claims alone: nothing of this fails.
 void release_claims(const Program& program);

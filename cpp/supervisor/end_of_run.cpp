@@ -49,7 +49,7 @@ void Supervisor::end_run() {
   if (run_.oom_events.valid() && !failed) report_oom();
   run_.oom_events.reset();
   end_helper(run_.helper);
-  static_cast<void>(run_teardown(programs_.teardown(), kClaims));
+  static_cast<void>(run_teardown(programs_.teardown(), kClaims, workplace_.agent.get()));
   if (failed) {
     start_failed(error);
     return;

@@ -56,7 +56,7 @@ bool Supervisor::launch() {
     }
     end_failed_launch();
     error = read_error(run_.page.get());
-    static_cast<void>(run_teardown(programs_.teardown(), kClaims));
+    static_cast<void>(run_teardown(programs_.teardown(), kClaims, workplace_.agent.get()));
     if (!lost_parent_cgroup(error)) break;
   }
   start_failed(error);

@@ -34,6 +34,8 @@ class Supervisor {
   // `first`: a client that is connected from the beginning, or -1. Returns when nothing is left to
   // do.
   void run(int first);
+  // What makes its container's interfaces; the supervisor of a rootless container has no right to.
+  void use_agent(UniqueFd agent) { workplace_.agent = static_cast<UniqueFd&&>(agent); }
 
  private:
   // How long output may outlive a program; ns.

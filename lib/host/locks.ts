@@ -16,6 +16,9 @@ export const NAMES_LOCK = 'f'.repeat(64);
 /** In place of a container's id: the lock that is held while networks are created, changed and removed. */
 export const NETWORKS_LOCK = `${'f'.repeat(11)}e${'0'.repeat(52)}`;
 
+/** In place of a container's id: the lock that is held while the shared network of a rootless user is made. */
+export const USER_NETWORK_LOCK = `${'f'.repeat(11)}d${'0'.repeat(52)}`;
+
 /** Milliseconds; the holder of a lock is starting, changing or removing a container or a network. */
 const PATIENCE = 60_000;
 const LONGEST_PAUSE = 20;
@@ -45,7 +48,7 @@ export async function withLock<T>(
       if (performance.now() > end) {
         throw new CaissonError(
           'ERR_LOCK_TIMEOUT',
-          `${id === NETWORKS_LOCK ? 'a network' : `container ${shortId(id)}`} is being changed by another process`,
+          `${id === NETWORKS_LOCK || id === USER_NETWORK_LOCK ? 'a network' : `container ${shortId(id)}`} is being changed by another process`,
           {
             stage: 'config',
             path: id,

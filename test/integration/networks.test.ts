@@ -1,17 +1,7 @@
 /** `Engine.networks`: with real containers, whose claims of addresses the tests make. */
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import {
-  chownSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync, symlinkSync, unlinkSync } from 'node:fs';
 import { claimContext } from '../../lib/engine/networks/container-lookup.js';
 import type { NetworkInfo } from '../../lib/engine/networks/network-info.js';
 import type { EngineEvent } from '../../lib/engine/store/stored.js';
@@ -22,7 +12,7 @@ import { claimAddress, type ClaimContext, claimsOf } from '../../lib/network/bri
 import { isStored } from '../../lib/network/bridge/stored-network.js';
 import { DetachedContainers } from '../support/detached.js';
 import { needsNftables, needsRoot } from '../support/needs.js';
-import { fixture, repository } from '../support/paths.js';
+import { fixture } from '../support/paths.js';
 import { rejectionOf } from '../support/rejection.js';
 import { Workshop } from '../support/workshop.js';
 
@@ -171,26 +161,5 @@ rights.describe('Networks of an engine', () => {
     const { shown } = removals('firewall') as { shown: number[] };
     expect(shown[0]).to.be.greaterThan(0);
     expect(shown[1]).to.equal(0);
-  });
-
-  it('A rootless user has no networks with a bridge, and the error says what there is', () => {
-    // Not below the test's own directory, which other users may not enter.
-    const own = mkdtempSync(join(tmpdir(), 'caisson-test-'));
-    chownSync(own, 65_534, 65_534);
-    const caisson = (...args: string[]) =>
-      spawnSync(
-        'setpriv',
-        ['--reuid=65534', '--regid=65534', '--clear-groups', join(repository, 'bin/caisson'), '--data-root', join(own, 'data'), '--run-root', join(own, 'run'), 'network', ...args], // prettier-ignore
-        { encoding: 'utf8' },
-      );
-    try {
-      const { status, stderr } = caisson('create', 'web');
-      expect(stderr).to.match(/^caisson: networks with a bridge need root\nhint: .*pasta/);
-      expect(status).to.equal(1);
-      expect(caisson('ls', '-q').stdout.trimEnd().split('\n')).to.have.length(3);
-      expect(existsSync(join(own, 'data/networks'))).to.equal(false);
-    } finally {
-      rmSync(own, { recursive: true, force: true });
-    }
   });
 });

@@ -20,7 +20,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ['network/policy', 'what a container may connect to, as rules and as chains of the firewall'],
   ['network/bridge', 'networks with a bridge: their files, subnets and addresses'],
   ['network/names', 'what the resolver is told of the names of containers'],
-  ['network', 'networks in user mode'],
+  ['network', 'networks in user mode, and the shared network of a rootless user'],
   ['engine/options', 'what a caller may ask for, checked, as a configuration'],
   ['engine/spec', 'from a configuration to an OCI specification'],
   ['engine/store', 'containers on disk: names, locks, states, events'],

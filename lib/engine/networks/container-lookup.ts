@@ -3,8 +3,10 @@ import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../../base/errno.js';
 import { isAlive } from '../../host/owner.js';
+import { isRoot } from '../../host/user-namespace-ids.js';
 import { isLocked } from '../../host/locks.js';
 import type { ClaimContext, ContainerLookup } from '../../network/bridge/addresses.js';
+import { SharedNetwork } from '../../network/shared-network.js';
 import { NetworkStore } from '../../network/bridge/network-store.js';
 import { isActive, readableConfig, type Store } from '../store/store.js';
 
@@ -14,15 +16,23 @@ export interface NetworksContext extends ClaimContext {
 }
 
 export function claimContext(store: Store): NetworksContext {
+  const networks = networkStoreOf(store);
   return {
     store,
-    networks: new NetworkStore(store.paths),
+    networks,
     containers: containerLookup(store),
     async unpublish(address) {
+      if ((await networks.netlink.userNetwork?.isThere()) === false) return;
       const { clearAddresses } = await import('../../network/policy/clear-addresses.js');
-      await clearAddresses([address]);
+      await clearAddresses([address], networks.netlink);
     },
   };
+}
+
+/** Those of a rootless user are in a network namespace of that user. */
+export function networkStoreOf({ paths }: Pick<Store, 'paths'>): NetworkStore {
+  const directory = join(paths.runRoot, 'user-network');
+  return new NetworkStore(paths, isRoot() ? undefined : new SharedNetwork(directory));
 }
 
 export function containerLookup(store: Store): ContainerLookup {

@@ -1,7 +1,6 @@
 /** `Networks.create`: what a caller may ask for, checked. */
 import { boolean, checkOptions, conflicting, invalid, isRecord, plainString, unsupported } from '../../base/check.js'; // prettier-ignore
 import { CaissonError } from '../../base/errors.js';
-import { isRoot } from '../../host/user-namespace-ids.js';
 import type { ClaimContext } from '../../network/bridge/addresses.js';
 import { findDevice } from '../../network/bridge/bridge-device.js';
 import { readBridgeOptions } from '../../network/bridge/bridge-options.js';
@@ -54,14 +53,13 @@ export async function createNetwork(
   options: CreateNetworkOptions,
 ): Promise<StoredNetwork> {
   const plan = planNetwork(name, options);
-  if (!isRoot())
-    throw new CaissonError('ERR_NO_PRIVILEGES', 'networks with a bridge need root', {
-      stage: 'config',
-      path: 'network',
-      hint: 'rootless containers have the networks pasta and slirp4netns',
-    });
+  const { netlink } = networks;
   const device = readBridgeOptions(plan.options).name;
-  if (device !== undefined && (await findDevice(device)) !== undefined)
+  if (
+    device !== undefined &&
+    (await netlink.userNetwork?.isThere()) !== false &&
+    (await findDevice(device, netlink)) !== undefined
+  )
     throw conflicting(
       'com.docker.network.bridge.name',
       `the network device ${device} exists already`,

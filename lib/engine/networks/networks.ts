@@ -1,4 +1,5 @@
 /** `Engine.networks`. What the methods need is loaded when they are called. */
+import { unsupported } from '../../base/check.js';
 import type { StartWarning } from '../start/context.js';
 import type { Store } from '../store/store.js';
 import type { ConnectOptions } from '../options/network-connections.js';
@@ -43,7 +44,7 @@ export class Networks {
    * Creates a network. Its subnet overlaps no other network's, and if it is chosen, no address and no route of the host.
    *
    * @param name `[a-zA-Z0-9][a-zA-Z0-9_.-]*`
-   * @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS, ERR_NO_PRIVILEGES (not root),
+   * @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS,
    *   ERR_NAME_IN_USE, ERR_SUBNET_OVERLAP, ERR_ADDRESSES_EXHAUSTED, ERR_STORAGE
    */
   async create(name: string, options: CreateNetworkOptions = {}): Promise<NetworkInfo> {
@@ -116,12 +117,14 @@ export class Networks {
    * if it was killed.
    *
    * @returns why packets of containers may not be forwarded nevertheless
-   * @throws ERR_NETWORK_FAILED
+   * @throws ERR_NETWORK_FAILED; ERR_UNSUPPORTED_OPTION for a rootless user
    */
   async reload(): Promise<StartWarning[]> {
+    const context = await this.#context();
+    if (context.networks.netlink.userNetwork !== undefined)
+      throw unsupported('network', 'reload', 'is not supported yet for the networks of a rootless user', 'the next start on a network makes what is missing of its firewall'); // prettier-ignore
     const { restoreFirewall } = await import('../../network/bridge/restore-firewall.js');
     const { restartResolver } = await import('../../network/names/resolver-client.js');
-    const context = await this.#context();
     await restartResolver(context.networks.resolver);
     return restoreFirewall(context);
   }
@@ -133,7 +136,7 @@ export class Networks {
    * @param container its name, id, or the beginning of that
    * @throws ERR_NO_SUCH_NETWORK, ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_ALREADY_CONNECTED,
    *   ERR_CONFLICTING_OPTIONS (a network that has no bridge, on either side), ERR_ADDRESS_IN_USE, ERR_ADDRESSES_EXHAUSTED,
-   *   ERR_NETWORK_FAILED, ERR_STORAGE
+   *   ERR_NETWORK_FAILED, ERR_STORAGE; ERR_UNSUPPORTED_OPTION for a rootless container that runs
    */
   async connect(network: string, container: string, options: ConnectOptions = {}): Promise<void> {
     await this.#verbs.connect(network, container, options);
@@ -143,7 +146,8 @@ export class Networks {
    * Takes a detached container from a network, at once if it runs. A container may be left without any.
    *
    * @throws ERR_NO_SUCH_NETWORK, ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_NOT_CONNECTED,
-   *   ERR_CONFLICTING_OPTIONS (the network `host`), ERR_NETWORK_FAILED, ERR_STORAGE
+   *   ERR_CONFLICTING_OPTIONS (the network `host`), ERR_NETWORK_FAILED, ERR_STORAGE; ERR_UNSUPPORTED_OPTION for a rootless
+   *   container that runs
    */
   async disconnect(
     network: string,

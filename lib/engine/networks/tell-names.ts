@@ -35,7 +35,8 @@ export async function tellNames(
   // First: a run that begins between the two has the new names, and is told once more.
   await tellSupervisor(encodeRegistration(registration));
   try {
-    await tellResolver(context.networks.resolver, encodeRegistration(registration, 'update'));
+    const { resolver, netlink } = context.networks;
+    await tellResolver(resolver, encodeRegistration(registration, 'update'), netlink);
   } catch (error) {
     // Between two runs it is not registered.
     if (!(error instanceof CaissonError) || error.errno !== 'ENOENT') throw error;
@@ -62,13 +63,15 @@ async function currentRegistration(
     endpoints.push({ network, aliases, addresses });
   }
   if (endpoints.length === 0) return undefined;
+  const { userNetwork } = context.networks.netlink;
+  const resolvConf = readIfThere('/etc/resolv.conf') ?? '';
   return registrationOf({
     id,
     name,
     hostname: options.hostname,
     dns: normalizeNames(options).dns,
     endpoints,
-    hostResolvConf: readIfThere('/etc/resolv.conf') ?? '',
+    hostResolvConf: (await userNetwork?.resolvConf(resolvConf)) ?? resolvConf,
     policy: policy && namePolicyOf(shortId(id), policy),
     hasResolver: existsSync(join(context.networks.resolver, id)),
   });

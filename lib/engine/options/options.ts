@@ -304,8 +304,8 @@ export interface NetworkOptions extends FirstConnectionOptions {
   /**
    * `none` (default): loopback only. `host`: the machine's own. `pasta` and `slirp4netns`: what an ordinary process of the
    * host's may reach, by the program of that name, with its options as podman spells them: `pasta:--mtu,1500,-t,8080:80`,
-   * `slirp4netns:mtu=1500,cidr=10.1.0.0/24`. `bridge` and created networks, for root: an interface with an address of its
-   * own. `container:NAME_OR_ID`: that of another container, with its name and its /etc/hosts, /etc/hostname and
+   * `slirp4netns:mtu=1500,cidr=10.1.0.0/24`. `bridge` and created networks: an interface with an address of its own; of a rootless user, in a network namespace that
+   * all of that user's containers share, which needs pasta. `container:NAME_OR_ID`: that of another container, with its name and its /etc/hosts, /etc/hostname and
    * /etc/resolv.conf as they are at the start; excludes the options for these. `ns:PATH`: the network namespace that this
    * file is (`/run/netns/NAME` of ip-netns(8)). An object: a network with a bridge, and what the container may connect to:
    * what no rule allows is refused, and counted (`RunResult.network`).

@@ -1,4 +1,5 @@
 /** What a start with networks of bridges needs: its addresses, and whom it asks for names. Loaded only for such a start. */
+import { unsupported } from '../../base/check.js';
 import { shortId } from '../../base/ids.js';
 import type { ClaimContext } from '../../network/bridge/addresses.js';
 import { connect, type Connection, planConnection } from '../../network/bridge/connect.js';
@@ -38,17 +39,29 @@ export interface BridgesOfStart {
 /** @throws as `connect`; then nothing stays claimed */
 export async function connectBridges(
   context: ClaimContext,
-  { name, hostname, names, endpoints, ports, policy }: ContainerConfig,
+  { name, hostname, names, endpoints, ports, policy, namespaces }: ContainerConfig,
   { id, connects, kept }: BridgesOfStart,
   hostResolvConf: string,
   warn: (warning: StartWarning) => void,
 ): Promise<NetworkOfStart> {
+  const { netlink } = context.networks;
+  if (netlink.userNetwork !== undefined && namespaces.joins.length > 0)
+    throw unsupported(
+      'network',
+      endpoints.map(({ network }) => network).join(', '),
+      'is not supported for a rootless container that joins namespaces of another one, whose user namespace it has',
+      'network: "container:NAME_OR_ID"',
+    );
+  if (netlink.userNetwork !== undefined && policy !== undefined)
+    throw unsupported('network', 'a policy', 'is not supported yet on a network of a rootless user', 'as root, or without allow and deny'); // prettier-ignore
+  // Before anything is claimed: a rootless user needs pasta.
+  const resolvConfThere = await netlink.userNetwork?.resolvConf(hostResolvConf);
   const connection = connects
     ? await connect(context, id, endpoints, ports, policy, kept)
     : await planConnection(context, id, endpoints, ports, policy);
   try {
     connection.warnings.forEach(warn);
-    const named = namesOf(id, { name, hostname, names, endpoints, policy }, connection.endpoints, hostResolvConf); // prettier-ignore
+    const named = namesOf(id, { name, hostname, names, endpoints, policy }, connection.endpoints, resolvConfThere ?? hostResolvConf); // prettier-ignore
     const { resolver } = planNameServers(named.container, context.networks.resolver);
     return { files: named.files, resolver, connection };
   } catch (error) {

@@ -15,6 +15,7 @@ import { encodeSupervisorConfig } from './supervisor-config.js';
 import { isTerminal } from '../options/terminal.js';
 import { bootId } from '../../host/owner.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
+import type { NetworkUse } from '../../network/netlink/request.js';
 import { type DetachedStart, prepareDetached } from '../start/prepare-detached.js';
 import type { InstantiatedStart } from '../start/prepared-start.js';
 import type { StartContext } from '../start/context.js';
@@ -70,6 +71,7 @@ async function startIn(
     { ...currentOptions(config), name, stdin, ...attached?.stdio },
     config,
   );
+  let shared: NetworkUse | undefined;
   try {
     store.prepare();
     await start.makeParents();
@@ -79,26 +81,37 @@ async function startIn(
       const { makeLayer } = await import('../start/layer.js');
       await makeLayer(join(context.containersRoot, id), layerSize);
     }
-    const socket = await spawnSupervisor(context, store, config, start, attached, lock);
+    shared = await sharedNetworkOf(context, start);
+    const socket = await spawnSupervisor(context, store, config, start, attached, lock, shared);
     if (attached !== undefined)
       attached.draw = (timestamps) => makeTimeline(start.steps(), timestamps);
     const started = () => untilStarted(socket, start, attached, enter);
     if (context.users === undefined) await started();
     else {
-      const own = start.joinedPid === undefined ? context.users : undefined;
+      const joins = start.joinedPid !== undefined || shared !== undefined;
+      const own = joins ? undefined : context.users;
       await untilIdMapsAreWritten(own, socket, started);
     }
   } catch (error) {
     start.release();
     throw error;
   } finally {
-    await start.ids?.close();
+    await Promise.all([start.ids?.close(), shared?.alive.close()]);
   }
 }
 
 /** Of its program. */
 export function stdinOf({ openStdin, options }: StoredConfig): 'pipe' | 'null' {
   return openStdin || isTerminal(options) ? 'pipe' : 'null';
+}
+
+/** Of a rootless container on bridges: its supervisor enters it, and uses it as long as it lives. */
+async function sharedNetworkOf(
+  context: StartContext,
+  { config }: DetachedStart,
+): Promise<NetworkUse | undefined> {
+  if (config.network !== 'bridge') return undefined;
+  return (await context.networks()).networks.netlink.userNetwork?.use();
 }
 
 /** A rootless supervisor waits for its id maps before it does anything else. */
@@ -126,11 +139,13 @@ async function spawnSupervisor(
   start: DetachedStart,
   attached: FirstClient | undefined,
   lock: number,
+  shared: NetworkUse | undefined,
 ): Promise<Socket> {
   const { id } = config;
-  const bytes = supervisorConfig(context, store, config, start, attached);
+  const bytes = supervisorConfig(context, store, config, start, attached, shared);
   const fd = await new Promise<number>((resolve, reject) => {
-    context.binding.keep(bytes, start.ids?.fd ?? -1, lock, id, (error, connection) => {
+    const kept = start.ids?.fd ?? shared?.alive.fd ?? -1;
+    context.binding.keep(bytes, kept, lock, id, (error, connection) => {
       if (error === null) resolve(connection);
       else reject(beforeFirstStep(error, 'start the supervisor'));
     });
@@ -145,6 +160,7 @@ export function supervisorConfig(
   config: StoredConfig,
   start: InstantiatedStart,
   attached?: FirstClient,
+  shared?: NetworkUse,
 ): Buffer {
   const { id, name, log, healthcheck } = config;
   return encodeSupervisorConfig({
@@ -155,7 +171,8 @@ export function supervisorConfig(
     stdinOnce: config.stdinOnce,
     autoRemove: config.autoRemove,
     ownUserNamespace: context.users !== undefined,
-    joinedPid: context.users === undefined ? 0 : (start.joinedPid ?? 0),
+    joinedPid: context.users === undefined ? 0 : (shared?.holder ?? start.joinedPid ?? 0),
+    sharedNetwork: shared !== undefined,
     bound: attached?.bound === true,
     gated: config.cgroupSlice !== undefined,
     log: log.driver === 'none' ? undefined : log,

@@ -54,6 +54,7 @@ export const SUPERVISOR_FLAGS = {
   gated: 32,
   ownUserNamespace: 64,
   bound: 128,
+  sharedNetwork: 256,
 } as const;
 
 /** `RestartPolicy`. */
@@ -83,6 +84,8 @@ export interface SupervisorConfig {
   readonly ownUserNamespace: boolean;
   /** Rootless: the first process of the container whose user namespace it joins in place of making one; 0: none. */
   readonly joinedPid: number;
+  /** Rootless: its user namespace is below that of `joinedPid`, the holder of the user's network. */
+  readonly sharedNetwork: boolean;
   /** It ends with its first client. */
   readonly bound: boolean;
   /** It waits for `SupervisorConnection.begin`. */
@@ -169,6 +172,7 @@ function flagsOf(config: SupervisorConfig): number {
     (config.log === undefined ? flag.noLog : 0) |
     (config.ownUserNamespace ? flag.ownUserNamespace : 0) |
     (config.bound ? flag.bound : 0) |
+    (config.sharedNetwork ? flag.sharedNetwork : 0) |
     (config.gated ? flag.gated : 0)
   );
 }

@@ -382,7 +382,7 @@ async function stage(
   // The directory is made while the network cannot be removed. Afterwards it is not removed unless it is empty.
   return networks.locked(async () => {
     if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
-    if (!existsSync(root)) await checkUnused(network, root);
+    if (!existsSync(root)) await checkUnused(network, root, networks.netlink);
     try {
       mkdirSync(root, { recursive: true, mode: 0o700 });
       return stageIn(root, containerId);

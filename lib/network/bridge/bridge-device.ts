@@ -7,7 +7,7 @@ import { loadNative } from '../../native/load.js';
 import type { NetlinkRequest } from '../../program/network-plan.js';
 import type { ForwardedNetwork } from '../firewall/ensure-firewall.js';
 import { encodeRequest, NETLINK, type NetlinkMessage } from '../netlink/message.js';
-import { dumpNetlink, requestNetlink } from '../netlink/request.js';
+import { dumpNetlink, type NetlinkOptions, requestNetlink } from '../netlink/request.js';
 import {
   addAddress,
   addBridge,
@@ -33,24 +33,41 @@ export async function ensureBridge(
   network: StoredNetwork,
 ): Promise<number> {
   // It is set up last: what is up has everything, except for addresses that were removed later.
+  const { netlink } = networks;
   const gateways = subnetsOf(network).map(({ gateway }) => Buffer.from(addressBytes(gateway)));
-  const existing = loadNative().linkIndex(network.bridge, ...gateways);
+  const existing = linkIndex(network.bridge, netlink, gateways);
   if (existing !== 0) return existing;
   return networks.locked(() => {
     // It may have been removed since it was found, and no removal would come for the device.
     if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
-    return makeBridge(network);
+    return makeBridge(network, netlink);
   });
 }
 
-async function makeBridge(network: StoredNetwork): Promise<number> {
+/**
+ * Of an interface that is up and has these addresses; 0 if there is none. In the shared network of a rootless user it is
+ * not known: what makes it does nothing to one that is there.
+ */
+export function linkIndex(
+  name: string,
+  { userNetwork }: NetlinkOptions,
+  addresses: readonly Uint8Array[] = [],
+): number {
+  return userNetwork === undefined ? loadNative().linkIndex(name, ...addresses) : 0;
+}
+
+async function makeBridge(network: StoredNetwork, options: NetlinkOptions): Promise<number> {
   const { bridge, ipv4 } = network;
   const { mtu } = bridgeSettings(network);
-  const rival = await rivalRoute(parseBlock('subnet', ipv4.subnet), bridge);
+  // The shared network of a rootless user has the host's address, and none of its other networks.
+  const rival =
+    options.userNetwork === undefined
+      ? await rivalRoute(parseBlock('subnet', ipv4.subnet), bridge)
+      : undefined;
   if (rival !== undefined) throw overlap(network, rival);
   // An address of its own, as otherwise it would have its ports' lowest one, which changes with them.
-  await request('EEXIST', toRequest(addBridge(bridge, { mac: macOf(ipv4.gateway), mtu })));
-  const link = await findDevice(bridge);
+  await request('EEXIST', toRequest(addBridge(bridge, { mac: macOf(ipv4.gateway), mtu })), options);
+  const link = await findDevice(bridge, options);
   if (link?.kind !== 'bridge')
     throw new CaissonError(
       'ERR_NETWORK_FAILED',
@@ -60,10 +77,10 @@ async function makeBridge(network: StoredNetwork): Promise<number> {
   for (const subnet of subnetsOf(network)) {
     const { prefix } = parseBlock('subnet', subnet.subnet);
     const address = { address: subnet.gateway, prefix };
-    await request('EEXIST', toRequest(addAddress(link.index, bridge, address)));
+    await request('EEXIST', toRequest(addAddress(link.index, bridge, address)), options);
   }
-  for (const [key, value] of settings(network)) await writeSetting(key, value);
-  await requestNetlink(toRequest(setLinkUp(link.index, bridge)));
+  for (const [key, value] of settings(network)) await writeSetting(key, value, options);
+  await requestNetlink(toRequest(setLinkUp(link.index, bridge)), options);
   return link.index;
 }
 
@@ -110,7 +127,12 @@ function settings({ bridge, ipv6 }: StoredNetwork): (readonly [key: string, valu
 }
 
 /** A machine may have them read-only, or have no IPv6: the network then works as far as it can. */
-async function writeSetting(key: string, value: string): Promise<void> {
+async function writeSetting(
+  key: string,
+  value: string,
+  { userNetwork }: NetlinkOptions,
+): Promise<void> {
+  if (userNetwork !== undefined) return userNetwork.sysctl(key, value);
   try {
     await writeFile(`/proc/sys/net/${key}`, value);
   } catch (error) {
@@ -124,15 +146,21 @@ async function writeSetting(key: string, value: string): Promise<void> {
  *
  * @throws ERR_NETWORK_FAILED
  */
-export async function removeBridge({ bridge }: Pick<StoredNetwork, 'bridge'>): Promise<void> {
+export async function removeBridge(
+  { bridge }: Pick<StoredNetwork, 'bridge'>,
+  options: NetlinkOptions = {},
+): Promise<void> {
   // What has the name now and is no bridge was not made for the network.
-  if ((await findDevice(bridge))?.kind === 'bridge')
-    await request('ENODEV', toRequest(deleteLink(bridge)));
+  if ((await findDevice(bridge, options))?.kind === 'bridge')
+    await request('ENODEV', toRequest(deleteLink(bridge)), options);
 }
 
 /** The device of that name, of any kind. @throws ERR_NETWORK_FAILED */
-export async function findDevice(name: string): Promise<Link | undefined> {
-  const links = await dumpNetlink(NETLINK.route, GET_LINKS);
+export async function findDevice(
+  name: string,
+  options: NetlinkOptions = {},
+): Promise<Link | undefined> {
+  const links = await dumpNetlink(NETLINK.route, GET_LINKS, options);
   return links.map(decodeLink).find((link) => link.name === name);
 }
 
@@ -141,9 +169,13 @@ function toRequest(message: NetlinkMessage): NetlinkRequest {
 }
 
 /** @param fine an error that means that it is done already */
-async function request(fine: string, asked: NetlinkRequest): Promise<void> {
+async function request(
+  fine: string,
+  asked: NetlinkRequest,
+  options: NetlinkOptions,
+): Promise<void> {
   try {
-    await requestNetlink(asked);
+    await requestNetlink(asked, options);
   } catch (error) {
     if (!(error instanceof CaissonError) || error.errno !== fine) throw error;
   }

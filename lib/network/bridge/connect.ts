@@ -2,8 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readIfThere } from '../../base/storage.js';
 import { shortId } from '../../base/ids.js';
-import { conflicting } from '../../base/check.js';
-import { loadNative } from '../../native/load.js';
+import { conflicting, unsupported } from '../../base/check.js';
 import type {
   BridgePlan,
   FramePlan,
@@ -27,6 +26,7 @@ import { batch } from '../firewall/nft-messages.js';
 import { othersAt, publishRequest, unpublishRequest } from '../firewall/elements.js';
 import { canForgetFlows, forgetFlowsOf, forgetFlowsTo } from '../firewall/tracked-flows.js';
 import {
+  bindingText,
   claimsOf,
   encodeClaims,
   type PortBinding,
@@ -34,7 +34,7 @@ import {
 } from '../firewall/port-bindings.js';
 import { publicationFile, removePublication, writePublication } from './publication.js';
 import { restoreFirewall } from './restore-firewall.js';
-import { ensureBridge, firewallOf } from './bridge-device.js';
+import { ensureBridge, firewallOf, linkIndex } from './bridge-device.js';
 import { bridgeSettings } from './bridge-options.js';
 import { deniedRequests } from '../policy/denied.js';
 import { familiesOf, policyRequest, removePolicyRequest } from '../policy/policy-requests.js';
@@ -76,13 +76,15 @@ export async function connect(
   policy?: NetworkPolicy,
   kept?: readonly PublishedPort[],
 ): Promise<Connection> {
+  if (context.networks.netlink.userNetwork !== undefined && bindings.length > 0)
+    throw unsupported('ports', bindings.map(bindingText).join(', '), 'is not supported yet on a network with a bridge of a rootless user', 'network: "pasta"'); // prettier-ignore
   const claimed: AddressClaim[] = [];
   const release = () => {
     claimed.forEach(releaseAddress);
     if (bindings.length > 0 && kept === undefined) removePublication(context.networks, id);
   };
   const warnings: FirewallWarning[] = [];
-  const filtering = ensureFrameFilter();
+  const filtering = ensureFrameFilter(context.networks.netlink);
   filtering.catch(() => undefined); // it is awaited below, unless something else fails before
   try {
     const endpoints: Endpoint[] = [];
@@ -108,7 +110,13 @@ export async function connect(
           },
         ),
         // Each time: a process that loads other rules may have flushed these.
-        ensureFirewall(firewall, {}, () => restoreFirewall(context)),
+        ensureFirewall(
+          firewall,
+          context.networks.netlink,
+          context.networks.netlink.userNetwork === undefined
+            ? () => restoreFirewall(context)
+            : undefined,
+        ),
       );
       endpoints.push(endpoint);
       warnings.push(...found);
@@ -151,7 +159,7 @@ export async function planConnection(
   for (const config of configs) {
     const found = checkNetwork(context.networks.find(config.network), config, endpoints);
     const network = isStored(found) ? found : { ...EXAMPLE, id: found.id };
-    const bridgeIndex = loadNative().linkIndex(network.bridge);
+    const bridgeIndex = linkIndex(network.bridge, context.networks.netlink);
     endpoints.push(
       await endpointOf(config, network, { bridgeIndex, at: endpoints.length }, (family, wanted) =>
         possibleAddress(context, network, family, id, wanted),

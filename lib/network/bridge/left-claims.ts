@@ -6,6 +6,7 @@ import { shortId } from '../../base/ids.js';
 import { removeFramePorts } from '../firewall/remove-frame-ports.js';
 import { clearAddresses } from '../policy/clear-addresses.js';
 import { type Claim, claimsOf, dropClaim, dropUnfinishedClaims } from './addresses.js';
+import type { NetlinkOptions } from '../netlink/request.js';
 import { hostInterface } from './host-interface.js';
 import type { NetworkStore } from './network-store.js';
 import { publishers, removePublication } from './publication.js';
@@ -83,11 +84,17 @@ function directoriesIn(path: string): string[] {
 /** Ports first: the next container with the address must not get another's connections. */
 async function release(networks: NetworkStore, claims: readonly NetworkClaim[]): Promise<void> {
   if (claims.length === 0) return;
+  // The shared network of a rootless user ends with all that it has.
+  if ((await networks.netlink.userNetwork?.isThere()) !== false)
+    await clear(claims, networks.netlink);
+  for (const claim of claims) dropClaim(networks, claim.network, claim);
+}
+
+async function clear(claims: readonly NetworkClaim[], netlink: NetlinkOptions): Promise<void> {
   const addresses = claims.map(({ address }) => address);
-  await clearAddresses(addresses);
+  await clearAddresses(addresses, netlink);
   const ports = new Set(
     claims.map(({ containerId }) => hostInterface(shortId(containerId), 0).slice(0, -1)),
   );
-  await removeFramePorts((name) => ports.has(name.slice(0, -1)), addresses);
-  for (const claim of claims) dropClaim(networks, claim.network, claim);
+  await removeFramePorts((name) => ports.has(name.slice(0, -1)), addresses, netlink);
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../../base/errors.js';
 import { NETLINK } from '../netlink/message.js';
-import { dumpNetlink } from '../netlink/request.js';
+import { dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
 import { decodeLink, GET_LINKS } from '../netlink/rtnetlink.js';
 import { shortIdOf } from './host-interface.js';
 import type { StoredNetwork } from './stored-network.js';
@@ -18,9 +18,13 @@ const PAUSE = 20;
  * @param claims the directory
  * @throws ERR_NETWORK_FAILED
  */
-export async function checkUnused({ name, bridge }: StoredNetwork, claims: string): Promise<void> {
+export async function checkUnused(
+  { name, bridge }: StoredNetwork,
+  claims: string,
+  options: NetlinkOptions,
+): Promise<void> {
   for (const end = performance.now() + PATIENCE; ; await sleep(PAUSE)) {
-    const containers = await containersAt(bridge);
+    const containers = await containersAt(bridge, options);
     if (containers.length === 0) return;
     if (performance.now() < end) continue;
     throw new CaissonError(
@@ -36,8 +40,8 @@ export async function checkUnused({ name, bridge }: StoredNetwork, claims: strin
 }
 
 /** Short ids of containers with an interface at this bridge. */
-async function containersAt(bridge: string): Promise<string[]> {
-  const links = (await dumpNetlink(NETLINK.route, GET_LINKS)).map(decodeLink);
+async function containersAt(bridge: string, options: NetlinkOptions): Promise<string[]> {
+  const links = (await dumpNetlink(NETLINK.route, GET_LINKS, options)).map(decodeLink);
   const index = links.find(({ name }) => name === bridge)?.index;
   if (index === undefined) return [];
   const ports = links.filter((link) => link.bridge === index);

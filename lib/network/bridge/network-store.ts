@@ -12,6 +12,7 @@ import { isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
 import { isIdPrefix, isLongId, newId, shortId } from '../../base/ids.js';
 import { DEFAULT_PATHS, type Paths } from '../../base/roots.js';
+import type { NetlinkOptions, UserNetwork } from '../netlink/request.js';
 import { readIfThere, StagedFile, storageError } from '../../base/storage.js';
 import { readBridgeOptions } from './bridge-options.js';
 import { parseBlock } from '../../base/cidr.js';
@@ -53,16 +54,23 @@ export class NetworkStore {
   readonly published: string;
   /** `<runRoot>/resolver`: of the resolver of all networks. */
   readonly resolver: string;
+  /** Where the bridges are: in the network namespace of this process, or in a rootless user's shared one. */
+  readonly netlink: NetlinkOptions;
   /** `bridge`, `host` and `none`. Their ids are the same in each look, before there is any file. */
   readonly predefined: readonly PredefinedNetwork[];
   /** Files are never changed: of one that was read once, it is enough to see that its directory is there. */
   private readonly known = new Map<string, StoredNetwork>();
 
-  constructor(private readonly paths: Paths) {
+  /** @param userNetwork of a rootless user: where the bridges are */
+  constructor(
+    private readonly paths: Paths,
+    userNetwork?: UserNetwork,
+  ) {
     this.directory = join(paths.dataRoot, 'networks');
     this.claims = join(paths.runRoot, 'networks');
     this.published = join(paths.runRoot, 'published');
     this.resolver = join(paths.runRoot, 'resolver');
+    this.netlink = { userNetwork };
     this.predefined = (['bridge', 'host', 'none'] as const).map((name) => ({
       id: createHash('sha256').update(`${paths.dataRoot}\0${name}`).digest('hex'),
       name,

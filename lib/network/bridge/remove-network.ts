@@ -3,6 +3,7 @@ import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
 import { type Claim, type ClaimContext, dropStaleClaims, removeClaimsDirectory } from './addresses.js'; // prettier-ignore
 import type { DamagedNetwork } from './damaged-network.js';
+import type { NetlinkOptions } from '../netlink/request.js';
 import { noSuchNetwork } from './network-store.js';
 
 /**
@@ -14,7 +15,7 @@ import { noSuchNetwork } from './network-store.js';
 export async function removeNetwork(
   context: ClaimContext,
   network: DamagedNetwork,
-  tearDown: (network: DamagedNetwork) => Promise<void>,
+  tearDown: (network: DamagedNetwork, options: NetlinkOptions) => Promise<void>,
 ): Promise<void> {
   const { networks } = context;
   await networks.locked(async () => {
@@ -23,7 +24,7 @@ export async function removeNetwork(
     // A claim that is made at this moment is in the directory, and keeps it. The next one needs the lock to make it again.
     if (held.length > 0 || !removeClaimsDirectory(networks, network.id))
       throw networkInUse(context, network, held);
-    await tearDown(network);
+    await tearDown(network, networks.netlink);
     await networks.delete(network.id);
   });
 }

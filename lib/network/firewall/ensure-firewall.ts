@@ -30,16 +30,19 @@ export async function ensureFirewall(
   options: NetlinkOptions = {},
   restore?: () => Promise<unknown>,
 ): Promise<FirewallWarning[]> {
-  const off = network.internal ? [] : notForwarded(network.families);
+  // The shared network of a rootless user forwards, and no other program has a firewall there. It may be another one the next
+  // time, of which nothing is known.
+  const isShared = options.userNetwork !== undefined;
+  const off = network.internal || isShared ? [] : notForwarded(network.families);
   const before = await momentOf(options);
-  const key = JSON.stringify([network, options]);
-  const found = lastFound.get(key);
+  const key = JSON.stringify([network, options.namespace]);
+  const found = isShared ? undefined : lastFound.get(key);
   if (found !== undefined && off.length === 0 && isUnchanged(found.moment, before))
     return found.warnings;
   const { warnings, tableMade } = await makeMissing(network, off, options);
   if (tableMade) await restore?.();
   // What was made just now counts as a change of this process.
-  if (off.length === 0) lastFound.set(key, { moment: before, warnings });
+  if (off.length === 0 && !isShared) lastFound.set(key, { moment: before, warnings });
   return warnings;
 }
 
@@ -56,7 +59,9 @@ async function makeMissing(
 ): Promise<{ readonly warnings: FirewallWarning[]; readonly tableMade: boolean }> {
   const [missing, others] = await Promise.all([
     missingOf(network, options),
-    network.internal ? [] : passOtherFirewalls(network, options),
+    network.internal || options.userNetwork !== undefined
+      ? []
+      : passOtherFirewalls(network, options),
   ]);
   const messages = [...missing.table, ...missing.network, ...closing(off)];
   // Before the switch: other networks of the host stay closed to each other.

@@ -10,6 +10,7 @@ import { connect } from 'node:net';
 import { errnoName, isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
 import { initPath } from '../../native/load.js';
+import type { NetlinkOptions, UserNetwork } from '../netlink/request.js';
 import type { NamePolicy } from './name-policy.js';
 import { encodeEnd, encodePolicy, encodeReportRequest } from './registration.js';
 import { decodeReport, type ResolverReport } from './resolver-report.js';
@@ -29,7 +30,11 @@ const ABSENT = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'] as const;
  * @throws ERR_NETWORK_FAILED; `errno` is ENOENT for a container that is not registered, ESRCH for one that has ended,
  *   EADDRINUSE if a program of the container listens on port 53.
  */
-export async function tellResolver(directory: string, message: Uint8Array): Promise<void> {
+export async function tellResolver(
+  directory: string,
+  message: Uint8Array,
+  { userNetwork }: NetlinkOptions = {},
+): Promise<void> {
   const end = performance.now() + PATIENCE;
   for (;;) {
     const bytes = await ask(directory, message, ({ length }) => length >= 4).catch(
@@ -42,7 +47,8 @@ export async function tellResolver(directory: string, message: Uint8Array): Prom
     if (answer !== undefined)
       throw failed(directory, 'it refused a registration', { code: errnoName(answer) });
     if (performance.now() > end) throw failed(directory, 'it does not answer');
-    await startResolver(directory);
+    if (userNetwork === undefined) await startResolver(directory);
+    else await startByAgent(userNetwork, directory);
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }
 }
@@ -147,6 +153,11 @@ function exchange(
     });
     socket.write(message);
   });
+}
+
+async function startByAgent(userNetwork: UserNetwork, directory: string): Promise<void> {
+  const errno = await userNetwork.startResolver(directory);
+  if (errno !== 0) throw failed(directory, 'it cannot be started', { code: errnoName(errno) });
 }
 
 /** Until one listens: this one, or another that was started at the same time. */

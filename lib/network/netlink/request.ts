@@ -19,8 +19,36 @@ import {
 export interface NetlinkOptions {
   /** The network namespace, or the path of it, such as `/proc/<pid>/ns/net`; this process's by default. */
   readonly namespace?: string | FileHandle | undefined;
+  /** In place of it: the shared network of a rootless user. */
+  readonly userNetwork?: UserNetwork | undefined;
 }
 
+/**
+ * The network namespace of all networks of a rootless user (../shared-network.ts), which is made when something is asked of it.
+ * What is asked may be rejected with ERR_NETWORK_FAILED, ERR_NO_PRIVILEGES and ERR_LOCK_TIMEOUT.
+ */
+export interface UserNetwork {
+  request(protocol: number, bytes: Uint8Array, dump: boolean): Promise<NetlinkOutcome>;
+  /** @param key a path below /proc/sys/net */
+  sysctl(key: string, value: string): Promise<void>;
+  /** Resolves with 0 when a resolver listens in the directory, or with an errno. */
+  startResolver(directory: string): Promise<number>;
+  /** Whether there is one at this moment. */
+  isThere(): Promise<boolean>;
+  /** For a supervisor. The caller closes it. */
+  use(): Promise<NetworkUse>;
+  /** The host's resolv.conf(5) with the name servers that are reached there. */
+  resolvConf(hostResolvConf: string): Promise<string>;
+}
+
+/** A process that uses it: while `alive` is open, it does not end. */
+export interface NetworkUse {
+  /** Pid of the process that holds its namespaces. */
+  readonly holder: number;
+  readonly alive: FileHandle;
+}
+
+/** Without `userNetwork`: a network agent is sent neither descriptors nor settings by Node. */
 interface RequestOptions extends NetlinkOptions {
   /** Where an interface is made, if the request says that it is made elsewhere (`IN_NAMESPACE`). */
   readonly elsewhere?: FileHandle | undefined;
@@ -35,17 +63,17 @@ interface RequestOptions extends NetlinkOptions {
  */
 export async function requestNetlink(
   request: NetlinkRequest,
-  { namespace, elsewhere, sysctls = {} }: RequestOptions = {},
+  { elsewhere, sysctls = {}, ...options }: RequestOptions = {},
 ): Promise<void> {
   const { bytes, namespaceAt } = request;
   const settings = Object.entries(sysctls)
     .map(([key, value]) => `/proc/sys/${key.replaceAll('.', '/')}\0${value}\0`)
     .join('');
   if (namespaceAt === undefined || elsewhere === undefined)
-    return void (await send(request, false, namespace, settings));
+    return void (await send(request, false, options, settings));
   const named = Buffer.from(bytes);
   named.writeInt32LE(elsewhere.fd, namespaceAt);
-  await send({ ...request, bytes: named }, false, namespace, settings);
+  await send({ ...request, bytes: named }, false, options, settings);
 }
 
 /** How often a dump is begun again because something has changed in the middle of it. */
@@ -55,12 +83,12 @@ const ATTEMPTS = 10;
 export async function dumpNetlink(
   protocol: NetlinkProtocol,
   message: NetlinkMessage,
-  { namespace }: NetlinkOptions = {},
+  options: NetlinkOptions = {},
 ): Promise<DecodedMessage[]> {
   const request = dumpRequest(protocol, message);
   for (let attempt = 1; ; attempt++) {
     try {
-      return decodeMessages(await send(request, true, namespace));
+      return decodeMessages(await send(request, true, options));
     } catch (error) {
       const changed = error instanceof CaissonError && error.errno === 'EINTR';
       if (!changed || attempt === ATTEMPTS) throw error;
@@ -82,26 +110,29 @@ export function dumpRequest(protocol: NetlinkProtocol, message: NetlinkMessage):
  */
 export async function askNetlink(
   request: NetlinkRequest,
-  { namespace }: NetlinkOptions = {},
+  options: NetlinkOptions = {},
 ): Promise<DecodedMessage[]> {
   const data =
-    namespace === undefined
+    options.namespace === undefined && options.userNetwork === undefined
       ? dataOf(request, loadNative().netlinkNow(request.protocol, request.bytes))
-      : await send(request, true, namespace);
+      : await send(request, true, options);
   return decodeMessages(data);
 }
 
 async function send(
   request: NetlinkRequest,
   dump: boolean,
-  namespace: NetlinkOptions['namespace'],
+  { namespace, userNetwork }: NetlinkOptions,
   settings = '',
 ): Promise<Buffer> {
   const { protocol, bytes } = request;
   const opened = typeof namespace === 'string' ? await open(namespace) : undefined;
   const file = typeof namespace === 'object' ? namespace : opened;
   try {
-    const outcome = await loadNative().netlink(protocol, bytes, file?.fd ?? -1, dump, settings);
+    const outcome =
+      userNetwork === undefined
+        ? await loadNative().netlink(protocol, bytes, file?.fd ?? -1, dump, settings)
+        : await userNetwork.request(protocol, bytes, dump);
     return dataOf(request, outcome);
   } finally {
     await opened?.close();

@@ -10,7 +10,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['steps'],
   ['host', 'container'],
   ['supervisor', 'launcher'],
-  ['resolver'],
+  ['resolver', 'agent'],
   ['init', 'addon'],
 ];
 

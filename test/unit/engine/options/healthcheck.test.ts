@@ -169,6 +169,7 @@ describe("a supervisor's configuration", () => {
     stdinOnce: false,
     autoRemove: true,
     ownUserNamespace: false,
+    sharedNetwork: false,
     bound: false,
     gated: false,
     log: { maxSize: 11, maxFile: 12 },

@@ -1,0 +1,135 @@
+// The holder has nothing to do: the namespaces exist while it does, others enter them by its pid,
+// and pasta ends with it. Each process that uses the network has the FIFO `alive` open for writing:
+// engines, and the supervisors of containers. When they have ended, however, the kernel says so.
+#include "user_network_holder.h"
+
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <initializer_list>
+
+#include "../base/kernel.h"
+#include "../base/mount_api.h"
+#include "../base/sys.h"
+#include "../base/text.h"
+
+namespace caisson {
+namespace {
+
+constexpr const char* kAlive = "alive";
+constexpr const char* kEnding = "ending";
+constexpr uint64_t kMillisecond = 1'000'000;
+constexpr uint64_t kPatience = 10'000 * kMillisecond;  // for the first user
+constexpr uint64_t kGrace = 2'000 * kMillisecond;      // for the next one
+
+[[noreturn]] void fail(int ready, Error error) {
+  HolderMessage message{};
+  message.number = error.number;
+  copy_text(message.call, error.call);
+  copy_text(message.object, error.object);
+  sys::call(__NR_write, ready, &message, sizeof message);
+  sys::exit_group(1);
+}
+
+Status bring_loopback_up() {
+  auto socket =
+      own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", "lo");
+  if (!socket.ok()) return socket.error();
+  ifreq request{};
+  copy_text(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request),
+               "ioctl SIOCSIFFLAGS", "lo");
+}
+
+// A machine without IPv6 has no such file.
+Status switch_on(const char* path, bool is_optional) {
+  auto file = own_fd(sys::call(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC), "openat", path);
+  if (!file.ok()) return is_optional ? Status() : Status(file.error());
+  const long written = sys::call(__NR_write, file.value().get(), "1", 1);
+  return is_optional ? Status() : check(written, "write", path);
+}
+
+Result<UniqueFd> open_alive(const char* directory) {
+  if (const long moved = sys::call(__NR_chdir, directory); moved < 0)
+    return failure(moved, "chdir", directory);
+  // Of a holder that was killed.
+  for (const char* name : {kAlive, kEnding})
+    sys::call(__NR_unlinkat, AT_FDCWD, name, 0);
+  const long made = sys::call(__NR_mknodat, AT_FDCWD, kAlive, S_IFIFO | 0600, 0);
+  if (made < 0) return failure(made, "mknodat", kAlive);
+  return own_fd(sys::call(__NR_openat, AT_FDCWD, kAlive, O_RDONLY | O_NONBLOCK | O_CLOEXEC),
+                "openat", kAlive);
+}
+
+// Whether a process has it open for writing, at some time until then. The kernel reports the end of
+// writers (POLLHUP), and not that there has been none yet; a read that would wait says there is
+// one.
+bool has_writer(int alive) {
+  char byte;
+  return sys::call(__NR_read, alive, &byte, 1) == -EAGAIN;
+}
+
+bool await_writer(int alive, uint64_t patience) {
+  const uint64_t end = sys::monotonic() + patience;
+  while (!has_writer(alive)) {
+    if (sys::monotonic() >= end) return false;
+    sys::sleep(20 * kMillisecond);
+  }
+  return true;
+}
+
+void await_end_of_writers(int alive) {
+  pollfd waiting{alive, 0, 0};
+  while (sys::call(__NR_ppoll, &waiting, 1, nullptr, nullptr, 0) <= 0 ||
+         (waiting.revents & POLLHUP) == 0) {
+  }
+}
+
+}  // namespace
+
+void hold_user_network(const char* directory, int ready) {
+  sys::call(__NR_prctl, PR_SET_NAME, "caisson-network");
+  sys::call(__NR_umask, 077);
+  if (const long made = sys::call(__NR_unshare, CLONE_NEWNET); made < 0)
+    fail(ready, {static_cast<int>(-made), "unshare", "a network namespace"});
+  if (Status up = bring_loopback_up(); !up.ok()) fail(ready, up.error());
+  if (Status on = switch_on("/proc/sys/net/ipv4/ip_forward", false); !on.ok())
+    fail(ready, on.error());
+  static_cast<void>(switch_on("/proc/sys/net/ipv6/conf/all/forwarding", true));
+  auto alive = open_alive(directory);
+  if (!alive.ok()) fail(ready, alive.error());
+  const int fifo = alive.value().get();
+  // The user's processes enter by /proc/<pid> and its pidfd.
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
+  const HolderMessage fine{};
+  if (sys::call(__NR_write, ready, &fine, sizeof fine) != sizeof fine) sys::exit_group(1);
+  // Nothing else of its creator: a FIFO, and the working directory.
+  const long null = sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; ++fd)
+    sys::call(__NR_dup3, null, fd, 0);
+  if (fifo > 3) sys::call(__NR_close_range, 3, fifo - 1, 0);
+  sys::call(__NR_close_range, fifo + 1, ~0u, 0);
+  uint64_t patience = kPatience;
+  for (;;) {
+    if (await_writer(fifo, patience)) {
+      await_end_of_writers(fifo);
+      patience = kGrace;
+      continue;
+    }
+    // A process that has opened the FIFO sees that it has its name still, or that it has not. In
+    // the first case it is seen here.
+    sys::call(__NR_renameat2, AT_FDCWD, kAlive, AT_FDCWD, kEnding, 0);
+    if (!has_writer(fifo)) break;
+    sys::call(__NR_renameat2, AT_FDCWD, kEnding, AT_FDCWD, kAlive, 0);
+  }
+  sys::call(__NR_unlinkat, AT_FDCWD, kEnding, 0);
+  sys::exit_group(0);
+}
+
+}  // namespace caisson
