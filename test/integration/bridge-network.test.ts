@@ -115,6 +115,13 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     expect(code).to.equal('ERR_NO_SUCH_NETWORK');
   });
 
+  it('A start in a network that does not exist changes nothing of the firewall', async () => {
+    const { code } = await host.refusal(['true'], { network: 'nowhere' });
+    expect(code).to.equal('ERR_NO_SUCH_NETWORK');
+    await host.run(['true'], {}); // what the start had begun has ended
+    expect(await host.namespace.run('nft', 'list', 'tables')).to.equal('');
+  });
+
   it('Rules that another program has removed are there again for the next start', async () => {
     const run = async () => host.run(['true'], { network: 'bridge' });
     const listed = async () => host.namespace.run('nft', 'list', 'ruleset');

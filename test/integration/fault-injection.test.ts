@@ -170,7 +170,13 @@ root.describe('fault injection', function () {
       // What only an exec does fails in exec.test.ts.
       const elsewhere = ['process.open', 'ns.join'];
       // Of a teardown alone.
-      elsewhere.push('cgroup.remove', 'process.end', 'claim.release', 'tree.remove');
+      elsewhere.push(
+        'cgroup.remove',
+        'process.end',
+        'claim.release',
+        'tree.remove',
+        'netlink.save',
+      );
       if (!helpable()) elsewhere.push('helper.start');
       if (!existsSync('/sys/kernel/security/apparmor') && !hasSelinux())
         elsewhere.push('label.set');

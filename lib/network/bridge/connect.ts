@@ -84,8 +84,7 @@ export async function connect(
     if (bindings.length > 0 && kept === undefined) removePublication(context.networks, id);
   };
   const warnings: FirewallWarning[] = [];
-  const filtering = ensureFrameFilter(context.networks.netlink);
-  filtering.catch(() => undefined); // it is awaited below, unless something else fails before
+  let filtering: Promise<boolean> | undefined;
   try {
     const endpoints: Endpoint[] = [];
     const plugs = kept === undefined ? [] : await plugsOf(shortId(id));
@@ -95,6 +94,8 @@ export async function connect(
       const bridgeIndex = await ensureBridge(context.networks, network);
       // Before anything is claimed: the options of a file that was edited may be wrong.
       const firewall = firewallOf(network);
+      filtering ??= ensureFrameFilter(context.networks.netlink);
+      filtering.catch(() => undefined); // it is awaited below, unless something else fails before
       const [endpoint, found] = await bothOf(
         endpointOf(
           config,
@@ -121,7 +122,7 @@ export async function connect(
       endpoints.push(endpoint);
       warnings.push(...found);
     }
-    const filtersFrames = await filtering;
+    const filtersFrames = (await filtering) ?? false;
     if (policy !== undefined && !filtersFrames) throw withoutFrameFilter();
     const addresses = publishedAddresses(endpoints);
     if (kept !== undefined) {
