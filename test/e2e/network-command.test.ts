@@ -75,7 +75,7 @@ rights.describe('caisson network', () => {
       ['ls --filter x=1', /^caisson: invalid filter 'x'\n/],
       ['ls --format {{.Nope}}', /can't evaluate field Nope/],
       ['inspect -f {{.Nope}} web', /can't evaluate field Nope/],
-      ['connect web box', /"network connect" is not available yet/],
+      ['connect web box', /^caisson: No such container: box\n/],
     ];
     for (const [line, text] of errors) {
       const { status, stderr } = network(line);

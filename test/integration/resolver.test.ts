@@ -621,28 +621,26 @@ root.describe('resolver.register', () => {
       super();
     }
 
+    /** In place, because a template finds the texts of each start by the positions of the program's steps. */
     override encode(program: Program): Uint8Array {
-      if (program.host.length === 0) return super.encode(program);
-      const host = program.host.map((step) =>
-        step.op === 'clone' ? withFlag(step, (flags) => flags | NAMESPACE_FLAGS.network) : step,
-      );
-      host.splice(
-        host.findLastIndex(({ op }) => op === 'release'),
-        0,
-        this.registers,
-      );
-      const container = program.container.map((step) =>
-        step.op === 'ns.unshare'
-          ? withFlag(step, (flags) => flags & ~NAMESPACE_FLAGS.network)
-          : step,
-      );
-      container.splice(container.findIndex(({ op }) => op === 'link.up') + 1, 0, this.redirects);
-      return super.encode({ ...program, host, container });
+      const host = program.host as Step[];
+      const container = program.container as Step[];
+      if (host.length > 0 && !host.includes(this.registers)) {
+        change(host, 'clone', (flags) => flags | NAMESPACE_FLAGS.network);
+        change(container, 'ns.unshare', (flags) => flags & ~NAMESPACE_FLAGS.network);
+        const released = host.findLastIndex(({ op }) => op === 'release');
+        host.splice(released, 0, this.registers);
+        const up = container.findIndex(({ op }) => op === 'link.up');
+        container.splice(up + 1, 0, this.redirects);
+      }
+      return super.encode(program);
     }
   }
-  const withFlag = (step: Step, change: (flags: number) => number): Step => {
-    const [flags = 0, ...others] = step.numbers ?? [];
-    return { ...step, numbers: [change(Number(flags)), ...others] };
+  const change = (steps: Step[], op: Step['op'], flagsOf: (flags: number) => number) => {
+    for (const [at, step] of steps.entries()) {
+      const [flags = 0, ...others] = step.numbers ?? [];
+      if (step.op === op) steps[at] = { ...step, numbers: [flagsOf(Number(flags)), ...others] };
+    }
   };
 
   let shop: Workshop;

@@ -3,15 +3,18 @@ import type { CgroupLayout } from '../../cgroup/layout.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { Binding } from '../../native/binding.js';
 import type { ClaimContext } from '../../network/bridge/addresses.js';
-import type { FirewallWarning } from '../../network/firewall/firewall-warning.js';
 import type { Encoder, Fault } from '../../program/encode.js';
 import type { KernelFacts } from '../../program/shared.js';
 import type { HostFacts } from '../options/config.js';
 import type { Store } from '../store/store.js';
 import type { IdRanges } from './id-ranges.js';
 
-/** What a start could not do, and does not fail for; `hint` is the remedy. */
-export type StartWarning = FirewallWarning;
+/** What a start could not do, and does not fail for. */
+export interface StartWarning {
+  readonly message: string;
+  /** The remedy. */
+  readonly hint: string;
+}
 
 export interface StartContext {
   readonly store: Store;
