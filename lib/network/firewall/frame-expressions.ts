@@ -1,5 +1,5 @@
 /** Parts of rules about frames of Ethernet: for tables of the family `bridge`. */
-import { attribute, be16, be32, nested, text, u32, u8 } from '../netlink/message.js';
+import { attribute, be16, be32, u32, u8 } from '../netlink/message.js';
 import {
   CMP,
   compare,
@@ -7,7 +7,7 @@ import {
   FIELD,
   type Field,
   FIRST,
-  loadAll,
+  lookUp,
   masked,
   NETWORK_HEADER,
   payloadField,
@@ -243,13 +243,7 @@ export function toThisHost(fields: readonly Field[], map: string): RulePart {
   return {
     text: `ether daddr set ${key} map @${map} meta pkttype set host`,
     expressions: [
-      ...loadAll(fields),
-      expression(
-        'lookup',
-        attribute(1, text(map)),
-        attribute(2, be32(FIRST)),
-        attribute(3, be32(FIRST)),
-      ),
+      ...lookUp(fields, map),
       expression(
         'payload',
         attribute(5, be32(FIRST)),
@@ -261,23 +255,6 @@ export function toThisHost(fields: readonly Field[], map: string): RulePart {
       ),
       expression('immediate', attribute(1, be32(FIRST)), value(2, u8(PACKET_HOST))),
       expression('meta', attribute(2, be32(META.packetType)), attribute(3, be32(FIRST))),
-    ],
-  };
-}
-
-/** Counts in an element of its own for each key, which is made with the first frame. The rule ends here if the set is full. */
-export function countFrames(fields: readonly Field[], set: string): RulePart {
-  return {
-    text: `add @${set} { ${fields.map((field) => field.text).join(' . ')} counter }`,
-    expressions: [
-      ...loadAll(fields),
-      expression(
-        'dynset',
-        attribute(1, text(set)),
-        attribute(3, be32(0)),
-        attribute(4, be32(FIRST)),
-        nested(7, expression('counter')),
-      ),
     ],
   };
 }

@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import type { NetlinkMessage } from '../netlink/message.js';
 import {
-  countFrames,
   FRAME,
   hasIpv4Options,
   hasRoutingHeader,
@@ -43,7 +42,7 @@ import {
   type NamedSet,
   type Table,
 } from './nft-messages.js';
-import { goBack, toChain } from './nft-verdicts.js';
+import { countInSet, goBack, toChain } from './nft-verdicts.js';
 
 export const FRAME_TABLE: Table = { family: 'bridge', name: 'caisson' };
 
@@ -168,7 +167,7 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
     [toChain('goto', 'lifted')],
   ],
   lifted: [[toThisHost([iifname], FRAME_SET.bridges.name), verdict('accept')], [refuse]],
-  refused: [[countFrames([iifname], FRAME_SET.refused.name)], [verdict('drop')]],
+  refused: [[countInSet([iifname], FRAME_SET.refused.name)], [verdict('drop')]],
 };
 
 const CHAIN_NAMES = Object.keys(RULES) as readonly ChainName[];

@@ -347,6 +347,19 @@ export function isTranslated(translated = true): RulePart {
   };
 }
 
+/** The value that a map has for these fields, in the first register; the rule ends where it has none. */
+export function lookUp(fields: readonly Field[], map: string): Buffer[] {
+  return [
+    ...loadAll(fields),
+    expression(
+      'lookup',
+      attribute(1, text(map)),
+      attribute(2, be32(FIRST)),
+      attribute(3, be32(FIRST)),
+    ),
+  ];
+}
+
 /** A new destination, address and port, from a map; nothing where it has none. */
 export function translateDestination(
   family: IpFamily,
@@ -358,13 +371,7 @@ export function translateDestination(
   return {
     text: `dnat ${nft} to ${key} map @${map}`,
     expressions: [
-      ...loadAll(fields),
-      expression(
-        'lookup',
-        attribute(1, text(map)),
-        attribute(2, be32(FIRST)),
-        attribute(3, be32(FIRST)),
-      ),
+      ...lookUp(fields, map),
       expression(
         'nat',
         attribute(1, be32(NFT_NAT_DNAT)),
