@@ -11,7 +11,13 @@ import type { RunOptions } from '../../lib/engine/options/options.js';
 import type { CaissonError } from '../../lib/index.js';
 import type { ErrorCode } from '../../lib/index.js';
 import { targetOf } from '../support/exec-target.js';
-import { childrenOf, openDescriptors, processesIn, untilNothing } from '../support/leftovers.js';
+import {
+  childrenOf,
+  openDescriptors,
+  processesIn,
+  untilNothing,
+  warmLaunchers,
+} from '../support/leftovers.js';
 import { isRoot, needsCgroups, needsControllers, needsRoot } from '../support/needs.js';
 import { ProcessHarness } from '../support/process-harness.js';
 import {
@@ -98,11 +104,11 @@ describe('exec', function () {
       ];
     });
 
-  /** So many at once that every thread of the launcher has its descriptors, which it keeps. */
-  const warm = async (target: ExecTarget) => {
-    const all = Array.from({ length: 8 }, () => startExec(place(target), ['true']));
-    await Promise.all(all.map(({ gone }) => gone));
-  };
+  const warm = (target: ExecTarget) =>
+    warmLaunchers(() => {
+      const all = Array.from({ length: 8 }, () => startExec(place(target), ['true']));
+      return Promise.all(all.map(({ gone }) => gone));
+    });
 
   /** The host's pid of a process of the container whose command line begins so. */
   const find = async (id: string, command: string): Promise<number | undefined> => {
