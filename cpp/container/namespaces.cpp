@@ -1,9 +1,7 @@
 #include <linux/prctl.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "../base/kernel.h"
+#include "../base/link.h"
 #include "../base/mount_api.h"
 #include "../steps/resolve.h"
 #include "container_steps.h"
@@ -43,16 +41,7 @@ Status domain_name(Machine& machine, const Step& step) {
 }
 
 Status link_up(Machine& machine, const Step& step) {
-  const char* name = machine.text(step, 0);
-  auto socket =
-      own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", name);
-  if (!socket.ok()) return socket.error();
-  ifreq request{};
-  if (length(name) >= sizeof request.ifr_name) return failure(-ENAMETOOLONG, "ioctl", name);
-  copy_text(request.ifr_name, name);
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request),
-               "ioctl SIOCSIFFLAGS", name);
+  return set_link_up(machine.text(step, 0));
 }
 
 namespace {

@@ -5,15 +5,13 @@
 
 #include <linux/prctl.h>
 #include <linux/sched.h>
-#include <net/if.h>
 #include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <initializer_list>
 
 #include "../base/kernel.h"
+#include "../base/link.h"
 #include "../base/mount_api.h"
 #include "../base/sys.h"
 #include "../base/text.h"
@@ -34,17 +32,6 @@ constexpr uint64_t kGrace = 2'000 * kMillisecond;      // for the next one
   copy_text(message.object, error.object);
   sys::call(__NR_write, ready, &message, sizeof message);
   sys::exit_group(1);
-}
-
-Status bring_loopback_up() {
-  auto socket =
-      own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", "lo");
-  if (!socket.ok()) return socket.error();
-  ifreq request{};
-  copy_text(request.ifr_name, "lo");
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request),
-               "ioctl SIOCSIFFLAGS", "lo");
 }
 
 // A machine without IPv6 has no such file.
@@ -98,7 +85,7 @@ void hold_user_network(const char* directory, int ready) {
   sys::call(__NR_umask, 077);
   if (const long made = sys::call(__NR_unshare, CLONE_NEWNET); made < 0)
     fail(ready, {static_cast<int>(-made), "unshare", "a network namespace"});
-  if (Status up = bring_loopback_up(); !up.ok()) fail(ready, up.error());
+  if (Status up = set_link_up("lo"); !up.ok()) fail(ready, up.error());
   if (Status on = switch_on("/proc/sys/net/ipv4/ip_forward", false); !on.ok())
     fail(ready, on.error());
   static_cast<void>(switch_on("/proc/sys/net/ipv6/conf/all/forwarding", true));

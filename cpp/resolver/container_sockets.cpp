@@ -1,12 +1,11 @@
 #include "container_sockets.h"
 
 #include <linux/sched.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "../base/kernel.h"
+#include "../base/link.h"
 #include "../base/mount_api.h"
 #include "../base/text.h"
 
@@ -22,19 +21,6 @@ bool is_in(int own) {
   return sys::call(__NR_statx, own, "", AT_EMPTY_PATH, STATX_INO, &mine) < 0 ||
          sys::call(__NR_statx, AT_FDCWD, "/proc/self/ns/net", 0, STATX_INO, &current) < 0 ||
          mine.stx_ino == current.stx_ino;
-}
-
-// As the container does itself, perhaps later: without the interface it has no address. A socket
-// that is bound before (IP_FREEBIND) would send its replies from 127.0.0.1.
-Status bring_loopback_up() {
-  auto socket =
-      own_fd(sys::call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", "lo");
-  if (!socket.ok()) return socket.error();
-  ifreq request{};
-  copy_text(request.ifr_name, "lo");
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  return check(sys::call(__NR_ioctl, socket.value().get(), SIOCSIFFLAGS, &request),
-               "ioctl SIOCSIFFLAGS", "lo");
 }
 
 Result<UniqueFd> open_socket(int type, uint16_t port) {
@@ -59,7 +45,9 @@ Result<UniqueFd> open_socket(int type, uint16_t port) {
 
 Status open_both(int own, uint16_t port, ContainerSockets& sockets) {
   if (is_in(own)) return failure(-EINVAL, "setns", "the container's network namespace");
-  if (Status up = bring_loopback_up(); !up.ok()) return up;
+  // As the container does itself, perhaps later: without the interface it has no address. A socket
+  // that is bound before (IP_FREEBIND) would send its replies from 127.0.0.1.
+  if (Status up = set_link_up("lo"); !up.ok()) return up;
   auto datagrams = open_socket(SOCK_DGRAM, port);
   if (!datagrams.ok()) return datagrams.error();
   auto listener = open_socket(SOCK_STREAM, port);

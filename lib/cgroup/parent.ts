@@ -5,6 +5,7 @@ import { show } from '../base/check.js';
 import { CaissonError } from '../base/errors.js';
 import { isErrno } from '../base/errno.js';
 import { type CgroupLocation, readIn } from './cgroup-paths.js';
+import { enableControllers } from './enable-controllers.js';
 import type { CgroupPlacement } from './writes.js';
 
 /** systemd.slice(5): each dash is a level. The root of all slices, `-.slice`, takes no scopes of others. */
@@ -62,7 +63,7 @@ export async function makeParent(
     for (const name of parent.split('/').slice(1)) {
       const dir = `${above}/${name}`;
       try {
-        for (const { file, value } of baseWrites) await enable(`${above}/${file}`, value);
+        for (const { value } of baseWrites) await enableControllers(above, value);
         await mkdir(dir).catch((error: unknown) => {
           if (!isErrno(error, 'EEXIST')) throw error;
         });
@@ -73,13 +74,6 @@ export async function makeParent(
       above = dir;
     }
   }
-}
-
-/** Controllers of v2. Enabling one again would wait for dying cgroups below. */
-async function enable(path: string, words: string): Promise<void> {
-  const enabled = (await readIn(dirname(path), 'cgroup.subtree_control'))?.trim().split(' ') ?? [];
-  const missing = words.split(' ').filter((word) => !enabled.includes(word.slice(1)));
-  if (missing.length > 0) await writeFile(path, missing.join(' '));
 }
 
 /** v1: a cpuset without processors or memory accepts no process, nor do its children. */

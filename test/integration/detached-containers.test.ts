@@ -568,6 +568,18 @@ describe('detached containers', function () {
   });
 
   describe('restart policies', () => {
+    /** Milliseconds between each end and the start that follows. */
+    const pausesOf = async (container: Container): Promise<number[]> => {
+      const all = await detached.events(container);
+      const times = (action: string) =>
+        all
+          .filter((event) => event.action === action)
+          .map(({ timeNano }) => Number(timeNano) / 1e6);
+      const dies = times('die');
+      return times('start')
+        .slice(1)
+        .map((at, i) => at - dies[i]!);
+    };
     const starts = async (container: Container) =>
       (await detached.events(container)).filter(({ action }) => action === 'start');
 
@@ -588,15 +600,7 @@ describe('detached containers', function () {
       expect(await logOf(container)).to.equal('run\n'.repeat(4));
       await detached.expectQuiet(container);
 
-      const all = await detached.events(container);
-      const times = (action: string) =>
-        all
-          .filter((event) => event.action === action)
-          .map(({ timeNano }) => Number(timeNano) / 1e6);
-      const dies = times('die');
-      const pauses = times('start')
-        .slice(1)
-        .map((at, i) => at - dies[i]!);
+      const pauses = await pausesOf(container);
       expect(pauses.length).to.equal(3);
       // A start takes its time where much else is done.
       pauses.forEach((pause, i) =>
@@ -685,15 +689,7 @@ describe('detached containers', function () {
         { restart: 'always' },
       );
       const pauses = await eventually(async () => {
-        const all = await detached.events(container);
-        const times = (action: string) =>
-          all
-            .filter((event) => event.action === action)
-            .map(({ timeNano }) => Number(timeNano) / 1e6);
-        const dies = times('die');
-        const found = times('start')
-          .slice(1)
-          .map((at, i) => at - dies[i]!);
+        const found = await pausesOf(container);
         expect(found.length).to.be.at.least(6);
         return found;
       }, 40_000);

@@ -35,6 +35,10 @@ interface Command {
 
 const NAMES = ['red', 'green', 'blue', 'white'];
 const active = ({ status }: Model) => status === 'running' || status === 'paused';
+const whileRunning = ({ status }: Model): Outcome => {
+  if (status === 'paused') return 'ERR_CONTAINER_PAUSED';
+  return status === 'running' ? 'ok' : 'ERR_CONTAINER_NOT_RUNNING';
+};
 
 /** What is done, and what the model says comes of it. */
 const VERBS = {
@@ -99,12 +103,7 @@ const VERBS = {
     real: async ({ real }: Pair) => {
       expect((await real.exec(['sh', '-c', 'exit 5'])).exitCode).to.equal(5);
     },
-    model: ({ status }: Model): Outcome =>
-      status === 'running'
-        ? 'ok'
-        : status === 'paused'
-          ? 'ERR_CONTAINER_PAUSED'
-          : 'ERR_CONTAINER_NOT_RUNNING',
+    model: whileRunning,
   },
   attach: {
     real: async ({ real }: Pair) => {
@@ -112,12 +111,7 @@ const VERBS = {
       await client.started;
       client.detach();
     },
-    model: ({ status }: Model): Outcome =>
-      status === 'running'
-        ? 'ok'
-        : status === 'paused'
-          ? 'ERR_CONTAINER_PAUSED'
-          : 'ERR_CONTAINER_NOT_RUNNING',
+    model: whileRunning,
   },
   remove: {
     real: ({ real }: Pair) => real.remove(),

@@ -10,6 +10,7 @@ import { defaultSeccompProfile } from '../../lib/oci/seccomp-default.js';
 import { encodeProfile } from '../../lib/oci/seccomp-encode.js';
 import { compileProfile, type SeccompCompiler } from '../../lib/oci/seccomp.js';
 import { AUDIT_ARCH, RET, judge } from '../support/cbpf.js';
+import { DOCKER_CAPABILITIES } from '../support/docker-capabilities.js';
 import { compilerNeeded, SeccompReference } from '../support/seccomp-reference.js';
 import { rejectionOf } from '../support/rejection.js';
 
@@ -17,14 +18,6 @@ const EPERM = RET.ERRNO + 1;
 const EACCES = RET.ERRNO + 13;
 const ENOSYS = RET.ERRNO + 38;
 
-const DOCKER_CAPABILITIES = new Set(
-  (
-    'CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE ' +
-    'SYS_CHROOT KILL AUDIT_WRITE'
-  )
-    .split(' ')
-    .map((name) => `CAP_${name}`),
-);
 const ADMIN = new Set([...DOCKER_CAPABILITIES, 'CAP_SYS_ADMIN']);
 const NONE = new Set<string>();
 

@@ -20,6 +20,7 @@ import { expect } from 'chai';
 import type { RunOptions } from '../../lib/engine/options/options.js';
 import type { RootfsImage, RootfsOptions } from '../../lib/image/rootfs.js';
 import { CaissonError, type ErrorCode, type RunResult } from '../../lib/index.js';
+import { exchange } from '../support/exchange.js';
 import { fixture } from '../support/paths.js';
 import { statusOf, tracesOf } from '../support/outside.js';
 import { sample } from '../support/sample.js';
@@ -32,8 +33,8 @@ const sh = (command: string) => ['sh', '-c', command];
 
 /** System call numbers by architecture, for perl: asm/unistd.h. */
 const SYSCALL = {
-  x64: { ptrace: 101, renameat2: 316 },
-  arm64: { ptrace: 117, renameat2: 276 },
+  x64: { ptrace: 101 },
+  arm64: { ptrace: 117 },
 }[process.arch as 'x64' | 'arm64'];
 
 const nodes = needsRoot('device nodes');
@@ -374,29 +375,6 @@ describe('security', function () {
   });
 
   describe('a directory and a link that change places all the time', () => {
-    /** Exchanges two names, again and again, until it is killed. */
-    const racer = async (one: string, other: string) => {
-      const child = spawn(
-        'perl',
-        [
-          '-e',
-          '$| = 1; print "racing\\n"; while (1) {' +
-            `syscall(${SYSCALL.renameat2}, -100, $ARGV[0], -100, $ARGV[1], 2) == 0 or die "$!" }`,
-          one,
-          other,
-        ],
-        { stdio: ['ignore', 'pipe', 'inherit'] },
-      );
-      await once(child.stdout, 'data');
-      return {
-        async [Symbol.asyncDispose]() {
-          expect(child.exitCode, 'the racer has stopped').to.equal(null);
-          child.kill('SIGKILL');
-          await once(child, 'close');
-        },
-      };
-    };
-
     const ROUNDS = 40;
 
     it('What is mounted and made below a link that changes in a volume stays inside (CVE-2021-30465, CVE-2024-45310)', async () => {
@@ -407,7 +385,7 @@ describe('security', function () {
       let inVolume = 0;
       let inRoot = 0;
       {
-        await using _ = await racer(join(volume, 'a'), join(volume, 'b'));
+        await using _ = await exchange(join(volume, 'a'), join(volume, 'b'));
         for (let round = 0; round < ROUNDS; round++) {
           const result = await startedOrRefused(
             shop.busybox,
@@ -435,7 +413,7 @@ describe('security', function () {
       it(`Nothing comes out by a link /${name} that changes in a root that is used in place (CVE-2026-41579, CVE-2019-19921)`, async () => {
         const root = copy({ writable: 'direct' });
         await symlink(`../../../../../../../../../..${outside}/kept`, join(root.path, 'link'));
-        await using _ = await racer(join(root.path, name), join(root.path, 'link'));
+        await using _ = await exchange(join(root.path, name), join(root.path, 'link'));
         for (let round = 0; round < ROUNDS; round++) {
           const options = round % 2 === 0 ? {} : ({ userns: 'host' } as const);
           await startedOrRefused(root, { ...options, tty: round % 4 < 2 }, ['true']);

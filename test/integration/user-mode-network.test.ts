@@ -11,7 +11,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
-import { type CommandLineUser, root, unprivileged } from '../support/outer-users.js';
+import {
+  type CommandLineUser,
+  refused,
+  removeContainers,
+  root,
+  succeeded,
+  unprivileged,
+} from '../support/outer-users.js';
 import { UID } from '../support/unprivileged-user.js';
 import {
   GATEWAY,
@@ -159,23 +166,10 @@ describe('a network in user mode', function () {
         user = await make(outer);
       });
       after(() => (user as CommandLineUser | undefined)?.cleanUp());
-      afterEach(async () => {
-        const { stdout } = await user.caisson(['ps', '-aq']);
-        const ids = stdout.split('\n').filter(Boolean);
-        if (ids.length > 0) await user.caisson(['rm', '-f', ...ids]);
-        await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]));
-      });
+      afterEach(() => removeContainers(user, outer));
 
-      const ok = async (args: readonly string[], before?: string): Promise<string> => {
-        const { code, stdout, stderr } = await user.caisson(args, before);
-        expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(0);
-        return stdout.trimEnd();
-      };
-      const fails = async (args: readonly string[], before?: string): Promise<string> => {
-        const { code, stdout, stderr } = await user.caisson(args, before);
-        expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(125);
-        return stderr;
-      };
+      const ok = (args: readonly string[], before?: string) => succeeded(user, args, before);
+      const fails = (args: readonly string[], before?: string) => refused(user, args, before);
       const started = async (...args: readonly string[]) => {
         const id = await ok(['run', '-d', ...args]);
         return { id, pid: await pidOf(id) };

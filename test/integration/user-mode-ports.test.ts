@@ -6,7 +6,14 @@ import { existsSync } from 'node:fs';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { ADDRESS, OuterNetwork, SERVER } from '../support/outer-network.js';
-import { type CommandLineUser, root, unprivileged } from '../support/outer-users.js';
+import {
+  type CommandLineUser,
+  refused,
+  removeContainers,
+  root,
+  succeeded,
+  unprivileged,
+} from '../support/outer-users.js';
 import { eventually } from '../support/outside.js';
 import { skip } from '../support/skip.js';
 
@@ -71,23 +78,10 @@ describe('published ports of a network in user mode', function () {
         user = await make(outer);
       });
       after(() => (user as CommandLineUser | undefined)?.cleanUp());
-      afterEach(async () => {
-        const { stdout } = await user.caisson(['ps', '-aq']);
-        const ids = stdout.split('\n').filter(Boolean);
-        if (ids.length > 0) await user.caisson(['rm', '-f', ...ids]);
-        await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]));
-      });
+      afterEach(() => removeContainers(user, outer));
 
-      const ok = async (...args: readonly string[]): Promise<string> => {
-        const { code, stdout, stderr } = await user.caisson(args);
-        expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(0);
-        return stdout.trimEnd();
-      };
-      const fails = async (...args: readonly string[]): Promise<string> => {
-        const { code, stdout, stderr } = await user.caisson(args);
-        expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(125);
-        return stderr;
-      };
+      const ok = (...args: readonly string[]) => succeeded(user, args);
+      const fails = (...args: readonly string[]) => refused(user, args);
       const serving = async (...flags: readonly string[]): Promise<string> => {
         const id = await ok('run', '-d', ...flags, 'host', ...SERVING);
         await ready(id, 1);

@@ -12,18 +12,12 @@
 #include <vector>
 
 #include "support/check.h"
+#include "support/client_frame.h"
 
 namespace {
 
 using namespace caisson;           // NOLINT(google-build-using-namespace)
 using namespace caisson::testing;  // NOLINT(google-build-using-namespace)
-
-std::string frame(unsigned char type, const std::string& payload) {
-  const auto size = static_cast<uint32_t>(payload.size());
-  std::string bytes(reinterpret_cast<const char*>(&size), sizeof size);
-  bytes.push_back(static_cast<char>(type));
-  return bytes + payload;
-}
 
 struct Pair {
   Client client;

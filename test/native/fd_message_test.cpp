@@ -1,7 +1,6 @@
 // Messages with descriptors, and what becomes of those that do not arrive whole.
 #include "../../cpp/base/fd_message.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "support/check.h"
+#include "support/open_descriptors.h"
 
 namespace {
 
@@ -28,15 +28,6 @@ struct Pair {
     close(ends[1]);
   }
 };
-
-int open_descriptors() {
-  DIR* directory = opendir("/proc/self/fd");
-  int count = 0;
-  while (readdir(directory) != nullptr)
-    ++count;
-  closedir(directory);
-  return count;
-}
 
 // As many descriptors of the null device; closed again by the destructor.
 struct Nulls {

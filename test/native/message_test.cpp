@@ -2,11 +2,11 @@
 // server is taken for one.
 #include "../../cpp/resolver/message.h"
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "support/check.h"
+#include "support/dns_wire.h"
 
 namespace {
 
@@ -17,21 +17,6 @@ using namespace std::string_literals;
 
 Bytes bytes_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
-std::string number(unsigned value) {
-  return {static_cast<char>(value >> 8), static_cast<char>(value)};
-}
-
-// "db.front" in wire form.
-std::string wire(const std::string& name) {
-  std::string out;
-  for (size_t at = 0; at < name.size();) {
-    const size_t end = std::min(name.find('.', at), name.size());
-    out += static_cast<char>(end - at) + name.substr(at, end - at);
-    at = end + 1;
-  }
-  return out + '\0';
 }
 
 struct Counts {

@@ -10,6 +10,7 @@
 #include "../../cpp/resolver/name_records.h"
 #include "../../cpp/resolver/special_ranges.h"
 #include "support/check.h"
+#include "support/dns_wire.h"
 #include "support/registration_builder.h"
 
 namespace {
@@ -72,20 +73,6 @@ class Policy {
   std::string bytes_;
   NamePolicy policy_;
 };
-
-std::string number(unsigned value) {
-  return {static_cast<char>(value >> 8), static_cast<char>(value)};
-}
-
-std::string wire(const std::string& name) {
-  std::string out;
-  for (size_t at = 0; at < name.size();) {
-    const size_t end = std::min(name.find('.', at), name.size());
-    out += static_cast<char>(end - at) + name.substr(at, end - at);
-    at = end + 1;
-  }
-  return out + '\0';
-}
 
 std::string record(const std::string& owner, unsigned type, const std::string& data,
                    uint32_t time_to_live = 300) {

@@ -1,17 +1,16 @@
 // port.bind: the sockets that keep ports of the host for a container.
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../cpp/base/link.h"
 #include "../../cpp/host/host_machine.h"
 #include "support/check.h"
+#include "support/open_descriptors.h"
 #include "support/program_builder.h"
 
 namespace {
@@ -25,25 +24,6 @@ std::string port_bytes(uint8_t protocol, uint8_t version, uint16_t port, const c
   char binary[16] = {};
   expect_equal(inet_pton(version == 4 ? AF_INET : AF_INET6, address, binary), 1, "inet_pton");
   return bytes.append(binary, sizeof binary);
-}
-
-int open_descriptors() {
-  DIR* directory = opendir("/proc/self/fd");
-  int count = 0;
-  while (readdir(directory) != nullptr)
-    ++count;
-  closedir(directory);
-  return count;
-}
-
-// Before a network namespace has its first address, the kernel takes every address for its own.
-void set_loopback_up() {
-  const int socket_of_any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  ifreq request{};
-  strcpy(request.ifr_name, "lo");
-  request.ifr_flags = IFF_UP;
-  expect_equal(ioctl(socket_of_any, SIOCSIFFLAGS, &request), 0, "SIOCSIFFLAGS");
-  close(socket_of_any);
 }
 
 // A start that has executed one port.bind.
@@ -80,7 +60,8 @@ void expect_error(const Status& status, int number, const char* object) {
 
 int main() {
   if (unshare(geteuid() == 0 ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET) != 0) return 0;
-  set_loopback_up();
+  // Before a network namespace has its first address, the kernel takes every address for its own.
+  expect(set_link_up("lo").ok(), "the loopback interface to be up");
 
   test("a port is kept until the descriptor is closed", [] {
     const std::string tcp = port_bytes(IPPROTO_TCP, 4, 8080, "0.0.0.0");

@@ -3,7 +3,9 @@ import { type ChildProcess, execFile, spawn, type StdioOptions } from 'node:chil
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'chai';
 import type { OuterNetwork } from './outer-network.js';
+import { eventually } from './outside.js';
 import { fixture, repository } from './paths.js';
 import { type Said, UnprivilegedUser } from './unprivileged-user.js';
 
@@ -53,4 +55,34 @@ export async function unprivileged(outer: OuterNetwork): Promise<CommandLineUser
     caisson: (args, before = '') => user.caisson(args, { within: outer.within, before }),
     cleanUp: () => user.cleanUp(),
   };
+}
+
+/** @returns what a command that succeeds has printed */
+export async function succeeded(
+  user: CommandLineUser,
+  args: readonly string[],
+  before?: string,
+): Promise<string> {
+  const { code, stdout, stderr } = await user.caisson(args, before);
+  expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(0);
+  return stdout.trimEnd();
+}
+
+/** @returns the error of a command that is refused */
+export async function refused(
+  user: CommandLineUser,
+  args: readonly string[],
+  before?: string,
+): Promise<string> {
+  const { code, stdout, stderr } = await user.caisson(args, before);
+  expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(125);
+  return stderr;
+}
+
+/** Removes the containers of a user; what has passed on their packets ends with them. */
+export async function removeContainers(user: CommandLineUser, outer: OuterNetwork): Promise<void> {
+  const { stdout } = await user.caisson(['ps', '-aq']);
+  const ids = stdout.split('\n').filter(Boolean);
+  if (ids.length > 0) await user.caisson(['rm', '-f', ...ids]);
+  await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]));
 }

@@ -11,6 +11,7 @@ import {
   parseFlat,
   readIn,
 } from '../../cgroup/cgroup-paths.js';
+import { enableControllers } from '../../cgroup/enable-controllers.js';
 import { weightProperties } from '../../cgroup/systemd/systemd.js';
 import { withSystemd } from '../../cgroup/systemd/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
@@ -97,7 +98,9 @@ export async function updateResources(
   if (planned.writes.length === 0) return options;
   // v2 has a controller's files only where it was enabled, and it may not have been needed until now.
   const rollback: CgroupFileWrite[] = [];
-  for (const write of planned.enable) await enableControllers(write);
+  // Refused only where the controller cannot be had: then the limit's own file is missing.
+  for (const { dir, value } of planned.enable)
+    await enableControllers(dir, value).catch(() => undefined);
   const seen = { ...context, layout: await lookInto(context, id) };
   const { writes } = planUpdate(seen, id, current, options);
   for (const write of writes) await checkRoom(write);
@@ -258,13 +261,6 @@ function unlimited({ file }: CgroupFileWrite, hierarchy: CgroupHierarchy | undef
     default:
       return 'max'; // memory.max, memory.swap.max, pids.max
   }
-}
-
-/** Idempotent, and refused only where the controller cannot be had: then the limit's own file is missing. */
-async function enableControllers(write: CgroupFileWrite): Promise<void> {
-  const now = new Set((await readIn(write.dir, write.file))?.trim().split(' '));
-  const missing = write.value.split(' ').filter((word) => !now.has(word.slice(1)));
-  if (missing.length > 0) await put({ ...write, value: missing.join(' ') }).catch(() => undefined);
 }
 
 /**

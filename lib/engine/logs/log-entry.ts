@@ -1,4 +1,5 @@
 /** One object of a container's log: Docker's json-file format, with the bytes where they are not UTF-8. */
+import { parseJson } from '../../base/storage.js';
 
 export interface LogEntry {
   readonly stream: 'stdout' | 'stderr';
@@ -23,12 +24,7 @@ export function decodeLine(line: Buffer): { entry: LogEntry; damaged: boolean } 
 }
 
 function entryOf(line: Buffer): LogEntry | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(line.toString('utf8'));
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(line.toString('utf8'));
   if (typeof value !== 'object' || value === null) return undefined;
   const { log, stream, time, base64 } = value as Record<string, unknown>;
   if (typeof log !== 'string' || typeof time !== 'string') return undefined;

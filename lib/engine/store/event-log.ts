@@ -23,6 +23,7 @@ import { invalid } from '../../base/check.js';
 import { DirectoryWatch } from '../../base/directory-watch.js';
 import { isAlive, ownerName } from '../../host/owner.js';
 import { openRotated, type RotatedFile } from '../../base/rotated-files.js';
+import { parseJson } from '../../base/storage.js';
 import type { EngineEvent } from './stored.js';
 import { parseTimeStamp, type TimeStamp } from '../../base/time-stamp.js';
 
@@ -240,12 +241,7 @@ export function decodeEvent(line: Buffer): EngineEvent | undefined {
 }
 
 function eventOf(line: Buffer): EngineEvent | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(line.toString('utf8'));
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(line.toString('utf8'));
   if (typeof value !== 'object' || value === null) return undefined;
   const { type, action, id, attributes, timeNano } = value as Record<string, unknown>;
   const whole =

@@ -2,8 +2,7 @@
  * What frames of Ethernet a container may send: one table, `bridge caisson`, whose rules never change. A container's interface is
  * some elements of its sets (frame-elements.ts). docs/networks.md says what each rule is for.
  */
-import { createHash } from 'node:crypto';
-import type { NetlinkMessage } from '../netlink/message.js';
+import { constantTable } from './constant-table.js';
 import {
   FRAME,
   hasIpv4Options,
@@ -22,7 +21,6 @@ import {
   isUdpTo,
   toThisHost,
 } from './frame-expressions.js';
-import { addPlainChain } from './nft-chains.js';
 import {
   destinationAddress,
   FIELD,
@@ -31,17 +29,7 @@ import {
   sourceAddress,
   verdict,
 } from './nft-expressions.js';
-import type { ListedRule } from './nft-listing.js';
-import {
-  addChain,
-  addRule,
-  addSet,
-  addTable,
-  type Chain,
-  flushRules,
-  type NamedSet,
-  type Table,
-} from './nft-messages.js';
+import type { Chain, NamedSet, Table } from './nft-messages.js';
 import { countInSet, goBack, toChain } from './nft-verdicts.js';
 
 export const FRAME_TABLE: Table = { family: 'bridge', name: 'caisson' };
@@ -170,30 +158,10 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
   refused: [[countInSet([iifname], FRAME_SET.refused.name)], [verdict('drop')]],
 };
 
-const CHAIN_NAMES = Object.keys(RULES) as readonly ChainName[];
-const RULE_LIST = CHAIN_NAMES.flatMap((chain) => RULES[chain].map((parts) => ({ chain, parts })));
-
-const VERSION = createHash('sha256')
-  .update(JSON.stringify([FRAME_SET, BASE_CHAINS]))
-  .update(RULE_LIST.map((rule) => addRule(FRAME_TABLE, rule).text).join())
-  .digest()
-  .subarray(0, 8);
-
-/** As `tableMessages` of ruleset.ts. */
-export function frameTableMessages(): NetlinkMessage[] {
-  return [
-    addTable(FRAME_TABLE),
-    ...Object.values(FRAME_SET).map((set, at) => addSet(FRAME_TABLE, set, at + 1)),
-    ...BASE_CHAINS.map((chain) => addChain(FRAME_TABLE, chain)),
-    ...PLAIN_CHAINS.map((chain) => addPlainChain(FRAME_TABLE, chain)),
-    ...CHAIN_NAMES.map((chain) => flushRules(FRAME_TABLE, chain)),
-    ...RULE_LIST.map((rule) => addRule(FRAME_TABLE, { ...rule, version: VERSION })),
-  ];
-}
-
-/** Whether these are the rules of the table, all and no others. */
-export function areFrameRulesCurrent(rules: readonly ListedRule[]): boolean {
-  return (
-    rules.length === RULE_LIST.length && rules.every(({ version }) => version?.equals(VERSION))
-  );
-}
+export const { messages: frameTableMessages, areCurrent: areFrameRulesCurrent } = constantTable(
+  FRAME_TABLE,
+  FRAME_SET,
+  BASE_CHAINS,
+  PLAIN_CHAINS,
+  RULES,
+);

@@ -176,6 +176,19 @@ export function nftables(
 
 const named = ({ family, name }: Table) => `${family} ${name}`;
 
+/** Which rules a message is about: those of this chain. */
+function inChain(table: Table, chain: string): Buffer[] {
+  return [attribute(NFTA.rule.table, text(table.name)), attribute(NFTA.rule.chain, text(chain))];
+}
+
+/** Which elements a message is about: those of this set. */
+function inSet(table: Table, set: string): Buffer[] {
+  return [
+    attribute(NFTA.elements.table, text(table.name)),
+    attribute(NFTA.elements.set, text(set)),
+  ];
+}
+
 /** No error if there is one. */
 export function addTable(table: Table): NetlinkMessage {
   const name = attribute(NFTA.tableName, text(table.name));
@@ -313,8 +326,7 @@ export function flushElements(table: Table, set: string): NetlinkMessage {
     table.family,
     0,
     `flush set ${named(table)} ${set}`,
-    attribute(NFTA.elements.table, text(table.name)),
-    attribute(NFTA.elements.set, text(set)),
+    ...inSet(table, set),
   );
 }
 
@@ -349,8 +361,7 @@ function elementMessages(
         table.family,
         flags,
         `${verb} element ${named(table)} ${set} { ${names.join(', ')} }`,
-        attribute(NFTA.elements.table, text(table.name)),
-        attribute(NFTA.elements.set, text(set)),
+        ...inSet(table, set),
         nested(NFTA.elements.list, ...some.map(({ bytes }) => bytes)),
       ),
     );
@@ -397,8 +408,7 @@ export function addRule(
     table.family,
     NLM_F.create | (first ? 0 : NLM_F.append),
     `${first ? 'insert' : 'add'} rule ${named(table)} ${chain} ${words.join(' ')}`,
-    attribute(NFTA.rule.table, text(table.name)),
-    attribute(NFTA.rule.chain, text(chain)),
+    ...inChain(table, chain),
     nested(
       NFTA.rule.expressions,
       ...parts.flatMap((part) => part.expressions.map((bytes) => nested(NFTA.listElement, bytes))),
@@ -426,13 +436,11 @@ export function deleteRule(table: Table, chain: string, handle: bigint): Netlink
     table.family,
     0,
     `delete rule ${named(table)} ${chain} handle ${handle}`,
-    attribute(NFTA.rule.table, text(table.name)),
-    attribute(NFTA.rule.chain, text(chain)),
+    ...inChain(table, chain),
     attribute(NFTA.rule.handle, be64(handle)),
   );
 }
 
-/** For a dump: all chains of all tables. */
 /** The number that each change of any table increases. */
 export const GET_GENERATION: NetlinkMessage = {
   type: (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG.getGeneration,
@@ -440,6 +448,7 @@ export const GET_GENERATION: NetlinkMessage = {
   text: 'the generation of the ruleset',
 };
 
+/** For a dump: all chains of all tables. */
 export const GET_CHAINS: NetlinkMessage = {
   type: (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG.getChain,
   body: Buffer.alloc(4),
@@ -453,8 +462,9 @@ export function getRules(table: Table, chain?: string): NetlinkMessage {
     table.family,
     0,
     `list ${chain === undefined ? 'table' : 'chain'} ${named(table)}${chain === undefined ? '' : ` ${chain}`}`,
-    attribute(NFTA.rule.table, text(table.name)),
-    ...(chain === undefined ? [] : [attribute(NFTA.rule.chain, text(chain))]),
+    ...(chain === undefined
+      ? [attribute(NFTA.rule.table, text(table.name))]
+      : inChain(table, chain)),
   );
 }
 
@@ -465,8 +475,7 @@ export function getElements(table: Table, set: string): NetlinkMessage {
     table.family,
     0,
     `list set ${named(table)} ${set}`,
-    attribute(NFTA.elements.table, text(table.name)),
-    attribute(NFTA.elements.set, text(set)),
+    ...inSet(table, set),
   );
 }
 
@@ -477,7 +486,6 @@ export function flushRules(table: Table, chain: string): NetlinkMessage {
     table.family,
     0,
     `flush chain ${named(table)} ${chain}`,
-    attribute(NFTA.rule.table, text(table.name)),
-    attribute(NFTA.rule.chain, text(chain)),
+    ...inChain(table, chain),
   );
 }

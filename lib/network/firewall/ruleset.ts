@@ -2,10 +2,9 @@
  * The firewall of container networks: one table, `inet caisson`, whose rules never change. Networks and published ports are
  * elements of its sets. docs/networks.md says what each rule is for.
  */
-import { createHash } from 'node:crypto';
 import { addressBytes } from '../../base/ip-address.js';
-import type { EncodedRequest, NetlinkMessage } from '../netlink/message.js';
-import type { ListedRule } from './nft-listing.js';
+import type { EncodedRequest } from '../netlink/message.js';
+import { constantTable } from './constant-table.js';
 import {
   destinationAddress,
   FIELD,
@@ -31,18 +30,7 @@ import {
   translateDestination,
   verdict,
 } from './nft-expressions.js';
-import {
-  addChain,
-  addRule,
-  addSet,
-  addTable,
-  batch,
-  type Chain,
-  flushRules,
-  type NamedSet,
-  type Table,
-} from './nft-messages.js';
-import { addPlainChain } from './nft-chains.js';
+import { batch, type Chain, type NamedSet, type Table } from './nft-messages.js';
 import { byVerdictMap, goBack, rejectAsProhibited, rejectWithReset } from './nft-verdicts.js';
 
 export const TABLE: Table = { family: 'inet', name: 'caisson' };
@@ -114,7 +102,6 @@ export const POLICY_CHAIN = {
 } as const;
 const PLAIN_CHAINS = Object.values(POLICY_CHAIN);
 type ChainName = (typeof CHAINS)[number]['name'] | (typeof PLAIN_CHAINS)[number];
-const CHAIN_NAMES: readonly ChainName[] = [...CHAINS.map(({ name }) => name), ...PLAIN_CHAINS];
 
 /** Addresses that a policy allows only if a rule names them: they belong to the machine, its provider or nobody. */
 const SPECIAL: readonly (readonly [family: IpFamily, block: string])[] = [
@@ -212,38 +199,14 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
   ],
 };
 
-const RULE_LIST = CHAIN_NAMES.flatMap((chain) => RULES[chain].map((parts) => ({ chain, parts })));
-
-/** Chains whose rules are constant; others are those of policies. */
-export const CONSTANT_CHAINS: readonly string[] = CHAIN_NAMES;
-
-/** All rules have it, so that others, and missing ones, can be told from them. */
-const VERSION = createHash('sha256')
-  .update(JSON.stringify([SET, CHAINS, PLAIN_CHAINS]))
-  .update(RULE_LIST.map((rule) => addRule(TABLE, rule).text).join())
-  .digest()
-  .subarray(0, 8);
-
-/** The table, if it is missing, and the rules of this version instead of those that it has; its elements stay. */
-export function tableMessages(): NetlinkMessage[] {
-  return [
-    addTable(TABLE),
-    ...Object.values(SET).map((set, at) => addSet(TABLE, set, at + 1)),
-    ...CHAINS.map((chain) => addChain(TABLE, chain)),
-    ...PLAIN_CHAINS.map((name) => addPlainChain(TABLE, name)),
-    ...CHAIN_NAMES.map((name) => flushRules(TABLE, name)),
-    ...RULE_LIST.map((rule) => addRule(TABLE, { ...rule, version: VERSION })),
-  ];
-}
+export const {
+  /** Other chains of the table are those of policies. */
+  chains: CONSTANT_CHAINS,
+  messages: tableMessages,
+  areCurrent,
+} = constantTable(TABLE, SET, CHAINS, PLAIN_CHAINS, RULES);
 
 /** `tableMessages` at once: any process may send it, at any time, and all packets meet a whole table. */
 export function tableRequest(): EncodedRequest {
   return batch(tableMessages());
-}
-
-/** Whether these, of all constant chains, are the rules of the table, all and no others. */
-export function areCurrent(rules: readonly ListedRule[]): boolean {
-  return (
-    rules.length === RULE_LIST.length && rules.every(({ version }) => version?.equals(VERSION))
-  );
 }

@@ -1,16 +1,12 @@
 /** A2: what hides parts of /proc and /sys is put there by descriptor. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { CaissonError } from '../../../lib/base/errors.js';
 import type { RootfsImage } from '../../../lib/image/rootfs.js';
+import { exchange } from '../../support/exchange.js';
 import { needsRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';
-
-/** asm/unistd.h, for perl. */
-const RENAMEAT2 = { x64: 316, arm64: 276 }[process.arch as 'x64' | 'arm64'];
 
 const direct = needsRoot('a root that another container has too');
 
@@ -22,24 +18,6 @@ direct.describe('masks and read-only paths', function () {
     shop = await Workshop.open();
   });
   after(() => shop.close());
-
-  /** Exchanges two names, again and again, as a container that has the same root could. */
-  const exchange = async (one: string, other: string) => {
-    const script =
-      '$| = 1; print "racing\\n"; while (1) {' +
-      `syscall(${RENAMEAT2}, -100, $ARGV[0], -100, $ARGV[1], 2) == 0 or die "$!" }`;
-    const child = spawn('perl', ['-e', script, one, other], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await once(child.stdout, 'data');
-    return {
-      async [Symbol.asyncDispose]() {
-        expect(child.exitCode, 'the racer has stopped').to.equal(null);
-        child.kill('SIGKILL');
-        await once(child, 'close');
-      },
-    };
-  };
 
   /** What is mounted on the container's procfs, wherever that has got to; undefined when it could not be started. */
   const covered = async (root: RootfsImage): Promise<string[] | undefined> => {

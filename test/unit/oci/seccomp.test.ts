@@ -12,17 +12,10 @@ import { defaultSeccompProfile } from '../../../lib/oci/seccomp-default.js';
 import { filterFlags } from '../../../lib/oci/seccomp-encode.js';
 import { loadProfile, parseProfile } from '../../../lib/oci/seccomp-profile.js';
 import { compileProfile, type SeccompCompiler } from '../../../lib/oci/seccomp.js';
+import { DOCKER_CAPABILITIES } from '../../support/docker-capabilities.js';
 import { skip } from '../../support/skip.js';
 import { rejectionOf } from '../../support/rejection.js';
 
-const DOCKER_CAPABILITIES = new Set(
-  (
-    'CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE ' +
-    'SYS_CHROOT KILL AUDIT_WRITE'
-  )
-    .split(' ')
-    .map((name) => `CAP_${name}`),
-);
 const ADMIN = new Set([...DOCKER_CAPABILITIES, 'CAP_SYS_ADMIN']);
 const NONE = new Set<string>();
 
