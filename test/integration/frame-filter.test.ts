@@ -120,6 +120,7 @@ needsRoot('network namespaces and bridges').describe('Frames of a container', fu
   let directory: string;
   let host: NetworkHost;
   let attacker: string;
+  let neighbour: string;
   let bridge: string;
   let toNeighbour: Watcher;
   let toBridge: Watcher;
@@ -138,11 +139,10 @@ needsRoot('network namespaces and bridges').describe('Frames of a container', fu
     directory = await mkdtemp(join(tmpdir(), 'caisson-frames-'));
     host = await NetworkHost.make(directory);
     await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
-    const [neighbour, own] = await Promise.all(
+    [neighbour = '', attacker = ''] = await Promise.all(
       [lab.neighbour, lab.own].map(({ ip, ip6 }) => started({ ip, ip6 })),
     );
-    attacker = own ?? '';
-    const { state } = await host.inspect(neighbour ?? '');
+    const { state } = await host.inspect(neighbour);
     const inNeighbour = ['nsenter', '--target', String(state.pid), '--net', '--'];
     bridge = (await host.links()).find((name) => name.startsWith('cai-')) ?? '';
     toNeighbour = await Watcher.start(inNeighbour, 'watch', 'eth0');
@@ -167,11 +167,12 @@ needsRoot('network namespaces and bridges').describe('Frames of a container', fu
     await host.onContainer(id, 'start');
     return id;
   };
-  const inAttacker = async (...argv: readonly string[]) => {
-    const { stdout, stderr } = await host.cli('exec', attacker, ...argv);
+  const inContainer = async (id: string, ...argv: readonly string[]) => {
+    const { stdout, stderr } = await host.cli('exec', id, ...argv);
     if (stderr !== '') throw new Error(stderr);
     return stdout;
   };
+  const inAttacker = (...argv: readonly string[]) => inContainer(attacker, ...argv);
   const attack = async (attacks: readonly string[]) => {
     for (const watcher of all()) watcher.clear();
     const stdout = await inAttacker(...attacking('spoofing', { ...lab, attacks }));
@@ -230,6 +231,8 @@ needsRoot('network namespaces and bridges').describe('Frames of a container', fu
     await eventually(async () =>
       expect(arrived(bad)).to.deep.equal(bad.filter((name) => name !== 'link-discovery')),
     );
+    // The bridge has learned from the attacks that its address is at the attacker, until it sends something itself.
+    await inContainer(neighbour, ...pinging(lab.gateway.ip));
     const port = await portOfNeighbour();
     await attack(['link-discovery']);
     await eventually(async () => expect(await portOfNeighbour()).not.to.equal(port));
