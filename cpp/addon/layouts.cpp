@@ -168,6 +168,8 @@ constexpr const char* name_of(SupervisorText value) {
       return "events";
     case SupervisorText::kAttributes:
       return "attributes";
+    case SupervisorText::kNetworks:
+      return "networks";
     case SupervisorText::kBootId:
       return "bootId";
     case SupervisorText::kProgram:
@@ -331,7 +333,8 @@ Napi::Object structs(Napi::Env env) {
                      CAISSON_FIELD(SupervisorHeader, check_retries, "checkRetries"),
                      CAISSON_FIELD(SupervisorHeader, check_slots, "checkSlots"),
                      CAISSON_FIELD(SupervisorHeader, text, "text"),
-                     CAISSON_FIELD(SupervisorHeader, joined_pid, "joinedPid")}));
+                     CAISSON_FIELD(SupervisorHeader, joined_pid, "joinedPid"),
+                     CAISSON_FIELD(SupervisorHeader, unused, "unused")}));
   all.Set("ErrorRecord", fields_of(env, sizeof(ErrorRecord),
                                    {CAISSON_FIELD(ErrorRecord, phase, "phase"),
                                     CAISSON_FIELD(ErrorRecord, step, "step"),

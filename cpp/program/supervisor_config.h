@@ -37,6 +37,7 @@ enum class SupervisorText : uint32_t {
   kSockets,     // the directory for its socket, which is named by the id
   kEvents,      // the file of events
   kAttributes,  // members of an event's "attributes", as JSON, without braces
+  kNetworks,    // those that have events: a line each, the id, a space and the attributes
   kBootId,
   kProgram,
   kTeardown,
@@ -62,8 +63,9 @@ struct SupervisorHeader {
   int16_t check_slots[2];                                      // its stdout and stderr
   uint32_t text[static_cast<size_t>(SupervisorText::kCount)];  // offsets
   uint32_t joined_pid;  // rootless: of the container whose user namespace it joins; 0: none
+  uint32_t unused;
 };
-static_assert(sizeof(SupervisorHeader) == 128);
+static_assert(sizeof(SupervisorHeader) == 136);
 
 class SupervisorConfig {
  public:

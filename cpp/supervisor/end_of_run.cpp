@@ -51,6 +51,7 @@ void Supervisor::end_run() {
   end_helper(run_.helper);
   static_cast<void>(run_teardown(programs_.teardown(), kClaims, workplace_.agent.get()));
   if (failed) {
+    network_events("disconnect", programs_.next());
     start_failed(error);
     return;
   }
@@ -66,6 +67,7 @@ void Supervisor::end_run() {
   Text<64> attributes;
   attributes.add("\"exitCode\":\"").add(static_cast<uint64_t>(exit_code)).add("\"");
   event("die", attributes.c_str());
+  network_events("disconnect", programs_.next());
 
   const uint64_t now = sys::monotonic();
   const RestartDecision next =

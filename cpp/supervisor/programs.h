@@ -17,6 +17,8 @@ class Programs {
   // Of the present run, or of the last one.
   const SupervisorConfig& present() const { return present_.used() ? present_.config : first_; }
   const Program& teardown() const { return next().teardown(); }
+  // Of the runs to come. What the present run has changed to.
+  const SupervisorConfig& next() const { return next_.used() ? next_.config : present(); }
 
   // Reads what replaces them from kNextProgramsFile in this directory: a whole configuration, of
   // which nothing but the programs and their slots counts. When it fails, nothing has changed.
@@ -33,8 +35,6 @@ class Programs {
     size_t size = 0;
     SupervisorConfig config;
   };
-
-  const SupervisorConfig& next() const { return next_.used() ? next_.config : present(); }
 
   const SupervisorConfig& first_;
   Block present_;  // unused: `first_`

@@ -139,14 +139,14 @@ void read_start_time(int pid, char (&to)[24]) {
   copy_text(to, text.add(began.value()).c_str());
 }
 
-void append_event(const char* path, const char* owner, const char* action, const char* id,
-                  const char* attributes, const char* more) {
+void append_event(const char* path, const char* owner, const char* action,
+                  const EventSubject& subject, const char* more) {
   const WallTime now = wall_time();
   Text<kMaxEvent> text;
-  text.add("{\"type\":\"container\",\"action\":\"").add(action);
-  text.add("\",\"id\":\"").add(id);
-  text.add("\",\"attributes\":{").add(attributes);
-  if (more[0] != '\0') text.add(attributes[0] == '\0' ? "" : ",").add(more);
+  text.add("{\"type\":\"").add(subject.type).add("\",\"action\":\"").add(action);
+  text.add("\",\"id\":\"").add(subject.id);
+  text.add("\",\"attributes\":{").add(subject.attributes);
+  if (more[0] != '\0') text.add(subject.attributes[0] == '\0' ? "" : ",").add(more);
   text.add("},\"timeNano\":\"");
   text.add(static_cast<uint64_t>(now.seconds) * kBillion + static_cast<uint64_t>(now.nanoseconds));
   text.add("\"}\n");

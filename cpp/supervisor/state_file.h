@@ -34,10 +34,16 @@ Status write_state(int directory, const StateRecord& state);
 // Field 22 of /proc/<pid>/stat, proc_pid_stat(5); empty when there is no such process.
 void read_start_time(int pid, char (&to)[24]);
 
-// Appends one event to a file: `attributes` are the members of a JSON object. The process whose
-// event makes the file large rotates it (lib/engine/store/event-log.ts): `owner` is this process,
-// as "pid start-time boot-id".
-void append_event(const char* path, const char* owner, const char* action, const char* id,
-                  const char* attributes, const char* more);
+// What an event is about.
+struct EventSubject {
+  const char* type;
+  const char* id;
+  const char* attributes;  // the members of a JSON object
+};
+
+// Appends one event to a file. The process whose event makes the file large rotates it
+// (lib/engine/store/event-log.ts): `owner` is this process, as "pid start-time boot-id".
+void append_event(const char* path, const char* owner, const char* action,
+                  const EventSubject& subject, const char* more = "");
 
 }  // namespace caisson

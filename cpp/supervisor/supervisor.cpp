@@ -365,7 +365,29 @@ void Supervisor::event(const char* action, const char* more) {
   // A container with more labels than a line has room for gets its events without them.
   if (others[0] == '\0' || attributes.truncated()) named();
   append_event(config_.text(SupervisorText::kEvents), self_, action,
-               config_.text(SupervisorText::kId), attributes.c_str(), more);
+               {"container", config_.text(SupervisorText::kId), attributes.c_str()}, more);
+}
+
+// One event for each of the container's networks, which `config` names.
+void Supervisor::network_events(const char* action, const SupervisorConfig& config) {
+  const auto end_of = [](const char* text, char end) {
+    while (*text != end && *text != '\0')
+      ++text;
+    return text;
+  };
+  for (const char* line = config.text(SupervisorText::kNetworks); *line != '\0';) {
+    const char* const end = end_of(line, '\n');
+    const char* const space = end_of(line, ' ');
+    if (space < end) {
+      Text<128> id;
+      Text<1024> attributes;
+      id.add(line, static_cast<size_t>(space - line));
+      attributes.add(space + 1, static_cast<size_t>(end - space - 1));
+      append_event(config_.text(SupervisorText::kEvents), self_, action,
+                   {"network", id.c_str(), attributes.c_str()});
+    }
+    line = *end == '\n' ? end + 1 : end;
+  }
 }
 
 }  // namespace caisson

@@ -60,6 +60,7 @@ class Supervisor {
   void report_oom();
   Status save();
   void event(const char* action, const char* more = "");
+  void network_events(const char* action, const SupervisorConfig& config);
 
   // launch.cpp
   bool start();

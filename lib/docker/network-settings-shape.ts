@@ -18,7 +18,7 @@ const NO_ADDRESS = {
 };
 
 export function networkSettings(info: ContainerInfo): object {
-  const { config, state, networks, ports } = info;
+  const { config, state, networks, ports, exposed } = info;
   const { options } = config;
   const isRunning = state.pid > 0 && networks !== undefined;
   // Only the network `bridge` is described at the top, too.
@@ -32,7 +32,7 @@ export function networkSettings(info: ContainerInfo): object {
     LinkLocalIPv6PrefixLen: 0,
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
-    Ports: publishedPorts(ports ?? []),
+    Ports: publishedPorts(ports ?? [], exposed),
     ...(first === undefined ? NO_ADDRESS : addressFields(config.id, first)),
     Networks:
       networks === undefined

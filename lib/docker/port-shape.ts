@@ -1,5 +1,5 @@
 /** Published ports as Docker shows them. */
-import { normalizeExpose, normalizePorts } from '../engine/options/ports.js';
+import { type ExposedPort, normalizePorts, portsOfContainer } from '../engine/options/ports.js';
 import type { RunOptions } from '../engine/options/options.js';
 import type { PortInfo } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
@@ -7,7 +7,10 @@ import { addFields } from './api-fields.js';
 /** A map of Docker's API, by `80/tcp`. Go sorts the keys of a map. */
 type PortMap<T> = Readonly<Record<string, T>>;
 
-function byPort<T extends Pick<PortInfo, 'containerPort' | 'protocol'>>(
+/** Whether a port of the host leads to it or not. */
+type ShownPort = PortInfo | (ExposedPort & { readonly hostIp?: never; readonly hostPort?: never });
+
+function byPort<T extends ExposedPort>(
   ports: readonly T[],
 ): readonly (readonly [key: string, ports: readonly T[]])[] {
   const found = new Map<string, T[]>();
@@ -21,12 +24,17 @@ function byPort<T extends Pick<PortInfo, 'containerPort' | 'protocol'>>(
 }
 
 /** `NetworkSettings.Ports` */
-export function publishedPorts(ports: readonly PortInfo[]): PortMap<readonly object[]> {
-  const bindings = byPort(ports).map(([key, each]) => [
-    key,
-    each.map(({ hostIp, hostPort }) => portBinding(hostIp, String(hostPort))),
-  ]);
-  return Object.fromEntries(bindings) as PortMap<readonly object[]>;
+export function publishedPorts(
+  ports: readonly PortInfo[],
+  exposed: readonly ExposedPort[] = [],
+): PortMap<readonly object[] | null> {
+  const bindings = byPort<ShownPort>([...ports, ...exposed]).map(([key, each]) => {
+    const list = each.flatMap(({ hostIp, hostPort }) =>
+      hostIp === undefined ? [] : [portBinding(hostIp, String(hostPort))],
+    );
+    return [key, list.length === 0 ? null : list] as const;
+  });
+  return Object.fromEntries(bindings);
 }
 
 /** `HostConfig.PortBindings`: as they were asked for. */
@@ -46,7 +54,7 @@ function portBinding(hostIp: string, hostPort: string): object {
 
 /** `Config.ExposedPorts`; undefined if there is none. */
 export function exposedPorts(options: RunOptions): PortMap<object> | undefined {
-  const ports = byPort([...normalizePorts(options.ports), ...normalizeExpose(options.expose)]);
+  const ports = byPort(portsOfContainer(options.ports, options.expose));
   return ports.length === 0 ? undefined : Object.fromEntries(ports.map(([key]) => [key, {}]));
 }
 
@@ -56,20 +64,24 @@ export function joinHostPort(host: string, port: number | string): string {
 }
 
 /**
- * The PORTS column: ports that are the same on the host and in the container, and follow each other, are one range (docker/cli,
- * cli/command/formatter/container.go). Ports that differ come last.
+ * The PORTS column: ports that are the same on the host and in the container, or that are not published, and follow each
+ * other, are one range (docker/cli, cli/command/formatter/container.go). Ports that differ come last.
  */
-export function portsText(ports: readonly PortInfo[]): string {
+export function portsText(
+  ports: readonly PortInfo[],
+  exposed: readonly ExposedPort[] = [],
+): string {
   const ranges: string[] = [];
   const others: string[] = [];
-  const open = new Map<string, { readonly first: PortInfo; last: number }>();
-  for (const port of [...ports].sort(comparePorts)) {
+  const open = new Map<string, { readonly first: ShownPort; last: number }>();
+  const all: readonly ShownPort[] = [...ports, ...exposed];
+  for (const port of [...all].sort(comparePorts)) {
     const { hostIp, hostPort, containerPort, protocol } = port;
-    if (hostPort !== containerPort) {
+    if (hostIp !== undefined && hostPort !== containerPort) {
       others.push(`${joinHostPort(hostIp, hostPort)}->${containerPort}/${protocol}`);
       continue;
     }
-    const key = `${hostIp}/${protocol}`;
+    const key = `${hostIp ?? ''}/${protocol}`;
     const range = open.get(key);
     if (range?.last === containerPort - 1) {
       range.last = containerPort;
@@ -83,16 +95,17 @@ export function portsText(ports: readonly PortInfo[]): string {
   return [...ranges, ...others].join(', ');
 }
 
-function rangeText({ hostIp, containerPort, protocol }: PortInfo, last: number): string {
+function rangeText({ hostIp, containerPort, protocol }: ShownPort, last: number): string {
   const range = last === containerPort ? String(last) : `${containerPort}-${last}`;
-  return `${joinHostPort(hostIp, range)}->${range}/${protocol}`;
+  const leads = hostIp === undefined ? '' : `${joinHostPort(hostIp, range)}->`;
+  return `${leads}${range}/${protocol}`;
 }
 
-function comparePorts(a: PortInfo, b: PortInfo): number {
+function comparePorts(a: ShownPort, b: ShownPort): number {
   return (
     a.containerPort - b.containerPort ||
-    compareTexts(a.hostIp, b.hostIp) ||
-    a.hostPort - b.hostPort ||
+    compareTexts(a.hostIp ?? '', b.hostIp ?? '') ||
+    (a.hostPort ?? 0) - (b.hostPort ?? 0) ||
     compareTexts(a.protocol, b.protocol)
   );
 }

@@ -83,7 +83,7 @@ export function psShape(info: ContainerInfo, now: Date, options: PsOptions = {})
       .join(','),
     Names: config.name,
     Networks: networksText(info),
-    Ports: portsText(info.ports ?? []),
+    Ports: portsText(info.ports ?? [], info.exposed),
     RunningFor: `${humanDuration(now.getTime() - Date.parse(config.created))} ago`,
     Size: size === undefined ? '' : sizeText(size),
     State: status,

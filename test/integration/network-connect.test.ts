@@ -239,7 +239,7 @@ needsRoot('network namespaces and bridges').describe(
       await host.cli('network', 'connect', 'db', id);
       await host.cli('network', 'disconnect', 'db', id);
       const { stdout } = await host.cli('events', '--since', String(since), '--until', '0s', '--filter', 'type=network', '--format', '{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.container}}'); // prettier-ignore
-      expect(stdout).to.equal(`connect db ${id}\ndisconnect db ${id}\n`);
+      expect(stdout).to.equal(`connect web ${id}\nconnect db ${id}\ndisconnect db ${id}\n`);
     });
 
     it('A connect that is killed at any time leaves nothing that a second one and the end do not remove', async () => {

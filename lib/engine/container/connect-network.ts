@@ -10,7 +10,7 @@ import type { AnyNetwork } from '../../network/bridge/stored-network.js';
 import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import { claimContext } from '../networks/container-lookup.js';
 import { withNetworks } from '../networks/container-networks.js';
-import { recordNetworkEvent } from '../networks/network-events.js';
+import { recordNetworkEvent } from '../store/network-events.js';
 import type { DisconnectOptions } from '../networks/networks.js';
 import {
   checkConnection,
@@ -179,12 +179,11 @@ async function change(
   }
   // Last: nothing uses them any more.
   if (!connects) await dropClaimsIn(networks, network.id, config.id);
-  recordNetworkEvent(
-    store.paths.runRoot,
-    { id: network.id, name: network.name, driver: network.driver },
-    connects ? 'connect' : 'disconnect',
-    { container: config.id },
-  );
+  // Otherwise its supervisor tells it at the next start.
+  if (state.status !== 'running') return;
+  recordNetworkEvent(store.paths.runRoot, network, connects ? 'connect' : 'disconnect', {
+    container: config.id,
+  });
 }
 
 /** The ports of the host that lead to it; of one that had no network left, those that do not depend on a choice. */

@@ -7,7 +7,10 @@ import { CaissonError } from '../../base/errors.js';
 import { compileTeardown, type KnownProcess } from '../../program/compile.js';
 import { Encoder } from '../../program/encode.js';
 import { errnoName } from '../../base/errno.js';
+import type { AnyNetwork } from '../../network/bridge/stored-network.js';
 import { recordEvent } from '../store/container-events.js';
+import { currentConnections } from '../store/current-options.js';
+import { recordNetworkEvent } from '../store/network-events.js';
 import { withLock } from '../../host/locks.js';
 import { bootId } from '../../host/owner.js';
 import { isRoot } from '../../host/user-namespace-ids.js';
@@ -31,7 +34,13 @@ export async function recover(store: Store, id: string): Promise<void> {
     if (isSettled(store, { state, damaged })) return;
     if (store.isSupervised(state)) return; // it is just removing itself
     await tearDownRun(store, config, state);
+    const left = state.status === 'running' ? await networksOf(store, config) : [];
+    const disconnected = () =>
+      left.forEach((network) =>
+        recordNetworkEvent(store.paths.runRoot, network, 'disconnect', { container: id }),
+      );
     if (config.autoRemove || state.status === 'removing') {
+      disconnected();
       await deleteContainer(store, config);
       return;
     }
@@ -46,7 +55,14 @@ export async function recover(store: Store, id: string): Promise<void> {
       error: reason(state, damaged),
     });
     recordEvent(store, config, 'die', { exitCode: String(UNKNOWN_EXIT) });
+    disconnected();
   });
+}
+
+async function networksOf(store: Store, config: StoredConfig): Promise<readonly AnyNetwork[]> {
+  if (currentConnections(config).length === 0) return [];
+  const { connectedNetworks } = await import('../networks/container-networks.js');
+  return connectedNetworks(store, config);
 }
 
 function reason({ supervisor }: StoredState, damaged: boolean): string {

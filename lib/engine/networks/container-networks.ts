@@ -6,7 +6,7 @@ import { namesOn } from '../../network/names/name-servers.js';
 import type { FoundPort } from '../../network/firewall/published-ports.js';
 import type { NetworkConnection } from '../options/network-connections.js';
 import type { RunOptions } from '../options/options.js';
-import { normalizePorts } from '../options/ports.js';
+import { type ExposedPort, normalizePorts, portsOfContainer } from '../options/ports.js';
 import { currentConnections, hasConnections, hasNetworkInfo } from '../store/current-options.js';
 import { isActive } from '../store/store.js';
 import type { ContainerInfo, EndpointInfo, PortInfo, StoredConfig } from '../store/stored.js';
@@ -52,16 +52,26 @@ export async function withNetworks(
       }
       if (endpoints.length === 0 && connections.length > 0) return info;
       const ports = addresses.length === 0 ? [] : portsOf(config, addresses, published);
-      return { ...info, networks: endpoints, ports };
+      // As in Docker, a port of an internal network is none that could be published.
+      const exposed = endpoints.some(({ gateway }) => gateway !== undefined) ? exposedOf(config, ports) : []; // prettier-ignore
+      return { ...info, networks: endpoints, ports, exposed };
     }),
   );
+}
+
+/** Those of a container that there still are. */
+export function connectedNetworks(store: Store, config: StoredConfig): readonly AnyNetwork[] {
+  const { networks } = look(store);
+  return currentConnections(config).flatMap(({ network }) => networks(network) ?? []);
 }
 
 /** Of a network in user mode. */
 function withUserPorts(store: Store, info: ContainerInfo): ContainerInfo {
   const { config, state } = info;
   if (!hasNetworkInfo(config)) return info;
-  return { ...info, ports: isActive(state) ? [...store.ports(config.id)].sort(comparePorts) : [] };
+  if (!isActive(state)) return { ...info, ports: [] };
+  const ports = [...store.ports(config.id)].sort(comparePorts);
+  return { ...info, ports, exposed: exposedOf(config, ports) };
 }
 
 /** Each network is looked at once. */
@@ -156,6 +166,16 @@ function portsOf(
     .filter((port) => addresses.includes(port.address) && wanted.has(portKey(port)))
     .map(({ address: _, ...port }) => port)
     .sort(comparePorts);
+}
+
+function exposedOf(
+  { options }: StoredConfig,
+  published: readonly PortInfo[] = [],
+): readonly ExposedPort[] {
+  const leads = new Set(published.map(portKey));
+  return portsOfContainer(options.ports, options.expose).filter(
+    (port) => !leads.has(portKey(port)),
+  );
 }
 
 /** Whether it has ports of the host while it runs. */

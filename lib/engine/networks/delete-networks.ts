@@ -7,7 +7,7 @@ import type { NetworkStore } from '../../network/bridge/network-store.js';
 import type { AnyNetwork, StoredNetwork } from '../../network/bridge/stored-network.js';
 import { matchesPrune, parsePruneFilters } from '../views/prune-filters.js';
 import type { NetworksContext } from './container-lookup.js';
-import { recordNetworkEvent } from './network-events.js';
+import { recordNetworkEvent } from '../store/network-events.js';
 import { isPredefined } from './network-info.js';
 import { tearDownNetwork } from './tear-down-network.js';
 

@@ -49,7 +49,7 @@ export class Networks {
    */
   async create(name: string, options: CreateNetworkOptions = {}): Promise<NetworkInfo> {
     const { createNetwork } = await import('./create-network.js');
-    const { recordNetworkEvent } = await import('./network-events.js');
+    const { recordNetworkEvent } = await import('../store/network-events.js');
     const context = await this.#context();
     const network = await createNetwork(context, name, options);
     recordNetworkEvent(this.#store.paths.runRoot, network, 'create');

@@ -378,9 +378,13 @@ export function isOnBridges(options: Pick<NetworkOptions, 'network' | 'networks'
 
 /** Of options that were checked: whether `ContainerInfo` has networks or ports. */
 export function hasNetworkInfo(
-  options: Pick<NetworkOptions, 'network' | 'networks' | 'ports' | 'publishAll'>,
+  options: Pick<NetworkOptions, 'network' | 'networks' | 'ports' | 'expose' | 'publishAll'>,
 ): boolean {
-  return isOnBridges(options) || (options.ports ?? []).length > 0 || options.publishAll === true;
+  const { ports = [], expose = [], publishAll = false } = options;
+  if (isOnBridges(options)) return true;
+  const name = networkName(options);
+  const isUserMode = name === 'pasta' || name === 'slirp4netns';
+  return isUserMode && (ports.length > 0 || expose.length > 0 || publishAll);
 }
 
 const NOT_BRIDGES: ReadonlySet<string> = new Set(['none', 'host', 'pasta', 'slirp4netns']);

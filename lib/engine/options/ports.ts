@@ -86,6 +86,17 @@ export function normalizeExpose(
   return found;
 }
 
+/** All of a container's: what is published is exposed, too. Each once. */
+export function portsOfContainer(
+  ports: readonly PortOption[] | undefined,
+  expose: readonly ExposeOption[] | undefined,
+): readonly ExposedPort[] {
+  const found = new Map<string, ExposedPort>();
+  for (const { containerPort, protocol } of [...normalizePorts(ports), ...normalizeExpose(expose)])
+    found.set(`${containerPort}/${protocol}`, { containerPort, protocol });
+  return [...found.values()];
+}
+
 const EXPOSE_FORM = 'port of the container[-last][/tcp|udp|sctp]';
 
 function normalizePublish(value: readonly PortOption[] | undefined): readonly PortBinding[] {

@@ -20,6 +20,7 @@ import { type DetachedStart, prepareDetached } from '../start/prepare-detached.j
 import type { InstantiatedStart } from '../start/prepared-start.js';
 import type { StartContext } from '../start/context.js';
 import { currentOptions } from '../store/current-options.js';
+import { networkAttributes } from '../store/network-events.js';
 import type { Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 
@@ -187,6 +188,10 @@ export function supervisorConfig(
     sockets: store.sockets,
     events: store.events,
     attributes: eventAttributes(config),
+    networks: (start.connection?.endpoints ?? []).map(({ network }) => ({
+      id: network.id,
+      attributes: { ...networkAttributes(network), container: id },
+    })),
     bootId: bootId(),
     program: start.program.instantiate(context.binding, start.identity, start.appended),
     teardown: start.teardown.instantiate(context.binding, start.identity, start.appendedToTeardown),

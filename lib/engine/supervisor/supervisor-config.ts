@@ -4,7 +4,7 @@ import type { Healthcheck } from '../options/healthcheck.js';
 import type { RestartPolicy, RestartPolicyName } from '../options/restart-policy.js';
 
 export const SUPERVISOR_MAGIC = 0x314d_5343;
-export const SUPERVISOR_HEADER_SIZE = 128;
+export const SUPERVISOR_HEADER_SIZE = 136;
 
 /** Where the fields of the header are: `SupervisorHeader`. */
 export const SUPERVISOR_HEADER = {
@@ -27,7 +27,8 @@ export const SUPERVISOR_HEADER = {
   checkRetries: 72,
   checkSlots: 76,
   text: 80,
-  joinedPid: 124,
+  joinedPid: 128,
+  unused: 132,
 } as const;
 
 /** `SupervisorText`: the texts behind the header, in the order of their offsets in it. */
@@ -39,6 +40,7 @@ export const SUPERVISOR_TEXTS = [
   'sockets',
   'events',
   'attributes',
+  'networks',
   'bootId',
   'program',
   'teardown',
@@ -70,6 +72,12 @@ export interface SupervisoredCheck extends Omit<Healthcheck, 'test'> {
   /** Its standard output and error. */
   readonly slots: Pick<LaunchSlots, 'stdout' | 'stderr'>;
   readonly program: Uint8Array;
+}
+
+export interface NetworkOfEvents {
+  /** Long id. */
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
 }
 
 export interface SupervisorConfig {
@@ -107,6 +115,8 @@ export interface SupervisorConfig {
   readonly events: string;
   /** What its events say beside its name. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** Those whose events tell that it is in them. */
+  readonly networks: readonly NetworkOfEvents[];
   readonly bootId: string;
   readonly program: Uint8Array;
   readonly teardown: Uint8Array;
@@ -143,7 +153,10 @@ export function encodeSupervisorConfig(config: SupervisorConfig): Buffer {
 
   const texts: Readonly<Record<(typeof SUPERVISOR_TEXTS)[number], string | Uint8Array>> = {
     ...config,
-    attributes: JSON.stringify(config.attributes).slice(1, -1),
+    attributes: membersOf(config.attributes),
+    networks: config.networks
+      .map(({ id, attributes }) => `${id} ${membersOf(attributes)}\n`)
+      .join(''),
     check: check?.program ?? '',
   };
   const parts: Uint8Array[] = [header];
@@ -160,6 +173,11 @@ export function encodeSupervisorConfig(config: SupervisorConfig): Buffer {
   });
   header.writeUInt32LE(end, at.size);
   return Buffer.concat(parts);
+}
+
+/** As JSON, without braces. */
+function membersOf(attributes: Readonly<Record<string, string>>): string {
+  return JSON.stringify(attributes).slice(1, -1);
 }
 
 function flagsOf(config: SupervisorConfig): number {

@@ -95,13 +95,19 @@ export function matches(
 }
 
 /** As Docker, one of both is enough: a published port of the host, or one of the container's. */
-function matchesPorts(filters: Filters, { ports = [] }: ContainerInfo): boolean {
+function matchesPorts(
+  filters: Filters,
+  { ports = [], exposed: unpublished = [] }: ContainerInfo,
+): boolean {
   const [published, exposed] = [filters.get('publish'), filters.get('expose')];
   if (published === undefined && exposed === undefined) return true;
-  return ports.some(
-    ({ hostPort, containerPort, protocol }) =>
-      (published ?? []).some((value) => isInPorts(value, hostPort, protocol)) ||
+  return (
+    ports.some(({ hostPort, protocol }) =>
+      (published ?? []).some((value) => isInPorts(value, hostPort, protocol)),
+    ) ||
+    [...ports, ...unpublished].some(({ containerPort, protocol }) =>
       (exposed ?? []).some((value) => isInPorts(value, containerPort, protocol)),
+    )
   );
 }
 

@@ -149,6 +149,11 @@ describe('The networks of a container as Docker shows them', () => {
       '80/tcp': [{ HostIp: '', HostPort: '8080' }],
     });
     expect(Config['ExposedPorts']).to.deep.equal({ '53/udp': {}, '80/tcp': {} });
+    const exposing = shape({ ...onBridge, exposed: [{ containerPort: 443, protocol: 'tcp' }] });
+    expect(exposing.NetworkSettings['Ports']).to.deep.include({
+      '443/tcp': null,
+      '80/tcp': [{ HostIp: '0.0.0.0', HostPort: '8080' }],
+    });
     expect(shape(onWeb).Config).to.not.have.property('ExposedPorts');
   });
 
@@ -190,6 +195,19 @@ describe('The ports and networks of ps', () => {
     expect(portsText([])).to.equal('');
   });
 
+  it('Ports that are only exposed have no address, and their ranges are in the order of the ports', () => {
+    const exposed = (containerPort: number, protocol: 'tcp' | 'udp' = 'tcp') => ({ containerPort, protocol }); // prettier-ignore
+    expect(portsText([], [exposed(81), exposed(80), exposed(80, 'udp'), exposed(90)])).to.equal(
+      '80-81/tcp, 90/tcp, 80/udp',
+    );
+    expect(
+      portsText([port('0.0.0.0', 80, 80), port('::', 8081, 81)], [exposed(82), exposed(53, 'udp')]),
+    ).to.equal(
+      // prettier-ignore
+      '53/udp, 0.0.0.0:80->80/tcp, 82/tcp, [::]:8081->81/tcp',
+    );
+  });
+
   it('A row has both', () => {
     expect(psShape(onBridge, new Date())).to.deep.include({
       Networks: 'bridge',
@@ -210,10 +228,14 @@ describe('The ports and networks of ps', () => {
     [['expose=80'], true],
     [['expose=8080'], false],
     [['expose=50-60/udp'], true],
+    [['expose=443'], true],
+    [['expose=443/udp'], false],
+    [['publish=443'], false],
     [['publish=1', 'expose=80'], true],
     [['publish=1', 'publish=8080'], true],
   ] as const)
     it(`The filter ${filters.join(' ')} ${found ? 'selects' : 'does not select'} it`, () => {
-      expect(matches(parseFilters(filters), onBridge, [onBridge])).to.equal(found);
+      const exposing: ContainerInfo = { ...onBridge, exposed: [{ containerPort: 443, protocol: 'tcp' }] }; // prettier-ignore
+      expect(matches(parseFilters(filters), exposing, [exposing])).to.equal(found);
     });
 });

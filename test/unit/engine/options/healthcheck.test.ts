@@ -185,6 +185,10 @@ describe("a supervisor's configuration", () => {
     sockets: '/sockets',
     events: '/events',
     attributes: { image: 'host' },
+    networks: [
+      { id: 'n1', attributes: { name: 'web', type: 'bridge' } },
+      { id: 'n2', attributes: { name: 'db' } },
+    ],
     bootId: 'boot',
     program: Buffer.from('program'),
     teardown: Buffer.from('teardown'),
@@ -237,6 +241,7 @@ describe("a supervisor's configuration", () => {
     expect(slots('checkSlots', 2)).to.deep.equal([26, 27]);
     expect(SUPERVISOR_TEXTS.map((name) => text(bytes, name))).to.deep.equal([
       ...[config.id, '/directory', '/names', 'name', '/sockets', '/events', '"image":"host"'],
+      'n1 "name":"web","type":"bridge"\nn2 "name":"db"\n',
       ...['boot', 'program', 'teardown', 'check\0it'],
     ]);
     // The first text follows the header.
