@@ -6,7 +6,6 @@ import type { Healthcheck } from '../options/healthcheck.js';
 import type { LogConfig } from '../options/log-config.js';
 import type { NetworkConnection } from '../options/network-connections.js';
 import type { RunOptions } from '../options/options.js';
-import type { ExposedPort } from '../options/ports.js';
 import type { RestartPolicy } from '../options/restart-policy.js';
 
 /** `config.json`. */
@@ -110,7 +109,7 @@ export interface ContainerInfo {
   /** The ports of the host that lead to it now; undefined as `networks`, and if this process may not see the firewall. */
   readonly ports?: readonly PortInfo[] | undefined;
   /** The other ports that it says it has, while it runs with addresses of its own. */
-  readonly exposed?: readonly ExposedPort[] | undefined;
+  readonly exposed?: readonly Pick<PortInfo, 'containerPort' | 'protocol'>[] | undefined;
   /** What its policy has refused, of the present run or the last one; undefined without a policy. */
   readonly denied?: readonly DeniedConnection[] | undefined;
 }
