@@ -21,6 +21,19 @@ const char* literal_of(const char* call) {
   return kAgent;
 }
 
+// All of it is read, so that the stream is at the next answer.
+Status pass_on(int agent, size_t size, const NetlinkSink& sink) {
+  Status passed;
+  char part[4096];
+  while (size > 0) {
+    const size_t some = size < sizeof part ? size : sizeof part;
+    if (Status got = receive_all(agent, part, some); !got.ok()) return got;
+    if (passed.ok() && !sink.take(sink.self, part, some)) passed = Error{ENOSPC, kAgent};
+    size -= some;
+  }
+  return passed;
+}
+
 }  // namespace
 
 Status send_all(int socket, const char* bytes, size_t size) {
@@ -46,7 +59,7 @@ Status receive_all(int socket, char* bytes, size_t size) {
 }
 
 Status ask_agent(int agent, AgentRequest request, const char* bytes, const int* fds,
-                 size_t fd_count, NetlinkRefusal& refusal) {
+                 size_t fd_count, NetlinkRefusal& refusal, const NetlinkSink* sink) {
   request.magic = kAgentMagic;
   // The descriptors are with the first part of the stream.
   if (Status sent = send_message(agent, &request, sizeof request, fds, fd_count); !sent.ok())
@@ -55,8 +68,9 @@ Status ask_agent(int agent, AgentRequest request, const char* bytes, const int* 
   AgentAnswer answer;
   if (Status got = receive_all(agent, reinterpret_cast<char*>(&answer), sizeof answer); !got.ok())
     return got;
-  if (answer.magic != kAgentMagic || answer.size != 0) return Error{EBADMSG, kAgent};
-  if (answer.number == 0) return {};
+  if (answer.magic != kAgentMagic || (answer.size != 0 && sink == nullptr))
+    return Error{EBADMSG, kAgent};
+  if (answer.number == 0) return sink == nullptr ? Status() : pass_on(agent, answer.size, *sink);
   answer.call[sizeof answer.call - 1] = '\0';
   answer.reason[sizeof answer.reason - 1] = '\0';
   refusal.sequence = answer.sequence;

@@ -42,10 +42,10 @@ static_assert(sizeof(AgentAnswer) == 208);
 constexpr uint32_t kAgentMagic = 0x314e4741;  // "AGN1"
 constexpr uint32_t kMostAgentBytes = 16 << 20;
 
-// Sends one request and waits for the answer, which has no bytes. An error's call is a literal, or
-// "agent" where the agent has ended.
+// Sends one request and waits for the answer. An error's call is a literal, or "agent" where the
+// agent has ended. Without a sink the answer has no bytes.
 Status ask_agent(int agent, AgentRequest request, const char* bytes, const int* fds,
-                 size_t fd_count, NetlinkRefusal& refusal);
+                 size_t fd_count, NetlinkRefusal& refusal, const NetlinkSink* sink = nullptr);
 
 // All bytes, or an error; ECONNRESET at the end of the stream.
 Status send_all(int socket, const char* bytes, size_t size);

@@ -27,6 +27,15 @@ Status send_to_agent(int agent, const NetlinkRequest& netlink, NetlinkRefusal& r
   return ask_agent(agent, request, netlink.messages, &netlink.namespace_fd, fds, refusal);
 }
 
+Status dump_by_agent(int agent, const NetlinkRequest& netlink, const NetlinkSink& sink,
+                     NetlinkRefusal& refusal) {
+  AgentRequest request{};
+  request.task = AgentTask::kDump;
+  request.size = netlink.size;
+  request.number = static_cast<uint32_t>(netlink.protocol);
+  return ask_agent(agent, request, netlink.messages, nullptr, 0, refusal, &sink);
+}
+
 // An element of a map that leads elsewhere is EEXIST or EBUSY.
 bool is_taken(int number) {
   return number == EEXIST || number == EBUSY;
@@ -50,7 +59,7 @@ Status request_netlink(const Program& program, const Step& step, int namespace_f
   return sent;
 }
 
-Status save_netlink(const Program& program, const Step& step) {
+Status save_netlink(const Program& program, const Step& step, int agent) {
   const char* path = program.text(step, 0);
   sys::call(__NR_unlinkat, AT_FDCWD, path, 0);
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
@@ -65,7 +74,8 @@ Status save_netlink(const Program& program, const Step& step) {
                          },
                          &file};
   NetlinkRefusal refusal;
-  Status dumped = dump_netlink(request, sink, refusal);
+  Status dumped = agent < 0 ? dump_netlink(request, sink, refusal)
+                            : dump_by_agent(agent, request, sink, refusal);
   if (dumped.ok()) return dumped;
   sys::call(__NR_unlinkat, AT_FDCWD, path, 0);
   // There is no such set: it has been removed already.

@@ -13,6 +13,6 @@ Status request_netlink(const Program& program, const Step& step, int namespace_f
 
 // netlink.save, of a teardown: writes what the kernel has into a file, as it is. Without it the
 // file is gone: what it had was another run's.
-Status save_netlink(const Program& program, const Step& step);
+Status save_netlink(const Program& program, const Step& step, int agent = -1);
 
 }  // namespace caisson

@@ -119,7 +119,7 @@ Status tear_down_step(const Program& program, const Step& step, int agent) {
       return sent.ok() ? sent : Status{Error{sent.error().number, sent.error().call, text}};
     }
     case Op::kNetlinkSave:
-      return save_netlink(program, step);
+      return save_netlink(program, step, agent);
     default:
       return Error{ENOSYS, instruction(step.op).name, text};
   }

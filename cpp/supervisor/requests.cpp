@@ -162,6 +162,7 @@ void Supervisor::drop(Client& client) {
   client.close();
   if (!clients_.is_bound(client)) return;
   clients_.unbind_first();
+  auto_remove_suspended_ = false;  // the client would have removed it
   stop_requested_ = true;
   kill_all();
 }

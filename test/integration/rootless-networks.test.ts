@@ -2,13 +2,14 @@
  * Networks with a bridge of an unprivileged user, in the shared network of that user. All traffic stays in an outer network of
  * the test's own.
  */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { LOOPBACK_PORT, OuterNetwork, PORT, SERVER } from '../support/outer-network.js';
 import { type CommandLineUser, unprivileged } from '../support/outer-users.js';
 import { eventually } from '../support/outside.js';
 import { skip } from '../support/skip.js';
+import { pidsOf, processes } from '../support/rootless-ground.js';
 import { RANGE, SUBGID, SUBUID, UID } from '../support/unprivileged-user.js';
 
 const SLEEP = ['sleep', '1000'];
@@ -142,13 +143,12 @@ describe('Networks of an unprivileged user', function () {
     );
   });
 
-  it('Published ports, policies and joined namespaces are refused before anything is made', async () => {
+  it('Published ports and joined namespaces are refused before anything is made', async () => {
     await ok('network', 'create', 'web');
     await ok('run', '-d', '--name', 'other', 'host', ...SLEEP);
     for (const [flags, said] of [
       [['-p', '8080:80'], '8080:80'],
       [['-P', '--expose', '80'], 'a network with a bridge of a rootless user'],
-      [['--allow', '10.0.0.0/8:443'], 'a policy'],
       [['--userns', 'container:other'], 'joins namespaces of another one'],
     ] as const) {
       const { code, stderr } = await user.caisson(['run', '-d', '--network', 'web', ...flags, 'host', ...SLEEP]); // prettier-ignore
@@ -250,28 +250,3 @@ describe('Networks of an unprivileged user', function () {
     expect(map('gid_map')).to.match(new RegExp(`^ 0 ${UID} 1\n 1 ${SUBGID} ${RANGE}\n`));
   });
 });
-
-/** Of the user's processes whose name is like that. */
-function pidsOf(name: RegExp): number[] {
-  return processes()
-    .filter((line) => name.test(line.split(' ')[1] ?? ''))
-    .map((line) => Number(line.split(' ')[0]));
-}
-
-/** Of the user: pids, names and commands. */
-function processes(): string[] {
-  return readdirSync('/proc').flatMap((pid) => {
-    try {
-      if (!/^\d+$/.test(pid)) return [];
-      if (!new RegExp(`^Uid:\t${UID}\t`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8')))
-        return [];
-      readlinkSync(`/proc/${pid}/exe`);
-      const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-      return [
-        `${pid} ${name} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`,
-      ];
-    } catch {
-      return []; // it has just ended
-    }
-  });
-}

@@ -36,7 +36,7 @@ export class OuterNetwork {
   private constructor(
     private readonly directory: string,
     private readonly child: ChildProcess,
-    private readonly pid: number,
+    readonly pid: number,
   ) {}
 
   static async make(): Promise<OuterNetwork> {

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { isErrno } from '../../lib/base/errno.js';
 import { eventually } from './outside.js';
 import { makeBusybox } from './workshop.js';
 
@@ -240,7 +241,13 @@ export class UnprivilegedUser {
 
   private async endAll(): Promise<void> {
     for (const child of this.children) child.kill('SIGKILL');
-    for (const pid of this.processes()) process.kill(pid, 'SIGKILL');
+    for (const pid of this.processes()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch (error) {
+        if (!isErrno(error, 'ESRCH')) throw error; // it has just ended
+      }
+    }
     await eventually(() => expect(this.processes()).to.deep.equal([]));
   }
 }

@@ -13,13 +13,16 @@ import type { ExecutionController } from '../start/execution-controller.js';
 import type { FirstClient } from '../supervisor/first-client.js';
 import { disposeContainer } from './remove-container.js';
 import { startContainer } from './start-container.js';
+import { claimContext } from '../networks/container-lookup.js';
+import type { Store } from '../store/store.js';
+import type { PolicyReport } from '../../network/policy/denied.js';
+import { withNames } from '../start/policy-report.js';
 import {
   ATTACH,
   SupervisorConnection,
   type SupervisorExit,
 } from '../supervisor/supervisor-connection.js';
 import type { RunOptions } from '../options/options.js';
-import type { Store } from '../store/store.js';
 import { checkDetached } from '../start/prepare-detached.js';
 import type { StartContext } from '../start/context.js';
 
@@ -55,7 +58,13 @@ export async function runSupervised(
     },
     execution.id,
   );
-  const client = new RunClient(execution, config, context.store);
+  let reported = Promise.resolve<PolicyReport | undefined>(undefined);
+  const report = () => {
+    const kept = keptReport(context, id);
+    reported = kept;
+    return kept;
+  };
+  const client = new RunClient(execution, config, context.store, config.policy && report);
   try {
     await startContainer(context, id, client);
   } catch (error) {
@@ -64,6 +73,7 @@ export async function runSupervised(
     return;
   }
   await client.left;
+  await reported.catch(() => undefined); // the result is rejected with it
   if (client.over) return;
   // Its supervisor has left without reporting an end: it was killed, or has waited too long for a reader.
   await disposeContainer(context, id);
@@ -80,6 +90,18 @@ export async function runSupervised(
   client.ended({ code: -1, signal: SIGKILL, oomKills: 0 }, true);
 }
 
+/** What its teardown has kept. Then the container is removed, which its supervisor leaves to this. */
+async function keptReport(context: ContainerContext, id: string): Promise<PolicyReport> {
+  const { store } = context;
+  try {
+    const { keptDenied } = await import('../../network/policy/denied.js');
+    const { resolver } = claimContext(store).networks;
+    return await withNames(resolver, id, { denied: keptDenied(store.directory(id)) });
+  } finally {
+    await disposeContainer(context, id);
+  }
+}
+
 class RunClient implements FirstClient {
   readonly bound = true;
   readonly left: Promise<void>;
@@ -93,6 +115,8 @@ class RunClient implements FirstClient {
     private readonly execution: ExecutionController,
     private readonly config: ContainerConfig,
     private readonly store: Store,
+    /** What its policy has refused, if it has one: in the container's directory, which is removed after it. */
+    private readonly report: (() => Promise<PolicyReport>) | undefined,
   ) {
     this.left = new Promise((resolve) => (this.leave = resolve));
   }
@@ -115,12 +139,14 @@ class RunClient implements FirstClient {
     started: (pid: number) => this.execution.hasStarted(pid),
     output: (stream: 1 | 2, bytes: Buffer) => this.execution.hasSent(stream, bytes),
     outputEnd: (stream: 1 | 2) => this.execution.hasClosed(stream),
-    exited: (exit: SupervisorExit) => this.ended(exit, true),
+    exited: (exit: SupervisorExit) => this.ended(exit, true, this.report?.()),
     closed: () => this.leave(),
   };
 
   connect(connection: SupervisorConnection): void {
-    const directory = this.store.directory(this.execution.id);
+    const { store, execution } = this;
+    const directory = store.directory(execution.id);
+    if (this.report !== undefined) connection.keep(true);
     let look: NodeJS.Timeout | undefined;
     let draining = false;
     const resume = () => {
@@ -128,7 +154,7 @@ class RunClient implements FirstClient {
       look = undefined;
       connection.resume();
     };
-    // The end is reported after the output. Where that is not read, the container's directory shows the end: it is removed.
+    // The end is reported after the output. Where that is not read, the container's state shows the end.
     const drain = () => {
       draining = true;
       resume();
@@ -138,7 +164,8 @@ class RunClient implements FirstClient {
         if (draining) return;
         connection.pause();
         look ??= setInterval(() => {
-          if (!existsSync(directory)) drain();
+          const { status } = store.state(execution.id).state;
+          if (status === 'exited' || !existsSync(directory)) drain();
         }, LOOK);
       },
       resume,
@@ -166,7 +193,11 @@ class RunClient implements FirstClient {
     });
   }
 
-  ended(exit: Pick<SupervisorExit, 'code' | 'signal' | 'oomKills'>, started: boolean): void {
+  ended(
+    exit: Pick<SupervisorExit, 'code' | 'signal' | 'oomKills'>,
+    started: boolean,
+    policy?: Promise<PolicyReport>,
+  ): void {
     if (this.over) return;
     this.over = true;
     const { code, signal, oomKills } = exit;
@@ -181,6 +212,7 @@ class RunClient implements FirstClient {
       oomKills,
       started,
       timeline: () => draw?.(timestamps) ?? makeTimeline(NOTHING, timestamps),
+      policy,
     });
   }
 }

@@ -6,6 +6,7 @@ import { isStored } from '../../network/bridge/stored-network.js';
 import { namePolicyOf } from '../../network/names/policy-names.js';
 import { updateNamePolicy } from '../../network/names/resolver-client.js';
 import { requestNetlink } from '../../network/netlink/request.js';
+import { tellHostAddresses } from '../../network/policy/host-addresses.js';
 import { changeRequest, type Restricted } from '../../network/policy/policy-requests.js';
 import type { NetworkPolicy, PolicyOptions } from '../../network/policy/rules.js';
 import { claimContext } from '../networks/container-lookup.js';
@@ -53,9 +54,11 @@ export async function updateNetwork(
 async function change(store: Store, config: StoredConfig, policy: NetworkPolicy): Promise<void> {
   const context = claimContext(store);
   const restricted = await restrictedOf(context, config);
-  await requestNetlink(changeRequest(restricted, policy));
+  const { netlink, resolver } = context.networks;
+  await tellHostAddresses(netlink);
+  await requestNetlink(changeRequest(restricted, policy), netlink);
   const names = namePolicyOf(shortId(config.id), policy);
-  await updateNamePolicy(context.networks.resolver, config.id, names);
+  await updateNamePolicy(resolver, config.id, names, netlink);
 }
 
 async function restrictedOf(

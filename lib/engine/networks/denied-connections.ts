@@ -12,9 +12,13 @@ export async function deniedConnections(
   { config, state }: ContainerInfo,
 ): Promise<DeniedConnection[] | undefined> {
   if (typeof config.options.network !== 'object') return undefined;
-  const denied =
-    isActive(state) && state.pid > 0
-      ? await listDenied(shortId(config.id))
-      : keptDenied(store.directory(config.id));
-  return withHosts(claimContext(store).networks.resolver, config.id, denied);
+  const { netlink, resolver } = claimContext(store).networks;
+  const runs = isActive(state) && state.pid > 0;
+  // The shared network of a rootless user is not made for this: it would have nothing of the container.
+  const denied = !runs
+    ? keptDenied(store.directory(config.id))
+    : (await netlink.userNetwork?.isThere()) === false
+      ? []
+      : await listDenied(shortId(config.id), netlink);
+  return withHosts(resolver, config.id, denied);
 }

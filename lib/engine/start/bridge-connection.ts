@@ -52,8 +52,6 @@ export async function connectBridges(
       'is not supported for a rootless container that joins namespaces of another one, whose user namespace it has',
       'network: "container:NAME_OR_ID"',
     );
-  if (netlink.userNetwork !== undefined && policy !== undefined)
-    throw unsupported('network', 'a policy', 'is not supported yet on a network of a rootless user', 'as root, or without allow and deny'); // prettier-ignore
   // Before anything is claimed: a rootless user needs pasta.
   const resolvConfThere = await netlink.userNetwork?.resolvConf(hostResolvConf);
   const connection = connects

@@ -37,6 +37,7 @@ import { restoreFirewall } from './restore-firewall.js';
 import { ensureBridge, firewallOf, linkIndex } from './bridge-device.js';
 import { bridgeSettings } from './bridge-options.js';
 import { deniedRequests } from '../policy/denied.js';
+import { tellHostAddresses } from '../policy/host-addresses.js';
 import { familiesOf, policyRequest, removePolicyRequest } from '../policy/policy-requests.js';
 import type { NetworkPolicy } from '../policy/rules.js';
 import {
@@ -124,6 +125,7 @@ export async function connect(
     }
     const filtersFrames = (await filtering) ?? false;
     if (policy !== undefined && !filtersFrames) throw withoutFrameFilter();
+    if (policy !== undefined) await tellHostAddresses(context.networks.netlink);
     const addresses = publishedAddresses(endpoints);
     if (kept !== undefined) {
       if (kept.length > 0) writePublication(context.networks, id, { addresses, ports: kept });

@@ -14,15 +14,18 @@ import { addChain, addTable, batch, type Table } from './nft-messages.js';
  * @throws ERR_NETWORK_FAILED
  */
 export async function ensureFrameFilter(options: NetlinkOptions = {}): Promise<boolean> {
-  const before = await momentOf(options);
+  // The shared network of a rootless user may be another one the next time.
+  const isShared = options.userNetwork !== undefined;
+  const before = isShared ? undefined : await momentOf(options);
   if (
+    before !== undefined &&
     lastFound !== undefined &&
     lastFound.namespace === options.namespace &&
     isUnchanged(lastFound.moment, before)
   )
     return true;
   if (areFrameRulesCurrent(await listRules(options, FRAME_TABLE))) {
-    lastFound = { moment: before, namespace: options.namespace };
+    if (before !== undefined) lastFound = { moment: before, namespace: options.namespace };
     return true;
   }
   try {

@@ -77,6 +77,9 @@ export const SET = {
   /** Addresses of containers that have a policy, by the bridge that their packets come from: to the chain of the policy. */
   restricted4: { name: 'restricted4', key: ['ifname', 'ipv4_addr'], data: 'verdict' },
   restricted6: { name: 'restricted6', key: ['ifname', 'ipv6_addr'], data: 'verdict' },
+  /** Addresses of the machine, where they are not those of this network namespace: that of a rootless user's networks. */
+  host4: { name: 'host4', key: ['nf_proto', 'ipv4_addr'], ranges: true },
+  host6: { name: 'host6', key: ['nf_proto', 'ipv6_addr'], ranges: true },
 } as const satisfies Record<string, NamedSet>;
 
 const CHAINS = [
@@ -175,6 +178,8 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
     [isDestination('local'), goBack()],
     [isRoutedTo('cai*'), goBack()],
     [isDestination('broadcast'), goBack()],
+    [isFamily('ipv4'), isInSet([nfproto, destinationAddress('ipv4')], SET.host4.name), goBack()],
+    [isFamily('ipv6'), isInSet([nfproto, destinationAddress('ipv6')], SET.host6.name), goBack()],
     ...SPECIAL.map((special) => [isIn(...special), goBack()]),
     [verdict('accept')],
   ],

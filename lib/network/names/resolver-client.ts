@@ -64,8 +64,9 @@ export function updateNamePolicy(
   directory: string,
   id: string,
   policy: NamePolicy | undefined,
+  options: NetlinkOptions = {},
 ): Promise<void> {
-  return tellResolver(directory, encodePolicy(id, policy));
+  return tellResolver(directory, encodePolicy(id, policy), options);
 }
 
 /**

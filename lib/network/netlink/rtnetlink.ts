@@ -13,7 +13,14 @@ import {
   u32,
 } from './message.js';
 
-export const RTM = { newlink: 16, dellink: 17, getlink: 18, newaddr: 20, newroute: 24 } as const;
+export const RTM = {
+  newlink: 16,
+  dellink: 17,
+  getlink: 18,
+  newaddr: 20,
+  newroute: 24,
+  getroute: 26,
+} as const;
 export const IFLA = {
   address: 1,
   ifname: 3,
@@ -31,9 +38,12 @@ const VETH_INFO_PEER = 1;
 const AF = { unspec: 0, inet: 2, inet6: 10 } as const;
 const IFF_UP = 1;
 const RT_TABLE_MAIN = 254;
+const RT_TABLE_LOCAL = 255;
 const RTPROT_BOOT = 3;
 const RT_SCOPE = { universe: 0, link: 253 } as const;
-const RTN_UNICAST = 1;
+const RTN = { unicast: 1, local: 2, anycast: 4 } as const;
+/** Bytes of struct rtmsg. */
+const ROUTE_HEADER = 12;
 
 /** An address and the length of its network's prefix in bits. */
 export interface Cidr {
@@ -220,7 +230,7 @@ export function addDefaultRoute(
     body: Buffer.concat([
       // struct rtmsg
       Buffer.of(family(gateway), 0, 0, 0),
-      Buffer.of(RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE.universe, RTN_UNICAST),
+      Buffer.of(RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE.universe, RTN.unicast),
       u32(0),
       attribute(RTA.gateway, addressBytes(gateway)),
       attribute(RTA.oif, u32(index)),
@@ -261,4 +271,33 @@ export function decodeLink({ body }: DecodedMessage): Link {
 
 function textOf(bytes: Buffer | undefined): string | undefined {
   return bytes?.toString('utf8').replace(/\0.*$/s, '');
+}
+
+/** All routes of both families, which include those to the addresses of the machine itself. */
+export const GET_ROUTES: NetlinkMessage = {
+  type: RTM.getroute,
+  body: routeHeader(AF.unspec),
+  text: 'ip route show table all',
+};
+
+/** Where packets come to that are for the machine itself. */
+export interface OwnRoute {
+  readonly family: 4 | 6;
+  readonly address: Buffer;
+  readonly prefix: number;
+}
+
+/** Undefined: packets of this route go elsewhere. */
+export function decodeOwnRoute({ body }: DecodedMessage): OwnRoute | undefined {
+  const [number, prefix = 0, , , table, , , type] = body;
+  const address = decodeAttributes(body.subarray(ROUTE_HEADER)).get(RTA.dst);
+  const family = number === AF.inet ? 4 : number === AF.inet6 ? 6 : undefined;
+  const isOwn = table === RT_TABLE_LOCAL && (type === RTN.local || type === RTN.anycast);
+  if (!isOwn || family === undefined || address === undefined) return undefined;
+  return { family, address, prefix };
+}
+
+/** struct rtmsg. */
+function routeHeader(family: number): Buffer {
+  return Buffer.concat([Buffer.of(family), Buffer.alloc(ROUTE_HEADER - 1)]);
 }

@@ -8,7 +8,7 @@ import { decodeElements, type ListedElement, listElements } from '../firewall/nf
 import { getElements } from '../firewall/nft-messages.js';
 import { TABLE } from '../firewall/ruleset.js';
 import { decodeMessages, NETLINK } from '../netlink/message.js';
-import { dumpRequest } from '../netlink/request.js';
+import { dumpRequest, type NetlinkOptions } from '../netlink/request.js';
 import type { NetlinkRequest } from '../../program/network-plan.js';
 import { COUNTED_FOR, policySets } from './policy-requests.js';
 
@@ -91,11 +91,14 @@ function deniedOf(elements: readonly ListedElement[], at: number): DeniedConnect
 }
 
 /** Of a container that runs. None of it where there is no such container. @throws ERR_NETWORK_FAILED */
-export async function listDenied(shortId: string): Promise<DeniedConnection[]> {
+export async function listDenied(
+  shortId: string,
+  options: NetlinkOptions = {},
+): Promise<DeniedConnection[]> {
   const at = Date.now();
   const listed = await Promise.all(
     (['ipv4', 'ipv6'] as const).map((family) =>
-      listElements({}, TABLE, policySets(shortId, family).denied.name),
+      listElements(options, TABLE, policySets(shortId, family).denied.name),
     ),
   );
   return listed.flatMap((elements) => deniedOf(elements, at)).sort(byTime);
