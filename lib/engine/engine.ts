@@ -159,5 +159,5 @@ async function shutDown({ binding, idRanges, running }: EngineContext): Promise<
   binding.hurry();
   await running.none();
   await new Promise<void>((resolve) => binding.release(resolve));
-  await idRanges.close();
+  idRanges.close();
 }

@@ -3,12 +3,11 @@
  * (fcntl(2), open file description locks), so that the kernel takes it back however its holder ends.
  */
 import { shortId } from '../base/ids.js';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../base/errors.js';
 import { loadNative } from '../native/load.js';
-import { storageError } from '../base/storage.js';
+import { openRunFile } from './run-file.js';
 
 /** In place of a container's id: the lock that is held while a container's name is taken over. */
 export const NAMES_LOCK = 'f'.repeat(64);
@@ -25,7 +24,7 @@ const LONGEST_PAUSE = 20;
 
 /**
  * @param work gets the descriptor that holds the lock: while a copy of it is open anywhere, no other process gets the lock.
- * @throws ERR_LOCK_TIMEOUT when another process holds it for a minute
+ * @throws ERR_STORAGE; ERR_LOCK_TIMEOUT when another process holds it for a minute
  */
 export async function withLock<T>(
   runRoot: string,
@@ -33,10 +32,7 @@ export async function withLock<T>(
   work: (lock: number) => Promise<T>,
 ): Promise<T> {
   const native = loadNative();
-  const path = join(runRoot, 'locks');
-  const file = await open(path, 'a', 0o600).catch((error: unknown) => {
-    throw storageError(path, error);
-  });
+  const file = await openRunFile(join(runRoot, 'locks'));
   try {
     const byte = byteOf(id);
     const end = performance.now() + PATIENCE;
@@ -66,7 +62,7 @@ export async function withLock<T>(
 
 /** Whether a process holds the lock at this moment. */
 export async function isLocked(runRoot: string, id: string): Promise<boolean> {
-  const file = await open(join(runRoot, 'locks'), 'a', 0o600);
+  const file = await openRunFile(join(runRoot, 'locks'));
   try {
     return !loadNative().lockByte(file.fd, byteOf(id));
   } finally {

@@ -1,5 +1,5 @@
 /** The files of detached containers (docs/lifecycle.md): finding, reading, claiming and replacing them. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import {
   lstat,
   mkdir,
@@ -55,7 +55,8 @@ export class Store {
    */
   prepare(): void {
     const { dataRoot, runRoot } = this.paths;
-    if (this.prepared) return;
+    // Something may have removed the run directory.
+    if (this.prepared && existsSync(this.sockets)) return;
     makeDirectory(dataRoot);
     checkOwnDirectory(dataRoot);
     makeDirectory(runRoot);
