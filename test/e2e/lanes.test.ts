@@ -101,6 +101,33 @@ describe('One report of several mocha processes', () => {
     expect(stdout).to.match(/mocha 1 of 1 ended with SIGKILL\n/);
   });
 
+  it('Files that lanes share are run by whichever of them is free, and each once', () => {
+    const at = (name: string) => JSON.stringify(join(directory, name));
+    const meets = (name: string, other: string) =>
+      `import { existsSync, writeFileSync } from 'node:fs';
+       describe(${at(name)}, () => it('Sees the other one', async () => {
+         writeFileSync(${at(name)}, '');
+         while (!existsSync(${at(other)})) await new Promise((resolve) => setTimeout(resolve, 10));
+       }));`;
+    const shared = [meets('a', 'b'), meets('b', 'a'), PASSES];
+    const files = shared.map((text, index) => write(index + 1, text));
+    const { status, stdout } = runLanes(['--nice', '--', write(0, PASSES), '--shared', ...files]);
+    expect(status).to.equal(0);
+    expect(stdout.match(/✔ Sees the other one/g)).to.have.length(2);
+    expect(stdout).to.include('\n  6 passing\n');
+  });
+
+  it('A shared file that does not come to the end of its tests is a failure, and the next one is run', () => {
+    const dies = write(
+      1,
+      "describe('a', () => it('Dies', () => process.kill(process.pid, 'SIGKILL')));",
+    );
+    const { status, stdout } = runLanes(['--', '--shared', dies, write(2, PASSES)]);
+    expect(status).to.equal(1);
+    expect(stdout).to.include(`mocha of ${dies} ended with SIGKILL before the end of its tests`);
+    expect(stdout).to.include('\n  2 passing\n  1 failing\n');
+  });
+
   it('The output of a command beside mocha is printed as a whole, before the summary', () => {
     const waits = `import { existsSync } from 'node:fs';
       describe('waits', () => it('Sees the command begin', async () => {

@@ -15,6 +15,12 @@ import { NetworkHost } from '../support/network-host.js';
 import { eventually } from '../support/outside.js';
 import { fixture } from '../support/paths.js';
 
+/** All claims of addresses, of all networks. */
+const claimsIn = async (directory: string) =>
+  (await pathsBelow(join(directory, 'run/networks'))).filter(
+    (path) => path.split('/').length === 3,
+  );
+
 needsRoot('network namespaces and bridges').describe('Containers on a bridge', function () {
   this.timeout(60_000);
   let directory: string;
@@ -29,11 +35,7 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     await rm(directory, { recursive: true, force: true });
   });
 
-  /** All claims of addresses, of all networks. */
-  const claims = async () =>
-    (await pathsBelow(join(directory, 'run/networks'))).filter(
-      (path) => path.split('/').length === 3,
-    );
+  const claims = () => claimsIn(directory);
 
   it('A container has an interface, an address, and a route, and reaches the host', async () => {
     const { stdout } = await host.run(['sh', '-c', 'ip -o address; ip route; cat /etc/hosts'], {
@@ -433,77 +435,95 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     expect(error.code).to.equal('ERR_INVALID_OPTION');
     expect(await claims()).to.deep.equal([]);
   });
-
-  for (const [why, options, code, message] of [
-    [
-      'an unknown network',
-      { network: 'nowhere' },
-      'ERR_NO_SUCH_NETWORK',
-      'network nowhere not found',
-    ],
-    [
-      'an address on the predefined network',
-      { network: 'bridge', ip: '172.17.0.9' },
-      'ERR_CONFLICTING_OPTIONS',
-      'user defined networks only',
-    ],
-    [
-      'an alias on the predefined network',
-      { network: 'bridge', networkAliases: ['db'] },
-      'ERR_CONFLICTING_OPTIONS',
-      'network-scoped alias',
-    ],
-    [
-      'an address outside the subnet',
-      { network: 'web', ip: '10.78.0.9' },
-      'ERR_INVALID_OPTION',
-      '10.78.0.9',
-    ],
-    [
-      'the address of the gateway',
-      { network: 'web', ip: '10.77.0.1' },
-      'ERR_ADDRESS_IN_USE',
-      'gateway',
-    ],
-    [
-      'IPv6 in a network without it',
-      { network: 'web', ip6: 'fd00::9' },
-      'ERR_CONFLICTING_OPTIONS',
-      'no IPv6',
-    ],
-    [
-      'ports with the network of the host',
-      { network: 'host', ports: ['80:80'] },
-      'ERR_CONFLICTING_OPTIONS',
-      'ports',
-    ],
-    [
-      'a port out of range',
-      { network: 'web', ports: ['80:70000'] },
-      'ERR_INVALID_OPTION',
-      'invalid containerPort',
-    ],
-    [
-      'a multicast MAC address',
-      { network: 'web', macAddress: '01:00:00:00:00:01' },
-      'ERR_INVALID_OPTION',
-      'macAddress',
-    ],
-    [
-      'an address without a bridge',
-      { ip: '10.0.0.1' },
-      'ERR_CONFLICTING_OPTIONS',
-      'needs a network',
-    ],
-  ] as const)
-    it(`A start with ${why} is refused, and nothing stays claimed`, async () => {
-      await host.createNetwork('web', '10.77.0.0/24');
-      const error = await host.refusal(['true'], options);
-      expect(error.code).to.equal(code);
-      expect(error.message).to.include(message);
-      expect(await claims()).to.deep.equal([]);
-    });
 });
+
+needsRoot('network namespaces and bridges').describe(
+  'Options of a network that are refused',
+  function () {
+    this.timeout(60_000);
+    let directory: string;
+    let host: NetworkHost;
+
+    before(async () => {
+      directory = await mkdtemp(join(tmpdir(), 'caisson-bridge-'));
+      host = await NetworkHost.make(directory);
+      await host.createNetwork('web', '10.77.0.0/24');
+    });
+    after(async () => {
+      await host.end();
+      await rm(directory, { recursive: true, force: true });
+    });
+
+    for (const [why, options, code, message] of [
+      [
+        'an unknown network',
+        { network: 'nowhere' },
+        'ERR_NO_SUCH_NETWORK',
+        'network nowhere not found',
+      ],
+      [
+        'an address on the predefined network',
+        { network: 'bridge', ip: '172.17.0.9' },
+        'ERR_CONFLICTING_OPTIONS',
+        'user defined networks only',
+      ],
+      [
+        'an alias on the predefined network',
+        { network: 'bridge', networkAliases: ['db'] },
+        'ERR_CONFLICTING_OPTIONS',
+        'network-scoped alias',
+      ],
+      [
+        'an address outside the subnet',
+        { network: 'web', ip: '10.78.0.9' },
+        'ERR_INVALID_OPTION',
+        '10.78.0.9',
+      ],
+      [
+        'the address of the gateway',
+        { network: 'web', ip: '10.77.0.1' },
+        'ERR_ADDRESS_IN_USE',
+        'gateway',
+      ],
+      [
+        'IPv6 in a network without it',
+        { network: 'web', ip6: 'fd00::9' },
+        'ERR_CONFLICTING_OPTIONS',
+        'no IPv6',
+      ],
+      [
+        'ports with the network of the host',
+        { network: 'host', ports: ['80:80'] },
+        'ERR_CONFLICTING_OPTIONS',
+        'ports',
+      ],
+      [
+        'a port out of range',
+        { network: 'web', ports: ['80:70000'] },
+        'ERR_INVALID_OPTION',
+        'invalid containerPort',
+      ],
+      [
+        'a multicast MAC address',
+        { network: 'web', macAddress: '01:00:00:00:00:01' },
+        'ERR_INVALID_OPTION',
+        'macAddress',
+      ],
+      [
+        'an address without a bridge',
+        { ip: '10.0.0.1' },
+        'ERR_CONFLICTING_OPTIONS',
+        'needs a network',
+      ],
+    ] as const)
+      it(`A start with ${why} is refused, and nothing stays claimed`, async () => {
+        const error = await host.refusal(['true'], options);
+        expect(error.code).to.equal(code);
+        expect(error.message).to.include(message);
+        expect(await claimsIn(directory)).to.deep.equal([]);
+      });
+  },
+);
 
 const get = (url: string) =>
   `fetch('${url}').then(async (answer) => process.stdout.write(await answer.text()))`;

@@ -27,7 +27,7 @@ needsRoot('network namespaces and bridges').describe('Networks that are changed'
   /** The IPv4 addresses of these names, in a container. */
   const lookUp = async (id: string, ...names: readonly string[]) => {
     const script = 'for name; do getent ahostsv4 "$name" | sed -n "s/ .*//;1p"; done';
-    const { stdout, stderr } = await host.cli('exec', id, 'sh', '-c', script, 'sh', ...names);
+    const { stdout, stderr } = await host.exec(id, 'sh', '-c', script, 'sh', ...names);
     expect(stderr).to.equal('');
     return stdout.trim().split('\n');
   };
@@ -52,7 +52,7 @@ needsRoot('network namespaces and bridges').describe('Networks that are changed'
       const names = ['behind', 'db', id.slice(0, 12), 'behind.web'];
       expect(await lookUp(asking, ...names)).to.deep.equal(names.map(() => '10.77.0.2'));
       expect(await lookUp(asking, 'before')).to.deep.equal(['']);
-      const reverse = await host.cli('exec', asking, 'getent', 'hosts', '10.77.0.2');
+      const reverse = await host.exec(asking, 'getent', 'hosts', '10.77.0.2');
       expect(reverse.stdout).to.match(/^10\.77\.0\.2 +behind\.web$/m);
     };
     await expectNames();

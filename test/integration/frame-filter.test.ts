@@ -168,7 +168,7 @@ needsRoot('network namespaces and bridges').describe('Frames of a container', fu
     return id;
   };
   const inContainer = async (id: string, ...argv: readonly string[]) => {
-    const { stdout, stderr } = await host.cli('exec', id, ...argv);
+    const { stdout, stderr } = await host.exec(id, ...argv);
     if (stderr !== '') throw new Error(stderr);
     return stdout;
   };

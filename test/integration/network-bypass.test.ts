@@ -180,7 +180,7 @@ needsRoot('network namespaces and bridges').describe(
     const attacker = (network: RunOptions['network'], securityOpt: string[] = []) =>
       started({ network, ip: LAB.own.ip, ip6: LAB.own.ip6, capAdd: ['NET_ADMIN'], securityOpt });
     const attack = async (id: string, ...attacks: string[]) => {
-      const { stdout, stderr } = await host.cli('exec', id, ...attacking('escapes', { ...LAB, attacks })); // prettier-ignore
+      const { stdout, stderr } = await host.exec(id, ...attacking('escapes', { ...LAB, attacks }));
       if (stderr !== '') throw new Error(stderr);
       return JSON.parse(stdout) as Record<string, string[]>;
     };
@@ -188,7 +188,7 @@ needsRoot('network namespaces and bridges').describe(
       Object.keys(traces).filter((way) => watchers.some((each) => each.has(traces[way] ?? [])));
     const allowedAnswers = async (id: string) => {
       const script = `require('net').connect(80, '${OPEN}').on('data', (text) => console.log(String(text)))`;
-      return (await host.cli('exec', id, 'node', '-e', script)).stdout;
+      return (await host.exec(id, 'node', '-e', script)).stdout;
     };
     /** What the rules have counted of the container so far. */
     const counted = async (id: string) => {

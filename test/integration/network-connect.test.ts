@@ -31,10 +31,9 @@ needsRoot('network namespaces and bridges').describe(
       expect(internal.stderr).to.equal('');
     });
     afterEach(async () => {
-      const { stdout } = await host.cli('ps', '-aq');
-      const ids = stdout.split('\n').filter((id) => id !== '');
-      if (ids.length > 0) await host.cli('rm', '-f', ...ids);
-      expect(claims()).to.deep.equal([]);
+      await host.removeAll();
+      // A run is over before everything of it is torn down.
+      await eventually(() => expect(claims()).to.deep.equal([]));
       await eventually(async () =>
         expect((await host.links()).filter((name) => name.startsWith('ve'))).to.deep.equal([]),
       );
@@ -56,7 +55,7 @@ needsRoot('network namespaces and bridges').describe(
       return id;
     };
     const inside = async (container: string, script: string): Promise<string> => {
-      const { stdout, stderr } = await host.cli('exec', container, 'sh', '-c', script);
+      const { stdout, stderr } = await host.exec(container, 'sh', '-c', script);
       expect(stderr).to.equal('');
       return stdout;
     };

@@ -336,7 +336,7 @@ needsRoot('network namespaces and bridges').describe(
       const id = await host.create(['node', '-e', command], { network: { name: 'web' } });
       await host.onContainer(id, 'start');
       const reach = async (to: string) => {
-        const exec = await host.cli('exec', id, ...probing({ by: 'tcp', to, port: 80 }));
+        const exec = await host.exec(id, ...probing({ by: 'tcp', to, port: 80 }));
         return answers(JSON.parse(exec.stdout) as Probed[])[0];
       };
       expect(await reach(WEB)).to.equal('ECONNREFUSED');

@@ -63,11 +63,15 @@ needsRoot('network namespaces and bridges').describe('Many containers on network
       expect(stdout).to.equal(`${COUNT}\n`);
     }
     await Promise.all(started.map(({ kill }) => kill()));
-    await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')));
-    await untilNothing(async () =>
-      (await pathsBelow(join(directory, 'run/networks'))).filter(
-        (path) => path.split('/').length === 3,
-      ),
+    // The kernel removes one namespace after the other.
+    const patience = 60_000;
+    await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')), patience); // prettier-ignore
+    await untilNothing(
+      async () =>
+        (await pathsBelow(join(directory, 'run/networks'))).filter(
+          (path) => path.split('/').length === 3,
+        ),
+      patience,
     );
   });
 
@@ -92,7 +96,7 @@ needsRoot('network namespaces and bridges').describe('Many containers on network
           expect(Number(stdout)).to.be.within(1, 4);
         }),
       );
-    await host.cli('exec', asking, 'touch', '/tmp/end');
+    await host.exec(asking, 'touch', '/tmp/end');
     await host.onContainer(asking, 'wait');
     const { stdout } = await host.cli('logs', asking);
     expect(stdout).not.to.include('wrong');

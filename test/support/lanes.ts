@@ -2,11 +2,13 @@
  * Runs mocha in several processes at once, each of which runs its files one after the other, and prints one report of all: what
  * stands in one outermost `describe` together, and one summary at the end.
  *
- *   node dist/test/support/lanes.js spec|dot [MOCHA ARGUMENTS] LANE…
+ *   node dist/test/support/lanes.js spec|dot [MOCHA ARGUMENTS] LANE… [--shared FILE…]
  *
- * A LANE is `-- MOCHA ARGUMENTS`; or `--nice MOCHA ARGUMENTS`, which gets the processor time that the others leave; or
+ * A LANE is `-- [MOCHA ARGUMENTS]`; or `--nice [MOCHA ARGUMENTS]`, which gets the processor time that the others leave; or
  * `--command PROGRAM ARGUMENTS`, another program, which gets what all of mocha leaves, and whose output is printed as a whole when
- * it has ended. The MOCHA ARGUMENTS before the first lane are for each mocha. The exit code is 1 if a test or a lane has failed.
+ * it has ended. A lane of mocha that has run its own tests takes one of the shared files after the other, each in a process of its
+ * own, so that all of them end at about the same time. The MOCHA ARGUMENTS before the first lane are for each mocha. The exit code
+ * is 1 if a test or a lane has failed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
@@ -25,7 +27,7 @@ const MOCHA = fileURLToPath(import.meta.resolve('mocha/bin/mocha.js'));
 const LANE_REPORTER = fileURLToPath(new URL('lane-reporter.js', import.meta.url));
 
 interface Plan {
-  readonly kind: '--' | '--nice' | '--command';
+  readonly kind: '--' | '--nice' | '--command' | '--shared';
   readonly args: string[];
 }
 
@@ -208,26 +210,35 @@ const [reporterName = '', ...args] = process.argv.slice(2);
 const common: string[] = [];
 const plans: Plan[] = [];
 for (const arg of args)
-  if (arg === '--' || arg === '--nice' || arg === '--command') plans.push({ kind: arg, args: [] });
+  if (arg === '--' || arg === '--nice' || arg === '--command' || arg === '--shared')
+    plans.push({ kind: arg, args: [] });
   else (plans.at(-1)?.args ?? common).push(arg);
+const mochas = plans.filter(({ kind }) => kind === '--' || kind === '--nice');
+const shared = plans.filter(({ kind }) => kind === '--shared').flatMap((plan) => plan.args);
 const reporter = REPORTERS[reporterName];
-if (reporter === undefined || plans.length === 0)
+if (reporter === undefined || mochas.length === 0)
   throw new Error(
-    'usage: lanes.js spec|dot [MOCHA ARGUMENTS] {--|--nice MOCHA ARGUMENTS | --command PROGRAM ARGUMENTS} …',
+    'usage: lanes.js spec|dot [MOCHA ARGUMENTS] {--|--nice [MOCHA ARGUMENTS] | --command PROGRAM ARGUMENTS} … [--shared FILE…]',
   );
 const lanes = new Lanes(reporter);
 // Mocha gets it from the terminal too, and ends with its summary.
-process.on('SIGINT', () => lanes.kill(true));
+process.on('SIGINT', () => {
+  shared.length = 0;
+  lanes.kill(true);
+});
 process.on('SIGTERM', () => {
   lanes.kill();
   process.exit(128 + 15);
 });
-const mochas = plans.filter(({ kind }) => kind !== '--command');
 await Promise.all(
-  plans.map((plan) => {
+  plans.map(async (plan) => {
+    if (plan.kind === '--shared') return;
     if (plan.kind === '--command') return lanes.runCommand(plan.args);
+    const nice = plan.kind === '--nice';
     const name = `mocha ${mochas.indexOf(plan) + 1} of ${mochas.length}`;
-    return lanes.runMocha(name, [...common, ...plan.args], plan.kind === '--nice');
+    if (plan.args.length > 0) await lanes.runMocha(name, [...common, ...plan.args], nice);
+    for (let file = shared.shift(); file !== undefined; file = shared.shift())
+      await lanes.runMocha(`mocha of ${file}`, [...common, file], nice);
   }),
 );
 process.exitCode = lanes.end() > 0 ? 1 : 0;

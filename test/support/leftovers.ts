@@ -97,11 +97,14 @@ function netfilterSockets(): ReadonlySet<string> {
 }
 
 /** Waits until `look` finds nothing; throws with what it still found. */
-export function untilNothing(look: () => string[] | Promise<string[]>): Promise<void> {
+export function untilNothing(
+  look: () => string[] | Promise<string[]>,
+  patience = 15_000,
+): Promise<void> {
   return eventually(async () => {
     const found = await look();
     if (found.length > 0) throw new Error(`left behind:\n  ${found.join('\n  ')}`);
-  }, 15_000);
+  }, patience);
 }
 
 /** Addresses that are claimed, as paths below `<runRoot>/networks`. */

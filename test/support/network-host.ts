@@ -112,6 +112,16 @@ export class NetworkHost {
     return this.call('onContainer', id, verb, options);
   }
 
+  /** @returns how a program in a container ended, and what it wrote. */
+  async exec(id: string, ...argv: readonly string[]): Promise<RunResult> {
+    return (await this.onContainer(id, 'exec', argv)) as RunResult;
+  }
+
+  /** Removes all detached containers. */
+  async removeAll(): Promise<void> {
+    await this.call('removeAll');
+  }
+
   async inspect(id: string): Promise<ContainerInfo> {
     return (await this.onContainer(id, 'inspect')) as ContainerInfo;
   }

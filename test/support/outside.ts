@@ -12,12 +12,14 @@ export const NAMESPACES = ['mnt', 'uts', 'ipc', 'pid', 'net', 'user', 'cgroup'] 
 export async function eventually<T>(look: () => T | Promise<T>, patience = 10_000): Promise<T> {
   const end = performance.now() + patience * slowness;
   for (let pause = 1; ; pause = Math.min(2 * pause, 10)) {
+    const began = performance.now();
     try {
       return await look();
     } catch (error) {
       if (performance.now() > end) throw error;
     }
-    await sleep(pause); // between two looks
+    // Between two looks: what is looked for needs the processor, too, which a command or a look at all of /proc would take.
+    await sleep(Math.max(pause, performance.now() - began));
   }
 }
 
