@@ -13,6 +13,7 @@
 #include "../base/signals.h"
 #include "../base/sys.h"
 #include "../base/text.h"
+#include "../steps/start_time.h"
 
 namespace caisson {
 namespace {
@@ -56,6 +57,27 @@ Status map_ids(uint32_t pid, const char* name) {
       ++at;
   }
   return write_file(other.c_str(), lines.c_str(), lines.size());
+}
+
+constexpr const char* kProcess = "a process";
+
+// The network namespace of a process, which may be another one's by now.
+Result<UniqueFd> network_of(uint32_t pid, uint64_t start_time) {
+  Text<32> path;
+  path.add("/proc/").add(static_cast<uint64_t>(pid));
+  auto process =
+      own_fd(sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC),
+             "openat", kProcess);
+  if (!process.ok()) return Error{ESRCH, "openat"};
+  // Of the process that this directory is of, even if the pid is another one's.
+  const int directory = process.value().get();
+  auto stat =
+      own_fd(sys::call(__NR_openat, directory, "stat", O_RDONLY | O_CLOEXEC), "openat", kProcess);
+  if (!stat.ok()) return Error{ESRCH, "openat"};
+  auto began = read_start_time(stat.value().get());
+  if (!began.ok() || began.value() != start_time) return Error{ESRCH, "openat"};
+  return own_fd(sys::call(__NR_openat, directory, "ns/net", O_RDONLY | O_CLOEXEC), "openat",
+                kProcess);
 }
 
 class Agent {
@@ -105,17 +127,37 @@ class Agent {
   }
 
   Status execute(const AgentRequest& request, int* fds, size_t fd_count, NetlinkRefusal& refusal) {
+    if (request.pid == 0)
+      return execute(request, fds, fd_count, fd_count > 0 ? fds[0] : -1, true, refusal);
+    auto network = network_of(request.pid, request.start_time);
+    if (!network.ok()) return network.error();
+    const int there = network.value().get();
+    if (request.namespace_at != 0) return execute(request, fds, fd_count, there, true, refusal);
+    auto here = own_fd(sys::call(__NR_openat, AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC),
+                       "openat", kProcess);
+    if (!here.ok()) return here.error();
+    if (const long entered = sys::call(__NR_setns, there, CLONE_NEWNET); entered < 0)
+      return failure(entered, "setns");
+    const Status done = execute(request, fds, fd_count, -1, false, refusal);
+    // What is asked next is about the shared network.
+    if (sys::call(__NR_setns, here.value().get(), CLONE_NEWNET) < 0) sys::exit_group(1);
+    return done;
+  }
+
+  // `reusable`: in the network namespace of this process.
+  Status execute(const AgentRequest& request, int* fds, size_t fd_count, int network, bool reusable,
+                 NetlinkRefusal& refusal) {
     NetlinkRequest netlink{static_cast<int>(request.number), bytes_, request.size};
     netlink.namespace_at = request.namespace_at;
-    netlink.namespace_fd = fd_count > 0 ? fds[0] : -1;
-    netlink.reusable = true;
+    netlink.namespace_fd = network;
+    netlink.reusable = reusable;
     const NetlinkSink sink{[](void* self, const char* bytes, size_t size) {
                              return static_cast<Agent*>(self)->take(bytes, size);
                            },
                            this};
     switch (request.task) {
       case AgentTask::kNetlink:
-        if (netlink.namespace_at != 0 && fd_count == 0) return Error{EBADF, "sendmsg"};
+        if (netlink.namespace_at != 0 && network < 0) return Error{EBADF, "sendmsg"};
         return send_netlink(netlink, refusal);
       case AgentTask::kDump:
         return dump_netlink(netlink, sink, refusal);

@@ -25,9 +25,14 @@ struct AgentRequest {
   AgentTask task;
   uint32_t size;          // of the bytes that follow
   uint32_t number;        // kNetlink, kDump: the protocol
-  uint32_t namespace_at;  // as in NetlinkRequest; the descriptor comes with the request
+  uint32_t namespace_at;  // as in NetlinkRequest; the descriptor comes with the request, or `pid`
+                          // names it
+  // The process whose network namespace is meant, for clients that cannot send descriptors: without
+  // `namespace_at`, the request is done there. 0: none.
+  uint32_t pid;
+  uint64_t start_time;  // its own, which tells it from a later process with that pid
 };
-static_assert(sizeof(AgentRequest) == 20);
+static_assert(sizeof(AgentRequest) == 32);
 
 struct AgentAnswer {
   uint32_t magic;

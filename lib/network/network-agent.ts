@@ -6,11 +6,12 @@ import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { initPath } from '../native/load.js';
 import type { NetlinkOutcome } from '../native/binding.js';
+import type { RequestPlace } from './netlink/request.js';
 
 const MAGIC = 0x314e_4741;
 /** `AgentTask` */
 const TASK = { netlink: 1, dump: 2, sysctl: 3, resolver: 4 } as const;
-const REQUEST_SIZE = 20;
+const REQUEST_SIZE = 32;
 const ANSWER_SIZE = 208;
 const ECONNRESET = 104;
 
@@ -44,13 +45,18 @@ export class NetworkAgent {
     return new NetworkAgent(channel);
   }
 
-  netlink(protocol: number, bytes: Uint8Array, dump: boolean): Promise<NetlinkOutcome> {
-    return this.ask(dump ? TASK.dump : TASK.netlink, protocol, bytes);
+  netlink(
+    protocol: number,
+    bytes: Uint8Array,
+    dump: boolean,
+    where?: RequestPlace,
+  ): Promise<NetlinkOutcome> {
+    return this.ask(dump ? TASK.dump : TASK.netlink, protocol, bytes, where);
   }
 
   /** @param key a path below /proc/sys/net */
-  sysctl(key: string, value: string): Promise<NetlinkOutcome> {
-    return this.ask(TASK.sysctl, 0, Buffer.from(`${key}\0${value}`));
+  sysctl(key: string, value: string, where?: RequestPlace): Promise<NetlinkOutcome> {
+    return this.ask(TASK.sysctl, 0, Buffer.from(`${key}\0${value}`), where);
   }
 
   /** Resolves when a resolver listens in the directory, this one or another. */
@@ -58,15 +64,24 @@ export class NetworkAgent {
     return this.ask(TASK.resolver, 0, Buffer.from(directory));
   }
 
-  private ask(task: number, number: number, bytes: Uint8Array): Promise<NetlinkOutcome> {
-    const work = this.last.then(() => this.exchange(task, number, bytes));
+  private ask(
+    task: number,
+    number: number,
+    bytes: Uint8Array,
+    where?: RequestPlace,
+  ): Promise<NetlinkOutcome> {
+    const head = Buffer.alloc(REQUEST_SIZE);
+    const { process, namespaceAt = 0 } = where ?? {};
+    [MAGIC, task, bytes.length, number, namespaceAt, process?.pid ?? 0].forEach((word, at) =>
+      head.writeUInt32LE(word, 4 * at),
+    );
+    head.writeBigUInt64LE(BigInt(process?.startTime ?? 0), 24);
+    const work = this.last.then(() => this.exchange(head, bytes));
     this.last = work;
     return work;
   }
 
-  private async exchange(task: number, number: number, bytes: Uint8Array): Promise<NetlinkOutcome> {
-    const head = Buffer.alloc(REQUEST_SIZE);
-    [MAGIC, task, bytes.length, number, 0].forEach((word, at) => head.writeUInt32LE(word, 4 * at));
+  private async exchange(head: Buffer, bytes: Uint8Array): Promise<NetlinkOutcome> {
     const { socket } = this.channel;
     socket.ref();
     try {

@@ -27,7 +27,7 @@ import { initPath } from '../native/load.js';
 import { userNetwork } from './user-network.js';
 import { Channel, NetworkAgent } from './network-agent.js';
 import type { NetlinkOutcome } from '../native/binding.js';
-import type { NetworkUse, UserNetwork } from './netlink/request.js';
+import type { NetworkUse, RequestPlace, UserNetwork } from './netlink/request.js';
 
 /** `UserNetworkMessage` of cpp/program/control.h */
 const MESSAGE_SIZE = 516;
@@ -45,12 +45,17 @@ const entered = new Map<string, Promise<EnteredNetwork>>();
 export class SharedNetwork implements UserNetwork {
   constructor(private readonly directory: string) {}
 
-  async request(protocol: number, bytes: Uint8Array, dump: boolean): Promise<NetlinkOutcome> {
-    return (await this.agent()).netlink(protocol, bytes, dump);
+  async request(
+    protocol: number,
+    bytes: Uint8Array,
+    dump: boolean,
+    where?: RequestPlace,
+  ): Promise<NetlinkOutcome> {
+    return (await this.agent()).netlink(protocol, bytes, dump, where);
   }
 
-  async sysctl(key: string, value: string): Promise<void> {
-    await (await this.agent()).sysctl(key, value);
+  async sysctl(key: string, value: string, where?: RequestPlace): Promise<void> {
+    await (await this.agent()).sysctl(key, value, where);
   }
 
   async startResolver(directory: string): Promise<number> {

@@ -99,7 +99,7 @@ describe('Networks of an unprivileged user', function () {
     expect(stderr).to.include('has active endpoints');
   });
 
-  it('A container has several networks, which change while it is stopped, and are refused to change while it runs', async () => {
+  it('A container has several networks, which change while it is stopped', async () => {
     for (const network of ['back', 'front', 'side']) await ok('network', 'create', network);
     const server = await serving('--network', 'side', '--name', 'db');
     const both = ['--network', 'back', '--network', 'name=front,gw-priority=1'];
@@ -114,22 +114,9 @@ describe('Networks of an unprivileged user', function () {
     expect(await ip('route', 'show', 'default')).to.include('dev eth1');
     expect(await dial(id, SERVER, PORT)).to.equal('outside\n');
 
-    const before = await ip('address');
-    for (const args of [
-      ['connect', 'side', 'web'],
-      ['disconnect', 'back', 'web'],
-      ['disconnect', '-f', 'back', 'web'],
-    ]) {
-      const { code, stderr } = await user.caisson(['network', ...args]);
-      expect(code, args.join(' ')).to.equal(1);
-      expect(stderr, args.join(' '))
-        .to.include('a rootless container that runs')
-        .and.include('caisson stop web');
-    }
     const reload = await user.caisson(['network', 'reload']);
     expect([reload.code, reload.stdout]).to.deep.equal([1, '']);
     expect(reload.stderr).to.include('is not supported yet for the networks of a rootless user');
-    expect(await ip('address')).to.equal(before);
     expect(await networks()).to.deep.equal(['back', 'front']);
 
     await ok('stop', '-t', '0', 'web');

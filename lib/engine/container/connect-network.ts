@@ -1,5 +1,5 @@
 /** `network connect` and `network disconnect`: the networks of a container that exists, running or not. */
-import { checkOptions, conflicting, invalid, unsupported } from '../../base/check.js';
+import { checkOptions, conflicting, invalid } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { withLock } from '../../host/locks.js';
 import { connectionTo } from '../../network/bridge/connection-to.js';
@@ -143,9 +143,6 @@ async function change(
     return;
   }
   const { networks } = claimContext(store);
-  // Interfaces, routes and names in a container that runs are not yet made by a network agent.
-  if (networks.netlink.userNetwork !== undefined)
-    throw unsupported('network', network.name, 'cannot be connected to, or disconnected from, a rootless container that runs', `stop it first: caisson stop ${config.name}`); // prettier-ignore
   if (typeof config.options.network === 'object' && state.status === 'running')
     throw conflicting('network', 'the networks of a container with a policy cannot change while it runs', `stop it first: caisson stop ${config.name}`); // prettier-ignore
   const connects = connections.length > currentConnections(config).length;

@@ -1,14 +1,14 @@
 /** What a running container is told about names, after one of its networks has changed. */
 import { existsSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addressesOf, type Endpoint } from '../../network/bridge/endpoint.js';
 import type { NetworkStore } from '../../network/bridge/network-store.js';
 import { REDIRECT, registrationOf } from '../../network/names/name-servers.js';
 import { encodeRegistration } from '../../network/names/registration.js';
 import { tellResolver } from '../../network/names/resolver-client.js';
-import { requestNetlink } from '../../network/netlink/request.js';
+import { type NetlinkOptions, requestNetlink } from '../../network/netlink/request.js';
 import { shortId } from '../../base/ids.js';
+import { usersOf } from '../../host/user-namespace-ids.js';
 import { readIfThere } from '../../base/storage.js';
 import type { InjectedFile } from '../../program/launch-input.js';
 import type { ContainerConfig } from '../options/config.js';
@@ -26,8 +26,8 @@ export interface NamedContainer {
   readonly state: StoredState;
   /** With the connections of before and after. */
   readonly config: Pick<ContainerConfig, 'name' | 'hostname' | 'names' | 'endpoints' | 'policy' | 'mounts' | 'readOnly'>; // prettier-ignore
-  /** Its network namespace. */
-  readonly namespace: FileHandle;
+  /** For requests about its network namespace. */
+  readonly inside: NetlinkOptions;
 }
 
 const HOSTS = '/etc/hosts';
@@ -48,16 +48,18 @@ export async function updateNames(
   before: readonly Endpoint[],
   after: readonly Endpoint[],
 ): Promise<void> {
-  const { id, state, config, namespace } = container;
-  const hostResolvConf = readIfThere('/etc/resolv.conf') ?? '';
+  const { id, state, config, inside } = container;
+  const { resolver, netlink } = networks;
+  const ofHost = readIfThere('/etc/resolv.conf') ?? '';
+  const hostResolvConf = (await netlink.userNetwork?.resolvConf(ofHost)) ?? ofHost;
   // The resolver keeps a file for each of its containers.
-  const hadResolver = existsSync(join(networks.resolver, id));
+  const hadResolver = existsSync(join(resolver, id));
   const { container: named, files } = namesOf(id, config, after, hostResolvConf, hadResolver);
   const registration = registrationOf(named);
   if (registration !== undefined) {
-    if (!hadResolver) await requestNetlink(REDIRECT, { namespace });
+    if (!hadResolver) await requestNetlink(REDIRECT, inside);
     const process = { pid: state.pid, startTime: BigInt(state.startTime) };
-    await tellResolver(networks.resolver, encodeRegistration(registration, process));
+    await tellResolver(resolver, encodeRegistration(registration, process), netlink);
   }
   const earlier = namesOf(id, config, before, hostResolvConf, hadResolver).files;
   try {
@@ -101,10 +103,11 @@ async function updateFiles(
   const own = [HOSTS, RESOLV_CONF].filter(
     (path) => !config.mounts.some(({ target }) => target === path),
   );
+  const users = context.users === undefined ? undefined : await usersOf(state.pid);
   const inside = {
     pid: state.pid,
-    ownUserNamespace: state.idBase !== 0,
-    groups: true,
+    ownUserNamespace: state.idBase !== 0 || users !== undefined,
+    groups: users?.lack === undefined,
   };
   const contents = await readFiles(context, {
     ...inside,

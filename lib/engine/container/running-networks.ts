@@ -1,15 +1,20 @@
 /** A change of the networks of a container that runs: in the kernel, for the resolver, and for what its supervisor runs next. */
-import type { FileHandle } from 'node:fs/promises';
 import { shortId } from '../../base/ids.js';
 import { CaissonError } from '../../base/errors.js';
 import { errnoName } from '../../base/errno.js';
 import type { Endpoint } from '../../network/bridge/endpoint.js';
 import { publishedAddresses } from '../../network/bridge/gateways.js';
-import { openNetwork, plugIn, setDefaultRoutes, unplug } from '../../network/bridge/hot-plug.js';
+import {
+  type ContainerNetwork,
+  openNetwork,
+  plugIn,
+  setDefaultRoutes,
+  unplug,
+} from '../../network/bridge/hot-plug.js';
 import type { NetworkStore } from '../../network/bridge/network-store.js';
 import { movePortsRequest, publishRequest, unpublishRequest } from '../../network/firewall/elements.js'; // prettier-ignore
 import type { PublishedPort } from '../../network/firewall/port-bindings.js';
-import { requestNetlink } from '../../network/netlink/request.js';
+import { type NetlinkOptions, requestNetlink } from '../../network/netlink/request.js';
 import type { StartContext } from '../start/context.js';
 import { prepareNextRuns } from '../start/prepare-detached.js';
 import type { InstantiatedStart } from '../start/prepared-start.js';
@@ -86,50 +91,42 @@ export async function changeInterfaces(
   const short = shortId(id);
   const isIn = (list: readonly Endpoint[], endpoint: Endpoint) =>
     list.some((other) => other.network.id === endpoint.network.id);
-  const plug = (endpoint: Endpoint) => inNetwork(state, (network) => plugIn(short, network, endpoint)); // prettier-ignore
+  const { netlink } = networks;
+  const within = async (work: (network: ContainerNetwork) => Promise<void>) => {
+    const network = await openNetwork(state, netlink);
+    await work(network).finally(() => network.close());
+  };
+  const plug = (endpoint: Endpoint) => within((network) => plugIn(short, network, endpoint));
   const route = (endpoints: readonly Endpoint[]) =>
-    inNetwork(state, (network) => setDefaultRoutes(network, endpoints));
+    within((network) => setDefaultRoutes(network, endpoints));
   const name = (from: readonly Endpoint[], to: readonly Endpoint[]) =>
-    inNetwork(state, (namespace) =>
-      updateNames(context, networks, { id, state, config, namespace }, from, to),
-    );
+    within(({ inside }) => updateNames(context, networks, { id, state, config, inside }, from, to));
   for (const endpoint of after.filter((each) => !isIn(before, each))) {
-    rollback.push(() => unplug(short, endpoint));
+    rollback.push(() => unplug(short, endpoint, netlink));
     await plug(endpoint);
   }
   rollback.push(() => name(after, before));
   await name(before, after);
-  rollback.push(() => movePorts(after, before, ports));
-  await movePorts(before, after, ports);
+  rollback.push(() => movePorts(after, before, ports, netlink));
+  await movePorts(before, after, ports, netlink);
   rollback.push(() => route(before));
   for (const endpoint of before.filter((each) => !isIn(after, each))) {
     rollback.push(() => plug(endpoint));
-    await unplug(short, endpoint);
+    await unplug(short, endpoint, netlink);
   }
   await route(after);
-}
-
-async function inNetwork(
-  { pid, startTime }: StoredState,
-  work: (namespace: FileHandle) => Promise<void>,
-): Promise<void> {
-  const namespace = await openNetwork(pid, startTime);
-  try {
-    await work(namespace);
-  } finally {
-    await namespace.close();
-  }
 }
 
 async function movePorts(
   before: readonly Endpoint[],
   after: readonly Endpoint[],
   ports: readonly PublishedPort[],
+  options: NetlinkOptions,
 ): Promise<void> {
   if (ports.length === 0) return;
   const [from, to] = [publishedAddresses(before), publishedAddresses(after)];
   if (from.ipv4 === to.ipv4 && from.ipv6 === to.ipv6) return;
-  if (before.length === 0) await requestNetlink(publishRequest(to, ports));
-  else if (after.length === 0) await requestNetlink(unpublishRequest(from, ports));
-  else await requestNetlink(movePortsRequest(from, to, ports));
+  if (before.length === 0) await requestNetlink(publishRequest(to, ports), options);
+  else if (after.length === 0) await requestNetlink(unpublishRequest(from, ports), options);
+  else await requestNetlink(movePortsRequest(from, to, ports), options);
 }

@@ -136,7 +136,7 @@ export class Networks {
    * @param container its name, id, or the beginning of that
    * @throws ERR_NO_SUCH_NETWORK, ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_ALREADY_CONNECTED,
    *   ERR_CONFLICTING_OPTIONS (a network that has no bridge, on either side), ERR_ADDRESS_IN_USE, ERR_ADDRESSES_EXHAUSTED,
-   *   ERR_NETWORK_FAILED, ERR_STORAGE; ERR_UNSUPPORTED_OPTION for a rootless container that runs
+   *   ERR_NETWORK_FAILED, ERR_STORAGE
    */
   async connect(network: string, container: string, options: ConnectOptions = {}): Promise<void> {
     await this.#verbs.connect(network, container, options);
@@ -146,8 +146,7 @@ export class Networks {
    * Takes a detached container from a network, at once if it runs. A container may be left without any.
    *
    * @throws ERR_NO_SUCH_NETWORK, ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_NOT_CONNECTED,
-   *   ERR_CONFLICTING_OPTIONS (the network `host`), ERR_NETWORK_FAILED, ERR_STORAGE; ERR_UNSUPPORTED_OPTION for a rootless
-   *   container that runs
+   *   ERR_CONFLICTING_OPTIONS (the network `host`), ERR_NETWORK_FAILED, ERR_STORAGE
    */
   async disconnect(
     network: string,

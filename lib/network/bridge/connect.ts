@@ -88,7 +88,7 @@ export async function connect(
   let filtering: Promise<boolean> | undefined;
   try {
     const endpoints: Endpoint[] = [];
-    const plugs = kept === undefined ? [] : await plugsOf(shortId(id));
+    const plugs = kept === undefined ? [] : await plugsOf(shortId(id), context.networks.netlink);
     for (const config of configs) {
       const network = checkNetwork(await context.networks.use(config.network), config, endpoints);
       if (!isStored(network)) throw new Error(`the network ${network.name} has no subnet`);

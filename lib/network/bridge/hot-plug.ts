@@ -6,18 +6,41 @@ import { ensureFrameFilter } from '../firewall/ensure-frame-filter.js';
 import { addFramePort, removeFramePort } from '../firewall/frame-elements.js';
 import { batch } from '../firewall/nft-messages.js';
 import { encodeRequest, NETLINK } from '../netlink/message.js';
-import { requestNetlink } from '../netlink/request.js';
+import { type NetlinkOptions, type ProcessName, requestNetlink } from '../netlink/request.js';
 import { deleteLink } from '../netlink/rtnetlink.js';
 import { defaultRoutes, type Endpoint, framePort, planInterface } from './endpoint.js';
 import { plugsOf } from './plugs.js';
 
+/** The network namespace of a container, and where its bridges are. */
+export interface ContainerNetwork {
+  readonly bridges: NetlinkOptions;
+  /** For requests about what is in it. */
+  readonly inside: NetlinkOptions;
+  /** For interfaces that are made in it by a request that is sent to `bridges`. */
+  readonly elsewhere: FileHandle | ProcessName;
+  close(): Promise<void>;
+}
+
 /**
- * The network namespace of a container; the caller has to close it.
+ * That of a container that runs; the caller has to close it.
  *
- * @param startTime field 22 of /proc/<pid>/stat
+ * @param bridges of its networks
  * @throws ERR_CONTAINER_NOT_RUNNING
  */
-export async function openNetwork(pid: number, startTime: string): Promise<FileHandle> {
+export async function openNetwork(
+  { pid, startTime }: ProcessName,
+  bridges: NetlinkOptions,
+): Promise<ContainerNetwork> {
+  const file = await openNamespace(pid, startTime);
+  const close = () => file.close();
+  if (bridges.userNetwork === undefined)
+    return { bridges, inside: { namespace: file }, elsewhere: file, close };
+  // By an agent, which opens it itself.
+  const process = { pid, startTime };
+  return { bridges, inside: { ...bridges, process }, elsewhere: process, close };
+}
+
+async function openNamespace(pid: number, startTime: string): Promise<FileHandle> {
   const file = await open(`/proc/${pid}/ns/net`).catch(() => undefined);
   // The pid may be another process's by now, and may have been when the file was opened.
   if (file !== undefined && isAlive(`${pid} ${startTime} ${bootId()}`)) return file;
@@ -32,43 +55,48 @@ export async function openNetwork(pid: number, startTime: string): Promise<FileH
  */
 export async function plugIn(
   shortId: string,
-  namespace: FileHandle,
+  { bridges, inside: within, elsewhere }: ContainerNetwork,
   endpoint: Endpoint,
 ): Promise<void> {
-  await unplug(shortId, endpoint);
+  await unplug(shortId, endpoint, bridges);
   const { outside, inside, sysctls } = planInterface(shortId, endpoint);
   try {
     // First, as with a start: no frame passes before.
-    if (await ensureFrameFilter())
-      await requestNetlink(batch(addFramePort(framePort(endpoint, shortId))));
-    await requestNetlink(encodeRequest(NETLINK.route, outside), { elsewhere: namespace });
-    await requestNetlink(encodeRequest(NETLINK.route, inside), { namespace, sysctls });
+    if (await ensureFrameFilter(bridges))
+      await requestNetlink(batch(addFramePort(framePort(endpoint, shortId))), bridges);
+    await requestNetlink(encodeRequest(NETLINK.route, outside), { ...bridges, elsewhere });
+    await requestNetlink(encodeRequest(NETLINK.route, inside), { ...within, sysctls });
   } catch (error) {
-    await unplug(shortId, endpoint).catch(() => undefined);
+    await unplug(shortId, endpoint, bridges).catch(() => undefined);
     throw error;
   }
 }
 
 /** Removes its interface in a network, with its addresses and routes. */
-export async function unplug(shortId: string, endpoint: Endpoint): Promise<void> {
-  for (const plug of await plugsOf(shortId))
-    if (plug.bridge === endpoint.bridgeIndex || plug.at === endpoint.at) await remove(plug.name);
-  if (await ensureFrameFilter())
-    await requestNetlink(batch(removeFramePort(framePort(endpoint, shortId))));
+export async function unplug(
+  shortId: string,
+  endpoint: Endpoint,
+  bridges: NetlinkOptions,
+): Promise<void> {
+  for (const plug of await plugsOf(shortId, bridges))
+    if (plug.bridge === endpoint.bridgeIndex || plug.at === endpoint.at)
+      await remove(plug.name, bridges);
+  if (await ensureFrameFilter(bridges))
+    await requestNetlink(batch(removeFramePort(framePort(endpoint, shortId))), bridges);
 }
 
 /** Its default routes are those of the networks that it has now. */
 export async function setDefaultRoutes(
-  namespace: FileHandle,
+  { inside }: ContainerNetwork,
   endpoints: readonly Endpoint[],
 ): Promise<void> {
   const routes = defaultRoutes(endpoints, true);
-  if (routes.length > 0) await requestNetlink(encodeRequest(NETLINK.route, routes), { namespace });
+  if (routes.length > 0) await requestNetlink(encodeRequest(NETLINK.route, routes), inside);
 }
 
-async function remove(name: string): Promise<void> {
+async function remove(name: string, options: NetlinkOptions): Promise<void> {
   try {
-    await requestNetlink(encodeRequest(NETLINK.route, [deleteLink(name)]));
+    await requestNetlink(encodeRequest(NETLINK.route, [deleteLink(name)]), options);
   } catch (error) {
     if (!(error instanceof CaissonError) || error.errno !== 'ENODEV') throw error;
   }

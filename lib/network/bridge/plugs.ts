@@ -1,6 +1,6 @@
 /** The interfaces of a container that are there. */
 import { NETLINK } from '../netlink/message.js';
-import { dumpNetlink } from '../netlink/request.js';
+import { dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
 import { decodeLink, GET_LINKS } from '../netlink/rtnetlink.js';
 import { hostInterface } from './host-interface.js';
 
@@ -14,8 +14,8 @@ export interface Plug {
 }
 
 /** @param shortId 12 digits, of the container */
-export async function plugsOf(shortId: string): Promise<Plug[]> {
-  const links = (await dumpNetlink(NETLINK.route, GET_LINKS)).map(decodeLink);
+export async function plugsOf(shortId: string, options: NetlinkOptions = {}): Promise<Plug[]> {
+  const links = (await dumpNetlink(NETLINK.route, GET_LINKS, options)).map(decodeLink);
   return links.flatMap(({ name, bridge }) => {
     const at = parseInt(name.slice(-1), 36);
     return name === hostInterface(shortId, at) ? [{ at, name, bridge }] : [];

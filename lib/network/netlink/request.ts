@@ -21,6 +21,22 @@ export interface NetlinkOptions {
   readonly namespace?: string | FileHandle | undefined;
   /** In place of it: the shared network of a rootless user. */
   readonly userNetwork?: UserNetwork | undefined;
+  /** With `userNetwork`: the network namespace of a process there. */
+  readonly process?: ProcessName | undefined;
+}
+
+/** A process, and no other one that has its pid later. */
+export interface ProcessName {
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat. */
+  readonly startTime: string;
+}
+
+/** Where a network agent does what it is asked for, if it is not the shared network itself. */
+export interface RequestPlace {
+  /** In its network namespace; with `namespaceAt`: its network namespace is named in the messages there. */
+  readonly process?: ProcessName | undefined;
+  readonly namespaceAt?: number | undefined;
 }
 
 /**
@@ -28,9 +44,14 @@ export interface NetlinkOptions {
  * What is asked may be rejected with ERR_NETWORK_FAILED, ERR_NO_PRIVILEGES and ERR_LOCK_TIMEOUT.
  */
 export interface UserNetwork {
-  request(protocol: number, bytes: Uint8Array, dump: boolean): Promise<NetlinkOutcome>;
+  request(
+    protocol: number,
+    bytes: Uint8Array,
+    dump: boolean,
+    where?: RequestPlace,
+  ): Promise<NetlinkOutcome>;
   /** @param key a path below /proc/sys/net */
-  sysctl(key: string, value: string): Promise<void>;
+  sysctl(key: string, value: string, where?: RequestPlace): Promise<void>;
   /** Resolves with 0 when a resolver listens in the directory, or with an errno. */
   startResolver(directory: string): Promise<number>;
   /** Whether there is one at this moment. */
@@ -48,10 +69,9 @@ export interface NetworkUse {
   readonly alive: FileHandle;
 }
 
-/** Without `userNetwork`: a network agent is sent neither descriptors nor settings by Node. */
 interface RequestOptions extends NetlinkOptions {
-  /** Where an interface is made, if the request says that it is made elsewhere (`IN_NAMESPACE`). */
-  readonly elsewhere?: FileHandle | undefined;
+  /** Where an interface is made, if the request says that it is made elsewhere (`IN_NAMESPACE`). With `userNetwork`, a process. */
+  readonly elsewhere?: FileHandle | ProcessName | undefined;
   /** Of the namespace, as sysctl(8) names them (`net.…`); written before. Those that the kernel does not have are left out. */
   readonly sysctls?: Readonly<Record<string, number>> | undefined;
 }
@@ -66,10 +86,17 @@ export async function requestNetlink(
   { elsewhere, sysctls = {}, ...options }: RequestOptions = {},
 ): Promise<void> {
   const { bytes, namespaceAt } = request;
+  const { userNetwork, process } = options;
+  if (userNetwork !== undefined) {
+    for (const [key, value] of Object.entries(sysctls))
+      await userNetwork.sysctl(key.split('.').slice(1).join('/'), String(value), { process });
+    const place = elsewhere !== undefined && 'pid' in elsewhere ? { process: elsewhere, namespaceAt } : { process }; // prettier-ignore
+    return void dataOf(request, await userNetwork.request(request.protocol, bytes, false, place));
+  }
   const settings = Object.entries(sysctls)
     .map(([key, value]) => `/proc/sys/${key.replaceAll('.', '/')}\0${value}\0`)
     .join('');
-  if (namespaceAt === undefined || elsewhere === undefined)
+  if (namespaceAt === undefined || elsewhere === undefined || 'pid' in elsewhere)
     return void (await send(request, false, options, settings));
   const named = Buffer.from(bytes);
   named.writeInt32LE(elsewhere.fd, namespaceAt);
@@ -122,7 +149,7 @@ export async function askNetlink(
 async function send(
   request: NetlinkRequest,
   dump: boolean,
-  { namespace, userNetwork }: NetlinkOptions,
+  { namespace, userNetwork, process }: NetlinkOptions,
   settings = '',
 ): Promise<Buffer> {
   const { protocol, bytes } = request;
@@ -132,7 +159,7 @@ async function send(
     const outcome =
       userNetwork === undefined
         ? await loadNative().netlink(protocol, bytes, file?.fd ?? -1, dump, settings)
-        : await userNetwork.request(protocol, bytes, dump);
+        : await userNetwork.request(protocol, bytes, dump, { process });
     return dataOf(request, outcome);
   } finally {
     await opened?.close();
