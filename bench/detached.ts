@@ -45,7 +45,11 @@ async function commands(workspace: Workspace, launchers: Launchers): Promise<Com
       launcher: launchers.plain,
       slow: true,
       runDetached: (id) =>
-        [...caisson, 'run', '-d', '--name', id, ...LIMITS].concat(['--rootfs', root, ...PROGRAM]),
+        [...caisson, 'run', '-d', '--name', id, '--network', 'none', ...LIMITS].concat([
+          '--rootfs',
+          root,
+          ...PROGRAM,
+        ]),
       exec: (id) => [...caisson, 'exec', id, '/true'],
       remove: (id) => [...caisson, 'rm', '-f', id],
       removeAll: `${caisson.join(' ')} ps -aq | xargs -r ${caisson.join(' ')} rm -f`,

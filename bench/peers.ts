@@ -59,7 +59,7 @@ async function commands(workspace: Workspace): Promise<Command[]> {
         `${repository}bin/caisson`,
         'run',
         '--rm',
-        ...['-m', '64m', '--cpu-shares', '512', '--rootfs', root],
+        ...['--network', 'none', '-m', '64m', '--cpu-shares', '512', '--rootfs', root],
         '/true',
       ],
       slow: true,

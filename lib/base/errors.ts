@@ -146,3 +146,9 @@ export class CaissonError extends Error {
     return 125;
   }
 }
+
+/** The message of an error ends with its hint. */
+export function messageWithoutHint({ message, hint }: CaissonError): string {
+  const tail = hint === undefined ? '' : ` (${hint})`;
+  return tail !== '' && message.endsWith(tail) ? message.slice(0, -tail.length) : message;
+}

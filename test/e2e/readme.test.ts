@@ -1,9 +1,13 @@
 /** Every command in the README works when it is pasted. */
 import { execFile } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
+import { defaultPaths } from '../../lib/engine/store/paths.js';
+import { NetworkNamespace } from '../support/network-namespace.js';
 import { UnprivilegedUser } from '../support/unprivileged-user.js';
 import { OuterNetwork, SERVER } from '../support/outer-network.js';
 import { codeBlocks } from '../support/markdown.js';
@@ -23,6 +27,16 @@ function commandsOf(markdown: string, wanted: (heading: string) => boolean): str
     .flatMap((block) => block.trim().split('\n'));
 }
 
+/** As for one who pastes a command: the tests have another default network. */
+const PASTED = { ...process.env, CAISSON_NETWORK: '' };
+
+/** Files of networks: the subnet of one that was made in a network namespace of a test's own may be in use outside. */
+function networks(): string[] {
+  const { dataRoot } = defaultPaths();
+  const path = join(dataRoot, 'networks');
+  return existsSync(path) ? readdirSync(path).map((name) => join(path, name)) : [];
+}
+
 describe('README', () => {
   let readme: string;
 
@@ -35,9 +49,19 @@ describe('README', () => {
     const commands = commandsOf(readme, (heading) => !heading.startsWith('Networks'));
     expect(commands).to.have.length.above(7);
     const outputs = new Map<string, string>();
-    for (const command of commands) {
-      const { stdout } = await run('sh', ['-ec', command]);
-      outputs.set(command, stdout);
+    const before = networks();
+    const machine = await NetworkNamespace.make();
+    try {
+      const [program = '', ...args] = [...machine.within, 'sh', '-ec'];
+      for (const command of commands) {
+        const { stdout, stderr } = await run(program, [...args, command], { env: PASTED });
+        expect(stderr, command).to.not.include('WARNING');
+        outputs.set(command, stdout);
+      }
+    } finally {
+      await machine.end();
+      for (const path of networks().filter((each) => !before.includes(each)))
+        await rm(path, { recursive: true });
     }
     const of = (part: string) =>
       [...outputs].find(([command]) => command.includes(part))?.[1] ?? 'no such command';
@@ -53,23 +77,33 @@ describe('README', () => {
 
   it('The commands of README.md for rootless use work', async function () {
     this.timeout(60_000);
-    if (userNamespaceSwitch() !== undefined) skip(this, 'this machine forbids user namespaces');
+    if (userNamespaceSwitch() !== undefined || OuterNetwork.missing() !== undefined)
+      skip(this, `${userNamespaceSwitch()?.name ?? OuterNetwork.missing()}`);
     const commands = commandsOf(readme, (heading) => heading === 'Rootless');
     expect(commands).to.have.length.above(2);
-    const user = await UnprivilegedUser.make(true);
+    const outer = await OuterNetwork.make();
     try {
-      const outputs: string[] = [];
-      for (const command of commands) {
-        const script = `cd '${user.directory}/package' && ${command}`;
-        const { code, stdout, stderr } = await user.run(['sh', '-ec', script]);
-        expect(code, `${command}\n${stdout}${stderr}`).to.equal(0);
-        outputs.push(stdout);
+      const user = await UnprivilegedUser.make(true);
+      try {
+        const outputs: string[] = [];
+        for (const command of commands) {
+          const script = `cd '${user.directory}/package' && ${command}`;
+          const env = { CAISSON_NETWORK: '' };
+          const said = await user.run(['sh', '-ec', script], { env, within: outer.within });
+          const { code, stdout, stderr } = said;
+          expect(code, `${command}\n${stdout}${stderr}`).to.equal(0);
+          outputs.push(stdout);
+        }
+        expect(outputs[0]).to.match(/^www-data\n\s*0\s+\d+\s+1\n\s*1\s+\d+\s+65536\n$/);
+        expect(outputs[2]).to.match(/ www-data root .* file\n$/);
+        // The user's network ends some seconds after its last container.
+        await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]), 20_000);
+        await user.expectNothing();
+      } finally {
+        await user.cleanUp();
       }
-      expect(outputs[0]).to.match(/^www-data\n\s*0\s+\d+\s+1\n\s*1\s+\d+\s+65536\n$/);
-      expect(outputs[2]).to.match(/ www-data root .* file\n$/);
-      await user.expectNothing();
     } finally {
-      await user.cleanUp();
+      await outer.cleanUp();
     }
   });
 

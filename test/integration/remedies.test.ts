@@ -149,7 +149,7 @@ describe('remedies', function () {
     it('The remedy works when all user namespaces that a user may have are in use', async () => {
       const caisson = async (...args: string[]) =>
         (await run(...command('alone', [`${repository}/bin/caisson`, ...args]))).stdout.trim();
-      const id = await caisson('run', '-d', 'host', 'sleep', '1000');
+      const id = await caisson('run', '-d', '--network', 'none', 'host', 'sleep', '1000');
       try {
         await turned('user.max_user_namespaces', '1', async () => {
           const refused = await attempt('alone');

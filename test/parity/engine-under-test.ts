@@ -101,6 +101,8 @@ export class EngineUnderTest {
           DOCKER_CONFIG: this.home,
           DOCKER_CLI_HINTS: 'false',
           TERM: 'xterm',
+          // As Docker without networks (scripts/with-docker).
+          ...(process.env['DOCKER_NETWORK'] === undefined ? { CAISSON_NETWORK: 'none' } : {}),
           c: id,
           d: this.scratch(id),
           image: this.images.image,

@@ -137,6 +137,7 @@ export class UnprivilegedUser {
         HOME: this.home,
         USER: NAME,
         XDG_RUNTIME_DIR: join(this.directory, 'run'),
+        CAISSON_NETWORK: process.env['CAISSON_NETWORK'],
         ...env,
       },
     });

@@ -12,7 +12,7 @@ import type { FirstConnectionOptions } from '../../engine/options/network-connec
 import type { MountOption, RunOptions } from '../../engine/options/options.js';
 import { parseRestartPolicy, type RestartPolicy } from '../../engine/options/restart-policy.js';
 import { parseSignal } from '../../base/signals.js';
-import { CaissonError } from '../../base/errors.js';
+import { CaissonError, messageWithoutHint } from '../../base/errors.js';
 import type { RootfsWritable } from '../../image/rootfs.js';
 import { absolutePath, workingDirectory } from '../../base/working-directory.js';
 import { checkArguments } from './command-line.js';
@@ -23,7 +23,7 @@ import { RUN } from '../flags/run-flags.js';
 import { HelpRequest } from './help-request.js';
 import { parseMountFlag } from './mount-flag.js';
 import { FlagParser, type ParsedFlags } from './flag-parser.js';
-import { networkOptions } from './network-flag.js';
+import { networkOptions, parseNetworkFlag } from './network-flag.js';
 
 export type StreamName = 'stdin' | 'stdout' | 'stderr';
 
@@ -221,7 +221,7 @@ function runOptions(flags: ParsedFlags, context: ProcessContext): RunOptions {
     if (state !== undefined) draft[option] = state;
     if (values !== undefined) draft[option] = repeatable === true ? values : values.at(-1);
   }
-  const networks = flags.values.get('network');
+  const networks = flags.values.get('network') ?? networksOfEnvironment(context.env);
   if (networks !== undefined)
     Object.assign(draft, networkOptions(networks, draft as FirstConnectionOptions));
   const policy = policyOf((flag) => flags.values.get(flag));
@@ -243,6 +243,25 @@ function runOptions(flags: ParsedFlags, context: ProcessContext): RunOptions {
   // Docker's default; the library's is safer.
   if (volumes !== undefined || mounts !== undefined) draft.idmap = 'host';
   return draft as RunOptions;
+}
+
+/** What `--network` is if it is not given. */
+const NETWORK_VARIABLE = 'CAISSON_NETWORK';
+
+/** Checked as the flag is. */
+function networksOfEnvironment({
+  [NETWORK_VARIABLE]: value = '',
+}: ProcessContext['env']): readonly string[] | undefined {
+  if (value === '') return undefined;
+  try {
+    parseNetworkFlag(value);
+  } catch (error) {
+    if (!(error instanceof CaissonError)) throw error;
+    const text = messageWithoutHint(error).replace(/^network: /, `${NETWORK_VARIABLE}: `);
+    const { code, hint } = error;
+    throw new CaissonError(code, text, { stage: 'config', path: NETWORK_VARIABLE, hint });
+  }
+  return [value];
 }
 
 /** As Docker since version 23: a source that begins with a dot is relative to the working directory. */

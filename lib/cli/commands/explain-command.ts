@@ -4,6 +4,7 @@ import { print } from '../report.js';
 import { parseRun, processContext } from '../args/run-invocation.js';
 import { UsageError } from '../args/usage-error.js';
 import { type EngineLocation, openEngine } from '../command-context.js';
+import { withDefaultNetwork } from './with-default-network.js';
 import { imageOf } from './run-commands.js';
 
 export async function explain(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -17,7 +18,8 @@ export async function explain(args: readonly string[], location: EngineLocation)
   const invocation = parseRun('explain run', rest, processContext());
   const engine = await openEngine(location);
   try {
-    const { options, argv, tty, interactive } = invocation;
+    const { argv, tty, interactive } = invocation;
+    const options = await withDefaultNetwork(engine, invocation.options);
     const text = await engine.explain(imageOf(invocation), argv, {
       ...options,
       tty,

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { Container } from '../../engine/container/container.js';
 import type { CreateOptions } from '../../engine/options/create-options.js';
+import type { RunOptions } from '../../engine/options/options.js';
 import { CaissonError } from '../../base/errors.js';
 import { rootfs, type RootfsImage } from '../../image/rootfs.js';
 import { CidFile } from './cid-file.js';
@@ -12,6 +13,7 @@ import { HelpRequest } from '../args/help-request.js';
 import { print, reportError } from '../report.js';
 import { parseRun, type RunInvocation, processContext } from '../args/run-invocation.js';
 import { UsageError } from '../args/usage-error.js';
+import { withDefaultNetwork } from './with-default-network.js';
 
 export async function run(args: readonly string[], location: EngineLocation): Promise<number> {
   const invocation = parseRun('run', args, processContext());
@@ -84,7 +86,7 @@ async function make(
     const container = await engine.create(
       imageOf(invocation),
       invocation.argv,
-      createOptions(invocation),
+      createOptions(invocation, await withDefaultNetwork(engine, invocation.options)),
     );
     try {
       cidfile?.write(container.id);
@@ -115,8 +117,8 @@ function makeSources(volumes: readonly string[] = []): void {
 }
 
 /** The options of `Engine.create`. */
-function createOptions(invocation: RunInvocation): CreateOptions {
-  const { options, tty, interactive, log, attach } = invocation;
+function createOptions(invocation: RunInvocation, options: RunOptions): CreateOptions {
+  const { tty, interactive, log, attach } = invocation;
   return {
     ...options,
     ...(tty ? { tty: size() ?? true } : {}),

@@ -280,9 +280,9 @@ export const CREATE_FLAGS: readonly Flag[] = [
     check: network,
     value: 'network',
     repeatable: true,
-    completes: ['none', 'host', 'bridge', 'pasta', 'slirp4netns', 'container:', 'ns:'],
+    completes: ['bridge', 'none', 'host', 'pasta', 'slirp4netns', 'container:', 'ns:'],
     option: 'network',
-    help: 'none (default), host, bridge, the name of a network, pasta[:OPT,…], slirp4netns[:OPT=value,…], container:NAME_OR_ID or ns:PATH; several networks, and name=…,ip=…,ip6=…,alias=…,mac-address=…,link-local-ip=…,gw-priority=… of each',
+    help: 'bridge (default, or what CAISSON_NETWORK says; none where a bridge is not possible), none, host, the name of a network, pasta[:OPT,…], slirp4netns[:OPT=value,…], container:NAME_OR_ID or ns:PATH; several networks, and name=…,ip=…,ip6=…,alias=…,mac-address=…,link-local-ip=…,gw-priority=… of each',
   },
   {
     long: 'network-alias',

@@ -1,5 +1,5 @@
 /** An error of the library as the command line prints it. */
-import type { CaissonError } from '../../base/errors.js';
+import { type CaissonError, messageWithoutHint } from '../../base/errors.js';
 import { RUN_FLAGS } from '../flags/run-flags.js';
 
 const FLAG_OF_OPTION: ReadonlyMap<string, string> = new Map(
@@ -8,9 +8,8 @@ const FLAG_OF_OPTION: ReadonlyMap<string, string> = new Map(
 
 /** The library names its options, which are replaced by the flags of the command line. The hint gets its own line. */
 export function errorText(error: CaissonError): string {
-  const { message, hint, path } = error;
-  const tail = hint === undefined ? '' : ` (${hint})`;
-  let text = tail !== '' && message.endsWith(tail) ? message.slice(0, -tail.length) : message;
+  const { hint, path } = error;
+  let text = messageWithoutHint(error);
   const flag = path === undefined ? undefined : FLAG_OF_OPTION.get(path);
   if (flag !== undefined && text.startsWith(`${String(path)}: `)) {
     text = `invalid --${flag}: ${text.slice(String(path).length + 2)}`;

@@ -148,15 +148,22 @@ const MOST_NAMED = 6;
 
 /** Does all of it, or nothing. */
 export function batch(messages: readonly NetlinkMessage[]): EncodedRequest {
-  const limit = (type: number, text: string): NetlinkMessage => ({
-    type,
-    body: Buffer.concat([Buffer.of(0, 0), be16(NFNL_SUBSYS_NFTABLES)]),
-    text,
-  });
-  const begin = limit(NFNL_MSG_BATCH_BEGIN, 'begin of nftables batch');
-  const end = limit(NFNL_MSG_BATCH_END, 'end of nftables batch');
+  const all = [limit('begin'), ...messages, limit('end')];
   // The end is answered since Linux 6.10 only.
-  return encodeRequest(NETLINK.netfilter, [begin, ...messages, end], messages.length);
+  return encodeRequest(NETLINK.netfilter, all, messages.length);
+}
+
+/** The kernel does what they ask for, and takes it back, as the batch has no end: as `nft --check`. */
+export function dryRun(messages: readonly NetlinkMessage[]): EncodedRequest {
+  return encodeRequest(NETLINK.netfilter, [limit('begin'), ...messages], messages.length);
+}
+
+function limit(which: 'begin' | 'end'): NetlinkMessage {
+  return {
+    type: which === 'begin' ? NFNL_MSG_BATCH_BEGIN : NFNL_MSG_BATCH_END,
+    body: Buffer.concat([Buffer.of(0, 0), be16(NFNL_SUBSYS_NFTABLES)]),
+    text: `${which} of nftables batch`,
+  };
 }
 
 export function nftables(

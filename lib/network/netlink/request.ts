@@ -186,7 +186,10 @@ export function hintForNetlink(
   message: string,
 ): string | undefined {
   if (errno === 'EPERM') return 'networks need root, or the capability CAP_NET_ADMIN';
-  if (protocol !== NETLINK.netfilter) return undefined;
+  if (protocol !== NETLINK.netfilter) {
+    const kind = errno === 'EOPNOTSUPP' ? / type (bridge|veth)\b/.exec(message)?.[1] : undefined;
+    return kind && `this kernel has no interfaces of the type ${kind}: as root: modprobe ${kind}`;
+  }
   // The socket, or the first message of a batch.
   if (errno === 'EPROTONOSUPPORT' || errno === 'EOPNOTSUPP')
     return 'this kernel has no nf_tables: as root: modprobe nf_tables';

@@ -100,6 +100,24 @@ export function addBridge(
   };
 }
 
+/** How the kernel refuses `addImpossibleLink`, if it has such interfaces. */
+export const IMPOSSIBLE_LINK = 'EADDRNOTAVAIL';
+
+/** An interface with an address of a group, which the kernel refuses after it has found out what makes such interfaces. */
+export function addImpossibleLink(kind: 'bridge' | 'veth'): NetlinkMessage {
+  return {
+    type: RTM.newlink,
+    flags: NLM_F.create | NLM_F.excl,
+    body: Buffer.concat([
+      interfaceHeader(0),
+      attribute(IFLA.ifname, text(`cai-no-${kind}`)),
+      hardwareAddress('01:00:00:00:00:00'),
+      nested(IFLA.linkinfo, attribute(IFLA.infoKind, text(kind))),
+    ]),
+    text: `link add type ${kind}`,
+  };
+}
+
 export interface VethPair {
   /** Of the end on the host. */
   readonly name: string;

@@ -125,6 +125,17 @@ describe('run: spellings of flags', () => {
     expect(options('--network', 'name=web,gw-priority=-2', '--network-alias', 'a').networks).to.deep.include.members([{ network: 'web', aliases: ['a'], gatewayPriority: -2, ip: undefined, ip6: undefined, macAddress: undefined, linkLocalIps: undefined }]); // prettier-ignore
     expect(options('--network', 'slirp4netns:mtu=1500').network).to.equal('slirp4netns:mtu=1500');
     expect(options('-P', '--expose', '80', '--expose', '8000-8010/udp')).to.deep.include({ publishAll: true, expose: ['80', '8000-8010/udp'] }); // prettier-ignore
+    const byEnvironment = (CAISSON_NETWORK: string, ...args: string[]) =>
+      parseRun('run', [...args, 'host'], { env: { CAISSON_NETWORK }, cwd: '/here' }).options;
+    expect(byEnvironment('web').network).to.equal('web');
+    expect(byEnvironment('name=web,ip=10.1.0.9')).to.deep.include({
+      network: 'web',
+      ip: '10.1.0.9',
+    });
+    expect(byEnvironment('web', '--network', 'none').network).to.equal('none');
+    expect(byEnvironment('web', '--allow', '10.0.0.1').network).to.deep.equal({ name: 'web', allow: ['10.0.0.1'] }); // prettier-ignore
+    expect(byEnvironment('')).to.not.have.property('network');
+    expectError(() => byEnvironment('name=web,x=y'), 'ERR_INVALID_OPTION', /^CAISSON_NETWORK: .*invalid field key x$/); // prettier-ignore
     for (const [text, why] of [
       ['alias=a', /network name\/id is not specified/],
       ['name=web,x=y', /invalid field key x/],
