@@ -334,7 +334,7 @@ Napi::Object structs(Napi::Env env) {
                      CAISSON_FIELD(SupervisorHeader, check_slots, "checkSlots"),
                      CAISSON_FIELD(SupervisorHeader, text, "text"),
                      CAISSON_FIELD(SupervisorHeader, joined_pid, "joinedPid"),
-                     CAISSON_FIELD(SupervisorHeader, unused, "unused")}));
+                     CAISSON_FIELD(SupervisorHeader, holder_pid, "holderPid")}));
   all.Set("ErrorRecord", fields_of(env, sizeof(ErrorRecord),
                                    {CAISSON_FIELD(ErrorRecord, phase, "phase"),
                                     CAISSON_FIELD(ErrorRecord, step, "step"),

@@ -54,12 +54,16 @@ long start_agent(int holder, int init_fd, UniqueFd& agent) {
   run_network_agent(far.get(), init_fd);
 }
 
-long enter_below(uint32_t pid, int init_fd, UniqueFd& agent) {
+long enter_below(uint32_t pid, uint32_t joined, int init_fd, UniqueFd& agent) {
   const UniqueFd holder(static_cast<int>(sys::call(__NR_pidfd_open, pid, 0)));
   if (!holder.valid()) return -ESRCH;
-  if (const long joined = sys::call(__NR_setns, holder.get(), CLONE_NEWUSER); joined < 0)
-    return joined;
+  if (const long entered = sys::call(__NR_setns, holder.get(), CLONE_NEWUSER); entered < 0)
+    return entered;
   if (const long started = start_agent(holder.get(), init_fd, agent); started < 0) return started;
+  if (joined != 0) {
+    const long entered = join_user_namespace(joined);
+    return entered == -EPERM ? -EXDEV : entered;
+  }
   if (const long made = sys::call(__NR_unshare, CLONE_NEWUSER | CLONE_NEWNS); made < 0) return made;
   AgentRequest request{};
   request.task = AgentTask::kMapIds;
@@ -71,10 +75,11 @@ long enter_below(uint32_t pid, int init_fd, UniqueFd& agent) {
 
 }  // namespace
 
-bool enter_user_namespace_below(int channel, uint32_t holder, int init_fd, UniqueFd& agent) {
+bool enter_user_namespace_below(int channel, uint32_t holder, uint32_t joined, int init_fd,
+                                UniqueFd& agent) {
   // The agent, which is not an ancestor of this process, writes its id maps.
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
-  const bool entered = tell(channel, enter_below(holder, init_fd, agent));
+  const bool entered = tell(channel, enter_below(holder, joined, init_fd, agent));
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   return entered;
 }

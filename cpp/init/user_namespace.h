@@ -15,7 +15,8 @@ bool enter_user_namespace(int channel, uint32_t joined = 0);
 
 // The same with a user namespace below that of `holder`, which has all of its ids, and a network
 // agent in the network namespace of `holder` (agent/network_agent.h). This process stays in its
-// own network namespace.
-bool enter_user_namespace_below(int channel, uint32_t holder, int init_fd, UniqueFd& agent);
+// own network namespace. EXDEV: that of `joined` is not below that of `holder`.
+bool enter_user_namespace_below(int channel, uint32_t holder, uint32_t joined, int init_fd,
+                                UniqueFd& agent);
 
 }  // namespace caisson

@@ -22,7 +22,7 @@ enum SupervisorFlag : uint32_t {
   kSupervisorGated = 32,  // it begins when the first client says so, which moves it first
   kSupervisorOwnUserNamespace = 64,  // rootless: see init/user_namespace.h
   kSupervisorBound = 128,            // it ends with its first client
-  // Rootless: its user namespace is below that of `joined_pid`, whose network it uses by an agent.
+  // Rootless: its user namespace is below that of `holder_pid`, whose network it uses by an agent.
   kSupervisorSharedNetwork = 256,
 };
 
@@ -63,7 +63,7 @@ struct SupervisorHeader {
   int16_t check_slots[2];                                      // its stdout and stderr
   uint32_t text[static_cast<size_t>(SupervisorText::kCount)];  // offsets
   uint32_t joined_pid;  // rootless: of the container whose user namespace it joins; 0: none
-  uint32_t unused;
+  uint32_t holder_pid;  // with kSupervisorSharedNetwork: of the process that holds the network
 };
 static_assert(sizeof(SupervisorHeader) == 136);
 

@@ -22,7 +22,7 @@ export async function writeIdMaps(
   users: UserNamespaceIds | undefined,
 ): Promise<void> {
   const answer = await firstWord(socket);
-  if (answer < 0) throw refused(errnoName(-answer));
+  if (answer < 0) throw answer === -EXDEV ? notBelow() : refused(errnoName(-answer));
   if (users !== undefined) await giveIds(answer, users);
   socket.write(MAPPED);
 }
@@ -96,6 +96,21 @@ async function runHelper(name: string, pid: number, runs: readonly IdRun[]): Pro
     'ERR_NO_PRIVILEGES',
     `${name} could not map this user's ids: ${said === '' ? error.message : said}`,
     { stage: 'host', path, hint, cause: error },
+  );
+}
+
+/** Of cpp/init/user_namespace.h: the joined user namespace is not below that of the user's networks. */
+const EXDEV = 18;
+
+function notBelow(): CaissonError {
+  return new CaissonError(
+    'ERR_CONFLICTING_OPTIONS',
+    'network: the container whose namespaces are joined is in no network of this user, whose user namespace it would need',
+    {
+      stage: 'config',
+      path: 'network',
+      hint: 'start the other container again, on a network with a bridge',
+    },
   );
 }
 

@@ -130,20 +130,44 @@ describe('Networks of an unprivileged user', function () {
     );
   });
 
-  it('Published ports and joined namespaces are refused before anything is made', async () => {
+  it('Published ports, and namespaces of a container with other users, are refused before anything is made', async () => {
     await ok('network', 'create', 'web');
     await ok('run', '-d', '--name', 'other', 'host', ...SLEEP);
     for (const [flags, said] of [
       [['-p', '8080:80'], '8080:80'],
       [['-P', '--expose', '80'], 'a network with a bridge of a rootless user'],
-      [['--userns', 'container:other'], 'joins namespaces of another one'],
+      [['--userns', 'container:other'], 'has other users'],
     ] as const) {
       const { code, stderr } = await user.caisson(['run', '-d', '--network', 'web', ...flags, 'host', ...SLEEP]); // prettier-ignore
       expect(code, stderr).to.equal(125);
-      expect(stderr).to.include(said).and.include('is not supported');
+      expect(stderr).to.include(said);
     }
     expect(pidsOf(/caisson-network/)).to.deep.equal([]);
     await ok('network', 'rm', 'web');
+  });
+
+  it('A container joins namespaces of another one on a network, and has a network of its own', async () => {
+    for (const network of ['web', 'other']) await ok('network', 'create', network);
+    const one = await serving('--network', 'web', '--ipc', 'shareable', '--name', 'one');
+    // Without a cgroup of their own, containers join no pid namespace.
+    const joined = ['--ipc', 'container:one'];
+    const two = await ok('run', '-d', '--network', 'other', ...joined, '--name', 'two', 'host', ...SLEEP); // prettier-ignore
+    const space = async (id: string, name: string) =>
+      readlinkSync(`/proc/${await pidOf(id)}/ns/${name}`);
+    for (const name of ['user', 'ipc'])
+      expect(await space(two, name), name).to.equal(await space(one, name));
+    expect(await space(two, 'net')).not.to.equal(await space(one, 'net'));
+    expect(await dial(two, SERVER, PORT)).to.equal('outside\n');
+    expect(await dial(two, await address(one, 'web'), 80)).to.equal('');
+    await ok('network', 'connect', 'web', 'two');
+    expect(await dial(two, 'one', 80)).to.equal('inside\n');
+    // What has joined all of it has no network of its own.
+    const three = await ok('run', '-d', '--network', 'container:two', 'host', ...SLEEP);
+    expect(await dial(three, 'one', 80)).to.equal('inside\n');
+    const four = await ok('run', '-d', '--network', 'web', '--userns', 'container:two', 'host', ...SLEEP); // prettier-ignore
+    expect(await dial(four, 'one', 80)).to.equal('inside\n');
+    await ok('rm', '-f', 'two');
+    expect(await dial(four, 'one', 80)).to.equal('inside\n');
   });
 
   it('A container that was taken from all of its networks is started without any', async () => {
@@ -153,6 +177,19 @@ describe('Networks of an unprivileged user', function () {
     await ok('network', 'disconnect', 'web', 'one');
     await ok('start', 'one');
     expect(await ok('exec', 'one', 'ls', '/sys/class/net')).not.to.include('eth0');
+    const joining = [
+      'run',
+      '-d',
+      '--network',
+      'web',
+      '--userns',
+      'container:one',
+      'host',
+      ...SLEEP,
+    ];
+    const joined = await user.caisson(joining);
+    expect([joined.code, joined.stderr]).to.deep.include(125);
+    expect(joined.stderr).to.include('is in no network of this user');
     const { code } = await user.caisson(['network', 'connect', 'web', 'one']);
     expect(code).to.equal(1);
     await ok('network', 'rm', 'web');

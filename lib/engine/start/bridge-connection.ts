@@ -1,5 +1,4 @@
 /** What a start with networks of bridges needs: its addresses, and whom it asks for names. Loaded only for such a start. */
-import { unsupported } from '../../base/check.js';
 import { shortId } from '../../base/ids.js';
 import type { ClaimContext } from '../../network/bridge/addresses.js';
 import { connect, type Connection, planConnection } from '../../network/bridge/connect.js';
@@ -39,19 +38,12 @@ export interface BridgesOfStart {
 /** @throws as `connect`; then nothing stays claimed */
 export async function connectBridges(
   context: ClaimContext,
-  { name, hostname, names, endpoints, ports, policy, namespaces }: ContainerConfig,
+  { name, hostname, names, endpoints, ports, policy }: ContainerConfig,
   { id, connects, kept }: BridgesOfStart,
   hostResolvConf: string,
   warn: (warning: StartWarning) => void,
 ): Promise<NetworkOfStart> {
   const { netlink } = context.networks;
-  if (netlink.userNetwork !== undefined && namespaces.joins.length > 0)
-    throw unsupported(
-      'network',
-      endpoints.map(({ network }) => network).join(', '),
-      'is not supported for a rootless container that joins namespaces of another one, whose user namespace it has',
-      'network: "container:NAME_OR_ID"',
-    );
   // Before anything is claimed: a rootless user needs pasta.
   const resolvConfThere = await netlink.userNetwork?.resolvConf(hostResolvConf);
   const connection = connects

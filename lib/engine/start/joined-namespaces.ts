@@ -15,6 +15,7 @@ import {
 import type { RunOptions } from '../options/options.js';
 import { normalizeMounts } from '../options/mounts.js';
 import { storedDomainname, storedHostname } from '../store/joined-names.js';
+import { hasConnections } from '../store/current-options.js';
 import { isSettled, noSuchContainer, type Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
 import { readFiles } from './container-files.js';
@@ -60,6 +61,7 @@ export async function findJoined(
   const own = config.userns === 'auto';
   // All containers of a rootless user have user namespaces, which their supervisors have made.
   if (own || rootless) await checkCommonUsers(found, own);
+  if (rootless && config.network === 'bridge') await checkNetworkUsers(store, found);
   const base = own ? found[0]?.idBase : undefined;
   const containers = new Map<string, Mutable>();
   for (const { join, config: other, pid, startTime } of found) {
@@ -192,6 +194,30 @@ async function checkCommonUsers(found: readonly Found[], ofHost: boolean): Promi
       `the containers ${found[0]?.join.container} and ${second.join.container} have different user namespaces`,
       `create one of them with userns "container:…" of the other, or all of them with userns "host"`,
     );
+}
+
+/** A rootless container on a network with a bridge has a user namespace below that of its user's networks. */
+async function checkNetworkUsers(store: Store, found: readonly Found[]): Promise<void> {
+  for (const { join, config } of found)
+    if (!(await hasNetworkUsers(store, config)))
+      throw conflicting(
+        join.option,
+        `container ${join.container} has other users than the networks of a rootless user`,
+        `create it on a network with a bridge, too, or this one with network "container:${join.container}"`,
+      );
+}
+
+async function hasNetworkUsers(store: Store, config: StoredConfig): Promise<boolean> {
+  if (hasConnections(config)) return true;
+  const options = Object.keys(NAMESPACES) as JoiningOption[];
+  for (const option of options) {
+    const container = joinedContainer(option, config.options[option]);
+    if (container === undefined) continue;
+    const joined = await configOf(store, { option, container }).catch(() => undefined);
+    // It was removed: the kernel tells at the start.
+    return joined === undefined || hasNetworkUsers(store, joined);
+  }
+  return false;
 }
 
 /** Undefined when the process has ended; then the start fails when it opens the process. */

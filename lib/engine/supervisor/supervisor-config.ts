@@ -28,7 +28,7 @@ export const SUPERVISOR_HEADER = {
   checkSlots: 76,
   text: 80,
   joinedPid: 128,
-  unused: 132,
+  holderPid: 132,
 } as const;
 
 /** `SupervisorText`: the texts behind the header, in the order of their offsets in it. */
@@ -92,8 +92,8 @@ export interface SupervisorConfig {
   readonly ownUserNamespace: boolean;
   /** Rootless: the first process of the container whose user namespace it joins in place of making one; 0: none. */
   readonly joinedPid: number;
-  /** Rootless: its user namespace is below that of `joinedPid`, the holder of the user's network. */
-  readonly sharedNetwork: boolean;
+  /** Rootless: the holder of the user's network, below whose user namespace its own is; 0: none. */
+  readonly holderPid: number;
   /** It ends with its first client. */
   readonly bound: boolean;
   /** It waits for `SupervisorConnection.begin`. */
@@ -138,6 +138,7 @@ export function encodeSupervisorConfig(config: SupervisorConfig): Buffer {
   header.writeUInt32LE(config.log?.maxFile ?? 1, at.logFiles);
   header.writeUInt32LE(config.attach, at.attach);
   header.writeUInt32LE(config.joinedPid, at.joinedPid);
+  header.writeUInt32LE(config.holderPid, at.holderPid);
   [slots.stdin, slots.stdout, slots.stderr, slots.oom].forEach((slot, index) => {
     header.writeInt16LE(slot ?? -1, at.slots + 2 * index);
   });
@@ -190,7 +191,7 @@ function flagsOf(config: SupervisorConfig): number {
     (config.log === undefined ? flag.noLog : 0) |
     (config.ownUserNamespace ? flag.ownUserNamespace : 0) |
     (config.bound ? flag.bound : 0) |
-    (config.sharedNetwork ? flag.sharedNetwork : 0) |
+    (config.holderPid !== 0 ? flag.sharedNetwork : 0) |
     (config.gated ? flag.gated : 0)
   );
 }
