@@ -20,6 +20,11 @@ export class LineProcess implements AsyncDisposable {
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error(`${this.#name} does not start`);
+    return this.#child.pid;
+  }
+
   /** Sends a line and collects the answers to it. */
   async ask<T extends object>(line: string): Promise<T[]> {
     this.#complaints = '';

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import type { Contestant, Sample } from './contestant.js';
 import { openDetached } from './detached.js';
 import { LineProcess } from './line-process.js';
+import { openMachines } from './network-machines.js';
 import { NETWORKS, openNetworks } from './network.js';
 import { openCommands, openLaunchers } from './peers.js';
 import { race } from './race.js';
@@ -26,6 +27,8 @@ import {
   targets,
 } from './report.js';
 import { openStreams } from './streams.js';
+import { raceTraffic, type TrafficResults } from './traffic.js';
+import { trafficTable, trafficTargets } from './traffic-report.js';
 import { openWorkspace } from './workspace.js';
 
 const usage = `usage: npm run bench -- [options]
@@ -61,6 +64,7 @@ const heaps = (values.heap?.map(Number) ?? (values.quick ? [50] : [50, 4096])).f
   console.error(`left out: a heap of ${mib} MiB does not fit this machine`);
   return false;
 });
+const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'jobs', 'network', 'streams']);
 const only = new RegExp(values.only ?? '');
 
 if (process.getuid?.() !== 0) {
@@ -80,9 +84,10 @@ await using _nodes = {
   },
 };
 
-const contestants: Contestant[] = [
+const floorAlone: readonly Contestant[] = [
   { name: FLOOR, run: async (count, spacing) => await floor.ask<Sample>(`${count} ${spacing}`) },
 ];
+const contestants = [...floorAlone];
 const worker = fileURLToPath(new URL('node-worker.js', import.meta.url));
 for (const heap of heaps) {
   const node = new LineProcess(process.execPath, [
@@ -102,26 +107,34 @@ for (const heap of heaps) {
   }
   contestants.push(contestant(spawnName(heap), 'spawn'));
 }
-contestants.push(...(await openCommands(workspace, launchers)));
+if (parts.has('start')) contestants.push(...(await openCommands(workspace, launchers)));
 
-const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'jobs', 'network', 'streams']);
 const taking = contestants.filter(({ name }) => name === FLOOR || only.test(name));
 const results = parts.has('start')
   ? await race(taking, { dense: rounds, spaced: spacedRounds })
   : [];
 const kept: DetachedResults[] = [];
-const keeping = await openDetached(workspace, launchers, nodes[2]);
+const isKeeping = ['exec', 'detached', 'jobs'].some((part) => parts.has(part));
+const keeping = isKeeping ? await openDetached(workspace, launchers, nodes[2]) : [];
 for (const { part, title, contestants: all } of keeping) {
   if (!parts.has(part)) continue;
   const chosen = all.filter(({ name }) => only.test(name));
   kept.push({ title, results: await race(chosen, { dense: rounds, spaced: spacedRounds }) });
 }
+const traffic: TrafficResults[] = [];
 if (parts.has('network')) {
-  const { namespace, contestants: all } = openNetworks(workspace);
-  nodes.push(namespace);
-  const chosen = all.filter(({ name }) => only.test(name));
-  const results = await race(chosen, { dense: rounds, spaced: spacedRounds });
-  kept.push({ title: NETWORKS, results });
+  await using machines = await openMachines(workspace);
+  const open = (command: readonly string[]): LineProcess => {
+    const [program = '', ...args] = command;
+    const process = new LineProcess(program, args);
+    nodes.push(process);
+    return process;
+  };
+  const chosen = await openNetworks(workspace, machines, open, only);
+  const all = chosen.length > 0 ? [...floorAlone, ...chosen] : [];
+  const results = await race(all, { dense: rounds, spaced: spacedRounds });
+  if (results.length > 0) kept.push({ title: NETWORKS, results });
+  traffic.push(...(await raceTraffic(machines, workspace.helper('traffic'), { rounds, only })));
 }
 const streams: DetachedResults[] = [];
 const [, , streaming] = nodes;
@@ -134,13 +147,20 @@ if (parts.has('streams') && streaming !== undefined) {
 }
 workspace.clear();
 
-const met = [...targets(results, kept, heaps), ...streamTargets(streams)];
+const met = [
+  ...targets(results, kept, heaps),
+  ...trafficTargets(traffic),
+  ...streamTargets(streams),
+];
 if (results.length > 0) console.log(table(results));
 if (kept.length > 0) console.log(`\n${detachedTable(kept)}`);
+if (traffic.length > 0) console.log(`\n${trafficTable(traffic)}`);
 if (streams.length > 0) console.log(`\n${streamTable(streams)}`);
 console.log('');
 for (const { text, value, limit, met: good } of met) {
   console.log(`${good ? '✔' : '✘'} ${text}: ${value.toFixed(3)} (at most ${limit})`);
 }
-console.log(await save(results, [...kept, ...streams], met, { rounds, spacedRounds, heaps }));
+console.log(
+  await save(results, [...kept, ...streams], traffic, met, { rounds, spacedRounds, heaps }),
+);
 if (values.check && met.some((target) => !target.met)) process.exitCode = 1;

@@ -268,6 +268,8 @@ const openers: Readonly<Record<string, () => Promise<Starter>>> = {
   'other-job-volume': openJobs(true, true),
   'network-none': openNetwork({ network: 'none' }),
   'network-bridge': openNetwork({ network: 'bridge' }),
+  'network-policy': openNetwork({ network: { allow: ['198.51.100.1:443', '10.0.0.0/8:5432'] } }),
+  'network-policy-name': openNetwork({ network: { allow: ['*.bench.example:443'] } }),
   'network-port': openNetwork({ network: 'bridge', ports: ['8080:80'] }),
   'network-created': openNetwork({}, true),
   exec: openExec,

@@ -128,13 +128,13 @@ export function openLaunchers(workspace: Workspace): Launchers {
 }
 
 /** Contestants that are commands, timed by a small launcher; those that fail say why on stderr and stay out. */
-export async function openCommands(
-  workspace: Workspace,
-  launchers: Launchers,
+export async function commandContestants(
+  commands: readonly (Pick<Command, 'name' | 'argv' | 'slow'> & {
+    readonly launcher: LineProcess;
+  })[],
 ): Promise<Contestant[]> {
   const contestants: Contestant[] = [];
-  for (const { name, argv, slow, v1Only } of await commands(workspace)) {
-    const launcher = v1Only === true ? launchers.v1Only : launchers.plain;
+  for (const { name, argv, slow, launcher } of commands) {
     const start = async (count: number, spacingMs: number): Promise<Sample[]> => {
       const line = [`${count} ${spacingMs} 60`, ...argv].join('\t');
       const answers = await launcher.ask<Sample & { exitCode?: number }>(line);
@@ -152,4 +152,16 @@ export async function openCommands(
     }
   }
   return contestants;
+}
+
+export async function openCommands(
+  workspace: Workspace,
+  launchers: Launchers,
+): Promise<Contestant[]> {
+  return await commandContestants(
+    (await commands(workspace)).map((command) => ({
+      ...command,
+      launcher: command.v1Only === true ? launchers.v1Only : launchers.plain,
+    })),
+  );
 }

@@ -14,7 +14,7 @@ export const repository = fileURLToPath(new URL('../../', import.meta.url));
 export interface Workspace {
   readonly directory: string;
   readonly root: string;
-  readonly helper: (name: 'floor' | 'launch' | 'true') => string;
+  readonly helper: (name: 'floor' | 'launch' | 'traffic' | 'true') => string;
   /** A shell command for the end, however it comes: for what outlives the bench. */
   readonly atExit: (script: string) => void;
   /** The end has come. What lives on may hold a pipe of the bench's, and so the bench. */
@@ -42,7 +42,7 @@ export async function openWorkspace(): Promise<Workspace> {
   }
   const root = `${directory}/root`;
   await run(`${repository}scripts/make-rootfs`, ['busybox', root]);
-  await copyFile(helper('true'), `${root}/true`);
+  for (const name of ['true', 'traffic']) await copyFile(helper(name), `${root}/${name}`);
   // Engines bind their own over these; as images do, this one has them already.
   for (const name of ['hosts', 'hostname', 'resolv.conf'])
     await writeFile(`${root}/etc/${name}`, '');
