@@ -225,7 +225,9 @@ needsRoot('network namespaces and bridges').describe('Frames of a container', fu
   });
 
   it('Without the filter each of them arrives', async () => {
-    await host.namespace.run('nft', 'flush set bridge caisson ports; flush set inet caisson ports');
+    const sets = ['ports', 'sources4', 'sources6'].map((name) => `bridge caisson ${name}`);
+    for (const set of [...sets, 'inet caisson ports'])
+      await host.namespace.run('nft', `flush set ${set}`);
     await host.namespace.run('ip', 'link', 'set', bridge, 'type', 'bridge', 'no_linklocal_learn', '0'); // prettier-ignore
     await attack(bad.filter((name) => name !== 'link-discovery'));
     await eventually(async () =>

@@ -73,6 +73,8 @@ const { source, arpSource, arpSourceAddress, neighbour } = FRAME;
 const inHardware = isInSet([iifname, source], FRAME_SET.hardware.name);
 const isAboutItself = [isIcmpv6AtOnce(), isInSet([iifname, source, neighbour], FRAME_SET.neighbours6.name)]; // prettier-ignore
 const refuse = toChain('goto', 'refused');
+const fromRestricted = isInSet([iifname], FRAME_SET.restricted.name);
+const toRestricted6: readonly RulePart[] = [isEtherType('ip6'), isInSet([destinationAddress('ipv6')], FRAME_SET.restricted6.name), toChain('goto', 'neighbour')]; // prettier-ignore
 /** A request of 28 bytes (RFC 826): nothing follows it. */
 const ARP_SIZE = 28;
 /** A header of IPv6, a solicitation, and the options that Linux adds: its own MAC address and a nonce (RFC 7527). */
@@ -81,12 +83,14 @@ const DISCOVERY_SIZE = 40 + 24 + 8 + 8;
 const REPORT_SIZE = 40 + 8 + 8 + 2 * 20;
 
 const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
+  // Nearly all frames are packets of containers from their own addresses: they pass as few look-ups as possible.
   prerouting: [
+    [isEtherType('ip'), isInSet([iifname, source, sourceAddress('ipv4')], FRAME_SET.sources4.name), toChain('goto', 'sender4')], // prettier-ignore
+    [isEtherType('ip6'), isInSet([iifname, source, sourceAddress('ipv6')], FRAME_SET.sources6.name), toChain('goto', 'sender6')], // prettier-ignore
     [isInSet([iifname], FRAME_SET.ports.name, false), verdict('accept')],
     [toChain('jump', 'sender')],
-    [isInSet([iifname], FRAME_SET.restricted.name), toChain('goto', 'restricted')],
-    [isEtherType('ip'), isInSet([destinationAddress('ipv4')], FRAME_SET.restricted4.name), toChain('goto', 'lifted')], // prettier-ignore
-    [isEtherType('ip6'), isInSet([destinationAddress('ipv6')], FRAME_SET.restricted6.name), toChain('goto', 'neighbour')], // prettier-ignore
+    [fromRestricted, toChain('goto', 'restricted')],
+    toRestricted6,
   ],
   // Such a frame does not come by `prerouting`. With a packet in it, it would enter the host by the port, where no rule of a
   // bridge applies; without one, it would still tell the bridge where its source is.
@@ -97,16 +101,20 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
     [isIcmpv6('nd-redirect'), isInSet([oifname], FRAME_SET.ports.name), verdict('drop')],
   ],
   sender: [
-    [isEtherType('ip'), isInSet([iifname, source, sourceAddress('ipv4')], FRAME_SET.sources4.name), toChain('goto', 'sender4')], // prettier-ignore
-    [isEtherType('ip6'), isInSet([iifname, source, sourceAddress('ipv6')], FRAME_SET.sources6.name), toChain('goto', 'sender6')], // prettier-ignore
     [isEtherType('arp'), inHardware, toChain('goto', 'resolution')],
     [isEtherType('ip6'), isFromNoAddress6(), inHardware, toChain('goto', 'unspecified')],
     [refuse],
   ],
-  sender4: [[isUdpTo(68), refuse]],
+  sender4: [
+    [isUdpTo(68), refuse],
+    [fromRestricted, toChain('goto', 'restricted')],
+    [isEtherType('ip'), isInSet([destinationAddress('ipv4')], FRAME_SET.restricted4.name), toChain('goto', 'lifted')], // prettier-ignore
+  ],
   sender6: [
-    [isIcmpv6Message(), toChain('goto', 'announcement')],
+    [isIcmpv6Message(), toChain('jump', 'announcement')],
     [isUdpTo(546), refuse],
+    [fromRestricted, toChain('goto', 'restricted')],
+    toRestricted6,
   ],
   announcement: [
     [isIcmpv6('nd-router-advert'), refuse],

@@ -192,14 +192,14 @@ const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
     [isInSet([iifname], SET.internal.name), verdict('drop')],
     [isInSet([oifname], SET.internal.name), verdict('drop')],
     // From another network, or from outside: only to published ports.
-    [toNetwork, isTranslated(false), verdict('drop')],
+    [isTranslated(false), toNetwork, verdict('drop')],
     [isInSet([nfproto], SET.closed.name), fromElsewhere, toElsewhere, verdict('drop')],
   ],
   postrouting: [
     // The answer has to come back to the host, which knows what was translated: also if the container has asked itself, by a
     // bridge that calls the firewall, and if the source is 127.0.0.1.
-    [toNetwork, isTranslated(), fromNetwork, masquerade()],
-    [toNetwork, isTranslated(), isFromNoInterface(), masquerade()],
+    [isTranslated(), toNetwork, fromNetwork, masquerade()],
+    [isTranslated(), toNetwork, isFromNoInterface(), masquerade()],
     [isInSet([nfproto, iifname], SET.masqueraded.name), toElsewhere, masquerade()],
   ],
 };
