@@ -35,6 +35,7 @@ const usage = `usage: npm run bench -- [options]
   --quick            a tenth of the starts, and no 4 GiB heap
   --only PATTERN     only contestants whose name matches (the floor is always there)
   --part NAME        only start, exec, detached, jobs, network or streams; may be repeated
+                     (network: in scripts/with-docker --network, if Docker's is to be timed as well)
   --rounds N         rounds back to back (20), of 10 starts each
   --spaced-rounds N  rounds with 100 ms between starts (10), of 5 starts each
   --heap MIB         heaps of the Node contestants; may be repeated (50, 4096)
