@@ -6,7 +6,13 @@ import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { LOOPBACK_PORT, OuterNetwork, PORT, SERVER } from '../support/outer-network.js';
-import { type CommandLineUser, unprivileged } from '../support/outer-users.js';
+import {
+  type CommandLineUser,
+  removeContainers,
+  succeeded,
+  unprivileged,
+  untilLogged,
+} from '../support/outer-users.js';
 import { eventually } from '../support/outside.js';
 import { skip } from '../support/skip.js';
 import { pidsOf, processes } from '../support/rootless-ground.js';
@@ -38,23 +44,17 @@ describe('Networks of an unprivileged user', function () {
     await (outer as OuterNetwork | undefined)?.cleanUp();
   });
   afterEach(async () => {
-    const { stdout } = await user.caisson(['ps', '-aq']);
-    const ids = stdout.split('\n').filter(Boolean);
-    if (ids.length > 0) await user.caisson(['rm', '-f', ...ids]);
+    await removeContainers(user);
     await user.caisson(['network', 'prune', '-f']);
     // The shared network ends some seconds after its last container, and pasta with it.
     await eventually(() => expect(processes()).to.deep.equal([]), 20_000);
     await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]));
   });
 
-  const ok = async (...args: readonly string[]): Promise<string> => {
-    const { code, stdout, stderr } = await user.caisson(args);
-    expect(code, `caisson ${args.join(' ')}\n${stdout}${stderr}`).to.equal(0);
-    return stdout.trimEnd();
-  };
+  const ok = (...args: readonly string[]) => succeeded(user, args);
   const serving = async (...flags: readonly string[]): Promise<string> => {
     const id = await ok('run', '-d', ...flags, 'host', ...SERVING);
-    await eventually(async () => expect(await ok('logs', id)).to.equal('ready'));
+    await untilLogged(user, id, 'ready');
     return id;
   };
   const dial = async (id: string, address: string, port: number): Promise<string> => {

@@ -18,6 +18,7 @@ import {
   root,
   succeeded,
   unprivileged,
+  untilLogged,
 } from '../support/outer-users.js';
 import { UID } from '../support/unprivileged-user.js';
 import {
@@ -166,7 +167,10 @@ describe('a network in user mode', function () {
         user = await make(outer);
       });
       after(() => (user as CommandLineUser | undefined)?.cleanUp());
-      afterEach(() => removeContainers(user, outer));
+      afterEach(async () => {
+        await removeContainers(user);
+        await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]));
+      });
 
       const ok = (args: readonly string[], before?: string) => succeeded(user, args, before);
       const fails = (args: readonly string[], before?: string) => refused(user, args, before);
@@ -421,7 +425,7 @@ describe('a network in user mode', function () {
         if (!existsSync('/usr/bin/pasta')) skip(this, 'pasta is not installed');
         const flags = ['--network', 'pasta:-t,18080:80,--mtu,1400'];
         const { id } = await started(...flags, 'host', ...SERVING);
-        await eventually(async () => expect(await ok(['logs', id])).to.equal('ready'));
+        await untilLogged(user, id, 'ready');
         const from = (port: number, address = SERVER) =>
           outer.run(...dialing(address, port)).catch(() => 'refused');
         expect(await from(18080)).to.equal('inside\n');

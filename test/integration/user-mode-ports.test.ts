@@ -13,6 +13,7 @@ import {
   root,
   succeeded,
   unprivileged,
+  untilLogged,
 } from '../support/outer-users.js';
 import { eventually } from '../support/outside.js';
 import { skip } from '../support/skip.js';
@@ -78,7 +79,10 @@ describe('published ports of a network in user mode', function () {
         user = await make(outer);
       });
       after(() => (user as CommandLineUser | undefined)?.cleanUp());
-      afterEach(() => removeContainers(user, outer));
+      afterEach(async () => {
+        await removeContainers(user);
+        await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]));
+      });
 
       const ok = (...args: readonly string[]) => succeeded(user, args);
       const fails = (...args: readonly string[]) => refused(user, args);
@@ -89,11 +93,7 @@ describe('published ports of a network in user mode', function () {
       };
       /** A connection that is made before the container can be reached may hang for as long as the program in between likes. */
       const ready = (id: string, starts: number) =>
-        eventually(async () =>
-          expect((await ok('logs', id)).split('\n')).to.deep.equal(
-            Array.from({ length: starts }, () => 'ready'),
-          ),
-        );
+        untilLogged(user, id, Array.from({ length: starts }, () => 'ready').join('\n'));
 
       for (const mode of MODES)
         describe(mode, () => {
@@ -119,7 +119,7 @@ describe('published ports of a network in user mode', function () {
             expect(await tcp(SERVER, 18080)).to.equal('refused');
             expect(await ok('ps', '-a', '--format', '{{.Ports}}')).to.equal('');
             await ok('start', id);
-            await ready('second', 1);
+            await ready(id, 2);
             expect(await tcp(SERVER, 18080)).to.equal('inside 80\n');
           });
 

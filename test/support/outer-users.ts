@@ -1,8 +1,9 @@
 /** Users of the command line in an outer network: root, and an unprivileged one. */
 import { type ChildProcess, execFile, spawn, type StdioOptions } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { OuterNetwork } from './outer-network.js';
 import { eventually } from './outside.js';
@@ -15,6 +16,8 @@ export interface CommandLineUser {
   /** One of the fixtures, with that network. */
   fixture(name: string, mode: string, env?: Readonly<Record<string, string>>): ChildProcess;
   cleanUp(): Promise<void>;
+  /** The directory of the user's containers. */
+  readonly containers: string;
 }
 
 export async function root(outer: OuterNetwork): Promise<CommandLineUser> {
@@ -42,6 +45,7 @@ export async function root(outer: OuterNetwork): Promise<CommandLineUser> {
         });
       }),
     cleanUp: () => rm(home, { recursive: true, force: true }),
+    containers: join(home, 'data/containers'),
   };
 }
 
@@ -54,6 +58,7 @@ export async function unprivileged(outer: OuterNetwork): Promise<CommandLineUser
     },
     caisson: (args, before = '') => user.caisson(args, { within: outer.within, before }),
     cleanUp: () => user.cleanUp(),
+    containers: user.containers,
   };
 }
 
@@ -79,10 +84,27 @@ export async function refused(
   return stderr;
 }
 
-/** Removes the containers of a user; what has passed on their packets ends with them. */
-export async function removeContainers(user: CommandLineUser, outer: OuterNetwork): Promise<void> {
-  const { stdout } = await user.caisson(['ps', '-aq']);
-  const ids = stdout.split('\n').filter(Boolean);
+/** Waits until this is what a container has written; looks into its log itself, because each command takes a process of Node. */
+export async function untilLogged(
+  user: CommandLineUser,
+  idOrName: string,
+  text: string,
+): Promise<void> {
+  const name = join(dirname(user.containers), 'names', idOrName);
+  await eventually(async () => {
+    const id = await readlink(name).catch(() => idOrName);
+    const lines = (await readFile(join(user.containers, id, 'json.log'), 'utf8'))
+      .trimEnd()
+      .split('\n');
+    const written = lines.map((line) => (JSON.parse(line) as { log: string }).log).join('');
+    expect(written.trimEnd()).to.equal(text);
+  });
+  expect(await succeeded(user, ['logs', idOrName])).to.equal(text);
+}
+
+/** Detached ones: others end with their caller. */
+export async function removeContainers(user: CommandLineUser): Promise<void> {
+  const names = await readdir(user.containers).catch(() => []);
+  const ids = names.filter((id) => existsSync(join(user.containers, id, 'config.json')));
   if (ids.length > 0) await user.caisson(['rm', '-f', ...ids]);
-  await eventually(() => expect(outer.guests(), 'processes').to.deep.equal([]));
 }
