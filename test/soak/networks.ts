@@ -1,4 +1,10 @@
-/** Containers with published ports are started and ended again and again: nothing of a network grows. */
+/**
+ * Containers with published ports are started and ended again and again: nothing of a network grows.
+ *
+ * The resident memory of the engine does at first: in 10,000 starts from 81 MB to 110 MB after 500, 90 MB to 112 MB until 6,000 and
+ * 113 MB at the end. Of that, 25 MB are V8's heap, of which 15 to 30 MB are in use by turns; after a collection, it has 9 MB at the
+ * beginning, 12.6 MB after 500 starts and 14.7 MB from 4,500 on, and what was added since the 500th is compiled code alone.
+ */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { amountsOf, churn, expectUnchanged } from '../support/network-churn.js';
