@@ -28,6 +28,7 @@ SupervisorParts supervisor_parts() {
                  "/run/supervisors",
                  "/run/events",
                  "\"image\":\"x\"",
+                 "network \"name\":\"web\"\n",
                  "boot",
                  text_of(ProgramBuilder::startable().build()),
                  text_of(ProgramBuilder::plain().build()),
