@@ -1,6 +1,8 @@
 // What a supervisor is told: each way in which it can be malformed is refused.
 #include "../../cpp/program/supervisor_config.h"
 
+#include <stdlib.h>
+
 #include "support/check.h"
 #include "support/supervisor_config_builder.h"
 
@@ -53,6 +55,15 @@ int main() {
     expect_equal(config.teardown().count(Phase::kTeardown), 0u);
     expect(!config.has(kSupervisorTerminal), "no terminal");
     expect_equal(config.header().log_files, 3u);
+  });
+
+  // One that is refused shows the fuzzer nothing. With CAISSON_RECORD=1 it is written.
+  test("the seed of the fuzzer is a sound one", [] {
+    const char* const path = "test/native/seeds/supervisor_config/sound";
+    Bytes bytes = supervisor_config(supervisor_parts());
+    const std::string sound(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (getenv("CAISSON_RECORD") != nullptr) write_file(path, sound);
+    expect(read_file(path) == sound, "the seed to be as new (CAISSON_RECORD=1 writes it)");
   });
 
   test("texts may be empty", [] {
