@@ -1,5 +1,8 @@
 #include "netlink_request.h"
 
+#include <linux/netlink.h>
+#include <sys/mman.h>
+
 #include "../base/agent_channel.h"
 #include "../base/kernel.h"
 #include "../base/text.h"
@@ -14,6 +17,7 @@ namespace {
 constexpr uint64_t kRemoves = 1;
 constexpr uint64_t kWaits = 2;
 
+constexpr size_t kMaxFile = 4 << 20;  // bytes
 constexpr uint64_t kMillisecond = 1000000;
 constexpr uint64_t kPatience = 5000 * kMillisecond;
 
@@ -39,6 +43,27 @@ Status dump_by_agent(int agent, const NetlinkRequest& netlink, const NetlinkSink
 // An element of a map that leads elsewhere is EEXIST or EBUSY.
 bool is_taken(int number) {
   return number == EEXIST || number == EBUSY;
+}
+
+// Sends the request that a file has (lib/network/bridge/repair-file.ts): false if there is none, or
+// the kernel refuses it.
+bool send_file(const char* path) {
+  const UniqueFd file(
+      static_cast<int>(sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)));
+  if (!file.valid()) return false;
+  struct statx info {};
+  const long looked = sys::call(__NR_statx, file.get(), "", AT_EMPTY_PATH, STATX_SIZE, &info);
+  if (looked < 0 || info.stx_size == 0 || info.stx_size > kMaxFile) return false;
+  const size_t size = info.stx_size;
+  const long mapped = sys::call(__NR_mmap, nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (mapped < 0 && mapped > -4096) return false;
+  NetlinkRefusal refusal;
+  NetlinkRequest request{NETLINK_NETFILTER, reinterpret_cast<const char*>(mapped),
+                         static_cast<uint32_t>(size)};
+  request.reusable = true;
+  const bool sent = send_netlink(request, refusal).ok();
+  sys::call(__NR_munmap, mapped, size);
+  return sent;
 }
 
 }  // namespace
@@ -86,11 +111,18 @@ Status save_netlink(const Program& program, const Step& step, int agent) {
 namespace steps {
 
 // The error names the refused message, by its line of the step's first text, and the kernel's
-// reason.
+// reason. Where something is missing, the request of the file that the third text names comes
+// first.
 Status netlink_request(Machine& machine, const Step& step) {
   NetlinkRefusal refusal;
   Status sent =
       request_netlink(machine.program, step, machine.slot(step, 0), refusal, machine.agent);
+  const char* const repair = machine.text(step, 2);
+  if (!sent.ok() && sent.error().number == ENOENT && machine.agent < 0 && repair != nullptr &&
+      send_file(repair)) {
+    refusal = {};
+    sent = request_netlink(machine.program, step, machine.slot(step, 0), refusal);
+  }
   const uint64_t end = sys::monotonic() + kPatience;
   while (step.number[2] == kWaits && !sent.ok() && is_taken(sent.error().number) &&
          sys::monotonic() < end) {

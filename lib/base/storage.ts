@@ -99,9 +99,12 @@ export function readIfThere(path: string): string | undefined {
 }
 
 /** Undefined for what is not JSON. */
-export function parseJson(text: string): unknown {
+export function parseJson(
+  text: string,
+  revive?: (key: string, value: unknown) => unknown,
+): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.parse(text, revive) as unknown;
   } catch {
     return undefined;
   }

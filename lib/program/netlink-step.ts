@@ -16,16 +16,20 @@ export function saveStep({ protocol, bytes }: WithOwnTexts<NetlinkRequest>, file
   return { op: 'netlink.save', texts: [file, bytes], numbers: [protocol] };
 }
 
-/** @param network slot of the network namespace that the request names, if it names one */
+/**
+ * @param network slot of the network namespace that the request names, if it names one
+ * @param repairFile has a request that is sent first if the kernel says ENOENT to this one
+ */
 export function requestStep(
   { protocol, bytes, text, namespaceAt = 0 }: WithOwnTexts<NetlinkRequest>,
   mode: keyof typeof MODES = 'once',
   network?: number,
+  repairFile?: WithOwnTexts<string>,
 ): Step {
   return {
     op: 'netlink.request',
     slots: [network],
-    texts: [text, bytes],
+    texts: [text, bytes, ...(repairFile === undefined ? [] : [repairFile])],
     numbers: [protocol, namespaceAt, MODES[mode]],
   };
 }

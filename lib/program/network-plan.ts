@@ -54,6 +54,8 @@ export interface BridgePlan {
    * until the kernel comes to its end.
    */
   readonly detach: NetlinkRequest;
+  /** What makes the tables of the firewall if they are missing: a file, with a request of nfnetlink. */
+  readonly repairFile?: string | undefined;
   /** Undefined: the kernel cannot tell frames apart. */
   readonly frames?: FramePlan | undefined;
   /** In the container's: addresses and routes. */

@@ -1,90 +1,34 @@
-/**
- * Policies for outgoing connections. A network namespace stands for the host, and another one for the internet: machines with
- * addresses of TEST-NET-3 (RFC 5737), of 2001:db8::/32, and the address of a cloud's metadata.
- */
+/** Policies for outgoing connections. */
 import { expect } from 'chai';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { RunOptions } from '../../lib/index.js';
 import { untilNothing } from '../support/leftovers.js';
 import { needsRoot } from '../support/needs.js';
-import { NetworkHost } from '../support/network-host.js';
-import { Machine } from '../support/network-machine.js';
+import type { NetworkHost } from '../support/network-host.js';
 import { eventually } from '../support/outside.js';
-import { fixture } from '../support/paths.js';
+import { answersOf, HOST, METADATA, OTHER, OTHER6, PolicyLab, WEB, WEB6 } from '../support/policy-lab.js'; // prettier-ignore
 import { type Probe, type Probed, probing } from '../support/probe.js';
-
-const WEB = '203.0.113.10';
-const OTHER = '203.0.113.20';
-const WEB6 = '2001:db8:1::10';
-const OTHER6 = '2001:db8:1::20';
-const METADATA = '169.254.169.254';
-const HOST = '203.0.113.1';
 
 needsRoot('network namespaces and bridges').describe(
   'Policies for outgoing connections',
   function () {
     this.timeout(60_000);
-    let directory: string;
+    let lab: PolicyLab;
     let host: NetworkHost;
-    let internet: Machine;
-    let names: ChildProcess;
 
     before(async () => {
-      directory = await mkdtemp(join(tmpdir(), 'caisson-policy-'));
-      host = await NetworkHost.make(directory);
-      internet = await Machine.make('internet');
-      await internet.ip(
-        `link add eth0 type veth peer name uplink netns ${host.namespace.pid}`,
-        'link set eth0 up',
-        ...[WEB, OTHER].map((address) => `address add ${address}/24 dev eth0`),
-        ...[WEB6, OTHER6].map((address) => `address add ${address}/64 dev eth0 nodad`),
-        `address add ${METADATA}/32 dev eth0`,
-      );
-      const onHost = (line: string) => host.namespace.run('ip', ...line.split(' '));
-      for (const line of [
-        'link set uplink up',
-        `address add ${HOST}/24 dev uplink`,
-        'address add 2001:db8:1::1/64 dev uplink nodad',
-        `route add ${METADATA}/32 dev uplink`,
-      ])
-        await onHost(line);
-      for (const port of [80, 443]) {
-        await internet.serve('tcp', port);
-        for (const address of [WEB, OTHER, WEB6, OTHER6])
-          await internet.serve('udp', port, address);
-      }
-      await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
-      const [program = '', ...args] = [...internet.namespace.within, process.execPath];
-      const records = {
-        'web.example': [WEB, WEB6],
-        'deep.web.example': [OTHER, OTHER6],
-        'inside.example': ['10.77.0.1', METADATA],
-      };
-      names = spawn(program, [...args, fixture('internet-names'), WEB, JSON.stringify(records)], {
-        stdio: ['pipe', 'pipe', 'inherit'],
-      });
-      await new Promise((resolve) => names.stdout?.once('data', resolve));
+      lab = await PolicyLab.make();
+      host = lab.host;
     });
-    after(async () => {
-      names.stdin?.end();
-      await host.end();
-      await internet.end();
-      await rm(directory, { recursive: true, force: true });
-    });
+    after(() => lab.end());
 
-    async function probe(network: RunOptions['network'], ...probes: Probe[]): Promise<Probed[]> {
-      const { stdout, stderr } = await host.run(probing(...probes), { network });
-      if (stdout === '') throw new Error(stderr);
-      return JSON.parse(stdout) as Probed[];
-    }
-    const answers = (probed: readonly Probed[]) => probed.map(({ answer }) => answer);
+    const probe = (network: RunOptions['network'], ...probes: Probe[]) =>
+      lab.probe(network, ...probes);
+    const answers = answersOf;
     const expectAtOnce = (probed: readonly Probed[]) => {
       for (const { took } of probed) expect(took).to.be.below(2000);
     };
-    const table = () => host.namespace.run('nft', 'list', 'table', 'inet', 'caisson');
+    const table = () => lab.table();
 
     it('Without a policy a container reaches what the host reaches', async () => {
       const probed = await probe(

@@ -2,6 +2,7 @@
 import { shortId } from '../../base/ids.js';
 import { conflicting } from '../../base/check.js';
 import { withLock } from '../../host/locks.js';
+import { readPublication, writePublication } from '../../network/bridge/publication.js';
 import { isStored } from '../../network/bridge/stored-network.js';
 import { namePolicyOf } from '../../network/names/policy-names.js';
 import { updateNamePolicy } from '../../network/names/resolver-client.js';
@@ -56,6 +57,10 @@ async function change(store: Store, config: StoredConfig, policy: NetworkPolicy)
   const restricted = await restrictedOf(context, config);
   const { netlink, resolver } = context.networks;
   await tellHostAddresses(netlink);
+  // Before the kernel, as restore-firewall.ts expects it.
+  const publication = readPublication(context.networks, config.id);
+  if (publication !== undefined)
+    writePublication(context.networks, config.id, { ...publication, policy });
   await requestNetlink(changeRequest(restricted, policy), netlink);
   const names = namePolicyOf(shortId(config.id), policy);
   await updateNamePolicy(resolver, config.id, names, netlink);

@@ -2,6 +2,8 @@
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../../base/errno.js';
+import { CaissonError } from '../../base/errors.js';
+import { shortId } from '../../base/ids.js';
 import { isAlive } from '../../host/owner.js';
 import { isRoot } from '../../host/user-namespace-ids.js';
 import { isLocked } from '../../host/locks.js';
@@ -26,8 +28,25 @@ export function claimContext(store: Store): NetworksContext {
       const { clearAddresses } = await import('../../network/policy/clear-addresses.js');
       await clearAddresses([address], networks.netlink);
     },
+    async reopenNames(id, policy) {
+      const { namePolicyOf } = await import('../../network/names/policy-names.js');
+      const { updateNamePolicy } = await import('../../network/names/resolver-client.js');
+      try {
+        await updateNamePolicy(
+          networks.resolver,
+          id,
+          namePolicyOf(shortId(id), policy),
+          networks.netlink,
+        );
+      } catch (error) {
+        if (!(error instanceof CaissonError) || !ENDED.has(error.errno)) throw error;
+      }
+    },
   };
 }
+
+/** Of a container that has ended meanwhile. */
+const ENDED: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ESRCH']);
 
 /** Those of a rootless user are in a network namespace of that user. */
 export function networkStoreOf({ paths }: Pick<Store, 'paths'>): NetworkStore {

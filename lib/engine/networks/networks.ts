@@ -112,8 +112,8 @@ export class Networks {
   }
 
   /**
-   * Makes what other programs have removed from the firewall, such as `nft flush ruleset`: the table, the networks, and the
-   * published ports of containers that run. The next start with a network of bridges does that, too. Starts the resolver
+   * Makes what other programs have removed from the firewall, such as `nft flush ruleset`: the tables, the networks, and the
+   * published ports, policies and filters for frames of containers that run. The next start with a network of bridges does that, too. Starts the resolver
    * if it was killed.
    *
    * @returns why packets of containers may not be forwarded nevertheless

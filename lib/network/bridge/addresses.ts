@@ -34,6 +34,7 @@ import { isLongId, shortId } from '../../base/ids.js';
 import { isFull, storageError } from '../../base/storage.js';
 import { bootId, isAlive, ownerName } from '../../host/owner.js';
 import { checkUnused } from './lost-claims.js';
+import type { NetworkPolicy } from '../policy/rules.js';
 import {
   type Address,
   type Block,
@@ -64,6 +65,8 @@ export interface ClaimContext {
   readonly containers: ContainerLookup;
   /** Removes what the firewall has of an address whose container has ended without doing so. Missing: it has nothing. */
   readonly unpublish?: (address: string) => Promise<void>;
+  /** Has the resolver open again what the policy of a container allows by name, in sets that have just been made. */
+  readonly reopenNames?: (containerId: string, policy: NetworkPolicy) => Promise<void>;
 }
 
 /** An address of a container. */

@@ -32,7 +32,8 @@ import {
   type PortBinding,
   type PublishedPort,
 } from '../firewall/port-bindings.js';
-import { publicationFile, removePublication, writePublication } from './publication.js';
+import { type Publication, publicationFile, publicationOf, removePublication, writePublication } from './publication.js'; // prettier-ignore
+import { writeRepairFile } from './repair-file.js';
 import { restoreFirewall } from './restore-firewall.js';
 import { ensureBridge, firewallOf, linkIndex } from './bridge-device.js';
 import { bridgeSettings } from './bridge-options.js';
@@ -82,10 +83,11 @@ export async function connect(
   const claimed: AddressClaim[] = [];
   const release = () => {
     claimed.forEach(releaseAddress);
-    if (bindings.length > 0 && kept === undefined) removePublication(context.networks, id);
+    if (kept === undefined) removePublication(context.networks, id);
   };
   const warnings: FirewallWarning[] = [];
   let filtering: Promise<boolean> | undefined;
+  const repairs = repairsOf(context);
   try {
     const endpoints: Endpoint[] = [];
     const plugs = kept === undefined ? [] : await plugsOf(shortId(id), context.networks.netlink);
@@ -94,8 +96,8 @@ export async function connect(
       if (!isStored(network)) throw new Error(`the network ${network.name} has no subnet`);
       const bridgeIndex = await ensureBridge(context.networks, network);
       // Before anything is claimed: the options of a file that was edited may be wrong.
-      const firewall = firewallOf(network);
-      filtering ??= ensureFrameFilter(context.networks.netlink);
+      const wanted = firewallOf(network);
+      filtering ??= ensureFrameFilter(context.networks.netlink, repairs.frames);
       filtering.catch(() => undefined); // it is awaited below, unless something else fails before
       const [endpoint, found] = await bothOf(
         endpointOf(
@@ -112,12 +114,8 @@ export async function connect(
           },
         ),
         // Each time: a process that loads other rules may have flushed these.
-        ensureFirewall(
-          firewall,
-          context.networks.netlink,
-          context.networks.netlink.userNetwork === undefined
-            ? () => restoreFirewall(context)
-            : undefined,
+        ensureFirewall(wanted, context.networks.netlink, (table) =>
+          repairs.packets(table, filtering),
         ),
       );
       endpoints.push(endpoint);
@@ -127,27 +125,38 @@ export async function connect(
     if (policy !== undefined && !filtersFrames) throw withoutFrameFilter();
     if (policy !== undefined) await tellHostAddresses(context.networks.netlink);
     const addresses = publishedAddresses(endpoints);
-    if (kept !== undefined) {
-      if (kept.length > 0) writePublication(context.networks, id, { addresses, ports: kept });
-      const forgetsFlows = kept.some(({ protocol }) => protocol === 'udp') && (await canForgetFlows()); // prettier-ignore
-      const opened = { ports: kept, policy, filtersFrames, forgetsFlows };
-      return { ...connection(context, endpoints, id, opened, release), warnings };
-    }
     const ports =
-      bindings.length === 0 ? [] : await chooseHostPorts(addresses, onHost(endpoints, bindings));
-    let stale: NetlinkRequest | undefined;
-    if (ports.length > 0) {
-      writePublication(context.networks, id, { addresses, ports });
-      stale = await othersAt(addresses, ports);
-    }
+      kept ??
+      (bindings.length === 0 ? [] : await chooseHostPorts(addresses, onHost(endpoints, bindings)));
+    const publication = publicationOf(endpoints, { addresses, ports, policy });
+    if (publication !== undefined) writePublication(context.networks, id, publication);
+    else if (kept !== undefined) removePublication(context.networks, id);
+    const stale =
+      kept === undefined && ports.length > 0 ? await othersAt(addresses, ports) : undefined;
     const forgetsFlows =
       ports.some(({ protocol }) => protocol === 'udp') && (await canForgetFlows());
-    const opened = { ports, stale, policy, filtersFrames, forgetsFlows };
+    const opened = { ports, stale, publication, policy, filtersFrames, forgetsFlows };
     return { ...connection(context, endpoints, id, opened, release), warnings };
   } catch (error) {
     release();
     throw error;
   }
+}
+
+/** What follows when something of the firewall had to be made: of containers that run it may have had more. */
+function repairsOf(context: ClaimContext) {
+  const { networks } = context;
+  const isShared = networks.netlink.userNetwork !== undefined;
+  let restored: Promise<unknown> | undefined;
+  const restore = () => (restored ??= isShared ? Promise.resolve() : restoreFirewall(context));
+  return {
+    frames: restore,
+    async packets(table: boolean, filtering: Promise<boolean> | undefined) {
+      const filters = (await filtering) ?? false;
+      if (!isShared) await networks.locked(() => writeRepairFile(networks, filters));
+      if (table) await restore();
+    },
+  };
 }
 
 /** The same without making or claiming anything: with addresses that it could have. @throws as `connect` */
@@ -225,6 +234,7 @@ interface Opened {
   readonly ports: readonly PublishedPort[];
   /** What others have left of these ports. */
   readonly stale?: NetlinkRequest | undefined;
+  readonly publication?: Publication | undefined;
   readonly policy: NetworkPolicy | undefined;
   readonly filtersFrames: boolean;
   /** Flows of UDP that are older than a published port, or than the end of its container. */
@@ -235,13 +245,17 @@ function connection(
   { networks }: ClaimContext,
   endpoints: readonly Endpoint[],
   id: string,
-  { ports, stale, policy, filtersFrames, forgetsFlows }: Opened,
+  { ports, stale, publication, policy, filtersFrames, forgetsFlows }: Opened,
   release: () => void,
 ): Omit<Connection, 'warnings'> {
   const claims = endpoints.flatMap(addressesOf).map(({ file, directory }) => ({ file, directory }));
+  // With the addresses, in the teardown: until then what is flushed may be made again.
+  if (publication !== undefined) claims.push(publicationFile(networks, id));
   const interfaces = planBridges(shortId(id), endpoints, claims);
+  const { netlink, repairFile } = networks;
   const plan: BridgePlan = {
     ...interfaces,
+    ...(netlink.userNetwork === undefined ? { repairFile } : {}),
     ...(filtersFrames ? { frames: framePlan(id, endpoints, policy !== undefined) } : {}),
     ...(policy === undefined ? {} : { policy: policyPlan(id, endpoints, policy) }),
   };
@@ -259,9 +273,7 @@ function connection(
         }
       : {}),
   };
-  // With the addresses, in the teardown: until then it may be published again.
-  const own = [...claims, publicationFile(networks, id)];
-  return { plan: { ...plan, claims: own, published: publishing }, endpoints, ports, release };
+  return { plan: { ...plan, published: publishing }, endpoints, ports, release };
 }
 
 function policyPlan(id: string, endpoints: readonly Endpoint[], policy: NetworkPolicy): PolicyPlan {

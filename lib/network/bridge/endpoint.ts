@@ -125,8 +125,10 @@ export function addressesOf({ ipv4, ipv6 }: Pick<Endpoint, 'ipv4' | 'ipv6'>): Ad
   return ipv6 === undefined ? [ipv4] : [ipv4, ipv6];
 }
 
+type AddressedEndpoint = Pick<Endpoint, 'network' | 'ipv4' | 'ipv6' | 'mac' | 'linkLocal'>;
+
 /** All addresses that its packets may come from, with the bridge. */
-export function sourcesOf(endpoint: Endpoint): RestrictedSource[] {
+export function sourcesOf(endpoint: AddressedEndpoint): RestrictedSource[] {
   const { network, ipv4, ipv6, mac, linkLocal } = endpoint;
   const addresses = [ipv4.address, ...(ipv6 === undefined ? [] : [ipv6.address]), ...linkLocal];
   if (addresses.some(isIPv6)) addresses.push(linkLocalOf(mac));
@@ -134,7 +136,10 @@ export function sourcesOf(endpoint: Endpoint): RestrictedSource[] {
 }
 
 /** As a port of its bridge. */
-export function framePort(endpoint: Endpoint, shortId: string): FramePort {
+export function framePort(
+  endpoint: AddressedEndpoint & Pick<Endpoint, 'at'>,
+  shortId: string,
+): FramePort {
   return {
     port: hostInterface(shortId, endpoint.at),
     bridgeMac: macOf(endpoint.network.ipv4.gateway),

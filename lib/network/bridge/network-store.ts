@@ -52,6 +52,8 @@ export class NetworkStore {
   readonly claims: string;
   /** `<runRoot>/published`: published ports (publication.ts). */
   readonly published: string;
+  /** `<runRoot>/firewall`: repair-file.ts. */
+  readonly repairFile: string;
   /** `<runRoot>/resolver`: of the resolver of all networks. */
   readonly resolver: string;
   /** Where the bridges are: in the network namespace of this process, or in a rootless user's shared one. */
@@ -69,6 +71,7 @@ export class NetworkStore {
     this.directory = join(paths.dataRoot, 'networks');
     this.claims = join(paths.runRoot, 'networks');
     this.published = join(paths.runRoot, 'published');
+    this.repairFile = join(paths.runRoot, 'firewall');
     this.resolver = join(paths.runRoot, 'resolver');
     this.netlink = { userNetwork };
     this.predefined = (['bridge', 'host', 'none'] as const).map((name) => ({

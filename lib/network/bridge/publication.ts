@@ -1,9 +1,9 @@
 /**
- * What is published of containers, beside what the kernel has of it: `<runRoot>/published/<container>/ports`. The teardown of a
- * container removes it as it releases a claim. The ports of those that run are published again from it when another
- * program has flushed the firewall's table.
+ * What the firewall has of a container that does not follow from its addresses: `<runRoot>/published/<container>/ports`, with the
+ * ports that are published, its policy, and addresses that were asked for. The teardown of a container removes it as it
+ * releases a claim. What another program has flushed is made again from it (restore-firewall.ts).
  */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord } from '../../base/check.js';
 import { isErrno } from '../../base/errno.js';
@@ -11,12 +11,36 @@ import { isLongId } from '../../base/ids.js';
 import { parseJson, readIfThere, storageError } from '../../base/storage.js';
 import type { Claim } from '../../program/network-plan.js';
 import type { Endpoint, PublishedPort } from '../firewall/port-bindings.js';
+import type { NetworkPolicy } from '../policy/rules.js';
 import { releaseAddress } from './addresses.js';
+import { type Endpoint as NetworkEndpoint, macOf } from './endpoint.js';
 import type { NetworkStore } from './network-store.js';
 
 export interface Publication {
   readonly addresses: Endpoint;
   readonly ports: readonly PublishedPort[];
+  /** By the id of the network. */
+  readonly asked: Readonly<Record<string, AskedAddresses>>;
+  readonly policy: NetworkPolicy | undefined;
+}
+
+/** What of an interface was asked for. */
+export type AskedAddresses = Pick<NetworkEndpoint, 'mac' | 'linkLocal'>;
+
+/** Undefined: the firewall has nothing but what follows from the container's addresses. */
+export function publicationOf(
+  endpoints: readonly NetworkEndpoint[],
+  { addresses, ports, policy }: Omit<Publication, 'asked'>,
+): Publication | undefined {
+  const asked = Object.fromEntries(
+    endpoints.flatMap(({ network, ipv4, mac, linkLocal }) =>
+      mac === macOf(ipv4.address) && linkLocal.length === 0
+        ? []
+        : [[network.id, { mac, linkLocal }]],
+    ),
+  );
+  const isPlain = ports.length === 0 && policy === undefined && Object.keys(asked).length === 0;
+  return isPlain ? undefined : { addresses, ports, policy, asked };
 }
 
 /** @param id long id of the container. */
@@ -34,15 +58,21 @@ export function writePublication(
   const { file, directory } = publicationFile(networks, id);
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileSync(file, JSON.stringify(publication), { mode: 0o600 });
+    // Whole or not at all: without its policy a container that is restored would not be restricted.
+    const staged = stagedFile(networks, id);
+    writeFileSync(staged, JSON.stringify(publication, fromNumber), { mode: 0o600 });
+    renameSync(staged, file);
   } catch (error) {
     removePublication(networks, id);
     throw storageError(file, error);
   }
 }
 
+const stagedFile = ({ published }: NetworkStore, id: string) => join(published, `.${id}`);
+
 export function removePublication(networks: NetworkStore, id: string): void {
   releaseAddress(publicationFile(networks, id));
+  rmSync(stagedFile(networks, id), { force: true });
 }
 
 /** Long ids of the containers that have one, or have begun to. */
@@ -57,8 +87,15 @@ export function publishers({ published }: NetworkStore): string[] {
 
 /** Undefined: it has just been removed, or was not completed. */
 export function readPublication(networks: NetworkStore, id: string): Publication | undefined {
-  const value = parseJson(readIfThere(publicationFile(networks, id).file) ?? '');
+  const value = parseJson(readIfThere(publicationFile(networks, id).file) ?? '', toNumber);
   const publication = isRecord(value) ? (value as Partial<Publication>) : {};
-  const { addresses, ports } = publication;
-  return isRecord(addresses) && Array.isArray(ports) ? { addresses, ports } : undefined;
+  const { addresses, ports, asked, policy } = publication;
+  return isRecord(addresses) && Array.isArray(ports) && isRecord(asked)
+    ? { addresses, ports, asked, policy }
+    : undefined;
 }
+
+/** Addresses of rules are numbers that JSON does not have. No name begins with such a character. */
+const fromNumber = (_: string, value: unknown) => (typeof value === 'bigint' ? `#${value}` : value);
+const toNumber = (_: string, value: unknown) =>
+  typeof value === 'string' && /^#\d+$/.test(value) ? BigInt(value.slice(1)) : value;

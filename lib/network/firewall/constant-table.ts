@@ -15,10 +15,20 @@ import {
   type Table,
 } from './nft-messages.js';
 
+export interface TableOptions {
+  /**
+   * By a supervisor (lib/network/bridge/repair-file.ts), which knows nothing of other containers: the rules do not count as current, so that they
+   * are made once more, and all that belongs to them.
+   */
+  readonly incomplete?: boolean;
+  /** The id of its first set, in a batch with other sets. */
+  readonly firstSet?: number;
+}
+
 export interface ConstantTable {
   readonly chains: readonly string[];
   /** The table, if it is missing, and the rules of this version instead of those that it has; its elements stay. */
-  readonly messages: () => NetlinkMessage[];
+  readonly messages: (options?: TableOptions) => NetlinkMessage[];
   /** Whether these, of all its constant chains, are the rules of this version, all and no others. */
   readonly areCurrent: (rules: readonly ListedRule[]) => boolean;
 }
@@ -40,13 +50,13 @@ export function constantTable<BaseName extends string, PlainName extends string>
     .subarray(0, 8);
   return {
     chains,
-    messages: () => [
+    messages: ({ incomplete = false, firstSet = 1 } = {}) => [
       addTable(table),
-      ...Object.values(sets).map((set, at) => addSet(table, set, at + 1)),
+      ...Object.values(sets).map((set, at) => addSet(table, set, firstSet + at)),
       ...baseChains.map((chain) => addChain(table, chain)),
       ...plainChains.map((chain) => addPlainChain(table, chain)),
       ...chains.map((chain) => flushRules(table, chain)),
-      ...list.map((rule) => addRule(table, { ...rule, version })),
+      ...list.map((rule) => addRule(table, incomplete ? rule : { ...rule, version })),
     ],
     areCurrent: (listed) =>
       listed.length === list.length && listed.every((rule) => rule.version?.equals(version)),

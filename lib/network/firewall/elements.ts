@@ -124,7 +124,14 @@ export function publishRequest(
   endpoint: Endpoint,
   ports: readonly PublishedPort[],
 ): EncodedRequest {
-  return batch(added(portElements(endpoint, ports)));
+  return batch(publishMessages(endpoint, ports));
+}
+
+export function publishMessages(
+  endpoint: Endpoint,
+  ports: readonly PublishedPort[],
+): NetlinkMessage[] {
+  return added(portElements(endpoint, ports));
 }
 
 /**
@@ -136,7 +143,14 @@ export function unpublishRequest(
   endpoint: Endpoint,
   ports: readonly PublishedPort[],
 ): EncodedRequest {
-  return batch(removed(portElements(endpoint, ports)));
+  return batch(unpublishMessages(endpoint, ports));
+}
+
+export function unpublishMessages(
+  endpoint: Endpoint,
+  ports: readonly PublishedPort[],
+): NetlinkMessage[] {
+  return removed(portElements(endpoint, ports));
 }
 
 /** What is published by one of the addresses of a container is published by another. @throws as `publishRequest` */

@@ -21,14 +21,14 @@ export interface ForwardedNetwork extends FirewallNetwork {
  * Makes what is missing: the table, the network in it, forwarding by the kernel, a place in the firewalls of others. It may be
  * called for each start, and by several processes at once.
  *
- * @param restore called when the table had to be made: others may have published ports in it
+ * @param made called when something had to be made; with true: the table, in which others may have had something
  * @returns why packets of its containers may not be forwarded nevertheless
  * @throws ERR_NETWORK_FAILED
  */
 export async function ensureFirewall(
   network: ForwardedNetwork,
   options: NetlinkOptions = {},
-  restore?: () => Promise<unknown>,
+  made?: (table: boolean) => Promise<unknown>,
 ): Promise<FirewallWarning[]> {
   // The shared network of a rootless user forwards, and no other program has a firewall there. It may be another one the next
   // time, of which nothing is known.
@@ -39,8 +39,8 @@ export async function ensureFirewall(
   const found = isShared ? undefined : lastFound.get(key);
   if (found !== undefined && off.length === 0 && isUnchanged(found.moment, before))
     return found.warnings;
-  const { warnings, tableMade } = await makeMissing(network, off, options);
-  if (tableMade) await restore?.();
+  const { warnings, table, element } = await makeMissing(network, off, options);
+  if (table || element) await made?.(table);
   // What was made just now counts as a change of this process.
   if (off.length === 0 && !isShared) lastFound.set(key, { moment: before, warnings });
   return warnings;
@@ -56,7 +56,11 @@ async function makeMissing(
   network: ForwardedNetwork,
   off: readonly IpFamily[],
   options: NetlinkOptions,
-): Promise<{ readonly warnings: FirewallWarning[]; readonly tableMade: boolean }> {
+): Promise<{
+  readonly warnings: FirewallWarning[];
+  readonly table: boolean;
+  readonly element: boolean;
+}> {
   const [missing, others] = await Promise.all([
     missingOf(network, options),
     network.internal || options.userNetwork !== undefined
@@ -69,7 +73,8 @@ async function makeMissing(
   const failed = await switchForwardingOn(off);
   return {
     warnings: [...failed.map(({ family, command }) => notSwitched(family, command)), ...others],
-    tableMade: missing.table.length > 0,
+    table: missing.table.length > 0,
+    element: missing.network.length > 0,
   };
 }
 

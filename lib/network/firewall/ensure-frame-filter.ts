@@ -10,10 +10,14 @@ import { addChain, addTable, batch, type Table } from './nft-messages.js';
 /**
  * Makes the table if it is missing, or has other rules. It may be called for each start, and by several processes at once.
  *
+ * @param made called when it had to be made: containers that run may have had elements in it
  * @returns false: the kernel has no nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)
  * @throws ERR_NETWORK_FAILED
  */
-export async function ensureFrameFilter(options: NetlinkOptions = {}): Promise<boolean> {
+export async function ensureFrameFilter(
+  options: NetlinkOptions = {},
+  made?: () => Promise<unknown>,
+): Promise<boolean> {
   // The shared network of a rootless user may be another one the next time.
   const isShared = options.userNetwork !== undefined;
   const before = isShared ? undefined : await momentOf(options);
@@ -30,11 +34,12 @@ export async function ensureFrameFilter(options: NetlinkOptions = {}): Promise<b
   }
   try {
     await requestNetlink(batch(frameTableMessages()), options);
-    return true;
   } catch (error) {
     if (error instanceof CaissonError && isWithoutBridges(error)) return false;
     throw error;
   }
+  await made?.();
+  return true;
 }
 
 /** When the rules were found the last time. */

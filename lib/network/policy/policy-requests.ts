@@ -112,12 +112,9 @@ function setsOfNames(shortId: string): NamedSet[] {
   });
 }
 
-function allSets(container: Restricted): NamedSet[] {
-  const others = familiesOf(container).flatMap((family) => {
-    const { allow, deny, denied } = policySets(container.shortId, family);
-    return [allow, deny, denied];
-  });
-  return [...others, ...setsOfNames(container.shortId)];
+/** Of both families: it may have had addresses of both. */
+function allSets({ shortId }: Restricted): NamedSet[] {
+  return FAMILIES.flatMap((family) => Object.values<NamedSet>({ ...policySets(shortId, family) }));
 }
 
 /** Those that the rules of this policy ask: each that is made takes time at a start. */
@@ -154,22 +151,35 @@ export function policyRequest(container: Restricted, policy: NetworkPolicy): Enc
 }
 
 /**
- * Another policy instead, at once for all packets. What was counted stays; addresses of names do as well: the resolver removes them.
+ * This policy instead of another one, of none, or of what others have left of it, at once for all packets. What was counted stays;
+ * addresses of names do as well: the resolver removes them. The table has to be there.
  *
- * @throws at the kernel ENOENT if it has none
+ * @param gone sources that it had
+ * @throws at the kernel as `policyRequest`
  */
-export function changeRequest(container: Restricted, policy: NetworkPolicy): EncodedRequest {
-  const changed = familiesOf(container).flatMap((family) => {
+export function changeMessages(
+  container: Restricted,
+  policy: NetworkPolicy,
+  gone: readonly RestrictedSource[] = [],
+): NetlinkMessage[] {
+  const changed = FAMILIES.flatMap((family) => {
     const { allow, deny } = policySets(container.shortId, family);
     return [allow, deny];
   });
-  return batch([
+  return [
     ...allSets(container).map((set, at) => addSet(TABLE, set, at + 1)),
     ...changed.map(({ name }) => flushElements(TABLE, name)),
     ...contents(container, policy),
+    addPlainChain(TABLE, chainOf(container)),
     flushRules(TABLE, chainOf(container)),
     ...rules(container, policy),
-  ]);
+    ...removedSources({ ...container, sources: gone }),
+    ...sourceElements(container).flatMap(([set, elements]) => addElements(TABLE, set, elements)),
+  ];
+}
+
+export function changeRequest(...change: Parameters<typeof changeMessages>): EncodedRequest {
+  return batch(changeMessages(...change));
 }
 
 /**
@@ -177,18 +187,29 @@ export function changeRequest(container: Restricted, policy: NetworkPolicy): Enc
  *
  * @throws at the kernel ENOENT if the table is missing, EBUSY or EEXIST as `policyRequest`
  */
-export function removePolicyRequest(container: Restricted): EncodedRequest {
+export function removePolicyMessages(container: Restricted): NetlinkMessage[] {
   const sets = allSets(container);
-  const elements = sourceElements(container);
   const chain = chainOf(container);
-  return batch([
+  return [
     addPlainChain(TABLE, chain),
-    ...elements.flatMap(([set, each]) => addElements(TABLE, set, each)),
-    ...elements.flatMap(([set, each]) => deleteElements(TABLE, set, each)),
+    ...removedSources(container),
     deleteChain(TABLE, chain),
     ...sets.map((set, at) => addSet(TABLE, set, at + 1)),
     ...sets.map(({ name }) => deleteSet(TABLE, name)),
-  ]);
+  ];
+}
+
+export function removePolicyRequest(container: Restricted): EncodedRequest {
+  return batch(removePolicyMessages(container));
+}
+
+/** Those that are missing are added first. The chain has to be there. */
+function removedSources(container: Restricted): NetlinkMessage[] {
+  const elements = sourceElements(container);
+  return [
+    ...elements.flatMap(([set, each]) => addElements(TABLE, set, each)),
+    ...elements.flatMap(([set, each]) => deleteElements(TABLE, set, each)),
+  ];
 }
 
 /** All elements, of sets that are there. */

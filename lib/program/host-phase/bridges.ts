@@ -11,7 +11,7 @@ export function publishPorts(steps: Step[], { bridges }: LaunchInput): void {
   if (bridges?.published === undefined) return;
   const { stale, publish, forgetBefore } = bridges.published;
   if (stale !== undefined) steps.push(requestStep(stale, 'removes'));
-  steps.push(requestStep(publish, 'waits'));
+  steps.push(requestStep(publish, 'waits', undefined, bridges.repairFile));
   if (forgetBefore !== undefined) steps.push(requestStep(forgetBefore, 'removes'));
 }
 
@@ -32,7 +32,8 @@ function bindPorts(steps: Step[], { sockets: { text, bytes } }: WithOwnTexts<Pub
 export function makeInterfaces(steps: Step[], { bridges }: LaunchInput, slots: Slots): void {
   if (bridges === undefined) return;
   if (bridges.published !== undefined) bindPorts(steps, bridges.published);
-  if (bridges.frames !== undefined) steps.push(requestStep(bridges.frames.add));
+  if (bridges.frames !== undefined)
+    steps.push(requestStep(bridges.frames.add, 'once', undefined, bridges.repairFile));
   const network = slots.take();
   steps.push({ op: 'ns.open', slots: [network], texts: ['net'] });
   for (const request of bridges.outside) steps.push(requestStep(request, 'waits', network));
