@@ -28,6 +28,8 @@ export type ErrorCode =
   | 'ERR_NETWORK_IN_USE'
   /** Another network, or another interface of the host, has some of the subnet's addresses. */
   | 'ERR_SUBNET_OVERLAP'
+  /** A name that a policy allows has no address. */
+  | 'ERR_NAME_NOT_FOUND'
   /** Another container has the address, or the network itself does. */
   | 'ERR_ADDRESS_IN_USE'
   /** The container is on that network. */

@@ -47,7 +47,7 @@ describe('Networks on disk', () => {
 
   const context = () => ({
     networks,
-    containers: { isLive: (id: string) => live.has(id), nameOf: () => 'box' },
+    containers: { isLive: (id: string) => live.has(id), nameOf: () => 'box', isNamed: () => false },
   });
   const claim = (network: StoredNetwork, wanted?: string, id = newId()) =>
     claimAddress(context(), network, 4, id, wanted);

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { RunOptions } from '../../lib/index.js';
 import { NetworkHost } from './network-host.js';
 import { Machine } from './network-machine.js';
@@ -20,8 +21,11 @@ export const METADATA = '169.254.169.254';
 /** Of the host. */
 export const HOST = '203.0.113.1';
 
-/** A name server at WEB knows `web.example`, `deep.web.example` and `inside.example`. The host has the network `web`. */
+/** A name server at WEB knows some names below `example`. The host has the network `web`. */
 export class PolicyLab {
+  /** The names that the name server was asked for. */
+  readonly queries: string[] = [];
+
   private constructor(
     readonly directory: string,
     readonly host: NetworkHost,
@@ -56,6 +60,9 @@ export class PolicyLab {
       'web.example': [WEB, WEB6],
       'deep.web.example': [OTHER, OTHER6],
       'inside.example': ['10.77.0.1', METADATA],
+      'six.example': [WEB6],
+      'empty.example': [],
+      ...Object.fromEntries(['one', 'two', 'three'].map((name) => [`slow-${name}.example`, [WEB]])),
     };
     const [program = '', ...args] = [...internet.namespace.within, process.execPath];
     const names = spawn(
@@ -64,7 +71,9 @@ export class PolicyLab {
       { stdio: ['pipe', 'pipe', 'inherit'] },
     );
     await new Promise((resolve) => names.stdout.once('data', resolve));
-    return new PolicyLab(directory, host, internet, names);
+    const lab = new PolicyLab(directory, host, internet, names);
+    createInterface({ input: names.stdout }).on('line', (name) => lab.queries.push(name));
+    return lab;
   }
 
   async end(): Promise<void> {

@@ -31,6 +31,12 @@ export async function createContainer(
   const id = runId ?? newId();
   const { run, detached } = splitOptions(options);
   const config = await checkDetached(startContext, image, argv, run, detached.autoRemove);
+  if (config.policy !== undefined) {
+    const { checkNames } = await import('../start/bridge-connection.js');
+    await checkNames(await startContext.networks(), config, (warning) =>
+      startContext.warn(warning),
+    );
+  }
   const { store } = context;
   const joined = await withJoinedIds(store, run);
   const name = await claimName(store, id, config.name);

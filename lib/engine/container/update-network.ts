@@ -12,8 +12,10 @@ import { changeRequest, type Restricted } from '../../network/policy/policy-requ
 import type { NetworkPolicy, PolicyOptions } from '../../network/policy/rules.js';
 import { claimContext } from '../networks/container-lookup.js';
 import { findEndpoints } from '../networks/endpoints.js';
+import { normalizeNames } from '../options/names.js';
 import { normalizeNetwork } from '../options/network.js';
 import { networkText } from '../options/options.js';
+import { checkNames } from '../start/bridge-connection.js';
 import { recordEvent } from '../store/container-events.js';
 import { isActive, type Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
@@ -22,16 +24,17 @@ import type { ContainerContext } from './container-context.js';
 import { storedContainer } from './inspect-container.js';
 
 export async function updateNetwork(
-  { store }: ContainerContext,
+  context: ContainerContext,
   id: string,
   policy: PolicyOptions,
 ): Promise<void> {
+  const { store } = context;
   await withLock(store.paths.runRoot, id, async () => {
     const { config, state } = storedContainer(store, id);
     const before = config.options.network;
     const network = { ...policy, name: networkText(config.options) ?? 'none' };
     const updated = { ...config, options: { ...config.options, network } };
-    const after = normalizeNetwork(updated.options).policy;
+    const { policy: after, endpoints } = normalizeNetwork(updated.options);
     if (isActive(state) && typeof before !== 'object')
       throw conflicting('network', 'the container was started without a policy', 'stop it first');
     // Its supervisor starts it again with what it was started with.
@@ -41,6 +44,11 @@ export async function updateNetwork(
         `the container would have its present policy again after a restart by its restart policy, ${config.restart.name}`,
         'stop it first, or change its restart policy: caisson update --restart no',
       );
+    const start = await context.startContext();
+    const names = normalizeNames(updated.options);
+    await checkNames(claimContext(store), { policy: after, endpoints, names }, (warning) =>
+      start.warn(warning),
+    );
     await changeContainer(store, updated, state, async (rollback) => {
       if (!isActive(state) || after === undefined) return;
       const present = normalizeNetwork(config.options).policy;

@@ -10,6 +10,7 @@ import { isLocked } from '../../host/locks.js';
 import type { ClaimContext, ContainerLookup } from '../../network/bridge/addresses.js';
 import { SharedNetwork } from '../../network/shared-network.js';
 import { NetworkStore } from '../../network/bridge/network-store.js';
+import { currentConnections } from '../store/current-options.js';
 import { isActive, readableConfig, type Store } from '../store/store.js';
 
 export interface NetworksContext extends ClaimContext {
@@ -58,7 +59,17 @@ export function containerLookup(store: Store): ContainerLookup {
   return {
     isLive: (id) => isLive(store, id),
     nameOf: (id) => readableConfig(store, id)?.name,
+    isNamed: (name) => store.ids().some((id) => namesOf(store, id).includes(name)),
   };
+}
+
+/** In lower case: its own, its host name and its aliases. */
+function namesOf(store: Store, id: string): string[] {
+  const config = readableConfig(store, id);
+  if (config === undefined) return [];
+  const aliases = currentConnections(config).flatMap((each) => each.aliases ?? []);
+  const names = [config.name, config.options.hostname, ...aliases];
+  return names.flatMap((name) => name?.toLowerCase() ?? []);
 }
 
 /**

@@ -46,10 +46,14 @@ export async function connectBridges(
   const { netlink } = context.networks;
   // Before anything is claimed: a rootless user needs pasta.
   const resolvConfThere = await netlink.userNetwork?.resolvConf(hostResolvConf);
+  const isNew = connects && kept === undefined;
+  const checked = isNew ? checkNames(context, { policy, endpoints, names }, warn) : undefined;
+  checked?.catch(() => undefined); // it is awaited below, unless something else fails before
   const connection = connects
     ? await connect(context, id, endpoints, ports, policy, kept)
     : await planConnection(context, id, endpoints, ports, policy);
   try {
+    await checked;
     connection.warnings.forEach(warn);
     const named = namesOf(id, { name, hostname, names, endpoints, policy }, connection.endpoints, resolvConfThere ?? hostResolvConf); // prettier-ignore
     const { resolver } = planNameServers(named.container, context.networks.resolver);
@@ -58,6 +62,19 @@ export async function connectBridges(
     connection.release();
     throw error;
   }
+}
+
+/**
+ * Beside whatever else a start looks up. @throws ERR_NAME_NOT_FOUND for a name in `allow` that does not exist
+ */
+export async function checkNames(
+  context: ClaimContext,
+  config: Pick<ContainerConfig, 'policy' | 'endpoints' | 'names'>,
+  warn: (warning: StartWarning) => void,
+): Promise<void> {
+  if (config.policy?.allow.names.some(({ below }) => !below) !== true) return;
+  const { checkAllowedNames } = await import('./allowed-names.js');
+  await checkAllowedNames(context, config, warn);
 }
 
 /** What a container finds names by. */

@@ -58,6 +58,8 @@ export interface ContainerLookup {
   isLive(containerId: string): boolean | Promise<boolean>;
   /** By long id; undefined: it has none, or is gone. */
   nameOf(containerId: string): string | undefined;
+  /** Whether there is a container that is found by this name, in lower case. */
+  isNamed(name: string): boolean;
 }
 
 export interface ClaimContext {

@@ -68,7 +68,7 @@ export function planNameServers(container: NamedContainer, directory: string): N
 export function registrationOf(container: NamedContainer): Registration | undefined {
   const { id, dns, endpoints, hostResolvConf, policy } = container;
   const created = endpoints.filter(({ network }) => network.name !== 'bridge');
-  const servers = dns.length > 0 ? dns.map(toServer) : upstreamServers(hostResolvConf);
+  const servers = serversOf(dns, hostResolvConf);
   const reachable = servers.filter(({ address }) => !isLoopback(address));
   const asksDirectly = created.length === 0 && (reachable.length > 0 || servers.length === 0);
   if (asksDirectly && policy === undefined && container.hasResolver !== true) return undefined;
@@ -96,6 +96,11 @@ export function namesOn({
 }: Pick<NamedContainer, 'id' | 'name' | 'hostname'> & Pick<NamedEndpoint, 'aliases'>): string[] {
   const names = [name, ...aliases, shortId(id), hostname];
   return [...new Set(names.filter((each) => each !== undefined))];
+}
+
+/** Whom the resolver asks. */
+export function serversOf(dns: readonly string[], hostResolvConf: string): UpstreamServer[] {
+  return dns.length > 0 ? dns.map(toServer) : upstreamServers(hostResolvConf);
 }
 
 function toServer(address: string): UpstreamServer {
