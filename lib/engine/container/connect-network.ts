@@ -143,8 +143,6 @@ async function change(
     return;
   }
   const { networks } = claimContext(store);
-  if (typeof config.options.network === 'object' && state.status === 'running')
-    throw conflicting('network', 'the networks of a container with a policy cannot change while it runs', `stop it first: caisson stop ${config.name}`); // prettier-ignore
   const connects = connections.length > currentConnections(config).length;
   // What a process that was killed has left of an earlier attempt.
   if (connects) await dropClaimsIn(networks, network.id, config.id);
@@ -184,7 +182,7 @@ async function change(
 }
 
 /** The ports of the host that lead to it; of one that had no network left, those that do not depend on a choice. */
-async function portsOf(
+export async function portsOf(
   { store }: ContainerContext,
   config: StoredConfig,
   state: StoredState,

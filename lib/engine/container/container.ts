@@ -175,8 +175,8 @@ export class Container {
    * Another policy for its outgoing connections, in place of the one that it has: at once where it runs, for all packets of new
    * connections. Those that were accepted before go on.
    *
-   * @throws ERR_INVALID_OPTION; ERR_CONFLICTING_OPTIONS: it is on no network with a bridge; it runs without a policy, or is
-   *   restarted by a restart policy, with the present one; ERR_NETWORK_FAILED, ERR_STORAGE
+   * @throws ERR_INVALID_OPTION; ERR_CONFLICTING_OPTIONS: it is on no network with a bridge; ERR_NAME_NOT_FOUND: a name in `allow`
+   *   does not exist; ERR_NETWORK_FAILED, ERR_STORAGE, ERR_UPDATE_FAILED
    */
   async updateNetwork(policy: PolicyOptions): Promise<void> {
     const { updateNetwork } = await import('./update-network.js');

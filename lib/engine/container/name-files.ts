@@ -26,6 +26,8 @@ export interface NamedContainer {
   readonly state: StoredState;
   /** With the connections of before and after. */
   readonly config: Pick<ContainerConfig, 'name' | 'hostname' | 'names' | 'endpoints' | 'policy' | 'mounts' | 'readOnly'>; // prettier-ignore
+  /** What it had for a policy, if that is what changes. */
+  readonly earlier?: Pick<ContainerConfig, 'policy'>;
   /** For requests about its network namespace. */
   readonly inside: NetlinkOptions;
 }
@@ -48,7 +50,7 @@ export async function updateNames(
   before: readonly Endpoint[],
   after: readonly Endpoint[],
 ): Promise<void> {
-  const { id, state, config, inside } = container;
+  const { id, state, config, inside, earlier: past } = container;
   const { resolver, netlink } = networks;
   const ofHost = readIfThere('/etc/resolv.conf') ?? '';
   const hostResolvConf = (await netlink.userNetwork?.resolvConf(ofHost)) ?? ofHost;
@@ -61,7 +63,7 @@ export async function updateNames(
     const process = { pid: state.pid, startTime: BigInt(state.startTime) };
     await tellResolver(resolver, encodeRegistration(registration, process), netlink);
   }
-  const earlier = namesOf(id, config, before, hostResolvConf, hadResolver).files;
+  const earlier = namesOf(id, { ...config, ...past }, before, hostResolvConf, hadResolver).files;
   try {
     await updateFiles(context, container, {
       removed: addressTexts(before).filter((address) => !addressTexts(after).includes(address)),

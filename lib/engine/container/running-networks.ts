@@ -13,6 +13,7 @@ import {
 } from '../../network/bridge/hot-plug.js';
 import type { NetworkStore } from '../../network/bridge/network-store.js';
 import { movePortsRequest, publishRequest, unpublishRequest } from '../../network/firewall/elements.js'; // prettier-ignore
+import { restrict } from '../../network/bridge/restrict.js';
 import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import { type NetlinkOptions, requestNetlink } from '../../network/netlink/request.js';
 import type { StartContext } from '../start/context.js';
@@ -96,12 +97,26 @@ export async function changeInterfaces(
     const network = await openNetwork(state, netlink);
     await work(network).finally(() => network.close());
   };
-  const plug = (endpoint: Endpoint) => within((network) => plugIn(short, network, endpoint));
+  const plug = (endpoint: Endpoint) =>
+    within((network) => plugIn(short, network, endpoint, config.policy));
   const route = (endpoints: readonly Endpoint[]) =>
     within((network) => setDefaultRoutes(network, endpoints));
   const name = (from: readonly Endpoint[], to: readonly Endpoint[]) =>
     within(({ inside }) => updateNames(context, networks, { id, state, config, inside }, from, to));
-  for (const endpoint of after.filter((each) => !isIn(before, each))) {
+  const added = after.filter((each) => !isIn(before, each));
+  const removed = before.filter((each) => !isIn(after, each));
+  const restricts = async (endpoints: readonly Endpoint[], gone: readonly Endpoint[]) => {
+    if (config.policy === undefined) return;
+    // Without any network it has no policy to be torn down.
+    if (endpoints.length === 0) await restrict(id, undefined, gone, [], netlink);
+    else await restrict(id, config.policy, endpoints, gone, netlink);
+  };
+  // The policy knows its addresses as long as there is an interface that has them.
+  if (added.length > 0) {
+    rollback.push(() => restricts(before, added));
+    await restricts([...before, ...added], []);
+  }
+  for (const endpoint of added) {
     rollback.push(() => unplug(short, endpoint, netlink));
     await plug(endpoint);
   }
@@ -110,9 +125,13 @@ export async function changeInterfaces(
   rollback.push(() => movePorts(after, before, ports, netlink));
   await movePorts(before, after, ports, netlink);
   rollback.push(() => route(before));
-  for (const endpoint of before.filter((each) => !isIn(after, each))) {
+  for (const endpoint of removed) {
     rollback.push(() => plug(endpoint));
     await unplug(short, endpoint, netlink);
+  }
+  if (removed.length > 0) {
+    rollback.push(() => restricts(before, []));
+    await restricts(after, removed);
   }
   await route(after);
 }

@@ -3,11 +3,12 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
 import { bootId, isAlive } from '../../host/owner.js';
 import { ensureFrameFilter } from '../firewall/ensure-frame-filter.js';
-import { addFramePort, removeFramePort } from '../firewall/frame-elements.js';
+import { addFramePort, liftFramePort, removeFramePort } from '../firewall/frame-elements.js';
 import { batch } from '../firewall/nft-messages.js';
 import { encodeRequest, NETLINK } from '../netlink/message.js';
 import { type NetlinkOptions, type ProcessName, requestNetlink } from '../netlink/request.js';
 import { deleteLink } from '../netlink/rtnetlink.js';
+import type { NetworkPolicy } from '../policy/rules.js';
 import { defaultRoutes, type Endpoint, framePort, planInterface } from './endpoint.js';
 import { plugsOf } from './plugs.js';
 
@@ -51,19 +52,24 @@ async function openNamespace(pid: number, startTime: string): Promise<FileHandle
 /**
  * Makes its interface in a network. One that is there was left by a process that was killed, and is made again.
  *
+ * @param policy of the container; what it says of the interface's addresses is in effect already
  * @throws ERR_NETWORK_FAILED; then there is none
  */
 export async function plugIn(
   shortId: string,
   { bridges, inside: within, elsewhere }: ContainerNetwork,
   endpoint: Endpoint,
+  policy: NetworkPolicy | undefined,
 ): Promise<void> {
   await unplug(shortId, endpoint, bridges);
   const { outside, inside, sysctls } = planInterface(shortId, endpoint);
   try {
     // First, as with a start: no frame passes before.
-    if (await ensureFrameFilter(bridges))
-      await requestNetlink(batch(addFramePort(framePort(endpoint, shortId))), bridges);
+    if (await ensureFrameFilter(bridges)) {
+      const port = framePort(endpoint, shortId);
+      const lifted = policy === undefined ? [] : liftFramePort(port);
+      await requestNetlink(batch([...addFramePort(port), ...lifted]), bridges);
+    }
     await requestNetlink(encodeRequest(NETLINK.route, outside), { ...bridges, elsewhere });
     await requestNetlink(encodeRequest(NETLINK.route, inside), { ...within, sysctls });
   } catch (error) {
