@@ -3,6 +3,7 @@
  * by those who would receive it. docs/network-policy.md has the table that results: `CAISSON_RECORD=1` writes it.
  */
 import { expect } from 'chai';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,9 +13,10 @@ import { needsRoot } from '../support/needs.js';
 import { NetworkHost } from '../support/network-host.js';
 import { Machine } from '../support/network-machine.js';
 import { eventually } from '../support/outside.js';
-import { repository } from '../support/paths.js';
+import { fixture, repository } from '../support/paths.js';
 
 const OPEN = '203.0.113.10';
+const EXPIRED = '203.0.113.30';
 const METADATA = '169.254.169.254';
 const LAB: Omit<Escapes, 'attacks'> = {
   own: { ip: '10.77.0.3', ip6: 'fd00:77::3', mac: '02:42:0a:4d:00:03', free: '10.77.0.99' },
@@ -25,6 +27,7 @@ const LAB: Omit<Escapes, 'attacks'> = {
   host: '203.0.113.1',
   broadcast: '10.77.0.255',
   stranger: '10.78.0.2',
+  expired: EXPIRED,
   abstract: `caisson-bypass-${process.pid}`,
 };
 
@@ -42,6 +45,12 @@ const WAYS: Readonly<Record<string, string>> = {
   'dns-tcp': 'another resolver, over TCP',
   'dns-tls': 'another resolver, over TLS (port 853)',
   'dns-https': 'another resolver, over HTTPS (port 443)',
+  'dns-tunnel': 'data in names that the resolver is asked for',
+  'dns-private':
+    'an allowed name that is an alias (CNAME) of a private address: that of a neighbour',
+  'dns-expired': 'an address of an allowed name, after the time of the answer',
+  'alias-neighbour': 'a neighbour by an alias that no rule allows',
+  'alias-stranger': 'a container of another network with an allowed name as its alias',
   metadata: 'the metadata address of clouds, 169.254.169.254',
   gateway: "the bridge's own address",
   gateway6: "the bridge's own address of IPv6",
@@ -96,6 +105,7 @@ const WAYS: Readonly<Record<string, string>> = {
 };
 /** Those that lead out of no container: nothing of this is a policy's. */
 const NEVER_ARRIVES = [
+  'alias-stranger',
   'other-network',
   'source-route',
   'routing-header',
@@ -126,6 +136,7 @@ needsRoot('network namespaces and bridges').describe(
     let directory: string;
     let host: NetworkHost;
     let internet: Machine;
+    let names: ChildProcess;
     const watchers: Watcher[] = [];
     const ways = attacksOf('escapes');
 
@@ -137,7 +148,7 @@ needsRoot('network namespaces and bridges').describe(
       await internet.ip(
         `link add eth0 type veth peer name uplink netns ${host.namespace.pid}`,
         'link set eth0 up',
-        ...[OPEN, closed].map((address) => `address add ${address}/24 dev eth0`),
+        ...[OPEN, closed, EXPIRED].map((address) => `address add ${address}/24 dev eth0`),
         `address add ${closed6}/64 dev eth0 nodad`,
         `address add ${METADATA}/32 dev eth0`,
       );
@@ -149,10 +160,24 @@ needsRoot('network namespaces and bridges').describe(
       ])
         await host.namespace.run('ip', ...line.split(' '));
       await internet.serve('tcp', 80);
+      const records = {
+        'private.example': ['inside.example'],
+        'inside.example': [LAB.neighbour.ip],
+        'expired.example': [EXPIRED],
+        'allowed.example': ['203.0.113.40'],
+      };
+      const [program = '', ...args] = [...internet.namespace.within, process.execPath];
+      names = spawn(program, [...args, fixture('internet-names'), OPEN, JSON.stringify(records)], { stdio: ['pipe', 'pipe', 'inherit'] }); // prettier-ignore
+      await new Promise((resolve) => names.stdout?.once('data', resolve));
+      names.stdout?.resume();
       await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
       await host.createNetwork('other', '10.78.0.0/24', 'fd00:78::/64');
-      const neighbour = await started({ network: 'web', ip: LAB.neighbour.ip, ip6: LAB.neighbour.ip6, ports: ['8080:4001', '8080:4001/udp'] }); // prettier-ignore
-      const stranger = await started({ network: 'other', ip: LAB.stranger });
+      const neighbour = await started({ network: 'web', ip: LAB.neighbour.ip, ip6: LAB.neighbour.ip6, ports: ['8080:4001', '8080:4001/udp'], networkAliases: ['alias.example'] }); // prettier-ignore
+      const stranger = await started({
+        network: 'other',
+        ip: LAB.stranger,
+        networkAliases: ['allowed.example'],
+      });
       const within = async (id: string) => {
         const { state } = await host.inspect(id);
         return ['nsenter', '--target', String(state.pid), '--net', '--'];
@@ -167,6 +192,7 @@ needsRoot('network namespaces and bridges').describe(
     });
     after(async () => {
       for (const watcher of watchers) watcher.end();
+      names.stdin?.end();
       await host.end();
       await internet.end();
       await rm(directory, { recursive: true, force: true });
@@ -178,7 +204,14 @@ needsRoot('network namespaces and bridges').describe(
       return id;
     }
     const attacker = (network: RunOptions['network'], securityOpt: string[] = []) =>
-      started({ network, ip: LAB.own.ip, ip6: LAB.own.ip6, capAdd: ['NET_ADMIN'], securityOpt });
+      started({
+        network,
+        ip: LAB.own.ip,
+        ip6: LAB.own.ip6,
+        capAdd: ['NET_ADMIN'],
+        securityOpt,
+        dns: [OPEN],
+      });
     const attack = async (id: string, ...attacks: string[]) => {
       const { stdout, stderr } = await host.exec(id, ...attacking('escapes', { ...LAB, attacks }));
       if (stderr !== '') throw new Error(stderr);
@@ -195,9 +228,12 @@ needsRoot('network namespaces and bridges').describe(
       const tables = await host.namespace.run('nft', 'list', 'ruleset');
       const short = id.slice(0, 12);
       const parts = tables.split(/^\t(?=set|map|chain)/m).filter((part) => part.includes(short));
-      return parts
+      const packets = parts
         .flatMap((part) => [...part.matchAll(/counter packets (\d+)/g)])
         .reduce((sum, [, count]) => sum + Number(count), 0);
+      const { denied = [] } = await host.inspect(id);
+      const queries = denied.filter(({ protocol }) => protocol === 'dns');
+      return queries.reduce((sum, { count }) => sum + count, packets);
     };
     const remove = (id: string) => host.onContainer(id, 'remove', { force: true });
 
@@ -207,7 +243,8 @@ needsRoot('network namespaces and bridges').describe(
     });
 
     it('None leads out, and each is counted that the kernel knows the container of', async () => {
-      const policy = { name: 'web', allow: [`${OPEN}:80/tcp`] };
+      const open = ['private.example', 'expired.example', 'allowed.example'];
+      const policy = { name: 'web', allow: [`${OPEN}:80/tcp`, ...open] };
       const counts: Record<string, boolean> = {};
       const traces: Record<string, string[]> = {};
       const tried = async (container: string, way: string) => {
@@ -217,7 +254,15 @@ needsRoot('network namespaces and bridges').describe(
       };
       const id = await attacker(policy);
       expect(await allowedAnswers(id)).to.match(/^internet/);
-      for (const way of ways) if (way !== 'io-uring') await tried(id, way);
+      const found = await host.cli('exec', id, 'getent', 'ahostsv4', 'expired.example');
+      expect(found.stdout).to.include(EXPIRED);
+      const set = `names4-${id.slice(0, 12)}`;
+      const opened = () => host.namespace.run('nft', 'list', 'set', 'inet', 'caisson', set);
+      expect(await opened()).to.include(EXPIRED);
+      for (const way of ways) if (way !== 'io-uring' && way !== 'dns-expired') await tried(id, way);
+      // An address is open for a minute at least.
+      await eventually(async () => expect(await opened()).not.to.include(EXPIRED), 90_000);
+      await tried(id, 'dns-expired');
       expect(await allowedAnswers(id)).to.match(/^internet/);
       await remove(id);
       const free = await attacker(policy, ['seccomp=unconfined']);

