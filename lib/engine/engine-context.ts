@@ -12,7 +12,7 @@ import { thermalThrottlePaths } from '../host/cpu-masks.js';
 import { ownerName } from '../host/owner.js';
 import { findUserNamespaceIds, isRoot } from '../host/user-namespace-ids.js';
 import { loadNative } from '../native/load.js';
-import type { ClaimContext } from '../network/bridge/addresses.js';
+import type { ClaimContext } from '../network/bridge/claim-context.js';
 import { compileEngineTeardown, parentsOf } from '../program/compile.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import type { ContainerContext } from './container/container-context.js';

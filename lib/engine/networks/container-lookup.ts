@@ -7,7 +7,7 @@ import { shortId } from '../../base/ids.js';
 import { isAlive } from '../../host/owner.js';
 import { isRoot } from '../../host/user-namespace-ids.js';
 import { isLocked } from '../../host/locks.js';
-import type { ClaimContext, ContainerLookup } from '../../network/bridge/addresses.js';
+import type { ClaimContext, ContainerLookup } from '../../network/bridge/claim-context.js';
 import { SharedNetwork } from '../../network/shared-network.js';
 import { NetworkStore } from '../../network/bridge/network-store.js';
 import { currentConnections } from '../store/current-options.js';

@@ -1,7 +1,7 @@
 /** `Networks.create`: what a caller may ask for, checked. */
 import { boolean, checkOptions, conflicting, invalid, isRecord, plainString, unsupported } from '../../base/check.js'; // prettier-ignore
 import { CaissonError } from '../../base/errors.js';
-import type { ClaimContext } from '../../network/bridge/addresses.js';
+import type { ClaimContext } from '../../network/bridge/claim-context.js';
 import { findDevice } from '../../network/bridge/bridge-device.js';
 import { readBridgeOptions } from '../../network/bridge/bridge-options.js';
 import type { NetworkPlan } from '../../network/bridge/network-store.js';

@@ -1,6 +1,7 @@
 /** `Networks.remove` and `Networks.prune`. */
 import { CaissonError, type ErrorCode } from '../../base/errors.js';
-import { type ClaimContext, dropStaleClaims } from '../../network/bridge/addresses.js';
+import { dropStaleClaims } from '../../network/bridge/addresses.js';
+import type { ClaimContext } from '../../network/bridge/claim-context.js';
 import { removeNetwork } from '../../network/bridge/remove-network.js';
 import type { DamagedNetwork } from '../../network/bridge/damaged-network.js';
 import type { NetworkStore } from '../../network/bridge/network-store.js';

@@ -1,7 +1,7 @@
 /** Names in the rules of a policy that cannot be right: docs/network-policy.md. Loaded only for a policy with names. */
 import { CaissonError } from '../../base/errors.js';
 import { readIfThere } from '../../base/storage.js';
-import type { ClaimContext } from '../../network/bridge/addresses.js';
+import type { ClaimContext } from '../../network/bridge/claim-context.js';
 import { serversOf } from '../../network/names/name-servers.js';
 import { lookUpNames } from '../../network/names/name-lookups.js';
 import type { ContainerConfig } from '../options/config.js';

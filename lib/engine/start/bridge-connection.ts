@@ -1,6 +1,6 @@
 /** What a start with networks of bridges needs: its addresses, and whom it asks for names. Loaded only for such a start. */
 import { shortId } from '../../base/ids.js';
-import type { ClaimContext } from '../../network/bridge/addresses.js';
+import type { ClaimContext } from '../../network/bridge/claim-context.js';
 import { connect, type Connection, planConnection } from '../../network/bridge/connect.js';
 import { connectionTo } from '../../network/bridge/connection-to.js';
 import { addressesOf, type Endpoint } from '../../network/bridge/endpoint.js';

@@ -2,7 +2,7 @@
 import type { CgroupLayout } from '../../cgroup/layout.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { Binding } from '../../native/binding.js';
-import type { ClaimContext } from '../../network/bridge/addresses.js';
+import type { ClaimContext } from '../../network/bridge/claim-context.js';
 import type { Encoder, Fault } from '../../program/encode.js';
 import type { KernelFacts } from '../../program/shared.js';
 import type { HostFacts } from '../options/config.js';

@@ -33,8 +33,8 @@ import { CaissonError } from '../../base/errors.js';
 import { isLongId, shortId } from '../../base/ids.js';
 import { isFull, storageError } from '../../base/storage.js';
 import { bootId, isAlive, ownerName } from '../../host/owner.js';
+import type { ClaimContext } from './claim-context.js';
 import { checkUnused } from './lost-claims.js';
-import type { NetworkPolicy } from '../policy/rules.js';
 import {
   type Address,
   type Block,
@@ -51,25 +51,6 @@ import {
 import { type NetworkStore, noSuchNetwork } from './network-store.js';
 import type { StoredNetwork, Subnet } from './stored-network.js';
 import { addressIn, isReserved } from './subnets.js';
-
-/** What claims need to know of containers. */
-export interface ContainerLookup {
-  /** By long id: whether it runs, or is about to. Its address is not taken from it then. */
-  isLive(containerId: string): boolean | Promise<boolean>;
-  /** By long id; undefined: it has none, or is gone. */
-  nameOf(containerId: string): string | undefined;
-  /** Whether there is a container that is found by this name, in lower case. */
-  isNamed(name: string): boolean;
-}
-
-export interface ClaimContext {
-  readonly networks: NetworkStore;
-  readonly containers: ContainerLookup;
-  /** Removes what the firewall has of an address whose container has ended without doing so. Missing: it has nothing. */
-  readonly unpublish?: (address: string) => Promise<void>;
-  /** Has the resolver open again what the policy of a container allows by name, in sets that have just been made. */
-  readonly reopenNames?: (containerId: string, policy: NetworkPolicy) => Promise<void>;
-}
 
 /** An address of a container. */
 export interface AddressClaim {

@@ -10,13 +10,8 @@ import type {
   PolicyPlan,
 } from '../../program/network-plan.js';
 import type { EndpointConfig } from './endpoint-config.js';
-import {
-  type AddressClaim,
-  claimAddress,
-  type ClaimContext,
-  possibleAddress,
-  releaseAddress,
-} from './addresses.js';
+import { type AddressClaim, claimAddress, possibleAddress, releaseAddress } from './addresses.js';
+import type { ClaimContext } from './claim-context.js';
 import { chooseHostPorts } from '../firewall/choose-ports.js';
 import { ensureFrameFilter, withoutFrameFilter } from '../firewall/ensure-frame-filter.js';
 import { ensureFirewall } from '../firewall/ensure-firewall.js';

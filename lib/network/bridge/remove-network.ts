@@ -1,7 +1,8 @@
 /** Removing a network: its claims of addresses, what the kernel has of it, its file. */
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
-import { type Claim, type ClaimContext, dropStaleClaims, removeClaimsDirectory } from './addresses.js'; // prettier-ignore
+import { type Claim, dropStaleClaims, removeClaimsDirectory } from './addresses.js';
+import type { ClaimContext } from './claim-context.js'; // prettier-ignore
 import type { DamagedNetwork } from './damaged-network.js';
 import type { NetlinkOptions } from '../netlink/request.js';
 import { noSuchNetwork } from './network-store.js';

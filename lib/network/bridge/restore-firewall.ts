@@ -11,7 +11,8 @@ import { batch } from '../firewall/nft-messages.js';
 import type { NetlinkMessage } from '../netlink/message.js';
 import { requestNetlink } from '../netlink/request.js';
 import { changeMessages, removePolicyMessages, type Restricted } from '../policy/policy-requests.js'; // prettier-ignore
-import { type ClaimContext, claimsOf, isHeld } from './addresses.js';
+import { claimsOf, isHeld } from './addresses.js';
+import type { ClaimContext } from './claim-context.js';
 import { findDevice, firewallOf } from './bridge-device.js';
 import { type Endpoint, framePort, macOf, sourcesOf } from './endpoint.js';
 import { heldAddress } from './held-address.js';
