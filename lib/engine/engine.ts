@@ -14,7 +14,8 @@ import type { CreateOptions } from './options/create-options.js';
 import type { RunOptions } from './options/options.js';
 import { type Execution, executionOf } from './start/execution.js';
 import { checkCall, startRun } from './start-run.js';
-import { type EventOptions, followEvents } from './store/event-log.js';
+import { followAllEvents } from './networks/denied-events.js';
+import type { EventOptions } from './store/event-log.js';
 import type { ContainerInfo, EngineEvent } from './store/stored.js';
 
 let contextIn: (engine: Engine) => EngineContext;
@@ -121,9 +122,12 @@ export class Engine {
     return pruneContainers(this.#context, chosen);
   }
 
-  /** What happens to detached containers and to networks, by any process: with `since` also what has happened before. */
+  /**
+   * What happens to detached containers and to networks, by any process: with `since` also what has happened before. What policies refuse
+   * (`network denied`) is told while it happens, at most once a second for each destination.
+   */
   events(options: EventOptions = {}): AsyncGenerator<EngineEvent> {
-    return followEvents(this.#context.store.paths.runRoot, checkOptions(options));
+    return followAllEvents(this.#context.store, checkOptions(options));
   }
 
   /** What this machine is, what it can do for this user, and what would give it the rest. */

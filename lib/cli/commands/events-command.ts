@@ -1,6 +1,6 @@
 /** `caisson events`. */
 import { matchesEvent, parseEventFilters } from '../../engine/views/event-filters.js';
-import { followEvents } from '../../engine/store/event-log.js';
+import { followAllEvents } from '../../engine/networks/denied-events.js';
 import type { EngineEvent } from '../../engine/store/stored.js';
 import { parseCommandLine } from '../args/command-line.js';
 import { complain } from './each.js';
@@ -21,7 +21,7 @@ export async function events(args: readonly string[], location: EngineLocation):
     const filters = parseEventFilters(line.values('filter'));
     const write = writer(line.value('format'));
     return await at(location, async (context) => {
-      const found = followEvents(context.store.paths.runRoot, {
+      const found = followAllEvents(context.store, {
         since: line.value('since'),
         until: line.value('until'),
         signal: stop,

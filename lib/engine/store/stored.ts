@@ -150,10 +150,13 @@ export type EngineEvent = ContainerEvent | NetworkEvent;
 
 export interface NetworkEvent {
   readonly type: 'network';
-  readonly action: 'create' | 'destroy' | 'connect' | 'disconnect';
+  readonly action: 'create' | 'destroy' | 'connect' | 'disconnect' | 'denied';
   /** Long id. */
   readonly id: string;
-  /** `name`, and `type`, which is the driver; `container` with connect and disconnect: a long id. */
+  /**
+   * `name`, and `type`, which is the driver; `container` with connect, disconnect and denied: a long id. With
+   * denied what `DeniedConnection` has; `count` is what has come to it since the last event of the destination.
+   */
   readonly attributes: Readonly<Record<string, string>>;
   /** Nanoseconds since 1970, UTC. */
   readonly timeNano: string;
