@@ -180,7 +180,7 @@ firewall.describe('The firewall and packets', () => {
         expect(await seen('received'), machine.name).to.equal(0);
         if (machine === outside) continue;
         // What the rules are for: without them the bridge's route_localnet lets such packets in.
-        await lab.nft('flush chain inet caisson loopback');
+        await lab.nft('flush chain inet caisson incoming');
         await machine.askInVain('tcp', '127.0.0.1', 8099);
         expect(await seen('received')).to.be.greaterThan(0);
       } finally {

@@ -322,6 +322,11 @@ export function isEstablished(): RulePart {
   return isInState('established', 'related');
 }
 
+/** The packet belongs to a connection that was seen before. */
+export function isOfConnection(): RulePart {
+  return isInState('established');
+}
+
 /** The packet belongs to no connection, and begins none. */
 export function isOfNoConnection(): RulePart {
   return isInState('invalid', 'untracked');

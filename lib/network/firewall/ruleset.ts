@@ -19,6 +19,7 @@ import {
   isLoopback4,
   isNeighbourDiscovery,
   isNotLoopback6,
+  isOfConnection,
   isOfNoConnection,
   isProtocol,
   isRoutedTo,
@@ -83,9 +84,8 @@ export const SET = {
 } as const satisfies Record<string, NamedSet>;
 
 const CHAINS = [
-  { name: 'loopback', type: 'filter', hook: 'prerouting', priority: [-300, 'raw'] },
   // When connections are known, and before destinations are translated: a policy is about what the container asks for.
-  { name: 'restricted', type: 'filter', hook: 'prerouting', priority: [-150, 'mangle'] },
+  { name: 'incoming', type: 'filter', hook: 'prerouting', priority: [-150, 'mangle'] },
   { name: 'prerouting', type: 'nat', hook: 'prerouting', priority: [-100, 'dstnat'] },
   { name: 'output', type: 'nat', hook: 'output', priority: [-100, '-100'] },
   { name: 'forward', type: 'filter', hook: 'forward', priority: [0, 'filter'] },
@@ -153,16 +153,18 @@ const published = (family: IpFamily): readonly (readonly RulePart[])[] => {
 };
 
 const RULES: Readonly<Record<ChainName, readonly (readonly RulePart[])[]>> = {
-  // route_localnet, which a bridge needs for ports published to 127.0.0.1, would let its containers reach what listens on
-  // 127.0.0.1 of the host (CVE-2020-8558). RFC 1122, section 3.2.1.3 (g): such addresses appear on no other interface.
-  loopback: [
-    // No packet comes from a port itself, but in a frame to 01:80:c2:00:00:0e, which passes no rule of the bridge.
+  incoming: [
+    // No packet comes from a port itself, but in a frame to 01:80:c2:00:00:0e, which passes no rule of the bridge: it may
+    // have any address, and those of a connection of others as well.
     [isToGroup(), isInSet([iifname], SET.ports.name), verdict('drop')],
+    // Nearly all packets end here. What follows is about the first one of a connection, and about messages of ICMP.
+    [isOfConnection(), verdict('accept')],
+    // route_localnet, which a bridge needs for ports published to 127.0.0.1, would let its containers reach what listens on
+    // 127.0.0.1 of the host (CVE-2020-8558). RFC 1122, section 3.2.1.3 (g): such addresses appear on no other interface.
     [isInterface('iifname', 'lo'), verdict('accept')],
     [isLoopback4('daddr'), verdict('drop')],
     [isLoopback4('saddr'), verdict('drop')],
-  ],
-  restricted: [
+    // After these: a message of ICMP may be about a connection of 127.0.0.1.
     [isEstablished(), verdict('accept')],
     [isFamily('ipv4'), byVerdictMap([iifname, sourceAddress('ipv4')], SET.restricted4.name)],
     [isFamily('ipv6'), byVerdictMap([iifname, sourceAddress('ipv6')], SET.restricted6.name)],
