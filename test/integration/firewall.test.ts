@@ -303,7 +303,7 @@ firewall.describe('The table of the firewall', () => {
     await request(tableRequest());
     const lines = (await shown()).split('\n').map((line) => line.trim());
     // What nft(8) does not repeat, as the next words say it, too.
-    const shorter = (line: string) => line.replace(/^meta nfproto ipv[46] (?=dnat|iifname)/, '');
+    const shorter = (line: string) => line.replace(/^meta nfproto ipv[46] (?=dnat|iifname|meta nfproto)/, '');
     const rules = tableRequest()
       .text.split('\n')
       .flatMap((line) => /^add rule inet caisson [\w-]+ (.+)$/.exec(line)?.[1] ?? []);
