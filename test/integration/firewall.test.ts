@@ -303,7 +303,8 @@ firewall.describe('The table of the firewall', () => {
     await request(tableRequest());
     const lines = (await shown()).split('\n').map((line) => line.trim());
     // What nft(8) does not repeat, as the next words say it, too.
-    const shorter = (line: string) => line.replace(/^meta nfproto ipv[46] (?=dnat|iifname|meta nfproto)/, '');
+    const shorter = (line: string) =>
+      line.replace(/^meta nfproto ipv[46] (?=dnat|iifname|meta nfproto)/, '');
     const rules = tableRequest()
       .text.split('\n')
       .flatMap((line) => /^add rule inet caisson [\w-]+ (.+)$/.exec(line)?.[1] ?? []);
@@ -314,7 +315,6 @@ firewall.describe('The table of the firewall', () => {
     expect(listed).to.deep.equal(rules.map(shorter));
     expect(lines.filter((line) => line.startsWith('type ') && line.includes('hook'))).to.deep.equal(
       [
-        'type filter hook prerouting priority raw; policy accept;',
         'type filter hook prerouting priority mangle; policy accept;',
         'type nat hook prerouting priority dstnat; policy accept;',
         'type nat hook output priority -100; policy accept;',
