@@ -68,6 +68,7 @@ const much = (engine: Engine): readonly string[] => [
   ...['--cap-add', 'NET_ADMIN', '--cap-add', 'SYS_PTRACE'],
 ];
 
+const ON_BRIDGE = 'ip -4 address show eth0 | grep -q 172.17.0.2/16 && echo hello from $(id -u)';
 const PLAIN: NestedRun = { image: 'busybox', options: {} };
 const LIMITED: NestedRun = { image: 'busybox', options: { memory: '64m' } };
 const HOST_USERS: NestedRun = { image: 'busybox', options: { userns: 'host' } };
@@ -216,6 +217,21 @@ const SETTINGS_OF_ROOT: readonly Setting[] = [
       { image: 'busybox', options: { network }, script: CALL },
       'works',
     ]),
+  },
+  {
+    title: 'NET_ADMIN: networks with a bridge',
+    flags: () => [...ADMIN, ...NODES, '--cap-add', 'NET_ADMIN'],
+    runs: [[{ image: 'busybox', options: { network: 'bridge' }, script: ON_BRIDGE }, 'works']],
+  },
+  {
+    title: 'no NET_ADMIN: that a bridge takes it',
+    flags: () => [...ADMIN, ...NODES],
+    runs: [
+      [
+        { image: 'busybox', options: { network: 'bridge' } },
+        ['ERR_NETWORK_FAILED', /CAP_NET_ADMIN/],
+      ],
+    ],
   },
   {
     title: 'no tap device: that there is none',

@@ -3,18 +3,21 @@ import { expect } from 'chai';
 import { readdirSync } from 'node:fs';
 import { CaissonError } from '../../lib/base/errors.js';
 import { encodeRequest, NETLINK } from '../../lib/network/netlink/message.js';
-import { dumpNetlink, requestNetlink } from '../../lib/network/netlink/request.js';
+import { dumpNetlink, hintForNetlink, requestNetlink } from '../../lib/network/netlink/request.js';
 import {
   addAddress,
   addBridge,
   addDefaultRoute,
+  addImpossibleLink,
   decodeLink,
   deleteLink,
   GET_LINKS,
+  IMPOSSIBLE_LINK,
   setLinkUp,
 } from '../../lib/network/netlink/rtnetlink.js';
 import { needsRoot } from '../support/needs.js';
-import { tableRequest } from '../../lib/network/firewall/ruleset.js';
+import { addChain, dryRun } from '../../lib/network/firewall/nft-messages.js';
+import { tableMessages, tableRequest } from '../../lib/network/firewall/ruleset.js';
 import { NetworkNamespace } from '../support/network-namespace.js';
 import { fixture } from '../support/paths.js';
 import { rejectionOf } from '../support/rejection.js';
@@ -69,6 +72,33 @@ needsRoot('network namespaces').describe('Requests over netlink', () => {
     expect(nowhere.message).to.match(/address add 10\.0\.0\.1\/8 dev eth9: .*ENODEV/);
     const route = await rejectionOf(request(addDefaultRoute(1, 'lo', '10.9.9.9')));
     expect(route.message).to.match(/route add default via 10\.9\.9\.9 dev lo: .+: E/);
+  });
+
+  it('The kernel is asked whether it has interfaces of a kind, and makes none', async () => {
+    for (const kind of ['bridge', 'veth'] as const) {
+      const error = await rejectionOf(request(addImpossibleLink(kind)));
+      expect(error, kind).to.include({ code: 'ERR_NETWORK_FAILED', errno: IMPOSSIBLE_LINK });
+    }
+    const unknown = await rejectionOf(request(addImpossibleLink('nosuch' as 'bridge')));
+    expect(unknown).to.include({ code: 'ERR_NETWORK_FAILED', errno: 'EOPNOTSUPP' });
+    expect((await links()).map(({ name }) => name)).to.deep.equal(['lo']);
+    expect(hintForNetlink(NETLINK.route, 'EOPNOTSUPP', 'link add caisson0 type bridge')).to.match(
+      /no interfaces of the type bridge: as root: modprobe bridge$/,
+    );
+  });
+
+  it('A batch of nf_tables without its end is checked, and changes nothing', async () => {
+    const options = { namespace: place.path };
+    await requestNetlink(dryRun(tableMessages()), options);
+    expect(await place.run('nft', 'list', 'tables')).to.equal('');
+    // Where the table is there already, too.
+    await requestNetlink(tableRequest(), options);
+    const before = await place.run('nft', 'list', 'ruleset');
+    await requestNetlink(dryRun(tableMessages()), options);
+    expect(await place.run('nft', 'list', 'ruleset')).to.equal(before);
+    const chain = { name: 'filter', type: 'filter', hook: 'forward', priority: [0, '0'] } as const;
+    const error = await rejectionOf(requestNetlink(dryRun([addChain({ family: 'inet', name: 'nowhere' }, chain)]), options)); // prettier-ignore
+    expect(error).to.include({ code: 'ERR_NETWORK_FAILED', errno: 'ENOENT' });
   });
 
   it('A dump of 300 interfaces is read whole', async () => {

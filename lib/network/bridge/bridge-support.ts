@@ -1,6 +1,8 @@
 /** Whether this process can make networks with a bridge: asked where a container could do without. */
 import { CaissonError } from '../../base/errors.js';
 import { readIfThere } from '../../base/storage.js';
+import { readConfinement } from '../../host/confinement.js';
+import { explainRefusal } from '../../host/refusal.js';
 import { generation } from '../firewall/nft-listing.js';
 import { dryRun } from '../firewall/nft-messages.js';
 import { tableMessages } from '../firewall/ruleset.js';
@@ -35,9 +37,18 @@ export async function missingForBridges(networks: NetworkStore): Promise<Caisson
     for (const kind of ['bridge', 'veth'] as const) await askForKind(kind, networks);
     return undefined;
   } catch (error) {
-    if (error instanceof CaissonError && isLasting(error)) return error;
-    return undefined;
+    if (!(error instanceof CaissonError && isLasting(error))) return undefined;
+    return userNetwork === undefined ? explained(error) : error;
   }
+}
+
+/** Why this process may not, if its own confinement is the reason. */
+function explained(error: CaissonError): CaissonError {
+  const { errno = '' } = error;
+  const refusal = explainRefusal({ call: 'netlink', errno }, readConfinement());
+  if (refusal === undefined) return error;
+  const { reason, remedy } = refusal;
+  return new CaissonError('ERR_NO_PRIVILEGES', reason, { stage: 'config', errno, hint: remedy });
 }
 
 async function askForKind(
