@@ -191,15 +191,26 @@ describe("The command line's network", () => {
       expect(run).to.deep.equal({ code: 0, stdout: 'outside\n', stderr: '' });
     });
 
-    it('A container that has the users of another one has no network, and a warning says so', async () => {
-      const { stdout } = await caisson('run', '-d', '--ipc', 'shareable', 'host', ...SLEEP);
-      const run = (...flags: readonly string[]) => caisson('run', '--rm', '--ipc', `container:${stdout.trim()}`, ...flags, 'host', ...ADDRESS); // prettier-ignore
-      const plain = await run();
+    it('A container that joins another one is on the bridge if that one is; otherwise a warning says why it is not', async () => {
+      const start = async (...flags: readonly string[]) =>
+        (
+          await caisson('run', '-d', '--ipc', 'shareable', ...flags, 'host', ...SLEEP)
+        ).stdout.trim();
+      const joining = (id: string, ...flags: readonly string[]) =>
+        caisson('run', '--rm', '--ipc', `container:${id}`, ...flags, 'host', ...ADDRESS);
+      const near = await joining(await start());
+      expect([near.code, near.stderr]).to.deep.equal([0, '']);
+      expect(near.stdout).to.match(/^lo \S+\neth0 172\.\d+\.0\.\d+\/16\n$/);
+      const other = await start('--network', 'none');
+      const plain = await joining(other);
       expect([plain.code, plain.stdout], plain.stderr).to.deep.equal([0, NONE]);
-      expect(plain.stderr).to.match(/^WARNING: the container has no network: .*joins namespaces of another one.*\(--network container:NAME_OR_ID\); --network none avoids this warning\n$/); // prettier-ignore
-      const asked = await run('--network', 'bridge');
+      expect(plain.stderr).to.match(/^WARNING: the container has no network: .*has other users than the networks of a rootless user \(.*\); --network none avoids this warning\n$/); // prettier-ignore
+      const asked = await joining(other, '--network', 'bridge');
       expect([asked.code, asked.stdout]).to.deep.equal([125, '']);
-      expect(asked.stderr).to.include('is not supported');
+      expect(asked.stderr).to.include('has other users');
+      const nobody = await joining('nobody');
+      expect([nobody.code, nobody.stdout]).to.deep.equal([125, '']);
+      expect(nobody.stderr).to.equal('caisson: No such container: nobody\n');
     });
 
     it('Without pasta a container has no network, and a warning says what to install', async () => {

@@ -1,9 +1,8 @@
 /** The network of a container for which none was named on the command line: Docker's, where there can be one. */
-import { unsupported } from '../../base/check.js';
 import type { CaissonError } from '../../base/errors.js';
-import { joinedContainer } from '../options/namespace-options.js';
 import type { RunOptions } from '../options/options.js';
 import type { StartContext } from '../start/context.js';
+import { conflictWithNetworks } from '../start/joined-namespaces.js';
 
 export interface DefaultNetwork {
   readonly network: 'bridge' | 'none';
@@ -14,29 +13,21 @@ export interface DefaultNetwork {
 /** What needs a network: without one it is an error. Then the start says what is missing. */
 const NEEDING = ['ports', 'publishAll', 'ip', 'ip6', 'macAddress', 'networkAliases', 'linkLocalIps'] as const; // prettier-ignore
 
+/** @throws ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID of a container that a rootless user's is to join; ERR_DAMAGED_STATE */
 export async function defaultNetwork(
-  context: Pick<StartContext, 'networks' | 'users'>,
+  { networks, store, users }: Pick<StartContext, 'networks' | 'store' | 'users'>,
   options: RunOptions,
 ): Promise<DefaultNetwork> {
   if (NEEDING.some((option) => options[option] !== undefined)) return { network: 'bridge' };
-  const missing = joinsUsers(context, options)
-    ? unsupported('network', 'bridge', 'is not supported for a rootless container that joins namespaces of another one, whose user namespace it has', '--network container:NAME_OR_ID') // prettier-ignore
-    : await missingForBridges(context);
+  const missing =
+    (users === undefined ? undefined : await conflictWithNetworks(store, options)) ??
+    (await missingForBridges(networks));
   return missing === undefined ? { network: 'bridge' } : { network: 'none', missing };
 }
 
-/** Of a rootless user: those of the shared network are others. */
-function joinsUsers({ users }: Pick<StartContext, 'users'>, options: RunOptions): boolean {
-  if (users === undefined) return false;
-  return (['pid', 'ipc', 'userns'] as const).some(
-    (option) => joinedContainer(option, options[option]) !== undefined,
-  );
-}
-
 async function missingForBridges(
-  context: Pick<StartContext, 'networks'>,
+  networks: StartContext['networks'],
 ): Promise<CaissonError | undefined> {
   const { missingForBridges: ask } = await import('../../network/bridge/bridge-support.js');
-  const { networks } = await context.networks();
-  return ask(networks);
+  return ask((await networks()).networks);
 }

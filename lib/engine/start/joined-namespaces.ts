@@ -199,12 +199,30 @@ async function checkCommonUsers(found: readonly Found[], ofHost: boolean): Promi
 /** A rootless container on a network with a bridge has a user namespace below that of its user's networks. */
 async function checkNetworkUsers(store: Store, found: readonly Found[]): Promise<void> {
   for (const { join, config } of found)
-    if (!(await hasNetworkUsers(store, config)))
-      throw conflicting(
-        join.option,
-        `container ${join.container} has other users than the networks of a rootless user`,
-        `create it on a network with a bridge, too, or this one with network "container:${join.container}"`,
-      );
+    if (!(await hasNetworkUsers(store, config))) throw otherNetworkUsers(join);
+}
+
+/** Why a rootless container that is to be made with these options could not be on a network with a bridge. */
+export async function conflictWithNetworks(
+  store: Store,
+  options: RunOptions,
+): Promise<CaissonError | undefined> {
+  for (const option of Object.keys(NAMESPACES) as JoiningOption[]) {
+    const container = joinedContainer(option, options[option]);
+    if (container === undefined) continue;
+    const join = { option, container };
+    if (!(await hasNetworkUsers(store, await configOf(store, join))))
+      return otherNetworkUsers(join);
+  }
+  return undefined;
+}
+
+function otherNetworkUsers({ option, container }: Join): CaissonError {
+  return conflicting(
+    option,
+    `container ${container} has other users than the networks of a rootless user`,
+    `create it on a network with a bridge, too, or this one with network "container:${container}"`,
+  );
 }
 
 async function hasNetworkUsers(store: Store, config: StoredConfig): Promise<boolean> {
