@@ -10,6 +10,7 @@
 
 #include <initializer_list>
 
+#include "../agent/host_addresses.h"
 #include "../base/kernel.h"
 #include "../base/link.h"
 #include "../base/mount_api.h"
@@ -71,11 +72,28 @@ bool await_writer(int alive, uint64_t patience) {
   return true;
 }
 
-void await_end_of_writers(int alive) {
-  pollfd waiting{alive, 0, 0};
-  while (sys::call(__NR_ppoll, &waiting, 1, nullptr, nullptr, 0) <= 0 ||
-         (waiting.revents & POLLHUP) == 0) {
+// The addresses of the machine are followed until then.
+void await_end_of_writers(int alive, HostAddresses& addresses) {
+  for (;;) {
+    pollfd waiting[] = {{alive, 0, 0}, {addresses.monitor.get(), POLLIN, 0}};
+    if (sys::call(__NR_ppoll, waiting, 2, nullptr, nullptr, 0) <= 0) continue;
+    if (waiting[1].revents != 0) addresses.update();
+    if ((waiting[0].revents & POLLHUP) != 0) return;
   }
+}
+
+// Keeps these descriptors, from 3 on, and closes what else there is.
+void keep_only(UniqueFd* const* kept, size_t count) {
+  const long null = sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; ++fd)
+    sys::call(__NR_dup3, null, fd, 0);
+  // Above those that they are placed on.
+  constexpr int kFar = 16;
+  for (size_t i = 0; i < count; ++i)
+    kept[i]->reset(static_cast<int>(sys::call(__NR_fcntl, kept[i]->get(), F_DUPFD_CLOEXEC, kFar)));
+  for (size_t i = 0; i < count; ++i)
+    kept[i]->reset(static_cast<int>(sys::call(__NR_dup3, kept[i]->get(), 3 + i, O_CLOEXEC)));
+  sys::call(__NR_close_range, 3 + count, ~0u, 0);
 }
 
 }  // namespace
@@ -83,6 +101,8 @@ void await_end_of_writers(int alive) {
 void hold_user_network(const char* directory, int ready) {
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-network");
   sys::call(__NR_umask, 077);
+  HostAddresses addresses;
+  if (Status opened = addresses.open(); !opened.ok()) fail(ready, opened.error());
   if (const long made = sys::call(__NR_unshare, CLONE_NEWNET); made < 0)
     fail(ready, {static_cast<int>(-made), "unshare", "a network namespace"});
   if (Status up = set_link_up("lo"); !up.ok()) fail(ready, up.error());
@@ -91,21 +111,18 @@ void hold_user_network(const char* directory, int ready) {
   static_cast<void>(switch_on("/proc/sys/net/ipv6/conf/all/forwarding", true));
   auto alive = open_alive(directory);
   if (!alive.ok()) fail(ready, alive.error());
-  const int fifo = alive.value().get();
   // The user's processes enter by /proc/<pid> and its pidfd.
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
   const HolderMessage fine{};
   if (sys::call(__NR_write, ready, &fine, sizeof fine) != sizeof fine) sys::exit_group(1);
-  // Nothing else of its creator: a FIFO, and the working directory.
-  const long null = sys::call(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
-  for (int fd = 0; fd < 3; ++fd)
-    sys::call(__NR_dup3, null, fd, 0);
-  if (fifo > 3) sys::call(__NR_close_range, 3, fifo - 1, 0);
-  sys::call(__NR_close_range, fifo + 1, ~0u, 0);
+  // Nothing else of its creator: a FIFO, sockets, and the working directory.
+  UniqueFd* const kept[] = {&alive.value(), &addresses.monitor, &addresses.questions};
+  keep_only(kept, 3);
+  const int fifo = alive.value().get();
   uint64_t patience = kPatience;
   for (;;) {
     if (await_writer(fifo, patience)) {
-      await_end_of_writers(fifo);
+      await_end_of_writers(fifo, addresses);
       patience = kGrace;
       continue;
     }

@@ -89,6 +89,30 @@ describe('Policies of an unprivileged user', function () {
     expect((await seen(id)).map((each) => (each as { address?: string }).address)).to.have.members(
       denied.map(({ to }) => to),
     );
+    const set = (name: string) => ground.inNetwork('nft', 'list', 'set', 'inet', 'caisson', name);
+    const sets = async () => (await set('host4')) + (await set('host6'));
+    // The machine gets other addresses while the container runs.
+    const later = { by: 'tcp', to: '198.51.100.77', port: PORT } as const;
+    const later6 = { by: 'tcp', to: '2001:db8:9::7', port: PORT } as const;
+    expect(await ground.answers(id, later, later6)).not.to.include('ECONNREFUSED');
+    for (const { to } of [later, later6]) await ground.outer.run('ip', 'address', 'add', to, 'dev', 'lo'); // prettier-ignore
+    await eventually(async () =>
+      expect(await ground.answers(id, later, later6)).to.deep.equal([
+        'ECONNREFUSED',
+        'ECONNREFUSED',
+      ]),
+    );
+    expect(await sets())
+      .to.include(later.to)
+      .and.include(later6.to);
+    for (const { to } of [later, later6]) await ground.outer.run('ip', 'address', 'delete', to, 'dev', 'lo'); // prettier-ignore
+    await eventually(async () =>
+      expect(await sets()).not.to.match(/198\.51\.100\.77|2001:db8:9::7/),
+    );
+    expect(await sets())
+      .to.include(SERVER)
+      .and.include('2001:db8:9::1')
+      .and.include('100.64.0.0/24');
     expect(await ground.answers(id, { by: 'tcp', to: WEB, port: 80 }, { by: 'tcp', to: OTHER, port: 80 })).to.deep.equal([`internet ${HOST}`, 'ECONNREFUSED']); // prettier-ignore
     // Names are looked up by the resolver all the same.
     expect(await ok('exec', id, 'getent', 'ahostsv4', 'any.example.com')).to.include(SERVER);
