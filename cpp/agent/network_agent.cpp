@@ -127,26 +127,25 @@ class Agent {
   }
 
   Status execute(const AgentRequest& request, int* fds, size_t fd_count, NetlinkRefusal& refusal) {
-    if (request.pid == 0)
-      return execute(request, fds, fd_count, fd_count > 0 ? fds[0] : -1, true, refusal);
+    if (request.pid == 0) return execute(request, fd_count > 0 ? fds[0] : -1, true, refusal);
     auto network = network_of(request.pid, request.start_time);
     if (!network.ok()) return network.error();
     const int there = network.value().get();
-    if (request.namespace_at != 0) return execute(request, fds, fd_count, there, true, refusal);
+    if (request.namespace_at != 0) return execute(request, there, true, refusal);
     auto here = own_fd(sys::call(__NR_openat, AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC),
                        "openat", kProcess);
     if (!here.ok()) return here.error();
     if (const long entered = sys::call(__NR_setns, there, CLONE_NEWNET); entered < 0)
       return failure(entered, "setns");
-    const Status done = execute(request, fds, fd_count, -1, false, refusal);
+    const Status done = execute(request, -1, false, refusal);
     // What is asked next is about the shared network.
     if (sys::call(__NR_setns, here.value().get(), CLONE_NEWNET) < 0) sys::exit_group(1);
     return done;
   }
 
-  // `reusable`: in the network namespace of this process.
-  Status execute(const AgentRequest& request, int* fds, size_t fd_count, int network, bool reusable,
-                 NetlinkRefusal& refusal) {
+  // `network`: the namespace that is named in the messages, or -1. `reusable`: this process is in
+  // its own one.
+  Status execute(const AgentRequest& request, int network, bool reusable, NetlinkRefusal& refusal) {
     NetlinkRequest netlink{static_cast<int>(request.number), bytes_, request.size};
     netlink.namespace_at = request.namespace_at;
     netlink.namespace_fd = network;
