@@ -121,11 +121,11 @@ uint32_t Writer::sequence_ = 0;
 }  // namespace
 
 Status HostAddresses::open() {
-  auto changes = open_socket(RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
-  if (!changes.ok()) return changes.error();
+  auto heard = open_socket(RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+  if (!heard.ok()) return heard.error();
   auto asking = open_socket(0);
   if (!asking.ok()) return asking.error();
-  monitor = changes.take();
+  changes = heard.take();
   questions = asking.take();
   return {};
 }
@@ -133,7 +133,7 @@ Status HostAddresses::open() {
 bool HostAddresses::changed() {
   bool found = false;
   for (;;) {
-    const long size = sys::call(__NR_recvfrom, monitor.get(), received, sizeof received,
+    const long size = sys::call(__NR_recvfrom, changes.get(), received, sizeof received,
                                 MSG_DONTWAIT, nullptr, nullptr);
     if (size == -EINTR) continue;
     // Some were lost.

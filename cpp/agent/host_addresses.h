@@ -13,11 +13,11 @@ namespace caisson {
 
 class HostAddresses {
  public:
-  // In the network namespace of the machine. The descriptors are `monitor` and `questions`.
+  // In the network namespace of the machine. The descriptors are `changes` and `questions`.
   Status open();
 
   // Readable when routes of the machine have changed, which those to its own addresses are among.
-  UniqueFd monitor;
+  UniqueFd changes;
   UniqueFd questions;
 
   // In the network namespace of the sets: reads what has changed, and replaces their elements. If

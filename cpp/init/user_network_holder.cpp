@@ -75,7 +75,7 @@ bool await_writer(int alive, uint64_t patience) {
 // The addresses of the machine are followed until then.
 void await_end_of_writers(int alive, HostAddresses& addresses) {
   for (;;) {
-    pollfd waiting[] = {{alive, 0, 0}, {addresses.monitor.get(), POLLIN, 0}};
+    pollfd waiting[] = {{alive, 0, 0}, {addresses.changes.get(), POLLIN, 0}};
     if (sys::call(__NR_ppoll, waiting, 2, nullptr, nullptr, 0) <= 0) continue;
     if (waiting[1].revents != 0) addresses.update();
     if ((waiting[0].revents & POLLHUP) != 0) return;
@@ -116,7 +116,7 @@ void hold_user_network(const char* directory, int ready) {
   const HolderMessage fine{};
   if (sys::call(__NR_write, ready, &fine, sizeof fine) != sizeof fine) sys::exit_group(1);
   // Nothing else of its creator: a FIFO, sockets, and the working directory.
-  UniqueFd* const kept[] = {&alive.value(), &addresses.monitor, &addresses.questions};
+  UniqueFd* const kept[] = {&alive.value(), &addresses.changes, &addresses.questions};
   keep_only(kept, 3);
   const int fifo = alive.value().get();
   uint64_t patience = kPatience;
