@@ -32,6 +32,13 @@ logged() {
     sleep 0.1
   done
 }
+get() {
+  tries=0
+  until timeout 5 busybox wget -q -O - "http://$1/" 2>/dev/null; do
+    tries=$((tries + 1)); [ $tries -lt 50 ] || { echo "$1 has not answered" >&2; return 1; }
+    sleep 0.1
+  done
+}
 pty() { python3 '${PTY}' "$@"; }
 `;
 
@@ -52,6 +59,8 @@ export class EngineUnderTest {
     readonly command: readonly string[],
     readonly images: Images,
     private readonly home: string,
+    /** A file of the network namespace in which the steps are run; empty: that of this process. */
+    private readonly namespace = '',
   ) {
     this.#bin = join(home, 'bin');
     mkdirSync(this.#bin, { recursive: true });
@@ -80,6 +89,8 @@ export class EngineUnderTest {
       for (const step of steps) outcomes.push(await this.sh(step, id));
     } finally {
       await this.sh('docker rm -fv "$c" "$c-b" "$c-c" "$c-d"', id);
+      if (steps.some((step) => step.includes('$n')))
+        await this.sh('docker network rm "$n" "$n-b"', id);
       rmSync(directory, { recursive: true, force: true });
     }
     return outcomes;
@@ -91,7 +102,10 @@ export class EngineUnderTest {
     const [out = '', err = ''] = files;
     const descriptors = files.map((file) => openSync(file, 'w'));
     try {
-      const child = spawn('sh', ['-c', `. '${this.#prelude}'\n${line}`], {
+      const shell = ['sh', '-c', `. '${this.#prelude}'\n${line}`];
+      const [command = '', ...args] =
+        this.namespace === '' ? shell : ['nsenter', `--net=${this.namespace}`, '--', ...shell];
+      const child = spawn(command, args, {
         cwd: this.scratch(id),
         detached: true,
         stdio: ['ignore', ...descriptors],
@@ -104,6 +118,7 @@ export class EngineUnderTest {
           // As Docker without networks (scripts/with-docker).
           ...(process.env['DOCKER_NETWORK'] === undefined ? { CAISSON_NETWORK: 'none' } : {}),
           c: id,
+          n: `${id}-net`,
           d: this.scratch(id),
           image: this.images.image,
           bare: this.images.bare,

@@ -1,5 +1,5 @@
 /**
- * Runs every case with both engines: `main.js HOME DOCKER SOCKET ROOTFS [PATTERN]`, for scripts/docker-parity. Writes HOME/report.md
+ * Runs every case with both engines: `main.js HOME DOCKER SOCKET ROOTFS NAMESPACE [PATTERN]`, for scripts/docker-parity. Writes HOME/report.md
  * and HOME/outcomes.txt; exits 1 when something came out that no case speaks of.
  */
 import { execFileSync } from 'node:child_process';
@@ -14,11 +14,12 @@ import type { ParityCase, Section, StepOutcome } from './parity-case.js';
 import { report } from './report.js';
 import { judge, type Row } from './verdict.js';
 
-const [home = '', client = '', socket = '', rootfs = '', pattern = ''] = process.argv.slice(2);
+const [home = '', client = '', socket = '', rootfs = '', namespace = '', pattern = ''] =
+  process.argv.slice(2);
 /** More, and what waits for a second waits for others instead. */
 const AT_ONCE = 4;
 /** Milliseconds; what has not been started by then is left out, and said to be. */
-const LIMIT = 8.5 * 60_000;
+const LIMIT = 18.5 * 60_000;
 
 const docker = new EngineUnderTest(
   'docker',
@@ -34,6 +35,7 @@ const caisson = new EngineUnderTest(
   ],
   { image: `--rootfs ${rootfs}`, bare: `--rootfs ${rootfs}` },
   join(home, 'caisson'),
+  namespace,
 );
 
 interface Job {
@@ -50,7 +52,7 @@ const jobs: Job[] = SECTIONS.flatMap((section) =>
 
 const raw: string[] = [];
 /** What dash and Python say of a line or a script that is wrong, and the prelude of a wait that was in vain. */
-const BROKEN = /^(?:Traceback |sh: \d+: |\S+ is not [a-z]+$|\S+ has not said )/m;
+const BROKEN = /^(?:Traceback |sh: \d+: |\S+ is not [a-z]+$|\S+ has not (?:said |answered$))/m;
 
 async function attempt({ section, parityCase, id }: Job): Promise<Row> {
   const outcomes = await Promise.all(

@@ -40,10 +40,16 @@ const MESSAGE = new RegExp(
     'docker-init',
     'strconv',
     'parse error',
+    'every ip-range ',
+    'no matching subnet ',
+    'multiple overlapping ',
+    'No public port ',
+    '"specify mac-address ',
   ].join('|')})`,
 );
 /** What may follow it. */
-const REST = /^(?:$|Usage: {2}|See '|Run '|hint: |See ".*--help| {2,}|Examples:|Options:)/;
+const REST =
+  /^(?:$|Usage: {2}|See '|Run '|hint: |See ".*--help|exit status \d+$| {2,}|Examples:|Options:)/;
 /** Of this machine, not of the engine's. */
 const NOISE =
   /^(?:(?:WARNING: )?IPv4 forwarding is disabled.*|WARNING: Your kernel does not support .*)\r?\n/gm;

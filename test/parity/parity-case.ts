@@ -8,8 +8,10 @@ export interface ParityCase {
    * Each is a line for sh, where `docker` is the engine and, by the prelude (engine-under-test.ts):
    * `$image` a busybox system with the command `sh`, `$bare` the same without a command;
    * `$c` a container name of the case's own: it, `$c-b`, `$c-c` and `$c-d` are removed afterwards;
+   * `$n` a name of a network of the case's own: it and `$n-b` are removed afterwards;
    * `$d` an empty directory, which is also the working directory;
    * `status NAME STATUS` waits for a container's status, `logged NAME TEXT` for its output;
+   * `get ADDRESS:PORT` waits for a web server, and prints its page;
    * `pty …` is terminal.py: a command with a terminal.
    */
   readonly steps: readonly string[];

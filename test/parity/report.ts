@@ -30,7 +30,8 @@ resolved; \`missing\` is refused with a message that names what is missing.
 ${counts.join('\n')}
 
 ${rows.length} cases, ${lines} command lines, in one run. ${versions.caisson}; ${versions.docker}; ${versions.machine}.
-In the command lines, \`$image\` is an image with Docker and \`--rootfs DIRECTORY\` with caisson, \`$c\` is a name, \`$d\` a directory.
+In the command lines, \`$image\` is an image with Docker and \`--rootfs DIRECTORY\` with caisson, \`$c\` is a name, \`$n\` a name of a
+network, \`$d\` a directory; \`get\` waits for a web server and prints its page.
 
 ${sections
   .map((section) =>

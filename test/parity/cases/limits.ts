@@ -280,48 +280,6 @@ export const PRIVILEGES: Section = {
       ],
     },
     {
-      name: 'the container has its own namespaces',
-      steps: [
-        sh`docker run --rm $image sh -c 'for n in ipc mnt net pid uts; do readlink /proc/self/ns/$n; done' >in; for n in ipc mnt net pid uts; do readlink /proc/self/ns/$n; done | comm -12 - in`,
-      ],
-    },
-  ],
-};
-
-const missing = (flag: string) =>
-  ({ is: 'missing', why: `${flag} is refused by its name` }) as const;
-
-export const NOT_YET: Section = {
-  title: 'Flags of run that do not exist yet',
-  cases: [
-    {
-      name: '-p',
-      steps: ['docker create --name $c -p 8080:80 $image true'],
-      verdict: missing('-p'),
-    },
-    { name: '-P', steps: ['docker create --name $c -P $image true'], verdict: missing('-P') },
-    {
-      name: '--expose',
-      steps: ['docker create --name $c --expose 80 $image true'],
-      verdict: missing('--expose'),
-    },
-    {
-      name: '--pid host',
-      steps: ['docker create --name $c --pid host $image true', inspect('PidMode')],
-    },
-    {
-      name: '--ipc host',
-      steps: ['docker create --name $c --ipc host $image true', inspect('IpcMode')],
-    },
-    {
-      name: '--uts host',
-      steps: ['docker create --name $c --uts host $image true', inspect('UTSMode')],
-    },
-    {
-      name: '--cgroupns host',
-      steps: ['docker create --name $c --cgroupns host $image true', inspect('CgroupnsMode')],
-    },
-    {
       name: '--cgroup-parent',
       steps: ['docker create --name $c --cgroup-parent /x $image true', inspect('CgroupParent')],
     },
@@ -334,13 +292,17 @@ export const NOT_YET: Section = {
       ],
     },
     {
-      name: '--volumes-from',
+      name: 'the container has its own namespaces',
       steps: [
-        'docker create --name $c $image true',
-        'docker create --name $c-b --volumes-from $c $image true',
+        sh`docker run --rm $image sh -c 'for n in ipc mnt net pid uts; do readlink /proc/self/ns/$n; done' >in; for n in ipc mnt net pid uts; do readlink /proc/self/ns/$n; done | comm -12 - in`,
       ],
-      verdict: missing('--volumes-from'),
     },
+  ],
+};
+
+export const HEALTH: Section = {
+  title: 'Health checks',
+  cases: [
     {
       name: 'a health check that fails',
       steps: [
@@ -365,6 +327,20 @@ export const NOT_YET: Section = {
         "docker ps -a --filter name=$c --filter health=none --format '{{.Names}}'",
       ],
     },
+  ],
+};
+
+export const NOT_YET: Section = {
+  title: 'What does not exist yet',
+  cases: [
+    {
+      name: '--volumes-from',
+      steps: [
+        'docker create --name $c $image true',
+        'docker create --name $c-b --volumes-from $c $image true',
+      ],
+      verdict: { is: 'missing', why: '--volumes-from is refused by its name' },
+    },
     {
       name: 'cp',
       steps: [
@@ -383,10 +359,6 @@ export const NOT_YET: Section = {
       name: 'images',
       steps: ['docker images -q | wc -l'],
       verdict: { is: 'missing', why: 'the command does not exist yet' },
-    },
-    {
-      name: 'port',
-      steps: ['docker create --name $c $image true', 'docker port $c'],
     },
   ],
 };

@@ -3,8 +3,14 @@ import type { Section } from '../parity-case.js';
 import { ENVIRONMENT, FILES, NAMES } from './create-flags.js';
 import { EXEC } from './exec.js';
 import { ATTACH, LIFECYCLE, RESTARTS } from './lifecycle.js';
-import { LIMITS, NOT_YET, PRIVILEGES } from './limits.js';
+import { HEALTH, LIMITS, NOT_YET, PRIVILEGES } from './limits.js';
 import { LOGS } from './logs.js';
+import { NETWORK_COMMANDS } from './network-commands.js';
+import { NETWORK_MODES } from './network-modes.js';
+import { NETWORK_NAMES } from './network-names.js';
+import { NETWORK_NAMESPACES } from './network-namespaces.js';
+import { NETWORK_PORTS } from './network-ports.js';
+import { NETWORK_VIEWS } from './network-views.js';
 import { EXIT_CODES, STREAMS } from './run.js';
 import { INFO, INSPECT, PS, USAGE } from './views.js';
 
@@ -16,6 +22,7 @@ export const SECTIONS: readonly Section[] = [
   FILES,
   LIMITS,
   PRIVILEGES,
+  HEALTH,
   LIFECYCLE,
   RESTARTS,
   ATTACH,
@@ -25,5 +32,11 @@ export const SECTIONS: readonly Section[] = [
   INSPECT,
   USAGE,
   INFO,
+  NETWORK_MODES,
+  NETWORK_PORTS,
+  NETWORK_NAMES,
+  NETWORK_COMMANDS,
+  NETWORK_VIEWS,
+  NETWORK_NAMESPACES,
   NOT_YET,
 ];
