@@ -27,7 +27,7 @@ async function runOrHelp(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof HelpRequest) {
       const { helpText } = await import('./help.js');
-      print(1, await helpText(error.command));
+      print(error.stream, await helpText(error.command));
       return 0;
     }
     if (error instanceof UsageError) {
@@ -59,7 +59,8 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   };
   if (command !== 'container' && command !== 'network') return runCommand(command, args, location);
   const [member, ...memberArgs] = args;
-  if (member === undefined || member === '--help') throw new HelpRequest(command);
+  if (member === undefined || member === '--help')
+    throw new HelpRequest(command, member === undefined ? 2 : 1);
   return runCommand(`${command} ${member}`, memberArgs, location);
 }
 

@@ -88,9 +88,13 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'inspect',
-    inContainerGroup: true,
-    load: async () => (await import('./commands/list-commands.js')).inspect,
+    load: async () => (await import('./commands/inspect-command.js')).inspect,
     spec: async () => (await import('./flags/inspect-flags.js')).INSPECT,
+  },
+  {
+    name: 'container inspect',
+    load: async () => (await import('./commands/inspect-command.js')).containerInspect,
+    spec: async () => (await import('./flags/inspect-flags.js')).CONTAINER_INSPECT,
   },
   {
     name: 'port',

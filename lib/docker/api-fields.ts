@@ -36,7 +36,6 @@ const EMPTY: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     Retries: 0,
   },
   MountPoint: { Name: '', Driver: '' },
-  Endpoint: { GwPriority: 0 },
   EndpointIPAMConfig: { IPv4Address: '', IPv6Address: '', LinkLocalIPs: [] },
   Event: { status: '', id: '', from: '' },
   IPAMConfig: { IPRange: '', AuxiliaryAddresses: {} },

@@ -23,6 +23,8 @@ export interface InspectExtra {
   readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
   /** Ids of running execs. */
   readonly execIds?: readonly string[];
+  /** Of `host` and `none`, which the engine does not say more of. */
+  readonly networkId?: string | undefined;
   /** Host name of the container whose network it has joined. */
   readonly joinedName?: string | undefined;
   /** With `--size`: bytes. */
@@ -104,7 +106,7 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
     ...(extra.sizeRootFs === undefined ? {} : { SizeRootFs: extra.sizeRootFs }),
     Mounts: mountPoints(config.options),
     Config: configShape(info, extra.image ?? {}, extra.joinedName),
-    NetworkSettings: networkSettings(info),
+    NetworkSettings: networkSettings(info, extra.networkId),
   });
 }
 

@@ -17,7 +17,8 @@ const NO_ADDRESS = {
   EndpointID: '',
 };
 
-export function networkSettings(info: ContainerInfo): object {
+/** @param networkId of `host` or `none`, if it has one of these */
+export function networkSettings(info: ContainerInfo, networkId?: string): object {
   const { config, state, networks, ports, exposed } = info;
   const { options } = config;
   const isRunning = state.pid > 0 && networks !== undefined;
@@ -36,7 +37,7 @@ export function networkSettings(info: ContainerInfo): object {
     ...(first === undefined ? NO_ADDRESS : addressFields(config.id, first)),
     Networks:
       networks === undefined
-        ? unknownNetwork(options)
+        ? unknownNetwork(options, networkId)
         : Object.fromEntries(
             networks.map((endpoint) => [
               endpoint.network,
@@ -70,10 +71,10 @@ function policyField({ config: { options }, denied = [] }: ContainerInfo): objec
 }
 
 /** Of a network without addresses, or one that is gone. Without a name it is another container's: nothing is to be said of it. */
-function unknownNetwork(options: RunOptions): object {
+function unknownNetwork(options: RunOptions, networkId = ''): object {
   const network = networkName(options);
   if (network === undefined) return {};
-  const endpoint = { network, networkId: '', aliases: [], dnsNames: [], wanted: {}, gatewayPriority: 0 }; // prettier-ignore
+  const endpoint = { network, networkId, aliases: [], dnsNames: [], wanted: {}, gatewayPriority: 0 }; // prettier-ignore
   return { [network]: endpointFields(endpoint, NO_ADDRESS, isOnBridges(options)) };
 }
 
@@ -82,16 +83,16 @@ function endpointFields(
   addresses: object,
   hasAddresses = true,
 ): object {
-  return addFields('Endpoint', {
+  return {
     IPAMConfig: hasAddresses ? wantedAddresses(wanted) : null,
     Links: null,
     Aliases: aliases.length === 0 ? null : aliases,
     DriverOpts: null,
-    ...(gatewayPriority === 0 ? {} : { GwPriority: gatewayPriority }),
+    GwPriority: gatewayPriority,
     NetworkID: networkId,
     ...addresses,
     DNSNames: dnsNames.length === 0 ? null : dnsNames,
-  });
+  };
 }
 
 function wantedAddresses({ ip, ip6, linkLocalIps }: EndpointInfo['wanted']): object | null {

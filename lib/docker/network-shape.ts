@@ -95,10 +95,24 @@ export function networkShape(network: NetworkInfo): object {
         endpointShape(network.id, endpoint),
       ]),
     ),
-    Options: markStringMap({ ...network.options }),
+    Options: markStringMap(shownOptions(network)),
     Labels: markStringMap({ ...network.labels }),
   };
   return markStruct('Network', addFields('Network', shape));
+}
+
+/** Docker has options for the network `bridge` that nobody gave: programs look there for the name of its device. */
+function shownOptions({ name, bridge, options }: NetworkInfo): Record<string, string> {
+  if (name !== 'bridge') return { ...options };
+  return {
+    'com.docker.network.bridge.default_bridge': 'true',
+    'com.docker.network.bridge.enable_icc': 'true',
+    'com.docker.network.bridge.enable_ip_masquerade': 'true',
+    'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+    ...(bridge === undefined ? {} : { 'com.docker.network.bridge.name': bridge }),
+    'com.docker.network.driver.mtu': '1500',
+    ...options,
+  };
 }
 
 function ipamConfig({ subnet, ipRange, gateway, auxAddresses }: Subnet): object {

@@ -104,6 +104,7 @@ describe('caisson: the command itself', () => {
     expect(caisson(['--cgroup-manager', 'nope', 'ps'])).to.deep.include({ status: 125 });
     expect(caisson(['run', '--nope', 'host'])).to.deep.include({ status: 125 });
     expect(caisson(['run', '-P', 'host'])).to.deep.include({ status: 125 });
+    expect(caisson(['create', '-p', 'nonsense', 'host'])).to.deep.include({ status: 125 });
     expect(caisson(['container', 'nope'])).to.deep.include({ status: 1 });
     expect(caisson(['completion', 'csh'])).to.deep.include({ status: 125 });
     expect(caisson(['completion'])).to.deep.include({ status: 1 });

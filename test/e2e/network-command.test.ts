@@ -15,10 +15,14 @@ rights.describe('caisson network', () => {
 
   after(() => rmSync(directory, { recursive: true, force: true }));
 
-  /** Words in braces stay together. */
   function network(line: string, input = '') {
+    return caisson(`network ${line}`, input);
+  }
+
+  /** Words in braces stay together. */
+  function caisson(line: string, input = '') {
     const words = line.match(/(?:\{\{.*\}\}|\S)+/g) ?? [];
-    const args = [...roots, 'network', ...words];
+    const args = [...roots, ...words];
     const { status, stdout, stderr } = spawnSync(join(repository, 'bin/caisson'), args, {
       input,
       encoding: 'utf8',
@@ -85,6 +89,35 @@ rights.describe('caisson network', () => {
     expect(network('create --scope local x').status).to.equal(125);
     expect(network('rm -f nope')).to.deep.equal({ status: 0, stdout: '', stderr: '' });
     expect(network('rm web nope').stdout).to.equal('web\n');
+  });
+
+  it('The command inspect finds networks, too, after containers and if the type says so', () => {
+    network('create web');
+    expect(caisson('inspect -f {{.Name}} web').stdout).to.equal('web\n');
+    expect(caisson('inspect --type network -f {{.Driver}} none').stdout).to.equal('null\n');
+    const asked: readonly (readonly [string, RegExp])[] = [
+      ['inspect --type container web', /^caisson: No such container: web\n/],
+      ['container inspect web', /^caisson: No such container: web\n/],
+      ['inspect nope', /^caisson: No such container: nope\n/],
+      ['inspect --type network nope', /^caisson: network nope not found\n/],
+      ['inspect --type volume web', /^caisson: "volume" is not a known type of object/],
+    ];
+    for (const [line, text] of asked) {
+      const { status, stderr } = caisson(line);
+      expect(stderr, line).to.match(text);
+      expect(status, line).to.equal(1);
+    }
+    network('rm web');
+  });
+
+  it('The word network alone prints the help as an error, and a malformed template ends with 64', () => {
+    const help = caisson('network');
+    expect(help).to.deep.include({ status: 0, stdout: '' });
+    expect(help.stderr).to.match(/^Usage: caisson network COMMAND/);
+    expect(caisson('network --help').stdout).to.equal(help.stderr);
+    const malformed = network('inspect -f {{ none');
+    expect(malformed).to.deep.include({ status: 64, stdout: '' });
+    expect(malformed.stderr).to.match(/^caisson: template parsing error: /);
   });
 
   it('Addresses that a killed process has claimed are freed by prune', () => {

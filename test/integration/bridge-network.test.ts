@@ -170,6 +170,9 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     const refused = await host.refusal(['true'], { network: 'bridge', ports: ['9000:80'] });
     expect(refused.code).to.equal('ERR_PORT_IN_USE');
     expect(refused.message).to.include('port is already allocated');
+    const family = await host.refusal(['true'], { network: 'bridge', ports: ['[::]:9001:80'] });
+    expect(family.code).to.equal('ERR_CONFLICTING_OPTIONS');
+    expect(family.message).to.include('[::]:9001:80/tcp: the container has no IPv6 address');
     // What was refused has taken nothing from the one that has it.
     expect(await ask('http://127.0.0.1:9000/')).to.equal('published');
     await server.kill();

@@ -1,6 +1,6 @@
 /** Detached containers: every verb, on the disk and in the kernel. */
 import { existsSync, symlinkSync } from 'node:fs';
-import { lutimes, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { lutimes, mkdir, readdir, readFile, readlink, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Container } from '../../lib/engine/container/container.js';
@@ -443,6 +443,21 @@ describe('detached containers', function () {
         128,
       ],
     ];
+    it('A container whose next start fails before its program keeps the exit code of its last run', async () => {
+      const source = shop.path('gone');
+      await mkdir(source);
+      const container = await detached.create(['sh', '-c', 'exit 3'], {
+        volumes: [`${source}:/data`],
+      });
+      await container.start();
+      await container.wait();
+      await rmdir(source);
+      await refused(container.start(), 'ERR_NO_SUCH_SOURCE');
+      const { status, state } = await container.inspect();
+      expect({ status, exitCode: state.exitCode }).to.deep.equal({ status: 'exited', exitCode: 3 });
+      await container.remove();
+    });
+
     for (const [what, argv, options, code, exitCode] of FAILURES) {
       it(`A start that fails by ${what} leaves the container created, with ${exitCode}`, async () => {
         const container = await detached.create(argv, options);

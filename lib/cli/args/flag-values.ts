@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { invalid, unsupported, wholeNumber } from '../../base/check.js';
 import { normalizeDeviceRules, normalizeDevices } from '../../engine/options/devices.js';
 import { joinedContainer, normalizeNamespaces } from '../../engine/options/namespace-options.js';
-import { normalizeExpose } from '../../engine/options/ports.js';
+import { normalizeExpose, normalizePorts } from '../../engine/options/ports.js';
 import { normalizeNames } from '../../engine/options/names.js';
 import { normalizeSysctls } from '../../engine/options/sysctls.js';
 import { normalizeUlimits } from '../../engine/options/ulimits.js';
@@ -57,6 +57,8 @@ export const device: ValueCheck = readAs((value) => normalizeDevices([value]));
 export const deviceRule: ValueCheck = readAs((value) => normalizeDeviceRules([value]));
 
 export const network: ValueCheck = readAs(parseNetworkFlag);
+
+export const publish: ValueCheck = readAs((value) => normalizePorts([value]));
 
 export const expose: ValueCheck = readAs((value) => normalizeExpose([value]));
 

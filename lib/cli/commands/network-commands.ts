@@ -94,10 +94,15 @@ export const networkLs = command(NETWORK_LS, async (line, networks) => {
 
 export const networkInspect = command(NETWORK_INSPECT, async (line, networks) => {
   const text = line.value('format');
-  const template =
-    text === undefined || text === ''
-      ? undefined
-      : parseTemplate(text === 'json' ? '{{json .}}' : text);
+  let template: ReturnType<typeof parseTemplate> | undefined;
+  try {
+    if (text !== undefined && text !== '')
+      template = parseTemplate(text === 'json' ? '{{json .}}' : text);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    print(2, `caisson: template parsing error: ${error.message}\n`);
+    return 64;
+  }
   const shapes: object[] = [];
   let lines = '';
   let code = 0;

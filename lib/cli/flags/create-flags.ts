@@ -10,6 +10,7 @@ import {
   names,
   namespace,
   network,
+  publish,
   rate,
   restartPolicy,
   securityOption,
@@ -328,6 +329,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   { long: 'quiet', short: 'q', help: 'Do not print the progress of fetching the image' },
   {
     long: 'publish',
+    check: publish,
     short: 'p',
     value: 'list',
     repeatable: true,

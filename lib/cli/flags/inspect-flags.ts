@@ -1,27 +1,46 @@
-/** `inspect`. */
-import type { CommandSpec } from '../args/command-spec.js';
+/** `inspect` and `container inspect`. */
+import type { CommandSpec, Flag } from '../args/command-spec.js';
 import { HELP_FLAG } from '../args/command-spec.js';
+
+const FLAGS: readonly Flag[] = [
+  {
+    long: 'format',
+    short: 'f',
+    value: 'format',
+    completes: ['json'],
+    help: 'json, or a template for each object',
+  },
+  { long: 'size', short: 's', help: 'Sizes of the writable layers of containers' },
+  HELP_FLAG,
+];
 
 export const INSPECT: CommandSpec = {
   name: 'inspect',
-  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
-  description: 'Show all details of containers, as JSON',
+  usage: '[OPTIONS] NAME|ID [NAME|ID...]',
+  description: 'Show all details of containers and networks, as JSON',
   examples: [
     [`caisson inspect -f '{{.State.Status}} {{.State.ExitCode}}' web`, 'only some of it'],
     [`caisson inspect -f '{{json .HostConfig}}' web`, 'as JSON'],
   ],
   argument: 'all',
   flags: [
+    ...FLAGS,
     {
-      long: 'format',
-      short: 'f',
-      value: 'format',
-      completes: ['json'],
-      help: 'json, or a template for each container',
+      long: 'type',
+      value: 'type',
+      completes: ['container', 'network'],
+      help: 'Only objects of this type',
     },
-    { long: 'size', short: 's', help: 'Sizes of the writable layers' },
-    { long: 'type', value: 'type', completes: ['container'], help: 'Only objects of this type' },
-    HELP_FLAG,
   ],
+  args: [1, Infinity],
+};
+
+export const CONTAINER_INSPECT: CommandSpec = {
+  name: 'container inspect',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Show all details of containers, as JSON',
+  examples: [[`caisson container inspect -f '{{.State.Pid}}' web`, 'never a network of that name']],
+  argument: 'all',
+  flags: FLAGS,
   args: [1, Infinity],
 };

@@ -12,7 +12,7 @@ import { usersOf } from '../../host/user-namespace-ids.js';
 import { readIfThere } from '../../base/storage.js';
 import type { InjectedFile } from '../../program/launch-input.js';
 import type { ContainerConfig } from '../options/config.js';
-import { injectedFiles } from '../spec/files.js';
+import { injectedFiles, ownNames } from '../spec/files.js';
 import { namesOf } from '../start/bridge-connection.js';
 import { readFiles } from '../start/container-files.js';
 import type { StartContext } from '../start/context.js';
@@ -25,7 +25,7 @@ export interface NamedContainer {
   readonly id: string;
   readonly state: StoredState;
   /** With the connections of before and after. */
-  readonly config: Pick<ContainerConfig, 'name' | 'hostname' | 'names' | 'endpoints' | 'policy' | 'mounts' | 'readOnly'>; // prettier-ignore
+  readonly config: Pick<ContainerConfig, 'name' | 'hostname' | 'domainname' | 'names' | 'endpoints' | 'policy' | 'mounts' | 'readOnly'>; // prettier-ignore
   /** What it had for a policy, if that is what changes. */
   readonly earlier?: Pick<ContainerConfig, 'policy'>;
   /** For requests about its network namespace. */
@@ -123,7 +123,12 @@ async function updateFiles(
     if (typeof content !== 'string') return;
     const wanted =
       path === HOSTS
-        ? changedHosts(content, config.hostname ?? shortId(id), removed, added)
+        ? changedHosts(
+            content,
+            ownNames(config.hostname ?? shortId(id), config.domainname),
+            removed,
+            added,
+          )
         : // One that the container has changed is its own, as with Docker.
           content === before
           ? after
@@ -135,16 +140,16 @@ async function updateFiles(
   await writeFiles(context, { ...inside, startTime: BigInt(state.startTime) }, changed);
 }
 
-/** As Docker: a line for each address of the container, with its host name; lines of its own with other names stay. */
+/** As Docker: a line for each address of the container, with its names; lines of its own with other names stay. */
 export function changedHosts(
   hosts: string,
-  hostname: string,
+  names: string,
   removed: readonly string[],
   added: readonly string[],
 ): string {
-  const gone = new Set(removed.map((address) => `${address}\t${hostname}`));
+  const gone = new Set(removed.map((address) => `${address}\t${names}`));
   const lines = hosts.split('\n').filter((line) => !gone.has(line));
   const text = lines.join('\n');
   const end = text === '' || text.endsWith('\n') ? '' : '\n';
-  return `${text}${end}${added.map((address) => `${address}\t${hostname}\n`).join('')}`;
+  return `${text}${end}${added.map((address) => `${address}\t${names}\n`).join('')}`;
 }

@@ -34,7 +34,10 @@ export async function startContainer(
   });
 }
 
-/** As Docker: the container stays as it was, with the exit code that the command line would end with. */
+/**
+ * As Docker: the container stays as it was, with the exit code that the command line would end with. If that is 125, it keeps
+ * the one that it had, so that a container does not look as if its program had ended well (moby daemon/start.go).
+ */
 async function startFailed(
   { store }: ContainerContext,
   config: StoredConfig,
@@ -54,7 +57,8 @@ async function startFailed(
     pid: 0,
     startTime: '',
     supervisor: '',
-    exitCode: failed?.exitCode === 125 || failed === undefined ? 128 : failed.exitCode,
+    exitCode:
+      failed === undefined || failed.exitCode === 125 ? before.exitCode || 128 : failed.exitCode,
     error: error instanceof Error ? error.message : String(error),
   });
 }

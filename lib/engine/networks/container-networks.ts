@@ -170,8 +170,10 @@ function portsOf(
 
 function exposedOf(
   { options }: StoredConfig,
-  published: readonly PortInfo[] = [],
+  published: readonly PortInfo[] | undefined,
 ): readonly ExposedPort[] {
+  // Those that are published could not be told from the others.
+  if (published === undefined) return [];
   const leads = new Set(published.map(portKey));
   return portsOfContainer(options.ports, options.expose).filter(
     (port) => !leads.has(portKey(port)),

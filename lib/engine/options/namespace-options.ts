@@ -134,11 +134,11 @@ export function checkNamespaces(
 ): void {
   if (uts === 'host') refuse(options, ['hostname', 'domainname'], 'uts "host"');
   const network = joins.find(({ option }) => option === 'network');
-  // The files with names of the other container are the container's own.
+  // The other container's files with names are this one's, and so are its ports.
   if (network !== undefined)
     refuse(
       options,
-      ['hostname', 'domainname', 'addHost', 'dns', 'dnsSearch', 'dnsOption'],
+      ['hostname', 'domainname', 'addHost', 'dns', 'dnsSearch', 'dnsOption', 'expose'],
       'network "container:…"',
     );
   const shared = ipc === 'host' ? Object.keys(sysctls).find(isIpcSysctl) : undefined;

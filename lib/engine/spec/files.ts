@@ -38,10 +38,12 @@ export function injectedFiles(
   names: NameConfig,
   hostname: string,
   host?: HostFiles,
+  domainname?: string,
 ): readonly NameFile[] {
   let hosts = host?.hosts === undefined ? LOOPBACK_HOSTS : withNewline(host.hosts);
   if (host?.hosts === undefined)
-    for (const address of host?.addresses ?? [OWN_LOOPBACK]) hosts += `${address}\t${hostname}\n`;
+    for (const address of host?.addresses ?? [OWN_LOOPBACK])
+      hosts += `${address}\t${ownNames(hostname, domainname)}\n`;
   for (const { name, ip } of names.addHost)
     hosts += `${ip === HOST_GATEWAY ? (host?.gateway ?? '') : ip}\t${name}\n`;
   return [
@@ -49,6 +51,13 @@ export function injectedFiles(
     { path: '/etc/hostname', content: `${hostname}\n` },
     { path: '/etc/resolv.conf', content: resolvConf(withServer(names, host), host?.resolvConf) },
   ];
+}
+
+/** In the container's own line of /etc/hosts: as Docker, the whole name and the first part of it (moby libnetwork/etchosts). */
+export function ownNames(hostname: string, domainname?: string): string {
+  const whole = domainname === undefined ? hostname : `${hostname}.${domainname}`;
+  const dot = whole.indexOf('.');
+  return dot > 0 ? `${whole} ${whole.slice(0, dot)}` : whole;
 }
 
 function withServer(names: NameConfig, host: HostFiles | undefined): NameConfig {

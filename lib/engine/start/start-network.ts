@@ -87,7 +87,7 @@ function filesOf(
   host: NetworkOfStart['files'],
 ): NameFile[] {
   const { mounts, names } = config;
-  return injectedFiles(names, hostnameOf(config, { id, hostname }), host)
+  return injectedFiles(names, hostnameOf(config, { id, hostname }), host, config.domainname)
     .filter(({ path }) => !mounts.some(({ target }) => target === path))
     .map(({ path, content }) => ({ path, content: joined?.get(path) ?? content }));
 }

@@ -42,7 +42,8 @@ function isTrue(value: string): boolean {
 }
 
 function ports(value: string): string | undefined {
-  return PORTS.test(value) ? undefined : 'is not a port or a range of ports';
+  const { first, last } = portsOf(value);
+  return PORTS.test(value) && first <= last ? undefined : 'is not a port or a range of ports';
 }
 
 const PS_RULES: Rules = {
@@ -112,9 +113,14 @@ function matchesPorts(
 }
 
 function isInPorts(value: string, port: number, protocol: string): boolean {
-  const [range = '', wanted = 'tcp'] = value.split('/');
-  const [first = 0, last = first] = range.split('-').map(Number);
+  const { first, last, protocol: wanted } = portsOf(value);
   return protocol === wanted && first <= port && port <= last;
+}
+
+function portsOf(value: string): { first: number; last: number; protocol: string } {
+  const [range = '', protocol = 'tcp'] = value.split('/');
+  const [first = 0, last = first] = range.split('-').map(Number);
+  return { first, last, protocol };
 }
 
 type Matcher = (

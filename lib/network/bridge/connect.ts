@@ -1,5 +1,6 @@
 /** Connecting a container to networks before it is started: its addresses are claimed, and the bridges are there. */
 import { existsSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import { readIfThere } from '../../base/storage.js';
 import { shortId } from '../../base/ids.js';
 import { conflicting, unsupported } from '../../base/check.js';
@@ -120,6 +121,7 @@ export async function connect(
     if (policy !== undefined && !filtersFrames) throw withoutFrameFilter();
     if (policy !== undefined) await tellHostAddresses(context.networks.netlink);
     const addresses = publishedAddresses(endpoints);
+    if (kept === undefined) checkFamilies(bindings, addresses);
     const ports =
       kept ??
       (bindings.length === 0 ? [] : await chooseHostPorts(addresses, onHost(endpoints, bindings)));
@@ -300,6 +302,20 @@ function bridgesCallFirewall(): boolean {
 async function bothOf<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([first, second]);
   return Promise.all([first, second]);
+}
+
+/** The kernel does not translate IPv6 to IPv4: a port that was asked for by an IPv6 address would lead nowhere. */
+function checkFamilies(
+  bindings: readonly PortBinding[],
+  { ipv6 }: ReturnType<typeof publishedAddresses>,
+): void {
+  const unfit = bindings.find(({ hostIp = '' }) => ipv6 === undefined && isIPv6(hostIp));
+  if (unfit !== undefined)
+    throw conflicting(
+      'ports',
+      `${bindingText(unfit)}: the container has no IPv6 address`,
+      'a network that has IPv6: `caisson network create --ipv6`',
+    );
 }
 
 /** A network may say on which address of the host its containers publish by default. */

@@ -36,6 +36,7 @@ const DOCKER: Readonly<Record<string, string>> = {
   rm: '-f,--force -l,--link -v,--volumes',
   ps: '-a,--all -f,--filter= --format= -n,--last= -l,--latest --no-trunc -q,--quiet -s,--size',
   inspect: '-f,--format= -s,--size --type=',
+  'container inspect': '-f,--format= -s,--size',
   wait: '',
   top: '',
   port: '',

@@ -84,6 +84,24 @@ describe('network inspect', () => {
     expect(JSON.stringify(networkShape({ ...HOST, driver: 'bridge' }))).to.include('"Config":[]');
   });
 
+  it('The network bridge shows the options that it works by, and others those that were given', () => {
+    const bridge = { ...NETWORK, name: 'bridge', bridge: 'caisson0', options: {} };
+    expect(networkShape(bridge)).to.have.property('Options').that.deep.equals({
+      'com.docker.network.bridge.default_bridge': 'true',
+      'com.docker.network.bridge.enable_icc': 'true',
+      'com.docker.network.bridge.enable_ip_masquerade': 'true',
+      'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+      'com.docker.network.bridge.name': 'caisson0',
+      'com.docker.network.driver.mtu': '1500',
+    });
+    // It has no device before it is first needed.
+    expect(networkShape({ ...HOST, name: 'bridge', driver: 'bridge' }))
+      .to.have.property('Options')
+      .that.has.property('com.docker.network.bridge.default_bridge', 'true')
+      .and.not.has.property('com.docker.network.bridge.name');
+    expect(networkShape({ ...bridge, name: 'web' })).to.deep.include({ Options: {} });
+  });
+
   it('Templates reach its fields, and a missing label is empty', () => {
     const render = (text: string) =>
       parseTemplate(text).execute(networkShape(NETWORK), { missingKey: 'error' });

@@ -58,6 +58,23 @@ describe('injected files', () => {
     expect(files['/etc/resolv.conf']).to.equal('');
   });
 
+  it('A domain name follows the host name in /etc/hosts, and the host name alone comes after it', () => {
+    const line = (hostname: string, domainname?: string) =>
+      injectedFiles(
+        normalizeNames({}),
+        hostname,
+        { resolvConf: '', addresses: ['10.0.0.2'] },
+        domainname,
+      )
+        .find(({ path }) => path === '/etc/hosts')
+        ?.content.split('\n')
+        .at(-2);
+    expect(line('box')).to.equal('10.0.0.2\tbox');
+    expect(line('box', 'example.org')).to.equal('10.0.0.2\tbox.example.org box');
+    expect(line('box.example.org')).to.equal('10.0.0.2\tbox.example.org box');
+    expect(line('.box')).to.equal('10.0.0.2\t.box');
+  });
+
   it('The injected files have what was asked for', () => {
     const files = content({
       addHost: ['db:10.0.0.1', 'six=[::1]', 'v6:fe80::1'],

@@ -72,6 +72,7 @@ describe('normalize: namespaces', () => {
         ['dns', ['10.0.0.1']],
         ['dnsSearch', ['example.org']],
         ['dnsOption', ['ndots:1']],
+        ['expose', ['80']],
       ] as const
     ).map(
       ([name, value]) =>

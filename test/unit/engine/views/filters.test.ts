@@ -133,6 +133,7 @@ describe('ps --filter', () => {
     ['health=ill', /invalid filter 'health=ill'/],
     ['is-task=maybe', /invalid filter 'is-task=maybe'/],
     ['publish=http', /invalid filter 'publish=http'/],
+    ['publish=90-80', /invalid filter 'publish=90-80'/],
     ['name=(', /invalid filter 'name=\(': it is not a regular expression/],
   ];
   for (const [filter, text] of wrong) {

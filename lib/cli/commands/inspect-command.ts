@@ -1,0 +1,136 @@
+/** `caisson inspect` and `caisson container inspect`. */
+import { CaissonError } from '../../base/errors.js';
+import { accountsSwap } from '../../cgroup/limits/swap.js';
+import { networkShape } from '../../docker/network-shape.js';
+import { inspectShape } from '../../docker/inspect-shape.js';
+import { networksIn } from '../../engine/networks-in.js';
+import { networkName, networkText, type RunOptions } from '../../engine/options/options.js';
+import { claimContext } from '../../engine/networks/container-lookup.js';
+import { selinuxLabelsOf } from '../../engine/options/security-options.js';
+import { layerSize } from '../../engine/start/layer-size.js';
+import { joinedHostname } from '../../engine/store/joined-names.js';
+import type { ContainerInfo } from '../../engine/store/stored.js';
+import { type CommandLine, parseCommandLine } from '../args/command-line.js';
+import { at, type CommandContext, type EngineLocation } from '../command-context.js';
+import { CONTAINER_INSPECT, INSPECT } from '../flags/inspect-flags.js';
+import { print } from '../report.js';
+import { TemplateError } from '../template/error.js';
+import { parseTemplate } from '../template/go-template.js';
+import { complain } from './each.js';
+
+const TYPES = ['container', 'network'] as const;
+type ObjectType = (typeof TYPES)[number];
+
+export async function inspect(args: readonly string[], location: EngineLocation): Promise<number> {
+  const line = parseCommandLine(INSPECT, args);
+  const type = line.value('type');
+  if (type === undefined || type === '') return show(line, location, TYPES);
+  const known = TYPES.find((each) => each === type);
+  if (known !== undefined) return show(line, location, [known]);
+  print(2, `caisson: "${type}" is not a known type of object: ${TYPES.join(' or ')}\n`);
+  return 1;
+}
+
+export async function containerInspect(
+  args: readonly string[],
+  location: EngineLocation,
+): Promise<number> {
+  return show(parseCommandLine(CONTAINER_INSPECT, args), location, ['container']);
+}
+
+/** @param types what a name is looked for among, in this order */
+async function show(
+  line: CommandLine,
+  location: EngineLocation,
+  types: readonly ObjectType[],
+): Promise<number> {
+  const text = line.value('format');
+  let template: ReturnType<typeof parseTemplate> | undefined;
+  try {
+    if (text !== undefined && text !== '')
+      template = parseTemplate(text === 'json' ? '{{json .}}' : text);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    print(2, `caisson: template parsing error: ${error.message}\n`);
+    return 64;
+  }
+  return at(location, async (context) => {
+    let code = 0;
+    const shapes: object[] = [];
+    const lines: string[] = [];
+    for (const name of line.args) {
+      try {
+        const shape = await shapeOf(context, name, types, line.has('size'));
+        if (template === undefined) shapes.push(shape);
+        else lines.push(`${template.execute(shape, { missingKey: 'error' })}\n`);
+      } catch (error) {
+        code = 1;
+        if (error instanceof TemplateError) {
+          print(2, `caisson: template parsing error: ${error.message}\n`);
+          continue;
+        }
+        await complain(error);
+      }
+    }
+    if (template === undefined) print(1, `${JSON.stringify(shapes, undefined, 4)}\n`);
+    else print(1, lines.join('') || '\n');
+    return code;
+  });
+}
+
+/** Of the first object with that name. The error is that of the first type. */
+async function shapeOf(
+  context: CommandContext,
+  name: string,
+  types: readonly ObjectType[],
+  withSize: boolean,
+): Promise<object> {
+  let first: unknown;
+  for (const type of types) {
+    try {
+      return type === 'container'
+        ? await containerShape(context, name, withSize)
+        : networkShape(await networksIn(context).inspect(name));
+    } catch (error) {
+      const { code } = error instanceof CaissonError ? error : {};
+      if (code !== 'ERR_NO_SUCH_CONTAINER' && code !== 'ERR_NO_SUCH_NETWORK') throw error;
+      first ??= error;
+    }
+  }
+  throw first;
+}
+
+async function containerShape(
+  context: CommandContext,
+  name: string,
+  withSize: boolean,
+): Promise<object> {
+  const info = await (await context.get(name)).inspect();
+  const { config } = info;
+  const directory = context.store.directory(config.id);
+  return inspectShape(info, {
+    ...(config.log.driver === 'none' ? {} : { logPath: `${directory}/json.log` }),
+    // A layer with a size has its directories in a separate file system.
+    ...(config.options.storageOpt === undefined
+      ? { upperDir: `${directory}/upper`, workDir: `${directory}/work` }
+      : {}),
+    selinux: selinuxLabelsOf(config.id, config.options.securityOpt),
+    swapLimit: await limitsSwap(context, info),
+    networkId: predefinedId(context, config.options),
+    joinedName: await joinedHostname(context.store, networkText(config.options)),
+    ...(withSize ? { sizeRw: await layerSize(directory) } : {}),
+  });
+}
+
+function predefinedId(context: CommandContext, options: RunOptions): string | undefined {
+  const name = networkName(options);
+  if (name !== 'host' && name !== 'none') return undefined;
+  return claimContext(context.store).networks.find(name).id;
+}
+
+/** Whether a memory limit alone also limits swap; the machine is asked only if that matters. */
+async function limitsSwap(context: CommandContext, { config }: ContainerInfo): Promise<boolean> {
+  const { memory, memorySwap } = config.options;
+  if (memory === undefined || memorySwap !== undefined) return false;
+  return accountsSwap(await context.cgroups());
+}
