@@ -110,6 +110,17 @@ rights.describe('caisson network', () => {
     network('rm web');
   });
 
+  it('A container on the network of the host, or on none, names it with its id', () => {
+    const NETWORK_ID = '-f {{range .NetworkSettings.Networks}}{{.NetworkID}}{{end}}';
+    for (const name of ['host', 'none']) {
+      expect(caisson(`create --network ${name} --name on-${name} host true`).status).to.equal(0);
+      const { stdout } = network(`inspect -f {{.Id}} ${name}`);
+      expect(stdout).to.match(/^[0-9a-f]{64}\n$/);
+      expect(caisson(`inspect ${NETWORK_ID} on-${name}`).stdout).to.equal(stdout);
+      expect(caisson(`rm on-${name}`).status).to.equal(0);
+    }
+  });
+
   it('The word network alone prints the help as an error, and a malformed template ends with 64', () => {
     const help = caisson('network');
     expect(help).to.deep.include({ status: 0, stdout: '' });

@@ -293,7 +293,7 @@ export const INSPECT: Section = {
       name: 'JSON: the environment',
       steps: [
         'docker create --name $c -e A=1 -e A=2 -e B= $image true',
-        sh`docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}' $c | grep -v '^PATH=' | grep .`,
+        sh`docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}' $c | grep -v '^PATH=' | grep . | sort`,
       ],
     },
     {
