@@ -144,6 +144,30 @@ describe('Policies of an unprivileged user', function () {
     expect(JSON.parse(policy)).to.deep.include({ Default: 'allow', Allow: [], Deny: [WEB] });
   });
 
+  it('What was flushed of the firewall, and a resolver that was killed, are there again after a reload', async () => {
+    // Without a shared network none is made.
+    expect(await ok('network', 'reload')).to.equal('');
+    expect(pidsOf(/caisson-network/)).to.deep.equal([]);
+    const free = await started('--name', 'free');
+    const id = await started('--allow', `${WEB}:80`, '--allow', 'any.example.com');
+    const to = (address: string) => ({ by: 'tcp', to: address, port: 80 }) as const;
+    const expected = [`internet ${HOST}`, 'ECONNREFUSED'];
+    expect(await ground.answers(id, to(WEB), to(OTHER))).to.deep.equal(expected);
+    await ground.inNetwork('nft', 'flush', 'ruleset');
+    expect(await ground.answers(id, to(OTHER))).to.deep.equal([`internet ${HOST}`]);
+    const [resolver] = pidsOf(/caisson-resolve/);
+    for (const pid of pidsOf(/caisson-resolve/)) process.kill(pid, 'SIGKILL');
+    expect(await ok('network', 'reload')).to.equal('');
+    expect(await ground.answers(free, to(WEB), to(OTHER))).to.deep.equal([`internet ${HOST}`, `internet ${HOST}`]); // prettier-ignore
+    expect(await ground.answers(id, to(WEB), to(OTHER))).to.deep.equal(expected);
+    expect(await ground.answers(id, { by: 'tcp', to: 'any.example.com', port: PORT })).to.deep.equal(['ECONNREFUSED']); // prettier-ignore
+    expect(await ok('exec', id, 'getent', 'ahostsv4', 'any.example.com')).to.include(SERVER);
+    expect(pidsOf(/caisson-resolve/)).not.to.include(resolver);
+    const left = await tables();
+    for (const each of [free, id]) expect(left).to.include(`"ve${each.slice(0, 12)}0"`);
+    expect(await ground.inNetwork('nft', 'list', 'set', 'inet', 'caisson', 'host4')).to.include(SERVER); // prettier-ignore
+  });
+
   it('What a run was refused is in its result, and the container is removed', async () => {
     const result = (await ground.fixture('policy-run', {
       command: probing({ by: 'tcp', to: OTHER, port: 80 }, { by: 'tcp', to: WEB, port: 80 }),

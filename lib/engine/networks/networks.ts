@@ -1,5 +1,4 @@
 /** `Engine.networks`. What the methods need is loaded when they are called. */
-import { unsupported } from '../../base/check.js';
 import type { StartWarning } from '../start/context.js';
 import type { Store } from '../store/store.js';
 import type { ConnectOptions } from '../options/network-connections.js';
@@ -117,16 +116,20 @@ export class Networks {
    * if it was killed.
    *
    * @returns why packets of containers may not be forwarded nevertheless
-   * @throws ERR_NETWORK_FAILED; ERR_UNSUPPORTED_OPTION for a rootless user
+   * @throws ERR_NETWORK_FAILED
    */
   async reload(): Promise<StartWarning[]> {
     const context = await this.#context();
-    if (context.networks.netlink.userNetwork !== undefined)
-      throw unsupported('network', 'reload', 'is not supported yet for the networks of a rootless user', 'the next start on a network makes what is missing of its firewall'); // prettier-ignore
+    const { netlink, resolver } = context.networks;
+    // The shared network of a rootless user has all of it when it is made.
+    if ((await netlink.userNetwork?.isThere()) === false) return [];
     const { restoreFirewall } = await import('../../network/bridge/restore-firewall.js');
     const { restartResolver } = await import('../../network/names/resolver-client.js');
-    await restartResolver(context.networks.resolver);
-    return restoreFirewall(context);
+    const { tellHostAddresses } = await import('../../network/policy/host-addresses.js');
+    await restartResolver(resolver, netlink);
+    const warnings = await restoreFirewall(context);
+    await tellHostAddresses(netlink);
+    return warnings;
   }
 
   /**

@@ -103,10 +103,13 @@ function isWholeReport(answer: Buffer): boolean {
  *
  * @throws ERR_NETWORK_FAILED
  */
-export async function restartResolver(directory: string): Promise<void> {
+export async function restartResolver(
+  directory: string,
+  options: NetlinkOptions = {},
+): Promise<void> {
   if (!existsSync(directory)) return;
   try {
-    await tellResolver(directory, encodeEnd(NO_CONTAINER));
+    await tellResolver(directory, encodeEnd(NO_CONTAINER), options);
   } catch (error) {
     if (!(error instanceof CaissonError) || error.errno !== 'ENOENT') throw error;
   }
