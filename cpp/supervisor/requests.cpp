@@ -51,7 +51,10 @@ bool Supervisor::handle(Client& client, const Frame& frame) {
     case Request::kInput:
       return (client.attached & kAttachIn) == 0 || feed_input(client, frame);
     case Request::kInputEnd:
-      if ((client.attached & kAttachIn) != 0 && config_.has(kSupervisorStdinOnce)) close_input();
+      if ((client.attached & kAttachIn) == 0 || !config_.has(kSupervisorStdinOnce)) break;
+      // As input does: there may be nothing yet that could be closed.
+      if (awaits_program(state_.get())) return false;
+      close_input();
       break;
     case Request::kResize:
       if (frame.size == 4) resize(load_short(frame.payload), load_short(frame.payload + 2));

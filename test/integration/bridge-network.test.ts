@@ -209,6 +209,22 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     await untilNothing(claims);
   });
 
+  it('The end of the input is not lost if it comes while the name server is still told of the container', async () => {
+    await host.createNetwork('web', '10.77.0.0/24');
+    const name = `input-${process.pid}`;
+    try {
+      const { code, stdout } = await host.cliWith(
+        ['timeout', '-k', '1', '20', 'sh', '-c', 'exec "$@" </dev/null', 'sh'],
+        ...['run', '-i', '--rm', '--name', name, '--network', 'web'],
+        ...['host', 'sh', '-c', 'cat; echo ended'],
+      );
+      expect([code, stdout]).to.deep.equal([0, 'ended\n']);
+    } finally {
+      await host.cli('rm', '-f', name);
+    }
+    await untilNothing(claims);
+  });
+
   it('What is known of a container on a bridge is what the kernel says', async () => {
     await host.createNetwork('web', '10.77.0.0/24', 'fd00:77::/64');
     const id = await host.create(['node', '-e', server8080('found')], {
