@@ -14,6 +14,7 @@
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "../steps/start_time.h"
+#include "forwarder.h"
 
 namespace caisson {
 namespace {
@@ -167,6 +168,9 @@ class Agent {
       case AgentTask::kMapIds:
         if (Status mapped = map_ids(request.number, "uid_map"); !mapped.ok()) return mapped;
         return map_ids(request.number, "gid_map");
+      case AgentTask::kForward:
+        if (fd_count != 1) return Error{EBADF, "sendmsg"};
+        return start_forwarder(fds[0], request.number);
       default:
         return Error{ENOSYS, "agent"};
     }
@@ -218,6 +222,19 @@ class Agent {
     if (waited < 0) return failure(waited, "fork");
     if (status == 0) return {};
     return Error{(status & 0x7f) == 0 ? status >> 8 & 0xff : ECHILD, "resolver"};
+  }
+
+  // It ends with its channel.
+  static Status start_forwarder(int channel, uint32_t ports) {
+    if (ports > kMostForwardedPorts) return Error{E2BIG, "fork"};
+    // Those that have ended.
+    while (sys::call(__NR_wait4, -1, nullptr, WNOHANG | __WALL, nullptr) > 0) {
+    }
+    clone_args clone{};
+    clone.exit_signal = SIGCHLD;
+    const long pid = sys::call(__NR_clone3, &clone, sizeof clone);
+    if (pid == 0) run_forwarder(channel, ports);
+    return check(pid, "fork");
   }
 
   int channel_, init_fd_;

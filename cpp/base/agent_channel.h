@@ -17,7 +17,8 @@ enum class AgentTask : uint32_t {
   kSysctl = 3,    // bytes: a path below /proc/sys/net, NUL, a value
   kResolver = 4,  // bytes: the resolver's directory
   kMapIds = 5,    // `number`: pid; its user namespace gets all ids of this one
-  kForward = 6,   // bytes: ForwardedPort each; the descriptors: their sockets, in this order
+  kForward = 6,   // starts a forwarder for `number` ports; the descriptor: its channel
+                  // (base/forwarded_port.h)
 };
 
 struct AgentRequest {

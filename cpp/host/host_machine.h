@@ -32,7 +32,8 @@ struct Workplace {
   // Of this process, while the thread has none.
   uint32_t groups[1024];
   long group_count = 0;
-  UniqueFd agent;  // of the shared network of a rootless user: bridges are made there by it
+  UniqueFd agent;      // of the shared network of a rootless user: bridges are made there by it
+  UniqueFd forwarder;  // of what `port.forward` has bound, over all runs of one program
   unsigned char device_filter_bytes[2048];
   alignas(16) unsigned char stack[16 << 10];  // for the child until it execs
 };
@@ -93,6 +94,13 @@ Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags
 
 // Ends the supervisor of a helper, and with it all that it has started, and waits for that.
 void end_helper(UniqueFd& supervisor);
+
+// Connections to published ports end, and new ones are reset until the next run.
+void pause_forwarder(UniqueFd& forwarder);
+// The program of the next run tells where the ports lead to from now on.
+void redirect_forwarder(UniqueFd& forwarder, const Program& next);
+// Ends it, and waits until its ports are free.
+void end_forwarder(UniqueFd& forwarder);
 
 Status send_release(int control, const ReleaseMessage& message, const int* fds);
 

@@ -14,7 +14,8 @@ bool Supervisor::start() {
   const uint64_t began = sys::monotonic();
   state_.enter(State::kStarting);
   deadlines_.clear(Deadline::kRestart);
-  programs_.advance();
+  // Another program may have other ports, or another address.
+  if (programs_.advance()) end_forwarder(workplace_.forwarder);
   keep_terminal_size();
   if (!launch()) return false;
   run_.began = began;

@@ -52,11 +52,12 @@ Status Programs::replace(int directory) {
   return {};
 }
 
-void Programs::advance() {
-  if (!next_.used()) return;
+bool Programs::advance() {
+  if (!next_.used()) return false;
   present_.free();
   present_ = next_;
   next_ = Block{};
+  return true;
 }
 
 }  // namespace caisson

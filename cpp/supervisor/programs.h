@@ -17,14 +17,16 @@ class Programs {
   // Of the present run, or of the last one.
   const SupervisorConfig& present() const { return present_.used() ? present_.config : first_; }
   const Program& teardown() const { return next().teardown(); }
+  // Of the next run.
+  const Program& coming() const { return next().program(); }
   // Of the runs to come. What the present run has changed to.
   const SupervisorConfig& next() const { return next_.used() ? next_.config : present(); }
 
   // Reads what replaces them from kNextProgramsFile in this directory: a whole configuration, of
   // which nothing but the programs and their slots counts. When it fails, nothing has changed.
   Status replace(int directory);
-  // A run begins.
-  void advance();
+  // A run begins: whether its program is another than that of the last one.
+  bool advance();
 
  private:
   struct Block {

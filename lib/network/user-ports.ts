@@ -1,9 +1,9 @@
 /** Published ports of a network in user mode: pasta and slirp4netns bind them, and forward what comes to them. */
 import { isIPv6 } from 'node:net';
-import { CaissonError } from '../base/errors.js';
 import { conflicting, unsupported } from '../base/check.js';
 import { readIfThere } from '../base/storage.js';
 import { isRoot } from '../host/user-namespace-ids.js';
+import { checkPrivileges } from './firewall/check-forwarded.js';
 import { chooseHostPorts } from './firewall/choose-ports.js';
 import {
   bindingText,
@@ -28,9 +28,6 @@ export interface BoundPort extends PublishedPort {
 
 /** Arguments of one program (cpp/host/network_helper.cpp), less those that are not for ports. */
 const MOST = 400;
-
-/** ip(7) */
-const UNPRIVILEGED = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
 
 /**
  * Checks the ports, and chooses those that are free to choose.
@@ -120,21 +117,6 @@ function checkNumbers(ports: readonly PublishedPort[]): void {
       throw conflicting('ports', `${bindingText(port)}: pasta publishes a port of the host at one address, or at all of them`); // prettier-ignore
     seen.add(key);
   }
-}
-
-function checkPrivileges(network: string, ports: readonly PublishedPort[]): void {
-  const first = Number(readIfThere(UNPRIVILEGED) ?? 1024);
-  const low = ports.find(({ hostPort }) => hostPort < first);
-  if (low === undefined) return;
-  throw new CaissonError(
-    'ERR_NETWORK_FAILED',
-    `ports: ${bindingText(low)}: ${network} may not bind ports of the host below ${first}`,
-    {
-      stage: 'config',
-      path: 'ports',
-      hint: `choose another port, or as root: sysctl net.ipv4.ip_unprivileged_port_start=${low.hostPort}`,
-    },
-  );
 }
 
 /** pasta(1): `-t [ADDRESS/]PORT:PORT`. A port of all addresses of all families has none. */

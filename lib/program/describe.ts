@@ -170,6 +170,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     (o.number(1) === 0 ? 'ended' : 'said so'),
   'port.bind': (o) =>
     `bind ${o.text(0).replaceAll('\n', ', ')}${o.number(0) === 0 ? '' : ', and close them again'}`,
+  'port.forward': (o) =>
+    `listen to ${o.text(0).replaceAll('\n', ', ')}, and forward it to the container`,
   'netlink.request': (o) => `netlink: ${o.text(0).replaceAll('\n', '; ')}`,
   'resolver.register': (o) =>
     `tell the resolver of ${o.text(0)} the names of the container, ${o.bytes(1)} bytes`,

@@ -51,6 +51,7 @@ export const OPCODES = [
   'rlimit.raise',
   'helper.start',
   'port.bind',
+  'port.forward',
   'netlink.request',
   'resolver.register',
   'release',

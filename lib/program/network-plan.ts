@@ -19,8 +19,10 @@ export interface Claim {
 
 /** Ports of the host that lead to ports of the container. */
 export interface PublishPlan {
-  /** The texts of `port.bind`. */
+  /** The texts of `port.bind`, or of `port.forward`. */
   readonly sockets: { readonly text: string; readonly bytes: Uint8Array };
+  /** The bridges are in another network namespace than the ports. */
+  readonly forwards: boolean;
   /** Elements that a killed supervisor has left of these ports; between the sockets and `publish`. */
   readonly stale?: NetlinkRequest | undefined;
   readonly publish: NetlinkRequest;

@@ -187,8 +187,8 @@ root.describe('fault injection', function () {
       elsewhere.push('image.mount');
       // Joining another container: shared-namespaces.test.ts.
       elsewhere.push('tree.join', 'ns.file');
-      // What only a rootless start does is in rootless.test.ts.
-      elsewhere.push('fd.own');
+      // What only a rootless start does is in rootless.test.ts and rootless-ports.test.ts.
+      elsewhere.push('fd.own', 'port.forward');
       // v1 has files for the rules of devices, and its cgroups are entered; v2 has a step, and cgroups to be born in.
       const v1 = (await hierarchies()).some(({ controllers }) => controllers.includes('devices'));
       elsewhere.push(v1 ? 'cgroup.devices' : 'cgroup.enter');

@@ -193,6 +193,7 @@ describe('templates with texts of each start', () => {
       claims: [{ file: `/claims/${address}/id`, directory: `/claims/${address}` }],
       published: {
         sockets: { text: `${address}:80`, bytes: Buffer.from(address) },
+        forwards: false,
         publish: request(`publish ${address}`),
         unpublish: request(`unpublish ${address}`),
       },

@@ -127,14 +127,10 @@ describe('Networks of an unprivileged user', function () {
     );
   });
 
-  it('Published ports, and namespaces of a container with other users, are refused before anything is made', async () => {
+  it('Namespaces of a container with other users are refused before anything is made', async () => {
     await ok('network', 'create', 'web');
     await ok('run', '-d', '--name', 'other', 'host', ...SLEEP);
-    for (const [flags, said] of [
-      [['-p', '8080:80'], '8080:80'],
-      [['-P', '--expose', '80'], 'a network with a bridge of a rootless user'],
-      [['--userns', 'container:other'], 'has other users'],
-    ] as const) {
+    for (const [flags, said] of [[['--userns', 'container:other'], 'has other users']] as const) {
       const { code, stderr } = await user.caisson(['run', '-d', '--network', 'web', ...flags, 'host', ...SLEEP]); // prettier-ignore
       expect(code, stderr).to.equal(125);
       expect(stderr).to.include(said);

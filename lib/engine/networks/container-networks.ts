@@ -1,8 +1,12 @@
 /** What is known of the networks of detached containers: their addresses, and the ports of the host that lead to them. */
+import { isIPv4 } from 'node:net';
 import { CaissonError } from '../../base/errors.js';
+import type { ClaimContext } from '../../network/bridge/claim-context.js';
 import type { AnyNetwork, StoredNetwork } from '../../network/bridge/stored-network.js';
 import { isStored } from '../../network/bridge/stored-network.js';
 import { namesOn } from '../../network/names/name-servers.js';
+import { type Publication, readPublication } from '../../network/bridge/publication.js';
+import { claimsOf } from '../../network/firewall/port-bindings.js';
 import type { FoundPort } from '../../network/firewall/published-ports.js';
 import type { NetworkConnection } from '../options/network-connections.js';
 import type { RunOptions } from '../options/options.js';
@@ -28,7 +32,7 @@ export async function withNetworks(
   const isPublishing = infos.some(
     ({ config, state }) => isActive(state) && hasConnections(config) && publishes(config.options),
   );
-  const published = isPublishing ? await publishedPorts() : [];
+  const published = isPublishing ? await publishedPorts(claimContext(store)) : () => [];
   return Promise.all(
     infos.map(async (info) => {
       const { config, state } = info;
@@ -51,7 +55,7 @@ export async function withNetworks(
         );
       }
       if (endpoints.length === 0 && connections.length > 0) return info;
-      const ports = addresses.length === 0 ? [] : portsOf(config, addresses, published);
+      const ports = addresses.length === 0 ? [] : portsOf(config, addresses, published(config.id));
       // As in Docker, a port of an internal network is none that could be published.
       const exposed = endpoints.some(({ gateway }) => gateway !== undefined) ? exposedOf(config, ports) : []; // prettier-ignore
       return { ...info, networks: endpoints, ports, exposed };
@@ -139,15 +143,33 @@ function runningEndpoint(
   };
 }
 
-/** Undefined: this process may not ask for them. */
-async function publishedPorts(): Promise<FoundPort[] | undefined> {
+/** By the long id of a container, or of several. Undefined: this process may not ask for them. */
+type Published = (id: string) => readonly FoundPort[] | undefined;
+
+async function publishedPorts({ networks }: ClaimContext): Promise<Published> {
+  // No network agent is started for it: a rootless user's firewall has what the files of its containers say.
+  if (networks.netlink.userNetwork !== undefined)
+    return (id) => portsOfPublication(readPublication(networks, id));
   const { listPublishedPorts } = await import('../../network/firewall/published-ports.js');
   try {
-    return await listPublishedPorts();
+    const all = await listPublishedPorts();
+    return () => all;
   } catch (error) {
-    if (error instanceof CaissonError && error.errno === 'EPERM') return undefined;
+    if (error instanceof CaissonError && error.errno === 'EPERM') return () => undefined;
     throw error;
   }
+}
+
+function portsOfPublication(publication: Publication | undefined): FoundPort[] {
+  if (publication === undefined) return [];
+  const { addresses, ports } = publication;
+  const { ipv4, ipv6 } = addresses;
+  return ports.flatMap((port) =>
+    claimsOf(addresses, port).map(({ address: hostIp }) => {
+      const address = (isIPv4(hostIp) ? (ipv4 ?? ipv6) : (ipv6 ?? ipv4)) ?? '';
+      return { ...port, hostIp, address };
+    }),
+  );
 }
 
 /** An element that a killed supervisor has left may name an address that is another container's now. */

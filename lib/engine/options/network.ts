@@ -1,5 +1,6 @@
 /** What a caller says of a container's network, checked as far as that needs no look at the host. */
 import { conflicting, invalid, isRecord, plainString, unsupported } from '../../base/check.js';
+import { isRoot } from '../../host/user-namespace-ids.js';
 import type { EndpointConfig } from '../../network/bridge/endpoint-config.js';
 import { bindingText, type PortBinding } from '../../network/firewall/port-bindings.js';
 import { type NetworkPolicy, normalizePolicy } from '../../network/policy/rules.js';
@@ -52,7 +53,7 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
       network: 'bridge',
       networkOptions: '',
       endpoints: checkConnections(connectionsOf(options)),
-      ports: ports.map(checkForwarded),
+      ports: ports.map(checkHostIp),
       policy,
     };
   if (policy !== undefined)
@@ -98,8 +99,9 @@ export function normalizeNetwork(options: NetworkOptions): NetworkPart {
   return { network: 'host', networkOptions: '', endpoints: NONE, ports: [], policy };
 }
 
-function checkForwarded(port: PortBinding): PortBinding {
-  if (port.hostIp === '::1')
+/** A rootless user's ports are not translated: a process listens to them. */
+function checkHostIp(port: PortBinding): PortBinding {
+  if (port.hostIp === '::1' && isRoot())
     throw unsupported(
       'ports',
       bindingText(port),

@@ -53,7 +53,7 @@ export function failureOf(
   if (step.op === 'exec') return execFailure(error, errno, args, hasSelinuxLabel(program));
   if (error.errno === CANCELLED && phase === 'host') return aborted(error, step);
   if (step.op === 'helper.start') return helperFailure(error, errno, step);
-  if (step.op === 'port.bind') return portFailure(error, errno, step);
+  if (step.op === 'port.bind' || step.op === 'port.forward') return portFailure(error, errno, step);
   if (step.op === 'netlink.request') return netlinkFailure(error, errno, step);
   if (step.op === 'resolver.register') return resolverFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;

@@ -4,14 +4,16 @@ import { hintForNetlink } from '../../network/netlink/request.js';
 import type { NativeError } from '../../native/binding.js';
 import { PHASES, type Step } from '../../program/instructions.js';
 
-/** Of `port.bind`. The object is the port, such as `0.0.0.0:80/tcp`. */
+/** Of `port.bind` and `port.forward`. The object is the port, such as `0.0.0.0:80/tcp`; empty: it is none of them alone. */
 export function portFailure(error: NativeError, errno: string, step: Step): CaissonError {
   const port = error.object.replace(/\/\w+$/, '');
   const inUse = errno === 'EADDRINUSE';
   const why = inUse ? 'port is already allocated' : `${error.call}: ${errno}`;
   return networkError(
     inUse ? 'ERR_PORT_IN_USE' : 'ERR_NETWORK_FAILED',
-    `cannot start: Bind for ${port} failed: ${why}`,
+    port === ''
+      ? `cannot start: its published ports cannot be forwarded: ${why}`
+      : `cannot start: Bind for ${port} failed: ${why}`,
     error,
     errno,
     step,
@@ -24,6 +26,8 @@ const PORT_HINTS: Readonly<Partial<Record<string, string>>> = {
     'another container has published it, or a process of the host uses it (ss -lptun): choose another port, or none, ' +
     'which is a free one',
   EADDRNOTAVAIL: 'the host has no such address: ip address',
+  EMFILE:
+    'there are more published ports than descriptors: raise the hard limit of open files (ulimit -Hn), or publish fewer',
   EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE (net.ipv4.ip_unprivileged_port_start)',
 };
 

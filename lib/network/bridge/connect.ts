@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { readIfThere } from '../../base/storage.js';
 import { shortId } from '../../base/ids.js';
-import { conflicting, unsupported } from '../../base/check.js';
+import { conflicting } from '../../base/check.js';
 import type {
   BridgePlan,
   FramePlan,
@@ -13,6 +13,7 @@ import type {
 import type { EndpointConfig } from './endpoint-config.js';
 import { type AddressClaim, claimAddress, possibleAddress, releaseAddress } from './addresses.js';
 import type { ClaimContext } from './claim-context.js';
+import { checkForwarded } from '../firewall/check-forwarded.js';
 import { chooseHostPorts } from '../firewall/choose-ports.js';
 import { ensureFrameFilter, withoutFrameFilter } from '../firewall/ensure-frame-filter.js';
 import { ensureFirewall } from '../firewall/ensure-firewall.js';
@@ -22,9 +23,9 @@ import { batch } from '../firewall/nft-messages.js';
 import { othersAt, publishRequest, unpublishRequest } from '../firewall/elements.js';
 import { canForgetFlows, forgetFlowsOf, forgetFlowsTo } from '../firewall/tracked-flows.js';
 import {
-  bindingText,
   claimsOf,
   encodeClaims,
+  encodeForwards,
   type PortBinding,
   type PublishedPort,
 } from '../firewall/port-bindings.js';
@@ -74,8 +75,8 @@ export async function connect(
   policy?: NetworkPolicy,
   kept?: readonly PublishedPort[],
 ): Promise<Connection> {
-  if (context.networks.netlink.userNetwork !== undefined && bindings.length > 0)
-    throw unsupported('ports', bindings.map(bindingText).join(', '), 'is not supported yet on a network with a bridge of a rootless user', 'network: "pasta"'); // prettier-ignore
+  const { userNetwork } = context.networks.netlink;
+  if (userNetwork !== undefined) checkForwarded(bindings);
   const claimed: AddressClaim[] = [];
   const release = () => {
     claimed.forEach(releaseAddress);
@@ -129,9 +130,10 @@ export async function connect(
     if (publication !== undefined) writePublication(context.networks, id, publication);
     else if (kept !== undefined) removePublication(context.networks, id);
     const stale =
-      kept === undefined && ports.length > 0 ? await othersAt(addresses, ports) : undefined;
-    const forgetsFlows =
-      ports.some(({ protocol }) => protocol === 'udp') && (await canForgetFlows());
+      kept === undefined && ports.length > 0
+        ? await othersAt(addresses, ports, context.networks.netlink)
+        : undefined;
+    const forgetsFlows = await forgets(context, ports);
     const opened = { ports, stale, publication, policy, filtersFrames, forgetsFlows };
     return { ...connection(context, endpoints, id, opened, release), warnings };
   } catch (error) {
@@ -164,6 +166,7 @@ export async function planConnection(
   bindings: readonly PortBinding[],
   policy?: NetworkPolicy,
 ): Promise<Connection> {
+  if (context.networks.netlink.userNetwork !== undefined) checkForwarded(bindings);
   const endpoints: Endpoint[] = [];
   for (const config of configs) {
     const found = checkNetwork(context.networks.find(config.network), config, endpoints);
@@ -184,6 +187,11 @@ export async function planConnection(
   };
   const plan = connection(context, endpoints, id, open, () => undefined);
   return { ...plan, warnings: [] };
+}
+
+function forgets({ networks }: ClaimContext, ports: readonly PublishedPort[]): Promise<boolean> {
+  const hasFlows = ports.some(({ protocol }) => protocol === 'udp');
+  return hasFlows ? canForgetFlows(networks.netlink) : Promise.resolve(false);
 }
 
 /** As the network `bridge` will be on most machines. */
@@ -258,8 +266,13 @@ function connection(
   };
   if (endpoints.length === 0 || ports.length === 0) return { plan, endpoints, ports, release };
   const addresses = publishedAddresses(endpoints);
+  const forwards = networks.netlink.userNetwork !== undefined;
   const publishing = {
-    sockets: encodeClaims(ports.flatMap((port) => claimsOf(addresses, port))),
+    sockets: forwards
+      ? // Nothing outside reaches an internal network.
+        encodeForwards(addresses, ports, gatewaysOf(endpoints).ipv4 !== undefined)
+      : encodeClaims(ports.flatMap((port) => claimsOf(addresses, port))),
+    forwards,
     stale,
     publish: publishRequest(addresses, ports),
     unpublish: unpublishRequest(addresses, ports),

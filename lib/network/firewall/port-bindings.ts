@@ -52,26 +52,68 @@ export function claimsOf(
   return addresses.map((address) => ({ address, port: hostPort, protocol }));
 }
 
-/** The first and the second text of the launch program's `port.bind` (cpp/host/ports.cpp). */
-export function encodeClaims(claims: readonly PortClaim[]): {
+/** The first and the second text of a step. */
+export interface EncodedClaims {
   readonly text: string;
   readonly bytes: Buffer;
-} {
+}
+
+/** Of `port.bind` (cpp/host/ports.cpp). */
+export function encodeClaims(claims: readonly PortClaim[]): EncodedClaims {
   return {
     text: claims.map(claimText).join('\n'),
+    bytes: Buffer.concat(claims.map(portBytes)),
+  };
+}
+
+/**
+ * Of `port.forward` (cpp/host/forwarded_ports.cpp): each with the container's port that it leads to.
+ *
+ * @param leads otherwise they are bound, and lead nowhere
+ */
+export function encodeForwards(
+  endpoint: Endpoint,
+  ports: readonly PublishedPort[],
+  leads = true,
+): EncodedClaims {
+  const forwards = ports.flatMap((port) =>
+    claimsOf(endpoint, port).map((claim) => {
+      const { containerPort, protocol } = port;
+      const address = targetOf(endpoint, claim);
+      return { claim, target: { address, port: containerPort, protocol } };
+    }),
+  );
+  return {
+    text: forwards.map(({ claim }) => claimText(claim)).join('\n'),
     bytes: Buffer.concat(
-      claims.flatMap(({ address, port, protocol }) => {
-        const bytes = addressBytes(address);
-        const version = bytes.length === 4 ? 4 : 6;
-        return [
-          Buffer.of(PROTOCOL_NUMBERS[protocol], version),
-          be16(port),
-          bytes,
-          Buffer.alloc(16 - bytes.length),
-        ];
-      }),
+      forwards.flatMap(({ claim, target }) => [
+        portBytes(claim),
+        leads ? portBytes(target) : Buffer.alloc(PORT_BYTES),
+      ]),
     ),
   };
+}
+
+/** A container without an address of the family is reached by its other one. */
+function targetOf({ ipv4, ipv6 }: Endpoint, { address }: PortClaim): string {
+  const [same, other] = isIPv4(address) ? [ipv4, ipv6] : [ipv6, ipv4];
+  const target = same ?? other;
+  if (target === undefined) throw new Error('the container has no address');
+  return target;
+}
+
+const PORT_BYTES = 20;
+
+/** `PortAddress` of cpp/base/forwarded_port.h */
+function portBytes({ address, port, protocol }: PortClaim): Buffer {
+  const bytes = addressBytes(address);
+  const version = bytes.length === 4 ? 4 : 6;
+  return Buffer.concat([
+    Buffer.of(PROTOCOL_NUMBERS[protocol], version),
+    be16(port),
+    bytes,
+    Buffer.alloc(16 - bytes.length),
+  ]);
 }
 
 /** As Docker writes it: `0.0.0.0:80/tcp`, `[::]:80/tcp`. */

@@ -21,8 +21,11 @@ export function restrictConnections(steps: Step[], { bridges }: LaunchInput): vo
 }
 
 /** First: a port that another has is the most likely reason for a network to fail. */
-function bindPorts(steps: Step[], { sockets: { text, bytes } }: WithOwnTexts<PublishPlan>): void {
-  steps.push({ op: 'port.bind', texts: [text, bytes] });
+function bindPorts(
+  steps: Step[],
+  { sockets: { text, bytes }, forwards }: WithOwnTexts<PublishPlan>,
+): void {
+  steps.push({ op: forwards ? 'port.forward' : 'port.bind', texts: [text, bytes] });
 }
 
 /**

@@ -1,5 +1,9 @@
 import { expect } from 'chai';
-import { claimsOf, encodeClaims } from '../../../../lib/network/firewall/port-bindings.js';
+import {
+  claimsOf,
+  encodeClaims,
+  encodeForwards,
+} from '../../../../lib/network/firewall/port-bindings.js';
 
 const port = { hostPort: 8080, containerPort: 80, protocol: 'tcp' } as const;
 
@@ -21,6 +25,19 @@ describe('The sockets of published ports', () => {
     expect(text).to.equal('127.0.0.1:8080/tcp\n[::]:53/udp');
     expect(bytes.toString('hex')).to.equal(
       `06041f907f000001${'0'.repeat(24)}11060035${'0'.repeat(32)}`,
+    );
+  });
+
+  it('Forwarded ports lead to the address of their family, or to the other one, or nowhere', () => {
+    const v6 = { ...port, hostIp: '::1' };
+    const { text, bytes } = encodeForwards({ ipv4: '10.0.0.2' }, [port, v6]);
+    expect(text).to.equal('0.0.0.0:8080/tcp\n[::1]:8080/tcp');
+    const target = `060400500a000002${'0'.repeat(24)}`;
+    expect(bytes.toString('hex')).to.equal(
+      `06041f90${'0'.repeat(32)}${target}06061f90${'0'.repeat(31)}1${target}`,
+    );
+    expect(encodeForwards({ ipv4: '10.0.0.2' }, [port], false).bytes.toString('hex')).to.equal(
+      `06041f90${'0'.repeat(32)}${'0'.repeat(40)}`,
     );
   });
 });
