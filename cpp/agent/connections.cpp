@@ -92,7 +92,7 @@ Connections::Outcome Connections::forward(Connection& connection, int from) {
       return Outcome::kWaits;
     }
     if (sent < 0) return Outcome::kFailed;
-    // tcp(7): it is discarded.
+    // tcp(7): nothing is copied.
     const long taken =
         sys::call(__NR_recvfrom, source, buffer_, sent, MSG_TRUNC | MSG_DONTWAIT, nullptr, nullptr);
     if (taken != sent) return Outcome::kFailed;

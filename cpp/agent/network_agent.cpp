@@ -144,7 +144,8 @@ class Agent {
     return done;
   }
 
-  // `network`: the namespace that is named in the messages, or -1. `reusable`: this process is in
+  // `network`: the namespace that is named in the messages, or the other descriptor of the task, or
+  // -1. `reusable`: this process is in
   // its own one.
   Status execute(const AgentRequest& request, int network, bool reusable, NetlinkRefusal& refusal) {
     NetlinkRequest netlink{static_cast<int>(request.number), bytes_, request.size};
@@ -169,8 +170,8 @@ class Agent {
         if (Status mapped = map_ids(request.number, "uid_map"); !mapped.ok()) return mapped;
         return map_ids(request.number, "gid_map");
       case AgentTask::kForward:
-        if (fd_count != 1) return Error{EBADF, "sendmsg"};
-        return start_forwarder(fds[0], request.number);
+        if (network < 0) return Error{EBADF, "sendmsg"};
+        return start_forwarder(network, request.number);
       default:
         return Error{ENOSYS, "agent"};
     }
