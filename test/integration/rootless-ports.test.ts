@@ -180,6 +180,11 @@ describe('Published ports of an unprivileged user', function () {
     const [datagrams] = (await ok('port', id, '53/udp')).split('\n');
     expect(await datagram('::1', Number(datagrams?.split(':').at(-1)), '::1')).to.equal('answer to hello from ::1'); // prettier-ignore
     await ok('rm', '-f', id);
+    const six = await serving('--network', 'web', '-p', '[::1]:8084:80');
+    // The container has no IPv6, and is reached from there nevertheless.
+    expect(await client('who', '::1', 8084)).to.match(/^::ffff/);
+    expect(await ok('port', six)).to.equal('80/tcp -> [::1]:8084');
+    await ok('rm', '-f', six);
     const all = await serving('--network', 'web', '-P', '--expose', '80');
     const at = (await ok('port', all, '80/tcp')).split(':').at(-1)!;
     expect(await client('who', SERVER, at)).to.match(/^::ffff/);

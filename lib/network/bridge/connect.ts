@@ -23,6 +23,7 @@ import { batch } from '../firewall/nft-messages.js';
 import { othersAt, publishRequest, unpublishRequest } from '../firewall/elements.js';
 import { canForgetFlows, forgetFlowsOf, forgetFlowsTo } from '../firewall/tracked-flows.js';
 import {
+  bindingText,
   claimsOf,
   encodeClaims,
   encodeForwards,
@@ -122,7 +123,7 @@ export async function connect(
     if (policy !== undefined && !filtersFrames) throw withoutFrameFilter();
     if (policy !== undefined) await tellHostAddresses(context.networks.netlink);
     const addresses = publishedAddresses(endpoints);
-    if (kept === undefined) checkFamilies(bindings, addresses);
+    if (kept === undefined && userNetwork === undefined) checkFamilies(bindings, addresses);
     const ports =
       kept ??
       (bindings.length === 0 ? [] : await chooseHostPorts(addresses, onHost(endpoints, bindings)));
