@@ -27,7 +27,12 @@ export function isOwnText(text: Text | OwnText): text is OwnText {
 
 /** Those of one start, besides its command. */
 export class OwnTexts {
-  private readonly texts: Text[] = [];
+  constructor(private readonly texts: Text[] = []) {}
+
+  /** In the order of their numbers. */
+  get all(): readonly Text[] {
+    return this.texts;
+  }
 
   /** @returns what stands for it in a program */
   take(text: Text): OwnText {

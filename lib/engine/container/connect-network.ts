@@ -3,7 +3,7 @@ import { checkOptions, conflicting, invalid } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { withLock } from '../../host/locks.js';
 import { connectionTo } from '../../network/bridge/connection-to.js';
-import { planConnection } from '../../network/bridge/connect.js';
+import { possibleConnection } from '../../network/bridge/connect.js';
 import type { Endpoint } from '../../network/bridge/endpoint.js';
 import { dropClaimsIn } from '../../network/bridge/left-claims.js';
 import type { AnyNetwork } from '../../network/bridge/stored-network.js';
@@ -47,7 +47,7 @@ export async function connectNetwork(
       throw new CaissonError('ERR_ALREADY_CONNECTED', `endpoint with name ${config.name} already exists in network ${network.name}`, { stage: 'config', path: network.name }); // prettier-ignore
     const connections = [...present, { ...connection, network: network.name }];
     // The addresses that are wanted, without claiming any.
-    await planConnection(claimContext(store), config.id, checkConnections(connections), []); // prettier-ignore
+    await possibleConnection(claimContext(store), config.id, checkConnections(connections), []); // prettier-ignore
     await change(context, config, state, network, connections);
   });
 }

@@ -9,7 +9,7 @@ import { filterFlags } from '../../oci/seccomp-encode.js';
 import type { LinuxSeccomp } from '../../oci/runtime-spec.js';
 import type { ContainerConfig } from '../options/config.js';
 import type * as BridgeConnection from './bridge-connection.js';
-import type { NetworkOfStart } from './bridge-connection.js';
+import type { BridgedStart, NetworkOfStart } from './bridge-connection.js';
 import type { StartContext } from './context.js';
 
 /** The filter of a program's system calls. */
@@ -50,7 +50,7 @@ export async function networkOf(
   { networks, warn }: Pick<StartContext, 'networks' | 'warn'>,
   config: ContainerConfig,
   start: { readonly id: string; readonly connects: boolean },
-): Promise<NetworkOfStart> {
+): Promise<NetworkOfStart | BridgedStart> {
   if (config.network === 'none' || config.network === 'container') return { files: undefined };
   if (config.network === 'namespace') {
     const { checkNetworkFile } = await import('./network-file.js');

@@ -2,6 +2,19 @@
 import type { Binding } from '../../native/binding.js';
 import type { PolicyReport } from '../../network/policy/denied.js';
 import type { PolicyPlan } from '../../program/network-plan.js';
+import {
+  isOwnText,
+  type OwnText,
+  type OwnTexts,
+  type Text,
+  type WithOwnTexts,
+} from '../../program/own-texts.js';
+
+/** The dumps that tell, as the start has them. */
+interface Asked {
+  readonly denied: WithOwnTexts<PolicyPlan['denied']>;
+  readonly texts: OwnTexts | undefined;
+}
 
 /**
  * Asks before this call returns: the teardown, which begins then, removes what the firewall has of the container.
@@ -10,17 +23,23 @@ import type { PolicyPlan } from '../../program/network-plan.js';
  */
 export function reportAtEnd(
   binding: Binding,
-  { denied }: PolicyPlan,
+  { denied, texts }: Asked,
   nameThem: (report: PolicyReport) => Promise<PolicyReport>,
 ): Promise<PolicyReport> {
   const at = Date.now();
   const answers = Object.values(denied).map(({ protocol, bytes }) =>
-    binding.netlinkNow(protocol, bytes),
+    binding.netlinkNow(protocol, bytesOf(bytes, texts)),
   );
   return decodeAll(
     answers.flatMap(({ errno, data }) => (errno === 0 ? [data] : [])),
     at,
   ).then(nameThem);
+}
+
+function bytesOf(bytes: Text | OwnText, texts: OwnTexts | undefined): Uint8Array {
+  const own = isOwnText(bytes) ? texts?.textOf(bytes) : bytes;
+  if (!(own instanceof Uint8Array)) throw new Error('a request has no bytes');
+  return own;
 }
 
 /** The same with the names that the resolver knows. Without a resolver, as after it was killed, there are none. */

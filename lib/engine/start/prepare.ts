@@ -115,7 +115,7 @@ async function connected(
 ): Promise<CompiledStart> {
   const { config, resolved, accounts, location } = template;
   if (template.network.bridges === undefined) return withoutConnection(template);
-  const network = await startNetwork(context, config, { id, connects });
+  const network = await startNetwork(context, config, { id, connects }, template.networkTexts);
   if (same(network.input, template.network)) return { template, network };
   const { owner } = context;
   const input = { id, resolved, accounts, config, owner, location, connects };

@@ -188,10 +188,11 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
     this.range = range;
     this.joinedRange = joinedRange;
     this.idRanges = idRanges;
-    const policy = this.connection?.plan.policy;
-    if (policy === undefined) return;
+    const { input, own: texts } = request.network;
+    const denied = input.bridges?.policy?.denied;
+    if (denied === undefined) return;
     this.reportPolicy = () =>
-      reportAtEnd(binding, policy, async (report) =>
+      reportAtEnd(binding, { denied, texts }, async (report) =>
         withNames((await context.networks()).networks.resolver, this.identity.id, report),
       );
   }

@@ -32,7 +32,12 @@ import { hostnameOf, toSpec } from '../spec/to-spec.js';
 import type { StartContext } from './context.js';
 import { hasHostMqueue, networkName, seccompFilter } from './host-lookups.js';
 import type { JoinedStart } from './joined-namespaces.js';
-import { type NetworkInput, type StartNetwork, startNetwork } from './start-network.js';
+import {
+  type NetworkInput,
+  NetworkTexts,
+  type StartNetwork,
+  startNetwork,
+} from './start-network.js';
 
 /** The arguments and the environment of a start, as they were given. */
 export interface GivenCommand {
@@ -50,6 +55,7 @@ export interface StartTemplate {
   readonly location: CgroupLocation;
   readonly launchable: Launchable;
   readonly network: NetworkInput;
+  readonly networkTexts: NetworkTexts;
   readonly layer: LayerPlan | undefined;
   readonly joining: Joining;
   /** Without a command. */
@@ -194,6 +200,7 @@ export async function compileStartTemplate(
       location,
       launchable,
       network: network.input,
+      networkTexts: new NetworkTexts(network.input),
       layer,
       joining: { user, placements: cgroup.placements, seccomp, seccompFlags },
       program: new Template(withCommand(launchable.program, undefined), encoder, fault),

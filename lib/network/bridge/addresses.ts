@@ -102,8 +102,7 @@ export async function claimAddress(
         ? (claimNext(pool, staged, root) ??
           (await claimStale(context, network, pool, staged, root)))
         : await claimWanted(context, network, asked, staged, root, containerId);
-    const directory = join(root, text);
-    return { address: text, prefix: pool.block.prefix, file: join(directory, containerId), directory }; // prettier-ignore
+    return { address: text, prefix: pool.block.prefix, ...claimPaths(root, text, containerId) };
   } catch (error) {
     dropStaged(staged, containerId);
     throw error;
@@ -121,13 +120,18 @@ export function possibleAddress(
   const pool = poolOf(network, family);
   const [address] = wanted === undefined ? addressesAfter(pool, '') : [wantedIn(pool, wanted)];
   const text = formatAddress(address ?? pool.gateway);
-  const directory = join(context.networks.claims, network.id, text);
-  return {
-    address: text,
-    prefix: pool.block.prefix,
-    file: join(directory, containerId),
-    directory,
-  };
+  const root = join(context.networks.claims, network.id);
+  return { address: text, prefix: pool.block.prefix, ...claimPaths(root, text, containerId) };
+}
+
+/** @param root of the network's claims @param containerId long id */
+export function claimPaths(
+  root: string,
+  address: string,
+  containerId: string,
+): Pick<AddressClaim, 'file' | 'directory'> {
+  const directory = join(root, address);
+  return { directory, file: join(directory, containerId) };
 }
 
 /** Also after it was released, or taken by another container. */
@@ -141,7 +145,7 @@ export function releaseAddress({
 
 /** Releases a claim of a network. */
 export function dropClaim(networks: NetworkStore, networkId: string, claim: Claim): void {
-  releaseAddress(pathsOf(join(networks.claims, networkId), claim));
+  releaseAddress(claimPaths(join(networks.claims, networkId), claim.address, claim.containerId));
 }
 
 /** All claims of a network, stale ones too, in no order. */
@@ -171,7 +175,7 @@ export async function dropStaleClaims(context: ClaimContext, networkId: string):
       continue;
     }
     await context.unpublish?.(claim.address);
-    releaseAddress(pathsOf(root, claim));
+    releaseAddress(claimPaths(root, claim.address, claim.containerId));
   }
   dropUnfinishedIn(root);
   for (const name of listDirectory(root))
@@ -331,7 +335,7 @@ async function claimWanted(
         throw inUse(address, `container ${name ?? shortId(claim.containerId)} of network ${network.name} has it`); // prettier-ignore
       }
       await context.unpublish?.(text);
-      releaseAddress(pathsOf(root, claim));
+      releaseAddress(claimPaths(root, claim.address, claim.containerId));
     }
     if (place(staged, join(root, text))) return text;
     throw inUse(address, 'another container has just claimed it');
@@ -427,14 +431,6 @@ function dropUnfinished(staged: string): void {
   }
   const made = statSync(staged, { throwIfNoEntry: false });
   if (made !== undefined && Date.now() - made.mtimeMs > UNFINISHED_AGE) removeIfEmpty(staged);
-}
-
-function pathsOf(
-  root: string,
-  { address, containerId }: Claim,
-): Pick<AddressClaim, 'file' | 'directory'> {
-  const directory = join(root, address);
-  return { directory, file: join(directory, containerId) };
 }
 
 /** One at most; none of an address that was released. */

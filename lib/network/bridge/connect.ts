@@ -30,7 +30,7 @@ import {
   type PortBinding,
   type PublishedPort,
 } from '../firewall/port-bindings.js';
-import { type Publication, publicationFile, publicationOf, removePublication, writePublication } from './publication.js'; // prettier-ignore
+import { publicationFile, publicationOf, removePublication, writePublication } from './publication.js'; // prettier-ignore
 import { writeRepairFile } from './repair-file.js';
 import { restoreFirewall } from './restore-firewall.js';
 import { ensureBridge, firewallOf, linkIndex } from './bridge-device.js';
@@ -47,15 +47,19 @@ import {
   planBridges,
   sourcesOf,
 } from './endpoint.js';
+import type { NetworkStore } from './network-store.js';
 import { gatewaysOf, publishedAddresses } from './gateways.js';
 import { heldAddress } from './held-address.js';
 import { type Plug, plugsOf } from './plugs.js';
 import { type AnyNetwork, isStored, type StoredNetwork } from './stored-network.js';
 
-export interface Connection {
-  readonly plan: BridgePlan;
+/** What `planConnection` makes a plan of. */
+export interface Connected {
   readonly endpoints: readonly Endpoint[];
-  readonly ports: readonly PublishedPort[];
+  readonly opened: Opened;
+}
+
+export interface Connection extends Connected {
   /** Why its packets may not be forwarded nevertheless. */
   readonly warnings: readonly FirewallWarning[];
   /** Gives the addresses back; also after the teardown has. */
@@ -135,8 +139,9 @@ export async function connect(
         ? await othersAt(addresses, ports, context.networks.netlink)
         : undefined;
     const forgetsFlows = await forgets(context, ports);
-    const opened = { ports, stale, publication, policy, filtersFrames, forgetsFlows };
-    return { ...connection(context, endpoints, id, opened, release), warnings };
+    const isPublished = publication !== undefined;
+    const opened = { ports, stale, isPublished, policy, filtersFrames, forgetsFlows };
+    return { endpoints, opened, warnings, release };
   } catch (error) {
     release();
     throw error;
@@ -160,7 +165,7 @@ function repairsOf(context: ClaimContext) {
 }
 
 /** The same without making or claiming anything: with addresses that it could have. @throws as `connect` */
-export async function planConnection(
+export async function possibleConnection(
   context: ClaimContext,
   id: string,
   configs: readonly EndpointConfig[],
@@ -180,14 +185,14 @@ export async function planConnection(
     );
   }
   const ports = bindings.filter((binding) => typeof binding.hostPort === 'number');
-  const open = {
+  const opened = {
     ports: ports as readonly PublishedPort[],
+    isPublished: false,
     policy,
     filtersFrames: true,
     forgetsFlows: true,
   };
-  const plan = connection(context, endpoints, id, open, () => undefined);
-  return { ...plan, warnings: [] };
+  return { endpoints, opened, warnings: [], release: () => undefined };
 }
 
 function forgets({ networks }: ClaimContext, ports: readonly PublishedPort[]): Promise<boolean> {
@@ -235,37 +240,37 @@ async function endpointOf(
   return { ...place, network, hairpin, ipv4, ipv6, mac: own, linkLocal, priority };
 }
 
-/** What of a container's connections the firewall lets through. */
-interface Opened {
+/** What of a container's connections the firewall lets through. Plain data. */
+export interface Opened {
   readonly ports: readonly PublishedPort[];
   /** What others have left of these ports. */
   readonly stale?: NetlinkRequest | undefined;
-  readonly publication?: Publication | undefined;
+  /** The teardown removes its publication (publication.ts). */
+  readonly isPublished: boolean;
   readonly policy: NetworkPolicy | undefined;
   readonly filtersFrames: boolean;
   /** Flows of UDP that are older than a published port, or than the end of its container. */
   readonly forgetsFlows: boolean;
 }
 
-function connection(
-  { networks }: ClaimContext,
-  endpoints: readonly Endpoint[],
+/** What its launch program does. It follows from nothing but the arguments. @param id long id of the container */
+export function planConnection(
+  networks: NetworkStore,
   id: string,
-  { ports, stale, publication, policy, filtersFrames, forgetsFlows }: Opened,
-  release: () => void,
-): Omit<Connection, 'warnings'> {
+  { endpoints, opened }: Connected,
+): BridgePlan {
+  const { ports, stale, isPublished, policy, filtersFrames, forgetsFlows } = opened;
   const claims = endpoints.flatMap(addressesOf).map(({ file, directory }) => ({ file, directory }));
   // With the addresses, in the teardown: until then what is flushed may be made again.
-  if (publication !== undefined) claims.push(publicationFile(networks, id));
-  const interfaces = planBridges(shortId(id), endpoints, claims);
+  if (isPublished) claims.push(publicationFile(networks, id));
   const { netlink, repairFile } = networks;
   const plan: BridgePlan = {
-    ...interfaces,
+    ...planBridges(shortId(id), endpoints, claims),
     ...(netlink.userNetwork === undefined ? { repairFile } : {}),
     ...(filtersFrames ? { frames: framePlan(id, endpoints, policy !== undefined) } : {}),
     ...(policy === undefined ? {} : { policy: policyPlan(id, endpoints, policy) }),
   };
-  if (endpoints.length === 0 || ports.length === 0) return { plan, endpoints, ports, release };
+  if (endpoints.length === 0 || ports.length === 0) return plan;
   const addresses = publishedAddresses(endpoints);
   const forwards = networks.netlink.userNetwork !== undefined;
   const publishing = {
@@ -284,7 +289,7 @@ function connection(
         }
       : {}),
   };
-  return { plan: { ...plan, published: publishing }, endpoints, ports, release };
+  return { ...plan, published: publishing };
 }
 
 function policyPlan(id: string, endpoints: readonly Endpoint[], policy: NetworkPolicy): PolicyPlan {

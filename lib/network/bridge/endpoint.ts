@@ -1,9 +1,12 @@
 /** From the addresses that a container has claimed to the messages that make its interfaces. */
 import { isIPv4, isIPv6 } from 'node:net';
+import { dirname } from 'node:path';
 import { addressBytes, addressText } from '../../base/ip-address.js';
 import type { BridgePlan, Claim } from '../../program/network-plan.js';
+import type { StartValue } from '../../program/own-texts-template.js';
 import { encodeRequest, NETLINK, type NetlinkMessage } from '../netlink/message.js';
 import type { FramePort } from '../firewall/frame-elements.js';
+import { macBytes } from '../firewall/frame-expressions.js';
 import { setBridgePort } from '../netlink/bridge-port.js';
 import {
   addAddress,
@@ -14,7 +17,7 @@ import {
   removePort,
   setLinkUp,
 } from '../netlink/rtnetlink.js';
-import type { AddressClaim } from './addresses.js';
+import { type AddressClaim, claimPaths } from './addresses.js';
 import type { RestrictedSource } from '../policy/policy-requests.js';
 import { hostInterface } from './host-interface.js';
 import { bridgeSettings } from './bridge-options.js';
@@ -39,6 +42,16 @@ export interface Endpoint {
   readonly linkLocal: readonly string[];
   /** gateways.ts */
   readonly priority: number;
+}
+
+/** Whether they differ in their addresses alone. @param other of the same configuration */
+export function isSamePlace(one: Endpoint, other: Endpoint | undefined): boolean {
+  return (
+    one.network.id === other?.network.id &&
+    one.at === other.at &&
+    one.bridgeIndex === other.bridgeIndex &&
+    one.hairpin === other.hairpin
+  );
 }
 
 /** What makes one interface. */
@@ -154,6 +167,47 @@ export function linkLocalOf(mac: string): string {
   return addressText(
     Buffer.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)]), // prettier-ignore
   );
+}
+
+/**
+ * The same place in the network for another container, which has other addresses: each byte that addresses of the network
+ * can differ in is another one.
+ *
+ * @param mac that was asked for
+ */
+export function otherEndpoint(
+  endpoint: Endpoint,
+  containerId: string,
+  mac: string | undefined,
+): Endpoint {
+  const other = (claim: AddressClaim): AddressClaim => {
+    const address = otherAddress(claim);
+    const paths = claimPaths(dirname(claim.directory), address, containerId);
+    return { ...claim, ...paths, address };
+  };
+  const ipv4 = other(endpoint.ipv4);
+  const ipv6 = endpoint.ipv6 && other(endpoint.ipv6);
+  return { ...endpoint, ipv4, ipv6, mac: mac ?? macOf(ipv4.address) };
+}
+
+function otherAddress({ address, prefix }: Cidr): string {
+  const bytes = addressBytes(address);
+  const changed = bytes.map((byte, at) => {
+    const bits = Math.min(8, Math.max(0, prefix - 8 * at));
+    return byte ^ (0xff >> bits);
+  });
+  return addressText(changed);
+}
+
+/** What of a container's plans follows from its addresses, as messages and texts have it. */
+export function valuesOf({ ipv4, ipv6, mac }: Endpoint): StartValue[] {
+  const ofAddress = (text: string): StartValue => ({ text, bytes: addressBytes(text) });
+  return [
+    { text: mac, bytes: macBytes(mac) },
+    ofAddress(ipv4.address),
+    ...(ipv6 === undefined ? [] : [ofAddress(ipv6.address)]),
+    ofAddress(linkLocalOf(mac)),
+  ];
 }
 
 /** Of the end in the container. */
