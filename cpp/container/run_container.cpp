@@ -72,7 +72,8 @@ void run_from(ContainerMachine& machine, size_t first) {
   const auto mark_end = [ends = machine.page->end[1]](size_t step) {
     const uint64_t now = sys::monotonic();
     // A seccomp filter may deny the clock, which programs ask without a system call.
-    ends[step] = now == 0 && step > 0 ? ends[step - 1] : now;
+    // The host phase may wait for it.
+    store_release(ends[step], now == 0 && step > 0 ? ends[step - 1] : now);
   };
   for (size_t i = first; i < count; ++i) {
     const Step& step = program.step(Phase::kContainer, i);

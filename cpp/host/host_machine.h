@@ -88,6 +88,11 @@ struct HostMachine : Machine {
 // happened.
 bool run_host(HostMachine& machine);
 
+#ifdef CAISSON_FAULTS
+// Kills what the program says, if the child waits for that at a step of the container phase.
+void inject_container_kill(const HostMachine& machine);
+#endif
+
 // Opens /proc/<pid>/<name> in the workplace's own procfs; the second, of the cloned process.
 Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char* name, int flags);
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags);

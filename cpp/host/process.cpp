@@ -30,24 +30,32 @@ Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char*
 
 namespace {
 
-// vfork's wait ends a moment before the child has memory of its own (fs/exec.c, exec_mmap). Until
-// then it looks like its parent, which no process in a user namespace may open: the host's root
-// alone has rights over memory that was made outside. Its first timestamp says that it has come
-// further.
-void await_own_memory(const HostMachine& machine) {
-  constexpr uint64_t kSlice = 50'000;
-  constexpr int kSlices = 40'000;
-  for (int i = 0; i < kSlices && load_acquire(machine.page->start[1]) == 0; ++i) {
-    pollfd end{machine.pidfd.get(), POLLIN, 0};
+// Waits for a timestamp of the container phase. False: the child has ended before, or does not come
+// to it.
+bool await_child(const HostMachine& machine, const uint64_t& timestamp) {
+  constexpr uint64_t kSlice = 50'000, kPatience = 20'000'000'000;
+  const uint64_t end = sys::monotonic() + kPatience;
+  while (load_acquire(timestamp) == 0) {
+#ifdef CAISSON_FAULTS
+    inject_container_kill(machine);
+#endif
+    pollfd ended{machine.pidfd.get(), POLLIN, 0};
     const timespec slice{0, kSlice};
-    if (sys::call(__NR_ppoll, &end, 1, &slice, nullptr, 0) > 0) return;
+    if (sys::call(__NR_ppoll, &ended, 1, &slice, nullptr, 0) > 0) break;
+    if (sys::monotonic() > end || machine.canceller.cancels()) break;
   }
+  return load_acquire(timestamp) != 0;
 }
 
 }  // namespace
 
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags) {
-  if (machine.workplace.rights == Rights::kOwnUserNamespace) await_own_memory(machine);
+  // vfork's wait ends a moment before the child has memory of its own (fs/exec.c, exec_mmap). Until
+  // then it looks like its parent, which no process in a user namespace may open: the host's root
+  // alone has rights over memory that was made outside. Its first timestamp says that it has come
+  // further.
+  if (machine.workplace.rights == Rights::kOwnUserNamespace)
+    static_cast<void>(await_child(machine, machine.page->start[1]));
   return open_of_process(machine, static_cast<uint64_t>(machine.pid), name, flags);
 }
 
@@ -392,6 +400,12 @@ Status ns_open(Machine& base, const Step& step) {
   name.add("ns/").add(base.text(step, 0));
   HostMachine& machine = host(base);
   const int process = base.slot(step, 1);
+  // Before these steps of the container phase, its namespace is another one: that of this thread.
+  if (const uint64_t steps = step.number[0]; steps > 0) {
+    if (steps > machine.program.count(Phase::kContainer)) return Error{EINVAL, "openat"};
+    if (!await_child(machine, machine.page->end[1][steps - 1]))
+      return failure(-ESRCH, "openat", machine.keep(name.c_str()));
+  }
   // Of a process that has just been opened, or of the child.
   if (process >= 0 && step.slot[1] != machine.opened_slot)
     return Error{EINVAL, "openat", "a process that is not the last"};

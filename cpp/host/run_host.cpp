@@ -8,7 +8,7 @@ namespace {
 constexpr Handlers kHandlers = handlers_of<kInHost>();
 
 #ifdef CAISSON_FAULTS
-void inject_kill(HostMachine& machine, Fault fault) {
+void inject_kill(const HostMachine& machine, Fault fault) {
   const UniqueFd& init = machine.program_pidfd.valid() ? machine.program_pidfd : machine.pidfd;
   if ((fault == Fault::kKillInit || fault == Fault::kKillBoth) && init.valid())
     sys::call(__NR_pidfd_send_signal, init.get(), SIGKILL, nullptr, 0);
@@ -18,6 +18,13 @@ void inject_kill(HostMachine& machine, Fault fault) {
 #endif
 
 }  // namespace
+
+#ifdef CAISSON_FAULTS
+void inject_container_kill(const HostMachine& machine) {
+  if (load_acquire(machine.page->fault_reached) != 0)
+    inject_kill(machine, static_cast<Fault>(machine.program.header().fault_action));
+}
+#endif
 
 HostMachine::~HostMachine() {
   for (const int fd : slots)

@@ -138,7 +138,8 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'users.make': (o) =>
     `${o.result()}a user namespace for a volume: uid ${o.text(0).trim()}, gid ${o.text(1).trim()}`,
   'ns.open': (o) =>
-    `${o.result()}open the ${o.text(0)} namespace of ${o.slot(1, 'the other container') || 'the container'}`,
+    `${o.result()}open the ${o.text(0)} namespace of ${o.slot(1, 'the other container') || 'the container'}` +
+    (o.number(0) === 0 ? '' : ', which it makes'),
   'ns.file': (o) => `${o.result()}open ${o.text(0)}, a ${bits(o.number(0), NAMESPACES)} namespace`,
   'tree.open': (o) =>
     `${o.result()}open_tree ${o.below(2, o.text(0))}${o.number(0) === 0 ? '' : ', recursively'}` +

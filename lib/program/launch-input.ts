@@ -101,9 +101,12 @@ export interface ResolverPlan {
   readonly redirect?: NetlinkRequest | undefined;
 }
 
-/** Whether the host phase works in the container's network namespace, which the process then is created in. */
+/**
+ * Whether the container's process is created in its network namespace, because the host phase works in there. Otherwise the process
+ * makes it while the host phase is at work; for interfaces on bridges, that waits for it (host-phase/bridges.ts).
+ */
 export function hasEarlyNetwork({ helper, bridges, resolver }: LaunchInput): boolean {
-  return helper !== undefined || bridges !== undefined || resolver !== undefined;
+  return helper !== undefined || (resolver !== undefined && bridges === undefined);
 }
 
 /** Whether the network namespace is another container's, or that of a file. */

@@ -61,7 +61,6 @@ export function compileContainer(
   boundCapabilities(steps, spec);
 
   steps.push({ op: 'await' });
-  if (input.bridges !== undefined) steps.push(requestStep(input.bridges.inside));
   if (shared.ownUserNamespace) steps.push({ op: 'ids.set', numbers: [0, 0] }, { op: 'groups.set' });
   // The filesystem of message queues belongs to the user that made the namespace, hence after `ids.set`.
   const joins = (type: 'ipc') =>
@@ -81,8 +80,12 @@ export function compileContainer(
       numbers: [ATTR.noSuid | ATTR.noDev | ATTR.noExec, TARGET.directory],
     });
   }
-  // Before /proc/sys becomes read-only, and while the host phase makes the cgroups.
+  // The interfaces are there.
+  if (input.bridges !== undefined) steps.push({ op: 'await' });
+  // Before /proc/sys becomes read-only, and while the host phase makes the cgroups; and before the interfaces are up: the
+  // kernel gives one of IPv6 an address then.
   writeSysctls(steps, spec, input, kernel);
+  if (input.bridges !== undefined) steps.push(requestStep(input.bridges.inside));
   hidePaths(steps, spec, shared, kernel, root);
 
   // Cgroups come late: the memory of the set-up is not charged to the container's limit.

@@ -2,8 +2,7 @@
 import type { Step } from '../instructions.js';
 import type { LaunchInput } from '../launch-input.js';
 import { requestStep } from '../netlink-step.js';
-import type { PublishPlan } from '../network-plan.js';
-import type { WithOwnTexts } from '../own-texts.js';
+import { release } from '../release.js';
 import type { Slots } from '../slots.js';
 
 /** Once the interfaces are there. The teardown removes what is published: see `compileTeardown`. */
@@ -21,23 +20,26 @@ export function restrictConnections(steps: Step[], { bridges }: LaunchInput): vo
 }
 
 /** First: a port that another has is the most likely reason for a network to fail. */
-function bindPorts(
-  steps: Step[],
-  { sockets: { text, bytes }, forwards }: WithOwnTexts<PublishPlan>,
-): void {
-  steps.push({ op: forwards ? 'port.forward' : 'port.bind', texts: [text, bytes] });
+export function bindPorts(steps: Step[], { bridges }: LaunchInput): void {
+  if (bridges?.published === undefined) return;
+  const { sockets, forwards } = bridges.published;
+  const texts = [sockets.text, sockets.bytes];
+  steps.push({ op: forwards ? 'port.forward' : 'port.bind', texts });
 }
 
+/** The first step of the container phase is `ns.unshare`, which makes the network namespace. */
+const NETWORK_IS_THERE = 1;
+
 /**
- * Before the first `release`, after which the container configures them. They are gone with the container's network namespace,
+ * While the container attaches its mounts, after which it waits for a `release` and configures them. They are gone with the container's network namespace,
  * which the kernel removes some time after the last process: a container that is started again may have to wait for it.
  */
 export function makeInterfaces(steps: Step[], { bridges }: LaunchInput, slots: Slots): void {
   if (bridges === undefined) return;
-  if (bridges.published !== undefined) bindPorts(steps, bridges.published);
   if (bridges.frames !== undefined)
     steps.push(requestStep(bridges.frames.add, 'once', undefined, bridges.repairFile));
   const network = slots.take();
-  steps.push({ op: 'ns.open', slots: [network], texts: ['net'] });
+  steps.push({ op: 'ns.open', slots: [network], texts: ['net'], numbers: [NETWORK_IS_THERE] });
   for (const request of bridges.outside) steps.push(requestStep(request, 'waits', network));
+  release(steps, []);
 }

@@ -10,7 +10,7 @@ import { makePipes } from '../pipes.js';
 import { release } from '../release.js';
 import type { KernelFacts, Shared } from '../shared.js';
 import type { LaunchSlots, Slots } from '../slots.js';
-import { makeInterfaces, publishPorts, restrictConnections } from './bridges.js';
+import { bindPorts, makeInterfaces, publishPorts, restrictConnections } from './bridges.js';
 import { filterDevices, makeCgroup, openCgroups } from './host-cgroups.js';
 import { fillScratch, makeScratch, makeTmpfs, openBinds } from './host-mounts.js';
 import { makeRoot } from './host-root.js';
@@ -65,7 +65,7 @@ export function compileHost(
   // Held by this process, so that its teardown thread takes the mounts down. A supervisor does that anyway.
   const mounts = input.owner === undefined ? undefined : slots.take();
   if (mounts !== undefined) steps.push({ op: 'ns.open', slots: [mounts], texts: ['mnt'] });
-  makeInterfaces(steps, input, slots);
+  bindPorts(steps, input);
   const label = spec.linux?.mountLabel;
   makeScratch(steps, shared, label);
   makeRoot(steps, input, kernel, shared, slots, userns, label);
@@ -88,6 +88,7 @@ export function compileHost(
     });
   }
   release(steps, early);
+  makeInterfaces(steps, input, slots);
 
   for (const placement of input.cgroup.placements) {
     if (placement.version !== 1) continue;

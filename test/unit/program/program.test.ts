@@ -150,6 +150,43 @@ describe('launch programs: the order of steps', () => {
     }
   });
 
+  it('Interfaces are made in the network namespace that the process makes, and come up after the settings', async () => {
+    const request = (word: string) => ({ protocol: 0, bytes: Buffer.from(word), text: word });
+    const bridges = {
+      outside: [{ ...request('veth'), namespaceAt: 8 }],
+      detach: request('detach'),
+      frames: { add: request('frames'), remove: request('no frames') },
+      inside: request('addresses'),
+      sysctls: {},
+      claims: [],
+    };
+    const options = { sysctls: { 'net.ipv6.conf.eth0.forwarding': '0' } };
+    for (const wanted of [{}, { machine: systemdV2 }, { options: { userns: 'host' } as const }]) {
+      const all = { ...wanted, bridges, options: { ...options, ...wanted.options } };
+      const { host, container } = (await compiled(all)).program;
+      const flags = (steps: readonly Step[], op: Opcode) =>
+        Number(steps[position(steps, op)]?.numbers?.[0]) & NAMESPACE_FLAGS.network;
+      expect(flags(host, 'clone'), 'not made with the process').to.equal(0);
+      expect(position(container, 'ns.unshare'), 'its first step').to.equal(0);
+      expect(flags(container, 'ns.unshare'), 'makes it').to.not.equal(0);
+      const opened = host.findIndex(({ op, texts }) => op === 'ns.open' && texts?.[0] === 'net');
+      expect(host[opened]?.numbers, 'waits for the first step').to.deep.equal([1]);
+      const [frames, veth] = host.filter(({ op }) => op === 'netlink.request');
+      expect([frames?.texts?.[0], veth?.texts?.[0]]).to.deep.equal(['frames', 'veth']);
+      expect(veth?.slots).to.deep.equal(host[opened]?.slots);
+      // The release that the container waits for before it configures them.
+      const made = host.indexOf(veth ?? { op: 'clone' });
+      const released = names(host.slice(0, made)).filter((op) => op === 'release').length;
+      expect(host[made + 1]?.op).to.equal('release');
+      const awaited = [...container.entries()].filter(([, { op }]) => op === 'await');
+      const [at = 0] = awaited[released] ?? [];
+      const next = names(container.slice(at, at + 3));
+      expect(next).to.deep.equal(['await', 'sysctl.write', 'netlink.request']);
+      expect(container[at + 2]?.texts?.[0]).to.equal('addresses');
+      expect(position(container, 'mount.readonly')).to.be.greaterThan(at + 2);
+    }
+  });
+
   it('The init is started only where it is asked for, and before the program', async () => {
     const without = await compiled({ options: { init: false } });
     expect(names(without.program.container)).to.not.include('init');
