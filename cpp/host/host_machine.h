@@ -88,10 +88,9 @@ struct HostMachine : Machine {
 // happened.
 bool run_host(HostMachine& machine);
 
-#ifdef CAISSON_FAULTS
-// Kills what the program says, if the child waits for that at a step of the container phase.
-void inject_container_kill(const HostMachine& machine);
-#endif
+// Waits for a timestamp of the container phase. False: the child has ended before, or does not come
+// to it.
+bool await_child(const HostMachine& machine, const uint64_t& timestamp);
 
 // Opens /proc/<pid>/<name> in the workplace's own procfs; the second, of the cloned process.
 Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char* name, int flags);

@@ -28,27 +28,6 @@ Result<UniqueFd> open_of_process(HostMachine& machine, uint64_t pid, const char*
       "openat", machine.keep(path.c_str()));
 }
 
-namespace {
-
-// Waits for a timestamp of the container phase. False: the child has ended before, or does not come
-// to it.
-bool await_child(const HostMachine& machine, const uint64_t& timestamp) {
-  constexpr uint64_t kSlice = 50'000, kPatience = 20'000'000'000;
-  const uint64_t end = sys::monotonic() + kPatience;
-  while (load_acquire(timestamp) == 0) {
-#ifdef CAISSON_FAULTS
-    inject_container_kill(machine);
-#endif
-    pollfd ended{machine.pidfd.get(), POLLIN, 0};
-    const timespec slice{0, kSlice};
-    if (sys::call(__NR_ppoll, &ended, 1, &slice, nullptr, 0) > 0) break;
-    if (sys::monotonic() > end || machine.canceller.cancels()) break;
-  }
-  return load_acquire(timestamp) != 0;
-}
-
-}  // namespace
-
 Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags) {
   // vfork's wait ends a moment before the child has memory of its own (fs/exec.c, exec_mmap). Until
   // then it looks like its parent, which no process in a user namespace may open: the host's root

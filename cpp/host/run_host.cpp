@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include "../base/kernel.h"
 #include "../base/signals.h"
 #include "host_machine.h"
@@ -15,20 +17,34 @@ void inject_kill(const HostMachine& machine, Fault fault) {
   if (fault == Fault::kKillNode || fault == Fault::kKillBoth)
     sys::call(__NR_kill, sys::call(__NR_getpid), SIGKILL);
 }
-#endif
 
-}  // namespace
-
-#ifdef CAISSON_FAULTS
+// If the child waits for that at a step of the container phase.
 void inject_container_kill(const HostMachine& machine) {
   if (load_acquire(machine.page->fault_reached) != 0)
     inject_kill(machine, static_cast<Fault>(machine.program.header().fault_action));
 }
 #endif
 
+}  // namespace
+
 HostMachine::~HostMachine() {
   for (const int fd : slots)
     if (fd >= 0) sys::close(fd);
+}
+
+bool await_child(const HostMachine& machine, const uint64_t& timestamp) {
+  constexpr uint64_t kSlice = 50'000, kPatience = 20'000'000'000;
+  const uint64_t end = sys::monotonic() + kPatience;
+  while (load_acquire(timestamp) == 0) {
+#ifdef CAISSON_FAULTS
+    inject_container_kill(machine);
+#endif
+    pollfd ended{machine.pidfd.get(), POLLIN, 0};
+    const timespec slice{0, kSlice};
+    if (sys::call(__NR_ppoll, &ended, 1, &slice, nullptr, 0) > 0) break;
+    if (sys::monotonic() > end || machine.canceller.cancels()) break;
+  }
+  return load_acquire(timestamp) != 0;
 }
 
 bool run_host(HostMachine& machine) {

@@ -1,9 +1,9 @@
 /**
  * A start's own texts (own-texts.ts) of which all but a few values is the same for each start: its id, its addresses. Encoding the
  * messages of a network takes longer than the rest of a start on the JavaScript thread, so they are made from those of another
- * start, with the values at their places.
+ * start, with the values at their positions.
  *
- * The places are found by a comparison of the texts of two starts. A value is where one of them has its own and the other one has
+ * The positions are found by a comparison of the texts of two starts. A value is where one of them has its own and the other one has
  * the other's, and all that differs has to be values: otherwise there is no template, and each start encodes its own.
  */
 import { OwnTexts, type Text } from './own-texts.js';
@@ -25,9 +25,9 @@ type TextTemplate =
   | { readonly kind: 'constant'; readonly text: Text }
   /** What is between the values, and the number of each value. */
   | { readonly kind: 'text'; readonly parts: readonly string[]; readonly values: readonly number[] }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly places: readonly Place[] };
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly positions: readonly Position[] };
 
-interface Place {
+interface Position {
   readonly at: number;
   /** Its number. */
   readonly value: number;
@@ -96,18 +96,18 @@ function bytesTemplate(
   others: readonly StartValue[],
 ): TextTemplate | undefined {
   if (one.length !== other.length) return undefined;
-  const places: Place[] = [];
+  const positions: Position[] = [];
   for (let at = 0; at < one.length;) {
     const value = values.findIndex(
       ({ bytes }, number) =>
         isAt(one, at, bytes) && isAt(other, at, others[number]?.bytes ?? new Uint8Array()),
     );
-    if (value >= 0) places.push({ at, value });
+    if (value >= 0) positions.push({ at, value });
     else if (one[at] !== other[at]) return undefined;
     at += value < 0 ? 1 : (values[value]?.bytes.length ?? 1);
   }
-  if (places.length === 0) return { kind: 'constant', text: one };
-  return { kind: 'bytes', bytes: Uint8Array.from(one), places };
+  if (positions.length === 0) return { kind: 'constant', text: one };
+  return { kind: 'bytes', bytes: Uint8Array.from(one), positions };
 }
 
 function isAt(bytes: Uint8Array, at: number, part: Uint8Array): boolean {
@@ -126,6 +126,6 @@ function filled(template: TextTemplate, values: readonly StartValue[]): Text {
     return text;
   }
   const bytes = new Uint8Array(template.bytes);
-  for (const { at, value } of template.places) bytes.set(values[value]?.bytes ?? [], at);
+  for (const { at, value } of template.positions) bytes.set(values[value]?.bytes ?? [], at);
   return bytes;
 }

@@ -84,14 +84,14 @@ export function launch(
             oomKills: event.oomKills,
             started: event.executed,
             timeline: () => makeTimeline(prepared.steps(), event.timestamps()),
-            policy: prepared.reportPolicy?.(),
           };
           if (!ended.started && !execution.killed) {
             failure ??= endedEarly(prepared.steps(), event.timestamps(), ended);
             break;
           }
           for (const stream of event.ended) execution.hasClosed(stream);
-          execution.hasEnded(ended);
+          // Not of a start that has failed: nothing would wait for the answers.
+          execution.hasEnded({ ...ended, policy: prepared.reportPolicy?.() });
           break;
         }
         case 'gone':

@@ -1,5 +1,7 @@
 /** What a policy has refused a container of this process, when it has ended. */
 import type { Binding } from '../../native/binding.js';
+import type * as DeniedNames from '../../network/names/denied-names.js';
+import type * as Denied from '../../network/policy/denied.js';
 import type { PolicyReport } from '../../network/policy/denied.js';
 import type { PolicyPlan } from '../../program/network-plan.js';
 import {
@@ -48,11 +50,24 @@ export async function withNames(
   id: string,
   { denied }: PolicyReport,
 ): Promise<PolicyReport> {
-  const { withHosts } = await import('../../network/names/denied-names.js');
+  const [, { withHosts }] = await load();
   return { denied: await withHosts(directory, id, denied) };
 }
 
+type Modules = readonly [typeof Denied, typeof DeniedNames];
+
+/** Loaded once: an import takes some hundred microseconds each time. */
+let modules: Promise<Modules> | undefined;
+
+function load(): Promise<Modules> {
+  modules ??= Promise.all([
+    import('../../network/policy/denied.js'),
+    import('../../network/names/denied-names.js'),
+  ]);
+  return modules;
+}
+
 async function decodeAll(answers: readonly Buffer[], at: number): Promise<PolicyReport> {
-  const { byTime, decodeDenied } = await import('../../network/policy/denied.js');
+  const [{ byTime, decodeDenied }] = await load();
   return { denied: answers.flatMap((answer) => decodeDenied(answer, at)).sort(byTime) };
 }

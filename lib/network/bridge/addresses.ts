@@ -37,20 +37,14 @@ import type { ClaimContext } from './claim-context.js';
 import { checkUnused } from './lost-claims.js';
 import {
   type Address,
-  type Block,
-  contains,
   type Family,
   familyName,
   formatAddress,
-  nth,
-  parseAddress,
-  parseBlock,
   readAddress,
-  sizeOf,
 } from '../../base/cidr.js';
+import { addressesAfter, inUse, type Pool, poolOf, wantedIn } from './address-pool.js';
 import { type NetworkStore, noSuchNetwork } from './network-store.js';
-import type { StoredNetwork, Subnet } from './stored-network.js';
-import { addressIn, isReserved } from './subnets.js';
+import type { StoredNetwork } from './stored-network.js';
 
 /** An address of a container. */
 export interface AddressClaim {
@@ -203,47 +197,6 @@ export function removeClaimsDirectory(networks: NetworkStore, networkId: string)
 
 // ---- which address
 
-interface Pool {
-  readonly family: Family;
-  readonly block: Block;
-  /** Where addresses are chosen from. */
-  readonly range: Block;
-  readonly gateway: Address;
-  readonly auxiliary: readonly Address[];
-  /** For errors. */
-  readonly network: string;
-}
-
-function poolOf(network: StoredNetwork, family: Family): Pool {
-  const subnet: Subnet | undefined = family === 4 ? network.ipv4 : network.ipv6;
-  if (subnet === undefined)
-    throw new CaissonError('ERR_INVALID_OPTION', `network ${network.name} has no ${familyName(family)} subnet`, { stage: 'config', path: family === 4 ? 'ip' : 'ip6' }); // prettier-ignore
-  const block = parseBlock('subnet', subnet.subnet);
-  return {
-    family,
-    block,
-    range: subnet.ipRange === undefined ? block : parseBlock('ipRange', subnet.ipRange),
-    gateway: parseAddress('gateway', subnet.gateway),
-    auxiliary: Object.values(subnet.auxAddresses ?? {}).map((text) => parseAddress('aux', text)),
-    network: network.name,
-  };
-}
-
-function isOfNetwork({ block, gateway, auxiliary }: Pool, address: Address): boolean {
-  return (
-    isReserved(block, address) ||
-    address.value === gateway.value ||
-    auxiliary.some(({ value }) => value === address.value)
-  );
-}
-
-function wantedIn(pool: Pool, wanted: string): Address {
-  const address = addressIn(pool.block, pool.family === 4 ? 'ip' : 'ip6', wanted);
-  if (isOfNetwork(pool, address))
-    throw inUse(address, address.value === pool.gateway.value ? 'it is the gateway' : 'it is an auxiliary address'); // prettier-ignore
-  return address;
-}
-
 /** Undefined: each address of the range has a claim. */
 function claimNext(pool: Pool, staged: string, root: string): string | undefined {
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
@@ -284,18 +237,6 @@ function writeHint(last: number, { value }: Address): void {
 /** Beside the directory, which a removal of the network has to find empty. */
 function lastFile(root: string, family: Family): string {
   return `${root}.last${family}`;
-}
-
-/** Once around the range, from the address after the last one. */
-function* addressesAfter(pool: Pool, last: string): Generator<Address> {
-  const { range, family } = pool;
-  const size = sizeOf(range);
-  const before = { family, value: /^[0-9a-f]{32}$/.test(last) ? BigInt(`0x${last}`) : 0n };
-  const start = contains(range, before) ? before.value - range.first + 1n : 0n;
-  for (let step = 0n; step < size; step++) {
-    const address = nth(range, (start + step) % size);
-    if (!isOfNetwork(pool, address)) yield address;
-  }
 }
 
 /** @throws ERR_ADDRESSES_EXHAUSTED, with Docker's text */
@@ -339,15 +280,6 @@ async function claimWanted(
     }
     if (place(staged, join(root, text))) return text;
     throw inUse(address, 'another container has just claimed it');
-  });
-}
-
-function inUse(address: Address, hint: string): CaissonError {
-  const text = formatAddress(address);
-  return new CaissonError('ERR_ADDRESS_IN_USE', `${text}: Address already in use`, {
-    stage: 'config',
-    path: text,
-    hint,
   });
 }
 

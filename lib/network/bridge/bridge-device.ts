@@ -34,7 +34,7 @@ export async function ensureBridge(
 ): Promise<number> {
   // It is set up last: what is up has everything, except for addresses that were removed later.
   const { netlink } = networks;
-  const gateways = subnetsOf(network).map(({ gateway }) => Buffer.from(addressBytes(gateway)));
+  const gateways = subnetsOf(network).map(({ gateway }) => addressBytes(gateway));
   const existing = linkIndex(network.bridge, netlink, gateways);
   if (existing !== 0) return existing;
   return networks.locked(() => {

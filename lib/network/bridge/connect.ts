@@ -17,6 +17,7 @@ import { checkForwarded } from '../firewall/check-forwarded.js';
 import { chooseHostPorts } from '../firewall/choose-ports.js';
 import { ensureFrameFilter, withoutFrameFilter } from '../firewall/ensure-frame-filter.js';
 import { ensureFirewall } from '../firewall/ensure-firewall.js';
+import { type Moment, momentOf } from '../firewall/foreign-changes.js';
 import { addFramePort, removeFramePort, liftFramePort } from '../firewall/frame-elements.js';
 import type { FirewallWarning } from '../firewall/firewall-warning.js';
 import { batch } from '../firewall/nft-messages.js';
@@ -80,14 +81,15 @@ export async function connect(
   policy?: NetworkPolicy,
   kept?: readonly PublishedPort[],
 ): Promise<Connection> {
-  const { userNetwork } = context.networks.netlink;
-  if (userNetwork !== undefined) checkForwarded(bindings);
+  const { netlink } = context.networks;
+  if (netlink.userNetwork !== undefined) checkForwarded(bindings);
   const claimed: AddressClaim[] = [];
   const release = () => {
     claimed.forEach(releaseAddress);
     if (kept === undefined) removePublication(context.networks, id);
   };
   const warnings: FirewallWarning[] = [];
+  let moment: Moment | undefined;
   let filtering: Promise<boolean> | undefined;
   const repairs = repairsOf(context);
   try {
@@ -99,7 +101,8 @@ export async function connect(
       const bridgeIndex = await ensureBridge(context.networks, network);
       // Before anything is claimed: the options of a file that was edited may be wrong.
       const wanted = firewallOf(network);
-      filtering ??= ensureFrameFilter(context.networks.netlink, repairs.frames);
+      moment ??= netlink.userNetwork === undefined ? await momentOf(netlink) : undefined;
+      filtering ??= ensureFrameFilter(netlink, repairs.frames, moment);
       filtering.catch(() => undefined); // it is awaited below, unless something else fails before
       const [endpoint, found] = await bothOf(
         endpointOf(
@@ -116,9 +119,7 @@ export async function connect(
           },
         ),
         // Each time: a process that loads other rules may have flushed these.
-        ensureFirewall(wanted, context.networks.netlink, (table) =>
-          repairs.packets(table, filtering),
-        ),
+        ensureFirewall(wanted, netlink, (table) => repairs.packets(table, filtering), moment),
       );
       endpoints.push(endpoint);
       warnings.push(...found);
@@ -127,7 +128,7 @@ export async function connect(
     if (policy !== undefined && !filtersFrames) throw withoutFrameFilter();
     if (policy !== undefined) await tellHostAddresses(context.networks.netlink);
     const addresses = publishedAddresses(endpoints);
-    if (kept === undefined && userNetwork === undefined) checkFamilies(bindings, addresses);
+    if (kept === undefined && netlink.userNetwork === undefined) checkFamilies(bindings, addresses);
     const ports =
       kept ??
       (bindings.length === 0 ? [] : await chooseHostPorts(addresses, onHost(endpoints, bindings)));

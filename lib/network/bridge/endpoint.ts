@@ -200,13 +200,12 @@ function otherAddress({ address, prefix }: Cidr): string {
 }
 
 /** What of a container's plans follows from its addresses, as messages and texts have it. */
-export function valuesOf({ ipv4, ipv6, mac }: Endpoint): StartValue[] {
-  const ofAddress = (text: string): StartValue => ({ text, bytes: addressBytes(text) });
+export function valuesOf(endpoint: Endpoint): StartValue[] {
+  const { mac } = endpoint;
+  const addresses = sourcesOf(endpoint).map(({ address }) => address);
   return [
     { text: mac, bytes: macBytes(mac) },
-    ofAddress(ipv4.address),
-    ...(ipv6 === undefined ? [] : [ofAddress(ipv6.address)]),
-    ofAddress(linkLocalOf(mac)),
+    ...addresses.map((text) => ({ text, bytes: addressBytes(text) })),
   ];
 }
 

@@ -4,7 +4,7 @@
  * file of its own, and is claimed by creating the network under the lock of all networks.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { show } from '../../base/check.js';
@@ -62,6 +62,8 @@ export class NetworkStore {
   readonly predefined: readonly PredefinedNetwork[];
   /** Files are never changed: of one that was read once, it is enough to see that its directory is there. */
   private readonly known = new Map<string, StoredNetwork>();
+  /** Those of them that were found by their name, which no other network has while their file is there. */
+  private readonly named = new Map<string, StoredNetwork>();
 
   /** @param userNetwork of a rootless user: where the bridges are */
   constructor(
@@ -120,7 +122,11 @@ export class NetworkStore {
   }
 
   private read(id: string): string | undefined {
-    return readIfThere(join(this.directory, id, 'network.json'));
+    return readIfThere(this.file(id));
+  }
+
+  private file(id: string): string {
+    return join(this.directory, id, 'network.json');
   }
 
   /**
@@ -191,6 +197,8 @@ export class NetworkStore {
    */
   find(reference: string): AnyNetwork {
     if (typeof reference !== 'string' || reference === '') throw noSuchNetwork(reference);
+    const known = this.named.get(reference);
+    if (known !== undefined && existsSync(this.file(known.id))) return known;
     if (isLongId(reference)) {
       const network = this.get(reference) ?? this.predefined.find(({ id }) => id === reference);
       if (network !== undefined) return network;
@@ -198,7 +206,11 @@ export class NetworkStore {
     const all = this.all();
     const named = all.find(({ name }) => name === reference);
     // `bridge` is predefined also if its file is damaged.
-    if (named !== undefined) return isStored(named) ? named : (this.get(named.id) ?? named);
+    if (named !== undefined) {
+      if (!isStored(named)) return this.get(named.id) ?? named;
+      this.named.set(reference, named);
+      return named;
+    }
     const found = isIdPrefix(reference) ? all.filter(({ id }) => id.startsWith(reference)) : [];
     if (found.length > 1)
       throw new CaissonError('ERR_AMBIGUOUS_ID', `network ${reference} is ambiguous (${found.length} matches found based on ID prefix)`, { stage: 'config', path: reference, hint: 'give more digits' }); // prettier-ignore

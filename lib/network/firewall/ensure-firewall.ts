@@ -22,6 +22,7 @@ export interface ForwardedNetwork extends FirewallNetwork {
  * called for each start, and by several processes at once.
  *
  * @param made called when something had to be made; with true: the table, in which others may have had something
+ * @param moment of the call, if it is known
  * @returns why packets of its containers may not be forwarded nevertheless
  * @throws ERR_NETWORK_FAILED
  */
@@ -29,20 +30,26 @@ export async function ensureFirewall(
   network: ForwardedNetwork,
   options: NetlinkOptions = {},
   made?: (table: boolean) => Promise<unknown>,
+  moment?: Moment,
 ): Promise<FirewallWarning[]> {
   // The shared network of a rootless user forwards, and no other program has a firewall there. It may be another one the next
   // time, of which nothing is known.
   const isShared = options.userNetwork !== undefined;
   const off = network.internal || isShared ? [] : notForwarded(network.families);
-  const before = await momentOf(options);
+  const before = isShared ? undefined : (moment ?? (await momentOf(options)));
   const key = JSON.stringify([network, options.namespace]);
-  const found = isShared ? undefined : lastFound.get(key);
-  if (found !== undefined && off.length === 0 && isUnchanged(found.moment, before))
+  const found = lastFound.get(key);
+  if (
+    found !== undefined &&
+    before !== undefined &&
+    off.length === 0 &&
+    isUnchanged(found.moment, before)
+  )
     return found.warnings;
   const { warnings, table, element } = await makeMissing(network, off, options);
   if (table || element) await made?.(table);
   // What was made just now counts as a change of this process.
-  if (off.length === 0 && !isShared) lastFound.set(key, { moment: before, warnings });
+  if (off.length === 0 && before !== undefined) lastFound.set(key, { moment: before, warnings });
   return warnings;
 }
 

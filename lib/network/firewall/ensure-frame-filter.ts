@@ -11,16 +11,18 @@ import { addChain, addTable, batch, type Table } from './nft-messages.js';
  * Makes the table if it is missing, or has other rules. It may be called for each start, and by several processes at once.
  *
  * @param made called when it had to be made: containers that run may have had elements in it
+ * @param moment of the call, if it is known
  * @returns false: the kernel has no nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)
  * @throws ERR_NETWORK_FAILED
  */
 export async function ensureFrameFilter(
   options: NetlinkOptions = {},
   made?: () => Promise<unknown>,
+  moment?: Moment,
 ): Promise<boolean> {
   // The shared network of a rootless user may be another one the next time.
   const isShared = options.userNetwork !== undefined;
-  const before = isShared ? undefined : await momentOf(options);
+  const before = isShared ? undefined : (moment ?? (await momentOf(options)));
   if (
     before !== undefined &&
     lastFound !== undefined &&

@@ -15,15 +15,20 @@ export interface Moment {
   readonly exact: boolean;
 }
 
+/** How often it is asked again while this process is just making a change, which takes less time than a look at all rules. */
+const ATTEMPTS = 8;
+
 export async function momentOf(options: NetlinkOptions): Promise<Moment> {
   // Those in another network namespace are not counted.
   if (options.namespace !== undefined)
     return { generation: await generation(options), own: 0, exact: true };
   const binding = loadNative();
-  const [begun, ended, own] = binding.netfilterRequests();
-  const number = await generation(options);
-  const exact = begun === ended && binding.netfilterRequests()[0] === begun;
-  return { generation: number, own, exact };
+  for (let attempt = 1; ; attempt++) {
+    const [begun, ended, own] = binding.netfilterRequests();
+    const number = await generation(options);
+    const exact = begun === ended && binding.netfilterRequests()[0] === begun;
+    if (exact || attempt === ATTEMPTS) return { generation: number, own, exact };
+  }
 }
 
 /**

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { errnoName, isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
@@ -124,23 +124,27 @@ async function ask(
   message: Uint8Array,
   isWhole: (answer: Buffer) => boolean,
 ): Promise<Buffer> {
-  // A socket's path has 108 bytes at most; through a descriptor it fits.
+  const path = `${directory}/socket`;
+  if (Buffer.byteLength(path) <= LONGEST_PATH) return exchange(path, message, isWhole);
   const handle = await open(directory);
   try {
-    return await exchange(handle, message, isWhole);
+    return await exchange(`/proc/self/fd/${handle.fd}/socket`, message, isWhole);
   } finally {
     await handle.close();
   }
 }
 
+/** Bytes of a socket's path, unix(7). Through a descriptor of its directory a longer one fits. */
+const LONGEST_PATH = 107;
+
 function exchange(
-  directory: FileHandle,
+  path: string,
   message: Uint8Array,
   isWhole: (answer: Buffer) => boolean,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
-    const socket = connect(`/proc/self/fd/${directory.fd}/socket`);
+    const socket = connect(path);
     socket.setTimeout(PATIENCE, () => {
       socket.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' }));
     });

@@ -14,7 +14,13 @@ import { OwnTexts } from '../../../../lib/program/own-texts.js';
 import { OwnTextsTemplate, type SampleStart } from '../../../../lib/program/own-texts-template.js';
 
 const networks = new NetworkStore({ dataRoot: '/data', runRoot: '/run/caisson' });
-const OPENED: Opened = { ports: [], policy: undefined, filtersFrames: true, forgetsFlows: false };
+const OPENED: Opened = {
+  ports: [],
+  isPublished: false,
+  policy: undefined,
+  filtersFrames: true,
+  forgetsFlows: false,
+};
 
 interface Place {
   readonly subnet: string;
@@ -101,6 +107,7 @@ const CASES: Readonly<Record<string, readonly [readonly Place[], Partial<Opened>
         { hostPort: 8080, containerPort: 80, protocol: 'tcp' },
         { hostIp: '127.0.0.1', hostPort: 53, containerPort: 53, protocol: 'udp' },
       ],
+      isPublished: true,
       forgetsFlows: true,
     },
   ],
