@@ -6,7 +6,7 @@
  * The positions are found by a comparison of the texts of two starts. A value is where one of them has its own and the other one has
  * the other's, and all that differs has to be values: otherwise there is no template, and each start encodes its own.
  */
-import { OwnTexts, type Text } from './own-texts.js';
+import { COMMAND_TEXTS, type OwnText, OwnTexts, type Text } from './own-texts.js';
 
 /** A value as texts contain it, and as encoded messages do. */
 export interface StartValue {
@@ -33,7 +33,19 @@ interface Position {
   readonly value: number;
 }
 
+/** Some texts of a template, encoded for values of these lengths. */
+interface Records {
+  readonly lengths: readonly number[];
+  readonly bytes: Uint8Array;
+  readonly positions: readonly (Position & { readonly isText: boolean })[];
+}
+
+/** Lengths that addresses of a network can have are few. */
+const MOST_RECORDS = 16;
+
 export class OwnTextsTemplate {
+  private readonly known = new WeakMap<readonly OwnText[], readonly Records[]>();
+
   private constructor(private readonly texts: readonly TextTemplate[]) {}
 
   /** @param other has other values. Undefined: their texts differ in more than that */
@@ -51,8 +63,90 @@ export class OwnTextsTemplate {
 
   /** Those of a start with these values. */
   fill(values: readonly StartValue[]): OwnTexts {
-    return new OwnTexts(this.texts.map((template) => filled(template, values)));
+    return new FilledTexts(this, values);
   }
+
+  textsFor(values: readonly StartValue[]): Text[] {
+    return this.texts.map((template) => filled(template, values));
+  }
+
+  recordsFor(some: readonly OwnText[], values: readonly StartValue[]): Uint8Array {
+    const known = this.known.get(some) ?? [];
+    let records = known.find(({ lengths }) =>
+      lengths.every((length, number) => values[number]?.text.length === length),
+    );
+    if (records === undefined) {
+      const templates = some.map(({ own }) => this.texts[own - COMMAND_TEXTS] ?? NOTHING);
+      records = recordsOf(templates, values);
+      this.known.set(some, [records, ...known.slice(0, MOST_RECORDS - 1)]);
+    }
+    const { bytes, positions } = records;
+    const all = Buffer.allocUnsafe(bytes.length);
+    all.set(bytes);
+    const texts = values.map(({ text }) => Buffer.from(text, 'latin1'));
+    for (const { at, value, isText } of positions)
+      all.set((isText ? texts[value] : values[value]?.bytes) ?? [], at);
+    return all;
+  }
+}
+
+const NOTHING: TextTemplate = { kind: 'constant', text: '' };
+
+/** Most starts need them as records alone. */
+class FilledTexts extends OwnTexts {
+  private made: readonly Text[] | undefined;
+
+  constructor(
+    private readonly template: OwnTextsTemplate,
+    private readonly values: readonly StartValue[],
+  ) {
+    super();
+  }
+
+  override get all(): readonly Text[] {
+    return (this.made ??= this.template.textsFor(this.values));
+  }
+
+  override recordsOf(some: readonly OwnText[]): Uint8Array {
+    return this.template.recordsFor(some, this.values);
+  }
+}
+
+/** One record after the other, as `Encoder.texts` makes them: length, bytes, NUL, and no more up to a multiple of four. */
+function recordsOf(templates: readonly TextTemplate[], values: readonly StartValue[]): Records {
+  const parts: Buffer[] = [];
+  const positions: Records['positions'][number][] = [];
+  let end = 0;
+  for (const template of templates) {
+    const bytes = Buffer.from(filled(template, values));
+    const size = (4 + bytes.length + 4) & ~3;
+    const record = Buffer.alloc(size);
+    record.writeUInt32LE(bytes.length);
+    record.set(bytes, 4);
+    parts.push(record);
+    for (const position of positionsIn(template, values))
+      positions.push({
+        at: end + 4 + position.at,
+        value: position.value,
+        isText: template.kind === 'text',
+      });
+    end += size;
+  }
+  const lengths = values.map(({ text }) => text.length);
+  return { lengths, bytes: Buffer.concat(parts), positions };
+}
+
+/** Bytes before each value, and its number. */
+function positionsIn(template: TextTemplate, values: readonly StartValue[]): readonly Position[] {
+  if (template.kind === 'constant') return [];
+  if (template.kind === 'bytes') return template.positions;
+  let at = 0;
+  return template.values.map((value, number) => {
+    at += Buffer.byteLength(template.parts[number] ?? '');
+    const position = { at, value };
+    at += values[value]?.text.length ?? 0;
+    return position;
+  });
 }
 
 function templateOf(

@@ -55,9 +55,14 @@ export class OwnTexts {
 
   /** @throws Error for a number that no text has */
   textOf({ own }: OwnText): Text {
-    const text = this.texts[own - COMMAND_TEXTS];
+    const text = this.all[own - COMMAND_TEXTS];
     if (text === undefined)
       throw new Error(`a start has no text of its own with the number ${own}`);
     return text;
+  }
+
+  /** Some of them as `Encoder.texts` encodes them, if that is known already (own-texts-template.ts). */
+  recordsOf(_some: readonly OwnText[]): Uint8Array | undefined {
+    return undefined;
   }
 }

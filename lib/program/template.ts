@@ -6,7 +6,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Binding } from '../native/binding.js';
 import { execTexts } from './compile-process.js';
-import { type Encoder, type Fault, HEADER, HEADER_SIZE, STEP, STEP_SIZE } from './encode.js';
+import {
+  type Encoder,
+  type Fault,
+  HEADER,
+  HEADER_SIZE,
+  MAX_PROGRAM_SIZE,
+  STEP,
+  STEP_SIZE,
+} from './encode.js';
 import type { Opcode, Program, Step } from './instructions.js';
 import type { Command } from './launch-input.js';
 import { COMMAND_TEXTS, isOwnText, type OwnText, type OwnTexts, type Text } from './own-texts.js';
@@ -60,6 +68,8 @@ export class Template {
   readonly patches: Uint32Array;
   /** Those of its texts that each start has of its own, in the order in which they are appended. */
   readonly own: readonly OwnText[];
+  /** Without those of the command. */
+  readonly others: readonly OwnText[];
 
   /** @param program compiled for PLACEHOLDER. */
   constructor(program: Program, encoder: Encoder, fault?: Fault) {
@@ -97,6 +107,7 @@ export class Template {
     this.bytes = bytes;
     this.patches = Uint32Array.from(patches);
     this.own = own.map(({ text }) => text);
+    this.others = this.own.filter((text) => text.own >= COMMAND_TEXTS);
   }
 
   /** The program for one container. @param appended as for `launch` */
@@ -143,17 +154,22 @@ const NO_COMMAND = Uint8Array.from([0xff, 0xff, 0xff, 0xff]);
  * @throws ERR_INVALID_PROGRAM where the program would be too long
  */
 export function appendedTexts(
-  { own, bytes }: Template,
+  { own, others, bytes }: Template,
   encoder: Encoder,
   texts: OwnTexts,
   command?: CommandTemplate,
 ): Uint8Array {
   const first = command?.bytes ?? NO_COMMAND;
-  const others = command === undefined ? own : own.slice(COMMAND_TEXTS);
-  const encoded = encoder.texts(
-    others.map((text) => texts.textOf(text)),
-    bytes.length + first.length - PLACE_SIZE,
-  );
+  const some = command === undefined ? own : others;
+  const behind = bytes.length + first.length - PLACE_SIZE;
+  const known = texts.recordsOf(some);
+  const encoded =
+    known !== undefined && known.length <= MAX_PROGRAM_SIZE - behind
+      ? known
+      : encoder.texts(
+          some.map((text) => texts.textOf(text)),
+          behind,
+        );
   const all = Buffer.allocUnsafe(first.length + encoded.length);
   all.set(first);
   all.set(encoded, first.length);

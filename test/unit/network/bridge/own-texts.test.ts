@@ -10,7 +10,8 @@ import { NetworkStore } from '../../../../lib/network/bridge/network-store.js';
 import { formatAddress, lastOf, nth, parseBlock } from '../../../../lib/base/cidr.js';
 import { normalizePolicy } from '../../../../lib/network/policy/rules.js';
 import { newId, shortId } from '../../../../lib/base/ids.js';
-import { OwnTexts } from '../../../../lib/program/own-texts.js';
+import { Encoder } from '../../../../lib/program/encode.js';
+import { COMMAND_TEXTS, OwnTexts } from '../../../../lib/program/own-texts.js';
 import { OwnTextsTemplate, type SampleStart } from '../../../../lib/program/own-texts-template.js';
 
 const networks = new NetworkStore({ dataRoot: '/data', runRoot: '/run/caisson' });
@@ -29,12 +30,12 @@ interface Place {
   readonly linkLocal?: readonly string[];
 }
 
-/** An address of a block that containers may have, at random. */
+/** An address of a block that containers may have, at random: not that of the network, the gateway or of all. */
 function anyAddress(subnet: string): string {
   const block = parseBlock('subnet', subnet);
   const size = lastOf(block).value - block.first;
-  const at = BigInt(Math.floor(Math.random() * Number(size < 2n ** 40n ? size : 2n ** 40n)));
-  return formatAddress(nth(block, at));
+  const most = Number(size < 2n ** 40n ? size : 2n ** 40n);
+  return formatAddress(nth(block, BigInt(2 + Math.floor(Math.random() * (most - 2)))));
 }
 
 function endpoint(
@@ -121,14 +122,14 @@ describe('the texts of a start on networks with a bridge', () => {
         id,
         endpoints: places.map((place, at) => endpoint(place, at, id)),
       });
-      const first = start();
+      const begun = start();
       const other = newId();
-      const others = first.endpoints.map((each, at) => otherEndpoint(each, other, places[at]?.mac));
-      const template = OwnTextsTemplate.of(
-        sample(first.id, first.endpoints, all),
-        sample(other, others, all),
-      );
+      const first = sample(begun.id, begun.endpoints, all);
+      const others = begun.endpoints.map((each, at) => otherEndpoint(each, other, places[at]?.mac));
+      const template = OwnTextsTemplate.of(first, sample(other, others, all));
       if (template === undefined) throw new Error('there is no template');
+      const encoder = new Encoder();
+      const order = first.own.all.map((_, at) => ({ own: COMMAND_TEXTS + at })).reverse();
       for (let run = 0; run < 200; run++) {
         const { id, endpoints } = start();
         const made = sample(id, endpoints, all);
@@ -136,6 +137,10 @@ describe('the texts of a start on networks with a bridge', () => {
         const text = (each: string | Uint8Array) =>
           typeof each === 'string' ? each : Buffer.from(each).toString('hex');
         expect(filled.map(text)).to.deep.equal(made.own.all.map(text));
+        // As they are put behind a program, which has them in an order of its own.
+        const records = template.fill(made.values).recordsOf(order);
+        const texts = order.map((own) => made.own.textOf(own));
+        expect(Buffer.from(records ?? [])).to.deep.equal(Buffer.from(encoder.texts(texts, 0)));
       }
     });
 
