@@ -397,8 +397,13 @@ firewall.describe('The table of the firewall', () => {
     const options = { namespace: place.path };
     const ports = [port, { ...port, hostPort: 8081, hostIp: '127.0.0.1' }];
     const other = { ipv4: '10.0.0.3' };
-    expect(await othersAt(other, ports, options)).to.equal(undefined);
-    await request(publishRequest(endpoint, ports));
+    // So many are looked for in all that there are.
+    const many = Array.from({ length: 40 }, (_, at) => ({ ...port, hostPort: 9000 + at }));
+    for (const some of [ports, many]) expect(await othersAt(other, some, options)).to.equal(undefined); // prettier-ignore
+    await request(publishRequest(endpoint, [...ports, ...many]));
+    const found = await othersAt(other, [...many, { ...port, hostPort: 8999 }], options);
+    expect(found?.text.match(/tcp \. \d+/g)?.length).to.be.above(0);
+    expect(found?.text).to.not.include('8999').and.not.include('8080');
     const stale = await othersAt(other, ports, options);
     if (stale === undefined) throw new Error('nothing was found');
     await request(stale);

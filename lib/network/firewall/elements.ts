@@ -4,7 +4,7 @@ import { addressBytes, addressText } from '../../base/ip-address.js';
 import { be16, type EncodedRequest, type NetlinkMessage } from '../netlink/message.js';
 import type { NetlinkOptions } from '../netlink/request.js';
 import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
-import { listElements } from './nft-listing.js';
+import { presentElements } from './nft-listing.js';
 import { addElements, batch, concatenation, deleteElements, type Element } from './nft-messages.js';
 import { type Endpoint, PROTOCOL_NUMBERS, type PublishedPort } from './port-bindings.js';
 import { SET, TABLE } from './ruleset.js';
@@ -173,11 +173,7 @@ export async function othersAt(
 ): Promise<EncodedRequest | undefined> {
   const messages: NetlinkMessage[] = [];
   for (const [set, elements] of portElements(endpoint, ports)) {
-    if (elements.length === 0) continue;
-    const there = new Set(
-      (await listElements(options, TABLE, set)).map(({ key }) => key.toString('hex')),
-    );
-    const found = elements.filter(({ key }) => there.has(Buffer.from(key).toString('hex')));
+    const found = await presentElements(options, TABLE, set, elements);
     messages.push(...deleteElements(TABLE, set, found));
   }
   return messages.length === 0 ? undefined : batch(messages);

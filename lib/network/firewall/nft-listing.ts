@@ -8,8 +8,10 @@ import {
 } from '../netlink/message.js';
 import { askNetlink, dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
 import {
+  type Element,
   GET_CHAINS,
   GET_GENERATION,
+  getElement,
   getElements,
   getRules,
   HOOK,
@@ -108,6 +110,30 @@ export async function listElements(
   return decodeElements(await dumpIfThere(options, getElements(table, set)));
 }
 
+/** How many elements are asked for one by one: the questions are answered at once, however many others the set has. */
+const MOST_ASKED = 16;
+
+/** Those of the elements whose keys the set has. */
+export async function presentElements(
+  options: NetlinkOptions,
+  table: Table,
+  set: string,
+  elements: readonly Element[],
+): Promise<Element[]> {
+  if (elements.length > MOST_ASKED) {
+    const there = new Set(
+      (await listElements(options, table, set)).map(({ key }) => key.toString('hex')),
+    );
+    return elements.filter(({ key }) => there.has(Buffer.from(key).toString('hex')));
+  }
+  const found: Element[] = [];
+  for (const element of elements) {
+    const question = encodeRequest(NETLINK.netfilter, getElement(table, set, element));
+    if ((await ifThere(askNetlink(question, options))).length > 0) found.push(element);
+  }
+  return found;
+}
+
 /** Of the answers to `getElements`. */
 export function decodeElements(messages: readonly DecodedMessage[]): ListedElement[] {
   return messages.flatMap(({ body }) => {
@@ -149,8 +175,12 @@ async function dumpIfThere(
   options: NetlinkOptions,
   message: Parameters<typeof dumpNetlink>[1],
 ): Promise<DecodedMessage[]> {
+  return ifThere(dumpNetlink(NETLINK.netfilter, message, options));
+}
+
+async function ifThere(answers: Promise<DecodedMessage[]>): Promise<DecodedMessage[]> {
   try {
-    return await dumpNetlink(NETLINK.netfilter, message, options);
+    return await answers;
   } catch (error) {
     if (error instanceof CaissonError && error.errno === 'ENOENT') return [];
     throw error;
