@@ -204,7 +204,9 @@ void Launcher::launch(std::shared_ptr<Launch> launch, std::function<void()> done
 
 void Launcher::tear_down(std::shared_ptr<Launch> launch,
                          std::function<void(TeardownOutcome)> done) {
-  ends_.submit([this, launch, done = std::move(done)](Workplace&) {
+  // A start of another container may be waiting for its ports (`port.bind`).
+  const bool urgent = launch->ports.valid();
+  auto job = [this, launch, done = std::move(done)](Workplace&) {
     reap_left();
     launch->kill_and_reap();
     launch->close();
@@ -221,7 +223,8 @@ void Launcher::tear_down(std::shared_ptr<Launch> launch,
     clearing->result = run_teardown(clearing->program, kTrees);
     launch->ports.reset();
     clear(std::move(clearing));
-  });
+  };
+  ends_.submit(std::move(job), urgent);
 }
 
 void Launcher::clear(std::shared_ptr<Clearing> clearing) {

@@ -55,18 +55,25 @@ ThreadQueue::Job ThreadQueue::next() {
     ready_.wait(waiting, [this] { return !jobs_.empty(); });
     // On a machine with few processors, teardown would take them from a start that a caller waits
     // for. Meanwhile another thread may take the job.
-    ready_.wait_for(waiting, kPatience, [this] { return starts_ == 0 || jobs_.size() > kBacklog; });
+    ready_.wait_for(waiting, kPatience,
+                    [this] { return starts_ == 0 || urgent_ > 0 || jobs_.size() > kBacklog; });
   } while (jobs_.empty());
   --idle_;
-  Job job = std::move(jobs_.front());
+  Entry entry = std::move(jobs_.front());
   jobs_.pop_front();
-  return job;
+  if (entry.urgent) --urgent_;
+  return std::move(entry.job);
 }
 
-void ThreadQueue::submit(Job job) {
+void ThreadQueue::submit(Job job, bool urgent) {
   {
     const std::lock_guard lock(mutex_);
-    jobs_.push_back(std::move(job));
+    if (urgent) {
+      jobs_.push_front({std::move(job), true});
+      ++urgent_;
+    } else {
+      jobs_.push_back({std::move(job), false});
+    }
   }
   ready_.notify_one();
 }

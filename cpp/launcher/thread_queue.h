@@ -22,7 +22,8 @@ class ThreadQueue {
   // Makes a thread more if all are busy. Fails only when there is none at all. Called by
   // JavaScript.
   Status hire();
-  void submit(Job job);
+  // An urgent one is the next, and waits for no start: one may be waiting for it.
+  void submit(Job job, bool urgent = false);
   // So many starts more, or fewer, are under way: for a moment the jobs here wait for them.
   void add_starts(int starts);
 
@@ -31,13 +32,19 @@ class ThreadQueue {
   void run();
   Job next();
 
+  struct Entry {
+    Job job;
+    bool urgent;
+  };
+
   std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<Job> jobs_;
+  std::deque<Entry> jobs_;
   const unsigned most_;
   unsigned threads_ = 0;
   unsigned idle_ = 0;
   unsigned starts_ = 0;
+  unsigned urgent_ = 0;
 };
 
 }  // namespace caisson
