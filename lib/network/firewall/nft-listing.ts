@@ -9,13 +9,14 @@ import {
 import { askNetlink, dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
 import {
   type Element,
+  elementMessages,
   GET_CHAINS,
   GET_GENERATION,
-  getElement,
   getElements,
   getRules,
   HOOK,
   NFPROTO,
+  NFT_MSG,
   NFTA,
   type Table,
   UDATA,
@@ -128,7 +129,9 @@ export async function presentElements(
   }
   const found: Element[] = [];
   for (const element of elements) {
-    const question = encodeRequest(NETLINK.netfilter, getElement(table, set, element));
+    const { key, text } = element;
+    const asked = elementMessages(NFT_MSG.getElement, 0, 'get', table, set, [{ key, text }]);
+    const question = encodeRequest(NETLINK.netfilter, asked);
     if ((await ifThere(askNetlink(question, options))).length > 0) found.push(element);
   }
   return found;

@@ -347,12 +347,7 @@ export function deleteElements(
   return elementMessages(NFT_MSG.delElement, 0, 'delete', table, set, keys);
 }
 
-/** Asks for one. @throws at the kernel ENOENT if it is missing, or its set */
-export function getElement(table: Table, set: string, { key, text }: Element): NetlinkMessage[] {
-  return elementMessages(NFT_MSG.getElement, 0, 'get', table, set, [{ key, text }]);
-}
-
-function elementMessages(
+export function elementMessages(
   type: number,
   flags: number,
   verb: string,
