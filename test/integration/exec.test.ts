@@ -651,6 +651,7 @@ describe('exec', function () {
         await startExec(place(target), ['true']).gone;
         return ownThings();
       };
+      await warm(target);
       await leave();
       const before = await things();
       for (let i = 0; i < 5; i++) await leave();

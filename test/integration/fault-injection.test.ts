@@ -20,6 +20,7 @@ import {
   processesIn,
   untilNothing,
   unusedParents,
+  warmLaunchers,
 } from '../support/leftovers.js';
 import { NetworkNamespace } from '../support/network-namespace.js';
 import { needsRoot } from '../support/needs.js';
@@ -369,6 +370,11 @@ root.describe('fault injection', function () {
       await untilNothing(() => tracesOf(id, roots.dataRoot));
     };
     await terminate('worker-0');
+    const engine = await Engine.open(where('warm'));
+    const run = () => engine.run(rootfs(path('busybox')), ['true']);
+    await warmLaunchers(() => Promise.all(Array.from({ length: 8 }, run)));
+    await engine.close();
+    await eventually(() => expect(cleanupHelperOf(process.pid)).to.equal(undefined));
     const descriptors = openDescriptors().length;
     for (let i = 1; i < 5; i++) await terminate(`worker-${i}`);
     await eventually(() => {
