@@ -1,7 +1,7 @@
 /** Networks that a running container of an unprivileged user is connected to, and disconnected from. */
 import { expect } from 'chai';
 import { eventually } from '../support/outside.js';
-import { HOST, pidsOf, RootlessGround, WEB } from '../support/rootless-ground.js';
+import { HOST, OTHER, pidsOf, RootlessGround, WEB } from '../support/rootless-ground.js';
 import { skip } from '../support/skip.js';
 
 const SLEEP = ['host', 'sleep', '1000'];
@@ -103,11 +103,21 @@ describe('Networks of a running container of an unprivileged user', function () 
     }
   });
 
-  it('The network of a container with a policy does not change while it runs', async () => {
-    await ok('run', '-d', '--network', 'web', '--allow', WEB, '--name', 'app', ...SLEEP);
-    const { code, stderr } = await ground.tell('network', 'connect', 'db', 'app');
-    expect(code).to.equal(1);
-    expect(stderr).to.include('a policy cannot change while it runs');
+  it('A policy holds in a network that is connected while its container runs, and is gone with the last one', async () => {
+    await serving('--network', 'db', '--ip', '10.72.0.60');
+    await serving('--network', 'db', '--ip', '10.72.0.61');
+    const rules = ['--allow', WEB, '--allow', '10.72.0.60:80'];
+    const id = await ok('run', '-d', '--network', 'web', ...rules, '--name', 'app', ...SLEEP);
+    await ok('network', 'connect', 'db', 'app');
+    const open = `internet ${HOST}`;
+    expect(await reach('app', '10.72.0.60')).to.equal('inside');
+    expect(await reach('app', '10.72.0.61')).to.equal('ECONNREFUSED');
+    expect([await reach('app', WEB), await reach('app', OTHER)]).to.deep.equal([open, 'ECONNREFUSED']); // prettier-ignore
+    await ok('network', 'disconnect', 'web', 'app');
+    expect([await reach('app', WEB), await reach('app', OTHER)]).to.deep.equal([open, 'ECONNREFUSED']); // prettier-ignore
+    expect(await reach('app', '10.72.0.61')).to.equal('ECONNREFUSED');
+    await ok('network', 'disconnect', 'db', 'app');
+    expect(await tables()).not.to.include(`policy-${id.slice(0, 12)}`);
     expect(pidsOf(/caisson-network/)).to.have.length(1);
   });
 });
