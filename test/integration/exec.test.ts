@@ -646,11 +646,14 @@ describe('exec', function () {
         await execution.detach();
         await gone;
       };
-      const things = async (): Promise<string[]> => {
-        // Who has been left, and has ended, is reaped with the next that ends.
-        await startExec(place(target), ['true']).gone;
-        return ownThings();
-      };
+      // Who has been left, and has ended, is reaped with the next that ends.
+      const things = () =>
+        eventually(async () => {
+          await startExec(place(target), ['true']).gone;
+          const all = await ownThings();
+          expect(all.filter((thing) => thing.endsWith(' Z'))).to.deep.equal([]);
+          return all;
+        });
       await warm(target);
       await leave();
       const before = await things();
