@@ -90,11 +90,10 @@ void run_from(ContainerMachine& machine, size_t first) {
       status = step.op == Op::kInit ? fork_from_init(machine, step, i + 1)
                                     : kHandlers[step.op](machine, step);
     }
+    // Before its timestamp, by which the host phase takes it for done (`await_child`).
+    if (!status.ok()) record_error(machine.page, Phase::kContainer, i, status.error());
     mark_end(i);
-    if (!status.ok()) {
-      record_error(machine.page, Phase::kContainer, i, status.error());
-      return;
-    }
+    if (!status.ok()) return;
   }
 }
 

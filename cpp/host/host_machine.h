@@ -88,8 +88,8 @@ struct HostMachine : Machine {
 // happened.
 bool run_host(HostMachine& machine);
 
-// Waits for a timestamp of the container phase. False: the child has ended before, or does not come
-// to it.
+// Waits for a timestamp of the container phase. False: the child has ended before, or has failed,
+// or does not come to it.
 bool await_child(const HostMachine& machine, const uint64_t& timestamp);
 
 // Opens /proc/<pid>/<name> in the workplace's own procfs; the second, of the cloned process.

@@ -44,7 +44,8 @@ bool await_child(const HostMachine& machine, const uint64_t& timestamp) {
     if (sys::call(__NR_ppoll, &ended, 1, &slice, nullptr, 0) > 0) break;
     if (sys::monotonic() > end || machine.canceller.cancels()) break;
   }
-  return load_acquire(timestamp) != 0;
+  // A step that has failed has one, too.
+  return load_acquire(timestamp) != 0 && load_acquire(machine.page->failed) == 0;
 }
 
 bool run_host(HostMachine& machine) {
