@@ -72,13 +72,22 @@ async function restoreContainer(
 ): Promise<void> {
   const { netlink } = context.networks;
   let gone: FoundEndpoint[] = [];
+  // Of the last time: what the teardown has removed since is not known from the files any more.
+  let last: { publication?: Publication | undefined; endpoints: readonly FoundEndpoint[] } = {
+    endpoints: [],
+  };
   for (;;) {
     const publication = readPublication(context.networks, id);
     const all = found.flatMap((each) => endpointOf(context, id, each, publication) ?? []);
     const endpoints = all.filter((each) => !gone.some(({ at }) => at === each.at));
+    const isThere = ({ at }: FoundEndpoint) =>
+      [...endpoints, ...gone].some((each) => each.at === at);
+    gone = [...gone, ...last.endpoints.filter((each) => !isThere(each))];
     const restored = { id, publication, endpoints, gone, filtersFrames };
-    if (endpoints.length > 0) await restoreEndpoints(context, restored);
-    else return removeEndpoints(context, restored);
+    if (endpoints.length === 0)
+      return removeEndpoints(context, { ...restored, publication: last.publication });
+    await restoreEndpoints(context, restored);
+    last = { publication, endpoints };
     // What takes an interface away takes it off its bridge first, and then removes what the firewall has of it.
     const attached = new Set((await allPlugs(netlink)).flatMap(({ name, bridge }) => (bridge === undefined ? [] : [name]))); // prettier-ignore
     const left = endpoints.filter((each) => !attached.has(framePort(each, shortId(id)).port));
