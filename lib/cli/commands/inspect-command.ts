@@ -14,9 +14,7 @@ import { type CommandLine, parseCommandLine } from '../args/command-line.js';
 import { at, type CommandContext, type EngineLocation } from '../command-context.js';
 import { CONTAINER_INSPECT, INSPECT } from '../flags/inspect-flags.js';
 import { print } from '../report.js';
-import { TemplateError } from '../template/error.js';
-import { parseTemplate } from '../template/go-template.js';
-import { complain } from './each.js';
+import { inspectFormat, printInspected } from './inspected.js';
 
 const TYPES = ['container', 'network'] as const;
 type ObjectType = (typeof TYPES)[number];
@@ -44,38 +42,11 @@ async function show(
   location: EngineLocation,
   types: readonly ObjectType[],
 ): Promise<number> {
-  const text = line.value('format');
-  let template: ReturnType<typeof parseTemplate> | undefined;
-  try {
-    if (text !== undefined && text !== '')
-      template = parseTemplate(text === 'json' ? '{{json .}}' : text);
-  } catch (error) {
-    if (!(error instanceof TemplateError)) throw error;
-    print(2, `caisson: template parsing error: ${error.message}\n`);
-    return 64;
-  }
-  return at(location, async (context) => {
-    let code = 0;
-    const shapes: object[] = [];
-    const lines: string[] = [];
-    for (const name of line.args) {
-      try {
-        const shape = await shapeOf(context, name, types, line.has('size'));
-        if (template === undefined) shapes.push(shape);
-        else lines.push(`${template.execute(shape, { missingKey: 'error' })}\n`);
-      } catch (error) {
-        code = 1;
-        if (error instanceof TemplateError) {
-          print(2, `caisson: template parsing error: ${error.message}\n`);
-          continue;
-        }
-        await complain(error);
-      }
-    }
-    if (template === undefined) print(1, `${JSON.stringify(shapes, undefined, 4)}\n`);
-    else print(1, lines.join('') || '\n');
-    return code;
-  });
+  const format = inspectFormat(line);
+  if (format === undefined) return 64;
+  return at(location, (context) =>
+    printInspected(line.args, format, (name) => shapeOf(context, name, types, line.has('size'))),
+  );
 }
 
 /** Of the first object with that name. The error is that of the first type. */

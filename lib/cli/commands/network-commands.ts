@@ -30,9 +30,9 @@ import {
 import { listFormat } from '../format/table.js';
 import { print, warningText } from '../report.js';
 import { TemplateError } from '../template/error.js';
-import { parseTemplate } from '../template/go-template.js';
 import { isConfirmed } from './confirm.js';
 import { complain } from './each.js';
+import { inspectFormat, printInspected } from './inspected.js';
 
 /** Parses the arguments, and reports errors as Docker does, which exits with 1 for them. */
 function command(
@@ -93,33 +93,11 @@ export const networkLs = command(NETWORK_LS, async (line, networks) => {
 });
 
 export const networkInspect = command(NETWORK_INSPECT, async (line, networks) => {
-  const text = line.value('format');
-  let template: ReturnType<typeof parseTemplate> | undefined;
-  try {
-    if (text !== undefined && text !== '')
-      template = parseTemplate(text === 'json' ? '{{json .}}' : text);
-  } catch (error) {
-    if (!(error instanceof TemplateError)) throw error;
-    print(2, `caisson: template parsing error: ${error.message}\n`);
-    return 64;
-  }
-  const shapes: object[] = [];
-  let lines = '';
-  let code = 0;
-  for (const name of line.args) {
-    try {
-      const shape = networkShape(await networks.inspect(name));
-      if (template === undefined) shapes.push(shape);
-      else lines += `${template.execute(shape, { missingKey: 'error' })}\n`;
-    } catch (error) {
-      code = 1;
-      if (error instanceof TemplateError)
-        print(2, `caisson: template parsing error: ${error.message}\n`);
-      else await complain(error);
-    }
-  }
-  print(1, template === undefined ? `${JSON.stringify(shapes, undefined, 4)}\n` : lines || '\n');
-  return code;
+  const format = inspectFormat(line);
+  if (format === undefined) return 64;
+  return printInspected(line.args, format, async (name) =>
+    networkShape(await networks.inspect(name)),
+  );
 });
 
 export const networkRm = command(NETWORK_RM, async (line, networks) => {
