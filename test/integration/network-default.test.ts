@@ -6,10 +6,10 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { NetworkHost } from '../support/network-host.js';
 import { OuterNetwork, PORT, SERVER } from '../support/outer-network.js';
 import { eventually } from '../support/outside.js';
+import { RootlessGround } from '../support/rootless-ground.js';
 import { skip } from '../support/skip.js';
 import { UnprivilegedUser } from '../support/unprivileged-user.js';
 
@@ -161,11 +161,8 @@ describe("The command line's network", () => {
     let user: UnprivilegedUser;
 
     before(async function () {
-      const missing = OuterNetwork.missing();
+      const missing = RootlessGround.missing();
       if (missing !== undefined) skip(this, missing);
-      if (!existsSync('/usr/bin/pasta')) skip(this, 'the package passt is not installed');
-      const forbidden = userNamespaceSwitch();
-      if (forbidden !== undefined) skip(this, `${forbidden.name} forbids user namespaces`);
       outer = await OuterNetwork.make();
       user = await UnprivilegedUser.make(true);
     });

@@ -2,9 +2,8 @@
  * Networks with a bridge of an unprivileged user, in the shared network of that user. All traffic stays in an outer network of
  * the test's own.
  */
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { expect } from 'chai';
-import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { LOOPBACK_PORT, OuterNetwork, PORT, SERVER } from '../support/outer-network.js';
 import {
   type CommandLineUser,
@@ -15,7 +14,7 @@ import {
 } from '../support/outer-users.js';
 import { eventually } from '../support/outside.js';
 import { skip } from '../support/skip.js';
-import { pidsOf, processes } from '../support/rootless-ground.js';
+import { pidsOf, processes, RootlessGround } from '../support/rootless-ground.js';
 import { RANGE, SUBGID, SUBUID, UID } from '../support/unprivileged-user.js';
 
 const SLEEP = ['sleep', '1000'];
@@ -31,11 +30,8 @@ describe('Networks of an unprivileged user', function () {
   let user: CommandLineUser;
 
   before(async function () {
-    const missing = OuterNetwork.missing();
+    const missing = RootlessGround.missing();
     if (missing !== undefined) skip(this, missing);
-    if (!existsSync('/usr/bin/pasta')) skip(this, 'the package passt is not installed');
-    const forbidden = userNamespaceSwitch();
-    if (forbidden !== undefined) skip(this, `${forbidden.name} forbids user namespaces`);
     outer = await OuterNetwork.make();
     user = await unprivileged(outer);
   });

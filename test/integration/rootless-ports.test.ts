@@ -5,15 +5,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
-import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { ADDRESS, OuterNetwork, SERVER } from '../support/outer-network.js';
 import { type CommandLineUser, unprivileged } from '../support/outer-users.js';
 import { eventually } from '../support/outside.js';
 import { skip } from '../support/skip.js';
-import { pidsOf, processes } from '../support/rootless-ground.js';
+import { pidsOf, processes, RootlessGround } from '../support/rootless-ground.js';
 import type { RootlessPortFaults } from './fixtures/rootless-port-faults.js';
 
 const SLEEP = ['sleep', '1000'];
@@ -89,11 +88,8 @@ describe('Published ports of an unprivileged user', function () {
   let user: CommandLineUser;
 
   before(async function () {
-    const missing = OuterNetwork.missing();
+    const missing = RootlessGround.missing();
     if (missing !== undefined) skip(this, missing);
-    if (!existsSync('/usr/bin/pasta')) skip(this, 'the package passt is not installed');
-    const forbidden = userNamespaceSwitch();
-    if (forbidden !== undefined) skip(this, `${forbidden.name} forbids user namespaces`);
     outer = await OuterNetwork.make();
     user = await unprivileged(outer);
     await ok('network', 'create', 'web');

@@ -13,6 +13,7 @@ import { Machine } from './network-machine.js';
 import { fixture } from './paths.js';
 import { type Probe, type Probed, probing } from './probe.js';
 
+/** Of the machine outside: TEST-NET-3 (RFC 5737), 2001:db8::/32, and the metadata of clouds. */
 export const WEB = '203.0.113.10';
 export const OTHER = '203.0.113.20';
 export const WEB6 = '2001:db8:1::10';

@@ -8,16 +8,11 @@ import { GATEWAY, OuterNetwork } from './outer-network.js';
 import { type CommandLineUser, unprivileged } from './outer-users.js';
 import { eventually } from './outside.js';
 import { probing, type Probe, type Probed } from './probe.js';
+import { HOST, METADATA, OTHER, OTHER6, WEB, WEB6 } from './policy-lab.js';
 import { type Said, UID } from './unprivileged-user.js';
 
-/** Of the machine outside: TEST-NET-3 (RFC 5737), 2001:db8::/32, and the metadata of clouds. */
-export const WEB = '203.0.113.10';
-export const OTHER = '203.0.113.20';
-export const WEB6 = '2001:db8:1::10';
-export const OTHER6 = '2001:db8:1::20';
-export const METADATA = '169.254.169.254';
-/** Of the user's machine, besides those of test/support/outer-network.ts. */
-export const HOST = '203.0.113.1';
+export { HOST, METADATA, OTHER, OTHER6, WEB, WEB6 };
+/** Of the user's machine, besides HOST and those of test/support/outer-network.ts. */
 export const HOST6 = '2001:db8:1::1';
 
 export class RootlessGround {
