@@ -95,7 +95,7 @@ class DeniedLooks {
       const present = new Set(found.map(({ id }) => id));
       for (const id of this.told.keys()) if (!present.has(id)) this.told.delete(id);
       return found.flatMap(({ id, network, denied }) =>
-        this.news(id, denied, isFirst ? 0 : MOST_AT_ONCE, isFirst).map(([each, count]) => ({
+        this.news(id, denied, isFirst).map(([each, count]) => ({
           type: 'network' as const,
           action: 'denied' as const,
           id: network.id,
@@ -117,7 +117,6 @@ class DeniedLooks {
   private news(
     id: string,
     denied: readonly DeniedConnection[],
-    most: number,
     isFirst: boolean,
   ): (readonly [DeniedConnection, number])[] {
     const told = this.told.get(id) ?? new Map<string, number>();
@@ -127,7 +126,7 @@ class DeniedLooks {
       const { address, port, protocol, host, count } = each;
       const key = [protocol, address ?? host, port].join(' ');
       const before = told.get(key) ?? 0;
-      if (count === before || (!isFirst && news.length >= most)) continue;
+      if (count === before || (!isFirst && news.length >= MOST_AT_ONCE)) continue;
       told.set(key, count);
       // Fewer than before: the set was made again.
       if (!isFirst) news.push([each, count < before ? count : count - before]);

@@ -94,7 +94,7 @@ export async function connect(
   const repairs = repairsOf(context);
   try {
     const endpoints: Endpoint[] = [];
-    const plugs = kept === undefined ? [] : await plugsOf(shortId(id), context.networks.netlink);
+    const plugs = kept === undefined ? [] : await plugsOf(shortId(id), netlink);
     for (const config of configs) {
       const network = checkNetwork(await context.networks.use(config.network), config, endpoints);
       if (!isStored(network)) throw new Error(`the network ${network.name} has no subnet`);
@@ -126,7 +126,7 @@ export async function connect(
     }
     const filtersFrames = (await filtering) ?? false;
     if (policy !== undefined && !filtersFrames) throw withoutFrameFilter();
-    if (policy !== undefined) await tellHostAddresses(context.networks.netlink);
+    if (policy !== undefined) await tellHostAddresses(netlink);
     const addresses = publishedAddresses(endpoints);
     if (kept === undefined && netlink.userNetwork === undefined) checkFamilies(bindings, addresses);
     const ports =
@@ -137,7 +137,7 @@ export async function connect(
     else if (kept !== undefined) removePublication(context.networks, id);
     const stale =
       kept === undefined && ports.length > 0
-        ? await othersAt(addresses, ports, context.networks.netlink)
+        ? await othersAt(addresses, ports, netlink)
         : undefined;
     const forgetsFlows = await forgets(context, ports);
     const isPublished = publication !== undefined;
@@ -273,7 +273,7 @@ export function planConnection(
   };
   if (endpoints.length === 0 || ports.length === 0) return plan;
   const addresses = publishedAddresses(endpoints);
-  const forwards = networks.netlink.userNetwork !== undefined;
+  const forwards = netlink.userNetwork !== undefined;
   const publishing = {
     sockets: forwards
       ? // Nothing outside reaches an internal network.
