@@ -18,6 +18,7 @@
 #include "layouts.h"
 #include "listener.h"
 #include "netlink_call.h"
+#include "promise_work.h"
 #include "tree_size.h"
 
 namespace caisson {
@@ -54,25 +55,19 @@ Napi::Value lock_byte(const Napi::CallbackInfo& info) {
 
 // readBelow(root, path, limit): a file inside a container's root, resolved there. Resolves to a
 // Buffer, or to the errno that says why there is none (steps/regular_file.h).
-class ReadBelow : public Napi::AsyncWorker {
+class ReadBelow : public PromiseWork {
  public:
   ReadBelow(Napi::Env env, std::string root, std::string path, size_t limit)
-      : Napi::AsyncWorker(env),
-        promise_(Napi::Promise::Deferred::New(env)),
+      : PromiseWork(env, "caisson:read-below"),
         root_(std::move(root)),
         path_(std::move(path)),
         limit_(limit) {}
 
-  Napi::Promise promise() const { return promise_.Promise(); }
-
   void Execute() override { error_ = read(); }
 
-  void OnOK() override {
-    if (!usable(Env())) return;
-    if (error_ == 0)
-      promise_.Resolve(Napi::Buffer<char>::Copy(Env(), bytes_.data(), bytes_.size()));
-    else
-      promise_.Resolve(Napi::Number::New(Env(), error_));
+  napi_value answer(Napi::Env env) override {
+    if (error_ != 0) return Napi::Number::New(env, error_);
+    return Napi::Buffer<char>::Copy(env, bytes_.data(), bytes_.size());
   }
 
  private:
@@ -96,7 +91,6 @@ class ReadBelow : public Napi::AsyncWorker {
     return 0;
   }
 
-  Napi::Promise::Deferred promise_;
   std::string root_;
   std::string path_;
   size_t limit_;
@@ -105,10 +99,9 @@ class ReadBelow : public Napi::AsyncWorker {
 };
 
 Napi::Value read_below(const Napi::CallbackInfo& info) {
-  auto* worker = new ReadBelow(info.Env(), info[0].As<Napi::String>(), info[1].As<Napi::String>(),
-                               info[2].As<Napi::Number>().Uint32Value());
-  worker->Queue();
-  return worker->promise();
+  return PromiseWork::start(std::make_unique<ReadBelow>(info.Env(), info[0].As<Napi::String>(),
+                                                        info[1].As<Napi::String>(),
+                                                        info[2].As<Napi::Number>().Uint32Value()));
 }
 
 // overlay takes layers as descriptors from Linux 6.13 on, of mounts that are attached nowhere from

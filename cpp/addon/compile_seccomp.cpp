@@ -9,7 +9,7 @@
 
 #include "../base/kernel.h"
 #include "../seccomp/compiler.h"
-#include "environment.h"
+#include "promise_work.h"
 
 namespace caisson {
 namespace {
@@ -17,14 +17,10 @@ namespace {
 // Far above any sensible profile; keeps a mistake from becoming an allocation of gigabytes.
 constexpr uint32_t kMaxNames = 65536;
 
-class CompileWorker : public Napi::AsyncWorker {
+class CompileWorker : public PromiseWork {
  public:
   CompileWorker(Napi::Env env, seccomp::Profile profile)
-      : Napi::AsyncWorker(env, "caisson:seccomp"),
-        deferred_(Napi::Promise::Deferred::New(env)),
-        profile_(std::move(profile)) {}
-
-  Napi::Promise promise() const { return deferred_.Promise(); }
+      : PromiseWork(env, "caisson:seccomp"), profile_(std::move(profile)) {}
 
  protected:
   void Execute() override {
@@ -37,34 +33,27 @@ class CompileWorker : public Napi::AsyncWorker {
     }
   }
 
-  void OnOK() override {
-    const Napi::Env env = Env();
-    if (!usable(env)) return;
+  napi_value answer(Napi::Env env) override {
     const size_t size = filter_.program.size() * sizeof(sock_filter);
     auto bytes = Napi::Uint8Array::New(env, size);
     auto unknown = Napi::Array::New(env, filter_.unknown.size());
     auto result = Napi::Object::New(env);
-    if (env.IsExceptionPending())
-      return deferred_.Reject(env.GetAndClearPendingException().Value());
-    // Terminated since `usable` was asked.
-    if (bytes.IsEmpty() || unknown.IsEmpty() || result.IsEmpty()) return;
+    if (bytes.IsEmpty() || unknown.IsEmpty() || result.IsEmpty()) return nullptr;
     memcpy(bytes.Data(), filter_.program.data(), size);
     for (uint32_t i = 0; i < filter_.unknown.size(); i++)
       unknown.Set(i, filter_.unknown[i]);
     result.Set("filter", bytes);
     result.Set("unknown", unknown);
-    deferred_.Resolve(result);
+    return result;
   }
 
-  void OnError(const Napi::Error& failed) override {
-    if (!usable(Env())) return;
+  napi_value reason(const Napi::Error& failed) override {
     const Napi::Object error = failed.Value();
     error.Set("code", error_.number == E2BIG ? "E2BIG" : "EINVAL");
-    deferred_.Reject(error);
+    return error;
   }
 
  private:
-  Napi::Promise::Deferred deferred_;
   seccomp::Profile profile_;
   seccomp::Filter filter_;
   Error error_;
@@ -103,11 +92,7 @@ Napi::Value compile_seccomp(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(env, "compileSeccomp: malformed profile").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  // Deletes itself when it has answered.
-  auto* worker = new CompileWorker(env, *std::move(profile));
-  const Napi::Promise promise = worker->promise();
-  worker->Queue();
-  return promise;
+  return PromiseWork::start(std::make_unique<CompileWorker>(env, *std::move(profile)));
 }
 
 }  // namespace caisson

@@ -15,7 +15,7 @@
 #include "../base/kernel.h"
 #include "../base/netlink.h"
 #include "../base/unique_fd.h"
-#include "environment.h"
+#include "promise_work.h"
 
 namespace caisson {
 namespace {
@@ -51,19 +51,16 @@ struct Exchange {
   }
 };
 
-class NetlinkCall : public Napi::AsyncWorker {
+class NetlinkCall : public PromiseWork {
  public:
   NetlinkCall(Napi::Env env, int protocol, std::string messages, int network, bool dump,
               std::string settings)
-      : Napi::AsyncWorker(env),
-        promise_(Napi::Promise::Deferred::New(env)),
+      : PromiseWork(env, "caisson:netlink"),
         protocol_(protocol),
         messages_(std::move(messages)),
         network_(network),
         dump_(dump),
         settings_(std::move(settings)) {}
-
-  Napi::Promise promise() const { return promise_.Promise(); }
 
   void Execute() override {
     if (network_ < 0) {
@@ -82,10 +79,7 @@ class NetlinkCall : public Napi::AsyncWorker {
     }).join();
   }
 
-  void OnOK() override {
-    if (!usable(Env())) return;
-    promise_.Resolve(exchange_.outcome(Env()));
-  }
+  napi_value answer(Napi::Env env) override { return exchange_.outcome(env); }
 
  private:
   // Files below /proc/sys/net, which shows the namespace of the thread that opens them. One that
@@ -108,7 +102,6 @@ class NetlinkCall : public Napi::AsyncWorker {
 
   void ask() { exchange_.ask(protocol_, messages_, dump_, network_ < 0); }
 
-  Napi::Promise::Deferred promise_;
   int protocol_;
   std::string messages_;
   int network_;
@@ -177,13 +170,11 @@ bool has_ipv6(const ifreq& named, const Napi::Uint8Array& address) {
 
 Napi::Value netlink_call(const Napi::CallbackInfo& info) {
   const auto messages = info[1].As<Napi::Uint8Array>();
-  auto* worker = new NetlinkCall(
+  return PromiseWork::start(std::make_unique<NetlinkCall>(
       info.Env(), info[0].As<Napi::Number>().Int32Value(),
       std::string(reinterpret_cast<const char*>(messages.Data()), messages.ByteLength()),
       info[2].As<Napi::Number>().Int32Value(), info[3].As<Napi::Boolean>().Value(),
-      info[4].As<Napi::String>());
-  worker->Queue();
-  return worker->promise();
+      info[4].As<Napi::String>()));
 }
 
 Napi::Value netlink_now(const Napi::CallbackInfo& info) {

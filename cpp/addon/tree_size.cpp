@@ -11,7 +11,7 @@
 #include "../base/mount_api.h"
 #include "../host/loop_device.h"
 #include "../steps/directory.h"
-#include "environment.h"
+#include "promise_work.h"
 
 namespace caisson {
 namespace {
@@ -121,26 +121,23 @@ uint64_t size_in_image(const std::string& path, const char* type, const char* di
   return Walk().run(open_directory(mount.value().get(), directory));
 }
 
-class TreeSize : public Napi::AsyncWorker {
+class TreeSize : public PromiseWork {
  public:
   TreeSize(Napi::Env env, std::string path, std::string type, std::string directory)
-      : Napi::AsyncWorker(env),
-        promise_(Napi::Promise::Deferred::New(env)),
+      : PromiseWork(env, "caisson:tree-size"),
         path_(std::move(path)),
         type_(std::move(type)),
         directory_(std::move(directory)) {}
 
-  Napi::Promise promise() const { return promise_.Promise(); }
   void Execute() override {
     size_ = type_.empty() ? Walk().run(open_directory(AT_FDCWD, path_.c_str()))
                           : size_in_image(path_, type_.c_str(), directory_.c_str());
   }
-  void OnOK() override {
-    if (usable(Env())) promise_.Resolve(Napi::Number::New(Env(), static_cast<double>(size_)));
+  napi_value answer(Napi::Env env) override {
+    return Napi::Number::New(env, static_cast<double>(size_));
   }
 
  private:
-  Napi::Promise::Deferred promise_;
   std::string path_, type_, directory_;
   uint64_t size_ = 0;
 };
@@ -151,9 +148,7 @@ Napi::Value tree_size(const Napi::CallbackInfo& info) {
   const auto text = [&info](size_t index) {
     return info[index].IsString() ? info[index].As<Napi::String>().Utf8Value() : std::string();
   };
-  auto* worker = new TreeSize(info.Env(), text(0), text(1), text(2));
-  worker->Queue();
-  return worker->promise();
+  return PromiseWork::start(std::make_unique<TreeSize>(info.Env(), text(0), text(1), text(2)));
 }
 
 }  // namespace caisson

@@ -32,6 +32,8 @@ root.describe('lifetime', function () {
     const ended = await execute(process.execPath, [path, ...roots, ...extra], {
       timeout: 50_000 * slowness,
       killSignal: 'SIGKILL',
+      // Memory that is not initialized is never zero (mallopt(3)).
+      env: { ...process.env, MALLOC_PERTURB_: '165' },
     }).catch((error: unknown) => error as { stdout: string; stderr: string; signal: string });
     const signal = 'signal' in ended ? ended.signal : undefined;
     const last = ended.stdout.trim().split('\n').at(-1) ?? '';
@@ -57,6 +59,11 @@ root.describe('lifetime', function () {
   it('A worker may be terminated at any moment: its containers end with it', async () => {
     const { said } = await run('terminated-workers');
     expect(said).to.equal('nothing left');
+  });
+
+  it('A worker that is terminated before it calls the addon gets no promise, and ends', async () => {
+    const { said } = await run('terminated-calls');
+    expect(said).to.equal('readBelow treeSize netlink compileSeccomp');
   });
 
   it('A cleanup helper that was killed comes back with the next start, for all containers', async () => {
