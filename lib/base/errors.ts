@@ -13,7 +13,26 @@ export type ErrorCode =
   | 'ERR_CONFLICTING_OPTIONS'
   /** A `--format` that is not a template, or does not fit its data. */
   | 'ERR_INVALID_TEMPLATE'
+  /** Neither this machine nor the registry has the image, or it has no manifest for the platform. */
   | 'ERR_NO_SUCH_IMAGE'
+  /** The name of an image is malformed. */
+  | 'ERR_INVALID_REFERENCE'
+  /** A manifest or an index is malformed, too large, or of an unknown kind. */
+  | 'ERR_INVALID_MANIFEST'
+  /** Bytes have another digest or another size than the manifest says. */
+  | 'ERR_DIGEST_MISMATCH'
+  /** No connection to the registry could be made or kept, or its certificate is not trusted. */
+  | 'ERR_REGISTRY_UNREACHABLE'
+  /** The registry has refused the credentials, or wants some. */
+  | 'ERR_REGISTRY_UNAUTHORIZED'
+  /** The registry has refused further requests for a time. */
+  | 'ERR_RATE_LIMITED'
+  /** The registry has answered with an error, or against its protocol. */
+  | 'ERR_REGISTRY_FAILED'
+  /** registries.conf forbids the registry. */
+  | 'ERR_REGISTRY_BLOCKED'
+  /** A configuration file of registries or credentials is malformed, or a credential helper has failed. */
+  | 'ERR_REGISTRY_CONFIG'
   /** The root directory is missing, not a directory, or empty. */
   | 'ERR_INVALID_ROOTFS'
   /** A user or group is not in the container's own account files. */

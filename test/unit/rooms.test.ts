@@ -15,6 +15,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ],
   ['program', 'from a specification to a launch program, and what is said of one'],
   ['image', 'what a root file system is made of'],
+  ['image/registry', 'the client of image registries'],
   ['network/netlink', 'messages for the kernel about interfaces, addresses and routes'],
   ['network/firewall', 'what container networks may reach, and published ports'],
   ['network/policy', 'what a container may connect to, as rules and as chains of the firewall'],
