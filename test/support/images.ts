@@ -1,0 +1,47 @@
+/** The images of scripts/make-images, made when the first test asks for one. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { isRoot, type Needs } from './needs.js';
+import { repository } from './paths.js';
+import { skipping } from './skip.js';
+
+/** `debian` and `big` need root and take up to two minutes the first time; the others take a second or two. */
+export type TestImage = 'busybox' | 'debian' | 'big' | 'forty' | 'odd';
+
+/** The directory of the image's OCI layout. Its tag there is `latest`. Tests must not change it. */
+export function imageLayout(name: TestImage): string {
+  return makeImages(name);
+}
+
+/**
+ * Pushes an image to a registry without TLS, with the bytes of its layout.
+ * @param registry `127.0.0.1:5000`
+ * @returns the image's name: `127.0.0.1:5000/busybox:latest`
+ */
+export function pushImage(name: TestImage, registry: string): string {
+  makeImages('--push', registry, name);
+  return `${registry}/${name}:latest`;
+}
+
+/** `it` and `describe` for tests of an image that takes minutes and root to make. */
+export function needsImage(name: 'debian' | 'big'): Needs {
+  const made = existsSync(join(repository, '.cache/images', name, 'index.json'));
+  if (isRoot || made) return { it, describe };
+  return skipping(`needs root: the image ${name} is made by debootstrap`);
+}
+
+/** `it` and `describe` for tests that compare with skopeo, or push with it. */
+export function needsSkopeo(): Needs {
+  const missing = spawnSync('skopeo', ['--version']).error !== undefined;
+  return missing ? skipping('skopeo is not installed') : { it, describe };
+}
+
+function makeImages(...argv: readonly string[]): string {
+  const script = join(repository, 'scripts/make-images');
+  const output = execFileSync(script, argv, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return output.trim();
+}
