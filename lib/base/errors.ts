@@ -33,6 +33,10 @@ export type ErrorCode =
   | 'ERR_REGISTRY_BLOCKED'
   /** A configuration file of registries or credentials is malformed, or a credential helper has failed. */
   | 'ERR_REGISTRY_CONFIG'
+  /** A configuration, a layer or an archive of an image is malformed, or a blob of it is missing. */
+  | 'ERR_INVALID_IMAGE'
+  /** A container uses the image, or it has several names. */
+  | 'ERR_IMAGE_IN_USE'
   /** The root directory is missing, not a directory, or empty. */
   | 'ERR_INVALID_ROOTFS'
   /** A user or group is not in the container's own account files. */

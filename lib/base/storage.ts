@@ -61,11 +61,14 @@ export class StagedFile {
     private readonly next: string,
   ) {}
 
-  /** @throws ERR_STORAGE */
-  static async write(path: string, text: string | Uint8Array): Promise<StagedFile> {
+  /**
+   * @param flush whether the content is on the disk before the file is renamed: after a power cut it is the old or the new one.
+   * @throws ERR_STORAGE
+   */
+  static async write(path: string, text: string | Uint8Array, flush = false): Promise<StagedFile> {
     const staged = new StagedFile(path, `${path}.${process.pid}-${serial++}`);
     try {
-      await writeFile(staged.next, text, { mode: 0o600 });
+      await writeFile(staged.next, text, { mode: 0o600, flush });
     } catch (error) {
       await staged.remove();
       throw storageError(path, error);

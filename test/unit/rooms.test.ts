@@ -14,6 +14,10 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
     'the cgroups of a container, in v1, v2 and with systemd, and what is written into them',
   ],
   ['program', 'from a specification to a launch program, and what is said of one'],
+  [
+    'image/content',
+    'the images on disk: an OCI layout, what is written to it, and what is removed',
+  ],
   ['image', 'what a root file system is made of'],
   ['image/registry', 'the client of image registries'],
   ['network/netlink', 'messages for the kernel about interfaces, addresses and routes'],

@@ -1,0 +1,173 @@
+/**
+ * The garbage collection (decision 0026): removes blobs and layers that neither the index, nor a container, nor a
+ * running operation needs, and what dead processes have left.
+ */
+import { closeSync, constants, openSync } from 'node:fs';
+import { lstat, open, readdir, rename, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrno } from '../../base/errno.js';
+import { newId } from '../../base/ids.js';
+import { parseJson, readIfThere } from '../../base/storage.js';
+import { loadNative } from '../../native/load.js';
+import { tryLock } from './file-locks.js';
+import { readIndex } from './image-index.js';
+import type { LayoutPaths } from './layout-paths.js';
+import { pinnedDigests, PIN_PREFIX } from './lease.js';
+import { referencesOf } from './references.js';
+import { withStoreLock } from './store-lock.js';
+
+export interface CollectOptions {
+  /** Digests of the manifests of detached containers; called while the store is locked. */
+  readonly roots?: (() => Promise<readonly string[]>) | undefined;
+  /** Removes a layer's directory; a rootless user's has files of that user's subordinate ids. */
+  readonly removeTree?: ((path: string) => Promise<void>) | undefined;
+}
+
+export interface Collected {
+  /** Digests. */
+  readonly blobs: readonly string[];
+  /** Diff ids and chain ids. */
+  readonly layers: readonly string[];
+  /** Bytes of both. */
+  readonly bytes: number;
+}
+
+/** @throws ERR_LOCK_TIMEOUT, ERR_DAMAGED_STATE, and nothing is removed then */
+export async function collect(
+  paths: LayoutPaths,
+  options: CollectOptions = {},
+): Promise<Collected> {
+  const { roots = () => Promise.resolve([]), removeTree = removeDirectory } = options;
+  const collected = await withStoreLock(paths, 'exclusive', async () => {
+    const live = new LiveDigests(paths);
+    live.add(readIndex(paths.index).map(({ digest }) => digest));
+    live.add(await roots());
+    await removeLeftovers(paths);
+    live.add(await readPins(paths));
+    const unused = await unusedBlobs(paths, live);
+    const blobs = await removeBlobs(paths, unused);
+    const layers = await removeLayers(paths, live);
+    return {
+      blobs: unused.map(digestOf),
+      layers: layers.names.map((name) => name.replace('sha256-', 'sha256:')),
+      bytes: blobs + layers.bytes,
+    };
+  });
+  for (const name of await readdir(paths.trash)) await removeTree(join(paths.trash, name));
+  return collected;
+}
+
+/** What is needed, with all that it refers to. */
+class LiveDigests {
+  readonly #digests = new Set<string>();
+
+  constructor(private readonly paths: LayoutPaths) {}
+
+  has(digest: string): boolean {
+    return this.#digests.has(digest);
+  }
+
+  add(digests: readonly string[]): void {
+    const open = [...digests];
+    for (let digest = open.pop(); digest !== undefined; digest = open.pop()) {
+      if (this.#digests.has(digest)) continue;
+      this.#digests.add(digest);
+      open.push(...referencesOf(this.paths.blob(digest)));
+    }
+  }
+}
+
+const digestOf = (name: string): string => `sha256:${name}`;
+
+/** Of the processes that live: the files of the others were removed before. */
+async function readPins(paths: LayoutPaths): Promise<string[]> {
+  const names = (await readdir(paths.ingest)).filter((name) => name.startsWith(PIN_PREFIX));
+  return names.flatMap((name) => pinnedDigests(readIfThere(join(paths.ingest, name)) ?? ''));
+}
+
+/** Names of files in `blobs/`. What a process uses (image-uses.ts) is live from now on. */
+async function unusedBlobs(paths: LayoutPaths, live: LiveDigests): Promise<string[]> {
+  const names = await readdir(paths.blobs);
+  for (const name of names) {
+    if (!live.has(digestOf(name)) && isUsed(join(paths.blobs, name))) live.add([digestOf(name)]);
+  }
+  return names.filter((name) => !live.has(digestOf(name)));
+}
+
+function isUsed(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ELOOP', 'EISDIR')) return false;
+    throw error;
+  }
+  try {
+    return !loadNative().lockByte(fd, 0);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** @returns bytes */
+async function removeBlobs(paths: LayoutPaths, names: readonly string[]): Promise<number> {
+  let bytes = 0;
+  for (const name of names) {
+    const path = join(paths.blobs, name);
+    bytes += (await lstat(path)).size;
+    await rm(path, { recursive: true, force: true });
+  }
+  return bytes;
+}
+
+/** Into `trash/`: deleting them takes long, and the store is locked. */
+async function removeLayers(paths: LayoutPaths, live: LiveDigests) {
+  const names: string[] = [];
+  let bytes = 0;
+  for (const name of await readdir(paths.layers)) {
+    if (live.has(name.replace('sha256-', 'sha256:'))) continue;
+    const path = join(paths.layers, name);
+    bytes += layerSize(path);
+    names.push(name);
+    await rename(path, join(paths.trash, `${name}.${newId().slice(0, 12)}`));
+  }
+  return { names, bytes };
+}
+
+function layerSize(path: string): number {
+  const info = parseJson(readIfThere(join(path, 'layer.json')) ?? '') as
+    { readonly size?: unknown } | undefined;
+  return typeof info?.size === 'number' ? info.size : 0;
+}
+
+/** Files that no process holds the lock of; of `index.json.…` the store's lock is that lock. */
+async function removeLeftovers(paths: LayoutPaths): Promise<void> {
+  for (const name of await readdir(paths.root)) {
+    if (/^index\.json\.\d+-\d+$/.test(name)) await unlink(join(paths.root, name));
+  }
+  for (const name of await readdir(paths.ingest)) {
+    const path = join(paths.ingest, name);
+    const stats = await lstat(path).catch(() => undefined);
+    if (stats === undefined) continue;
+    if (!stats.isFile()) {
+      await rm(path, { recursive: true, force: true });
+      continue;
+    }
+    const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW).catch(() => undefined);
+    if (file === undefined) continue;
+    try {
+      if (tryLock(file)) await unlink(path).catch(() => undefined);
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+/** Another collection may be removing the same directory. */
+async function removeDirectory(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    if (!isErrno(error, 'ENOTEMPTY', 'ENOENT', 'EACCES', 'EPERM')) throw error;
+  }
+}
