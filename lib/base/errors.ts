@@ -15,6 +15,8 @@ export type ErrorCode =
   | 'ERR_INVALID_TEMPLATE'
   /** Neither this machine nor the registry has the image, or it has no manifest for the platform. */
   | 'ERR_NO_SUCH_IMAGE'
+  /** A Dockerfile has a mistake; the message begins with its line. */
+  | 'ERR_INVALID_DOCKERFILE'
   /** The name of an image is malformed. */
   | 'ERR_INVALID_REFERENCE'
   /** A manifest or an index is malformed, too large, or of an unknown kind. */
