@@ -3,6 +3,7 @@
  * docs.docker.com/build/concepts/context, ".dockerignore files"
  */
 import { CaissonError } from '../base/errors.js';
+import { splitLines } from '../base/lines.js';
 
 interface Rule {
   readonly include: boolean;
@@ -25,7 +26,7 @@ export class IgnoreFile {
   static parse(source: string, name = '.dockerignore'): IgnoreFile {
     if (source.length > MAX_FILE) throw invalid(name, 1, `is larger than ${MAX_FILE} bytes`);
     const rules: Rule[] = [];
-    for (const [index, row] of source.replace(/^\uFEFF/, '').split(/\r?\n/).entries()) {
+    for (const [index, row] of splitLines(source.replace(/^\uFEFF/, '')).entries()) {
       const text = row.trim();
       if (text === '' || row.startsWith('#')) continue;
       const include = text.startsWith('!');

@@ -2,6 +2,7 @@
  * The lines of a Dockerfile: parser directives, comments, continued lines and here-documents.
  * docs.docker.com/reference/dockerfile, "Format", "Parser directives", "Here-Documents"
  */
+import { splitLines } from '../base/lines.js';
 import { dockerfileError } from './dockerfile-error.js';
 
 /** A text that stands in the Dockerfile itself: `<<NAME`. */
@@ -38,7 +39,7 @@ export function logicalLines(source: string): LogicalLines {
   if (source.length > MAX_DOCKERFILE) {
     throw dockerfileError(1, `the file is larger than ${MAX_DOCKERFILE} bytes`);
   }
-  const rows = source.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const rows = splitLines(source.replace(/^\uFEFF/, ''));
   const escape = escapeOf(rows);
   const continued = new RegExp(`${escape === '`' ? '`' : '\\\\'}[ \\t]*$`);
   const lines: LogicalLine[] = [];
