@@ -1,6 +1,6 @@
 {
-  # Two targets: the addon that Node loads, and caisson-init, the freestanding static program
-  # that the addon runs in new containers. cpp/sources.json lists the sources of each.
+  # Three targets: the addon that Node loads, caisson-init, the freestanding static program that the
+  # addon runs in new containers, and caisson-archive, the static program that reads and writes archives. cpp/sources.json lists the sources of each.
   'variables': {
     'warnings': [
       '-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Wno-missing-field-initializers',
@@ -72,6 +72,32 @@
         # libgcc's out-of-line atomics ask the C library's auxiliary vector, and there is no C library.
         ['target_arch=="arm64"', { 'cflags': ['-mno-outline-atomics'] }],
       ],
+      'configurations': {
+        'Release': { 'cflags': ['-O2'] },
+        'Debug': { 'defines': ['CAISSON_FAULTS=1'], 'cflags!': ['-O0'], 'cflags': ['-O1'] },
+      },
+    },
+    {
+      'target_name': 'caisson-archive',
+      'type': 'executable',
+      'sources': ['<!@(node scripts/list-sources.mjs archive)'],
+      # Uses nothing of Node, but a C library, linked statically.
+      'include_dirs!': ['<(node_root_dir)/include/node'],
+      'include_dirs': ['cpp'],
+      'cflags!': ['-fPIC', '-O3', '-Wno-unused-parameter'],
+      'cflags': [
+        '<@(warnings)', '-fPIE', '-fstack-protector-strong', '-U_FORTIFY_SOURCE', '-D_FORTIFY_SOURCE=2',
+        '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections',
+      ],
+      'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
+      'cflags_cc': ['-std=c++20'],
+      'ldflags!': ['-rdynamic', '-fPIC'],
+      'ldflags': [
+        '-static-pie',
+        '-Wl,--build-id=none', '-Wl,--gc-sections',
+        '-Wl,-z,relro,-z,now,-z,separate-code,-z,noexecstack',
+      ],
+      'libraries': ['-l:libzstd.a', '-l:libz.a'],
       'configurations': {
         'Release': { 'cflags': ['-O2'] },
         'Debug': { 'defines': ['CAISSON_FAULTS=1'], 'cflags!': ['-O0'], 'cflags': ['-O1'] },

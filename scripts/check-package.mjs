@@ -23,10 +23,12 @@ if (targets.length === 0) missing.push('prebuilds/linux-*');
 for (const target of targets) {
   const names = readdirSync(new URL(`${target}/`, prebuilds));
   if (!names.some((name) => name.endsWith('.node'))) missing.push(`prebuilds/${target}/*.node`);
-  const init = new URL(`${target}/caisson-init`, prebuilds);
-  if (!existsSync(init)) missing.push(`prebuilds/${target}/caisson-init`);
-  else if ((statSync(init).mode & 0o111) === 0)
-    missing.push(`${target}/caisson-init: not executable`);
+  for (const name of ['caisson-init', 'caisson-archive']) {
+    const program = new URL(`${target}/${name}`, prebuilds);
+    if (!existsSync(program)) missing.push(`prebuilds/${target}/${name}`);
+    else if ((statSync(program).mode & 0o111) === 0)
+      missing.push(`${target}/${name}: not executable`);
+  }
 }
 
 // Only what index.js and index.d.ts lead to is packed; all else of dist/lib belongs to the command line, which is one file.

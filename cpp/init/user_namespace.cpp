@@ -6,6 +6,7 @@
 
 #include "../agent/network_agent.h"
 #include "../base/agent_channel.h"
+#include "../base/id_map_wait.h"
 #include "../base/kernel.h"
 #include "../base/sys.h"
 
@@ -19,23 +20,6 @@ long join_user_namespace(uint32_t pid) {
   const long joined = sys::call(__NR_setns, process, CLONE_NEWUSER);
   sys::close(static_cast<int>(process));
   return joined < 0 ? joined : sys::call(__NR_unshare, CLONE_NEWNS);
-}
-
-}  // namespace
-
-namespace {
-
-// Tells the channel the pid, or what has failed, and waits until it may continue.
-bool tell(int channel, long moved) {
-  const auto answer = static_cast<int32_t>(moved < 0 ? moved : sys::call(__NR_getpid));
-  if (sys::call(__NR_write, channel, &answer, sizeof answer) != sizeof answer || moved < 0)
-    return false;
-  char mapped = 0;
-  long got;
-  do
-    got = sys::call(__NR_read, channel, &mapped, sizeof mapped);
-  while (got == -EINTR);
-  return got == sizeof mapped;
 }
 
 // Before this process leaves that user namespace: a sibling or a child of it could not start one.
@@ -79,7 +63,7 @@ bool enter_user_namespace_below(int channel, uint32_t holder, uint32_t joined, i
                                 UniqueFd& agent) {
   // The agent, which is not an ancestor of this process, writes its id maps.
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
-  const bool entered = tell(channel, enter_below(holder, joined, init_fd, agent));
+  const bool entered = await_id_maps(channel, enter_below(holder, joined, init_fd, agent));
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   return entered;
 }
@@ -91,7 +75,7 @@ bool enter_user_namespace(int channel, uint32_t joined) {
   // The mount namespace belongs to the user namespace in which it is made.
   const long moved = joined != 0 ? join_user_namespace(joined)
                                  : sys::call(__NR_unshare, CLONE_NEWUSER | CLONE_NEWNS);
-  const bool mapped = tell(channel, moved);
+  const bool mapped = await_id_maps(channel, moved);
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 0);
   return mapped;
 }

@@ -11,6 +11,7 @@
 
 #include "../base/kernel.h"
 #include "../base/mount_api.h"
+#include "../base/replace_root.h"
 #include "../host/capabilities.h"
 
 namespace caisson {
@@ -34,31 +35,10 @@ constexpr uint32_t kAllowed[] = {
 constexpr size_t kAllowedCount = sizeof kAllowed / sizeof *kAllowed;
 
 Status enter_empty_root() {
-  // What is mounted from here on is not for the host, where most mounts are shared.
-  const long apart = sys::call(__NR_mount, "none", "/", nullptr, MS_REC | MS_SLAVE, nullptr);
-  if (apart < 0) return failure(apart, "mount", "/");
   auto empty =
       make_filesystem("tmpfs", "mode=0555,nr_inodes=1,size=4k",
                       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-  if (!empty.ok()) return empty.error();
-  auto here = own_fd(sys::call(__NR_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC),
-                     "openat", ".");
-  if (!here.ok()) return here.error();
-  if (Status attached = attach_mount(empty.value().get(), here.value().get(), "."); !attached.ok())
-    return attached;
-  if (const long moved = sys::call(__NR_fchdir, empty.value().get()); moved < 0)
-    return failure(moved, "fchdir", "/");
-  // The root of an initramfs cannot be replaced.
-  const long turned = sys::call(__NR_pivot_root, ".", ".");
-  if (turned == -EINVAL) {
-    if (const long entered = sys::call(__NR_chroot, "."); entered < 0)
-      return failure(entered, "chroot", "/");
-  } else if (turned < 0) {
-    return failure(turned, "pivot_root", "/");
-  } else if (const long gone = sys::call(__NR_umount2, ".", kDetachMount); gone < 0) {
-    return failure(gone, "umount2", "/");
-  }
-  return check(sys::call(__NR_chdir, "/"), "chdir", "/");
+  return empty.ok() ? replace_root(empty.value().get()) : Status(empty.error());
 }
 
 Status drop_user() {

@@ -29,6 +29,18 @@ export function initPath(): string {
   return init ?? '';
 }
 
+/** The program that reads and writes archives. It needs no addon. @throws ERR_NATIVE_LOAD */
+export function archivePath(): string {
+  let path = '';
+  try {
+    path = join(dirname(addonPath()), 'caisson-archive');
+  } catch (cause) {
+    throw notLoaded(cause);
+  }
+  if (!existsSync(path)) throw missing(path);
+  return path;
+}
+
 /** Where the addon is, and caisson-init beside it. Throws what node-gyp-build says when there is none. */
 export function addonPath(): string {
   const chosen = process.env['CAISSON_NATIVE'];
@@ -44,24 +56,30 @@ function load(): Binding {
     path = addonPath();
     loaded = require(path) as Binding;
   } catch (cause) {
-    throw new CaissonError(
-      'ERR_NATIVE_LOAD',
-      `the native addon cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        stage: 'config',
-        cause,
-        hint: 'caisson runs on Linux, x64 and arm64; in a checkout, run scripts/setup first',
-      },
-    );
+    throw notLoaded(cause);
   }
   init = join(dirname(path), 'caisson-init');
-  if (!existsSync(init)) {
-    throw new CaissonError('ERR_NATIVE_LOAD', `${init} is missing`, {
-      stage: 'config',
-      path: init,
-      hint: 'the package is incomplete: install it again',
-    });
-  }
+  if (!existsSync(init)) throw missing(init);
   loaded.setup(init);
   return loaded;
+}
+
+function notLoaded(cause: unknown): CaissonError {
+  return new CaissonError(
+    'ERR_NATIVE_LOAD',
+    `the native addon cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+    {
+      stage: 'config',
+      cause,
+      hint: 'caisson runs on Linux, x64 and arm64; in a checkout, run scripts/setup first',
+    },
+  );
+}
+
+function missing(path: string): CaissonError {
+  return new CaissonError('ERR_NATIVE_LOAD', `${path} is missing`, {
+    stage: 'config',
+    path,
+    hint: 'the package is incomplete: install it again',
+  });
 }

@@ -28,14 +28,16 @@ describe('scripts/setup', () => {
   it('Setup names the packages that it will install before it calls apt-get', () => {
     const { status, output } = run('scripts/setup', '--dev', '--tools-only');
     expect(output).to.match(
-      /will install Debian packages.*: libseccomp-dev libc6-dev\n(.*\n)*apt-get was called/,
+      /will install Debian packages.*: libseccomp-dev libc6-dev zlib1g-dev libzstd-dev\n(.*\n)*apt-get was called/,
     );
     expect(status).to.equal(1);
   });
 
   it('A check names what is missing and what installs it, and installs nothing', () => {
     const { status, output } = run('scripts/setup', '--check', '--dev');
-    expect(output).to.match(/^missing Debian packages: libseccomp-dev libc6-dev\n/);
+    expect(output).to.match(
+      /^missing Debian packages: libseccomp-dev libc6-dev zlib1g-dev libzstd-dev\n/,
+    );
     expect(output).to.include('`npm run setup`').and.include('scripts/test');
     expect(output).not.to.include('apt-get was called');
     expect(status).to.equal(1);
@@ -51,7 +53,9 @@ describe('scripts/setup', () => {
   for (const name of ['test', 'lint', 'format'])
     it(`The command npm run ${name} fails with what is missing and does not install it`, () => {
       const { status, output } = run('npm', 'run', '--silent', name);
-      expect(output).to.include('missing Debian packages: libseccomp-dev libc6-dev');
+      expect(output).to.include(
+        'missing Debian packages: libseccomp-dev libc6-dev zlib1g-dev libzstd-dev',
+      );
       expect(output).not.to.include('apt-get was called');
       expect(status).to.equal(1);
     });

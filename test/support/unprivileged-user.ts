@@ -278,7 +278,7 @@ async function copyPackage(to: string): Promise<void> {
     ['build/Debug', 'Debug'],
   ] as const) {
     await mkdir(join(to, 'build', name), { recursive: true });
-    for (const file of ['caisson.node', 'caisson-init'])
+    for (const file of ['caisson.node', 'caisson-init', 'caisson-archive'])
       await cp(join(repository, from, file), join(to, 'build', name, file));
   }
   execFileSync('chmod', ['-R', 'a+rX', to]);

@@ -6,12 +6,12 @@ import { posix } from 'node:path';
 /** Lowest floor first. A file may include files of its own room and of lower floors, and not of another room of its floor. */
 const FLOORS: readonly (readonly string[])[] = [
   ['base'],
-  ['program', 'seccomp'],
+  ['program', 'seccomp', 'tar'],
   ['steps'],
   ['host', 'container'],
   ['supervisor', 'launcher'],
   ['resolver', 'agent'],
-  ['init', 'addon'],
+  ['init', 'addon', 'archive'],
 ];
 
 const LONGEST = 500;
