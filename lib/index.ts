@@ -9,10 +9,16 @@ export type { RunResult } from './engine/start/run-result.js';
 export type {
   BindMountOption,
   BindPropagation,
+  BindRecursive,
+  MountOption,
+  TmpfsMountOption,
+  VolumeMountOption,
+  VolumeUser,
+} from './engine/options/mount-types.js';
+export type {
   DeviceRate,
   IsolationOptions,
   JoinedContainer,
-  MountOption,
   MountOptions,
   Network,
   NetworkOptions,
@@ -20,12 +26,9 @@ export type {
   ProcessOptions,
   ResourceOptions,
   RunOptions,
-  Size,
   Stdio,
   TerminalSize,
-  TmpfsMountOption,
   Ulimit,
-  VolumeUser,
 } from './engine/options/options.js';
 export type { ExposeOption, PortOption, PortOptions } from './engine/options/ports.js';
 export type {
@@ -78,13 +81,20 @@ export type {
   StoredRootfs,
   StoredState,
   StoredStatus,
+  VolumeEvent,
 } from './engine/store/stored.js';
 export type { DisconnectOptions, Networks } from './engine/networks/networks.js';
 export type { CreateNetworkOptions } from './engine/networks/create-network.js';
+export type { Volumes } from './engine/volumes/volumes.js';
+export type { CreateVolumeOptions } from './engine/volumes/create-volume.js';
+export type { PrunedVolumes } from './engine/volumes/delete-volumes.js';
+export type { VolumeInfo } from './engine/volumes/volume-info.js';
+export type { MountConfig, VolumeUse } from './engine/options/mount-config.js';
 export type { NetworkInfo } from './engine/networks/network-info.js';
 export type { NetworkEndpoint } from './engine/networks/endpoints.js';
 export type { Subnet } from './network/bridge/stored-network.js';
 export type { SubnetRequest } from './network/bridge/subnets.js';
+export type { Size } from './base/units.js';
 export type { Paths } from './base/roots.js';
 export type { CgroupMode } from './cgroup/layout.js';
 export type { CgroupLocation } from './cgroup/cgroup-paths.js';

@@ -51,6 +51,9 @@ export type ErrorCode =
   | 'ERR_NO_SUCH_NETWORK'
   /** Containers have addresses of the network. */
   | 'ERR_NETWORK_IN_USE'
+  | 'ERR_NO_SUCH_VOLUME'
+  /** Containers have the volume. */
+  | 'ERR_VOLUME_IN_USE'
   /** Another network, or another interface of the host, has some of the subnet's addresses. */
   | 'ERR_SUBNET_OVERLAP'
   /** A name that a policy allows has no address. */

@@ -1,6 +1,9 @@
 /** Docker's syntax for sizes, processors, durations and rates. */
 import { invalid } from './check.js';
 
+/** Bytes as a number, or Docker's spelling: `64m`, `1.5g`. */
+export type Size = number | string;
+
 const SIZE = /^(\d+(?:\.\d*)?|\.\d+) ?(?:([kmgtp])(?:i?b)?|b)?$/i;
 const SHIFT: Readonly<Record<string, number>> = {
   k: 2 ** 10,

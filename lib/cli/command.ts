@@ -40,6 +40,7 @@ export const GROUPS: Readonly<Record<string, { usage: string; description: strin
   {
     container: { usage: 'COMMAND', description: 'Manage containers' },
     network: { usage: 'COMMAND', description: 'Manage networks' },
+    volume: { usage: 'COMMAND', description: 'Manage volumes' },
     explain: {
       usage: 'run [OPTIONS] IMAGE [COMMAND] [ARG...]',
       description: 'Print the steps of a command without running it',

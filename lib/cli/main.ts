@@ -57,7 +57,8 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     ...(runRoot === undefined ? {} : { runRoot: absolutePath('--run-root', runRoot) }),
     ...(cgroupDriver === undefined ? {} : { cgroupDriver }),
   };
-  if (command !== 'container' && command !== 'network') return runCommand(command, args, location);
+  if (command !== 'container' && command !== 'network' && command !== 'volume')
+    return runCommand(command, args, location);
   const [member, ...memberArgs] = args;
   if (member === undefined || member === '--help')
     throw new HelpRequest(command, member === undefined ? 2 : 1);

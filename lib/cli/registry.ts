@@ -190,6 +190,33 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/network-flags.js')).NETWORK_RELOAD,
   },
   {
+    name: 'volume create',
+    load: async () => (await import('./commands/volume-commands.js')).volumeCreate,
+    spec: async () => (await import('./flags/volume-flags.js')).VOLUME_CREATE,
+  },
+  {
+    name: 'volume ls',
+    aliases: ['list'],
+    load: async () => (await import('./commands/volume-commands.js')).volumeLs,
+    spec: async () => (await import('./flags/volume-flags.js')).VOLUME_LS,
+  },
+  {
+    name: 'volume inspect',
+    load: async () => (await import('./commands/volume-commands.js')).volumeInspect,
+    spec: async () => (await import('./flags/volume-flags.js')).VOLUME_INSPECT,
+  },
+  {
+    name: 'volume rm',
+    aliases: ['remove'],
+    load: async () => (await import('./commands/volume-commands.js')).volumeRm,
+    spec: async () => (await import('./flags/volume-flags.js')).VOLUME_RM,
+  },
+  {
+    name: 'volume prune',
+    load: async () => (await import('./commands/volume-commands.js')).volumePrune,
+    spec: async () => (await import('./flags/volume-flags.js')).VOLUME_PRUNE,
+  },
+  {
     name: 'prune',
     load: async () => (await import('./commands/prune-commands.js')).prune,
     spec: async () => (await import('./flags/prune-flags.js')).PRUNE,
@@ -222,9 +249,7 @@ export const COMMANDS: readonly Command[] = [
 
 /** Docker's commands that caisson will have. */
 const PLANNED = new Set(
-  'commit cp diff export history image images import load pull push rmi save system tag volume'.split(
-    ' ',
-  ),
+  'commit cp diff export history image images import load pull push rmi save system tag'.split(' '),
 );
 const PLANNED_IN_CONTAINER_GROUP = new Set(['commit', 'cp', 'diff', 'export']);
 

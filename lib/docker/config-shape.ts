@@ -11,6 +11,7 @@ import type { RunOptions } from '../engine/options/options.js';
 import type { ContainerInfo } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { markStringMap } from './go-values.js';
+import { configVolumes } from './mount-shape.js';
 import { exposedPorts } from './port-shape.js';
 
 /** The image's defaults for what the container's options leave out. */
@@ -46,7 +47,7 @@ export function configShape(info: ContainerInfo, image: ImageConfig, joinedName?
     Cmd: config.argv.length === 0 ? null : config.argv,
     ...(config.healthcheck === undefined ? {} : { Healthcheck: healthcheck(config.healthcheck) }),
     Image: imageName(info),
-    Volumes: null,
+    Volumes: configVolumes(config),
     WorkingDir: options.workdir ?? image.workdir ?? '',
     Entrypoint: entrypoint(options.entrypoint) ?? image.entrypoint ?? null,
     OnBuild: null,

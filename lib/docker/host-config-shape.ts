@@ -11,6 +11,7 @@ import { MASKED_PATHS, NO_PATHS, READONLY_PATHS } from '../engine/spec/default-s
 import type { ContainerInfo } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { markStringMap } from './go-values.js';
+import { apiMount, bindTexts } from './mount-shape.js';
 import { portBindings } from './port-shape.js';
 
 /** @param swapLimit a memory limit alone also limits swap, to the same size. */
@@ -21,7 +22,7 @@ export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): 
   const { storageOpt, tmpfs, sysctls } = options;
   const mounts = (options.mounts ?? []).map((mount) => apiMount(mount));
   return addFields('HostConfig', {
-    Binds: options.volumes ?? null,
+    Binds: bindTexts(options.volumes),
     ContainerIDFile: '',
     ConsoleSize: [0, 0],
     LogConfig: logConfig(config.log),
@@ -33,7 +34,7 @@ export function hostConfigShape({ config }: ContainerInfo, swapLimit: boolean): 
     },
     AutoRemove: config.autoRemove,
     VolumeDriver: '',
-    VolumesFrom: null,
+    VolumesFrom: options.volumesFrom ?? null,
     CapAdd: capabilities(options.capAdd),
     CapDrop: capabilities(options.capDrop),
     CgroupnsMode: options.cgroupns ?? 'private',
@@ -184,28 +185,4 @@ function sysctlsOf(sysctls: NonNullable<RunOptions['sysctls']>): Readonly<Record
       String(value),
     ]),
   );
-}
-
-/** As it was requested with `--mount`. */
-function apiMount(mount: NonNullable<RunOptions['mounts']>[number]): object {
-  const { type, target } = mount;
-  const common = { Target: target, ...(mount.readOnly === true ? { ReadOnly: true } : {}) };
-  if (type === 'bind') {
-    const { source, bindPropagation, bindRecursive } = mount;
-    const bind = {
-      ...(bindPropagation === undefined ? {} : { Propagation: bindPropagation }),
-      ...(bindRecursive === false ? { NonRecursive: true } : {}),
-    };
-    const has = Object.keys(bind).length > 0;
-    return { Type: type, Source: source, ...common, ...(has ? { BindOptions: bind } : {}) };
-  }
-  const { tmpfsSize, tmpfsMode } = mount;
-  const tmpfs = {
-    ...(tmpfsSize === undefined ? {} : { SizeBytes: parseSize('mounts', tmpfsSize) }),
-    ...(tmpfsMode === undefined
-      ? {}
-      : { Mode: typeof tmpfsMode === 'number' ? tmpfsMode : parseInt(tmpfsMode, 8) }),
-  };
-  const has = Object.keys(tmpfs).length > 0;
-  return { Type: type, ...common, ...(has ? { TmpfsOptions: tmpfs } : {}) };
 }

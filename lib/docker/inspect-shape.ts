@@ -1,11 +1,11 @@
 /** A container as `docker inspect` prints it: names and shapes of Docker's API (container inspect, v1.50). */
-import { normalizeMounts } from '../engine/options/mounts.js';
 import type { RunOptions } from '../engine/options/options.js';
 import type { ContainerInfo, StoredHealth } from '../engine/store/stored.js';
 import { addFields } from './api-fields.js';
 import { configShape, type ImageConfig, imageName } from './config-shape.js';
 import { isStringMap, markStringMap, markStruct } from './go-values.js';
 import { hostConfigShape } from './host-config-shape.js';
+import { mountPoints } from './mount-shape.js';
 import { networkSettings } from './network-settings-shape.js';
 
 /** Data that only the engine has; missing data is left empty. */
@@ -18,6 +18,8 @@ export interface InspectExtra {
   readonly resolvConfPath?: string;
   readonly hostnamePath?: string;
   readonly hostsPath?: string;
+  /** The directory of a volume. */
+  readonly volumeDirectory?: (name: string) => string;
   readonly upperDir?: string;
   readonly workDir?: string;
   readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
@@ -104,7 +106,7 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
     },
     ...(extra.sizeRw === undefined ? {} : { SizeRw: extra.sizeRw }),
     ...(extra.sizeRootFs === undefined ? {} : { SizeRootFs: extra.sizeRootFs }),
-    Mounts: mountPoints(config.options),
+    Mounts: mountPoints(config, extra.volumeDirectory),
     Config: configShape(info, extra.image ?? {}, extra.joinedName),
     NetworkSettings: networkSettings(info, extra.networkId),
   });
@@ -127,29 +129,4 @@ function healthOf({ status, failingStreak, log }: StoredHealth): object {
 function appArmorOf(securityOpt: RunOptions['securityOpt'] = []): string {
   const asked = securityOpt.filter((text) => /^apparmor[=:]/.test(text)).at(-1);
   return asked === undefined ? '' : asked.slice('apparmor='.length);
-}
-
-/** In the engine's order and with its defaults. `--tmpfs` is not a mount point in Docker. */
-function mountPoints(options: RunOptions): readonly object[] {
-  const modes = new Map(
-    (options.volumes ?? []).map((text) => {
-      const [, target = '', mode = ''] = text.split(':');
-      return [target, mode];
-    }),
-  );
-  return normalizeMounts(options)
-    .filter(({ from }) => from !== 'tmpfs')
-    .map((mount) =>
-      addFields('MountPoint', {
-        Type: mount.type,
-        Source: mount.source ?? '',
-        Destination: mount.target,
-        Mode: mount.from === 'volumes' ? (modes.get(mount.target) ?? '') : '',
-        RW: !mount.options.includes('ro'),
-        Propagation:
-          mount.type === 'bind'
-            ? (mount.options.find((option) => /^r?(?:private|shared|slave)$/.test(option)) ?? '')
-            : '',
-      }),
-    );
 }

@@ -3,6 +3,7 @@ import { shortId } from '../base/ids.js';
 import { labelsOf } from '../engine/options/labels.js';
 import { networkName } from '../engine/options/options.js';
 import type { ContainerInfo, StoredHealth } from '../engine/store/stored.js';
+import { mountsOf, volumeNames } from '../engine/store/volumes-of.js';
 import { ellipsis } from './ellipsis.js';
 import { quote } from './go-quote.js';
 import { humanDuration, humanSize } from './go-units.js';
@@ -77,7 +78,7 @@ export function psShape(info: ContainerInfo, now: Date, options: PsOptions = {})
     Labels: Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
-    LocalVolumes: '0',
+    LocalVolumes: String(volumeNames(mountsOf(config)).length),
     Mounts: sources(info)
       .map((source) => shorten(source, MOUNT_WIDTH))
       .join(','),
@@ -108,12 +109,9 @@ function sizeText({ writable, root = 0 }: NonNullable<PsOptions['size']>): strin
   return root > 0 ? `${text} (virtual ${humanSize(root)})` : text;
 }
 
-/** The sources of bind mounts. */
-function sources({ config: { options } }: ContainerInfo): readonly string[] {
-  return [
-    ...(options.volumes ?? []).map((text) => text.split(':')[0] ?? ''),
-    ...(options.mounts ?? []).flatMap((mount) => (mount.type === 'bind' ? [mount.source] : [])),
-  ];
+/** The sources of bind mounts, and the names of volumes. */
+function sources({ config }: ContainerInfo): readonly string[] {
+  return mountsOf(config).flatMap(({ source, volume }) => volume?.name ?? source ?? []);
 }
 
 /** Go's time.String, without the names of time zones, which JavaScript does not have. */

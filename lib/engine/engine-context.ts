@@ -13,6 +13,7 @@ import { ownerName } from '../host/owner.js';
 import { findUserNamespaceIds, isRoot } from '../host/user-namespace-ids.js';
 import { loadNative } from '../native/load.js';
 import type { ClaimContext } from '../network/bridge/claim-context.js';
+import { VolumeHolds } from '../volumes/volume-holds.js';
 import { compileEngineTeardown, parentsOf } from '../program/compile.js';
 import { Encoder, type Fault } from '../program/encode.js';
 import type { ContainerContext } from './container/container-context.js';
@@ -92,6 +93,11 @@ export async function openContext(options: EngineOptions): Promise<EngineContext
     owner: ownerName(isRoot() ? 'self' : 'thread-self'),
     idRanges,
     networks: () => (networks ??= loadNetworks(store)),
+    volumes: new VolumeHolds(binding, dataRoot),
+    async createVolumes(mounts) {
+      const { createVolumes } = await import('./container/volumes-context-of.js');
+      await createVolumes(context, mounts);
+    },
     users,
     warn: onWarning,
     encoder: new Encoder(),

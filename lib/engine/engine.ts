@@ -7,8 +7,10 @@ import type { Container } from './container/container.js';
 import { createContainer } from './container/create-container.js';
 import type { Pruned } from './container/prune-containers.js';
 import { networksIn } from './networks-in.js';
+import { volumesIn } from './volumes-in.js';
 import { tearDownAbandoned } from './container/tear-down-abandoned.js';
 import type { Networks } from './networks/networks.js';
+import type { Volumes } from './volumes/volumes.js';
 import { type EngineContext, type EngineOptions, openContext } from './engine-context.js';
 import type { CreateOptions } from './options/create-options.js';
 import type { RunOptions } from './options/options.js';
@@ -52,6 +54,11 @@ export class Engine {
   /** Networks with a bridge. */
   get networks(): Networks {
     return networksIn(this.#context);
+  }
+
+  /** Data that outlives containers. */
+  get volumes(): Volumes {
+    return volumesIn(this.#context.store, this.#context.volumes);
   }
 
   get dataRoot(): string {

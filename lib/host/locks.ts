@@ -18,7 +18,17 @@ export const NETWORKS_LOCK = `${'f'.repeat(11)}e${'0'.repeat(52)}`;
 /** In place of a container's id: the lock that is held while the shared network of a rootless user is made. */
 export const USER_NETWORK_LOCK = `${'f'.repeat(11)}d${'0'.repeat(52)}`;
 
-/** Milliseconds; the holder of a lock is starting, changing or removing a container or a network. */
+/** In place of a container's id: the lock that is held while volumes are created and removed, and given to containers. */
+export const VOLUMES_LOCK = `${'f'.repeat(11)}c${'0'.repeat(52)}`;
+
+/** What such a lock is of, for errors. */
+const SHARED: Readonly<Record<string, string>> = {
+  [NETWORKS_LOCK]: 'a network',
+  [USER_NETWORK_LOCK]: 'a network',
+  [VOLUMES_LOCK]: 'a volume',
+};
+
+/** Milliseconds; the holder of a lock is starting, changing or removing a container, a network or a volume. */
 const PATIENCE = 60_000;
 const LONGEST_PAUSE = 20;
 
@@ -44,7 +54,7 @@ export async function withLock<T>(
       if (performance.now() > end) {
         throw new CaissonError(
           'ERR_LOCK_TIMEOUT',
-          `${id === NETWORKS_LOCK || id === USER_NETWORK_LOCK ? 'a network' : `container ${shortId(id)}`} is being changed by another process`,
+          `${SHARED[id] ?? `container ${shortId(id)}`} is being changed by another process`,
           {
             stage: 'config',
             path: id,

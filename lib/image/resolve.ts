@@ -15,6 +15,8 @@ export interface ImageDefaults {
   /** `user[:group]`; empty is root. */
   readonly user: string;
   readonly workdir: string;
+  /** Paths at which containers have volumes (VOLUME in a Dockerfile). */
+  readonly volumes?: readonly string[] | undefined;
 }
 
 export interface ResolvedImage {

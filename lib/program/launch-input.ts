@@ -144,6 +144,8 @@ export interface LaunchInput {
    * whose directory exists already, and is not removed.
    */
   readonly owner: string | undefined;
+  /** Directories to make in it, a parent before what is inside it; for a container with an owner. */
+  readonly directories?: readonly string[] | undefined;
   readonly root: RootPlan;
   /** The writable layer of an overlay; undefined: below `directory`, without a limit of its own. */
   readonly layer?: LayerPlan | undefined;

@@ -57,6 +57,8 @@ export interface MountOptions {
   readonly idmapped: boolean;
   /** For a bind mount: the directory beneath which its source is resolved. Only caisson has this option. */
   readonly beneath: string | undefined;
+  /** For a bind mount: a directory that is empty gets what the root has at its target. Only caisson has this option, too. */
+  readonly copyUp: boolean;
   /** The options of the filesystem: "key=value,flag". */
   readonly data: string;
 }
@@ -78,6 +80,7 @@ function parse(options: readonly string[]): MountOptions {
   let recursive = false;
   let idmapped = false;
   let beneath: string | undefined;
+  let copyUp = false;
   const data: string[] = [];
   for (const option of options) {
     const attribute = ATTRIBUTES[option];
@@ -88,9 +91,10 @@ function parse(options: readonly string[]): MountOptions {
     else if (option === 'rbind') recursive = true;
     else if (option === 'idmap' || option === 'ridmap') idmapped = true;
     else if (option.startsWith('beneath=')) beneath = option.slice('beneath='.length);
+    else if (option === 'copy-up') copyUp = true;
     else if (!IGNORED.has(option)) data.push(option);
   }
-  return { attributes, propagation, recursive, idmapped, beneath, data: data.join(',') };
+  return { attributes, propagation, recursive, idmapped, beneath, copyUp, data: data.join(',') };
 }
 
 /** `uid=` and `gid=` of a tmpfs, which are ids of the container, and its other options. */

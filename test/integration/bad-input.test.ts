@@ -194,8 +194,8 @@ describe('bad input', function () {
           'ERR_NO_SUCH_SOURCE',
           /mounts: .*missing/,
         ],
-        [{ volumes: ['named:/x'] }, 'ERR_UNSUPPORTED_OPTION', /named volume/],
-        [{ volumes: ['/x'] }, 'ERR_UNSUPPORTED_OPTION', /anonymous volume/],
+        ...invalid('volumes', ['n:/x'], ['named'], ['named:x']),
+        [{ volumesFrom: ['no-such'] }, 'ERR_NO_SUCH_CONTAINER', /No such container: no-such/],
         ...invalid('mounts', [{ type: 'nope', target: '/x' }], [{ type: 'bind' }], [null], {}),
         ...invalid('tmpfs', ['relative'], ['/x:size=x'], ['/x:nope'], { '/': '' }),
         ...[

@@ -15,6 +15,7 @@ import {
   type RootfsImage,
   type RunOptions,
   type RunResult,
+  type VolumeInfo,
 } from 'caisson';
 import type { Readable, Writable } from 'node:stream';
 
@@ -104,6 +105,30 @@ export function images(): RootfsImage {
   return rootfs('/srv/root', { writable: 'none' });
 }
 
+export async function volumes(engine: Engine): Promise<void> {
+  const volume = await engine.volumes.create('data', {
+    labels: ['a=b'],
+    driverOptions: { type: 'tmpfs', device: 'tmpfs', o: 'size=1m' },
+  });
+  same<typeof volume, VolumeInfo>();
+  same<Awaited<ReturnType<typeof engine.volumes.list>>, VolumeInfo[]>();
+  same<Awaited<ReturnType<typeof engine.volumes.inspect>>, VolumeInfo>();
+  const users: readonly string[] = volume.containers;
+  await engine.volumes.remove(users[0] ?? volume.name);
+  same<Awaited<ReturnType<typeof engine.volumes.prune>>['removed'], readonly string[]>();
+  // Without a name it is anonymous.
+  await engine.volumes.create();
+  // @ts-expect-error: there is one driver.
+  await engine.volumes.create('data', { driver: 'nfs' });
+  engine.run('host', ['true'], {
+    volumes: ['data:/data:ro', '/cache'],
+    mounts: [{ type: 'volume', source: 'data', target: '/more', volumeNoCopy: true }],
+    volumesFrom: ['web:ro'],
+  });
+  // @ts-expect-error: a bind has a source.
+  engine.run('host', ['true'], { mounts: [{ type: 'bind', target: '/more' }] });
+}
+
 export async function networks(engine: Engine): Promise<void> {
   const network = await engine.networks.create('web', {
     subnets: [{ subnet: '10.1.0.0/16', gateway: '10.1.0.1' }],
@@ -118,5 +143,5 @@ export async function networks(engine: Engine): Promise<void> {
   // @ts-expect-error: there is one driver.
   await engine.networks.create('web', { driver: 'macvlan' });
   same<ReturnType<Engine['events']>, AsyncGenerator<EngineEvent>>();
-  same<EngineEvent['type'], 'container' | 'network'>();
+  same<EngineEvent['type'], 'container' | 'network' | 'volume'>();
 }

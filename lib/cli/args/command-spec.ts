@@ -32,7 +32,7 @@ export interface UnsupportedFlag {
 
 /** What an argument can be: containers in some state, a network, an image, or one of several words. */
 export type ArgumentKind =
-  'all' | 'running' | 'paused' | 'stopped' | 'network' | 'image' | readonly string[];
+  'all' | 'running' | 'paused' | 'stopped' | 'network' | 'volume' | 'image' | readonly string[];
 
 export interface CommandSpec {
   /** As it is typed after `caisson`. */

@@ -82,6 +82,11 @@ export const namespace = (option: 'pid' | 'uts' | 'cgroupns'): ValueCheck =>
   readAs((value) => normalizeNamespaces({ [option]: value }));
 
 /** The engine checks the names of the policies. */
+export const volumeDriver: ValueCheck = (value) => {
+  if (value !== 'local') throw unsupported('volume-driver', value, 'is not supported', 'local');
+  return undefined;
+};
+
 export const restartPolicy: ValueCheck = (value) =>
   /^[^:]*(?::[+-]?\d+)?$/.test(value) ? undefined : 'the maximum retry count is no whole number';
 

@@ -1,7 +1,12 @@
 /** `--mount type=bind,source=/a,target=/b,readonly`: Docker's fields (docker/cli opts/mount.go). */
 import { splitAssignment } from '../../base/assignment.js';
 import { invalid, unsupported } from '../../base/check.js';
-import type { BindPropagation, MountOption, VolumeUser } from '../../engine/options/options.js';
+import type {
+  BindPropagation,
+  BindRecursive,
+  MountOption,
+  VolumeUser,
+} from '../../engine/options/mount-types.js';
 import { absolutePath } from '../../base/working-directory.js';
 
 interface Draft {
@@ -10,12 +15,28 @@ interface Draft {
   within?: string;
   target?: string;
   readOnly?: boolean;
-  bindRecursive?: boolean;
+  bindRecursive?: BindRecursive;
   bindPropagation?: BindPropagation;
   idmap?: VolumeUser;
+  volumeNoCopy?: boolean;
+  volumeDriver?: string;
+  volumeSubpath?: string;
+  volumeLabels?: string[];
+  volumeOptions?: Record<string, string>;
   tmpfsSize?: string;
   tmpfsMode?: string;
 }
+
+/** Fields that only one type has. */
+const OF_BINDS = ['within', 'bindPropagation', 'bindRecursive', 'idmap'] as const;
+const OF_VOLUMES = [
+  'volumeNoCopy',
+  'volumeDriver',
+  'volumeSubpath',
+  'volumeLabels',
+  'volumeOptions',
+] as const;
+const OF_TMPFS = ['tmpfsSize', 'tmpfsMode'] as const;
 
 export function parseMountFlag(text: string, cwd: string | undefined): MountOption {
   const draft: Draft = {};
@@ -23,52 +44,48 @@ export function parseMountFlag(text: string, cwd: string | undefined): MountOpti
     const { name, value } = splitAssignment(field);
     setField(text, draft, name.toLowerCase(), value, cwd);
   }
-  const {
-    type = 'volume',
-    source,
-    within,
-    target,
-    readOnly,
-    bindPropagation,
-    bindRecursive,
-    idmap,
-    tmpfsSize,
-    tmpfsMode,
-  } = draft;
+  const { type = 'volume', source, target, readOnly } = draft;
   if (target === undefined) throw invalid('mounts', text, 'has no target');
+  const refuse = (fields: readonly (keyof Draft)[], of: string) => {
+    if (fields.some((field) => draft[field] !== undefined))
+      throw invalid('mounts', text, `has options of a ${of}, but its type is ${type}`);
+  };
+  if (type !== 'bind') refuse(OF_BINDS, 'bind');
+  if (type !== 'volume') refuse(OF_VOLUMES, 'volume');
+  if (type !== 'tmpfs') refuse(OF_TMPFS, 'tmpfs');
+  const common = { target, ...(readOnly === undefined ? {} : { readOnly }) };
   if (type === 'bind') {
     if (source === undefined) throw invalid('mounts', text, 'has no source');
-    if (tmpfsSize !== undefined || tmpfsMode !== undefined) {
-      throw invalid('mounts', text, 'has options of a tmpfs, but its type is bind');
-    }
-    const bind = { type, source, target, readOnly, bindPropagation, bindRecursive } as const;
-    return {
-      ...bind,
-      ...(within === undefined ? {} : { within }),
-      ...(idmap === undefined ? {} : { idmap }),
-    };
+    return { type, source, ...common, ...given(draft, OF_BINDS) };
   }
+  if (type === 'volume')
+    return { type, ...(source === undefined ? {} : { source }), ...common, ...given(draft, OF_VOLUMES) }; // prettier-ignore
   if (type === 'tmpfs') {
-    if ((source ?? within ?? bindPropagation ?? bindRecursive ?? idmap) !== undefined) {
+    if (source !== undefined)
       throw invalid('mounts', text, 'has options of a bind, but its type is tmpfs');
-    }
-    return { type, target, readOnly, tmpfsSize, tmpfsMode };
-  }
-  if (type === 'volume') {
-    throw unsupported(
-      'mounts',
-      text,
-      'is a volume, which caisson does not have yet',
-      'say type=bind or type=tmpfs',
-    );
+    return { type, ...common, ...given(draft, OF_TMPFS) };
   }
   throw unsupported(
     'mounts',
     text,
     `has the type "${type}", which is not supported`,
-    'say type=bind or type=tmpfs',
+    'say type=volume, type=bind or type=tmpfs',
   );
 }
+
+/** Those fields that were given. */
+function given<Name extends keyof Draft>(draft: Draft, names: readonly Name[]): Pick<Draft, Name> {
+  const some: Partial<Pick<Draft, Name>> = {};
+  for (const name of names) if (draft[name] !== undefined) some[name] = draft[name];
+  return some as Pick<Draft, Name>;
+}
+
+const BIND_RECURSIVE: ReadonlySet<string> = new Set<BindRecursive>([
+  'enabled',
+  'disabled',
+  'writable',
+  'readonly',
+]);
 
 function setField(
   text: string,
@@ -83,7 +100,10 @@ function setField(
       draft.readOnly = toBoolean(text, key, value);
       return;
     case 'bind-nonrecursive':
-      draft.bindRecursive = !toBoolean(text, key, value);
+      draft.bindRecursive = toBoolean(text, key, value) ? 'disabled' : 'enabled';
+      return;
+    case 'volume-nocopy':
+      draft.volumeNoCopy = toBoolean(text, key, value);
       return;
   }
   if (value === undefined) throw invalid('mounts', text, `has the field "${key}" without a value`);
@@ -113,20 +133,35 @@ function setField(
       draft.idmap = value as VolumeUser;
       return;
     case 'bind-recursive':
-      // "readonly" is what a read-only bind is anyway.
-      if (value !== 'enabled' && value !== 'disabled' && value !== 'readonly') {
-        throw unsupported('mounts', text, `has bind-recursive=${value}, which is not supported`);
-      }
-      draft.bindRecursive = value !== 'disabled';
+      if (!BIND_RECURSIVE.has(value))
+        throw invalid('mounts', text, `has bind-recursive=${value}`, [...BIND_RECURSIVE].join(', ')); // prettier-ignore
+      draft.bindRecursive = value as BindRecursive;
       return;
+    case 'volume-driver':
+      draft.volumeDriver = value;
+      return;
+    case 'volume-subpath':
+      draft.volumeSubpath = value;
+      return;
+    case 'volume-label':
+      (draft.volumeLabels ??= []).push(value);
+      return;
+    case 'volume-opt': {
+      const { name, value: of = '' } = splitAssignment(value);
+      draft.volumeOptions = { ...draft.volumeOptions, [name]: of };
+      return;
+    }
     case 'tmpfs-size':
       draft.tmpfsSize = value;
       return;
     case 'tmpfs-mode':
       draft.tmpfsMode = value;
       return;
+    case 'consistency':
+      // Of Docker Desktop; it means nothing on Linux.
+      return;
   }
-  throw /^(?:volume|image|tmpfs|bind)-|^consistency$/.test(key)
+  throw /^(?:volume|image|tmpfs|bind)-/.test(key)
     ? unsupported('mounts', text, `has the field "${key}", which is not supported`)
     : invalid('mounts', text, `has the unknown field "${key}"`);
 }

@@ -9,7 +9,8 @@ import {
   parseTimes,
 } from '../../engine/options/healthcheck.js';
 import type { FirstConnectionOptions } from '../../engine/options/network-connections.js';
-import type { MountOption, RunOptions } from '../../engine/options/options.js';
+import type { MountOption } from '../../engine/options/mount-types.js';
+import type { RunOptions } from '../../engine/options/options.js';
 import { parseRestartPolicy, type RestartPolicy } from '../../engine/options/restart-policy.js';
 import { parseSignal } from '../../base/signals.js';
 import { CaissonError, messageWithoutHint } from '../../base/errors.js';

@@ -1,9 +1,12 @@
 /** `caisson inspect` and `caisson container inspect`. */
-import { CaissonError } from '../../base/errors.js';
+import { CaissonError, type ErrorCode } from '../../base/errors.js';
+import { dataOf, volumesIn } from '../../volumes/volume-store.js';
 import { accountsSwap } from '../../cgroup/limits/swap.js';
 import { networkShape } from '../../docker/network-shape.js';
 import { inspectShape } from '../../docker/inspect-shape.js';
+import { volumeShape } from '../../docker/volume-shape.js';
 import { networksIn } from '../../engine/networks-in.js';
+import { volumesIn as volumesOf } from '../../engine/volumes-in.js';
 import { networkName, networkText, type RunOptions } from '../../engine/options/options.js';
 import { claimContext } from '../../engine/networks/container-lookup.js';
 import { selinuxLabelsOf } from '../../engine/options/security-options.js';
@@ -16,7 +19,7 @@ import { CONTAINER_INSPECT, INSPECT } from '../flags/inspect-flags.js';
 import { print } from '../report.js';
 import { inspectFormat, printInspected } from './inspected.js';
 
-const TYPES = ['container', 'network'] as const;
+const TYPES = ['container', 'network', 'volume'] as const;
 type ObjectType = (typeof TYPES)[number];
 
 export async function inspect(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -25,7 +28,7 @@ export async function inspect(args: readonly string[], location: EngineLocation)
   if (type === undefined || type === '') return show(line, location, TYPES);
   const known = TYPES.find((each) => each === type);
   if (known !== undefined) return show(line, location, [known]);
-  print(2, `caisson: "${type}" is not a known type of object: ${TYPES.join(' or ')}\n`);
+  print(2, `caisson: "${type}" is not a known type of object: ${TYPES.join(', ')}\n`);
   return 1;
 }
 
@@ -49,6 +52,12 @@ async function show(
   );
 }
 
+const NOT_THERE: ReadonlySet<ErrorCode> = new Set([
+  'ERR_NO_SUCH_CONTAINER',
+  'ERR_NO_SUCH_NETWORK',
+  'ERR_NO_SUCH_VOLUME',
+]);
+
 /** Of the first object with that name. The error is that of the first type. */
 async function shapeOf(
   context: CommandContext,
@@ -59,12 +68,16 @@ async function shapeOf(
   let first: unknown;
   for (const type of types) {
     try {
-      return type === 'container'
-        ? await containerShape(context, name, withSize)
-        : networkShape(await networksIn(context).inspect(name));
+      switch (type) {
+        case 'container':
+          return await containerShape(context, name, withSize);
+        case 'network':
+          return networkShape(await networksIn(context).inspect(name));
+        case 'volume':
+          return volumeShape(await volumesOf(context.store).inspect(name));
+      }
     } catch (error) {
-      const { code } = error instanceof CaissonError ? error : {};
-      if (code !== 'ERR_NO_SUCH_CONTAINER' && code !== 'ERR_NO_SUCH_NETWORK') throw error;
+      if (!(error instanceof CaissonError && NOT_THERE.has(error.code))) throw error;
       first ??= error;
     }
   }
@@ -85,6 +98,7 @@ async function containerShape(
     ...(config.options.storageOpt === undefined
       ? { upperDir: `${directory}/upper`, workDir: `${directory}/work` }
       : {}),
+    volumeDirectory: (name) => dataOf(volumesIn(context.store.paths.dataRoot), name),
     selinux: selinuxLabelsOf(config.id, config.options.securityOpt),
     swapLimit: await limitsSwap(context, info),
     networkId: predefinedId(context, config.options),

@@ -91,7 +91,7 @@ export const rm = command(RM, (line, location) => {
   return each(
     line.args,
     location,
-    (container) => container.remove({ force }),
+    (container) => container.remove({ force, volumes: line.has('volumes') }),
     ({ code }) => force && code === 'ERR_NO_SUCH_CONTAINER',
   );
 });

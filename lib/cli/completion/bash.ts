@@ -47,6 +47,7 @@ __caisson_complete() {
     @paused) list=$(__caisson_containers --filter status=paused) ;;
     @stopped) list=$(__caisson_containers -a --filter status=created --filter status=exited) ;;
     @network) list=$("\${COMP_WORDS[0]}" \${roots[@]+"\${roots[@]}"} network ls --format '{{.Name}}' 2>/dev/null) ;;
+    @volume) list=$("\${COMP_WORDS[0]}" \${roots[@]+"\${roots[@]}"} volume ls --format '{{.Name}}' 2>/dev/null) ;;
     @image) list=host ;;
     *) list=$1 ;;
   esac

@@ -91,6 +91,8 @@ function source(kind: string): string {
       return '(__fish_complete_directories)';
     case '@network':
       return "(command caisson network ls --format '{{.Name}}' 2>/dev/null)";
+    case '@volume':
+      return "(command caisson volume ls --format '{{.Name}}' 2>/dev/null)";
     case '@image':
       return 'host';
     default:

@@ -9,7 +9,7 @@ export interface Position {
   readonly flags: readonly Flag[];
   /** Its subcommands, with their descriptions. */
   readonly children: readonly (readonly [name: string, description: string])[];
-  /** Words, or `@` and a kind: `@all`, `@running`, `@paused`, `@stopped`, `@network`, `@image`. */
+  /** Words, or `@` and a kind: `@all`, `@running`, `@paused`, `@stopped`, `@network`, `@volume`, `@image`. */
   readonly argument: string;
   /** The number of arguments to which that applies. */
   readonly count: number;

@@ -59,6 +59,7 @@ __caisson_complete() {
     @paused) __caisson_containers --filter status=paused ;;
     @stopped) __caisson_containers -a --filter status=created --filter status=exited ;;
     @network) compadd -- \${(f)"$("\${(Q)words[1]}" "\${roots[@]}" network ls --format '{{.Name}}' 2>/dev/null)"} ;;
+    @volume) compadd -- \${(f)"$("\${(Q)words[1]}" "\${roots[@]}" volume ls --format '{{.Name}}' 2>/dev/null)"} ;;
     @image) compadd host ;;
     *) compadd -- \${=1} ;;
   esac

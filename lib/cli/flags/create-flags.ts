@@ -20,6 +20,7 @@ import {
   sysctl,
   ulimit,
   userNamespace,
+  volumeDriver,
 } from '../args/flag-values.js';
 import { ENV_FILE_FLAG } from './common-flags.js';
 import { POLICY_FLAGS } from './policy-flags.js';
@@ -272,7 +273,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'mount',
     repeatable: true,
     option: 'mounts',
-    help: 'Mount (type=bind|tmpfs,source=…,target=…)',
+    help: 'Mount (type=volume|bind|tmpfs,source=…,target=…)',
   },
   { long: 'name', value: 'string', option: 'name', help: 'Name of the container' },
   {
@@ -442,7 +443,22 @@ export const CREATE_FLAGS: readonly Flag[] = [
     value: 'list',
     repeatable: true,
     option: 'volumes',
-    help: 'Bind-mount a directory or file',
+    help: 'Mount a volume, or a directory or file of the host',
+  },
+  {
+    long: 'volume-driver',
+    value: 'string',
+    completes: ['local'],
+    check: volumeDriver,
+    help: 'Volume driver (local)',
+  },
+  {
+    long: 'volumes-from',
+    value: 'container',
+    repeatable: true,
+    completes: 'container',
+    option: 'volumesFrom',
+    help: 'Mount the volumes and binds of another container',
   },
   { long: 'workdir', short: 'w', value: 'string', option: 'workdir', help: 'Working directory' },
   {
@@ -458,8 +474,7 @@ export const UNSUPPORTED_CREATE_FLAGS: readonly UnsupportedFlag[] = [
   ...(
     'annotation blkio-weight-device cpu-count cpu-percent cpu-rt-period ' +
     'cpu-rt-runtime gpus io-maxbandwidth io-maxiops ' +
-    'isolation kernel-memory link runtime ' +
-    'volume-driver volumes-from'
+    'isolation kernel-memory link runtime'
   )
     .split(' ')
     .map((long) => ({ long, value: true })),

@@ -6,7 +6,7 @@ import { FILTER_FLAG } from './common-flags.js';
 export const EVENTS: CommandSpec = {
   name: 'events',
   usage: '[OPTIONS]',
-  description: 'Show events of containers and networks as they happen',
+  description: 'Show events of containers, networks and volumes as they happen',
   examples: [
     ['caisson events --filter event=die --filter event=oom', 'only the ends of containers'],
     ['caisson events --since 1h --until 0s --format json', 'the last hour'],

@@ -17,7 +17,7 @@ const FLAGS: readonly Flag[] = [
 export const INSPECT: CommandSpec = {
   name: 'inspect',
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
-  description: 'Show all details of containers and networks, as JSON',
+  description: 'Show all details of containers, networks and volumes, as JSON',
   examples: [
     [`caisson inspect -f '{{.State.Status}} {{.State.ExitCode}}' web`, 'only some of it'],
     [`caisson inspect -f '{{json .HostConfig}}' web`, 'as JSON'],
@@ -28,7 +28,7 @@ export const INSPECT: CommandSpec = {
     {
       long: 'type',
       value: 'type',
-      completes: ['container', 'network'],
+      completes: ['container', 'network', 'volume'],
       help: 'Only objects of this type',
     },
   ],
@@ -39,7 +39,9 @@ export const CONTAINER_INSPECT: CommandSpec = {
   name: 'container inspect',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
   description: 'Show all details of containers, as JSON',
-  examples: [[`caisson container inspect -f '{{.State.Pid}}' web`, 'never a network of that name']],
+  examples: [
+    [`caisson container inspect -f '{{.State.Pid}}' web`, 'never a network or volume of that name'],
+  ],
   argument: 'all',
   flags: FLAGS,
   args: [1, Infinity],

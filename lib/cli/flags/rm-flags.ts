@@ -9,6 +9,7 @@ export const RM: CommandSpec = {
   examples: [
     ['caisson rm job', 'which has exited'],
     ['caisson rm -f web', 'which may be running'],
+    ['caisson rm -v job', 'with the volumes that have no names'],
   ],
   argument: 'stopped',
   flags: [

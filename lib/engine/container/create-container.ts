@@ -5,6 +5,8 @@ import type { RootfsImage } from '../../image/rootfs.js';
 import type { ContainerContext } from './container-context.js';
 import { type CreateOptions, splitOptions } from '../options/create-options.js';
 import { newId } from '../../base/ids.js';
+import type { ContainerConfig } from '../options/config.js';
+import type { MountConfig } from '../options/mount-config.js';
 import { storedImage } from '../store/image-of.js';
 import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
@@ -51,9 +53,12 @@ export async function createContainer(
     options: { ...joined, name: undefined, labels: config.labels },
     ...detached,
     ...cgroupLocation(startContext.slice, run.cgroupParent),
+    ...ownMounts(config),
   };
   try {
-    await store.add(stored, runId === undefined ? undefined : startContext.owner);
+    const add = () => store.add(stored, runId === undefined ? undefined : startContext.owner);
+    if (stored.mounts === undefined) await add();
+    else await addWithVolumes(store, startContext, stored.mounts, add);
   } catch (cause) {
     await store.releaseName(name, id);
     const { deleteUnreadable } = await import('./recover.js');
@@ -67,6 +72,40 @@ export async function createContainer(
   }
   recordEvent(store, stored, 'create');
   return id;
+}
+
+/** Of a container whose options do not say all of its mounts: its anonymous volumes get names. */
+function ownMounts({ mounts }: ContainerConfig): Pick<StoredConfig, 'mounts'> {
+  if (mounts.every(({ type, from }) => type !== 'volume' && from !== 'volumesFrom')) return {};
+  return {
+    mounts: mounts.map((mount) =>
+      mount.volume === undefined || mount.volume.name !== undefined
+        ? mount
+        : { ...mount, volume: { ...mount.volume, name: newId(), anonymous: true } },
+    ),
+  };
+}
+
+/** Its volumes exist as long as it does: nothing removes one between its creation and that of the container. */
+async function addWithVolumes(
+  store: Store,
+  { volumes: locks }: StartContext,
+  mounts: readonly MountConfig[],
+  add: () => Promise<void>,
+): Promise<void> {
+  const { volumesContext } = await import('./volumes-context-of.js');
+  const { ensureVolumes } = await import('../volumes/create-volume.js');
+  const context = volumesContext(store, locks);
+  await context.volumes.locked(async () => {
+    const made = await ensureVolumes(context, mounts);
+    try {
+      await add();
+    } catch (error) {
+      for (const name of made)
+        await (await context.volumes.remove(name, locks, context.removeTree))().catch(() => undefined); // prettier-ignore
+      throw error;
+    }
+  });
 }
 
 async function claimName(store: Store, id: string, wanted: string | undefined): Promise<string> {

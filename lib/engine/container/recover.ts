@@ -95,6 +95,16 @@ export async function deleteContainer(store: Store, config: StoredConfig): Promi
   await store.removeSocket(id);
   await removeFiles(store, config);
   recordEvent(store, config, 'destroy');
+  if (config.autoRemove) await deleteVolumesOf(store, config);
+}
+
+/** The anonymous ones of a container that was removed, unless others have them. */
+export async function deleteVolumesOf(store: Store, { mounts = [] }: StoredConfig): Promise<void> {
+  const names = mounts.flatMap(({ volume }) => (volume?.anonymous === true ? (volume.name ?? []) : [])); // prettier-ignore
+  if (names.length === 0) return;
+  const { volumesContext } = await import('./volumes-context-of.js');
+  const { deleteAnonymous } = await import('../volumes/delete-volumes.js');
+  await deleteAnonymous(volumesContext(store), names);
 }
 
 async function removeFiles(store: Store, config: StoredConfig): Promise<void> {

@@ -9,13 +9,15 @@ import { isActive } from '../store/store.js';
 import type { ContainerContext } from './container-context.js';
 import { inspectContainer, isNoSuchContainer } from './inspect-container.js';
 import { killContainer } from './kill-container.js';
-import { deleteContainer, deleteUnreadable } from './recover.js';
+import { deleteContainer, deleteUnreadable, deleteVolumesOf } from './recover.js';
 import { done, kill, SupervisorClient } from './supervisor-client.js';
 import { isRunning, refusalOf } from './transitions.js';
 
 export interface RemoveOptions {
   /** Kills it first if it runs. */
   readonly force?: boolean | undefined;
+  /** Its anonymous volumes, too, unless other containers have them. With `autoRemove` they always are. */
+  readonly volumes?: boolean | undefined;
 }
 
 const { SIGKILL } = constants.signals;
@@ -25,8 +27,9 @@ export async function removeContainer(
   id: string,
   options: RemoveOptions,
 ): Promise<void> {
-  const { force = false } = checkOptions(options);
+  const { force = false, volumes = false } = checkOptions(options);
   boolean('force', force);
+  boolean('volumes', volumes);
   const { store } = context;
   const { runRoot } = store.paths;
   const supervisor = new SupervisorClient(context, id);
@@ -63,6 +66,7 @@ export async function removeContainer(
       .writeState(id, { ...state, status: 'removing', supervisor: '' })
       .catch(ignoreFullDisk);
     await deleteContainer(store, config);
+    if (volumes && !config.autoRemove) await deleteVolumesOf(store, config);
   });
 }
 

@@ -1,7 +1,7 @@
 /** What may be asked of `attach`. */
 import { invalid, isRecord } from '../../base/check.js';
 import { normalizeMaxLine } from '../../base/lines.js';
-import type { Size } from './options.js';
+import type { Size } from '../../base/units.js';
 
 /** Whether a stream is attached: `pipe` is true; `ignore` and `null` are false. */
 export type AttachStream = boolean | 'pipe' | 'ignore' | 'null';

@@ -29,7 +29,9 @@ import {
   normalizeNamespaces,
 } from './namespace-options.js';
 import { normalizeMaxLine } from '../../base/lines.js';
-import { type MountConfig, normalizeMounts } from './mounts.js';
+import type { MountConfig } from './mount-config.js';
+import { normalizeMounts, withImageVolumes } from './mounts.js';
+import { normalizeVolumesFrom, type VolumesFrom } from './volumes-from.js';
 import { normalizeTerminal } from './terminal.js';
 import { RUN_OPTION_NAMES, type RunOptions, type Stdio, type TerminalSize } from './options.js';
 import { type HostResources, normalizeResources, type Resources } from './resources.js';
@@ -68,6 +70,8 @@ export interface ImageDefaults {
   readonly entrypoint: readonly string[];
   readonly user?: string | undefined;
   readonly workdir?: string | undefined;
+  /** Paths in the container at which it has volumes. */
+  readonly volumes?: readonly string[] | undefined;
 }
 
 /** What has to be known of the machine and of this process. */
@@ -125,6 +129,8 @@ export interface ContainerConfig extends NetworkConfig, NetworkPart {
   readonly oomScoreAdj?: number | undefined;
   readonly rlimits: readonly PosixRlimit[];
   readonly mounts: readonly MountConfig[];
+  /** Those that `mounts` does not have yet. */
+  readonly volumesFrom: readonly VolumesFrom[];
   readonly devices: readonly DeviceConfig[];
   /** Beside those of `devices`. */
   readonly deviceRules: readonly LinuxDeviceCgroup[];
@@ -219,7 +225,8 @@ export function normalize(
         ? undefined
         : wholeNumber('oomScoreAdj', options.oomScoreAdj, -1000, 1000),
     rlimits: normalizeUlimits(options.ulimits),
-    mounts: normalizeMounts(options),
+    mounts: withImageVolumes(normalizeMounts(options), image.volumes),
+    volumesFrom: normalizeVolumesFrom(options.volumesFrom),
     devices: normalizeDevices(options.devices),
     deviceRules: normalizeDeviceRules(options.deviceCgroupRules),
     layerSize: normalizeStorageOpt(options.storageOpt),

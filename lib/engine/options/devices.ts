@@ -1,7 +1,7 @@
 /** `--device`: nodes of the host, shown in the container. `--device-cgroup-rule`: what it may do with others. */
 import type { LinuxDeviceCgroup } from '../../oci/runtime-spec.js';
 import { invalid, stringList } from '../../base/check.js';
-import { checkTarget } from './mounts.js';
+import { checkTarget } from './mount-checks.js';
 
 export interface DeviceConfig {
   /** Absolute path on the host, below /dev. */

@@ -4,10 +4,9 @@
  */
 import type { PolicyOptions } from '../../network/policy/rules.js';
 import type { FirstConnectionOptions, NetworkConnection } from './network-connections.js';
+import type { Size } from '../../base/units.js';
+import type { MountOption, VolumeUser } from './mount-types.js';
 import type { ExposeOption, PortOption } from './ports.js';
-
-/** Bytes as a number, or Docker's spelling: `64m`, `1.5g`. */
-export type Size = number | string;
 
 /**
  * Where one of the standard streams goes: into the Execution, nowhere (`ignore`, as Node calls it, and `null` mean the same:
@@ -22,54 +21,6 @@ export type DeviceRate = string | { readonly path: string; readonly rate: Size }
 export interface TerminalSize {
   readonly cols: number;
   readonly rows: number;
-}
-
-export type BindPropagation = 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
-
-/** One `--mount`. */
-export type MountOption = BindMountOption | TmpfsMountOption;
-
-export interface BindMountOption {
-  readonly type: 'bind';
-  /** Absolute path on the host. */
-  readonly source: string;
-  /** Absolute path in the container. */
-  readonly target: string;
-  /**
-   * Absolute path on the host of a directory that the source is in, for one that others can change: the kernel resolves the
-   * source beneath it (openat2(2), RESOLVE_BENEATH), and a link or `..` that leads out of it is an error. The directory
-   * itself is trusted. With `volumes` the option `beneath=`.
-   */
-  readonly within?: string | undefined;
-  readonly readOnly?: boolean | undefined;
-  /** Default `rprivate`. */
-  readonly bindPropagation?: BindPropagation | undefined;
-  /** Mounts below the source come along. Default true. */
-  readonly bindRecursive?: boolean | undefined;
-  /** Default: that of `MountOptions`. */
-  readonly idmap?: VolumeUser | undefined;
-}
-
-/**
- * The user of the host that stands for the container's user (`user`, mostly root) in a volume. Files that the container makes
- * there belong to that user, files with set-user-id bits too.
- *
- * `host`: each user of the container is the host's with the same number, its root the host's root, as with Docker. The
- * others map one user, and all other users are nobody there: `owner`, the owner of the volume; `caller`, the user that has
- * started this process, before sudo(8); `nobody`, 65534.
- */
-export type VolumeUser = 'host' | 'owner' | 'caller' | 'nobody';
-
-export interface TmpfsMountOption {
-  readonly type: 'tmpfs';
-  readonly target: string;
-  readonly readOnly?: boolean | undefined;
-  readonly tmpfsSize?: Size | undefined;
-  /**
-   * Permission bits as a number or as octal digits. Default: those of the directory that is there, which also gives its
-   * owner, else `0o1777`.
-   */
-  readonly tmpfsMode?: number | string | undefined;
 }
 
 /** Soft and hard limit; -1 is "no limit". */
@@ -233,13 +184,19 @@ export interface ResourceOptions {
 
 export interface MountOptions {
   /**
-   * `source:target[:options]` with `ro rw rbind bind`, the propagations, `idmap=` with one of `VolumeUser`, and
-   * `beneath=/directory` (`within` of a mount).
+   * `source:target[:options]`. The source is an absolute path on the host, with the options `ro rw rbind bind`, the propagations,
+   * `idmap=` with one of `VolumeUser`, and `beneath=/directory` (`within` of a mount); or the name of a volume, with `ro rw nocopy`.
+   * A target alone is an anonymous volume.
    */
   readonly volumes?: readonly string[] | undefined;
   readonly mounts?: readonly MountOption[] | undefined;
   /**
-   * Of all volumes and binds that do not say it themselves. Default: `host` where it is harmless, for a volume that is
+   * Names or ids of detached containers whose volumes and binds it has too, at the same paths: `NAME[:ro|:rw]`. What the container itself
+   * mounts at such a path goes before. ERR_NO_SUCH_CONTAINER.
+   */
+  readonly volumesFrom?: readonly string[] | undefined;
+  /**
+   * Of all binds that do not say it themselves. Default: `host` where it is harmless, for a source that is
    * read-only, or that no other user of the host can reach (a directory on its path is accessible to root only, mode 0700).
    * Otherwise `owner`, or `nobody` if the owner is the host's root: a container must not leave programs of root for other users.
    * Rootless containers, and those with `userns: 'host'`, have `host`.
@@ -445,6 +402,7 @@ export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   cgroupParent: true,
   ulimits: true,
   volumes: true,
+  volumesFrom: true,
   mounts: true,
   idmap: true,
   tmpfs: true,

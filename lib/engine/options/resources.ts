@@ -9,8 +9,8 @@ import {
   wholeNumber,
 } from '../../base/check.js';
 import { checkList, parseList } from '../../base/cpu-list.js';
-import type { DeviceRate, ResourceOptions, Size } from './options.js';
-import { type PathRate, parseCpus, parseRate, parseSize } from '../../base/units.js';
+import type { DeviceRate, ResourceOptions } from './options.js';
+import { type PathRate, parseCpus, parseRate, parseSize, type Size } from '../../base/units.js';
 
 /**
  * Bytes. Docker refuses memory limits below 6 MiB because runc's own set-up is charged to the container.

@@ -1,8 +1,8 @@
 /** Docker's `--storage-opt`. */
 import { splitAssignment } from '../../base/assignment.js';
 import { invalid, isRecord, stringList, unsupported } from '../../base/check.js';
-import type { RunOptions, Size } from './options.js';
-import { parseSize } from '../../base/units.js';
+import type { RunOptions } from './options.js';
+import { parseSize, type Size } from '../../base/units.js';
 
 /** Bytes. Below it a file system is mostly its own tables. */
 const MIN_SIZE = 8 * 2 ** 20;

@@ -13,7 +13,7 @@ import type { SharedConfig } from '../options/config.js';
 import type { DeviceConfig } from '../options/devices.js';
 import { isRoot } from '../../host/user-namespace-ids.js';
 import type { ThrottleKind } from '../options/resources.js';
-import type { MountConfig } from '../options/mounts.js';
+import type { MountConfig } from '../options/mount-config.js';
 import { type VolumeOwners, volumeOwners } from './volume-owners.js';
 
 /** A device of the host: its node in the container, and the right to use it. */

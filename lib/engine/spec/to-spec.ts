@@ -23,6 +23,7 @@ import { shortId } from '../../base/ids.js';
 import { isMapped, type UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import type { Resources } from '../options/resources.js';
 import { NO_SOURCES, type Sources } from './sources.js';
+import { asBind, NO_VOLUMES, type VolumeSources } from './volume-mounts.js';
 import type { ResolvedUser } from '../options/user.js';
 
 /** What was found out about this one container. */
@@ -41,6 +42,8 @@ export interface SpecFacts {
   readonly openFiles?: readonly PosixRlimit[] | undefined;
   /** Of `checkSources`. */
   readonly sources?: Sources | undefined;
+  /** Of the mounts that are volumes. */
+  readonly volumes?: VolumeSources | undefined;
   /** Of `labelsFor`, where the container is to have labels. */
   readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
   /** As `hostname`. */
@@ -220,7 +223,7 @@ function capabilitySets(names: readonly string[], uid: number): LinuxCapabilitie
 function mountsOf(
   config: ContainerConfig,
   mapping: readonly LinuxIdMapping[] | undefined,
-  { users, user, idRange, sources = NO_SOURCES, hostMqueue }: SpecFacts,
+  { users, user, idRange, sources = NO_SOURCES, volumes = NO_VOLUMES, hostMqueue }: SpecFacts,
   shown: readonly LinuxDevice[],
 ): readonly Mount[] {
   const {
@@ -253,7 +256,8 @@ function mountsOf(
   const { base = 0 } = idRange ?? {};
   const nodes = new Set(shown.map(({ path }) => path));
   const opens = opensDevices(config);
-  for (const { type, source, target, within, options: asked } of config.mounts) {
+  for (const mount of config.mounts) {
+    const { type, source, target, within, options: asked } = asBind(mount, volumes);
     if (nodes.has(target)) continue;
     const guarded = opens || type === 'tmpfs' ? asked : [...asked, nodev(asked)];
     const options = within === undefined ? guarded : [...guarded, `beneath=${within}`];

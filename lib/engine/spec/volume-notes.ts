@@ -1,7 +1,7 @@
 /** What `explain` says of volumes beside the program: what the kernel makes of it is known only when it has been tried. */
 import { probeMachine } from '../../native/probe.js';
 import type { SharedConfig } from '../options/config.js';
-import type { MountConfig } from '../options/mounts.js';
+import type { MountConfig } from '../options/mount-config.js';
 import { checkSources } from './sources.js';
 import { canBeReached, type VolumeOwner } from './volume-owners.js';
 

@@ -7,7 +7,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { conflicting, unsupported } from '../../base/check.js';
 import type { SharedConfig } from '../options/config.js';
-import type { MountConfig } from '../options/mounts.js';
+import type { MountConfig } from '../options/mount-config.js';
 import { isRoot } from '../../host/user-namespace-ids.js';
 
 /** Ids of the host. */

@@ -6,6 +6,8 @@ import type { ClaimContext } from '../../network/bridge/claim-context.js';
 import type { Encoder, Fault } from '../../program/encode.js';
 import type { KernelFacts } from '../../program/shared.js';
 import type { HostFacts } from '../options/config.js';
+import type { VolumeHolds } from '../../volumes/volume-holds.js';
+import type { MountConfig } from '../options/mount-config.js';
 import type { Store } from '../store/store.js';
 import type { IdRanges } from './id-ranges.js';
 
@@ -30,6 +32,10 @@ export interface StartContext {
   readonly idRanges: IdRanges;
   /** The networks that containers can be connected to, and their addresses. */
   networks(): Promise<ClaimContext>;
+  /** Which volumes this engine's runs have. */
+  readonly volumes: VolumeHolds;
+  /** Creates those volumes that do not exist. */
+  createVolumes(mounts: readonly MountConfig[]): Promise<void>;
   /** Undefined for root. */
   readonly users: UserNamespaceIds | undefined;
   /** Tells the caller of what a start could not do, and does not fail for. */

@@ -22,6 +22,8 @@ export type Launching = Pick<Prepared, 'template' | 'identity' | 'steps' | 'args
   readonly moveIntoScope?: ((pid: number) => Promise<void>) | undefined;
   /** What its policy has refused: called once, when it has ended and before anything of it is torn down. */
   readonly reportPolicy?: (() => Promise<PolicyReport>) | undefined;
+  /** Called when its program has ended, before the caller gets the result and before anything of it is torn down. */
+  readonly programEnded?: (() => void) | undefined;
 };
 
 /** To what the native machine has launched. */
@@ -89,6 +91,7 @@ export function launch(
             failure ??= endedEarly(prepared.steps(), event.timestamps(), ended);
             break;
           }
+          prepared.programEnded?.();
           for (const stream of event.ended) execution.hasClosed(stream);
           // Not of a start that has failed: nothing would wait for the answers.
           execution.hasEnded({ ...ended, policy: prepared.reportPolicy?.() });

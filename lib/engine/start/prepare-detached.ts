@@ -7,12 +7,14 @@ import type { RootfsImage } from '../../image/rootfs.js';
 import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import { PLACEHOLDER } from '../../program/template.js';
 import { type ContainerConfig, normalize } from '../options/config.js';
+import type { MountConfig } from '../options/mount-config.js';
 import type { RunOptions } from '../options/options.js';
 import { lookAtAccounts } from './accounts.js';
 import type { StartContext } from './context.js';
 import { commandFor, InstantiatedStart, releasedOnError, sharedRange } from './prepared-start.js';
 import type { StartNetwork } from './start-network.js';
 import { type CompiledStart, compileStartTemplate } from './start-template.js';
+import { withMountsOfOthers } from './volumes-from-containers.js';
 
 /** One start by a supervisor, which holds what was claimed for it. */
 export interface DetachedStart extends InstantiatedStart {
@@ -24,7 +26,11 @@ export interface DetachedStart extends InstantiatedStart {
 }
 
 /** Where a detached container has its cgroups, and whether it is removed when it has exited. */
-export type DetachedLocation = CgroupLocation & { readonly autoRemove: boolean };
+export type DetachedLocation = CgroupLocation & {
+  readonly autoRemove: boolean;
+  /** Those that it was created with. */
+  readonly mounts?: readonly MountConfig[] | undefined;
+};
 
 export async function prepareDetached(
   context: StartContext,
@@ -113,11 +119,13 @@ async function compileDetached(
   const rootless = context.users !== undefined;
   const resolved = await resolveImage(image, context.dataRoot, rootless);
   const accounts = await lookAtAccounts(context.binding, resolved.root);
+  const asked = normalize(argv, options, resolved.defaults, context.host);
+  const mounts = location.mounts ?? (await withMountsOfOthers(context, asked)).mounts;
   return compileStartTemplate(context, {
     id,
     resolved,
     accounts,
-    config: normalize(argv, options, resolved.defaults, context.host),
+    config: { ...asked, mounts },
     owner: undefined,
     location,
     connects,

@@ -18,6 +18,8 @@ import {
   type StartRequest,
 } from './prepared-start.js';
 import { startNetwork } from './start-network.js';
+import { holdVolumes } from './start-volumes.js';
+import { withMountsOfOthers } from './volumes-from-containers.js';
 import { type CompiledStart, compileStartTemplate, type StartTemplate } from './start-template.js';
 import { findTemplate, isUpToDate, replaceTemplate, storeTemplate } from './template-cache.js';
 
@@ -31,10 +33,15 @@ export async function prepare(
 ): Promise<Prepared> {
   const resolved = await resolveImage(image, context.dataRoot);
   const own = await request(context, id, resolved, argv, options, connects);
-  return releasedOnError(
-    own.network,
-    async () => new PreparedStart(context, own, await sharedRange(context, own.template)),
-  );
+  try {
+    return await releasedOnError(
+      own.network,
+      async () => new PreparedStart(context, own, await sharedRange(context, own.template)),
+    );
+  } catch (error) {
+    context.volumes.release(own.volumes ?? []);
+    throw error;
+  }
 }
 
 /**
@@ -56,13 +63,31 @@ export function recall(
   if (template.location.cgroupParent !== undefined) return undefined;
   const { env, entrypoint } = options;
   const command = commandFor(context, template, { argv, env }, entrypoint);
+  const { volumeNames: volumes } = template;
+  if (!holdPlain(context, volumes)) return undefined;
   const start = ({ template, network }: CompiledStart) =>
-    new PreparedStart(context, { template, id, command, network });
-  return template.network.bridges === undefined
-    ? start(withoutConnection(template))
-    : connected(context, template, id, true).then((own) =>
-        releasedOnError(own.network, () => start(own)),
-      );
+    new PreparedStart(context, { template, id, command, network, volumes });
+  try {
+    if (template.network.bridges === undefined) return start(withoutConnection(template));
+  } catch (error) {
+    context.volumes.release(volumes);
+    throw error;
+  }
+  return connected(context, template, id, true)
+    .then((own) => releasedOnError(own.network, () => start(own)))
+    .catch((error: unknown) => {
+      context.volumes.release(volumes);
+      throw error;
+    });
+}
+
+/** For a template: whether all of them are there, and are what it was compiled for. */
+function holdPlain({ volumes }: StartContext, names: readonly string[]): boolean {
+  if (names.length === 0) return true;
+  if (!volumes.acquire(names)) return false;
+  if (volumes.arePlain(names)) return true;
+  volumes.release(names);
+  return false;
 }
 
 async function request(
@@ -84,26 +109,52 @@ async function request(
   const known = findTemplate(context, resolved.root, accounts, options);
   if (known !== undefined && (await isUpToDate(known))) {
     const command = commandFor(context, known, given, entrypoint);
-    return { ...(await connected(context, known, id, connects)), id, command };
+    const volumes = connects ? known.volumeNames : [];
+    if (holdPlain(context, volumes))
+      return releasedVolumes(context, volumes, async () => ({
+        ...(await connected(context, known, id, connects)),
+        id,
+        command,
+        volumes,
+      }));
   }
-  const { template, network } = await compileStartTemplate(context, {
-    id,
-    resolved,
-    accounts,
-    config: normalize(argv, options, resolved.defaults, context.host),
-    owner: context.owner,
-    location: cgroupLocation(undefined, options.cgroupParent),
-    connects,
-    persistentFiles: false,
+  const checked = normalize(argv, options, resolved.defaults, context.host);
+  const config = { ...checked, ...(await withMountsOfOthers(context, checked)) };
+  const volumes = connects ? await holdVolumes(context, config.mounts) : [];
+  return releasedVolumes(context, volumes, async () => {
+    const { template, network } = await compileStartTemplate(context, {
+      id,
+      resolved,
+      accounts,
+      config,
+      owner: context.owner,
+      location: cgroupLocation(undefined, options.cgroupParent),
+      connects,
+      persistentFiles: false,
+    });
+    if (template.lasting && connects && key !== undefined)
+      storeTemplate(context, key, template, known);
+    return releasedOnError(network, () => ({
+      template,
+      network,
+      id,
+      command: commandFor(context, template, given, entrypoint),
+      volumes,
+    }));
   });
-  if (template.lasting && connects && key !== undefined)
-    storeTemplate(context, key, template, known);
-  return releasedOnError(network, () => ({
-    template,
-    network,
-    id,
-    command: commandFor(context, template, given, entrypoint),
-  }));
+}
+
+async function releasedVolumes<T>(
+  { volumes }: StartContext,
+  names: readonly string[],
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    volumes.release(names);
+    throw error;
+  }
 }
 
 /** With a connection of this start. One of another kind, such as to a network that has got IPv6, is compiled anew. */

@@ -43,6 +43,8 @@ export interface Prepared {
   makeParents(): Promise<void>;
   /** As `Launching` has it. */
   readonly reportPolicy?: (() => Promise<PolicyReport>) | undefined;
+  /** As `Launching` has it. */
+  readonly programEnded?: (() => void) | undefined;
   /**
    * Gives back what was claimed; called when the container is gone.
    *
@@ -58,6 +60,8 @@ export interface StartRequest {
   readonly id: string;
   readonly command: CommandTemplate;
   readonly network: StartNetwork;
+  /** Names of the volumes that this process holds for it. */
+  readonly volumes?: readonly string[] | undefined;
 }
 
 /** The command as it is put behind the template's program; that of the start before, if it is the same. */
@@ -174,6 +178,8 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
   private readonly range: IdRange | undefined;
   private readonly joinedRange: FileHandle | undefined;
   private readonly idRanges: IdRanges;
+  /** Its volumes are free: a caller that waits for its end can remove them. */
+  readonly programEnded: (() => void) | undefined;
 
   /** @param joinedRange holds the range of the container that it joins */
   constructor(context: StartContext, request: StartRequest, joinedRange?: FileHandle) {
@@ -188,6 +194,12 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
     this.range = range;
     this.joinedRange = joinedRange;
     this.idRanges = idRanges;
+    let { volumes = [] } = request;
+    if (volumes.length > 0)
+      this.programEnded = () => {
+        context.volumes.release(volumes);
+        volumes = [];
+      };
     const { input, own: texts } = request.network;
     const denied = input.bridges?.policy?.denied;
     if (denied === undefined) return;
@@ -199,6 +211,7 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
 
   release(tornDown = false): void {
     if (this.range !== undefined) this.idRanges.release(this.range);
+    this.programEnded?.();
     if (!tornDown) this.connection?.release();
     void this.joinedRange?.close();
   }

@@ -30,6 +30,8 @@ import { networkSysctls } from '../spec/network-sysctls.js';
 import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
 import { hostnameOf, toSpec } from '../spec/to-spec.js';
 import type { StartContext } from './context.js';
+import { volumeNames } from '../store/volumes-of.js';
+import { volumeSources } from './start-volumes.js';
 import { hasHostMqueue, networkName, seccompFilter } from './host-lookups.js';
 import type { JoinedStart } from './joined-namespaces.js';
 import {
@@ -71,6 +73,8 @@ export interface StartTemplate {
   readonly lasting: boolean;
   /** The containers whose namespaces it joins. */
   readonly joined: JoinedStart | undefined;
+  /** Volumes that it has, by their names. */
+  readonly volumeNames: readonly string[];
 }
 
 /** What a further program in the container shares with its first one, compiled for PLACEHOLDER. */
@@ -119,6 +123,7 @@ export async function compileStartTemplate(
     namespaces.ipc === 'host' ? hasHostMqueue() : undefined,
     joinedBy(context, input, config),
   ]);
+  const volumes = volumeSources(context, config.mounts, PLACEHOLDER.id);
   const user = resolveUser(config.user, config.groupAdd, accounts);
   const { profile, seccomp, seccompFlags } = await seccompFilter(context, config);
 
@@ -132,6 +137,7 @@ export async function compileStartTemplate(
     domainname: joined?.names?.domainname,
     seccomp: profile,
     sources,
+    volumes: volumes.sources,
     hostMqueue,
     users,
     cpuMasks: context.host.cpuMasks,
@@ -167,6 +173,7 @@ export async function compileStartTemplate(
       {
         id,
         directory: join(context.containersRoot, id),
+        directories: volumes.directories,
         owner: input.owner,
         root: { ...resolved.root, readOnly: config.readOnly || resolved.root.readOnly },
         layer,
@@ -216,8 +223,11 @@ export async function compileStartTemplate(
         namespaces.ipc !== 'host' &&
         namespaces.uts !== 'host' &&
         config.seccomp.kind !== 'file' &&
-        config.selinux === undefined,
+        config.selinux === undefined &&
+        volumes.lasting &&
+        config.mounts.every(({ from }) => from !== 'volumesFrom'),
       joined,
+      volumeNames: volumeNames(config.mounts),
     };
     return { template, network };
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Protocol } from '../../network/firewall/port-bindings.js';
 import type { DeniedConnection } from '../../network/policy/denied.js';
 import type { Healthcheck } from '../options/healthcheck.js';
 import type { LogConfig } from '../options/log-config.js';
+import type { MountConfig } from '../options/mount-config.js';
 import type { NetworkConnection } from '../options/network-connections.js';
 import type { RunOptions } from '../options/options.js';
 import type { RestartPolicy } from '../options/restart-policy.js';
@@ -36,6 +37,8 @@ export interface StoredConfig extends CgroupLocation {
   /** It ends with the first client that was attached to it. */
   readonly stdinOnce: boolean;
   readonly healthcheck?: Healthcheck | undefined;
+  /** Its mounts, if the options alone do not say all of them: volumes have names, and others come from the image. */
+  readonly mounts?: readonly MountConfig[] | undefined;
 }
 
 export interface StoredRootfs {
@@ -146,7 +149,18 @@ export interface PortInfo {
 }
 
 /** One line of `events`. */
-export type EngineEvent = ContainerEvent | NetworkEvent;
+export type EngineEvent = ContainerEvent | NetworkEvent | VolumeEvent;
+
+export interface VolumeEvent {
+  readonly type: 'volume';
+  readonly action: 'create' | 'mount' | 'unmount' | 'destroy';
+  /** Name. */
+  readonly id: string;
+  /** `driver`; with mount and unmount `container`, a long id; with mount `destination`, `read/write` and `propagation`. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Nanoseconds since 1970, UTC. */
+  readonly timeNano: string;
+}
 
 export interface NetworkEvent {
   readonly type: 'network';

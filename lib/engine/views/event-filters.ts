@@ -5,7 +5,7 @@ import { hasLabels } from '../options/labels.js';
 import type { EngineEvent } from '../store/stored.js';
 
 /** Kinds of objects that have events with Docker, and not (yet) here: nothing matches them. */
-const OTHER_OBJECTS = ['config', 'daemon', 'node', 'plugin', 'secret', 'service', 'volume'];
+const OTHER_OBJECTS = ['config', 'daemon', 'node', 'plugin', 'secret', 'service'];
 
 const EVENT_RULES: Rules = {
   container: any,
@@ -13,7 +13,8 @@ const EVENT_RULES: Rules = {
   image: any,
   label: any,
   network: any,
-  type: oneOf(['container', 'image', 'network', ...OTHER_OBJECTS]),
+  volume: any,
+  type: oneOf(['container', 'image', 'network', 'volume', ...OTHER_OBJECTS]),
   scope: oneOf(['local', 'swarm']),
   ...Object.fromEntries(OTHER_OBJECTS.map((key) => [key, any])),
 };
@@ -49,6 +50,7 @@ function matchesEventKey(
   switch (key) {
     case 'container':
     case 'network':
+    case 'volume':
       return (
         type === key &&
         values.some(
@@ -71,7 +73,7 @@ function matchesEventKey(
     }
     case 'label':
       return (
-        // Events of networks have no labels.
+        // Events of networks and volumes have no labels.
         type === 'container' &&
         hasLabels(
           values,

@@ -8,6 +8,7 @@ import { startsOnBoot } from '../store/starts-on-boot.js';
 import { nanosecondsOf } from '../../base/time-stamp.js';
 import { networkName } from '../options/options.js';
 import type { ContainerInfo, ContainerStatus } from '../store/stored.js';
+import { mountsOf } from '../store/volumes-of.js';
 
 export type { Filters } from './filter-syntax.js';
 
@@ -152,9 +153,12 @@ const MATCHERS: Readonly<Record<string, Matcher | undefined>> = {
     values.some((value) => compareAge(info, referenced(value, all)) < 0),
   since: (values, info, all) =>
     values.some((value) => compareAge(info, referenced(value, all)) > 0),
-  volume: (values, { config: { options } }) =>
+  volume: (values, { config }) =>
     values.some((value) =>
-      mountPoints(options).some(({ source, target }) => source === value || target === value),
+      mountsOf(config).some(
+        ({ source, target, volume, from }) =>
+          from !== 'tmpfs' && (source === value || target === value || volume?.name === value),
+      ),
     ),
   network: (values, { config: { options }, networks }) =>
     networks === undefined
@@ -195,19 +199,4 @@ function referenced(reference: string, all: readonly ContainerInfo[]): Container
       { stage: 'config', path: 'filter' },
     );
   return only;
-}
-
-function mountPoints(
-  options: ContainerInfo['config']['options'],
-): readonly { readonly source?: string | undefined; readonly target: string }[] {
-  const volumes = (options.volumes ?? []).map((text) => {
-    const [source, target = ''] = text.split(':');
-    return { source, target };
-  });
-  const mounts = (options.mounts ?? []).map((mount) =>
-    mount.type === 'bind'
-      ? { source: mount.source, target: mount.target }
-      : { target: mount.target },
-  );
-  return [...volumes, ...mounts];
 }

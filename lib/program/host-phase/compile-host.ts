@@ -196,12 +196,17 @@ function joinedLater(joined: Shared['joined']): number[] {
     .filter((slot) => slot !== undefined);
 }
 
-function makeDirectory(steps: Step[], { directory, owner, cgroupParent }: LaunchInput): void {
+function makeDirectory(
+  steps: Step[],
+  { directory, owner, cgroupParent, directories }: LaunchInput,
+): void {
   if (owner === undefined) return;
   steps.push(
     { op: 'dir.make', texts: [directory], numbers: [0o700] },
     { op: 'symlink.make', texts: [owner, `${directory}/owner`] },
   );
+  for (const name of directories ?? [])
+    steps.push({ op: 'dir.make', texts: [`${directory}/${name}`], numbers: [0o755] });
   // The parent of the cgroups, if it is not the default one.
   if (cgroupParent !== undefined)
     steps.push({ op: 'symlink.make', texts: [cgroupParent, `${directory}/${PARENT_LINK}`] });

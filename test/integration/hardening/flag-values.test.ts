@@ -39,6 +39,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'memory-reservation': ['x', '1'],
   'memory-swap': ['-2', '-1'],
   'memory-swappiness': ['101', '-1'],
+  'volume-driver': ['nfs', 'local'],
   network: ['ip=10.1.0.9', 'name=web,ip=x'],
   'network-default': ['x', 'deny'],
   opt: ['=x', 'a=b'],
@@ -64,7 +65,7 @@ const OTHERS: ReadonlySet<string> = new Set(
     'env-file format gateway group-add health-cmd health-interval health-retries health-start-interval health-start-period ' +
     'health-timeout hostname ip ip-range ip6 ipc label-file link-local-ip log-driver log-opt mac-address mount name network-alias ' +
     'platform publish pull restart signal since ' +
-    'stop-signal subnet tail tmpfs type until user volume workdir writable'
+    'stop-signal subnet tail tmpfs type until user volume volumes-from workdir writable'
   ).split(' '),
 );
 

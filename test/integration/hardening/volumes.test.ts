@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import type { RunOptions, VolumeUser } from '../../../lib/engine/options/options.js';
+import type { RunOptions } from '../../../lib/engine/options/options.js';
+import type { VolumeUser } from '../../../lib/engine/options/mount-types.js';
 import { needsRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';
 

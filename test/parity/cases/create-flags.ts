@@ -269,12 +269,10 @@ export const FILES: Section = {
         'docker run --rm -v $c:/data $image cat /data/f',
         'docker volume rm $c',
       ],
-      verdict: { is: 'missing', why: 'named volumes do not exist yet' },
     },
     {
       name: '-v with a target alone: an anonymous volume',
       steps: ['docker run --rm -v /data $image sh -c "echo x >/data/f; cat /data/f"'],
-      verdict: { is: 'missing', why: 'named volumes do not exist yet' },
     },
     {
       name: '--mount type=bind',

@@ -57,6 +57,13 @@ const DOCKER: Readonly<Record<string, string>> = {
   'network disconnect': '-f,--force',
   'network rm': '-f,--force',
   'network prune': '--filter= -f,--force',
+  'volume create':
+    '--availability= -d,--driver= --group= --label= --limit-bytes= -o,--opt= --required-bytes= --scope= --secret= --sharing= ' +
+    '--topology-preferred= --topology-required= --type=',
+  'volume ls': '--cluster -f,--filter= --format= -q,--quiet',
+  'volume inspect': '-f,--format=',
+  'volume rm': '-f,--force',
+  'volume prune': '-a,--all --filter= -f,--force',
 };
 
 /** What podman has beside them. */

@@ -454,7 +454,38 @@ describe('--mount', () => {
       source: '/a,b',
       target: '/b',
       readOnly: false,
-      bindRecursive: false,
+      bindRecursive: 'disabled',
+    });
+    expect(
+      parse(
+        'source=data,target=/b,volume-nocopy,volume-subpath=x/y,volume-label=a=1,volume-label=b',
+      ),
+    ).to.deep.equal({
+      type: 'volume',
+      source: 'data',
+      target: '/b',
+      volumeNoCopy: true,
+      volumeSubpath: 'x/y',
+      volumeLabels: ['a=1', 'b'],
+    });
+    expect(
+      parse(
+        'type=volume,dst=/b,volume-driver=local,volume-opt=type=tmpfs,"volume-opt=o=size=1m,mode=1777"',
+      ),
+    ).to.deep.equal({
+      type: 'volume',
+      target: '/b',
+      volumeDriver: 'local',
+      volumeOptions: { type: 'tmpfs', o: 'size=1m,mode=1777' },
+    });
+    expect(
+      parse('type=bind,src=/a,dst=/b,ro,bind-recursive=writable,consistency=cached'),
+    ).to.deep.equal({
+      type: 'bind',
+      source: '/a',
+      target: '/b',
+      readOnly: true,
+      bindRecursive: 'writable',
     });
     expect(parse('type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1777')).to.deep.equal({
       type: 'tmpfs',
@@ -475,11 +506,11 @@ describe('--mount', () => {
     ['type=tmpfs,source=/a,target=/b', 'ERR_INVALID_OPTION'],
     ['type=bind,"source=/a,target=/b', 'ERR_INVALID_OPTION'],
     ['type=bind,"source=/a"x,target=/b', 'ERR_INVALID_OPTION'],
-    ['source=data,target=/b', 'ERR_UNSUPPORTED_OPTION'],
-    ['type=volume,source=data,target=/b', 'ERR_UNSUPPORTED_OPTION'],
+    ['source=data,target=/b,bind-propagation=private', 'ERR_INVALID_OPTION'],
+    ['type=bind,source=/a,target=/b,volume-nocopy', 'ERR_INVALID_OPTION'],
+    ['type=image,source=debian,target=/b', 'ERR_UNSUPPORTED_OPTION'],
     ['type=nfs,target=/b', 'ERR_UNSUPPORTED_OPTION'],
-    ['type=bind,source=/a,target=/b,consistency=cached', 'ERR_UNSUPPORTED_OPTION'],
-    ['type=bind,source=/a,target=/b,bind-recursive=writable', 'ERR_UNSUPPORTED_OPTION'],
+    ['type=bind,source=/a,target=/b,bind-recursive=perhaps', 'ERR_INVALID_OPTION'],
   ];
   for (const [text, code] of refused) {
     it(`The value is refused: ${text}`, () => {

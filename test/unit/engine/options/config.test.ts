@@ -459,9 +459,26 @@ describe('normalize: mounts', () => {
   ]) {
     invalid({ volumes: [volume] });
   }
-  refused({ volumes: ['data:/b'] }, 'ERR_UNSUPPORTED_OPTION', /named volume/);
-  refused({ volumes: ['/data'] }, 'ERR_UNSUPPORTED_OPTION', /anonymous volume/);
-  refused({ volumes: ['/a:/b:Z'] }, 'ERR_UNSUPPORTED_OPTION', /SELinux/);
+  it('A source without a slash is the name of a volume, and a target alone is an anonymous one', () => {
+    const { mounts } = config({ volumes: ['data:/b:ro,nocopy', '/data', '/a:/b/c:Z'] });
+    expect(mounts).to.deep.equal([
+      { type: 'volume', volume: { name: 'data', noCopy: true }, target: '/b', options: ['rbind', 'rprivate', 'ro', 'rro'], from: 'volumes' }, // prettier-ignore
+      { type: 'volume', volume: {}, target: '/data', options: ['rbind', 'rprivate'], from: 'volumes' }, // prettier-ignore
+      { type: 'bind', source: '/a', target: '/b/c', options: ['rbind', 'rprivate'], from: 'volumes' }, // prettier-ignore
+    ]);
+  });
+  for (const volume of [
+    'd:/b',
+    '-data:/b',
+    'da/ta:/b',
+    'data:/b:rslave',
+    'data:/b:idmap=host',
+    '/a:/b:nocopy',
+    'data',
+    `${'x'.repeat(256)}:/b`,
+  ])
+    // prettier-ignore
+    invalid({ volumes: [volume] });
   refused(
     { volumes: ['/a:/b', '/c:/b/'] },
     'ERR_CONFLICTING_OPTIONS',
@@ -473,7 +490,17 @@ describe('normalize: mounts', () => {
   invalid({ mounts: [{ type: 'bind', target: '/b' }] });
   invalid({ mounts: [{ type: 'bind', source: '/a', target: '/b', bindPropagation: 'x' }] });
   invalid({ mounts: [{ type: 'nfs', target: '/b' }] });
-  refused({ mounts: [{ type: 'volume', target: '/b' }] }, 'ERR_UNSUPPORTED_OPTION', /"volume"/);
+  refused({ mounts: [{ type: 'image', target: '/b' }] }, 'ERR_UNSUPPORTED_OPTION', /"image"/);
+  refused({ mounts: [{ type: 'volume', target: '/b', volumeDriver: 'nfs' }] }, 'ERR_UNSUPPORTED_OPTION', /"nfs"/); // prettier-ignore
+  invalid({ mounts: [{ type: 'volume', source: '/a', target: '/b' }] });
+  invalid({ mounts: [{ type: 'volume', source: 'data', target: '/b', volumeSubpath: '../x' }] });
+  invalid({ mounts: [{ type: 'volume', source: 'data', target: '/b', volumeSubpath: '/x' }] });
+  invalid({ mounts: [{ type: 'volume', target: '/b', volumeSubpath: 'x' }] });
+  invalid({ mounts: [{ type: 'volume', target: '/b', volumeOptions: { nope: 'y' } }] });
+  invalid({ volumesFrom: ['a:b:c'] });
+  invalid({ volumesFrom: ['a:rx'] });
+  invalid({ volumesFrom: [''] });
+  refused({ volumesFrom: ['a:ro,rw'] }, 'ERR_CONFLICTING_OPTIONS', /more than one mode/);
   invalid({ volumes: ['/a:/b:idmap=root'] });
   invalid({ volumes: ['/a:/b:idmap=host,idmap=host'] });
   invalid({ mounts: [{ type: 'bind', source: '/a', target: '/b', idmap: 1 }] });
