@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { detectCgroups } from '../../lib/cgroup/detect.js';
 import { sliceFor } from '../../lib/cgroup/systemd/systemd.js';
 import { Engine } from '../../lib/engine/engine.js';
+import { testCgroupName } from '../support/dead-runs.js';
 import { DetachedContainers, refused, statusIs } from '../support/detached.js';
 import { processesIn, untilNothing } from '../support/leftovers.js';
 import { isRoot, needsRoot } from '../support/needs.js';
@@ -25,7 +26,7 @@ const root = needsRoot('a cgroup of one’s own choice');
 
 root.describe('the parent of a container’s cgroups', function () {
   this.timeout(60_000);
-  const top = `/caisson-test-parent-${process.pid}`;
+  const top = `/${testCgroupName()}`;
   const parent = `${top}/low-1`;
   let shop: Workshop;
   let detached: DetachedContainers;

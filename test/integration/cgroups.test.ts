@@ -13,6 +13,7 @@ import { processesOf } from '../../lib/cgroup/processes.js';
 import { cpuPercent, readStats } from '../../lib/engine/views/stats.js';
 import { top } from '../../lib/engine/views/top.js';
 import type { CaissonError } from '../../lib/base/errors.js';
+import { testCgroupName } from '../support/dead-runs.js';
 import { needsControllers, needsRoot } from '../support/needs.js';
 import {
   cgroupsOf,
@@ -388,7 +389,7 @@ limits.describe('a running container', () => {
       it('The freezer works with a cgroup of v2', async function () {
         const unified = (await hierarchies()).find(({ version }) => version === 2);
         if (unified === undefined) skip(this, 'this machine has no cgroup v2');
-        const dir = make(unified.mountPoint, `caisson-test-${process.pid}`);
+        const dir = make(unified.mountPoint, testCgroupName());
         const where: CgroupDirectory[] = [{ version: 2, controllers: [], dir }];
         expect(await freezerState(where)).to.equal('running');
         await setFrozen(where, true);
@@ -405,7 +406,7 @@ limits.describe('a running container', () => {
       it('The freezer works with a cgroup of v1, and says that one above it is frozen', async function () {
         const v1 = (await hierarchies()).find(({ controllers }) => controllers.includes('freezer'));
         if (v1 === undefined) skip(this, 'this machine has no freezer of cgroup v1');
-        const dir = make(v1.mountPoint, `caisson-test-${process.pid}`, 'below');
+        const dir = make(v1.mountPoint, testCgroupName(), 'below');
         const where: CgroupDirectory[] = [{ version: 1, controllers: ['freezer'], dir }];
         const above: CgroupDirectory[] = [{ ...where[0]!, dir: join(dir, '..') }];
         await setFrozen(above, true);

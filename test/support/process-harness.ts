@@ -4,12 +4,12 @@
  * container's. That cgroup can be removed only when no process is left in it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
+import { emptyCgroups, removeDeadRuns, testCgroupName } from './dead-runs.js';
 import { processesIn, untilNothing } from './leftovers.js';
-import { hierarchies, sleep } from './outside.js';
+import { hierarchies } from './outside.js';
 
 /** Any hierarchy will do, as long as it has no files that must be filled in first. */
 async function harnessHierarchy(): Promise<string> {
@@ -20,6 +20,9 @@ async function harnessHierarchy(): Promise<string> {
   if (found === undefined) throw new Error('this machine has no cgroups');
   return found.mountPoint;
 }
+
+/** Once in each process. */
+let deadRunsRemoved: Promise<void> | undefined;
 
 export interface Ended {
   readonly code: number | null;
@@ -48,8 +51,8 @@ export class ProcessHarness {
     mounts: 'the host’s' | 'own' | 'own, without cgroups' = 'the host’s',
     within: readonly string[] = [],
   ): Promise<ProcessHarness> {
-    const name = `caisson-test-${randomBytes(6).toString('hex')}`;
-    const cgroup = join(await harnessHierarchy(), name);
+    await (deadRunsRemoved ??= removeDeadRuns());
+    const cgroup = join(await harnessHierarchy(), testCgroupName());
     mkdirSync(cgroup);
     const command = [process.execPath, program, JSON.stringify(argument)];
     if (mounts === 'own, without cgroups')
@@ -116,32 +119,13 @@ export class ProcessHarness {
   async gone(): Promise<void> {
     await this.ended;
     await untilNothing(() => this.descendants());
-    this.removeCgroup();
+    await emptyCgroups([this.cgroup]);
   }
 
-  /** For `after`: ends whatever is there, however the test went. */
+  /** For `after`: ends whatever is there, however the test went. Fails with what cannot be ended. */
   async cleanUp(): Promise<void> {
-    for (let attempt = 0; attempt < 200; attempt++) {
-      this.kill();
-      for (const pid of await processesIn(this.cgroup)) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // Gone already.
-        }
-      }
-      if (this.removeCgroup()) return;
-      await sleep(10); // between two looks
-    }
-  }
-
-  private removeCgroup(): boolean {
-    try {
-      rmdirSync(this.cgroup);
-      return true;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'ENOENT';
-    }
+    this.kill();
+    await emptyCgroups([this.cgroup]);
   }
 }
 
