@@ -15,6 +15,8 @@ constexpr uint64_t kMillisecond = 1'000'000, kSecond = 1000 * kMillisecond;
 constexpr uint64_t kPatience = 10 * kSecond;
 constexpr uint64_t kShortPatience = 2 * kSecond;  // at the end of a run
 constexpr uint64_t kSlice = 50 * kMillisecond;    // after which the canceller is asked again
+// A process that was killed closes its descriptors one after the other.
+constexpr uint64_t kReleased = 100 * kMillisecond;
 constexpr const char* kForwarder = "forwarder";
 
 Status await_answer(int forwarder, const Canceller& canceller, uint64_t patience) {
@@ -98,6 +100,35 @@ class Batch {
   int fds_[kMaxPassedFds];
 };
 
+// Where `forward` has failed, if it was at none of the ports.
+constexpr uint32_t kNoPort = ~0u;
+
+// A forwarder that has all of these ports. `at`: the one that could not be bound, or kNoPort.
+Result<UniqueFd> forward(int agent, Blob ports, const Canceller& canceller, uint64_t end,
+                         uint32_t& at) {
+  at = kNoPort;
+  const auto count = static_cast<uint32_t>(ports.size / sizeof(ForwardedPort));
+  auto started = start_forwarder(agent, count);
+  if (!started.ok()) return started;
+  const int forwarder = started.value().get();
+  Batch batch;
+  for (uint32_t i = 0; i < count; ++i) {
+    ForwardedPort port;
+    __builtin_memcpy(&port, ports.data + i * sizeof port, sizeof port);
+    auto socket = bind_port(port.from, Bind::kListen, canceller, end);
+    if (!socket.ok()) {
+      at = i;
+      return socket.error();
+    }
+    if (!socket.value().valid()) return Error{EPROTONOSUPPORT, "socket"};
+    batch.add(socket.take(), port);
+    if (!batch.full()) continue;
+    if (Status sent = batch.send(forwarder, canceller); !sent.ok()) return sent.error();
+  }
+  if (Status sent = batch.send(forwarder, canceller); !sent.ok()) return sent.error();
+  return started;
+}
+
 const Step* find_step(const Program& program) {
   for (size_t i = 0; i < program.count(Phase::kHost); ++i) {
     const Step& step = program.step(Phase::kHost, i);
@@ -131,6 +162,19 @@ void redirect_forwarder(UniqueFd& forwarder, const Program& next) {
   if (!led.ok()) forwarder.reset();
 }
 
+Status replace_forwarder(Workplace& workplace, const Program& present, const Program& next) {
+  const Step* step = find_step(present);
+  if (step == nullptr) return {};
+  if (!workplace.agent.valid()) return Error{EBADF, kForwarder};
+  uint32_t at = kNoPort;
+  const uint64_t end = sys::monotonic() + kReleased;
+  auto started = forward(workplace.agent.get(), present.blob(*step, 1), {}, end, at);
+  if (!started.ok()) return started.error();
+  workplace.forwarder = started.take();
+  if (&next != &present) redirect_forwarder(workplace.forwarder, next);
+  return workplace.forwarder.valid() ? Status() : Status(Error{ECHILD, kForwarder});
+}
+
 void pause_forwarder(UniqueFd& forwarder) {
   if (!forwarder.valid()) return;
   if (!ask(forwarder.get(), ForwardTask::kPause, {}, kShortPatience).ok()) forwarder.reset();
@@ -157,23 +201,10 @@ Status port_forward(Machine& base, const Step& step) {
   UniqueFd& kept = machine.workplace.forwarder;
   if (kept.valid() && ask(kept.get(), ForwardTask::kResume, canceller, kPatience).ok()) return {};
   kept.reset();
-  const auto count = static_cast<uint32_t>(ports.size / sizeof(ForwardedPort));
-  auto started = start_forwarder(machine.agent, count);
-  if (!started.ok()) return started.error();
-  const int forwarder = started.value().get();
-  Batch batch;
-  const uint64_t end = end_of_patience();
-  for (uint32_t i = 0; i < count; ++i) {
-    ForwardedPort port;
-    __builtin_memcpy(&port, ports.data + i * sizeof port, sizeof port);
-    auto socket = bind_port(port.from, Bind::kListen, canceller, end);
-    if (!socket.ok()) return port_error(socket.error(), base, step, i);
-    if (!socket.value().valid()) return Error{EPROTONOSUPPORT, "socket"};
-    batch.add(socket.take(), port);
-    if (!batch.full()) continue;
-    if (Status sent = batch.send(forwarder, canceller); !sent.ok()) return sent;
-  }
-  if (Status sent = batch.send(forwarder, canceller); !sent.ok()) return sent;
+  uint32_t at = kNoPort;
+  auto started = forward(machine.agent, ports, canceller, end_of_patience(), at);
+  if (!started.ok())
+    return at == kNoPort ? started.error() : port_error(started.error(), base, step, at);
   kept = started.take();
   return {};
 }

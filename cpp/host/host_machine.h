@@ -99,6 +99,9 @@ Result<UniqueFd> open_of_child(HostMachine& machine, const char* name, int flags
 // Ends the supervisor of a helper, and with it all that it has started, and waits for that.
 void end_helper(UniqueFd& supervisor);
 
+// Instead of one that was killed: a forwarder of the ports of `present`, the program that runs,
+// which lead to where those of `next` do.
+Status replace_forwarder(Workplace& workplace, const Program& present, const Program& next);
 // Connections to published ports end, and new ones are reset until the next run.
 void pause_forwarder(UniqueFd& forwarder);
 // The program of the next run tells where the ports lead to from now on.

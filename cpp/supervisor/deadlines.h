@@ -13,6 +13,7 @@ enum class Deadline : uint8_t {
   kSlowClients,  // clients that do not read hold up a stopped container until then
   kFlushLog,     // a line that is not finished is written to the log
   kHealthCheck,  // the health check starts, or has taken too long
+  kForwarder,    // the forwarder of published ports was killed, and another one is started
   kCpuBudget,    // there is processor time for output again
   kCount,
 };

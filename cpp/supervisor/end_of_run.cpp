@@ -49,7 +49,7 @@ void Supervisor::end_run() {
   if (run_.oom_events.valid() && !failed) report_oom();
   run_.oom_events.reset();
   end_helper(run_.helper);
-  pause_forwarder(workplace_.forwarder);
+  pause_forwarder();
   static_cast<void>(run_teardown(programs_.teardown(), kClaims, workplace_.agent.get()));
   if (failed) {
     network_events("disconnect", programs_.next());
@@ -132,7 +132,7 @@ void Supervisor::start_failed(const ErrorRecord& error) {
 void Supervisor::leave(const char* status) {
   state_.enter(State::kFinished);
   clients_.stop_listening(sockets_.get(), config_.text(SupervisorText::kId));
-  end_forwarder(workplace_.forwarder);
+  give_up_ports();
   release_claims(programs_.teardown());
   record_.status = status;
   if (config_.has(kSupervisorAutoRemove) && !auto_remove_suspended_) {

@@ -16,6 +16,8 @@ bool Supervisor::start() {
   deadlines_.clear(Deadline::kRestart);
   // Another program may have other ports, or another address.
   if (programs_.advance()) end_forwarder(workplace_.forwarder);
+  // The program's own step starts one that is missing.
+  deadlines_.clear(Deadline::kForwarder);
   keep_terminal_size();
   if (!launch()) return false;
   run_.began = began;

@@ -88,7 +88,7 @@ bool Supervisor::handle(Client& client, const Frame& frame) {
       const Status replaced = programs_.replace(directory_.get());
       if (replaced.ok()) {
         registration_size_ = 0;  // theirs is newer
-        redirect_forwarder(workplace_.forwarder, programs_.coming());
+        change_forwarder(programs_.coming());
       }
       send_done(client, replaced.ok() ? 0 : -replaced.error().number);
       break;

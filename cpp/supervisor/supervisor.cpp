@@ -151,7 +151,7 @@ int Supervisor::timeout() {
 // Waits for events, and handles those that are there. Runs in each state, also while a run begins
 // (cancels_start): it does not start a run itself.
 void Supervisor::handle_events(int milliseconds) {
-  PollSet<8 + Health::kPolled + Clients::kMax> set;
+  PollSet<9 + Health::kPolled + Clients::kMax> set;
   const size_t at_listener = set.add(clients_.listener(), POLLIN);
   const size_t at_signals = set.add(signals_.get(), POLLIN);
   const size_t at_control = set.add(run_.control.get(), POLLIN);
@@ -163,6 +163,7 @@ void Supervisor::handle_events(int milliseconds) {
   const size_t at_input = set.add(run_.full_input_fd(config_.has(kSupervisorTerminal)), POLLOUT);
   // v2's memory.events reports changes (cgroup-v2.rst); v1's file does not, and is read at the end.
   const size_t at_oom = set.add(state_.is(State::kRunning) ? run_.oom_events.get() : -1, POLLPRI);
+  const size_t at_forwarder = set.add(forwarder_is_polled() ? workplace_.forwarder.get() : -1, 0);
   pollfd health[Health::kPolled];
   health_.poll(health);
   size_t at_health[Health::kPolled];
@@ -182,6 +183,7 @@ void Supervisor::handle_events(int milliseconds) {
     if (set.events(at_oom) != 0) report_oom();
     if (set.events(at_first) != 0) first_process_ended();
     if (set.events(at_listener) != 0) clients_.accept();
+    if (set.events(at_forwarder) != 0) forwarder_ended();
   }
   for (Client& client : clients_)
     if (client.connected()) serve(client);
@@ -211,6 +213,7 @@ void Supervisor::handle_deadlines(bool held_back) {
     event("kill", "\"signal\":\"9\"");
     kill_all();
   }
+  if (deadlines_.take_due(Deadline::kForwarder, now)) replace_forwarder();
   if (!state_.is(State::kDraining)) return;
   // The end of a container that is to stop does not wait for clients that only watch.
   if (stop_requested_ && deadlines_.due(Deadline::kSlowClients, now))

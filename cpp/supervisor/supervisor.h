@@ -6,6 +6,7 @@
 //   launch.cpp       a run begins
 //   end_of_run.cpp   a run ends: what is recorded, whether another one follows
 //   requests.cpp     what clients ask for
+//   published_ports.cpp  the forwarder of a rootless user's published ports
 #pragma once
 
 #include <sys/ioctl.h>
@@ -72,6 +73,14 @@ class Supervisor {
   void keep_terminal_size() const;
   void find_budget();
 
+  // published_ports.cpp
+  bool forwarder_is_polled() const;
+  void forwarder_ended();
+  void replace_forwarder();
+  void change_forwarder(const Program& next);
+  void pause_forwarder();
+  void give_up_ports();
+
   // end_of_run.cpp
   void first_process_ended();
   void end_run();
@@ -118,6 +127,8 @@ class Supervisor {
   // What later runs tell the resolver; without it, what the program has.
   char registration_[16 << 10];
   uint32_t registration_size_ = 0;
+  uint64_t forwarder_replaced_ = 0;  // monotonic, ns
+  bool ports_lost_ = false;          // what was published is not, and an event has said so
   ChangedLimits limits_;
   Programs programs_;
   CpuBudget budget_;

@@ -328,15 +328,59 @@ describe('Published ports of an unprivileged user', function () {
       expect(await client('who', SERVER, port)).to.match(/^::ffff/);
     }, 20_000);
     expect(pidsOf(/caisson-forward/)).to.deep.equal(forwarders);
-    // A forwarder that was killed is replaced with the next run.
-    process.kill(forwarders[0]!, 'SIGKILL');
-    await eventually(async () =>
-      expect(await client('who', SERVER, port)).to.equal('ECONNREFUSED'),
-    );
     await ok('restart', '-t', '0', id);
     await eventually(async () => expect(await client('who', SERVER, await chosenPort(id))).to.match(/^::ffff/), 20_000); // prettier-ignore
   });
   const chosenPort = async (id: string) => (await ok('port', id, '80')).split(':').at(-1)!;
+
+  it('A forwarder that was killed is replaced at once, with the ports and networks that the container has then, and an event tells of it', async () => {
+    const gatewayOf = (network: string) =>
+      ok('network', 'inspect', '-f', '{{(index .IPAM.Config 0).Gateway}}', network);
+    const id = await serving('--network', 'web', '-p', '8080:80', '-p', '5353:53/udp');
+    const before = await pidOf(id);
+    const sockets = await listening();
+    const replaced = async (): Promise<void> => {
+      const [killed] = pidsOf(/caisson-forward/);
+      process.kill(killed!, 'SIGKILL');
+      await eventually(() =>
+        expect(pidsOf(/caisson-forward/))
+          .to.have.length(1)
+          .and.not.include(killed),
+      );
+      await eventually(async () => expect(await listening()).to.equal(sockets));
+    };
+    await replaced();
+    expect(await client('who', SERVER, 8080)).to.equal(`::ffff:${await gatewayOf('web')}`);
+    expect(await datagram(SERVER, 5353, ADDRESS)).to.equal(`answer to hello from ${SERVER}`);
+    await ok('network', 'connect', '--gw-priority', '10', 'other', id);
+    await replaced();
+    expect(await client('who', SERVER, 8080)).to.equal(`::ffff:${await gatewayOf('other')}`);
+    expect(await pidOf(id)).to.equal(before);
+    // Another program has the port before it can be bound again.
+    const [supervisor] = pidsOf(/caisson-supervi/);
+    process.kill(supervisor!, 'SIGSTOP');
+    try {
+      process.kill(pidsOf(/caisson-forward/)[0]!, 'SIGKILL');
+      await eventually(async () => expect(await listening()).to.equal(''));
+      const taking = inOuter(
+        outer,
+        `net.createServer((socket) => socket.end('other\\n')).listen(8080, '0.0.0.0', () => console.log('taken'));`,
+      );
+      expect(await taking.line()).to.equal('taken');
+      process.kill(supervisor!, 'SIGCONT');
+      await eventually(async () => expect((await actionsOf(id)).at(-1)).to.equal('ports_lost'));
+      await taking.end();
+    } finally {
+      process.kill(supervisor!, 'SIGCONT');
+    }
+    await eventually(async () => expect(await client('who', SERVER, 8080)).to.match(/^::ffff/));
+    const seen = (await actionsOf(id)).filter((action) => action.startsWith('ports_'));
+    expect(seen).to.deep.equal([
+      ...['ports_restored', 'ports_restored', 'ports_lost', 'ports_restored'],
+    ]);
+  });
+  const actionsOf = async (id: string) =>
+    (await ok('events', '--since', '1h', '--until', '0s', '--filter', `container=${id}`, '--format', '{{.Action}}')).split('\n'); // prettier-ignore
 
   it('Ports lead to a container that runs when its networks change, and to none when it has none left', async () => {
     const gatewayOf = (network: string) =>

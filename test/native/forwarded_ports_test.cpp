@@ -172,6 +172,26 @@ int main() {
     expect(!is_free(SOCK_STREAM, 8080), "its port");
   });
 
+  test("one that was killed is replaced while a run goes on, unless another has its port", [] {
+    const AgentProcess agent;
+    Runs runs("127.0.0.1:8080/tcp", forward(IPPROTO_TCP, 8080, 80), &agent);
+    expect(runs.start().ok(), "it to start");
+    end_forwarder(runs.workplace->forwarder);
+    expect(replace_forwarder(*runs.workplace, runs.program, runs.program).ok(), "another one");
+    expect(!is_free(SOCK_STREAM, 8080), "its port");
+    end_forwarder(runs.workplace->forwarder);
+    Runs other("127.0.0.1:8080/tcp", forward(IPPROTO_TCP, 8080, 80), &agent);
+    expect(other.start().ok(), "it to start");
+    const Status refused = replace_forwarder(*runs.workplace, runs.program, runs.program);
+    expect_equal(refused.error().number, EADDRINUSE);
+    expect(!runs.workplace->forwarder.valid(), "no forwarder");
+    const Runs none("", "", &agent);
+    end_forwarder(other.workplace->forwarder);
+    // The container was taken from its networks meanwhile: the port is kept.
+    expect(replace_forwarder(*runs.workplace, runs.program, none.program).ok(), "another one");
+    expect(!is_free(SOCK_STREAM, 8080), "its port");
+  });
+
   test("hundreds of ports are sent in parts", [] {
     const AgentProcess agent;
     std::string lines, ports;
