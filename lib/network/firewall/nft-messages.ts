@@ -20,6 +20,7 @@ import type { RulePart } from './nft-expressions.js';
 
 const NFNL_SUBSYS_NFTABLES = 10;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
+const NFNL_BATCH_GENID = 1;
 const NFNL_MSG_BATCH_END = 0x11;
 export const NFT_MSG = {
   newTable: 0,
@@ -146,9 +147,10 @@ const MOST_BYTES = 32 << 10;
 /** How many elements the text of a message names. */
 const MOST_NAMED = 6;
 
-/** Does all of it, or nothing. */
-export function batch(messages: readonly NetlinkMessage[]): EncodedRequest {
-  const all = [limit('begin'), ...messages, limit('end')];
+/** Does all of it, or nothing; nothing also if the ruleset has another generation by then (errno 85). */
+export function batch(messages: readonly NetlinkMessage[], generation?: number): EncodedRequest {
+  const same = generation === undefined ? [] : [attribute(NFNL_BATCH_GENID, be32(generation))];
+  const all = [limit('begin', ...same), ...messages, limit('end')];
   // The end is answered since Linux 6.10 only.
   return encodeRequest(NETLINK.netfilter, all, messages.length);
 }
@@ -158,10 +160,10 @@ export function dryRun(messages: readonly NetlinkMessage[]): EncodedRequest {
   return encodeRequest(NETLINK.netfilter, [limit('begin'), ...messages], messages.length);
 }
 
-function limit(which: 'begin' | 'end'): NetlinkMessage {
+function limit(which: 'begin' | 'end', ...attributes: readonly Buffer[]): NetlinkMessage {
   return {
     type: which === 'begin' ? NFNL_MSG_BATCH_BEGIN : NFNL_MSG_BATCH_END,
-    body: Buffer.concat([Buffer.of(0, 0), be16(NFNL_SUBSYS_NFTABLES)]),
+    body: Buffer.concat([Buffer.of(0, 0), be16(NFNL_SUBSYS_NFTABLES), ...attributes]),
     text: `${which} of nftables batch`,
   };
 }

@@ -3,9 +3,12 @@
  * the machine itself, and the kernel does not know that there.
  */
 import { type Block, blockAround, containsBlock, lastOf } from '../../base/cidr.js';
+import { errnoName } from '../../base/errno.js';
+import { CaissonError } from '../../base/errors.js';
 import { addressText } from '../../base/ip-address.js';
 import { familyKey, type IpFamily } from '../firewall/nft-expressions.js';
 import { addElements, batch, concatenation, type Element, flushElements } from '../firewall/nft-messages.js'; // prettier-ignore
+import { generation } from '../firewall/nft-listing.js';
 import { SET, TABLE } from '../firewall/ruleset.js';
 import { NETLINK } from '../netlink/message.js';
 import { dumpNetlink, type NetlinkOptions, requestNetlink } from '../netlink/request.js';
@@ -22,13 +25,28 @@ const SETS = { ipv4: SET.host4.name, ipv6: SET.host6.name } as const;
  */
 export async function tellHostAddresses(options: NetlinkOptions): Promise<void> {
   if (options.userNetwork === undefined) return;
-  const blocks = await ownBlocks();
-  const changes = (['ipv4', 'ipv6'] as const).flatMap((family) => [
-    flushElements(TABLE, SETS[family]),
-    ...addElements(TABLE, SETS[family], elementsOf(blocks, family)),
-  ]);
-  await requestNetlink(batch(changes), options);
+  for (let attempt = 1; ; attempt++) {
+    // The holder of the network writes these sets, too (cpp/agent/host_addresses.cpp), each time that addresses change: what it has
+    // written is not replaced by what was read before.
+    const before = await generation(options);
+    const blocks = await ownBlocks();
+    const changes = (['ipv4', 'ipv6'] as const).flatMap((family) => [
+      flushElements(TABLE, SETS[family]),
+      ...addElements(TABLE, SETS[family], elementsOf(blocks, family)),
+    ]);
+    try {
+      return await requestNetlink(batch(changes, before), options);
+    } catch (error) {
+      const changed = error instanceof CaissonError && error.errno === ERESTART;
+      if (!changed || attempt === ATTEMPTS) throw error;
+    }
+  }
 }
+
+/** Each other change of the ruleset makes another attempt necessary: it takes a millisecond. */
+const ATTEMPTS = 100;
+/** The number has no name in userspace. */
+const ERESTART = errnoName(85);
 
 /** Of the network namespace of this process, each address once: the kernel takes no ranges that overlap. */
 async function ownBlocks(): Promise<Block[]> {
