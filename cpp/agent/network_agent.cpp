@@ -277,6 +277,9 @@ void run_network_agent(int channel, int init_fd) {
   sys::call(__NR_rt_sigprocmask, SIG_SETMASK, &kAllSignals, nullptr, sizeof kAllSignals);
   sys::call(__NR_umask, 077);
   sys::call(__NR_chdir, "/");
+  // The user's processes find the network by it when its holder was killed. Those of containers
+  // have no rights in its user namespace.
+  sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);
   Agent(channel, init_fd).run();
 }
 

@@ -65,6 +65,21 @@ class Said {
   size_t size_ = 0;
 };
 
+void drain(int signals) {
+  char info[128];  // struct signalfd_siginfo
+  while (sys::call(__NR_read, signals, info, sizeof info) == sizeof info) {
+  }
+}
+
+// Reaps children, and says whether none is left.
+bool all_ended() {
+  long reaped;
+  do
+    reaped = sys::call(__NR_wait4, -1, nullptr, WNOHANG | __WALL, nullptr);
+  while (reaped > 0 || reaped == -EINTR);
+  return reaped == -ECHILD;
+}
+
 struct Pipe {
   int read_end = -1, write_end = -1;
 };
@@ -196,13 +211,18 @@ void replace_argument(const HelperArguments& given, size_t place, const char* te
 
   sys::call(__NR_fcntl, said.read_end, F_SETFL, O_NONBLOCK);
   static Said words;
+  // What has gone into the background is a child of this process, too.
+  const uint64_t child_ended = uint64_t{1} << (SIGCHLD - 1);
+  const auto children = static_cast<int>(
+      sys::call(__NR_signalfd4, -1, &child_ended, sizeof child_ended, O_CLOEXEC | O_NONBLOCK));
   pollfd waiting[] = {{container, POLLIN, 0},
                       {child, POLLIN, 0},
                       {said.read_end, POLLIN, 0},
-                      {ready.read_end, POLLIN, 0}};
+                      {ready.read_end, POLLIN, 0},
+                      {children, POLLIN, 0}};
   bool told = false;
   for (;;) {
-    if (sys::call(__NR_ppoll, waiting, 4, nullptr, nullptr, 0) < 0) continue;
+    if (sys::call(__NR_ppoll, waiting, 5, nullptr, nullptr, 0) < 0) continue;
     if (waiting[0].revents != 0) sys::exit_group(0);
     bool is_ready = false;
     if (waiting[3].revents != 0) {
@@ -222,6 +242,9 @@ void replace_argument(const HelperArguments& given, size_t place, const char* te
         fail(channel, -EIO, kHelperEnded, words.text());
       }
     }
+    if (waiting[4].revents != 0) drain(children);
+    // This process ends with the program.
+    if (told && all_ended()) sys::exit_group(0);
     if (!is_ready || told) continue;
     told = true;
     if (ports.count > 0) {
@@ -233,6 +256,7 @@ void replace_argument(const HelperArguments& given, size_t place, const char* te
     message.magic = kHelperMagic;
     static_cast<void>(send_message(channel, &message, sizeof message, nullptr, 0));
     sys::close(channel);
+    if (all_ended()) sys::exit_group(0);
   }
 }
 

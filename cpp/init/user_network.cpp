@@ -14,6 +14,7 @@
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "../program/control.h"
+#include "../resolver/run_directory.h"
 #include "subcommands.h"
 #include "user_namespace.h"
 #include "user_network_holder.h"
@@ -21,9 +22,11 @@
 namespace caisson {
 namespace {
 
-[[noreturn]] void report(int channel, long pid, const char* call, const char* object) {
+[[noreturn]] void report(int channel, long pid, const char* call, const char* object,
+                         uint32_t helper = 0) {
   UserNetworkMessage message{};
   message.pid = static_cast<int32_t>(pid);
+  message.helper = helper;
   copy_text(message.call, call);
   copy_text(message.object, object);
   sys::call(__NR_write, channel, &message, sizeof message);
@@ -39,7 +42,8 @@ long fork_process(int& pidfd) {
 }
 
 // Waits until the program is ready; what it has said otherwise is in `message`.
-bool connect_outside(const HelperArguments& given, int near, HelperMessage& message) {
+bool connect_outside(const HelperArguments& given, int near, UniqueFd& supervisor,
+                     HelperMessage& message) {
   int helper = -1;
   const long pid = fork_process(helper);
   if (pid < 0) {
@@ -48,6 +52,7 @@ bool connect_outside(const HelperArguments& given, int near, HelperMessage& mess
     return false;
   }
   if (pid == 0) helper_main(given);
+  sys::close(helper);
   sys::close(given.channel);
   for (;;) {
     int fds[kMaxPassedFds];
@@ -59,53 +64,118 @@ bool connect_outside(const HelperArguments& given, int near, HelperMessage& mess
       return false;
     }
     // First comes the pidfd of the helper's supervisor, which ends with the holder.
-    for (size_t i = 0; i < got.value().fd_count; ++i)
-      sys::close(fds[i]);
     if (got.value().fd_count == 0) return message.number == 0;
+    for (size_t i = 0; i < got.value().fd_count; ++i)
+      supervisor.reset(fds[i]);
   }
+}
+
+struct Outside {
+  uint64_t place;
+  const char* program;
+  char** arguments;
+};
+
+// The holder of a network namespace.
+struct Holder {
+  long pid = -1;
+  int pidfd = -1;
+  bool is_new = false;
+};
+
+[[noreturn]] void give_up(int channel, const Holder& holder, long result, const char* call,
+                          const char* object) {
+  if (holder.is_new) sys::call(__NR_pidfd_send_signal, holder.pidfd, SIGKILL, nullptr, 0);
+  report(channel, result, call, object);
+}
+
+// In the user namespace of the network. `network`: the one that it is to hold, or -1.
+Holder start_holder(int channel, const char* directory, int network) {
+  int ready[2];
+  if (const long made = sys::call(__NR_pipe2, ready, O_CLOEXEC); made < 0)
+    report(channel, made, "pipe2", "");
+  Holder holder;
+  holder.is_new = true;
+  holder.pid = fork_process(holder.pidfd);
+  if (holder.pid < 0) report(channel, holder.pid, "clone3", "");
+  if (holder.pid == 0) hold_user_network(directory, ready[1], network);
+  sys::close(ready[1]);
+  HolderMessage held{};
+  const long got = sys::call(__NR_read, ready[0], &held, sizeof held);
+  if (got != sizeof held) report(channel, -ECHILD, "read", "the holder of the network");
+  if (held.number != 0) report(channel, -held.number, held.call, held.object);
+  sys::close(ready[0]);
+  return holder;
+}
+
+long open_network_of(uint64_t pid) {
+  Text<48> path;
+  path.add("/proc/").add(pid).add("/ns/net");
+  return sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC);
+}
+
+[[noreturn]] void connect_holder(int channel, const Holder& holder, const Outside& outside) {
+  const long network = open_network_of(static_cast<uint64_t>(holder.pid));
+  if (network < 0) give_up(channel, holder, network, "openat", "the network of the holder");
+  int pair[2];
+  const long paired = sys::call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+  if (paired < 0) give_up(channel, holder, paired, "socketpair", "");
+  HelperMessage message{};
+  UniqueFd helper;
+  const auto& [place, program, arguments] = outside;
+  const bool connected =
+      connect_outside({pair[1], holder.pidfd, -1, static_cast<int>(network), place, kReadyByEnding,
+                       SlirpPorts{nullptr, 0, 0}, program, arguments},
+                      pair[0], helper, message);
+  message.call[sizeof message.call - 1] = '\0';
+  message.object[sizeof message.object - 1] = '\0';
+  if (!connected) give_up(channel, holder, -message.number, message.call, message.object);
+  auto name = name_process(helper.get());
+  report(channel, holder.pid, "", "", name.ok() ? name.value().pid : 0);
+}
+
+void begin(int channel) {
+  sys::call(__NR_setsid);
+  sys::call(__NR_fcntl, channel, F_SETFD, FD_CLOEXEC);
+  reset_signals(kAllSignals);
+  sys::call(__NR_rt_sigprocmask, SIG_SETMASK, &kAllSignals, nullptr, sizeof kAllSignals);
+}
+
+bool is_inode(int fd, uint64_t inode) {
+  struct statx info {};
+  return sys::call(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_INO, &info) >= 0 &&
+         info.stx_ino == inode;
 }
 
 }  // namespace
 
 void user_network_main(int channel, const char* directory, uint64_t place, const char* program,
                        char** arguments) {
-  sys::call(__NR_setsid);
-  sys::call(__NR_fcntl, channel, F_SETFD, FD_CLOEXEC);
-  reset_signals(kAllSignals);
-  sys::call(__NR_rt_sigprocmask, SIG_SETMASK, &kAllSignals, nullptr, sizeof kAllSignals);
+  begin(channel);
   if (!enter_user_namespace(channel)) sys::exit_group(1);
-  int ready[2];
-  if (const long made = sys::call(__NR_pipe2, ready, O_CLOEXEC); made < 0)
-    report(channel, made, "pipe2", "");
-  int holder = -1;
-  const long pid = fork_process(holder);
-  if (pid < 0) report(channel, pid, "clone3", "");
-  if (pid == 0) hold_user_network(directory, ready[1]);
-  sys::close(ready[1]);
-  HolderMessage held{};
-  const long got = sys::call(__NR_read, ready[0], &held, sizeof held);
-  if (got != sizeof held) report(channel, -ECHILD, "read", "the holder of the network");
-  if (held.number != 0) report(channel, -held.number, held.call, held.object);
-  const auto give_up = [&](long result, const char* call, const char* object) {
-    sys::call(__NR_pidfd_send_signal, holder, SIGKILL, nullptr, 0);
-    report(channel, result, call, object);
-  };
-  Text<48> path;
-  path.add("/proc/").add(static_cast<uint64_t>(pid)).add("/ns/net");
-  const long network = sys::call(__NR_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (network < 0) give_up(network, "openat", path.c_str());
-  int pair[2];
-  const long paired = sys::call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
-  if (paired < 0) give_up(paired, "socketpair", "");
-  HelperMessage message{};
-  const bool connected =
-      connect_outside({pair[1], holder, -1, static_cast<int>(network), place, kReadyByEnding,
-                       SlirpPorts{nullptr, 0, 0}, program, arguments},
-                      pair[0], message);
-  message.call[sizeof message.call - 1] = '\0';
-  message.object[sizeof message.object - 1] = '\0';
-  if (!connected) give_up(-message.number, message.call, message.object);
-  report(channel, pid, "", "");
+  connect_holder(channel, start_holder(channel, directory, -1), {place, program, arguments});
+}
+
+void mend_user_network_main(int channel, const char* directory, const UserNetworkPlace& network,
+                            uint64_t place, const char* program, char** arguments) {
+  begin(channel);
+  constexpr const char* kProcess = "a process of the network";
+  const auto opened =
+      static_cast<int>(sys::call(__NR_pidfd_open, static_cast<uint32_t>(network.pid), 0));
+  if (opened < 0) report(channel, opened, "pidfd_open", kProcess);
+  const long namespace_fd = open_network_of(network.pid);
+  if (namespace_fd < 0) report(channel, namespace_fd, "openat", kProcess);
+  // It may be another process by now.
+  if (!is_inode(static_cast<int>(namespace_fd), network.inode))
+    report(channel, -ESRCH, "openat", kProcess);
+  if (const long entered = sys::call(__NR_setns, opened, CLONE_NEWUSER); entered < 0)
+    report(channel, entered, "setns", kProcess);
+  Holder holder;
+  holder.pid = static_cast<long>(network.pid);
+  holder.pidfd = opened;
+  if (!network.has_holder)
+    holder = start_holder(channel, directory, static_cast<int>(namespace_fd));
+  connect_holder(channel, holder, {place, program, arguments});
 }
 
 void network_agent_main(int channel, uint64_t holder) {

@@ -43,14 +43,17 @@ Status switch_on(const char* path, bool is_optional) {
   return is_optional ? Status() : check(written, "write", path);
 }
 
-Result<UniqueFd> open_alive(const char* directory) {
+Result<UniqueFd> open_alive(const char* directory, bool keeps) {
   if (const long moved = sys::call(__NR_chdir, directory); moved < 0)
     return failure(moved, "chdir", directory);
-  // Of a holder that was killed.
-  for (const char* name : {kAlive, kEnding})
-    sys::call(__NR_unlinkat, AT_FDCWD, name, 0);
+  // Those of a holder that was killed. Users of its network have its FIFO open.
+  if (keeps)
+    sys::call(__NR_renameat2, AT_FDCWD, kEnding, AT_FDCWD, kAlive, RENAME_NOREPLACE);
+  else
+    sys::call(__NR_unlinkat, AT_FDCWD, kAlive, 0);
+  sys::call(__NR_unlinkat, AT_FDCWD, kEnding, 0);
   const long made = sys::call(__NR_mknodat, AT_FDCWD, kAlive, S_IFIFO | 0600, 0);
-  if (made < 0) return failure(made, "mknodat", kAlive);
+  if (made < 0 && !(keeps && made == -EEXIST)) return failure(made, "mknodat", kAlive);
   return own_fd(sys::call(__NR_openat, AT_FDCWD, kAlive, O_RDONLY | O_NONBLOCK | O_CLOEXEC),
                 "openat", kAlive);
 }
@@ -98,18 +101,21 @@ void keep_only(UniqueFd* const* kept, size_t count) {
 
 }  // namespace
 
-void hold_user_network(const char* directory, int ready) {
+void hold_user_network(const char* directory, int ready, int network) {
   sys::call(__NR_prctl, PR_SET_NAME, "caisson-network");
   sys::call(__NR_umask, 077);
   HostAddresses addresses;
   if (Status opened = addresses.open(); !opened.ok()) fail(ready, opened.error());
-  if (const long made = sys::call(__NR_unshare, CLONE_NEWNET); made < 0)
-    fail(ready, {static_cast<int>(-made), "unshare", "a network namespace"});
+  const bool keeps = network >= 0;
+  const long entered =
+      keeps ? sys::call(__NR_setns, network, CLONE_NEWNET) : sys::call(__NR_unshare, CLONE_NEWNET);
+  if (entered < 0)
+    fail(ready, {static_cast<int>(-entered), keeps ? "setns" : "unshare", "a network namespace"});
   if (Status up = set_link_up("lo"); !up.ok()) fail(ready, up.error());
   if (Status on = switch_on("/proc/sys/net/ipv4/ip_forward", false); !on.ok())
     fail(ready, on.error());
   static_cast<void>(switch_on("/proc/sys/net/ipv6/conf/all/forwarding", true));
-  auto alive = open_alive(directory);
+  auto alive = open_alive(directory, keeps);
   if (!alive.ok()) fail(ready, alive.error());
   // The user's processes enter by /proc/<pid> and its pidfd.
   sys::call(__NR_prctl, PR_SET_DUMPABLE, 1);

@@ -12,8 +12,8 @@ struct HolderMessage {
   char object[64];
 };
 
-// In a new network namespace, which forwards packets. It ends when `alive` in the directory is not
-// open for writing any more.
-[[noreturn]] void hold_user_network(const char* directory, int ready);
+// In a new network namespace, which forwards packets; or in `network`, whose holder was killed. It
+// ends when `alive` in the directory is not open for writing any more.
+[[noreturn]] void hold_user_network(const char* directory, int ready, int network = -1);
 
 }  // namespace caisson

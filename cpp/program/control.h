@@ -60,11 +60,12 @@ struct HelperMessage {
 };
 // `user-network` → Node: what has become of the holder.
 struct UserNetworkMessage {
-  int32_t pid;  // or a negated errno
+  int32_t pid;      // or a negated errno
+  uint32_t helper;  // the supervisor of pasta, which ends with it
   char call[32];
   char object[480];
 };
-static_assert(sizeof(UserNetworkMessage) == 516);
+static_assert(sizeof(UserNetworkMessage) == 520);
 constexpr uint32_t kHelperMagic = 0x504c4548;  // "HELP"
 constexpr const char* kHelperEnded = "exit";
 

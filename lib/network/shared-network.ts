@@ -4,11 +4,12 @@
  * docs/decisions/0023-networks-of-rootless-users.md).
  */
 import { spawn } from 'node:child_process';
-import { constants } from 'node:fs';
+import { constants, readlinkSync } from 'node:fs';
 import {
   type FileHandle,
   mkdir,
   open,
+  readdir,
   readFile,
   rename,
   rm,
@@ -26,11 +27,12 @@ import { writeIdMaps } from '../host/write-id-maps.js';
 import { initPath } from '../native/load.js';
 import { userNetwork } from './user-network.js';
 import { Channel, NetworkAgent } from './network-agent.js';
+import type { FirewallWarning } from './firewall/firewall-warning.js';
 import type { NetlinkOutcome } from '../native/binding.js';
 import type { NetworkUse, RequestPlace, UserNetwork } from './netlink/request.js';
 
 /** `UserNetworkMessage` of cpp/program/control.h */
-const MESSAGE_SIZE = 516;
+const MESSAGE_SIZE = 520;
 /** How often it is tried to enter a network that ends at this moment. */
 const ATTEMPTS = 5;
 
@@ -40,6 +42,9 @@ interface EnteredNetwork extends NetworkUse {
 
 /** By directory. This process uses them until it ends. */
 const entered = new Map<string, Promise<EnteredNetwork>>();
+
+/** What was mended and not told yet, by directory. */
+const mended = new Map<string, FirewallWarning[]>();
 
 /** That of a directory, which is made if it is missing. */
 export class SharedNetwork implements UserNetwork {
@@ -63,7 +68,17 @@ export class SharedNetwork implements UserNetwork {
   }
 
   async isThere(): Promise<boolean> {
-    return (await holderIn(this.directory)) !== undefined;
+    const { holder, left } = await look(this.directory);
+    return holder !== undefined || left !== undefined;
+  }
+
+  async mend(): Promise<FirewallWarning[]> {
+    await enter(this.directory);
+    const { holder, outside } = await look(this.directory);
+    if (holder !== undefined && !outside) await locked(this.directory, () => mend(this.directory));
+    const warnings = mended.get(this.directory) ?? [];
+    mended.delete(this.directory);
+    return warnings;
   }
 
   async use(): Promise<NetworkUse> {
@@ -118,17 +133,84 @@ async function enterExisting(directory: string): Promise<EnteredNetwork | undefi
   return undefined;
 }
 
+function locked<T>(directory: string, work: () => Promise<T>): Promise<T> {
+  return withLock(join(directory, '..'), USER_NETWORK_LOCK, work);
+}
+
 /** Only one process makes it. Undefined if another has, or if it cannot be entered. */
 async function make(directory: string): Promise<EnteredNetwork | undefined> {
-  return withLock(join(directory, '..'), USER_NETWORK_LOCK, async () => {
+  return locked(directory, async () => {
     const existing = await enterExisting(directory);
     if (existing !== undefined) return existing;
-    await leaveResolver(join(directory, '..', 'resolver'));
-    const pid = await startHolder(directory);
-    const name = `${pid} ${startTimeOf(pid) ?? ''} ${bootId()}`;
-    await writeFile(join(directory, 'holder'), name, { mode: 0o600 });
+    if (!(await mend(directory))) {
+      await leaveResolver(join(directory, '..', 'resolver'));
+      await startHolder(directory);
+    }
     return enterExisting(directory);
   });
+}
+
+/**
+ * Makes what has ended of a network that still has users: its holder, and what connects it to the outside. Under the lock.
+ *
+ * @returns false if there is no such network
+ * @throws ERR_NETWORK_FAILED
+ */
+async function mend(directory: string): Promise<boolean> {
+  const { holder, left, outside } = await look(directory);
+  if (holder === undefined && left === undefined) return false;
+  if (holder !== undefined && outside) return true;
+  const pid = holder ?? left?.pid;
+  const inode = pid === undefined ? undefined : inodeOf(pid);
+  if (pid === undefined || inode === undefined) return false;
+  await startHolder(directory, { pid, inode, hasHolder: holder !== undefined });
+  const what = holder === undefined ? 'the process that holds it' : 'pasta';
+  const message = `the network of this user had no way to the outside: ${what} had ended, and was started again`;
+  mended.set(directory, [...(mended.get(directory) ?? []), { message, hint: KILLED }]);
+  return true;
+}
+
+const KILLED =
+  'connections to the outside that were open have ended; dmesg shows whether the kernel had no memory for it';
+
+interface Look {
+  /** Pid of the one that lives. */
+  readonly holder: number | undefined;
+  /** The holder was killed: a process that is in its network. */
+  readonly left: { readonly pid: number; readonly inode: string } | undefined;
+  /** Whether pasta runs. */
+  readonly outside: boolean;
+}
+
+async function look(directory: string): Promise<Look> {
+  const read = (name: string) => readFile(join(directory, name), 'utf8').catch(() => '');
+  const [holder, outside] = await Promise.all([read('holder'), read('outside')]);
+  const [pid, , boot, inode = ''] = holder.split(' ');
+  const there = isAlive(holder) ? Number(pid) : undefined;
+  const lost = there === undefined && boot === bootId() && inode !== '';
+  const left = lost ? (await agents()).find((agent) => inodeOf(agent) === inode) : undefined;
+  return {
+    holder: there,
+    left: left === undefined ? undefined : { pid: left, inode },
+    outside: isAlive(outside),
+  };
+}
+
+/** Network agents, each of which is in a shared network. */
+async function agents(): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const names = pids.map((pid) => readFile(`/proc/${pid}/comm`, 'utf8').catch(() => ''));
+  const all = await Promise.all(names);
+  return pids.filter((_, at) => all[at] === 'caisson-agent\n').map(Number);
+}
+
+/** Of its network namespace; undefined also if it may not be seen. */
+function inodeOf(pid: number): string | undefined {
+  try {
+    return /\d+/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[0];
+  } catch {
+    return undefined;
+  }
 }
 
 /** Of an earlier network: it serves the containers that are left there, and can enter no others. */
@@ -162,11 +244,19 @@ async function holderIn(directory: string): Promise<number | undefined> {
   return isAlive(name) ? Number(name.split(' ')[0]) : undefined;
 }
 
-async function startHolder(directory: string): Promise<number> {
+/** @param there a network to be mended; without it, another one is made. */
+async function startHolder(
+  directory: string,
+  there?: { readonly pid: number; readonly inode: string; readonly hasHolder: boolean },
+): Promise<void> {
   const hostResolvConf = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
   const { helper } = await userNetwork(OUTSIDE, hostResolvConf, false);
-  const own = ['user-network', '3', directory, String(helper.namespaceAt), helper.path];
-  const child = spawn(initPath(), [...own, ...helper.args], {
+  const outside = [String(helper.namespaceAt), helper.path, ...helper.args];
+  const own =
+    there === undefined
+      ? ['user-network', '3', directory]
+      : ['mend-user-network', '3', directory, String(there.pid), there.inode, there.hasHolder ? '1' : '0']; // prettier-ignore
+  const child = spawn(initPath(), [...own, ...outside], {
     argv0: 'caisson-network',
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     env: {},
@@ -174,20 +264,29 @@ async function startHolder(directory: string): Promise<number> {
   child.once('error', () => undefined);
   const socket = child.stdio[3] as Socket;
   try {
-    await writeIdMaps(socket, await findUserNamespaceIds());
+    if (there === undefined) await writeIdMaps(socket, await findUserNamespaceIds());
     const channel = new Channel(socket);
     socket.resume();
     const message = await channel.read(MESSAGE_SIZE).catch(() => undefined);
     if (message === undefined) throw failed('the process that was to make it has ended', directory);
     const pid = message.readInt32LE(0);
-    if (pid > 0) return pid;
-    const [call = '', object = ''] = [message.subarray(4, 36), message.subarray(36)].map((bytes) =>
+    if (pid > 0) {
+      await writeName(directory, 'holder', pid, ` ${inodeOf(pid) ?? ''}`);
+      await writeName(directory, 'outside', message.readUInt32LE(4));
+      return;
+    }
+    const [call = '', object = ''] = [message.subarray(8, 40), message.subarray(40)].map((bytes) =>
       bytes.toString('utf8', 0, bytes.indexOf(0)),
     );
     throw failed(call === HELPER_ENDED ? `pasta: ${object}` : `${object}: ${call}: ${errnoName(-pid)}`, directory); // prettier-ignore
   } finally {
     socket.destroy();
   }
+}
+
+async function writeName(directory: string, file: string, pid: number, more = ''): Promise<void> {
+  const name = `${pid} ${startTimeOf(pid) ?? ''} ${bootId()}${more}`;
+  await writeFile(join(directory, file), name, { mode: 0o600 });
 }
 
 /** What connects it to the outside: as a container with `--network pasta` is. */

@@ -212,12 +212,66 @@ describe('Networks of an unprivileged user', function () {
     expect(await dial(again, SERVER, PORT)).to.equal('outside\n');
   });
 
-  it('Another shared network is made when its holder was killed', async () => {
+  it('The next start, or a reload, starts again what connects the shared network to the outside, and says so', async () => {
+    await ok('network', 'create', 'web');
+    await ok('run', '-d', '--network', 'web', '--name', 'old', 'host', ...SLEEP);
+    const [holder] = pidsOf(/caisson-network/);
+    for (const command of [
+      ['run', '-d', '--network', 'web', 'host', ...SLEEP],
+      ['network', 'reload'],
+    ]) {
+      for (const pid of outer.guests().filter(isPasta)) process.kill(pid, 'SIGKILL');
+      await eventually(() => expect(outer.guests().filter(isPasta)).to.deep.equal([]));
+      expect(await dial('old', SERVER, PORT)).to.equal('');
+      const { code, stderr } = await user.caisson(command);
+      expect(code, stderr).to.equal(0);
+      expect(stderr).to.include(
+        'had no way to the outside: pasta had ended, and was started again',
+      );
+      expect(await dial('old', SERVER, PORT)).to.equal('outside\n');
+      expect(pidsOf(/caisson-network/)).to.deep.equal([holder]);
+      const again = await user.caisson(command);
+      expect(again.stderr).to.equal('');
+    }
+  });
+
+  it('A container that its supervisor starts again keeps its names and networks when the holder of the shared network was killed, and the next start holds them again', async () => {
+    await ok('network', 'create', 'web');
+    const id = await serving('--network', 'web', '--name', 'db', '--restart', 'always');
+    await ok('run', '-d', '--network', 'web', '--name', 'near', 'host', ...SLEEP);
+    const [holder] = pidsOf(/caisson-network/);
+    const network = readlinkSync(`/proc/${holder}/ns/net`);
+    process.kill(holder!, 'SIGKILL');
+    await eventually(() => expect(outer.guests().filter(isPasta)).to.deep.equal([]));
+    process.kill(await pidOf(id), 'SIGKILL');
+    await eventually(async () => expect(await dial('near', 'db', 80)).to.equal('inside\n'));
+    for (const command of [
+      ['run', '-d', '--network', 'web', '--name', 'new', 'host', ...SLEEP],
+      ['network', 'reload'],
+    ]) {
+      const { code, stderr } = await user.caisson(command);
+      expect(code, stderr).to.equal(0);
+      expect(stderr).to.include('the process that holds it had ended, and was started again');
+      const [now] = pidsOf(/caisson-network/);
+      expect(readlinkSync(`/proc/${now}/ns/net`)).to.equal(network);
+      for (const name of ['near', 'new']) {
+        expect(await dial(name, 'db', 80)).to.equal('inside\n');
+        expect(await dial(name, SERVER, PORT)).to.equal('outside\n');
+      }
+      process.kill(now!, 'SIGKILL');
+      await eventually(() => expect(outer.guests().filter(isPasta)).to.deep.equal([]));
+    }
+    // It ends with its users nevertheless: afterEach.
+    expect((await user.caisson(['network', 'reload'])).code).to.equal(0);
+  });
+
+  it('Another shared network is made when its holder was killed, and all network agents', async () => {
     await ok('network', 'create', 'web');
     await ok('run', '-d', '--network', 'web', '--name', 'old', 'host', ...SLEEP);
     const holders = pidsOf(/caisson-network/);
     expect(holders).to.have.length(1);
     process.kill(holders[0]!, 'SIGKILL');
+    for (const pid of pidsOf(/caisson-agent/)) process.kill(pid, 'SIGKILL');
     const id = await ok('run', '-d', '--network', 'web', 'host', ...SLEEP);
     expect(pidsOf(/caisson-network/))
       .to.have.length(1)
@@ -263,3 +317,11 @@ describe('Networks of an unprivileged user', function () {
     expect(map('gid_map')).to.match(new RegExp(`^ 0 ${UID} 1\n 1 ${SUBGID} ${RANGE}\n`));
   });
 });
+
+function isPasta(pid: number): boolean {
+  try {
+    return /^pas(?:ta|st)/.test(readFileSync(`/proc/${pid}/comm`, 'utf8'));
+  } catch {
+    return false; // it has just ended
+  }
+}

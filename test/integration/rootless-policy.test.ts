@@ -168,6 +168,19 @@ describe('Policies of an unprivileged user', function () {
     expect(await ground.inNetwork('nft', 'list', 'set', 'inet', 'caisson', 'host4')).to.include(SERVER); // prettier-ignore
   });
 
+  it('The next start restores what was flushed of the firewall', async () => {
+    const id = await started('--allow', `${WEB}:80`);
+    const to = (address: string) => ({ by: 'tcp', to: address, port: 80 }) as const;
+    await ground.inNetwork('nft', 'flush', 'ruleset');
+    expect(await ground.answers(id, to(OTHER))).to.deep.equal([`internet ${HOST}`]);
+    const free = await started();
+    expect(await ground.answers(id, to(WEB), to(OTHER))).to.deep.equal([`internet ${HOST}`, 'ECONNREFUSED']); // prettier-ignore
+    expect(await ground.answers(free, to(OTHER))).to.deep.equal([`internet ${HOST}`]);
+    const left = await tables();
+    for (const each of [free, id]) expect(left).to.include(`"ve${each.slice(0, 12)}0"`);
+    expect(await ground.inNetwork('nft', 'list', 'set', 'inet', 'caisson', 'host4')).to.include(SERVER); // prettier-ignore
+  });
+
   it('What a run was refused is in its result, and the container is removed', async () => {
     const result = (await ground.fixture('policy-run', {
       command: probing({ by: 'tcp', to: OTHER, port: 80 }, { by: 'tcp', to: WEB, port: 80 }),

@@ -88,7 +88,7 @@ export async function connect(
     claimed.forEach(releaseAddress);
     if (kept === undefined) removePublication(context.networks, id);
   };
-  const warnings: FirewallWarning[] = [];
+  const warnings: FirewallWarning[] = [...((await netlink.userNetwork?.mend()) ?? [])];
   let moment: Moment | undefined;
   let filtering: Promise<boolean> | undefined;
   const repairs = repairsOf(context);
@@ -154,7 +154,11 @@ function repairsOf(context: ClaimContext) {
   const { networks } = context;
   const isShared = networks.netlink.userNetwork !== undefined;
   let restored: Promise<unknown> | undefined;
-  const restore = () => (restored ??= isShared ? Promise.resolve() : restoreFirewall(context));
+  const restoreAll = async () => {
+    await restoreFirewall(context);
+    await tellHostAddresses(networks.netlink);
+  };
+  const restore = () => (restored ??= restoreAll());
   return {
     frames: restore,
     async packets(table: boolean, filtering: Promise<boolean> | undefined) {
