@@ -58,7 +58,9 @@ void supervise_main(int config_fd, int init_fd, int client, int lock) {
   const uint32_t joined = config.header().joined_pid;
   if (config.has(kSupervisorSharedNetwork)) {
     const uint32_t holder = config.header().holder_pid;
-    if (!enter_user_namespace_below(client, holder, joined, init_fd, agent)) sys::exit_group(1);
+    const AgentFault fault(config.program().header());
+    if (!enter_user_namespace_below(client, holder, joined, init_fd, agent, fault))
+      sys::exit_group(1);
   } else if (config.has(kSupervisorOwnUserNamespace) && !enter_user_namespace(client, joined)) {
     sys::exit_group(1);
   }

@@ -15,14 +15,20 @@ const MAPPED = Buffer.of(1);
  * Writes the id maps of the process at the other end, and lets it continue. The socket is paused afterwards.
  *
  * @param users undefined: it has joined a user namespace that has its maps
- * @throws ERR_NO_PRIVILEGES
+ * @param inSharedNetwork it has a network agent in the shared network of its user
+ * @throws ERR_NO_PRIVILEGES, ERR_NETWORK_FAILED, ERR_CONFLICTING_OPTIONS, ERR_START_FAILED
  */
 export async function writeIdMaps(
   socket: Socket,
   users: UserNamespaceIds | undefined,
+  inSharedNetwork = false,
 ): Promise<void> {
   const answer = await firstWord(socket);
-  if (answer < 0) throw answer === -EXDEV ? notBelow() : refused(errnoName(-answer));
+  if (answer === -EXDEV) throw notBelow();
+  if (answer < 0) {
+    const errno = errnoName(-answer);
+    throw inSharedNetwork && !OF_USER_NAMESPACES.has(errno) ? notEntered(errno) : refused(errno);
+  }
   if (users !== undefined) await giveIds(answer, users);
   socket.write(MAPPED);
 }
@@ -111,6 +117,17 @@ function notBelow(): CaissonError {
       path: 'network',
       hint: 'start the other container again, on a network with a bridge',
     },
+  );
+}
+
+/** Why there can be no user namespace. */
+const OF_USER_NAMESPACES: ReadonlySet<string> = new Set(['ENOSPC', 'EUSERS', 'EPERM', 'EACCES', 'EINVAL']); // prettier-ignore
+
+function notEntered(errno: string): CaissonError {
+  return new CaissonError(
+    'ERR_NETWORK_FAILED',
+    `network: the container cannot enter the network of this user: ${errno}`,
+    { stage: 'host', errno },
   );
 }
 

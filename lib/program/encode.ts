@@ -33,11 +33,13 @@ export const STEP = {
 
 /** What to do at one step instead of running it. Debug builds of the addon only. */
 export interface Fault {
-  readonly phase: 'host' | 'container';
+  /** `agent`: what a supervisor does before, to be in a rootless user's shared network (cpp/init/user_namespace.h). */
+  readonly phase: 'host' | 'container' | 'agent';
   readonly step: number;
   readonly action: 'fail' | 'kill-init' | 'kill-node' | 'kill-both';
 }
 
+const FAULT_PHASES = { host: 0, container: 1, agent: 3 } as const;
 export const FAULTS = { fail: 1, 'kill-init': 2, 'kill-node': 3, 'kill-both': 4 } as const;
 
 /** Bytes from which a text is measured before space is allocated for it. */
@@ -81,7 +83,7 @@ export class Encoder {
     int16s[(HEADER.steps >> 1) + 2] = teardown.length;
     words[HEADER.arena >> 2] = arena;
     if (fault !== undefined) {
-      int16s[HEADER.faultPhase >> 1] = fault.phase === 'host' ? 0 : 1;
+      int16s[HEADER.faultPhase >> 1] = FAULT_PHASES[fault.phase];
       int16s[HEADER.faultStep >> 1] = fault.step;
       words[HEADER.faultAction >> 2] = FAULTS[fault.action];
     }

@@ -419,6 +419,7 @@ describe('Published ports of an unprivileged user', function () {
     const { tried, complaints } = JSON.parse(said) as RootlessPortFaults;
     expect(complaints).to.deep.equal([]);
     expect(tried).to.include('port.forward').and.include('netlink.request');
+    expect(tried).to.include('agent 6');
     expect(tried).to.have.length.above(20);
   });
 

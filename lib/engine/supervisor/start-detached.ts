@@ -91,7 +91,7 @@ async function startIn(
     else {
       const joins = start.joinedPid !== undefined || shared !== undefined;
       const own = joins ? undefined : context.users;
-      await untilIdMapsAreWritten(own, socket, started);
+      await untilIdMapsAreWritten(own, socket, started, shared !== undefined);
     }
   } catch (error) {
     start.release();
@@ -120,10 +120,11 @@ async function untilIdMapsAreWritten(
   users: UserNamespaceIds | undefined,
   socket: Socket,
   then: () => Promise<void>,
+  inSharedNetwork: boolean,
 ): Promise<void> {
   const { writeIdMaps } = await import('../../host/write-id-maps.js');
   try {
-    await writeIdMaps(socket, users);
+    await writeIdMaps(socket, users, inSharedNetwork);
     const started = then();
     socket.resume();
     await started;
