@@ -48,12 +48,12 @@ export async function ensureFrameFilter(
 let lastFound:
   { readonly moment: Moment; readonly namespace: NetlinkOptions['namespace'] } | undefined;
 
-/** The table is refused, or its first chain, if the module is missing. */
+/** The table is refused, or its first chain or rule, if a module is missing: nf_tables_bridge, nft_meta_bridge. */
 function isWithoutBridges({ errno, message }: CaissonError): boolean {
   const { family } = FRAME_TABLE;
   return (
     (errno === 'EOPNOTSUPP' || errno === 'ENOENT') &&
-    [`add table ${family} `, `add chain ${family} `].some((words) => message.includes(words))
+    ['table', 'chain', 'rule'].some((kind) => message.includes(`add ${kind} ${family} `))
   );
 }
 

@@ -200,6 +200,7 @@ export function hintForNetlink(
   const rule = /^add rule \S+ \S+ \S+ (.*)/.exec(message)?.[1] ?? '';
   const missing = MODULES.filter(([words]) => words.test(rule)).map(([, module]) => module);
   if (message.includes(' type nat hook ')) missing.push('nft_chain_nat');
+  if (message.startsWith('add rule bridge ')) missing.push('nft_meta_bridge');
   return missing.length === 0
     ? undefined
     : `a module of nf_tables may be missing: as root: modprobe -a ${missing.join(' ')}`;
