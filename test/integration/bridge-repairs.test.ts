@@ -160,6 +160,35 @@ needsRoot('network namespaces and bridges').describe('Networks that are changed'
     expect(table).not.to.match(/ : 10\.77\.0\.| : 172\./);
   });
 
+  it('A host that forwards for containers alone is closed to its other networks again after the firewall was flushed', async () => {
+    const set = (family: string, value: number) =>
+      host.namespace.run('sysctl', '-qw', `net.${family}=${value}`);
+    for (const key of ['ipv4.ip_forward', 'ipv6.conf.all.forwarding']) await set(key, 0);
+    const closed = async () =>
+      /elements = \{ (.*) \}/.exec(
+        await host.namespace.run('nft', 'list', 'set', 'inet', 'caisson', 'closed'),
+      )?.[1];
+    const id = await host.create(['sleep', '1000'], { network: 'bridge', restart: 'always' });
+    await host.onContainer(id, 'start');
+    expect(await closed()).to.equal('ipv4');
+    const restarts = async () => {
+      const before = await pidOf(id);
+      process.kill(before, 'SIGKILL');
+      await eventually(async () => expect(await pidOf(id)).not.to.be.oneOf([0, before]));
+      return { code: 0, stderr: '' };
+    };
+    for (const repair of [
+      () => host.cli('run', '--rm', '--network', 'bridge', 'host', 'true'),
+      () => host.cli('network', 'reload'),
+      restarts,
+    ]) {
+      await host.namespace.run('nft', 'flush', 'ruleset');
+      expect(await repair()).to.deep.include({ code: 0, stderr: '' });
+      expect(await closed()).to.equal('ipv4');
+    }
+    await host.onContainer(id, 'remove', { force: true });
+  });
+
   it('Containers whose run directory was deleted are reported as such, give no address away, and leave nothing', async () => {
     await host.createNetwork('web', '10.77.0.0/24');
     const detached = ['run', '-d', '--network', 'web', '--restart', 'always'];

@@ -89,6 +89,7 @@ export async function connect(
     if (kept === undefined) removePublication(context.networks, id);
   };
   const warnings: FirewallWarning[] = [...((await netlink.userNetwork?.mend()) ?? [])];
+  const firewall = { ...netlink, closedFile: context.networks.closedFile };
   let moment: Moment | undefined;
   let filtering: Promise<boolean> | undefined;
   const repairs = repairsOf(context);
@@ -119,7 +120,7 @@ export async function connect(
           },
         ),
         // Each time: a process that loads other rules may have flushed these.
-        ensureFirewall(wanted, netlink, (table) => repairs.packets(table, filtering), moment),
+        ensureFirewall(wanted, firewall, (table) => repairs.packets(table, filtering), moment),
       );
       endpoints.push(endpoint);
       warnings.push(...found);

@@ -54,6 +54,8 @@ export class NetworkStore {
   readonly published: string;
   /** `<runRoot>/firewall`: repair-file.ts. */
   readonly repairFile: string;
+  /** `<runRoot>/closed`: ../firewall/closed-families.ts. */
+  readonly closedFile: string;
   /** `<runRoot>/resolver`: of the resolver of all networks. */
   readonly resolver: string;
   /** Where the bridges are: in the network namespace of this process, or in a rootless user's shared one. */
@@ -74,6 +76,7 @@ export class NetworkStore {
     this.claims = join(paths.runRoot, 'networks');
     this.published = join(paths.runRoot, 'published');
     this.repairFile = join(paths.runRoot, 'firewall');
+    this.closedFile = join(paths.runRoot, 'closed');
     this.resolver = join(paths.runRoot, 'resolver');
     this.netlink = { userNetwork };
     this.predefined = (['bridge', 'host', 'none'] as const).map((name) => ({

@@ -7,7 +7,9 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { CaissonError } from '../../base/errors.js';
 import { storageError } from '../../base/storage.js';
+import { closedFamilies } from '../firewall/closed-families.js';
 import { networkMessages } from '../firewall/elements.js';
+import { closingMessages } from '../firewall/ensure-firewall.js';
 import { frameTableMessages } from '../firewall/frame-ruleset.js';
 import { batch } from '../firewall/nft-messages.js';
 import { tableMessages } from '../firewall/ruleset.js';
@@ -25,6 +27,7 @@ export function writeRepairFile(networks: NetworkStore, filtersFrames: boolean):
     ...tableMessages({ incomplete: true }),
     ...(filtersFrames ? frameTableMessages({ incomplete: true, firstSet: FIRST_FRAME_SET }) : []),
     ...networks.stored().flatMap(messagesOf),
+    ...closingMessages(closedFamilies(networks.closedFile)),
   ]);
   const staged = `${networks.repairFile}.${process.pid}`;
   try {

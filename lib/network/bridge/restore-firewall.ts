@@ -47,7 +47,12 @@ async function restore(context: ClaimContext): Promise<FirewallWarning[]> {
   for (const network of networks.stored()) {
     const bridge = await findDevice(network.bridge, netlink);
     if (bridge === undefined) continue;
-    warnings.push(...(await ensureFirewall(firewallOf(network), netlink)));
+    warnings.push(
+      ...(await ensureFirewall(firewallOf(network), {
+        ...netlink,
+        closedFile: networks.closedFile,
+      })),
+    );
     const held = new Set<string>();
     for (const claim of claimsOf(networks, network.id))
       if (await isHeld(context, claim)) held.add(claim.containerId);

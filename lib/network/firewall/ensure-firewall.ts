@@ -3,6 +3,7 @@ import { CaissonError } from '../../base/errors.js';
 import type { NetlinkMessage } from '../netlink/message.js';
 import { type NetlinkOptions, requestNetlink } from '../netlink/request.js';
 import { type FirewallNetwork, networkMessages, removeNetworkRequest } from './elements.js';
+import { addClosedFamilies, closedFamilies } from './closed-families.js';
 import type { FirewallWarning } from './firewall-warning.js';
 import { notForwarded, switchForwardingOn } from './forwarding.js';
 import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
@@ -17,6 +18,11 @@ export interface ForwardedNetwork extends FirewallNetwork {
   readonly families: readonly IpFamily[];
 }
 
+export interface FirewallOptions extends NetlinkOptions {
+  /** Where it is kept which families the host forwards for containers alone (closed-families.ts). */
+  readonly closedFile?: string | undefined;
+}
+
 /**
  * Makes what is missing: the table, the network in it, forwarding by the kernel, a place in the firewalls of others. It may be
  * called for each start, and by several processes at once.
@@ -28,7 +34,7 @@ export interface ForwardedNetwork extends FirewallNetwork {
  */
 export async function ensureFirewall(
   network: ForwardedNetwork,
-  options: NetlinkOptions = {},
+  options: FirewallOptions = {},
   made?: (table: boolean) => Promise<unknown>,
   moment?: Moment,
 ): Promise<FirewallWarning[]> {
@@ -62,7 +68,7 @@ const lastFound = new Map<
 async function makeMissing(
   network: ForwardedNetwork,
   off: readonly IpFamily[],
-  options: NetlinkOptions,
+  options: FirewallOptions,
 ): Promise<{
   readonly warnings: FirewallWarning[];
   readonly table: boolean;
@@ -74,7 +80,11 @@ async function makeMissing(
       ? []
       : passOtherFirewalls(network, options),
   ]);
-  const messages = [...missing.table, ...missing.network, ...closing(off)];
+  const { closedFile } = options;
+  if (closedFile !== undefined && off.length > 0) addClosedFamilies(closedFile, off);
+  const before = closedFile === undefined || missing.table.length === 0 ? [] : closedFamilies(closedFile); // prettier-ignore
+  const closed = closingMessages([...new Set([...before, ...off])]);
+  const messages = [...missing.table, ...missing.network, ...closed];
   // Before the switch: other networks of the host stay closed to each other.
   if (messages.length > 0) await requestNetlink(batch(messages), options);
   const failed = await switchForwardingOn(off);
@@ -101,7 +111,7 @@ async function missingOf(
 }
 
 /** The host becomes no router between its other networks, as with Docker. */
-function closing(families: readonly IpFamily[]): NetlinkMessage[] {
+export function closingMessages(families: readonly IpFamily[]): NetlinkMessage[] {
   const elements = families.map((family) => ({ key: familyKey(family), text: family }));
   return addElements(TABLE, SET.closed.name, elements);
 }
