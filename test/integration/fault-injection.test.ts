@@ -108,6 +108,13 @@ root.describe('fault injection', function () {
     directory = await mkdtemp(join(tmpdir(), 'caisson-undo-'));
     await mkdir(path('volume'));
     makeBusybox(path('busybox'));
+    // One that comes to its end, so that the others find compiled code (test/support/code-cache.ts).
+    const task: KilledCallerTask = { ...where('first'), start: 'plain' };
+    const env = { CAISSON_NATIVE: debugNative };
+    const child = await ProcessHarness.start(bundledFixture('killed-caller'), task, env);
+    harnesses.push(child);
+    expect((await child.ended).code).to.equal(0);
+    await child.gone();
   });
 
   after(async () => {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { emptyCgroups, removeDeadRuns, testCgroupName } from './dead-runs.js';
 import { processesIn, untilNothing } from './leftovers.js';
 import { hierarchies } from './outside.js';
+import { bundledFixture } from './paths.js';
 
 /** Any hierarchy will do, as long as it has no files that must be filled in first. */
 async function harnessHierarchy(): Promise<string> {
@@ -54,7 +55,8 @@ export class ProcessHarness {
     await (deadRunsRemoved ??= removeDeadRuns());
     const cgroup = join(await harnessHierarchy(), testCgroupName());
     mkdirSync(cgroup);
-    const command = [process.execPath, program, JSON.stringify(argument)];
+    const loader = program.endsWith('.cjs') ? [bundledFixture('code-cache')] : [];
+    const command = [process.execPath, ...loader, program, JSON.stringify(argument)];
     if (mounts === 'own, without cgroups')
       command.unshift('sh', '-c', 'mount -t tmpfs none /sys/fs/cgroup && exec "$0" "$@"');
     if (mounts !== 'the host’s') command.unshift('unshare', '--mount', '--propagation', 'private');
