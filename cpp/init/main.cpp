@@ -121,7 +121,7 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
       user_network_main(descriptor(arguments[2]), arguments[3], number, arguments[5],
                         arguments + 6);
   }
-  if (count >= 9 && equal(arguments[1], "mend-user-network")) {
+  if (count >= 9 && equal(arguments[1], "recover-user-network")) {
     uint64_t numbers[4];
     bool all = true;
     for (int i = 0; i < 4; ++i) {
@@ -129,9 +129,9 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
       all = parse_number(text, numbers[i]) && all;
     }
     if (all)
-      mend_user_network_main(descriptor(arguments[2]), arguments[3],
-                             {numbers[0], numbers[1], numbers[2] != 0}, numbers[3], arguments[8],
-                             arguments + 9);
+      recover_user_network_main(descriptor(arguments[2]), arguments[3],
+                                {numbers[0], numbers[1], numbers[2] != 0}, numbers[3], arguments[8],
+                                arguments + 9);
   }
   if (count == 4 && equal(arguments[1], "network-agent")) {
     const char* holder = arguments[3];

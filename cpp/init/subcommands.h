@@ -66,7 +66,7 @@ struct HelperArguments {
 [[noreturn]] void user_network_main(int channel, const char* directory, uint64_t place,
                                     const char* program, char** arguments);
 
-// `caisson-init mend-user-network CHANNEL DIRECTORY PID INODE HOLDER PLACE PROGRAM ARGUMENT…`:
+// `caisson-init recover-user-network CHANNEL DIRECTORY PID INODE HOLDER PLACE PROGRAM ARGUMENT…`:
 // outside; PROGRAM, which has ended, for a shared network that is there: that of the process PID,
 // whose network namespace is INODE. With the HOLDER 1 that process is its holder; with 0 the holder
 // was killed, and there is another one afterwards, in the same namespaces. The rest is as above.
@@ -74,9 +74,9 @@ struct UserNetworkPlace {
   uint64_t pid, inode;
   bool has_holder;
 };
-[[noreturn]] void mend_user_network_main(int channel, const char* directory,
-                                         const UserNetworkPlace& network, uint64_t place,
-                                         const char* program, char** arguments);
+[[noreturn]] void recover_user_network_main(int channel, const char* directory,
+                                            const UserNetworkPlace& network, uint64_t place,
+                                            const char* program, char** arguments);
 
 // `caisson-init network-agent CHANNEL HOLDER`: outside; a network agent (agent/network_agent.h) in
 // the namespaces of the process HOLDER. It writes an errno in 32 bits, or 0, before it begins.

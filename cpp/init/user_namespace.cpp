@@ -51,7 +51,7 @@ long enter_below(uint32_t pid, uint32_t joined, int init_fd, UniqueFd& agent,
     return entered;
   if (const long started = start_agent(holder.get(), init_fd, agent, fault); started < 0)
     return started;
-  if (const long injected = fault.at(AgentStep::kOwnUsers); injected < 0) return injected;
+  if (const long injected = fault.at(AgentStep::kOwnNamespace); injected < 0) return injected;
   if (joined != 0) {
     const long entered = join_user_namespace(joined);
     return entered == -EPERM ? -EXDEV : entered;

@@ -22,7 +22,7 @@ enum class AgentStep : uint16_t {
   kSocket,
   kFork,
   kEnterNetwork,  // the agent
-  kOwnUsers,      // a user namespace of its own, or that of `joined`
+  kOwnNamespace,  // a user namespace of its own, or that of `joined`
   kMapIds,
 };
 #ifdef CAISSON_FAULTS

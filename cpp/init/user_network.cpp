@@ -156,8 +156,8 @@ void user_network_main(int channel, const char* directory, uint64_t place, const
   connect_holder(channel, start_holder(channel, directory, -1), {place, program, arguments});
 }
 
-void mend_user_network_main(int channel, const char* directory, const UserNetworkPlace& network,
-                            uint64_t place, const char* program, char** arguments) {
+void recover_user_network_main(int channel, const char* directory, const UserNetworkPlace& network,
+                               uint64_t place, const char* program, char** arguments) {
   begin(channel);
   constexpr const char* kProcess = "a process of the network";
   const auto opened =

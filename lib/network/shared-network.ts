@@ -43,8 +43,8 @@ interface EnteredNetwork extends NetworkUse {
 /** By directory. This process uses them until it ends. */
 const entered = new Map<string, Promise<EnteredNetwork>>();
 
-/** What was mended and not told yet, by directory. */
-const mended = new Map<string, FirewallWarning[]>();
+/** What was recovered and not told yet, by directory. */
+const recovered = new Map<string, FirewallWarning[]>();
 
 /** That of a directory, which is made if it is missing. */
 export class SharedNetwork implements UserNetwork {
@@ -72,12 +72,13 @@ export class SharedNetwork implements UserNetwork {
     return holder !== undefined || left !== undefined;
   }
 
-  async mend(): Promise<FirewallWarning[]> {
+  async recover(): Promise<FirewallWarning[]> {
     await enter(this.directory);
     const { holder, outside } = await look(this.directory);
-    if (holder !== undefined && !outside) await locked(this.directory, () => mend(this.directory));
-    const warnings = mended.get(this.directory) ?? [];
-    mended.delete(this.directory);
+    if (holder !== undefined && !outside)
+      await locked(this.directory, () => recover(this.directory));
+    const warnings = recovered.get(this.directory) ?? [];
+    recovered.delete(this.directory);
     return warnings;
   }
 
@@ -142,7 +143,7 @@ async function make(directory: string): Promise<EnteredNetwork | undefined> {
   return locked(directory, async () => {
     const existing = await enterExisting(directory);
     if (existing !== undefined) return existing;
-    if (!(await mend(directory))) {
+    if (!(await recover(directory))) {
       await leaveResolver(join(directory, '..', 'resolver'));
       await startHolder(directory);
     }
@@ -156,7 +157,7 @@ async function make(directory: string): Promise<EnteredNetwork | undefined> {
  * @returns false if there is no such network
  * @throws ERR_NETWORK_FAILED
  */
-async function mend(directory: string): Promise<boolean> {
+async function recover(directory: string): Promise<boolean> {
   const { holder, left, outside } = await look(directory);
   if (holder === undefined && left === undefined) return false;
   if (holder !== undefined && outside) return true;
@@ -166,7 +167,7 @@ async function mend(directory: string): Promise<boolean> {
   await startHolder(directory, { pid, inode, hasHolder: holder !== undefined });
   const what = holder === undefined ? 'the process that holds it' : 'pasta';
   const message = `the network of this user had no way to the outside: ${what} had ended, and was started again`;
-  mended.set(directory, [...(mended.get(directory) ?? []), { message, hint: KILLED }]);
+  recovered.set(directory, [...(recovered.get(directory) ?? []), { message, hint: KILLED }]);
   return true;
 }
 
@@ -244,7 +245,7 @@ async function holderIn(directory: string): Promise<number | undefined> {
   return isAlive(name) ? Number(name.split(' ')[0]) : undefined;
 }
 
-/** @param there a network to be mended; without it, another one is made. */
+/** @param there a network to be recovered; without it, another one is made. */
 async function startHolder(
   directory: string,
   there?: { readonly pid: number; readonly inode: string; readonly hasHolder: boolean },
@@ -255,7 +256,7 @@ async function startHolder(
   const own =
     there === undefined
       ? ['user-network', '3', directory]
-      : ['mend-user-network', '3', directory, String(there.pid), there.inode, there.hasHolder ? '1' : '0']; // prettier-ignore
+      : ['recover-user-network', '3', directory, String(there.pid), there.inode, there.hasHolder ? '1' : '0']; // prettier-ignore
   const child = spawn(initPath(), [...own, ...outside], {
     argv0: 'caisson-network',
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],

@@ -123,14 +123,14 @@ export class Networks {
     const { netlink, resolver } = context.networks;
     // The shared network of a rootless user has all of it when it is made.
     if ((await netlink.userNetwork?.isThere()) === false) return [];
-    const mended = (await netlink.userNetwork?.mend()) ?? [];
+    const recovered = (await netlink.userNetwork?.recover()) ?? [];
     const { restoreFirewall } = await import('../../network/bridge/restore-firewall.js');
     const { restartResolver } = await import('../../network/names/resolver-client.js');
     const { tellHostAddresses } = await import('../../network/policy/host-addresses.js');
     await restartResolver(resolver, netlink);
     const warnings = await restoreFirewall(context);
     await tellHostAddresses(netlink);
-    return [...mended, ...warnings];
+    return [...recovered, ...warnings];
   }
 
   /**

@@ -88,7 +88,7 @@ export async function connect(
     claimed.forEach(releaseAddress);
     if (kept === undefined) removePublication(context.networks, id);
   };
-  const warnings: FirewallWarning[] = [...((await netlink.userNetwork?.mend()) ?? [])];
+  const warnings: FirewallWarning[] = [...((await netlink.userNetwork?.recover()) ?? [])];
   const firewall = { ...netlink, closedFile: context.networks.closedFile };
   let moment: Moment | undefined;
   let filtering: Promise<boolean> | undefined;

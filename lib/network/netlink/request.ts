@@ -57,7 +57,7 @@ export interface UserNetwork {
   /** Whether there is one at this moment. */
   isThere(): Promise<boolean>;
   /** Starts again what has ended of it and is needed, and makes it if there is none. @returns what had ended */
-  mend(): Promise<readonly { readonly message: string; readonly hint: string }[]>;
+  recover(): Promise<readonly { readonly message: string; readonly hint: string }[]>;
   /** For a supervisor. The caller closes it. */
   use(): Promise<NetworkUse>;
   /** The host's resolv.conf(5) with the name servers that are reached there. */
