@@ -13,4 +13,7 @@ constexpr int kReportFd = 3, kDirectoryFd = 4, kChannelFd = 5;
 // and `one-id`. The exit code is 0 if the report tells how it has ended.
 int unpack_main(const Arguments& arguments);
 
+// Removes everything in the directory. The kind of the report is `none` then.
+int remove_main(const Arguments& arguments);
+
 }  // namespace caisson

@@ -30,7 +30,7 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 
 // A window of zstd is 128 MiB at most; of other archives a tenth of that is used.
 constexpr uint64_t kMemory = 384 << 20;
-constexpr uint64_t kOpenFiles = 256;
+constexpr uint64_t kOpenFiles = 2048;
 
 constexpr uint32_t kAllowed[] = {
     __NR_read,           __NR_write,      __NR_pwrite64,

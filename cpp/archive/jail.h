@@ -6,7 +6,9 @@
 
 namespace caisson {
 
-// Of the process that is confined; they are 0, 1 and 2 afterwards, and the only ones.
+constexpr int kJailInput = 0, kJailReport = 1, kJailRequests = 2;
+
+// Of the process that is confined; they have the numbers above afterwards, and are the only ones.
 struct JailFds {
   int input = -1;     // the archive
   int report = -1;    // the caller's

@@ -1,10 +1,10 @@
 #include "layer_writer.h"
 
-#include <string.h>
 #include <sys/socket.h>
 
 #include "../base/kernel.h"
 #include "../base/sys.h"
+#include "directory_removal.h"
 
 namespace caisson {
 namespace {
@@ -149,43 +149,6 @@ bool LayerWriter::make_parents(std::string_view path) {
   return true;
 }
 
-bool LayerWriter::remove_tree(int parent, const char* name, const std::string& path) {
-  const UniqueFd directory(static_cast<int>(
-      sys::call(__NR_openat, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)));
-  if (!directory.valid()) return fail(directory.get(), "openat");
-  struct Name {
-    ino64_t inode;
-    off64_t offset;
-    unsigned short size;
-    unsigned char type;
-    char text[];
-  };
-  alignas(8) char names[2048];
-  for (;;) {
-    // From the start each time, as what was read is gone.
-    sys::call(__NR_lseek, directory.get(), 0, SEEK_SET);
-    const long size = sys::call(__NR_getdents64, directory.get(), names, sizeof names);
-    if (size < 0) return fail(size, "getdents64");
-    bool found = false;
-    for (long at = 0; at < size;) {
-      const auto* one = reinterpret_cast<const Name*>(names + at);
-      at += one->size;
-      if (strcmp(one->text, ".") == 0 || strcmp(one->text, "..") == 0) continue;
-      found = true;
-      const long gone = sys::call(__NR_unlinkat, directory.get(), one->text, 0);
-      if (gone == -EISDIR) {
-        if (!remove_tree(directory.get(), one->text, path + "/" + one->text)) return false;
-      } else if (gone < 0) {
-        return fail(gone, "unlinkat");
-      }
-    }
-    if (!found) break;
-  }
-  directories_.forget(path);
-  const long gone = sys::call(__NR_unlinkat, parent, name, AT_REMOVEDIR);
-  return gone < 0 ? fail(gone, "unlinkat") : true;
-}
-
 // A later entry replaces an earlier one.
 bool LayerWriter::make_room(const Place& place, const std::string& path, bool& was_whiteout) {
   struct statx status {};
@@ -194,7 +157,11 @@ bool LayerWriter::make_room(const Place& place, const std::string& path, bool& w
   was_whiteout = is_whiteout(status);
   replaced_ = true;
   if (is_type(status, S_IFDIR)) {
-    if (!remove_tree(place.parent, place.name, path)) return false;
+    const auto forget = [](void* directories, const std::string& gone) {
+      static_cast<LayerDirectories*>(directories)->forget(gone);
+    };
+    const long gone = remove_directory(place.parent, place.name, path, {forget, &directories_});
+    if (gone < 0) return fail(gone, "unlinkat");
   } else if (const long gone = sys::call(__NR_unlinkat, place.parent, place.name, 0); gone < 0) {
     return fail(gone, "unlinkat");
   }

@@ -48,7 +48,6 @@ class LayerWriter {
   bool make_parents(std::string_view path);
   bool make_implied(const std::string& path);
   bool make_room(const Place& place, const std::string& path, bool& was_whiteout);
-  bool remove_tree(int parent, const char* name, const std::string& path);
   bool add_whiteout(std::string_view base);
   bool set_opaque(const std::string& path);
   bool add_directory(const tar::Entry& entry);

@@ -12,9 +12,6 @@
 namespace caisson {
 namespace {
 
-// The descriptors of JailFds.
-constexpr int kInput = 0, kReport = 1, kRequests = 2;
-
 constexpr uint64_t kMaxSize = uint64_t{1} << 40;
 
 class Input : public RawInput {
@@ -22,7 +19,7 @@ class Input : public RawInput {
   long read(uint8_t* to, size_t room) override {
     long got = 0;
     do
-      got = sys::call(__NR_read, kInput, to, room);
+      got = sys::call(__NR_read, kJailInput, to, room);
     while (got == -EINTR);
     return got;
   }
@@ -39,7 +36,7 @@ std::string hex(const std::array<uint8_t, 32>& digest) {
 }
 
 [[noreturn]] void end(Report& report) {
-  sys::exit_group(report.send(kReport) ? 0 : 1);
+  sys::exit_group(report.send(kJailReport) ? 0 : 1);
 }
 
 [[noreturn]] void refuse(const Trouble& trouble, std::string_view path) {
@@ -86,7 +83,7 @@ void unpack_confined(const Arguments& arguments) {
                   arguments.number("depth", PathLimits().depth)};
   options.devices = arguments.number("devices", 1) != 0;
   options.one_id = arguments.number("one-id", 0) != 0;
-  options.requests = kRequests;
+  options.requests = kJailRequests;
   LayerWriter writer(reader, options);
   tar::Entry entry;
   bool going = writer.begin();

@@ -121,6 +121,12 @@ export type ErrorCode =
   | 'ERR_UPDATE_FAILED'
   /** The host's ps could not be run, or its output could not be parsed. */
   | 'ERR_PS_FAILED'
+  /** The archive of a layer is damaged, or has something in it that no layer may have. */
+  | 'ERR_INVALID_LAYER'
+  /** The archive of a layer is larger than a limit allows: its bytes, entries or paths. */
+  | 'ERR_LAYER_TOO_LARGE'
+  /** A layer could not be unpacked or removed, for a reason that is not in its archive. */
+  | 'ERR_UNPACK_FAILED'
   /** A launch program could not be encoded or decoded. */
   | 'ERR_INVALID_PROGRAM';
 

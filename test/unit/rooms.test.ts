@@ -20,6 +20,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ],
   ['image', 'what a root file system is made of'],
   ['image/registry', 'the client of image registries'],
+  ['image/unpack', 'from the blob of a layer to a directory, and back to nothing'],
   ['build', 'Dockerfiles: their instructions, variables and ignored files'],
   ['network/netlink', 'messages for the kernel about interfaces, addresses and routes'],
   ['network/firewall', 'what container networks may reach, and published ports'],

@@ -150,16 +150,26 @@ async function removeLeftovers(paths: LayoutPaths): Promise<void> {
     const stats = await lstat(path).catch(() => undefined);
     if (stats === undefined) continue;
     if (!stats.isFile()) {
-      await rm(path, { recursive: true, force: true });
+      // A layer that is unpacked; its process has the lock of the file beside it (unpack-layer.ts).
+      const owner = join(paths.ingest, name.replace(/^unpack-/, 'layer-'));
+      if (owner !== path && !(await withFreeLock(owner, () => Promise.resolve()))) continue;
+      await rename(path, join(paths.trash, `${name}.${newId().slice(0, 12)}`));
       continue;
     }
-    const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW).catch(() => undefined);
-    if (file === undefined) continue;
-    try {
-      if (tryLock(file)) await unlink(path).catch(() => undefined);
-    } finally {
-      await file.close();
-    }
+    await withFreeLock(path, () => unlink(path).catch(() => undefined));
+  }
+}
+
+/** Calls `work` with the lock of the file, unless another process has it: false then. */
+async function withFreeLock(path: string, work: () => Promise<void>): Promise<boolean> {
+  const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW).catch(() => undefined);
+  if (file === undefined) return true;
+  try {
+    if (!tryLock(file)) return false;
+    await work();
+    return true;
+  } finally {
+    await file.close();
   }
 }
 
