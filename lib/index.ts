@@ -74,6 +74,7 @@ export type {
   EngineEvent,
   HealthResult,
   HealthStatus,
+  ImageEvent,
   NetworkEvent,
   PortInfo,
   StoredConfig,
@@ -92,6 +93,17 @@ export type { VolumeInfo } from './engine/volumes/volume-info.js';
 export type { MountConfig, VolumeUse } from './engine/options/mount-config.js';
 export type { NetworkInfo } from './engine/networks/network-info.js';
 export type { NetworkEndpoint } from './engine/networks/endpoints.js';
+export type { Images } from './engine/images/images.js';
+export type {
+  ImageHistoryEntry,
+  ImageInfo,
+  LoadedImage,
+  RemovedImages,
+} from './engine/images/image-info.js';
+export type { ImportOptions } from './engine/images/import-image.js';
+export type { LoadOptions } from './engine/images/load-archive.js';
+export type { RemoveImageOptions } from './engine/images/remove-images.js';
+export type { ImageConfig, ImageHealthcheck } from './image/image-config.js';
 export type { Subnet } from './network/bridge/stored-network.js';
 export type { SubnetRequest } from './network/bridge/subnets.js';
 export type { Size } from './base/units.js';

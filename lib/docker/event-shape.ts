@@ -32,6 +32,7 @@ export function eventShape({ type, action, id, attributes, timeNano }: EngineEve
   const event = {
     // Old fields, which only events of containers and images have (moby, daemon/events/events.go).
     ...(type === 'container' ? { status: action, id, from: attributes['image'] ?? '' } : {}),
+    ...(type === 'image' ? { status: action, id } : {}),
     Type: type,
     Action: action,
     Actor: markStruct('Actor', { ID: id, Attributes: markStringMap({ ...attributes }) }),

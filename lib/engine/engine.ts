@@ -6,6 +6,8 @@ import type { MachineInfo } from '../info/machine-info.js';
 import type { Container } from './container/container.js';
 import { createContainer } from './container/create-container.js';
 import type { Pruned } from './container/prune-containers.js';
+import { imagesIn } from './images-in.js';
+import type { Images } from './images/images.js';
 import { networksIn } from './networks-in.js';
 import { volumesIn } from './volumes-in.js';
 import { tearDownAbandoned } from './container/tear-down-abandoned.js';
@@ -31,6 +33,7 @@ export function contextOf(engine: Engine): EngineContext {
 export class Engine {
   readonly #context: EngineContext;
   #closing: Promise<void> | undefined;
+  #images: Images | undefined;
 
   static {
     contextIn = (engine) => engine.#context;
@@ -59,6 +62,11 @@ export class Engine {
   /** Data that outlives containers. */
   get volumes(): Volumes {
     return volumesIn(this.#context.store, this.#context.volumes);
+  }
+
+  /** Images that this machine has. */
+  get images(): Images {
+    return (this.#images ??= imagesIn(this.#context.store));
   }
 
   get dataRoot(): string {
@@ -130,7 +138,7 @@ export class Engine {
   }
 
   /**
-   * What happens to detached containers and to networks, by any process: with `since` also what has happened before. What policies refuse
+   * What happens to detached containers, networks and images, by any process: with `since` also what has happened before. What policies refuse
    * (`network denied`) is told while it happens, at most once a second for each destination.
    */
   events(options: EventOptions = {}): AsyncGenerator<EngineEvent> {

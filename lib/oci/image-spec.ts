@@ -8,6 +8,8 @@ export interface BlobDescriptor {
   /** Bytes. */
   readonly size: number;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** As it was read. */
+  readonly platform?: unknown;
 }
 
 /** The media type of `index.json`. */

@@ -10,6 +10,8 @@ import {
   type EngineEvent,
   type ErrorCode,
   type Execution,
+  type ImageInfo,
+  type LoadedImage,
   type MachineInfo,
   type NetworkInfo,
   type RootfsImage,
@@ -143,5 +145,15 @@ export async function networks(engine: Engine): Promise<void> {
   // @ts-expect-error: there is one driver.
   await engine.networks.create('web', { driver: 'macvlan' });
   same<ReturnType<Engine['events']>, AsyncGenerator<EngineEvent>>();
-  same<EngineEvent['type'], 'container' | 'network' | 'volume'>();
+  same<EngineEvent['type'], 'container' | 'network' | 'volume' | 'image'>();
+}
+
+export async function storedImages(engine: Engine): Promise<void> {
+  same<Awaited<ReturnType<typeof engine.images.list>>, ImageInfo[]>();
+  same<Awaited<ReturnType<typeof engine.images.load>>, LoadedImage[]>();
+  const { id, config } = await engine.images.inspect('debian:12');
+  await engine.images.tag(id, config.labels['name'] ?? 'copy');
+  same<ReturnType<typeof engine.images.save>, AsyncGenerator<Uint8Array>>();
+  // @ts-expect-error: options that do not exist are refused.
+  await engine.images.remove(id, { noPrune: true });
 }

@@ -1,5 +1,6 @@
 /**
- * The events of all containers, networks and volumes of a run root, one JSON object per line. Every process appends: O_APPEND and one write(2)
+ * The events of all containers, networks, volumes and images of a run root, one JSON object per line. Every process appends:
+ * O_APPEND and one write(2)
  * keep lines whole and separate, because the kernel holds the inode's lock during a write.
  */
 import { isErrno } from '../../base/errno.js';
@@ -245,7 +246,7 @@ function eventOf(line: Buffer): EngineEvent | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { type, action, id, attributes, timeNano } = value as Record<string, unknown>;
   const whole =
-    (type === 'container' || type === 'network' || type === 'volume') &&
+    (type === 'container' || type === 'network' || type === 'volume' || type === 'image') &&
     typeof action === 'string' &&
     typeof id === 'string' &&
     typeof attributes === 'object' &&

@@ -149,7 +149,19 @@ export interface PortInfo {
 }
 
 /** One line of `events`. */
-export type EngineEvent = ContainerEvent | NetworkEvent | VolumeEvent;
+export type EngineEvent = ContainerEvent | NetworkEvent | VolumeEvent | ImageEvent;
+
+export interface ImageEvent {
+  readonly type: 'image';
+  readonly action:
+    'pull' | 'push' | 'tag' | 'untag' | 'delete' | 'load' | 'save' | 'import' | 'prune';
+  /** `sha256:…`; with pull and push, the name; with prune, empty. */
+  readonly id: string;
+  /** `name`; with prune `reclaimed`, bytes. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Nanoseconds since 1970, UTC. */
+  readonly timeNano: string;
+}
 
 export interface VolumeEvent {
   readonly type: 'volume';

@@ -65,7 +65,9 @@ function matchesEventKey(
     case 'type':
       return values.includes(type);
     case 'image': {
-      const image = attributes['image'];
+      // Of an image's own event it is its id or its name.
+      const image = type === 'image' ? attributes['name'] : attributes['image'];
+      if (type === 'image' && values.includes(id)) return true;
       return (
         image !== undefined &&
         values.some((value) => withTag(value) === withTag(image) || value === repository(image))

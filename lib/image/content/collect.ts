@@ -127,17 +127,18 @@ async function removeLayers(paths: LayoutPaths, live: LiveDigests) {
   for (const name of await readdir(paths.layers)) {
     if (live.has(name.replace('sha256-', 'sha256:'))) continue;
     const path = join(paths.layers, name);
-    bytes += layerSize(path);
+    bytes += storedLayerSize(path) ?? 0;
     names.push(name);
     await rename(path, join(paths.trash, `${name}.${newId().slice(0, 12)}`));
   }
   return { names, bytes };
 }
 
-function layerSize(path: string): number {
+/** Bytes of the files of an unpacked layer; undefined if it is not there. */
+export function storedLayerSize(path: string): number | undefined {
   const info = parseJson(readIfThere(join(path, 'layer.json')) ?? '') as
     { readonly size?: unknown } | undefined;
-  return typeof info?.size === 'number' ? info.size : 0;
+  return typeof info?.size === 'number' ? info.size : undefined;
 }
 
 /** Files that no process holds the lock of; of `index.json.…` the store's lock is that lock. */

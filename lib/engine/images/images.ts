@@ -1,0 +1,130 @@
+/** `Engine.images`. What the methods need is loaded when they are called. */
+import type { ImageHistoryEntry, ImageInfo, LoadedImage, RemovedImages } from './image-info.js';
+import type { ImagesContext } from './images-context.js';
+import type { ImportOptions } from './import-image.js';
+import type { LoadOptions } from './load-archive.js';
+import type { RemoveImageOptions } from './remove-images.js';
+
+let make: (context: () => Promise<ImagesContext>) => Images;
+
+/** @param context is loaded when it is first needed */
+export function imagesOf(context: () => Promise<ImagesContext>): Images {
+  return make(context);
+}
+
+/** Images that this machine has, for all processes that use the data root. An image is named by a name (`debian:12`), its id, or the beginning of its id. */
+export class Images {
+  readonly #load: () => Promise<ImagesContext>;
+  #loaded: Promise<ImagesContext> | undefined;
+
+  static {
+    make = (context) => new Images(context);
+  }
+
+  private constructor(context: () => Promise<ImagesContext>) {
+    this.#load = context;
+  }
+
+  /**
+   * The newest first.
+   *
+   * @param filters Docker's `key=value`: before, dangling, label, reference, since, until
+   * @throws ERR_INVALID_OPTION, ERR_DAMAGED_STATE
+   */
+  async list(filters: readonly string[] = []): Promise<ImageInfo[]> {
+    const { listImages } = await import('./list-images.js');
+    return listImages(await this.#context(), filters);
+  }
+
+  /** @throws ERR_NO_SUCH_IMAGE, ERR_AMBIGUOUS_ID, ERR_INVALID_REFERENCE, ERR_INVALID_IMAGE, ERR_DAMAGED_STATE */
+  async inspect(reference: string): Promise<ImageInfo> {
+    const { inspectImage } = await import('./list-images.js');
+    return inspectImage(await this.#context(), reference);
+  }
+
+  /**
+   * How the image was built, the last step first.
+   *
+   * @throws as `inspect`
+   */
+  async history(reference: string): Promise<ImageHistoryEntry[]> {
+    const { imageHistory } = await import('./list-images.js');
+    return imageHistory(await this.#context(), reference);
+  }
+
+  /**
+   * Gives an image another name. An image that had it loses it.
+   *
+   * @param target with the tag `latest`, if it has none
+   * @throws as `inspect`; ERR_INVALID_OPTION for a target with a digest; ERR_STORAGE
+   */
+  async tag(source: string, target: string): Promise<void> {
+    const { tagImage } = await import('./name-images.js');
+    await tagImage(await this.#context(), source, target);
+  }
+
+  /**
+   * Removes a name, and the image with the last one. By its id, all names and the image.
+   *
+   * @throws as `inspect`; ERR_IMAGE_IN_USE: containers were made from it, or it has names of several repositories
+   */
+  async remove(reference: string, options: RemoveImageOptions = {}): Promise<RemovedImages> {
+    const { removeImage } = await import('./remove-images.js');
+    return removeImage(await this.#context(), reference, options);
+  }
+
+  /**
+   * Removes images that have no name and from which no container was made, and what killed processes have left.
+   *
+   * @param filters Docker's `key=value`: dangling, label, label!, until; `dangling=false` also removes images with names
+   * @throws ERR_INVALID_OPTION, ERR_REMOVE_FAILED, ERR_STORAGE
+   */
+  async prune(filters: readonly string[] = []): Promise<RemovedImages> {
+    const { pruneImages } = await import('./remove-images.js');
+    return pruneImages(await this.#context(), filters);
+  }
+
+  /**
+   * Adds the images of an archive: of `save`, `docker save`, or an OCI image layout as a tar archive, also compressed with gzip.
+   *
+   * @param input a path, or the bytes
+   * @throws ERR_INVALID_IMAGE, ERR_INVALID_MANIFEST, ERR_DIGEST_MISMATCH, ERR_STORAGE, and no image is added then; ERR_NO_SUCH_SOURCE
+   */
+  async load(
+    input: string | AsyncIterable<Uint8Array>,
+    options: LoadOptions = {},
+  ): Promise<LoadedImage[]> {
+    const { loadImages } = await import('./load-archive.js');
+    return loadImages(await this.#context(), input, options);
+  }
+
+  /**
+   * An archive of images, that `load`, `docker load`, podman and skopeo read: `docker save`'s, with an OCI image layout in it.
+   *
+   * @throws as `inspect`, when the first bytes are read; ERR_INVALID_IMAGE
+   */
+  async *save(references: readonly string[]): AsyncGenerator<Uint8Array> {
+    const { saveImages } = await import('./save-images.js');
+    yield* saveImages(await this.#context(), references);
+  }
+
+  /**
+   * Makes an image of one layer from the tar archive of a root file system, also compressed with gzip.
+   *
+   * @param input a path, or the bytes
+   * @param target its name; default: none
+   * @throws ERR_INVALID_OPTION, ERR_INVALID_REFERENCE, ERR_INVALID_IMAGE, ERR_STORAGE, ERR_NO_SUCH_SOURCE
+   */
+  async import(
+    input: string | AsyncIterable<Uint8Array>,
+    target?: string,
+    options: ImportOptions = {},
+  ): Promise<ImageInfo> {
+    const { importImage } = await import('./import-image.js');
+    return importImage(await this.#context(), input, target, options);
+  }
+
+  #context(): Promise<ImagesContext> {
+    return (this.#loaded ??= this.#load());
+  }
+}

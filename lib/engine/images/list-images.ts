@@ -1,0 +1,76 @@
+/** `Images.list`, `Images.inspect` and `Images.history`. */
+import type { ImageInfo, ImageHistoryEntry } from './image-info.js';
+import { matchImage, parseImageFilters } from './image-filters.js';
+import { imageInfo, layerSizes, namesOf, readImages } from './image-records.js';
+import { findRecord } from './find-record.js';
+import type { ImagesContext } from './images-context.js';
+import { isRecord } from '../../base/check.js';
+
+export async function listImages(
+  context: ImagesContext,
+  filters: readonly string[],
+): Promise<ImageInfo[]> {
+  const wanted = parseImageFilters(filters);
+  const { paths } = context.content;
+  const records = await readImages(paths, context.content.entries());
+  const created = new Map<string, string>();
+  for (const key of ['before', 'since'])
+    for (const reference of wanted.get(key) ?? [])
+      created.set(reference, (await findRecord(context, reference)).config.created);
+  return records
+    .map((record) => imageInfo(paths, record))
+    .flatMap((image) => matchImage(wanted, image, (name) => created.get(name) ?? '') ?? [])
+    .sort((a, b) => Date.parse(b.created || EPOCH) - Date.parse(a.created || EPOCH));
+}
+
+const EPOCH = '1970-01-01T00:00:00Z';
+
+export async function inspectImage(context: ImagesContext, reference: string): Promise<ImageInfo> {
+  return imageInfo(context.content.paths, await findRecord(context, reference));
+}
+
+/** @throws ERR_NO_SUCH_IMAGE */
+export async function imageHistory(
+  context: ImagesContext,
+  reference: string,
+): Promise<ImageHistoryEntry[]> {
+  const { content } = context;
+  const record = await findRecord(context, reference);
+  const sizes = layerSizes(content.paths, record);
+  const steps = stepsOf(await content.readJson(record.id));
+  // An image without a history has one step for each layer.
+  const all = steps.length > 0 ? steps : sizes.map(() => ({ ...NO_STEP }));
+  let layer = 0;
+  const entries = all.map((step) => ({
+    id: '<missing>',
+    created: step.created,
+    createdBy: step.createdBy,
+    comment: step.comment,
+    size: step.isEmpty ? 0 : (sizes[layer++] ?? 0),
+    names: [] as readonly string[],
+  }));
+  entries.reverse();
+  const [first, ...rest] = entries;
+  if (first === undefined) return [];
+  return [{ ...first, id: record.id, names: namesOf(record.entries, 'tags') }, ...rest];
+}
+
+const NO_STEP = { created: '', createdBy: '', comment: '', isEmpty: false };
+
+function stepsOf(config: unknown) {
+  const { history } = (isRecord(config) ? config : {}) as { readonly history?: unknown };
+  if (!Array.isArray(history)) return [];
+  return history.map((value: unknown) => {
+    const step = (isRecord(value) ? value : {}) as Readonly<Record<string, unknown>>;
+    const text = (field: string): string => {
+      const content = step[field];
+      return typeof content === 'string' ? content : '';
+    };
+    return {
+      created: text('created'),
+      createdBy: text('created_by'),
+      comment: text('comment'),
+      isEmpty: step['empty_layer'] === true,
+    };
+  });
+}
