@@ -13,6 +13,8 @@ export interface Command {
   readonly name: string;
   /** Also `caisson container NAME`. */
   readonly inContainerGroup?: true;
+  /** Other names, in full: `image pull`. */
+  readonly otherNames?: readonly string[];
   /** Other names in that group, or in the group that the name begins with. */
   readonly aliases?: readonly string[];
   readonly load: () => Promise<CommandFunction>;
@@ -20,7 +22,10 @@ export interface Command {
 }
 
 /** A command with its specification, for help and completion. */
-export interface DescribedCommand extends Pick<Command, 'inContainerGroup' | 'aliases'> {
+export interface DescribedCommand extends Pick<
+  Command,
+  'inContainerGroup' | 'aliases' | 'otherNames'
+> {
   readonly spec: CommandSpec;
 }
 
@@ -29,10 +34,11 @@ export function namesOf({
   name,
   inContainerGroup,
   aliases = [],
-}: Pick<Command, 'name' | 'inContainerGroup' | 'aliases'>): readonly string[] {
+  otherNames = [],
+}: Pick<Command, 'name' | 'inContainerGroup' | 'aliases' | 'otherNames'>): readonly string[] {
   const group = inContainerGroup === true ? 'container ' : name.slice(0, name.lastIndexOf(' ') + 1);
   const inGroup = inContainerGroup === true ? [name, ...aliases] : aliases;
-  return [name, ...inGroup.map((member) => `${group}${member}`)];
+  return [name, ...inGroup.map((member) => `${group}${member}`), ...otherNames];
 }
 
 /** Commands that only have subcommands. */
@@ -40,6 +46,7 @@ export const GROUPS: Readonly<Record<string, { usage: string; description: strin
   {
     container: { usage: 'COMMAND', description: 'Manage containers' },
     network: { usage: 'COMMAND', description: 'Manage networks' },
+    image: { usage: 'COMMAND', description: 'Manage images' },
     volume: { usage: 'COMMAND', description: 'Manage volumes' },
     explain: {
       usage: 'run [OPTIONS] IMAGE [COMMAND] [ARG...]',

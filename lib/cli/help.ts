@@ -35,6 +35,11 @@ function commandTree(described: readonly DescribedCommand[]): Command {
     const name = path.pop() ?? '';
     addEntry(path.reduce(group, program), name, entry);
     if (entry.inContainerGroup === true) addEntry(group(program, 'container'), name, entry);
+    const [other, ...more] = (entry.otherNames ?? []).map((text) => text.split(' '));
+    const [groupName, member] = other ?? [];
+    if (groupName === undefined || member === undefined) continue;
+    const aliases = more.flatMap((words) => words[1] ?? []);
+    addEntry(group(program, groupName), member, { ...entry, aliases });
   }
   return program;
 }

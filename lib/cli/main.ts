@@ -57,13 +57,15 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     ...(runRoot === undefined ? {} : { runRoot: absolutePath('--run-root', runRoot) }),
     ...(cgroupDriver === undefined ? {} : { cgroupDriver }),
   };
-  if (command !== 'container' && command !== 'network' && command !== 'volume')
-    return runCommand(command, args, location);
+  if (!WITH_MEMBERS.has(command)) return runCommand(command, args, location);
   const [member, ...memberArgs] = args;
   if (member === undefined || member === '--help')
     throw new HelpRequest(command, member === undefined ? 2 : 1);
   return runCommand(`${command} ${member}`, memberArgs, location);
 }
+
+/** Groups of commands; `explain` takes its subcommand itself. */
+const WITH_MEMBERS: ReadonlySet<string> = new Set(['container', 'image', 'network', 'volume']);
 
 function cgroupManager(name: string | undefined): CgroupDriver | undefined {
   if (name === undefined || name === 'systemd' || name === 'cgroupfs') return name;

@@ -143,6 +143,58 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/prune-flags.js')).CONTAINER_PRUNE,
   },
   {
+    name: 'images',
+    otherNames: ['image ls', 'image list'],
+    load: async () => (await import('./commands/image-commands.js')).images,
+    spec: async () => (await import('./flags/image-flags.js')).IMAGES,
+  },
+  {
+    name: 'image inspect',
+    load: async () => (await import('./commands/image-commands.js')).imageInspect,
+    spec: async () => (await import('./flags/image-flags.js')).IMAGE_INSPECT,
+  },
+  {
+    name: 'rmi',
+    otherNames: ['image rm', 'image remove'],
+    load: async () => (await import('./commands/image-commands.js')).rmi,
+    spec: async () => (await import('./flags/image-flags.js')).RMI,
+  },
+  {
+    name: 'image prune',
+    load: async () => (await import('./commands/image-commands.js')).imagePrune,
+    spec: async () => (await import('./flags/image-flags.js')).IMAGE_PRUNE,
+  },
+  {
+    name: 'tag',
+    otherNames: ['image tag'],
+    load: async () => (await import('./commands/image-commands.js')).tag,
+    spec: async () => (await import('./flags/image-flags.js')).TAG,
+  },
+  {
+    name: 'history',
+    otherNames: ['image history'],
+    load: async () => (await import('./commands/image-commands.js')).history,
+    spec: async () => (await import('./flags/image-flags.js')).HISTORY,
+  },
+  {
+    name: 'load',
+    otherNames: ['image load'],
+    load: async () => (await import('./commands/image-archive-commands.js')).load,
+    spec: async () => (await import('./flags/archive-flags.js')).LOAD,
+  },
+  {
+    name: 'save',
+    otherNames: ['image save'],
+    load: async () => (await import('./commands/image-archive-commands.js')).save,
+    spec: async () => (await import('./flags/archive-flags.js')).SAVE,
+  },
+  {
+    name: 'import',
+    otherNames: ['image import'],
+    load: async () => (await import('./commands/image-archive-commands.js')).importCommand,
+    spec: async () => (await import('./flags/archive-flags.js')).IMPORT,
+  },
+  {
     name: 'network create',
     load: async () => (await import('./commands/network-commands.js')).networkCreate,
     spec: async () => (await import('./flags/network-flags.js')).NETWORK_CREATE,
@@ -248,9 +300,7 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 /** Docker's commands that caisson will have. */
-const PLANNED = new Set(
-  'commit cp diff export history image images import load pull push rmi save system tag'.split(' '),
-);
+const PLANNED = new Set('commit cp diff export pull push system'.split(' '));
 const PLANNED_IN_CONTAINER_GROUP = new Set(['commit', 'cp', 'diff', 'export']);
 
 /** The command of that name: one word, or a group and one more. */

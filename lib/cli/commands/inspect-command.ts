@@ -19,7 +19,7 @@ import { CONTAINER_INSPECT, INSPECT } from '../flags/inspect-flags.js';
 import { print } from '../report.js';
 import { inspectFormat, printInspected } from './inspected.js';
 
-const TYPES = ['container', 'network', 'volume'] as const;
+const TYPES = ['container', 'image', 'network', 'volume'] as const;
 type ObjectType = (typeof TYPES)[number];
 
 export async function inspect(args: readonly string[], location: EngineLocation): Promise<number> {
@@ -54,6 +54,9 @@ async function show(
 
 const NOT_THERE: ReadonlySet<ErrorCode> = new Set([
   'ERR_NO_SUCH_CONTAINER',
+  'ERR_NO_SUCH_IMAGE',
+  // What is no name of an image may be one of another object.
+  'ERR_INVALID_REFERENCE',
   'ERR_NO_SUCH_NETWORK',
   'ERR_NO_SUCH_VOLUME',
 ]);
@@ -71,6 +74,8 @@ async function shapeOf(
       switch (type) {
         case 'container':
           return await containerShape(context, name, withSize);
+        case 'image':
+          return await imageShapeOf(context, name);
         case 'network':
           return networkShape(await networksIn(context).inspect(name));
         case 'volume':
@@ -82,6 +87,12 @@ async function shapeOf(
     }
   }
   throw first;
+}
+
+async function imageShapeOf({ store }: CommandContext, name: string): Promise<object> {
+  const { imagesIn } = await import('../../engine/images-in.js');
+  const { imageShape } = await import('../../docker/image-shape.js');
+  return imageShape(await imagesIn(store).inspect(name));
 }
 
 async function containerShape(

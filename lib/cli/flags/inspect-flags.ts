@@ -17,7 +17,7 @@ const FLAGS: readonly Flag[] = [
 export const INSPECT: CommandSpec = {
   name: 'inspect',
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
-  description: 'Show all details of containers, networks and volumes, as JSON',
+  description: 'Show all details of containers, images, networks and volumes, as JSON',
   examples: [
     [`caisson inspect -f '{{.State.Status}} {{.State.ExitCode}}' web`, 'only some of it'],
     [`caisson inspect -f '{{json .HostConfig}}' web`, 'as JSON'],
@@ -28,7 +28,7 @@ export const INSPECT: CommandSpec = {
     {
       long: 'type',
       value: 'type',
-      completes: ['container', 'network', 'volume'],
+      completes: ['container', 'image', 'network', 'volume'],
       help: 'Only objects of this type',
     },
   ],

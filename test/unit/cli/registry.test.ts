@@ -64,6 +64,15 @@ const DOCKER: Readonly<Record<string, string>> = {
   'volume inspect': '-f,--format=',
   'volume rm': '-f,--force',
   'volume prune': '-a,--all --filter= -f,--force',
+  images: '-a,--all --digests -f,--filter= --format= --no-trunc -q,--quiet --tree',
+  'image inspect': '-f,--format= --platform=',
+  rmi: '-f,--force --no-prune --platform=',
+  'image prune': '-a,--all --filter= -f,--force',
+  tag: '',
+  history: '--format= -H,--human --no-trunc --platform= -q,--quiet',
+  save: '-o,--output= --platform=',
+  load: '-i,--input= --platform= -q,--quiet',
+  import: '-c,--change= -m,--message= --platform=',
 };
 
 /** What podman has beside them. */
