@@ -4,9 +4,9 @@
 
 #include <string>
 
+#include "../tar/layer_path.h"
 #include "../tar/tar_reader.h"
 #include "layer_directories.h"
-#include "layer_path.h"
 
 namespace caisson {
 

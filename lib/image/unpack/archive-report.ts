@@ -51,7 +51,8 @@ function parseRefusal(fields: Readonly<Record<string, unknown>>): RefusalReport 
     detail: pathBytes(detail).toString('latin1'),
     errno: number(errno),
     signal: number(signal),
-    path: typeof path === 'string' && isPath(path) ? path : undefined,
+    // It is only shown: it may be one with `..`, which is why the archive is refused.
+    path: typeof path === 'string' ? path : undefined,
   };
 }
 

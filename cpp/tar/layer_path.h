@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "../tar/refusal.h"
+#include "refusal.h"
 
 namespace caisson {
 
