@@ -70,14 +70,15 @@ export class Authorization {
     const challenge =
       challenges.find(({ scheme, params }) => scheme === 'bearer' && params.has('realm')) ??
       challenges.find(({ scheme }) => scheme === 'basic');
-    if (challenge === undefined)
-      throw protocolError(answer.url.host, 'it wants authentication of an unknown kind');
+    // A kind of authentication that is unknown here, or none.
+    if (challenge === undefined) return false;
     this.#challenge = challenge;
     if (challenge.scheme === 'basic')
       return sent === undefined && this.#context.credentials?.kind === 'password';
+    if (sent === undefined) return true;
     this.#tokens.delete(scope);
     // A token that was accepted before has expired, or was revoked; a new one that is refused will be refused again.
-    return sent === undefined || !this.#fresh.has(sent);
+    return !this.#fresh.has(sent);
   }
 
   /** Tokens that were not accepted by any request yet. */

@@ -34,7 +34,7 @@ export interface AuthFile {
 export function authFilePaths(env: Env): readonly string[] {
   const named = env['REGISTRY_AUTH_FILE'] ?? '';
   if (named !== '') return [named];
-  const user = env['HOME'] ?? homedir();
+  const user = homedir();
   const docker = env['DOCKER_CONFIG'] ?? '';
   const runtime = env['XDG_RUNTIME_DIR'] ?? '';
   const config = env['XDG_CONFIG_HOME'] ?? '';

@@ -30,7 +30,7 @@ export class StallWatch {
         this.#moved = 0;
       },
       Math.max(1, limit / 2),
-    );
+    ).unref();
   }
 
   /**
