@@ -77,6 +77,7 @@ export const QUIET: RegistryOptions = {
   env: { PATH: process.env['PATH'] },
   credentials: null,
   certificateDirectories: [],
+  configuration: { rules: [], dockerMirrors: [], insecure: [] },
   retries: { attempts: 3, delay: 5, longest: 20 },
   stallTimeout: 5000,
 };

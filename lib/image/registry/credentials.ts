@@ -103,6 +103,11 @@ export function keyOf(host: string): string {
   return host === 'docker.io' ? INDEX_SERVER : host;
 }
 
+/** Whether a key of the files is that of the registry as a whole. */
+export function isKeyOf(key: string, host: string): boolean {
+  return key === host || hostOf(key) === host;
+}
+
 async function findIn(
   config: AuthFile,
   host: string,

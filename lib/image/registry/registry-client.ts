@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Descriptor } from '../manifest.js';
 import type { Platform } from '../platform.js';
-import { fullName, withDefaultTag, type Reference } from '../reference.js';
+import { DEFAULT_DOMAIN, fullName, withDefaultTag, type Reference } from '../reference.js';
 import { findCredentials, type Credentials } from './credentials.js';
 import { downloadBlob, type Endpoint } from './download-blob.js';
 import {
@@ -18,6 +18,12 @@ import { hasBlob, mountBlob, pushScope, uploadBlob, type PushResult } from './pu
 import { once } from './authorization.js';
 import { protocolError } from './registry-errors.js';
 import { RegistrySession } from './registry-session.js';
+import {
+  configurationPaths,
+  locate,
+  readRegistriesConfiguration,
+  type RegistriesConfiguration,
+} from './registries-conf.js';
 import { RETRIES, type RetryPolicy } from './retry.js';
 import type { BlobSink, BlobSource, ResolvedManifest, TransferOptions } from './transfer.js';
 import { Transport } from './transport.js';
@@ -25,10 +31,12 @@ import { Transport } from './transport.js';
 export interface RegistryOptions {
   /** Plain http, and any certificate. Registries on this machine may always speak http. Default: as configured. */
   readonly insecure?: boolean | undefined;
-  /** Default: what the files of `docker login` and `podman login` have. Null: none. */
+  /** For the registry itself. Default: what the files of `docker login` and `podman login` have. Null: none. */
   readonly credentials?: Credentials | null | undefined;
   /** Proxies, and where configuration files are. Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Mirrors and insecure registries. Default: registries.conf and Docker's daemon.json. */
+  readonly configuration?: RegistriesConfiguration | undefined;
   /** Where `HOST[:PORT]/ca.crt` is looked for. Default: /etc/docker/certs.d and the others of Docker and Podman. */
   readonly certificateDirectories?: readonly string[] | undefined;
   readonly retries?: Partial<RetryPolicy> | undefined;
@@ -40,6 +48,8 @@ interface SignalOption {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Where Docker's own registry is; its name is another one. */
+const DOCKER_REGISTRY = 'registry-1.docker.io';
 const STALL_TIMEOUT = 60_000;
 /** Milliseconds: the registry looks for everything that an index names. */
 const MANIFEST_TIMEOUT = 300_000;
@@ -59,31 +69,37 @@ export class RegistryClient {
   /**
    * Reads the configuration; makes no connection.
    *
-   * @throws ERR_REGISTRY_CONFIG
+   * @throws ERR_REGISTRY_CONFIG, ERR_REGISTRY_BLOCKED
    */
   static async open(reference: Reference, options: RegistryOptions = {}): Promise<RegistryClient> {
-    const { env = process.env, insecure = false, certificateDirectories, stallTimeout } = options;
-    const host = reference.domain === 'docker.io' ? 'registry-1.docker.io' : reference.domain;
+    const { env = process.env, certificateDirectories, stallTimeout = STALL_TIMEOUT } = options;
+    const { configuration = readRegistriesConfiguration(configurationPaths(env)) } = options;
+    const locations = locate(reference, configuration).map((each) => ({
+      ...each,
+      insecure: options.insecure ?? each.insecure,
+      address: each.host === DEFAULT_DOMAIN ? DOCKER_REGISTRY : each.host,
+    }));
     const transport = new Transport({
       env,
       certificateDirectories,
-      unverified: new Set(insecure ? [new URL(`https://${host}`).host] : []),
+      unverified: new Set(
+        locations
+          .filter(({ insecure }) => insecure)
+          .map(({ address }) => new URL(`https://${address}`).host),
+      ),
     });
-    const credentials =
-      options.credentials === undefined
-        ? await findCredentials(reference.domain, reference.path, env)
-        : (options.credentials ?? undefined);
-    const session = new RegistrySession({
-      host,
-      insecure,
-      credentials,
-      transport,
-      retries: { ...RETRIES, ...options.retries },
-      stallTimeout: stallTimeout ?? STALL_TIMEOUT,
+    const endpoints = locations.map(async ({ host, address, path, insecure }, index) => {
+      // Those that the caller gives are for the registry, and not for its mirrors.
+      const given = index === locations.length - 1 ? options.credentials : options.credentials === null ? null : undefined; // prettier-ignore
+      const credentials =
+        given === undefined ? await findCredentials(host, path, env) : (given ?? undefined);
+      const retries = { ...RETRIES, ...options.retries };
+      return {
+        path,
+        session: new RegistrySession({ host: address, insecure, credentials, transport, retries, stallTimeout }),
+      }; // prettier-ignore
     });
-    return new RegistryClient(withDefaultTag(reference), transport, [
-      { session, path: reference.path },
-    ]);
+    return new RegistryClient(withDefaultTag(reference), transport, await Promise.all(endpoints));
   }
 
   /**
@@ -189,6 +205,17 @@ export class RegistryClient {
     if (typeof stored === 'string' && stored.startsWith('sha256:') && stored !== digest)
       throw protocolError(session.host, `it has stored another manifest of ${this.#name}`);
     return { mediaType, digest, size: bytes.length };
+  }
+
+  /**
+   * Whether the registry is there and accepts the credentials.
+   *
+   * @throws ERR_REGISTRY_*
+   */
+  async ping({ signal }: SignalOption = {}): Promise<void> {
+    const { session } = this.#registry;
+    const request = { method: 'GET', path: '/v2/', scope: '', what: 'login', signal } as const;
+    (await session.request(request)).drop();
   }
 
   /** Closes the connections. */
