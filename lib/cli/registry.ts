@@ -280,6 +280,16 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/explain-flags.js')).EXPLAIN_RUN,
   },
   {
+    name: 'login',
+    load: async () => (await import('./commands/login-command.js')).login,
+    spec: async () => (await import('./flags/login-flags.js')).LOGIN,
+  },
+  {
+    name: 'logout',
+    load: async () => (await import('./commands/login-command.js')).logout,
+    spec: async () => (await import('./flags/login-flags.js')).LOGOUT,
+  },
+  {
     name: 'completion',
     load: async () => {
       const { completion } = await import('./commands/completion-command.js');

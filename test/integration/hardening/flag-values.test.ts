@@ -63,9 +63,9 @@ const OTHERS: ReadonlySet<string> = new Set(
   (
     'alias attach cap-add cap-drop cgroup-conf cgroup-parent cidfile cpuset-cpus cpuset-mems detach-keys dns-option domainname driver entrypoint ' +
     'env-file format gateway group-add health-cmd health-interval health-retries health-start-interval health-start-period ' +
-    'health-timeout hostname ip ip-range ip6 ipc label-file link-local-ip log-driver log-opt mac-address mount name network-alias ' +
+    'health-timeout hostname ip ip-range ip6 ipc label-file link-local-ip log-driver log-opt mac-address mount name network-alias password ' +
     'platform publish pull restart signal since ' +
-    'stop-signal subnet tail tmpfs type until user volume volumes-from workdir writable'
+    'stop-signal subnet tail tmpfs type until user username volume volumes-from workdir writable'
   ).split(' '),
 );
 

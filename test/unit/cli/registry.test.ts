@@ -43,6 +43,8 @@ const DOCKER: Readonly<Record<string, string>> = {
   stats: '-a,--all --format= --no-stream --no-trunc',
   events: '-f,--filter= --format= --since= --until=',
   info: '-f,--format=',
+  login: '-p,--password= --password-stdin -u,--username=',
+  logout: '',
   rename: '',
   update:
     '--blkio-weight= --cpu-period= --cpu-quota= --cpu-rt-period= --cpu-rt-runtime= -c,--cpu-shares= --cpus= ' +
