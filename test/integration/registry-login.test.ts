@@ -1,6 +1,6 @@
 /** Registries that want a password or a token, and where the credentials come from. */
 import { expect } from 'chai';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import type { Credentials } from '../../lib/image/registry/credentials.js';
 import { login, logout, registryHost } from '../../lib/image/registry/login.js';
 import { setUpFreshDirectory } from '../support/fresh-directory.js';
 import { needsProgram } from '../support/needs.js';
+import { repository } from '../support/paths.js';
 import {
   descriptorOf,
   makeImage,
@@ -182,6 +183,48 @@ needsProgram('docker-registry').describe('registries with authentication', () =>
       expect(await found()).to.equal(false);
       expect(await logout(registry.host, env())).to.equal(false);
     });
+
+    /** @returns the exit code and what it has printed. */
+    const caisson = (args: readonly string[], input = '') => {
+      const { status, stdout, stderr } = spawnSync(join(repository, 'bin/caisson'), args, {
+        input,
+        encoding: 'utf8',
+        env: env(),
+      });
+      return [status, stdout, stderr] as const;
+    };
+
+    it('The commands login and logout do the same, and take the password from standard input', async () => {
+      const args = ['login', '-u', 'user', '--password-stdin', registry.host];
+      const [code, , complaint] = caisson(args, 'wrong\n');
+      expect(code).to.equal(1);
+      expect(complaint).to.match(/access was refused[^]*hint: /);
+      expect(await found()).to.equal(false);
+      expect(caisson(args, 'secret:word\n')).to.deep.equal([
+        0,
+        'Login Succeeded\n',
+        `WARNING: Your credentials are stored unencrypted in '${file()}'.\n`,
+      ]);
+      expect(await found()).to.equal(true);
+      expect(caisson(['logout', registry.host])).to.deep.equal([0, `Removing login credentials for ${registry.host}\n`, '']); // prettier-ignore
+      expect(caisson(['logout', registry.host])).to.deep.equal([0, `Not logged in to ${registry.host}\n`, '']); // prettier-ignore
+      expect(await found()).to.equal(false);
+    });
+
+    const misuses: readonly (readonly [args: readonly string[], message: RegExp])[] = [
+      [['--password-stdin'], /Must provide --username/],
+      [['-u', 'a', '-p', 'b', '--password-stdin'], /mutually exclusive/],
+      [['-u', 'a'], /non TTY/],
+      [['-u', 'a', '--password-stdin', 'a', 'b'], /at most 1 argument/],
+      [['-u', 'a', '-p', 'b', 'no host'], /is not a registry/],
+    ];
+    for (const [args, message] of misuses)
+      it(`The command login ${args.join(' ')} is refused`, () => {
+        const [code, output, complaint] = caisson(['login', ...args]);
+        expect(code).to.equal(1);
+        expect(output).to.equal('');
+        expect(complaint).to.match(message);
+      });
 
     it('REGISTRY_AUTH_FILE is the only file where it is set', async () => {
       write('docker/config.json', { auths: { [registry.host]: auth('wrong') } });
