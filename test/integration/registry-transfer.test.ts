@@ -8,6 +8,12 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { MEDIA_TYPES } from '../../lib/image/manifest.js';
 import { parsePlatform } from '../../lib/image/platform.js';
+import { uploadBlob } from '../../lib/image/registry/push-blob.js';
+import { RegistrySession } from '../../lib/image/registry/registry-session.js';
+import { RETRIES } from '../../lib/image/registry/retry.js';
+import type { BlobSource } from '../../lib/image/registry/transfer.js';
+import { Transport } from '../../lib/image/registry/transport.js';
+import { BreakingRelay } from '../support/breaking-relay.js';
 import { setUpFreshDirectory } from '../support/fresh-directory.js';
 import { needsProgram } from '../support/needs.js';
 import {
@@ -104,6 +110,62 @@ needsProgram('docker-registry').describe('images in a registry', () => {
     const tooMuch = new MemorySink(Buffer.concat([blob, blob]));
     await client.fetchBlob(descriptorOf(blob), tooMuch);
     expect(tooMuch.bytes.equals(blob)).to.equal(true);
+    await client.close();
+  });
+
+  it('A sink that hashes what it has is not read, and its digest decides', async () => {
+    class Hashing extends MemorySink {
+      override read(): never {
+        throw new Error('it was read');
+      }
+      digest(): string {
+        return digestOf(this.bytes);
+      }
+    }
+    const blob = randomBytes(300_000);
+    const client = await registry.open('hashing:1');
+    await client.pushBlob(descriptorOf(blob), sourceOf(blob));
+    for (const [begun, resets] of [
+      [blob.subarray(0, 1000), 0],
+      [Buffer.alloc(1000), 1],
+    ] as const) {
+      // prettier-ignore
+      const sink = new Hashing(begun);
+      await client.fetchBlob(descriptorOf(blob), sink);
+      expect(sink.bytes.equals(blob)).to.equal(true);
+      expect(sink.resets).to.equal(resets);
+    }
+    await client.close();
+  });
+
+  it('A large blob is sent in pieces, and continues after each break of the connection', async () => {
+    const blob = randomBytes(1_000_000);
+    const relay = await BreakingRelay.start(registry.host, 150_000);
+    const { host } = relay;
+    const transport = new Transport({ env: {}, certificateDirectories: [], unverified: new Set() });
+    const retries = { ...RETRIES, attempts: 3, delay: 5 };
+    const session = new RegistrySession({ host, insecure: false, credentials: undefined, transport, retries, stallTimeout: 5000 }); // prettier-ignore
+    const offsets: number[] = [];
+    const source = sourceOf(blob, 10_000);
+    const counted: BlobSource = {
+      read: (offset) => {
+        offsets.push(offset);
+        return source.read(offset);
+      },
+    };
+    try {
+      await uploadBlob({ session, path: 'pieces' }, descriptorOf(blob), counted, {}, 100_000);
+    } finally {
+      await transport.close();
+      await relay.stop();
+    }
+    expect(relay.broken).to.be.above(3);
+    // It never began again.
+    expect(offsets.filter((offset) => offset === 0).length).to.be.below(3);
+    const client = await registry.open('pieces:1');
+    const sink = new MemorySink();
+    await client.fetchBlob(descriptorOf(blob), sink);
+    expect(sink.bytes.equals(blob)).to.equal(true);
     await client.close();
   });
 

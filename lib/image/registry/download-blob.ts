@@ -32,12 +32,13 @@ export async function downloadBlob(
   const { signal } = options;
   if (sink.offset > size) await sink.reset();
   let continued = sink.offset > 0;
-  let hash = await hashOf(descriptor, sink, signal);
+  const own = sink.digest === undefined;
+  let hash = own ? await hashOf(descriptor, sink, signal) : undefined;
   let failures = 0;
   let index = 0;
   const restart = async () => {
     await sink.reset();
-    hash = newHash(descriptor);
+    if (own) hash = newHash(descriptor);
   };
   for (;;) {
     const endpoint = endpoints[index];
@@ -49,11 +50,13 @@ export async function downloadBlob(
           endpoint,
           descriptor,
           sink,
-          (bytes) => hash.update(bytes),
+          (bytes) => hash?.update(bytes),
           restart,
           options,
         );
-      if (hash.digest('hex') === digest.slice(digest.indexOf(':') + 1)) return;
+      const algorithm = digest.slice(0, digest.indexOf(':'));
+      const found = hash === undefined ? await sink.digest?.() : `${algorithm}:${hash.digest('hex')}`; // prettier-ignore
+      if (found === digest) return;
       await restart();
       // What an earlier process has left may be wrong, rather than what the registry has sent.
       if (continued) {

@@ -14,6 +14,11 @@ export interface BlobSink {
   write(bytes: Uint8Array): Promise<void> | void;
   /** Removes all bytes: what is there has the wrong digest, or the registry cannot continue a download. */
   reset(): Promise<void> | void;
+  /**
+   * The digest of all bytes that it has, such as `sha256:…`, if it hashes them itself: the client then does not, and does
+   * not call `read`.
+   */
+  digest?(): Promise<string> | string;
 }
 
 /** Where an upload comes from. */
