@@ -80,6 +80,11 @@ function cleanPath(path: string): string {
   return out.join('/');
 }
 
+/** Whether a path fits a pattern of Go's filepath.Match, with `**`. */
+export function matchesPath(pattern: string, path: string): boolean {
+  return matches(pattern.split('/'), path.split('/'));
+}
+
 /** `**` stands for any number of directories. */
 function matches(pattern: readonly string[], parts: readonly string[]): boolean {
   // Row by row: whether the pattern so far fits the first n parts.
