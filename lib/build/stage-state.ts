@@ -97,7 +97,7 @@ export class StageState {
     base: ImageConfig,
     private readonly options: StageOptions,
   ) {
-    this.changed = { ...base, onBuild: [] };
+    this.changed = { ...base };
   }
 
   get config(): ImageConfig {

@@ -5,7 +5,7 @@ import type { ImageConfig, ImageHealthcheck } from './image-config.js';
 export interface HistoryEntry {
   /** ISO 8601. */
   readonly created?: string | undefined;
-  readonly createdBy: string;
+  readonly createdBy?: string | undefined;
   readonly author?: string | undefined;
   readonly comment?: string | undefined;
   /** It has no layer of its own. */
@@ -42,7 +42,7 @@ export function writeImageConfig(config: ImageConfig, history: readonly HistoryE
       },
       rootfs: { type: 'layers', diff_ids: config.diffIds },
       history: history.map(
-        ({ created = '', createdBy, author = '', comment = '', emptyLayer }) => ({
+        ({ created = '', createdBy = '', author = '', comment = '', emptyLayer }) => ({
           ...text({ created, created_by: createdBy, author, comment }),
           ...(emptyLayer ? { empty_layer: true } : {}),
         }),

@@ -4,7 +4,7 @@ import { MEDIA_TYPES } from '../../image/manifest.js';
 import { formatPlatform, hostPlatform, parsePlatform } from '../../image/platform.js';
 import { recordImageEvent } from '../store/image-events.js';
 import { archiveBytes, type ArchiveInput } from './archive-input.js';
-import { configChanges } from './config-changes.js';
+import { changedConfig } from './config-changes.js';
 import { findRecord } from './find-record.js';
 import type { ImageInfo } from './image-info.js';
 import { imageInfo, shortName } from './image-records.js';
@@ -12,6 +12,7 @@ import type { ImagesContext } from './images-context.js';
 import { writeBlob } from './load-archive.js';
 import { targetName, withName } from './name-images.js';
 import { badArchive } from './tar-reader.js';
+import { emptyConfig, writeImage } from './write-image.js';
 
 export interface ImportOptions {
   /** Instructions of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, USER, VOLUME, WORKDIR. */
@@ -30,37 +31,24 @@ export async function importImage(
 ): Promise<ImageInfo> {
   const { changes = [], message = 'Imported from -', platform: text } = checkOptions(options);
   const name = target === undefined || target === '' ? undefined : targetName(target, 'target');
-  const config = configChanges(stringList('changes', changes));
   const platform = text === undefined ? hostPlatform() : parsePlatform(text);
   if (platform.os !== 'linux')
     throw invalid('platform', formatPlatform(platform), 'has another operating system than linux');
   plainString('message', message);
+  const changed = changedConfig(stringList('changes', changes), emptyConfig(platform));
   const { content, store } = context;
   await using lease = await content.lease();
   const layer = await writeBlob(await lease.newBlob(), checked(archiveBytes(input)));
   const created = new Date().toISOString();
-  const put = (value: object) => lease.put(Buffer.from(JSON.stringify(value)));
-  const stored = await put({
-    architecture: platform.architecture,
-    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
-    os: platform.os,
-    created,
-    config,
-    rootfs: { type: 'layers', diff_ids: [layer.digest] },
-    history: [{ created, comment: message }],
-  });
-  const manifest = await put({
-    schemaVersion: 2,
-    mediaType: MEDIA_TYPES.manifest,
-    config: { mediaType: MEDIA_TYPES.config, ...stored },
+  const { id, manifest } = await writeImage(lease, {
+    config: { ...changed, created, diffIds: [layer.digest] },
+    history: [{ created, comment: message, emptyLayer: false }],
     layers: [{ mediaType: MEDIA_TYPES.layer, ...layer }],
   });
-  await content.change((entries) =>
-    withName(entries, { mediaType: MEDIA_TYPES.manifest, ...manifest }, name),
-  );
-  const shown = name === undefined ? stored.digest : shortName(name);
-  recordImageEvent(store.paths.runRoot, stored.digest, 'import', shown);
-  return imageInfo(content.paths, await findRecord(context, stored.digest));
+  await content.change((entries) => withName(entries, manifest, name));
+  const shown = name === undefined ? id : shortName(name);
+  recordImageEvent(store.paths.runRoot, id, 'import', shown);
+  return imageInfo(content.paths, await findRecord(context, id));
 }
 
 const BLOCK = 512;
