@@ -7,6 +7,7 @@
 
 #include "../base/fd_message.h"
 #include "../base/kernel.h"
+#include "../base/refusal_notice.h"
 #include "../program/control.h"
 #include "../steps/cgroups.h"
 
@@ -16,7 +17,7 @@ namespace {
 constexpr int kUnknownExit = 255;
 // Where in LaunchTemplate::keep they are; the container's ends of stdout and stderr come kInside
 // after the others.
-constexpr size_t kStdin = 0, kOomFile = 3, kInside = 3, kSlots = 6;
+constexpr size_t kStdin = 0, kOomFile = 3, kInside = 3, kNotices = 6, kSlots = 7;
 
 }  // namespace
 
@@ -108,6 +109,7 @@ bool Container::has_process() {
                  std::exchange(kept[output.number() + kInside], -1));
   input_.adopt(std::exchange(kept[kStdin], -1));
   oom_.reset(std::exchange(kept[kOomFile], -1));
+  notices_.reset(std::exchange(kept[kNotices], -1));
   if (pending_signal_ != 0) kill(pending_signal_);
   if (start_wanted_ || launch_->detached) watch_start();
   return true;
@@ -370,6 +372,7 @@ void Container::tell_exit(int code, int signal, unsigned bits) {
   if (!listener_.listens()) return;
   const Napi::HandleScope scope(environment_.env());
   const uint32_t oom_kills = oom_.valid() ? count_oom_kills(oom_.get()) : 0;
+  if (!notices_.valid() || may_have_refused(notices_.get())) bits |= kNamesRefused;
   listener_.exited({code, signal, oom_kills, bits}, write_timestamps());
 }
 
@@ -380,6 +383,7 @@ void Container::close_later(UniqueFd fd) {
 
 void Container::tear_down(Wake wake) {
   close_later(std::move(oom_));
+  close_later(std::move(notices_));
   end_input();
   state_ = State::kEnding;
   if (wake == Wake::kSoon) environment_.expect();

@@ -90,7 +90,8 @@ class Container {
   std::shared_ptr<Launch> launch_;
   Listener listener_;
   uint32_t token_ = 0;
-  UniqueFd oom_;  // the file that counts OOM kills
+  UniqueFd oom_;      // the file that counts OOM kills
+  UniqueFd notices_;  // ../base/refusal_notice.h
   Input input_;
   Output outputs_[2];
   // The terminal's near end: without it a program that closes the last of its own would take the

@@ -17,9 +17,9 @@ enum class Event : uint32_t {
   kFailed,    // error record
   kTerminal,  // it can be written to and resized; what it shows is stdout
   kStarted,   // pid: the program has been exec'ed; only after `watchStart`, or when it is detached
-  kExited,    // code or -1, signal or 0, OOM kills, bits (kExecuted, and the numbers of the streams
-              // that have ended with it), an array, and where in it the timestamps begin; of a
-              // program that goes on alone -1 and 0
+  kExited,    // code or -1, signal or 0, OOM kills, bits (kExecuted, kNamesRefused, and the numbers
+              // of the streams that have ended with it), an array, and where in it the timestamps
+              // begin; of a program that goes on alone -1 and 0
   kGone,      // everything is torn down; told a moment later where it cannot be waited for
   kData,      // 1 or 2 (stdout, stderr), a Buffer, and where in it the bytes begin and end
   kEnd,       // 1 or 2: everything that was written has been delivered
@@ -29,6 +29,8 @@ enum class Event : uint32_t {
 
 // Among the bits of kExited: the program was exec'ed.
 constexpr unsigned kExecuted = 4;
+// The resolver has refused it a name, or it is not known whether it has.
+constexpr unsigned kNamesRefused = 8;
 
 // { phase, step, errno, call, object }
 Napi::Value error_value(Napi::Env env, const ErrorRecord& error);

@@ -1,4 +1,6 @@
 // resolver.register: tells the resolver of a container, and starts the resolver if there is none.
+// resolver.await: waits for its answer. What the resolver does in the container's network namespace
+// takes some hundred microseconds, in which the host phase goes on.
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -44,10 +46,10 @@ class Attempt {
     }
   }
 
-  // Its answer, which is 0 or an errno; an error if there was none.
-  Result<int32_t> ask(Blob registration) const {
+  // Sends it, by a connection of its own.
+  Result<UniqueFd> tell(Blob registration) const {
     auto socket = connect();
-    if (!socket.ok()) return socket.error();
+    if (!socket.ok()) return socket;
     const int fd = socket.value().get();
     const int process = machine_.pidfd.get();
     // A stream: the descriptor is with the first part.
@@ -62,13 +64,29 @@ class Attempt {
         sent += static_cast<size_t>(part);
       }
     }
+    return socket;
+  }
+
+  // The same until there is a resolver, which is started if there is none.
+  Result<UniqueFd> tell_any(Blob registration) const {
+    for (;;) {
+      auto told = tell(registration);
+      if (told.ok() || !is_absent(told.error().number)) return told;
+      if (is_over()) return over();
+      if (Status started = start(); !started.ok()) return started.error();
+      sys::sleep(kPause);
+    }
+  }
+
+  // Its answer, which is 0 or an errno; an error if there was none.
+  Result<int32_t> answer(int fd) const {
     int32_t answer = 0;
     for (;;) {
-      if (Status ready = await(fd, POLLIN); !ready.ok()) return ready.error();
       const long got =
           sys::call(__NR_recvfrom, fd, &answer, sizeof answer, MSG_DONTWAIT, nullptr, nullptr);
       if (got == sizeof answer) return static_cast<int32_t&&>(answer);
       if (got != -EAGAIN) return failure(got < 0 ? got : -ECONNRESET, "recvfrom", directory_);
+      if (Status ready = await(fd, POLLIN); !ready.ok()) return ready.error();
     }
   }
 
@@ -138,6 +156,10 @@ class Attempt {
   uint64_t end_;
 };
 
+Blob registration_of(const HostMachine& machine, const Step& step) {
+  return machine.registration.size == 0 ? machine.blob(step, 1) : machine.registration;
+}
+
 }  // namespace
 
 namespace steps {
@@ -147,20 +169,32 @@ Status resolver_register(Machine& base, const Step& step) {
   const char* directory = base.text(step, 0);
   if (!machine.pidfd.valid()) return Error{EINVAL, kResolver, directory};
   // The resolver is a process of the host, and its directory is there.
-  if (Status entered = enter_host_mounts(machine.workplace); !entered.ok()) return entered;
+  if (machine.workplace.away)
+    if (Status entered = enter_host_mounts(machine.workplace); !entered.ok()) return entered;
+  auto told = Attempt(machine, directory).tell_any(registration_of(machine, step));
+  if (!told.ok()) return told.error();
+  base.fill(step, 0, told.value().release());
+  return {};
+}
+
+Status resolver_await(Machine& base, const Step& step) {
+  HostMachine& machine = host(base);
+  const char* directory = base.text(step, 0);
   const Attempt attempt(machine, directory);
-  const Blob registration =
-      machine.registration.size == 0 ? base.blob(step, 1) : machine.registration;
   for (;;) {
-    auto answer = attempt.ask(registration);
+    auto answer = attempt.answer(base.slot(step, 0));
     if (answer.ok()) {
       if (answer.value() == 0) return {};
       return Error{answer.value(), kResolver, directory};
     }
+    // A resolver that ends closes what it has not answered: the next one is told.
     if (!is_absent(answer.error().number)) return answer.error();
     if (attempt.is_over()) return attempt.over();
-    if (Status started = attempt.start(); !started.ok()) return started;
-    sys::sleep(kPause);
+    if (machine.workplace.away)
+      if (Status entered = enter_host_mounts(machine.workplace); !entered.ok()) return entered;
+    auto told = attempt.tell_any(registration_of(machine, step));
+    if (!told.ok()) return told.error();
+    base.fill(step, 0, told.value().release());
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "../base/fd_message.h"
 #include "../base/mount_api.h"
+#include "../base/refusal_notice.h"
 
 namespace caisson {
 namespace {
@@ -65,8 +66,9 @@ void Broker::tell(size_t slot, bool with_sockets) {
   if (!runs) return worker_.send(message, sizeof message.head, nullptr, 0);
   const std::span<const uint8_t> bytes = names_.bytes(slot);
   __builtin_memcpy(message.registration, bytes.data(), bytes.size());
-  const int fds[] = {one.sockets.datagrams.get(), one.sockets.listener.get()};
-  worker_.send(message, sizeof message.head + bytes.size(), fds, with_sockets ? 2 : 0);
+  const int fds[] = {one.sockets.datagrams.get(), one.sockets.listener.get(), one.notices.get()};
+  const size_t count = !with_sockets ? 0 : one.notices.valid() ? 3 : 2;
+  worker_.send(message, sizeof message.head + bytes.size(), fds, count);
 }
 
 void Broker::remove(size_t slot) {
@@ -81,11 +83,13 @@ void Broker::remove(size_t slot) {
 
 void Broker::end(size_t slot, uint64_t now) {
   Registered& one = registered_[slot];
+  if (one.notices.valid()) send_notice(one.notices.get(), RefusalNotice::kOver);
   if (!records_.has_any(static_cast<uint32_t>(slot))) return remove(slot);
   directory_.forget(one.id);
   names_.clear(slot);
   one.pidfd.reset();
   one.sockets = ContainerSockets{};
+  one.notices.reset();
   one.ended_until = now + kReportTime;
   tell(slot, false);
 }
@@ -159,8 +163,10 @@ Status Broker::add(Registration& registration, Client& client) {
     one.pidfd = static_cast<UniqueFd&&>(client.pidfd);
     one.sockets = static_cast<ContainerSockets&&>(sockets);
   }
+  const bool notices = registration.kind == RegistrationKind::kRegister && registration.has_policy;
+  if (notices) one.notices = static_cast<UniqueFd&&>(client.socket);
   keep(slot, client.bytes, client.size);
-  tell(slot, !same);
+  tell(slot, !same || notices);
   return {};
 }
 
@@ -204,6 +210,7 @@ void Broker::accept() {
   free->socket.reset(static_cast<int>(fd));
   free->received = free->size = 0;
   free->due = sys::monotonic() + kClientTime;
+  if (!receive(*free)) free->socket.reset();
 }
 
 bool Broker::receive(Client& client) {
@@ -220,7 +227,8 @@ bool Broker::receive(Client& client) {
   if (client.received < wanted) return true;
   if (client.size == 0) {
     client.size = Registration::size_of(client.bytes);
-    return client.size != 0;
+    // What follows is there, mostly.
+    return client.size != 0 && receive(client);
   }
   const bool answered = answer(client);
   client.received = client.size = 0;
@@ -231,11 +239,12 @@ bool Broker::receive(Client& client) {
 
 bool Broker::answer(Client& client) {
   Registration registration;
+  const int socket = client.socket.get();  // of which a registration may dispose
   const bool sound = Registration::decode(client.bytes, client.size, registration);
   if (sound && registration.kind == RegistrationKind::kReport) return report(registration, client);
   const int32_t answer = sound ? handle(registration, client).error().number : EINVAL;
-  return sys::call(__NR_sendto, client.socket.get(), &answer, sizeof answer,
-                   MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0) == sizeof answer;
+  return sys::call(__NR_sendto, socket, &answer, sizeof answer, MSG_DONTWAIT | MSG_NOSIGNAL,
+                   nullptr, 0) == sizeof answer;
 }
 
 int Broker::milliseconds_left(uint64_t now) const {

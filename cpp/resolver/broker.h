@@ -32,6 +32,8 @@ class Broker {
     UniqueFd pidfd;
     uint16_t port = 0;
     ContainerSockets sockets;
+    // Of the start, if it has a policy: ../base/refusal_notice.h. The worker has the same.
+    UniqueFd notices;
     uint32_t serial = 0;
     // By sys::monotonic; until then the report of a container that has ended is kept. 0: it runs.
     uint64_t ended_until = 0;
@@ -59,7 +61,7 @@ class Broker {
   // The container's process has ended.
   void end(size_t slot, uint64_t now);
   void remove(size_t slot);
-  // Has the worker know of the slot; with its sockets, or of new names only.
+  // Has the worker know of the slot; with its descriptors, or of new names only.
   void tell(size_t slot, bool with_sockets);
   size_t slot_of(View id) const;
   size_t free_slot();

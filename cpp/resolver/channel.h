@@ -7,8 +7,10 @@
 namespace caisson {
 
 enum class ChannelKind : uint32_t {
-  // A registration follows. With two descriptors, which are a UDP socket and a TCP socket that
-  // listens, the slot is a new container's; without, its names have changed.
+  // A registration follows. With descriptors, which are a UDP socket, a TCP socket that listens,
+  // and
+  // perhaps one for notices (../base/refusal_notice.h), the slot is a new container's; without, its
+  // names have changed.
   kSet,
   kClear,
   // An answer to a request of the worker follows.

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "../base/fd_message.h"
+#include "../base/refusal_notice.h"
 
 namespace caisson {
 namespace {
@@ -61,7 +62,7 @@ void Worker::take_messages() {
     if (message.head.slot >= kMaxRegistrations) sys::exit_group(1);
     switch (message.head.kind) {
       case ChannelKind::kSet:
-        set(message, got.size - sizeof message.head, got.fd_count == 2 ? fds : nullptr);
+        set(message, got.size - sizeof message.head, {fds, got.fd_count});
         break;
       case ChannelKind::kClear:
         clear(message.head.slot);
@@ -73,16 +74,18 @@ void Worker::take_messages() {
   }
 }
 
-void Worker::set(const ChannelMessage& message, size_t size, const int* sockets) {
+void Worker::set(const ChannelMessage& message, size_t size, std::span<const int> fds) {
   const uint32_t slot = message.head.slot;
-  if (sockets != nullptr) clear(slot);
+  const bool is_new = fds.size() >= 2;
+  if (is_new) clear(slot);
   Container& container = containers_[slot];
   if (!names_.set(slot, message.registration, size)) sys::exit_group(1);
-  if (sockets == nullptr) return;
+  if (!is_new) return;
   container.used = true;
   container.serial = message.head.serial;
-  container.datagrams = sockets[0];
-  container.listener = sockets[1];
+  container.datagrams = fds[0];
+  container.listener = fds[1];
+  container.notices = fds.size() > 2 ? fds[2] : -1;
   if (!epoll_.add(container.datagrams, Source::kDatagrams, slot, EPOLLIN) ||
       !epoll_.add(container.listener, Source::kListener, slot, EPOLLIN))
     sys::exit_group(1);
@@ -98,6 +101,7 @@ void Worker::clear(uint32_t slot) {
     if (pending_[i].used && pending_[i].client.slot == slot) drop(i);
   sys::close(container.datagrams);
   sys::close(container.listener);
+  end_notices(container);
   container.used = false;
   container.serial = 0;
 }
@@ -105,8 +109,22 @@ void Worker::clear(uint32_t slot) {
 bool Worker::request(NameRequest& request) {
   static uint8_t bytes[kMaxNameRequest];
   const size_t size = request.encode(bytes);
-  return sys::call(__NR_sendto, channel_, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0) ==
-         static_cast<long>(size);
+  const long sent =
+      sys::call(__NR_sendto, channel_, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0);
+  if (sent != static_cast<long>(size)) return false;
+  if (request.kind == NameRequestKind::kRefused) notify(containers_[request.slot]);
+  return true;
+}
+
+// Before the client has the reply, after which its program may end.
+void Worker::notify(Container& container) {
+  if (container.notices >= 0) send_notice(container.notices, RefusalNotice::kRefused);
+  end_notices(container);
+}
+
+void Worker::end_notices(Container& container) {
+  if (container.notices >= 0) sys::close(container.notices);
+  container.notices = -1;
 }
 
 int Worker::milliseconds_left() const {

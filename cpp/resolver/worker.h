@@ -32,6 +32,7 @@ class Worker {
   struct Container {
     bool used;
     int datagrams, listener;
+    int notices;      // until something was refused, or -1
     uint32_t serial;  // the broker's, another one for each container that has had the slot
     uint32_t pending, connections;
   };
@@ -81,10 +82,12 @@ class Worker {
 
   // worker.cpp
   void take_messages();
-  void set(const ChannelMessage& message, size_t size, const int* sockets);
+  void set(const ChannelMessage& message, size_t size, std::span<const int> fds);
   void clear(uint32_t slot);
   // Tells the broker; false if it cannot be told now.
   bool request(NameRequest& request);
+  static void notify(Container& container);
+  static void end_notices(Container& container);
   void handle(const SourceEvent& event);
   int milliseconds_left() const;
   void handle_deadlines();

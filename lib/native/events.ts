@@ -18,6 +18,9 @@ export const EVENT = {
 /** Among the bits of `exited`: the program was exec'ed. */
 export const EXECUTED = 4;
 
+/** And another one: the resolver has refused it a name, or it is not known whether it has. */
+export const REFUSED = 8;
+
 /** 1 is stdout or the terminal, 2 stderr. */
 export type StreamNumber = 1 | 2;
 
@@ -31,6 +34,8 @@ export interface ExitEvent {
   readonly oomKills: number;
   /** Whether it was exec'ed at all. */
   readonly executed: boolean;
+  /** Whether the resolver may have refused it a name. */
+  readonly refused: boolean;
   /** The streams that have ended with it, of which no `end` is told. */
   readonly ended: readonly StreamNumber[];
   /** In nanoseconds: the start of each phase and the ends of its steps. */
@@ -79,6 +84,7 @@ export function containerListener(listener: (event: ContainerEvent) => void): Na
           signal: b as number,
           oomKills: c as number,
           executed: (bits & EXECUTED) !== 0,
+          refused: (bits & REFUSED) !== 0,
           ended: ENDED[bits & 3] ?? NO_STREAM,
           timestamps: () => (e as Float64Array).subarray(f as number),
         });

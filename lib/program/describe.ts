@@ -176,6 +176,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'netlink.request': (o) => `netlink: ${o.text(0).replaceAll('\n', '; ')}`,
   'resolver.register': (o) =>
     `tell the resolver of ${o.text(0)} the names of the container, ${o.bytes(1)} bytes`,
+  'resolver.await': (o) => `wait for the answer of the resolver of ${o.text(0)}`,
   release: (o) =>
     `let the container go on, with ${o.slots16(0)}${o.number(0) === 0 ? '' : ', when told to'}`,
   await: () => `wait for the host's phase`,

@@ -54,6 +54,7 @@ export const OPCODES = [
   'port.forward',
   'netlink.request',
   'resolver.register',
+  'resolver.await',
   'release',
   'await',
   'ids.set',

@@ -70,6 +70,11 @@ export class OwnTextsTemplate {
     return this.texts.map((template) => filled(template, values));
   }
 
+  textFor({ own }: OwnText, values: readonly StartValue[]): Text | undefined {
+    const template = this.texts[own - COMMAND_TEXTS];
+    return template && filled(template, values);
+  }
+
   recordsFor(some: readonly OwnText[], values: readonly StartValue[]): Uint8Array {
     const known = this.known.get(some) ?? [];
     let records = known.find(({ lengths }) =>
@@ -105,6 +110,10 @@ class FilledTexts extends OwnTexts {
 
   override get all(): readonly Text[] {
     return (this.made ??= this.template.textsFor(this.values));
+  }
+
+  override textOf(own: OwnText): Text {
+    return this.template.textFor(own, this.values) ?? super.textOf(own);
   }
 
   override recordsOf(some: readonly OwnText[]): Uint8Array {

@@ -18,6 +18,8 @@ export interface LaunchSlots {
   readonly stderrInside?: number | undefined;
   /** The file that counts OOM kills. */
   readonly oom?: number | undefined;
+  /** The connection to the resolver, which tells whether a name was refused. */
+  readonly notices?: number | undefined;
   /** They stay open until teardown, so that freeing what they refer to does not delay the result. */
   readonly hold: readonly number[];
 }

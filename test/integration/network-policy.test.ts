@@ -1,11 +1,12 @@
 /** Policies for outgoing connections. */
 import { expect } from 'chai';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import type { RunOptions } from '../../lib/index.js';
 import { untilNothing } from '../support/leftovers.js';
 import { needsRoot } from '../support/needs.js';
+import { resolversOf } from '../support/network-churn.js';
 import type { NetworkHost } from '../support/network-host.js';
-import { eventually } from '../support/outside.js';
+import { eventually, sleep } from '../support/outside.js';
 import { answersOf, HOST, METADATA, OTHER, OTHER6, PolicyLab, WEB, WEB6 } from '../support/policy-lab.js'; // prettier-ignore
 import { type Probe, type Probed, probing } from '../support/probe.js';
 
@@ -273,6 +274,37 @@ needsRoot('network namespaces and bridges').describe(
       expect(denied.find(({ host: name }) => name === 'other.example')).to.include({
         protocol: 'dns',
       });
+    });
+
+    it('A name that was refused is in the result also of a program that ends at once', async () => {
+      for (let count = 0; count < 10; count++) {
+        const { network } = await host.run(['getent', 'hosts', 'other.example'], {
+          network: { name: 'web', allow: [`${WEB}:80`] },
+        });
+        const found = network?.denied.map(({ host: name, protocol }) => `${protocol} ${name}`);
+        expect(found).to.deep.equal(['dns other.example']);
+      }
+    });
+
+    it('A result does not wait for the resolver if nothing was refused', async () => {
+      const command = ['sleep', '1.0625'];
+      const ended = host.run(command, { network: { name: 'web', allow: [`${WEB}:80`] } });
+      await eventually(async () => {
+        const commands = (await readdir('/proc')).map((pid) =>
+          readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
+        );
+        expect(await Promise.all(commands)).to.include(`${command.join('\0')}\0`);
+      });
+      const [broker = ''] = await resolversOf(lab.directory);
+      process.kill(Number(broker), 'SIGSTOP');
+      try {
+        // The patience of a question to the resolver is twice as long.
+        expect(await Promise.race([ended, sleep(5000)])).to.deep.include({
+          network: { denied: [] },
+        });
+      } finally {
+        process.kill(Number(broker), 'SIGCONT');
+      }
     });
 
     it('Another policy is in effect at once, and is that of the next start', async () => {

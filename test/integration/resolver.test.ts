@@ -611,11 +611,11 @@ root.describe('the resolver', function () {
   });
 });
 
-root.describe('resolver.register', () => {
-  /** Compiles the step into each start, as for a container on a network. */
+root.describe('resolver.register and resolver.await', () => {
+  /** Compiles the steps into each start, as for a container on a network. */
   class Registering extends Encoder {
     constructor(
-      private readonly registers: Step,
+      private readonly registers: readonly Step[],
       private readonly redirects: Step,
     ) {
       super();
@@ -625,17 +625,27 @@ root.describe('resolver.register', () => {
     override encode(program: Program): Uint8Array {
       const host = program.host as Step[];
       const container = program.container as Step[];
-      if (host.length > 0 && !host.includes(this.registers)) {
+      const [first] = this.registers;
+      if (first !== undefined && host.length > 0 && !host.includes(first)) {
+        Object.assign(program, { slots: CONNECTION + 1 });
         change(host, 'clone', (flags) => flags | NAMESPACE_FLAGS.network);
         change(container, 'ns.unshare', (flags) => flags & ~NAMESPACE_FLAGS.network);
         const released = host.findLastIndex(({ op }) => op === 'release');
-        host.splice(released, 0, this.registers);
+        host.splice(released, 0, ...this.registers);
         const up = container.findIndex(({ op }) => op === 'link.up');
         container.splice(up + 1, 0, this.redirects);
       }
       return super.encode(program);
     }
   }
+  /** A slot that no start has. */
+  const CONNECTION = 200;
+  const stepsOf = (directory: string, registration: Uint8Array): Step[] =>
+    (['resolver.register', 'resolver.await'] as const).map((op) => ({
+      op,
+      slots: [CONNECTION],
+      texts: [directory, registration],
+    }));
   const change = (steps: Step[], op: Step['op'], flagsOf: (flags: number) => number) => {
     for (const [at, step] of steps.entries()) {
       const [flags = 0, ...others] = step.numbers ?? [];
@@ -656,10 +666,11 @@ root.describe('resolver.register', () => {
       forward: false,
       port: RESOLVER_PORT,
     });
-    const step: Step = { op: 'resolver.register', texts: [ground.directory, registration] };
     const { protocol, text, bytes } = redirectDns();
     const redirect: Step = { op: 'netlink.request', texts: [text, bytes], numbers: [protocol] };
-    Object.assign(shop.context, { encoder: new Registering(step, redirect) });
+    Object.assign(shop.context, {
+      encoder: new Registering(stepsOf(ground.directory, registration), redirect),
+    });
   });
 
   after(async () => {
@@ -699,7 +710,7 @@ root.describe('resolver.register', () => {
     // An interface of this name is always there.
     const request = encodeRequest(NETLINK.route, [addBridge('lo', {})]);
     Object.assign(shop.context, {
-      encoder: new Registering(requestStep(request, 'waits'), { op: 'link.up', texts: ['lo'] }),
+      encoder: new Registering([requestStep(request, 'waits')], { op: 'link.up', texts: ['lo'] }),
     });
     try {
       const began = performance.now();
@@ -716,10 +727,10 @@ root.describe('resolver.register', () => {
     await writeFile(join(ground.directory, '..', 'file'), '');
     const { encoder } = shop.context;
     Object.assign(shop.context, {
-      encoder: new Registering(
-        { op: 'resolver.register', texts: [join(ground.directory, '../file/x'), Buffer.of(1)] },
-        { op: 'link.up', texts: ['lo'] },
-      ),
+      encoder: new Registering(stepsOf(join(ground.directory, '../file/x'), Buffer.of(1)), {
+        op: 'link.up',
+        texts: ['lo'],
+      }),
     });
     try {
       // Options that no start before had: it is compiled again.

@@ -55,7 +55,8 @@ export function failureOf(
   if (step.op === 'helper.start') return helperFailure(error, errno, step);
   if (step.op === 'port.bind' || step.op === 'port.forward') return portFailure(error, errno, step);
   if (step.op === 'netlink.request') return netlinkFailure(error, errno, step);
-  if (step.op === 'resolver.register') return resolverFailure(error, errno, step);
+  if (step.op === 'resolver.register' || step.op === 'resolver.await')
+    return resolverFailure(error, errno, step);
   const path = error.object === '' ? undefined : error.object;
   const selinux = hintOfSelinux(error, errno, step, program);
   const refused =

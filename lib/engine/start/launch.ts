@@ -4,10 +4,10 @@ import type { CaissonError } from '../../base/errors.js';
 import type { Binding, NativeContainer } from '../../native/binding.js';
 import { containerListener } from '../../native/events.js';
 import { endedEarly, failureOf } from './failure.js';
-import type { PolicyReport } from '../../network/policy/denied.js';
 import { makeTimeline } from '../../program/timeline.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { Channel, ExecutionController } from './execution-controller.js';
+import type { ReportPolicy } from './policy-report.js';
 import type { Prepared } from './prepared-start.js';
 
 /** What is launched: a container, or a further program in one. */
@@ -20,8 +20,7 @@ export type Launching = Pick<Prepared, 'template' | 'identity' | 'steps' | 'args
   readonly joins?: boolean;
   /** Where a `release` waits: what has to be done with the process before it goes on. */
   readonly moveIntoScope?: ((pid: number) => Promise<void>) | undefined;
-  /** What its policy has refused: called once, when it has ended and before anything of it is torn down. */
-  readonly reportPolicy?: (() => Promise<PolicyReport>) | undefined;
+  readonly reportPolicy?: ReportPolicy | undefined;
   /** Called when its program has ended, before the caller gets the result and before anything of it is torn down. */
   readonly programEnded?: (() => void) | undefined;
 };
@@ -94,7 +93,7 @@ export function launch(
           prepared.programEnded?.();
           for (const stream of event.ended) execution.hasClosed(stream);
           // Not of a start that has failed: nothing would wait for the answers.
-          execution.hasEnded({ ...ended, policy: prepared.reportPolicy?.() });
+          execution.hasEnded({ ...ended, policy: prepared.reportPolicy?.(event.refused) });
           break;
         }
         case 'gone':

@@ -11,13 +11,13 @@ export function makeTemplate(
   slots: LaunchSlots,
 ): NativeTemplate {
   const { stdin = -1, stdout = -1, stderr = -1, oom = -1 } = slots;
-  const { stdoutInside = -1, stderrInside = -1 } = slots;
+  const { stdoutInside = -1, stderrInside = -1, notices = -1 } = slots;
   return binding.template(
     program.bytes,
     program.patches,
     teardown.bytes,
     teardown.patches,
-    [stdin, stdout, stderr, oom, stdoutInside, stderrInside],
+    [stdin, stdout, stderr, oom, stdoutInside, stderrInside, notices],
     slots.hold,
   );
 }

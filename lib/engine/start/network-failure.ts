@@ -43,7 +43,7 @@ export function netlinkFailure(error: NativeError, errno: string, step: Step): C
   );
 }
 
-/** Of `resolver.register`. The object is the resolver's directory. */
+/** Of `resolver.register` and `resolver.await`. The object is the resolver's directory. */
 export function resolverFailure(error: NativeError, errno: string, step: Step): CaissonError {
   // It does not register what has ended.
   const ended = errno === 'ESRCH';

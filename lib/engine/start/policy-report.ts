@@ -12,20 +12,28 @@ import {
   type WithOwnTexts,
 } from '../../program/own-texts.js';
 
-/** The dumps that tell, as the start has them. */
+/**
+ * What a container's policy has refused: called once, when it has ended and before anything of it is torn down.
+ *
+ * @param refused whether the resolver may have refused a name
+ */
+export type ReportPolicy = (refused: boolean) => Promise<PolicyReport>;
+
 interface Asked {
+  /** The dumps that tell, as the start has them. */
   readonly denied: WithOwnTexts<PolicyPlan['denied']>;
   readonly texts: OwnTexts | undefined;
+  readonly refused: boolean;
 }
 
 /**
  * Asks before this call returns: the teardown, which begins then, removes what the firewall has of the container.
  *
- * @param nameThem adds the names, which the resolver knows
+ * @param nameThem adds the names, which the resolver knows. It is not asked if nothing was refused
  */
 export function reportAtEnd(
   binding: Binding,
-  { denied, texts }: Asked,
+  { denied, texts, refused }: Asked,
   nameThem: (report: PolicyReport) => Promise<PolicyReport>,
 ): Promise<PolicyReport> {
   const at = Date.now();
@@ -35,7 +43,7 @@ export function reportAtEnd(
   return decodeAll(
     answers.flatMap(({ errno, data }) => (errno === 0 ? [data] : [])),
     at,
-  ).then(nameThem);
+  ).then((report) => (refused || report.denied.length > 0 ? nameThem(report) : report));
 }
 
 function bytesOf(bytes: Text | OwnText, texts: OwnTexts | undefined): Uint8Array {

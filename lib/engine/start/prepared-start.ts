@@ -4,7 +4,6 @@ import { isRecord } from '../../base/check.js';
 import { makeParent } from '../../cgroup/parent.js';
 import type { NativeTemplate } from '../../native/binding.js';
 import type { Connection } from '../../network/bridge/connect.js';
-import type { PolicyReport } from '../../network/policy/denied.js';
 import type { Program } from '../../program/instructions.js';
 import type { LayerPlan } from '../../program/launch-input.js';
 import type { LaunchSlots } from '../../program/slots.js';
@@ -24,7 +23,7 @@ import { same } from './cache-key.js';
 import type { StartContext } from './context.js';
 import type { IdRange, IdRanges } from './id-ranges.js';
 import { makeTemplate } from './native-template.js';
-import { reportAtEnd, withNames } from './policy-report.js';
+import { reportAtEnd, type ReportPolicy, withNames } from './policy-report.js';
 import type { StartNetwork } from './start-network.js';
 import type { GivenCommand, Joining, StartTemplate } from './start-template.js';
 
@@ -42,7 +41,7 @@ export interface Prepared {
   /** Makes the parent of its cgroups, where one was named. */
   makeParents(): Promise<void>;
   /** As `Launching` has it. */
-  readonly reportPolicy?: (() => Promise<PolicyReport>) | undefined;
+  readonly reportPolicy?: ReportPolicy | undefined;
   /** As `Launching` has it. */
   readonly programEnded?: (() => void) | undefined;
   /**
@@ -174,7 +173,7 @@ export class InstantiatedStart {
 /** The same, with what this process has claimed for it. */
 export class PreparedStart extends InstantiatedStart implements Prepared {
   readonly template: NativeTemplate;
-  readonly reportPolicy: (() => Promise<PolicyReport>) | undefined;
+  readonly reportPolicy: ReportPolicy | undefined;
   private readonly range: IdRange | undefined;
   private readonly joinedRange: FileHandle | undefined;
   private readonly idRanges: IdRanges;
@@ -203,8 +202,8 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
     const { input, own: texts } = request.network;
     const denied = input.bridges?.policy?.denied;
     if (denied === undefined) return;
-    this.reportPolicy = () =>
-      reportAtEnd(binding, { denied, texts }, async (report) =>
+    this.reportPolicy = (refused) =>
+      reportAtEnd(binding, { denied, texts, refused }, async (report) =>
         withNames((await context.networks()).networks.resolver, this.identity.id, report),
       );
   }

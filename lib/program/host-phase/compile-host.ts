@@ -15,6 +15,7 @@ import { filterDevices, makeCgroup, openCgroups } from './host-cgroups.js';
 import { fillScratch, makeScratch, makeTmpfs, openBinds } from './host-mounts.js';
 import { makeRoot } from './host-root.js';
 import { startHelper } from './network-helper.js';
+import { awaitRegistration, registerNames } from './register-names.js';
 import { adjustOomScore, keptByExec, raiseLimits } from './process-attributes.js';
 
 /**
@@ -89,6 +90,7 @@ export function compileHost(
   }
   release(steps, early);
   makeInterfaces(steps, input, slots);
+  const notices = registerNames(steps, input, slots);
 
   for (const placement of input.cgroup.placements) {
     if (placement.version !== 1) continue;
@@ -120,13 +122,10 @@ export function compileHost(
   if (ownUserNamespace) raiseLimits(steps, spec);
   restrictConnections(steps, input);
   publishPorts(steps, input);
-  if (input.resolver !== undefined) {
-    const { directory, registration } = input.resolver;
-    steps.push({ op: 'resolver.register', texts: [directory, registration] });
-  }
+  awaitRegistration(steps, input, notices);
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
-  return { steps, slots: { ...near, oom, hold: mounts === undefined ? [] : [mounts] } };
+  return { steps, slots: { ...near, oom, notices, hold: mounts === undefined ? [] : [mounts] } };
 }
 
 /** The process of the container phase. What it joins before it exists, a process outside joins for it (decision 0008). */

@@ -138,8 +138,10 @@ describe('launch programs: the order of steps', () => {
     };
     for (const wanted of [{}, { machine: systemdV2 }, { options: { userns: 'host' } as const }]) {
       const { host, container } = (await compiled({ ...wanted, resolver })).program;
-      expect(names(host).slice(-2)).to.deep.equal(['resolver.register', 'release']);
-      expect(host.at(-2)?.texts).to.deep.equal([resolver.directory, resolver.registration]);
+      expect(names(host).slice(-2)).to.deep.equal(['resolver.await', 'release']);
+      const told = host[position(host, 'resolver.register')];
+      expect(told?.texts).to.deep.equal([resolver.directory, resolver.registration]);
+      expect({ ...told, op: 'resolver.await' }, 'the same connection').to.deep.equal(host.at(-2));
       const flags = (steps: readonly Step[], op: Opcode) =>
         Number(steps[position(steps, op)]?.numbers?.[0]) & NAMESPACE_FLAGS.network;
       expect(flags(host, 'clone'), 'made with the process').to.not.equal(0);
