@@ -1,5 +1,6 @@
 #include "netlink_request.h"
 
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <sys/mman.h>
 
@@ -66,6 +67,30 @@ bool send_file(const char* path) {
   return sent;
 }
 
+// Sends each of the batches, which follow each other, by itself: whatever one of them removes may
+// be missing, and keeps no other.
+void send_each_batch(Blob batches, int agent) {
+  for (size_t begin = 0; begin < batches.size;) {
+    size_t end = begin;
+    for (bool is_last = false; !is_last;) {
+      nlmsghdr header;
+      if (batches.size - end < sizeof header) return;
+      __builtin_memcpy(&header, batches.data + end, sizeof header);
+      const size_t size = NLMSG_ALIGN(header.nlmsg_len);
+      if (size < sizeof header || size > batches.size - end) return;
+      end += size;
+      is_last = header.nlmsg_type == NFNL_MSG_BATCH_END;
+    }
+    NetlinkRefusal refusal;
+    NetlinkRequest request{NETLINK_NETFILTER, batches.data + begin,
+                           static_cast<uint32_t>(end - begin)};
+    request.reusable = true;
+    static_cast<void>(agent < 0 ? send_netlink(request, refusal)
+                                : send_to_agent(agent, request, refusal));
+    begin = end;
+  }
+}
+
 }  // namespace
 
 Status request_netlink(const Program& program, const Step& step, int namespace_fd,
@@ -112,7 +137,7 @@ namespace steps {
 
 // The error names the refused message, by its line of the step's first text, and the kernel's
 // reason. Where something is missing, the request of the file that the third text names comes
-// first.
+// first; where something is in the way, the batches of the fourth one.
 Status netlink_request(Machine& machine, const Step& step) {
   NetlinkRefusal refusal;
   Status sent =
@@ -122,6 +147,13 @@ Status netlink_request(Machine& machine, const Step& step) {
       send_file(repair)) {
     refusal = {};
     sent = request_netlink(machine.program, step, machine.slot(step, 0), refusal);
+  }
+  // Nothing else has these: what is in the way was left by a process that was killed.
+  if (const Blob ways = machine.blob(step, 3);
+      !sent.ok() && is_taken(sent.error().number) && ways.size > 0) {
+    send_each_batch(ways, machine.agent);
+    refusal = {};
+    sent = request_netlink(machine.program, step, machine.slot(step, 0), refusal, machine.agent);
   }
   const uint64_t end = sys::monotonic() + kPatience;
   while (step.number[2] == kWaits && !sent.ok() && is_taken(sent.error().number) &&

@@ -19,17 +19,25 @@ export function saveStep({ protocol, bytes }: WithOwnTexts<NetlinkRequest>, file
 /**
  * @param network slot of the network namespace that the request names, if it names one
  * @param repairFile has a request that is sent first if the kernel says ENOENT to this one
+ * @param others batches that remove what is in the way: each by itself, and only if something is
  */
 export function requestStep(
   { protocol, bytes, text, namespaceAt = 0 }: WithOwnTexts<NetlinkRequest>,
   mode: keyof typeof MODES = 'once',
   network?: number,
   repairFile?: WithOwnTexts<string>,
+  others?: WithOwnTexts<Uint8Array>,
 ): Step {
+  const last = others === undefined ? [] : [others];
   return {
     op: 'netlink.request',
     slots: [network],
-    texts: [text, bytes, ...(repairFile === undefined ? [] : [repairFile])],
+    texts: [
+      text,
+      bytes,
+      ...(repairFile === undefined && others === undefined ? [] : [repairFile]),
+      ...last,
+    ],
     numbers: [protocol, namespaceAt, MODES[mode]],
   };
 }

@@ -23,8 +23,8 @@ export interface PublishPlan {
   readonly sockets: { readonly text: string; readonly bytes: Uint8Array };
   /** The bridges are in another network namespace than the ports. */
   readonly forwards: boolean;
-  /** Elements that a killed supervisor has left of these ports; between the sockets and `publish`. */
-  readonly stale?: NetlinkRequest | undefined;
+  /** Batches that remove elements which a killed supervisor has left of these ports: for when they are in the way of `publish`. */
+  readonly others: Uint8Array;
   readonly publish: NetlinkRequest;
   readonly unpublish: NetlinkRequest;
   /** Flows that are older than the ports; after `publish`. */

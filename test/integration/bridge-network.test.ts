@@ -392,7 +392,9 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')));
     expect(await claims()).to.have.length(1);
     expect(await published()).to.have.length(1);
-    const { exitCode } = await host.run(['true'], { network: 'web', ports: ['9000:80'] });
+    // One of them is in the way.
+    const ports = ['9000:80', '9001:80'];
+    const { exitCode } = await host.run(['true'], { network: 'web', ports });
     expect(exitCode).to.equal(0);
     await host.onContainer(id, 'start');
     await eventually(async () => expect(await claims()).to.have.length(1));

@@ -194,6 +194,7 @@ describe('templates with texts of each start', () => {
       published: {
         sockets: { text: `${address}:80`, bytes: Buffer.from(address) },
         forwards: false,
+        others: Buffer.from(`others ${address}`),
         publish: request(`publish ${address}`),
         unpublish: request(`unpublish ${address}`),
       },

@@ -4,12 +4,7 @@ import { isIPv6 } from 'node:net';
 import { readIfThere } from '../../base/storage.js';
 import { shortId } from '../../base/ids.js';
 import { conflicting } from '../../base/check.js';
-import type {
-  BridgePlan,
-  FramePlan,
-  NetlinkRequest,
-  PolicyPlan,
-} from '../../program/network-plan.js';
+import type { BridgePlan, FramePlan, PolicyPlan } from '../../program/network-plan.js';
 import type { EndpointConfig } from './endpoint-config.js';
 import { type AddressClaim, claimAddress, possibleAddress, releaseAddress } from './addresses.js';
 import type { ClaimContext } from './claim-context.js';
@@ -21,7 +16,7 @@ import { type Moment, momentOf } from '../firewall/foreign-changes.js';
 import { addFramePort, removeFramePort, liftFramePort } from '../firewall/frame-elements.js';
 import type { FirewallWarning } from '../firewall/firewall-warning.js';
 import { batch } from '../firewall/nft-messages.js';
-import { othersAt, publishRequest, unpublishRequest } from '../firewall/elements.js';
+import { publishRequest, removeAnyAt, unpublishRequest } from '../firewall/elements.js';
 import { canForgetFlows, forgetFlowsOf, forgetFlowsTo } from '../firewall/tracked-flows.js';
 import {
   bindingText,
@@ -136,13 +131,9 @@ export async function connect(
     const publication = publicationOf(endpoints, { addresses, ports, policy });
     if (publication !== undefined) writePublication(context.networks, id, publication);
     else if (kept !== undefined) removePublication(context.networks, id);
-    const stale =
-      kept === undefined && ports.length > 0
-        ? await othersAt(addresses, ports, netlink)
-        : undefined;
     const forgetsFlows = await forgets(context, ports);
     const isPublished = publication !== undefined;
-    const opened = { ports, stale, isPublished, policy, filtersFrames, forgetsFlows };
+    const opened = { ports, isPublished, policy, filtersFrames, forgetsFlows };
     return { endpoints, opened, warnings, release };
   } catch (error) {
     release();
@@ -249,8 +240,6 @@ async function endpointOf(
 /** What of a container's connections the firewall lets through. Plain data. */
 export interface Opened {
   readonly ports: readonly PublishedPort[];
-  /** What others have left of these ports. */
-  readonly stale?: NetlinkRequest | undefined;
   /** The teardown removes its publication (publication.ts). */
   readonly isPublished: boolean;
   readonly policy: NetworkPolicy | undefined;
@@ -265,7 +254,7 @@ export function planConnection(
   id: string,
   { endpoints, opened }: Connected,
 ): BridgePlan {
-  const { ports, stale, isPublished, policy, filtersFrames, forgetsFlows } = opened;
+  const { ports, isPublished, policy, filtersFrames, forgetsFlows } = opened;
   const claims = endpoints.flatMap(addressesOf).map(({ file, directory }) => ({ file, directory }));
   // With the addresses, in the teardown: until then what is flushed may be made again.
   if (isPublished) claims.push(publicationFile(networks, id));
@@ -285,7 +274,7 @@ export function planConnection(
         encodeForwards(addresses, ports, gatewaysOf(endpoints).ipv4 !== undefined)
       : encodeClaims(ports.flatMap((port) => claimsOf(addresses, port))),
     forwards,
-    stale,
+    others: removeAnyAt(addresses, ports),
     publish: publishRequest(addresses, ports),
     unpublish: unpublishRequest(addresses, ports),
     ...(forgetsFlows

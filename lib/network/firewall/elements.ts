@@ -2,9 +2,7 @@
 import { isIPv4 } from 'node:net';
 import { addressBytes, addressText } from '../../base/ip-address.js';
 import { be16, type EncodedRequest, type NetlinkMessage } from '../netlink/message.js';
-import type { NetlinkOptions } from '../netlink/request.js';
 import { familyKey, interfaceName, type IpFamily } from './nft-expressions.js';
-import { presentElements } from './nft-listing.js';
 import { addElements, batch, concatenation, deleteElements, type Element } from './nft-messages.js';
 import { type Endpoint, PROTOCOL_NUMBERS, type PublishedPort } from './port-bindings.js';
 import { SET, TABLE } from './ruleset.js';
@@ -163,18 +161,14 @@ export function movePortsRequest(
 }
 
 /**
- * What others have published at these ports, for removal after `port.bind` of the same ports: no container has it then, as after a
- * supervisor was killed, before any process has done the teardown in its place.
+ * What others have published at these ports is removed, a batch for each element: after `port.bind` of the same ports no container
+ * has it, as after a supervisor was killed, before any process has done the teardown in its place.
  */
-export async function othersAt(
-  endpoint: Endpoint,
-  ports: readonly PublishedPort[],
-  options: NetlinkOptions = {},
-): Promise<EncodedRequest | undefined> {
-  const messages: NetlinkMessage[] = [];
-  for (const [set, elements] of portElements(endpoint, ports)) {
-    const found = await presentElements(options, TABLE, set, elements);
-    messages.push(...deleteElements(TABLE, set, found));
-  }
-  return messages.length === 0 ? undefined : batch(messages);
+export function removeAnyAt(endpoint: Endpoint, ports: readonly PublishedPort[]): Buffer {
+  return Buffer.concat(
+    portElements(endpoint, ports).flatMap(([set, elements]) =>
+      // By the key: the data are another container's.
+      elements.map(({ key, text }) => batch(deleteElements(TABLE, set, [{ key, text }])).bytes),
+    ),
+  );
 }

@@ -8,15 +8,12 @@ import {
 } from '../netlink/message.js';
 import { askNetlink, dumpNetlink, type NetlinkOptions } from '../netlink/request.js';
 import {
-  type Element,
-  elementMessages,
   GET_CHAINS,
   GET_GENERATION,
   getElements,
   getRules,
   HOOK,
   NFPROTO,
-  NFT_MSG,
   NFTA,
   type Table,
   UDATA,
@@ -109,32 +106,6 @@ export async function listElements(
   set: string,
 ): Promise<ListedElement[]> {
   return decodeElements(await dumpIfThere(options, getElements(table, set)));
-}
-
-/** How many elements are asked for one by one: the questions are answered at once, however many others the set has. */
-const MOST_ASKED = 16;
-
-/** Those of the elements whose keys the set has. */
-export async function presentElements(
-  options: NetlinkOptions,
-  table: Table,
-  set: string,
-  elements: readonly Element[],
-): Promise<Element[]> {
-  if (elements.length > MOST_ASKED) {
-    const there = new Set(
-      (await listElements(options, table, set)).map(({ key }) => key.toString('hex')),
-    );
-    return elements.filter(({ key }) => there.has(Buffer.from(key).toString('hex')));
-  }
-  const found: Element[] = [];
-  for (const element of elements) {
-    const { key, text } = element;
-    const asked = elementMessages(NFT_MSG.getElement, 0, 'get', table, set, [{ key, text }]);
-    const question = encodeRequest(NETLINK.netfilter, asked);
-    if ((await ifThere(askNetlink(question, options))).length > 0) found.push(element);
-  }
-  return found;
 }
 
 /** Of the answers to `getElements`. */

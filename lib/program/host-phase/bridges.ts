@@ -8,9 +8,8 @@ import type { Slots } from '../slots.js';
 /** Once the interfaces are there. The teardown removes what is published: see `compileTeardown`. */
 export function publishPorts(steps: Step[], { bridges }: LaunchInput): void {
   if (bridges?.published === undefined) return;
-  const { stale, publish, forgetBefore } = bridges.published;
-  if (stale !== undefined) steps.push(requestStep(stale, 'removes'));
-  steps.push(requestStep(publish, 'waits', undefined, bridges.repairFile));
+  const { others, publish, forgetBefore } = bridges.published;
+  steps.push(requestStep(publish, 'waits', undefined, bridges.repairFile, others));
   if (forgetBefore !== undefined) steps.push(requestStep(forgetBefore, 'removes'));
 }
 
