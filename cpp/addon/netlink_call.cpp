@@ -1,7 +1,6 @@
 #include "netlink_call.h"
 
 #include <fcntl.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -14,6 +13,7 @@
 
 #include "../base/kernel.h"
 #include "../base/netlink.h"
+#include "../base/netlink_messages.h"
 #include "../base/unique_fd.h"
 #include "promise_work.h"
 
@@ -113,13 +113,7 @@ class NetlinkCall : public PromiseWork {
 // Whether the interface has the address. Asked by a dump, for which the kernel needs no lock (since
 // Linux 6.9); netdevice(7)'s SIOCGIFADDR would wait for interfaces that are being removed.
 bool has_ipv4(int interface, const Napi::Uint8Array& address) {
-  struct {
-    nlmsghdr header;
-    ifaddrmsg body;
-  } question{};
-  question.header.nlmsg_len = sizeof question;
-  question.header.nlmsg_type = RTM_GETADDR;
-  question.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  NetlinkQuestion<ifaddrmsg> question(RTM_GETADDR);
   question.body.ifa_family = AF_INET;
   question.body.ifa_index = static_cast<unsigned>(interface);
   NetlinkRequest request{NETLINK_ROUTE, reinterpret_cast<const char*>(&question), sizeof question};
@@ -132,20 +126,17 @@ bool has_ipv4(int interface, const Napi::Uint8Array& address) {
   const NetlinkSink sink{
       [](void* self, const char* bytes, size_t size) {
         auto& wanted = *static_cast<Search*>(self);
-        auto left = static_cast<int>(size);
-        for (auto* message = reinterpret_cast<const nlmsghdr*>(bytes); NLMSG_OK(message, left);
-             message = NLMSG_NEXT(message, left)) {
-          const auto* const found = static_cast<const ifaddrmsg*>(NLMSG_DATA(message));
-          if (message->nlmsg_type != RTM_NEWADDR ||
-              message->nlmsg_len < NLMSG_LENGTH(sizeof *found) ||
-              static_cast<int>(found->ifa_index) != wanted.interface)
-            continue;
-          auto rest = static_cast<int>(IFA_PAYLOAD(message));
-          for (auto* part = IFA_RTA(found); RTA_OK(part, rest); part = RTA_NEXT(part, rest))
-            if (part->rta_type == IFA_LOCAL && RTA_PAYLOAD(part) == sizeof(in_addr) &&
-                __builtin_memcmp(RTA_DATA(part), wanted.address, sizeof(in_addr)) == 0)
-              wanted.found = true;
-        }
+        each_message(bytes, size, [&](const nlmsghdr& header, const char* body, size_t length) {
+          ifaddrmsg found;
+          if (header.nlmsg_type != RTM_NEWADDR || !read_body(body, length, found) ||
+              static_cast<int>(found.ifa_index) != wanted.interface)
+            return true;
+          const char* const local =
+              find_attribute<ifaddrmsg>(body, length, IFA_LOCAL, sizeof(in_addr));
+          if (local != nullptr && __builtin_memcmp(local, wanted.address, sizeof(in_addr)) == 0)
+            wanted.found = true;
+          return true;
+        });
         return true;
       },
       &search};

@@ -2,8 +2,6 @@
 
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 #include <initializer_list>
@@ -11,6 +9,7 @@
 #include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../base/netlink.h"
+#include "../base/netlink_messages.h"
 #include "../base/sys.h"
 #include "../base/text.h"
 
@@ -40,24 +39,10 @@ Result<UniqueFd> open_socket(uint32_t groups) {
   return socket;
 }
 
-// Calls `visit` with the header and the body of each message, while it returns true.
-template <class Visit>
-void each_message(const char* bytes, size_t size, Visit visit) {
-  for (size_t at = 0; at + sizeof(nlmsghdr) <= size;) {
-    nlmsghdr header;
-    __builtin_memcpy(&header, bytes + at, sizeof header);
-    if (header.nlmsg_len < sizeof header || header.nlmsg_len > size - at) return;
-    if (!visit(header, bytes + at + sizeof header, header.nlmsg_len - sizeof header)) return;
-    at += NLMSG_ALIGN(header.nlmsg_len);
-  }
-}
-
 // A route of the table that has the machine's own addresses.
 bool is_local(const nlmsghdr& header, const char* body, size_t size, rtmsg& route) {
   if (header.nlmsg_type != RTM_NEWROUTE && header.nlmsg_type != RTM_DELROUTE) return false;
-  if (size < sizeof route) return false;
-  __builtin_memcpy(&route, body, sizeof route);
-  return route.rtm_table == RT_TABLE_LOCAL &&
+  return read_body(body, size, route) && route.rtm_table == RT_TABLE_LOCAL &&
          (route.rtm_type == RTN_LOCAL || route.rtm_type == RTN_ANYCAST);
 }
 
@@ -175,26 +160,14 @@ void HostAddresses::take(const char* message, size_t size) {
   block.size = route.rtm_family == AF_INET ? 4 : 16;
   block.prefix = route.rtm_dst_len;
   if (route.rtm_family != AF_INET && route.rtm_family != AF_INET6) return;
-  for (size_t at = NLMSG_ALIGN(sizeof route); at + sizeof(rtattr) <= size;) {
-    rtattr attribute;
-    __builtin_memcpy(&attribute, message + at, sizeof attribute);
-    if (attribute.rta_len < sizeof attribute || attribute.rta_len > size - at) return;
-    if (attribute.rta_type == RTA_DST && attribute.rta_len == sizeof attribute + block.size) {
-      __builtin_memcpy(block.bytes, message + at + sizeof attribute, block.size);
-      return add(block);
-    }
-    at += RTA_ALIGN(attribute.rta_len);
-  }
+  const char* address = find_attribute<rtmsg>(message, size, RTA_DST, block.size);
+  if (address == nullptr) return;
+  __builtin_memcpy(block.bytes, address, block.size);
+  add(block);
 }
 
 bool HostAddresses::ask() {
-  struct {
-    nlmsghdr header;
-    rtmsg route;
-  } question{};
-  question.header.nlmsg_len = sizeof question;
-  question.header.nlmsg_type = RTM_GETROUTE;
-  question.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  const NetlinkQuestion<rtmsg> question(RTM_GETROUTE);
   count_ = 0;
   const long sent =
       sys::call(__NR_sendto, questions.get(), &question, sizeof question, 0, nullptr, 0);

@@ -8,7 +8,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunOptions } from '../../lib/index.js';
-import { attacking, attacksOf, type Escapes, Watcher } from '../support/attack-programs.js';
+import {
+  AROUND,
+  attacking,
+  attacksOf,
+  type Escapes,
+  LEAD_NOWHERE,
+  Watcher,
+} from '../support/attack-programs.js';
 import { needsRoot } from '../support/needs.js';
 import { NetworkHost } from '../support/network-host.js';
 import { Machine } from '../support/network-machine.js';
@@ -19,14 +26,10 @@ const OPEN = '203.0.113.10';
 const EXPIRED = '203.0.113.30';
 const METADATA = '169.254.169.254';
 const LAB: Omit<Escapes, 'attacks'> = {
-  own: { ip: '10.77.0.3', ip6: 'fd00:77::3', mac: '02:42:0a:4d:00:03', free: '10.77.0.99' },
-  neighbour: { ip: '10.77.0.2', ip6: 'fd00:77::2', mac: '02:42:0a:4d:00:02' },
-  gateway: { ip: '10.77.0.1', ip6: 'fd00:77::1', mac: '02:42:0a:4d:00:01' },
+  ...AROUND,
   open: { ip: OPEN },
   closed: { ip: '203.0.113.20', ip6: '2001:db8:1::20' },
   host: '203.0.113.1',
-  broadcast: '10.77.0.255',
-  stranger: '10.78.0.2',
   expired: EXPIRED,
   abstract: `caisson-bypass-${process.pid}`,
 };
@@ -104,24 +107,10 @@ const WAYS: Readonly<Record<string, string>> = {
   'io-uring': 'connect(2) through io_uring, without a seccomp filter',
 };
 /** Those that lead out of no container: nothing of this is a policy's. */
-const NEVER_ARRIVES = [
+const NEVER_ARRIVES: readonly string[] = [
+  ...LEAD_NOWHERE,
   'alias-stranger',
-  'other-network',
-  'source-route',
-  'routing-header',
-  'loopback',
-  'new-address',
-  'source-address',
-  'source-hardware',
-  'source-none',
-  'source-none6',
-  'arp-gateway',
-  'router',
-  'vlan',
   'vlan-arp',
-  'unknown-type',
-  'spanning-tree',
-  'group-of-bridges',
   'vsock',
   'abstract-socket',
 ];
@@ -284,7 +273,7 @@ needsRoot('network namespaces and bridges').describe(
       const id = await attacker('web', ['seccomp=unconfined']);
       const traces = await attack(id, ...ways);
       await eventually(() =>
-        expect(ways.filter((way) => !arrived(traces).includes(way))).to.deep.equal(NEVER_ARRIVES),
+        expect(ways.filter((way) => !arrived(traces).includes(way))).to.have.members(NEVER_ARRIVES),
       );
       await remove(id);
     });

@@ -5,7 +5,6 @@ import type { RunOptions } from '../../lib/index.js';
 import { untilNothing } from '../support/leftovers.js';
 import { needsRoot } from '../support/needs.js';
 import { resolversOf } from '../support/network-churn.js';
-import type { NetworkHost } from '../support/network-host.js';
 import { eventually, sleep } from '../support/outside.js';
 import { answersOf, HOST, METADATA, OTHER, OTHER6, PolicyLab, WEB, WEB6 } from '../support/policy-lab.js'; // prettier-ignore
 import { type Probe, type Probed, probing } from '../support/probe.js';
@@ -14,14 +13,7 @@ needsRoot('network namespaces and bridges').describe(
   'Policies for outgoing connections',
   function () {
     this.timeout(60_000);
-    let lab: PolicyLab;
-    let host: NetworkHost;
-
-    before(async () => {
-      lab = await PolicyLab.make();
-      host = lab.host;
-    });
-    after(() => lab.end());
+    const lab = PolicyLab.forTests();
 
     const probe = (network: RunOptions['network'], ...probes: Probe[]) =>
       lab.probe(network, ...probes);
@@ -85,7 +77,7 @@ needsRoot('network namespaces and bridges').describe(
     });
 
     it('With rules that deny alone, what is special is refused as well, and the rest is reached', async () => {
-      const server = await host.start(['node', '-e', SERVER], {
+      const server = await lab.host.start(['node', '-e', SERVER], {
         network: 'web',
         ip: '10.77.0.99',
         ports: ['8080:80'],
@@ -124,7 +116,7 @@ needsRoot('network namespaces and bridges').describe(
         expectAtOnce(probed);
         const byName = probing({ by: 'tcp', to: 'web.example', port: 80 });
         const open = { network: { name: 'web', deny: [OTHER, 'deep.web.example'] }, dns: [WEB] };
-        const { stdout } = await host.run(byName, open);
+        const { stdout } = await lab.host.run(byName, open);
         expect(answers(JSON.parse(stdout) as Probed[])).to.deep.equal([`internet ${HOST}`]);
         // An address that a rule names is no longer special.
         const allowed = {
@@ -171,22 +163,24 @@ needsRoot('network namespaces and bridges').describe(
 
     it('What a killed supervisor has left of a policy is removed by the next start', async () => {
       const network = { name: 'web', allow: ['10.0.0.0/8'] };
-      const id = await host.create(['sleep', '1000'], { network });
-      await host.onContainer(id, 'start');
-      const { state } = await host.inspect(id);
+      const id = await lab.host.create(['sleep', '1000'], { network });
+      await lab.host.onContainer(id, 'start');
+      const { state } = await lab.host.inspect(id);
       const stat = await readFile(`/proc/${state.pid}/stat`, 'utf8');
       process.kill(Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]), 'SIGKILL');
-      await untilNothing(async () => (await host.links()).filter((name) => name.startsWith('ve')));
+      await untilNothing(async () =>
+        (await lab.host.links()).filter((name) => name.startsWith('ve')),
+      );
       expect(await table()).to.include(`chain policy-${id.slice(0, 12)}`);
-      await host.onContainer(id, 'start');
-      expect((await host.inspect(id)).state.status).to.equal('running');
-      await host.onContainer(id, 'remove', { force: true });
+      await lab.host.onContainer(id, 'start');
+      expect((await lab.host.inspect(id)).state.status).to.equal('running');
+      await lab.host.onContainer(id, 'remove', { force: true });
       await untilNothing(async () => (await table()).match(/policy-|-[0-9a-f]{12}/g) ?? []);
     });
 
     it('What was refused is in the result, counted', async () => {
       const began = new Date().toISOString();
-      const { network } = await host.run(
+      const { network } = await lab.host.run(
         probing(
           { by: 'tcp', to: WEB, port: 443 },
           { by: 'tcp', to: WEB, port: 443 },
@@ -216,29 +210,34 @@ needsRoot('network namespaces and bridges').describe(
     });
 
     it('Without a policy the result has nothing about it', async () => {
-      expect((await host.run(['true'], { network: 'web' })).network).to.equal(undefined);
+      expect((await lab.host.run(['true'], { network: 'web' })).network).to.equal(undefined);
     });
 
     it('What a detached container was refused is known while it runs and after its end', async () => {
       const network = { name: 'web', allow: [`${WEB}:80`] };
       const command = [...probing({ by: 'tcp', to: OTHER, port: 80 })];
-      const id = await host.create(['sh', '-c', '"$0" "$@"; exec sleep 1000', ...command], { network }); // prettier-ignore
-      await host.onContainer(id, 'start');
+      const id = await lab.host.create(['sh', '-c', '"$0" "$@"; exec sleep 1000', ...command], { network }); // prettier-ignore
+      await lab.host.onContainer(id, 'start');
       const expected = { address: OTHER, port: 80, protocol: 'tcp', count: 1 };
       const seen = async () =>
-        (await host.inspect(id)).denied?.map(({ first: _, ...rest }) => rest);
+        (await lab.host.inspect(id)).denied?.map(({ first: _, ...rest }) => rest);
       await eventually(async () => expect(await seen()).to.deep.equal([expected]));
-      await host.onContainer(id, 'kill');
+      await lab.host.onContainer(id, 'kill');
       expect(await seen()).to.deep.equal([expected]);
-      const { stdout } = await host.cli('inspect', '-f', '{{json .NetworkSettings.Policy}}', id);
+      const { stdout } = await lab.host.cli(
+        'inspect',
+        '-f',
+        '{{json .NetworkSettings.Policy}}',
+        id,
+      );
       const { Denied, ...policy } = JSON.parse(stdout) as { Denied: object[] };
       expect(policy).to.deep.equal({ Default: 'deny', Allow: [`${WEB}:80`], Deny: [] });
       expect(Denied[0]).to.include({ Address: OTHER, Port: 80, Protocol: 'tcp', Count: 1 });
-      await host.onContainer(id, 'remove');
+      await lab.host.onContainer(id, 'remove');
     });
 
     it('A name opens the addresses that the resolver answers, and its ports alone', async () => {
-      const { stdout, network } = await host.run(
+      const { stdout, network } = await lab.host.run(
         probing(
           // Before the name was looked up.
           { by: 'tcp', to: WEB, port: 80 },
@@ -278,7 +277,7 @@ needsRoot('network namespaces and bridges').describe(
 
     it('A name that was refused is in the result also of a program that ends at once', async () => {
       for (let count = 0; count < 10; count++) {
-        const { network } = await host.run(['getent', 'hosts', 'other.example'], {
+        const { network } = await lab.host.run(['getent', 'hosts', 'other.example'], {
           network: { name: 'web', allow: [`${WEB}:80`] },
         });
         const found = network?.denied.map(({ host: name, protocol }) => `${protocol} ${name}`);
@@ -288,7 +287,7 @@ needsRoot('network namespaces and bridges').describe(
 
     it('A result does not wait for the resolver if nothing was refused', async () => {
       const command = ['sleep', '1.0625'];
-      const ended = host.run(command, { network: { name: 'web', allow: [`${WEB}:80`] } });
+      const ended = lab.host.run(command, { network: { name: 'web', allow: [`${WEB}:80`] } });
       await eventually(async () => {
         const commands = (await readdir('/proc')).map((pid) =>
           readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
@@ -309,31 +308,31 @@ needsRoot('network namespaces and bridges').describe(
 
     it('Another policy is in effect at once, and is that of the next start', async () => {
       const command = `require('net').createServer((socket) => socket.end()).listen(1, '127.0.0.1')`;
-      const id = await host.create(['node', '-e', command], { network: { name: 'web' } });
-      await host.onContainer(id, 'start');
+      const id = await lab.host.create(['node', '-e', command], { network: { name: 'web' } });
+      await lab.host.onContainer(id, 'start');
       const reach = async (to: string) => {
-        const exec = await host.exec(id, ...probing({ by: 'tcp', to, port: 80 }));
+        const exec = await lab.host.exec(id, ...probing({ by: 'tcp', to, port: 80 }));
         return answers(JSON.parse(exec.stdout) as Probed[])[0];
       };
       expect(await reach(WEB)).to.equal('ECONNREFUSED');
-      const told = await host.cli('network', 'policy', '--allow', `${WEB}:80`, id);
+      const told = await lab.host.cli('network', 'policy', '--allow', `${WEB}:80`, id);
       expect(told.code, told.stderr).to.equal(0);
       expect(await reach(WEB)).to.equal(`internet ${HOST}`);
       expect(await reach(OTHER)).to.equal('ECONNREFUSED');
-      await host.onContainer(id, 'updateNetwork', { deny: [WEB] });
+      await lab.host.onContainer(id, 'updateNetwork', { deny: [WEB] });
       expect(await reach(WEB)).to.equal('ECONNREFUSED');
       expect(await reach(OTHER)).to.equal(`internet ${HOST}`);
-      await host.onContainer(id, 'restart', { timeout: 0 });
+      await lab.host.onContainer(id, 'restart', { timeout: 0 });
       expect(await reach(WEB)).to.equal('ECONNREFUSED');
       expect(await reach(OTHER)).to.equal(`internet ${HOST}`);
-      const { stdout } = await host.cli('network', 'policy', id);
+      const { stdout } = await lab.host.cli('network', 'policy', id);
       expect(JSON.parse(stdout)).to.deep.include({ default: 'allow', allow: [], deny: [WEB] });
-      const renamed = await host.cli('rename', id, 'other-name');
+      const renamed = await lab.host.cli('rename', id, 'other-name');
       expect(renamed.code, renamed.stderr).to.equal(0);
       expect(await reach(WEB)).to.equal('ECONNREFUSED');
-      const wrong = await host.cli('network', 'policy', '--allow', 'x/8', id);
+      const wrong = await lab.host.cli('network', 'policy', '--allow', 'x/8', id);
       expect(wrong.code).not.to.equal(0);
-      await host.onContainer(id, 'remove', { force: true });
+      await lab.host.onContainer(id, 'remove', { force: true });
     });
 
     for (const [why, options, code] of [
@@ -348,11 +347,11 @@ needsRoot('network namespaces and bridges').describe(
       ['an unknown field', { network: { alow: [] } as object }, 'ERR_INVALID_OPTION'],
     ] as const)
       it(`A policy with ${why} is refused`, async () => {
-        expect((await host.refusal(['true'], options)).code).to.equal(code);
+        expect((await lab.host.refusal(['true'], options)).code).to.equal(code);
       });
 
     it('Nothing is left of a policy', async () => {
-      await host.run(['true'], {
+      await lab.host.run(['true'], {
         network: { name: 'web', allow: ['10.0.0.0/8', '10.1.0.0/16:80'] },
       });
       await untilNothing(

@@ -8,37 +8,32 @@ import { HOST, OTHER, PolicyLab, WEB } from '../support/policy-lab.js';
 
 needsRoot('network namespaces and bridges').describe('Changes of policies', function () {
   this.timeout(60_000);
-  let lab: PolicyLab;
-  let host: NetworkHost;
-
+  const lab = PolicyLab.forTests();
   before(async () => {
-    lab = await PolicyLab.make();
-    host = lab.host;
-    await host.createNetwork('more', '10.78.0.0/24', 'fd00:78::/64');
+    await lab.host.createNetwork('more', '10.78.0.0/24', 'fd00:78::/64');
   });
-  after(() => lab.end());
   const containers = new Set<string>();
   afterEach(async () => {
-    for (const id of containers) await host.onContainer(id, 'remove', { force: true });
+    for (const id of containers) await lab.host.onContainer(id, 'remove', { force: true });
     containers.clear();
     // Nothing is left of a policy.
     await untilNothing(async () => (await ruleset()).match(/-[0-9a-f]{12}|"ve[0-9a-f]+"/g) ?? []);
   });
 
-  const ruleset = () => host.namespace.run('nft', 'list', 'ruleset');
+  const ruleset = () => lab.host.namespace.run('nft', 'list', 'ruleset');
   const web = { by: 'tcp', to: WEB, port: 80 } as const;
   const other = { by: 'tcp', to: OTHER, port: 80 } as const;
   const named = { by: 'tcp', to: 'web.example', port: 80 } as const;
   const open = `internet ${HOST}`;
   const started = async (command: string[], options: Parameters<NetworkHost['create']>[1]) => {
-    const id = await host.create(command, options);
+    const id = await lab.host.create(command, options);
     containers.add(id);
-    await host.onContainer(id, 'start');
+    await lab.host.onContainer(id, 'start');
     return id;
   };
   const restartedFrom = async (id: string, pid: number) =>
     eventually(async () => {
-      const { state, status } = await host.inspect(id);
+      const { state, status } = await lab.host.inspect(id);
       expect(status).to.equal('running');
       expect(state.pid).to.be.greaterThan(0).and.not.equal(pid);
     });
@@ -48,19 +43,19 @@ needsRoot('network namespaces and bridges').describe('Changes of policies', func
       const options = { network, dns: [WEB], restart: 'always' };
       const id = await started(['sleep', '1000'], options);
       expect(await lab.reached(id, other, named)).to.deep.equal([open, open]);
-      await host.onContainer(id, 'updateNetwork', { allow: ['web.example:80'] });
+      await lab.host.onContainer(id, 'updateNetwork', { allow: ['web.example:80'] });
       const refused = ['ECONNREFUSED', 'ECONNREFUSED', open, open];
       expect(await lab.reached(id, other, web, named, web)).to.deep.equal(refused);
-      const denied = (await host.inspect(id)).denied ?? [];
+      const denied = (await lab.host.inspect(id)).denied ?? [];
       expect(denied.map(({ address }) => address)).to.include.members([WEB, OTHER]);
-      const { pid } = (await host.inspect(id)).state;
+      const { pid } = (await lab.host.inspect(id)).state;
       process.kill(pid, 'SIGKILL');
       await restartedFrom(id, pid);
       expect(await lab.reached(id, other, web, named, web)).to.deep.equal(refused);
-      const told = await host.cli('network', 'policy', '--allow', OTHER, id);
+      const told = await lab.host.cli('network', 'policy', '--allow', OTHER, id);
       expect(told.stderr).to.equal('');
       expect(await lab.reached(id, other, web)).to.deep.equal([open, 'ECONNREFUSED']);
-      await host.onContainer(id, 'restart', { timeout: 0 });
+      await lab.host.onContainer(id, 'restart', { timeout: 0 });
       expect(await lab.reached(id, other, web)).to.deep.equal([open, 'ECONNREFUSED']);
     });
 
@@ -70,18 +65,18 @@ needsRoot('network namespaces and bridges').describe('Changes of policies', func
     const id = await started(['sleep', '1000'], { network: 'web' });
     const probe = { by: 'tcp', to: '10.77.0.99', port: 80 } as const;
     await eventually(async () => expect(await lab.reached(id, probe)).to.deep.equal(['yes']));
-    await host.onContainer(id, 'updateNetwork', { allow: [WEB] });
+    await lab.host.onContainer(id, 'updateNetwork', { allow: [WEB] });
     expect(await lab.reached(id, probe)).to.deep.equal(['ECONNREFUSED']);
-    await host.onContainer(id, 'updateNetwork', { allow: ['10.77.0.99:80'] });
+    await lab.host.onContainer(id, 'updateNetwork', { allow: ['10.77.0.99:80'] });
     expect(await lab.reached(id, probe)).to.deep.equal(['yes']);
-    await host.onContainer(neighbour, 'kill');
+    await lab.host.onContainer(neighbour, 'kill');
   });
 
   it('A paused container has another policy when it goes on', async () => {
     const id = await started(['sleep', '1000'], { network: { name: 'web', allow: [WEB] } });
-    await host.onContainer(id, 'pause');
-    await host.onContainer(id, 'updateNetwork', { allow: [OTHER] });
-    await host.onContainer(id, 'unpause');
+    await lab.host.onContainer(id, 'pause');
+    await lab.host.onContainer(id, 'updateNetwork', { allow: [OTHER] });
+    await lab.host.onContainer(id, 'unpause');
     expect(await lab.reached(id, web, other)).to.deep.equal(['ECONNREFUSED', open]);
   });
 
@@ -95,7 +90,10 @@ needsRoot('network namespaces and bridges').describe('Changes of policies', func
     const beside = { by: 'tcp', to: '10.78.0.98', port: 80 } as const;
     const gateway = { by: 'icmp', to: '10.78.0.1' } as const;
     const change = async (verb: string, name: string) =>
-      expect(await host.cli('network', verb, name, id)).to.deep.include({ code: 0, stderr: '' });
+      expect(await lab.host.cli('network', verb, name, id)).to.deep.include({
+        code: 0,
+        stderr: '',
+      });
     await change('connect', 'more');
     const expectBoth = async () => {
       await eventually(async () => expect(await lab.reached(id, db)).to.deep.equal(['yes']));
@@ -107,7 +105,7 @@ needsRoot('network namespaces and bridges').describe('Changes of policies', func
       );
     };
     await expectBoth();
-    const { pid } = (await host.inspect(id)).state;
+    const { pid } = (await lab.host.inspect(id)).state;
     process.kill(pid, 'SIGKILL');
     await restartedFrom(id, pid);
     await expectBoth();
@@ -118,7 +116,7 @@ needsRoot('network namespaces and bridges').describe('Changes of policies', func
     await change('connect', 'web');
     expect(await lab.reached(id, web, other)).to.deep.equal([open, 'ECONNREFUSED']);
     // A flush finds all that there is now.
-    await host.namespace.run('nft', 'flush', 'ruleset');
+    await lab.host.namespace.run('nft', 'flush', 'ruleset');
     await change('connect', 'more');
     expect(await lab.reached(id, web, beside)).to.deep.equal([open, 'ECONNREFUSED']);
   });
@@ -128,14 +126,14 @@ needsRoot('network namespaces and bridges').describe('Changes of policies', func
     const before = await ruleset();
     // More ports than the resolver can tell apart.
     const allow = Array.from({ length: 140 }, (_, at) => `*.web.example:${1000 + 2 * at}`);
-    const told = await host.cli('network', 'policy', ...allow.flatMap((rule) => ['--allow', rule]), id); // prettier-ignore
+    const told = await lab.host.cli('network', 'policy', ...allow.flatMap((rule) => ['--allow', rule]), id); // prettier-ignore
     expect(told.code).not.to.equal(0);
     expect(told.stderr).to.include('too many ranges');
-    expect((await host.inspect(id)).denied).to.equal(undefined);
+    expect((await lab.host.inspect(id)).denied).to.equal(undefined);
     expect((await ruleset()).match(/policy-/g)).to.equal(null);
     expect(before.match(/policy-/g)).to.equal(null);
     expect(await lab.reached(id, other)).to.deep.equal([open]);
-    const { pid } = (await host.inspect(id)).state;
+    const { pid } = (await lab.host.inspect(id)).state;
     process.kill(pid, 'SIGKILL');
     await restartedFrom(id, pid);
     expect(await lab.reached(id, other)).to.deep.equal([open]);

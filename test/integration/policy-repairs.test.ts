@@ -11,14 +11,7 @@ import { probing } from '../support/probe.js';
 
 needsRoot('network namespaces and bridges').describe('Policies after a flush', function () {
   this.timeout(60_000);
-  let lab: PolicyLab;
-  let host: NetworkHost;
-
-  before(async () => {
-    lab = await PolicyLab.make();
-    host = lab.host;
-  });
-  after(() => lab.end());
+  const lab = PolicyLab.forTests();
   const containers = new Set<string>();
   const runs: { readonly kill: () => Promise<void> }[] = [];
   afterEach(async () => {
@@ -26,8 +19,8 @@ needsRoot('network namespaces and bridges').describe('Policies after a flush', f
     for (const each of runs.splice(0)) await each.kill();
   });
 
-  const flush = () => host.namespace.run('nft', 'flush', 'ruleset');
-  const ruleset = () => host.namespace.run('nft', 'list', 'ruleset');
+  const flush = () => lab.host.namespace.run('nft', 'flush', 'ruleset');
+  const ruleset = () => lab.host.namespace.run('nft', 'list', 'ruleset');
   /** Without counters, times and handles, and in one order: what is enforced. */
   const enforced = async () => {
     const text = (await ruleset())
@@ -48,14 +41,14 @@ needsRoot('network namespaces and bridges').describe('Policies after a flush', f
       .filter((each) => !/^\tset (?:denied|refused|closed)/.test(each));
   };
   const started = async (command: string[], options: Parameters<NetworkHost['create']>[1]) => {
-    const id = await host.create(command, options);
+    const id = await lab.host.create(command, options);
     containers.add(id);
-    await host.onContainer(id, 'start');
+    await lab.host.onContainer(id, 'start');
     return id;
   };
   const remove = async (id: string) => {
     containers.delete(id);
-    await host.onContainer(id, 'remove', { force: true });
+    await lab.host.onContainer(id, 'remove', { force: true });
   };
   const web = { by: 'tcp', to: WEB, port: 80 } as const;
   const other = { by: 'tcp', to: OTHER, port: 80 } as const;
@@ -70,7 +63,9 @@ needsRoot('network namespaces and bridges').describe('Policies after a flush', f
     const allow = [`${WEB}:80`, 'deep.web.example:80'];
     const restricted = await started(['sleep', '1000'], { network: { name: 'web', allow }, dns: [WEB], macAddress: '02:00:00:00:00:77', linkLocalIps: ['169.254.7.7'] }); // prettier-ignore
     const open = await started(['sleep', '1000'], { network: 'web' });
-    const run = await host.start(['sleep', '1000'], { network: { name: 'web', deny: [OTHER] } });
+    const run = await lab.host.start(['sleep', '1000'], {
+      network: { name: 'web', deny: [OTHER] },
+    });
     runs.push(run);
     const named = { by: 'tcp', to: 'deep.web.example', port: 80 } as const;
     const closed = { by: 'tcp', to: OTHER, port: 443 } as const;
@@ -85,21 +80,22 @@ needsRoot('network namespaces and bridges').describe('Policies after a flush', f
     await flush();
     const gateway = { by: 'icmp', to: '10.77.0.1' } as const;
     expect(await lab.reached(restricted, gateway)).to.deep.equal(['echo']);
-    expect(await host.cli('network', 'reload')).to.deep.include({ code: 0, stderr: '' });
+    expect(await lab.host.cli('network', 'reload')).to.deep.include({ code: 0, stderr: '' });
     // By the address: the resolver has not been asked again.
     expect(await lab.reached(restricted, other)).to.deep.equal([`internet ${HOST}`]);
     const after = await enforced();
     expect(after).to.deep.equal(before);
     await expectPolicy();
-    const refused = () => host.namespace.run('nft', 'list', 'set', 'bridge', 'caisson', 'refused');
+    const refused = () =>
+      lab.host.namespace.run('nft', 'list', 'set', 'bridge', 'caisson', 'refused');
     for (const id of [restricted, open]) {
       expect(await refused()).not.to.include(`ve${id.slice(0, 12)}0`);
-      const sent = await host.cli('exec', id, ...spoof('020000000099'));
+      const sent = await lab.host.cli('exec', id, ...spoof('020000000099'));
       expect(sent.stderr).to.equal('');
       expect(await refused()).to.include(`ve${id.slice(0, 12)}0`);
     }
     // Again, with everything there: nothing changes.
-    expect(await host.cli('network', 'reload')).to.deep.include({ code: 0, stderr: '' });
+    expect(await lab.host.cli('network', 'reload')).to.deep.include({ code: 0, stderr: '' });
     expect(await enforced()).to.deep.equal(before);
     await runs.pop()?.kill();
     for (const id of [restricted, open]) await remove(id);
@@ -116,8 +112,8 @@ needsRoot('network namespaces and bridges').describe('Policies after a flush', f
       'delete table inet caisson',
     ]) {
       // prettier-ignore
-      await host.namespace.run('nft', ...command.split(' '));
-      expect((await host.run(['true'], { network: 'web' })).exitCode).to.equal(0);
+      await lab.host.namespace.run('nft', ...command.split(' '));
+      expect((await lab.host.run(['true'], { network: 'web' })).exitCode).to.equal(0);
       expect(await lab.reached(id, web, other)).to.deep.equal([`internet ${HOST}`, 'ECONNREFUSED']);
       await eventually(async () => {
         expect(await enforced()).to.deep.equal(before);
@@ -128,9 +124,9 @@ needsRoot('network namespaces and bridges').describe('Policies after a flush', f
 
   it('A policy that was changed is restored as it is now', async () => {
     const id = await started(['sleep', '1000'], { network: { name: 'web', allow: [WEB] } });
-    await host.onContainer(id, 'updateNetwork', { allow: [OTHER] });
+    await lab.host.onContainer(id, 'updateNetwork', { allow: [OTHER] });
     await flush();
-    expect(await host.cli('network', 'reload')).to.deep.include({ code: 0, stderr: '' });
+    expect(await lab.host.cli('network', 'reload')).to.deep.include({ code: 0, stderr: '' });
     expect(await lab.reached(id, web, other)).to.deep.equal(['ECONNREFUSED', `internet ${HOST}`]);
     await remove(id);
     await untilNothing(async () => readdir(join(lab.directory, 'run/published')));
@@ -140,24 +136,24 @@ needsRoot('network namespaces and bridges').describe('Policies after a flush', f
     const bystander = await started(['sleep', '1000'], { network: { name: 'web', allow: [WEB] } });
     const options = ['run', '-d', '--restart', 'always', '-p', '8080:80', '--network', 'web'];
     const serve = "require('net').createServer((socket) => socket.end('yes')).listen(80, '::')";
-    const made = await host.cli(...options, '--allow', WEB, 'host', 'node', '-e', serve);
+    const made = await lab.host.cli(...options, '--allow', WEB, 'host', 'node', '-e', serve);
     expect(made.stderr).to.equal('');
     const id = made.stdout.trim();
     containers.add(id);
     const outside = () => lab.internet.ask('tcp', HOST, 8080);
     await eventually(async () => expect(await outside()).to.equal('yes'));
-    const { pid } = (await host.inspect(id)).state;
+    const { pid } = (await lab.host.inspect(id)).state;
     await flush();
     process.kill(pid, 'SIGKILL');
     await eventually(async () => {
-      const { state, status } = await host.inspect(id);
+      const { state, status } = await lab.host.inspect(id);
       expect(status).to.equal('running');
       expect(state.pid).to.be.greaterThan(0).and.not.equal(pid);
     });
     expect(await lab.reached(id, web, other)).to.deep.equal([`internet ${HOST}`, 'ECONNREFUSED']);
     await eventually(async () => expect(await outside()).to.equal('yes'));
     expect(await lab.reached(bystander, other)).to.deep.equal([`internet ${HOST}`]);
-    expect((await host.run(['true'], { network: 'web' })).exitCode).to.equal(0);
+    expect((await lab.host.run(['true'], { network: 'web' })).exitCode).to.equal(0);
     expect(await lab.reached(bystander, other)).to.deep.equal(['ECONNREFUSED']);
     expect(await lab.reached(id, other)).to.deep.equal(['ECONNREFUSED']);
     for (const each of [id, bystander]) await remove(each);
@@ -168,16 +164,16 @@ needsRoot('network namespaces and bridges').describe('Policies after a flush', f
     for (let round = 0; round < 12; round++) {
       const command = probing({ by: 'tcp', to: WEB, port: 80 });
       const network = { name: 'web', allow: [WEB] };
-      const run = await host.start(['sleep', '1000'], { network, ports: ['9000:80'] });
+      const run = await lab.host.start(['sleep', '1000'], { network, ports: ['9000:80'] });
       await flush();
       const [repaired] = await Promise.all([
-        host.cli('network', 'reload'),
+        lab.host.cli('network', 'reload'),
         // At another moment of the other one in each round.
         new Promise((resolve) => setTimeout(resolve, 130 + 10 * round)).then(() => run.kill()),
       ]);
       expect(repaired).to.deep.include({ code: 0, stderr: '' });
       await untilNothing(async () => (await ruleset()).match(/-[0-9a-f]{12}|"ve[0-9a-f]+"/g) ?? []);
-      expect((await host.run(command, { network, ports: ['9000:80'] })).exitCode).to.equal(0);
+      expect((await lab.host.run(command, { network, ports: ['9000:80'] })).exitCode).to.equal(0);
     }
   });
 });

@@ -40,6 +40,34 @@ export interface Escapes extends Attacks {
   readonly abstract: string;
 }
 
+/** Of a container on the network 10.77.0.0/24 with fd00:77::/64, and of those around it. */
+export const AROUND = {
+  own: { ip: '10.77.0.3', ip6: 'fd00:77::3', mac: '02:42:0a:4d:00:03', free: '10.77.0.99' },
+  neighbour: { ip: '10.77.0.2', ip6: 'fd00:77::2', mac: '02:42:0a:4d:00:02' },
+  gateway: { ip: '10.77.0.1', ip6: 'fd00:77::1', mac: '02:42:0a:4d:00:01' },
+  broadcast: '10.77.0.255',
+  stranger: '10.78.0.2',
+} as const;
+
+/** Escapes that lead out of no container, whether it has a policy or not. */
+export const LEAD_NOWHERE = [
+  'other-network',
+  'source-route',
+  'routing-header',
+  'loopback',
+  'new-address',
+  'source-address',
+  'source-hardware',
+  'source-none',
+  'source-none6',
+  'arp-gateway',
+  'router',
+  'vlan',
+  'unknown-type',
+  'spanning-tree',
+  'group-of-bridges',
+] as const;
+
 type Program = 'spoofing' | 'escapes';
 
 /** The command of a container that does these attacks, and writes what became of each as JSON. */

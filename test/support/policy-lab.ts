@@ -22,19 +22,46 @@ export const METADATA = '169.254.169.254';
 /** Of the host. */
 export const HOST = '203.0.113.1';
 
+interface Made {
+  readonly directory: string;
+  readonly host: NetworkHost;
+  readonly internet: Machine;
+  readonly names: ChildProcess;
+}
+
 /** A name server at WEB knows some names below `example`. The host has the network `web`. */
 export class PolicyLab {
   /** The names that the name server was asked for. */
   readonly queries: string[] = [];
 
-  private constructor(
-    readonly directory: string,
-    readonly host: NetworkHost,
-    readonly internet: Machine,
-    private readonly names: ChildProcess,
-  ) {}
+  private made: Made | undefined;
 
-  static async make(): Promise<PolicyLab> {
+  /** With hooks that make it for the tests of this `describe`, and end it. */
+  static forTests(): PolicyLab {
+    const lab = new PolicyLab();
+    before(() => lab.make());
+    after(() => lab.end());
+    return lab;
+  }
+
+  get directory(): string {
+    return this.all.directory;
+  }
+
+  get host(): NetworkHost {
+    return this.all.host;
+  }
+
+  get internet(): Machine {
+    return this.all.internet;
+  }
+
+  private get all(): Made {
+    if (this.made === undefined) throw new Error('it is not made yet');
+    return this.made;
+  }
+
+  private async make(): Promise<void> {
     const directory = await mkdtemp(join(tmpdir(), 'caisson-policy-'));
     const host = await NetworkHost.make(directory);
     const internet = await Machine.make('internet');
@@ -72,16 +99,17 @@ export class PolicyLab {
       { stdio: ['pipe', 'pipe', 'inherit'] },
     );
     await new Promise((resolve) => names.stdout.once('data', resolve));
-    const lab = new PolicyLab(directory, host, internet, names);
-    createInterface({ input: names.stdout }).on('line', (name) => lab.queries.push(name));
-    return lab;
+    this.made = { directory, host, internet, names };
+    createInterface({ input: names.stdout }).on('line', (name) => this.queries.push(name));
   }
 
-  async end(): Promise<void> {
-    this.names.stdin?.end();
-    await this.host.end();
-    await this.internet.end();
-    await rm(this.directory, { recursive: true, force: true });
+  private async end(): Promise<void> {
+    if (this.made === undefined) return;
+    const { directory, host, internet, names } = this.made;
+    names.stdin?.end();
+    await host.end();
+    await internet.end();
+    await rm(directory, { recursive: true, force: true });
   }
 
   /** What a run in this network reaches. */

@@ -26,7 +26,7 @@ import {
   type PortBinding,
   type PublishedPort,
 } from '../firewall/port-bindings.js';
-import { publicationFile, publicationOf, removePublication, writePublication } from './publication.js'; // prettier-ignore
+import { publicationFile, publicationOf, removePublication, replacePublication, writePublication } from './publication.js'; // prettier-ignore
 import { writeRepairFile } from './repair-file.js';
 import { restoreFirewall } from './restore-firewall.js';
 import { ensureBridge, firewallOf, linkIndex } from './bridge-device.js';
@@ -129,7 +129,8 @@ export async function connect(
       kept ??
       (bindings.length === 0 ? [] : await chooseHostPorts(addresses, onHost(endpoints, bindings)));
     const publication = publicationOf(endpoints, { addresses, ports, policy });
-    if (publication !== undefined) writePublication(context.networks, id, publication);
+    const write = kept === undefined ? writePublication : replacePublication;
+    if (publication !== undefined) write(context.networks, id, publication);
     else if (kept !== undefined) removePublication(context.networks, id);
     const forgetsFlows = await forgets(context, ports);
     const isPublished = publication !== undefined;

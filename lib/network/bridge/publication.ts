@@ -49,7 +49,11 @@ export function publicationFile({ published }: NetworkStore, id: string): Claim 
   return { file: join(directory, 'ports'), directory };
 }
 
-/** @throws ERR_STORAGE */
+/**
+ * Before the container starts, as an incomplete one is none.
+ *
+ * @throws ERR_STORAGE
+ */
 export function writePublication(
   networks: NetworkStore,
   id: string,
@@ -57,16 +61,48 @@ export function writePublication(
 ): void {
   const { file, directory } = publicationFile(networks, id);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    // Whole or not at all: without its policy a container that is restored would not be restricted.
-    const staged = stagedFile(networks, id);
-    writeFileSync(staged, JSON.stringify(publication, fromNumber), { mode: 0o600 });
-    renameSync(staged, file);
+    makeDirectory(directory);
+    writeFileSync(file, encode(publication), { mode: 0o600 });
   } catch (error) {
     removePublication(networks, id);
     throw storageError(file, error);
   }
 }
+
+/**
+ * Of a container that runs. Whole or not at all: without its policy a container that is restored would not be restricted.
+ *
+ * @throws ERR_STORAGE
+ */
+export function replacePublication(
+  networks: NetworkStore,
+  id: string,
+  publication: Publication,
+): void {
+  const { file, directory } = publicationFile(networks, id);
+  const staged = stagedFile(networks, id);
+  try {
+    makeDirectory(directory);
+    writeFileSync(staged, encode(publication), { mode: 0o600 });
+    renameSync(staged, file);
+  } catch (error) {
+    rmSync(staged, { force: true });
+    throw storageError(file, error);
+  }
+}
+
+/** Mostly the first one is missing alone; more calls are made only if it cannot be made. */
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return;
+    if (!isErrno(error, 'ENOENT')) throw error;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+}
+
+const encode = (publication: Publication) => JSON.stringify(publication, fromNumber);
 
 const stagedFile = ({ published }: NetworkStore, id: string) => join(published, `.${id}`);
 
