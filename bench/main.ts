@@ -13,6 +13,7 @@ import { LineProcess } from './line-process.js';
 import { openMachines } from './network-machines.js';
 import { NETWORKS, openNetworks } from './network.js';
 import { openCommands, openLaunchers } from './peers.js';
+import { mayBeRootless, raceRootless } from './rootless-traffic.js';
 import { race } from './race.js';
 import {
   caissonName,
@@ -136,6 +137,7 @@ if (parts.has('network')) {
   const results = await race(all, { dense: rounds, spaced: spacedRounds });
   if (results.length > 0) kept.push({ title: NETWORKS, results });
   traffic.push(...(await raceTraffic(machines, workspace.helper('traffic'), { rounds, only })));
+  if (mayBeRootless()) traffic.push(...(await raceRootless(workspace, machines, { rounds, only })));
 }
 const streams: DetachedResults[] = [];
 const [, , streaming] = nodes;

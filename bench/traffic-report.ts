@@ -44,7 +44,8 @@ export function trafficTable(traffic: readonly TrafficResults[]): string {
 export function trafficTargets(traffic: readonly TrafficResults[]): Target[] {
   return traffic.flatMap((each) => {
     const name = other(each);
-    if (name === undefined) return [];
+    // Of these, nothing was promised.
+    if (name === undefined || each.path.startsWith('rootless')) return [];
     const [own, its] = [BASE, name].map((one) => p50(each.results, one, 'backToBack'));
     if (own === undefined || its === undefined) return [];
     const target = (text: string, value: number, limit: number): Target[] => [

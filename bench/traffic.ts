@@ -15,7 +15,7 @@ export type Measure = 'bytes' | 'answers' | 'datagrams' | 'connections' | 'names
 /** Of `bytes`. */
 export const BYTES = 256 * 2 ** 20;
 /** How many of them are one start's worth. */
-const TIMES: Readonly<Record<Measure, number>> = {
+export const TIMES: Readonly<Record<Measure, number>> = {
   bytes: 1,
   answers: 1,
   datagrams: 1,
