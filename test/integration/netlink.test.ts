@@ -16,7 +16,8 @@ import {
   setLinkUp,
 } from '../../lib/network/netlink/rtnetlink.js';
 import { needsRoot } from '../support/needs.js';
-import { addChain, dryRun } from '../../lib/network/firewall/nft-messages.js';
+import { generation } from '../../lib/network/firewall/nft-listing.js';
+import { addChain, batch, dryRun } from '../../lib/network/firewall/nft-messages.js';
 import { tableMessages, tableRequest } from '../../lib/network/firewall/ruleset.js';
 import { NetworkNamespace } from '../support/network-namespace.js';
 import { fixture } from '../support/paths.js';
@@ -72,6 +73,17 @@ needsRoot('network namespaces').describe('Requests over netlink', () => {
     expect(nowhere.message).to.match(/address add 10\.0\.0\.1\/8 dev eth9: .*ENODEV/);
     const route = await rejectionOf(request(addDefaultRoute(1, 'lo', '10.9.9.9')));
     expect(route.message).to.match(/route add default via 10\.9\.9\.9 dev lo: .+: E/);
+  });
+
+  it('A batch does nothing if the ruleset has changed since the generation that it names', async () => {
+    const namespace = { namespace: place.path };
+    const before = await generation(namespace);
+    await place.run('nft', 'add', 'table', 'inet', 'other');
+    const refused = await rejectionOf(requestNetlink(batch(tableMessages(), before), namespace));
+    expect(refused).to.include({ code: 'ERR_NETWORK_FAILED', errno: 'errno 85' }); // ERESTART
+    expect(await place.run('nft', 'list', 'tables')).to.equal('table inet other\n');
+    await requestNetlink(batch(tableMessages(), await generation(namespace)), namespace);
+    expect(await place.run('nft', 'list', 'tables')).to.include('table inet caisson\n');
   });
 
   it('The kernel is asked whether it has interfaces of a kind, and makes none', async () => {
