@@ -24,7 +24,12 @@ export async function releaseClaimsOf(networks: NetworkStore, containerId: strin
   removePublication(networks, containerId);
 }
 
-/** Of a container that is not on the network, or no longer. @throws ERR_NETWORK_FAILED */
+/**
+ * Of a container that is not on the network, or no longer. It may run, on other networks: the filter for frames is as its interfaces
+ * there need it.
+ *
+ * @throws ERR_NETWORK_FAILED
+ */
 export async function dropClaimsIn(
   networks: NetworkStore,
   networkId: string,
@@ -35,6 +40,7 @@ export async function dropClaimsIn(
     allClaims(networks).filter(
       (claim) => claim.network === networkId && claim.containerId === containerId,
     ),
+    false,
   );
 }
 
@@ -82,19 +88,29 @@ function directoriesIn(path: string): string[] {
 }
 
 /** Ports first: the next container with the address must not get another's connections. */
-async function release(networks: NetworkStore, claims: readonly NetworkClaim[]): Promise<void> {
+async function release(
+  networks: NetworkStore,
+  claims: readonly NetworkClaim[],
+  withInterfaces = true,
+): Promise<void> {
   if (claims.length === 0) return;
   // The shared network of a rootless user ends with all that it has.
   if ((await networks.netlink.userNetwork?.isThere()) !== false)
-    await clear(claims, networks.netlink);
+    await clear(claims, withInterfaces, networks.netlink);
   for (const claim of claims) dropClaim(networks, claim.network, claim);
 }
 
-async function clear(claims: readonly NetworkClaim[], netlink: NetlinkOptions): Promise<void> {
+async function clear(
+  claims: readonly NetworkClaim[],
+  withInterfaces: boolean,
+  netlink: NetlinkOptions,
+): Promise<void> {
   const addresses = claims.map(({ address }) => address);
   await clearAddresses(addresses, netlink);
   const ports = new Set(
-    claims.map(({ containerId }) => hostInterface(shortId(containerId), 0).slice(0, -1)),
+    (withInterfaces ? claims : []).map(({ containerId }) =>
+      hostInterface(shortId(containerId), 0).slice(0, -1),
+    ),
   );
   await removeFramePorts((name) => ports.has(name.slice(0, -1)), addresses, netlink);
 }
