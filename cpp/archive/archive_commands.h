@@ -1,16 +1,18 @@
 // The subcommands of caisson-archive. Descriptors: 0 is the input, 3 the report, 4 the directory; 5
-// is a stream to the process that writes the id maps, where `user-namespace=1`.
+// is a stream to the process that writes the id maps, where `user-namespace=1`; 6 is a second
+// archive, where `directories=1`.
 #pragma once
 
 #include "arguments.h"
 
 namespace caisson {
 
-constexpr int kReportFd = 3, kDirectoryFd = 4, kChannelFd = 5;
+constexpr int kReportFd = 3, kDirectoryFd = 4, kChannelFd = 5, kDirectoriesFd = 6;
 
 // Unpacks a layer into the directory, which is empty. The arguments are limits (size, ratio,
 // ratio-from, entries, file-size, depth, path), and of a rootless user `user-namespace`, `devices`
-// and `one-id`. The exit code is 0 if the report tells how it has ended.
+// and `one-id`. With `directories`, the second archive has the attributes of directories that the
+// layer does not contain itself. The exit code is 0 if the report tells how it has ended.
 int unpack_main(const Arguments& arguments);
 
 // Removes everything in the directory. The kind of the report is `none` then.

@@ -102,10 +102,12 @@ int run_confined(const Arguments& arguments, void (*work)(const Arguments&)) {
   const long apart =
       sys::call(__NR_unshare, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
   if (apart < 0) return failed(failure(apart, "unshare"));
+  const int directories = arguments.number("directories", 0) != 0 ? kDirectoriesFd : -1;
   // The C library's, which the threads of the child need.
   const pid_t child = fork();
   if (child < 0) return failed(failure(-EAGAIN, "fork"));
-  if (child == 0) become_confined(mount.value().get(), {0, kReportFd, far.get()}, arguments, work);
+  if (child == 0)
+    become_confined(mount.value().get(), {0, kReportFd, far.get(), directories}, arguments, work);
   // Its caller sees the input closed when the confined process has ended.
   sys::close(0);
   far.reset();

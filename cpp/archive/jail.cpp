@@ -100,19 +100,20 @@ Status give_up_privileges() {
   return check(sys::call(__NR_prctl, PR_SET_DUMPABLE, 0), "prctl PR_SET_DUMPABLE");
 }
 
-// Numbers 0, 1 and 2 for them; everything else is closed.
+// The numbers of jail.h for them; everything else is closed.
 Status arrange(const JailFds& fds) {
   constexpr int kAbove = 10;
-  int high[3] = {fds.input, fds.report, fds.requests};
-  for (int& fd : high) {
-    const long copy = sys::call(__NR_fcntl, fd, F_DUPFD_CLOEXEC, kAbove);
+  int high[4] = {fds.input, fds.report, fds.requests, fds.directories};
+  const unsigned count = fds.directories < 0 ? 3 : 4;
+  for (unsigned i = 0; i < count; ++i) {
+    const long copy = sys::call(__NR_fcntl, high[i], F_DUPFD_CLOEXEC, kAbove);
     if (copy < 0) return failure(copy, "fcntl F_DUPFD");
-    fd = static_cast<int>(copy);
+    high[i] = static_cast<int>(copy);
   }
-  for (int i = 0; i < 3; ++i)
+  for (unsigned i = 0; i < count; ++i)
     if (const long moved = sys::call(__NR_dup3, high[i], i, O_CLOEXEC); moved < 0)
       return failure(moved, "dup3");
-  return check(sys::call(__NR_close_range, 3, UINT32_MAX, 0), "close_range");
+  return check(sys::call(__NR_close_range, count, UINT32_MAX, 0), "close_range");
 }
 
 }  // namespace

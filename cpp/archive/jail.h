@@ -6,13 +6,14 @@
 
 namespace caisson {
 
-constexpr int kJailInput = 0, kJailReport = 1, kJailRequests = 2;
+constexpr int kJailInput = 0, kJailReport = 1, kJailRequests = 2, kJailDirectories = 3;
 
 // Of the process that is confined; they have the numbers above afterwards, and are the only ones.
 struct JailFds {
-  int input = -1;     // the archive
-  int report = -1;    // the caller's
-  int requests = -1;  // to the process outside
+  int input = -1;        // the archive
+  int report = -1;       // the caller's
+  int requests = -1;     // to the process outside
+  int directories = -1;  // a second archive, if there is one
 };
 
 // A detached copy of the mount of `directory`, without what is mounted below it, in which no device

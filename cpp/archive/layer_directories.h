@@ -16,6 +16,7 @@ struct DirectoryRecord {
   tar::Time modified;
   uint32_t mode = 0;     // with the bits of set-user-id and set-group-id, if it has some
   bool implied = false;  // the archive has something in it, and not the directory
+  bool given = false;    // its attributes are those of the layers below
   bool opaque = false;
   std::string default_acl;  // system.posix_acl_default
 };

@@ -100,6 +100,19 @@ bool LayerWriter::add(const tar::Entry& entry) {
   }
 }
 
+bool LayerWriter::add_given(const tar::Entry& entry) {
+  path_ = entry.name;
+  std::string path;
+  if (Trouble bad = normalize_path(entry.name, options_.path, path); !bad.ok())
+    return fail(bad.refusal, bad.detail);
+  path_ = static_cast<std::string&&>(path);
+  if (entry.kind != tar::Kind::kDirectory) return fail(Refusal::kUnsupported, "no directory");
+  if (!add_directory(entry)) return false;
+  DirectoryRecord* record = directories_.known(path_);
+  record->implied = record->given = true;
+  return true;
+}
+
 // The directory of the path, made if the archive does not have it.
 bool LayerWriter::find_parent(std::string_view path, Place& place) {
   const std::string_view parent = parent_of(path);
@@ -427,7 +440,7 @@ bool LayerWriter::add_node(const tar::Entry& entry) {
 
 bool LayerWriter::finish() {
   for (const auto& [path, record] : directories_.all()) {
-    if (record.implied) continue;
+    if (record.implied && !record.given) continue;
     path_ = path;
     const char* name = path.empty() ? "." : path.c_str();
     const int root = directories_.root();

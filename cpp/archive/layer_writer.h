@@ -25,6 +25,8 @@ class LayerWriter {
 
   bool begin();
   bool add(const tar::Entry& entry);
+  // A directory that the archive may not contain: it has these attributes then.
+  bool add_given(const tar::Entry& entry);
   // The directories get what later entries would have changed: their times, and rights that are
   // passed on to what is made in them.
   bool finish();

@@ -16,13 +16,18 @@ constexpr uint64_t kMaxSize = uint64_t{1} << 40;
 
 class Input : public RawInput {
  public:
+  explicit Input(int fd) : fd_(fd) {}
+
   long read(uint8_t* to, size_t room) override {
     long got = 0;
     do
-      got = sys::call(__NR_read, kJailInput, to, room);
+      got = sys::call(__NR_read, fd_, to, room);
     while (got == -EINTR);
     return got;
   }
+
+ private:
+  int fd_;
 };
 
 std::string hex(const std::array<uint8_t, 32>& digest) {
@@ -60,8 +65,20 @@ std::string hex(const std::array<uint8_t, 32>& digest) {
   end(report);
 }
 
+bool add_directories(LayerWriter& writer) {
+  Input input(kJailDirectories);
+  const auto decoder = std::make_unique<Decoder>(input, DecoderLimits());
+  const auto stream = std::make_unique<LayerStream>(*decoder);
+  tar::Reader reader(*stream, {});
+  tar::Entry entry;
+  while (reader.next(entry))
+    if (!writer.add_given(entry)) return false;
+  if (!reader.trouble().ok()) refuse(reader.trouble(), entry.name);
+  return true;
+}
+
 void unpack_confined(const Arguments& arguments) {
-  Input input;
+  Input input(kJailInput);
   const DecoderLimits limits{arguments.number("size", kMaxSize),
                              arguments.number("ratio", UINT64_MAX),
                              arguments.number("ratio-from", 0)};
@@ -87,6 +104,7 @@ void unpack_confined(const Arguments& arguments) {
   LayerWriter writer(reader, options);
   tar::Entry entry;
   bool going = writer.begin();
+  if (going && arguments.number("directories", 0) != 0) going = add_directories(writer);
   while (going && reader.next(entry))
     going = writer.add(entry);
   if (!writer.trouble().ok()) refuse(writer.trouble(), writer.trouble_path());

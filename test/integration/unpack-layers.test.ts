@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { differentBelow } from '../../lib/image/unpack/implied-directories.js';
 import { unpackLayer } from '../../lib/image/unpack/unpack-layer.js';
 import { LayerStore } from '../support/layer-store.js';
 import { needsRoot } from '../support/needs.js';
@@ -206,6 +207,49 @@ with tarfile.open(sys.argv[2]) as t: t.extractall(sys.argv[3], numeric_owner=Tru
       ),
     );
     expect(implied).to.deep.equal(['.', 'a', 'x%20%FF%25']);
+  });
+
+  it('A directory that only a layer below contains has its attributes in a layer that is unpacked for this chain', async () => {
+    const modified = 1_000_000_000;
+    const below = await store.unpack(
+      tarArchive(
+        { name: './', type: '5', mode: 0o711 },
+        { name: 'tmp/', type: '5', mode: 0o1777, uid: 70_000, mtime: modified },
+        { name: 'usr/', type: '5' },
+        { name: 'n \xff/', type: '5', gid: 3_000_000, mode: 0o2750 },
+        { name: 'own/', type: '5', mode: 0o700 },
+      ),
+    );
+    const archive = tarArchive(
+      { name: 'tmp/x' },
+      { name: 'usr/x' },
+      { name: 'n \xff/x' },
+      { name: 'new/x' },
+      { name: 'own/x' },
+      { name: 'own/', type: '5', mode: 0o750 },
+    );
+    const layer = await store.unpack(archive);
+    const middle = await store.unpack(tarArchive({ name: 'tmp/other' }));
+    expect(differentBelow(middle, [])).to.deep.equal([]);
+    const directories = differentBelow(layer, [below, middle]);
+    expect(directories.map(({ path }) => path.toString())).to.have.members(['.', 'tmp', 'n \xff']);
+    const id = `sha256:${'c'.repeat(64)}`;
+    const { diffId } = layer;
+    const again = await store.unpack(archive, { diffId, id, directories });
+    expect(again).to.include({ diffId, path: store.paths.layer(id) });
+    expect(again.implied).to.deep.equal(layer.implied);
+    const dumped = dumpTree(join(again.path, 'root'));
+    expect(dumped['.']).to.include({ mode: '0o40711' });
+    expect(dumped['tmp']).to.include({
+      mode: '0o41777',
+      uid: 70_000,
+      mtime: `${modified}000000000`,
+    });
+    const odd = dumped[Buffer.from('n \xff').toString('latin1')];
+    expect(odd).to.include({ mode: '0o42750', gid: 3_000_000 });
+    expect(dumped['new']).to.include({ mode: '0o40755', uid: 0 });
+    expect(dumped['own']).to.include({ mode: '0o40750' });
+    expect(dumped['tmp/x']).to.include({ uid: 0, mode: '0o100644' });
   });
 
   it('What is there already is not unpacked again, and two that unpack one layer at once get the same', async () => {

@@ -21,6 +21,8 @@ export interface ArchiveCommand {
   readonly directory: string;
   /** Of a rootless user: the process is root in a user namespace with these ids. */
   readonly users?: UserNamespaceIds | undefined;
+  /** A second archive, for the subcommands that take one. */
+  readonly directories?: Buffer | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -48,6 +50,7 @@ export async function runArchive(command: ArchiveCommand): Promise<string> {
     const fed = feed(child, input);
     const mapped = command.users === undefined ? undefined : mapIds(child, command.users);
     // What fails here leaves nothing for the process to do.
+    feedDirectories(child, command.directories);
     const working = Promise.all([fed, mapped]);
     working.catch(kill);
     await ended;
@@ -60,9 +63,11 @@ export async function runArchive(command: ArchiveCommand): Promise<string> {
   }
 }
 
-function start({ subcommand, settings, input, directory, users }: ArchiveCommand): ChildProcess {
+function start(command: ArchiveCommand): ChildProcess {
+  const { subcommand, settings, input, directory, users, directories } = command;
   const all: Readonly<Record<string, number | undefined>> = {
     ...settings,
+    ...(directories && { directories: 1 }),
     ...(users && { 'user-namespace': 1, devices: 0, 'one-id': users.lack === undefined ? 0 : 1 }),
   };
   const args = Object.entries(all).flatMap(([key, value]) =>
@@ -79,6 +84,7 @@ function start({ subcommand, settings, input, directory, users }: ArchiveCommand
         'pipe',
         root,
         users === undefined ? 'ignore' : 'pipe',
+        directories === undefined ? 'ignore' : 'pipe',
       ],
       env: {},
     });
@@ -91,6 +97,14 @@ async function mapIds(child: ChildProcess, users: UserNamespaceIds): Promise<voi
   const channel = (child.stdio as readonly unknown[])[5] as Socket;
   channel.on('error', () => undefined);
   await writeIdMaps(channel, users);
+}
+
+function feedDirectories(child: ChildProcess, directories: Buffer | undefined): void {
+  if (directories === undefined) return;
+  const channel = (child.stdio as readonly unknown[])[6] as Socket;
+  // A process that has ended says why in its report.
+  channel.on('error', () => undefined);
+  channel.end(directories);
 }
 
 /** The process ends before its input when it refuses the archive: that is in its report. */

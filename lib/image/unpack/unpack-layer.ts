@@ -10,6 +10,7 @@ import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import { openLocked } from '../content/file-locks.js';
 import type { LayoutPaths } from '../content/layout-paths.js';
 import { type LayerReport, parseReport, type RefusalReport } from './archive-report.js';
+import { directoryArchive, type GivenDirectory } from './directory-archive.js';
 import { noReport, refusalError } from './layer-errors.js';
 import { removeLayerTree } from './remove-layer.js';
 import { runArchive } from './run-archive.js';
@@ -32,6 +33,10 @@ export interface UnpackOptions {
   readonly input: Readable | number;
   /** What the uncompressed archive has to have as its digest. */
   readonly diffId?: string | undefined;
+  /** Of the layer in the store, if it is not the diff id: a chain id, with `diffId`. */
+  readonly id?: string | undefined;
+  /** Attributes of implied directories (`differentBelow`). */
+  readonly directories?: readonly GivenDirectory[] | undefined;
   readonly limits?: LayerLimits | undefined;
   /** A rootless user's ids (`findUserNamespaceIds`). */
   readonly users?: UserNamespaceIds | undefined;
@@ -71,12 +76,12 @@ export async function unpackLayer(
   paths: LayoutPaths,
   options: UnpackOptions,
 ): Promise<UnpackedLayer> {
-  const { diffId, signal } = options;
-  const name = diffId?.replace(':', '-') ?? newId().slice(0, 32);
+  const { diffId, id = diffId, signal } = options;
+  const name = id?.replace(':', '-') ?? newId().slice(0, 32);
   const lockPath = join(paths.ingest, `layer-${name}`);
   const lock = await openLocked(lockPath, { signal });
   try {
-    const known = diffId === undefined ? undefined : await readLayer(paths, diffId);
+    const known = id === undefined ? undefined : await readLayer(paths, id);
     if (known !== undefined) {
       closeInput(options.input);
       return known;
@@ -141,7 +146,7 @@ async function unpackInto(
       implied: report.implied,
     };
     await writeFile(join(directory, 'layer.json'), JSON.stringify(info));
-    return { ...info, path: await publish(paths, directory, report.diffId) };
+    return { ...info, path: await publish(paths, directory, options.id ?? report.diffId) };
   } catch (error) {
     if (typeof options.input !== 'number') closeInput(options.input);
     await removeLayerTree(directory, users);
@@ -150,8 +155,8 @@ async function unpackInto(
 }
 
 /** One whose diff id was not known before may be there already. */
-async function publish(paths: LayoutPaths, directory: string, diffId: string): Promise<string> {
-  const path = paths.layer(diffId);
+async function publish(paths: LayoutPaths, directory: string, id: string): Promise<string> {
+  const path = paths.layer(id);
   try {
     await rename(directory, path);
   } catch (error) {
@@ -176,6 +181,7 @@ async function unpackArchive(root: string, options: UnpackOptions): Promise<Laye
     input: options.input,
     directory: root,
     users,
+    directories: options.directories && directoryArchive(options.directories),
     signal: options.signal,
   });
   const name = diffId === undefined ? 'the layer' : `the layer ${diffId}`;
