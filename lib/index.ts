@@ -17,6 +17,7 @@ export type {
 } from './engine/options/mount-types.js';
 export type {
   DeviceRate,
+  ImageOptions,
   IsolationOptions,
   JoinedContainer,
   MountOptions,
@@ -24,6 +25,7 @@ export type {
   NetworkOptions,
   RestrictedNetwork,
   ProcessOptions,
+  PullPolicy,
   ResourceOptions,
   RunOptions,
   Stdio,
@@ -79,6 +81,7 @@ export type {
   PortInfo,
   StoredConfig,
   StoredHealth,
+  StoredName,
   StoredRootfs,
   StoredState,
   StoredStatus,
@@ -119,4 +122,6 @@ export {
   type RootfsOptions,
   type RootfsWritable,
 } from './image/rootfs.js';
+export type { ImageHealthcheck } from './image/image-config.js';
+export type { ImageDefaults } from './image/snapshots/image-defaults.js';
 export { drawTimeline, type Timeline, type TimelineStep } from './program/timeline.js';

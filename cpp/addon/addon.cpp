@@ -11,14 +11,13 @@
 #include "../base/kernel.h"
 #include "../base/mount_api.h"
 #include "../launcher/launcher.h"
-#include "../steps/regular_file.h"
 #include "compile_seccomp.h"
 #include "container_calls.h"
 #include "environment.h"
 #include "layouts.h"
 #include "listener.h"
 #include "netlink_call.h"
-#include "promise_work.h"
+#include "read_below.h"
 #include "tree_size.h"
 
 namespace caisson {
@@ -51,57 +50,6 @@ Napi::Value lock_byte(const Napi::CallbackInfo& info) {
   lock.l_len = 1;
   const int result = fcntl(info[0].As<Napi::Number>().Int32Value(), F_OFD_SETLK, &lock);
   return Napi::Boolean::New(info.Env(), result == 0);
-}
-
-// readBelow(root, path, limit): a file inside a container's root, resolved there. Resolves to a
-// Buffer, or to the errno that says why there is none (steps/regular_file.h).
-class ReadBelow : public PromiseWork {
- public:
-  ReadBelow(Napi::Env env, std::string root, std::string path, size_t limit)
-      : PromiseWork(env, "caisson:read-below"),
-        root_(std::move(root)),
-        path_(std::move(path)),
-        limit_(limit) {}
-
-  void Execute() override { error_ = read(); }
-
-  napi_value answer(Napi::Env env) override {
-    if (error_ != 0) return Napi::Number::New(env, error_);
-    return Napi::Buffer<char>::Copy(env, bytes_.data(), bytes_.size());
-  }
-
- private:
-  int read() {
-    const UniqueFd root(open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!root.valid()) return errno;
-    const UniqueFd own(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!own.valid()) return errno;
-    auto file = open_regular(root.get(), path_.c_str(), own.get(), limit_);
-    if (!file.ok()) return file.error().number;
-    bytes_.resize(file.value().size);
-    size_t size = 0;
-    while (size < bytes_.size()) {
-      const ssize_t n = ::read(file.value().fd.get(), bytes_.data() + size, bytes_.size() - size);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return errno;
-      if (n == 0) break;
-      size += static_cast<size_t>(n);
-    }
-    bytes_.resize(size);
-    return 0;
-  }
-
-  std::string root_;
-  std::string path_;
-  size_t limit_;
-  std::string bytes_;
-  int error_ = 0;
-};
-
-Napi::Value read_below(const Napi::CallbackInfo& info) {
-  return PromiseWork::start(std::make_unique<ReadBelow>(info.Env(), info[0].As<Napi::String>(),
-                                                        info[1].As<Napi::String>(),
-                                                        info[2].As<Napi::Number>().Uint32Value()));
 }
 
 // overlay takes layers as descriptors from Linux 6.13 on, of mounts that are attached nowhere from

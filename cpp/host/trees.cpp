@@ -25,6 +25,48 @@ uint16_t listed(Blob list, uint32_t index) {
   return slot;
 }
 
+// The kernel's (OVL_MAX_STACK), of the layers below the container's own.
+constexpr uint32_t kMaxLayers = 500;
+
+// The layers that a step names by path, opened as by `tree.open`. No slot holds them: an image may
+// have more layers than a program has slots. They have to stay open until the overlay is made: the
+// kernel takes a detached mount apart when its last descriptor is closed.
+class PathLayers {
+ public:
+  Status open(Machine& machine, const Step& step) {
+    const Blob paths = machine.blob(step, 3);
+    const int userns = machine.slot(step, 2);
+    for (const char* path = paths.data; path < paths.data + paths.size; path += length(path) + 1) {
+      if (count_ == kMaxLayers) return failure(-E2BIG, "open_tree", path);
+      auto tree = clone_tree(AT_FDCWD, path, false);
+      if (!tree.ok()) return tree.error();
+      const int fd = tree.value().get();
+      Status changed = set_mount_attributes(fd, step.number[1], 0, false, MS_PRIVATE, userns, path);
+      if (!changed.ok()) return changed;
+      trees_[count_++] = tree.take();
+    }
+    return {};
+  }
+
+  uint32_t count() const { return count_; }
+  int operator[](uint32_t index) const { return trees_[index].get(); }
+
+ private:
+  UniqueFd trees_[kMaxLayers];
+  uint32_t count_ = 0;
+};
+
+// All lower layers of an overlay, the top one first.
+template <class Each>
+Status for_each_lower(Machine& machine, const Step& step, const PathLayers& layers, Each each) {
+  const Blob slots = machine.blob(step, 0);
+  for (uint32_t i = 0; i < slots.size / 2; ++i)
+    if (Status done = each(machine.slots[listed(slots, i)]); !done.ok()) return done;
+  for (uint32_t i = 0; i < layers.count(); ++i)
+    if (Status done = each(layers[i]); !done.ok()) return done;
+  return {};
+}
+
 Status add_layer(int context, const char* key, int fd) {
   return check(sys::call(__NR_fsconfig, context, FSCONFIG_SET_FD, key, nullptr, fd), "fsconfig",
                key);
@@ -49,12 +91,10 @@ Result<UniqueFd> finish_overlay(Machine& machine, const Step& step, int context)
 }
 
 // Kernels from 6.15 on: every layer is a descriptor.
-Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int context) {
-  const Blob lowers = machine.blob(step, 0);
-  for (uint32_t i = 0; i < lowers.size / 2; ++i)
-    if (Status added = add_layer(context, "lowerdir+", machine.slots[listed(lowers, i)]);
-        !added.ok())
-      return added.error();
+Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step,
+                                        const PathLayers& layers, int context) {
+  const auto add = [context](int tree) { return add_layer(context, "lowerdir+", tree); };
+  if (Status added = for_each_lower(machine, step, layers, add); !added.ok()) return added.error();
   if (const int own = machine.slot(step, 1); own >= 0) {
     // Both must be seen through one mount, or overlay refuses them.
     for (const char* const* part :
@@ -70,12 +110,37 @@ Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int 
   return finish_overlay(machine, step, context);
 }
 
+// With the NUL: what mount(2) takes of options, and fsconfig(2) of a parameter.
+constexpr size_t kMaxOptions = 4096, kMaxParameter = 256;
+
+// An overlay of more layers than one parameter of fsconfig(2) has room for. mount(2) takes a page
+// of options, and needs a place for the mount, of which a detached copy remains.
+Result<UniqueFd> mount_by_options(const Step& step, Machine& machine, const char* layers) {
+  Text<kMaxOptions> options;
+  options.add(layers);
+  if (const char* more = machine.text(step, 1); more != nullptr) options.add(",").add(more);
+  if (const char* label = machine.text(step, 2); label != nullptr)
+    options.add(",context=\"").add(label).add("\"");
+  if (options.truncated()) return failure(-E2BIG, "mount", "overlay");
+  constexpr const char* kPlace = "made";
+  const long made = sys::call(__NR_mkdirat, AT_FDCWD, kPlace, 0755);
+  if (made < 0 && made != -EEXIST) return failure(made, "mkdirat", kPlace);
+  const long mounted = sys::call(__NR_mount, "caisson", kPlace, "overlay", 0, options.c_str());
+  if (mounted < 0) return failure(mounted, "mount", "overlay");
+  auto copy = clone_tree(AT_FDCWD, kPlace, false);
+  sys::call(__NR_umount2, kPlace, kDetachMount);
+  if (!copy.ok()) return copy;
+  Status set = set_mount_attributes(copy.value().get(), step.number[1], 0, false);
+  if (!set.ok()) return set.error();
+  return copy;
+}
+
 // Older kernels: the layers are attached in the launcher's own mount namespace for the moment of
-// the mount, and named by path: by numbers, since all names together may have 255 bytes.
-Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int context) {
-  const Blob lowers = machine.blob(step, 0);
+// the mount, and named by path: by numbers, since all names together may have 255 bytes in a
+// parameter of fsconfig(2), and a page in mount(2).
+Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, const PathLayers& layers,
+                                  int context) {
   const int own = machine.slot(step, 1);
-  const uint32_t count = lowers.size / 2;
   Workplace& workplace = host(machine).workplace;
 
   uint32_t attached = 0;
@@ -93,18 +158,30 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
   const auto build = [&]() -> Result<UniqueFd> {
     if (const long moved = sys::call(__NR_chdir, "/layer"); moved < 0)
       return failure(moved, "chdir", "/layer");
-    Text<256> lowerdir;
-    for (uint32_t i = 0; i < count; ++i) {
-      lowerdir.add(i == 0 ? "" : ":").add(attached);
-      if (Status done = attach(machine.slots[listed(lowers, i)]); !done.ok()) return done.error();
-    }
-    if (lowerdir.truncated()) return failure(-EINVAL, "fsconfig", "lowerdir");
-    if (Status set = set_text(context, "lowerdir", lowerdir.c_str()); !set.ok()) return set.error();
+    Text<kMaxOptions> options;
+    options.add("lowerdir=");
+    const size_t start = options.size();
+    const auto add = [&](int tree) -> Status {
+      options.add(attached == 0 ? "" : ":").add(attached);
+      return attach(tree);
+    };
+    if (Status added = for_each_lower(machine, step, layers, add); !added.ok())
+      return added.error();
+    if (options.truncated()) return failure(-E2BIG, "fsconfig", "lowerdir");
+    const size_t end = options.size();
+    Text<32> upper, work;
     if (own >= 0) {
-      Text<32> upper, work;
       upper.add(attached).add("/upper");
       work.add(attached).add("/work");
       if (Status done = attach(own); !done.ok()) return done.error();
+    }
+    if (end - start >= kMaxParameter) {
+      if (own >= 0) options.add(",upperdir=").add(upper.c_str()).add(",workdir=").add(work.c_str());
+      return mount_by_options(step, machine, options.c_str());
+    }
+    if (Status set = set_text(context, "lowerdir", options.c_str() + start); !set.ok())
+      return set.error();
+    if (own >= 0) {
       if (Status set = set_text(context, "upperdir", upper.c_str()); !set.ok()) return set.error();
       if (Status set = set_text(context, "workdir", work.c_str()); !set.ok()) return set.error();
     }
@@ -204,6 +281,9 @@ Status overlay_make(Machine& machine, const Step& step) {
   const Blob lowers = machine.blob(step, 0);
   for (uint32_t i = 0; i < lowers.size / 2; ++i)
     if (listed(lowers, i) >= machine.program.slots()) return Error{EINVAL, "fsconfig", "lowerdir"};
+  // By paths of the mount namespace that the second method leaves.
+  PathLayers layers;
+  if (Status opened = layers.open(machine, step); !opened.ok()) return opened;
   auto context = own_fd(sys::call(__NR_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen", "overlay");
   if (!context.ok()) return context.error();
   const int fd = context.value().get();
@@ -214,8 +294,8 @@ Status overlay_make(Machine& machine, const Step& step) {
   const bool spares = step.number[3] != 0;
   if (spares) free_spares(machine.slot(step, 1));
   auto mount = static_cast<OverlayWay>(step.number[0]) == OverlayWay::kDescriptors
-                   ? overlay_by_descriptors(machine, step, fd)
-                   : overlay_by_paths(machine, step, fd);
+                   ? overlay_by_descriptors(machine, step, layers, fd)
+                   : overlay_by_paths(machine, step, layers, fd);
   if (spares) make_spares(machine.slot(step, 1));
   if (!mount.ok()) return mount.error();
   if (machine.slot(step, 1) >= 0) {

@@ -58,8 +58,8 @@ function start(
       cause: options.signal.reason,
     });
   }
-  const known =
-    context.users === undefined ? recall(context, run.id, image, argv, options) : undefined;
+  const canBeKnown = context.users === undefined && options.pull !== 'always';
+  const known = canBeKnown ? recall(context, run.id, image, argv, options) : undefined;
   if (known !== undefined && !(known instanceof Promise))
     return launchRun(context, run, known, options.signal);
   refuseDetachedOptions(options);
@@ -78,6 +78,10 @@ async function startLater(
   argv: readonly string[],
   options: RunOptions,
 ): Promise<void> {
+  if (typeof image === 'string' && image !== 'host') {
+    const { ensureImage } = await import('./images/ensure-image.js');
+    await ensureImage(context, image, options);
+  }
   if (context.users !== undefined) {
     const { runSupervised } = await import('./container/run-supervised.js');
     await runSupervised(context, context, run, image, argv, options);

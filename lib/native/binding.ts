@@ -123,8 +123,11 @@ export interface Binding {
   ): void;
   /** @param type Default `exclusive`; `shared` needs a descriptor for reading; one turns into the other at once. */
   lockByte(fd: number, offset: number, type?: 'exclusive' | 'shared' | 'none'): boolean;
-  /** A regular file below a root, or the errno that says why it was not read (cpp/steps/regular_file.h). */
-  readBelow(root: string, path: string, limit: number): Promise<Buffer | number>;
+  /**
+   * A regular file below a root, or below several that are merged as the layers of an overlay, the top one first; or the errno that
+   * says why it was not read (cpp/steps/regular_file.h).
+   */
+  readBelow(roots: readonly string[], path: string, limit: number): Promise<Buffer | number>;
   /** Bytes of all regular files below a directory (cpp/addon/tree_size.h). */
   treeSize(path: string): Promise<number>;
   /** The same of a directory in the file system of that type that the file contains, mounted or not. For root. */

@@ -106,6 +106,17 @@ function labelled(label: string): string {
   return label === '' ? '' : `, with the SELinux label ${label}`;
 }
 
+/** Of an overlay: the layers of an image are named by path, and there may be hundreds. */
+function lowers(o: Operands): string {
+  const paths = o.text(3).split('\0').slice(0, -1);
+  const [first = '', ...others] = paths;
+  if (paths.length === 0) return o.slots16(0);
+  return (
+    `open_tree ${quote(first)}${others.length === 0 ? '' : ` and of ${others.length} more layers`}` +
+    (o.slot(2, 'it') === '' ? '' : `, idmapped by ${o.slot(2, 'its user namespace')}`)
+  );
+}
+
 const octal = (mode: number) => `0${(mode & 0o7777).toString(8)}`;
 
 const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
@@ -154,7 +165,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     `${o.result()}attach ${o.slot(1, 'the image')} to a loop device, fsmount ${o.text(0)}${o.text(1) === '' ? '' : ` ${o.text(1)}`}${o.options(0)}` +
     (o.slot(2, 'it') === '' ? '' : `, idmapped by ${o.slot(2, 'its user namespace')}`),
   'overlay.make': (o) =>
-    `${o.result()}fsmount overlay, lower ${o.slots16(0)}` +
+    `${o.result()}fsmount overlay, lower ${lowers(o)}` +
     (o.slot(1, 'it') === '' ? '' : `, upper and work in ${o.slot(1, 'its own directory')}`) +
     (o.number(0) === 0 ? '' : ', layers attached by path') +
     (o.number(2) === 0 ? '' : ', showing only what all users may read') +

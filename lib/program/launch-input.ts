@@ -20,6 +20,8 @@ export type RootPlan =
        * is an empty directory: overlay wants two layers.
        */
       readonly sealed?: string | undefined;
+      /** No file of the layers ever changes: they are an image's. */
+      readonly fixed?: boolean | undefined;
     }
   | {
       /** The directory itself, without a layer above. */

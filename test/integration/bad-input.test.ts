@@ -65,12 +65,17 @@ describe('bad input', function () {
 
   describe('images', () => {
     it('Images that do not exist are refused', async () => {
-      for (const image of ['nope', 'debian:12', 'Host', 'host ', '', '/', '../host', 'host\0']) {
+      for (const image of ['nope', 'debian:12']) {
         const error = await refused(image);
         expect(error.code, image).to.equal('ERR_NO_SUCH_IMAGE');
         expect(error.stage).to.equal('image');
         expect(error.path).to.equal(image);
         expect(error.message).to.include(`No such image: ${image}`);
+      }
+      for (const image of ['Host', 'host ', '', '/', '../host', 'host\0']) {
+        const error = await refused(image);
+        expect(error.code, image).to.equal('ERR_INVALID_REFERENCE');
+        expect(error.stage).to.equal('image');
       }
     });
 

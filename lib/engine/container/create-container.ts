@@ -7,7 +7,10 @@ import { type CreateOptions, splitOptions } from '../options/create-options.js';
 import { newId } from '../../base/ids.js';
 import type { ContainerConfig } from '../options/config.js';
 import type { MountConfig } from '../options/mount-config.js';
-import { storedImage } from '../store/image-of.js';
+import { withImageDefaults } from '../options/image-options.js';
+import { ensureImage } from '../images/ensure-image.js';
+import { resolveImage } from '../../image/snapshots/resolve.js';
+import { imageOf, storedImage } from '../store/image-of.js';
 import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
 import { checkDetached } from '../start/prepare-detached.js';
@@ -31,8 +34,16 @@ export async function createContainer(
   runId?: string,
 ): Promise<string> {
   const id = runId ?? newId();
-  const { run, detached } = splitOptions(options);
-  const config = await checkDetached(startContext, image, argv, run, detached.autoRemove);
+  splitOptions(options); // its mistakes are found before an image is pulled
+  const { pull, platform, ...others } = options;
+  await ensureImage(startContext, image, { pull, platform });
+  const rootless = startContext.users !== undefined;
+  const resolved = await resolveImage(image, startContext.dataRoot, { rootless, platform });
+  const { run, detached } = splitOptions(
+    resolved.manifest === undefined ? others : withImageDefaults(others, resolved.defaults),
+  );
+  const chosen = storedImage(image, resolved);
+  const config = await checkDetached(startContext, imageOf(chosen), argv, run, detached.autoRemove);
   if (config.policy !== undefined) {
     const { checkNames } = await import('../start/bridge-connection.js');
     await checkNames(await startContext.networks(), config, (warning) =>
@@ -47,7 +58,7 @@ export async function createContainer(
     id,
     name,
     created: new Date().toISOString(),
-    image: storedImage(image),
+    image: chosen,
     argv,
     command: config.args,
     options: { ...joined, name: undefined, labels: config.labels },

@@ -42,8 +42,8 @@ export async function runSupervised(
 ): Promise<void> {
   const config = await checkDetached(startContext, image, argv, options, true);
   execution.watch(config, options.signal);
-  const { signal, stdin, stdout, stderr, timeout, maxOutput, maxLine, ...rest } = options;
-  void [signal, stdin, stdout, stderr, timeout, maxOutput, maxLine];
+  const { signal, stdin, stdout, stderr, timeout, maxOutput, maxLine, pull, ...rest } = options;
+  void [signal, stdin, stdout, stderr, timeout, maxOutput, maxLine, pull];
   const id = await createContainer(
     context,
     startContext,

@@ -16,6 +16,7 @@ import {
   unsupported,
   wholeNumber,
 } from '../../base/check.js';
+import { normalizePlatformOption, normalizePull, withImagePorts } from './image-options.js';
 import { normalizeLabels } from './labels.js';
 import { PTY_LIMIT, SHM_SIZE } from './defaults.js';
 import { type DeviceConfig, normalizeDeviceRules, normalizeDevices } from './devices.js';
@@ -33,7 +34,13 @@ import type { MountConfig } from './mount-config.js';
 import { normalizeMounts, withImageVolumes } from './mounts.js';
 import { normalizeVolumesFrom, type VolumesFrom } from './volumes-from.js';
 import { normalizeTerminal } from './terminal.js';
-import { RUN_OPTION_NAMES, type RunOptions, type Stdio, type TerminalSize } from './options.js';
+import {
+  type PullPolicy,
+  RUN_OPTION_NAMES,
+  type RunOptions,
+  type Stdio,
+  type TerminalSize,
+} from './options.js';
 import { type HostResources, normalizeResources, type Resources } from './resources.js';
 import type { NetworkConfig } from '../../network/types.js';
 import { normalizeNetwork, type NetworkPart } from './network.js';
@@ -72,6 +79,8 @@ export interface ImageDefaults {
   readonly workdir?: string | undefined;
   /** Paths in the container at which it has volumes. */
   readonly volumes?: readonly string[] | undefined;
+  /** `80/tcp`. */
+  readonly exposedPorts?: readonly string[] | undefined;
 }
 
 /** What has to be known of the machine and of this process. */
@@ -89,6 +98,8 @@ export interface HostFacts extends HostResources, CapabilityLimits {
 export interface ContainerConfig extends NetworkConfig, NetworkPart {
   readonly name?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  readonly pull: PullPolicy;
+  readonly platform?: string | undefined;
   /** The whole command line: entrypoint and arguments. Never empty. */
   readonly args: readonly string[];
   readonly imageEnv: readonly string[];
@@ -165,7 +176,7 @@ export function normalize(
   const privileged = flag('privileged', options.privileged, false);
   const asked = normalizeUserns(options.userns, privileged);
   const userns = host.rootless === true ? 'host' : asked;
-  const networks = normalizeNetwork(options);
+  const networks = normalizeNetwork(withImagePorts(options, image.exposedPorts));
   const { network } = networks;
   const names = normalizeNames(options);
   if (network !== 'bridge' && names.addHost.some(({ ip }) => ip === HOST_GATEWAY))
@@ -182,6 +193,8 @@ export function normalize(
   return {
     name: options.name === undefined ? undefined : checkContainerName(options.name),
     labels: normalizeLabels(options.labels),
+    pull: normalizePull(options.pull),
+    platform: normalizePlatformOption(options.platform),
     args: normalizeArgs(argv, options.entrypoint, image),
     imageEnv: image.env,
     env: normalizeEnv(options.env),

@@ -25,8 +25,8 @@ export interface CreateOptions extends Omit<RunOptions, CallerOption> {
   readonly openStdin?: boolean | undefined;
   /** Standard input ends with the first client that was attached to it. */
   readonly stdinOnce?: boolean | undefined;
-  /** Checks its health at intervals while it runs. Default: none. */
-  readonly healthcheck?: HealthcheckOptions | undefined;
+  /** Checks its health at intervals while it runs. Default: the image's, or none; `none`: not even the image's. */
+  readonly healthcheck?: HealthcheckOptions | 'none' | undefined;
 }
 
 export interface DetachedOptions {

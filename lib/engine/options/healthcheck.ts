@@ -4,8 +4,8 @@ import { parseDuration } from '../../base/units.js';
 
 /** Times are milliseconds, or in Go's spelling: `1m30s`. 0 is the default. */
 export interface HealthcheckOptions {
-  /** Run in the container as `exec` would; a text by `/bin/sh -c`. Exit code 0: it is healthy. */
-  readonly test: string | readonly string[];
+  /** Run in the container as `exec` would; a text by `/bin/sh -c`. Exit code 0: it is healthy. Default: the image's. */
+  readonly test?: string | readonly string[] | undefined;
   /** From the start to the first check, and from the end of each to the next. Default 30 s. */
   readonly interval?: number | string | undefined;
   /** A check that takes longer is killed and has failed. Default 30 s. */
@@ -57,8 +57,10 @@ const NAMES: HealthcheckNames = {
 };
 
 /** As it is stored: what was not said is 0. */
-export function parseHealthcheck(options: HealthcheckOptions | undefined): Healthcheck | undefined {
-  if (options === undefined) return undefined;
+export function parseHealthcheck(
+  options: HealthcheckOptions | 'none' | undefined,
+): Healthcheck | undefined {
+  if (options === undefined || options === 'none') return undefined;
   if (!isRecord(options)) throw invalid('healthcheck', options, 'is not an object');
   for (const key in options) {
     if (!Object.hasOwn(NAMES, key))

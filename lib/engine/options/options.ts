@@ -31,10 +31,27 @@ export interface Ulimit {
 }
 
 export interface RunOptions
-  extends ProcessOptions, IsolationOptions, ResourceOptions, MountOptions, NetworkOptions {
+  extends
+    ImageOptions,
+    ProcessOptions,
+    IsolationOptions,
+    ResourceOptions,
+    MountOptions,
+    NetworkOptions {
   /** `[a-zA-Z0-9][a-zA-Z0-9_.-]+`. Default: one made of two words. */
   readonly name?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | readonly string[] | undefined;
+}
+
+/** When an image is pulled: `always` also if it is there, for a newer one of that name; `missing` only if it is not there. */
+export type PullPolicy = 'always' | 'missing' | 'never';
+
+/** Of an image of the store. The host image and root directories are always there, and for this machine. */
+export interface ImageOptions {
+  /** Default `missing`. */
+  readonly pull?: PullPolicy | undefined;
+  /** `linux/arm64`, `arm64`, `linux/arm/v7`. Default: this machine's, if the image has it. */
+  readonly platform?: string | undefined;
 }
 
 export interface ProcessOptions {
@@ -350,6 +367,8 @@ type Keys<T> = { readonly [K in keyof Required<T>]: true };
 
 /** Every option that there is; the type keeps the list complete. */
 export const RUN_OPTION_NAMES: Keys<RunOptions> = {
+  pull: true,
+  platform: true,
   name: true,
   labels: true,
   env: true,

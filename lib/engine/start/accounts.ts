@@ -51,11 +51,16 @@ const looked = new WeakMap<RootPlan, Looked>();
 export function knownAccounts(root: RootPlan): Accounts | undefined {
   const known = looked.get(root);
   if (known === undefined) return undefined;
-  // What the host image adds of its own never changes: another state of the host is another plan.
-  const lasts = root.kind === 'overlay' && root.views.length > 1;
-  return lasts || performance.now() - known.at < RECHECK_AFTER ? known.accounts : undefined;
+  return isFixed(root) || performance.now() - known.at < RECHECK_AFTER ? known.accounts : undefined;
 }
 
+/**
+ * Whether the account files of a root are the same as long as its plan is. What the host image adds of its own never changes:
+ * another state of the host is another plan.
+ */
+export function isFixed(root: RootPlan): boolean {
+  return root.kind === 'overlay' && (root.fixed === true || root.views.length > 1);
+}
 /** The same, with a look. */
 export async function lookAtAccounts(binding: Binding, root: RootPlan): Promise<Accounts> {
   const at = performance.now();
@@ -67,18 +72,15 @@ export async function lookAtAccounts(binding: Binding, root: RootPlan): Promise<
   return accounts;
 }
 
-/** Of an image: of the first layer that has each; links are followed inside that layer only. */
+/** Of an image: as its layers are merged; links are followed inside of them. */
 async function accountsInImage(binding: Binding, root: RootPlan): Promise<Accounts> {
   const layers = root.kind === 'direct' ? [root.path] : root.lowers;
   const from =
     root.kind === 'direct' ? '.' : (root.views.find(({ to }) => to === '/')?.from ?? '.');
+  const roots = from === '.' ? layers : [join(layers[0] ?? '', from)];
   const read = async (path: string) => {
-    for (const layer of layers) {
-      const found = await binding.readBelow(join(layer, from), path, FILE_LIMIT);
-      if (typeof found !== 'number') return found.toString('utf8');
-      refuse(path, found);
-    }
-    return undefined;
+    const found = await binding.readBelow(roots, path, FILE_LIMIT);
+    return typeof found === 'number' ? refuse(path, found) : found.toString('utf8');
   };
   const [passwd, group] = await Promise.all(PATHS.map(read));
   return { passwd, group };

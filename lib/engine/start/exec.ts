@@ -4,8 +4,7 @@ import { constants } from 'node:os';
 import { type CgroupLocation, cgroupPath, unifiedPath } from '../../cgroup/cgroup-paths.js';
 import { withSystemd } from '../../cgroup/systemd/with-systemd.js';
 import { CaissonError } from '../../base/errors.js';
-import { resolveImage } from '../../image/resolve.js';
-import type { RootfsImage } from '../../image/rootfs.js';
+import { type ImageChoice, resolveImage } from '../../image/snapshots/resolve.js';
 import { labelsFor } from '../../host/selinux.js';
 import type { Spec } from '../../oci/runtime-spec.js';
 import { compileExec, type ExecInput } from '../../program/compile-exec.js';
@@ -35,7 +34,7 @@ import { toSpec } from '../spec/to-spec.js';
 export interface ExecTarget extends CgroupLocation {
   /** Long id. */
   readonly id: string;
-  readonly image: string | RootfsImage;
+  readonly image: ImageChoice;
   readonly argv: readonly string[];
   readonly options: RunOptions;
   /** Of its first process, as this process sees it. */

@@ -2,8 +2,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
 import { cgroupLocation } from '../../cgroup/parent.js';
-import { resolveImage } from '../../image/resolve.js';
-import type { RootfsImage } from '../../image/rootfs.js';
+import { type ImageChoice, resolveImage } from '../../image/snapshots/resolve.js';
 import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import { PLACEHOLDER } from '../../program/template.js';
 import { type ContainerConfig, normalize } from '../options/config.js';
@@ -35,7 +34,7 @@ export type DetachedLocation = CgroupLocation & {
 export async function prepareDetached(
   context: StartContext,
   id: string,
-  image: string | RootfsImage,
+  image: ImageChoice,
   argv: readonly string[],
   options: RunOptions,
   location: DetachedLocation,
@@ -80,7 +79,7 @@ export interface NextRuns {
 export async function prepareNextRuns(
   context: StartContext,
   id: string,
-  image: string | RootfsImage,
+  image: ImageChoice,
   { argv, options, location, idBase, ports }: NextRuns,
 ): Promise<InstantiatedStart> {
   const { template, network } = await compileDetached(context, id, image, argv, options, location, true, ports); // prettier-ignore
@@ -95,7 +94,7 @@ export async function prepareNextRuns(
 /** The configuration of such a container: every mistake is found, and nothing is claimed or made. */
 export async function checkDetached(
   context: StartContext,
-  image: string | RootfsImage,
+  image: ImageChoice,
   argv: readonly string[],
   options: RunOptions,
   autoRemove: boolean,
@@ -109,7 +108,7 @@ export async function checkDetached(
 async function compileDetached(
   context: StartContext,
   id: string,
-  image: string | RootfsImage,
+  image: ImageChoice,
   argv: readonly string[],
   options: RunOptions,
   location: DetachedLocation,
@@ -117,7 +116,8 @@ async function compileDetached(
   kept?: readonly PublishedPort[],
 ): Promise<CompiledStart> {
   const rootless = context.users !== undefined;
-  const resolved = await resolveImage(image, context.dataRoot, rootless);
+  const { platform } = options;
+  const resolved = await resolveImage(image, context.dataRoot, { rootless, platform });
   const accounts = await lookAtAccounts(context.binding, resolved.root);
   const asked = normalize(argv, options, resolved.defaults, context.host);
   const mounts = location.mounts ?? (await withMountsOfOthers(context, asked)).mounts;

@@ -1,11 +1,11 @@
 /** From the options of a start to a launch program for it: everything that can fail before anything is made. */
 import { cgroupLocation } from '../../cgroup/parent.js';
-import { knownImage, resolveImage, type ResolvedImage } from '../../image/resolve.js';
+import { knownImage, resolveImage, type ResolvedImage } from '../../image/snapshots/resolve.js';
 import type { RootfsImage } from '../../image/rootfs.js';
 import { normalize } from '../options/config.js';
 import type { RunOptions } from '../options/options.js';
 import { NO_SOURCES } from '../spec/sources.js';
-import { knownAccounts, lookAtAccounts } from './accounts.js';
+import { isFixed, knownAccounts, lookAtAccounts } from './accounts.js';
 import { CacheKey, same } from './cache-key.js';
 import type { StartContext } from './context.js';
 import {
@@ -31,7 +31,8 @@ export async function prepare(
   options: RunOptions,
   connects = true,
 ): Promise<Prepared> {
-  const resolved = await resolveImage(image, context.dataRoot);
+  const { platform } = options;
+  const resolved = await resolveImage(image, context.dataRoot, { platform });
   const own = await request(context, id, resolved, argv, options, connects);
   try {
     return await releasedOnError(
@@ -55,7 +56,7 @@ export function recall(
   argv: readonly string[],
   options: RunOptions,
 ): Prepared | Promise<Prepared> | undefined {
-  const root = knownImage(image, context.dataRoot);
+  const root = knownImage(image, context.dataRoot, options.platform);
   const accounts = root === undefined ? undefined : knownAccounts(root);
   if (root === undefined || accounts === undefined) return undefined;
   const template = findTemplate(context, root, accounts, options);
@@ -104,7 +105,7 @@ async function request(
   const { entrypoint } = options;
   const byName = options.user !== undefined || options.groupAdd !== undefined;
   const accounts =
-    (byName ? undefined : knownAccounts(resolved.root)) ??
+    (byName && !isFixed(resolved.root) ? undefined : knownAccounts(resolved.root)) ??
     (await lookAtAccounts(context.binding, resolved.root));
   const known = findTemplate(context, resolved.root, accounts, options);
   if (known !== undefined && (await isUpToDate(known))) {

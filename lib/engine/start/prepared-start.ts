@@ -15,6 +15,8 @@ import {
   type Template,
   withCommand,
 } from '../../program/template.js';
+import type { ResolvedImage } from '../../image/snapshots/resolve.js';
+import { holdImage, type ImageHold } from '../../image/snapshots/image-hold.js';
 import { type ContainerConfig, normalizeArgs, type SharedConfig } from '../options/config.js';
 import { normalizeEnv } from '../options/env.js';
 import type { RunOptions } from '../options/options.js';
@@ -123,6 +125,10 @@ export class InstantiatedStart {
     return this.shared.config;
   }
 
+  get resolved(): ResolvedImage {
+    return this.shared.resolved;
+  }
+
   get program(): Template {
     return this.shared.program;
   }
@@ -179,6 +185,8 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
   private readonly idRanges: IdRanges;
   /** Its volumes are free: a caller that waits for its end can remove them. */
   readonly programEnded: (() => void) | undefined;
+  /** Of an image of the store: it stays as long as the container. */
+  private readonly hold: ImageHold | undefined;
 
   /** @param joinedRange holds the range of the container that it joins */
   constructor(context: StartContext, request: StartRequest, joinedRange?: FileHandle) {
@@ -199,6 +207,7 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
         context.volumes.release(volumes);
         volumes = [];
       };
+    this.hold = this.holdImage(context);
     const { input, own: texts } = request.network;
     const denied = input.bridges?.policy?.denied;
     if (denied === undefined) return;
@@ -208,11 +217,25 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
       );
   }
 
+  private holdImage({ dataRoot }: StartContext): ImageHold | undefined {
+    const { manifest, name } = this.resolved;
+    if (manifest === undefined) return undefined;
+    try {
+      return holdImage(dataRoot, manifest, name);
+    } catch (error) {
+      if (this.range !== undefined) this.idRanges.release(this.range);
+      this.programEnded?.();
+      void this.joinedRange?.close();
+      throw error;
+    }
+  }
+
   release(tornDown = false): void {
     if (this.range !== undefined) this.idRanges.release(this.range);
     this.programEnded?.();
     if (!tornDown) this.connection?.release();
     void this.joinedRange?.close();
+    this.hold?.release();
   }
 }
 

@@ -8,7 +8,7 @@ import type { CgroupPlacement } from '../../cgroup/writes.js';
 import { callersOpenFiles } from '../../host/open-files.js';
 import { labelsFor } from '../../host/selinux.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
-import type { ResolvedImage } from '../../image/resolve.js';
+import type { ResolvedImage } from '../../image/snapshots/resolve.js';
 import type { NativeTemplate } from '../../native/binding.js';
 import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import type { Mount, Spec } from '../../oci/runtime-spec.js';
@@ -29,6 +29,7 @@ import { checkWithoutFilter, needsDeviceFilter, opensDevices } from '../spec/dev
 import { networkSysctls } from '../spec/network-sysctls.js';
 import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
 import { hostnameOf, toSpec } from '../spec/to-spec.js';
+import { isFixed } from './accounts.js';
 import type { StartContext } from './context.js';
 import { volumeNames } from '../store/volumes-of.js';
 import { volumeSources } from './start-volumes.js';
@@ -216,8 +217,7 @@ export async function compileStartTemplate(
       last: undefined,
       sources,
       lasting:
-        config.user === undefined &&
-        config.groupAdd === undefined &&
+        ((config.user === undefined && config.groupAdd === undefined) || isFixed(resolved.root)) &&
         (config.network === 'none' || config.network === 'bridge') &&
         namespaces.joins.length === 0 &&
         namespaces.ipc !== 'host' &&

@@ -1,13 +1,23 @@
 /** Images as they are written into a container's configuration, and back. */
 import type { RootfsImage } from '../../image/rootfs.js';
+import type { ImageChoice, ResolvedImage } from '../../image/snapshots/resolve.js';
 import type { StoredConfig } from './stored.js';
 
-export function storedImage(image: string | RootfsImage): StoredConfig['image'] {
-  return typeof image === 'string' ? { kind: 'name', name: image } : image;
+/** @param resolved what the name meant when the container was created */
+export function storedImage(
+  image: string | RootfsImage,
+  { manifest, id, defaults }: Partial<ResolvedImage> = {},
+): StoredConfig['image'] {
+  if (typeof image !== 'string') return image;
+  if (manifest === undefined || id === undefined) return { kind: 'name', name: image };
+  return { kind: 'name', name: image, manifest, id, defaults };
 }
 
-export function imageOf(image: StoredConfig['image']): string | RootfsImage {
-  return image.kind === 'name' ? image.name : image;
+/** The one that the container was created from, whatever its name means now. */
+export function imageOf(image: StoredConfig['image']): ImageChoice {
+  if (image.kind !== 'name') return image;
+  const { name, manifest } = image;
+  return manifest === undefined ? name : { kind: 'image', name, manifest };
 }
 
 /** For `ps`: a name, or the root directory. */

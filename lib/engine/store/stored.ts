@@ -1,5 +1,6 @@
 /** The stored files of a container (docs/lifecycle.md), and what `inspect` and `list` report. */
 import type { CgroupLocation } from '../../cgroup/cgroup-paths.js';
+import type { ImageDefaults } from '../../image/snapshots/image-defaults.js';
 import type { Protocol } from '../../network/firewall/port-bindings.js';
 import type { DeniedConnection } from '../../network/policy/denied.js';
 import type { Healthcheck } from '../options/healthcheck.js';
@@ -17,7 +18,7 @@ export interface StoredConfig extends CgroupLocation {
   readonly name: string;
   /** ISO 8601, UTC. */
   readonly created: string;
-  readonly image: { readonly kind: 'name'; readonly name: string } | StoredRootfs;
+  readonly image: StoredName | StoredRootfs;
   /** The arguments as they were given; `command` is the whole command line that they became. */
   readonly argv: readonly string[];
   readonly command: readonly string[];
@@ -39,6 +40,17 @@ export interface StoredConfig extends CgroupLocation {
   readonly healthcheck?: Healthcheck | undefined;
   /** Its mounts, if the options alone do not say all of them: volumes have names, and others come from the image. */
   readonly mounts?: readonly MountConfig[] | undefined;
+}
+
+export interface StoredName {
+  readonly kind: 'name';
+  /** As it was given. */
+  readonly name: string;
+  /** Of an image of the store: digests of its manifest for the platform, and of its configuration. */
+  readonly manifest?: string | undefined;
+  readonly id?: string | undefined;
+  /** What it says of its containers: the image may be removed before the container is. */
+  readonly defaults?: ImageDefaults | undefined;
 }
 
 export interface StoredRootfs {

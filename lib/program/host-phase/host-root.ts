@@ -1,6 +1,6 @@
 /** The root file system: a directory as it is, or an overlay with the container's writable layer. */
 import { constants } from 'node:fs';
-import { slotList } from '../encode.js';
+import { slotList, stringList } from '../encode.js';
 import type { Step } from '../instructions.js';
 import type { LaunchInput, LayerPlan } from '../launch-input.js';
 import { ATTR, PROPAGATION } from '../mount-options.js';
@@ -59,14 +59,16 @@ export function makeRoot(
   };
   if (layer === undefined) makeLayer();
   const way = kernel.overlayByDescriptor ? 0 : 1;
-  const lowers = root.lowers.map(open);
+  // The layers of an image take no slots: there may be more of them than slots.
+  const layers = root.lowers.length > 1 && root.sealed === undefined ? root.lowers : NONE;
+  const lowers = layers === NONE ? root.lowers.map(open) : [];
   if (root.sealed !== undefined) {
-    const layers = [lowers.pop() ?? 0, open(root.sealed)];
+    const pair = [lowers.pop() ?? 0, open(root.sealed)];
     const sealed = slots.take();
     steps.push({
       op: 'overlay.make',
       slots: [sealed],
-      texts: [slotList(layers)],
+      texts: [slotList(pair)],
       numbers: [way, ATTR.readOnly | attributes, 1],
     });
     lowers.push(sealed);
@@ -80,13 +82,20 @@ export function makeRoot(
   if (layer !== undefined) makeLayer(own);
   steps.push({
     op: 'overlay.make',
-    slots: [shared.root, own],
-    // overlay stores its attributes of files where a user namespace may write.
-    texts: [slotList(lowers), rootless === undefined ? undefined : 'userxattr', label],
+    slots: [shared.root, own, layers === NONE ? undefined : userns],
+    texts: [
+      slotList(lowers),
+      // overlay stores its attributes of files where a user namespace may write.
+      rootless === undefined ? undefined : 'userxattr',
+      label,
+      layers === NONE ? undefined : stringList(layers),
+    ],
     // In a persistent file system, which the container may have filled.
     numbers: [way, attributes, 0, layer?.kind === 'image' ? 1 : 0],
   });
 }
+
+const NONE: readonly string[] = Object.freeze([]);
 
 /** One inode for each page: without a limit, empty files would use unlimited kernel memory. */
 function inodesOf(size: number): number {

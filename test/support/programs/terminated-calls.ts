@@ -24,7 +24,7 @@ function call(chosen: Call): void {
   port.postMessage('now');
   hash.update(much);
   // From here on no loop, and no function but the addon's.
-  if (chosen === 'readBelow') void native.readBelow('/', 'etc/passwd', 4096);
+  if (chosen === 'readBelow') void native.readBelow(['/'], 'etc/passwd', 4096);
   else if (chosen === 'treeSize') void native.treeSize('/proc/self/fdinfo');
   else if (chosen === 'netlink') void native.netlink(0, nothing, -1, false, '');
   else void native.compileSeccomp([], [], words);

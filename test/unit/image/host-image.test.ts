@@ -17,7 +17,7 @@ import { expect } from 'chai';
 import { CaissonError } from '../../../lib/base/errors.js';
 import { hostImage, pruneHostImages } from '../../../lib/image/host.js';
 import { buildSkeleton } from '../../../lib/image/host-skeleton.js';
-import { resolveImage } from '../../../lib/image/resolve.js';
+import { resolveImage } from '../../../lib/image/snapshots/resolve.js';
 import { planRootfs, rootfs } from '../../../lib/image/rootfs.js';
 import { setUpFreshDirectory } from '../../support/fresh-directory.js';
 import { exists } from '../../support/outside.js';
@@ -233,11 +233,13 @@ describe('images', () => {
     });
 
     it('Other names are refused', async () => {
-      for (const name of ['debian', 'Host', '', '../x']) {
-        const error = await rejectionOf(resolveImage(name, data));
-        expect(error.code).to.equal('ERR_NO_SUCH_IMAGE');
-        expect(error.hint).to.include('--rootfs');
-      }
+      const missing = await rejectionOf(resolveImage('debian', data));
+      expect(missing.code).to.equal('ERR_NO_SUCH_IMAGE');
+      expect(missing.hint).to.include('--rootfs');
+      for (const name of ['Host', '', '../x'])
+        expect((await rejectionOf(resolveImage(name, data))).code).to.equal(
+          'ERR_INVALID_REFERENCE',
+        );
     });
   });
 });

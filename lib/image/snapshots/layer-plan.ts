@@ -1,0 +1,81 @@
+/** From the layers of an image, as they are unpacked, to a root. */
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CaissonError } from '../../base/errors.js';
+import { isErrno } from '../../base/errno.js';
+import type { RootPlan } from '../../program/launch-input.js';
+import type { LayoutPaths } from '../content/layout-paths.js';
+import { chainIds } from '../content/references.js';
+import { MOST_LAYERS, tooManyLayers } from '../image-config.js';
+
+/** The tree below the directory of a layer. */
+const ROOT = 'root';
+
+/**
+ * @param diffIds the lowest layer first
+ * @param name of the image, for errors
+ * @throws ERR_INVALID_IMAGE for too many layers, and for one that is not unpacked
+ */
+export async function planLayers(
+  paths: LayoutPaths,
+  diffIds: readonly string[],
+  name: string,
+): Promise<RootPlan> {
+  const chain = chainIds(diffIds);
+  const found = await Promise.all(
+    diffIds.map((diffId, index) => directoryOf(paths, diffId, chain[index] ?? diffId, name)),
+  );
+  const lowers = withoutRepeats(found.reverse());
+  if (lowers.length > MOST_LAYERS) throw tooManyLayers(name, lowers.length);
+  return {
+    kind: 'overlay',
+    lowers: lowers.length === 0 ? [await emptyLayer(paths)] : lowers,
+    views: [{ from: '.', to: '/' }],
+    readOnly: false,
+    fixed: true,
+  };
+}
+
+/**
+ * Overlay refuses a directory that is a lower twice. What the upper one of the two has, it has in place of all that is below it,
+ * so that the lower one changes nothing.
+ *
+ * @param directories the top one first
+ */
+export function withoutRepeats(directories: readonly string[]): readonly string[] {
+  return [...new Set(directories)];
+}
+
+/** That of the chain, if the layer was unpacked for it; otherwise the one that all chains share (decision 0026). */
+async function directoryOf(
+  paths: LayoutPaths,
+  diffId: string,
+  chainId: string,
+  name: string,
+): Promise<string> {
+  for (const id of new Set([chainId, diffId])) {
+    const directory = join(paths.layer(id), ROOT);
+    if (await isDirectory(directory)) return directory;
+  }
+  throw new CaissonError(
+    'ERR_INVALID_IMAGE',
+    `the layer ${diffId} of the image ${name} is not unpacked`,
+    { stage: 'image', path: name, hint: 'pull or load the image again' },
+  );
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+/** Of an image without layers (`FROM scratch`): overlay wants one. */
+async function emptyLayer(paths: LayoutPaths): Promise<string> {
+  const path = join(paths.root, 'empty');
+  await mkdir(path, { recursive: true, mode: 0o755 });
+  return path;
+}
