@@ -18,9 +18,11 @@ import { exposedPorts } from './port-shape.js';
 export interface ImageConfig {
   readonly env?: readonly string[];
   readonly entrypoint?: readonly string[];
+  readonly cmd?: readonly string[];
   readonly workdir?: string;
   readonly user?: string;
-  readonly labels?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly shell?: readonly string[] | undefined;
 }
 
 /** @param joinedName the host name of the container whose network it has joined */
@@ -44,14 +46,15 @@ export function configShape(info: ContainerInfo, image: ImageConfig, joinedName?
     OpenStdin: config.openStdin,
     StdinOnce: config.stdinOnce,
     Env: environment(options, image.env ?? []),
-    Cmd: config.argv.length === 0 ? null : config.argv,
+    Cmd: listOrNull(commandOf(info, image)),
     ...(config.healthcheck === undefined ? {} : { Healthcheck: healthcheck(config.healthcheck) }),
     Image: imageName(info),
     Volumes: configVolumes(config),
     WorkingDir: options.workdir ?? image.workdir ?? '',
-    Entrypoint: entrypoint(options.entrypoint) ?? image.entrypoint ?? null,
+    Entrypoint: listOrNull(entrypoint(options.entrypoint) ?? image.entrypoint),
     OnBuild: null,
     Labels: markStringMap({ ...image.labels, ...labelsOf(options.labels) }),
+    ...(isEmpty(image.shell) ? {} : { Shell: image.shell }),
     ...(stopSignal === undefined ? {} : { StopSignal: String(stopSignal) }),
     // Docker has it only if it was requested.
     ...(config.stopTimeout === DEFAULT_STOP_TIMEOUT ? {} : { StopTimeout: config.stopTimeout }),
@@ -67,6 +70,23 @@ function environment(options: RunOptions, image: readonly string[]): readonly st
     else env.set(name, assignment);
   }
   return [...env.values()];
+}
+
+/** An entrypoint of the options drops the image's command. */
+function commandOf(
+  { config: { argv, options } }: ContainerInfo,
+  image: ImageConfig,
+): readonly string[] | undefined {
+  return argv.length === 0 && options.entrypoint === undefined ? image.cmd : argv;
+}
+
+function isEmpty(list: readonly string[] | undefined): list is undefined {
+  return list === undefined || list.length === 0;
+}
+
+/** As Go prints a list that is nil. */
+function listOrNull(list: readonly string[] | undefined): readonly string[] | null {
+  return isEmpty(list) ? null : list;
 }
 
 function entrypoint(value: RunOptions['entrypoint']): readonly string[] | undefined {

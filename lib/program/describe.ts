@@ -106,15 +106,12 @@ function labelled(label: string): string {
   return label === '' ? '' : `, with the SELinux label ${label}`;
 }
 
-/** Of an overlay: the layers of an image are named by path, and there may be hundreds. */
+/** Of an overlay: those of an image are directories of one tree, and there may be hundreds. */
 function lowers(o: Operands): string {
-  const paths = o.text(3).split('\0').slice(0, -1);
-  const [first = '', ...others] = paths;
-  if (paths.length === 0) return o.slots16(0);
-  return (
-    `open_tree ${quote(first)}${others.length === 0 ? '' : ` and of ${others.length} more layers`}` +
-    (o.slot(2, 'it') === '' ? '' : `, idmapped by ${o.slot(2, 'its user namespace')}`)
-  );
+  const [first, ...others] = o.text(3).split('\0').slice(0, -1);
+  if (first === undefined) return o.slots16(0);
+  const all = `${o.below(2, first)}${others.length === 0 ? '' : ` and ${others.length} more of that tree`}`;
+  return [o.slots16(0), all].filter(Boolean).join(', ');
 }
 
 const octal = (mode: number) => `0${(mode & 0o7777).toString(8)}`;

@@ -20,6 +20,8 @@ export type RootPlan =
        * is an empty directory: overlay wants two layers.
        */
       readonly sealed?: string | undefined;
+      /** A directory in which most of the lowers are, and which has no mounts in it: those of an image. */
+      readonly base?: string | undefined;
       /** No file of the layers ever changes: they are an image's. */
       readonly fixed?: boolean | undefined;
     }

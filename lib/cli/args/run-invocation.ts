@@ -4,16 +4,18 @@ import { conflicting, invalid, unsupported, wholeNumber } from '../../base/check
 import { parseEnvFile } from '../../engine/options/env.js';
 import { type LogConfig, parseLogConfig } from '../../engine/options/log-config.js';
 import {
-  type Healthcheck,
   type HealthcheckNames,
+  type HealthcheckOptions,
   parseTimes,
 } from '../../engine/options/healthcheck.js';
+import { normalizePull } from '../../engine/options/image-options.js';
 import type { FirstConnectionOptions } from '../../engine/options/network-connections.js';
 import type { MountOption } from '../../engine/options/mount-types.js';
-import type { RunOptions } from '../../engine/options/options.js';
+import type { PullPolicy, RunOptions } from '../../engine/options/options.js';
 import { parseRestartPolicy, type RestartPolicy } from '../../engine/options/restart-policy.js';
 import { parseSignal } from '../../base/signals.js';
 import { CaissonError, messageWithoutHint } from '../../base/errors.js';
+import { formatPlatform, hostPlatform, parsePlatform } from '../../image/platform.js';
 import type { RootfsWritable } from '../../image/rootfs.js';
 import { absolutePath, workingDirectory } from '../../base/working-directory.js';
 import { checkArguments } from './command-line.js';
@@ -53,9 +55,10 @@ export interface RunInvocation {
   readonly stopSignal?: number;
   /** Seconds; -1: forever. */
   readonly stopTimeout?: number;
-  readonly healthcheck?: Healthcheck;
+  /** Without a test, that of the image; `none`: not even the image's. */
+  readonly healthcheck?: HealthcheckOptions | 'none';
   readonly quiet: boolean;
-  readonly pull: 'missing' | 'never';
+  readonly pull: PullPolicy;
 }
 
 /** What the command line takes from its own process. */
@@ -98,12 +101,13 @@ export function parseRun(
   if (cidfile === '') throw invalid('cidfile', cidfile, 'is empty');
   const interactive = flags.switches.get('interactive') === true;
   const detach = flags.switches.get('detach') === true;
-  checkPlatform(last(flags, 'platform'));
+  const isStored = !isRootfs && first !== 'host';
+  const platform = platformOf(last(flags, 'platform'), isStored);
   return {
     image: isRootfs ? absolutePath('rootfs', first, context.cwd) : first,
     ...(isRootfs ? { rootfs: { writable: writable ?? 'overlay' } } : {}),
     argv,
-    options: runOptions(flags, context),
+    options: { ...runOptions(flags, context), ...(platform === undefined ? {} : { platform }) },
     tty: flags.switches.get('tty') === true,
     interactive,
     attach: attached(flags, interactive, detach),
@@ -112,15 +116,16 @@ export function parseRun(
     ...(cidfile === undefined ? {} : { cidfile: absolutePath('cidfile', cidfile, context.cwd) }),
     detach,
     detachKeys: parseDetachKeys(last(flags, 'detach-keys')),
-    ...detachedOptions(flags),
+    ...detachedOptions(flags, isStored),
     quiet: flags.switches.get('quiet') === true,
-    pull: pullPolicy(last(flags, 'pull')),
+    pull: normalizePull(last(flags, 'pull') as PullPolicy | undefined),
   };
 }
 
 /** The options of a detached container: removal, restarts, log, stop and health check. */
 function detachedOptions(
   flags: ParsedFlags,
+  isStored: boolean,
 ): Pick<
   RunInvocation,
   'autoRemove' | 'restart' | 'log' | 'stopSignal' | 'stopTimeout' | 'healthcheck'
@@ -135,7 +140,7 @@ function detachedOptions(
   });
   const signal = last(flags, 'stop-signal');
   const timeout = last(flags, 'stop-timeout');
-  const healthcheck = healthcheckOf(flags);
+  const healthcheck = healthcheckOf(flags, isStored);
   return {
     autoRemove,
     restart,
@@ -157,17 +162,27 @@ const HEALTH_FLAGS: HealthcheckNames = {
   retries: 'health-retries',
 };
 
-/** Without a command there is no health check, as no image has one; the other values are checked all the same. */
-function healthcheckOf(flags: ParsedFlags): Healthcheck | undefined {
+/**
+ * Without a command the check is the image's, if it has one.
+ *
+ * @param isStored the host image and root directories have none; the other values are checked all the same.
+ */
+function healthcheckOf(
+  flags: ParsedFlags,
+  isStored: boolean,
+): HealthcheckOptions | 'none' | undefined {
   const given = Object.fromEntries(
     Object.entries(HEALTH_FLAGS).map(([part, flag]) => [part, last(flags, flag)]),
   );
   const test = given['test'] ?? '';
   const times = parseTimes(given, HEALTH_FLAGS);
   const isGiven = test !== '' || Object.values(times).some((value) => value !== 0);
-  if (flags.switches.get('no-healthcheck') === true && isGiven)
+  const none = flags.switches.get('no-healthcheck') === true;
+  if (none && isGiven)
     throw exclusive('no-healthcheck', '--no-healthcheck conflicts with --health-* options');
-  return test === '' ? undefined : { test, ...times };
+  if (test !== '') return { test, ...times };
+  if (!isStored) return undefined;
+  return none ? 'none' : isGiven ? times : undefined;
 }
 
 /** Seconds: the range of a timer in milliseconds. */
@@ -177,33 +192,14 @@ function exclusive(option: string, message: string): CaissonError {
   return new CaissonError('ERR_CONFLICTING_OPTIONS', message, { stage: 'config', path: option });
 }
 
-/** Images come from this machine: there is nothing to pull, so `always` cannot be supported. */
-function pullPolicy(value: string | undefined): 'missing' | 'never' {
-  if (value === undefined || value === 'missing' || value === 'never') return value ?? 'missing';
-  throw value === 'always'
-    ? unsupported(
-        'pull',
-        value,
-        'is not supported yet: images cannot be pulled',
-        'missing or never',
-      )
-    : invalid('pull', value, 'is not one of missing, never');
-}
-
-/** The OCI's names for Node's names of processor architectures. */
-const ARCHITECTURES: Readonly<Record<string, readonly string[] | undefined>> = {
-  x64: ['amd64', 'x86_64', 'x86-64'],
-  arm64: ['arm64', 'aarch64', 'arm64/v8', 'aarch64/v8'],
-};
-
-/** `linux`, `linux/amd64`, `amd64`: programs for other machines cannot run here. */
-function checkPlatform(value: string | undefined): void {
-  if (value === undefined || value === '') return;
-  const platform = value.toLowerCase();
-  const own = ARCHITECTURES[process.arch] ?? [process.arch];
-  const architecture = platform.startsWith('linux/') ? platform.slice('linux/'.length) : platform;
-  if (platform === 'linux' || own.includes(architecture)) return;
-  throw unsupported('platform', value, "is not this machine's platform", `linux/${own[0] ?? ''}`);
+/** Of an image of the store it is looked for there; what else there is has the programs of this machine. */
+function platformOf(value: string | undefined, isStored: boolean): string | undefined {
+  if (value === undefined || value === '') return undefined;
+  const wanted = formatPlatform(parsePlatform(value));
+  if (isStored) return value;
+  const own = formatPlatform(hostPlatform());
+  if (wanted !== own) throw unsupported('platform', value, "is not this machine's platform", own);
+  return undefined;
 }
 
 function last(flags: ParsedFlags, name: string): string | undefined {

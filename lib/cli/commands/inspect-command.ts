@@ -3,7 +3,7 @@ import { CaissonError, type ErrorCode } from '../../base/errors.js';
 import { dataOf, volumesIn } from '../../volumes/volume-store.js';
 import { accountsSwap } from '../../cgroup/limits/swap.js';
 import { networkShape } from '../../docker/network-shape.js';
-import { inspectShape } from '../../docker/inspect-shape.js';
+import { type InspectExtra, inspectShape } from '../../docker/inspect-shape.js';
 import { volumeShape } from '../../docker/volume-shape.js';
 import { networksIn } from '../../engine/networks-in.js';
 import { volumesIn as volumesOf } from '../../engine/volumes-in.js';
@@ -12,7 +12,7 @@ import { claimContext } from '../../engine/networks/container-lookup.js';
 import { selinuxLabelsOf } from '../../engine/options/security-options.js';
 import { layerSize } from '../../engine/start/layer-size.js';
 import { joinedHostname } from '../../engine/store/joined-names.js';
-import type { ContainerInfo } from '../../engine/store/stored.js';
+import type { ContainerInfo, StoredConfig } from '../../engine/store/stored.js';
 import { type CommandLine, parseCommandLine } from '../args/command-line.js';
 import { at, type CommandContext, type EngineLocation } from '../command-context.js';
 import { CONTAINER_INSPECT, INSPECT } from '../flags/inspect-flags.js';
@@ -111,11 +111,18 @@ async function containerShape(
       : {}),
     volumeDirectory: (name) => dataOf(volumesIn(context.store.paths.dataRoot), name),
     selinux: selinuxLabelsOf(config.id, config.options.securityOpt),
+    ...imageExtra(config.image),
     swapLimit: await limitsSwap(context, info),
     networkId: predefinedId(context, config.options),
     joinedName: await joinedHostname(context.store, networkText(config.options)),
     ...(withSize ? { sizeRw: await layerSize(directory) } : {}),
   });
+}
+
+/** What the container has from its image. */
+function imageExtra(image: StoredConfig['image']): Pick<InspectExtra, 'imageId' | 'image'> {
+  if (image.kind !== 'name' || image.id === undefined) return {};
+  return { imageId: image.id, image: image.defaults ?? {} };
 }
 
 function predefinedId(context: CommandContext, options: RunOptions): string | undefined {

@@ -131,6 +131,7 @@ function createOptions(invocation: RunInvocation, options: RunOptions): CreateOp
     openStdin: interactive,
     stdinOnce: interactive && attach.has('stdin'),
     healthcheck: invocation.healthcheck,
+    pull: invocation.pull,
   };
 }
 

@@ -315,7 +315,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
     option: 'pid',
     help: 'PID namespace to use: private (default), host or container:NAME_OR_ID',
   },
-  { long: 'platform', value: 'string', help: "Must be this machine's platform" },
+  { long: 'platform', value: 'string', help: 'Platform of the image, such as linux/arm64' },
   {
     long: 'privileged',
     option: 'privileged',
@@ -324,8 +324,8 @@ export const CREATE_FLAGS: readonly Flag[] = [
   {
     long: 'pull',
     value: 'when',
-    completes: ['missing', 'never'],
-    help: 'missing (default) or never',
+    completes: ['always', 'missing', 'never'],
+    help: 'Pull the image before: always, missing (default) or never',
   },
   { long: 'quiet', short: 'q', help: 'Do not print the progress of fetching the image' },
   {

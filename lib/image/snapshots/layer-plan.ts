@@ -32,6 +32,7 @@ export async function planLayers(
     lowers: lowers.length === 0 ? [await emptyLayer(paths)] : lowers,
     views: [{ from: '.', to: '/' }],
     readOnly: false,
+    base: paths.layers,
     fixed: true,
   };
 }

@@ -59,9 +59,11 @@ export function makeRoot(
   };
   if (layer === undefined) makeLayer();
   const way = kernel.overlayByDescriptor ? 0 : 1;
-  // The layers of an image take no slots: there may be more of them than slots.
-  const layers = root.lowers.length > 1 && root.sealed === undefined ? root.lowers : NONE;
-  const lowers = layers === NONE ? root.lowers.map(open) : [];
+  // The layers of an image are directories of one mount, and take no slots: there may be more of them than slots.
+  const { base } = root;
+  const inBase = base === undefined ? NONE : root.lowers.filter((path) => isBelow(base, path));
+  const lowers = root.lowers.filter((path) => !inBase.includes(path)).map(open);
+  const tree = inBase.length === 0 ? undefined : open(base ?? '/');
   if (root.sealed !== undefined) {
     const pair = [lowers.pop() ?? 0, open(root.sealed)];
     const sealed = slots.take();
@@ -82,13 +84,15 @@ export function makeRoot(
   if (layer !== undefined) makeLayer(own);
   steps.push({
     op: 'overlay.make',
-    slots: [shared.root, own, layers === NONE ? undefined : userns],
+    slots: [shared.root, own, tree],
     texts: [
       slotList(lowers),
       // overlay stores its attributes of files where a user namespace may write.
       rootless === undefined ? undefined : 'userxattr',
       label,
-      layers === NONE ? undefined : stringList(layers),
+      tree === undefined
+        ? undefined
+        : stringList(inBase.map((path) => path.slice((base ?? '').length + 1))),
     ],
     // In a persistent file system, which the container may have filled.
     numbers: [way, attributes, 0, layer?.kind === 'image' ? 1 : 0],
@@ -96,6 +100,10 @@ export function makeRoot(
 }
 
 const NONE: readonly string[] = Object.freeze([]);
+
+function isBelow(base: string, path: string): boolean {
+  return path.startsWith(`${base}/`);
+}
 
 /** One inode for each page: without a limit, empty files would use unlimited kernel memory. */
 function inodesOf(size: number): number {

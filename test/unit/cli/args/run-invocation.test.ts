@@ -561,7 +561,13 @@ describe('run: flags of detached containers', () => {
   it('The command runs containers on this machine only', () => {
     const own = process.arch === 'x64' ? 'amd64' : process.arch;
     for (const platform of ['linux', own, `linux/${own}`, `Linux/${own}`, ''])
-      expect(run('--platform', platform, 'host').image).to.equal('host');
+      expect(run('--platform', platform, 'host').options).to.not.have.property('platform');
+  });
+
+  it('The platform of an image and whether it is pulled are options', () => {
+    const { options, pull } = run('--platform', 'arm64', '--pull=always', 'debian');
+    expect(options.platform).to.equal('arm64');
+    expect(pull).to.equal('always');
   });
 
   const wrong: readonly (readonly [readonly string[], ErrorCode, RegExp])[] = [
@@ -581,7 +587,6 @@ describe('run: flags of detached containers', () => {
     ],
     [['--stop-timeout=-2'], 'ERR_INVALID_OPTION', /^stop-timeout: .*out of range/],
     [['--detach-keys=ctrl-pp'], 'ERR_INVALID_OPTION', /^detach-keys: .*"ctrl-pp"/],
-    [['--pull=always'], 'ERR_UNSUPPORTED_OPTION', /^pull: "always" is not supported/],
     [['--pull=maybe'], 'ERR_INVALID_OPTION', /^pull: "maybe"/],
     [
       ['--platform=linux/s390x'],

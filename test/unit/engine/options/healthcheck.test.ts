@@ -101,8 +101,9 @@ describe('the options of a health check', () => {
 });
 
 describe('the flags of a health check', () => {
-  const flags = (...args: readonly string[]) =>
-    parseRun('run', [...args, 'host'], { env: {}, cwd: '/' }).healthcheck;
+  const flagsFor = (image: string, ...args: readonly string[]) =>
+    parseRun('run', [...args, image], { env: {}, cwd: '/' }).healthcheck;
+  const flags = (...args: readonly string[]) => flagsFor('host', ...args);
 
   it('The flags become options', () => {
     expect(flags()).to.equal(undefined);
@@ -125,7 +126,7 @@ describe('the flags of a health check', () => {
       startInterval: 100,
       retries: 2,
     });
-    expect(flags('--health-cmd', 'x', '--health-interval', '0s')?.interval).to.equal(0);
+    expect(flags('--health-cmd', 'x', '--health-interval', '0s')).to.deep.include({ interval: 0 });
   });
 
   it('The flags are nothing without a command', () => {
@@ -133,6 +134,13 @@ describe('the flags of a health check', () => {
     expect(flags('--health-cmd', '')).to.equal(undefined);
     expect(flags('--health-interval', '1s')).to.equal(undefined);
     expect(flags('--no-healthcheck', '--health-cmd', '')).to.equal(undefined);
+  });
+
+  it('The flags without a command change the check of an image', () => {
+    expect(flagsFor('debian')).to.equal(undefined);
+    expect(flagsFor('debian', '--no-healthcheck')).to.equal('none');
+    const times = flagsFor('debian', '--health-interval', '1s');
+    expect(times).to.deep.equal({ ...NOTHING_SAID, interval: 1000 });
   });
 
   it('The flags are named where they are wrong', () => {
