@@ -122,6 +122,5 @@ export {
   type RootfsOptions,
   type RootfsWritable,
 } from './image/rootfs.js';
-export type { ImageHealthcheck } from './image/image-config.js';
 export type { ImageDefaults } from './image/snapshots/image-defaults.js';
 export { drawTimeline, type Timeline, type TimelineStep } from './program/timeline.js';
