@@ -1,5 +1,6 @@
 /** Making a detached container. */
 import { cgroupLocation } from '../../cgroup/parent.js';
+import { isRecord } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import type { RootfsImage } from '../../image/rootfs.js';
 import type { ContainerContext } from './container-context.js';
@@ -34,7 +35,7 @@ export async function createContainer(
   runId?: string,
 ): Promise<string> {
   const id = runId ?? newId();
-  splitOptions(options); // its mistakes are found before an image is pulled
+  checkOptionsBefore(image, options);
   const { pull, platform, ...others } = options;
   await ensureImage(startContext, image, { pull, platform });
   const rootless = startContext.users !== undefined;
@@ -83,6 +84,13 @@ export async function createContainer(
   }
   recordEvent(store, stored, 'create');
   return id;
+}
+
+/** Mistakes are found before an image is pulled. The test of a health check may be the image's. */
+function checkOptionsBefore(image: string | RootfsImage, options: CreateOptions): void {
+  const { healthcheck } = options;
+  const isImages = typeof image === 'string' && image !== 'host' && isRecord(healthcheck) && healthcheck.test === undefined; // prettier-ignore
+  splitOptions(isImages ? { ...options, healthcheck: { ...healthcheck, test: 'true' } } : options);
 }
 
 /** Of a container whose options do not say all of its mounts: its anonymous volumes get names. */
