@@ -158,7 +158,7 @@ needsRoot('layers with the owners of an archive').describe('containers of images
     writeFileSync(index, JSON.stringify(others));
     const roots = () => Promise.resolve(others.manifests.map(({ digest }) => digest));
     expect((await store.collect({ roots })).blobs).to.not.include(manifest);
-    await execution.kill('SIGKILL');
+    execution.kill('SIGKILL');
     await execution;
     await eventually(async () => {
       const { blobs } = await store.collect({ roots });
