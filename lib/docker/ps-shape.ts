@@ -56,6 +56,8 @@ export const PS_HEADINGS: Readonly<Record<keyof PsRow, unknown>> = markStruct('H
 
 export interface PsOptions {
   readonly noTrunc?: boolean;
+  /** In place of the name that the container was created with. */
+  readonly image?: string | undefined;
   /** Bytes of the writable layer, and of the whole root if known. */
   readonly size?: { readonly writable: number; readonly root?: number };
 }
@@ -74,7 +76,7 @@ export function psShape(info: ContainerInfo, now: Date, options: PsOptions = {})
       return goTime(new Date(config.created));
     },
     ID: noTrunc ? config.id : shortId(config.id),
-    Image: config.image.kind === 'name' ? config.image.name : config.image.path,
+    Image: options.image ?? (config.image.kind === 'name' ? config.image.name : config.image.path),
     Labels: Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),

@@ -1,14 +1,19 @@
 /** What containers have of their image's configuration, and which image they are of when names move. */
 import { expect } from 'chai';
+import { execFile } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { ContentStore } from '../../lib/image/content/content-store.js';
 import type { Container } from '../../lib/index.js';
 import { copyOf, layer, type LayerMaker, writeImage } from '../support/layered-image.js';
 import { needsRoot } from '../support/needs.js';
 import { eventually } from '../support/outside.js';
+import { repository } from '../support/paths.js';
 import { rejectionOf } from '../support/rejection.js';
 import { Workshop } from '../support/workshop.js';
+
+const execute = promisify(execFile);
 
 needsRoot('layers with the owners of an archive').describe('containers of images', () => {
   let shop: Workshop;
@@ -31,6 +36,11 @@ needsRoot('layers with the owners of an archive').describe('containers of images
       layers: [base, layer(files)],
       config: config as Record<string, unknown>,
     });
+  const caisson = async (...args: readonly string[]) => {
+    const roots = ['--data-root', data, '--run-root', shop.path('run')];
+    const { stdout } = await execute(join(repository, 'bin/caisson'), [...roots, ...args]);
+    return stdout;
+  };
   const create = async (...args: Parameters<Workshop['engine']['create']>) => {
     const container = await shop.engine.create(...args);
     made.push(container);
@@ -105,6 +115,25 @@ needsRoot('layers with the owners of an archive').describe('containers of images
       id: old.id,
     });
     expect((await shop.engine.run('moving', ['cat', '/version'])).stdout).to.equal('new');
+  });
+
+  it('ps shows the name of an image as long as it has it, then its id; inspect has both', async () => {
+    const { id } = write('listed', { Cmd: ['true'], Env: ['A=1'], WorkingDir: '/tmp' });
+    const container = await create('listed', []);
+    const ps = async (...args: string[]) =>
+      (await caisson('ps', '-a', '--format', '{{.Image}}', ...args)).trimEnd();
+    expect(await ps()).to.equal('listed');
+    for (const name of ['listed', 'listed:latest', id, id.slice(7, 19)])
+      expect(await ps('--filter', `ancestor=${name}`), name).to.equal('listed');
+    const format =
+      '{{.Config.Image}} {{.Image}} {{.Config.Cmd}} {{.Config.Env}} {{.Config.WorkingDir}}';
+    const inspect = () => caisson('inspect', '--format', format, container.id);
+    expect(await inspect()).to.match(new RegExp(`^listed ${id} \\[true\\] \\[.*A=1.*\\] /tmp\n$`));
+    write('listed', { Cmd: ['false'] }, { other: 'x' });
+    expect(await ps()).to.equal(id.slice(7, 19));
+    expect(await ps('--no-trunc')).to.equal(id);
+    expect(await ps('--filter', 'ancestor=listed')).to.equal('');
+    expect(await inspect()).to.match(/^listed sha256:/);
   });
 
   it('A name that has moved is seen by the next run', async () => {

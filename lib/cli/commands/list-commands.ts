@@ -1,7 +1,14 @@
 /** `caisson ps`. */
 import { shortId } from '../../base/ids.js';
 import type { ContainerInfo } from '../../engine/store/stored.js';
-import { checkReferences, impliesAll, matches, parseFilters } from '../../engine/views/filters.js';
+import type { ImageNames } from '../../engine/images/image-names-now.js';
+import {
+  checkReferences,
+  type Filters,
+  impliesAll,
+  matches,
+  parseFilters,
+} from '../../engine/views/filters.js';
 import { type CommandLine, parseCommandLine } from '../args/command-line.js';
 import { complain } from './each.js';
 import { PS } from '../flags/ps-flags.js';
@@ -22,12 +29,14 @@ export async function ps(args: readonly string[], location: EngineLocation): Pro
 }
 
 async function list(line: CommandLine, location: EngineLocation): Promise<number> {
-  const filters = parseFilters(line.values('filter'));
+  const given = parseFilters(line.values('filter'));
   const last = line.integer('last') ?? (line.has('latest') ? 1 : -1);
   const noTrunc = line.has('no-trunc');
   const withSize = line.has('size');
   return at(location, async (context) => {
     const everything = await context.list();
+    const images = await namesOfImages(context, everything, given.get('ancestor'));
+    const filters = images === undefined ? given : withAncestors(given, images);
     checkReferences(filters, everything);
     const all = line.has('all') || last > 0 || impliesAll(filters);
     let shown = everything.filter(
@@ -49,6 +58,7 @@ async function list(line: CommandLine, location: EngineLocation): Promise<number
         shown.map(async (info) =>
           psShape(info, now, {
             noTrunc,
+            image: images?.shown(info.config.image, noTrunc),
             ...(withSize ? { size: { writable: await writtenBy(context, info) } } : {}),
           }),
         ),
@@ -61,6 +71,25 @@ async function list(line: CommandLine, location: EngineLocation): Promise<number
       return 1;
     }
   });
+}
+
+/** Loaded only if there are containers of images of the store. */
+async function namesOfImages(
+  context: CommandContext,
+  containers: readonly ContainerInfo[],
+  wanted: readonly string[] = [],
+): Promise<ImageNames | undefined> {
+  const images = containers.map(({ config: { image } }) => image);
+  if (images.every((image) => image.kind !== 'name' || image.id === undefined)) return undefined;
+  const { imageNames } = await import('../../engine/images/image-names-now.js');
+  return imageNames(context.store.paths.dataRoot, images, wanted);
+}
+
+/** A name means the image that has it now. */
+function withAncestors(filters: Filters, images: ImageNames): Filters {
+  const wanted = filters.get('ancestor');
+  if (wanted === undefined) return filters;
+  return new Map([...filters, ['ancestor', wanted.map((name) => images.idOf(name) ?? name)]]);
 }
 
 function isUp({ status }: ContainerInfo): boolean {

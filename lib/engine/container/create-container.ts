@@ -10,7 +10,8 @@ import type { ContainerConfig } from '../options/config.js';
 import type { MountConfig } from '../options/mount-config.js';
 import { withImageDefaults } from '../options/image-options.js';
 import { ensureImage } from '../images/ensure-image.js';
-import { resolveImage } from '../../image/snapshots/resolve.js';
+import { holdImage } from '../../image/snapshots/image-hold.js';
+import { type ResolvedImage, resolveImage } from '../../image/snapshots/resolve.js';
 import { imageOf, storedImage } from '../store/image-of.js';
 import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
@@ -34,12 +35,33 @@ export async function createContainer(
   options: CreateOptions,
   runId?: string,
 ): Promise<string> {
-  const id = runId ?? newId();
   checkOptionsBefore(image, options);
   const { pull, platform, ...others } = options;
+  const { dataRoot } = startContext;
   await ensureImage(startContext, image, { pull, platform });
   const rootless = startContext.users !== undefined;
-  const resolved = await resolveImage(image, startContext.dataRoot, { rootless, platform });
+  const resolved = await resolveImage(image, dataRoot, { rootless, platform });
+  const { manifest, name } = resolved;
+  // A garbage collection keeps the image until the container is stored, and then for the container.
+  const hold = manifest === undefined ? undefined : holdImage(dataRoot, manifest, name);
+  try {
+    const [id, isRun] = [runId ?? newId(), runId !== undefined];
+    return await createFrom(resolved, context, startContext, image, argv, others, id, isRun);
+  } finally {
+    hold?.release();
+  }
+}
+
+async function createFrom(
+  resolved: ResolvedImage,
+  context: ContainerContext,
+  startContext: StartContext,
+  image: string | RootfsImage,
+  argv: readonly string[],
+  others: CreateOptions,
+  id: string,
+  isRun: boolean,
+): Promise<string> {
   const { run, detached } = splitOptions(
     resolved.manifest === undefined ? others : withImageDefaults(others, resolved.defaults),
   );
@@ -68,7 +90,7 @@ export async function createContainer(
     ...ownMounts(config),
   };
   try {
-    const add = () => store.add(stored, runId === undefined ? undefined : startContext.owner);
+    const add = () => store.add(stored, isRun ? startContext.owner : undefined);
     if (stored.mounts === undefined) await add();
     else await addWithVolumes(store, startContext, stored.mounts, add);
   } catch (cause) {

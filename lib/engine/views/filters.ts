@@ -147,7 +147,11 @@ const MATCHERS: Readonly<Record<string, Matcher | undefined>> = {
   status: (values, { status }) => values.includes(status),
   ancestor: (values, { config: { image } }) =>
     values.some((value) =>
-      image.kind === 'name' ? withTag(image.name) === withTag(value) : image.path === value,
+      image.kind !== 'name'
+        ? image.path === value
+        : image.id === undefined || !/^(?:sha256:)?[0-9a-f]{4,64}$/.test(value)
+          ? withTag(image.name) === withTag(value)
+          : image.id.startsWith(value.startsWith('sha256:') ? value : `sha256:${value}`),
     ),
   before: (values, info, all) =>
     values.some((value) => compareAge(info, referenced(value, all)) < 0),

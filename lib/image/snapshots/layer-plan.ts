@@ -23,9 +23,9 @@ export async function planLayers(
 ): Promise<RootPlan> {
   const chain = chainIds(diffIds);
   const found = await Promise.all(
-    diffIds.map((diffId, index) => directoryOf(paths, diffId, chain[index] ?? diffId, name)),
+    diffIds.map((diffId, index) => directoriesOf(paths, diffId, chain[index] ?? diffId, name)),
   );
-  const lowers = withoutRepeats(found.reverse());
+  const lowers = withoutRepeats(found.reverse().flat());
   if (lowers.length > MOST_LAYERS) throw tooManyLayers(name, lowers.length);
   return {
     kind: 'overlay',
@@ -47,17 +47,17 @@ export function withoutRepeats(directories: readonly string[]): readonly string[
   return [...new Set(directories)];
 }
 
-/** That of the chain, if the layer was unpacked for it; otherwise the one that all chains share (decision 0026). */
-async function directoryOf(
+/** What the layer has for this chain of layers only, if anything, above what all chains share (decision 0026). */
+async function directoriesOf(
   paths: LayoutPaths,
   diffId: string,
   chainId: string,
   name: string,
-): Promise<string> {
-  for (const id of new Set([chainId, diffId])) {
-    const directory = join(paths.layer(id), ROOT);
-    if (await isDirectory(directory)) return directory;
-  }
+): Promise<readonly string[]> {
+  const directories = [...new Set([chainId, diffId])].map((id) => join(paths.layer(id), ROOT));
+  const there = await Promise.all(directories.map(isDirectory));
+  const found = directories.filter((_, index) => there[index]);
+  if (found.length > 0) return found;
   throw new CaissonError(
     'ERR_INVALID_IMAGE',
     `the layer ${diffId} of the image ${name} is not unpacked`,
