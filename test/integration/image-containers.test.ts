@@ -117,7 +117,7 @@ needsRoot('layers with the owners of an archive').describe('containers of images
     expect((await shop.engine.run('moving', ['cat', '/version'])).stdout).to.equal('new');
   });
 
-  it('ps shows the name of an image as long as it has it, then its id; inspect has both', async () => {
+  it('The command ps shows the name of an image as long as it has it, then its id, and inspect has both', async () => {
     const { id } = write('listed', { Cmd: ['true'], Env: ['A=1'], WorkingDir: '/tmp' });
     const container = await create('listed', []);
     const ps = async (...args: string[]) =>
