@@ -40,6 +40,12 @@ export type {
 } from './engine/options/network-connections.js';
 export type { Protocol as PortProtocol } from './network/firewall/port-bindings.js';
 export type { Container } from './engine/container/container.js';
+export type { ChangeKind, FileChange } from './archive/changes.js';
+export type { CopyOptions, CopyResult } from './archive/copy.js';
+export type { FileEntry, WriteOptions } from './archive/file-operations.js';
+export type { WatchedChange } from './archive/file-server.js';
+export type { FileKind, FileStat } from './archive/file-stat.js';
+export type { ContainerFiles } from './engine/container/file-access.js';
 export type { ContainerExit } from './engine/container/supervisor-client.js';
 export type { RemoveOptions } from './engine/container/remove-container.js';
 export type { StopOptions } from './engine/container/stop-container.js';

@@ -18,4 +18,9 @@ int unpack_main(const Arguments& arguments);
 // Removes everything in the directory. The kind of the report is `none` then.
 int remove_main(const Arguments& arguments);
 
+// Works with the files of a container, running or not (request.h, lib/archive/view.ts).
+// Descriptors: 0 is the input, 1 the output, 2 the report, 3 the request, 4 a stream to the process
+// that writes the id maps. The exit code is 0 if it was done.
+int view_main(const Arguments& arguments);
+
 }  // namespace caisson

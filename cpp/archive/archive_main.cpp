@@ -12,7 +12,8 @@ int main(int count, char** arguments) {
     std::string_view name;
     int (*run)(const Arguments&);
   };
-  constexpr Subcommand kSubcommands[] = {{"unpack", unpack_main}, {"remove", remove_main}};
+  constexpr Subcommand kSubcommands[] = {
+      {"unpack", unpack_main}, {"remove", remove_main}, {"view", view_main}};
   for (const auto& [name, run] : kSubcommands)
     if (count > 1 && name == arguments[1])
       return run(Arguments({arguments + 2, static_cast<size_t>(count - 2)}));

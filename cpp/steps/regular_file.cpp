@@ -14,8 +14,8 @@ namespace {
 constexpr unsigned kMqueueMagic = 0x19800202, kConfigMagic = 0x62656570, kFuseControl = 0x65735543,
                    kResourceControl = 0x07655821;
 
-// What stands in their files is made by the kernel when they are read, and reading may wait for
-// something to happen, as that of /proc/kmsg does.
+}  // namespace
+
 bool is_kernel_filesystem(unsigned type) {
   switch (type) {
     case PROC_SUPER_MAGIC:
@@ -43,8 +43,6 @@ bool is_kernel_filesystem(unsigned type) {
       return false;
   }
 }
-
-}  // namespace
 
 Result<RegularFile> open_regular(int root, const char* path, int own_descriptors, uint64_t limit) {
   // Only looked at first: opening already does something to a device or a fifo.

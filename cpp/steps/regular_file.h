@@ -17,4 +17,8 @@ struct RegularFile {
 // (EINVAL); EFBIG is a larger one. `own_descriptors` is /proc/self/fd of a trusted procfs.
 Result<RegularFile> open_regular(int root, const char* path, int own_descriptors, uint64_t limit);
 
+// Whether a filesystem, by its `f_type` of statfs(2), is one whose files the kernel makes when they
+// are read, which may wait for something to happen, as that of /proc/kmsg does.
+bool is_kernel_filesystem(unsigned type);
+
 }  // namespace caisson

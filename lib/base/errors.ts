@@ -127,6 +127,12 @@ export type ErrorCode =
   | 'ERR_LAYER_TOO_LARGE'
   /** A layer could not be unpacked or removed, for a reason that is not in its archive. */
   | 'ERR_UNPACK_FAILED'
+  /** A path of a container, or one to copy to or from it, does not exist. */
+  | 'ERR_NO_SUCH_FILE'
+  /** Files of a container could not be read or written; `syscall` and `errno` say why. */
+  | 'ERR_FILES_FAILED'
+  /** A tar stream is damaged, or has names that lead out of its directory. */
+  | 'ERR_INVALID_ARCHIVE'
   /** A launch program could not be encoded or decoded. */
   | 'ERR_INVALID_PROGRAM';
 

@@ -103,6 +103,24 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/port-flags.js')).PORT,
   },
   {
+    name: 'cp',
+    inContainerGroup: true,
+    load: async () => (await import('./commands/cp-command.js')).cp,
+    spec: async () => (await import('./flags/files-flags.js')).CP,
+  },
+  {
+    name: 'diff',
+    inContainerGroup: true,
+    load: async () => (await import('./commands/files-commands.js')).diff,
+    spec: async () => (await import('./flags/files-flags.js')).DIFF,
+  },
+  {
+    name: 'export',
+    inContainerGroup: true,
+    load: async () => (await import('./commands/files-commands.js')).exportFiles,
+    spec: async () => (await import('./flags/files-flags.js')).EXPORT,
+  },
+  {
     name: 'wait',
     inContainerGroup: true,
     load: async () => (await import('./commands/lifecycle-commands.js')).wait,
@@ -318,7 +336,9 @@ export function findCommand(name: string): Command | undefined {
   return COMMANDS.find((command) => namesOf(command).includes(name));
 }
 
+/** Of a name that Docker has and that is no command yet. */
 export function isPlanned(name: string): boolean {
+  if (findCommand(name) !== undefined) return false;
   return PLANNED.has(name) || PLANNED_IN_CONTAINER_GROUP.has(memberOfContainer(name) ?? '');
 }
 

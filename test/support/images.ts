@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { isRoot, type Needs } from './needs.js';
 import { repository } from './paths.js';
 import { skipping } from './skip.js';
@@ -44,4 +45,21 @@ function makeImages(...argv: readonly string[]): string {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   return output.trim();
+}
+
+/** The layers of the image with odd files, unpacked to archives; the last one only deletes. */
+export function oddLayers(): Buffer[] {
+  const layout = imageLayout('odd');
+  const parse = (path: string) => JSON.parse(execFileSync('cat', [path]).toString()) as never;
+  const blob = (digest: string) => join(layout, 'blobs', digest.replace(':', '/'));
+  const index = parse(join(layout, 'index.json')) as { manifests: { digest: string }[] };
+  const manifest = parse(blob(index.manifests[0]!.digest)) as {
+    layers: { digest: string; mediaType: string }[];
+  };
+  return manifest.layers.slice(0, 3).map(({ digest, mediaType }) => {
+    const bytes = execFileSync('cat', [blob(digest)], { maxBuffer: 2 ** 28 });
+    if (mediaType.endsWith('+gzip')) return gunzipSync(bytes);
+    if (mediaType.endsWith('+zstd')) return execFileSync('zstd', ['-dcq'], { input: bytes });
+    return bytes;
+  });
 }

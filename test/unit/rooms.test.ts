@@ -23,6 +23,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ['image/registry', 'the client of image registries'],
   ['image/unpack', 'from the blob of a layer to a directory, and back to nothing'],
   ['build', 'Dockerfiles: their instructions, variables and ignored files'],
+  ['archive', 'the files of a container: what was changed, exported, copied'],
   ['network/netlink', 'messages for the kernel about interfaces, addresses and routes'],
   ['network/firewall', 'what container networks may reach, and published ports'],
   ['network/policy', 'what a container may connect to, as rules and as chains of the firewall'],

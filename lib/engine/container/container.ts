@@ -1,4 +1,6 @@
 /** One detached container: Docker's verbs as methods. */
+import type { Readable } from 'node:stream';
+import type { FileChange } from '../../archive/changes.js';
 import { shortId } from '../../base/ids.js';
 import type { PolicyOptions } from '../../network/policy/rules.js';
 import type { AttachOptions } from '../options/attach-options.js';
@@ -15,6 +17,7 @@ import type { ContainerContext } from './container-context.js';
 import { containerLogs } from './container-logs.js';
 import { containerStats, containerTop, watchContainerStats } from './container-usage.js';
 import { execInContainer } from './exec-container.js';
+import { type ContainerFiles, filesOf } from './file-access.js';
 import { inspectContainer } from './inspect-container.js';
 import { killContainer } from './kill-container.js';
 import { pauseContainer, unpauseContainer } from './pause-container.js';
@@ -36,6 +39,7 @@ export function containerOf(context: ContainerContext, id: string): Container {
 
 export class Container {
   readonly #context: ContainerContext;
+  #files: ContainerFiles | undefined;
   /** Long id. */
   readonly id: string;
 
@@ -46,6 +50,11 @@ export class Container {
   private constructor(context: ContainerContext, id: string) {
     this.#context = context;
     this.id = id;
+  }
+
+  /** Its files, whether it runs or not. */
+  get files(): ContainerFiles {
+    return (this.#files ??= filesOf(this.#context, this.id));
   }
 
   get shortId(): string {
@@ -198,6 +207,26 @@ export class Container {
       },
       condition,
     );
+  }
+
+  /**
+   * What it has changed of its image: in the order of the paths, a directory before what is in it. What the engine and the
+   * container's mounts have in it is no change.
+   *
+   * @throws ERR_UNSUPPORTED_OPTION when it has no layer of its own
+   */
+  async diff(): Promise<FileChange[]> {
+    const { diffContainer } = await import('./diff-container.js');
+    return diffContainer(this.#context, this.id);
+  }
+
+  /**
+   * All its files, as a tar stream (pax). As Docker's: without its volumes, and without what is mounted by the engine. A container
+   * that does not run is not started until the stream has ended. What fails destroys the stream with a CaissonError.
+   */
+  async export(): Promise<Readable> {
+    const { exportContainer } = await import('./export-container.js');
+    return exportContainer(this.#context, this.id);
   }
 
   /** Stops and starts it. A container that is removed when it exits stays, as with Docker. */

@@ -22,7 +22,7 @@ const ANONYMOUS = 'volumes';
 
 /** Volumes that do not exist yet are as they will be made. */
 export function volumeSources(
-  { store, containersRoot }: StartContext,
+  { store, containersRoot }: Pick<StartContext, 'store' | 'containersRoot'>,
   mounts: readonly MountConfig[],
   id: string,
 ): StartVolumes {

@@ -40,6 +40,9 @@ const DOCKER: Readonly<Record<string, string>> = {
   wait: '',
   top: '',
   port: '',
+  cp: '-a,--archive -L,--follow-link -q,--quiet',
+  diff: '',
+  export: '-o,--output=',
   stats: '-a,--all --format= --no-stream --no-trunc',
   events: '-f,--filter= --format= --since= --until=',
   info: '-f,--format=',
@@ -292,7 +295,7 @@ describe('The registry of commands', () => {
   });
 
   it('The registry distinguishes planned commands from existing and unknown ones', () => {
-    for (const name of ['cp', 'pull', 'container diff', 'container cp'])
+    for (const name of ['pull', 'push', 'container commit'])
       expect(isPlanned(name), name).to.equal(true);
     for (const name of ['nope', 'container pull', 'container nope', 'container'])
       expect(isPlanned(name), name).to.equal(false);

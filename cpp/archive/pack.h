@@ -1,0 +1,17 @@
+// A part of a view as a tar archive.
+#pragma once
+
+#include <string_view>
+
+#include "view.h"
+
+namespace caisson::archive {
+
+// What is at `path`, a directory with all that is in it, as entries that begin with `name`. The
+// last component of the path is followed where it is a link if `follow` is set.
+Status pack(View& view, const char* path, std::string_view name, bool follow, int output);
+
+// Everything that is the container's own: without volumes and without what the engine mounts.
+Status pack_parts(View& view, int output);
+
+}  // namespace caisson::archive

@@ -1,0 +1,169 @@
+/** The files of a container, as a process of caisson-archive gets them before it: running or not. */
+import { existsSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
+import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ViewProcess } from '../../archive/view-process.js';
+import type { View, ViewBind } from '../../archive/view.js';
+import { CaissonError } from '../../base/errors.js';
+import { shortId } from '../../base/ids.js';
+import { findUserNamespaceIds, type UserNamespaceIds } from '../../host/user-namespace-ids.js';
+import { withLock } from '../../host/locks.js';
+import { resolveImage, type ResolvedImage } from '../../image/snapshots/resolve.js';
+import { normalizeStorageOpt } from '../options/storage-opt.js';
+import { imageOf } from '../store/image-of.js';
+import { mountsOf } from '../store/volumes-of.js';
+import type { ContainerInfo, StoredConfig } from '../store/stored.js';
+import type { ContainerContext } from './container-context.js';
+import { inspectContainer, statusOf, storedContainer } from './inspect-container.js';
+import { noSuchContainer, type Store } from '../store/store.js';
+
+/**
+ * Runs `work` with the files of the container as they are now. One that does not run is not started meanwhile.
+ *
+ * @throws ERR_NO_SUCH_CONTAINER, ERR_LOCK_TIMEOUT, ERR_NO_SUCH_IMAGE
+ */
+export async function withView<T>(
+  context: ContainerContext,
+  id: string,
+  work: (view: View, info: Pick<ContainerInfo, 'config' | 'state'>) => Promise<T>,
+): Promise<T> {
+  const { store } = context;
+  for (;;) {
+    const info = await inspectContainer(context, id);
+    if (hasProcess(info)) return work(await viewOfProcess(context, info), info);
+    if (info.status === 'removing') throw noSuchContainer(id);
+    const result = await withLock(store.paths.runRoot, id, async () => {
+      const { config, state, damaged } = storedContainer(store, id);
+      const status = await statusOf(context, config, { state, damaged });
+      // Started meanwhile.
+      if (hasProcess({ state, status })) return undefined;
+      return { value: await work(await layersView(context, config), { config, state }) };
+    });
+    if (result !== undefined) return result.value;
+  }
+}
+
+/** The output of a process with the container's files, which fails with what has gone wrong. Destroying it ends the process. */
+export function streamOfView(
+  context: ContainerContext,
+  id: string,
+  start: (view: View, signal: AbortSignal) => Promise<ViewProcess>,
+): Readable {
+  const stream = new PassThrough();
+  const ended = new AbortController();
+  stream.once('close', () => ended.abort());
+  void withView(context, id, async (view) => {
+    const { output, done } = await start(view, ended.signal);
+    // The end is given on when it is known that nothing is missing.
+    await pipeline(output, stream, { end: false, signal: ended.signal });
+    await done;
+    stream.end();
+  }).catch((error: unknown) => {
+    stream.destroy(error instanceof Error ? error : new Error(String(error)));
+  });
+  return stream;
+}
+
+/** Paused ones too. */
+function hasProcess({ state, status }: Pick<ContainerInfo, 'state' | 'status'>): boolean {
+  return (status === 'running' || status === 'paused') && state.pid !== 0;
+}
+
+type RunningView = View & { readonly kind: 'running' };
+
+/** Undefined where it does not run. @throws ERR_NO_SUCH_CONTAINER */
+export async function runningView(
+  context: ContainerContext,
+  id: string,
+): Promise<RunningView | undefined> {
+  const info = await inspectContainer(context, id);
+  return hasProcess(info) ? viewOfProcess(context, info) : undefined;
+}
+
+async function viewOfProcess(
+  context: ContainerContext,
+  { config, state }: Pick<ContainerInfo, 'config' | 'state'>,
+): Promise<RunningView> {
+  const { root } = (await imageAndUsers(context, config)).image;
+  return {
+    kind: 'running',
+    pid: state.pid,
+    startTime: state.startTime,
+    ownUserNamespace: state.idBase !== 0 || (await findUserNamespaceIds()) !== undefined,
+    parts: root.kind === 'direct' ? ['/'] : root.views.map(({ to }) => to),
+  };
+}
+
+async function layersView(context: ContainerContext, config: StoredConfig): Promise<View> {
+  const { image, users } = await imageAndUsers(context, config);
+  if (normalizeStorageOpt(config.options.storageOpt) !== undefined)
+    throw notMounted(config, 'its layer has a size (storageOpt)');
+  return {
+    kind: 'layers',
+    users,
+    directory: context.store.directory(config.id),
+    root: image.root,
+    readOnly: config.options.readOnly === true,
+    binds: [...image.binds.map(ofImage), ...(await bindsOf(context.store, config))],
+  };
+}
+
+/** Of the host image. */
+function ofImage({ source, to }: ResolvedImage['binds'][number]): ViewBind {
+  return { source, target: to, recursive: true, readOnly: true };
+}
+
+async function bindsOf(store: Store, config: StoredConfig): Promise<ViewBind[]> {
+  const mounts = mountsOf(config);
+  if (mounts.length === 0) return [];
+  const { volumeSources } = await import('../start/start-volumes.js');
+  const containersRoot = dirname(store.directory(config.id));
+  const { sources } = volumeSources({ store, containersRoot }, mounts, config.id);
+  return mounts.flatMap(({ type, source, within, volume, target, options }): ViewBind[] => {
+    const flags = {
+      target,
+      recursive: options.includes('rbind'),
+      readOnly: options.includes('ro'),
+    };
+    if (type === 'bind' && source !== undefined) {
+      const below = within === undefined ? undefined : relative(within, source);
+      return below === undefined
+        ? [{ source, ...flags }]
+        : [{ base: within, source: below === '' ? '.' : below, ...flags }];
+    }
+    const found = sources.get(target);
+    if (found === undefined) return [];
+    if (found.driver !== undefined)
+      throw notMounted(config, 'a volume is a file system that is mounted while it runs');
+    const { directory } = found;
+    // Before the first start there may be none.
+    if (!existsSync(directory)) return [];
+    return [{ base: directory, source: volume?.subpath ?? '.', ...flags }];
+  });
+}
+
+function notMounted({ id }: StoredConfig, why: string): CaissonError {
+  return new CaissonError(
+    'ERR_UNSUPPORTED_OPTION',
+    `container ${shortId(id)} does not run, and ${why}: its files can only be reached while it runs`,
+    { stage: 'files', path: id, hint: 'start it first' },
+  );
+}
+
+interface ImageAndUsers {
+  readonly image: ResolvedImage;
+  /** Undefined for root. */
+  readonly users: UserNamespaceIds | undefined;
+}
+
+export async function imageAndUsers(
+  { store }: ContainerContext,
+  config: StoredConfig,
+): Promise<ImageAndUsers> {
+  const users = await findUserNamespaceIds();
+  const image = await resolveImage(imageOf(config.image), store.paths.dataRoot, {
+    rootless: users !== undefined,
+  });
+  return { image, users };
+}
