@@ -161,6 +161,18 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/prune-flags.js')).CONTAINER_PRUNE,
   },
   {
+    name: 'pull',
+    otherNames: ['image pull'],
+    load: async () => (await import('./commands/pull-commands.js')).pull,
+    spec: async () => (await import('./flags/pull-flags.js')).PULL,
+  },
+  {
+    name: 'push',
+    otherNames: ['image push'],
+    load: async () => (await import('./commands/pull-commands.js')).push,
+    spec: async () => (await import('./flags/pull-flags.js')).PUSH,
+  },
+  {
     name: 'images',
     otherNames: ['image ls', 'image list'],
     load: async () => (await import('./commands/image-commands.js')).images,
@@ -328,7 +340,7 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 /** Docker's commands that caisson will have. */
-const PLANNED = new Set('commit cp diff export pull push system'.split(' '));
+const PLANNED = new Set('commit cp diff export system'.split(' '));
 const PLANNED_IN_CONTAINER_GROUP = new Set(['commit', 'cp', 'diff', 'export']);
 
 /** The command of that name: one word, or a group and one more. */

@@ -29,9 +29,15 @@ export function tarOf(
   return Buffer.concat([...parts, TAR_END]);
 }
 
+/** A layer with one file. */
+export function layerOf(size: number, seed: number) {
+  const bytes = tarOf([[`file-${seed}`, blobOf(size, seed).bytes]]);
+  return { bytes, digest: digestOf(bytes), size: bytes.length };
+}
+
 /** One image in the form of `docker save` before version 25. */
 export function oldDockerImage(seed: number) {
-  const layers = [blobOf(4096, seed), blobOf(8192, seed + 1)];
+  const layers = [layerOf(4096, seed), layerOf(8192, seed + 1)];
   const config = Buffer.from(
     JSON.stringify({
       architecture: 'amd64',
@@ -83,7 +89,7 @@ export function ociArchive(change: {
   readonly name?: string;
   readonly index?: (manifest: object) => unknown;
 }): Buffer {
-  const { bytes, ...layer } = blobOf(4096, 7);
+  const { bytes, ...layer } = layerOf(4096, 7);
   const config = Buffer.from(
     JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs: { diff_ids: [layer.digest] } }),
   );

@@ -1,21 +1,26 @@
 /** What the verbs of images share. */
 import { ContentStore } from '../../image/content/content-store.js';
 import type { Collected } from '../../image/content/collect.js';
+import {
+  findUserNamespaceIds,
+  isRoot,
+  type UserNamespaceIds,
+} from '../../host/user-namespace-ids.js';
 import { isActive, readableConfig, type Store } from '../store/store.js';
 
 export interface ImagesContext {
   /** Of the containers. */
   readonly store: Store;
   readonly content: ContentStore;
-  /** Of a layer, whose files may belong to ids of containers. */
-  readonly removeTree: (path: string) => Promise<void>;
 }
 
-export function imagesContext(
-  store: Store,
-  removeTree: ImagesContext['removeTree'],
-): ImagesContext {
-  return { store, content: new ContentStore(store.paths.dataRoot), removeTree };
+export function imagesContext(store: Store): ImagesContext {
+  return { store, content: new ContentStore(store.paths.dataRoot) };
+}
+
+/** The ids of a rootless user, to whose containers the files of layers belong; undefined for root. */
+export async function layerUsers(): Promise<UserNamespaceIds | undefined> {
+  return isRoot() ? undefined : findUserNamespaceIds();
 }
 
 /** A detached container, and what it was made from. */
@@ -38,7 +43,11 @@ export function imageUsers(store: Store): ImageUser[] {
 }
 
 /** Removes what no image, container or operation needs. @throws ERR_LOCK_TIMEOUT, ERR_REMOVE_FAILED */
-export function collectUnused({ store, content, removeTree }: ImagesContext): Promise<Collected> {
+export function collectUnused({ store, content }: ImagesContext): Promise<Collected> {
+  const removeTree = async (path: string) => {
+    const { removeLayerTree } = await import('../../image/unpack/remove-layer.js');
+    await removeLayerTree(path, await layerUsers());
+  };
   const roots = () => Promise.resolve(imageUsers(store).map(({ manifest }) => manifest));
   return content.collect({ roots, removeTree });
 }

@@ -3,6 +3,8 @@ import type { ImageHistoryEntry, ImageInfo, LoadedImage, RemovedImages } from '.
 import type { ImagesContext } from './images-context.js';
 import type { ImportOptions } from './import-image.js';
 import type { LoadOptions } from './load-archive.js';
+import type { PulledImage, PullOptions } from './pull-image.js';
+import type { PushedImage, PushOptions } from './push-image.js';
 import type { RemoveImageOptions } from './remove-images.js';
 
 let make: (context: () => Promise<ImagesContext>) => Images;
@@ -23,6 +25,34 @@ export class Images {
 
   private constructor(context: () => Promise<ImagesContext>) {
     this.#load = context;
+  }
+
+  /**
+   * Fetches an image from its registry: layers are downloaded three at a time, and unpacked meanwhile. What is there
+   * already is not downloaded; what an interrupted pull has left is continued. If another process pulls the same
+   * layers, this one waits for them.
+   *
+   * @param reference `debian`, `debian:12`, `registry.example.org/name@sha256:…`
+   * @throws ERR_INVALID_REFERENCE, ERR_INVALID_OPTION, ERR_NO_SUCH_IMAGE, ERR_REGISTRY_UNREACHABLE,
+   *   ERR_REGISTRY_UNAUTHORIZED, ERR_RATE_LIMITED, ERR_REGISTRY_FAILED, ERR_REGISTRY_CONFIG, ERR_INVALID_MANIFEST, ERR_INVALID_IMAGE,
+   *   ERR_DIGEST_MISMATCH, ERR_INVALID_LAYER, ERR_LAYER_TOO_LARGE, ERR_UNPACK_FAILED, ERR_NO_PRIVILEGES, ERR_STORAGE; the
+   *   signal's reason. The name is what it was then.
+   */
+  async pull(reference: string, options: PullOptions = {}): Promise<PulledImage> {
+    const { pullImage } = await import('./pull-image.js');
+    return pullImage(await this.#context(), reference, options);
+  }
+
+  /**
+   * Uploads an image under its name. Layers that the repository has are not uploaded.
+   *
+   * @param reference a name with a tag, which the image has; `latest` if none is given
+   * @throws as `inspect`; ERR_REGISTRY_UNREACHABLE, ERR_REGISTRY_UNAUTHORIZED, ERR_RATE_LIMITED, ERR_REGISTRY_FAILED; the signal's
+   *   reason
+   */
+  async push(reference: string, options: PushOptions = {}): Promise<PushedImage> {
+    const { pushImage } = await import('./push-image.js');
+    return pushImage(await this.#context(), reference, options);
   }
 
   /**

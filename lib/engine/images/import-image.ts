@@ -5,6 +5,7 @@ import { formatPlatform, hostPlatform, parsePlatform } from '../../image/platfor
 import { recordImageEvent } from '../store/image-events.js';
 import { archiveBytes, type ArchiveInput } from './archive-input.js';
 import { changedConfig } from './config-changes.js';
+import { unpackImage } from './ensure-layers.js';
 import { findRecord } from './find-record.js';
 import type { ImageInfo } from './image-info.js';
 import { imageInfo, shortName } from './image-records.js';
@@ -45,6 +46,7 @@ export async function importImage(
     history: [{ created, comment: message, emptyLayer: false }],
     layers: [{ mediaType: MEDIA_TYPES.layer, ...layer }],
   });
+  await unpackImage(context, lease, manifest.digest, {});
   await content.change((entries) => withName(entries, manifest, name));
   const shown = name === undefined ? id : shortName(name);
   recordImageEvent(store.paths.runRoot, id, 'import', shown);

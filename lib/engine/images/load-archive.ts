@@ -1,4 +1,5 @@
 /** `Images.load`. */
+import { checkAbortSignal } from '../../base/abort-signals.js';
 import { checkOptions } from '../../base/check.js';
 import type { Lease } from '../../image/content/lease.js';
 import type { BlobSize, Ingest, NewBlob } from '../../image/content/ingest.js';
@@ -10,14 +11,19 @@ import type { ArchiveContent } from './archive-content.js';
 import { dockerImages } from './docker-archive.js';
 import type { LoadedImage } from './image-info.js';
 import { shortName } from './image-records.js';
+import { type OnProgress, throttled } from './image-progress.js';
 import type { ImagesContext } from './images-context.js';
 import { withName } from './name-images.js';
 import { ociImages } from './oci-archive.js';
+import { unpackImage } from './ensure-layers.js';
 import { badArchive, readTar, type TarEntry } from './tar-reader.js';
 
 export interface LoadOptions {
   /** Of an index with images for several: `linux/arm64`. Default: this machine's. */
   readonly platform?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called at most ten times a second for each layer. */
+  readonly onProgress?: OnProgress | undefined;
 }
 
 export async function loadImages(
@@ -25,16 +31,22 @@ export async function loadImages(
   input: ArchiveInput,
   options: LoadOptions,
 ): Promise<LoadedImage[]> {
-  const { platform: text } = checkOptions(options);
+  const { platform: text, signal, onProgress } = checkOptions(options);
+  checkAbortSignal(signal);
   const platform: Platform = text === undefined ? hostPlatform() : parsePlatform(text);
   const { content, store } = context;
   await using lease = await content.lease();
-  const archive = await takeIn(lease, archiveBytes(input));
+  const archive = await takeIn(lease, archiveBytes(input), signal);
   // A docker-archive of today has both: the index has the manifests as they were.
   const images = archive.texts.has('index.json')
     ? await ociImages(context, lease, archive, platform, text !== undefined)
     : await dockerImages(context, lease, archive);
   if (images.length === 0) throw badArchive('has no image for this platform');
+  for (const { manifest } of images)
+    await unpackImage(context, lease, manifest.digest, {
+      signal,
+      onProgress: throttled(onProgress),
+    });
   await content.change((entries) => {
     let next = [...entries];
     for (const { manifest, names } of images)
@@ -55,12 +67,17 @@ const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;
 const OTHER_BLOB = /^(?:[0-9a-f]{64}\.(?:json|tar)|[0-9a-f]{64}\/layer\.tar)$/;
 
 /** The blobs go to the store, pinned by the lease; what refers to them comes at the end of most archives. */
-async function takeIn(lease: Lease, bytes: AsyncIterable<Uint8Array>): Promise<ArchiveContent> {
+async function takeIn(
+  lease: Lease,
+  bytes: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<ArchiveContent> {
   const texts = new Map<string, Buffer>();
   const blobs = new Map<string, BlobSize>();
   const links = new Map<string, string>();
   for await (const entry of readTar(bytes)) {
     const { name, type, target } = entry;
+    signal?.throwIfAborted();
     if (type === 'other') continue;
     if (type !== 'file') {
       links.set(name, type === 'hardlink' ? target : relative(name, target));

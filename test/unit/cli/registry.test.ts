@@ -69,6 +69,8 @@ const DOCKER: Readonly<Record<string, string>> = {
   'volume inspect': '-f,--format=',
   'volume rm': '-f,--force',
   'volume prune': '-a,--all --filter= -f,--force',
+  pull: '-a,--all-tags --disable-content-trust --platform= -q,--quiet',
+  push: '-a,--all-tags --disable-content-trust --platform= -q,--quiet',
   images: '-a,--all --digests -f,--filter= --format= --no-trunc -q,--quiet --tree',
   'image inspect': '-f,--format= --platform=',
   rmi: '-f,--force --no-prune --platform=',
@@ -295,7 +297,7 @@ describe('The registry of commands', () => {
   });
 
   it('The registry distinguishes planned commands from existing and unknown ones', () => {
-    for (const name of ['pull', 'push', 'container commit'])
+    for (const name of ['system', 'container commit'])
       expect(isPlanned(name), name).to.equal(true);
     for (const name of ['nope', 'container pull', 'container nope', 'container'])
       expect(isPlanned(name), name).to.equal(false);

@@ -1,0 +1,29 @@
+/** What long operations tell about their layers. */
+
+export interface ImageProgress {
+  /** Of the layer's blob. */
+  readonly digest: string;
+  /** `waiting`: for another process that does the same, or for its turn. `exists`: nothing had to be done. */
+  readonly phase: 'waiting' | 'downloading' | 'unpacking' | 'uploading' | 'exists' | 'done';
+  /** Bytes of the blob. It can decrease, if a download has to begin again. */
+  readonly current: number;
+  readonly total: number;
+}
+
+export type OnProgress = (progress: ImageProgress) => void;
+
+/** Milliseconds between two events of one layer in one phase. */
+const PAUSE = 100;
+
+/** Passes on at most ten events a second for each layer; a new phase at once. */
+export function throttled(onProgress: OnProgress | undefined, now = () => performance.now()) {
+  const last = new Map<string, { readonly phase: string; readonly at: number }>();
+  return (progress: ImageProgress): void => {
+    if (onProgress === undefined) return;
+    const known = last.get(progress.digest);
+    const at = now();
+    if (known?.phase === progress.phase && at - known.at < PAUSE) return;
+    last.set(progress.digest, { phase: progress.phase, at });
+    onProgress(progress);
+  };
+}
