@@ -1,7 +1,8 @@
 /** Registries that want a password or a token, and where the credentials come from. */
 import { expect } from 'chai';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -208,6 +209,40 @@ needsProgram('docker-registry').describe('registries with authentication', () =>
       expect(await found()).to.equal(true);
       expect(caisson(['logout', registry.host])).to.deep.equal([0, `Removing login credentials for ${registry.host}\n`, '']); // prettier-ignore
       expect(caisson(['logout', registry.host])).to.deep.equal([0, `Not logged in to ${registry.host}\n`, '']); // prettier-ignore
+      expect(await found()).to.equal(false);
+    });
+
+    /** Answers the questions of a login on a terminal, and returns all that it has shown, with the exit code. */
+    const onTerminal = async (answers: Readonly<Record<string, string>>) => {
+      const command = `${join(repository, 'bin/caisson')} login ${registry.host}`;
+      const child = spawn('script', ['-qefc', command, '/dev/null'], {
+        stdio: ['pipe', 'pipe', 'ignore'],
+        env: env(),
+      });
+      let text = '';
+      const left = new Map(Object.entries(answers));
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+        for (const [question, answer] of left)
+          if (text.includes(question) && left.delete(question)) child.stdin.write(answer);
+      });
+      const [code] = (await once(child, 'close')) as [number | null];
+      return { code, text };
+    };
+
+    it('On a terminal the password is asked for, and not shown', async () => {
+      const answers = { 'Username: ': 'user\n', 'Password: ': 'secret:x\x7fword\r' };
+      const { code, text } = await onTerminal(answers);
+      expect(text).to.contain('Login Succeeded');
+      expect(text).to.not.contain('secret');
+      expect(code).to.equal(0);
+      expect(await found()).to.equal(true);
+    });
+
+    it('Ctrl-C at the question for the password ends the login', async () => {
+      const { code, text } = await onTerminal({ 'Username: ': 'user\n', 'Password: ': '\x03' });
+      expect(code).to.equal(130);
+      expect(text).to.not.contain('Succeeded');
       expect(await found()).to.equal(false);
     });
 

@@ -1,12 +1,11 @@
 /** `caisson login` and `caisson logout`. */
-import { linesOf } from '../../base/lines.js';
 import { login as logIn, logout as logOut, registryHost } from '../../image/registry/login.js';
 import { parseCommandLine } from '../args/command-line.js';
 import { UsageError } from '../args/usage-error.js';
 import { LOGIN, LOGOUT } from '../flags/login-flags.js';
 import { print } from '../report.js';
 import { complain } from './each.js';
-import { readPassword } from '../terminal/password.js';
+import { askTerminal } from '../terminal/question.js';
 
 /** Bytes: identity tokens are long. */
 const LONGEST_PASSWORD = 64 * 1024;
@@ -26,8 +25,8 @@ export async function login(args: readonly string[]): Promise<number> {
     else if (username === '' || password === '') {
       if (!process.stdin.isTTY)
         throw misuse('Cannot perform an interactive login from a non TTY device');
-      if (username === '') username = await ask('Username: ');
-      if (password === '') password = await readPassword('Password: ');
+      if (username === '') username = (await askTerminal('Username: ')).trim();
+      if (password === '') password = await askTerminal('Password: ', true);
     }
     if (username === '' || password === '') throw misuse('Username and password must not be empty');
     const { file } = await logIn(host, { username, password });
@@ -53,12 +52,6 @@ export async function logout(args: readonly string[]): Promise<number> {
     await complain(error);
     return 1;
   }
-}
-
-async function ask(question: string): Promise<string> {
-  print(1, question);
-  for await (const answer of linesOf(process.stdin)) return answer.trim();
-  return '';
 }
 
 /** All of it, without the end of the last line. */
