@@ -37,7 +37,8 @@ enum class SupervisorText : uint32_t {
   kSockets,     // the directory for its socket, which is named by the id
   kEvents,      // the file of events
   kAttributes,  // members of an event's "attributes", as JSON, without braces
-  kNetworks,    // those that have events: a line each, the id, a space and the attributes
+  kNetworks,    // and volumes, whose events tell of it: a line each, the id, a space and the
+                // attributes
   kBootId,
   kProgram,
   kTeardown,

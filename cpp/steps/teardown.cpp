@@ -7,6 +7,7 @@
 #include "cgroups.h"
 #include "netlink_request.h"
 #include "start_time.h"
+#include "tree_removal.h"
 
 namespace caisson {
 namespace {
@@ -131,7 +132,8 @@ TeardownResult run_steps(const Program& program, bool claims, int agent) {
   bool thawed = false;
   for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
     const Step& step = program.step(Phase::kTeardown, i);
-    if (step.op == Op::kTreeRemove || (step.op == Op::kClaimRelease && !claims)) continue;
+    if (step.op == Op::kTreeRemove || step.op == Op::kVolumeRemove) continue;
+    if (step.op == Op::kClaimRelease && !claims) continue;
     const char* path = program.text(step, 0);
     // A process that is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all
     // the others busy.
@@ -150,6 +152,47 @@ TeardownResult run_steps(const Program& program, bool claims, int agent) {
 }
 
 }  // namespace
+
+namespace {
+
+// Whether no run has the volume: these hold a shared lock on its file
+// (lib/volumes/volume-holds.ts). The lock is held as long as `file` is open.
+bool is_free(int file) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_len = 1;
+  return sys::call(__NR_fcntl, file, F_OFD_SETLK, &lock) >= 0;
+}
+
+// Each container that has an anonymous volume has a file in its directory `users`, which exists
+// until the last one of them releases the volume: none can be added after that.
+bool remove_volume(const char* path, const char* container) {
+  const long opened =
+      sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (opened < 0) return false;
+  const UniqueFd directory(static_cast<int>(opened));
+  Text<80> user;
+  user.add("users/").add(container);
+  sys::call(__NR_unlinkat, directory.get(), user.c_str(), 0);
+  const UniqueFd file(static_cast<int>(
+      sys::call(__NR_openat, directory.get(), "volume.json", O_RDWR | O_NOFOLLOW | O_CLOEXEC)));
+  if (!file.valid() || !is_free(file.get())) return false;
+  if (sys::call(__NR_unlinkat, directory.get(), "users", AT_REMOVEDIR) < 0) return false;
+  sys::call(__NR_unlinkat, directory.get(), "volume.json", 0);
+  return remove_tree(path).ok();
+}
+
+}  // namespace
+
+void remove_volumes(const Program& program, void (*removed)(void* self, const char* path),
+                    void* self) {
+  for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
+    const Step& step = program.step(Phase::kTeardown, i);
+    if (step.op != Op::kVolumeRemove) continue;
+    const char* path = program.text(step, 0);
+    if (remove_volume(path, program.text(step, 1))) removed(self, path);
+  }
+}
 
 bool TreeTeardown::some(const Program& program, size_t most, TeardownResult& result) {
   for (; step_ < program.count(Phase::kTeardown); ++step_) {

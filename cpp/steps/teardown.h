@@ -28,6 +28,11 @@ TeardownResult run_teardown(const Program& program, unsigned except = 0, int age
 // The claims alone: nothing of this fails.
 void release_claims(const Program& program);
 
+// The anonymous volumes of a container that removes itself, unless others have them. `removed` is
+// called with the path of each that was removed.
+void remove_volumes(const Program& program, void (*removed)(void* self, const char* path),
+                    void* self);
+
 // Kills what is in the program's v1 freezer, which SIGKILL alone does not while it is frozen.
 void kill_frozen(const Program& program);
 

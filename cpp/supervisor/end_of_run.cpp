@@ -52,7 +52,7 @@ void Supervisor::end_run() {
   pause_forwarder();
   static_cast<void>(run_teardown(programs_.teardown(), kClaims, workplace_.agent.get()));
   if (failed) {
-    network_events("disconnect", programs_.next());
+    attachment_events(Attachment::kEnds, programs_.next());
     start_failed(error);
     return;
   }
@@ -68,7 +68,7 @@ void Supervisor::end_run() {
   Text<64> attributes;
   attributes.add("\"exitCode\":\"").add(static_cast<uint64_t>(exit_code)).add("\"");
   event("die", attributes.c_str());
-  network_events("disconnect", programs_.next());
+  attachment_events(Attachment::kEnds, programs_.next());
 
   const uint64_t now = sys::monotonic();
   const RestartDecision next =
@@ -163,6 +163,10 @@ void Supervisor::remove_container() {
   }
   static_cast<void>(remove_tree(config_.text(SupervisorText::kDirectory)));
   event("destroy");
+  const auto removed = [](void* self, const char* path) {
+    static_cast<Supervisor*>(self)->volume_destroyed(path);
+  };
+  remove_volumes(programs_.teardown(), removed, this);
 }
 
 }  // namespace caisson

@@ -23,7 +23,7 @@ bool Supervisor::start() {
   run_.began = began;
   record_.pid = run_.pid;
   read_start_time(run_.pid, record_.start_time);
-  network_events("connect", programs_.present());
+  attachment_events(Attachment::kBegins, programs_.present());
   state_.enter(State::kPreparing);
   return true;
 }

@@ -371,8 +371,18 @@ void Supervisor::event(const char* action, const char* more) {
                {"container", config_.text(SupervisorText::kId), attributes.c_str()}, more);
 }
 
-// One event for each of the container's networks, which `config` names.
-void Supervisor::network_events(const char* action, const SupervisorConfig& config) {
+void Supervisor::volume_destroyed(const char* path) {
+  const char* name = path;
+  for (; *path != '\0'; ++path)
+    if (*path == '/') name = path + 1;
+  append_event(config_.text(SupervisorText::kEvents), self_, "destroy",
+               {"volume", name, "\"driver\":\"local\""});
+}
+
+// One event for each of the container's networks and volumes, which `config` names: the id of a
+// network; `+` and the name of a volume that is mounted, `-` and that of one that was.
+void Supervisor::attachment_events(Attachment attachment, const SupervisorConfig& config) {
+  const bool begins = attachment == Attachment::kBegins;
   const auto end_of = [](const char* text, char end) {
     while (*text != end && *text != '\0')
       ++text;
@@ -382,12 +392,18 @@ void Supervisor::network_events(const char* action, const SupervisorConfig& conf
     const char* const end = end_of(line, '\n');
     const char* const space = end_of(line, ' ');
     if (space < end) {
-      Text<128> id;
-      Text<1024> attributes;
-      id.add(line, static_cast<size_t>(space - line));
+      const bool volume = *line == '+' || *line == '-';
+      const char* const start = volume ? line + 1 : line;
+      Text<264> id;
+      Text<4096> attributes;
+      id.add(start, static_cast<size_t>(space - start));
       attributes.add(space + 1, static_cast<size_t>(end - space - 1));
-      append_event(config_.text(SupervisorText::kEvents), self_, action,
-                   {"network", id.c_str(), attributes.c_str()});
+      const char* const action = volume   ? (begins ? "mount" : "unmount")
+                                 : begins ? "connect"
+                                          : "disconnect";
+      if ((!volume || begins == (*line == '+')) && !attributes.truncated())
+        append_event(config_.text(SupervisorText::kEvents), self_, action,
+                     {volume ? "volume" : "network", id.c_str(), attributes.c_str()});
     }
     line = *end == '\n' ? end + 1 : end;
   }

@@ -61,7 +61,9 @@ class Supervisor {
   void report_oom();
   Status save();
   void event(const char* action, const char* more = "");
-  void network_events(const char* action, const SupervisorConfig& config);
+  enum class Attachment { kBegins, kEnds };
+  void attachment_events(Attachment attachment, const SupervisorConfig& config);
+  void volume_destroyed(const char* path);
 
   // launch.cpp
   bool start();

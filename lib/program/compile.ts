@@ -91,15 +91,24 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
   const container = compileContainer(spec, input, shared, slots);
   return {
     program: { slots: slots.count, host: host.steps, container, teardown: [] },
-    teardown: compileTeardown(
-      input.cgroup,
-      input.owner === undefined ? undefined : input.directory,
-      input.bridges,
-      undefined,
-      input.owner === undefined ? input.directory : undefined,
+    teardown: withVolumes(
+      compileTeardown(
+        input.cgroup,
+        input.owner === undefined ? undefined : input.directory,
+        input.bridges,
+        undefined,
+        input.owner === undefined ? input.directory : undefined,
+      ),
+      input,
     ),
     slots: host.slots,
   };
+}
+
+function withVolumes(teardown: Program, { volumesToRemove, id }: LaunchInput): Program {
+  if (volumesToRemove === undefined || volumesToRemove.length === 0) return teardown;
+  const steps = volumesToRemove.map((path): Step => ({ op: 'volume.remove', texts: [path, id] }));
+  return { ...teardown, teardown: [...teardown.teardown, ...steps] };
 }
 
 /** A process as `state.json` has it. */

@@ -198,6 +198,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     (o.number(3) === 0
       ? ''
       : `, with the ${bits(o.number(3), TAKEN)} of the directory that is there`),
+  'tree.fill': (o) => `fill ${o.slot(0, 'a tree')}, if it is empty, from ${o.below(1, o.text(0))}`,
   'mount.fs': (o) =>
     `${o.result()}mount ${o.text(0)} on ${o.below(1, o.text(2))}${o.text(1) === '' ? '' : ` -o ${o.text(1)}`}${o.options(0)}` +
     labelled(o.text(3)),
@@ -241,6 +242,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
     `kill process ${o.number(0)}, if it is the one that began at ${o.number(1)}`,
   'netlink.save': (o) => `save ${o.text(0)}`,
   'claim.release': (o) => `remove ${o.text(0)}`,
+  'volume.remove': (o) => `remove ${o.text(0)}, unless another container has it`,
   'tree.remove': (o) => `remove ${o.text(0)} and all below`,
 };
 

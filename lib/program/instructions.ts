@@ -69,6 +69,7 @@ export const OPCODES = [
   'mount.readonly',
   'tree.view',
   'tree.join',
+  'tree.fill',
   'root.pivot',
   'host.name',
   'domain.name',
@@ -92,6 +93,7 @@ export const OPCODES = [
   'netlink.save',
   'process.end',
   'claim.release',
+  'volume.remove',
   'tree.remove',
 ] as const;
 

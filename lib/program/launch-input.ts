@@ -164,6 +164,8 @@ export interface LaunchInput {
   readonly cgroup: CgroupPlan;
   /** The parent of its cgroups, if the caller has named one. */
   readonly cgroupParent?: string | undefined;
+  /** Directories of volumes that are removed with a detached container. */
+  readonly volumesToRemove?: readonly string[] | undefined;
   /** Compiled filter: an array of `struct sock_filter`, 8 bytes each. */
   readonly seccomp?: Uint8Array | undefined;
   /** SECCOMP_FILTER_FLAG_* bits. */

@@ -97,6 +97,16 @@ function parse(options: readonly string[]): MountOptions {
   return { attributes, propagation, recursive, idmapped, beneath, copyUp, data: data.join(',') };
 }
 
+/**
+ * Those attributes of a bind that its tree has from the beginning. It becomes read-only when it is attached if it has to be filled
+ * before, or if what is mounted below its source stays writable: `ro` without `rro`.
+ */
+export function attributesOfTree(options: readonly string[] = []): number {
+  const { attributes, recursive, copyUp } = parseMountOptions(options);
+  const later = copyUp || (recursive && !options.includes('rro'));
+  return later ? attributes & ~ATTR.readOnly : attributes;
+}
+
 /** `uid=` and `gid=` of a tmpfs, which are ids of the container, and its other options. */
 export function tmpfsOwner(data: string): {
   readonly uid: number | undefined;

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, fsyncSync, openSync, readdirSync, rmSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../base/errno.js';
 import { CaissonError } from '../base/errors.js';
@@ -16,6 +16,8 @@ import { parseVolume, type StoredVolume } from './stored-volume.js';
 import { isVolumeName } from './volume-name.js';
 
 const FILE = 'volume.json';
+/** Of an anonymous volume: a file for each detached container that has it. */
+const USERS = 'users';
 
 /** Of directories that are being removed. */
 const REMOVED = '.removed-';
@@ -128,6 +130,28 @@ export class VolumeStore {
       rmSync(directory, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  /**
+   * A container is created that has an anonymous volume. The file says so to the supervisors of others that have it
+   * (cpp/steps/teardown.cpp), which remove the volume with the last of them. The caller holds the lock.
+   *
+   * @param made it was created for this container
+   * @throws ERR_NO_SUCH_VOLUME if it is being removed; ERR_STORAGE
+   */
+  async addUser(name: string, id: string, made: boolean): Promise<void> {
+    const users = join(this.directory, name, USERS);
+    try {
+      if (made) await mkdir(users, { mode: 0o700 });
+      await writeFile(join(users, id), '', { mode: 0o600 });
+    } catch (error) {
+      throw isErrno(error, 'ENOENT') ? noSuchVolume(name) : storageError(users, error);
+    }
+  }
+
+  /** The container is gone. */
+  async removeUser(name: string, id: string): Promise<void> {
+    await rm(join(this.directory, name, USERS, id), { force: true }).catch(() => undefined);
   }
 
   /**

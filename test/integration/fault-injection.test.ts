@@ -182,6 +182,7 @@ root.describe('fault injection', function () {
         'cgroup.remove',
         'process.end',
         'claim.release',
+        'volume.remove',
         'tree.remove',
         'netlink.save',
       );

@@ -20,6 +20,7 @@ import type { StartContext } from '../start/context.js';
 import { withJoinedIds } from '../start/joined-namespaces.js';
 import { nameInUse, type Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
+import { anonymousNames } from '../store/volumes-of.js';
 
 const NAME_ATTEMPTS = 20;
 
@@ -92,7 +93,7 @@ async function createFrom(
   try {
     const add = () => store.add(stored, isRun ? startContext.owner : undefined);
     if (stored.mounts === undefined) await add();
-    else await addWithVolumes(store, startContext, stored.mounts, add);
+    else await addWithVolumes(store, startContext, id, stored.mounts, add);
   } catch (cause) {
     await store.releaseName(name, id);
     const { deleteUnreadable } = await import('./recover.js');
@@ -131,6 +132,7 @@ function ownMounts({ mounts }: ContainerConfig): Pick<StoredConfig, 'mounts'> {
 async function addWithVolumes(
   store: Store,
   { volumes: locks }: StartContext,
+  id: string,
   mounts: readonly MountConfig[],
   add: () => Promise<void>,
 ): Promise<void> {
@@ -140,6 +142,8 @@ async function addWithVolumes(
   await context.volumes.locked(async () => {
     const made = await ensureVolumes(context, mounts);
     try {
+      for (const name of anonymousNames(mounts))
+        await context.volumes.addUser(name, id, made.includes(name));
       await add();
     } catch (error) {
       for (const name of made)

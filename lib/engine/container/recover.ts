@@ -17,6 +17,8 @@ import { isRoot } from '../../host/user-namespace-ids.js';
 import { CREATED } from '../store/parse-stored.js';
 import { isSettled, type Store } from '../store/store.js';
 import type { StoredConfig, StoredState } from '../store/stored.js';
+import { anonymousNames } from '../store/volumes-of.js';
+import { VolumeStore } from '../../volumes/volume-store.js';
 import { releaseAddresses } from './release-addresses.js';
 import { tearDown } from './tear-down.js';
 
@@ -95,12 +97,14 @@ export async function deleteContainer(store: Store, config: StoredConfig): Promi
   await store.removeSocket(id);
   await removeFiles(store, config);
   recordEvent(store, config, 'destroy');
+  const names = anonymousNames(config.mounts ?? []);
+  for (const volume of names) await new VolumeStore(store.paths).removeUser(volume, id);
   if (config.autoRemove) await deleteVolumesOf(store, config);
 }
 
 /** The anonymous ones of a container that was removed, unless others have them. */
 export async function deleteVolumesOf(store: Store, { mounts = [] }: StoredConfig): Promise<void> {
-  const names = mounts.flatMap(({ volume }) => (volume?.anonymous === true ? (volume.name ?? []) : [])); // prettier-ignore
+  const names = anonymousNames(mounts);
   if (names.length === 0) return;
   const { volumesContext } = await import('./volumes-context-of.js');
   const { deleteAnonymous } = await import('../volumes/delete-volumes.js');

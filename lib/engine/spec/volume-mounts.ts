@@ -28,7 +28,7 @@ export function asBind(mount: MountConfig, sources: VolumeSources): MountConfig 
       type: 'tmpfs',
       options: [...driver.options, 'nodev', ...(mount.options.includes('ro') ? ['ro'] : [])],
     };
-  const own = driver?.options.filter((option) => option === 'ro') ?? [];
+  const own = driver?.options.includes('ro') === true ? ['ro', 'rro'] : [];
   return {
     ...mount,
     type: 'bind',

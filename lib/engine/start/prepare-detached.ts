@@ -128,6 +128,7 @@ async function compileDetached(
     config: { ...asked, mounts },
     owner: undefined,
     location,
+    autoRemove: location.autoRemove,
     connects,
     kept,
     // A rootless run has its files only while it runs. Root's detached containers keep them for a restart.

@@ -32,7 +32,7 @@ import { hostnameOf, toSpec } from '../spec/to-spec.js';
 import { isFixed } from './accounts.js';
 import type { StartContext } from './context.js';
 import { volumeNames } from '../store/volumes-of.js';
-import { volumeSources } from './start-volumes.js';
+import { anonymousDirectories, volumeSources } from './start-volumes.js';
 import { hasHostMqueue, networkName, seccompFilter } from './host-lookups.js';
 import type { JoinedStart } from './joined-namespaces.js';
 import {
@@ -98,6 +98,8 @@ export interface TemplateInput {
   readonly connects: boolean;
   /** It runs already, with these ports; what is compiled is for its runs to come. */
   readonly kept?: readonly PublishedPort[] | undefined;
+  /** Its supervisor removes it when it has exited. */
+  readonly autoRemove?: boolean | undefined;
   /** The files of the writable layer outlive a run. */
   readonly persistentFiles: boolean;
 }
@@ -176,6 +178,8 @@ export async function compileStartTemplate(
         directory: join(context.containersRoot, id),
         directories: volumes.directories,
         owner: input.owner,
+        volumesToRemove:
+          input.autoRemove === true ? anonymousDirectories(context, config.mounts) : undefined,
         root: { ...resolved.root, readOnly: config.readOnly || resolved.root.readOnly },
         layer,
         devicesInRoot: opensDevices(config),

@@ -4,7 +4,7 @@ import { driverMount } from '../../volumes/driver-options.js';
 import { dataOf, noSuchVolume, VolumeStore, volumesIn } from '../../volumes/volume-store.js';
 import type { MountConfig } from '../options/mount-config.js';
 import { NO_VOLUMES, type VolumeSource, type VolumeSources } from '../spec/volume-mounts.js';
-import { volumeNames } from '../store/volumes-of.js';
+import { anonymousNames, volumeNames } from '../store/volumes-of.js';
 import type { StartContext } from './context.js';
 
 export interface StartVolumes {
@@ -50,6 +50,15 @@ export function volumeSources(
     sources.set(target, { directory: dataOf(root, name), driver });
   }
   return { sources, directories, lasting };
+}
+
+/** Of volumes that go with their container. */
+export function anonymousDirectories(
+  { store }: Pick<StartContext, 'store'>,
+  mounts: readonly MountConfig[],
+): string[] {
+  const root = volumesIn(store.paths.dataRoot);
+  return anonymousNames(mounts).map((name) => join(root, name));
 }
 
 /**

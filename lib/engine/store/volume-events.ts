@@ -1,5 +1,6 @@
 /** The events of volumes. */
 import { CaissonError } from '../../base/errors.js';
+import type { MountConfig } from '../options/mount-config.js';
 import { appendEvent, timeNanoNow } from './event-log.js';
 import type { VolumeEvent } from './stored.js';
 
@@ -21,4 +22,23 @@ export function recordVolumeEvent(
   } catch (error) {
     if (!(error instanceof CaissonError)) throw error;
   }
+}
+
+/** What a supervisor tells of the volumes of its container: with `+` when they are mounted, with `-` when they were. */
+export function volumeAttachments(
+  container: string,
+  mounts: readonly MountConfig[],
+): { readonly id: string; readonly attributes: Readonly<Record<string, string>> }[] {
+  return mounts.flatMap(({ volume, target, options }) => {
+    if (volume?.name === undefined) return [];
+    const { name } = volume;
+    const writable = String(!options.includes('ro'));
+    return [
+      {
+        id: `+${name}`,
+        attributes: { container, destination: target, driver: 'local', propagation: '', 'read/write': writable }, // prettier-ignore
+      },
+      { id: `-${name}`, attributes: { container, driver: 'local' } },
+    ];
+  });
 }

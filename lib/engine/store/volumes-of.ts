@@ -17,6 +17,11 @@ export function volumeNames(mounts: readonly MountConfig[]): string[] {
   return mounts.flatMap(({ volume }) => volume?.name ?? []);
 }
 
+/** Those that go with the container: nobody has named them. */
+export function anonymousNames(mounts: readonly MountConfig[]): string[] {
+  return mounts.flatMap(({ volume }) => (volume?.anonymous === true ? (volume.name ?? []) : []));
+}
+
 /** Long ids of the detached containers that have a volume, by its name. */
 export function volumeUsers(store: Store): ReadonlyMap<string, readonly string[]> {
   const users = new Map<string, string[]>();

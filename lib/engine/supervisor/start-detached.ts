@@ -22,6 +22,7 @@ import type { StartContext } from '../start/context.js';
 import { currentOptions } from '../store/current-options.js';
 import { networkAttributes } from '../store/network-events.js';
 import type { Store } from '../store/store.js';
+import { volumeAttachments } from '../store/volume-events.js';
 import type { StoredConfig } from '../store/stored.js';
 
 /**
@@ -189,10 +190,13 @@ export function supervisorConfig(
     sockets: store.sockets,
     events: store.events,
     attributes: eventAttributes(config),
-    networks: (start.connection?.endpoints ?? []).map(({ network }) => ({
-      id: network.id,
-      attributes: { ...networkAttributes(network), container: id },
-    })),
+    attachments: [
+      ...(start.connection?.endpoints ?? []).map(({ network }) => ({
+        id: network.id,
+        attributes: { ...networkAttributes(network), container: id },
+      })),
+      ...volumeAttachments(id, start.config.mounts),
+    ],
     bootId: bootId(),
     program: start.program.instantiate(context.binding, start.identity, start.appended),
     teardown: start.teardown.instantiate(context.binding, start.identity, start.appendedToTeardown),

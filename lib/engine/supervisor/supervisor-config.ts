@@ -74,8 +74,9 @@ export interface SupervisoredCheck extends Omit<Healthcheck, 'test'> {
   readonly program: Uint8Array;
 }
 
-export interface NetworkOfEvents {
-  /** Long id. */
+/** Of a network, or of a volume: with `+` when it is mounted, with `-` when it was. */
+export interface Attachment {
+  /** Long id of a network; `+` or `-`, and the name of a volume. */
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
 }
@@ -115,8 +116,8 @@ export interface SupervisorConfig {
   readonly events: string;
   /** What its events say beside its name. */
   readonly attributes: Readonly<Record<string, string>>;
-  /** Those whose events tell that it is in them. */
-  readonly networks: readonly NetworkOfEvents[];
+  /** The networks and volumes whose events tell that it has them. */
+  readonly attachments: readonly Attachment[];
   readonly bootId: string;
   readonly program: Uint8Array;
   readonly teardown: Uint8Array;
@@ -155,7 +156,7 @@ export function encodeSupervisorConfig(config: SupervisorConfig): Buffer {
   const texts: Readonly<Record<(typeof SUPERVISOR_TEXTS)[number], string | Uint8Array>> = {
     ...config,
     attributes: membersOf(config.attributes),
-    networks: config.networks
+    networks: config.attachments
       .map(({ id, attributes }) => `${id} ${membersOf(attributes)}\n`)
       .join(''),
     check: check?.program ?? '',

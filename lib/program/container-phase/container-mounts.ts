@@ -2,7 +2,7 @@
 import type { Mount, Spec } from '../../oci/runtime-spec.js';
 import type { Step } from '../instructions.js';
 import type { LaunchInput } from '../launch-input.js';
-import { ATTR, parseMountOptions, tmpfsOwner } from '../mount-options.js';
+import { ATTR, attributesOfTree, parseMountOptions, tmpfsOwner } from '../mount-options.js';
 import { hierarchyName, isCgroup, isDev, type Shared } from '../shared.js';
 import type { Slots } from '../slots.js';
 import { BASE, type Below, below, type KernelMounts, TARGET } from './mount-targets.js';
@@ -45,17 +45,18 @@ export function attachMounts(
   spec.mounts?.forEach((mount, index) => {
     const tree = shared.binds.get(index);
     if (isCgroup(mount)) return;
-    const { attributes, data } = parseMountOptions(mount.options);
+    const { attributes, data, copyUp } = parseMountOptions(mount.options);
     const tmpfs = shared.tmpfs.get(index);
     const [base, target] = place(mount.destination);
     let slot: number;
     if (tree !== undefined) {
       slot = tree;
+      if (copyUp) steps.push({ op: 'tree.fill', slots: [slot, base], texts: [target, input.id] });
       steps.push({
         op: 'mount.attach',
         slots: [slot, base],
         texts: [target],
-        numbers: [0, TARGET.asTree],
+        numbers: readOnlyWhenAttached(mount),
       });
     } else if (isDev(mount)) {
       slot = view('dev');
@@ -107,6 +108,13 @@ export function attachMounts(
     });
   });
   return kernel;
+}
+
+/** The numbers of `mount.attach` for a bind. */
+function readOnlyWhenAttached({ options }: Mount): readonly number[] {
+  const { attributes, recursive, copyUp } = parseMountOptions(options);
+  const late = attributes & ATTR.readOnly & ~attributesOfTree(options);
+  return late === 0 ? [0, TARGET.asTree] : [late, TARGET.asTree, copyUp && recursive ? 1 : 0];
 }
 
 function baseOf(mount: Mount): number {

@@ -5,7 +5,14 @@ import { hostId, idMap } from '../id-maps.js';
 import type { Step } from '../instructions.js';
 import { O_PATH_DIRECTORY, S_IFBLK, S_IFCHR, S_IFIFO } from '../kernel-constants.js';
 import type { LaunchInput } from '../launch-input.js';
-import { ATTR, parseMountOptions, PROPAGATION, relativeTo, tmpfsOwner } from '../mount-options.js';
+import {
+  ATTR,
+  attributesOfTree,
+  parseMountOptions,
+  PROPAGATION,
+  relativeTo,
+  tmpfsOwner,
+} from '../mount-options.js';
 import { devicesInDev, hierarchyName, isCgroup, type Shared } from '../shared.js';
 import type { Slots } from '../slots.js';
 
@@ -161,7 +168,7 @@ export function openBinds(
       texts: [path],
       numbers: [
         options.recursive ? 1 : 0,
-        options.attributes,
+        attributesOfTree(mount.options),
         options.propagation,
         options.idmapped ? SHOW_IDS : 0,
       ],

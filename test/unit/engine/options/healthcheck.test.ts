@@ -193,7 +193,7 @@ describe("a supervisor's configuration", () => {
     sockets: '/sockets',
     events: '/events',
     attributes: { image: 'host' },
-    networks: [
+    attachments: [
       { id: 'n1', attributes: { name: 'web', type: 'bridge' } },
       { id: 'n2', attributes: { name: 'db' } },
     ],
