@@ -2,15 +2,19 @@
 import { expect } from 'chai';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newId } from '../../lib/base/ids.js';
+import { recall } from '../../lib/engine/start/prepare.js';
+import type { Prepared } from '../../lib/engine/start/prepared-start.js';
 import { volumesContext } from '../../lib/engine/container/volumes-context-of.js';
 import { type DetachedContainers, setUpDetached } from '../support/detached.js';
+import { needsRoot } from '../support/needs.js';
 import { fixture } from '../support/paths.js';
 import { rejectionOf } from '../support/rejection.js';
 import type { Workshop } from '../support/workshop.js';
 
+const templates = needsRoot('a rootless run is started by its supervisor');
 const SLEEP = ['sleep', '1000'];
 
 describe('volumes', function () {
@@ -174,6 +178,49 @@ describe('volumes', function () {
     expect(await shop.sh('cat /part/b/f', part('in'))).to.equal('in');
     for (const path of ['out', 'out/etc', 'no-such'])
       expect((await rejectionOf(shop.engine.run(shop.busybox, ['true'], part(path)))).code, path).to.equal('ERR_START_FAILED'); // prettier-ignore
+  });
+
+  templates.it('A start with volumes that was seen before needs no look at the host', async () => {
+    const { volumes } = shop.engine;
+    const options = { volumes: ['data:/data', '/anon'] };
+    const again = () => recall(shop.context, newId(), shop.busybox, ['true'], options);
+    const run = (script: string) => shop.sh(script, options);
+    await run('touch /data/f');
+    const prepared = again();
+    expect(prepared).to.be.an('object').and.not.be.a('promise');
+    expect((await rejectionOf(volumes.remove('data'))).code).to.equal('ERR_VOLUME_IN_USE');
+    (prepared as Prepared).release();
+    await volumes.remove('data');
+    expect(again()).to.equal(undefined);
+    // Another volume has the name.
+    await volumes.create('data', {
+      driverOptions: { type: 'tmpfs', device: 'tmpfs', o: 'size=1m' },
+    });
+    expect(again()).to.equal(undefined);
+    expect(await run('stat -f -c %T /data; ls /data; df -k /data | tail -1')).to.match(
+      /^tmpfs\ntmpfs +1024 /,
+    );
+    await volumes.remove('data');
+    expect(await run('ls /data')).to.equal('');
+  });
+
+  it('A volume can be a directory of the host, which outlives it', async () => {
+    const { volumes } = shop.engine;
+    mkdirSync(shop.path('device'), { recursive: true });
+    const of = (o: string) => ({ type: 'none', device: shop.path('device'), o });
+    await volumes.create('data', { driverOptions: of('bind') });
+    await volumes.create('fixed', { driverOptions: of('bind,ro') });
+    await shop.sh('echo one >/data/f', { volumes: ['data:/data'] });
+    const options = { volumes: ['fixed:/data'] };
+    expect(await shop.sh('cat /data/f', options)).to.equal('one');
+    const { exitCode } = await shop.engine.run(shop.busybox, ['touch', '/data/g'], options);
+    expect(exitCode).to.equal(1);
+    await volumes.remove('data');
+    expect(readdirSync(shop.path('device'))).to.deep.equal(['f']);
+    rmSync(shop.path('device'), { recursive: true });
+    const gone = await rejectionOf(shop.engine.run(shop.busybox, ['true'], options));
+    expect(gone.code).to.equal('ERR_START_FAILED');
+    expect(gone.path).to.equal(shop.path('device'));
   });
 
   it('What killed processes have left is removed, and hinders nobody', async () => {
