@@ -7,6 +7,7 @@ import type { RootfsImage } from '../../lib/image/rootfs.js';
 import { type DetachedContainers, logOf, setUpDetached, statusIs } from '../support/detached.js';
 import { needsRoot } from '../support/needs.js';
 import { eventually } from '../support/outside.js';
+import { fixture } from '../support/paths.js';
 import type { Workshop } from '../support/workshop.js';
 
 const owners = needsRoot('files of other owners');
@@ -151,4 +152,20 @@ describe('volumes and the image', function () {
     ]);
     await container.remove();
   });
+
+  owners.it(
+    'A read-only bind says whether the mounts below its source are read-only, too',
+    async () => {
+      await mkdir(shop.path('source/sub'), { recursive: true });
+      const words = [fixture('bind-recursive'), shop.path('own-data'), shop.path('own-run'), shop.path('image'), shop.path('source')]; // prettier-ignore
+      const script = 'mount -t tmpfs sub "$1/sub" && touch "$1/sub/mounted" && shift && exec "$@"';
+      const said = execFileSync('unshare', ['-m', 'sh', '-c', script, 'sh', shop.path('source'), process.execPath, ...words], { encoding: 'utf8' }); // prettier-ignore
+      expect(JSON.parse(said)).to.deep.equal({
+        enabled: 'mounted',
+        disabled: '',
+        writable: '/m/sub/f f mounted',
+        readonly: 'f mounted',
+      });
+    },
+  );
 });
