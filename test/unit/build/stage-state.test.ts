@@ -103,7 +103,7 @@ describe('A stage of a build', () => {
         'STOPSIGNAL SIGINT', 'HEALTHCHECK --interval=5s --retries=3 CMD ["ok"]', 'ONBUILD RUN make',
         'MAINTAINER somebody else',
       ],
-      { config: { Labels: { a: '0', z: '9' }, ExposedPorts: { '22/tcp': {} }, OnBuild: ['RUN old'] } },
+      { config: { Labels: { a: '0', z: '9' }, ExposedPorts: { '22/tcp': {} } } },
     );
     expect(config.exposedPorts).to.have.members(['22/tcp', '53/udp', '80/tcp', '8000/tcp', '8001/tcp']);
     expect(config.volumes).to.deep.equal(['/data', '/rel']);
