@@ -100,7 +100,7 @@ rights.describe('caisson network', () => {
       ['container inspect web', /^caisson: No such container: web\n/],
       ['inspect nope', /^caisson: No such container: nope\n/],
       ['inspect --type network nope', /^caisson: network nope not found\n/],
-      ['inspect --type volume web', /^caisson: "volume" is not a known type of object/],
+      ['inspect --type secret web', /^caisson: "secret" is not a known type of object/],
     ];
     for (const [line, text] of asked) {
       const { status, stderr } = caisson(line);
