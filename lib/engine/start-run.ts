@@ -3,7 +3,9 @@ import { checkOptions, invalid, isRecord } from '../base/check.js';
 import { CaissonError } from '../base/errors.js';
 import { newId } from '../base/ids.js';
 import type { RootfsImage } from '../image/rootfs.js';
+import { NO_DEFAULTS } from '../image/snapshots/resolve.js';
 import type { EngineContext } from './engine-context.js';
+import { normalize } from './options/config.js';
 import type { CreateOptions } from './options/create-options.js';
 import type { RunOptions } from './options/options.js';
 import { ExecutionController } from './start/execution-controller.js';
@@ -80,7 +82,10 @@ async function startLater(
 ): Promise<void> {
   if (typeof image === 'string' && image !== 'host') {
     const { ensureImage } = await import('./images/ensure-image.js');
-    await ensureImage(context, image, options);
+    const check = () => {
+      normalize(argv.length === 0 ? ['true'] : argv, options, NO_DEFAULTS, context.host);
+    };
+    await ensureImage(context, image, { ...options, check });
   }
   if (context.users !== undefined) {
     const { runSupervised } = await import('./container/run-supervised.js');

@@ -66,7 +66,7 @@ describe('bad input', function () {
   describe('images', () => {
     it('Images that do not exist are refused', async () => {
       for (const image of ['nope', 'debian:12']) {
-        const error = await refused(image);
+        const error = await refused(image, { pull: 'never' });
         expect(error.code, image).to.equal('ERR_NO_SUCH_IMAGE');
         expect(error.stage).to.equal('image');
         expect(error.path).to.equal(image);

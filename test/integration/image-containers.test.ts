@@ -152,9 +152,10 @@ needsRoot('layers with the owners of an archive').describe('containers of images
     ])
       expect(await shop.sh('cat /mark', {}, name), name).to.equal('found');
     for (const name of ['many-names:1', 'many-name', `many-names@${id}`, 'f'.repeat(64)])
-      expect((await rejectionOf(shop.engine.run(name, ['true']))).code, name).to.equal(
-        'ERR_NO_SUCH_IMAGE',
-      );
+      expect(
+        (await rejectionOf(shop.engine.run(name, ['true'], { pull: 'never' }))).code,
+        name,
+      ).to.equal('ERR_NO_SUCH_IMAGE');
   });
 
   it('An image of another platform is not the one that was asked for', async () => {
@@ -193,7 +194,7 @@ needsRoot('layers with the owners of an archive').describe('containers of images
       const { blobs } = await store.collect({ roots });
       expect(blobs).to.include(manifest);
     });
-    const gone = await rejectionOf(shop.engine.run('collected', ['true']));
+    const gone = await rejectionOf(shop.engine.run('collected', ['true'], { pull: 'never' }));
     expect(gone.code).to.equal('ERR_NO_SUCH_IMAGE');
   });
 

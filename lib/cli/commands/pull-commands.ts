@@ -39,12 +39,12 @@ export async function pullShown(
   const pulled = await all.pull(name, { ...options, onProgress: lines.show });
   print(fd, `Digest: ${pulled.pulledDigest}\n`);
   const what = pulled.isNew ? 'Downloaded newer image for' : 'Image is up to date for';
-  print(fd, `Status: ${what} ${shown(name)}\n`);
+  print(fd, `Status: ${what} ${withTag(name)}\n`);
   return pulled.reference;
 }
 
 /** With the tag that was meant. */
-function shown(name: string): string {
+export function withTag(name: string): string {
   const { tag, digest } = parseReference(name);
   return tag === undefined && digest === undefined ? `${name}:latest` : name;
 }

@@ -2,8 +2,9 @@
 import { mkdirSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { Container } from '../../engine/container/container.js';
+import type { Engine } from '../../engine/engine.js';
 import type { CreateOptions } from '../../engine/options/create-options.js';
-import type { RunOptions } from '../../engine/options/options.js';
+import type { PullPolicy, RunOptions } from '../../engine/options/options.js';
 import { CaissonError } from '../../base/errors.js';
 import { rootfs, type RootfsImage } from '../../image/rootfs.js';
 import { CidFile } from './cid-file.js';
@@ -83,11 +84,11 @@ async function make(
   try {
     const engine = await context.engine();
     makeSources(invocation.options.volumes);
-    const container = await engine.create(
-      imageOf(invocation),
-      invocation.argv,
-      createOptions(invocation, await withDefaultNetwork(engine, invocation.options)),
-    );
+    const image = imageOf(invocation);
+    const container = await engine.create(image, invocation.argv, {
+      ...createOptions(invocation, await withDefaultNetwork(engine, invocation.options)),
+      pull: await pull(engine, image, invocation),
+    });
     try {
       cidfile?.write(container.id);
     } catch (error) {
@@ -99,6 +100,16 @@ async function make(
     cidfile?.remove();
     throw error;
   }
+}
+
+async function pull(
+  engine: Engine,
+  image: string | RootfsImage,
+  { pull: policy, options }: RunInvocation,
+): Promise<PullPolicy> {
+  if (typeof image !== 'string' || image === 'host') return policy;
+  const { pullFirst } = await import('./pull-first.js');
+  return pullFirst(engine, image, policy, options.platform);
 }
 
 /** As Docker, and unlike the library: a missing source of -v is created as a directory. */
@@ -131,7 +142,6 @@ function createOptions(invocation: RunInvocation, options: RunOptions): CreateOp
     openStdin: interactive,
     stdinOnce: interactive && attach.has('stdin'),
     healthcheck: invocation.healthcheck,
-    pull: invocation.pull,
   };
 }
 

@@ -6,12 +6,12 @@ import type { RootfsImage } from '../../image/rootfs.js';
 import type { ContainerContext } from './container-context.js';
 import { type CreateOptions, splitOptions } from '../options/create-options.js';
 import { newId } from '../../base/ids.js';
-import type { ContainerConfig } from '../options/config.js';
+import { type ContainerConfig, normalize } from '../options/config.js';
 import type { MountConfig } from '../options/mount-config.js';
 import { withImageDefaults } from '../options/image-options.js';
 import { ensureImage } from '../images/ensure-image.js';
 import { holdImage } from '../../image/snapshots/image-hold.js';
-import { type ResolvedImage, resolveImage } from '../../image/snapshots/resolve.js';
+import { NO_DEFAULTS, type ResolvedImage, resolveImage } from '../../image/snapshots/resolve.js';
 import { imageOf, storedImage } from '../store/image-of.js';
 import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
@@ -36,10 +36,13 @@ export async function createContainer(
   options: CreateOptions,
   runId?: string,
 ): Promise<string> {
-  checkOptionsBefore(image, options);
+  const { run: asked } = checkOptionsBefore(image, options);
   const { pull, platform, ...others } = options;
   const { dataRoot } = startContext;
-  await ensureImage(startContext, image, { pull, platform });
+  const check = () => {
+    normalize(argv.length === 0 ? ['true'] : argv, asked, NO_DEFAULTS, startContext.host);
+  };
+  await ensureImage(startContext, image, { pull, platform, check });
   const rootless = startContext.users !== undefined;
   const resolved = await resolveImage(image, dataRoot, { rootless, platform });
   const { manifest, name } = resolved;
@@ -110,10 +113,15 @@ async function createFrom(
 }
 
 /** Mistakes are found before an image is pulled. The test of a health check may be the image's. */
-function checkOptionsBefore(image: string | RootfsImage, options: CreateOptions): void {
+function checkOptionsBefore(
+  image: string | RootfsImage,
+  options: CreateOptions,
+): ReturnType<typeof splitOptions> {
   const { healthcheck } = options;
   const isImages = typeof image === 'string' && image !== 'host' && isRecord(healthcheck) && healthcheck.test === undefined; // prettier-ignore
-  splitOptions(isImages ? { ...options, healthcheck: { ...healthcheck, test: 'true' } } : options);
+  return splitOptions(
+    isImages ? { ...options, healthcheck: { ...healthcheck, test: 'true' } } : options,
+  );
 }
 
 /** Of a container whose options do not say all of its mounts: its anonymous volumes get names. */

@@ -3,6 +3,7 @@ import { isRootfs, type RootfsImage } from '../../image/rootfs.js';
 import { noSuchImage } from '../../image/snapshots/no-such-image.js';
 import { findStored } from '../../image/snapshots/resolve.js';
 import type { PullPolicy } from '../options/options.js';
+import type { Store } from '../store/store.js';
 
 export interface EnsureOptions {
   /** Default `missing`. */
@@ -10,7 +11,12 @@ export interface EnsureOptions {
   /** `linux/arm64`; default: this machine's. */
   readonly platform?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called before anything is asked of a registry: throws what is wrong with the other options. */
+  readonly check?: (() => void) | undefined;
 }
+
+/** What can only be an id is in no registry. */
+const ID = /^(?:sha256:)?[0-9a-f]{64}$/;
 
 /**
  * After it, `resolveImage` finds the image. The host image and root directories need nothing.
@@ -18,11 +24,15 @@ export interface EnsureOptions {
  * @throws ERR_NO_SUCH_IMAGE, ERR_INVALID_REFERENCE, and why it could not be pulled
  */
 export async function ensureImage(
-  { dataRoot }: { readonly dataRoot: string },
+  { dataRoot, store }: { readonly dataRoot: string; readonly store: Store },
   image: string | RootfsImage,
-  { pull = 'missing', platform }: EnsureOptions = {},
+  { pull = 'missing', platform, signal, check }: EnsureOptions = {},
 ): Promise<void> {
   if (typeof image !== 'string' || image === 'host' || isRootfs(image)) return;
   if (pull !== 'always' && (await findStored(image, dataRoot, platform)) !== undefined) return;
-  throw noSuchImage(image, platform);
+  if (pull === 'never' || ID.test(image)) throw noSuchImage(image, platform);
+  check?.();
+  const { pullImage } = await import('./pull-image.js');
+  const { imagesContext } = await import('./images-context.js');
+  await pullImage(imagesContext(store), image, { platform, signal });
 }

@@ -33,7 +33,8 @@ export interface PinnedImage {
 /** What a container can be made from. */
 export type ImageChoice = string | RootfsImage | PinnedImage;
 
-const defaults: ImageDefaults = {
+/** Of an image that says nothing. */
+export const NO_DEFAULTS: ImageDefaults = {
   env: [`PATH=${DEFAULT_PATH}`],
   cmd: [],
   entrypoint: [],
@@ -41,7 +42,7 @@ const defaults: ImageDefaults = {
   workdir: '/',
 };
 
-const hostDefaults: ImageDefaults = { ...defaults, cmd: ['/bin/sh'] };
+const hostDefaults: ImageDefaults = { ...NO_DEFAULTS, cmd: ['/bin/sh'] };
 
 export interface ResolveOptions {
   /** For who starts it without privileges. */
@@ -86,7 +87,7 @@ export async function resolveImage(
         path: 'image',
       });
     }
-    return { root: await planRootfs(image), binds: [], defaults, name: image.path };
+    return { root: await planRootfs(image), binds: [], defaults: NO_DEFAULTS, name: image.path };
   }
   if (image === 'host') {
     const known = await hostImage(dataRoot);

@@ -1,0 +1,100 @@
+/** Containers of images that are in a registry only: they are pulled first, as `--pull` says. */
+import { expect } from 'chai';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { needsSkopeo } from '../support/images.js';
+import { needsProgram, needsRoot } from '../support/needs.js';
+import { repository } from '../support/paths.js';
+import { TestRegistry } from '../support/registry.js';
+import { rejectionOf } from '../support/rejection.js';
+import { Workshop } from '../support/workshop.js';
+
+const run = promisify(execFile);
+const needs = [
+  needsRoot('a user’s containers of images are tested with those of users'),
+  needsSkopeo(),
+  needsProgram('docker-registry'),
+].find((each) => each.it !== it);
+
+(needs ?? { describe }).describe('Images that are pulled for a container', function () {
+  this.timeout(120_000);
+  let registry: TestRegistry;
+  let shop: Workshop;
+  let image: string;
+
+  before(async () => {
+    registry = await TestRegistry.start();
+    await run(join(repository, 'scripts/make-images'), ['--push', registry.host, 'busybox']);
+    image = `${registry.host}/busybox`;
+  });
+  after(() => registry.stop());
+  beforeEach(async () => {
+    shop = await Workshop.open();
+  });
+  afterEach(() => shop.close());
+
+  const caisson = async (...words: readonly string[]) => {
+    const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+    const ended = await run(join(repository, 'bin/caisson'), [...roots, ...words]).catch(
+      (error: unknown) => error as { code: number; stdout: string; stderr: string },
+    );
+    return { code: 'code' in ended ? ended.code : 0, stdout: ended.stdout, stderr: ended.stderr };
+  };
+  const count = () => shop.engine.images.list().then((all) => all.length);
+
+  it('A run pulls an image that is missing, and the next one does not', async () => {
+    expect((await shop.engine.run(image, ['echo', 'first'])).stdout).to.equal('first\n');
+    expect(await count()).to.equal(1);
+    await registry.stop();
+    try {
+      expect((await shop.engine.run(image, ['echo', 'again'])).stdout).to.equal('again\n');
+      const error = await rejectionOf(shop.engine.run(image, ['true'], { pull: 'always' }));
+      expect(error.code).to.equal('ERR_REGISTRY_UNREACHABLE');
+    } finally {
+      registry = await TestRegistry.start();
+      await run(join(repository, 'scripts/make-images'), ['--push', registry.host, 'busybox']);
+      image = `${registry.host}/busybox`;
+    }
+  });
+
+  it('A detached container has the image that was pulled, and nothing is pulled for wrong options', async () => {
+    const wrong = [
+      shop.engine.create(image, ['true'], { memory: 'much' }),
+      shop.engine.run(image, ['true'], { memory: 'much' }),
+    ];
+    for (const each of wrong) expect((await rejectionOf(each)).code).to.equal('ERR_INVALID_OPTION');
+    expect(await count()).to.equal(0);
+    const container = await shop.engine.create(image, ['cat', '/etc/passwd']);
+    expect((await container.startAttached()).exitCode).to.equal(0);
+    await container.remove();
+  });
+
+  it('An image that the registry does not have is one that does not exist', async () => {
+    const error = await rejectionOf(shop.engine.create(`${registry.host}/none`, ['true']));
+    expect(error.code).to.equal('ERR_NO_SUCH_IMAGE');
+    const never = await rejectionOf(shop.engine.run(image, ['true'], { pull: 'never' }));
+    expect(never.code).to.equal('ERR_NO_SUCH_IMAGE');
+    expect(await count()).to.equal(0);
+  });
+
+  it('The command line says what it pulls, on stderr, as Docker does', async () => {
+    const first = await caisson('run', '--rm', image, 'echo', 'out');
+    expect(first.stdout).to.equal('out\n');
+    expect(first.stderr).to.match(
+      new RegExp(`^Unable to find image '${image}:latest' locally\nUsing default tag: latest\n`),
+    );
+    expect(first.stderr).to.include(`Status: Downloaded newer image for ${image}:latest`);
+    expect(await caisson('run', '--rm', image, 'echo', 'out')).to.deep.equal({
+      code: 0,
+      stdout: 'out\n',
+      stderr: '',
+    });
+    const always = await caisson('run', '--rm', '--pull', 'always', image, 'true');
+    expect(always.stderr).to.include(`Status: Image is up to date for ${image}:latest`);
+    const never = await caisson('run', '--pull', 'never', `${registry.host}/other`, 'true');
+    expect(never.code).to.equal(125);
+    expect(never.stderr).to.include(`No such image: ${registry.host}/other`);
+    expect(never.stderr).not.to.include('Unable to find');
+  });
+});
