@@ -1,8 +1,11 @@
 /** Containers of images that are in a registry only: they are pulled first, as `--pull` says. */
 import { expect } from 'chai';
 import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { dockerArchive } from '../support/archives.js';
 import { needsSkopeo } from '../support/images.js';
 import { needsProgram, needsRoot } from '../support/needs.js';
 import { repository } from '../support/paths.js';
@@ -96,5 +99,47 @@ const needs = [
     expect(never.code).to.equal(125);
     expect(never.stderr).to.include(`No such image: ${registry.host}/other`);
     expect(never.stderr).not.to.include('Unable to find');
+  });
+
+  it('A directory that a layer does not contain has the attributes of the one below it', async () => {
+    const work = await mkdtemp(join(tmpdir(), 'caisson-test-'));
+    try {
+      const pack = async (name: string, script: string, ...entries: readonly string[]) => {
+        await run('sh', ['-ec', `mkdir -p ${name} && cd ${name} && ${script}`], { cwd: work });
+        await run('tar', ['-C', name, '--no-recursion', '-cf', `${name}.tar`, ...entries], {
+          cwd: work,
+        });
+        return readFile(join(work, `${name}.tar`));
+      };
+      const busybox = await pack(
+        'lower',
+        `mkdir -p bin etc tmp srv/own && cp ${shop.path('busybox')}/bin/busybox bin &&
+         for name in sh cat stat; do ln -s busybox bin/$name; done &&
+         chmod 1777 tmp && chmod 750 srv && chown 7:8 srv && chmod 700 srv/own`,
+        ...['bin', 'bin/busybox', 'bin/sh', 'bin/cat', 'bin/stat', 'etc', 'tmp', 'srv', 'srv/own'],
+      );
+      const upper = await pack(
+        'upper',
+        'mkdir -p tmp srv/own new && echo 1 >tmp/a && echo 2 >srv/own/b && echo 3 >new/c',
+        ...['tmp/a', 'srv/own/b', 'new/c'],
+      );
+      const archive = dockerArchive('example/implied:1', [busybox, upper]);
+      await shop.engine.images.load(
+        (async function* () {
+          yield await Promise.resolve(archive);
+        })(),
+      );
+      const { stdout } = await shop.engine.run('example/implied:1', [
+        'sh',
+        '-c',
+        'cat /tmp/a /srv/own/b /new/c; exec stat -c "%n %a %u:%g" / /tmp /srv /srv/own /new',
+      ]);
+      expect(stdout.split('\n').slice(0, -1)).to.deep.equal([
+        ...['1', '2', '3'],
+        ...['/ 755 0:0', '/tmp 1777 0:0', '/srv 750 7:8', '/srv/own 700 0:0', '/new 755 0:0'],
+      ]);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
   });
 });

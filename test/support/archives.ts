@@ -55,6 +55,24 @@ export function oldDockerImage(seed: number) {
   return { layers, config, id: digestOf(config) };
 }
 
+/** An image of these layers in the form of `docker save` before version 25. */
+export function dockerArchive(tag: string, layers: readonly Buffer[]): Buffer {
+  const config = JSON.stringify({
+    architecture: process.arch === 'x64' ? 'amd64' : process.arch,
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: layers.map(digestOf) },
+  });
+  const hex = (digest: string) => digest.slice('sha256:'.length);
+  const configName = `${hex(digestOf(Buffer.from(config)))}.json`;
+  const names = layers.map((layer) => `${hex(digestOf(layer))}/layer.tar`);
+  const image = { Config: configName, RepoTags: [tag], Layers: names };
+  return tarOf([
+    [configName, config],
+    ...layers.map((layer, index) => [names[index] ?? '', layer] as const),
+    ['manifest.json', JSON.stringify([image])],
+  ]);
+}
+
 /** A directory that is packed: layers are `HEX/layer.tar`, and one of them is a link to another, as Docker has them. */
 export function writeOldDockerArchive(directory: string, tag: string, seed = 1): string {
   const { layers, config, id } = oldDockerImage(seed);

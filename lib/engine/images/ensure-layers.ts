@@ -9,6 +9,7 @@ import { type ImagesContext, layerUsers } from './images-context.js';
 import { readConfig, readManifest } from '../../image/snapshots/stored-files.js';
 import { type Descriptor, MEDIA_TYPES } from '../../image/manifest.js';
 import { readLayer, unpackLayer } from '../../image/unpack/unpack-layer.js';
+import { fitLayers, type LayerToUnpack } from './fit-layers.js';
 import type { OnProgress } from './image-progress.js';
 
 /** Layers at once. */
@@ -21,11 +22,6 @@ const LAYER_TYPES: ReadonlySet<string> = new Set([
   MEDIA_TYPES.dockerLayer,
   MEDIA_TYPES.dockerLayerGzip,
 ]);
-
-export interface LayerToUnpack {
-  readonly layer: Descriptor;
-  readonly diffId: string;
-}
 
 /** @throws ERR_INVALID_IMAGE for layers of other kinds, such as encrypted ones */
 export function layersOf(
@@ -113,6 +109,7 @@ async function unpackStored(
     await unpackBlob(paths, digest, diffId, signal);
     tell('done');
   });
+  await fitLayers(paths, layers, options.signal);
 }
 
 /** @throws as unpackLayer */

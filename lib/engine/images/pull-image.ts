@@ -26,14 +26,9 @@ import type { BlobSink, ResolvedManifest } from '../../image/registry/transfer.j
 import { readConfig } from '../../image/snapshots/stored-files.js';
 import { readLayer } from '../../image/unpack/unpack-layer.js';
 import { recordImageEvent } from '../store/image-events.js';
-import {
-  forEachLayer,
-  LayerFeed,
-  layersOf,
-  type LayerToUnpack,
-  unpackBlob,
-} from './ensure-layers.js';
+import { forEachLayer, LayerFeed, layersOf, unpackBlob } from './ensure-layers.js';
 import { findRecord } from './find-record.js';
+import { fitLayers, type LayerToUnpack } from './fit-layers.js';
 import type { ImageInfo } from './image-info.js';
 import { type OnProgress, throttled } from './image-progress.js';
 import { imageInfo } from './image-records.js';
@@ -122,6 +117,7 @@ async function fetchImage(
   await forEachLayer(all, options.signal, (layer, signal) =>
     fetchLayer(content.paths, lease, client, layer, { ...options, signal }),
   );
+  await fitLayers(content.paths, all, options.signal);
 }
 
 /** A manifest that no index names says its platform only in its configuration. */
