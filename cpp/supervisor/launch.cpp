@@ -56,6 +56,8 @@ bool Supervisor::launch() {
       run_.take_streams(machine, present.header().slots);
       limits_.apply();
       find_budget();
+      // Asked for in a step that was done all the same, or was the last one that waits.
+      if (run_.cancelled) kill_all();
       return true;
     }
     end_failed_launch();

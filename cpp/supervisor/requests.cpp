@@ -185,11 +185,12 @@ long Supervisor::signal(int number) {
   }
   if (state_.is(State::kDraining)) return number == SIGKILL ? 0 : -ESRCH;
   const UniqueFd& first = run_.starting != nullptr ? run_.starting->pidfd : run_.pidfd;
-  if (!first.valid()) return -ESRCH;
-  if (number == SIGKILL) {
+  // A start that has no process yet is ended, too.
+  if (number == SIGKILL && (first.valid() || state_.is(State::kStarting))) {
     kill_all();
     return 0;
   }
+  if (!first.valid()) return -ESRCH;
   const long sent = sys::call(__NR_pidfd_send_signal, first.get(), number, nullptr, 0);
   if (meant_to_end) thaw(programs_.teardown());
   return sent;
