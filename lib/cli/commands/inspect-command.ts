@@ -115,8 +115,20 @@ async function containerShape(
     swapLimit: await limitsSwap(context, info),
     networkId: predefinedId(context, config.options),
     joinedName: await joinedHostname(context.store, networkText(config.options)),
-    ...(withSize ? { sizeRw: await layerSize(directory) } : {}),
+    ...(withSize ? await sizesOf(context, config) : {}),
   });
+}
+
+async function sizesOf(
+  { store }: CommandContext,
+  { id, image }: StoredConfig,
+): Promise<Pick<InspectExtra, 'sizeRw' | 'sizeRootFs'>> {
+  const { imageSize } = await import('../../engine/images/root-size.js');
+  const [sizeRw, size] = await Promise.all([
+    layerSize(store.directory(id)),
+    imageSize(store.paths.dataRoot, image),
+  ]);
+  return size === undefined ? { sizeRw } : { sizeRw, sizeRootFs: sizeRw + size };
 }
 
 /** What the container has from its image. */

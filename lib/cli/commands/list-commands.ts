@@ -13,7 +13,13 @@ import { type CommandLine, parseCommandLine } from '../args/command-line.js';
 import { complain } from './each.js';
 import { PS } from '../flags/ps-flags.js';
 import { at, type CommandContext, type EngineLocation } from '../command-context.js';
-import { PS_HEADINGS, PS_TABLE, PS_TABLE_WITH_SIZE, psShape } from '../../docker/ps-shape.js';
+import {
+  PS_HEADINGS,
+  PS_TABLE,
+  PS_TABLE_WITH_SIZE,
+  type PsOptions,
+  psShape,
+} from '../../docker/ps-shape.js';
 import { print } from '../report.js';
 import { listFormat } from '../format/table.js';
 import { TemplateError } from '../template/error.js';
@@ -59,7 +65,7 @@ async function list(line: CommandLine, location: EngineLocation): Promise<number
           psShape(info, now, {
             noTrunc,
             image: images?.shown(info.config.image, noTrunc),
-            ...(withSize ? { size: { writable: await writtenBy(context, info) } } : {}),
+            ...(withSize ? { size: await sizeOf(context, info) } : {}),
           }),
         ),
       );
@@ -96,8 +102,17 @@ function isUp({ status }: ContainerInfo): boolean {
   return status === 'running' || status === 'paused' || status === 'restarting';
 }
 
-/** Bytes in its writable layer. */
-async function writtenBy(context: CommandContext, { config }: ContainerInfo): Promise<number> {
+/** Bytes in its writable layer, and with those of its image. */
+async function sizeOf(
+  context: CommandContext,
+  { config }: ContainerInfo,
+): Promise<NonNullable<PsOptions['size']>> {
   const { layerSize } = await import('../../engine/start/layer-size.js');
-  return layerSize(context.store.directory(config.id));
+  const { imageSize } = await import('../../engine/images/root-size.js');
+  const { store } = context;
+  const [writable, image] = await Promise.all([
+    layerSize(store.directory(config.id)),
+    imageSize(store.paths.dataRoot, config.image),
+  ]);
+  return image === undefined ? { writable } : { writable, root: writable + image };
 }
