@@ -37,14 +37,25 @@ std::string capability(int own_descriptors, int file) {
   return value;
 }
 
+class Lines final : public Changes {
+ public:
+  explicit Lines(int output) : output_(output) {}
+  Status change(char kind, const std::string& path, int /*file*/) override {
+    return output_.write(kind + path + '\0');
+  }
+  Status finish() { return output_.flush(); }
+
+ private:
+  Output output_;
+};
+
 class Comparison {
  public:
-  Comparison(View& view, const std::set<std::string>& hidden, int output)
-      : view_(view), hidden_(hidden), output_(output) {}
+  Comparison(View& view, const std::set<std::string>& hidden, Changes& changes)
+      : view_(view), hidden_(hidden), changes_(changes) {}
 
   // `lower` is -1 where there is nothing below, or what is there is hidden.
   Status compare(UniqueFd upper, UniqueFd lower);
-  Status finish() { return output_.flush(); }
 
  private:
   struct Level {
@@ -57,25 +68,25 @@ class Comparison {
 
   Status enter(UniqueFd upper, UniqueFd lower, std::string path, bool told);
   Status compare_one(const std::string& name);
-  Status tell(char kind, const std::string& path);
+  Status tell(char kind, const std::string& path, int file);
   bool is_opaque(int directory) const;
   Result<bool> changed(int upper, const struct statx& now, int lower, const struct statx& before);
 
   View& view_;
   const std::set<std::string>& hidden_;
-  Output output_;
+  Changes& changes_;
   std::vector<Level> levels_;
 };
 
 // A change is told after those directories that it is in.
-Status Comparison::tell(char kind, const std::string& path) {
+Status Comparison::tell(char kind, const std::string& path, int file) {
   for (Level& level : levels_) {
     if (level.told) continue;
     level.told = true;
     if (level.path.empty()) continue;  // the root
-    if (Status told = output_.write("C" + level.path + '\0'); !told.ok()) return told;
+    if (Status told = changes_.change('C', level.path, level.upper.get()); !told.ok()) return told;
   }
-  return output_.write(kind + path + '\0');
+  return changes_.change(kind, path, file);
 }
 
 bool Comparison::is_opaque(int directory) const {
@@ -141,20 +152,20 @@ Status Comparison::compare_one(const std::string& name) {
   if (!found.ok() || is_whiteout(now)) {
     // A file that came and went leaves no trace, or a whiteout of nothing.
     const bool removed = before.valid() && (found.ok() || level.opaque);
-    return removed ? tell('D', path) : Status();
+    return removed ? tell('D', path, -1) : Status();
   }
   const bool added = !before.valid();
   if (added && hidden_.contains(path)) return {};
   bool told = false;
   if (added) {
-    if (Status done = tell('A', path); !done.ok()) return done;
+    if (Status done = tell('A', path, found.value().get()); !done.ok()) return done;
     told = true;
   } else {
     auto different = changed(found.value().get(), now, before.get(), then);
     if (!different.ok()) return different.error();
     told = different.value();
     if (told)
-      if (Status done = tell('C', path); !done.ok()) return done;
+      if (Status done = tell('C', path, found.value().get()); !done.ok()) return done;
   }
   if (!is_directory(now)) return {};
   if (!added && !is_directory(then)) before.reset();
@@ -180,14 +191,16 @@ Status Comparison::compare(UniqueFd upper, UniqueFd lower) {
 
 }  // namespace
 
-Status diff(View& view, const std::set<std::string>& hidden, int output) {
-  Comparison comparison(view, hidden, output);
+Status compare(View& view, const std::set<std::string>& hidden, Changes& changes) {
   if (!view.upper.valid()) return {};
-  if (Status compared = comparison.compare(static_cast<UniqueFd&&>(view.upper),
-                                           static_cast<UniqueFd&&>(view.lower));
-      !compared.ok())
-    return compared;
-  return comparison.finish();
+  return Comparison(view, hidden, changes)
+      .compare(static_cast<UniqueFd&&>(view.upper), static_cast<UniqueFd&&>(view.lower));
+}
+
+Status diff(View& view, const std::set<std::string>& hidden, int output) {
+  Lines lines(output);
+  if (Status compared = compare(view, hidden, lines); !compared.ok()) return compared;
+  return lines.finish();
 }
 
 }  // namespace caisson::archive

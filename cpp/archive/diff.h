@@ -8,9 +8,21 @@
 
 namespace caisson::archive {
 
-// Each change as a letter (A, C, D), its path from the root and a zero byte; directories before
-// what is in them. A file that was only copied up is no change, as with Docker. `hidden`: paths
-// that the engine makes for its mounts.
+// What is told of changes: a letter (A, C, D), the path from the root, and the file, which is -1
+// for what was removed. Directories come before what is in them.
+class Changes {
+ public:
+  virtual Status change(char kind, const std::string& path, int file) = 0;
+
+ protected:
+  ~Changes() = default;
+};
+
+// A file that was only copied up is no change, as with Docker. `hidden`: paths that the engine
+// makes for its mounts, which are told only if they were there before.
+Status compare(View& view, const std::set<std::string>& hidden, Changes& changes);
+
+// Each change as a letter (A, C, D), its path from the root and a zero byte.
 Status diff(View& view, const std::set<std::string>& hidden, int output);
 
 }  // namespace caisson::archive

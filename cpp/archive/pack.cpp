@@ -12,6 +12,7 @@
 #include "../base/sys.h"
 #include "../steps/regular_file.h"
 #include "../steps/resolve.h"
+#include "diff.h"
 #include "file_access.h"
 #include "tar_writer.h"
 
@@ -29,6 +30,10 @@ class Packer {
   // What is in the root directory, under its own names. The directory itself comes along if it is
   // not as usual.
   Status add_root(UniqueFd file);
+  // Without what is in it.
+  Status add_alone(UniqueFd file, const std::string& name);
+  // The mark of a file that was removed.
+  Status add_whiteout(const std::string& name);
   // The archive has this in place of what is at `place`.
   void replace(std::string place, int fd) { replaced_.emplace(std::move(place), fd); }
   Status finish() { return writer_.finish(); }
@@ -175,6 +180,21 @@ Status Packer::add(UniqueFd file, const std::string& name) {
   return add_below(levels);
 }
 
+Status Packer::add_alone(UniqueFd file, const std::string& name) {
+  std::vector<Level> below;
+  return add_one(static_cast<UniqueFd&&>(file), name, below);
+}
+
+Status Packer::add_whiteout(const std::string& name) {
+  const size_t slash = name.rfind('/');
+  const size_t base = slash == std::string::npos ? 0 : slash + 1;
+  tar::Entry entry;
+  entry.name = name.substr(0, base) + ".wh." + name.substr(base);
+  entry.mode = 0600;
+  if (Status written = writer_.header(entry); !written.ok()) return written;
+  return writer_.end_of_data(0);
+}
+
 Status Packer::add_root(UniqueFd file) {
   struct statx info {};
   if (Status looked = look(file.get(), info); !looked.ok()) return looked;
@@ -238,6 +258,26 @@ Status pack(View& view, const char* path, std::string_view name, bool follow, in
   if (Status added = packer.add(static_cast<UniqueFd&&>(file), std::string(name)); !added.ok())
     return added;
   return packer.finish();
+}
+
+Status pack_layer(View& view, const std::set<std::string>& hidden, int output) {
+  class Layer final : public Changes {
+   public:
+    Layer(View& view, int output) : packer_(view, output) {}
+    Status change(char kind, const std::string& path, int file) override {
+      const std::string name = path.substr(1);
+      if (kind == 'D') return packer_.add_whiteout(name);
+      const long copy = sys::call(__NR_fcntl, file, F_DUPFD_CLOEXEC, 0);
+      if (copy < 0) return failure(copy, "fcntl");
+      return packer_.add_alone(UniqueFd(static_cast<int>(copy)), name);
+    }
+    Status finish() { return packer_.finish(); }
+
+   private:
+    Packer packer_;
+  } layer(view, output);
+  if (Status compared = compare(view, hidden, layer); !compared.ok()) return compared;
+  return layer.finish();
 }
 
 Status pack_parts(View& view, int output) {

@@ -71,12 +71,13 @@ Status open_any(Request& request, View& view) {
 
 int run(Request& request, View& view) {
   const std::string_view task = request.text();
-  if (task == "diff") {
+  if (task == "diff" || task == "layer") {
     std::set<std::string> hidden;
     for (uint64_t count = request.number(); count > 0 && request.valid(); --count)
       hidden.emplace(request.text());
     if (!request.valid()) return finish(Error{EINVAL, "request"}, "");
-    return finish(diff(view, hidden, kOutput), "/");
+    return finish(task == "diff" ? diff(view, hidden, kOutput) : pack_layer(view, hidden, kOutput),
+                  "/");
   }
   if (task == "export") return finish(pack_parts(view, kOutput), "/");
   if (task == "pack") {

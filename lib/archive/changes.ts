@@ -1,4 +1,6 @@
 /** What a container has changed of its image. */
+import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { startView } from './view-process.js';
 import type { View } from './view.js';
 
@@ -15,6 +17,23 @@ const KINDS: Readonly<Record<string, ChangeKind>> = { A: 'added', C: 'changed', 
 
 /** What the engine makes in a layer to mount there: Docker has them in a layer that is not the container's. */
 const OF_ENGINE = ['/dev', '/proc', '/sys', '/etc/hosts', '/etc/hostname', '/etc/resolv.conf'];
+
+/** The changes as the layer of an image, as a tar stream, which fails with what has gone wrong. */
+export function startLayer(view: View & { readonly kind: 'changes' }): Readable {
+  const stream = new PassThrough();
+  const packing = startView(view, { kind: 'layer', hidden: OF_ENGINE });
+  const { output, done } = packing;
+  stream.once('close', () => packing.kill());
+  const copy = async () => {
+    await pipeline(output, stream, { end: false });
+    await done;
+    stream.end();
+  };
+  copy().catch((error: unknown) => {
+    stream.destroy(error instanceof Error ? error : new Error(String(error)));
+  });
+  return stream;
+}
 
 /** In the order of their paths; a directory comes before what is in it. */
 export async function readChanges(

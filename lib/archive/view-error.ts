@@ -79,6 +79,7 @@ export function viewError(
 
 const WORK: Readonly<Record<ViewTask['kind'], string>> = {
   diff: 'compares the layers',
+  layer: 'packs the changed files',
   export: 'exports the files',
   pack: 'copies files',
   extract: 'copies files',

@@ -54,6 +54,11 @@ export type ViewTask =
       /** Paths that are told only if they were there before. */
       readonly hidden: readonly string[];
     }
+  | {
+      /** What `diff` tells, as the layer of an image. */
+      readonly kind: 'layer';
+      readonly hidden: readonly string[];
+    }
   | { readonly kind: 'export' }
   | {
       readonly kind: 'pack';
@@ -143,6 +148,7 @@ function bindWords({ binds }: { readonly binds: readonly ViewBind[] }): Word[] {
 function taskWords(task: ViewTask): Word[] {
   switch (task.kind) {
     case 'diff':
+    case 'layer':
       return [task.kind, ...counted(task.hidden)];
     case 'export':
     case 'serve':

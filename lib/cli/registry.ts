@@ -109,6 +109,12 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/files-flags.js')).CP,
   },
   {
+    name: 'commit',
+    inContainerGroup: true,
+    load: async () => (await import('./commands/commit-command.js')).commit,
+    spec: async () => (await import('./flags/commit-flags.js')).COMMIT,
+  },
+  {
     name: 'diff',
     inContainerGroup: true,
     load: async () => (await import('./commands/files-commands.js')).diff,
@@ -340,8 +346,7 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 /** Docker's commands that caisson will have. */
-const PLANNED = new Set('commit cp diff export system'.split(' '));
-const PLANNED_IN_CONTAINER_GROUP = new Set(['commit', 'cp', 'diff', 'export']);
+const PLANNED = new Set(['build', 'system']);
 
 /** The command of that name: one word, or a group and one more. */
 export function findCommand(name: string): Command | undefined {
@@ -351,11 +356,7 @@ export function findCommand(name: string): Command | undefined {
 /** Of a name that Docker has and that is no command yet. */
 export function isPlanned(name: string): boolean {
   if (findCommand(name) !== undefined) return false;
-  return PLANNED.has(name) || PLANNED_IN_CONTAINER_GROUP.has(memberOfContainer(name) ?? '');
-}
-
-function memberOfContainer(name: string): string | undefined {
-  return name.startsWith('container ') ? name.slice('container '.length) : undefined;
+  return PLANNED.has(name);
 }
 
 /** Every command with its specification, which loads the flags of all of them. */

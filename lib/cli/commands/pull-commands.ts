@@ -2,6 +2,7 @@
 import { parseReference, repositoryName, withDefaultTag } from '../../image/reference.js';
 import type { Images } from '../../engine/images/images.js';
 import type { PullOptions } from '../../engine/images/pull-image.js';
+import { withTag } from '../../engine/options/image-names.js';
 import { PULL, PUSH } from '../flags/pull-flags.js';
 import { print } from '../report.js';
 import type { OutputFd } from '../terminal/output.js';
@@ -41,12 +42,6 @@ export async function pullShown(
   const what = pulled.isNew ? 'Downloaded newer image for' : 'Image is up to date for';
   print(fd, `Status: ${what} ${withTag(name)}\n`);
   return pulled.reference;
-}
-
-/** With the tag that was meant. */
-export function withTag(name: string): string {
-  const { tag, digest } = parseReference(name);
-  return tag === undefined && digest === undefined ? `${name}:latest` : name;
 }
 
 export const push = imageCommand(PUSH, async (line, all) => {

@@ -105,9 +105,9 @@ async function make(
 async function pull(
   engine: Engine,
   image: string | RootfsImage,
-  { pull: policy, options }: RunInvocation,
+  { pull: policy, quiet, options }: RunInvocation,
 ): Promise<PullPolicy> {
-  if (typeof image !== 'string' || image === 'host') return policy;
+  if (typeof image !== 'string' || image === 'host' || quiet) return policy;
   const { pullFirst } = await import('./pull-first.js');
   return pullFirst(engine, image, policy, options.platform);
 }

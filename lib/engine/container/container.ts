@@ -12,7 +12,9 @@ import type { ContainerInfo } from '../store/stored.js';
 import type { Attached } from '../supervisor/attached.js';
 import type { ContainerStats } from '../views/stats.js';
 import type { TopResult } from '../views/top.js';
+import type { ImageInfo } from '../images/image-info.js';
 import { attachToContainer, startAttached } from './attach-container.js';
+import type { CommitOptions } from './commit-container.js';
 import type { ContainerContext } from './container-context.js';
 import { containerLogs } from './container-logs.js';
 import { containerStats, containerTop, watchContainerStats } from './container-usage.js';
@@ -227,6 +229,18 @@ export class Container {
   async export(): Promise<Readable> {
     const { exportContainer } = await import('./export-container.js');
     return exportContainer(this.#context, this.id);
+  }
+
+  /**
+   * Makes an image of its files, and of what it was created with. A running container is paused meanwhile.
+   *
+   * @param target its name, with the tag `latest` if it has none; default: none
+   * @throws ERR_INVALID_OPTION, ERR_INVALID_REFERENCE, ERR_STORAGE; ERR_UNSUPPORTED_OPTION when it has no layer of its own, or is
+   *   one of the host image
+   */
+  async commit(target?: string, options: CommitOptions = {}): Promise<ImageInfo> {
+    const { commitContainer } = await import('./commit-container.js');
+    return commitContainer(this.#context, this.id, target, options);
   }
 
   /** Stops and starts it. A container that is removed when it exits stays, as with Docker. */

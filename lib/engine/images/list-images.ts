@@ -3,8 +3,9 @@ import type { ImageInfo, ImageHistoryEntry } from './image-info.js';
 import { matchImage, parseImageFilters } from './image-filters.js';
 import { imageInfo, layerSizes, namesOf, readImages } from './image-records.js';
 import { findRecord } from './find-record.js';
+import type { HistoryEntry } from '../../image/write-image-config.js';
+import { imageSteps } from './image-steps.js';
 import type { ImagesContext } from './images-context.js';
-import { isRecord } from '../../base/check.js';
 
 export async function listImages(
   context: ImagesContext,
@@ -37,16 +38,16 @@ export async function imageHistory(
   const { content } = context;
   const record = await findRecord(context, reference);
   const sizes = layerSizes(content.paths, record);
-  const steps = stepsOf(await content.readJson(record.id));
+  const steps = imageSteps(await content.readJson(record.id));
   // An image without a history has one step for each layer.
   const all = steps.length > 0 ? steps : sizes.map(() => ({ ...NO_STEP }));
   let layer = 0;
   const entries = all.map((step) => ({
     id: '<missing>',
-    created: step.created,
-    createdBy: step.createdBy,
-    comment: step.comment,
-    size: step.isEmpty ? 0 : (sizes[layer++] ?? 0),
+    created: step.created ?? '',
+    createdBy: step.createdBy ?? '',
+    comment: step.comment ?? '',
+    size: step.emptyLayer ? 0 : (sizes[layer++] ?? 0),
     names: [] as readonly string[],
   }));
   entries.reverse();
@@ -55,22 +56,4 @@ export async function imageHistory(
   return [{ ...first, id: record.id, names: namesOf(record.entries, 'tags') }, ...rest];
 }
 
-const NO_STEP = { created: '', createdBy: '', comment: '', isEmpty: false };
-
-function stepsOf(config: unknown) {
-  const { history } = (isRecord(config) ? config : {}) as { readonly history?: unknown };
-  if (!Array.isArray(history)) return [];
-  return history.map((value: unknown) => {
-    const step = (isRecord(value) ? value : {}) as Readonly<Record<string, unknown>>;
-    const text = (field: string): string => {
-      const content = step[field];
-      return typeof content === 'string' ? content : '';
-    };
-    return {
-      created: text('created'),
-      createdBy: text('created_by'),
-      comment: text('comment'),
-      isEmpty: step['empty_layer'] === true,
-    };
-  });
-}
+const NO_STEP: HistoryEntry = { emptyLayer: false };

@@ -1,0 +1,109 @@
+/** An image from the files of a container, with its configuration. */
+import type { Readable } from 'node:stream';
+import { startLayer } from '../../archive/changes.js';
+import { boolean, checkOptions, plainString, stringList } from '../../base/check.js';
+import { CaissonError } from '../../base/errors.js';
+import { shortId } from '../../base/ids.js';
+import type { ImageConfig } from '../../image/image-config.js';
+import { baseImage, commitLayer, noImage } from '../images/commit-layer.js';
+import { changedConfig } from '../images/config-changes.js';
+import { findRecord } from '../images/find-record.js';
+import type { ImageInfo } from '../images/image-info.js';
+import { imageInfo, shortName } from '../images/image-records.js';
+import { imagesContext } from '../images/images-context.js';
+import { targetName, withName } from '../images/name-images.js';
+import { normalizeEnv } from '../options/env.js';
+import { recordEvent } from '../store/container-events.js';
+import type { StoredConfig } from '../store/stored.js';
+import type { ContainerContext } from './container-context.js';
+import { changesView } from './diff-container.js';
+import { exportContainer } from './export-container.js';
+import { inspectContainer } from './inspect-container.js';
+import { pauseContainer, unpauseContainer } from './pause-container.js';
+
+export interface CommitOptions {
+  /** Instructions of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR. */
+  readonly changes?: readonly string[] | undefined;
+  /** Of the image's history. */
+  readonly message?: string | undefined;
+  readonly author?: string | undefined;
+  /** A running container is paused while its files are read. Default: true. */
+  readonly pause?: boolean | undefined;
+}
+
+/** @param target a name for the image; undefined or empty: none */
+export async function commitContainer(
+  context: ContainerContext,
+  id: string,
+  target: string | undefined,
+  options: CommitOptions,
+): Promise<ImageInfo> {
+  const { changes = [], message = '', author = '', pause = true } = checkOptions(options);
+  const name = target === undefined || target === '' ? undefined : targetName(target, 'target');
+  plainString('message', message);
+  plainString('author', author);
+  boolean('pause', pause);
+  const { config, status } = await inspectContainer(context, id);
+  const { image } = config;
+  if (image.kind === 'name' && image.manifest === undefined)
+    throw new CaissonError(
+      'ERR_UNSUPPORTED_OPTION',
+      `container ${shortId(id)} is one of the host image, which is this machine's own`,
+      { stage: 'image', path: id, hint: 'commit a container of an image, or of a root directory' },
+    );
+  const images = imagesContext(context.store);
+  await using lease = await images.content.lease();
+  const base =
+    image.kind === 'name' && image.manifest !== undefined
+      ? await baseImage(images, lease, image.manifest)
+      : noImage();
+  const changed = {
+    ...changedConfig(stringList('changes', changes), ownConfig(base.config, config)),
+    author,
+  };
+  const created = new Date().toISOString();
+  const createdBy = config.command.join(' ');
+  const paused = pause && status === 'running';
+  if (paused) await pauseContainer(context, id);
+  try {
+    // A root directory is no image: all its files are one layer.
+    const layer: Readable =
+      image.kind === 'name'
+        ? startLayer(await changesView(context, id))
+        : exportContainer(context, id);
+    const step = { created, createdBy, author, comment: message };
+    const { id: imageId, manifest } = await commitLayer(images, lease, { ...base, config: changed }, layer, step); // prettier-ignore
+    await images.content.change((entries) => withName(entries, manifest, name));
+    const more = { comment: message, imageID: imageId, imageRef: name === undefined ? '' : shortName(name) }; // prettier-ignore
+    recordEvent(context.store, config, 'commit', more);
+    return imageInfo(images.content.paths, await findRecord(images, imageId));
+  } finally {
+    if (paused) await unpauseContainer(context, id).catch(() => undefined);
+  }
+}
+
+/** What the container was created with is the image's: as Docker's, whose containers have a configuration of the same kind. */
+function ownConfig(base: ImageConfig, { argv, options }: StoredConfig): ImageConfig {
+  const { entrypoint, user, workdir, stopSignal, labels } = options;
+  const asked = entrypoint === undefined ? undefined : [entrypoint].flat().filter((word) => word !== ''); // prettier-ignore
+  return {
+    ...base,
+    env: mergedEnv(base.env, normalizeEnv(options.env)),
+    entrypoint: asked ?? base.entrypoint,
+    cmd: argv.length > 0 ? argv : asked === undefined ? base.cmd : [],
+    user: user ?? base.user,
+    workdir: workdir ?? base.workdir,
+    stopSignal: stopSignal === undefined ? base.stopSignal : String(stopSignal),
+    labels: { ...base.labels, ...(labels as Record<string, string> | undefined) },
+  };
+}
+
+/** `NAME` without a value takes the image's away. */
+function mergedEnv(base: readonly string[], own: readonly string[]): readonly string[] {
+  const nameOf = (entry: string) => entry.split('=', 1)[0];
+  const names = new Set(own.map(nameOf));
+  return [
+    ...base.filter((entry) => !names.has(nameOf(entry))),
+    ...own.filter((entry) => entry.includes('=')),
+  ];
+}

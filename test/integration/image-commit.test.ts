@@ -1,0 +1,141 @@
+/** Images that are made from containers: what is in them, and that they are images like others. */
+import { expect } from 'chai';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Container } from '../../lib/engine/container/container.js';
+import { rootfs } from '../../lib/image/rootfs.js';
+import { needsSkopeo } from '../support/images.js';
+import { needsProgram, needsRoot } from '../support/needs.js';
+import { eventually } from '../support/outside.js';
+import { repository } from '../support/paths.js';
+import { TestRegistry } from '../support/registry.js';
+import { rejectionOf } from '../support/rejection.js';
+import { Workshop } from '../support/workshop.js';
+
+const run = promisify(execFile);
+const needs = [
+  needsRoot('a user’s containers of images are tested with those of users'),
+  needsSkopeo(),
+  needsProgram('docker-registry'),
+].find((each) => each.it !== it);
+
+/** Names, kinds, modes, owners, sizes, times, link targets and contents of all that is the container's own. */
+const LIST = `find / -xdev ! -path '/proc*' ! -path '/sys*' ! -path '/dev*' ! -path '/etc/host*' ! -path /etc/resolv.conf |
+  sort | while read -r f; do stat -c '%n %F %a %u:%g' "$f"; [ -d "$f" ] || stat -c '%s %Y %h' "$f"
+  [ -L "$f" ] && readlink "$f"; [ -f "$f" ] && md5sum <"$f"; done; true`;
+
+const CHANGE = `set -e
+  echo new >/new; chown 12:34 /new; chmod 4750 /new; touch -d '2001-02-03 04:05:06' /new
+  ln /new /etc/same; ln -s ../new /etc/link; mkfifo /fifo
+  rm /bin/vi; rm -r /var; mkdir /var; echo inside >/var/only
+  mkdir -p '/a b/ü'; echo x >'/a b/ü/.wh'; : >/empty`;
+
+(needs ?? { describe }).describe('Images of containers', function () {
+  this.timeout(120_000);
+  let registry: TestRegistry;
+  let shop: Workshop;
+  let image: string;
+
+  before(async () => {
+    registry = await TestRegistry.start();
+    await run(join(repository, 'scripts/make-images'), ['--push', registry.host, 'busybox']);
+    image = `${registry.host}/busybox`;
+    shop = await Workshop.open();
+  });
+  after(async () => {
+    await shop.close();
+    await registry.stop();
+  });
+
+  const ended = async (container: Container) => {
+    expect((await container.startAttached()).exitCode).to.equal(0);
+    return container;
+  };
+  const list = async (name: string) => (await shop.engine.run(name, ['sh', '-c', LIST])).stdout;
+
+  it('An image has what the container had, also after push, removal and pull', async () => {
+    const container = await ended(await shop.engine.create(image, ['sh', '-c', CHANGE]));
+    const { images } = shop.engine;
+    const before = await images.inspect(image);
+    const name = `${registry.host}/committed`;
+    const { id, config } = await container.commit(name, { message: 'why', author: 'A <a@b>' });
+    expect(config.diffIds).to.have.length(before.config.diffIds.length + 1);
+    const [last] = await images.history(name);
+    expect(last).to.deep.include({ id, comment: 'why', createdBy: `sh -c ${CHANGE}` });
+    const committed = await list(name);
+    expect(committed).to.include('/new regular file 4750 12:34\n4 981173106 2\n');
+    expect(committed).to.include('/a b/ü/.wh regular');
+    expect(committed).to.include('/var/only regular');
+    expect(committed).to.include('/fifo fifo');
+    expect(committed).not.to.include('/bin/vi ');
+    expect(committed).not.to.include('/var/spool');
+
+    const { digest } = await images.push(name);
+    await images.remove(name, { force: true });
+    await container.remove();
+    await images.prune();
+    const pulled = await images.pull(name);
+    expect(pulled).to.include({ id, pulledDigest: digest });
+    expect(await list(name)).to.equal(committed);
+    await run('skopeo', ['copy', '--src-tls-verify=false', `docker://${name}`, `oci:${shop.path('oci')}:x`]); // prettier-ignore
+  });
+
+  it('An image has the configuration of its container, with the changes that were asked for', async () => {
+    const container = await ended(
+      await shop.engine.create(image, ['true'], {
+        env: ['A=1', 'B=2'],
+        labels: { l: '1' },
+        user: '5:6',
+        workdir: '/tmp',
+        stopSignal: 'SIGINT',
+      }),
+    );
+    const changes = ['ENV B=3 C=$A', 'CMD ["sh", "-c", "id -u; pwd; echo $C"]', 'EXPOSE 80', 'LABEL m=2']; // prettier-ignore
+    const { config } = await container.commit('changed:1', { changes });
+    expect(config.env).to.include.members(['A=1', 'B=3', 'C=1']);
+    expect(config).to.deep.include({ user: '5:6', workdir: '/tmp', exposedPorts: ['80/tcp'] });
+    expect(config.labels).to.include({ l: '1', m: '2' });
+    expect((await shop.engine.run('changed:1')).stdout).to.equal('5\n/tmp\n1\n');
+    const wrong = await rejectionOf(container.commit('x', { changes: ['RUN true'] }));
+    expect(wrong).to.include({ code: 'ERR_INVALID_OPTION', path: 'changes' });
+    await container.remove();
+  });
+
+  it('A running container is paused meanwhile, and runs on', async () => {
+    const script = 'echo 1 >/one; while :; do sleep 0.01; done';
+    const container = await shop.engine.create(image, ['sh', '-c', script]);
+    await container.start();
+    await eventually(async () => {
+      expect((await container.diff()).map(({ path }) => path)).to.include('/one');
+    });
+    const { id } = await container.commit();
+    expect((await container.inspect()).status).to.equal('running');
+    expect((await shop.engine.run(id, ['cat', '/one'])).stdout).to.equal('1\n');
+    await container.remove({ force: true });
+  });
+
+  it('A container of a root directory has all its files in one layer; the host image is no image', async () => {
+    const container = await ended(
+      await shop.engine.create(rootfs(shop.path('busybox')), ['sh', '-c', 'echo 1 >/one']),
+    );
+    const { config } = await container.commit('whole', { changes: ['CMD cat /one'] });
+    expect(config.diffIds).to.have.length(1);
+    expect((await shop.engine.run('whole')).stdout).to.equal('1\n');
+    await container.remove();
+    const host = await shop.engine.create('host', ['true']);
+    expect((await rejectionOf(host.commit('x'))).code).to.equal('ERR_UNSUPPORTED_OPTION');
+    await host.remove();
+  });
+
+  it('The command commit writes the id of the image', async () => {
+    const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+    const caisson = async (...words: readonly string[]) =>
+      (await run(join(repository, 'bin/caisson'), [...roots, ...words])).stdout.trim();
+    const id = await caisson('create', '--pull', 'missing', image, 'true');
+    const made = await caisson('commit', '-m', 'x', '-c', 'CMD echo hi', id, 'by/command');
+    expect(made).to.match(/^sha256:[0-9a-f]{64}$/);
+    expect(await caisson('run', '--rm', 'by/command')).to.equal('hi');
+    await caisson('rm', id);
+  });
+});
