@@ -11,6 +11,7 @@ import { needsProgram, needsRoot } from '../support/needs.js';
 import { repository } from '../support/paths.js';
 import { TestRegistry } from '../support/registry.js';
 import { rejectionOf } from '../support/rejection.js';
+import { UnprivilegedUser } from '../support/unprivileged-user.js';
 import { Workshop } from '../support/workshop.js';
 
 const run = promisify(execFile);
@@ -26,11 +27,14 @@ const needs = [
   let shop: Workshop;
   let image: string;
 
-  before(async () => {
+  async function open() {
     registry = await TestRegistry.start();
-    await run(join(repository, 'scripts/make-images'), ['--push', registry.host, 'busybox']);
+    for (const name of ['busybox', 'forty'])
+      await run(join(repository, 'scripts/make-images'), ['--push', registry.host, name]);
     image = `${registry.host}/busybox`;
-  });
+  }
+
+  before(open);
   after(() => registry.stop());
   beforeEach(async () => {
     shop = await Workshop.open();
@@ -55,9 +59,7 @@ const needs = [
       const error = await rejectionOf(shop.engine.run(image, ['true'], { pull: 'always' }));
       expect(error.code).to.equal('ERR_REGISTRY_UNREACHABLE');
     } finally {
-      registry = await TestRegistry.start();
-      await run(join(repository, 'scripts/make-images'), ['--push', registry.host, 'busybox']);
-      image = `${registry.host}/busybox`;
+      await open();
     }
   });
 
@@ -101,6 +103,32 @@ const needs = [
     expect(never.stderr).not.to.include('Unable to find');
   });
 
+  it('The size of a container is that of its layer, and with its image', async () => {
+    const { stdout } = await caisson('create', '-q', image, 'true');
+    const size = (await caisson('image', 'inspect', '--format', '{{.Size}}', image)).stdout.trim();
+    expect(Number(size)).to.be.greaterThan(100_000);
+    const format = '{{.SizeRw}} {{.SizeRootFs}}';
+    const inspected = await caisson('inspect', '-s', '--format', format, stdout.trim());
+    expect(inspected.stdout).to.equal(`0 ${size}\n`);
+    const listed = await caisson('ps', '-as', '--format', '{{.Size}}');
+    expect(listed.stdout).to.match(/^0B \(virtual \d\S*[kM]B\)\n$/);
+    await caisson('rm', stdout.trim());
+  });
+
+  it('A rootless user pulls and runs images, in an overlay of that user', async () => {
+    const user = await UnprivilegedUser.make(true);
+    try {
+      const script = 'touch /bin/new; stat -c %u:%g /bin/busybox /bin/new; id -u; ls / | wc -l';
+      const forty = `${registry.host}/forty`;
+      const said = await user.ok(['run', '--rm', '-q', forty, 'sh', '-c', script]);
+      expect(said.split('\n').slice(0, 3)).to.deep.equal(['0:0', '0:0', '0']);
+      expect(await user.ok(['run', '--rm', '--read-only', forty, 'echo', 'again'])).to.equal(
+        'again',
+      );
+    } finally {
+      await user.cleanUp();
+    }
+  });
   it('A directory that a layer does not contain has the attributes of the one below it', async () => {
     const work = await mkdtemp(join(tmpdir(), 'caisson-test-'));
     try {

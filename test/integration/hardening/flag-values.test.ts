@@ -61,9 +61,9 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
 /** Words that a command reads as a whole, names, paths, and what Docker's client leaves to the daemon. */
 const OTHERS: ReadonlySet<string> = new Set(
   (
-    'alias attach cap-add cap-drop cgroup-conf cgroup-parent cidfile cpuset-cpus cpuset-mems detach-keys dns-option domainname driver entrypoint ' +
+    'alias attach author cap-add cap-drop cgroup-conf cgroup-parent change cidfile cpuset-cpus cpuset-mems detach-keys dns-option domainname driver entrypoint ' +
     'env-file format gateway group-add health-cmd health-interval health-retries health-start-interval health-start-period ' +
-    'health-timeout hostname ip ip-range ip6 ipc label-file link-local-ip log-driver log-opt mac-address mount name network-alias password ' +
+    'health-timeout hostname input ip ip-range ip6 ipc label-file link-local-ip log-driver log-opt mac-address message mount name network-alias output password ' +
     'platform publish pull restart signal since ' +
     'stop-signal subnet tail tmpfs type until user username volume volumes-from workdir writable'
   ).split(' '),
