@@ -12,10 +12,8 @@ namespace caisson::archive {
 // for what was removed. Directories come before what is in them.
 class Changes {
  public:
+  virtual ~Changes() = default;
   virtual Status change(char kind, const std::string& path, int file) = 0;
-
- protected:
-  ~Changes() = default;
 };
 
 // A file that was only copied up is no change, as with Docker. `hidden`: paths that the engine
