@@ -149,7 +149,7 @@ describe('caisson run', () => {
       [125, ['--mount', 'type=bind,source=/no/such/source,target=/x', 'host', 'true']],
       [125, ['-e', '=x', 'host', 'true']],
       [125, ['-h', 'a b', 'host', 'true']],
-      [125, ['no-such-image', 'true']],
+      [125, ['--pull', 'never', 'no-such-image', 'true']],
       [125, ['--rootfs', '/no/such/root', 'true']],
       [126, ['host', '/etc']],
       [127, ['host', 'no-such-command']],
