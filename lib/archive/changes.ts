@@ -1,7 +1,6 @@
 /** What a container has changed of its image. */
 import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { startView } from './view-process.js';
+import { copyOutput, startView } from './view-process.js';
 import type { View } from './view.js';
 
 export type ChangeKind = 'added' | 'changed' | 'deleted';
@@ -22,14 +21,8 @@ const OF_ENGINE = ['/dev', '/proc', '/sys', '/etc/hosts', '/etc/hostname', '/etc
 export function startLayer(view: View & { readonly kind: 'changes' }): Readable {
   const stream = new PassThrough();
   const packing = startView(view, { kind: 'layer', hidden: OF_ENGINE });
-  const { output, done } = packing;
   stream.once('close', () => packing.kill());
-  const copy = async () => {
-    await pipeline(output, stream, { end: false });
-    await done;
-    stream.end();
-  };
-  copy().catch((error: unknown) => {
+  copyOutput(packing, stream).catch((error: unknown) => {
     stream.destroy(error instanceof Error ? error : new Error(String(error)));
   });
   return stream;

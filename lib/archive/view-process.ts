@@ -1,7 +1,8 @@
 /** A process of caisson-archive that has a view of a container's files (cpp/archive/view_main.cpp). */
 import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
-import type { Readable, Writable } from 'node:stream';
+import type { PassThrough, Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { writeIdMaps } from '../host/write-id-maps.js';
 import { archivePath } from '../native/load.js';
 import { CaissonError } from '../base/errors.js';
@@ -94,6 +95,17 @@ export function startView(view: View, task: ViewTask, signal?: AbortSignal): Vie
   const done = finish();
   done.catch(() => undefined);
   return { input: input ?? undefined, output, done, kill: abort };
+}
+
+/** Its output goes to the stream, which ends when it is known that nothing is missing. @throws why it failed */
+export async function copyOutput(
+  { output, done }: ViewProcess,
+  stream: PassThrough,
+  signal?: AbortSignal,
+): Promise<void> {
+  await pipeline(output, stream, { end: false, signal });
+  await done;
+  stream.end();
 }
 
 /** The last line: an errno, what has failed, and a path with `%XX` for special bytes. */

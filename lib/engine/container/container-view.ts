@@ -2,8 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import type { ViewProcess } from '../../archive/view-process.js';
+import { copyOutput, type ViewProcess } from '../../archive/view-process.js';
 import type { View, ViewBind } from '../../archive/view.js';
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
@@ -54,11 +53,7 @@ export function streamOfView(
   const ended = new AbortController();
   stream.once('close', () => ended.abort());
   void withView(context, id, async (view) => {
-    const { output, done } = await start(view, ended.signal);
-    // The end is given on when it is known that nothing is missing.
-    await pipeline(output, stream, { end: false, signal: ended.signal });
-    await done;
-    stream.end();
+    await copyOutput(await start(view, ended.signal), stream, ended.signal);
   }).catch((error: unknown) => {
     stream.destroy(error instanceof Error ? error : new Error(String(error)));
   });
