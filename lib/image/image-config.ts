@@ -6,6 +6,7 @@ import { posix } from 'node:path';
 import { isRecord, show } from '../base/check.js';
 import { CaissonError } from '../base/errors.js';
 import { parseJson } from '../base/storage.js';
+import { MOST_LAYERS } from './manifest.js';
 
 /** How a container of the image is asked whether it is well; times are milliseconds, 0 is Docker's default. */
 export interface ImageHealthcheck {
@@ -51,8 +52,6 @@ export interface ImageConfig {
 
 /** Bytes; Docker and containerd limit theirs to some MiB, too. */
 export const LARGEST_CONFIG = 8 << 20;
-/** As many lowers as the kernel's overlay takes (fs/overlayfs/params.h, OVL_MAX_STACK). */
-export const MOST_LAYERS = 500;
 /** Of each list and of each map. */
 const MOST_ENTRIES = 10_000;
 /** Characters of one text: what execve(2) takes of one argument (MAX_ARG_STRLEN). */

@@ -6,7 +6,8 @@ import { isErrno } from '../../base/errno.js';
 import type { RootPlan } from '../../program/launch-input.js';
 import type { LayoutPaths } from '../content/layout-paths.js';
 import { chainIds } from '../content/references.js';
-import { MOST_LAYERS, tooManyLayers } from '../image-config.js';
+import { tooManyLayers } from '../image-config.js';
+import { MOST_LAYERS } from '../manifest.js';
 
 /** The tree below the directory of a layer. */
 const ROOT = 'root';
