@@ -102,6 +102,17 @@ const CHANGE = `set -e
     await container.remove();
   });
 
+  it('An image in Docker’s format is a base as any other', async () => {
+    const docker = `${registry.host}/schema2`;
+    const tls = ['--src-tls-verify=false', '--dest-tls-verify=false'];
+    await run('skopeo', ['copy', ...tls, '--format', 'v2s2', `docker://${image}`, `docker://${docker}`]); // prettier-ignore
+    const container = await ended(await shop.engine.create(docker, ['sh', '-c', 'echo 1 >/one']));
+    const { config } = await container.commit('of-docker');
+    expect(config.diffIds).to.have.length.above(1);
+    expect((await shop.engine.run('of-docker', ['cat', '/one'])).stdout).to.equal('1\n');
+    await container.remove();
+  });
+
   it('A running container is paused meanwhile, and runs on', async () => {
     const script = 'echo 1 >/one; while :; do sleep 0.01; done';
     const container = await shop.engine.create(image, ['sh', '-c', script]);

@@ -7,9 +7,9 @@ import type { Lease } from '../../image/content/lease.js';
 import type { BlobSize } from '../../image/content/ingest.js';
 import type { ImageConfig } from '../../image/image-config.js';
 import { type Descriptor, MEDIA_TYPES } from '../../image/manifest.js';
-import { readConfig, readManifest } from '../../image/snapshots/stored-files.js';
+import { readConfig } from '../../image/snapshots/stored-files.js';
 import type { HistoryEntry } from '../../image/write-image-config.js';
-import { unpackImage } from './ensure-layers.js';
+import { storedManifest, unpackImage } from './ensure-layers.js';
 import { imageSteps } from './image-steps.js';
 import type { ImagesContext } from './images-context.js';
 import { writeBlob } from './load-archive.js';
@@ -39,8 +39,7 @@ export async function baseImage(
   digest: string,
 ): Promise<BaseImage> {
   await lease.pin(digest);
-  const manifest = await readManifest(content.paths, digest, MEDIA_TYPES.manifest, digest);
-  if (manifest.kind !== 'manifest') return noImage();
+  const manifest = await storedManifest(content.paths, digest);
   const config = await readConfig(content.paths, manifest.config.digest, digest);
   const history = imageSteps(await content.readJson(manifest.config.digest));
   return { config, layers: manifest.layers, history: withoutGaps(history, manifest.layers.length) };

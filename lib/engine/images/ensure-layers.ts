@@ -7,7 +7,7 @@ import type { Lease } from '../../image/content/lease.js';
 import { chainIds } from '../../image/content/references.js';
 import { type ImagesContext, layerUsers } from './images-context.js';
 import { readConfig, readManifest } from '../../image/snapshots/stored-files.js';
-import { type Descriptor, MEDIA_TYPES } from '../../image/manifest.js';
+import { type Descriptor, type ImageManifest, MEDIA_TYPES } from '../../image/manifest.js';
 import { readLayer, unpackLayer } from '../../image/unpack/unpack-layer.js';
 import { fitLayers, type LayerToUnpack } from './fit-layers.js';
 import type { OnProgress } from './image-progress.js';
@@ -70,6 +70,17 @@ export async function forEachLayer(
   if (first !== undefined) throw first.error;
 }
 
+/**
+ * A manifest of the store, of either format.
+ *
+ * @throws ERR_INVALID_IMAGE, ERR_INVALID_MANIFEST
+ */
+export async function storedManifest(paths: LayoutPaths, digest: string): Promise<ImageManifest> {
+  const manifest = await readManifest(paths, digest, undefined, digest);
+  if (manifest.kind !== 'manifest') throw unusable(digest, 'is an index');
+  return manifest;
+}
+
 interface UnpackOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
@@ -86,8 +97,7 @@ export async function unpackImage(
   digest: string,
   options: UnpackOptions,
 ): Promise<void> {
-  const manifest = await readManifest(paths, digest, undefined, digest);
-  if (manifest.kind !== 'manifest') throw unusable(digest, 'is an index');
+  const manifest = await storedManifest(paths, digest);
   const { diffIds } = await readConfig(paths, manifest.config.digest, digest);
   await lease.pin(...diffIds, ...chainIds(diffIds));
   await unpackStored(paths, layersOf(manifest.layers, diffIds, digest), options);
