@@ -49,6 +49,18 @@ export function parseTimeStamp(option: string, value: TimeStamp, now = Date.now(
   return inRange(option, value, BigInt(now) * 1_000_000n + (forward ? ago : -ago));
 }
 
+/**
+ * The end of a range that includes it. A Date, and a number that was made of one, name a whole millisecond, and what
+ * happened within it is in the range: clocks of the kernel are finer than those of JavaScript.
+ *
+ * @throws ERR_INVALID_OPTION
+ */
+export function parseUntil(option: string, value: TimeStamp, now = Date.now()): bigint {
+  const time = parseTimeStamp(option, value, now);
+  const millisecond = typeof value !== 'string' && time % 1_000_000n === 0n;
+  return millisecond ? time + 999_999n : time;
+}
+
 const HINT = 'such as 2026-01-31T08:00:00Z, 1769846400 or 10m';
 
 function inRange(option: string, value: unknown, time: bigint): bigint {

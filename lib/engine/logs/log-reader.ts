@@ -8,7 +8,7 @@ import { DirectoryWatch } from '../../base/directory-watch.js';
 import { decodeLine, type LogEntry } from './log-entry.js';
 import { seekTail, type StreamStarts } from './log-tail.js';
 import { openRotated, type RotatedFile } from '../../base/rotated-files.js';
-import { nanosecondsOf, parseTimeStamp, type TimeStamp } from '../../base/time-stamp.js';
+import { nanosecondsOf, parseTimeStamp, parseUntil, type TimeStamp } from '../../base/time-stamp.js';
 
 export type { LogEntry } from './log-entry.js';
 
@@ -67,7 +67,7 @@ function select(options: LogOptions): Selection {
     stdout: stdout === undefined || boolean('stdout', stdout),
     stderr: stderr === undefined || boolean('stderr', stderr),
     since: since === undefined ? undefined : parseTimeStamp('since', since, now),
-    until: until === undefined ? undefined : parseTimeStamp('until', until, now),
+    until: until === undefined ? undefined : parseUntil('until', until, now),
     tail:
       tail === undefined || tail === 'all'
         ? undefined

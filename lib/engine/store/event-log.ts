@@ -26,7 +26,7 @@ import { isAlive, ownerName } from '../../host/owner.js';
 import { openRotated, type RotatedFile } from '../../base/rotated-files.js';
 import { parseJson } from '../../base/storage.js';
 import type { EngineEvent } from './stored.js';
-import { parseTimeStamp, type TimeStamp } from '../../base/time-stamp.js';
+import { parseTimeStamp, parseUntil, type TimeStamp } from '../../base/time-stamp.js';
 
 export const EVENT_FILE = 'events';
 
@@ -138,7 +138,7 @@ export function followEvents(
   const { since, until } = options;
   checkAbortSignal(options.signal);
   const from = since === undefined ? undefined : parseTimeStamp('since', since, now);
-  const to = until === undefined ? undefined : parseTimeStamp('until', until, now);
+  const to = until === undefined ? undefined : parseUntil('until', until, now);
   if (from !== undefined && to !== undefined && from > to)
     throw invalid('until', until, 'is before since');
   // Nothing is opened yet: a caller that never asks for the first event would never close it.

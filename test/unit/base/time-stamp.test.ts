@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { show } from '../../../lib/base/check.js';
-import { formatTimeStamp, nanosecondsOf, parseTimeStamp } from '../../../lib/base/time-stamp.js';
+import { formatTimeStamp, nanosecondsOf, parseTimeStamp, parseUntil } from '../../../lib/base/time-stamp.js';
 import { CaissonError } from '../../../lib/base/errors.js';
 import { sampleSize } from '../../support/sample.js';
 
@@ -87,6 +87,13 @@ describe('timestamps', () => {
       expect((error as CaissonError).code).to.equal('ERR_INVALID_OPTION');
       expect((error as CaissonError).path).to.equal('until');
     }
+  });
+
+  it('A range ends with the whole millisecond of a Date, and exactly at a moment that is written out', () => {
+    expect(parseUntil('until', new Date(1500), NOW)).to.equal(1_500_999_999n);
+    expect(parseUntil('until', 1.5, NOW)).to.equal(1_500_999_999n);
+    expect(parseUntil('until', 1.500001, NOW)).to.equal(1_500_001_000n);
+    expect(parseUntil('until', '1.5', NOW)).to.equal(1_500_000_000n);
   });
 
   it('Timestamps are written so that they can be read again, and sort as texts', () => {
