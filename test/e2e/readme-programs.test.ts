@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import ts from 'typescript';
+import { DockerHub } from '../support/docker-hub.js';
 import { codeBlocks } from '../support/markdown.js';
 
 const run = promisify(execFile);
@@ -25,19 +26,34 @@ function compiled(code: string): string {
 describe('README: programs', () => {
   let readme: string;
   let directory: string;
+  let hub: DockerHub;
+  let known: readonly string[];
 
   before(async () => {
     readme = await readFile('README.md', 'utf8');
     // Within the package, so that `caisson` is found by its own name.
     directory = await mkdtemp(join('.cache', 'readme-'));
+    hub = await DockerHub.start();
+    known = await images();
   });
 
-  after(() => rm(directory, { recursive: true, force: true }));
+  after(async () => {
+    await hub.stop();
+    const added = (await images()).filter((id) => !known.includes(id));
+    if (added.length > 0) await run('bin/caisson', ['rmi', '--force', ...added]);
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  /** Of the machine: examples use the default directories. */
+  async function images(): Promise<string[]> {
+    const { stdout } = await run('bin/caisson', ['images', '--all', '--quiet', '--no-trunc']);
+    return stdout.split('\n').filter((id) => id !== '');
+  }
 
   async function works(name: string, code: string, said = code): Promise<void> {
     const file = join(directory, `${name}.mjs`);
     await writeFile(file, code);
-    const { stdout } = await run(process.execPath, [file]);
+    const { stdout } = await run(process.execPath, [file], { env: { ...process.env, ...hub.env } });
     expect(stdout.split('\n'), said).to.include.members(promised(said));
     expect(stdout.trim()).to.not.equal('');
   }

@@ -10,6 +10,7 @@ import { defaultPaths } from '../../lib/engine/store/paths.js';
 import { NetworkNamespace } from '../support/network-namespace.js';
 import { UnprivilegedUser } from '../support/unprivileged-user.js';
 import { OuterNetwork, SERVER } from '../support/outer-network.js';
+import { DockerHub } from '../support/docker-hub.js';
 import { codeBlocks } from '../support/markdown.js';
 import { eventually } from '../support/outside.js';
 import { skip } from '../support/skip.js';
@@ -45,20 +46,24 @@ describe('README', () => {
   });
 
   it('The commands of README.md work', async function () {
-    this.timeout(60_000);
+    this.timeout(90_000);
     const commands = commandsOf(readme, (heading) => !heading.startsWith('Networks'));
     expect(commands).to.have.length.above(7);
     const outputs = new Map<string, string>();
     const before = networks();
     const machine = await NetworkNamespace.make();
+    let hub: DockerHub | undefined;
     try {
+      hub = await DockerHub.start(machine.within);
+      const env = { ...PASTED, ...hub.env };
       const [program = '', ...args] = [...machine.within, 'sh', '-ec'];
       for (const command of commands) {
-        const { stdout, stderr } = await run(program, [...args, command], { env: PASTED });
+        const { stdout, stderr } = await run(program, [...args, command], { env });
         expect(stderr, command).to.not.include('WARNING');
         outputs.set(command, stdout);
       }
     } finally {
+      await hub?.stop();
       await machine.end();
       for (const path of networks().filter((each) => !before.includes(each)))
         await rm(path, { recursive: true });
@@ -72,6 +77,14 @@ describe('README', () => {
     expect(of('GREETING')).to.equal('hello\nnobody\n/tmp\n');
     expect(of('--read-only')).to.equal('/src/README.md\n');
     expect(of('wc -w')).to.equal('3\n');
+    expect(of('uname')).to.match(/^Linux /);
+    expect(of('diff readme-job').split('\n')).to.include('A /answer');
+    expect(of('tar -xO')).to.equal('42\n');
+    expect(of('cat /answer')).to.match(/^42\n.*\d\d:\d\d:\d\d/);
+    expect(of('rmi').split('\n')).to.include.members([
+      'Untagged: readme-job:done',
+      'Untagged: busybox:latest',
+    ]);
     await rm('.cache/readme-root', { recursive: true, force: true });
   });
 

@@ -19,6 +19,8 @@ export interface RegistrySettings {
   readonly tls?: { readonly certificate: string; readonly key: string; readonly clientCa?: string };
   /** Sections of its configuration, as YAML. */
   readonly config?: string;
+  /** What runs it in another network namespace: `NetworkNamespace.within`. */
+  readonly within?: readonly string[];
 }
 
 export class TestRegistry {
@@ -37,7 +39,8 @@ export class TestRegistry {
     const directory = mkdtempSync(join(tmpdir(), 'caisson-registry-'));
     const config = join(directory, 'config.yml');
     writeFileSync(config, configuration(directory, settings));
-    const child = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'] }); // prettier-ignore
+    const [program = '', ...args] = [...(settings.within ?? []), 'docker-registry', 'serve', config]; // prettier-ignore
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     const lines: string[] = [];
     const address = await new Promise<string>((resolve, reject) => {
       child.once('error', reject);
