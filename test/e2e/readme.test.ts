@@ -120,6 +120,36 @@ describe('README', () => {
     }
   });
 
+  it('The images, volumes and files of README.md work, for an unprivileged user', async function () {
+    this.timeout(90_000);
+    const off = userNamespaceSwitch();
+    if (off !== undefined) skip(this, off.name);
+    const commands = commandsOf(readme, (heading) => heading === 'Images, volumes and files');
+    expect(commands).to.have.length.above(8);
+    const hub = await DockerHub.start();
+    try {
+      const user = await UnprivilegedUser.make(true);
+      try {
+        const outputs: string[] = [];
+        for (const command of commands) {
+          const script = `cd '${user.directory}/package' && ${command}`;
+          const env = { ...hub.env, CAISSON_NETWORK: 'none' };
+          const { code, stdout, stderr } = await user.run(['sh', '-ec', script], { env });
+          expect(code, `${command}\n${stdout}${stderr}`).to.equal(0);
+          outputs.push(stdout);
+        }
+        expect(outputs[2]?.split('\n')).to.include('A /answer');
+        expect(outputs[3]).to.equal('42\n');
+        expect(outputs[5]).to.match(/^42\n.*\d\d:\d\d:\d\d/);
+        await user.expectNothing();
+      } finally {
+        await user.cleanUp();
+      }
+    } finally {
+      await hub.stop();
+    }
+  });
+
   it('The networks of containers of README.md work, in a network namespace of the test’s own', async function () {
     this.timeout(60_000);
     const commands = commandsOf(readme, (heading) => heading === 'Networks of containers');

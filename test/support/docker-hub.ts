@@ -1,6 +1,6 @@
 /** What stands for Docker's registry in tests of examples: a registry of this machine that has the image busybox. */
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { repository } from './paths.js';
@@ -16,6 +16,8 @@ export class DockerHub {
       file,
       `[[registry]]\nprefix = "docker.io/library"\nlocation = "${registry.host}"\ninsecure = true\n`,
     );
+    // Other users pull, too.
+    chmodSync(registry.directory, 0o755);
     this.env = { CONTAINERS_REGISTRIES_CONF: file };
   }
 
