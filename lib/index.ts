@@ -1,6 +1,10 @@
 /** caisson: containers from Node.js, in milliseconds. */
 export { Engine } from './engine/engine.js';
 export type { EngineOptions } from './engine/engine-context.js';
+export type { ContainerDiskUsage, DiskUsage, VolumeDiskUsage } from './engine/disk-usage.js';
+export type { PrunedSystem, PruneOptions } from './engine/prune-unused.js';
+export type { ImageUsage } from './engine/images/image-usage.js';
+export type { UsageOf } from './engine/views/usage-of.js';
 export type { StartWarning } from './engine/start/context.js';
 export type { Execution } from './engine/start/execution.js';
 export type { DeniedConnection, PolicyReport } from './network/policy/denied.js';

@@ -65,7 +65,13 @@ async function dispatch(argv: readonly string[]): Promise<number> {
 }
 
 /** Groups of commands; `explain` takes its subcommand itself. */
-const WITH_MEMBERS: ReadonlySet<string> = new Set(['container', 'image', 'network', 'volume']);
+const WITH_MEMBERS: ReadonlySet<string> = new Set([
+  'container',
+  'image',
+  'network',
+  'system',
+  'volume',
+]);
 
 function cgroupManager(name: string | undefined): CgroupDriver | undefined {
   if (name === undefined || name === 'systemd' || name === 'cgroupfs') return name;

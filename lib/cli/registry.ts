@@ -146,6 +146,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'events',
+    otherNames: ['system events'],
     load: async () => (await import('./commands/events-command.js')).events,
     spec: async () => (await import('./flags/events-flags.js')).EVENTS,
   },
@@ -305,6 +306,16 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/volume-flags.js')).VOLUME_PRUNE,
   },
   {
+    name: 'system df',
+    load: async () => (await import('./commands/system-commands.js')).systemDf,
+    spec: async () => (await import('./flags/system-flags.js')).SYSTEM_DF,
+  },
+  {
+    name: 'system prune',
+    load: async () => (await import('./commands/system-commands.js')).systemPrune,
+    spec: async () => (await import('./flags/system-flags.js')).SYSTEM_PRUNE,
+  },
+  {
     name: 'prune',
     load: async () => (await import('./commands/prune-commands.js')).prune,
     spec: async () => (await import('./flags/prune-flags.js')).PRUNE,
@@ -335,6 +346,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'info',
+    otherNames: ['system info'],
     load: async () => (await import('./commands/info-command.js')).info,
     spec: async () => (await import('./flags/info-flags.js')).INFO,
   },
@@ -346,7 +358,7 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 /** Docker's commands that caisson will have. */
-const PLANNED = new Set(['build', 'system']);
+const PLANNED = new Set(['build']);
 
 /** The command of that name: one word, or a group and one more. */
 export function findCommand(name: string): Command | undefined {

@@ -1,5 +1,6 @@
 /** Images as `docker image inspect`, `docker images` and `docker history` print them (Docker's API, v1.50). */
 import type { ImageHistoryEntry, ImageInfo } from '../engine/images/image-info.js';
+import type { ImageUsage } from '../engine/images/image-usage.js';
 import type { ImageConfig, ImageHealthcheck } from '../image/image-config.js';
 import { shortId } from '../base/ids.js';
 import { addFields } from './api-fields.js';
@@ -51,18 +52,7 @@ export interface ImageRowOptions {
 /** One for each name of the image (docker/cli formatter/image.go). */
 export function imageRows(image: ImageInfo, now: Date, options: ImageRowOptions = {}): ImageRow[] {
   const row = (Repository: string, Tag: string, Digest: string): ImageRow =>
-    markStruct('Image', {
-      Containers: 'N/A',
-      CreatedAt: goTime(image.created),
-      CreatedSince: since(image.created, now),
-      Digest,
-      ID: options.noTrunc === true ? image.id : shortImageId(image.id),
-      Repository,
-      SharedSize: 'N/A',
-      Size: humanSize(image.size),
-      Tag,
-      UniqueSize: 'N/A',
-    });
+    imageRow(image, now, options, { Repository, Tag, Digest });
   const tags = grouped(image.names, ':');
   const digests = grouped(image.digests, '@');
   const rows = [...tags].flatMap(([repository, names]) => {
@@ -77,6 +67,48 @@ export function imageRows(image: ImageInfo, now: Date, options: ImageRowOptions 
       rows.push(row(repository, NONE, digest));
   }
   return rows.length === 0 ? [row(NONE, NONE, NONE)] : rows;
+}
+
+const UNKNOWN = { Containers: 'N/A', SharedSize: 'N/A', UniqueSize: 'N/A' };
+
+function imageRow(
+  image: ImageInfo,
+  now: Date,
+  { noTrunc = false }: ImageRowOptions,
+  more: Partial<ImageRow> & Pick<ImageRow, 'Repository' | 'Tag' | 'Digest'>,
+): ImageRow {
+  return markStruct('Image', {
+    ...UNKNOWN,
+    CreatedAt: goTime(image.created),
+    CreatedSince: since(image.created, now),
+    ID: noTrunc ? image.id : shortImageId(image.id),
+    Size: humanSize(image.size),
+    ...more,
+  });
+}
+
+/** For `docker system df -v`: one row for each image, with its first name only. */
+export function imageUsageRow(
+  { image, size, shared, containers }: ImageUsage,
+  now: Date,
+  noTrunc: boolean,
+): ImageRow {
+  const [name] = image.names;
+  const colon = name?.lastIndexOf(':');
+  return imageRow(
+    image,
+    now,
+    { noTrunc },
+    {
+      Repository: name?.slice(0, colon) ?? NONE,
+      Tag: name?.slice((colon ?? 0) + 1) ?? NONE,
+      Digest: '',
+      Containers: String(containers),
+      SharedSize: humanSize(shared, 4),
+      Size: humanSize(size),
+      UniqueSize: humanSize(size - shared, 4),
+    },
+  );
 }
 
 export function shortImageId(id: string): string {

@@ -1,6 +1,7 @@
 /** Volumes as `docker volume inspect` and `docker volume ls` print them (Volume of Docker's API, v1.50). */
 import type { VolumeInfo } from '../engine/volumes/volume-info.js';
 import { addFields } from './api-fields.js';
+import { humanSize } from './go-units.js';
 import { markStringMap, markStruct } from './go-values.js';
 
 export const VOLUME_TABLE = '{{.Driver}}\t{{.Name}}';
@@ -39,7 +40,8 @@ export const VOLUME_HEADINGS: Readonly<Record<keyof VolumeRow, unknown>> = markS
 /** What Docker says of what it does not know, or has only for volumes of a cluster. */
 const UNKNOWN = 'N/A';
 
-export function volumeRow(volume: VolumeInfo): VolumeRow {
+/** @param size bytes of its files, for `docker system df`, which also says how many containers have it */
+export function volumeRow(volume: VolumeInfo, size?: number): VolumeRow {
   const { name, driver, labels, mountpoint } = volume;
   return markStruct('Volume', {
     Availability: UNKNOWN,
@@ -48,11 +50,11 @@ export function volumeRow(volume: VolumeInfo): VolumeRow {
     Labels: Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
-    Links: UNKNOWN,
+    Links: size === undefined ? UNKNOWN : String(volume.containers.length),
     Mountpoint: mountpoint,
     Name: name,
     Scope: 'local',
-    Size: UNKNOWN,
+    Size: size === undefined ? UNKNOWN : humanSize(size, 4),
     Status: UNKNOWN,
     Label: (key: string) => (Object.hasOwn(labels, key) ? (labels[key] ?? '') : ''),
   });

@@ -13,8 +13,10 @@ import { volumesIn } from './volumes-in.js';
 import { tearDownAbandoned } from './container/tear-down-abandoned.js';
 import type { Networks } from './networks/networks.js';
 import type { Volumes } from './volumes/volumes.js';
+import type { DiskUsage } from './disk-usage.js';
 import { type EngineContext, type EngineOptions, openContext } from './engine-context.js';
 import type { CreateOptions } from './options/create-options.js';
+import type { PrunedSystem, PruneOptions } from './prune-unused.js';
 import type { RunOptions } from './options/options.js';
 import { type Execution, executionOf } from './start/execution.js';
 import { checkCall, startRun } from './start-run.js';
@@ -135,6 +137,27 @@ export class Engine {
   async prune(chosen?: (info: ContainerInfo) => boolean): Promise<Pruned> {
     const { pruneContainers } = await import('./container/prune-containers.js');
     return pruneContainers(this.#context, chosen);
+  }
+
+  /**
+   * Removes containers that do not run, networks that no container uses, and images that have no name and from which no container
+   * was made; with `volumes` also anonymous volumes. If one of these fails, what was removed before stays removed.
+   *
+   * @throws ERR_INVALID_OPTION, ERR_CONFLICTING_OPTIONS, and nothing is removed then; ERR_REMOVE_FAILED, ERR_NETWORK_FAILED, ERR_STORAGE
+   */
+  async pruneUnused(options: PruneOptions = {}): Promise<PrunedSystem> {
+    const { pruneUnused } = await import('./prune-unused.js');
+    return pruneUnused(this.#context, checkOptions(options), this.#context.volumes);
+  }
+
+  /**
+   * What images, detached containers and volumes occupy on the disk.
+   *
+   * @throws ERR_DAMAGED_STATE
+   */
+  async usage(): Promise<DiskUsage> {
+    const { diskUsage } = await import('./disk-usage.js');
+    return diskUsage(this.#context);
   }
 
   /**

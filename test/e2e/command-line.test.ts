@@ -98,7 +98,7 @@ describe('caisson: the command itself', () => {
 
   it("The command ends with Docker's codes for mistakes", () => {
     expect(caisson(['nope'])).to.deep.include({ status: 1 });
-    expect(caisson(['system'])).to.deep.include({ status: 1 });
+    expect(caisson(['system', 'nope'])).to.deep.include({ status: 1 });
     expect(caisson(['run'])).to.deep.include({ status: 1 });
     expect(caisson(['--nope'])).to.deep.include({ status: 125 });
     expect(caisson(['--cgroup-manager', 'nope', 'ps'])).to.deep.include({ status: 125 });

@@ -1,36 +1,14 @@
 /** What the commands of images have in common. */
 import { imagesIn } from '../../engine/images-in.js';
 import type { Images } from '../../engine/images/images.js';
-import { type CommandLine, parseCommandLine } from '../args/command-line.js';
+import type { CommandLine } from '../args/command-line.js';
 import type { CommandSpec } from '../args/command-spec.js';
-import { UsageError } from '../args/usage-error.js';
 import type { CommandFunction } from '../command.js';
-import { at } from '../command-context.js';
-import { print } from '../report.js';
-import { OutputError } from '../terminal/output.js';
-import { SignalError } from '../terminal/command-signals.js';
-import { TemplateError } from '../template/error.js';
-import { complain } from './each.js';
+import { contextCommand } from './context-command.js';
 
-/** Parses the arguments, and reports errors as Docker does, which exits with 1 for them. */
 export function imageCommand(
   spec: CommandSpec,
   work: (line: CommandLine, images: Images) => Promise<number>,
 ): CommandFunction {
-  return async (args, location) => {
-    const line = parseCommandLine(spec, args);
-    try {
-      return await at(location, ({ store }) => work(line, imagesIn(store)));
-    } catch (error) {
-      if (
-        error instanceof UsageError ||
-        error instanceof OutputError ||
-        error instanceof SignalError
-      )
-        throw error;
-      if (error instanceof TemplateError) print(2, `caisson: ${error.message}\n`);
-      else await complain(error);
-      return 1;
-    }
-  };
+  return contextCommand(spec, (line, { store }) => work(line, imagesIn(store)));
 }

@@ -61,7 +61,7 @@ export const rmi = imageCommand(RMI, async (line, all) => {
   return code;
 });
 
-function removedText({ untagged, deleted }: RemovedImages, lower = false): string {
+export function removedText({ untagged, deleted }: RemovedImages, lower = false): string {
   const word = (text: string) => (lower ? text.toLowerCase() : text);
   return [
     ...untagged.map((name) => `${word('Untagged')}: ${name}\n`),
@@ -79,7 +79,7 @@ export const imagePrune = imageCommand(IMAGE_PRUNE, async (line, all) => {
   const removed = await all.prune(filters);
   if (removed.untagged.length + removed.deleted.length > 0)
     print(1, `Deleted Images:\n${removedText(removed, true)}\n`);
-  print(1, `Total reclaimed space: ${humanSize(removed.freed)}\n`);
+  print(1, `Total reclaimed space: ${humanSize(removed.freed, 4)}\n`);
   return 0;
 });
 

@@ -11,12 +11,10 @@ import {
   networkShape,
 } from '../../docker/network-shape.js';
 import { naturalOrder } from '../../docker/natural-order.js';
-import { type CommandLine, parseCommandLine } from '../args/command-line.js';
+import type { CommandLine } from '../args/command-line.js';
 import type { CommandSpec } from '../args/command-spec.js';
 import { matchSubnets } from '../args/subnet-flags.js';
-import { UsageError } from '../args/usage-error.js';
 import type { CommandFunction } from '../command.js';
-import { at } from '../command-context.js';
 import {
   NETWORK_CONNECT,
   NETWORK_CREATE,
@@ -29,27 +27,16 @@ import {
 } from '../flags/network-flags.js';
 import { listFormat } from '../format/table.js';
 import { print, warningText } from '../report.js';
-import { TemplateError } from '../template/error.js';
 import { isConfirmed } from './confirm.js';
+import { contextCommand } from './context-command.js';
 import { complain } from './each.js';
 import { inspectFormat, printInspected } from './inspected.js';
 
-/** Parses the arguments, and reports errors as Docker does, which exits with 1 for them. */
 function command(
   spec: CommandSpec,
   work: (line: CommandLine, networks: Networks) => Promise<number>,
 ): CommandFunction {
-  return async (args, location) => {
-    const line = parseCommandLine(spec, args);
-    try {
-      return await at(location, (context) => work(line, networksIn(context)));
-    } catch (error) {
-      if (error instanceof UsageError) throw error;
-      if (error instanceof TemplateError) print(2, `caisson: ${error.message}\n`);
-      else await complain(error);
-      return 1;
-    }
-  };
+  return contextCommand(spec, (line, context) => work(line, networksIn(context)));
 }
 
 export const networkCreate = command(NETWORK_CREATE, async (line, networks) => {

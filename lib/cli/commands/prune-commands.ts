@@ -35,7 +35,7 @@ async function runPrune(
       );
       await more?.(context);
       if (removed.length > 0) print(1, `Deleted Containers:\n${removed.join('\n')}\n\n`);
-      print(1, `Total reclaimed space: ${humanSize(freed)}\n`);
+      print(1, `Total reclaimed space: ${humanSize(freed, 4)}\n`);
       return 0;
     });
   } catch (error) {

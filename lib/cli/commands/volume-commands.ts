@@ -10,11 +10,9 @@ import {
 import { humanSize } from '../../docker/go-units.js';
 import { volumesIn } from '../../engine/volumes-in.js';
 import type { Volumes } from '../../engine/volumes/volumes.js';
-import { type CommandLine, parseCommandLine } from '../args/command-line.js';
+import type { CommandLine } from '../args/command-line.js';
 import type { CommandSpec } from '../args/command-spec.js';
-import { UsageError } from '../args/usage-error.js';
 import type { CommandFunction } from '../command.js';
-import { at } from '../command-context.js';
 import {
   VOLUME_CREATE,
   VOLUME_INSPECT,
@@ -24,27 +22,16 @@ import {
 } from '../flags/volume-flags.js';
 import { listFormat } from '../format/table.js';
 import { print } from '../report.js';
-import { TemplateError } from '../template/error.js';
 import { isConfirmed } from './confirm.js';
+import { contextCommand } from './context-command.js';
 import { complain } from './each.js';
 import { inspectFormat, printInspected } from './inspected.js';
 
-/** Parses the arguments, and reports errors as Docker does, which exits with 1 for them. */
 function command(
   spec: CommandSpec,
   work: (line: CommandLine, volumes: Volumes) => Promise<number>,
 ): CommandFunction {
-  return async (args, location) => {
-    const line = parseCommandLine(spec, args);
-    try {
-      return await at(location, (context) => work(line, volumesIn(context.store)));
-    } catch (error) {
-      if (error instanceof UsageError) throw error;
-      if (error instanceof TemplateError) print(2, `caisson: ${error.message}\n`);
-      else await complain(error);
-      return 1;
-    }
-  };
+  return contextCommand(spec, (line, context) => work(line, volumesIn(context.store)));
 }
 
 export const volumeCreate = command(VOLUME_CREATE, async (line, volumes) => {
@@ -68,7 +55,7 @@ export const volumeLs = command(VOLUME_LS, async (line, volumes) => {
     return 0;
   }
   const format = listFormat(text, VOLUME_TABLE, VOLUME_HEADINGS);
-  print(1, format.render(sorted.map(volumeRow)));
+  print(1, format.render(sorted.map((volume) => volumeRow(volume))));
   return 0;
 });
 
@@ -104,6 +91,6 @@ export const volumePrune = command(VOLUME_PRUNE, async (line, volumes) => {
   if (!line.has('force') && !(await isConfirmed(what))) return 0;
   const { removed, freed } = await volumes.prune(all ? [...filters, 'all=true'] : filters);
   if (removed.length > 0) print(1, `Deleted Volumes:\n${removed.join('\n')}\n\n`);
-  print(1, `Total reclaimed space: ${humanSize(freed)}\n`);
+  print(1, `Total reclaimed space: ${humanSize(freed, 4)}\n`);
   return 0;
 });

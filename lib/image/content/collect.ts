@@ -13,7 +13,7 @@ import { tryLock } from './file-locks.js';
 import { readIndex } from './image-index.js';
 import type { LayoutPaths } from './layout-paths.js';
 import { pinnedDigests, PIN_PREFIX } from './lease.js';
-import { referencesOf } from './references.js';
+import { LiveDigests } from './live-digests.js';
 import { withStoreLock } from './store-lock.js';
 
 export interface CollectOptions {
@@ -55,26 +55,6 @@ export async function collect(
   });
   for (const name of await readdir(paths.trash)) await removeTree(join(paths.trash, name));
   return collected;
-}
-
-/** What is needed, with all that it refers to. */
-class LiveDigests {
-  readonly #digests = new Set<string>();
-
-  constructor(private readonly paths: LayoutPaths) {}
-
-  has(digest: string): boolean {
-    return this.#digests.has(digest);
-  }
-
-  add(digests: readonly string[]): void {
-    const open = [...digests];
-    for (let digest = open.pop(); digest !== undefined; digest = open.pop()) {
-      if (this.#digests.has(digest)) continue;
-      this.#digests.add(digest);
-      open.push(...referencesOf(this.paths.blob(digest)));
-    }
-  }
 }
 
 const digestOf = (name: string): string => `sha256:${name}`;

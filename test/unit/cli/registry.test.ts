@@ -53,6 +53,8 @@ const DOCKER: Readonly<Record<string, string>> = {
     '--blkio-weight= --cpu-period= --cpu-quota= --cpu-rt-period= --cpu-rt-runtime= -c,--cpu-shares= --cpus= ' +
     '--cpuset-cpus= --cpuset-mems= -m,--memory= --memory-reservation= --memory-swap= --pids-limit= --restart=',
   'container prune': '--filter= -f,--force',
+  'system df': '--format= -v,--verbose',
+  'system prune': '-a,--all --filter= -f,--force --volumes',
   'network create':
     '--attachable --aux-address= --config-from= --config-only -d,--driver= --gateway= --ingress --internal --ip-range= ' +
     '--ipam-driver= --ipam-opt= --ipv4 --ipv6 --label= -o,--opt= --scope= --subnet=',
@@ -297,7 +299,7 @@ describe('The registry of commands', () => {
   });
 
   it('The registry distinguishes planned commands from existing and unknown ones', () => {
-    for (const name of ['system', 'build']) expect(isPlanned(name), name).to.equal(true);
+    expect(isPlanned('build')).to.equal(true);
     for (const name of ['nope', 'container pull', 'container nope', 'container'])
       expect(isPlanned(name), name).to.equal(false);
     expect(COMMANDS.filter(({ name }) => isPlanned(name))).to.deep.equal([]);

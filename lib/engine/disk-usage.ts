@@ -1,0 +1,78 @@
+/** `Engine.usage`: what is on the disk, and what of it is not in use. */
+import { volumesContext } from './container/volumes-context-of.js';
+import type { ContainerContext } from './container/container-context.js';
+import { listContainers } from './container/list-containers.js';
+import { type ImageUsage, imagesUsage } from './images/image-usage.js';
+import { imagesContext } from './images/images-context.js';
+import { layerSize, sizeOnDisk } from './start/layer-size.js';
+import { isActive } from './store/store.js';
+import type { ContainerInfo } from './store/stored.js';
+import type { UsageOf } from './views/usage-of.js';
+import type { VolumeInfo } from './volumes/volume-info.js';
+import { volumesOf } from './volumes/volumes.js';
+
+export interface ContainerDiskUsage {
+  readonly container: ContainerInfo;
+  /** Bytes in its writable layer. */
+  readonly size: number;
+}
+
+export interface VolumeDiskUsage {
+  readonly volume: VolumeInfo;
+  /** Bytes of its files. */
+  readonly size: number;
+}
+
+export interface DiskUsage {
+  /** One is in use if a detached container was made from it. What several images have counts once. */
+  readonly images: UsageOf<ImageUsage>;
+  /** Detached containers. One is in use if it runs, is paused, or will be restarted. */
+  readonly containers: UsageOf<ContainerDiskUsage>;
+  /** One is in use if a detached container has it. */
+  readonly volumes: UsageOf<VolumeDiskUsage>;
+}
+
+/** @throws ERR_DAMAGED_STATE */
+export async function diskUsage(context: ContainerContext): Promise<DiskUsage> {
+  const { store } = context;
+  const [images, containers, volumes] = await Promise.all([
+    imagesUsage(imagesContext(store)),
+    containersUsage(context),
+    volumesUsage(context),
+  ]);
+  return { images, containers, volumes };
+}
+
+async function containersUsage(context: ContainerContext): Promise<UsageOf<ContainerDiskUsage>> {
+  const found = await listContainers(context);
+  const items = await Promise.all(
+    found.map(async (container) => ({
+      container,
+      size: await layerSize(context.store.directory(container.config.id)),
+    })),
+  );
+  return summed(items, ({ container }) => isActive(container.state));
+}
+
+async function volumesUsage({ store }: ContainerContext): Promise<UsageOf<VolumeDiskUsage>> {
+  const context = volumesContext(store);
+  const found = await volumesOf(() => Promise.resolve(context)).list();
+  const items = await Promise.all(
+    found.map(async (volume) => ({ volume, size: await sizeOnDisk(volume.mountpoint) })),
+  );
+  return summed(items, ({ volume }) => volume.containers.length > 0);
+}
+
+function summed<T extends { readonly size: number }>(
+  items: readonly T[],
+  isUsed: (item: T) => boolean,
+): UsageOf<T> {
+  const sum = (some: readonly T[]): number => some.reduce((bytes, { size }) => bytes + size, 0);
+  const unused = items.filter((item) => !isUsed(item));
+  return {
+    items,
+    active: items.length - unused.length,
+    size: sum(items),
+    reclaimable: sum(unused),
+  };
+}
