@@ -74,6 +74,10 @@ const PREDEFINED: ReadonlySet<string> = new Set(
   ]),
 );
 
+export function isPredefined(name: string): boolean {
+  return PREDEFINED.has(name);
+}
+
 const SHELL = ['/bin/sh', '-c'];
 /** Where a script of RUN is while it runs. */
 export const SCRIPT = '/dev/.caisson-build-script';
