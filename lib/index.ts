@@ -107,6 +107,7 @@ export type { VolumeInfo } from './engine/volumes/volume-info.js';
 export type { MountConfig, VolumeUse } from './engine/options/mount-config.js';
 export type { NetworkInfo } from './engine/networks/network-info.js';
 export type { NetworkEndpoint } from './engine/networks/endpoints.js';
+export type { BuildEvent, BuildOptions } from './engine/build/build-options.js';
 export type { Images } from './engine/images/images.js';
 export type {
   ImageHistoryEntry,

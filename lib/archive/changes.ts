@@ -17,10 +17,17 @@ const KINDS: Readonly<Record<string, ChangeKind>> = { A: 'added', C: 'changed', 
 /** What the engine makes in a layer to mount there: Docker has them in a layer that is not the container's. */
 const OF_ENGINE = ['/dev', '/proc', '/sys', '/etc/hosts', '/etc/hostname', '/etc/resolv.conf'];
 
-/** The changes as the layer of an image, as a tar stream, which fails with what has gone wrong. */
-export function startLayer(view: View & { readonly kind: 'changes' }): Readable {
+/**
+ * The changes as the layer of an image, as a tar stream, which fails with what has gone wrong.
+ *
+ * @param hidden what else was made to be mounted on
+ */
+export function startLayer(
+  view: View & { readonly kind: 'changes' },
+  hidden: readonly string[] = [],
+): Readable {
   const stream = new PassThrough();
-  const packing = startView(view, { kind: 'layer', hidden: OF_ENGINE });
+  const packing = startView(view, { kind: 'layer', hidden: [...OF_ENGINE, ...hidden] });
   stream.once('close', () => packing.kill());
   copyOutput(packing, stream).catch((error: unknown) => {
     stream.destroy(error instanceof Error ? error : new Error(String(error)));

@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'ERR_NO_SUCH_IMAGE'
   /** A Dockerfile has a mistake; the message begins with its line. */
   | 'ERR_INVALID_DOCKERFILE'
+  /** A program of RUN has ended with another exit code than 0. */
+  | 'ERR_BUILD_FAILED'
   /** The name of an image is malformed. */
   | 'ERR_INVALID_REFERENCE'
   /** A manifest or an index is malformed, too large, or of an unknown kind. */

@@ -1,4 +1,5 @@
 /** The engine: where containers are made, and what they share. */
+import type { Readable } from 'node:stream';
 import { checkOptions } from '../base/check.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import { machineInfo } from '../info/info.js';
@@ -6,7 +7,9 @@ import type { MachineInfo } from '../info/machine-info.js';
 import type { Container } from './container/container.js';
 import { createContainer } from './container/create-container.js';
 import type { Pruned } from './container/prune-containers.js';
+import type { BuildOptions } from './build/build-options.js';
 import { imagesIn } from './images-in.js';
+import type { ImageInfo } from './images/image-info.js';
 import type { Images } from './images/images.js';
 import { networksIn } from './networks-in.js';
 import { volumesIn } from './volumes-in.js';
@@ -110,6 +113,24 @@ export class Engine {
     const id = await createContainer(this.#context, this.#context, image, argv, options);
     const { containerOf } = await import('./container/container.js');
     return containerOf(this.#context, id);
+  }
+
+  /**
+   * Makes an image from a Dockerfile: each RUN is a container of the image so far, with the isolation of all containers. What an
+   * earlier build has done is not done again. Containers, and what else the build needs, are gone when it has ended.
+   *
+   * @param context a directory, or the stream of a tar archive with the same; undefined: none, with `dockerfile`
+   * @throws ERR_INVALID_DOCKERFILE and ERR_UNSUPPORTED_OPTION, whose messages begin with `Dockerfile:LINE`; ERR_BUILD_FAILED: a program
+   *   of RUN has failed; ERR_INVALID_OPTION, ERR_INVALID_REFERENCE, ERR_NO_SUCH_FILE, ERR_INVALID_ARCHIVE, ERR_STORAGE; what
+   *   `create` and `images.pull` reject with; the signal's reason
+   */
+  async build(
+    context: string | Readable | undefined,
+    options: BuildOptions = {},
+  ): Promise<ImageInfo> {
+    checkCall(this.#context, {});
+    const { buildImage } = await import('./build/build-image.js');
+    return buildImage(this.#context, context, options);
   }
 
   /**

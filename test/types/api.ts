@@ -151,6 +151,7 @@ export async function networks(engine: Engine): Promise<void> {
 export async function storedImages(engine: Engine): Promise<void> {
   same<Awaited<ReturnType<typeof engine.images.list>>, ImageInfo[]>();
   same<Awaited<ReturnType<typeof engine.images.load>>, LoadedImage[]>();
+  same<Awaited<ReturnType<typeof engine.build>>, ImageInfo>();
   const { id, config } = await engine.images.inspect('debian:12');
   await engine.images.tag(id, config.labels['name'] ?? 'copy');
   same<ReturnType<typeof engine.images.save>, AsyncGenerator<Uint8Array>>();

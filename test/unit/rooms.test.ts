@@ -43,6 +43,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ['engine/images', 'the verbs of images'],
   ['engine/volumes', 'the verbs of volumes'],
   ['engine/container', 'the verbs of a container, its recovery and its removal'],
+  ['engine/build', 'images from Dockerfiles: each instruction in a container'],
   ['engine', 'the class Engine'],
   ['docker', 'the shapes and texts of Docker: inspect, ps, events, info'],
   ['cli', 'the command line'],

@@ -11,7 +11,12 @@ import type { MountConfig } from '../options/mount-config.js';
 import { withImageDefaults } from '../options/image-options.js';
 import { ensureImage } from '../images/ensure-image.js';
 import { holdImage } from '../../image/snapshots/image-hold.js';
-import { NO_DEFAULTS, type ResolvedImage, resolveImage } from '../../image/snapshots/resolve.js';
+import {
+  NO_DEFAULTS,
+  type PinnedImage,
+  type ResolvedImage,
+  resolveImage,
+} from '../../image/snapshots/resolve.js';
 import { imageOf, storedImage } from '../store/image-of.js';
 import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
@@ -25,13 +30,14 @@ import { anonymousNames } from '../store/volumes-of.js';
 const NAME_ATTEMPTS = 20;
 
 /**
+ * @param image one that is pinned may be in no index; then the caller's lease keeps it
  * @param runId of a run, which ends with this process
  * @returns the long id
  */
 export async function createContainer(
   context: ContainerContext,
   startContext: StartContext,
-  image: string | RootfsImage,
+  image: string | RootfsImage | PinnedImage,
   argv: readonly string[],
   options: CreateOptions,
   runId?: string,
@@ -60,7 +66,7 @@ async function createFrom(
   resolved: ResolvedImage,
   context: ContainerContext,
   startContext: StartContext,
-  image: string | RootfsImage,
+  image: string | RootfsImage | PinnedImage,
   argv: readonly string[],
   others: CreateOptions,
   id: string,
@@ -114,7 +120,7 @@ async function createFrom(
 
 /** Mistakes are found before an image is pulled. The test of a health check may be the image's. */
 function checkOptionsBefore(
-  image: string | RootfsImage,
+  image: string | RootfsImage | PinnedImage,
   options: CreateOptions,
 ): ReturnType<typeof splitOptions> {
   const { healthcheck } = options;

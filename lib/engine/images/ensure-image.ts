@@ -1,7 +1,7 @@
 /** An image that a container is to be made from is there, or is pulled. */
-import { isRootfs, type RootfsImage } from '../../image/rootfs.js';
+
 import { noSuchImage } from '../../image/snapshots/no-such-image.js';
-import { findStored } from '../../image/snapshots/resolve.js';
+import { findStored, type ImageChoice } from '../../image/snapshots/resolve.js';
 import type { PullPolicy } from '../options/options.js';
 import type { Store } from '../store/store.js';
 
@@ -25,10 +25,10 @@ const ID = /^(?:sha256:)?[0-9a-f]{64}$/;
  */
 export async function ensureImage(
   { dataRoot, store }: { readonly dataRoot: string; readonly store: Store },
-  image: string | RootfsImage,
+  image: ImageChoice,
   { pull = 'missing', platform, signal, check }: EnsureOptions = {},
 ): Promise<void> {
-  if (typeof image !== 'string' || image === 'host' || isRootfs(image)) return;
+  if (typeof image !== 'string' || image === 'host') return;
   if (pull !== 'always' && (await findStored(image, dataRoot, platform)) !== undefined) return;
   if (pull === 'never' || ID.test(image)) throw noSuchImage(image, platform);
   check?.();

@@ -1,16 +1,17 @@
 /** Images as they are written into a container's configuration, and back. */
 import type { RootfsImage } from '../../image/rootfs.js';
-import type { ImageChoice, ResolvedImage } from '../../image/snapshots/resolve.js';
+import type { ImageChoice, PinnedImage, ResolvedImage } from '../../image/snapshots/resolve.js';
 import type { StoredConfig } from './stored.js';
 
 /** @param resolved what the name meant when the container was created */
 export function storedImage(
-  image: string | RootfsImage,
+  image: string | RootfsImage | PinnedImage,
   { manifest, id, defaults }: Partial<ResolvedImage> = {},
 ): StoredConfig['image'] {
-  if (typeof image !== 'string') return image;
-  if (manifest === undefined || id === undefined) return { kind: 'name', name: image };
-  return { kind: 'name', name: image, manifest, id, defaults };
+  if (typeof image !== 'string' && image.kind === 'rootfs') return image;
+  const name = typeof image === 'string' ? image : image.name;
+  if (manifest === undefined || id === undefined) return { kind: 'name', name };
+  return { kind: 'name', name, manifest, id, defaults };
 }
 
 /** The one that the container was created from, whatever its name means now. */

@@ -166,7 +166,7 @@ export type EngineEvent = ContainerEvent | NetworkEvent | VolumeEvent | ImageEve
 export interface ImageEvent {
   readonly type: 'image';
   readonly action:
-    'pull' | 'push' | 'tag' | 'untag' | 'delete' | 'load' | 'save' | 'import' | 'prune';
+    'pull' | 'push' | 'tag' | 'untag' | 'delete' | 'load' | 'save' | 'import' | 'build' | 'prune';
   /** `sha256:…`; with pull and push, the name; with prune, empty. */
   readonly id: string;
   /** `name`; with prune `reclaimed`, bytes. */
