@@ -3,7 +3,8 @@
  * collection of images keeps what was used in the last weeks.
  */
 import { createHash } from 'node:crypto';
-import { readdir, stat, unlink, utimes } from 'node:fs/promises';
+import { readdirSync, statSync, unlinkSync } from 'node:fs';
+import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../base/errno.js';
 import { parseJson, readIfThere, StagedFile } from '../base/storage.js';
@@ -48,27 +49,37 @@ export class BuildCache {
   }
 
   /**
-   * What the garbage collection has to keep. Steps that no build has used for four weeks are forgotten.
+   * What the garbage collection has to keep; it asks while the store is locked. Steps that no build has used for four weeks are
+   * forgotten.
    *
    * @param kept milliseconds; 0 forgets all of them
    * @returns digests of manifests
    */
-  async manifests(kept = KEPT): Promise<string[]> {
-    const names = await readdir(this.directory).catch((error: unknown) => {
-      if (isErrno(error, 'ENOENT')) return [];
-      throw error;
-    });
+  manifests(kept = KEPT): string[] {
     const found: string[] = [];
-    for (const name of names) {
+    for (const name of this.names()) {
       const path = join(this.directory, name);
-      const used = (await stat(path).catch(() => undefined))?.mtimeMs;
-      if (used === undefined) continue;
-      const step = Date.now() - used < kept ? readStep(path) : undefined;
-      // One that is just being written has another name, and is not known yet.
-      if (step !== undefined) found.push(step.manifest);
-      else if (Date.now() - used >= kept) await unlink(path).catch(() => undefined);
+      try {
+        const { mtimeMs } = statSync(path);
+        const step = Date.now() - mtimeMs < kept ? readStep(path) : undefined;
+        // One that is just being written has another name, and is not known yet.
+        if (step !== undefined) found.push(step.manifest);
+        else if (Date.now() - mtimeMs >= kept) unlinkSync(path);
+      } catch (error) {
+        // Another process forgets the same step.
+        if (!isErrno(error, 'ENOENT')) throw error;
+      }
     }
     return found;
+  }
+
+  private names(): string[] {
+    try {
+      return readdirSync(this.directory);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw error;
+    }
   }
 }
 

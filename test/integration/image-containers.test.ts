@@ -1,15 +1,18 @@
 /** What containers have of their image's configuration, and which image they are of when names move. */
 import { expect } from 'chai';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ContentStore } from '../../lib/image/content/content-store.js';
-import type { Container } from '../../lib/index.js';
+import type { CaissonError, Container } from '../../lib/index.js';
+import { dockerArchive, packDirectory, tarOf } from '../support/archives.js';
+import { expectConsistent, leftIn } from '../support/image-store.js';
 import { copyOf, layer, type LayerMaker, writeImage } from '../support/layered-image.js';
 import { needsRoot } from '../support/needs.js';
 import { eventually } from '../support/outside.js';
-import { repository } from '../support/paths.js';
+import { fixture, repository } from '../support/paths.js';
 import { rejectionOf } from '../support/rejection.js';
 import { Workshop } from '../support/workshop.js';
 
@@ -186,7 +189,7 @@ needsRoot('layers with the owners of an archive').describe('containers of images
     others.manifests = others.manifests.filter(({ digest }) => digest !== manifest);
     rmSync(index);
     writeFileSync(index, JSON.stringify(others));
-    const roots = () => Promise.resolve(others.manifests.map(({ digest }) => digest));
+    const roots = () => others.manifests.map(({ digest }) => digest);
     expect((await store.collect({ roots })).blobs).to.not.include(manifest);
     execution.kill('SIGKILL');
     await execution;
@@ -196,6 +199,46 @@ needsRoot('layers with the owners of an archive').describe('containers of images
     });
     const gone = await rejectionOf(shop.engine.run('collected', ['true'], { pull: 'never' }));
     expect(gone.code).to.equal('ERR_NO_SUCH_IMAGE');
+  });
+
+  it('A container whose image is removed at the same moment has all of its image, or does not start', async function () {
+    this.timeout(120_000);
+    const name = 'churned:1';
+    const archive = join(shop.directory, 'churned.tar');
+    const marks = [1, 2].map((mark) => tarOf([[`mark-${mark}`, `${mark}`]]));
+    const tree = packDirectory(shop.busybox.path, join(shop.directory, 'busybox.tar'));
+    writeFileSync(archive, dockerArchive(name, [readFileSync(tree), ...marks]));
+    const args = [fixture('image-churn'), data, shop.path('run'), archive, name];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(child, 'close');
+    const argv = ['sh', '-c', 'cat /mark-1 /mark-2 && ls /bin/busybox'];
+    const found = { 'run: 0': 0, 'start: 0': 0, ERR_NO_SUCH_IMAGE: 0 };
+    const attempts = [
+      async () => `run: ${(await shop.engine.run(name, argv, { pull: 'never' })).exitCode}`,
+      async () => {
+        const container = await create(name, argv, { pull: 'never' });
+        return `start: ${(await container.startAttached()).exitCode}`;
+      },
+    ];
+    try {
+      await once(child.stdout, 'data');
+      while (Math.min(...Object.values(found)) < 15)
+        for (const attempt of attempts) {
+          const outcome = await attempt().catch((error: CaissonError) => error.code);
+          await made.pop()?.remove({ force: true });
+          expect(found).to.have.property(outcome);
+          found[outcome as keyof typeof found]++;
+        }
+    } finally {
+      child.kill('SIGKILL');
+      await ended;
+    }
+    // Until then it had found no other error than those that it knows.
+    expect(child.signalCode).to.equal('SIGKILL');
+    await shop.engine.images.prune(['dangling=false']);
+    const store = new ContentStore(data);
+    expectConsistent(store);
+    expect(leftIn(store)).to.deep.equal([]);
   });
 
   it('A layer that is not unpacked, and a blob that is damaged, are errors of the image', async () => {

@@ -1,11 +1,13 @@
 /** The image store on disk, with several processes that change it at once, and with killed ones. */
 import { expect } from 'chai';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { CaissonError } from '../../lib/index.js';
 import { ContentStore } from '../../lib/image/content/content-store.js';
+import { holdImage } from '../../lib/image/snapshots/image-hold.js';
 import { blobOf, expectConsistent, leftIn, putImage } from '../support/image-store.js';
 import { setUpFreshDirectory } from '../support/fresh-directory.js';
 import { needsSkopeo } from '../support/images.js';
@@ -160,12 +162,12 @@ describe('The image store', function () {
     const unused = await putImage(store, 'localhost/unused:1', 5);
     const lease = await store.lease();
     await lease.pin(leased.digest);
-    const use = await store.use(used.digest);
+    const use = holdImage(join(directory, 'data'), used.digest, 'used');
     for (const image of [named, ofContainer, used, leased, unused])
       for (const { digest } of image.layers)
         mkdirSync(join(store.layerPath(digest), 'root'), { recursive: true });
     await store.change((entries) => entries.filter(({ name }) => name === 'localhost/named:1'));
-    const roots = () => Promise.resolve([ofContainer.digest]);
+    const roots = () => [ofContainer.digest];
 
     const isWhole = (image: typeof named) =>
       [image, ...image.layers].every((blob) => store.has(blob)) &&
@@ -178,7 +180,7 @@ describe('The image store', function () {
     expect(first.bytes).to.be.greaterThan(20_000);
     expect(store.has(unused)).to.equal(false);
 
-    await use.release();
+    use.release();
     await lease.close();
     await store.collect();
     expect([named, ofContainer, used, leased].map(isWhole)).to.deep.equal([true, false, false, false]); // prettier-ignore
@@ -197,11 +199,68 @@ describe('The image store', function () {
     }
   });
 
+  /** With layers that are unpacked. */
+  const putUnpacked = async (name: string) => {
+    const image = await putImage(store, name, 1);
+    const paths = image.layers.map(({ digest }) => store.layerPath(digest));
+    for (const path of paths) mkdirSync(join(path, 'root'), { recursive: true });
+    return { ...image, isWhole: () => [image, ...image.layers].every((blob) => store.has(blob)) && paths.every((path) => existsSync(path)) }; // prettier-ignore
+  };
+
+  it('A container that is stored while a collection looks for unused images keeps its image', async () => {
+    const image = await putUnpacked('localhost/late:1');
+    await store.change(() => []);
+    // It was held before the collection had its manifest locked, and is stored and free now.
+    let looks = 0;
+    const roots = () => (looks++ === 0 ? [] : [image.digest]);
+    expect((await store.collect({ roots })).blobs).to.deep.equal([]);
+    expect(image.isWhole()).to.equal(true);
+    await store.collect();
+    expect(image.isWhole()).to.equal(false);
+  });
+
+  it('No process begins to use an image after a collection has decided to remove it', async () => {
+    const image = await putUnpacked('localhost/late:1');
+    await store.change(() => []);
+    const hold = () =>
+      spawnSync(
+        process.execPath,
+        [fixture('image-store-worker'), join(directory, 'data'), 'hold', image.digest],
+        { encoding: 'utf8' },
+      ).stdout.trim();
+    expect(hold()).to.equal('held');
+    const found: string[] = [];
+    const roots = () => {
+      // The second look is the decision: from here on another process does not get it.
+      if (found.push(hold()) === 2) expect(image.isWhole()).to.equal(true);
+      return [];
+    };
+    await store.collect({ roots });
+    expect(found).to.deep.equal(['held', 'ERR_NO_SUCH_IMAGE']);
+    expect(readdirSync(store.paths.blobs)).to.deep.equal([]);
+    expect(readdirSync(store.paths.layers)).to.deep.equal([]);
+    expect(hold()).to.equal('ERR_NO_SUCH_IMAGE');
+  });
+
+  it('More images than a collection locks at once are removed by one, and strange files with them', async () => {
+    for (let seed = 0; seed < 70; seed++) await putImage(store, `localhost/image:${seed}`, seed);
+    await store.change((entries) => entries.slice(0, 1));
+    mkdirSync(join(store.paths.blobs, 'directory'));
+    writeFileSync(join(store.paths.blobs, 'no-json'), '{"layers":');
+    writeFileSync(join(store.paths.blobs, 'null'), '{"layers":[null,{"digest":7}]}');
+    const { blobs } = await store.collect();
+    expect(blobs).to.have.length(69 * 3 + 1 + 3);
+    expect(readdirSync(store.paths.blobs)).to.have.length(4);
+    expectConsistent(store);
+  });
+
   it('An image that is not there (any more) cannot be used', async () => {
     const { digest } = await putImage(store, 'localhost/gone:1', 1);
     await store.change(() => []);
     await store.collect();
-    expect((await rejectionOf(store.use(digest))).code).to.equal('ERR_INVALID_IMAGE');
+    expect(() => holdImage(join(directory, 'data'), digest, 'gone'))
+      .to.throw(CaissonError)
+      .with.property('code', 'ERR_NO_SUCH_IMAGE');
     expect((await rejectionOf(store.readJson(digest))).code).to.equal('ERR_INVALID_IMAGE');
   });
 

@@ -43,15 +43,13 @@ export function imageUsers(store: Store): ImageUser[] {
 }
 
 /** Removes what no image, container, operation or cache of builds needs. @throws ERR_LOCK_TIMEOUT, ERR_REMOVE_FAILED */
-export function collectUnused({ store, content }: ImagesContext): Promise<Collected> {
+export async function collectUnused({ store, content }: ImagesContext): Promise<Collected> {
   const removeTree = async (path: string) => {
     const { removeLayerTree } = await import('../../image/unpack/remove-layer.js');
     await removeLayerTree(path, await layerUsers());
   };
-  const roots = async () => {
-    const { BuildCache } = await import('../../build/build-cache.js');
-    const cached = await new BuildCache(content.paths.root).manifests();
-    return [...imageUsers(store).map(({ manifest }) => manifest), ...cached];
-  };
+  const { BuildCache } = await import('../../build/build-cache.js');
+  const cache = new BuildCache(content.paths.root);
+  const roots = () => [...imageUsers(store).map(({ manifest }) => manifest), ...cache.manifests()];
   return content.collect({ roots, removeTree });
 }

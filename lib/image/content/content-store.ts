@@ -9,7 +9,6 @@ import { parseJson } from '../../base/storage.js';
 import { type Collected, collect, type CollectOptions } from './collect.js';
 import { invalidImage, missingBlob } from './content-errors.js';
 import { type IndexEntry, readIndex, writeIndex } from './image-index.js';
-import { type ImageUse, useImage } from './image-uses.js';
 import { type BlobSize, hasBlob } from './ingest.js';
 import { LayoutPaths } from './layout-paths.js';
 import { Lease } from './lease.js';
@@ -94,11 +93,6 @@ export class ContentStore {
     const value = parseJson(bytes.toString('utf8'));
     if (value === undefined) throw invalidImage(digest, 'is not JSON');
     return value;
-  }
-
-  /** Keeps the image of that manifest while this process has containers of it. @throws ERR_INVALID_IMAGE */
-  use(digest: string): Promise<ImageUse> {
-    return useImage(this.paths, digest);
   }
 
   /** @throws ERR_LOCK_TIMEOUT, ERR_DAMAGED_STATE */

@@ -32,6 +32,8 @@ const looks = new Map<string, Look>();
 const contents = new Map<string, ImageContent>();
 
 const MOST_REMEMBERED = 256;
+/** While other processes change the index. */
+const MOST_ATTEMPTS = 10;
 
 /**
  * What a name means, if it was looked up since the index was last changed: one stat(2).
@@ -61,10 +63,26 @@ export async function storedImage(
 ): Promise<ImageContent | undefined> {
   const known = knownStored(name, dataRoot, platform?.text);
   if (known !== undefined) return known;
-  const paths = layoutOf(dataRoot);
-  // Before the look: a change meanwhile is seen the next time.
-  const version = versionOf(paths.index);
-  const found = await findImage(paths, name, platform?.parsed);
+  const { index } = layoutOf(dataRoot);
+  for (let attempt = 1; ; attempt++) {
+    // Before the look: a change meanwhile is seen the next time.
+    const version = versionOf(index);
+    try {
+      return await lookUp(name, dataRoot, platform, version);
+    } catch (error) {
+      // What is missing may have been removed together with the name, which then is no image's, or another one's.
+      if (attempt === MOST_ATTEMPTS || versionOf(index) === version) throw error;
+    }
+  }
+}
+
+async function lookUp(
+  name: string,
+  dataRoot: string,
+  platform: { readonly text: string; readonly parsed: Platform } | undefined,
+  version: string,
+): Promise<ImageContent | undefined> {
+  const found = await findImage(layoutOf(dataRoot), name, platform?.parsed);
   if (found === undefined) return undefined;
   const content = await contentOf(dataRoot, found.manifest, name);
   let look = looks.get(dataRoot);
