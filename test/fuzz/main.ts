@@ -2,7 +2,8 @@
 import { parseArgs } from 'node:util';
 
 import { Mutator, Random } from './mutator.js';
-import { TARGETS, type Target } from './targets.js';
+import type { Target } from './target.js';
+import { TARGETS } from './targets.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

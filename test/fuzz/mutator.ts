@@ -28,12 +28,13 @@ export class Mutator {
     private readonly seeds: readonly Buffer[],
     /** Pieces that mean something to the parser. */
     private readonly words: readonly Buffer[],
+    private readonly maxSize = MAX_SIZE,
   ) {}
 
   next(): Buffer {
     let bytes = Buffer.from(this.pick(this.seeds));
     for (let rounds = 1 + this.random.below(6); rounds > 0; rounds--) bytes = this.change(bytes);
-    return bytes.length > MAX_SIZE ? bytes.subarray(0, MAX_SIZE) : bytes;
+    return bytes.length > this.maxSize ? bytes.subarray(0, this.maxSize) : bytes;
   }
 
   private pick<T>(list: readonly T[]): T {

@@ -29,34 +29,10 @@ import { parsePs } from '../../lib/engine/views/top.js';
 import { failureOf } from '../../lib/engine/start/failure.js';
 import type { Program } from '../../lib/program/instructions.js';
 import { drawTimeline, makeTimeline } from '../../lib/program/timeline.js';
+import { IMAGE_TARGETS } from './image-targets.js';
+import { allowed, JSON_WORDS, type Target, texts } from './target.js';
 
-export interface Target {
-  readonly name: string;
-  readonly seeds: readonly Buffer[];
-  readonly words: readonly Buffer[];
-  readonly run: (bytes: Buffer) => void | Promise<void>;
-}
-
-const texts = (...list: readonly string[]): readonly Buffer[] =>
-  list.map((text) => Buffer.from(text));
 const TIME = '2026-01-31T23:59:59.000000000Z';
-const JSON_WORDS = texts(
-  '{',
-  '}',
-  '[',
-  ']',
-  '"',
-  '\\',
-  ':',
-  ',',
-  'null',
-  '-1',
-  '1e9',
-  '\\u0000',
-  '"__proto__":',
-  '{"log":',
-);
-
 const isId = (id: number) => Number.isInteger(id) && id >= 0 && id <= MAX_ID;
 
 const logLine: Target = {
@@ -350,12 +326,6 @@ const lines: Target = {
   },
 };
 
-/** What a parser may throw: an error with a code. */
-function allowed(error: unknown): undefined {
-  if (!(error instanceof CaissonError)) throw error;
-  return undefined;
-}
-
 export const TARGETS: readonly Target[] = [
   logLine,
   eventLine,
@@ -367,4 +337,5 @@ export const TARGETS: readonly Target[] = [
   processes,
   networks,
   lines,
+  ...IMAGE_TARGETS,
 ];

@@ -20,6 +20,10 @@ import {
   tarOf,
   writeOldDockerArchive,
 } from '../support/archives.js';
+import { Mutator, Random } from '../fuzz/mutator.js';
+import { CaissonError } from '../../lib/index.js';
+import { openDescriptors } from '../support/leftovers.js';
+import { withChecksums } from '../support/tar-blocks.js';
 import { expectConsistent, leftIn } from '../support/image-store.js';
 import { imageLayout, needsSkopeo } from '../support/images.js';
 import { needsProgram } from '../support/needs.js';
@@ -104,6 +108,50 @@ describe('Images', function () {
         expectConsistent(content);
       },
     );
+
+    const broken = async (archive: Buffer, random: Random, rounds: number) => {
+      const mutator = new Mutator(random, [archive], [Buffer.from('../'), Buffer.from('{'), Buffer.from('"')], Infinity); // prettier-ignore
+      for (let round = 0; round < rounds; round++) {
+        const bytes = mutator.next();
+        const file = path('broken.tar');
+        writeFileSync(file, round % 2 === 0 ? withChecksums(bytes) : bytes);
+        try {
+          await images.load(file);
+        } catch (error) {
+          expect(error).to.be.instanceOf(CaissonError);
+          expect((error as CaissonError).code).to.match(/^ERR_(?:INVALID_(?:IMAGE|MANIFEST|LAYER|REFERENCE|OPTION)|DIGEST_MISMATCH|LAYER_TOO_LARGE)$/); // prettier-ignore
+        }
+      }
+      expectConsistent(content);
+      expect(leftIn(content).filter((name) => !/^(?:new-|blob-|sha256-)/.test(name))).to.deep.equal([]); // prettier-ignore
+    };
+
+    it('Damaged archives of our own and of old dockers are loaded or refused, and leave nothing open', async () => {
+      await loadOld('example/old:1');
+      const seed = Date.now() % 2 ** 31;
+      const random = new Random(seed);
+      const before = openDescriptors();
+      for (const archive of [
+        readFileSync(path('old-1-example-old-1.tar')),
+        await saved('example/old:1'),
+        ociArchive({}),
+      ])
+        await broken(archive, random, 25).catch((error: unknown) => {
+          throw new Error(`with the seed ${seed}`, { cause: error });
+        });
+      expect(openDescriptors()).to.deep.equal(before);
+    });
+
+    needsSkopeo().it('So are those of skopeo', async () => {
+      writeFileSync(path('oci.tar'), ociArchive({ name: 'example/one:1' }));
+      await images.load(path('oci.tar'));
+      writeFileSync(path('own.tar'), await saved('example/one:1'));
+      for (const kind of ['docker-archive', 'oci-archive']) {
+        const target = path(`${kind}.tar`);
+        skopeoCopy(`docker-archive:${path('own.tar')}`, `${kind}:${target}:example/two:1`);
+        await broken(readFileSync(target), new Random(Date.now() % 2 ** 31), 25);
+      }
+    });
 
     it('The same archive is loaded compressed with gzip, and in pieces of any size', async () => {
       const bytes = readFileSync(writeOldDockerArchive(path('old'), 'example/old:1'));

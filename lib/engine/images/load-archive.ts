@@ -80,7 +80,10 @@ async function takeIn(
     signal?.throwIfAborted();
     if (type === 'other') continue;
     if (type !== 'file') {
-      links.set(name, type === 'hardlink' ? target : relative(name, target));
+      const leadsTo = relative(type === 'hardlink' ? '' : name, target);
+      // Links to anything else are not kept: an archive can have many, with long names.
+      if (OTHER_BLOB.test(name) && (OTHER_BLOB.test(leadsTo) || BLOB.test(leadsTo)))
+        links.set(name, leadsTo);
       continue;
     }
     const hex = BLOB.exec(name)?.[1];

@@ -26,12 +26,23 @@ const LONGEST_NAME = 4096;
 /** @throws ERR_INVALID_IMAGE; what the source throws */
 export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const bytes = new ByteSource(source);
+  try {
+    yield* entriesOf(bytes);
+    // What feeds a pipe is not interrupted.
+    await bytes.drain();
+  } finally {
+    // A file is closed, also if what was read of it is no archive.
+    await bytes.close();
+  }
+}
+
+async function* entriesOf(bytes: ByteSource): AsyncGenerator<TarEntry> {
   let pending: Overrides = {};
   for (let count = 0; ; count++) {
     if (count > MOST_ENTRIES) throw badArchive(`has more than ${MOST_ENTRIES} entries`);
     const block = await bytes.exactly(BLOCK);
     if (block === undefined) throw badArchive('ends too early');
-    if (isZero(block)) break;
+    if (isZero(block)) return;
     const header = parseHeader(block);
     const { type } = header;
     if (type === 'x' || type === 'g' || type === 'L' || type === 'K') {
@@ -47,7 +58,7 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
     yield {
       name: checkName(pending.path ?? header.name),
       type: isFile ? 'file' : type === '1' ? 'hardlink' : type === '2' ? 'symlink' : 'other',
-      target: pending.linkPath ?? header.linkName,
+      target: checkTarget(pending.linkPath ?? header.linkName),
       size: isFile ? size : 0,
       body,
     };
@@ -55,8 +66,6 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
     await bytes.skip(padding(size));
     pending = {};
   }
-  // What feeds a pipe is not interrupted.
-  await bytes.drain();
 }
 
 interface Overrides {
@@ -155,6 +164,11 @@ function checkName(text: string): string {
   return name;
 }
 
+function checkTarget(target: string): string {
+  if (target.length > LONGEST_NAME) throw badArchive('has a link whose target is too long');
+  return target;
+}
+
 function padding(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK;
 }
@@ -210,6 +224,10 @@ class ByteSource {
 
   async drain(): Promise<void> {
     while ((await this.some(Infinity)) !== undefined);
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
   }
 }
 

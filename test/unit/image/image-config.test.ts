@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { parseImageConfig } from '../../../lib/image/image-config.js';
 import { CaissonError } from '../../../lib/base/errors.js';
+import { sampleSize } from '../../support/sample.js';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
@@ -132,5 +134,55 @@ describe('the configuration of an image', () => {
     refuses(() => parseImageConfig(Uint8Array.of(0xff), 'x'), /UTF-8/);
     const large = Buffer.alloc((8 << 20) + 1, ' ');
     refuses(() => parseImageConfig(large, 'x'), /more than/);
+  });
+
+  it('Any JSON is read or refused, and what was read is what its callers expect', () => {
+    const key = fc.constantFrom('Env', 'Entrypoint', 'Cmd', 'User', 'WorkingDir', 'Volumes', 'ExposedPorts', 'StopSignal', 'Healthcheck', 'Shell', 'Labels', 'OnBuild', '__proto__'); // prettier-ignore
+    const text = fc.oneof(fc.string(), fc.constantFrom('A=1', '=', 'a\0b', '80/tcp', '70000', '9-1/udp', '/x/../..', '../y', 'NONE', 'CMD', '1e999')); // prettier-ignore
+    const value = fc.oneof(
+      { weight: 2, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
+      text,
+      fc.array(text),
+      fc.dictionary(text, fc.constantFrom({}, null, 1, 'x')),
+      fc.record({ Test: fc.array(text), Interval: fc.oneof(fc.double(), fc.bigInt().map(Number)), Retries: fc.double() }), // prettier-ignore
+    );
+    const content = fc.record(
+      {
+        os: value,
+        architecture: value,
+        created: value,
+        config: fc.oneof(fc.dictionary(key, value), value),
+        rootfs: fc.oneof(value, fc.record({ diff_ids: fc.array(fc.constantFrom(DIGEST, 'sha256:x', 7)) })), // prettier-ignore
+        history: value,
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(content, (fields) => {
+        try {
+          const config = parse(fields);
+          for (const path of config.volumes) expect(path).to.match(/^\/(?!.*\/\.\.?(?:\/|$))/);
+          for (const id of config.diffIds) expect(id).to.equal(DIGEST);
+          for (const list of [
+            config.env,
+            config.entrypoint,
+            config.cmd,
+            config.shell,
+            config.onBuild,
+          ])
+            // prettier-ignore
+            for (const each of list) expect(each).to.be.a('string').and.not.include('\0');
+          for (const port of config.exposedPorts)
+            expect(port).to.match(/^\d{1,5}(?:-\d{1,5})?\/(?:tcp|udp|sctp)$/);
+          for (const each of Object.values(config.labels)) expect(each).to.be.a('string');
+          const { interval = 0, timeout = 0, retries = 0 } = config.healthcheck ?? {};
+          for (const number of [interval, timeout, retries])
+            expect(Number.isFinite(number) && number >= 0).to.equal(true);
+        } catch (error) {
+          expect(error).to.have.property('code', 'ERR_INVALID_IMAGE');
+        }
+      }),
+      { numRuns: sampleSize(3000) },
+    );
   });
 });
