@@ -174,6 +174,8 @@ async function fetchLayer(
   }
   const feed = new Feed(isUnpacked ? undefined : () => new LayerFeed(paths, diffId, signal));
   try {
+    // What an interrupted pull has left.
+    for await (const part of ingest.written()) await feed.write(part);
     await client.fetchBlob(layer, sinkOf(ingest, feed), {
       signal,
       onProgress: (current) => onProgress({ digest, phase: 'downloading', current, total: size }),
@@ -223,18 +225,14 @@ class Feed {
   }
 }
 
-/** An ingest file as the registry's client wants it, of which all bytes also go to the feed. */
+/** An ingest file as the registry's client wants it: it hashes what it has. All bytes that come also go to the feed. */
 function sinkOf(ingest: Ingest, feed?: Feed): BlobSink {
   return {
     get offset() {
       return ingest.offset;
     },
-    async *read() {
-      for await (const part of ingest.written()) {
-        await feed?.write(part);
-        yield part;
-      }
-    },
+    read: () => ingest.written(),
+    digest: () => ingest.digest(),
     async write(bytes) {
       await ingest.write(bytes);
       await feed?.write(bytes);

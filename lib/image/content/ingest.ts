@@ -69,6 +69,11 @@ export class Ingest {
     return this.#offset === this.descriptor.size;
   }
 
+  /** Of what is written so far. */
+  digest(): string {
+    return `sha256:${this.#hash.copy().digest('hex')}`;
+  }
+
   /** One call after the other. @throws ERR_DIGEST_MISMATCH for more than the descriptor's size; ERR_STORAGE, and nothing is left */
   async write(bytes: Uint8Array): Promise<void> {
     const { digest, size } = this.descriptor;
@@ -108,7 +113,7 @@ export class Ingest {
         digest,
         `has ${this.#offset} bytes, and not the ${size} of its descriptor`,
       );
-    const found = `sha256:${this.#hash.digest('hex')}`;
+    const found = this.digest();
     if (found !== digest) {
       await this.reset();
       throw digestMismatch(digest, `does not have this digest, but ${found}`);
