@@ -104,7 +104,9 @@ export class FileServer {
     }
   }
 
+  /** It ends soon. */
   close(): void {
+    this.process.keep();
     this.process.input?.end();
   }
 

@@ -21,6 +21,8 @@ export interface ViewProcess {
   readonly done: Promise<string>;
   /** Ends it; `done` is rejected. */
   kill(): void;
+  /** `done` is waited for: this process does not end before. */
+  keep(): void;
 }
 
 /** Bytes of a report. */
@@ -94,7 +96,11 @@ export function startView(view: View, task: ViewTask, signal?: AbortSignal): Vie
   };
   const done = finish();
   done.catch(() => undefined);
-  return { input: input ?? undefined, output, done, kill: abort };
+  const keep = () => {
+    child.ref();
+    for (const stream of [output, report] as unknown as Socket[]) stream.ref();
+  };
+  return { input: input ?? undefined, output, done, kill: abort, keep };
 }
 
 /** Its output goes to the stream, which ends when it is known that nothing is missing. @throws why it failed */

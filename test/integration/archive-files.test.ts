@@ -1,12 +1,15 @@
 /** `container.files`: single operations on the files of a container, from outside. */
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { WatchedChange } from '../../lib/archive/file-server.js';
 import type { Container } from '../../lib/engine/container/container.js';
 import { type DetachedContainers, setUpDetached } from '../support/detached.js';
 import { eventually } from '../support/outside.js';
+import { fixture } from '../support/paths.js';
 import { rejectionOf } from '../support/rejection.js';
 import type { Workshop } from '../support/workshop.js';
 
@@ -90,6 +93,12 @@ describe('Files of a container, one by one', () => {
     expect(await fails(files.read('a\0b'))).to.include({ code: 'ERR_INVALID_OPTION' });
     expect(await fails(files.write('/x', 7 as never))).to.include({ code: 'ERR_INVALID_OPTION' });
     expect(await fails(files.chmod('/etc', 0o10000))).to.include({ code: 'ERR_INVALID_OPTION' });
+  });
+
+  it('A program that does nothing else gets the files of a container that does not run', async () => {
+    const args = [fixture('stopped-files'), shop.busybox.path, shop.path('of-program')];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    expect(stdout).to.equal('content');
   });
 
   it('A file of many messages, and many requests at once, are all answered', async () => {
