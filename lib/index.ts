@@ -53,6 +53,7 @@ export type { ContainerFiles } from './engine/container/file-access.js';
 export type { ContainerExit } from './engine/container/supervisor-client.js';
 export type { RemoveOptions } from './engine/container/remove-container.js';
 export type { CommitOptions } from './engine/container/commit-container.js';
+export type { ForkOptions } from './engine/container/fork-container.js';
 export type { StopOptions } from './engine/container/stop-container.js';
 export type { UpdateOptions } from './engine/container/update-container.js';
 export type { WaitOptions } from './engine/container/wait-container.js';

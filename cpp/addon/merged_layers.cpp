@@ -32,9 +32,10 @@ class Walk {
     for (const std::string& layer : layers) {
       UniqueFd fd(static_cast<int>(
           sys::call(__NR_openat, AT_FDCWD, layer.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
-      if (!fd.valid()) return ENOENT;
-      root.push_back(std::move(fd));
+      // The root may be a directory of the layers, which some of them do not have.
+      if (fd.valid()) root.push_back(std::move(fd));
     }
+    if (root.empty()) return ENOENT;
     levels_.push_back(std::move(root));
     return 0;
   }

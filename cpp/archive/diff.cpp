@@ -54,19 +54,29 @@ class Comparison {
   Comparison(View& view, const std::set<std::string>& hidden, Changes& changes)
       : view_(view), hidden_(hidden), changes_(changes) {}
 
-  // `lower` is -1 where there is nothing below, or what is there is hidden.
-  Status compare(UniqueFd upper, UniqueFd lower);
+  // `uppers`: the container's layers, the top one first. `lower` is -1 where there is nothing
+  // below, or what is there is hidden.
+  Status compare(std::vector<UniqueFd> uppers, UniqueFd lower);
 
  private:
   struct Level {
-    UniqueFd upper, lower;  // the second is invalid where there is nothing to compare with
+    std::vector<UniqueFd> uppers;
+    UniqueFd lower;  // invalid where there is nothing to compare with
     std::string path;
     std::vector<std::string> names;
     bool opaque = false, told = false;
     size_t next = 0;
   };
+  // What the layers have of one name.
+  struct Merged {
+    std::vector<UniqueFd> files;  // of a directory, all that it is made of; otherwise one or none
+    struct statx info {};         // of the first
+    bool opaque = false;          // what is below them is hidden
+  };
 
-  Status enter(UniqueFd upper, UniqueFd lower, std::string path, bool told);
+  Status enter(std::vector<UniqueFd> uppers, bool opaque, UniqueFd lower, std::string path,
+               bool told);
+  Status merge(const Level& level, const std::string& name, Merged& merged);
   Status compare_one(const std::string& name);
   Status tell(char kind, const std::string& path, int file);
   bool is_opaque(int directory) const;
@@ -84,7 +94,8 @@ Status Comparison::tell(char kind, const std::string& path, int file) {
     if (level.told) continue;
     level.told = true;
     if (level.path.empty()) continue;  // the root
-    if (Status told = changes_.change('C', level.path, level.upper.get()); !told.ok()) return told;
+    if (Status told = changes_.change('C', level.path, level.uppers[0].get()); !told.ok())
+      return told;
   }
   return changes_.change(kind, path, file);
 }
@@ -109,21 +120,33 @@ Result<bool> Comparison::changed(int upper, const struct statx& now, int lower,
   return (now.stx_mode & S_IFMT) == S_IFREG && capability(own, upper) != capability(own, lower);
 }
 
-Status Comparison::enter(UniqueFd upper, UniqueFd lower, std::string path, bool told) {
-  auto open = reopen(view_.own_descriptors.get(), upper.get(), O_RDONLY | O_DIRECTORY);
-  if (!open.ok()) return open.error();
-  auto names = list_names(open.value().get());
-  if (!names.ok()) return names.error();
-  Level level{open.take(), static_cast<UniqueFd&&>(lower), std::move(path), names.take()};
+Status Comparison::enter(std::vector<UniqueFd> uppers, bool opaque, UniqueFd lower,
+                         std::string path, bool told) {
+  const int own = view_.own_descriptors.get();
+  Level level;
+  for (const UniqueFd& upper : uppers) {
+    auto open = reopen(own, upper.get(), O_RDONLY | O_DIRECTORY);
+    if (!open.ok()) return open.error();
+    auto names = list_names(open.value().get());
+    if (!names.ok()) return names.error();
+    level.names.insert(level.names.end(), names.value().begin(), names.value().end());
+    level.uppers.push_back(open.take());
+    opaque = opaque || is_opaque(level.uppers.back().get());
+    if (is_opaque(level.uppers.back().get())) break;
+  }
+  level.lower = static_cast<UniqueFd&&>(lower);
+  level.path = std::move(path);
   level.told = told;
-  level.opaque = level.lower.valid() && is_opaque(level.upper.get());
+  level.opaque = level.lower.valid() && opaque;
   if (level.opaque) {
     // What is below and not here was removed.
-    auto below = reopen(view_.own_descriptors.get(), level.lower.get(), O_RDONLY | O_DIRECTORY);
+    auto below = reopen(own, level.lower.get(), O_RDONLY | O_DIRECTORY);
     if (!below.ok()) return below.error();
     auto hidden = list_names(below.value().get());
     if (!hidden.ok()) return hidden.error();
     level.names.insert(level.names.end(), hidden.value().begin(), hidden.value().end());
+  }
+  if (level.opaque || level.uppers.size() > 1) {
     std::sort(level.names.begin(), level.names.end());
     level.names.erase(std::unique(level.names.begin(), level.names.end()), level.names.end());
   }
@@ -131,12 +154,29 @@ Status Comparison::enter(UniqueFd upper, UniqueFd lower, std::string path, bool 
   return {};
 }
 
+// A directory is made of those of all layers down to one that has something else of that name.
+Status Comparison::merge(const Level& level, const std::string& name, Merged& merged) {
+  for (const UniqueFd& upper : level.uppers) {
+    auto found = open_entry(upper.get(), name.c_str(), O_PATH);
+    if (!found.ok() && found.error().number == ENOENT) continue;
+    if (!found.ok()) return found.error();
+    struct statx info {};
+    if (Status looked = look(found.value().get(), info); !looked.ok()) return looked;
+    merged.opaque = !is_directory(info);
+    if (!merged.files.empty() && merged.opaque) return {};
+    if (is_whiteout(info)) return {};
+    if (merged.files.empty()) merged.info = info;
+    merged.files.push_back(found.take());
+    if (merged.opaque) return {};
+  }
+  return {};
+}
+
 Status Comparison::compare_one(const std::string& name) {
   const Level& level = levels_.back();
   const std::string path = level.path + "/" + name;
   UniqueFd before;
-  struct statx now {
-  }, then{};
+  struct statx then {};
   if (level.lower.valid()) {
     auto found = open_entry(level.lower.get(), name.c_str(), O_PATH);
     if (!found.ok() && found.error().number != ENOENT) return found.error();
@@ -145,36 +185,37 @@ Status Comparison::compare_one(const std::string& name) {
       if (Status looked = look(before.get(), then); !looked.ok()) return looked;
     }
   }
-  auto found = open_entry(level.upper.get(), name.c_str(), O_PATH);
-  if (!found.ok() && found.error().number != ENOENT) return found.error();
-  if (found.ok())
-    if (Status looked = look(found.value().get(), now); !looked.ok()) return looked;
-  if (!found.ok() || is_whiteout(now)) {
+  Merged merged;
+  if (Status found = merge(level, name, merged); !found.ok()) return found;
+  if (merged.files.empty()) {
     // A file that came and went leaves no trace, or a whiteout of nothing.
-    const bool removed = before.valid() && (found.ok() || level.opaque);
+    const bool removed = before.valid() && (merged.opaque || level.opaque);
     return removed ? tell('D', path, -1) : Status();
   }
+  const struct statx& now = merged.info;
+  const int file = merged.files[0].get();
   const bool added = !before.valid();
   if (added && hidden_.contains(path)) return {};
   bool told = false;
   if (added) {
-    if (Status done = tell('A', path, found.value().get()); !done.ok()) return done;
+    if (Status done = tell('A', path, file); !done.ok()) return done;
     told = true;
   } else {
-    auto different = changed(found.value().get(), now, before.get(), then);
+    auto different = changed(file, now, before.get(), then);
     if (!different.ok()) return different.error();
     told = different.value();
     if (told)
-      if (Status done = tell('C', path, found.value().get()); !done.ok()) return done;
+      if (Status done = tell('C', path, file); !done.ok()) return done;
   }
   if (!is_directory(now)) return {};
   if (!added && !is_directory(then)) before.reset();
-  return enter(found.take(), static_cast<UniqueFd&&>(before), path, told);
+  return enter(static_cast<std::vector<UniqueFd>&&>(merged.files), merged.opaque,
+               static_cast<UniqueFd&&>(before), path, told);
 }
 
-Status Comparison::compare(UniqueFd upper, UniqueFd lower) {
-  if (Status entered =
-          enter(static_cast<UniqueFd&&>(upper), static_cast<UniqueFd&&>(lower), "", true);
+Status Comparison::compare(std::vector<UniqueFd> uppers, UniqueFd lower) {
+  if (Status entered = enter(static_cast<std::vector<UniqueFd>&&>(uppers), false,
+                             static_cast<UniqueFd&&>(lower), "", true);
       !entered.ok())
     return entered;
   while (!levels_.empty()) {
@@ -192,9 +233,10 @@ Status Comparison::compare(UniqueFd upper, UniqueFd lower) {
 }  // namespace
 
 Status compare(View& view, const std::set<std::string>& hidden, Changes& changes) {
-  if (!view.upper.valid()) return {};
+  if (view.uppers.empty()) return {};
   return Comparison(view, hidden, changes)
-      .compare(static_cast<UniqueFd&&>(view.upper), static_cast<UniqueFd&&>(view.lower));
+      .compare(static_cast<std::vector<UniqueFd>&&>(view.uppers),
+               static_cast<UniqueFd&&>(view.lower));
 }
 
 Status diff(View& view, const std::set<std::string>& hidden, int output) {

@@ -299,7 +299,8 @@ Status open_layers(Request& request, int channel, View& view) {
 }
 
 // Words: whether there is a user namespace, the container's directory, whether the attributes are
-// those of users, and the lowers.
+// those of users, the number of layers that forks have frozen and these, the number of lowers and
+// these.
 Status open_changes(Request& request, int channel, View& view) {
   view.user_namespace = request.flag();
   const char* const own = request.word();
@@ -307,12 +308,15 @@ Status open_changes(Request& request, int channel, View& view) {
   auto directory = open_path(AT_FDCWD, own);
   if (!directory.ok()) return directory.error();
   const bool user_attributes = request.flag();
-  std::vector<UniqueFd> lowers;
+  std::vector<UniqueFd> frozen, lowers;
+  if (Status opened = open_lowers(request, frozen); !opened.ok()) return opened;
   if (Status opened = open_lowers(request, lowers); !opened.ok()) return opened;
   auto upper = open_path(directory.value().get(), "upper", O_DIRECTORY | O_NOFOLLOW);
   // Before its first start it has changed nothing.
   if (!upper.ok() && upper.error().number != ENOENT) return upper.error();
-  if (upper.ok()) view.upper = upper.take();
+  if (upper.ok()) view.uppers.push_back(upper.take());
+  for (UniqueFd& layer : frozen)
+    view.uppers.push_back(static_cast<UniqueFd&&>(layer));
   if (lowers.size() == 1) {
     view.lower = static_cast<UniqueFd&&>(lowers[0]);
     return {};

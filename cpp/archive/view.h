@@ -27,8 +27,9 @@ struct View {
   UniqueFd process;
   // Of a running container: what is the container's own is asked for by `open_parts`.
   std::vector<Part> parts;
-  // What a stopped container changed, and what was below.
-  UniqueFd upper, lower;
+  // What a container changed, the top layer first, and what was below.
+  std::vector<UniqueFd> uppers;
+  UniqueFd lower;
   // Owners that do not exist in the user namespace cannot be given to files.
   bool user_namespace = false;
 };
@@ -43,7 +44,7 @@ Status open_running(Request& request, View& view);
 // A stopped container's, in a mount namespace of this process.
 Status open_layers(Request& request, int channel, View& view);
 
-// What `diff` compares: a container's layer for writes, and those below it.
+// What `diff` compares: a container's layers, and those of its image.
 Status open_changes(Request& request, int channel, View& view);
 
 }  // namespace caisson::archive

@@ -19,24 +19,38 @@ enum class OverlayWay : uint64_t { kDescriptors = 0, kAttached = 1 };
 // idmapped already (fs/namespace.c, can_idmap_mount).
 enum class Unmapped : uint64_t { kRefused = 0, kShown = 1 };
 
+// In a list of lowers: the next name, in the tree of slot 3.
+constexpr uint16_t kInOwnTree = 0xffff;
+
 uint16_t listed(Blob list, uint32_t index) {
   uint16_t slot;
   __builtin_memcpy(&slot, list.data + index * 2, sizeof slot);
   return slot;
 }
 
-// All lower layers of an overlay, the top one first: those in slots, then those in the tree of
-// slot 2. The latter are directories of one mount, so that an image of 500 layers needs one slot,
-// and one grace period when the kernel takes the mount apart: a mount for each layer costs 50 µs
-// each.
+// All lower layers of an overlay, the top one first: those of the list, which are in slots or in
+// the tree of slot 3, then those in the tree of slot 2. What is in a tree is a directory of one
+// mount, so that an image of 500 layers needs one slot, and one grace period when the kernel takes
+// the mount apart: a mount for each layer costs 50 µs each.
 template <class Slot, class Name>
 Status for_each_lower(Machine& machine, const Step& step, Slot from_slot, Name in_tree) {
   const Blob slots = machine.blob(step, 0);
-  for (uint32_t i = 0; i < slots.size / 2; ++i)
-    if (Status done = from_slot(machine.slots[listed(slots, i)]); !done.ok()) return done;
   const Blob names = machine.blob(step, 3);
-  for (const char* name = names.data; name < names.data + names.size; name += length(name) + 1)
-    if (Status done = in_tree(name); !done.ok()) return done;
+  const char* name = names.data;
+  const auto next = [&](int16_t tree) {
+    const char* const found = name;
+    name += length(found) + 1;
+    return in_tree(tree, found);
+  };
+  for (uint32_t i = 0; i < slots.size / 2; ++i) {
+    const uint16_t slot = listed(slots, i);
+    if (slot == kInOwnTree && name >= names.data + names.size)
+      return Error{EINVAL, "fsconfig", "lowerdir"};
+    Status done = slot == kInOwnTree ? next(3) : from_slot(machine.slots[slot]);
+    if (!done.ok()) return done;
+  }
+  while (name < names.data + names.size)
+    if (Status done = next(2); !done.ok()) return done;
   return {};
 }
 
@@ -66,9 +80,9 @@ Result<UniqueFd> finish_overlay(Machine& machine, const Step& step, int context)
 // Kernels from 6.15 on: every layer is a descriptor.
 Result<UniqueFd> overlay_by_descriptors(Machine& machine, const Step& step, int context) {
   const auto add = [context](int tree) { return add_layer(context, "lowerdir+", tree); };
-  const auto add_in_tree = [&](const char* name) -> Status {
+  const auto add_in_tree = [&](int16_t tree, const char* name) -> Status {
     auto directory =
-        open_below(machine.slot(step, 2), name, O_PATH | O_DIRECTORY, Follow::kNoLinks);
+        open_below(machine.slot(step, tree), name, O_PATH | O_DIRECTORY, Follow::kNoLinks);
     return directory.ok() ? add(directory.value().get()) : directory.error();
   };
   if (Status added = for_each_lower(machine, step, add, add_in_tree); !added.ok())
@@ -146,10 +160,12 @@ Result<UniqueFd> overlay_by_paths(Machine& machine, const Step& step, int contex
     };
     // A link has a short name, and leads to a directory of the tree.
     uint32_t tree = 0;
-    const auto add_in_tree = [&](const char* name) -> Status {
-      if (linked == 0) {
+    int16_t from = -1;  // of the slots with trees
+    const auto add_in_tree = [&](int16_t slot, const char* name) -> Status {
+      if (slot != from) {
+        from = slot;
         tree = attached;
-        if (Status done = attach(machine.slot(step, 2)); !done.ok()) return done;
+        if (Status done = attach(machine.slot(step, slot)); !done.ok()) return done;
       }
       separate();
       Text<16> link;
@@ -283,7 +299,9 @@ Status fs_make(Machine& machine, const Step& step) {
 Status overlay_make(Machine& machine, const Step& step) {
   const Blob lowers = machine.blob(step, 0);
   for (uint32_t i = 0; i < lowers.size / 2; ++i)
-    if (listed(lowers, i) >= machine.program.slots()) return Error{EINVAL, "fsconfig", "lowerdir"};
+    if (const uint16_t slot = listed(lowers, i);
+        slot != kInOwnTree && slot >= machine.program.slots())
+      return Error{EINVAL, "fsconfig", "lowerdir"};
   auto context = own_fd(sys::call(__NR_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen", "overlay");
   if (!context.ok()) return context.error();
   const int fd = context.value().get();

@@ -132,7 +132,8 @@ TeardownResult run_steps(const Program& program, bool claims, int agent) {
   bool thawed = false;
   for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
     const Step& step = program.step(Phase::kTeardown, i);
-    if (step.op == Op::kTreeRemove || step.op == Op::kVolumeRemove) continue;
+    if (step.op == Op::kTreeRemove || step.op == Op::kVolumeRemove || step.op == Op::kLayersRelease)
+      continue;
     if (step.op == Op::kClaimRelease && !claims) continue;
     const char* path = program.text(step, 0);
     // A process that is frozen in one v1 hierarchy cannot be killed, and keeps the cgroups of all
@@ -164,16 +165,36 @@ bool is_free(int file) {
   return sys::call(__NR_fcntl, file, F_OFD_SETLK, &lock) >= 0;
 }
 
-// Each container that has an anonymous volume has a file in its directory `users`, which exists
-// until the last one of them releases the volume: none can be added after that.
-bool remove_volume(const char* path, const char* container) {
+// Each container that has an anonymous volume, or a layer that a fork has frozen, has a file in
+// the directory `users` of that, which exists until the last one of them releases it: none can be
+// added after that.
+UniqueFd without_user(const char* path, const char* container) {
   const long opened =
       sys::call(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (opened < 0) return false;
-  const UniqueFd directory(static_cast<int>(opened));
+  UniqueFd directory(static_cast<int>(opened));
   Text<80> user;
   user.add("users/").add(container);
-  sys::call(__NR_unlinkat, directory.get(), user.c_str(), 0);
+  if (directory.valid()) sys::call(__NR_unlinkat, directory.get(), user.c_str(), 0);
+  return directory;
+}
+
+// Layers, by their names in `base` (lib/engine/container/frozen-layers.ts).
+void release_layers(const char* base, const char* container, Blob names) {
+  for (const char* name = names.data; name < names.data + names.size; name += length(name) + 1) {
+    Text<4096> path;
+    path.add(base).add("/").add(name);
+    if (path.truncated()) continue;
+    const UniqueFd layer = without_user(path.c_str(), container);
+    if (layer.valid() && sys::call(__NR_unlinkat, layer.get(), "users", AT_REMOVEDIR) >= 0)
+      static_cast<void>(remove_tree(path.c_str()));
+  }
+  // With the last of all.
+  sys::call(__NR_unlinkat, AT_FDCWD, base, AT_REMOVEDIR);
+}
+
+bool remove_volume(const char* path, const char* container) {
+  const UniqueFd directory = without_user(path, container);
+  if (!directory.valid()) return false;
   const UniqueFd file(static_cast<int>(
       sys::call(__NR_openat, directory.get(), "volume.json", O_RDWR | O_NOFOLLOW | O_CLOEXEC)));
   if (!file.valid() || !is_free(file.get())) return false;
@@ -188,8 +209,10 @@ void remove_volumes(const Program& program, void (*removed)(void* self, const ch
                     void* self) {
   for (size_t i = 0; i < program.count(Phase::kTeardown); ++i) {
     const Step& step = program.step(Phase::kTeardown, i);
-    if (step.op != Op::kVolumeRemove) continue;
     const char* path = program.text(step, 0);
+    if (step.op == Op::kLayersRelease)
+      release_layers(path, program.text(step, 1), program.blob(step, 2));
+    if (step.op != Op::kVolumeRemove) continue;
     if (remove_volume(path, program.text(step, 1))) removed(self, path);
   }
 }

@@ -1,6 +1,6 @@
 /** Which files a process of caisson-archive has before it, and what it does with them: the words of its request. */
 import type { UserNamespaceIds } from '../host/user-namespace-ids.js';
-import type { RootPlan } from '../program/launch-input.js';
+import { allLowers, type RootPlan } from '../program/launch-input.js';
 
 /** A directory or file of the host in the container. */
 export interface ViewBind {
@@ -36,10 +36,12 @@ export type View =
       readonly binds: readonly ViewBind[];
     }
   | {
-      /** Only for `diff`: the container's layer, and those below it. It may be running. */
+      /** Only for `diff`: the container's layers, and those of its image. It may be running. */
       readonly kind: 'changes';
       readonly users: UserNamespaceIds | undefined;
       readonly directory: string;
+      /** Layers below its own that are not the image's. */
+      readonly frozen: readonly string[];
       readonly lowers: readonly string[];
     }
   | {
@@ -115,7 +117,14 @@ function viewWords(view: View): Word[] {
     }
     case 'changes': {
       const own = flag(view.users !== undefined);
-      return [view.kind, own, view.directory, own, ...counted(view.lowers)];
+      return [
+        view.kind,
+        own,
+        view.directory,
+        own,
+        ...counted(view.frozen),
+        ...counted(view.lowers),
+      ];
     }
     case 'host':
       return [view.kind, view.path];
@@ -129,7 +138,14 @@ function rootWords(
   const whole = flag(readOnly || root.readOnly);
   if (root.kind === 'direct') return ['direct', root.path, whole];
   const parts = root.views.flatMap(({ from, to }) => [from, to]);
-  return ['overlay', userAttributes, whole, ...counted(root.lowers), root.views.length, ...parts];
+  return [
+    'overlay',
+    userAttributes,
+    whole,
+    ...counted(allLowers(root)),
+    root.views.length,
+    ...parts,
+  ];
 }
 
 function bindWords({ binds }: { readonly binds: readonly ViewBind[] }): Word[] {

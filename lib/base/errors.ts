@@ -39,6 +39,8 @@ export type ErrorCode =
   | 'ERR_REGISTRY_CONFIG'
   /** A configuration, a layer or an archive of an image is malformed, or a blob of it is missing. */
   | 'ERR_INVALID_IMAGE'
+  /** Overlay takes no more layers: a container has been forked too often. */
+  | 'ERR_TOO_MANY_LAYERS'
   /** A container uses the image, or it has several names. */
   | 'ERR_IMAGE_IN_USE'
   /** The root directory is missing, not a directory, or empty. */

@@ -22,6 +22,8 @@ export interface InspectExtra {
   readonly volumeDirectory?: (name: string) => string;
   readonly upperDir?: string;
   readonly workDir?: string;
+  /** Below it, the top one first: those that are no image's. */
+  readonly lowerDirs?: readonly string[];
   readonly selinux?: { readonly process: string; readonly mount: string } | undefined;
   /** Ids of running execs. */
   readonly execIds?: readonly string[];
@@ -101,7 +103,13 @@ function shapeOf(info: ContainerInfo, extra: InspectExtra): object {
       Data:
         extra.upperDir === undefined
           ? null
-          : markStringMap({ UpperDir: extra.upperDir, WorkDir: extra.workDir ?? '' }),
+          : markStringMap({
+              ...((extra.lowerDirs ?? []).length === 0
+                ? {}
+                : { LowerDir: extra.lowerDirs?.join(':') ?? '' }),
+              UpperDir: extra.upperDir,
+              WorkDir: extra.workDir ?? '',
+            }),
       Name: 'overlay',
     },
     ...(extra.sizeRw === undefined ? {} : { SizeRw: extra.sizeRw }),

@@ -5,6 +5,7 @@ import { listContainers } from './container/list-containers.js';
 import { type ImageUsage, imagesUsage } from './images/image-usage.js';
 import { imagesContext } from './images/images-context.js';
 import { layerSize, sizeOnDisk } from './start/layer-size.js';
+import { frozenDirectory } from './store/frozen-layers.js';
 import { isActive } from './store/store.js';
 import type { ContainerInfo } from './store/stored.js';
 import type { UsageOf } from './views/usage-of.js';
@@ -26,7 +27,7 @@ export interface VolumeDiskUsage {
 export interface DiskUsage {
   /** One is in use if a detached container was made from it. What several images have counts once. */
   readonly images: UsageOf<ImageUsage>;
-  /** Detached containers. One is in use if it runs, is paused, or will be restarted. */
+  /** Detached containers, with the layers that forks share. One is in use if it runs, is paused, or will be restarted. */
   readonly containers: UsageOf<ContainerDiskUsage>;
   /** One is in use if a detached container has it. */
   readonly volumes: UsageOf<VolumeDiskUsage>;
@@ -51,7 +52,31 @@ async function containersUsage(context: ContainerContext): Promise<UsageOf<Conta
       size: await layerSize(context.store.directory(container.config.id)),
     })),
   );
-  return summed(items, ({ container }) => isActive(container.state));
+  const usage = summed(items, ({ container }) => isActive(container.state));
+  const frozen = await frozenUsage(context, found);
+  return {
+    ...usage,
+    size: usage.size + frozen.size,
+    reclaimable: usage.reclaimable + frozen.reclaimable,
+  };
+}
+
+/** Of the layers that forks share: each counts once, and is in use if one of its containers is. */
+async function frozenUsage(
+  { store }: ContainerContext,
+  containers: readonly ContainerInfo[],
+): Promise<Pick<UsageOf<unknown>, 'size' | 'reclaimable'>> {
+  const layers = new Map<string, boolean>();
+  for (const { config, state } of containers)
+    for (const layer of config.layers ?? [])
+      layers.set(layer, layers.get(layer) === true || isActive(state));
+  const found = await Promise.all(
+    [...layers].map(async ([layer, active]) => ({
+      active,
+      size: await sizeOnDisk(frozenDirectory(store, layer)),
+    })),
+  );
+  return summed(found, ({ active }) => active);
 }
 
 async function volumesUsage({ store }: ContainerContext): Promise<UsageOf<VolumeDiskUsage>> {

@@ -21,11 +21,15 @@ export const USER_NETWORK_LOCK = `${'f'.repeat(11)}d${'0'.repeat(52)}`;
 /** In place of a container's id: the lock that is held while volumes are created and removed, and given to containers. */
 export const VOLUMES_LOCK = `${'f'.repeat(11)}c${'0'.repeat(52)}`;
 
+/** In place of a container's id: the lock that is held while a layer is frozen, and while those of containers that are gone are removed. */
+export const FROZEN_LAYERS_LOCK = `${'f'.repeat(11)}b${'0'.repeat(52)}`;
+
 /** What such a lock is of, for errors. */
 const SHARED: Readonly<Record<string, string>> = {
   [NETWORKS_LOCK]: 'a network',
   [USER_NETWORK_LOCK]: 'a network',
   [VOLUMES_LOCK]: 'a volume',
+  [FROZEN_LAYERS_LOCK]: 'a frozen layer',
 };
 
 /** Milliseconds; the holder of a lock is starting, changing or removing a container, a network or a volume. */

@@ -2,10 +2,12 @@
  * `compile`: OCI spec + launch input → launch program. Pure: all policy and all ordering of a start is
  * in this file and in its two phases, which do not access the machine.
  */
+import { dirname } from 'node:path';
 import type { CgroupPlan } from '../cgroup/writes.js';
 import type { Spec } from '../oci/runtime-spec.js';
 import { compileContainer } from './container-phase/compile-container.js';
 import { compileHost } from './host-phase/compile-host.js';
+import { stringList } from './encode.js';
 import type { Program, Step } from './instructions.js';
 import type { LaunchInput } from './launch-input.js';
 import { parseMountOptions } from './mount-options.js';
@@ -105,9 +107,16 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
   };
 }
 
-function withVolumes(teardown: Program, { volumesToRemove, id }: LaunchInput): Program {
-  if (volumesToRemove === undefined || volumesToRemove.length === 0) return teardown;
+function withVolumes(
+  teardown: Program,
+  { volumesToRemove = [], layersToRelease, id }: LaunchInput,
+): Program {
   const steps = volumesToRemove.map((path): Step => ({ op: 'volume.remove', texts: [path, id] }));
+  if (layersToRelease !== undefined) {
+    const { base, layers } = layersToRelease;
+    const names = layers.map((path) => dirname(path).slice(base.length + 1));
+    steps.push({ op: 'layers.release', texts: [base, id, stringList(names)] });
+  }
   return { ...teardown, teardown: [...teardown.teardown, ...steps] };
 }
 

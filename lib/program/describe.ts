@@ -5,6 +5,7 @@ import { decodeDevice } from '../base/device-number.js';
 import { CAPABILITIES } from '../oci/capability-sets.js';
 import { NAMESPACE_FLAGS } from '../oci/namespaces.js';
 import { RLIMITS } from '../oci/rlimits.js';
+import { IN_FROZEN_TREE } from './encode.js';
 import type { Opcode, Step } from './instructions.js';
 import { ATTR, PROPAGATION } from './mount-options.js';
 import { isOwnText } from './own-texts.js';
@@ -50,10 +51,17 @@ class Operands {
   slots16(index: number): string {
     const text = this.step.texts?.[index];
     if (!(text instanceof Uint8Array)) return '';
-    const slots = new Uint16Array(text.slice().buffer);
+    const all = new Uint16Array(text.slice().buffer);
+    const slots = all.filter((slot) => slot !== IN_FROZEN_TREE);
     return this.registers
       ? [...slots].map((slot) => `$${slot}`).join(' ')
       : `${slots.length} descriptors`;
+  }
+  /** How many lowers are names in the tree of the last slot. */
+  inFrozenTree(index: number): number {
+    const text = this.step.texts?.[index];
+    if (!(text instanceof Uint8Array)) return 0;
+    return new Uint16Array(text.slice().buffer).filter((slot) => slot === IN_FROZEN_TREE).length;
   }
   ids32(index: number): string {
     const text = this.step.texts?.[index];
@@ -108,10 +116,15 @@ function labelled(label: string): string {
 
 /** Of an overlay: those of an image are directories of one tree, and there may be hundreds. */
 function lowers(o: Operands): string {
-  const [first, ...others] = o.text(3).split('\0').slice(0, -1);
-  if (first === undefined) return o.slots16(0);
-  const all = `${o.below(2, first)}${others.length === 0 ? '' : ` and ${others.length} more of that tree`}`;
-  return [o.slots16(0), all].filter(Boolean).join(', ');
+  const names = o.text(3).split('\0').slice(0, -1);
+  const frozen = o.inFrozenTree(0);
+  const inTree = (slot: number, [first, ...others]: readonly string[]) =>
+    first === undefined
+      ? ''
+      : `${o.below(slot, first)}${others.length === 0 ? '' : ` and ${others.length} more of that tree`}`;
+  return [inTree(3, names.slice(0, frozen)), o.slots16(0), inTree(2, names.slice(frozen))]
+    .filter(Boolean)
+    .join(', ');
 }
 
 const octal = (mode: number) => `0${(mode & 0o7777).toString(8)}`;
@@ -243,6 +256,7 @@ const WORDS: Readonly<Record<Opcode, (o: Operands) => string>> = {
   'netlink.save': (o) => `save ${o.text(0)}`,
   'claim.release': (o) => `remove ${o.text(0)}`,
   'volume.remove': (o) => `remove ${o.text(0)}, unless another container has it`,
+  'layers.release': (o) => `remove ${o.list(2)} of ${o.text(0)}, unless another container has them`,
   'tree.remove': (o) => `remove ${o.text(0)} and all below`,
 };
 

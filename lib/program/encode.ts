@@ -190,6 +190,9 @@ export function stringList(items: readonly string[]): string {
   return items.length === 0 ? '' : items.join('\0') + '\0';
 }
 
+/** In the slots of an overlay's lowers: a name in the tree of its last slot (cpp/host/trees.cpp). */
+export const IN_FROZEN_TREE = 0xffff;
+
 /** A list of slots or group ids as bytes. */
 export function slotList(slots: readonly number[]): Uint8Array {
   return new Uint8Array(Uint16Array.from(slots).buffer);

@@ -94,6 +94,7 @@ export const OPCODES = [
   'process.end',
   'claim.release',
   'volume.remove',
+  'layers.release',
   'tree.remove',
 ] as const;
 

@@ -24,6 +24,8 @@ export type RootPlan =
       readonly base?: string | undefined;
       /** No file of the layers ever changes: they are an image's. */
       readonly fixed?: boolean | undefined;
+      /** Above `lowers`. */
+      readonly frozen?: FrozenLayers | undefined;
     }
   | {
       /** The directory itself, without a layer above. */
@@ -32,9 +34,25 @@ export type RootPlan =
       readonly readOnly: boolean;
     };
 
+/** What containers had written before they were forked. */
+export interface FrozenLayers {
+  /** All of them are in it, and no mounts. */
+  readonly base: string;
+  /** Topmost first: absolute host directories. */
+  readonly layers: readonly string[];
+}
+
 export interface RootView {
   readonly from: string;
   readonly to: string;
+}
+
+/** All read-only layers of an overlay, topmost first. */
+export function allLowers({
+  frozen,
+  lowers,
+}: RootPlan & { readonly kind: 'overlay' }): readonly string[] {
+  return frozen === undefined ? lowers : [...frozen.layers, ...lowers];
 }
 
 /** A writable layer that has a size. */
@@ -166,6 +184,8 @@ export interface LaunchInput {
   readonly cgroupParent?: string | undefined;
   /** Directories of volumes that are removed with a detached container. */
   readonly volumesToRemove?: readonly string[] | undefined;
+  /** Frozen layers that are released with a detached container. */
+  readonly layersToRelease?: FrozenLayers | undefined;
   /** Compiled filter: an array of `struct sock_filter`, 8 bytes each. */
   readonly seccomp?: Uint8Array | undefined;
   /** SECCOMP_FILTER_FLAG_* bits. */

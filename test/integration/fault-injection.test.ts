@@ -183,6 +183,7 @@ root.describe('fault injection', function () {
         'process.end',
         'claim.release',
         'volume.remove',
+        'layers.release',
         'tree.remove',
         'netlink.save',
       );

@@ -10,7 +10,8 @@ import { volumesIn as volumesOf } from '../../engine/volumes-in.js';
 import { networkName, networkText, type RunOptions } from '../../engine/options/options.js';
 import { claimContext } from '../../engine/networks/container-lookup.js';
 import { selinuxLabelsOf } from '../../engine/options/security-options.js';
-import { layerSize } from '../../engine/start/layer-size.js';
+import { frozenSize, layerSize } from '../../engine/start/layer-size.js';
+import { frozenLayersOf } from '../../engine/store/frozen-layers.js';
 import { joinedHostname } from '../../engine/store/joined-names.js';
 import type { ContainerInfo, StoredConfig } from '../../engine/store/stored.js';
 import { type CommandLine, parseCommandLine } from '../args/command-line.js';
@@ -109,6 +110,7 @@ async function containerShape(
     ...(config.options.storageOpt === undefined
       ? { upperDir: `${directory}/upper`, workDir: `${directory}/work` }
       : {}),
+    lowerDirs: frozenLayersOf(context.store, config)?.layers ?? [],
     volumeDirectory: (name) => dataOf(volumesIn(context.store.paths.dataRoot), name),
     selinux: selinuxLabelsOf(config.id, config.options.securityOpt),
     ...imageExtra(config.image),
@@ -121,14 +123,15 @@ async function containerShape(
 
 async function sizesOf(
   { store }: CommandContext,
-  { id, image }: StoredConfig,
+  config: StoredConfig,
 ): Promise<Pick<InspectExtra, 'sizeRw' | 'sizeRootFs'>> {
   const { imageSize } = await import('../../engine/images/root-size.js');
-  const [sizeRw, size] = await Promise.all([
-    layerSize(store.directory(id)),
-    imageSize(store.paths.dataRoot, image),
+  const [sizeRw, frozen, size] = await Promise.all([
+    layerSize(store.directory(config.id)),
+    frozenSize(store, config),
+    imageSize(store.paths.dataRoot, config.image),
   ]);
-  return size === undefined ? { sizeRw } : { sizeRw, sizeRootFs: sizeRw + size };
+  return size === undefined ? { sizeRw } : { sizeRw, sizeRootFs: sizeRw + frozen + size };
 }
 
 /** What the container has from its image. */

@@ -107,12 +107,13 @@ async function sizeOf(
   context: CommandContext,
   { config }: ContainerInfo,
 ): Promise<NonNullable<PsOptions['size']>> {
-  const { layerSize } = await import('../../engine/start/layer-size.js');
+  const { frozenSize, layerSize } = await import('../../engine/start/layer-size.js');
   const { imageSize } = await import('../../engine/images/root-size.js');
   const { store } = context;
-  const [writable, image] = await Promise.all([
+  const [writable, frozen, image] = await Promise.all([
     layerSize(store.directory(config.id)),
+    frozenSize(store, config),
     imageSize(store.paths.dataRoot, config.image),
   ]);
-  return image === undefined ? { writable } : { writable, root: writable + image };
+  return image === undefined ? { writable } : { writable, root: writable + frozen + image };
 }

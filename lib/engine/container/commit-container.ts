@@ -16,7 +16,7 @@ import { normalizeEnv } from '../options/env.js';
 import { recordEvent } from '../store/container-events.js';
 import type { StoredConfig } from '../store/stored.js';
 import type { ContainerContext } from './container-context.js';
-import { changesView } from './diff-container.js';
+import { withChanges } from './diff-container.js';
 import { exportContainer } from './export-container.js';
 import { inspectContainer } from './inspect-container.js';
 import { pauseContainer, unpauseContainer } from './pause-container.js';
@@ -67,12 +67,13 @@ export async function commitContainer(
   if (paused) await pauseContainer(context, id);
   try {
     // A root directory is no image: all its files are one layer.
-    const layer: Readable =
-      image.kind === 'name'
-        ? startLayer(await changesView(context, id))
-        : exportContainer(context, id);
     const step = { created, createdBy, author, comment: message };
-    const { id: imageId, manifest } = await commitLayer(images, lease, { ...base, config: changed }, layer, step); // prettier-ignore
+    const write = (layer: Readable) =>
+      commitLayer(images, lease, { ...base, config: changed }, layer, step);
+    const { id: imageId, manifest } =
+      image.kind === 'name'
+        ? await withChanges(context, id, (view) => write(startLayer(view)))
+        : await write(exportContainer(context, id));
     await images.content.change((entries) => withName(entries, manifest, name));
     const more = { comment: message, imageID: imageId, imageRef: name === undefined ? '' : shortName(name) }; // prettier-ignore
     recordEvent(context.store, config, 'commit', more);

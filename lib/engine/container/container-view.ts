@@ -10,7 +10,8 @@ import { findUserNamespaceIds, type UserNamespaceIds } from '../../host/user-nam
 import { withLock } from '../../host/locks.js';
 import { resolveImage, type ResolvedImage } from '../../image/snapshots/resolve.js';
 import { normalizeStorageOpt } from '../options/storage-opt.js';
-import { imageOf } from '../store/image-of.js';
+import { settleLayers } from '../store/frozen-layers.js';
+import { rootOf } from '../store/image-of.js';
 import { mountsOf } from '../store/volumes-of.js';
 import type { ContainerInfo, StoredConfig } from '../store/stored.js';
 import type { ContainerContext } from './container-context.js';
@@ -22,22 +23,40 @@ import { noSuchContainer, type Store } from '../store/store.js';
  *
  * @throws ERR_NO_SUCH_CONTAINER, ERR_LOCK_TIMEOUT, ERR_NO_SUCH_IMAGE
  */
-export async function withView<T>(
+export function withView<T>(
   context: ContainerContext,
   id: string,
-  work: (view: View, info: Pick<ContainerInfo, 'config' | 'state'>) => Promise<T>,
+  work: (view: View, info: ViewInfo) => Promise<T>,
+): Promise<T> {
+  return whileSettled(context, id, async (info, runs) =>
+    work(await (runs ? viewOfProcess(context, info) : layersView(context, info.config)), info),
+  );
+}
+
+type ViewInfo = Pick<ContainerInfo, 'config' | 'state'>;
+
+/**
+ * Runs `work` with the container as it is now. One that does not run is neither started nor forked meanwhile.
+ *
+ * @throws ERR_NO_SUCH_CONTAINER, ERR_LOCK_TIMEOUT
+ */
+export async function whileSettled<T>(
+  context: ContainerContext,
+  id: string,
+  work: (info: ViewInfo, runs: boolean) => Promise<T>,
 ): Promise<T> {
   const { store } = context;
   for (;;) {
     const info = await inspectContainer(context, id);
-    if (hasProcess(info)) return work(await viewOfProcess(context, info), info);
+    if (hasProcess(info)) return work(info, true);
     if (info.status === 'removing') throw noSuchContainer(id);
     const result = await withLock(store.paths.runRoot, id, async () => {
       const { config, state, damaged } = storedContainer(store, id);
       const status = await statusOf(context, config, { state, damaged });
       // Started meanwhile.
       if (hasProcess({ state, status })) return undefined;
-      return { value: await work(await layersView(context, config), { config, state }) };
+      await settleLayers(store, config);
+      return { value: await work({ config, state }, false) };
     });
     if (result !== undefined) return result.value;
   }
@@ -157,7 +176,7 @@ export async function imageAndUsers(
   config: StoredConfig,
 ): Promise<ImageAndUsers> {
   const users = await findUserNamespaceIds();
-  const image = await resolveImage(imageOf(config.image), store.paths.dataRoot, {
+  const image = await resolveImage(rootOf(store, config), store.paths.dataRoot, {
     rootless: users !== undefined,
   });
   return { image, users };

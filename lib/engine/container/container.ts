@@ -20,6 +20,7 @@ import { containerLogs } from './container-logs.js';
 import { containerStats, containerTop, watchContainerStats } from './container-usage.js';
 import { execInContainer } from './exec-container.js';
 import { type ContainerFiles, filesOf } from './file-access.js';
+import type { ForkOptions } from './fork-container.js';
 import { inspectContainer } from './inspect-container.js';
 import { killContainer } from './kill-container.js';
 import { pauseContainer, unpauseContainer } from './pause-container.js';
@@ -241,6 +242,19 @@ export class Container {
   async commit(target?: string, options: CommitOptions = {}): Promise<ImageInfo> {
     const { commitContainer } = await import('./commit-container.js');
     return commitContainer(this.#context, this.id, target, options);
+  }
+
+  /**
+   * A new container with the files that this one has now, without a copy of them: what this one has written becomes a layer that both
+   * have, and each writes above it. It has the same configuration, volumes and networks, and a name and addresses of its own; it does not
+   * run yet.
+   *
+   * @throws ERR_CONTAINER_RUNNING; ERR_NAME_IN_USE; ERR_TOO_MANY_LAYERS after some hundred forks of forks; ERR_UNSUPPORTED_OPTION when
+   *   it has no layer of its own, or one with a size; ERR_INVALID_OPTION, ERR_STORAGE
+   */
+  async fork(options: ForkOptions = {}): Promise<Container> {
+    const { forkContainer } = await import('./fork-container.js');
+    return make(this.#context, await forkContainer(this.#context, this.id, options));
   }
 
   /** Stops and starts it. A container that is removed when it exits stays, as with Docker. */

@@ -143,7 +143,7 @@ function ownMounts({ mounts }: ContainerConfig): Pick<StoredConfig, 'mounts'> {
 }
 
 /** Its volumes exist as long as it does: nothing removes one between its creation and that of the container. */
-async function addWithVolumes(
+export async function addWithVolumes(
   store: Store,
   { volumes: locks }: StartContext,
   id: string,
@@ -167,7 +167,11 @@ async function addWithVolumes(
   });
 }
 
-async function claimName(store: Store, id: string, wanted: string | undefined): Promise<string> {
+export async function claimName(
+  store: Store,
+  id: string,
+  wanted: string | undefined,
+): Promise<string> {
   if (wanted !== undefined) {
     if (await store.claimName(wanted, id)) return wanted;
     throw nameInUse(wanted, await store.named(wanted));

@@ -3,26 +3,43 @@ import { type FileChange, readChanges } from '../../archive/changes.js';
 import type { View } from '../../archive/view.js';
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
+import type { RootPlan } from '../../program/launch-input.js';
 import { normalizeStorageOpt } from '../options/storage-opt.js';
+import type { StoredConfig } from '../store/stored.js';
 import type { ContainerContext } from './container-context.js';
-import { imageAndUsers } from './container-view.js';
+import { imageAndUsers, whileSettled } from './container-view.js';
 import { inspectContainer } from './inspect-container.js';
 
 export async function diffContainer(context: ContainerContext, id: string): Promise<FileChange[]> {
-  const { view, root } = await viewOfChanges(context, id);
-  const changes = await readChanges(view);
-  return root.views.length === 1 ? changes : changes.flatMap((change) => inViews(change, root));
-}
-
-/** @throws ERR_UNSUPPORTED_OPTION when it has no layer of its own */
-export async function changesView(context: ContainerContext, id: string): Promise<ChangesView> {
-  return (await viewOfChanges(context, id)).view;
+  return withChanges(context, id, async (view, root) => {
+    const changes = await readChanges(view);
+    return root.views.length === 1 ? changes : changes.flatMap((change) => inViews(change, root));
+  });
 }
 
 type ChangesView = View & { readonly kind: 'changes' };
+type OverlayPlan = RootPlan & { readonly kind: 'overlay' };
 
-async function viewOfChanges(context: ContainerContext, id: string) {
+/** @throws ERR_UNSUPPORTED_OPTION when it has no layer of its own */
+export function withChanges<T>(
+  context: ContainerContext,
+  id: string,
+  work: (view: ChangesView, root: OverlayPlan) => Promise<T>,
+): Promise<T> {
+  return whileSettled(context, id, async ({ config }) => {
+    const { view, root } = await viewOfChanges(context, config);
+    return work(view, root);
+  });
+}
+
+/** Of a container that nothing else starts or forks. @throws ERR_UNSUPPORTED_OPTION when it has no layer of its own */
+export async function changesView(context: ContainerContext, id: string): Promise<ChangesView> {
   const { config } = await inspectContainer(context, id);
+  return (await viewOfChanges(context, config)).view;
+}
+
+async function viewOfChanges(context: ContainerContext, config: StoredConfig) {
+  const { id } = config;
   const { image, users } = await imageAndUsers(context, config);
   const { root } = image;
   if (root.kind === 'direct')
@@ -30,7 +47,8 @@ async function viewOfChanges(context: ContainerContext, id: string) {
   if (normalizeStorageOpt(config.options.storageOpt) !== undefined)
     throw unsupported(id, 'has a layer with a size (storageOpt), which cannot be read beside it');
   const directory = context.store.directory(id);
-  const view: ChangesView = { kind: 'changes', users, directory, lowers: root.lowers };
+  const { lowers, frozen } = root;
+  const view: ChangesView = { kind: 'changes', users, directory, frozen: frozen?.layers ?? [], lowers }; // prettier-ignore
   return { view, root };
 }
 

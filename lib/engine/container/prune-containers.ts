@@ -1,6 +1,6 @@
 /** Removing all containers that do not run. */
 import { CaissonError } from '../../base/errors.js';
-import { sizeOnDisk } from '../start/layer-size.js';
+import { removedSize } from '../start/layer-size.js';
 import { isActive } from '../store/store.js';
 import type { ContainerInfo } from '../store/stored.js';
 import type { ContainerContext } from './container-context.js';
@@ -28,7 +28,7 @@ export async function pruneContainers(
   for (const info of await listContainers(context)) {
     const { id } = info.config;
     if (isActive(info.state) || !chosen(info)) continue;
-    const size = await sizeOnDisk(context.store.directory(id));
+    const size = await removedSize(context.store, info.config);
     try {
       await removeContainer(context, id, {});
     } catch (error) {

@@ -96,6 +96,10 @@ export async function deleteContainer(store: Store, config: StoredConfig): Promi
   await store.removeConfig(id);
   await store.removeSocket(id);
   await removeFiles(store, config);
+  if (config.layers !== undefined) {
+    const { releaseLayers } = await import('./release-layers.js');
+    await releaseLayers(store, config);
+  }
   recordEvent(store, config, 'destroy');
   const names = anonymousNames(config.mounts ?? []);
   for (const volume of names) await new VolumeStore(store.paths).removeUser(volume, id);

@@ -20,7 +20,7 @@ import type { StartContext } from '../start/context.js';
 import { prepareNextRuns } from '../start/prepare-detached.js';
 import type { InstantiatedStart } from '../start/prepared-start.js';
 import { currentOptions } from '../store/current-options.js';
-import { imageOf } from '../store/image-of.js';
+import { rootOf } from '../store/image-of.js';
 import type { StoredConfig, StoredState } from '../store/stored.js';
 import { replacePrograms } from '../supervisor/next-programs.js';
 import { stdinOf, supervisorConfig } from '../supervisor/start-detached.js';
@@ -36,7 +36,7 @@ export async function compileNextRuns(
   state: StoredState,
   ports: readonly PublishedPort[],
 ): Promise<InstantiatedStart> {
-  return prepareNextRuns(context, config.id, imageOf(config.image), {
+  return prepareNextRuns(context, config.id, rootOf(context.store, config), {
     argv: config.argv,
     options: { ...currentOptions(config), name: config.name, stdin: stdinOf(config) },
     location: config,

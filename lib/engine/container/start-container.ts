@@ -1,6 +1,7 @@
 /** Starting a container that `create` has made. */
 import { CaissonError } from '../../base/errors.js';
 import { withLock } from '../../host/locks.js';
+import { settleLayers } from '../store/frozen-layers.js';
 import type { StoredConfig, StoredState } from '../store/stored.js';
 import type { FirstClient } from '../supervisor/first-client.js';
 import { startDetached } from '../supervisor/start-detached.js';
@@ -24,6 +25,7 @@ export async function startContainer(
     // What a killed supervisor may have left, whatever it was doing.
     if (damaged || state.status !== 'created' || state.finishedAt !== '')
       await tearDownRun(store, config, state);
+    await settleLayers(store, config);
     try {
       await startDetached(startContext, store, config, client, lock);
     } catch (error) {

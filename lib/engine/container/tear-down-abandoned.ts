@@ -8,6 +8,7 @@ import { findAbandoned } from '../../host/owner.js';
 import { compileTeardown } from '../../program/compile.js';
 import { PARENT_LINK } from '../../program/host-phase/compile-host.js';
 import type { StartContext } from '../start/context.js';
+import { frozenBase } from '../store/frozen-layers.js';
 import type { ContainerContext } from './container-context.js';
 import { tearDown } from './tear-down.js';
 
@@ -27,6 +28,10 @@ export async function tearDownAbandoned(context: ContainerContext & StartContext
       await releaseAddresses(store, id).catch(() => undefined);
     }),
   );
+  if (existsSync(frozenBase(store))) {
+    const { releaseAbandonedLayers } = await import('./release-layers.js');
+    await releaseAbandonedLayers(store).catch(() => undefined);
+  }
   if (!existsSync(join(store.paths.runRoot, 'networks'))) return;
   const { releaseOrphanedAddresses } = await import('./release-addresses.js');
   await releaseOrphanedAddresses(store).catch(() => undefined);

@@ -22,6 +22,7 @@ const TABLE = {
   kill:          { created: 'stopped',  running: 'yes',      paused: 'yes',     restarting: 'yes',      exited: 'stopped',  removing: 'gone', dead: 'stopped' },
   pause:         { created: 'stopped',  running: 'yes',      paused: 'paused',  restarting: 'stopped',  exited: 'stopped',  removing: 'gone', dead: 'stopped' },
   unpause:       { created: 'unpaused', running: 'unpaused', paused: 'yes',     restarting: 'unpaused', exited: 'unpaused', removing: 'gone', dead: 'unpaused' },
+  fork:          { created: 'yes',      running: 'running',  paused: 'running', restarting: 'running',  exited: 'yes',      removing: 'gone', dead: 'yes' },
   remove:        { created: 'yes',      running: 'running',  paused: 'running', restarting: 'running',  exited: 'yes',      removing: 'gone', dead: 'yes' },
 } as const satisfies Readonly<Record<string, Readonly<Record<ContainerStatus, Answer>>>>;
 
@@ -59,8 +60,10 @@ export function refusalOf(
     case 'gone':
       return noSuchContainer(id);
     case 'running':
-      return verb === 'remove'
-        ? isRunning(id, 'remove it', 'stop it first, or use force (rm -f)')
+      if (verb === 'remove')
+        return isRunning(id, 'remove it', 'stop it first, or use force (rm -f)');
+      return verb === 'fork'
+        ? isRunning(id, 'fork it', 'stop it first; commit copies the files of one that runs')
         : isRunning(id, 'start it with a client');
     case 'stopped':
       return notRunning(id);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { CaissonError } from '../../base/errors.js';
 import type { Binding } from '../../native/binding.js';
 import { errnoName } from '../../base/errno.js';
-import type { RootPlan } from '../../program/launch-input.js';
+import { allLowers, type RootPlan } from '../../program/launch-input.js';
 import { type FileContents, type FilesToRead, parseFiles, readFiles } from './container-files.js';
 import type { StartContext } from './context.js';
 import type { Accounts } from '../options/user.js';
@@ -74,16 +74,21 @@ export async function lookAtAccounts(binding: Binding, root: RootPlan): Promise<
 
 /** Of an image: as its layers are merged; links are followed inside of them. */
 async function accountsInImage(binding: Binding, root: RootPlan): Promise<Accounts> {
-  const layers = root.kind === 'direct' ? [root.path] : root.lowers;
+  const layers = root.kind === 'direct' ? [root.path] : allLowers(root);
   const from =
     root.kind === 'direct' ? '.' : (root.views.find(({ to }) => to === '/')?.from ?? '.');
-  const roots = from === '.' ? layers : [join(layers[0] ?? '', from)];
+  const ownLayers = layers.slice(0, frozenCount(root) + 1);
+  const roots = from === '.' ? layers : ownLayers.map((layer) => join(layer, from));
   const read = async (path: string) => {
     const found = await binding.readBelow(roots, path, FILE_LIMIT);
     return typeof found === 'number' ? refuse(path, found) : found.toString('utf8');
   };
   const [passwd, group] = await Promise.all(PATHS.map(read));
   return { passwd, group };
+}
+
+function frozenCount(root: RootPlan): number {
+  return root.kind === 'direct' ? 0 : (root.frozen?.layers.length ?? 0);
 }
 
 /** Of a running container. */

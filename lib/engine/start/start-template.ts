@@ -180,6 +180,10 @@ export async function compileStartTemplate(
         owner: input.owner,
         volumesToRemove:
           input.autoRemove === true ? anonymousDirectories(context, config.mounts) : undefined,
+        layersToRelease:
+          input.autoRemove === true && resolved.root.kind === 'overlay'
+            ? resolved.root.frozen
+            : undefined,
         root: { ...resolved.root, readOnly: config.readOnly || resolved.root.readOnly },
         layer,
         devicesInRoot: opensDevices(config),

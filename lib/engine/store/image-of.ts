@@ -1,6 +1,13 @@
 /** Images as they are written into a container's configuration, and back. */
 import type { RootfsImage } from '../../image/rootfs.js';
-import type { ImageChoice, PinnedImage, ResolvedImage } from '../../image/snapshots/resolve.js';
+import type {
+  ImageChoice,
+  PinnedImage,
+  PlainImage,
+  ResolvedImage,
+} from '../../image/snapshots/resolve.js';
+import { frozenLayersOf } from './frozen-layers.js';
+import type { Store } from './store.js';
 import type { StoredConfig } from './stored.js';
 
 /** @param resolved what the name meant when the container was created */
@@ -15,10 +22,17 @@ export function storedImage(
 }
 
 /** The one that the container was created from, whatever its name means now. */
-export function imageOf(image: StoredConfig['image']): ImageChoice {
+export function imageOf(image: StoredConfig['image']): PlainImage {
   if (image.kind !== 'name') return image;
   const { name, manifest } = image;
   return manifest === undefined ? name : { kind: 'image', name, manifest };
+}
+
+/** With the layers that forks have frozen. */
+export function rootOf(store: Store, config: Pick<StoredConfig, 'image' | 'layers'>): ImageChoice {
+  const image = imageOf(config.image);
+  const frozen = frozenLayersOf(store, config);
+  return frozen === undefined ? image : { kind: 'frozen', image, frozen };
 }
 
 /** For `ps`: a name, or the root directory. */

@@ -38,6 +38,10 @@ export interface StoredConfig extends CgroupLocation {
   /** It ends with the first client that was attached to it. */
   readonly stdinOnce: boolean;
   readonly healthcheck?: Healthcheck | undefined;
+  /** Layers between its own and its image's, the top one first: what it, or the one that it is a fork of, had written before a fork. */
+  readonly layers?: readonly string[] | undefined;
+  /** Long id of the container that it is a fork of, which may be gone. */
+  readonly forkedFrom?: string | undefined;
   /** Its mounts, if the options alone do not say all of them: volumes have names, and others come from the image. */
   readonly mounts?: readonly MountConfig[] | undefined;
 }

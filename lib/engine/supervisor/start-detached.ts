@@ -9,7 +9,7 @@ import { makeTimeline } from '../../program/timeline.js';
 import { eventAttributes } from '../store/container-events.js';
 import type { FirstClient } from './first-client.js';
 import { compileCheck } from './health-program.js';
-import { imageOf } from '../store/image-of.js';
+import { rootOf } from '../store/image-of.js';
 import { SupervisorConnection } from './supervisor-connection.js';
 import { encodeSupervisorConfig } from './supervisor-config.js';
 import { isTerminal } from '../options/terminal.js';
@@ -68,7 +68,7 @@ async function startIn(
   const start = await prepareDetached(
     context,
     id,
-    imageOf(config.image),
+    rootOf(store, config),
     config.argv,
     { ...currentOptions(config), name, stdin, ...attached?.stdio },
     config,

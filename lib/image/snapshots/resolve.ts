@@ -1,7 +1,7 @@
 /** From what the user names as an image to a root and its defaults. */
 import { DEFAULT_PATH } from '../../base/default-path.js';
 import { CaissonError } from '../../base/errors.js';
-import type { RootPlan } from '../../program/launch-input.js';
+import type { FrozenLayers, RootPlan } from '../../program/launch-input.js';
 import { hostImage, knownHostImage, withBoundUsr } from '../host.js';
 import type { HostBind } from '../host-skeleton.js';
 import { isRootfs, knownRootfs, planRootfs, type RootfsImage } from '../rootfs.js';
@@ -30,8 +30,17 @@ export interface PinnedImage {
   readonly manifest: string;
 }
 
+export type PlainImage = string | RootfsImage | PinnedImage;
+
+/** An image below what containers had written before they were forked. */
+export interface FrozenImage {
+  readonly kind: 'frozen';
+  readonly image: PlainImage;
+  readonly frozen: FrozenLayers;
+}
+
 /** What a container can be made from. */
-export type ImageChoice = string | RootfsImage | PinnedImage;
+export type ImageChoice = PlainImage | FrozenImage;
 
 /** Of an image that says nothing. */
 export const NO_DEFAULTS: ImageDefaults = {
@@ -79,7 +88,8 @@ export async function resolveImage(
   dataRoot: string,
   { rootless = false, platform }: ResolveOptions = {},
 ): Promise<ResolvedImage> {
-  if (isPinned(image)) return resolvePinned(image, dataRoot);
+  if (isOf(image, 'frozen')) return withFrozen(await resolveImage(image.image, dataRoot, { rootless, platform }), image); // prettier-ignore
+  if (isOf(image, 'image')) return resolvePinned(image, dataRoot);
   if (typeof image !== 'string') {
     if (!isRootfs(image)) {
       throw new CaissonError('ERR_INVALID_OPTION', 'image: neither a name nor made by rootfs()', {
@@ -119,6 +129,14 @@ async function resolvePinned(
   return { ...(await contentOf(dataRoot, manifest, name)), binds: [], name };
 }
 
-function isPinned(image: ImageChoice): image is PinnedImage {
-  return (image as { readonly kind?: unknown } | null)?.kind === 'image';
+/** A root directory that is used in place has no layers. */
+function withFrozen(image: ResolvedImage, { frozen }: FrozenImage): ResolvedImage {
+  return image.root.kind === 'direct' ? image : { ...image, root: { ...image.root, frozen } };
+}
+
+function isOf<K extends 'image' | 'frozen'>(
+  image: ImageChoice,
+  kind: K,
+): image is Extract<ImageChoice, { readonly kind: K }> {
+  return (image as { readonly kind?: unknown } | null)?.kind === kind;
 }

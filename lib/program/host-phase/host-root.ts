@@ -1,6 +1,6 @@
 /** The root file system: a directory as it is, or an overlay with the container's writable layer. */
 import { constants } from 'node:fs';
-import { slotList, stringList } from '../encode.js';
+import { IN_FROZEN_TREE, slotList, stringList } from '../encode.js';
 import type { Step } from '../instructions.js';
 import type { LaunchInput, LayerPlan } from '../launch-input.js';
 import { ATTR, PROPAGATION } from '../mount-options.js';
@@ -62,6 +62,8 @@ export function makeRoot(
   // The layers of an image are directories of one mount, and take no slots: there may be more of them than slots.
   const { base } = root;
   const inBase = base === undefined ? NONE : root.lowers.filter((path) => isBelow(base, path));
+  const { frozen } = root;
+  const frozenTree = frozen && open(frozen.base);
   const lowers = root.lowers.filter((path) => !inBase.includes(path)).map(open);
   const tree = inBase.length === 0 ? undefined : open(base ?? '/');
   if (root.sealed !== undefined) {
@@ -84,15 +86,18 @@ export function makeRoot(
   if (layer !== undefined) makeLayer(own);
   steps.push({
     op: 'overlay.make',
-    slots: [shared.root, own, tree],
+    slots: [shared.root, own, tree, frozenTree],
     texts: [
-      slotList(lowers),
+      slotList([...(frozen?.layers ?? NONE).map(() => IN_FROZEN_TREE), ...lowers]),
       // overlay stores its attributes of files where a user namespace may write.
       rootless === undefined ? undefined : 'userxattr',
       label,
-      tree === undefined
+      tree === undefined && frozen === undefined
         ? undefined
-        : stringList(inBase.map((path) => path.slice((base ?? '').length + 1))),
+        : stringList([
+            ...(frozen?.layers ?? NONE).map((path) => path.slice((frozen?.base ?? '').length + 1)),
+            ...inBase.map((path) => path.slice((base ?? '').length + 1)),
+          ]),
     ],
     // In a persistent file system, which the container may have filled.
     numbers: [way, attributes, 0, layer?.kind === 'image' ? 1 : 0],

@@ -39,6 +39,7 @@ const EXPECTED: Readonly<Record<Verb, readonly (boolean | string)[]>> = {
   kill: [STOPPED, true, true, true, STOPPED, GONE, STOPPED],
   pause: [STOPPED, true, PAUSED, STOPPED, STOPPED, GONE, STOPPED],
   unpause: [UNPAUSED, UNPAUSED, true, UNPAUSED, UNPAUSED, GONE, UNPAUSED],
+  fork: [true, RUNS, RUNS, RUNS, true, GONE, true],
   remove: [true, RUNS, RUNS, RUNS, true, GONE, true],
 };
 
