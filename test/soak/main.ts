@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { sleep } from '../support/outside.js';
 import { slowness } from '../support/slowness.js';
+import { imageKills } from './image-kills.js';
 import { killedCallers } from './killed-callers.js';
 import { networks } from './networks.js';
 import { manyContainers } from './many-containers.js';
@@ -22,6 +23,7 @@ const SOAKS: readonly Soak[] = [
   { name: 'killed-callers', limits: [240, 60], run: killedCallers },
   { name: 'random-commands', limits: [400, 60], run: randomCommands },
   { name: 'networks', limits: [900, 90], run: networks },
+  { name: 'image-kills', limits: [600, 90], run: imageKills },
   { name: 'many-containers', limits: [400, 60], run: manyContainers },
 ];
 
