@@ -30,9 +30,17 @@ export interface UnsupportedFlag {
   readonly value: boolean;
 }
 
-/** What an argument can be: containers in some state, a network, an image, or one of several words. */
+/** What an argument can be: containers in some state, a network, an image (also `host`, or only one of the store), or one of several words. */
 export type ArgumentKind =
-  'all' | 'running' | 'paused' | 'stopped' | 'network' | 'volume' | 'image' | readonly string[];
+  | 'all'
+  | 'running'
+  | 'paused'
+  | 'stopped'
+  | 'network'
+  | 'volume'
+  | 'image'
+  | 'stored-image'
+  | readonly string[];
 
 export interface CommandSpec {
   /** As it is typed after `caisson`. */

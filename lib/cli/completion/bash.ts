@@ -1,5 +1,5 @@
 /** For bash: one function, without the bash-completion package. */
-import { type Position, quoted, spellings, valueKind } from './positions.js';
+import { IMAGE_NAMES, type Position, quoted, spellings, valueKind } from './positions.js';
 
 export function bashScript(positions: readonly Position[]): string {
   return `# Completion of caisson for bash: source <(caisson completion bash)
@@ -36,6 +36,10 @@ const FUNCTIONS = `__caisson_containers() {
   "\${COMP_WORDS[0]}" \${roots[@]+"\${roots[@]}"} ps "$@" --format '{{.Names}}' 2>/dev/null
 }
 
+__caisson_images() {
+  "\${COMP_WORDS[0]}" \${roots[@]+"\${roots[@]}"} ${IMAGE_NAMES} 2>/dev/null
+}
+
 # Words that begin with $cur, of a kind.
 __caisson_complete() {
   local list
@@ -48,13 +52,38 @@ __caisson_complete() {
     @stopped) list=$(__caisson_containers -a --filter status=created --filter status=exited) ;;
     @network) list=$("\${COMP_WORDS[0]}" \${roots[@]+"\${roots[@]}"} network ls --format '{{.Name}}' 2>/dev/null) ;;
     @volume) list=$("\${COMP_WORDS[0]}" \${roots[@]+"\${roots[@]}"} volume ls --format '{{.Name}}' 2>/dev/null) ;;
-    @image) list=host ;;
+    @image) list="host $(__caisson_images)" ;;
+    @stored-image) list=$(__caisson_images) ;;
     *) list=$1 ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$list" -- "$cur")
+  # Bash replaces what was typed since the last colon only.
+  if [[ $cur == *:* && \${COMP_WORDBREAKS-} == *:* && \${#COMPREPLY[@]} -gt 0 ]]; then
+    local typed=\${cur%"\${cur##*:}"}
+    COMPREPLY=("\${COMPREPLY[@]#"$typed"}")
+  fi
   # A value follows the equals sign.
   [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
   return 0
+}
+
+# What was typed, without the words that bash makes of the colons of a name; the last one is the one to complete.
+__caisson_words() {
+  local word previous='' gap rest=\${COMP_LINE-}
+  local -i at
+  words=()
+  for ((at = 0; at <= COMP_CWORD; at++)); do
+    word=\${COMP_WORDS[at]} gap=$rest
+    if [[ -n $word ]]; then
+      gap=\${rest%%"$word"*} rest=\${rest#*"$word"}
+    fi
+    if ((at > 1)) && [[ -z $gap && ($word == :* || $previous == *:) ]]; then
+      words[\${#words[@]}-1]+=$word
+    else
+      words+=("$word")
+    fi
+    previous=$word
+  done
 }
 
 # The flag of $word whose value is the next word, if there is one: --name, -n, or the last of -abn.
@@ -76,29 +105,32 @@ __caisson_waiting() {
 }
 
 _caisson() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} command='' word waiting over=''
+  local cur command='' word waiting over=''
   local children flags valued argument count ends value
-  local -a roots=()
-  local -i at=1 given=0
+  local -a roots=() words
+  local -i at=1 given=0 last
+  __caisson_words
+  last=\${#words[@]}-1
+  cur=\${words[last]}
   COMPREPLY=()
   # Bash takes --name=value for three words.
   [[ $cur == = ]] && cur=''
   __caisson_position '' ''
-  while ((at < COMP_CWORD)); do
-    word=\${COMP_WORDS[at]}
+  while ((at < last)); do
+    word=\${words[at]}
     at+=1
     if [[ -z $over && $word == -- ]]; then
       over=1
     elif [[ -z $over && $word == -?* ]]; then
       __caisson_waiting
-      [[ -z $waiting && \${COMP_WORDS[at]} != = ]] && continue
-      [[ \${COMP_WORDS[at]} == = ]] && ((at < COMP_CWORD)) && at+=1
-      if ((at >= COMP_CWORD)); then
+      [[ -z $waiting && \${words[at]} != = ]] && continue
+      [[ \${words[at]} == = ]] && ((at < last)) && at+=1
+      if ((at >= last)); then
         __caisson_position "$command" "$waiting"
         [[ -n $value ]] && __caisson_complete "$value"
         return 0
       fi
-      [[ -z $command && $waiting == --*-root ]] && roots+=("$waiting" "\${COMP_WORDS[at]}")
+      [[ -z $command && $waiting == --*-root ]] && roots+=("$waiting" "\${words[at]}")
       at+=1
     elif [[ $given -eq 0 && " $children " == *" $word "* ]]; then
       command=\${command:+$command }$word

@@ -1,6 +1,6 @@
 /** For fish: one `complete` for each flag, with the condition that its command is being typed. */
 import type { Flag } from '../args/command-spec.js';
-import { type Position, spellings, valueKind } from './positions.js';
+import { IMAGE_NAMES, type Position, spellings, valueKind } from './positions.js';
 
 export function fishScript(positions: readonly Position[]): string {
   return `# Completion of caisson for fish: caisson completion fish | source
@@ -94,7 +94,9 @@ function source(kind: string): string {
     case '@volume':
       return "(command caisson volume ls --format '{{.Name}}' 2>/dev/null)";
     case '@image':
-      return 'host';
+      return 'host (__caisson_images)';
+    case '@stored-image':
+      return '(__caisson_images)';
     default:
       return kind;
   }
@@ -127,6 +129,10 @@ end
 
 function __caisson_containers
     command caisson ps $argv --format '{{.Names}}' 2>/dev/null
+end
+
+function __caisson_images
+    command caisson ${IMAGE_NAMES} 2>/dev/null | string match -v ''
 end
 
 function __caisson_flags_of

@@ -9,7 +9,7 @@ export interface Position {
   readonly flags: readonly Flag[];
   /** Its subcommands, with their descriptions. */
   readonly children: readonly (readonly [name: string, description: string])[];
-  /** Words, or `@` and a kind: `@all`, `@running`, `@paused`, `@stopped`, `@network`, `@volume`, `@image`. */
+  /** Words, or `@` and a kind: `@all`, `@running`, `@paused`, `@stopped`, `@network`, `@volume`, `@image`, `@stored-image`. */
   readonly argument: string;
   /** The number of arguments to which that applies. */
   readonly count: number;
@@ -75,3 +75,6 @@ export function valueKind({ completes }: Flag): string {
 export function quoted(text: string): string {
   return `'${text.replace(/'/g, `'\\''`)}'`;
 }
+
+/** Of `caisson images`: one name a line, also empty lines, for images that have none. */
+export const IMAGE_NAMES = `images --format '{{if ne .Tag "<none>"}}{{.Repository}}:{{.Tag}}{{end}}'`;

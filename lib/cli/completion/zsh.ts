@@ -1,5 +1,5 @@
 /** For zsh, with descriptions. */
-import { type Position, quoted, spellings, valueKind } from './positions.js';
+import { IMAGE_NAMES, type Position, quoted, spellings, valueKind } from './positions.js';
 
 export function zshScript(positions: readonly Position[]): string {
   return `#compdef caisson
@@ -50,6 +50,12 @@ const FUNCTIONS = `__caisson_containers() {
   compadd -a names
 }
 
+__caisson_images() {
+  local -a names
+  names=(\${(f)"$("\${(Q)words[1]}" "\${roots[@]}" ${IMAGE_NAMES} 2>/dev/null)"})
+  compadd -a names
+}
+
 __caisson_complete() {
   case $1 in
     @file) _files ;;
@@ -60,7 +66,8 @@ __caisson_complete() {
     @stopped) __caisson_containers -a --filter status=created --filter status=exited ;;
     @network) compadd -- \${(f)"$("\${(Q)words[1]}" "\${roots[@]}" network ls --format '{{.Name}}' 2>/dev/null)"} ;;
     @volume) compadd -- \${(f)"$("\${(Q)words[1]}" "\${roots[@]}" volume ls --format '{{.Name}}' 2>/dev/null)"} ;;
-    @image) compadd host ;;
+    @image) compadd host; __caisson_images ;;
+    @stored-image) __caisson_images ;;
     *) compadd -- \${=1} ;;
   esac
 }

@@ -49,6 +49,7 @@ export const SAVE: CommandSpec = {
     HELP_FLAG,
   ],
   unsupported: [{ long: 'platform', value: true }],
+  argument: 'stored-image',
   args: [1, Infinity],
 };
 

@@ -40,6 +40,7 @@ export const IMAGE_INSPECT: CommandSpec = {
     HELP_FLAG,
   ],
   unsupported: [{ long: 'platform', value: true }],
+  argument: 'stored-image',
   args: [1, Infinity],
 };
 
@@ -77,6 +78,7 @@ export const RMI: CommandSpec = {
     HELP_FLAG,
   ],
   unsupported: [{ long: 'platform', value: true }],
+  argument: 'stored-image',
   args: [1, Infinity],
 };
 
@@ -86,6 +88,7 @@ export const TAG: CommandSpec = {
   description: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
   examples: [['caisson tag debian:12 registry.example.org/debian:12', 'a name to push it by']],
   flags: [HELP_FLAG],
+  argument: 'stored-image',
   args: [2, 2],
 };
 
@@ -106,5 +109,6 @@ export const HISTORY: CommandSpec = {
     HELP_FLAG,
   ],
   unsupported: [{ long: 'platform', value: true }],
+  argument: 'stored-image',
   args: [1, 1],
 };

@@ -38,5 +38,6 @@ export const PUSH: CommandSpec = {
     HELP_FLAG,
   ],
   unsupported: [ALL_TAGS, { long: 'platform', value: true }],
+  argument: 'stored-image',
   args: [1, 1],
 };

@@ -18,6 +18,8 @@ case "$*" in
   "ps --filter status=paused --format {{.Names}}") printf 'frozen\\n' ;;
   "ps -a --filter status=created --filter status=exited --format {{.Names}}") printf 'old\\n' ;;
   "network ls --format {{.Name}}") printf 'bridge\\nfront\\n' ;;
+  images\\ --format*) printf 'debian:12\\ndebian:latest\\n\\nlocalhost:5000/a/b:1\\n' ;;
+  "--data-root /d images"*) printf 'other:1\\n' ;;
   *) echo "wrong" ;;
 esac
 `;
@@ -48,9 +50,14 @@ function has(shell: string): boolean {
 function offers(lines: readonly (readonly string[])[]): readonly (readonly string[])[] {
   const script = `source "$0" || exit 1
     while read -r -d '' count; do
-      COMP_WORDS=(caisson) COMP_CWORD=$count
+      COMP_WORDS=(caisson) COMP_CWORD=$count COMP_LINE=caisson space=' '
       for ((; count > 0; count--)); do
         IFS= read -r -d '' word || exit 1
+        # Bash makes words of their own of these, wherever they stand.
+        [[ $word == [:=] ]] && space=''
+        COMP_LINE+=$space$word
+        space=' '
+        [[ $word == [:=] ]] && space=''
         COMP_WORDS+=("$word")
       done
       (
@@ -125,7 +132,34 @@ describe('completion for bash', () => {
     [['run', '-m', ''], []],
     [['run', '-m64m', 'h'], ['host']],
     [['run', '-m', '=', '64m', 'h'], ['host']],
-    [['run', '--rm', ''], ['host']],
+    [
+      ['run', '--rm', ''],
+      ['host', 'debian:12', 'debian:latest', 'localhost:5000/a/b:1'],
+    ],
+    [
+      ['create', 'deb'],
+      ['debian:12', 'debian:latest'],
+    ],
+    [
+      ['run', 'debian', ':'],
+      ['12', 'latest'],
+    ],
+    [['run', '--rm', 'debian', ':', 'l'], ['latest']],
+    [['rmi', 'localhost', ':', '5000/a/b', ':', ''], ['1']],
+    [['run', '-v', 'a', ':', '/b', 'debian', ':', '1'], ['12']],
+    [['run', 'debian', ':', '12', 'fi'], ['file.env']],
+    [['--data-root', '/d', 'rmi', ''], ['other:1']],
+    [['rmi', 'h'], []],
+    [
+      ['rmi', 'debian', ':', '12', 'deb'],
+      ['debian:12', 'debian:latest'],
+    ],
+    [['tag', 'l'], ['localhost:5000/a/b:1']],
+    [['tag', 'debian', ':', '12', 'd'], []],
+    [['push', 'lo'], ['localhost:5000/a/b:1']],
+    [['image', 'inspect', 'lo'], ['localhost:5000/a/b:1']],
+    [['history', 'debian', ':', '1'], ['12']],
+    [['save', '-o', 'file.env', 'lo'], ['localhost:5000/a/b:1']],
     [['run', '--', '--r'], []],
     [
       ['run', '--env-file', ''],
@@ -231,6 +265,8 @@ describe('completion for fish', () => {
     ['caisson ps --fo', ['--format']],
     ['caisson create --detach-', []],
     ['caisson exec -it w', ['web']],
+    ['caisson run debian:', ['debian:12', 'debian:latest']],
+    ['caisson rmi l', ['localhost:5000/a/b:1']],
   ];
   for (const [line, expected] of cases) {
     it(line, function () {
