@@ -190,6 +190,9 @@ const KILLS = Number(process.env['CAISSON_TEST_KILLS'] ?? 8);
       expect(leftIn(small.content)).to.deep.equal([]);
       expect(readdirSync(small.content.paths.layers)).to.deep.equal([]);
       expect(readFileSync('/proc/self/mounts', 'utf8')).to.include(disk.path);
+      disk.resize('64m');
+      await small.images.pull(`${registry.host}/busybox`);
+      expectConsistent(small.content);
     },
   );
 });

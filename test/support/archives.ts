@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { TAR_END, tarHeader, tarPadding } from '../../lib/engine/images/tar-writer.js';
 import { MEDIA_TYPES } from '../../lib/image/manifest.js';
 import { blobOf, digestOf } from './image-store.js';
@@ -55,12 +56,12 @@ export function oldDockerImage(seed: number) {
   return { layers, config, id: digestOf(config) };
 }
 
-/** An image of these layers in the form of `docker save` before version 25. */
+/** An image of these layers, plain or compressed with gzip, in the form of `docker save` before version 25. */
 export function dockerArchive(tag: string, layers: readonly Buffer[]): Buffer {
   const config = JSON.stringify({
     architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     os: 'linux',
-    rootfs: { type: 'layers', diff_ids: layers.map(digestOf) },
+    rootfs: { type: 'layers', diff_ids: layers.map((layer) => digestOf(plain(layer))) },
   });
   const hex = (digest: string) => digest.slice('sha256:'.length);
   const configName = `${hex(digestOf(Buffer.from(config)))}.json`;
@@ -71,6 +72,10 @@ export function dockerArchive(tag: string, layers: readonly Buffer[]): Buffer {
     ...layers.map((layer, index) => [names[index] ?? '', layer] as const),
     ['manifest.json', JSON.stringify([image])],
   ]);
+}
+
+function plain(layer: Buffer): Buffer {
+  return layer.readUInt16BE() === 0x1f8b ? gunzipSync(layer) : layer;
 }
 
 /** A directory that is packed: layers are `HEX/layer.tar`, and one of them is a link to another, as Docker has them. */

@@ -1,6 +1,6 @@
 /** A file system of its own for a data root: it can be filled, and made read-only. For root. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, openSync, statSync, truncateSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 export class SmallDisk implements Disposable {
@@ -16,8 +16,16 @@ export class SmallDisk implements Disposable {
     return join(this.path, 'filler');
   }
 
-  /** From here on nothing can be written: ENOSPC. */
-  fill(): void {
+  resize(size: string): void {
+    execFileSync('mount', ['-o', `remount,size=${size}`, this.path]);
+  }
+
+  /**
+   * From here on nothing can be written: ENOSPC.
+   *
+   * @param left bytes that can be written nevertheless
+   */
+  fill(left = 0): void {
     const fd = openSync(this.filler, 'a');
     try {
       for (let size = 1 << 16; size >= 1; size = size > 4096 ? size >> 1 : size >> 4)
@@ -27,6 +35,7 @@ export class SmallDisk implements Disposable {
     } finally {
       closeSync(fd);
     }
+    if (left > 0) truncateSync(this.filler, Math.max(0, statSync(this.filler).size - left));
   }
 
   free(): void {
