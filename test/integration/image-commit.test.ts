@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Container } from '../../lib/engine/container/container.js';
 import { rootfs } from '../../lib/image/rootfs.js';
-import { needsSkopeo } from '../support/images.js';
+import { needsSkopeo, pushImage } from '../support/images.js';
 import { needsProgram, needsRoot } from '../support/needs.js';
 import { eventually } from '../support/outside.js';
 import { repository } from '../support/paths.js';
@@ -39,7 +39,7 @@ const CHANGE = `set -e
 
   before(async () => {
     registry = await TestRegistry.start();
-    await run(join(repository, 'scripts/make-images'), ['--push', registry.host, 'busybox']);
+    await pushImage('busybox', registry.host);
     image = `${registry.host}/busybox`;
     shop = await Workshop.open();
   });

@@ -1,28 +1,26 @@
 /** `engine.images.pull` and `push` with a real registry: what is downloaded, unpacked, shared and continued. */
 import { expect } from 'chai';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 import { imagesIn } from '../../lib/engine/images-in.js';
 import type { ImageProgress } from '../../lib/engine/images/image-progress.js';
 import type { Images } from '../../lib/engine/images/images.js';
 import { Store } from '../../lib/engine/store/store.js';
 import { ContentStore } from '../../lib/image/content/content-store.js';
 import { expectConsistent, leftIn } from '../support/image-store.js';
-import { needsSkopeo } from '../support/images.js';
+import { needsSkopeo, pushImage } from '../support/images.js';
 import { needsProgram, needsRoot } from '../support/needs.js';
 import { sleep } from '../support/outside.js';
-import { fixture, repository } from '../support/paths.js';
+import { fixture } from '../support/paths.js';
 import { TestRegistry } from '../support/registry.js';
 import { rejectionOf } from '../support/rejection.js';
 import { SmallDisk } from '../support/small-disk.js';
 
-const run = promisify(execFile);
 const needs = [needsSkopeo(), needsProgram('docker-registry')].find((each) => each.it !== it);
 
 /** Of the test with killed processes; scripts/soak has 200. */
@@ -38,9 +36,7 @@ const KILLS = Number(process.env['CAISSON_TEST_KILLS'] ?? 8);
 
   before(async () => {
     registry = await TestRegistry.start();
-    // Not pushImage(), which would keep this process from reading what the registry writes.
-    for (const name of ['busybox', 'forty'])
-      await run(join(repository, 'scripts/make-images'), ['--push', registry.host, name]);
+    for (const name of ['busybox', 'forty'] as const) await pushImage(name, registry.host);
   });
   after(() => registry.stop());
   beforeEach(async () => {

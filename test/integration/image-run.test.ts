@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { dockerArchive } from '../support/archives.js';
-import { needsSkopeo } from '../support/images.js';
+import { needsSkopeo, pushImage } from '../support/images.js';
 import { needsProgram, needsRoot } from '../support/needs.js';
 import { repository } from '../support/paths.js';
 import { TestRegistry } from '../support/registry.js';
@@ -29,8 +29,7 @@ const needs = [
 
   async function open() {
     registry = await TestRegistry.start();
-    for (const name of ['busybox', 'forty'])
-      await run(join(repository, 'scripts/make-images'), ['--push', registry.host, name]);
+    for (const name of ['busybox', 'forty'] as const) await pushImage(name, registry.host);
     image = `${registry.host}/busybox`;
   }
 

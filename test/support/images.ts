@@ -1,7 +1,8 @@
 /** The images of scripts/make-images, made when the first test asks for one. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { isRoot, type Needs } from './needs.js';
 import { repository } from './paths.js';
@@ -20,8 +21,9 @@ export function imageLayout(name: TestImage): string {
  * @param registry `127.0.0.1:5000`
  * @returns the image's name: `127.0.0.1:5000/busybox:latest`
  */
-export function pushImage(name: TestImage, registry: string): string {
-  makeImages('--push', registry, name);
+export async function pushImage(name: TestImage, registry: string): Promise<string> {
+  // Not synchronously: this process has to read what a registry that it has started writes.
+  await promisify(execFile)(makeImagesScript, ['--push', registry, name]);
   return `${registry}/${name}:latest`;
 }
 
@@ -38,9 +40,10 @@ export function needsSkopeo(): Needs {
   return missing ? skipping('skopeo is not installed') : { it, describe };
 }
 
+const makeImagesScript = join(repository, 'scripts/make-images');
+
 function makeImages(...argv: readonly string[]): string {
-  const script = join(repository, 'scripts/make-images');
-  const output = execFileSync(script, argv, {
+  const output = execFileSync(makeImagesScript, argv, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });

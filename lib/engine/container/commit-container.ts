@@ -1,6 +1,7 @@
 /** An image from the files of a container, with its configuration. */
 import type { Readable } from 'node:stream';
 import { startLayer } from '../../archive/changes.js';
+import { withAssignments } from '../../base/assignment.js';
 import { boolean, checkOptions, plainString, stringList } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
@@ -89,7 +90,8 @@ function ownConfig(base: ImageConfig, { argv, options }: StoredConfig): ImageCon
   const asked = entrypoint === undefined ? undefined : [entrypoint].flat().filter((word) => word !== ''); // prettier-ignore
   return {
     ...base,
-    env: mergedEnv(base.env, normalizeEnv(options.env)),
+    // `NAME` without a value takes the image's away.
+    env: withAssignments(base.env, normalizeEnv(options.env)),
     entrypoint: asked ?? base.entrypoint,
     cmd: argv.length > 0 ? argv : asked === undefined ? base.cmd : [],
     user: user ?? base.user,
@@ -97,14 +99,4 @@ function ownConfig(base: ImageConfig, { argv, options }: StoredConfig): ImageCon
     stopSignal: stopSignal === undefined ? base.stopSignal : String(stopSignal),
     labels: { ...base.labels, ...(labels as Record<string, string> | undefined) },
   };
-}
-
-/** `NAME` without a value takes the image's away. */
-function mergedEnv(base: readonly string[], own: readonly string[]): readonly string[] {
-  const nameOf = (entry: string) => entry.split('=', 1)[0];
-  const names = new Set(own.map(nameOf));
-  return [
-    ...base.filter((entry) => !names.has(nameOf(entry))),
-    ...own.filter((entry) => entry.includes('=')),
-  ];
 }

@@ -1,5 +1,5 @@
 /** The container's environment: nothing of this process's own, Docker's few variables, the image's, the user's. */
-import { splitAssignment } from '../../base/assignment.js';
+import { splitAssignment, withAssignments } from '../../base/assignment.js';
 import { DEFAULT_PATH } from '../../base/default-path.js';
 import { CaissonError } from '../../base/errors.js';
 import { invalid, isRecordOrList, plainString } from '../../base/check.js';
@@ -44,20 +44,9 @@ export function buildEnvironment(
   user: readonly string[],
   { hostname, home, terminal }: EnvironmentFacts,
 ): readonly string[] {
-  const env = new Map<string, string>();
-  env.set('PATH', `PATH=${DEFAULT_PATH}`);
-  env.set('HOSTNAME', `HOSTNAME=${hostname}`);
-  if (terminal) env.set('TERM', 'TERM=xterm');
-  for (const assignment of image) assign(env, assignment);
-  for (const assignment of user) assign(env, assignment);
-  if (!env.has('HOME')) env.set('HOME', `HOME=${home}`);
-  return [...env.values()];
-}
-
-function assign(env: Map<string, string>, assignment: string): void {
-  const { name, value } = splitAssignment(assignment);
-  if (value === undefined) env.delete(name);
-  else env.set(name, assignment);
+  const own = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`, ...(terminal ? ['TERM=xterm'] : [])];
+  const env = withAssignments(own, [...image, ...user]);
+  return env.some((each) => each.startsWith('HOME=')) ? env : [...env, `HOME=${home}`];
 }
 
 /**

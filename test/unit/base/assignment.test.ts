@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { splitAssignment } from '../../../lib/base/assignment.js';
+import { splitAssignment, withAssignments } from '../../../lib/base/assignment.js';
 
 describe('assignments', () => {
   it('An assignment is split at its first equals sign', () => {
@@ -10,5 +10,12 @@ describe('assignments', () => {
 
   it('A name alone has no value', () => {
     expect(splitAssignment('a')).to.deep.equal({ name: 'a', value: undefined });
+  });
+
+  it('The last assignment of a name is the one that counts, in the place of the first, and a name alone takes it away', () => {
+    const all = withAssignments(['A=1', 'B=2', 'C=3', 'A=4'], ['B=5=6', 'C', 'D=', 'E', '=x']);
+    expect(all).to.deep.equal(['A=4', 'B=5=6', 'D=', '=x']);
+    expect(withAssignments(['A=1'], ['A', 'B=2', 'A=3'])).to.deep.equal(['B=2', 'A=3']);
+    expect(withAssignments([], [])).to.deep.equal([]);
   });
 });
