@@ -5,7 +5,7 @@ import { GLOBAL_FLAGS } from './args/command-spec.js';
 import type { EngineLocation } from './command-context.js';
 import { HelpRequest } from './args/help-request.js';
 import { FlagParser } from './args/flag-parser.js';
-import { findCommand, isPlanned } from './registry.js';
+import { findCommand } from './registry.js';
 import { print, reportError } from './report.js';
 import { ignoreHarmlessSignals } from './terminal/command-signals.js';
 import { UsageError } from './args/usage-error.js';
@@ -91,9 +91,7 @@ async function runCommand(
   if (command !== undefined) return (await command.load())(args, location);
   print(
     2,
-    isPlanned(name)
-      ? `caisson: the command "${name}" is not available yet\n\nRun 'caisson --help' for the list of commands\n`
-      : `caisson: unknown command: caisson ${name}\n\nRun 'caisson --help' for more information\n`,
+    `caisson: unknown command: caisson ${name}\n\nRun 'caisson --help' for more information\n`,
   );
   return 1;
 }

@@ -168,6 +168,12 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/prune-flags.js')).CONTAINER_PRUNE,
   },
   {
+    name: 'build',
+    otherNames: ['image build'],
+    load: async () => (await import('./commands/build-command.js')).build,
+    spec: async () => (await import('./flags/build-flags.js')).BUILD,
+  },
+  {
     name: 'pull',
     otherNames: ['image pull'],
     load: async () => (await import('./commands/pull-commands.js')).pull,
@@ -357,18 +363,9 @@ export const COMMANDS: readonly Command[] = [
   },
 ];
 
-/** Docker's commands that caisson will have. */
-const PLANNED = new Set(['build']);
-
 /** The command of that name: one word, or a group and one more. */
 export function findCommand(name: string): Command | undefined {
   return COMMANDS.find((command) => namesOf(command).includes(name));
-}
-
-/** Of a name that Docker has and that is no command yet. */
-export function isPlanned(name: string): boolean {
-  if (findCommand(name) !== undefined) return false;
-  return PLANNED.has(name);
 }
 
 /** Every command with its specification, which loads the flags of all of them. */

@@ -246,7 +246,7 @@ function runOptions(flags: ParsedFlags, context: ProcessContext): RunOptions {
 const NETWORK_VARIABLE = 'CAISSON_NETWORK';
 
 /** Checked as the flag is. */
-function networksOfEnvironment({
+export function networksOfEnvironment({
   [NETWORK_VARIABLE]: value = '',
 }: ProcessContext['env']): readonly string[] | undefined {
   if (value === '') return undefined;

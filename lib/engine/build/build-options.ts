@@ -2,7 +2,7 @@
 import { boolean, checkOptions, invalid, isRecord, plainString, stringList } from '../../base/check.js';
 import { hostPlatform, parsePlatform, type Platform } from '../../image/platform.js';
 import { targetName } from '../images/name-images.js';
-import type { NetworkOptions } from '../options/options.js';
+import type { RunOptions } from '../options/options.js';
 
 /** What a build tells of while it works. */
 export type BuildEvent =
@@ -42,7 +42,8 @@ export type BuildEvent =
       readonly names: readonly string[];
     };
 
-export interface BuildOptions {
+/** With options of the containers in which programs of RUN run. They have no network by default. */
+export interface BuildOptions extends Pick<RunOptions, 'addHost' | 'cgroupParent' | 'network' | 'shmSize' | 'ulimits'> {
   /** The path of the Dockerfile, from the context where it is relative. Default: `Dockerfile`. */
   readonly file?: string | undefined;
   /** The text of the Dockerfile, in place of a file. */
@@ -61,8 +62,6 @@ export interface BuildOptions {
   readonly platform?: string | undefined;
   /** Labels of the image, beside those of the Dockerfile. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** Of the programs of RUN. Default: `none`, as of `run`. */
-  readonly network?: NetworkOptions['network'];
   /** Ends the build: its container is killed and removed. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((event: BuildEvent) => void) | undefined;
@@ -79,7 +78,7 @@ export interface CheckedBuild {
   readonly pull: boolean;
   readonly platform: Platform;
   readonly labels: Readonly<Record<string, string>>;
-  readonly network: NetworkOptions['network'];
+  readonly containers: Pick<BuildOptions, 'addHost' | 'cgroupParent' | 'network' | 'shmSize' | 'ulimits'>;
   readonly signal: AbortSignal | undefined;
   readonly tell: (event: BuildEvent) => void;
 }
@@ -96,7 +95,11 @@ export function checkBuildOptions(options: BuildOptions): CheckedBuild {
     pull = false,
     platform: text,
     labels = {},
-    network = 'none',
+    addHost,
+    cgroupParent,
+    network,
+    shmSize,
+    ulimits,
     signal,
     onProgress,
   } = checkOptions(options);
@@ -119,7 +122,7 @@ export function checkBuildOptions(options: BuildOptions): CheckedBuild {
     pull: boolean('pull', pull),
     platform,
     labels: Object.fromEntries(texts('labels', labels)),
-    network,
+    containers: { addHost, cgroupParent, network, shmSize, ulimits },
     signal,
     tell: onProgress ?? (() => undefined),
   };

@@ -111,6 +111,11 @@ async function beginningOf(compressed: Buffer): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
+/** Whether such a stream can be an archive, and not the text of a Dockerfile. */
+export function isArchiveStart(start: Buffer): boolean {
+  return compressionOf(start) !== undefined || isTar(start);
+}
+
 function isTar(start: Buffer): boolean {
   return start.length >= BLOCK && start.toString('latin1', 257, 262) === 'ustar';
 }

@@ -34,11 +34,13 @@ export async function runProgram(
 ): Promise<StageFiles> {
   if (step.mounts.length > 0) throw unsupportedInDockerfile(step.line, 'RUN --mount');
   const mounts: MountOption[] = step.script === undefined ? [] : [await scriptMount(session, step.script)]; // prettier-ignore
+  const { containers } = session.options;
   const options: CreateOptions = {
+    ...containers,
     env: step.env,
     user: step.user,
     workdir: step.workdir,
-    network: step.network === 'default' ? session.options.network : step.network,
+    network: step.network === 'default' ? containers.network : step.network,
     mounts,
   };
   const work = async (container: BuildContainer) => {

@@ -15,6 +15,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   allow: ['x/8', 'example.org:443'],
   'aux-address': ['=x', 'a=10.0.0.9'],
   'blkio-weight': ['-1', '5'],
+  'build-arg': ['=x', 'a=b'],
   'cpu-period': ['x', '1'],
   'cpu-quota': ['1.5', '-5'],
   'cpu-shares': ['x', '-1'],
@@ -46,6 +47,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'oom-score-adj': ['x', '5000'],
   pid: ['x', 'host'],
   'pids-limit': ['x', '-5'],
+  progress: ['x', 'plain'],
   'pty-limit': ['x', '-5'],
   'security-opt': ['seccomp=/no/such/profile', 'no-new-privileges=x'],
   'shm-size': ['-1', '1'],
@@ -62,10 +64,10 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
 const OTHERS: ReadonlySet<string> = new Set(
   (
     'alias attach author cap-add cap-drop cgroup-conf cgroup-parent change cidfile cpuset-cpus cpuset-mems detach-keys dns-option domainname driver entrypoint ' +
-    'env-file format gateway group-add health-cmd health-interval health-retries health-start-interval health-start-period ' +
-    'health-timeout hostname input ip ip-range ip6 ipc label-file link-local-ip log-driver log-opt mac-address message mount name network-alias output password ' +
+    'env-file file format gateway group-add health-cmd health-interval health-retries health-start-interval health-start-period ' +
+    'health-timeout hostname iidfile input ip ip-range ip6 ipc label-file link-local-ip log-driver log-opt mac-address message mount name network-alias output password ' +
     'platform publish pull restart signal since ' +
-    'stop-signal subnet tail tmpfs type until user username volume volumes-from workdir writable'
+    'stop-signal subnet tag tail target tmpfs type until user username volume volumes-from workdir writable'
   ).split(' '),
 );
 

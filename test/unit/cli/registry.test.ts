@@ -15,7 +15,7 @@ import { UPDATE } from '../../../lib/cli/flags/update-flags.js';
 import { helpText, usageText } from '../../../lib/cli/help.js';
 import { GROUPS, namesOf } from '../../../lib/cli/command.js';
 import { HelpRequest } from '../../../lib/cli/args/help-request.js';
-import { COMMANDS, describeCommands, findCommand, isPlanned } from '../../../lib/cli/registry.js';
+import { COMMANDS, describeCommands, findCommand } from '../../../lib/cli/registry.js';
 import { UsageError } from '../../../lib/cli/args/usage-error.js';
 import type { ErrorCode } from '../../../lib/base/errors.js';
 import { expectError } from '../support/expect-error.js';
@@ -71,6 +71,11 @@ const DOCKER: Readonly<Record<string, string>> = {
   'volume inspect': '-f,--format=',
   'volume rm': '-f,--force',
   'volume prune': '-a,--all --filter= -f,--force',
+  build:
+    '--add-host= --allow= --annotation= --attest= --build-arg= --build-context= --builder= --cache-from= --cache-to= --call= ' +
+    '--cgroup-parent= --check -D,--debug -f,--file= --iidfile= --label= --load --metadata-file= --network= --no-cache ' +
+    '--no-cache-filter= -o,--output= --platform= --progress= --provenance= --pull --push -q,--quiet --sbom= --secret= ' +
+    '--shm-size= --ssh= -t,--tag= --target= --ulimit=',
   pull: '-a,--all-tags --disable-content-trust --platform= -q,--quiet',
   push: '-a,--all-tags --disable-content-trust --platform= -q,--quiet',
   images: '-a,--all --digests -f,--filter= --format= --no-trunc -q,--quiet --tree',
@@ -296,12 +301,5 @@ describe('The registry of commands', () => {
       'network ps',
     ])
       expect(findCommand(name), name).to.equal(undefined);
-  });
-
-  it('The registry distinguishes planned commands from existing and unknown ones', () => {
-    expect(isPlanned('build')).to.equal(true);
-    for (const name of ['nope', 'container pull', 'container nope', 'container'])
-      expect(isPlanned(name), name).to.equal(false);
-    expect(COMMANDS.filter(({ name }) => isPlanned(name))).to.deep.equal([]);
   });
 });

@@ -1,0 +1,101 @@
+/** `build`. */
+import { type CommandSpec, HELP_FLAG } from '../args/command-spec.js';
+import { assignment, network } from '../args/flag-values.js';
+import { CREATE_FLAGS } from './create-flags.js';
+
+const UNSUPPORTED = [
+  'allow= annotation= attest= build-context= builder= cache-from= cache-to= call= check metadata-file=',
+  'no-cache-filter= output= provenance= push sbom= secret= ssh=',
+]
+  .join(' ')
+  .split(' ');
+
+/** Of the containers of RUN. */
+const OF_CONTAINERS = CREATE_FLAGS.filter(({ long }) =>
+  ['add-host', 'cgroup-parent', 'shm-size', 'ulimit'].includes(long),
+);
+
+const PROGRESS: readonly string[] = ['auto', 'plain', 'quiet', 'tty'];
+
+export const BUILD: CommandSpec = {
+  name: 'build',
+  usage: '[OPTIONS] PATH | -',
+  description: 'Build an image from a Dockerfile',
+  examples: [
+    ['caisson build -t app:1 .', 'from the Dockerfile of the working directory'],
+    ['caisson build -f docker/Dockerfile --target test --build-arg V=1 .', 'one of its stages'],
+    ['caisson build - < Dockerfile', 'without a context; also a tar archive with a Dockerfile'],
+  ],
+  flags: [
+    {
+      long: 'build-arg',
+      value: 'stringArray',
+      repeatable: true,
+      check: assignment,
+      help: 'Set build-time variables; without a value, that of the environment',
+    },
+    {
+      long: 'file',
+      short: 'f',
+      value: 'string',
+      completes: 'file',
+      help: 'Name of the Dockerfile (default: "PATH/Dockerfile"); - is standard input',
+    },
+    {
+      long: 'iidfile',
+      value: 'string',
+      completes: 'file',
+      help: 'Write the image ID to a file',
+    },
+    {
+      long: 'label',
+      value: 'stringArray',
+      repeatable: true,
+      check: assignment,
+      help: 'Set metadata for an image',
+    },
+    { long: 'load', help: 'Accepted as in Docker, without an effect: images always are stored' },
+    {
+      long: 'network',
+      check: network,
+      value: 'string',
+      completes: 'network',
+      help: 'Set the networking mode for the "RUN" instructions during build: default (that of caisson run), none, host, or what caisson run takes (default "default")',
+    },
+    { long: 'no-cache', help: 'Do not use cache when building the image' },
+    { long: 'platform', value: 'string', help: 'Set target platform: os[/arch[/variant]]' },
+    {
+      long: 'progress',
+      check: (value) =>
+        PROGRESS.includes(value) ? undefined : `it is one of ${PROGRESS.join(', ')}`,
+      value: 'string',
+      completes: PROGRESS,
+      help: 'Set type of progress output: auto, plain, tty (all of them lines), quiet (default "auto")',
+    },
+    { long: 'pull', help: 'Always attempt to pull all referenced images' },
+    {
+      long: 'quiet',
+      short: 'q',
+      help: 'Suppress the build output and print image ID on success',
+    },
+    {
+      long: 'tag',
+      short: 't',
+      value: 'stringArray',
+      repeatable: true,
+      help: 'Image identifier (format: "[registry/]repository[:tag]")',
+    },
+    { long: 'target', value: 'string', help: 'Set the target build stage to build' },
+    ...OF_CONTAINERS,
+    HELP_FLAG,
+  ],
+  unsupported: [
+    ...UNSUPPORTED.map((flag) => ({
+      long: flag.replace('=', ''),
+      value: flag.endsWith('='),
+      ...(flag === 'output=' ? { short: 'o' } : {}),
+    })),
+    { long: 'debug', short: 'D', value: false },
+  ],
+  args: [1, 1],
+};
