@@ -17,6 +17,22 @@ const EMPTY: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     StopTimeout: null,
     Shell: [],
   },
+  ImageConfig: {
+    User: '',
+    ExposedPorts: null,
+    Env: null,
+    Entrypoint: null,
+    Cmd: null,
+    Healthcheck: null,
+    ArgsEscaped: false,
+    Volumes: null,
+    WorkingDir: '',
+    OnBuild: null,
+    Labels: null,
+    StopSignal: '',
+    Shell: null,
+  },
+  Image: { Created: '', Variant: '', OsVersion: '' },
   HostConfig: {
     Annotations: {},
     StorageOpt: {},
@@ -44,6 +60,7 @@ const EMPTY: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 /** By type: a field's name in Go, and in JSON. */
 const GO_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Container: { ID: 'Id' },
+  Image: { ID: 'Id' },
   Network: { ID: 'Id' },
   IPAMConfig: { AuxAddress: 'AuxiliaryAddresses' },
   PortBinding: { HostIP: 'HostIp' },

@@ -23,6 +23,7 @@ export interface ImageConfig {
   readonly user?: string;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly shell?: readonly string[] | undefined;
+  readonly volumes?: readonly string[] | undefined;
 }
 
 /** @param joinedName the host name of the container whose network it has joined */
@@ -49,7 +50,7 @@ export function configShape(info: ContainerInfo, image: ImageConfig, joinedName?
     Cmd: listOrNull(commandOf(info, image)),
     ...(config.healthcheck === undefined ? {} : { Healthcheck: healthcheck(config.healthcheck) }),
     Image: imageName(info),
-    Volumes: configVolumes(config),
+    Volumes: configVolumes(config, image.volumes),
     WorkingDir: options.workdir ?? image.workdir ?? '',
     Entrypoint: listOrNull(entrypoint(options.entrypoint) ?? image.entrypoint),
     OnBuild: null,
@@ -61,15 +62,18 @@ export function configShape(info: ContainerInfo, image: ImageConfig, joinedName?
   });
 }
 
-/** Without the variables that every container gets at its start: HOSTNAME, HOME, TERM. */
+/** Those of the options, then the image's, without those that every container gets at its start: HOSTNAME, HOME, TERM. */
 function environment(options: RunOptions, image: readonly string[]): readonly string[] {
-  const env = new Map([['PATH', `PATH=${DEFAULT_PATH}`]]);
-  for (const assignment of [...image, ...normalizeEnv(options.env)]) {
+  const env = new Map<string, string | undefined>();
+  const own = normalizeEnv(options.env);
+  for (const assignment of own) {
     const { name, value } = splitAssignment(assignment);
-    if (value === undefined) env.delete(name);
-    else env.set(name, assignment);
+    env.set(name, value === undefined ? undefined : assignment);
   }
-  return [...env.values()];
+  const defaults = new Map(image.map((each) => [splitAssignment(each).name, each]));
+  for (const [name, assignment] of defaults) if (!env.has(name)) env.set(name, assignment);
+  const path = env.has('PATH') ? [] : [`PATH=${DEFAULT_PATH}`];
+  return [...path, ...[...env.values()].filter((each) => each !== undefined)];
 }
 
 /** An entrypoint of the options drops the image's command. */

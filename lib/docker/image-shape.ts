@@ -26,6 +26,7 @@ export interface ImageRow {
   readonly Size: string;
   readonly Tag: string;
   readonly UniqueSize: string;
+  readonly VirtualSize: string;
 }
 
 export const IMAGE_HEADINGS: Readonly<Record<keyof ImageRow, string>> = markStruct('Headings', {
@@ -39,6 +40,7 @@ export const IMAGE_HEADINGS: Readonly<Record<keyof ImageRow, string>> = markStru
   Size: 'SIZE',
   Tag: 'TAG',
   UniqueSize: 'UNIQUE SIZE',
+  VirtualSize: 'SIZE',
 });
 
 const NONE = '<none>';
@@ -83,6 +85,7 @@ function imageRow(
     CreatedSince: since(image.created, now),
     ID: noTrunc ? image.id : shortImageId(image.id),
     Size: humanSize(image.size),
+    VirtualSize: humanSize(image.size),
     ...more,
   });
 }
@@ -145,14 +148,16 @@ export interface HistoryRow {
   readonly Size: string;
 }
 
-export const HISTORY_HEADINGS: Readonly<Record<keyof HistoryRow, string>> = markStruct('Headings', {
-  Comment: 'COMMENT',
-  CreatedAt: 'CREATED AT',
-  CreatedBy: 'CREATED BY',
-  CreatedSince: 'CREATED',
-  ID: 'IMAGE',
-  Size: 'SIZE',
-});
+export function historyHeadings(human: boolean): Readonly<Record<keyof HistoryRow, string>> {
+  return markStruct('Headings', {
+    Comment: 'COMMENT',
+    CreatedAt: 'CREATED AT',
+    CreatedBy: 'CREATED BY',
+    CreatedSince: human ? 'CREATED' : 'CREATED AT',
+    ID: 'IMAGE',
+    Size: 'SIZE',
+  });
+}
 
 const CREATED_BY_WIDTH = 45;
 
@@ -183,7 +188,7 @@ export function imageShape(image: ImageInfo): object {
     RepoTags: image.names,
     RepoDigests: image.digests,
     Parent: '',
-    Comment: '',
+    Comment: config.comment,
     ...(image.created === '' ? {} : { Created: image.created }),
     DockerVersion: '',
     Author: config.author,

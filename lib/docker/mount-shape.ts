@@ -48,14 +48,18 @@ function modeOf({ from, target, volume }: MountConfig, modes: ReadonlyMap<string
   return alone || from === 'image' || from === 'volumesFrom' ? '' : 'z';
 }
 
-/** `Config.Volumes`: the anonymous ones of `-v` and of the image. */
-export function configVolumes({ mounts = [] }: StoredConfig): Record<string, object> | null {
+/** `Config.Volumes`: the anonymous ones of `-v`, and those of the image, also where something else is mounted. */
+export function configVolumes(
+  { mounts = [] }: StoredConfig,
+  ofImage: readonly string[] = [],
+): Record<string, object> | null {
   const targets = mounts
     .filter(
       ({ from, volume }) => volume?.anonymous === true && (from === 'volumes' || from === 'image'),
     ) // prettier-ignore
     .map(({ target }) => target);
-  return targets.length === 0 ? null : Object.fromEntries(targets.map((target) => [target, {}]));
+  const all = [...new Set([...ofImage, ...targets])];
+  return all.length === 0 ? null : Object.fromEntries(all.map((target) => [target, {}]));
 }
 
 /** `HostConfig.Binds`: those of `-v` with a source. */

@@ -27,6 +27,8 @@ export interface ImageConfig {
   /** ISO 8601; empty if it is not said, or is no time. */
   readonly created: string;
   readonly author: string;
+  /** Of the image, or else of the last step of its history. */
+  readonly comment: string;
   /** `NAME=value`. */
   readonly env: readonly string[];
   readonly entrypoint: readonly string[];
@@ -79,6 +81,7 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
     variant: whole.text('variant'),
     created: time(whole.text('created')),
     author: whole.text('author'),
+    comment: whole.text('comment') || lastComment(whole.get('history')),
     env: config.list('Env').filter((text) => text !== '' && !text.startsWith('=')),
     entrypoint: config.list('Entrypoint'),
     cmd: config.list('Cmd'),
@@ -93,6 +96,13 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
     onBuild: config.list('OnBuild'),
     diffIds: diffIdsOf(whole.part('rootfs'), name),
   };
+}
+
+/** The history is for people: what is wrong in it does not matter. */
+function lastComment(history: unknown): string {
+  const last: unknown = Array.isArray(history) ? history.at(-1) : undefined;
+  const comment = isRecord(last) ? (last as Fields)['comment'] : undefined;
+  return typeof comment === 'string' && comment.length <= LONGEST_TEXT ? comment : '';
 }
 
 /** Fields of one object. Go writes null for what is empty. */

@@ -37,7 +37,7 @@ describe('The commands of images', function () {
     expect(stderr).to.equal('');
     expect(loaded).to.equal('Loaded image: example/one:1\n');
     expect(caisson('image load', readFileSync(archive)).stdout).to.equal(loaded);
-    expect(caisson('load -q', readFileSync(archive)).stdout).to.equal('');
+    expect(caisson('load -q', readFileSync(archive)).stdout).to.equal(loaded);
     const lines = caisson('images').stdout.split('\n');
     expect(lines[0]).to.match(/^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE$/);
     expect(lines[1]).to.match(new RegExp(`^example/one +1 +${short} +\\d+ \\w+ ago +12.3kB$`));

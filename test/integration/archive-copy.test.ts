@@ -5,6 +5,7 @@ import { chmod, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from 
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import type { Container } from '../../lib/engine/container/container.js';
 import { type DetachedContainers, setUpDetached } from '../support/detached.js';
@@ -305,6 +306,21 @@ describe('Archives that are extracted into a container', () => {
       '/etc/through',
     ]);
     expect(existsSync('/etc/through')).to.equal(false);
+  });
+
+  it('An archive that is compressed with gzip is extracted, and one with another compression refused', async () => {
+    const container = await detached.create('true');
+    const whole = await buffer(await archive('file'));
+    await container.files.extract(Readable.from([gzipSync(whole)]), '/tmp');
+    expect(String(await container.files.read('/tmp/file'))).to.equal('content');
+    for (const [name, bytes] of [
+      ['xz', Buffer.from('fd377a585a00', 'hex')],
+      ['Z_', gzipSync(whole).subarray(0, 60)],
+    ] as const) {
+      const error = await rejectionOf(container.files.extract(Readable.from([bytes]), '/tmp'));
+      expect(error, error.message).to.include({ code: 'ERR_INVALID_ARCHIVE' });
+      expect(error.message).to.include(name);
+    }
   });
 
   it('Damaged and truncated archives are refused with a typed error', async () => {

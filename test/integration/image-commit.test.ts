@@ -102,6 +102,21 @@ const CHANGE = `set -e
     await container.remove();
   });
 
+  it('Ports, anonymous volumes and the health check of the options are those of the image', async () => {
+    const check = { test: 'true', interval: 2000 };
+    const asked = { expose: ['99', '80'], volumes: ['/anon', 'named:/named'] };
+    const container = await shop.engine.create(image, ['true'], {
+      ...asked,
+      healthcheck: check,
+    });
+    const { config } = await container.commit('asked:1');
+    expect(config.exposedPorts).to.deep.equal(['80/tcp', '99/tcp']);
+    expect(config.volumes).to.deep.equal(['/anon']);
+    expect(config.healthcheck).to.deep.include({ test: { shell: 'true' }, interval: 2000 });
+    await container.remove({ volumes: true });
+    await shop.engine.volumes.prune(['all=true']);
+  });
+
   it('An image in Docker’s format is a base as any other', async () => {
     const docker = `${registry.host}/schema2`;
     const tls = ['--src-tls-verify=false', '--dest-tls-verify=false'];

@@ -96,6 +96,9 @@ const needs = [
     });
     const always = await caisson('run', '--rm', '--pull', 'always', image, 'true');
     expect(always.stderr).to.include(`Status: Image is up to date for ${image}:latest`);
+    expect(always.stderr).not.to.include('Already exists');
+    const none = await caisson('pull', `${registry.host}/none`);
+    expect(none).to.include({ code: 1, stdout: 'Using default tag: latest\n' });
     const never = await caisson('run', '--pull', 'never', `${registry.host}/other`, 'true');
     expect(never.code).to.equal(125);
     expect(never.stderr).to.include(`No such image: ${registry.host}/other`);

@@ -237,6 +237,18 @@ describe('Images', function () {
       expect({ ...after, tagged: '' }).to.deep.equal({ ...before, tagged: '' });
     });
 
+    it('A repository without a tag is saved with all its tags', async () => {
+      await loadOld('example/one:1', 1);
+      await loadOld('example/one:2', 3);
+      await images.tag('example/one:1', 'example/one-more:1');
+      const other = imagesIn(new Store({ dataRoot: path('data2'), runRoot: path('run') }));
+      const loaded = await other.load(streamOf(await saved('example/one')));
+      expect(loaded.flatMap(({ names }) => names)).to.deep.equal([
+        'example/one:1',
+        'example/one:2',
+      ]);
+    });
+
     it('An image that is named by its id is saved without names, and what is missing is an error', async () => {
       await loadOld('example/one:1', 1);
       const { id } = oldDockerImage(1);
@@ -420,11 +432,12 @@ describe('Images', function () {
       user: '5',
     });
     expect((await images.history('example/root'))[0]).to.include({ comment: 'from a test' });
+    expect(image.config.comment).to.equal('from a test');
     const error = await rejectionOf(
       images.import(streamOf(Buffer.alloc(700, 'x')), 'example/none'),
     );
     expect(error.code).to.equal('ERR_INVALID_IMAGE');
-    for (const change of ['RUN x', 'CMD', 'EXPOSE x', 'ENV A'])
+    for (const change of ['RUN x', 'CMD', 'EXPOSE x', 'ENV A', '', ' ', '# x'])
       expect((await rejectionOf(images.import(path('root.tar'), 'x', { changes: [change] }))).code).to.equal('ERR_INVALID_OPTION'); // prettier-ignore
   });
 });

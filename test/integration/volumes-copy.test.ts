@@ -58,6 +58,25 @@ describe('volumes and the image', function () {
     },
   );
 
+  it('Before the first start, files are reached that a volume will get, and what is written is there after it', async () => {
+    await inImage('echo one >f; mkdir sub');
+    const made = await shop.engine.create(image, ['ls', '/srv'], {
+      volumes: ['data:/srv', 'other:/none'],
+    });
+    expect(String(await made.files.read('/srv/f'))).to.equal('one\n');
+    await made.files.write('/srv/new', 'two');
+    await made.files.write('/none/file', 'three');
+    expect(readdirSync(root('data/_data'))).to.deep.equal([]);
+    expect(readdirSync(root('other/_data'))).to.deep.equal(['file']);
+    await made.startAttached();
+    expect(await logOf(made)).to.equal('f\nnew\nsub\n');
+    expect(readdirSync(root('data/_data')).sort()).to.deep.equal(['f', 'new', 'sub']);
+    // From now on it is the volume that is seen, also when it is empty.
+    await shop.sh('rm -r /srv/*', { volumes: ['data:/srv'] }, image);
+    expect(await made.files.list('/srv')).to.deep.equal([]);
+    await made.remove();
+  });
+
   it('A volume that is read-only in its container gets a copy, too, and stays as it is', async () => {
     await inImage('echo one >f');
     expect(await shop.sh('cat /srv/f', { volumes: ['data:/srv:ro'] }, image)).to.equal('one');

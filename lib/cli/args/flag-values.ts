@@ -36,6 +36,9 @@ export const nameAndValue: ValueCheck = (value) =>
 export const assignment: ValueCheck = (value) =>
   value.startsWith('=') ? `${JSON.stringify(value)} has no name` : undefined;
 
+export const label: ValueCheck = (value) =>
+  value === '' ? `${JSON.stringify(value)} has no name` : assignment(value);
+
 export const size = (option: string): ValueCheck => readAs((value) => parseSize(option, value));
 
 /** -1: no limit. */

@@ -16,7 +16,7 @@ export const load = imageCommand(LOAD, async (line, all) => {
     throw refused('requested load from stdin, but stdin is empty', 'give a file: -i FILE');
   const input = file ?? (process.stdin as AsyncIterable<Uint8Array>);
   const loaded = await all.load(input, { platform: line.value('platform') });
-  if (line.has('quiet')) return 0;
+  // With --quiet, too, as Docker: it suppresses the progress only.
   const lines = loaded.flatMap(({ id, names }) =>
     names.length === 0
       ? [`Loaded image ID: ${id}\n`]

@@ -1,7 +1,7 @@
 /** `caisson images`, `image inspect`, `image prune`, `rmi`, `tag` and `history`. */
 import { CaissonError } from '../../base/errors.js';
 import {
-  HISTORY_HEADINGS,
+  historyHeadings,
   HISTORY_TABLE,
   historyRow,
   IMAGE_HEADINGS,
@@ -93,14 +93,13 @@ export const history = imageCommand(HISTORY, async (line, all) => {
   const entries = await all.history(line.args[0] ?? '');
   const noTrunc = line.has('no-trunc');
   const now = new Date();
-  const rows = entries.map((entry) =>
-    historyRow(entry, now, { noTrunc, human: line.has('human', true) }),
-  );
+  const human = line.has('human', true);
+  const rows = entries.map((entry) => historyRow(entry, now, { noTrunc, human }));
   const text = line.value('format');
   if (line.has('quiet') && (text === undefined || text === '' || text === 'table')) {
     print(1, rows.map(({ ID }) => `${ID}\n`).join(''));
     return 0;
   }
-  print(1, listFormat(text, HISTORY_TABLE, { ...HISTORY_HEADINGS }).render(rows));
+  print(1, listFormat(text, HISTORY_TABLE, { ...historyHeadings(human) }).render(rows));
   return 0;
 });

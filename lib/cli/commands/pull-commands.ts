@@ -1,5 +1,11 @@
 /** `caisson pull` and `caisson push`. */
-import { parseReference, repositoryName, withDefaultTag } from '../../image/reference.js';
+import {
+  familiarName,
+  parseReference,
+  repositoryName,
+  withDefaultTag,
+} from '../../image/reference.js';
+import type { ImageProgress } from '../../engine/images/image-progress.js';
 import type { Images } from '../../engine/images/images.js';
 import type { PullOptions } from '../../engine/images/pull-image.js';
 import { withTag } from '../../engine/options/image-names.js';
@@ -34,10 +40,23 @@ export async function pullShown(
   const asked = withDefaultTag(given);
   if (given.tag === undefined && given.digest === undefined)
     print(fd, `Using default tag: ${asked.tag}\n`);
-  const from = asked.path;
-  print(fd, `${asked.digest ?? asked.tag}: Pulling from ${from}\n`);
+  const named = asked.digest === undefined ? asked.tag : familiarName({ ...asked, tag: undefined });
+  const begin = () => print(fd, `${named}: Pulling from ${asked.path}\n`);
   const lines = new ProgressLines(PULL_WORDS, fd, (text) => print(fd, text));
-  const pulled = await all.pull(name, { ...options, onProgress: lines.show });
+  // As Docker: nothing before the registry has the image, and nothing of layers if all are there.
+  let isBegun = false;
+  const there: ImageProgress[] = [];
+  const onProgress = (progress: ImageProgress): void => {
+    if (!isBegun && progress.phase === 'exists') return void there.push(progress);
+    if (!isBegun) {
+      begin();
+      isBegun = true;
+      there.forEach(lines.show);
+    }
+    lines.show(progress);
+  };
+  const pulled = await all.pull(name, { ...options, onProgress });
+  if (!isBegun) begin();
   print(fd, `Digest: ${pulled.pulledDigest}\n`);
   const what = pulled.isNew ? 'Downloaded newer image for' : 'Image is up to date for';
   print(fd, `Status: ${what} ${withTag(name)}\n`);

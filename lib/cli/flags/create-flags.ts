@@ -3,6 +3,7 @@ import type { CommandSpec, Flag, UnsupportedFlag } from '../args/command-spec.js
 import { HELP_FLAG } from '../args/command-spec.js';
 import {
   assignment,
+  label,
   device,
   deviceRule,
   expose,
@@ -221,7 +222,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   },
   {
     long: 'label',
-    check: assignment,
+    check: label,
     short: 'l',
     value: 'list',
     repeatable: true,

@@ -1,7 +1,7 @@
 /** `network create`, `ls`, `inspect`, `connect`, `disconnect`, `rm` and `prune`. */
 import type { CommandSpec } from '../args/command-spec.js';
 import { HELP_FLAG } from '../args/command-spec.js';
-import { assignment, integer, nameAndValue } from '../args/flag-values.js';
+import { assignment, integer, label, nameAndValue } from '../args/flag-values.js';
 import { FILTER_FLAG, LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common-flags.js';
 
 export const NETWORK_CREATE: CommandSpec = {
@@ -50,7 +50,7 @@ export const NETWORK_CREATE: CommandSpec = {
       long: 'label',
       value: 'list',
       repeatable: true,
-      check: assignment,
+      check: label,
       help: 'Set metadata on a network',
     },
     {

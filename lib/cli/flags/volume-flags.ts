@@ -1,6 +1,6 @@
 /** `volume create`, `ls`, `inspect`, `rm` and `prune`. */
 import { type CommandSpec, HELP_FLAG } from '../args/command-spec.js';
-import { assignment, nameAndValue } from '../args/flag-values.js';
+import { assignment, label, nameAndValue } from '../args/flag-values.js';
 import { FILTER_FLAG, LIST_FORMAT_FLAG } from './common-flags.js';
 
 export const VOLUME_CREATE: CommandSpec = {
@@ -26,7 +26,7 @@ export const VOLUME_CREATE: CommandSpec = {
       long: 'label',
       value: 'list',
       repeatable: true,
-      check: assignment,
+      check: label,
       help: 'Set metadata for a volume',
     },
     {

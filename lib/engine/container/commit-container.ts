@@ -5,7 +5,7 @@ import { withAssignments } from '../../base/assignment.js';
 import { boolean, checkOptions, plainString, stringList } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
-import type { ImageConfig } from '../../image/image-config.js';
+import type { ImageConfig, ImageHealthcheck } from '../../image/image-config.js';
 import { baseImage, commitLayer, noImage } from '../images/commit-layer.js';
 import { changedConfig } from '../images/config-changes.js';
 import { findRecord } from '../images/find-record.js';
@@ -14,6 +14,8 @@ import { imageInfo, shortName } from '../images/image-records.js';
 import { imagesContext } from '../images/images-context.js';
 import { targetName, withName } from '../images/name-images.js';
 import { normalizeEnv } from '../options/env.js';
+import type { MountConfig } from '../options/mount-config.js';
+import { portsOfContainer } from '../options/ports.js';
 import { recordEvent } from '../store/container-events.js';
 import type { StoredConfig } from '../store/stored.js';
 import type { ContainerContext } from './container-context.js';
@@ -85,7 +87,8 @@ export async function commitContainer(
 }
 
 /** What the container was created with is the image's: as Docker's, whose containers have a configuration of the same kind. */
-function ownConfig(base: ImageConfig, { argv, options }: StoredConfig): ImageConfig {
+function ownConfig(base: ImageConfig, config: StoredConfig): ImageConfig {
+  const { argv, options, mounts = [] } = config;
   const { entrypoint, user, workdir, stopSignal, labels } = options;
   const asked = entrypoint === undefined ? undefined : [entrypoint].flat().filter((word) => word !== ''); // prettier-ignore
   return {
@@ -98,5 +101,27 @@ function ownConfig(base: ImageConfig, { argv, options }: StoredConfig): ImageCon
     workdir: workdir ?? base.workdir,
     stopSignal: stopSignal === undefined ? base.stopSignal : String(stopSignal),
     labels: { ...base.labels, ...(labels as Record<string, string> | undefined) },
+    exposedPorts: sorted([
+      ...base.exposedPorts,
+      ...portsOfContainer(options.ports, options.expose).map(
+        ({ containerPort, protocol }) => `${containerPort}/${protocol}`,
+      ),
+    ]),
+    volumes: sorted([...base.volumes, ...mounts.filter(isAnonymous).map(({ target }) => target)]),
+    healthcheck: ownCheck(config) ?? base.healthcheck,
   };
+}
+
+function sorted(values: readonly string[]): readonly string[] {
+  return [...new Set(values)].sort();
+}
+
+function isAnonymous({ from, volume }: MountConfig): boolean {
+  return volume?.anonymous === true && from === 'volumes';
+}
+
+function ownCheck({ healthcheck }: StoredConfig): ImageHealthcheck | undefined {
+  if (healthcheck === undefined) return undefined;
+  const { test } = healthcheck;
+  return { ...healthcheck, test: typeof test === 'string' ? { shell: test } : { command: test } };
 }

@@ -1,6 +1,6 @@
 /** The files of a container, as a process of caisson-archive gets them before it: running or not. */
 import { existsSync } from 'node:fs';
-import { dirname, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { copyOutput, type ViewProcess } from '../../archive/view-process.js';
 import type { View, ViewBind } from '../../archive/view.js';
@@ -17,6 +17,7 @@ import type { ContainerInfo, StoredConfig } from '../store/stored.js';
 import type { ContainerContext } from './container-context.js';
 import { inspectContainer, statusOf, storedContainer } from './inspect-container.js';
 import { noSuchContainer, type Store } from '../store/store.js';
+import { volumesToFill } from './volumes-to-fill.js';
 
 /**
  * Runs `work` with the files of the container as they are now. One that does not run is not started meanwhile.
@@ -29,7 +30,7 @@ export function withView<T>(
   work: (view: View, info: ViewInfo) => Promise<T>,
 ): Promise<T> {
   return whileSettled(context, id, async (info, runs) =>
-    work(await (runs ? viewOfProcess(context, info) : layersView(context, info.config)), info),
+    work(await (runs ? viewOfProcess(context, info) : layersView(context, info)), info),
   );
 }
 
@@ -109,7 +110,11 @@ async function viewOfProcess(
   };
 }
 
-async function layersView(context: ContainerContext, config: StoredConfig): Promise<View> {
+async function layersView(
+  context: ContainerContext,
+  info: Pick<ContainerInfo, 'config' | 'state'>,
+): Promise<View> {
+  const { config } = info;
   const { image, users } = await imageAndUsers(context, config);
   if (normalizeStorageOpt(config.options.storageOpt) !== undefined)
     throw notMounted(config, 'its layer has a size (storageOpt)');
@@ -119,7 +124,7 @@ async function layersView(context: ContainerContext, config: StoredConfig): Prom
     directory: context.store.directory(config.id),
     root: image.root,
     readOnly: config.options.readOnly === true,
-    binds: [...image.binds.map(ofImage), ...(await bindsOf(context.store, config))],
+    binds: [...image.binds.map(ofImage), ...(await bindsOf(context.store, info, image))],
   };
 }
 
@@ -128,13 +133,27 @@ function ofImage({ source, to }: ResolvedImage['binds'][number]): ViewBind {
   return { source, target: to, recursive: true, readOnly: true };
 }
 
-async function bindsOf(store: Store, config: StoredConfig): Promise<ViewBind[]> {
+async function bindsOf(
+  store: Store,
+  { config, state }: Pick<ContainerInfo, 'config' | 'state'>,
+  { root }: ResolvedImage,
+): Promise<ViewBind[]> {
   const mounts = mountsOf(config);
   if (mounts.length === 0) return [];
   const { volumeSources } = await import('../start/start-volumes.js');
   const containersRoot = dirname(store.directory(config.id));
   const { sources } = volumeSources({ store, containersRoot }, mounts, config.id);
+  const plain = (target: string) => {
+    const found = sources.get(target);
+    return found?.driver === undefined ? found?.directory : undefined;
+  };
+  // A root that is read-only cannot take what is written to the volume.
+  const unfilled =
+    state.startedAt === '' && config.options.readOnly !== true
+      ? volumesToFill(root, join(store.directory(config.id), 'upper'), mounts, plain)
+      : undefined;
   return mounts.flatMap(({ type, source, within, volume, target, options }): ViewBind[] => {
+    if (unfilled?.has(target) === true) return [];
     const flags = {
       target,
       recursive: options.includes('rbind'),

@@ -212,7 +212,7 @@ export class ContainerFiles {
   }
 
   /**
-   * Extracts a tar stream into a directory of the container.
+   * Extracts a tar stream, which may be compressed with gzip, into a directory of the container.
    *
    * @throws ERR_INVALID_ARCHIVE
    */
@@ -223,7 +223,8 @@ export class ContainerFiles {
   ): Promise<CopyResult> {
     checkCopy(directory, directory, options);
     const { extractPath } = await import('../../archive/copy.js');
-    return this.#with((view) => extractPath(view, archive, directory, options));
+    const { decompressed } = await import('../images/archive-input.js');
+    return this.#with((view) => extractPath(view, decompressed(archive), directory, options));
   }
 
   async #with<T>(work: (view: View) => Promise<T>): Promise<T> {

@@ -47,6 +47,24 @@ export async function* archiveBytes(input: ArchiveInput): AsyncGenerator<Uint8Ar
   }
 }
 
+/** For the files of a container: errors are ERR_INVALID_ARCHIVE. */
+export function decompressed(input: AsyncIterable<Uint8Array>): Readable {
+  async function* bytes() {
+    try {
+      yield* archiveBytes(input);
+    } catch (error) {
+      if (!(error instanceof CaissonError) || error.code !== 'ERR_INVALID_IMAGE') throw error;
+      const { message, hint } = error;
+      throw new CaissonError('ERR_INVALID_ARCHIVE', message, {
+        stage: 'files',
+        hint,
+        cause: error,
+      });
+    }
+  }
+  return Readable.from(bytes(), { objectMode: false });
+}
+
 async function openInput(input: ArchiveInput): Promise<AsyncIterable<Uint8Array>> {
   if (typeof input !== 'string') {
     if (

@@ -15,6 +15,7 @@ export function changedConfig(changes: readonly string[], config: ImageConfig): 
   const escape = '\\';
   const state = new StageState(config, { escape, buildArgs: new Map(), globalArgs: new Map() });
   for (const change of changes) {
+    if (/^\s*(?:#|$)/.test(change)) throw invalid('changes', change, 'has no instruction');
     try {
       const line = { line: 1, text: change.trim(), hereDocuments: [] };
       const instruction = parseInstruction(line, escape);

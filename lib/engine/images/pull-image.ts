@@ -113,7 +113,10 @@ async function fetchImage(
   if (options.platform !== undefined) checkPlatform(stored, options.platform, name);
   await lease.pin(...diffIds, ...chainIds(diffIds));
   const all = layersOf(layers, diffIds, name);
-  for (const { layer } of all) options.onProgress(progressOf(layer, 'waiting'));
+  for (const { layer, diffId } of all) {
+    const isThere = content.has(layer) && (await readLayer(content.paths, diffId)) !== undefined;
+    options.onProgress(progressOf(layer, isThere ? 'exists' : 'waiting'));
+  }
   await forEachLayer(all, options.signal, (layer, signal) =>
     fetchLayer(content.paths, lease, client, layer, { ...options, signal }),
   );

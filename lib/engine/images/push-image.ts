@@ -66,7 +66,11 @@ export async function pushImage(
     const tell = throttled(onProgress);
     const worker = async (): Promise<void> => {
       for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift())
-        await pushBlob(content.paths, client, blob, { signal, tell, mountFrom });
+        await pushBlob(content.paths, client, blob, {
+          signal,
+          tell: blob === manifest.config ? () => undefined : tell,
+          mountFrom,
+        });
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
     const bytes = await readFile(content.paths.blob(found.manifest));

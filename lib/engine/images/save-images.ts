@@ -53,10 +53,10 @@ export async function* saveImages(
   }
 }
 
-/** An image that is named by its id is saved without names, as with Docker. */
+/** As with Docker: a repository without a tag is all its tags, and an image that is named by its id is saved without names. */
 async function choose(context: ImagesContext, references: readonly string[]): Promise<Saved[]> {
   const images = new Map<string, Saved>();
-  for (const reference of references) {
+  for (const reference of references.flatMap((each) => tagsOf(context, each))) {
     const record = await findRecord(context, reference);
     const saved = images.get(record.id) ?? { record, names: new Set<string>() };
     images.set(record.id, saved);
@@ -64,6 +64,23 @@ async function choose(context: ImagesContext, references: readonly string[]): Pr
     if (record.entries.some((entry) => entry.name === name)) saved.names.add(name ?? '');
   }
   return [...images.values()];
+}
+
+/** The names of a repository's images; what is no repository stays as it is. */
+function tagsOf({ content }: ImagesContext, reference: string): readonly string[] {
+  let repository: string;
+  try {
+    const parsed = parseReference(reference);
+    if (parsed.tag !== undefined || parsed.digest !== undefined) return [reference];
+    repository = fullName(parsed);
+  } catch {
+    return [reference];
+  }
+  const tags = content.entries().flatMap(({ name }) => {
+    const isTag = name?.startsWith(`${repository}:`) === true && !name.includes('@');
+    return isTag ? [name] : [];
+  });
+  return tags.length === 0 ? [reference] : tags;
 }
 
 function tagOf(reference: string): string | undefined {

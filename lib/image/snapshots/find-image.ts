@@ -69,7 +69,10 @@ function isOf(name: string, repository: string): boolean {
   return name.startsWith(`${repository}:`) || name.startsWith(`${repository}@`);
 }
 
-/** By what its id, its manifest or its index begins with. */
+/**
+ * By what its id, its manifest or its index begins with. One configuration is one image: it can have two manifests, of layers that were
+ * pulled and of layers that were loaded, of which the last one is taken.
+ */
 async function byId(
   store: LayoutPaths,
   entries: readonly IndexEntry[],
@@ -82,7 +85,7 @@ async function byId(
     const image = await foundIn(store, entry, platform);
     if (image === undefined) continue;
     if ([entry.digest, image.manifest, image.id].some((digest) => digest.startsWith(wanted)))
-      found.set(image.manifest, image);
+      found.set(image.id, image);
   }
   if (found.size > 1)
     throw new CaissonError(

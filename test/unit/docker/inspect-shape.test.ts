@@ -353,13 +353,20 @@ describe('inspect', () => {
       Tty: true,
       OpenStdin: true,
       StdinOnce: true,
-      Env: ['B=2', 'A=1'],
+      Env: ['A=1', 'B=2'],
       Cmd: ['-c', 'x'],
       Entrypoint: ['/init', 'sh'],
       Labels: { a: '1', b: '' },
       StopSignal: 'INT',
       StopTimeout: -1,
     });
+  });
+
+  it('The command inspect has the volumes of the image where others are mounted, too', () => {
+    const { Config } = inspectShape(containerInfo(), { image: { volumes: ['/vol'] } }) as {
+      Config: object;
+    };
+    expect(Config).to.deep.include({ Volumes: { '/vol': {} } });
   });
 
   it('The command inspect names the AppArmor profile that was asked for last', () => {

@@ -45,6 +45,7 @@ describe('the configuration of an image', () => {
         },
       },
       rootfs: { type: 'layers', diff_ids: [DIGEST] },
+      history: [{ comment: 'first' }, { comment: 'last' }],
     });
     expect(config).to.deep.equal({
       os: 'linux',
@@ -52,6 +53,7 @@ describe('the configuration of an image', () => {
       variant: 'v7',
       created: '2024-01-02T03:04:05Z',
       author: 'me',
+      comment: 'last',
       env: ['A=1', 'B'],
       entrypoint: ['/run'],
       cmd: ['x'],
