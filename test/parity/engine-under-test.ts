@@ -42,6 +42,13 @@ get() {
 pty() { python3 '${PTY}' "$@"; }
 `;
 
+/** By their names: an id can be that of an image of other cases. */
+const REMOVE_IMAGES = `
+for pattern in "$t*" "$r/$t*"; do
+  docker images --filter "reference=$pattern:*" --format '{{.Repository}}:{{.Tag}}' | grep -v '<none>' | xargs -r docker rmi -f
+  docker images --filter "reference=$pattern" --filter dangling=true -q | xargs -r docker rmi -f
+done`;
+
 export interface Images {
   /** As words of a command line. */
   readonly image: string;
@@ -89,8 +96,10 @@ export class EngineUnderTest {
       for (const step of steps) outcomes.push(await this.sh(step, id));
     } finally {
       await this.sh('docker rm -fv "$c" "$c-b" "$c-c" "$c-d"', id);
-      if (steps.some((step) => step.includes('$n')))
-        await this.sh('docker network rm "$n" "$n-b"', id);
+      const uses = (text: string) => steps.some((step) => step.includes(text));
+      if (uses('$n')) await this.sh('docker network rm "$n" "$n-b"', id);
+      if (uses('$v')) await this.sh('docker volume rm -f "$v" "$v-b" "$v-c"', id);
+      if (uses('$t')) await this.sh(REMOVE_IMAGES, id);
       rmSync(directory, { recursive: true, force: true });
     }
     return outcomes;
@@ -119,6 +128,11 @@ export class EngineUnderTest {
           ...(process.env['DOCKER_NETWORK'] === undefined ? { CAISSON_NETWORK: 'none' } : {}),
           c: id,
           n: `${id}-net`,
+          v: `${id}-vol`,
+          t: `${id}-image`,
+          r: '127.0.0.1:5000',
+          base: 'parity/base:1',
+          full: 'parity/full:1',
           d: this.scratch(id),
           image: this.images.image,
           bare: this.images.bare,

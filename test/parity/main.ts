@@ -38,6 +38,11 @@ const caisson = new EngineUnderTest(
   namespace,
 );
 
+execFileSync(caisson.command[0] ?? '', [
+  ...caisson.command.slice(1),
+  ...['load', '-i', join(home, 'images.tar')],
+]);
+
 interface Job {
   readonly section: Section;
   readonly parityCase: ParityCase;

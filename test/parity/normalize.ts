@@ -34,6 +34,18 @@ const MESSAGE = new RegExp(
     'context ',
     "'?docker '?[a-z ]+'? requires",
     'time="',
+    'lstat ',
+    'must specify ',
+    'copying between ',
+    'no such directory',
+    'cannot copy directory',
+    'destination "',
+    'source can not ',
+    'refusing to ',
+    'An image does not exist locally ',
+    'Get "http',
+    'WARNING! ',
+    'Untar ',
     'You must',
     'you must',
     'container ID file',
@@ -49,7 +61,7 @@ const MESSAGE = new RegExp(
 );
 /** What may follow it. */
 const REST =
-  /^(?:$|Usage: {2}|See '|Run '|hint: |See ".*--help|exit status \d+$| {2,}|Examples:|Options:)/;
+  /^(?:$|Usage: {2}|See '|S?Run '|hint: |See ".*--help|exit status \d+$| {2,}|Examples:|Options:)/;
 /** Of this machine, not of the engine's. */
 const NOISE =
   /^(?:(?:WARNING: )?IPv4 forwarding is disabled.*|WARNING: Your kernel does not support .*)\r?\n/gm;

@@ -9,6 +9,10 @@ export interface ParityCase {
    * `$image` a busybox system with the command `sh`, `$bare` the same without a command;
    * `$c` a container name of the case's own: it, `$c-b`, `$c-c` and `$c-d` are removed afterwards;
    * `$n` a name of a network of the case's own: it and `$n-b` are removed afterwards;
+   * `$v` a name of a volume of the case's own: it, `$v-b` and `$v-c` are removed afterwards;
+   * `$t` a repository of the case's own: it, `$r/$t` and those whose names begin so are removed afterwards;
+   * `$base` and `$full` images that both engines have, from one archive: the system of `$image`, and one with all that a
+   * configuration can say (scripts/images/parity); `$r` is a registry of the engine's own, with `$r/$base` and `$r/$full`;
    * `$d` an empty directory, which is also the working directory;
    * `status NAME STATUS` waits for a container's status, `logged NAME TEXT` for its output;
    * `get ADDRESS:PORT` waits for a web server, and prints its page;

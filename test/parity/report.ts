@@ -31,7 +31,8 @@ ${counts.join('\n')}
 
 ${rows.length} cases, ${lines} command lines, in one run. ${versions.caisson}; ${versions.docker}; ${versions.machine}.
 In the command lines, \`$image\` is an image with Docker and \`--rootfs DIRECTORY\` with caisson, \`$c\` is a name, \`$n\` a name of a
-network, \`$d\` a directory; \`get\` waits for a web server and prints its page.
+network, \`$v\` of a volume, \`$t\` of an image, \`$r\` a registry, \`$base\` and \`$full\` are images that both have from one archive (the latter
+with all that a configuration can say), \`$d\` a directory; \`get\` waits for a web server and prints its page.
 
 ${sections
   .map((section) =>

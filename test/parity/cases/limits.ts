@@ -329,36 +329,3 @@ export const HEALTH: Section = {
     },
   ],
 };
-
-export const NOT_YET: Section = {
-  title: 'What does not exist yet',
-  cases: [
-    {
-      name: '--volumes-from',
-      steps: [
-        'docker create --name $c $image true',
-        'docker create --name $c-b --volumes-from $c $image true',
-      ],
-      verdict: { is: 'missing', why: '--volumes-from is refused by its name' },
-    },
-    {
-      name: 'cp',
-      steps: [
-        'docker create --name $c $image true',
-        'echo x >f; docker cp f $c:/f',
-        'docker cp $c:/f -',
-      ],
-      verdict: { is: 'missing', why: 'the command does not exist yet' },
-    },
-    {
-      name: 'diff',
-      steps: ['docker create --name $c $image true', 'docker diff $c'],
-      verdict: { is: 'missing', why: 'the command does not exist yet' },
-    },
-    {
-      name: 'images',
-      steps: ['docker images -q | wc -l'],
-      verdict: { is: 'missing', why: 'the command does not exist yet' },
-    },
-  ],
-};

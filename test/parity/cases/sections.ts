@@ -1,9 +1,13 @@
 /** Every case, in the order of the report. */
 import type { Section } from '../parity-case.js';
+import { CHANGES, CP } from './copied-files.js';
 import { ENVIRONMENT, FILES, NAMES } from './create-flags.js';
 import { EXEC } from './exec.js';
 import { ATTACH, LIFECYCLE, RESTARTS } from './lifecycle.js';
-import { HEALTH, LIMITS, NOT_YET, PRIVILEGES } from './limits.js';
+import { IMAGE_ARCHIVES, IMAGE_REGISTRIES } from './image-archives.js';
+import { IMAGE_CONFIG } from './image-config.js';
+import { IMAGES } from './images.js';
+import { HEALTH, LIMITS, PRIVILEGES } from './limits.js';
 import { LOGS } from './logs.js';
 import { NETWORK_COMMANDS } from './network-commands.js';
 import { NETWORK_MODES } from './network-modes.js';
@@ -13,6 +17,7 @@ import { NETWORK_PORTS } from './network-ports.js';
 import { NETWORK_VIEWS } from './network-views.js';
 import { EXIT_CODES, STREAMS } from './run.js';
 import { INFO, INSPECT, PS, USAGE } from './views.js';
+import { MOUNTS, VOLUMES } from './volumes.js';
 
 export const SECTIONS: readonly Section[] = [
   EXIT_CODES,
@@ -38,5 +43,12 @@ export const SECTIONS: readonly Section[] = [
   NETWORK_COMMANDS,
   NETWORK_VIEWS,
   NETWORK_NAMESPACES,
-  NOT_YET,
+  IMAGES,
+  IMAGE_ARCHIVES,
+  IMAGE_REGISTRIES,
+  IMAGE_CONFIG,
+  VOLUMES,
+  MOUNTS,
+  CP,
+  CHANGES,
 ];
