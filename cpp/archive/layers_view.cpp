@@ -63,38 +63,49 @@ Result<UniqueFd> overlay_by_descriptors(const std::vector<UniqueFd>& lowers, int
   return finish_filesystem(fd, kLayerAttributes | (upper < 0 ? MOUNT_ATTR_RDONLY : 0), "overlay");
 }
 
-std::string descriptor_path(int fd) {
-  return "/proc/self/fd/" + std::to_string(fd);
-}
+// A tmpfs over the container's directory with directories for what is mounted.
+struct Stage {
+  UniqueFd directory, overlay, root;
+};
 
-// By paths of descriptors in the page that mount(2) takes: some 200 layers.
+// By paths in the page that mount(2) takes. They are relative, so that those of 500 layers have
+// room in it.
 Result<UniqueFd> overlay_by_paths(const std::vector<UniqueFd>& lowers, int upper, int work,
-                                  bool user_attributes, int place) {
+                                  bool user_attributes, const Stage& stage) {
+  if (const long moved = sys::call(__NR_chdir, "/proc/self/fd"); moved < 0)
+    return failure(moved, "chdir", "/proc/self/fd");
   std::string options = "lowerdir=";
   for (const UniqueFd& lower : lowers) {
     if (options.back() != '=') options += ':';
-    options += descriptor_path(lower.get());
+    options += std::to_string(lower.get());
   }
   if (upper >= 0)
-    options += ",upperdir=" + descriptor_path(upper) + ",workdir=" + descriptor_path(work);
+    options += ",upperdir=" + std::to_string(upper) + ",workdir=" + std::to_string(work);
   if (user_attributes) options += ",userxattr";
-  const std::string target = descriptor_path(place);
+  // By its name, as a descriptor of the place is that of what is below the mount.
+  const std::string target = std::to_string(stage.directory.get()) + "/overlay";
   const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (upper < 0 ? MS_RDONLY : 0);
   const long mounted =
       sys::call(__NR_mount, "caisson", target.c_str(), "overlay", flags, options.c_str());
-  if (mounted < 0) return failure(mounted, "mount", "overlay");
+  if (mounted < 0) {
+    sys::call(__NR_chdir, "/");
+    return failure(mounted, "mount", "overlay");
+  }
   auto tree = clone_tree(AT_FDCWD, target.c_str(), false);
   sys::call(__NR_umount2, target.c_str(), kDetachMount);
+  sys::call(__NR_chdir, "/");
   return tree;
 }
 
-// `place`: a directory of this process's to mount at for a moment.
+// Before Linux 6.13 overlay takes no descriptors: EINVAL, EOPNOTSUPP (6.1) or EBADF (6.12).
 Result<UniqueFd> make_overlay(const std::vector<UniqueFd>& lowers, int upper, int work,
-                              bool user_attributes, int place) {
+                              bool user_attributes, const Stage& stage) {
   auto mount = overlay_by_descriptors(lowers, upper, work, user_attributes);
   const int number = mount.error().number;
-  if (mount.ok() || (number != EINVAL && number != ENOSYS)) return mount;
-  return overlay_by_paths(lowers, upper, work, user_attributes, place);
+  if (mount.ok() ||
+      (number != EINVAL && number != ENOSYS && number != EOPNOTSUPP && number != EBADF))
+    return mount;
+  return overlay_by_paths(lowers, upper, work, user_attributes, stage);
 }
 
 Status open_lowers(Request& request, std::vector<UniqueFd>& lowers) {
@@ -105,11 +116,6 @@ Status open_lowers(Request& request, std::vector<UniqueFd>& lowers) {
   }
   return request.valid() ? Status() : Status(Error{EINVAL, "request"});
 }
-
-// A tmpfs over the container's directory with directories for what is mounted.
-struct Stage {
-  UniqueFd directory, overlay, root;
-};
 
 Status make_stage(int at, Stage& stage) {
   auto mount = make_filesystem("tmpfs", "mode=0700,size=64k,nr_inodes=16", kLayerAttributes);
@@ -285,8 +291,7 @@ Status open_layers(Request& request, int channel, View& view) {
     UniqueFd upper, work;
     if (Status opened = open_own(directory.value().get(), upper, work); !opened.ok()) return opened;
     if (Status made = make_stage(directory.value().get(), stage); !made.ok()) return made;
-    auto overlay =
-        make_overlay(lowers, upper.get(), work.get(), user_attributes, stage.overlay.get());
+    auto overlay = make_overlay(lowers, upper.get(), work.get(), user_attributes, stage);
     if (!overlay.ok()) return overlay.error();
     if (Status attached = attach_parts(request, stage, overlay.take(), view); !attached.ok())
       return attached;
@@ -323,7 +328,7 @@ Status open_changes(Request& request, int channel, View& view) {
   }
   Stage stage;
   if (Status made = make_stage(directory.value().get(), stage); !made.ok()) return made;
-  auto overlay = make_overlay(lowers, -1, -1, user_attributes, stage.overlay.get());
+  auto overlay = make_overlay(lowers, -1, -1, user_attributes, stage);
   if (!overlay.ok()) return overlay.error();
   view.lower = overlay.take();
   return {};

@@ -1,4 +1,6 @@
 /** Containers of images whose layers are unpacked: as overlay merges them, in a user namespace, with up to 500 layers. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { chownSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +8,8 @@ import { contextOf } from '../../lib/engine/engine.js';
 import type { KernelFacts } from '../../lib/program/shared.js';
 import { copyOf, layer, type LayerMaker, writeImage } from '../support/layered-image.js';
 import { needsRoot } from '../support/needs.js';
+import { WITHOUT_LAYERS_BY_DESCRIPTOR } from '../support/older-kernel.js';
+import { fixture } from '../support/paths.js';
 import { rejectionOf } from '../support/rejection.js';
 import { Workshop } from '../support/workshop.js';
 
@@ -107,6 +111,20 @@ needsRoot('whiteouts, and layers with the owners of an archive').describe(
       ]);
       expect(`${stdout}${stderr}`).to.equal('499\n4980\n');
       expect(await shop.sh('cat /top', { readOnly: true }, 'by-path')).to.equal('498');
+    });
+
+    it('On such a kernel, the files of a container that does not run are reached, too, with 500 layers', async () => {
+      const [program = '', ...args] = WITHOUT_LAYERS_BY_DESCRIPTOR;
+      const { stdout } = await promisify(execFile)(program, [
+        ...[...args, process.execPath, fixture('stopped-layers')],
+        ...[data, shop.path('older-run'), 'by-path'],
+      ]);
+      expect(JSON.parse(stdout)).to.deep.equal({
+        copied: '498',
+        changes: ['added /new'],
+        exported: true,
+        written: 'written',
+      });
     });
 
     it('The 501st layer is an error before anything is made', async () => {
