@@ -5,7 +5,8 @@ import { mkdirSync } from 'node:fs';
 /** One line for each file: its path, kind, attributes and a digest of its content. */
 export type FileTree = readonly string[];
 
-const SCAN = `
+/** A program for Python: its argument is the directory, its output is a line for each file. */
+export const SCAN = `
 import hashlib, os, stat, sys
 root = os.fsencode(sys.argv[1])
 links = {}
@@ -40,6 +41,17 @@ export function scanTree(directory: string): FileTree {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
   });
+  return output.trimEnd().split('\n');
+}
+
+/** The files of an overlay of these directories, the top one first, as the kernel has them: in a mount namespace of its own. */
+export function scanLayers(lowers: readonly string[], mountPoint: string): FileTree {
+  const script = `mkdir -p "$2" "$2.empty" && mount -t overlay overlay -o "ro,lowerdir=$1:$2.empty" "$2" && exec python3 -I -c "$3" "$2"`;
+  const output = execFileSync(
+    'unshare',
+    ['--mount', 'sh', '-ec', script, 'sh', lowers.join(':'), mountPoint, SCAN],
+    { encoding: 'utf8', maxBuffer: 2 ** 28 },
+  );
   return output.trimEnd().split('\n');
 }
 
