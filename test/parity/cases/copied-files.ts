@@ -47,7 +47,6 @@ export const CP: Section = {
         'docker cp f nosuch:/',
         'docker cp f g',
         'docker cp $c:/f $c:/g',
-        'docker cp f',
         'docker cp --nope f $c:/',
         'docker cp "" $c:/',
         'docker cp $c: x',
