@@ -110,6 +110,7 @@ export function imageUsageRow(
       SharedSize: humanSize(shared, 4),
       Size: humanSize(size),
       UniqueSize: humanSize(size - shared, 4),
+      VirtualSize: humanSize(size),
     },
   );
 }
