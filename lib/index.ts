@@ -12,6 +12,7 @@ export type { PolicyOptions } from './network/policy/rules.js';
 export type { RunResult } from './engine/start/run-result.js';
 export type {
   BindMountOption,
+  ImageMountOption,
   BindPropagation,
   BindRecursive,
   MountOption,

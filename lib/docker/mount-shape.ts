@@ -22,7 +22,7 @@ export function mountPoints(
   return mountsOf(config)
     .filter(({ from }) => from !== 'tmpfs')
     .map((mount) => {
-      const { type, volume, source = '', target, options } = mount;
+      const { type, volume, image, source = image?.name ?? '', target, options } = mount;
       const name = volume?.name;
       return addFields('MountPoint', {
         Type: type,
@@ -99,6 +99,11 @@ export function apiMount(mount: MountOption): object {
     };
     const from = source === '' ? {} : { Source: source };
     return { Type: type, ...from, ...common, ...optional('VolumeOptions', volume) };
+  }
+  if (type === 'image') {
+    const { source, imageSubpath } = mount;
+    const image = imageSubpath === undefined ? {} : { Subpath: imageSubpath };
+    return { Type: type, Source: source, ...common, ...optional('ImageOptions', image) };
   }
   const { tmpfsSize, tmpfsMode } = mount;
   const tmpfs = {

@@ -19,6 +19,7 @@ import {
   devicesInDev,
   isCgroup,
   isDev,
+  isImage,
   isInDev,
   type KernelFacts,
   type Shared,
@@ -40,7 +41,7 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
   const binds = new Map<number, number>();
   const tmpfs = new Map<number, number>();
   spec.mounts?.forEach((mount, index) => {
-    if (mount.type === 'bind' || parseMountOptions(mount.options).recursive) {
+    if (mount.type === 'bind' || isImage(mount) || parseMountOptions(mount.options).recursive) {
       binds.set(index, slots.take());
     } else if (mount.type === 'tmpfs' && !isDev(mount)) {
       tmpfs.set(index, slots.take());

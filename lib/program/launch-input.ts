@@ -47,6 +47,13 @@ export interface RootView {
   readonly to: string;
 }
 
+/** An image that is mounted. */
+export interface ImagePlan {
+  readonly root: RootPlan & { readonly kind: 'overlay' };
+  /** What of it is mounted: a relative path. */
+  readonly subpath: string | undefined;
+}
+
 /** All read-only layers of an overlay, topmost first. */
 export function allLowers({
   frozen,
@@ -171,6 +178,8 @@ export interface LaunchInput {
   readonly root: RootPlan;
   /** The writable layer of an overlay; undefined: below `directory`, without a limit of its own. */
   readonly layer?: LayerPlan | undefined;
+  /** By the destinations of mounts of the type `image`. */
+  readonly images?: ReadonlyMap<string, ImagePlan> | undefined;
   /**
    * Device nodes that lie in the root can be opened, as far as the device filter lets them. Otherwise only
    * those of `spec.linux.devices` can be opened, which are in a tmpfs of the engine.

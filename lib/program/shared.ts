@@ -64,6 +64,11 @@ export function isCgroup({ type }: Mount): boolean {
   return type === 'cgroup' || type === 'cgroup2';
 }
 
+/** The files of an image: `LaunchInput.images` says which. */
+export function isImage({ type }: Mount): boolean {
+  return type === 'image';
+}
+
 /** The container's own /dev: a part of the scratch tmpfs. */
 export function isDev({ type, destination }: Mount): boolean {
   return type === 'tmpfs' && destination === '/dev';

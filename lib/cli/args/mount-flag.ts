@@ -25,6 +25,7 @@ interface Draft {
   volumeOptions?: Record<string, string>;
   tmpfsSize?: string;
   tmpfsMode?: string;
+  imageSubpath?: string;
 }
 
 /** Fields that only one type has. */
@@ -37,6 +38,7 @@ const OF_VOLUMES = [
   'volumeOptions',
 ] as const;
 const OF_TMPFS = ['tmpfsSize', 'tmpfsMode'] as const;
+const OF_IMAGES = ['imageSubpath'] as const;
 
 export function parseMountFlag(text: string, cwd: string | undefined): MountOption {
   const draft: Draft = {};
@@ -53,6 +55,7 @@ export function parseMountFlag(text: string, cwd: string | undefined): MountOpti
   if (type !== 'bind') refuse(OF_BINDS, 'bind');
   if (type !== 'volume') refuse(OF_VOLUMES, 'volume');
   if (type !== 'tmpfs') refuse(OF_TMPFS, 'tmpfs');
+  if (type !== 'image') refuse(OF_IMAGES, 'mount of an image');
   const common = { target, ...(readOnly === undefined ? {} : { readOnly }) };
   if (type === 'bind') {
     if (source === undefined) throw invalid('mounts', text, 'has no source');
@@ -65,11 +68,17 @@ export function parseMountFlag(text: string, cwd: string | undefined): MountOpti
       throw invalid('mounts', text, 'has options of a bind, but its type is tmpfs');
     return { type, ...common, ...given(draft, OF_TMPFS) };
   }
+  if (type === 'image') {
+    if (source === undefined) throw invalid('mounts', text, 'has no source');
+    if (readOnly === false)
+      throw unsupported('mounts', text, 'is of an image, whose files do not change');
+    return { type, source, target, ...(readOnly === true ? { readOnly } : {}), ...given(draft, OF_IMAGES) }; // prettier-ignore
+  }
   throw unsupported(
     'mounts',
     text,
     `has the type "${type}", which is not supported`,
-    'say type=volume, type=bind or type=tmpfs',
+    'say type=volume, type=bind, type=tmpfs or type=image',
   );
 }
 
@@ -151,6 +160,11 @@ function setField(
       draft.volumeOptions = { ...draft.volumeOptions, [name]: of };
       return;
     }
+    case 'image-subpath':
+    // Podman's.
+    case 'subpath':
+      draft.imageSubpath = value;
+      return;
     case 'tmpfs-size':
       draft.tmpfsSize = value;
       return;

@@ -6,7 +6,7 @@ import type { RootfsImage } from '../../image/rootfs.js';
 import type { ContainerContext } from './container-context.js';
 import { type CreateOptions, splitOptions } from '../options/create-options.js';
 import { newId } from '../../base/ids.js';
-import { type ContainerConfig, normalize } from '../options/config.js';
+import { normalize } from '../options/config.js';
 import type { MountConfig } from '../options/mount-config.js';
 import { withImageDefaults } from '../options/image-options.js';
 import { ensureImage } from '../images/ensure-image.js';
@@ -22,6 +22,7 @@ import { recordEvent } from '../store/container-events.js';
 import { randomName } from '../../base/random-name.js';
 import { checkDetached } from '../start/prepare-detached.js';
 import type { StartContext } from '../start/context.js';
+import { pinImages } from '../start/start-images.js';
 import { withJoinedIds } from '../start/joined-namespaces.js';
 import { nameInUse, type Store } from '../store/store.js';
 import type { StoredConfig } from '../store/stored.js';
@@ -83,22 +84,38 @@ async function createFrom(
       startContext.warn(warning),
     );
   }
-  const { store } = context;
-  const joined = await withJoinedIds(store, run);
-  const name = await claimName(store, id, config.name);
-  const stored: StoredConfig = {
-    version: 1,
-    id,
-    name,
-    created: new Date().toISOString(),
-    image: chosen,
-    argv,
-    command: config.args,
-    options: { ...joined, name: undefined, labels: config.labels },
-    ...detached,
-    ...cgroupLocation(startContext.slice, run.cgroupParent),
-    ...ownMounts(config),
-  };
+  const joined = await withJoinedIds(context.store, run);
+  const { mounts, holds } = await pinImages(startContext, config.mounts);
+  try {
+    const made = {
+      version: 1,
+      id,
+      created: new Date().toISOString(),
+      image: chosen,
+      argv,
+      command: config.args,
+      options: { ...joined, name: undefined, labels: config.labels },
+      ...detached,
+      ...cgroupLocation(startContext.slice, run.cgroupParent),
+      ...ownMounts(mounts),
+    } as const;
+    await addContainer(context, startContext, made, config.name, isRun);
+    return id;
+  } finally {
+    for (const hold of holds) hold.release();
+  }
+}
+
+async function addContainer(
+  { store }: ContainerContext,
+  startContext: StartContext,
+  made: Omit<StoredConfig, 'name'>,
+  wanted: string | undefined,
+  isRun: boolean,
+): Promise<void> {
+  const { id } = made;
+  const name = await claimName(store, id, wanted);
+  const stored: StoredConfig = { ...made, name };
   try {
     const add = () => store.add(stored, isRun ? startContext.owner : undefined);
     if (stored.mounts === undefined) await add();
@@ -115,7 +132,6 @@ async function createFrom(
     });
   }
   recordEvent(store, stored, 'create');
-  return id;
 }
 
 /** Mistakes are found before an image is pulled. The test of a health check may be the image's. */
@@ -130,9 +146,9 @@ function checkOptionsBefore(
   );
 }
 
-/** Of a container whose options do not say all of its mounts: its anonymous volumes get names. */
-function ownMounts({ mounts }: ContainerConfig): Pick<StoredConfig, 'mounts'> {
-  if (mounts.every(({ type, from }) => type !== 'volume' && from !== 'volumesFrom')) return {};
+/** Of a container whose options do not say all of its mounts: its anonymous volumes get names, and names of images may be others' later. */
+function ownMounts(mounts: readonly MountConfig[]): Pick<StoredConfig, 'mounts'> {
+  if (mounts.every(({ type, from }) => type !== 'volume' && type !== 'image' && from !== 'volumesFrom')) return {}; // prettier-ignore
   return {
     mounts: mounts.map((mount) =>
       mount.volume === undefined || mount.volume.name !== undefined

@@ -23,7 +23,7 @@ export async function layerUsers(): Promise<UserNamespaceIds | undefined> {
   return isRoot() ? undefined : findUserNamespaceIds();
 }
 
-/** A detached container, and what it was made from. */
+/** A detached container, and an image that it was made from or has mounted. */
 export interface ImageUser {
   /** Long id. */
   readonly container: string;
@@ -35,10 +35,13 @@ export interface ImageUser {
 
 export function imageUsers(store: Store): ImageUser[] {
   return store.ids().flatMap((container) => {
-    const image = readableConfig(store, container)?.image;
-    const { manifest } = (image ?? {}) as { readonly manifest?: string };
-    if (manifest === undefined) return [];
-    return { container, manifest, isActive: isActive(store.state(container).state) };
+    const config = readableConfig(store, container);
+    const { manifest } = (config?.image ?? {}) as { readonly manifest?: string };
+    const mounted = (config?.mounts ?? []).map(({ image }) => image?.manifest);
+    const all = new Set([manifest, ...mounted].filter((each) => each !== undefined));
+    if (all.size === 0) return [];
+    const active = isActive(store.state(container).state);
+    return [...all].map((each) => ({ container, manifest: each, isActive: active }));
   });
 }
 

@@ -3,13 +3,15 @@ import type { VolumeUser } from './mount-types.js';
 
 /** Its options are those of the OCI spec. */
 export interface MountConfig {
-  readonly type: 'bind' | 'tmpfs' | 'volume';
+  readonly type: 'bind' | 'tmpfs' | 'volume' | 'image';
   /** Absolute path on the host; of a bind only. */
   readonly source?: string;
   /** The source is resolved beneath this directory, which its path begins with. */
   readonly within?: string;
   /** Of a volume only. */
   readonly volume?: VolumeUse;
+  /** Of an image only. */
+  readonly image?: ImageUse;
   /** Absolute, normalized, never `/`, never at or below /proc. */
   readonly target: string;
   readonly options: readonly string[];
@@ -30,6 +32,16 @@ export interface VolumeUse {
   /** Of one that has to be created. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly driverOptions?: Readonly<Record<string, string>>;
+  /** What of it is mounted: a relative path. */
+  readonly subpath?: string;
+}
+
+/** An image whose files a container has. */
+export interface ImageUse {
+  /** As it was given. */
+  readonly name: string;
+  /** Digest of its manifest: of a detached container, which keeps the image that the name meant when it was created. */
+  readonly manifest?: string;
   /** What of it is mounted: a relative path. */
   readonly subpath?: string;
 }

@@ -1,5 +1,5 @@
 /** One mount of the option `mounts`, checked. */
-import { conflicting, invalid, unsupported } from '../../base/check.js';
+import { conflicting, invalid, plainString, unsupported } from '../../base/check.js';
 import { parseSize } from '../../base/units.js';
 import { checkDriverOptions } from '../../volumes/driver-options.js';
 import { checkVolumeName } from '../../volumes/volume-name.js';
@@ -16,6 +16,7 @@ import {
 import type {
   BindMountOption,
   BindRecursive,
+  ImageMountOption,
   MountOption,
   TmpfsMountOption,
   VolumeMountOption,
@@ -33,16 +34,14 @@ export function checkMount(mount: MountOption): MountConfig {
       return checkVolume(mount, target);
     case 'tmpfs':
       return checkTmpfs(mount, target);
+    case 'image':
+      return checkImage(mount, target);
   }
   const type: unknown = (mount as { type?: unknown }).type;
-  throw type === 'image' || type === 'npipe' || type === 'cluster'
-    ? unsupported(
-        'mounts',
-        type,
-        'is a type of mount that caisson does not have',
-        'volume, bind or tmpfs',
-      )
-    : invalid('mounts', type, 'is not a type of mount', 'volume, bind or tmpfs');
+  const types = 'volume, bind, tmpfs or image';
+  throw type === 'npipe' || type === 'cluster'
+    ? unsupported('mounts', type, 'is a type of mount that caisson does not have', types)
+    : invalid('mounts', type, 'is not a type of mount', types);
 }
 
 function checkBind(mount: BindMountOption, target: string): MountConfig {
@@ -91,6 +90,17 @@ function checkVolume(mount: VolumeMountOption, target: string): MountConfig {
   if (volume.subpath !== undefined && volume.name === undefined)
     throw invalid('mounts', volumeSubpath, 'is in no volume: an anonymous one is empty');
   return volumeMount('mounts', target, volume, mount.readOnly ?? false);
+}
+
+function checkImage(mount: ImageMountOption, target: string): MountConfig {
+  const { source, imageSubpath } = mount;
+  const name = plainString('mounts', source);
+  if (name === '') throw invalid('mounts', name, 'is not the name of an image');
+  if (name === 'host') throw unsupported('mounts', name, 'is not mounted: it is this machine');
+  if ((mount.readOnly as unknown) === false)
+    throw unsupported('mounts', false, 'is not possible for readOnly: the files of an image do not change'); // prettier-ignore
+  const subpath = imageSubpath === undefined ? {} : { subpath: checkSubpath('mounts', imageSubpath) }; // prettier-ignore
+  return { type: 'image', image: { name, ...subpath }, target, options: ['ro', 'nosuid'], from: 'mounts' }; // prettier-ignore
 }
 
 function checkTmpfs(mount: TmpfsMountOption, target: string): MountConfig {

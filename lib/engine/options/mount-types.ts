@@ -5,7 +5,7 @@ import type { Size } from '../../base/units.js';
 export type BindPropagation = 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
 
 /** One `--mount`. */
-export type MountOption = BindMountOption | VolumeMountOption | TmpfsMountOption;
+export type MountOption = BindMountOption | VolumeMountOption | TmpfsMountOption | ImageMountOption;
 
 /**
  * Mounts below the source: `enabled`, they come along, and are read-only with `readOnly`, as far as the kernel can make them so;
@@ -73,4 +73,17 @@ export interface TmpfsMountOption {
    * owner, else `0o1777`.
    */
   readonly tmpfsMode?: number | string | undefined;
+}
+
+/** The files of an image, read-only. */
+export interface ImageMountOption {
+  readonly type: 'image';
+  /** Name or id of an image that this machine has. */
+  readonly source: string;
+  /** Absolute path in the container. */
+  readonly target: string;
+  /** A directory or file of the image: a relative path. Default: all of it. */
+  readonly imageSubpath?: string | undefined;
+  /** It always is. */
+  readonly readOnly?: true | undefined;
 }

@@ -257,7 +257,7 @@ function mountsOf(
   const nodes = new Set(shown.map(({ path }) => path));
   const opens = opensDevices(config);
   for (const mount of config.mounts) {
-    const { type, source, target, within, options: asked } = asBind(mount, volumes);
+    const { type, source, target, within, image, options: asked } = asBind(mount, volumes);
     if (nodes.has(target)) continue;
     const guarded = opens || type === 'tmpfs' ? asked : [...asked, nodev(asked)];
     const options = within === undefined ? guarded : [...guarded, `beneath=${within}`];
@@ -273,14 +273,14 @@ function mountsOf(
       const sized = withSize(options, config.resources.memory);
       mounts.push({ destination: target, type, source: 'tmpfs', options: sized });
     } else if (maps.uidMappings === undefined)
-      mounts.push({ destination: target, type, source, options });
+      mounts.push({ destination: target, type, source: source ?? image?.name, options });
     else {
       // Without an owner, ownership reads as on the host, whatever ids the container has.
       const idmap = options[0] === 'rbind' ? 'ridmap' : 'idmap';
       mounts.push({
         destination: target,
         type,
-        source,
+        source: source ?? image?.name,
         options: [...options, idmap],
         ...maps,
       });

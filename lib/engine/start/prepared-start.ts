@@ -185,8 +185,8 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
   private readonly idRanges: IdRanges;
   /** Its volumes are free: a caller that waits for its end can remove them. */
   readonly programEnded: (() => void) | undefined;
-  /** Of an image of the store: it stays as long as the container. */
-  private readonly hold: ImageHold | undefined;
+  /** Of images of the store, the container's own and those that are mounted: they stay as long as the container. */
+  private readonly holds: readonly ImageHold[];
 
   /** @param joinedRange holds the range of the container that it joins */
   constructor(context: StartContext, request: StartRequest, joinedRange?: FileHandle) {
@@ -207,7 +207,7 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
         context.volumes.release(volumes);
         volumes = [];
       };
-    this.hold = this.holdImage(context);
+    this.holds = this.holdImages(context, template);
     const { input, own: texts } = request.network;
     const denied = input.bridges?.policy?.denied;
     if (denied === undefined) return;
@@ -217,12 +217,16 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
       );
   }
 
-  private holdImage({ dataRoot }: StartContext): ImageHold | undefined {
+  private holdImages({ dataRoot }: StartContext, { images }: StartTemplate): readonly ImageHold[] {
     const { manifest, name } = this.resolved;
-    if (manifest === undefined) return undefined;
+    if (manifest === undefined && images.length === 0) return NO_HOLDS;
+    const holds: ImageHold[] = [];
     try {
-      return holdImage(dataRoot, manifest, name);
+      for (const each of manifest === undefined ? images : [{ manifest, name }, ...images])
+        holds.push(holdImage(dataRoot, each.manifest, each.name));
+      return holds;
     } catch (error) {
+      for (const hold of holds) hold.release();
       if (this.range !== undefined) this.idRanges.release(this.range);
       this.programEnded?.();
       void this.joinedRange?.close();
@@ -235,9 +239,11 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
     this.programEnded?.();
     if (!tornDown) this.connection?.release();
     void this.joinedRange?.close();
-    this.hold?.release();
+    for (const hold of this.holds) hold.release();
   }
 }
+
+const NO_HOLDS: readonly ImageHold[] = Object.freeze([]);
 
 /** Claims of a start that cannot be prepared are given back. */
 export async function releasedOnError<T>(

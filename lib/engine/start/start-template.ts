@@ -32,6 +32,7 @@ import { hostnameOf, toSpec } from '../spec/to-spec.js';
 import { isFixed } from './accounts.js';
 import type { StartContext } from './context.js';
 import { volumeNames } from '../store/volumes-of.js';
+import { type MountedImage, startImages } from './start-images.js';
 import { anonymousDirectories, volumeSources } from './start-volumes.js';
 import { hasHostMqueue, networkName, seccompFilter } from './host-lookups.js';
 import type { JoinedStart } from './joined-namespaces.js';
@@ -76,6 +77,8 @@ export interface StartTemplate {
   readonly joined: JoinedStart | undefined;
   /** Volumes that it has, by their names. */
   readonly volumeNames: readonly string[];
+  /** Images that are mounted. */
+  readonly images: readonly MountedImage[];
 }
 
 /** What a further program in the container shares with its first one, compiled for PLACEHOLDER. */
@@ -121,10 +124,11 @@ export async function compileStartTemplate(
   const { users } = context;
   if (users !== undefined) checkWithoutFilter(config);
   const { namespaces } = config;
-  const [sources, hostMqueue, joined] = await Promise.all([
+  const [sources, hostMqueue, joined, images] = await Promise.all([
     checkSources(config),
     namespaces.ipc === 'host' ? hasHostMqueue() : undefined,
     joinedBy(context, input, config),
+    startImages(context, config.mounts),
   ]);
   const volumes = volumeSources(context, config.mounts, PLACEHOLDER.id);
   const user = resolveUser(config.user, config.groupAdd, accounts);
@@ -180,6 +184,7 @@ export async function compileStartTemplate(
         owner: input.owner,
         volumesToRemove:
           input.autoRemove === true ? anonymousDirectories(context, config.mounts) : undefined,
+        images: images.plans,
         layersToRelease:
           input.autoRemove === true && resolved.root.kind === 'overlay'
             ? resolved.root.frozen
@@ -233,9 +238,10 @@ export async function compileStartTemplate(
         config.seccomp.kind !== 'file' &&
         config.selinux === undefined &&
         volumes.lasting &&
-        config.mounts.every(({ from }) => from !== 'volumesFrom'),
+        config.mounts.every(({ from, type }) => from !== 'volumesFrom' && type !== 'image'),
       joined,
       volumeNames: volumeNames(config.mounts),
+      images: images.mounted,
     };
     return { template, network };
   } catch (error) {

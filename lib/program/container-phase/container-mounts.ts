@@ -4,6 +4,7 @@ import type { Step } from '../instructions.js';
 import type { LaunchInput } from '../launch-input.js';
 import { ATTR, attributesOfTree, parseMountOptions, tmpfsOwner } from '../mount-options.js';
 import { hierarchyName, isCgroup, isDev, type Shared } from '../shared.js';
+import { stageOf } from '../host-phase/image-mounts.js';
 import type { Slots } from '../slots.js';
 import { BASE, type Below, below, type KernelMounts, TARGET } from './mount-targets.js';
 
@@ -50,7 +51,7 @@ export function attachMounts(
     const [base, target] = place(mount.destination);
     let slot: number;
     if (tree !== undefined) {
-      slot = tree;
+      slot = partOf(steps, input, mount, index, tree, shared, slots);
       if (copyUp) steps.push({ op: 'tree.fill', slots: [slot, base], texts: [target, input.id] });
       steps.push({
         op: 'mount.attach',
@@ -108,6 +109,31 @@ export function attachMounts(
     });
   });
   return kernel;
+}
+
+/** Of an image, if not all of it is mounted: the whole is attached where it can be looked into, until the root is pivoted. */
+function partOf(
+  steps: Step[],
+  { images }: LaunchInput,
+  { destination }: Mount,
+  index: number,
+  tree: number,
+  { scratch }: Shared,
+  slots: Slots,
+): number {
+  const subpath = images?.get(destination)?.subpath;
+  if (subpath === undefined) return tree;
+  const part = slots.take();
+  steps.push(
+    {
+      op: 'mount.attach',
+      slots: [tree, scratch],
+      texts: [stageOf(index)],
+      numbers: [0, TARGET.directory],
+    },
+    { op: 'tree.view', slots: [part, tree], texts: [subpath] },
+  );
+  return part;
 }
 
 /** The numbers of `mount.attach` for a bind. */

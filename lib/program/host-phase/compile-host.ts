@@ -75,7 +75,7 @@ export function compileHost(
   fillScratch(steps, spec, input, shared);
   if (ownUserNamespace) steps.push({ op: 'fsids.set', numbers: [0, 0] });
   makeTmpfs(steps, spec, shared);
-  openBinds(steps, spec, shared, slots, userns);
+  openBinds(steps, spec, input, kernel, shared, slots, userns);
   // The container attaches these while the rest is made here.
   const early = [shared.scratch, ...shared.binds.values(), ...shared.tmpfs.values()];
   early.push(...shared.devices.values());

@@ -13,8 +13,9 @@ import {
   relativeTo,
   tmpfsOwner,
 } from '../mount-options.js';
-import { devicesInDev, hierarchyName, isCgroup, type Shared } from '../shared.js';
+import { devicesInDev, hierarchyName, isCgroup, type KernelFacts, type Shared } from '../shared.js';
 import type { Slots } from '../slots.js';
+import { openImage, stageOf } from './image-mounts.js';
 
 /** Links of /dev that runtimes make: config-linux.md, "Default Devices" and "Dev symbolic links". */
 const DEV_LINKS: readonly (readonly [string, string])[] = [
@@ -43,7 +44,7 @@ export function makeScratch(steps: Step[], shared: Shared, label: string | undef
 export function fillScratch(
   steps: Step[],
   spec: Spec,
-  { files, cgroup, rootless }: LaunchInput,
+  { files, cgroup, rootless, images }: LaunchInput,
   { scratch, devices, nodes }: Shared,
 ): void {
   const on = [scratch];
@@ -96,6 +97,10 @@ export function fillScratch(
       }
     }
   }
+  spec.mounts?.forEach(({ destination }, index) => {
+    if (images?.get(destination)?.subpath === undefined) return;
+    steps.push({ op: 'dir.make', slots: on, texts: [stageOf(index)], numbers: [0o755] });
+  });
   files.forEach(({ content }, index) => {
     steps.push({
       op: 'file.write',
@@ -128,6 +133,8 @@ export function makeTmpfs(steps: Step[], spec: Spec, shared: Shared): void {
 export function openBinds(
   steps: Step[],
   spec: Spec,
+  { images, rootless }: LaunchInput,
+  kernel: KernelFacts,
   shared: Shared,
   slots: Slots,
   userns: number | undefined,
@@ -150,6 +157,13 @@ export function openBinds(
     if (tree === undefined) return;
     const options = parseMountOptions(mount.options);
     const slot = options.idmapped ? usersOf(mount) : undefined;
+    const plan = images?.get(mount.destination);
+    if (plan !== undefined) {
+      const { attributes } = options;
+      const own = { attributes, userns: slot, rootless: rootless !== undefined, label: spec.linux?.mountLabel }; // prettier-ignore
+      openImage(steps, { plan, tree, ...own }, kernel, slots);
+      return;
+    }
     let path = mount.source;
     let base: number | undefined;
     if (options.beneath !== undefined) {

@@ -270,6 +270,7 @@ describe('inspect', () => {
           mounts: [
             { type: 'bind', source: '/etc', target: '/conf', readOnly: true, bindPropagation: 'rslave' },
             { type: 'tmpfs', target: '/scratch', tmpfsSize: '2m', tmpfsMode: '1777' },
+            { type: 'image', source: 'debian:12', target: '/tools', imageSubpath: 'usr' },
           ],
           env: { A: '1', PATH: undefined },
           labels: ['a=1', 'b'],
@@ -326,6 +327,7 @@ describe('inspect', () => {
           BindOptions: { Propagation: 'rslave' },
         },
         { Type: 'tmpfs', Target: '/scratch', TmpfsOptions: { SizeBytes: 2097152, Mode: 0o1777 } },
+        { Type: 'image', Source: 'debian:12', Target: '/tools', ImageOptions: { Subpath: 'usr' } },
       ],
       RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 3 },
       LogConfig: { Type: 'none', Config: {} },
@@ -341,6 +343,7 @@ describe('inspect', () => {
       NetworkMode: 'host',
     });
     expect(Mounts).to.have.deep.members([
+      { Type: 'image', Source: 'debian:12', Destination: '/tools', Mode: '', RW: false, Propagation: '' },
       { Type: 'bind', Source: '/srv', Destination: '/data', Mode: 'ro', RW: false, Propagation: 'rprivate' },
       { Type: 'bind', Source: '/home', Destination: '/home', Mode: '', RW: true, Propagation: 'rprivate' },
       { Type: 'bind', Source: '/etc', Destination: '/conf', Mode: '', RW: false, Propagation: 'rslave' },

@@ -493,6 +493,14 @@ describe('--mount', () => {
       tmpfsSize: '1m',
       tmpfsMode: '1777',
     });
+    for (const field of ['image-subpath', 'subpath'])
+      expect(parse(`type=image,source=debian:12,target=/t,${field}=usr/bin,ro`)).to.deep.equal({
+        type: 'image',
+        source: 'debian:12',
+        target: '/t',
+        readOnly: true,
+        imageSubpath: 'usr/bin',
+      });
   });
 
   const refused: readonly (readonly [string, ErrorCode])[] = [
@@ -508,7 +516,10 @@ describe('--mount', () => {
     ['type=bind,"source=/a"x,target=/b', 'ERR_INVALID_OPTION'],
     ['source=data,target=/b,bind-propagation=private', 'ERR_INVALID_OPTION'],
     ['type=bind,source=/a,target=/b,volume-nocopy', 'ERR_INVALID_OPTION'],
-    ['type=image,source=debian,target=/b', 'ERR_UNSUPPORTED_OPTION'],
+    ['type=image,target=/b', 'ERR_INVALID_OPTION'],
+    ['type=image,source=debian,target=/b,readonly=false', 'ERR_UNSUPPORTED_OPTION'],
+    ['type=tmpfs,target=/b,image-subpath=a', 'ERR_INVALID_OPTION'],
+    ['type=npipe,source=a,target=/b', 'ERR_UNSUPPORTED_OPTION'],
     ['type=nfs,target=/b', 'ERR_UNSUPPORTED_OPTION'],
     ['type=bind,source=/a,target=/b,bind-recursive=perhaps', 'ERR_INVALID_OPTION'],
   ];

@@ -490,7 +490,8 @@ describe('normalize: mounts', () => {
   invalid({ mounts: [{ type: 'bind', target: '/b' }] });
   invalid({ mounts: [{ type: 'bind', source: '/a', target: '/b', bindPropagation: 'x' }] });
   invalid({ mounts: [{ type: 'nfs', target: '/b' }] });
-  refused({ mounts: [{ type: 'image', target: '/b' }] }, 'ERR_UNSUPPORTED_OPTION', /"image"/);
+  invalid({ mounts: [{ type: 'image', target: '/b' }] });
+  refused({ mounts: [{ type: 'npipe', target: '/b' }] }, 'ERR_UNSUPPORTED_OPTION', /"npipe"/);
   refused({ mounts: [{ type: 'volume', target: '/b', volumeDriver: 'nfs' }] }, 'ERR_UNSUPPORTED_OPTION', /"nfs"/); // prettier-ignore
   invalid({ mounts: [{ type: 'volume', source: '/a', target: '/b' }] });
   invalid({ mounts: [{ type: 'volume', source: 'data', target: '/b', volumeSubpath: '../x' }] });
