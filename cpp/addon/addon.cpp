@@ -16,6 +16,7 @@
 #include "environment.h"
 #include "layouts.h"
 #include "listener.h"
+#include "look_along.h"
 #include "netlink_call.h"
 #include "read_below.h"
 #include "tree_size.h"
@@ -176,6 +177,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add_container_calls(env, exports);
   exports.Set("lockByte", Napi::Function::New(env, lock_byte));
   exports.Set("readBelow", Napi::Function::New(env, read_below));
+  exports.Set("lookAlong", Napi::Function::New(env, look_along));
   exports.Set("treeSize", Napi::Function::New(env, tree_size));
   exports.Set("netlink", Napi::Function::New(env, netlink_call));
   exports.Set("netlinkNow", Napi::Function::New(env, netlink_now));

@@ -128,6 +128,11 @@ export interface Binding {
    * says why it was not read (cpp/steps/regular_file.h).
    */
   readBelow(roots: readonly string[], path: string, limit: number): Promise<Buffer | number>;
+  /**
+   * The files at these paths of the host and all directories above them, in one job: equal bytes say that nothing has changed that
+   * decides who can reach them (cpp/addon/look_along.h). undefined: one of them is missing, or cannot be looked at.
+   */
+  lookAlong(paths: readonly string[]): Promise<Uint8Array | undefined>;
   /** Bytes of all regular files below a directory (cpp/addon/tree_size.h). */
   treeSize(path: string): Promise<number>;
   /** The same of a directory in the file system of that type that the file contains, mounted or not. For root. */

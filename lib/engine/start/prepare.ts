@@ -21,7 +21,8 @@ import { startNetwork } from './start-network.js';
 import { holdVolumes } from './start-volumes.js';
 import { withMountsOfOthers } from './volumes-from-containers.js';
 import { type CompiledStart, compileStartTemplate, type StartTemplate } from './start-template.js';
-import { findTemplate, isUpToDate, replaceTemplate, storeTemplate } from './template-cache.js';
+import { areAsSeen, areUpToDate } from './start-sources.js';
+import { findTemplate, replaceTemplate, storeTemplate } from './template-cache.js';
 
 export async function prepare(
   context: StartContext,
@@ -46,8 +47,8 @@ export async function prepare(
 }
 
 /**
- * For options that have been started before: synchronous, unless it has a network, and undefined where the host has to be
- * looked at first.
+ * For options that have been started before: synchronous, unless it has a network or binds, and undefined where the host has to
+ * be looked at in other ways first.
  */
 export function recall(
   context: StartContext,
@@ -60,7 +61,9 @@ export function recall(
   const accounts = root === undefined ? undefined : knownAccounts(root);
   if (root === undefined || accounts === undefined) return undefined;
   const template = findTemplate(context, root, accounts, options);
-  if (template?.sources !== NO_SOURCES) return undefined;
+  if (template === undefined) return undefined;
+  const { seen } = template;
+  if (template.sources !== NO_SOURCES && seen === undefined) return undefined;
   if (template.location.cgroupParent !== undefined) return undefined;
   const { env, entrypoint } = options;
   const command = commandFor(context, template, { argv, env }, entrypoint);
@@ -69,17 +72,24 @@ export function recall(
   const start = ({ template, network }: CompiledStart) =>
     new PreparedStart(context, { template, id, command, network, volumes });
   try {
-    if (template.network.bridges === undefined) return start(withoutConnection(template));
+    if (template.network.bridges === undefined && seen === undefined)
+      return start(withoutConnection(template));
   } catch (error) {
     context.volumes.release(volumes);
     throw error;
   }
-  return connected(context, template, id, true)
-    .then((own) => releasedOnError(own.network, () => start(own)))
-    .catch((error: unknown) => {
-      context.volumes.release(volumes);
-      throw error;
+  const begin = () =>
+    releasedVolumes(context, volumes, async () => {
+      const own = await connected(context, template, id, true);
+      return releasedOnError(own.network, () => start(own));
     });
+  if (seen === undefined) return begin();
+  const given = copyOf(argv, env);
+  return areAsSeen(context.binding, seen).then((unchanged) => {
+    if (unchanged) return begin();
+    context.volumes.release(volumes);
+    return prepare(context, id, image, given.argv, { ...options, env: given.env });
+  });
 }
 
 /** For a template: whether all of them are there, and are what it was compiled for. */
@@ -108,7 +118,7 @@ async function request(
     (byName && !isFixed(resolved.root) ? undefined : knownAccounts(resolved.root)) ??
     (await lookAtAccounts(context.binding, resolved.root));
   const known = findTemplate(context, resolved.root, accounts, options);
-  if (known !== undefined && (await isUpToDate(known))) {
+  if (known !== undefined && (await areUpToDate(context.binding, known.config, known))) {
     const command = commandFor(context, known, given, entrypoint);
     const volumes = connects ? known.volumeNames : [];
     if (holdPlain(context, volumes))

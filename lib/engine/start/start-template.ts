@@ -27,12 +27,13 @@ import { DEFAULT_PIDS_LIMIT } from '../options/resources.js';
 import { type Accounts, type ResolvedUser, resolveUser } from '../options/user.js';
 import { checkWithoutFilter, needsDeviceFilter, opensDevices } from '../spec/device-access.js';
 import { networkSysctls } from '../spec/network-sysctls.js';
-import { checkSources, NO_SOURCES, type Sources } from '../spec/sources.js';
+import { NO_SOURCES, type Sources } from '../spec/sources.js';
 import { hostnameOf, toSpec } from '../spec/to-spec.js';
 import { isFixed } from './accounts.js';
 import type { StartContext } from './context.js';
 import { volumeNames } from '../store/volumes-of.js';
 import { type MountedImage, startImages } from './start-images.js';
+import { findSources, type SeenSources } from './start-sources.js';
 import { anonymousDirectories, volumeSources } from './start-volumes.js';
 import { hasHostMqueue, networkName, seccompFilter } from './host-lookups.js';
 import type { JoinedStart } from './joined-namespaces.js';
@@ -71,6 +72,8 @@ export interface StartTemplate {
   last: (GivenCommand & { readonly command: CommandTemplate }) | undefined;
   /** What was found on the host of all that the options name; looked for again at each start. */
   readonly sources: Sources;
+  /** They are what they were as long as this is so; undefined: they have to be looked for one by one. */
+  seen: SeenSources | undefined;
   /** Nothing else was looked up on the host that could change later. */
   readonly lasting: boolean;
   /** The containers whose namespaces it joins. */
@@ -124,8 +127,8 @@ export async function compileStartTemplate(
   const { users } = context;
   if (users !== undefined) checkWithoutFilter(config);
   const { namespaces } = config;
-  const [sources, hostMqueue, joined, images] = await Promise.all([
-    checkSources(config),
+  const [{ sources, seen }, hostMqueue, joined, images] = await Promise.all([
+    findSources(context.binding, config),
     namespaces.ipc === 'host' ? hasHostMqueue() : undefined,
     joinedBy(context, input, config),
     startImages(context, config.mounts),
@@ -229,6 +232,7 @@ export async function compileStartTemplate(
       native: undefined,
       last: undefined,
       sources,
+      seen,
       lasting:
         ((config.user === undefined && config.groupAdd === undefined) || isFixed(resolved.root)) &&
         (config.network === 'none' || config.network === 'bridge') &&

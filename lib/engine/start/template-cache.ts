@@ -2,8 +2,7 @@
 import type { RootPlan } from '../../program/launch-input.js';
 import type { RunOptions } from '../options/options.js';
 import type { Accounts } from '../options/user.js';
-import { checkSources, NO_SOURCES } from '../spec/sources.js';
-import { type CacheKey, same } from './cache-key.js';
+import type { CacheKey } from './cache-key.js';
 import type { StartContext } from './context.js';
 import type { StartTemplate } from './start-template.js';
 
@@ -51,9 +50,4 @@ export function replaceTemplate(
 ): void {
   const entry = caches.get(context)?.find((other) => other.template === outdated);
   if (entry !== undefined) storeTemplate(context, entry.key, template, outdated);
-}
-
-/** Whether all that the options name on the host is there, and is what it was. */
-export async function isUpToDate({ config, sources }: StartTemplate): Promise<boolean> {
-  return sources === NO_SOURCES || same(await checkSources(config), sources);
 }

@@ -1,9 +1,10 @@
 /** Starts that differ in arguments and environment, as all jobs do: one compiled template, and each has its own. */
-import { mkdir, rm } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { newId } from '../../../lib/base/ids.js';
 import type { RunOptions } from '../../../lib/engine/options/options.js';
-import { prepare } from '../../../lib/engine/start/prepare.js';
+import { prepare, recall } from '../../../lib/engine/start/prepare.js';
 import { refused } from '../../support/detached.js';
 import { isRoot } from '../../support/needs.js';
 import { Workshop } from '../../support/workshop.js';
@@ -68,6 +69,44 @@ describe('hardening: varied starts', () => {
     }
     // The very first is looked up, and may see the change; what follows is as it was said.
     expect(said.slice(1)).to.deep.equal(['second second', 'third third']);
+  });
+
+  it('C8: a start with binds that was seen before takes one look at all of them, and finds what has changed', async function () {
+    if (!isRoot) skip(this, 'needs root: a user’s starts are compiled anew');
+    const place = shop.path('seen/below');
+    await mkdir(place, { recursive: true });
+    await writeFile(shop.path('file'), 'one');
+    await symlink('file', shop.path('link'));
+    const options: RunOptions = {
+      volumes: [`${place}:/v`, `${shop.path('link')}:/f`, `${place}:/r:ro`],
+    };
+    const again = () => recall(shop.context, newId(), shop.busybox, ['true'], options);
+    const run = (script: string) => shop.sh(script, options);
+    const ownerOf = async (name: string) => {
+      await run(`touch /v/${name}`);
+      return statSync(`${place}/${name}`).uid;
+    };
+    await chmod(place, 0o777);
+    expect(await ownerOf('alone')).to.equal(0);
+    const known = again();
+    expect(known).to.be.a('promise');
+    (await known)?.release();
+    // The directory above can now be reached by others, and then no longer.
+    await chmod(shop.directory, 0o755);
+    expect(await ownerOf('reached')).to.equal(65_534);
+    expect(await ownerOf('reached-again')).to.equal(65_534);
+    await chmod(shop.path('seen'), 0o700);
+    expect(await ownerOf('closed')).to.equal(0);
+    await chmod(shop.directory, 0o700);
+    // A link that leads elsewhere.
+    await writeFile(shop.path('other'), 'two');
+    await rm(shop.path('link'));
+    await symlink('other', shop.path('link'));
+    expect(await run('cat /f')).to.equal('two');
+    await rm(place, { recursive: true });
+    await refused(shop.engine.run(shop.busybox, ['true'], options), 'ERR_NO_SUCH_SOURCE');
+    await mkdir(place);
+    expect(await run('ls /v /r')).to.equal('/r:\n\n/v:');
   });
 
   it('C8: errors, explanations and checks are those of the start at hand', async () => {
