@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Contestant, Sample } from './contestant.js';
 import { openDetached } from './detached.js';
+import { imageTable, imageTargets, type ImageResults } from './image-report.js';
+import { raceImages } from './images.js';
 import { LineProcess } from './line-process.js';
 import { openMachines } from './network-machines.js';
 import { NETWORKS, openNetworks } from './network.js';
@@ -35,10 +37,13 @@ import { openWorkspace } from './workspace.js';
 const usage = `usage: npm run bench -- [options]
   --quick            a tenth of the starts, and no 4 GiB heap
   --only PATTERN     only contestants whose name matches (the floor is always there)
-  --part NAME        only start, exec, detached, jobs, network or streams; may be repeated
-                     (network: in scripts/with-docker --network, if Docker's is to be timed as well)
+  --part NAME        only start, exec, detached, jobs, network, streams or images; may be repeated
+                     (network: in scripts/with-docker --network, if Docker's is to be timed as well;
+                     images: in scripts/with-docker; it takes some minutes and up to 20 GB of disk,
+                     and is left out without --part)
   --rounds N         rounds back to back (20), of 10 starts each
   --spaced-rounds N  rounds with 100 ms between starts (10), of 5 starts each
+  --pulls N          rounds of pulls of the large image (5); of the small one twice as many
   --heap MIB         heaps of the Node contestants; may be repeated (50, 4096)
   --check            exit with 1 when a target of the project is missed`;
 
@@ -49,6 +54,7 @@ const { values } = parseArgs({
     part: { type: 'string', multiple: true },
     rounds: { type: 'string' },
     'spaced-rounds': { type: 'string' },
+    pulls: { type: 'string' },
     heap: { type: 'string', multiple: true },
     check: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -61,12 +67,14 @@ if (values.help) {
 
 const rounds = Number(values.rounds ?? (values.quick ? 3 : 20));
 const spacedRounds = Number(values['spaced-rounds'] ?? (values.quick ? 2 : 10));
-const heaps = (values.heap?.map(Number) ?? (values.quick ? [50] : [50, 4096])).filter((mib) => {
+const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'jobs', 'network', 'streams']);
+// Images have a process of their own.
+const usual = values.quick || [...parts].every((part) => part === 'images') ? [50] : [50, 4096];
+const heaps = (values.heap?.map(Number) ?? usual).filter((mib) => {
   if (mib * 2 ** 20 < freemem() * 0.8) return true;
   console.error(`left out: a heap of ${mib} MiB does not fit this machine`);
   return false;
 });
-const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'jobs', 'network', 'streams']);
 const only = new RegExp(values.only ?? '');
 
 if (process.getuid?.() !== 0) {
@@ -148,22 +156,36 @@ if (parts.has('streams') && streaming !== undefined) {
     streams.push({ title, results: await race(chosen, { dense, spaced: 0 }) });
   }
 }
+let images: ImageResults | undefined;
+const [cFloor] = floorAlone;
+if (parts.has('images') && cFloor !== undefined)
+  images = await raceImages(workspace, cFloor, {
+    only,
+    rounds: Number(values.pulls ?? (values.quick ? 2 : 5)),
+    starts: rounds * 50,
+    layer: values.quick ? 128 : 1024,
+  });
 workspace.clear();
 
 const met = [
   ...targets(results, kept, heaps),
   ...trafficTargets(traffic),
   ...streamTargets(streams),
+  ...(images === undefined ? [] : imageTargets(images)),
 ];
 if (results.length > 0) console.log(table(results));
 if (kept.length > 0) console.log(`\n${detachedTable(kept)}`);
 if (traffic.length > 0) console.log(`\n${trafficTable(traffic)}`);
 if (streams.length > 0) console.log(`\n${streamTable(streams)}`);
+if (images !== undefined) console.log(`\n${imageTable(images)}`);
 console.log('');
 for (const { text, value, limit, met: good } of met) {
   console.log(`${good ? '✔' : '✘'} ${text}: ${value.toFixed(3)} (at most ${limit})`);
 }
-console.log(
-  await save(results, [...kept, ...streams], traffic, met, { rounds, spacedRounds, heaps }),
-);
+const all = [
+  ...kept,
+  ...streams,
+  ...(images === undefined ? [] : [...images.pulls, { title: 'starts', results: images.starts }]),
+];
+console.log(await save(results, all, traffic, met, { rounds, spacedRounds, heaps }));
 if (values.check && met.some((target) => !target.met)) process.exitCode = 1;

@@ -8,12 +8,9 @@ import { once } from 'node:events';
 import { closeSync, constants, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { performance } from 'node:perf_hooks';
-import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container } from '../lib/engine/container/container.js';
 import { Engine, rootfs, type RunOptions } from '../lib/index.js';
-import type { Sample } from './contestant.js';
+import { serve, type Starter } from './starters.js';
 
 const [heapMib = '50', directory = '', root = ''] = process.argv.slice(2);
 
@@ -24,12 +21,6 @@ const [heapMib = '50', directory = '', root = ''] = process.argv.slice(2);
 const ballast: number[][] = [];
 while (ballast.length < (Number(heapMib) - 8) * 32) {
   ballast.push(new Array<number>(4096).fill(ballast.length + 0.5));
-}
-
-interface Starter extends AsyncDisposable {
-  readonly start: () => Promise<number | null>;
-  /** After each start, and not timed. */
-  readonly after?: () => Promise<void>;
 }
 
 const spawner: Starter = {
@@ -244,23 +235,11 @@ async function openExecStreamer(stream: string): Promise<Starter> {
   });
 }
 
-async function time(starter: Starter): Promise<Sample> {
-  const before = performance.eventLoopUtilization();
-  const begin = performance.now();
-  const pending = starter.start();
-  const called = performance.now();
-  const code = await pending;
-  const end = performance.now();
-  const busy = performance.eventLoopUtilization(before).active;
-  await starter.after?.();
-  if (code !== 0) throw new Error(`/true ended with ${code}`);
-  return { us: (end - begin) * 1e3, jsUs: busy * 1e3, callUs: (called - begin) * 1e3 };
-}
-
 // A constant of a module that nobody reads again is garbage.
 Object.assign(globalThis, { ballast });
 
 const openers: Readonly<Record<string, () => Promise<Starter>>> = {
+  spawn: () => Promise.resolve(spawner),
   caisson: openCaisson,
   'same-job': openJobs(false, false),
   'other-job': openJobs(true, false),
@@ -283,20 +262,4 @@ const openers: Readonly<Record<string, () => Promise<Starter>>> = {
   'exec-stdout': () => openExecStreamer('stdout'),
   'exec-stdin': () => openExecStreamer('stdin'),
 };
-const starters = new Map<string, Starter>([['spawn', spawner]]);
-for await (const line of createInterface({ input: process.stdin })) {
-  const [what = '', count, spacing] = line.split(' ');
-  let starter = starters.get(what);
-  if (starter === undefined) {
-    const open = openers[what];
-    if (open === undefined) throw new Error(`what is ${what}?`);
-    starter = await open();
-    starters.set(what, starter);
-  }
-  for (let i = 0; i < Number(count); i++) {
-    if (Number(spacing) > 0) await sleep(Number(spacing));
-    console.log(JSON.stringify(await time(starter)));
-  }
-  console.log('{"done":true}');
-}
-for (const starter of starters.values()) await starter[Symbol.asyncDispose]();
+await serve((what) => openers[what]?.());

@@ -57,6 +57,11 @@ export class TestRegistry {
     return new TestRegistry(address, directory, child);
   }
 
+  get pid(): number {
+    if (this.#process.pid === undefined) throw new Error('docker-registry does not run');
+    return this.#process.pid;
+  }
+
   async stop(): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       this.#process.kill('SIGKILL');
