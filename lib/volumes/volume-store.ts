@@ -58,16 +58,17 @@ export class VolumeStore {
   }
 
   private read(name: string): StoredVolume | undefined {
-    const volume = parseVolume(readIfThere(this.file(name)) ?? '');
-    return volume?.name === name ? volume : undefined;
+    return parsed(name, readIfThere(this.file(name)));
   }
 
   /** Undefined when there is no such volume. @throws ERR_DAMAGED_STATE */
   get(name: string): StoredVolume | undefined {
     if (typeof name !== 'string' || !isVolumeName(name)) return undefined;
     const path = this.file(name);
-    if (readIfThere(path) === undefined) return undefined;
-    const volume = this.read(name);
+    // Once: another process may remove it at this moment.
+    const text = readIfThere(path);
+    if (text === undefined) return undefined;
+    const volume = parsed(name, text);
     if (volume !== undefined) return volume;
     throw new CaissonError('ERR_DAMAGED_STATE', `volume ${name}: ${path} is damaged`, {
       stage: 'config',
@@ -201,6 +202,11 @@ export class VolumeStore {
       else if (isVolumeName(entry) && readIfThere(this.file(entry)) === undefined)
         await this.moveAway(entry, removeTree);
   }
+}
+
+function parsed(name: string, text = ''): StoredVolume | undefined {
+  const volume = parseVolume(text);
+  return volume?.name === name ? volume : undefined;
 }
 
 /** Of a data root: where its volumes are. */

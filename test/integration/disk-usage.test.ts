@@ -1,7 +1,10 @@
 /** `engine.usage()` and `engine.pruneUnused()`: what is on the disk, and what is removed of it. */
 import { expect } from 'chai';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { newId } from '../../lib/base/ids.js';
+import { createContainer } from '../../lib/engine/container/create-container.js';
+import { contextOf } from '../../lib/engine/engine.js';
 import { Engine } from '../../lib/index.js';
 import { ContentStore } from '../../lib/image/content/content-store.js';
 import { dockerArchive, layerOf } from '../support/archives.js';
@@ -126,6 +129,17 @@ describe('Disk usage', function () {
     expect(blobBytes()).to.equal(0);
     expectConsistent(content);
     await box.kill();
+  });
+
+  it('A run that is about to start is its process’s, and removed only without that', async () => {
+    const context = contextOf(engine);
+    const create = (id: string) => createContainer(context, context, 'host', ['true'], {}, id);
+    const [own, left] = [await create(newId()), await create(newId())];
+    const owner = join(directory, 'data/containers', left, 'owner');
+    rmSync(owner);
+    symlinkSync(`1 1 ${newId()}`, owner);
+    expect((await engine.prune()).removed).to.deep.equal([left]);
+    expect((await engine.list()).map(({ config }) => config.id)).to.deep.equal([own]);
   });
 
   it('Wrong options are refused before anything is removed', async () => {

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newId } from '../../lib/base/ids.js';
+import type { CaissonError } from '../../lib/index.js';
 import { recall } from '../../lib/engine/start/prepare.js';
 import type { Prepared } from '../../lib/engine/start/prepared-start.js';
 import { volumesContext } from '../../lib/engine/container/volumes-context-of.js';
@@ -263,6 +264,49 @@ describe('volumes', function () {
       // prettier-ignore
       seen.push(`${action} ${attributes['driver']}`);
     expect(seen).to.deep.equal(['create local', 'destroy local']);
+  });
+
+  it('What begins to run while everything else is removed has its volumes, or was removed before', async function () {
+    this.timeout(120_000);
+    const args = [fixture('prune-churn'), shop.path('data'), shop.path('run')];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(child, 'exit');
+    const found = new Map<string, number>();
+    const script = ['sh', '-c', 'echo x >/data/f && echo x >/other/f && cat /data/f /other/f'];
+    const volumes = ['data:/data', '/other'];
+    const attempts = [
+      async () => `run: ${(await shop.engine.run(shop.busybox, script, { volumes })).exitCode}`,
+      async () => {
+        const container = await shop.engine.create(shop.busybox, script, { volumes });
+        return `start: ${(await container.startAttached()).exitCode}`;
+      },
+      async () => {
+        const options = { volumes, autoRemove: true };
+        const container = await shop.engine.create(shop.busybox, script, options);
+        return `start: ${(await container.startAttached()).exitCode}`;
+      },
+    ];
+    try {
+      await once(child.stdout, 'data');
+      for (let round = 0; round < 25; round++)
+        for (const attempt of attempts) {
+          const outcome = await attempt().catch((error: CaissonError) => error.code);
+          found.set(outcome, (found.get(outcome) ?? 0) + 1);
+        }
+    } finally {
+      child.kill();
+      await ended;
+    }
+    // It has found no error.
+    expect(child.exitCode).to.equal(0);
+    // A container that does not run yet is one that does not run.
+    expect(['run: 0', 'start: 0', 'ERR_NO_SUCH_CONTAINER']).to.include.members([...found.keys()]);
+    expect(found.get('run: 0')).to.equal(25);
+    expect(found.get('start: 0')).to.be.greaterThan(0);
+    await shop.engine.pruneUnused({ volumes: true });
+    await shop.engine.volumes.prune(['all=true']);
+    expect(await shop.engine.list()).to.deep.equal([]);
+    expect(left()).to.deep.equal([]);
   });
 
   it('Processes that are killed while they create and remove volumes leave whole ones', async () => {

@@ -1,6 +1,8 @@
 /** Removing all containers that do not run. */
 import { CaissonError } from '../../base/errors.js';
+import { isAlive } from '../../host/owner.js';
 import { removedSize } from '../start/layer-size.js';
+import { runOwner } from '../store/run-owner.js';
 import { isActive } from '../store/store.js';
 import type { ContainerInfo } from '../store/stored.js';
 import type { ContainerContext } from './container-context.js';
@@ -28,6 +30,9 @@ export async function pruneContainers(
   for (const info of await listContainers(context)) {
     const { id } = info.config;
     if (isActive(info.state) || !chosen(info)) continue;
+    // A rootless run that its process is about to start, or to remove.
+    const owner = await runOwner(context.store, id);
+    if (owner !== undefined && isAlive(owner)) continue;
     const size = await removedSize(context.store, info.config);
     try {
       await removeContainer(context, id, {});

@@ -1,7 +1,5 @@
 /** What claims of addresses need to know of containers. */
-import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
 import { isAlive } from '../../host/owner.js';
@@ -11,6 +9,7 @@ import type { ClaimContext, ContainerLookup } from '../../network/bridge/claim-c
 import { SharedNetwork } from '../../network/shared-network.js';
 import { NetworkStore } from '../../network/bridge/network-store.js';
 import { currentConnections } from '../store/current-options.js';
+import { runOwner } from '../store/run-owner.js';
 import { isActive, readableConfig, type Store } from '../store/store.js';
 
 export interface NetworksContext extends ClaimContext {
@@ -77,7 +76,7 @@ function namesOf(store: Store, id: string): string[] {
  * process that starts it, and after that the supervisor until it has written its state, holds the container's lock.
  */
 async function isLive(store: Store, id: string): Promise<boolean> {
-  const owner = await ownerOf(store, id);
+  const owner = await runOwner(store, id);
   if (owner !== undefined) return isAlive(owner);
   const hasProcesses = (): boolean => {
     const { state } = store.state(id);
@@ -86,13 +85,4 @@ async function isLive(store: Store, id: string): Promise<boolean> {
   if (hasProcesses()) return true;
   // The lock may be released between the two looks at the state, because it has just been started.
   return (await isLocked(store.paths.runRoot, id)) || hasProcesses();
-}
-
-async function ownerOf(store: Store, id: string): Promise<string | undefined> {
-  try {
-    return await readlink(join(store.directory(id), 'owner'));
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
 }
