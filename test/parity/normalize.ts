@@ -61,7 +61,7 @@ const MESSAGE = new RegExp(
 );
 /** What may follow it. */
 const REST =
-  /^(?:$|Usage: {2}|See '|S?Run '|hint: |See ".*--help|exit status \d+$| {2,}|Examples:|Options:)/;
+  /^(?:$|Usage: {2}|See '|S?Run '|\tdocker |hint: |See ".*--help|exit status \d+$| {2,}|Examples:|Options:)/;
 /** Of this machine, not of the engine's. */
 const NOISE =
   /^(?:(?:WARNING: )?IPv4 forwarding is disabled.*|WARNING: Your kernel does not support .*)\r?\n/gm;

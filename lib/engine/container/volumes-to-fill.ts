@@ -3,8 +3,9 @@
  * that is still empty is not mounted for `cp` and `container.files` before that: they see the files that will be copied, and what they write
  * is copied with these.
  */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, opendirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isErrno } from '../../base/errno.js';
 import type { RootPlan } from '../../program/launch-input.js';
 import type { MountConfig } from '../options/mount-config.js';
 
@@ -26,8 +27,10 @@ export function volumesToFill(
     // What is mounted below it needs a mount point in it.
     if (mounts.some((other) => other.target.startsWith(`${target}/`))) return false;
     const directory = directoryOf(target);
-    if (directory === undefined || entriesOf(directory) !== 0) return false;
-    return layers.some((layer) => (entriesBelow(layer, target) ?? 0) > 0);
+    if (directory === undefined || hasEntries(directory) !== false) return false;
+    return (
+      layers.map((layer) => hasEntriesAt(layer, target)).find((has) => has !== 'unknown') === true
+    );
   });
   return new Set(found.map(({ target }) => target));
 }
@@ -39,23 +42,29 @@ function layersOf(root: RootPlan, upper: string): readonly string[] {
   return isPlain ? [upper, ...root.lowers] : [];
 }
 
-/** Undefined: it is no directory, or links lead to it. */
-function entriesBelow(layer: string, target: string): number | undefined {
+/** False where something else, such as a link or a whiteout, hides what is in the layers below. */
+function hasEntriesAt(layer: string, target: string): boolean | 'unknown' {
   let path = layer;
   for (const name of target.split('/').filter((each) => each !== '')) {
     path = join(path, name);
     try {
-      if (!lstatSync(path).isDirectory()) return undefined;
-    } catch {
-      return undefined;
+      if (!lstatSync(path).isDirectory()) return false;
+    } catch (error) {
+      return isErrno(error, 'ENOENT') ? 'unknown' : false;
     }
   }
-  return entriesOf(path);
+  return hasEntries(path) === true ? true : 'unknown';
 }
 
-function entriesOf(directory: string): number | undefined {
+/** Undefined: it cannot be read. Only the first entry is, because there may be very many. */
+function hasEntries(path: string): boolean | undefined {
   try {
-    return readdirSync(directory).length;
+    const directory = opendirSync(path);
+    try {
+      return directory.readSync() !== null;
+    } finally {
+      directory.closeSync();
+    }
   } catch {
     return undefined;
   }
