@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
 import type { Container } from '../../lib/engine/container/container.js';
-import { Engine } from '../../lib/engine/engine.js';
+import { contextOf, Engine } from '../../lib/engine/engine.js';
 import type { StoredConfig } from '../../lib/engine/store/stored.js';
 import { rootfs } from '../../lib/image/rootfs.js';
+import type { KernelFacts } from '../../lib/program/shared.js';
 import { type DetachedContainers, refused, setUpDetached, sh } from '../support/detached.js';
 import { extractWithTar, scanTree } from '../support/file-tree.js';
+import { copyOf, layer, writeImage } from '../support/layered-image.js';
+import { needsRoot } from '../support/needs.js';
 import { eventually } from '../support/outside.js';
 import { fixture } from '../support/paths.js';
 import { ProcessHarness } from '../support/process-harness.js';
@@ -88,33 +91,36 @@ describe('Forks of containers', function () {
     expect(await lines(source)).to.deep.equal([]);
   });
 
-  it('Changes, exports and images of a fork of forks are those of a container that did the same', async () => {
-    const steps = [
-      'mkdir -p /a/b /c /e/f; echo 1 >/a/b/1; echo 1 >/a/1; echo 1 >/c/1; echo 1 >/e/f/1; echo 1 >/g; rm /etc/group; rm -r /home',
-      'rm -r /a; mkdir -p /a/b; echo 2 >/a/b/2; rm /c/1; rm -r /e; echo 2 >/e; mkdir /etc/group; echo 2 >/etc/group/2; mkdir /home',
-      'rm -r /c; echo 3 >/home/3; rm /e; mkdir /e; echo 3 >/e/3; rm /g; rm -r /etc/group; echo 3 >/etc/group; mv /a/b /a/c',
-      'mkdir /c; echo 4 >>/etc/group; rm -r /a/c; ln -s 4 /g; ln /e/3 /e/4; chmod 700 /var/tmp; rm /etc/group; rm -r /home',
-    ];
-    const clean = 'rm -rf /old; true';
-    const whole = await after(`${steps.join('; ')}; ${clean}`);
-    let part = await detached.create('true');
-    for (const [number, step] of steps.entries()) {
-      if (number > 0) expect(configOf(part).layers ?? []).to.have.length(number - 1);
-      part = await forkOf(part, `set -e; ${step}; ${clean}`);
-      await runAgain(part);
-    }
-    expect(configOf(part).layers).to.have.length(steps.length - 1);
-    expect(await lines(part)).to.deep.equal(await lines(whole));
-    const trees = await Promise.all(
-      [part, whole].map(async (container, number) => {
-        const to = shop.path(`export-${number}`);
-        extractWithTar(await buffer(await container.export()), to);
-        // Without their times, which differ.
-        return scanTree(to).map((line) => line.replace(/ \d{19} /, ' '));
-      }),
-    );
-    expect(trees[0]).to.deep.equal(trees[1]);
-  });
+  needsRoot('an archive is extracted with its owners').it(
+    'Changes and exports of a fork of forks are those of a container that did the same',
+    async () => {
+      const steps = [
+        'mkdir -p /a/b /c /e/f; echo 1 >/a/b/1; echo 1 >/a/1; echo 1 >/c/1; echo 1 >/e/f/1; echo 1 >/g; rm /etc/group; rm -r /home',
+        'rm -r /a; mkdir -p /a/b; echo 2 >/a/b/2; rm /c/1; rm -r /e; echo 2 >/e; mkdir /etc/group; echo 2 >/etc/group/2; mkdir /home',
+        'rm -r /c; echo 3 >/home/3; rm /e; mkdir /e; echo 3 >/e/3; rm /g; rm -r /etc/group; echo 3 >/etc/group; mv /a/b /a/c',
+        'mkdir /c; echo 4 >>/etc/group; rm -r /a/c; ln -s 4 /g; ln /e/3 /e/4; chmod 700 /var/tmp; rm /etc/group; rm -r /home',
+      ];
+      const clean = 'rm -rf /old; true';
+      const whole = await after(`${steps.join('; ')}; ${clean}`);
+      let part = await detached.create('true');
+      for (const [number, step] of steps.entries()) {
+        if (number > 0) expect(configOf(part).layers ?? []).to.have.length(number - 1);
+        part = await forkOf(part, `set -e; ${step}; ${clean}`);
+        await runAgain(part);
+      }
+      expect(configOf(part).layers).to.have.length(steps.length - 1);
+      expect(await lines(part)).to.deep.equal(await lines(whole));
+      const trees = await Promise.all(
+        [part, whole].map(async (container, number) => {
+          const to = shop.path(`export-${number}`);
+          extractWithTar(await buffer(await container.export()), to);
+          // Without their times, which differ.
+          return scanTree(to).map((line) => line.replace(/ \d{19} /, ' '));
+        }),
+      );
+      expect(trees[0]).to.deep.equal(trees[1]);
+    },
+  );
 
   it('Either can be removed first, and the layer goes with the last one', async () => {
     for (const sourceFirst of [true, false]) {
@@ -220,6 +226,31 @@ describe('Forks of containers', function () {
     expect(event?.attributes).to.include({ fork: fork.id });
   });
 
+  needsRoot('an image is written as its layers are').it(
+    'The layers of a fork are above those of its image, also on kernels that take layers by path',
+    async () => {
+      const layers = [copyOf(shop.busybox.path), layer({ 'a/image': 'i', 'a/both': 'i' })];
+      writeImage(shop.engine.dataRoot, 'docker.io/library/forked:latest', { layers });
+      const context = contextOf(shop.engine) as { kernel: KernelFacts };
+      const { kernel } = context;
+      try {
+        for (const overlayByDescriptor of [true, false]) {
+          context.kernel = { ...kernel, overlayByDescriptor };
+          const source = await detached.start('echo f >/a/both; rm /a/image; echo forker:x:77:77::/:/bin/sh >>/etc/passwd', {}, 'forked'); // prettier-ignore
+          expect(await source.wait()).to.include({ exitCode: 0 });
+          const fork = await forkOf(source, 'test "$(cat /a/both)" = f && ! test -e /a/image');
+          await runAgain(fork);
+          await runAgain(
+            await forkOf(fork, 'test "$(ls /a)" = both && grep -q forker /etc/passwd'),
+          );
+          expect(await lines(fork)).to.include.members(['changed /a/both', 'deleted /a/image']);
+        }
+      } finally {
+        context.kernel = kernel;
+      }
+    },
+  );
+
   it('The limit is that of overlay, and an error that says so', async () => {
     const container = await detached.create('test "$(cat /0)" = 0 && test "$(cat /498)" = 498');
     const made = Array.from({ length: 499 }, (_, number) => String(number).padStart(64, 'e'));
@@ -262,11 +293,15 @@ describe('Forks of containers', function () {
     for (let round = 0; round < 15; round++) {
       const task = { directory: shop.directory, id: source.id };
       const child = await ProcessHarness.start(fixture('fork-again'), task);
-      expect(await child.next()).to.equal('ready');
-      // At any moment of a fork, which takes some milliseconds.
-      await new Promise((resolve) => setTimeout(resolve, 37 + ((round * 7.3) % 23)));
-      child.kill();
-      await child.ended;
+      try {
+        expect(await child.next()).to.equal('ready');
+        // At any moment of a fork, which takes some milliseconds.
+        await new Promise((resolve) => setTimeout(resolve, 37 + ((round * 7.3) % 23)));
+        child.kill();
+        await child.ended;
+      } finally {
+        await child.cleanUp();
+      }
       // Looks for what is left.
       await using engine = await Engine.open({
         dataRoot: join(shop.directory, 'data'),

@@ -54,6 +54,26 @@ const CHANGE = `set -e
   };
   const list = async (name: string) => (await shop.engine.run(name, ['sh', '-c', LIST])).stdout;
 
+  it('The image of a fork has one layer with all that it and its container have changed', async () => {
+    const source = await ended(await shop.engine.create(image, ['sh', '-c', CHANGE]));
+    const more =
+      'rm /etc/link /var/only; echo more >/more; rm -r "/a b"; mkdir "/a b"; chmod 700 /var';
+    const fork = await ended(await source.fork({ argv: ['sh', '-c', more] }));
+    const whole = await ended(await shop.engine.create(image, ['sh', '-c', `${CHANGE}; ${more}`]));
+    const found: string[] = [];
+    for (const container of [fork, whole]) {
+      const { id, config } = await container.commit('of-fork');
+      expect(config.diffIds).to.have.length(2);
+      // Times of what was written now differ.
+      found.push((await list('of-fork')).replace(/ 17\d{8} /g, ' now '));
+      await shop.engine.images.remove(id, { force: true });
+      await container.remove();
+    }
+    await source.remove();
+    expect(found[0]).to.equal(found[1]);
+    expect(found[0]).to.include('/a b directory 755');
+  });
+
   it('An image has what the container had, also after push, removal and pull', async () => {
     const container = await ended(await shop.engine.create(image, ['sh', '-c', CHANGE]));
     const { images } = shop.engine;

@@ -136,6 +136,14 @@ describe('a writable layer with a size', function () {
     },
   );
 
+  loops.it('B6: such a container is forked before its first start only', async () => {
+    const container = await detached.create('echo x >/x', { storageOpt });
+    const fork = detached.adopt(await container.fork());
+    await fork.start();
+    expect(await fork.wait()).to.include({ exitCode: 0 });
+    await refused(fork.fork(), 'ERR_UNSUPPORTED_OPTION');
+  });
+
   loops.it(
     'B6: nothing is left of such a layer when its container stops, or is removed',
     async () => {
