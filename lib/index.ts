@@ -106,7 +106,7 @@ export type { Volumes } from './engine/volumes/volumes.js';
 export type { CreateVolumeOptions } from './engine/volumes/create-volume.js';
 export type { PrunedVolumes } from './engine/volumes/delete-volumes.js';
 export type { VolumeInfo } from './engine/volumes/volume-info.js';
-export type { MountConfig, VolumeUse } from './engine/options/mount-config.js';
+export type { MountConfig, ImageUse, VolumeUse } from './engine/options/mount-config.js';
 export type { NetworkInfo } from './engine/networks/network-info.js';
 export type { NetworkEndpoint } from './engine/networks/endpoints.js';
 export type { BuildEvent, BuildOptions } from './engine/build/build-options.js';
