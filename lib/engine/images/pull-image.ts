@@ -176,6 +176,7 @@ async function fetchLayer(
     return onProgress(progressOf(layer, 'done'));
   }
   const feed = new Feed(isUnpacked ? undefined : () => new LayerFeed(paths, diffId, signal));
+  let unpacked: Promise<boolean> | undefined;
   try {
     // What an interrupted pull has left.
     for await (const part of ingest.written()) await feed.write(part);
@@ -183,6 +184,9 @@ async function fetchLayer(
       signal,
       onProgress: (current) => onProgress({ digest, phase: 'downloading', current, total: size }),
     });
+    // The digest is right: the last bytes are unpacked while the file is flushed.
+    unpacked = feed.finish();
+    unpacked.catch(() => undefined);
     await ingest.commit();
   } catch (error) {
     await feed.cancel();
@@ -190,7 +194,7 @@ async function fetchLayer(
     throw error;
   }
   onProgress(progressOf(layer, 'unpacking'));
-  if (!(await feed.finish())) await unpackBlob(paths, digest, diffId, signal);
+  if (!(await unpacked)) await unpackBlob(paths, digest, diffId, signal);
   onProgress(progressOf(layer, 'done'));
 }
 
