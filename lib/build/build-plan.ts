@@ -2,7 +2,9 @@
 import { formatPlatform, normalizePlatform, type Platform } from '../image/platform.js';
 import { dockerfileError } from './dockerfile-error.js';
 import { type Dockerfile, findStage, type Stage } from './dockerfile.js';
+import type { StageInstruction } from './dockerfile-instructions.js';
 import { expand } from './expand.js';
+import { mountSources } from './run-mounts.js';
 
 export interface PlanOptions {
   /** A name or a number; default: the last stage. */
@@ -58,9 +60,10 @@ export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPl
     bases.set(stage.index, base);
     if (base.kind === 'stage') visit(dockerfile.stages[base.index]!);
     for (const instruction of stage.instructions) {
-      if (instruction.kind !== 'COPY' || instruction.from === undefined) continue;
-      const from = filesFrom(dockerfile, instruction.from, stage.index, instruction.line);
-      if (from.kind === 'stage') visit(dockerfile.stages[from.index]!);
+      for (const reference of sourcesOf(instruction)) {
+        const from = filesFrom(dockerfile, reference, stage.index, instruction.line);
+        if (from.kind === 'stage') visit(dockerfile.stages[from.index]!);
+      }
     }
   };
   visit(target);
@@ -93,6 +96,12 @@ export function filesFrom(
     throw dockerfileError(line, `--from=${reference} is no earlier stage`);
   }
   return { kind: 'image', name: reference };
+}
+
+/** The stages and images from which an instruction has files. */
+function sourcesOf(instruction: StageInstruction): readonly string[] {
+  if (instruction.kind === 'RUN') return mountSources(instruction.mounts, instruction.line);
+  return instruction.kind === 'COPY' && instruction.from !== undefined ? [instruction.from] : [];
 }
 
 function baseOf(

@@ -18,6 +18,7 @@ import type {
 } from './dockerfile-instructions.js';
 import { expand } from './expand.js';
 import type { HereDocument } from './logical-lines.js';
+import { parseRunMount, type RunMount } from './run-mounts.js';
 
 /** A program to run in the stage's files. */
 export interface RunStep {
@@ -32,7 +33,7 @@ export interface RunStep {
   readonly workdir: string;
   /** A program that is made before; the argument after it, if any, is none of `argv`. */
   readonly script: string | undefined;
-  readonly mounts: readonly string[];
+  readonly mounts: readonly RunMount[];
   readonly network: Run['network'];
 }
 
@@ -212,7 +213,7 @@ export class StageState {
       user: this.changed.user,
       workdir: this.directory(),
       script,
-      mounts: mounts.map((mount) => this.expand(mount, line)),
+      mounts: mounts.map((text) => parseRunMount(this.expand(text, line), this.directory(), line)),
       network,
     };
   }

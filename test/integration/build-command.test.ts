@@ -93,7 +93,9 @@ needsRoot('a user’s builds are tested with those of users').describe(
         [1, 'build'],
         [1, 'build', '--platform', 'x/y/z/w', '.'],
         [1, 'build', '-t', 'WRONG', '.'],
-        [125, 'build', '--secret', 'id=x', '.'],
+        [125, 'build', '--secret', 'src=x', '.'],
+        [1, 'build', '--secret', 'id=x,env=NOT_SET', '.'],
+        [125, 'build', '--ssh', 'default', '.'],
         [125, 'build', '--progress', 'x', '.'],
       ] as const)
         expect((await caisson(args, context)).status, args.join(' ')).to.equal(code);
@@ -124,10 +126,29 @@ needsRoot('a user’s builds are tested with those of users').describe(
       return Buffer.concat(parts);
     };
 
+    it('Secrets come from files and from the environment, and are in no image', async () => {
+      const context = await shop.context({
+        Dockerfile:
+          'FROM busybox\nRUN --mount=type=secret,id=a --mount=type=secret,id=FROM_OUTSIDE,env=B cat /run/secrets/a; echo " $B"\n',
+        secret: 'of the file',
+      });
+      const args = ['build', '--no-cache', '--secret', 'id=a,src=secret', '--secret', 'id=FROM_OUTSIDE', '-t', 'secret', '.']; // prettier-ignore
+      const { status, stderr } = await caisson(args, context);
+      expect(status, stderr).to.equal(0);
+      expect(stderr).to.include('of the file outside\n');
+      expect(readdirSync(shop.workshop.path('run'))).not.to.include('builds');
+      const image = await shop.engine.images.inspect('secret');
+      expect(await shop.sh(image, 'ls -A /run 2>&1')).not.to.include('a\n');
+      expect(JSON.stringify(await shop.engine.images.history('secret'))).not.to.include('outside');
+    });
+
     /** A build whose program runs. */
     const running = async (): Promise<[ChildProcess, Promise<Ended>]> => {
-      const [child, ended] = start(['build', '-'], shop.workshop.directory);
-      child.stdin?.end('FROM busybox\nRUN echo begun; sleep 1000\n');
+      const [child, ended] = start(
+        ['build', '--secret', 'id=FROM_OUTSIDE', '-'],
+        shop.workshop.directory,
+      );
+      child.stdin?.end('FROM busybox\nRUN --mount=type=secret,id=FROM_OUTSIDE echo begun; sleep 1000\n'); // prettier-ignore
       await new Promise<void>((resolve) => {
         child.stderr?.on('data', (text: string) => {
           if (/\d begun\n/.test(text)) resolve();
@@ -155,6 +176,7 @@ needsRoot('a user’s builds are tested with those of users').describe(
       await eventually(async () => expect(await ps()).to.match(/^[0-9a-f]{64} exited\n$/));
       expect((await caisson(['build', '-q', '-'], undefined, 'FROM busybox\nWORKDIR /x\n')).status).to.equal(0); // prettier-ignore
       expect(await ps()).to.equal('');
+      expect(readdirSync(shop.workshop.path('run'))).not.to.include('builds');
       await caisson(['image', 'prune', '-f']);
     });
   },

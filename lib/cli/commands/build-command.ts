@@ -10,7 +10,7 @@ import { isArchiveStart } from '../../engine/build/context-sources.js';
 import type { Engine } from '../../engine/engine.js';
 import type { CommandLine } from '../args/command-line.js';
 import { networksOfEnvironment, processContext } from '../args/run-invocation.js';
-import { BUILD } from '../flags/build-flags.js';
+import { BUILD, parseSecret } from '../flags/build-flags.js';
 import { print } from '../report.js';
 import { BuildLines, excerpt } from '../terminal/build-lines.js';
 import { endOnSignals } from '../terminal/command-signals.js';
@@ -108,11 +108,37 @@ async function optionsOf(line: CommandLine, engine: Engine): Promise<BuildOption
     tags: line.values('tag'),
     buildArgs: Object.fromEntries(line.values('build-arg').map((text) => pair(text, env))),
     labels: Object.fromEntries(line.values('label').map((text) => pair(text, {}))) as Record<string, string>, // prettier-ignore
+    secrets: await secretsOf(line.values('secret'), env),
     target: line.value('target'),
     noCache: line.has('no-cache'),
     pull: line.has('pull'),
     platform: line.value('platform'),
   };
+}
+
+async function secretsOf(
+  texts: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<Record<string, string | Uint8Array>> {
+  const secrets: Record<string, string | Uint8Array> = {};
+  for (const text of texts) {
+    const { id, file, env: name } = parseSecret(text);
+    const value = name === undefined ? (file === undefined ? env[id] : undefined) : env[name];
+    if (name !== undefined && value === undefined)
+      throw invalid('secret', text, `names the variable ${name}, which is not set`);
+    if (value !== undefined) secrets[id] = value;
+    else secrets[id] = await readSecret(file ?? id);
+  }
+  return secrets;
+}
+
+async function readSecret(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw invalid('secret', path, `cannot be read: ${code ?? String(cause)}`);
+  }
 }
 
 /** A name alone has the value of the environment. */

@@ -5,7 +5,7 @@ import { CREATE_FLAGS } from './create-flags.js';
 
 const UNSUPPORTED = [
   'allow= annotation= attest= build-context= builder= cache-from= cache-to= call= check metadata-file=',
-  'no-cache-filter= output= provenance= push sbom= secret= ssh=',
+  'no-cache-filter= output= provenance= push sbom= ssh=',
 ]
   .join(' ')
   .split(' ');
@@ -16,6 +16,33 @@ const OF_CONTAINERS = CREATE_FLAGS.filter(({ long }) =>
 );
 
 const PROGRESS: readonly string[] = ['auto', 'plain', 'quiet', 'tty'];
+
+export interface SecretFlag {
+  readonly id: string;
+  readonly file: string | undefined;
+  readonly env: string | undefined;
+  /** What is wrong with it. */
+  readonly why: string | undefined;
+}
+
+/** Without a file or a variable, the variable of the same name, or else the file. */
+export function parseSecret(text: string): SecretFlag {
+  const fields = new Map<string, string>();
+  let why: string | undefined;
+  for (const part of text.split(',')) {
+    const equals = part.indexOf('=');
+    const given = equals < 0 ? '' : part.slice(0, equals).toLowerCase();
+    const name = given === 'source' ? 'src' : given;
+    if (!['id', 'src', 'env', 'type'].includes(name)) why ??= `invalid field '${part}'`;
+    fields.set(name, part.slice(equals + 1));
+  }
+  const [id = '', type] = [fields.get('id'), fields.get('type')];
+  if (id === '') why ??= 'the id is missing';
+  if (type !== undefined && type !== 'file' && type !== 'env') why ??= `unsupported type '${type}'`;
+  const source = fields.get('src');
+  const file = type === 'env' ? undefined : source;
+  return { id, file, env: fields.get('env') ?? (type === 'env' ? (source ?? id) : undefined), why };
+}
 
 export const BUILD: CommandSpec = {
   name: 'build',
@@ -84,6 +111,13 @@ export const BUILD: CommandSpec = {
       value: 'stringArray',
       repeatable: true,
       help: 'Image identifier (format: "[registry/]repository[:tag]")',
+    },
+    {
+      long: 'secret',
+      value: 'stringArray',
+      repeatable: true,
+      check: (value) => parseSecret(value).why,
+      help: 'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]", or "id=mysecret,env=VARIABLE")',
     },
     { long: 'target', value: 'string', help: 'Set the target build stage to build' },
     ...OF_CONTAINERS,

@@ -18,6 +18,7 @@ import { openInput } from './build-input.js';
 import { type BuildOptions, checkBuildOptions } from './build-options.js';
 import type { BuildSession, BuiltStage } from './build-session.js';
 import { buildStage } from './build-stage.js';
+import { withSecretDirectory } from './secret-directory.js';
 import { withWorkDirectory } from './work-directory.js';
 
 export async function buildImage(
@@ -29,7 +30,12 @@ export async function buildImage(
   options.signal?.throwIfAborted();
   const images = imagesContext(context.store);
   await images.content.prepare();
-  return withWorkDirectory(images.content.paths, async (directory) => {
+  const { runRoot } = context.store.paths;
+  const withDirectories = (work: (directory: string, secrets: string) => Promise<ImageInfo>) =>
+    withSecretDirectory(runRoot, options.secrets.size > 0, (secrets) =>
+      withWorkDirectory(images.content.paths, (directory) => work(directory, secrets)),
+    );
+  return withDirectories(async (directory, secretDirectory) => {
     const { source, files } = await openInput(input, options, directory);
     const dockerfile = parseDockerfile(source);
     const { buildArgs, target, platform } = options;
@@ -45,6 +51,7 @@ export async function buildImage(
       files,
       cache: new BuildCache(images.content.paths.root),
       directory,
+      secretDirectory,
       stages: new Map(),
       found: new Map(),
       count: 0,

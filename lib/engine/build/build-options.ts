@@ -62,6 +62,8 @@ export interface BuildOptions extends Pick<RunOptions, 'addHost' | 'cgroupParent
   readonly platform?: string | undefined;
   /** Labels of the image, beside those of the Dockerfile. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** What `RUN --mount=type=secret` shows, by the ids. It is in no image, and makes no difference to the cache. */
+  readonly secrets?: Readonly<Record<string, string | Uint8Array>> | undefined;
   /** Ends the build: its container is killed and removed. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((event: BuildEvent) => void) | undefined;
@@ -79,6 +81,7 @@ export interface CheckedBuild {
   readonly platform: Platform;
   readonly labels: Readonly<Record<string, string>>;
   readonly containers: Pick<BuildOptions, 'addHost' | 'cgroupParent' | 'network' | 'shmSize' | 'ulimits'>;
+  readonly secrets: ReadonlyMap<string, Buffer>;
   readonly signal: AbortSignal | undefined;
   readonly tell: (event: BuildEvent) => void;
 }
@@ -100,6 +103,7 @@ export function checkBuildOptions(options: BuildOptions): CheckedBuild {
     network,
     shmSize,
     ulimits,
+    secrets = {},
     signal,
     onProgress,
   } = checkOptions(options);
@@ -123,6 +127,7 @@ export function checkBuildOptions(options: BuildOptions): CheckedBuild {
     platform,
     labels: Object.fromEntries(texts('labels', labels)),
     containers: { addHost, cgroupParent, network, shmSize, ulimits },
+    secrets: secretsOf(secrets),
     signal,
     tell: onProgress ?? (() => undefined),
   };
@@ -138,4 +143,22 @@ function texts(
     if (name === '') throw invalid(option, values, 'has an empty name');
     return [[name, plainString(option, value)]];
   });
+}
+
+/** Bytes; as with BuildKit. */
+const LARGEST_SECRET = 500 * 1024;
+
+function secretsOf(values: NonNullable<BuildOptions['secrets']>): ReadonlyMap<string, Buffer> {
+  if (!isRecord(values)) throw invalid('secrets', values, 'is not an object');
+  return new Map(
+    Object.entries(values).map(([id, value]) => {
+      // Neither is shown in an error.
+      if (typeof value !== 'string' && !(value instanceof Uint8Array))
+        throw invalid('secrets', id, 'has neither a text nor bytes');
+      const bytes = Buffer.from(value);
+      if (bytes.length > LARGEST_SECRET)
+        throw invalid('secrets', id, `has more than ${LARGEST_SECRET} bytes`);
+      return [id, bytes];
+    }),
+  );
 }

@@ -46,6 +46,8 @@ export interface BuildSession {
   readonly cache: BuildCache;
   /** What the build makes on the host for itself, removed at its end. */
   readonly directory: string;
+  /** The same for secrets. */
+  readonly secretDirectory: string;
   /** By their index. */
   readonly stages: Map<number, BuiltStage>;
   /** Manifests of images that were looked for. */

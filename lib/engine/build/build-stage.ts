@@ -14,7 +14,7 @@ import { emptyConfig } from '../images/write-image.js';
 import type { BuildSession, BuiltStage, StageFiles } from './build-session.js';
 import { planCopy } from './copy-step.js';
 import { directoryKey, ensureDirectory } from './directory-step.js';
-import { runKey, runProgram } from './run-step.js';
+import { planRun } from './run-step.js';
 import { knownFiles, stageFiles } from './stage-files.js';
 
 /** Instructions that may change files: those are the steps that the progress counts. */
@@ -113,11 +113,14 @@ class StageBuilder {
     const { session } = this;
     const files = this.#files;
     switch (step.kind) {
-      case 'run':
-        return {
-          key: runKey(session, files, step),
-          run: () => runProgram(session, files, step, number),
-        };
+      case 'run': {
+        const sources = new Map<string, StageFiles>();
+        for (const mount of step.mounts) {
+          if (mount.kind !== 'bind' || mount.from === undefined) continue;
+          sources.set(mount.from, await this.sourceOf(mount.from, step.line));
+        }
+        return planRun(session, files, step, sources, number);
+      }
       case 'directory':
         return {
           key: directoryKey(files, step),
@@ -131,7 +134,7 @@ class StageBuilder {
     }
   }
 
-  /** The files of `--from`. */
+  /** The files of a `from`. */
   private async sourceOf(reference: string, line: number): Promise<StageFiles> {
     const { session, plan } = this;
     const from = filesFrom(session.dockerfile, reference, plan.stage.index, line);

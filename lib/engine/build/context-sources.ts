@@ -47,23 +47,22 @@ export async function gatherFromContext(
   return { parts, digest: [await digestOf(found), texts] };
 }
 
-async function partOf(
-  { isDirectory, entries }: ContextSource,
-  add: boolean,
-  line: number,
-): Promise<ContextPart> {
+async function partOf(source: ContextSource, add: boolean, line: number): Promise<ContextPart> {
+  const { isDirectory, entries } = source;
   const [first] = entries;
   if (add && !isDirectory && first?.type === 'file' && (await isArchive(first.source, line)))
     return { kind: 'archive', path: first.source };
-  return {
-    kind: isDirectory ? 'directory' : 'file',
-    entries: entries.map(({ source, size, ...entry }) => ({
-      ...entry,
-      uid: 0,
-      gid: 0,
-      content: entry.type === 'file' ? { path: source, size } : undefined,
-    })),
-  };
+  return { kind: isDirectory ? 'directory' : 'file', entries: contextEntries(source) };
+}
+
+/** They belong to root. */
+export function contextEntries({ entries }: ContextSource): readonly ArchiveEntry[] {
+  return entries.map(({ source, size, ...entry }) => ({
+    ...entry,
+    uid: 0,
+    gid: 0,
+    content: entry.type === 'file' ? { path: source, size } : undefined,
+  }));
 }
 
 function textPart(name: string, content: string, mtime: number): ContextPart {

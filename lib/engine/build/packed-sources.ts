@@ -45,7 +45,7 @@ export async function packSources<T>(
 }
 
 /** Undefined: nothing is there. Links are followed. */
-async function partAt(
+export async function partAt(
   { context }: BuildSession,
   { id, files }: BuildContainer,
   path: string,

@@ -4,7 +4,6 @@ import { writeFile } from 'node:fs/promises';
 import { CaissonError } from '../../base/errors.js';
 import { newId } from '../../base/ids.js';
 import { isPredefined, type RunStep, SCRIPT } from '../../build/stage-state.js';
-import { unsupportedInDockerfile } from '../../build/dockerfile-error.js';
 import { disposeContainer } from '../container/remove-container.js';
 import { exitOf } from '../container/wait-container.js';
 import { killContainer } from '../container/kill-container.js';
@@ -14,38 +13,52 @@ import type { MountOption } from '../options/mount-types.js';
 import { AttachController, type AttachResult } from '../supervisor/attach-controller.js';
 import { cacheKey } from '../../build/build-cache.js';
 import type { BuildSession, StageFiles } from './build-session.js';
+import { planMounts, type PlannedMounts } from './mount-sources.js';
 import { type BuildContainer, withChanges, withContainer } from './stage-files.js';
 
-/** What its result depends on. Values of proxy arguments are no part of it. */
-export function runKey({ options }: BuildSession, files: StageFiles, step: RunStep): string {
-  const { argv, user, workdir, script, mounts, network } = step;
-  const env = step.env.filter((entry) => {
-    const [name = ''] = entry.split('=', 1);
-    return !(isPredefined(name) && entry === `${name}=${options.buildArgs.get(name)}`);
-  });
-  return cacheKey('run', files.manifest, { argv, env, user, workdir, script, mounts, network });
-}
-
-export async function runProgram(
+/** @param sources the files of each `from` of its mounts @throws ERR_INVALID_DOCKERFILE */
+export async function planRun(
   session: BuildSession,
   files: StageFiles,
   step: RunStep,
+  sources: ReadonlyMap<string, StageFiles>,
+  number: number,
+): Promise<{ readonly key: string; readonly run: () => Promise<StageFiles> }> {
+  const { argv, user, workdir, script, network, line } = step;
+  const planned = await planMounts(session, step.mounts, sources, line);
+  // Values of proxy arguments are no part of it.
+  const env = step.env.filter((entry) => {
+    const [name = ''] = entry.split('=', 1);
+    return !(isPredefined(name) && entry === `${name}=${session.options.buildArgs.get(name)}`);
+  });
+  const about = { argv, env, user, workdir, script, network, mounts: planned.key };
+  return {
+    key: cacheKey('run', files.manifest, about),
+    run: () => planned.use((mounts) => runProgram(session, files, step, planned, mounts, number)),
+  };
+}
+
+async function runProgram(
+  session: BuildSession,
+  files: StageFiles,
+  step: RunStep,
+  { targets, env }: PlannedMounts,
+  mounts: readonly MountOption[],
   number: number,
 ): Promise<StageFiles> {
-  if (step.mounts.length > 0) throw unsupportedInDockerfile(step.line, 'RUN --mount');
-  const mounts: MountOption[] = step.script === undefined ? [] : [await scriptMount(session, step.script)]; // prettier-ignore
+  const script = step.script === undefined ? [] : [await scriptMount(session, step.script)];
   const { containers } = session.options;
   const options: CreateOptions = {
     ...containers,
-    env: step.env,
+    env: [...step.env, ...env],
     user: step.user,
     workdir: step.workdir,
     network: step.network === 'default' ? containers.network : step.network,
-    mounts,
+    mounts: [...mounts, ...script],
   };
   const work = async (container: BuildContainer) => {
     await waitForProgram(session, container.id, step, number);
-    return withChanges(session, files, container);
+    return withChanges(session, files, container, targets);
   };
   return withContainer(session, files, work, step.argv, options);
 }

@@ -49,6 +49,7 @@ const READ: Readonly<Record<string, readonly [wrong: string, right: string]>> = 
   'pids-limit': ['x', '-5'],
   progress: ['x', 'plain'],
   'pty-limit': ['x', '-5'],
+  secret: ['x', 'id=x'],
   'security-opt': ['seccomp=/no/such/profile', 'no-new-privileges=x'],
   'shm-size': ['-1', '1'],
   'stop-timeout': ['1.5', '-5'],
