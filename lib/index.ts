@@ -110,6 +110,7 @@ export type { MountConfig, ImageUse, VolumeUse } from './engine/options/mount-co
 export type { NetworkInfo } from './engine/networks/network-info.js';
 export type { NetworkEndpoint } from './engine/networks/endpoints.js';
 export type { BuildEvent, BuildOptions } from './engine/build/build-options.js';
+export type { CachedBuildStep, PrunedBuilds } from './engine/images/build-cache-usage.js';
 export type { Images } from './engine/images/images.js';
 export type {
   ImageHistoryEntry,

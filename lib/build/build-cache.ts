@@ -21,6 +21,12 @@ export interface CachedStep {
   readonly changed: boolean;
 }
 
+export interface KnownStep extends CachedStep {
+  readonly key: string;
+  /** ISO 8601: when a build has used it last. */
+  readonly used: string;
+}
+
 /** Milliseconds for which a step is kept that no build has used: four weeks. */
 const KEPT = 28 * 24 * 60 * 60 * 1000;
 
@@ -52,25 +58,38 @@ export class BuildCache {
    * What the garbage collection has to keep; it asks while the store is locked. Steps that no build has used for four weeks are
    * forgotten.
    *
-   * @param kept milliseconds; 0 forgets all of them
    * @returns digests of manifests
    */
-  manifests(kept = KEPT): string[] {
-    const found: string[] = [];
-    for (const name of this.names()) {
-      const path = join(this.directory, name);
+  manifests(): string[] {
+    this.forget(Date.now() - KEPT);
+    return this.steps().map(({ manifest }) => manifest);
+  }
+
+  /** All of them. */
+  steps(): KnownStep[] {
+    return this.names().flatMap((key) => {
+      const path = join(this.directory, key);
+      const used = statSync(path, { throwIfNoEntry: false })?.mtime.toISOString();
+      // One that is just being written has another name, and is not known yet.
+      const step = readStep(path);
+      return used === undefined || step === undefined ? [] : [{ ...step, key, used }];
+    });
+  }
+
+  /** @param before milliseconds since 1970: those that were used later stay @returns keys */
+  forget(before: number): string[] {
+    return this.names().filter((key) => {
+      const path = join(this.directory, key);
       try {
-        const { mtimeMs } = statSync(path);
-        const step = Date.now() - mtimeMs < kept ? readStep(path) : undefined;
-        // One that is just being written has another name, and is not known yet.
-        if (step !== undefined) found.push(step.manifest);
-        else if (Date.now() - mtimeMs >= kept) unlinkSync(path);
+        if (statSync(path).mtimeMs > before) return false;
+        unlinkSync(path);
+        return true;
       } catch (error) {
         // Another process forgets the same step.
         if (!isErrno(error, 'ENOENT')) throw error;
+        return false;
       }
-    }
-    return found;
+    });
   }
 
   private names(): string[] {

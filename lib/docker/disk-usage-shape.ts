@@ -1,7 +1,7 @@
 /** What `docker system df` prints (docker/cli, cli/command/formatter/disk_usage.go). */
 import type { DiskUsage } from '../engine/disk-usage.js';
 import type { UsageOf } from '../engine/views/usage-of.js';
-import { humanSize } from './go-units.js';
+import { humanDuration, humanSize } from './go-units.js';
 import { markStruct } from './go-values.js';
 import { imageUsageRow } from './image-shape.js';
 import { type PsRow, psShape } from './ps-shape.js';
@@ -44,13 +44,12 @@ export const CACHE_HEADINGS = markStruct('Headings', {
   UsageCount: 'USAGE',
 });
 
-export function usageRows({ images, containers, volumes }: DiskUsage): UsageRow[] {
+export function usageRows({ images, containers, volumes, builds }: DiskUsage): UsageRow[] {
   return [
     usageRow('Images', images),
     usageRow('Containers', containers),
     usageRow('Local Volumes', volumes),
-    // What builds have left are images without a name.
-    usageRow('Build Cache', { items: [], active: 0, size: 0, reclaimable: 0 }),
+    usageRow('Build Cache', builds),
   ];
 }
 
@@ -74,7 +73,7 @@ export interface VerboseUsage {
 
 /** @param imageOf the name of a container's image, if that is another one than the container was created with */
 export function verboseUsage(
-  { images, containers, volumes }: DiskUsage,
+  { images, containers, volumes, builds }: DiskUsage,
   now: Date,
   noTrunc: boolean,
   imageOf: (container: DiskUsage['containers']['items'][number]) => string | undefined,
@@ -86,6 +85,20 @@ export function verboseUsage(
       return psShape(container, now, { noTrunc, image: imageOf(item), size: { writable: size } });
     }),
     Volumes: volumes.items.map(({ volume, size }) => volumeRow(volume, size)),
-    BuildCache: [],
+    BuildCache: builds.items.map(({ key, created, used, size }) =>
+      markStruct('BuildCache', {
+        CacheType: 'regular',
+        CreatedSince: since(created, now),
+        ID: noTrunc ? key : key.slice(0, 12),
+        LastUsedSince: since(used, now),
+        Shared: 'false',
+        Size: humanSize(size, 3),
+        UsageCount: '',
+      }),
+    ),
   });
+}
+
+function since(time: string, now: Date): string {
+  return `${humanDuration(now.getTime() - Date.parse(time))} ago`;
 }

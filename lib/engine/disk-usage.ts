@@ -2,6 +2,7 @@
 import { volumesContext } from './container/volumes-context-of.js';
 import type { ContainerContext } from './container/container-context.js';
 import { listContainers } from './container/list-containers.js';
+import { buildCacheUsage, type CachedBuildStep } from './images/build-cache-usage.js';
 import { type ImageUsage, imagesUsage } from './images/image-usage.js';
 import { imagesContext } from './images/images-context.js';
 import { layerSize, sizeOnDisk } from './start/layer-size.js';
@@ -31,6 +32,8 @@ export interface DiskUsage {
   readonly containers: UsageOf<ContainerDiskUsage>;
   /** One is in use if a detached container has it. */
   readonly volumes: UsageOf<VolumeDiskUsage>;
+  /** Steps of earlier builds. What images and detached containers need is not counted. */
+  readonly builds: UsageOf<CachedBuildStep>;
 }
 
 /** @throws ERR_DAMAGED_STATE */
@@ -41,7 +44,7 @@ export async function diskUsage(context: ContainerContext): Promise<DiskUsage> {
     containersUsage(context),
     volumesUsage(context),
   ]);
-  return { images, containers, volumes };
+  return { images, containers, volumes, builds: buildCacheUsage(imagesContext(store)) };
 }
 
 async function containersUsage(context: ContainerContext): Promise<UsageOf<ContainerDiskUsage>> {

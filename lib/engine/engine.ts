@@ -162,7 +162,7 @@ export class Engine {
 
   /**
    * Removes containers that do not run, networks that no container uses, and images that have no name and from which no container
-   * was made; with `volumes` also anonymous volumes. If one of these fails, what was removed before stays removed.
+   * was made; with `volumes` also anonymous volumes; and, without filters of labels, what builds have done. If one of these fails, what was removed before stays removed.
    *
    * @throws ERR_INVALID_OPTION, ERR_CONFLICTING_OPTIONS, and nothing is removed then; ERR_REMOVE_FAILED, ERR_NETWORK_FAILED, ERR_STORAGE
    */

@@ -3,7 +3,9 @@ import { boolean, conflicting, stringList } from '../base/check.js';
 import type { ContainerContext } from './container/container-context.js';
 import { pruneContainers, type Pruned } from './container/prune-containers.js';
 import { imagesIn } from './images-in.js';
+import { pruneBuildCache, type PrunedBuilds } from './images/build-cache-usage.js';
 import { parseImagePruneFilters } from './images/image-filters.js';
+import { imagesContext } from './images/images-context.js';
 import type { RemovedImages } from './images/image-info.js';
 import { networksIn } from './networks-in.js';
 import type { NetworkInfo } from './networks/network-info.js';
@@ -27,6 +29,8 @@ export interface PrunedSystem {
   readonly networks: readonly NetworkInfo[];
   readonly volumes: PrunedVolumes;
   readonly images: RemovedImages;
+  /** What later builds need not have done again. */
+  readonly builds: PrunedBuilds;
   /** Bytes of all of it. */
   readonly freed: number;
 }
@@ -36,7 +40,8 @@ export type PruneStep =
   | { readonly kind: 'containers'; readonly pruned: Pruned }
   | { readonly kind: 'networks'; readonly pruned: readonly NetworkInfo[] }
   | { readonly kind: 'volumes'; readonly pruned: PrunedVolumes }
-  | { readonly kind: 'images'; readonly pruned: RemovedImages };
+  | { readonly kind: 'images'; readonly pruned: RemovedImages }
+  | { readonly kind: 'builds'; readonly pruned: PrunedBuilds };
 
 /** Before anything is removed. @throws ERR_INVALID_OPTION, ERR_CONFLICTING_OPTIONS */
 export function checkPrune({
@@ -74,6 +79,10 @@ export async function* pruneSteps(
     yield { kind: 'volumes', pruned: await volumesIn(context.store, locks).prune(filters) };
   const which = allImages ? [...filters, 'dangling=false'] : filters;
   yield { kind: 'images', pruned: await imagesIn(context.store).prune(which) };
+  // Steps of builds have no labels.
+  if (wanted.labels.length > 0 || wanted.withoutLabels.length > 0) return;
+  const before = wanted.until === undefined ? undefined : Number(wanted.until / 1_000_000n);
+  yield { kind: 'builds', pruned: await pruneBuildCache(imagesContext(context.store), before) };
 }
 
 /** @throws as the verbs `prune` of each kind */
@@ -85,12 +94,14 @@ export async function pruneUnused(
   let containers: Pruned = { removed: [], freed: 0 };
   let networks: readonly NetworkInfo[] = [];
   let volumes: PrunedVolumes = { removed: [], freed: 0 };
+  let builds: PrunedBuilds = { removed: [], freed: 0 };
   let images: RemovedImages = { untagged: [], deleted: [], freed: 0 };
   for await (const { kind, pruned } of pruneSteps(context, options, locks))
     if (kind === 'containers') containers = pruned;
     else if (kind === 'networks') networks = pruned;
     else if (kind === 'volumes') volumes = pruned;
-    else images = pruned;
-  const freed = containers.freed + volumes.freed + images.freed;
-  return { containers, networks, volumes, images, freed };
+    else if (kind === 'images') images = pruned;
+    else builds = pruned;
+  const freed = containers.freed + volumes.freed + images.freed + builds.freed;
+  return { containers, networks, volumes, images, builds, freed };
 }

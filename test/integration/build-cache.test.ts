@@ -94,6 +94,25 @@ needsRoot('a user’s builds are tested with those of users').describe(
       expect((await shop.build(fixed)).cached).to.deep.equal([]);
     });
 
+    it('It is counted beside images, and system prune removes it', async () => {
+      await shop.engine.pruneUnused();
+      expect((await shop.engine.usage()).builds).to.deep.equal({ items: [], active: 0, size: 0, reclaimable: 0 }); // prettier-ignore
+      const { image } = await shop.build(['FROM busybox', 'RUN head -c 100000 /dev/urandom >/big', 'RUN rm /big']); // prettier-ignore
+      const kept = (await shop.engine.usage()).builds;
+      expect(kept.items).to.have.length(2);
+      // Manifests and configurations alone: the image has the layers.
+      expect(kept.size).to.be.within(1, 20_000);
+      await shop.engine.images.remove(image.id);
+      const { builds } = await shop.engine.usage();
+      expect(builds.size).to.be.within(200_000, 250_000).and.to.equal(builds.reclaimable);
+      const later = await shop.engine.pruneUnused({ filters: ['until=1h'] });
+      expect(later.builds).to.deep.equal({ removed: [], freed: 0 });
+      const { builds: pruned } = await shop.engine.pruneUnused();
+      expect([...pruned.removed].sort()).to.deep.equal(builds.items.map(({ key }) => key).sort());
+      expect(pruned.freed).to.equal(builds.size);
+      expect((await shop.build(['FROM busybox', 'RUN head -c 100000 /dev/urandom >/big'])).cached).to.deep.equal([]); // prettier-ignore
+    });
+
     it('An entry whose files are gone, or that is damaged, is none', async () => {
       const lines = ['FROM busybox', RANDOM];
       const { image } = await shop.build(lines);

@@ -56,6 +56,7 @@ describe('Disk usage', function () {
       images: nothing,
       containers: nothing,
       volumes: nothing,
+      builds: nothing,
     });
     expect(await engine.pruneUnused()).to.deep.include({ freed: 0, networks: [] });
   });

@@ -57,7 +57,12 @@ async function printVerbose(context: CommandContext, text = 'table'): Promise<nu
       table('Images space usage:', IMAGE_USAGE_TABLE, IMAGE_HEADINGS, shape.Images),
       table('Containers space usage:', CONTAINER_USAGE_TABLE, PS_HEADINGS, shape.Containers),
       table('Local Volumes space usage:', VOLUME_USAGE_TABLE, VOLUME_HEADINGS, shape.Volumes),
-      table('Build cache usage: 0B', CACHE_USAGE_TABLE, CACHE_HEADINGS, shape.BuildCache),
+      table(
+        `Build cache usage: ${humanSize(usage.builds.size, 4)}`,
+        CACHE_USAGE_TABLE,
+        CACHE_HEADINGS,
+        shape.BuildCache,
+      ),
     ].join('\n'),
   );
   return 0;
@@ -123,6 +128,8 @@ function stepText(step: PruneStep): string {
       return list('Networks', step.pruned.map(({ name }) => name)); // prettier-ignore
     case 'volumes':
       return list('Volumes', step.pruned.removed);
+    case 'builds':
+      return list('build cache objects', step.pruned.removed.map((key) => key.slice(0, 12))); // prettier-ignore
     case 'images': {
       const text = removedText(step.pruned, true);
       return text === '' ? '' : `Deleted Images:\n${text}\n`;

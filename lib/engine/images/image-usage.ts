@@ -54,7 +54,7 @@ export async function imagesUsage(context: ImagesContext): Promise<UsageOf<Image
 }
 
 /** Of the blob with that digest, and of the layer with that diff id or chain id: of what is there. */
-function storedSize(paths: LayoutPaths, digest: string): number {
+export function storedSize(paths: LayoutPaths, digest: string): number {
   const blob = statSync(paths.blob(digest), { throwIfNoEntry: false })?.size ?? 0;
   return blob + (storedLayerSize(paths.layer(digest)) ?? 0);
 }
