@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'ERR_INVALID_DOCKERFILE'
   /** A program of RUN has ended with another exit code than 0. */
   | 'ERR_BUILD_FAILED'
+  /** What ADD names by a URL could not be fetched. */
+  | 'ERR_DOWNLOAD_FAILED'
   /** The name of an image is malformed. */
   | 'ERR_INVALID_REFERENCE'
   /** A manifest or an index is malformed, too large, or of an unknown kind. */

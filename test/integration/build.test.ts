@@ -1,7 +1,10 @@
 /** Images from Dockerfiles: what each instruction leaves in the files and in the configuration. */
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { symlink, utimes, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { readlink, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { archiveOf, BuildShop } from '../support/building.js';
 import { needsRoot } from '../support/needs.js';
@@ -154,6 +157,47 @@ needsRoot('a user’s builds are tested with those of users').describe('Builds',
     expect(await shop.sh(image, 'ls /z')).to.equal('x.tgz');
   });
 
+  it('ADD fetches what a URL names, with its time, and checks its digest', async () => {
+    let asked = 0;
+    let content = 'fetched';
+    const server = createServer(({ url }, answer) => {
+      asked++;
+      if (url === '/moved') answer.writeHead(302, { location: '/dir/a%20file?x=1' }).end();
+      else if (url === '/short') answer.writeHead(200, { 'content-length': '9' }).end('x');
+      else if (url?.startsWith('/dir/a%20file') === true)
+        answer.writeHead(200, { 'last-modified': new Date(1e12).toUTCString() }).end(content);
+      else answer.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const host = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      const digest = `sha256:${createHash('sha256').update(content).digest('hex')}`;
+      const lines = [
+        'FROM busybox',
+        `ADD ${host}/dir/a%20file /got/`,
+        `ADD --checksum=${digest} --chown=5 --chmod=644 ${host}/moved /moved`,
+      ];
+      const { image } = await shop.build(lines);
+      const seen = await shop.sh(image, 'cat "/got/a file" /moved; stat -c "%a %u %Y" "/got/a file" /moved'); // prettier-ignore
+      expect(seen).to.equal('fetchedfetched600 0 1000000000\n644 5 1000000000');
+      const before = asked;
+      expect((await shop.build(lines)).executed).to.deep.equal([]);
+      expect(asked).to.be.greaterThan(before);
+      content = 'other';
+      const mismatch = await rejectionOf(shop.build(lines));
+      expect(mismatch).to.include({ code: 'ERR_INVALID_DOCKERFILE', path: 'Dockerfile:3' });
+      for (const [path, code] of [
+        ['/missing', 'ERR_DOWNLOAD_FAILED'],
+        ['/short', 'ERR_DOWNLOAD_FAILED'],
+        ['/repository.git', 'ERR_UNSUPPORTED_OPTION'],
+      ] as const)
+        expect(await rejectionOf(shop.build(['FROM busybox', `ADD ${host}${path} /x`])), path).to.include({ code, path: 'Dockerfile:2' }); // prettier-ignore
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
   it('Patterns of .dockerignore leave files out', async () => {
     const context = await shop.context({
       '.dockerignore': 'secret\n*.log\n!keep.log\n',
@@ -207,6 +251,27 @@ needsRoot('a user’s builds are tested with those of users').describe('Builds',
     expect(await shop.sh(image, 'cat /args')).to.equal('1 x');
   });
 
+  it('A program of RUN has the network that was asked for, and none without', async () => {
+    const lines = (flag: string) => [
+      'FROM busybox',
+      `RUN ${flag} readlink /proc/self/ns/net; ip -o link | wc -l`,
+    ];
+    const own = (await readlink('/proc/self/ns/net')) + '\n';
+    expect((await shop.build(lines('--network=host'))).output).to.include(own);
+    for (const [flag, network] of [['', undefined], ['--network=none', 'host']] as const) // prettier-ignore
+      expect((await shop.build(lines(flag), {}, { network })).output).to.match(/^net:\[\d+\]\n1\n$/).and.not.to.include(own); // prettier-ignore
+    expect((await shop.build(lines('--network=default'), {}, { network: 'host', noCache: true })).output).to.include(own); // prettier-ignore
+  });
+
+  it('An image may be for another platform, as long as no program of it runs', async () => {
+    const lines = ['FROM scratch', 'ARG TARGETPLATFORM', 'LABEL for=$TARGETPLATFORM', 'COPY f /f'];
+    const { image } = await shop.build(lines, { f: 'f' }, { platform: 'linux/arm64', tags: ['foreign'] }); // prettier-ignore
+    expect(image.config).to.deep.include({ architecture: 'arm64', labels: { for: 'linux/arm64' } });
+    const { image: next } = await shop.build(['FROM foreign', 'COPY f /g'], { f: 'g' }, { platform: 'linux/arm64' }); // prettier-ignore
+    expect(next.config).to.deep.include({ architecture: 'arm64' });
+    expect(next.config.diffIds).to.have.length(2);
+  });
+
   it('A script of a here-document is run by its interpreter, and others by the shell', async () => {
     const { image } = await shop.build([
       'FROM busybox',
@@ -244,7 +309,8 @@ needsRoot('a user’s builds are tested with those of users').describe('Builds',
       ['ERR_NO_SUCH_USER', 'FROM busybox', 'COPY --chown=nobody-here <<a /b', 'x', 'a'],
       ['ERR_INVALID_DOCKERFILE', 'FROM busybox', 'COPY missing /x'],
       ['ERR_INVALID_DOCKERFILE', 'FROM busybox', 'COPY --from=busybox /missing /x'],
-      ['ERR_UNSUPPORTED_OPTION', 'FROM busybox', 'ADD https://example.org/x /x'],
+      ['ERR_UNSUPPORTED_OPTION', 'FROM busybox', 'ADD git@example.org:x /x'],
+      ['ERR_INVALID_DOCKERFILE', 'FROM busybox', 'ADD --checksum=sha256:0 f /x'],
       ['ERR_FILES_FAILED', 'FROM busybox', 'COPY <<a /etc/passwd/below/', 'x', 'a'],
     ] as const) {
       const error = await failed(...lines);

@@ -7,6 +7,7 @@ import { dockerfileError, unsupportedInDockerfile } from '../../build/dockerfile
 import type { CopyStep } from '../../build/stage-state.js';
 import { compressionOf } from '../images/archive-input.js';
 import type { BuildSession } from './build-session.js';
+import { type FetchedSource, fetchSource } from './fetch-source.js';
 
 export type ContextPart =
   | { readonly kind: 'file' | 'directory'; readonly entries: readonly ArchiveEntry[] }
@@ -22,20 +23,33 @@ interface Gathered {
   readonly digest: unknown;
 }
 
-const URL_SOURCE = /^(?:https?|git|ssh|ftp):\/\/|^git@/i;
+const URL_SOURCE = /^https?:\/\//i;
+const GIT_SOURCE = /^(?:git|ssh|ftp):\/\/|^git@|^https?:\/\/[^#?]*\.git(?:#|$)/i;
 
 /** @throws ERR_INVALID_DOCKERFILE, ERR_UNSUPPORTED_OPTION */
 export async function gatherFromContext(
-  { files }: BuildSession,
-  { sources, files: texts, line, add, exclude, parents, checksum }: CopyStep,
+  { files, directory, options: { signal } }: BuildSession,
+  { sources, target, files: texts, line, add, exclude, parents, checksum }: CopyStep,
 ): Promise<Gathered> {
   if (parents) throw unsupportedInDockerfile(line, 'COPY --parents');
-  if (checksum !== undefined) throw unsupportedInDockerfile(line, 'ADD --checksum');
+  const fetched: FetchedSource[] = [];
   const found: ContextSource[] = [];
   const parts: ContextPart[] = [];
   for (const source of sources) {
-    if (add && URL_SOURCE.test(source))
-      throw unsupportedInDockerfile(line, `ADD of ${source}`, 'download it in a step of RUN');
+    if (add && GIT_SOURCE.test(source))
+      throw unsupportedInDockerfile(line, `ADD of ${source}`, 'clone it in a step of RUN');
+    if (add && URL_SOURCE.test(source)) {
+      const one = await fetchSource(source, directory, signal);
+      if (checksum !== undefined && one.digest !== checksum)
+        throw dockerfileError(line, `digest mismatch ${one.digest}: ${checksum}`);
+      if (target.endsWith('/') && one.name === '')
+        throw dockerfileError(line, `cannot determine filename from url: ${source}`);
+      fetched.push(one);
+      parts.push(fetchedPart(one));
+      continue;
+    }
+    if (checksum !== undefined)
+      throw dockerfileError(line, 'checksum can only be specified for the sources of ADD that are URLs');
     if (files === undefined)
       throw dockerfileError(line, `"${source}": the build has no context`);
     const those = await files.find(source, line, exclude);
@@ -44,7 +58,7 @@ export async function gatherFromContext(
   }
   const now = Date.now();
   for (const { name, content } of texts) parts.push(textPart(name, content, now));
-  return { parts, digest: [await digestOf(found), texts] };
+  return { parts, digest: [await digestOf(found), texts, fetched.map(({ name, digest }) => [name, digest])] };
 }
 
 async function partOf(source: ContextSource, add: boolean, line: number): Promise<ContextPart> {
@@ -63,6 +77,11 @@ export function contextEntries({ entries }: ContextSource): readonly ArchiveEntr
     gid: 0,
     content: entry.type === 'file' ? { path: source, size } : undefined,
   }));
+}
+
+function fetchedPart({ name, path, size, mtime }: FetchedSource): ContextPart {
+  const about = { name, type: 'file', mode: 0o600, uid: 0, gid: 0, mtime, target: '' } as const;
+  return { kind: 'file', entries: [{ ...about, content: { path, size } }] };
 }
 
 function textPart(name: string, content: string, mtime: number): ContextPart {
