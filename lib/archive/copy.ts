@@ -89,15 +89,34 @@ export async function extractPath(
       path: destination,
       errno: 'ENOTDIR',
     });
-  const to = startExtract(view, path, keepsOwners, signal);
+  return feed(archive, startExtract(view, path, keepsOwners, signal));
+}
+
+/**
+ * Writes an archive into a process that extracts it.
+ *
+ * @throws why the archive could not be read, or not be extracted
+ */
+export async function feed(
+  archive: AsyncIterable<Uint8Array>,
+  to: ViewProcess,
+): Promise<CopyResult> {
   const counter = new Counter();
-  // An archive may have something behind its end.
-  await pipeline(archive, counter.count, to.input!).catch((error: unknown) => {
-    if (archive.errored !== null) {
-      to.kill();
+  let failure: { readonly error: unknown } | undefined;
+  const read = async function* () {
+    try {
+      yield* archive as AsyncIterable<Buffer>;
+    } catch (error) {
+      failure = { error };
       throw error;
     }
-  });
+  };
+  // Where the process takes no more, it has ended, or the archive has something behind its end.
+  await pipeline(read, counter.count, to.input!).catch(() => undefined);
+  if (failure !== undefined) {
+    to.kill();
+    throw failure.error;
+  }
   await to.done;
   return { bytes: counter.bytes };
 }

@@ -2,10 +2,10 @@
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { invalid } from '../../base/check.js';
 import { isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
+import { feed } from '../../archive/copy.js';
 import { startView } from '../../archive/view-process.js';
 import { BuildContext } from '../../build/build-context.js';
 import { dockerfileError } from '../../build/dockerfile-error.js';
@@ -83,13 +83,6 @@ async function extracted(
     { kind: 'extract', path: '.', owners: 'process' },
     signal,
   );
-  await pipeline(archiveBytes(archive), to.input!).catch((error: unknown) => {
-    // What the process does not take is explained by its report.
-    if (archive.errored !== null || error instanceof CaissonError) {
-      to.kill();
-      throw error;
-    }
-  });
-  await to.done;
+  await feed(archiveBytes(archive), to);
   return path;
 }

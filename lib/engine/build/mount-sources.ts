@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { feed } from '../../archive/copy.js';
 import { startView } from '../../archive/view-process.js';
 import { changeArchive } from '../../build/archive-filter.js';
 import { digestOf } from '../../build/build-context.js';
@@ -195,11 +195,6 @@ async function extracted(
   await mkdir(path, { mode: 0o755 });
   const owners = context.users === undefined ? 'archive' : 'process';
   const to = startView({ kind: 'host', path }, { kind: 'extract', path: '.', owners }, signal);
-  await pipeline(archive, to.input!).catch((error: unknown) => {
-    if (archive.errored === null) return; // explained by the report of the process
-    to.kill();
-    throw error;
-  });
-  await to.done;
+  await feed(archive, to);
   return path;
 }
