@@ -47,6 +47,8 @@ export async function* changeArchive(
       }
       continue;
     }
+    // Its map may go on in blocks that no size counts.
+    if (type === 'S') throw badStream('has a sparse file in the old format of GNU tar');
     const hasContent = !'123456'.includes(type);
     const size = hasContent ? (found.size ?? sizeOf(header)) : 0;
     const kept = keep(cleanName(found.path ?? nameOf(header)));

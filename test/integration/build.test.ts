@@ -144,6 +144,20 @@ needsRoot('a user’s builds are tested with those of users').describe('Builds',
     ]);
   });
 
+  it('A directory is not copied over a link or a file, and a file not over a directory', async () => {
+    const base = [
+      'FROM busybox',
+      'RUN mkdir -p /real/dir /isdir && ln -s real/dir /link && echo kept >/file',
+    ];
+    const files = { 't/link/new': 'n', 'u/file/new': 'n', 'v/isdir': 'f', 'w/real/dir/new': 'n' };
+    for (const tree of ['t', 'u', 'v']) {
+      const error = await rejectionOf(shop.build([...base, `COPY ${tree} /`], files));
+      expect(error, tree).to.include({ code: 'ERR_FILES_FAILED', path: 'Dockerfile:3' });
+    }
+    const { image } = await shop.build([...base, 'COPY w /', 'COPY t/link/new /link/'], files);
+    expect(await shop.sh(image, 'readlink /link; ls /real/dir; cat /file')).to.equal('real/dir\nnew\nkept'); // prettier-ignore
+  });
+
   it('ADD unpacks archives, and copies other files', async () => {
     const context = await shop.context({ 'a/b': 'packed', plain: 'plain' });
     execFileSync('tar', ['-C', context, '--owner=12', '--group=13', '-czf', join(context, 'x.tgz'), 'a']); // prettier-ignore

@@ -57,11 +57,12 @@ async function copyInto(
 ): Promise<StageFiles> {
   const owner = await ownerOf(session, files, step);
   const mode = step.chmod === undefined ? undefined : Number.parseInt(step.chmod, 8);
+  const { signal } = session.options;
   return withContainer(session, files, async (container) => {
     const { directory, name } = await destination(container, step, parts);
     await makeDirectories(container.files, directory, owner);
     for (const archive of archivesOf(parts, name, owner, mode))
-      await container.files.extract(archive, directory, { archive: true });
+      await container.files.extract(archive, directory, { archive: true, signal });
     return withChanges(session, files, container);
   });
 }
@@ -114,7 +115,9 @@ function* archivesOf(
     if (entries.length > 0) yield collected();
     const bytes = part.kind === 'archive' ? archiveBytes(part.path) : part.pack(name);
     const keep = part.kind === 'archive' ? undefined : part.keep;
-    yield Readable.from(changeArchive(bytes, { owner, mode, keep }), { objectMode: false });
+    const isAsItIs = owner === undefined && mode === undefined && keep === undefined;
+    const changed = isAsItIs ? bytes : changeArchive(bytes, { owner, mode, keep });
+    yield Readable.from(changed, { objectMode: false });
   }
   if (entries.length > 0) yield collected();
 }
