@@ -48,6 +48,7 @@ export const GROUPS: Readonly<Record<string, { usage: string; description: strin
     network: { usage: 'COMMAND', description: 'Manage networks' },
     image: { usage: 'COMMAND', description: 'Manage images' },
     volume: { usage: 'COMMAND', description: 'Manage volumes' },
+    builder: { usage: 'COMMAND', description: 'Manage builds' },
     system: { usage: 'COMMAND', description: 'Manage caisson' },
     explain: {
       usage: 'run [OPTIONS] IMAGE [COMMAND] [ARG...]',

@@ -66,6 +66,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
 
 /** Groups of commands; `explain` takes its subcommand itself. */
 const WITH_MEMBERS: ReadonlySet<string> = new Set([
+  'builder',
   'container',
   'image',
   'network',

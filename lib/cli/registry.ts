@@ -174,6 +174,11 @@ export const COMMANDS: readonly Command[] = [
     spec: async () => (await import('./flags/build-flags.js')).BUILD,
   },
   {
+    name: 'builder prune',
+    load: async () => (await import('./commands/builder-command.js')).builderPrune,
+    spec: async () => (await import('./flags/build-flags.js')).BUILDER_PRUNE,
+  },
+  {
     name: 'pull',
     otherNames: ['image pull'],
     load: async () => (await import('./commands/pull-commands.js')).pull,

@@ -126,6 +126,19 @@ needsRoot('a user’s builds are tested with those of users').describe(
       return Buffer.concat(parts);
     };
 
+    it('The command builder prune removes what builds have done, and asks before', async () => {
+      await caisson(['builder', 'prune', '-f']);
+      await caisson(['build', '-q', '-'], undefined, 'FROM busybox\nRUN echo 1 >/pruned\n');
+      const asked = await caisson(['builder', 'prune'], undefined, 'n\n');
+      expect(asked).to.include({ status: 0, stdout: 'WARNING! This will remove all dangling build cache.\nAre you sure you want to continue? [y/N] ' }); // prettier-ignore
+      expect((await caisson(['builder', 'prune', '-f', '--filter', 'until=1h'])).stdout).to.equal('Total reclaimed space: 0B\n'); // prettier-ignore
+      expect((await caisson(['builder', 'prune', '--filter', 'label=x'])).status).to.equal(1);
+      const { stdout } = await caisson(['builder', 'prune', '-af']);
+      expect(stdout).to.match(
+        /^Deleted build cache objects:\n[0-9a-f]{12}\n\nTotal reclaimed space: [\d.]+k?B\n$/,
+      );
+    });
+
     it('Secrets come from files and from the environment, and are in no image', async () => {
       const context = await shop.context({
         Dockerfile:

@@ -1,6 +1,6 @@
-/** `build`. */
+/** `build` and `builder prune`. */
 import { type CommandSpec, HELP_FLAG } from '../args/command-spec.js';
-import { assignment, network } from '../args/flag-values.js';
+import { assignment, nameAndValue, network } from '../args/flag-values.js';
 import { CREATE_FLAGS } from './create-flags.js';
 
 const UNSUPPORTED = [
@@ -132,4 +132,25 @@ export const BUILD: CommandSpec = {
     { long: 'debug', short: 'D', value: false },
   ],
   args: [1, 1],
+};
+
+export const BUILDER_PRUNE: CommandSpec = {
+  name: 'builder prune',
+  usage: '[OPTIONS]',
+  description: 'Remove build cache',
+  examples: [['caisson builder prune -f --filter until=24h', 'what no build has used for a day']],
+  flags: [
+    { long: 'all', short: 'a', help: 'Accepted as in Docker: all of it is removed in any case' },
+    {
+      long: 'filter',
+      check: nameAndValue,
+      value: 'filter',
+      repeatable: true,
+      help: 'Only what no build has used since then: until=24h',
+    },
+    { long: 'force', short: 'f', help: 'Do not prompt for confirmation' },
+    HELP_FLAG,
+  ],
+  unsupported: [{ long: 'keep-storage', value: true }],
+  args: [0, 0],
 };

@@ -76,6 +76,7 @@ const DOCKER: Readonly<Record<string, string>> = {
     '--cgroup-parent= --check -D,--debug -f,--file= --iidfile= --label= --load --metadata-file= --network= --no-cache ' +
     '--no-cache-filter= -o,--output= --platform= --progress= --provenance= --pull --push -q,--quiet --sbom= --secret= ' +
     '--shm-size= --ssh= -t,--tag= --target= --ulimit=',
+  'builder prune': '-a,--all --filter= -f,--force --keep-storage=',
   pull: '-a,--all-tags --disable-content-trust --platform= -q,--quiet',
   push: '-a,--all-tags --disable-content-trust --platform= -q,--quiet',
   images: '-a,--all --digests -f,--filter= --format= --no-trunc -q,--quiet --tree',
