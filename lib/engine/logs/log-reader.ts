@@ -8,7 +8,12 @@ import { DirectoryWatch } from '../../base/directory-watch.js';
 import { decodeLine, type LogEntry } from './log-entry.js';
 import { seekTail, type StreamStarts } from './log-tail.js';
 import { openRotated, type RotatedFile } from '../../base/rotated-files.js';
-import { nanosecondsOf, parseTimeStamp, parseUntil, type TimeStamp } from '../../base/time-stamp.js';
+import {
+  nanosecondsOf,
+  parseTimeStamp,
+  parseUntil,
+  type TimeStamp,
+} from '../../base/time-stamp.js';
 
 export type { LogEntry } from './log-entry.js';
 

@@ -1,7 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { show } from '../../../lib/base/check.js';
-import { formatTimeStamp, nanosecondsOf, parseTimeStamp, parseUntil } from '../../../lib/base/time-stamp.js';
+import {
+  formatTimeStamp,
+  nanosecondsOf,
+  parseTimeStamp,
+  parseUntil,
+} from '../../../lib/base/time-stamp.js';
 import { CaissonError } from '../../../lib/base/errors.js';
 import { sampleSize } from '../../support/sample.js';
 
