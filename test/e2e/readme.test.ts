@@ -85,6 +85,7 @@ describe('README', () => {
       'Untagged: readme-job:done',
       'Untagged: busybox:latest',
     ]);
+    expect(of('--rm readme-built')).to.equal('Linux\n');
     await rm('.cache/readme-root', { recursive: true, force: true });
   });
 
@@ -141,6 +142,7 @@ describe('README', () => {
         expect(outputs[2]?.split('\n')).to.include('A /answer');
         expect(outputs[3]).to.equal('42\n');
         expect(outputs[5]).to.match(/^42\n.*\d\d:\d\d:\d\d/);
+        expect(outputs.at(-2)).to.equal('Linux\n');
         await user.expectNothing();
       } finally {
         await user.cleanUp();

@@ -42,11 +42,15 @@ describe('The image store', function () {
     const child = spawn(
       process.execPath,
       [fixture('image-store-worker'), join(directory, 'data'), ...args],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
+      { stdio: ['pipe', 'pipe', 'inherit'] },
     );
     children.push(child);
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    return { child, next: async () => ((await lines.next()) as { value: string }).value };
+    return {
+      child,
+      next: async () => ((await lines.next()) as { value: string }).value,
+      finish: () => child.stdin.end(),
+    };
   }
 
   const ingestWhole = async (size: number, seed: number) => {
@@ -95,6 +99,7 @@ describe('The image store', function () {
     expect(await first.next()).to.equal('begun');
     const second = worker('ingest', '2000000', '1');
     expect(await second.next()).to.equal('waiting');
+    for (const each of [first, second]) each.finish();
     expect([await first.next(), await second.next()]).to.deep.equal(['2000000', '0']);
     expectConsistent(store);
   });
@@ -105,6 +110,7 @@ describe('The image store', function () {
     const second = worker('ingest', '2000000', '1');
     expect(await second.next()).to.equal('waiting');
     first.child.kill('SIGKILL');
+    second.finish();
     expect(await second.next()).to.equal('begun');
     expect(Number(await second.next()))
       .to.be.greaterThan(0)

@@ -12,6 +12,7 @@ import { volumesContext } from '../../lib/engine/container/volumes-context-of.js
 import { type DetachedContainers, setUpDetached } from '../support/detached.js';
 import { needsRoot } from '../support/needs.js';
 import { fixture } from '../support/paths.js';
+import { eventually } from '../support/outside.js';
 import { rejectionOf } from '../support/rejection.js';
 import type { Workshop } from '../support/workshop.js';
 
@@ -186,9 +187,13 @@ describe('volumes', function () {
     const options = { volumes: ['data:/data', '/anon'] };
     const again = () => recall(shop.context, newId(), shop.busybox, ['true'], options);
     const run = (script: string) => shop.sh(script, options);
-    await run('touch /data/f');
-    const prepared = again();
-    expect(prepared).to.be.an('object').and.not.be.a('promise');
+    // A look at the root directory is good for a second, which a busy machine may need for a run.
+    const prepared = await eventually(async () => {
+      await run('touch /data/f');
+      const found = again();
+      expect(found).to.be.an('object').and.not.be.a('promise');
+      return found;
+    });
     expect((await rejectionOf(volumes.remove('data'))).code).to.equal('ERR_VOLUME_IN_USE');
     (prepared as Prepared).release();
     await volumes.remove('data');
