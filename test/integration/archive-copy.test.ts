@@ -217,10 +217,12 @@ describe('Copies into and out of a container', () => {
     );
     await inside(container, 'until test -e /ready; do sleep 0.01; done');
     const from = await source('for-swap');
+    // What was copied in before is the container's, too: it stays where both names were of something else when it was replaced.
+    const own = ['own\n', await readFile(join(from, 'file'), 'utf8')];
     for (let round = 0; round < 15; round++) {
       const copy = shop.path(`swapped-${round}`);
       await container.files.copyOut('/x/dir/file', copy).catch(() => undefined);
-      if (existsSync(copy)) expect(await readFile(copy, 'utf8')).to.equal('own\n');
+      if (existsSync(copy)) expect(await readFile(copy, 'utf8')).to.be.oneOf(own);
       await container.files.copyIn(join(from, 'file'), '/x/dir/file').catch(() => undefined);
       await container.files.copyIn(join(from, 'file'), '/x/dir/file').catch(() => undefined);
       await container.files

@@ -162,8 +162,7 @@ describe('Forks of containers', function () {
       [source, 1],
       [fork, 0],
     ] as const) {
-      await container.start();
-      expect(await container.wait()).to.include({ exitCode: 0 });
+      expect(await container.startAttached()).to.include({ exitCode: 0 });
       await eventually(() => {
         expect(existsSync(detached.path(container))).to.equal(false);
         expect(layers()).to.have.length(left);

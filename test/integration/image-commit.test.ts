@@ -1,6 +1,7 @@
 /** Images that are made from containers: what is in them, and that they are images like others. */
 import { expect } from 'chai';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Container } from '../../lib/engine/container/container.js';
@@ -159,6 +160,48 @@ const CHANGE = `set -e
     expect((await container.inspect()).status).to.equal('running');
     expect((await shop.engine.run(id, ['cat', '/one'])).stdout).to.equal('1\n');
     await container.remove({ force: true });
+  });
+
+  describe('that end early', () => {
+    let container: Container;
+    let known: readonly string[];
+    const imageIds = async () => (await shop.engine.images.list()).map(({ id }) => id);
+    const statusIs = (status: string) =>
+      eventually(async () => expect((await container.inspect()).status).to.equal(status));
+
+    beforeEach(async () => {
+      const script = 'dd if=/dev/urandom of=/much bs=1M count=96 2>/dev/null; : >/done; sleep 600';
+      container = await shop.engine.create(image, ['sh', '-c', script]);
+      await container.start();
+      await eventually(async () => expect(await container.files.list('/')).to.satisfy((all: readonly { name: string }[]) => all.some(({ name }) => name === 'done'))); // prettier-ignore
+      known = await imageIds();
+    });
+    afterEach(() => container.remove({ force: true }));
+
+    it('A commit that is aborted makes no image, and the container runs on', async () => {
+      const stop = new AbortController();
+      const committed = container
+        .commit('aborted', { signal: stop.signal })
+        .catch((error: unknown) => error);
+      await statusIs('paused');
+      const reason = new Error('enough');
+      stop.abort(reason);
+      expect(await committed).to.equal(reason);
+      expect((await container.inspect()).status).to.equal('running');
+      expect(await imageIds()).to.deep.equal(known);
+    });
+
+    it('A command commit that a signal ends makes no image, and the container runs on', async () => {
+      const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+      const command = join(repository, 'bin/caisson');
+      const child = spawn(command, [...roots, 'commit', container.id], { stdio: 'ignore' });
+      const closed = once(child, 'close');
+      await statusIs('paused');
+      child.kill('SIGINT');
+      expect(await closed).to.deep.equal([null, 'SIGINT']);
+      expect((await container.inspect()).status).to.equal('running');
+      expect(await imageIds()).to.deep.equal(known);
+    });
   });
 
   it('A container of a root directory has all its files in one layer; the host image is no image', async () => {

@@ -277,7 +277,7 @@ describe('a supervisor', function () {
           const { own, text } = await memoryOf(await supervisorOf(container));
           expect(own, when).to.be.at.most(208);
           // The kernel maps more of caisson-init than is used; all supervisors of one starter share it.
-          expect(text, `${when}: text`).to.be.at.most(272);
+          expect(text, `${when}: text`).to.be.at.most(288);
         };
         await isSmall(await detached.start(SLEEP), 'idle');
         const busy = await detached.start(

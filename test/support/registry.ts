@@ -3,6 +3,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -29,10 +30,13 @@ export class TestRegistry {
   readonly directory: string;
   readonly #process: ChildProcess;
 
-  private constructor(host: string, directory: string, process: ChildProcess) {
+  private constructor(host: string, directory: string, child: ChildProcess) {
     this.host = host;
     this.directory = directory;
-    this.#process = process;
+    this.#process = child;
+    // Where a hook fails before it stops the registry, the tests still come to their end.
+    this.#hold(false);
+    process.once('exit', this.#end);
   }
 
   static async start(settings: RegistrySettings = {}): Promise<TestRegistry> {
@@ -63,11 +67,25 @@ export class TestRegistry {
   }
 
   async stop(): Promise<void> {
+    process.off('exit', this.#end);
+    this.#hold(true);
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       this.#process.kill('SIGKILL');
       await once(this.#process, 'exit');
     }
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  readonly #end = (): void => {
+    this.#process.kill('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true });
+  };
+
+  #hold(held: boolean): void {
+    for (const each of [this.#process, this.#process.stderr as Socket]) {
+      if (held) each.ref();
+      else each.unref();
+    }
   }
 
   reference(name: string): Reference {

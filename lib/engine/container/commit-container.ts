@@ -1,6 +1,7 @@
 /** An image from the files of a container, with its configuration. */
 import type { Readable } from 'node:stream';
 import { startLayer } from '../../archive/changes.js';
+import { checkAbortSignal, onAbort } from '../../base/abort-signals.js';
 import { withAssignments } from '../../base/assignment.js';
 import { boolean, checkOptions, plainString, stringList } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
@@ -32,6 +33,8 @@ export interface CommitOptions {
   readonly author?: string | undefined;
   /** A running container is paused while its files are read. Default: true. */
   readonly pause?: boolean | undefined;
+  /** Ends the commit without an image. A container that was paused for it goes on. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** @param target a name for the image; undefined or empty: none */
@@ -41,11 +44,13 @@ export async function commitContainer(
   target: string | undefined,
   options: CommitOptions,
 ): Promise<ImageInfo> {
-  const { changes = [], message = '', author = '', pause = true } = checkOptions(options);
+  const { changes = [], message = '', author = '', pause = true, signal } = checkOptions(options);
   const name = target === undefined || target === '' ? undefined : targetName(target, 'target');
   plainString('message', message);
   plainString('author', author);
   boolean('pause', pause);
+  checkAbortSignal(signal);
+  signal?.throwIfAborted();
   const { config, status } = await inspectContainer(context, id);
   const { image } = config;
   if (image.kind === 'name' && image.manifest === undefined)
@@ -72,7 +77,9 @@ export async function commitContainer(
     // A root directory is no image: all its files are one layer.
     const step = { created, createdBy, author, comment: message };
     const write = (layer: Readable) =>
-      commitLayer(images, lease, { ...base, config: changed }, layer, step);
+      untilAborted(signal, layer, () =>
+        commitLayer(images, lease, { ...base, config: changed }, layer, step),
+      );
     const { id: imageId, manifest } =
       image.kind === 'name'
         ? await withChanges(context, id, (view) => write(startLayer(view)))
@@ -83,6 +90,27 @@ export async function commitContainer(
     return imageInfo(images.content.paths, await findRecord(images, imageId));
   } finally {
     if (paused) await unpauseContainer(context, id).catch(() => undefined);
+  }
+}
+
+/** Reading the layer ends with the signal. @throws the signal's reason; as `work` */
+async function untilAborted<T>(
+  signal: AbortSignal | undefined,
+  layer: Readable,
+  work: () => Promise<T>,
+): Promise<T> {
+  const unlisten = signal && onAbort(signal, () => layer.destroy());
+  try {
+    signal?.throwIfAborted();
+    const result = await work();
+    signal?.throwIfAborted();
+    return result;
+  } catch (error) {
+    layer.destroy();
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    unlisten?.();
   }
 }
 

@@ -237,7 +237,7 @@ export class Container {
    *
    * @param target its name, with the tag `latest` if it has none; default: none
    * @throws ERR_INVALID_OPTION, ERR_INVALID_REFERENCE, ERR_STORAGE; ERR_UNSUPPORTED_OPTION when it has no layer of its own, or is
-   *   one of the host image
+   *   one of the host image; the signal's reason
    */
   async commit(target?: string, options: CommitOptions = {}): Promise<ImageInfo> {
     const { commitContainer } = await import('./commit-container.js');
