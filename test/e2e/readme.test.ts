@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { userNamespaceSwitch } from '../../lib/host/user-namespaces.js';
 import { defaultPaths } from '../../lib/engine/store/paths.js';
 import { NetworkNamespace } from '../support/network-namespace.js';
-import { UnprivilegedUser } from '../support/unprivileged-user.js';
+import { type RunAs, UnprivilegedUser } from '../support/unprivileged-user.js';
 import { OuterNetwork, SERVER } from '../support/outer-network.js';
 import { DockerHub } from '../support/docker-hub.js';
 import { codeBlocks } from '../support/markdown.js';
@@ -36,6 +36,22 @@ function networks(): string[] {
   const { dataRoot } = defaultPaths();
   const path = join(dataRoot, 'networks');
   return existsSync(path) ? readdirSync(path).map((name) => join(path, name)) : [];
+}
+
+/** What each command writes that an unprivileged user pastes; each succeeds. */
+async function pastedBy(
+  user: UnprivilegedUser,
+  commands: readonly string[],
+  options: RunAs,
+): Promise<string[]> {
+  const outputs: string[] = [];
+  for (const command of commands) {
+    const script = `cd '${user.directory}/package' && ${command}`;
+    const { code, stdout, stderr } = await user.run(['sh', '-ec', script], options);
+    expect(code, `${command}\n${stdout}${stderr}`).to.equal(0);
+    outputs.push(stdout);
+  }
+  return outputs;
 }
 
 describe('README', () => {
@@ -99,15 +115,8 @@ describe('README', () => {
     try {
       const user = await UnprivilegedUser.make(true);
       try {
-        const outputs: string[] = [];
-        for (const command of commands) {
-          const script = `cd '${user.directory}/package' && ${command}`;
-          const env = { CAISSON_NETWORK: '' };
-          const said = await user.run(['sh', '-ec', script], { env, within: outer.within });
-          const { code, stdout, stderr } = said;
-          expect(code, `${command}\n${stdout}${stderr}`).to.equal(0);
-          outputs.push(stdout);
-        }
+        const env = { CAISSON_NETWORK: '' };
+        const outputs = await pastedBy(user, commands, { env, within: outer.within });
         expect(outputs[0]).to.match(/^www-data\n\s*0\s+\d+\s+1\n\s*1\s+\d+\s+65536\n$/);
         expect(outputs[2]).to.match(/ www-data root .* file\n$/);
         // The user's network ends some seconds after its last container.
@@ -131,14 +140,8 @@ describe('README', () => {
     try {
       const user = await UnprivilegedUser.make(true);
       try {
-        const outputs: string[] = [];
-        for (const command of commands) {
-          const script = `cd '${user.directory}/package' && ${command}`;
-          const env = { ...hub.env, CAISSON_NETWORK: 'none' };
-          const { code, stdout, stderr } = await user.run(['sh', '-ec', script], { env });
-          expect(code, `${command}\n${stdout}${stderr}`).to.equal(0);
-          outputs.push(stdout);
-        }
+        const env = { ...hub.env, CAISSON_NETWORK: 'none' };
+        const outputs = await pastedBy(user, commands, { env });
         expect(outputs[2]?.split('\n')).to.include('A /answer');
         expect(outputs[3]).to.equal('42\n');
         expect(outputs[5]).to.match(/^42\n.*\d\d:\d\d:\d\d/);
@@ -175,12 +178,8 @@ describe('README', () => {
     try {
       const user = await UnprivilegedUser.make(true);
       try {
-        const run = async (command = '') => {
-          const script = `cd '${user.directory}/package' && ${command}`;
-          const said = await user.run(['sh', '-ec', script], { within: outer.within });
-          expect(said.code, `${command}\n${said.stdout}${said.stderr}`).to.equal(0);
-          return said.stdout;
-        };
+        const run = async (command = '') =>
+          (await pastedBy(user, [command], { within: outer.within }))[0];
         await run(commands[0]);
         const url = 'http://localhost:8080/etc/hostname';
         const page = await eventually(() => outer.run('python3', '-c', FETCH, url));

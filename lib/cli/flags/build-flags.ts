@@ -1,7 +1,8 @@
 /** `build` and `builder prune`. */
 import { type CommandSpec, HELP_FLAG } from '../args/command-spec.js';
-import { assignment, nameAndValue, network } from '../args/flag-values.js';
+import { assignment, network } from '../args/flag-values.js';
 import { CREATE_FLAGS } from './create-flags.js';
+import { pruneFlags } from './common-flags.js';
 
 const UNSUPPORTED = [
   'allow= annotation= attest= build-context= builder= cache-from= cache-to= call= check metadata-file=',
@@ -141,14 +142,7 @@ export const BUILDER_PRUNE: CommandSpec = {
   examples: [['caisson builder prune -f --filter until=24h', 'what no build has used for a day']],
   flags: [
     { long: 'all', short: 'a', help: 'Accepted as in Docker: all of it is removed in any case' },
-    {
-      long: 'filter',
-      check: nameAndValue,
-      value: 'filter',
-      repeatable: true,
-      help: 'Only what no build has used since then: until=24h',
-    },
-    { long: 'force', short: 'f', help: 'Do not prompt for confirmation' },
+    ...pruneFlags('Only what no build has used since then: until=24h'),
     HELP_FLAG,
   ],
   unsupported: [{ long: 'keep-storage', value: true }],

@@ -22,6 +22,14 @@ export const FILTER_FLAG: Flag = {
   help: 'Only what matches the filter key=value',
 };
 
+/** Of the commands that remove what is not in use. @param filter help of `--filter` */
+export function pruneFlags(filter: string): readonly Flag[] {
+  return [
+    { long: 'filter', check: nameAndValue, value: 'filter', repeatable: true, help: filter },
+    { long: 'force', short: 'f', help: 'Do not prompt for confirmation' },
+  ];
+}
+
 /** The format of a list. */
 export const LIST_FORMAT_FLAG: Flag = {
   long: 'format',

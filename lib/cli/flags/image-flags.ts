@@ -1,7 +1,6 @@
 /** `images`, `image inspect`, `image prune`, `rmi`, `tag` and `history`. */
 import { type CommandSpec, HELP_FLAG } from '../args/command-spec.js';
-import { nameAndValue } from '../args/flag-values.js';
-import { FILTER_FLAG, LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common-flags.js';
+import { FILTER_FLAG, LIST_FORMAT_FLAG, NO_TRUNC_FLAG, pruneFlags } from './common-flags.js';
 
 export const IMAGES: CommandSpec = {
   name: 'images',
@@ -54,14 +53,7 @@ export const IMAGE_PRUNE: CommandSpec = {
   ],
   flags: [
     { long: 'all', short: 'a', help: 'Remove all unused images, not just dangling ones' },
-    {
-      long: 'filter',
-      check: nameAndValue,
-      value: 'filter',
-      repeatable: true,
-      help: 'Only images that match: until=24h, label=…, label!=…',
-    },
-    { long: 'force', short: 'f', help: 'Do not prompt for confirmation' },
+    ...pruneFlags('Only images that match: until=24h, label=…, label!=…'),
     HELP_FLAG,
   ],
   args: [0, 0],

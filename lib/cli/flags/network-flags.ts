@@ -1,8 +1,8 @@
 /** `network create`, `ls`, `inspect`, `connect`, `disconnect`, `rm` and `prune`. */
 import type { CommandSpec } from '../args/command-spec.js';
 import { HELP_FLAG } from '../args/command-spec.js';
-import { assignment, integer, label, nameAndValue } from '../args/flag-values.js';
-import { FILTER_FLAG, LIST_FORMAT_FLAG, NO_TRUNC_FLAG } from './common-flags.js';
+import { assignment, integer, label } from '../args/flag-values.js';
+import { FILTER_FLAG, LIST_FORMAT_FLAG, NO_TRUNC_FLAG, pruneFlags } from './common-flags.js';
 
 export const NETWORK_CREATE: CommandSpec = {
   name: 'network create',
@@ -202,17 +202,7 @@ export const NETWORK_PRUNE: CommandSpec = {
   usage: '[OPTIONS]',
   description: 'Remove all unused networks',
   examples: [['caisson network prune -f --filter until=24h', 'created more than a day ago']],
-  flags: [
-    {
-      long: 'filter',
-      check: nameAndValue,
-      value: 'filter',
-      repeatable: true,
-      help: 'Only networks that match: until=24h, label=…, label!=…',
-    },
-    { long: 'force', short: 'f', help: 'Do not prompt for confirmation' },
-    HELP_FLAG,
-  ],
+  flags: [...pruneFlags('Only networks that match: until=24h, label=…, label!=…'), HELP_FLAG],
   args: [0, 0],
 };
 

@@ -1,7 +1,6 @@
 /** `system df` and `system prune`. */
 import { type CommandSpec, HELP_FLAG } from '../args/command-spec.js';
-import { nameAndValue } from '../args/flag-values.js';
-import { LIST_FORMAT_FLAG } from './common-flags.js';
+import { LIST_FORMAT_FLAG, pruneFlags } from './common-flags.js';
 
 export const SYSTEM_DF: CommandSpec = {
   name: 'system df',
@@ -26,14 +25,7 @@ export const SYSTEM_PRUNE: CommandSpec = {
   ],
   flags: [
     { long: 'all', short: 'a', help: 'Remove all unused images, not just dangling ones' },
-    {
-      long: 'filter',
-      check: nameAndValue,
-      value: 'filter',
-      repeatable: true,
-      help: 'Only what matches: until=24h, label=…, label!=…',
-    },
-    { long: 'force', short: 'f', help: 'Do not prompt for confirmation' },
+    ...pruneFlags('Only what matches: until=24h, label=…, label!=…'),
     { long: 'volumes', help: 'Remove anonymous volumes, too' },
     HELP_FLAG,
   ],

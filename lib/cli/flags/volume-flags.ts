@@ -1,7 +1,7 @@
 /** `volume create`, `ls`, `inspect`, `rm` and `prune`. */
 import { type CommandSpec, HELP_FLAG } from '../args/command-spec.js';
-import { assignment, label, nameAndValue } from '../args/flag-values.js';
-import { FILTER_FLAG, LIST_FORMAT_FLAG } from './common-flags.js';
+import { assignment, label } from '../args/flag-values.js';
+import { FILTER_FLAG, LIST_FORMAT_FLAG, pruneFlags } from './common-flags.js';
 
 export const VOLUME_CREATE: CommandSpec = {
   name: 'volume create',
@@ -112,14 +112,7 @@ export const VOLUME_PRUNE: CommandSpec = {
   examples: [['caisson volume prune -af', 'also those that have names']],
   flags: [
     { long: 'all', short: 'a', help: 'Remove all unused volumes, not just anonymous ones' },
-    {
-      long: 'filter',
-      check: nameAndValue,
-      value: 'filter',
-      repeatable: true,
-      help: 'Only volumes that match: label=…, label!=…',
-    },
-    { long: 'force', short: 'f', help: 'Do not prompt for confirmation' },
+    ...pruneFlags('Only volumes that match: label=…, label!=…'),
     HELP_FLAG,
   ],
   args: [0, 0],
