@@ -74,6 +74,8 @@ constexpr const char* name_of(Request value) {
       return "registration";
     case Request::kPrograms:
       return "programs";
+    case Request::kThaw:
+      return "thaw";
   }
   return nullptr;
 }

@@ -26,7 +26,7 @@ bool Client::open(int fd) {
   }
   memory_ = reinterpret_cast<unsigned char*>(memory);
   attached = 0;
-  asked = false;
+  asked = thaws = false;
   input_done = 0;
   in_size_ = in_done_ = out_size_ = out_done_ = 0;
   left_ = deaf_ = false;

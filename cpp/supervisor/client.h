@@ -23,6 +23,7 @@ enum class Request : uint8_t {
   kKeep = 11,
   kRegistration = 12,
   kPrograms = 13,
+  kThaw = 14,
 };
 
 // From the supervisor.
@@ -77,6 +78,7 @@ class Client {
 
   uint8_t attached = 0;     // bits of Attachment
   bool asked = false;       // it has sent a request, and does not only wait for the end
+  bool thaws = false;       // the container is thawed when it leaves
   uint32_t input_done = 0;  // bytes of the first frame that were written to stdin
 
  private:

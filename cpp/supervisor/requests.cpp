@@ -106,6 +106,12 @@ bool Supervisor::handle(Client& client, const Frame& frame) {
         send_done(client, 0);
       }
       break;
+    case Request::kThaw:
+      if (frame.size == 1) {
+        client.thaws = frame.payload[0] != 0;
+        send_done(client, 0);
+      }
+      break;
     default:
       drop(client);  // it does not speak this protocol
   }
@@ -165,6 +171,7 @@ void Supervisor::drop(Client& client) {
   if ((client.attached & kAttachIn) != 0 && config_.has(kSupervisorStdinOnce) &&
       !config_.has(kSupervisorTerminal))
     close_input();
+  if (client.thaws) thaw(programs_.teardown());
   client.close();
   if (!clients_.is_bound(client)) return;
   clients_.unbind_first();

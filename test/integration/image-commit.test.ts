@@ -191,6 +191,22 @@ const CHANGE = `set -e
       expect(await imageIds()).to.deep.equal(known);
     });
 
+    it('A container runs on after the death of the process that commits it', async () => {
+      const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+      const command = join(repository, 'bin/caisson');
+      const child = spawn(command, [...roots, 'commit', container.id], { stdio: 'ignore' });
+      const closed = once(child, 'close');
+      await statusIs('paused');
+      child.kill('SIGKILL');
+      await closed;
+      await statusIs('running');
+      expect((await container.exec(['echo', 'on'])).stdout).to.equal('on\n');
+      // What is paused by hand afterwards stays so.
+      await container.pause();
+      expect((await container.inspect()).status).to.equal('paused');
+      await container.unpause();
+    });
+
     it('A command commit that a signal ends makes no image, and the container runs on', async () => {
       const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
       const command = join(repository, 'bin/caisson');

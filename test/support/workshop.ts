@@ -89,12 +89,18 @@ export class Workshop {
     return Session.open(this.engine, image, options);
   }
 
-  /** Ends the engine, and fails when it has left anything in its directories. */
+  /** Ends the engine, and fails when it has left anything in its directories, or a test a container, which is removed. */
   async close(): Promise<void> {
     try {
+      const containers = await this.engine.list();
+      for (const { config } of containers)
+        await (await this.engine.get(config.id)).remove({ force: true });
       for (const engine of [...this.others, this.engine]) await engine.close();
-      expect(await readdir(this.path('data/containers')), 'left in the data root').to.deep.equal(
+      const left = await readdir(this.path('data/containers'));
+      expect(left, 'left in the data root').to.deep.equal([]);
+      expect(containers.map(({ config }) => config.name)).to.deep.equal(
         [],
+        'containers that tests left',
       );
     } finally {
       await rm(this.directory, { recursive: true, force: true });

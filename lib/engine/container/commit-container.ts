@@ -23,7 +23,7 @@ import type { ContainerContext } from './container-context.js';
 import { withChanges } from './diff-container.js';
 import { exportContainer } from './export-container.js';
 import { inspectContainer } from './inspect-container.js';
-import { pauseContainer, unpauseContainer } from './pause-container.js';
+import { whilePaused } from './pause-container.js';
 
 export interface CommitOptions {
   /** Instructions of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR. */
@@ -71,9 +71,7 @@ export async function commitContainer(
   };
   const created = new Date().toISOString();
   const createdBy = config.command.join(' ');
-  const paused = pause && status === 'running';
-  if (paused) await pauseContainer(context, id);
-  try {
+  const read = async () => {
     // A root directory is no image: all its files are one layer.
     const step = { created, createdBy, author, comment: message };
     const write = (layer: Readable) =>
@@ -88,9 +86,8 @@ export async function commitContainer(
     const more = { comment: message, imageID: imageId, imageRef: name === undefined ? '' : shortName(name) }; // prettier-ignore
     recordEvent(context.store, config, 'commit', more);
     return imageInfo(images.content.paths, await findRecord(images, imageId));
-  } finally {
-    if (paused) await unpauseContainer(context, id).catch(() => undefined);
-  }
+  };
+  return await (pause && status === 'running' ? whilePaused(context, id, read) : read());
 }
 
 /** Reading the layer ends with the signal. @throws the signal's reason; as `work` */

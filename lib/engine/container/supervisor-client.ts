@@ -50,14 +50,9 @@ export class SupervisorClient {
     listen: Listen<T>,
     signal?: AbortSignal,
   ): Promise<T | undefined> {
-    let answer!: (value: T | undefined) => void;
-    const answered = new Promise<T | undefined>((resolve) => (answer = resolve));
-    const connection = await SupervisorConnection.open(this.context.store.sockets, this.id, {
-      ...listen(answer),
-      closed: () => answer(undefined),
-    });
-    if (connection === undefined) return undefined;
-    request?.(connection);
+    const opened = await this.open(request, listen);
+    if (opened === undefined) return undefined;
+    const { connection, answered } = opened;
     const leave = () => connection.close();
     const unlisten = signal && onAbort(signal, leave);
     if (signal?.aborted === true) leave();
@@ -67,6 +62,26 @@ export class SupervisorClient {
       unlisten?.();
       leave();
     }
+  }
+
+  /** `talk`, whose connection stays open. */
+  async hold(request: Request): Promise<SupervisorConnection | undefined> {
+    const opened = await this.open(request, done);
+    if (opened === undefined) return undefined;
+    return (await opened.answered) === undefined ? undefined : opened.connection;
+  }
+
+  /** The answer is undefined if the connection ends before it. */
+  private async open<T>(request: Request | undefined, listen: Listen<T>) {
+    let answer!: (value: T | undefined) => void;
+    const answered = new Promise<T | undefined>((resolve) => (answer = resolve));
+    const connection = await SupervisorConnection.open(this.context.store.sockets, this.id, {
+      ...listen(answer),
+      closed: () => answer(undefined),
+    });
+    if (connection === undefined) return undefined;
+    request?.(connection);
+    return { connection, answered };
   }
 
   /**

@@ -23,6 +23,7 @@ export const REQUEST = {
   keep: 11,
   registration: 12,
   programs: 13,
+  thaw: 14,
 } as const;
 
 /** `Reply` of cpp/supervisor/. */
@@ -197,6 +198,11 @@ export class SupervisorConnection {
   /** The programs of its runs to come, and its teardown, are those of the file `next-programs` (next-programs.ts). */
   programs(): void {
     this.send(REQUEST.programs, Buffer.alloc(0));
+  }
+
+  /** Whether the container is thawed when this connection ends, however it ends. */
+  thaw(onLeaving: boolean): void {
+    this.send(REQUEST.thaw, Buffer.of(onLeaving ? 1 : 0));
   }
 
   /** Lets a supervisor begin that waits for it. */
