@@ -41,22 +41,38 @@ bool has_words(const char* path, const char* words) {
   return true;
 }
 
-// A cpuset of cgroup v1 takes no process before it has processors and memory, nor do those that are
-// made in it. It gets what the one above it has, as a parent that was not removed meanwhile has.
-void fill_cpuset(const char* cgroup) {
+// A parent that was made again gets what the one above it has, as the parent had that was removed:
+// a cpuset of cgroup v1 takes no process before it has processors and memory, nor do those that are
+// made in it; in cgroup v2 those in it have the controllers that it passes on.
+void fill_parent(const char* cgroup) {
   const auto open_in = [cgroup](const char* place, const char* file, int flags) {
     Text<kMaxPath> path;
     path.add(cgroup).add(place).add(file);
     return own_fd(sys::call(__NR_openat, AT_FDCWD, path.c_str(), flags | O_CLOEXEC), "openat",
                   file);
   };
-  constexpr const char* kLists[] = {"cpuset.cpus", "cpuset.mems"};
-  for (const char* file : kLists) {
-    char list[4096];
+  constexpr const char* kFiles[] = {"cpuset.cpus", "cpuset.mems", "cgroup.subtree_control"};
+  for (const char* file : kFiles) {
     auto above = open_in("/../", file, O_RDONLY), own = open_in("/", file, O_WRONLY);
-    if (!above.ok() || !own.ok()) return;
-    const long size = sys::call(__NR_read, above.value().get(), list, sizeof list);
-    if (size > 0) sys::call(__NR_write, own.value().get(), list, size);
+    if (!above.ok() || !own.ok()) continue;
+    char list[4096];
+    const long size = sys::call(__NR_read, above.value().get(), list, sizeof list - 1);
+    if (size <= 0) continue;
+    list[size] = '\0';
+    if (file != kFiles[2]) {
+      sys::call(__NR_write, own.value().get(), list, size);
+      continue;
+    }
+    // One by one: a controller that cannot be passed on leaves the others.
+    for (const char* word = list; *word != '\0';) {
+      const char* end = word;
+      while (!is_end(*end))
+        ++end;
+      Text<64> enabled;
+      enabled.add("+").add(word, static_cast<size_t>(end - word));
+      sys::call(__NR_write, own.value().get(), enabled.c_str(), enabled.size());
+      word = *end == '\0' ? end : end + 1;
+    }
   }
   if (auto clone = open_in("/", "cgroup.clone_children", O_WRONLY); clone.ok())
     sys::call(__NR_write, clone.value().get(), "1", 1);
@@ -101,7 +117,7 @@ Status cgroup_make(Machine& machine, const Step& step) {
     while (end > 0 && path[end - 1] != '/')
       --end;
     parent.add(path, end == 0 ? 0 : end - 1);
-    if (sys::call(__NR_mkdirat, AT_FDCWD, parent.c_str(), 0755) >= 0) fill_cpuset(parent.c_str());
+    if (sys::call(__NR_mkdirat, AT_FDCWD, parent.c_str(), 0755) >= 0) fill_parent(parent.c_str());
     made = sys::call(__NR_mkdirat, AT_FDCWD, path, 0755);
   }
   if (made == -EEXIST && step.number[0] != 0) return {};
