@@ -120,7 +120,7 @@ export type {
 } from './engine/images/image-info.js';
 export type { ImportOptions } from './engine/images/import-image.js';
 export type { LoadOptions } from './engine/images/load-archive.js';
-export type { ImageProgress, OnProgress } from './engine/images/image-progress.js';
+export type { ImageProgress, OnProgress } from './image/image-progress.js';
 export type { PulledImage, PullOptions } from './engine/images/pull-image.js';
 export type { PushedImage, PushOptions } from './engine/images/push-image.js';
 export type { RemoveImageOptions } from './engine/images/remove-images.js';

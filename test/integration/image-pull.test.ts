@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { imagesIn } from '../../lib/engine/images-in.js';
-import type { ImageProgress } from '../../lib/engine/images/image-progress.js';
+import type { ImageProgress } from '../../lib/image/image-progress.js';
 import type { Images } from '../../lib/engine/images/images.js';
 import { Store } from '../../lib/engine/store/store.js';
 import { ContentStore } from '../../lib/image/content/content-store.js';

@@ -69,7 +69,21 @@ const needs = [
     ];
     for (const each of wrong) expect((await rejectionOf(each)).code).to.equal('ERR_INVALID_OPTION');
     expect(await count()).to.equal(0);
-    const container = await shop.engine.create(image, ['cat', '/etc/passwd']);
+    const onProgress = 'often' as never;
+    for (const each of [
+      shop.engine.create(image, ['true'], { onProgress }),
+      shop.engine.run(image, ['true'], { onProgress }),
+    ])
+      expect(await rejectionOf(each)).to.include({
+        code: 'ERR_INVALID_OPTION',
+        path: 'onProgress',
+      });
+    expect(await count()).to.equal(0);
+    const phases: string[] = [];
+    const container = await shop.engine.create(image, ['cat', '/etc/passwd'], {
+      onProgress: ({ phase }) => phases.push(phase),
+    });
+    expect(phases).to.include.members(['downloading', 'done']);
     expect((await container.startAttached()).exitCode).to.equal(0);
     await container.remove();
   });

@@ -5,7 +5,7 @@ import {
   repositoryName,
   withDefaultTag,
 } from '../../image/reference.js';
-import type { ImageProgress } from '../../engine/images/image-progress.js';
+import type { ImageProgress } from '../../image/image-progress.js';
 import type { Images } from '../../engine/images/images.js';
 import type { PullOptions } from '../../engine/images/pull-image.js';
 import { withTag } from '../../engine/options/image-names.js';

@@ -2,7 +2,7 @@
 import { isatty } from 'node:tty';
 import { humanSize } from '../../docker/go-units.js';
 import { shortImageId } from '../../docker/image-shape.js';
-import type { ImageProgress } from '../../engine/images/image-progress.js';
+import type { ImageProgress } from '../../image/image-progress.js';
 import type { OutputFd } from './output.js';
 
 /** Docker's words, by phase; where a phase is over, there is no bar. */

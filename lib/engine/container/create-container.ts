@@ -1,4 +1,5 @@
 /** Making a detached container. */
+import { checkOnProgress } from '../../image/image-progress.js';
 import { cgroupLocation } from '../../cgroup/parent.js';
 import { isRecord } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
@@ -44,12 +45,13 @@ export async function createContainer(
   runId?: string,
 ): Promise<string> {
   const { run: asked } = checkOptionsBefore(image, options);
-  const { pull, platform, ...others } = options;
+  const { pull, platform, onProgress, ...others } = options;
+  checkOnProgress(onProgress);
   const { dataRoot } = startContext;
   const check = () => {
     normalize(argv.length === 0 ? ['true'] : argv, asked, NO_DEFAULTS, startContext.host);
   };
-  await ensureImage(startContext, image, { pull, platform, check });
+  await ensureImage(startContext, image, { pull, platform, onProgress, check });
   const rootless = startContext.users !== undefined;
   const resolved = await resolveImage(image, dataRoot, { rootless, platform });
   const { manifest, name } = resolved;

@@ -1,5 +1,6 @@
 /** An image that a container is to be made from is there, or is pulled. */
 
+import type { OnProgress } from '../../image/image-progress.js';
 import { noSuchImage } from '../../image/snapshots/no-such-image.js';
 import { findStored, type ImageChoice } from '../../image/snapshots/resolve.js';
 import type { PullPolicy } from '../options/options.js';
@@ -11,6 +12,7 @@ export interface EnsureOptions {
   /** `linux/arm64`; default: this machine's. */
   readonly platform?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
   /** Called before anything is asked of a registry: throws what is wrong with the other options. */
   readonly check?: (() => void) | undefined;
 }
@@ -26,7 +28,7 @@ const ID = /^(?:sha256:)?[0-9a-f]{64}$/;
 export async function ensureImage(
   { dataRoot, store }: { readonly dataRoot: string; readonly store: Store },
   image: ImageChoice,
-  { pull = 'missing', platform, signal, check }: EnsureOptions = {},
+  { pull = 'missing', platform, signal, onProgress, check }: EnsureOptions = {},
 ): Promise<void> {
   if (typeof image !== 'string' || image === 'host') return;
   if (pull !== 'always' && (await findStored(image, dataRoot, platform)) !== undefined) return;
@@ -34,5 +36,5 @@ export async function ensureImage(
   check?.();
   const { pullImage } = await import('./pull-image.js');
   const { imagesContext } = await import('./images-context.js');
-  await pullImage(imagesContext(store), image, { platform, signal });
+  await pullImage(imagesContext(store), image, { platform, signal, onProgress });
 }

@@ -6,11 +6,11 @@ import type { LayoutPaths } from '../../image/content/layout-paths.js';
 import type { Lease } from '../../image/content/lease.js';
 import { chainIds } from '../../image/content/references.js';
 import { type ImagesContext, layerUsers } from './images-context.js';
+import type { OnProgress } from '../../image/image-progress.js';
 import { readConfig, readManifest } from '../../image/snapshots/stored-files.js';
 import { type Descriptor, type ImageManifest, MEDIA_TYPES } from '../../image/manifest.js';
 import { readLayer, unpackLayer } from '../../image/unpack/unpack-layer.js';
 import { fitLayers, type LayerToUnpack } from './fit-layers.js';
-import type { OnProgress } from './image-progress.js';
 
 /** Layers at once. */
 export const AT_ONCE = 3;

@@ -1,11 +1,12 @@
 /** `Images.pull`. */
 import { checkAbortSignal } from '../../base/abort-signals.js';
-import { checkOptions, invalid } from '../../base/check.js';
+import { checkOptions } from '../../base/check.js';
 import { CaissonError } from '../../base/errors.js';
 import type { Ingest } from '../../image/content/ingest.js';
 import type { Lease } from '../../image/content/lease.js';
 import { chainIds } from '../../image/content/references.js';
 import { type ImageConfig, LARGEST_CONFIG } from '../../image/image-config.js';
+import { checkOnProgress, type OnProgress, throttled } from '../../image/image-progress.js';
 import { type Descriptor, invalidManifest, MEDIA_TYPES } from '../../image/manifest.js';
 import {
   formatPlatform,
@@ -30,7 +31,6 @@ import { forEachLayer, LayerFeed, layersOf, unpackBlob } from './ensure-layers.j
 import { findRecord } from './find-record.js';
 import { fitLayers, type LayerToUnpack } from './fit-layers.js';
 import type { ImageInfo } from './image-info.js';
-import { type OnProgress, throttled } from './image-progress.js';
 import { imageInfo } from './image-records.js';
 import type { ImagesContext } from './images-context.js';
 import { withName } from './name-images.js';
@@ -61,8 +61,7 @@ export async function pullImage(
 ): Promise<PulledImage> {
   const { platform, insecure, signal, onProgress } = checkOptions(options);
   checkAbortSignal(signal);
-  if (onProgress !== undefined && typeof onProgress !== 'function')
-    throw invalid('onProgress', onProgress, 'is not a function');
+  checkOnProgress(onProgress);
   const reference = withDefaultTag(parseReference(name));
   const wanted = platform === undefined ? undefined : parsePlatform(platform);
   const { content } = context;

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { checkAbortSignal } from '../../base/abort-signals.js';
 import { checkOptions, invalid } from '../../base/check.js';
 import type { LayoutPaths } from '../../image/content/layout-paths.js';
+import { type OnProgress, throttled } from '../../image/image-progress.js';
 import type { Descriptor } from '../../image/manifest.js';
 import {
   familiarName,
@@ -17,7 +18,6 @@ import { findImage } from '../../image/snapshots/find-image.js';
 import { readManifest } from '../../image/snapshots/stored-files.js';
 import { RegistryClient } from '../../image/registry/registry-client.js';
 import { recordImageEvent } from '../store/image-events.js';
-import { type OnProgress, throttled } from './image-progress.js';
 import type { ImagesContext } from './images-context.js';
 import { withName } from './name-images.js';
 

@@ -1,4 +1,5 @@
 /** From what a caller asked for to what a container is: checked, with all defaults filled in. */
+import { checkOnProgress } from '../../image/image-progress.js';
 import { constants } from 'node:buffer';
 import { posix } from 'node:path';
 import type { LinuxDeviceCgroup, PosixRlimit } from '../../oci/runtime-spec.js';
@@ -173,6 +174,7 @@ export function normalize(
       throw invalid(key, (options as Record<string, unknown>)[key], 'is not an option');
   }
   checkAbortSignal(options.signal);
+  checkOnProgress(options.onProgress);
   const privileged = flag('privileged', options.privileged, false);
   const asked = normalizeUserns(options.userns, privileged);
   const userns = host.rootless === true ? 'host' : asked;

@@ -2,6 +2,7 @@
  * What a caller may ask of a container: Docker's words in camelCase, with Docker's meaning and units where
  * Docker has the word (https://docs.docker.com/reference/cli/docker/container/run/).
  */
+import type { OnProgress } from '../../image/image-progress.js';
 import type { PolicyOptions } from '../../network/policy/rules.js';
 import type { FirstConnectionOptions, NetworkConnection } from './network-connections.js';
 import type { Size } from '../../base/units.js';
@@ -52,6 +53,8 @@ export interface ImageOptions {
   readonly pull?: PullPolicy | undefined;
   /** `linux/arm64`, `arm64`, `linux/arm/v7`. Default: this machine's, if the image has it. */
   readonly platform?: string | undefined;
+  /** Called while an image that is not there yet is pulled. */
+  readonly onProgress?: OnProgress | undefined;
 }
 
 export interface ProcessOptions {
@@ -369,6 +372,7 @@ type Keys<T> = { readonly [K in keyof Required<T>]: true };
 export const RUN_OPTION_NAMES: Keys<RunOptions> = {
   pull: true,
   platform: true,
+  onProgress: true,
   name: true,
   labels: true,
   env: true,

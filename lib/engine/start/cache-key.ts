@@ -11,8 +11,8 @@ export class CacheKey {
   /** A copy without the options of EXCEPT; undefined where the options are not plain data. */
   static of(options: unknown): CacheKey | undefined {
     if (!isRecord(options)) return undefined;
-    const { signal, env, ...rest } = options;
-    void [signal, env];
+    const { signal, env, onProgress, ...rest } = options;
+    void [signal, env, onProgress];
     try {
       return isPlain(rest) ? new CacheKey(structuredClone(rest)) : undefined;
     } catch {
@@ -25,8 +25,8 @@ export class CacheKey {
   }
 }
 
-/** The signal does not belong to the container; each start has an environment of its own, as it has arguments (template.ts). */
-const EXCEPT: Readonly<Record<string, true>> = Object.freeze({ signal: true, env: true });
+/** The signal and the progress do not belong to the container; each start has an environment of its own, as it has arguments (template.ts). */
+const EXCEPT: Readonly<Record<string, true>> = Object.freeze({ signal: true, env: true, onProgress: true });
 const NOTHING: typeof EXCEPT = Object.freeze({});
 
 /** No option has as many levels; an object that contains itself has no end of them. */

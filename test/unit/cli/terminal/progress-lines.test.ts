@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { bar, ProgressLines, PULL_WORDS } from '../../../../lib/cli/terminal/progress-lines.js';
-import { throttled, type ImageProgress } from '../../../../lib/engine/images/image-progress.js';
+import { throttled, type ImageProgress } from '../../../../lib/image/image-progress.js';
 
 const layer = (digit: string): string => `sha256:${digit.repeat(64)}`;
 const of = (digest: string, phase: ImageProgress['phase'], current = 0): ImageProgress => ({

@@ -1,4 +1,5 @@
 /** What long operations tell about their layers. */
+import { invalid } from '../base/check.js';
 
 export interface ImageProgress {
   /** Of the layer's blob. */
@@ -11,6 +12,12 @@ export interface ImageProgress {
 }
 
 export type OnProgress = (progress: ImageProgress) => void;
+
+/** @throws ERR_INVALID_OPTION */
+export function checkOnProgress(value: unknown): void {
+  if (value !== undefined && typeof value !== 'function')
+    throw invalid('onProgress', value, 'is not a function');
+}
 
 /** Milliseconds between two events of one layer in one phase. */
 const PAUSE = 100;
