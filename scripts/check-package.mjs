@@ -10,9 +10,8 @@ const need = (path) => {
 
 const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
 for (const path of Object.values(manifest.bin)) need(path);
-for (const entry of Object.values(manifest.exports)) {
-  for (const path of typeof entry === 'string' ? [entry] : Object.values(entry)) need(path);
-}
+const entries = Object.values(manifest.exports).flatMap((entry) => typeof entry === 'string' ? [entry] : Object.values(entry)); // prettier-ignore
+entries.forEach(need);
 need('dist/lib/bundle/main.cjs');
 need('LICENSE');
 need('README.md');
@@ -31,8 +30,10 @@ for (const target of targets) {
   }
 }
 
-// Only what index.js and index.d.ts lead to is packed; all else of dist/lib belongs to the command line, which is one file.
-const reached = ['dist/lib/index.js', 'dist/lib/index.d.ts'];
+// Only what the entries lead to is packed; all else of dist/lib belongs to the command line, which is one file.
+const reached = entries
+  .map((path) => posix.normalize(path))
+  .filter((path) => path.startsWith('dist/'));
 for (const path of reached) {
   need(path);
   const text = existsSync(new URL(path, root)) ? readFileSync(new URL(path, root), 'utf8') : '';

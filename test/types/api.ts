@@ -20,6 +20,8 @@ import {
   type VolumeInfo,
 } from 'caisson';
 import type { Readable, Writable } from 'node:stream';
+import type { TestContext as NodeTestContext } from 'node:test';
+import { container, type TestContext } from 'caisson/test';
 
 /** True for the same types only: `any` equals nothing else. */
 type Equal<A, B> =
@@ -157,4 +159,12 @@ export async function storedImages(engine: Engine): Promise<void> {
   same<ReturnType<typeof engine.images.save>, AsyncGenerator<Uint8Array>>();
   // @ts-expect-error: options that do not exist are refused.
   await engine.images.remove(id, { noPrune: true });
+}
+
+export async function testFixture(given: NodeTestContext): Promise<void> {
+  const context: TestContext = given;
+  same<Awaited<ReturnType<typeof container>>, Container>();
+  await container(context, 'debian:12', { command: ['cat'], memory: '64m' });
+  // @ts-expect-error: it is always removed.
+  await container(context, 'debian:12', { autoRemove: false });
 }

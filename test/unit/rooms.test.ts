@@ -45,6 +45,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ['engine/container', 'the verbs of a container, its recovery and its removal'],
   ['engine/build', 'images from Dockerfiles: each instruction in a container'],
   ['engine', 'the class Engine'],
+  ['testing', '`caisson/test`: containers for the tests of others'],
   ['docker', 'the shapes and texts of Docker: inspect, ps, events, info'],
   ['cli', 'the command line'],
   ['', 'index.ts, which is all that is public'],
