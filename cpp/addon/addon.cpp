@@ -14,6 +14,7 @@
 #include "compile_seccomp.h"
 #include "container_calls.h"
 #include "environment.h"
+#include "helper_process.h"
 #include "layouts.h"
 #include "listener.h"
 #include "look_along.h"
@@ -179,6 +180,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("readBelow", Napi::Function::New(env, read_below));
   exports.Set("lookAlong", Napi::Function::New(env, look_along));
   exports.Set("treeSize", Napi::Function::New(env, tree_size));
+  exports.Set("startProcess", Napi::Function::New(env, start_process));
+  exports.Set("killProcess", Napi::Function::New(env, kill_process));
+  exports.Set("endProcess", Napi::Function::New(env, end_process));
   exports.Set("netlink", Napi::Function::New(env, netlink_call));
   exports.Set("netlinkNow", Napi::Function::New(env, netlink_now));
   exports.Set("netfilterRequests", Napi::Function::New(env, netfilter_requests_call));

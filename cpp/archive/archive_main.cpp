@@ -3,11 +3,16 @@
 #include <string_view>
 
 #include "../base/kernel.h"
+#include "../base/signals.h"
 #include "../base/sys.h"
 #include "archive_commands.h"
 
 int main(int count, char** arguments) {
   using namespace caisson;  // NOLINT(google-build-using-namespace)
+  // Those of Node, or of a program around it.
+  reset_signals(ignored_signals());
+  constexpr uint64_t kNone = 0;
+  sys::call(__NR_rt_sigprocmask, SIG_SETMASK, &kNone, nullptr, sizeof kNone);
   struct Subcommand {
     std::string_view name;
     int (*run)(const Arguments&);

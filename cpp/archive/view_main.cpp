@@ -117,6 +117,9 @@ int run(Request& request, View& view) {
 }
 
 int run_view() {
+  // The directory of the caller is none of its business.
+  if (const long moved = sys::call(__NR_chdir, "/"); moved < 0)
+    return finish(failure(moved, "chdir", "/"), "");
   Request request;
   if (Status read = request.read(kRequest); !read.ok()) return finish(read, "");
   sys::close(kRequest);

@@ -114,11 +114,11 @@ Status helper_start(Machine& base, const Step& step) {
 
   // The program is one of the host's.
   if (Status entered = enter_host_mounts(machine.workplace); !entered.ok()) return entered;
-  const InitProcess process{
+  const NewProcess process{
       arguments, machine.init_fd, {far.get(), machine.pidfd.get(), users, network, -1}, 0};
   UniqueFd first;
   auto started =
-      spawn_init(process, 0, -1, machine.workplace.stack, sizeof machine.workplace.stack, first);
+      spawn(process, 0, -1, machine.workplace.stack, sizeof machine.workplace.stack, first);
   if (!started.ok()) return started.error();
   far.reset();
   Status followed = follow_helper(machine, channel.get(), program);

@@ -314,10 +314,10 @@ Status clone(Machine& base, const Step& step) {
                              nullptr,
                              nullptr,
                              nullptr};
-  InitProcess process{arguments,
-                      machine.init_fd,
-                      {machine.page_fd, childs_end.get(), -1, -1, exec_supervisors_end.get()},
-                      !machine.joined && (namespaces & CLONE_NEWUSER) != 0 ? step.number[3] : 0};
+  NewProcess process{arguments,
+                     machine.init_fd,
+                     {machine.page_fd, childs_end.get(), -1, -1, exec_supervisors_end.get()},
+                     !machine.joined && (namespaces & CLONE_NEWUSER) != 0 ? step.number[3] : 0};
   if (machine.joined) {
     arguments[1] = "join";
     arguments[4] = target_number.add(static_cast<uint64_t>(target)).c_str();
@@ -341,8 +341,8 @@ Status clone(Machine& base, const Step& step) {
   const uint64_t owner_id = machine.joined ? 0 : step.number[2];
   if (owner_id != 0 && may_give_away())
     if (Status became = owner.become(owner_id); !became.ok()) return became;
-  auto pid = spawn_init(process, machine.joined ? 0 : namespaces, machine.joined ? -1 : cgroup,
-                        machine.workplace.stack, sizeof machine.workplace.stack, machine.pidfd);
+  auto pid = spawn(process, machine.joined ? 0 : namespaces, machine.joined ? -1 : cgroup,
+                   machine.workplace.stack, sizeof machine.workplace.stack, machine.pidfd);
   Status restored = owner.restore();
   Status returned = network.leave();
   Status left = enter_host_mounts(machine.workplace);

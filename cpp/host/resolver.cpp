@@ -104,10 +104,10 @@ class Attempt {
     init.add(static_cast<uint64_t>(machine_.init_fd));
     const char* const arguments[] = {"caisson-resolver", "resolver", init.c_str(), directory_,
                                      nullptr};
-    const InitProcess process{arguments, machine_.init_fd, {machine_.init_fd, -1, -1, -1, -1}, 0};
+    const NewProcess process{arguments, machine_.init_fd, {machine_.init_fd, -1, -1, -1, -1}, 0};
     UniqueFd first;
-    auto started = spawn_init(process, 0, -1, machine_.workplace.stack,
-                              sizeof machine_.workplace.stack, first);
+    auto started =
+        spawn(process, 0, -1, machine_.workplace.stack, sizeof machine_.workplace.stack, first);
     if (!started.ok()) return started.error();
     Status ended = await(first.get(), POLLIN);
     if (!ended.ok()) sys::call(__NR_pidfd_send_signal, first.get(), SIGKILL, nullptr, 0);

@@ -19,10 +19,35 @@ namespace {
 constexpr unsigned kLastCapability = 63;
 
 struct Child {
-  const InitProcess& process;
+  const NewProcess& process;
   volatile long failed = 0;  // what went wrong before exec, as a negated errno
   const char* volatile call = nullptr;
 };
+
+// The numbers that its descriptors are to have may be those of others of them, so all are first
+// copied to where none of them is.
+long number_descriptors(std::span<const int> numbered, const char*& call) {
+  int copies[kMostNumbered];
+  const auto count = static_cast<unsigned>(numbered.size());
+  call = "fcntl F_DUPFD";
+  for (unsigned i = 0; i < count; ++i) {
+    copies[i] = -1;
+    if (numbered[i] < 0) continue;
+    const long copy = sys::call(__NR_fcntl, numbered[i], F_DUPFD_CLOEXEC, count);
+    if (copy < 0) return copy;
+    copies[i] = static_cast<int>(copy);
+  }
+  call = "dup3";
+  for (unsigned i = 0; i < count; ++i) {
+    if (copies[i] < 0) {
+      sys::close(static_cast<int>(i));
+    } else if (const long moved = sys::call(__NR_dup3, copies[i], i, 0); moved < 0) {
+      return moved;
+    }
+  }
+  call = "close_range";
+  return sys::call(__NR_close_range, count, ~0u, CLOSE_RANGE_CLOEXEC);
+}
 
 // Runs in the new process while it still shares Node's memory: raw system calls only, and no change
 // of credentials but of the inheritable and ambient sets, which leave `dumpable` alone.
@@ -34,8 +59,13 @@ void start(void* argument) {
     sys::exit_group(127);
   };
   // The descriptor table is a copy: what this does to it, Node does not see.
-  if (const long closed = sys::call(__NR_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC); closed < 0)
+  if (const auto numbered = child.process.numbered; !numbered.empty()) {
+    const char* call = nullptr;
+    if (const long done = number_descriptors(numbered, call); done < 0) give_up(done, call);
+  } else if (const long closed = sys::call(__NR_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+             closed < 0) {
     give_up(closed, "close_range");
+  }
   for (const int fd : child.process.keep)
     if (fd >= 0)
       if (const long kept = sys::call(__NR_fcntl, fd, F_SETFD, 0); kept < 0)
@@ -58,15 +88,17 @@ void start(void* argument) {
           give_up(raised, "prctl PR_CAP_AMBIENT_RAISE");
   }
   const char* const environment[] = {nullptr};
-  give_up(sys::call(__NR_execveat, child.process.init_fd, "", child.process.arguments, environment,
-                    AT_EMPTY_PATH),
+  const char* const path = child.process.path;
+  give_up(sys::call(__NR_execveat, child.process.file, path == nullptr ? "" : path,
+                    child.process.arguments, environment, path == nullptr ? AT_EMPTY_PATH : 0),
           "execveat");
 }
 
 }  // namespace
 
-Result<int> spawn_init(const InitProcess& process, uint64_t namespaces, int cgroup, void* stack,
-                       size_t stack_size, UniqueFd& pidfd) {
+Result<int> spawn(const NewProcess& process, uint64_t namespaces, int cgroup, void* stack,
+                  size_t stack_size, UniqueFd& pidfd) {
+  if (process.numbered.size() > kMostNumbered) return Error{E2BIG, "spawn"};
   Child child{process};
   int descriptor = -1;
   clone_args clone{};

@@ -46,8 +46,8 @@ Status CleanupHelper::start(int init_fd, void* stack, size_t stack_size) {
   journal.add(static_cast<uint64_t>(journal_.get()));
   const char* const arguments[] = {"caisson-cleanup", "cleanup", life.c_str(), journal.c_str(),
                                    nullptr};
-  auto pid = spawn_init({arguments, init_fd, {theirs.get(), journal_.get(), -1, -1}, 0}, 0, -1,
-                        stack, stack_size, pidfd_);
+  auto pid = spawn({arguments, init_fd, {theirs.get(), journal_.get(), -1, -1}, 0}, 0, -1, stack,
+                   stack_size, pidfd_);
   if (!pid.ok()) return pid.error();
   life_ = static_cast<UniqueFd&&>(ours);
   return {};

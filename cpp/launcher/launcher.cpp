@@ -301,6 +301,17 @@ void Launcher::tear_down(ProgramBytes teardown, std::function<void(TeardownOutco
   tear_down(launch, std::move(done));
 }
 
+void Launcher::reap(UniqueFd pidfd) {
+  // Functions are copied.
+  const auto wait = [ending = std::make_shared<UniqueFd>(std::move(pidfd))] {
+    sys::call(__NR_waitid, P_PIDFD, ending->get(), nullptr, WEXITED | __WALL, nullptr);
+  };
+  if (ends_.hire().ok())
+    ends_.submit([wait](Workplace&) { wait(); });
+  else
+    wait();
+}
+
 void Launcher::release(std::function<void()> done) {
   const auto leave = [this, done = std::move(done)] {
     {

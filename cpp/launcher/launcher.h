@@ -41,6 +41,9 @@ class Launcher {
   void start_supervisor(std::shared_ptr<SupervisorStart> start,
                         std::function<void(Result<UniqueFd>)> done);
 
+  // Waits for a process that is ending, on the teardown thread. Called by JavaScript.
+  void reap(UniqueFd pidfd);
+
   // Engines in this process. The last release stops the cleanup helper; `done` is called when it
   // has ended. Called by JavaScript.
   void retain(ProgramBytes at_end);

@@ -38,8 +38,8 @@ Result<UniqueFd> start_supervisor(const SupervisorStart& start, int init, Workpl
                                    numbers[1].c_str(),   numbers[2].c_str(), numbers[3].c_str(),
                                    numbers[4].c_str(),   start.id.c_str(),   nullptr};
   UniqueFd pidfd;
-  auto pid = spawn_init({arguments, init, {fd, init, theirs.get(), ids, lock}, 0, true}, 0, -1,
-                        workplace.stack, sizeof workplace.stack, pidfd);
+  auto pid = spawn({arguments, init, {fd, init, theirs.get(), ids, lock}, 0, true}, 0, -1,
+                   workplace.stack, sizeof workplace.stack, pidfd);
   if (!pid.ok()) return pid.error();
   // What was spawned forks the supervisor and ends, so that its parent is the machine's init.
   siginfo_t info{};

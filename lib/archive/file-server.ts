@@ -176,7 +176,7 @@ export class FileServer {
     if (errno === 0) pending.resolve(answer);
     else {
       const { path } = pending;
-      pending.reject(viewError({ kind: 'serve' }, { errno, call: answer.text(), path }, null));
+      pending.reject(viewError({ kind: 'serve' }, { errno, call: answer.text(), path }));
     }
   }
 

@@ -19,7 +19,7 @@ const { ENOENT, ENOTDIR, EISDIR, EEXIST, EBADMSG, EXDEV, EROFS, ESRCH, EPERM, EI
 export function viewError(
   task: ViewTask,
   { errno, call, path }: ViewFailure,
-  killedBy: NodeJS.Signals | null,
+  killedBy?: string,
 ): CaissonError {
   const details = { stage: 'files', path, syscall: call, errno: errnoName(errno) } as const;
   const failed = (message: string, hint?: string) =>
@@ -27,7 +27,7 @@ export function viewError(
   if (errno === 0)
     return new CaissonError(
       'ERR_FILES_FAILED',
-      `the process that ${WORK[task.kind]} ended early${killedBy === null ? '' : `, by ${killedBy}`}`,
+      `the process that ${WORK[task.kind]} ended early${killedBy === undefined ? '' : `, by ${killedBy}`}`,
       { stage: 'files' },
     );
   switch (errno) {

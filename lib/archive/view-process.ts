@@ -1,11 +1,11 @@
 /** A process of caisson-archive that has a view of a container's files (cpp/archive/view_main.cpp). */
-import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { PassThrough, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { signalName } from '../base/signals.js';
 import { writeIdMaps } from '../host/write-id-maps.js';
+import { HelperProcess } from '../native/helper-process.js';
 import { archivePath } from '../native/load.js';
-import { CaissonError } from '../base/errors.js';
 import { viewError, type ViewFailure } from './view-error.js';
 import { encodeRequest, type View, type ViewTask } from './view.js';
 
@@ -33,74 +33,67 @@ export function startView(view: View, task: ViewTask, signal?: AbortSignal): Vie
   const users = view.kind === 'layers' || view.kind === 'changes' ? view.users : undefined;
   const reads = task.kind === 'extract' || task.kind === 'serve';
   signal?.throwIfAborted();
-  const child = spawn(archivePath(), ['view'], {
-    stdio: [
-      reads ? 'pipe' : 'ignore',
-      'pipe',
-      'pipe',
-      'pipe',
-      users === undefined ? 'ignore' : 'pipe',
-    ],
-    env: {},
-    cwd: '/',
-  });
-  const [input, output, report, request, channel] = child.stdio as unknown as [
-    Writable | null,
-    Readable,
-    Readable,
-    Writable,
-    Socket | null,
+  const helper = new HelperProcess(archivePath(), ['view'], [
+    reads ? 'in' : undefined,
+    'out',
+    'out',
+    'in',
+    users && 'both',
+  ]); // prettier-ignore
+  const [input, output, report, request, channel] = helper.streams as readonly [
+    Socket | undefined,
+    Socket,
+    Socket,
+    Socket,
+    Socket | undefined,
   ];
   // What a process that has ended does not take is explained by its report.
-  for (const stream of [request, input, channel]) stream?.on('error', () => undefined);
+  for (const stream of [report, request, input, channel]) stream?.on('error', () => undefined);
   request.end(encodeRequest(view, task));
   let said = '';
   report.setEncoding('latin1').on('data', (text: string) => {
     if (said.length < LONGEST_REPORT) said += text;
   });
   // One that serves does not keep this process from ending; it ends with it, as its input does.
-  if (task.kind === 'serve') {
-    child.unref();
-    for (const stream of [report, request] as unknown as Socket[]) stream.unref();
-  }
-  const abort = () => child.kill('SIGKILL');
-  signal?.addEventListener('abort', abort, { once: true });
-  const ended = new Promise<{ code: number | null; killedBy: NodeJS.Signals | null }>(
-    (resolve, reject) => {
-      child.once('error', (cause) => {
-        const message = 'caisson-archive cannot be run';
-        reject(new CaissonError('ERR_NATIVE_LOAD', message, { stage: 'config', cause }));
-      });
-      child.once('close', (code, killedBy) => resolve({ code, killedBy }));
-    },
-  );
+  if (task.kind === 'serve') for (const stream of [report, request]) stream.unref();
+  const kill = () => helper.kill();
+  signal?.addEventListener('abort', kill, { once: true });
   const mapped =
-    channel === null || users === undefined
-      ? Promise.resolve()
-      : writeIdMaps(channel, users).finally(() => channel.destroy());
+    channel === undefined || users === undefined ? undefined : writeIdMaps(channel, users);
+  // The process cannot go on without its ids.
+  mapped?.catch(kill).finally(() => channel?.destroy());
+  // It has the other ends until it ends.
+  const [reported, wasRead] = [report, output].map(closed);
   const finish = async (): Promise<string> => {
     try {
-      // The process cannot go on without its ids.
-      await mapped.catch((error: unknown) => {
-        abort();
-        throw error;
-      });
-      const { code, killedBy } = await ended;
+      await reported;
+      const { code, signal: number } = await helper.end();
+      for (const stream of [input, request, channel]) stream?.destroy();
+      // What no caller reads.
+      if (output.readableFlowing === null) output.resume();
+      await wasRead;
       signal?.throwIfAborted();
+      await mapped;
       const failure = parseReport(said);
       if (failure !== undefined && code === 0 && failure.errno === 0) return failure.path;
+      const killedBy = number === 0 ? undefined : signalName(number);
       throw viewError(task, failure ?? { errno: 0, call: '', path: '' }, killedBy);
     } finally {
-      signal?.removeEventListener('abort', abort);
+      signal?.removeEventListener('abort', kill);
     }
   };
   const done = finish();
   done.catch(() => undefined);
   const keep = () => {
-    child.ref();
-    for (const stream of [output, report] as unknown as Socket[]) stream.ref();
+    for (const stream of [output, report]) stream.ref();
   };
-  return { input: input ?? undefined, output, done, kill: abort, keep };
+  return { input, output, done, kill, keep };
+}
+
+function closed(stream: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('close', () => resolve());
+  });
 }
 
 /** Its output goes to the stream, which ends when it is known that nothing is missing. @throws why it failed */

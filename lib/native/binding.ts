@@ -45,6 +45,18 @@ export interface NetlinkOutcome {
 /** A launched container, for the calls that take one; they do nothing once it is gone. */
 export type NativeContainer = number;
 
+/** A process that `startProcess` has started. It is killed when nothing refers to it any more. */
+export interface NativeProcess {
+  readonly _: unique symbol;
+}
+
+export interface ProcessEnd {
+  /** -1: it was killed. */
+  readonly code: number;
+  /** 0: it has exited. */
+  readonly signal: number;
+}
+
 export interface Binding {
   /** Whether this is a debug build, in which faults can be injected. */
   readonly faults: boolean;
@@ -121,6 +133,20 @@ export interface Binding {
     id: string,
     callback: (error: NativeError | null, fd: number) => void,
   ): void;
+  /**
+   * Starts a program with an empty environment. `files` are its descriptors from 0 on: one of this process, -1 for
+   * none, or -2 for a socket, of which the end of this process is in `ends`.
+   */
+  startProcess(
+    path: string,
+    args: readonly string[],
+    files: readonly number[],
+  ):
+    | { readonly process: NativeProcess; readonly ends: readonly number[] }
+    | { readonly errno: number; readonly call: string };
+  killProcess(process: NativeProcess): void;
+  /** Once for each. What has not closed its descriptors by ending is killed. */
+  endProcess(process: NativeProcess): Promise<ProcessEnd>;
   /** @param type Default `exclusive`; `shared` needs a descriptor for reading; one turns into the other at once. */
   lockByte(fd: number, offset: number, type?: 'exclusive' | 'shared' | 'none'): boolean;
   /**

@@ -29,7 +29,7 @@ export function initPath(): string {
   return init ?? '';
 }
 
-/** The program that reads and writes archives. It needs no addon. @throws ERR_NATIVE_LOAD */
+/** The program that reads and writes archives. @throws ERR_NATIVE_LOAD */
 export function archivePath(): string {
   let path = '';
   try {

@@ -1,13 +1,12 @@
 /** Runs caisson-archive (cpp/archive): one process for each archive. */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { CaissonError } from '../../base/errors.js';
 import { isErrno } from '../../base/errno.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import { writeIdMaps } from '../../host/write-id-maps.js';
+import { HelperProcess } from '../../native/helper-process.js';
 import { archivePath } from '../../native/load.js';
 import { LONGEST_REPORT } from './archive-report.js';
 
@@ -31,39 +30,34 @@ export interface ArchiveCommand {
  * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES; the signal's reason; the error of the input
  */
 export async function runArchive(command: ArchiveCommand): Promise<string> {
-  const { signal, input } = command;
+  const { signal, input, users, directories } = command;
   signal?.throwIfAborted();
-  const child = start(command);
-  const ended = new Promise<void>((resolve, reject) => {
-    child.once('error', (cause) => {
-      reject(new CaissonError('ERR_NATIVE_LOAD', 'caisson-archive cannot be run', { stage: 'image', cause })); // prettier-ignore
-    });
-    child.once('close', () => {
-      resolve();
-    });
-  });
-  ended.catch(() => undefined);
-  const kill = () => child.kill('SIGKILL');
+  const helper = start(command);
+  const kill = () => helper.kill();
   signal?.addEventListener('abort', kill, { once: true });
+  const [stdin, , , reports, , channel, second] = helper.streams;
+  // What a process that has ended does not take is explained by its report.
+  for (const stream of helper.streams) stream?.on('error', () => undefined);
   try {
-    const report = readReport(child);
-    const fed = feed(child, input);
-    const mapped = command.users === undefined ? undefined : mapIds(child, command.users);
-    // What fails here leaves nothing for the process to do.
-    feedDirectories(child, command.directories);
-    const working = Promise.all([fed, mapped]);
+    // It has the other end until it ends.
+    const report = readReport(reports!, kill);
+    // Without its input or its ids it cannot go on.
+    const working = Promise.all([feed(input, stdin), users && writeIdMaps(channel!, users)]);
     working.catch(kill);
-    await ended;
+    if (directories !== undefined) second?.end(directories);
+    const text = await report;
+    await helper.end();
+    // An input that waits for the process to take more.
+    for (const stream of helper.streams) stream?.destroy();
     signal?.throwIfAborted();
     await working;
-    return await report;
+    return text;
   } finally {
     signal?.removeEventListener('abort', kill);
-    kill();
   }
 }
 
-function start(command: ArchiveCommand): ChildProcess {
+function start(command: ArchiveCommand): HelperProcess {
   const { subcommand, settings, input, directory, users, directories } = command;
   const all: Readonly<Record<string, number | undefined>> = {
     ...settings,
@@ -76,59 +70,43 @@ function start(command: ArchiveCommand): ChildProcess {
   const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
   const root = openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
-    return spawn(archivePath(), [subcommand, ...args], {
-      stdio: [
-        typeof input === 'number' ? input : input === null ? 'ignore' : 'pipe',
-        'ignore',
-        'ignore',
-        'pipe',
-        root,
-        users === undefined ? 'ignore' : 'pipe',
-        directories === undefined ? 'ignore' : 'pipe',
-      ],
-      env: {},
-    });
+    // cpp/archive/archive_commands.h
+    return new HelperProcess(archivePath(), [subcommand, ...args], [
+      typeof input === 'number' ? input : input === null ? undefined : 'in',
+      undefined,
+      undefined,
+      'out',
+      root,
+      users && 'both',
+      directories && 'in',
+    ]); // prettier-ignore
   } finally {
     closeSync(root);
   }
 }
 
-async function mapIds(child: ChildProcess, users: UserNamespaceIds): Promise<void> {
-  const channel = (child.stdio as readonly unknown[])[5] as Socket;
-  channel.on('error', () => undefined);
-  await writeIdMaps(channel, users);
-}
-
-function feedDirectories(child: ChildProcess, directories: Buffer | undefined): void {
-  if (directories === undefined) return;
-  const channel = (child.stdio as readonly unknown[])[6] as Socket;
-  // A process that has ended says why in its report.
-  channel.on('error', () => undefined);
-  channel.end(directories);
-}
-
 /** The process ends before its input when it refuses the archive: that is in its report. */
-async function feed(child: ChildProcess, input: ArchiveCommand['input']): Promise<void> {
-  const { stdin } = child;
-  if (typeof input === 'number' || input === null || stdin === null) return;
+async function feed(input: ArchiveCommand['input'], to: Socket | undefined): Promise<void> {
+  if (typeof input === 'number' || input === null || to === undefined) return;
   try {
-    await pipeline(input, stdin);
+    await pipeline(input, to);
   } catch (error) {
     if (!isErrno(error, 'EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE')) throw error;
   }
 }
 
-async function readReport(child: ChildProcess): Promise<string> {
+/** Resolves when the process has ended, or was killed since it says too much. */
+async function readReport(stream: Socket, kill: () => void): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    for await (const chunk of child.stdio[3] as AsyncIterable<Buffer>) {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > LONGEST_REPORT) return '';
-      chunks.push(chunk);
+      if (size <= LONGEST_REPORT) chunks.push(chunk);
+      else kill();
     }
   } catch {
     return '';
   }
-  return Buffer.concat(chunks).toString('latin1');
+  return size > LONGEST_REPORT ? '' : Buffer.concat(chunks).toString('latin1');
 }
