@@ -103,6 +103,46 @@ needsProgram('docker-registry').describe('the way to a registry', () => {
     expect(broken.message).to.contain('client.key is missing');
   });
 
+  it('The CAs of the system are read for a registry on this machine only if it shows a certificate of another authority', async () => {
+    const unreadable = join(directory, 'missing.pem');
+    const env = { SSL_CERT_FILE: unreadable };
+    const plain = await startRegistry();
+    await pushImage(await open(`${plain.host}/a:1`, { env }), image);
+    const secure = await startRegistry({ tls: server });
+    const own = [certsFor(secure.host, { 'ca.crt': authority.ca.certificate })];
+    for (const options of [{ env }, { env, certificateDirectories: own }]) {
+      const error = await rejectionOf((await open(`${secure.host}/a:1`, options)).ping());
+      expect(error.code).to.equal('ERR_REGISTRY_CONFIG');
+      expect(error.message).to.contain(unreadable);
+    }
+    await (await open(`${secure.host}/a:1`, { env, insecure: true })).ping();
+  });
+
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const)
+    it(`With ${version}, a certificate of the system's CAs is accepted, and no other gets a request`, async () => {
+      const tls = {
+        key: readFileSync(server.key, 'utf8'),
+        cert: readFileSync(server.certificate, 'utf8'),
+        maxVersion: version,
+        requestCert: true,
+        ca: readFileSync(authority.ca.certificate, 'utf8'),
+      };
+      const registry = keep(await HostileRegistry.start((_, response) => response.end('{}'), tls), (each) => each.stop()); // prettier-ignore
+      const client = authority.issue('client', ['DNS:client']);
+      const certificateDirectories = [
+        certsFor(registry.host, { 'client.cert': client.certificate, 'client.key': client.key }),
+      ];
+      const other = mkdtempSync(join(directory, 'other-'));
+      const { certificate: foreign } = new TestAuthority(other).ca;
+      const refused = await rejectionOf((await open(`${registry.host}/a:1`, { certificateDirectories, env: { SSL_CERT_FILE: foreign } })).ping()); // prettier-ignore
+      expect(refused.code).to.equal('ERR_REGISTRY_UNREACHABLE');
+      expect(refused.message).to.contain('certificate is not trusted');
+      expect(registry.requests).to.deep.equal([]);
+      const env = { SSL_CERT_FILE: authority.ca.certificate };
+      await (await open(`${registry.host}/a:1`, { certificateDirectories, env })).ping();
+      expect(registry.requests.map(({ line }) => line)).to.include('GET /v2/');
+    });
+
   it('From https, neither a redirect nor an upload leads to http', async () => {
     const tls = {
       key: readFileSync(server.key, 'utf8'),

@@ -1,7 +1,7 @@
 /** A small HTTP server on the loopback interface that answers as a test says. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'; // prettier-ignore
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import { createServer as createSocketServer, type AddressInfo, type Server as SocketServer, type Socket } from 'node:net'; // prettier-ignore
 import { digestOf } from './registry.js';
 
@@ -24,11 +24,8 @@ export class HostileRegistry {
     });
   }
 
-  /** @param tls key and certificate in PEM format. */
-  static async start(
-    handler: Handler,
-    tls?: { readonly key: string; readonly cert: string },
-  ): Promise<HostileRegistry> {
+  /** @param tls with key and certificate in PEM format. */
+  static async start(handler: Handler, tls?: ServerOptions): Promise<HostileRegistry> {
     const listener: RequestListener = (request, response) => {
       registry.requests.push({
         line: `${request.method ?? ''} ${request.url ?? ''}`,

@@ -42,7 +42,6 @@ export function certificateDirectories(): readonly string[] {
 export async function loadTlsFiles(
   hosts: readonly string[],
   directories: readonly string[],
-  env: Env,
 ): Promise<TlsFiles> {
   const ca: string[] = [];
   const cert: string[] = [];
@@ -61,10 +60,11 @@ export async function loadTlsFiles(
       key.push(await read(join(directory, keyFile)));
     }
   }
-  return { ca: [...(await systemCas(env)), ...ca], cert, key };
+  return { ca, cert, key };
 }
 
-async function systemCas(env: Env): Promise<readonly string[]> {
+/** @throws ERR_REGISTRY_CONFIG for a file of `SSL_CERT_FILE` or `NODE_EXTRA_CA_CERTS` that cannot be read */
+export async function systemCas(env: Env): Promise<readonly string[]> {
   const extra = env['NODE_EXTRA_CA_CERTS'] ?? '';
   const further = extra === '' ? [] : [await read(extra)];
   const chosen = env['SSL_CERT_FILE'] ?? '';

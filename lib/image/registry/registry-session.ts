@@ -2,12 +2,12 @@
  * Requests to one registry: over https, or http where that is allowed; with authentication; again after failures that
  * pass.
  */
-import type { CaissonError } from '../../base/errors.js';
+import { CaissonError } from '../../base/errors.js';
 import { Authorization } from './authorization.js';
 import type { Credentials } from './credentials.js';
 import { exchange, failedBeforeTls, readAll, type HttpAnswer, type HttpRequest } from './exchange.js'; // prettier-ignore
 import { bareHost, isLoopback } from './proxy.js';
-import { parseComplaint, registryError } from './registry-errors.js';
+import { isCertificateError, parseComplaint, registryError } from './registry-errors.js';
 import { parseRetryAfter, passing, waitToRetry, type RetryPolicy } from './retry.js';
 import type { Transport } from './transport.js';
 
@@ -121,16 +121,29 @@ export class RegistrySession {
    * the ports have no meaning.
    */
   async #findScheme(signal: AbortSignal | undefined): Promise<'https:' | 'http:'> {
-    const { insecure, stallTimeout, transport } = this.#options;
+    const { insecure, transport } = this.#options;
     const { hostname } = new URL(`https://${this.host}`);
     if (!insecure && !isLoopback(bareHost(hostname))) return 'https:';
-    const probe = (scheme: string) =>
-      exchange(
-        { method: 'GET', url: new URL(`${scheme}//${this.host}/v2/`), signal, stallTimeout },
-        transport,
-      );
+    // Most of these speak http: the many CAs of the system are read for a certificate that needs them.
+    const first = transport.withoutSystemCas();
     try {
-      const answer = await probe('https:');
+      return await this.#tryScheme(first, signal);
+    } catch (error) {
+      if (!(error instanceof CaissonError) || !isCertificateError(error.cause)) throw error;
+    } finally {
+      await first.close();
+    }
+    return this.#tryScheme(transport, signal);
+  }
+
+  async #tryScheme(
+    transport: Transport,
+    signal: AbortSignal | undefined,
+  ): Promise<'https:' | 'http:'> {
+    const { stallTimeout } = this.#options;
+    const url = new URL(`https://${this.host}/v2/`);
+    try {
+      const answer = await exchange({ method: 'GET', url, signal, stallTimeout }, transport);
       if (answer.status === 401) this.#authorization.refused(answer, '', undefined);
       answer.drop();
       return 'https:';

@@ -4,7 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import { CaissonError } from '../../base/errors.js';
-import { certificateDirectories, loadTlsFiles } from './certificates.js';
+import { certificateDirectories, loadTlsFiles, systemCas, type TlsFiles } from './certificates.js';
 import { bareHost, portOf, proxyFor } from './proxy.js';
 import { unreachable } from './registry-errors.js';
 
@@ -14,6 +14,8 @@ export interface TransportOptions {
   readonly certificateDirectories?: readonly string[] | undefined;
   /** Names and ports of the hosts whose certificates are not checked. */
   readonly unverified: ReadonlySet<string>;
+  /** Only the CAs of `certificateDirectories` are trusted. */
+  readonly noSystemCas?: boolean | undefined;
 }
 
 export interface Route {
@@ -35,6 +37,11 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     this.#options = options;
+  }
+
+  /** The same, with connections of its own; certificates of the system's CAs are refused. To be closed as well. */
+  withoutSystemCas(): Transport {
+    return new Transport({ ...this.#options, noSystemCas: true });
   }
 
   /** @throws ERR_REGISTRY_CONFIG */
@@ -80,24 +87,24 @@ export class Transport {
   }
 
   async #secureAgent(url: URL, proxy: URL | undefined): Promise<Agent> {
-    const { env, unverified, certificateDirectories: directories } = this.#options;
+    const { env, unverified, certificateDirectories: directories, noSystemCas } = this.#options;
+    const isVerified = !unverified.has(url.host);
     const hosts = [...new Set([url.host, `${url.hostname}:${portOf(url)}`])];
-    const files = await loadTlsFiles(hosts, directories ?? certificateDirectories(), env);
+    const files = await loadTlsFiles(hosts, directories ?? certificateDirectories());
+    const system = isVerified && noSystemCas !== true ? await systemCas(env) : [];
     const agent = new HttpsAgent({
       keepAlive: true,
       maxSockets: MOST_SOCKETS,
-      secureContext: secureContext(url.host, files),
-      rejectUnauthorized: !unverified.has(url.host),
+      // An empty list trusts none.
+      secureContext: secureContext(url.host, { ...files, ca: [...system, ...files.ca] }),
+      rejectUnauthorized: isVerified,
     });
     if (proxy !== undefined) tunnelThrough(agent, proxy);
     return agent;
   }
 }
 
-function secureContext(
-  host: string,
-  { ca, cert, key }: { ca: readonly string[]; cert: readonly string[]; key: readonly string[] },
-): SecureContext {
+function secureContext(host: string, { ca, cert, key }: TlsFiles): SecureContext {
   try {
     return createSecureContext({
       ca: [...ca],
