@@ -63,6 +63,15 @@ needsRoot('network namespaces and bridges').describe('Containers on a bridge', f
     expect(answer).to.equal('from the host');
   });
 
+  it('Both ends of its interface are made with one queue, so that none has to be switched off', async () => {
+    const { stdout } = await host.run(['ip', '-d', 'link', 'show', 'eth0'], { network: 'bridge' });
+    expect(stdout).to.match(/ numtxqueues 1 .*numrxqueues 1 /);
+    const running = await host.start(['sleep', '100'], { network: 'bridge' });
+    const shown = await host.namespace.run('ip', '-d', 'link', 'show', 'type', 'veth');
+    expect(shown).to.match(/ numtxqueues 1 .*numrxqueues 1 /);
+    await running.kill();
+  });
+
   it('Two containers reach each other, and nothing is left of them', async () => {
     const server = await host.start(['node', '-e', server8080('hello')], { network: 'bridge' });
     const { stdout } = await host.run(['node', '-e', getWhenThere('http://172.17.0.2:8080/')], {

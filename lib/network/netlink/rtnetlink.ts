@@ -30,6 +30,8 @@ export const IFLA = {
   infoKind: 1,
   infoData: 2,
   operstate: 16,
+  txQueues: 31,
+  rxQueues: 32,
 } as const;
 const IFA = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
 const IFA_F_NODAD = 0x02;
@@ -118,6 +120,15 @@ export function addImpossibleLink(kind: 'bridge' | 'veth'): NetlinkMessage {
   };
 }
 
+/**
+ * For both ends: by default each has as many queues as the machine has processors, of which the kernel then switches off all
+ * but one, and for that it waits twice, with the lock of all interfaces, for all processors (veth_init_queues()).
+ */
+const ONE_QUEUE = Buffer.concat([
+  attribute(IFLA.txQueues, u32(1)),
+  attribute(IFLA.rxQueues, u32(1)),
+]);
+
 export interface VethPair {
   /** Of the end on the host. */
   readonly name: string;
@@ -147,6 +158,7 @@ export function addVeth({ name, mtu, inside }: VethPair): NetlinkMessage {
       attribute(IFLA.ifname, text(inside.name)),
       hardwareAddress(inside.mac),
       mtuAttribute,
+      ONE_QUEUE,
       IN_NAMESPACE,
       nested(
         IFLA.linkinfo,
@@ -159,6 +171,7 @@ export function addVeth({ name, mtu, inside }: VethPair): NetlinkMessage {
             interfaceHeader(0),
             attribute(IFLA.ifname, text(name)),
             mtuAttribute,
+            ONE_QUEUE,
           ),
         ),
       ),
