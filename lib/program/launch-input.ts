@@ -138,6 +138,16 @@ export function hasEarlyNetwork({ helper, bridges, resolver }: LaunchInput): boo
   return helper !== undefined || (resolver !== undefined && bridges === undefined);
 }
 
+/**
+ * Whether something of its network is made that the container's set-up does not need, but its program: a policy, published ports,
+ * names. The container waits for it as late as it can.
+ */
+export function hasLateNetwork({ bridges, resolver }: LaunchInput): boolean {
+  return (
+    resolver !== undefined || bridges?.policy !== undefined || bridges?.published !== undefined
+  );
+}
+
 /** Whether the network namespace is another container's, or that of a file. */
 export function sharesNetwork({ joined, networkFile }: LaunchInput): boolean {
   const joins = joined?.containers.some(({ namespaces }) => namespaces.has('network')) === true;

@@ -11,7 +11,7 @@ import {
 import { stringList } from '../encode.js';
 import type { Step } from '../instructions.js';
 import { O_RDWR_NOCTTY } from '../kernel-constants.js';
-import { hasEarlyNetwork, type LaunchInput, sharesNetwork } from '../launch-input.js';
+import { hasEarlyNetwork, hasLateNetwork, type LaunchInput, sharesNetwork } from '../launch-input.js';
 import { ATTR } from '../mount-options.js';
 import { requestStep } from '../netlink-step.js';
 import type { Shared } from '../shared.js';
@@ -100,6 +100,9 @@ export function compileContainer(
   // Not beside `root.pivot`, which waits for all processors to pass through the scheduler: an init that drops its
   // privileges meanwhile would delay that. The init need not drop what the bounding set has lost by then.
   if (input.init) steps.push({ op: 'init', numbers: memoryOfChild(spec) });
+  // What its connections meet is there. The last moment at which the process may still receive a message: a seccomp filter
+  // may forbid it.
+  if (hasLateNetwork(input)) steps.push({ op: 'await' });
 
   connectStdio(steps, spec, shared, terminal, () => {
     if (shared.none !== undefined) return shared.none;

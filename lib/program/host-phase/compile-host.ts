@@ -5,7 +5,7 @@ import type { Spec } from '../../oci/runtime-spec.js';
 import { idMap } from '../id-maps.js';
 import type { Step } from '../instructions.js';
 import { O_PATH_DIRECTORY, O_RDWR_NOCTTY } from '../kernel-constants.js';
-import { hasEarlyNetwork, type LaunchInput } from '../launch-input.js';
+import { hasEarlyNetwork, hasLateNetwork, type LaunchInput } from '../launch-input.js';
 import { makePipes } from '../pipes.js';
 import { release } from '../release.js';
 import type { KernelFacts, Shared } from '../shared.js';
@@ -120,11 +120,15 @@ export function compileHost(
   startHelper(steps, input, slots, userns);
   adjustOomScore(steps, spec);
   if (ownUserNamespace) raiseLimits(steps, spec);
-  restrictConnections(steps, input);
-  publishPorts(steps, input);
-  awaitRegistration(steps, input, notices);
   const streams = [shared.stdin, shared.stdout, shared.stderr].filter((slot) => slot !== undefined);
   release(steps, [...shared.tasks, ...shared.cgroups.values(), ...streams]);
+  if (hasLateNetwork(input)) {
+    // While the container enters its cgroups and its root.
+    restrictConnections(steps, input);
+    publishPorts(steps, input);
+    awaitRegistration(steps, input, notices);
+    release(steps, []);
+  }
   return { steps, slots: { ...near, oom, notices, hold: mounts === undefined ? [] : [mounts] } };
 }
 

@@ -189,6 +189,50 @@ describe('launch programs: the order of steps', () => {
     }
   });
 
+  it('The program waits for what its connections meet, and the set-up of its root does not', async () => {
+    const request = (word: string) => ({ protocol: 12, bytes: Buffer.from(word), text: word });
+    const bridges = {
+      outside: [],
+      detach: request('detach'),
+      inside: request('addresses'),
+      sysctls: {},
+      claims: [],
+    };
+    const policy = { add: request('policy'), remove: request('no policy'), denied: {} };
+    const published = {
+      sockets: request('sockets'),
+      forwards: false,
+      others: Buffer.of(0),
+      publish: request('publish'),
+      unpublish: request('unpublish'),
+    };
+    for (const wanted of [{}, { machine: systemdV2 }, { options: { init: false } }])
+      for (const late of [{ policy }, { published }, { policy, published }]) {
+        const all = { ...wanted, bridges: { ...bridges, ...late } };
+        const { host, container } = (await compiled(all)).program;
+        const made = host.flatMap(({ op, texts: [text] = [] }, at) =>
+          op === 'netlink.request' && (text === 'policy' || text === 'publish') ? [at] : [],
+        );
+        expect(made, 'is made').to.have.length(Object.keys(late).length);
+        expect(host.at(-1)?.op, 'then the container goes on').to.equal('release');
+        const [first = 0] = made;
+        expect(host[first - 1]?.op, 'as it did before').to.equal('release');
+        expect(made.at(-1)).to.equal(host.length - 2);
+        const count = (steps: readonly Step[], op: Opcode) =>
+          names(steps).filter((each) => each === op).length;
+        expect(count(container, 'await')).to.equal(count(host, 'release'));
+        const last = names(container).lastIndexOf('await');
+        const before = wanted.options?.init === false ? 'root.pivot' : 'init';
+        expect(container[last - 1]?.op).to.equal(before);
+        expect(position(container, 'exec')).to.be.greaterThan(last);
+        for (const [at, { op }] of container.entries())
+          if (op === 'seccomp.load' || op === 'stdio.set') expect(at, op).to.be.greaterThan(last);
+      }
+    const { container } = (await compiled({ bridges })).program;
+    const pivot = position(container, 'root.pivot');
+    expect(names(container).slice(pivot), 'without any of it').to.not.include('await');
+  });
+
   it('The init is started only where it is asked for, and before the program', async () => {
     const without = await compiled({ options: { init: false } });
     expect(names(without.program.container)).to.not.include('init');
