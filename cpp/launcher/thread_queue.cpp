@@ -1,11 +1,13 @@
 #include "thread_queue.h"
 
+#include <linux/prctl.h>
 #include <pthread.h>
 
 #include <chrono>
 #include <utility>
 
 #include "../base/kernel.h"
+#include "../base/sys.h"
 #include "../host/machine_root.h"
 
 namespace caisson {
@@ -44,6 +46,8 @@ void* ThreadQueue::work(void* queue) {
 void ThreadQueue::run() {
   Workplace workplace;
   if (!is_machine_root()) workplace.rights = Rights::kNone;
+  // A start waits for moments (`await_child`), and by default each of its waits may end 50 µs late.
+  sys::call(__NR_prctl, PR_SET_TIMERSLACK, 1);
   for (;;)
     next()(workplace);
 }
