@@ -61,6 +61,8 @@ describe('The process that unpacks a layer', () => {
       for (const set of ['CapPrm', 'CapEff', 'CapBnd'])
         expect(BigInt(`0x${status(inner, set)}`) & ~most, set).to.equal(0n);
       expect(status(inner, 'CapInh')).to.match(/^0+$/);
+      // Node ignores SIGPIPE.
+      for (const set of ['SigIgn', 'SigBlk']) expect(status(inner, set), set).to.match(/^0+$/);
       for (const name of ['net', 'pid', 'mnt', 'ipc', 'uts']) {
         const own = execFileSync('readlink', [`/proc/${process.pid}/ns/${name}`]).toString();
         const its = execFileSync('readlink', [`/proc/${inner}/ns/${name}`]).toString();
