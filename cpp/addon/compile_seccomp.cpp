@@ -9,6 +9,7 @@
 
 #include "../base/kernel.h"
 #include "../seccomp/compiler.h"
+#include "elements.h"
 #include "promise_work.h"
 
 namespace caisson {
@@ -63,12 +64,9 @@ bool read_strings(const Napi::Value& value, std::vector<std::string>& strings) {
   if (!value.IsArray()) return false;
   const auto array = value.As<Napi::Array>();
   if (array.Length() > kMaxNames) return false;
-  strings.reserve(array.Length());
-  for (uint32_t i = 0; i < array.Length(); i++) {
-    const Napi::Value element = array[i];
-    if (!element.IsString()) return false;
-    strings.push_back(element.As<Napi::String>().Utf8Value());
-  }
+  auto all = strings_of(array);
+  if (!all) return false;
+  strings = *std::move(all);
   return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "../base/kernel.h"
 #include "container.h"
+#include "elements.h"
 
 namespace caisson {
 namespace {
@@ -13,17 +14,18 @@ namespace {
 using SharedTemplate = std::shared_ptr<const LaunchTemplate>;
 
 // Of one writev(2).
-constexpr size_t kMostParts = 64;
+constexpr uint32_t kMostParts = 64;
 
 // --- Arguments ---
 
 // -1, for no slot, becomes a number that no program has.
-std::vector<uint16_t> slot_list(const Napi::Value& value) {
+std::optional<std::vector<uint16_t>> slot_list(const Napi::Value& value) {
   std::vector<uint16_t> slots;
-  const auto array = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length(); ++i)
-    slots.push_back(static_cast<uint16_t>(array.Get(i).As<Napi::Number>().Int32Value()));
-  return slots;
+  const bool all =
+      each_element(value.As<Napi::Array>(), UINT32_MAX, [&slots](const auto& element, uint32_t) {
+        slots.push_back(static_cast<uint16_t>(element.template As<Napi::Number>().Int32Value()));
+      });
+  return all ? std::optional(std::move(slots)) : std::nullopt;
 }
 
 std::optional<ProgramTemplate> program_template(const Napi::Value& program,
@@ -90,8 +92,10 @@ Napi::Value make_template(const Napi::CallbackInfo& info) {
   auto program = program_template(info[0], info[1]);
   auto teardown = program_template(info[2], info[3]);
   if (!program || !teardown) return refuse(env, "template: a patch outside the program");
+  auto slots = slot_list(info[4]), hold = slot_list(info[5]);
+  if (!slots || !hold) return {};
   auto* const shared = new SharedTemplate(std::make_shared<LaunchTemplate>(LaunchTemplate{
-      std::move(*program), std::move(*teardown), slot_list(info[4]), slot_list(info[5])}));
+      std::move(*program), std::move(*teardown), *std::move(slots), *std::move(hold)}));
   return Napi::External<SharedTemplate>::New(env, shared,
                                              [](Napi::Env, SharedTemplate* done) { delete done; });
 }
@@ -160,11 +164,13 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   const auto container = container_of(info);
   const auto list = info[1].As<Napi::Array>();
   std::array<iovec, kMostParts> parts{};
-  const size_t count = std::min<size_t>(list.Length(), parts.size());
-  for (uint32_t i = 0; i < count; ++i) {
-    auto bytes = list.Get(i).As<Napi::Uint8Array>();
+  size_t count = 0;
+  const bool all = each_element(list, kMostParts, [&](const Napi::Value& element, uint32_t i) {
+    auto bytes = element.As<Napi::Uint8Array>();
     parts[i] = {bytes.Data(), bytes.ByteLength()};
-  }
+    count = i + 1;
+  });
+  if (!all) return {};
   const long written =
       container == nullptr ? -EPIPE : container->write(std::span(parts).first(count));
   return Napi::Number::New(info.Env(), static_cast<double>(written));

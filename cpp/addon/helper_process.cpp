@@ -12,6 +12,7 @@
 #include "../base/mount_api.h"
 #include "../host/spawn.h"
 #include "../launcher/launcher.h"
+#include "elements.h"
 #include "promise_work.h"
 
 namespace caisson {
@@ -64,11 +65,9 @@ struct Files {
   size_t count = 0;
 };
 
-Status open_files(const Napi::Array& wanted, Files& files) {
-  if (wanted.Length() > kMostNumbered) return Error{E2BIG, "spawn"};
-  for (uint32_t i = 0; i < wanted.Length(); ++i) {
-    int& theirs = files.theirs[files.count++];
-    theirs = wanted.Get(i).As<Napi::Number>().Int32Value();
+Status open_files(Files& files) {
+  for (uint32_t i = 0; i < files.count; ++i) {
+    int& theirs = files.theirs[i];
     if (theirs == kSocket) {
       int pair[2];
       const long made = sys::call(__NR_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
@@ -130,15 +129,19 @@ class EndProcess : public PromiseWork {
 Napi::Value start_process(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto result = Napi::Object::New(env);
-  const auto list = info[1].As<Napi::Array>();
-  std::vector<std::string> words;
-  for (uint32_t i = 0; i < list.Length(); ++i)
-    words.push_back(list.Get(i).As<Napi::String>().Utf8Value());
+  const auto words = strings_of(info[1]);
+  const auto wanted = info[2].As<Napi::Array>();
   Files files;
-  Error error = open_files(info[2].As<Napi::Array>(), files).error();
+  const bool read =
+      each_element(wanted, kMostNumbered, [&files](const Napi::Value& element, uint32_t i) {
+        files.theirs[i] = element.As<Napi::Number>().Int32Value();
+        files.count = i + 1;
+      });
+  if (!words || !read) return {};
+  Error error = wanted.Length() > kMostNumbered ? Error{E2BIG, "spawn"} : open_files(files).error();
   UniqueFd pidfd;
   if (error.number == 0) {
-    auto started = start(info[0].As<Napi::String>().Utf8Value(), words, files);
+    auto started = start(info[0].As<Napi::String>().Utf8Value(), *words, files);
     error = started.error();
     pidfd = started.take();
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../base/unique_fd.h"
+#include "elements.h"
 #include "promise_work.h"
 
 namespace caisson {
@@ -96,11 +97,9 @@ class LookAlong : public PromiseWork {
 }  // namespace
 
 Napi::Value look_along(const Napi::CallbackInfo& info) {
-  const auto list = info[0].As<Napi::Array>();
-  std::vector<std::string> paths;
-  for (uint32_t i = 0; i < list.Length(); ++i)
-    paths.push_back(list.Get(i).As<Napi::String>().Utf8Value());
-  return PromiseWork::start(std::make_unique<LookAlong>(info.Env(), std::move(paths)));
+  auto paths = strings_of(info[0]);
+  if (!paths) return {};
+  return PromiseWork::start(std::make_unique<LookAlong>(info.Env(), *std::move(paths)));
 }
 
 }  // namespace caisson

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../steps/regular_file.h"
+#include "elements.h"
 #include "merged_layers.h"
 #include "promise_work.h"
 
@@ -67,15 +68,13 @@ class ReadBelow : public PromiseWork {
 }  // namespace
 
 Napi::Value read_below(const Napi::CallbackInfo& info) {
-  const auto list = info[0].As<Napi::Array>();
-  std::vector<std::string> roots;
-  for (uint32_t i = 0; i < list.Length(); ++i)
-    roots.push_back(list.Get(i).As<Napi::String>().Utf8Value());
-  if (roots.empty()) {
+  auto roots = strings_of(info[0]);
+  if (!roots) return {};
+  if (roots->empty()) {
     Napi::RangeError::New(info.Env(), "no root").ThrowAsJavaScriptException();
     return info.Env().Undefined();
   }
-  return PromiseWork::start(std::make_unique<ReadBelow>(info.Env(), std::move(roots),
+  return PromiseWork::start(std::make_unique<ReadBelow>(info.Env(), *std::move(roots),
                                                         info[1].As<Napi::String>(),
                                                         info[2].As<Napi::Number>().Uint32Value()));
 }
