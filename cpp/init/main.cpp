@@ -144,6 +144,19 @@ extern "C" [[noreturn]] void caisson_main(long* stack) {
   if (count == 4 && equal(arguments[1], "resolver"))
     resolver_main(descriptor(arguments[2]), arguments[3]);
   if (count == 3 && equal(arguments[1], "resolve")) resolve_main(descriptor(arguments[2]));
+  if (count >= 9 && equal(arguments[1], "terminal")) {
+    const char *window = arguments[4], *variables = arguments[6];
+    char** const environment = arguments + 7;
+    uint64_t size = 0, number = 0;
+    // Program and argument 0 follow the variables.
+    if (parse_number(window, size) && parse_number(variables, number) &&
+        number < static_cast<uint64_t>(count - 8)) {
+      const char* const path = environment[number];
+      environment[number] = nullptr;
+      terminal_main(descriptor(arguments[2]), descriptor(arguments[3]), static_cast<uint32_t>(size),
+                    {arguments[5], path, environment + number + 1, environment});
+    }
+  }
   if (count == 3 && equal(arguments[1], "probe")) probe_main(arguments[2]);
   sys::exit_group(kUsage);
 }

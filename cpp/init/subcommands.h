@@ -95,6 +95,18 @@ struct UserNetworkPlace {
 // channel, and an error record is returned: without a number if everything has been removed.
 [[noreturn]] void tear_down_main(int channel);
 
+// `caisson-init terminal DATA CHANNEL SIZE DIRECTORY COUNT VARIABLE… PROGRAM ARGUMENT…`: outside of
+// all containers; runs a program with these COUNT variables on a terminal of its own, whose input
+// and output pass through DATA; messages about it pass through CHANNEL. SIZE: columns << 16 | rows.
+struct TerminalProgram {
+  const char* directory;
+  const char* path;
+  char** arguments;
+  char** environment;
+};
+[[noreturn]] void terminal_main(int data, int channel, uint32_t size,
+                                const TerminalProgram& program);
+
 // `caisson-init probe DIRECTORY`: prints what works on this machine for this user, and what does
 // not; DIRECTORY is one of the filesystem that containers would lie on.
 [[noreturn]] void probe_main(const char* data);

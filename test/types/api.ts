@@ -21,6 +21,7 @@ import {
 } from 'caisson';
 import type { Readable, Writable } from 'node:stream';
 import type { TestContext as NodeTestContext } from 'node:test';
+import { type Pty, spawn } from 'caisson/pty';
 import { container, type TestContext } from 'caisson/test';
 
 /** True for the same types only: `any` equals nothing else. */
@@ -167,4 +168,12 @@ export async function testFixture(given: NodeTestContext): Promise<void> {
   await container(context, 'debian:12', { command: ['cat'], memory: '64m' });
   // @ts-expect-error: it is always removed.
   await container(context, 'debian:12', { autoRemove: false });
+}
+
+export async function terminals(): Promise<void> {
+  const shell = await spawn('sh', ['-l'], { cols: 100, env: { TERM: 'dumb', HOME: undefined } });
+  same<typeof shell, Pty>();
+  same<Awaited<typeof shell.exited>['exitCode'], number | null>();
+  // @ts-expect-error: both are needed.
+  shell.resize(80);
 }

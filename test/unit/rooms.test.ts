@@ -9,6 +9,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ['oci', 'the types of the OCI runtime specification, capabilities, seccomp profiles'],
   ['native', 'the addon, typed'],
   ['host', 'what this user may do on this machine: users, ids, namespaces, refusals'],
+  ['pty', '`caisson/pty`: a program of the host on a terminal'],
   [
     'cgroup',
     'the cgroups of a container, in v1, v2 and with systemd, and what is written into them',
