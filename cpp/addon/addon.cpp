@@ -13,6 +13,7 @@
 #include "../launcher/launcher.h"
 #include "compile_seccomp.h"
 #include "container_calls.h"
+#include "empty_network.h"
 #include "environment.h"
 #include "helper_process.h"
 #include "layouts.h"
@@ -183,6 +184,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("startProcess", Napi::Function::New(env, start_process));
   exports.Set("killProcess", Napi::Function::New(env, kill_process));
   exports.Set("endProcess", Napi::Function::New(env, end_process));
+  exports.Set("emptyNetwork", Napi::Function::New(env, empty_network));
   exports.Set("netlink", Napi::Function::New(env, netlink_call));
   exports.Set("netlinkNow", Napi::Function::New(env, netlink_now));
   exports.Set("netfilterRequests", Napi::Function::New(env, netfilter_requests_call));

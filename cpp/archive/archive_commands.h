@@ -1,13 +1,13 @@
 // The subcommands of caisson-archive. Descriptors: 0 is the input, 3 the report, 4 the directory; 5
 // is a stream to the process that writes the id maps, where `user-namespace=1`; 6 is a second
-// archive, where `directories=1`.
+// archive, where `directories=1`; 7 is an empty network namespace, where `network=1`.
 #pragma once
 
 #include "arguments.h"
 
 namespace caisson {
 
-constexpr int kReportFd = 3, kDirectoryFd = 4, kChannelFd = 5, kDirectoriesFd = 6;
+constexpr int kReportFd = 3, kDirectoryFd = 4, kChannelFd = 5, kDirectoriesFd = 6, kNetworkFd = 7;
 
 // Unpacks a layer into the directory, which is empty. The arguments are limits (size, ratio,
 // ratio-from, entries, file-size, depth, path), and of a rootless user `user-namespace`, `devices`

@@ -41,6 +41,17 @@ Status enter_own_user_namespace() {
   return {};
 }
 
+// All of them, for the confined process; that of mounts comes later.
+Status leave_namespaces(bool has_network) {
+  uint64_t apart = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+  if (!has_network) {
+    apart |= CLONE_NEWNET;
+  } else if (const long joined = sys::call(__NR_setns, kNetworkFd, CLONE_NEWNET); joined < 0) {
+    return failure(joined, "setns");
+  }
+  return check(sys::call(__NR_unshare, apart), "unshare");
+}
+
 long set_opaque(int root, const char* path, const char* attribute) {
   open_how how{};
   how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -99,9 +110,8 @@ int run_confined(const Arguments& arguments, void (*work)(const Arguments&)) {
       made < 0)
     return failed(failure(made, "socketpair"));
   UniqueFd near(pair[0]), far(pair[1]);
-  const long apart =
-      sys::call(__NR_unshare, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
-  if (apart < 0) return failed(failure(apart, "unshare"));
+  if (Status apart = leave_namespaces(arguments.number("network", 0) != 0); !apart.ok())
+    return failed(apart.error());
   const int directories = arguments.number("directories", 0) != 0 ? kDirectoriesFd : -1;
   // The C library's, which the threads of the child need.
   const pid_t child = fork();

@@ -35,11 +35,13 @@ Status keep_capabilities(std::span<const unsigned> kept) {
   for (unsigned capability = 0; capability < kMostCapabilities; ++capability) {
     if ((mask[capability / 32] >> capability % 32 & 1) != 0) continue;
     const long dropped = sys::call(__NR_prctl, PR_CAPBSET_DROP, capability);
-    // Those that the kernel does not have. A process without rights cannot drop any, nor get any.
+    // A process without rights cannot drop any, nor get any; then, those that the kernel does not
+    // have.
     if (dropped == -EPERM && capabilities.data[0].permitted == 0 &&
         capabilities.data[1].permitted == 0)
       break;
-    if (dropped < 0 && dropped != -EINVAL) return failure(dropped, "prctl PR_CAPBSET_DROP");
+    if (dropped == -EINVAL) break;
+    if (dropped < 0) return failure(dropped, "prctl PR_CAPBSET_DROP");
   }
   for (size_t i = 0; i < 2; ++i) {
     capabilities.data[i].permitted &= mask[i];

@@ -147,6 +147,8 @@ export interface Binding {
   killProcess(process: NativeProcess): void;
   /** Once for each. What has not closed its descriptors by ending is killed. */
   endProcess(process: NativeProcess): Promise<ProcessEnd>;
+  /** A descriptor of an empty network namespace, which stays open; or a negated errno. */
+  emptyNetwork(): number;
   /** @param type Default `exclusive`; `shared` needs a descriptor for reading; one turns into the other at once. */
   lockByte(fd: number, offset: number, type?: 'exclusive' | 'shared' | 'none'): boolean;
   /**

@@ -13,6 +13,7 @@ const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 let binding: Binding | undefined;
 let init: string | undefined;
+let archive: string | undefined;
 
 /**
  * @throws ERR_NATIVE_LOAD with what was tried. `CAISSON_NATIVE` names a directory with `caisson.node` and
@@ -31,6 +32,7 @@ export function initPath(): string {
 
 /** The program that reads and writes archives. @throws ERR_NATIVE_LOAD */
 export function archivePath(): string {
+  if (archive !== undefined) return archive;
   let path = '';
   try {
     path = join(dirname(addonPath()), 'caisson-archive');
@@ -38,6 +40,7 @@ export function archivePath(): string {
     throw notLoaded(cause);
   }
   if (!existsSync(path)) throw missing(path);
+  archive = path;
   return path;
 }
 

@@ -114,7 +114,7 @@ async function unpackStored(
     const { digest, size } = layer;
     const tell = (phase: 'unpacking' | 'exists' | 'done'): void =>
       onProgress?.({ digest, phase, current: phase === 'unpacking' ? 0 : size, total: size });
-    if ((await readLayer(paths, diffId)) !== undefined) return tell('exists');
+    if (readLayer(paths, diffId) !== undefined) return tell('exists');
     tell('unpacking');
     await unpackBlob(paths, digest, diffId, signal);
     tell('done');

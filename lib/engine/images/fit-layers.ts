@@ -27,13 +27,13 @@ export async function fitLayers(
   const ids = chainIds(layers.map(({ diffId }) => diffId));
   const below: UnpackedLayer[] = [];
   for (const [index, { layer, diffId }] of layers.entries()) {
-    const unpacked = await readLayer(paths, diffId);
+    const unpacked = readLayer(paths, diffId);
     if (unpacked === undefined) continue; // removed by hand; the start says so
     const directories = below.length === 0 ? [] : differentBelow(unpacked, below, users);
     below.push(unpacked);
     if (directories.length === 0) continue;
     const id = ids[index];
-    if (id === undefined || (await readLayer(paths, id)) !== undefined) continue;
+    if (id === undefined || readLayer(paths, id) !== undefined) continue;
     const blob = await open(paths.blob(layer.digest), 'r');
     try {
       const options = { diffId, id, directories, users, signal };

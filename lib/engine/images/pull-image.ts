@@ -113,7 +113,7 @@ async function fetchImage(
   await lease.pin(...diffIds, ...chainIds(diffIds));
   const all = layersOf(layers, diffIds, name);
   for (const { layer, diffId } of all) {
-    const isThere = content.has(layer) && (await readLayer(content.paths, diffId)) !== undefined;
+    const isThere = content.has(layer) && readLayer(content.paths, diffId) !== undefined;
     options.onProgress(progressOf(layer, isThere ? 'exists' : 'waiting'));
   }
   await forEachLayer(all, options.signal, (layer, signal) =>
@@ -167,7 +167,7 @@ async function fetchLayer(
   const { digest, size } = layer;
   const onWait = () => onProgress(progressOf(layer, 'waiting'));
   const ingest = await lease.ingest(layer, { signal, onWait });
-  const isUnpacked = (await readLayer(paths, diffId)) !== undefined;
+  const isUnpacked = readLayer(paths, diffId) !== undefined;
   if (ingest === undefined) {
     if (isUnpacked) return onProgress(progressOf(layer, 'exists'));
     onProgress(progressOf(layer, 'unpacking'));

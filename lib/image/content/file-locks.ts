@@ -1,8 +1,8 @@
 /** Locks of files of the store: byte 0, by a descriptor of its own, so that the kernel releases it however its holder ends. */
-import { type FileHandle, stat } from 'node:fs/promises';
+import { fstatSync, statSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../../base/errors.js';
-import { isErrno } from '../../base/errno.js';
 import { loadNative } from '../../native/load.js';
 import { openForLock } from './layout-paths.js';
 
@@ -44,14 +44,10 @@ export function tryLock(file: FileHandle, type: 'exclusive' | 'shared' = 'exclus
 }
 
 /** Whether the path still leads to the file: its last holder may have renamed or removed it. */
-export async function isAt(file: FileHandle, path: string): Promise<boolean> {
-  try {
-    const [own, there] = [await file.stat({ bigint: true }), await stat(path, { bigint: true })];
-    return own.ino === there.ino && own.dev === there.dev;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false;
-    throw error;
-  }
+export function isAt(file: FileHandle, path: string): boolean {
+  const own = fstatSync(file.fd, { bigint: true });
+  const there = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return own.ino === there?.ino && own.dev === there.dev;
 }
 
 /** Makes the file if it is missing; when this returns, this process holds the lock of the file with that name. */
@@ -60,7 +56,7 @@ export async function openLocked(path: string, options: LockOptions = {}): Promi
     const file = await openForLock(path);
     try {
       await lock(file, path, options);
-      if (await isAt(file, path)) return file;
+      if (isAt(file, path)) return file;
     } catch (error) {
       await file.close();
       throw error;

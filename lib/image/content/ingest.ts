@@ -1,6 +1,6 @@
 /** Writing a blob: into `ingest/` first, from there to `blobs/` when its size and its digest are right. */
 import { createHash, type Hash } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, fstatSync, statSync } from 'node:fs';
 import { type FileHandle, rename, unlink } from 'node:fs/promises';
 import { isFull, storageError } from '../../base/storage.js';
 import type { BlobDescriptor } from '../../oci/image-spec.js';
@@ -135,7 +135,7 @@ export class Ingest {
   /** What is written is deleted. */
   async remove(): Promise<void> {
     try {
-      if (await isAt(this.file, this.path)) await unlink(this.path);
+      if (isAt(this.file, this.path)) await unlink(this.path);
     } finally {
       await this.file.close();
     }
@@ -161,7 +161,7 @@ export class Ingest {
   }
 
   private async takeUp(): Promise<void> {
-    const { size } = await this.file.stat();
+    const { size } = fstatSync(this.file.fd);
     if (size > this.descriptor.size) return this.reset();
     this.#offset = size;
     for await (const bytes of this.written()) this.#hash.update(bytes);

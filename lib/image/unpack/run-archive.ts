@@ -7,7 +7,7 @@ import { isErrno } from '../../base/errno.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import { writeIdMaps } from '../../host/write-id-maps.js';
 import { HelperProcess } from '../../native/helper-process.js';
-import { archivePath } from '../../native/load.js';
+import { archivePath, loadNative } from '../../native/load.js';
 import { LONGEST_REPORT } from './archive-report.js';
 
 export interface ArchiveCommand {
@@ -59,9 +59,12 @@ export async function runArchive(command: ArchiveCommand): Promise<string> {
 
 function start(command: ArchiveCommand): HelperProcess {
   const { subcommand, settings, input, directory, users, directories } = command;
+  // That of others has its owner in another user namespace.
+  const network = users === undefined ? loadNative().emptyNetwork() : -1;
   const all: Readonly<Record<string, number | undefined>> = {
     ...settings,
     ...(directories && { directories: 1 }),
+    ...(network >= 0 && { network: 1 }),
     ...(users && { 'user-namespace': 1, devices: 0, 'one-id': users.lack === undefined ? 0 : 1 }),
   };
   const args = Object.entries(all).flatMap(([key, value]) =>
@@ -79,6 +82,7 @@ function start(command: ArchiveCommand): HelperProcess {
       root,
       users && 'both',
       directories && 'in',
+      network < 0 ? undefined : network,
     ]); // prettier-ignore
   } finally {
     closeSync(root);

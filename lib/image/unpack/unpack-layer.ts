@@ -1,11 +1,12 @@
 /** Unpacks a layer into the store's `layers/`, in the form that overlayfs takes (decision 0026). */
-import { mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { existsSync, writeFileSync } from 'node:fs';
+import { mkdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { CaissonError } from '../../base/errors.js';
 import { isErrno } from '../../base/errno.js';
 import { newId } from '../../base/ids.js';
-import { parseJson, storageError } from '../../base/storage.js';
+import { parseJson, readIfThere, storageError } from '../../base/storage.js';
 import type { UserNamespaceIds } from '../../host/user-namespace-ids.js';
 import { openLocked } from '../content/file-locks.js';
 import type { LayoutPaths } from '../content/layout-paths.js';
@@ -81,7 +82,7 @@ export async function unpackLayer(
   const lockPath = join(paths.ingest, `layer-${name}`);
   const lock = await openLocked(lockPath, { signal });
   try {
-    const known = id === undefined ? undefined : await readLayer(paths, id);
+    const known = id === undefined ? undefined : readLayer(paths, id);
     if (known !== undefined) {
       closeInput(options.input);
       return known;
@@ -94,18 +95,11 @@ export async function unpackLayer(
 }
 
 /** Undefined: it is not there. */
-export async function readLayer(
-  paths: LayoutPaths,
-  id: string,
-): Promise<UnpackedLayer | undefined> {
+export function readLayer(paths: LayoutPaths, id: string): UnpackedLayer | undefined {
   const path = paths.layer(id);
-  let text: string;
-  try {
-    text = await readFile(join(path, 'layer.json'), 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  // Most are asked for when they are not there.
+  const text = existsSync(path) ? readIfThere(join(path, 'layer.json')) : undefined;
+  if (text === undefined) return undefined;
   const info = parseJson(text) as LayerInfo | undefined;
   if (info === undefined || typeof info.diffId !== 'string' || !Array.isArray(info.implied))
     throw new CaissonError('ERR_DAMAGED_STATE', `${path}/layer.json was not written by caisson`, {
@@ -130,7 +124,7 @@ async function unpackInto(
   const { diffId, users } = options;
   try {
     // A process that was killed has left it.
-    await removeLayerTree(directory, users);
+    if (existsSync(directory)) await removeLayerTree(directory, users);
     await mkdir(join(directory, 'root'), { recursive: true, mode: 0o755 });
     const report = await unpackArchive(join(directory, 'root'), options);
     if (diffId !== undefined && report.diffId !== diffId)
@@ -145,7 +139,7 @@ async function unpackInto(
       files: report.files,
       implied: report.implied,
     };
-    await writeFile(join(directory, 'layer.json'), JSON.stringify(info));
+    writeFileSync(join(directory, 'layer.json'), JSON.stringify(info));
     return { ...info, path: await publish(paths, directory, options.id ?? report.diffId) };
   } catch (error) {
     if (typeof options.input !== 'number') closeInput(options.input);
