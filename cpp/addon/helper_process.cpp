@@ -155,7 +155,7 @@ Napi::Value start_process(const Napi::CallbackInfo& info) {
       Handle::New(env, process.get(), [](Napi::Env, HelperProcess* lost) { delete lost; });
   // In a worker that is being terminated nothing can be made.
   if (handle.IsEmpty()) return {};
-  process.release();
+  static_cast<void>(process.release());
   auto ends = Napi::Array::New(env, files.count);
   for (uint32_t i = 0; i < files.count; ++i)
     ends.Set(i, files.ours[i].release());
