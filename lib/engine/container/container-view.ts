@@ -56,7 +56,7 @@ export async function whileSettled<T>(
       const status = await statusOf(context, config, { state, damaged });
       // Started meanwhile.
       if (hasProcess({ state, status })) return undefined;
-      await settleLayers(store, config);
+      settleLayers(store, config);
       return { value: await work({ config, state }, false) };
     });
     if (result !== undefined) return result.value;

@@ -1,5 +1,6 @@
 /** `Container.fork` (decision 0028): another container above the files that one has now. */
-import { access, constants, mkdir, rm, writeFile } from 'node:fs/promises';
+import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkOptions, invalid } from '../../base/check.js';
 import { isErrno } from '../../base/errno.js';
@@ -52,7 +53,7 @@ export async function forkContainer(
   return withLock(runRoot, id, async () => {
     const { config, state, damaged } = storedContainer(store, id);
     checkAllowed(await statusOf(context, config, { state, damaged }), 'fork', id);
-    await settleLayers(store, config);
+    settleLayers(store, config);
     const newLayer = await checkLayers(context, config);
     const own = argv === undefined ? undefined : await commandOf(context, config, argv);
     const forkId = newId();
@@ -87,8 +88,8 @@ async function checkLayers(context: ContainerContext, config: StoredConfig): Pro
       throw unsupported(id, 'has a layer with a size (storageOpt), which another cannot share');
     return false;
   }
-  if (!(await hasOwnFiles(directory))) return false;
-  await checkMovable(id, join(directory, 'upper'));
+  if (!hasOwnFiles(directory)) return false;
+  checkMovable(id, join(directory, 'upper'));
   if (allLowers(root).length < MOST_LAYERS) return true;
   throw new CaissonError(
     'ERR_TOO_MANY_LAYERS',
@@ -107,9 +108,9 @@ async function hasRun(directory: string): Promise<boolean> {
 }
 
 /** A directory that gets another parent is written to (its `..`): a rootless container can give its root to another of its users. */
-async function checkMovable(id: string, upper: string): Promise<void> {
+function checkMovable(id: string, upper: string): void {
   try {
-    await access(upper, constants.W_OK);
+    accessSync(upper, constants.W_OK);
   } catch (error) {
     if (!isErrno(error, 'EACCES', 'EROFS')) throw error;
     throw unsupported(id, 'has changed the owner or the mode of its root directory');
@@ -146,23 +147,33 @@ async function freeze(store: Store, config: StoredConfig): Promise<StoredConfig>
   const directory = frozenDirectory(store, layer);
   const frozen = { ...config, layers: [layer, ...layers] };
   try {
-    await addUser(directory, id, true);
+    makeLayer(directory, id);
     await store.writeConfig(frozen);
-    await settleLayers(store, frozen);
+    settleLayers(store, frozen);
     return frozen;
   } catch (error) {
     // Without `upper` it is done.
-    if (!(await hasOwnFiles(store.directory(id)))) throw error;
+    if (!hasOwnFiles(store.directory(id))) throw error;
     await store.writeConfig(config);
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
 }
 
-async function addUser(directory: string, id: string, made: boolean): Promise<void> {
+/** At once: on a machine that is busy, each turn by way of another thread takes longer than all of it. */
+function makeLayer(directory: string, id: string): void {
   const users = join(directory, 'users');
   try {
-    if (made) await mkdir(users, { recursive: true, mode: 0o700 });
+    mkdirSync(users, { recursive: true, mode: 0o700 });
+    writeFileSync(join(users, id), '', { mode: 0o600 });
+  } catch (error) {
+    throw storageError(users, error);
+  }
+}
+
+async function addUser(directory: string, id: string): Promise<void> {
+  const users = join(directory, 'users');
+  try {
     await writeFile(join(users, id), '', { mode: 0o600 });
   } catch (error) {
     throw storageError(users, error);
@@ -202,7 +213,7 @@ async function addFork(context: ContainerContext, fork: StoredConfig): Promise<v
   const { store } = context;
   const { id, layers = [], mounts } = fork;
   try {
-    await Promise.all(layers.map((layer) => addUser(frozenDirectory(store, layer), id, false)));
+    await Promise.all(layers.map((layer) => addUser(frozenDirectory(store, layer), id)));
     const add = () => store.add(fork, undefined);
     if (mounts === undefined) await add();
     else await addWithVolumes(store, await context.startContext(), id, mounts, add);

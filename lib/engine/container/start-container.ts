@@ -25,7 +25,7 @@ export async function startContainer(
     // What a killed supervisor may have left, whatever it was doing.
     if (damaged || state.status !== 'created' || state.finishedAt !== '')
       await tearDownRun(store, config, state);
-    await settleLayers(store, config);
+    settleLayers(store, config);
     try {
       await startDetached(startContext, store, config, client, lock);
     } catch (error) {

@@ -2,10 +2,8 @@
  * Layers that a fork has frozen (decision 0028): `containers/layers/<id>/{root,work,users}`. `users` has a file for each container that
  * has the layer, and goes with the last of them, before the rest.
  */
-import { existsSync } from 'node:fs';
-import { rename, stat } from 'node:fs/promises';
+import { existsSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '../../base/errno.js';
 import { storageError } from '../../base/storage.js';
 import type { FrozenLayers } from '../../program/launch-input.js';
 import type { Store } from './store.js';
@@ -38,31 +36,22 @@ export function frozenLayersOf(
  *
  * @throws ERR_STORAGE
  */
-export async function settleLayers(store: Store, { id, layers }: StoredConfig): Promise<void> {
+export function settleLayers(store: Store, { id, layers }: StoredConfig): void {
   const top = layers?.[0];
   if (top === undefined) return;
   const to = frozenDirectory(store, top);
   const from = store.directory(id);
-  if (existsSync(join(to, 'root')) || !existsSync(join(from, 'upper'))) return;
+  if (existsSync(join(to, 'root')) || !hasOwnFiles(from)) return;
   try {
     // An index of overlay in there is one of these files.
-    await rename(join(from, 'work'), join(to, 'work')).catch(ignoreMissing);
-    await rename(join(from, 'upper'), join(to, 'root'));
+    if (existsSync(join(from, 'work'))) renameSync(join(from, 'work'), join(to, 'work'));
+    renameSync(join(from, 'upper'), join(to, 'root'));
   } catch (error) {
     throw storageError(to, error);
   }
 }
 
 /** Whether it has files of its own that a fork would share. */
-export async function hasOwnFiles(directory: string): Promise<boolean> {
-  try {
-    return (await stat(join(directory, 'upper'))).isDirectory();
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false;
-    throw error;
-  }
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!isErrno(error, 'ENOENT')) throw error;
+export function hasOwnFiles(directory: string): boolean {
+  return statSync(join(directory, 'upper'), { throwIfNoEntry: false })?.isDirectory() === true;
 }
