@@ -21,6 +21,7 @@
 #include "look_along.h"
 #include "netlink_call.h"
 #include "read_below.h"
+#include "small_files.h"
 #include "tree_size.h"
 
 namespace caisson {
@@ -178,6 +179,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("setup", Napi::Function::New(env, setup));
   add_container_calls(env, exports);
   exports.Set("lockByte", Napi::Function::New(env, lock_byte));
+  exports.Set("beginClaim", Napi::Function::New(env, begin_claim));
+  exports.Set("placeClaim", Napi::Function::New(env, place_claim));
+  exports.Set("firstByte", Napi::Function::New(env, first_byte));
   exports.Set("readBelow", Napi::Function::New(env, read_below));
   exports.Set("lookAlong", Napi::Function::New(env, look_along));
   exports.Set("treeSize", Napi::Function::New(env, tree_size));
@@ -187,7 +191,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("emptyNetwork", Napi::Function::New(env, empty_network));
   exports.Set("netlink", Napi::Function::New(env, netlink_call));
   exports.Set("netlinkNow", Napi::Function::New(env, netlink_now));
-  exports.Set("netfilterRequests", Napi::Function::New(env, netfilter_requests_call));
+  exports.Set("netfilterMoment", Napi::Function::New(env, netfilter_moment));
   exports.Set("linkIndex", Napi::Function::New(env, link_index));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("tearDown", Napi::Function::New(env, tear_down));

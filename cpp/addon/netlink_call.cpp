@@ -1,6 +1,8 @@
 #include "netlink_call.h"
 
 #include <fcntl.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -157,6 +159,23 @@ bool has_ipv6(const ifreq& named, const Napi::Uint8Array& address) {
          sys::call(__NR_bind, socket.get(), &wanted, sizeof wanted) == 0;
 }
 
+// How often it is asked again while this process is just making a change, which takes less time
+// than a look at all rules.
+constexpr int kMomentAttempts = 8;
+
+bool take_generation(void* self, const char* bytes, size_t size) {
+  each_message(bytes, size, [&](const nlmsghdr& header, const char* body, size_t length) {
+    if (header.nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN)) return true;
+    const char* const id = find_attribute<nfgenmsg>(body, length, NFTA_GEN_ID, sizeof(uint32_t));
+    if (id == nullptr) return true;
+    uint32_t number = 0;
+    __builtin_memcpy(&number, id, sizeof number);
+    *static_cast<uint32_t*>(self) = __builtin_bswap32(number);
+    return true;
+  });
+  return true;
+}
+
 }  // namespace
 
 Napi::Value netlink_call(const Napi::CallbackInfo& info) {
@@ -177,13 +196,27 @@ Napi::Value netlink_now(const Napi::CallbackInfo& info) {
   return exchange.outcome(info.Env());
 }
 
-Napi::Value netfilter_requests_call(const Napi::CallbackInfo& info) {
-  const NetfilterRequests requests = netfilter_requests();
-  auto numbers = Napi::Array::New(info.Env(), 3);
-  numbers.Set(0u, requests.begun);
-  numbers.Set(1u, requests.ended);
-  numbers.Set(2u, requests.succeeded);
-  return numbers;
+Napi::Value netfilter_moment(const Napi::CallbackInfo& info) {
+  const auto question = info[0].As<Napi::Uint8Array>();
+  NetlinkRequest request{NETLINK_NETFILTER, reinterpret_cast<const char*>(question.Data()),
+                         static_cast<uint32_t>(question.ByteLength())};
+  request.reusable = true;
+  const auto array = Napi::Array::New(info.Env(), 3);
+  for (int attempt = 1;; ++attempt) {
+    const NetfilterRequests before = netfilter_requests();
+    uint32_t generation = 0;
+    NetlinkRefusal refusal;
+    const NetlinkSink sink{take_generation, &generation};
+    if (!dump_netlink(request, sink, refusal).ok() || generation == 0)
+      return info.Env().Undefined();
+    const bool exact =
+        before.begun == before.ended && netfilter_requests().begun == before.begun;
+    if (!exact && attempt < kMomentAttempts) continue;
+    array.Set(0u, generation);
+    array.Set(1u, before.succeeded);
+    array.Set(2u, exact);
+    return array;
+  }
 }
 
 Napi::Value link_index(const Napi::CallbackInfo& info) {

@@ -12,8 +12,9 @@ Napi::Value netlink_call(const Napi::CallbackInfo& info);
 // netlinkNow(protocol, messages): the same of a dump in this network namespace, at once.
 Napi::Value netlink_now(const Napi::CallbackInfo& info);
 
-// netfilterRequests() → [begun, ended, succeeded] of base/netlink.h
-Napi::Value netfilter_requests_call(const Napi::CallbackInfo& info);
+// netfilterMoment(question) → [generation, own, exact] of lib/network/firewall/foreign-changes.ts;
+// undefined: the kernel does not answer the question of nf_tables' generation.
+Napi::Value netfilter_moment(const Napi::CallbackInfo& info);
 
 // linkIndex(name, ...addresses) → the index of an interface that is up and has these addresses, of
 // 4 or 16 bytes each; 0: there is none.

@@ -97,10 +97,11 @@ Status end_process(uint64_t pid, uint64_t start_time) {
 namespace {
 
 // A claim is a file of its own name in a directory that may hold others' after it
-// (lib/network/bridge/addresses.ts), so that doing this again, or late, releases no other one.
+// (lib/network/bridge/addresses.ts), or one that no other container has, so that doing this again,
+// or late, releases no other one.
 void release_claim(const char* file, const char* directory) {
   sys::call(__NR_unlinkat, AT_FDCWD, file, 0);
-  sys::call(__NR_unlinkat, AT_FDCWD, directory, AT_REMOVEDIR);
+  if (directory != nullptr) sys::call(__NR_unlinkat, AT_FDCWD, directory, AT_REMOVEDIR);
 }
 
 // Of every instruction that a teardown may have, but tree.remove.

@@ -155,6 +155,17 @@ export interface Binding {
    * A regular file below a root, or below several that are merged as the layers of an overlay, the top one first; or the errno that
    * says why it was not read (cpp/steps/regular_file.h).
    */
+  /**
+   * Makes the directory `staged` with a link in it, whose text is `owner`, and reads the hint (lib/network/bridge/addresses.ts).
+   *
+   * @param hint a file, which is made if it is missing; empty: none
+   * @returns the text of the hint; an errno: nothing is staged; a negative one: of the hint's file
+   */
+  beginClaim(staged: string, link: string, owner: string, hint: string): string | number;
+  /** Renames it to `directory`, and writes the next hint, which may fail. @returns 0 or an errno: it is still `staged` */
+  placeClaim(staged: string, directory: string, hint: string, text: string): number;
+  /** Of a file; -1: it is empty or cannot be read. */
+  firstByte(path: string): number;
   readBelow(roots: readonly string[], path: string, limit: number): Promise<Buffer | number>;
   /**
    * The files at these paths of the host and all directories above them, in one job: equal bytes say that nothing has changed that
@@ -181,8 +192,14 @@ export interface Binding {
   ): Promise<NetlinkOutcome>;
   /** The same of a dump in this process's network namespace, before the call returns. */
   netlinkNow(protocol: number, message: Uint8Array): NetlinkOutcome;
-  /** How many requests to nf_tables this process has sent in its network namespace, besides dumps. */
-  netfilterRequests(): readonly [begun: number, ended: number, succeeded: number];
+  /**
+   * `Moment` of this process's network namespace (lib/network/firewall/foreign-changes.ts); undefined: the kernel does not tell.
+   *
+   * @param question the request for the generation of nf_tables
+   */
+  netfilterMoment(
+    question: Uint8Array,
+  ): readonly [generation: number, own: number, exact: boolean] | undefined;
   /**
    * Of an interface of this process's network namespace that is up and has these addresses, of 4 or 16 bytes each; 0:
    * there is none. netdevice(7)

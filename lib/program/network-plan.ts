@@ -14,7 +14,8 @@ export interface NetlinkRequest {
 /** Something that only one container has, by a file in a directory of its own (lib/network/bridge/addresses.ts). */
 export interface Claim {
   readonly file: string;
-  readonly directory: string;
+  /** Is removed with it, unless it has another's. */
+  readonly directory?: string | undefined;
 }
 
 /** Ports of the host that lead to ports of the container. */

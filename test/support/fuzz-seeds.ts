@@ -26,6 +26,7 @@ const teardown: Program = {
   teardown: [
     { op: 'cgroup.remove', texts: ['/a/b'] },
     { op: 'claim.release', texts: ['/c/d', '/c'] },
+    { op: 'claim.release', texts: ['/e'] },
     { op: 'tree.remove', texts: ['/a'] },
   ],
 };

@@ -12,27 +12,23 @@
  * under the lock of all networks, after another look; the usual claim takes no lock.
  */
 import {
-  closeSync,
-  constants,
+  existsSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readlinkSync,
-  readSync,
-  renameSync,
   rmdirSync,
   statSync,
-  symlinkSync,
   unlinkSync,
-  writeSync,
 } from 'node:fs';
-import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
-import { isErrno } from '../../base/errno.js';
+import { errnoName, isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
 import { isLongId, shortId } from '../../base/ids.js';
-import { isFull, storageError } from '../../base/storage.js';
+import { storageError } from '../../base/storage.js';
+import { loadNative } from '../../native/load.js';
 import { bootId, isAlive, ownerName } from '../../host/owner.js';
+import type { Claim as Released } from '../../program/network-plan.js';
 import type { ClaimContext } from './claim-context.js';
 import { checkUnused } from './lost-claims.js';
 import {
@@ -89,16 +85,16 @@ export async function claimAddress(
   const pool = poolOf(network, family);
   const root = join(context.networks.claims, network.id);
   const asked = wanted === undefined ? undefined : wantedIn(pool, wanted);
-  const staged = await stage(context, network, root, containerId);
+  const hint = asked === undefined ? lastFile(root, family) : '';
+  const staged = await stage(context, network, { root, containerId, hint });
   try {
     const text =
       asked === undefined
-        ? (claimNext(pool, staged, root) ??
-          (await claimStale(context, network, pool, staged, root)))
-        : await claimWanted(context, network, asked, staged, root, containerId);
+        ? (claimNext(pool, staged, root) ?? (await claimStale(context, network, pool, staged, root)))
+        : await claimWanted(context, network, asked, staged.path, root, containerId);
     return { address: text, prefix: pool.block.prefix, ...claimPaths(root, text, containerId) };
   } catch (error) {
-    dropStaged(staged, containerId);
+    dropStaged(staged.path, containerId);
     throw error;
   }
 }
@@ -129,12 +125,9 @@ export function claimPaths(
 }
 
 /** Also after it was released, or taken by another container. */
-export function releaseAddress({
-  file,
-  directory,
-}: Pick<AddressClaim, 'file' | 'directory'>): void {
+export function releaseAddress({ file, directory }: Released): void {
   unlinkIfThere(file);
-  removeIfEmpty(directory);
+  if (directory !== undefined) removeIfEmpty(directory);
 }
 
 /** Releases a claim of a network. */
@@ -198,41 +191,17 @@ export function removeClaimsDirectory(networks: NetworkStore, networkId: string)
 // ---- which address
 
 /** Undefined: each address of the range has a claim. */
-function claimNext(pool: Pool, staged: string, root: string): string | undefined {
-  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-  const path = lastFile(root, pool.family);
-  let last: number;
-  try {
-    last = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-  } catch (error) {
-    throw storageError(path, error);
+function claimNext(pool: Pool, { path, hint, last }: Staged, root: string): string | undefined {
+  for (const address of addressesAfter(pool, last)) {
+    const text = formatAddress(address);
+    const next = address.value.toString(16).padStart(LAST_SIZE, '0');
+    if (place(path, join(root, text), hint, next)) return text;
   }
-  try {
-    const buffer = Buffer.alloc(LAST_SIZE);
-    readSync(last, buffer, 0, LAST_SIZE, 0);
-    for (const address of addressesAfter(pool, buffer.toString('latin1'))) {
-      const text = formatAddress(address);
-      if (!place(staged, join(root, text))) continue;
-      writeHint(last, address);
-      return text;
-    }
-    return undefined;
-  } finally {
-    closeSync(last);
-  }
+  return undefined;
 }
 
 /** Hexadecimal digits of the last address that was given. It is a hint: two processes may read the same. */
 const LAST_SIZE = 32;
-
-/** The address is claimed already: a disk that is full must not make an error of it. */
-function writeHint(last: number, { value }: Address): void {
-  try {
-    writeSync(last, value.toString(16).padStart(LAST_SIZE, '0'), 0);
-  } catch (error) {
-    if (!isFull(error)) throw error;
-  }
-}
 
 /** Beside the directory, which a removal of the network has to find empty. */
 function lastFile(root: string, family: Family): string {
@@ -244,7 +213,7 @@ async function claimStale(
   context: ClaimContext,
   network: StoredNetwork,
   pool: Pool,
-  staged: string,
+  staged: Staged,
   root: string,
 ): Promise<string> {
   return context.networks.locked(async () => {
@@ -288,65 +257,71 @@ async function claimWanted(
 let serial = 0;
 let self: string | undefined;
 
-/** A directory that holds a claim, and will have an address for its name. */
+/** A claim that has no address yet. */
+interface Staged {
+  /** A directory that holds it, and will have an address for its name. */
+  readonly path: string;
+  /** The file that tells which address was given last; empty: it is not needed. */
+  readonly hint: string;
+  /** What it says. */
+  readonly last: string;
+}
+
+interface Staging {
+  readonly root: string;
+  readonly containerId: string;
+  readonly hint: string;
+}
+
 async function stage(
   { networks }: ClaimContext,
   network: StoredNetwork,
-  root: string,
-  containerId: string,
-): Promise<string> {
+  staging: Staging,
+): Promise<Staged> {
+  const { root, containerId } = staging;
   if (!isLongId(containerId)) throw new TypeError(`${containerId} is not a long id`);
-  try {
-    return stageIn(root, containerId);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw storageError(root, error);
-  }
+  const staged = stageIn(staging);
+  if (staged !== undefined) return staged;
   // The directory is made while the network cannot be removed. Afterwards it is not removed unless it is empty.
   return networks.locked(async () => {
     if (networks.get(network.id) === undefined) throw noSuchNetwork(network.name);
     if (!existsSync(root)) await checkUnused(network, root, networks.netlink);
     try {
       mkdirSync(root, { recursive: true, mode: 0o700 });
-      return stageIn(root, containerId);
     } catch (error) {
       throw storageError(root, error);
     }
+    const again = stageIn(staging);
+    if (again === undefined) throw failed('mkdir', root, constants.errno.ENOENT);
+    return again;
   });
 }
 
-function stageIn(root: string, containerId: string): string {
-  const staged = makeStaged(root);
-  try {
-    symlinkSync((self ??= ownerName()), join(staged, containerId));
-    return staged;
-  } catch (error) {
-    removeIfEmpty(staged);
-    throw error;
-  }
-}
-
-/** Threads of a process have the same pid: the name may be taken. */
-function makeStaged(root: string): string {
+/** Undefined: the network has no directory of claims. @throws ERR_STORAGE */
+function stageIn({ root, containerId, hint }: Staging): Staged | undefined {
+  const { ENOENT, EEXIST } = constants.errno;
   for (;;) {
     const path = join(root, `.${process.pid}-${serial++}`);
-    try {
-      mkdirSync(path, { mode: 0o700 });
-      return path;
-    } catch (error) {
-      if (!isErrno(error, 'EEXIST')) throw error;
-    }
+    const last = loadNative().beginClaim(path, join(path, containerId), (self ??= ownerName()), hint);
+    if (typeof last === 'string') return { path, hint, last };
+    if (last === ENOENT) return undefined;
+    if (last < 0) throw failed('open', hint, -last);
+    // Threads of a process have the same pid: the name may be taken.
+    if (last !== EEXIST) throw failed('mkdir', root, last);
   }
 }
 
-/** False: the address has a claim. */
-function place(staged: string, directory: string): boolean {
-  try {
-    renameSync(staged, directory);
-    return true;
-  } catch (error) {
-    if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return false;
-    throw storageError(directory, error);
-  }
+/** False: the address has a claim. @param next the next hint */
+function place(staged: string, directory: string, hint = '', next = ''): boolean {
+  const errno = loadNative().placeClaim(staged, directory, hint, next);
+  if (errno === 0) return true;
+  if (errno === constants.errno.ENOTEMPTY || errno === constants.errno.EEXIST) return false;
+  throw failed('rename', directory, errno);
+}
+
+function failed(syscall: string, path: string, errno: number): unknown {
+  const code = errnoName(errno);
+  return storageError(path, Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, syscall, path })); // prettier-ignore
 }
 
 function dropStaged(staged: string, containerId: string): void {

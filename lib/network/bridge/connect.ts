@@ -1,10 +1,9 @@
 /** Connecting a container to networks before it is started: its addresses are claimed, and the bridges are there. */
-import { existsSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
-import { readIfThere } from '../../base/storage.js';
 import { shortId } from '../../base/ids.js';
 import { conflicting } from '../../base/check.js';
-import type { BridgePlan, FramePlan, PolicyPlan } from '../../program/network-plan.js';
+import { loadNative } from '../../native/load.js';
+import type { BridgePlan, Claim, FramePlan, PolicyPlan } from '../../program/network-plan.js';
 import type { EndpointConfig } from './endpoint-config.js';
 import { type AddressClaim, claimAddress, possibleAddress, releaseAddress } from './addresses.js';
 import type { ClaimContext } from './claim-context.js';
@@ -256,7 +255,7 @@ export function planConnection(
   { endpoints, opened }: Connected,
 ): BridgePlan {
   const { ports, isPublished, policy, filtersFrames, forgetsFlows } = opened;
-  const claims = endpoints.flatMap(addressesOf).map(({ file, directory }) => ({ file, directory }));
+  const claims: Claim[] = endpoints.flatMap(addressesOf).map(({ file, directory }) => ({ file, directory }));
   // With the addresses, in the teardown: until then what is flushed may be made again.
   if (isPublished) claims.push(publicationFile(networks, id));
   const { netlink, repairFile } = networks;
@@ -305,12 +304,13 @@ function framePlan(id: string, endpoints: readonly Endpoint[], restricted: boole
   };
 }
 
+/** The character 1. */
+const ON = 0x31;
 const CALL_FIREWALL = '/proc/sys/net/bridge/bridge-nf-call-iptables';
 
 /** As with Docker and kube-proxy: br_netfilter is loaded, and not switched off. */
 function bridgesCallFirewall(): boolean {
-  // Most machines do not have it, and an error is dear.
-  return existsSync(CALL_FIREWALL) && readIfThere(CALL_FIREWALL)?.trim() === '1';
+  return loadNative().firstByte(CALL_FIREWALL) === ON;
 }
 
 /** Of both, also where one fails: what the other one has claimed by then must be known. */

@@ -1,5 +1,5 @@
 /**
- * What the firewall has of a container that does not follow from its addresses: `<runRoot>/published/<container>/ports`, with the
+ * What the firewall has of a container that does not follow from its addresses: `<runRoot>/published/<container>`, with the
  * ports that are published, its policy, and addresses that were asked for. The teardown of a container removes it as it
  * releases a claim. What another program has flushed is made again from it (restore-firewall.ts).
  */
@@ -45,8 +45,7 @@ export function publicationOf(
 
 /** @param id long id of the container. */
 export function publicationFile({ published }: NetworkStore, id: string): Claim {
-  const directory = join(published, id);
-  return { file: join(directory, 'ports'), directory };
+  return { file: join(published, id) };
 }
 
 /**
@@ -59,10 +58,9 @@ export function writePublication(
   id: string,
   publication: Publication,
 ): void {
-  const { file, directory } = publicationFile(networks, id);
+  const { file } = publicationFile(networks, id);
   try {
-    makeDirectory(directory);
-    writeFileSync(file, encode(publication), { mode: 0o600 });
+    write(networks, file, publication);
   } catch (error) {
     removePublication(networks, id);
     throw storageError(file, error);
@@ -79,11 +77,10 @@ export function replacePublication(
   id: string,
   publication: Publication,
 ): void {
-  const { file, directory } = publicationFile(networks, id);
+  const { file } = publicationFile(networks, id);
   const staged = stagedFile(networks, id);
   try {
-    makeDirectory(directory);
-    writeFileSync(staged, encode(publication), { mode: 0o600 });
+    write(networks, staged, publication);
     renameSync(staged, file);
   } catch (error) {
     rmSync(staged, { force: true });
@@ -91,18 +88,31 @@ export function replacePublication(
   }
 }
 
-/** Mostly the first one is missing alone; more calls are made only if it cannot be made. */
-function makeDirectory(directory: string): void {
+/** Mostly the directory is there. */
+function write({ published }: NetworkStore, file: string, publication: Publication): void {
+  const text = encode(publication);
   try {
-    mkdirSync(directory, { mode: 0o700 });
+    writeFileSync(file, text, { mode: 0o600 });
   } catch (error) {
-    if (isErrno(error, 'EEXIST')) return;
     if (!isErrno(error, 'ENOENT')) throw error;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    mkdirSync(published, { recursive: true, mode: 0o700 });
+    writeFileSync(file, text, { mode: 0o600 });
   }
 }
 
-const encode = (publication: Publication) => JSON.stringify(publication, fromNumber);
+/** Starts of the same options have the same object. */
+const encodedPolicies = new WeakMap<NetworkPolicy, string>();
+
+function encode({ policy, ...others }: Publication): string {
+  const text = JSON.stringify(others);
+  if (policy === undefined) return text;
+  let encoded = encodedPolicies.get(policy);
+  if (encoded === undefined) {
+    encoded = JSON.stringify(policy, fromNumber);
+    encodedPolicies.set(policy, encoded);
+  }
+  return `${text.slice(0, -1)},"policy":${encoded}}`;
+}
 
 const stagedFile = ({ published }: NetworkStore, id: string) => join(published, `.${id}`);
 

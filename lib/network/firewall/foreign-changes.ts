@@ -4,7 +4,7 @@
  */
 import { loadNative } from '../../native/load.js';
 import type { NetlinkOptions } from '../netlink/request.js';
-import { generation } from './nft-listing.js';
+import { ASK_GENERATION, generation } from './nft-listing.js';
 
 /** The ruleset at one moment. */
 export interface Moment {
@@ -15,20 +15,15 @@ export interface Moment {
   readonly exact: boolean;
 }
 
-/** How often it is asked again while this process is just making a change, which takes less time than a look at all rules. */
-const ATTEMPTS = 8;
-
 export async function momentOf(options: NetlinkOptions): Promise<Moment> {
-  // Those in another network namespace are not counted.
+  // Changes in another network namespace are not counted.
   if (options.namespace !== undefined)
     return { generation: await generation(options), own: 0, exact: true };
-  const binding = loadNative();
-  for (let attempt = 1; ; attempt++) {
-    const [begun, ended, own] = binding.netfilterRequests();
-    const number = await generation(options);
-    const exact = begun === ended && binding.netfilterRequests()[0] === begun;
-    if (exact || attempt === ATTEMPTS) return { generation: number, own, exact };
-  }
+  const known = loadNative().netfilterMoment(ASK_GENERATION.bytes);
+  // The other way says why.
+  if (known === undefined) return { generation: await generation(options), own: 0, exact: false };
+  const [number, own, exact] = known;
+  return { generation: number, own, exact };
 }
 
 /**

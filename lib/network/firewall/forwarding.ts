@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { isErrno } from '../../base/errno.js';
+import { loadNative } from '../../native/load.js';
 import type { IpFamily } from './nft-expressions.js';
 
 const ROOT = '/proc/sys';
@@ -10,9 +11,13 @@ const SWITCHES = {
   ipv6: 'net/ipv6/conf/all/forwarding',
 } as const satisfies Record<IpFamily, string>;
 
+/** The character 0. */
+const OFF = 0x30;
+
 /** Families that the machine does not forward. One that the kernel does not have is none of them. */
 export function notForwarded(families: readonly IpFamily[]): IpFamily[] {
-  return families.filter((family) => read(SWITCHES[family]) === '0');
+  const { firstByte } = loadNative();
+  return families.filter((family) => firstByte(`${ROOT}/${SWITCHES[family]}`) === OFF);
 }
 
 /** What could not be switched on, and the command that does it. */

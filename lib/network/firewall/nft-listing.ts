@@ -41,7 +41,7 @@ export interface ListedRule {
 const ATTRIBUTES = 4;
 const NF_DROP = 0;
 
-const ASK_GENERATION = encodeRequest(NETLINK.netfilter, [GET_GENERATION]);
+export const ASK_GENERATION = encodeRequest(NETLINK.netfilter, [GET_GENERATION]);
 
 /** Of this moment: all tables are what they were as long as it is the same. */
 export async function generation(options: NetlinkOptions): Promise<number> {
