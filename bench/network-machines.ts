@@ -3,7 +3,7 @@
  * one that is outside of both. Nothing of them is on the real machine.
  */
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { LineProcess } from './line-process.js';
@@ -45,6 +45,9 @@ export interface Machines extends AsyncDisposable {
 /** In a network namespace of its own, which is then known by its pid; `"$@"` follows. */
 const IN_NAMESPACE = 'ip link set lo up && exec "$@"';
 
+/** As /run, where the run root is by default. The data root is on the disk, as /var/lib. */
+const IN_MEMORY = 'mount -t tmpfs -o mode=0755 none "$2" && mount -t tmpfs -o mode=0755 none "$3"';
+
 function enter(pid: number): readonly string[] {
   return ['nsenter', '--target', String(pid), '--net', '--mount', '--'];
 }
@@ -58,9 +61,11 @@ export async function openMachines(workspace: Workspace): Promise<Machines> {
     ...['sh', helper('traffic'), 'serve', FIRST_NAMED],
   ]);
   await outside.ask('');
-  const script = `mount --bind "$1" /etc/resolv.conf && shift && ${IN_NAMESPACE}`;
+  const script = `mount --bind "$1" /etc/resolv.conf && ${IN_MEMORY} && shift 3 && ${IN_NAMESPACE}`;
+  const runRoots = [`${directory}/network/run-50`, `${directory}/run-network`];
+  for (const path of runRoots) await mkdir(path, { recursive: true });
   const node = new LineProcess('unshare', [
-    ...['--net', '--mount', 'sh', '-c', script, 'sh', resolvConf],
+    ...['--net', '--mount', 'sh', '-c', script, 'sh', resolvConf, ...runRoots],
     ...[process.execPath, worker, '50', `${directory}/network`, root],
   ]);
   await node.ask('spawn 0 0');

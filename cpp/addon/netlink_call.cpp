@@ -209,8 +209,7 @@ Napi::Value netfilter_moment(const Napi::CallbackInfo& info) {
     const NetlinkSink sink{take_generation, &generation};
     if (!dump_netlink(request, sink, refusal).ok() || generation == 0)
       return info.Env().Undefined();
-    const bool exact =
-        before.begun == before.ended && netfilter_requests().begun == before.begun;
+    const bool exact = before.begun == before.ended && netfilter_requests().begun == before.begun;
     if (!exact && attempt < kMomentAttempts) continue;
     array.Set(0u, generation);
     array.Set(1u, before.succeeded);

@@ -45,8 +45,7 @@ Napi::Value begin_claim(const Napi::CallbackInfo& info) {
 Napi::Value place_claim(const Napi::CallbackInfo& info) {
   const std::string staged = info[0].As<Napi::String>(), directory = info[1].As<Napi::String>(),
                     path = info[2].As<Napi::String>(), text = info[3].As<Napi::String>();
-  if (rename(staged.c_str(), directory.c_str()) != 0)
-    return Napi::Number::New(info.Env(), errno);
+  if (rename(staged.c_str(), directory.c_str()) != 0) return Napi::Number::New(info.Env(), errno);
   if (!path.empty()) {
     const UniqueFd hint = open_hint(path, O_WRONLY);
     // The address is claimed already: a disk that is full must not make an error of it.

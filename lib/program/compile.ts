@@ -163,7 +163,10 @@ export function compileTeardown(
       teardown.push(saveStep(request, `${keepIn}/${name}`));
   if (bridges?.policy !== undefined) teardown.push(requestStep(bridges.policy.remove, 'removes'));
   for (const { file, directory } of bridges?.claims ?? [])
-    teardown.push({ op: 'claim.release', texts: directory === undefined ? [file] : [file, directory] });
+    teardown.push({
+      op: 'claim.release',
+      texts: directory === undefined ? [file] : [file, directory],
+    });
   if (directory !== undefined) teardown.push({ op: 'tree.remove', texts: [directory] });
   else teardown.push(...removeParents(parentsOf(cgroup)));
   return { slots: 0, host: [], container: [], teardown };

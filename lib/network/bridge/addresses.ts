@@ -90,7 +90,8 @@ export async function claimAddress(
   try {
     const text =
       asked === undefined
-        ? (claimNext(pool, staged, root) ?? (await claimStale(context, network, pool, staged, root)))
+        ? (claimNext(pool, staged, root) ??
+          (await claimStale(context, network, pool, staged, root)))
         : await claimWanted(context, network, asked, staged.path, root, containerId);
     return { address: text, prefix: pool.block.prefix, ...claimPaths(root, text, containerId) };
   } catch (error) {
@@ -302,7 +303,12 @@ function stageIn({ root, containerId, hint }: Staging): Staged | undefined {
   const { ENOENT, EEXIST } = constants.errno;
   for (;;) {
     const path = join(root, `.${process.pid}-${serial++}`);
-    const last = loadNative().beginClaim(path, join(path, containerId), (self ??= ownerName()), hint);
+    const last = loadNative().beginClaim(
+      path,
+      join(path, containerId),
+      (self ??= ownerName()),
+      hint,
+    );
     if (typeof last === 'string') return { path, hint, last };
     if (last === ENOENT) return undefined;
     if (last < 0) throw failed('open', hint, -last);

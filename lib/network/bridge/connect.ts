@@ -255,7 +255,9 @@ export function planConnection(
   { endpoints, opened }: Connected,
 ): BridgePlan {
   const { ports, isPublished, policy, filtersFrames, forgetsFlows } = opened;
-  const claims: Claim[] = endpoints.flatMap(addressesOf).map(({ file, directory }) => ({ file, directory }));
+  const claims: Claim[] = endpoints
+    .flatMap(addressesOf)
+    .map(({ file, directory }) => ({ file, directory }));
   // With the addresses, in the teardown: until then what is flushed may be made again.
   if (isPublished) claims.push(publicationFile(networks, id));
   const { netlink, repairFile } = networks;

@@ -16,8 +16,8 @@ const OFF = 0x30;
 
 /** Families that the machine does not forward. One that the kernel does not have is none of them. */
 export function notForwarded(families: readonly IpFamily[]): IpFamily[] {
-  const { firstByte } = loadNative();
-  return families.filter((family) => firstByte(`${ROOT}/${SWITCHES[family]}`) === OFF);
+  const native = loadNative();
+  return families.filter((family) => native.firstByte(`${ROOT}/${SWITCHES[family]}`) === OFF);
 }
 
 /** What could not be switched on, and the command that does it. */

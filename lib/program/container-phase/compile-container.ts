@@ -11,7 +11,12 @@ import {
 import { stringList } from '../encode.js';
 import type { Step } from '../instructions.js';
 import { O_RDWR_NOCTTY } from '../kernel-constants.js';
-import { hasEarlyNetwork, hasLateNetwork, type LaunchInput, sharesNetwork } from '../launch-input.js';
+import {
+  hasEarlyNetwork,
+  hasLateNetwork,
+  type LaunchInput,
+  sharesNetwork,
+} from '../launch-input.js';
 import { ATTR } from '../mount-options.js';
 import { requestStep } from '../netlink-step.js';
 import type { Shared } from '../shared.js';
