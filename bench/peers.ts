@@ -53,6 +53,8 @@ async function commands(workspace: Workspace): Promise<Command[]> {
   const { directory, root } = workspace;
   const found: Command[] = [
     { name: 'true, no container', argv: [workspace.helper('true')] },
+    // What a command that is a Node program takes at least.
+    { name: 'node -e 0', argv: [process.execPath, '-e', '0'], slow: true },
     {
       name: 'caisson run (command)',
       argv: [

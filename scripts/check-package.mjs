@@ -10,9 +10,10 @@ const need = (path) => {
 
 const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
 for (const path of Object.values(manifest.bin)) need(path);
-const entries = Object.values(manifest.exports).flatMap((entry) => typeof entry === 'string' ? [entry] : Object.values(entry)); // prettier-ignore
-entries.forEach(need);
-need('dist/lib/bundle/main.cjs');
+for (const entry of Object.values(manifest.exports)) {
+  for (const path of typeof entry === 'string' ? [entry] : Object.values(entry)) need(path);
+}
+for (const name of ['main.cjs', 'library.cjs', 'start.pack']) need(`dist/lib/bundle/${name}`);
 need('LICENSE');
 need('README.md');
 
@@ -30,15 +31,13 @@ for (const target of targets) {
   }
 }
 
-// Only what the entries lead to is packed; all else of dist/lib belongs to the command line, which is one file.
-const reached = entries
-  .map((path) => posix.normalize(path))
-  .filter((path) => path.startsWith('dist/'));
+// Of what is not packed into dist/lib/bundle, only the declarations that index.d.ts leads to are in the package.
+const reached = ['dist/lib/index.d.ts'];
 for (const path of reached) {
   need(path);
   const text = existsSync(new URL(path, root)) ? readFileSync(new URL(path, root), 'utf8') : '';
   for (const [, name] of text.matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)\.js['"]/g)) {
-    const next = posix.join(posix.dirname(path), name) + (path.endsWith('.d.ts') ? '.d.ts' : '.js');
+    const next = `${posix.join(posix.dirname(path), name)}.d.ts`;
     if (!reached.includes(next)) reached.push(next);
   }
 }

@@ -1,4 +1,5 @@
 /** Ids of containers and networks: 32 random bytes in hex, and their first 12 digits. */
+import { randomBytes } from 'node:crypto';
 
 const SIZE = 32;
 const SHORT = 12;
@@ -22,8 +23,7 @@ export function newId(): string {
  * stringid.GenerateRandomID).
  */
 function fill(): void {
-  // The global `crypto` is loaded on first use, which `ps` never does.
-  const hex = Buffer.from(crypto.getRandomValues(new Uint8Array(AT_ONCE * SIZE))).toString('hex');
+  const hex = randomBytes(AT_ONCE * SIZE).toString('hex');
   for (let at = 0; at < hex.length; at += 2 * SIZE) {
     const id = hex.slice(at, at + 2 * SIZE);
     if (!ALL_DECIMAL.test(shortId(id))) pool.push(id);

@@ -2,6 +2,9 @@ import { createRequire } from 'node:module';
 
 /** The version of the package that this file is part of. */
 export function packageVersion(): string {
-  const { version } = createRequire(import.meta.url)('caisson/package.json') as { version: string };
+  // By the path: Node takes milliseconds for the name.
+  const { version } = createRequire(import.meta.url)('../../../package.json') as {
+    version: string;
+  };
   return version;
 }

@@ -1,8 +1,8 @@
 /** What an engine has found out about its machine, and what its starts and containers share. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkOptions, invalid } from '../base/check.js';
 import { CaissonError } from '../base/errors.js';
+import { smallFile } from '../base/small-file.js';
 import { detectCgroups } from '../cgroup/detect.js';
 import { evacuateRoot } from '../cgroup/evacuate.js';
 import { planCgroups } from '../cgroup/limits/plan.js';
@@ -72,11 +72,9 @@ export async function openContext(options: EngineOptions): Promise<EngineContext
   const store = new Store({ dataRoot, runRoot });
   // A container's root may write set-user-id files that belong to the host's root: other users must not reach them.
   store.prepare();
-  const [host, idRanges, users] = await Promise.all([
-    lookAtHost(),
-    IdRanges.open(binding, join(runRoot, 'ids')),
-    findUserNamespaceIds(),
-  ]);
+  const host = lookAtHost();
+  const idRanges = IdRanges.open(binding, join(runRoot, 'ids'));
+  const users = await findUserNamespaceIds();
   await evacuateRoot(layout);
   const running = new RunningExecutions();
   let networks: Promise<ClaimContext> | undefined;
@@ -132,23 +130,19 @@ function pathsOf({ dataRoot, runRoot }: EngineOptions): Partial<Paths> {
   };
 }
 
-async function lookAtHost(): Promise<HostFacts> {
-  const read = async (path: string, otherwise: string) =>
-    (await readFile(path, 'utf8').catch(() => otherwise)).trim();
-  const [cpus, mems, lastCap, status, cpuMasks] = await Promise.all([
-    read('/sys/devices/system/cpu/online', '0'),
-    read('/sys/devices/system/node/online', '0'),
-    read('/proc/sys/kernel/cap_last_cap', '40'),
-    read('/proc/self/status', ''),
-    thermalThrottlePaths(),
-  ]);
+function lookAtHost(): HostFacts {
+  const read = (path: string, otherwise: string) => (smallFile(path) ?? otherwise).trim();
+  const cpus = read('/sys/devices/system/cpu/online', '0');
+  const mems = read('/sys/devices/system/node/online', '0');
+  const lastCap = read('/proc/sys/kernel/cap_last_cap', '40');
+  const status = read('/proc/self/status', '');
   const permitted = /^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1];
   return {
     cpus,
     mems,
     lastCap: Number(lastCap),
     rootless: !isRoot(),
-    cpuMasks,
+    cpuMasks: thermalThrottlePaths(),
     // A rootless container has all of them in its user namespace.
     permitted: !isRoot() || permitted === undefined ? undefined : BigInt(`0x${permitted}`),
   };

@@ -48,6 +48,15 @@ export function archivePath(): string {
 export function addonPath(): string {
   const chosen = process.env['CAISSON_NATIVE'];
   if (chosen !== undefined) return join(resolve(chosen), 'caisson.node');
+  // Where it nearly always is: node-gyp-build takes milliseconds to find it.
+  const libc = existsSync('/etc/alpine-release') ? 'musl' : 'glibc';
+  for (const path of [
+    'build/Release/caisson.node',
+    `prebuilds/linux-${process.arch}/caisson.${libc}.node`,
+  ]) {
+    const known = join(packageRoot, path);
+    if (existsSync(known)) return known;
+  }
   const find = require('node-gyp-build') as { resolve(directory: string): string };
   return find.resolve(packageRoot);
 }

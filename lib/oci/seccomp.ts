@@ -5,10 +5,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import { CaissonError } from '../base/errors.js';
+import { packageVersion } from '../base/package-version.js';
 import type { LinuxSeccomp } from './runtime-spec.js';
 import { encodeProfile, type EncodedProfile } from './seccomp-encode.js';
 
@@ -109,9 +109,8 @@ async function compile(encoded: EncodedProfile, native: SeccompCompiler): Promis
 
 /** What the filter depends on: the profile's meaning (machine included) and who compiled it. */
 function digestOf({ architectures, names, words }: EncodedProfile): string {
-  const { version } = createRequire(import.meta.url)('caisson/package.json') as { version: string };
   return createHash('sha256')
-    .update(JSON.stringify([version, LAYOUT, process.arch, architectures, names]))
+    .update(JSON.stringify([packageVersion(), LAYOUT, process.arch, architectures, names]))
     .update(words)
     .digest('hex');
 }

@@ -72,7 +72,7 @@ needsRoot('ranges of host ids').describe('a run directory that was removed', fun
   it('An engine that is open claims the ranges that it has in the new file', async () => {
     const { binding } = shop.context;
     const path = shop.path('run/ids');
-    const ranges = await IdRanges.open(binding, path);
+    const ranges = IdRanges.open(binding, path);
     const first = ranges.claim();
     await lose();
     const second = ranges.claim();

@@ -91,7 +91,7 @@ const ALLOWED: readonly RegExp[] = [
   /\bhalf (?:an?|of|the|as|its|frozen|made)\b/g, // half a second, half of the memory
   /\b(?:lower|upper) hal(?:f|ves)\b|\bload half\b/g, // of a number
   /\btime stamps?\b/g,
-  /\b(?:data|config) home\b|[$/'‘]home\b|\bhomes\b|\bhome node\b|\bhome, (?:hostname|term)\b|\bhome is the user/g, // XDG_DATA_HOME, /home
+  /\b(?:data|config|cache) home\b|[$/'‘]home\b|\bhomes\b|\bhome node\b|\bhome, (?:hostname|term)\b|\bhome is the user/g, // XDG_DATA_HOME, /home
   /\b(?:protector|lock|chk) guard\b|\bguard (?:gap|page)s?\b/g, // a compiler option, C++'s std::lock_guard; below a stack
   /[`']discard[`']|\bdocker discards\b/g, // a mount option of ext4
 ];

@@ -8,7 +8,7 @@ import { eventLine, eventShape } from '../../docker/event-shape.js';
 import { EVENTS } from '../flags/events-flags.js';
 import { at, type EngineLocation } from '../command-context.js';
 import { abortedBySignals } from '../terminal/command-signals.js';
-import { OutputStream } from '../terminal/output.js';
+import { OutputStream } from '../terminal/output-stream.js';
 import { print } from '../report.js';
 import { TemplateError } from '../template/error.js';
 import { parseTemplate } from '../template/go-template.js';

@@ -7,7 +7,7 @@ import { CaissonError } from '../../base/errors.js';
 import { storageError } from '../../base/storage.js';
 import { IMPORT, LOAD, SAVE } from '../flags/archive-flags.js';
 import { print } from '../report.js';
-import { OutputStream } from '../terminal/output.js';
+import { OutputStream } from '../terminal/output-stream.js';
 import { imageCommand } from './image-command.js';
 
 export const load = imageCommand(LOAD, async (line, all) => {

@@ -4,7 +4,7 @@ import { complain } from './each.js';
 import { LOGS } from '../flags/logs-flags.js';
 import { at, type EngineLocation } from '../command-context.js';
 import { abortedBySignals } from '../terminal/command-signals.js';
-import { OutputStream } from '../terminal/output.js';
+import { OutputStream } from '../terminal/output-stream.js';
 import { print } from '../report.js';
 
 export async function logs(args: readonly string[], location: EngineLocation): Promise<number> {

@@ -12,7 +12,7 @@ import { UPDATE } from '../flags/update-flags.js';
 import { at, type CommandContext, type EngineLocation } from '../command-context.js';
 import { bytesSize, humanSize, percentage } from '../../docker/go-units.js';
 import { abortedBySignals } from '../terminal/command-signals.js';
-import { OutputStream } from '../terminal/output.js';
+import { OutputStream } from '../terminal/output-stream.js';
 import { print } from '../report.js';
 import { alignColumns, listFormat } from '../format/table.js';
 import { markStruct } from '../../docker/go-values.js';

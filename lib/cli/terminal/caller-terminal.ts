@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import type { TerminalSize } from '../../engine/options/options.js';
 import { DetachFilter } from './detach-keys.js';
-import { showOutput, type ShownOutput } from './output.js';
+import { showOutput, type ShownOutput } from './output-stream.js';
 import { SignalError } from './command-signals.js';
 
 /** The part of an Execution that a terminal needs. */

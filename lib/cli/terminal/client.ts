@@ -2,7 +2,8 @@
 import type { Readable, Writable } from 'node:stream';
 import type { AttachResult } from '../../engine/supervisor/attach-controller.js';
 import type { Attached } from '../../engine/supervisor/attached.js';
-import { OutputError, showOutput, type ShownOutput } from './output.js';
+import { OutputError } from './output.js';
+import { showOutput, type ShownOutput } from './output-stream.js';
 import { print } from '../report.js';
 import { ignoreSignals, proxySignals, SignalError } from './command-signals.js';
 

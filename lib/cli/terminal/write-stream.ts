@@ -1,6 +1,6 @@
 /** Forwards a stream to standard output, to its end. */
 import type { Readable } from 'node:stream';
-import { showOutput } from './output.js';
+import { showOutput } from './output-stream.js';
 
 /** @throws what has ended the stream early; OutputError when standard output cannot be written */
 export async function writeStream(source: Readable): Promise<void> {

@@ -17,11 +17,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { isErrno } from '../../base/errno.js';
 import { CaissonError } from '../../base/errors.js';
+import { smallFile } from '../../base/small-file.js';
 import { storageError } from '../../base/storage.js';
 import { mappedIds } from '../../host/mapped-ids.js';
 import { checkOwnDirectory, makeDirectory } from '../../host/private-directory.js';
@@ -52,9 +53,8 @@ export class IdRanges {
     this.next = Math.floor(Math.random() * RANGES);
   }
 
-  static async open(binding: Binding, lockFile: string): Promise<IdRanges> {
-    const assigned = await assignedRanges();
-    return new IdRanges(binding, lockFile, openClaims(lockFile), assigned);
+  static open(binding: Binding, lockFile: string): IdRanges {
+    return new IdRanges(binding, lockFile, openClaims(lockFile), assignedRanges());
   }
 
   /** A range that no other container on this machine has. */
@@ -193,16 +193,15 @@ function indexOf(base: number): number {
 }
 
 /** Ranges with ids that the host's account files assign to a user or a group. */
-async function assignedRanges(): Promise<ReadonlySet<number>> {
+function assignedRanges(): ReadonlySet<number> {
   const assigned = new Set<number>();
-  const lines = async (path: string) =>
-    (await readFile(path, 'utf8').catch(() => '')).split('\n').map((line) => line.split(':'));
+  const lines = (path: string) =>
+    (smallFile(path) ?? '').split('\n').map((line) => line.split(':'));
   for (const path of ['/etc/subuid', '/etc/subgid']) {
-    for (const [, first, count] of await lines(path))
-      addRanges(assigned, Number(first), Number(count));
+    for (const [, first, count] of lines(path)) addRanges(assigned, Number(first), Number(count));
   }
   for (const path of ['/etc/passwd', '/etc/group']) {
-    for (const [, , id] of await lines(path)) addRanges(assigned, Number(id), 1);
+    for (const [, , id] of lines(path)) addRanges(assigned, Number(id), 1);
   }
   return assigned;
 }

@@ -1,0 +1,9 @@
+/** dist/lib/bundle/library.cjs: the public interface (lib/index.ts), of packed modules. */
+import { Modules } from './load-modules.js';
+
+/** scripts/bundle.mjs defines it: the names of the modules of each pack. */
+declare const PACKS: Readonly<Record<string, string>>;
+
+const place = { directory: __dirname, filename: __filename, require };
+
+export const library = new Modules(PACKS, place).load('index');

@@ -1,0 +1,76 @@
+/**
+ * Modules that scripts/bundle.mjs has packed into few files. Each is a function, which is called when the module is first used; a file
+ * is read when the first of its modules is.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Script } from 'node:vm';
+
+type Factory = (
+  exports: object,
+  load: (name: string) => object,
+  require: NodeJS.Require,
+  url: string,
+) => void;
+
+type Factories = Readonly<Record<string, Factory | undefined>>;
+
+/** The file that reads the packs, which are beside it. */
+export interface Place {
+  readonly directory: string;
+  readonly filename: string;
+  readonly require: NodeJS.Require;
+}
+
+/** @param module why the file is read */
+export type Compile = (pack: string, module: string, source: string, filename: string) => Script;
+
+export class Modules {
+  readonly #loaded = new Map<string, object>();
+  readonly #factories: Factories[] = [];
+
+  /** @param packs the names of the modules of each file, with spaces around them */
+  constructor(
+    private readonly packs: Readonly<Record<string, string>>,
+    private readonly place: Place,
+    private readonly compile: Compile = (_pack, _module, source, filename) =>
+      new Script(source, { filename }),
+  ) {}
+
+  /** The exports of a module. */
+  readonly load = (name: string): object => {
+    const known = this.#loaded.get(name);
+    if (known !== undefined) return known;
+    const factory = this.#find(name) ?? this.#read(name)[name];
+    if (factory === undefined) throw new Error(`there is no module ${name}`);
+    const exports = {};
+    const { filename, require } = this.place;
+    factory(exports, this.load, require, pathToFileURL(filename).href);
+    this.#loaded.set(name, exports);
+    return exports;
+  };
+
+  /** The names of the modules that have been used. */
+  get used(): readonly string[] {
+    return [...this.#loaded.keys()];
+  }
+
+  #find(name: string): Factory | undefined {
+    for (const factories of this.#factories) {
+      const factory = factories[name];
+      if (factory !== undefined) return factory;
+    }
+    return undefined;
+  }
+
+  #read(name: string): Factories {
+    const pack = Object.keys(this.packs).find((some) => this.packs[some]?.includes(` ${name} `));
+    if (pack === undefined) throw new Error(`there is no module ${name}`);
+    const path = join(this.place.directory, `${pack}.pack`);
+    const script = this.compile(pack, name, readFileSync(path, 'latin1'), path);
+    const factories = script.runInThisContext() as Factories;
+    this.#factories.push(factories);
+    return factories;
+  }
+}
