@@ -29,7 +29,7 @@ const SERVE = `
     while (my $c = $s->accept) { <$c>; print $c "inside $port\\n"; close $c }
   }
   my $u = IO::Socket::INET->new(LocalPort => 53, Proto => "udp") or die;
-  sleep 1 while grep { !IO::Socket::INET->new(PeerAddr => "127.0.0.1:$_") } (80, 81, 82);
+  select(undef, undef, undef, 0.05) while grep { !IO::Socket::INET->new(PeerAddr => "127.0.0.1:$_") } (80, 81, 82);
   print "ready\\n";
   while (defined $u->recv(my $text, 100)) { $u->send("answer to $text") }`;
 const SERVING = ['perl', '-MIO::Socket::INET', '-e', SERVE];
