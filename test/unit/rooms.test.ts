@@ -5,8 +5,8 @@ import { posix } from 'node:path';
 
 /** Lowest floor first. A file may import files of its own room and of the floors below it. */
 const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
-  ['loading', 'the packed modules of the npm package, and what V8 has compiled of them'],
   ['base', 'helpers without a domain: checks, errors, units, ids, lines, times'],
+  ['loading', 'the packed modules of the npm package, and what V8 has compiled of them'],
   ['oci', 'the types of the OCI runtime specification, capabilities, seccomp profiles'],
   ['native', 'the addon, typed'],
   ['host', 'what this user may do on this machine: users, ids, namespaces, refusals'],
