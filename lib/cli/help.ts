@@ -1,7 +1,7 @@
 /** Help and usage. The only file that needs commander; it is loaded only when one of them is printed. */
 import { Command, Option } from 'commander';
 import { type CommandSpec, type Flag, GLOBAL_FLAGS } from './args/command-spec.js';
-import { type DescribedCommand, GROUPS } from './command.js';
+import { type DescribedCommand, GROUPS, namesOf } from './command.js';
 import { describeCommands } from './registry.js';
 
 const EXAMPLES = `
@@ -23,7 +23,8 @@ function addFlags(command: Command, flags: readonly Flag[]): Command {
   return command.helpOption(false);
 }
 
-function commandTree(described: readonly DescribedCommand[]): Command {
+/** @param shown the command whose flags will be shown */
+function commandTree(described: readonly DescribedCommand[], shown: string): Command {
   const program = addFlags(new Command('caisson'), GLOBAL_FLAGS)
     .usage('[OPTIONS] COMMAND')
     .description('Linux containers from Node.js, in milliseconds')
@@ -31,15 +32,17 @@ function commandTree(described: readonly DescribedCommand[]): Command {
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .addHelpText('after', EXAMPLES);
   for (const entry of described) {
+    // All flags of all commands are hundreds, of which most are not printed.
+    const isShown = namesOf({ ...entry, name: entry.spec.name }).includes(shown);
     const path = entry.spec.name.split(' ');
     const name = path.pop() ?? '';
-    addEntry(path.reduce(group, program), name, entry);
-    if (entry.inContainerGroup === true) addEntry(group(program, 'container'), name, entry);
+    addEntry(path.reduce(group, program), name, entry, isShown);
+    if (entry.inContainerGroup === true) addEntry(group(program, 'container'), name, entry, isShown);
     const [other, ...more] = (entry.otherNames ?? []).map((text) => text.split(' '));
     const [groupName, member] = other ?? [];
     if (groupName === undefined || member === undefined) continue;
     const aliases = more.flatMap((words) => words[1] ?? []);
-    addEntry(group(program, groupName), member, { ...entry, aliases });
+    addEntry(group(program, groupName), member, { ...entry, aliases }, isShown);
   }
   return program;
 }
@@ -63,9 +66,14 @@ function childOf(parent: Command, name: string): Command | undefined {
   return parent.commands.find((child) => child.name() === name || child.aliases().includes(name));
 }
 
-function addEntry(parent: Command, name: string, { spec, aliases }: DescribedCommand): void {
+function addEntry(
+  parent: Command,
+  name: string,
+  { spec, aliases }: DescribedCommand,
+  isShown: boolean,
+): void {
   const { flags, usage, description, examples } = spec;
-  const command = addFlags(parent.command(name), flags).usage(usage).description(description);
+  const command = addFlags(parent.command(name), isShown ? flags : []).usage(usage).description(description);
   if (parent.name() !== 'caisson') command.aliases([...(aliases ?? [])]);
   if (examples.length > 0) command.addHelpText('after', exampleText(examples));
 }
@@ -77,7 +85,7 @@ function exampleText(examples: CommandSpec['examples']): string {
 }
 
 async function find(path: string): Promise<Command> {
-  let command = commandTree(await describeCommands());
+  let command = commandTree(await describeCommands(), path);
   for (const name of path.split(' ')) command = childOf(command, name) ?? command;
   return command;
 }

@@ -29,6 +29,7 @@ export type Compile = (pack: string, module: string, source: string, filename: s
 export class Modules {
   readonly #loaded = new Map<string, object>();
   readonly #factories: Factories[] = [];
+  readonly #url: string;
 
   /** @param packs the names of the modules of each file, with spaces around them */
   constructor(
@@ -36,7 +37,9 @@ export class Modules {
     private readonly place: Place,
     private readonly compile: Compile = (_pack, _module, source, filename) =>
       new Script(source, { filename }),
-  ) {}
+  ) {
+    this.#url = pathToFileURL(place.filename).href;
+  }
 
   /** The exports of a module. */
   readonly load = (name: string): object => {
@@ -45,16 +48,10 @@ export class Modules {
     const factory = this.#find(name) ?? this.#read(name)[name];
     if (factory === undefined) throw new Error(`there is no module ${name}`);
     const exports = {};
-    const { filename, require } = this.place;
-    factory(exports, this.load, require, pathToFileURL(filename).href);
+    factory(exports, this.load, this.place.require, this.#url);
     this.#loaded.set(name, exports);
     return exports;
   };
-
-  /** The names of the modules that have been used. */
-  get used(): readonly string[] {
-    return [...this.#loaded.keys()];
-  }
 
   #find(name: string): Factory | undefined {
     for (const factories of this.#factories) {
