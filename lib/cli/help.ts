@@ -37,7 +37,8 @@ function commandTree(described: readonly DescribedCommand[], shown: string): Com
     const path = entry.spec.name.split(' ');
     const name = path.pop() ?? '';
     addEntry(path.reduce(group, program), name, entry, isShown);
-    if (entry.inContainerGroup === true) addEntry(group(program, 'container'), name, entry, isShown);
+    if (entry.inContainerGroup === true)
+      addEntry(group(program, 'container'), name, entry, isShown);
     const [other, ...more] = (entry.otherNames ?? []).map((text) => text.split(' '));
     const [groupName, member] = other ?? [];
     if (groupName === undefined || member === undefined) continue;
@@ -73,7 +74,9 @@ function addEntry(
   isShown: boolean,
 ): void {
   const { flags, usage, description, examples } = spec;
-  const command = addFlags(parent.command(name), isShown ? flags : []).usage(usage).description(description);
+  const command = addFlags(parent.command(name), isShown ? flags : [])
+    .usage(usage)
+    .description(description);
   if (parent.name() !== 'caisson') command.aliases([...(aliases ?? [])]);
   if (examples.length > 0) command.addHelpText('after', exampleText(examples));
 }
