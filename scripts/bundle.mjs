@@ -29,7 +29,16 @@ const PACKS = {
     ...['common', 'create', 'policy', 'resource', 'run'].map((name) => `cli/flags/${name}-flags`),
     ...['cli/terminal/client', 'cli/terminal/detach-keys', 'cli/terminal/output-stream'],
   ],
-  verbs: ['engine', 'engine/container', 'image', 'image/snapshots', 'engine/views', 'engine/logs'],
+  verbs: [
+    'pty',
+    'testing',
+    'engine',
+    'engine/container',
+    'image',
+    'image/snapshots',
+    'engine/views',
+    'engine/logs',
+  ],
   network: ['network', 'engine/networks', ...['bridge', 'firewall', 'names', 'netlink', 'policy'].map((room) => `network/${room}`)], // prettier-ignore
   commands: ['cli', 'docker', 'info', ...['commands', 'completion', 'flags', 'format', 'template', 'terminal'].map((room) => `cli/${room}`)], // prettier-ignore
   images: [],
@@ -115,12 +124,17 @@ function ascii(text) {
   );
 }
 
-let publicNames = [];
+/** The entries of the package (package.json, "exports"): modules, the files that export what they export, and its names. */
+const entries = {
+  index: { file: 'index' },
+  'testing/testing': { file: 'test' },
+  'pty/pty': { file: 'pty' },
+};
 const packed = Object.fromEntries(Object.keys(PACKS).map((pack) => [pack, []]));
 for (const name of names) {
   const body = await link(name);
   if (body === undefined) continue;
-  if (name === 'index') publicNames = [...body.matchAll(/__exports, '(\w+)'/g)].map(([, exported]) => exported); // prettier-ignore
+  if (name in entries) entries[name].exported = [...body.matchAll(/__exports(?:, '|\.)(\w+)/g)].map(([, exported]) => exported); // prettier-ignore
   packed[packOf(name)].push({ name, text: `${JSON.stringify(name)}(__exports, __load, require, __url) {\n${ascii(body)}}` }); // prettier-ignore
 }
 const packs = Object.fromEntries(
@@ -159,9 +173,10 @@ const lists = Object.fromEntries(Object.entries(packs).map(([pack, { names: list
 await writeEntry('main-entry', 'main.cjs');
 await writeEntry('library-entry', 'library.cjs');
 // Not by `export *`: Node would read all of a CommonJS module to find the names.
-writeFileSync(
-  `${OUTPUT}/index.mjs`,
-  `import { createRequire } from 'node:module';
-export const { ${publicNames.join(', ')} } = createRequire(import.meta.url)('./library.cjs').library;
+for (const [name, { file, exported }] of Object.entries(entries))
+  writeFileSync(
+    `${OUTPUT}/${file}.mjs`,
+    `import { createRequire } from 'node:module';
+export const { ${exported.join(', ')} } = createRequire(import.meta.url)('./library.cjs').load('${name}');
 `,
-);
+  );

@@ -31,8 +31,10 @@ for (const target of targets) {
   }
 }
 
-// Of what is not packed into dist/lib/bundle, only the declarations that index.d.ts leads to are in the package.
-const reached = ['dist/lib/index.d.ts'];
+// Of what is not packed into dist/lib/bundle, only the declarations that the entries lead to are in the package.
+const reached = Object.values(manifest.exports).flatMap(({ types }) =>
+  types === undefined ? [] : [posix.normalize(types)],
+);
 for (const path of reached) {
   need(path);
   const text = existsSync(new URL(path, root)) ? readFileSync(new URL(path, root), 'utf8') : '';

@@ -1,4 +1,4 @@
-/** dist/lib/bundle/library.cjs: the public interface (lib/index.ts), of packed modules. */
+/** dist/lib/bundle/library.cjs: the modules of the public interface, packed. */
 import { Modules } from './load-modules.js';
 
 /** scripts/bundle.mjs defines it: the names of the modules of each pack. */
@@ -6,4 +6,4 @@ declare const PACKS: Readonly<Record<string, string>>;
 
 const place = { directory: __dirname, filename: __filename, require };
 
-export const library = new Modules(PACKS, place).load('index');
+export const { load } = new Modules(PACKS, place);
