@@ -1,4 +1,5 @@
 // `npm pack` and `npm publish` fail here if something that a user needs has not been built. Writes dist/lib/.npmignore.
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { posix } from 'node:path';
 
@@ -17,17 +18,17 @@ for (const name of ['main.cjs', 'library.cjs', 'start.pack']) need(`dist/lib/bun
 need('LICENSE');
 need('README.md');
 
-const prebuilds = new URL('prebuilds/', root);
-const targets = existsSync(prebuilds) ? readdirSync(prebuilds) : [];
-if (targets.length === 0) missing.push('prebuilds/linux-*');
-for (const target of targets) {
-  const names = readdirSync(new URL(`${target}/`, prebuilds));
-  if (!names.some((name) => name.endsWith('.node'))) missing.push(`prebuilds/${target}/*.node`);
+// `--native`: the package of `scripts/prebuild --native`, which is for tests on this machine alone.
+const isNative = process.argv.includes('--native');
+const addons = isNative ? ['glibc'] : ['glibc', 'musl'];
+for (const architecture of isNative ? [process.arch] : ['x64', 'arm64']) {
+  const directory = `prebuilds/linux-${architecture}`;
+  for (const libc of addons) need(`${directory}/caisson.${libc}.node`);
   for (const name of ['caisson-init', 'caisson-archive']) {
-    const program = new URL(`${target}/${name}`, prebuilds);
-    if (!existsSync(program)) missing.push(`prebuilds/${target}/${name}`);
-    else if ((statSync(program).mode & 0o111) === 0)
-      missing.push(`${target}/${name}: not executable`);
+    need(`${directory}/${name}`);
+    const program = new URL(`${directory}/${name}`, root);
+    if (existsSync(program) && (statSync(program).mode & 0o111) === 0)
+      missing.push(`${directory}/${name}: not executable`);
   }
 }
 
@@ -59,3 +60,8 @@ if (missing.length > 0) {
   );
   process.exit(1);
 }
+if (!isNative)
+  execFileSync(process.execPath, ['scripts/check-prebuilds.mjs'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });

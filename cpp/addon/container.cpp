@@ -473,7 +473,7 @@ Environment::Numbers Container::write_timestamps() {
   const auto numbers = environment_.numbers(counts[0] + counts[1] + 2);
   double* at = numbers.data;
   if (at == nullptr) return numbers;
-  for (const size_t phase : {0, 1}) {
+  for (const size_t phase : {size_t{0}, size_t{1}}) {
     *at++ = static_cast<double>(page->start[phase]);
     for (size_t i = 0; i < counts[phase]; ++i)
       *at++ = static_cast<double>(page->end[phase][i]);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/sys.h"
 #include "../base/unique_fd.h"
 #include "elements.h"
 #include "promise_work.h"
@@ -48,23 +49,29 @@ class LookAlong : public PromiseWork {
     UniqueFd here(open(path.c_str(), O_PATH | O_CLOEXEC));
     if (!here.valid()) return false;
     struct stat below {};
-    if (fstat(here.get(), &below) != 0) return false;
+    if (!read_status(here.get(), below)) return false;
     add(below, false);
     if (!S_ISDIR(below.st_mode)) {
       here = parent_of_file(here.get());
-      if (!here.valid() || fstat(here.get(), &below) != 0) return false;
+      if (!here.valid() || !read_status(here.get(), below)) return false;
       add(below, false);
     }
     for (int level = 0; level < kMostLevels; ++level) {
       here = UniqueFd(openat(here.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
       struct stat status {};
-      if (!here.valid() || fstat(here.get(), &status) != 0) return false;
+      if (!here.valid() || !read_status(here.get(), status)) return false;
       const bool end = status.st_dev == below.st_dev && status.st_ino == below.st_ino;
       add(status, end);
       if (end) return true;
       below = status;
     }
     return false;
+  }
+
+  // By the kernel itself: the fstat of older releases of glibc is linked statically, with an errno
+  // of its own. The C libraries declare the kernel's structure.
+  static bool read_status(int file, struct stat& status) {
+    return sys::call(__NR_fstat, file, &status) == 0;
   }
 
   // A file has no `..`.

@@ -17,17 +17,19 @@ struct FdControl {
 Status send_message(int socket, const void* bytes, size_t size, const int* fds, size_t fd_count) {
   if (fd_count > kMaxPassedFds) return failure(-EMSGSIZE, "sendmsg");
   iovec part{const_cast<void*>(bytes), size};
-  FdControl control;
+  // All of it: where the C library's fields are shorter than the kernel's, the rest is padding.
+  FdControl control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   if (fd_count > 0) {
     message.msg_control = control.bytes;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
+    message.msg_controllen =
+        static_cast<decltype(message.msg_controllen)>(CMSG_SPACE(sizeof(int) * fd_count));
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+    header->cmsg_len = static_cast<decltype(header->cmsg_len)>(CMSG_LEN(sizeof(int) * fd_count));
     __builtin_memcpy(CMSG_DATA(header), fds, sizeof(int) * fd_count);
   }
   for (;;) {

@@ -103,8 +103,15 @@ bool has_instructions() {
 
 #elif defined(__aarch64__)
 
-__attribute__((target("+crypto"))) void compress_fast(uint32_t* state, const uint8_t* blocks,
-                                                      size_t count) {
+// The name of the extension: GCC's, and clang's.
+#if defined(__clang__)
+#define CAISSON_SHA2 "sha2"
+#else
+#define CAISSON_SHA2 "+crypto"
+#endif
+
+__attribute__((target(CAISSON_SHA2))) void compress_fast(uint32_t* state, const uint8_t* blocks,
+                                                         size_t count) {
   uint32x4_t abcd = vld1q_u32(state), efgh = vld1q_u32(state + 4);
   for (; count > 0; --count, blocks += 64) {
     const uint32x4_t abcd_before = abcd, efgh_before = efgh;

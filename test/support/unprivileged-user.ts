@@ -269,7 +269,7 @@ function commandOf(pid: number): string {
 /** What `npm install` would have put there, and the tests' fixtures. */
 async function copyPackage(to: string): Promise<void> {
   const parts = ['package.json', 'bin', 'dist/lib', 'dist/test/integration/fixtures'];
-  for (const part of [...parts, 'node_modules/node-gyp-build', 'node_modules/commander']) {
+  for (const part of [...parts, 'node_modules/commander']) {
     await mkdir(dirname(join(to, part)), { recursive: true });
     await cp(join(repository, part), join(to, part), { recursive: true });
   }

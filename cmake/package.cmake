@@ -1,0 +1,90 @@
+# The three binaries that the npm package ships, for one architecture and one C library: included by CMakeLists.txt with
+# -DCAISSON_PACKAGE=ON, driven by scripts/prebuild with the toolchain file cmake/zig.cmake (decision 0031). The
+# sources are those of cpp/sources.json, the flags those of binding.gyp, which builds the same for a developer.
+#
+#   CAISSON_LIBRARIES   directory with the unpacked sources of libseccomp, zlib and zstd
+#   CAISSON_HEADERS     directories with node_api.h and uv.h, and with napi.h
+set(warnings -Wall -Wextra -Wshadow -Wconversion -Wno-missing-field-initializers
+  # clang does not know an option of GCC's, or does without one of its own.
+  -Wno-ignored-optimization-argument -Wno-unknown-attributes)
+if(CAISSON_WERROR)
+  list(APPEND warnings -Werror)
+endif()
+set(hardening -fstack-protector-strong -U_FORTIFY_SOURCE)
+set(sections -fvisibility=hidden -ffunction-sections -fdata-sections)
+set(optimization -O2 -g0)
+# Nothing of what is built says where it was.
+set(anonymous "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=." "-ffile-prefix-map=${CMAKE_BINARY_DIR}=."
+  "-ffile-prefix-map=${CAISSON_LIBRARIES}=.")
+add_compile_options(${optimization} ${sections} ${anonymous})
+
+# ---- libraries, as their authors released them -----------------------------------------------------------------
+file(GLOB seccomp_sources ${CAISSON_LIBRARIES}/libseccomp/src/*.c)
+list(FILTER seccomp_sources EXCLUDE REGEX "arch-syscall-dump\\.c$")
+file(GLOB zlib_sources ${CAISSON_LIBRARIES}/zlib/*.c)
+list(FILTER zlib_sources EXCLUDE REGEX "/gz[a-z]+\\.c$")
+file(GLOB zstd_sources ${CAISSON_LIBRARIES}/zstd/lib/common/*.c ${CAISSON_LIBRARIES}/zstd/lib/compress/*.c
+  ${CAISSON_LIBRARIES}/zstd/lib/decompress/*.c)
+
+add_library(seccomp OBJECT ${seccomp_sources})
+file(WRITE ${CMAKE_BINARY_DIR}/seccomp/configure.h "#define HAVE_LINUX_SECCOMP_H 1\n")
+target_include_directories(seccomp PUBLIC ${CAISSON_LIBRARIES}/libseccomp/include PRIVATE ${CMAKE_BINARY_DIR}/seccomp)
+target_compile_options(seccomp PRIVATE -w -fPIC ${hardening})
+
+add_library(zlib OBJECT EXCLUDE_FROM_ALL ${zlib_sources})
+target_include_directories(zlib PUBLIC ${CAISSON_LIBRARIES}/zlib)
+target_compile_options(zlib PRIVATE -w -fPIE ${hardening})
+
+add_library(zstd OBJECT EXCLUDE_FROM_ALL ${zstd_sources})
+target_include_directories(zstd PUBLIC ${CAISSON_LIBRARIES}/zstd/lib)
+# Without its assembly, which only some of the targets have.
+target_compile_definitions(zstd PRIVATE ZSTD_DISABLE_ASM=1 ZSTD_LEGACY_SUPPORT=0)
+target_compile_options(zstd PRIVATE -w -fPIE ${hardening})
+
+# ---- the addon --------------------------------------------------------------------------------------------------
+caisson_sources(addon addon)
+add_library(caisson SHARED ${addon})
+set_target_properties(caisson PROPERTIES PREFIX "" OUTPUT_NAME caisson SUFFIX .node NO_SONAME ON)
+target_include_directories(caisson PRIVATE cpp)
+target_include_directories(caisson SYSTEM PRIVATE ${CAISSON_HEADERS})
+target_compile_definitions(caisson PRIVATE NAPI_VERSION=8 NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS
+  NODE_ADDON_API_DISABLE_DEPRECATED NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS NODE_GYP_MODULE_NAME=caisson
+  BUILDING_NODE_EXTENSION _FORTIFY_SOURCE=2)
+target_compile_options(caisson PRIVATE ${warnings} ${hardening} -fPIC -fvisibility-inlines-hidden -fno-exceptions -fno-rtti)
+target_link_libraries(caisson PRIVATE seccomp)
+target_link_options(caisson PRIVATE -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete
+  -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/addon.map)
+
+# ---- the static programs, the same for both C libraries --------------------------------------------------------
+set(page_size 4096)
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
+  set(page_size 65536)  # the largest that a kernel has
+endif()
+if(CAISSON_TARGET MATCHES gnu)
+  # Without a C library, but with the declarations of the one with which it is tested.
+  caisson_sources(init init)
+  add_library(init OBJECT ${init})
+  target_include_directories(init PRIVATE cpp)
+  target_compile_definitions(init PRIVATE CAISSON_FREESTANDING=1)
+  target_compile_options(init PRIVATE ${warnings} ${hardening} -ffreestanding -fpie -mstack-protector-guard=global
+    -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-exceptions -fno-rtti -fno-threadsafe-statics
+    -fno-use-cxa-atexit)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
+    # The out-of-line atomics of a compiler's library ask the C library's auxiliary vector.
+    target_compile_options(init PRIVATE -mno-outline-atomics)
+  endif()
+  # By the linker itself: `zig c++` makes no position-independent program without a C library.
+  add_custom_command(OUTPUT caisson-init VERBATIM COMMAND_EXPAND_LISTS DEPENDS init $<TARGET_OBJECTS:init>
+    COMMAND ${CAISSON_ZIG} ld.lld -static -pie --no-dynamic-linker --strip-all --build-id=none --gc-sections
+    -z relro -z now -z separate-code -z noexecstack -z max-page-size=${page_size} -z common-page-size=${page_size}
+    -o caisson-init $<TARGET_OBJECTS:init>)
+  add_custom_target(caisson-init ALL DEPENDS ${CMAKE_BINARY_DIR}/caisson-init)
+else()
+  # With a C library of its own, the one that is made for that.
+  caisson_sources(archive archive)
+  add_executable(caisson-archive ${archive})
+  target_include_directories(caisson-archive PRIVATE cpp)
+  target_compile_options(caisson-archive PRIVATE ${warnings} ${hardening} -fPIE -fno-exceptions -fno-rtti)
+  target_link_libraries(caisson-archive PRIVATE zstd zlib)
+  target_link_options(caisson-archive PRIVATE -static-pie -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now)
+endif()
