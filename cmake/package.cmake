@@ -78,7 +78,7 @@ if(CAISSON_TARGET MATCHES gnu)
     COMMAND ${CAISSON_ZIG} ld.lld -static -pie --no-dynamic-linker --strip-all --build-id=none --gc-sections
     -z relro -z now -z separate-code -z noexecstack -z max-page-size=${page_size} -z common-page-size=${page_size}
     -o caisson-init $<TARGET_OBJECTS:init>)
-  add_custom_target(caisson-init ALL DEPENDS ${CMAKE_BINARY_DIR}/caisson-init)
+  add_custom_target(init-program ALL DEPENDS ${CMAKE_BINARY_DIR}/caisson-init)
 else()
   # With a C library of its own, the one that is made for that.
   caisson_sources(archive archive)
@@ -86,5 +86,6 @@ else()
   target_include_directories(caisson-archive PRIVATE cpp)
   target_compile_options(caisson-archive PRIVATE ${warnings} ${hardening} -fPIE -fno-exceptions -fno-rtti)
   target_link_libraries(caisson-archive PRIVATE zstd zlib)
-  target_link_options(caisson-archive PRIVATE -static-pie -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now)
+  # With musl Zig links statically, and -fPIE is what it asks for a static program at any address.
+  target_link_options(caisson-archive PRIVATE -fPIE -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now)
 endif()
