@@ -26,7 +26,11 @@ export class CacheKey {
 }
 
 /** The signal and the progress do not belong to the container; each start has an environment of its own, as it has arguments (template.ts). */
-const EXCEPT: Readonly<Record<string, true>> = Object.freeze({ signal: true, env: true, onProgress: true });
+const EXCEPT: Readonly<Record<string, true>> = Object.freeze({
+  signal: true,
+  env: true,
+  onProgress: true,
+});
 const NOTHING: typeof EXCEPT = Object.freeze({});
 
 /** No option has as many levels; an object that contains itself has no end of them. */
