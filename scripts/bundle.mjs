@@ -24,7 +24,7 @@ const PACKS = {
     ...['container', 'transitions', 'tear-down-abandoned'].map((name) => `engine/container/${name}`), // prettier-ignore
     ...['engine', 'engine-context', 'running-executions', 'start-run'].map((name) => `engine/${name}`), // prettier-ignore
     ...['engine/networks/default-network', 'engine/images/ensure-image', 'index', 'info/info'],
-    ...['host', 'host-fingerprint', 'host-skeleton', 'rootfs', 'snapshots/resolve'].map((name) => `image/${name}`), // prettier-ignore
+    ...['host', 'host-fingerprint', 'host-skeleton', 'image-progress', 'rootfs', 'snapshots/resolve'].map((name) => `image/${name}`), // prettier-ignore
     ...['cli/args', 'cli/command-context', 'cli/commands/run-commands', 'cli/commands/with-default-network'], // prettier-ignore
     ...['common', 'create', 'policy', 'resource', 'run'].map((name) => `cli/flags/${name}-flags`),
     ...['cli/terminal/client', 'cli/terminal/detach-keys', 'cli/terminal/output-stream'],
