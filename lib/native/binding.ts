@@ -152,10 +152,6 @@ export interface Binding {
   /** @param type Default `exclusive`; `shared` needs a descriptor for reading; one turns into the other at once. */
   lockByte(fd: number, offset: number, type?: 'exclusive' | 'shared' | 'none'): boolean;
   /**
-   * A regular file below a root, or below several that are merged as the layers of an overlay, the top one first; or the errno that
-   * says why it was not read (cpp/steps/regular_file.h).
-   */
-  /**
    * Makes the directory `staged` with a link in it, whose text is `owner`, and reads the hint (lib/network/bridge/addresses.ts).
    *
    * @param hint a file, which is made if it is missing; empty: none
@@ -166,6 +162,10 @@ export interface Binding {
   placeClaim(staged: string, directory: string, hint: string, text: string): number;
   /** Of a file; -1: it is empty or cannot be read. */
   firstByte(path: string): number;
+  /**
+   * A regular file below a root, or below several that are merged as the layers of an overlay, the top one first; or the errno that
+   * says why it was not read (cpp/steps/regular_file.h).
+   */
   readBelow(roots: readonly string[], path: string, limit: number): Promise<Buffer | number>;
   /**
    * The files at these paths of the host and all directories above them, in one job: equal bytes say that nothing has changed that
