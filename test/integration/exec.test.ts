@@ -646,14 +646,18 @@ describe('exec', function () {
         await execution.detach();
         await gone;
       };
-      // Who has been left, and has ended, is reaped with the next that ends.
-      const things = () =>
-        eventually(async () => {
+      // Who has been left, and has ended, is reaped with the next that ends; one that is still ending is gone at the next look.
+      const things = () => {
+        let last: readonly string[] = [];
+        return eventually(async () => {
           await startExec(place(target), ['true']).gone;
           const all = await ownThings();
-          expect(all.filter((thing) => thing.endsWith(' Z'))).to.deep.equal([]);
+          const settled = all.join() === last.join() && !all.some((thing) => thing.endsWith(' Z'));
+          last = all;
+          expect(settled, all.join()).to.equal(true);
           return all;
         });
+      };
       await warm(target);
       await leave();
       const before = await things();
