@@ -64,10 +64,12 @@ bool read_strings(const Napi::Value& value, std::vector<std::string>& strings) {
   if (!value.IsArray()) return false;
   const auto array = value.As<Napi::Array>();
   if (array.Length() > kMaxNames) return false;
-  auto all = strings_of(array);
-  if (!all) return false;
-  strings = *std::move(all);
-  return true;
+  bool all = true;
+  const bool read = each_element(array, kMaxNames, [&](const Napi::Value& element, uint32_t) {
+    all = all && element.IsString();
+    if (all) strings.push_back(element.As<Napi::String>().Utf8Value());
+  });
+  return read && all;
 }
 
 std::optional<seccomp::Profile> profile_of(const Napi::CallbackInfo& info) {
