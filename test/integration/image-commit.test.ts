@@ -169,6 +169,17 @@ const CHANGE = `set -e
     const statusIs = (status: string) =>
       eventually(async () => expect((await container.inspect()).status).to.equal(status));
 
+    /** A command that is ended while the container is paused for it: its exit code and signal. */
+    async function commitEndedBy(signal: NodeJS.Signals): Promise<unknown[]> {
+      const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
+      const command = join(repository, 'bin/caisson');
+      const child = spawn(command, [...roots, 'commit', container.id], { stdio: 'ignore' });
+      const closed = once(child, 'close');
+      await statusIs('paused');
+      child.kill(signal);
+      return closed;
+    }
+
     beforeEach(async () => {
       const script = 'dd if=/dev/urandom of=/much bs=1M count=96 2>/dev/null; : >/done; sleep 600';
       container = await shop.engine.create(image, ['sh', '-c', script]);
@@ -192,13 +203,7 @@ const CHANGE = `set -e
     });
 
     it('A container runs on after the death of the process that commits it', async () => {
-      const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
-      const command = join(repository, 'bin/caisson');
-      const child = spawn(command, [...roots, 'commit', container.id], { stdio: 'ignore' });
-      const closed = once(child, 'close');
-      await statusIs('paused');
-      child.kill('SIGKILL');
-      await closed;
+      expect(await commitEndedBy('SIGKILL')).to.deep.equal([null, 'SIGKILL']);
       await statusIs('running');
       expect((await container.exec(['echo', 'on'])).stdout).to.equal('on\n');
       // What is paused by hand afterwards stays so.
@@ -208,13 +213,7 @@ const CHANGE = `set -e
     });
 
     it('A command commit that a signal ends makes no image, and the container runs on', async () => {
-      const roots = ['--data-root', shop.path('data'), '--run-root', shop.path('run')];
-      const command = join(repository, 'bin/caisson');
-      const child = spawn(command, [...roots, 'commit', container.id], { stdio: 'ignore' });
-      const closed = once(child, 'close');
-      await statusIs('paused');
-      child.kill('SIGINT');
-      expect(await closed).to.deep.equal([null, 'SIGINT']);
+      expect(await commitEndedBy('SIGINT')).to.deep.equal([null, 'SIGINT']);
       expect((await container.inspect()).status).to.equal('running');
       expect(await imageIds()).to.deep.equal(known);
     });
