@@ -1,6 +1,6 @@
 /** `Container.fork` (decision 0028): another container above the files that one has now. */
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkOptions, invalid } from '../../base/check.js';
 import { isErrno } from '../../base/errno.js';
@@ -160,21 +160,21 @@ async function freeze(store: Store, config: StoredConfig): Promise<StoredConfig>
   }
 }
 
-/** At once: on a machine that is busy, each turn by way of another thread takes longer than all of it. */
 function makeLayer(directory: string, id: string): void {
   const users = join(directory, 'users');
   try {
     mkdirSync(users, { recursive: true, mode: 0o700 });
-    writeFileSync(join(users, id), '', { mode: 0o600 });
   } catch (error) {
     throw storageError(users, error);
   }
+  addUser(directory, id);
 }
 
-async function addUser(directory: string, id: string): Promise<void> {
+/** At once, as all of a fork: on a machine that is busy, each turn by way of another thread takes longer. */
+function addUser(directory: string, id: string): void {
   const users = join(directory, 'users');
   try {
-    await writeFile(join(users, id), '', { mode: 0o600 });
+    writeFileSync(join(users, id), '', { mode: 0o600 });
   } catch (error) {
     throw storageError(users, error);
   }
@@ -213,7 +213,7 @@ async function addFork(context: ContainerContext, fork: StoredConfig): Promise<v
   const { store } = context;
   const { id, layers = [], mounts } = fork;
   try {
-    await Promise.all(layers.map((layer) => addUser(frozenDirectory(store, layer), id)));
+    for (const layer of layers) addUser(frozenDirectory(store, layer), id);
     const add = () => store.add(fork, undefined);
     if (mounts === undefined) await add();
     else await addWithVolumes(store, await context.startContext(), id, mounts, add);
