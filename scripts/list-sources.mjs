@@ -1,5 +1,6 @@
 // Prints the sources of one part of cpp/sources.json, one per line, for both binding.gyp and CMakeLists.txt.
 // `node scripts/list-sources.mjs addon`
+// They are linked in this order. In caisson-init what a supervisor uses comes first: the kernel maps 16 pages around each one that is used.
 import { readFileSync, readdirSync, existsSync } from 'node:fs';
 
 const root = new URL('..', import.meta.url);
