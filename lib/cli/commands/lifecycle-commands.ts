@@ -145,7 +145,13 @@ async function startAll(wanted: readonly string[], location: EngineLocation): Pr
       .map(({ config }) => config.name)
       .reverse();
   });
-  return each(names, location, (container) => container.start());
+  return each(
+    names,
+    location,
+    (container) => container.start(),
+    // Removed meanwhile.
+    ({ code }) => code === 'ERR_NO_SUCH_CONTAINER',
+  );
 }
 
 export const attach = command(ATTACH, (line, location) => {

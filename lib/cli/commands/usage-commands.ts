@@ -1,4 +1,5 @@
 /** `caisson stats`, `top` and `update`. */
+import { CaissonError } from '../../base/errors.js';
 import { shortId } from '../../base/ids.js';
 import type { Container } from '../../engine/container/container.js';
 import { cpuPercent, type ContainerStats } from '../../engine/views/stats.js';
@@ -47,9 +48,10 @@ export async function stats(args: readonly string[], location: EngineLocation): 
       const before = new Map<string, ContainerStats>();
       const rows = async () => {
         const found = await chosen(context, names, line.has('all'));
-        return Promise.all(
+        const all = await Promise.all(
           found.map(({ info, asked }) => row(context, info, asked, before, line.has('no-trunc'))),
         );
+        return all.filter((each) => each !== undefined);
       };
       await rows();
       const output = new OutputStream(1, stop);
@@ -94,14 +96,17 @@ async function chosen(
     .map((info) => ({ info, asked: info.config.id }));
 }
 
+/** Undefined if it has been removed meanwhile. */
 async function row(
   context: CommandContext,
   { config: { id, name } }: ContainerInfo,
   asked: string,
   before: Map<string, ContainerStats>,
   noTrunc: boolean,
-): Promise<object> {
-  const now = await (await context.get(id)).stats().catch(() => undefined);
+): Promise<object | undefined> {
+  const container = await context.get(id).catch(ifRemoved);
+  if (container === undefined) return undefined;
+  const now = await container.stats().catch(() => undefined);
   // As Docker: a container that does not run uses nothing. `--`: the machine does not count it.
   const idle = now === undefined;
   const previous = before.get(id);
@@ -136,6 +141,10 @@ async function row(
     ...(now?.pressure === undefined ? {} : { Pressure: now.pressure }),
     PIDs: idle ? '0' : now?.pids === undefined ? '--' : String(now.pids.current),
   });
+}
+
+function ifRemoved(error: unknown): undefined {
+  if (!(error instanceof CaissonError && error.code === 'ERR_NO_SUCH_CONTAINER')) throw error;
 }
 
 export async function top(args: readonly string[], location: EngineLocation): Promise<number> {

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Engine } from '../../../lib/index.js';
 import { eventually } from '../../support/outside.js';
 import { repository } from '../../support/paths.js';
 import { slowness } from '../../support/slowness.js';
@@ -255,6 +256,26 @@ describe('clients of the command line', () => {
     // Each exec has ended what it had begun, and only the clients of a container that runs with --rm end it.
     await eventually(() => expect(sh('$c top box').stdout.match(/sleep/g)).to.have.length(1));
     expect(states().split('\n').sort()).to.deep.equal(['', 'box running', 'deaf running']);
+  });
+
+  it('Statistics leave out containers that are removed meanwhile', async () => {
+    const [, dataRoot = '', , runRoot = ''] = PLACES;
+    const engine = await Engine.open({ dataRoot, runRoot });
+    try {
+      sh('$c run -d --name stays host sleep 1000');
+      const clients = Array.from({ length: 4 }, () => client(['stats', '--all', '--no-stream']));
+      const ended = Promise.all(clients.map((each) => each.ended));
+      let over = false;
+      void ended.then(() => (over = true));
+      const replaceContainers = async () => {
+        while (!over) await (await engine.create('host', ['true'])).remove();
+      };
+      await Promise.all([replaceContainers(), replaceContainers(), replaceContainers()]);
+      expect(await ended, clients.map(({ output }) => output).join('')).to.deep.equal([0, 0, 0, 0]);
+      for (const { output } of clients) expect(output).to.include('stays');
+    } finally {
+      await engine.close();
+    }
   });
 
   it("C11: USR1 does not open Node's inspector in any command, at any time", async function () {
