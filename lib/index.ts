@@ -9,6 +9,14 @@ export type { StartWarning } from './engine/start/context.js';
 export type { Execution } from './engine/start/execution.js';
 export type { DeniedConnection, PolicyReport } from './network/policy/denied.js';
 export type { PolicyOptions } from './network/policy/rules.js';
+export type { Pool } from './engine/pool/pool.js';
+export type {
+  JobOptions,
+  PoolOptions,
+  PoolRunOptions,
+  PoolStats,
+  ReadyCondition,
+} from './engine/pool/pool-options.js';
 export type { RunResult } from './engine/start/run-result.js';
 export type {
   BindMountOption,

@@ -1,5 +1,6 @@
 #include "container.h"
 
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
@@ -78,7 +79,7 @@ void Container::launched(Environment::Inbox& inbox) {
   for (const Output& output : outputs_)
     if (error == 0 && kept[output.number()] >= 0)
       error = inbox.watch_locked(token_, output.source(), kept[output.number()]);
-  const bool waits = launch_->later.count > 0;
+  const bool waits = launch_->waits;
   if (error == 0 && kept[kStdin] < 0 && !handover_.awaited && !launch_->detached && !waits) return;
   inbox.post_locked([&environment = environment_, token = token_] {
     if (const auto container = environment.find(token)) container->see_launched();
@@ -90,7 +91,7 @@ void Container::see_launched() {
   if (handover_.watch_error != 0) return cannot_watch(handover_.watch_error);
   if (!is_running()) return;
   if (input_.open()) listener_.input();
-  if (launch_->later.count > 0) listener_.waiting(launch_->pid);
+  if (launch_->waits) listener_.waiting(launch_->pid);
 }
 
 // Takes the process over from the launcher, as soon as there is one; until then, asks to be woken.
@@ -208,12 +209,17 @@ void Container::watch_start() {
     kill(SIGKILL);
 }
 
-// What it has waited for is done.
-long Container::go_on() {
+// What it has waited for is done, or its command is there.
+long Container::go_on(std::span<const uint8_t> command) {
+  if (!is_running() || !launch_->waits) return -ESRCH;
+  Page* const page = launch_->page;
+  if (command.size() > page->command_room) return -E2BIG;
+  memcpy(command_of(page), command.data(), command.size());
+  page->command_size = static_cast<uint32_t>(command.size());
+  launch_->waits = false;
   std::vector<int> fds;
   for (const UniqueFd& fd : launch_->later_fds)
     fds.push_back(fd.get());
-  if (!is_running() || fds.empty()) return -ESRCH;
   const Status sent = send_release(launch_->control.get(), launch_->later, fds.data());
   launch_->later_fds.clear();
   return sent.ok() ? 0 : -sent.error().number;

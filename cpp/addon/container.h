@@ -27,7 +27,7 @@ class Container {
   // 0 or a negated errno.
   long kill(int signal);
   // After kWaiting. 0 or a negated errno.
-  long go_on();
+  long go_on(std::span<const uint8_t> command);
   // What was started with an exec supervisor, and has a terminal, goes on alone; kExited follows as
   // of a detached one. 0 or a negated errno.
   long leave_to_exec_supervisor();

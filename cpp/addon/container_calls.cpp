@@ -140,9 +140,10 @@ Napi::Value leave(const Napi::CallbackInfo& info) {
   return answer(info, [](Container& container) { return container.leave_to_exec_supervisor(); });
 }
 
-// goOn(token) → 0 or a negated errno
+// goOn(token, the texts of its command) → 0 or a negated errno
 Napi::Value go_on(const Napi::CallbackInfo& info) {
-  return answer(info, [](Container& container) { return container.go_on(); });
+  const std::span<const uint8_t> command = optional_bytes(info[1]);
+  return answer(info, [command](Container& container) { return container.go_on(command); });
 }
 
 // watchStart(token)

@@ -5,6 +5,11 @@
 
 namespace caisson {
 
+// What a parked container is given in place of the texts of `exec`.
+struct Command {
+  Blob arguments, environment, search_path;
+};
+
 struct ContainerMachine : Machine {
   ContainerMachine(const Program& from, Page* shared, size_t shared_size, int control_socket)
       : Machine(from, shared), page_size(shared_size), control(control_socket) {}
@@ -22,6 +27,7 @@ struct ContainerMachine : Machine {
   uint64_t bounding = ~uint64_t{0};
   // Nothing but 0, 1 and 2 survives exec, and signals are as a program expects them.
   bool sealed = false;
+  Command command;
 };
 
 inline ContainerMachine& container(Machine& machine) {
@@ -31,6 +37,9 @@ inline ContainerMachine& container(Machine& machine) {
 // Executes the container phase. Returns when a step failed (recorded in the page), or after the
 // last step of a program that does not end with `exec`.
 void run_container(ContainerMachine& machine);
+
+// `path` is kept by the error.
+Status change_directory(const char* path);
 
 // What exec needs done before, so that a seccomp filter need not allow it.
 Status seal(ContainerMachine& machine);

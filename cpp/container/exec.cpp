@@ -27,10 +27,26 @@ Status seal(ContainerMachine& machine) {
   return {};
 }
 
-namespace steps {
 namespace {
 
 constexpr size_t kMaxPath = 4096;
+
+}  // namespace
+
+Status change_directory(const char* path) {
+  if (const long moved = sys::call(__NR_chdir, path); moved < 0)
+    return failure(moved, "chdir", path);
+  // A directory outside the root reads "(unreachable)…" (CVE-2024-21626).
+  char where[kMaxPath];
+  if (const long got = sys::call(__NR_getcwd, where, sizeof where); got < 0)
+    return failure(got, "getcwd", path);
+  if (where[0] != '/') return Error{ENOTDIR, "getcwd", path};
+  return {};
+}
+
+namespace steps {
+namespace {
+
 constexpr int kMostInterpreters = 5;  // fs/exec.c, exec_binprm
 
 // A NULL-terminated pointer array over "one\0two\0"; the last NUL may be the text's own.
@@ -109,22 +125,16 @@ Error explain_not_found(Machine& machine, const char* path) {
 }  // namespace
 
 Status dir_change(Machine& machine, const Step& step) {
-  const char* path = machine.text(step, 0);
-  if (const long moved = sys::call(__NR_chdir, path); moved < 0)
-    return failure(moved, "chdir", path);
-  // A directory outside the root reads "(unreachable)…" (CVE-2024-21626).
-  char where[kMaxPath];
-  if (const long got = sys::call(__NR_getcwd, where, sizeof where); got < 0)
-    return failure(got, "getcwd", path);
-  if (where[0] != '/') return Error{ENOTDIR, "getcwd", path};
-  return {};
+  return change_directory(machine.text(step, 0));
 }
 
 // Replaces caisson-init by the program: text 0 its arguments, text 1 its environment, text 2 where
 // to look for a name without a slash.
 Status exec(Machine& machine, const Step& step) {
-  char** arguments = pointers(machine.blob(step, 0));
-  char** environment = pointers(machine.blob(step, 1));
+  const Command& given = container(machine).command;
+  const bool is_given = given.arguments.data != nullptr;
+  char** arguments = pointers(is_given ? given.arguments : machine.blob(step, 0));
+  char** environment = pointers(is_given ? given.environment : machine.blob(step, 1));
   if (arguments == nullptr || environment == nullptr) return failure(-ENOMEM, "mmap");
   if (arguments[0] == nullptr) return failure(-ENOENT, "execve", "");
 
@@ -145,7 +155,7 @@ Status exec(Machine& machine, const Step& step) {
   }
   // execvp(3): a file that may not be executed is remembered while the search goes on.
   Error error = failure(-ENOENT, "execve", name);
-  const char* search = machine.text(step, 2);
+  const char* search = is_given ? given.search_path.data : machine.text(step, 2);
   if (name[0] == '\0') search = nullptr;
   while (search != nullptr) {
     const char* end = search;

@@ -73,6 +73,7 @@ struct HostMachine : Machine {
   UniqueFd helper;  // the supervisor of a `helper.start`
   UniqueFd ports;   // keeps what `port.bind` has bound, until the teardown is over
   // What a `release` that waits for Node has to send, and is left to Node.
+  bool waits = false;
   ReleaseMessage later{};
   UniqueFd later_fds[kMaxSlots];
   bool fsids_changed = false;

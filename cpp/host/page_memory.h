@@ -8,6 +8,7 @@
 namespace caisson {
 
 // `size` becomes that of the mapping, `fd` the memory to hand on.
-Result<Page*> make_page(const void* program, size_t program_size, size_t& size, UniqueFd& fd);
+Result<Page*> make_page(const void* program, size_t program_size, uint32_t command_room,
+                        size_t& size, UniqueFd& fd);
 
 }  // namespace caisson

@@ -468,6 +468,7 @@ Status release(Machine& base, const Step& step) {
     machine.later_fds[i] = copy.take();
   }
   machine.later = message;
+  machine.waits = true;
   return {};
 }
 

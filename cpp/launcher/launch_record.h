@@ -35,7 +35,8 @@ struct Launch {
   UniqueFd ports;          // of the host, which are the container's (host/ports.cpp)
   UniqueFd program_pidfd;  // with an exec supervisor, whose `pidfd` is: of the program
   UniqueFd life;           // and this side's end of the connection to the exec supervisor
-  // Of a process that goes on only when it is told to.
+  // A process that goes on only when it is told to, and what it gets then.
+  bool waits = false;
   ReleaseMessage later{};
   std::vector<UniqueFd> later_fds;
   std::vector<int> kept;  // parallel to the template's `keep`; -1 where the slot is empty

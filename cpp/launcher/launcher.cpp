@@ -1,5 +1,7 @@
 #include "launcher.h"
 
+#include <algorithm>
+
 #include "../base/kernel.h"
 #include "../host/page_memory.h"
 #include "../host/spawn.h"
@@ -17,6 +19,17 @@ bool decode(const ProgramBytes& bytes, Program& program, TeardownOutcome& outcom
   outcome.failed = true;
   fill_record(outcome.error, Phase::kHost, 0, Error{EINVAL, "decode", reason});
   return false;
+}
+
+// For the command of a container that is parked.
+uint32_t command_room(const Program& program) {
+  constexpr uint64_t kMost = 1 << 20;
+  for (size_t i = program.count(Phase::kContainer); i-- > 0;) {
+    const Step& step = program.step(Phase::kContainer, i);
+    if (step.op == Op::kAwait)
+      return static_cast<uint32_t>(std::min<uint64_t>(step.number[0], kMost));
+  }
+  return 0;
 }
 
 }  // namespace
@@ -132,7 +145,8 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
     return;
   }
   UniqueFd page_fd;
-  auto page = make_page(launch.program.data(), launch.program.size, launch.page_size, page_fd);
+  auto page = make_page(launch.program.data(), launch.program.size, command_room(program),
+                        launch.page_size, page_fd);
   if (!page.ok()) {
     launch.fail(Phase::kHost, kBeforeFirstStep, page.error());
     return;
@@ -165,6 +179,7 @@ void Launcher::execute(Launch& launch, Workplace& workplace) {
     machine.slots[slot] = -1;
     return fd;
   };
+  launch.waits = machine.waits;
   launch.later = machine.later;
   for (size_t i = 0; i < machine.later.count; ++i)
     launch.later_fds.push_back(std::move(machine.later_fds[i]));

@@ -39,6 +39,10 @@ struct Page {
   uint32_t executing;
   // Node has a coredump filter that no container is to inherit: caisson-init resets its own.
   uint32_t resets_coredump_filter;
+  // Bytes behind the program that are kept for the command that a parked container gets (`await`),
+  // and those that have been written there.
+  uint32_t command_room;
+  uint32_t command_size;
   // The next is there (release order).
   uint32_t signals_known;
   // Signals that Node ignores, and a child of Node's with it: bit 0 is signal 1.
@@ -55,6 +59,12 @@ static_assert(kProgramOffset % alignof(Step) == 0);
 
 inline const void* program_of(const Page* page) {
   return reinterpret_cast<const char*>(page) + kProgramOffset;
+}
+
+// Where the command of a parked container is: four texts as in a program's arena (`exec`).
+inline char* command_of(Page* page) {
+  const size_t offset = kProgramOffset + page->program_size;
+  return reinterpret_cast<char*>(page) + ((offset + 7) & ~size_t{7});
 }
 
 template <class T>

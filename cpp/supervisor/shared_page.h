@@ -28,7 +28,7 @@ class SharedPage {
   // A new page with the program behind it; `memory` is what the starting process maps.
   Status make(Blob program, UniqueFd& memory) {
     reset();
-    auto page = make_page(program.data, program.size, size_, memory);
+    auto page = make_page(program.data, program.size, 0, size_, memory);
     if (!page.ok()) return page.error();
     page_ = page.value();
     return {};

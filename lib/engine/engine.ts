@@ -21,6 +21,8 @@ import { type EngineContext, type EngineOptions, openContext } from './engine-co
 import type { CreateOptions } from './options/create-options.js';
 import type { PrunedSystem, PruneOptions } from './prune-unused.js';
 import type { RunOptions } from './options/options.js';
+import type { Pool } from './pool/pool.js';
+import type { PoolOptions, PoolRunOptions } from './pool/pool-options.js';
 import { type Execution, executionOf } from './start/execution.js';
 import { checkCall, startRun } from './start-run.js';
 import { followAllEvents } from './networks/denied-events.js';
@@ -113,6 +115,23 @@ export class Engine {
     const id = await createContainer(this.#context, this.#context, image, argv, options);
     const { containerOf } = await import('./container/container.js');
     return containerOf(this.#context, id);
+  }
+
+  /**
+   * Containers of one kind that wait for jobs, which then need not wait for a start. Resolves when all of them wait.
+   *
+   * @throws what `run` rejects with for the first container that cannot be started; ERR_INVALID_OPTION; ERR_TIMEOUT: it did not become
+   *   ready. Nothing is left then.
+   */
+  async pool(
+    image: string | RootfsImage,
+    argv: readonly string[],
+    options: PoolRunOptions,
+    pool: PoolOptions,
+  ): Promise<Pool> {
+    checkCall(this.#context, options);
+    const { poolOf } = await import('./pool-of.js');
+    return poolOf(this.#context, image, argv, options, pool);
   }
 
   /**

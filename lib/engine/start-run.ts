@@ -6,18 +6,22 @@ import type { RootfsImage } from '../image/rootfs.js';
 import { NO_DEFAULTS } from '../image/snapshots/resolve.js';
 import type { EngineContext } from './engine-context.js';
 import { normalize } from './options/config.js';
+import { normalizeEnv } from './options/env.js';
 import type { CreateOptions } from './options/create-options.js';
 import type { RunOptions } from './options/options.js';
 import { ExecutionController } from './start/execution-controller.js';
 import { launch } from './start/launch.js';
 import { prepare, recall } from './start/prepare.js';
 import type { Prepared } from './start/prepared-start.js';
+import type { GivenCommand } from './start/start-template.js';
+import type { Given, Waiting } from './start/waiting.js';
 
 export function startRun(
   context: EngineContext,
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
+  waiting?: Waiting,
 ): ExecutionController {
   const id = newId();
   let run: ExecutionController;
@@ -27,13 +31,14 @@ export function startRun(
     // Options that throw when they are read.
     run = new ExecutionController(id, {});
     run.hasFailed(error);
+    waiting?.gone();
     return run;
   }
   context.running.add(run);
   try {
-    start(context, run, image, argv, options);
+    start(context, run, image, argv, options, waiting);
   } catch (error) {
-    isOver(context, run, error);
+    isOver(context, run, waiting, error);
   }
   return run;
 }
@@ -51,6 +56,7 @@ function start(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
+  waiting: Waiting | undefined,
 ): void {
   checkCall(context, options);
   if (options.signal?.aborted === true) {
@@ -63,13 +69,12 @@ function start(
   const canBeKnown = context.users === undefined && options.pull !== 'always';
   const known = canBeKnown ? recall(context, run.id, image, argv, options) : undefined;
   if (known !== undefined && !(known instanceof Promise))
-    return launchRun(context, run, known, options.signal);
+    return launchRun(context, run, known, argv, options, waiting);
   refuseDetachedOptions(options);
-  const { signal } = options;
   const later =
-    known?.then((prepared) => launchRun(context, run, prepared, signal)) ??
-    startLater(context, run, image, argv, options);
-  later.catch((error: unknown) => isOver(context, run, error));
+    known?.then((prepared) => launchRun(context, run, prepared, argv, options, waiting)) ??
+    startLater(context, run, image, argv, options, waiting);
+  later.catch((error: unknown) => isOver(context, run, waiting, error));
 }
 
 /** Where the host has to be looked at first. */
@@ -79,6 +84,7 @@ async function startLater(
   image: string | RootfsImage,
   argv: readonly string[],
   options: RunOptions,
+  waiting: Waiting | undefined,
 ): Promise<void> {
   if (typeof image === 'string' && image !== 'host') {
     const { ensureImage } = await import('./images/ensure-image.js');
@@ -90,7 +96,7 @@ async function startLater(
   if (context.users !== undefined) {
     const { runSupervised } = await import('./container/run-supervised.js');
     await runSupervised(context, context, run, image, argv, options);
-    isOver(context, run);
+    isOver(context, run, waiting);
     return;
   }
   const prepared = await prepare(context, run.id, image, argv, options);
@@ -98,29 +104,59 @@ async function startLater(
     prepared.release();
     throw error;
   });
-  launchRun(context, run, prepared, options.signal);
+  launchRun(context, run, prepared, argv, options, waiting);
 }
 
 function launchRun(
   context: EngineContext,
   run: ExecutionController,
   prepared: Prepared,
-  signal: AbortSignal | undefined,
+  argv: readonly string[],
+  options: RunOptions,
+  waiting: Waiting | undefined,
 ): void {
-  run.watch(prepared.config, signal);
+  if (waiting === undefined) run.watch(prepared.config, options.signal);
+  else if (waiting.parked !== undefined) {
+    const { parked } = waiting;
+    prepared.parked = (goOn) =>
+      parked((given) => {
+        if (given === undefined) return goOn() === 0;
+        const command = prepared.claim(withGiven(argv, options, given), options.entrypoint);
+        return command !== undefined && goOn(command) === 0;
+      });
+  }
   let retries = 0;
   const over = (failure: CaissonError | undefined, executed: boolean): void => {
     if (failure !== undefined && lostParent(failure) && retries++ < LOST_PARENT_RETRIES)
       return launch(context.binding, run, prepared, over);
     prepared.release(executed);
-    isOver(context, run, failure);
+    isOver(context, run, waiting, failure);
   };
   launch(context.binding, run, prepared, over);
 }
 
-function isOver({ running }: EngineContext, run: ExecutionController, failure?: unknown): void {
+/** The command of a run, with what a job adds to it. */
+export function withGiven(
+  argv: readonly string[],
+  { env, workdir }: RunOptions,
+  given: Given,
+): GivenCommand & Pick<RunOptions, 'workdir'> {
+  return {
+    argv: [...argv, ...(given.args ?? [])],
+    env: [...normalizeEnv(env), ...normalizeEnv(given.env)],
+    workdir: given.workdir ?? workdir,
+  };
+}
+
+function isOver(
+  { running }: EngineContext,
+  run: ExecutionController,
+  waiting: Waiting | undefined,
+  failure?: unknown,
+): void {
   if (failure !== undefined) run.hasFailed(failure);
   running.remove(run);
+  waiting?.gone();
 }
 
 /** A run is removed when it ends, and ends with this process: it has no use for these. */

@@ -97,8 +97,8 @@ export interface Binding {
   ): NativeContainer;
   /** 0 or a negated errno. */
   kill(container: NativeContainer, signal: number): number;
-  /** What has said `waiting` goes on. 0 or a negated errno. */
-  goOn(container: NativeContainer): number;
+  /** What has said `waiting` goes on, with this command if it is given one (`claimedCommand`). 0 or a negated errno. */
+  goOn(container: NativeContainer, command?: Uint8Array): number;
   /**
    * What was started to be left, and has a terminal, goes on alone: `exited` follows, with -1 and 0. 0 or a
    * negated errno.

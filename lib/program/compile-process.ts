@@ -71,11 +71,15 @@ export function boundCapabilities(steps: Step[], { process }: Spec): void {
   if (bounding !== undefined) steps.push({ op: 'caps.bound', numbers: [capabilityMask(bounding)] });
 }
 
+/** Bytes for the command of a container that is parked. */
+export const COMMAND_ROOM = 128 << 10;
+const AWAIT_COMMAND: Step = { op: 'await', numbers: [COMMAND_ROOM] };
+
 /** Limits, directory, groups, filter, ids and capabilities, in an order in which each is still permitted. */
 export function becomeUser(
   steps: Step[],
   { process }: Spec,
-  input: Pick<LaunchInput, 'seccomp' | 'seccompFlags' | 'rootless'>,
+  input: Pick<LaunchInput, 'seccomp' | 'seccompFlags' | 'rootless' | 'parks'>,
 ): void {
   const { capabilities, user } = process ?? {};
   for (const { type, soft, hard } of process?.rlimits ?? []) {
@@ -89,6 +93,7 @@ export function becomeUser(
     input.seccomp === undefined
       ? []
       : [{ op: 'seccomp.load', texts: [input.seccomp], numbers: [input.seccompFlags ?? 0] }];
+  if (input.parks === 'before filter') filter.unshift(AWAIT_COMMAND);
   const noNewPrivileges = process?.noNewPrivileges === true;
   // Loading a filter needs CAP_SYS_ADMIN or no-new-privileges: with the latter it comes last, so that it
   // need not allow what comes before.
@@ -109,6 +114,7 @@ export function becomeUser(
     });
   }
   if (noNewPrivileges) steps.push(...filter);
+  if (input.parks === 'before exec') steps.push(AWAIT_COMMAND);
 }
 
 export function execProgram(steps: Step[], { process }: Spec): void {

@@ -211,6 +211,11 @@ export interface LaunchInput {
   readonly seccompFlags?: number | undefined;
   /** caisson-init stays as pid 1, reaps and forwards signals. */
   readonly init: boolean;
+  /**
+   * It waits until Node lets it go on, with another command (`claimedCommand`) or with its own: right before it executes that, or
+   * before its seccomp filter, which may forbid what the wait needs.
+   */
+  readonly parks?: 'before exec' | 'before filter' | undefined;
   /** Undefined for root. */
   readonly rootless?: RootlessInput | undefined;
   readonly helper?: HelperPlan | undefined;

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Binding } from '../native/binding.js';
-import { execTexts } from './compile-process.js';
+import { COMMAND_ROOM, execTexts } from './compile-process.js';
 import {
   type Encoder,
   type Fault,
@@ -142,6 +142,28 @@ export class CommandTemplate {
     bytes.writeUInt32LE(place < 0 ? NOWHERE : place - PLACE_SIZE, 0);
     this.bytes = bytes;
   }
+}
+
+/**
+ * The command of a container that was parked, for `goOn`: the texts of `exec`, and a directory, '' for its own.
+ *
+ * @param command for PLACEHOLDER.
+ * @returns undefined where it is too long
+ */
+export function claimedCommand(
+  command: Command,
+  directory: string,
+  { id }: Identity,
+  encoder: Encoder,
+): Uint8Array | undefined {
+  const texts = [...execTexts(command), directory];
+  const size = texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 8, 0);
+  if (size > COMMAND_ROOM) return undefined;
+  const short = ID.slice(0, SHORT_LENGTH);
+  return encoder.texts(
+    texts.map((text) => text.replaceAll(short, id.slice(0, SHORT_LENGTH))),
+    0,
+  );
 }
 
 const PLACE_SIZE = 4;

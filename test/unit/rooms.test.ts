@@ -45,6 +45,7 @@ const FLOORS: readonly (readonly [room: string, purpose: string])[] = [
   ['engine/images', 'the verbs of images'],
   ['engine/volumes', 'the verbs of volumes'],
   ['engine/container', 'the verbs of a container, its recovery and its removal'],
+  ['engine/pool', 'containers that wait for jobs'],
   ['engine/build', 'images from Dockerfiles: each instruction in a container'],
   ['engine', 'the class Engine'],
   ['testing', '`caisson/test`: containers for the tests of others'],

@@ -1,9 +1,9 @@
 /** Waiting until a container is ready for what it was started for. */
-import { createReadStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../../base/errors.js';
 import { checkOptions, invalid, wholeNumber } from '../../base/check.js';
-import { linesOf } from '../../base/lines.js';
+import { LineSearch } from '../../base/line-search.js';
+import { listens } from '../../host/listening-port.js';
 import type { LogEntry } from '../logs/log-entry.js';
 import type { LogOptions } from '../logs/log-reader.js';
 import type { ContainerInfo, StoredState } from '../store/stored.js';
@@ -92,31 +92,6 @@ async function becomesHealthy(container: Awaited, signal: AbortSignal): Promise<
   return false;
 }
 
-/** Bytes of a line that a regular expression is tried on. */
-const SEARCHED = 64 << 10;
-
-/** Finds a text or a pattern in one stream's lines, which come in pieces. */
-class LineSearch {
-  private text = '';
-
-  constructor(private readonly wanted: string | RegExp) {}
-
-  /** @param partial the line goes on, or is not finished yet: what there is of it is looked at all the same */
-  finds(piece: string, partial: boolean): boolean {
-    const text = this.text + piece;
-    const { wanted } = this;
-    if (typeof wanted === 'string') {
-      // The end of what may be the beginning of the text.
-      this.text = partial && wanted.length > 1 ? text.slice(1 - wanted.length) : '';
-      return text.includes(wanted);
-    }
-    const fresh = this.text.length < SEARCHED;
-    const start = text.slice(0, SEARCHED);
-    this.text = partial ? start : '';
-    return fresh && start.replace(/\r?\n$/, '').search(wanted) >= 0;
-  }
-}
-
 async function lineAppears(
   container: Awaited,
   wanted: string | RegExp,
@@ -136,36 +111,16 @@ function runBegan({ status, startedAt, finishedAt }: StoredState): string | unde
   return began === '' ? undefined : began;
 }
 
-/** By the tables of its network namespace, proc_pid_net(5): nothing of the container is asked or woken. */
 async function portListens(
   container: Awaited,
   port: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   while (!signal.aborted) {
     const { state, status } = await container.inspect();
     if (status !== 'running' && status !== 'paused') return false;
-    for (const table of ['tcp', 'tcp6']) {
-      if (await listensIn(`/proc/${state.pid}/net/${table}`, wanted)) return true;
-    }
+    if (await listens(state.pid, port)) return true;
     await sleep(LOOK);
-  }
-  return false;
-}
-
-/** include/net/tcp_states.h */
-const LISTEN = '0A';
-
-/** Row by row: how long the table is the container decides. */
-async function listensIn(table: string, port: string): Promise<boolean> {
-  try {
-    for await (const row of linesOf(createReadStream(table))) {
-      const [, local, , socket] = row.trim().split(/\s+/);
-      if (socket === LISTEN && local?.endsWith(port) === true) return true;
-    }
-  } catch {
-    // It has ended.
   }
   return false;
 }

@@ -41,5 +41,7 @@ export interface StartContext {
   /** Tells the caller of what a start could not do, and does not fail for. */
   warn(warning: StartWarning): void;
   readonly encoder: Encoder;
+  /** Its starts wait before they execute their programs (pool/parked-run.ts). */
+  readonly parks?: boolean | undefined;
   readonly fault: Fault | undefined;
 }

@@ -91,7 +91,7 @@ export class ExecutionController {
   /** Its end was asked for: by the caller, a limit, or a timeout. */
   killed = false;
   private readonly terminal: boolean;
-  private readonly begun = performance.now();
+  private begun = performance.now();
   private channel: Channel | undefined;
   private sendSize: ((size: TerminalSize) => void) | undefined;
   private pendingSize: TerminalSize | undefined;
@@ -175,6 +175,19 @@ export class ExecutionController {
       if (signal.aborted) end();
       else this.unlisten = onAbort(signal, end);
     }
+  }
+
+  /** It has waited until now for what it is to do: what came before is not the caller's. */
+  begin(options: Pick<ContainerConfig, 'timeout'>, signal: AbortSignal | undefined): void {
+    this.begun = performance.now();
+    this.acceptOutput();
+    this.watch(options, signal);
+  }
+
+  /** What comes from now on is the caller's. */
+  acceptOutput(): void {
+    this.stdout?.divert(undefined);
+    this.stderr?.divert(undefined);
   }
 
   /** Sets what ends a wait before the start when a KILL makes it needless. */

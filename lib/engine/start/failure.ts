@@ -48,7 +48,7 @@ export function failureOf(
 ): CaissonError {
   const phase = PHASES[error.phase] ?? 'host';
   const errno = errnoName(error.errno);
-  const step = error.step === BEFORE_FIRST_STEP ? undefined : program[phase][error.step];
+  const step = error.step === BEFORE_FIRST_STEP ? undefined : stepOf(error, program[phase]);
   if (step === undefined) return beforeFirstStep(error);
   if (step.op === 'exec') return execFailure(error, errno, args, hasSelinuxLabel(program));
   if (error.errno === CANCELLED && phase === 'host') return aborted(error, step);
@@ -86,6 +86,13 @@ export function failureOf(
     `cannot start: ${describeForError(step)}${where}: ${error.call}: ${errno}`,
     details,
   );
+}
+
+/** A parked container changes to the directory that it is given. */
+function stepOf({ step, call, object }: NativeError, steps: readonly Step[]): Step | undefined {
+  const found = steps[step];
+  const changes = found?.op === 'await' && (call === 'chdir' || call === 'getcwd');
+  return changes ? { op: 'dir.change', texts: [object] } : found;
 }
 
 /**

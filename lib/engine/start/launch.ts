@@ -20,6 +20,8 @@ export type Launching = Pick<Prepared, 'template' | 'identity' | 'steps' | 'args
   readonly joins?: boolean;
   /** Where a `release` waits: what has to be done with the process before it goes on. */
   readonly moveIntoScope?: ((pid: number) => Promise<void>) | undefined;
+  /** Called where a `release` waits for a command (`claimedCommand`), or for none. */
+  readonly parked?: ((goOn: (command?: Uint8Array) => number) => void) | undefined;
   readonly reportPolicy?: ReportPolicy | undefined;
   /** Called when its program has ended, before the caller gets the result and before anything of it is torn down. */
   readonly programEnded?: (() => void) | undefined;
@@ -121,6 +123,7 @@ export function launch(
           execution.connectTerminal(binding, container);
           break;
         case 'waiting':
+          prepared.parked?.((command) => binding.goOn(container, command));
           prepared.moveIntoScope?.(event.pid).then(
             () => binding.goOn(container),
             (error: CaissonError) => {

@@ -9,6 +9,7 @@ import type { LayerPlan } from '../../program/launch-input.js';
 import type { LaunchSlots } from '../../program/slots.js';
 import {
   appendedTexts,
+  claimedCommand,
   CommandTemplate,
   type Identity,
   instantiate,
@@ -17,7 +18,12 @@ import {
 } from '../../program/template.js';
 import type { ResolvedImage } from '../../image/snapshots/resolve.js';
 import { holdImage, type ImageHold } from '../../image/snapshots/image-hold.js';
-import { type ContainerConfig, normalizeArgs, type SharedConfig } from '../options/config.js';
+import {
+  type ContainerConfig,
+  normalizeArgs,
+  normalizeWorkdir,
+  type SharedConfig,
+} from '../options/config.js';
 import { normalizeEnv } from '../options/env.js';
 import type { RunOptions } from '../options/options.js';
 import { environmentOf } from '../spec/to-spec.js';
@@ -28,6 +34,8 @@ import { makeTemplate } from './native-template.js';
 import { reportAtEnd, type ReportPolicy, withNames } from './policy-report.js';
 import type { StartNetwork } from './start-network.js';
 import type { GivenCommand, Joining, StartTemplate } from './start-template.js';
+
+export type ClaimedCommand = GivenCommand & Pick<RunOptions, 'workdir'>;
 
 /** One start, ready to be handed to the addon. */
 export interface Prepared {
@@ -40,12 +48,20 @@ export interface Prepared {
   readonly identity: Identity;
   /** The steps, for `explain`, errors and the timeline. */
   steps(): Program;
+  /**
+   * Of a start that parks, when it is to go on: its command, undefined where that is too long. From then on errors speak of it.
+   *
+   * @throws ERR_INVALID_OPTION
+   */
+  claim(given: ClaimedCommand, entrypoint: RunOptions['entrypoint']): Uint8Array | undefined;
   /** Makes the parent of its cgroups, where one was named. */
   makeParents(): Promise<void>;
   /** As `Launching` has it. */
   readonly reportPolicy?: ReportPolicy | undefined;
   /** As `Launching` has it. */
   readonly programEnded?: (() => void) | undefined;
+  /** As `Launching` has it. */
+  parked?: ((goOn: (command?: Uint8Array) => number) => void) | undefined;
   /**
    * Gives back what was claimed; called when the container is gone.
    *
@@ -97,8 +113,8 @@ export class InstantiatedStart {
   readonly appended: Uint8Array;
   /** What goes behind the teardown. */
   readonly appendedToTeardown: Uint8Array | undefined;
-  private readonly shared: StartTemplate;
-  private readonly command: CommandTemplate;
+  protected readonly shared: StartTemplate;
+  protected command: CommandTemplate;
   private readonly network: StartNetwork;
 
   /** @throws ERR_INVALID_PROGRAM */
@@ -180,6 +196,7 @@ export class InstantiatedStart {
 export class PreparedStart extends InstantiatedStart implements Prepared {
   readonly template: NativeTemplate;
   readonly reportPolicy: ReportPolicy | undefined;
+  parked: Prepared['parked'];
   private readonly range: IdRange | undefined;
   private readonly joinedRange: FileHandle | undefined;
   private readonly idRanges: IdRanges;
@@ -189,7 +206,11 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
   private readonly holds: readonly ImageHold[];
 
   /** @param joinedRange holds the range of the container that it joins */
-  constructor(context: StartContext, request: StartRequest, joinedRange?: FileHandle) {
+  constructor(
+    private readonly context: StartContext,
+    request: StartRequest,
+    joinedRange?: FileHandle,
+  ) {
     const { binding, idRanges } = context;
     const { template } = request;
     const { joined, config } = template;
@@ -215,6 +236,15 @@ export class PreparedStart extends InstantiatedStart implements Prepared {
       reportAtEnd(binding, { denied, texts, refused }, async (report) =>
         withNames((await context.networks()).networks.resolver, this.identity.id, report),
       );
+  }
+
+  claim(given: ClaimedCommand, entrypoint: RunOptions['entrypoint']): Uint8Array | undefined {
+    const { context, shared, identity } = this;
+    const template = commandFor(context, shared, given, entrypoint);
+    const directory = given.workdir === undefined ? '' : normalizeWorkdir(given.workdir);
+    const bytes = claimedCommand(template.command, directory, identity, context.encoder);
+    if (bytes !== undefined) this.command = template;
+    return bytes;
   }
 
   private holdImages({ dataRoot }: StartContext, { images }: StartTemplate): readonly ImageHold[] {

@@ -14,7 +14,7 @@ import type { PublishedPort } from '../../network/firewall/port-bindings.js';
 import type { Mount, Spec } from '../../oci/runtime-spec.js';
 import { compile, type Launchable } from '../../program/compile.js';
 import type { ExecInput } from '../../program/compile-exec.js';
-import type { LayerPlan, RootlessInput } from '../../program/launch-input.js';
+import type { LaunchInput, LayerPlan, RootlessInput } from '../../program/launch-input.js';
 import {
   type CommandTemplate,
   PLACEHOLDER,
@@ -205,6 +205,7 @@ export async function compileStartTemplate(
         seccomp,
         seccompFlags,
         init: config.init,
+        parks: context.parks === true ? parkedAt(config) : undefined,
         joined: joined?.input,
         networkFile: config.network === 'namespace' ? config.networkOptions : undefined,
         rootless: users === undefined ? undefined : rootlessOf(users, sources),
@@ -252,6 +253,11 @@ export async function compileStartTemplate(
     network.connection?.release();
     throw error;
   }
+}
+
+/** Of the filters, a caller's own may forbid anything. */
+function parkedAt({ seccomp }: ContainerConfig): LaunchInput['parks'] {
+  return seccomp.kind === 'file' ? 'before filter' : 'before exec';
 }
 
 async function joinedBy(

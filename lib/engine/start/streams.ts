@@ -46,6 +46,7 @@ export class Output {
   private whenOver: (() => void) | undefined;
   /** More came than `limit`. */
   truncated = false;
+  private diverted: ((bytes: Buffer) => void) | undefined;
 
   /**
    * @param number 1 for stdout, 2 for stderr.
@@ -62,7 +63,13 @@ export class Output {
   connect(source: Source): void {
     this.source = source;
     if (this.wantsPause) source.pause(this.number);
-    else if (this.reader !== undefined) source.resume(this.number);
+    else if (this.reader !== undefined || this.diverted !== undefined) source.resume(this.number);
+  }
+
+  /** @param to gets what comes in place of the caller; undefined: from now on it is the caller's again */
+  divert(to: ((bytes: Buffer) => void) | undefined): void {
+    this.diverted = to;
+    if (to !== undefined && !this.over) this.source?.resume(this.number);
   }
 
   /** Nothing more will come. */
@@ -113,6 +120,7 @@ export class Output {
 
   /** Some output, in memory that is this stream's alone. */
   take(chunk: Buffer): void {
+    if (this.diverted !== undefined) return this.diverted(chunk);
     const { limit, captured } = this;
     const reading = this.reader?.destroyed === false;
     const room = limit - captured.size;

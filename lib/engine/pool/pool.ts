@@ -1,0 +1,283 @@
+/** Containers that wait for jobs, each for one. */
+import type { Readable } from 'node:stream';
+import { CaissonError } from '../../base/errors.js';
+import { newId } from '../../base/ids.js';
+import { type Execution, executionOf } from '../start/execution.js';
+import { ExecutionController } from '../start/execution-controller.js';
+import type { PoolRunOptions } from './pool-options.js';
+import { checkJob, type JobOptions, type PoolStats, type Readiness } from './pool-options.js';
+import { Standby, type StartContainer } from './standby.js';
+
+/** Containers that are started at once. */
+const AT_ONCE = 2;
+/** Milliseconds without a job after which containers are started again, and the longest that is put off by jobs. */
+const REST = 10;
+const LONGEST_BURST = 200;
+/** Milliseconds after a failure, doubled with each further one up to the second. */
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 10_000;
+/** Of which statistics speak. */
+const REMEMBERED = 100;
+
+export interface PoolSetup {
+  readonly start: StartContainer;
+  readonly options: PoolRunOptions;
+  readonly size: number;
+  readonly readiness: Readiness;
+  /** Its containers can wait before they execute their programs. */
+  readonly parks: boolean;
+}
+
+let make: (setup: PoolSetup) => Pool;
+
+/** Resolves when all containers wait. @throws what the first one that fails says; nothing is left then */
+export async function openPool(setup: PoolSetup): Promise<Pool> {
+  const pool = make(setup);
+  try {
+    await pool.filled();
+    return pool;
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+}
+
+export class Pool {
+  readonly #setup: PoolSetup;
+  readonly #ready: Standby[] = [];
+  readonly #all = new Set<Standby>();
+  #starting = 0;
+  #hits = 0;
+  #misses = 0;
+  #refills = 0;
+  #failures = 0;
+  #failuresInTurn = 0;
+  #lastFailure: Error | undefined;
+  readonly #readyTimes: number[] = [];
+  readonly #missTimes: number[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #burstBegan: number | undefined;
+  #isClosed = false;
+
+  static {
+    make = (setup) => new Pool(setup);
+  }
+
+  private constructor(setup: PoolSetup) {
+    this.#setup = setup;
+  }
+
+  /**
+   * Runs a job in a container that waits, which no other job gets; if none waits, or the ones that do cannot be given what the job asks for, in one that is
+   * started for it. What a container has written before is not the job's output.
+   *
+   * Rejects with ERR_INVALID_OPTION, ERR_ABORTED, ERR_ENGINE_CLOSED, and what `Engine.run` rejects with.
+   */
+  run(job: JobOptions = {}): Execution {
+    try {
+      if (this.#isClosed)
+        throw new CaissonError('ERR_ENGINE_CLOSED', 'the pool is closed', { stage: 'config' });
+      return executionOf(this.#begin(checkJob(job)));
+    } catch (error) {
+      const failed = new ExecutionController(newId(), {});
+      failed.hasFailed(error);
+      return executionOf(failed);
+    }
+  }
+
+  stats(): PoolStats {
+    return {
+      size: this.#setup.size,
+      ready: this.#ready.length,
+      starting: this.#starting,
+      hits: this.#hits,
+      misses: this.#misses,
+      refills: this.#refills,
+      failures: this.#failures,
+      readyTime: mean(this.#readyTimes),
+      missTime: mean(this.#missTimes),
+      lastFailure: this.#lastFailure,
+    };
+  }
+
+  /** Ends the containers that wait, and resolves when nothing is left of them. Jobs go on. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    const left = [...this.#all];
+    for (const each of left) each.end();
+    await Promise.all(left.map(({ gone }) => gone));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @internal All containers wait. Rejects with the first failure. */
+  async filled(): Promise<void> {
+    if (!this.#canWait) return;
+    const { size } = this.#setup;
+    const worker = async (): Promise<void> => {
+      while (this.#missing > 0 && size > 0) await this.#add();
+    };
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, size) }, worker));
+  }
+
+  get #missing(): number {
+    return this.#setup.size - this.#ready.length - this.#starting;
+  }
+
+  /** Otherwise each job gets a container of its own. */
+  get #canWait(): boolean {
+    return this.#setup.parks || this.#setup.readiness.condition !== undefined;
+  }
+
+  #begin(job: JobOptions): ExecutionController {
+    const standby = this.#take(job);
+    if (standby !== undefined) {
+      const { run } = standby;
+      run.begin(this.#limits(job), job.signal);
+      this.#hits++;
+      feed(run, job.stdin);
+      this.#refillLater();
+      return run;
+    }
+    this.#misses++;
+    this.#refillLater();
+    return this.#startFor(job);
+  }
+
+  #limits({ timeout = this.#setup.options.timeout }: JobOptions): { timeout: number | undefined } {
+    return { timeout };
+  }
+
+  /** A container that waits, and has taken what it needs of the job. */
+  #take(job: JobOptions): Standby | undefined {
+    const { parks } = this.#setup;
+    const { args, env, workdir } = job;
+    const changes = args !== undefined || env !== undefined || workdir !== undefined;
+    if (!parks && changes) return undefined;
+    for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) {
+      this.#all.delete(next);
+      if (!parks || next.claim?.(changes ? job : undefined) === true) return next;
+      // It has ended, or its room is too small for the command.
+      next.end();
+    }
+    return undefined;
+  }
+
+  #startFor(job: JobOptions): ExecutionController {
+    const { start, readiness, parks } = this.#setup;
+    const begun = performance.now();
+    if (parks || readiness.condition === undefined) {
+      const run = start(job);
+      feed(run, job.stdin);
+      void run.started.then(
+        () => remember(this.#missTimes, performance.now() - begun),
+        () => undefined,
+      );
+      return run;
+    }
+    const standby = new Standby(start, job, readiness, false);
+    const { run } = standby;
+    run.watch(this.#limits(job), job.signal);
+    standby.ready.then(
+      () => {
+        remember(this.#missTimes, performance.now() - begun);
+        run.acceptOutput();
+        feed(run, job.stdin);
+      },
+      (error: unknown) => run.hasFailed(error),
+    );
+    return run;
+  }
+
+  /** After jobs, not between them: containers that are being started would slow them down. */
+  #refillLater(pause = REST): void {
+    if (this.#isClosed || !this.#canWait) return;
+    const now = performance.now();
+    this.#burstBegan ??= now;
+    if (this.#timer !== undefined && now - this.#burstBegan > LONGEST_BURST) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = this.#burstBegan = undefined;
+      this.#refill();
+    }, pause);
+  }
+
+  #refill(): void {
+    while (!this.#isClosed && this.#missing > 0 && this.#starting < AT_ONCE)
+      this.#add().then(
+        () => this.#refill(),
+        () => {
+          if (
+            this.#lastFailure instanceof CaissonError &&
+            this.#lastFailure.code === 'ERR_ENGINE_CLOSED'
+          )
+            this.#isClosed = true;
+          this.#refillLater(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failuresInTurn - 1)));
+        },
+      );
+  }
+
+  /** One more container that waits. */
+  async #add(): Promise<void> {
+    const { start, readiness, parks } = this.#setup;
+    const begun = performance.now();
+    this.#starting++;
+    const standby = new Standby(start, {}, readiness, parks);
+    this.#all.add(standby);
+    void standby.gone.then(() => this.#all.delete(standby));
+    try {
+      await standby.ready;
+    } catch (error) {
+      this.#hasFailed(error);
+      throw error;
+    } finally {
+      this.#starting--;
+    }
+    this.#refills++;
+    this.#failuresInTurn = 0;
+    remember(this.#readyTimes, performance.now() - begun);
+    this.#ready.push(standby);
+    const ended = (error?: unknown): void => {
+      const at = this.#ready.indexOf(standby);
+      if (at < 0) return;
+      this.#ready.splice(at, 1);
+      if (this.#isClosed) return;
+      this.#hasFailed(error ?? new CaissonError('ERR_START_FAILED', 'a container of the pool ended before a job came', { stage: 'container', path: standby.run.id })); // prettier-ignore
+      this.#refillLater();
+    };
+    standby.run.result.then(() => ended(), ended);
+  }
+
+  #hasFailed(error: unknown): void {
+    this.#failures++;
+    this.#failuresInTurn++;
+    this.#lastFailure = error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** What the program reads. */
+function feed({ stdin }: ExecutionController, input: JobOptions['stdin']): void {
+  if (stdin === undefined) return;
+  stdin.on('error', () => undefined);
+  if (input === undefined) stdin.end();
+  else if (typeof input === 'string' || input instanceof Uint8Array) stdin.end(input);
+  else {
+    const source: Readable = input;
+    // It is cut off, as a pipe is whose writer fails.
+    source.on('error', () => stdin.end());
+    source.pipe(stdin);
+  }
+}
+
+function remember(times: number[], time: number): void {
+  times.push(time);
+  if (times.length > REMEMBERED) times.shift();
+}
+
+function mean(times: readonly number[]): number | undefined {
+  if (times.length === 0) return undefined;
+  return times.reduce((sum, time) => sum + time, 0) / times.length;
+}
