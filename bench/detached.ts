@@ -15,7 +15,7 @@ import { BASE, JOB_PAIRS, JOBS } from './report.js';
 import { repository, type Workspace } from './workspace.js';
 
 export interface DetachedPart {
-  readonly part: 'exec' | 'detached' | 'jobs';
+  readonly part: 'exec' | 'detached' | 'jobs' | 'pools';
   readonly title: string;
   readonly contestants: readonly Contestant[];
 }

@@ -29,6 +29,7 @@ import {
   table,
   targets,
 } from './report.js';
+import { openPools } from './pools.js';
 import { openStreams } from './streams.js';
 import { raceTraffic, type TrafficResults } from './traffic.js';
 import { trafficTable, trafficTargets } from './traffic-report.js';
@@ -37,7 +38,7 @@ import { openWorkspace } from './workspace.js';
 const usage = `usage: npm run bench -- [options]
   --quick            a tenth of the starts, and no 4 GiB heap
   --only PATTERN     only contestants whose name matches (the floor is always there)
-  --part NAME        only start, exec, detached, jobs, network, streams or images; may be repeated
+  --part NAME        only start, exec, detached, jobs, pools, network, streams or images; may be repeated
                      (network: in scripts/with-docker --network, if Docker's is to be timed as well;
                      images: in scripts/with-docker; it takes some minutes and up to 20 GB of disk,
                      and is left out without --part)
@@ -67,7 +68,9 @@ if (values.help) {
 
 const rounds = Number(values.rounds ?? (values.quick ? 3 : 20));
 const spacedRounds = Number(values['spaced-rounds'] ?? (values.quick ? 2 : 10));
-const parts = new Set(values.part ?? ['start', 'exec', 'detached', 'jobs', 'network', 'streams']);
+const parts = new Set(
+  values.part ?? ['start', 'exec', 'detached', 'jobs', 'pools', 'network', 'streams'],
+);
 // Images have a process of their own.
 const usual = values.quick || [...parts].every((part) => part === 'images') ? [50] : [50, 4096];
 const heaps = (values.heap?.map(Number) ?? usual).filter((mib) => {
@@ -126,6 +129,8 @@ const results = parts.has('start')
 const kept: DetachedResults[] = [];
 const isKeeping = ['exec', 'detached', 'jobs'].some((part) => parts.has(part));
 const keeping = isKeeping ? await openDetached(workspace, launchers, nodes[2]) : [];
+const [, , small] = nodes;
+if (small !== undefined) keeping.push(openPools(small, floorAlone));
 for (const { part, title, contestants: all } of keeping) {
   if (!parts.has(part)) continue;
   const chosen = all.filter(({ name }) => only.test(name));
@@ -148,9 +153,8 @@ if (parts.has('network')) {
   if (mayBeRootless()) traffic.push(...(await raceRootless(workspace, machines, { rounds, only })));
 }
 const streams: DetachedResults[] = [];
-const [, , streaming] = nodes;
-if (parts.has('streams') && streaming !== undefined) {
-  for (const { title, contestants: all } of openStreams(streaming)) {
+if (parts.has('streams') && small !== undefined) {
+  for (const { title, contestants: all } of openStreams(small)) {
     const chosen = all.filter(({ name }) => only.test(name));
     const dense = Math.ceil(rounds / 4);
     streams.push({ title, results: await race(chosen, { dense, spaced: 0 }) });

@@ -9,7 +9,8 @@ import { closeSync, constants, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import type { Container } from '../lib/engine/container/container.js';
-import { Engine, rootfs, type RunOptions } from '../lib/index.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Engine, type Execution, type Pool, rootfs, type RunOptions } from '../lib/index.js';
 import { serve, type Starter } from './starters.js';
 
 const [heapMib = '50', directory = '', root = ''] = process.argv.slice(2);
@@ -94,6 +95,56 @@ function openNetwork(options: RunOptions, created = false): () => Promise<Starte
       },
     };
   };
+}
+
+/** A job of a pool in which a container waits. */
+async function openPool(): Promise<Starter> {
+  const engine = await openEngine();
+  const pool = await engine.pool(rootfs(root), ['/true'], LIMITS, { size: 2 });
+  return {
+    start: async () => (await pool.run()).exitCode,
+    after: () => untilReady(pool),
+    [Symbol.asyncDispose]: async () => {
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const PYTHON = '/usr/bin/python3';
+const SCRIPT = 'import sys\nprint("ready", flush=True)\nprint(sys.stdin.readline(), flush=True)';
+
+/** Until what it has written for its job has come. @param waits for the job, in a pool */
+function openPython(waits: boolean): () => Promise<Starter> {
+  return async () => {
+    const engine = await openEngine();
+    const argv = [PYTHON, '-c', SCRIPT];
+    const pool = waits
+      ? await engine.pool('host', argv, LIMITS, { size: 2, ready: { log: 'ready' } })
+      : undefined;
+    let last: Execution | undefined;
+    return {
+      start: async () => {
+        if (pool !== undefined) last = pool.run({ stdin: 'job\n' });
+        else {
+          last = engine.run('host', argv, { ...LIMITS, stdin: 'pipe' });
+          last.stdin?.end('job\n');
+        }
+        for await (const line of last) if (line === 'job') return 0;
+        return 1;
+      },
+      after: async () => {
+        await last;
+        if (pool !== undefined) await untilReady(pool);
+      },
+      [Symbol.asyncDispose]: async () => {
+        await engine[Symbol.asyncDispose]();
+      },
+    };
+  };
+}
+
+async function untilReady(pool: Pool): Promise<void> {
+  while (pool.stats().ready < pool.stats().size) await sleep(1);
 }
 
 /** A further program in a container that is kept. */
@@ -251,6 +302,9 @@ const openers: Readonly<Record<string, () => Promise<Starter>>> = {
   'network-policy-name': openNetwork({ network: { allow: ['*.bench.example:443'] } }),
   'network-port': openNetwork({ network: 'bridge', ports: ['8080:80'] }),
   'network-created': openNetwork({}, true),
+  'pool-parked': openPool,
+  'python-cold': openPython(false),
+  'python-warm': openPython(true),
   exec: openExec,
   detached: openDetached,
   'spawn-stdout': () => openSpawnStreamer('stdout'),

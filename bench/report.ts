@@ -15,6 +15,12 @@ export interface Result {
 
 export const FLOOR = 'floor (C)';
 /** Of the part in which only the arguments and the environment differ from start to start. */
+export const POOLS = 'jobs of pools';
+export const COLD = 'run';
+export const PARKED = 'a job of a pool';
+export const COLD_PYTHON = 'run python3, to its first line';
+export const WARM_PYTHON = 'a job of a python3 that waits, to its first line';
+
 export const JOBS = 'run, with the same options';
 /** By name; each is compared with the one before it. */
 export const JOB_PAIRS = [
@@ -79,6 +85,10 @@ export function targets(
     const more = p50(networks, BRIDGE_POLICY, way) - p50(networks, BRIDGE, way);
     target(`a policy, ms a start, ${words}`, more / 1e3, 0.5);
   }
+  const pools = kept.find(({ title }) => title === POOLS)?.results ?? [];
+  const parked = p50(pools, PARKED, 'backToBack') / p50(pools, FLOOR, 'backToBack');
+  target('a job of a pool ÷ floor, back to back', parked, 0.25);
+  target('a job of a python3 that waits, ms', p50(pools, WARM_PYTHON, 'backToBack') / 1e3, 2);
   return found;
 }
 
