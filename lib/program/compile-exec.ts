@@ -114,7 +114,7 @@ export function compileExec(spec: Spec, input: ExecInput): Launchable {
   const passed = [cgroups, ...tasks, ...Object.values(streams), none].filter(
     (slot) => slot !== undefined,
   );
-  release(host, passed, input.movedIntoScope === true);
+  release(host, passed, input.movedIntoScope === true ? 0 : undefined);
   const container = compileInside(
     spec,
     input,

@@ -11,6 +11,7 @@ import { stringList } from './encode.js';
 import type { Program, Step } from './instructions.js';
 import type { LaunchInput } from './launch-input.js';
 import { parseMountOptions } from './mount-options.js';
+import { release } from './release.js';
 import { requestStep, saveStep } from './netlink-step.js';
 import type { BridgePlan } from './network-plan.js';
 import type { WithOwnTexts } from './own-texts.js';
@@ -92,6 +93,9 @@ export function compile(spec: Spec, input: LaunchInput, kernel: KernelFacts): La
   };
   const host = compileHost(spec, input, kernel, shared, slots);
   const container = compileContainer(spec, input, shared, slots);
+  // It is parked once all that can fail before its program has been done.
+  const before = input.parks && container.findLastIndex(({ op }) => op === 'await');
+  if (before !== undefined) release(host.steps, [], before);
   return {
     program: { slots: slots.count, host: host.steps, container, teardown: [] },
     teardown: withVolumes(

@@ -139,6 +139,18 @@ describe('pools', () => {
       expect((await rejectionOf(other.run({ workdir: '/bin/sh' }))).code).to.equal('ERR_INVALID_WORKDIR'); // prettier-ignore
     });
 
+    it('What fails before its program fails when the pool is opened, and leaves nothing', async () => {
+      for (const [code, options] of [
+        ['ERR_INVALID_WORKDIR', { workdir: '/bin/sh' }],
+        ['ERR_NO_SUCH_USER', { user: 'unknown' }],
+        ['ERR_NO_SUCH_SOURCE', { volumes: [`${shop.path('unknown')}:/x`] }],
+      ] as const) {
+        const { message, ...error } = await rejectionOf(pooled(['true'], { size: 3 }, options));
+        expect(error.code, message).to.equal(code);
+        await untilNothing(ids);
+      }
+    });
+
     it('Its time and its signal are the job’s, not those of the wait', async () => {
       const pool = await sh('sleep $0', 2, { timeout: 400 * slowness });
       await new Promise((resolve) => setTimeout(resolve, 500 * slowness)); // longer than a job may take

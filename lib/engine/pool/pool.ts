@@ -57,6 +57,8 @@ export class Pool {
   readonly #missTimes: number[] = [];
   #timer: NodeJS.Timeout | undefined;
   #burstBegan: number | undefined;
+  /** After failures. */
+  #pausedUntil = 0;
   #isClosed = false;
 
   static {
@@ -193,30 +195,26 @@ export class Pool {
   }
 
   /** After jobs, not between them: containers that are being started would slow them down. */
-  #refillLater(pause = REST): void {
+  #refillLater(): void {
     if (this.#isClosed || !this.#canWait) return;
     const now = performance.now();
     this.#burstBegan ??= now;
     if (this.#timer !== undefined && now - this.#burstBegan > LONGEST_BURST) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = this.#burstBegan = undefined;
-      this.#refill();
-    }, pause);
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = this.#burstBegan = undefined;
+        this.#refill();
+      },
+      Math.max(REST, this.#pausedUntil - now),
+    );
   }
 
   #refill(): void {
     while (!this.#isClosed && this.#missing > 0 && this.#starting < AT_ONCE)
       this.#add().then(
         () => this.#refill(),
-        () => {
-          if (
-            this.#lastFailure instanceof CaissonError &&
-            this.#lastFailure.code === 'ERR_ENGINE_CLOSED'
-          )
-            this.#isClosed = true;
-          this.#refillLater(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failuresInTurn - 1)));
-        },
+        () => this.#refillLater(),
       );
   }
 
@@ -253,8 +251,10 @@ export class Pool {
 
   #hasFailed(error: unknown): void {
     this.#failures++;
-    this.#failuresInTurn++;
+    const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#failuresInTurn++);
+    this.#pausedUntil = performance.now() + pause;
     this.#lastFailure = error instanceof Error ? error : new Error(String(error));
+    if (error instanceof CaissonError && error.code === 'ERR_ENGINE_CLOSED') this.#isClosed = true;
   }
 }
 

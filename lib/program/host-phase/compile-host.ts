@@ -129,7 +129,6 @@ export function compileHost(
     awaitRegistration(steps, input, notices);
     release(steps, []);
   }
-  if (input.parks !== undefined) release(steps, [], true);
   return { steps, slots: { ...near, oom, notices, hold: mounts === undefined ? [] : [mounts] } };
 }
 
