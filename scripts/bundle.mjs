@@ -150,6 +150,7 @@ const packs = Object.fromEntries(
 async function writeEntry(entry, file) {
   const { outputFiles } = await build({
     entryPoints: [`lib/loading/${entry}.ts`],
+    external: ['dbus-native'],
     bundle: true,
     format: 'cjs',
     platform: 'node',
@@ -173,10 +174,28 @@ const lists = Object.fromEntries(Object.entries(packs).map(([pack, { names: list
 await writeEntry('main-entry', 'main.cjs');
 await writeEntry('library-entry', 'library.cjs');
 // Not by `export *`: Node would read all of a CommonJS module to find the names.
-for (const [name, { file, exported }] of Object.entries(entries))
-  writeFileSync(
-    `${OUTPUT}/${file}.mjs`,
-    `import { createRequire } from 'node:module';
-export const { ${exported.join(', ')} } = createRequire(import.meta.url)('./library.cjs').load('${name}');
-`,
-  );
+for (const [name, { file, exported }] of Object.entries(entries)) {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `
+        import { createRequire } from 'node:module';
+        import { leftBehind } from './left-behind.js';
+        let library;
+        try {
+          const require = createRequire(import.meta.url);
+          library = require('./library.cjs');
+        } catch (cause) {
+          throw leftBehind('library.cjs', cause);
+        }
+        export const { ${exported.join(', ')} } = library.load('${name}');`,
+      resolveDir: 'lib/loading',
+    },
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    write: false,
+    logLevel: 'warning',
+  });
+  writeFileSync(`${OUTPUT}/${file}.mjs`, ascii(outputFiles[0].text));
+}

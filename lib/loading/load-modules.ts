@@ -3,9 +3,9 @@
  * is read when the first of its modules is.
  */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Script } from 'node:vm';
+import { leftBehind } from './left-behind.js';
 
 type Factory = (
   exports: object,
@@ -18,7 +18,7 @@ type Factories = Readonly<Record<string, Factory | undefined>>;
 
 /** The file that reads the packs, which are beside it. */
 export interface Place {
-  readonly directory: string;
+  pathOf(pack: string): string;
   readonly filename: string;
   readonly require: NodeJS.Require;
 }
@@ -64,10 +64,19 @@ export class Modules {
   #read(name: string): Factories {
     const pack = Object.keys(this.packs).find((some) => this.packs[some]?.includes(` ${name} `));
     if (pack === undefined) throw new Error(`there is no module ${name}`);
-    const path = join(this.place.directory, `${pack}.pack`);
-    const script = this.compile(pack, name, readFileSync(path, 'latin1'), path);
+    const path = this.place.pathOf(pack);
+    const script = this.compile(pack, name, readPack(path), path);
     const factories = script.runInThisContext() as Factories;
     this.#factories.push(factories);
     return factories;
+  }
+}
+
+function readPack(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    throw leftBehind(path, cause);
   }
 }

@@ -11,7 +11,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const cache = codeCache();
   const modules = new Modules(
     PACKS,
-    { directory: __dirname, filename: __filename, require },
+    { pathOf: (pack) => join(__dirname, `${pack}.pack`), filename: __filename, require },
     cache?.compile.bind(cache),
   );
   const { main: run } = modules.load('cli/main') as {

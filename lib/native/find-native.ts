@@ -40,24 +40,10 @@ function find(): NativeFile {
   return { path, origin: 'packaged' };
 }
 
-/**
- * The package's directory, above dist/lib/native/ and dist/lib/bundle/.
- *
- * @throws ERR_NATIVE_LOAD where a bundler has made a file of CommonJS, which does not know where it is
- */
+/** The package's directory, above dist/lib/native/ and dist/lib/bundle/. */
 export function packageRoot(): string {
-  const url = import.meta.url as string | undefined;
-  if (url !== undefined) return join(dirname(fileURLToPath(url)), '../../..');
-  throw new CaissonError(
-    'ERR_NATIVE_LOAD',
-    'the binaries of caisson cannot be found: a bundler has included its code in a file of CommonJS',
-    { stage: 'config', hint: BUNDLER_HINT },
-  );
+  return join(dirname(fileURLToPath(import.meta.url)), '../../..');
 }
-
-export const BUNDLER_HINT =
-  'exclude `caisson` from the bundle (esbuild: `--external:caisson`, webpack: `externals`, Next.js: ' +
-  '`serverExternalPackages`), or let `CAISSON_NATIVE` name a directory with caisson.node, caisson-init and caisson-archive';
 
 /** Of the running program, not of the machine, which may have both. */
 export function libcOfProcess(): Libc {

@@ -1,15 +1,10 @@
 /** Why the addon could not be loaded: what was looked for, what is there, and the remedy. */
 import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { BUNDLER_HINT } from '../base/bundler-hint.js';
 import { CaissonError } from '../base/errors.js';
 import { readElf } from './elf.js';
-import {
-  BUNDLER_HINT,
-  type Libc,
-  libcOfProcess,
-  type NativeFile,
-  packageRoot,
-} from './find-native.js';
+import { type Libc, libcOfProcess, type NativeFile, packageRoot } from './find-native.js';
 
 /** Of which files a directory of `CAISSON_NATIVE` consists. */
 const FILES = 'caisson.node, caisson-init and caisson-archive';
@@ -42,6 +37,12 @@ function explain(file: NativeFile, cause: unknown): Explanation {
   if ((cause as NodeJS.ErrnoException | undefined)?.code === 'ERR_DLOPEN_DISABLED')
     return explainDisabled();
   if (!existsSync(file.path)) return explainMissing(file);
+  // Yarn lets Node read what is in an archive; the kernel finds a file where the path has a directory.
+  if (file.path.includes('.zip/') && text.includes('Not a directory'))
+    return [
+      'it is in an archive of Yarn, from which no program can be loaded',
+      'remove `unplugged: false` of caisson from `dependenciesMeta` in package.json, or set `nodeLinker: node-modules` in .yarnrc.yml',
+    ];
   const foreign = explainForeign(file);
   if (foreign !== undefined) return foreign;
   if (isNoexec(join(dirname(file.path), 'caisson-init'))) {
@@ -82,7 +83,7 @@ function explainMissing(file: NativeFile): Explanation {
     return ['nothing has been built in this checkout', 'run scripts/setup'];
   const others = packagedAddons(root);
   return others.length === 0
-    ? ['the package is there without its binaries', 'install it again']
+    ? ['the package is there without its binaries', 'install it again, or copy its directory whole']
     : [
         `this package has ${others.join(', ')}`,
         'node_modules was copied from another platform, or pruned: install the package again on this one',

@@ -5,7 +5,7 @@
 import { expect } from 'chai';
 import { build, type Format } from 'esbuild';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { addonPath } from '../../lib/native/load.js';
@@ -150,7 +150,7 @@ describe('loading the addon', () => {
     rmSync(join(root, 'prebuilds'), { recursive: true });
     const { message, hint } = refused(await load());
     expect(message).to.include('the package is there without its binaries');
-    expect(hint).to.equal('install it again');
+    expect(hint).to.equal('install it again, or copy its directory whole');
   });
 
   needsRoot('a mount').it(
@@ -209,29 +209,39 @@ describe('loading the addon', () => {
     expect(hint).to.include('caisson.node, caisson-init and caisson-archive');
   });
 
-  for (const [format, extension, reason] of [
-    ['esm', 'mjs', 'a bundler has included the code of caisson, and not its binaries'],
-    ['cjs', 'cjs', 'a bundler has included its code in a file of CommonJS'],
+  for (const [format, extension] of [
+    ['esm', 'mjs'],
+    ['cjs', 'cjs'],
   ] as const) {
-    it(`A bundle of the format ${format} says that the binaries were left behind, and how to keep them`, async () => {
-      const file = await bundle(format, extension);
+    it(`A bundle of the format ${format} says that files were left behind, and works with the remedy`, async () => {
+      cpSync(join(repository, 'dist/lib/bundle'), join(root, 'dist/lib/bundle'), {
+        recursive: true,
+      });
+      symlinkSync(
+        join(repository, 'node_modules/dbus-native'),
+        join(directory, 'node_modules/dbus-native'),
+      );
       const env = { ...process.env, CAISSON_NATIVE: undefined };
-      const { stdout } = await run(process.execPath, [file], { env });
+      const { stdout } = await run(process.execPath, [await bundle(format, extension)], { env });
       const { message, hint } = refused(JSON.parse(stdout) as Read | 'loaded');
-      expect(message).to.include(reason);
+      expect(message).to.include('a bundler has included the code of caisson');
       expect(hint).to.include('--external:caisson').and.to.include('serverExternalPackages');
-      const chosen = { ...env, CAISSON_NATIVE: dirname(addonPath()) };
-      expect((await run(process.execPath, [file], { env: chosen })).stdout).to.equal('"loaded"\n');
+      const remedied = await bundle(format, extension, ['caisson']);
+      expect((await run(process.execPath, [remedied], { env })).stdout).to.equal('"loaded"\n');
     });
   }
 
-  async function bundle(format: Format, extension: string): Promise<string> {
+  async function bundle(
+    format: Format,
+    extension: string,
+    external: string[] = [],
+  ): Promise<string> {
     const entry = join(directory, 'server.ts');
     writeFileSync(
       entry,
-      `import { Engine } from ${JSON.stringify(join(repository, 'dist/lib/index.js'))};
-      const roots = { dataRoot: ${JSON.stringify(join(directory, 'data'))}, runRoot: ${JSON.stringify(join(directory, 'run'))} };
-      Engine.open(roots)
+      `const roots = { dataRoot: ${JSON.stringify(join(directory, 'data'))}, runRoot: ${JSON.stringify(join(directory, 'run'))} };
+      import('caisson')
+        .then(({ Engine }) => Engine.open(roots))
         .then((engine) => { console.log('"loaded"'); return engine.close(); })
         .catch(({ name, code, message, path, hint }) => console.log(JSON.stringify({ name, code, message, path, hint })));`,
     );
@@ -240,11 +250,11 @@ describe('loading the addon', () => {
       entryPoints: [entry],
       outfile,
       format,
+      external,
       bundle: true,
       platform: 'node',
       logLevel: 'error',
       logOverride: { 'empty-import-meta': 'silent' },
-      nodePaths: [join(repository, 'node_modules')],
     });
     return outfile;
   }

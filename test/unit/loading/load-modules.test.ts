@@ -9,7 +9,7 @@ import { Modules } from '../../../lib/loading/load-modules.js';
 describe('packed modules', () => {
   const directory = mkdtempSync(join(tmpdir(), 'caisson-test-'));
   const place = {
-    directory,
+    pathOf: (pack: string) => join(directory, `${pack}.pack`),
     filename: join(directory, 'main.cjs'),
     require: createRequire(import.meta.url),
   };
@@ -75,5 +75,12 @@ describe('packed modules', () => {
   it('A module that there is not is an error', () => {
     const { modules } = read();
     expect(() => modules.load('base/four')).to.throw('there is no module base/four');
+  });
+
+  it('A file that a bundler has left behind is an error with the remedy', () => {
+    const modules = new Modules({ third: ' base/five ' }, place);
+    expect(() => modules.load('base/five'))
+      .to.throw(/third\.pack cannot be loaded: a bundler .*--external:caisson/)
+      .that.includes({ name: 'CaissonError', code: 'ERR_NATIVE_LOAD' });
   });
 });
