@@ -1,0 +1,9 @@
+const { Engine } = require('caisson');
+
+async function main() {
+  const engine = await Engine.open();
+  const { stdout } = await engine.run('host', ['echo', 'works']);
+  await engine.close();
+  process.stdout.write(stdout);
+}
+main();
