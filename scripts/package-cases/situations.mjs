@@ -81,10 +81,14 @@ export function situations(tools) {
     }
     project.run(['node', '--experimental-sea-config', 'sea.json']);
     cpSync(execFileSync('realpath', [join(project.root, 'bin/node')], { encoding: 'utf8' }).trim(), app); // prettier-ignore
-    execFileSync(process.execPath, [
-      ...[load.resolve('postject/dist/cli.js'), app, 'NODE_SEA_BLOB', join(project.directory, 'blob')], // prettier-ignore
-      ...['--sentinel-fuse', 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'],
-    ]);
+    execFileSync(
+      process.execPath,
+      [
+        ...[load.resolve('postject/dist/cli.js'), app, 'NODE_SEA_BLOB', join(project.directory, 'blob')], // prettier-ignore
+        ...['--sentinel-fuse', 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'],
+      ],
+      { stdio: 'ignore' },
+    );
     return app;
   }
 
@@ -97,10 +101,11 @@ export function situations(tools) {
     {
       name: '`require`',
       nodes: ['20.19.0', '20', '22.12.0', '22', '24', '26'],
-      test(project) {
+      test(project, node) {
         const { stdout, stderr } = project.run(['node', 'server.cjs']);
         expect(stdout, 'works');
-        if (stderr !== '') throw new Error(stderr);
+        // The first release of the line that could do it warns that it is new.
+        if (stderr !== '' && node !== '22.12.0') throw new Error(stderr);
       },
     },
     {

@@ -82,7 +82,7 @@ describe('the declarations of the package', function () {
   });
 
   it('What test/types expects of the sources holds for the declarations too', () => {
-    const files = ts.sys.readDirectory('test/types', ['.ts']);
+    const files = ts.sys.readDirectory('test/types', ['.ts', '.mts', '.cts']);
     expect(files).to.not.be.empty;
     const users = ts.createProgram(files, { ...OPTIONS, skipLibCheck: true });
     const resolved = users.getSourceFiles().map(({ fileName }) => fileName);
