@@ -1,7 +1,6 @@
 // `npm pack` and `npm publish` fail here if something that a user needs has not been built. Writes dist/lib/.npmignore.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { posix } from 'node:path';
 
 const root = new URL('..', import.meta.url);
 const missing = [];
@@ -11,9 +10,9 @@ const need = (path) => {
 
 const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
 for (const path of Object.values(manifest.bin)) need(path);
-for (const entry of Object.values(manifest.exports)) {
-  for (const path of typeof entry === 'string' ? [entry] : Object.values(entry)) need(path);
-}
+const entries = Object.values(manifest.exports).flatMap((entry) =>
+  typeof entry === 'string' ? [entry] : Object.values(entry),
+);
 for (const name of ['main.cjs', 'library.cjs', 'start.pack']) need(`dist/lib/bundle/${name}`);
 need('LICENSE');
 need('README.md');
@@ -32,26 +31,15 @@ for (const architecture of isNative ? [process.arch] : ['x64', 'arm64']) {
   }
 }
 
-// Of what is not packed into dist/lib/bundle, only the declarations that the entries lead to are in the package.
-const reached = Object.values(manifest.exports).flatMap(({ types }) =>
-  types === undefined ? [] : [posix.normalize(types)],
-);
-for (const path of reached) {
-  need(path);
-  const text = existsSync(new URL(path, root)) ? readFileSync(new URL(path, root), 'utf8') : '';
-  for (const [, name] of text.matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)\.js['"]/g)) {
-    const next = `${posix.join(posix.dirname(path), name)}.d.ts`;
-    if (!reached.includes(next)) reached.push(next);
-  }
+// What is packed into dist/lib/bundle is not there twice; `prune-declarations.mjs` has written the declarations.
+if (existsSync(new URL('dist/declarations', root))) {
+  execFileSync(process.execPath, ['scripts/prune-declarations.mjs'], { cwd: root });
+  const modules = readdirSync(new URL('dist/lib', root), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.js'))
+    .sort();
+  writeFileSync(new URL('dist/lib/.npmignore', root), modules.map((path) => `/${path}\n`).join(''));
 }
-const built = existsSync(new URL('dist/lib', root))
-  ? readdirSync(new URL('dist/lib', root), { recursive: true, encoding: 'utf8' })
-  : [];
-const unused = built
-  .filter((path) => /\.js$|\.d\.ts$/.test(path) && !reached.includes(`dist/lib/${path}`))
-  .sort();
-if (built.length > 0)
-  writeFileSync(new URL('dist/lib/.npmignore', root), unused.map((path) => `/${path}\n`).join(''));
+for (const path of entries) need(path);
 
 if (missing.length > 0) {
   process.stderr.write(

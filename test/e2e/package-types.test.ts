@@ -1,10 +1,12 @@
 /** The declarations that are in the package: what the TypeScript compiler of a user sees. */
 import { expect } from 'chai';
+import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const LIB = fileURLToPath(new URL('../../lib/', import.meta.url));
 const INDEX = `${LIB}index.d.ts`;
+const ENTRIES = [INDEX, `${LIB}testing/testing.d.ts`, `${LIB}pty/pty.d.ts`];
 
 /** As strict as a user can be; declarations are checked too. */
 const OPTIONS: ts.CompilerOptions = {
@@ -29,15 +31,17 @@ describe('the declarations of the package', function () {
   this.timeout(60_000);
   let program: ts.Program;
   let checker: ts.TypeChecker;
-  let exported: ReadonlySet<ts.Symbol>;
   const real = (symbol: ts.Symbol) =>
     symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+  const exportsOf = (entry: string) => {
+    const module = checker.getSymbolAtLocation(program.getSourceFile(entry)!)!;
+    return checker.getExportsOfModule(module).map(real);
+  };
 
   before(() => {
-    program = ts.createProgram([INDEX], OPTIONS);
+    execFileSync(process.execPath, ['scripts/prune-declarations.mjs']);
+    program = ts.createProgram(ENTRIES, OPTIONS);
     checker = program.getTypeChecker();
-    const index = checker.getSymbolAtLocation(program.getSourceFile(INDEX)!)!;
-    exported = new Set(checker.getExportsOfModule(index).map(real));
   });
 
   it('The declarations compile on their own', () => {
@@ -54,9 +58,27 @@ describe('the declarations of the package', function () {
     expect(marked.map(({ fileName }) => fileName)).to.be.empty;
   });
 
-  it('Each type in a public signature is exported from lib/index.ts', () => {
+  it('Nothing is declared that is not exported', () => {
+    const exported = new Set(ENTRIES.flatMap(exportsOf));
+    const files = ts.sys.readDirectory(LIB, ['.d.ts']);
+    expect(files).to.have.length.above(20);
+    const internal = files.flatMap((path) => {
+      const file = program.getSourceFile(path);
+      if (file === undefined) return [`all of ${path}`];
+      return file.statements
+        .flatMap((one): readonly (ts.Node & { name?: ts.Node })[] =>
+          ts.isVariableStatement(one) ? one.declarationList.declarations : [one],
+        )
+        .flatMap(({ name }) => name ?? [])
+        .filter((name) => !exported.has(checker.getSymbolAtLocation(name)!))
+        .map((name) => `${name.getText()} of ${path.slice(LIB.length)}`);
+    });
+    expect(internal).to.deep.equal([]);
+  });
+
+  it('Each type in a public signature is exported by its entry or by lib/index.ts', () => {
     const missing = new Set<string>();
-    const visit = (node: ts.Node, from: string): void => {
+    const visit = (node: ts.Node, from: string, visible: ReadonlySet<ts.Symbol>): void => {
       const name = ts.isTypeReferenceNode(node)
         ? node.typeName
         : ts.isExpressionWithTypeArguments(node)
@@ -71,13 +93,17 @@ describe('the declarations of the package', function () {
         const symbol = real(found);
         const file = symbol.declarations?.[0]?.getSourceFile().fileName ?? '';
         const parameter = (symbol.flags & ts.SymbolFlags.TypeParameter) !== 0;
-        if (file.startsWith(LIB) && !parameter && !exported.has(symbol))
+        if (file.startsWith(LIB) && !parameter && !visible.has(symbol))
           missing.add(`${symbol.name} of ${file.slice(LIB.length)}, which ${from} names`);
       }
-      ts.forEachChild(node, (child) => visit(child, from));
+      ts.forEachChild(node, (child) => visit(child, from, visible));
     };
-    for (const { name, declarations } of exported)
-      for (const declaration of declarations ?? []) visit(declaration, name);
+    for (const entry of ENTRIES) {
+      const own = exportsOf(entry);
+      const visible = new Set([...own, ...exportsOf(INDEX)]);
+      for (const { name, declarations } of own)
+        for (const declaration of declarations ?? []) visit(declaration, name, visible);
+    }
     expect([...missing]).to.deep.equal([]);
   });
 
