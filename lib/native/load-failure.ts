@@ -36,13 +36,13 @@ function explain(file: NativeFile, cause: unknown): Explanation {
   const text = cause instanceof Error ? cause.message : String(cause);
   if ((cause as NodeJS.ErrnoException | undefined)?.code === 'ERR_DLOPEN_DISABLED')
     return explainDisabled();
-  if (!existsSync(file.path)) return explainMissing(file);
   // Yarn lets Node read what is in an archive; the kernel finds a file where the path has a directory.
   if (file.path.includes('.zip/') && text.includes('Not a directory'))
     return [
       'it is in an archive of Yarn, from which no program can be loaded',
       'remove `unplugged: false` of caisson from `dependenciesMeta` in package.json, or set `nodeLinker: node-modules` in .yarnrc.yml',
     ];
+  if (!existsSync(file.path)) return explainMissing(file);
   const foreign = explainForeign(file);
   if (foreign !== undefined) return foreign;
   if (isNoexec(join(dirname(file.path), 'caisson-init'))) {

@@ -209,6 +209,44 @@ describe('loading the addon', () => {
     expect(hint).to.include('caisson.node, caisson-init and caisson-archive');
   });
 
+  it('A package in an archive of Yarn is named as such', async () => {
+    // For the kernel: a file where the path has a directory. scripts/package-matrix does it with Yarn itself.
+    writeFileSync(join(directory, 'caisson.zip'), '');
+    const inside = join(directory, 'caisson.zip/node_modules/caisson');
+    const { message, hint } = refused(await load({ env: { CAISSON_NATIVE: inside } }));
+    expect(message).to.include('it is in an archive of Yarn');
+    expect(hint).to.include('`unplugged: false`').and.to.include('nodeLinker');
+  });
+
+  it('An addon that needs a newer glibc is named as such', async () => {
+    const bytes = readFileSync(addon);
+    const version = /GLIBC_2\.3\d/.exec(bytes.toString('latin1'))?.[0] ?? '';
+    const newer = `${version.slice(0, -2)}99`;
+    for (let at = bytes.indexOf(version); at !== -1; at = bytes.indexOf(version, at + 1))
+      bytes.write(newer, at);
+    // vna_hash of the version, elf(5): the loader compares it before the name.
+    const hash = Buffer.alloc(4);
+    hash.writeUInt32LE(elfHash(version));
+    for (let at = bytes.indexOf(hash); at !== -1; at = bytes.indexOf(hash, at + 1))
+      bytes.writeUInt32LE(elfHash(newer), at);
+    writeFileSync(addon, bytes);
+    const { message, hint } = refused(await load());
+    expect(message).to.include(`this machine's glibc is older than ${newer}`);
+    expect(hint).to.include('glibc 2.28 or newer, or musl');
+  });
+
+  it('A bundler that has left only the binaries behind is named', async () => {
+    const bundled = join(directory, 'app/server/out');
+    cpSync(join(repository, 'dist/lib/bundle'), bundled, { recursive: true });
+    const program = `import(${JSON.stringify(join(bundled, 'index.mjs'))}).then(({ Engine }) => Engine.open())
+      .catch(({ name, code, message, path, hint }) => console.log(JSON.stringify({ name, code, message, path, hint })))`;
+    const env = { ...process.env, CAISSON_NATIVE: undefined };
+    const { stdout } = await run(process.execPath, ['-e', program], { env });
+    const { message, hint } = refused(JSON.parse(stdout) as Read | 'loaded');
+    expect(message).to.include('a bundler has included the code of caisson, and not its binaries');
+    expect(hint).to.include('exclude `caisson` from the bundle');
+  });
+
   for (const [format, extension] of [
     ['esm', 'mjs'],
     ['cjs', 'cjs'],
@@ -259,3 +297,14 @@ describe('loading the addon', () => {
     return outfile;
   }
 });
+
+/** The hash function of ELF, elf(5). */
+function elfHash(name: string): number {
+  let hash = 0;
+  for (const byte of Buffer.from(name)) {
+    hash = (hash << 4) + byte;
+    hash ^= (hash >>> 24) & 0xf0;
+    hash &= 0x0fffffff;
+  }
+  return hash;
+}
