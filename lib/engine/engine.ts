@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { checkOptions } from '../base/check.js';
 import type { RootfsImage } from '../image/rootfs.js';
 import { machineInfo } from '../info/info.js';
+import { permissionError } from '../host/node-permissions.js';
 import type { MachineInfo } from '../info/machine-info.js';
 import type { Container } from './container/container.js';
 import { createContainer } from './container/create-container.js';
@@ -56,9 +57,13 @@ export class Engine {
    * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES, ERR_SYSTEMD
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const context = await openContext(options);
-    await tearDownAbandoned(context);
-    return new Engine(context);
+    try {
+      const context = await openContext(options);
+      await tearDownAbandoned(context);
+      return new Engine(context);
+    } catch (error) {
+      throw permissionError(error);
+    }
   }
 
   /** Networks with a bridge. */

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const PERMISSION = ['--permission', '--allow-child-process', '--allow-worker', '--allow-fs-read=*', '--allow-fs-write=*']; // prettier-ignore
+const WRITES = ['/var/lib/caisson', '/run/caisson', '/sys/fs/cgroup'].map((path) => `--allow-fs-write=${path}`); // prettier-ignore
 const ADDONS = '--allow-addons';
 
 function expect(output, wanted) {
@@ -14,9 +15,13 @@ function expect(output, wanted) {
 
 /** Of read-error.* */
 function expectError(output, ...wanted) {
+  expectCode(output, 'ERR_NATIVE_LOAD', ...wanted);
+}
+
+function expectCode(output, code, ...wanted) {
   if (!output.startsWith('{')) throw new Error(`expected an error, not ${output}`);
   const error = JSON.parse(output);
-  if (error.name !== 'CaissonError' || error.code !== 'ERR_NATIVE_LOAD') throw new Error(output);
+  if (error.name !== 'CaissonError' || error.code !== code) throw new Error(output);
   for (const text of wanted) expect(error.message, text);
   if (!error.message.endsWith(` (${error.hint})`)) throw new Error(`no remedy in ${output}`);
 }
@@ -113,6 +118,19 @@ export function situations(tools) {
       nodes: ['22', '24', '26'],
       test: (project) =>
         expect(project.run(['node', ...PERMISSION, ADDONS, 'start.mjs']).stdout, 'works'),
+    },
+    {
+      name: '`node --permission`, with narrow permissions',
+      nodes: ['22', '24', '26'],
+      test: (project) =>
+        expect(project.run(['node', '--permission', ADDONS, '--allow-fs-read=*', ...WRITES, 'server.mjs']).stdout, 'works'), // prettier-ignore
+    },
+    {
+      name: '`node --permission`, without `--allow-fs-write`',
+      nodes: ['22', '24', '26'],
+      isError: true,
+      test: (project) =>
+        expectCode(project.run(['node', '--permission', ADDONS, '--allow-fs-read=*', 'read-error.mjs']).stdout, 'ERR_NO_PRIVILEGES', 'do not allow FileSystemWrite', '--allow-fs-write'), // prettier-ignore
     },
     {
       name: '`node --permission`, without `--allow-addons`',
