@@ -28,7 +28,11 @@ export function installers(tools, tarball) {
       name: 'yarn classic',
       version: 'yarn',
       node: '20',
-      command: ['node', `${tools}/yarn/bin/yarn.js`, 'add', '--ignore-scripts', tarball],
+      // Root's cache would be in /usr/local.
+      command: [
+        ...['node', `${tools}/yarn/bin/yarn.js`, 'add', '--ignore-scripts'],
+        ...['--cache-folder', '../home/cache', tarball],
+      ],
     },
     {
       ...berry,
