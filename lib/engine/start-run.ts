@@ -122,7 +122,7 @@ function launchRun(
       parked((given) => {
         if (given === undefined) return goOn() === 0;
         const command = prepared.claim(withGiven(argv, options, given), options.entrypoint);
-        return command !== undefined && goOn(command) === 0;
+        return command === undefined ? undefined : goOn(command) === 0;
       });
   }
   let retries = 0;

@@ -129,6 +129,19 @@ describe('pools', () => {
       expect(pool.stats()).to.include({ hits: 1 });
     });
 
+    it('A job that is too long for all containers leaves them to others', async () => {
+      const pool = await sh('echo $#', 3);
+      const args = Array.from({ length: 20 }, () => 'x'.repeat(10_000));
+      expect(await outputOf(pool, { args })).to.equal('19\n');
+      expect(pool.stats()).to.include({ ready: 3, hits: 0, misses: 1, refills: 3 });
+    });
+
+    it('A timeout of 0 is none, whatever the pool’s is', async () => {
+      const pool = await sh('sleep 0.3; echo done', 1, { timeout: 100 });
+      expect(await outputOf(pool, { timeout: 0 })).to.equal('done\n');
+      expect(pool.stats()).to.include({ hits: 1 });
+    });
+
     it('What the job asks for and is not there is a typed error', async () => {
       const pool = await pooled(['nowhere'], { size: 1 });
       expect((await rejectionOf(pool.run())).code).to.equal('ERR_COMMAND_NOT_FOUND');

@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import { CaissonError } from '../../base/errors.js';
 import { newId } from '../../base/ids.js';
+import { normalizeTimeout } from '../options/config.js';
 import { type Execution, executionOf } from '../start/execution.js';
 import { ExecutionController } from '../start/execution-controller.js';
 import type { PoolRunOptions } from './pool-options.js';
@@ -150,7 +151,7 @@ export class Pool {
   }
 
   #limits({ timeout = this.#setup.options.timeout }: JobOptions): { timeout: number | undefined } {
-    return { timeout };
+    return { timeout: normalizeTimeout(timeout) };
   }
 
   /** A container that waits, and has taken what it needs of the job. */
@@ -159,10 +160,15 @@ export class Pool {
     const { args, env, workdir } = job;
     const changes = args !== undefined || env !== undefined || workdir !== undefined;
     if (!parks && changes) return undefined;
-    for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) {
-      this.#all.delete(next);
-      if (!parks || next.claim?.(changes ? job : undefined) === true) return next;
-      // It has ended, or its room is too small for the command.
+    for (let [next] = this.#ready; next !== undefined; [next] = this.#ready) {
+      const taken = !parks || next.claim?.(changes ? job : undefined);
+      // No container has room for the command.
+      if (taken === undefined) return undefined;
+      this.#ready.shift();
+      if (taken) {
+        this.#all.delete(next);
+        return next;
+      }
       next.end();
     }
     return undefined;

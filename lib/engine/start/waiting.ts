@@ -7,8 +7,8 @@ export interface Given extends Pick<RunOptions, 'env' | 'workdir'> {
   readonly args?: readonly string[] | undefined;
 }
 
-/** Lets it be executed. False: it cannot be given this, or has ended. */
-export type Claim = (given: Given | undefined) => boolean;
+/** Lets it be executed. False: it has ended. Undefined: this is too long, and it goes on waiting. */
+export type Claim = (given: Given | undefined) => boolean | undefined;
 
 export interface Waiting {
   /** Where its program is not executed before it is claimed: called when it waits for that. */
