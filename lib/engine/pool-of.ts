@@ -20,6 +20,10 @@ export async function poolOf(
     if (value !== undefined) throw invalid(name, value, 'is an option of a job', 'see Pool.run');
   }
   const { size, readiness } = normalizePool(pool);
+  const { stdout = 'pipe', stderr = 'pipe', tty } = options;
+  const log = readiness.condition?.log;
+  if (log !== undefined && stdout !== 'pipe' && (stderr !== 'pipe' || tty))
+    throw invalid('ready.log', log, 'is in no output that is a pipe', "stdout or stderr: 'pipe'");
   // The caller may change them later.
   const given = copyOf(argv, options.env);
   const all: RunOptions = { ...options, env: given.env, stdin: 'pipe' };

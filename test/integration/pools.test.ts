@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
@@ -282,6 +282,70 @@ describe('pools', () => {
       }
     });
 
+    it('Its input ends where a stream fails or is destroyed, before the job or in it', async () => {
+      const pool = await pooled(['sh', '-c', 'echo ready; cat'], { size: 1, ready: READY });
+      const stream = () => {
+        const made = new Readable({ read: () => undefined });
+        made.push('x');
+        return made;
+      };
+      for (const error of [undefined, new Error('of the stream')]) {
+        const early = stream().on('error', () => undefined);
+        early.destroy(error);
+        await new Promise((resolve) => early.once('close', resolve));
+        expect(await outputOf(pool, { stdin: early, timeout: 5_000 * slowness })).to.equal('');
+        const late = stream();
+        const job = outputOf(pool, { stdin: late, timeout: 5_000 * slowness });
+        setTimeout(() => late.destroy(error), 50);
+        expect(await job).to.equal('x');
+      }
+    });
+
+    it('A stream without end is not read when the program has ended', async () => {
+      let reads = 0;
+      const endless = new Readable({
+        read() {
+          reads++;
+          setImmediate(() => this.push('x'.repeat(1000)));
+        },
+      });
+      const script = 'echo ready; head -c 3';
+      const pool = await pooled(['sh', '-c', script], { size: 1, ready: READY });
+      expect(await outputOf(pool, { stdin: endless })).to.equal('xxx');
+      expect(endless.destroyed).to.equal(false);
+      await new Promise((resolve) => setTimeout(resolve, 50)); // what had been asked for comes
+      const before = reads;
+      await new Promise((resolve) => setTimeout(resolve, 100)); // in which hundreds would be read
+      expect(reads).to.equal(before);
+      endless.destroy();
+    });
+
+    it('A program that ends when it was ready makes no pool', async () => {
+      const error = await rejectionOf(
+        pooled(['sh', '-c', 'echo ready'], { size: 50, ready: READY }),
+      );
+      expect(error).to.include({ code: 'ERR_START_FAILED' });
+    });
+
+    it('A pool whose programs end when they are ready pauses longer and longer', async () => {
+      const flag = shop.path('flag');
+      await mkdir(flag, { mode: 0o777 });
+      const script = 'test -e /flag/ends || { echo ready; cat; }; echo ready';
+      const pool = await pooled(
+        ['sh', '-c', script],
+        { size: 20, ready: READY },
+        { volumes: [`${flag}:/flag`] },
+      );
+      await writeFile(`${flag}/ends`, '');
+      const before = pool.stats();
+      await Promise.all(Array.from({ length: 20 }, () => pool.run()));
+      await new Promise((resolve) => setTimeout(resolve, 2_000)); // in which dozens would be started
+      const { refills, failures } = pool.stats();
+      expect(failures).to.be.above(1);
+      // Two at a time, and pauses of 100 ms and more.
+      expect(refills - before.refills).to.be.below(12);
+    });
+
     it('A port on which the program listens counts', async () => {
       const script = 'sleep 0.1; nc -l -p 8080 127.0.0.1 </dev/null & cat';
       const pool = await pooled(['sh', '-c', script], { size: 1, ready: { port: 8080 } });
@@ -330,6 +394,14 @@ describe('pools', () => {
       [{}, { size: 1, ready: { port: 70_000 } }],
       [{}, { size: 1, ready: { log: 'x', timeout: -1 } }],
       [{}, { size: 1, sise: 1 }],
+      [
+        { stdout: 'ignore', stderr: 'ignore' },
+        { size: 1, ready: { log: 'x' } },
+      ],
+      [
+        { stdout: 'ignore', tty: true },
+        { size: 1, ready: { log: 'x' } },
+      ],
       [{ memory: 'much' }, { size: 1 }],
       [{ stdin: 'pipe' } as never, { size: 1 }],
       [{ signal: new AbortController().signal } as never, { size: 1 }],
@@ -356,6 +428,8 @@ describe('pools', () => {
       { env: ['=x'] },
       { workdir: 'relative' },
       { stdin: 7 },
+      { stdin: { pipe: () => undefined } },
+      { stdin: new Writable() },
       { timeout: -1 },
       { signal: {} },
       { memory: '1g' },

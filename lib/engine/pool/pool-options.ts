@@ -43,7 +43,10 @@ export interface JobOptions {
   /** Beside those of the pool, and in place of those with the same names. */
   readonly env?: RunOptions['env'];
   readonly workdir?: string | undefined;
-  /** What its program reads, up to the end. Default: nothing. */
+  /**
+   * What its program reads, up to the end. Default: nothing. A stream that fails or is destroyed ends there. Nothing more is read of a stream, and it
+   * is not destroyed, when the program ends.
+   */
   readonly stdin?: string | Uint8Array | Readable | undefined;
   /** Milliseconds, after which the whole container is killed. Default: the pool's. */
   readonly timeout?: number | undefined;
@@ -117,12 +120,11 @@ export function checkJob(job: JobOptions): JobOptions {
   if (workdir !== undefined) normalizeWorkdir(workdir);
   normalizeTimeout(timeout);
   checkAbortSignal(signal);
-  const isStream = isRecord(stdin) && 'pipe' in stdin;
   if (
     stdin !== undefined &&
     typeof stdin !== 'string' &&
     !(stdin instanceof Uint8Array) &&
-    !isStream
+    !isReadable(stdin)
   )
     throw invalid('stdin', stdin, 'is neither a text, nor bytes, nor a stream');
   if (signal?.aborted === true)
@@ -132,6 +134,12 @@ export function checkJob(job: JobOptions): JobOptions {
       cause: signal.reason,
     });
   return job;
+}
+
+/** Of any realm, or a substitute. */
+function isReadable(value: unknown): boolean {
+  const { on, pipe, read } = (isRecord(value) ? value : {}) as Partial<Readable>;
+  return [on, pipe, read].every((method) => typeof method === 'function');
 }
 
 function refuseOthers(where: string, others: object): void {

@@ -1,5 +1,5 @@
 /** Containers that wait for jobs, each for one. */
-import type { Readable } from 'node:stream';
+import { finished, type Readable } from 'node:stream';
 import { CaissonError } from '../../base/errors.js';
 import { newId } from '../../base/ids.js';
 import { normalizeTimeout } from '../options/config.js';
@@ -116,14 +116,16 @@ export class Pool {
     return this.close();
   }
 
-  /** @internal All containers wait. Rejects with the first failure. */
+  /** @internal All containers wait. Rejects with the first failure, also of one that had come to wait. */
   async filled(): Promise<void> {
     if (!this.#canWait) return;
-    const { size } = this.#setup;
     const worker = async (): Promise<void> => {
-      while (this.#missing > 0 && size > 0) await this.#add();
+      while (this.#missing > 0) {
+        if (this.#lastFailure !== undefined) throw this.#lastFailure;
+        await this.#add();
+      }
     };
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, size) }, worker));
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, this.#setup.size) }, worker));
   }
 
   get #missing(): number {
@@ -141,6 +143,7 @@ export class Pool {
       const { run } = standby;
       run.begin(this.#limits(job), job.signal);
       this.#hits++;
+      this.#failuresInTurn = 0;
       feed(run, job.stdin);
       this.#refillLater();
       return run;
@@ -212,11 +215,12 @@ export class Pool {
         this.#timer = this.#burstBegan = undefined;
         this.#refill();
       },
-      Math.max(REST, this.#pausedUntil - now),
-    );
+      Math.max(REST, Math.ceil(this.#pausedUntil - now)),
+    ).unref();
   }
 
   #refill(): void {
+    if (performance.now() < this.#pausedUntil) return this.#refillLater();
     while (!this.#isClosed && this.#missing > 0 && this.#starting < AT_ONCE)
       this.#add().then(
         () => this.#refill(),
@@ -241,7 +245,6 @@ export class Pool {
       this.#starting--;
     }
     this.#refills++;
-    this.#failuresInTurn = 0;
     remember(this.#readyTimes, performance.now() - begun);
     this.#ready.push(standby);
     const ended = (error?: unknown): void => {
@@ -249,6 +252,7 @@ export class Pool {
       if (at < 0) return;
       this.#ready.splice(at, 1);
       if (this.#isClosed) return;
+      if (performance.now() - begun > LONGEST_PAUSE) this.#failuresInTurn = 0;
       this.#hasFailed(error ?? new CaissonError('ERR_START_FAILED', 'a container of the pool ended before a job came', { stage: 'container', path: standby.run.id })); // prettier-ignore
       this.#refillLater();
     };
@@ -265,16 +269,19 @@ export class Pool {
 }
 
 /** What the program reads. */
-function feed({ stdin }: ExecutionController, input: JobOptions['stdin']): void {
+function feed({ stdin, result }: ExecutionController, input: JobOptions['stdin']): void {
   if (stdin === undefined) return;
   stdin.on('error', () => undefined);
   if (input === undefined) stdin.end();
   else if (typeof input === 'string' || input instanceof Uint8Array) stdin.end(input);
   else {
     const source: Readable = input;
-    // It is cut off, as a pipe is whose writer fails.
-    source.on('error', () => stdin.end());
+    // Also where it has failed before. It is cut off, as a pipe is whose writer fails.
+    finished(source, { writable: false }, () => stdin.end());
     source.pipe(stdin);
+    // Or it would be read to its end, if it has one.
+    const over = () => source.unpipe(stdin);
+    result.then(over, over);
   }
 }
 
