@@ -282,6 +282,12 @@ describe('pools', () => {
       }
     });
 
+    it('A text of which one character comes in two parts counts', async () => {
+      const script = "printf 'x\\303'; sleep 0.1; printf '\\251\\n'; cat";
+      const pool = await pooled(['sh', '-c', script], { size: 1, ready: { log: 'xé', timeout: 5_000 * slowness } }); // prettier-ignore
+      expect(await outputOf(pool, { stdin: 'x' })).to.equal('x');
+    });
+
     it('Its input ends where a stream fails or is destroyed, before the job or in it', async () => {
       const pool = await pooled(['sh', '-c', 'echo ready; cat'], { size: 1, ready: READY });
       const stream = () => {
@@ -344,6 +350,15 @@ describe('pools', () => {
       expect(failures).to.be.above(1);
       // Two at a time, and pauses of 100 ms and more.
       expect(refills - before.refills).to.be.below(12);
+    });
+
+    it('A program that writes without end before it is ready is ended', async () => {
+      const timeout = 60_000 * slowness;
+      const error = await rejectionOf(
+        pooled(['yes', 'y'.repeat(500)], { size: 1, ready: { log: 'never', timeout } }),
+      );
+      expect(error).to.include({ code: 'ERR_START_FAILED' });
+      expect(error.message).to.match(/wrote \d{9} bytes before it was ready/);
     });
 
     it('A port on which the program listens counts', async () => {

@@ -1,4 +1,5 @@
 /** One container that is started for a job that is to come. */
+import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LineSearch } from '../../base/line-search.js';
 import { CaissonError } from '../../base/errors.js';
@@ -16,6 +17,8 @@ const LOOK = 5;
 const LINE_END = 10;
 /** Characters of output that an error may show. */
 const SAID = 300;
+/** Bytes that it may write before a job comes, as much as a run by default: each takes time of this process. */
+const MOST_WRITTEN = 100 << 20;
 
 export class Standby {
   readonly run: ExecutionController;
@@ -27,6 +30,7 @@ export class Standby {
   claim: Claim | undefined;
   /** The end of what it has written. */
   private said = '';
+  private written = 0;
 
   /** @param parks it is to wait before it executes its program */
   constructor(start: StartContainer, job: JobOptions, readiness: Readiness, parks: boolean) {
@@ -54,17 +58,22 @@ export class Standby {
     const { run } = this;
     const { log, port } = condition ?? {};
     for (const output of [run.stdout, run.stderr]) {
-      const search = log === undefined ? undefined : new LineSearch(log);
-      let isFound = false;
+      const decoder = new StringDecoder();
+      let search = log === undefined ? undefined : new LineSearch(log);
       output?.divert((bytes) => {
-        const text = bytes.toString('utf8');
+        this.written += bytes.length;
+        if (this.written > MOST_WRITTEN) this.end();
+        const text = decoder.write(bytes);
         this.said = (this.said + text).slice(-SAID);
-        if (isFound && text.includes('\n')) return waits();
-        const found = search && !isFound ? find(search, text) : undefined;
-        if (found === 'line') return waits();
-        if (found !== 'part') return;
-        isFound = true;
-        setTimeout(waits, LINE_END);
+        if (search === undefined) {
+          if (log !== undefined && text.includes('\n')) waits();
+          return;
+        }
+        const found = find(search, text);
+        if (found === undefined) return;
+        search = undefined;
+        if (found === 'line') waits();
+        else setTimeout(waits, LINE_END);
       });
     }
     if (port !== undefined) void this.untilListens(port).then(waits, () => undefined);
@@ -72,16 +81,10 @@ export class Standby {
 
   private async untilListens(port: number): Promise<void> {
     await this.run.started;
-    for (let ended = false; !ended;) {
-      if (await listens(this.run.pid ?? 0, port)) return;
-      ended = await Promise.race([
-        sleep(LOOK, false),
-        this.run.result.then(
-          () => true,
-          () => true,
-        ),
-      ]);
-    }
+    let ended = false;
+    const over = () => (ended = true);
+    this.run.result.then(over, over);
+    for (; !ended; await sleep(LOOK)) if (await listens(this.run.pid ?? 0, port)) return;
     throw new Error('it has ended');
   }
 
@@ -89,9 +92,11 @@ export class Standby {
     const { run } = this;
     const ended = run.result.then(({ exitCode }) => {
       const last = this.said.trimEnd().split('\n').at(-1) ?? '';
+      const what =
+        this.written > MOST_WRITTEN ? `wrote ${this.written} bytes` : `ended with ${exitCode}`;
       throw new CaissonError(
         'ERR_START_FAILED',
-        `a container of the pool ended with ${exitCode} before it was ready${last === '' ? '' : `: ${last}`}`,
+        `a container of the pool ${what} before it was ready${last === '' ? '' : `: ${last}`}`,
         { stage: 'container', path: run.id },
       );
     });
