@@ -41,6 +41,21 @@ target_include_directories(zstd PUBLIC ${CAISSON_LIBRARIES}/zstd/lib)
 target_compile_definitions(zstd PRIVATE ZSTD_DISABLE_ASM=1 ZSTD_LEGACY_SUPPORT=0)
 target_compile_options(zstd PRIVATE -w -fPIE ${hardening})
 
+# ---- the C++ library ----------------------------------------------------------------------------------------------
+# Of the compiler's own libc++ what is used here, compiled without exceptions, as all code here is, and with the same hardening:
+# `zig c++` would link one that throws, and with it a stack unwinder and a demangler, 120 kB in each binary.
+get_filename_component(zig_lib ${CAISSON_ZIG} DIRECTORY)
+set(zig_lib ${zig_lib}/lib)
+set(cxx_sources ${zig_lib}/libcxxabi/src/cxa_guard.cpp ${zig_lib}/libcxxabi/src/cxa_virtual.cpp
+  ${zig_lib}/libcxxabi/src/abort_message.cpp ${CMAKE_SOURCE_DIR}/cmake/no-exceptions.cpp)
+foreach(name chrono condition_variable future hash memory mutex string system_error thread verbose_abort)
+  list(APPEND cxx_sources ${zig_lib}/libcxx/src/${name}.cpp)
+endforeach()
+add_library(cxx OBJECT ${cxx_sources})
+target_include_directories(cxx PRIVATE ${zig_lib}/libcxx/src ${zig_lib}/libcxxabi/include ${zig_lib}/libcxxabi/src)
+target_compile_definitions(cxx PRIVATE NDEBUG _LIBCPP_BUILDING_LIBRARY LIBCXX_BUILDING_LIBCXXABI _LIBCXXABI_BUILDING_LIBRARY)
+target_compile_options(cxx PRIVATE -w -fPIC -fvisibility-inlines-hidden -fno-exceptions -fno-rtti ${hardening}
+  "-ffile-prefix-map=${zig_lib}=.")
 # ---- the addon --------------------------------------------------------------------------------------------------
 caisson_sources(addon addon)
 add_library(caisson SHARED ${addon})
@@ -51,7 +66,8 @@ target_compile_definitions(caisson PRIVATE NAPI_VERSION=8 NODE_ADDON_API_DISABLE
   NODE_ADDON_API_DISABLE_DEPRECATED NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS NODE_GYP_MODULE_NAME=caisson
   BUILDING_NODE_EXTENSION _FORTIFY_SOURCE=2)
 target_compile_options(caisson PRIVATE ${warnings} ${hardening} -fPIC -fvisibility-inlines-hidden -fno-exceptions -fno-rtti)
-target_link_libraries(caisson PRIVATE seccomp)
+target_link_libraries(caisson PRIVATE seccomp cxx)
+set_target_properties(caisson PROPERTIES LINKER_LANGUAGE C)
 target_link_options(caisson PRIVATE -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete
   -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/addon.map)
 
@@ -85,7 +101,8 @@ else()
   add_executable(caisson-archive ${archive})
   target_include_directories(caisson-archive PRIVATE cpp)
   target_compile_options(caisson-archive PRIVATE ${warnings} ${hardening} -fPIE -fno-exceptions -fno-rtti)
-  target_link_libraries(caisson-archive PRIVATE zstd zlib)
+  target_link_libraries(caisson-archive PRIVATE zstd zlib cxx)
+  set_target_properties(caisson-archive PROPERTIES LINKER_LANGUAGE C)
   # With musl Zig links statically, and -fPIE is what it asks for a static program at any address.
   target_link_options(caisson-archive PRIVATE -fPIE -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now)
 endif()
