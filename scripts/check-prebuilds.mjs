@@ -1,6 +1,6 @@
 // What the binaries of the npm package have to be, read from their ELF files: `node scripts/check-prebuilds.mjs [DIRECTORY [TARGET…]]`.
 // Of each: the right machine, stripped, hardened (docs/decisions/0015-hardened-binaries.md). Of an addon: it needs its C library alone,
-// of glibc nothing newer than 2.28, and shows Node's entry points alone. All together: less than 4 MB.
+// of glibc nothing newer than 2.28, finds everything else in Node, and shows Node's entry points alone. All together: less than 4 MB.
 import { execFileSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,9 @@ const LIBRARIES = {
     /^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|ld-linux-(x86-64\.so\.2|aarch64\.so\.1))$/,
   musl: /^libc\.so$/,
 };
+// What Node has; what a C library, whose symbols have no versions in musl, does not have: all of C++.
+const OF_NODE = /^(napi|node_api|uv)_/;
+const NOT_OF_C = /^(_Z|__cxa_|__gxx_|_Unwind_|__aarch64_|__emutls)/;
 const ENTRY_POINTS = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 
 const [directory = 'prebuilds', ...chosen] = process.argv.slice(2);
@@ -83,6 +86,11 @@ for (const target of targets) {
     .filter((line) => / (GLOBAL|WEAK) /.test(line) && !/ UND /.test(line))
     .map((line) => line.trim().split(/\s+/)[7]);
   need(exported.sort().join() === ENTRY_POINTS.join(), `it exports ${exported.join(', ')}`);
+  for (const line of symbols.filter((symbol) => / GLOBAL .* UND /.test(symbol))) {
+    const [name, version] = line.trim().split(/\s+/)[7].split('@');
+    const isFound = libc === 'glibc' ? version !== undefined : !NOT_OF_C.test(name);
+    need(isFound || OF_NODE.test(name), `nothing has its symbol ${name}`);
+  }
   need(
     symbols.some((line) => / UND __stack_chk_fail\b/.test(line)),
     'its stacks are not protected',
