@@ -48,7 +48,8 @@ get_filename_component(zig_lib ${CAISSON_ZIG} DIRECTORY)
 set(zig_lib ${zig_lib}/lib)
 set(cxx_sources ${zig_lib}/libcxxabi/src/cxa_guard.cpp ${zig_lib}/libcxxabi/src/cxa_virtual.cpp
   ${zig_lib}/libcxxabi/src/abort_message.cpp ${CMAKE_SOURCE_DIR}/cmake/no-exceptions.cpp)
-foreach(name chrono condition_variable future hash memory mutex string system_error thread verbose_abort)
+foreach(name chrono condition_variable condition_variable_destructor future hash memory mutex mutex_destructor string
+  system_error thread verbose_abort)
   list(APPEND cxx_sources ${zig_lib}/libcxx/src/${name}.cpp)
 endforeach()
 add_library(cxx OBJECT ${cxx_sources})

@@ -16,7 +16,7 @@ const LIBRARIES = {
 };
 // What Node has; what a C library, whose symbols have no versions in musl, does not have: all of C++.
 const OF_NODE = /^(napi|node_api|uv)_/;
-const NOT_OF_C = /^(_Z|__cxa_|__gxx_|_Unwind_|__aarch64_|__emutls)/;
+const NOT_OF_C = /^(_Z|__cxa_(?!atexit|finalize)|__gxx_|_Unwind_|__aarch64_|__emutls)/;
 const ENTRY_POINTS = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 
 const [directory = 'prebuilds', ...chosen] = process.argv.slice(2);
