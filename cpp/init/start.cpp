@@ -72,15 +72,23 @@ void relocate(uintptr_t base) {
   }
 }
 
-// By whole pages of this machine, which may be larger than those that the linker had in mind: what
-// shares a page with variables stays writable.
+// By whole pages of this machine. They may be larger than those that the linker had in mind: what
+// shares a page with variables stays writable. They may be smaller: lld lets the range end with the
+// linker's page, where nothing is mapped behind its segment.
 void make_read_only(uintptr_t base, uintptr_t page_size) {
-  const auto* header = reinterpret_cast<const Elf64_Phdr*>(base + __ehdr_start.e_phoff);
-  const auto* const end = header + __ehdr_start.e_phnum;
-  for (; header != end; ++header) {
-    if (header->p_type != PT_GNU_RELRO) continue;
-    const uintptr_t from = (base + header->p_vaddr) & -page_size;
-    const uintptr_t to = (base + header->p_vaddr + header->p_memsz) & -page_size;
+  const auto* const headers = reinterpret_cast<const Elf64_Phdr*>(base + __ehdr_start.e_phoff);
+  const auto* const end = headers + __ehdr_start.e_phnum;
+  for (const Elf64_Phdr* range = headers; range != end; ++range) {
+    if (range->p_type != PT_GNU_RELRO) continue;
+    const uintptr_t from = (base + range->p_vaddr) & -page_size;
+    uintptr_t to = (base + range->p_vaddr + range->p_memsz) & -page_size;
+    for (const Elf64_Phdr* segment = headers; segment != end; ++segment) {
+      if (segment->p_type != PT_LOAD || range->p_vaddr - segment->p_vaddr >= segment->p_memsz)
+        continue;
+      const uintptr_t mapped =
+          (base + segment->p_vaddr + segment->p_memsz + page_size - 1) & -page_size;
+      if (mapped < to) to = mapped;
+    }
     if (from < to && sys::call(__NR_mprotect, from, to - from, PROT_READ) < 0) __builtin_trap();
   }
 }
