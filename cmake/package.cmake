@@ -17,6 +17,10 @@ set(optimization -O2 -g0)
 set(anonymous "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=." "-ffile-prefix-map=${CMAKE_BINARY_DIR}=."
   "-ffile-prefix-map=${CAISSON_LIBRARIES}=.")
 add_compile_options(${optimization} ${sections} ${anonymous})
+option(CAISSON_FAULTS "Tests can inject faults" OFF)
+if(CAISSON_FAULTS)
+  add_compile_definitions(CAISSON_FAULTS=1)
+endif()
 
 # ---- libraries, as their authors released them -----------------------------------------------------------------
 file(GLOB seccomp_sources ${CAISSON_LIBRARIES}/libseccomp/src/*.c)
