@@ -25,10 +25,11 @@ endif()
 # ---- libraries, as their authors released them -----------------------------------------------------------------
 file(GLOB seccomp_sources ${CAISSON_LIBRARIES}/libseccomp/src/*.c)
 list(FILTER seccomp_sources EXCLUDE REGEX "arch-syscall-dump\\.c$")
-file(GLOB zlib_sources ${CAISSON_LIBRARIES}/zlib/*.c)
-list(FILTER zlib_sources EXCLUDE REGEX "/gz[a-z]+\\.c$")
-file(GLOB zstd_sources ${CAISSON_LIBRARIES}/zstd/lib/common/*.c ${CAISSON_LIBRARIES}/zstd/lib/compress/*.c
-  ${CAISSON_LIBRARIES}/zstd/lib/decompress/*.c)
+# Node compresses; caisson-archive only decompresses.
+foreach(name adler32 crc32 inffast inflate inftrees zutil)
+  list(APPEND zlib_sources ${CAISSON_LIBRARIES}/zlib/${name}.c)
+endforeach()
+file(GLOB zstd_sources ${CAISSON_LIBRARIES}/zstd/lib/common/*.c ${CAISSON_LIBRARIES}/zstd/lib/decompress/*.c)
 
 add_library(seccomp OBJECT ${seccomp_sources})
 file(WRITE ${CMAKE_BINARY_DIR}/seccomp/configure.h "#define HAVE_LINUX_SECCOMP_H 1\n")
